@@ -1,0 +1,36 @@
+# The front door; it only drives CMake. See README.md.
+JOBS ?= $(shell nproc)
+PRESET ?= release
+BUILD := $(if $(filter release,$(PRESET)),build,build-$(PRESET))
+
+.PHONY: all deps build test cuda bench install format lint clean
+all: build
+
+deps:
+	@scripts/install_deps.sh
+
+build: deps
+	@cmake --preset $(PRESET) $(CMAKE_ARGS)
+	@cmake --build $(BUILD) -j $(JOBS)
+	@ln -sf $(BUILD)/darknet darknet
+
+test: build
+	@ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS)
+
+cuda:
+	@$(MAKE) build PRESET=cuda
+
+bench: build
+	@scripts/bench.sh ./darknet
+
+install: build
+	@cmake --install $(BUILD)
+
+format:
+	@git ls-files 'src/*.cpp' 'src/*.h' | xargs clang-format -i
+
+lint: build
+	@scripts/lint.sh $(BUILD)
+
+clean:
+	@rm -rf build build-* darknet

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Installs what the build and the tests need on Debian and Ubuntu; silent when nothing is missing.
+set -euo pipefail
+
+packages=(
+  g++ cmake make ninja-build ccache
+  libdnnl-dev libfmt-dev libspdlog-dev libcli11-dev nlohmann-json3-dev libstb-dev
+  libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev libopencv-videoio-dev
+  libopencv-highgui-dev libopencv-dnn-dev # dnn: an independent reference in the tests
+  libgtest-dev libbenchmark-dev python3
+)
+
+if ! command -v dpkg-query >/dev/null; then
+  echo "install_deps: not a Debian or Ubuntu machine; the build needs: ${packages[*]}" >&2
+  exit 0
+fi
+
+missing=()
+for p in "${packages[@]}"; do
+  [ "$(dpkg-query -W -f='${db:Status-Status}' "$p" 2>/dev/null || true)" = installed ] || missing+=("$p")
+done
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+sudo=()
+if [ "$(id -u)" -ne 0 ]; then
+  command -v sudo >/dev/null || { echo "install_deps: need root to install: ${missing[*]}" >&2; exit 1; }
+  sudo=(sudo)
+fi
+echo "installing: ${missing[*]}"
+export DEBIAN_FRONTEND=noninteractive
+"${sudo[@]}" apt-get update -qq
+"${sudo[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null

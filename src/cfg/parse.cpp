@@ -1,0 +1,106 @@
+#include "cfg/parse.h"
+
+#include <algorithm>
+#include <charconv>
+#include <fstream>
+
+namespace darknet {
+namespace {
+
+constexpr std::size_t kMostBytes = 16u << 20;  // no cfg is larger; a weights file given by mistake is
+
+std::string_view trim(std::string_view s) {
+  const auto a = s.find_first_not_of(" \t\r"), b = s.find_last_not_of(" \t\r");
+  return a == s.npos ? std::string_view{} : s.substr(a, b - a + 1);
+}
+
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t cost = diagonal + (a[i - 1] != b[j - 1]);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, cost});
+    }
+  }
+  return row.back();
+}
+
+}  // namespace
+
+std::string nearest(std::string_view word, std::span<const std::string> candidates) {
+  std::string best;
+  std::size_t least = std::max<std::size_t>(2, word.size() / 3) + 1;
+  for (const std::string& c : candidates) {
+    const std::size_t d = edit_distance(word, c);
+    if (d < least && d > 0) best = c, least = d;
+  }
+  return best;
+}
+
+std::vector<Section> parse_cfg(std::istream& in, const std::string& name) {
+  std::vector<Section> sections;
+  int number = 0;
+  std::size_t bytes = 0;
+  for (std::string raw; std::getline(in, raw);) {
+    ++number;
+    bytes += raw.size() + 1;
+    if (raw.find('\0') != raw.npos || bytes > kMostBytes)
+      fail_at({name, number}, "this is not a text file");
+    if (number == 1 && raw.starts_with("\xEF\xBB\xBF")) raw.erase(0, 3);  // UTF-8 byte order mark
+    const std::string_view line = trim(std::string_view(raw).substr(0, raw.find_first_of("#;")));
+    if (line.empty()) continue;
+    if (line.front() == '[') {
+      if (line.back() != ']' || line.size() < 3)
+        fail_at({name, number}, "expected [section], got '", line, "'");
+      sections.emplace_back(std::string(trim(line.substr(1, line.size() - 2))),
+                            Where{name, number});
+      continue;
+    }
+    const auto eq = line.find('=');
+    if (eq == line.npos || eq == 0)
+      fail_at({name, number}, "expected key=value, got '", line, "'");
+    if (sections.empty()) fail_at({name, number}, "a key before the first [section]");
+    sections.back().add(std::string(trim(line.substr(0, eq))),
+                        std::string(trim(line.substr(eq + 1))), number);
+  }
+  if (sections.empty()) fail_at({name, 0}, "no [section] in this file");
+  return sections;
+}
+
+std::vector<Section> read_cfg(const std::filesystem::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in || std::filesystem::is_directory(path)) fail_at({path.string(), 0}, "cannot read this file");
+  return parse_cfg(in, path.string());
+}
+
+void apply_overrides(std::vector<Section>& sections, std::span<const std::string> assignments) {
+  for (const std::string& a : assignments) {
+    const Where where{"-set " + a, 0};
+    const auto eq = a.find('='), dot = a.find('.'), second = a.find('.', dot + 1);
+    if (eq == a.npos || dot == a.npos || second == a.npos || second > eq)
+      fail_at(where, "expected type.index.key=value, e.g. yolo.0.obj_gamma=1.5");
+    const std::string type = a.substr(0, dot), index = a.substr(dot + 1, second - dot - 1);
+    const std::string key(trim(a.substr(second + 1, eq - second - 1)));
+    const std::string value(trim(std::string_view(a).substr(eq + 1)));
+    int wanted = -1, seen = 0, hit = 0;
+    if (index != "*") {
+      const auto [end, ec] = std::from_chars(index.data(), index.data() + index.size(), wanted);
+      if (ec != std::errc{} || end != index.data() + index.size() || wanted < 0)
+        fail_at(where, "'", index, "' is neither an index nor *");
+    }
+    for (Section& s : sections) {
+      if (s.type() != type) continue;
+      if (wanted < 0 || seen == wanted) s.set(key, value, where), ++hit;
+      ++seen;
+    }
+    if (hit == 0)
+      fail_at(where, "there ", seen == 1 ? "is 1 [" : cat("are ", seen, " ["), type, "] section",
+              seen == 1 ? "" : "s", " in this cfg");
+  }
+}
+
+}  // namespace darknet

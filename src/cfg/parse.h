@@ -1,0 +1,24 @@
+// Reading .cfg text into sections, with `-set` overrides. Knows the syntax, not the keys.
+#pragma once
+#include <filesystem>
+#include <iosfwd>
+#include <span>
+#include <string>
+#include <vector>
+#include "cfg/section.h"
+
+namespace darknet {
+
+// Sections in file order. `name` stands in messages. Throws on what is neither [section], key=value,
+// comment (# or ;) nor blank, on binary data and on an empty file.
+std::vector<Section> parse_cfg(std::istream& in, const std::string& name);
+std::vector<Section> read_cfg(const std::filesystem::path&);
+
+// Applies "type.index.key=value" (index among the sections of that type, or *): -set on the command
+// line. Throws where the section does not exist.
+void apply_overrides(std::vector<Section>&, std::span<const std::string> assignments);
+
+// The candidate nearest to `word` by edit distance, or "" where none is near.
+std::string nearest(std::string_view word, std::span<const std::string> candidates);
+
+}  // namespace darknet

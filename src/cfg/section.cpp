@@ -1,0 +1,162 @@
+#include "cfg/section.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "cfg/parse.h"
+#include "core/log.h"
+
+namespace darknet {
+namespace {
+
+std::string_view trim(std::string_view s) {
+  const auto a = s.find_first_not_of(" \t\r"), b = s.find_last_not_of(" \t\r");
+  return a == s.npos ? std::string_view{} : s.substr(a, b - a + 1);
+}
+
+template <class T>
+std::string show_range(const Range<T>& r) {
+  const Range<T> all;
+  if (r.lo == all.lo && r.hi == all.hi) return "any";
+  if (r.hi == all.hi) return cat(">= ", r.lo);
+  if (r.lo == all.lo) return cat("<= ", r.hi);
+  return cat("[", r.lo, ", ", r.hi, "]");
+}
+
+template <class T>
+T parse_number(const Section& s, std::string_view key, std::string_view value, Range<T> range) {
+  if (!value.empty() && value.front() == '+') value.remove_prefix(1);
+  T out{};
+  const auto [end, ec] = std::from_chars(value.data(), value.data() + value.size(), out);
+  if (ec != std::errc{} || end != value.data() + value.size())
+    s.fail(key, cat("expected ", std::is_integral_v<T> ? "an integer" : "a number", ", got '", value,
+                    "'"));
+  if (!(out >= range.lo && out <= range.hi))  // also refuses nan
+    s.fail(key, cat(value, " is outside ", show_range(range)));
+  return out;
+}
+
+template <class T>
+std::vector<T> parse_list(const Section& s, std::string_view key, std::string_view text,
+                          Range<T> range) {
+  std::vector<T> out;
+  text = trim(text);
+  if (!text.empty() && text.back() == ',') text.remove_suffix(1);  // stock files end lists so
+  while (true) {
+    const auto comma = text.find(',');
+    out.push_back(parse_number<T>(s, key, trim(text.substr(0, comma)), range));
+    if (comma == text.npos) return out;
+    text.remove_prefix(comma + 1);
+  }
+}
+
+std::string join(const auto& list) {
+  std::string all;
+  for (const auto& v : list) all += (all.empty() ? "" : ",") + cat(v);
+  return all;
+}
+
+}  // namespace
+
+const Section::Entry* Section::find(std::string_view key) {
+  asked_.emplace_back(key);
+  for (Entry& e : entries_) {
+    if (e.key != key) continue;
+    e.used = true;
+    return &e;
+  }
+  return nullptr;
+}
+
+bool Section::has(std::string_view key) const {
+  return std::any_of(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.key == key; });
+}
+
+std::int64_t Section::integer(std::string_view key, std::int64_t fallback, Integers range) {
+  const Entry* e = find(key);
+  return e ? parse_number(*this, key, e->value, range) : fallback;
+}
+
+float Section::real(std::string_view key, float fallback, Reals range) {
+  const Entry* e = find(key);
+  return e ? parse_number(*this, key, e->value, range) : fallback;
+}
+
+bool Section::flag(std::string_view key, bool fallback) {
+  return integer(key, fallback ? 1 : 0, {0, 1}) != 0;
+}
+
+std::string Section::text(std::string_view key, std::string_view fallback) {
+  const Entry* e = find(key);
+  return e ? e->value : std::string(fallback);
+}
+
+std::string Section::word(std::string_view key, std::string_view fallback, const OneOf& allowed) {
+  const Entry* e = find(key);
+  if (!e) return std::string(fallback);
+  const auto& words = allowed.words;
+  if (std::find(words.begin(), words.end(), e->value) != words.end()) return e->value;
+  const std::string near = nearest(e->value, words);
+  fail(key, cat("'", e->value, "' is none of ", join(words),
+                near.empty() ? "" : cat("; did you mean '", near, "'?")));
+}
+
+std::vector<std::int64_t> Section::integers(std::string_view key, Integers range) {
+  const Entry* e = find(key);
+  return e ? parse_list(*this, key, e->value, range) : std::vector<std::int64_t>{};
+}
+
+std::vector<float> Section::reals(std::string_view key, Reals range) {
+  const Entry* e = find(key);
+  return e ? parse_list(*this, key, e->value, range) : std::vector<float>{};
+}
+
+void Section::ignore(std::string_view key, std::string_view why) {
+  const Entry* e = find(key);
+  if (e) log::warn(cat(e->where.file, ':', e->where.line, ": [", type_, "] ", key, ": ", why));
+}
+
+void Section::add(std::string key, std::string value, int line) {
+  for (const Entry& e : entries_) {
+    if (e.key != key) continue;
+    log::warn(cat(where_.file, ':', line, ": [", type_, "] ", key, " was already set on line ",
+                  e.where.line, "; the first one counts"));
+    return;
+  }
+  entries_.push_back({std::move(key), std::move(value), {where_.file, line}});
+}
+
+void Section::set(std::string_view key, std::string value, Where where) {
+  for (Entry& e : entries_) {
+    if (e.key != key) continue;
+    e.value = std::move(value);
+    e.where = std::move(where);
+    return;
+  }
+  entries_.push_back({std::string(key), std::move(value), std::move(where)});
+}
+
+void Section::finish() const {
+  for (const Entry& e : entries_) {
+    if (e.used) continue;
+    const std::string near = nearest(e.key, asked_);
+    fail(e.key, near.empty() ? std::string("unknown key")
+                             : cat("unknown key; did you mean '", near, "'?"));
+  }
+}
+
+void Section::fail(std::string_view key, std::string_view why) const {
+  Where at = where_;
+  for (const Entry& e : entries_)
+    if (e.key == key) at = e.where;
+  fail_at(at, '[', type_, "] ", key, ": ", why);
+}
+
+std::string KeyDocs::show(const std::vector<std::int64_t>& v) { return join(v); }
+std::string KeyDocs::show(const std::vector<float>& v) { return join(v); }
+std::string KeyDocs::show(const Integers& r) { return show_range(r); }
+std::string KeyDocs::show(const Reals& r) { return show_range(r); }
+std::string KeyDocs::show(const OneOf& o) { return join(o.words); }
+
+}  // namespace darknet

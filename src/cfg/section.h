@@ -1,0 +1,138 @@
+// One [section] of a .cfg file: key=value entries that are read once, by type and range, with their
+// line numbers. Reading from text is in cfg/parse.h; what a key means belongs to the layer.
+#pragma once
+#include <cstdint>
+#include <initializer_list>
+#include <limits>
+#include <string>
+#include <string_view>
+#include <vector>
+#include "core/error.h"
+
+namespace darknet {
+
+// Inclusive bounds of a number.
+template <class T>
+struct Range {
+  T lo = std::numeric_limits<T>::lowest();
+  T hi = std::numeric_limits<T>::max();
+};
+using Integers = Range<std::int64_t>;
+using Reals = Range<float>;
+
+// One of a closed list of words.
+struct OneOf {
+  std::vector<std::string> words;
+};
+// 0 or 1.
+struct Flag {};
+// Any text.
+struct Text {};
+// A comma-separated list of numbers, each within the range.
+template <class T>
+struct ListOf {
+  Range<T> range = {};
+};
+
+class Section {
+ public:
+  Section(std::string type, Where where) : type_(std::move(type)), where_(std::move(where)) {}
+
+  const std::string& type() const { return type_; }
+  const Where& where() const { return where_; }
+
+  // Each returns the key's value, or `fallback` where the key is absent. A value of another type or
+  // outside the range throws Error with file and line.
+  std::int64_t integer(std::string_view key, std::int64_t fallback, Integers = {});
+  float real(std::string_view key, float fallback, Reals = {});
+  bool flag(std::string_view key, bool fallback);
+  std::string text(std::string_view key, std::string_view fallback);
+  std::string word(std::string_view key, std::string_view fallback, const OneOf&);
+  std::vector<std::int64_t> integers(std::string_view key, Integers = {});  // absent: empty
+  std::vector<float> reals(std::string_view key, Reals = {});
+
+  // Whether the file (or -set) gives the key. Does not count as reading it.
+  bool has(std::string_view key) const;
+
+  // Fills a struct that declares its keys once:
+  //   template <class V> void fields(V&& v) { v("size", size, Integers{1, 64}, "kernel size"); ... }
+  template <class T>
+  void read(T& settings) {
+    settings.fields([this](std::string_view key, auto& member, const auto& allowed,
+                           std::string_view) { member = get(key, member, allowed); });
+  }
+
+  // Marks a key that this program knows but that has no effect here: no error, one warning why.
+  void ignore(std::string_view key, std::string_view why);
+
+  // The parser's side: the first of two equal keys wins and the second is warned about.
+  void add(std::string key, std::string value, int line);
+  // -set: replaces or adds.
+  void set(std::string_view key, std::string value, Where where);
+  // Throws on the first key that nobody read, with "did you mean".
+  void finish() const;
+  [[noreturn]] void fail(std::string_view key, std::string_view why) const;
+
+ private:
+  struct Entry {
+    std::string key, value;
+    Where where;
+    bool used = false;
+  };
+  const Entry* find(std::string_view key);
+
+  std::int64_t get(std::string_view k, std::int64_t v, Integers r) { return integer(k, v, r); }
+  float get(std::string_view k, float v, Reals r) { return real(k, v, r); }
+  bool get(std::string_view k, bool v, Flag) { return flag(k, v); }
+  std::string get(std::string_view k, const std::string& v, Text) { return text(k, v); }
+  std::string get(std::string_view k, const std::string& v, const OneOf& o) { return word(k, v, o); }
+  std::vector<std::int64_t> get(std::string_view k, const std::vector<std::int64_t>& v,
+                                ListOf<std::int64_t> l) {
+    return has(k) ? integers(k, l.range) : v;
+  }
+  std::vector<float> get(std::string_view k, const std::vector<float>& v, ListOf<float> l) {
+    return has(k) ? reals(k, l.range) : v;
+  }
+
+  std::string type_;
+  Where where_;
+  std::vector<Entry> entries_;      // in file order
+  std::vector<std::string> asked_;  // keys somebody looked for: the vocabulary of "did you mean"
+};
+
+// What `darknet help <section>` and the reference page print of one key.
+struct KeyDoc {
+  std::string key, fallback, allowed, help;
+};
+
+// Collects the declared keys of settings structs, defaults taken from a default-constructed one.
+class KeyDocs {
+ public:
+  template <class T>
+  void add(T settings) {
+    settings.fields([this](std::string_view key, const auto& member, const auto& allowed,
+                           std::string_view help) {
+      docs_.push_back({std::string(key), show(member), show(allowed), std::string(help)});
+    });
+  }
+  const std::vector<KeyDoc>& docs() const { return docs_; }
+
+ private:
+  static std::string show(std::int64_t v) { return std::to_string(v); }
+  static std::string show(float v) { return cat(v); }
+  static std::string show(bool v) { return v ? "1" : "0"; }
+  static std::string show(const std::string& v) { return v; }
+  static std::string show(const std::vector<std::int64_t>&);
+  static std::string show(const std::vector<float>&);
+  static std::string show(const Integers&);
+  static std::string show(const Reals&);
+  static std::string show(const OneOf&);
+  static std::string show(Flag) { return "0 or 1"; }
+  static std::string show(Text) { return "text"; }
+  static std::string show(ListOf<std::int64_t>) { return "list of integers"; }
+  static std::string show(ListOf<float>) { return "list of numbers"; }
+
+  std::vector<KeyDoc> docs_;
+};
+
+}  // namespace darknet

@@ -1,0 +1,53 @@
+// Which processor holds a buffer or runs a launch, as plain values. Not a handle: nothing is opened
+// by naming a device.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace darknet {
+
+enum class DeviceType : std::uint8_t { cpu, cuda };
+
+struct Device {
+  DeviceType type = DeviceType::cpu;
+  int index = 0;
+  bool checked = false;  // tests: buffers get guard bytes on both sides and are filled with NaN
+  friend bool operator==(const Device&, const Device&) = default;
+};
+
+std::string to_string(const Device&);  // "cpu", "cuda:0"
+
+// The order in which a launch visits its elements. `scattered` is serial and bit-reversed: a launch
+// whose result depends on the order would be a race on a GPU, and tests find it that way.
+enum class Order : std::uint8_t { parallel, scattered };
+
+// Where and how launches run. Plain data, passed by reference down the whole call chain.
+struct Stream {
+  Device device;
+  Order order = Order::parallel;
+  int threads = 0;         // CPU: most threads a launch may use; 0 = all, 1 = serial (loader threads)
+  void* native = nullptr;  // CUDA: the cudaStream_t
+};
+
+// What a device type offers beside launches: memory and copies. One instance per type lives in
+// cpu/ and cuda/.
+class Memory {
+ public:
+  virtual ~Memory() = default;
+  virtual void* allocate(const Device&, std::size_t bytes) = 0;  // 64-byte aligned
+  virtual void release(const Device&, void*, std::size_t bytes) noexcept = 0;
+  virtual void copy_in(const Stream&, void* to, const void* from_host, std::size_t bytes) = 0;
+  virtual void copy_out(const Stream&, void* to_host, const void* from, std::size_t bytes) = 0;
+  virtual void copy(const Stream&, void* to, const void* from, std::size_t bytes) = 0;
+  virtual void zero(const Stream&, void* at, std::size_t bytes) = 0;
+  virtual void synchronize(const Stream&) = 0;
+};
+
+class Ops;  // core/ops.h
+
+Memory& memory(DeviceType);  // throws Error where the build or the machine lacks the device
+Ops& ops(DeviceType);
+int device_count(DeviceType);  // 1 for cpu; 0 for cuda without build, driver or card
+
+}  // namespace darknet

@@ -1,0 +1,240 @@
+// Launches: the only loops over elements. On the CPU they are OpenMP loops, on CUDA kernels; the
+// functor is the same. Call them from layers/ and kernels/ only, which nvcc compiles in a CUDA
+// build. A functor writes the elements of its own index and reads nothing another index writes.
+#pragma once
+#include <cstdint>
+#include <vector>
+#include "core/device.h"
+#include "core/error.h"
+#include "core/hd.h"
+#include "core/tensor.h"
+
+namespace darknet {
+
+inline constexpr std::int64_t kSerialBelow = 8192;  // fewer elements than this do not pay a team
+inline constexpr std::int64_t kReduceChunk = 4096;  // elements summed by one index of reduce()
+inline constexpr std::int64_t kChannelChunk = 256;  // pixels summed by one index of reduce_channels()
+
+inline std::int64_t chunks_of(std::int64_t n, std::int64_t chunk) { return (n + chunk - 1) / chunk; }
+
+// K sums that travel together, e.g. a gradient and its product with the input.
+template <int K>
+struct Sums {
+  float v[K] = {};
+};
+
+// Bytes of device memory that reduce<T>() over n elements needs as scratch.
+template <class T>
+std::int64_t reduce_scratch(std::int64_t n) {
+  return chunks_of(n, kReduceChunk) * static_cast<std::int64_t>(sizeof(T));
+}
+// Bytes of device memory that reduce_channels<K>() needs as scratch.
+inline std::int64_t reduce_channels_scratch(const Shape& s, int k) {
+  return chunks_of(s.pixels(), kChannelChunk) * s.c * k * std::int64_t{sizeof(float)};
+}
+
+inline namespace DN_TU {
+
+#if defined(__CUDACC__)
+inline unsigned launch_grid(std::int64_t n, std::int64_t block) {
+  const std::int64_t grid = chunks_of(n, block);
+  return static_cast<unsigned>(grid < 65535 ? grid : 65535);
+}
+
+template <class F>
+__global__ void for_each_kernel(std::int64_t n, F f) {
+  const std::int64_t step = std::int64_t{gridDim.x} * blockDim.x;
+  for (std::int64_t i = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < n; i += step) f(i);
+}
+
+template <class F>
+void for_each_cuda(const Stream& s, std::int64_t n, F f) {
+  constexpr std::int64_t block = 256;
+  for_each_kernel<<<launch_grid(n, block), block, 0, static_cast<cudaStream_t>(s.native)>>>(n, f);
+  if (const cudaError_t e = cudaGetLastError(); e != cudaSuccess)
+    fail("launch: ", cudaGetErrorString(e));
+}
+#endif
+
+template <class F>
+void visit_scattered(std::int64_t n, F f) {  // every index once, in bit-reversed order
+  int bits = 0;
+  while ((std::int64_t{1} << bits) < n) ++bits;
+  for (std::int64_t k = 0; k < std::int64_t{1} << bits; ++k) {
+    std::int64_t i = 0;
+    for (int b = 0; b < bits; ++b) i |= (k >> b & 1) << (bits - 1 - b);
+    if (i < n) f(i);
+  }
+}
+
+// Calls f(i) for i in [0, n) on the CPU. `grain`: elements of work behind one i.
+template <class F>
+void for_each_cpu(const Stream& s, std::int64_t n, std::int64_t grain, F f) {
+  if (s.order == Order::scattered) return visit_scattered(n, f);
+  if (s.threads == 1 || n * grain < kSerialBelow) {
+    for (std::int64_t i = 0; i < n; ++i) f(i);
+    return;
+  }
+#if defined(_OPENMP)
+  if (s.threads > 1) {
+#pragma omp parallel for schedule(static) num_threads(s.threads)
+    for (std::int64_t i = 0; i < n; ++i) f(i);
+    return;
+  }
+#pragma omp parallel for schedule(static)
+#endif
+  for (std::int64_t i = 0; i < n; ++i) f(i);
+}
+
+// f(i) for every i in [0, n), in any order, possibly all at once.
+template <class F>
+void for_each(const Stream& s, std::int64_t n, F f) {
+  if (n <= 0) return;
+  if (s.device.type == DeviceType::cpu) return for_each_cpu(s, n, 1, f);
+#if defined(__CUDACC__)
+  for_each_cuda(s, n, f);
+#else
+  fail("launch: this build has no CUDA");
+#endif
+}
+
+template <class F>
+struct PixelRow {  // all channels of one pixel: the vectorised inner loop of the CPU
+  F f;
+  std::int64_t channels;
+  void operator()(std::int64_t pixel) const {
+    const F g = f;
+#pragma omp simd
+    for (std::int64_t c = 0; c < channels; ++c) g(pixel, c);
+  }
+};
+
+template <class F>
+struct PixelElement {  // one element: what a CUDA thread does
+  F f;
+  std::int64_t channels;
+  DN_HD void operator()(std::int64_t i) const { f(i / channels, i % channels); }
+};
+
+// f(pixel, channel) for every pixel = (n*h + y)*w + x and channel of `shape`. On the CPU channels
+// are the innermost, vectorised loop, so f should be free of branches that differ by channel.
+template <class F>
+void for_each_pixel(const Stream& s, const Shape& shape, F f) {
+  const std::int64_t pixels = shape.pixels();
+  if (pixels <= 0 || shape.c <= 0) return;
+  if (s.device.type == DeviceType::cpu) {
+    if (s.order == Order::scattered)
+      return visit_scattered(pixels * shape.c, PixelElement<F>{f, shape.c});
+    return for_each_cpu(s, pixels, shape.c, PixelRow<F>{f, shape.c});
+  }
+  for_each(s, pixels * shape.c, PixelElement<F>{f, shape.c});
+}
+
+template <class T, class F>
+struct ReduceChunk {
+  F f;
+  std::int64_t n;
+  T* partial;
+  DN_HD void operator()(std::int64_t chunk) const {
+    const std::int64_t begin = chunk * kReduceChunk;
+    const std::int64_t end = begin + kReduceChunk < n ? begin + kReduceChunk : n;
+    T sum{};
+    for (std::int64_t i = begin; i < end; ++i) sum += f(i);
+    partial[chunk] = sum;
+  }
+};
+
+template <class T>
+struct ReduceFold {
+  const T* partial;
+  std::int64_t chunks;
+  T* out;
+  DN_HD void operator()(std::int64_t) const {
+    T sum{};
+    for (std::int64_t k = 0; k < chunks; ++k) sum += partial[k];
+    *out = sum;
+  }
+};
+
+// *out = f(0) + f(1) + ... + f(n - 1), added in an order that depends on n alone. T is a POD with
+// operator+= that value-initialises to zero; `out` and `scratch` are device memory.
+template <class T, class F>
+void reduce(const Stream& s, std::int64_t n, F f, T* out, void* scratch) {
+  T* const partial = static_cast<T*>(scratch);
+  const std::int64_t chunks = chunks_of(n, kReduceChunk);
+  if (s.device.type == DeviceType::cpu)
+    for_each_cpu(s, chunks, kReduceChunk, ReduceChunk<T, F>{f, n, partial});
+  else
+    for_each(s, chunks, ReduceChunk<T, F>{f, n, partial});
+  for_each(s, 1, ReduceFold<T>{partial, chunks, out});
+}
+
+template <int K, class F>
+struct ChannelChunk {  // one element of partial: the sum over one chunk of pixels of one channel
+  F f;
+  Shape shape;
+  float* partial;  // [chunk][k][channel]
+  DN_HD void operator()(std::int64_t chunk, std::int64_t channel) const {
+    const std::int64_t begin = chunk * kChannelChunk, pixels = shape.pixels();
+    const std::int64_t end = begin + kChannelChunk < pixels ? begin + kChannelChunk : pixels;
+    float sum[K] = {};
+    for (std::int64_t p = begin; p < end; ++p) {
+      const Sums<K> v = f(p, channel);
+      for (int k = 0; k < K; ++k) sum[k] += v.v[k];
+    }
+    for (int k = 0; k < K; ++k) partial[(chunk * K + k) * shape.c + channel] = sum[k];
+  }
+};
+
+template <int K, class F>
+struct ChannelChunkRow {  // the same for all channels of a chunk, with channels innermost
+  F f;
+  Shape shape;
+  float* partial;
+  void operator()(std::int64_t chunk) const {
+    const F g = f;
+    const std::int64_t channels = shape.c, begin = chunk * kChannelChunk, pixels = shape.pixels();
+    const std::int64_t end = begin + kChannelChunk < pixels ? begin + kChannelChunk : pixels;
+    float* const sum = partial + chunk * K * channels;
+    for (std::int64_t i = 0; i < K * channels; ++i) sum[i] = 0;
+    for (std::int64_t p = begin; p < end; ++p) {
+#pragma omp simd
+      for (std::int64_t c = 0; c < channels; ++c) {
+        const Sums<K> v = g(p, c);
+        for (int k = 0; k < K; ++k) sum[k * channels + c] += v.v[k];
+      }
+    }
+  }
+};
+
+template <int K, class Finish>
+struct ChannelFold {
+  Finish finish;
+  const float* partial;
+  std::int64_t chunks, channels;
+  DN_HD void operator()(std::int64_t channel) const {
+    double sum[K] = {};
+    for (std::int64_t chunk = 0; chunk < chunks; ++chunk)
+      for (int k = 0; k < K; ++k) sum[k] += partial[(chunk * K + k) * channels + channel];
+    finish(channel, sum);
+  }
+};
+
+// For every channel: the K sums over all pixels of f(pixel, channel) -> Sums<K>, in float within a
+// chunk of pixels and in double across chunks, in an order that depends on the shape alone; then
+// finish(channel, const double* sums). `scratch`: reduce_channels_scratch(shape, K) device bytes.
+template <int K, class F, class Finish>
+void reduce_channels(const Stream& s, const Shape& shape, F f, Finish finish, void* scratch) {
+  float* const partial = static_cast<float*>(scratch);
+  const std::int64_t chunks = chunks_of(shape.pixels(), kChannelChunk);
+  if (s.device.type == DeviceType::cpu && s.order == Order::parallel) {
+    for_each_cpu(s, chunks, kChannelChunk * shape.c, ChannelChunkRow<K, F>{f, shape, partial});
+  } else {
+    const ChannelChunk<K, F> chunk{f, shape, partial};
+    for_each(s, chunks * shape.c, PixelElement<ChannelChunk<K, F>>{chunk, shape.c});
+  }
+  for_each(s, shape.c, ChannelFold<K, Finish>{finish, partial, chunks, shape.c});
+}
+
+}  // namespace DN_TU
+}  // namespace darknet

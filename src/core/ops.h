@@ -1,0 +1,107 @@
+// The library work of a device, as plans. A plan is made when shapes are known; it owns descriptors,
+// the choice of algorithm, packed weights and the size of its workspace, and costs nothing per step.
+// All tensors are NHWC, f32 unless a plan says otherwise; weights are OHWI. Gradients are dL/dx.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+#include "core/activation.h"
+#include "core/tensor.h"
+
+namespace darknet {
+
+enum class Mode : std::uint8_t { inference, training };
+
+struct ConvSpec {
+  Shape in;
+  std::int64_t filters = 1, groups = 1;
+  std::int64_t size_y = 1, size_x = 1, stride_y = 1, stride_x = 1, dilation = 1;
+  std::int64_t pad_y = 0, pad_x = 0;  // on both sides
+
+  Shape out() const;  // throws where it would be empty
+  std::int64_t weights() const { return filters * size_y * size_x * (in.c / groups); }
+  std::int64_t multiply_adds() const;  // of one forward pass, taps in the padding included
+};
+
+// What is to follow the convolution: activation(conv + bias), then + residual.
+struct Epilogue {
+  bool bias = false;
+  Activation activation = Activation::linear;
+  bool residual = false;  // out already holds what is to be added
+};
+
+class ConvPlan {
+ public:
+  virtual ~ConvPlan() = default;
+  // Which parts of the epilogue forward() does itself; the rest is the caller's launch.
+  virtual Epilogue fused() const = 0;
+  virtual std::int64_t workspace() const = 0;  // bytes, the same buffer for every call below
+  // Names of the chosen implementations, "forward jit:avx2, ...".
+  virtual std::string description() const = 0;
+
+  // Packs `weights`; call it after every change of them and before forward or backward_data.
+  virtual void set_weights(const Stream&, const float* weights, void* workspace) = 0;
+  virtual void forward(const Stream&, TensorView in, const float* bias, TensorView out,
+                       void* workspace) = 0;
+  // Training plans only. add: in_gradient += ..., otherwise it is overwritten.
+  virtual void backward_data(const Stream&, TensorView out_gradient, TensorView in_gradient,
+                             bool add, void* workspace) = 0;
+  // Adds to weight_gradient (OHWI).
+  virtual void backward_weights(const Stream&, TensorView in, TensorView out_gradient,
+                                float* weight_gradient, void* workspace) = 0;
+};
+
+enum class PoolKind : std::uint8_t { max, average };
+
+// Darknet's pooling geometry: out = (in + padding - size) / stride + 1, the window of output i
+// starts at i*stride - padding/2 (integer division); what lies outside takes no part.
+struct PoolSpec {
+  Shape in;
+  PoolKind kind = PoolKind::max;
+  std::int64_t size = 2, stride_y = 2, stride_x = 2, padding = 1;
+  Shape out() const;  // throws where it would be empty
+};
+
+class PoolPlan {
+ public:
+  virtual ~PoolPlan() = default;
+  virtual std::int64_t workspace() const = 0;
+  virtual std::int64_t saved() const = 0;  // bytes to keep from forward to backward; 0 at inference
+  virtual std::string description() const = 0;
+  virtual void forward(const Stream&, TensorView in, TensorView out, void* saved,
+                       void* workspace) = 0;
+  virtual void backward(const Stream&, TensorView out_gradient, TensorView in_gradient, bool add,
+                        const void* saved, void* workspace) = 0;
+};
+
+// C[m x n] = op(A) op(B) + beta C, all row-major and dense; op transposes where told.
+struct GemmSpec {
+  std::int64_t m = 0, n = 0, k = 0;
+  bool transpose_a = false, transpose_b = false;  // A is k x m, B is n x k in memory
+  float beta = 0;
+};
+
+class GemmPlan {
+ public:
+  virtual ~GemmPlan() = default;
+  virtual std::int64_t workspace() const = 0;
+  virtual void run(const Stream&, const float* a, const float* b, float* c, void* workspace) = 0;
+};
+
+struct PlanOptions {
+  Mode mode = Mode::inference;
+  bool exact = false;           // direct convolution only; no TF32
+  bool input_gradient = true;   // whether backward_data will be called (not for the first layer)
+  bool weight_gradient = true;  // whether backward_weights will be called (not with dont_update)
+};
+
+class Ops {
+ public:
+  virtual ~Ops() = default;
+  virtual std::unique_ptr<ConvPlan> conv(const ConvSpec&, const Epilogue&, const PlanOptions&) = 0;
+  virtual std::unique_ptr<PoolPlan> pool(const PoolSpec&, const PlanOptions&) = 0;
+  virtual std::unique_ptr<GemmPlan> gemm(const GemmSpec&) = 0;
+  virtual std::string name() const = 0;  // library and version, "oneDNN 2.6.3 (avx2)"
+};
+
+}  // namespace darknet

@@ -1,0 +1,127 @@
+// Shapes, owning buffers and tensors, and the views that launches take. Layout is NHWC everywhere:
+// channels are contiguous, a pixel is `pixel_stride` elements.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <vector>
+#include "core/device.h"
+#include "core/error.h"
+#include "core/hd.h"
+
+namespace darknet {
+
+enum class DType : std::uint8_t { f32, bf16, f16 };
+
+constexpr std::int64_t size_of(DType t) { return t == DType::f32 ? 4 : 2; }
+
+struct Shape {
+  std::int64_t n = 0, h = 0, w = 0, c = 0;
+  DN_HD std::int64_t pixels() const { return n * h * w; }
+  DN_HD std::int64_t size() const { return n * h * w * c; }
+  DN_HD std::int64_t features() const { return h * w * c; }  // of one image
+  friend bool operator==(const Shape&, const Shape&) = default;
+};
+
+std::string to_string(const Shape&);  // "2x13x13x255": n h w c
+// n*h*w*c; throws if a dimension is not positive or the product exceeds 2^40.
+std::int64_t checked_size(const Shape&);
+
+// A typed view for functors: copied by value, owns nothing. Element (pixel, channel) is
+// data[pixel * pixel_stride + channel]; a stride above shape.c is a slice of a wider tensor.
+template <class T>
+struct View {
+  T* data = nullptr;
+  Shape shape;
+  std::int64_t pixel_stride = 0;
+
+  DN_HD T& at(std::int64_t pixel, std::int64_t channel) const {
+    return data[pixel * pixel_stride + channel];
+  }
+  DN_HD std::int64_t pixel(std::int64_t n, std::int64_t y, std::int64_t x) const {
+    return (n * shape.h + y) * shape.w + x;
+  }
+  DN_HD operator View<const T>() const  // NOLINT: as implicit as T* to const T*
+    requires(!std::is_const_v<T>)
+  {
+    return {data, shape, pixel_stride};
+  }
+};
+
+// A view whose element type is known at run time: what the network hands to layers.
+struct TensorView {
+  void* data = nullptr;
+  DType dtype = DType::f32;
+  Shape shape;
+  std::int64_t pixel_stride = 0;
+
+  explicit operator bool() const { return data != nullptr; }
+  bool contiguous() const { return pixel_stride == shape.c; }
+  template <class T = float>
+  View<T> as() const {
+    static_assert(sizeof(T) == 4 || sizeof(T) == 2);
+    if (static_cast<std::int64_t>(sizeof(T)) != size_of(dtype)) fail("tensor of another type");
+    return {static_cast<T*>(data), shape, pixel_stride};
+  }
+  TensorView channels(std::int64_t first, std::int64_t count) const;  // a slice of every pixel
+  TensorView reshaped(const Shape&) const;                            // same elements; contiguous
+  TensorView images(std::int64_t first, std::int64_t count) const;    // a part of the batch
+};
+
+// Bytes on a device; move-only. On a `checked` device it is surrounded by guard bytes.
+class Buffer {
+ public:
+  Buffer() = default;
+  Buffer(const Device&, std::int64_t bytes);
+  Buffer(Buffer&&) noexcept;
+  Buffer& operator=(Buffer&&) noexcept;
+  ~Buffer();
+
+  void* data() const { return data_; }
+  std::int64_t bytes() const { return bytes_; }
+  const Device& device() const { return device_; }
+  bool guards_intact() const;  // always true where the device is not `checked`
+
+ private:
+  void release() noexcept;
+  Device device_;
+  void* block_ = nullptr;  // what was allocated; data_ lies inside it
+  void* data_ = nullptr;
+  std::int64_t bytes_ = 0;
+};
+
+// A Buffer with a shape and an element type; move-only, zero-filled when created.
+class Tensor {
+ public:
+  Tensor() = default;
+  Tensor(const Device&, const Shape&, DType = DType::f32);
+
+  const Shape& shape() const { return shape_; }
+  DType dtype() const { return dtype_; }
+  const Device& device() const { return buffer_.device(); }
+  std::int64_t size() const { return shape_.size(); }
+  std::int64_t bytes() const { return buffer_.bytes(); }
+  bool empty() const { return buffer_.data() == nullptr; }
+  const Buffer& buffer() const { return buffer_; }
+
+  TensorView view() const { return {buffer_.data(), dtype_, shape_, shape_.c}; }
+  template <class T = float>
+  T* data() const {
+    return static_cast<T*>(buffer_.data());
+  }
+
+  void zero(const Stream&);
+  void copy_from(const Stream&, std::span<const float> host);  // f32; sizes must agree
+  std::vector<float> to_host(const Stream&) const;             // f32; synchronizes
+
+ private:
+  Buffer buffer_;
+  Shape shape_;
+  DType dtype_ = DType::f32;
+};
+
+// A vector of n floats as a tensor of shape 1x1x1xn.
+inline Shape vector_shape(std::int64_t n) { return {1, 1, 1, n}; }
+
+}  // namespace darknet

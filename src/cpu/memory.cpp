@@ -1,0 +1,46 @@
+// Host memory as a device: aligned allocation and plain copies.
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "core/device.h"
+#include "core/error.h"
+
+namespace darknet {
+namespace {
+
+constexpr std::size_t kAlignment = 64;
+
+class CpuMemory final : public Memory {
+ public:
+  void* allocate(const Device&, std::size_t bytes) override {
+    void* const p = ::operator new(bytes + 1, std::align_val_t{kAlignment}, std::nothrow);
+    if (!p) fail("out of memory: ", bytes, " bytes");
+    return p;
+  }
+  void release(const Device&, void* p, std::size_t) noexcept override {
+    ::operator delete(p, std::align_val_t{kAlignment});
+  }
+  void copy_in(const Stream& s, void* to, const void* from, std::size_t bytes) override {
+    copy(s, to, from, bytes);
+  }
+  void copy_out(const Stream& s, void* to, const void* from, std::size_t bytes) override {
+    copy(s, to, from, bytes);
+  }
+  void copy(const Stream&, void* to, const void* from, std::size_t bytes) override {
+    if (bytes > 0) std::memcpy(to, from, bytes);
+  }
+  void zero(const Stream&, void* at, std::size_t bytes) override {
+    if (bytes > 0) std::memset(at, 0, bytes);
+  }
+  void synchronize(const Stream&) override {}
+};
+
+}  // namespace
+
+Memory& cpu_memory() {
+  static CpuMemory memory;
+  return memory;
+}
+
+}  // namespace darknet

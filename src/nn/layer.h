@@ -1,0 +1,154 @@
+// What a layer is: made from a cfg section, given shapes, run forward and backward. A layer owns its
+// parameters and plans; the network owns every activation, gradient and the one workspace.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+#include "cfg/section.h"
+#include "core/ops.h"
+#include "core/tensor.h"
+#include "detect/box.h"
+#include "nn/parameter.h"
+
+namespace darknet {
+
+class Head;
+
+// What every step changes, in device memory, so that a recorded step can be replayed.
+struct StepState {
+  std::int64_t iteration = 0;    // 1 for the first update
+  float learning_rate = 0;
+  float objectness_scale = 1;    // obj_norm=positives: B / max(1, N)
+  float finite = 1;              // 0: the step's loss or a gradient is not finite; the update skips itself
+  std::int64_t images_seen = 0;  // Darknet's `seen`, this subdivision's images included
+};
+
+// What a layer needs to know of the network when it is made.
+struct LayerContext {
+  std::int64_t index = 0;       // 0 for the first section after [net]
+  std::int64_t net_width = 0, net_height = 0;
+  std::int64_t batch = 1;       // images of a step, all subdivisions together
+  Mode mode = Mode::inference;
+  bool exact = false;
+  Device device;
+};
+
+// Keys that any section may carry (facts/darknet.md 2.2).
+struct CommonKeys {
+  bool onlyforward = false, stopbackward = false, dont_update = false, train_only_bn = false;
+  bool dontload = false, dontloadscales = false;
+  float learning_rate = 1, clip = 0;
+  template <class V>
+  void fields(V&& v) {
+    v("onlyforward", onlyforward, Flag{}, "no gradient passes this layer");
+    v("stopbackward", stopbackward, Flag{}, "the backward pass ends above this layer");
+    v("dont_update", dont_update, Flag{}, "its parameters stay as they are");
+    v("train_only_bn", train_only_bn, Flag{}, "only its batch normalisation is trained");
+    v("dontload", dontload, Flag{}, "its parameters are not taken from a weights file");
+    v("dontloadscales", dontloadscales, Flag{}, "its scales and statistics are not taken from a weights file");
+    v("learning_rate", learning_rate, Reals{0, 1e6f}, "factor on the network's learning rate");
+    v("clip", clip, Reals{0, 1e30f}, "limit on each element of its weight gradients; 0: none");
+  }
+};
+
+// What a layer answers when it learns its input shapes.
+struct Requirements {
+  Shape output;
+  std::int64_t workspace = 0;  // bytes it may use during one call
+  std::int64_t saved = 0;      // bytes the network keeps for it from forward to backward
+  bool needs_input = true;     // backward reads the inputs
+  bool needs_output = true;    // backward reads the output
+  bool in_place = false;       // the output may share the first input's memory (inference)
+};
+
+// What one call is given besides its tensors.
+struct Pass {
+  const Stream& stream;
+  Mode mode = Mode::inference;
+  void* workspace = nullptr;
+  void* saved = nullptr;
+  const StepState* step = nullptr;  // device memory; null at inference
+  std::uint64_t seed = 0;           // of the run; random launches mix in step->iteration and the layer
+  std::int64_t subdivision = 0;     // which part of the step's batch this is
+  Truths truths;                    // training of heads
+  TensorView targets;               // training of [softmax] and [cost]: {n,1,1,classes}; may be null
+};
+
+// Where an input's gradient goes. Without data nobody wants it. add: += , otherwise overwrite.
+struct GradientSlot {
+  TensorView view;
+  bool add = true;
+};
+
+struct BackwardArguments {
+  std::span<const TensorView> in;  // null data where needs_input is false
+  TensorView out;                  // null data where needs_output is false
+  TensorView out_gradient;         // the layer may overwrite it
+  std::span<const GradientSlot> in_gradient;
+};
+
+// A row of `darknet net info`.
+struct LayerSummary {
+  std::string filters, size;  // "" where it has none; size as "3x3/2"
+  std::string note;           // "route 8 12", "activation leaky", ...
+  std::int64_t multiply_adds = 0;  // per batch of reshape()
+};
+
+class Layer {
+ public:
+  Layer(Section& section, const LayerContext& context);
+  virtual ~Layer() = default;
+
+  // Indices of the layers it reads, in order; -1 is the network's input.
+  virtual std::vector<std::int64_t> sources() const { return {context_.index - 1}; }
+  // Learns the shapes of its sources, makes plans; may be called again with other sizes.
+  virtual Requirements reshape(std::span<const Shape> in, Ops& ops, const PlanOptions&) = 0;
+  virtual void forward(const Pass&, std::span<const TensorView> in, TensorView out) = 0;
+  virtual void backward(const Pass&, const BackwardArguments&) = 0;
+
+  // In the order of .weights files. Valid after the first reshape.
+  virtual std::vector<Parameter*> parameters() { return {}; }
+  // Fresh values for a start without weights. `seed` is the run's.
+  virtual void initialise(std::uint64_t /*seed*/) {}
+  // The network calls it after parameters were loaded or updated and before the next forward.
+  virtual void parameters_changed(const Stream&, void* /*workspace*/) {}
+
+  // Not null for a detection head.
+  virtual Head* head() { return nullptr; }
+  // Offers the layer that alone reads this one, before the first reshape, in both modes. A layer may
+  // hand its activation to a head that works on logits (accept_activation), or, at inference, do the
+  // successor's work: true then makes `next` a pass-through.
+  virtual bool absorb(Layer& /*next*/) { return false; }
+  // Asked by the layer below: will you apply `a` yourself and take the values before it?
+  virtual bool accept_activation(Activation /*a*/) { return false; }
+  virtual LayerSummary summary() const { return {}; }
+
+  const CommonKeys& keys() const { return keys_; }
+  const LayerContext& context() const { return context_; }
+  const std::string& type() const { return type_; }
+  const Where& where() const { return where_; }
+  // "layer 12 [convolutional] (net.cfg:131)": the start of every message about it.
+  std::string title() const;
+
+ protected:
+  LayerContext context_;
+  CommonKeys keys_;
+
+ private:
+  std::string type_;
+  Where where_;
+};
+
+using LayerPtr = std::unique_ptr<Layer>;
+
+// Looks the section's type up in layers/layers.def, makes the layer and checks that every key was
+// read. Throws on an unknown type, with a suggestion. Defined in layers/registry.cpp.
+LayerPtr make_layer(Section&, const LayerContext&);
+// The keys of a section type (or alias) for `darknet help`; throws on an unknown type.
+KeyDocs layer_keys(std::string_view type);
+std::vector<std::string> layer_types();
+
+}  // namespace darknet

@@ -1,0 +1,83 @@
+// A network: layers made from a cfg, their memory, forward and backward. It names no layer type.
+// Not here: the optimizer (nn/optimizer.h), files (nn/weights.h), the training loop (train/).
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+#include "detect/head.h"
+#include "nn/layer.h"
+#include "nn/net_settings.h"
+
+namespace darknet {
+
+struct NetworkOptions {
+  Device device;
+  Mode mode = Mode::inference;
+  bool exact = false;       // direct convolutions only
+  std::int64_t batch = 0;   // images per forward pass; 0: batch / subdivisions when training, else 1
+  std::int64_t width = 0, height = 0;  // 0: the cfg's
+  std::uint64_t seed = 0;
+  Order order = Order::parallel;
+  int threads = 0;
+};
+
+struct MemoryUse {  // bytes
+  std::int64_t parameters = 0, activations = 0, gradients = 0, saved = 0, workspace = 0;
+  std::int64_t total() const { return parameters + activations + gradients + saved + workspace; }
+};
+
+struct HeadAt {
+  std::int64_t layer = 0;
+  Head* head = nullptr;
+};
+
+class Network {
+ public:
+  // `cfg`: the sections of a file, [net] first. Every key is read and checked here.
+  Network(std::vector<Section> cfg, const NetworkOptions&);
+  ~Network();
+
+  const NetSettings& settings() const;
+  const NetworkOptions& options() const;
+  const Stream& stream() const;
+  std::int64_t size() const;  // number of layers
+  Layer& layer(std::int64_t i);
+  const Layer& layer(std::int64_t i) const;
+  std::vector<HeadAt> heads() const;
+  // Every parameter of layers [0, end), in the order of .weights files.
+  std::vector<Parameter*> parameters(std::int64_t end = -1) const;
+
+  // Fresh parameter values from the seed. To be followed by parameters_changed().
+  void initialise();
+  // Packs weights, folds batch normalisation; after loading or updating parameters.
+  void parameters_changed();
+
+  // Shapes every layer and plans the memory. The constructor calls it.
+  void resize(std::int64_t batch, std::int64_t height, std::int64_t width);
+  Shape input_shape() const;
+  Shape output_shape(std::int64_t layer) const;
+
+  // {n, h, w, c} values 0..1 go into input(); then forward(). Afterwards output(i) holds what layer
+  // i made, where it is kept: always for heads and the last layer, for all when training.
+  TensorView input() const;
+  void forward(const Pass&);  // stream, mode, workspace and saved are filled in here
+  TensorView output(std::int64_t layer) const;
+  // dL/doutput of a layer before backward(), for tests; heads make their own gradient.
+  TensorView output_gradient(std::int64_t layer) const;
+  // Adds to the gradients of the parameters.
+  void backward(const Pass&);
+  void zero_gradients();
+
+  MemoryUse memory() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// The detections of one image of the last forward pass, from all heads, above `threshold`, before
+// non-maximum suppression. Boxes are in fractions of the network's input.
+std::vector<Detection> detections(const Network&, std::int64_t image, float threshold);
+
+}  // namespace darknet
