@@ -1,0 +1,86 @@
+#include "core/file.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+
+#include "core/error.h"
+
+namespace darknet {
+namespace fs = std::filesystem;
+
+AtomicFile::AtomicFile(fs::path path)
+    : path_(std::move(path)), temporary_(path_.string() + cat(".tmp", ::getpid())) {
+  descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (descriptor_ < 0) fail_io("create");
+}
+
+AtomicFile::~AtomicFile() {
+  if (descriptor_ < 0) return;
+  ::close(descriptor_);
+  ::unlink(temporary_.c_str());
+}
+
+void AtomicFile::fail_io(const char* what) const {
+  fail(path_.string(), ": cannot ", what, " this file: ", std::strerror(errno));
+}
+
+void AtomicFile::write(const void* data, std::size_t bytes) {
+  const char* at = static_cast<const char*>(data);
+  while (bytes > 0) {
+    const ::ssize_t done = ::write(descriptor_, at, bytes);
+    if (done < 0 && errno == EINTR) continue;
+    if (done < 0) fail_io("write");
+    at += done;
+    bytes -= static_cast<std::size_t>(done);
+  }
+}
+
+void AtomicFile::commit() {
+  if (::fsync(descriptor_) != 0 && errno != EINVAL) fail_io("flush");
+  const int closed = ::close(descriptor_);
+  descriptor_ = -1;
+  if (closed != 0 || ::rename(temporary_.c_str(), path_.c_str()) != 0) {
+    const int why = errno;
+    ::unlink(temporary_.c_str());
+    errno = why;
+    fail_io("replace");
+  }
+}
+
+void write_file_atomically(const fs::path& path, const std::string& contents) {
+  AtomicFile file(path);
+  file.write(contents);
+  file.commit();
+}
+
+std::string read_file(const fs::path& path, std::uint64_t most_bytes) {
+  std::error_code error;
+  if (fs::is_directory(path, error)) fail(path.string(), ": this is a folder, not a file");
+  std::ifstream in(path, std::ios::binary | std::ios::ate);
+  if (!in) fail(path.string(), ": cannot read this file: ", std::strerror(errno));
+  const auto size = static_cast<std::uint64_t>(in.tellg());
+  if (size > most_bytes) fail(path.string(), ": larger than ", most_bytes, " bytes");
+  std::string contents(size, '\0');
+  in.seekg(0);
+  in.read(contents.data(), static_cast<std::streamsize>(size));
+  if (!in) fail(path.string(), ": cannot read this file");
+  return contents;
+}
+
+void require_writable_folder(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) fail(folder.string(), ": cannot make this folder: ", error.message());
+  AtomicFile(folder / ".write-test").write("x", 1);
+}
+
+void Checksum::add(const void* data, std::size_t bytes) {
+  const auto* at = static_cast<const unsigned char*>(data);
+  for (std::size_t i = 0; i < bytes; ++i) value_ = (value_ ^ at[i]) * 0x100000001B3ull;
+}
+
+}  // namespace darknet

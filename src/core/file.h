@@ -1,0 +1,49 @@
+// Files that are replaced whole or not at all, and whole files as bytes.
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace darknet {
+
+// Writes to a temporary name beside `path`; commit() flushes to the disk and renames. Without
+// commit() the temporary is removed and the previous file stays. Every failed write throws.
+class AtomicFile {
+ public:
+  explicit AtomicFile(std::filesystem::path path);
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+  ~AtomicFile();
+
+  void write(const void* data, std::size_t bytes);
+  void write(const std::string& text) { write(text.data(), text.size()); }
+  void commit();
+
+ private:
+  [[noreturn]] void fail_io(const char* what) const;
+  std::filesystem::path path_, temporary_;
+  int descriptor_ = -1;
+};
+
+void write_file_atomically(const std::filesystem::path&, const std::string& contents);
+
+// Throws where the file cannot be read or exceeds `most_bytes`.
+std::string read_file(const std::filesystem::path&, std::uint64_t most_bytes);
+
+// Throws, naming the folder and the reason, unless files can be made in `folder`; makes the folder.
+void require_writable_folder(const std::filesystem::path& folder);
+
+// 64-bit FNV-1a, to tell whether two files belong together; not a guard against an adversary.
+class Checksum {
+ public:
+  void add(const void* data, std::size_t bytes);
+  std::uint64_t value() const { return value_; }
+
+ private:
+  std::uint64_t value_ = 0xCBF29CE484222325ull;
+};
+
+}  // namespace darknet

@@ -1,0 +1,22 @@
+#include "nn/net_settings.h"
+
+namespace darknet {
+
+NetSettings read_net(Section& section) {
+  if (section.type() != "net" && section.type() != "network")
+    fail_at(section.where(), "the first section must be [net], not [", section.type(), "]");
+  NetSettings net;
+  section.read(net);
+  section.finish();
+  if (net.batch % net.subdivisions != 0)
+    section.fail("subdivisions", cat("batch=", net.batch, " is not a multiple of ", net.subdivisions));
+  if (net.steps.size() != net.scales.size())
+    section.fail("scales", cat("there are ", net.scales.size(), " scales for ", net.steps.size(), " steps"));
+  if (net.policy == "steps" && net.steps.empty())
+    section.fail("steps", "policy=steps needs steps and scales");
+  if ((net.policy == "poly" || net.policy == "sgdr") && net.max_batches == 0)
+    section.fail("max_batches", cat("policy=", net.policy, " needs max_batches"));
+  return net;
+}
+
+}  // namespace darknet
