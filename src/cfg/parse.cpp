@@ -7,7 +7,8 @@
 namespace darknet {
 namespace {
 
-constexpr std::size_t kMostBytes = 16u << 20;  // no cfg is larger; a weights file given by mistake is
+constexpr std::size_t kMostBytes = 16u
+                                   << 20;  // no cfg is larger; a weights file given by mistake is
 
 std::string_view trim(std::string_view s) {
   const auto a = s.find_first_not_of(" \t\r"), b = s.find_last_not_of(" \t\r");
@@ -61,8 +62,7 @@ std::vector<Section> parse_cfg(std::istream& in, const std::string& name) {
       continue;
     }
     const auto eq = line.find('=');
-    if (eq == line.npos || eq == 0)
-      fail_at({name, number}, "expected key=value, got '", line, "'");
+    if (eq == line.npos || eq == 0) fail_at({name, number}, "expected key=value, got '", line, "'");
     if (sections.empty()) fail_at({name, number}, "a key before the first [section]");
     sections.back().add(std::string(trim(line.substr(0, eq))),
                         std::string(trim(line.substr(eq + 1))), number);
@@ -73,7 +73,8 @@ std::vector<Section> parse_cfg(std::istream& in, const std::string& name) {
 
 std::vector<Section> read_cfg(const std::filesystem::path& path) {
   std::ifstream in(path, std::ios::binary);
-  if (!in || std::filesystem::is_directory(path)) fail_at({path.string(), 0}, "cannot read this file");
+  if (!in || std::filesystem::is_directory(path))
+    fail_at({path.string(), 0}, "cannot read this file");
   return parse_cfg(in, path.string());
 }
 

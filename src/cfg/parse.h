@@ -9,8 +9,8 @@
 
 namespace darknet {
 
-// Sections in file order. `name` stands in messages. Throws on what is neither [section], key=value,
-// comment (# or ;) nor blank, on binary data and on an empty file.
+// Sections in file order. `name` stands in messages. Throws on what is neither [section],
+// key=value, comment (# or ;) nor blank, on binary data and on an empty file.
 std::vector<Section> parse_cfg(std::istream& in, const std::string& name);
 std::vector<Section> read_cfg(const std::filesystem::path&);
 

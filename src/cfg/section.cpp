@@ -30,8 +30,8 @@ T parse_number(const Section& s, std::string_view key, std::string_view value, R
   T out{};
   const auto [end, ec] = std::from_chars(value.data(), value.data() + value.size(), out);
   if (ec != std::errc{} || end != value.data() + value.size())
-    s.fail(key, cat("expected ", std::is_integral_v<T> ? "an integer" : "a number", ", got '", value,
-                    "'"));
+    s.fail(key, cat("expected ", std::is_integral_v<T> ? "an integer" : "a number", ", got '",
+                    value, "'"));
   if (!(out >= range.lo && out <= range.hi))  // also refuses nan
     s.fail(key, cat(value, " is outside ", show_range(range)));
   return out;
@@ -70,7 +70,8 @@ const Section::Entry* Section::find(std::string_view key) {
 }
 
 bool Section::has(std::string_view key) const {
-  return std::any_of(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.key == key; });
+  return std::any_of(entries_.begin(), entries_.end(),
+                     [&](const Entry& e) { return e.key == key; });
 }
 
 std::int64_t Section::integer(std::string_view key, std::int64_t fallback, Integers range) {

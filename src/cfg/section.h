@@ -55,7 +55,8 @@ class Section {
   bool has(std::string_view key) const;
 
   // Fills a struct that declares its keys once:
-  //   template <class V> void fields(V&& v) { v("size", size, Integers{1, 64}, "kernel size"); ... }
+  //   template <class V> void fields(V&& v) { v("size", size, Integers{1, 64}, "kernel size"); ...
+  //   }
   template <class T>
   void read(T& settings) {
     settings.fields([this](std::string_view key, auto& member, const auto& allowed,
@@ -85,7 +86,9 @@ class Section {
   float get(std::string_view k, float v, Reals r) { return real(k, v, r); }
   bool get(std::string_view k, bool v, Flag) { return flag(k, v); }
   std::string get(std::string_view k, const std::string& v, Text) { return text(k, v); }
-  std::string get(std::string_view k, const std::string& v, const OneOf& o) { return word(k, v, o); }
+  std::string get(std::string_view k, const std::string& v, const OneOf& o) {
+    return word(k, v, o);
+  }
   std::vector<std::int64_t> get(std::string_view k, const std::vector<std::int64_t>& v,
                                 ListOf<std::int64_t> l) {
     return has(k) ? integers(k, l.range) : v;

@@ -25,13 +25,20 @@ std::string activation_names() {
 namespace activations {
 Any functor(Activation a) {
   switch (a) {
-    case Activation::linear: return Linear{};
-    case Activation::leaky: return Leaky{};
-    case Activation::relu: return Relu{};
-    case Activation::logistic: return Logistic{};
-    case Activation::tanh: return Tanh{};
-    case Activation::mish: return Mish{};
-    case Activation::swish: return Swish{};
+    case Activation::linear:
+      return Linear{};
+    case Activation::leaky:
+      return Leaky{};
+    case Activation::relu:
+      return Relu{};
+    case Activation::logistic:
+      return Logistic{};
+    case Activation::tanh:
+      return Tanh{};
+    case Activation::mish:
+      return Mish{};
+    case Activation::swish:
+      return Swish{};
   }
   return Linear{};
 }

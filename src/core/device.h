@@ -26,7 +26,7 @@ enum class Order : std::uint8_t { parallel, scattered };
 struct Stream {
   Device device;
   Order order = Order::parallel;
-  int threads = 0;         // CPU: most threads a launch may use; 0 = all, 1 = serial (loader threads)
+  int threads = 0;  // CPU: most threads a launch may use; 0 = all, 1 = serial (loader threads)
   void* native = nullptr;  // CUDA: the cudaStream_t
 };
 

@@ -13,9 +13,12 @@ namespace darknet {
 
 inline constexpr std::int64_t kSerialBelow = 8192;  // fewer elements than this do not pay a team
 inline constexpr std::int64_t kReduceChunk = 4096;  // elements summed by one index of reduce()
-inline constexpr std::int64_t kChannelChunk = 256;  // pixels summed by one index of reduce_channels()
+inline constexpr std::int64_t kChannelChunk =
+    256;  // pixels summed by one index of reduce_channels()
 
-inline std::int64_t chunks_of(std::int64_t n, std::int64_t chunk) { return (n + chunk - 1) / chunk; }
+inline std::int64_t chunks_of(std::int64_t n, std::int64_t chunk) {
+  return (n + chunk - 1) / chunk;
+}
 
 // K sums that travel together, e.g. a gradient and its product with the input.
 template <int K>

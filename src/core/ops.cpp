@@ -7,7 +7,8 @@ std::int64_t out_size(std::int64_t in, std::int64_t pad, std::int64_t extent, st
                       const char* what) {
   const std::int64_t room = in + pad - extent;
   if (room < 0)
-    fail(what, " of extent ", extent, " does not fit into ", in, " pixels with ", pad, " of padding");
+    fail(what, " of extent ", extent, " does not fit into ", in, " pixels with ", pad,
+         " of padding");
   return room / stride + 1;
 }
 

@@ -1,6 +1,7 @@
-// The library work of a device, as plans. A plan is made when shapes are known; it owns descriptors,
-// the choice of algorithm, packed weights and the size of its workspace, and costs nothing per step.
-// All tensors are NHWC, f32 unless a plan says otherwise; weights are OHWI. Gradients are dL/dx.
+// The library work of a device, as plans. A plan is made when shapes are known; it owns
+// descriptors, the choice of algorithm, packed weights and the size of its workspace, and costs
+// nothing per step. All tensors are NHWC, f32 unless a plan says otherwise; weights are OHWI.
+// Gradients are dL/dx.
 #pragma once
 #include <cstdint>
 #include <memory>

@@ -7,7 +7,7 @@
 namespace darknet {
 namespace {
 
-constexpr std::int64_t kGuard = 256;            // bytes on either side, a multiple of the alignment
+constexpr std::int64_t kGuard = 256;  // bytes on either side, a multiple of the alignment
 constexpr unsigned char kGuardByte = 0xA5;
 constexpr std::int64_t kMostElements = std::int64_t{1} << 40;
 

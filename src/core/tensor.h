@@ -43,8 +43,7 @@ struct View {
     return (n * shape.h + y) * shape.w + x;
   }
   DN_HD operator View<const T>() const  // NOLINT: as implicit as T* to const T*
-    requires(!std::is_const_v<T>)
-  {
+      requires(!std::is_const_v<T>) {
     return {data, shape, pixel_stride};
   }
 };

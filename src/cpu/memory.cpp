@@ -14,12 +14,12 @@ constexpr std::size_t kAlignment = 64;
 class CpuMemory final : public Memory {
  public:
   void* allocate(const Device&, std::size_t bytes) override {
-    void* const p = ::operator new(bytes + 1, std::align_val_t{kAlignment}, std::nothrow);
+    void* const p = ::operator new (bytes + 1, std::align_val_t{kAlignment}, std::nothrow);
     if (!p) fail("out of memory: ", bytes, " bytes");
     return p;
   }
   void release(const Device&, void* p, std::size_t) noexcept override {
-    ::operator delete(p, std::align_val_t{kAlignment});
+    ::operator delete (p, std::align_val_t{kAlignment});
   }
   void copy_in(const Stream& s, void* to, const void* from, std::size_t bytes) override {
     copy(s, to, from, bytes);

@@ -1,5 +1,5 @@
-#include "core/error.h"
 #include "core/ops.h"
+#include "core/error.h"
 
 namespace darknet {
 

@@ -33,10 +33,10 @@ struct Truths {
 
 // One detected object, after decoding.
 struct Detection {
-  Box box;                 // in fractions of the network's input
+  Box box;  // in fractions of the network's input
   std::int32_t class_id = 0;
   float objectness = 0;
-  float probability = 0;   // objectness * class probability
+  float probability = 0;  // objectness * class probability
 };
 
 }  // namespace darknet

@@ -23,7 +23,7 @@ struct HeadSettings {
   NmsKind nms_kind = NmsKind::by_class;
   float beta_nms = .6f;
   AugmentationKeys augmentation;
-  std::string objectness_loss;      // its name, for charts and tables
+  std::string objectness_loss;          // its name, for charts and tables
   bool normalise_by_positives = false;  // obj_norm=positives
 };
 

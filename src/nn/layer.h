@@ -1,5 +1,5 @@
-// What a layer is: made from a cfg section, given shapes, run forward and backward. A layer owns its
-// parameters and plans; the network owns every activation, gradient and the one workspace.
+// What a layer is: made from a cfg section, given shapes, run forward and backward. A layer owns
+// its parameters and plans; the network owns every activation, gradient and the one workspace.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -9,6 +9,7 @@
 #include <vector>
 #include "cfg/section.h"
 #include "core/ops.h"
+#include "core/step.h"
 #include "core/tensor.h"
 #include "detect/box.h"
 #include "nn/parameter.h"
@@ -17,20 +18,11 @@ namespace darknet {
 
 class Head;
 
-// What every step changes, in device memory, so that a recorded step can be replayed.
-struct StepState {
-  std::int64_t iteration = 0;    // 1 for the first update
-  float learning_rate = 0;
-  float objectness_scale = 1;    // obj_norm=positives: B / max(1, N)
-  float finite = 1;              // 0: the step's loss or a gradient is not finite; the update skips itself
-  std::int64_t images_seen = 0;  // Darknet's `seen`, this subdivision's images included
-};
-
 // What a layer needs to know of the network when it is made.
 struct LayerContext {
-  std::int64_t index = 0;       // 0 for the first section after [net]
+  std::int64_t index = 0;  // 0 for the first section after [net]
   std::int64_t net_width = 0, net_height = 0;
-  std::int64_t batch = 1;       // images of a step, all subdivisions together
+  std::int64_t batch = 1;  // images of a step, all subdivisions together
   Mode mode = Mode::inference;
   bool exact = false;
   Device device;
@@ -48,7 +40,8 @@ struct CommonKeys {
     v("dont_update", dont_update, Flag{}, "its parameters stay as they are");
     v("train_only_bn", train_only_bn, Flag{}, "only its batch normalisation is trained");
     v("dontload", dontload, Flag{}, "its parameters are not taken from a weights file");
-    v("dontloadscales", dontloadscales, Flag{}, "its scales and statistics are not taken from a weights file");
+    v("dontloadscales", dontloadscales, Flag{},
+      "its scales and statistics are not taken from a weights file");
     v("learning_rate", learning_rate, Reals{0, 1e6f}, "factor on the network's learning rate");
     v("clip", clip, Reals{0, 1e30f}, "limit on each element of its weight gradients; 0: none");
   }
@@ -71,10 +64,10 @@ struct Pass {
   void* workspace = nullptr;
   void* saved = nullptr;
   const StepState* step = nullptr;  // device memory; null at inference
-  std::uint64_t seed = 0;           // of the run; random launches mix in step->iteration and the layer
-  std::int64_t subdivision = 0;     // which part of the step's batch this is
-  Truths truths;                    // training of heads
-  TensorView targets;               // training of [softmax] and [cost]: {n,1,1,classes}; may be null
+  std::uint64_t seed = 0;        // of the run; random launches mix in step->iteration and the layer
+  std::int64_t subdivision = 0;  // which part of the step's batch this is
+  Truths truths;                 // training of heads
+  TensorView targets;            // training of [softmax] and [cost]: {n,1,1,classes}; may be null
 };
 
 // Where an input's gradient goes. Without data nobody wants it. add: += , otherwise overwrite.
@@ -92,8 +85,8 @@ struct BackwardArguments {
 
 // A row of `darknet net info`.
 struct LayerSummary {
-  std::string filters, size;  // "" where it has none; size as "3x3/2"
-  std::string note;           // "route 8 12", "activation leaky", ...
+  std::string filters, size;       // "" where it has none; size as "3x3/2"
+  std::string note;                // "route 8 12", "activation leaky", ...
   std::int64_t multiply_adds = 0;  // per batch of reshape()
 };
 
@@ -118,9 +111,9 @@ class Layer {
 
   // Not null for a detection head.
   virtual Head* head() { return nullptr; }
-  // Offers the layer that alone reads this one, before the first reshape, in both modes. A layer may
-  // hand its activation to a head that works on logits (accept_activation), or, at inference, do the
-  // successor's work: true then makes `next` a pass-through.
+  // Offers the layer that alone reads this one, before the first reshape, in both modes. A layer
+  // may hand its activation to a head that works on logits (accept_activation), or, at inference,
+  // do the successor's work: true then makes `next` a pass-through.
   virtual bool absorb(Layer& /*next*/) { return false; }
   // Asked by the layer below: will you apply `a` yourself and take the values before it?
   virtual bool accept_activation(Activation /*a*/) { return false; }

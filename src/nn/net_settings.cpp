@@ -9,9 +9,11 @@ NetSettings read_net(Section& section) {
   section.read(net);
   section.finish();
   if (net.batch % net.subdivisions != 0)
-    section.fail("subdivisions", cat("batch=", net.batch, " is not a multiple of ", net.subdivisions));
+    section.fail("subdivisions",
+                 cat("batch=", net.batch, " is not a multiple of ", net.subdivisions));
   if (net.steps.size() != net.scales.size())
-    section.fail("scales", cat("there are ", net.scales.size(), " scales for ", net.steps.size(), " steps"));
+    section.fail("scales",
+                 cat("there are ", net.scales.size(), " scales for ", net.steps.size(), " steps"));
   if (net.policy == "steps" && net.steps.empty())
     section.fail("steps", "policy=steps needs steps and scales");
   if ((net.policy == "poly" || net.policy == "sgdr") && net.max_batches == 0)

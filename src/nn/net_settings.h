@@ -27,7 +27,8 @@ struct NetSettings {
   template <class V>
   void fields(V&& v) {
     v("batch", batch, Integers{1, 1 << 20}, "images per iteration");
-    v("subdivisions", subdivisions, Integers{1, 1 << 20}, "parts in which a batch is computed; divides batch");
+    v("subdivisions", subdivisions, Integers{1, 1 << 20},
+      "parts in which a batch is computed; divides batch");
     v("width", width, Integers{1, 1 << 15}, "input width in pixels");
     v("height", height, Integers{1, 1 << 15}, "input height in pixels");
     v("channels", channels, Integers{1, 1 << 10}, "input channels: 3 colour, 1 grey");
@@ -36,17 +37,20 @@ struct NetSettings {
     v("learning_rate_min", learning_rate_min, Reals{0, 1e30f}, "lower end of policy=sgdr");
     v("momentum", momentum, Reals{0, 1}, "of SGD");
     v("decay", decay, Reals{0, 1e6f}, "L2 penalty on weights");
-    v("policy", policy, OneOf{{"constant", "step", "steps", "poly", "exp", "sigmoid", "random", "sgdr"}},
+    v("policy", policy,
+      OneOf{{"constant", "step", "steps", "poly", "exp", "sigmoid", "random", "sgdr"}},
       "how the learning rate changes");
     v("burn_in", burn_in, Integers{0, std::int64_t{1} << 40},
       "iterations over which the rate rises as (it/burn_in)^power");
     v("power", power, Reals{0, 1e3f}, "exponent of burn_in and of policy=poly");
-    v("step", step, Integers{1, std::int64_t{1} << 40}, "period of policy=step; centre of policy=sigmoid");
+    v("step", step, Integers{1, std::int64_t{1} << 40},
+      "period of policy=step; centre of policy=sigmoid");
     v("scale", scale, Reals{0, 1e6f}, "factor of policy=step");
     v("steps", steps, ListOf<std::int64_t>{}, "iterations of policy=steps");
     v("scales", scales, ListOf<float>{{0, 1e6f}}, "factors of policy=steps");
     v("gamma", gamma, Reals{0, 1e6f}, "base of policy=exp; slope of policy=sigmoid");
-    v("sgdr_cycle", sgdr_cycle, Integers{0, std::int64_t{1} << 40}, "first period of policy=sgdr; 0: max_batches");
+    v("sgdr_cycle", sgdr_cycle, Integers{0, std::int64_t{1} << 40},
+      "first period of policy=sgdr; 0: max_batches");
     v("sgdr_mult", sgdr_mult, Integers{1, 1000}, "growth of the period of policy=sgdr");
     v("adam", adam, Flag{}, "Adam instead of SGD");
     v("B1", b1, Reals{0, .999999f}, "Adam's first decay rate");

@@ -14,17 +14,29 @@ namespace darknet {
 struct NetworkOptions {
   Device device;
   Mode mode = Mode::inference;
-  bool exact = false;       // direct convolutions only
-  std::int64_t batch = 0;   // images per forward pass; 0: batch / subdivisions when training, else 1
+  bool exact = false;      // direct convolutions only
+  std::int64_t batch = 0;  // images per forward pass; 0: batch / subdivisions when training, else 1
   std::int64_t width = 0, height = 0;  // 0: the cfg's
   std::uint64_t seed = 0;
   Order order = Order::parallel;
   int threads = 0;
+  bool keep_outputs = false;  // every output(i) stays valid after forward(); costs memory
 };
 
-struct MemoryUse {  // bytes
-  std::int64_t parameters = 0, activations = 0, gradients = 0, saved = 0, workspace = 0;
-  std::int64_t total() const { return parameters + activations + gradients + saved + workspace; }
+struct MemoryUse {                       // bytes
+  std::int64_t parameters = 0;           // values
+  std::int64_t parameter_gradients = 0;  // training
+  std::int64_t activations = 0;  // outputs, their gradients and what layers save, sharing one arena
+  std::int64_t workspace = 0;
+  std::int64_t total() const { return parameters + parameter_gradients + activations + workspace; }
+};
+
+// Told before and after each layer's work, e.g. to time it or to look at its output.
+class LayerObserver {
+ public:
+  virtual ~LayerObserver() = default;
+  virtual void before(std::int64_t layer, bool backward) = 0;
+  virtual void after(std::int64_t layer, bool backward) = 0;
 };
 
 struct HeadAt {
@@ -59,7 +71,7 @@ class Network {
   Shape output_shape(std::int64_t layer) const;
 
   // {n, h, w, c} values 0..1 go into input(); then forward(). Afterwards output(i) holds what layer
-  // i made, where it is kept: always for heads and the last layer, for all when training.
+  // i made, where it is kept: heads, the last layer, and all of them with keep_outputs.
   TensorView input() const;
   void forward(const Pass&);  // stream, mode, workspace and saved are filled in here
   TensorView output(std::int64_t layer) const;
@@ -70,6 +82,7 @@ class Network {
   void zero_gradients();
 
   MemoryUse memory() const;
+  void observe(LayerObserver*);  // null: nobody; must outlive its use
 
  private:
   struct Impl;

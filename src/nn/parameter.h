@@ -12,7 +12,8 @@ enum class Role : std::uint8_t { weights, bias, scale, rolling_mean, rolling_var
 struct Parameter {
   Role role = Role::weights;
   Tensor value;     // weights: shape {out, h, w, in} (OHWI); others {1, 1, 1, n}
-  Tensor gradient;  // dL/dvalue summed over images and subdivisions; empty for statistics and inference
+  Tensor gradient;  // dL/dvalue summed over images and subdivisions; empty for statistics and
+                    // inference
   float learning_rate = 1;  // the layer's factor
   bool update = true;       // dont_update, train_only_bn and statistics switch it off
   bool load = true;         // dontload, dontloadscales switch it off

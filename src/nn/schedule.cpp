@@ -23,8 +23,9 @@ float sgdr_rate(const NetSettings& net, std::int64_t iteration) {
     cycle *= net.sgdr_mult;
   }
   const double phase = static_cast<double>(iteration - start) / static_cast<double>(cycle);
-  return static_cast<float>(net.learning_rate_min + .5 * (net.learning_rate - net.learning_rate_min) *
-                                                        (1 + std::cos(phase * std::numbers::pi)));
+  return static_cast<float>(net.learning_rate_min +
+                            .5 * (net.learning_rate - net.learning_rate_min) *
+                                (1 + std::cos(phase * std::numbers::pi)));
 }
 
 }  // namespace
@@ -46,7 +47,8 @@ float learning_rate(const NetSettings& net, std::int64_t iteration, std::uint64_
   else if (net.policy == "sigmoid")
     rate *= 1 / (1 + std::exp(net.gamma * (it - static_cast<double>(net.step))));
   else if (net.policy == "random")
-    rate *= std::pow(random_uniform(seed, 0x7A7E, static_cast<std::uint64_t>(iteration)), net.power);
+    rate *=
+        std::pow(random_uniform(seed, 0x7A7E, static_cast<std::uint64_t>(iteration)), net.power);
   return static_cast<float>(rate);
 }
 

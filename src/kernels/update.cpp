@@ -1,0 +1,93 @@
+#include "kernels/update.h"
+
+#include "core/for_each.h"
+#include "core/math.h"
+
+namespace darknet {
+namespace {
+
+struct NotFinite {  // counts in double, so that a sum of many stays exact
+  const float* x;
+  DN_HD double operator()(std::int64_t i) const { return x[i] - x[i] == 0 ? 0. : 1.; }
+};
+
+struct MarkNotFinite {
+  const double* count;
+  StepState* state;
+  DN_HD void operator()(std::int64_t) const {
+    if (*count > 0) state->finite = 0;
+  }
+};
+
+DN_HD inline float clipped(float g, float limit) {
+  return limit > 0 ? math::clamp(g, -limit, limit) : g;
+}
+
+struct Sgd {
+  UpdateArrays a;
+  SgdSettings s;
+  const StepState* state;
+  DN_HD void operator()(std::int64_t i) const {
+    const float g = clipped(a.gradient[i], a.clip);
+    a.gradient[i] = 0;
+    if (state->finite == 0) return;
+    const float v = s.momentum * a.first[i] + g + a.decay * s.images * a.value[i];
+    a.first[i] = v;
+    a.value[i] -= state->learning_rate * a.rate_factor / s.images * v;
+  }
+};
+
+struct Adam {
+  UpdateArrays a;
+  AdamSettings s;
+  const StepState* state;
+  DN_HD void operator()(std::int64_t i) const {
+    const float g = clipped(a.gradient[i], a.clip) / s.images + a.decay * a.value[i];
+    a.gradient[i] = 0;
+    if (state->finite == 0) return;
+    const float m = s.b1 * a.first[i] + (1 - s.b1) * g;
+    const float v = s.b2 * a.second[i] + (1 - s.b2) * g * g;
+    a.first[i] = m;
+    a.second[i] = v;
+    const auto t = static_cast<float>(state->iteration);
+    const float m_hat = m / (1 - math::pow(s.b1, t)), v_hat = v / (1 - math::pow(s.b2, t));
+    a.value[i] -= state->learning_rate * a.rate_factor * m_hat / (math::sqrt(v_hat) + s.epsilon);
+  }
+};
+
+struct Average {
+  AverageArrays a;
+  const StepState* state;
+  DN_HD void operator()(std::int64_t i) const {
+    if (state->finite != 0) a.average[i] = a.alpha * a.average[i] + (1 - a.alpha) * a.value[i];
+  }
+};
+
+}  // namespace
+
+std::int64_t check_finite_scratch(std::int64_t n) {
+  return reduce_scratch<double>(n) + std::int64_t{sizeof(double)};
+}
+
+void check_finite(const Stream& s, const float* gradient, std::int64_t n, StepState* state,
+                  void* scratch) {
+  double* const count = static_cast<double*>(scratch);
+  reduce(s, n, NotFinite{gradient}, count, count + 1);
+  for_each(s, 1, MarkNotFinite{count, state});
+}
+
+void sgd_update(const Stream& s, const UpdateArrays& a, const SgdSettings& settings,
+                const StepState* state) {
+  for_each(s, a.n, Sgd{a, settings, state});
+}
+
+void adam_update(const Stream& s, const UpdateArrays& a, const AdamSettings& settings,
+                 const StepState* state) {
+  for_each(s, a.n, Adam{a, settings, state});
+}
+
+void average_update(const Stream& s, const AverageArrays& a, const StepState* state) {
+  for_each(s, a.n, Average{a, state});
+}
+
+}  // namespace darknet

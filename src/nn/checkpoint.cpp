@@ -1,0 +1,136 @@
+#include "nn/checkpoint.h"
+
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "core/file.h"
+
+namespace darknet {
+namespace {
+
+constexpr char kMagic[8] = {'D', 'N', 'F', 'S', 'T', 'A', 'T', '1'};
+constexpr std::uint64_t kMostBytes = std::uint64_t{64} << 30;
+constexpr std::uint64_t kMostHeader = 64u << 20;
+
+using nlohmann::json;
+
+std::vector<Optimizer::Array> arrays_of(const Network& net, Optimizer& optimizer) {
+  std::vector<Optimizer::Array> arrays;
+  const auto parameters = net.parameters();
+  for (std::size_t i = 0; i < parameters.size(); ++i)
+    arrays.push_back({cat("parameter ", i), &parameters[i]->value});
+  for (Optimizer::Array& a : optimizer.state()) arrays.push_back(std::move(a));
+  return arrays;
+}
+
+json header_of(const TrainingState& s, const std::vector<Optimizer::Array>& arrays,
+               bool averaging) {
+  json header{{"iteration", s.iteration},
+              {"seen", s.seen},
+              {"seed", s.seed},
+              {"best_map", s.best_map},
+              {"best_iteration", s.best_iteration},
+              {"average_loss", s.average_loss},
+              {"skipped_images", s.skipped_images},
+              {"weights_checksum", s.weights_checksum},
+              {"averaging", averaging},
+              {"arrays", json::array()}};
+  for (const auto& a : arrays) header["arrays"].push_back({a.name, a.tensor->size()});
+  return header;
+}
+
+TrainingState state_of(const json& h) {
+  return {.iteration = h.at("iteration"),
+          .seen = h.at("seen"),
+          .seed = h.at("seed"),
+          .best_map = h.at("best_map"),
+          .best_iteration = h.at("best_iteration"),
+          .average_loss = h.at("average_loss"),
+          .skipped_images = h.at("skipped_images"),
+          .weights_checksum = h.at("weights_checksum")};
+}
+
+// Magic, length of the header, header (JSON), arrays, checksum of all before it.
+struct Layout {
+  json header;
+  std::size_t arrays_at = 0;
+};
+
+Layout parse_layout(const std::string& bytes, const std::string& path) {
+  std::uint64_t length = 0, stored = 0;
+  constexpr std::size_t prefix = sizeof kMagic + sizeof length;
+  if (bytes.size() < prefix + sizeof stored ||
+      std::memcmp(bytes.data(), kMagic, sizeof kMagic) != 0)
+    fail(path, ": this is not a .state file of this program");
+  std::memcpy(&length, bytes.data() + sizeof kMagic, sizeof length);
+  std::memcpy(&stored, bytes.data() + bytes.size() - sizeof stored, sizeof stored);
+  Checksum sum;
+  sum.add(bytes.data(), bytes.size() - sizeof stored);
+  if (sum.value() != stored || length > kMostHeader ||
+      prefix + length + sizeof stored > bytes.size())
+    fail(path, ": the file is damaged (checksum)");
+  try {
+    return {json::parse(bytes.substr(prefix, length)), prefix + static_cast<std::size_t>(length)};
+  } catch (const json::exception& e) {
+    fail(path, ": the file is damaged: ", e.what());
+  }
+}
+
+}  // namespace
+
+std::filesystem::path state_path(std::filesystem::path weights) {
+  return weights.replace_extension(".state");
+}
+
+void save_state(const std::filesystem::path& path, const TrainingState& state, const Network& net,
+                Optimizer& optimizer) {
+  const auto arrays = arrays_of(net, optimizer);
+  const std::string header = header_of(state, arrays, optimizer.has_average()).dump();
+  AtomicFile file(path);
+  Checksum sum;
+  const auto put = [&](const void* data, std::size_t bytes) {
+    sum.add(data, bytes);
+    file.write(data, bytes);
+  };
+  const std::uint64_t length = header.size();
+  put(kMagic, sizeof kMagic);
+  put(&length, sizeof length);
+  put(header.data(), header.size());
+  for (const auto& a : arrays) {
+    const std::vector<float> host = a.tensor->to_host(net.stream());
+    put(host.data(), host.size() * sizeof(float));
+  }
+  const std::uint64_t checksum = sum.value();
+  file.write(&checksum, sizeof checksum);
+  file.commit();
+}
+
+TrainingState load_state(const std::filesystem::path& path, Network& net, Optimizer& optimizer) {
+  const std::string bytes = read_file(path, kMostBytes);
+  const Layout layout = parse_layout(bytes, path.string());
+  const auto arrays = arrays_of(net, optimizer);
+  try {
+    const json& listed = layout.header.at("arrays");
+    if (listed.size() != arrays.size())
+      fail(path.string(), ": holds ", listed.size(), " arrays, this network and optimizer have ",
+           arrays.size(), "; it belongs to another cfg");
+    std::size_t at = layout.arrays_at;
+    for (std::size_t i = 0; i < arrays.size(); ++i) {
+      const std::int64_t n = listed[i].at(1);
+      if (listed[i].at(0) != arrays[i].name || n != arrays[i].tensor->size() ||
+          at + static_cast<std::size_t>(n) * sizeof(float) + sizeof(std::uint64_t) > bytes.size())
+        fail(path.string(), ": ", listed[i].at(0).get<std::string>(), " has ", n, " values, ",
+             arrays[i].name, " needs ", arrays[i].tensor->size(), "; it belongs to another cfg");
+      std::vector<float> host(static_cast<std::size_t>(n));
+      std::memcpy(host.data(), bytes.data() + at, host.size() * sizeof(float));
+      arrays[i].tensor->copy_from(net.stream(), host);
+      at += host.size() * sizeof(float);
+    }
+    optimizer.set_averaging(layout.header.at("averaging"));
+    return state_of(layout.header);
+  } catch (const json::exception& e) {
+    fail(path.string(), ": the file is damaged: ", e.what());
+  }
+}
+
+}  // namespace darknet

@@ -1,0 +1,30 @@
+// x.state beside x.weights: everything a training needs to go on bit for bit. Parameters are in it
+// too, so a pair of files that a kill left apart is noticed and the newer truth is the .state.
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include "nn/network.h"
+#include "nn/optimizer.h"
+
+namespace darknet {
+
+struct TrainingState {
+  std::int64_t iteration = 0;  // updates done
+  std::uint64_t seen = 0;      // images
+  std::uint64_t seed = 0;
+  double best_map = -1;  // -1: none yet
+  std::int64_t best_iteration = 0;
+  double average_loss = -1;            // running average of the printed loss; -1: none yet
+  std::int64_t skipped_images = 0;     // unreadable pictures so far
+  std::uint64_t weights_checksum = 0;  // of the .weights file written with it
+};
+
+void save_state(const std::filesystem::path&, const TrainingState&, const Network&, Optimizer&);
+// Throws where the file is damaged or belongs to another network, naming what differs.
+TrainingState load_state(const std::filesystem::path&, Network&, Optimizer&);
+
+// x.weights -> x.state
+std::filesystem::path state_path(std::filesystem::path weights);
+
+}  // namespace darknet

@@ -1,0 +1,105 @@
+#include "nn/optimizer.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "kernels/update.h"
+
+namespace darknet {
+
+Optimizer::Optimizer(Network& net, const NetSettings& settings) : net_(net), settings_(settings) {
+  const Device& device = net.options().device;
+  std::int64_t most = 1;
+  for (std::int64_t i = 0; i < net.size(); ++i) {
+    for (Parameter* p : net.layer(i).parameters()) {
+      Slot slot{.parameter = p, .layer = i};
+      if (p->role == Role::weights) slot.clip = net.layer(i).keys().clip;
+      const Shape shape = vector_shape(p->value.size());
+      if (p->trained() && p->update) {
+        slot.first = Tensor(device, shape);
+        if (settings.adam) slot.second = Tensor(device, shape);
+        most = std::max(most, shape.c);
+      }
+      if (settings.ema_alpha > 0) slot.average = Tensor(device, shape);
+      slots_.push_back(std::move(slot));
+    }
+  }
+  state_ = Buffer(device, sizeof(StepState));
+  scratch_ = Buffer(device, check_finite_scratch(most));
+}
+
+void Optimizer::update(Slot& slot, std::int64_t images) {
+  Parameter& p = *slot.parameter;
+  const UpdateArrays arrays{.value = p.value.data(),
+                            .gradient = p.gradient.data(),
+                            .first = slot.first.data(),
+                            .second = slot.second.data(),
+                            .n = p.value.size(),
+                            .rate_factor = p.learning_rate,
+                            .decay = p.decays() ? settings_.decay : 0,
+                            .clip = slot.clip};
+  const auto batch = static_cast<float>(images);
+  const auto* state = static_cast<const StepState*>(state_.data());
+  if (settings_.adam)
+    adam_update(net_.stream(), arrays, {settings_.b1, settings_.b2, settings_.eps, batch}, state);
+  else
+    sgd_update(net_.stream(), arrays, {settings_.momentum, batch}, state);
+}
+
+bool Optimizer::step(const StepState& step, std::int64_t images, bool average) {
+  const Stream& stream = net_.stream();
+  Memory& device = memory(stream.device.type);
+  auto* const state = static_cast<StepState*>(state_.data());
+  device.copy_in(stream, state, &step, sizeof step);
+  for (Slot& s : slots_)
+    if (!s.first.empty())
+      check_finite(stream, s.parameter->gradient.data(), s.parameter->gradient.size(), state,
+                   scratch_.data());
+  for (Slot& s : slots_)
+    if (!s.first.empty()) update(s, images);
+  if (average && settings_.ema_alpha > 0) {
+    if (!averaging_) start_average();
+    for (Slot& s : slots_)
+      average_update(
+          stream,
+          {s.average.data(), s.parameter->value.data(), s.average.size(), settings_.ema_alpha},
+          state);
+  }
+  StepState after;
+  device.copy_out(stream, &after, state, sizeof after);
+  device.synchronize(stream);
+  return after.finite != 0;
+}
+
+void Optimizer::start_average() {
+  for (Slot& s : slots_)
+    memory(s.average.device().type)
+        .copy(net_.stream(), s.average.data(), s.parameter->value.data(),
+              static_cast<std::size_t>(s.average.bytes()));
+  averaging_ = true;
+}
+
+void Optimizer::swap_average() {
+  if (!averaging_) return;
+  for (Slot& s : slots_) {
+    const std::vector<float> value = s.parameter->value.to_host(net_.stream());
+    const std::vector<float> average = s.average.to_host(net_.stream());
+    s.parameter->value.copy_from(net_.stream(), average);
+    s.average.copy_from(net_.stream(), value);
+  }
+  net_.parameters_changed();
+}
+
+std::vector<Optimizer::Array> Optimizer::state() {
+  std::vector<Array> arrays;
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    const std::string name = cat("parameter ", i, " of layer ", slots_[i].layer);
+    for (auto& [suffix, tensor] : {std::pair<const char*, Tensor*>{" first", &slots_[i].first},
+                                   {" second", &slots_[i].second},
+                                   {" average", &slots_[i].average}})
+      if (!tensor->empty()) arrays.push_back({name + suffix, tensor});
+  }
+  return arrays;
+}
+
+}  // namespace darknet

@@ -1,0 +1,149 @@
+#include "nn/weights.h"
+
+#include <cmath>
+#include <cstring>
+
+#include "core/file.h"
+
+namespace darknet {
+namespace {
+
+constexpr std::uint64_t kMostBytes = std::uint64_t{16} << 30;
+constexpr std::int32_t kMajor = 0, kMinor = 2,
+                       kRevision = 5;  // what AlexeyAB's and hank-ai's write
+
+// Weights {o, h, w, i} in memory to or from [o][i][h][w] in a file.
+void permute(const Shape& ohwi, const float* from, float* to, bool to_file) {
+  const std::int64_t area = ohwi.h * ohwi.w;
+  for (std::int64_t o = 0; o < ohwi.n; ++o, from += area * ohwi.c, to += area * ohwi.c)
+    for (std::int64_t a = 0; a < area; ++a)
+      for (std::int64_t i = 0; i < ohwi.c; ++i) {
+        const std::int64_t memory = a * ohwi.c + i, file = i * area + a;
+        to_file ? to[file] = from[memory] : to[memory] = from[file];
+      }
+}
+
+class Reader {
+ public:
+  Reader(std::string bytes, const std::filesystem::path& path)
+      : bytes_(std::move(bytes)), path_(path.string()) {}
+
+  std::uint64_t header() {
+    std::int32_t version[3];
+    take(version, sizeof version, "the header");
+    const auto [major, minor, revision] = version;
+    if (major < 0 || minor < 0 || revision < 0 || major > 1000 || minor > 1000 ||
+        revision > 1000000)
+      fail(path_, ": this is not a .weights file: its version would be ", major, '.', minor, '.',
+           revision);
+    if (major * 10 + minor < 2) {  // the older header counts images in 32 bits
+      std::uint32_t seen = 0;
+      take(&seen, sizeof seen, "the header");
+      return seen;
+    }
+    std::uint64_t seen = 0;
+    take(&seen, sizeof seen, "the header");
+    return seen;
+  }
+
+  void take(void* to, std::size_t bytes, const std::string& what) {
+    if (left() < bytes)
+      fail(path_, ": the file is too short: ", what, " needs ", bytes, " bytes, the file has ",
+           left(), " more of its ", bytes_.size());
+    std::memcpy(to, bytes_.data() + at_, bytes);
+    at_ += bytes;
+  }
+
+  std::size_t left() const { return bytes_.size() - at_; }
+  const std::string& bytes() const { return bytes_; }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string bytes_, path_;
+  std::size_t at_ = 0;
+};
+
+void load_parameter(Reader& file, const Stream& stream, const std::string& title, Parameter& p) {
+  std::vector<float> host(static_cast<std::size_t>(p.value.size()));
+  file.take(host.data(), host.size() * sizeof(float), title);
+  for (const float v : host)
+    if (!std::isfinite(v))
+      fail(file.path(), ": ", title, ": the file holds a value that is not finite");
+  if (p.role == Role::weights) {
+    std::vector<float> ohwi(host.size());
+    permute(p.value.shape(), host.data(), ohwi.data(), false);
+    host = std::move(ohwi);
+  }
+  p.value.copy_from(stream, host);
+}
+
+std::int64_t bytes_of(Layer& layer) {
+  std::int64_t bytes = 0;
+  for (const Parameter* p : layer.parameters())
+    if (p->load) bytes += p->value.bytes();
+  return bytes;
+}
+
+bool load_layer(Reader& file, const Stream& stream, Layer& layer) {
+  bool any = false;
+  for (Parameter* p : layer.parameters()) {
+    if (!p->load) continue;
+    load_parameter(file, stream, layer.title(), *p);
+    any = true;
+  }
+  return any;
+}
+
+}  // namespace
+
+LoadedWeights load_weights(const std::filesystem::path& path, Network& net,
+                           const LoadOptions& options) {
+  Reader file(read_file(path, kMostBytes), path);
+  LoadedWeights loaded;
+  loaded.seen = file.header();
+  const std::int64_t end = options.layers < 0 ? net.size() : std::min(options.layers, net.size());
+  for (std::int64_t i = 0; i < end; ++i) {
+    if (file.left() == 0 && loaded.loaded > 0 && options.allow_backbone &&
+        bytes_of(net.layer(i)) > 0) {
+      loaded.complete = false;
+      break;
+    }
+    loaded.loaded += load_layer(file, net.stream(), net.layer(i)) ? 1 : 0;
+    loaded.layers = i + 1;
+  }
+  loaded.complete = loaded.complete && end == net.size();
+  if (file.left() > 0 && options.layers < 0)
+    fail(file.path(), ": the file is too long: the network's ", net.size(), " layers end ",
+         file.left(), " bytes before the end of its ", file.bytes().size(),
+         "; these are weights of another network");
+  Checksum sum;
+  sum.add(file.bytes().data(), file.bytes().size());
+  loaded.checksum = sum.value();
+  return loaded;
+}
+
+std::uint64_t save_weights(const std::filesystem::path& path, const Network& net,
+                           std::uint64_t seen, std::int64_t end) {
+  AtomicFile file(path);
+  Checksum sum;
+  const auto put = [&](const void* data, std::size_t bytes) {
+    sum.add(data, bytes);
+    file.write(data, bytes);
+  };
+  const std::int32_t version[3] = {kMajor, kMinor, kRevision};
+  put(version, sizeof version);
+  put(&seen, sizeof seen);
+  for (const Parameter* p : net.parameters(end)) {
+    std::vector<float> host = p->value.to_host(net.stream());
+    if (p->role == Role::weights) {
+      std::vector<float> oihw(host.size());
+      permute(p->value.shape(), host.data(), oihw.data(), true);
+      host = std::move(oihw);
+    }
+    put(host.data(), host.size() * sizeof(float));
+  }
+  file.commit();
+  return sum.value();
+}
+
+}  // namespace darknet

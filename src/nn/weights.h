@@ -1,0 +1,33 @@
+// Darknet's .weights files, byte-compatible in both directions. In memory weights are OHWI, in
+// files OIHW; only this file converts. Momentum and the rest of a training's state:
+// nn/checkpoint.h.
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include "nn/network.h"
+
+namespace darknet {
+
+struct LoadOptions {
+  std::int64_t layers = -1;     // load only layers [0, layers) and ignore the rest of the file
+  bool allow_backbone = false;  // accept a file that ends exactly at a layer's end
+};
+
+struct LoadedWeights {
+  std::uint64_t seen = 0;      // images the file's network was trained on
+  std::int64_t layers = 0;     // layers [0, layers) were loaded
+  std::int64_t loaded = 0;     // of them, layers with parameters
+  bool complete = true;        // every layer of the network
+  std::uint64_t checksum = 0;  // of the whole file
+};
+
+// Throws where the file is no weights file, too short or too long for the network, naming layer and
+// bytes, or holds a value that is not finite. The caller calls parameters_changed().
+LoadedWeights load_weights(const std::filesystem::path&, Network&, const LoadOptions& = {});
+
+// Writes layers [0, end) (-1: all), replacing the file atomically. Returns the file's checksum.
+std::uint64_t save_weights(const std::filesystem::path&, const Network&, std::uint64_t seen,
+                           std::int64_t end = -1);
+
+}  // namespace darknet

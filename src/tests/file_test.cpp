@@ -1,0 +1,60 @@
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "core/error.h"
+#include "core/file.h"
+
+namespace darknet {
+namespace {
+namespace fs = std::filesystem;
+
+class FileTest : public testing::Test {
+ protected:
+  FileTest() { fs::create_directories(folder_); }
+  ~FileTest() override { fs::remove_all(folder_); }
+  fs::path folder_ =
+      fs::temp_directory_path() /
+      (std::string("dn-file-") + testing::UnitTest::GetInstance()->current_test_info()->name());
+};
+
+TEST_F(FileTest, WithoutCommitThePreviousFileStays) {
+  write_file_atomically(folder_ / "x", "old");
+  { AtomicFile(folder_ / "x").write("new", 3); }
+  EXPECT_EQ(read_file(folder_ / "x", 100), "old");
+  write_file_atomically(folder_ / "x", "newer");
+  EXPECT_EQ(read_file(folder_ / "x", 100), "newer");
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_), fs::directory_iterator()), 1);
+}
+
+TEST_F(FileTest, ErrorsNameTheFile) {
+  EXPECT_THROW(AtomicFile(folder_ / "no" / "x"), Error);
+  EXPECT_THROW(read_file(folder_ / "missing", 10), Error);
+  EXPECT_THROW(read_file(folder_, 10), Error);
+  write_file_atomically(folder_ / "x", "12345678901");
+  EXPECT_THROW(read_file(folder_ / "x", 10), Error);
+}
+
+TEST_F(FileTest, AFolderThatCannotBeMadeIsAnError) {
+  require_writable_folder(folder_ / "a" / "b");
+  EXPECT_TRUE(fs::is_empty(folder_ / "a" / "b"));
+  write_file_atomically(folder_ / "f", "x");
+  EXPECT_THROW(require_writable_folder(folder_ / "f" / "b"), Error);
+}
+
+TEST_F(FileTest, AFullDiskIsAnErrorAndLeavesNothing) {
+  if (!fs::exists("/dev/full")) GTEST_SKIP() << "no /dev/full";
+  EXPECT_THROW(
+      {
+        fs::create_symlink("/dev/full",
+                           folder_ / (std::string("y.tmp") + std::to_string(::getpid())));
+        AtomicFile file(folder_ / "y");
+        file.write(std::string(100000, 'x'));
+        file.commit();
+      },
+      Error);
+  EXPECT_FALSE(fs::exists(folder_ / "y"));
+}
+
+}  // namespace
+}  // namespace darknet

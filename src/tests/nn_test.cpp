@@ -1,0 +1,146 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <sstream>
+
+#include "cfg/parse.h"
+#include "core/rng.h"
+#include "core/tensor.h"
+#include "kernels/update.h"
+#include "nn/memory_plan.h"
+#include "nn/net_settings.h"
+#include "nn/schedule.h"
+
+namespace darknet {
+namespace {
+
+TEST(MemoryPlan, BlocksAliveTogetherNeverOverlap) {
+  Rng rng(5);
+  std::vector<Block> blocks;
+  for (int i = 0; i < 200; ++i) {
+    const std::int64_t begin = rng.below(100), length = rng.below(30);
+    blocks.push_back({begin, begin + length, rng.below(10) == 0 ? 0 : 1 + rng.below(100000)});
+  }
+  const MemoryPlan plan = plan_memory(blocks);
+  std::int64_t everything = 0;
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    everything += blocks[i].bytes;
+    EXPECT_EQ(plan.offsets[i] % 64, 0);
+    EXPECT_LE(plan.offsets[i] + blocks[i].bytes, plan.bytes);
+    for (std::size_t j = 0; j < i; ++j) {
+      const bool together = blocks[i].begin <= blocks[j].end && blocks[j].begin <= blocks[i].end;
+      const bool apart = plan.offsets[i] + blocks[i].bytes <= plan.offsets[j] ||
+                         plan.offsets[j] + blocks[j].bytes <= plan.offsets[i];
+      if (together && blocks[i].bytes > 0 && blocks[j].bytes > 0)
+        EXPECT_TRUE(apart) << i << " " << j;
+    }
+  }
+  EXPECT_LT(plan.bytes, everything / 2);  // they do share
+}
+
+NetSettings net_of(const std::string& keys) {
+  std::istringstream in("[net]\n" + keys);
+  auto cfg = parse_cfg(in, "net.cfg");
+  return read_net(cfg[0]);
+}
+
+TEST(Schedule, BurnInThenStepsAsDarknet) {
+  const NetSettings net =
+      net_of("learning_rate=0.001\nburn_in=100\npolicy=steps\nsteps=400,450\nscales=.1,.1\n");
+  EXPECT_FLOAT_EQ(learning_rate(net, 1, 0), 0.001f * std::pow(.01f, 4.f));
+  EXPECT_FLOAT_EQ(learning_rate(net, 50, 0), 0.001f * std::pow(.5f, 4.f));
+  EXPECT_FLOAT_EQ(learning_rate(net, 399, 0), 0.001f);
+  EXPECT_FLOAT_EQ(learning_rate(net, 400, 0), 0.0001f);  // from it == steps[i] on
+  EXPECT_FLOAT_EQ(learning_rate(net, 450, 0), 0.00001f);
+}
+
+TEST(Schedule, NegativeFirstStepIsAWarmUp) {  // yolov2-tiny-voc.cfg
+  const NetSettings net = net_of("learning_rate=.001\npolicy=steps\nsteps=-1,100\nscales=.1,10\n");
+  EXPECT_FLOAT_EQ(learning_rate(net, 1, 0), .0001f);
+  EXPECT_FLOAT_EQ(learning_rate(net, 100, 0), .001f);
+}
+
+TEST(Schedule, EveryPolicyFollowsItsFormula) {
+  EXPECT_FLOAT_EQ(
+      learning_rate(net_of("learning_rate=2\npolicy=poly\nmax_batches=100\npower=2\n"), 50, 0),
+      .5f);
+  EXPECT_FLOAT_EQ(learning_rate(net_of("learning_rate=2\npolicy=poly\nmax_batches=100\n"), 100, 0),
+                  0);
+  EXPECT_FLOAT_EQ(learning_rate(net_of("learning_rate=1\npolicy=exp\ngamma=.5\n"), 3, 0), .125f);
+  EXPECT_FLOAT_EQ(learning_rate(net_of("learning_rate=1\npolicy=step\nstep=10\nscale=.1\n"), 25, 0),
+                  .01f);
+  EXPECT_FLOAT_EQ(
+      learning_rate(net_of("learning_rate=1\npolicy=sigmoid\nstep=10\ngamma=1\n"), 10, 0), .5f);
+  const NetSettings sgdr = net_of(
+      "learning_rate=1\nlearning_rate_min=0\npolicy=sgdr\nmax_batches=400\nsgdr_cycle=100\nsgdr_"
+      "mult=2\n");
+  EXPECT_NEAR(learning_rate(sgdr, 50, 0), .5f, 1e-6f);
+  EXPECT_NEAR(learning_rate(sgdr, 200, 0), .5f, 1e-6f);  // second cycle: 100..300
+  const NetSettings random = net_of("learning_rate=1\npolicy=random\n");
+  EXPECT_EQ(learning_rate(random, 7, 3), learning_rate(random, 7, 3));
+  EXPECT_NE(learning_rate(random, 7, 3), learning_rate(random, 8, 3));
+}
+
+std::string error_of(const std::string& keys) {
+  try {
+    net_of(keys);
+    return "";
+  } catch (const Error& e) {
+    return e.what();
+  }
+}
+
+TEST(Net, ContradictionsNameLineAndReason) {
+  EXPECT_EQ(error_of("batch=4\nsubdivisions=3\n"),
+            "net.cfg:3: [net] subdivisions: batch=4 is not a multiple of 3");
+  EXPECT_EQ(error_of("steps=1,2\nscales=.1\n"),
+            "net.cfg:3: [net] scales: there are 1 scales for 2 steps");
+  EXPECT_NE(error_of("policy=foo\n").find("net.cfg:2: [net] policy: 'foo' is none of"),
+            std::string::npos);
+  EXPECT_NE(error_of("batch=0\n").find("net.cfg:2"), std::string::npos);
+}
+
+struct UpdateCase {
+  std::vector<float> w{1, -2, 3}, g{.5f, .25f, -4}, m{.1f, .2f, .3f}, v{.1f, .1f, .1f};
+  StepState state{.iteration = 2, .learning_rate = .1f};
+  UpdateArrays arrays() { return {w.data(), g.data(), m.data(), v.data(), 3, 2.f, .01f, 1.f}; }
+};
+
+TEST(Update, SgdIsDarknetsRule) {
+  UpdateCase c;
+  sgd_update({}, c.arrays(), {.9f, 4}, &c.state);
+  const double g[] = {.5, .25, -1}, w[] = {1, -2, 3}, m[] = {.1, .2, .3};  // clipped to 1
+  for (int i = 0; i < 3; ++i) {
+    const double v = .9 * m[i] + g[i] + .01 * 4 * w[i];
+    EXPECT_NEAR(c.w[i], w[i] - .1 * 2 / 4 * v, 1e-6);
+    EXPECT_EQ(c.g[i], 0);
+  }
+}
+
+TEST(Update, AdamIsTheBiasCorrectedRule) {
+  UpdateCase c;
+  adam_update({}, c.arrays(), {.9f, .999f, 1e-6f, 4}, &c.state);
+  const double g[] = {.5, .25, -1}, w[] = {1, -2, 3}, m0[] = {.1, .2, .3};
+  for (int i = 0; i < 3; ++i) {
+    const double mean = g[i] / 4 + .01 * w[i], m = .9 * m0[i] + .1 * mean;
+    const double v = .999 * .1 + .001 * mean * mean;
+    const double step = m / (1 - .81) / (std::sqrt(v / (1 - .999 * .999)) + 1e-6);
+    EXPECT_NEAR(c.w[i], w[i] - .1 * 2 * step, 2e-4);
+  }
+}
+
+TEST(Update, AStepThatIsNotFiniteChangesNothing) {
+  UpdateCase c;
+  c.g[1] = std::nanf("");
+  std::vector<char> scratch(static_cast<std::size_t>(check_finite_scratch(3)));
+  check_finite({}, c.g.data(), 3, &c.state, scratch.data());
+  EXPECT_EQ(c.state.finite, 0);
+  sgd_update({}, c.arrays(), {.9f, 4}, &c.state);
+  average_update({}, {c.m.data(), c.w.data(), 3, .5f}, &c.state);
+  EXPECT_EQ(c.w, (std::vector<float>{1, -2, 3}));
+  EXPECT_EQ(c.m, (std::vector<float>{.1f, .2f, .3f}));
+  EXPECT_EQ(c.g, (std::vector<float>{0, 0, 0}));  // and the next step starts clean
+}
+
+}  // namespace
+}  // namespace darknet
