@@ -1,0 +1,92 @@
+#include <algorithm>
+
+#include "cfg/parse.h"
+#include "nn/layer.h"
+
+namespace darknet {
+
+#define LAYER(name, alias)                             \
+  LayerPtr make_##name(Section&, const LayerContext&); \
+  void describe_##name(KeyDocs&);
+#include "layers/layers.def"
+#undef LAYER
+
+namespace {
+
+struct Entry {
+  std::string_view name, alias;
+  LayerPtr (*make)(Section&, const LayerContext&);
+  void (*describe)(KeyDocs&);
+};
+constexpr Entry kLayers[] = {
+#define LAYER(name, alias) {#name, #alias, make_##name, describe_##name},
+#include "layers/layers.def"
+#undef LAYER
+};
+
+struct OldKey {
+  std::string_view section, key, why;
+  bool harmless;
+};
+constexpr OldKey kOldKeys[] = {
+#define IGNORED(section, key, why) {section, #key, why, true},
+#define UNSUPPORTED(section, key, why) {section, #key, why, false},
+#include "cfg/legacy_keys.def"
+#undef IGNORED
+#undef UNSUPPORTED
+};
+
+const Entry* entry_of(std::string_view type) {
+  for (const Entry& e : kLayers)
+    if (type == e.name || type == e.alias) return &e;
+  return nullptr;
+}
+
+std::string suggestion(std::string_view type) {
+  std::vector<std::string> known;
+  for (const Entry& e : kLayers) {
+    known.emplace_back(e.name);
+    if (e.alias != e.name) known.emplace_back(e.alias);
+  }
+  const std::string near = nearest(type, known);
+  return near.empty() ? "" : cat("; did you mean [", near, "]?");
+}
+
+// Keys of other Darknets: without effect here, or accepted only where they are switched off.
+void take_old_keys(Section& s, std::string_view name) {
+  for (const OldKey& k : kOldKeys) {
+    if ((k.section != name && k.section != "*") || !s.has(k.key)) continue;
+    if (k.harmless)
+      s.ignore(k.key, k.why);
+    else if (s.real(k.key, 0) != 0)
+      s.fail(k.key, cat("not supported: ", k.why));
+  }
+}
+
+}  // namespace
+
+LayerPtr make_layer(Section& s, const LayerContext& context) {
+  const Entry* const e = entry_of(s.type());
+  if (!e) fail_at(s.where(), "unknown section [", s.type(), "]", suggestion(s.type()));
+  LayerPtr layer = e->make(s, context);
+  take_old_keys(s, e->name);
+  s.finish();
+  return layer;
+}
+
+KeyDocs layer_keys(std::string_view type) {
+  const Entry* const e = entry_of(type);
+  if (!e) fail("unknown section [", type, "]", suggestion(type));
+  KeyDocs docs;
+  e->describe(docs);
+  docs.add(CommonKeys{});
+  return docs;
+}
+
+std::vector<std::string> layer_types() {
+  std::vector<std::string> names;
+  for (const Entry& e : kLayers) names.emplace_back(e.name);
+  return names;
+}
+
+}  // namespace darknet

@@ -1,0 +1,112 @@
+// [route] layers, groups, group_id: concatenates the channels of earlier layers, or of one group of
+// each.
+#include "core/for_each.h"
+#include "kernels/copy.h"
+#include "nn/layer.h"
+#include "nn/layer_index.h"
+
+namespace darknet {
+namespace {
+
+struct PutGroup {  // the gradient of one group of channels; the others get none
+  View<const float> gradient;
+  Sink in;
+  std::int64_t first;
+  DN_HD void operator()(std::int64_t p, std::int64_t c) const {
+    const std::int64_t k = c - first;
+    const bool inside = k >= 0 && k < gradient.shape.c;
+    in.put(p, c, inside ? gradient.at(p, k) : 0);
+  }
+};
+
+struct RouteKeys {
+  std::vector<std::int64_t> layers;
+  std::int64_t groups = 1, group_id = 0;
+  template <class V>
+  void fields(V&& v) {
+    v("layers", layers, ListOf<std::int64_t>{}, "what to concatenate; negative: counted back");
+    v("groups", groups, Integers{1, 1 << 16}, "take one of so many parts of each layer's channels");
+    v("group_id", group_id, Integers{0, 1 << 16}, "which part, from 0");
+  }
+};
+
+class RouteLayer final : public Layer {
+ public:
+  RouteLayer(Section& section, const LayerContext& context) : Layer(section, context) {
+    section.read(route_);
+    sources_ = layer_indices(section, "layers", route_.layers, context);
+    if (route_.group_id >= route_.groups)
+      section.fail("group_id", cat(route_.group_id, " is outside 0 to ", route_.groups - 1));
+  }
+
+  std::vector<std::int64_t> sources() const override { return sources_; }
+
+  Requirements reshape(std::span<const Shape> in, Ops&, const PlanOptions&) override {
+    Shape out = in[0];
+    out.c = 0;
+    counts_.clear();
+    for (std::size_t i = 0; i < in.size(); ++i) {
+      if (in[i].h != out.h || in[i].w != out.w)
+        fail(title(), ": layer ", sources_[i], " is ", in[i].w, 'x', in[i].h, " and layer ",
+             sources_[0], " is ", out.w, 'x', out.h, "; only equal sizes can be concatenated");
+      if (in[i].c % route_.groups != 0)
+        fail(title(), ": the ", in[i].c, " channels of layer ", sources_[i],
+             " do not make groups=", route_.groups);
+      counts_.push_back(in[i].c / route_.groups);
+      out.c += counts_.back();
+    }
+    const bool alias = in.size() == 1 && route_.groups == 1;
+    return {.output = out, .needs_input = false, .needs_output = false, .in_place = alias};
+  }
+
+  void forward(const Pass& pass, std::span<const TensorView> in, TensorView out) override {
+    std::int64_t at = 0;
+    for (std::size_t i = 0; i < in.size(); ++i) {
+      const TensorView from = in[i].channels(counts_[i] * route_.group_id, counts_[i]);
+      const TensorView to = out.channels(at, counts_[i]);
+      if (from.data != to.data) copy_pixels(pass.stream, from.as<>(), to.as<>());
+      at += counts_[i];
+    }
+  }
+
+  void backward(const Pass& pass, const BackwardArguments& a) override {
+    std::int64_t at = 0;
+    for (std::size_t i = 0; i < sources_.size(); ++i) {
+      const TensorView gradient = a.out_gradient.channels(at, counts_[i]);
+      if (a.in_gradient[i].view) put_gradient(pass.stream, gradient, a.in_gradient[i], counts_[i]);
+      at += counts_[i];
+    }
+  }
+
+  LayerSummary summary() const override {
+    std::string note;
+    for (const std::int64_t s : sources_) note += cat(note.empty() ? "" : " ", s);
+    if (route_.groups > 1) note += cat(", part ", route_.group_id, " of ", route_.groups);
+    return {.note = note};
+  }
+
+ private:
+  void put_gradient(const Stream& s, const TensorView& gradient, const GradientSlot& slot,
+                    std::int64_t count) const {
+    const std::int64_t first = count * route_.group_id;
+    if (slot.add)
+      put_pixels(s, gradient.as<>(), {slot.view.channels(first, count).as<>(), true});
+    else
+      for_each_pixel(s, slot.view.shape,
+                     PutGroup{gradient.as<>(), {slot.view.as<>(), false}, first});
+  }
+
+  RouteKeys route_;
+  std::vector<std::int64_t> sources_;
+  std::vector<std::int64_t> counts_;  // channels taken of each source
+};
+
+}  // namespace
+
+LayerPtr make_route(Section& section, const LayerContext& context) {
+  return std::make_unique<RouteLayer>(section, context);
+}
+
+void describe_route(KeyDocs& docs) { docs.add(RouteKeys{}); }
+
+}  // namespace darknet
