@@ -1,8 +1,47 @@
 #include "core/ops.h"
-#include "core/error.h"
+
+#include "cpu/onednn.h"
+#include "cpu/plans.h"
 
 namespace darknet {
+namespace {
 
-Ops& cpu_ops() { fail("oneDNN plans are not built yet"); }
+std::string isa_name() {
+  switch (dnnl::get_effective_cpu_isa()) {
+    case dnnl::cpu_isa::sse41:
+      return "sse4.1";
+    case dnnl::cpu_isa::avx:
+      return "avx";
+    case dnnl::cpu_isa::avx2:
+      return "avx2";
+    case dnnl::cpu_isa::avx512_core:
+      return "avx512";
+    default:
+      return dnnl::get_effective_cpu_isa() > dnnl::cpu_isa::avx512_core ? "avx512+" : "avx2+";
+  }
+}
+
+class CpuOps final : public Ops {
+ public:
+  std::unique_ptr<ConvPlan> conv(const ConvSpec& s, const Epilogue& e,
+                                 const PlanOptions& o) override {
+    return make_cpu_conv(s, e, o);
+  }
+  std::unique_ptr<PoolPlan> pool(const PoolSpec& s, const PlanOptions& o) override {
+    return make_cpu_pool(s, o);
+  }
+  std::unique_ptr<GemmPlan> gemm(const GemmSpec& s) override { return make_cpu_gemm(s); }
+  std::string name() const override {
+    const dnnl::version_t& v = *dnnl::version();
+    return cat("oneDNN ", v.major, ".", v.minor, ".", v.patch, " (", isa_name(), ")");
+  }
+};
+
+}  // namespace
+
+Ops& cpu_ops() {
+  static CpuOps ops;
+  return ops;
+}
 
 }  // namespace darknet

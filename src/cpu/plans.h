@@ -1,0 +1,13 @@
+// The plans of the CPU, made by ops.cpp; each is defined in the file of its name.
+#pragma once
+#include <memory>
+
+#include "core/ops.h"
+
+namespace darknet {
+
+std::unique_ptr<ConvPlan> make_cpu_conv(const ConvSpec&, const Epilogue&, const PlanOptions&);
+std::unique_ptr<PoolPlan> make_cpu_pool(const PoolSpec&, const PlanOptions&);
+std::unique_ptr<GemmPlan> make_cpu_gemm(const GemmSpec&);
+
+}  // namespace darknet

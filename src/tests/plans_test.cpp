@@ -1,0 +1,243 @@
+// Every plan of the CPU against obvious loops in double, on checked buffers.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "core/ops.h"
+#include "core/rng.h"
+
+namespace darknet {
+namespace {
+
+constexpr Device kChecked{.checked = true};
+constexpr Stream kStream{};
+
+Tensor random_tensor(const Shape& shape, std::uint64_t stream) {
+  Tensor t(kChecked, shape);
+  for (std::int64_t i = 0; i < t.size(); ++i)
+    t.data()[i] = random_uniform(11, stream, static_cast<std::uint64_t>(i)) - .5f;
+  return t;
+}
+
+struct Conv {
+  ConvSpec s;
+  Shape out = s.out();
+  std::int64_t in_group = s.in.c / s.groups, out_group = s.filters / s.groups;
+
+  // Calls f(out pixel, filter, in pixel, in channel, weight index) for every product.
+  template <class F>
+  void visit(F f) const {
+    for (std::int64_t n = 0; n < out.n; ++n)
+      for (std::int64_t y = 0; y < out.h; ++y)
+        for (std::int64_t x = 0; x < out.w; ++x)
+          for (std::int64_t ky = 0; ky < s.size_y; ++ky)
+            for (std::int64_t kx = 0; kx < s.size_x; ++kx) {
+              const std::int64_t iy = y * s.stride_y - s.pad_y + ky * s.dilation;
+              const std::int64_t ix = x * s.stride_x - s.pad_x + kx * s.dilation;
+              if (iy < 0 || ix < 0 || iy >= s.in.h || ix >= s.in.w) continue;
+              const std::int64_t o = (n * out.h + y) * out.w + x,
+                                 i = (n * s.in.h + iy) * s.in.w + ix;
+              for (std::int64_t k = 0; k < s.filters; ++k)
+                for (std::int64_t c = 0; c < in_group; ++c)
+                  f(o * s.filters + k, i * s.in.c + k / out_group * in_group + c,
+                    ((k * s.size_y + ky) * s.size_x + kx) * in_group + c);
+            }
+  }
+};
+
+void expect_close(const std::vector<double>& expected, const float* got, const std::string& what) {
+  double worst = 0, largest = 0;
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    worst = std::max(worst, std::fabs(expected[i] - got[i]));
+    largest = std::max(largest, std::fabs(expected[i]));
+    ASSERT_TRUE(std::isfinite(got[i])) << what << " " << i;
+  }
+  EXPECT_LE(worst, 2e-5 * std::max(1., largest)) << what;
+}
+
+class ConvPlanTest : public testing::TestWithParam<ConvSpec> {};
+
+TEST_P(ConvPlanTest, EqualsTheLoopsInEveryDirection) {
+  const Conv c{GetParam()};
+  const auto plan = ops(DeviceType::cpu).conv(c.s, {}, {.mode = Mode::training});
+  const Tensor in = random_tensor(c.s.in, 1), dy = random_tensor(c.out, 3);
+  const Shape weight_shape{c.s.filters, c.s.size_y, c.s.size_x, c.in_group};
+  const Tensor weights = random_tensor(weight_shape, 2);
+  Tensor out(kChecked, c.out), dx(kChecked, c.s.in), dw = random_tensor(weight_shape, 4);
+  const Buffer workspace(kChecked, plan->workspace());
+  std::vector<double> y(out.size()), gx(in.size()), gw(dw.data(), dw.data() + dw.size());
+  c.visit([&](auto o, auto i, auto w) {
+    y[o] += double{in.data()[i]} * weights.data()[w];
+    gx[i] += double{dy.data()[o]} * weights.data()[w];
+    gw[w] += double{dy.data()[o]} * in.data()[i];
+  });
+  const std::string what = plan->description();
+  EXPECT_EQ(what.find("ref"), std::string::npos) << what;
+  plan->set_weights(kStream, weights.data(), workspace.data());
+  plan->forward(kStream, in.view(), nullptr, out.view(), workspace.data());
+  expect_close(y, out.data(), "forward " + what);
+  plan->backward_data(kStream, dy.view(), dx.view(), false, workspace.data());
+  expect_close(gx, dx.data(), what);
+  plan->backward_data(kStream, dy.view(), dx.view(), true, workspace.data());
+  for (double& g : gx) g *= 2;
+  expect_close(gx, dx.data(), "add " + what);
+  plan->backward_weights(kStream, in.view(), dy.view(), dw.data(), workspace.data());
+  expect_close(gw, dw.data(), "weights " + what);
+  for (const Buffer* b : {&in.buffer(), &dy.buffer(), &weights.buffer(), &out.buffer(),
+                          &dx.buffer(), &dw.buffer(), &workspace})
+    EXPECT_TRUE(b->guards_intact()) << what;
+}
+
+ConvSpec spec(const Shape& in, std::int64_t filters, std::int64_t size, std::int64_t stride,
+              std::int64_t groups = 1, std::int64_t dilation = 1) {
+  return {in,
+          filters,
+          groups,
+          size,
+          size,
+          stride,
+          stride,
+          dilation,
+          size / 2 * dilation,
+          size / 2 * dilation};
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, ConvPlanTest,
+    testing::Values(spec({2, 13, 11, 3}, 16, 3, 1), spec({1, 12, 12, 1}, 8, 3, 2),
+                    spec({2, 9, 7, 16}, 24, 1, 1), spec({2, 9, 9, 64}, 32, 3, 1),
+                    spec({1, 13, 13, 32}, 255, 1, 1), spec({2, 10, 10, 12}, 18, 5, 2),
+                    spec({2, 8, 8, 16}, 16, 3, 1, 16), spec({2, 9, 9, 24}, 24, 5, 2, 24),
+                    spec({2, 8, 8, 12}, 20, 3, 1, 4), spec({1, 8, 8, 32}, 64, 3, 1, 2),
+                    spec({1, 14, 14, 16}, 16, 3, 1, 1, 2), spec({2, 6, 6, 5}, 7, 3, 1),
+                    spec({1, 11, 11, 6}, 6, 3, 1, 6, 2), spec({1, 26, 26, 128}, 64, 3, 1),
+                    ConvSpec{{1, 9, 12, 8}, 8, 1, 3, 3, 2, 1, 1, 0, 0},
+                    ConvSpec{{8, 14, 14, 32}, 32, 1, 3, 3, 1, 1, 1, 1, 1}));
+
+class EpilogueTest : public testing::TestWithParam<Activation> {};
+
+TEST_P(EpilogueTest, FusedBiasAndActivationEqualOurFormulas) {
+  const Conv c{spec({1, 13, 13, 16}, 40, 3, 1)};
+  const auto plan = ops(DeviceType::cpu).conv(c.s, {true, GetParam()}, {});
+  ASSERT_TRUE(plan->fused().bias);
+  ASSERT_EQ(plan->fused().activation, GetParam());
+  const Tensor in = random_tensor(c.s.in, 1), weights = random_tensor({40, 3, 3, 16}, 2),
+               bias = random_tensor(vector_shape(40), 5);
+  Tensor out(kChecked, c.out);
+  const Buffer workspace(kChecked, plan->workspace());
+  std::vector<double> y(out.size());
+  c.visit([&](auto o, auto i, auto w) { y[o] += double{in.data()[i]} * weights.data()[w]; });
+  const auto activation = activations::functor(GetParam());
+  for (std::size_t o = 0; o < y.size(); ++o)
+    y[o] =
+        std::visit([&](const auto& a) { return a.value(y[o] + bias.data()[o % 40]); }, activation);
+  plan->set_weights(kStream, weights.data(), workspace.data());
+  plan->forward(kStream, in.view(), bias.data(), out.view(), workspace.data());
+  expect_close(y, out.data(), std::string(to_string(GetParam())));
+}
+
+INSTANTIATE_TEST_SUITE_P(Activations, EpilogueTest,
+                         testing::Values(Activation::linear, Activation::leaky, Activation::relu,
+                                         Activation::logistic, Activation::tanh, Activation::mish,
+                                         Activation::swish));
+
+// Layers of the networks people train: none of them may fall to the library's reference code.
+TEST(ConvPlan, NoLayerOfTheKnownNetworksRunsReferenceCode) {
+  for (const std::int64_t batch : {1, 16}) {
+    for (const ConvSpec& s :
+         {spec({batch, 52, 52, 3}, 16, 3, 1), spec({batch, 52, 52, 3}, 32, 3, 2),
+          spec({batch, 13, 13, 512}, 1024, 3, 1), spec({batch, 13, 13, 1024}, 125, 1, 1),
+          spec({batch, 13, 13, 512}, 24, 1, 1), spec({batch, 26, 26, 384}, 256, 3, 1),
+          spec({batch, 40, 40, 8}, 8, 3, 1, 8), spec({batch, 20, 20, 96}, 96, 5, 1, 96),
+          spec({batch, 80, 80, 24}, 24, 3, 2, 24), spec({batch, 40, 40, 8}, 4, 1, 1)}) {
+      const std::string chosen =
+          ops(DeviceType::cpu).conv(s, {}, {.mode = Mode::training})->description();
+      EXPECT_EQ(chosen.find("ref"), std::string::npos) << to_string(s.in) << ": " << chosen;
+    }
+  }
+}
+
+struct PoolCase {
+  PoolSpec s;
+};
+
+class PoolPlanTest : public testing::TestWithParam<PoolCase> {};
+
+TEST_P(PoolPlanTest, EqualsTheLoops) {
+  const PoolSpec& s = GetParam().s;
+  const Shape out_shape = s.out();
+  const auto plan = ops(DeviceType::cpu).pool(s, {.mode = Mode::training});
+  EXPECT_EQ(plan->description().find("ref"), std::string::npos) << plan->description();
+  const Tensor in = random_tensor(s.in, 1), dy = random_tensor(out_shape, 2);
+  Tensor out(kChecked, out_shape), dx(kChecked, s.in);
+  std::vector<double> y(out.size()), gx(in.size());
+  for (std::int64_t o = 0; o < out.size(); ++o) {
+    const std::int64_t c = o % s.in.c, x = o / s.in.c % out_shape.w,
+                       yy = o / s.in.c / out_shape.w % out_shape.h,
+                       n = o / s.in.c / out_shape.w / out_shape.h;
+    std::vector<std::int64_t> window;
+    for (std::int64_t k = 0; k < s.size * s.size; ++k) {
+      const std::int64_t iy = yy * s.stride_y - s.padding / 2 + k / s.size,
+                         ix = x * s.stride_x - s.padding / 2 + k % s.size;
+      if (iy >= 0 && ix >= 0 && iy < s.in.h && ix < s.in.w)
+        window.push_back(((n * s.in.h + iy) * s.in.w + ix) * s.in.c + c);
+    }
+    if (s.kind == PoolKind::max) {
+      std::int64_t best = window[0];
+      for (const auto i : window)
+        if (in.data()[i] > in.data()[best]) best = i;
+      y[o] = in.data()[best];
+      gx[best] += dy.data()[o];
+    } else {
+      for (const auto i : window) y[o] += in.data()[i] / double(window.size());
+      for (const auto i : window) gx[i] += dy.data()[o] / double(window.size());
+    }
+  }
+  const Buffer workspace(kChecked, plan->workspace()), saved(kChecked, plan->saved());
+  plan->forward(kStream, in.view(), out.view(), saved.data(), workspace.data());
+  expect_close(y, out.data(), "forward");
+  plan->backward(kStream, dy.view(), dx.view(), false, saved.data(), workspace.data());
+  expect_close(gx, dx.data(), "backward");
+  plan->backward(kStream, dy.view(), dx.view(), true, saved.data(), workspace.data());
+  for (double& g : gx) g *= 2;
+  expect_close(gx, dx.data(), "add");
+  EXPECT_TRUE(workspace.guards_intact() && saved.guards_intact() && out.buffer().guards_intact());
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, PoolPlanTest,
+                         testing::Values(PoolCase{{{2, 13, 13, 16}, PoolKind::max, 2, 2, 2, 1}},
+                                         PoolCase{{{1, 13, 13, 8}, PoolKind::max, 2, 1, 1, 1}},
+                                         PoolCase{{{2, 12, 10, 5}, PoolKind::max, 3, 2, 1, 2}},
+                                         PoolCase{{{1, 13, 13, 8}, PoolKind::max, 13, 1, 1, 12}},
+                                         PoolCase{
+                                             {{1, 13, 13, 8}, PoolKind::average, 3, 2, 2, 2}}));
+
+TEST(GemmPlan, TransposesAndAccumulates) {
+  for (const bool ta : {false, true})
+    for (const bool tb : {false, true}) {
+      const GemmSpec s{5, 7, 11, ta, tb, .5f};
+      const Tensor a = random_tensor(vector_shape(55), 1), b = random_tensor(vector_shape(77), 2);
+      Tensor c = random_tensor(vector_shape(35), 3);
+      std::vector<double> expected(35);
+      for (int i = 0; i < 5; ++i)
+        for (int j = 0; j < 7; ++j) {
+          expected[i * 7 + j] = .5 * c.data()[i * 7 + j];
+          for (int k = 0; k < 11; ++k)
+            expected[i * 7 + j] += double{a.data()[ta ? k * 5 + i : i * 11 + k]} *
+                                   b.data()[tb ? j * 11 + k : k * 7 + j];
+        }
+      ops(DeviceType::cpu).gemm(s)->run(kStream, a.data(), b.data(), c.data(), nullptr);
+      expect_close(expected, c.data(), "gemm");
+    }
+}
+
+TEST(ConvPlan, GroupsThatDoNotDivideAndKernelsThatDoNotFitAreErrors) {
+  const ConvSpec grouped = spec({1, 8, 8, 6}, 8, 3, 1, 4);
+  EXPECT_THROW(ops(DeviceType::cpu).conv(grouped, {}, {}), Error);
+  ConvSpec large = spec({1, 2, 2, 1}, 1, 5, 1);
+  large.pad_x = large.pad_y = 0;
+  EXPECT_THROW(large.out(), Error);
+}
+
+}  // namespace
+}  // namespace darknet
