@@ -58,7 +58,7 @@ struct Relu {
 struct Logistic {
   template <class T>
   DN_HD T value(T x) const {
-    return math::sigmoid(x);
+    return math::fast_sigmoid(x);
   }
   template <class T>
   DN_HD T gradient(T, T y) const {
@@ -68,38 +68,38 @@ struct Logistic {
 struct Tanh {
   template <class T>
   DN_HD T value(T x) const {
-    return math::tanh(x);
+    return math::fast_tanh(x);
   }
   template <class T>
   DN_HD T gradient(T, T y) const {
     return 1 - y * y;
   }
 };
-struct Mish {  // x tanh(softplus(x)) (Misra 2019)
+struct Mish {  // x tanh(softplus(x)) (Misra 2019); tanh(softplus(x)) = n / (n + 2), n = e^x (e^x +
+               // 2)
   template <class T>
   DN_HD T value(T x) const {
-    return x * tanh_softplus(x);
+    const T e = exp(x), n = e * (e + 2);
+    return x * (n / (n + 2));
   }
   template <class T>
-  DN_HD T gradient(T x, T) const {
-    const T t = tanh_softplus(x);
-    return t + x * (1 - t * t) * math::sigmoid(x);
+  DN_HD T gradient(T x, T) const {  // t + x (1 - t^2) sigmoid(x)
+    const T e = exp(x), n = e * (e + 2), t = n / (n + 2);
+    return t + x * (1 - t * t) * (e / (1 + e));
   }
-  // tanh(softplus(x)) = n / (n + 2) with n = e^x (e^x + 2); from x = 10 on it is 1 in float.
   template <class T>
-  DN_HD static T tanh_softplus(T x) {
-    const T e = math::exp(math::min(x, T(20))), n = e * (e + 2);
-    return n / (n + 2);
+  DN_HD static T exp(T x) {  // from x = 10 on the tanh is 1 in float
+    return math::fast_exp(math::min(x, T(20)));
   }
 };
 struct Swish {  // x sigmoid(x)
   template <class T>
   DN_HD T value(T x) const {
-    return x * math::sigmoid(x);
+    return x * math::fast_sigmoid(x);
   }
   template <class T>
   DN_HD T gradient(T x, T) const {
-    const T s = math::sigmoid(x);
+    const T s = math::fast_sigmoid(x);
     return s + x * s * (1 - s);
   }
 };

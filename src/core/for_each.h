@@ -3,6 +3,7 @@
 // build. A functor writes the elements of its own index and reads nothing another index writes.
 #pragma once
 #include <cstdint>
+#include <utility>
 #include <vector>
 #include "core/device.h"
 #include "core/error.h"
@@ -202,11 +203,15 @@ struct ChannelChunkRow {  // the same for all channels of a chunk, with channels
     for (std::int64_t i = 0; i < K * channels; ++i) sum[i] = 0;
     for (std::int64_t p = begin; p < end; ++p) {
 #pragma omp simd
-      for (std::int64_t c = 0; c < channels; ++c) {
-        const Sums<K> v = g(p, c);
-        for (int k = 0; k < K; ++k) sum[k * channels + c] += v.v[k];
-      }
+      for (std::int64_t c = 0; c < channels; ++c) add(g, p, c, sum, std::make_index_sequence<K>{});
     }
+  }
+  // A function of its own: GCC does not vectorise a loop that declares an array.
+  template <std::size_t... k>
+  [[gnu::always_inline]] void add(const F& g, std::int64_t p, std::int64_t c, float* sum,
+                                  std::index_sequence<k...>) const {
+    const Sums<K> v = g(p, c);
+    ((sum[static_cast<std::int64_t>(k) * shape.c + c] += v.v[k]), ...);
   }
 };
 

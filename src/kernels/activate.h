@@ -1,0 +1,23 @@
+// Launches that apply activations and their derivatives where no plan does it. Formulas:
+// core/activation.h.
+#pragma once
+#include <cstdint>
+#include "core/activation.h"
+#include "core/device.h"
+#include "core/tensor.h"
+
+namespace darknet {
+
+// out = f(in + bias[channel]); bias may be null, and in and out the same memory.
+void activate(const Stream&, Activation, View<const float> in, const float* bias, View<float> out);
+
+// gradient *= f'. `known` is the output where derivative_from_output(f), else the input.
+void activation_backward(const Stream&, Activation, View<const float> known, View<float> gradient);
+
+// The same, and bias_gradient[channel] += the sums of the result. Needs activation_bias_scratch()
+// bytes.
+std::int64_t activation_bias_scratch(const Shape&);
+void activation_bias_backward(const Stream&, Activation, View<const float> known,
+                              View<float> gradient, float* bias_gradient, void* scratch);
+
+}  // namespace darknet

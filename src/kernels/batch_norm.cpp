@@ -1,0 +1,189 @@
+#include "kernels/batch_norm.h"
+
+#include "core/for_each.h"
+
+namespace darknet {
+namespace {
+
+constexpr float kEpsilon = 1e-5f;  // Darknet (AlexeyAB): under the root
+constexpr float kKeep = .9f;       // of the rolling statistics
+
+// Sums of z and z^2 about the channel's first value, so that a large mean does not cancel.
+struct Moments {
+  View<const float> z;
+  DN_HD Sums<2> operator()(std::int64_t p, std::int64_t c) const {
+    const float d = z.at(p, c) - z.data[c];
+    return {{d, d * d}};
+  }
+};
+
+struct Statistics {
+  BatchNorm b;
+  View<const float> z;
+  DN_HD void operator()(std::int64_t c, const double* sums) const {
+    const auto n = static_cast<double>(z.shape.pixels());
+    const double shift = sums[0] / n, squares = sums[1] - sums[0] * shift;
+    const double variance = n > 1 && squares > 0 ? squares / (n - 1) : 0;
+    b.mean[c] = static_cast<float>(z.data[c] + shift);
+    b.inverse_deviation[c] = static_cast<float>(1 / math::sqrt(variance + kEpsilon));
+    b.rolling_mean[c] = kKeep * b.rolling_mean[c] + (1 - kKeep) * b.mean[c];
+    if (n > 1)  // one value has no variance
+      b.rolling_variance[c] =
+          kKeep * b.rolling_variance[c] + (1 - kKeep) * static_cast<float>(variance);
+  }
+};
+
+template <class F>
+struct Normalise {
+  F f;
+  BatchNorm b;
+  View<const float> z;
+  View<float> out;
+  DN_HD void operator()(std::int64_t p, std::int64_t c) const {
+    const float x = (z.at(p, c) - b.mean[c]) * b.inverse_deviation[c];
+    out.at(p, c) = f.value(x * b.scale[c] + b.bias[c]);
+  }
+};
+
+template <class F>
+struct NormaliseRolling {
+  F f;
+  BatchNorm b;
+  View<const float> z;
+  View<float> out;
+  DN_HD void operator()(std::int64_t p, std::int64_t c) const {
+    const float r = 1 / math::sqrt(b.rolling_variance[c] + kEpsilon);
+    out.at(p, c) = f.value((z.at(p, c) - b.rolling_mean[c]) * r * b.scale[c] + b.bias[c]);
+  }
+};
+
+// The derivative at u from u alone. Where only the sign of the output counts, u has it too; said
+// so, because the chained comparisons of gradient(u, value(u)) keep GCC from vectorising.
+template <class F>
+DN_HD float slope(const F& f, float u) {
+  return f.gradient(u, u);
+}
+DN_HD inline float slope(const activations::Logistic& f, float u) {
+  return f.gradient(u, f.value(u));
+}
+DN_HD inline float slope(const activations::Tanh& f, float u) { return f.gradient(u, f.value(u)); }
+
+struct BackwardPoint {
+  float normalised, gradient;  // x^ and dL/d(scale x^ + bias)
+};
+
+template <class F>
+struct Backward {
+  F f;
+  BatchNorm b;
+  View<const float> z;
+  View<float> gradient;
+  DN_HD BackwardPoint at(std::int64_t p, std::int64_t c) const {
+    const float x = (z.at(p, c) - b.mean[c]) * b.inverse_deviation[c];
+    const float u = x * b.scale[c] + b.bias[c];
+    return {x, gradient.at(p, c) * slope(f, u)};
+  }
+};
+
+template <class F>
+struct BackwardSums {
+  Backward<F> back;
+  DN_HD Sums<2> operator()(std::int64_t p, std::int64_t c) const {
+    const BackwardPoint v = back.at(p, c);
+    return {{v.gradient, v.gradient * v.normalised}};
+  }
+};
+
+// What the second pass subtracts: with s0 = sum dL/du and s1 = sum dL/du x^,
+// dL/dz = scale r (dL/du - s0 / n - x^ s1 / (n - 1)).
+struct BackwardFinish {
+  BatchNormGradient to;
+  float* means;  // 2 per channel: [0] s0 / n, [1] s1 / (n - 1)
+  DN_HD void operator()(std::int64_t c, const double* sums) const {
+    const auto n = static_cast<double>(to.gradient.shape.pixels());
+    const std::int64_t channels = to.gradient.shape.c;
+    means[c] = static_cast<float>(sums[0] / n);
+    means[channels + c] = n > 1 ? static_cast<float>(sums[1] / (n - 1)) : 0;
+    if (to.bias) to.bias[c] += static_cast<float>(sums[0]);
+    if (to.scale) to.scale[c] += static_cast<float>(sums[1]);
+  }
+};
+
+template <class F>
+struct BackwardInput {
+  Backward<F> back;
+  const float* mean;
+  const float* slope;
+  DN_HD void operator()(std::int64_t p, std::int64_t c) const {
+    const BackwardPoint v = back.at(p, c);
+    back.gradient.at(p, c) = back.b.scale[c] * back.b.inverse_deviation[c] *
+                             (v.gradient - mean[c] - v.normalised * slope[c]);
+  }
+};
+
+struct FoldWeights {
+  BatchNorm b;
+  FoldedWeights w;
+  DN_HD void operator()(std::int64_t row, std::int64_t i) const {
+    const float r = b.scale[row] / math::sqrt(b.rolling_variance[row] + kEpsilon);
+    w.folded_weights[row * w.columns + i] = w.weights[row * w.columns + i] * r;
+  }
+};
+
+struct FoldBias {
+  BatchNorm b;
+  float* bias;
+  DN_HD void operator()(std::int64_t c) const {
+    const float r = b.scale[c] / math::sqrt(b.rolling_variance[c] + kEpsilon);
+    bias[c] = b.bias[c] - b.rolling_mean[c] * r;
+  }
+};
+
+std::int64_t means_bytes(const Shape& s) { return 2 * s.c * std::int64_t{sizeof(float)}; }
+
+}  // namespace
+
+std::int64_t batch_norm_scratch(const Shape& s) {
+  return reduce_channels_scratch(s, 2) + means_bytes(s);
+}
+
+void batch_norm_forward(const Stream& s, const BatchNorm& b, View<const float> z, View<float> out,
+                        void* scratch) {
+  reduce_channels<2>(s, z.shape, Moments{z}, Statistics{b, z}, scratch);
+  std::visit(
+      [&](auto f) {
+        for_each_pixel(s, z.shape, Normalise<decltype(f)>{f, b, z, out});
+      },
+      activations::functor(b.activation));
+}
+
+void batch_norm_inference(const Stream& s, const BatchNorm& b, View<const float> z,
+                          View<float> out) {
+  std::visit(
+      [&](auto f) {
+        for_each_pixel(s, z.shape, NormaliseRolling<decltype(f)>{f, b, z, out});
+      },
+      activations::functor(b.activation));
+}
+
+void batch_norm_backward(const Stream& s, const BatchNorm& b, View<const float> z,
+                         const BatchNormGradient& to, void* scratch) {
+  float* const means = static_cast<float*>(scratch);
+  void* const partial = static_cast<char*>(scratch) + means_bytes(z.shape);
+  std::visit(
+      [&](auto f) {
+        const Backward<decltype(f)> back{f, b, z, to.gradient};
+        reduce_channels<2>(s, z.shape, BackwardSums<decltype(f)>{back}, BackwardFinish{to, means},
+                           partial);
+        if (to.input)
+          for_each_pixel(s, z.shape, BackwardInput<decltype(f)>{back, means, means + z.shape.c});
+      },
+      activations::functor(b.activation));
+}
+
+void fold_batch_norm(const Stream& s, const BatchNorm& b, const FoldedWeights& w) {
+  for_each_pixel(s, {1, 1, w.rows, w.columns}, FoldWeights{b, w});
+  for_each(s, w.rows, FoldBias{b, w.folded_bias});
+}
+
+}  // namespace darknet

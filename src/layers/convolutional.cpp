@@ -1,0 +1,238 @@
+// [convolutional]: convolution, batch normalisation, bias and activation. When training, the
+// convolution's result z is kept and one launch normalises, scales and activates it; at inference
+// all of it is folded into the plan.
+#include <algorithm>
+#include "cfg/activation_key.h"
+#include "kernels/activate.h"
+#include "nn/channel_parameters.h"
+
+namespace darknet {
+namespace {
+
+struct ConvolutionalKeys {
+  std::int64_t filters = 1, size = 1, stride = 1, stride_x = 0, stride_y = 0, groups = 1;
+  std::int64_t dilation = 1, padding = 0;
+  bool pad = false, batch_normalize = false;
+  std::string activation = "logistic";
+  template <class V>
+  void fields(V&& v) {
+    v("filters", filters, Integers{1, 1 << 20}, "output channels");
+    v("size", size, Integers{1, 255}, "kernel width and height");
+    v("stride", stride, Integers{1, 255}, "step of the kernel");
+    v("stride_x", stride_x, Integers{0, 255}, "step to the right; 0: stride");
+    v("stride_y", stride_y, Integers{0, 255}, "step down; 0: stride");
+    v("groups", groups, Integers{1, 1 << 20}, "parts of the channels that do not mix");
+    v("dilation", dilation, Integers{1, 255}, "distance of the kernel's taps");
+    v("pad", pad, Flag{}, "1: padding is size/2");
+    v("padding", padding, Integers{0, 255}, "zeros around the input, times dilation");
+    v("batch_normalize", batch_normalize, Flag{}, "normalise each channel over the batch");
+    v("activation", activation, activation_words(), "function of the result");
+  }
+};
+
+class ConvolutionalLayer final : public Layer {
+ public:
+  ConvolutionalLayer(Section& section, const LayerContext& context) : Layer(section, context) {
+    section.read(keys_of_);
+    if (keys_of_.stride_x == 0) keys_of_.stride_x = keys_of_.stride;
+    if (keys_of_.stride_y == 0) keys_of_.stride_y = keys_of_.stride;
+    if (keys_of_.pad) keys_of_.padding = keys_of_.size / 2;
+    if (keys_of_.size == 1) keys_of_.dilation = 1;
+    if (keys_of_.filters % keys_of_.groups != 0)
+      section.fail("groups",
+                   cat("filters=", keys_of_.filters, " is not a multiple of ", keys_of_.groups));
+    activation_ = activation_of(keys_of_.activation);
+  }
+
+  Requirements reshape(std::span<const Shape> in, Ops& ops, const PlanOptions& options) override {
+    spec_ = spec(in[0]);
+    out_ = spec_.out();
+    if (channels_.empty()) make_parameters();
+    const bool training = options.mode == Mode::training;
+    normalises_ = training && channels_.normalised();
+    keeps_sum_ = training && !normalises_ && !derivative_from_output(activation_);
+    PlanOptions plan = options;
+    plan.weight_gradient &= weights_.update;
+    plan_ = ops.conv(spec_, epilogue(), plan);
+    packed_ = false;
+    if (!training && channels_.normalised() && folded_weights_.empty()) make_folded();
+    return requirements(plan);
+  }
+
+  void forward(const Pass& pass, std::span<const TensorView> in, TensorView out) override {
+    if (!packed_) parameters_changed(pass.stream, pass.workspace);
+    if (normalises_) {
+      plan_->forward(pass.stream, in[0], nullptr, kept(pass), pass.workspace);
+      batch_norm_forward(pass.stream, batch_norm(pass), kept(pass).as<>(), out.as<>(),
+                         pass.workspace);
+    } else {
+      forward_with_bias(pass, in[0], out);
+    }
+  }
+
+  void backward(const Pass& pass, const BackwardArguments& a) override {
+    const GradientSlot& slot = a.in_gradient[0];
+    const bool below = weights_gradient() || slot.view;
+    if (normalises_)
+      batch_norm_backward(
+          pass.stream, batch_norm(pass), kept(pass).as<>(),
+          {a.out_gradient.as<>(), channels_.scale_gradient(), channels_.bias_gradient(), below},
+          pass.workspace);
+    else
+      backward_bias(pass, a);
+    if (weights_gradient())
+      plan_->backward_weights(pass.stream, a.in[0], a.out_gradient, weights_gradient(),
+                              pass.workspace);
+    if (slot.view)
+      plan_->backward_data(pass.stream, a.out_gradient, slot.view, slot.add, pass.workspace);
+  }
+
+  std::vector<Parameter*> parameters() override {
+    std::vector<Parameter*> all;
+    if (channels_.empty()) return all;
+    channels_.append_bias(all);
+    channels_.append_scales(all);
+    all.push_back(&weights_);
+    return all;
+  }
+
+  void initialise(std::uint64_t seed) override {
+    initialise_weights(weights_, seed, context_.index);
+    channels_.reset();
+    packed_ = false;
+  }
+
+  void parameters_changed(const Stream& s, void* workspace) override {
+    const float* weights = weights_.value.data();
+    if (!folded_weights_.empty()) {
+      fold_batch_norm(s, channels_.arrays(activation_, nullptr),
+                      {weights, folded_weights_.data(), folded_bias_.data(), spec_.filters,
+                       spec_.weights() / spec_.filters});
+      weights = folded_weights_.data();
+    }
+    plan_->set_weights(s, weights, workspace);
+    packed_ = true;
+  }
+
+  bool absorb(Layer& next) override {
+    if (activation_ == Activation::logistic && next.accept_activation(activation_))
+      activation_ = Activation::linear;
+    return false;
+  }
+
+  LayerSummary summary() const override {
+    const auto& k = keys_of_;
+    std::string size = cat(k.size, 'x', k.size, '/', k.stride_x);
+    if (k.stride_y != k.stride_x) size += cat('x', k.stride_y);
+    return {.filters = cat(k.filters),
+            .size = size,
+            .note = note(),
+            .multiply_adds = spec_.multiply_adds()};
+  }
+
+ private:
+  ConvSpec spec(const Shape& in) const {
+    const auto& k = keys_of_;
+    if (in.c % k.groups != 0)
+      fail(title(), ": groups=", k.groups, " does not divide its ", in.c, " input channels");
+    return {.in = in,
+            .filters = k.filters,
+            .groups = k.groups,
+            .size_y = k.size,
+            .size_x = k.size,
+            .stride_y = k.stride_y,
+            .stride_x = k.stride_x,
+            .dilation = k.dilation,
+            .pad_y = k.padding * k.dilation,  // Darknet: im2col is given pad * dilation
+            .pad_x = k.padding * k.dilation};
+  }
+
+  Epilogue epilogue() const {
+    if (normalises_) return {};
+    return {.bias = true, .activation = keeps_sum_ ? Activation::linear : activation_};
+  }
+
+  void make_parameters() {
+    channels_ = ChannelParameters(*this, spec_.filters, keys_of_.batch_normalize);
+    weights_ = make_parameter(
+        *this, Role::weights,
+        {spec_.filters, spec_.size_y, spec_.size_x, spec_.in.c / spec_.groups}, false);
+  }
+
+  void make_folded() {
+    folded_weights_ = Tensor(context_.device, weights_.value.shape());
+    folded_bias_ = Tensor(context_.device, vector_shape(spec_.filters));
+  }
+
+  Requirements requirements(const PlanOptions& plan) const {
+    Requirements r{.output = out_, .workspace = plan_->workspace()};
+    r.needs_input = plan.weight_gradient;
+    r.needs_output = !normalises_ && !keeps_sum_ && activation_ != Activation::linear;
+    if (normalises_ || keeps_sum_) r.saved = kept_bytes();
+    if (normalises_) r.saved += ChannelParameters::kept_bytes(out_.c);
+    if (plan.mode == Mode::training)
+      r.workspace = std::max(
+          r.workspace, normalises_ ? batch_norm_scratch(out_) : activation_bias_scratch(out_));
+    return r;
+  }
+
+  std::int64_t kept_bytes() const { return out_.size() * std::int64_t{sizeof(float)}; }
+  // z with batch normalisation; z + bias where the activation's derivative needs it.
+  TensorView kept(const Pass& pass) const { return {pass.saved, DType::f32, out_, out_.c}; }
+  BatchNorm batch_norm(const Pass& pass) const {
+    auto* const behind = reinterpret_cast<float*>(static_cast<char*>(pass.saved) + kept_bytes());
+    return channels_.arrays(activation_, behind);
+  }
+  float* weights_gradient() const { return weights_.gradient.data(); }
+
+  void forward_with_bias(const Pass& pass, const TensorView& in, const TensorView& out) {
+    const float* const bias =
+        folded_bias_.empty() ? channels_.bias().value.data() : folded_bias_.data();
+    const TensorView sum = keeps_sum_ ? kept(pass) : out;
+    plan_->forward(pass.stream, in, bias, sum, pass.workspace);
+    const Epilogue wanted = epilogue(), done = plan_->fused();
+    if (!done.bias || done.activation != wanted.activation)
+      activate(pass.stream, wanted.activation, sum.as<>(), done.bias ? nullptr : bias, sum.as<>());
+    if (keeps_sum_) activate(pass.stream, activation_, sum.as<>(), nullptr, out.as<>());
+  }
+
+  void backward_bias(const Pass& pass, const BackwardArguments& a) {
+    // A linear activation asks for nothing: any view of the right shape will do.
+    const TensorView known = keeps_sum_ ? kept(pass) : a.out ? a.out : a.out_gradient;
+    const View<float> gradient = a.out_gradient.as<>();
+    if (float* const bias = channels_.bias_gradient())
+      activation_bias_backward(pass.stream, activation_, known.as<>(), gradient, bias,
+                               pass.workspace);
+    else
+      activation_backward(pass.stream, activation_, known.as<>(), gradient);
+  }
+
+  std::string note() const {
+    std::string text(to_string(activation_));
+    if (keys_of_.groups > 1) text += cat(", ", keys_of_.groups, " groups");
+    if (keys_of_.dilation > 1) text += cat(", dilation ", keys_of_.dilation);
+    return text;
+  }
+
+  ConvolutionalKeys keys_of_;
+  Activation activation_ = Activation::logistic;
+  ConvSpec spec_;
+  Shape out_;
+  ChannelParameters channels_;
+  Parameter weights_;
+  Tensor folded_weights_, folded_bias_;  // inference with batch normalisation
+  std::unique_ptr<ConvPlan> plan_;
+  bool normalises_ = false;  // by the batch's statistics
+  bool keeps_sum_ = false;   // without batch normalisation: the activation's input
+  bool packed_ = false;      // whether the plan has the present weights
+};
+
+}  // namespace
+
+LayerPtr make_convolutional(Section& section, const LayerContext& context) {
+  return std::make_unique<ConvolutionalLayer>(section, context);
+}
+
+void describe_convolutional(KeyDocs& docs) { docs.add(ConvolutionalKeys{}); }
+
+}  // namespace darknet

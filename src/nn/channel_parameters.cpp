@@ -1,0 +1,76 @@
+#include "nn/channel_parameters.h"
+
+#include <cmath>
+
+#include "core/rng.h"
+
+namespace darknet {
+namespace {
+
+Stream stream_of(const Tensor& t) { return {.device = t.device()}; }
+
+void fill(Tensor& t, float value) {
+  t.copy_from(stream_of(t), std::vector<float>(static_cast<std::size_t>(t.size()), value));
+}
+
+bool is_scale(Role role) { return role != Role::weights && role != Role::bias; }
+
+}  // namespace
+
+Parameter make_parameter(const Layer& layer, Role role, const Shape& shape, bool normalised) {
+  const CommonKeys& keys = layer.keys();
+  Parameter p{.role = role, .value = Tensor(layer.context().device, shape)};
+  p.value.zero(stream_of(p.value));
+  p.learning_rate = keys.learning_rate;
+  p.update = p.trained() && !keys.dont_update && (normalised || !keys.train_only_bn);
+  p.load = !keys.dontload && !(keys.dontloadscales && is_scale(role));
+  if (p.update && layer.context().mode == Mode::training) {
+    p.gradient = Tensor(layer.context().device, shape);
+    p.gradient.zero(stream_of(p.gradient));
+  }
+  return p;
+}
+
+ChannelParameters::ChannelParameters(const Layer& layer, std::int64_t channels,
+                                     bool batch_normalize) {
+  const Shape shape = vector_shape(channels);
+  bias_ = make_parameter(layer, Role::bias, shape, batch_normalize);
+  if (!batch_normalize) return;
+  scale_ = make_parameter(layer, Role::scale, shape, true);
+  rolling_mean_ = make_parameter(layer, Role::rolling_mean, shape, true);
+  rolling_variance_ = make_parameter(layer, Role::rolling_variance, shape, true);
+  reset();
+}
+
+void ChannelParameters::append_scales(std::vector<Parameter*>& to) {
+  if (normalised()) to.insert(to.end(), {&scale_, &rolling_mean_, &rolling_variance_});
+}
+
+void ChannelParameters::reset() {
+  fill(bias_.value, 0);
+  if (!normalised()) return;
+  fill(scale_.value, 1);
+  fill(rolling_mean_.value, 0);
+  fill(rolling_variance_.value, 1);
+}
+
+BatchNorm ChannelParameters::arrays(Activation a, float* kept) const {
+  return {.activation = a,
+          .scale = scale_.value.data(),
+          .bias = bias_.value.data(),
+          .rolling_mean = rolling_mean_.value.data(),
+          .rolling_variance = rolling_variance_.value.data(),
+          .mean = kept,
+          .inverse_deviation = kept ? kept + bias_.value.size() : nullptr};
+}
+
+void initialise_weights(Parameter& weights, std::uint64_t seed, std::int64_t layer) {
+  const Shape& s = weights.value.shape();
+  const float bound = std::sqrt(2.f / static_cast<float>(s.features()));
+  Rng rng(seed, static_cast<std::uint64_t>(layer) * 8 + static_cast<std::uint64_t>(Role::weights));
+  std::vector<float> host(static_cast<std::size_t>(s.size()));
+  for (float& w : host) w = rng.uniform(-bound, bound);
+  weights.value.copy_from(stream_of(weights.value), host);
+}
+
+}  // namespace darknet

@@ -1,0 +1,41 @@
+// The parameters that follow a convolution or a matrix, one value per channel: the bias and, with
+// batch normalisation, scale and rolling statistics. Not the weights themselves.
+#pragma once
+#include <vector>
+#include "kernels/batch_norm.h"
+#include "nn/layer.h"
+
+namespace darknet {
+
+// A parameter of a layer as its keys want it: zero, with a gradient where it is to be trained.
+// `normalised`: it belongs to batch normalisation (train_only_bn).
+Parameter make_parameter(const Layer&, Role, const Shape&, bool normalised);
+
+class ChannelParameters {
+ public:
+  ChannelParameters() = default;
+  ChannelParameters(const Layer&, std::int64_t channels, bool batch_normalize);
+
+  bool normalised() const { return !scale_.value.empty(); }
+  bool empty() const { return bias_.value.empty(); }
+  Parameter& bias() { return bias_; }
+  float* bias_gradient() const { return bias_.gradient.data(); }    // null where not trained
+  float* scale_gradient() const { return scale_.gradient.data(); }  // likewise
+  void append_bias(std::vector<Parameter*>& to) { to.push_back(&bias_); }
+  void append_scales(std::vector<Parameter*>& to);  // scale, rolling mean, rolling variance
+  void reset();                                     // bias 0, scale 1, rolling mean 0, variance 1
+
+  // `kept`: 2 values per channel that live from forward to backward; null at inference.
+  BatchNorm arrays(Activation, float* kept) const;
+  static std::int64_t kept_bytes(std::int64_t channels) {
+    return 2 * channels * std::int64_t{sizeof(float)};
+  }
+
+ private:
+  Parameter bias_, scale_, rolling_mean_, rolling_variance_;
+};
+
+// Darknet (AlexeyAB): sqrt(2 / inputs) * uniform(-1, 1), inputs = those of one output.
+void initialise_weights(Parameter& weights, std::uint64_t seed, std::int64_t layer);
+
+}  // namespace darknet
