@@ -1,0 +1,72 @@
+// [avgpool]: the mean over all pixels of an image, channel by channel.
+#include "core/for_each.h"
+#include "kernels/copy.h"
+#include "nn/layer.h"
+
+namespace darknet {
+namespace {
+
+struct Value {
+  View<const float> in;
+  DN_HD Sums<1> operator()(std::int64_t p, std::int64_t c) const { return {{in.at(p, c)}}; }
+};
+
+struct Mean {
+  float* out;
+  std::int64_t pixels;
+  DN_HD void operator()(std::int64_t c, const double* sums) const {
+    out[c] = static_cast<float>(sums[0] / static_cast<double>(pixels));
+  }
+};
+
+struct Spread {
+  View<const float> gradient;
+  Sink in;
+  float share;
+  std::int64_t area;
+  DN_HD void operator()(std::int64_t p, std::int64_t c) const {
+    in.put(p, c, share * gradient.at(p / area, c));
+  }
+};
+
+class AvgpoolLayer final : public Layer {
+ public:
+  using Layer::Layer;
+
+  Requirements reshape(std::span<const Shape> in, Ops&, const PlanOptions&) override {
+    const Shape one{1, in[0].h, in[0].w, in[0].c};
+    return {.output = {in[0].n, 1, 1, in[0].c},
+            .workspace = reduce_channels_scratch(one, 1),
+            .needs_input = false,
+            .needs_output = false};
+  }
+
+  void forward(const Pass& pass, std::span<const TensorView> in, TensorView out) override {
+    for (std::int64_t n = 0; n < out.shape.n; ++n) {
+      const View<const float> image = in[0].images(n, 1).as<>();
+      const Mean mean{out.images(n, 1).as<>().data, image.shape.pixels()};
+      reduce_channels<1>(pass.stream, image.shape, Value{image}, mean, pass.workspace);
+    }
+  }
+
+  void backward(const Pass& pass, const BackwardArguments& a) override {
+    const GradientSlot& slot = a.in_gradient[0];
+    if (!slot.view) return;
+    const std::int64_t area = slot.view.shape.h * slot.view.shape.w;
+    for_each_pixel(pass.stream, slot.view.shape,
+                   Spread{a.out_gradient.as<>(),
+                          {slot.view.as<>(), slot.add},
+                          1 / static_cast<float>(area),
+                          area});
+  }
+};
+
+}  // namespace
+
+LayerPtr make_avgpool(Section& section, const LayerContext& context) {
+  return std::make_unique<AvgpoolLayer>(section, context);
+}
+
+void describe_avgpool(KeyDocs&) {}
+
+}  // namespace darknet

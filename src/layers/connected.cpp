@@ -1,0 +1,155 @@
+// [connected] output, activation, batch_normalize: every output from every input of an image.
+// Weights lie in memory as inputs do, {output, h, w, channels}; files have Darknet's order.
+#include <algorithm>
+#include "cfg/activation_key.h"
+#include "kernels/activate.h"
+#include "nn/channel_parameters.h"
+
+namespace darknet {
+namespace {
+
+struct ConnectedKeys {
+  std::int64_t output = 1;
+  std::string activation = "logistic";
+  bool batch_normalize = false;
+  template <class V>
+  void fields(V&& v) {
+    v("output", output, Integers{1, 1 << 24}, "number of outputs");
+    v("activation", activation, activation_words(), "function of the result");
+    v("batch_normalize", batch_normalize, Flag{}, "normalise each output over the batch");
+  }
+};
+
+class ConnectedLayer final : public Layer {
+ public:
+  ConnectedLayer(Section& section, const LayerContext& context) : Layer(section, context) {
+    section.read(connected_);
+    activation_ = activation_of(connected_.activation);
+  }
+
+  Requirements reshape(std::span<const Shape> in, Ops& ops, const PlanOptions& options) override {
+    make_parameters(in[0]);
+    out_ = {in[0].n, 1, 1, connected_.output};
+    const std::int64_t n = in[0].n, k = in[0].features(), o = connected_.output;
+    forward_ = ops.gemm({.m = n, .n = o, .k = k, .transpose_b = true});
+    Requirements r{.output = out_, .workspace = forward_->workspace()};
+    if (options.mode == Mode::inference) return r;
+    weights_plan_ = ops.gemm({.m = o, .n = k, .k = n, .transpose_a = true, .beta = 1});
+    for (const bool add : {false, true})
+      input_plan_[add] = ops.gemm({.m = n, .n = k, .k = o, .beta = add ? 1.f : 0.f});
+    for (const auto* plan : {&weights_plan_, &input_plan_[0], &input_plan_[1]})
+      r.workspace = std::max(r.workspace, (*plan)->workspace());
+    r.workspace = std::max({r.workspace, batch_norm_scratch(out_), activation_bias_scratch(out_)});
+    if (keeps(options.mode)) r.saved = kept_bytes() + ChannelParameters::kept_bytes(out_.c);
+    r.needs_output = !r.saved && activation_ != Activation::linear;
+    return r;
+  }
+
+  void forward(const Pass& pass, std::span<const TensorView> in, TensorView out) override {
+    const bool training = pass.mode == Mode::training;
+    const TensorView sum = keeps(pass.mode) ? kept(pass) : out;
+    forward_->run(pass.stream, in[0].as<>().data, weights_.value.data(), sum.as<>().data,
+                  pass.workspace);
+    if (!channels_.normalised())
+      add_bias(pass, sum, out);
+    else if (training)
+      batch_norm_forward(pass.stream, batch_norm(pass), sum.as<>(), out.as<>(), pass.workspace);
+    else
+      batch_norm_inference(pass.stream, channels_.arrays(activation_, nullptr), sum.as<>(),
+                           out.as<>());
+  }
+
+  void backward(const Pass& pass, const BackwardArguments& a) override {
+    backward_channels(pass, a);
+    const float* const gradient = a.out_gradient.as<>().data;
+    const GradientSlot& slot = a.in_gradient[0];
+    if (float* const weights = weights_.gradient.data())
+      weights_plan_->run(pass.stream, gradient, a.in[0].as<>().data, weights, pass.workspace);
+    if (slot.view)
+      input_plan_[slot.add]->run(pass.stream, gradient, weights_.value.data(),
+                                 slot.view.as<>().data, pass.workspace);
+  }
+
+  std::vector<Parameter*> parameters() override {
+    std::vector<Parameter*> all;
+    if (channels_.empty()) return all;
+    channels_.append_bias(all);
+    all.push_back(&weights_);  // Darknet: here the weights come before the scales
+    channels_.append_scales(all);
+    return all;
+  }
+
+  void initialise(std::uint64_t seed) override {
+    initialise_weights(weights_, seed, context_.index);
+    channels_.reset();
+  }
+
+  LayerSummary summary() const override {
+    return {.filters = cat(connected_.output),
+            .note = std::string(to_string(activation_)),
+            .multiply_adds = out_.n * weights_.value.size()};
+  }
+
+ private:
+  void make_parameters(const Shape& in) {
+    const Shape shape{connected_.output, in.h, in.w, in.c};
+    checked_size(shape);
+    if (channels_.empty()) {
+      channels_ = ChannelParameters(*this, connected_.output, connected_.batch_normalize);
+      weights_ = make_parameter(*this, Role::weights, shape, false);
+    }
+    if (weights_.value.shape() != shape)
+      fail(title(), ": was made for inputs of ", weights_.value.shape().w, 'x',
+           weights_.value.shape().h, " and cannot change to ", in.w, 'x', in.h);
+  }
+
+  // Whether the values before activation or normalisation are needed by backward().
+  bool keeps(Mode mode) const {
+    return mode == Mode::training &&
+           (channels_.normalised() || !derivative_from_output(activation_));
+  }
+  std::int64_t kept_bytes() const { return out_.size() * std::int64_t{sizeof(float)}; }
+  TensorView kept(const Pass& pass) const { return {pass.saved, DType::f32, out_, out_.c}; }
+  BatchNorm batch_norm(const Pass& pass) const {
+    auto* const behind = reinterpret_cast<float*>(static_cast<char*>(pass.saved) + kept_bytes());
+    return channels_.arrays(activation_, behind);
+  }
+
+  void add_bias(const Pass& pass, const TensorView& sum, const TensorView& out) {
+    const float* const bias = channels_.bias().value.data();
+    if (!keeps(pass.mode)) return activate(pass.stream, activation_, sum.as<>(), bias, out.as<>());
+    activate(pass.stream, Activation::linear, sum.as<>(), bias, sum.as<>());
+    activate(pass.stream, activation_, sum.as<>(), nullptr, out.as<>());
+  }
+
+  void backward_channels(const Pass& pass, const BackwardArguments& a) {
+    const View<float> gradient = a.out_gradient.as<>();
+    if (channels_.normalised())
+      return batch_norm_backward(
+          pass.stream, batch_norm(pass), kept(pass).as<>(),
+          {gradient, channels_.scale_gradient(), channels_.bias_gradient(), true}, pass.workspace);
+    const TensorView known = keeps(pass.mode) ? kept(pass) : a.out ? a.out : a.out_gradient;
+    if (float* const bias = channels_.bias_gradient())
+      activation_bias_backward(pass.stream, activation_, known.as<>(), gradient, bias,
+                               pass.workspace);
+    else
+      activation_backward(pass.stream, activation_, known.as<>(), gradient);
+  }
+
+  ConnectedKeys connected_;
+  Activation activation_;
+  Shape out_;
+  ChannelParameters channels_;
+  Parameter weights_;
+  std::unique_ptr<GemmPlan> forward_, weights_plan_, input_plan_[2];  // [add]
+};
+
+}  // namespace
+
+LayerPtr make_connected(Section& section, const LayerContext& context) {
+  return std::make_unique<ConnectedLayer>(section, context);
+}
+
+void describe_connected(KeyDocs& docs) { docs.add(ConnectedKeys{}); }
+
+}  // namespace darknet

@@ -1,0 +1,171 @@
+// [maxpool] and [local_avgpool]: pooling by Darknet's geometry (PoolSpec); with maxpool_depth=1 the
+// maximum over groups of channels instead.
+#include "core/for_each.h"
+#include "kernels/copy.h"
+#include "nn/layer.h"
+
+namespace darknet {
+namespace {
+
+// Output channel g is the largest of the input channels g, g + out, g + 2 out, ... (the first of
+// equals).
+struct DepthMax {
+  View<const float> in;
+  std::int64_t groups;
+  DN_HD std::int64_t winner(std::int64_t p, std::int64_t g) const {
+    std::int64_t best = g;
+    for (std::int64_t k = g + groups; k < in.shape.c; k += groups)
+      if (in.at(p, k) > in.at(p, best)) best = k;
+    return best;
+  }
+};
+
+struct DepthMaxForward {
+  DepthMax of;
+  View<float> out;
+  DN_HD void operator()(std::int64_t p, std::int64_t g) const {
+    out.at(p, g) = of.in.at(p, of.winner(p, g));
+  }
+};
+
+struct DepthMaxBackward {
+  DepthMax of;
+  View<const float> gradient;
+  Sink in;
+  DN_HD void operator()(std::int64_t p, std::int64_t c) const {
+    const std::int64_t g = c % of.groups;
+    in.put(p, c, of.winner(p, g) == c ? gradient.at(p, g) : 0);
+  }
+};
+
+struct PoolKeys {
+  std::int64_t stride = 1, stride_x = 0, stride_y = 0, size = 0, padding = -1;
+  template <class V>
+  void fields(V&& v) {
+    v("stride", stride, Integers{1, 255}, "step of the window");
+    v("stride_x", stride_x, Integers{0, 255}, "step to the right; 0: stride");
+    v("stride_y", stride_y, Integers{0, 255}, "step down; 0: stride");
+    v("size", size, Integers{0, 255}, "width and height of the window; 0: stride");
+    v("padding", padding, Integers{-1, 510}, "both sides together; -1: size - 1");
+  }
+};
+
+struct DepthKeys {
+  bool maxpool_depth = false;
+  std::int64_t out_channels = 1;
+  template <class V>
+  void fields(V&& v) {
+    v("maxpool_depth", maxpool_depth, Flag{}, "pool over channels instead of pixels");
+    v("out_channels", out_channels, Integers{1, 1 << 20}, "channels left by maxpool_depth=1");
+  }
+};
+
+class PoolLayer final : public Layer {
+ public:
+  PoolLayer(Section& section, const LayerContext& context, PoolKind kind)
+      : Layer(section, context), kind_(kind) {
+    section.read(pool_);
+    if (pool_.stride_x == 0) pool_.stride_x = pool_.stride;
+    if (pool_.stride_y == 0) pool_.stride_y = pool_.stride;
+    if (pool_.size == 0) pool_.size = pool_.stride;
+    if (pool_.padding < 0) pool_.padding = pool_.size - 1;
+    if ((pool_.padding + 1) / 2 >= pool_.size && pool_.padding > 0)
+      section.fail("padding", cat(pool_.padding, " leaves windows of size=", pool_.size,
+                                  " without any input"));
+  }
+
+  Requirements reshape(std::span<const Shape> in, Ops& ops, const PlanOptions& options) override {
+    const PoolSpec spec{.in = in[0],
+                        .kind = kind_,
+                        .size = pool_.size,
+                        .stride_y = pool_.stride_y,
+                        .stride_x = pool_.stride_x,
+                        .padding = pool_.padding};
+    plan_ = ops.pool(spec, options);
+    return {.output = spec.out(),
+            .workspace = plan_->workspace(),
+            .saved = plan_->saved(),
+            .needs_input = false,
+            .needs_output = false};
+  }
+
+  void forward(const Pass& pass, std::span<const TensorView> in, TensorView out) override {
+    plan_->forward(pass.stream, in[0], out, pass.saved, pass.workspace);
+  }
+
+  void backward(const Pass& pass, const BackwardArguments& a) override {
+    const GradientSlot& slot = a.in_gradient[0];
+    if (slot.view)
+      plan_->backward(pass.stream, a.out_gradient, slot.view, slot.add, pass.saved, pass.workspace);
+  }
+
+  LayerSummary summary() const override {
+    std::string size = cat(pool_.size, 'x', pool_.size, '/', pool_.stride_x);
+    if (pool_.stride_y != pool_.stride_x) size += cat('x', pool_.stride_y);
+    return {.size = size};
+  }
+
+ private:
+  PoolKind kind_;
+  PoolKeys pool_;
+  std::unique_ptr<PoolPlan> plan_;
+};
+
+class DepthPoolLayer final : public Layer {
+ public:
+  DepthPoolLayer(Section& section, const LayerContext& context, const DepthKeys& depth)
+      : Layer(section, context), depth_(depth) {
+    PoolKeys unused;  // Darknet: sizes and strides have no part in it
+    section.read(unused);
+  }
+
+  Requirements reshape(std::span<const Shape> in, Ops&, const PlanOptions&) override {
+    Shape out = in[0];
+    out.c = depth_.out_channels;
+    if (out.c > in[0].c)
+      fail(title(), ": out_channels=", out.c, " is more than its ", in[0].c, " input channels");
+    return {.output = out, .needs_output = false};
+  }
+
+  void forward(const Pass& pass, std::span<const TensorView> in, TensorView out) override {
+    for_each_pixel(pass.stream, out.shape, DepthMaxForward{of(in[0]), out.as<>()});
+  }
+
+  void backward(const Pass& pass, const BackwardArguments& a) override {
+    const GradientSlot& slot = a.in_gradient[0];
+    if (!slot.view) return;
+    for_each_pixel(
+        pass.stream, slot.view.shape,
+        DepthMaxBackward{of(a.in[0]), a.out_gradient.as<>(), {slot.view.as<>(), slot.add}});
+  }
+
+  LayerSummary summary() const override {
+    return {.filters = cat(depth_.out_channels), .note = "over channels"};
+  }
+
+ private:
+  DepthMax of(const TensorView& in) const { return {in.as<>(), depth_.out_channels}; }
+  DepthKeys depth_;
+};
+
+}  // namespace
+
+LayerPtr make_maxpool(Section& section, const LayerContext& context) {
+  DepthKeys depth;
+  section.read(depth);
+  if (depth.maxpool_depth) return std::make_unique<DepthPoolLayer>(section, context, depth);
+  return std::make_unique<PoolLayer>(section, context, PoolKind::max);
+}
+
+void describe_maxpool(KeyDocs& docs) {
+  docs.add(PoolKeys{});
+  docs.add(DepthKeys{});
+}
+
+LayerPtr make_local_avgpool(Section& section, const LayerContext& context) {
+  return std::make_unique<PoolLayer>(section, context, PoolKind::average);
+}
+
+void describe_local_avgpool(KeyDocs& docs) { docs.add(PoolKeys{}); }
+
+}  // namespace darknet

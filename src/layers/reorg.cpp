@@ -1,0 +1,145 @@
+// [reorg] and [reorg3d] stride, reverse: blocks of pixels become channels. [reorg3d] does it as one
+// expects; [reorg] keeps Darknet's historic order, which yolov2 weights were trained with.
+#include "core/for_each.h"
+#include "kernels/copy.h"
+#include "nn/layer.h"
+
+namespace darknet {
+namespace {
+
+struct Element {  // of one image
+  std::int64_t y, x, c;
+};
+
+struct Sizes {  // of one image
+  std::int64_t h, w, c;
+  DN_HD std::int64_t flat(const Element& e) const { return (e.c * h + e.y) * w + e.x; }  // CHW
+  DN_HD Element element(std::int64_t flat) const {
+    return {flat / w % h, flat % w, flat / (h * w)};
+  }
+};
+
+// Between the shape with many channels (h, w, c) and the one with large pixels (h s, w s, c / s^2).
+struct Blocks {
+  Sizes deep, large;
+  std::int64_t stride;
+  DN_HD Element to_large(const Element& e) const {
+    const std::int64_t offset = e.c / large.c;
+    return {e.y * stride + offset / stride, e.x * stride + offset % stride, e.c % large.c};
+  }
+  DN_HD Element to_deep(const Element& e) const {
+    const std::int64_t offset = e.y % stride * stride + e.x % stride;
+    return {e.y / stride, e.x / stride, offset * large.c + e.c};
+  }
+};
+
+// A permutation of the elements of an image: which input element an output element is, and back.
+// Darknet's historic order (reorg_old) applies Blocks to the sizes of its *input*, as if that were
+// the deep one, and reads the results as CHW positions in arrays of other sizes.
+struct Rearrangement {
+  Blocks blocks;
+  Sizes in, out;
+  bool historic, reverse;
+  DN_HD Element in_of(const Element& e) const {
+    if (reverse) return blocks.to_deep(e);
+    if (!historic) return blocks.to_large(e);
+    return in.element(blocks.large.flat(blocks.to_large(blocks.deep.element(out.flat(e)))));
+  }
+  DN_HD Element out_of(const Element& e) const {
+    if (reverse) return blocks.to_large(e);
+    if (!historic) return blocks.to_deep(e);
+    return out.element(blocks.deep.flat(blocks.to_deep(blocks.large.element(in.flat(e)))));
+  }
+};
+
+template <bool kForward>
+struct Permute {
+  Rearrangement order;
+  View<const float> from;
+  Sink to;
+  DN_HD void operator()(std::int64_t p, std::int64_t c) const {
+    const Shape& s = to.to.shape;
+    const Element here{p / s.w % s.h, p % s.w, c};
+    const Element there = kForward ? order.in_of(here) : order.out_of(here);
+    to.put(p, c, from.at(from.pixel(p / (s.h * s.w), there.y, there.x), there.c));
+  }
+};
+
+struct ReorgKeys {
+  std::int64_t stride = 1;
+  bool reverse = false;
+  template <class V>
+  void fields(V&& v) {
+    v("stride", stride, Integers{1, 64}, "width and height of a block");
+    v("reverse", reverse, Flag{}, "channels become blocks of pixels");
+  }
+};
+
+Sizes sizes_of(const Shape& s) { return {s.h, s.w, s.c}; }
+
+class ReorgLayer final : public Layer {
+ public:
+  ReorgLayer(Section& section, const LayerContext& context, bool historic)
+      : Layer(section, context), historic_(historic) {
+    section.read(reorg_);
+  }
+
+  Requirements reshape(std::span<const Shape> in, Ops&, const PlanOptions&) override {
+    const Shape out = output(in[0]);
+    order_ = {{}, sizes_of(in[0]), sizes_of(out), historic_, reorg_.reverse};
+    const std::int64_t s = reorg_.stride;
+    const Sizes& i = order_.in;
+    order_.blocks = {order_.out, order_.in, s};
+    if (reorg_.reverse) order_.blocks = {order_.in, order_.out, s};
+    if (historic_ && !reorg_.reverse) order_.blocks = {i, {i.h * s, i.w * s, i.c / (s * s)}, s};
+    return {.output = out, .needs_input = false, .needs_output = false};
+  }
+
+  void forward(const Pass& pass, std::span<const TensorView> in, TensorView out) override {
+    for_each_pixel(pass.stream, out.shape,
+                   Permute<true>{order_, in[0].as<>(), {out.as<>(), false}});
+  }
+
+  void backward(const Pass& pass, const BackwardArguments& a) override {
+    const GradientSlot& slot = a.in_gradient[0];
+    if (slot.view)
+      for_each_pixel(pass.stream, slot.view.shape,
+                     Permute<false>{order_, a.out_gradient.as<>(), {slot.view.as<>(), slot.add}});
+  }
+
+  LayerSummary summary() const override {
+    return {.size = cat(reorg_.reverse ? "*" : "/", reorg_.stride)};
+  }
+
+ private:
+  Shape output(const Shape& in) const {
+    const std::int64_t s = reorg_.stride;
+    const bool pixels = in.h % s == 0 && in.w % s == 0, channels = in.c % (s * s) == 0;
+    if (!reorg_.reverse && !pixels)
+      fail(title(), ": stride=", s, " does not divide its input of ", in.w, 'x', in.h);
+    if ((reorg_.reverse || historic_) && !channels)
+      fail(title(), ": the ", in.c, " input channels are no multiple of stride*stride = ", s * s);
+    if (reorg_.reverse) return {in.n, in.h * s, in.w * s, in.c / (s * s)};
+    return {in.n, in.h / s, in.w / s, in.c * s * s};
+  }
+
+  ReorgKeys reorg_;
+  bool historic_;
+  Rearrangement order_;
+};
+
+}  // namespace
+
+LayerPtr make_reorg(Section& section, const LayerContext& context) {
+  return std::make_unique<ReorgLayer>(section, context, true);
+}
+
+void describe_reorg(KeyDocs& docs) { docs.add(ReorgKeys{}); }
+
+LayerPtr make_reorg3d(Section& section, const LayerContext& context) {
+  return std::make_unique<ReorgLayer>(section, context, false);
+}
+
+void describe_reorg3d(KeyDocs& docs) { docs.add(ReorgKeys{}); }
+
+}  // namespace darknet

@@ -1,0 +1,179 @@
+// [scale_channels] from, scale_wh, activation: an earlier layer times the layer before, which has
+// one value per channel of an image, or with scale_wh=1 one per pixel. [sam] from: one per element.
+#include "core/for_each.h"
+#include "kernels/copy.h"
+#include "nn/layer_index.h"
+#include "nn/output_activation.h"
+
+namespace darknet {
+namespace {
+
+// The factor of element (p, c): which of `factors` it is.
+enum class Per : std::uint8_t { channel, pixel, element };
+
+template <Per kPer>
+struct Factor {
+  View<const float> of;
+  std::int64_t area;  // pixels of an image
+  DN_HD float at(std::int64_t p, std::int64_t c) const {
+    if constexpr (kPer == Per::channel) return of.at(p / area, c);
+    if constexpr (kPer == Per::pixel) return of.at(p, 0);
+    return of.at(p, c);
+  }
+};
+
+template <Per kPer>
+struct Scale {
+  Factor<kPer> factor;
+  View<const float> from;
+  Sink out;
+  DN_HD void operator()(std::int64_t p, std::int64_t c) const {
+    out.put(p, c, from.at(p, c) * factor.at(p, c));
+  }
+};
+
+struct Product {
+  View<const float> a, b;
+  DN_HD Sums<1> operator()(std::int64_t p, std::int64_t c) const {
+    return {{a.at(p, c) * b.at(p, c)}};
+  }
+};
+
+struct PutSum {
+  Sink to;
+  DN_HD void operator()(std::int64_t c, const double* sums) const {
+    to.put(0, c, static_cast<float>(sums[0]));
+  }
+};
+
+struct PixelProduct {  // the sum over the channels of a pixel
+  View<const float> a, b;
+  Sink to;
+  DN_HD void operator()(std::int64_t p) const {
+    float sum = 0;
+    for (std::int64_t c = 0; c < a.shape.c; ++c) sum += a.at(p, c) * b.at(p, c);
+    to.put(p, 0, sum);
+  }
+};
+
+struct ScaleKeys {
+  std::int64_t from = 0;
+  std::string activation = "linear";
+  template <class V>
+  void fields(V&& v) {
+    v("from", from, Integers{}, "the layer to be scaled; negative: counted back");
+    v("activation", activation, activation_words(), "function of the product");
+  }
+};
+
+struct WhKeys {
+  bool scale_wh = false;
+  template <class V>
+  void fields(V&& v) {
+    v("scale_wh", scale_wh, Flag{}, "1: one factor per pixel instead of one per channel");
+  }
+};
+
+class ScaleLayer final : public Layer {
+ public:
+  ScaleLayer(Section& section, const LayerContext& context, Per per)
+      : Layer(section, context), per_(per) {
+    ScaleKeys keys;
+    section.read(keys);
+    if (!section.has("from")) section.fail("from", "is missing: which layer is to be scaled?");
+    sources_ = {context.index - 1, layer_index(section, "from", keys.from, context)};
+    activation_ = OutputActivation(activation_of(keys.activation));
+  }
+
+  std::vector<std::int64_t> sources() const override { return sources_; }
+
+  Requirements reshape(std::span<const Shape> in, Ops&, const PlanOptions& options) override {
+    const Shape expected = factors_for(in[1]);
+    if (in[0] != expected)
+      fail(title(), ": the layer before it is ", to_string(in[0]), " (n h w c); for layer ",
+           sources_[1], " of ", to_string(in[1]), " it must be ", to_string(expected));
+    Requirements r{.output = in[1]};
+    r.workspace = reduce_channels_scratch({1, in[1].h, in[1].w, in[1].c}, 1);
+    activation_.require(r, options.mode);
+    return r;
+  }
+
+  void forward(const Pass& pass, std::span<const TensorView> in, TensorView out) override {
+    scale(pass.stream, in[0], in[1], {activation_.before(pass, out).as<>(), false});
+    activation_.forward(pass, out);
+  }
+
+  void backward(const Pass& pass, const BackwardArguments& a) override {
+    activation_.backward(pass, a.out, a.out_gradient);
+    const GradientSlot &factors = a.in_gradient[0], &from = a.in_gradient[1];
+    if (factors.view)
+      factor_gradient(pass, a.out_gradient, a.in[1], {factors.view.as<>(), factors.add});
+    if (from.view) scale(pass.stream, a.in[0], a.out_gradient, {from.view.as<>(), from.add});
+  }
+
+  LayerSummary summary() const override {
+    return {.note = cat("times ", sources_[1], ", ", activation_.name())};
+  }
+
+ private:
+  Shape factors_for(const Shape& from) const {
+    if (per_ == Per::channel) return {from.n, 1, 1, from.c};
+    if (per_ == Per::pixel) return {from.n, from.h, from.w, 1};
+    return from;
+  }
+
+  template <Per kPer>
+  static void scale_by(const Stream& s, const TensorView& factors, const TensorView& from,
+                       const Sink& out) {
+    const Factor<kPer> factor{factors.as<>(), from.shape.h * from.shape.w};
+    for_each_pixel(s, from.shape, Scale<kPer>{factor, from.as<>(), out});
+  }
+
+  void scale(const Stream& s, const TensorView& factors, const TensorView& from,
+             const Sink& out) const {
+    if (per_ == Per::channel) return scale_by<Per::channel>(s, factors, from, out);
+    if (per_ == Per::pixel) return scale_by<Per::pixel>(s, factors, from, out);
+    scale_by<Per::element>(s, factors, from, out);
+  }
+
+  // Darknet (AlexeyAB) divides this sum by the number of pixels; we give the true gradient.
+  void factor_gradient(const Pass& pass, const TensorView& gradient, const TensorView& from,
+                       const Sink& to) const {
+    if (per_ == Per::element) return scale_by<Per::element>(pass.stream, from, gradient, to);
+    if (per_ == Per::pixel)
+      return for_each(pass.stream, gradient.shape.pixels(),
+                      PixelProduct{gradient.as<>(), from.as<>(), to});
+    for (std::int64_t n = 0; n < gradient.shape.n; ++n) {
+      const Product product{gradient.images(n, 1).as<>(), from.images(n, 1).as<>()};
+      Sink one = to;
+      one.to.data += n * to.to.pixel_stride;
+      one.to.shape.n = 1;
+      reduce_channels<1>(pass.stream, product.a.shape, product, PutSum{one}, pass.workspace);
+    }
+  }
+
+  Per per_;
+  std::vector<std::int64_t> sources_;  // the factors, then what they scale
+  OutputActivation activation_;
+};
+
+}  // namespace
+
+LayerPtr make_scale_channels(Section& section, const LayerContext& context) {
+  WhKeys wh;
+  section.read(wh);
+  return std::make_unique<ScaleLayer>(section, context, wh.scale_wh ? Per::pixel : Per::channel);
+}
+
+void describe_scale_channels(KeyDocs& docs) {
+  docs.add(ScaleKeys{});
+  docs.add(WhKeys{});
+}
+
+LayerPtr make_sam(Section& section, const LayerContext& context) {
+  return std::make_unique<ScaleLayer>(section, context, Per::element);
+}
+
+void describe_sam(KeyDocs& docs) { docs.add(ScaleKeys{}); }
+
+}  // namespace darknet

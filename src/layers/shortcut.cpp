@@ -1,0 +1,158 @@
+// [shortcut] from, activation: the layer before plus earlier layers. Where these have other sizes,
+// Darknet's rule: pixels by whole steps, missing channels count as zero.
+#include <algorithm>
+#include "core/for_each.h"
+#include "kernels/copy.h"
+#include "nn/layer_index.h"
+#include "nn/output_activation.h"
+
+namespace darknet {
+namespace {
+
+struct Add {
+  View<const float> a, b;
+  View<float> out;
+  DN_HD void operator()(std::int64_t p, std::int64_t c) const {
+    out.at(p, c) = a.at(p, c) + b.at(p, c);
+  }
+};
+
+// Darknet (shortcut_cpu): for x < min(w1, w2), out[x * sample] += from[x * stride], likewise y,
+// with stride = from / out and sample = out / from, at least 1.
+struct Fit {
+  Shape from, out;
+  std::int64_t stride, sample;
+  DN_HD bool covers(std::int64_t y, std::int64_t x, std::int64_t c) const {
+    return y < math::min(from.h, out.h) && x < math::min(from.w, out.w) &&
+           c < math::min(from.c, out.c);
+  }
+};
+
+struct AddFitted {
+  Fit fit;
+  View<const float> a, b;
+  View<float> out;
+  DN_HD void operator()(std::int64_t p, std::int64_t c) const {
+    const Shape& s = fit.out;
+    const std::int64_t x = p % s.w, y = p / s.w % s.h, n = p / (s.w * s.h), k = fit.sample;
+    const bool hit = x % k == 0 && y % k == 0 && fit.covers(y / k, x / k, c);
+    float sum = a.at(p, c);
+    if (hit) sum += b.at(b.pixel(n, y / k * fit.stride, x / k * fit.stride), c);
+    out.at(p, c) = sum;
+  }
+};
+
+struct GradientFitted {
+  Fit fit;
+  View<const float> gradient;
+  Sink from;
+  DN_HD void operator()(std::int64_t p, std::int64_t c) const {
+    const Shape& s = fit.from;
+    const std::int64_t x = p % s.w, y = p / s.w % s.h, n = p / (s.w * s.h), k = fit.stride;
+    const bool hit = x % k == 0 && y % k == 0 && fit.covers(y / k, x / k, c);
+    float value = 0;
+    if (hit) value = gradient.at(gradient.pixel(n, y / k * fit.sample, x / k * fit.sample), c);
+    from.put(p, c, value);
+  }
+};
+
+struct ShortcutKeys {
+  std::vector<std::int64_t> from;
+  std::string activation = "linear", weights_type = "none", weights_normalization = "none";
+  template <class V>
+  void fields(V&& v) {
+    v("from", from, ListOf<std::int64_t>{}, "what to add; negative: counted back");
+    v("activation", activation, activation_words(), "function of the sum");
+    v("weights_type", weights_type, OneOf{{"none", "per_feature", "per_channel"}},
+      "only none is supported");
+    v("weights_normalization", weights_normalization, OneOf{{"none", "relu", "softmax"}},
+      "only none is supported");
+  }
+};
+
+class ShortcutLayer final : public Layer {
+ public:
+  ShortcutLayer(Section& section, const LayerContext& context) : Layer(section, context) {
+    ShortcutKeys keys;
+    section.read(keys);
+    sources_ = layer_indices(section, "from", keys.from, context);
+    sources_.insert(sources_.begin(), context.index - 1);
+    if (keys.weights_type != "none")
+      section.fail("weights_type", cat(keys.weights_type, " is not supported, only none"));
+    if (keys.weights_normalization != "none")
+      section.fail("weights_normalization",
+                   cat(keys.weights_normalization, " is not supported, only none"));
+    activation_ = OutputActivation(activation_of(keys.activation));
+  }
+
+  std::vector<std::int64_t> sources() const override { return sources_; }
+
+  Requirements reshape(std::span<const Shape> in, Ops&, const PlanOptions& options) override {
+    fits_.clear();
+    for (std::size_t i = 1; i < in.size(); ++i) fits_.push_back(fit(in[i], in[0], sources_[i]));
+    Requirements r{.output = in[0], .needs_input = false, .in_place = true};
+    activation_.require(r, options.mode);
+    return r;
+  }
+
+  void forward(const Pass& pass, std::span<const TensorView> in, TensorView out) override {
+    const TensorView sum = activation_.before(pass, out);
+    for (std::size_t i = 0; i < fits_.size(); ++i)
+      add(pass.stream, fits_[i], i == 0 ? in[0] : sum, in[i + 1], sum);
+    activation_.forward(pass, out);
+  }
+
+  void backward(const Pass& pass, const BackwardArguments& a) override {
+    activation_.backward(pass, a.out, a.out_gradient);
+    for (std::size_t i = 0; i < sources_.size(); ++i) {
+      const GradientSlot& slot = a.in_gradient[i];
+      if (!slot.view) continue;
+      const Sink sink{slot.view.as<>(), slot.add};
+      if (slot.view.shape == a.out_gradient.shape)
+        put_pixels(pass.stream, a.out_gradient.as<>(), sink);
+      else
+        for_each_pixel(pass.stream, slot.view.shape,
+                       GradientFitted{fits_[i - 1], a.out_gradient.as<>(), sink});
+    }
+  }
+
+  LayerSummary summary() const override {
+    std::string note = "plus";
+    for (std::size_t i = 1; i < sources_.size(); ++i) note += cat(' ', sources_[i]);
+    return {.note = note + ", " + activation_.name()};
+  }
+
+ private:
+  Fit fit(const Shape& from, const Shape& out, std::int64_t source) const {
+    const Fit f{from, out, std::max<std::int64_t>(from.w / out.w, 1),
+                std::max<std::int64_t>(out.w / from.w, 1)};
+    const bool same = f.stride == std::max<std::int64_t>(from.h / out.h, 1) &&
+                      f.sample == std::max<std::int64_t>(out.h / from.h, 1);
+    if (!same)
+      fail(title(), ": layer ", source, " is ", from.w, 'x', from.h, " and the layer before it ",
+           out.w, 'x', out.h, "; one must be a multiple of the other");
+    return f;
+  }
+
+  static void add(const Stream& s, const Fit& fit, const TensorView& a, const TensorView& b,
+                  const TensorView& out) {
+    if (fit.from == fit.out)
+      for_each_pixel(s, out.shape, Add{a.as<>(), b.as<>(), out.as<>()});
+    else
+      for_each_pixel(s, out.shape, AddFitted{fit, a.as<>(), b.as<>(), out.as<>()});
+  }
+
+  std::vector<std::int64_t> sources_;  // the layer before, then `from`
+  std::vector<Fit> fits_;              // of every `from`
+  OutputActivation activation_;
+};
+
+}  // namespace
+
+LayerPtr make_shortcut(Section& section, const LayerContext& context) {
+  return std::make_unique<ShortcutLayer>(section, context);
+}
+
+void describe_shortcut(KeyDocs& docs) { docs.add(ShortcutKeys{}); }
+
+}  // namespace darknet

@@ -1,0 +1,225 @@
+// [softmax] groups, temperature, spatial, noloss: probabilities that sum to one over an image, a
+// group of its channels, or with spatial=1 the channels of each pixel. With targets it is trained
+// by its cross-entropy. [cost] type, scale: the loss of a network's outputs against targets.
+#include "core/for_each.h"
+#include "core/math.h"
+#include "kernels/copy.h"
+#include "nn/layer.h"
+
+namespace darknet {
+namespace {
+
+// One softmax: `pixels` pixels from `pixel`, `channels` channels from `channel`.
+struct Row {
+  std::int64_t pixel, pixels, channel, channels;
+};
+
+struct Rows {
+  std::int64_t pixels, channels, groups;  // groups of channels that share pixels
+  std::int64_t count;
+  DN_HD Row row(std::int64_t i) const {
+    return {i / groups * pixels, pixels, i % groups * channels, channels};
+  }
+};
+
+struct Softmax {  // one row each
+  Rows rows;
+  View<const float> in;
+  View<float> out;
+  float temperature;
+  DN_HD void operator()(std::int64_t i) const {
+    const Row r = rows.row(i);
+    float largest = in.at(r.pixel, r.channel), sum = 0;
+    for (std::int64_t p = r.pixel; p < r.pixel + r.pixels; ++p)
+      for (std::int64_t c = r.channel; c < r.channel + r.channels; ++c)
+        largest = math::max(largest, in.at(p, c));
+    for (std::int64_t p = r.pixel; p < r.pixel + r.pixels; ++p)
+      for (std::int64_t c = r.channel; c < r.channel + r.channels; ++c)
+        sum += out.at(p, c) = math::exp((in.at(p, c) - largest) / temperature);
+    for (std::int64_t p = r.pixel; p < r.pixel + r.pixels; ++p)
+      for (std::int64_t c = r.channel; c < r.channel + r.channels; ++c) out.at(p, c) /= sum;
+  }
+};
+
+struct SoftmaxBackward {  // dx = p (g - sum(g p)) / T over a row
+  Rows rows;
+  View<const float> out, gradient;
+  Sink in;
+  float temperature;
+  DN_HD void operator()(std::int64_t i) const {
+    const Row r = rows.row(i);
+    float sum = 0;
+    for (std::int64_t p = r.pixel; p < r.pixel + r.pixels; ++p)
+      for (std::int64_t c = r.channel; c < r.channel + r.channels; ++c)
+        sum += gradient.at(p, c) * out.at(p, c);
+    for (std::int64_t p = r.pixel; p < r.pixel + r.pixels; ++p)
+      for (std::int64_t c = r.channel; c < r.channel + r.channels; ++c)
+        in.put(p, c, out.at(p, c) * (gradient.at(p, c) - sum) / temperature);
+  }
+};
+
+// Where the target of element (p, c) lies: targets are in Darknet's CHW order.
+struct Targets {
+  View<const float> of;  // {n, 1, 1, features}
+  Shape shape;
+  DN_HD float at(std::int64_t p, std::int64_t c) const {
+    const std::int64_t area = shape.h * shape.w;
+    return of.at(p / area, c * area + p % area);
+  }
+};
+
+struct CrossEntropy {  // dx = (p - t) / T
+  Targets targets;
+  View<const float> out;
+  Sink in;
+  float temperature;
+  DN_HD void operator()(std::int64_t p, std::int64_t c) const {
+    in.put(p, c, (out.at(p, c) - targets.at(p, c)) / temperature);
+  }
+};
+
+void check_targets(const Layer& layer, const TensorView& targets, const Shape& in) {
+  if (targets.shape.n != in.n || targets.shape.features() != in.features())
+    fail(layer.title(), ": has ", in.features(), " outputs for ", in.n, " images, the targets ",
+         targets.shape.features(), " for ", targets.shape.n);
+}
+
+struct SoftmaxKeys {
+  std::int64_t groups = 1;
+  float temperature = 1;
+  bool spatial = false, noloss = false;
+  std::string tree;
+  template <class V>
+  void fields(V&& v) {
+    v("groups", groups, Integers{1, 1 << 20}, "parts that sum to one each");
+    v("temperature", temperature, Reals{1e-6f, 1e6f}, "divides the inputs");
+    v("spatial", spatial, Flag{}, "a softmax per pixel");
+    v("noloss", noloss, Flag{}, "1: not trained by its cross-entropy");
+    v("tree", tree, Text{}, "class trees are not supported");
+  }
+};
+
+class SoftmaxLayer final : public Layer {
+ public:
+  SoftmaxLayer(Section& section, const LayerContext& context) : Layer(section, context) {
+    section.read(softmax_);
+    if (!softmax_.tree.empty()) section.fail("tree", "class trees are not supported");
+  }
+
+  Requirements reshape(std::span<const Shape> in, Ops&, const PlanOptions&) override {
+    const Shape& s = in[0];
+    const std::int64_t groups = softmax_.spatial ? 1 : softmax_.groups;  // Darknet: as here
+    if (s.c % groups != 0)
+      fail(title(), ": groups=", groups, " does not divide its ", s.c, " channels");
+    const std::int64_t pixels = softmax_.spatial ? 1 : s.h * s.w;
+    rows_ = {pixels, s.c / groups, groups, s.pixels() / pixels * groups};
+    return {.output = s, .needs_input = false};
+  }
+
+  void forward(const Pass& pass, std::span<const TensorView> in, TensorView out) override {
+    for_each(pass.stream, rows_.count,
+             Softmax{rows_, in[0].as<>(), out.as<>(), softmax_.temperature});
+  }
+
+  // With targets its own loss is the only one: the gradient from above is not used.
+  void backward(const Pass& pass, const BackwardArguments& a) override {
+    const GradientSlot& slot = a.in_gradient[0];
+    if (!slot.view) return;
+    const Sink sink{slot.view.as<>(), slot.add};
+    if (!pass.targets || softmax_.noloss)
+      return for_each(
+          pass.stream, rows_.count,
+          SoftmaxBackward{rows_, a.out.as<>(), a.out_gradient.as<>(), sink, softmax_.temperature});
+    check_targets(*this, pass.targets, a.out.shape);
+    for_each_pixel(
+        pass.stream, a.out.shape,
+        CrossEntropy{{pass.targets.as<>(), a.out.shape}, a.out.as<>(), sink, softmax_.temperature});
+  }
+
+ private:
+  SoftmaxKeys softmax_;
+  Rows rows_;
+};
+
+constexpr float kIgnored = -1234;  // Darknet: SECRET_NUM, a target that masked costs skip
+
+enum class CostKind : std::uint8_t { sse, masked, smooth };
+
+template <CostKind kKind>
+struct CostGradient {
+  Targets targets;
+  View<const float> in;
+  Sink to;
+  float scale;
+  DN_HD void operator()(std::int64_t p, std::int64_t c) const {
+    const float t = targets.at(p, c);
+    float d = in.at(p, c) - t;  // of sse: (x - t)^2 / 2
+    if constexpr (kKind == CostKind::masked) d = t == kIgnored ? 0 : d;
+    if constexpr (kKind == CostKind::smooth) d = math::clamp(d, -1.f, 1.f);  // Huber
+    to.put(p, c, scale * d);
+  }
+};
+
+struct CostKeys {
+  std::string type = "sse";
+  float scale = 1;
+  template <class V>
+  void fields(V&& v) {
+    v("type", type, OneOf{{"sse", "masked", "smooth"}}, "of the loss");
+    v("scale", scale, Reals{0, 1e6f}, "factor on the loss");
+  }
+};
+
+// Its output is its input: the loss is only in the gradient.
+class CostLayer final : public Layer {
+ public:
+  CostLayer(Section& section, const LayerContext& context) : Layer(section, context) {
+    section.read(cost_);
+  }
+
+  Requirements reshape(std::span<const Shape> in, Ops&, const PlanOptions&) override {
+    return {.output = in[0], .needs_output = false, .in_place = true};
+  }
+
+  void forward(const Pass& pass, std::span<const TensorView> in, TensorView out) override {
+    if (in[0].data != out.data) copy_pixels(pass.stream, in[0].as<>(), out.as<>());
+  }
+
+  void backward(const Pass& pass, const BackwardArguments& a) override {
+    const GradientSlot& slot = a.in_gradient[0];
+    if (!slot.view) return;
+    const Sink sink{slot.view.as<>(), slot.add};
+    if (!pass.targets) return put_pixels(pass.stream, a.out_gradient.as<>(), sink);
+    check_targets(*this, pass.targets, a.in[0].shape);
+    const Targets targets{pass.targets.as<>(), a.in[0].shape};
+    if (cost_.type == "sse") return put<CostKind::sse>(pass, targets, a.in[0], sink);
+    if (cost_.type == "masked") return put<CostKind::masked>(pass, targets, a.in[0], sink);
+    put<CostKind::smooth>(pass, targets, a.in[0], sink);
+  }
+
+  LayerSummary summary() const override { return {.note = cost_.type}; }
+
+ private:
+  template <CostKind kKind>
+  void put(const Pass& pass, const Targets& targets, const TensorView& in, const Sink& sink) const {
+    for_each_pixel(pass.stream, in.shape,
+                   CostGradient<kKind>{targets, in.as<>(), sink, cost_.scale});
+  }
+  CostKeys cost_;
+};
+
+}  // namespace
+
+LayerPtr make_softmax(Section& section, const LayerContext& context) {
+  return std::make_unique<SoftmaxLayer>(section, context);
+}
+
+void describe_softmax(KeyDocs& docs) { docs.add(SoftmaxKeys{}); }
+
+LayerPtr make_cost(Section& section, const LayerContext& context) {
+  return std::make_unique<CostLayer>(section, context);
+}
+
+void describe_cost(KeyDocs& docs) { docs.add(CostKeys{}); }
+
+}  // namespace darknet

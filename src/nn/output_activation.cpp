@@ -1,0 +1,33 @@
+#include "nn/output_activation.h"
+
+#include "kernels/activate.h"
+
+namespace darknet {
+
+bool OutputActivation::keeps(Mode mode) const {
+  return mode == Mode::training && !derivative_from_output(activation_);
+}
+
+void OutputActivation::require(Requirements& r, Mode mode) const {
+  if (keeps(mode)) r.saved += r.output.size() * std::int64_t{sizeof(float)};
+  r.needs_output = activation_ != Activation::linear && derivative_from_output(activation_);
+}
+
+TensorView OutputActivation::before(const Pass& pass, const TensorView& out) const {
+  if (!keeps(pass.mode)) return out;
+  return {pass.saved, out.dtype, out.shape, out.shape.c};
+}
+
+void OutputActivation::forward(const Pass& pass, const TensorView& out) const {
+  if (activation_ != Activation::linear)
+    activate(pass.stream, activation_, before(pass, out).as<>(), nullptr, out.as<>());
+}
+
+void OutputActivation::backward(const Pass& pass, const TensorView& out,
+                                const TensorView& gradient) const {
+  if (activation_ == Activation::linear) return;
+  const TensorView known = keeps(pass.mode) ? before(pass, gradient) : out;
+  activation_backward(pass.stream, activation_, known.as<>(), gradient.as<>());
+}
+
+}  // namespace darknet
