@@ -1,0 +1,372 @@
+// Every layer type, with every sample, through the same checks.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/activation.h"
+#include "tests/layer_harness.h"
+
+namespace darknet::testing_layers {
+namespace {
+
+class LayerTest : public testing::TestWithParam<LayerSample> {};
+
+std::string name_of(const testing::TestParamInfo<LayerSample>& info) {
+  return info.param.type + "_" + std::to_string(info.index);
+}
+
+void expect_close(const std::vector<float>& got, const std::vector<double>& expected,
+                  double tolerance, const std::string& what) {
+  ASSERT_EQ(got.size(), expected.size()) << what;
+  for (std::size_t i = 0; i < got.size(); ++i)
+    ASSERT_NEAR(got[i], expected[i], tolerance * std::max(1., std::fabs(expected[i])))
+        << what << ", element " << i;
+}
+
+std::vector<double> wide(const std::vector<float>& v) { return {v.begin(), v.end()}; }
+
+TEST_P(LayerTest, ForwardEqualsTheObviousLoops) {
+  Trial t(GetParam(), Mode::training);
+  t.forward();
+  t.expect_guards();
+  const auto out = t.out.to_host(t.stream);
+  for (const float v : out) ASSERT_TRUE(std::isfinite(v));
+  if (t.sample.reference)
+    expect_close(out, t.sample.reference(t.host_inputs(), t.host_parameters(), t.needs.output),
+                 2e-5, "forward");
+}
+
+TEST_P(LayerTest, ASecondRunAndAnyOrderGiveTheSameBytes) {
+  Trial a(GetParam(), Mode::training), b(GetParam(), Mode::training, Order::scattered);
+  for (int run = 0; run < 2; ++run) {
+    for (Trial* t : {&a, &b}) {
+      for (Parameter* p : t->layer->parameters())
+        if (!p->gradient.empty()) p->gradient.zero(t->stream);
+      t->forward();
+      t->backward(false, NAN);
+      t->expect_guards();
+    }
+    EXPECT_EQ(a.out.to_host({}), b.out.to_host({}));
+    for (std::size_t i = 0; i < a.in.size(); ++i)
+      EXPECT_EQ(a.in_gradient[i].to_host({}), b.in_gradient[i].to_host({})) << "input " << i;
+    const auto pa = a.layer->parameters(), pb = b.layer->parameters();
+    for (std::size_t i = 0; i < pa.size(); ++i) {
+      EXPECT_EQ(pa[i]->value.to_host({}), pb[i]->value.to_host({})) << "parameter " << i;
+      EXPECT_EQ(pa[i]->gradient.to_host({}), pb[i]->gradient.to_host({})) << "parameter " << i;
+    }
+    if (run == 0) b.step = a.step;
+  }
+  Trial c(GetParam(), Mode::training);
+  c.forward();
+  EXPECT_EQ(a.out.to_host({}), c.out.to_host({})) << "an earlier pass left a trace";
+}
+
+TEST_P(LayerTest, BackwardAddsOrOverwritesAsTold) {
+  Trial t(GetParam(), Mode::training);
+  t.forward();
+  t.backward(false, NAN);
+  std::vector<std::vector<float>> fresh;
+  for (const Tensor& g : t.in_gradient) fresh.push_back(g.to_host({}));
+  std::vector<std::vector<float>> first;
+  for (const Parameter* p : t.layer->parameters()) first.push_back(p->gradient.to_host({}));
+  t.backward(true, 2.5f);
+  t.expect_guards();
+  for (std::size_t i = 0; i < t.in.size(); ++i) {
+    auto expected = wide(fresh[i]);
+    for (double& v : expected) v += 2.5;
+    expect_close(t.in_gradient[i].to_host({}), expected, 1e-5, "added gradient");
+  }
+  const auto parameters = t.layer->parameters();
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    auto expected = wide(first[i]);
+    for (double& v : expected) v *= 2;
+    expect_close(parameters[i]->gradient.to_host({}), expected, 1e-5, "parameter's sum");
+  }
+}
+
+TEST_P(LayerTest, WithoutInputGradientsParametersGetTheSame) {
+  Trial a(GetParam(), Mode::training), b(GetParam(), Mode::training);
+  a.forward(), b.forward();
+  a.backward(false, 0), b.backward(false, 0, false);
+  const auto pa = a.layer->parameters(), pb = b.layer->parameters();
+  for (std::size_t i = 0; i < pa.size(); ++i)
+    EXPECT_EQ(pa[i]->gradient.to_host({}), pb[i]->gradient.to_host({}));
+  for (const Tensor& g : b.in_gradient)
+    for (const float v : g.to_host({})) ASSERT_EQ(v, 0);
+}
+
+// One number of a trial that can be moved, with the gradient that backward() gave it.
+void expect_slope(Trial& t, float& x, double gradient, const std::string& what) {
+  constexpr float h = 4e-3f;
+  const float keep = x;
+  const auto at = [&](float value) {
+    x = value;
+    t.layer->parameters_changed(t.stream, t.workspace.data());
+    t.forward();
+    return t.objective();
+  };
+  const double up = at(keep + h), here = at(keep), down = at(keep - h);
+  x = keep;
+  const double slope = (up - down) / (2. * h);
+  const double tolerance = t.sample.tolerance * std::max(1., std::fabs(slope));
+  const bool kink = std::fabs((up - here) - (here - down)) > h * tolerance;  // leaky, maximum
+  if (kink && std::fabs(slope - gradient) > tolerance) {
+    const double left = (here - down) / h, right = (up - here) / h;
+    ASSERT_TRUE(gradient >= std::min(left, right) - 3 * tolerance &&
+                gradient <= std::max(left, right) + 3 * tolerance)
+        << what << ": " << gradient << ", one-sided " << left << " and " << right;
+    return;
+  }
+  ASSERT_NEAR(gradient, slope, tolerance) << what;
+}
+
+TEST_P(LayerTest, GradientsAreCentralDifferences) {
+  if (!GetParam().gradient) GTEST_SKIP() << "not the gradient of its objective by design";
+  Trial t(GetParam(), Mode::training);
+  t.forward();
+  t.backward(false, NAN);
+  const auto parameters = t.layer->parameters();
+  std::vector<std::vector<float>> of_inputs, of_parameters;
+  for (const Tensor& g : t.in_gradient) of_inputs.push_back(g.to_host({}));
+  for (const Parameter* p : parameters) of_parameters.push_back(p->gradient.to_host({}));
+  for (std::size_t i = 0; i < t.in.size(); ++i)
+    for (std::int64_t k = 0; k < t.in[i].size(); ++k)
+      expect_slope(t, t.in[i].data()[k], of_inputs[i][static_cast<std::size_t>(k)],
+                   cat("input ", i, ", element ", k));
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    EXPECT_EQ(parameters[i]->trained(), !of_parameters[i].empty());
+    for (std::size_t k = 0; k < of_parameters[i].size(); ++k)
+      expect_slope(t, parameters[i]->value.data()[k], of_parameters[i][k],
+                   cat("parameter ", i, ", element ", k));
+  }
+}
+
+// Rolling statistics replaced by those of the batch, so that inference must equal training.
+std::vector<Host> with_batch_statistics(Trial& t) {
+  const auto before = t.host_parameters();
+  t.forward();
+  auto after = t.host_parameters();
+  const auto parameters = t.layer->parameters();
+  for (std::size_t i = 0; i < parameters.size(); ++i)
+    if (!parameters[i]->trained())
+      for (std::size_t k = 0; k < after[i].v.size(); ++k)
+        after[i].v[k] = (after[i].v[k] - .9f * before[i].v[k]) / .1f;
+  return after;
+}
+
+TEST_P(LayerTest, InferenceEqualsTraining) {
+  if (GetParam().random) GTEST_SKIP() << "it does something else when training";
+  Trial training(GetParam(), Mode::training), inference(GetParam(), Mode::inference);
+  inference.set_parameters(with_batch_statistics(training));
+  inference.forward();
+  inference.expect_guards();
+  const auto expected = training.out.to_host({});
+  expect_close(inference.out.to_host({}), wide(expected), 5e-5, "inference");
+  EXPECT_EQ(inference.needs.saved, 0);
+  for (const Parameter* p : inference.layer->parameters()) EXPECT_TRUE(p->gradient.empty());
+}
+
+TEST_P(LayerTest, SharingTheInputsMemoryAtInferenceChangesNothing) {
+  Trial t(GetParam(), Mode::inference);
+  if (!t.needs.in_place) GTEST_SKIP() << "does not ask for it";
+  t.forward();
+  std::vector<TensorView> views;
+  for (const Tensor& in : t.in) views.push_back(in.view());
+  t.layer->forward(t.pass(), views, t.in[0].view().reshaped(t.needs.output));
+  EXPECT_EQ(t.in[0].to_host({}), t.out.to_host({}));
+}
+
+INSTANTIATE_TEST_SUITE_P(Samples, LayerTest, testing::ValuesIn(layer_samples()), name_of);
+
+TEST(LayerTypes, EachHasASampleAndItsKeysAreTold) {
+  for (const std::string& type : layer_types()) {
+    EXPECT_TRUE(std::any_of(layer_samples().begin(), layer_samples().end(),
+                            [&](const LayerSample& s) { return s.type == type; }))
+        << type << " has no sample";
+    EXPECT_GE(layer_keys(type).docs().size(), 8u) << type;
+  }
+}
+
+std::string error_of(const std::string& text, std::int64_t index, std::vector<Shape> in = {}) {
+  try {
+    const LayerPtr layer = layer_of(text, index);
+    layer->reshape(in, ops(DeviceType::cpu), {.mode = Mode::training});
+    return "";
+  } catch (const Error& e) {
+    return e.what();
+  }
+}
+
+TEST(LayerErrors, NameFileLineAndWhatWasExpected) {
+  EXPECT_EQ(error_of("[convolutionel]\n", 0),
+            "net.cfg:1: unknown section [convolutionel]; did you mean [convolutional]?");
+  EXPECT_EQ(
+      error_of("[route]\nlayers=-1,7\n", 5),
+      "net.cfg:2: [route] layers: there is no layer 7 before layer 5; expected 0 to 4 or -5 to "
+      "-1");
+  EXPECT_EQ(
+      error_of("[shortcut]\nfrom=-6\n", 5),
+      "net.cfg:2: [shortcut] from: there is no layer -6 before layer 5; expected 0 to 4 or -5 "
+      "to -1");
+  EXPECT_EQ(error_of("[route]\n", 5), "net.cfg:1: [route] layers: expected a list of layers");
+  EXPECT_EQ(error_of("[convolutional]\nfilter=3\n", 5),
+            "net.cfg:2: [convolutional] filter: unknown key; did you mean 'filters'?");
+  EXPECT_EQ(error_of("[convolutional]\nfilters=5\ngroups=2\n", 5),
+            "net.cfg:3: [convolutional] groups: filters=5 is not a multiple of 2");
+  EXPECT_EQ(error_of("[convolutional]\nfilters=4\ngroups=2\n", 5, {{1, 4, 4, 3}}),
+            "layer 5 [convolutional] (net.cfg:1): groups=2 does not divide its 3 input channels");
+  EXPECT_EQ(error_of("[convolutional]\nxnor=1\n", 5),
+            "net.cfg:2: [convolutional] xnor: not supported: binary weights");
+  EXPECT_EQ(error_of("[convolutional]\nxnor=0\n", 5, {{1, 4, 4, 3}}), "");
+  EXPECT_EQ(error_of("[convolutional]\nactivation=leeky\n", 5),
+            "net.cfg:2: [convolutional] activation: 'leeky' is none of "
+            "linear,leaky,relu,logistic,tanh,mish,swish; did you mean 'leaky'?");
+  EXPECT_EQ(
+      error_of("[route]\nlayers=-1,-2\n", 5, {{1, 4, 4, 3}, {1, 2, 2, 3}}),
+      "layer 5 [route] (net.cfg:1): layer 3 is 2x2 and layer 4 is 4x4; only equal sizes can be "
+      "concatenated");
+  EXPECT_EQ(error_of("[reorg]\nstride=2\n", 5, {{1, 5, 4, 4}}),
+            "layer 5 [reorg] (net.cfg:1): stride=2 does not divide its input of 4x5");
+  EXPECT_EQ(error_of("[softmax]\ntree=9k.tree\n", 5),
+            "net.cfg:2: [softmax] tree: class trees are not supported");
+  EXPECT_EQ(error_of("[cost]\ntype=wgan\n", 5),
+            "net.cfg:2: [cost] type: 'wgan' is none of sse,masked,smooth");
+  EXPECT_EQ(error_of("[maxpool]\nsize=2\npadding=4\n", 5),
+            "net.cfg:3: [maxpool] padding: 4 leaves windows of size=2 without any input");
+  EXPECT_THROW(layer_keys("convolutionel"), Error);
+}
+
+std::vector<bool> updates(const std::string& keys) {
+  const LayerPtr layer = layer_of("[convolutional]\nfilters=2\n" + keys, 3);
+  const Shape in{1, 3, 3, 2};
+  layer->reshape({&in, 1}, ops(DeviceType::cpu), {.mode = Mode::training});
+  std::vector<bool> all;
+  for (const Parameter* p : layer->parameters()) all.push_back(p->update);
+  return all;
+}
+
+TEST(Convolutional, KeysDecideWhatIsTrained) {  // bias, scale, mean, variance, weights
+  using Flags = std::vector<bool>;
+  EXPECT_EQ(updates("batch_normalize=1\n"), (Flags{true, true, false, false, true}));
+  EXPECT_EQ(updates("batch_normalize=1\ntrain_only_bn=1\n"),
+            (Flags{true, true, false, false, false}));
+  EXPECT_EQ(updates("train_only_bn=1\n"), (Flags{false, false}));
+  EXPECT_EQ(updates("batch_normalize=1\ndont_update=1\n"),
+            (Flags{false, false, false, false, false}));
+}
+
+TEST(Convolutional, AFrozenLayerStillPassesTheGradientOn) {
+  const LayerSample sample{.type = "convolutional",
+                           .keys = "filters=3\nsize=3\npad=1\nbatch_normalize=1\n",
+                           .in = {{2, 4, 4, 2}}};
+  LayerSample frozen = sample;
+  frozen.keys += "dont_update=1\n";
+  Trial a(sample, Mode::training), b(frozen, Mode::training);
+  for (Trial* t : {&a, &b}) t->forward(), t->backward(false, NAN);
+  EXPECT_EQ(a.in_gradient[0].to_host({}), b.in_gradient[0].to_host({}));
+  for (const Parameter* p : b.layer->parameters()) EXPECT_TRUE(p->gradient.empty());
+}
+
+TEST(Convolutional, RollingStatisticsAreDarknets) {
+  Trial t({.type = "convolutional",
+           .keys = "filters=1\nsize=1\nbatch_normalize=1\n",
+           .in = {{1, 1, 2, 1}}},
+          Mode::training);
+  t.set_parameters({{{}, {0}}, {{}, {1}}, {{}, {5}}, {{}, {2}}, {{}, {1}}});
+  t.in[0].copy_from({}, std::vector<float>{1, 3});
+  t.forward();
+  const auto p = t.host_parameters();
+  EXPECT_FLOAT_EQ(p[2].v[0], .9f * 5 + .1f * 2);  // the mean of 1 and 3
+  EXPECT_FLOAT_EQ(p[3].v[0], .9f * 2 + .1f * 2);  // their variance over n - 1
+}
+
+TEST(Convolutional, FreshWeightsAreDarknetsUniformAndSeeded) {
+  const LayerPtr layer = layer_of("[convolutional]\nfilters=64\nsize=3\ngroups=2\n", 3);
+  const Shape in{1, 3, 3, 8};
+  layer->reshape({&in, 1}, ops(DeviceType::cpu), {.mode = Mode::training});
+  layer->initialise(1);
+  const auto one = layer->parameters().back()->value.to_host({});
+  layer->initialise(2);
+  EXPECT_NE(one, layer->parameters().back()->value.to_host({}));
+  layer->initialise(1);
+  EXPECT_EQ(one, layer->parameters().back()->value.to_host({}));
+  const float bound = std::sqrt(2.f / (3 * 3 * 4));
+  EXPECT_NEAR(*std::max_element(one.begin(), one.end()), bound, .01 * bound);
+  EXPECT_NEAR(*std::min_element(one.begin(), one.end()), -bound, .01 * bound);
+}
+
+TEST(Convolutional, ANewSizeKeepsTheParameters) {
+  for (const Mode mode : {Mode::training, Mode::inference}) {
+    const LayerSample small{.type = "convolutional",
+                            .keys = "filters=3\nsize=3\npad=1\nbatch_normalize=1\n",
+                            .in = {{1, 4, 4, 2}}};
+    LayerSample large = small;
+    large.in = {{2, 6, 5, 2}};
+    Trial moved(small, mode), fresh(large, mode);
+    moved.layer->reshape(large.in, ops(DeviceType::cpu), {.mode = mode});
+    fresh.forward();
+    const auto expected = fresh.out.to_host({});
+    std::swap(moved.layer, fresh.layer);
+    fresh.forward();
+    EXPECT_EQ(fresh.out.to_host({}), expected);
+  }
+}
+
+class Taker final : public Layer {  // stands in for a head that works on logits
+ public:
+  using Layer::Layer;
+  Requirements reshape(std::span<const Shape>, Ops&, const PlanOptions&) override { return {}; }
+  void forward(const Pass&, std::span<const TensorView>, TensorView) override {}
+  void backward(const Pass&, const BackwardArguments&) override {}
+  bool accept_activation(Activation a) override { return a == Activation::logistic; }
+};
+
+TEST(Convolutional, HandsItsLogisticToALayerThatTakesIt) {
+  Section section("taker", {"net.cfg", 9});
+  Taker taker(section, {.index = 10});
+  const LayerSample logistic{
+      .type = "convolutional", .keys = "filters=2\nactivation=logistic\n", .in = {{1, 2, 2, 2}}};
+  LayerSample linear = logistic;
+  linear.keys = "filters=2\nactivation=linear\n";
+  for (const Mode mode : {Mode::training, Mode::inference}) {
+    Trial a(logistic, mode), b(linear, mode);
+    EXPECT_FALSE(a.layer->absorb(taker));  // the head still runs
+    a.layer->reshape(logistic.in, ops(DeviceType::cpu), {.mode = mode});
+    a.forward(), b.forward();
+    EXPECT_EQ(a.out.to_host({}), b.out.to_host({}));
+  }
+}
+
+TEST(Dropout, KeepsTheMeanAndDependsOnTheStep) {
+  Trial t({.type = "dropout", .keys = "probability=.3\n", .in = {{1, 64, 64, 4}}, .random = true},
+          Mode::training);
+  std::fill_n(t.in[0].data(), t.in[0].size(), 1.f);
+  t.forward();
+  const auto first = t.out.to_host({});
+  double sum = 0;
+  for (const float v : first) {
+    EXPECT_TRUE(v == 0 || v == 1 / .7f);
+    sum += v;
+  }
+  EXPECT_NEAR(sum / static_cast<double>(first.size()), 1, .02);
+  t.step.iteration++;
+  t.forward();
+  EXPECT_NE(first, t.out.to_host({}));
+}
+
+TEST(FastMath, EqualsTheLibraryWithinRounding) {
+  for (float x = -59; x < 59; x += .0137f) {
+    EXPECT_NEAR(math::fast_exp(x) / std::exp(static_cast<double>(x)), 1, 2e-7);
+    EXPECT_NEAR(math::fast_tanh(x), std::tanh(static_cast<double>(x)), 2e-7);
+    EXPECT_NEAR(math::fast_sigmoid(x), 1 / (1 + std::exp(-static_cast<double>(x))), 2e-7);
+  }
+  for (const float x : {1e-6f, -1e-4f, .01f, -.3f})
+    EXPECT_NEAR(math::fast_tanh(x) / std::tanh(static_cast<double>(x)), 1, 3e-7);
+  EXPECT_TRUE(std::isnan(math::fast_exp(NAN)));
+  EXPECT_GT(math::fast_exp(INFINITY), 1e26f);
+  EXPECT_LT(math::fast_exp(-INFINITY), 1e-26f);
+}
+
+}  // namespace
+}  // namespace darknet::testing_layers
