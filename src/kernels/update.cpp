@@ -28,9 +28,9 @@ struct Sgd {
   SgdSettings s;
   const StepState* state;
   DN_HD void operator()(std::int64_t i) const {
+    if (state->finite == 0) return;
     const float g = clipped(a.gradient[i], a.clip);
     a.gradient[i] = 0;
-    if (state->finite == 0) return;
     const float v = s.momentum * a.first[i] + g + a.decay * s.images * a.value[i];
     a.first[i] = v;
     a.value[i] -= state->learning_rate * a.rate_factor / s.images * v;
@@ -42,9 +42,9 @@ struct Adam {
   AdamSettings s;
   const StepState* state;
   DN_HD void operator()(std::int64_t i) const {
+    if (state->finite == 0) return;
     const float g = clipped(a.gradient[i], a.clip) / s.images + a.decay * a.value[i];
     a.gradient[i] = 0;
-    if (state->finite == 0) return;
     const float m = s.b1 * a.first[i] + (1 - s.b1) * g;
     const float v = s.b2 * a.second[i] + (1 - s.b2) * g * g;
     a.first[i] = m;

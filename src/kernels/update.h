@@ -1,6 +1,6 @@
 // Launches on parameters: gradient checks, SGD, Adam and the running average of the weights. All of
 // them read what changes per step (iteration, rate, finiteness) from a StepState in device memory
-// and do nothing while it says that the step is not finite.
+// and do nothing, not even clear a gradient, while it says that the step is not finite.
 #pragma once
 #include <cstdint>
 #include "core/device.h"

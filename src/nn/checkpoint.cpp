@@ -33,6 +33,7 @@ json header_of(const TrainingState& s, const std::vector<Optimizer::Array>& arra
               {"average_loss", s.average_loss},
               {"skipped_images", s.skipped_images},
               {"weights_checksum", s.weights_checksum},
+              {"previous_checksum", s.previous_checksum},
               {"averaging", averaging},
               {"arrays", json::array()}};
   for (const auto& a : arrays) header["arrays"].push_back({a.name, a.tensor->size()});
@@ -47,7 +48,8 @@ TrainingState state_of(const json& h) {
           .best_iteration = h.at("best_iteration"),
           .average_loss = h.at("average_loss"),
           .skipped_images = h.at("skipped_images"),
-          .weights_checksum = h.at("weights_checksum")};
+          .weights_checksum = h.at("weights_checksum"),
+          .previous_checksum = h.at("previous_checksum")};
 }
 
 // Magic, length of the header, header (JSON), arrays, checksum of all before it.

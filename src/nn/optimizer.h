@@ -12,7 +12,7 @@ class Optimizer {
  public:
   Optimizer(Network&, const NetSettings&);
 
-  // One update from the gradients of a whole step, which it sets to zero; nothing but that happens
+  // One update from the gradients of a whole step, which it sets to zero; nothing at all happens
   // when the step or a gradient is not finite. `images`: of the step, all subdivisions together.
   // Returns whether the update was done. `average`: whether the running average takes part.
   bool step(const StepState&, std::int64_t images, bool average);

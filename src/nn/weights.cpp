@@ -116,19 +116,20 @@ LoadedWeights load_weights(const std::filesystem::path& path, Network& net,
     fail(file.path(), ": the file is too long: the network's ", net.size(), " layers end ",
          file.left(), " bytes before the end of its ", file.bytes().size(),
          "; these are weights of another network");
-  Checksum sum;
-  sum.add(file.bytes().data(), file.bytes().size());
-  loaded.checksum = sum.value();
+  loaded.checksum = checksum_of(file.bytes());
   return loaded;
 }
 
-std::uint64_t save_weights(const std::filesystem::path& path, const Network& net,
-                           std::uint64_t seen, std::int64_t end) {
-  AtomicFile file(path);
+std::uint64_t checksum_of(const std::string& bytes) {
   Checksum sum;
-  const auto put = [&](const void* data, std::size_t bytes) {
-    sum.add(data, bytes);
-    file.write(data, bytes);
+  sum.add(bytes.data(), bytes.size());
+  return sum.value();
+}
+
+std::string weights_bytes(const Network& net, std::uint64_t seen, std::int64_t end) {
+  std::string bytes;
+  const auto put = [&](const void* data, std::size_t n) {
+    bytes.append(static_cast<const char*>(data), n);
   };
   const std::int32_t version[3] = {kMajor, kMinor, kRevision};
   put(version, sizeof version);
@@ -142,8 +143,20 @@ std::uint64_t save_weights(const std::filesystem::path& path, const Network& net
     }
     put(host.data(), host.size() * sizeof(float));
   }
-  file.commit();
-  return sum.value();
+  return bytes;
+}
+
+void save_weights(const std::filesystem::path& path, const Network& net, std::uint64_t seen,
+                  std::int64_t end) {
+  write_file_atomically(path, weights_bytes(net, seen, end));
+}
+
+void copy_parameters(const Network& from, Network& to) {
+  const auto sources = from.parameters(), targets = to.parameters();
+  if (sources.size() != targets.size()) fail("parameters of two networks do not correspond");
+  for (std::size_t i = 0; i < sources.size(); ++i)
+    targets[i]->value.copy_from(to.stream(), sources[i]->value.to_host(from.stream()));
+  to.parameters_changed();
 }
 
 }  // namespace darknet

@@ -26,8 +26,15 @@ struct LoadedWeights {
 // bytes, or holds a value that is not finite. The caller calls parameters_changed().
 LoadedWeights load_weights(const std::filesystem::path&, Network&, const LoadOptions& = {});
 
-// Writes layers [0, end) (-1: all), replacing the file atomically. Returns the file's checksum.
-std::uint64_t save_weights(const std::filesystem::path&, const Network&, std::uint64_t seen,
-                           std::int64_t end = -1);
+// The bytes of a .weights file with layers [0, end) (-1: all).
+std::string weights_bytes(const Network&, std::uint64_t seen, std::int64_t end = -1);
+// Writes them, replacing the file atomically.
+void save_weights(const std::filesystem::path&, const Network&, std::uint64_t seen,
+                  std::int64_t end = -1);
+std::uint64_t checksum_of(const std::string& bytes);
+
+// Copies every parameter of one network to another of the same cfg, e.g. from training to
+// inference.
+void copy_parameters(const Network& from, Network& to);
 
 }  // namespace darknet

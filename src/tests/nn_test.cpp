@@ -31,8 +31,8 @@ TEST(MemoryPlan, BlocksAliveTogetherNeverOverlap) {
       const bool together = blocks[i].begin <= blocks[j].end && blocks[j].begin <= blocks[i].end;
       const bool apart = plan.offsets[i] + blocks[i].bytes <= plan.offsets[j] ||
                          plan.offsets[j] + blocks[j].bytes <= plan.offsets[i];
-      if (together && blocks[i].bytes > 0 && blocks[j].bytes > 0)
-        EXPECT_TRUE(apart) << i << " " << j;
+      const bool empty = blocks[i].bytes == 0 || blocks[j].bytes == 0;
+      EXPECT_TRUE(apart || empty || !together) << i << " " << j;
     }
   }
   EXPECT_LT(plan.bytes, everything / 2);  // they do share
@@ -139,7 +139,7 @@ TEST(Update, AStepThatIsNotFiniteChangesNothing) {
   average_update({}, {c.m.data(), c.w.data(), 3, .5f}, &c.state);
   EXPECT_EQ(c.w, (std::vector<float>{1, -2, 3}));
   EXPECT_EQ(c.m, (std::vector<float>{.1f, .2f, .3f}));
-  EXPECT_EQ(c.g, (std::vector<float>{0, 0, 0}));  // and the next step starts clean
+  EXPECT_EQ(c.g[0], .5f);  // the gradients stay for whoever asks which layer it was
 }
 
 }  // namespace

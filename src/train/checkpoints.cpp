@@ -1,0 +1,108 @@
+#include "train/checkpoints.h"
+
+#include "core/file.h"
+#include "nn/weights.h"
+
+namespace darknet {
+namespace {
+namespace fs = std::filesystem;
+
+constexpr std::int64_t kLastEvery = 100;
+
+}  // namespace
+
+Checkpoints::Checkpoints(fs::path folder, std::string name, std::int64_t every)
+    : folder_(std::move(folder)), name_(std::move(name)), every_(every) {
+  require_writable_folder(folder_);
+}
+
+fs::path Checkpoints::file(const std::string& suffix) const { return folder_ / (name_ + suffix); }
+
+// The state goes first: it holds the parameters too, and the checksums of the weights it belongs to
+// and of those it replaces. After a kill in between, the older weights are recognised as such.
+void Checkpoints::save_last(const Network& net, Optimizer& optimizer, TrainingState& state) const {
+  const std::string bytes = weights_bytes(net, state.seen);
+  const std::uint64_t checksum = checksum_of(bytes);
+  if (checksum != state.weights_checksum) state.previous_checksum = state.weights_checksum;
+  state.weights_checksum = checksum;
+  const fs::path weights = file("_last.weights");
+  save_state(state_path(weights), state, net, optimizer);
+  write_file_atomically(weights, bytes);
+}
+
+void Checkpoints::save_best(const Network& net, const TrainingState& state) const {
+  save_weights(file("_best.weights"), net, state.seen);
+}
+
+void Checkpoints::save_final(const Network& net, Optimizer& optimizer,
+                             const TrainingState& state) const {
+  save_weights(file("_final.weights"), net, state.seen);
+  if (!optimizer.has_average()) return;
+  optimizer.swap_average();
+  save_weights(file("_ema.weights"), net, state.seen);
+  optimizer.swap_average();
+}
+
+void Checkpoints::save_due(const Network& net, Optimizer& optimizer, TrainingState& state,
+                           std::int64_t max_batches) const {
+  const std::int64_t period = every_ > 0 ? every_ : max_batches < 10000 ? 1000 : 10000;
+  if (state.iteration % period == 0)
+    save_weights(file(cat("_", state.iteration, ".weights")), net, state.seen);
+  if (state.iteration % kLastEvery == 0) save_last(net, optimizer, state);
+}
+
+namespace {
+
+std::string describe(const LoadedWeights& loaded, const Network& net, const fs::path& path) {
+  if (loaded.complete) return cat("weights: ", path.string(), ", all ", net.size(), " layers");
+  return cat("weights: ", path.string(), ", the first ", loaded.layers, " of ", net.size(),
+             " layers; the others start fresh");
+}
+
+bool resume(Network& net, Optimizer& optimizer, const StartOptions& options, std::uint64_t checksum,
+            Start& start) {
+  const fs::path path = state_path(options.weights);
+  if (options.clear || options.cutoff >= 0 || !fs::exists(path)) return false;
+  const TrainingState state = load_state(path, net, optimizer);
+  if (state.weights_checksum != checksum && state.previous_checksum != checksum) {
+    start.said = cat("; ", path.string(), " does not belong to them and is not used");
+    return false;
+  }
+  if (options.seed && state.seed != *options.seed)
+    fail(path.string(), ": that training ran with -seed ", state.seed, ", not ", *options.seed,
+         "; give the same seed, or -clear to count anew");
+  start.kind = StartKind::resumed;
+  start.state = state;
+  start.said =
+      cat("resumed from ", path.string(), " at iteration ", state.iteration,
+          state.weights_checksum == checksum ? "" : ", which is newer than the .weights beside it");
+  return true;
+}
+
+}  // namespace
+
+Start start_training(Network& net, Optimizer& optimizer, const StartOptions& options) {
+  Start start;
+  start.state.seed = options.seed.value_or(net.options().seed);
+  net.initialise();
+  net.parameters_changed();
+  if (options.weights.empty()) {
+    start.said = cat("from random weights, seed ", start.state.seed);
+    return start;
+  }
+  const LoadOptions load{.layers = options.cutoff, .allow_backbone = true};
+  const LoadedWeights loaded = load_weights(options.weights, net, load);
+  start.loaded_layers = loaded.layers;
+  if (!resume(net, optimizer, options, loaded.checksum, start)) {
+    if (!start.said.empty()) load_weights(options.weights, net, load);  // the state overwrote them
+    start.kind = StartKind::weights;
+    start.said = describe(loaded, net, options.weights) + start.said;
+    if (!options.clear && loaded.complete) start.state.seen = loaded.seen;
+    start.state.iteration =
+        static_cast<std::int64_t>(start.state.seen) / net.settings().batch;  // Darknet's counting
+  }
+  net.parameters_changed();
+  return start;
+}
+
+}  // namespace darknet

@@ -1,0 +1,56 @@
+// When a training writes which file, and how it starts again from them. The bytes are nn/weights.h
+// and nn/checkpoint.h.
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include "nn/checkpoint.h"
+#include "nn/network.h"
+#include "nn/optimizer.h"
+
+namespace darknet {
+
+class Checkpoints {
+ public:
+  // Files are called folder/name_last.weights and so on. Throws where the folder cannot be written.
+  // `every`: period of the numbered files; 0: Darknet's rule, 1000 below 10000 iterations, else
+  // 10000.
+  Checkpoints(std::filesystem::path folder, std::string name, std::int64_t every);
+
+  // name_last.weights and name_last.state, so that a kill between the two is noticed and mended.
+  void save_last(const Network&, Optimizer&, TrainingState&) const;
+  void save_best(const Network&, const TrainingState&) const;
+  void save_final(const Network&, Optimizer&, const TrainingState&) const;
+  // The periodic files that are due after state.iteration.
+  void save_due(const Network&, Optimizer&, TrainingState&, std::int64_t max_batches) const;
+
+  std::filesystem::path file(const std::string& suffix) const;  // folder/name<suffix>
+
+ private:
+  std::filesystem::path folder_;
+  std::string name_;
+  std::int64_t every_;
+};
+
+enum class StartKind : std::uint8_t { fresh, weights, resumed };
+
+struct Start {
+  StartKind kind = StartKind::fresh;
+  TrainingState state;
+  std::string said;                // one line for the user: what was loaded from where
+  std::int64_t loaded_layers = 0;  // layers [0, n) whose values came from a file
+};
+
+struct StartOptions {
+  std::filesystem::path weights;  // "" : from scratch
+  bool clear = false;             // count from zero, forget the optimizer's state
+  std::int64_t cutoff = -1;       // load only this many layers
+  std::optional<std::uint64_t> seed;  // none: the resumed training's, else that of the network
+};
+
+// Initialises the network and loads what `options` asks for: the .state beside the weights where
+// the two belong together, else the weights alone.
+Start start_training(Network&, Optimizer&, const StartOptions&);
+
+}  // namespace darknet

@@ -1,0 +1,74 @@
+#include "train/prior.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace darknet {
+namespace {
+
+constexpr float kLeast = 1e-4f, kMost = .5f;  // p* is kept within these
+
+Parameter* bias_of(Layer& layer) {
+  for (Parameter* p : layer.parameters())
+    if (p->role == Role::bias) return p;
+  return nullptr;
+}
+
+double share_of_positives(const Network& net, const Head& head,
+                          std::span<const std::vector<Truth>> truths) {
+  std::int64_t positives = 0;
+  for (const auto& image : truths) positives += head.positives(image, net.input_shape());
+  const double candidates =
+      static_cast<double>(head.candidates(net.input_shape())) * static_cast<double>(truths.size());
+  return candidates > 0 ? static_cast<double>(positives) / candidates : 0;
+}
+
+void set_biases(const Network& net, Parameter& bias, const Head& head, float prior) {
+  std::vector<float> values = bias.value.to_host(net.stream());
+  for (const std::int64_t channel : head.objectness_channels())
+    values.at(static_cast<std::size_t>(channel)) = -std::log((1 - prior) / prior);
+  bias.value.copy_from(net.stream(), values);
+}
+
+}  // namespace
+
+bool needs_labels_for_prior(const Network& net) {
+  const auto heads = net.heads();
+  return std::any_of(heads.begin(), heads.end(),
+                     [](const HeadAt& h) { return h.head->prior() < 0; });
+}
+
+std::vector<PriorReport> apply_priors(Network& net, std::span<const std::vector<Truth>> truths,
+                                      std::int64_t loaded_layers) {
+  std::vector<PriorReport> reports;
+  for (const HeadAt& at : net.heads()) {
+    const float asked = at.head->prior();
+    if (asked == 0) continue;
+    PriorReport report{.layer = at.layer, .prior = asked, .automatic = asked < 0};
+    const std::int64_t below = net.layer(at.layer).sources().front();
+    Parameter* bias = below >= 0 ? bias_of(net.layer(below)) : nullptr;
+    if (!bias) {
+      report.skipped = "the layer below has no biases";
+    } else if (below < loaded_layers && bias->load) {
+      report.skipped = "the layer below was loaded from a weights file";
+    } else {
+      if (report.automatic) {
+        report.eta = share_of_positives(net, *at.head, truths);
+        report.prior = std::clamp(at.head->stationary_prior(report.eta), kLeast, kMost);
+      }
+      set_biases(net, *bias, *at.head, report.prior);
+    }
+    reports.push_back(report);
+  }
+  net.parameters_changed();
+  return reports;
+}
+
+std::string to_string(const PriorReport& r) {
+  if (!r.skipped.empty()) return cat("layer ", r.layer, ": obj_prior has no effect: ", r.skipped);
+  if (!r.automatic) return cat("layer ", r.layer, ": objectness starts at p = ", r.prior);
+  return cat("layer ", r.layer, ": obj_prior=auto: ", r.eta,
+             " of the anchors are positive, objectness starts at p* = ", r.prior);
+}
+
+}  // namespace darknet

@@ -1,0 +1,115 @@
+#include "train/progress.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "core/file.h"
+
+namespace darknet {
+namespace {
+
+using nlohmann::json;
+
+double share(double part, double whole) { return whole > 0 ? part / whole : 0; }
+
+HeadTelemetry total(const StepResult& step) {
+  HeadTelemetry sum;
+  for (const HeadTelemetry& t : step.heads) sum += t;
+  return sum;
+}
+
+json head_json(const HeadTelemetry& t, std::int64_t layer, double images) {
+  const double gradient = t.gradient_easy_negative + t.gradient_hard_negative + t.gradient_positive;
+  const auto positives = static_cast<double>(t.positives),
+             negatives = static_cast<double>(t.negatives);
+  return {{"layer", layer},
+          {"objectness_loss_positive", t.objectness_loss_positive / images},
+          {"objectness_loss_negative", t.objectness_loss_negative / images},
+          {"class_loss", t.class_loss / images},
+          {"box_loss", t.box_loss / images},
+          {"positives", t.positives},
+          {"negatives", t.negatives},
+          {"ignored", t.ignored},
+          {"truths", t.truths},
+          {"truths_lost", t.truths_lost},
+          {"truths_sharing", t.truths_sharing},
+          {"gradient_share_easy_negative", share(t.gradient_easy_negative, gradient)},
+          {"gradient_share_hard_negative", share(t.gradient_hard_negative, gradient)},
+          {"gradient_share_positive", share(t.gradient_positive, gradient)},
+          {"mean_p_positive", share(t.p_positive, positives)},
+          {"mean_p_negative", share(t.p_negative, negatives)},
+          {"mean_iou", share(t.iou_positive, positives)}};
+}
+
+}  // namespace
+
+std::string duration(double seconds) {
+  const auto s = static_cast<std::int64_t>(std::llround(std::max(0., seconds)));
+  return fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
+}
+
+std::string progress_line(const IterationReport& r) {
+  const HeadTelemetry t = total(*r.step);
+  const auto images = static_cast<double>(r.images);
+  const auto left = static_cast<double>(r.max_batches - r.iteration);
+  std::string line = fmt::format(
+      "{}/{} loss {:.3f} avg {:.3f} (obj+ {:.3f} obj- {:.3f} class {:.3f} box {:.3f}) lr {:.3g} "
+      "{:.1f} img/s",
+      r.iteration, r.max_batches, r.step->loss, r.average_loss, t.objectness_loss_positive / images,
+      t.objectness_loss_negative / images, t.class_loss / images, t.box_loss / images,
+      r.learning_rate, images / std::max(1e-9, r.seconds_per_iteration));
+  if (r.load_seconds > r.step_seconds) line += " (waiting for images)";
+  if (r.best_map >= 0) line += fmt::format(" best mAP {:.4f}", r.best_map);
+  return line + " ETA " + duration(left * r.seconds_per_iteration);
+}
+
+std::string json_line(const IterationReport& r) {
+  json line{{"iteration", r.iteration},
+            {"images_seen", r.images_seen},
+            {"loss", r.step->loss},
+            {"average_loss", r.average_loss},
+            {"learning_rate", r.learning_rate},
+            {"width", r.width},
+            {"height", r.height},
+            {"load_seconds", r.load_seconds},
+            {"step_seconds", r.step_seconds},
+            {"images_per_second",
+             static_cast<double>(r.images) / std::max(1e-9, r.seconds_per_iteration)},
+            {"heads", json::array()}};
+  if (r.step->positives > 0) line["positives_of_batch"] = r.step->positives;
+  if (r.map >= 0) line["map"] = r.map;
+  for (std::size_t h = 0; h < r.step->heads.size(); ++h)
+    line["heads"].push_back(
+        head_json(r.step->heads[h], r.head_layers.at(h), static_cast<double>(r.images)));
+  return line.dump() + "\n";
+}
+
+TrainingLog::TrainingLog(std::filesystem::path path, std::int64_t keep) : path_(std::move(path)) {
+  std::string kept;
+  if (keep > 0 && std::filesystem::exists(path_)) {
+    std::istringstream old(read_file(path_, std::uint64_t{1} << 32));
+    for (std::string line; std::getline(old, line);) {
+      const json j = json::parse(line, nullptr, false);  // a kill may have cut the last line
+      if (j.is_object() && j.value("iteration", keep + 1) <= keep) kept += line + "\n";
+    }
+  }
+  write_file_atomically(path_, kept);
+  descriptor_ = ::open(path_.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
+  if (descriptor_ < 0) fail(path_.string(), ": cannot write this file: ", std::strerror(errno));
+}
+
+TrainingLog::~TrainingLog() { ::close(descriptor_); }
+
+void TrainingLog::append(const std::string& line) {
+  if (::write(descriptor_, line.data(), line.size()) != static_cast<::ssize_t>(line.size()))
+    fail(path_.string(), ": cannot write this file: ", std::strerror(errno));
+}
+
+}  // namespace darknet

@@ -1,0 +1,134 @@
+#include "train/step.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace darknet {
+namespace {
+
+// Looks at every layer's output as soon as it is made: the first that is not finite is at fault.
+class FaultFinder final : public LayerObserver {
+ public:
+  explicit FaultFinder(const Network& net) : net_(net) {}
+  void before(std::int64_t, bool) override {}
+  void after(std::int64_t layer, bool backward) override {
+    if (backward || !found_.empty()) return;
+    const TensorView out = net_.output(layer);
+    std::vector<float> host(static_cast<std::size_t>(out.shape.size()));
+    memory(net_.stream().device.type)
+        .copy_out(net_.stream(), host.data(), out.data, host.size() * sizeof(float));
+    memory(net_.stream().device.type).synchronize(net_.stream());
+    if (!std::all_of(host.begin(), host.end(), [](float v) { return std::isfinite(v); }))
+      found_ = net_.layer(layer).title();
+  }
+  const std::string& found() const { return found_; }
+
+ private:
+  const Network& net_;
+  std::string found_;
+};
+
+}  // namespace
+
+std::int64_t count_positives(const Network& net, std::span<const std::vector<Truth>> truths) {
+  std::int64_t positives = 0;
+  for (const HeadAt& at : net.heads())
+    if (at.head->settings().normalise_by_positives)
+      for (const auto& image : truths) positives += at.head->positives(image, net.input_shape());
+  return positives;
+}
+
+TrainingStep::TrainingStep(Network& net, Optimizer& optimizer, std::uint64_t seed)
+    : net_(net), optimizer_(optimizer), heads_(net.heads()), seed_(seed) {
+  for (const HeadAt& at : heads_) capacity_ = std::max(capacity_, at.head->settings().max_truths);
+  const Device& device = net.options().device;
+  const std::int64_t images = net.input_shape().n;
+  truths_ = Buffer(device, images * capacity_ * std::int64_t{sizeof(Truth)});
+  counts_ = Buffer(device, images * std::int64_t{sizeof(std::int32_t)});
+  state_ = Buffer(device, sizeof(StepState));
+}
+
+void TrainingStep::upload(const StepInput& input, std::int64_t part) {
+  const Stream& stream = net_.stream();
+  Memory& device = memory(stream.device.type);
+  const TensorView to = net_.input();
+  const std::int64_t images = to.shape.n, floats = to.shape.size();
+  device.copy_in(stream, to.data, input.pixels.data() + part * floats,
+                 static_cast<std::size_t>(floats) * sizeof(float));
+  std::vector<Truth> truths(static_cast<std::size_t>(images * capacity_));
+  std::vector<std::int32_t> counts(static_cast<std::size_t>(images));
+  for (std::int64_t i = 0; i < images; ++i) {
+    const auto& of_image = input.truths[static_cast<std::size_t>(part * images + i)];
+    const auto n = std::min<std::int64_t>(capacity_, static_cast<std::int64_t>(of_image.size()));
+    std::copy_n(of_image.begin(), n, truths.begin() + i * capacity_);
+    counts[static_cast<std::size_t>(i)] = static_cast<std::int32_t>(n);
+  }
+  device.copy_in(stream, truths_.data(), truths.data(), truths.size() * sizeof(Truth));
+  device.copy_in(stream, counts_.data(), counts.data(), counts.size() * sizeof(std::int32_t));
+}
+
+std::string TrainingStep::first_fault(const Pass& pass) {
+  FaultFinder finder(net_);
+  net_.observe(&finder);
+  net_.forward(pass);
+  net_.observe(nullptr);
+  return finder.found();
+}
+
+std::string TrainingStep::faulty_gradient() const {
+  for (std::int64_t i = 0; i < net_.size(); ++i)
+    for (const Parameter* p : net_.layer(i).parameters()) {
+      if (p->gradient.empty()) continue;
+      const auto host = p->gradient.to_host(net_.stream());
+      if (!std::all_of(host.begin(), host.end(), [](float v) { return std::isfinite(v); }))
+        return net_.layer(i).title() + " (its gradients)";
+    }
+  return "no layer";
+}
+
+StepResult TrainingStep::run(const StepInput& input, StepState state, std::int64_t seen,
+                             bool average) {
+  const auto batch = static_cast<std::int64_t>(input.truths.size());
+  const std::int64_t images = net_.input_shape().n;
+  StepResult result{.heads = std::vector<HeadTelemetry>(heads_.size())};
+  result.positives = count_positives(net_, input.truths);
+  state.objectness_scale =
+      static_cast<float>(batch) / static_cast<float>(std::max<std::int64_t>(1, result.positives));
+  const Pass pass{.stream = net_.stream(),
+                  .mode = Mode::training,
+                  .step = static_cast<const StepState*>(state_.data()),
+                  .seed = seed_,
+                  .truths = {static_cast<const Truth*>(truths_.data()),
+                             static_cast<const std::int32_t*>(counts_.data()), images, capacity_}};
+  for (std::int64_t part = 0; part < batch / images; ++part) {
+    state.images_seen = seen + (part + 1) * images;
+    memory(net_.stream().device.type).copy_in(net_.stream(), state_.data(), &state, sizeof state);
+    upload(input, part);
+    Pass now = pass;
+    now.subdivision = part;
+    net_.forward(now);
+    for (std::size_t h = 0; h < heads_.size(); ++h) {
+      const HeadTelemetry t = heads_[h].head->telemetry(net_.stream());
+      result.finite = result.finite && t.finite;
+      result.heads[h] += t;
+    }
+    if (!result.finite) {
+      result.fault = first_fault(now);
+      if (result.fault.empty()) result.fault = "a detection head's loss";
+      result.faulty_image = part * images;
+      return result;
+    }
+    net_.backward(now);
+  }
+  for (const HeadTelemetry& t : result.heads) result.loss += t.loss() / static_cast<double>(batch);
+  result.finite = optimizer_.step(state, batch, average);
+  if (!result.finite) {
+    result.fault = faulty_gradient();
+    result.faulty_image = 0;
+    return result;
+  }
+  net_.parameters_changed();
+  return result;
+}
+
+}  // namespace darknet

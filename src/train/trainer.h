@@ -1,0 +1,36 @@
+// The training loop behind `darknet detector train`: batches in, updates, checkpoints, evaluation,
+// and what is told about them.
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace darknet {
+
+struct TrainerOptions {
+  std::filesystem::path data, cfg, weights;  // weights "": from scratch
+  std::vector<std::string> overrides;        // -set
+  std::filesystem::path backup;              // "": the .data file's backup=, else "backup"
+  std::optional<std::uint64_t> seed;         // none: 1, or the resumed training's
+  bool clear = false, map = false, exact = false;
+  double map_epochs = 4;      // evaluate every so many epochs, at least every 100 iterations
+  std::int64_t patience = 0;  // end after so many evaluations without a better mAP; 0: never
+  std::int64_t cutoff = -1;   // layers to load from `weights`
+  std::int64_t save_every = 0;
+  std::int64_t max_batches = 0;  // 0: the cfg's
+  int threads = 0;               // of the loader; 0: chosen
+  std::int64_t cache_mb = 2048;  // decoded pictures kept in memory
+  double max_bad = .01;          // share of pictures that may be unreadable
+};
+
+struct TrainingOutcome {
+  std::int64_t iterations = 0;
+  double best_map = -1;
+  int exit_code = 0;  // 130, 143: interrupted, after saving
+};
+
+TrainingOutcome train_detector(const TrainerOptions&);
+
+}  // namespace darknet
