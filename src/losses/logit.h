@@ -1,0 +1,28 @@
+// The pieces of every loss on a logit x with p = sigmoid(x), in forms that stay finite for every
+// finite x (facts: p-based forms lose 1 - p from x = 16.6 on).
+#pragma once
+#include "core/hd.h"
+#include "core/math.h"
+
+namespace darknet::losses {
+
+template <class T>
+struct LogitParts {
+  T p, q;          // p and 1 - p, each without cancellation
+  T log_p, log_q;  // their logarithms
+};
+
+template <class T>
+DN_HD LogitParts<T> logit_parts(T x) {
+  const T e = math::exp(-math::abs(x)), l = math::log1p(e), big = 1 / (1 + e), small = e / (1 + e);
+  return {x >= 0 ? big : small, x >= 0 ? small : big, -(math::max(-x, T(0)) + l),
+          -(math::max(x, T(0)) + l)};
+}
+
+// alpha_t: the weight of an anchor by its state; alpha < 0 is off.
+template <class T>
+DN_HD T alpha_weight(float alpha, bool positive) {
+  return alpha < 0 ? T(1) : positive ? T(alpha) : 1 - T(alpha);
+}
+
+}  // namespace darknet::losses

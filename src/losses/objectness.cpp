@@ -1,0 +1,59 @@
+#include "losses/objectness.h"
+
+#include <charconv>
+
+namespace darknet {
+namespace {
+
+float read_prior(Section& section, const std::string& text, const LogitLoss& loss) {
+  if (text == "auto") {
+    if (std::holds_alternative<losses::Mse>(loss))
+      section.fail("obj_prior", "auto is not for obj_loss=mse, whose gradient vanishes at a small prior");
+    return -1;
+  }
+  float prior = 0;
+  const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), prior);
+  if (ec != std::errc{} || end != text.data() + text.size() || !(prior >= 0 && prior < 1))
+    section.fail("obj_prior", cat("expected auto or a number in [0, 1), got '", text, "'"));
+  return prior;
+}
+
+}  // namespace
+
+Objectness read_objectness(Section& section, std::string_view default_loss) {
+  ObjectnessKeys keys;
+  section.read(keys);
+  Objectness o;
+  o.loss = read_logit_loss(section, "obj_", keys.loss.empty() ? default_loss : std::string_view(keys.loss));
+  if (keys.target == "one") o.target = ObjectnessTarget::one;
+  if (keys.target == "iou") o.target = ObjectnessTarget::overlap;
+  o.normalise_by_positives = keys.norm == "positives";
+  o.prior = read_prior(section, keys.prior, o.loss);
+  o.exact_box_gradient = keys.box_gradient == "exact";
+  return o;
+}
+
+void require_hard_targets(const Section& section, const Objectness& o, bool soft) {
+  if (soft && std::holds_alternative<losses::Focal>(o.loss))
+    section.fail("obj_loss", "focal needs hard targets, and here the target is an IoU; "
+                             "use obj_target=one, or obj_loss=quality_focal");
+}
+
+float stationary_prior(const LogitLoss& loss, double eta, double weight_positive, double weight_negative) {
+  const auto balance = [&](double x) {
+    return std::visit(
+        [&](const auto& l) {
+          return eta * weight_positive * l.gradient(x, 1., true) +
+                 (1 - eta) * weight_negative * l.gradient(x, 0., false);
+        },
+        loss);
+  };
+  double lo = -40, hi = 40;  // the balance rises through zero once between them
+  for (int i = 0; i < 100; ++i) {
+    const double middle = (lo + hi) / 2;
+    (balance(middle) < 0 ? lo : hi) = middle;
+  }
+  return static_cast<float>(math::sigmoid((lo + hi) / 2));
+}
+
+}  // namespace darknet
