@@ -45,11 +45,10 @@ struct Dual {
   DN_HD friend bool operator>(const Dual& a, const Dual& b) { return a.v > b.v; }
 };
 
-namespace math {
+// Found by the argument's namespace; the others call math::atan.
 template <class T, int N>
 DN_HD Dual<T, N> atan(const Dual<T, N>& x) {
-  return x.chain(atan(x.v), 1 / (1 + x.v * x.v));
+  return x.chain(math::atan(x.v), 1 / (1 + x.v * x.v));
 }
-}  // namespace math
 
 }  // namespace darknet

@@ -21,9 +21,10 @@ void suppress(std::vector<Detection>& sorted, NmsKind kind, float threshold, flo
   std::vector<Detection> kept;
   for (const Detection& d : sorted) {
     const bool hidden = std::any_of(kept.begin(), kept.end(), [&](const Detection& k) {
-      const float o = kind == NmsKind::by_class
-                          ? iou(k.box, d.box)
-                          : distance_iou(k.box, d.box, kind == NmsKind::greedy ? kGreedyExponent : beta);
+      const float o =
+          kind == NmsKind::by_class
+              ? iou(k.box, d.box)
+              : distance_iou(k.box, d.box, kind == NmsKind::greedy ? kGreedyExponent : beta);
       return o > threshold;
     });
     if (!hidden) kept.push_back(d);

@@ -1,4 +1,5 @@
-// How much two boxes overlap: IoU and its relatives, as templates on the scalar (float, double, Dual).
+// How much two boxes overlap: IoU and its relatives, as templates on the scalar (float, double,
+// Dual).
 #pragma once
 #include "core/hd.h"
 #include "core/math.h"
@@ -54,7 +55,8 @@ DN_HD T diou(const BasicBox<T>& a, const BasicBox<T>& b) {
 // 4/pi^2 (atan(w'/h') - atan(w/h))^2, the aspect term v of CIoU.
 template <class T>
 DN_HD T aspect_term(const BasicBox<T>& prediction, const BasicBox<T>& truth) {
-  const T d = math::atan(truth.w / truth.h) - math::atan(prediction.w / prediction.h);
+  using math::atan;
+  const T d = atan(truth.w / truth.h) - atan(prediction.w / prediction.h);
   return T(0.40528473f) * d * d;
 }
 
@@ -69,10 +71,14 @@ DN_HD T ciou(const BasicBox<T>& a, const BasicBox<T>& b) {
 template <class T>
 DN_HD T overlap(Overlap kind, const BasicBox<T>& a, const BasicBox<T>& b) {
   switch (kind) {
-    case Overlap::giou: return giou(a, b);
-    case Overlap::diou: return diou(a, b);
-    case Overlap::ciou: return ciou(a, b);
-    case Overlap::iou: break;
+    case Overlap::giou:
+      return giou(a, b);
+    case Overlap::diou:
+      return diou(a, b);
+    case Overlap::ciou:
+      return ciou(a, b);
+    case Overlap::iou:
+      break;
   }
   return iou(a, b);
 }

@@ -29,7 +29,8 @@ struct ApplyObjectness {
     const std::int64_t channel = i % a.layout.anchors * a.layout.entries + a.layout.objectness;
     const float x = a.logits.at(pixel, channel);
     const bool positive = r.state == AnchorState::positive;
-    const float w = r.state == AnchorState::ignored ? 0 : r.weight * (a.scale ? a.step->objectness_scale : 1);
+    const float w =
+        r.state == AnchorState::ignored ? 0 : r.weight * (a.scale ? a.step->objectness_scale : 1);
     a.gradient.at(pixel, channel) = w == 0 ? 0 : w * loss.gradient(x, r.target, positive);
     r.objectness_loss = w == 0 ? 0 : w * loss.value(x, r.target, positive);
   }
@@ -76,9 +77,12 @@ void apply_objectness(const Stream& s, const LogitLoss& loss, const ObjectnessAr
       loss);
 }
 
-std::int64_t telemetry_scratch(std::int64_t anchors) { return reduce_scratch<TelemetrySums>(anchors); }
+std::int64_t telemetry_scratch(std::int64_t anchors) {
+  return reduce_scratch<TelemetrySums>(anchors);
+}
 
-void sum_telemetry(const Stream& s, const ObjectnessArguments& a, TelemetrySums* out, void* scratch) {
+void sum_telemetry(const Stream& s, const ObjectnessArguments& a, TelemetrySums* out,
+                   void* scratch) {
   reduce(s, a.logits.shape.pixels() * a.layout.anchors, AnchorSums{a}, out, scratch);
 }
 

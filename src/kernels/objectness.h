@@ -14,9 +14,9 @@ enum class AnchorState : std::int32_t { negative, positive, ignored };
 // Anchor a of a head, a = pixel * anchors + n. Written by the head's assignment.
 struct AnchorRecord {
   AnchorState state = AnchorState::negative;
-  std::int32_t truths = 0;    // that chose this anchor
-  float target = 0;           // of the objectness, in [0, 1]
-  float weight = 0;           // of the objectness loss
+  std::int32_t truths = 0;  // that chose this anchor
+  float target = 0;         // of the objectness, in [0, 1]
+  float weight = 0;         // of the objectness loss
   float class_loss = 0, box_loss = 0, iou = 0;
   float objectness_loss = 0;  // filled in by apply_objectness
 };
@@ -26,8 +26,8 @@ struct AnchorLayout {
   std::int64_t objectness = 4;            // index of the objectness among the entries
 };
 
-// Gradient of the objectness entry of every anchor and its loss into the record. `scale`: multiplies
-// both by step->objectness_scale.
+// Gradient of the objectness entry of every anchor and its loss into the record. `scale`:
+// multiplies both by step->objectness_scale.
 struct ObjectnessArguments {
   View<const float> logits;
   View<float> gradient;

@@ -93,7 +93,8 @@ struct Assign {
     at.image = at.pixel / (grid.h * grid.w);
     at.cell = static_cast<std::int32_t>(at.pixel % (grid.h * grid.w));
     const float w = out(at, 2), h = out(at, 3);
-    const float gw = s.new_coords ? 4 * w * w : math::exp(w), gh = s.new_coords ? 4 * h * h : math::exp(h);
+    const float gw = s.new_coords ? 4 * w * w : math::exp(w),
+                gh = s.new_coords ? 4 * h * h : math::exp(h);
     at.box = {(at.cell % grid.w + out(at, 0)) / grid.w, (at.cell / grid.w + out(at, 1)) / grid.h,
               gw * anchor_w(at) / s.net_width, gh * anchor_h(at) / s.net_height};
     return at;
@@ -196,11 +197,14 @@ struct Assign {
                                         : learn_overlap(at, object, weight, r);
   }
 
-  DN_HD void learn_offsets(const Anchor& at, const Box& object, float weight, AnchorRecord& r) const {
+  DN_HD void learn_offsets(const Anchor& at, const Box& object, float weight,
+                           AnchorRecord& r) const {
     const YoloSettings& s = a.settings;
     const Shape& grid = a.logits.shape;
-    const float rw = object.w * s.net_width / anchor_w(at), rh = object.h * s.net_height / anchor_h(at);
-    const float target[4] = {object.x * grid.w - at.cell % grid.w, object.y * grid.h - at.cell / grid.w,
+    const float rw = object.w * s.net_width / anchor_w(at),
+                rh = object.h * s.net_height / anchor_h(at);
+    const float target[4] = {object.x * grid.w - at.cell % grid.w,
+                             object.y * grid.h - at.cell / grid.w,
                              s.new_coords ? math::sqrt(rw / 4) : math::log(rw),
                              s.new_coords ? math::sqrt(rh / 4) : math::log(rh)};
     const float w = (2 - object.w * object.h) * weight;
@@ -218,10 +222,11 @@ struct Assign {
     return a.settings.scale_x_y * p * (1 - p);
   }
 
-  DN_HD void learn_overlap(const Anchor& at, const Box& object, float weight, AnchorRecord& r) const {
+  DN_HD void learn_overlap(const Anchor& at, const Box& object, float weight,
+                           AnchorRecord& r) const {
     const YoloSettings& s = a.settings;
-    const losses::BoxGradient<float> q = s.exact_box_gradient ? exact_gradient(at, object)
-                                                              : darknet_gradient(at, object);
+    const losses::BoxGradient<float> q =
+        s.exact_box_gradient ? exact_gradient(at, object) : darknet_gradient(at, object);
     const float of[4] = {q.x, q.y, q.w, q.h};
     for (int e = 0; e < 4; ++e) {
       float d = finite_or_zero(-weight * of[e]);
@@ -290,19 +295,23 @@ DN_HD TruthChoice yolo_choice(const YoloSettings& s, const Truth& t, const Shape
   }
   TruthChoice choice;
   for (std::int64_t m = 0; m < s.anchors; ++m) {
-    const bool chosen = s.mask[m] == best_n ||
-                        (s.iou_thresh < 1 && overlap(s.iou_thresh_kind, anchor(s.mask[m]), shape) > s.iou_thresh);
+    const bool chosen =
+        s.mask[m] == best_n ||
+        (s.iou_thresh < 1 && overlap(s.iou_thresh_kind, anchor(s.mask[m]), shape) > s.iou_thresh);
     if (chosen) choice.anchors |= std::uint64_t{1} << m;
   }
   if (choice.anchors == 0) return choice;
   // x == 1 lies in the last cell; Darknet writes beside the map there.
-  const auto x = math::clamp(static_cast<std::int64_t>(t.box.x * grid.w), std::int64_t{0}, grid.w - 1);
-  const auto y = math::clamp(static_cast<std::int64_t>(t.box.y * grid.h), std::int64_t{0}, grid.h - 1);
+  const auto x =
+      math::clamp(static_cast<std::int64_t>(t.box.x * grid.w), std::int64_t{0}, grid.w - 1);
+  const auto y =
+      math::clamp(static_cast<std::int64_t>(t.box.y * grid.h), std::int64_t{0}, grid.h - 1);
   choice.cell = static_cast<std::int32_t>(y * grid.w + x);
   return choice;
 }
 
-void yolo_decode(const Stream& s, const YoloSettings& settings, View<const float> logits, View<float> out) {
+void yolo_decode(const Stream& s, const YoloSettings& settings, View<const float> logits,
+                 View<float> out) {
   for_each(s, logits.shape.pixels() * settings.anchors, Decode{settings, logits, out});
 }
 
@@ -316,7 +325,8 @@ void yolo_assign(const Stream& s, const SigmoidClassLoss& loss, const YoloArgume
       loss);
 }
 
-void yolo_backward(const Stream& s, View<const float> gradient, float factor, View<float> to, bool add) {
+void yolo_backward(const Stream& s, View<const float> gradient, float factor, View<float> to,
+                   bool add) {
   for_each_pixel(s, to.shape, Backward{gradient, factor, to, add});
 }
 

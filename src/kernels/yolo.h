@@ -17,7 +17,7 @@ enum class BoxLoss : std::uint8_t { mse, overlap };
 
 struct YoloSettings {
   std::int64_t classes = 20;
-  std::int64_t total = 1, anchors = 1;  // all anchors; those of this head
+  std::int64_t total = 1, anchors = 1;                        // all anchors; those of this head
   float width[kMostAnchors] = {}, height[kMostAnchors] = {};  // of all, in pixels of the input
   std::int32_t mask[kMostAnchors] = {};                       // this head's, indices into all
   std::int64_t net_width = 0, net_height = 0;
@@ -37,14 +37,14 @@ struct YoloSettings {
   DN_HD std::int64_t entries() const { return 5 + classes; }
 };
 
-// out = Darknet's output: x, y, objectness and classes through the sigmoid (x, y scaled by scale_x_y),
-// w and h raw (new_coords: through the sigmoid too).
+// out = Darknet's output: x, y, objectness and classes through the sigmoid (x, y scaled by
+// scale_x_y), w and h raw (new_coords: through the sigmoid too).
 void yolo_decode(const Stream&, const YoloSettings&, View<const float> logits, View<float> out);
 
 // The cell and the anchors of this head that one truth chooses.
 struct TruthChoice {
-  std::int32_t cell = -1;       // y * w + x; -1: none of this head's anchors
-  std::uint64_t anchors = 0;    // bits over the mask
+  std::int32_t cell = -1;     // y * w + x; -1: none of this head's anchors
+  std::uint64_t anchors = 0;  // bits over the mask
 };
 DN_HD TruthChoice yolo_choice(const YoloSettings&, const Truth&, const Shape& grid);
 
@@ -53,8 +53,8 @@ struct YoloArguments {
   View<const float> logits, out;
   View<float> gradient;
   Truths truths;
-  TruthChoice* choices = nullptr;    // truths.images * truths.capacity
-  AnchorRecord* records = nullptr;   // one per anchor
+  TruthChoice* choices = nullptr;   // truths.images * truths.capacity
+  AnchorRecord* records = nullptr;  // one per anchor
 };
 
 // Choices of every truth, then states, targets, box and class gradients of every anchor. Objectness
@@ -62,6 +62,7 @@ struct YoloArguments {
 void yolo_assign(const Stream&, const SigmoidClassLoss&, const YoloArguments&);
 
 // gradient_of_input (+)= factor * gradient.
-void yolo_backward(const Stream&, View<const float> gradient, float factor, View<float> to, bool add);
+void yolo_backward(const Stream&, View<const float> gradient, float factor, View<float> to,
+                   bool add);
 
 }  // namespace darknet

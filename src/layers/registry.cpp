@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "cfg/legacy_keys.h"
 #include "cfg/parse.h"
 #include "nn/layer.h"
 
@@ -24,18 +25,6 @@ constexpr Entry kLayers[] = {
 #undef LAYER
 };
 
-struct OldKey {
-  std::string_view section, key, why;
-  bool harmless;
-};
-constexpr OldKey kOldKeys[] = {
-#define IGNORED(section, key, why) {section, #key, why, true},
-#define UNSUPPORTED(section, key, why) {section, #key, why, false},
-#include "cfg/legacy_keys.def"
-#undef IGNORED
-#undef UNSUPPORTED
-};
-
 const Entry* entry_of(std::string_view type) {
   for (const Entry& e : kLayers)
     if (type == e.name || type == e.alias) return &e;
@@ -52,24 +41,13 @@ std::string suggestion(std::string_view type) {
   return near.empty() ? "" : cat("; did you mean [", near, "]?");
 }
 
-// Keys of other Darknets: without effect here, or accepted only where they are switched off.
-void take_old_keys(Section& s, std::string_view name) {
-  for (const OldKey& k : kOldKeys) {
-    if ((k.section != name && k.section != "*") || !s.has(k.key)) continue;
-    if (k.harmless)
-      s.ignore(k.key, k.why);
-    else if (s.real(k.key, 0) != 0)
-      s.fail(k.key, cat("not supported: ", k.why));
-  }
-}
-
 }  // namespace
 
 LayerPtr make_layer(Section& s, const LayerContext& context) {
   const Entry* const e = entry_of(s.type());
   if (!e) fail_at(s.where(), "unknown section [", s.type(), "]", suggestion(s.type()));
   LayerPtr layer = e->make(s, context);
-  take_old_keys(s, e->name);
+  take_legacy_keys(s, e->name);
   s.finish();
   return layer;
 }

@@ -1,11 +1,11 @@
 // [yolo]: a detection head of independent sigmoids (YOLOv3 and later). Its launches are in
 // kernels/yolo.h; here are its keys, its memory and what it offers as a Head.
+#include "kernels/yolo.h"
 #include <algorithm>
 #include <cmath>
 #include <set>
 #include "core/log.h"
 #include "detect/head.h"
-#include "kernels/yolo.h"
 #include "losses/class_keys.h"
 #include "losses/objectness.h"
 #include "nn/layer.h"
@@ -29,42 +29,54 @@ struct YoloKeys {
     const OneOf overlaps{{"iou", "giou", "diou", "ciou"}};
     v("classes", classes, Integers{1, 1 << 16}, "number of classes");
     v("num", num, Integers{1, kMostAnchors}, "anchors of all heads together");
-    v("mask", mask, ListOf<std::int64_t>{{0, kMostAnchors - 1}}, "this head's anchors; without it all");
-    v("anchors", anchors, ListOf<float>{{1e-6f, 1e6f}}, "width,height of every anchor in input pixels");
+    v("mask", mask, ListOf<std::int64_t>{{0, kMostAnchors - 1}},
+      "this head's anchors; without it all");
+    v("anchors", anchors, ListOf<float>{{1e-6f, 1e6f}},
+      "width,height of every anchor in input pixels");
     v("max", max, Integers{1, 100000}, "most truths of an image");
     v("jitter", jitter, Reals{0, .99f}, "augmentation: how far the crop's sides move");
     v("resize", resize, Reals{.01f, 100}, "augmentation: largest zoom");
     v("random", random, Reals{0, 10}, "multi-scale training: 1 = factor 1.4, else the factor");
-    v("ignore_thresh", ignore_thresh, Reals{0, 1}, "unassigned anchors above this IoU are not judged");
-    v("truth_thresh", truth_thresh, Reals{0, 1}, "anchors above this IoU learn their truth; 1: none");
-    v("iou_thresh", iou_thresh, Reals{0, 1}, "anchors whose shape overlaps a truth more learn it; 1: none");
+    v("ignore_thresh", ignore_thresh, Reals{0, 1},
+      "unassigned anchors above this IoU are not judged");
+    v("truth_thresh", truth_thresh, Reals{0, 1},
+      "anchors above this IoU learn their truth; 1: none");
+    v("iou_thresh", iou_thresh, Reals{0, 1},
+      "anchors whose shape overlaps a truth more learn it; 1: none");
     v("iou_thresh_kind", iou_thresh_kind, overlaps, "overlap that iou_thresh compares");
     v("iou_loss", iou_loss, OneOf{{"mse", "iou", "giou", "diou", "ciou"}}, "loss of the boxes");
     v("iou_normalizer", iou_normalizer, Reals{0, 1e6f}, "weight of the box loss");
     v("obj_normalizer", obj_normalizer, Reals{0, 1e6f}, "weight of the objectness loss");
-    v("cls_normalizer", cls_normalizer, Reals{0, 1e6f}, "weight of the true class with counters_per_class");
-    v("delta_normalizer", delta_normalizer, Reals{0, 1e6f}, "factor on every gradient of this head");
-    v("label_smooth_eps", label_smooth_eps, Reals{0, 1}, "class targets become 1 - eps/2 and eps/2");
-    v("max_delta", max_delta, Reals{0, 3.5e38f}, "limit on box gradients and class multipliers; 0: none");
+    v("cls_normalizer", cls_normalizer, Reals{0, 1e6f},
+      "weight of the true class with counters_per_class");
+    v("delta_normalizer", delta_normalizer, Reals{0, 1e6f},
+      "factor on every gradient of this head");
+    v("label_smooth_eps", label_smooth_eps, Reals{0, 1},
+      "class targets become 1 - eps/2 and eps/2");
+    v("max_delta", max_delta, Reals{0}, "limit on box gradients and class multipliers; 0: none");
     v("counters_per_class", counters_per_class, ListOf<std::int64_t>{{1, std::int64_t{1} << 40}},
       "objects per class; rare classes get a larger weight");
     v("scale_x_y", scale_x_y, Reals{.1f, 10}, "stretch of the centre's sigmoid around its middle");
-    v("new_coords", new_coords, Flag{}, "w, h = (2 sigmoid)^2 anchors; the convolution below is logistic");
+    v("new_coords", new_coords, Flag{},
+      "w, h = (2 sigmoid)^2 anchors; the convolution below is logistic");
     v("objectness_smooth", objectness_smooth, Flag{}, "Darknet's soft objectness targets");
-    v("nms_kind", nms_kind, OneOf{{"default", "greedynms", "diounms"}}, "how overlapping detections are removed");
+    v("nms_kind", nms_kind, OneOf{{"default", "greedynms", "diounms"}},
+      "how overlapping detections are removed");
     v("beta_nms", beta_nms, Reals{0, 10}, "exponent of nms_kind=diounms");
   }
 };
 
 Overlap overlap_of(const std::string& name) {
-  return name == "giou" ? Overlap::giou
+  return name == "giou"   ? Overlap::giou
          : name == "diou" ? Overlap::diou
          : name == "ciou" ? Overlap::ciou
                           : Overlap::iou;
 }
 
 NmsKind nms_of(const std::string& name) {
-  return name == "greedynms" ? NmsKind::greedy : name == "diounms" ? NmsKind::diou : NmsKind::by_class;
+  return name == "greedynms" ? NmsKind::greedy
+         : name == "diounms" ? NmsKind::diou
+                             : NmsKind::by_class;
 }
 
 void check_anchors(const Section& section, YoloKeys& k) {
@@ -74,12 +86,15 @@ void check_anchors(const Section& section, YoloKeys& k) {
   if (k.mask.empty())
     for (std::int64_t n = 0; n < k.num; ++n) k.mask.push_back(n);
   for (const std::int64_t m : k.mask)
-    if (m >= k.num) section.fail("mask", cat("there is no anchor ", m, " among ", k.num, ", counted from 0"));
+    if (m >= k.num)
+      section.fail("mask", cat("there is no anchor ", m, " among ", k.num, ", counted from 0"));
   if (std::set(k.mask.begin(), k.mask.end()).size() != k.mask.size())
     section.fail("mask", "an anchor is named twice");
-  if (!k.counters_per_class.empty() && static_cast<std::int64_t>(k.counters_per_class.size()) != k.classes)
+  if (!k.counters_per_class.empty() &&
+      static_cast<std::int64_t>(k.counters_per_class.size()) != k.classes)
     section.fail("counters_per_class",
-                 cat("classes=", k.classes, " need as many numbers, there are ", k.counters_per_class.size()));
+                 cat("classes=", k.classes, " need as many numbers, there are ",
+                     k.counters_per_class.size()));
 }
 
 class YoloLayer final : public Layer, public Head {
@@ -97,11 +112,12 @@ class YoloLayer final : public Layer, public Head {
   Requirements reshape(std::span<const Shape> in, Ops&, const PlanOptions& options) override {
     const std::int64_t needed = settings_.anchors * settings_.entries();
     if (in[0].c != needed)
-      fail(title(), ": gets ", in[0].c, " channels; ", settings_.anchors, " anchors of 5 + ", yolo_.classes,
-           " numbers need filters=", needed, " in the convolution before it");
+      fail(title(), ": gets ", in[0].c, " channels; ", settings_.anchors, " anchors of 5 + ",
+           yolo_.classes, " numbers need filters=", needed, " in the convolution before it");
     if (yolo_.new_coords && !accepted_)
       fail(title(), ": new_coords=1 needs activation=logistic in the convolution before it");
     shape_ = in[0];
+    settings_.net_width = context_.net_width, settings_.net_height = context_.net_height;
     Requirements r{.output = in[0], .needs_input = false, .needs_output = false};
     if (options.mode == Mode::inference) return r;
     if (sums_.bytes() == 0) sums_ = Buffer(context_.device, sizeof(TelemetrySums));
@@ -115,7 +131,7 @@ class YoloLayer final : public Layer, public Head {
   void forward(const Pass& pass, std::span<const TensorView> in, TensorView out) override {
     yolo_decode(pass.stream, settings_, in[0].as<>(), out.as<>());
     if (pass.mode == Mode::inference || !pass.truths.data) return;
-    const YoloArguments a{.settings = at_this_size(pass, in[0].shape),
+    const YoloArguments a{.settings = settings_,
                           .logits = in[0].as<>(),
                           .out = out.as<>(),
                           .gradient = gradient(pass).as<>(),
@@ -123,12 +139,9 @@ class YoloLayer final : public Layer, public Head {
                           .choices = static_cast<TruthChoice*>(pass.workspace),
                           .records = records(pass)};
     yolo_assign(pass.stream, class_loss_, a);
-    const ObjectnessArguments o{a.logits,
-                                a.gradient,
-                                a.records,
-                                {settings_.anchors, settings_.entries(), 4},
-                                pass.step,
-                                objectness_.normalise_by_positives};
+    const ObjectnessArguments o{a.logits,  a.gradient,
+                                a.records, {settings_.anchors, settings_.entries(), 4},
+                                pass.step, objectness_.normalise_by_positives};
     apply_objectness(pass.stream, objectness_.loss, o);
     sum_telemetry(pass.stream, o, static_cast<TelemetrySums*>(sums_.data()), pass.workspace);
   }
@@ -136,7 +149,8 @@ class YoloLayer final : public Layer, public Head {
   void backward(const Pass& pass, const BackwardArguments& a) override {
     const GradientSlot& slot = a.in_gradient[0];
     if (slot.view)
-      yolo_backward(pass.stream, gradient(pass).as<>(), yolo_.delta_normalizer, slot.view.as<>(), slot.add);
+      yolo_backward(pass.stream, gradient(pass).as<>(), yolo_.delta_normalizer, slot.view.as<>(),
+                    slot.add);
   }
 
   Head* head() override { return this; }
@@ -162,7 +176,8 @@ class YoloLayer final : public Layer, public Head {
   }
   std::vector<std::int64_t> objectness_channels() const override {
     std::vector<std::int64_t> channels;
-    for (std::int64_t n = 0; n < settings_.anchors; ++n) channels.push_back(n * settings_.entries() + 4);
+    for (std::int64_t n = 0; n < settings_.anchors; ++n)
+      channels.push_back(n * settings_.entries() + 4);
     return channels;
   }
   HeadTelemetry telemetry(const Stream& stream) const override {
@@ -179,8 +194,6 @@ class YoloLayer final : public Layer, public Head {
   AnchorRecord* records(const Pass& pass) const {
     return reinterpret_cast<AnchorRecord*>(static_cast<char*>(pass.saved) + records_at());
   }
-  // The anchors' pixels are those of the input at its present size.
-  YoloSettings at_this_size(const Pass&, const Shape&) const { return settings_; }
 
   YoloKeys yolo_;
   Objectness objectness_;
@@ -195,15 +208,20 @@ class YoloLayer final : public Layer, public Head {
 
 void YoloLayer::check_losses(const Section& section) const {
   const bool smooth = yolo_.objectness_smooth && objectness_.target == ObjectnessTarget::from_keys;
-  require_hard_targets(section, objectness_, smooth || objectness_.target == ObjectnessTarget::overlap);
+  require_hard_targets(section, objectness_,
+                       smooth || objectness_.target == ObjectnessTarget::overlap);
   if (smooth)
-    log::warn(cat(title(), ": objectness_smooth keeps Darknet's rule, in which assigned anchors whose "
-                           "prediction overlaps little are trained towards 0; obj_target=one or iou mends it"));
+    log::warn(
+        cat(title(),
+            ": objectness_smooth keeps Darknet's rule, in which assigned anchors whose "
+            "prediction overlaps little are trained towards 0; obj_target=one or iou mends it"));
   if (std::holds_alternative<losses::Focal>(class_loss_) && yolo_.label_smooth_eps > 0)
-    section.fail("cls_loss", "focal needs hard targets, and label_smooth_eps softens them; use quality_focal");
+    section.fail("cls_loss",
+                 "focal needs hard targets, and label_smooth_eps softens them; use quality_focal");
   if (yolo_.truth_thresh < 1 && (objectness_.normalise_by_positives || objectness_.prior < 0))
-    section.fail("truth_thresh", "below 1 the positives depend on predictions and cannot be counted "
-                                 "from the labels, as obj_norm=positives and obj_prior=auto ask");
+    section.fail("truth_thresh",
+                 "below 1 the positives depend on predictions and cannot be counted "
+                 "from the labels, as obj_norm=positives and obj_prior=auto ask");
 }
 
 void YoloLayer::fill_settings() {
@@ -215,7 +233,6 @@ void YoloLayer::fill_settings() {
     s.height[n] = yolo_.anchors[static_cast<std::size_t>(2 * n + 1)];
   }
   std::copy(yolo_.mask.begin(), yolo_.mask.end(), s.mask);
-  s.net_width = context_.net_width, s.net_height = context_.net_height;
   s.scale_x_y = yolo_.scale_x_y, s.new_coords = yolo_.new_coords;
   s.ignore_thresh = yolo_.ignore_thresh, s.truth_thresh = yolo_.truth_thresh;
   s.iou_thresh = yolo_.iou_thresh, s.iou_thresh_kind = overlap_of(yolo_.iou_thresh_kind);
@@ -241,8 +258,8 @@ void YoloLayer::fill_settings() {
 // Darknet: max(count) / count, capped at max_delta.
 void YoloLayer::upload_multipliers() {
   if (yolo_.counters_per_class.empty() || !multipliers_.empty()) return;
-  const auto most = static_cast<float>(*std::max_element(yolo_.counters_per_class.begin(),
-                                                         yolo_.counters_per_class.end()));
+  const auto most = static_cast<float>(
+      *std::max_element(yolo_.counters_per_class.begin(), yolo_.counters_per_class.end()));
   std::vector<float> values;
   for (const std::int64_t count : yolo_.counters_per_class) {
     const float m = most / static_cast<float>(count);

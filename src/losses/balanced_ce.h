@@ -11,7 +11,8 @@ struct BalancedCrossEntropy {
   float alpha = .75f;
   template <class V>
   void fields(V&& v) {
-    v("alpha", alpha, Reals{-1, 1}, "weight of the foreground, background gets 1 - alpha; -1: none");
+    v("alpha", alpha, Reals{-1, 1},
+      "weight of the foreground, background gets 1 - alpha; -1: none");
   }
   template <class T>
   DN_HD T value(T x, T t, bool positive) const {

@@ -14,7 +14,8 @@ struct BoxGradient {
 };
 
 template <class T>
-DN_HD BoxGradient<T> exact_overlap_gradient(Overlap kind, const BasicBox<T>& p, const BasicBox<T>& t) {
+DN_HD BoxGradient<T> exact_overlap_gradient(Overlap kind, const BasicBox<T>& p,
+                                            const BasicBox<T>& t) {
   using D = Dual<T, 4>;
   const BasicBox<D> prediction{D::variable(p.x, 0), D::variable(p.y, 1), D::variable(p.w, 2),
                                D::variable(p.h, 3)};
@@ -22,9 +23,9 @@ DN_HD BoxGradient<T> exact_overlap_gradient(Overlap kind, const BasicBox<T>& p, 
   return {q.d[0], q.d[1], q.d[2], q.d[3]};
 }
 
-// Darknet: AlexeyAB's dx_box_iou (facts/darknet.md 4.1). The overlap's part of w and h is doubled, the
-// distance term's x and y carry the wrong sign of S dD/D^2, alpha is held constant, the intersection's
-// sides are not clamped, and without overlap only the penalty (giou: U/C) is left.
+// Darknet: AlexeyAB's dx_box_iou (facts/darknet.md 4.1). The overlap's part of w and h is doubled,
+// the distance term's x and y carry the wrong sign of S dD/D^2, alpha is held constant, the
+// intersection's sides are not clamped, and without overlap only the penalty (giou: U/C) is left.
 template <class T>
 class DarknetOverlapGradient {
  public:
@@ -82,8 +83,8 @@ class DarknetOverlapGradient {
             ratio(u_, u.b, c, p_.bottom() > t_.bottom() ? cw_ : 0)};
   }
   DN_HD BoxGradient<T> penalty(bool aspect) const {
-    const T left = p_.left() < t_.left(), right = p_.right() > t_.right();
-    const T top = p_.top() < t_.top(), bottom = p_.bottom() > t_.bottom();
+    const T left = p_.left()<t_.left(), right = p_.right()> t_.right();
+    const T top = p_.top()<t_.top(), bottom = p_.bottom()> t_.bottom();
     const T d = cw_ * cw_ + ch_ * ch_;
     if (!(d > 0)) return {};
     const T s = (p_.x - t_.x) * (p_.x - t_.x) + (p_.y - t_.y) * (p_.y - t_.y), s_d2 = s / (d * d);
@@ -95,7 +96,8 @@ class DarknetOverlapGradient {
   }
   DN_HD void add_aspect(BoxGradient<T>& g) const {
     const T v = aspect_term(p_, t_), alpha = v / (1 - i_ / u_ + v + T(1e-6f));
-    const T slope = alpha * 2 * T(0.40528473f) * (math::atan(t_.w / t_.h) - math::atan(p_.w / p_.h));
+    const T slope =
+        alpha * 2 * T(0.40528473f) * (math::atan(t_.w / t_.h) - math::atan(p_.w / p_.h));
     g.w += slope * p_.h;  // Darknet: without 1/(w^2 + h^2)
     g.h -= slope * p_.w;
   }

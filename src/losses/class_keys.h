@@ -14,7 +14,8 @@ struct ClassKeys {
     std::vector<std::string> names = logit_loss_names();
     names.insert(names.end(), {"softmax", "darknet_focal"});
     v("cls_loss", loss, OneOf{names},
-      "loss of the classes; without it as the Darknets: [yolo] ce, new_coords mse, [region] softmax");
+      "loss of the classes; without it as the Darknets: [yolo] ce, new_coords mse, [region] "
+      "softmax");
     v("focal_loss", focal_loss, Flag{}, "Darknet's: cls_loss=darknet_focal");
   }
 };

@@ -15,7 +15,8 @@ struct Focal {
   template <class V>
   void fields(V&& v) {
     v("gamma", gamma, Reals{0, 8}, "how strongly anchors that are judged well are discounted");
-    v("alpha", alpha, Reals{-1, 1}, "weight of the foreground, background gets 1 - alpha; -1: none");
+    v("alpha", alpha, Reals{-1, 1},
+      "weight of the foreground, background gets 1 - alpha; -1: none");
   }
   template <class T>
   DN_HD T value(T x, T t, bool positive) const {
@@ -25,7 +26,8 @@ struct Focal {
   template <class T>
   DN_HD T gradient(T x, T t, bool positive) const {
     const Side<T> s = side(x, t);
-    const T dz = alpha_weight<T>(alpha, positive) * modulation(s) * (T(gamma) * s.pt * s.log_pt - s.qt);
+    const T dz =
+        alpha_weight<T>(alpha, positive) * modulation(s) * (T(gamma) * s.pt * s.log_pt - s.qt);
     return t > T(.5) ? dz : -dz;
   }
 

@@ -22,9 +22,10 @@ struct Prefixed {
   std::string prefix;
   template <class V>
   void fields(V&& v) {
-    loss.fields([&](std::string_view key, auto& member, const auto& allowed, std::string_view help) {
-      v(prefix + std::string(key), member, allowed, cat(L::name, ": ", help));
-    });
+    loss.fields(
+        [&](std::string_view key, auto& member, const auto& allowed, std::string_view help) {
+          v(prefix + std::string(key), member, allowed, cat(L::name, ": ", help));
+        });
   }
 };
 
@@ -65,16 +66,22 @@ LogitLoss read_logit_loss(Section& section, const std::string& prefix, std::stri
       },
       chosen);
   visit_keys(chosen, prefix, [&](const std::string& key) { known.erase(key); });
-  for (const std::string& key : known) section.ignore(key, cat("the loss ", name, " does not use it"));
+  for (const std::string& key : known)
+    section.ignore(key, cat("the loss ", name, " does not use it"));
   if (const auto* q = std::get_if<losses::QualityFocal>(&chosen); q && q->gamma > 0 && q->gamma < 1)
-    section.fail(prefix + "gamma", "quality_focal needs 0 or at least 1: between them its gradient is infinite at p = t");
+    section.fail(
+        prefix + "gamma",
+        "quality_focal needs 0 or at least 1: between them its gradient is infinite at p = t");
   return chosen;
 }
 
 void describe_logit_losses(KeyDocs& docs, const std::string& prefix) {
   for (LogitLoss& loss : [] { return all_losses(); }())
     std::visit(
-        [&](auto& l) { docs.add(Prefixed<std::remove_reference_t<decltype(l)>>{l, prefix}); }, loss);
+        [&](auto& l) {
+          docs.add(Prefixed<std::remove_reference_t<decltype(l)>>{l, prefix});
+        },
+        loss);
 }
 
 }  // namespace darknet

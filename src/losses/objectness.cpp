@@ -8,7 +8,8 @@ namespace {
 float read_prior(Section& section, const std::string& text, const LogitLoss& loss) {
   if (text == "auto") {
     if (std::holds_alternative<losses::Mse>(loss))
-      section.fail("obj_prior", "auto is not for obj_loss=mse, whose gradient vanishes at a small prior");
+      section.fail("obj_prior",
+                   "auto is not for obj_loss=mse, whose gradient vanishes at a small prior");
     return -1;
   }
   float prior = 0;
@@ -24,7 +25,8 @@ Objectness read_objectness(Section& section, std::string_view default_loss) {
   ObjectnessKeys keys;
   section.read(keys);
   Objectness o;
-  o.loss = read_logit_loss(section, "obj_", keys.loss.empty() ? default_loss : std::string_view(keys.loss));
+  o.loss = read_logit_loss(section, "obj_",
+                           keys.loss.empty() ? default_loss : std::string_view(keys.loss));
   if (keys.target == "one") o.target = ObjectnessTarget::one;
   if (keys.target == "iou") o.target = ObjectnessTarget::overlap;
   o.normalise_by_positives = keys.norm == "positives";
@@ -35,11 +37,13 @@ Objectness read_objectness(Section& section, std::string_view default_loss) {
 
 void require_hard_targets(const Section& section, const Objectness& o, bool soft) {
   if (soft && std::holds_alternative<losses::Focal>(o.loss))
-    section.fail("obj_loss", "focal needs hard targets, and here the target is an IoU; "
-                             "use obj_target=one, or obj_loss=quality_focal");
+    section.fail("obj_loss",
+                 "focal needs hard targets, and here the target is an IoU; "
+                 "use obj_target=one, or obj_loss=quality_focal");
 }
 
-float stationary_prior(const LogitLoss& loss, double eta, double weight_positive, double weight_negative) {
+float stationary_prior(const LogitLoss& loss, double eta, double weight_positive,
+                       double weight_negative) {
   const auto balance = [&](double x) {
     return std::visit(
         [&](const auto& l) {

@@ -1,5 +1,5 @@
-// The obj_* keys of a detection head: which loss judges the objectness, against which target, how it
-// is normalised, and with which prior a fresh network starts. Reading only; the launches are in
+// The obj_* keys of a detection head: which loss judges the objectness, against which target, how
+// it is normalised, and with which prior a fresh network starts. Reading only; the launches are in
 // kernels/objectness.h.
 #pragma once
 #include <cstdint>
@@ -9,9 +9,9 @@
 namespace darknet {
 
 enum class ObjectnessTarget : std::uint8_t {
-  one,          // assigned anchors: 1
-  overlap,      // assigned anchors: IoU with their truth; unassigned ones above ignore_thresh: that IoU
-  from_keys,    // rescore, objectness_smooth decide, as in the Darknets
+  one,      // assigned anchors: 1
+  overlap,  // assigned anchors: IoU with their truth; unassigned ones above ignore_thresh: that IoU
+  from_keys,  // rescore, objectness_smooth decide, as in the Darknets
 };
 
 struct ObjectnessKeys {
@@ -19,13 +19,15 @@ struct ObjectnessKeys {
   template <class V>
   void fields(V&& v) {
     v("obj_loss", loss, OneOf{logit_loss_names()},
-      "loss of the objectness; without it what the Darknets do: [yolo] ce, new_coords and [region] mse");
+      "loss of the objectness; without it what the Darknets do: [yolo] ce, new_coords and [region] "
+      "mse");
     v("obj_target", target, OneOf{{"one", "iou"}},
       "target of assigned anchors; without it as rescore and objectness_smooth say");
     v("obj_norm", norm, OneOf{{"images", "positives"}},
       "positives: objectness loss times batch / positive anchors of the batch");
     v("obj_prior", prior, Text{},
-      "initial foreground probability of a fresh start; auto: the stationary one of the training labels");
+      "initial foreground probability of a fresh start; auto: the stationary one of the training "
+      "labels");
     v("box_gradient", box_gradient, OneOf{{"darknet", "exact"}},
       "exact: the true gradient of the box loss in the logits");
   }
@@ -46,6 +48,7 @@ void require_hard_targets(const Section&, const Objectness&, bool soft);
 
 // p*: the constant prediction at which a share eta of positives and 1 - eta of negatives balance,
 // eta w+ g+(x) + (1 - eta) w- g-(x) = 0, by bisection (facts/focal-loss.md 0.8).
-float stationary_prior(const LogitLoss&, double eta, double weight_positive, double weight_negative);
+float stationary_prior(const LogitLoss&, double eta, double weight_positive,
+                       double weight_negative);
 
 }  // namespace darknet

@@ -1,5 +1,5 @@
-// Quality focal loss, |p - t|^gamma CE(p, t), for soft targets t in [0, 1] (Li et al., NeurIPS 2020).
-// Its minimum is at p = t; for hard targets it equals focal without alpha.
+// Quality focal loss, |p - t|^gamma CE(p, t), for soft targets t in [0, 1] (Li et al., NeurIPS
+// 2020). Its minimum is at p = t; for hard targets it equals focal without alpha.
 #pragma once
 #include <string_view>
 #include "cfg/section.h"
@@ -12,13 +12,16 @@ struct QualityFocal {
   float gamma = 2, alpha = -1;
   template <class V>
   void fields(V&& v) {
-    v("gamma", gamma, Reals{0, 8}, "how strongly anchors near their target are discounted; 0 or >= 1");
-    v("alpha", alpha, Reals{-1, 1}, "weight of the foreground, background gets 1 - alpha; -1: none");
+    v("gamma", gamma, Reals{0, 8},
+      "how strongly anchors near their target are discounted; 0 or >= 1");
+    v("alpha", alpha, Reals{-1, 1},
+      "weight of the foreground, background gets 1 - alpha; -1: none");
   }
   template <class T>
   DN_HD T value(T x, T t, bool positive) const {
     const T d = math::abs(CrossEntropy{}.gradient(x, t, positive));
-    return alpha_weight<T>(alpha, positive) * power(d, T(gamma)) * CrossEntropy{}.value(x, t, positive);
+    return alpha_weight<T>(alpha, positive) * power(d, T(gamma)) *
+           CrossEntropy{}.value(x, t, positive);
   }
   template <class T>
   DN_HD T gradient(T x, T t, bool positive) const {

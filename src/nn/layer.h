@@ -20,9 +20,9 @@ class Head;
 
 // What a layer needs to know of the network when it is made.
 struct LayerContext {
-  std::int64_t index = 0;  // 0 for the first section after [net]
-  std::int64_t net_width = 0, net_height = 0;
-  std::int64_t batch = 1;  // images of a step, all subdivisions together
+  std::int64_t index = 0;                      // 0 for the first section after [net]
+  std::int64_t net_width = 0, net_height = 0;  // of the network's input at present
+  std::int64_t batch = 1;                      // images of a step, all subdivisions together
   Mode mode = Mode::inference;
   bool exact = false;
   Device device;
@@ -118,6 +118,11 @@ class Layer {
   // Asked by the layer below: will you apply `a` yourself and take the values before it?
   virtual bool accept_activation(Activation /*a*/) { return false; }
   virtual LayerSummary summary() const { return {}; }
+
+  // The network's input changed its size; reshape follows.
+  void set_network_size(std::int64_t height, std::int64_t width) {
+    context_.net_height = height, context_.net_width = width;
+  }
 
   const CommonKeys& keys() const { return keys_; }
   const LayerContext& context() const { return context_; }

@@ -1,5 +1,7 @@
 #include "nn/net_settings.h"
 
+#include "cfg/legacy_keys.h"
+
 namespace darknet {
 
 NetSettings read_net(Section& section) {
@@ -7,6 +9,7 @@ NetSettings read_net(Section& section) {
     fail_at(section.where(), "the first section must be [net], not [", section.type(), "]");
   NetSettings net;
   section.read(net);
+  take_legacy_keys(section, "net");
   section.finish();
   if (net.batch % net.subdivisions != 0)
     section.fail("subdivisions",

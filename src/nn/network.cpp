@@ -288,6 +288,7 @@ void Network::resize(std::int64_t batch, std::int64_t height, std::int64_t width
   net.input_shape = shape;
   net.arena = {};  // released before the new one is taken
   net.input = {};
+  for (Node& n : net.nodes) n.layer->set_network_size(height, width);
   const std::int64_t workspace = net.shape_layers();
   net.plan_arena();
   net.input = Tensor(net.options.device, shape);

@@ -43,9 +43,9 @@ struct Start {
 };
 
 struct StartOptions {
-  std::filesystem::path weights;  // "" : from scratch
-  bool clear = false;             // count from zero, forget the optimizer's state
-  std::int64_t cutoff = -1;       // load only this many layers
+  std::filesystem::path weights;      // "" : from scratch
+  bool clear = false;                 // count from zero, forget the optimizer's state
+  std::int64_t cutoff = -1;           // load only this many layers
   std::optional<std::uint64_t> seed;  // none: the resumed training's, else that of the network
 };
 
