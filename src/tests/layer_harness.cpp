@@ -72,6 +72,7 @@ Trial::Trial(const LayerSample& s, Mode m, Order order)
       section(section_of("[" + s.type + "]\n" + s.keys)) {
   layer = make_layer(section, context_of(kIndex, s.net_size, mode));
   EXPECT_EQ(layer->sources().size(), s.in.size());
+  EXPECT_TRUE(!s.takes_logistic || layer->accept_activation(Activation::logistic));
   needs = layer->reshape(s.in, ops(DeviceType::cpu), {.mode = mode});
   for (std::size_t i = 0; i < s.in.size(); ++i) {
     in.emplace_back(kChecked, s.in[i]);
@@ -84,7 +85,7 @@ Trial::Trial(const LayerSample& s, Mode m, Order order)
   fill_random(loss_weights, 200, -1, 1);
   saved = Buffer(kChecked, needs.saved);
   workspace = Buffer(kChecked, needs.workspace);
-  step.iteration = 3;
+  step = s.step;
   const auto features = static_cast<std::int64_t>(s.targets.size()) / s.in[0].n;
   if (features > 0) {
     targets = Tensor(kChecked, {s.in[0].n, 1, 1, features});

@@ -41,6 +41,8 @@ struct LayerSample {
   bool random = false;         // differs at inference (dropout)
   double tolerance = 2e-3;     // of gradients, relative to max(1, |gradient|)
   std::int64_t net_size = 32;  // width and height of the network's input
+  StepState step{.iteration = 3};
+  bool takes_logistic = false;  // the layer below hands its logistic over; `in` holds logits
 };
 
 inline void PrintTo(const LayerSample& s, std::ostream* to) {  // for GoogleTest's messages
