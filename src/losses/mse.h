@@ -12,13 +12,20 @@ struct Mse {
   void fields(V&&) {}
   template <class T>
   DN_HD T value(T x, T t, bool) const {
-    const T d = math::sigmoid(x) - t;
+    const T d = difference(logit_parts(x), t);
     return d * d / 2;
   }
   template <class T>
   DN_HD T gradient(T x, T t, bool) const {
     const auto l = logit_parts(x);
-    return (l.p - t) * l.p * l.q;
+    return difference(l, t) * l.p * l.q;
+  }
+
+ private:
+  // p - t, without cancellation at t = 0 and 1.
+  template <class T>
+  DN_HD static T difference(const LogitParts<T>& l, T t) {
+    return (1 - t) * l.p - t * l.q;
   }
 };
 
