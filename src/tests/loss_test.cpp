@@ -1,0 +1,388 @@
+// Losses on one logit. What every loss must do is asked of each alternative of LogitLoss under many
+// settings of its keys, so a new loss is tested without a line here; what the papers say of one
+// loss is asked of that loss. Numbers and the list of tests: facts/focal-loss.md, sections 1.1, 2.4
+// and 3.
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cmath>
+#include <limits>
+
+#include "core/rng.h"
+#include "losses/class_loss.h"
+#include "losses/objectness.h"
+
+namespace darknet {
+namespace {
+
+struct Example {
+  double t;
+  bool positive;
+};
+using Examples = std::vector<Example>;
+
+template <class T>
+T value(const LogitLoss& loss, T x, const Example& e) {
+  return std::visit([&](const auto& l) { return l.value(x, T(e.t), e.positive); }, loss);
+}
+
+template <class T>
+T gradient(const LogitLoss& loss, T x, const Example& e) {
+  return std::visit([&](const auto& l) { return l.gradient(x, T(e.t), e.positive); }, loss);
+}
+
+Section section_of(const std::string& keys) {
+  Section section("yolo", {"net.cfg", 1});
+  int line = 2;
+  std::istringstream in(keys);
+  for (std::string text; std::getline(in, text); ++line)
+    section.add(text.substr(0, text.find('=')), text.substr(text.find('=') + 1), line);
+  return section;
+}
+
+LogitLoss loss_of(const std::string& name, const std::string& keys = "") {
+  Section section = section_of(keys);
+  return read_logit_loss(section, "obj_", name);
+}
+
+Objectness objectness_of(const std::string& keys, const std::string& fallback = "ce") {
+  Section section = section_of(keys);
+  return read_objectness(section, fallback);
+}
+
+template <class F>
+std::string error_of(F f) {
+  try {
+    f();
+    return "";
+  } catch (const Error& e) {
+    return e.what();
+  }
+}
+
+// Every combination of round values of a loss's real keys that the parser accepts.
+std::vector<std::string> settings_of(const std::string& name) {
+  std::vector<std::string> all = {""};
+  const auto extend = [&](std::string_view key, auto&, const auto& allowed, std::string_view) {
+    if constexpr (std::is_same_v<std::decay_t<decltype(allowed)>, Reals>) {
+      std::vector<std::string> longer;
+      for (const std::string& s : all)
+        for (const float v : {-1.f, 0.f, .25f, .5f, .75f, 1.f, 1.5f, 2.f, 5.f, 8.f})
+          if (v >= allowed.lo && v <= allowed.hi)
+            longer.push_back(cat(s, "obj_", key, '=', v, '\n'));
+      all = longer;
+    }
+  };
+  LogitLoss loss = loss_of(name);
+  std::visit([&](auto& l) { l.fields(extend); }, loss);
+  std::erase_if(all,
+                [&](const std::string& s) { return !error_of([&] { loss_of(name, s); }).empty(); });
+  return all;
+}
+
+bool takes_soft_targets(const LogitLoss& loss) {
+  return error_of([&] { require_hard_targets(section_of(""), {.loss = loss}, true); }).empty();
+}
+
+Examples examples_of(const LogitLoss& loss) {
+  Examples all = {{1, true}, {0, false}};
+  if (takes_soft_targets(loss))
+    for (const double t : {.125, .4, .8})
+      for (const bool positive : {true, false}) all.push_back({t, positive});
+  return all;
+}
+
+double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+
+class EveryLoss : public testing::TestWithParam<std::string> {
+ protected:
+  // f(loss, example) for all settings and targets.
+  template <class F>
+  void each(F f) {
+    for (const std::string& keys : settings_of(GetParam())) {
+      SCOPED_TRACE(GetParam() + " " + keys);
+      const LogitLoss loss = loss_of(GetParam(), keys);
+      for (const Example& e : examples_of(loss)) {
+        SCOPED_TRACE(cat("target ", e.t, e.positive ? " positive" : " negative"));
+        f(loss, e);
+        if (HasFatalFailure()) return;
+      }
+    }
+  }
+};
+
+TEST_P(EveryLoss, GradientsAreCentralDifferences) {
+  constexpr double h = 1e-5;
+  each([&](const LogitLoss& loss, const Example& e) {
+    for (double x = -30; x < 30; x += .37) {
+      if (e.positive != (e.t == 1) && std::fabs(sigmoid(x) - e.t) < .01) continue;  // |p - t|^gamma
+      const double slope = (value(loss, x + h, e) - value(loss, x - h, e)) / (2 * h);
+      ASSERT_NEAR(gradient(loss, x, e), slope, 1e-8) << "x = " << x;
+    }
+  });
+}
+
+TEST_P(EveryLoss, FloatEqualsDouble) {
+  each([&](const LogitLoss& loss, const Example& e) {
+    const Example same{static_cast<float>(e.t), e.positive};
+    for (float x = -100; x <= 100; x += .0625f) {
+      const double p = sigmoid(x);
+      if (e.t != 0 && e.t != 1 && std::fabs(p - e.t) < .1) continue;  // ill-conditioned there
+      const double v = value<double>(loss, x, same), g = gradient<double>(loss, x, same);
+      ASSERT_NEAR(value(loss, x, e), v, std::max(1e-5 * std::fabs(v), 1e-37)) << "x = " << x;
+      ASSERT_NEAR(gradient(loss, x, e), g, std::max(1e-5 * std::fabs(g), 1e-37)) << "x = " << x;
+    }
+  });
+}
+
+TEST_P(EveryLoss, IsFiniteForEveryLogitAndPassesNaNOn) {
+  each([&](const LogitLoss& loss, const Example& e) {
+    for (const float a : {0.f, 1e-38f, 9.39f, 16.64f, 88.f, 89.f, 103.f, 104.f, 800.f, 1e4f})
+      for (const float x : {a, -a}) {
+        ASSERT_TRUE(std::isfinite(value(loss, x, e))) << "x = " << x;
+        ASSERT_TRUE(std::isfinite(gradient(loss, x, e))) << "x = " << x;
+        ASSERT_GE(value(loss, x, e), 0) << "x = " << x;
+      }
+    const float weight = value(loss, e.t > .5 ? -3.f : 3.f, e);
+    if (weight == 0) return;  // alpha 0 or 1 switches this side off
+    ASSERT_TRUE(std::isnan(value(loss, NAN, e)));
+    ASSERT_TRUE(std::isnan(gradient(loss, NAN, e)));
+  });
+}
+
+// The gradient has the sign of p - t: for hard targets the loss falls in p_t, for soft ones its
+// minimum lies at p = t and nowhere else.
+TEST_P(EveryLoss, PullsTowardsItsTarget) {
+  each([&](const LogitLoss& loss, const Example& e) {
+    for (double x = -12; x < 12; x += .171) {
+      const double g = gradient(loss, x, e);
+      ASSERT_GE(g * (sigmoid(x) - e.t), 0) << "x = " << x;
+    }
+  });
+}
+
+TEST_P(EveryLoss, TheTwoSidesMirrorEachOther) {  // with alpha exchanged for 1 - alpha
+  each([&](const LogitLoss& loss, const Example& e) {
+    LogitLoss other = loss;
+    std::visit(
+        [](auto& l) {
+          l.fields([](std::string_view key, auto& member, const auto&, std::string_view) {
+            if (key == "alpha" && member >= 0) member = 1 - member;
+          });
+        },
+        other);
+    for (double x = -20; x < 20; x += .73) {
+      const Example mirrored{1 - e.t, !e.positive};
+      ASSERT_NEAR(value(loss, x, e), value(other, -x, mirrored), 1e-12);
+      ASSERT_NEAR(gradient(loss, x, e), -gradient(other, -x, mirrored), 1e-12);
+    }
+  });
+}
+
+TEST_P(EveryLoss, BalancesAtItsStationaryPrior) {
+  for (const std::string& keys : settings_of(GetParam())) {
+    const LogitLoss loss = loss_of(GetParam(), keys);
+    const std::string text = "obj_loss=" + GetParam() + "\nobj_prior=auto\n" + keys;
+    const bool asked = error_of([&] { objectness_of(text); }).empty();
+    const bool both = value(loss, 0., {1, true}) > 0 && value(loss, 0., {0, false}) > 0;
+    if (!asked || !both) continue;
+    for (const double eta : {.0005, .02, .5}) {
+      const double p = stationary_prior(loss, eta, 5, .5), x = std::log(p / (1 - p));
+      const double up = eta * 5 * gradient(loss, x, {1, true});
+      const double down = (1 - eta) * .5 * gradient(loss, x, {0, false});
+      EXPECT_NEAR(up / down, -1, 1e-5) << GetParam() << ' ' << keys << "eta " << eta;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Variant, EveryLoss, testing::ValuesIn(logit_loss_names()),
+                         [](const auto& info) { return info.param; });
+
+LogitLoss focal(float gamma, float alpha) { return losses::Focal{gamma, alpha}; }
+
+double logit(double p) { return std::log(p / (1 - p)); }
+
+constexpr Example kPositive{1, true}, kNegative{0, false};
+
+TEST(Focal, DiscountsWhatIsJudgedWellAsThePaperSays) {
+  const LogitLoss ce = losses::CrossEntropy{}, fl = focal(2, -1);
+  const auto cheaper = [&](double pt) {
+    return value(ce, logit(pt), kPositive) / value(fl, logit(pt), kPositive);
+  };
+  EXPECT_NEAR(cheaper(.9), 100, 1e-9);
+  EXPECT_NEAR(cheaper(.968), 1000, 25);
+  EXPECT_NEAR(cheaper(.5), 4, 1e-12);
+  const auto gentler = [&](double pt) {
+    return gradient(ce, logit(pt), kPositive) / gradient(fl, logit(pt), kPositive);
+  };
+  EXPECT_NEAR(gentler(.9), 34.5, .1);
+  EXPECT_NEAR(gentler(.968), 330, 2);
+  EXPECT_NEAR(1 / gentler(.5), .6, .005);
+}
+
+TEST(Focal, HasTheKnownValuesAndBounds) {
+  EXPECT_NEAR(value(focal(2, .25f), 0., kPositive), .043322, 5e-7);
+  EXPECT_NEAR(gradient(focal(2, .25f), 0., kPositive), -.074572, 5e-7);
+  const std::pair<float, double> steepest[] = {{0, 1.}, {1, 1.05}, {2, 1.13}, {5, 1.31}};
+  for (const auto& [gamma, bound] : steepest) {
+    double most = 0;
+    for (double x = -40; x < 20; x += .001)
+      most = std::max(most, -gradient(focal(gamma, -1), x, kPositive));
+    EXPECT_NEAR(most, bound, .005) << "gamma " << gamma;
+  }
+}
+
+TEST(Focal, FallsWithGamma) {
+  for (double x = -8; x < 8; x += .31)
+    for (const Example& e : {kPositive, kNegative})
+      for (float gamma = 0; gamma < 7.5f; gamma += .5f)
+        EXPECT_LT(value(focal(gamma + .5f, .25f), x, e), value(focal(gamma, .25f), x, e));
+}
+
+TEST(Focal, AlphaSwitchesASideOffExactly) {
+  for (float x = -9; x < 9; x += .7f) {
+    EXPECT_EQ(value(focal(2, 1), x, kNegative), 0);
+    EXPECT_EQ(gradient(focal(2, 1), x, kNegative), 0);
+    EXPECT_EQ(value(focal(2, 0), x, kPositive), 0);
+    EXPECT_EQ(gradient(focal(2, 0), x, kPositive), 0);
+    EXPECT_EQ(value(focal(2, 1), x, kPositive), value(focal(2, -1), x, kPositive));
+  }
+}
+
+// Logits of all sizes, most of them where sigmoids do something.
+std::vector<float> many_logits() {
+  std::vector<float> all = {0, 1e-30f, -1e-30f, 16.64f, -16.64f, 1e4f, -1e4f};
+  Rng rng(11);
+  for (int i = 0; i < 100000; ++i) all.push_back(rng.uniform(-20, 20));
+  for (int i = 0; i < 20000; ++i) all.push_back(rng.uniform(-200, 200));
+  return all;
+}
+
+void expect_same_bits(const LogitLoss& a, const LogitLoss& b, const Examples& examples) {
+  const auto bits = [](float v) { return std::bit_cast<std::uint32_t>(v + 0.f); };  // -0 is 0
+  for (const float x : many_logits())
+    for (const Example& e : examples) {
+      ASSERT_EQ(bits(value(a, x, e)), bits(value(b, x, e))) << x << " against " << e.t;
+      ASSERT_EQ(bits(gradient(a, x, e)), bits(gradient(b, x, e))) << x << " against " << e.t;
+    }
+}
+
+TEST(Focal, AtGammaZeroIsCrossEntropyToTheLastBit) {
+  const Examples hard = {kPositive, kNegative}, soft = {{.3, true}, {.3, false}, {.875, true}};
+  expect_same_bits(focal(0, -1), losses::CrossEntropy{}, hard);
+  expect_same_bits(losses::QualityFocal{0, -1}, losses::CrossEntropy{}, hard);
+  expect_same_bits(losses::QualityFocal{0, -1}, losses::CrossEntropy{}, soft);
+  expect_same_bits(losses::BalancedCrossEntropy{-1}, losses::CrossEntropy{}, soft);
+  for (const float alpha : {0.f, .25f, .75f, 1.f}) {
+    expect_same_bits(focal(0, alpha), losses::BalancedCrossEntropy{alpha}, hard);
+    expect_same_bits(losses::QualityFocal{0, alpha}, losses::BalancedCrossEntropy{alpha}, soft);
+  }
+}
+
+TEST(QualityFocal, OnHardTargetsIsFocalWithoutAlpha) {
+  for (const float gamma : {1.f, 1.5f, 2.f, 5.f})
+    for (double x = -30; x < 30; x += .43)
+      for (const Example& e : {kPositive, kNegative}) {
+        const LogitLoss quality = losses::QualityFocal{gamma, -1};
+        const double v = value(focal(gamma, -1), x, e), g = gradient(focal(gamma, -1), x, e);
+        EXPECT_NEAR(value(quality, x, e), v, 1e-12 * std::fabs(v));
+        EXPECT_NEAR(gradient(quality, x, e), g, 1e-12 * std::fabs(g));
+      }
+}
+
+TEST(BalancedCrossEntropy, AlphaBelongsToTheStateNotToTheTarget) {
+  const LogitLoss ce = losses::CrossEntropy{}, balanced = losses::BalancedCrossEntropy{.25f};
+  for (const double t : {0., .3, .9}) {
+    EXPECT_EQ(value(balanced, 1.5, {t, true}), .25 * value(ce, 1.5, {t, true}));
+    EXPECT_EQ(value(balanced, 1.5, {t, false}), .75 * value(ce, 1.5, {t, false}));
+  }
+}
+
+// Without new keys a head learns what the Darknets do: p - t, and (p - t) p (1 - p).
+TEST(Defaults, GiveTheDarknetsDeltasWithinRounding) {
+  const Objectness yolo = objectness_of("", "ce"), region = objectness_of("", "mse");
+  EXPECT_EQ(yolo.target, ObjectnessTarget::from_keys);
+  EXPECT_FALSE(yolo.normalise_by_positives || yolo.exact_box_gradient || yolo.prior != 0);
+  for (const float x : many_logits())
+    for (const float t : {0.f, .37f, 1.f}) {
+      const float p = math::sigmoid(x);
+      ASSERT_NEAR(gradient(yolo.loss, x, {t, t > 0}), p - t, 1.2e-7f);
+      ASSERT_NEAR(gradient(region.loss, x, {t, t > 0}), (p - t) * p * (1 - p), 1.2e-7f);
+    }
+}
+
+TEST(DarknetFocal, HasTheKnownFactor) {  // alpha .5, gamma 2: facts, section 0.2
+  const auto factor = losses::DarknetFocal::factor;
+  EXPECT_NEAR(factor(.99f), 1.495e-4, 1e-6);
+  EXPECT_NEAR(factor(.5f), -.5 * .5 * (std::log(.5) - .5), 1e-6);
+  EXPECT_TRUE(std::isfinite(factor(0)) && std::isfinite(losses::DarknetFocal::value(0)));
+  for (float p = .05f; p < 1; p += .05f) {  // factor (p - 1) is the derivative in the logit
+    const double x = logit(p), h = 1e-4;
+    const auto at = [](double z) { return .5 * value(focal(2, -1), z, kPositive); };
+    EXPECT_NEAR(losses::DarknetFocal::value(p), at(x), 1e-6);
+    EXPECT_NEAR(factor(p) * (p - 1), (at(x + h) - at(x - h)) / (2 * h), 1e-6);
+  }
+}
+
+// The unconstrained minimiser p* for a share eta of positives (facts, section 2.4).
+TEST(StationaryPrior, IsTheTableOfTheFacts) {
+  struct Row {
+    float gamma, alpha;
+    double at[7];
+  };
+  const double eta[7] = {.001, .01, .05, .1, .5, .9, .99};
+  const Row rows[] = {
+      {0, .5f, {.001, .010, .050, .100, .500, .900, .990}},
+      {0, .25f, {.0003, .003, .017, .036, .25, .75, .971}},
+      {0, .75f, {.003, .029, .136, .25, .75, .964, .997}},
+      {1, .5f, {.023, .073, .162, .226, .500, .774, .927}},
+      {2, .5f, {.073, .154, .250, .306, .500, .694, .846}},
+      {2, .25f, {.050, .108, .182, .227, .399, .601, .786}},
+      {2, .75f, {.104, .214, .334, .399, .601, .773, .892}},
+      {5, .5f, {.224, .305, .371, .403, .500, .597, .695}},
+  };
+  for (const Row& r : rows)
+    for (int i = 0; i < 7; ++i)
+      EXPECT_NEAR(stationary_prior(focal(r.gamma, r.alpha), eta[i], 1, 1), r.at[i], 6e-4)
+          << "gamma " << r.gamma << " alpha " << r.alpha << " eta " << eta[i];
+}
+
+TEST(StationaryPrior, IsWhatTheFactsSayOfVoc) {  // gamma 2, alpha .25, 2.42 objects per image
+  EXPECT_NEAR(stationary_prior(focal(2, .25f), 2.42 / 845, 5, 1), .121, .001);
+  EXPECT_NEAR(stationary_prior(losses::CrossEntropy{}, .02, 1, 1), .02, 1e-6);
+  EXPECT_NEAR(stationary_prior(losses::CrossEntropy{}, .02, 5, 1), .1 / (.1 + .98), 1e-6);
+}
+
+TEST(ObjectnessKeys, AreReadAndRefused) {
+  const Objectness o = objectness_of(
+      "obj_loss=focal\nobj_gamma=1.5\nobj_alpha=-1\nobj_target=one\nobj_norm=positives\n"
+      "obj_prior=.02\nbox_gradient=exact\n");
+  const auto& loss = std::get<losses::Focal>(o.loss);
+  EXPECT_EQ(loss.gamma, 1.5f);
+  EXPECT_EQ(loss.alpha, -1);
+  EXPECT_EQ(o.target, ObjectnessTarget::one);
+  EXPECT_TRUE(o.normalise_by_positives && o.exact_box_gradient);
+  EXPECT_EQ(o.prior, .02f);
+  EXPECT_EQ(objectness_of("obj_prior=auto\nobj_target=iou\n").prior, -1);
+  const auto refused = [](const std::string& keys) {
+    return error_of([&] { objectness_of(keys); });
+  };
+  EXPECT_EQ(refused("obj_loss=foca\n"),
+            "net.cfg:2: [yolo] obj_loss: 'foca' is none of "
+            "mse,ce,balanced_ce,focal,quality_focal; did you mean 'focal'?");
+  EXPECT_EQ(refused("obj_loss=quality_focal\nobj_gamma=.5\n"),
+            "net.cfg:3: [yolo] obj_gamma: quality_focal needs 0 or at least 1: between them its "
+            "gradient is infinite at p = t");
+  EXPECT_EQ(refused("obj_loss=mse\nobj_prior=auto\n"),
+            "net.cfg:3: [yolo] obj_prior: auto is not for obj_loss=mse, whose gradient vanishes at "
+            "a small prior");
+  EXPECT_EQ(refused("obj_prior=1\n"),
+            "net.cfg:2: [yolo] obj_prior: expected auto or a number in [0, 1), got '1'");
+  EXPECT_NE(refused("obj_loss=focal\nobj_gamma=9\n"), "");
+  EXPECT_EQ(refused("obj_loss=ce\nobj_gamma=3\n"), "");  // a sweep may keep it: a warning
+  EXPECT_FALSE(takes_soft_targets(focal(2, .25f)));
+  EXPECT_TRUE(takes_soft_targets(losses::QualityFocal{}));
+}
+
+}  // namespace
+}  // namespace darknet
