@@ -59,7 +59,8 @@ class Head {
                       std::vector<Detection>& to) const = 0;
 
   // How many distinct anchors of this head the truths of one image make positive on a grid of a
-  // network input `net`, from the labels alone. Throws where positives depend on predictions.
+  // network input `net`, from the labels alone: without what predictions choose (truth_thresh < 1,
+  // [region] without bias_match).
   virtual std::int64_t positives(std::span<const Truth> truths, const Shape& net) const = 0;
   // Anchors of one image that are judged: grid cells times anchors.
   virtual std::int64_t candidates(const Shape& net) const = 0;

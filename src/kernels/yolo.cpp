@@ -54,15 +54,14 @@ struct Assign {
     AnchorRecord r;
     r.weight = s.objectness_weight;
     for (std::int64_t e = 0; e < s.entries(); ++e) g(at, e) = 0;
-    bool learnt = look_at_overlaps(at, r);
+    std::int64_t first = look_at_overlaps(at, r);  // the truth all classes learn, or -1
     for (std::int64_t t = 0; t < a.truths.counts[at.image]; ++t) {
-      const TruthChoice c = a.choices[at.image * a.truths.capacity + t];
-      if (c.cell != at.cell || !(c.anchors >> at.n & 1)) continue;
-      learn(at, t, !learnt, r);
-      learnt = true;
+      if (!chosen_by(at, t)) continue;
+      learn(at, t, first, r);
+      if (first < 0) first = t;
     }
-    if (learnt && s.iou_thresh < 1) average_box(at);
-    if (learnt && s.new_coords) through_sigmoid(at);
+    if (first >= 0 && s.iou_thresh < 1) average_box(at);
+    if (first >= 0 && s.new_coords) through_sigmoid(at);
     a.records[i] = r;
   }
 
@@ -78,6 +77,10 @@ struct Assign {
   }
   DN_HD const Truth& truth(const Anchor& at, std::int64_t t) const {
     return a.truths.data[at.image * a.truths.capacity + t];
+  }
+  DN_HD bool chosen_by(const Anchor& at, std::int64_t t) const {
+    const TruthChoice c = a.choices[at.image * a.truths.capacity + t];
+    return c.cell == at.cell && (c.anchors >> at.n & 1);
   }
   DN_HD float multiplier(std::int32_t class_id) const {
     return a.settings.class_multipliers ? a.settings.class_multipliers[class_id] : 1;
@@ -106,8 +109,8 @@ struct Assign {
     return false;
   }
 
-  // ignore_thresh and truth_thresh; true where the anchor learns a truth already.
-  DN_HD bool look_at_overlaps(const Anchor& at, AnchorRecord& r) const {
+  // ignore_thresh and truth_thresh; the truth that the anchor learns already, or -1.
+  DN_HD std::int64_t look_at_overlaps(const Anchor& at, AnchorRecord& r) const {
     const YoloSettings& s = a.settings;
     float best = 0;
     std::int64_t best_truth = 0;
@@ -122,21 +125,21 @@ struct Assign {
       else
         r.state = AnchorState::ignored;
     }
-    if (!(best > s.truth_thresh)) return false;
+    if (!(best > s.truth_thresh)) return -1;
     const bool soft = s.objectness_smooth && !s.hard_target && !s.overlap_target;
     r.state = AnchorState::positive, r.iou = best, r.truths = 1;
     r.target = s.overlap_target ? best : soft ? best * best : 1;
     const std::int32_t c = truth(at, best_truth).class_id;
-    learn_classes(at, best_truth, true, r);
+    learn_classes(at, best_truth, r);
     if (soft) {
       const float p = out(at, 5 + c), slope = std::is_same_v<C, losses::Mse> ? p * (1 - p) : 1;
       g(at, 5 + c) = multiplier(c) * (p - best * best) * slope;
     }
     learn_box(at, truth(at, best_truth).box, s.box_weight * multiplier(c), r);
-    return true;
+    return best_truth;
   }
 
-  DN_HD void learn(const Anchor& at, std::int64_t t, bool first, AnchorRecord& r) const {
+  DN_HD void learn(const Anchor& at, std::int64_t t, std::int64_t first, AnchorRecord& r) const {
     const YoloSettings& s = a.settings;
     const Truth& object = truth(at, t);
     const float m = multiplier(object.class_id);
@@ -148,7 +151,7 @@ struct Assign {
       r.target = s.overlap_target ? r.iou : 1;
       r.weight = m * s.objectness_weight;
     }  // Darknet: with objectness_smooth the target stays what look_at_overlaps left
-    learn_classes(at, t, first, r);
+    first < 0 ? learn_classes(at, t, r) : learn_another_class(at, t, first, r);
   }
 
   DN_HD float smoothed(float y) const {
@@ -159,9 +162,8 @@ struct Assign {
     return a.settings.class_multipliers ? multiplier(class_id) * a.settings.class_weight : 1;
   }
 
-  DN_HD void learn_classes(const Anchor& at, std::int64_t t, bool first, AnchorRecord& r) const {
+  DN_HD void learn_classes(const Anchor& at, std::int64_t t, AnchorRecord& r) const {
     const std::int32_t c = truth(at, t).class_id;
-    if (!first) return learn_another_class(at, c, r);
     if constexpr (std::is_same_v<C, losses::DarknetFocal>) {
       const float pt = out(at, 5 + c), factor = C::factor(pt);
       for (std::int64_t k = 0; k < a.settings.classes; ++k)
@@ -178,18 +180,29 @@ struct Assign {
 
   // A later truth of the same anchor: its class joins the set, the others stay (Darknet: without
   // cls_normalizer, and plain even with focal_loss=1).
-  DN_HD void learn_another_class(const Anchor& at, std::int32_t c, AnchorRecord& r) const {
+  DN_HD void learn_another_class(const Anchor& at, std::int64_t t, std::int64_t first,
+                                 AnchorRecord& r) const {
+    const std::int32_t c = truth(at, t).class_id;
     const float x = logit(at, 5 + c), w = multiplier(c), y = smoothed(1);
     if constexpr (std::is_same_v<C, losses::DarknetFocal>) {
       const losses::CrossEntropy plain;
       g(at, 5 + c) = w * plain.gradient(x, y, true);
       r.class_loss += w * plain.value(x, y, true);
     } else {
-      const bool was_negative = g(at, 5 + c) > 0;
-      if (was_negative) r.class_loss -= class_loss.value(x, smoothed(0), false);
       g(at, 5 + c) = w * class_loss.gradient(x, y, true);
-      if (was_negative) r.class_loss += w * class_loss.value(x, y, true);
+      const float positive = class_loss.value(x, y, true), before = weight_before(at, t, first);
+      r.class_loss +=
+          w * positive - (before < 0 ? class_loss.value(x, smoothed(0), false) : before * positive);
     }
+  }
+
+  // Weight with which the class of truth t was learnt as present before t, or -1.
+  DN_HD float weight_before(const Anchor& at, std::int64_t t, std::int64_t first) const {
+    const std::int32_t c = truth(at, t).class_id;
+    float weight = truth(at, first).class_id == c ? class_weight(c) : -1;
+    for (std::int64_t u = 0; u < t; ++u)
+      if (u != first && truth(at, u).class_id == c && chosen_by(at, u)) weight = multiplier(c);
+    return weight;
   }
 
   DN_HD void learn_box(const Anchor& at, const Box& object, float weight, AnchorRecord& r) const {
