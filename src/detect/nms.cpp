@@ -17,19 +17,12 @@ namespace {
 
 constexpr float kGreedyExponent = .6f;  // Darknet
 
-void suppress(std::vector<Detection>& sorted, NmsKind kind, float threshold, float beta) {
-  std::vector<Detection> kept;
-  for (const Detection& d : sorted) {
-    const bool hidden = std::any_of(kept.begin(), kept.end(), [&](const Detection& k) {
-      const float o =
-          kind == NmsKind::by_class
-              ? iou(k.box, d.box)
-              : distance_iou(k.box, d.box, kind == NmsKind::greedy ? kGreedyExponent : beta);
-      return o > threshold;
-    });
-    if (!hidden) kept.push_back(d);
-  }
-  sorted = std::move(kept);
+bool hides(const Detection& kept, const Detection& d, NmsKind kind, float threshold, float beta) {
+  const float o =
+      kind == NmsKind::by_class
+          ? iou(kept.box, d.box)
+          : distance_iou(kept.box, d.box, kind == NmsKind::greedy ? kGreedyExponent : beta);
+  return o > threshold;
 }
 
 bool better(const Detection& a, const Detection& b) { return a.probability > b.probability; }
@@ -37,15 +30,18 @@ bool better(const Detection& a, const Detection& b) { return a.probability > b.p
 }  // namespace
 
 void nms(std::vector<Detection>& detections, NmsKind kind, float threshold, float beta) {
-  std::map<std::int32_t, std::vector<Detection>> by_class;
-  for (const Detection& d : detections) by_class[d.class_id].push_back(d);
-  detections.clear();
-  for (auto& [id, list] : by_class) {
-    std::stable_sort(list.begin(), list.end(), better);
-    suppress(list, kind, threshold, beta);
-    detections.insert(detections.end(), list.begin(), list.end());
-  }
   std::stable_sort(detections.begin(), detections.end(), better);
+  std::map<std::int32_t, std::vector<Detection>> kept;  // by class
+  std::vector<Detection> all;
+  for (const Detection& d : detections) {
+    std::vector<Detection>& same = kept[d.class_id];
+    if (std::any_of(same.begin(), same.end(),
+                    [&](const Detection& k) { return hides(k, d, kind, threshold, beta); }))
+      continue;
+    same.push_back(d);
+    all.push_back(d);
+  }
+  detections = std::move(all);
 }
 
 }  // namespace darknet
