@@ -1,0 +1,371 @@
+// What the detection heads do with truths: which anchors learn them, targets that are predictions,
+// ignored anchors, images without objects, telemetry and decoding. That their gradients are those
+// of their losses is checked with head_samples.cpp.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <set>
+#include <tuple>
+
+#include "detect/head.h"
+#include "detect/overlap.h"
+#include "kernels/objectness.h"
+#include "tests/layer_harness.h"
+
+namespace darknet::testing_layers {
+namespace {
+
+constexpr std::int64_t kCells = 4;  // the grid is 4x4 and the network's input 32x32
+using Place = std::tuple<std::int64_t, std::int64_t, std::int64_t>;  // row, column, anchor
+
+LayerSample sample_of(const std::string& type, const std::string& keys, std::int64_t channels,
+                      const std::vector<Truth>& truths) {
+  return {.type = type,
+          .keys = keys,
+          .in = {{1, kCells, kCells, channels}},
+          .objective = [](const Trial& t) { return t.layer->head()->telemetry({}).loss(); },
+          .truths = truths,
+          .truths_per_image = static_cast<std::int64_t>(truths.size()),
+          .step = {.iteration = 3, .images_seen = 20000}};
+}
+
+Trial passed(const LayerSample& s) {
+  Trial t(s, Mode::training);
+  t.forward();
+  t.backward(false, NAN);
+  return t;
+}
+
+struct Assignment {
+  const char* name;
+  const char* type;
+  std::string keys;
+  std::vector<Truth> truths;
+  std::set<Place> chosen;
+};
+
+// Anchors of 1x1, 2x1 and 2x2 cells; all but the first belong to this head.
+const std::string kYolo =
+    "classes=2\nnum=3\nmask=1,2\nanchors=8,8,16,8,16,16\nignore_thresh=1\ntruth_thresh=1\n";
+const std::string kRegion = "classes=2\nnum=2\nanchors=1,1,2,1\nthresh=1\nbias_match=1\n";
+
+const Truth kWide{{.30f, .60f, .5f, .25f}, 0};    // 2x1 cells, centre in row 2, column 1
+const Truth kSquare{{.30f, .60f, .5f, .5f}, 1};   // 2x2 cells, the same centre
+const Truth kSmall{{.80f, .10f, .25f, .25f}, 1};  // 1x1 cell, row 0, column 3
+const Truth kTall{{.80f, .10f, .25f, .5f}, 1};    // 1x2 cells: overlaps 1x1 and 2x2 alike
+const Truth kCorner{{1, 1, .5f, .25f}, 0};
+
+const Assignment kAssignments[] = {
+    {"YoloByShape", "yolo", kYolo, {kWide, kSquare}, {{2, 1, 0}, {2, 1, 1}}},
+    {"YoloSharing", "yolo", kYolo, {kWide, kWide}, {{2, 1, 0}}},
+    {"YoloBestOfAnotherHead", "yolo", kYolo, {kSmall}, {}},
+    {"YoloFirstOfEquals", "yolo", kYolo, {kTall}, {}},
+    {"YoloEdge", "yolo", kYolo, {kCorner}, {{3, 3, 0}}},
+    // 1x1 and 2x1 overlap by 1/2, 1x1 and 2x2 by 1/4
+    {"YoloMoreAnchors", "yolo", kYolo + "iou_thresh=.4\n", {kSmall}, {{0, 3, 0}}},
+    {"YoloAlmostMoreAnchors", "yolo", kYolo + "iou_thresh=.5\n", {kSmall}, {}},
+    // 1x2 and 2x1: IoU 1/3, GIoU 1/3 - 1/4; 1x2 and 2x2: both 1/2
+    {"YoloMoreByIou", "yolo", kYolo + "iou_thresh=.2\n", {kTall}, {{0, 3, 0}, {0, 3, 1}}},
+    {"YoloMoreByGiou",
+     "yolo",
+     kYolo + "iou_thresh=.2\niou_thresh_kind=giou\n",
+     {kTall},
+     {{0, 3, 1}}},
+    {"RegionByShape", "region", kRegion, {kWide, kSmall}, {{2, 1, 1}, {0, 3, 0}}},
+    {"RegionSharing", "region", kRegion, {kWide, kWide}, {{2, 1, 1}}},
+    {"RegionFirstOfEquals", "region", kRegion, {kSquare}, {{2, 1, 1}}},
+    {"RegionEdge", "region", kRegion, {kCorner}, {{3, 3, 1}}},
+};
+
+class Assignments : public testing::TestWithParam<Assignment> {};
+
+// An anchor that learns a truth is pulled up, all others down.
+std::set<Place> pulled_up(const Trial& t) {
+  std::set<Place> places;
+  const auto channels = t.layer->head()->objectness_channels();
+  const std::int64_t c = t.in[0].shape().c;
+  for (std::int64_t cell = 0; cell < kCells * kCells; ++cell)
+    for (std::size_t n = 0; n < channels.size(); ++n)
+      if (t.in_gradient[0].data()[cell * c + channels[n]] < 0)
+        places.insert({cell / kCells, cell % kCells, static_cast<std::int64_t>(n)});
+  return places;
+}
+
+TEST_P(Assignments, AreThoseOfTheHand) {
+  const Assignment& k = GetParam();
+  const Trial t = passed(sample_of(k.type, k.keys, 14, k.truths));
+  EXPECT_EQ(pulled_up(t), k.chosen);
+  const Head& head = *t.layer->head();
+  const HeadTelemetry told = head.telemetry({});
+  const auto chosen = static_cast<std::int64_t>(k.chosen.size());
+  EXPECT_EQ(head.positives(k.truths, {1, 32, 32, 3}), chosen);
+  EXPECT_EQ(head.candidates({1, 32, 32, 3}), kCells * kCells * 2);
+  EXPECT_EQ(told.positives, chosen);
+  EXPECT_EQ(told.negatives, kCells * kCells * 2 - chosen);
+  EXPECT_EQ(told.ignored, 0);
+  EXPECT_TRUE(told.finite);
+}
+
+INSTANTIATE_TEST_SUITE_P(ByHand, Assignments, testing::ValuesIn(kAssignments),
+                         [](const auto& info) { return std::string(info.param.name); });
+
+TEST(Region, WithoutBiasMatchPredictionsChoose) {
+  Trial t(sample_of("region", "classes=2\nnum=2\nanchors=1,1,2,1\nthresh=1\n", 14, {kWide}),
+          Mode::training);
+  float* const cell = t.in[0].data() + (2 * kCells + 1) * 14;
+  cell[2] = std::log(2.f), cell[3] = 0;  // the first anchor predicts 2x1, the second 1x1
+  cell[7 + 2] = -std::log(2.f), cell[7 + 3] = 0;
+  t.forward();
+  t.backward(false, NAN);
+  EXPECT_EQ(pulled_up(t), (std::set<Place>{{2, 1, 0}}));
+}
+
+TEST(Region, ALaterTruthOverwritesAnEarlier) {
+  const Trial both = passed(sample_of("region", kRegion + "softmax=1\n", 14, {kWide, kCorner}));
+  Truth other = kWide;
+  other.class_id = 1, other.box.h = .2f;
+  const LayerSample s = sample_of("region", kRegion + "softmax=1\n", 14, {other, kWide, kCorner});
+  const Trial three = passed(s);
+  EXPECT_EQ(three.in_gradient[0].to_host({}), both.in_gradient[0].to_host({}));
+  EXPECT_EQ(three.layer->head()->telemetry({}).truths_lost, 1);
+  EXPECT_EQ(both.layer->head()->telemetry({}).truths_lost, 0);
+}
+
+TEST(Yolo, TruthsThatShareAnAnchorAddTheirBoxesAndJoinTheirClasses) {
+  const std::string keys = kYolo + "iou_loss=ciou\n";
+  Truth other = kWide;
+  other.class_id = 1, other.box.h = .2f;
+  const Trial a = passed(sample_of("yolo", keys, 14, {kWide}));
+  const Trial b = passed(sample_of("yolo", keys, 14, {other}));
+  const Trial both = passed(sample_of("yolo", keys, 14, {kWide, other}));
+  const std::int64_t first = (2 * kCells + 1) * 14;
+  const auto g = [&](const Trial& t, std::int64_t e) { return t.in_gradient[0].data()[first + e]; };
+  for (int e = 0; e < 4; ++e) EXPECT_NEAR(g(both, e), g(a, e) + g(b, e), 1e-6);
+  EXPECT_EQ(g(both, 4), g(a, 4));
+  EXPECT_EQ(g(both, 5), g(a, 5));  // class 0 of the first
+  EXPECT_EQ(g(both, 6), g(b, 6));  // class 1 of the second
+  EXPECT_EQ(both.layer->head()->telemetry({}).truths_sharing, 1);
+}
+
+// Targets that are an overlap of the prediction itself are held constant: no gradient reaches the
+// box through them, and the objectness learns as if they were numbers.
+struct SoftTarget {
+  const char* name;
+  const char* type;
+  std::string keys;
+};
+
+const SoftTarget kSoftTargets[] = {
+    {"YoloIou", "yolo", kYolo + "obj_target=iou\nobj_loss=quality_focal\nignore_thresh=.2\n"},
+    {"YoloIouCe", "yolo", kYolo + "obj_target=iou\n"},
+    {"YoloSmooth", "yolo", kYolo + "objectness_smooth=1\n"},
+    {"RegionRescore", "region", kRegion + "rescore=1\n"},
+    {"RegionIou", "region", kRegion + "obj_target=iou\nobj_loss=quality_focal\n"},
+    {"RegionEverywhere", "region", kRegion + "classfix=-1\nobj_loss=ce\n"},
+};
+
+std::string without(std::string keys, const std::string& key) {  // its first occurrence
+  const std::size_t at = keys.find(key);
+  return at == std::string::npos ? keys : keys.erase(at, keys.find('\n', at) + 1 - at);
+}
+
+LayerSample soft_sample(const SoftTarget& k, const std::string& more = "") {
+  std::string keys = k.keys;
+  if (keys.find("ignore_thresh=.2") != std::string::npos) keys = without(keys, "ignore_thresh=1");
+  return sample_of(k.type, keys + more, 14, {kWide, kSmall, kSquare});
+}
+
+class HeadTargets : public testing::TestWithParam<SoftTarget> {};
+
+TEST_P(HeadTargets, AreConstants) {
+  Trial t = passed(soft_sample(GetParam()));
+  const Trial unjudged = passed(soft_sample(GetParam(), "obj_normalizer=0\n"));
+  const auto got = t.in_gradient[0].to_host({}), rest = unjudged.in_gradient[0].to_host({});
+  constexpr float h = 4e-3f;
+  const auto loss_at = [&](float& x, float value) {
+    const float keep = std::exchange(x, value);
+    t.forward();
+    x = keep;
+    return t.objective();
+  };
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    if (i % 7 != 4) {
+      EXPECT_EQ(got[i], rest[i]) << "element " << i;
+      continue;
+    }
+    float& x = t.in[0].data()[i];
+    EXPECT_NEAR(got[i], (loss_at(x, x + h) - loss_at(x, x - h)) / (2 * h), 2e-3) << i;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, HeadTargets, testing::ValuesIn(kSoftTargets),
+                         [](const auto& info) { return std::string(info.param.name); });
+
+TEST(HeadTargets, AreTheOverlapWithTheTruth) {  // of cross-entropy: gradient = p - target
+  for (const char* type : {"yolo", "region"}) {
+    const std::string keys = std::string(type) == "yolo" ? kYolo : kRegion + "obj_loss=ce\n";
+    const Trial t = passed(sample_of(type, keys + "obj_target=iou\n", 14, {kWide}));
+    const std::int64_t n = std::string(type) == "yolo" ? 0 : 1;  // both have 2x1 cells
+    const std::int64_t first = (2 * kCells + 1) * 14 + n * 7;
+    const float* const o = t.out.data() + first;
+    const Box predicted{(1 + o[0]) / 4, (2 + o[1]) / 4, std::exp(o[2]) / 2, std::exp(o[3]) / 4};
+    const float overlap = iou(predicted, kWide.box);
+    ASSERT_GT(overlap, .05f);
+    EXPECT_NEAR(t.in_gradient[0].data()[first + 4], o[4] - overlap, 1e-6) << type;
+    EXPECT_NEAR(t.layer->head()->telemetry({}).iou_positive, overlap, 1e-6) << type;
+  }
+}
+
+class EachObjectness : public testing::TestWithParam<std::string> {};
+
+// Above the threshold an anchor is not judged: no gradient, no loss, not counted; the others learn
+// what they learn without the threshold.
+TEST_P(EachObjectness, SkipsIgnoredAnchors) {
+  const std::string keys = without(kYolo, "ignore_thresh") + "obj_loss=" + GetParam() + '\n';
+  const std::vector<Truth> truths = {kWide, kSmall, kSquare};
+  const Trial all = passed(sample_of("yolo", keys + "ignore_thresh=1\n", 14, truths));
+  const Trial some = passed(sample_of("yolo", keys + "ignore_thresh=.2\n", 14, truths));
+  const HeadTelemetry a = all.layer->head()->telemetry({}), b = some.layer->head()->telemetry({});
+  std::int64_t ignored = 0;
+  for (std::int64_t i = 0; i < all.in[0].size(); ++i) {
+    const float x = all.in_gradient[0].data()[i], y = some.in_gradient[0].data()[i];
+    if (i % 7 == 4 && x > 0 && y == 0)
+      ++ignored;
+    else
+      EXPECT_EQ(x, y) << "element " << i;
+  }
+  EXPECT_GT(ignored, 0);
+  EXPECT_EQ(b.ignored, ignored);
+  EXPECT_EQ(b.positives, a.positives);
+  EXPECT_EQ(b.negatives, a.negatives - ignored);
+  EXPECT_EQ(b.objectness_loss_positive, a.objectness_loss_positive);
+  EXPECT_LT(b.objectness_loss_negative, a.objectness_loss_negative);
+}
+
+TEST_P(EachObjectness, LearnsAnImageWithoutObjects) {
+  for (const char* type : {"yolo", "region"}) {
+    const std::string keys = std::string(type) == "yolo" ? kYolo : kRegion;
+    LayerSample s =
+        sample_of(type, keys + "obj_norm=positives\nobj_loss=" + GetParam() + '\n', 14, {kWide});
+    Trial t(s, Mode::training);
+    *static_cast<std::int32_t*>(t.truth_counts.data()) = 0;
+    t.forward();
+    t.backward(false, NAN);
+    const HeadTelemetry told = t.layer->head()->telemetry({});
+    EXPECT_TRUE(told.finite);
+    EXPECT_EQ(told.positives + told.ignored + told.truths, 0);
+    EXPECT_EQ(told.class_loss + told.box_loss + told.objectness_loss_positive, 0);
+    for (std::int64_t i = 0; i < t.in[0].size(); ++i) {
+      const float g = t.in_gradient[0].data()[i];
+      EXPECT_TRUE(i % 7 == 4 ? g > 0 : g == 0) << "element " << i;
+    }
+  }
+}
+
+TEST_P(EachObjectness, TellsTheSumsOfItsGradients) {
+  const Trial t = passed(
+      sample_of("yolo", kYolo + "obj_loss=" + GetParam() + '\n', 14, {kWide, kSquare, kCorner}));
+  double easy = 0, hard = 0, positive = 0, p_positive = 0, p_negative = 0;
+  for (std::int64_t i = 4; i < t.in[0].size(); i += 7) {
+    const double g = t.in_gradient[0].data()[i], p = t.out.data()[i];
+    (g < 0 ? positive : p < .1 ? easy : hard) += std::fabs(g);
+    (g < 0 ? p_positive : p_negative) += p;
+  }
+  const HeadTelemetry told = t.layer->head()->telemetry({});
+  EXPECT_NEAR(told.gradient_positive, positive, 1e-5);
+  EXPECT_NEAR(told.gradient_hard_negative, hard, 1e-5);
+  EXPECT_NEAR(told.gradient_easy_negative, easy, 1e-5);
+  EXPECT_NEAR(told.p_positive, p_positive, 1e-5);
+  EXPECT_NEAR(told.p_negative, p_negative, 1e-5);
+}
+
+INSTANTIATE_TEST_SUITE_P(Losses, EachObjectness, testing::ValuesIn(logit_loss_names()),
+                         [](const auto& info) { return info.param; });
+
+TEST(HeadTelemetry, TellsAFault) {
+  Trial t(sample_of("yolo", kYolo, 14, {kWide}), Mode::training);
+  for (const float bad : {NAN, INFINITY}) {
+    t.in[0].data()[3 * 14 + 4] = bad;
+    t.forward();
+    EXPECT_FALSE(t.layer->head()->telemetry({}).finite);
+  }
+  t.in[0].data()[3 * 14 + 4] = -50;
+  t.forward();
+  EXPECT_TRUE(t.layer->head()->telemetry({}).finite);
+}
+
+// One anchor of an otherwise silent output: row 2, column 1, second anchor.
+std::vector<Detection> decoded(const std::string& type, const std::string& keys, bool logistic,
+                               std::vector<float> entries, float threshold = .25f) {
+  LayerSample s = sample_of(type, keys, 14, {});
+  s.takes_logistic = logistic;
+  const Trial t(s, Mode::inference);
+  std::vector<float> out(static_cast<std::size_t>(t.needs.output.size()));
+  std::copy(entries.begin(), entries.end(), out.begin() + (2 * kCells + 1) * 14 + 7);
+  std::vector<Detection> found;
+  t.layer->head()->decode({out.data(), t.needs.output, 14}, {1, 32, 32, 3}, threshold, found);
+  return found;
+}
+
+void expect_box(const Box& b, double x, double y, double w, double h) {
+  EXPECT_NEAR(b.x, x, 1e-6);
+  EXPECT_NEAR(b.y, y, 1e-6);
+  EXPECT_NEAR(b.w, w, 1e-6);
+  EXPECT_NEAR(b.h, h, 1e-6);
+}
+
+TEST(HeadDecoding, IsDarknets) {
+  const std::vector<float> entries = {.6f, .2f, .1f, -.3f, .8f, .9f, .2f};
+  auto found = decoded("yolo", kYolo, false, entries);
+  ASSERT_EQ(found.size(), 1u);  // .8 * .2 is below the threshold
+  EXPECT_EQ(found[0].class_id, 0);
+  EXPECT_EQ(found[0].objectness, .8f);
+  EXPECT_FLOAT_EQ(found[0].probability, .72f);
+  expect_box(found[0].box, 1.6 / 4, 2.2 / 4, std::exp(.1) / 2, std::exp(-.3) / 2);
+  found = decoded("region", kRegion, false, entries, .1f);
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(found[1].class_id, 1);
+  expect_box(found[1].box, 1.6 / 4, 2.2 / 4, std::exp(.1) / 2, std::exp(-.3) / 4);
+  found = decoded("yolo", kYolo + "new_coords=1\n", true, {.6f, .2f, .7f, .4f, .8f, .9f, 0});
+  ASSERT_EQ(found.size(), 1u);
+  expect_box(found[0].box, 1.6 / 4, 2.2 / 4, 4 * .49 / 2, 4 * .16 / 2);
+  EXPECT_TRUE(decoded("yolo", kYolo, false, entries, .8f).empty());
+  EXPECT_TRUE(decoded("region", kRegion + "classfix=-1\n", false, {0, 0, 0, 0, .4f, 1, 1}).empty());
+}
+
+std::string error_of(const std::string& text) {
+  try {
+    layer_of(text, 0);
+    return "";
+  } catch (const Error& e) {
+    return e.what();
+  }
+}
+
+TEST(HeadErrors, NameTheKeyAndTheWayOut) {
+  const std::string yolo = "[yolo]\nnum=1\nanchors=8,8\n",
+                    region = "[region]\nnum=1\nanchors=1,1\n";
+  EXPECT_EQ(error_of(yolo + "obj_loss=focal\nobj_target=iou\n"),
+            "net.cfg:4: [yolo] obj_loss: focal needs hard targets, and here the target is an IoU; "
+            "use obj_target=one, or obj_loss=quality_focal");
+  EXPECT_EQ(error_of(yolo + "obj_loss=focal\nobjectness_smooth=1\nobj_target=one\n"), "");
+  EXPECT_EQ(error_of(region + "obj_loss=focal\nrescore=1\n").find("net.cfg:4: [region] obj_loss"),
+            0);
+  EXPECT_EQ(error_of(region + "obj_loss=focal\nrescore=1\nobj_target=one\n"), "");
+  EXPECT_EQ(error_of(region + "obj_norm=positives\n").find("net.cfg:1: [region] bias_match"), 0);
+  EXPECT_EQ(error_of(yolo + "truth_thresh=.9\nobj_norm=positives\n")
+                .find("net.cfg:4: [yolo] truth_thresh"),
+            0);
+  EXPECT_EQ(error_of("[yolo]\nnum=2\nanchors=8,8\n"),
+            "net.cfg:3: [yolo] anchors: num=2 anchors need 4 numbers, there are 2");
+  EXPECT_EQ(error_of(yolo + "mask=1\n"),
+            "net.cfg:4: [yolo] mask: there is no anchor 1 among 1, counted from 0");
+  EXPECT_EQ(error_of(yolo + "cls_loss=focal\nlabel_smooth_eps=.1\n"),
+            "net.cfg:4: [yolo] cls_loss: focal needs hard targets, and label_smooth_eps softens "
+            "them; use quality_focal");
+  EXPECT_EQ(error_of(region + "softmax=1\ncls_loss=ce\n"),
+            "net.cfg:5: [region] cls_loss: ce is a loss per class; it needs softmax=0");
+}
+
+}  // namespace
+}  // namespace darknet::testing_layers
