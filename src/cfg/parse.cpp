@@ -4,16 +4,13 @@
 #include <charconv>
 #include <fstream>
 
+#include "core/text.h"
+
 namespace darknet {
 namespace {
 
 constexpr std::size_t kMostBytes = 16u
                                    << 20;  // no cfg is larger; a weights file given by mistake is
-
-std::string_view trim(std::string_view s) {
-  const auto a = s.find_first_not_of(" \t\r"), b = s.find_last_not_of(" \t\r");
-  return a == s.npos ? std::string_view{} : s.substr(a, b - a + 1);
-}
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);

@@ -6,14 +6,10 @@
 
 #include "cfg/parse.h"
 #include "core/log.h"
+#include "core/text.h"
 
 namespace darknet {
 namespace {
-
-std::string_view trim(std::string_view s) {
-  const auto a = s.find_first_not_of(" \t\r"), b = s.find_last_not_of(" \t\r");
-  return a == s.npos ? std::string_view{} : s.substr(a, b - a + 1);
-}
 
 template <class T>
 std::string show_range(const Range<T>& r) {

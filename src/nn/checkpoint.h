@@ -15,10 +15,11 @@ struct TrainingState {
   std::uint64_t seed = 0;
   double best_map = -1;  // -1: none yet
   std::int64_t best_iteration = 0;
-  double average_loss = -1;             // running average of the printed loss; -1: none yet
-  std::int64_t skipped_images = 0;      // unreadable pictures so far
-  std::uint64_t weights_checksum = 0;   // of the .weights file written with it, after it
-  std::uint64_t previous_checksum = 0;  // of the .weights file that one replaced
+  std::int64_t evaluations_without_gain = 0;  // since the best
+  double average_loss = -1;                   // running average of the printed loss; -1: none yet
+  std::int64_t skipped_images = 0;            // unreadable pictures so far
+  std::uint64_t weights_checksum = 0;         // of the .weights file written with it, after it
+  std::uint64_t previous_checksum = 0;        // of the .weights file that one replaced
 };
 
 void save_state(const std::filesystem::path&, const TrainingState&, const Network&, Optimizer&);

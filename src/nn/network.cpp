@@ -238,6 +238,7 @@ Network::Network(std::vector<Section> cfg, const NetworkOptions& options)
 }
 
 Network::~Network() = default;
+Network::Network(Network&&) noexcept = default;
 
 const NetSettings& Network::settings() const { return impl_->settings; }
 const NetworkOptions& Network::options() const { return impl_->options; }

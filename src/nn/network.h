@@ -49,6 +49,7 @@ class Network {
   // `cfg`: the sections of a file, [net] first. Every key is read and checked here.
   Network(std::vector<Section> cfg, const NetworkOptions&);
   ~Network();
+  Network(Network&&) noexcept;
 
   const NetSettings& settings() const;
   const NetworkOptions& options() const;

@@ -1,0 +1,87 @@
+#include "cfg/data_file.h"
+
+#include <sstream>
+
+#include "cfg/section.h"
+#include "core/file.h"
+#include "core/text.h"
+
+namespace darknet {
+namespace {
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kMostBytes = 16u << 20;
+
+Section parse_data(const fs::path& path) {
+  Section section("data", {path.string(), 0});
+  std::istringstream in(read_file(path, kMostBytes));
+  int number = 0;
+  for (std::string raw; std::getline(in, raw);) {
+    const Where here{path.string(), ++number};
+    if (raw.find('\0') != raw.npos) fail_at(here, "this is not a text file");
+    if (number == 1 && raw.starts_with("\xEF\xBB\xBF")) raw.erase(0, 3);
+    const std::string_view line = trim(raw);
+    if (line.empty() || line.front() == '#' || line.front() == ';') continue;
+    const auto eq = line.find('=');
+    if (eq == line.npos || eq == 0) fail_at(here, "expected key = value, got '", line, "'");
+    section.add(std::string(trim(line.substr(0, eq))), std::string(trim(line.substr(eq + 1))),
+                number);
+  }
+  return section;
+}
+
+}  // namespace
+
+fs::path resolve_beside(const fs::path& path, const fs::path& base) {
+  if (path.empty() || path.is_absolute() || fs::exists(path)) return path;
+  const fs::path beside = base.parent_path() / path;
+  return fs::exists(beside) ? beside : path;
+}
+
+DataFile read_data_file(const fs::path& path) {
+  Section section = parse_data(path);
+  DataFile data{.path = path};
+  data.classes = section.integer("classes", 0, {1, 1 << 16});
+  const auto place = [&](const char* key) { return resolve_beside(section.text(key, ""), path); };
+  data.train = place("train");
+  data.valid = place("valid");
+  data.difficult = place("difficult");
+  data.names =
+      section.has("names") ? place("names") : resolve_beside(section.text("labels", ""), path);
+  data.backup = section.text("backup", "backup");
+  data.save_weights = section.integer("saveweights", 0, {0, std::int64_t{1} << 40});
+  for (const char* key : {"results", "eval", "map", "savelast", "top", "labels"})
+    if (section.has(key) && !(std::string_view(key) == "labels" && !section.has("names")))
+      section.ignore(key, "has no effect here");
+  section.finish();
+  return data;
+}
+
+const fs::path& required(const DataFile& data, const fs::path& list, const char* key) {
+  if (list.empty()) fail_at({data.path.string(), 0}, "the line ", key, " = ... is missing");
+  return list;
+}
+
+std::vector<std::string> read_names(const fs::path& path, std::int64_t classes) {
+  std::istringstream in(read_file(path, kMostBytes));
+  std::vector<std::string> names;
+  int number = 0, blank = 0;
+  for (std::string raw; std::getline(in, raw);) {
+    ++number;
+    if (number == 1 && raw.starts_with("\xEF\xBB\xBF")) raw.erase(0, 3);
+    const std::string_view name = trim(raw);
+    if (name.find('\0') != name.npos) fail_at({path.string(), number}, "this is not a text file");
+    if (name.empty()) {
+      blank = blank ? blank : number;
+      continue;
+    }
+    if (blank) fail_at({path.string(), blank}, "a blank line among the names");
+    names.emplace_back(name);
+  }
+  if (names.empty()) fail_at({path.string(), 0}, "no names in this file");
+  if (classes > 0 && static_cast<std::int64_t>(names.size()) != classes)
+    fail_at({path.string(), 0}, "has ", names.size(), " names, ", classes, " classes need as many");
+  return names;
+}
+
+}  // namespace darknet

@@ -1,0 +1,33 @@
+// .data files (where a data set lies) and .names files (what its classes are called).
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace darknet {
+
+struct DataFile {
+  std::filesystem::path path;
+  std::int64_t classes = 0;                       // 0: not given
+  std::filesystem::path train, valid, difficult;  // lists of images; empty: not given
+  std::filesystem::path names;
+  std::filesystem::path backup = "backup";  // folder of the weights of a training
+  std::int64_t save_weights = 0;            // saveweights: period of the numbered weights files
+};
+
+// Relative paths hold from the working directory, as in the Darknets, or else from the .data file's
+// folder. Throws on unknown keys; keys of other Darknets without meaning here give one warning.
+DataFile read_data_file(const std::filesystem::path&);
+// One of its lists; throws where the key is missing.
+const std::filesystem::path& required(const DataFile&, const std::filesystem::path& list,
+                                      const char* key);
+
+// One name a line. Throws where there are other than `classes` of them (0: any number).
+std::vector<std::string> read_names(const std::filesystem::path&, std::int64_t classes);
+
+// `path` as it stands if that exists, else beside `base` if that exists, else as it stands.
+std::filesystem::path resolve_beside(const std::filesystem::path& path,
+                                     const std::filesystem::path& base);
+
+}  // namespace darknet

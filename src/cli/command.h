@@ -1,0 +1,35 @@
+// The commands of the program. Each lies in a file of its own, declares its flags with CLI11 and
+// leaves what is to be run; commands.def is the list.
+#pragma once
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace darknet::cli {
+
+// What the command line asked for; its result is the exit code.
+using Run = std::function<int()>;
+
+// The subcommand `words` ("detector", "train"); groups on the way are made when missing.
+CLI::App& subcommand(CLI::App& program, const std::vector<std::string>& words,
+                     const std::string& help);
+
+#define COMMAND(name) void add_##name(CLI::App& program, Run& run);
+#include "cli/commands.def"
+#undef COMMAND
+
+// Runs the program: parses, runs one command, prints what went wrong. Returns the exit code.
+int run_program(int argc, char** argv);
+
+// Darknet's habits into CLI11's: -dont_show becomes --dont_show; numbers such as -1 stay.
+std::vector<std::string> normalise(const std::vector<std::string>& arguments);
+
+// Flags that several commands have.
+void add_overrides(CLI::App&, std::vector<std::string>& overrides);
+void add_threads(CLI::App&, int& threads, const std::string& help);
+void add_exact(CLI::App&, bool& exact);
+// Flags that the Darknets take and that mean nothing on this path; accepted where people type them.
+void add_darknet_habits(CLI::App&);
+
+}  // namespace darknet::cli

@@ -1,0 +1,26 @@
+// darknet detector test data cfg weights [images]
+#include <memory>
+
+#include "cfg/data_file.h"
+#include "cli/predict_images.h"
+
+namespace darknet::cli {
+
+void add_detector_test(CLI::App& program, Run& run) {
+  struct Options : PredictOptions {
+    std::string data;
+  };
+  CLI::App& app = subcommand(program, {"detector", "test"}, "detect objects in pictures");
+  const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
+  app.add_option("data", o->data, "the .data file")->required();
+  app.add_option("cfg", o->cfg, "the network's .cfg")->required();
+  app.add_option("weights", o->weights, "its .weights")->required();
+  app.add_option("images", o->images,
+                 "pictures, or .txt lists of them; none: paths from standard input");
+  add_predict_flags(app, *o);
+  app.final_callback([o, &run] {
+    run = [o] { return predict_images(*o, read_data_file(o->data).names.string()); };
+  });
+}
+
+}  // namespace darknet::cli

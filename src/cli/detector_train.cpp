@@ -1,0 +1,71 @@
+// darknet detector train data cfg [weights]
+#include <memory>
+
+#include "cli/command.h"
+#include "core/log.h"
+#include "train/trainer.h"
+
+namespace darknet::cli {
+namespace {
+
+void add_length(CLI::App& app, TrainerOptions& o) {
+  app.add_option("--max_batches", o.max_batches, "iterations, instead of the cfg's max_batches")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40));
+  app.add_option("--patience", o.patience,
+                 "with -map: end after so many evaluations without a better mAP; 0: never")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--saveweights", o.save_every, "period of the numbered weights files")
+      ->check(CLI::PositiveNumber);
+}
+
+void add_evaluation(CLI::App& app, TrainerOptions& o) {
+  app.add_flag("--map", o.map, "evaluate on valid= as the training goes; keeps _best.weights");
+  app.add_option("--mAP_epochs", o.map_epochs,
+                 "epochs between evaluations (at least 100 iterations)")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+}
+
+void add_start(CLI::App& app, TrainerOptions& o) {
+  app.add_flag("--clear", o.clear, "count iterations from zero and forget the optimizer's state");
+  app.add_option("--partial", o.cutoff, "load only the first N layers of the weights")
+      ->check(CLI::PositiveNumber)
+      ->type_name("N");
+  app.add_option_function<std::uint64_t>(
+      "--seed", [&o](const std::uint64_t& seed) { o.seed = seed; },
+      "of everything random; the same seed gives the same weights (1)");
+}
+
+void add_data(CLI::App& app, TrainerOptions& o) {
+  app.add_option("--backup", o.backup,
+                 "folder of the weights, instead of the .data file's backup=");
+  app.add_option("--cache", o.cache_mb, "MB of decoded pictures kept in memory")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option_function<double>(
+         "--max_bad", [&o](const double& percent) { o.max_bad = percent / 100; },
+         "per cent of the pictures that may be unreadable and are passed over (1)")
+      ->check(CLI::Range(0., 100.));
+}
+
+}  // namespace
+
+void add_detector_train(CLI::App& program, Run& run) {
+  CLI::App& app = subcommand(program, {"detector", "train"}, "train a detector");
+  const auto o = std::make_shared<TrainerOptions>();  // outlives this call, in CLI11's callbacks
+  app.add_option("data", o->data, "the .data file")->required();
+  app.add_option("cfg", o->cfg, "the network's .cfg")->required();
+  app.add_option("weights", o->weights,
+                 "a backbone or earlier weights; x_last.weights goes on where it ended");
+  add_evaluation(app, *o);
+  add_start(app, *o);
+  add_length(app, *o);
+  add_data(app, *o);
+  add_overrides(app, o->overrides);
+  add_threads(app, o->threads, "threads that read and augment pictures");
+  add_exact(app, o->exact);
+  add_darknet_habits(app);
+  app.final_callback([o, &run] { run = [o] { return train_detector(*o).exit_code; }; });
+}
+
+}  // namespace darknet::cli

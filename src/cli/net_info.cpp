@@ -1,0 +1,84 @@
+// darknet net info cfg
+#include <fmt/core.h>
+
+#include <memory>
+
+#include "cfg/parse.h"
+#include "cli/command.h"
+#include "nn/network.h"
+
+namespace darknet::cli {
+namespace {
+
+struct Options {
+  std::string cfg;
+  std::vector<std::string> overrides;
+};
+
+std::string text(const Shape& s) { return fmt::format("{} x {} x {}", s.w, s.h, s.c); }
+
+std::int64_t values_in(Layer& layer) {
+  std::int64_t n = 0;
+  for (const Parameter* p : layer.parameters()) n += p->value.size();
+  return n;
+}
+
+std::vector<Section> sections(const Options& o) {
+  std::vector<Section> cfg = read_cfg(o.cfg);
+  apply_overrides(cfg, o.overrides);
+  return cfg;
+}
+
+void print_layer(Network& net, std::int64_t i, double bflops, std::int64_t parameters) {
+  Layer& layer = net.layer(i);
+  const LayerSummary s = layer.summary();
+  const std::int64_t source = layer.sources().front();
+  const Shape in = source < 0 ? net.input_shape() : net.output_shape(source);
+  fmt::print("{:>4} {:<15} {:>7} {:>9}  {:>17} -> {:<17} {:>10} {:>8}  {}\n", i, layer.type(),
+             s.filters, s.size, text(in), text(net.output_shape(i)), parameters,
+             bflops > 0 ? fmt::format("{:.3f}", bflops) : "", s.note);
+}
+
+void print_memory(const char* what, const MemoryUse& m) {
+  constexpr double mib = 1 << 20;
+  fmt::print(
+      "{}: {:.1f} MiB (parameters {:.1f}, their gradients {:.1f}, activations {:.1f}, "
+      "workspace {:.1f})\n",
+      what, static_cast<double>(m.total()) / mib, static_cast<double>(m.parameters) / mib,
+      static_cast<double>(m.parameter_gradients) / mib, static_cast<double>(m.activations) / mib,
+      static_cast<double>(m.workspace) / mib);
+}
+
+int info(const Options& o) {
+  Network net(sections(o), {});
+  fmt::print("{:>4} {:<15} {:>7} {:>9}  {:>17} -> {:<17} {:>10} {:>8}\n", "", "layer", "filters",
+             "size", "input", "output", "parameters", "BFLOPs");
+  double all_bflops = 0;
+  std::int64_t all_parameters = 0;
+  for (std::int64_t i = 0; i < net.size(); ++i) {
+    const double bflops = 2e-9 * static_cast<double>(net.layer(i).summary().multiply_adds);
+    const std::int64_t parameters = values_in(net.layer(i));
+    print_layer(net, i, bflops, parameters);
+    all_bflops += bflops, all_parameters += parameters;
+  }
+  fmt::print("total: {} parameters, {:.3f} BFLOPs per image\n", all_parameters, all_bflops);
+  print_memory("memory, inference of one image", net.memory());
+  const Network training(sections(o), {.mode = Mode::training});
+  print_memory(
+      fmt::format("memory, training with {} images at a time", training.input_shape().n).c_str(),
+      training.memory());
+  return 0;
+}
+
+}  // namespace
+
+void add_net_info(CLI::App& program, Run& run) {
+  CLI::App& app =
+      subcommand(program, {"net", "info"}, "the layers of a cfg, its size and its memory");
+  const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
+  app.add_option("cfg", o->cfg, "the network's .cfg")->required();
+  add_overrides(app, o->overrides);
+  app.final_callback([o, &run] { run = [o] { return info(*o); }; });
+}
+
+}  // namespace darknet::cli

@@ -1,0 +1,31 @@
+#include "cli/open_network.h"
+
+#include "cfg/data_file.h"
+#include "cfg/parse.h"
+#include "eval/predict.h"
+#include "nn/weights.h"
+
+namespace darknet::cli {
+
+Network open_network(const OpenOptions& o) {
+  std::vector<Section> cfg = read_cfg(o.cfg);
+  apply_overrides(cfg, o.overrides);
+  Network net(std::move(cfg), {.exact = o.exact, .batch = o.batch, .threads = o.threads});
+  load_weights(o.weights, net);
+  net.parameters_changed();
+  return net;
+}
+
+std::vector<std::string> class_names(const Network& net, const std::filesystem::path& names) {
+  const std::int64_t classes = classes_of(net);
+  if (!names.empty()) return read_names(names, classes);
+  for (const char* shipped : {"data/coco.names", "data/voc.names"})
+    if (std::filesystem::exists(shipped))
+      if (auto list = read_names(shipped, 0); static_cast<std::int64_t>(list.size()) == classes)
+        return list;
+  std::vector<std::string> numbered;
+  for (std::int64_t i = 0; i < classes; ++i) numbered.push_back(cat("class ", i));
+  return numbered;
+}
+
+}  // namespace darknet::cli

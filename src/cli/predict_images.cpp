@@ -1,0 +1,160 @@
+#include "cli/predict_images.h"
+
+#include <fmt/core.h>
+
+#include <chrono>
+#include <filesystem>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "cli/open_network.h"
+#include "core/file.h"
+#include "core/text.h"
+#include "dataset/image_list.h"
+#include "eval/predict.h"
+#include "image/draw.h"
+#include "image/image.h"
+
+namespace darknet::cli {
+namespace {
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+std::vector<fs::path> images_of(const PredictOptions& o) {
+  std::vector<fs::path> images;
+  for (const std::string& given : o.images) {
+    if (fs::path(given).extension() != ".txt") {
+      images.emplace_back(given);
+      continue;
+    }
+    const auto list = read_image_list(given);
+    images.insert(images.end(), list.begin(), list.end());
+  }
+  return images;
+}
+
+class Predictor {
+ public:
+  Predictor(const PredictOptions& o, const std::string& names)
+      : options_(o), net_(open_network(opened(o))), names_(class_names(net_, names)) {}
+
+  void run(const fs::path& path, bool several);
+  void finish() const;
+
+ private:
+  static OpenOptions opened(const PredictOptions& o) {
+    OpenOptions open{
+        .cfg = o.cfg, .weights = o.weights, .overrides = o.overrides, .exact = o.exact};
+    if (o.letter_box) open.overrides.push_back("net.0.letter_box=1");
+    return open;
+  }
+  void print(const std::vector<Detection>& found, const Image& image) const;
+  void add_json(const fs::path& path, const std::vector<Detection>& found);
+  void save_labels(const fs::path& path, const std::vector<Detection>& found) const;
+  fs::path picture_path(const fs::path& path, bool several) const;
+
+  PredictOptions options_;
+  Network net_;
+  std::vector<std::string> names_;
+  json json_ = json::array();
+};
+
+void Predictor::print(const std::vector<Detection>& found, const Image& image) const {
+  for (const Detection& d : found) {
+    const std::string& name = names_[static_cast<std::size_t>(d.class_id)];
+    fmt::print("{}: {:.0f}%", name, 100 * d.probability);
+    const auto w = static_cast<float>(image.width), h = static_cast<float>(image.height);
+    if (options_.ext_output)
+      fmt::print("\t(left_x: {:4.0f}   top_y: {:4.0f}   width: {:4.0f}   height: {:4.0f})",
+                 d.box.left() * w, d.box.top() * h, d.box.w * w, d.box.h * h);
+    fmt::print("\n");
+  }
+}
+
+// The layout of AlexeyAB's -out files.
+void Predictor::add_json(const fs::path& path, const std::vector<Detection>& found) {
+  json objects = json::array();
+  for (const Detection& d : found)
+    objects.push_back(
+        {{"class_id", d.class_id},
+         {"name", names_[static_cast<std::size_t>(d.class_id)]},
+         {"relative_coordinates",
+          {{"center_x", d.box.x}, {"center_y", d.box.y}, {"width", d.box.w}, {"height", d.box.h}}},
+         {"confidence", d.probability}});
+  json_.push_back(
+      {{"frame_id", json_.size() + 1}, {"filename", path.string()}, {"objects", objects}});
+}
+
+void Predictor::save_labels(const fs::path& path, const std::vector<Detection>& found) const {
+  std::string text;
+  for (const Detection& d : found)
+    text += fmt::format("{} {:.6f} {:.6f} {:.6f} {:.6f}\n", d.class_id, d.box.x, d.box.y, d.box.w,
+                        d.box.h);
+  write_file_atomically(fs::path(path).replace_extension(".txt"), text);
+}
+
+fs::path Predictor::picture_path(const fs::path& path, bool several) const {
+  const std::string prefix = options_.prefix.empty() ? "predictions" : options_.prefix;
+  if (!several) return prefix + ".jpg";
+  fs::create_directories(prefix);
+  return fs::path(prefix) / path.filename().replace_extension(".jpg");
+}
+
+void Predictor::run(const fs::path& path, bool several) {
+  Image image = read_image(path, net_.settings().channels);
+  const auto before = std::chrono::steady_clock::now();
+  const auto found = detect(net_, image, {options_.threshold, options_.nms});
+  const std::chrono::duration<double, std::milli> ms = std::chrono::steady_clock::now() - before;
+  fmt::print("{}: Predicted in {:.3f} milli-seconds.\n", path.string(), ms.count());
+  print(found, image);
+  add_json(path, found);
+  if (options_.save_labels) save_labels(path, found);
+  for (auto d = found.rbegin(); d != found.rend(); ++d)  // the surest on top
+    draw_box(image, d->box, class_colour(d->class_id),
+             fmt::format("{} {:.0f}%", names_[static_cast<std::size_t>(d->class_id)],
+                         100 * d->probability));
+  const fs::path to = picture_path(path, several);
+  write_image(to, image);
+  fmt::print("-> {}\n", to.string());
+  if (!options_.dont_show) show_image(path.string(), image);
+}
+
+void Predictor::finish() const {
+  if (!options_.out.empty()) write_file_atomically(options_.out, json_.dump(1) + "\n");
+}
+
+}  // namespace
+
+void add_predict_flags(CLI::App& app, PredictOptions& o) {
+  app.add_option("--thresh", o.threshold, "least probability of a detection")
+      ->check(CLI::Range(0., 1.))
+      ->capture_default_str();
+  app.add_option("--nms", o.nms, "overlap above which the weaker of two detections goes; 0: none")
+      ->check(CLI::Range(0., 1.))
+      ->capture_default_str();
+  app.add_flag("--ext_output", o.ext_output, "print the boxes in pixels");
+  app.add_option("--out", o.out, "write all detections to this JSON file");
+  app.add_option("--prefix", o.prefix,
+                 "name of the annotated picture without .jpg; of several: their folder");
+  app.add_flag("--save_labels", o.save_labels, "write the detections as label files");
+  app.add_flag("--letter_box", o.letter_box, "keep the aspect ratio, grey bars around");
+  app.add_flag("--dont_show", o.dont_show, "open no window");
+  add_overrides(app, o.overrides);
+  add_exact(app, o.exact);
+}
+
+int predict_images(const PredictOptions& o, const std::string& names) {
+  Predictor predictor(o, names);
+  const auto images = images_of(o);
+  for (const fs::path& path : images) predictor.run(path, images.size() > 1);
+  if (o.images.empty()) {
+    for (std::string line;
+         fmt::print("Enter Image Path: "), std::fflush(stdout), std::getline(std::cin, line);)
+      if (const auto path = trim(line); !path.empty()) predictor.run(fs::path(path), true);
+    fmt::print("\n");
+  }
+  predictor.finish();
+  return 0;
+}
+
+}  // namespace darknet::cli

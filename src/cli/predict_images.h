@@ -1,0 +1,26 @@
+// What `detector test` and `detect` share: images in, lines, pictures and JSON out.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "cli/command.h"
+#include "nn/network.h"
+
+namespace darknet::cli {
+
+struct PredictOptions {
+  std::string cfg, weights;
+  std::vector<std::string> images;  // pictures, or .txt lists of them; none: standard input
+  std::vector<std::string> overrides;
+  float threshold = .25f, nms = .45f;
+  std::string out;     // JSON
+  std::string prefix;  // "" : predictions.jpg, or predictions/NAME.jpg for several pictures
+  bool ext_output = false, save_labels = false, dont_show = false, exact = false,
+       letter_box = false;
+};
+
+void add_predict_flags(CLI::App&, PredictOptions&);
+// `names`: the .names file, or "" .
+int predict_images(const PredictOptions&, const std::string& names);
+
+}  // namespace darknet::cli

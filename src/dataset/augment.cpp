@@ -1,0 +1,205 @@
+#include "dataset/augment.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "kernels/warp.h"
+
+namespace darknet {
+namespace {
+
+constexpr float kMosaicMargin = .2f;  // Darknet: the point lies in the middle 60 %
+
+// A part of the picture, in its pixels, that fills the whole input; may reach beyond the picture.
+struct Crop {
+  float left = 0, top = 0, right = 0, bottom = 0;
+  bool mirrored = false;
+};
+
+// Darknet: 1/s to s, either side equally often.
+float random_scale(Rng& rng, float s) {
+  const float scale = rng.uniform(1, std::max(1.f, s));
+  return rng.flip() ? scale : 1 / scale;
+}
+
+// How far a side moves inwards (negative: outwards), as a share of the picture: the jitter, and
+// from resize a zoom between `resize` out and `resize` in (below 1: out only).
+float random_side(const Augmentation& a, Rng& rng) {
+  const float down = a.resize > 1 ? 1 / a.resize : a.resize;
+  const float up = a.resize < 1 ? 1 / a.resize : a.resize;
+  const float least = (1 - 1 / down) / 2, most = (1 - 1 / up) / 2;
+  const float move = rng.uniform(-a.jitter, a.jitter);
+  return move + rng.uniform(least, a.resize < 1 ? 0 : most);
+}
+
+// Widens the crop to the input's aspect ratio.
+void letter_box(Crop& c, float aspect) {
+  const float w = c.right - c.left, h = c.bottom - c.top;
+  const float extra_h = std::max(0.f, w / aspect - h) / 2,
+              extra_w = std::max(0.f, h * aspect - w) / 2;
+  c.top -= extra_h, c.bottom += extra_h;
+  c.left -= extra_w, c.right += extra_w;
+}
+
+Crop random_crop(const Augmentation& a, Rng& rng, const Image& image, float aspect) {
+  const auto w = static_cast<float>(image.width), h = static_cast<float>(image.height);
+  Crop c{.left = w * random_side(a, rng), .top = h * random_side(a, rng)};
+  c.right = w * (1 - random_side(a, rng)), c.bottom = h * (1 - random_side(a, rng));
+  const auto keep_open = [](float& low, float& high) {  // jitter near 1 may turn the sides around
+    if (high - low < 1) low = (low + high) / 2 - .5f, high = low + 1;
+  };
+  keep_open(c.left, c.right), keep_open(c.top, c.bottom);
+  if (a.letter_box) letter_box(c, aspect);
+  c.mirrored = rng.flip() && a.flip;
+  return c;
+}
+
+void set_geometry(Placement& p, const Crop& c, float height, float width) {
+  p.scale_x = (c.right - c.left) / width, p.shift_x = c.left;
+  p.scale_y = (c.bottom - c.top) / height, p.shift_y = c.top;
+  if (c.mirrored) p.scale_x = -p.scale_x, p.shift_x = c.right;
+}
+
+void set_colour(Placement& p, const Augmentation& a, Rng& rng) {
+  p.hue = rng.uniform(-a.hue, a.hue);
+  p.saturation = random_scale(rng, a.saturation);
+  p.exposure = random_scale(rng, a.exposure);
+}
+
+// Shifts what is shown by whole pixels of the input.
+void shift(Placement& p, float dx, float dy) {
+  p.shift_x += p.scale_x * dx, p.shift_y += p.scale_y * dy;
+}
+
+// Where the picture's left and right (or upper and lower) ends come to lie, in input pixels.
+std::array<float, 2> ends(float scale, float shift, float size) {
+  const float a = -shift / scale, b = (size - shift) / scale;
+  return {std::min(a, b), std::max(a, b)};
+}
+
+// On one axis: how far to shift the view so that the part [begin, end) shows the side of the
+// picture that lies at the mosaic's point, without the empty margin beyond the picture (Darknet).
+// `bound`: as far as the picture reaches, none of the part stays empty.
+float mosaic_shift(std::array<float, 2> picture, float begin, float end, float size, bool before,
+                   bool bound) {
+  const float length = end - begin;
+  const float margin_low = std::clamp(picture[0], 0.f, length);
+  const float margin_high = std::clamp(size - picture[1], 0.f, length);
+  float first = before ? size - length - margin_high : margin_low;  // input pixel shown at `begin`
+  if (bound) first = std::clamp(first, picture[0], std::max(picture[0], picture[1] - length));
+  return first - begin;
+}
+
+Rect mosaic_part(int k, std::int64_t cut_x, std::int64_t cut_y, std::int64_t height,
+                 std::int64_t width) {
+  return {k % 2 ? cut_x : 0, k / 2 ? cut_y : 0, k % 2 ? width : cut_x, k / 2 ? height : cut_y};
+}
+
+}  // namespace
+
+Augmentation augmentation_of(const NetSettings& net, const AugmentationKeys& head) {
+  return {.jitter = head.jitter,
+          .resize = head.resize,
+          .hue = net.hue,
+          .saturation = net.saturation,
+          .exposure = net.exposure,
+          .flip = net.flip,
+          .mosaic = net.mosaic,
+          .mosaic_bound = net.mosaic_bound,
+          .letter_box = net.letter_box};
+}
+
+Placement plain_placement(const Image& image, std::int64_t height, std::int64_t width,
+                          bool with_bars) {
+  const auto w = static_cast<float>(width), h = static_cast<float>(height);
+  Crop c{0, 0, static_cast<float>(image.width), static_cast<float>(image.height)};
+  if (with_bars) letter_box(c, w / h);
+  Placement p{.part = {0, 0, width, height}};
+  set_geometry(p, c, h, w);
+  return p;
+}
+
+Placement random_placement(const Augmentation& a, Rng& rng, const Image& image, std::int64_t height,
+                           std::int64_t width) {
+  const auto w = static_cast<float>(width), h = static_cast<float>(height);
+  Placement p{.part = {0, 0, width, height}};
+  set_geometry(p, random_crop(a, rng, image, w / h), h, w);
+  set_colour(p, a, rng);
+  return p;
+}
+
+std::vector<Placement> mosaic_placements(const Augmentation& a, Rng& rng,
+                                         std::span<const Image* const> images, std::int64_t height,
+                                         std::int64_t width) {
+  const auto w = static_cast<float>(width), h = static_cast<float>(height);
+  const auto cut = [&](float size) {
+    return static_cast<std::int64_t>(size * rng.uniform(kMosaicMargin, 1 - kMosaicMargin));
+  };
+  const std::int64_t cut_x = cut(w), cut_y = cut(h);
+  std::vector<Placement> parts;
+  for (int k = 0; k < 4; ++k) {
+    const Image& image = *images[static_cast<std::size_t>(k)];
+    Placement p = random_placement(a, rng, image, height, width);
+    p.part = mosaic_part(k, cut_x, cut_y, height, width);
+    const auto x = ends(p.scale_x, p.shift_x, static_cast<float>(image.width));
+    const auto y = ends(p.scale_y, p.shift_y, static_cast<float>(image.height));
+    shift(p,
+          mosaic_shift(x, static_cast<float>(p.part.x0), static_cast<float>(p.part.x1), w,
+                       k % 2 == 0, a.mosaic_bound),
+          mosaic_shift(y, static_cast<float>(p.part.y0), static_cast<float>(p.part.y1), h,
+                       k / 2 == 0, a.mosaic_bound));
+    parts.push_back(p);
+  }
+  return parts;
+}
+
+void place(const Stream& stream, const Picture& picture, const Placement& p, bool grey_outside,
+           View<float> out) {
+  WarpArguments a{.pixels = picture.image.pixels.data(),
+                  .width = picture.image.width,
+                  .height = picture.image.height,
+                  .out = out,
+                  .x0 = p.part.x0,
+                  .y0 = p.part.y0,
+                  .x1 = p.part.x1,
+                  .y1 = p.part.y1,
+                  .scale_x = p.scale_x,
+                  .shift_x = p.shift_x,
+                  .scale_y = p.scale_y,
+                  .shift_y = p.shift_y,
+                  .hue = p.hue,
+                  .saturation = p.saturation,
+                  .exposure = p.exposure};
+  if (!grey_outside) std::copy(picture.mean.begin(), picture.mean.end(), a.fill);
+  warp(stream, a);
+}
+
+void place_truths(std::span<const Truth> truths, const Image& image, const Placement& p,
+                  std::int64_t height, std::int64_t width, std::vector<Truth>& to) {
+  const auto iw = static_cast<float>(image.width), ih = static_cast<float>(image.height);
+  const auto w = static_cast<float>(width), h = static_cast<float>(height);
+  for (const Truth& t : truths) {
+    const float xa = (t.box.left() * iw - p.shift_x) / p.scale_x;
+    const float xb = (t.box.right() * iw - p.shift_x) / p.scale_x;
+    const float ya = (t.box.top() * ih - p.shift_y) / p.scale_y;
+    const float yb = (t.box.bottom() * ih - p.shift_y) / p.scale_y;
+    const float x0 = std::max(std::min(xa, xb), static_cast<float>(p.part.x0));
+    const float x1 = std::min(std::max(xa, xb), static_cast<float>(p.part.x1));
+    const float y0 = std::max(std::min(ya, yb), static_cast<float>(p.part.y0));
+    const float y1 = std::min(std::max(ya, yb), static_cast<float>(p.part.y1));
+    if (!(x1 - x0 >= 1 && y1 - y0 >= 1)) continue;
+    to.push_back(
+        {{(x0 + x1) / 2 / w, (y0 + y1) / 2 / h, (x1 - x0) / w, (y1 - y0) / h}, t.class_id});
+  }
+}
+
+Box to_picture(const Box& b, const Placement& p, std::int64_t picture_width,
+               std::int64_t picture_height, std::int64_t height, std::int64_t width) {
+  const auto pw = static_cast<float>(picture_width), ph = static_cast<float>(picture_height);
+  const auto w = static_cast<float>(width), h = static_cast<float>(height);
+  return {(b.x * w * p.scale_x + p.shift_x) / pw, (b.y * h * p.scale_y + p.shift_y) / ph,
+          b.w * w * std::abs(p.scale_x) / pw, b.h * h * p.scale_y / ph};
+}
+
+}  // namespace darknet

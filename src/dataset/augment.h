@@ -1,0 +1,59 @@
+// What is done to the pictures of one training image, drawn at random and written down first (a
+// plan is a pure function of its random numbers), then carried out by kernels/warp.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "core/rng.h"
+#include "core/tensor.h"
+#include "dataset/pictures.h"
+#include "detect/box.h"
+#include "detect/head.h"
+#include "nn/net_settings.h"
+
+namespace darknet {
+
+// From [net] and the last head, as in the Darknets (facts/darknet.md 5.3).
+struct Augmentation {
+  float jitter = 0, resize = 1, hue = 0, saturation = 1, exposure = 1;
+  bool flip = false, mosaic = false, mosaic_bound = false, letter_box = false;
+};
+Augmentation augmentation_of(const NetSettings&, const AugmentationKeys&);
+
+struct Rect {
+  std::int64_t x0 = 0, y0 = 0, x1 = 0, y1 = 0;  // [x0, x1) x [y0, y1)
+};
+
+// One picture's way into a part of the network's input.
+struct Placement {
+  Rect part;                                                 // pixels of the input
+  float scale_x = 1, shift_x = 0, scale_y = 1, shift_y = 0;  // as in kernels/warp.h
+  float hue = 0, saturation = 1, exposure = 1;
+};
+
+// The whole picture into the whole input, stretched or with grey bars (letter_box).
+Placement plain_placement(const Image&, std::int64_t height, std::int64_t width, bool letter_box);
+
+// A random crop, mirror and colour for the whole input.
+Placement random_placement(const Augmentation&, Rng&, const Image&, std::int64_t height,
+                           std::int64_t width);
+
+// The four parts of a mosaic around a random point; images[k] lies in part k: upper left, upper
+// right, lower left, lower right. Each shows what of its picture lies towards the point.
+std::vector<Placement> mosaic_placements(const Augmentation&, Rng&, std::span<const Image* const>,
+                                         std::int64_t height, std::int64_t width);
+
+// Writes the part of `out` ({1, h, w, c}, host memory).
+void place(const Stream&, const Picture&, const Placement&, bool grey_outside, View<float> out);
+
+// Appends the truths as they stand in the input: clipped to the part; those of less than a pixel
+// are dropped, as in the Darknets.
+void place_truths(std::span<const Truth>, const Image&, const Placement&, std::int64_t height,
+                  std::int64_t width, std::vector<Truth>& to);
+
+// The inverse for a detected box: from fractions of the input to fractions of the picture.
+Box to_picture(const Box&, const Placement&, std::int64_t picture_width,
+               std::int64_t picture_height, std::int64_t height, std::int64_t width);
+
+}  // namespace darknet

@@ -1,0 +1,24 @@
+// Everything that is wrong with a data set, found in one pass instead of one fault at a time.
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace darknet {
+
+struct ListCheck {
+  std::int64_t images = 0, unreadable = 0, missing_labels = 0, bad_lines = 0, clipped = 0;
+  std::int64_t duplicates = 0, empty = 0, objects = 0, most_objects = 0;
+  std::vector<std::int64_t> objects_of_class;
+  float smallest = 1, largest = 0;  // sqrt(w * h) of the boxes, fractions of the picture
+  std::int64_t faults() const { return unreadable + missing_labels + bad_lines; }
+};
+
+// `tell`: one message per fault, "file:line: reason". `progress`: images done.
+ListCheck check_list(const std::filesystem::path& list, std::int64_t classes, std::int64_t channels,
+                     const std::function<void(const std::string&)>& tell,
+                     const std::function<void(std::int64_t done, std::int64_t of)>& progress);
+
+}  // namespace darknet

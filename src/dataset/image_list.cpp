@@ -1,0 +1,52 @@
+#include "dataset/image_list.h"
+
+#include <sstream>
+
+#include "cfg/data_file.h"
+#include "core/error.h"
+#include "core/file.h"
+#include "core/text.h"
+
+namespace darknet {
+namespace {
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 30;
+
+fs::path in_labels_folder(const fs::path& image) {
+  std::vector<fs::path> parts(image.begin(), image.end());
+  for (std::size_t i = parts.size() - 1; i-- > 0;) {
+    if (parts[i] != "images" && parts[i] != "JPEGImages") continue;
+    parts[i] = "labels";
+    fs::path out;
+    for (const fs::path& p : parts) out /= p;
+    return out.replace_extension(".txt");
+  }
+  return {};
+}
+
+}  // namespace
+
+std::vector<fs::path> read_image_list(const fs::path& path) {
+  std::istringstream in(read_file(path, kMostBytes));
+  std::vector<fs::path> images;
+  int number = 0;
+  for (std::string raw; std::getline(in, raw);) {
+    ++number;
+    if (number == 1 && raw.starts_with("\xEF\xBB\xBF")) raw.erase(0, 3);
+    const std::string_view line = trim(raw);
+    if (line.find('\0') != line.npos) fail_at({path.string(), number}, "this is not a text file");
+    if (!line.empty()) images.push_back(resolve_beside(fs::path(line), path));
+  }
+  if (images.empty()) fail_at({path.string(), 0}, "no image in this list");
+  return images;
+}
+
+fs::path label_path(const fs::path& image) {
+  const fs::path folder = in_labels_folder(image);
+  if (!folder.empty() && fs::exists(folder)) return folder;
+  fs::path beside = image;
+  return beside.replace_extension(".txt");
+}
+
+}  // namespace darknet

@@ -1,0 +1,85 @@
+#include "eval/predict.h"
+
+#include "core/error.h"
+#include "dataset/augment.h"
+#include "dataset/loader.h"
+#include "detect/nms.h"
+
+namespace darknet {
+namespace {
+
+void suppress(const Network& net, std::vector<Detection>& found, float threshold) {
+  if (threshold <= 0) return;
+  const HeadSettings& head = net.heads().back().head->settings();
+  nms(found, head.nms_kind, threshold, head.beta_nms);
+}
+
+void forward(Network& net, const float* pixels, std::int64_t floats) {
+  const Stream& stream = net.stream();
+  memory(stream.device.type)
+      .copy_in(stream, net.input().data, pixels, static_cast<std::size_t>(floats) * sizeof(float));
+  net.forward({.stream = stream, .mode = Mode::inference});
+}
+
+}  // namespace
+
+std::int64_t classes_of(const Network& net) {
+  std::int64_t classes = 0;
+  for (const HeadAt& at : net.heads()) {
+    const std::int64_t here = at.head->settings().classes;
+    if (classes > 0 && here != classes)
+      fail(net.layer(at.layer).title(), ": has ", here, " classes, another head has ", classes);
+    classes = here;
+  }
+  if (classes == 0) fail("this network has no detection head ([yolo] or [region])");
+  return classes;
+}
+
+std::vector<Detection> detect(Network& net, const Image& image, const DetectionOptions& options) {
+  const Shape shape = net.input_shape();
+  Picture picture{.image = image};
+  const Placement placement = plain_placement(image, shape.h, shape.w, net.settings().letter_box);
+  std::vector<float> pixels(static_cast<std::size_t>(shape.features()));
+  place({}, picture, placement, true, {pixels.data(), {1, shape.h, shape.w, shape.c}, shape.c});
+  forward(net, pixels.data(), shape.features());
+  std::vector<Detection> found = detections(net, 0, options.threshold);
+  suppress(net, found, options.nms);
+  for (Detection& d : found)
+    d.box = to_picture(d.box, placement, image.width, image.height, shape.h, shape.w);
+  return found;
+}
+
+std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet& set, int threads,
+                                           const EvaluationProgress& progress) {
+  const Shape shape = net.input_shape();
+  Loader loader({.images = set.images,
+                 .channels = shape.c,
+                 .batch = shape.n,
+                 .size =
+                     [&](std::int64_t) {
+                       return InputSize{shape.h, shape.w};
+                     },
+                 .letter_box = net.settings().letter_box,
+                 .threads = threads});
+  std::vector<EvaluatedImage> results(set.images.size());
+  std::size_t done = 0;
+  while (true) {
+    const Batch& batch = loader.next();
+    if (batch.images.empty()) return results;
+    forward(net, batch.pixels.data(), static_cast<std::int64_t>(batch.pixels.size()));
+    for (std::size_t i = 0; i < batch.images.size(); ++i, ++done) {
+      EvaluatedImage& result = results[static_cast<std::size_t>(batch.images[i])];
+      result.detections = detections(net, static_cast<std::int64_t>(i), kEvaluationThreshold);
+      suppress(net, result.detections, kDefaultNms);
+      for (Detection& d : result.detections)
+        d.box = to_picture(d.box, batch.placements[i], batch.sizes[i].width, batch.sizes[i].height,
+                           shape.h, shape.w);
+      result.truths = set.truths[done];
+      if (!set.difficult.empty()) result.difficult = set.difficult[done];
+    }
+    if (progress)
+      progress(static_cast<std::int64_t>(done), static_cast<std::int64_t>(results.size()));
+  }
+}
+
+}  // namespace darknet

@@ -1,0 +1,68 @@
+#include "image/draw.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace darknet {
+namespace {
+
+void fill(Image& image, std::int64_t x0, std::int64_t y0, std::int64_t x1, std::int64_t y1,
+          const Colour& colour) {
+  x0 = std::clamp<std::int64_t>(x0, 0, image.width), x1 = std::min(x1, image.width);
+  y0 = std::clamp<std::int64_t>(y0, 0, image.height), y1 = std::min(y1, image.height);
+  for (std::int64_t y = y0; y < y1; ++y)
+    for (std::int64_t x = x0; x < x1; ++x)
+      std::copy_n(colour.begin(), image.channels, image.at(x, y));
+}
+
+void outline(Image& image, std::int64_t x0, std::int64_t y0, std::int64_t x1, std::int64_t y1,
+             std::int64_t line, const Colour& colour) {
+  fill(image, x0, y0, x1, y0 + line, colour);
+  fill(image, x0, y1 - line, x1, y1, colour);
+  fill(image, x0, y0, x0 + line, y1, colour);
+  fill(image, x1 - line, y0, x1, y1, colour);
+}
+
+Colour readable_on(const Colour& c) {
+  const int luma = 77 * c[0] + 150 * c[1] + 29 * c[2];
+  return luma > 128 * 256 ? Colour{0, 0, 0} : Colour{255, 255, 255};
+}
+
+std::int64_t to_pixel(float fraction, std::int64_t size) {
+  const float bounded = std::clamp(fraction, -1.f, 2.f);  // a wild box must not overflow
+  return std::llround(bounded * static_cast<float>(size));
+}
+
+}  // namespace
+
+Colour class_colour(std::int64_t class_id) {
+  constexpr double kGoldenAngle = .381966;  // of a turn: any number of hues stays spread
+  const double hue = 6 * std::fmod(.58 + kGoldenAngle * static_cast<double>(class_id), 1.);
+  const auto channel = [&](double offset) {
+    const double k = std::fmod(offset + hue, 6.);
+    const double v = 1 - .85 * std::clamp(std::min(k, 4 - k), 0., 1.);
+    return static_cast<std::uint8_t>(std::lround(255 * v));
+  };
+  return {channel(5), channel(3), channel(1)};
+}
+
+void draw_box(Image& image, const Box& box, const Colour& colour, const std::string& caption) {
+  const std::int64_t side = std::min(image.width, image.height);
+  const std::int64_t line = std::max<std::int64_t>(1, side / 240);
+  const std::int64_t x0 = to_pixel(box.left(), image.width),
+                     x1 = to_pixel(box.right(), image.width);
+  const std::int64_t y0 = to_pixel(box.top(), image.height),
+                     y1 = to_pixel(box.bottom(), image.height);
+  outline(image, x0, y0, x1, y1, line, colour);
+  if (caption.empty()) return;
+  const std::int64_t height = std::max<std::int64_t>(7, side / 60), margin = height / 3 + 1;
+  const TextSize text = text_size(caption, height);
+  const std::int64_t bar = text.height + 2 * margin, width = text.width + 2 * margin;
+  const std::int64_t top = y0 >= bar ? y0 - bar : std::max<std::int64_t>(0, y0 + line);
+  const std::int64_t left =
+      std::clamp<std::int64_t>(x0, 0, std::max<std::int64_t>(0, image.width - width));
+  fill(image, left, top, left + width, top + bar, colour);
+  draw_text(image, caption, left + margin, top + margin, height, readable_on(colour));
+}
+
+}  // namespace darknet

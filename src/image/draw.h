@@ -1,0 +1,29 @@
+// Boxes and captions onto pictures.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <string>
+
+#include "detect/box.h"
+#include "image/image.h"
+
+namespace darknet {
+
+using Colour = std::array<std::uint8_t, 3>;  // RGB
+
+// A colour for each class, far from its neighbours'.
+Colour class_colour(std::int64_t class_id);
+
+// The outline of a box given in fractions of the picture, and above it (below, where there is no
+// room) its caption on a bar of the same colour. Line and text grow with the picture.
+void draw_box(Image&, const Box&, const Colour&, const std::string& caption);
+
+struct TextSize {
+  std::int64_t width = 0, height = 0;  // pixels
+};
+// `height`: of a capital letter, pixels. x, y: the upper left corner.
+TextSize text_size(const std::string&, std::int64_t height);
+void draw_text(Image&, const std::string&, std::int64_t x, std::int64_t y, std::int64_t height,
+               const Colour&);
+
+}  // namespace darknet

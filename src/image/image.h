@@ -1,0 +1,39 @@
+// Pictures in memory: 8-bit, rows top to bottom, channels interleaved. Decoding and encoding by
+// OpenCV where built with it, else by stb; both give the same orientation and channels.
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace darknet {
+
+struct Image {
+  std::int64_t width = 0, height = 0, channels = 3;  // 3: RGB, 1: grey
+  std::vector<std::uint8_t> pixels;
+
+  Image() = default;
+  Image(std::int64_t w, std::int64_t h, std::int64_t c)
+      : width(w), height(h), channels(c), pixels(static_cast<std::size_t>(w * h * c)) {}
+  std::uint8_t* at(std::int64_t x, std::int64_t y) {
+    return &pixels[static_cast<std::size_t>((y * width + x) * channels)];
+  }
+  const std::uint8_t* at(std::int64_t x, std::int64_t y) const {
+    return &pixels[static_cast<std::size_t>((y * width + x) * channels)];
+  }
+};
+
+// Reads a picture of any kind the library knows and turns it as its EXIF orientation says; alpha is
+// dropped, 16 bits are cut to 8, other colour spaces become RGB. Throws, naming the file, where it
+// is missing, no picture, larger than 2^28 pixels, or cut short (a JPEG without its end marker).
+Image read_image(const std::filesystem::path&, std::int64_t channels = 3);
+Image decode_image(const std::string& bytes, const std::string& name, std::int64_t channels = 3);
+
+// JPEG, PNG or BMP by the name's ending, replaced atomically.
+void write_image(const std::filesystem::path&, const Image&);
+
+// Shows the picture in a window and waits for a key; false where that is impossible (no OpenCV, no
+// display).
+bool show_image(const std::string& title, const Image&);
+
+}  // namespace darknet

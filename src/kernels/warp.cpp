@@ -1,0 +1,102 @@
+#include "kernels/warp.h"
+
+#include "core/for_each.h"
+#include "core/math.h"
+
+namespace darknet {
+namespace {
+
+struct Tap {  // two neighbours on one axis and the weight of the second
+  std::int64_t first, second;
+  float weight;
+  bool outside;
+};
+
+DN_HD Tap tap_at(float position, std::int64_t size) {
+  const float p = position - .5f;  // in units of pixel centres
+  const float floor = floorf(p);
+  const bool outside = !(position >= 0 && position <= static_cast<float>(size));
+  const auto i = outside ? 0 : static_cast<std::int64_t>(floor);
+  const std::int64_t last = size - 1;
+  return {i < 0 ? 0 : i, i + 1 > last ? last : i + 1, p - floor, outside};
+}
+
+struct Rgb {
+  float v[3];
+};
+
+DN_HD float clamp01(float v) { return v < 0 ? 0 : v > 1 ? 1 : v; }
+
+// HSV (Smith, SIGGRAPH 1978) and back: hue in turns.
+DN_HD Rgb recolour(const Rgb& c, float hue, float saturation, float exposure) {
+  const float most = fmaxf(c.v[0], fmaxf(c.v[1], c.v[2]));
+  const float least = fminf(c.v[0], fminf(c.v[1], c.v[2]));
+  const float range = most - least;
+  float h = 0;
+  if (range > 0) {
+    if (most == c.v[0])
+      h = (c.v[1] - c.v[2]) / range;
+    else if (most == c.v[1])
+      h = 2 + (c.v[2] - c.v[0]) / range;
+    else
+      h = 4 + (c.v[0] - c.v[1]) / range;
+  }
+  h += 6 * hue;
+  h -= 6 * floorf(h / 6);
+  const float s = most > 0 ? clamp01(saturation * range / most) : 0;
+  const float v = clamp01(exposure * most);
+  Rgb out;
+  for (int i = 0; i < 3; ++i) {
+    const float offset = i == 0 ? 5.f : i == 1 ? 3.f : 1.f;
+    float k = offset + h;
+    k -= 6 * floorf(k / 6);
+    out.v[i] = v - v * s * clamp01(fminf(k, 4 - k));
+  }
+  return out;
+}
+
+template <int channels>
+struct WarpPixel {
+  WarpArguments a;
+  bool colour;
+
+  DN_HD float sample(const Tap& x, const Tap& y, int c) const {
+    const std::uint8_t* const top = a.pixels + y.first * a.width * channels + c;
+    const std::uint8_t* const bottom = a.pixels + y.second * a.width * channels + c;
+    const float u = static_cast<float>(top[x.first * channels]) * (1 - x.weight) +
+                    static_cast<float>(top[x.second * channels]) * x.weight;
+    const float v = static_cast<float>(bottom[x.first * channels]) * (1 - x.weight) +
+                    static_cast<float>(bottom[x.second * channels]) * x.weight;
+    return (u * (1 - y.weight) + v * y.weight) * (1.f / 255);
+  }
+
+  DN_HD void operator()(std::int64_t i) const {
+    const std::int64_t w = a.x1 - a.x0;
+    const std::int64_t row = a.y0 + i / w, column = a.x0 + i % w;
+    const Tap x = tap_at(a.scale_x * (static_cast<float>(column) + .5f) + a.shift_x, a.width);
+    const Tap y = tap_at(a.scale_y * (static_cast<float>(row) + .5f) + a.shift_y, a.height);
+    Rgb value;
+    for (int c = 0; c < channels; ++c)
+      value.v[c] = x.outside || y.outside ? a.fill[c] : sample(x, y, c);
+    if (channels == 3 && colour) value = recolour(value, a.hue, a.saturation, a.exposure);
+    if (channels == 1) value.v[0] = clamp01(value.v[0] * a.exposure);
+    const std::int64_t pixel = row * a.out.shape.w + column;
+    for (int c = 0; c < channels; ++c) a.out.at(pixel, c) = value.v[c];
+  }
+};
+
+}  // namespace
+
+void warp(const Stream& stream, const WarpArguments& a) {
+  const std::int64_t pixels = (a.x1 - a.x0) * (a.y1 - a.y0);
+  if (a.x1 <= a.x0 || a.y1 <= a.y0) return;
+  const bool colour = a.hue != 0 || a.saturation != 1 || a.exposure != 1;
+  if (a.out.shape.c == 3)
+    for_each(stream, pixels, WarpPixel<3>{a, colour});
+  else if (a.out.shape.c == 1)
+    for_each(stream, pixels, WarpPixel<1>{a, colour});
+  else
+    fail("warp: pictures have 1 or 3 channels, not ", a.out.shape.c);
+}
+
+}  // namespace darknet

@@ -1,0 +1,28 @@
+// From a picture's bytes to a part of a network's input in one pass: crop, scale, mirror by
+// bilinear sampling, then hue, saturation and exposure, then 0..1 floats.
+#pragma once
+#include <cstdint>
+
+#include "core/device.h"
+#include "core/tensor.h"
+
+namespace darknet {
+
+struct WarpArguments {
+  // Source, interleaved bytes in the memory of the stream's device; channels as in `out`.
+  const std::uint8_t* pixels = nullptr;
+  std::int64_t width = 0, height = 0;
+  // Destination rectangle [x0, x1) x [y0, y1) of `out`, one image of 1 or 3 channels.
+  View<float> out;
+  std::int64_t x0 = 0, y0 = 0, x1 = 0, y1 = 0;
+  // The centre of destination pixel x lies at scale_x * (x + .5) + shift_x source pixels from the
+  // picture's left side; a negative scale mirrors.
+  float scale_x = 1, shift_x = 0, scale_y = 1, shift_y = 0;
+  float fill[3] = {.5f, .5f, .5f};  // outside the picture
+  // Colour, as in the Darknets: hue turns, saturation and value scale (HSV).
+  float hue = 0, saturation = 1, exposure = 1;
+};
+
+void warp(const Stream&, const WarpArguments&);
+
+}  // namespace darknet

@@ -1,0 +1,338 @@
+#include "train/trainer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+
+#include "cfg/data_file.h"
+#include "cfg/parse.h"
+#include "core/log.h"
+#include "dataset/image_list.h"
+#include "dataset/labels.h"
+#include "dataset/loader.h"
+#include "eval/predict.h"
+#include "nn/schedule.h"
+#include "nn/weights.h"
+#include "train/checkpoints.h"
+#include "train/interrupt.h"
+#include "train/prior.h"
+#include "train/progress.h"
+#include "train/step.h"
+
+namespace darknet {
+namespace {
+namespace fs = std::filesystem;
+
+constexpr std::int64_t kPlainEvery = 10;             // iterations between progress lines in a file
+constexpr std::int64_t kEvaluateAtLeastEvery = 100;  // iterations
+constexpr std::int64_t kEvaluationBatch = 4;
+constexpr double kAverageLoss = .1;  // Darknet: share of the newest loss in the running average
+
+using Clock = std::chrono::steady_clock;
+double seconds_since(Clock::time_point t) {
+  return std::chrono::duration<double>(Clock::now() - t).count();
+}
+
+std::vector<Section> sections_of(const TrainerOptions& o) {
+  std::vector<Section> cfg = read_cfg(o.cfg);
+  if (o.max_batches > 0)
+    cfg.front().set("max_batches", std::to_string(o.max_batches), {"-max_batches", 0});
+  apply_overrides(cfg, o.overrides);
+  return cfg;
+}
+
+// As given, else in the backup folder, where trainings put them.
+fs::path find_weights(const fs::path& given, const fs::path& backup) {
+  if (given.empty() || fs::exists(given)) return given;
+  if (const fs::path there = backup / given.filename(); fs::exists(there)) {
+    log::info(cat(given.string(), " is not there; taking ", there.string()));
+    return there;
+  }
+  fail_at({given.string(), 0}, "this weights file is neither here nor in ", backup.string());
+}
+
+// One training from start to end.
+class Trainer {
+ public:
+  explicit Trainer(const TrainerOptions& options);
+  TrainingOutcome run();
+
+ private:
+  void read_labels();
+  void start();
+  void tell_plan() const;
+  void tell_crowded() const;
+  LoaderSettings loader_settings() const;
+  StepResult step(const Batch& batch);
+  [[noreturn]] void report_fault(const StepResult& result, const Batch& batch) const;
+  void tell(const StepResult& result, const Batch& batch, double load_seconds, double step_seconds);
+  bool evaluation_due() const;
+  void evaluate();
+  bool out_of_patience() const {
+    return options_.patience > 0 && state_.evaluations_without_gain >= options_.patience;
+  }
+  TrainingOutcome finish(int exit_code);
+  std::int64_t max_batches() const { return net_.settings().max_batches; }
+  bool averaging() const;
+
+  TrainerOptions options_;
+  DataFile data_;
+  fs::path backup_;
+  Network net_;
+  Optimizer optimizer_;
+  std::int64_t classes_;
+  LabelledImages labelled_;
+  EvaluationSet validation_;
+  std::unique_ptr<Network> evaluated_;  // for inference, with -map
+  Checkpoints checkpoints_;
+  TrainingState state_;
+  std::unique_ptr<TrainingStep> step_;
+  std::unique_ptr<TrainingLog> log_;
+  double seconds_per_iteration_ = 0, map_now_ = -1;
+};
+
+NetworkOptions training_network(const TrainerOptions& o) {
+  return {.mode = Mode::training, .exact = o.exact, .seed = o.seed.value_or(1)};
+}
+
+fs::path backup_folder(const TrainerOptions& o, const DataFile& data) {
+  return o.backup.empty() ? data.backup : o.backup;
+}
+
+Trainer::Trainer(const TrainerOptions& options)
+    : options_(options),
+      data_(read_data_file(options.data)),
+      backup_(backup_folder(options, data_)),
+      net_(sections_of(options), training_network(options)),
+      optimizer_(net_, net_.settings()),
+      classes_(classes_of(net_)),
+      checkpoints_(backup_, options.cfg.stem().string(),
+                   options.save_every > 0 ? options.save_every : data_.save_weights) {
+  if (data_.classes > 0 && data_.classes != classes_)
+    fail_at({data_.path.string(), 0}, "classes=", data_.classes, ", but the heads of ",
+            options.cfg.string(), " have ", classes_);
+  if (!data_.names.empty()) read_names(data_.names, classes_);
+  if (max_batches() == 0)
+    fail_at({options.cfg.string(), 0}, "[net] max_batches: a training needs its length");
+  read_labels();
+  start();
+}
+
+void Trainer::read_labels() {
+  labelled_ = read_all_labels(read_image_list(required(data_, data_.train, "train")), classes_);
+  log::info(cat("training images: ", labelled_.images.size(), " with ", labelled_.objects,
+                " objects, ", labelled_.empty, " without any"));
+  if (labelled_.clipped > 0)
+    log::warn(cat(labelled_.clipped, " boxes stick out of their picture by up to ", kOverhang,
+                  " of its size and were clipped"));
+  tell_crowded();
+  if (!options_.map) return;
+  LabelledImages valid =
+      read_all_labels(read_image_list(required(data_, data_.valid, "valid")), classes_);
+  log::info(cat("validation images: ", valid.images.size(), " with ", valid.objects, " objects"));
+  validation_ = {std::move(valid.images), std::move(valid.truths), {}};
+  evaluated_ = std::make_unique<Network>(
+      sections_of(options_),
+      NetworkOptions{.exact = options_.exact,
+                     .batch = std::min<std::int64_t>(
+                         kEvaluationBatch, static_cast<std::int64_t>(validation_.images.size()))});
+}
+
+// Truths beyond max= are left out by the heads; the user should know.
+void Trainer::tell_crowded() const {
+  std::int64_t most = labelled_.objects;
+  for (const HeadAt& at : net_.heads()) most = std::min(most, at.head->settings().max_truths);
+  std::int64_t images = 0, left_out = 0;
+  for (const auto& truths : labelled_.truths) {
+    const auto n = static_cast<std::int64_t>(truths.size());
+    images += n > most;
+    left_out += std::max<std::int64_t>(0, n - most);
+  }
+  if (images > 0)
+    log::warn(cat(images, " images have more than max=", most, " objects; ", left_out,
+                  " objects are left out (raise max= in the heads)"));
+}
+
+void Trainer::start() {
+  const StartOptions options{.weights = find_weights(options_.weights, backup_),
+                             .clear = options_.clear,
+                             .cutoff = options_.cutoff,
+                             .seed = options_.seed};
+  const Start start = start_training(net_, optimizer_, options);
+  state_ = start.state;
+  log::info(start.said);
+  if (start.kind != StartKind::resumed)
+    for (const PriorReport& r : apply_priors(net_, labelled_.truths, start.loaded_layers))
+      log::info(to_string(r));
+  tell_plan();
+  step_ = std::make_unique<TrainingStep>(net_, optimizer_, state_.seed);
+  log_ = std::make_unique<TrainingLog>(backup_ / "log.jsonl", state_.iteration);
+}
+
+void Trainer::tell_plan() const {
+  const NetSettings& n = net_.settings();
+  const double epochs =
+      static_cast<double>(max_batches() * n.batch) / static_cast<double>(labelled_.images.size());
+  log::info(cat("iterations ", state_.iteration + 1, " to ", max_batches(), ", ", n.batch,
+                " images each in ", n.subdivisions, " parts (", static_cast<std::int64_t>(epochs),
+                " epochs in all); learning rate ", n.learning_rate, " policy ", n.policy,
+                n.burn_in > 0 ? cat(", burn_in ", n.burn_in) : "", "; seed ", state_.seed,
+                "; files go to ", backup_.string()));
+  for (const HeadAt& at : net_.heads())
+    log::info(cat("objectness of ", net_.layer(at.layer).title(), ": ",
+                  at.head->settings().objectness_loss));
+}
+
+LoaderSettings Trainer::loader_settings() const {
+  const AugmentationKeys keys = net_.heads().back().head->settings().augmentation;
+  return {.images = labelled_.images,
+          .truths = labelled_.truths,
+          .channels = net_.settings().channels,
+          .batch = net_.settings().batch,
+          .size =
+              [this, random = keys.random](std::int64_t k) {
+                return random_size(net_.settings(), random, state_.seed, k, max_batches());
+              },
+          .augmentation = augmentation_of(net_.settings(), keys),
+          .seed = state_.seed,
+          .first = state_.iteration,
+          .threads = options_.threads,
+          .cache_bytes = options_.cache_mb << 20,
+          .max_bad = options_.max_bad};
+}
+
+// Darknet averages over the second half of the training.
+bool Trainer::averaging() const {
+  return net_.settings().ema_alpha > 0 && state_.iteration >= max_batches() / 2;
+}
+
+StepResult Trainer::step(const Batch& batch) {
+  const Shape now = net_.input_shape();
+  if (now.h != batch.size.height || now.w != batch.size.width)
+    net_.resize(now.n, batch.size.height, batch.size.width);
+  const StepState step{
+      .iteration = state_.iteration + 1,
+      .learning_rate = learning_rate(net_.settings(), state_.iteration + 1, state_.seed)};
+  StepResult result = step_->run({batch.pixels, batch.truths}, step,
+                                 static_cast<std::int64_t>(state_.seen), averaging());
+  if (!result.finite) report_fault(result, batch);
+  ++state_.iteration;
+  state_.seen += static_cast<std::uint64_t>(batch.images.size());
+  state_.average_loss = state_.average_loss < 0
+                            ? result.loss
+                            : (1 - kAverageLoss) * state_.average_loss + kAverageLoss * result.loss;
+  return result;
+}
+
+void Trainer::report_fault(const StepResult& result, const Batch& batch) const {
+  log::end_progress();
+  const auto begin = static_cast<std::size_t>(std::max<std::int64_t>(0, result.faulty_image));
+  const auto count = static_cast<std::size_t>(net_.input_shape().n);
+  std::string images;
+  for (std::size_t i = begin; i < std::min(begin + count, batch.images.size()); ++i)
+    images += "\n  " + labelled_.images[static_cast<std::size_t>(batch.images[i])].string();
+  fail("iteration ", state_.iteration + 1, ": ", result.fault,
+       " is not finite; nothing was updated. The last good weights are those of iteration ",
+       state_.iteration - state_.iteration % 100, " or later in ", backup_.string(),
+       ". A lower learning_rate, a longer burn_in or clip= may help. Images of this step:", images);
+}
+
+void Trainer::tell(const StepResult& result, const Batch& batch, double load_seconds,
+                   double step_seconds) {
+  const double seconds = load_seconds + step_seconds;
+  seconds_per_iteration_ =
+      seconds_per_iteration_ == 0 ? seconds : .95 * seconds_per_iteration_ + .05 * seconds;
+  IterationReport report{
+      .iteration = state_.iteration,
+      .max_batches = max_batches(),
+      .images_seen = static_cast<std::int64_t>(state_.seen),
+      .images = static_cast<std::int64_t>(batch.images.size()),
+      .average_loss = state_.average_loss,
+      .learning_rate = learning_rate(net_.settings(), state_.iteration, state_.seed),
+      .load_seconds = load_seconds,
+      .step_seconds = step_seconds,
+      .seconds_per_iteration = seconds_per_iteration_,
+      .width = batch.size.width,
+      .height = batch.size.height,
+      .map = map_now_,
+      .best_map = state_.best_map,
+      .step = &result};
+  for (const HeadAt& at : net_.heads()) report.head_layers.push_back(at.layer);
+  log_->append(json_line(report));
+  const bool plain = state_.iteration % kPlainEvery == 0 || state_.iteration == 1 ||
+                     state_.iteration == max_batches();
+  log::progress(progress_line(report), plain);
+}
+
+bool Trainer::evaluation_due() const {
+  if (!options_.map) return false;
+  const double epoch =
+      static_cast<double>(labelled_.images.size()) / static_cast<double>(net_.settings().batch);
+  const auto period =
+      std::max(kEvaluateAtLeastEvery, static_cast<std::int64_t>(options_.map_epochs * epoch + .5));
+  if (state_.iteration == max_batches()) return true;
+  return state_.iteration % period == 0 && state_.iteration >= net_.settings().burn_in;
+}
+
+void Trainer::evaluate() {
+  copy_parameters(net_, *evaluated_);
+  evaluated_->parameters_changed();
+  const auto images = run_evaluation(*evaluated_, validation_, options_.threads,
+                                     [](std::int64_t done, std::int64_t of) {
+                                       log::progress(cat("evaluating: ", done, " of ", of), false);
+                                     });
+  const Evaluation e = darknet::evaluate(images, {.classes = classes_});
+  map_now_ = e.mean_average_precision;
+  ++state_.evaluations_without_gain;
+  if (map_now_ > state_.best_map) {
+    state_.best_map = map_now_;
+    state_.best_iteration = state_.iteration;
+    state_.evaluations_without_gain = 0;
+    checkpoints_.save_best(net_, state_);
+  }
+  log::end_progress();
+  log::info(cat("iteration ", state_.iteration, ": mAP@0.5 ", map_now_, " on ",
+                validation_.images.size(), " images; best ", state_.best_map, " at iteration ",
+                state_.best_iteration));
+}
+
+TrainingOutcome Trainer::finish(int exit_code) {
+  log::end_progress();
+  checkpoints_.save_last(net_, optimizer_, state_);
+  if (exit_code != 0) {
+    log::info(cat("interrupted at iteration ", state_.iteration, "; saved. To go on: give ",
+                  checkpoints_.file("_last.weights").string()));
+  } else {
+    checkpoints_.save_final(net_, optimizer_, state_);
+    log::info(cat("done: ", checkpoints_.file("_final.weights").string()));
+  }
+  return {state_.iteration, state_.best_map, exit_code};
+}
+
+TrainingOutcome Trainer::run() {
+  const InterruptGuard interrupt;
+  Loader loader(loader_settings());
+  while (state_.iteration < max_batches() && !out_of_patience()) {
+    if (interrupt.requested()) return finish(interrupt.exit_code());
+    const auto before = Clock::now();
+    const Batch& batch = loader.next();
+    const double load_seconds = seconds_since(before);
+    const auto loaded = Clock::now();
+    const StepResult result = step(batch);
+    const double step_seconds = seconds_since(loaded);
+    map_now_ = -1;
+    if (evaluation_due()) evaluate();
+    state_.skipped_images = std::max(state_.skipped_images, loader.unreadable());
+    tell(result, batch, load_seconds, step_seconds);
+    checkpoints_.save_due(net_, optimizer_, state_, max_batches());
+  }
+  if (out_of_patience())
+    log::info(cat(options_.patience, " evaluations without a better mAP: ending early"));
+  return finish(interrupt.exit_code());
+}
+
+}  // namespace
+
+TrainingOutcome train_detector(const TrainerOptions& options) { return Trainer(options).run(); }
+
+}  // namespace darknet
