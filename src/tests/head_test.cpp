@@ -73,7 +73,11 @@ const Assignment kAssignments[] = {
      {{0, 3, 1}}},
     {"RegionByShape", "region", kRegion, {kWide, kSmall}, {{2, 1, 1}, {0, 3, 0}}},
     {"RegionSharing", "region", kRegion, {kWide, kWide}, {{2, 1, 1}}},
-    {"RegionFirstOfEquals", "region", kRegion, {kSquare}, {{2, 1, 1}}},
+    {"RegionFirstOfEquals",
+     "region",
+     "classes=2\nnum=2\nanchors=1,2,2,1\nthresh=1\nbias_match=1\n",
+     {kSmall},
+     {{0, 3, 0}}},
     {"RegionEdge", "region", kRegion, {kCorner}, {{3, 3, 1}}},
 };
 
@@ -202,9 +206,10 @@ INSTANTIATE_TEST_SUITE_P(Kinds, HeadTargets, testing::ValuesIn(kSoftTargets),
                          [](const auto& info) { return std::string(info.param.name); });
 
 TEST(HeadTargets, AreTheOverlapWithTheTruth) {  // of cross-entropy: gradient = p - target
-  for (const char* type : {"yolo", "region"}) {
-    const std::string keys = std::string(type) == "yolo" ? kYolo : kRegion + "obj_loss=ce\n";
-    const Trial t = passed(sample_of(type, keys + "obj_target=iou\n", 14, {kWide}));
+  for (const std::string& keys :
+       {kYolo + "obj_target=iou\n", kRegion + "obj_target=iou\n", kRegion + "rescore=1\n"}) {
+    const char* const type = keys.find("mask") == std::string::npos ? "region" : "yolo";
+    const Trial t = passed(sample_of(type, keys + "obj_loss=ce\n", 14, {kWide}));
     const std::int64_t n = std::string(type) == "yolo" ? 0 : 1;  // both have 2x1 cells
     const std::int64_t first = (2 * kCells + 1) * 14 + n * 7;
     const float* const o = t.out.data() + first;
@@ -292,6 +297,116 @@ TEST(HeadTelemetry, TellsAFault) {
   t.in[0].data()[3 * 14 + 4] = -50;
   t.forward();
   EXPECT_TRUE(t.layer->head()->telemetry({}).finite);
+}
+
+// The losses of one truth, written out: what the weights of the keys multiply.
+double cross_entropy(double x, double t) {
+  return t * std::log1p(std::exp(-x)) + (1 - t) * std::log1p(std::exp(x));
+}
+
+struct Parts {
+  double positive = 0, negative = 0, box = 0, classes = 0;
+};
+
+void expect_told(const Trial& t, const Parts& p) {
+  const HeadTelemetry told = t.layer->head()->telemetry({});
+  EXPECT_NEAR(told.objectness_loss_positive, p.positive, 1e-5);
+  EXPECT_NEAR(told.objectness_loss_negative, p.negative, 1e-4);
+  EXPECT_NEAR(told.class_loss, p.classes, 1e-5);
+  EXPECT_NEAR(told.box_loss, p.box, 1e-5);
+}
+
+double negative_loss(const Trial& t, std::int64_t but) {
+  double sum = 0;
+  for (std::int64_t i = 4; i < t.in[0].size(); i += 7)
+    if (i != but + 4) sum += cross_entropy(t.in[0].data()[i], 0);
+  return sum;
+}
+
+TEST(HeadWeights, OfYoloMultiplyItsLosses) {
+  LayerSample s =
+      sample_of("yolo",
+                kYolo +
+                    "obj_norm=positives\nobj_normalizer=.7\niou_normalizer=.3\ncls_normalizer=1.5\n"
+                    "counters_per_class=3,9\nlabel_smooth_eps=.2\n",
+                14, {kWide});
+  s.step.objectness_scale = 1.6f;
+  const Trial t = passed(s);
+  const std::int64_t first = (2 * kCells + 1) * 14;
+  const float *const x = t.in[0].data() + first, *const o = t.out.data() + first;
+  const double target[4] = {.3 * 4 - 1, .6 * 4 - 2, 0, 0};  // the anchor has the truth's size
+  double squares = 0;
+  for (int e = 0; e < 4; ++e) squares += std::pow(o[e] - target[e], 2) / 2;
+  expect_told(t, {.positive = 1.6 * .7 * 3 * cross_entropy(x[4], 1),  // 9 / 3 for class 0
+                  .negative = 1.6 * .7 * negative_loss(t, first),
+                  .box = .3 * 3 * (2 - .5 * .25) * squares,
+                  .classes = 3 * 1.5 * cross_entropy(x[5], .9) + cross_entropy(x[6], .1)});
+}
+
+TEST(HeadWeights, OfRegionMultiplyItsLosses) {
+  LayerSample s =
+      sample_of("region",
+                kRegion +
+                    "obj_loss=ce\nobj_norm=positives\nobj_normalizer=.7\nobject_scale=5\n"
+                    "noobject_scale=.8\ncoord_scale=1.5\nclass_scale=.9\nsoftmax=1\n",
+                14, {kWide});
+  s.step.objectness_scale = 1.6f;
+  const Trial late = passed(s);
+  s.step.images_seen = 12799;  // Darknet: boxes of all anchors are drawn to theirs until 12800
+  const Trial early = passed(s);
+  const std::int64_t first = (2 * kCells + 1) * 14 + 7;
+  const float *const x = late.in[0].data() + first, *const o = late.out.data() + first;
+  const double target[4] = {.3 * 4 - 1, .6 * 4 - 2, 0, 0};
+  Parts p{.positive = 1.6 * .7 * 5 * cross_entropy(x[4], 1),
+          .negative = 1.6 * .7 * .8 * negative_loss(late, first),
+          .classes = .9 * std::log1p(std::exp(x[6] - x[5]))};
+  for (int e = 0; e < 4; ++e) p.box += 1.5 * std::pow(o[e] - target[e], 2) / 2;
+  expect_told(late, p);
+  for (std::int64_t i = 0; i < late.out.size(); ++i)
+    if (i / 7 != first / 7 && i % 7 < 4)
+      p.box += .01 * std::pow(late.out.data()[i] - (i % 7 < 2 ? .5 : 0), 2) / 2;
+  expect_told(early, p);
+}
+
+// The second anchor of kWide's cell predicts kWide exactly, though the first is the one chosen.
+Trial with_a_rival(const std::string& type, const std::string& keys, float class_logit) {
+  Trial t(sample_of(type, keys, 14, {kWide}), Mode::training);
+  float* const rival = t.in[0].data() + (2 * kCells + 1) * 14 + 7;
+  rival[0] = std::log(.2f / .8f), rival[1] = std::log(.4f / .6f);
+  rival[2] = 0, rival[3] = -std::log(2.f);
+  rival[4] = .5f, rival[5] = class_logit, rival[6] = -3;
+  t.forward();
+  t.backward(false, NAN);
+  return t;
+}
+
+TEST(Yolo, AnAnchorThatFitsIsIgnoredOrLearns) {
+  const std::string keys = without(without(kYolo, "ignore_thresh"), "truth_thresh");
+  const auto told = [&](const std::string& more, float class_logit) {
+    const Trial t = with_a_rival("yolo", keys + more, class_logit);
+    const HeadTelemetry h = t.layer->head()->telemetry({});
+    return std::tuple(h.positives, h.ignored, pulled_up(t).contains({2, 1, 1}));
+  };
+  const float likely = std::log(.26f / .74f), unlikely = std::log(.24f / .76f);  // around .25
+  using Told = decltype(told("", 0));
+  EXPECT_EQ(told("ignore_thresh=.9\n", likely), (Told{1, 1, false}));
+  EXPECT_EQ(told("ignore_thresh=.9\n", unlikely), (Told{1, 0, false}));
+  EXPECT_EQ(told("ignore_thresh=.9\ntruth_thresh=.95\n", likely), (Told{2, 0, true}));
+  EXPECT_EQ(told("ignore_thresh=1\ntruth_thresh=.95\n", unlikely), (Told{2, 0, true}));
+}
+
+TEST(Region, ClassfixTeachesIgnoredAnchorsTheirClass) {
+  std::string keys = "classes=2\nnum=2\nanchors=2,1,2,2\nthresh=.9\nbias_match=1\nsoftmax=1\n";
+  const std::int64_t rival = (2 * kCells + 1) * 14 + 7;
+  const Trial one = with_a_rival("region", keys + "classfix=1\nclass_scale=.5\n", .3f);
+  const Trial two = with_a_rival("region", keys + "classfix=2\nclass_scale=.5\n", .3f);
+  const auto g = [&](const Trial& t, int e) { return t.in_gradient[0].data()[rival + e]; };
+  const double p = 1 / (1 + std::exp(-3 - .3));  // of class 0
+  EXPECT_NEAR(g(one, 5), .5 * (p - 1), 1e-6);
+  EXPECT_NEAR(g(one, 6), .5 * (1 - p), 1e-6);
+  EXPECT_NEAR(g(two, 5), g(one, 5) / (1 + std::exp(-.5)), 1e-6);  // Darknet: times its objectness
+  EXPECT_EQ(g(one, 4), 0);
+  EXPECT_EQ(one.layer->head()->telemetry({}).ignored, 1);
 }
 
 // One anchor of an otherwise silent output: row 2, column 1, second anchor.
