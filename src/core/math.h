@@ -70,10 +70,10 @@ DN_HD T softplus(T x) {
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * r * r + r + 1;
-  std::int32_t bits;
+  std::int32_t bits = 0;
   std::memcpy(&bits, &shifted, sizeof bits);
   bits = static_cast<std::int32_t>((static_cast<std::uint32_t>(bits) - 0x4B400000u + 127u) << 23);
-  float power;
+  float power = 0;
   std::memcpy(&power, &bits, sizeof power);
   return p * power;
 }

@@ -80,7 +80,7 @@ Desc user_weights(const ConvSpec& s) {
 }
 
 ConvTensors tensors_of(const ConvSpec& s, Tag layout, bool bias) {
-  constexpr auto f32 = dnnl::memory::data_type::f32;
+  const auto f32 = dnnl::memory::data_type::f32;
   ConvTensors t;
   t.source = Desc(dims(s.in), f32, layout);
   t.weights = Desc(weight_dims(s), f32, Tag::any);
@@ -208,11 +208,9 @@ dnnl::primitive_attr CpuConvPlan::attributes() const {
 dnnl::convolution_forward::primitive_desc CpuConvPlan::make_forward() {
   const auto kind = options_.mode == Mode::training ? dnnl::prop_kind::forward_training
                                                     : dnnl::prop_kind::forward_inference;
-  const auto pd =
-      choose(spec_, Way::forward, options_, "convolution", [&](algorithm a, Tag layout) {
-        return conv_forward(kind, a, tensors_of(spec_, layout, fused_.bias), geometry_,
-                            attributes());
-      });
+  auto pd = choose(spec_, Way::forward, options_, "convolution", [&](algorithm a, Tag layout) {
+    return conv_forward(kind, a, tensors_of(spec_, layout, fused_.bias), geometry_, attributes());
+  });
   forward_ = direction(pd, "forward", pd.src_desc(), pd.weights_desc(), pd.dst_desc());
   forward_.primitive.emplace(dnnl::convolution_forward(pd));
   forward_in_ = Reorder(user_source_, forward_.source);
@@ -294,7 +292,7 @@ void require_dense(const TensorView& v) {
 void CpuConvPlan::set_weights(const Stream&, const float* weights, void* workspace) {
   void* const scratch = at(workspace, reorder_scratch_at_);
   checked("reorder of weights", about(spec_), [&] {
-    for (auto& [pack, buffer, desc] :
+    for (const auto& [pack, buffer, desc] :
          {std::tuple{&pack_forward_, &packed_forward_, &forward_.weights},
           {&pack_data_, &packed_data_, &data_.weights}}) {
       if (!pack->needed() && !is_empty(*desc) && buffer->bytes() == 0)
@@ -310,59 +308,63 @@ void CpuConvPlan::set_weights(const Stream&, const float* weights, void* workspa
 }
 
 void CpuConvPlan::forward(const Stream&, TensorView in, const float* bias, TensorView out,
-                          void* ws) {
+                          void* workspace) {
   require_dense(in), require_dense(out);
   checked("convolution", about(spec_), [&] {
-    const void* source = bring(forward_in_, in.data, ws, forward_.source_at);
-    void* const destination = forward_out_.needed() ? at(ws, forward_.destination_at) : out.data;
+    const void* source = bring(forward_in_, in.data, workspace, forward_.source_at);
+    void* const destination =
+        forward_out_.needed() ? at(workspace, forward_.destination_at) : out.data;
     std::unordered_map<int, dnnl::memory> arguments{
         {DNNL_ARG_SRC, memory_at(forward_.source, source)},
         {DNNL_ARG_WEIGHTS, memory_at(forward_.weights, packed_forward_.data())},
         {DNNL_ARG_DST, memory_at(forward_.destination, destination)},
-        {DNNL_ARG_SCRATCHPAD, memory_at(forward_.scratch, at(ws, forward_.scratch_at))}};
+        {DNNL_ARG_SCRATCHPAD, memory_at(forward_.scratch, at(workspace, forward_.scratch_at))}};
     if (fused_.bias)
       arguments.insert(
           {DNNL_ARG_BIAS,
            memory_at(Desc({spec_.filters}, dnnl::memory::data_type::f32, Tag::a), bias)});
     forward_.primitive->execute(stream(), arguments);
-    if (forward_out_.needed()) forward_out_.run(destination, out.data, at(ws, reorder_scratch_at_));
+    if (forward_out_.needed())
+      forward_out_.run(destination, out.data, at(workspace, reorder_scratch_at_));
     stream().wait();
   });
 }
 
 void CpuConvPlan::backward_data(const Stream&, TensorView out_gradient, TensorView in_gradient,
-                                bool add, void* ws) {
+                                bool add, void* workspace) {
   require_dense(out_gradient), require_dense(in_gradient);
   checked("backward data", about(spec_), [&] {
-    const void* destination = bring(data_in_, out_gradient.data, ws, data_.destination_at);
+    const void* destination = bring(data_in_, out_gradient.data, workspace, data_.destination_at);
     const bool apart = add || data_out_.needed();
-    void* const source = apart ? at(ws, data_.source_at) : in_gradient.data;
+    void* const source = apart ? at(workspace, data_.source_at) : in_gradient.data;
     data_.primitive->execute(
-        stream(), {{DNNL_ARG_DIFF_DST, memory_at(data_.destination, destination)},
-                   {DNNL_ARG_WEIGHTS, memory_at(data_.weights, packed_data_.data())},
-                   {DNNL_ARG_DIFF_SRC, memory_at(data_.source, source)},
-                   {DNNL_ARG_SCRATCHPAD, memory_at(data_.scratch, at(ws, data_.scratch_at))}});
+        stream(),
+        {{DNNL_ARG_DIFF_DST, memory_at(data_.destination, destination)},
+         {DNNL_ARG_WEIGHTS, memory_at(data_.weights, packed_data_.data())},
+         {DNNL_ARG_DIFF_SRC, memory_at(data_.source, source)},
+         {DNNL_ARG_SCRATCHPAD, memory_at(data_.scratch, at(workspace, data_.scratch_at))}});
     if (apart)
-      (add ? data_add_ : data_out_).run(source, in_gradient.data, at(ws, reorder_scratch_at_));
+      (add ? data_add_ : data_out_)
+          .run(source, in_gradient.data, at(workspace, reorder_scratch_at_));
     stream().wait();
   });
 }
 
 void CpuConvPlan::backward_weights(const Stream&, TensorView in, TensorView out_gradient,
-                                   float* weight_gradient, void* ws) {
+                                   float* weight_gradient, void* workspace) {
   require_dense(in), require_dense(out_gradient);
   checked("backward weights", about(spec_), [&] {
-    const void* source = bring(weights_source_, in.data, ws, weights_.source_at);
+    const void* source = bring(weights_source_, in.data, workspace, weights_.source_at);
     const void* destination =
-        bring(weights_destination_, out_gradient.data, ws, weights_.destination_at);
-    void* const result = at(ws, weights_.weights_at);
+        bring(weights_destination_, out_gradient.data, workspace, weights_.destination_at);
+    void* const result = at(workspace, weights_.weights_at);
     weights_.primitive->execute(
         stream(),
         {{DNNL_ARG_SRC, memory_at(weights_.source, source)},
          {DNNL_ARG_DIFF_DST, memory_at(weights_.destination, destination)},
          {DNNL_ARG_DIFF_WEIGHTS, memory_at(weights_.weights, result)},
-         {DNNL_ARG_SCRATCHPAD, memory_at(weights_.scratch, at(ws, weights_.scratch_at))}});
-    weights_out_.run(result, weight_gradient, at(ws, reorder_scratch_at_));
+         {DNNL_ARG_SCRATCHPAD, memory_at(weights_.scratch, at(workspace, weights_.scratch_at))}});
+    weights_out_.run(result, weight_gradient, at(workspace, reorder_scratch_at_));
     stream().wait();
   });
 }

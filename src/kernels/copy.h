@@ -21,6 +21,6 @@ struct Sink {
 // to = from; equal shapes.
 void copy_pixels(const Stream&, View<const float> from, View<float> to);
 // to += from, or to = from; equal shapes.
-void put_pixels(const Stream&, View<const float> from, const Sink& to);
+void put_pixels(const Stream&, View<const float> from, const Sink&);
 
 }  // namespace darknet

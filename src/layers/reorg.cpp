@@ -125,7 +125,7 @@ class ReorgLayer final : public Layer {
 
   ReorgKeys reorg_;
   bool historic_;
-  Rearrangement order_;
+  Rearrangement order_{};
 };
 
 }  // namespace

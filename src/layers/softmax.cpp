@@ -138,7 +138,7 @@ class SoftmaxLayer final : public Layer {
 
  private:
   SoftmaxKeys softmax_;
-  Rows rows_;
+  Rows rows_{};
 };
 
 constexpr float kIgnored = -1234;  // Darknet: SECRET_NUM, a target that masked costs skip

@@ -62,8 +62,8 @@ struct Layout {
 
 Layout parse_layout(const std::string& bytes, const std::string& path) {
   std::uint64_t length = 0, stored = 0;
-  constexpr std::size_t prefix = sizeof kMagic + sizeof length;
-  if (bytes.size() < prefix + sizeof stored ||
+  constexpr std::size_t kPrefix = sizeof kMagic + sizeof length;
+  if (bytes.size() < kPrefix + sizeof stored ||
       std::memcmp(bytes.data(), kMagic, sizeof kMagic) != 0)
     fail(path, ": this is not a .state file of this program");
   std::memcpy(&length, bytes.data() + sizeof kMagic, sizeof length);
@@ -71,10 +71,10 @@ Layout parse_layout(const std::string& bytes, const std::string& path) {
   Checksum sum;
   sum.add(bytes.data(), bytes.size() - sizeof stored);
   if (sum.value() != stored || length > kMostHeader ||
-      prefix + length + sizeof stored > bytes.size())
+      kPrefix + length + sizeof stored > bytes.size())
     fail(path, ": the file is damaged (checksum)");
   try {
-    return {json::parse(bytes.substr(prefix, length)), prefix + static_cast<std::size_t>(length)};
+    return {json::parse(bytes.substr(kPrefix, length)), kPrefix + static_cast<std::size_t>(length)};
   } catch (const json::exception& e) {
     fail(path, ": the file is damaged: ", e.what());
   }

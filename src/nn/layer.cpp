@@ -27,6 +27,7 @@ std::vector<std::int64_t> layer_indices(const Section& section, std::string_view
                                         const LayerContext& context) {
   if (values.empty()) section.fail(key, "expected a list of layers");
   std::vector<std::int64_t> indices;
+  indices.reserve(values.size());
   for (const std::int64_t v : values) indices.push_back(layer_index(section, key, v, context));
   return indices;
 }

@@ -247,13 +247,13 @@ std::int64_t Network::size() const { return impl_->size(); }
 Layer& Network::layer(std::int64_t i) { return *impl_->node(i).layer; }
 const Layer& Network::layer(std::int64_t i) const { return *impl_->node(i).layer; }
 Shape Network::input_shape() const { return impl_->input_shape; }
-Shape Network::output_shape(std::int64_t i) const { return impl_->node(i).needs.output; }
+Shape Network::output_shape(std::int64_t layer) const { return impl_->node(layer).needs.output; }
 TensorView Network::input() const { return impl_->input.view(); }
-TensorView Network::output(std::int64_t i) const { return impl_->output(i); }
+TensorView Network::output(std::int64_t layer) const { return impl_->output(layer); }
 void Network::observe(LayerObserver* observer) { impl_->observer = observer; }
 
-TensorView Network::output_gradient(std::int64_t i) const {
-  const Node& n = impl_->node(i);
+TensorView Network::output_gradient(std::int64_t layer) const {
+  const Node& n = impl_->node(layer);
   if (!n.wants_gradient || n.layer->head())
     fail(n.layer->title(), ": no gradient reaches its output");
   return impl_->block_view(n.gradient_block, n.needs.output);

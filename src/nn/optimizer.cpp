@@ -94,9 +94,10 @@ std::vector<Optimizer::Array> Optimizer::state() {
   std::vector<Array> arrays;
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     const std::string name = cat("parameter ", i, " of layer ", slots_[i].layer);
-    for (auto& [suffix, tensor] : {std::pair<const char*, Tensor*>{" first", &slots_[i].first},
-                                   {" second", &slots_[i].second},
-                                   {" average", &slots_[i].average}})
+    for (const auto& [suffix, tensor] :
+         {std::pair<const char*, Tensor*>{" first", &slots_[i].first},
+          {" second", &slots_[i].second},
+          {" average", &slots_[i].average}})
       if (!tensor->empty()) arrays.push_back({name + suffix, tensor});
   }
   return arrays;
