@@ -46,11 +46,7 @@ std::int64_t check(const char* name, const std::filesystem::path& list,
   const auto tell = [&](const std::string& message) {
     if (all || told++ < kMostMessages) log::error(message);
   };
-  const auto progress = [](std::int64_t done, std::int64_t of) {
-    log::progress(cat("checking ", done, " of ", of), false);
-  };
-  const ListCheck result = check_list(list, classes, channels, tell, progress);
-  log::end_progress();
+  const ListCheck result = check_list(list, classes, channels, tell);
   if (told > kMostMessages)
     log::error(cat(told - kMostMessages, " more messages; -all shows them"));
   print(name, result, names);

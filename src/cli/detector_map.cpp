@@ -9,10 +9,10 @@
 #include "cli/command.h"
 #include "cli/open_network.h"
 #include "core/file.h"
-#include "core/log.h"
 #include "dataset/image_list.h"
 #include "dataset/labels.h"
 #include "eval/predict.h"
+#include "nn/weights.h"
 
 namespace darknet::cli {
 namespace {
@@ -83,7 +83,7 @@ void write_json(const Evaluation& e, const std::vector<std::string>& names, cons
 int map(const Options& o) {
   const DataFile data = read_data_file(o.data);
   Network net = open_network({.cfg = o.cfg,
-                              .weights = o.weights,
+                              .weights = find_weights(o.weights, data.backup),
                               .overrides = o.overrides,
                               .exact = o.exact,
                               .batch = kBatch});
@@ -94,10 +94,7 @@ int map(const Options& o) {
   EvaluationSet set{std::move(labelled.images), std::move(labelled.truths), {}};
   set.difficult = difficult_truths(data, set.images.size(), classes);
   const auto before = std::chrono::steady_clock::now();
-  const auto images = run_evaluation(net, set, o.threads, [](std::int64_t done, std::int64_t of) {
-    log::progress(cat("evaluating ", done, " of ", of), false);
-  });
-  log::end_progress();
+  const auto images = run_evaluation(net, set, o.threads);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - before;
   const ApPoints points = o.points == 0    ? ApPoints::area
                           : o.points == 11 ? ApPoints::eleven

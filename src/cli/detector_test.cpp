@@ -3,6 +3,7 @@
 
 #include "cfg/data_file.h"
 #include "cli/predict_images.h"
+#include "nn/weights.h"
 
 namespace darknet::cli {
 
@@ -19,7 +20,11 @@ void add_detector_test(CLI::App& program, Run& run) {
                  "pictures, or .txt lists of them; none: paths from standard input");
   add_predict_flags(app, *o);
   app.final_callback([o, &run] {
-    run = [o] { return predict_images(*o, read_data_file(o->data).names.string()); };
+    run = [o] {
+      const DataFile data = read_data_file(o->data);
+      o->weights = find_weights(o->weights, data.backup).string();
+      return predict_images(*o, data.names.string());
+    };
   });
 }
 

@@ -1,9 +1,12 @@
 #include "core/log.h"
 
+#include <fmt/format.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <memory>
 
@@ -51,6 +54,30 @@ void end_progress() {
   if (!on_terminal()) return;
   std::printf("\n");
   std::fflush(stdout);
+}
+
+std::string duration(double seconds) {
+  const auto s = static_cast<std::int64_t>(std::llround(std::max(0., seconds)));
+  return fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
+}
+
+Progress::Progress(std::string what, std::int64_t of)
+    : what_(std::move(what)), of_(of), start_(Clock::now()), told_(start_) {}
+
+Progress::~Progress() {
+  if (shown_) end_progress();
+}
+
+void Progress::at(std::int64_t done) {
+  constexpr double kOnTerminal = .1, kPlain = 10;  // seconds between two lines
+  const auto seconds = [](Clock::duration d) { return std::chrono::duration<double>(d).count(); };
+  const auto now = Clock::now();
+  if (seconds(now - told_) < (on_terminal() ? kOnTerminal : kPlain) || done <= 0) return;
+  told_ = now;
+  shown_ = true;
+  const double left =
+      seconds(now - start_) * static_cast<double>(of_ - done) / static_cast<double>(done);
+  progress(fmt::format("{} {} of {}, ETA {}", what_, done, of_, duration(left)), true);
 }
 
 }  // namespace darknet::log

@@ -2,6 +2,8 @@
 // compiled by nvcc can log. Information goes to standard output, warnings and errors to standard
 // error; command results are printed by cli/, not here.
 #pragma once
+#include <chrono>
+#include <cstdint>
 #include <string>
 
 namespace darknet::log {
@@ -15,5 +17,26 @@ void error(const std::string&);
 bool on_terminal();
 void progress(const std::string& line, bool also_when_plain);
 void end_progress();
+
+// "1:02:03"
+std::string duration(double seconds);
+
+// "evaluating 12 of 72, ETA 0:00:10": in place on a terminal; elsewhere a line now and then, and
+// none for work of a few seconds. For work that has no line of its own.
+class Progress {
+ public:
+  Progress(std::string what, std::int64_t of);
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+  ~Progress();
+  void at(std::int64_t done);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  std::string what_;
+  std::int64_t of_;
+  Clock::time_point start_, told_;
+  bool shown_ = false;
+};
 
 }  // namespace darknet::log

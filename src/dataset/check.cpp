@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/log.h"
 #include "dataset/image_list.h"
 #include "dataset/labels.h"
 #include "image/image.h"
@@ -65,12 +66,12 @@ void check_picture(ListCheck& check, const fs::path& image, std::int64_t channel
 }  // namespace
 
 ListCheck check_list(const fs::path& list, std::int64_t classes, std::int64_t channels,
-                     const Tell& tell,
-                     const std::function<void(std::int64_t, std::int64_t)>& progress) {
+                     const Tell& tell) {
   ListCheck check;
   check.objects_of_class.resize(static_cast<std::size_t>(classes));
   const std::vector<fs::path> images = read_image_list(list);
   std::set<fs::path> seen;
+  log::Progress progress("checking", static_cast<std::int64_t>(images.size()));
   for (const fs::path& image : images) {
     if (!seen.insert(image).second) {
       ++check.duplicates;
@@ -78,7 +79,7 @@ ListCheck check_list(const fs::path& list, std::int64_t classes, std::int64_t ch
     }
     check_picture(check, image, channels, tell);
     check_labels(check, image, classes, tell);
-    progress(++check.images, static_cast<std::int64_t>(images.size()));
+    progress.at(++check.images);
   }
   return check;
 }

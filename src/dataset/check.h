@@ -16,9 +16,8 @@ struct ListCheck {
   std::int64_t faults() const { return unreadable + missing_labels + bad_lines; }
 };
 
-// `tell`: one message per fault, "file:line: reason". `progress`: images done.
+// `tell`: one message per fault, "file:line: reason".
 ListCheck check_list(const std::filesystem::path& list, std::int64_t classes, std::int64_t channels,
-                     const std::function<void(const std::string&)>& tell,
-                     const std::function<void(std::int64_t done, std::int64_t of)>& progress);
+                     const std::function<void(const std::string&)>& tell);
 
 }  // namespace darknet

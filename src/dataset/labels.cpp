@@ -16,7 +16,6 @@ namespace fs = std::filesystem;
 
 constexpr std::uint64_t kMostBytes = 64u << 20;
 constexpr int kFields = 5;
-constexpr std::size_t kTellProgressFrom = 2000;  // images
 
 std::vector<std::string_view> split(std::string_view line) {
   std::vector<std::string_view> fields;
@@ -116,16 +115,15 @@ Labels read_labels(const fs::path& image, std::int64_t classes) {
 LabelledImages read_all_labels(std::vector<fs::path> images, std::int64_t classes) {
   LabelledImages all{.images = std::move(images)};
   all.truths.reserve(all.images.size());
+  log::Progress progress("reading labels", static_cast<std::int64_t>(all.images.size()));
   for (const fs::path& image : all.images) {
     Labels labels = read_labels(image, classes);
     all.objects += static_cast<std::int64_t>(labels.truths.size());
     all.empty += labels.truths.empty();
     all.clipped += labels.clipped;
     all.truths.push_back(std::move(labels.truths));
-    if (all.truths.size() % kTellProgressFrom == 0)
-      log::progress(cat("reading labels: ", all.truths.size(), " of ", all.images.size()), false);
+    progress.at(static_cast<std::int64_t>(all.truths.size()));
   }
-  if (all.images.size() >= kTellProgressFrom) log::end_progress();
   return all;
 }
 

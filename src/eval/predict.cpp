@@ -1,6 +1,7 @@
 #include "eval/predict.h"
 
 #include "core/error.h"
+#include "core/log.h"
 #include "dataset/augment.h"
 #include "dataset/loader.h"
 #include "detect/nms.h"
@@ -49,8 +50,7 @@ std::vector<Detection> detect(Network& net, const Image& image, const DetectionO
   return found;
 }
 
-std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet& set, int threads,
-                                           const EvaluationProgress& progress) {
+std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet& set, int threads) {
   const Shape shape = net.input_shape();
   Loader loader({.images = set.images,
                  .channels = shape.c,
@@ -62,6 +62,7 @@ std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet& se
                  .letter_box = net.settings().letter_box,
                  .threads = threads});
   std::vector<EvaluatedImage> results(set.images.size());
+  log::Progress progress("evaluating", static_cast<std::int64_t>(results.size()));
   std::size_t done = 0;
   while (true) {
     const Batch& batch = loader.next();
@@ -77,8 +78,7 @@ std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet& se
       result.truths = set.truths[done];
       if (!set.difficult.empty()) result.difficult = set.difficult[done];
     }
-    if (progress)
-      progress(static_cast<std::int64_t>(done), static_cast<std::int64_t>(results.size()));
+    progress.at(static_cast<std::int64_t>(done));
   }
 }
 

@@ -3,8 +3,6 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
-#include <functional>
-#include <memory>
 #include <vector>
 
 #include "detect/box.h"
@@ -25,18 +23,13 @@ struct DetectionOptions {
 // The detections of one picture; `net` was made for inference with a batch of 1.
 std::vector<Detection> detect(Network& net, const Image& picture, const DetectionOptions&);
 
-// An inference network of the same cfg text for evaluation while another one trains: `batch` images
-// at a time.
 struct EvaluationSet {
   std::vector<std::filesystem::path> images;
   std::vector<std::vector<Truth>> truths, difficult;  // one entry per image
 };
 
-using EvaluationProgress = std::function<void(std::int64_t done, std::int64_t of)>;
-
 // Runs the network over all images; their pictures are read ahead by `threads` threads (0: chosen).
-std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet&, int threads,
-                                           const EvaluationProgress& = nullptr);
+std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet&, int threads);
 
 // The classes that the network's heads judge; throws where it has no head or they disagree.
 std::int64_t classes_of(const Network&);

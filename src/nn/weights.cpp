@@ -159,4 +159,11 @@ void copy_parameters(const Network& from, Network& to) {
   to.parameters_changed();
 }
 
+std::filesystem::path find_weights(const std::filesystem::path& given,
+                                   const std::filesystem::path& backup) {
+  if (given.empty() || std::filesystem::exists(given)) return given;
+  if (auto there = backup / given.filename(); std::filesystem::exists(there)) return there;
+  fail_at({given.string(), 0}, "this weights file is neither here nor in ", backup.string());
+}
+
 }  // namespace darknet

@@ -9,6 +9,11 @@
 
 namespace darknet {
 
+// `given` where it exists, else the file of that name in `backup`, where trainings put it. Throws
+// where neither exists; "" stays "".
+std::filesystem::path find_weights(const std::filesystem::path& given,
+                                   const std::filesystem::path& backup);
+
 struct LoadOptions {
   std::int64_t layers = -1;     // load only layers [0, layers) and ignore the rest of the file
   bool allow_backbone = false;  // accept a file that ends exactly at a layer's end

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/file.h"
+#include "core/log.h"
 
 namespace darknet {
 namespace {
@@ -50,11 +51,6 @@ json head_json(const HeadTelemetry& t, std::int64_t layer, double images) {
 
 }  // namespace
 
-std::string duration(double seconds) {
-  const auto s = static_cast<std::int64_t>(std::llround(std::max(0., seconds)));
-  return fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
-}
-
 std::string progress_line(const IterationReport& r) {
   const HeadTelemetry t = total(*r.step);
   const auto images = static_cast<double>(r.images);
@@ -67,7 +63,7 @@ std::string progress_line(const IterationReport& r) {
       r.learning_rate, images / std::max(1e-9, r.seconds_per_iteration));
   if (r.load_seconds > r.step_seconds) line += " (waiting for images)";
   if (r.best_map >= 0) line += fmt::format(" best mAP {:.4f}", r.best_map);
-  return line + " ETA " + duration(left * r.seconds_per_iteration);
+  return line + " ETA " + log::duration(left * r.seconds_per_iteration);
 }
 
 std::string json_line(const IterationReport& r) {

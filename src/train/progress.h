@@ -25,7 +25,6 @@ struct IterationReport {
 
 std::string progress_line(const IterationReport&);
 std::string json_line(const IterationReport&);
-std::string duration(double seconds);  // "1:02:03"
 
 // log.jsonl: appended line by line. On a resume, lines of later iterations are dropped first.
 class TrainingLog {

@@ -41,16 +41,6 @@ std::vector<Section> sections_of(const TrainerOptions& o) {
   return cfg;
 }
 
-// As given, else in the backup folder, where trainings put them.
-fs::path find_weights(const fs::path& given, const fs::path& backup) {
-  if (given.empty() || fs::exists(given)) return given;
-  if (const fs::path there = backup / given.filename(); fs::exists(there)) {
-    log::info(cat(given.string(), " is not there; taking ", there.string()));
-    return there;
-  }
-  fail_at({given.string(), 0}, "this weights file is neither here nor in ", backup.string());
-}
-
 // One training from start to end.
 class Trainer {
  public:
@@ -277,10 +267,8 @@ bool Trainer::evaluation_due() const {
 void Trainer::evaluate() {
   copy_parameters(net_, *evaluated_);
   evaluated_->parameters_changed();
-  const auto images = run_evaluation(*evaluated_, validation_, options_.threads,
-                                     [](std::int64_t done, std::int64_t of) {
-                                       log::progress(cat("evaluating: ", done, " of ", of), false);
-                                     });
+  log::end_progress();
+  const auto images = run_evaluation(*evaluated_, validation_, options_.threads);
   const Evaluation e = darknet::evaluate(images, {.classes = classes_});
   map_now_ = e.mean_average_precision;
   ++state_.evaluations_without_gain;
@@ -290,7 +278,6 @@ void Trainer::evaluate() {
     state_.evaluations_without_gain = 0;
     checkpoints_.save_best(net_, state_);
   }
-  log::end_progress();
   log::info(cat("iteration ", state_.iteration, ": mAP@0.5 ", map_now_, " on ",
                 validation_.images.size(), " images; best ", state_.best_map, " at iteration ",
                 state_.best_iteration));
