@@ -26,7 +26,7 @@ struct IterationReport {
 std::string progress_line(const IterationReport&);
 std::string json_line(const IterationReport&);
 
-// log.jsonl: appended line by line. On a resume, lines of later iterations are dropped first.
+// NAME_log.jsonl: appended line by line. On a resume, lines of later iterations are dropped first.
 class TrainingLog {
  public:
   TrainingLog(std::filesystem::path, std::int64_t keep_up_to_iteration);

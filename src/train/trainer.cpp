@@ -151,12 +151,16 @@ void Trainer::start() {
   const Start start = start_training(net_, optimizer_, options);
   state_ = start.state;
   log::info(start.said);
+  if (start.kind != StartKind::resumed && fs::exists(checkpoints_.file("_last.state")))
+    log::warn(cat(checkpoints_.file("_last.weights").string(),
+                  " of an earlier training will be replaced; to go on with that training instead, "
+                  "give this file as weights"));
   if (start.kind != StartKind::resumed)
     for (const PriorReport& r : apply_priors(net_, labelled_.truths, start.loaded_layers))
       log::info(to_string(r));
   tell_plan();
   step_ = std::make_unique<TrainingStep>(net_, optimizer_, state_.seed);
-  log_ = std::make_unique<TrainingLog>(backup_ / "log.jsonl", state_.iteration);
+  log_ = std::make_unique<TrainingLog>(checkpoints_.file("_log.jsonl"), state_.iteration);
 }
 
 void Trainer::tell_plan() const {
@@ -222,9 +226,8 @@ void Trainer::report_fault(const StepResult& result, const Batch& batch) const {
   for (std::size_t i = begin; i < std::min(begin + count, batch.images.size()); ++i)
     images += "\n  " + labelled_.images[static_cast<std::size_t>(batch.images[i])].string();
   fail("iteration ", state_.iteration + 1, ": ", result.fault,
-       " is not finite; nothing was updated. The last good weights are those of iteration ",
-       state_.iteration - state_.iteration % 100, " or later in ", backup_.string(),
-       ". A lower learning_rate, a longer burn_in or clip= may help. Images of this step:", images);
+       " is not finite; nothing was updated, and the files in ", backup_.string(),
+       " stay as they were. A lower learning_rate, a longer burn_in or clip= may help. Images of this step:", images);
 }
 
 void Trainer::tell(const StepResult& result, const Batch& batch, double load_seconds,
