@@ -52,6 +52,19 @@ class ConvPlan {
                                 float* weight_gradient, void* workspace) = 0;
 };
 
+enum class ConvDirection : std::uint8_t { forward, backward_data, backward_weights };
+
+// The library's convolutions alone, on data of their own in the layouts they like best, with
+// nothing around them: the yardstick of `darknet bench`.
+class BareConv {
+ public:
+  virtual ~BareConv() = default;
+  virtual bool runs(ConvDirection) const = 0;  // whether the options asked for it
+  virtual std::int64_t workspace() const = 0;  // bytes; several may share one
+  virtual std::string description() const = 0;
+  virtual void run(ConvDirection, void* workspace) = 0;
+};
+
 enum class PoolKind : std::uint8_t { max, average };
 
 // Darknet's pooling geometry: out = (in + padding - size) / stride + 1, the window of output i
@@ -100,6 +113,12 @@ class Ops {
  public:
   virtual ~Ops() = default;
   virtual std::unique_ptr<ConvPlan> conv(const ConvSpec&, const Epilogue&, const PlanOptions&) = 0;
+  // as_planned: with the algorithm that conv() chooses, else plain direct convolution. Null where
+  // the device has none.
+  virtual std::unique_ptr<BareConv> bare_conv(const ConvSpec&, const Epilogue&, const PlanOptions&,
+                                              bool /*as_planned*/) {
+    return nullptr;
+  }
   virtual std::unique_ptr<PoolPlan> pool(const PoolSpec&, const PlanOptions&) = 0;
   virtual std::unique_ptr<GemmPlan> gemm(const GemmSpec&) = 0;
   virtual std::string name() const = 0;  // library and version, "oneDNN 2.6.3 (avx2)"

@@ -1,8 +1,6 @@
 #include <algorithm>
-#include <string_view>
-#include <vector>
 
-#include "cpu/onednn.h"
+#include "cpu/conv_choice.h"
 #include "cpu/plans.h"
 #include "cpu/reorder.h"
 
@@ -10,119 +8,6 @@ namespace darknet {
 namespace {
 
 using namespace onednn;
-using dnnl::algorithm;
-
-enum class Way : std::uint8_t { forward, backward_data, backward_weights };
-
-bool wide_vectors() { return dnnl::get_effective_cpu_isa() >= dnnl::cpu_isa::avx512_core; }
-
-// Multiply-adds per value moved by a change of layout.
-std::int64_t intensity(const ConvSpec& s) {
-  return s.in.c / s.groups * s.filters * s.size_y * s.size_x / (s.in.c + s.filters);
-}
-
-// Whether to leave NHWC inside the plan for the library's blocked layouts. Measured on two cores of
-// Zen 3 (AVX2) with the layers of yolov3-tiny: blocked backward-weights is up to twice as fast,
-// blocked forward 15-20 % where a layer computes enough to pay for moving its tensors;
-// backward-data and 1x1 kernels are as fast in NHWC. With AVX-512 NHWC is within 5 % everywhere.
-bool prefer_blocked(const ConvSpec& s, Way way) {
-  if (wide_vectors() || s.in.c / s.groups < 8 || s.filters / s.groups < 8) return false;
-  const bool one = s.size_y * s.size_x == 1;
-  if (way == Way::backward_weights) return !one || intensity(s) < 200;
-  return way == Way::forward && !one && intensity(s) >= 300;
-}
-
-// Winograd F(4x4, 3x3) nearly halves the work where the library offers it (AVX-512); it loses on
-// the first layer and on small batches, and takes no fused activation.
-bool try_winograd(const ConvSpec& s, const PlanOptions& o) {
-  return wide_vectors() && !o.exact && o.mode == Mode::training && s.in.n >= 8 && s.in.c >= 16 &&
-         s.groups == 1 && s.size_y == 3 && s.size_x == 3 && s.stride_y == 1 && s.stride_x == 1 &&
-         s.dilation == 1;
-}
-
-std::optional<std::pair<algorithm, float>> eltwise(Activation a) {
-  switch (a) {
-    case Activation::linear:
-      return std::nullopt;
-    case Activation::leaky:
-      return {{algorithm::eltwise_relu, .1f}};
-    case Activation::relu:
-      return {{algorithm::eltwise_relu, 0.f}};
-    case Activation::logistic:
-      return {{algorithm::eltwise_logistic, 0.f}};
-    case Activation::tanh:
-      return {{algorithm::eltwise_tanh, 0.f}};
-    case Activation::mish:
-      return {{algorithm::eltwise_mish, 0.f}};
-    case Activation::swish:
-      return {{algorithm::eltwise_swish, 1.f}};
-  }
-  return std::nullopt;
-}
-
-Geometry geometry_of(const ConvSpec& s) {
-  const Dims pad{s.pad_y, s.pad_x};
-  return {{s.stride_y, s.stride_x}, {s.dilation - 1, s.dilation - 1}, pad, pad};
-}
-
-Dims weight_dims(const ConvSpec& s) {
-  const std::int64_t in = s.in.c / s.groups;
-  if (s.groups == 1) return {s.filters, in, s.size_y, s.size_x};
-  return {s.groups, s.filters / s.groups, in, s.size_y, s.size_x};
-}
-
-// OHWI, the layout of parameters in memory.
-Desc user_weights(const ConvSpec& s) {
-  const std::int64_t in = s.in.c / s.groups, row = s.size_x * in, filter = s.size_y * row;
-  Dims strides = s.groups == 1 ? Dims{filter, 1, row, in}
-                               : Dims{s.filters / s.groups * filter, filter, 1, row, in};
-  return {weight_dims(s), dnnl::memory::data_type::f32, strides};
-}
-
-ConvTensors tensors_of(const ConvSpec& s, Tag layout, bool bias) {
-  const auto f32 = dnnl::memory::data_type::f32;
-  ConvTensors t;
-  t.source = Desc(dims(s.in), f32, layout);
-  t.weights = Desc(weight_dims(s), f32, Tag::any);
-  t.destination = Desc(dims(s.out()), f32, layout);
-  if (bias) t.bias = Desc({s.filters}, f32, Tag::a);
-  return t;
-}
-
-std::string about(const ConvSpec& s) {
-  return cat(to_string(s.in), " * ", s.filters, "x", s.size_y, "x", s.size_x, "/", s.stride_y,
-             " groups ", s.groups);
-}
-
-bool is_reference(const char* name) { return std::string_view(name).starts_with("ref"); }
-
-// The order in which layouts are tried; the first that is not the library's reference code wins.
-std::vector<std::pair<algorithm, Tag>> candidates(const ConvSpec& s, Way way,
-                                                  const PlanOptions& o) {
-  std::vector<std::pair<algorithm, Tag>> list;
-  if (try_winograd(s, o)) list.push_back({algorithm::convolution_winograd, Tag::any});
-  const bool blocked = prefer_blocked(s, way);
-  for (const Tag tag : {blocked ? Tag::any : Tag::nhwc, blocked ? Tag::nhwc : Tag::any, Tag::nchw})
-    list.push_back({algorithm::convolution_direct, tag});
-  return list;
-}
-
-template <class Make>
-auto choose(const ConvSpec& s, Way way, const PlanOptions& o, const char* call, Make make) {
-  std::optional<decltype(make(algorithm::convolution_direct, Tag::any))> reference;
-  std::string why = "no implementation";
-  for (const auto& [algorithm, layout] : candidates(s, way, o)) {
-    try {
-      auto pd = make(algorithm, layout);
-      if (!is_reference(pd.impl_info_str())) return pd;
-      if (!reference) reference = pd;
-    } catch (const dnnl::error& e) {
-      why = e.what();
-    }
-  }
-  if (!reference) fail("oneDNN ", call, " (", about(s), "): ", why);
-  return *reference;
-}
 
 dnnl::memory memory_at(const Desc& d, const void* p) { return {d, engine(), const_cast<void*>(p)}; }
 
@@ -151,17 +36,15 @@ class CpuConvPlan final : public ConvPlan {
   template <class Pd>
   Direction direction(const Pd& pd, const char* name, Desc source, Desc weights, Desc destination);
   void note(const char* name, const char* implementation);
-  dnnl::convolution_forward::primitive_desc make_forward();
-  void make_backward_data(const dnnl::convolution_forward::primitive_desc& hint);
-  void make_backward_weights(const dnnl::convolution_forward::primitive_desc& hint);
-  dnnl::primitive_attr attributes() const;
+  ForwardDesc make_forward();
+  void make_backward_data(const ForwardDesc& hint);
+  void make_backward_weights(const ForwardDesc& hint);
   const void* bring(const Reorder& reorder, const void* from, void* workspace,
                     std::int64_t area) const;
 
   ConvSpec spec_;
   PlanOptions options_;
   Epilogue fused_;
-  Geometry geometry_;
   Desc user_source_, user_weights_, user_destination_;
   Direction forward_, data_, weights_;
   Reorder forward_in_, forward_out_, data_in_, data_out_, data_add_, weights_source_,
@@ -195,22 +78,8 @@ CpuConvPlan::Direction CpuConvPlan::direction(const Pd& pd, const char* name, De
   return d;
 }
 
-dnnl::primitive_attr CpuConvPlan::attributes() const {
-  dnnl::primitive_attr attr = plain_attributes();
-  const auto op = eltwise(fused_.activation);
-  if (!op) return attr;
-  dnnl::post_ops ops;
-  append_eltwise(ops, op->first, op->second);
-  attr.set_post_ops(ops);
-  return attr;
-}
-
-dnnl::convolution_forward::primitive_desc CpuConvPlan::make_forward() {
-  const auto kind = options_.mode == Mode::training ? dnnl::prop_kind::forward_training
-                                                    : dnnl::prop_kind::forward_inference;
-  auto pd = choose(spec_, Way::forward, options_, "convolution", [&](algorithm a, Tag layout) {
-    return conv_forward(kind, a, tensors_of(spec_, layout, fused_.bias), geometry_, attributes());
-  });
+ForwardDesc CpuConvPlan::make_forward() {
+  auto pd = choose_forward(spec_, fused_, options_, Choice::rule);
   forward_ = direction(pd, "forward", pd.src_desc(), pd.weights_desc(), pd.dst_desc());
   forward_.primitive.emplace(dnnl::convolution_forward(pd));
   forward_in_ = Reorder(user_source_, forward_.source);
@@ -221,11 +90,8 @@ dnnl::convolution_forward::primitive_desc CpuConvPlan::make_forward() {
   return pd;
 }
 
-void CpuConvPlan::make_backward_data(const dnnl::convolution_forward::primitive_desc& hint) {
-  const auto pd =
-      choose(spec_, Way::backward_data, options_, "backward data", [&](algorithm a, Tag layout) {
-        return conv_backward_data(a, tensors_of(spec_, layout, false), geometry_, hint);
-      });
+void CpuConvPlan::make_backward_data(const ForwardDesc& hint) {
+  const auto pd = choose_backward_data(spec_, options_, hint, Choice::rule);
   data_ = direction(pd, "backward data", pd.diff_src_desc(), pd.weights_desc(), pd.diff_dst_desc());
   data_.primitive.emplace(dnnl::convolution_backward_data(pd));
   data_in_ = Reorder(user_destination_, data_.destination);
@@ -240,11 +106,8 @@ void CpuConvPlan::make_backward_data(const dnnl::convolution_forward::primitive_
     packed_data_ = Buffer({}, static_cast<std::int64_t>(data_.weights.get_size()));
 }
 
-void CpuConvPlan::make_backward_weights(const dnnl::convolution_forward::primitive_desc& hint) {
-  const auto pd = choose(
-      spec_, Way::backward_weights, options_, "backward weights", [&](algorithm a, Tag layout) {
-        return conv_backward_weights(a, tensors_of(spec_, layout, false), geometry_, hint);
-      });
+void CpuConvPlan::make_backward_weights(const ForwardDesc& hint) {
+  const auto pd = choose_backward_weights(spec_, options_, hint, Choice::rule);
   weights_ =
       direction(pd, "backward weights", pd.src_desc(), pd.diff_weights_desc(), pd.diff_dst_desc());
   weights_.primitive.emplace(dnnl::convolution_backward_weights(pd));
@@ -256,13 +119,10 @@ void CpuConvPlan::make_backward_weights(const dnnl::convolution_forward::primiti
 CpuConvPlan::CpuConvPlan(const ConvSpec& spec, const Epilogue& epilogue, const PlanOptions& options)
     : spec_(spec),
       options_(options),
-      fused_{.bias = epilogue.bias, .activation = epilogue.activation},
-      geometry_(geometry_of(spec)),
+      fused_(fused_epilogue(spec, epilogue, options, Choice::rule)),
       user_source_(nhwc(spec.in)),
       user_weights_(user_weights(spec)),
       user_destination_(nhwc(spec.out())) {
-  if (try_winograd(spec, options) && epilogue.activation != Activation::linear)
-    fused_.activation = Activation::linear;
   checked("convolution", about(spec), [&] {
     const auto hint = make_forward();
     if (options.mode != Mode::training) return;

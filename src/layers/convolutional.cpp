@@ -54,6 +54,7 @@ class ConvolutionalLayer final : public Layer {
     PlanOptions plan = options;
     plan.weight_gradient &= weights_.update;
     plan_ = ops.conv(spec_, epilogue(), plan);
+    planned_ = {spec_, epilogue(), plan};
     packed_ = false;
     if (!training && channels_.normalised() && folded_weights_.empty()) make_folded();
     return requirements(plan);
@@ -129,6 +130,8 @@ class ConvolutionalLayer final : public Layer {
             .note = note(),
             .multiply_adds = spec_.multiply_adds()};
   }
+
+  std::optional<ConvolutionWork> convolution() const override { return planned_; }
 
  private:
   ConvSpec spec(const Shape& in) const {
@@ -222,6 +225,7 @@ class ConvolutionalLayer final : public Layer {
   Parameter weights_;
   Tensor folded_weights_, folded_bias_;  // inference with batch normalisation
   std::unique_ptr<ConvPlan> plan_;
+  ConvolutionWork planned_;
   bool normalises_ = false;  // by the batch's statistics
   bool keeps_sum_ = false;   // without batch normalisation: the activation's input
   bool packed_ = false;      // whether the plan has the present weights

@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -90,6 +91,13 @@ struct LayerSummary {
   std::int64_t multiply_adds = 0;  // per batch of reshape()
 };
 
+// The convolution in a layer, as it was asked of Ops: what `darknet bench` measures it against.
+struct ConvolutionWork {
+  ConvSpec spec;
+  Epilogue epilogue;
+  PlanOptions options;
+};
+
 class Layer {
  public:
   Layer(Section& section, const LayerContext& context);
@@ -118,6 +126,8 @@ class Layer {
   // Asked by the layer below: will you apply `a` yourself and take the values before it?
   virtual bool accept_activation(Activation /*a*/) { return false; }
   virtual LayerSummary summary() const { return {}; }
+  // After reshape; none where the layer is no convolution.
+  virtual std::optional<ConvolutionWork> convolution() const { return std::nullopt; }
 
   // The network's input changed its size; reshape follows.
   void set_network_size(std::int64_t height, std::int64_t width) {

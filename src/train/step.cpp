@@ -1,6 +1,7 @@
 #include "train/step.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 
 namespace darknet {
@@ -26,6 +27,19 @@ class FaultFinder final : public LayerObserver {
  private:
   const Network& net_;
   std::string found_;
+};
+
+// Adds the seconds since it was last asked.
+class Lap {
+ public:
+  void add_to(double& seconds) {
+    const auto now = std::chrono::steady_clock::now();
+    seconds += std::chrono::duration<double>(now - last_).count();
+    last_ = now;
+  }
+
+ private:
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 
 }  // namespace
@@ -100,10 +114,12 @@ StepResult TrainingStep::run(const StepInput& input, StepState state, std::int64
                   .seed = seed_,
                   .truths = {static_cast<const Truth*>(truths_.data()),
                              static_cast<const std::int32_t*>(counts_.data()), images, capacity_}};
+  Lap lap;
   for (std::int64_t part = 0; part < batch / images; ++part) {
     state.images_seen = seen + (part + 1) * images;
     memory(net_.stream().device.type).copy_in(net_.stream(), state_.data(), &state, sizeof state);
     upload(input, part);
+    lap.add_to(result.seconds.upload);
     Pass now = pass;
     now.subdivision = part;
     net_.forward(now);
@@ -112,6 +128,7 @@ StepResult TrainingStep::run(const StepInput& input, StepState state, std::int64
       result.finite = result.finite && t.finite;
       result.heads[h] += t;
     }
+    lap.add_to(result.seconds.forward);
     if (!result.finite) {
       result.fault = first_fault(now);
       if (result.fault.empty()) result.fault = "a detection head's loss";
@@ -119,6 +136,7 @@ StepResult TrainingStep::run(const StepInput& input, StepState state, std::int64
       return result;
     }
     net_.backward(now);
+    lap.add_to(result.seconds.backward);
   }
   for (const HeadTelemetry& t : result.heads) result.loss += t.loss() / static_cast<double>(batch);
   result.finite = optimizer_.step(state, batch, average);
@@ -128,6 +146,7 @@ StepResult TrainingStep::run(const StepInput& input, StepState state, std::int64
     return result;
   }
   net_.parameters_changed();
+  lap.add_to(result.seconds.update);
   return result;
 }
 

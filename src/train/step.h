@@ -17,13 +17,19 @@ struct StepInput {
   std::span<const std::vector<Truth>> truths;  // one entry per image
 };
 
+// Where a step's time went, all subdivisions together, seconds.
+struct StepTimes {
+  double upload = 0, forward = 0, backward = 0, update = 0;
+};
+
 struct StepResult {
   std::vector<HeadTelemetry> heads;  // sums over the whole batch, in the order of Network::heads()
   double loss = 0;                   // mean per image of the true loss, all heads
   std::int64_t positives = 0;        // obj_norm=positives: N; else 0
   bool finite = true;                // false: no update was made
   std::string fault;                 // which layer was not finite first
-  std::int64_t faulty_image = -1;    // first image of the subdivision in which that was
+  StepTimes seconds;
+  std::int64_t faulty_image = -1;  // first image of the subdivision in which that was
 };
 
 class TrainingStep {

@@ -1,0 +1,82 @@
+// What `darknet bench` measures: medians, that every layer is timed, and that the bare convolutions
+// are the ones that the network runs.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "core/error.h"
+#include "train/bench.h"
+
+namespace darknet {
+namespace {
+
+const std::filesystem::path kCfg =
+    std::filesystem::path(DARKNET_SOURCE_DIR) / "cfg/yolov3-tiny.cfg";
+
+BenchOptions small() {
+  return {.cfg = kCfg,
+          .overrides = {"net.0.width=64", "net.0.height=64", "net.0.subdivisions=2"},
+          .reference = true,
+          .iterations = 3};
+}
+
+TEST(Bench, Median) {
+  const Spread odd = spread_of({3, 1, 2});
+  EXPECT_EQ(odd.median, 2);
+  EXPECT_EQ(odd.least, 1);
+  EXPECT_EQ(odd.most, 3);
+  EXPECT_EQ(spread_of({4, 1, 2, 3}).median, 2.5);
+  EXPECT_EQ(spread_of({}).median, 0);
+}
+
+TEST(Bench, InferenceTimesEveryLayer) {
+  BenchOptions o = small();
+  o.batch = 2;
+  const BenchReport r = bench(o);
+  EXPECT_EQ(r.images, 2);
+  EXPECT_EQ(r.input, (Shape{2, 64, 64, 3}));
+  ASSERT_EQ(r.layers.size(), 24u);
+  double flops = 0;
+  for (const LayerBench& b : r.layers) {
+    EXPECT_GT(b.forward, 0) << b.type;
+    EXPECT_EQ(b.backward, 0) << b.type;
+    EXPECT_EQ(b.bare_forward > 0, b.type == "convolutional");
+    flops += b.forward_flops;
+  }
+  EXPECT_NEAR(flops, 2 * 5.565e9 * 64 * 64 / (416 * 416), .01 * flops);
+  EXPECT_GT(r.peak_flops, 1e8);
+  EXPECT_EQ(r.reference->convolutions, 13);
+  EXPECT_GT(r.reference->planned.least, 0);
+  EXPECT_GT(r.reference->direct.least, 0);
+}
+
+TEST(Bench, TrainingTimesStepsInTheirParts) {
+  BenchOptions o = small();
+  o.training = true;
+  o.batch = 4;
+  const BenchReport r = bench(o);
+  EXPECT_EQ(r.images, 4);
+  EXPECT_EQ(r.input.n, 2);
+  EXPECT_GT(r.memory.parameter_gradients, 0);
+  EXPECT_GT(r.parts.backward, 0);
+  EXPECT_GT(r.parts.update, 0);
+  EXPECT_LT(r.parts.forward, r.total.most);
+  EXPECT_LT(r.parts.backward, r.total.most);
+  const LayerBench &first = r.layers[0], &second = r.layers[2];
+  EXPECT_EQ(first.backward_flops, first.forward_flops);  // nobody wants the pixels' gradient
+  EXPECT_EQ(second.backward_flops, 2 * second.forward_flops);
+  for (const LayerBench& b : r.layers) EXPECT_GT(b.backward, 0) << b.type;
+}
+
+TEST(Bench, TrainingWantsAHead) {
+  BenchOptions o = small();
+  o.training = true;
+  o.cfg = std::filesystem::path(testing::TempDir()) / "bench_no_head.cfg";
+  std::ofstream(o.cfg) << "[net]\nwidth=8\nheight=8\n[convolutional]\nsize=3\n";
+  o.overrides.clear();
+  EXPECT_THROW(bench(o), Error);
+}
+
+}  // namespace
+}  // namespace darknet

@@ -1,0 +1,61 @@
+// Measures how fast a network runs and what it takes: whole iterations, their parts, every layer,
+// and the bare library convolutions beside them. Prints nothing; cli/bench.cpp does.
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "nn/network.h"
+#include "train/step.h"
+
+namespace darknet {
+
+struct BenchOptions {
+  std::filesystem::path cfg;
+  std::filesystem::path data;          // training: pictures of its train list; "": made-up pixels
+  std::vector<std::string> overrides;  // -set
+  bool training = false, reference = false, exact = false;
+  std::int64_t batch = 0;  // images per forward pass, or per step; 0: one, or the cfg's
+  std::int64_t iterations = 20;
+  int threads = 0;  // of the loader; 0: chosen
+};
+
+// Of several iterations, seconds.
+struct Spread {
+  double median = 0, least = 0, most = 0;
+};
+Spread spread_of(std::vector<double> seconds);
+
+struct LayerBench {
+  std::string type, size;
+  Shape output;
+  double forward = 0, backward = 0;              // median seconds per iteration
+  double forward_flops = 0, backward_flops = 0;  // per iteration; 0: not counted
+  double bare_forward = 0, bare_backward = 0;    // with -reference, [convolutional] only
+};
+
+struct ReferenceBench {
+  Spread planned;                               // the algorithms that the network uses
+  Spread direct;                                // direct convolution throughout
+  std::int64_t convolutions = 0, left_out = 0;  // left_out: [connected] layers
+};
+
+struct BenchReport {
+  std::string library;             // name and version
+  Shape input;                     // of one forward pass
+  std::int64_t images = 0;         // per iteration
+  double peak_flops = 0;           // of a large matrix product in this run, per second
+  Spread total;                    // whole iterations
+  StepTimes parts;                 // training: medians
+  double load = 0;                 // training: median seconds of waiting for a batch
+  std::vector<LayerBench> layers;  // from iterations of their own
+  MemoryUse memory;                // what the network planned
+  std::int64_t peak_memory = 0;    // bytes of the whole process; 0 where it is not told
+  std::optional<ReferenceBench> reference;
+};
+
+BenchReport bench(const BenchOptions&);
+
+}  // namespace darknet

@@ -1,0 +1,162 @@
+#include "train/bench_workload.h"
+
+#include <chrono>
+
+#include "cfg/data_file.h"
+#include "cfg/parse.h"
+#include "core/rng.h"
+#include "dataset/image_list.h"
+#include "dataset/labels.h"
+#include "dataset/loader.h"
+#include "eval/predict.h"
+
+namespace darknet {
+namespace {
+
+constexpr std::uint64_t kSeed = 1;
+constexpr std::int64_t kTruthsPerImage = 8;  // of made-up images
+
+using Clock = std::chrono::steady_clock;
+double seconds_since(Clock::time_point t) {
+  return std::chrono::duration<double>(Clock::now() - t).count();
+}
+
+std::vector<Section> sections_of(const BenchOptions& o) {
+  std::vector<Section> cfg = read_cfg(o.cfg);
+  if (o.training && o.batch > 0) cfg.front().set("batch", std::to_string(o.batch), {"-batch", 0});
+  apply_overrides(cfg, o.overrides);
+  return cfg;
+}
+
+std::vector<float> noise(std::int64_t n) {
+  std::vector<float> values(static_cast<std::size_t>(n));
+  Rng rng(kSeed);
+  for (float& v : values) v = rng.uniform();
+  return values;
+}
+
+std::vector<std::vector<Truth>> made_up_truths(std::int64_t images, std::int64_t classes) {
+  std::vector<std::vector<Truth>> all(static_cast<std::size_t>(images));
+  Rng rng(kSeed, 1);
+  for (auto& truths : all)
+    for (std::int64_t i = 0; i < kTruthsPerImage; ++i) {
+      const float w = rng.uniform(.02f, .4f), h = rng.uniform(.02f, .4f);
+      truths.push_back({{rng.uniform(w / 2, 1 - w / 2), rng.uniform(h / 2, 1 - h / 2), w, h},
+                        static_cast<std::int32_t>(rng.below(classes))});
+    }
+  return all;
+}
+
+class Inference final : public Workload {
+ public:
+  explicit Inference(const BenchOptions& o)
+      : net_(sections_of(o), {.exact = o.exact, .batch = std::max<std::int64_t>(1, o.batch)}) {
+    net_.initialise();
+    net_.parameters_changed();
+    const TensorView in = net_.input();
+    const std::vector<float> pixels = noise(in.shape.size());
+    memory(net_.stream().device.type)
+        .copy_in(net_.stream(), in.data, pixels.data(), pixels.size() * sizeof(float));
+  }
+  Network& network() override { return net_; }
+  std::int64_t images() const override { return net_.input_shape().n; }
+  IterationTimes run() override {
+    const auto before = Clock::now();
+    net_.forward({.stream = net_.stream()});
+    memory(net_.stream().device.type).synchronize(net_.stream());
+    return {.total = seconds_since(before)};
+  }
+
+ private:
+  Network net_;
+};
+
+class Training final : public Workload {
+ public:
+  explicit Training(const BenchOptions& o);
+  Network& network() override { return net_; }
+  std::int64_t images() const override { return net_.settings().batch; }
+  IterationTimes run() override;
+
+ private:
+  void make_up_pictures();
+  void start_loader(const BenchOptions& o);
+  StepInput next();
+
+  Network net_;
+  Optimizer optimizer_;
+  TrainingStep step_;
+  std::unique_ptr<Loader> loader_;  // with pictures, else:
+  std::vector<float> pixels_;
+  std::vector<std::vector<Truth>> truths_;
+  std::int64_t iteration_ = 0;
+};
+
+Training::Training(const BenchOptions& o)
+    : net_(sections_of(o), {.mode = Mode::training, .exact = o.exact, .seed = kSeed}),
+      optimizer_(net_, net_.settings()),
+      step_(net_, optimizer_, kSeed) {
+  if (net_.heads().empty())
+    fail_at({o.cfg.string(), 0}, "no detection head: -train measures the steps of a detector");
+  net_.initialise();
+  net_.parameters_changed();
+  if (o.data.empty())
+    make_up_pictures();
+  else
+    start_loader(o);
+}
+
+void Training::make_up_pictures() {
+  const std::int64_t batch = net_.settings().batch;
+  pixels_ = noise(batch * net_.input_shape().features());
+  truths_ = made_up_truths(batch, classes_of(net_));
+}
+
+void Training::start_loader(const BenchOptions& o) {
+  const DataFile data = read_data_file(o.data);
+  if (data.classes > 0 && data.classes != classes_of(net_))
+    fail_at({o.data.string(), 0}, "classes=", data.classes, ", but the heads of ", o.cfg.string(),
+            " have ", classes_of(net_));
+  LabelledImages labelled =
+      read_all_labels(read_image_list(required(data, data.train, "train")), classes_of(net_));
+  const NetSettings& n = net_.settings();
+  const AugmentationKeys keys = net_.heads().back().head->settings().augmentation;
+  loader_ = std::make_unique<Loader>(LoaderSettings{.images = std::move(labelled.images),
+                                                    .truths = std::move(labelled.truths),
+                                                    .channels = n.channels,
+                                                    .batch = n.batch,
+                                                    .size =
+                                                        [&n](std::int64_t) {
+                                                          return InputSize{n.height, n.width};
+                                                        },
+                                                    .augmentation = augmentation_of(n, keys),
+                                                    .seed = kSeed,
+                                                    .threads = o.threads});
+}
+
+StepInput Training::next() {
+  if (!loader_) return {pixels_, truths_};
+  const Batch& batch = loader_->next();
+  return {batch.pixels, batch.truths};
+}
+
+// With a learning rate of zero: it costs the same, and noise cannot drive the weights to infinity.
+IterationTimes Training::run() {
+  const auto before = Clock::now();
+  const StepInput input = next();
+  const double load = seconds_since(before);
+  ++iteration_;
+  const StepResult result = step_.run(input, {.iteration = iteration_, .learning_rate = 0},
+                                      (iteration_ - 1) * images(), false);
+  if (!result.finite) fail("a training step was not finite: ", result.fault);
+  return {.total = seconds_since(before), .load = load, .parts = result.seconds};
+}
+
+}  // namespace
+
+std::unique_ptr<Workload> make_workload(const BenchOptions& o) {
+  if (o.training) return std::make_unique<Training>(o);
+  return std::make_unique<Inference>(o);
+}
+
+}  // namespace darknet

@@ -1,0 +1,24 @@
+// One iteration of what `darknet bench` measures: a forward pass, or a whole training step.
+#pragma once
+#include <memory>
+
+#include "train/bench.h"
+
+namespace darknet {
+
+struct IterationTimes {
+  double total = 0, load = 0;
+  StepTimes parts;  // training
+};
+
+class Workload {
+ public:
+  virtual ~Workload() = default;
+  virtual Network& network() = 0;
+  virtual std::int64_t images() const = 0;  // per iteration
+  virtual IterationTimes run() = 0;
+};
+
+std::unique_ptr<Workload> make_workload(const BenchOptions&);
+
+}  // namespace darknet
