@@ -40,13 +40,13 @@ void print_layer(Network& net, std::int64_t i, double bflops, std::int64_t param
 }
 
 void print_memory(const char* what, const MemoryUse& m) {
-  constexpr double mib = 1 << 20;
+  constexpr double kMiB = 1 << 20;
   fmt::print(
       "{}: {:.1f} MiB (parameters {:.1f}, their gradients {:.1f}, activations {:.1f}, "
       "workspace {:.1f})\n",
-      what, static_cast<double>(m.total()) / mib, static_cast<double>(m.parameters) / mib,
-      static_cast<double>(m.parameter_gradients) / mib, static_cast<double>(m.activations) / mib,
-      static_cast<double>(m.workspace) / mib);
+      what, static_cast<double>(m.total()) / kMiB, static_cast<double>(m.parameters) / kMiB,
+      static_cast<double>(m.parameter_gradients) / kMiB, static_cast<double>(m.activations) / kMiB,
+      static_cast<double>(m.workspace) / kMiB);
 }
 
 int info(const Options& o) {

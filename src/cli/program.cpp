@@ -48,7 +48,7 @@ std::vector<std::string> vocabulary(const CLI::App& app) {
 std::string surplus(const CLI::App& app, std::string word) {
   if (word.starts_with("--")) word.erase(0, 1);
   const std::string near = nearest(word, vocabulary(app));
-  const bool group = app.get_subcommands([](const CLI::App*) { return true; }).size() > 0;
+  const bool group = !app.get_subcommands([](const CLI::App*) { return true; }).empty();
   return cat(word.starts_with("-") ? "unknown flag '"
              : group               ? "unknown command '"
                                    : "surplus word '",
@@ -88,6 +88,7 @@ CLI::App& subcommand(CLI::App& program, const std::vector<std::string>& words,
 
 std::vector<std::string> normalise(const std::vector<std::string>& arguments) {
   std::vector<std::string> out;
+  out.reserve(arguments.size());
   for (const std::string& a : arguments) out.push_back(normalised(a));
   return out;
 }
@@ -130,7 +131,7 @@ void add_exact(CLI::App& app, bool& exact) {
 }
 
 void add_darknet_habits(CLI::App& app) {
-  static const std::string kGroup = "Accepted from the Darknets";
+  static constexpr const char* kGroup = "Accepted from the Darknets";
   app.add_flag_callback(
          "--dont_show", [] {}, "open no window")
       ->group(kGroup);

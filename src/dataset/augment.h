@@ -33,7 +33,7 @@ struct Placement {
 };
 
 // The whole picture into the whole input, stretched or with grey bars (letter_box).
-Placement plain_placement(const Image&, std::int64_t height, std::int64_t width, bool letter_box);
+Placement plain_placement(const Image&, std::int64_t height, std::int64_t width, bool with_bars);
 
 // A random crop, mirror and colour for the whole input.
 Placement random_placement(const Augmentation&, Rng&, const Image&, std::int64_t height,

@@ -43,7 +43,7 @@ std::vector<fs::path> read_image_list(const fs::path& path) {
 }
 
 fs::path label_path(const fs::path& image) {
-  const fs::path folder = in_labels_folder(image);
+  fs::path folder = in_labels_folder(image);
   if (!folder.empty() && fs::exists(folder)) return folder;
   fs::path beside = image;
   return beside.replace_extension(".txt");

@@ -66,7 +66,7 @@ Line parse_line(std::string_view text, std::int64_t classes) {
   Box& b = line.truth.box;
   float* const values[] = {&b.x, &b.y, &b.w, &b.h};
   for (int i = 0; i < 4; ++i) {
-    const std::string_view field = fields[static_cast<std::size_t>(i + 1)];
+    const std::string_view field = fields[static_cast<std::size_t>(i) + 1];
     if (!number(field, *values[i]) || !std::isfinite(*values[i]))
       return {.fault = cat("'", field, "' is not a finite number")};
   }

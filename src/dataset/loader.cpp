@@ -87,7 +87,7 @@ struct Loader::Impl {
 
   void run();
   bool take(std::int64_t& batch, std::int64_t& image);
-  void prepare(std::int64_t batch);
+  void prepare(std::int64_t k);
   void make(Batch& batch, std::int64_t i, Shuffle& shuffle);
   void make_plain(Batch& batch, std::int64_t i);
   void make_augmented(Batch& batch, std::int64_t i, Shuffle& shuffle);

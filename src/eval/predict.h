@@ -21,7 +21,7 @@ struct DetectionOptions {
 };
 
 // The detections of one picture; `net` was made for inference with a batch of 1.
-std::vector<Detection> detect(Network& net, const Image& picture, const DetectionOptions&);
+std::vector<Detection> detect(Network& net, const Image& image, const DetectionOptions&);
 
 struct EvaluationSet {
   std::vector<std::filesystem::path> images;

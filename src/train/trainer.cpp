@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <memory>
 
 #include "cfg/data_file.h"
@@ -262,7 +263,7 @@ bool Trainer::evaluation_due() const {
   const double epoch =
       static_cast<double>(labelled_.images.size()) / static_cast<double>(net_.settings().batch);
   const auto period =
-      std::max(kEvaluateAtLeastEvery, static_cast<std::int64_t>(options_.map_epochs * epoch + .5));
+      std::max<std::int64_t>(kEvaluateAtLeastEvery, std::llround(options_.map_epochs * epoch));
   if (state_.iteration == max_batches()) return true;
   return state_.iteration % period == 0 && state_.iteration >= net_.settings().burn_in;
 }
