@@ -39,6 +39,9 @@ struct Line {
   std::string fault;  // "" : sound
 };
 
+// What six digits and float arithmetic do to a box that ends at the picture's edge.
+constexpr float kRounding = 2e-6f;
+
 // One axis of a box as low and high end; clips what overhangs a little.
 bool clip_axis(float& centre, float& extent, bool& clipped) {
   const float low = centre - extent / 2, high = centre + extent / 2;
@@ -46,7 +49,7 @@ bool clip_axis(float& centre, float& extent, bool& clipped) {
   if (low >= 0 && high <= 1) return true;
   const float a = std::max(0.f, low), b = std::min(1.f, high);
   centre = (a + b) / 2, extent = b - a;
-  clipped = true;
+  clipped = clipped || low < -kRounding || high > 1 + kRounding;
   return true;
 }
 

@@ -11,6 +11,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "dataset/labels.h"
 
 namespace darknet {
 namespace {
@@ -46,9 +47,9 @@ std::string object(const std::string& name, const std::string& box, bool difficu
   return xml + "</bndbox></object>";
 }
 
-std::string annotation(const std::string& objects) {
-  return "<annotation><size><width>100</width><height>50</height></size>" + objects +
-         "</annotation>";
+std::string annotation(const std::string& objects, int width = 100, int height = 50) {
+  return cat("<annotation><size><width>", width, "</width><height>", height, "</height></size>",
+             objects, "</annotation>");
 }
 
 class ScriptsTest : public testing::Test {
@@ -114,6 +115,18 @@ TEST_F(ScriptsTest, VocBoxesCountFromOneAndAreClipped) {
                             "picture, 1 empty ones skipped"),
             std::string::npos)
       << ran.output;
+}
+
+TEST_F(ScriptsTest, VocBoxesThatEndAtTheEdgeAreReadWhole) {
+  put_voc();
+  std::string objects;
+  for (int i = 2; i < 200; ++i)
+    objects += object("cat", cat(i, " ", i, " 640 480")) + object("dog", cat("1 1 ", i, " ", i));
+  put("voc/Annotations/a.xml", annotation(objects, 640, 480));
+  ASSERT_EQ(run_voc().exit_code, 0);
+  const Labels labels = read_labels(folder_ / "out/pets/images/a.jpg", 2);
+  EXPECT_EQ(labels.truths.size(), 396u);
+  EXPECT_EQ(labels.clipped, 0);
 }
 
 TEST_F(ScriptsTest, VocDifficultObjectsAreKeptAside) {
