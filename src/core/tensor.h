@@ -42,8 +42,9 @@ struct View {
   DN_HD std::int64_t pixel(std::int64_t n, std::int64_t y, std::int64_t x) const {
     return (n * shape.h + y) * shape.w + x;
   }
-  DN_HD operator View<const T>() const  // NOLINT: as implicit as T* to const T*
-      requires(!std::is_const_v<T>) {
+  template <class U>  // a template, or nvcc warns of View<const T> converting to itself
+    requires(!std::is_const_v<T> && std::is_same_v<U, const T>)
+  DN_HD operator View<U>() const {  // NOLINT: as implicit as T* to const T*
     return {data, shape, pixel_stride};
   }
 };
