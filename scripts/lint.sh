@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # scripts/lint.sh BUILD_DIR: clang-format over src/, then clang-tidy over what BUILD_DIR compiles,
-# tests aside. Ends with 1 on any finding. TIDY_FILES='src/core/*.cpp' looks at fewer files.
+# tests aside. Ends with 1 on any finding. TIDY_FILES='src/core/*.cpp' looks at fewer files, JOBS=1
+# at one at a time.
 set -euo pipefail
 build=${1:?usage: scripts/lint.sh BUILD_DIR}
 [ "${build#/}" != "$build" ] || build=$PWD/$build
@@ -46,7 +47,8 @@ done < <(sources "${TIDY_FILES:-src/*.cpp}")
 [ ${#tidy[@]} -gt 0 ] || { echo "lint: $database names no file of src/; run make build first" >&2; exit 1; }
 
 # The commands are the host compiler's: clang need not know all of its flags.
-printf '%s\0' "${tidy[@]}" | xargs -0 -n 1 -P "$(nproc)" clang-tidy -p "$build" --quiet \
+printf '%s\0' "${tidy[@]}" | xargs -0 -n 1 -P "${JOBS:-$(nproc)}" \
+  nice clang-tidy -p "$build" --quiet \
   --extra-arg=-Wno-unknown-warning-option --extra-arg=-Wno-ignored-optimization-argument \
   2> >(grep -vE '^[0-9]+ warnings? ' >&2) || status=1
 [ $status -ne 0 ] || echo "lint: ${#tidy[@]} files, no findings"

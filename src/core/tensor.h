@@ -42,9 +42,10 @@ struct View {
   DN_HD std::int64_t pixel(std::int64_t n, std::int64_t y, std::int64_t x) const {
     return (n * shape.h + y) * shape.w + x;
   }
-  template <class U>  // a template, or nvcc warns of View<const T> converting to itself
-    requires(!std::is_const_v<T> && std::is_same_v<U, const T>)
-  DN_HD operator View<U>() const {  // NOLINT: as implicit as T* to const T*
+  // A template, or nvcc warns of View<const T> converting to itself.
+  template <class U>
+  // NOLINTNEXTLINE(google-explicit-constructor): as implicit as T* to const T*
+  requires(!std::is_const_v<T> && std::is_same_v<U, const T>) DN_HD operator View<U>() const {
     return {data, shape, pixel_stride};
   }
 };

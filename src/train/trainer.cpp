@@ -228,7 +228,9 @@ void Trainer::report_fault(const StepResult& result, const Batch& batch) const {
     images += "\n  " + labelled_.images[static_cast<std::size_t>(batch.images[i])].string();
   fail("iteration ", state_.iteration + 1, ": ", result.fault,
        " is not finite; nothing was updated, and the files in ", backup_.string(),
-       " stay as they were. A lower learning_rate, a longer burn_in or clip= may help. Images of this step:", images);
+       " stay as they were. A lower learning_rate, a longer burn_in or clip= may help. Images of "
+       "this step:",
+       images);
 }
 
 void Trainer::tell(const StepResult& result, const Batch& batch, double load_seconds,
