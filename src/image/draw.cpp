@@ -29,7 +29,8 @@ Colour readable_on(const Colour& c) {
 }
 
 std::int64_t to_pixel(float fraction, std::int64_t size) {
-  const float bounded = std::clamp(fraction, -1.f, 2.f);  // a wild box must not overflow
+  // A wild box must not overflow, nor one that is not a number.
+  const float bounded = fraction > -1 ? std::min(fraction, 2.f) : -1;
   return std::llround(bounded * static_cast<float>(size));
 }
 

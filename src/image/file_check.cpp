@@ -65,7 +65,10 @@ int orientation_of_tiff(std::string_view t) {
 }  // namespace
 
 bool is_complete(std::string_view bytes) {
-  if (is_png(bytes)) return bytes.rfind("IEND") != bytes.npos;
+  if (is_png(bytes)) {
+    const auto end = bytes.rfind("IEND");
+    return end != bytes.npos && end + 8 <= bytes.size();  // its checksum too
+  }
   if (!is_jpeg(bytes)) return true;
   Segment segment{0, 2, 2};
   while (next_segment(bytes, segment.end, segment))

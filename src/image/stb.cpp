@@ -31,9 +31,17 @@ const stbi_uc* data_of(const std::string& bytes) {
   return reinterpret_cast<const stbi_uc*>(bytes.data());
 }
 
+std::int64_t big_endian(const std::string& bytes, std::size_t at) {
+  std::int64_t v = 0;
+  for (std::size_t i = at; i < at + 4; ++i) v = v << 8 | static_cast<unsigned char>(bytes[i]);
+  return v;
+}
+
 }  // namespace
 
 PictureSize picture_size(const std::string& bytes) {
+  if (bytes.starts_with("\x89PNG") && bytes.size() >= 24)  // stb refuses to tell large sizes
+    return {big_endian(bytes, 16), big_endian(bytes, 20)};
   int w = 0, h = 0, c = 0;
   if (!stbi_info_from_memory(data_of(bytes), static_cast<int>(bytes.size()), &w, &h, &c)) return {};
   return {w, h};
@@ -65,6 +73,8 @@ Image decode_rgb(const std::string& bytes) {
 std::string encode(const Image& image, const std::string& ending) {
   const int w = static_cast<int>(image.width), h = static_cast<int>(image.height),
             c = static_cast<int>(image.channels);
+  constexpr int kMostJpeg = 65535;  // the library would write the sides modulo 65536
+  if (image.pixels.empty() || (ending == ".jpg" && std::max(w, h) > kMostJpeg)) return {};
   std::string out;
   if (ending == ".png")
     stbi_write_png_to_func(append, &out, w, h, c, image.pixels.data(), w * c);
@@ -85,6 +95,16 @@ std::int64_t zoom(std::int64_t height) {
   return std::max<std::int64_t>(1, height / kCapitalHeight);
 }
 
+// One '?' for every character that the font does not have; it looks letters up unchecked.
+std::string in_the_font(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if ((byte & 0xC0) != 0x80) out += byte >= ' ' && byte <= '~' ? c : '?';  // 10......: UTF-8 tail
+  }
+  return out;
+}
+
 struct Corner {  // the layout that stb_easy_font_print writes
   float x, y, z;
   std::uint8_t colour[4];
@@ -93,13 +113,13 @@ struct Corner {  // the layout that stb_easy_font_print writes
 }  // namespace
 
 TextSize text_size(const std::string& text, std::int64_t height) {
-  std::string s = text;  // the library takes a mutable pointer
+  std::string s = in_the_font(text);  // the library takes a mutable pointer
   return {stb_easy_font_width(s.data()) * zoom(height), kCapitalHeight * zoom(height)};
 }
 
 void draw_text(Image& image, const std::string& text, std::int64_t x, std::int64_t y,
                std::int64_t height, const Colour& colour) {
-  std::string s = text;
+  std::string s = in_the_font(text);
   std::vector<Corner> corners(s.size() * 4 * 70);  // the library's bound: 270 bytes a letter
   const int quads = stb_easy_font_print(0, 0, s.data(), nullptr, corners.data(),
                                         static_cast<int>(corners.size() * sizeof(Corner)));

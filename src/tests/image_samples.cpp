@@ -1,0 +1,105 @@
+#include "tests/image_samples.h"
+
+#include <cstdlib>
+
+#include "core/rng.h"
+
+namespace darknet::testing_images {
+namespace {
+
+std::string big(std::uint32_t v, int bytes) {
+  std::string s;
+  for (int i = bytes; i-- > 0;) s += static_cast<char>(v >> 8 * i);
+  return s;
+}
+
+std::string ordered(std::uint32_t v, int bytes, bool little) {
+  const std::string s = big(v, bytes);
+  return little ? std::string(s.rbegin(), s.rend()) : s;
+}
+
+std::uint32_t crc32(const std::string& s) {
+  std::uint32_t crc = ~0u;
+  for (const char c : s) {
+    crc ^= static_cast<unsigned char>(c);
+    for (int k = 0; k < 8; ++k) crc = crc & 1 ? crc >> 1 ^ 0xEDB88320u : crc >> 1;
+  }
+  return ~crc;
+}
+
+std::uint32_t adler32(const std::string& s) {
+  std::uint32_t a = 1, b = 0;
+  for (const char c : s) a = (a + static_cast<unsigned char>(c)) % 65521, b = (b + a) % 65521;
+  return b << 16 | a;
+}
+
+std::string chunk(const std::string& type, const std::string& data) {
+  return big(static_cast<std::uint32_t>(data.size()), 4) + type + data + big(crc32(type + data), 4);
+}
+
+}  // namespace
+
+Image noise(std::int64_t w, std::int64_t h, std::int64_t channels) {
+  Image image(w, h, channels);
+  Rng rng(static_cast<std::uint64_t>(w * 7919 + h), static_cast<std::uint64_t>(channels));
+  for (auto& v : image.pixels) v = static_cast<std::uint8_t>(rng.below(256));
+  return image;
+}
+
+Image ramp(std::int64_t w, std::int64_t h) {
+  Image image(w, h, 3);
+  for (std::int64_t y = 0; y < h; ++y)
+    for (std::int64_t x = 0; x < w; ++x) {
+      image.at(x, y)[0] = static_cast<std::uint8_t>(20 + 200 * x / w);
+      image.at(x, y)[1] = static_cast<std::uint8_t>(30 + 180 * y / h);
+      image.at(x, y)[2] = static_cast<std::uint8_t>(120 + 100 * (x + y) / (w + h));
+    }
+  return image;
+}
+
+int largest_difference(const Image& a, const Image& b) {
+  if (a.pixels.size() != b.pixels.size()) return 256;
+  int most = 0;
+  for (std::size_t i = 0; i < a.pixels.size(); ++i)
+    most = std::max(most, std::abs(int{a.pixels[i]} - b.pixels[i]));
+  return most;
+}
+
+std::string from_hex(const std::string& hex) {
+  std::string bytes;
+  for (std::size_t i = 0; i + 1 < hex.size(); i += 2)
+    bytes += static_cast<char>(std::stoi(hex.substr(i, 2), nullptr, 16));
+  return bytes;
+}
+
+std::string png(std::uint32_t w, std::uint32_t h, int bits, int colour_type,
+                const std::string& rows) {
+  const std::size_t row = rows.size() / h;
+  std::string raw;
+  if (!rows.empty())
+    for (std::size_t y = 0; y < h; ++y) raw += '\0' + rows.substr(y * row, row);  // no filter
+  const auto n = static_cast<std::uint32_t>(raw.size());  // one stored block: below 65536
+  const std::string zlib = std::string("\x78\x01\x01", 3) + ordered(n, 2, true) +
+                           ordered(~n & 0xFFFF, 2, true) + raw + big(adler32(raw), 4);
+  const std::string header = big(w, 4) + big(h, 4) + static_cast<char>(bits) +
+                             static_cast<char>(colour_type) + std::string(3, '\0');
+  return "\x89PNG\r\n\x1A\n" + chunk("IHDR", header) + chunk("IDAT", zlib) + chunk("IEND", "");
+}
+
+std::string exif(int orientation, bool little) {
+  const auto n = [&](std::uint32_t v, int bytes) { return ordered(v, bytes, little); };
+  return std::string("Exif\0\0", 6) + (little ? "II" : "MM") + n(42, 2) + n(8, 4) + n(1, 2) +
+         n(0x0112, 2) + n(3, 2) + n(1, 4) + n(static_cast<std::uint32_t>(orientation), 2) +
+         n(0, 2) + n(0, 4);
+}
+
+std::string with_segment(const std::string& jpeg, int marker, const std::string& contents) {
+  return jpeg.substr(0, 2) + '\xFF' + static_cast<char>(marker) +
+         big(static_cast<std::uint32_t>(contents.size() + 2), 2) + contents + jpeg.substr(2);
+}
+
+std::string with_exif(const std::string& jpeg, int orientation, bool little) {
+  return with_segment(jpeg, 0xE1, exif(orientation, little));
+}
+
+}  // namespace darknet::testing_images

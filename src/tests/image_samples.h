@@ -1,0 +1,26 @@
+// Pictures and picture files made by hand, independent of the library that decodes them.
+#pragma once
+#include <cstdint>
+#include <string>
+
+#include "image/image.h"
+
+namespace darknet::testing_images {
+
+Image noise(std::int64_t w, std::int64_t h, std::int64_t channels);
+Image ramp(std::int64_t w, std::int64_t h);  // smooth, different at every place
+int largest_difference(const Image&, const Image&);
+std::string from_hex(const std::string&);
+
+constexpr int kPngRgb = 2, kPngGreyAlpha = 4, kPngRgba = 6;
+// `rows`: h rows of samples, 16-bit ones with the high byte first.
+std::string png(std::uint32_t w, std::uint32_t h, int bits, int colour_type,
+                const std::string& rows);
+
+// The contents of an APP1 segment whose first directory has an orientation only.
+std::string exif(int orientation, bool little_endian);
+// A JPEG with one more segment after its start marker.
+std::string with_segment(const std::string& jpeg, int marker, const std::string& contents);
+std::string with_exif(const std::string& jpeg, int orientation, bool little_endian);
+
+}  // namespace darknet::testing_images

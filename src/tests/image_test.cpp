@@ -1,0 +1,246 @@
+#include "image/image.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "core/rng.h"
+#include "image/codec.h"
+#include "image/draw.h"
+#include "image/file_check.h"
+#include "tests/image_bytes.h"
+#include "tests/image_samples.h"
+
+namespace darknet {
+namespace {
+namespace fs = std::filesystem;
+using namespace testing_images;
+
+constexpr int kJpegTolerance = 3;  // of 255, between decoders
+
+TEST(Decode, PngIsExactInEveryShape) {
+  for (const auto& [w, h] : std::vector<std::pair<int, int>>{
+           {1, 1}, {2, 3}, {37, 19}, {20000, 1}, {1, 20000}, {640, 480}}) {
+    const Image image = noise(w, h, 3);
+    const Image back = decode_image(encode(image, ".png"), "x.png");
+    ASSERT_EQ(back.width, w);
+    ASSERT_EQ(back.height, h);
+    EXPECT_EQ(back.channels, 3);
+    EXPECT_EQ(back.pixels, image.pixels) << w << " x " << h;
+  }
+}
+
+TEST(Decode, BmpIsExact) {
+  const Image image = noise(13, 7, 3);
+  EXPECT_EQ(decode_image(encode(image, ".bmp"), "x.bmp").pixels, image.pixels);
+}
+
+TEST(Decode, JpegRoundTripOfASmoothPictureStaysNear) {
+  const Image image = ramp(64, 48);
+  const Image back = decode_image(encode(image, ".jpg"), "x.jpg");
+  ASSERT_EQ(back.pixels.size(), image.pixels.size());
+  EXPECT_LE(largest_difference(back, image), 6);
+}
+
+TEST(Decode, JpegEqualsLibjpegWithinThree) {
+  Image expected(20, 12, 3);
+  const std::string rgb = from_hex(kDecoded);
+  std::copy(rgb.begin(), rgb.end(), expected.pixels.begin());
+  for (const char* hex : {kBaseline, kProgressive}) {
+    const Image got = decode_image(from_hex(hex), "x.jpg");
+    ASSERT_EQ(got.width, 20);
+    ASSERT_EQ(got.height, 12);
+    EXPECT_LE(largest_difference(got, expected), kJpegTolerance);
+  }
+}
+
+TEST(Decode, CmykBecomesRgb) {
+  const Image got = decode_image(from_hex(kCmyk), "x.jpg");
+  ASSERT_EQ(got.width, 8);
+  ASSERT_EQ(got.channels, 3);
+  for (int y = 0; y < 8; ++y)
+    for (int x = 0; x < 8; ++x) {
+      EXPECT_NEAR(got.at(x, y)[0], (x < 4 ? 255 : 40) * 200 / 255, kJpegTolerance);
+      EXPECT_NEAR(got.at(x, y)[1], (y < 4 ? 255 : 80) * 200 / 255, kJpegTolerance);
+      EXPECT_NEAR(got.at(x, y)[2], 200, kJpegTolerance);
+    }
+}
+
+TEST(Decode, GreyPicturesAndGreyNetworks) {
+  const Image grey = noise(9, 5, 1);
+  const std::string bytes = encode(grey, ".png");
+  const Image rgb = decode_image(bytes, "x.png");
+  ASSERT_EQ(rgb.channels, 3);
+  EXPECT_EQ(decode_image(bytes, "x.png", 1).pixels, grey.pixels);
+  for (int i = 0; i < 9; ++i)
+    for (int c = 0; c < 3; ++c) EXPECT_EQ(rgb.at(i, 2)[c], *grey.at(i, 2));
+
+  Image colour(1, 1, 3);
+  colour.pixels = {200, 100, 50};
+  const Image one = decode_image(encode(colour, ".png"), "x.png", 1);
+  ASSERT_EQ(one.channels, 1);
+  EXPECT_NEAR(one.pixels.at(0), .299 * 200 + .587 * 100 + .114 * 50, 1);
+}
+
+TEST(Decode, SixteenBitsAreCutToEightAndAlphaIsDropped) {
+  const std::string deep("\x12\x34\xAB\xCD\xFF\x00\x00\xFF\x80\x7F\x01\x02", 12);
+  const Image cut = decode_image(png(2, 1, 16, kPngRgb, deep), "x.png");
+  EXPECT_EQ(cut.pixels, (std::vector<std::uint8_t>{0x12, 0xAB, 0xFF, 0x00, 0x80, 0x01}));
+  const std::string rgba("\x01\x02\x03\x00\xF1\xF2\xF3\x80", 8);
+  const Image opaque = decode_image(png(2, 1, 8, kPngRgba, rgba), "x.png");
+  EXPECT_EQ(opaque.pixels, (std::vector<std::uint8_t>{1, 2, 3, 0xF1, 0xF2, 0xF3}));
+  const std::string grey_alpha("\x40\x00\xC0\xFF", 4);
+  const Image grey = decode_image(png(2, 1, 8, kPngGreyAlpha, grey_alpha), "x.png");
+  EXPECT_EQ(grey.pixels, (std::vector<std::uint8_t>{0x40, 0x40, 0x40, 0xC0, 0xC0, 0xC0}));
+}
+
+// Exif 2.3: which side of the upright picture the stored first row and first column are.
+struct Sides {
+  const char *row, *column;
+};
+constexpr Sides kSides[] = {{"top", "left"},     {"top", "right"},  {"bottom", "right"},
+                            {"bottom", "left"},  {"left", "top"},   {"right", "top"},
+                            {"right", "bottom"}, {"left", "bottom"}};
+
+// Moves (x, y) to where something `far` from a side lies in a picture of w x h.
+void lay(const std::string& side, std::int64_t far, std::int64_t w, std::int64_t h, std::int64_t& x,
+         std::int64_t& y) {
+  if (side == "left") x = far;
+  if (side == "right") x = w - 1 - far;
+  if (side == "top") y = far;
+  if (side == "bottom") y = h - 1 - far;
+}
+
+TEST(Decode, EveryExifOrientationStandsUpright) {
+  const Image stored = decode_image(encode(ramp(48, 32), ".jpg"), "x.jpg");
+  for (const bool little : {true, false})
+    for (int code = 1; code <= 8; ++code) {
+      const std::string bytes = with_exif(encode(ramp(48, 32), ".jpg"), code, little);
+      ASSERT_EQ(exif_orientation(bytes), code);
+      const Image image = decode_image(bytes, "x.jpg");
+      ASSERT_EQ(image.width, code < 5 ? 48 : 32);
+      ASSERT_EQ(image.height, code < 5 ? 32 : 48);
+      for (std::int64_t row = 0; row < 32; ++row)
+        for (std::int64_t column = 0; column < 48; ++column) {
+          std::int64_t x = -1, y = -1;
+          lay(kSides[code - 1].row, row, image.width, image.height, x, y);
+          lay(kSides[code - 1].column, column, image.width, image.height, x, y);
+          ASSERT_TRUE(std::equal(image.at(x, y), image.at(x, y) + 3, stored.at(column, row)))
+              << "orientation " << code << " at " << column << ", " << row;
+        }
+    }
+}
+
+std::string refusal(const std::string& bytes) {
+  try {
+    decode_image(bytes, "x.jpg");
+    return "";
+  } catch (const Error& e) {
+    return e.what();
+  }
+}
+
+TEST(Decode, ACutJpegIsRefusedWhereverItIsCut) {
+  // The preview in the EXIF segment has an end marker of its own.
+  const std::string bytes = with_segment(encode(noise(40, 30, 3), ".jpg"), 0xE1,
+                                         exif(6, true) + encode(noise(8, 8, 3), ".jpg"));
+  ASSERT_EQ(refusal(bytes), "");
+  for (std::size_t n = 1; n < bytes.size(); ++n)
+    ASSERT_NE(refusal(bytes.substr(0, n)), "") << n << " of " << bytes.size();
+  EXPECT_EQ(refusal(bytes.substr(0, bytes.size() - 2)),
+            "x.jpg: this picture is cut short: its end is missing");
+  EXPECT_EQ(refusal(bytes + "trailing bytes"), "");
+}
+
+TEST(Decode, ACutPngIsRefusedWhereverItIsCut) {
+  const std::string bytes = encode(noise(20, 10, 3), ".png");
+  for (std::size_t n = 1; n < bytes.size(); ++n)
+    ASSERT_NE(refusal(bytes.substr(0, n)), "") << n << " of " << bytes.size();
+}
+
+TEST(Decode, WhatIsNoPictureIsRefusedByName) {
+  EXPECT_EQ(refusal(""), "x.jpg: this picture is empty (0 bytes)");
+  EXPECT_EQ(refusal("hello"), "x.jpg: this is no picture that can be decoded");
+  Rng rng(3);
+  for (int trial = 0; trial < 300; ++trial) {
+    std::string bytes(static_cast<std::size_t>(1 + rng.below(400)), '\0');
+    for (char& c : bytes) c = static_cast<char>(rng.below(256));
+    EXPECT_NE(refusal(bytes), "");
+  }
+  EXPECT_THROW(read_image("/nowhere/x.jpg"), Error);
+  EXPECT_THROW(read_image(fs::temp_directory_path()), Error);
+}
+
+TEST(Decode, AnImmensePictureIsRefusedBeforeItIsDecoded) {
+  EXPECT_EQ(refusal(png(60000, 60000, 8, kPngRgb, "")),
+            "x.jpg: this picture has 60000 x 60000 pixels, more than 268435456");
+  EXPECT_EQ(refusal(png(20000, 20000, 8, kPngRgb, "")),
+            "x.jpg: this picture has 20000 x 20000 pixels, more than 268435456");
+  std::string jpeg = from_hex(kBaseline);
+  const auto frame = jpeg.find("\xFF\xC0");
+  ASSERT_NE(frame, jpeg.npos);
+  jpeg.replace(frame + 5, 4, "\xFF\xFF\xFF\xFE");
+  EXPECT_EQ(refusal(jpeg), "x.jpg: this picture has 65534 x 65535 pixels, more than 268435456");
+}
+
+TEST(Encode, WhatCannotBeWrittenIsAnError) {
+  const fs::path folder = fs::temp_directory_path();
+  EXPECT_THROW(write_image(folder / "dn-x.gif", noise(2, 2, 3)), Error);
+  EXPECT_THROW(write_image(folder / "dn-x.jpg", noise(65536, 1, 3)), Error);  // JPEG has 16 bits
+  EXPECT_THROW(write_image(folder / "dn-x.png", Image{}), Error);
+  EXPECT_THROW(write_image(folder / "dn-no-folder" / "x.png", noise(2, 2, 3)), Error);
+  const Image image = noise(5, 4, 3);
+  write_image(folder / "dn-x.PNG", image);
+  EXPECT_EQ(read_image(folder / "dn-x.PNG").pixels, image.pixels);
+  fs::remove(folder / "dn-x.PNG");
+}
+
+TEST(FileCheck, OrientationOfMalformedHeadersIsOne) {
+  const std::string jpeg = encode(noise(8, 8, 3), ".jpg");
+  EXPECT_EQ(exif_orientation(""), 1);
+  EXPECT_EQ(exif_orientation(jpeg), 1);
+  EXPECT_EQ(exif_orientation(with_exif(jpeg, 0, true)), 1);
+  EXPECT_EQ(exif_orientation(with_exif(jpeg, 9, true)), 1);
+  EXPECT_EQ(exif_orientation(with_exif(jpeg, 6, true)), 6);
+  for (const std::string& offset :
+       {std::string("\xFF\xFF\xFF\xFF"), std::string("\x20\0\0\0", 4)}) {
+    std::string far = exif(6, true);
+    far.replace(10, 4, offset);  // of the first directory
+    EXPECT_EQ(exif_orientation(with_segment(jpeg, 0xE1, far)), 1);
+  }
+  std::string many = exif(6, true);
+  many.replace(14, 2, "\xFF\xFF");  // entries, most beyond the segment
+  many[16] = 0;                     // and the first of another tag
+  EXPECT_EQ(exif_orientation(with_segment(jpeg, 0xE1, many)), 1);
+}
+
+TEST(FileCheck, EveryPrefixAndEveryDamagedByteIsReadSafely) {
+  const std::string bytes = with_exif(encode(noise(8, 8, 3), ".jpg"), 6, false);
+  for (std::size_t n = 0; n < bytes.size(); ++n) {
+    const std::string cut(bytes, 0, n);  // of its own memory, so that a sanitizer sees overreads
+    EXPECT_GE(exif_orientation(cut), 1);
+    EXPECT_EQ(is_complete(cut), n < 3) << n;  // below 3 bytes it is no JPEG yet
+    for (const char byte : {'\0', '\x7F', '\xFF', '\xD9'}) {
+      std::string damaged = bytes;
+      damaged[n] = byte;
+      const int code = exif_orientation(damaged);
+      EXPECT_TRUE(code >= 1 && code <= 8);
+      is_complete(damaged);
+    }
+  }
+}
+
+TEST(FileCheck, FillBytesAndRestartsDoNotEndAJpeg) {
+  EXPECT_TRUE(is_complete(std::string("\xFF\xD8\xFF\xFF\xE0\0\2\xFF\xD9", 9)));
+  EXPECT_TRUE(is_complete(std::string("\xFF\xD8\xFF\xDA\0\2ab\xFF\0\xFF\xD0z\xFF\xD9", 15)));
+  EXPECT_FALSE(is_complete(std::string("\xFF\xD8\xFF\xDA\0\2ab\xFF\0\xFF\xD0z\xFF", 14)));
+  EXPECT_FALSE(is_complete(std::string("\xFF\xD8\xFF\xE0\0\1\xFF\xD9", 8)));  // a length below 2
+  EXPECT_FALSE(is_complete(std::string("\xFF\xD8\xFF\xE0\0\x40\xFF\xD9", 8)));
+  EXPECT_TRUE(is_complete("BM"));  // other kinds have no end marker
+}
+
+}  // namespace
+}  // namespace darknet
