@@ -1,0 +1,284 @@
+#include "dataset/augment.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+namespace darknet {
+namespace {
+
+// Black with three boxes, one in each channel; truths of classes 0 to 2.
+struct Scene {
+  explicit Scene(Rng& rng) : picture{.image = Image(40 + rng.below(160), 40 + rng.below(160), 3)} {
+    Image& image = picture.image;
+    for (int c = 0; c < 3; ++c) {
+      const std::int64_t w = 4 + rng.below(image.width / 2), h = 4 + rng.below(image.height / 2);
+      const std::int64_t x0 = rng.below(image.width - w + 1), y0 = rng.below(image.height - h + 1);
+      for (std::int64_t y = y0; y < y0 + h; ++y)
+        for (std::int64_t x = x0; x < x0 + w; ++x) image.at(x, y)[c] = 255;
+      const auto iw = static_cast<float>(image.width), ih = static_cast<float>(image.height);
+      truths.push_back({{(static_cast<float>(x0) + static_cast<float>(w) / 2) / iw,
+                         (static_cast<float>(y0) + static_cast<float>(h) / 2) / ih,
+                         static_cast<float>(w) / iw, static_cast<float>(h) / ih},
+                        c});
+    }
+  }
+  Picture picture;
+  std::vector<Truth> truths;
+};
+
+struct Input {
+  Input(std::int64_t h, std::int64_t w)
+      : pixels(static_cast<std::size_t>(h * w * 3)), view{pixels.data(), {1, h, w, 3}, 3} {}
+  std::vector<float> pixels;
+  View<float> view;
+};
+
+// Bounds of what one channel shows within the part, in input pixels; empty where nothing.
+struct Seen {
+  std::int64_t x0 = 1 << 20, y0 = 1 << 20, x1 = -1, y1 = -1;
+  bool thin() const { return x1 - x0 <= 2 || y1 - y0 <= 2; }
+};
+
+Seen seen_in(const Input& input, const Rect& part, int channel) {
+  Seen s;
+  for (std::int64_t y = part.y0; y < part.y1; ++y)
+    for (std::int64_t x = part.x0; x < part.x1; ++x) {
+      if (input.view.at(input.view.pixel(0, y, x), channel) <= .5f) continue;
+      s.x0 = std::min(s.x0, x), s.x1 = std::max(s.x1, x + 1);
+      s.y0 = std::min(s.y0, y), s.y1 = std::max(s.y1, y + 1);
+    }
+  return s;
+}
+
+struct Offsets {  // of truths from what is seen, in input pixels
+  double x = 0, y = 0;
+  std::int64_t sides = 0;
+  void expect_none() const {  // half a pixel, where centres and corners are mixed up, is found
+    EXPECT_LT(std::abs(x / static_cast<double>(sides)), .05);
+    EXPECT_LT(std::abs(y / static_cast<double>(sides)), .05);
+  }
+};
+
+// Every truth lies where its colour is seen, and no box is seen without a truth.
+void expect_truths_where_seen(const Input& input, const Rect& part,
+                              const std::vector<Truth>& placed, Offsets& offsets) {
+  const auto w = static_cast<float>(input.view.shape.w), h = static_cast<float>(input.view.shape.h);
+  for (int c = 0; c < 3; ++c) {
+    const Seen seen = seen_in(input, part, c);
+    const auto at =
+        std::find_if(placed.begin(), placed.end(), [&](const Truth& t) { return t.class_id == c; });
+    if (at == placed.end()) {
+      ASSERT_TRUE(seen.thin()) << "channel " << c << " is seen and has no truth";
+      continue;
+    }
+    ASSERT_NEAR(at->box.left() * w, static_cast<float>(seen.x0), 1.01f);
+    ASSERT_NEAR(at->box.right() * w, static_cast<float>(seen.x1), 1.01f);
+    ASSERT_NEAR(at->box.top() * h, static_cast<float>(seen.y0), 1.01f);
+    ASSERT_NEAR(at->box.bottom() * h, static_cast<float>(seen.y1), 1.01f);
+    offsets.x += 2 * at->box.x * w - static_cast<float>(seen.x0 + seen.x1);
+    offsets.y += 2 * at->box.y * h - static_cast<float>(seen.y0 + seen.y1);
+    offsets.sides += 2;
+  }
+}
+
+Augmentation geometry(Rng& rng) {
+  return {.jitter = rng.uniform(0, .4f),
+          .resize = rng.uniform(.6f, 1.8f),
+          .flip = rng.flip(),
+          .mosaic_bound = rng.flip(),
+          .letter_box = rng.flip()};
+}
+
+TEST(Augment, ATruthIsWhereItsBoxIsSeen) {
+  Offsets offsets;
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    SCOPED_TRACE(seed);
+    Rng rng(seed);
+    const Scene scene(rng);
+    const std::int64_t h = 32 * (1 + rng.below(4)), w = 32 * (1 + rng.below(4));
+    const Placement p = random_placement(geometry(rng), rng, scene.picture.image, h, w);
+    Input input(h, w);
+    place({.threads = 1}, scene.picture, p, false, input.view);
+    std::vector<Truth> placed;
+    place_truths(scene.truths, scene.picture.image, p, h, w, placed);
+    expect_truths_where_seen(input, p.part, placed, offsets);
+    if (HasFatalFailure()) return;
+  }
+  offsets.expect_none();
+}
+
+TEST(Augment, ATruthOfAMosaicIsWhereItsBoxIsSeen) {
+  Offsets offsets;
+  std::int64_t found = 0;
+  for (std::uint64_t seed = 0; seed < 150; ++seed) {
+    SCOPED_TRACE(seed);
+    Rng rng(seed);
+    const std::vector<Scene> scenes{Scene(rng), Scene(rng), Scene(rng), Scene(rng)};
+    std::vector<const Image*> images;
+    for (const Scene& s : scenes) images.push_back(&s.picture.image);
+    const std::int64_t h = 32 * (2 + rng.below(3)), w = 32 * (2 + rng.below(3));
+    const auto parts = mosaic_placements(geometry(rng), rng, images, h, w);
+    Input input(h, w);
+    for (std::size_t k = 0; k < 4; ++k)
+      place({.threads = 1}, scenes[k].picture, parts[k], false, input.view);
+    for (std::size_t k = 0; k < 4; ++k) {
+      std::vector<Truth> placed;
+      place_truths(scenes[k].truths, *images[k], parts[k], h, w, placed);
+      expect_truths_where_seen(input, parts[k].part, placed, offsets);
+      if (HasFatalFailure()) return;
+      found += static_cast<std::int64_t>(placed.size());
+    }
+  }
+  offsets.expect_none();
+  EXPECT_GT(found, 600);  // of 1800: a mosaic shows parts, not nothing
+}
+
+TEST(Augment, AMosaicsPartsFillTheInputAndMeetInItsMiddle) {
+  for (std::uint64_t seed = 0; seed < 100; ++seed) {
+    Rng rng(seed);
+    const Scene scene(rng);
+    const std::vector<const Image*> images(4, &scene.picture.image);
+    const auto p = mosaic_placements({.jitter = .3f}, rng, images, 96, 128);
+    const std::int64_t x = p[0].part.x1, y = p[0].part.y1;
+    EXPECT_TRUE(x >= 25 && x <= 103 && y >= 19 && y <= 77) << x << " " << y;
+    const Rect expected[] = {{0, 0, x, y}, {x, 0, 128, y}, {0, y, x, 96}, {x, y, 128, 96}};
+    for (std::size_t k = 0; k < 4; ++k) {
+      EXPECT_EQ(p[k].part.x0, expected[k].x0);
+      EXPECT_EQ(p[k].part.x1, expected[k].x1);
+      EXPECT_EQ(p[k].part.y0, expected[k].y0);
+      EXPECT_EQ(p[k].part.y1, expected[k].y1);
+    }
+  }
+}
+
+// Of one axis of a part: whether the picture reaches over all of it, and whether it could.
+struct Cover {
+  bool covers, could;
+};
+Cover cover(float scale, float shift, std::int64_t size, std::int64_t begin, std::int64_t end) {
+  const auto at = [&](std::int64_t x) { return scale * static_cast<float>(x) + shift; };
+  const float low = std::min(at(begin), at(end)), high = std::max(at(begin), at(end));
+  const auto full = static_cast<float>(size);
+  return {low >= -.01f && high <= full + .01f, high - low <= full};
+}
+
+TEST(Augment, MosaicBoundLeavesNoPartOfAPictureEmpty) {
+  int could = 0;
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    Rng rng(seed);
+    const Scene scene(rng);
+    const std::vector<const Image*> images(4, &scene.picture.image);
+    const Augmentation a{.jitter = .3f, .resize = 1.5f, .flip = true, .mosaic_bound = true};
+    for (const Placement& p : mosaic_placements(a, rng, images, 96, 128)) {
+      const Image& image = scene.picture.image;
+      const Cover x = cover(p.scale_x, p.shift_x, image.width, p.part.x0, p.part.x1);
+      const Cover y = cover(p.scale_y, p.shift_y, image.height, p.part.y0, p.part.y1);
+      could += x.could + y.could;
+      EXPECT_EQ(x.covers, x.could) << seed;
+      EXPECT_EQ(y.covers, y.could) << seed;
+    }
+  }
+  EXPECT_GT(could, 800);
+}
+
+TEST(Augment, PlainPlacementStretchesOrKeepsTheAspectRatio) {
+  const Image wide(200, 100, 3), tall(30, 90, 3);
+  const Placement stretched = plain_placement(wide, 64, 96, false);
+  EXPECT_FLOAT_EQ(stretched.scale_x, 200 / 96.f);
+  EXPECT_FLOAT_EQ(stretched.scale_y, 100 / 64.f);
+  EXPECT_EQ(stretched.shift_x, 0);
+  for (const Image* image : {&wide, &tall})
+    for (const auto& [h, w] : {std::pair{64, 96}, {96, 64}, {64, 64}}) {
+      const Placement p = plain_placement(*image, h, w, true);
+      EXPECT_FLOAT_EQ(p.scale_x, p.scale_y);
+      const float sx = static_cast<float>(image->width) / static_cast<float>(w);
+      const float sy = static_cast<float>(image->height) / static_cast<float>(h);
+      EXPECT_FLOAT_EQ(p.scale_x, std::max(sx, sy));  // the whole picture is seen
+      EXPECT_NEAR(p.scale_x * static_cast<float>(w) / 2 + p.shift_x,
+                  static_cast<float>(image->width) / 2, 1e-3);  // in the middle
+      EXPECT_NEAR(p.scale_y * static_cast<float>(h) / 2 + p.shift_y,
+                  static_cast<float>(image->height) / 2, 1e-3);
+    }
+}
+
+TEST(Augment, ToPictureInvertsThePlacement) {
+  Rng rng(5);
+  for (int trial = 0; trial < 200; ++trial) {
+    const Image image(20 + rng.below(300), 20 + rng.below(300), 3);
+    const std::int64_t h = 32 + rng.below(200), w = 32 + rng.below(200);
+    Placement p = trial % 3 ? random_placement(geometry(rng), rng, image, h, w)
+                            : plain_placement(image, h, w, rng.flip());
+    p.part = {-100000, -100000, 100000, 100000};  // nothing is clipped
+    const Box box{rng.uniform(), rng.uniform(), rng.uniform(.2f, 1), rng.uniform(.2f, 1)};
+    std::vector<Truth> placed;
+    place_truths(std::vector{Truth{box, 3}}, image, p, h, w, placed);
+    ASSERT_EQ(placed.size(), 1u);
+    EXPECT_EQ(placed[0].class_id, 3);
+    const Box back = to_picture(placed[0].box, p, image.width, image.height, h, w);
+    EXPECT_NEAR(back.x, box.x, 1e-4);
+    EXPECT_NEAR(back.y, box.y, 1e-4);
+    EXPECT_NEAR(back.w, box.w, 1e-4);
+    EXPECT_NEAR(back.h, box.h, 1e-4);
+  }
+}
+
+TEST(Augment, TruthsAreClippedAndThoseBelowAPixelDropped) {
+  const Image image(100, 100, 3);
+  const Placement p{.part = {10, 10, 60, 60}};                    // one to one, a part of 100 x 100
+  const std::vector<Truth> truths{{{.1f, .3f, .1f, .2f}, 0},      // x 5..15, y 20..40
+                                  {{.8f, .8f, .1f, .1f}, 1},      // outside
+                                  {{.3f, .3f, .009f, .2f}, 2},    // .9 pixels wide
+                                  {{.095f, .3f, .025f, .2f}, 3},  // .75 pixels inside
+                                  {{.3f, .3f, .011f, .2f}, 4}};
+  std::vector<Truth> placed;
+  place_truths(truths, image, p, 100, 100, placed);
+  ASSERT_EQ(placed.size(), 2u);
+  EXPECT_EQ(placed[0].class_id, 0);
+  EXPECT_NEAR(placed[0].box.left(), .1f, 1e-5);
+  EXPECT_NEAR(placed[0].box.right(), .15f, 1e-5);
+  EXPECT_NEAR(placed[0].box.h, .2f, 1e-5);
+  EXPECT_EQ(placed[1].class_id, 4);
+}
+
+TEST(Augment, SettingsBoundWhatIsDrawn) {
+  const Image image(100, 80, 3);
+  int mirrored = 0;
+  for (std::uint64_t seed = 0; seed < 400; ++seed) {
+    Rng rng(seed);
+    const Augmentation a{
+        .jitter = .2f, .hue = .1f, .saturation = 1.5f, .exposure = 2, .flip = true};
+    const Placement p = random_placement(a, rng, image, 64, 64);
+    mirrored += p.scale_x < 0;
+    const float left = p.scale_x < 0 ? p.shift_x + 64 * p.scale_x : p.shift_x;
+    const float right = left + 64 * std::abs(p.scale_x);
+    EXPECT_TRUE(left >= -20 && left <= 20 && right >= 80 && right <= 120);
+    EXPECT_TRUE(p.shift_y >= -16 && p.shift_y <= 16);
+    EXPECT_LE(std::abs(p.hue), .1f);
+    EXPECT_TRUE(p.saturation >= 1 / 1.5f && p.saturation <= 1.5f);
+    EXPECT_TRUE(p.exposure >= .5f && p.exposure <= 2);
+    Rng still(seed);
+    const Placement none = random_placement({}, still, image, 64, 64);
+    EXPECT_FLOAT_EQ(none.scale_x, 100 / 64.f);
+    EXPECT_EQ(none.shift_x, 0);
+    EXPECT_EQ(none.hue, 0);
+    EXPECT_EQ(none.exposure, 1);
+  }
+  EXPECT_NEAR(mirrored, 200, 50);
+}
+
+TEST(Augment, ExtremeSettingsLeaveAnOpenCrop) {
+  const Image dot(1, 1, 3), line(20000, 1, 3);
+  for (const Image* image : {&dot, &line})
+    for (std::uint64_t seed = 0; seed < 200; ++seed) {
+      Rng rng(seed);
+      const Augmentation a{.jitter = .99f, .resize = seed % 2 ? 100.f : .01f, .letter_box = true};
+      const Placement p = random_placement(a, rng, *image, 32, 32);
+      EXPECT_GT(std::abs(p.scale_x), 0);
+      EXPECT_GT(p.scale_y, 0);
+      EXPECT_TRUE(std::isfinite(p.shift_x) && std::isfinite(p.scale_y));
+    }
+}
+
+}  // namespace
+}  // namespace darknet

@@ -1,0 +1,211 @@
+#include "kernels/warp.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cmath>
+
+#include "core/rng.h"
+#include "tests/image_samples.h"
+
+namespace darknet {
+namespace {
+using namespace testing_images;
+
+using Colour3 = std::array<double, 3>;
+
+// The usual hexcone, branch by branch; hue in turns.
+Colour3 to_hsv(const Colour3& c) {
+  const double most = std::max({c[0], c[1], c[2]}), range = most - std::min({c[0], c[1], c[2]});
+  double h = 0;
+  if (range > 0 && most == c[0]) h = std::fmod((c[1] - c[2]) / range + 6, 6);
+  if (range > 0 && most == c[1] && most != c[0]) h = (c[2] - c[0]) / range + 2;
+  if (range > 0 && most == c[2] && most != c[0] && most != c[1]) h = (c[0] - c[1]) / range + 4;
+  return {h / 6, most > 0 ? range / most : 0, most};
+}
+
+Colour3 to_rgb(const Colour3& hsv) {
+  const auto [h, s, v] = hsv;
+  const int sector = static_cast<int>(std::floor(h * 6)) % 6;
+  const double f = h * 6 - std::floor(h * 6), p = v * (1 - s), q = v * (1 - s * f),
+               t = v * (1 - s * (1 - f));
+  const Colour3 sectors[] = {{v, t, p}, {q, v, p}, {p, v, t}, {p, q, v}, {t, p, v}, {v, p, q}};
+  return sectors[sector];
+}
+
+Colour3 recoloured(const Colour3& c, const WarpArguments& a) {
+  Colour3 hsv = to_hsv(c);
+  hsv[0] = hsv[0] + a.hue - std::floor(hsv[0] + a.hue);
+  hsv[1] = std::min(1., hsv[1] * a.saturation);
+  hsv[2] = std::min(1., hsv[2] * a.exposure);
+  return to_rgb(hsv);
+}
+
+// Bilinear between pixel centres at +.5; the outermost half pixel repeats the edge.
+double sampled(const WarpArguments& a, int channels, double x, double y, int c) {
+  const auto value = [&](std::int64_t i, std::int64_t j) {
+    i = std::clamp<std::int64_t>(i, 0, a.width - 1),
+    j = std::clamp<std::int64_t>(j, 0, a.height - 1);
+    return a.pixels[(j * a.width + i) * channels + c] / 255.;
+  };
+  const double fx = std::floor(x - .5), fy = std::floor(y - .5), u = x - .5 - fx, v = y - .5 - fy;
+  const auto i = static_cast<std::int64_t>(fx), j = static_cast<std::int64_t>(fy);
+  return (value(i, j) * (1 - u) + value(i + 1, j) * u) * (1 - v) +
+         (value(i, j + 1) * (1 - u) + value(i + 1, j + 1) * u) * v;
+}
+
+struct Case {
+  Case(std::int64_t w, std::int64_t h, std::int64_t out_w, std::int64_t out_h, int channels)
+      : image(noise(w, h, channels)),
+        out(static_cast<std::size_t>(out_w * out_h * channels), -7.f),
+        a{.pixels = image.pixels.data(),
+          .width = w,
+          .height = h,
+          .out = {out.data(), {1, out_h, out_w, channels}, channels},
+          .x1 = out_w,
+          .y1 = out_h} {}
+  float at(std::int64_t x, std::int64_t y, int c) const {
+    return a.out.at(a.out.pixel(0, y, x), c);
+  }
+
+  Image image;
+  std::vector<float> out;
+  WarpArguments a;
+};
+
+void expect_reference(const Case& t, double tolerance) {
+  const int channels = static_cast<int>(t.image.channels);
+  for (std::int64_t y = 0; y < t.a.out.shape.h; ++y)
+    for (std::int64_t x = 0; x < t.a.out.shape.w; ++x) {
+      const bool inside = x >= t.a.x0 && x < t.a.x1 && y >= t.a.y0 && y < t.a.y1;
+      const double sx = double{t.a.scale_x} * (static_cast<double>(x) + .5) + t.a.shift_x;
+      const double sy = double{t.a.scale_y} * (static_cast<double>(y) + .5) + t.a.shift_y;
+      const bool beyond = sx < 0 || sx > static_cast<double>(t.a.width) || sy < 0 ||
+                          sy > static_cast<double>(t.a.height);
+      Colour3 expected{-7, -7, -7};
+      for (int c = 0; c < channels && inside; ++c)
+        expected[static_cast<std::size_t>(c)] =
+            beyond ? t.a.fill[c] : sampled(t.a, channels, sx, sy, c);
+      if (inside && channels == 3) expected = recoloured(expected, t.a);
+      if (inside && channels == 1) expected[0] = std::min(1., expected[0] * t.a.exposure);
+      for (int c = 0; c < channels; ++c)
+        ASSERT_NEAR(t.at(x, y, c), expected[static_cast<std::size_t>(c)], tolerance)
+            << "pixel " << x << ", " << y << " channel " << c;
+    }
+}
+
+TEST(Warp, IdentityCopiesEveryByte) {
+  for (const int channels : {1, 3}) {
+    Case t(31, 17, 31, 17, channels);
+    warp({}, t.a);
+    for (std::size_t i = 0; i < t.out.size(); ++i)
+      ASSERT_EQ(t.out[i], static_cast<float>(t.image.pixels[i]) * (1.f / 255));
+  }
+}
+
+TEST(Warp, AMirrorTurnsRowsAround) {
+  Case t(31, 17, 31, 17, 3);
+  t.a.scale_x = -1, t.a.shift_x = 31;
+  warp({}, t.a);
+  for (int y = 0; y < 17; ++y)
+    for (int x = 0; x < 31; ++x)
+      for (int c = 0; c < 3; ++c) ASSERT_EQ(t.at(x, y, c), t.image.at(30 - x, y)[c] * (1.f / 255));
+}
+
+TEST(Warp, OutsideIsTheFillAndOtherPartsStay) {
+  Case t(10, 10, 40, 30, 3);
+  t.a.x0 = 3, t.a.x1 = 37, t.a.y0 = 5, t.a.y1 = 28;
+  t.a.shift_x = -15, t.a.shift_y = -10;  // the picture lies at 15..25, 10..20
+  t.a.fill[0] = .1f, t.a.fill[1] = .2f, t.a.fill[2] = .3f;
+  warp({}, t.a);
+  EXPECT_EQ(t.at(2, 10, 0), -7);
+  EXPECT_EQ(t.at(3, 5, 1), .2f);
+  EXPECT_EQ(t.at(14, 10, 2), .3f);
+  EXPECT_EQ(t.at(15, 10, 0), t.image.at(0, 0)[0] * (1.f / 255));
+  EXPECT_EQ(t.at(24, 19, 0), t.image.at(9, 9)[0] * (1.f / 255));
+  EXPECT_EQ(t.at(25, 19, 0), .1f);
+  expect_reference(t, 1e-6);
+}
+
+TEST(Warp, EqualsTheReferenceWhereverThePictureLies) {
+  Rng rng(11);
+  for (int trial = 0; trial < 60; ++trial) {
+    const int channels = trial % 3 == 0 ? 1 : 3;
+    Case t(1 + rng.below(30), 1 + rng.below(30), 1 + rng.below(40), 1 + rng.below(40), channels);
+    t.a.scale_x = rng.uniform(.1f, 2) * (rng.flip() ? 1 : -1), t.a.scale_y = rng.uniform(.1f, 2);
+    t.a.shift_x = rng.uniform(-20, 40), t.a.shift_y = rng.uniform(-20, 20);
+    t.a.x1 = 1 + rng.below(t.a.out.shape.w), t.a.y1 = 1 + rng.below(t.a.out.shape.h);
+    t.a.x0 = rng.below(t.a.x1), t.a.y0 = rng.below(t.a.y1);
+    warp({}, t.a);
+    expect_reference(t, 2e-5);  // of positions in float
+  }
+}
+
+TEST(Warp, ColourEqualsPlainHsv) {
+  Rng rng(12);
+  for (int trial = 0; trial < 60; ++trial) {
+    Case t(16, 8, 16, 8, trial % 4 == 0 ? 1 : 3);
+    t.a.hue = rng.uniform(-1, 1);
+    t.a.saturation = rng.uniform(0, 3);
+    t.a.exposure = rng.uniform(0, 3);
+    warp({}, t.a);
+    expect_reference(t, 1e-5);
+  }
+}
+
+TEST(Warp, ColourOfKnownCases) {
+  Case t(4, 1, 4, 1, 3);
+  t.image.pixels = {255, 0, 0, 0, 0, 0, 255, 255, 255, 100, 50, 50};
+  t.a.pixels = t.image.pixels.data();
+  t.a.hue = 1 / 3.f;  // red becomes green; black and white stay
+  warp({}, t.a);
+  const float expected[] = {0, 1, 0, 0, 0, 0, 1, 1, 1, 50 / 255.f, 100 / 255.f, 50 / 255.f};
+  for (std::size_t i = 0; i < 12; ++i) EXPECT_NEAR(t.out[i], expected[i], 1e-6);
+  t.a.hue = 0, t.a.saturation = 0, t.a.exposure = 2;
+  warp({}, t.a);
+  for (std::size_t i = 9; i < 12; ++i) EXPECT_NEAR(t.out[i], 200 / 255.f, 1e-6);
+}
+
+TEST(Warp, OnePixelFillsEverything) {
+  Case t(1, 1, 8, 8, 3);
+  t.a.scale_x = t.a.scale_y = 1 / 8.f;
+  warp({}, t.a);
+  for (int i = 0; i < 64; ++i)
+    for (int c = 0; c < 3; ++c)
+      ASSERT_NEAR(t.out[static_cast<std::size_t>(3 * i + c)], t.image.pixels[c] / 255.f, 1e-6);
+}
+
+TEST(Warp, AnyOrderGivesTheSameBits) {
+  Case t(50, 40, 64, 48, 3);
+  t.a.scale_x = -.7f, t.a.shift_x = 47, t.a.scale_y = 1.1f, t.a.shift_y = -3;
+  t.a.hue = .1f, t.a.saturation = 1.3f, t.a.exposure = .8f;
+  std::vector<std::vector<float>> results;
+  for (const Stream s : {Stream{}, Stream{.threads = 1}, Stream{.order = Order::scattered}}) {
+    std::fill(t.out.begin(), t.out.end(), -7.f);
+    warp(s, t.a);
+    results.push_back(t.out);
+  }
+  EXPECT_EQ(results[0], results[1]);
+  EXPECT_EQ(results[0], results[2]);
+}
+
+TEST(Warp, ScalesAndShiftsBeyondAnySizeAreFill) {
+  for (const float wild : {1e30f, -1e30f, std::nanf("")}) {
+    Case t(4, 4, 4, 4, 3);
+    t.a.shift_x = wild;
+    warp({}, t.a);
+    for (const float v : t.out) ASSERT_EQ(v, .5f);
+  }
+}
+
+TEST(Warp, AnEmptyPartAndOtherChannelsAreTaken) {
+  Case empty(4, 4, 4, 4, 3);
+  empty.a.x1 = 0;
+  warp({}, empty.a);
+  EXPECT_EQ(empty.out[0], -7);
+  Case two(4, 4, 4, 4, 2);
+  EXPECT_THROW(warp({}, two.a), Error);
+}
+
+}  // namespace
+}  // namespace darknet
