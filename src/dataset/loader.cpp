@@ -9,6 +9,7 @@
 #include <numeric>
 #include <set>
 #include <thread>
+#include <utility>
 
 #include "core/error.h"
 #include "core/log.h"
@@ -47,9 +48,15 @@ class Shuffle {
   std::vector<std::int64_t> order_;
 };
 
+struct Unreadable {
+  std::int64_t image = 0;
+  std::string why;
+};
+
 struct Slot {  // a batch in the making
   Batch batch;
-  std::int64_t done = 0;  // images
+  std::int64_t done = 0;                            // images
+  std::vector<std::vector<Unreadable>> unreadable;  // met while making each image
   std::exception_ptr failure;
   std::int64_t failed_at = 0;
 };
@@ -73,7 +80,7 @@ struct Loader::Impl {
   std::int64_t consumed = 0;                // batches before this one were given back
   bool lent = false;                        // the user of the loader holds batch `consumed`
   std::int64_t making = 0, next_image = 0;  // the batch and its image to be handed out next
-  std::set<std::int64_t> bad;               // images that could not be read
+  std::set<std::int64_t> bad;               // images that could not be read, of batches handed out
   Batch end;                                // without images
   std::vector<std::thread> threads;
 
@@ -87,25 +94,21 @@ struct Loader::Impl {
 
   void run();
   bool take(std::int64_t& batch, std::int64_t& image);
-  void prepare(std::int64_t k);
-  void make(Batch& batch, std::int64_t i, Shuffle& shuffle);
+  void prepare(Slot& slot, std::int64_t k);
+  void make(Slot& slot, std::int64_t i, Shuffle& shuffle);
   void make_plain(Batch& batch, std::int64_t i);
-  void make_augmented(Batch& batch, std::int64_t i, Shuffle& shuffle);
-  BorrowedPicture readable(std::int64_t& image, Rng& rng);
-  void note_unreadable(std::int64_t image, const Error& why);
+  void make_augmented(Slot& slot, std::int64_t i, Shuffle& shuffle);
+  BorrowedPicture readable(std::int64_t& image, Rng& rng, std::vector<Unreadable>& met);
+  void count_unreadable(Slot& slot);
   View<float> view(Batch& batch, std::int64_t i) const;
 };
 
 // Under the lock: shapes the slot for a batch whose images are about to be handed out.
-void Loader::Impl::prepare(std::int64_t k) {
-  Slot& s = slot(k);
-  const std::int64_t images = images_in(k);
-  s.done = 0;
-  s.failure = nullptr;
+void Loader::Impl::prepare(Slot& s, std::int64_t k) {
   Batch& b = s.batch;
-  b.index = k;
   b.size = settings.size(k);
-  const auto n = static_cast<std::size_t>(images);
+  const auto n = static_cast<std::size_t>(images_in(k));
+  s.unreadable.assign(n, {});
   b.pixels.resize(n * static_cast<std::size_t>(b.size.height * b.size.width * settings.channels));
   b.truths.assign(n, {});
   b.images.assign(n, 0);
@@ -113,10 +116,19 @@ void Loader::Impl::prepare(std::int64_t k) {
   b.sizes.assign(n, {});
 }
 
-// Under the lock: the next image to make; false where the queue is full or the work is done.
+// Under the lock: the next image to make; false where the queue is full or the work is done, or
+// where a batch cannot even be begun (its sizes, its memory).
 bool Loader::Impl::take(std::int64_t& batch, std::int64_t& image) {
   if (making >= consumed + kDepth || images_in(making) == 0) return false;
-  if (next_image == 0) prepare(making);
+  Slot& s = slot(making);
+  if (next_image == 0) try {
+      s.failure = nullptr, s.done = 0, s.batch.index = making;
+      prepare(s, making);
+    } catch (...) {
+      s.failure = std::current_exception(), s.done = images_in(making++);
+      ready.notify_all();
+      return false;
+    }
   batch = making, image = next_image++;
   if (next_image == images_in(batch)) ++making, next_image = 0;
   return true;
@@ -133,7 +145,7 @@ void Loader::Impl::run() {
     lock.unlock();
     std::exception_ptr failure;
     try {
-      make(s.batch, i, shuffle);
+      make(s, i, shuffle);
     } catch (...) {
       failure = std::current_exception();
     }
@@ -148,11 +160,11 @@ View<float> Loader::Impl::view(Batch& b, std::int64_t i) const {
   return {b.pixels.data() + i * shape.size(), shape, shape.c};
 }
 
-void Loader::Impl::make(Batch& b, std::int64_t i, Shuffle& shuffle) {
+void Loader::Impl::make(Slot& s, std::int64_t i, Shuffle& shuffle) {
   if (training())
-    make_augmented(b, i, shuffle);
+    make_augmented(s, i, shuffle);
   else
-    make_plain(b, i);
+    make_plain(s.batch, i);
 }
 
 void Loader::Impl::make_plain(Batch& b, std::int64_t i) {
@@ -167,30 +179,37 @@ void Loader::Impl::make_plain(Batch& b, std::int64_t i) {
   if (!settings.truths.empty()) b.truths[at] = settings.truths[static_cast<std::size_t>(image)];
 }
 
-void Loader::Impl::note_unreadable(std::int64_t image, const Error& why) {
-  const std::lock_guard lock(mutex);
-  if (!bad.insert(image).second) return;
-  log::warn(cat(why.what(), "; this picture is passed over"));
-  const auto most = settings.max_bad * static_cast<double>(pictures.size());
-  if (static_cast<double>(bad.size()) > most)
-    fail(bad.size(), " of ", pictures.size(), " pictures cannot be read, more than -max_bad ",
-         settings.max_bad * 100, " %; the last: ", why.what());
+// Under the lock, batch by batch in order: whether there are too many does not depend on threads.
+void Loader::Impl::count_unreadable(Slot& s) {
+  const double most = settings.max_bad * static_cast<double>(pictures.size());
+  const auto met = std::exchange(s.unreadable, {});
+  for (const auto& of_image : met)
+    for (const Unreadable& u : of_image) {
+      if (!bad.insert(u.image).second) continue;
+      log::warn(cat(u.why, "; this picture is passed over"));
+      if (static_cast<double>(bad.size()) > most)
+        fail(bad.size(), " of ", pictures.size(), " pictures cannot be read, more than -max_bad ",
+             settings.max_bad * 100, " %; the last: ", u.why);
+    }
 }
 
 // The picture asked for or, where it cannot be read, another one at random.
-BorrowedPicture Loader::Impl::readable(std::int64_t& image, Rng& rng) {
+BorrowedPicture Loader::Impl::readable(std::int64_t& image, Rng& rng,
+                                       std::vector<Unreadable>& met) {
   for (int attempt = 0; attempt < kTriesForReadable; ++attempt) {
     try {
       return pictures.get(image);
     } catch (const Error& e) {
-      note_unreadable(image, e);
+      met.push_back({image, e.what()});
       image = rng.below(pictures.size());
     }
   }
   fail("no readable picture found in ", kTriesForReadable, " tries");
 }
 
-void Loader::Impl::make_augmented(Batch& b, std::int64_t i, Shuffle& shuffle) {
+void Loader::Impl::make_augmented(Slot& s, std::int64_t i, Shuffle& shuffle) {
+  Batch& b = s.batch;
+  const auto at = static_cast<std::size_t>(i);
   const Augmentation& a = *settings.augmentation;
   const std::int64_t sample = b.index * settings.batch + i;
   Rng rng(settings.seed ^ kSample, static_cast<std::uint64_t>(sample));
@@ -200,14 +219,13 @@ void Loader::Impl::make_augmented(Batch& b, std::int64_t i, Shuffle& shuffle) {
   std::vector<BorrowedPicture> borrowed;
   std::vector<const Image*> decoded;
   for (std::int64_t& image : images) {
-    borrowed.push_back(readable(image, rng));
+    borrowed.push_back(readable(image, rng, s.unreadable[at]));
     decoded.push_back(&borrowed.back()->image);
   }
   const auto [height, width] = b.size;
   const std::vector<Placement> parts =
       images.size() == 1 ? std::vector{random_placement(a, rng, *decoded[0], height, width)}
                          : mosaic_placements(a, rng, decoded, height, width);
-  const auto at = static_cast<std::size_t>(i);
   for (std::size_t k = 0; k < parts.size(); ++k) {
     place({.threads = 1}, *borrowed[k], parts[k], a.letter_box, view(b, i));
     place_truths(settings.truths[static_cast<std::size_t>(images[k])], *decoded[k], parts[k],
@@ -218,6 +236,10 @@ void Loader::Impl::make_augmented(Batch& b, std::int64_t i, Shuffle& shuffle) {
 }
 
 Loader::Loader(LoaderSettings settings) : impl_(std::make_unique<Impl>(std::move(settings))) {
+  const LoaderSettings& given = impl_->settings;
+  if (given.truths.size() != given.images.size() && (impl_->training() || !given.truths.empty()))
+    fail("there are labels of ", given.truths.size(), " pictures for ", given.images.size());
+  if (impl_->training() && given.images.empty()) fail("there are no pictures to train on");
   const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   const int asked = impl_->settings.threads;
   const int threads = asked > 0 ? asked : std::min(cores, kMostThreads);
@@ -243,6 +265,11 @@ const Batch& Loader::next() {
   if (m.images_in(k) == 0) return m.end;
   Slot& s = m.slot(k);
   m.ready.wait(lock, [&] { return s.batch.index == k && s.done == m.images_in(k); });
+  try {
+    m.count_unreadable(s);
+  } catch (...) {
+    s.failure = std::current_exception();
+  }
   if (s.failure) std::rethrow_exception(s.failure);
   m.lent = true;
   return s.batch;
@@ -256,12 +283,12 @@ std::int64_t Loader::unreadable() const {
 InputSize random_size(const NetSettings& net, float random, std::uint64_t seed, std::int64_t batch,
                       std::int64_t max_batches) {
   constexpr std::int64_t kPeriod = 10, kAtLargest = 100;
-  constexpr float kDefaultFactor = 1.4f;
+  constexpr float kDefaultFactor = 1.4f, kMostFactor = 10;
   if (random == 0) return {net.height, net.width};
-  float factor = random == 1 ? kDefaultFactor : random;
+  float factor = random == 1 ? kDefaultFactor : std::min(std::max(random, 1 / random), kMostFactor);
   if (batch >= kAtLargest && batch < max_batches - kAtLargest) {
     Rng rng(seed ^ kSize, static_cast<std::uint64_t>(batch / kPeriod));
-    const float drawn = rng.uniform(1, std::max(1.f, factor));
+    const float drawn = rng.uniform(1, factor);
     factor = rng.flip() ? drawn : 1 / drawn;
   }
   const auto sized = [&](std::int64_t side) {

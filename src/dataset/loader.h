@@ -53,7 +53,7 @@ class Loader {
   // The next batch, waiting for it; at the end of a plain run one without images. Throws what went
   // wrong while making it. The Batch stays valid until the following call.
   const Batch& next();
-  std::int64_t unreadable() const;  // images found unreadable so far (training)
+  std::int64_t unreadable() const;  // images found unreadable for the batches so far (training)
 
  private:
   struct Impl;

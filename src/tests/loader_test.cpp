@@ -1,0 +1,325 @@
+#include "dataset/loader.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+#include <sstream>
+
+#include "cfg/parse.h"
+#include "core/error.h"
+#include "image/codec.h"
+#include "tests/image_samples.h"
+#include "tests/temporary_folder.h"
+
+namespace darknet {
+namespace {
+namespace fs = std::filesystem;
+using testing_files::error_of;
+using testing_images::noise;
+
+constexpr std::int64_t kImages = 23, kBatch = 5;
+
+class LoaderTest : public testing_files::InFolder {
+ protected:
+  LoaderTest() {
+    Rng rng(1);
+    for (std::int64_t i = 0; i < kImages; ++i) {
+      images_.push_back(file(std::to_string(i) + ".png",
+                             encode(noise(10 + rng.below(30), 10 + rng.below(30), 3), ".png")));
+      truths_.emplace_back();
+      for (std::int64_t k = rng.below(4); k-- > 0;)
+        truths_.back().push_back({{.5f, .5f, rng.uniform(.1f, .9f), rng.uniform(.1f, .9f)},
+                                  static_cast<std::int32_t>(rng.below(3))});
+    }
+  }
+
+  LoaderSettings training(int threads) const {
+    return {.images = images_,
+            .truths = truths_,
+            .batch = kBatch,
+            .size =
+                [](std::int64_t k) {
+                  return InputSize{32 + 32 * (k % 2), 32};
+                },
+            .augmentation = Augmentation{.jitter = .3f,
+                                         .resize = 1.2f,
+                                         .hue = .1f,
+                                         .saturation = 1.5f,
+                                         .exposure = 1.5f,
+                                         .flip = true,
+                                         .mosaic = true},
+            .seed = 7,
+            .threads = threads,
+            .cache_bytes = 8000};  // room for some of them
+  }
+  LoaderSettings plain(int threads) const {
+    return {.images = images_,
+            .truths = truths_,
+            .batch = kBatch,
+            .size =
+                [](std::int64_t) {
+                  return InputSize{32, 64};
+                },
+            .threads = threads};
+  }
+  void spoil(std::int64_t image) {
+    file(images_[static_cast<std::size_t>(image)].filename(), "no picture");
+  }
+
+  std::vector<fs::path> images_;
+  std::vector<std::vector<Truth>> truths_;
+};
+
+bool same(const Truth& a, const Truth& b) {
+  return a.class_id == b.class_id && a.box.x == b.box.x && a.box.y == b.box.y &&
+         a.box.w == b.box.w && a.box.h == b.box.h;
+}
+
+void expect_same(const Batch& a, const Batch& b) {
+  ASSERT_EQ(a.index, b.index);
+  ASSERT_EQ(a.size.height, b.size.height);
+  ASSERT_EQ(a.images, b.images);
+  ASSERT_TRUE(a.pixels == b.pixels) << "batch " << a.index;
+  ASSERT_EQ(a.truths.size(), b.truths.size());
+  for (std::size_t i = 0; i < a.truths.size(); ++i)
+    ASSERT_TRUE(std::ranges::equal(a.truths[i], b.truths[i], same)) << "batch " << a.index;
+}
+
+std::vector<Batch> take(const LoaderSettings& settings, int count) {
+  Loader loader(settings);
+  std::vector<Batch> batches;
+  for (int k = 0; k < count; ++k) batches.push_back(loader.next());
+  return batches;
+}
+
+TEST_F(LoaderTest, BatchesAreTheSameForAnyNumberOfThreadsAndAnyCache) {
+  const std::vector<Batch> one = take(training(1), 12);
+  for (const int threads : {2, 5}) {
+    LoaderSettings settings = training(threads);
+    settings.cache_bytes = threads == 2 ? 0 : 1 << 20;
+    const std::vector<Batch> more = take(settings, 12);
+    for (std::size_t k = 0; k < 12; ++k) expect_same(one[k], more[k]);
+  }
+  std::size_t truths = 0;
+  for (const Batch& b : one)
+    for (const auto& of_image : b.truths) truths += of_image.size();
+  EXPECT_GT(truths, 30u);
+  LoaderSettings other = training(1);
+  other.seed = 8;
+  EXPECT_NE(take(other, 1)[0].pixels, one[0].pixels);
+}
+
+TEST_F(LoaderTest, AResumedTrainingGetsTheSameBatches) {
+  const std::vector<Batch> all = take(training(2), 12);
+  for (const std::int64_t first : {1, 7}) {
+    LoaderSettings settings = training(3);
+    settings.first = first;
+    const std::vector<Batch> rest = take(settings, 5);
+    for (std::size_t k = 0; k < 5; ++k)
+      expect_same(rest[k], all[k + static_cast<std::size_t>(first)]);
+  }
+}
+
+TEST_F(LoaderTest, EveryImageComesOnceAnEpochInAnotherOrder) {
+  LoaderSettings settings = training(2);
+  settings.augmentation->mosaic = false;
+  std::vector<std::int64_t> order;
+  for (const Batch& b : take(settings, kImages))
+    order.insert(order.end(), b.images.begin(), b.images.end());
+  ASSERT_EQ(order.size(), static_cast<std::size_t>(kImages * kBatch));
+  std::set<std::vector<std::int64_t>> orders;
+  for (auto at = order.begin(); at != order.end(); at += kImages) {
+    const std::vector<std::int64_t> epoch(at, at + kImages);
+    EXPECT_EQ(std::set(epoch.begin(), epoch.end()).size(), static_cast<std::size_t>(kImages));
+    orders.insert(epoch);
+  }
+  EXPECT_EQ(orders.size(), static_cast<std::size_t>(kBatch));
+}
+
+TEST_F(LoaderTest, APlainRunIsInOrderAndEnds) {
+  for (const int threads : {1, 4}) {
+    Loader loader(plain(threads));
+    std::int64_t at = 0;
+    for (std::int64_t k = 0; k < 5; ++k) {
+      const Batch& b = loader.next();
+      EXPECT_EQ(b.index, k);
+      ASSERT_EQ(b.images.size(), k < 4 ? 5u : 3u);
+      EXPECT_EQ(b.pixels.size(), b.images.size() * 32 * 64 * 3);
+      for (std::size_t i = 0; i < b.images.size(); ++i, ++at) {
+        ASSERT_EQ(b.images[i], at);
+        const auto& truths = truths_[static_cast<std::size_t>(at)];
+        EXPECT_TRUE(std::ranges::equal(b.truths[i], truths, same));  // as they stand in the file
+        const Image image = read_image(images_[static_cast<std::size_t>(at)]);
+        EXPECT_EQ(b.sizes[i].width, image.width);
+        std::vector<float> expected(32 * 64 * 3);
+        place({}, {.image = image}, plain_placement(image, 32, 64, false), true,
+              {expected.data(), {1, 32, 64, 3}, 3});
+        ASSERT_TRUE(std::equal(expected.begin(), expected.end(),
+                               b.pixels.begin() + static_cast<std::ptrdiff_t>(i * 32 * 64 * 3)));
+      }
+    }
+    EXPECT_EQ(at, kImages);
+    EXPECT_TRUE(loader.next().images.empty());
+    EXPECT_TRUE(loader.next().images.empty());
+  }
+}
+
+TEST_F(LoaderTest, UnreadablePicturesArePassedOverUpToTheShareAllowed) {
+  for (const std::int64_t image : {3, 11, 19}) spoil(image);
+  const auto with = [&](int threads) {
+    LoaderSettings settings = training(threads);
+    settings.max_bad = 3.01 / kImages;
+    return settings;
+  };
+  const std::vector<Batch> one = take(with(1), 15);
+  for (const int threads : {2, 5}) {
+    const std::vector<Batch> more = take(with(threads), 15);
+    for (std::size_t k = 0; k < 15; ++k) expect_same(one[k], more[k]);
+  }
+  for (const Batch& b : one)
+    for (const std::int64_t image : b.images) EXPECT_TRUE(image != 3 && image != 11 && image != 19);
+  Loader loader(with(3));
+  for (int k = 0; k < 15; ++k) loader.next();
+  EXPECT_EQ(loader.unreadable(), 3);
+}
+
+TEST_F(LoaderTest, TooManyUnreadablePicturesAreAnErrorOfTheSameBatchEachTime) {
+  for (const std::int64_t image : {2, 3, 11, 12, 19, 20}) spoil(image);
+  std::set<std::string> outcomes;
+  for (int trial = 0; trial < 6; ++trial)
+    for (const int threads : {1, 2, 7}) {
+      LoaderSettings settings = training(threads);
+      settings.max_bad = 2.01 / kImages;
+      Loader loader(settings);
+      int batches = 0;
+      std::string what;
+      while (batches < 50 && what.empty()) {
+        what = error_of([&] { loader.next(); });
+        batches += what.empty();
+      }
+      EXPECT_NE(what.find("3 of 23 pictures cannot be read, more than -max_bad"), std::string::npos)
+          << what;
+      EXPECT_EQ(error_of([&] { loader.next(); }), what);  // and so does asking again
+      outcomes.insert(std::to_string(batches) + " " + what);
+    }
+  EXPECT_EQ(outcomes.size(), 1u) << *outcomes.begin();
+}
+
+TEST_F(LoaderTest, WithoutAnyReadablePictureThereIsAnError) {
+  for (std::int64_t i = 0; i < kImages; ++i) spoil(i);
+  LoaderSettings settings = training(3);
+  EXPECT_NE(error_of([&] { take(settings, 1); }).find("1 of 23 pictures"), std::string::npos);
+  settings.max_bad = 1;
+  EXPECT_EQ(error_of([&] { take(settings, 1); }), "no readable picture found in 64 tries");
+}
+
+TEST_F(LoaderTest, WhatGoesWrongInAThreadReachesTheUser) {
+  spoil(12);
+  for (const int threads : {1, 3}) {
+    Loader loader(plain(threads));
+    EXPECT_EQ(loader.next().images.front(), 0);
+    EXPECT_EQ(loader.next().images.front(), 5);
+    const std::string what = error_of([&] { loader.next(); });
+    EXPECT_TRUE(what.starts_with(images_[12].string())) << what;
+    EXPECT_EQ(error_of([&] { loader.next(); }), what);
+  }
+}
+
+TEST_F(LoaderTest, ASizeThatCannotBeMadeReachesTheUser) {
+  for (const int threads : {1, 3}) {
+    LoaderSettings settings = training(threads);
+    settings.size = [](std::int64_t k) {
+      if (k == 2) fail("no size");
+      return InputSize{32, 32};
+    };
+    Loader loader(settings);
+    loader.next(), loader.next();
+    EXPECT_EQ(error_of([&] { loader.next(); }), "no size");
+    settings.size = [](std::int64_t) { return InputSize{1 << 30, 1 << 28}; };
+    Loader immense(settings);
+    EXPECT_THROW(immense.next(), std::exception);
+  }
+}
+
+TEST_F(LoaderTest, ALoaderMayBeDroppedWhileItWorks) {
+  for (int trial = 0; trial < 20; ++trial)
+    for (const int threads : {1, 2, 6}) {
+      LoaderSettings settings = training(threads);
+      settings.size = [](std::int64_t) { return InputSize{128, 128}; };
+      Loader loader(settings);
+      for (int k = 0; k < trial % 3; ++k) loader.next();
+    }
+}
+
+TEST_F(LoaderTest, PicturesAndLabelsMustCorrespond) {
+  LoaderSettings settings = training(1);
+  settings.truths.pop_back();
+  EXPECT_EQ(error_of([&] { Loader loader(settings); }), "there are labels of 22 pictures for 23");
+  settings.truths.clear();
+  EXPECT_NE(error_of([&] { Loader loader(settings); }), "");
+  settings.images.clear();
+  EXPECT_EQ(error_of([&] { Loader loader(settings); }), "there are no pictures to train on");
+}
+
+TEST_F(LoaderTest, GreyNetworksGetOneChannel) {
+  LoaderSettings settings = training(2);
+  settings.channels = 1;
+  const Batch batch = take(settings, 1)[0];
+  EXPECT_EQ(batch.pixels.size(), static_cast<std::size_t>(kBatch * 32 * 32));
+  for (const float v : batch.pixels) ASSERT_TRUE(v >= 0 && v <= 1);
+}
+
+NetSettings net_of(const std::string& keys) {
+  std::istringstream in("[net]\n" + keys);
+  auto cfg = parse_cfg(in, "net.cfg");
+  return read_net(cfg[0]);
+}
+
+TEST(RandomSize, IsAMultipleOfTheStepWithinTheFactor) {
+  const NetSettings net = net_of("width=416\nheight=320\nresize_step=32\n");
+  std::set<std::int64_t> widths;
+  for (std::int64_t k = 100; k < 3000; ++k) {
+    const InputSize s = random_size(net, 1, 5, k, 4000);
+    EXPECT_EQ(s.width % 32, 0);
+    EXPECT_EQ(s.height % 32, 0);
+    EXPECT_TRUE(s.width >= 288 && s.width <= 576) << s.width;     // 416 / 1.4 = 297: 288
+    EXPECT_TRUE(s.height >= 224 && s.height <= 448) << s.height;  // 320 / 1.4 = 229
+    widths.insert(s.width);
+    const InputSize same = random_size(net, 1, 5, k / 10 * 10, 4000);
+    EXPECT_EQ(s.width, same.width);  // ten iterations of one size
+  }
+  EXPECT_EQ(widths.size(), 10u);  // 288, 320 .. 576
+}
+
+TEST(RandomSize, IsLargestAtBothEnds) {
+  const NetSettings net = net_of("width=416\nheight=416\n");
+  for (const std::int64_t k : {0, 50, 99, 1900, 1999}) {
+    EXPECT_EQ(random_size(net, 1, 5, k, 2000).width, 576);     // 582.4 to the nearest 32
+    EXPECT_EQ(random_size(net, 1.2f, 5, k, 2000).width, 512);  // 499.2
+  }
+}
+
+TEST(RandomSize, NeverExceedsTheSizeAtTheEnds) {
+  const NetSettings net = net_of("width=96\nheight=608\nresize_step=8\n");
+  for (const float random : {1e-30f, .3f, .7f, 1.f, 1.1f, 2.f, 10.f}) {
+    const InputSize largest = random_size(net, random, 5, 0, 100000);
+    for (std::int64_t k = 0; k < 100000; k += 10) {
+      const InputSize s = random_size(net, random, 5, k, 100000);
+      ASSERT_LE(s.width, largest.width) << random;
+      ASSERT_LE(s.height, largest.height) << random;
+      ASSERT_GE(s.width, 8);
+    }
+  }
+}
+
+TEST(RandomSize, OffIsTheCfgsSize) {
+  const NetSettings net = net_of("width=100\nheight=70\n");
+  for (const std::int64_t k : {0, 500, 1999}) {
+    EXPECT_EQ(random_size(net, 0, 5, k, 2000).width, 100);
+    EXPECT_EQ(random_size(net, 0, 5, k, 2000).height, 70);
+  }
+}
+
+}  // namespace
+}  // namespace darknet

@@ -1,0 +1,43 @@
+// A folder of its own for each test, removed at its end.
+#pragma once
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <string>
+
+#include "core/error.h"
+#include "core/file.h"
+
+namespace darknet::testing_files {
+
+class InFolder : public testing::Test {
+ protected:
+  InFolder() { std::filesystem::create_directories(folder_); }
+  ~InFolder() override { std::filesystem::remove_all(folder_); }
+
+  // Writes a file below the folder, making the folders on its way.
+  std::filesystem::path file(const std::filesystem::path& name, const std::string& contents) const {
+    const auto path = folder_ / name;
+    std::filesystem::create_directories(path.parent_path());
+    write_file_atomically(path, contents);
+    return path;
+  }
+
+  std::filesystem::path folder_ = std::filesystem::temp_directory_path() /
+                                  ("dn-" + std::to_string(::getpid()) + "-" +
+                                   testing::UnitTest::GetInstance()->current_test_info()->name());
+};
+
+// What an Error says; "" where nothing is thrown.
+template <class F>
+std::string error_of(const F& f) {
+  try {
+    f();
+    return "";
+  } catch (const Error& e) {
+    return e.what();
+  }
+}
+
+}  // namespace darknet::testing_files
