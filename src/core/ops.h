@@ -50,6 +50,12 @@ class ConvPlan {
   // Adds to weight_gradient (OHWI).
   virtual void backward_weights(const Stream&, TensorView in, TensorView out_gradient,
                                 float* weight_gradient, void* workspace) = 0;
+  // Both of the same out_gradient, which a plan may then prepare but once.
+  virtual void backward(const Stream& s, TensorView in, TensorView out_gradient,
+                        float* weight_gradient, TensorView in_gradient, bool add, void* workspace) {
+    backward_weights(s, in, out_gradient, weight_gradient, workspace);
+    backward_data(s, out_gradient, in_gradient, add, workspace);
+  }
 };
 
 enum class ConvDirection : std::uint8_t { forward, backward_data, backward_weights };

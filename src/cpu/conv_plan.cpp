@@ -25,6 +25,8 @@ class CpuConvPlan final : public ConvPlan {
                      void* workspace) override;
   void backward_weights(const Stream&, TensorView in, TensorView out_gradient,
                         float* weight_gradient, void* workspace) override;
+  void backward(const Stream&, TensorView in, TensorView out_gradient, float* weight_gradient,
+                TensorView in_gradient, bool add, void* workspace) override;
 
  private:
   // One direction: the primitive, and the layouts it wants for what comes in and goes out.
@@ -39,6 +41,10 @@ class CpuConvPlan final : public ConvPlan {
   ForwardDesc make_forward();
   void make_backward_data(const ForwardDesc& hint);
   void make_backward_weights(const ForwardDesc& hint);
+  // `destination`: out_gradient in the layout that the direction wants.
+  void run_data(const void* destination, const TensorView& in_gradient, bool add, void* workspace);
+  void run_weights(const TensorView& in, const void* destination, float* weight_gradient,
+                   void* workspace);
   const void* bring(const Reorder& reorder, const void* from, void* workspace,
                     std::int64_t area) const;
 
@@ -67,12 +73,12 @@ CpuConvPlan::Direction CpuConvPlan::direction(const Pd& pd, const char* name, De
               .weights = weights,
               .destination = destination,
               .scratch = pd.scratchpad_desc()};
-  Areas areas;
+  Areas areas;  // destination first: backward() leaves it from one direction to the other
+  d.destination_at = areas.take(
+      destination == user_destination_ ? 0 : static_cast<std::int64_t>(destination.get_size()));
   d.source_at =
       areas.take(source == user_source_ ? 0 : static_cast<std::int64_t>(source.get_size()));
   d.weights_at = areas.take(static_cast<std::int64_t>(weights.get_size()));
-  d.destination_at = areas.take(
-      destination == user_destination_ ? 0 : static_cast<std::int64_t>(destination.get_size()));
   d.scratch_at = areas.take(static_cast<std::int64_t>(d.scratch.get_size()));
   workspace_ = std::max(workspace_, areas.total());
   return d;
@@ -190,42 +196,66 @@ void CpuConvPlan::forward(const Stream&, TensorView in, const float* bias, Tenso
   });
 }
 
+void CpuConvPlan::run_data(const void* destination, const TensorView& in_gradient, bool add,
+                           void* workspace) {
+  require_dense(in_gradient);
+  const bool apart = add || data_out_.needed();
+  void* const source = apart ? at(workspace, data_.source_at) : in_gradient.data;
+  data_.primitive->execute(
+      stream(), {{DNNL_ARG_DIFF_DST, memory_at(data_.destination, destination)},
+                 {DNNL_ARG_WEIGHTS, memory_at(data_.weights, packed_data_.data())},
+                 {DNNL_ARG_DIFF_SRC, memory_at(data_.source, source)},
+                 {DNNL_ARG_SCRATCHPAD, memory_at(data_.scratch, at(workspace, data_.scratch_at))}});
+  if (apart)
+    (add ? data_add_ : data_out_).run(source, in_gradient.data, at(workspace, reorder_scratch_at_));
+  stream().wait();
+}
+
+void CpuConvPlan::run_weights(const TensorView& in, const void* destination, float* weight_gradient,
+                              void* workspace) {
+  require_dense(in);
+  const void* source = bring(weights_source_, in.data, workspace, weights_.source_at);
+  void* const result = at(workspace, weights_.weights_at);
+  weights_.primitive->execute(
+      stream(),
+      {{DNNL_ARG_SRC, memory_at(weights_.source, source)},
+       {DNNL_ARG_DIFF_DST, memory_at(weights_.destination, destination)},
+       {DNNL_ARG_DIFF_WEIGHTS, memory_at(weights_.weights, result)},
+       {DNNL_ARG_SCRATCHPAD, memory_at(weights_.scratch, at(workspace, weights_.scratch_at))}});
+  weights_out_.run(result, weight_gradient, at(workspace, reorder_scratch_at_));
+  stream().wait();
+}
+
 void CpuConvPlan::backward_data(const Stream&, TensorView out_gradient, TensorView in_gradient,
                                 bool add, void* workspace) {
-  require_dense(out_gradient), require_dense(in_gradient);
+  require_dense(out_gradient);
   checked("backward data", about(spec_), [&] {
-    const void* destination = bring(data_in_, out_gradient.data, workspace, data_.destination_at);
-    const bool apart = add || data_out_.needed();
-    void* const source = apart ? at(workspace, data_.source_at) : in_gradient.data;
-    data_.primitive->execute(
-        stream(),
-        {{DNNL_ARG_DIFF_DST, memory_at(data_.destination, destination)},
-         {DNNL_ARG_WEIGHTS, memory_at(data_.weights, packed_data_.data())},
-         {DNNL_ARG_DIFF_SRC, memory_at(data_.source, source)},
-         {DNNL_ARG_SCRATCHPAD, memory_at(data_.scratch, at(workspace, data_.scratch_at))}});
-    if (apart)
-      (add ? data_add_ : data_out_)
-          .run(source, in_gradient.data, at(workspace, reorder_scratch_at_));
-    stream().wait();
+    run_data(bring(data_in_, out_gradient.data, workspace, data_.destination_at), in_gradient, add,
+             workspace);
   });
 }
 
 void CpuConvPlan::backward_weights(const Stream&, TensorView in, TensorView out_gradient,
                                    float* weight_gradient, void* workspace) {
-  require_dense(in), require_dense(out_gradient);
+  require_dense(out_gradient);
   checked("backward weights", about(spec_), [&] {
-    const void* source = bring(weights_source_, in.data, workspace, weights_.source_at);
-    const void* destination =
-        bring(weights_destination_, out_gradient.data, workspace, weights_.destination_at);
-    void* const result = at(workspace, weights_.weights_at);
-    weights_.primitive->execute(
-        stream(),
-        {{DNNL_ARG_SRC, memory_at(weights_.source, source)},
-         {DNNL_ARG_DIFF_DST, memory_at(weights_.destination, destination)},
-         {DNNL_ARG_DIFF_WEIGHTS, memory_at(weights_.weights, result)},
-         {DNNL_ARG_SCRATCHPAD, memory_at(weights_.scratch, at(workspace, weights_.scratch_at))}});
-    weights_out_.run(result, weight_gradient, at(workspace, reorder_scratch_at_));
-    stream().wait();
+    run_weights(in,
+                bring(weights_destination_, out_gradient.data, workspace, weights_.destination_at),
+                weight_gradient, workspace);
+  });
+}
+
+void CpuConvPlan::backward(const Stream& s, TensorView in, TensorView out_gradient,
+                           float* weight_gradient, TensorView in_gradient, bool add,
+                           void* workspace) {
+  if (!(data_.destination == weights_.destination))
+    return ConvPlan::backward(s, in, out_gradient, weight_gradient, in_gradient, add, workspace);
+  require_dense(out_gradient);
+  checked("backward", about(spec_), [&] {
+    const void* const destination =
+        bring(data_in_, out_gradient.data, workspace, data_.destination_at);
+    run_weights(in, destination, weight_gradient, workspace);
+    run_data(destination, in_gradient, add, workspace);
   });
 }
 

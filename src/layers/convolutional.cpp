@@ -81,10 +81,13 @@ class ConvolutionalLayer final : public Layer {
           pass.workspace);
     else
       backward_bias(pass, a);
-    if (weights_gradient())
+    if (weights_gradient() && slot.view)
+      plan_->backward(pass.stream, a.in[0], a.out_gradient, weights_gradient(), slot.view, slot.add,
+                      pass.workspace);
+    else if (weights_gradient())
       plan_->backward_weights(pass.stream, a.in[0], a.out_gradient, weights_gradient(),
                               pass.workspace);
-    if (slot.view)
+    else if (slot.view)
       plan_->backward_data(pass.stream, a.out_gradient, slot.view, slot.add, pass.workspace);
   }
 

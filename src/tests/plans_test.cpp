@@ -108,6 +108,14 @@ TEST_P(ConvPlanTest, EqualsTheLoopsInEveryDirection) {
   expect_close(gx, dx.data(), "add " + what);
   plan->backward_weights(kStream, in.view(), dy.view(), dw.data(), workspace.data());
   expect_close(gw, dw.data(), "weights " + what);
+  Tensor both_dx(kChecked, c.s.in), both_dw = random_tensor(weight_shape, 4);
+  plan->backward(kStream, in.view(), dy.view(), both_dw.data(), both_dx.view(), false,
+                 workspace.data());
+  plan->backward(kStream, in.view(), dy.view(), both_dw.data(), both_dx.view(), true,
+                 workspace.data());
+  plan->backward_weights(kStream, in.view(), dy.view(), dw.data(), workspace.data());
+  EXPECT_EQ(both_dx.to_host(kStream), dx.to_host(kStream)) << what;
+  EXPECT_EQ(both_dw.to_host(kStream), dw.to_host(kStream)) << what;
   for (const Buffer* b : {&in.buffer(), &dy.buffer(), &weights.buffer(), &out.buffer(),
                           &dx.buffer(), &dw.buffer(), &workspace})
     EXPECT_TRUE(b->guards_intact()) << what;
