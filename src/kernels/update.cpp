@@ -6,13 +6,15 @@
 namespace darknet {
 namespace {
 
-struct NotFinite {  // counts in double, so that a sum of many stays exact
+constexpr std::int64_t kRow = 1024;
+
+struct NotFinite {
   const float* x;
-  DN_HD double operator()(std::int64_t i) const { return x[i] - x[i] == 0 ? 0. : 1.; }
+  DN_HD std::int64_t operator()(std::int64_t i) const { return x[i] - x[i] == 0 ? 0 : 1; }
 };
 
 struct MarkNotFinite {
-  const double* count;
+  const std::int64_t* count;
   StepState* state;
   DN_HD void operator()(std::int64_t) const {
     if (*count > 0) state->finite = 0;
@@ -63,31 +65,46 @@ struct Average {
   }
 };
 
+// An array as rows of kRow elements, whose loop for_each_pixel vectorises, and what is left over.
+template <class F>
+struct InRows {
+  F f;
+  std::int64_t begin;
+  DN_HD void operator()(std::int64_t row, std::int64_t i) const { f(begin + row * kRow + i); }
+};
+
+template <class F>
+void for_each_in_rows(const Stream& s, std::int64_t n, F f) {
+  const std::int64_t rows = n / kRow;
+  for_each_pixel(s, {1, 1, rows, kRow}, InRows<F>{f, 0});
+  for_each_pixel(s, {1, 1, 1, n - rows * kRow}, InRows<F>{f, rows * kRow});
+}
+
 }  // namespace
 
 std::int64_t check_finite_scratch(std::int64_t n) {
-  return reduce_scratch<double>(n) + std::int64_t{sizeof(double)};
+  return reduce_scratch<std::int64_t>(n) + std::int64_t{sizeof(std::int64_t)};
 }
 
 void check_finite(const Stream& s, const float* gradient, std::int64_t n, StepState* state,
                   void* scratch) {
-  double* const count = static_cast<double*>(scratch);
+  auto* const count = static_cast<std::int64_t*>(scratch);
   reduce(s, n, NotFinite{gradient}, count, count + 1);
   for_each(s, 1, MarkNotFinite{count, state});
 }
 
 void sgd_update(const Stream& s, const UpdateArrays& a, const SgdSettings& settings,
                 const StepState* state) {
-  for_each(s, a.n, Sgd{a, settings, state});
+  for_each_in_rows(s, a.n, Sgd{a, settings, state});
 }
 
 void adam_update(const Stream& s, const UpdateArrays& a, const AdamSettings& settings,
                  const StepState* state) {
-  for_each(s, a.n, Adam{a, settings, state});
+  for_each_in_rows(s, a.n, Adam{a, settings, state});
 }
 
 void average_update(const Stream& s, const AverageArrays& a, const StepState* state) {
-  for_each(s, a.n, Average{a, state});
+  for_each_in_rows(s, a.n, Average{a, state});
 }
 
 }  // namespace darknet
