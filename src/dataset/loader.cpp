@@ -94,7 +94,7 @@ struct Loader::Impl {
 
   void run();
   bool take(std::int64_t& batch, std::int64_t& image);
-  void prepare(Slot& slot, std::int64_t k);
+  void prepare(Slot& s, std::int64_t k) const;
   void make(Slot& slot, std::int64_t i, Shuffle& shuffle);
   void make_plain(Batch& batch, std::int64_t i);
   void make_augmented(Slot& slot, std::int64_t i, Shuffle& shuffle);
@@ -104,7 +104,7 @@ struct Loader::Impl {
 };
 
 // Under the lock: shapes the slot for a batch whose images are about to be handed out.
-void Loader::Impl::prepare(Slot& s, std::int64_t k) {
+void Loader::Impl::prepare(Slot& s, std::int64_t k) const {
   Batch& b = s.batch;
   b.size = settings.size(k);
   const auto n = static_cast<std::size_t>(images_in(k));
