@@ -23,7 +23,11 @@ Section parse_data(const fs::path& path) {
     const std::string_view line = trim(raw);
     if (line.empty() || line.front() == '#' || line.front() == ';') continue;
     const auto eq = line.find('=');
-    if (eq == line.npos || eq == 0) fail_at(here, "expected key = value, got '", line, "'");
+    if (line.front() == '[')
+      fail_at(here, "'", shown(line),
+              "' opens a section: this is a .cfg, which comes after the .data "
+              "file");
+    if (eq == line.npos || eq == 0) fail_at(here, "expected key = value, got '", shown(line), "'");
     section.add(std::string(trim(line.substr(0, eq))), std::string(trim(line.substr(eq + 1))),
                 number);
   }

@@ -1,7 +1,9 @@
 #include "cfg/parse.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
+#include <cstring>
 #include <fstream>
 
 #include "core/text.h"
@@ -53,14 +55,18 @@ std::vector<Section> parse_cfg(std::istream& in, const std::string& name) {
     if (line.empty()) continue;
     if (line.front() == '[') {
       if (line.back() != ']' || line.size() < 3)
-        fail_at({name, number}, "expected [section], got '", line, "'");
+        fail_at({name, number}, "expected [section], got '", shown(line), "'");
       sections.emplace_back(std::string(trim(line.substr(1, line.size() - 2))),
                             Where{name, number});
       continue;
     }
     const auto eq = line.find('=');
-    if (eq == line.npos || eq == 0) fail_at({name, number}, "expected key=value, got '", line, "'");
-    if (sections.empty()) fail_at({name, number}, "a key before the first [section]");
+    if (eq == line.npos || eq == 0)
+      fail_at({name, number}, "expected key=value, got '", shown(line), "'");
+    if (sections.empty())
+      fail_at(
+          {name, number},
+          "a key before the first [section]: this is no .cfg (a .data file is named before it)");
     sections.back().add(std::string(trim(line.substr(0, eq))),
                         std::string(trim(line.substr(eq + 1))), number);
   }
@@ -69,9 +75,11 @@ std::vector<Section> parse_cfg(std::istream& in, const std::string& name) {
 }
 
 std::vector<Section> read_cfg(const std::filesystem::path& path) {
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error))
+    fail_at({path.string(), 0}, "this is a folder, not a file");
   std::ifstream in(path, std::ios::binary);
-  if (!in || std::filesystem::is_directory(path))
-    fail_at({path.string(), 0}, "cannot read this file");
+  if (!in) fail_at({path.string(), 0}, "cannot read this file: ", std::strerror(errno));
   return parse_cfg(in, path.string());
 }
 
@@ -82,22 +90,27 @@ void apply_overrides(std::vector<Section>& sections, std::span<const std::string
     if (eq == a.npos || dot == a.npos || second == a.npos || second > eq)
       fail_at(where, "expected type.index.key=value, e.g. yolo.0.obj_gamma=1.5");
     const std::string type = a.substr(0, dot), index = a.substr(dot + 1, second - dot - 1);
-    const std::string key(trim(a.substr(second + 1, eq - second - 1)));
+    const std::string key(trim(std::string_view(a).substr(second + 1, eq - second - 1)));
+    if (key.empty()) fail_at(where, "expected a key before the =, e.g. yolo.0.obj_gamma=1.5");
     const std::string value(trim(std::string_view(a).substr(eq + 1)));
     int wanted = -1, seen = 0, hit = 0;
+    std::vector<std::string> types;
     if (index != "*") {
       const auto [end, ec] = std::from_chars(index.data(), index.data() + index.size(), wanted);
       if (ec != std::errc{} || end != index.data() + index.size() || wanted < 0)
         fail_at(where, "'", index, "' is neither an index nor *");
     }
     for (Section& s : sections) {
+      types.push_back(s.type());
       if (s.type() != type) continue;
       if (wanted < 0 || seen == wanted) s.set(key, value, where), ++hit;
       ++seen;
     }
-    if (hit == 0)
-      fail_at(where, "there ", seen == 1 ? "is 1 [" : cat("are ", seen, " ["), type, "] section",
-              seen == 1 ? "" : "s", " in this cfg");
+    if (hit > 0) continue;
+    const std::string near = seen == 0 ? nearest(type, types) : "";
+    fail_at(where, "there ", seen == 1 ? "is 1 [" : cat("are ", seen, " ["), type, "] section",
+            seen == 1 ? "" : "s", " in this cfg", seen > 0 ? ", counted from 0" : "",
+            near.empty() ? "" : cat("; did you mean '", near, "'?"));
   }
 }
 

@@ -27,9 +27,9 @@ T parse_number(const Section& s, std::string_view key, std::string_view value, R
   const auto [end, ec] = std::from_chars(value.data(), value.data() + value.size(), out);
   if (ec != std::errc{} || end != value.data() + value.size())
     s.fail(key, cat("expected ", std::is_integral_v<T> ? "an integer" : "a number", ", got '",
-                    value, "'"));
+                    shown(value), "'"));
   if (!(out >= range.lo && out <= range.hi))  // also refuses nan
-    s.fail(key, cat(value, " is outside ", show_range(range)));
+    s.fail(key, cat(shown(value), " is outside ", show_range(range)));
   return out;
 }
 
@@ -95,7 +95,7 @@ std::string Section::word(std::string_view key, std::string_view fallback, const
   const auto& words = allowed.words;
   if (std::find(words.begin(), words.end(), e->value) != words.end()) return e->value;
   const std::string near = nearest(e->value, words);
-  fail(key, cat("'", e->value, "' is none of ", join(words),
+  fail(key, cat("'", shown(e->value), "' is none of ", join(words),
                 near.empty() ? "" : cat("; did you mean '", near, "'?")));
 }
 
@@ -147,7 +147,7 @@ void Section::fail(std::string_view key, std::string_view why) const {
   Where at = where_;
   for (const Entry& e : entries_)
     if (e.key == key) at = e.where;
-  fail_at(at, '[', type_, "] ", key, ": ", why);
+  fail_at(at, '[', shown(type_), "] ", shown(key), ": ", why);
 }
 
 std::string KeyDocs::show(const std::vector<std::int64_t>& v) { return join(v); }

@@ -56,14 +56,15 @@ bool clip_axis(float& centre, float& extent, bool& clipped) {
 std::string box_text(const Box& b) { return cat("x ", b.x, " y ", b.y, " w ", b.w, " h ", b.h); }
 
 Line parse_line(std::string_view text, std::int64_t classes) {
+  if (text.find('\0') != text.npos) return {.fault = "this is not a text file"};
   const auto fields = split(text);
   if (fields.size() != kFields)
     return {.fault = cat("expected 5 numbers: class x y w h, got ", fields.size(), " fields: '",
-                         text.substr(0, 60), "'")};
+                         shown(text), "'")};
   Line line;
   std::int64_t id = 0;
   if (!number(fields[0], id))
-    return {.fault = cat("the class '", fields[0], "' is not an integer")};
+    return {.fault = cat("the class '", shown(fields[0]), "' is not an integer")};
   if (id < 0 || id >= classes)
     return {.fault = cat("class ", id, " is not among 0 to ", classes - 1)};
   Box& b = line.truth.box;
@@ -71,7 +72,7 @@ Line parse_line(std::string_view text, std::int64_t classes) {
   for (int i = 0; i < 4; ++i) {
     const std::string_view field = fields[static_cast<std::size_t>(i) + 1];
     if (!number(field, *values[i]) || !std::isfinite(*values[i]))
-      return {.fault = cat("'", field, "' is not a finite number")};
+      return {.fault = cat("'", shown(field), "' is not a finite number")};
   }
   line.truth.class_id = static_cast<std::int32_t>(id);
   if (!(b.w > 0 && b.h > 0)) return {.fault = cat("the box is empty: ", box_text(b))};
