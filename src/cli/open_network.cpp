@@ -11,6 +11,7 @@ Network open_network(const OpenOptions& o) {
   std::vector<Section> cfg = read_cfg(o.cfg);
   apply_overrides(cfg, o.overrides);
   Network net(std::move(cfg), {.exact = o.exact, .batch = o.batch, .threads = o.threads});
+  require_picture_input(net);
   load_weights(o.weights, net);
   net.parameters_changed();
   return net;

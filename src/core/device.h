@@ -3,6 +3,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <string>
 
 namespace darknet {
@@ -35,6 +36,8 @@ struct Stream {
 class Memory {
  public:
   virtual ~Memory() = default;
+  // Bytes in all, used or not.
+  virtual std::int64_t capacity(const Device&) { return std::numeric_limits<std::int64_t>::max(); }
   virtual void* allocate(const Device&, std::size_t bytes) = 0;  // 64-byte aligned
   virtual void release(const Device&, void*, std::size_t bytes) noexcept = 0;
   virtual void copy_in(const Stream&, void* to, const void* from_host, std::size_t bytes) = 0;

@@ -1,4 +1,6 @@
 // Host memory as a device: aligned allocation and plain copies.
+#include <unistd.h>
+
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -13,8 +15,13 @@ constexpr std::size_t kAlignment = 64;
 
 class CpuMemory final : public Memory {
  public:
+  std::int64_t capacity(const Device&) override {
+    return std::int64_t{::sysconf(_SC_PHYS_PAGES)} * ::sysconf(_SC_PAGE_SIZE);
+  }
   void* allocate(const Device&, std::size_t bytes) override {
-    void* const p = ::operator new (bytes + 1, std::align_val_t{kAlignment}, std::nothrow);
+    const bool fits = bytes < static_cast<std::size_t>(capacity({}));
+    void* const p =
+        fits ? ::operator new (bytes + 1, std::align_val_t{kAlignment}, std::nothrow) : nullptr;
     if (!p) fail("out of memory: ", bytes, " bytes");
     return p;
   }

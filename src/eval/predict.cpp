@@ -32,8 +32,16 @@ std::int64_t classes_of(const Network& net) {
       fail(net.layer(at.layer).title(), ": has ", here, " classes, another head has ", classes);
     classes = here;
   }
-  if (classes == 0) fail("this network has no detection head ([yolo] or [region])");
+  if (classes == 0)
+    fail_at({net.where().file, 0}, "this network has no detection head ([yolo] or [region])");
   return classes;
+}
+
+void require_picture_input(const Network& net) {
+  const std::int64_t channels = net.settings().channels;
+  if (channels != 1 && channels != 3)
+    fail_at(net.where(), "[net] channels=", channels,
+            ": pictures have 3 channels (colour) or 1 (grey)");
 }
 
 std::vector<Detection> detect(Network& net, const Image& image, const DetectionOptions& options) {

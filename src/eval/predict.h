@@ -33,5 +33,7 @@ std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet&, i
 
 // The classes that the network's heads judge; throws where it has no head or they disagree.
 std::int64_t classes_of(const Network&);
+// Throws where the network's input has a number of channels that no picture has.
+void require_picture_input(const Network&);
 
 }  // namespace darknet

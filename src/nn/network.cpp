@@ -1,6 +1,7 @@
 #include "nn/network.h"
 
 #include <algorithm>
+#include <cmath>
 #include <string_view>
 
 #include "nn/memory_plan.h"
@@ -32,6 +33,7 @@ bool has_trained(Layer& layer) {
 struct Network::Impl {
   NetworkOptions options;
   NetSettings settings;
+  Where where;  // of [net]
   Stream stream;
   std::vector<Node> nodes;
   std::int64_t stop = -1;  // the backward pass ends above this layer
@@ -52,6 +54,7 @@ struct Network::Impl {
   Requirements shape_layer(Node& node);
   bool may_share_input(std::int64_t i);
   void plan_arena();
+  void require_memory(std::int64_t most_workspace) const;
   Block output_block(std::int64_t i);
   Block gradient_block(std::int64_t i);
   TensorView block_view(std::size_t block, const Shape& shape) const;
@@ -123,6 +126,22 @@ std::int64_t Network::Impl::shape_layers() {
     most_workspace = std::max(most_workspace, n.needs.workspace);
   }
   return most_workspace;
+}
+
+// Asked before anything is allocated: a system that promises more memory than it has would end the
+// program, or others, once it is touched.
+void Network::Impl::require_memory(std::int64_t most_workspace) const {
+  constexpr double kGiB = 1 << 30;
+  const auto needed = static_cast<double>(plan.bytes) + static_cast<double>(most_workspace) +
+                      static_cast<double>(input_shape.size()) * sizeof(float);
+  const auto there =
+      static_cast<double>(darknet::memory(options.device.type).capacity(options.device));
+  if (needed > there)
+    fail_at(where, "[net]: ", input_shape.n, " images of ", input_shape.w, 'x', input_shape.h,
+            " at a time need ", std::ceil(needed / kGiB), " GiB of memory, there are ",
+            std::floor(there / kGiB),
+            training() ? "; a smaller batch, more subdivisions or a smaller input need less"
+                       : "; a smaller input needs less");
 }
 
 Block Network::Impl::output_block(std::int64_t i) {
@@ -228,6 +247,7 @@ Network::Network(std::vector<Section> cfg, const NetworkOptions& options)
   net.stream = {.device = options.device, .order = options.order, .threads = options.threads};
   if (cfg.empty()) fail("a cfg without sections");
   net.settings = read_net(cfg[0]);
+  net.where = cfg[0].where();
   if (options.width > 0) net.settings.width = options.width;
   if (options.height > 0) net.settings.height = options.height;
   net.make_layers(cfg);
@@ -241,6 +261,7 @@ Network::~Network() = default;
 Network::Network(Network&&) noexcept = default;
 
 const NetSettings& Network::settings() const { return impl_->settings; }
+const Where& Network::where() const { return impl_->where; }
 const NetworkOptions& Network::options() const { return impl_->options; }
 const Stream& Network::stream() const { return impl_->stream; }
 std::int64_t Network::size() const { return impl_->size(); }
@@ -285,13 +306,18 @@ void Network::resize(std::int64_t batch, std::int64_t height, std::int64_t width
   Impl& net = *impl_;
   const Shape shape{batch, height, width, net.settings.channels};
   if (shape == net.input_shape) return;
-  checked_size(shape);
+  try {
+    checked_size(shape);
+  } catch (const Error& e) {
+    fail_at(net.where, "[net]: the input's ", e.what());
+  }
   net.input_shape = shape;
   net.arena = {};  // released before the new one is taken
   net.input = {};
   for (Node& n : net.nodes) n.layer->set_network_size(height, width);
   const std::int64_t workspace = net.shape_layers();
   net.plan_arena();
+  net.require_memory(workspace);
   net.input = Tensor(net.options.device, shape);
   net.arena = Buffer(net.options.device, net.plan.bytes);
   if (workspace > net.workspace.bytes()) net.workspace = Buffer(net.options.device, workspace);

@@ -52,6 +52,7 @@ class Network {
   Network(Network&&) noexcept;
 
   const NetSettings& settings() const;
+  const Where& where() const;  // the file it was read from, and its [net]
   const NetworkOptions& options() const;
   const Stream& stream() const;
   std::int64_t size() const;  // number of layers

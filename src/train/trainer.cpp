@@ -99,6 +99,7 @@ Trainer::Trainer(const TrainerOptions& options)
       classes_(classes_of(net_)),
       checkpoints_(backup_, options.cfg.stem().string(),
                    options.save_every > 0 ? options.save_every : data_.save_weights) {
+  require_picture_input(net_);
   if (data_.classes > 0 && data_.classes != classes_)
     fail_at({data_.path.string(), 0}, "classes=", data_.classes, ", but the heads of ",
             options.cfg.string(), " have ", classes_);
