@@ -75,7 +75,11 @@ void require_writable_folder(const fs::path& folder) {
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) fail(folder.string(), ": cannot make this folder: ", error.message());
-  AtomicFile(folder / ".write-test").write("x", 1);
+  try {
+    AtomicFile(folder / ".write-test").write("x", 1);
+  } catch (const Error& e) {
+    fail(folder.string(), ": cannot write into this folder: ", e.what());
+  }
 }
 
 void Checksum::add(const void* data, std::size_t bytes) {

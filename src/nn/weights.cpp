@@ -49,7 +49,8 @@ class Reader {
   void take(void* to, std::size_t bytes, const std::string& what) {
     if (left() < bytes)
       fail(path_, ": the file is too short: ", what, " needs ", bytes, " bytes, the file has ",
-           left(), " more of its ", bytes_.size());
+           left(), " more of its ", bytes_.size(),
+           "; it was cut short, or these are weights of another network");
     std::memcpy(to, bytes_.data() + at_, bytes);
     at_ += bytes;
   }

@@ -104,8 +104,12 @@ TrainingLog::TrainingLog(std::filesystem::path path, std::int64_t keep) : path_(
 TrainingLog::~TrainingLog() { ::close(descriptor_); }
 
 void TrainingLog::append(const std::string& line) {
-  if (::write(descriptor_, line.data(), line.size()) != static_cast<::ssize_t>(line.size()))
-    fail(path_.string(), ": cannot write this file: ", std::strerror(errno));
+  for (std::string_view left = line; !left.empty();) {
+    const ::ssize_t done = ::write(descriptor_, left.data(), left.size());
+    if (done < 0 && errno == EINTR) continue;
+    if (done < 0) fail(path_.string(), ": cannot write this file: ", std::strerror(errno));
+    left.remove_prefix(static_cast<std::size_t>(done));
+  }
 }
 
 }  // namespace darknet
