@@ -29,7 +29,10 @@ std::vector<std::string> normalise(const std::vector<std::string>& arguments);
 void add_overrides(CLI::App&, std::vector<std::string>& overrides);
 void add_threads(CLI::App&, int& threads, const std::string& help);
 void add_exact(CLI::App&, bool& exact);
+// A number from `low` to `high`; unlike CLI::Range it refuses nan.
+CLI::Validator between(double low, double high);
 // Flags that the Darknets take and that mean nothing on this path; accepted where people type them.
+// After the command's own flags.
 void add_darknet_habits(CLI::App&);
 
 }  // namespace darknet::cli

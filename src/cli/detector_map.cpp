@@ -116,10 +116,10 @@ void add_detector_map(CLI::App& program, Run& run) {
   app.add_option("cfg", o->cfg, "the network's .cfg")->required();
   app.add_option("weights", o->weights, "its .weights")->required();
   app.add_option("--iou_thresh", o->iou, "least overlap of a hit")
-      ->check(CLI::Range(0., 1.))
+      ->check(between(0, 1))
       ->capture_default_str();
   app.add_option("--thresh", o->threshold, "of the counts TP, FP, FN")
-      ->check(CLI::Range(0., 1.))
+      ->check(between(0, 1))
       ->capture_default_str();
   app.add_option("--points", o->points, "0: area under the curve; 11 (VOC 2007); 101 (COCO)")
       ->check(CLI::IsMember({0, 11, 101}))

@@ -22,7 +22,7 @@ void add_evaluation(CLI::App& app, TrainerOptions& o) {
   app.add_flag("--map", o.map, "evaluate on valid= as the training goes; keeps _best.weights");
   app.add_option("--mAP_epochs", o.map_epochs,
                  "epochs between evaluations (at least 100 iterations)")
-      ->check(CLI::PositiveNumber)
+      ->check(between(.001, 1e6))
       ->capture_default_str();
 }
 
@@ -31,21 +31,22 @@ void add_start(CLI::App& app, TrainerOptions& o) {
   app.add_option("--partial", o.cutoff, "load only the first N layers of the weights")
       ->check(CLI::PositiveNumber)
       ->type_name("N");
-  app.add_option_function<std::uint64_t>(
-      "--seed", [&o](const std::uint64_t& seed) { o.seed = seed; },
-      "of everything random; the same seed gives the same weights (1)");
+  app.add_option_function<std::int64_t>(
+         "--seed", [&o](const std::int64_t& seed) { o.seed = static_cast<std::uint64_t>(seed); },
+         "of everything random; the same seed gives the same weights (1)")
+      ->check(CLI::NonNegativeNumber);
 }
 
 void add_data(CLI::App& app, TrainerOptions& o) {
   app.add_option("--backup", o.backup,
                  "folder of the weights, instead of the .data file's backup=");
   app.add_option("--cache", o.cache_mb, "MB of decoded pictures kept in memory")
-      ->check(CLI::NonNegativeNumber)
+      ->check(CLI::Range(0, 1 << 30))
       ->capture_default_str();
   app.add_option_function<double>(
          "--max_bad", [&o](const double& percent) { o.max_bad = percent / 100; },
          "per cent of the pictures that may be unreadable and are passed over (1)")
-      ->check(CLI::Range(0., 100.));
+      ->check(between(0, 100));
 }
 
 }  // namespace

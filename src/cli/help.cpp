@@ -35,8 +35,10 @@ int help(const CLI::App& program, const std::string& section) {
     }
     return 0;
   }
-  fmt::print("{}\nSections of a .cfg (darknet help SECTION lists their keys):\n  net",
-             program.help());
+  // not program.help(), which is that of the command being run: of this one
+  fmt::print(
+      "{}\nSections of a .cfg (darknet help SECTION lists their keys):\n  net",
+      program.get_formatter()->make_help(&program, program.get_name(), CLI::AppFormatMode::Normal));
   for (const std::string& type : layer_types()) fmt::print(" {}", type);
   fmt::print("\n");
   return 0;

@@ -9,6 +9,7 @@
 
 #include "cli/open_network.h"
 #include "core/file.h"
+#include "core/log.h"
 #include "core/text.h"
 #include "dataset/image_list.h"
 #include "eval/predict.h"
@@ -39,6 +40,7 @@ class Predictor {
       : options_(o), net_(open_network(opened(o))), names_(class_names(net_, names)) {}
 
   void run(const fs::path& path, bool several);
+  bool run_typed();  // paths from standard input; false where one of them failed
   void finish() const;
 
  private:
@@ -119,6 +121,23 @@ void Predictor::run(const fs::path& path, bool several) {
   if (!options_.dont_show) show_image(path.string(), image);
 }
 
+bool Predictor::run_typed() {
+  bool good = true;
+  for (std::string line;
+       fmt::print("Enter Image Path: "), std::fflush(stdout), std::getline(std::cin, line);) {
+    const auto path = trim(line);
+    if (path.empty()) continue;
+    try {
+      run(fs::path(path), true);
+    } catch (const Error& e) {  // a typing error is no reason to load the network again
+      log::error(e.what());
+      good = false;
+    }
+  }
+  fmt::print("\n");
+  return good;
+}
+
 void Predictor::finish() const {
   if (!options_.out.empty()) write_file_atomically(options_.out, json_.dump(1) + "\n");
 }
@@ -127,10 +146,10 @@ void Predictor::finish() const {
 
 void add_predict_flags(CLI::App& app, PredictOptions& o) {
   app.add_option("--thresh", o.threshold, "least probability of a detection")
-      ->check(CLI::Range(0., 1.))
+      ->check(between(0, 1))
       ->capture_default_str();
   app.add_option("--nms", o.nms, "overlap above which the weaker of two detections goes; 0: none")
-      ->check(CLI::Range(0., 1.))
+      ->check(between(0, 1))
       ->capture_default_str();
   app.add_flag("--ext_output", o.ext_output, "print the boxes in pixels");
   app.add_option("--out", o.out, "write all detections to this JSON file");
@@ -141,20 +160,16 @@ void add_predict_flags(CLI::App& app, PredictOptions& o) {
   app.add_flag("--dont_show", o.dont_show, "open no window");
   add_overrides(app, o.overrides);
   add_exact(app, o.exact);
+  add_darknet_habits(app);
 }
 
 int predict_images(const PredictOptions& o, const std::string& names) {
   Predictor predictor(o, names);
   const auto images = images_of(o);
   for (const fs::path& path : images) predictor.run(path, images.size() > 1);
-  if (o.images.empty()) {
-    for (std::string line;
-         fmt::print("Enter Image Path: "), std::fflush(stdout), std::getline(std::cin, line);)
-      if (const auto path = trim(line); !path.empty()) predictor.run(fs::path(path), true);
-    fmt::print("\n");
-  }
+  const bool good = !o.images.empty() || predictor.run_typed();
   predictor.finish();
-  return 0;
+  return good ? 0 : 1;
 }
 
 }  // namespace darknet::cli

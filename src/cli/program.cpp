@@ -28,6 +28,30 @@ std::string normalised(const std::string& word) {
   return "--" + name + word.substr(equals);
 }
 
+std::vector<const CLI::App*> subcommands(const CLI::App& app) {
+  return app.get_subcommands([](const CLI::App*) { return true; });
+}
+
+bool is_flag(const std::string& word) { return word.starts_with('-') && !is_number(word); }
+
+// Moves the command's words to the front: the Darknets take flags before them too.
+void put_commands_first(const CLI::App& program, std::vector<std::string>& words) {
+  const CLI::App* at = &program;
+  for (auto front = words.begin(); front != words.end() && !subcommands(*at).empty(); ++front) {
+    const CLI::App* next = nullptr;
+    auto word = front;
+    for (; word != words.end(); ++word) {
+      for (const CLI::App* sub : subcommands(*at))
+        if (sub->get_name() == *word) next = sub;
+      const bool value = word != front && is_flag(*(word - 1));
+      if (next || !(is_flag(*word) || value)) break;
+    }
+    if (!next) return;
+    std::rotate(front, word, word + 1);
+    at = next;
+  }
+}
+
 // The command that was meant: "darknet", "detector", "train".
 std::vector<const CLI::App*> named(const CLI::App& program) {
   std::vector<const CLI::App*> path{&program};
@@ -40,15 +64,24 @@ std::vector<std::string> vocabulary(const CLI::App& app) {
   std::vector<std::string> words;
   for (const CLI::Option* o : app.get_options())
     for (const std::string& name : o->get_lnames()) words.push_back("-" + name);
-  for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; }))
-    words.push_back(sub->get_name());
+  for (const CLI::App* sub : subcommands(app)) words.push_back(sub->get_name());
   return words;
+}
+
+// "train" alone means "detector train".
+std::string inner_command(const CLI::App& app, const std::string& word) {
+  for (const CLI::App* group : subcommands(app))
+    for (const CLI::App* sub : subcommands(*group))
+      if (sub->get_name() == word) return group->get_name() + " " + word;
+  return "";
 }
 
 std::string surplus(const CLI::App& app, std::string word) {
   if (word.starts_with("--")) word.erase(0, 1);
-  const std::string near = nearest(word, vocabulary(app));
-  const bool group = !app.get_subcommands([](const CLI::App*) { return true; }).empty();
+  if (word.starts_with("-")) word = word.substr(0, word.find('='));
+  const bool group = !subcommands(app).empty();
+  std::string near = inner_command(app, word);
+  if (near.empty()) near = nearest(word, vocabulary(app));
   return cat(word.starts_with("-") ? "unknown flag '"
              : group               ? "unknown command '"
                                    : "surplus word '",
@@ -64,6 +97,17 @@ int tell_usage(const CLI::App& program, const CLI::ParseError& e) {
       left.empty() ? std::string(e.what()) : surplus(*path.back(), left.front());
   std::fprintf(stderr, "%s: %s\nsee: %s --help\n", words.c_str(), text.c_str(), words.c_str());
   return kUsageError;
+}
+
+// What `darknet --help` says of a group of commands.
+void describe_groups(CLI::App& program) {
+  for (CLI::App* group : program.get_subcommands([](const CLI::App*) { return true; })) {
+    std::string names;
+    for (const CLI::App* sub : subcommands(*group))
+      names += (names.empty() ? "" : ", ") + sub->get_name();
+    if (!names.empty())
+      group->description(names + "; see darknet " + group->get_name() + " --help");
+  }
 }
 
 }  // namespace
@@ -101,8 +145,10 @@ int run_program(int argc, char** argv) {
 #define COMMAND(name) add_##name(program, run);
 #include "cli/commands.def"
 #undef COMMAND
+  describe_groups(program);
   std::vector<std::string> arguments = normalise({argv + std::min(argc, 1), argv + argc});
   if (arguments.size() == 1 && arguments[0] == "--version") arguments = {"version"};
+  put_commands_first(program, arguments);
   std::reverse(arguments.begin(), arguments.end());  // as CLI11 takes them
   try {
     program.parse(std::move(arguments));
@@ -130,11 +176,23 @@ void add_exact(CLI::App& app, bool& exact) {
   app.add_flag("--exact", exact, "direct convolutions only: slower, closest to plain arithmetic");
 }
 
+CLI::Validator between(double low, double high) {
+  return {[low, high](const std::string& text) {
+            double value = 0;
+            const bool number = CLI::detail::lexical_cast(text, value);
+            return number && value >= low && value <= high
+                       ? std::string()
+                       : cat("'", text, "' is not a number from ", low, " to ", high);
+          },
+          cat("FLOAT in [", low, " - ", high, "]")};
+}
+
 void add_darknet_habits(CLI::App& app) {
   static constexpr const char* kGroup = "Accepted from the Darknets";
-  app.add_flag_callback(
-         "--dont_show", [] {}, "open no window")
-      ->group(kGroup);
+  if (!app.get_option_no_throw("--dont_show"))
+    app.add_flag_callback(
+           "--dont_show", [] {}, "open no window")
+        ->group(kGroup);
   app.add_flag_callback(
          "--nogpu", [] {}, "compute on the CPU, as this build does anyway")
       ->group(kGroup);
