@@ -1,0 +1,221 @@
+// Bad .data, .names, lists and pictures, folders that cannot be written, and pictures of unusual
+// shapes.
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include "cli_harness.h"
+#include "image/codec.h"
+
+namespace darknet::test {
+namespace {
+
+using DataTest = CliTest;
+
+struct DataFault {
+  const char *name, *from, *to, *said;
+};
+class DataFaults : public CliTest, public testing::WithParamInterface<DataFault> {};
+
+TEST_P(DataFaults, AreTold) {
+  work_.put("x.data", replaced(work_.get("x.data"), GetParam().from, GetParam().to));
+  expect_refused(train(), GetParam().said);
+  EXPECT_EQ(work_.tree("backup").size(), 0u);
+}
+
+const DataFault kData[] = {
+    {"classes_differ", "classes = 3", "classes = 4",
+     "x.data: classes=4, but the heads of x.cfg have 3"},
+    {"classes_text", "classes = 3", "classes = three",
+     "x.data:1: [data] classes: expected an integer"},
+    {"classes_zero", "classes = 3", "classes = 0", "x.data:1: [data] classes: 0 is outside"},
+    {"key_typo", "train = train.txt", "trian = train.txt",
+     "x.data:2: [data] trian: unknown key; did you mean 'train'?"},
+    {"no_equals", "train = train.txt", "train train.txt", "x.data:2: expected key = value"},
+    {"train_missing", "train = train.txt\n", "", "x.data: the line train = ... is missing"},
+    {"list_missing", "train = train.txt", "train = none.txt",
+     "none.txt: cannot read this file: No such file"},
+    {"list_is_a_folder", "train = train.txt", "train = images",
+     "images: this is a folder, not a file"},
+    {"list_is_a_picture", "train = train.txt", "train = images/0.png", "images/0.png:"},
+    {"names_missing", "names = x.names", "names = none.names",
+     "none.names: cannot read this file: No such file"},
+    {"names_is_a_picture", "names = x.names", "names = images/0.png", "images/0.png:"},
+    {"backup_below_a_file", "backup = backup", "backup = x.cfg/backup",
+     "x.cfg/backup: cannot make this folder"},
+    {"backup_is_a_file", "backup = backup", "backup = x.cfg", "x.cfg: "},
+    {"backup_in_proc", "backup = backup", "backup = /proc/nowhere",
+     "/proc/nowhere: cannot make this folder"},
+    {"backup_in_a_read_only_folder", "backup = backup", "backup = /proc", "/proc"},
+};
+std::string name_of(const auto& info) { return info.param.name; }
+INSTANTIATE_TEST_SUITE_P(Cli, DataFaults, testing::ValuesIn(kData),
+                         name_of<testing::TestParamInfo<DataFault>>);
+
+TEST_F(DataTest, DataFilesThatAreNone) {
+  work_.remove("x.data");
+  expect_refused(train(), "x.data: cannot read this file: No such file");
+  work_.put("x.data", "");
+  expect_refused(train(), "x.data: the line train = ... is missing");
+  work_.put("x.data", std::string("\0\1", 2));
+  expect_refused(train(), "x.data:1: this is not a text file");
+  work_.put("x.data", kTinyCfg);
+  expect_refused(train(), "x.data:1: '[net]' opens a section: this is a .cfg, which comes after");
+}
+
+TEST_F(DataTest, NamesAreCounted) {
+  put_tiny_weights(work_, "x.weights");
+  const auto all = [&] {
+    return std::vector{train(), test({"x.weights", "images/0.png"}),
+                       work_.darknet({"detector", "map", "x.data", "x.cfg", "x.weights"}),
+                       work_.darknet({"detector", "check", "x.data", "x.cfg"})};
+  };
+  work_.put("x.names", "red\ngreen\n");
+  for (const auto& ran : all()) expect_refused(ran, "x.names: has 2 names, 3 classes need as many");
+  work_.put("x.names", "red\ngreen\nblue\nblack\n");
+  for (const auto& ran : all()) expect_refused(ran, "x.names: has 4 names, 3 classes need as many");
+  work_.put("x.names", "");
+  for (const auto& ran : all()) expect_refused(ran, "x.names: no names in this file");
+  work_.put("x.names", "red\n\nblue\n");
+  for (const auto& ran : all()) expect_refused(ran, "x.names:2: a blank line among the names");
+  work_.put("x.names", "\xEF\xBB\xBFred\r\ngreen\r\nblue\r\n\r\n");
+  for (const auto& ran : all()) EXPECT_EQ(ran.exit_code, 0) << ran.all();
+}
+
+TEST_F(DataTest, Lists) {
+  work_.put("train.txt", "");
+  expect_refused(train(), "train.txt: no image in this list");
+  work_.put("train.txt", "\n \r\n\n");
+  expect_refused(train(), "train.txt: no image in this list");
+  work_.put("train.txt", "\xEF\xBB\xBFimages/0.png\r\n\r\n  images/1.png \r\n\nimages/2.png");
+  CommandResult ran = train();
+  EXPECT_EQ(ran.exit_code, 0) << ran.all();
+  EXPECT_NE(ran.out.find("training images: 3 "), std::string::npos) << ran.all();
+  work_.put("train.txt", "images/0.png\nimages/none.png\n");
+  work_.put("images/none.txt", "");
+  ran = train();
+  expect_refused(ran, "images/none.png");
+}
+
+// A missing picture or one that is none.
+TEST_F(DataTest, BadPicturesCountInTrainAndEndTheOthers) {
+  put_tiny_weights(work_, "x.weights");
+  work_.put("images/8.txt", "");
+  std::string many;
+  for (int i = 0; i < 30; ++i) many += work_.get("train.txt");
+  const std::string jpeg = encode(read_image(work_.path("images/0.png")), ".jpg");
+  struct Case {
+    const char *what, *said;
+    std::string bytes;
+  };
+  const Case cases[] = {{"missing", "No such file", ""},
+                        {"empty", "", ""},
+                        {"cut", "cut short", jpeg.substr(0, jpeg.size() / 2)},
+                        {"header", "", jpeg.substr(0, 30)},
+                        {"random", "", std::string(5000, '\x5A')},
+                        {"text", "", "this is no picture\n"}};
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.what);
+    work_.remove("images/8.jpg");
+    if (c.what != std::string("missing")) work_.put("images/8.jpg", c.bytes);
+    const CommandResult tested = test({"x.weights", "images/8.jpg"});
+    expect_refused(tested, "images/8.jpg: ");
+    EXPECT_NE(tested.err.find(c.said), std::string::npos) << tested.all();
+    work_.put("train.txt", "images/8.jpg\nimages/0.png\n");
+    expect_refused(work_.darknet({"detector", "map", "x.data", "x.cfg", "x.weights"}),
+                   "images/8.jpg: ");
+    expect_refused(work_.darknet({"detector", "check", "x.data"}), "images/8.jpg: ");
+    const CommandResult strict = train();
+    expect_refused(strict, "1 of 2 pictures cannot be read, more than -max_bad 1 %");
+    EXPECT_NE(strict.err.find("images/8.jpg"), std::string::npos);
+    const CommandResult lenient = train({"-max_bad", "50"});
+    EXPECT_EQ(lenient.exit_code, 0) << lenient.all();
+    EXPECT_NE(lenient.err.find("images/8.jpg"), std::string::npos) << lenient.all();
+    EXPECT_NE(lenient.err.find("passed over"), std::string::npos) << lenient.all();
+  }
+  work_.put("train.txt", many + "images/8.jpg\n");  // 1 of 241
+  EXPECT_EQ(train({"-max_batches", "130"}).exit_code, 0);
+}
+
+TEST_F(DataTest, PicturesOfUnusualShapes) {
+  put_tiny_weights(work_, "x.weights");
+  const Image wide(20000, 3, 3), tall(2, 15000, 3), dot(1, 1, 3), grey(40, 30, 1);
+  work_.put("wide.png", wide);
+  work_.put("tall.png", tall);
+  work_.put("dot.png", dot);
+  work_.put("dot.jpg", dot);
+  work_.put("grey.png", grey);
+  for (const char* name : {"wide.png", "tall.png", "dot.png", "dot.jpg", "grey.png"}) {
+    const CommandResult ran = test({"x.weights", name, "-thresh", "0", "-ext_output"});
+    EXPECT_EQ(ran.exit_code, 0) << name << ran.all();
+    EXPECT_TRUE(work_.has("predictions.jpg"));
+    work_.put("train.txt", cat(name, "\n"));
+    work_.put(std::filesystem::path(name).replace_extension(".txt"), "0 .5 .5 1 1\n");
+    const CommandResult trained = train({"-max_batches", "2", "-set", "net.0.mosaic=1"});
+    EXPECT_EQ(trained.exit_code, 0) << name << trained.all();
+  }
+}
+
+TEST_F(DataTest, SeveralPicturesAndLists) {
+  put_tiny_weights(work_, "x.weights");
+  const CommandResult ran = test({"x.weights", "images/0.png", "images/1.png", "-out", "o.json"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.all();
+  EXPECT_TRUE(work_.has("predictions/0.jpg"));
+  EXPECT_TRUE(work_.has("predictions/1.jpg"));
+  EXPECT_NE(work_.get("o.json").find("images/1.png"), std::string::npos);
+  EXPECT_EQ(test({"x.weights", "train.txt"}).exit_code, 0);
+  expect_refused(test({"x.weights", "none.txt"}), "none.txt: cannot read this file");
+}
+
+TEST_F(DataTest, PicturesFromStandardInput) {
+  put_tiny_weights(work_, "x.weights");
+  const std::vector<std::string> command = {"detector", "test",      "x.data",
+                                            "x.cfg",    "x.weights", "-dont_show"};
+  CommandResult ran = work_.darknet(command, {.input = "images/0.png\n\nimages/1.png\n"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.all();
+  EXPECT_NE(ran.out.find("images/1.png: Predicted"), std::string::npos) << ran.all();
+  // a typing error is told, and the next line is asked for
+  ran = work_.darknet(command, {.input = "images/nothing.png\nimages/1.png\n"});
+  EXPECT_NE(ran.err.find("images/nothing.png"), std::string::npos) << ran.all();
+  EXPECT_NE(ran.out.find("images/1.png: Predicted"), std::string::npos) << ran.all();
+  EXPECT_EQ(ran.exit_code, 1) << ran.all();
+}
+
+TEST_F(DataTest, ALearningRateFarTooHighEndsTheTraining) {
+  put_tiny_weights(work_, "backup/x_last.weights");
+  const std::string former = work_.get("backup/x_last.weights");
+  const CommandResult ran = train({"-set", "net.0.learning_rate=1e9", "-max_batches", "50"});
+  expect_refused(ran, "is not finite; nothing was updated");
+  EXPECT_NE(ran.err.find("layer "), std::string::npos) << ran.all();
+  EXPECT_NE(ran.err.find("x.cfg:"), std::string::npos) << ran.all();
+  EXPECT_NE(ran.err.find("images/"), std::string::npos) << ran.all();
+  EXPECT_EQ(work_.get("backup/x_last.weights"), former);
+  EXPECT_FALSE(work_.has("backup/x_final.weights"));
+}
+
+// A file system of 64 KiB, as root may mount one.
+class FullDisk : public CliTest {
+ protected:
+  void SetUp() override {
+    std::filesystem::create_directories(work_.path("backup"));
+    mounted_ = ::mount("none", work_.path("backup").c_str(), "tmpfs", 0, "size=64k") == 0;
+  }
+  ~FullDisk() override {
+    if (mounted_) ::umount(work_.path("backup").c_str());
+  }
+  bool mounted_ = false;
+};
+
+TEST_F(FullDisk, LeavesTheFormerFileWhole) {
+  if (!mounted_) GTEST_SKIP() << "a tmpfs cannot be mounted here";
+  put_tiny_weights(work_, "backup/x_last.weights");
+  const std::string former = work_.get("backup/x_last.weights");
+  work_.put("backup/filler", std::string(54 << 10, 'x'));
+  const CommandResult ran = train({"x_last.weights", "-max_batches", "300"});
+  expect_refused(ran, "No space left on device");
+  EXPECT_EQ(work_.get("backup/x_last.weights"), former);
+  for (const auto& [name, bytes] : work_.tree("backup"))
+    EXPECT_EQ(name.find(".tmp"), std::string::npos) << name;
+}
+
+}  // namespace
+}  // namespace darknet::test

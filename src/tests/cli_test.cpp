@@ -1,0 +1,187 @@
+// The command line itself: commands, flags, help, and what is wrong with them.
+#include <string>
+
+#include "cli_harness.h"
+
+namespace darknet::test {
+namespace {
+
+const std::vector<std::vector<std::string>> kCommands = {{"detector", "train"},
+                                                         {"detector", "test"},
+                                                         {"detector", "map"},
+                                                         {"detector", "check"},
+                                                         {"detect"},
+                                                         {"bench"},
+                                                         {"net", "info"},
+                                                         {"partial"},
+                                                         {"help"},
+                                                         {"version"}};
+
+using UsageTest = CliTest;
+
+TEST_F(UsageTest, EveryCommandHasHelp) {
+  for (auto command : kCommands) {
+    const std::string words = command.size() == 2 ? command[0] + " " + command[1] : command[0];
+    for (const char* flag : {"--help", "-help", "-h"}) {
+      auto arguments = command;
+      arguments.emplace_back(flag);
+      const CommandResult ran = work_.darknet(arguments);
+      EXPECT_EQ(ran.exit_code, 0) << words << ran.all();
+      EXPECT_NE(ran.out.find(command.back()), std::string::npos) << words << ran.all();
+      EXPECT_EQ(ran.err, "") << words;
+    }
+  }
+}
+
+TEST_F(UsageTest, VersionAndHelp) {
+  for (const char* word : {"version", "--version", "-version"}) {
+    const CommandResult ran = work_.darknet({word});
+    EXPECT_EQ(ran.exit_code, 0) << ran.all();
+    EXPECT_NE(ran.out.find("Darknet Focal"), std::string::npos) << ran.all();
+  }
+  for (const char* word : {"help", "--help", "-h"}) {
+    const CommandResult ran = work_.darknet({word});
+    EXPECT_EQ(ran.exit_code, 0) << ran.all();
+    EXPECT_NE(ran.out.find("detector"), std::string::npos) << ran.all();
+  }
+  expect_refused(work_.darknet({"help", "yola"}), "did you mean [yolo]?");
+  const CommandResult yolo = work_.darknet({"help", "yolo"});
+  EXPECT_EQ(yolo.exit_code, 0) << yolo.all();
+  EXPECT_NE(yolo.out.find("ignore_thresh"), std::string::npos) << yolo.all();
+  const CommandResult detector = work_.darknet({"detector", "--help"});
+  EXPECT_EQ(detector.exit_code, 0) << detector.all();
+  EXPECT_NE(detector.out.find("train"), std::string::npos) << detector.all();
+}
+
+struct Usage {
+  const char* name;
+  std::vector<std::string> arguments;
+  const char* said;
+};
+
+class UsageFaults : public CliTest, public testing::WithParamInterface<Usage> {};
+
+TEST_P(UsageFaults, AreToldWithExitCode2) {
+  const CommandResult ran = work_.darknet(GetParam().arguments);
+  expect_refused(ran, GetParam().said, 2);
+  EXPECT_NE(ran.err.find("--help"), std::string::npos) << ran.all();
+  EXPECT_FALSE(work_.has("backup"));
+}
+
+const Usage kUsage[] = {
+    {"nothing", {}, "darknet: "},
+    {"unknown_command", {"detektor"}, "unknown command 'detektor'; did you mean 'detector'?"},
+    {"unknown_subcommand",
+     {"detector", "trian", "x.data"},
+     "unknown command 'trian'; did you mean 'train'?"},
+    {"group_alone", {"detector"}, "darknet detector: "},
+    {"command_of_other_darknets", {"classifier", "train"}, "unknown command 'classifier'"},
+    {"unknown_flag",
+     {"detector", "train", "x.data", "x.cfg", "-max_batch", "7"},
+     "unknown flag '-max_batch'; did you mean '-max_batches'?"},
+    {"unknown_flag_with_value",
+     {"detector", "train", "x.data", "x.cfg", "-max_batch=7"},
+     "unknown flag '-max_batch'; did you mean '-max_batches'?"},
+    {"command_without_group",
+     {"train", "x.data", "x.cfg"},
+     "unknown command 'train'; did you mean 'detector train'?"},
+    {"unlike_any_flag",
+     {"detector", "train", "x.data", "x.cfg", "-frobnicate"},
+     "unknown flag '-frobnicate'"},
+    {"surplus_word",
+     {"detector", "train", "x.data", "x.cfg", "x.weights", "more"},
+     "surplus word 'more'"},
+    {"missing_cfg", {"detector", "train", "x.data"}, "cfg"},
+    {"flag_without_value", {"detector", "train", "x.data", "x.cfg", "-max_batches"}, "max_batches"},
+    {"value_not_a_number",
+     {"detector", "train", "x.data", "x.cfg", "-max_batches", "many"},
+     "many"},
+    {"value_out_of_range", {"detector", "train", "x.data", "x.cfg", "-max_batches", "0"}, "0"},
+    {"negative_value", {"detector", "train", "x.data", "x.cfg", "-max_batches", "-3"}, "-3"},
+    {"thresh_out_of_range",
+     {"detector", "test", "x.data", "x.cfg", "x.weights", "-thresh", "1.5"},
+     "1.5"},
+    {"thresh_nan", {"detector", "test", "x.data", "x.cfg", "x.weights", "-thresh", "nan"}, "nan"},
+    {"points", {"detector", "map", "x.data", "x.cfg", "x.weights", "-points", "12"}, "12"},
+    {"seed_negative", {"detector", "train", "x.data", "x.cfg", "-seed", "-1"}, "-1"},
+};
+std::string name_of(const auto& info) { return info.param.name; }
+INSTANTIATE_TEST_SUITE_P(Cli, UsageFaults, testing::ValuesIn(kUsage),
+                         name_of<testing::TestParamInfo<Usage>>);
+
+TEST_F(UsageTest, FlagsOfTheDarknets) {
+  put_tiny_weights(work_, "x.weights");
+  const std::vector<std::vector<std::string>> lines = {
+      {"detector", "test", "x.data", "x.cfg", "x.weights", "images/0.png", "-dont_show",
+       "-ext_output", "-thresh", ".3", "-i", "-1"},
+      {"detector", "test", "-thresh", "0.3", "-dontshow", "-ext-output", "x.data", "x.cfg",
+       "-nogpu", "x.weights", "images/0.png"},
+      {"detector", "-i", "-1", "test", "x.data", "x.cfg", "x.weights", "images/0.png"},
+      {"detector", "test", "x.data", "x.cfg", "x.weights", "--thresh=.3", "-gpus", "-1",
+       "images/0.png"},
+      {"detector", "map", "x.data", "x.cfg", "x.weights", "-iou_thresh", ".5", "-points", "11",
+       "-dont_show", "-i", "-1"},
+      {"detector", "train", "x.data", "x.cfg", "-dont_show", "-map", "-clear", "-max_batches", "1",
+       "-gpus", "-1"},
+      {"detect", "x.cfg", "x.weights", "images/0.png", "-dont_show", "-i", "-1"},
+  };
+  for (const auto& line : lines) {
+    const CommandResult ran = work_.darknet(line);
+    EXPECT_EQ(ran.exit_code, 0) << testing::PrintToString(line) << ran.all();
+  }
+}
+
+TEST_F(UsageTest, AGpuIsRefusedWithAWayOut) {
+  put_tiny_weights(work_, "x.weights");
+  expect_refused(train({"-i", "0"}), "-i -1");
+  expect_refused(train({"-gpus", "0,1"}), "-i -1");
+}
+
+TEST_F(UsageTest, SetReplacesAKey) {
+  const CommandResult ran = train({"-set", "net.0.max_batches=2", "-set=yolo.*.obj_loss=focal"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.all();
+  EXPECT_NE(ran.out.find("2/2 "), std::string::npos) << ran.all();
+  EXPECT_NE(ran.out.find("focal"), std::string::npos) << ran.all();
+}
+
+struct Override {
+  const char *name, *assignment, *said;
+};
+class OverrideFaults : public CliTest, public testing::WithParamInterface<Override> {};
+TEST_P(OverrideFaults, AreTold) {
+  expect_refused(train({"-set", GetParam().assignment}), GetParam().said);
+  EXPECT_EQ(work_.tree("backup").size(), 0u);
+}
+const Override kOverrides[] = {
+    {"no_such_section", "region.0.thresh=1", "-set region.0.thresh=1: there are 0 [region]"},
+    {"no_such_index", "yolo.3.classes=3", "-set yolo.3.classes=3: there is 1 [yolo] section"},
+    {"typo_in_key", "yolo.0.clases=3", "did you mean 'classes'?"},
+    {"typo_in_section", "yola.0.classes=3", "did you mean 'yolo'?"},
+    {"no_equals", "yolo.0.classes", "expected type.index.key=value"},
+    {"no_index", "yolo.classes=3", "expected type.index.key=value"},
+    {"index_text", "yolo.one.classes=3", "'one' is neither an index nor *"},
+    {"bad_value", "yolo.0.classes=three", "expected an integer, got 'three'"},
+    {"empty", "", "expected type.index.key=value"},
+    {"empty_key", "yolo.0.=3", "expected a key before the ="},
+};
+INSTANTIATE_TEST_SUITE_P(Cli, OverrideFaults, testing::ValuesIn(kOverrides),
+                         name_of<testing::TestParamInfo<Override>>);
+
+TEST_F(UsageTest, OutputFoldersAreMadeOrNamed) {
+  put_tiny_weights(work_, "x.weights");
+  expect_refused(test({"x.weights", "images/0.png", "-out", "nowhere/found.json"}),
+                 "nowhere/found.json");
+  expect_refused(test({"x.weights", "images/0.png", "-prefix", "nowhere/picture"}),
+                 "nowhere/picture.jpg");
+  expect_refused(
+      work_.darknet({"detector", "map", "x.data", "x.cfg", "x.weights", "-out", "nowhere/m.json"}),
+      "nowhere/m.json");
+  expect_refused(work_.darknet({"partial", "x.cfg", "x.weights", "nowhere/p.conv", "2"}),
+                 "nowhere/p.conv");
+  expect_refused(work_.darknet({"partial", "x.cfg", "x.weights", "p.conv", "9"}),
+                 "this network has 4 layers");
+  EXPECT_FALSE(work_.has("p.conv"));
+}
+
+}  // namespace
+}  // namespace darknet::test
