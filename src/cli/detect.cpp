@@ -12,6 +12,7 @@ void add_detect(CLI::App& program, Run& run) {
   CLI::App& app =
       subcommand(program, {"detect"}, "detect objects in pictures, without a .data file");
   const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
+  o->shipped_names = true;
   app.add_option("cfg", o->cfg, "the network's .cfg")->required();
   app.add_option("weights", o->weights, "its .weights")->required();
   app.add_option("images", o->images,

@@ -77,7 +77,8 @@ void write_json(const Evaluation& e, const std::vector<std::string>& names, cons
                               {"true_positives", e.classes[i].true_positives},
                               {"false_positives", e.classes[i].false_positives},
                               {"truths", e.classes[i].truths}});
-  write_file_atomically(o.out, out.dump(2) + "\n");
+  write_file_atomically(o.out,
+                        out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
 }
 
 int map(const Options& o) {

@@ -11,19 +11,22 @@ namespace {
 void add_length(CLI::App& app, TrainerOptions& o) {
   app.add_option("--max_batches", o.max_batches, "iterations, instead of the cfg's max_batches")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40));
-  app.add_option("--patience", o.patience,
-                 "with -map: end after so many evaluations without a better mAP; 0: never")
-      ->check(CLI::NonNegativeNumber);
   app.add_option("--saveweights", o.save_every, "period of the numbered weights files")
       ->check(CLI::PositiveNumber);
 }
 
 void add_evaluation(CLI::App& app, TrainerOptions& o) {
-  app.add_flag("--map", o.map, "evaluate on valid= as the training goes; keeps _best.weights");
+  CLI::Option* const map =
+      app.add_flag("--map", o.map, "evaluate on valid= as the training goes; keeps _best.weights");
   app.add_option("--mAP_epochs", o.map_epochs,
                  "epochs between evaluations (at least 100 iterations)")
       ->check(between(.001, 1e6))
+      ->needs(map)
       ->capture_default_str();
+  app.add_option("--patience", o.patience,
+                 "with -map: end after so many evaluations without a better mAP; 0: never")
+      ->check(CLI::NonNegativeNumber)
+      ->needs(map);
 }
 
 void add_start(CLI::App& app, TrainerOptions& o) {

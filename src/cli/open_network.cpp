@@ -10,6 +10,7 @@ namespace darknet::cli {
 Network open_network(const OpenOptions& o) {
   std::vector<Section> cfg = read_cfg(o.cfg);
   apply_overrides(cfg, o.overrides);
+  if (o.letter_box) cfg.front().set("letter_box", "1", {"-letter_box", 0});
   Network net(std::move(cfg), {.exact = o.exact, .batch = o.batch, .threads = o.threads});
   require_picture_input(net);
   load_weights(o.weights, net);
@@ -17,12 +18,13 @@ Network open_network(const OpenOptions& o) {
   return net;
 }
 
-std::vector<std::string> class_names(const Network& net, const std::filesystem::path& names) {
+std::vector<std::string> class_names(const Network& net, const std::filesystem::path& names,
+                                     bool shipped) {
   const std::int64_t classes = classes_of(net);
   if (!names.empty()) return read_names(names, classes);
-  for (const char* shipped : {"data/coco.names", "data/voc.names"})
-    if (std::filesystem::exists(shipped))
-      if (auto list = read_names(shipped, 0); static_cast<std::int64_t>(list.size()) == classes)
+  for (const char* file : {"data/coco.names", "data/voc.names"})
+    if (shipped && std::filesystem::exists(file))
+      if (auto list = read_names(file, 0); static_cast<std::int64_t>(list.size()) == classes)
         return list;
   std::vector<std::string> numbered;
   for (std::int64_t i = 0; i < classes; ++i) numbered.push_back(cat("class ", i));

@@ -12,6 +12,7 @@ struct OpenOptions {
   std::filesystem::path cfg, weights;
   std::vector<std::string> overrides;  // -set
   bool exact = false;
+  bool letter_box = false;  // -letter_box, whatever the cfg says
   std::int64_t batch = 1;
   int threads = 0;
 };
@@ -19,8 +20,9 @@ struct OpenOptions {
 // Throws where the weights do not fill the network.
 Network open_network(const OpenOptions&);
 
-// The names of a network's classes: from `names`, or else the list under data/ that has as many, or
-// else "class 3".
-std::vector<std::string> class_names(const Network&, const std::filesystem::path& names);
+// The names of a network's classes: from `names`, or else "class 3"; with `shipped`, before that,
+// the list under data/ that has as many.
+std::vector<std::string> class_names(const Network&, const std::filesystem::path& names,
+                                     bool shipped = false);
 
 }  // namespace darknet::cli

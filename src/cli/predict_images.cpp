@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "cli/open_network.h"
 #include "core/file.h"
@@ -37,7 +38,9 @@ std::vector<fs::path> images_of(const PredictOptions& o) {
 class Predictor {
  public:
   Predictor(const PredictOptions& o, const std::string& names)
-      : options_(o), net_(open_network(opened(o))), names_(class_names(net_, names)) {}
+      : options_(o),
+        net_(open_network(opened(o))),
+        names_(class_names(net_, names, o.shipped_names)) {}
 
   void run(const fs::path& path, bool several);
   bool run_typed();  // paths from standard input; false where one of them failed
@@ -47,7 +50,7 @@ class Predictor {
   static OpenOptions opened(const PredictOptions& o) {
     OpenOptions open{
         .cfg = o.cfg, .weights = o.weights, .overrides = o.overrides, .exact = o.exact};
-    if (o.letter_box) open.overrides.push_back("net.0.letter_box=1");
+    open.letter_box = o.letter_box;
     return open;
   }
   void print(const std::vector<Detection>& found, const Image& image) const;
@@ -59,6 +62,7 @@ class Predictor {
   Network net_;
   std::vector<std::string> names_;
   json json_ = json::array();
+  std::set<fs::path> written_;
 };
 
 void Predictor::print(const std::vector<Detection>& found, const Image& image) const {
@@ -92,7 +96,9 @@ void Predictor::save_labels(const fs::path& path, const std::vector<Detection>& 
   for (const Detection& d : found)
     text += fmt::format("{} {:.6f} {:.6f} {:.6f} {:.6f}\n", d.class_id, d.box.x, d.box.y, d.box.w,
                         d.box.h);
-  write_file_atomically(fs::path(path).replace_extension(".txt"), text);
+  const fs::path to = fs::path(path).replace_extension(".txt");
+  if (fs::exists(to)) fail_at({to.string(), 0}, "-save_labels writes over no label file");
+  write_file_atomically(to, text);
 }
 
 fs::path Predictor::picture_path(const fs::path& path, bool several) const {
@@ -116,6 +122,11 @@ void Predictor::run(const fs::path& path, bool several) {
              fmt::format("{} {:.0f}%", names_[static_cast<std::size_t>(d->class_id)],
                          100 * d->probability));
   const fs::path to = picture_path(path, several);
+  if (fs::exists(to) && fs::equivalent(to, path))
+    fail_at({to.string(), 0},
+            "the annotated picture would replace the picture; give another -prefix");
+  if (!written_.insert(to).second)
+    fail_at({to.string(), 0}, "two of the pictures have this name; give them in separate calls");
   write_image(to, image);
   fmt::print("-> {}\n", to.string());
   if (!options_.dont_show) show_image(path.string(), image);
@@ -128,6 +139,7 @@ bool Predictor::run_typed() {
     const auto path = trim(line);
     if (path.empty()) continue;
     try {
+      written_.clear();  // asking for a picture again is fine
       run(fs::path(path), true);
     } catch (const Error& e) {  // a typing error is no reason to load the network again
       log::error(e.what());
@@ -139,7 +151,9 @@ bool Predictor::run_typed() {
 }
 
 void Predictor::finish() const {
-  if (!options_.out.empty()) write_file_atomically(options_.out, json_.dump(1) + "\n");
+  if (!options_.out.empty())
+    write_file_atomically(options_.out,
+                          json_.dump(1, ' ', false, json::error_handler_t::replace) + "\n");
 }
 
 }  // namespace

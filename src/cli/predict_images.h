@@ -13,8 +13,9 @@ struct PredictOptions {
   std::vector<std::string> images;  // pictures, or .txt lists of them; none: standard input
   std::vector<std::string> overrides;
   float threshold = .25f, nms = .45f;
-  std::string out;     // JSON
-  std::string prefix;  // "" : predictions.jpg, or predictions/NAME.jpg for several pictures
+  std::string out;             // JSON
+  std::string prefix;          // "" : predictions.jpg, or predictions/NAME.jpg for several pictures
+  bool shipped_names = false;  // without a .names file: data/coco.names or voc.names, by number
   bool ext_output = false, save_labels = false, dont_show = false, exact = false,
        letter_box = false;
 };

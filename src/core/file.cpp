@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
+#include <csignal>
 #include <cstring>
 #include <system_error>
 
@@ -12,8 +14,12 @@
 namespace darknet {
 namespace fs = std::filesystem;
 
+namespace {
+constexpr const char* kTemporary = ".tmp";  // then the writer's process id
+}
+
 AtomicFile::AtomicFile(fs::path path)
-    : path_(std::move(path)), temporary_(path_.string() + cat(".tmp", ::getpid())) {
+    : path_(std::move(path)), temporary_(path_.string() + cat(kTemporary, ::getpid())) {
   descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (descriptor_ < 0) fail_io("create");
 }
@@ -80,6 +86,32 @@ void require_writable_folder(const fs::path& folder) {
   } catch (const Error& e) {
     fail(folder.string(), ": cannot write into this folder: ", e.what());
   }
+}
+
+namespace {
+
+// The program that writes `name`, from its ending .tmp123; 0 where it has none.
+::pid_t writer_of(const std::string& name) {
+  const auto at = name.rfind(kTemporary);
+  if (at == name.npos) return 0;
+  ::pid_t id = 0;
+  const char* const begin = name.data() + at + std::strlen(kTemporary);
+  const char* const end = name.data() + name.size();
+  const auto [stop, error] = std::from_chars(begin, end, id);
+  return error == std::errc{} && stop == end ? id : 0;
+}
+
+}  // namespace
+
+void remove_leftovers(const fs::path& folder, const std::string& beginning) {
+  std::error_code ignored;
+  std::vector<fs::path> old;
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    const std::string name = entry.path().filename().string();
+    const ::pid_t writer = name.starts_with(beginning) ? writer_of(name) : 0;
+    if (writer > 0 && ::kill(writer, 0) != 0 && errno == ESRCH) old.push_back(entry.path());
+  }
+  for (const fs::path& path : old) fs::remove(path, ignored);
 }
 
 void Checksum::add(const void* data, std::size_t bytes) {

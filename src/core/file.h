@@ -36,6 +36,10 @@ std::string read_file(const std::filesystem::path&, std::uint64_t most_bytes);
 // Throws, naming the folder and the reason, unless files can be made in `folder`; makes the folder.
 void require_writable_folder(const std::filesystem::path& folder);
 
+// Removes what AtomicFiles of programs that were killed left in `folder`, of files whose names
+// begin with `beginning`.
+void remove_leftovers(const std::filesystem::path& folder, const std::string& beginning);
+
 // 64-bit FNV-1a, to tell whether two files belong together; not a guard against an adversary.
 class Checksum {
  public:

@@ -17,9 +17,9 @@ struct Crop {
   bool mirrored = false;
 };
 
-// Darknet: 1/s to s, either side equally often.
+// Darknet: 1/s to s, either side equally often; s and 1/s mean the same.
 float random_scale(Rng& rng, float s) {
-  const float scale = rng.uniform(1, std::max(1.f, s));
+  const float scale = rng.uniform(1, s <= 0 ? 1 : std::max(s, 1 / s));
   return rng.flip() ? scale : 1 / scale;
 }
 

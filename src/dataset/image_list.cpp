@@ -15,6 +15,7 @@ constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 30;
 
 fs::path in_labels_folder(const fs::path& image) {
   std::vector<fs::path> parts(image.begin(), image.end());
+  if (parts.empty()) return {};
   for (std::size_t i = parts.size() - 1; i-- > 0;) {
     if (parts[i] != "images" && parts[i] != "JPEGImages") continue;
     parts[i] = "labels";

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <numeric>
 #include <set>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -240,10 +241,17 @@ Loader::Loader(LoaderSettings settings) : impl_(std::make_unique<Impl>(std::move
   if (given.truths.size() != given.images.size() && (impl_->training() || !given.truths.empty()))
     fail("there are labels of ", given.truths.size(), " pictures for ", given.images.size());
   if (impl_->training() && given.images.empty()) fail("there are no pictures to train on");
+  if (given.channels != 1 && given.channels != 3)
+    fail("[net] channels=", given.channels, ": pictures have 1 or 3");
   const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   const int asked = impl_->settings.threads;
   const int threads = asked > 0 ? asked : std::min(cores, kMostThreads);
-  for (int i = 0; i < threads; ++i) impl_->threads.emplace_back([this] { impl_->run(); });
+  for (int i = 0; i < threads; ++i) try {
+      impl_->threads.emplace_back([this] { impl_->run(); });
+    } catch (const std::system_error& e) {  // as many threads as the system gives
+      if (i == 0) fail("cannot start a thread that reads pictures: ", e.what());
+      break;
+    }
 }
 
 Loader::~Loader() {

@@ -58,7 +58,8 @@ std::vector<Detection> detect(Network& net, const Image& image, const DetectionO
   return found;
 }
 
-std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet& set, int threads) {
+std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet& set, int threads,
+                                           const std::function<bool()>& stop) {
   const Shape shape = net.input_shape();
   Loader loader({.images = set.images,
                  .channels = shape.c,
@@ -74,7 +75,7 @@ std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet& se
   std::size_t done = 0;
   while (true) {
     const Batch& batch = loader.next();
-    if (batch.images.empty()) return results;
+    if (batch.images.empty() || (stop && stop())) return results;
     forward(net, batch.pixels.data(), static_cast<std::int64_t>(batch.pixels.size()));
     for (std::size_t i = 0; i < batch.images.size(); ++i, ++done) {
       EvaluatedImage& result = results[static_cast<std::size_t>(batch.images[i])];

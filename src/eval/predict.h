@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <vector>
 
 #include "detect/box.h"
@@ -29,7 +30,9 @@ struct EvaluationSet {
 };
 
 // Runs the network over all images; their pictures are read ahead by `threads` threads (0: chosen).
-std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet&, int threads);
+// `stop` is asked between batches; once it says yes, the rest stays empty.
+std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet&, int threads,
+                                           const std::function<bool()>& stop = nullptr);
 
 // The classes that the network's heads judge; throws where it has no head or they disagree.
 std::int64_t classes_of(const Network&);

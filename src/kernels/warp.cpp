@@ -18,7 +18,7 @@ DN_HD Tap tap_at(float position, std::int64_t size) {
   const bool outside = !(position >= 0 && position <= static_cast<float>(size));
   const auto i = outside ? 0 : static_cast<std::int64_t>(floor);
   const std::int64_t last = size - 1;
-  return {i < 0 ? 0 : i, i + 1 > last ? last : i + 1, p - floor, outside};
+  return {i < 0 ? 0 : i > last ? last : i, i + 1 > last ? last : i + 1, p - floor, outside};
 }
 
 struct Rgb {

@@ -33,6 +33,8 @@ json header_of(const TrainingState& s, const std::vector<Optimizer::Array>& arra
               {"evaluations_without_gain", s.evaluations_without_gain},
               {"average_loss", s.average_loss},
               {"skipped_images", s.skipped_images},
+              {"exact", s.exact},
+              {"evaluation_pending", s.evaluation_pending},
               {"weights_checksum", s.weights_checksum},
               {"previous_checksum", s.previous_checksum},
               {"averaging", averaging},
@@ -50,6 +52,8 @@ TrainingState state_of(const json& h) {
           .evaluations_without_gain = h.at("evaluations_without_gain"),
           .average_loss = h.at("average_loss"),
           .skipped_images = h.at("skipped_images"),
+          .exact = h.at("exact"),
+          .evaluation_pending = h.at("evaluation_pending"),
           .weights_checksum = h.at("weights_checksum"),
           .previous_checksum = h.at("previous_checksum")};
 }
@@ -107,6 +111,15 @@ void save_state(const std::filesystem::path& path, const TrainingState& state, c
   const std::uint64_t checksum = sum.value();
   file.write(&checksum, sizeof checksum);
   file.commit();
+}
+
+TrainingState read_state(const std::filesystem::path& path) {
+  const Layout layout = parse_layout(read_file(path, kMostBytes), path.string());
+  try {
+    return state_of(layout.header);
+  } catch (const json::exception& e) {
+    fail(path.string(), ": the file is damaged: ", e.what());
+  }
 }
 
 TrainingState load_state(const std::filesystem::path& path, Network& net, Optimizer& optimizer) {

@@ -18,12 +18,17 @@ struct TrainingState {
   std::int64_t evaluations_without_gain = 0;  // since the best
   double average_loss = -1;                   // running average of the printed loss; -1: none yet
   std::int64_t skipped_images = 0;            // unreadable pictures so far
+  bool exact = false;                         // -exact
+  bool evaluation_pending = false;            // interrupted in the evaluation of this iteration
   std::uint64_t weights_checksum = 0;         // of the .weights file written with it, after it
   std::uint64_t previous_checksum = 0;        // of the .weights file that one replaced
 };
 
 void save_state(const std::filesystem::path&, const TrainingState&, const Network&, Optimizer&);
-// Throws where the file is damaged or belongs to another network, naming what differs.
+// The state alone; throws where the file is damaged.
+TrainingState read_state(const std::filesystem::path&);
+// Also takes parameters and the optimizer's arrays from it. Throws where the file is damaged or
+// belongs to another network, naming what differs.
 TrainingState load_state(const std::filesystem::path&, Network&, Optimizer&);
 
 // x.weights -> x.state

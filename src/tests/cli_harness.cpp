@@ -48,6 +48,7 @@ void execute(const fs::path& folder, const std::vector<std::string>& arguments) 
 class Child {
  public:
   Child(const fs::path& folder, const std::vector<std::string>& arguments) : folder_(folder) {
+    fs::remove(folder / ".out");
     id_ = ::fork();
     if (id_ == 0) {
       execute(folder, arguments);

@@ -56,5 +56,18 @@ TEST_F(FileTest, AFullDiskIsAnErrorAndLeavesNothing) {
   EXPECT_FALSE(fs::exists(folder_ / "y"));
 }
 
+TEST_F(FileTest, LeftoversOfDeadProgramsGo) {
+  const std::string dead = ".tmp4194303",  // beyond what Linux hands out by default
+      alive = cat(".tmp", ::getpid());
+  for (const std::string& name : {"x_a.weights" + dead, "x_a.weights" + alive, "y_a" + dead,
+                                  std::string("x_a.tmp"), std::string("x_a.tmp7z")})
+    write_file_atomically(folder_ / name, "x");
+  remove_leftovers(folder_, "x_");
+  EXPECT_FALSE(fs::exists(folder_ / ("x_a.weights" + dead)));
+  for (const std::string& name :
+       {"x_a.weights" + alive, "y_a" + dead, std::string("x_a.tmp"), std::string("x_a.tmp7z")})
+    EXPECT_TRUE(fs::exists(folder_ / name)) << name;
+}
+
 }  // namespace
 }  // namespace darknet

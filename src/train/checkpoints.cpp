@@ -8,12 +8,15 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::int64_t kLastEvery = 100;
+constexpr std::uint64_t kMostSeen = std::uint64_t{1} << 62;
+constexpr std::uint64_t kMostWeightBytes = std::uint64_t{64} << 30;
 
 }  // namespace
 
 Checkpoints::Checkpoints(fs::path folder, std::string name, std::int64_t every)
     : folder_(std::move(folder)), name_(std::move(name)), every_(every) {
   require_writable_folder(folder_);
+  remove_leftovers(folder_, name_ + "_");
 }
 
 fs::path Checkpoints::file(const std::string& suffix) const { return folder_ / (name_ + suffix); }
@@ -28,6 +31,11 @@ void Checkpoints::save_last(const Network& net, Optimizer& optimizer, TrainingSt
   const fs::path weights = file("_last.weights");
   save_state(state_path(weights), state, net, optimizer);
   write_file_atomically(weights, bytes);
+}
+
+void Checkpoints::adopt(TrainingState& state) const {
+  if (const fs::path old = file("_last.weights"); fs::exists(old))
+    state.weights_checksum = checksum_of(read_file(old, kMostWeightBytes));
 }
 
 void Checkpoints::save_best(const Network& net, const TrainingState& state) const {
@@ -59,11 +67,21 @@ std::string describe(const LoadedWeights& loaded, const Network& net, const fs::
              " layers; the others start fresh");
 }
 
+// What is wrong with a state file, and what the user can do.
+template <class F>
+auto from_state(F f) {
+  try {
+    return f();
+  } catch (const Error& e) {
+    fail(e.what(), "; to start from the weights alone, remove this file or say -clear");
+  }
+}
+
 bool resume(Network& net, Optimizer& optimizer, const StartOptions& options, std::uint64_t checksum,
             Start& start) {
   const fs::path path = state_path(options.weights);
   if (options.clear || options.cutoff >= 0 || !fs::exists(path)) return false;
-  const TrainingState state = load_state(path, net, optimizer);
+  const TrainingState state = from_state([&] { return read_state(path); });
   if (state.weights_checksum != checksum && state.previous_checksum != checksum) {
     start.said = cat("; ", path.string(), " does not belong to them and is not used");
     return false;
@@ -71,6 +89,7 @@ bool resume(Network& net, Optimizer& optimizer, const StartOptions& options, std
   if (options.seed && state.seed != *options.seed)
     fail(path.string(), ": that training ran with -seed ", state.seed, ", not ", *options.seed,
          "; give the same seed, or -clear to count anew");
+  from_state([&] { return load_state(path, net, optimizer); });
   start.kind = StartKind::resumed;
   start.state = state;
   start.said =
@@ -86,6 +105,8 @@ Start start_training(Network& net, Optimizer& optimizer, const StartOptions& opt
   start.state.seed = options.seed.value_or(net.options().seed);
   net.initialise();
   net.parameters_changed();
+  if (options.cutoff > net.size())
+    fail("-partial ", options.cutoff, ": this network has ", net.size(), " layers");
   if (options.weights.empty()) {
     start.said = cat("from random weights, seed ", start.state.seed);
     return start;
@@ -94,10 +115,12 @@ Start start_training(Network& net, Optimizer& optimizer, const StartOptions& opt
   const LoadedWeights loaded = load_weights(options.weights, net, load);
   start.loaded_layers = loaded.layers;
   if (!resume(net, optimizer, options, loaded.checksum, start)) {
-    if (!start.said.empty()) load_weights(options.weights, net, load);  // the state overwrote them
     start.kind = StartKind::weights;
     start.said = describe(loaded, net, options.weights) + start.said;
     if (!options.clear && loaded.complete) start.state.seen = loaded.seen;
+    if (start.state.seen > kMostSeen)
+      fail(options.weights.string(), ": says that it has seen ", start.state.seen,
+           " images; -clear counts anew");
     start.state.iteration =
         static_cast<std::int64_t>(start.state.seen) / net.settings().batch;  // Darknet's counting
   }

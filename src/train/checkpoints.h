@@ -20,6 +20,9 @@ class Checkpoints {
 
   // name_last.weights and name_last.state, so that a kill between the two is noticed and mended.
   void save_last(const Network&, Optimizer&, TrainingState&) const;
+  // Notes in the state what lies where name_last.weights will be written, so that a kill during the
+  // first save_last is noticed like any other.
+  void adopt(TrainingState&) const;
   void save_best(const Network&, const TrainingState&) const;
   void save_final(const Network&, Optimizer&, const TrainingState&) const;
   // The periodic files that are due after state.iteration.

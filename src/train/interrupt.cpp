@@ -10,7 +10,8 @@ volatile std::sig_atomic_t received = 0;  // NOLINT
 
 extern "C" void remember(int signal) {
   received = signal;
-  std::signal(signal, SIG_DFL);
+  std::signal(SIGINT, SIG_DFL);
+  std::signal(SIGTERM, SIG_DFL);
 }
 
 }  // namespace

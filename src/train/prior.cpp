@@ -32,12 +32,6 @@ void set_biases(const Network& net, Parameter& bias, const Head& head, float pri
 
 }  // namespace
 
-bool needs_labels_for_prior(const Network& net) {
-  const auto heads = net.heads();
-  return std::any_of(heads.begin(), heads.end(),
-                     [](const HeadAt& h) { return h.head->prior() < 0; });
-}
-
 std::vector<PriorReport> apply_priors(Network& net, std::span<const std::vector<Truth>> truths,
                                       std::int64_t loaded_layers) {
   std::vector<PriorReport> reports;

@@ -22,7 +22,6 @@ struct PriorReport {
 // unaugmented.
 std::vector<PriorReport> apply_priors(Network&, std::span<const std::vector<Truth>> truths,
                                       std::int64_t loaded_layers);
-bool needs_labels_for_prior(const Network&);
 std::string to_string(const PriorReport&);
 
 }  // namespace darknet

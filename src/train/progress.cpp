@@ -80,11 +80,12 @@ std::string json_line(const IterationReport& r) {
              static_cast<double>(r.images) / std::max(1e-9, r.seconds_per_iteration)},
             {"heads", json::array()}};
   if (r.step->positives > 0) line["positives_of_batch"] = r.step->positives;
+  if (r.step->truths_left_out > 0) line["truths_left_out"] = r.step->truths_left_out;
   if (r.map >= 0) line["map"] = r.map;
   for (std::size_t h = 0; h < r.step->heads.size(); ++h)
     line["heads"].push_back(
         head_json(r.step->heads[h], r.head_layers.at(h), static_cast<double>(r.images)));
-  return line.dump() + "\n";
+  return line.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
 }
 
 TrainingLog::TrainingLog(std::filesystem::path path, std::int64_t keep) : path_(std::move(path)) {
@@ -93,22 +94,32 @@ TrainingLog::TrainingLog(std::filesystem::path path, std::int64_t keep) : path_(
     std::istringstream old(read_file(path_, std::uint64_t{1} << 32));
     for (std::string line; std::getline(old, line);) {
       const json j = json::parse(line, nullptr, false);  // a kill may have cut the last line
-      if (j.is_object() && j.value("iteration", keep + 1) <= keep) kept += line + "\n";
+      if (j.is_object() && j.contains("iteration") && j["iteration"].is_number_integer() &&
+          j["iteration"] <= keep)
+        kept += line + "\n";
     }
   }
-  write_file_atomically(path_, kept);
+  kept_ = std::move(kept);
+}
+
+TrainingLog::~TrainingLog() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+void TrainingLog::open() {
+  write_file_atomically(path_, kept_);
+  kept_.clear();
   descriptor_ = ::open(path_.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
   if (descriptor_ < 0) fail(path_.string(), ": cannot write this file: ", std::strerror(errno));
 }
 
-TrainingLog::~TrainingLog() { ::close(descriptor_); }
-
 void TrainingLog::append(const std::string& line) {
-  for (std::string_view left = line; !left.empty();) {
-    const ::ssize_t done = ::write(descriptor_, left.data(), left.size());
-    if (done < 0 && errno == EINTR) continue;
-    if (done < 0) fail(path_.string(), ": cannot write this file: ", std::strerror(errno));
-    left.remove_prefix(static_cast<std::size_t>(done));
+  if (descriptor_ < 0) open();
+  for (std::size_t done = 0; done < line.size();) {
+    const ::ssize_t n = ::write(descriptor_, line.data() + done, line.size() - done);
+    if (n < 0 && errno != EINTR)
+      fail(path_.string(), ": cannot write this file: ", std::strerror(errno));
+    done += static_cast<std::size_t>(std::max<::ssize_t>(n, 0));
   }
 }
 

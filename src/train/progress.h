@@ -36,7 +36,9 @@ class TrainingLog {
   void append(const std::string& line);
 
  private:
+  void open();
   std::filesystem::path path_;
+  std::string kept_;  // an older log stays as it is until the first line of this training
   int descriptor_ = -1;
 };
 

@@ -62,7 +62,7 @@ TrainingStep::TrainingStep(Network& net, Optimizer& optimizer, std::uint64_t see
   state_ = Buffer(device, sizeof(StepState));
 }
 
-void TrainingStep::upload(const StepInput& input, std::int64_t part) {
+std::int64_t TrainingStep::upload(const StepInput& input, std::int64_t part) {
   const Stream& stream = net_.stream();
   Memory& device = memory(stream.device.type);
   const TensorView to = net_.input();
@@ -71,14 +71,17 @@ void TrainingStep::upload(const StepInput& input, std::int64_t part) {
                  static_cast<std::size_t>(floats) * sizeof(float));
   std::vector<Truth> truths(static_cast<std::size_t>(images * capacity_));
   std::vector<std::int32_t> counts(static_cast<std::size_t>(images));
+  std::int64_t left_out = 0;
   for (std::int64_t i = 0; i < images; ++i) {
     const auto& of_image = input.truths[static_cast<std::size_t>(part * images + i)];
     const auto n = std::min<std::int64_t>(capacity_, static_cast<std::int64_t>(of_image.size()));
     std::copy_n(of_image.begin(), n, truths.begin() + i * capacity_);
     counts[static_cast<std::size_t>(i)] = static_cast<std::int32_t>(n);
+    left_out += static_cast<std::int64_t>(of_image.size()) - n;
   }
   device.copy_in(stream, truths_.data(), truths.data(), truths.size() * sizeof(Truth));
   device.copy_in(stream, counts_.data(), counts.data(), counts.size() * sizeof(std::int32_t));
+  return left_out;
 }
 
 std::string TrainingStep::first_fault(const Pass& pass) {
@@ -100,6 +103,19 @@ std::string TrainingStep::faulty_gradient() const {
   return "no layer";
 }
 
+// Forward, and what the heads tell of it.
+void TrainingStep::run_part(const Pass& pass, StepResult& result) {
+  net_.forward(pass);
+  for (std::size_t h = 0; h < heads_.size(); ++h) {
+    const HeadTelemetry t = heads_[h].head->telemetry(net_.stream());
+    result.finite = result.finite && t.finite;
+    result.heads[h] += t;
+  }
+  if (result.finite) return;
+  result.fault = first_fault(pass);
+  if (result.fault.empty()) result.fault = "a detection head's loss";
+}
+
 StepResult TrainingStep::run(const StepInput& input, StepState state, std::int64_t seen,
                              bool average) {
   const auto batch = static_cast<std::int64_t>(input.truths.size());
@@ -118,20 +134,13 @@ StepResult TrainingStep::run(const StepInput& input, StepState state, std::int64
   for (std::int64_t part = 0; part < batch / images; ++part) {
     state.images_seen = seen + (part + 1) * images;
     memory(net_.stream().device.type).copy_in(net_.stream(), state_.data(), &state, sizeof state);
-    upload(input, part);
+    result.truths_left_out += upload(input, part);
     lap.add_to(result.seconds.upload);
     Pass now = pass;
     now.subdivision = part;
-    net_.forward(now);
-    for (std::size_t h = 0; h < heads_.size(); ++h) {
-      const HeadTelemetry t = heads_[h].head->telemetry(net_.stream());
-      result.finite = result.finite && t.finite;
-      result.heads[h] += t;
-    }
+    run_part(now, result);
     lap.add_to(result.seconds.forward);
     if (!result.finite) {
-      result.fault = first_fault(now);
-      if (result.fault.empty()) result.fault = "a detection head's loss";
       result.faulty_image = part * images;
       return result;
     }
@@ -142,7 +151,6 @@ StepResult TrainingStep::run(const StepInput& input, StepState state, std::int64
   result.finite = optimizer_.step(state, batch, average);
   if (!result.finite) {
     result.fault = faulty_gradient();
-    result.faulty_image = 0;
     return result;
   }
   net_.parameters_changed();

@@ -29,7 +29,8 @@ struct StepResult {
   bool finite = true;                // false: no update was made
   std::string fault;                 // which layer was not finite first
   StepTimes seconds;
-  std::int64_t faulty_image = -1;  // first image of the subdivision in which that was
+  std::int64_t truths_left_out = 0;  // beyond the heads' max=, of all images
+  std::int64_t faulty_image = -1;    // first image of the subdivision in which that was
 };
 
 class TrainingStep {
@@ -41,7 +42,8 @@ class TrainingStep {
   StepResult run(const StepInput&, StepState state, std::int64_t seen, bool average);
 
  private:
-  void upload(const StepInput&, std::int64_t part);
+  std::int64_t upload(const StepInput&, std::int64_t part);  // returns the truths left out
+  void run_part(const Pass&, StepResult&);
   std::string first_fault(const Pass&);
   std::string faulty_gradient() const;
 

@@ -51,17 +51,21 @@ class Trainer {
  private:
   void read_labels();
   void start();
+  void tell_nothing_left(StartKind kind) const;
+  void begin_anew(const Start& start);
+  void require_same_arithmetic() const;
   void tell_plan() const;
   void tell_crowded() const;
   LoaderSettings loader_settings() const;
   StepResult step(const Batch& batch);
-  [[noreturn]] void report_fault(const StepResult& result, const Batch& batch) const;
+  [[noreturn]] void report_fault(const StepResult& result, const Batch& batch);
   void tell(const StepResult& result, const Batch& batch, double load_seconds, double step_seconds);
   bool evaluation_due() const;
   void evaluate();
   bool out_of_patience() const {
     return options_.patience > 0 && state_.evaluations_without_gain >= options_.patience;
   }
+  void iterate(Loader& loader);
   TrainingOutcome finish(int exit_code);
   std::int64_t max_batches() const { return net_.settings().max_batches; }
   bool averaging() const;
@@ -79,7 +83,10 @@ class Trainer {
   TrainingState state_;
   std::unique_ptr<TrainingStep> step_;
   std::unique_ptr<TrainingLog> log_;
+  InterruptGuard interrupt_;
   double seconds_per_iteration_ = 0, map_now_ = -1;
+  bool faulty_ = false;  // the network may hold numbers that are not finite
+  bool told_of_left_out_ = false;
 };
 
 NetworkOptions training_network(const TrainerOptions& o) {
@@ -146,23 +153,51 @@ void Trainer::tell_crowded() const {
 }
 
 void Trainer::start() {
+  if (options_.cutoff >= 0 && options_.weights.empty())
+    throw Error("-partial needs a weights file", 2);
   const StartOptions options{.weights = find_weights(options_.weights, backup_),
                              .clear = options_.clear,
                              .cutoff = options_.cutoff,
                              .seed = options_.seed};
   const Start start = start_training(net_, optimizer_, options);
   state_ = start.state;
+  checkpoints_.adopt(state_);
   log::info(start.said);
-  if (start.kind != StartKind::resumed && fs::exists(checkpoints_.file("_last.state")))
-    log::warn(cat(checkpoints_.file("_last.weights").string(),
-                  " of an earlier training will be replaced; to go on with that training instead, "
-                  "give this file as weights"));
-  if (start.kind != StartKind::resumed)
-    for (const PriorReport& r : apply_priors(net_, labelled_.truths, start.loaded_layers))
-      log::info(to_string(r));
-  tell_plan();
+  if (state_.iteration >= max_batches()) tell_nothing_left(start.kind);
+  if (start.kind == StartKind::resumed)
+    require_same_arithmetic();
+  else
+    begin_anew(start);
+  if (state_.iteration < max_batches()) tell_plan();
   step_ = std::make_unique<TrainingStep>(net_, optimizer_, state_.seed);
   log_ = std::make_unique<TrainingLog>(checkpoints_.file("_log.jsonl"), state_.iteration);
+}
+
+void Trainer::require_same_arithmetic() const {
+  if (state_.exact != options_.exact)
+    fail(options_.weights.string(), ": that training ran with", state_.exact ? "" : "out",
+         " -exact; give the same, or -clear to count anew");
+}
+
+// Weights may say of themselves how much they were trained: Darknet's counting, and a surprise for
+// those who meant to start from them.
+void Trainer::tell_nothing_left(StartKind kind) const {
+  const std::string text =
+      cat(state_.iteration, " iterations were already made and max_batches=", max_batches(),
+          ": nothing is left to do; a larger max_batches trains on, -clear counts anew");
+  if (kind != StartKind::resumed) fail(options_.weights.string(), ": ", text);
+  log::info(text);
+}
+
+void Trainer::begin_anew(const Start& start) {
+  state_.exact = options_.exact;
+  if (fs::exists(checkpoints_.file("_last.state")))
+    log::warn(
+        cat(checkpoints_.file("_last.weights").string(),
+            ", _best.weights and _log.jsonl of an earlier training will be replaced; to go on "
+            "with that training instead, give its _last.weights"));
+  for (const PriorReport& r : apply_priors(net_, labelled_.truths, start.loaded_layers))
+    log::info(to_string(r));
 }
 
 void Trainer::tell_plan() const {
@@ -212,6 +247,12 @@ StepResult Trainer::step(const Batch& batch) {
   StepResult result = step_->run({batch.pixels, batch.truths}, step,
                                  static_cast<std::int64_t>(state_.seen), averaging());
   if (!result.finite) report_fault(result, batch);
+  if (result.truths_left_out > 0 && !told_of_left_out_) {
+    told_of_left_out_ = true;
+    log::warn(cat("iteration ", state_.iteration + 1, ": ", result.truths_left_out,
+                  " objects of this batch are beyond the heads' max= and left out; later ones are "
+                  "in the log as truths_left_out"));
+  }
   ++state_.iteration;
   state_.seen += static_cast<std::uint64_t>(batch.images.size());
   state_.average_loss = state_.average_loss < 0
@@ -220,10 +261,12 @@ StepResult Trainer::step(const Batch& batch) {
   return result;
 }
 
-void Trainer::report_fault(const StepResult& result, const Batch& batch) const {
+void Trainer::report_fault(const StepResult& result, const Batch& batch) {
   log::end_progress();
-  const auto begin = static_cast<std::size_t>(std::max<std::int64_t>(0, result.faulty_image));
-  const auto count = static_cast<std::size_t>(net_.input_shape().n);
+  faulty_ = true;
+  const bool any = result.faulty_image < 0;
+  const auto begin = any ? 0 : static_cast<std::size_t>(result.faulty_image);
+  const auto count = any ? batch.images.size() : static_cast<std::size_t>(net_.input_shape().n);
   std::string images;
   for (std::size_t i = begin; i < std::min(begin + count, batch.images.size()); ++i)
     images += "\n  " + labelled_.images[static_cast<std::size_t>(batch.images[i])].string();
@@ -275,7 +318,11 @@ void Trainer::evaluate() {
   copy_parameters(net_, *evaluated_);
   evaluated_->parameters_changed();
   log::end_progress();
-  const auto images = run_evaluation(*evaluated_, validation_, options_.threads);
+  state_.evaluation_pending = true;
+  const auto images = run_evaluation(*evaluated_, validation_, options_.threads,
+                                     [this] { return interrupt_.requested(); });
+  if (interrupt_.requested()) return;  // a resume does it again
+  state_.evaluation_pending = false;
   const Evaluation e = darknet::evaluate(images, {.classes = classes_});
   map_now_ = e.mean_average_precision;
   ++state_.evaluations_without_gain;
@@ -303,26 +350,35 @@ TrainingOutcome Trainer::finish(int exit_code) {
   return {state_.iteration, state_.best_map, exit_code};
 }
 
+void Trainer::iterate(Loader& loader) {
+  const auto before = Clock::now();
+  const Batch& batch = loader.next();
+  const double load_seconds = seconds_since(before);
+  const auto loaded = Clock::now();
+  const StepResult result = step(batch);
+  const double step_seconds = seconds_since(loaded);
+  map_now_ = -1;
+  if (evaluation_due()) evaluate();
+  state_.skipped_images = std::max(state_.skipped_images, loader.unreadable());
+  tell(result, batch, load_seconds, step_seconds);
+  checkpoints_.save_due(net_, optimizer_, state_, max_batches());
+}
+
 TrainingOutcome Trainer::run() {
-  const InterruptGuard interrupt;
-  Loader loader(loader_settings());
-  while (state_.iteration < max_batches() && !out_of_patience()) {
-    if (interrupt.requested()) return finish(interrupt.exit_code());
-    const auto before = Clock::now();
-    const Batch& batch = loader.next();
-    const double load_seconds = seconds_since(before);
-    const auto loaded = Clock::now();
-    const StepResult result = step(batch);
-    const double step_seconds = seconds_since(loaded);
-    map_now_ = -1;
-    if (evaluation_due()) evaluate();
-    state_.skipped_images = std::max(state_.skipped_images, loader.unreadable());
-    tell(result, batch, load_seconds, step_seconds);
-    checkpoints_.save_due(net_, optimizer_, state_, max_batches());
+  const std::int64_t first = state_.iteration;
+  try {
+    Loader loader(loader_settings());
+    if (state_.evaluation_pending) evaluate();
+    while (state_.iteration < max_batches() && !out_of_patience() && !interrupt_.requested())
+      iterate(loader);
+  } catch (const Error&) {
+    if (!faulty_ && state_.iteration > first) checkpoints_.save_last(net_, optimizer_, state_);
+    throw;
   }
+  const bool ended = state_.iteration >= max_batches() && !state_.evaluation_pending;
   if (out_of_patience())
     log::info(cat(options_.patience, " evaluations without a better mAP: ending early"));
-  return finish(interrupt.exit_code());
+  return finish(ended || out_of_patience() ? 0 : interrupt_.exit_code());
 }
 
 }  // namespace
