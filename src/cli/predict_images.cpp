@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <chrono>
+#include <cmath>
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -54,6 +55,7 @@ class Predictor {
     return open;
   }
   void print(const std::vector<Detection>& found, const Image& image) const;
+  void draw(Image& image, const std::vector<Detection>& found) const;
   void add_json(const fs::path& path, const std::vector<Detection>& found);
   void save_labels(const fs::path& path, const std::vector<Detection>& found) const;
   fs::path picture_path(const fs::path& path, bool several) const;
@@ -71,8 +73,9 @@ void Predictor::print(const std::vector<Detection>& found, const Image& image) c
     fmt::print("{}: {:.0f}%", name, 100 * d.probability);
     const auto w = static_cast<float>(image.width), h = static_cast<float>(image.height);
     if (options_.ext_output)
-      fmt::print("\t(left_x: {:4.0f}   top_y: {:4.0f}   width: {:4.0f}   height: {:4.0f})",
-                 d.box.left() * w, d.box.top() * h, d.box.w * w, d.box.h * h);
+      fmt::print("\t(left_x: {:4}   top_y: {:4}   width: {:4}   height: {:4})",
+                 std::lround(d.box.left() * w), std::lround(d.box.top() * h),
+                 std::lround(d.box.w * w), std::lround(d.box.h * h));
     fmt::print("\n");
   }
 }
@@ -108,6 +111,15 @@ fs::path Predictor::picture_path(const fs::path& path, bool several) const {
   return fs::path(prefix) / path.filename().replace_extension(".jpg");
 }
 
+// Outlines first, captions over them, the surest on top.
+void Predictor::draw(Image& image, const std::vector<Detection>& found) const {
+  for (const Detection& d : found) draw_box(image, d.box, class_colour(d.class_id), "");
+  for (auto d = found.rbegin(); d != found.rend(); ++d)
+    draw_caption(image, d->box, class_colour(d->class_id),
+                 fmt::format("{} {:.0f}%", names_[static_cast<std::size_t>(d->class_id)],
+                             100 * d->probability));
+}
+
 void Predictor::run(const fs::path& path, bool several) {
   Image image = read_image(path, net_.settings().channels);
   const auto before = std::chrono::steady_clock::now();
@@ -117,10 +129,7 @@ void Predictor::run(const fs::path& path, bool several) {
   print(found, image);
   add_json(path, found);
   if (options_.save_labels) save_labels(path, found);
-  for (auto d = found.rbegin(); d != found.rend(); ++d)  // the surest on top
-    draw_box(image, d->box, class_colour(d->class_id),
-             fmt::format("{} {:.0f}%", names_[static_cast<std::size_t>(d->class_id)],
-                         100 * d->probability));
+  draw(image, found);
   const fs::path to = picture_path(path, several);
   if (fs::exists(to) && fs::equivalent(to, path))
     fail_at({to.string(), 0},

@@ -34,6 +34,16 @@ std::int64_t to_pixel(float fraction, std::int64_t size) {
   return std::llround(bounded * static_cast<float>(size));
 }
 
+struct Frame {
+  std::int64_t x0, y0, x1, y1, line;  // pixels
+};
+
+Frame frame_of(const Box& box, const Image& image) {
+  return {to_pixel(box.left(), image.width), to_pixel(box.top(), image.height),
+          to_pixel(box.right(), image.width), to_pixel(box.bottom(), image.height),
+          std::max<std::int64_t>(1, std::min(image.width, image.height) / 240)};
+}
+
 }  // namespace
 
 Colour class_colour(std::int64_t class_id) {
@@ -48,20 +58,21 @@ Colour class_colour(std::int64_t class_id) {
 }
 
 void draw_box(Image& image, const Box& box, const Colour& colour, const std::string& caption) {
-  const std::int64_t side = std::min(image.width, image.height);
-  const std::int64_t line = std::max<std::int64_t>(1, side / 240);
-  const std::int64_t x0 = to_pixel(box.left(), image.width),
-                     x1 = to_pixel(box.right(), image.width);
-  const std::int64_t y0 = to_pixel(box.top(), image.height),
-                     y1 = to_pixel(box.bottom(), image.height);
-  outline(image, x0, y0, x1, y1, line, colour);
+  const Frame f = frame_of(box, image);
+  outline(image, f.x0, f.y0, f.x1, f.y1, f.line, colour);
+  draw_caption(image, box, colour, caption);
+}
+
+void draw_caption(Image& image, const Box& box, const Colour& colour, const std::string& caption) {
   if (caption.empty()) return;
+  const Frame f = frame_of(box, image);
+  const std::int64_t side = std::min(image.width, image.height);
   const std::int64_t height = std::max<std::int64_t>(7, side / 60), margin = height / 3 + 1;
   const TextSize text = text_size(caption, height);
   const std::int64_t bar = text.height + 2 * margin, width = text.width + 2 * margin;
-  const std::int64_t top = y0 >= bar ? y0 - bar : std::max<std::int64_t>(0, y0 + line);
+  const std::int64_t top = f.y0 >= bar ? f.y0 - bar : std::max<std::int64_t>(0, f.y0 + f.line);
   const std::int64_t left =
-      std::clamp<std::int64_t>(x0, 0, std::max<std::int64_t>(0, image.width - width));
+      std::clamp<std::int64_t>(f.x0, 0, std::max<std::int64_t>(0, image.width - width));
   fill(image, left, top, left + width, top + bar, colour);
   draw_text(image, caption, left + margin, top + margin, height, readable_on(colour));
 }

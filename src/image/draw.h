@@ -17,6 +17,8 @@ Colour class_colour(std::int64_t class_id);
 // The outline of a box given in fractions of the picture, and above it (below, where there is no
 // room) its caption on a bar of the same colour. Line and text grow with the picture.
 void draw_box(Image&, const Box&, const Colour&, const std::string& caption);
+// The caption alone, to be drawn when all outlines stand.
+void draw_caption(Image&, const Box&, const Colour&, const std::string& caption);
 
 struct TextSize {
   std::int64_t width = 0, height = 0;  // pixels
