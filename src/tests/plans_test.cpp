@@ -80,6 +80,53 @@ TEST(BareConv, IsTheConvolutionOfThePlan) {
   }
 }
 
+struct Directions {
+  std::string description;
+  std::vector<float> out, dx, dw;
+};
+
+Directions all_directions(const ConvSpec& spec, bool exact) {
+  const auto plan = ops(DeviceType::cpu).conv(spec, {}, {.mode = Mode::training, .exact = exact});
+  const Shape weight_shape{spec.filters, spec.size_y, spec.size_x, spec.in.c};
+  const Tensor in = random_tensor(spec.in, 1), dy = random_tensor(spec.out(), 3),
+               weights = random_tensor(weight_shape, 2);
+  const Tensor out(kChecked, spec.out()), dx(kChecked, spec.in);
+  Tensor dw(kChecked, weight_shape);
+  dw.zero(kStream);
+  const Buffer workspace(kChecked, plan->workspace());
+  plan->set_weights(kStream, weights.data(), workspace.data());
+  plan->forward(kStream, in.view(), nullptr, out.view(), workspace.data());
+  plan->backward_data(kStream, dy.view(), dx.view(), false, workspace.data());
+  plan->backward_weights(kStream, in.view(), dy.view(), dw.data(), workspace.data());
+  return {plan->description(), out.to_host(kStream), dx.to_host(kStream), dw.to_host(kStream)};
+}
+
+double relative_error(const std::vector<float>& a, const std::vector<float>& b) {
+  double difference = 0, length = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    difference += std::pow(double{a[i]} - b[i], 2);
+    length += std::pow(double{b[i]}, 2);
+  }
+  return std::sqrt(difference / length);
+}
+
+// What -exact avoids: at the sizes of real layers Winograd's error stays near that of float.
+TEST(Winograd, ErrsLittleAgainstDirectConvolution) {
+  const ConvSpec spec{
+      .in = {16, 26, 26, 128}, .filters = 256, .size_y = 3, .size_x = 3, .pad_y = 1, .pad_x = 1};
+  const Directions fast = all_directions(spec, false), exact = all_directions(spec, true);
+  EXPECT_EQ(exact.description.find("wino"), std::string::npos) << exact.description;
+  if (fast.description.find("wino") == std::string::npos)
+    GTEST_SKIP() << "no Winograd on this machine: " << fast.description;
+  const double out = relative_error(fast.out, exact.out), dx = relative_error(fast.dx, exact.dx),
+               dw = relative_error(fast.dw, exact.dw);
+  std::printf("  forward %.1e, data %.1e, weights %.1e\n", out, dx, dw);
+  EXPECT_GT(out, 0);  // it is another algorithm
+  EXPECT_LT(out, 1e-5);
+  EXPECT_LT(dx, 1e-5);
+  EXPECT_LT(dw, 1e-5);
+}
+
 class ConvPlanTest : public testing::TestWithParam<ConvSpec> {};
 
 TEST_P(ConvPlanTest, EqualsTheLoopsInEveryDirection) {
