@@ -28,13 +28,18 @@ struct Options {
 };
 
 // `difficult` lists the same images; their labels lie in a folder of their own beside it.
-std::vector<std::vector<Truth>> difficult_truths(const DataFile& data, std::size_t images,
+std::vector<std::vector<Truth>> difficult_truths(const DataFile& data,
+                                                 const std::vector<std::filesystem::path>& images,
                                                  std::int64_t classes) {
   if (data.difficult.empty()) return {};
   LabelledImages difficult = read_all_labels(read_image_list(data.difficult), classes);
-  if (difficult.images.size() != images)
+  if (difficult.images.size() != images.size())
     fail_at({data.difficult.string(), 0}, "lists ", difficult.images.size(),
-            " images, valid lists ", images);
+            " images, valid lists ", images.size());
+  for (std::size_t i = 0; i < images.size(); ++i)
+    if (difficult.images[i].filename() != images[i].filename())
+      fail_at({data.difficult.string(), 0}, "image ", i + 1, " is ", difficult.images[i].string(),
+              ", in valid it is ", images[i].string());
   return std::move(difficult.truths);
 }
 
@@ -93,7 +98,7 @@ int map(const Options& o) {
   LabelledImages labelled =
       read_all_labels(read_image_list(required(data, data.valid, "valid")), classes);
   EvaluationSet set{std::move(labelled.images), std::move(labelled.truths), {}};
-  set.difficult = difficult_truths(data, set.images.size(), classes);
+  set.difficult = difficult_truths(data, set.images, classes);
   const auto before = std::chrono::steady_clock::now();
   const auto images = run_evaluation(net, set, o.threads);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - before;
