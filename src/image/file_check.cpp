@@ -5,7 +5,7 @@
 namespace darknet {
 namespace {
 
-constexpr int kStartOfScan = 0xDA, kEndOfImage = 0xD9, kApp1 = 0xE1;
+constexpr int kHuffmanTables = 0xC4, kStartOfScan = 0xDA, kEndOfImage = 0xD9, kApp1 = 0xE1;
 
 unsigned byte_at(std::string_view s, std::size_t i) { return static_cast<unsigned char>(s[i]); }
 unsigned word_at(std::string_view s, std::size_t i) {
@@ -62,7 +62,30 @@ int orientation_of_tiff(std::string_view t) {
   return 1;
 }
 
+// Tables of a DHT segment: a class byte, 16 counts by length, as many values (ITU-T T.81, B.2.4.2).
+bool tables_fit(std::string_view s) {
+  constexpr std::size_t kHead = 17, kMostCodes = 256;
+  while (!s.empty()) {
+    if (s.size() < kHead) return false;
+    std::size_t codes = 0;
+    for (std::size_t i = 1; i < kHead; ++i) codes += byte_at(s, i);
+    if (codes > kMostCodes || kHead + codes > s.size()) return false;
+    s.remove_prefix(kHead + codes);
+  }
+  return true;
+}
+
 }  // namespace
+
+bool has_sound_tables(std::string_view bytes) {
+  if (!is_jpeg(bytes)) return true;
+  Segment segment{0, 2, 2};
+  while (next_segment(bytes, segment.end, segment) && segment.marker != kEndOfImage)
+    if (segment.marker == kHuffmanTables &&
+        !tables_fit(bytes.substr(segment.begin, segment.end - segment.begin)))
+      return false;
+  return true;
+}
 
 bool is_complete(std::string_view bytes) {
   if (is_png(bytes)) {

@@ -62,6 +62,7 @@ std::string ending_of(const fs::path& path) {
 Image decode_image(const std::string& bytes, const std::string& name, std::int64_t channels) {
   if (bytes.empty()) fail_at({name, 0}, "this picture is empty (0 bytes)");
   if (!is_complete(bytes)) fail_at({name, 0}, "this picture is cut short: its end is missing");
+  if (!has_sound_tables(bytes)) fail_at({name, 0}, "this picture is damaged: its Huffman tables");
   if (const PictureSize size = picture_size(bytes); size.width * size.height > kMostPixels)
     fail_at({name, 0}, "this picture has ", size.width, " x ", size.height, " pixels, more than ",
             kMostPixels);
