@@ -15,12 +15,10 @@ constexpr std::uint64_t kMostBytes = 16u << 20;
 Section parse_data(const fs::path& path) {
   Section section("data", {path.string(), 0});
   std::istringstream in(read_file(path, kMostBytes));
-  int number = 0;
-  for (std::string raw; std::getline(in, raw);) {
-    const Where here{path.string(), ++number};
-    if (raw.find('\0') != raw.npos) fail_at(here, "this is not a text file");
-    if (number == 1 && raw.starts_with("\xEF\xBB\xBF")) raw.erase(0, 3);
-    const std::string_view line = trim(raw);
+  LineReader reader(in);
+  for (std::string_view line; reader.next(line);) {
+    const Where here{path.string(), reader.number()};
+    if (line.find('\0') != line.npos) fail_at(here, "this is not a text file");
     if (line.empty() || line.front() == '#' || line.front() == ';') continue;
     const auto eq = line.find('=');
     if (line.front() == '[')
@@ -29,7 +27,7 @@ Section parse_data(const fs::path& path) {
               "file");
     if (eq == line.npos || eq == 0) fail_at(here, "expected key = value, got '", shown(line), "'");
     section.add(std::string(trim(line.substr(0, eq))), std::string(trim(line.substr(eq + 1))),
-                number);
+                here.line);
   }
   return section;
 }
@@ -69,14 +67,13 @@ const fs::path& required(const DataFile& data, const fs::path& list, const char*
 std::vector<std::string> read_names(const fs::path& path, std::int64_t classes) {
   std::istringstream in(read_file(path, kMostBytes));
   std::vector<std::string> names;
-  int number = 0, blank = 0;
-  for (std::string raw; std::getline(in, raw);) {
-    ++number;
-    if (number == 1 && raw.starts_with("\xEF\xBB\xBF")) raw.erase(0, 3);
-    const std::string_view name = trim(raw);
-    if (name.find('\0') != name.npos) fail_at({path.string(), number}, "this is not a text file");
+  LineReader reader(in);
+  int blank = 0;
+  for (std::string_view name; reader.next(name);) {
+    if (name.find('\0') != name.npos)
+      fail_at({path.string(), reader.number()}, "this is not a text file");
     if (name.empty()) {
-      blank = blank ? blank : number;
+      blank = blank ? blank : reader.number();
       continue;
     }
     if (blank) fail_at({path.string(), blank}, "a blank line among the names");

@@ -43,15 +43,12 @@ std::string nearest(std::string_view word, std::span<const std::string> candidat
 
 std::vector<Section> parse_cfg(std::istream& in, const std::string& name) {
   std::vector<Section> sections;
-  int number = 0;
-  std::size_t bytes = 0;
-  for (std::string raw; std::getline(in, raw);) {
-    ++number;
-    bytes += raw.size() + 1;
-    if (raw.find('\0') != raw.npos || bytes > kMostBytes)
+  LineReader reader(in);
+  for (std::string_view whole; reader.next(whole);) {
+    const int number = reader.number();
+    if (whole.find('\0') != whole.npos || reader.bytes() > kMostBytes)
       fail_at({name, number}, "this is not a text file");
-    if (number == 1 && raw.starts_with("\xEF\xBB\xBF")) raw.erase(0, 3);  // UTF-8 byte order mark
-    const std::string_view line = trim(std::string_view(raw).substr(0, raw.find_first_of("#;")));
+    const std::string_view line = trim(whole.substr(0, whole.find_first_of("#;")));
     if (line.empty()) continue;
     if (line.front() == '[') {
       if (line.back() != ']' || line.size() < 3)

@@ -1,5 +1,7 @@
 // Small questions about text that several readers of files ask.
 #pragma once
+#include <cstdint>
+#include <istream>
 #include <string>
 #include <string_view>
 
@@ -19,5 +21,27 @@ inline std::string shown(std::string_view s) {
     if (static_cast<unsigned char>(c) < ' ') c = '?';
   return s.size() > kMost ? out + "..." : out;
 }
+
+// The lines of a text, trimmed, counted from 1, without the byte order mark of UTF-8 files.
+class LineReader {
+ public:
+  explicit LineReader(std::istream& in) : in_(in) {}
+  // False at the end. `line` holds until the next call.
+  bool next(std::string_view& line) {
+    if (!std::getline(in_, raw_)) return false;
+    bytes_ += raw_.size() + 1;
+    if (++number_ == 1 && raw_.starts_with("\xEF\xBB\xBF")) raw_.erase(0, 3);
+    line = trim(raw_);
+    return true;
+  }
+  int number() const { return number_; }
+  std::uint64_t bytes() const { return bytes_; }  // read so far
+
+ private:
+  std::istream& in_;
+  std::string raw_;
+  int number_ = 0;
+  std::uint64_t bytes_ = 0;
+};
 
 }  // namespace darknet

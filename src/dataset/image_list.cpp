@@ -31,12 +31,10 @@ fs::path in_labels_folder(const fs::path& image) {
 std::vector<fs::path> read_image_list(const fs::path& path) {
   std::istringstream in(read_file(path, kMostBytes));
   std::vector<fs::path> images;
-  int number = 0;
-  for (std::string raw; std::getline(in, raw);) {
-    ++number;
-    if (number == 1 && raw.starts_with("\xEF\xBB\xBF")) raw.erase(0, 3);
-    const std::string_view line = trim(raw);
-    if (line.find('\0') != line.npos) fail_at({path.string(), number}, "this is not a text file");
+  LineReader reader(in);
+  for (std::string_view line; reader.next(line);) {
+    if (line.find('\0') != line.npos)
+      fail_at({path.string(), reader.number()}, "this is not a text file");
     if (!line.empty()) images.push_back(resolve_beside(fs::path(line), path));
   }
   if (images.empty()) fail_at({path.string(), 0}, "no image in this list");

@@ -89,14 +89,12 @@ Line parse_line(std::string_view text, std::int64_t classes) {
 Labels parse_labels(const std::string& text, std::int64_t classes, const LabelReport& report) {
   Labels labels;
   std::istringstream in(text);
-  int at = 0;
-  for (std::string raw; std::getline(in, raw);) {
-    ++at;
-    if (at == 1 && raw.starts_with("\xEF\xBB\xBF")) raw.erase(0, 3);
-    if (trim(raw).empty()) continue;
-    const Line line = parse_line(trim(raw), classes);
+  LineReader reader(in);
+  for (std::string_view text_line; reader.next(text_line);) {
+    if (text_line.empty()) continue;
+    const Line line = parse_line(text_line, classes);
     if (!line.fault.empty()) {
-      report(at, line.fault);
+      report(reader.number(), line.fault);
       continue;
     }
     labels.clipped += line.clipped;
