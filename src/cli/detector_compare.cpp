@@ -1,0 +1,144 @@
+// darknet detector compare data cfg
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <charconv>
+#include <memory>
+
+#include "cli/command.h"
+#include "core/file.h"
+#include "core/log.h"
+#include "core/text.h"
+#include "report/comparison_page.h"
+#include "report/side_by_side.h"
+#include "train/comparison.h"
+
+namespace darknet::cli {
+namespace {
+namespace fs = std::filesystem;
+
+struct Options : ComparisonOptions {
+  std::vector<std::string> seed_texts;
+  std::int64_t pictures = 8;
+};
+
+// "3" or "1..5", each seed once.
+std::vector<std::uint64_t> parse_seeds(const std::vector<std::string>& texts) {
+  constexpr std::uint64_t kMost = 1000;
+  std::vector<std::uint64_t> seeds;
+  for (const std::string& text : texts) {
+    std::uint64_t first = 0;
+    const char* const end = text.data() + text.size();
+    const auto lower = std::from_chars(text.data(), end, first);
+    const char* at = lower.ptr;
+    std::errc fault = lower.ec;
+    std::uint64_t last = first;
+    if (fault == std::errc{} && std::string_view(at, end).starts_with("..")) {
+      const auto upper = std::from_chars(at + 2, end, last);
+      at = upper.ptr, fault = upper.ec;
+    }
+    if (fault != std::errc{} || at != end || last < first || last - first >= kMost)
+      throw Error(cat("-seed '", shown(text), "': a number, or a range such as 1..5, is wanted"),
+                  2);
+    for (std::uint64_t seed = first; seed <= last; ++seed)
+      if (std::find(seeds.begin(), seeds.end(), seed) == seeds.end()) seeds.push_back(seed);
+  }
+  return seeds;
+}
+
+std::vector<Detection> above(const std::vector<Detection>& all, float threshold) {
+  std::vector<Detection> kept;
+  for (const Detection& d : all)
+    if (d.probability > threshold) kept.push_back(d);
+  return kept;
+}
+
+// Spread evenly over the list: nobody chose them.
+std::vector<fs::path> write_pictures(const Comparison& c, const Options& o) {
+  const auto size = static_cast<std::int64_t>(c.images.size());
+  const std::int64_t count = std::min(o.pictures, size);
+  fs::create_directories(o.out / "pictures");
+  std::vector<fs::path> written;
+  log::Progress progress("drawing", count);
+  for (std::int64_t k = 0; k < count; ++k) {
+    const auto i = static_cast<std::size_t>(k * size / count);
+    SideBySide sides{.truths = c.run(0, 0).images[i].truths, .names = c.names};
+    for (std::size_t a = 0; a < c.arms.size(); ++a) {
+      const ComparedRun& run = c.run(a, 0);
+      sides.panels.push_back({c.arms[a].name, above(run.images[i].detections, run.threshold)});
+    }
+    const fs::path to =
+        fs::path("pictures") / fmt::format("{}-{}.png", k + 1, c.images[i].stem().string());
+    write_image(o.out / to, side_by_side(read_image(c.images[i]), sides));
+    written.push_back(to);
+    progress.at(k + 1);
+  }
+  return written;
+}
+
+std::string command_of(const Options& o) {
+  std::string text = fmt::format("darknet detector compare {} {} -out {}", o.data.string(),
+                                 o.cfg.string(), o.out.string());
+  for (const std::string& arm : o.arms) text += fmt::format(" \\\n    -arm '{}'", arm);
+  for (const std::string& set : o.overrides) text += " -set '" + set + "'";
+  if (o.max_batches > 0) text += fmt::format(" -max_batches {}", o.max_batches);
+  for (const std::string& seed : o.seed_texts) text += " -seed " + seed;
+  return text + (o.exact ? " -exact" : "");
+}
+
+int compare(const Options& o) {
+  const ComparisonOutcome outcome = compare_arms(o);
+  if (outcome.exit_code != 0) return outcome.exit_code;
+  const Comparison& c = outcome.comparison;
+  const auto found = differences(c);
+  PageFiles files{.pictures = write_pictures(c, o), .command = command_of(o)};
+  const std::string table = comparison_table(c);
+  write_file_atomically(o.out / "table.txt", table);
+  write_file_atomically(o.out / "results.json", comparison_json(c, found));
+  write_file_atomically(o.out / "index.html", comparison_page(c, found, files));
+  fmt::print("\n{}\n", table);
+  for (const ArmDifference& d : found) fmt::print("{}\n", verdict(c, d));
+  fmt::print("-> {}\n", (o.out / "index.html").string());
+  return 0;
+}
+
+}  // namespace
+
+void add_detector_compare(CLI::App& program, Run& run) {
+  CLI::App& app = subcommand(program, {"detector", "compare"},
+                             "train with two or more losses from the same seeds, and judge");
+  app.footer(
+      "An arm is a name and the cfg keys that make it: -arm 'ce: obj_loss=ce' -arm 'focal: "
+      "obj_loss=focal\nobj_gamma=2'. A key without a section holds in every [yolo] and [region]. "
+      "Without -arm: ce and focal.\nInterrupted, the same call goes on where it stopped; with more "
+      "seeds it trains those that are missing.");
+  const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
+  app.add_option("data", o->data, "the .data file")->required();
+  app.add_option("cfg", o->cfg, "the network's .cfg")->required();
+  app.add_option("--out", o->out, "folder of everything made (runs/NAME_OF_CFG)");
+  app.add_option("--arm", o->arms, "an arm, NAME: KEY=VALUE ...; the first is the baseline")
+      ->allow_extra_args(false)
+      ->type_name("ARM");
+  app.add_option("--seed", o->seed_texts, "a seed or a range such as 1..5; may be repeated (1)")
+      ->allow_extra_args(false)
+      ->type_name("SEEDS");
+  app.add_option("--max_batches", o->max_batches, "iterations, instead of the cfg's max_batches")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40));
+  app.add_option("--pictures", o->pictures, "pictures drawn side by side")
+      ->check(CLI::Range(0, 1000))
+      ->capture_default_str();
+  app.add_flag("--map", o->map, "also evaluate as the trainings go, for the chart");
+  add_overrides(app, o->overrides);
+  add_threads(app, o->threads, "threads that read and augment pictures");
+  add_exact(app, o->exact);
+  add_darknet_habits(app);
+  app.final_callback([o, &run] {
+    run = [o] {
+      if (o->out.empty()) o->out = fs::path("runs") / o->cfg.stem();
+      if (!o->seed_texts.empty()) o->seeds = parse_seeds(o->seed_texts);
+      return compare(*o);
+    };
+  });
+}
+
+}  // namespace darknet::cli

@@ -1,0 +1,206 @@
+// darknet synth folder
+#include <fmt/core.h>
+
+#include <charconv>
+#include <cmath>
+#include <memory>
+#include <optional>
+
+#include "cfg/parse.h"
+#include "cli/command.h"
+#include "core/text.h"
+#include "dataset/scene_set.h"
+#include "dataset/scene_shapes.h"
+#include "nn/network.h"
+
+namespace darknet::cli {
+namespace {
+
+struct Options {
+  SceneSetSettings set;
+  std::string folder, size, objects, object_size, cfg;
+  std::optional<std::int64_t> test;
+  double background = 0;  // negatives per positive that are asked for; 0: nothing is asked
+  std::vector<std::string> overrides;
+};
+
+template <class T>
+struct Pair {
+  T first{}, second{};
+};
+
+template <class T>
+bool read_number(std::string_view text, T& number) {
+  const char* const end = text.data() + text.size();
+  const auto read = std::from_chars(text.data(), end, number);
+  return read.ec == std::errc{} && read.ptr == end;
+}
+
+// "3", or two numbers with `between` in the middle: "1..6", "416x416".
+template <class T>
+Pair<T> pair_of(const std::string& flag, std::string_view text, std::string_view between) {
+  Pair<T> pair;
+  const auto middle = text.find(between);
+  const std::string_view second = middle == text.npos ? text : text.substr(middle + between.size());
+  if (!read_number(text.substr(0, middle), pair.first) || !read_number(second, pair.second))
+    throw Error(
+        cat("-", flag, " '", shown(text), "': a number, or two as in 3", between, "7, are wanted"),
+        2);
+  return pair;
+}
+
+// What a cfg's heads would judge in the scenes, counted over some of them.
+struct Imbalance {
+  double positives = 0, candidates = 0;  // a picture
+  double ratio() const { return (candidates - positives) / positives; }
+};
+
+Imbalance imbalance_of(const Network& net, const Head& head, const SceneSettings& s,
+                       std::int64_t scenes) {
+  Imbalance sum;
+  const Shape input = net.input_shape();
+  for (std::int64_t k = 0; k < scenes; ++k)
+    sum.positives += static_cast<double>(head.positives(scene_truths(s, k), input));
+  sum.positives /= static_cast<double>(scenes);
+  sum.candidates = static_cast<double>(head.candidates(input));
+  return sum;
+}
+
+Imbalance imbalance_of(const Network& net, const SceneSettings& s, std::int64_t scenes) {
+  Imbalance all;
+  for (const HeadAt& at : net.heads()) {
+    const Imbalance one = imbalance_of(net, *at.head, s, scenes);
+    all.positives += one.positives, all.candidates += one.candidates;
+  }
+  return all;
+}
+
+// Up to `most` objects, on the average half of that and a half.
+SceneSettings with_objects(SceneSettings s, std::int64_t most) {
+  s.most_objects = most;
+  s.least_objects = most > 1 ? 1 : 0;
+  return s;
+}
+
+bool has_room(const SceneSettings& s, std::int64_t scenes) try {
+  for (std::int64_t k = 0; k < scenes; ++k) scene_truths(s, k);
+  return true;
+} catch (const Error&) {
+  return false;
+}
+
+// The number of objects at which the ratio of negatives to positives is nearest to `asked`.
+SceneSettings with_background(const Network& net, const SceneSettings& s, double asked) {
+  constexpr std::int64_t kScenes = 200, kMostObjects = 1000;
+  SceneSettings best = with_objects(s, 1);
+  double best_ratio = imbalance_of(net, best, kScenes).ratio();
+  const double highest = best_ratio;
+  for (std::int64_t most = 2; best_ratio > asked && most <= kMostObjects; ++most) {
+    const SceneSettings next = with_objects(s, most);
+    if (!has_room(next, kScenes)) break;
+    const double ratio = imbalance_of(net, next, kScenes).ratio();
+    const bool nearer = std::abs(std::log(ratio / asked)) < std::abs(std::log(best_ratio / asked));
+    if (!nearer && ratio <= asked) break;
+    best = next, best_ratio = ratio;
+  }
+  if (std::abs(std::log(best_ratio / asked)) > std::log(1.5))
+    fail("-background ", asked, ": with this cfg and these sizes ", std::llround(best_ratio),
+         best_ratio > asked ? " is the least" : " is the most", " that can be reached",
+         best_ratio > asked ? ""
+                            : cat(" (half an object a picture gives ", std::llround(highest), ")"));
+  return best;
+}
+
+void print_imbalance(const Network& net, const SceneSettings& s, std::int64_t scenes) {
+  const auto line = [](const std::string& name, const Imbalance& i) {
+    fmt::print("{}: {:.0f} anchors judged in a picture, {:.2f} of them positive: {:.0f} to 1\n",
+               name, i.candidates, i.positives, i.ratio());
+  };
+  for (const HeadAt& at : net.heads())
+    line(net.layer(at.layer).title(), imbalance_of(net, *at.head, s, scenes));
+  if (net.heads().size() > 1) line("all heads", imbalance_of(net, s, scenes));
+}
+
+void read_flags(Options& o) {
+  SceneSettings& s = o.set.scenes;
+  const auto size = pair_of<std::int64_t>("size", o.size, "x");
+  s.width = size.first, s.height = size.second;
+  const auto objects = pair_of<std::int64_t>("objects", o.objects, "..");
+  s.least_objects = objects.first, s.most_objects = objects.second;
+  const auto side = static_cast<float>(std::min(s.width, s.height));
+  s.least_size = std::max(4.f, std::round(.04f * side));
+  s.most_size = std::max(s.least_size, std::round(.14f * side));
+  if (!o.object_size.empty()) {
+    const auto range = pair_of<float>("object_size", o.object_size, "..");
+    s.least_size = range.first, s.most_size = range.second;
+  }
+  o.set.test = o.test.value_or(o.set.count / 5);
+}
+
+int synth(Options& o) {
+  read_flags(o);
+  check(o.set.scenes);
+  if (o.background > 0 && o.cfg.empty()) throw Error("-background needs -cfg: whose anchors?", 2);
+  std::optional<Network> net;
+  if (!o.cfg.empty()) {
+    std::vector<Section> cfg = read_cfg(o.cfg);
+    apply_overrides(cfg, o.overrides);
+    net.emplace(std::move(cfg), NetworkOptions{});
+    if (net->heads().empty()) fail_at({o.cfg, 0}, "no [yolo] and no [region] judges anchors here");
+  }
+  if (o.background > 0) o.set.scenes = with_background(*net, o.set.scenes, o.background);
+  const SceneSettings& s = o.set.scenes;
+  write_scene_set(o.folder, o.set);
+  fmt::print(
+      "{}: {} pictures for training, {} for tests; {} x {}, {} classes, {} to {} objects of {} to "
+      "{} pixels\n",
+      o.folder, o.set.count - o.set.test, o.set.test, s.width, s.height, s.classes, s.least_objects,
+      s.most_objects, s.least_size, s.most_size);
+  if (net) print_imbalance(*net, s, o.set.count);
+  fmt::print("-> {}\n", (std::filesystem::path(o.folder) / "scenes.data").string());
+  return 0;
+}
+
+}  // namespace
+
+void add_synth(CLI::App& program, Run& run) {
+  CLI::App& app = subcommand(program, {"synth"}, "draw a data set of small objects on clutter");
+  app.footer(
+      "The same seed draws the same bytes. The folder gets images/, labels/, train.txt, test.txt, "
+      "scenes.names\nand scenes.data; scenes made there before are replaced, other files never.");
+  const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
+  o->size = "416x416", o->objects = "1..6";
+  SceneSettings& s = o->set.scenes;
+  app.add_option("folder", o->folder, "where the scenes go")->required();
+  app.add_option("-n", o->set.count, "pictures in all")
+      ->check(CLI::Range(1, 10'000'000))
+      ->capture_default_str();
+  app.add_option("--test", o->test, "how many of them are for tests, valid = (a fifth)")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option_function<std::int64_t>(
+         "--seed", [&s](const std::int64_t& seed) { s.seed = static_cast<std::uint64_t>(seed); },
+         "of everything random (1)")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--size", o->size, "of a picture, WxH pixels")->capture_default_str();
+  app.add_option("--objects", o->objects, "in one picture")->capture_default_str();
+  app.add_option("--object_size", o->object_size,
+                 "the larger side of an object, pixels (4 to 14 % of the picture)");
+  app.add_option("--classes", s.classes, "kinds of objects, 1 to 10")->capture_default_str();
+  app.add_option("--clutter", s.clutter, "look-alikes and lines around them, 0 to 100")
+      ->capture_default_str();
+  app.add_option_function<std::string>(
+         "--format", [o](const std::string& f) { o->set.ending = "." + f; }, "jpg or png (jpg)")
+      ->check(CLI::IsMember({"jpg", "png"}));
+  app.add_option("--cfg", o->cfg, "tell how many of this network's anchors are positive")
+      ->type_name("CFG");
+  app.add_option(
+         "--background", o->background,
+         "with -cfg: as many objects as make this the ratio of negative to positive anchors")
+      ->check(between(1, 1e9))
+      ->type_name("RATIO");
+  add_overrides(app, o->overrides);
+  add_threads(app, o->set.threads, "threads that draw");
+  app.final_callback([o, &run] { run = [o] { return synth(*o); }; });
+}
+
+}  // namespace darknet::cli

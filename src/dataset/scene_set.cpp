@@ -1,0 +1,142 @@
+#include "dataset/scene_set.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <thread>
+#include <vector>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "core/log.h"
+#include "dataset/scene_shapes.h"
+
+namespace darknet {
+namespace {
+namespace fs = std::filesystem;
+
+constexpr const char* kMark = "scenes.json";
+
+std::string stem_of(std::int64_t k) { return fmt::format("scene-{:06}", k); }
+
+// Only what write_scene_set itself made goes.
+void clear(const fs::path& folder) {
+  if (!fs::exists(folder) || fs::is_empty(folder)) return;
+  if (!fs::exists(folder / kMark))
+    fail_at({folder.string(), 0}, "this folder is not empty and holds no earlier scenes (no ",
+            kMark, "); give another one");
+  fs::remove(folder / kMark);
+  for (const char* part : {"images", "labels"}) {
+    if (!fs::is_directory(folder / part)) continue;
+    for (const auto& entry : fs::directory_iterator(folder / part))
+      if (entry.path().filename().string().starts_with("scene-")) fs::remove(entry.path());
+  }
+}
+
+std::string label_text(const std::vector<Truth>& truths) {
+  std::string text;
+  for (const Truth& t : truths)
+    text += fmt::format("{} {:.6f} {:.6f} {:.6f} {:.6f}\n", t.class_id, t.box.x, t.box.y, t.box.w,
+                        t.box.h);
+  return text;
+}
+
+void write_scene(const fs::path& folder, const SceneSetSettings& s, std::int64_t k) {
+  const Scene scene = make_scene(s.scenes, k);
+  write_image(folder / "images" / (stem_of(k) + s.ending), scene.image);
+  write_file_atomically(folder / "labels" / (stem_of(k) + ".txt"), label_text(scene.truths));
+}
+
+// Scenes are independent of each other: any thread takes the next one.
+class Writers {
+ public:
+  Writers(const fs::path& folder, const SceneSetSettings& s)
+      : folder_(folder), settings_(s), progress_("drawing scenes", s.count) {}
+
+  void run() {
+    const auto cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+    const int count = settings_.threads > 0 ? settings_.threads : cores;
+    std::vector<std::thread> threads;
+    for (int i = 1; i < count; ++i) threads.emplace_back([this] { work(); });
+    work();
+    for (std::thread& t : threads) t.join();
+    if (fault_) std::rethrow_exception(fault_);
+  }
+
+ private:
+  void work() {
+    try {
+      for (std::int64_t k = next_++; k < settings_.count && !stopped_; k = next_++) {
+        write_scene(folder_, settings_, k);
+        const std::lock_guard lock(mutex_);
+        progress_.at(++done_);
+      }
+    } catch (...) {
+      const std::lock_guard lock(mutex_);
+      if (!fault_) fault_ = std::current_exception();
+      stopped_ = true;
+    }
+  }
+
+  const fs::path& folder_;
+  const SceneSetSettings& settings_;
+  std::mutex mutex_;
+  log::Progress progress_;
+  std::atomic<std::int64_t> next_ = 0;
+  std::atomic<bool> stopped_ = false;
+  std::int64_t done_ = 0;
+  std::exception_ptr fault_;
+};
+
+void write_list(const fs::path& file, const SceneSetSettings& s, std::int64_t from,
+                std::int64_t to) {
+  std::string text;
+  for (std::int64_t k = from; k < to; ++k) text += "images/" + stem_of(k) + s.ending + "\n";
+  write_file_atomically(file, text);
+}
+
+nlohmann::json mark_of(const SceneSetSettings& s) {
+  const SceneSettings& c = s.scenes;
+  return {{"count", s.count},
+          {"test", s.test},
+          {"seed", c.seed},
+          {"size", {c.width, c.height}},
+          {"classes", c.classes},
+          {"objects", {c.least_objects, c.most_objects}},
+          {"object_size", {c.least_size, c.most_size}},
+          {"clutter", c.clutter},
+          {"format", s.ending.substr(1)}};
+}
+
+}  // namespace
+
+void write_scene_set(const fs::path& folder, const SceneSetSettings& s) {
+  check(s.scenes);
+  if (s.count < 1 || s.test < 0 || s.test > s.count)
+    fail("-n ", s.count, " -test ", s.test, ": at least one picture, no more tests than pictures");
+  clear(folder);
+  require_writable_folder(folder);
+  fs::create_directories(folder / "images");
+  fs::create_directories(folder / "labels");
+  Writers(folder, s).run();
+  const std::int64_t training = s.count - s.test;
+  if (training > 0) write_list(folder / "train.txt", s, 0, training);
+  if (s.test > 0) write_list(folder / "test.txt", s, training, s.count);
+  std::string names;
+  for (std::int64_t i = 0; i < s.scenes.classes; ++i)
+    names += std::string(kSceneClasses.at(static_cast<std::size_t>(i))) + "\n";
+  write_file_atomically(folder / "scenes.names", names);
+  std::string data = cat("classes = ", s.scenes.classes, "\n");
+  if (training > 0) data += "train = train.txt\n";
+  if (s.test > 0) data += "valid = test.txt\n";
+  write_file_atomically(folder / "scenes.data",
+                        data + "names = scenes.names\nbackup = " +
+                            fs::absolute(folder / "backup").lexically_normal().string() + "\n");
+  write_file_atomically(folder / kMark, mark_of(s).dump(2) + "\n");
+}
+
+}  // namespace darknet

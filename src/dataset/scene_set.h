@@ -1,0 +1,23 @@
+// A folder of synthetic scenes with everything a training wants: pictures, labels, lists, .names
+// and .data.
+#pragma once
+#include <filesystem>
+#include <string>
+
+#include "dataset/scenes.h"
+
+namespace darknet {
+
+struct SceneSetSettings {
+  SceneSettings scenes;
+  std::int64_t count = 1000, test = 200;  // pictures in all; the last `test` are the valid list
+  std::string ending = ".jpg";            // or .png
+  int threads = 0;                        // 0: one per core; the bytes do not depend on it
+};
+
+// Writes FOLDER/images, labels, train.txt, test.txt, scenes.names, scenes.data and, last,
+// scenes.json, which says how they were made. A set that this function made before is replaced;
+// throws where the folder holds anything else.
+void write_scene_set(const std::filesystem::path& folder, const SceneSetSettings&);
+
+}  // namespace darknet

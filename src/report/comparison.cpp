@@ -1,0 +1,156 @@
+#include "report/comparison.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+namespace darknet {
+namespace {
+
+using nlohmann::json;
+
+double points(double fraction) { return 100 * fraction; }
+
+std::vector<EvaluatedImage> drawn_from(const std::vector<EvaluatedImage>& images,
+                                       std::span<const std::int64_t> indices) {
+  std::vector<EvaluatedImage> sample;
+  sample.reserve(indices.size());
+  for (const std::int64_t i : indices) sample.push_back(images[static_cast<std::size_t>(i)]);
+  return sample;
+}
+
+// Both networks see the same pictures in every sample.
+Interval over_images(const Comparison& c, std::size_t arm) {
+  constexpr std::int64_t kWork = 200'000;  // pictures evaluated in all
+  const ComparedRun &baseline = c.run(0, 0), &other = c.run(arm, 0);
+  const auto size = static_cast<std::int64_t>(c.images.size());
+  const auto resamples = static_cast<int>(std::clamp<std::int64_t>(kWork / size, 200, 1000));
+  const EvaluationOptions options{.classes = static_cast<std::int64_t>(c.names.size())};
+  return bootstrap(size, resamples, c.seeds.front(), [&](std::span<const std::int64_t> drawn) {
+    const auto map = [&](const ComparedRun& run) {
+      return evaluate(drawn_from(run.images, drawn), options).mean_average_precision;
+    };
+    return map(other) - map(baseline);
+  });
+}
+
+json run_json(const Comparison& c, const ComparedRun& r) {
+  json classes = json::object();
+  for (std::size_t i = 0; i < c.names.size(); ++i)
+    classes[c.names[i]] = r.at50.classes[i].average_precision;
+  return {{"arm", c.arms[r.arm].name},
+          {"seed", r.seed},
+          {"map50", r.at50.mean_average_precision},
+          {"ap", r.average_precision},
+          {"classes", classes},
+          {"best_f1", r.at50.f1()},
+          {"best_f1_threshold", r.threshold},
+          {"precision", r.at50.precision()},
+          {"recall", r.at50.recall()},
+          {"training_seconds", r.training_seconds},
+          {"negatives_per_positive", r.negatives_per_positive},
+          {"gradient_share_easy_negative", r.easy_negative_share},
+          {"mean_p_positive", r.p_positive},
+          {"mean_p_negative", r.p_negative},
+          {"weights", r.weights.string()}};
+}
+
+json difference_json(const Comparison& c, const ArmDifference& d) {
+  json out{{"arm", c.arms[d.arm].name},
+           {"baseline", c.arms.front().name},
+           {"map50_by_seed", d.by_seed},
+           {"mean", d.over_seeds.mean},
+           {"over_images_95", {d.over_images.low, d.over_images.high}}};
+  if (d.over_seeds.pairs < 2) return out;
+  out["deviation"] = d.over_seeds.deviation;
+  out["over_seeds_95"] = {d.over_seeds.confidence.low, d.over_seeds.confidence.high};
+  if (std::isfinite(d.over_seeds.p_value)) out["sign_flip_p"] = d.over_seeds.p_value;
+  return out;
+}
+
+std::string of_one_seed(const Comparison& c, const ArmDifference& d) {
+  const bool same = d.over_images.low <= 0 && d.over_images.high >= 0;
+  return fmt::format(
+      "One seed proves nothing about the losses. For these two networks the {} test pictures alone "
+      "leave {:+.1f} to {:+.1f} points (95 %){}; another seed moves either network by a point or "
+      "more: -seeds 1..5 tells.",
+      c.images.size(), points(d.over_images.low), points(d.over_images.high),
+      same ? ", which includes no difference at all" : "");
+}
+
+std::string of_seeds(const ArmDifference& d) {
+  const PairedStatistics& s = d.over_seeds;
+  const bool apart = s.confidence.low > 0 || s.confidence.high < 0;
+  std::string text = fmt::format(
+      "Over {} paired seeds the mean difference is {:+.2f} points, spread {:.2f}, 95 % interval "
+      "{:+.2f} to {:+.2f}",
+      s.pairs, points(s.mean), points(s.deviation), points(s.confidence.low),
+      points(s.confidence.high));
+  if (std::isfinite(s.p_value)) text += fmt::format(", sign-flip p = {:.3f}", s.p_value);
+  return text + (apart ? ": a difference on this data set and recipe, if nothing was tuned on it."
+                       : ": no difference is shown.");
+}
+
+}  // namespace
+
+std::vector<ArmDifference> differences(const Comparison& c) {
+  std::vector<ArmDifference> all;
+  for (std::size_t arm = 1; arm < c.arms.size(); ++arm) {
+    ArmDifference d{.arm = arm};
+    for (std::size_t s = 0; s < c.seeds.size(); ++s)
+      d.by_seed.push_back(c.run(arm, s).at50.mean_average_precision -
+                          c.run(0, s).at50.mean_average_precision);
+    d.over_seeds = paired_statistics(d.by_seed);
+    d.over_images = over_images(c, arm);
+    all.push_back(std::move(d));
+  }
+  return all;
+}
+
+std::string verdict(const Comparison& c, const ArmDifference& d) {
+  const auto map = [&](std::size_t arm) {
+    double sum = 0;
+    for (std::size_t s = 0; s < c.seeds.size(); ++s)
+      sum += c.run(arm, s).at50.mean_average_precision;
+    return points(sum / static_cast<double>(c.seeds.size()));
+  };
+  return fmt::format("mAP@0.5: {} {:.1f} %, {} {:.1f} %, a difference of {:+.1f} points. ",
+                     c.arms.front().name, map(0), c.arms[d.arm].name, map(d.arm),
+                     points(d.over_seeds.mean)) +
+         (d.over_seeds.pairs < 2 ? of_one_seed(c, d) : of_seeds(d));
+}
+
+std::string comparison_table(const Comparison& c) {
+  std::string text = fmt::format("{:<16} {:>5} {:>8} {:>11} {:>14} {:>9} {:>7} {:>8} {:>8} {:>6}\n",
+                                 "arm", "seed", "mAP@0.5", "AP@.5:.95", "best F1 (at)", "precision",
+                                 "recall", "p object", "p backg.", "time");
+  for (const ComparedRun& r : c.runs)
+    text += fmt::format(
+        "{:<16} {:>5} {:>6.2f} % {:>9.2f} % {:>14} {:>9.3f} {:>7.3f} {:>8.3f} {:>8.5f} {:>4.0f} "
+        "s\n",
+        c.arms[r.arm].name, r.seed, points(r.at50.mean_average_precision),
+        points(r.average_precision), fmt::format("{:.3f} ({:.2f})", r.at50.f1(), r.threshold),
+        r.at50.precision(), r.at50.recall(), r.p_positive, r.p_negative, r.training_seconds);
+  return text;
+}
+
+std::string comparison_json(const Comparison& c, const std::vector<ArmDifference>& found) {
+  json out{{"data", c.data.string()},
+           {"cfg", c.cfg.string()},
+           {"seeds", c.seeds},
+           {"iterations", c.iterations},
+           {"training_images", c.training_images},
+           {"test_images", c.images.size()},
+           {"arms", json::array()},
+           {"runs", json::array()},
+           {"differences", json::array()}};
+  for (const ComparedArm& a : c.arms)
+    out["arms"].push_back({{"name", a.name}, {"keys", a.overrides}});
+  for (const ComparedRun& r : c.runs) out["runs"].push_back(run_json(c, r));
+  for (const ArmDifference& d : found) out["differences"].push_back(difference_json(c, d));
+  return out.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace darknet

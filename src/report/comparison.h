@@ -1,0 +1,64 @@
+// What a comparison of arms found: the same network on the same data and the same seeds, with only
+// the keys of an arm different. Its table, its verdict and its JSON; the page is
+// report/comparison_page.h, the trainings are train/comparison.h.
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "eval/average_precision.h"
+#include "eval/paired.h"
+
+namespace darknet {
+
+// One trained network of an arm.
+struct ComparedRun {
+  std::size_t arm = 0;
+  std::uint64_t seed = 1;
+  std::filesystem::path log, weights;
+  std::vector<EvaluatedImage> images;  // of the valid list, detections above .005
+  Evaluation at50;                     // IoU .5, area under the curve, counts at `threshold`
+  double average_precision = 0;        // AP@[.5:.95], the mean of ten IoU thresholds
+  float threshold = .25f;              // where F1 is best
+  // From the log: how the objectness learned.
+  double training_seconds = 0, negatives_per_positive = 0;
+  double easy_negative_share = 0;         // of the objectness gradient, mean of the training
+  double p_positive = 0, p_negative = 0;  // means of the last tenth
+};
+
+struct ComparedArm {
+  std::string name;
+  std::vector<std::string> overrides;  // the keys that make it
+};
+
+struct Comparison {
+  std::filesystem::path data, cfg;
+  std::vector<ComparedArm> arms;  // the first is what the others are compared with
+  std::vector<std::uint64_t> seeds;
+  std::vector<ComparedRun> runs;  // every arm with every seed, arm by arm
+  std::vector<std::string> names;
+  std::vector<std::filesystem::path> images;  // of the valid list
+  std::int64_t training_images = 0, iterations = 0, objects = 0;
+
+  const ComparedRun& run(std::size_t arm, std::size_t seed) const {
+    return runs[arm * seeds.size() + seed];
+  }
+};
+
+// An arm against the first, in mAP@0.5 (fractions).
+struct ArmDifference {
+  std::size_t arm = 0;
+  std::vector<double> by_seed;
+  PairedStatistics over_seeds;
+  Interval over_images;  // of the first seed's two networks, were the pictures drawn anew
+};
+std::vector<ArmDifference> differences(const Comparison&);
+
+// One or two sentences on what came out and how little or much it proves.
+std::string verdict(const Comparison&, const ArmDifference&);
+
+std::string comparison_table(const Comparison&);
+std::string comparison_json(const Comparison&, const std::vector<ArmDifference>&);
+
+}  // namespace darknet

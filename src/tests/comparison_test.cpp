@@ -1,0 +1,144 @@
+// Comparing arms: what an arm may be, the folder that is taken up again, what is said of one seed
+// and of several.
+#include "train/comparison.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "cfg/parse.h"
+#include "cli_harness.h"
+#include "report/comparison_page.h"
+#include "report/side_by_side.h"
+
+namespace darknet::test {
+namespace {
+
+std::vector<Section> cfg_of(const std::string& text) {
+  std::istringstream in(text);
+  return parse_cfg(in, "x.cfg");
+}
+
+TEST(Arm, KeysWithoutASectionAreOfEveryHead) {
+  const auto cfg = cfg_of("[net]\nwidth=32\n[region]\n[yolo]\n[yolo]\n");
+  const ComparedArm arm = parse_arm("a-1: obj_loss=focal net.0.batch=2", cfg);
+  EXPECT_EQ(arm.name, "a-1");
+  EXPECT_EQ(arm.overrides, (std::vector<std::string>{"region.*.obj_loss=focal",
+                                                     "yolo.*.obj_loss=focal", "net.0.batch=2"}));
+  EXPECT_TRUE(parse_arm("plain", cfg).overrides.empty());
+}
+
+TEST(Arm, UnsoundOnesAreRefused) {
+  const auto cfg = cfg_of("[net]\n[yolo]\n");
+  for (const char* text : {"", "../x: a=1", "a b: c=1", "a: obj_loss", "a: =1", ".hidden"})
+    EXPECT_THROW(parse_arm(text, cfg), Error) << text;
+  EXPECT_THROW(default_arms(cfg_of("[net]\n[convolutional]\n")), Error);
+}
+
+// A comparison whose arms find some of four objects, one a picture.
+Comparison made_up(std::vector<std::uint64_t> seeds) {
+  Comparison c{.data = "x.data", .cfg = "x.cfg", .arms = {{"ce", {}}, {"<b>", {"k=\"1\""}}}};
+  c.seeds = std::move(seeds);
+  c.names = {"a & b"};
+  c.images = {"1.png", "2.png", "3.png", "4.png"};
+  for (std::size_t arm = 0; arm < 2; ++arm)
+    for (std::size_t s = 0; s < c.seeds.size(); ++s) {
+      ComparedRun run{.arm = arm, .seed = c.seeds[s]};
+      for (std::size_t i = 0; i < 4; ++i) {
+        const Box box{.5f, .5f, .2f, .2f};
+        run.images.push_back({.truths = {{box, 0}}});
+        if (i < 2 + arm) run.images.back().detections.push_back({box, 0, 1, .9f});
+      }
+      run.at50 = evaluate(run.images, {});
+      c.runs.push_back(std::move(run));
+    }
+  return c;
+}
+
+TEST(Comparison, SaysThatOneSeedProvesNothing) {
+  const Comparison c = made_up({1});
+  const auto found = differences(c);
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_NEAR(found[0].by_seed.at(0), .25, 1e-12);
+  EXPECT_LE(found[0].over_images.low, .25);
+  EXPECT_GE(found[0].over_images.high, .25);
+  EXPECT_NE(verdict(c, found[0]).find("One seed proves nothing"), std::string::npos);
+}
+
+TEST(Comparison, SaysWhatSeveralSeedsShow) {
+  const Comparison c = made_up({1, 2, 3});
+  const auto found = differences(c);
+  EXPECT_EQ(found[0].over_seeds.pairs, 3);
+  EXPECT_DOUBLE_EQ(found[0].over_seeds.p_value, .25);
+  EXPECT_NE(verdict(c, found[0]).find("Over 3 paired seeds"), std::string::npos);
+  const auto j = nlohmann::json::parse(comparison_json(c, found));
+  EXPECT_NEAR(j["differences"][0]["mean"].get<double>(), .25, 1e-12);
+  EXPECT_EQ(j["runs"].size(), 6u);
+}
+
+TEST(ComparisonPage, EscapesWhatStrangersNamed) {
+  const Comparison c = made_up({1});
+  const std::string page =
+      comparison_page(c, differences(c), {.pictures = {"pictures/a b\".png"}, .command = "x <y>"});
+  EXPECT_EQ(page.find("<b>:"), std::string::npos);
+  EXPECT_NE(page.find("&lt;b&gt;"), std::string::npos);
+  EXPECT_NE(page.find("a &amp; b"), std::string::npos);
+  EXPECT_NE(page.find("pictures/a%20b%22.png"), std::string::npos);
+  EXPECT_NE(page.find("x &lt;y&gt;"), std::string::npos);
+}
+
+TEST(SideBySide, HasAPanelForTheTruthAndOneForEachNetwork) {
+  Image picture(60, 40, 1);
+  SideBySide sides{.truths = {{{.5f, .5f, .4f, .4f}, 0}}, .names = {"cell"}};
+  sides.panels = {{"hit", {{{.5f, .5f, .4f, .4f}, 0, 1, .9f}}}, {"nothing", {}}};
+  const Image sheet = side_by_side(picture, sides);
+  EXPECT_EQ(sheet.channels, 3);
+  EXPECT_GE(sheet.width, 3 * 448);
+  const auto count = [&](std::array<std::uint8_t, 3> colour) {
+    std::int64_t n = 0;
+    for (std::int64_t y = 0; y < sheet.height; ++y)
+      for (std::int64_t x = 0; x < sheet.width; ++x)
+        n += std::equal(colour.begin(), colour.end(), sheet.at(x, y));
+    return n;
+  };
+  EXPECT_GT(count({0, 158, 115}), 100);   // the truth
+  EXPECT_GT(count({86, 180, 233}), 100);  // the hit
+  EXPECT_GT(count({240, 228, 66}), 100);  // the miss
+  EXPECT_EQ(count({213, 94, 0}), 0);      // nothing false
+}
+
+class CompareTest : public CliTest {
+ protected:
+  CommandResult compare(std::vector<std::string> more) const {
+    std::vector<std::string> words{"detector", "compare", "x.data",       "x.cfg",
+                                   "-out",     "r",       "-max_batches", "6"};
+    words.insert(words.end(), more.begin(), more.end());
+    return work_.darknet(words);
+  }
+};
+
+TEST_F(CompareTest, TrainsBothArmsAndIsTakenUpAgain) {
+  const CommandResult first = compare({"-pictures", "2"});
+  ASSERT_EQ(first.exit_code, 0) << first.all();
+  EXPECT_NE(first.out.find("One seed proves nothing"), std::string::npos) << first.out;
+  for (const char* name : {"index.html", "results.json", "table.txt", "ce-seed1/x_final.weights",
+                           "focal-seed1/x_final.weights"})
+    EXPECT_TRUE(work_.has(std::string("r/") + name)) << name;
+  const std::string weights = work_.get("r/ce-seed1/x_final.weights");
+  const CommandResult more = compare({"-pictures", "0", "-seed", "1..2"});
+  ASSERT_EQ(more.exit_code, 0) << more.all();
+  EXPECT_NE(more.out.find("Over 2 paired seeds"), std::string::npos) << more.out;
+  EXPECT_EQ(work_.get("r/ce-seed1/x_final.weights"), weights);
+  const auto results = nlohmann::json::parse(work_.get("r/results.json"));
+  EXPECT_EQ(results["runs"].size(), 4u);
+}
+
+TEST_F(CompareTest, AnotherComparisonsFolderIsRefused) {
+  ASSERT_EQ(compare({"-pictures", "0"}).exit_code, 0);
+  expect_refused(compare({"-arm", "a: obj_loss=mse"}), "a comparison of other arms");
+  expect_refused(compare({"-seed", "5..1"}), "a range such as 1..5", 2);
+}
+
+}  // namespace
+}  // namespace darknet::test

@@ -1,0 +1,168 @@
+// Synthetic scenes: the same bytes from the same seed, tight boxes, counts as asked, and a set that
+// the program itself finds sound.
+#include "dataset/scenes.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "cli_harness.h"
+#include "dataset/scene_set.h"
+#include "dataset/scene_shapes.h"
+
+namespace darknet::test {
+namespace {
+
+SceneSettings small() {
+  return {.width = 96, .height = 80, .least_size = 10, .most_size = 20, .seed = 5};
+}
+
+TEST(Scenes, TheSameSeedDrawsTheSameBytes) {
+  const Scene a = make_scene(small(), 3), b = make_scene(small(), 3);
+  EXPECT_EQ(a.image.pixels, b.image.pixels);
+  SceneSettings other = small();
+  other.seed = 6;
+  EXPECT_NE(a.image.pixels, make_scene(other, 3).image.pixels);
+  EXPECT_NE(a.image.pixels, make_scene(small(), 4).image.pixels);
+}
+
+TEST(Scenes, TruthsAreThoseOfThePictureWithinItAndApart) {
+  SceneSettings s = small();
+  s.least_objects = 2, s.most_objects = 4;
+  for (std::int64_t k = 0; k < 50; ++k) {
+    const std::vector<Truth> truths = scene_truths(s, k);
+    ASSERT_GE(truths.size(), 2u);
+    ASSERT_LE(truths.size(), 4u);
+    for (const Truth& t : truths) {
+      EXPECT_GE(t.box.left(), 0);
+      EXPECT_GE(t.box.top(), 0);
+      EXPECT_LE(t.box.right(), 1);
+      EXPECT_LE(t.box.bottom(), 1);
+      const float side = std::max(t.box.w * 96, t.box.h * 80);
+      EXPECT_GE(side, 9.99f);
+      EXPECT_LE(side, 20.01f);
+      for (const Truth& u : truths)
+        EXPECT_TRUE(&u == &t || t.box.right() < u.box.left() || u.box.right() < t.box.left() ||
+                    t.box.bottom() < u.box.top() || u.box.bottom() < t.box.top());
+    }
+  }
+  const Scene scene = make_scene(s, 7);
+  const std::vector<Truth> truths = scene_truths(s, 7);
+  ASSERT_EQ(scene.truths.size(), truths.size());
+  for (std::size_t i = 0; i < truths.size(); ++i) EXPECT_EQ(scene.truths[i].box.x, truths[i].box.x);
+}
+
+// Pixels that differ between the scene with its objects and without must be where the boxes are.
+TEST(Scenes, BoxesAreTightAroundWhatIsDrawn) {
+  for (std::int64_t k = 0; k < 20; ++k) {
+    SceneSettings with = small();
+    with.width = with.height = 128, with.classes = 10, with.clutter = 0;
+    with.least_objects = with.most_objects = 1, with.least_size = 24, with.most_size = 40;
+    SceneSettings without = with;
+    without.least_objects = without.most_objects = 0;
+    const Scene scene = make_scene(with, k);
+    const Image ground = make_scene(without, k).image;
+    const Box box = scene.truths.at(0).box;
+    std::int64_t left = 128, right = -1, top = 128, bottom = -1;
+    for (std::int64_t y = 0; y < 128; ++y)
+      for (std::int64_t x = 0; x < 128; ++x) {
+        const std::uint8_t *a = scene.image.at(x, y), *b = ground.at(x, y);
+        if (std::abs(a[0] - b[0]) + std::abs(a[1] - b[1]) + std::abs(a[2] - b[2]) < 8) continue;
+        left = std::min(left, x), right = std::max(right, x + 1);
+        top = std::min(top, y), bottom = std::max(bottom, y + 1);
+      }
+    // Edges fade over up to 2.6 pixels, sharp corners before their end.
+    EXPECT_NEAR(static_cast<float>(left), box.left() * 128, 2.6f) << k;
+    EXPECT_NEAR(static_cast<float>(right), box.right() * 128, 2.6f) << k;
+    EXPECT_NEAR(static_cast<float>(top), box.top() * 128, 2.6f) << k;
+    EXPECT_NEAR(static_cast<float>(bottom), box.bottom() * 128, 2.6f) << k;
+  }
+}
+
+TEST(SceneShapes, SignedDistanceOfADiscAndARing) {
+  const SceneShape disc = placed(scene_class_shape(0), {10, 10}, 10, .3f);
+  EXPECT_NEAR(signed_distance(disc, {10, 10}), -9, .1f);
+  EXPECT_NEAR(signed_distance(disc, {22, 10}), 3, .1f);
+  const SceneShape ring = placed(scene_class_shape(3), {0, 0}, 100, 0);
+  EXPECT_GT(signed_distance(ring, {0, 0}), 50);  // the hole
+  EXPECT_NEAR(signed_distance(ring, {75, 0}), -20, 1);
+}
+
+TEST(SceneShapes, EveryClassFitsTheUnitCircle) {
+  for (std::size_t i = 0; i < kSceneClasses.size(); ++i)
+    for (const ScenePoint& p : scene_class_shape(static_cast<std::int64_t>(i)).outer)
+      EXPECT_LE(std::hypot(p.x, p.y), 1.17f) << kSceneClasses[i];
+}
+
+TEST(SceneSet, HasTheSameBytesWhateverTheThreads) {
+  const Workspace work;
+  SceneSetSettings s{.scenes = small(), .count = 9, .test = 2, .threads = 1};
+  write_scene_set(work.path("a"), s);
+  s.threads = 3;
+  write_scene_set(work.path("b"), s);
+  for (int k = 0; k < 9; ++k) {
+    const std::string stem = cat("scene-00000", k);
+    EXPECT_EQ(work.get("a/images/" + stem + ".jpg"), work.get("b/images/" + stem + ".jpg"));
+    EXPECT_EQ(work.get("a/labels/" + stem + ".txt"), work.get("b/labels/" + stem + ".txt"));
+  }
+}
+
+TEST(SceneSet, ReplacesItsOwnAndNothingElse) {
+  const Workspace work;
+  SceneSetSettings s{.scenes = small(), .count = 4, .test = 1};
+  write_scene_set(work.path("a"), s);
+  work.put("a/images/mine.jpg", "x");
+  s.count = 2;
+  write_scene_set(work.path("a"), s);
+  EXPECT_TRUE(work.has("a/images/mine.jpg"));
+  EXPECT_FALSE(work.has("a/images/scene-000003.jpg"));
+  work.put("b/other.txt", "x");
+  EXPECT_THROW(write_scene_set(work.path("b"), s), Error);
+}
+
+class SynthTest : public CliTest {};
+
+TEST_F(SynthTest, MakesASetThatCheckFindsSound) {
+  const CommandResult made =
+      work_.darknet({"synth", "s", "-n", "10", "-size", "96x64", "-object_size", "8..16", "-format",
+                     "png", "-classes", "10"});
+  ASSERT_EQ(made.exit_code, 0) << made.all();
+  EXPECT_TRUE(work_.has("s/images/scene-000009.png"));
+  const CommandResult checked = work_.darknet({"detector", "check", "s/scenes.data"});
+  EXPECT_EQ(checked.exit_code, 0) << checked.all();
+  EXPECT_NE(checked.out.find("train: 8 images"), std::string::npos) << checked.out;
+  EXPECT_NE(checked.out.find("valid: 2 images"), std::string::npos) << checked.out;
+}
+
+struct Fault {
+  const char* name;
+  std::vector<std::string> flags;
+  int exit_code;
+  const char* says;
+};
+class SynthFaults : public CliTest, public testing::WithParamInterface<Fault> {};
+
+TEST_P(SynthFaults, AreTold) {
+  std::vector<std::string> words{"synth", "s"};
+  words.insert(words.end(), GetParam().flags.begin(), GetParam().flags.end());
+  const CommandResult ran = work_.darknet(words);
+  EXPECT_EQ(ran.exit_code, GetParam().exit_code) << ran.all();
+  EXPECT_NE(ran.err.find(GetParam().says), std::string::npos) << ran.err;
+  EXPECT_FALSE(work_.has("s/scenes.data"));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, SynthFaults,
+    testing::Values(
+        Fault{"Size", {"-size", "8x9"}, 1, "sides of 16 to 8192"},
+        Fault{"SizeText", {"-size", "axb"}, 2, "two as in 3x7"},
+        Fault{"Objects", {"-objects", "6..1"}, 1, "0 to 1000"},
+        Fault{"Room", {"-size", "64x64", "-objects", "90", "-object_size", "20"}, 1, "no room"},
+        Fault{"ObjectSize", {"-object_size", "nan..3"}, 1, "pixels fit"},
+        Fault{"Classes", {"-classes", "11"}, 1, "1 to 10 kinds"},
+        Fault{"Tests", {"-n", "3", "-test", "4"}, 1, "no more tests"},
+        Fault{"Background", {"-background", "100"}, 2, "needs -cfg"}),
+    [](const auto& fault) { return fault.param.name; });
+
+}  // namespace
+}  // namespace darknet::test

@@ -1,0 +1,253 @@
+#include "train/comparison.h"
+
+#include <algorithm>
+#include <cctype>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "cfg/data_file.h"
+#include "cfg/parse.h"
+#include "core/file.h"
+#include "core/log.h"
+#include "core/text.h"
+#include "dataset/image_list.h"
+#include "dataset/labels.h"
+#include "eval/predict.h"
+#include "nn/weights.h"
+#include "train/trainer.h"
+
+namespace darknet {
+namespace {
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 26;  // of a manifest, a list, a cfg
+constexpr std::int64_t kEvaluationBatch = 4;
+
+std::vector<std::string> head_types(const std::vector<Section>& cfg) {
+  std::vector<std::string> types;
+  for (const Section& s : cfg)
+    if ((s.type() == "yolo" || s.type() == "region") &&
+        std::find(types.begin(), types.end(), s.type()) == types.end())
+      types.push_back(s.type());
+  if (types.empty())
+    fail_at(cfg.front().where(), "no [yolo] and no [region]: there is no objectness to compare");
+  return types;
+}
+
+void require_sound_name(const std::string& name) {
+  const bool plain = std::all_of(name.begin(), name.end(), [](unsigned char c) {
+    return std::isalnum(c) || c == '-' || c == '_' || c == '.' || c == '+';
+  });
+  if (name.empty() || name.size() > 40 || !plain || name.front() == '.')
+    throw Error(
+        cat("-arm '", shown(name), "': a name of 1 to 40 letters, digits, - _ . + is wanted"), 2);
+}
+
+// What must be the same for the trainings in a folder to be taken up.
+json manifest(const ComparisonOptions& o, const std::vector<ComparedArm>& arms,
+              const DataFile& data) {
+  Checksum inputs;
+  for (const fs::path& file : {o.cfg, data.train, data.valid}) {
+    const std::string bytes = read_file(file, kMostBytes);
+    inputs.add(bytes.data(), bytes.size());
+  }
+  json out{{"cfg", o.cfg.filename().string()},
+           {"inputs", inputs.value()},
+           {"max_batches", o.max_batches},
+           {"exact", o.exact},
+           {"set", o.overrides},
+           {"arms", json::array()}};
+  for (const ComparedArm& a : arms) out["arms"].push_back({a.name, a.overrides});
+  return out;
+}
+
+// More seeds may be asked for than before; all else must be what it was.
+void claim_folder(const fs::path& folder, const json& mine) {
+  require_writable_folder(folder);
+  const fs::path file = folder / "arms.json";
+  if (fs::exists(file)) {
+    if (json::parse(read_file(file, kMostBytes), nullptr, false) != mine)
+      fail_at({file.string(), 0},
+              "this folder holds a comparison of other arms, data or settings; give another -out "
+              "or remove the folder");
+    return;
+  }
+  write_file_atomically(file, mine.dump(2) + "\n");
+}
+
+TrainerOptions training_of(const ComparisonOptions& o, const ComparedArm& arm, std::uint64_t seed) {
+  TrainerOptions t{.data = o.data, .cfg = o.cfg};
+  t.backup = o.out / cat(arm.name, "-seed", seed);
+  t.overrides = o.overrides;
+  t.overrides.insert(t.overrides.end(), arm.overrides.begin(), arm.overrides.end());
+  t.seed = seed;
+  t.map = o.map, t.exact = o.exact;
+  t.max_batches = o.max_batches, t.threads = o.threads;
+  const fs::path begun = t.backup / (o.cfg.stem().string() + "_last.weights");
+  if (fs::exists(begun)) t.weights = begun;
+  return t;
+}
+
+std::vector<EvaluatedImage> detections_of(const TrainerOptions& t, const fs::path& weights,
+                                          const EvaluationSet& set) {
+  std::vector<Section> cfg = read_cfg(t.cfg);
+  apply_overrides(cfg, t.overrides);
+  Network net(std::move(cfg),
+              {.exact = t.exact,
+               .batch = std::min<std::int64_t>(kEvaluationBatch,
+                                               static_cast<std::int64_t>(set.images.size()))});
+  load_weights(weights, net);
+  net.parameters_changed();
+  return run_evaluation(net, set, t.threads);
+}
+
+// Sums over one line's heads.
+struct Telemetry {
+  double positives = 0, negatives = 0, p_positive = 0, p_negative = 0, easy = 0;
+  std::int64_t heads = 0;
+};
+
+Telemetry telemetry_of(const json& line) {
+  Telemetry t;
+  for (const json& head : line.at("heads")) {
+    const double positives = head.at("positives"), negatives = head.at("negatives");
+    t.positives += positives, t.negatives += negatives;
+    t.p_positive += positives * head.at("mean_p_positive").get<double>();
+    t.p_negative += negatives * head.at("mean_p_negative").get<double>();
+    t.easy += head.at("gradient_share_easy_negative").get<double>();
+    ++t.heads;
+  }
+  return t;
+}
+
+void add_log(ComparedRun& run, std::int64_t iterations) {
+  std::istringstream log(read_file(run.log, std::uint64_t{1} << 32));
+  Telemetry all, end;
+  for (std::string text; std::getline(log, text);) {
+    const json line = json::parse(text, nullptr, false);
+    if (!line.is_object()) continue;  // a kill may have cut it
+    const Telemetry t = telemetry_of(line);
+    all.positives += t.positives, all.negatives += t.negatives;
+    all.easy += t.easy, all.heads += t.heads;
+    run.training_seconds +=
+        line.at("load_seconds").get<double>() + line.at("step_seconds").get<double>();
+    if (10 * line.at("iteration").get<std::int64_t>() <= 9 * iterations) continue;
+    end.positives += t.positives, end.negatives += t.negatives;
+    end.p_positive += t.p_positive, end.p_negative += t.p_negative;
+  }
+  const auto ratio = [](double part, double whole) { return whole > 0 ? part / whole : 0; };
+  run.negatives_per_positive = ratio(all.negatives, all.positives);
+  run.easy_negative_share = ratio(all.easy, static_cast<double>(all.heads));
+  run.p_positive = ratio(end.p_positive, end.positives);
+  run.p_negative = ratio(end.p_negative, end.negatives);
+}
+
+std::vector<std::string> numbered_names(std::int64_t classes) {
+  std::vector<std::string> names;
+  for (std::int64_t i = 0; i < classes; ++i) names.push_back(cat("class ", i));
+  return names;
+}
+
+void score(ComparedRun& run, std::int64_t classes) {
+  const auto at = [&](float iou, float threshold) {
+    return evaluate(run.images, {.classes = classes, .iou = iou, .threshold = threshold});
+  };
+  for (int i = 0; i < 10; ++i)
+    run.average_precision +=
+        at(.5f + .05f * static_cast<float>(i), .25f).mean_average_precision / 10;
+  for (int i = 1; i < 50; ++i) {
+    const float threshold = .02f * static_cast<float>(i);
+    Evaluation e = at(.5f, threshold);
+    if (i > 1 && e.f1() <= run.at50.f1()) continue;
+    run.at50 = std::move(e), run.threshold = threshold;
+  }
+}
+
+class Comparer {
+ public:
+  explicit Comparer(const ComparisonOptions& options);
+  ComparisonOutcome run();
+
+ private:
+  void evaluate_run(ComparedRun& run, const TrainerOptions& training);
+
+  ComparisonOptions options_;
+  Comparison found_;
+  EvaluationSet set_;
+};
+
+Comparer::Comparer(const ComparisonOptions& options) : options_(options) {
+  const DataFile data = read_data_file(options.data);
+  required(data, data.train, "train");
+  std::vector<Section> cfg = read_cfg(options.cfg);
+  found_ = {.data = options.data, .cfg = options.cfg, .seeds = options.seeds};
+  for (const std::string& text : options.arms) found_.arms.push_back(parse_arm(text, cfg));
+  if (options.arms.empty()) found_.arms = default_arms(cfg);
+  claim_folder(options.out, manifest(options, found_.arms, data));
+  apply_overrides(cfg, options.overrides);
+  if (options.max_batches > 0)
+    cfg.front().set("max_batches", std::to_string(options.max_batches), {"-max_batches", 0});
+  const Network net(std::move(cfg), {});
+  const std::int64_t classes = classes_of(net);
+  found_.iterations = net.settings().max_batches;
+  found_.names = data.names.empty() ? numbered_names(classes) : read_names(data.names, classes);
+  found_.training_images = static_cast<std::int64_t>(read_image_list(data.train).size());
+  LabelledImages valid =
+      read_all_labels(read_image_list(required(data, data.valid, "valid")), classes);
+  found_.images = valid.images, found_.objects = valid.objects;
+  set_ = {std::move(valid.images), std::move(valid.truths), {}};
+}
+
+void Comparer::evaluate_run(ComparedRun& run, const TrainerOptions& training) {
+  const auto file = [&](const char* ending) {
+    return training.backup / (options_.cfg.stem().string() + ending);
+  };
+  run.weights = file("_final.weights"), run.log = file("_log.jsonl");
+  run.images = detections_of(training, run.weights, set_);
+  score(run, static_cast<std::int64_t>(found_.names.size()));
+  add_log(run, found_.iterations);
+}
+
+ComparisonOutcome Comparer::run() {
+  for (std::size_t a = 0; a < found_.arms.size(); ++a)
+    for (const std::uint64_t seed : found_.seeds) {
+      log::info(cat("== ", found_.arms[a].name, ", seed ", seed));
+      const TrainerOptions training = training_of(options_, found_.arms[a], seed);
+      if (const int code = train_detector(training).exit_code; code != 0) return {{}, code};
+      ComparedRun run{.arm = a, .seed = seed};
+      evaluate_run(run, training);
+      found_.runs.push_back(std::move(run));
+    }
+  return {std::move(found_), 0};
+}
+
+}  // namespace
+
+ComparedArm parse_arm(const std::string& text, const std::vector<Section>& cfg) {
+  const auto colon = text.find(':');
+  ComparedArm arm{.name = std::string(trim(text.substr(0, colon)))};
+  require_sound_name(arm.name);
+  std::istringstream words(colon == std::string::npos ? "" : text.substr(colon + 1));
+  for (std::string word; words >> word;) {
+    const auto equals = word.find('=');
+    if (equals == std::string::npos || equals == 0)
+      throw Error(cat("-arm ", arm.name, ": '", shown(word), "': KEY=VALUE is wanted"), 2);
+    if (word.find('.') < equals) {
+      arm.overrides.push_back(word);
+      continue;
+    }
+    for (const std::string& type : head_types(cfg)) arm.overrides.push_back(type + ".*." + word);
+  }
+  return arm;
+}
+
+std::vector<ComparedArm> default_arms(const std::vector<Section>& cfg) {
+  return {parse_arm("ce: obj_loss=ce", cfg),
+          parse_arm("focal: obj_loss=focal obj_gamma=2 obj_alpha=.25 obj_prior=auto obj_target=one",
+                    cfg)};
+}
+
+ComparisonOutcome compare_arms(const ComparisonOptions& options) { return Comparer(options).run(); }
+
+}  // namespace darknet
