@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "detect/overlap.h"
+#include "eval/matching.h"
 
 namespace darknet {
 namespace {
@@ -47,62 +47,16 @@ double mean_at(const std::vector<Point>& curve, int steps) {
   return sum / (steps + 1);
 }
 
-struct Candidate {
-  const Detection* detection;
-  std::size_t image;
-};
-
-struct Match {
-  const Truth* truth = nullptr;
-  float iou = 0;
-  bool difficult = false;
-};
-
-Match best_match(const Detection& d, const EvaluatedImage& image) {
-  Match best;
-  const auto look = [&](const std::vector<Truth>& truths, bool difficult) {
-    for (const Truth& t : truths) {
-      if (t.class_id != d.class_id) continue;
-      const float overlap = iou(d.box, t.box);
-      if (overlap > best.iou) best = {&t, overlap, difficult};
-    }
-  };
-  look(image.truths, false);
-  look(image.difficult, true);
-  return best;
-}
-
-std::vector<Candidate> candidates_of(std::span<const EvaluatedImage> images,
-                                     std::int64_t class_id) {
-  std::vector<Candidate> list;
-  for (std::size_t i = 0; i < images.size(); ++i)
-    for (const Detection& d : images[i].detections)
-      if (d.class_id == class_id) list.push_back({&d, i});
-  std::stable_sort(list.begin(), list.end(), [](const Candidate& a, const Candidate& b) {
-    return a.detection->probability > b.detection->probability;
-  });
-  return list;
-}
-
-ClassEvaluation evaluate_class(std::span<const EvaluatedImage> images, std::int64_t class_id,
-                               const EvaluationOptions& options) {
+ClassEvaluation evaluate_class(const MatchedClass& matched, const EvaluationOptions& options) {
   ClassEvaluation result;
-  for (const EvaluatedImage& image : images)
-    result.truths += std::count_if(image.truths.begin(), image.truths.end(),
-                                   [&](const Truth& t) { return t.class_id == class_id; });
-  std::vector<std::vector<const Truth*>> found(images.size());
+  result.truths = matched.truths;
   std::vector<RankedDetection> ranked;
-  for (const Candidate& c : candidates_of(images, class_id)) {
-    const Match match = best_match(*c.detection, images[c.image]);
-    const bool overlaps = match.truth && match.iou >= options.iou;
-    if (overlaps && match.difficult) continue;
-    auto& taken = found[c.image];
-    const bool hit = overlaps && std::find(taken.begin(), taken.end(), match.truth) == taken.end();
-    if (hit) taken.push_back(match.truth);
-    ranked.push_back({c.detection->probability, hit});
-    if (c.detection->probability <= options.threshold) continue;
-    (hit ? result.true_positives : result.false_positives) += 1;
-    if (hit) result.iou_of_hits += match.iou;
+  ranked.reserve(matched.ranked.size());
+  for (const MatchedDetection& d : matched.ranked) {
+    ranked.push_back({d.score, d.hit});
+    if (d.score <= options.threshold) continue;
+    (d.hit ? result.true_positives : result.false_positives) += 1;
+    result.iou_of_hits += static_cast<double>(d.iou);
   }
   result.average_precision = average_precision(ranked, result.truths, options.points);
   return result;
@@ -133,9 +87,14 @@ double Evaluation::average_iou() const {
 }
 
 Evaluation evaluate(std::span<const EvaluatedImage> images, const EvaluationOptions& options) {
+  return evaluate_matched(match(images, options.classes, options.iou), options);
+}
+
+Evaluation evaluate_matched(std::span<const MatchedClass> matched,
+                            const EvaluationOptions& options) {
   Evaluation all;
-  for (std::int64_t id = 0; id < options.classes; ++id) {
-    const ClassEvaluation c = evaluate_class(images, id, options);
+  for (const MatchedClass& one : matched) {
+    const ClassEvaluation c = evaluate_class(one, options);
     all.total.truths += c.truths;
     all.total.true_positives += c.true_positives;
     all.total.false_positives += c.false_positives;

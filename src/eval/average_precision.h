@@ -24,7 +24,8 @@ double average_precision(std::span<const RankedDetection> ranked, std::int64_t t
 struct EvaluatedImage {
   std::vector<Detection> detections;
   std::vector<Truth> truths;
-  std::vector<Truth> difficult;  // neither to be found nor wrong to find
+  std::vector<Truth> difficult;        // neither to be found nor wrong to find
+  std::int64_t width = 0, height = 0;  // of the picture, pixels; 0: not known
 };
 
 struct EvaluationOptions {
@@ -55,5 +56,8 @@ struct Evaluation {
 // Detections in order of falling probability are each compared with the truth of their class that
 // they overlap most; a second detection of one truth is a false positive (VOC).
 Evaluation evaluate(std::span<const EvaluatedImage>, const EvaluationOptions&);
+// The same of what eval/matching.h matched; options.classes and options.iou are not used.
+struct MatchedClass;
+Evaluation evaluate_matched(std::span<const MatchedClass>, const EvaluationOptions&);
 
 }  // namespace darknet

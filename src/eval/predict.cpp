@@ -84,6 +84,7 @@ std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet& se
       for (Detection& d : result.detections)
         d.box = to_picture(d.box, batch.placements[i], batch.sizes[i].width, batch.sizes[i].height,
                            shape.h, shape.w);
+      result.width = batch.sizes[i].width, result.height = batch.sizes[i].height;
       result.truths = set.truths[done];
       if (!set.difficult.empty()) result.difficult = set.difficult[done];
     }

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "eval/matching.h"
+
 namespace darknet {
 namespace {
 
@@ -13,26 +15,18 @@ using nlohmann::json;
 
 double points(double fraction) { return 100 * fraction; }
 
-std::vector<EvaluatedImage> drawn_from(const std::vector<EvaluatedImage>& images,
-                                       std::span<const std::int64_t> indices) {
-  std::vector<EvaluatedImage> sample;
-  sample.reserve(indices.size());
-  for (const std::int64_t i : indices) sample.push_back(images[static_cast<std::size_t>(i)]);
-  return sample;
-}
-
 // Both networks see the same pictures in every sample.
 Interval over_images(const Comparison& c, std::size_t arm) {
-  constexpr std::int64_t kWork = 200'000;  // pictures evaluated in all
-  const ComparedRun &baseline = c.run(0, 0), &other = c.run(arm, 0);
+  constexpr int kResamples = 1000;
   const auto size = static_cast<std::int64_t>(c.images.size());
-  const auto resamples = static_cast<int>(std::clamp<std::int64_t>(kWork / size, 200, 1000));
-  const EvaluationOptions options{.classes = static_cast<std::int64_t>(c.names.size())};
-  return bootstrap(size, resamples, c.seeds.front(), [&](std::span<const std::int64_t> drawn) {
-    const auto map = [&](const ComparedRun& run) {
-      return evaluate(drawn_from(run.images, drawn), options).mean_average_precision;
-    };
-    return map(other) - map(baseline);
+  const auto classes = static_cast<std::int64_t>(c.names.size());
+  const auto baseline = match(c.run(0, 0).images, classes, .5f);
+  const auto other = match(c.run(arm, 0).images, classes, .5f);
+  std::vector<std::int64_t> weights(c.images.size());
+  return bootstrap(size, kResamples, c.seeds.front(), [&](std::span<const std::int64_t> drawn) {
+    std::fill(weights.begin(), weights.end(), 0);
+    for (const std::int64_t i : drawn) ++weights[static_cast<std::size_t>(i)];
+    return mean_average_precision(other, weights) - mean_average_precision(baseline, weights);
   });
 }
 
