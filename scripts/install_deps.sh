@@ -7,6 +7,7 @@ packages=(
   libdnnl-dev libfmt-dev libspdlog-dev libcli11-dev nlohmann-json3-dev libstb-dev
   libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev libopencv-videoio-dev
   libopencv-highgui-dev libopencv-dnn-dev # dnn: an independent reference in the tests
+  fonts-dejavu-core # captions and charts; without it they are set in plain built-in letters
   libgtest-dev libbenchmark-dev python3
 )
 

@@ -91,7 +91,11 @@ int compare(const Options& o) {
   if (outcome.exit_code != 0) return outcome.exit_code;
   const Comparison& c = outcome.comparison;
   const auto found = differences(c);
-  PageFiles files{.pictures = write_pictures(c, o), .command = command_of(o)};
+  write_chart(o.out / "chart", training_chart(c));
+  write_chart(o.out / "precision-recall", precision_recall_chart(c));
+  PageFiles files{.charts = {"chart.svg", "precision-recall.svg"},
+                  .pictures = write_pictures(c, o),
+                  .command = command_of(o)};
   const std::string table = comparison_table(c);
   write_file_atomically(o.out / "table.txt", table);
   write_file_atomically(o.out / "results.json", comparison_json(c, found));

@@ -3,16 +3,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "image/canvas.h"
+
 namespace darknet {
 namespace {
 
 void fill(Image& image, std::int64_t x0, std::int64_t y0, std::int64_t x1, std::int64_t y1,
           const Colour& colour) {
-  x0 = std::clamp<std::int64_t>(x0, 0, image.width), x1 = std::min(x1, image.width);
-  y0 = std::clamp<std::int64_t>(y0, 0, image.height), y1 = std::min(y1, image.height);
-  for (std::int64_t y = y0; y < y1; ++y)
-    for (std::int64_t x = x0; x < x1; ++x)
-      std::copy_n(colour.begin(), image.channels, image.at(x, y));
+  fill_rectangle(image, x0, y0, x1 - x0, y1 - y0, colour);
 }
 
 void outline(Image& image, std::int64_t x0, std::int64_t y0, std::int64_t x1, std::int64_t y1,

@@ -1,4 +1,4 @@
-// OpenCV behind decoding, encoding, windows and text; empty in a build without it (image/stb.cpp).
+// OpenCV behind decoding, encoding and windows; empty in a build without it (image/stb.cpp).
 #if defined(DARKNET_OPENCV)
 #include <cstdlib>
 #include <opencv2/highgui.hpp>
@@ -6,7 +6,6 @@
 #include <opencv2/imgproc.hpp>
 
 #include "image/codec.h"
-#include "image/draw.h"
 
 namespace darknet {
 namespace {
@@ -48,32 +47,6 @@ std::string encode(const Image& image, const std::string& ending) try {
   return {out.begin(), out.end()};
 } catch (const cv::Exception&) {
   return {};
-}
-
-namespace {
-
-constexpr int kFont = cv::FONT_HERSHEY_SIMPLEX;
-constexpr double kCapitalHeight = 22;  // pixels at scale 1
-
-int stroke(std::int64_t height) { return height < 16 ? 1 : static_cast<int>(height / 9); }
-
-}  // namespace
-
-TextSize text_size(const std::string& text, std::int64_t height) {
-  int below = 0;
-  const cv::Size s = cv::getTextSize(text, kFont, static_cast<double>(height) / kCapitalHeight,
-                                     stroke(height), &below);
-  return {s.width, s.height};
-}
-
-void draw_text(Image& image, const std::string& text, std::int64_t x, std::int64_t y,
-               std::int64_t height, const Colour& colour) {
-  cv::Mat view(static_cast<int>(image.height), static_cast<int>(image.width),
-               image.channels == 3 ? CV_8UC3 : CV_8UC1, image.pixels.data());
-  const cv::Point baseline(static_cast<int>(x),
-                           static_cast<int>(y + text_size(text, height).height));
-  cv::putText(view, text, baseline, kFont, static_cast<double>(height) / kCapitalHeight,
-              cv::Scalar(colour[0], colour[1], colour[2]), stroke(height), cv::LINE_AA);
 }
 
 bool show_image(const std::string& title, const Image& image) try {

@@ -14,13 +14,11 @@
 #include <memory>
 
 #include "image/codec.h"
-#include "image/draw.h"
 #include "image/picture_size.h"
 
 #if !defined(DARKNET_OPENCV)
 #define STB_IMAGE_WRITE_IMPLEMENTATION
 #define STB_IMAGE_WRITE_STATIC
-#include <stb_easy_font.h>
 #include <stb_image_write.h>
 #endif
 
@@ -87,54 +85,6 @@ std::string encode(const Image& image, const std::string& ending) {
 
 bool show_image(const std::string&, const Image&) { return false; }
 
-namespace {
-
-constexpr std::int64_t kCapitalHeight = 7;  // pixels of stb_easy_font's letters
-
-std::int64_t zoom(std::int64_t height) {
-  return std::max<std::int64_t>(1, height / kCapitalHeight);
-}
-
-// One '?' for every character that the font does not have; it looks letters up unchecked.
-std::string in_the_font(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if ((byte & 0xC0) != 0x80) out += byte >= ' ' && byte <= '~' ? c : '?';  // 10......: UTF-8 tail
-  }
-  return out;
-}
-
-struct Corner {  // the layout that stb_easy_font_print writes
-  float x, y, z;
-  std::uint8_t colour[4];
-};
-
-}  // namespace
-
-TextSize text_size(const std::string& text, std::int64_t height) {
-  std::string s = in_the_font(text);  // the library takes a mutable pointer
-  return {stb_easy_font_width(s.data()) * zoom(height), kCapitalHeight * zoom(height)};
-}
-
-void draw_text(Image& image, const std::string& text, std::int64_t x, std::int64_t y,
-               std::int64_t height, const Colour& colour) {
-  std::string s = in_the_font(text);
-  std::vector<Corner> corners(s.size() * 4 * 70);  // the library's bound: 270 bytes a letter
-  const int quads = stb_easy_font_print(0, 0, s.data(), nullptr, corners.data(),
-                                        static_cast<int>(corners.size() * sizeof(Corner)));
-  const auto z = static_cast<float>(zoom(height));
-  for (int q = 0; q < quads; ++q) {
-    const Corner &a = corners[static_cast<std::size_t>(4 * q)],
-                 &b = corners[static_cast<std::size_t>(4 * q + 2)];
-    for (auto py = static_cast<std::int64_t>(a.y * z); py < static_cast<std::int64_t>(b.y * z);
-         ++py)
-      for (auto px = static_cast<std::int64_t>(a.x * z); px < static_cast<std::int64_t>(b.x * z);
-           ++px)
-        if (x + px >= 0 && x + px < image.width && y + py >= 0 && y + py < image.height)
-          std::copy_n(colour.begin(), image.channels, image.at(x + px, y + py));
-  }
-}
 #endif
 
 }  // namespace darknet

@@ -116,6 +116,32 @@ std::string verdict(const Comparison& c, const ArmDifference& d) {
          (d.over_seeds.pairs < 2 ? of_one_seed(c, d) : of_seeds(d));
 }
 
+Chart training_chart(const Comparison& c) {
+  std::vector<TrainingHistory> histories;
+  for (std::size_t arm = 0; arm < c.arms.size(); ++arm) histories.push_back(c.run(arm, 0).history);
+  return comparison_chart(histories);
+}
+
+Chart precision_recall_chart(const Comparison& c) {
+  const auto classes = static_cast<std::int64_t>(c.names.size());
+  std::vector<Panel> panels;
+  std::vector<std::vector<MatchedClass>> matched;
+  for (std::size_t arm = 0; arm < c.arms.size(); ++arm)
+    matched.push_back(match(c.run(arm, 0).images, classes, .5f));
+  for (std::size_t k = 0; k < c.names.size(); ++k) {
+    Panel p{.title = c.names[k], .x_label = "recall", .y_label = "precision"};
+    p.y_low = 0, p.y_high = 1;
+    for (std::size_t arm = 0; arm < c.arms.size(); ++arm) {
+      Series s{.name = c.arms[arm].name};
+      for (const CurvePoint& point : precision_recall(matched[arm][k]))
+        s.x.push_back(point.recall), s.y.push_back(point.precision);
+      p.series.push_back(std::move(s));
+    }
+    panels.push_back(std::move(p));
+  }
+  return {"Precision over recall, IoU 0.5", std::move(panels)};
+}
+
 std::string comparison_table(const Comparison& c) {
   std::string text = fmt::format("{:<16} {:>5} {:>8} {:>11} {:>14} {:>9} {:>7} {:>8} {:>8} {:>6}\n",
                                  "arm", "seed", "mAP@0.5", "AP@.5:.95", "best F1 (at)", "precision",

@@ -9,6 +9,7 @@
 
 #include "eval/average_precision.h"
 #include "eval/paired.h"
+#include "report/training_chart.h"
 
 namespace darknet {
 
@@ -16,12 +17,13 @@ namespace darknet {
 struct ComparedRun {
   std::size_t arm = 0;
   std::uint64_t seed = 1;
-  std::filesystem::path log, weights;
+  std::filesystem::path weights;
+  TrainingHistory history;
   std::vector<EvaluatedImage> images;  // of the valid list, detections above .005
   Evaluation at50;                     // IoU .5, area under the curve, counts at `threshold`
   double average_precision = 0;        // AP@[.5:.95], the mean of ten IoU thresholds
   float threshold = .25f;              // where F1 is best
-  // From the log: how the objectness learned.
+  // From the history: how the objectness learned.
   double training_seconds = 0, negatives_per_positive = 0;
   double easy_negative_share = 0;         // of the objectness gradient, mean of the training
   double p_positive = 0, p_negative = 0;  // means of the last tenth
@@ -57,6 +59,11 @@ std::vector<ArmDifference> differences(const Comparison&);
 
 // One or two sentences on what came out and how little or much it proves.
 std::string verdict(const Comparison&, const ArmDifference&);
+
+// The trainings of the first seed beside each other.
+Chart training_chart(const Comparison&);
+// Precision over recall at IoU .5, all classes together, of the first seed's networks.
+Chart precision_recall_chart(const Comparison&);
 
 std::string comparison_table(const Comparison&);
 std::string comparison_json(const Comparison&, const std::vector<ArmDifference>&);

@@ -105,45 +105,22 @@ std::vector<EvaluatedImage> detections_of(const TrainerOptions& t, const fs::pat
   return run_evaluation(net, set, t.threads);
 }
 
-// Sums over one line's heads.
-struct Telemetry {
-  double positives = 0, negatives = 0, p_positive = 0, p_negative = 0, easy = 0;
-  std::int64_t heads = 0;
-};
-
-Telemetry telemetry_of(const json& line) {
-  Telemetry t;
-  for (const json& head : line.at("heads")) {
-    const double positives = head.at("positives"), negatives = head.at("negatives");
-    t.positives += positives, t.negatives += negatives;
-    t.p_positive += positives * head.at("mean_p_positive").get<double>();
-    t.p_negative += negatives * head.at("mean_p_negative").get<double>();
-    t.easy += head.at("gradient_share_easy_negative").get<double>();
-    ++t.heads;
-  }
-  return t;
+// The mean of the values from the share `from` of a training on.
+double mean_since(const std::vector<double>& values, double from) {
+  double sum = 0, count = 0;
+  for (auto i = static_cast<std::size_t>(from * static_cast<double>(values.size()));
+       i < values.size(); ++i)
+    if (std::isfinite(values[i])) sum += values[i], ++count;
+  return count > 0 ? sum / count : 0;
 }
 
-void add_log(ComparedRun& run, std::int64_t iterations) {
-  std::istringstream log(read_file(run.log, std::uint64_t{1} << 32));
-  Telemetry all, end;
-  for (std::string text; std::getline(log, text);) {
-    const json line = json::parse(text, nullptr, false);
-    if (!line.is_object()) continue;  // a kill may have cut it
-    const Telemetry t = telemetry_of(line);
-    all.positives += t.positives, all.negatives += t.negatives;
-    all.easy += t.easy, all.heads += t.heads;
-    run.training_seconds +=
-        line.at("load_seconds").get<double>() + line.at("step_seconds").get<double>();
-    if (10 * line.at("iteration").get<std::int64_t>() <= 9 * iterations) continue;
-    end.positives += t.positives, end.negatives += t.negatives;
-    end.p_positive += t.p_positive, end.p_negative += t.p_negative;
-  }
-  const auto ratio = [](double part, double whole) { return whole > 0 ? part / whole : 0; };
-  run.negatives_per_positive = ratio(all.negatives, all.positives);
-  run.easy_negative_share = ratio(all.easy, static_cast<double>(all.heads));
-  run.p_positive = ratio(end.p_positive, end.positives);
-  run.p_negative = ratio(end.p_negative, end.negatives);
+void add_history(ComparedRun& run) {
+  const TrainingHistory& h = run.history;
+  for (const double s : h.seconds) run.training_seconds += s;
+  run.negatives_per_positive =
+      mean_since(h.negatives, 0) / std::max(1e-9, mean_since(h.positives, 0));
+  run.easy_negative_share = mean_since(h.share_easy, 0);
+  run.p_positive = mean_since(h.p_positive, .9), run.p_negative = mean_since(h.p_negative, .9);
 }
 
 std::vector<std::string> numbered_names(std::int64_t classes) {
@@ -200,10 +177,12 @@ void Comparer::evaluate_run(ComparedRun& run, const TrainerOptions& training) {
   const auto file = [&](const char* ending) {
     return training.backup / (options_.cfg.stem().string() + ending);
   };
-  run.weights = file("_final.weights"), run.log = file("_log.jsonl");
+  run.weights = file("_final.weights");
+  run.history = read_history(file("_log.jsonl"));
+  run.history.label = cat(found_.arms[run.arm].name, ", seed ", run.seed);
   run.images = detections_of(training, run.weights, set_);
   score(run, static_cast<std::int64_t>(found_.names.size()));
-  add_log(run, found_.iterations);
+  add_history(run);
 }
 
 ComparisonOutcome Comparer::run() {

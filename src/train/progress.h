@@ -34,6 +34,8 @@ class TrainingLog {
   TrainingLog(const TrainingLog&) = delete;
   TrainingLog& operator=(const TrainingLog&) = delete;
   void append(const std::string& line);
+  // The lines of an earlier training that this one goes on with; empty after the first append().
+  const std::string& kept() const { return kept_; }
 
  private:
   void open();

@@ -16,6 +16,7 @@
 #include "nn/weights.h"
 #include "train/checkpoints.h"
 #include "train/interrupt.h"
+#include "train/live_chart.h"
 #include "train/prior.h"
 #include "train/progress.h"
 #include "train/step.h"
@@ -83,6 +84,7 @@ class Trainer {
   TrainingState state_;
   std::unique_ptr<TrainingStep> step_;
   std::unique_ptr<TrainingLog> log_;
+  std::unique_ptr<LiveChart> chart_;
   InterruptGuard interrupt_;
   double seconds_per_iteration_ = 0, map_now_ = -1;
   bool faulty_ = false;  // the network may hold numbers that are not finite
@@ -171,6 +173,8 @@ void Trainer::start() {
   if (state_.iteration < max_batches()) tell_plan();
   step_ = std::make_unique<TrainingStep>(net_, optimizer_, state_.seed);
   log_ = std::make_unique<TrainingLog>(checkpoints_.file("_log.jsonl"), state_.iteration);
+  chart_ = std::make_unique<LiveChart>(checkpoints_.file("_chart"), options_.cfg.stem().string(),
+                                       log_->kept());
 }
 
 void Trainer::require_same_arithmetic() const {
@@ -298,7 +302,9 @@ void Trainer::tell(const StepResult& result, const Batch& batch, double load_sec
       .best_map = state_.best_map,
       .step = &result};
   for (const HeadAt& at : net_.heads()) report.head_layers.push_back(at.layer);
-  log_->append(json_line(report));
+  const std::string line = json_line(report);
+  log_->append(line);
+  chart_->add(line);
   const bool plain = state_.iteration % kPlainEvery == 0 || state_.iteration == 1 ||
                      state_.iteration == max_batches();
   log::progress(progress_line(report), plain);
@@ -340,6 +346,7 @@ void Trainer::evaluate() {
 TrainingOutcome Trainer::finish(int exit_code) {
   log::end_progress();
   checkpoints_.save_last(net_, optimizer_, state_);
+  chart_->draw();
   if (exit_code != 0) {
     log::info(cat("interrupted at iteration ", state_.iteration, "; saved. To go on: give ",
                   checkpoints_.file("_last.weights").string()));

@@ -1,0 +1,365 @@
+#include "dataset/detection_files.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+#include <sstream>
+#include <unordered_map>
+
+#include "core/error.h"
+#include "core/text.h"
+
+namespace darknet {
+namespace {
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 32;  // of a results file
+constexpr std::int64_t kCocoClasses = 80;
+// The numbers that COCO's 80 classes leave out.
+constexpr std::array<std::int64_t, 10> kCocoGaps{12, 26, 29, 30, 45, 66, 68, 69, 71, 83};
+
+std::optional<std::int64_t> number_at_end(const fs::path& image) {
+  const std::string stem = image.stem().string();
+  const auto begin = stem.find_last_not_of("0123456789") + 1;  // npos + 1 == 0
+  std::int64_t number = 0;
+  const char* const end = stem.data() + stem.size();
+  const auto read = std::from_chars(stem.data() + begin, end, number);
+  if (read.ec != std::errc{} || read.ptr != end) return std::nullopt;
+  return number;
+}
+
+// Finds the image that an entry means.
+class ImageFinder {
+ public:
+  explicit ImageFinder(const ImageSet& set) {
+    const auto ids = image_ids(set.images);
+    for (std::size_t i = 0; i < set.images.size(); ++i) {
+      by_id_.emplace(ids[i], i);
+      by_name_.emplace(set.images[i].filename().string(), i);
+      by_name_.emplace(set.images[i].stem().string(), i);
+    }
+  }
+  std::optional<std::size_t> by_id(std::int64_t id) const { return find(by_id_, id); }
+  std::optional<std::size_t> by_name(const std::string& name) const {
+    const auto found = find(by_name_, name);
+    return found ? found : find(by_name_, fs::path(name).filename().string());
+  }
+
+ private:
+  template <class Map, class Key>
+  static std::optional<std::size_t> find(const Map& map, const Key& key) {
+    const auto at = map.find(key);
+    return at == map.end() ? std::nullopt : std::optional<std::size_t>(at->second);
+  }
+  std::unordered_map<std::int64_t, std::size_t> by_id_;
+  std::unordered_map<std::string, std::size_t> by_name_;
+};
+
+Box box_of(double x, double y, double w, double h, const PictureSize& size) {
+  const auto width = static_cast<double>(size.width), height = static_cast<double>(size.height);
+  return {static_cast<float>((x + w / 2) / width), static_cast<float>((y + h / 2) / height),
+          static_cast<float>(w / width), static_cast<float>(h / height)};
+}
+
+// Receives COCO's entries one value at a time: a million of them are never in memory as JSON.
+class CocoReader : public nlohmann::json_sax<nlohmann::json> {
+ public:
+  CocoReader(const std::string& file, const ImageSet& set, FiledDetections& to)
+      : file_(file), set_(set), to_(to), finder_(set) {
+    const auto classes = static_cast<std::int64_t>(set.names.size());
+    for (std::int64_t i = 0; i < classes; ++i) classes_[darknet::category_id(i, classes)] = i;
+  }
+
+  bool null() override { return value("null"); }
+  bool boolean(bool) override { return value("true or false"); }
+  bool number_integer(number_integer_t n) override { return number(static_cast<double>(n), n); }
+  bool number_unsigned(number_unsigned_t n) override {
+    return number(static_cast<double>(n),
+                  static_cast<std::int64_t>(std::min<std::uint64_t>(n, INT64_MAX)));
+  }
+  bool number_float(number_float_t n, const string_t&) override { return number(n, std::nullopt); }
+  bool string(string_t& text) override {
+    if (depth() != 2 || !wanted()) return true;
+    if (key_ != "image_id" && key_ != "file_name") return value("a text");
+    image_ = finder_.by_name(text);
+    if (!image_) refuse("image '", shown(text), "' is not in the list");
+    return true;
+  }
+  bool binary(binary_t&) override { return true; }
+  bool key(string_t& k) override {
+    if (depth() == 2) key_ = k;
+    return true;
+  }
+  bool start_object(std::size_t) override {
+    if (depth() == 0) refuse("a list of detections is wanted: [{...}, ...]");
+    if (depth() == 1) begin();
+    return open('{');
+  }
+  bool end_object() override {
+    close();
+    if (depth() == 1) finish();
+    return true;
+  }
+  bool start_array(std::size_t) override {
+    if (depth() == 1) refuse("an object is wanted: {\"image_id\": ...}");
+    return open('[');
+  }
+  bool end_array() override {
+    close();
+    return true;
+  }
+  bool parse_error(std::size_t at, const std::string&,
+                   const nlohmann::detail::exception& e) override {
+    fail_at({file_, 0}, "no JSON, at byte ", at, ": ", shown(e.what()));
+  }
+
+ private:
+  static constexpr std::size_t kMostDepth = 64;
+
+  std::size_t depth() const { return open_.size(); }
+  bool open(char kind) {
+    open_ += kind;
+    if (depth() > kMostDepth) refuse("nested too deeply");
+    return true;
+  }
+  void close() { open_.pop_back(); }
+  bool wanted() const {
+    return key_ == "image_id" || key_ == "file_name" || key_ == "category_id" || key_ == "bbox" ||
+           key_ == "score";
+  }
+  template <class... A>
+  [[noreturn]] void refuse(const A&... a) const {
+    fail_at({file_, 0}, "detection ", entry_, ": ", a...);
+  }
+  bool value(const char* what) const {
+    if (depth() == 0) refuse("a list of detections is wanted");
+    if (depth() == 1) refuse("an object is wanted, not ", what);
+    if (depth() == 2 && wanted()) refuse(key_, " is ", what);
+    return true;
+  }
+
+  void begin() {
+    ++entry_;
+    key_.clear(), box_.clear();
+    image_.reset(), class_.reset(), score_.reset();
+  }
+  bool number(double n, std::optional<std::int64_t> whole) {
+    if (depth() < 2) return value("a number");
+    if (depth() == 3 && key_ == "bbox" && open_.back() == '[' && box_.size() < 5) box_.push_back(n);
+    if (depth() != 2) return true;
+    if (key_ == "score") score_ = n;
+    if (key_ == "bbox" || key_ == "file_name") return value("a number");
+    if (key_ == "image_id" || key_ == "category_id") id(whole);
+    return true;
+  }
+  void id(std::optional<std::int64_t> n) {
+    if (!n) refuse(key_, " is no whole number");
+    if (key_ == "image_id") {
+      image_ = finder_.by_id(*n);
+      if (!image_) refuse("image_id ", *n, " is no image of the list");
+      return;
+    }
+    const auto at = classes_.find(*n);
+    if (at == classes_.end())
+      refuse("category_id ", *n, ": the ", classes_.size(), " classes have ",
+             classes_.empty() ? 0 : classes_.begin()->first, " to ",
+             classes_.empty() ? 0 : classes_.rbegin()->first);
+    class_ = at->second;
+  }
+  void finish() {
+    const bool four = box_.size() == 4 && std::all_of(box_.begin(), box_.end(), [](double v) {
+                        return std::isfinite(v) && std::abs(v) < 1e9;
+                      });
+    if (!image_ || !class_ || !score_ || !four || !std::isfinite(*score_))
+      refuse("image_id, category_id, a bbox of four numbers and a score are wanted");
+    if (box_[2] < 0 || box_[3] < 0) refuse("bbox: a width or height below 0");
+    const Box box = box_of(box_[0], box_[1], box_[2], box_[3], set_.sizes[*image_]);
+    to_.images[*image_].push_back(
+        {box, static_cast<std::int32_t>(*class_), 0, static_cast<float>(*score_)});
+    ++to_.detections;
+  }
+
+  const std::string& file_;
+  const ImageSet& set_;
+  FiledDetections& to_;
+  ImageFinder finder_;
+  std::map<std::int64_t, std::int64_t> classes_;
+  std::string open_, key_;  // open_: the brackets around the place being read
+  std::int64_t entry_ = 0;
+  std::vector<double> box_;
+  std::optional<std::size_t> image_;
+  std::optional<std::int64_t> class_;
+  std::optional<double> score_;
+};
+
+std::ifstream open_results(const fs::path& file) {
+  std::error_code fault;
+  const auto bytes = fs::file_size(file, fault);
+  std::ifstream in(file, std::ios::binary);
+  if (fault || !in) fail_at({file.string(), 0}, "cannot read this file of detections");
+  if (bytes > kMostBytes) fail_at({file.string(), 0}, "larger than 4 GiB");
+  return in;
+}
+
+void read_coco(const fs::path& file, const ImageSet& set, FiledDetections& to) {
+  std::ifstream in = open_results(file);
+  const std::string name = file.string();
+  CocoReader reader(name, set, to);
+  nlohmann::json::sax_parse(in, &reader);
+}
+
+void read_voc_file(const fs::path& file, std::int32_t class_id, const ImageSet& set,
+                   const ImageFinder& finder, FiledDetections& to) {
+  std::ifstream in = open_results(file);
+  LineReader lines(in);
+  for (std::string_view line; lines.next(line);) {
+    if (line.empty()) continue;
+    std::istringstream words{std::string(line)};
+    std::string image, surplus;
+    std::array<double, 5> v{};
+    words >> image;
+    for (double& number : v) {
+      std::string word;
+      words >> word;
+      const char* const end = word.data() + word.size();
+      const auto read = std::from_chars(word.data(), end, number);
+      if (word.empty() || read.ec != std::errc{} || read.ptr != end || !(std::abs(number) < 1e9))
+        fail_at({file.string(), lines.number()}, "'", shown(line),
+                "': image score left top right bottom are wanted");
+    }
+    if (words >> surplus)
+      fail_at({file.string(), lines.number()}, "'", shown(surplus), "' is one word too many");
+    const auto i = finder.by_name(image);
+    if (!i)
+      fail_at({file.string(), lines.number()}, "image '", shown(image), "' is not in the list");
+    // Darknet writes corners from 1, the right and lower ones as far.
+    const double x = v[1] - 1, y = v[2] - 1, w = v[3] - 1 - x, h = v[4] - 1 - y;
+    if (w < 0 || h < 0)
+      fail_at({file.string(), lines.number()}, "right of left, below top is wanted");
+    to.images[*i].push_back(
+        {box_of(x, y, w, h, set.sizes[*i]), class_id, 0, static_cast<float>(v[0])});
+    ++to.detections;
+  }
+}
+
+// The class whose name ends the file's; of several the longest name.
+std::optional<std::int32_t> class_of_file(const fs::path& file, const ImageSet& set) {
+  const std::string stem = file.stem().string();
+  std::optional<std::int32_t> best;
+  std::size_t length = 0;
+  for (std::size_t k = 0; k < set.names.size(); ++k) {
+    const std::string& name = set.names[k];
+    const bool ends = stem == name || stem.ends_with("_" + name);
+    if (ends && name.size() > length) best = static_cast<std::int32_t>(k), length = name.size();
+  }
+  return best;
+}
+
+void read_voc(const fs::path& path, const ImageSet& set, FiledDetections& to) {
+  std::set<fs::path> files{path};  // in order of their names
+  if (fs::is_directory(path)) {
+    files.clear();
+    for (const auto& entry : fs::directory_iterator(path))
+      if (entry.path().extension() == ".txt" && class_of_file(entry.path(), set))
+        files.insert(entry.path());
+  }
+  if (files.empty())
+    fail_at({path.string(), 0}, "no file of this folder is called like a class, as comp4_det_test_",
+            set.names.empty() ? "NAME" : set.names.front(), ".txt is");
+  const ImageFinder finder(set);
+  for (const fs::path& file : files) {
+    const auto class_id = class_of_file(file, set);
+    if (!class_id)
+      fail_at({file.string(), 0},
+              "neither .json (COCO) nor called like a class (VOC: comp4_det_test_",
+              set.names.empty() ? "NAME" : set.names.front(), ".txt)");
+    read_voc_file(file, *class_id, set, finder, to);
+  }
+}
+
+}  // namespace
+
+std::vector<std::int64_t> image_ids(std::span<const fs::path> images) {
+  std::vector<std::int64_t> ids;
+  std::set<std::int64_t> seen;
+  for (const fs::path& image : images) {
+    const auto number = number_at_end(image);
+    if (!number || !seen.insert(*number).second) break;
+    ids.push_back(*number);
+  }
+  if (ids.size() == images.size()) return ids;
+  ids.clear();
+  for (std::size_t i = 0; i < images.size(); ++i) ids.push_back(static_cast<std::int64_t>(i + 1));
+  return ids;
+}
+
+std::int64_t category_id(std::int64_t class_id, std::int64_t classes) {
+  std::int64_t id = class_id + 1;
+  if (classes != kCocoClasses) return id;
+  for (const std::int64_t gap : kCocoGaps) id += gap <= id;
+  return id;
+}
+
+FiledDetections read_detections(const fs::path& path, const ImageSet& set) {
+  FiledDetections all;
+  all.images.resize(set.images.size());
+  if (!fs::exists(path)) fail_at({path.string(), 0}, "no such file or folder of detections");
+  if (path.extension() == ".json")
+    read_coco(path, set, all);
+  else
+    read_voc(path, set, all);
+  return all;
+}
+
+std::string coco_results(const ImageSet& set, std::span<const std::vector<Detection>> detections) {
+  const auto ids = image_ids(set.images);
+  const auto classes = static_cast<std::int64_t>(set.names.size());
+  std::string text = "[";
+  for (std::size_t i = 0; i < detections.size(); ++i)
+    for (const Detection& d : detections[i]) {
+      const auto w = static_cast<double>(set.sizes[i].width),
+                 h = static_cast<double>(set.sizes[i].height);
+      text += fmt::format(
+          "{}\n{{\"image_id\":{},\"category_id\":{},\"bbox\":[{:.4f},{:.4f},{:.4f},{:.4f}],"
+          "\"score\":{:.7g}}}",
+          text.size() > 1 ? "," : "", ids[i], category_id(d.class_id, classes), d.box.left() * w,
+          d.box.top() * h, d.box.w * w, d.box.h * h, d.probability);
+    }
+  return text + "\n]\n";
+}
+
+std::string voc_results(const ImageSet& set, std::span<const std::vector<Detection>> detections,
+                        std::int64_t class_id) {
+  std::string text;
+  for (std::size_t i = 0; i < detections.size(); ++i)
+    for (const Detection& d : detections[i]) {
+      if (d.class_id != class_id) continue;
+      const auto w = static_cast<double>(set.sizes[i].width),
+                 h = static_cast<double>(set.sizes[i].height);
+      text += fmt::format("{} {:.7g} {:.4f} {:.4f} {:.4f} {:.4f}\n", set.images[i].stem().string(),
+                          d.probability, std::max(1., d.box.left() * w + 1),
+                          std::max(1., d.box.top() * h + 1), std::min(w, d.box.right() * w + 1),
+                          std::min(h, d.box.bottom() * h + 1));
+    }
+  return text;
+}
+
+std::string label_lines(std::span<const Detection> detections, bool with_probability) {
+  std::string text;
+  for (const Detection& d : detections) {
+    text += fmt::format("{} {:.6f} {:.6f} {:.6f} {:.6f}", d.class_id, d.box.x, d.box.y, d.box.w,
+                        d.box.h);
+    text += with_probability ? fmt::format(" {:.6g}\n", d.probability) : "\n";
+  }
+  return text;
+}
+
+}  // namespace darknet

@@ -1,0 +1,206 @@
+#include "report/chart.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "core/file.h"
+#include "report/drawing.h"
+
+namespace darknet {
+namespace {
+
+// Okabe and Ito's palette, apart for colour-blind eyes; the dashes keep the lines apart in grey.
+constexpr std::array<Colour, kStyles> kOnLight{{{0, 114, 178},
+                                                {213, 94, 0},
+                                                {0, 128, 92},
+                                                {170, 70, 140},
+                                                {40, 40, 40},
+                                                {60, 150, 210},
+                                                {190, 130, 0},
+                                                {110, 110, 110}}};
+constexpr std::array<Colour, kStyles> kOnDark{{{86, 180, 233},
+                                               {255, 140, 66},
+                                               {60, 200, 150},
+                                               {226, 150, 200},
+                                               {230, 230, 230},
+                                               {120, 160, 255},
+                                               {240, 200, 80},
+                                               {160, 160, 160}}};
+
+constexpr std::array<float, 2> kDashed{9, 5}, kDotted{2, 4}, kLong{16, 5};
+constexpr std::array<float, 4> kDashDot{10, 4, 2, 4};
+
+int style_of(Role role) { return static_cast<int>(role) - static_cast<int>(Role::series); }
+
+const char* anchor_name(Anchor a) {
+  return a == Anchor::start ? "start" : a == Anchor::middle ? "middle" : "end";
+}
+
+// Text of strangers for XML: no markup, no control characters, no broken UTF-8.
+std::string escaped(const std::string& text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    const int tail = c < 0x80                ? 0
+                     : c >= 0xC2 && c < 0xE0 ? 1
+                     : c >> 4 == 14          ? 2
+                     : c >= 0xF0 && c < 0xF5 ? 3
+                                             : -1;
+    bool whole = tail >= 0 && i + static_cast<std::size_t>(tail) < text.size();
+    for (int k = 1; whole && k <= tail; ++k)
+      whole = (text[i + static_cast<std::size_t>(k)] & 0xC0) == 0x80;
+    if (!whole || c < ' ' || c == 127)
+      out += '?';
+    else if (c == '&')
+      out += "&amp;";
+    else if (c == '<')
+      out += "&lt;";
+    else if (c == '>')
+      out += "&gt;";
+    else
+      out += text.substr(i, static_cast<std::size_t>(tail) + 1);
+    if (whole) i += static_cast<std::size_t>(tail);
+  }
+  return out;
+}
+
+std::string css_class(Role role) {
+  switch (role) {
+    case Role::paper:
+      return "paper";
+    case Role::ink:
+      return "ink";
+    case Role::soft:
+      return "soft";
+    case Role::grid:
+      return "grid";
+    default:
+      return fmt::format("s{}", style_of(role));
+  }
+}
+
+std::string rules(Theme theme) {
+  std::string css;
+  for (int i = -static_cast<int>(Role::series); i < kStyles; ++i) {
+    const Role role = static_cast<Role>(i + static_cast<int>(Role::series));
+    const Colour c = colour_of(role, theme);
+    css += fmt::format(".{} {{ --c: #{:02x}{:02x}{:02x}; }}\n", css_class(role), c[0], c[1], c[2]);
+  }
+  return css;
+}
+
+std::string svg_stroke(const Stroke& s) {
+  std::string points, dash;
+  for (const CanvasPoint& p : s.points) points += fmt::format("{:.1f},{:.1f} ", p.x, p.y);
+  for (const float d : dash_of(s.role)) dash += fmt::format("{:g} ", d);
+  if (!dash.empty()) dash = " stroke-dasharray=\"" + dash + "\"";
+  return fmt::format("<polyline class=\"l {}\" stroke-width=\"{:g}\"{} points=\"{}\"/>\n",
+                     css_class(s.role), s.width, dash, points);
+}
+
+std::string svg_label(const Label& l) {
+  const std::string turn =
+      l.upwards ? fmt::format(" transform=\"rotate(-90 {:.1f} {:.1f})\"", l.at.x, l.at.y) : "";
+  // A capital letter is .73 of the size of DejaVu Sans.
+  return fmt::format(
+      "<text class=\"{}\" x=\"{:.1f}\" y=\"{:.1f}\" font-size=\"{:.1f}\" text-anchor=\"{}\"{}>{}"
+      "</text>\n",
+      css_class(l.role), l.at.x + (l.upwards ? l.height / 2 : 0),
+      l.at.y + (l.upwards ? 0 : l.height / 2), l.height / .73f, anchor_name(l.anchor), turn,
+      escaped(l.text));
+}
+
+void draw(Image& image, const Label& l, Theme theme) {
+  const auto height = std::lround(l.height);
+  const std::int64_t width = text_size(l.text, height).width;
+  const std::int64_t before = l.anchor == Anchor::start    ? 0
+                              : l.anchor == Anchor::middle ? width / 2
+                                                           : width;
+  const std::int64_t x = std::lround(l.at.x), y = std::lround(l.at.y);
+  const Colour colour = colour_of(l.role, theme);
+  if (l.upwards)
+    draw_text_upwards(image, l.text, x - height / 2, y - width + before, height, colour);
+  else
+    draw_text(image, l.text, x - before, y - height / 2, height, colour);
+}
+
+}  // namespace
+
+Role series_role(int style) {
+  return static_cast<Role>(static_cast<int>(Role::series) + style % kStyles);
+}
+
+std::span<const float> dash_of(Role role) {
+  if (role < Role::series) return {};
+  switch (style_of(role)) {
+    case 1:
+      return kDashed;
+    case 2:
+      return kDotted;
+    case 3:
+      return kDashDot;
+    case 5:
+      return kLong;
+    case 6:
+      return kDotted;
+    case 7:
+      return kDashed;
+    default:
+      return {};
+  }
+}
+
+Colour colour_of(Role role, Theme theme) {
+  const bool dark = theme == Theme::dark;
+  switch (role) {
+    case Role::paper:
+      return dark ? Colour{22, 24, 29} : Colour{255, 255, 255};
+    case Role::ink:
+      return dark ? Colour{228, 230, 234} : Colour{30, 30, 34};
+    case Role::soft:
+      return dark ? Colour{150, 156, 168} : Colour{110, 116, 128};
+    case Role::grid:
+      return dark ? Colour{48, 52, 62} : Colour{226, 229, 235};
+    default:
+      return (dark ? kOnDark : kOnLight).at(static_cast<std::size_t>(style_of(role)));
+  }
+}
+
+std::string to_svg(const Chart& chart) {
+  const Drawing d = lay_out(chart);
+  std::string svg = fmt::format(
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" "
+      "height=\"{1}\" font-family=\"DejaVu Sans, Verdana, sans-serif\">\n<title>{2}</title>\n"
+      "<style>\n{3}@media (prefers-color-scheme: dark) {{\n{4}}}\n.l {{ stroke: var(--c); fill: "
+      "none; stroke-linejoin: round; }}\ntext, circle, rect {{ fill: var(--c); }}\n</style>\n<rect "
+      "class=\"paper\" width=\"{0}\" height=\"{1}\"/>\n",
+      d.width, d.height, escaped(chart.title), rules(Theme::light), rules(Theme::dark));
+  for (const Stroke& s : d.strokes) svg += svg_stroke(s);
+  for (const Dot& dot : d.dots)
+    svg += fmt::format("<circle class=\"{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"{:g}\"/>\n",
+                       css_class(dot.role), dot.centre.x, dot.centre.y, dot.radius);
+  for (const Label& l : d.labels) svg += svg_label(l);
+  return svg + "</svg>\n";
+}
+
+Image to_image(const Chart& chart, Theme theme) {
+  const Drawing d = lay_out(chart);
+  Image image(d.width, d.height, 3);
+  fill_rectangle(image, 0, 0, d.width, d.height, colour_of(Role::paper, theme));
+  for (const Stroke& s : d.strokes)
+    draw_polyline(image, s.points, {colour_of(s.role, theme), s.width, dash_of(s.role)});
+  for (const Dot& dot : d.dots)
+    draw_disc(image, dot.centre, dot.radius, colour_of(dot.role, theme));
+  for (const Label& l : d.labels) draw(image, l, theme);
+  return image;
+}
+
+void write_chart(const std::filesystem::path& base, const Chart& chart, Theme theme) {
+  write_file_atomically(base.string() + ".svg", to_svg(chart));
+  write_image(base.string() + ".png", to_image(chart, theme));
+}
+
+}  // namespace darknet

@@ -1,0 +1,41 @@
+// Charts as data, drawn alike as SVG and as a picture: panels of lines or points with axes, ticks
+// and a legend. What is to be shown is decided elsewhere (report/training_chart.h).
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "image/image.h"
+
+namespace darknet {
+
+struct Series {
+  enum class Mark : std::uint8_t { line, points };
+  std::string name;
+  std::vector<double> x, y;  // of one length; what is not finite is a gap
+  Mark mark = Mark::line;
+  int style = -1;  // colour and dash, 0..7; -1: its place among the panel's series
+};
+
+struct Panel {
+  std::string title, x_label, y_label;  // with units
+  std::vector<Series> series;
+  bool log_y = false;                   // values <= 0 are gaps
+  std::optional<double> y_low, y_high;  // none: chosen from the data
+};
+
+struct Chart {
+  std::string title;
+  std::vector<Panel> panels;  // two in a row
+};
+
+enum class Theme : std::uint8_t { light, dark };
+
+std::string to_svg(const Chart&);  // light or dark as the reader's page is
+Image to_image(const Chart&, Theme = Theme::light);
+// base.svg and base.png, replaced atomically.
+void write_chart(const std::filesystem::path& base, const Chart&, Theme = Theme::light);
+
+}  // namespace darknet

@@ -1,0 +1,53 @@
+// A chart laid out: strokes, dots and labels at their pixels, with the part each plays instead of a
+// colour. SVG and pictures are two ways to write one Drawing.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "image/canvas.h"
+#include "report/chart.h"
+
+namespace darknet {
+
+inline constexpr int kStyles = 8;
+// What an element is; series k is `series` + k.
+enum class Role : std::uint8_t { paper, ink, soft, grid, series };
+Role series_role(int style);
+
+// Lengths of stroke and gap of a style's lines; empty: whole.
+std::span<const float> dash_of(Role);
+Colour colour_of(Role, Theme);
+
+enum class Anchor : std::uint8_t { start, middle, end };
+
+struct Stroke {
+  std::vector<CanvasPoint> points;
+  Role role = Role::ink;
+  float width = 1;
+};
+struct Dot {
+  CanvasPoint centre;
+  float radius = 1;
+  Role role = Role::ink;
+};
+struct Label {
+  CanvasPoint at;  // anchor across, middle of a capital letter up and down
+  std::string text;
+  float height = 9;  // of a capital letter, pixels
+  Role role = Role::ink;
+  Anchor anchor = Anchor::start;
+  bool upwards = false;
+};
+
+struct Drawing {
+  std::int64_t width = 0, height = 0;
+  std::vector<Stroke> strokes;
+  std::vector<Dot> dots;
+  std::vector<Label> labels;
+};
+
+Drawing lay_out(const Chart&);
+
+}  // namespace darknet

@@ -1,0 +1,27 @@
+// Where the ticks of an axis stand and what they say.
+#pragma once
+#include <string>
+#include <vector>
+
+namespace darknet {
+
+struct Tick {
+  double value = 0;
+  std::string label;
+};
+
+struct Axis {
+  double low = 0, high = 1;
+  bool log = false;
+  std::vector<Tick> ticks;
+  // 0 at low, 1 at high.
+  double place(double value) const;
+};
+
+// An axis that holds low..high and ends on ticks at steps of 1, 2 or 5 times a power of ten. With
+// `log`: low > 0, ticks at powers of ten, and at 2 and 5 where few fit. Equal ends are widened.
+Axis axis_for(double low, double high, int most_ticks, bool log);
+// The same with the ends as they are.
+Axis fixed_axis(double low, double high, int most_ticks);
+
+}  // namespace darknet

@@ -1,0 +1,190 @@
+#include "report/training_chart.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/text.h"
+
+namespace darknet {
+namespace {
+
+using nlohmann::json;
+constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+
+double number(const json& from, const char* key) {
+  const auto at = from.find(key);
+  return at != from.end() && at->is_number() ? at->get<double>() : kNone;
+}
+
+// Sum over the heads, or the mean where each head weighs as much as `weight` says.
+double over_heads(const json& heads, const char* key, const char* weight = nullptr) {
+  double sum = 0, weights = 0;
+  for (const json& head : heads) {
+    if (!head.is_object()) return kNone;
+    const double w = weight ? number(head, weight) : 1;
+    if (!(w > 0)) continue;
+    sum += w * number(head, key), weights += w;
+  }
+  return weights == 0 ? kNone : weight ? sum / weights : sum;
+}
+
+double mean_over_heads(const json& heads, const char* key) {
+  return over_heads(heads, key) / static_cast<double>(heads.size());
+}
+
+// Running mean over about a fiftieth of the training: single batches jump.
+std::vector<double> smoothed(const std::vector<double>& values) {
+  const auto half = static_cast<std::int64_t>(values.size() / 100);
+  std::vector<double> out(values.size(), kNone);
+  double sum = 0, count = 0;
+  const auto add = [&](std::int64_t i, double sign) {
+    if (i < 0 || i >= static_cast<std::int64_t>(values.size())) return;
+    const double v = values[static_cast<std::size_t>(i)];
+    if (std::isfinite(v)) sum += sign * v, count += sign;
+  };
+  for (std::int64_t i = 0; i < half; ++i) add(i, 1);
+  for (std::int64_t i = 0; i < static_cast<std::int64_t>(values.size()); ++i) {
+    add(i + half, 1);
+    if (count > 0) out[static_cast<std::size_t>(i)] = sum / count;
+    add(i - half, -1);
+  }
+  return out;
+}
+
+Series series(const std::string& name, const TrainingHistory& h,
+              const std::vector<double>& values) {
+  return {name, h.iteration, values};
+}
+
+// Only where there is a value, so that the few evaluations are joined by lines.
+Series sparse(const std::string& name, const TrainingHistory& h,
+              const std::vector<double>& values) {
+  Series s{.name = name};
+  for (std::size_t i = 0; i < values.size(); ++i)
+    if (std::isfinite(values[i])) s.x.push_back(h.iteration[i]), s.y.push_back(values[i]);
+  return s;
+}
+
+Panel panel(const std::string& title, const std::string& y_label, std::vector<Series> all) {
+  return {.title = title, .x_label = "iteration", .y_label = y_label, .series = std::move(all)};
+}
+
+Panel share_of(Panel p) {
+  p.y_low = 0, p.y_high = 1;
+  return p;
+}
+Panel from_zero(Panel p) {
+  p.y_low = 0;
+  return p;
+}
+Panel log_scale(Panel p) {
+  p.log_y = true;
+  return p;
+}
+
+using Values = std::vector<double> TrainingHistory::*;
+
+std::vector<Series> one_of_each(const std::vector<TrainingHistory>& all, Values values,
+                                bool smooth = true) {
+  std::vector<Series> list;
+  for (const TrainingHistory& h : all)
+    list.push_back(series(h.label, h, smooth ? smoothed(h.*values) : h.*values));
+  return list;
+}
+
+}  // namespace
+
+bool TrainingHistory::add(const std::string& json_line) {
+  const json line = json::parse(json_line, nullptr, false);
+  if (!line.is_object() || !std::isfinite(number(line, "iteration"))) return false;
+  const auto found = line.find("heads");
+  const json heads = found != line.end() && found->is_array() ? *found : json::array();
+  iteration.push_back(number(line, "iteration"));
+  loss.push_back(number(line, "loss"));
+  average_loss.push_back(number(line, "average_loss"));
+  learning_rate.push_back(number(line, "learning_rate"));
+  images_per_second.push_back(number(line, "images_per_second"));
+  map.push_back(number(line, "map"));
+  objectness_positive.push_back(over_heads(heads, "objectness_loss_positive"));
+  objectness_negative.push_back(over_heads(heads, "objectness_loss_negative"));
+  class_loss.push_back(over_heads(heads, "class_loss"));
+  box_loss.push_back(over_heads(heads, "box_loss"));
+  share_easy.push_back(mean_over_heads(heads, "gradient_share_easy_negative"));
+  share_hard.push_back(mean_over_heads(heads, "gradient_share_hard_negative"));
+  share_positive.push_back(mean_over_heads(heads, "gradient_share_positive"));
+  p_positive.push_back(over_heads(heads, "mean_p_positive", "positives"));
+  p_negative.push_back(over_heads(heads, "mean_p_negative", "negatives"));
+  mean_iou.push_back(over_heads(heads, "mean_iou", "positives"));
+  positives.push_back(over_heads(heads, "positives"));
+  negatives.push_back(over_heads(heads, "negatives"));
+  seconds.push_back(number(line, "load_seconds") + number(line, "step_seconds"));
+  return true;
+}
+
+TrainingHistory read_history(const std::filesystem::path& log) {
+  std::ifstream in(log, std::ios::binary);
+  if (!in) fail_at({log.string(), 0}, "cannot read this log of a training");
+  TrainingHistory h{.label = log.stem().string()};
+  LineReader lines(in);
+  for (std::string_view line; lines.next(line);) {
+    if (line.empty() || h.add(std::string(line)) || !h.iteration.empty()) continue;
+    fail_at({log.string(), lines.number()}, "no line of a training's NAME_log.jsonl: '",
+            shown(line), "'");
+  }
+  if (h.iteration.empty()) fail_at({log.string(), 0}, "this log is empty");
+  return h;
+}
+
+Chart training_chart(const TrainingHistory& h) {
+  Chart chart{.title = h.label};
+  chart.panels = {
+      log_scale(panel(
+          "Loss", "loss per image",
+          {series("of the iteration", h, h.loss), series("running average", h, h.average_loss)})),
+      log_scale(panel(
+          "Parts of the loss (smoothed)", "loss per image",
+          {series("objects", h, smoothed(h.objectness_positive)),
+           series("background", h, smoothed(h.objectness_negative)),
+           series("class", h, smoothed(h.class_loss)), series("box", h, smoothed(h.box_loss))})),
+      share_of(panel("Average precision on valid=", "mAP@0.5", {sparse("", h, h.map)})),
+      share_of(panel("Who moves the objectness (smoothed)", "share of the gradient",
+                     {series("easy background", h, smoothed(h.share_easy)),
+                      series("hard background", h, smoothed(h.share_hard)),
+                      series("objects", h, smoothed(h.share_positive))})),
+      log_scale(panel("Mean objectness (smoothed)", "probability p",
+                      {series("objects", h, smoothed(h.p_positive)),
+                       series("background", h, smoothed(h.p_negative))})),
+      share_of(
+          panel("Boxes of objects (smoothed)", "mean IoU", {series("", h, smoothed(h.mean_iou))})),
+      from_zero(panel("Learning rate", "rate", {series("", h, h.learning_rate)})),
+      from_zero(panel("Speed", "images per second", {series("", h, h.images_per_second)}))};
+  return chart;
+}
+
+Chart comparison_chart(const std::vector<TrainingHistory>& all) {
+  Chart chart;
+  for (const TrainingHistory& h : all)
+    chart.title += (chart.title.empty() ? "" : " against ") + h.label;
+  using H = TrainingHistory;
+  std::vector<Series> maps;
+  for (const H& h : all) maps.push_back(sparse(h.label, h, h.map));
+  chart.panels = {
+      share_of(panel("Average precision on valid=", "mAP@0.5", std::move(maps))),
+      share_of(panel("Objectness gradient from easy background (smoothed)", "share",
+                     one_of_each(all, &H::share_easy))),
+      log_scale(panel("Mean objectness of objects (smoothed)", "probability p",
+                      one_of_each(all, &H::p_positive))),
+      log_scale(panel("Mean objectness of background (smoothed)", "probability p",
+                      one_of_each(all, &H::p_negative))),
+      log_scale(panel("Class loss (smoothed)", "loss per image", one_of_each(all, &H::class_loss))),
+      log_scale(panel("Box loss (smoothed)", "loss per image", one_of_each(all, &H::box_loss)))};
+  return chart;
+}
+
+}  // namespace darknet
