@@ -3,16 +3,20 @@
 
 #include <chrono>
 #include <memory>
-#include <nlohmann/json.hpp>
 
 #include "cfg/data_file.h"
 #include "cli/command.h"
+#include "cli/map_report.h"
 #include "cli/open_network.h"
 #include "core/file.h"
+#include "core/log.h"
+#include "dataset/detection_files.h"
 #include "dataset/image_list.h"
 #include "dataset/labels.h"
+#include "dataset/picture_sizes.h"
 #include "eval/predict.h"
 #include "nn/weights.h"
+#include "report/error_sheet.h"
 
 namespace darknet::cli {
 namespace {
@@ -20,7 +24,7 @@ namespace {
 constexpr std::int64_t kBatch = 4;
 
 struct Options {
-  std::string data, cfg, weights, out;
+  std::string data, cfg, weights, out, detections, curves, errors;
   std::vector<std::string> overrides;
   float iou = .5f, threshold = .25f;
   int points = 0, threads = 0;
@@ -43,84 +47,110 @@ std::vector<std::vector<Truth>> difficult_truths(const DataFile& data,
   return std::move(difficult.truths);
 }
 
-void print(const Evaluation& e, const std::vector<std::string>& names, const Options& o) {
-  fmt::print("{:>4} {:<20} {:>8} {:>7} {:>7} {:>7} {:>7}\n", "id", "name", "AP", "TP", "FP", "FN",
-             "truths");
-  for (std::size_t i = 0; i < e.classes.size(); ++i) {
-    const ClassEvaluation& c = e.classes[i];
-    fmt::print("{:>4} {:<20} {:>8} {:>7} {:>7} {:>7} {:>7}\n", i, names[i],
-               c.truths ? fmt::format("{:.2f} %", 100 * c.average_precision) : "-",
-               c.true_positives, c.false_positives, c.false_negatives(), c.truths);
-  }
-  const std::string how =
-      o.points == 0 ? "area under the curve" : fmt::format("{} points", o.points);
-  fmt::print(
-      "at threshold {:.2f}: precision {:.3f}, recall {:.3f}, F1 {:.3f}, TP {}, FP {}, FN {}, "
-      "average IoU {:.3f}\n",
-      o.threshold, e.precision(), e.recall(), e.f1(), e.total.true_positives,
-      e.total.false_positives, e.total.false_negatives(), e.average_iou());
-  fmt::print(
-      "mean average precision (mAP@{:.2f}) = {:.6f}, or {:.2f} % ({}; {} of {} classes have "
-      "truths)\n",
-      o.iou, e.mean_average_precision, 100 * e.mean_average_precision, how, e.classes_with_truths,
-      e.classes.size());
+// What is to be scored: images with their truths, and later detections.
+struct Labelled {
+  DataFile data;
+  EvaluationSet set;
+  std::vector<std::string> names;
+};
+
+Labelled read_labelled(const DataFile& data, std::vector<std::string> names) {
+  const auto classes = static_cast<std::int64_t>(names.size());
+  LabelledImages labelled =
+      read_all_labels(read_image_list(required(data, data.valid, "valid")), classes);
+  Labelled all{
+      data, {std::move(labelled.images), std::move(labelled.truths), {}}, std::move(names)};
+  all.set.difficult = difficult_truths(data, all.set.images, classes);
+  return all;
 }
 
-void write_json(const Evaluation& e, const std::vector<std::string>& names, const Options& o) {
-  nlohmann::json out{{"map", e.mean_average_precision},
-                     {"iou_thresh", o.iou},
-                     {"points", o.points},
-                     {"thresh", o.threshold},
-                     {"precision", e.precision()},
-                     {"recall", e.recall()},
-                     {"f1", e.f1()},
-                     {"average_iou", e.average_iou()},
-                     {"classes", nlohmann::json::array()}};
-  for (std::size_t i = 0; i < e.classes.size(); ++i)
-    out["classes"].push_back({{"name", names[i]},
-                              {"average_precision", e.classes[i].average_precision},
-                              {"true_positives", e.classes[i].true_positives},
-                              {"false_positives", e.classes[i].false_positives},
-                              {"truths", e.classes[i].truths}});
-  write_file_atomically(o.out,
-                        out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
-}
-
-int map(const Options& o) {
+std::vector<EvaluatedImage> detect_all(const Options& o, Labelled& to) {
   const DataFile data = read_data_file(o.data);
   Network net = open_network({.cfg = o.cfg,
                               .weights = find_weights(o.weights, data.backup),
                               .overrides = o.overrides,
                               .exact = o.exact,
                               .batch = kBatch});
-  const std::int64_t classes = classes_of(net);
-  const auto names = class_names(net, data.names);
-  LabelledImages labelled =
-      read_all_labels(read_image_list(required(data, data.valid, "valid")), classes);
-  EvaluationSet set{std::move(labelled.images), std::move(labelled.truths), {}};
-  set.difficult = difficult_truths(data, set.images, classes);
+  classes_of(net);
+  to = read_labelled(data, class_names(net, data.names));
+  return run_evaluation(net, to.set, o.threads);
+}
+
+std::vector<std::string> names_of(const DataFile& data) {
+  if (!data.names.empty()) return read_names(data.names, data.classes);
+  if (data.classes == 0)
+    fail_at({data.path.string(), 0}, "neither names = nor classes = says which classes there are");
+  std::vector<std::string> names;
+  for (std::int64_t i = 0; i < data.classes; ++i) names.push_back(cat("class ", i));
+  return names;
+}
+
+// Of another program.
+std::vector<EvaluatedImage> read_all(const Options& o, Labelled& to) {
+  const DataFile data = read_data_file(o.data);
+  to = read_labelled(data, names_of(data));
+  const auto sizes = picture_sizes(to.set.images);
+  FiledDetections filed = read_detections(o.detections, {to.set.images, sizes, to.names});
+  log::info(cat(o.detections, ": ", filed.detections, " detections"));
+  std::vector<EvaluatedImage> images(sizes.size());
+  for (std::size_t i = 0; i < images.size(); ++i) {
+    images[i] = {.detections = std::move(filed.images[i]), .truths = to.set.truths[i]};
+    if (!to.set.difficult.empty()) images[i].difficult = to.set.difficult[i];
+    images[i].width = sizes[i].width, images[i].height = sizes[i].height;
+  }
+  return images;
+}
+
+MapResult judge(const std::vector<EvaluatedImage>& images, const Options& o,
+                std::vector<std::string> names) {
+  MapResult r{.names = std::move(names)};
+  r.options = {.classes = static_cast<std::int64_t>(r.names.size()),
+               .iou = o.iou,
+               .threshold = o.threshold,
+               .points = o.points == 0    ? ApPoints::area
+                         : o.points == 11 ? ApPoints::eleven
+                                          : ApPoints::hundred_one};
+  r.matched = match(images, r.options.classes, o.iou);
+  r.at = evaluate_matched(r.matched, r.options);
+  r.best = best_f1(r.matched);
+  r.coco = evaluate_coco(images, r.options.classes);
+  r.errors = find_errors(images, r.options);
+  return r;
+}
+
+int map(const Options& o) {
+  if (o.detections.empty() && o.weights.empty())
+    throw Error("a cfg and weights, or -detections, are wanted", 2);
+  if (!o.detections.empty() && !o.cfg.empty())
+    throw Error("-detections: no cfg and no weights are used then", 2);
   const auto before = std::chrono::steady_clock::now();
-  const auto images = run_evaluation(net, set, o.threads);
+  Labelled labelled;
+  const auto images = o.detections.empty() ? detect_all(o, labelled) : read_all(o, labelled);
+  const MapResult result = judge(images, o, labelled.names);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - before;
-  const ApPoints points = o.points == 0    ? ApPoints::area
-                          : o.points == 11 ? ApPoints::eleven
-                                           : ApPoints::hundred_one;
-  const Evaluation e = evaluate(
-      images, {.classes = classes, .iou = o.iou, .threshold = o.threshold, .points = points});
-  print(e, names, o);
+  print(result);
   fmt::print("{} images in {:.1f} s\n", images.size(), seconds.count());
-  if (!o.out.empty()) write_json(e, names, o);
+  if (!o.out.empty()) write_file_atomically(o.out, to_json(result));
+  if (!o.curves.empty()) write_curves(o.curves, result);
+  if (!o.errors.empty())
+    for (const auto& sheet :
+         write_error_sheets(o.errors, result.errors, {labelled.set.images, result.names}))
+      fmt::print("-> {}\n", sheet.string());
   return 0;
 }
 
 }  // namespace
 
 void add_detector_map(CLI::App& program, Run& run) {
-  CLI::App& app = subcommand(program, {"detector", "map"}, "mean average precision on valid=");
+  CLI::App& app =
+      subcommand(program, {"detector", "map"},
+                 "average precision on valid=, of a network or of other programs' detections");
   const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
   app.add_option("data", o->data, "the .data file")->required();
-  app.add_option("cfg", o->cfg, "the network's .cfg")->required();
-  app.add_option("weights", o->weights, "its .weights")->required();
+  CLI::Option* const cfg = app.add_option("cfg", o->cfg, "the network's .cfg");
+  app.add_option("weights", o->weights, "its .weights")->needs(cfg);
+  app.add_option("--detections", o->detections,
+                 "score these instead: COCO results (.json), or a folder of VOC comp4 files");
   app.add_option("--iou_thresh", o->iou, "least overlap of a hit")
       ->check(between(0, 1))
       ->capture_default_str();
@@ -131,6 +161,8 @@ void add_detector_map(CLI::App& program, Run& run) {
       ->check(CLI::IsMember({0, 11, 101}))
       ->capture_default_str();
   app.add_option("--out", o->out, "also write the figures to this JSON file");
+  app.add_option("--curves", o->curves, "folder for precision-recall curves: CSV, SVG and PNG");
+  app.add_option("--errors", o->errors, "folder for sheets of the worst errors, and errors.csv");
   add_overrides(app, o->overrides);
   add_threads(app, o->threads, "threads that read pictures");
   add_exact(app, o->exact);

@@ -1,0 +1,28 @@
+// What `detector map` says of an evaluation: tables for people, JSON and curves for programs.
+#pragma once
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "eval/coco.h"
+#include "eval/errors.h"
+#include "eval/matching.h"
+
+namespace darknet::cli {
+
+struct MapResult {
+  std::vector<std::string> names;
+  EvaluationOptions options;  // at which `at` was counted
+  Evaluation at;
+  std::vector<MatchedClass> matched;  // at options.iou
+  BestF1 best;                        // over all classes
+  CocoEvaluation coco;
+  DetectionErrors errors;
+};
+
+void print(const MapResult&);
+std::string to_json(const MapResult&);
+// FOLDER/CLASS.csv (threshold, precision, recall) and precision-recall.svg and .png.
+void write_curves(const std::filesystem::path& folder, const MapResult&);
+
+}  // namespace darknet::cli

@@ -1,0 +1,24 @@
+// Contact sheets of what a detector got wrong: the pictures' parts around its surest false
+// positives and its misses.
+#pragma once
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "eval/errors.h"
+#include "image/image.h"
+
+namespace darknet {
+
+struct ErrorSheets {
+  std::vector<std::filesystem::path> images;  // of the list
+  std::vector<std::string> names;             // of the classes
+  std::int64_t most = 60;                     // false positives, and misses, that are drawn
+};
+
+// Writes false-positives-1.png ..., misses-1.png ... and errors.csv (all of them) into the folder.
+// Returns what was written.
+std::vector<std::filesystem::path> write_error_sheets(const std::filesystem::path& folder,
+                                                      const DetectionErrors&, const ErrorSheets&);
+
+}  // namespace darknet
