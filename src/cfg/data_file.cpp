@@ -52,7 +52,9 @@ DataFile read_data_file(const fs::path& path) {
       section.has("names") ? place("names") : resolve_beside(section.text("labels", ""), path);
   data.backup = section.text("backup", "backup");
   data.save_weights = section.integer("saveweights", 0, {0, std::int64_t{1} << 40});
-  for (const char* key : {"results", "eval", "map", "savelast", "top", "labels"})
+  data.results = section.text("results", "results");
+  data.eval = section.text("eval", "");
+  for (const char* key : {"map", "savelast", "top", "labels"})
     if (section.has(key) && !(std::string_view(key) == "labels" && !section.has("names")))
       section.ignore(key, "has no effect here");
   section.finish();

@@ -12,8 +12,10 @@ struct DataFile {
   std::int64_t classes = 0;                       // 0: not given
   std::filesystem::path train, valid, difficult;  // lists of images; empty: not given
   std::filesystem::path names;
-  std::filesystem::path backup = "backup";  // folder of the weights of a training
-  std::int64_t save_weights = 0;            // saveweights: period of the numbered weights files
+  std::filesystem::path backup = "backup";    // folder of the weights of a training
+  std::filesystem::path results = "results";  // folder of what detector valid writes
+  std::string eval;                           // "coco": valid writes COCO's JSON
+  std::int64_t save_weights = 0;              // saveweights: period of the numbered weights files
 };
 
 // Relative paths hold from the working directory, as in the Darknets, or else from the .data file's

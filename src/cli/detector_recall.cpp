@@ -1,0 +1,87 @@
+// darknet detector recall data cfg weights
+#include <fmt/core.h>
+
+#include <array>
+#include <memory>
+
+#include "cfg/data_file.h"
+#include "cli/command.h"
+#include "cli/open_network.h"
+#include "core/file.h"
+#include "dataset/image_list.h"
+#include "dataset/labels.h"
+#include "eval/predict.h"
+#include "eval/recall.h"
+#include "nn/weights.h"
+#include "report/chart.h"
+
+namespace darknet::cli {
+namespace {
+
+constexpr std::int64_t kBatch = 4;
+constexpr std::array<std::int64_t, 10> kProposals{1, 2, 5, 10, 20, 50, 100, 200, 500, 1000};
+
+struct Options {
+  std::string data, cfg, weights, out;
+  std::vector<std::string> overrides;
+  int threads = 0;
+  bool exact = false;
+};
+
+void write(const std::string& base, const std::vector<ProposalRecall>& rows) {
+  std::string csv = "proposals,recall_50,recall_50_95,mean_best_iou\n";
+  Series half{.name = "IoU .5"}, mean{.name = "IoU .5 to .95"};
+  for (const ProposalRecall& r : rows) {
+    csv += fmt::format("{},{:.6f},{:.6f},{:.6f}\n", r.proposals, r.recall50, r.recall, r.best_iou);
+    half.x.push_back(static_cast<double>(r.proposals)), half.y.push_back(r.recall50);
+    mean.x.push_back(static_cast<double>(r.proposals)), mean.y.push_back(r.recall);
+  }
+  write_file_atomically(base + ".csv", csv);
+  Panel panel{.title = "Recall of the best proposals",
+              .x_label = "proposals a picture",
+              .y_label = "share of the objects found",
+              .series = {std::move(half), std::move(mean)}};
+  panel.y_low = 0, panel.y_high = 1;
+  write_chart(base, {"", {std::move(panel)}});
+}
+
+int recall(const Options& o) {
+  const DataFile data = read_data_file(o.data);
+  Network net = open_network({.cfg = o.cfg,
+                              .weights = find_weights(o.weights, data.backup),
+                              .overrides = o.overrides,
+                              .exact = o.exact,
+                              .batch = kBatch});
+  LabelledImages labelled =
+      read_all_labels(read_image_list(required(data, data.valid, "valid")), classes_of(net));
+  const EvaluationSet set{std::move(labelled.images), std::move(labelled.truths), {}};
+  const auto images = run_evaluation(net, set, o.threads);
+  const auto rows = proposal_recall(images, kProposals);
+  fmt::print("{:>10} {:>10} {:>13} {:>14}\n", "proposals", "recall@.5", "recall@.5:.95",
+             "mean best IoU");
+  for (const ProposalRecall& r : rows)
+    fmt::print("{:>10} {:>8.2f} % {:>11.2f} % {:>14.3f}\n", r.proposals, 100 * r.recall50,
+               100 * r.recall, r.best_iou);
+  fmt::print("{} images with {} objects, whatever their class\n", images.size(), labelled.objects);
+  if (!o.out.empty()) write(o.out, rows);
+  return 0;
+}
+
+}  // namespace
+
+void add_detector_recall(CLI::App& program, Run& run) {
+  CLI::App& app = subcommand(program, {"detector", "recall"},
+                             "how many objects the best N boxes of a picture find");
+  const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
+  app.add_option("data", o->data, "the .data file")->required();
+  app.add_option("cfg", o->cfg, "the network's .cfg")->required();
+  app.add_option("weights", o->weights, "its .weights")->required();
+  app.add_option("--out", o->out, "also write OUT.csv, OUT.svg and OUT.png");
+  add_overrides(app, o->overrides);
+  add_threads(app, o->threads, "threads that read pictures");
+  add_exact(app, o->exact);
+  add_darknet_habits(app);
+  app.final_callback([o, &run] { run = [o] { return recall(*o); }; });
+}
+
+}  // namespace darknet::cli

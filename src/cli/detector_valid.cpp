@@ -1,0 +1,120 @@
+// darknet detector valid data cfg weights
+#include <fmt/core.h>
+
+#include <memory>
+
+#include "cfg/data_file.h"
+#include "cli/command.h"
+#include "cli/open_network.h"
+#include "core/file.h"
+#include "dataset/detection_files.h"
+#include "dataset/image_list.h"
+#include "eval/predict.h"
+#include "nn/weights.h"
+
+namespace darknet::cli {
+namespace {
+namespace fs = std::filesystem;
+
+constexpr std::int64_t kBatch = 4;
+
+struct Options {
+  std::string data, cfg, weights, prefix = "comp4_det_test_", format;
+  std::vector<std::string> overrides;
+  int threads = 0;
+  bool exact = false, letter_box = false;
+};
+
+struct Detected {
+  ImageSet set;
+  std::vector<std::vector<Detection>> detections;
+};
+
+Detected detect_all(const Options& o, const DataFile& data) {
+  Network net = open_network({.cfg = o.cfg,
+                              .weights = find_weights(o.weights, data.backup),
+                              .overrides = o.overrides,
+                              .exact = o.exact,
+                              .letter_box = o.letter_box,
+                              .batch = kBatch});
+  Detected all{{.names = class_names(net, data.names)}, {}};
+  all.set.images = read_image_list(required(data, data.valid, "valid"));
+  const EvaluationSet set{
+      all.set.images, std::vector<std::vector<Truth>>(all.set.images.size()), {}};
+  for (EvaluatedImage& image : run_evaluation(net, set, o.threads)) {
+    all.set.sizes.push_back({image.width, image.height});
+    all.detections.push_back(std::move(image.detections));
+  }
+  return all;
+}
+
+std::vector<fs::path> write_voc(const fs::path& folder, const Options& o, const Detected& all) {
+  std::vector<fs::path> written;
+  for (std::size_t k = 0; k < all.set.names.size(); ++k) {
+    written.push_back(folder / (o.prefix + all.set.names[k] + ".txt"));
+    write_file_atomically(written.back(),
+                          voc_results(all.set, all.detections, static_cast<std::int64_t>(k)));
+  }
+  return written;
+}
+
+// One file per picture.
+std::vector<fs::path> write_labels(const fs::path& folder, const Detected& all) {
+  for (std::size_t i = 0; i < all.set.images.size(); ++i)
+    write_file_atomically(folder / all.set.images[i].filename().replace_extension(".txt"),
+                          label_lines(all.detections[i], true));
+  return {folder};
+}
+
+// As the .data file's eval= says, where no -format does.
+std::string format_of(const Options& o, const DataFile& data) {
+  if (!o.format.empty()) return o.format;
+  return data.eval == "coco" ? "coco" : "voc";
+}
+
+int valid(const Options& o) {
+  const DataFile data = read_data_file(o.data);
+  const fs::path folder = data.results;
+  require_writable_folder(folder);
+  const Detected all = detect_all(o, data);
+  const std::string format = format_of(o, data);
+  std::vector<fs::path> written;
+  if (format == "voc") {
+    written = write_voc(folder, o, all);
+  } else if (format == "yolo") {
+    written = write_labels(folder, all);
+  } else {
+    written.push_back(folder / "coco_results.json");
+    write_file_atomically(written.back(), coco_results(all.set, all.detections));
+  }
+  for (const fs::path& path : written) fmt::print("-> {}\n", path.string());
+  return 0;
+}
+
+}  // namespace
+
+void add_detector_valid(CLI::App& program, Run& run) {
+  CLI::App& app = subcommand(program, {"detector", "valid"},
+                             "write the detections on valid= for other programs to score");
+  app.footer(
+      "The files go to the folder that the .data file's results= names (results). Detections above "
+      ".005 count, after\nsuppression at .45. Numbers of images in COCO's file: the digits at the "
+      "end of the pictures' names where\nthose are distinct, else their place in the list.");
+  const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
+  app.add_option("data", o->data, "the .data file")->required();
+  app.add_option("cfg", o->cfg, "the network's .cfg")->required();
+  app.add_option("weights", o->weights, "its .weights")->required();
+  app.add_option("--format", o->format,
+                 "voc: one comp4 file per class; coco: coco_results.json; yolo: one label file per "
+                 "picture, with probabilities (coco where the .data file has eval=coco, else voc)")
+      ->check(CLI::IsMember({"voc", "coco", "yolo"}));
+  app.add_option("--out", o->prefix, "beginning of the comp4 files' names")->capture_default_str();
+  app.add_flag("--letter_box", o->letter_box, "keep the aspect ratio, grey bars around");
+  add_overrides(app, o->overrides);
+  add_threads(app, o->threads, "threads that read pictures");
+  add_exact(app, o->exact);
+  add_darknet_habits(app);
+  app.final_callback([o, &run] { run = [o] { return valid(*o); }; });
+}
+
+}  // namespace darknet::cli
