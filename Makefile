@@ -3,7 +3,7 @@ JOBS ?= $(shell nproc)
 PRESET ?= release
 BUILD := $(if $(filter release,$(PRESET)),build,build-$(PRESET))
 
-.PHONY: all deps build test cuda bench install format lint clean
+.PHONY: all deps build quickstart test cuda bench install format lint clean
 all: build
 
 deps:
@@ -13,6 +13,13 @@ build: deps
 	@cmake --preset $(PRESET) $(CMAKE_ARGS)
 	@cmake --build $(BUILD) -j $(JOBS)
 	@ln -sf $(BUILD)/darknet darknet
+
+# Only the program: the tests take as long to compile again.
+quickstart: deps
+	@cmake --preset $(PRESET) $(CMAKE_ARGS)
+	@cmake --build $(BUILD) -j $(JOBS) --target darknet
+	@ln -sf $(BUILD)/darknet darknet
+	@scripts/quickstart.sh ./darknet
 
 test: build
 	@ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS)

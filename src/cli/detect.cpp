@@ -15,8 +15,9 @@ void add_detect(CLI::App& program, Run& run) {
   o->shipped_names = true;
   app.add_option("cfg", o->cfg, "the network's .cfg")->required();
   app.add_option("weights", o->weights, "its .weights")->required();
-  app.add_option("images", o->images,
-                 "pictures, or .txt lists of them; none: paths from standard input");
+  app.add_option(
+      "images", o->images,
+      "pictures, folders, patterns, .txt lists of pictures; none: paths from standard input");
   app.add_option("--names", o->names, "the .names file (data/coco.names, data/voc.names)");
   add_predict_flags(app, *o);
   app.final_callback([o, &run] { run = [o] { return predict_images(*o, o->names); }; });

@@ -16,8 +16,9 @@ void add_detector_test(CLI::App& program, Run& run) {
   app.add_option("data", o->data, "the .data file")->required();
   app.add_option("cfg", o->cfg, "the network's .cfg")->required();
   app.add_option("weights", o->weights, "its .weights")->required();
-  app.add_option("images", o->images,
-                 "pictures, or .txt lists of them; none: paths from standard input");
+  app.add_option(
+      "images", o->images,
+      "pictures, folders, patterns, .txt lists of pictures; none: paths from standard input");
   add_predict_flags(app, *o);
   app.final_callback([o, &run] {
     run = [o] {

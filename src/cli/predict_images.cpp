@@ -10,10 +10,11 @@
 #include <set>
 
 #include "cli/open_network.h"
+#include "cli/picture_arguments.h"
 #include "core/file.h"
 #include "core/log.h"
 #include "core/text.h"
-#include "dataset/image_list.h"
+#include "dataset/detection_files.h"
 #include "eval/predict.h"
 #include "image/draw.h"
 #include "image/image.h"
@@ -23,17 +24,71 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-std::vector<fs::path> images_of(const PredictOptions& o) {
-  std::vector<fs::path> images;
-  for (const std::string& given : o.images) {
-    if (fs::path(given).extension() != ".txt") {
-      images.emplace_back(given);
-      continue;
-    }
-    const auto list = read_image_list(given);
-    images.insert(images.end(), list.begin(), list.end());
+// Names without folder and ending; pictures of different folders may share one.
+class UnusedNames {
+ public:
+  std::string of(const fs::path& picture) {
+    const std::string stem = picture.stem().string();
+    std::string name = stem;
+    for (int i = 2; !used_.insert(name).second; ++i) name = fmt::format("{}-{}", stem, i);
+    return name;
   }
-  return images;
+
+ private:
+  std::set<std::string> used_;
+};
+
+// What was found in the pictures so far.
+struct Found {
+  ImageSet set;
+  std::vector<std::vector<Detection>> detections;
+};
+
+// The layout of AlexeyAB's -out files.
+json darknet_json(const Found& found) {
+  json frames = json::array();
+  for (std::size_t i = 0; i < found.detections.size(); ++i) {
+    json objects = json::array();
+    for (const Detection& d : found.detections[i])
+      objects.push_back({{"class_id", d.class_id},
+                         {"name", found.set.names[static_cast<std::size_t>(d.class_id)]},
+                         {"relative_coordinates",
+                          {{"center_x", d.box.x},
+                           {"center_y", d.box.y},
+                           {"width", d.box.w},
+                           {"height", d.box.h}}},
+                         {"confidence", d.probability}});
+    frames.push_back(
+        {{"frame_id", i + 1}, {"filename", found.set.images[i].string()}, {"objects", objects}});
+  }
+  return frames;
+}
+
+void write_voc(const fs::path& folder, const Found& found) {
+  require_writable_folder(folder);
+  for (std::size_t k = 0; k < found.set.names.size(); ++k)
+    write_file_atomically(folder / ("comp4_det_test_" + found.set.names[k] + ".txt"),
+                          voc_results(found.set, found.detections, static_cast<std::int64_t>(k)));
+}
+
+void write_labels(const fs::path& folder, const Found& found) {
+  require_writable_folder(folder);
+  UnusedNames names;
+  for (std::size_t i = 0; i < found.detections.size(); ++i)
+    write_file_atomically(folder / (names.of(found.set.images[i]) + ".txt"),
+                          label_lines(found.detections[i], true));
+}
+
+void write(const PredictOptions& o, const Found& found) {
+  if (o.format == "voc")
+    write_voc(o.out, found);
+  else if (o.format == "yolo")
+    write_labels(o.out, found);
+  else if (o.format == "coco")
+    write_file_atomically(o.out, coco_results(found.set, found.detections));
+  else
+    write_file_atomically(
+        o.out, darknet_json(found).dump(1, ' ', false, json::error_handler_t::replace) + "\n");
 }
 
 class Predictor {
@@ -41,9 +96,10 @@ class Predictor {
   Predictor(const PredictOptions& o, const std::string& names)
       : options_(o),
         net_(open_network(opened(o))),
-        names_(class_names(net_, names, o.shipped_names)) {}
+        found_{{.names = class_names(net_, names, o.shipped_names)}, {}} {}
 
   void run(const fs::path& path, bool several);
+  bool run_all(const std::vector<fs::path>& images);  // false where one of them failed
   bool run_typed();  // paths from standard input; false where one of them failed
   void finish() const;
 
@@ -56,21 +112,21 @@ class Predictor {
   }
   void print(const std::vector<Detection>& found, const Image& image) const;
   void draw(Image& image, const std::vector<Detection>& found) const;
-  void add_json(const fs::path& path, const std::vector<Detection>& found);
   void save_labels(const fs::path& path, const std::vector<Detection>& found) const;
-  fs::path picture_path(const fs::path& path, bool several) const;
+  fs::path picture_path(const fs::path& path, bool several);
+  const std::string& name(const Detection& d) const {
+    return found_.set.names[static_cast<std::size_t>(d.class_id)];
+  }
 
   PredictOptions options_;
   Network net_;
-  std::vector<std::string> names_;
-  json json_ = json::array();
-  std::set<fs::path> written_;
+  Found found_;
+  UnusedNames unused_;
 };
 
 void Predictor::print(const std::vector<Detection>& found, const Image& image) const {
   for (const Detection& d : found) {
-    const std::string& name = names_[static_cast<std::size_t>(d.class_id)];
-    fmt::print("{}: {:.0f}%", name, 100 * d.probability);
+    fmt::print("{}: {:.0f}%", name(d), 100 * d.probability);
     const auto w = static_cast<float>(image.width), h = static_cast<float>(image.height);
     if (options_.ext_output)
       fmt::print("\t(left_x: {:4}   top_y: {:4}   width: {:4}   height: {:4})",
@@ -80,44 +136,25 @@ void Predictor::print(const std::vector<Detection>& found, const Image& image) c
   }
 }
 
-// The layout of AlexeyAB's -out files.
-void Predictor::add_json(const fs::path& path, const std::vector<Detection>& found) {
-  json objects = json::array();
-  for (const Detection& d : found)
-    objects.push_back(
-        {{"class_id", d.class_id},
-         {"name", names_[static_cast<std::size_t>(d.class_id)]},
-         {"relative_coordinates",
-          {{"center_x", d.box.x}, {"center_y", d.box.y}, {"width", d.box.w}, {"height", d.box.h}}},
-         {"confidence", d.probability}});
-  json_.push_back(
-      {{"frame_id", json_.size() + 1}, {"filename", path.string()}, {"objects", objects}});
-}
-
 void Predictor::save_labels(const fs::path& path, const std::vector<Detection>& found) const {
-  std::string text;
-  for (const Detection& d : found)
-    text += fmt::format("{} {:.6f} {:.6f} {:.6f} {:.6f}\n", d.class_id, d.box.x, d.box.y, d.box.w,
-                        d.box.h);
   const fs::path to = fs::path(path).replace_extension(".txt");
   if (fs::exists(to)) fail_at({to.string(), 0}, "-save_labels writes over no label file");
-  write_file_atomically(to, text);
+  write_file_atomically(to, label_lines(found, false));
 }
 
-fs::path Predictor::picture_path(const fs::path& path, bool several) const {
+fs::path Predictor::picture_path(const fs::path& path, bool several) {
   const std::string prefix = options_.prefix.empty() ? "predictions" : options_.prefix;
   if (!several) return prefix + ".jpg";
   fs::create_directories(prefix);
-  return fs::path(prefix) / path.filename().replace_extension(".jpg");
+  return fs::path(prefix) / (unused_.of(path) + ".jpg");
 }
 
-// Outlines first, captions over them, the surest on top.
 void Predictor::draw(Image& image, const std::vector<Detection>& found) const {
-  for (const Detection& d : found) draw_box(image, d.box, class_colour(d.class_id), "");
-  for (auto d = found.rbegin(); d != found.rend(); ++d)
-    draw_caption(image, d->box, class_colour(d->class_id),
-                 fmt::format("{} {:.0f}%", names_[static_cast<std::size_t>(d->class_id)],
-                             100 * d->probability));
+  std::vector<CaptionedBox> boxes;
+  for (const Detection& d : found)  // the surest first
+    boxes.push_back(
+        {d.box, class_colour(d.class_id), fmt::format("{} {:.0f}%", name(d), 100 * d.probability)});
+  draw_boxes(image, boxes);
 }
 
 void Predictor::run(const fs::path& path, bool several) {
@@ -127,15 +164,15 @@ void Predictor::run(const fs::path& path, bool several) {
   const std::chrono::duration<double, std::milli> ms = std::chrono::steady_clock::now() - before;
   fmt::print("{}: Predicted in {:.3f} milli-seconds.\n", path.string(), ms.count());
   print(found, image);
-  add_json(path, found);
+  found_.set.images.push_back(path);
+  found_.set.sizes.push_back({image.width, image.height});
+  found_.detections.push_back(found);
   if (options_.save_labels) save_labels(path, found);
   draw(image, found);
   const fs::path to = picture_path(path, several);
   if (fs::exists(to) && fs::equivalent(to, path))
     fail_at({to.string(), 0},
             "the annotated picture would replace the picture; give another -prefix");
-  if (!written_.insert(to).second)
-    fail_at({to.string(), 0}, "two of the pictures have this name; give them in separate calls");
   write_image(to, image);
   fmt::print("-> {}\n", to.string());
   if (!options_.dont_show) show_image(path.string(), image);
@@ -148,7 +185,6 @@ bool Predictor::run_typed() {
     const auto path = trim(line);
     if (path.empty()) continue;
     try {
-      written_.clear();  // asking for a picture again is fine
       run(fs::path(path), true);
     } catch (const Error& e) {  // a typing error is no reason to load the network again
       log::error(e.what());
@@ -159,10 +195,33 @@ bool Predictor::run_typed() {
   return good;
 }
 
+bool Predictor::run_all(const std::vector<fs::path>& images) {
+  if (images.size() == 1) {
+    run(images.front(), false);
+    return true;
+  }
+  bool good = true;
+  const auto before = std::chrono::steady_clock::now();
+  for (std::size_t i = 0; i < images.size(); ++i) {
+    const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - before;
+    const double left =
+        i == 0 ? 0
+               : spent.count() / static_cast<double>(i) * static_cast<double>(images.size() - i);
+    fmt::print("[{}/{}{}] ", i + 1, images.size(), i == 0 ? "" : ", ETA " + log::duration(left));
+    try {
+      run(images[i], true);
+    } catch (const Error& e) {  // the others may be sound
+      fmt::print("\n");
+      std::fflush(stdout);
+      log::error(e.what());
+      good = false;
+    }
+  }
+  return good;
+}
+
 void Predictor::finish() const {
-  if (!options_.out.empty())
-    write_file_atomically(options_.out,
-                          json_.dump(1, ' ', false, json::error_handler_t::replace) + "\n");
+  if (!options_.out.empty()) write(options_, found_);
 }
 
 }  // namespace
@@ -175,7 +234,12 @@ void add_predict_flags(CLI::App& app, PredictOptions& o) {
       ->check(between(0, 1))
       ->capture_default_str();
   app.add_flag("--ext_output", o.ext_output, "print the boxes in pixels");
-  app.add_option("--out", o.out, "write all detections to this JSON file");
+  app.add_option("--out", o.out, "write all detections to this file, or folder for voc and yolo");
+  app.add_option("--format", o.format,
+                 "of -out: darknet or coco (JSON), voc (comp4 files), yolo (label files)")
+      ->check(CLI::IsMember({"darknet", "coco", "voc", "yolo"}))
+      ->capture_default_str();
+  app.add_flag("--recursive", o.recursive, "the pictures in folders of a folder too");
   app.add_option("--prefix", o.prefix,
                  "name of the annotated picture without .jpg; of several: their folder");
   app.add_flag("--save_labels", o.save_labels, "write the detections as label files");
@@ -187,10 +251,9 @@ void add_predict_flags(CLI::App& app, PredictOptions& o) {
 }
 
 int predict_images(const PredictOptions& o, const std::string& names) {
+  const auto images = pictures_of(o.images, o.recursive);  // before the network is read
   Predictor predictor(o, names);
-  const auto images = images_of(o);
-  for (const fs::path& path : images) predictor.run(path, images.size() > 1);
-  const bool good = !o.images.empty() || predictor.run_typed();
+  const bool good = o.images.empty() ? predictor.run_typed() : predictor.run_all(images);
   predictor.finish();
   return good ? 0 : 1;
 }

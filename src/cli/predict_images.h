@@ -10,14 +10,15 @@ namespace darknet::cli {
 
 struct PredictOptions {
   std::string cfg, weights;
-  std::vector<std::string> images;  // pictures, or .txt lists of them; none: standard input
+  std::vector<std::string> images;  // as pictures_of() takes them; none: standard input
   std::vector<std::string> overrides;
   float threshold = .25f, nms = .45f;
-  std::string out;             // JSON
+  std::string out;                 // file, or folder, of all detections
+  std::string format = "darknet";  // of `out`: darknet, coco (JSON files), voc, yolo (folders)
   std::string prefix;          // "" : predictions.jpg, or predictions/NAME.jpg for several pictures
   bool shipped_names = false;  // without a .names file: data/coco.names or voc.names, by number
   bool ext_output = false, save_labels = false, dont_show = false, exact = false,
-       letter_box = false;
+       letter_box = false, recursive = false;
 };
 
 void add_predict_flags(CLI::App&, PredictOptions&);

@@ -1,7 +1,9 @@
 #include "image/draw.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <vector>
 
 #include "image/canvas.h"
 
@@ -39,7 +41,54 @@ struct Frame {
 Frame frame_of(const Box& box, const Image& image) {
   return {to_pixel(box.left(), image.width), to_pixel(box.top(), image.height),
           to_pixel(box.right(), image.width), to_pixel(box.bottom(), image.height),
-          std::max<std::int64_t>(1, std::min(image.width, image.height) / 240)};
+          std::max<std::int64_t>(1, std::min(image.width, image.height) / 300)};
+}
+
+struct Bar {
+  std::int64_t x = 0, y = 0, width = 0, height = 0;  // pixels
+  bool meets(const Bar& o) const {
+    return x < o.x + o.width && o.x < x + width && y < o.y + o.height && o.y < y + height;
+  }
+};
+
+std::int64_t caption_height(const Image& image) {
+  return std::max<std::int64_t>(9, std::min(image.width, image.height) / 72);
+}
+std::int64_t caption_margin(std::int64_t height) { return height / 3 + 1; }
+
+// As much of it as fits, in whole UTF-8 letters.
+std::string shortened(const std::string& text, std::int64_t height, std::int64_t width) {
+  if (text_size(text, height).width <= width) return text;
+  std::string kept = text;
+  do {
+    while (!kept.empty() && (kept.back() & 0xC0) == 0x80) kept.pop_back();
+    if (!kept.empty()) kept.pop_back();
+  } while (!kept.empty() && text_size(kept + "\u2026", height).width > width);
+  return kept + "\u2026";
+}
+
+// Where a caption may stand, the best place first, all of it in the picture.
+std::array<Bar, 4> places_of(const Frame& f, const Image& image, std::int64_t width,
+                             std::int64_t height) {
+  std::array<Bar, 4> places{{{f.x0, f.y0 - height, width, height},
+                             {f.x0, f.y1, width, height},
+                             {f.x1 - width, f.y0 - height, width, height},
+                             {f.x0, f.y0 + f.line, width, height}}};
+  for (Bar& p : places) {
+    p.x = std::clamp<std::int64_t>(p.x, 0, std::max<std::int64_t>(0, image.width - width));
+    if (p.y < 0 || p.y + height > image.height)  // no room: into the box
+      p.y = std::clamp<std::int64_t>(f.y0 + f.line, 0,
+                                     std::max<std::int64_t>(0, image.height - height));
+  }
+  return places;
+}
+
+Bar free_place(const std::array<Bar, 4>& places, const std::vector<Bar>& taken) {
+  const auto is_free = [&](const Bar& p) {
+    return std::none_of(taken.begin(), taken.end(), [&](const Bar& t) { return t.meets(p); });
+  };
+  const auto* const found = std::find_if(places.begin(), places.end(), is_free);
+  return found == places.end() ? places.front() : *found;
 }
 
 }  // namespace
@@ -56,23 +105,33 @@ Colour class_colour(std::int64_t class_id) {
 }
 
 void draw_box(Image& image, const Box& box, const Colour& colour, const std::string& caption) {
-  const Frame f = frame_of(box, image);
-  outline(image, f.x0, f.y0, f.x1, f.y1, f.line, colour);
-  draw_caption(image, box, colour, caption);
+  const CaptionedBox one{box, colour, caption};
+  draw_boxes(image, {&one, 1});
 }
 
-void draw_caption(Image& image, const Box& box, const Colour& colour, const std::string& caption) {
-  if (caption.empty()) return;
-  const Frame f = frame_of(box, image);
-  const std::int64_t side = std::min(image.width, image.height);
-  const std::int64_t height = std::max<std::int64_t>(7, side / 60), margin = height / 3 + 1;
-  const TextSize text = text_size(caption, height);
-  const std::int64_t bar = text.height + 2 * margin, width = text.width + 2 * margin;
-  const std::int64_t top = f.y0 >= bar ? f.y0 - bar : std::max<std::int64_t>(0, f.y0 + f.line);
-  const std::int64_t left =
-      std::clamp<std::int64_t>(f.x0, 0, std::max<std::int64_t>(0, image.width - width));
-  fill(image, left, top, left + width, top + bar, colour);
-  draw_text(image, caption, left + margin, top + margin, height, readable_on(colour));
+void draw_boxes(Image& image, std::span<const CaptionedBox> boxes) {
+  const std::int64_t height = caption_height(image), margin = caption_margin(height);
+  struct Placed {
+    Bar bar;
+    std::string text;
+    Colour colour;
+  };
+  std::vector<Placed> captions;
+  std::vector<Bar> taken;
+  for (const CaptionedBox& b : boxes) {
+    const Frame f = frame_of(b.box, image);
+    outline(image, f.x0, f.y0, f.x1, f.y1, f.line, b.colour);
+    if (b.caption.empty()) continue;
+    const std::string text =
+        shortened(b.caption, height, std::max<std::int64_t>(image.width / 2, 60));
+    const std::int64_t width = text_size(text, height).width + 2 * margin;
+    taken.push_back(free_place(places_of(f, image, width, height + 2 * margin), taken));
+    captions.push_back({taken.back(), text, b.colour});
+  }
+  for (auto c = captions.rbegin(); c != captions.rend(); ++c) {
+    fill_rectangle(image, c->bar.x, c->bar.y, c->bar.width, c->bar.height, c->colour);
+    draw_text(image, c->text, c->bar.x + margin, c->bar.y + margin, height, readable_on(c->colour));
+  }
 }
 
 }  // namespace darknet

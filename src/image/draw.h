@@ -2,6 +2,7 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "detect/box.h"
@@ -17,8 +18,15 @@ Colour class_colour(std::int64_t class_id);
 // The outline of a box given in fractions of the picture, and above it (below, where there is no
 // room) its caption on a bar of the same colour. Line and text grow with the picture.
 void draw_box(Image&, const Box&, const Colour&, const std::string& caption);
-// The caption alone, to be drawn when all outlines stand.
-void draw_caption(Image&, const Box&, const Colour&, const std::string& caption);
+
+struct CaptionedBox {
+  Box box;  // fractions of the picture
+  Colour colour{};
+  std::string caption;  // "": none
+};
+// All outlines, then the captions, the first boxes' on top: above its box, below, or in it, where
+// it covers no caption of an earlier box. What is too long is shortened.
+void draw_boxes(Image&, std::span<const CaptionedBox>);
 
 struct TextSize {
   std::int64_t width = 0, height = 0;  // pixels

@@ -69,7 +69,7 @@ std::string of_one_seed(const Comparison& c, const ArmDifference& d) {
   return fmt::format(
       "One seed proves nothing about the losses. For these two networks the {} test pictures alone "
       "leave {:+.1f} to {:+.1f} points (95 %){}; another seed moves either network by a point or "
-      "more: -seeds 1..5 tells.",
+      "more: -seed 1..5 tells.",
       c.images.size(), points(d.over_images.low), points(d.over_images.high),
       same ? ", which includes no difference at all" : "");
 }
@@ -118,7 +118,10 @@ std::string verdict(const Comparison& c, const ArmDifference& d) {
 
 Chart training_chart(const Comparison& c) {
   std::vector<TrainingHistory> histories;
-  for (std::size_t arm = 0; arm < c.arms.size(); ++arm) histories.push_back(c.run(arm, 0).history);
+  for (std::size_t arm = 0; arm < c.arms.size(); ++arm) {
+    histories.push_back(c.run(arm, 0).history);
+    histories.back().label = c.arms[arm].name;
+  }
   return comparison_chart(histories);
 }
 

@@ -18,7 +18,7 @@ h1 { font-size: 1.7rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; }
 .verdict { background: var(--mark); border-left: .3rem solid #0072b2; padding: .8rem 1rem; font-size: 1.05rem; }
 .soft { color: var(--soft); }
 .wide { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+table { border-collapse: collapse; margin-bottom: 1rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .8rem; border-bottom: 1px solid var(--line); text-align: right; }
 th { font-weight: 600; } th:first-child, td:first-child { text-align: left; }
 img { max-width: 100%; height: auto; display: block; margin: .6rem 0; }

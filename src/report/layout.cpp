@@ -10,7 +10,7 @@ namespace {
 
 constexpr float kPanelWidth = 680, kPanelHeight = 330;
 constexpr float kLeft = 84, kRight = 28, kTop = 62, kBottom = 52;  // around the plot of a panel
-constexpr float kTitleBar = 46;
+constexpr float kTitleBar = 46, kGapAbove = 8;
 constexpr float kText = 9, kTitle = 11;  // heights of capital letters
 constexpr int kTicksX = 8, kTicksY = 6;
 
@@ -175,9 +175,10 @@ class PanelLayout {
 Drawing lay_out(const Chart& chart) {
   const auto panels = static_cast<std::int64_t>(chart.panels.size());
   const std::int64_t columns = std::clamp<std::int64_t>(panels, 1, 2), rows = (panels + 1) / 2;
-  Drawing d{.width = columns * static_cast<std::int64_t>(kPanelWidth),
-            .height = static_cast<std::int64_t>(kTitleBar) +
-                      rows * static_cast<std::int64_t>(kPanelHeight)};
+  const float bar = chart.title.empty() ? kGapAbove : kTitleBar;
+  Drawing d{
+      .width = columns * static_cast<std::int64_t>(kPanelWidth),
+      .height = static_cast<std::int64_t>(bar) + rows * static_cast<std::int64_t>(kPanelHeight)};
   d.labels.push_back({{static_cast<float>(d.width) / 2, kTitleBar / 2},
                       chart.title,
                       13,
@@ -187,7 +188,7 @@ Drawing lay_out(const Chart& chart) {
   for (std::int64_t i = 0; i < panels; ++i)
     PanelLayout(chart.panels[static_cast<std::size_t>(i)],
                 static_cast<float>(i % columns) * kPanelWidth,
-                kTitleBar + static_cast<float>(i / columns) * kPanelHeight, d)
+                bar + static_cast<float>(i / columns) * kPanelHeight, d)
         .draw();
   return d;
 }

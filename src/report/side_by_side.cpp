@@ -51,25 +51,26 @@ Image enlarged(const Image& picture) {
 }
 
 Image truths_panel(const Image& picture, const SideBySide& s) {
-  Image panel = picture;
+  std::vector<CaptionedBox> boxes;
   for (const Truth& t : s.truths)
-    draw_box(panel, t.box, kTruth, s.names[static_cast<std::size_t>(t.class_id)]);
+    boxes.push_back({t.box, kTruth, s.names[static_cast<std::size_t>(t.class_id)]});
+  Image panel = picture;
+  draw_boxes(panel, boxes);
   return panel;
 }
 
 Image network_panel(const Image& picture, const SideBySide& s,
                     const std::vector<Detection>& detections, const Matched& matched) {
-  Image panel = picture;
-  for (std::size_t t = 0; t < s.truths.size(); ++t)
-    if (matched.missed[t]) draw_box(panel, s.truths[t].box, kMissed, "missed");
+  std::vector<CaptionedBox> boxes;
   for (std::size_t d = 0; d < detections.size(); ++d)
-    draw_box(panel, detections[d].box, matched.hits[d] ? kHit : kFalse, "");
-  for (std::size_t d = detections.size(); d-- > 0;) {  // the surest caption on top
-    const Detection& one = detections[d];
-    draw_caption(panel, one.box, matched.hits[d] ? kHit : kFalse,
-                 fmt::format("{} {:.0f}%", s.names[static_cast<std::size_t>(one.class_id)],
-                             100 * one.probability));
-  }
+    boxes.push_back(
+        {detections[d].box, matched.hits[d] ? kHit : kFalse,
+         fmt::format("{} {:.0f}%", s.names[static_cast<std::size_t>(detections[d].class_id)],
+                     100 * detections[d].probability)});
+  for (std::size_t t = 0; t < s.truths.size(); ++t)
+    if (matched.missed[t]) boxes.push_back({s.truths[t].box, kMissed, "missed"});
+  Image panel = picture;
+  draw_boxes(panel, boxes);
   return panel;
 }
 

@@ -174,8 +174,12 @@ Chart comparison_chart(const std::vector<TrainingHistory>& all) {
   using H = TrainingHistory;
   std::vector<Series> maps;
   for (const H& h : all) maps.push_back(sparse(h.label, h, h.map));
-  chart.panels = {
-      share_of(panel("Average precision on valid=", "mAP@0.5", std::move(maps))),
+  const bool evaluated =
+      std::any_of(maps.begin(), maps.end(), [](const Series& s) { return !s.x.empty(); });
+  if (evaluated)
+    chart.panels.push_back(
+        share_of(panel("Average precision on valid=", "mAP@0.5", std::move(maps))));
+  const std::vector<Panel> others = {
       share_of(panel("Objectness gradient from easy background (smoothed)", "share",
                      one_of_each(all, &H::share_easy))),
       log_scale(panel("Mean objectness of objects (smoothed)", "probability p",
@@ -184,6 +188,7 @@ Chart comparison_chart(const std::vector<TrainingHistory>& all) {
                       one_of_each(all, &H::p_negative))),
       log_scale(panel("Class loss (smoothed)", "loss per image", one_of_each(all, &H::class_loss))),
       log_scale(panel("Box loss (smoothed)", "loss per image", one_of_each(all, &H::box_loss)))};
+  chart.panels.insert(chart.panels.end(), others.begin(), others.end());
   return chart;
 }
 

@@ -179,7 +179,6 @@ void Comparer::evaluate_run(ComparedRun& run, const TrainerOptions& training) {
   };
   run.weights = file("_final.weights");
   run.history = read_history(file("_log.jsonl"));
-  run.history.label = cat(found_.arms[run.arm].name, ", seed ", run.seed);
   run.images = detections_of(training, run.weights, set_);
   score(run, static_cast<std::int64_t>(found_.names.size()));
   add_history(run);
@@ -219,9 +218,11 @@ ComparedArm parse_arm(const std::string& text, const std::vector<Section>& cfg) 
 }
 
 std::vector<ComparedArm> default_arms(const std::vector<Section>& cfg) {
-  return {parse_arm("ce: obj_loss=ce", cfg),
-          parse_arm("focal: obj_loss=focal obj_gamma=2 obj_alpha=.25 obj_prior=auto obj_target=one",
-                    cfg)};
+  // The same start and the same targets for both: without its prior, cross-entropy spends its first
+  // steps on unlearning p = .5 everywhere, and that would be the difference that is measured.
+  const std::string both = " obj_prior=auto obj_target=one";
+  return {parse_arm("ce: obj_loss=ce" + both, cfg),
+          parse_arm("focal: obj_loss=focal obj_gamma=2 obj_alpha=.25" + both, cfg)};
 }
 
 ComparisonOutcome compare_arms(const ComparisonOptions& options) { return Comparer(options).run(); }

@@ -24,7 +24,7 @@ struct ComparisonOptions {
 // "focal: obj_loss=focal obj_gamma=2": a key without a section is one of every head of the cfg.
 // Throws where the text, the name or a key is unsound.
 ComparedArm parse_arm(const std::string& text, const std::vector<Section>& cfg);
-// Objectness by ce and by focal, in the heads of this cfg.
+// Objectness by ce and by focal, in the heads of this cfg, from the same prior.
 std::vector<ComparedArm> default_arms(const std::vector<Section>& cfg);
 
 struct ComparisonOutcome {

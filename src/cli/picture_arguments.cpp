@@ -1,0 +1,71 @@
+#include "cli/picture_arguments.h"
+
+#include <glob.h>
+
+#include <algorithm>
+#include <array>
+
+#include "core/error.h"
+#include "dataset/image_list.h"
+
+namespace darknet::cli {
+namespace {
+namespace fs = std::filesystem;
+
+bool is_picture(const fs::path& path) {
+  constexpr std::array<const char*, 8> kEndings{".jpg", ".jpeg", ".png",  ".bmp",
+                                                ".tif", ".tiff", ".webp", ".ppm"};
+  std::string ending = path.extension().string();
+  for (char& c : ending) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return std::find(kEndings.begin(), kEndings.end(), ending) != kEndings.end();
+}
+
+template <class Iterator>
+void collect(const fs::path& folder, std::vector<fs::path>& to) {
+  for (const auto& entry : Iterator(folder, fs::directory_options::skip_permission_denied))
+    if (entry.is_regular_file() && is_picture(entry.path())) to.push_back(entry.path());
+}
+
+std::vector<fs::path> of_folder(const fs::path& folder, bool recursive) {
+  std::vector<fs::path> pictures;
+  if (recursive)
+    collect<fs::recursive_directory_iterator>(folder, pictures);
+  else
+    collect<fs::directory_iterator>(folder, pictures);
+  if (pictures.empty())
+    fail_at({folder.string(), 0}, "no pictures in this folder",
+            recursive ? "" : "; -recursive looks into its folders too");
+  std::sort(pictures.begin(), pictures.end());
+  return pictures;
+}
+
+std::vector<fs::path> of_pattern(const std::string& pattern) {
+  ::glob_t found{};
+  const int fault = ::glob(pattern.c_str(), 0, nullptr, &found);
+  std::vector<fs::path> paths(found.gl_pathv, found.gl_pathv + found.gl_pathc);
+  ::globfree(&found);
+  if (fault != 0 || paths.empty()) fail(pattern, ": no file has such a name");
+  return paths;
+}
+
+}  // namespace
+
+std::vector<fs::path> pictures_of(const std::vector<std::string>& arguments, bool recursive) {
+  std::vector<fs::path> all;
+  const auto add = [&](const std::vector<fs::path>& more) {
+    all.insert(all.end(), more.begin(), more.end());
+  };
+  for (const std::string& argument : arguments) {
+    if (fs::is_directory(argument))
+      add(of_folder(argument, recursive));
+    else if (fs::path(argument).extension() == ".txt")
+      add(read_image_list(argument));
+    else if (!fs::exists(argument) && argument.find_first_of("*?[") != std::string::npos)
+      add(of_pattern(argument));
+    else
+      all.emplace_back(argument);
+  }
+  return all;
+}
+
+}  // namespace darknet::cli
