@@ -3,11 +3,6 @@
 namespace darknet {
 namespace {
 
-struct LegacyKey {
-  std::string_view section, key, why;
-  bool harmless;
-};
-
 constexpr LegacyKey kLegacyKeys[] = {
 #define IGNORED(section, key, why) {section, #key, why, true},
 #define UNSUPPORTED(section, key, why) {section, #key, why, false},
@@ -17,6 +12,8 @@ constexpr LegacyKey kLegacyKeys[] = {
 };
 
 }  // namespace
+
+std::span<const LegacyKey> legacy_keys() { return kLegacyKeys; }
 
 void take_legacy_keys(Section& section, std::string_view name) {
   for (const LegacyKey& k : kLegacyKeys) {

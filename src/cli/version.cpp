@@ -1,9 +1,12 @@
 // darknet version
 #include <fmt/core.h>
 
+#include <thread>
+
 #include "cli/command.h"
 #include "core/device.h"
 #include "core/ops.h"
+#include "image/image.h"
 
 namespace darknet::cli {
 
@@ -11,15 +14,12 @@ void add_version(CLI::App& program, Run& run) {
   CLI::App& app = subcommand(program, {"version"}, "say which program and libraries these are");
   app.final_callback([&run] {
     run = [] {
-      fmt::print("Darknet Focal {}\nCPU: {}\n", DARKNET_VERSION, ops(DeviceType::cpu).name());
+      fmt::print("Darknet Focal {}\nbuild: {}, compiler {}\nCPU: {}\n", DARKNET_VERSION,
+                 DARKNET_BUILD, __VERSION__, ops(DeviceType::cpu).name());
       fmt::print("CUDA: {}\n", device_count(DeviceType::cuda) > 0
                                    ? ops(DeviceType::cuda).name()
                                    : "none (this build or this machine has no CUDA device)");
-#if defined(DARKNET_OPENCV)
-      fmt::print("pictures: OpenCV\n");
-#else
-      fmt::print("pictures: stb\n");
-#endif
+      fmt::print("pictures: {}\ncores: {}\n", image_library(), std::thread::hardware_concurrency());
       return 0;
     };
   });

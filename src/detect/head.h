@@ -47,6 +47,10 @@ struct HeadTelemetry {
   }
 };
 
+struct AnchorShape {
+  float width = 0, height = 0;  // pixels of the network's input
+};
+
 class Head {
  public:
   virtual ~Head() = default;
@@ -62,6 +66,8 @@ class Head {
   // network input `net`, from the labels alone: without what predictions choose (truth_thresh < 1,
   // [region] without bias_match).
   virtual std::int64_t positives(std::span<const Truth> truths, const Shape& net) const = 0;
+  // The anchors of this head.
+  virtual std::vector<AnchorShape> anchor_shapes(const Shape& net) const = 0;
   // Anchors of one image that are judged: grid cells times anchors.
   virtual std::int64_t candidates(const Shape& net) const = 0;
 

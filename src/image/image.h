@@ -32,6 +32,9 @@ Image decode_image(const std::string& bytes, const std::string& name, std::int64
 // JPEG, PNG or BMP by the name's ending, replaced atomically.
 void write_image(const std::filesystem::path&, const Image&);
 
+// What decodes and encodes: "OpenCV 4.6.0" or "stb".
+std::string image_library();
+
 // Shows the picture in a window and waits for a key; false where that is impossible (no OpenCV, no
 // display).
 bool show_image(const std::string& title, const Image&);

@@ -49,6 +49,8 @@ std::string encode(const Image& image, const std::string& ending) try {
   return {};
 }
 
+std::string image_library() { return std::string("OpenCV ") + CV_VERSION; }
+
 bool show_image(const std::string& title, const Image& image) try {
   if (!has_display()) return false;
   cv::imshow(title, bgr_of(image));

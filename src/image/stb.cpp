@@ -83,6 +83,8 @@ std::string encode(const Image& image, const std::string& ending) {
   return out;
 }
 
+std::string image_library() { return "stb"; }
+
 bool show_image(const std::string&, const Image&) { return false; }
 
 #endif

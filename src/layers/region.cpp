@@ -115,6 +115,14 @@ class RegionLayer final : public Layer, public Head {
     for (const Truth& t : truths) anchors.insert(region_choice(settings_, t, shape_));
     return static_cast<std::int64_t>(anchors.size());
   }
+  std::vector<AnchorShape> anchor_shapes(const Shape& net) const override {
+    const float cell_w = static_cast<float>(net.w) / static_cast<float>(shape_.w),
+                cell_h = static_cast<float>(net.h) / static_cast<float>(shape_.h);
+    std::vector<AnchorShape> shapes;  // its anchors are in cells
+    for (std::size_t n = 0; n + 1 < region_.anchors.size(); n += 2)
+      shapes.push_back({region_.anchors[n] * cell_w, region_.anchors[n + 1] * cell_h});
+    return shapes;
+  }
   std::int64_t candidates(const Shape&) const override {
     return shape_.h * shape_.w * settings_.anchors;
   }

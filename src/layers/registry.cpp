@@ -57,7 +57,6 @@ KeyDocs layer_keys(std::string_view type) {
   if (!e) fail("unknown section [", type, "]", suggestion(type));
   KeyDocs docs;
   e->describe(docs);
-  docs.add(CommonKeys{});
   return docs;
 }
 

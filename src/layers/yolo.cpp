@@ -167,6 +167,13 @@ class YoloLayer final : public Layer, public Head {
   void decode(View<const float> output, const Shape& net, float threshold,
               std::vector<Detection>& to) const override;
   std::int64_t positives(std::span<const Truth> truths, const Shape& net) const override;
+  std::vector<AnchorShape> anchor_shapes(const Shape&) const override {
+    std::vector<AnchorShape> shapes;
+    for (const std::int64_t m : yolo_.mask)
+      shapes.push_back({yolo_.anchors[static_cast<std::size_t>(2 * m)],
+                        yolo_.anchors[static_cast<std::size_t>(2 * m + 1)]});
+    return shapes;
+  }
   std::int64_t candidates(const Shape&) const override {
     return shape_.h * shape_.w * settings_.anchors;
   }

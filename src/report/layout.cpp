@@ -105,9 +105,9 @@ class PanelLayout {
   void legend() {
     float x = left_;
     const float y = origin_.y + 42;
-    if (panel_.series.size() < 2 && panel_.series.front().name.empty()) return;
     for (std::size_t i = 0; i < panel_.series.size(); ++i) {
       const std::string& name = panel_.series[i].name;
+      if (name.empty()) continue;
       const auto width =
           static_cast<float>(text_size(name, static_cast<std::int64_t>(kText)).width);
       if (x + 34 + width > right_ + kRight) break;

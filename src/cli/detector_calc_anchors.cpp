@@ -1,0 +1,185 @@
+// darknet detector calc_anchors data
+#include <fmt/core.h>
+
+#include <cmath>
+#include <memory>
+#include <optional>
+
+#include "cfg/data_file.h"
+#include "cfg/parse.h"
+#include "cli/command.h"
+#include "core/file.h"
+#include "dataset/image_list.h"
+#include "dataset/labels.h"
+#include "dataset/picture_sizes.h"
+#include "eval/imbalance.h"
+#include "nn/network.h"
+#include "report/chart.h"
+#include "train/anchors.h"
+
+namespace darknet::cli {
+namespace {
+
+struct Options {
+  std::string data, cfg, out = "anchors";
+  AnchorSettings settings;
+  bool count_given = false;
+  std::int64_t width = 0, height = 0;
+  std::vector<std::string> overrides;
+};
+
+// The network's input, and its present anchors where a cfg is given.
+struct Target {
+  std::int64_t width = 416, height = 416, classes = 0;
+  bool letter_box = false, region = false;
+  std::vector<AnchorShape> anchors;
+  float cell_width = 1, cell_height = 1;  // pixels, of a [region]
+};
+
+Target target_of(const Options& o) {
+  Target t;
+  if (!o.cfg.empty()) {
+    std::vector<Section> cfg = read_cfg(o.cfg);
+    apply_overrides(cfg, o.overrides);
+    const Network net(std::move(cfg), {});
+    const Shape input = net.input_shape();
+    t.width = input.w, t.height = input.h, t.letter_box = net.settings().letter_box;
+    if (net.heads().empty()) fail_at({o.cfg, 0}, "no [yolo] and no [region]: no anchors");
+    for (const HeadAt& at : net.heads()) {
+      for (const AnchorShape& a : at.head->anchor_shapes(input)) t.anchors.push_back(a);
+      t.classes = at.head->settings().classes;
+      const Shape grid = net.output_shape(at.layer);
+      t.region = net.layer(at.layer).type() == "region";
+      t.cell_width = static_cast<float>(input.w) / static_cast<float>(grid.w);
+      t.cell_height = static_cast<float>(input.h) / static_cast<float>(grid.h);
+    }
+  }
+  if (o.width > 0) t.width = o.width;
+  if (o.height > 0) t.height = o.height;
+  return t;
+}
+
+std::int64_t classes_of(const Target& t, const DataFile& data) {
+  if (t.classes > 0) return t.classes;
+  if (data.classes > 0) return data.classes;
+  if (!data.names.empty()) return static_cast<std::int64_t>(read_names(data.names, 0).size());
+  fail_at({data.path.string(), 0}, "neither classes = nor names = says how many classes there are");
+}
+
+// Widths and heights as the network sees them.
+std::vector<AnchorShape> objects_of(const LabelledImages& labelled, const Target& t) {
+  const auto w = static_cast<float>(t.width), h = static_cast<float>(t.height);
+  std::vector<PictureSize> sizes;
+  if (t.letter_box) sizes = picture_sizes(labelled.images);
+  std::vector<AnchorShape> objects;
+  for (std::size_t i = 0; i < labelled.truths.size(); ++i) {
+    float across = w, down = h;  // pixels that the picture covers
+    if (t.letter_box) {
+      const auto pw = static_cast<float>(sizes[i].width), ph = static_cast<float>(sizes[i].height);
+      const float scale = std::min(w / pw, h / ph);
+      across = scale * pw, down = scale * ph;
+    }
+    for (const Truth& truth : labelled.truths[i])
+      objects.push_back({truth.box.w * across, truth.box.h * down});
+  }
+  return objects;
+}
+
+std::string anchors_line(const AnchorResult& r, const Target& t) {
+  std::string line = "anchors=";
+  for (std::size_t k = 0; k < r.anchors.size(); ++k) {
+    const AnchorShape& a = r.anchors[k];
+    line += k == 0 ? " " : ", ";
+    line += t.region
+                ? fmt::format("{:.3f},{:.3f}", a.width / t.cell_width, a.height / t.cell_height)
+                : fmt::format("{:.0f},{:.0f}", std::max(1.f, a.width), std::max(1.f, a.height));
+  }
+  return line;
+}
+
+void write_picture(const Options& o, const std::vector<AnchorShape>& objects,
+                   const AnchorResult& r) {
+  Panel panel{.title = fmt::format("{} objects, {} anchors, mean IoU {:.3f}", objects.size(),
+                                   r.anchors.size(), r.mean_iou),
+              .x_label = "width, pixels of the input",
+              .y_label = "height, pixels of the input"};
+  panel.y_low = 0;
+  for (std::size_t k = 0; k < r.anchors.size(); ++k) {
+    Series cluster{.mark = Series::Mark::points, .style = static_cast<int>(k % 4)};
+    for (std::size_t i = 0; i < objects.size(); ++i)
+      if (r.assigned[i] == static_cast<std::int64_t>(k)) {
+        cluster.x.push_back(static_cast<double>(objects[i].width));
+        cluster.y.push_back(static_cast<double>(objects[i].height));
+      }
+    panel.series.push_back(std::move(cluster));
+  }
+  for (const AnchorShape& a : r.anchors) {
+    const auto w = static_cast<double>(a.width), h = static_cast<double>(a.height);
+    panel.series.push_back({.x = {0, w, w}, .y = {h, h, 0}, .style = 4});
+  }
+  write_chart(o.out, {"", {std::move(panel)}});
+}
+
+int run_calc_anchors(Options o) {
+  const DataFile data = read_data_file(o.data);
+  const Target t = target_of(o);
+  if (!o.count_given && !t.anchors.empty())
+    o.settings.anchors = static_cast<std::int64_t>(t.anchors.size());
+  const LabelledImages labelled =
+      read_all_labels(read_image_list(required(data, data.train, "train")), classes_of(t, data));
+  const std::vector<AnchorShape> objects = objects_of(labelled, t);
+  if (objects.empty()) fail_at({data.train.string(), 0}, "no objects in the labels of this list");
+  const AnchorResult r = calc_anchors(objects, o.settings);
+  fmt::print("{} objects in {} pictures, input {} x {}{}\n", objects.size(), labelled.images.size(),
+             t.width, t.height, t.letter_box ? " with bars (letter_box)" : "");
+  for (std::size_t k = 0; k < r.anchors.size(); ++k)
+    fmt::print("  {:7.1f} x {:<7.1f} {:>8} objects\n", r.anchors[k].width, r.anchors[k].height,
+               r.objects[k]);
+  fmt::print("mean IoU with the best anchor: {:.4f}\n", r.mean_iou);
+  if (!t.anchors.empty())
+    fmt::print("with the {} anchors of {}: {:.4f}\n", t.anchors.size(), o.cfg,
+               assign_anchors(objects, t.anchors).mean_iou);
+  const std::string line = anchors_line(r, t);
+  fmt::print("{}\n", line);
+  write_picture(o, objects, r);
+  fmt::print("-> {0}.svg, {0}.png\n", o.out);
+  return 0;
+}
+
+}  // namespace
+
+void add_detector_calc_anchors(CLI::App& program, Run& run) {
+  CLI::App& app =
+      subcommand(program, {"detector", "calc_anchors"}, "anchors that fit the objects of train=");
+  app.footer(
+      "k-means++ on the objects' widths and heights with 1 - IoU as the distance; the best of "
+      "several starts. The\nline can be pasted into the cfg: into every [yolo] (whose mask= says "
+      "which are its own), with num= as many.");
+  const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
+  app.add_option("data", o->data, "the .data file")->required();
+  app.add_option("--cfg", o->cfg, "take size, number and kind of anchors from this network")
+      ->type_name("CFG");
+  app.add_option_function<std::int64_t>(
+         "--num_of_clusters",
+         [o](const std::int64_t& n) { o->settings.anchors = n, o->count_given = true; },
+         "how many anchors (9, or the cfg's)")
+      ->check(CLI::Range(1, 1000));
+  app.add_option("--width", o->width, "of the network's input, pixels (416, or the cfg's)")
+      ->check(CLI::Range(1, 1 << 16));
+  app.add_option("--height", o->height, "of the network's input, pixels (416, or the cfg's)")
+      ->check(CLI::Range(1, 1 << 16));
+  app.add_option("--restarts", o->settings.restarts, "starts, of which the best counts")
+      ->check(CLI::Range(1, 10000))
+      ->capture_default_str();
+  app.add_option_function<std::int64_t>(
+         "--seed", [o](const std::int64_t& n) { o->settings.seed = static_cast<std::uint64_t>(n); },
+         "of the starts (1)")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--out", o->out, "name of the picture without .svg and .png")
+      ->capture_default_str();
+  add_overrides(app, o->overrides);
+  add_darknet_habits(app);
+  app.final_callback([o, &run] { run = [o] { return run_calc_anchors(*o); }; });
+}
+
+}  // namespace darknet::cli

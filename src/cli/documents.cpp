@@ -1,0 +1,248 @@
+#include "cli/documents.h"
+
+#include <fmt/format.h>
+
+#include <set>
+
+#include "cfg/legacy_keys.h"
+#include "nn/layer.h"
+#include "nn/net_settings.h"
+
+namespace darknet::cli {
+namespace {
+
+void collect(const CLI::App& at, std::vector<std::string> words, std::vector<CommandEntry>& to) {
+  for (const CLI::App* sub : at.get_subcommands([](const CLI::App*) { return true; })) {
+    std::vector<std::string> path = words;
+    path.push_back(sub->get_name());
+    const bool group = !sub->get_subcommands([](const CLI::App*) { return true; }).empty();
+    if (group)
+      collect(*sub, path, to);
+    else
+      to.push_back({path, sub});
+  }
+}
+
+std::vector<const CLI::Option*> flags_of(const CLI::App& app) {
+  std::vector<const CLI::Option*> flags;
+  for (const CLI::Option* o : app.get_options())
+    if (o->nonpositional() && o->get_name() != "--help") flags.push_back(o);
+  return flags;
+}
+
+std::vector<const CLI::Option*> positionals_of(const CLI::App& app) {
+  std::vector<const CLI::Option*> words;
+  for (const CLI::Option* o : app.get_options())
+    if (!o->nonpositional()) words.push_back(o);
+  return words;
+}
+
+bool takes_value(const CLI::Option& o) { return o.get_type_size() != 0; }
+
+// ---- Markdown
+
+std::string cell(std::string text) {
+  for (std::size_t at = 0; (at = text.find('|', at)) != std::string::npos; at += 2)
+    text.insert(at, "\\");
+  return text;
+}
+
+std::string key_rows(const KeyDocs& docs) {
+  std::string text = "| key | default | values | meaning |\n|---|---|---|---|\n";
+  for (const KeyDoc& d : docs.docs())
+    text += fmt::format("| `{}` | {} | {} | {} |\n", d.key,
+                        d.fallback.empty() ? "-" : "`" + cell(d.fallback) + "`", cell(d.allowed),
+                        cell(d.help));
+  return text;
+}
+
+std::string legacy_rows() {
+  std::string text = "| section | key | what happens |\n|---|---|---|\n";
+  for (const LegacyKey& k : legacy_keys())
+    text +=
+        fmt::format("| {} | `{}` | {} |\n",
+                    k.section == "*" ? "every" : fmt::format("`[{}]`", k.section), k.key,
+                    k.harmless ? cell(std::string(k.why))
+                               : fmt::format("an error unless 0: {}", cell(std::string(k.why))));
+  return text;
+}
+
+// ---- roff
+
+std::string roff(const std::string& text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if ((i == 0 || text[i - 1] == '\n') && (c == '.' || c == '\'')) out += "\\&";
+    out += c == '\\' ? "\\e" : c == '-' ? "\\-" : std::string(1, c);
+  }
+  return out;
+}
+
+std::string synopsis(const CommandEntry& c) {
+  std::string text = "darknet " + c.name();
+  for (const CLI::Option* o : positionals_of(*c.app)) {
+    const std::string name = o->get_name(true) + (o->get_items_expected_max() > 1 ? "..." : "");
+    text += o->get_required() ? " " + name : " [" + name + "]";
+  }
+  return text + " [flags]";
+}
+
+std::string command_page(const CommandEntry& c) {
+  std::string page =
+      fmt::format(".SS \"{}\"\n{}.\n", roff(synopsis(c)), roff(c.app->get_description()));
+  for (const CLI::Option* o : positionals_of(*c.app))
+    page += fmt::format(".TP\n.I {}\n{}\n", roff(o->get_name(true)), roff(o->get_description()));
+  for (const CLI::Option* o : flags_of(*c.app))
+    page += fmt::format(".TP\n.B {}{}\n{}\n", roff(flag_name(*o)),
+                        takes_value(*o) ? " \\fI" + roff(o->get_type_name()) + "\\fR" : "",
+                        roff(o->get_description()));
+  if (!c.app->get_footer().empty()) page += ".PP\n" + roff(c.app->get_footer()) + "\n";
+  return page;
+}
+
+// ---- bash
+
+// What kind of file a word is, by its name: .data, .cfg, .weights or any.
+std::string file_kind(const std::string& word) {
+  for (const char* kind : {"data", "cfg", "weights"})
+    if (word == kind) return word;
+  return "";
+}
+
+std::string completion_case(const CommandEntry& c) {
+  std::string flags, kinds;
+  for (const CLI::Option* o : flags_of(*c.app)) flags += flag_name(*o) + " ";
+  for (const CLI::Option* o : positionals_of(*c.app)) {
+    const std::string kind = file_kind(o->get_name(true));
+    kinds += (kind.empty() ? "any" : kind) + " ";
+  }
+  return fmt::format("    '{}') flags='{}' kinds='{}' ;;\n", c.name(), flags, kinds);
+}
+
+}  // namespace
+
+std::string CommandEntry::name() const {
+  std::string text;
+  for (const std::string& w : words) text += (text.empty() ? "" : " ") + w;
+  return text;
+}
+
+std::vector<CommandEntry> commands_of(const CLI::App& program) {
+  std::vector<CommandEntry> all;
+  collect(program, {}, all);
+  return all;
+}
+
+std::string flag_name(const CLI::Option& o) {
+  if (!o.get_lnames().empty()) return "-" + o.get_lnames().front();
+  return "-" + o.get_snames().front();
+}
+
+std::vector<std::string> cfg_sections() {
+  std::vector<std::string> all{"net"};
+  for (const std::string& type : layer_types()) all.push_back(type);
+  return all;
+}
+
+KeyDocs keys_of(const std::string& section) {
+  if (section != "net" && section != "network") return layer_keys(section);
+  KeyDocs docs;
+  docs.add(NetSettings{});
+  return docs;
+}
+
+std::string cfg_reference() {
+  std::string page =
+      "# Keys of a .cfg\n\n"
+      "Made by `darknet reference` from the declarations that the program reads; do not edit. One "
+      "section is shown by `darknet help SECTION`.\n\n"
+      "A file is a list of `[section]`s with `key=value` lines; the first is `[net]`, each other "
+      "one "
+      "a layer. Comments begin with `#` or `;`. A key that no section knows is an error with its "
+      "line, as is a value out of its range; of a key given twice the first counts. `-set "
+      "yolo.0.obj_gamma=1.5` sets a key for one run: the section's type, its number among those of "
+      "its type (or `*`), the key. Ranges are inclusive; `-` as a default: none. What the `obj_` "
+      "keys do to training is told in [focal.md](focal.md).\n\n";
+  KeyDocs common;
+  common.add(CommonKeys{});
+  for (const std::string& section : cfg_sections()) {
+    const KeyDocs docs = keys_of(section);
+    page += fmt::format("## [{}]\n\n", section);
+    page += docs.docs().empty() ? "No keys of its own.\n\n" : key_rows(docs) + "\n";
+  }
+  page += "## Every layer\n\n" + key_rows(common) + "\n";
+  page +=
+      "## Keys of other Darknets\n\nAccepted, so that their files load; each gives one warning or, "
+      "where ignoring it would change the result, an error.\n\n" +
+      legacy_rows();
+  return page;
+}
+
+std::string manual_page(const CLI::App& program) {
+  std::string page = fmt::format(
+      ".TH DARKNET 1 \"\" \"Darknet Focal {}\" \"User Commands\"\n.SH NAME\ndarknet \\- {}\n.SH "
+      "SYNOPSIS\n.B darknet\n.I command\n[\\fIwords\\fR] [\\fIflags\\fR]\n.SH DESCRIPTION\n{}\n.SH "
+      "COMMANDS\n",
+      DARKNET_VERSION, "train and run object detectors described by .cfg files",
+      roff("The objectness of [yolo] and [region] layers can be trained with focal loss, chosen in "
+           "the .cfg (obj_loss=focal). Weights are those of the other Darknets. Flags may stand "
+           "anywhere after the command and begin with one dash or two."));
+  for (const CommandEntry& c : commands_of(program)) page += command_page(c);
+  page +=
+      ".SH EXIT STATUS\n.TP\n.B 0\nall went well\n.TP\n.B 1\nsomething read was wrong, or could "
+      "not "
+      "be read or written\n.TP\n.B 2\nthe command line was wrong\n.TP\n.B 130, 143\ninterrupted; a "
+      "training has saved its state\n.SH FILES\n.TP\n.I NAME_last.weights, NAME_last.state\nwhere "
+      "a "
+      "training goes on\n.TP\n.I NAME_best.weights, NAME_final.weights\nof the best evaluation, "
+      "and "
+      "of the end\n.TP\n.I NAME_log.jsonl, NAME_chart.svg, NAME_chart.png\nwhat a training tells, "
+      "iteration by iteration\n.SH ENVIRONMENT\n.TP\n.B OMP_NUM_THREADS\nhow many cores compute\n"
+      ".TP\n.B OMP_WAIT_POLICY\n" +
+      roff("passive keeps waiting threads from slowing down a machine with other work") + "\n";
+  return page;
+}
+
+std::string bash_completion(const CLI::App& program) {
+  std::string cases;
+  std::set<std::string> first;
+  std::string groups;
+  for (const CommandEntry& c : commands_of(program)) {
+    cases += completion_case(c);
+    first.insert(c.words.front());
+  }
+  for (const std::string& word : first) {
+    std::string inner;
+    for (const CommandEntry& c : commands_of(program))
+      if (c.words.front() == word && c.words.size() > 1) inner += c.words[1] + " ";
+    if (!inner.empty()) groups += fmt::format("    {}) inner='{}' ;;\n", word, inner);
+  }
+  std::string words;
+  for (const std::string& word : first) words += word + " ";
+  return "# bash completion of darknet; made by `darknet completion`\n_darknet() {\n"
+         "  local current=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]} at=2 inner='' "
+         "flags='' kinds=''\n"
+         "  COMPREPLY=()\n"
+         "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n    COMPREPLY=($(compgen -W '" +
+         words + "' -- \"$current\"))\n    return\n  fi\n  case $command in\n" + groups +
+         "  esac\n  if [ -n \"$inner\" ]; then\n    if [ \"$COMP_CWORD\" -eq 2 ]; then\n"
+         "      COMPREPLY=($(compgen -W \"$inner\" -- \"$current\"))\n      return\n    fi\n"
+         "    command=\"$command ${COMP_WORDS[2]}\" at=3\n  fi\n  case $command in\n" +
+         cases +
+         "  esac\n  case $current in -*)\n    COMPREPLY=($(compgen -W \"$flags\" -- "
+         "\"$current\"))\n"
+         "    return\n  esac\n"
+         "  local i place=0 kind\n"
+         "  for ((i = at; i < COMP_CWORD; i++)); do\n"
+         "    case ${COMP_WORDS[i]} in -*) ;; *) place=$((place + 1)) ;; esac\n  done\n"
+         "  kinds=($kinds)\n  kind=${kinds[place]}\n  local IFS=$'\\n'\n"
+         "  case $kind in\n"
+         "    data | cfg | weights)\n"
+         "      COMPREPLY=($(compgen -f -X \"!*.$kind\" -- \"$current\") $(compgen -d -- "
+         "\"$current\")) ;;\n"
+         "    *) COMPREPLY=($(compgen -f -- \"$current\")) ;;\n  esac\n}\n"
+         "complete -o filenames -F _darknet darknet ./darknet\n";
+}
+
+}  // namespace darknet::cli

@@ -1,0 +1,194 @@
+// Charts: ticks, the layout that SVG and picture share, logs as they really are, and hostile names.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "cli_harness.h"
+#include "image/canvas.h"
+#include "report/chart.h"
+#include "report/drawing.h"
+#include "report/ticks.h"
+#include "report/training_chart.h"
+
+namespace darknet::test {
+namespace {
+
+TEST(Ticks, StandAtRoundNumbersAndHoldTheData) {
+  const Axis axis = axis_for(.13, 9.7, 6, false);
+  EXPECT_DOUBLE_EQ(axis.low, 0);
+  EXPECT_DOUBLE_EQ(axis.high, 10);
+  ASSERT_EQ(axis.ticks.size(), 6u);
+  EXPECT_EQ(axis.ticks[1].label, "2");
+  EXPECT_EQ(axis_for(0, .0025, 6, false).ticks.back().label, "0.0025");
+}
+
+TEST(Ticks, LogarithmicOnesAreDecades) {
+  const Axis axis = axis_for(.003, 40, 6, true);
+  EXPECT_NEAR(axis.low, .001, 1e-12);
+  EXPECT_NEAR(axis.high, 100, 1e-9);
+  EXPECT_NEAR(axis.place(.3162277660), .5, 1e-6);
+  EXPECT_EQ(axis.ticks.front().label, "0.001");
+}
+
+TEST(Ticks, OneValueAndWideRangesHaveAnAxisToo) {
+  for (const double v : {0., 5., -3., 1e-300, 1e300}) {
+    const Axis axis = axis_for(v, v, 6, false);
+    EXPECT_LT(axis.low, axis.high) << v;
+    EXPECT_GE(axis.ticks.size(), 2u) << v;
+  }
+}
+
+Chart one_panel(Series s) { return {"title", {Panel{.title = "panel", .series = {std::move(s)}}}}; }
+
+TEST(Layout, ThinsALongLineAndKeepsItsExtremes) {
+  Series s;
+  for (int i = 0; i < 100000; ++i) s.x.push_back(i), s.y.push_back(i == 77777 ? 50 : std::sin(i));
+  const Drawing d = lay_out(one_panel(s));
+  const Stroke* longest = &d.strokes.front();
+  for (const Stroke& one : d.strokes)
+    if (one.points.size() > longest->points.size()) longest = &one;
+  EXPECT_LT(longest->points.size(), 3000u);
+  float top = 1e9f, bottom = 0;
+  for (const CanvasPoint& p : longest->points)
+    top = std::min(top, p.y), bottom = std::max(bottom, p.y);
+  EXPECT_GT(bottom - top, 100);  // the one high value is there
+}
+
+TEST(Layout, BreaksALineAtGapsAndDrawsLonelyPoints) {
+  const double none = std::numeric_limits<double>::quiet_NaN();
+  const Drawing d = lay_out(one_panel({.x = {0, 1, 2, 3, 4}, .y = {1, 2, none, 4, INFINITY}}));
+  std::size_t lines = 0;
+  for (const Stroke& s : d.strokes) lines += s.role >= Role::series;
+  EXPECT_EQ(lines, 1u);
+  EXPECT_EQ(d.dots.size(), 1u);
+}
+
+TEST(Layout, SaysThatThereIsNothing) {
+  bool said = false;
+  for (const Label& l : lay_out(one_panel({})).labels) said |= l.text == "nothing to show yet";
+  EXPECT_TRUE(said);
+  EXPECT_GT(to_image(Chart{}).width, 0);
+}
+
+std::int64_t pixels_of(const Image& image, const Colour& c) {
+  std::int64_t n = 0;
+  for (std::int64_t y = 0; y < image.height; ++y)
+    for (std::int64_t x = 0; x < image.width; ++x)
+      n += std::equal(c.begin(), c.end(), image.at(x, y));
+  return n;
+}
+
+TEST(Chart, DrawsItsLinesInBothThemes) {
+  const Chart chart = one_panel({.x = {0, 1}, .y = {0, 1}});
+  for (const Theme theme : {Theme::light, Theme::dark}) {
+    const Image image = to_image(chart, theme);
+    EXPECT_GT(pixels_of(image, colour_of(series_role(0), theme)), 200);
+    EXPECT_GT(pixels_of(image, colour_of(Role::paper, theme)), image.width * image.height / 2);
+  }
+}
+
+TEST(Chart, SvgKeepsStrangersTextApartFromItsMarkup) {
+  Chart chart = one_panel({.name = "a<b>&\x01\xff", .x = {0, 1}, .y = {0, 1}});
+  chart.title = "</svg><script>";
+  const std::string svg = to_svg(chart);
+  EXPECT_EQ(svg.find("<script>"), std::string::npos);
+  EXPECT_NE(svg.find("a&lt;b&gt;&amp;??"), std::string::npos);
+  EXPECT_NE(svg.find("prefers-color-scheme: dark"), std::string::npos);
+  EXPECT_EQ(svg.find("nan"), std::string::npos);
+}
+
+TEST(Canvas, ALineCoversItsArea) {
+  Image image(100, 40, 1);
+  const std::vector<CanvasPoint> line{{10, 20.5f}, {90, 20.5f}};
+  draw_polyline(image, line, {{255, 255, 255}, 4});
+  double sum = 0;
+  for (const std::uint8_t p : image.pixels) sum += p / 255.;
+  EXPECT_NEAR(sum, 80 * 4 + 3.14159 * 4, 3);  // with its round ends
+  const std::vector<CanvasPoint> wild{{NAN, 0}, {1e30f, 5}, {5, 5}, {-1e30f, INFINITY}};
+  draw_polyline(image, wild, {{255, 255, 255}, 4});
+  draw_disc(image, {NAN, NAN}, 5, {1, 2, 3});
+}
+
+TEST(Canvas, ADashedLineHasGaps) {
+  Image whole(200, 20, 1), dashed(200, 20, 1);
+  const std::vector<CanvasPoint> line{{10, 10}, {190, 10}};
+  const std::array<float, 2> dash{10, 10};
+  draw_polyline(whole, line, {{255, 255, 255}, 2});
+  draw_polyline(dashed, line, {{255, 255, 255}, 2, dash});
+  const auto lit = [](const Image& i) {
+    return std::count_if(i.pixels.begin(), i.pixels.end(), [](auto p) { return p > 128; });
+  };
+  EXPECT_NEAR(static_cast<double>(lit(dashed)) / static_cast<double>(lit(whole)), .58, .1);
+}
+
+TEST(Text, HasItsHeightWhateverItHolds) {
+  for (const char* text : {"Hxyz", "\xC3\xA9\xE2\x82\xAC", "\xff\xfe", "", "\x01tab\t"}) {
+    Image image(200, 60, 3);
+    draw_text(image, text, 5, 20, 12, {255, 255, 255});
+    draw_text_upwards(image, text, 150, 2, 12, {255, 255, 255});
+    EXPECT_GE(text_size(text, 12).width, 0) << text;
+  }
+  Image image(60, 60, 1);
+  draw_text(image, "H", 10, 20, 12, {255, 255, 255});
+  std::int64_t top = 60, bottom = -1;
+  for (std::int64_t y = 0; y < 60; ++y)
+    for (std::int64_t x = 0; x < 60; ++x)
+      if (*image.at(x, y) > 128) top = std::min(top, y), bottom = std::max(bottom, y);
+  EXPECT_NEAR(static_cast<double>(bottom - top + 1), 12, 5);  // built-in letters: 7 or 14
+}
+
+const std::string kLine =
+    R"({"iteration":1,"loss":3,"average_loss":4,"learning_rate":0.1,"load_seconds":1,"step_seconds":2,)"
+    R"("images_per_second":5,"heads":[{"positives":1,"negatives":9,"mean_p_positive":0.5,)"
+    R"("mean_p_negative":0.1,"class_loss":1,"gradient_share_easy_negative":0.25},{"positives":3,)"
+    R"("negatives":1,"mean_p_positive":0.9,"mean_p_negative":0.5,"class_loss":2,)"
+    R"("gradient_share_easy_negative":0.75}]})";
+
+TEST(TrainingHistory, SumsAndWeighsTheHeads) {
+  TrainingHistory h;
+  ASSERT_TRUE(h.add(kLine));
+  EXPECT_DOUBLE_EQ(h.class_loss[0], 3);
+  EXPECT_DOUBLE_EQ(h.p_positive[0], .8);   // (.5 + 3 * .9) / 4
+  EXPECT_DOUBLE_EQ(h.p_negative[0], .14);  // (9 * .1 + .5) / 10
+  EXPECT_DOUBLE_EQ(h.share_easy[0], .5);
+  EXPECT_DOUBLE_EQ(h.seconds[0], 3);
+  EXPECT_TRUE(std::isnan(h.map[0]));
+}
+
+TEST(TrainingHistory, LeavesOutWhatAKillCut) {
+  TrainingHistory h;
+  EXPECT_FALSE(h.add(kLine.substr(0, 50)));
+  EXPECT_FALSE(h.add("[]"));
+  EXPECT_FALSE(h.add(R"({"iteration":"x"})"));
+  EXPECT_TRUE(h.add(R"({"iteration":2,"heads":[7,null]})"));
+  EXPECT_TRUE(h.add(R"({"iteration":3,"loss":null,"heads":{}})"));
+  EXPECT_GT(to_svg(training_chart(h)).size(), 1000u);
+  EXPECT_GT(to_svg(comparison_chart({h, h})).size(), 1000u);
+}
+
+class ChartTest : public CliTest {};
+
+TEST_F(ChartTest, ATrainingLeavesItsChart) {
+  ASSERT_EQ(train({"-max_batches=4", "-backup", "b"}).exit_code, 0);
+  EXPECT_TRUE(work_.has("b/x_chart.svg"));
+  EXPECT_TRUE(work_.has("b/x_chart.png"));
+  const CommandResult drawn =
+      work_.darknet({"chart", "b/x_log.jsonl", "b/x_log.jsonl", "-label", "one", "-out", "two"});
+  ASSERT_EQ(drawn.exit_code, 0) << drawn.all();
+  EXPECT_NE(work_.get("two.svg").find("one against x_log"), std::string::npos);
+}
+
+TEST_F(ChartTest, WhatIsNoLogIsRefused) {
+  work_.put("no.jsonl", std::string("{\"iteration\":1}\n"));
+  work_.put("text.txt", std::string("hello\n"));
+  work_.put("empty", std::string());
+  expect_refused(work_.darknet({"chart", "text.txt"}), "text.txt:1");
+  expect_refused(work_.darknet({"chart", "empty"}), "is empty");
+  expect_refused(work_.darknet({"chart", "missing"}), "cannot read");
+  expect_refused(work_.darknet({"chart", "no.jsonl", "-label", "a", "-label", "b"}), "more labels",
+                 2);
+}
+
+}  // namespace
+}  // namespace darknet::test

@@ -1,0 +1,131 @@
+// Detections as files: what we write we read, and strangers' files are read strictly.
+#include "dataset/detection_files.h"
+
+#include <gtest/gtest.h>
+
+#include "temporary_folder.h"
+
+namespace darknet {
+namespace {
+
+ImageSet set_of(std::vector<std::filesystem::path> images) {
+  ImageSet set{.images = std::move(images), .names = {"cell", "red cell"}};
+  set.sizes.assign(set.images.size(), {200, 100});
+  return set;
+}
+
+std::vector<std::vector<Detection>> some() {
+  return {{{{.5f, .5f, .2f, .4f}, 1, 0, .75f}}, {}, {{{.25f, .25f, .5f, .5f}, 0, 0, .125f}}};
+}
+
+class DetectionFiles : public testing_files::InFolder {
+ protected:
+  void expect_some(const FiledDetections& read) const {
+    const auto wanted = some();
+    ASSERT_EQ(read.images.size(), wanted.size());
+    EXPECT_EQ(read.detections, 2);
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+      ASSERT_EQ(read.images[i].size(), wanted[i].size());
+      for (std::size_t d = 0; d < wanted[i].size(); ++d) {
+        const Detection &a = read.images[i][d], &b = wanted[i][d];
+        EXPECT_EQ(a.class_id, b.class_id);
+        EXPECT_FLOAT_EQ(a.probability, b.probability);
+        EXPECT_NEAR(a.box.x, b.box.x, 1e-6);
+        EXPECT_NEAR(a.box.y, b.box.y, 1e-6);
+        EXPECT_NEAR(a.box.w, b.box.w, 1e-6);
+        EXPECT_NEAR(a.box.h, b.box.h, 1e-6);
+      }
+    }
+  }
+  std::string refusal(const std::string& text, const std::string& name = "r.json") {
+    const auto path = file(name, text);
+    return testing_files::error_of([&] {
+      read_detections(path, set_of({"a/x_1.png", "a/x_2.png", "a/x_7.png"}));
+    });
+  }
+};
+
+TEST_F(DetectionFiles, CocoIsReadAsItWasWritten) {
+  for (const auto& images : {std::vector<std::filesystem::path>{"x_1.png", "x_2.png", "x_7.png"},
+                             std::vector<std::filesystem::path>{"a.png", "b.png", "c.png"}}) {
+    const ImageSet set = set_of(images);
+    expect_some(read_detections(file("r.json", coco_results(set, some())), set));
+  }
+}
+
+TEST_F(DetectionFiles, VocIsReadAsItWasWritten) {
+  const ImageSet set = set_of({"x_1.png", "x_2.png", "x_7.png"});
+  for (std::int64_t k = 0; k < 2; ++k)
+    file("v/comp4_det_test_" + set.names[static_cast<std::size_t>(k)] + ".txt",
+         voc_results(set, some(), k));
+  file("v/readme.txt", "not a class");
+  expect_some(read_detections(folder_ / "v", set));
+}
+
+TEST_F(DetectionFiles, AnImageMayBeCalledByItsName) {
+  const ImageSet set = set_of({"a.png", "b.png"});
+  const auto read = read_detections(
+      file(
+          "r.json",
+          R"([{"file_name":"x/b.png","category_id":1,"bbox":[1,2,3,4],"score":1,"extra":{"a":[1,{}]}},
+               {"image_id":"a","category_id":2,"bbox":[1,2,3,4],"score":0.5}])"),
+      set);
+  EXPECT_EQ(read.images[1].size(), 1u);
+  EXPECT_EQ(read.images[0].at(0).class_id, 1);
+}
+
+TEST_F(DetectionFiles, UnsoundOnesAreRefusedWithTheirPlace) {
+  const std::string sound = R"({"image_id":1,"category_id":1,"bbox":[1,2,3,4],"score":0.5})";
+  const auto with = [&](const std::string& from, const std::string& to) {
+    std::string text = sound;
+    text.replace(text.find(from), from.size(), to);
+    return "[" + sound + "," + text + "]";
+  };
+  EXPECT_EQ(refusal("[" + sound + "]"), "");
+  EXPECT_NE(refusal(with("\"image_id\":1", "\"image_id\":3")).find("detection 2: image_id 3"),
+            std::string::npos);
+  EXPECT_NE(refusal(with("\"category_id\":1", "\"category_id\":9")).find("category_id 9"),
+            std::string::npos);
+  EXPECT_NE(refusal(with("[1,2,3,4]", "[1,2,3]")).find("four numbers"), std::string::npos);
+  EXPECT_NE(refusal(with("[1,2,3,4]", "[1,2,3,4,5]")).find("four numbers"), std::string::npos);
+  EXPECT_NE(refusal(with("[1,2,3,4]", "[1,2,-3,4]")).find("below 0"), std::string::npos);
+  EXPECT_NE(refusal(with("[1,2,3,4]", "[1,2,1e300,4]")).find("four numbers"), std::string::npos);
+  EXPECT_NE(refusal(with("0.5", "\"x\"")).find("score is a text"), std::string::npos);
+  EXPECT_NE(refusal(with("0.5", "null")).find("score is null"), std::string::npos);
+  EXPECT_NE(refusal(with("0.5", "1e999")), "");
+  EXPECT_NE(refusal(with(",\"score\":0.5", "")).find("a score are wanted"), std::string::npos);
+  for (const char* text : {"", "{}", "[[]]", "[1]", "7", "[", "[{\"a\":}]", "\xff"})
+    EXPECT_NE(refusal(text), "") << text;
+  EXPECT_NE(refusal("[{\"bbox\":" + std::string(100000, '[')), "");
+}
+
+TEST_F(DetectionFiles, VocLinesAreRefusedWithTheirNumber) {
+  for (const char* line : {"x_1 .5 1 2 3", "x_1 .5 1 2 3 4 5", "x_1 nan 1 2 3 4", "x_9 .5 1 2 3 4",
+                           "x_1 .5 9 2 3 4", "x_1 .5 1 2 3 4x"}) {
+    const std::string why = refusal("x_1 .5 1 2 3 4\n" + std::string(line) + "\n", "d_cell.txt");
+    EXPECT_NE(why.find("d_cell.txt:2"), std::string::npos) << line << " -> " << why;
+  }
+  EXPECT_NE(refusal("", "unknown.txt").find("called like a class"), std::string::npos);
+  std::filesystem::create_directories(folder_ / "none");
+  EXPECT_NE(testing_files::error_of([&] { read_detections(folder_ / "none", set_of({"a"})); }), "");
+}
+
+TEST(CocoNumbers, AreThoseOfTheEightyClasses) {
+  EXPECT_EQ(category_id(0, 80), 1);
+  EXPECT_EQ(category_id(10, 80), 11);
+  EXPECT_EQ(category_id(11, 80), 13);
+  EXPECT_EQ(category_id(24, 80), 27);
+  EXPECT_EQ(category_id(61, 80), 70);
+  EXPECT_EQ(category_id(79, 80), 90);
+  EXPECT_EQ(category_id(4, 20), 5);
+}
+
+TEST(ImageIds, AreTheDigitsOrThePlace) {
+  using Paths = std::vector<std::filesystem::path>;
+  EXPECT_EQ(image_ids(Paths{"a/COCO_000042.jpg", "7.png"}), (std::vector<std::int64_t>{42, 7}));
+  EXPECT_EQ(image_ids(Paths{"a/1.jpg", "b/1.jpg"}), (std::vector<std::int64_t>{1, 2}));
+  EXPECT_EQ(image_ids(Paths{"a.jpg", "7.png"}), (std::vector<std::int64_t>{1, 2}));
+}
+
+}  // namespace
+}  // namespace darknet

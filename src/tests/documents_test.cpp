@@ -1,0 +1,122 @@
+// Pages made from the declarations: help, the reference in docs/, the manual, completion; and the
+// pictures that a command line names.
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "cli/documents.h"
+#include "cli/picture_arguments.h"
+#include "cli_harness.h"
+
+namespace darknet::test {
+namespace {
+
+TEST(Reference, InDocsIsNotStale) {
+  std::ifstream in(DARKNET_SOURCE_DIR "/docs/cfg-reference.md");
+  std::stringstream text;
+  text << in.rdbuf();
+  EXPECT_TRUE(text.str() == cli::cfg_reference())
+      << "docs/cfg-reference.md is stale; renew it: ./darknet reference > docs/cfg-reference.md";
+}
+
+TEST(Reference, NamesTheFocalKeys) {
+  const std::string page = cli::cfg_reference();
+  for (const char* key : {"`obj_loss`", "`obj_gamma`", "`obj_alpha`", "`obj_prior`", "## [region]"})
+    EXPECT_NE(page.find(key), std::string::npos) << key;
+}
+
+class Documents : public CliTest {
+ protected:
+  std::string page(const std::vector<std::string>& words) const {
+    const CommandResult ran = work_.darknet(words);
+    EXPECT_EQ(ran.exit_code, 0) << ran.all();
+    return ran.out;
+  }
+};
+
+TEST_F(Documents, HelpKnowsCommandsAndSections) {
+  EXPECT_EQ(page({"help", "train"}), page({"help", "detector", "train"}));
+  EXPECT_NE(page({"help", "train"}).find("Usage: darknet detector train"), std::string::npos);
+  EXPECT_NE(page({"help", "detector"}).find("calc_anchors"), std::string::npos);
+  EXPECT_EQ(page({"help", "[yolo]"}), page({"help", "yolo"}));
+  expect_refused(work_.darknet({"help", "detector", "trian"}), "detector train", 2);
+}
+
+TEST_F(Documents, TheManualHasEveryCommand) {
+  const std::string manual = page({"manual"});
+  for (const char* name : {"darknet detector train", "darknet synth", "darknet chart"})
+    EXPECT_NE(manual.find(name), std::string::npos) << name;
+  EXPECT_NE(manual.find(".SH EXIT STATUS"), std::string::npos);
+}
+
+TEST_F(Documents, CompletionCompletes) {
+  work_.put("done.bash", page({"completion"}) + R"(
+t() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _darknet; echo "${COMPREPLY[*]}"; }
+t darknet det
+t darknet detector calc
+t darknet detector map -cur
+t darknet detector train x.d
+t darknet detector train x.data x.c
+)");
+  const std::string command =
+      "cd '" + work_.path("").string() + "' && bash done.bash > done.txt 2> done.err";
+  if (std::system("command -v bash > /dev/null") != 0) GTEST_SKIP() << "no bash here";
+  ASSERT_EQ(std::system(command.c_str()), 0);
+  EXPECT_EQ(work_.get("done.txt"), "detect detector\ncalc_anchors\n-curves\nx.data\nx.cfg\n");
+}
+
+TEST_F(Documents, VersionSaysWhatItIsMadeOf) {
+  const std::string text = page({"version"});
+  for (const char* part : {"oneDNN", "compiler", "pictures:", "CUDA:"})
+    EXPECT_NE(text.find(part), std::string::npos) << part;
+}
+
+class Pictures : public CliTest {
+ protected:
+  Pictures() { put_tiny_weights(work_, "x.weights"); }
+};
+
+TEST_F(Pictures, ComeFromFoldersPatternsAndLists) {
+  work_.put("images/sub/0.png", Image(64, 64, 3));
+  const auto count = [&](std::vector<std::string> words, std::size_t wanted, int exit_code = 0) {
+    words.insert(words.begin(), {"detector", "test", "x.data", "x.cfg", "x.weights"});
+    words.insert(words.end(), {"-dont_show", "-out", "o.json"});
+    const CommandResult ran = work_.darknet(words);
+    EXPECT_EQ(ran.exit_code, exit_code) << ran.all();
+    EXPECT_EQ(nlohmann::json::parse(work_.get("o.json")).size(), wanted) << ran.all();
+  };
+  count({"images"}, 8);
+  count({"images", "-recursive"}, 9);
+  EXPECT_TRUE(work_.has("predictions/0-2.jpg"));
+  count({"images/[0-2].png"}, 3);
+  count({"images/1.png"}, 1);
+  work_.put("images/3.png", std::string("no picture"));
+  count({"images"}, 7, 1);  // the others are done all the same
+}
+
+TEST_F(Pictures, NoneAreAnError) {
+  std::filesystem::create_directories(work_.path("none"));
+  for (const char* what : {"none", "none/*.jpg"})
+    EXPECT_EQ(work_.darknet({"detector", "test", "x.data", "x.cfg", "x.weights", what}).exit_code,
+              1);
+}
+
+TEST_F(Pictures, OtherFormatsAreWritten) {
+  const auto write = [&](const char* format, const char* out) {
+    const CommandResult ran =
+        work_.darknet({"detector", "test", "x.data", "x.cfg", "x.weights", "images", "-dont_show",
+                       "-thresh", "0", "-format", format, "-out", out});
+    EXPECT_EQ(ran.exit_code, 0) << ran.all();
+  };
+  write("coco", "c.json");
+  EXPECT_TRUE(nlohmann::json::parse(work_.get("c.json")).is_array());
+  write("voc", "v");
+  EXPECT_EQ(work_.tree("v").size(), 3u);
+  write("yolo", "y");
+  EXPECT_EQ(work_.tree("y").size(), 8u);
+}
+
+}  // namespace
+}  // namespace darknet::test
