@@ -11,7 +11,8 @@
 namespace darknet::cli {
 namespace {
 
-void collect(const CLI::App& at, std::vector<std::string> words, std::vector<CommandEntry>& to) {
+void collect(const CLI::App& at, const std::vector<std::string>& words,
+             std::vector<CommandEntry>& to) {
   for (const CLI::App* sub : at.get_subcommands([](const CLI::App*) { return true; })) {
     std::vector<std::string> path = words;
     path.push_back(sub->get_name());

@@ -110,7 +110,8 @@ void add_help(CLI::App& program, Run& run) {
   app.add_option("topic", *words, "e.g. yolo, or detector train");
   app.final_callback(
       [words, &program, &run] { run = [words, &program] { return help(program, *words); }; });
-  add_page(program, run, {"reference"}, "every key of every section, as Markdown", cfg_reference);
+  add_page(program, run, {"reference"}, "every key of every section, as Markdown",
+           [] { return cfg_reference(); });
   add_page(program, run, {"manual"}, "the manual page: darknet manual | man -l -",
            [&program] { return manual_page(program); });
   add_page(program, run, {"completion"}, "for bash: source <(darknet completion)",
