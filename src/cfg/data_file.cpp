@@ -87,4 +87,11 @@ std::vector<std::string> read_names(const fs::path& path, std::int64_t classes) 
   return names;
 }
 
+std::vector<std::string> names_of(const fs::path& names, std::int64_t classes) {
+  if (!names.empty()) return read_names(names, classes);
+  std::vector<std::string> numbered;
+  for (std::int64_t i = 0; i < classes; ++i) numbered.push_back(cat("class ", i));
+  return numbered;
+}
+
 }  // namespace darknet

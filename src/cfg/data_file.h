@@ -27,6 +27,8 @@ const std::filesystem::path& required(const DataFile&, const std::filesystem::pa
 
 // One name a line. Throws where there are other than `classes` of them (0: any number).
 std::vector<std::string> read_names(const std::filesystem::path&, std::int64_t classes);
+// The same, or "class 0", "class 1" ... where `names` is empty.
+std::vector<std::string> names_of(const std::filesystem::path& names, std::int64_t classes);
 
 // `path` as it stands if that exists, else beside `base` if that exists, else as it stands.
 std::filesystem::path resolve_beside(const std::filesystem::path& path,

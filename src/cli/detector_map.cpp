@@ -76,19 +76,12 @@ std::vector<EvaluatedImage> detect_all(const Options& o, Labelled& to) {
   return run_evaluation(net, to.set, o.threads);
 }
 
-std::vector<std::string> names_of(const DataFile& data) {
-  if (!data.names.empty()) return read_names(data.names, data.classes);
-  if (data.classes == 0)
-    fail_at({data.path.string(), 0}, "neither names = nor classes = says which classes there are");
-  std::vector<std::string> names;
-  for (std::int64_t i = 0; i < data.classes; ++i) names.push_back(cat("class ", i));
-  return names;
-}
-
 // Of another program.
 std::vector<EvaluatedImage> read_all(const Options& o, Labelled& to) {
   const DataFile data = read_data_file(o.data);
-  to = read_labelled(data, names_of(data));
+  if (data.classes == 0 && data.names.empty())
+    fail_at({data.path.string(), 0}, "neither names = nor classes = says which classes there are");
+  to = read_labelled(data, names_of(data.names, data.classes));
   const auto sizes = picture_sizes(to.set.images);
   FiledDetections filed = read_detections(o.detections, {to.set.images, sizes, to.names});
   log::info(cat(o.detections, ": ", filed.detections, " detections"));

@@ -51,7 +51,7 @@ Detected detect_all(const Options& o, const DataFile& data) {
 std::vector<fs::path> write_voc(const fs::path& folder, const Options& o, const Detected& all) {
   std::vector<fs::path> written;
   for (std::size_t k = 0; k < all.set.names.size(); ++k) {
-    written.push_back(folder / (o.prefix + all.set.names[k] + ".txt"));
+    written.push_back(folder / voc_file_name(o.prefix, all.set.names[k]));
     write_file_atomically(written.back(),
                           voc_results(all.set, all.detections, static_cast<std::int64_t>(k)));
   }

@@ -26,9 +26,7 @@ std::vector<std::string> class_names(const Network& net, const std::filesystem::
     if (shipped && std::filesystem::exists(file))
       if (auto list = read_names(file, 0); static_cast<std::int64_t>(list.size()) == classes)
         return list;
-  std::vector<std::string> numbered;
-  for (std::int64_t i = 0; i < classes; ++i) numbered.push_back(cat("class ", i));
-  return numbered;
+  return names_of("", classes);
 }
 
 }  // namespace darknet::cli

@@ -67,7 +67,7 @@ json darknet_json(const Found& found) {
 void write_voc(const fs::path& folder, const Found& found) {
   require_writable_folder(folder);
   for (std::size_t k = 0; k < found.set.names.size(); ++k)
-    write_file_atomically(folder / ("comp4_det_test_" + found.set.names[k] + ".txt"),
+    write_file_atomically(folder / voc_file_name("comp4_det_test_", found.set.names[k]),
                           voc_results(found.set, found.detections, static_cast<std::int64_t>(k)));
 }
 
@@ -151,6 +151,7 @@ fs::path Predictor::picture_path(const fs::path& path, bool several) {
 
 void Predictor::draw(Image& image, const std::vector<Detection>& found) const {
   std::vector<CaptionedBox> boxes;
+  boxes.reserve(found.size());
   for (const Detection& d : found)  // the surest first
     boxes.push_back(
         {d.box, class_colour(d.class_id), fmt::format("{} {:.0f}%", name(d), 100 * d.probability)});

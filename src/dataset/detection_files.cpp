@@ -256,7 +256,7 @@ std::optional<std::int32_t> class_of_file(const fs::path& file, const ImageSet& 
   std::optional<std::int32_t> best;
   std::size_t length = 0;
   for (std::size_t k = 0; k < set.names.size(); ++k) {
-    const std::string& name = set.names[k];
+    const std::string name = fs::path(voc_file_name("", set.names[k])).stem().string();
     const bool ends = stem == name || stem.ends_with("_" + name);
     if (ends && name.size() > length) best = static_cast<std::int32_t>(k), length = name.size();
   }
@@ -350,6 +350,12 @@ std::string voc_results(const ImageSet& set, std::span<const std::vector<Detecti
                           std::min(h, d.box.bottom() * h + 1));
     }
   return text;
+}
+
+std::string voc_file_name(const std::string& beginning, const std::string& class_name) {
+  std::string name = beginning + class_name + ".txt";
+  std::replace(name.begin() + static_cast<std::ptrdiff_t>(beginning.size()), name.end(), '/', '_');
+  return name;
 }
 
 std::string label_lines(std::span<const Detection> detections, bool with_probability) {

@@ -42,6 +42,8 @@ std::string coco_results(const ImageSet&, std::span<const std::vector<Detection>
 // One file of class `class_id`: "STEM score left top right bottom", pixels from 1 (Darknet).
 std::string voc_results(const ImageSet&, std::span<const std::vector<Detection>>,
                         std::int64_t class_id);
+// What the file of a class is called: BEGINNING + name + .txt, without the slashes of a name.
+std::string voc_file_name(const std::string& beginning, const std::string& class_name);
 // "class x y width height", and the probability behind it where asked for.
 std::string label_lines(std::span<const Detection>, bool with_probability);
 

@@ -92,11 +92,26 @@ class Writers {
   std::exception_ptr fault_;
 };
 
+// Whole paths: relative ones hold from the working directory first (Darknet), where another
+// train.txt or another set's images/ may lie.
+fs::path whole(const fs::path& path) { return fs::absolute(path).lexically_normal(); }
+
 void write_list(const fs::path& file, const SceneSetSettings& s, std::int64_t from,
                 std::int64_t to) {
   std::string text;
-  for (std::int64_t k = from; k < to; ++k) text += "images/" + stem_of(k) + s.ending + "\n";
+  for (std::int64_t k = from; k < to; ++k)
+    text += whole(file.parent_path() / "images" / (stem_of(k) + s.ending)).string() + "\n";
   write_file_atomically(file, text);
+}
+
+std::string data_text(const fs::path& folder, const SceneSetSettings& s) {
+  const auto line = [&](const char* key, const char* name) {
+    return cat(key, " = ", whole(folder / name).string(), "\n");
+  };
+  return cat("classes = ", s.scenes.classes, "\n") +
+         (s.test < s.count ? line("train", "train.txt") : "") +
+         (s.test > 0 ? line("valid", "test.txt") : "") + line("names", "scenes.names") +
+         line("backup", "backup");
 }
 
 nlohmann::json mark_of(const SceneSetSettings& s) {
@@ -130,12 +145,7 @@ void write_scene_set(const fs::path& folder, const SceneSetSettings& s) {
   for (std::int64_t i = 0; i < s.scenes.classes; ++i)
     names += std::string(kSceneClasses.at(static_cast<std::size_t>(i))) + "\n";
   write_file_atomically(folder / "scenes.names", names);
-  std::string data = cat("classes = ", s.scenes.classes, "\n");
-  if (training > 0) data += "train = train.txt\n";
-  if (s.test > 0) data += "valid = test.txt\n";
-  write_file_atomically(folder / "scenes.data",
-                        data + "names = scenes.names\nbackup = " +
-                            fs::absolute(folder / "backup").lexically_normal().string() + "\n");
+  write_file_atomically(folder / "scenes.data", data_text(folder, s));
   write_file_atomically(folder / kMark, mark_of(s).dump(2) + "\n");
 }
 

@@ -16,8 +16,9 @@ struct SceneSetSettings {
 };
 
 // Writes FOLDER/images, labels, train.txt, test.txt, scenes.names, scenes.data and, last,
-// scenes.json, which says how they were made. A set that this function made before is replaced;
-// throws where the folder holds anything else.
+// scenes.json, which says how they were made; lists and
+// .data hold whole paths, so the folder is to stay where it is. A set that this function made
+// before is replaced; throws where the folder holds anything else.
 void write_scene_set(const std::filesystem::path& folder, const SceneSetSettings&);
 
 }  // namespace darknet

@@ -15,8 +15,8 @@ void blend(Image& image, std::int64_t x, std::int64_t y, const Colour& colour, f
   std::uint8_t* pixel = image.at(x, y);
   for (std::int64_t c = 0; c < image.channels; ++c) {
     const auto old = static_cast<float>(pixel[c]);
-    pixel[c] = static_cast<std::uint8_t>(
-        std::lerp(old, static_cast<float>(colour[static_cast<std::size_t>(c)]), cover) + .5f);
+    pixel[c] = static_cast<std::uint8_t>(std::lround(
+        std::lerp(old, static_cast<float>(colour[static_cast<std::size_t>(c)]), cover)));
   }
 }
 

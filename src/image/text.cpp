@@ -155,8 +155,8 @@ Mask easy_render(const std::vector<int>& letters, std::int64_t height) {
   const int quads = stb_easy_font_print(0, 0, text.data(), nullptr, corners.data(),
                                         static_cast<int>(corners.size() * sizeof(Corner)));
   for (int q = 0; q < quads; ++q) {
-    const Corner &a = corners[static_cast<std::size_t>(4 * q)],
-                 &b = corners[static_cast<std::size_t>(4 * q + 2)];
+    const std::size_t first = 4 * static_cast<std::size_t>(q);
+    const Corner &a = corners[first], &b = corners[first + 2];
     for (auto y = static_cast<std::int64_t>(a.y) * zoom; y < static_cast<std::int64_t>(b.y) * zoom;
          ++y)
       for (auto x = static_cast<std::int64_t>(a.x) * zoom;

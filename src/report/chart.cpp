@@ -39,30 +39,37 @@ const char* anchor_name(Anchor a) {
   return a == Anchor::start ? "start" : a == Anchor::middle ? "middle" : "end";
 }
 
+// The length of the whole UTF-8 letter at text[i], or 0: broken, overlong, or no letter of XML.
+std::size_t letter_at(const std::string& text, std::size_t i) {
+  const auto byte = [&](std::size_t k) {
+    return i + k < text.size() ? static_cast<unsigned char>(text[i + k]) : 0u;
+  };
+  const unsigned first = byte(0), second = byte(1);
+  if (first < 0x80) return first >= ' ' && first != 127 ? 1 : 0;
+  const std::size_t length = first < 0xC2   ? 0
+                             : first < 0xE0 ? 2
+                             : first < 0xF0 ? 3
+                             : first < 0xF5 ? 4
+                                            : 0;
+  for (std::size_t k = 1; k < length; ++k)
+    if ((byte(k) & 0xC0) != 0x80) return 0;
+  const bool low = (first == 0xE0 && second < 0xA0) || (first == 0xF0 && second < 0x90);
+  const bool high = (first == 0xED && second > 0x9F) || (first == 0xF4 && second > 0x8F);
+  return low || high ? 0 : length;
+}
+
 // Text of strangers for XML: no markup, no control characters, no broken UTF-8.
 std::string escaped(const std::string& text) {
   std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    const int tail = c < 0x80                ? 0
-                     : c >= 0xC2 && c < 0xE0 ? 1
-                     : c >> 4 == 14          ? 2
-                     : c >= 0xF0 && c < 0xF5 ? 3
-                                             : -1;
-    bool whole = tail >= 0 && i + static_cast<std::size_t>(tail) < text.size();
-    for (int k = 1; whole && k <= tail; ++k)
-      whole = (text[i + static_cast<std::size_t>(k)] & 0xC0) == 0x80;
-    if (!whole || c < ' ' || c == 127)
-      out += '?';
-    else if (c == '&')
-      out += "&amp;";
-    else if (c == '<')
-      out += "&lt;";
-    else if (c == '>')
-      out += "&gt;";
-    else
-      out += text.substr(i, static_cast<std::size_t>(tail) + 1);
-    if (whole) i += static_cast<std::size_t>(tail);
+  for (std::size_t i = 0; i < text.size();) {
+    const std::size_t length = letter_at(text, i);
+    const std::string letter = text.substr(i, std::max<std::size_t>(length, 1));
+    out += length == 0     ? "?"
+           : letter == "&" ? "&amp;"
+           : letter == "<" ? "&lt;"
+           : letter == ">" ? "&gt;"
+                           : letter;
+    i += letter.size();
   }
   return out;
 }

@@ -134,6 +134,33 @@ TEST_F(SynthTest, MakesASetThatCheckFindsSound) {
   EXPECT_NE(checked.out.find("valid: 2 images"), std::string::npos) << checked.out;
 }
 
+TEST_F(SynthTest, DrawsAsMuchBackgroundAsAskedFor) {
+  // x.cfg: 64 x 64 pixels; the ratio that is printed is that of the labels, counted here by check.
+  const std::vector<std::string> flags{"-n",           "40",      "-test",      "0",
+                                       "-size",        "128x128", "-cfg",       "x.cfg",
+                                       "-object_size", "8..10",   "-background"};
+  const auto ratio = [&](const char* asked) {
+    std::vector<std::string> words{"synth", "b"};
+    words.insert(words.end(), flags.begin(), flags.end());
+    words.emplace_back(asked);
+    const CommandResult made = work_.darknet(words);
+    EXPECT_EQ(made.exit_code, 0) << made.all();
+    const std::string mark = " of them positive: ";
+    const auto at = made.out.find(mark);
+    return at == std::string::npos ? 0 : std::stod(made.out.substr(at + mark.size()));
+  };
+  const double few = ratio("30"), many = ratio("60");
+  EXPECT_NEAR(few, 30, 10);
+  EXPECT_NEAR(many, 60, 20);
+  const CommandResult checked = work_.darknet({"detector", "check", "b/scenes.data", "x.cfg"});
+  EXPECT_NE(checked.out.find(cat(std::llround(many), " negatives to 1")), std::string::npos)
+      << checked.out;
+  std::vector<std::string> words{"synth", "c"};
+  words.insert(words.end(), flags.begin(), flags.end());
+  words.emplace_back("1000000");
+  expect_refused(work_.darknet(words), "is the most");
+}
+
 struct Fault {
   const char* name;
   std::vector<std::string> flags;

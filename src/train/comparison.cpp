@@ -123,12 +123,6 @@ void add_history(ComparedRun& run) {
   run.p_positive = mean_since(h.p_positive, .9), run.p_negative = mean_since(h.p_negative, .9);
 }
 
-std::vector<std::string> numbered_names(std::int64_t classes) {
-  std::vector<std::string> names;
-  for (std::int64_t i = 0; i < classes; ++i) names.push_back(cat("class ", i));
-  return names;
-}
-
 // Counts at the threshold where F1 is best: focal loss and cross-entropy put theirs elsewhere.
 void score(ComparedRun& run, std::int64_t classes) {
   const auto matched = match(run.images, classes, .5f);
@@ -165,7 +159,7 @@ Comparer::Comparer(const ComparisonOptions& options) : options_(options) {
   const Network net(std::move(cfg), {});
   const std::int64_t classes = classes_of(net);
   found_.iterations = net.settings().max_batches;
-  found_.names = data.names.empty() ? numbered_names(classes) : read_names(data.names, classes);
+  found_.names = names_of(data.names, classes);
   found_.training_images = static_cast<std::int64_t>(read_image_list(data.train).size());
   LabelledImages valid =
       read_all_labels(read_image_list(required(data, data.valid, "valid")), classes);
