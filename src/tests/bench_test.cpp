@@ -6,13 +6,13 @@
 #include <fstream>
 
 #include "core/error.h"
+#include "paths.h"
 #include "train/bench.h"
 
 namespace darknet {
 namespace {
 
-const std::filesystem::path kCfg =
-    std::filesystem::path(DARKNET_SOURCE_DIR) / "cfg/yolov3-tiny.cfg";
+const std::filesystem::path kCfg = test::source_dir() / "cfg/yolov3-tiny.cfg";
 
 BenchOptions small() {
   return {.cfg = kCfg,

@@ -10,13 +10,14 @@
 
 #include "cfg/parse.h"
 #include "nn/network.h"
+#include "paths.h"
 
 namespace darknet {
 namespace {
 namespace fs = std::filesystem;
 
-const fs::path kCfg = fs::path(DARKNET_SOURCE_DIR) / "cfg";
-const fs::path kData = fs::path(DARKNET_SOURCE_DIR) / "data";
+const fs::path kCfg = test::source_dir() / "cfg";
+const fs::path kData = test::source_dir() / "data";
 
 std::vector<std::string> cfg_names() {
   std::vector<std::string> names;

@@ -15,6 +15,7 @@
 #include "image/codec.h"
 #include "nn/network.h"
 #include "nn/weights.h"
+#include "paths.h"
 
 namespace darknet::test {
 namespace {
@@ -185,7 +186,7 @@ std::map<std::string, std::string> Workspace::tree(const fs::path& name) const {
 CommandResult Workspace::darknet(const std::vector<std::string>& arguments,
                                  const CommandOptions& options) const {
   put(".in", options.input);
-  std::vector<std::string> all{DARKNET_PROGRAM};
+  std::vector<std::string> all{program().string()};
   all.insert(all.end(), arguments.begin(), arguments.end());
   return Child(folder_, all).wait(options);
 }

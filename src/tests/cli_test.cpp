@@ -44,7 +44,7 @@ TEST_F(UsageTest, VersionAndHelp) {
     EXPECT_EQ(ran.exit_code, 0) << ran.all();
     EXPECT_NE(ran.out.find("detector"), std::string::npos) << ran.all();
   }
-  expect_refused(work_.darknet({"help", "yola"}), "did you mean [yolo]?");
+  expect_refused(work_.darknet({"help", "yola"}), "did you mean 'yolo'?", 2);
   const CommandResult yolo = work_.darknet({"help", "yolo"});
   EXPECT_EQ(yolo.exit_code, 0) << yolo.all();
   EXPECT_NE(yolo.out.find("ignore_thresh"), std::string::npos) << yolo.all();

@@ -20,6 +20,7 @@
 #include "detect/nms.h"
 #include "nn/network.h"
 #include "nn/weights.h"
+#include "paths.h"
 
 namespace darknet {
 namespace {
@@ -385,7 +386,7 @@ std::string text_of(const fs::path& path) { return read_file(path, 1 << 20); }
 class StockNetwork : public testing::TestWithParam<const char*> {};
 
 TEST_P(StockNetwork, EqualsOpencvWithRandomWeights) {
-  const fs::path cfg = fs::path(DARKNET_SOURCE_DIR) / "cfg" / cat(GetParam(), ".cfg");
+  const fs::path cfg = test::source_dir() / "cfg" / cat(GetParam(), ".cfg");
   // Not square: a width taken for a height shows.
   Pair pair(text_of(cfg), {"net.0.width=416", "net.0.height=320"}, {});
   compare_detector(GetParam(), pair);
@@ -405,7 +406,7 @@ class PublishedNetwork : public testing::TestWithParam<const char*> {};
 
 TEST_P(PublishedNetwork, EqualsOpencv) {
   const std::string name = GetParam();
-  const fs::path folder = fs::path(DARKNET_SOURCE_DIR) / "../shared/data/models" / name;
+  const fs::path folder = test::source_dir() / "../shared/data/models" / name;
   if (!fs::exists(folder)) GTEST_SKIP() << "no shared data";
   Pair pair(text_of(folder / (name + ".cfg")), {}, folder / (name + ".weights"));
   compare_detector(name, pair);

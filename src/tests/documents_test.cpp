@@ -9,12 +9,13 @@
 #include "cli/documents.h"
 #include "cli/picture_arguments.h"
 #include "cli_harness.h"
+#include "paths.h"
 
 namespace darknet::test {
 namespace {
 
 TEST(Reference, InDocsIsNotStale) {
-  std::ifstream in(DARKNET_SOURCE_DIR "/docs/cfg-reference.md");
+  std::ifstream in(source_dir() / "docs/cfg-reference.md");
   std::stringstream text;
   text << in.rdbuf();
   EXPECT_TRUE(text.str() == cli::cfg_reference())

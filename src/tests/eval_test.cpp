@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "paths.h"
+
 namespace darknet {
 namespace {
 namespace fs = std::filesystem;
@@ -150,7 +152,7 @@ void read_reference(const fs::path& path, bool with_score, const Take& take) {
 }
 
 TEST(Evaluate, EqualsTheReferenceImplementation) {
-  const fs::path folder = fs::path(DARKNET_SOURCE_DIR) / "../shared/data/map-reference";
+  const fs::path folder = test::source_dir() / "../shared/data/map-reference";
   if (!fs::exists(folder)) GTEST_SKIP() << "no shared data";
   std::vector<EvaluatedImage> images;
   std::size_t truths = 0, detections = 0;

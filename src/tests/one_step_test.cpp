@@ -9,6 +9,7 @@
 #include "cfg/parse.h"
 #include "core/file.h"
 #include "nn/weights.h"
+#include "paths.h"
 #include "train/step.h"
 
 #if defined(DARKNET_OPENCV)
@@ -18,7 +19,7 @@ namespace darknet {
 namespace {
 namespace fs = std::filesystem;
 
-const fs::path kData = fs::path(DARKNET_SOURCE_DIR) / "../shared/data/one-step";
+const fs::path kData = test::source_dir() / "../shared/data/one-step";
 
 std::vector<float> floats_of(const std::string& bytes) {
   constexpr std::size_t header = 20;

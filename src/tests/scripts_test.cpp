@@ -12,6 +12,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "dataset/labels.h"
+#include "paths.h"
 
 namespace darknet {
 namespace {
@@ -67,8 +68,8 @@ class ScriptsTest : public testing::Test {
   std::string get(const fs::path& name) const { return read_file(folder_ / name, 1 << 20); }
   std::string path(const fs::path& name) const { return (folder_ / name).string(); }
   Ran run_script(const std::string& name, const std::string& arguments) const {
-    return run_command(cat("cd '", folder_.string(), "' && python3 -B '", DARKNET_SOURCE_DIR,
-                           "/scripts/", name, "' ", arguments));
+    return run_command(cat("cd '", folder_.string(), "' && python3 -B '",
+                           test::source_dir().string(), "/scripts/", name, "' ", arguments));
   }
 
   void put_voc() const {
