@@ -99,7 +99,7 @@ void apply_overrides(std::vector<Section>& sections, std::span<const std::string
     }
     for (Section& s : sections) {
       types.push_back(s.type());
-      if (s.type() != type) continue;
+      if (s.type() != type && !(s.type() == "network" && type == "net")) continue;
       if (wanted < 0 || seen == wanted) s.set(key, value, where), ++hit;
       ++seen;
     }

@@ -139,7 +139,7 @@ void add_bench(CLI::App& program, Run& run) {
       ->type_name("FILE");
   add_threads(app, o->threads, "with -data: threads that read and augment pictures");
   add_overrides(app, o->overrides);
-  add_exact(app, o->exact);
+  add_arithmetic(app, o->exact, o->overrides);
   app.final_callback([o, &run] { run = [o] { return run_bench(*o); }; });
 }
 

@@ -28,7 +28,8 @@ std::vector<std::string> normalise(const std::vector<std::string>& arguments);
 // Flags that several commands have.
 void add_overrides(CLI::App&, std::vector<std::string>& overrides);
 void add_threads(CLI::App&, int& threads, const std::string& help);
-void add_exact(CLI::App&, bool& exact);
+// -exact, and -precision, which is an override.
+void add_arithmetic(CLI::App&, bool& exact, std::vector<std::string>& overrides);
 // A number from `low` to `high`; unlike CLI::Range it refuses nan.
 CLI::Validator between(double low, double high);
 // Flags that the Darknets take and that mean nothing on this path; accepted where people type them.

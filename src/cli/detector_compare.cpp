@@ -134,7 +134,7 @@ void add_detector_compare(CLI::App& program, Run& run) {
   app.add_flag("--map", o->map, "also evaluate as the trainings go, for the chart");
   add_overrides(app, o->overrides);
   add_threads(app, o->threads, "threads that read and augment pictures");
-  add_exact(app, o->exact);
+  add_arithmetic(app, o->exact, o->overrides);
   add_darknet_habits(app);
   app.final_callback([o, &run] {
     run = [o] {

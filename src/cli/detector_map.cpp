@@ -158,7 +158,7 @@ void add_detector_map(CLI::App& program, Run& run) {
   app.add_option("--errors", o->errors, "folder for sheets of the worst errors, and errors.csv");
   add_overrides(app, o->overrides);
   add_threads(app, o->threads, "threads that read pictures");
-  add_exact(app, o->exact);
+  add_arithmetic(app, o->exact, o->overrides);
   add_darknet_habits(app);
   app.final_callback([o, &run] { run = [o] { return map(*o); }; });
 }

@@ -79,7 +79,7 @@ void add_detector_recall(CLI::App& program, Run& run) {
   app.add_option("--out", o->out, "also write OUT.csv, OUT.svg and OUT.png");
   add_overrides(app, o->overrides);
   add_threads(app, o->threads, "threads that read pictures");
-  add_exact(app, o->exact);
+  add_arithmetic(app, o->exact, o->overrides);
   add_darknet_habits(app);
   app.final_callback([o, &run] { run = [o] { return recall(*o); }; });
 }

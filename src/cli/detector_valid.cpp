@@ -112,7 +112,7 @@ void add_detector_valid(CLI::App& program, Run& run) {
   app.add_flag("--letter_box", o->letter_box, "keep the aspect ratio, grey bars around");
   add_overrides(app, o->overrides);
   add_threads(app, o->threads, "threads that read pictures");
-  add_exact(app, o->exact);
+  add_arithmetic(app, o->exact, o->overrides);
   add_darknet_habits(app);
   app.final_callback([o, &run] { run = [o] { return valid(*o); }; });
 }

@@ -247,7 +247,7 @@ void add_predict_flags(CLI::App& app, PredictOptions& o) {
   app.add_flag("--letter_box", o.letter_box, "keep the aspect ratio, grey bars around");
   app.add_flag("--dont_show", o.dont_show, "open no window");
   add_overrides(app, o.overrides);
-  add_exact(app, o.exact);
+  add_arithmetic(app, o.exact, o.overrides);
   add_darknet_habits(app);
 }
 

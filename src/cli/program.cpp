@@ -172,8 +172,15 @@ void add_threads(CLI::App& app, int& threads, const std::string& help) {
   app.add_option("--threads", threads, help)->check(CLI::Range(1, 1024))->type_name("N");
 }
 
-void add_exact(CLI::App& app, bool& exact) {
+void add_arithmetic(CLI::App& app, bool& exact, std::vector<std::string>& overrides) {
   app.add_flag("--exact", exact, "direct convolutions only: slower, closest to plain arithmetic");
+  app.add_option_function<std::string>(
+         "--precision",
+         [&overrides](const std::string& type) { overrides.push_back("net.0.precision=" + type); },
+         "element type of activations: f32, bf16 (half the memory, about twice as fast where the "
+         "processor has it) or f16 (CUDA only); the cfg's [net] precision=")
+      ->check(CLI::IsMember({"f32", "bf16", "f16"}))
+      ->type_name("TYPE");
 }
 
 CLI::Validator between(double low, double high) {

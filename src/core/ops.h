@@ -113,6 +113,12 @@ struct PlanOptions {
   bool exact = false;           // direct convolution only; no TF32
   bool input_gradient = true;   // whether backward_data will be called (not for the first layer)
   bool weight_gradient = true;  // whether backward_weights will be called (not with dont_update)
+  // Element type of in and out and of their gradients. Weights, biases and their gradients are f32;
+  // set_weights packs.
+  DType precision = DType::f32;
+  bool f32_output = false;  // out and its gradient are f32 all the same (convolutions only)
+
+  DType output() const { return f32_output ? DType::f32 : precision; }
 };
 
 class Ops {
@@ -128,6 +134,9 @@ class Ops {
   virtual std::unique_ptr<PoolPlan> pool(const PoolSpec&, const PlanOptions&) = 0;
   virtual std::unique_ptr<GemmPlan> gemm(const GemmSpec&) = 0;
   virtual std::string name() const = 0;  // library and version, "oneDNN 2.6.3 (avx2)"
+  // Throws with the reason where the device cannot compute in `precision`; otherwise what the user
+  // should know of it, or "".
+  virtual std::string accept_precision(DType /*precision*/) const { return ""; }
 };
 
 }  // namespace darknet

@@ -26,7 +26,27 @@ bool filled_with(const Device& d, const void* at, unsigned char byte, std::int64
   return true;
 }
 
+std::vector<float> floats_of(Memory& device, const Stream& s, const TensorView& v) {
+  const auto size = static_cast<std::size_t>(v.shape.size());
+  return with_element(v.dtype, [&](auto element) {
+    std::vector<decltype(element)> stored(size);
+    device.copy_out(s, stored.data(), v.data, size * sizeof(element));
+    device.synchronize(s);
+    return std::vector<float>(stored.begin(), stored.end());
+  });
+}
+
 }  // namespace
+
+std::string_view to_string(DType t) {
+  return t == DType::f32 ? "f32" : t == DType::bf16 ? "bf16" : "f16";
+}
+
+std::optional<DType> dtype_by_name(std::string_view name) {
+  for (const DType t : {DType::f32, DType::bf16, DType::f16})
+    if (name == to_string(t)) return t;
+  return std::nullopt;
+}
 
 std::string to_string(const Shape& s) { return cat(s.n, 'x', s.h, 'x', s.w, 'x', s.c); }
 
@@ -112,18 +132,23 @@ void Tensor::zero(const Stream& s) {
 }
 
 void Tensor::copy_from(const Stream& s, std::span<const float> host) {
-  if (dtype_ != DType::f32 || static_cast<std::int64_t>(host.size()) != size())
+  if (static_cast<std::int64_t>(host.size()) != size())
     fail("copy of ", host.size(), " floats into a tensor ", to_string(shape_));
-  memory(device().type).copy_in(s, buffer_.data(), host.data(), host.size_bytes());
+  with_element(dtype_, [&](auto element) {
+    std::vector<decltype(element)> stored(host.size());
+    for (std::size_t i = 0; i < host.size(); ++i) stored[i] = host[i];
+    memory(device().type)
+        .copy_in(s, buffer_.data(), stored.data(), stored.size() * sizeof(element));
+  });
 }
 
 std::vector<float> Tensor::to_host(const Stream& s) const {
-  if (dtype_ != DType::f32) fail("to_host of a tensor that is not f32");
-  std::vector<float> host(static_cast<std::size_t>(size()));
-  if (empty()) return host;
-  memory(device().type).copy_out(s, host.data(), buffer_.data(), host.size() * sizeof(float));
-  memory(device().type).synchronize(s);
-  return host;
+  return empty() ? std::vector<float>() : floats_of(memory(device().type), s, view());
+}
+
+std::vector<float> to_host(const Stream& s, const TensorView& v) {
+  if (!v.contiguous()) fail("a copy to the host of a slice of channels");
+  return floats_of(memory(s.device.type), s, v);
 }
 
 }  // namespace darknet

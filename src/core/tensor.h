@@ -2,12 +2,15 @@
 // channels are contiguous, a pixel is `pixel_stride` elements.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <vector>
 #include "core/device.h"
 #include "core/error.h"
+#include "core/half.h"
 #include "core/hd.h"
 
 namespace darknet {
@@ -15,6 +18,23 @@ namespace darknet {
 enum class DType : std::uint8_t { f32, bf16, f16 };
 
 constexpr std::int64_t size_of(DType t) { return t == DType::f32 ? 4 : 2; }
+std::string_view to_string(DType);                          // "f32", "bf16", "f16"
+std::optional<DType> dtype_by_name(std::string_view name);  // nullopt: unknown
+
+template <class T>
+constexpr DType dtype_of() {
+  static_assert(std::is_same_v<T, float> || std::is_same_v<T, BF16> || std::is_same_v<T, F16>);
+  return std::is_same_v<T, float> ? DType::f32 : std::is_same_v<T, BF16> ? DType::bf16 : DType::f16;
+}
+
+// f(T{}) with the element type T that `t` names: the choice of a launch's instance, outside of the
+// loop.
+template <class F>
+decltype(auto) with_element(DType t, F f) {
+  if (t == DType::bf16) return f(BF16{});
+  if (t == DType::f16) return f(F16{});
+  return f(float{});
+}
 
 struct Shape {
   std::int64_t n = 0, h = 0, w = 0, c = 0;
@@ -61,14 +81,16 @@ struct TensorView {
   bool contiguous() const { return pixel_stride == shape.c; }
   template <class T = float>
   View<T> as() const {
-    static_assert(sizeof(T) == 4 || sizeof(T) == 2);
-    if (static_cast<std::int64_t>(sizeof(T)) != size_of(dtype)) fail("tensor of another type");
+    if (dtype_of<T>() != dtype) fail("a tensor of ", to_string(dtype), " seen as another type");
     return {static_cast<T*>(data), shape, pixel_stride};
   }
   TensorView channels(std::int64_t first, std::int64_t count) const;  // a slice of every pixel
   TensorView reshaped(const Shape&) const;                            // same elements; contiguous
   TensorView images(std::int64_t first, std::int64_t count) const;    // a part of the batch
 };
+
+// The values of a dense view as floats in host memory; synchronizes.
+std::vector<float> to_host(const Stream&, const TensorView&);
 
 // Bytes on a device; move-only. On a `checked` device it is surrounded by guard bytes.
 class Buffer {
@@ -113,8 +135,8 @@ class Tensor {
   }
 
   void zero(const Stream&);
-  void copy_from(const Stream&, std::span<const float> host);  // f32; sizes must agree
-  std::vector<float> to_host(const Stream&) const;             // f32; synchronizes
+  void copy_from(const Stream&, std::span<const float> host);  // sizes must agree
+  std::vector<float> to_host(const Stream&) const;             // synchronizes
 
  private:
   Buffer buffer_;

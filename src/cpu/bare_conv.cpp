@@ -55,10 +55,12 @@ class CpuBareConv final : public BareConv {
 // speeds.
 void* CpuBareConv::filled(const Desc& desc, float value) {
   Buffer& b = inputs_.emplace_back(Device{}, static_cast<std::int64_t>(desc.get_size()));
-  float* const data = static_cast<float*>(b.data());
-  const std::int64_t n = b.bytes() / std::int64_t{sizeof(float)};
-  for (std::int64_t i = 0; i < n; ++i)
-    data[i] = value * (static_cast<float>(i % 251) - 125.5f) / 125.f;
+  with_element(is_bf16(desc) ? DType::bf16 : DType::f32, [&](auto element) {
+    auto* const data = static_cast<decltype(element)*>(b.data());
+    const std::int64_t n = b.bytes() / std::int64_t{sizeof(element)};
+    for (std::int64_t i = 0; i < n; ++i)
+      data[i] = value * (static_cast<float>(i % 251) - 125.5f) / 125.f;
+  });
   return b.data();
 }
 

@@ -33,9 +33,9 @@ bool prefer_blocked(const ConvSpec& s, Way way) {
 // Winograd F(4x4, 3x3) nearly halves the work where the library offers it (AVX-512); it loses on
 // the first layer and on small batches, and takes no fused activation.
 bool try_winograd(const ConvSpec& s, const PlanOptions& o) {
-  return wide_vectors() && !o.exact && o.mode == Mode::training && s.in.n >= 8 && s.in.c >= 16 &&
-         s.groups == 1 && s.size_y == 3 && s.size_x == 3 && s.stride_y == 1 && s.stride_x == 1 &&
-         s.dilation == 1;
+  return wide_vectors() && !o.exact && o.precision == DType::f32 && o.mode == Mode::training &&
+         s.in.n >= 8 && s.in.c >= 16 && s.groups == 1 && s.size_y == 3 && s.size_x == 3 &&
+         s.stride_y == 1 && s.stride_x == 1 && s.dilation == 1;
 }
 
 std::optional<std::pair<algorithm, float>> eltwise(Activation a) {
@@ -64,14 +64,23 @@ Dims weight_dims(const ConvSpec& s) {
   return {s.groups, s.filters / s.groups, in, s.size_y, s.size_x};
 }
 
-ConvTensors tensors_of(const ConvSpec& s, Tag layout, bool bias) {
-  const auto f32 = dnnl::memory::data_type::f32;
-  ConvTensors t;
-  t.source = Desc(dims(s.in), f32, layout);
-  t.weights = Desc(weight_dims(s), f32, Tag::any);
-  t.destination = Desc(dims(s.out()), f32, layout);
-  if (bias) t.bias = Desc({s.filters}, f32, Tag::a);
-  return t;
+struct ElementTypes {
+  DType source, weights, destination;
+};
+
+// Sums and biases are f32 throughout, and so are the gradients of weights, which others are added
+// to. A direction that reads the gradient of an f32 output reads it rounded, like its other factor.
+ElementTypes types_of(Way way, const PlanOptions& o) {
+  const DType p = o.precision;
+  if (way == Way::forward) return {p, p, o.output()};
+  return {p, way == Way::backward_weights ? DType::f32 : p, p};
+}
+
+ConvTensors tensors_of(const ConvSpec& s, Tag layout, const ElementTypes& types) {
+  return {.source = Desc(dims(s.in), data_type(types.source), layout),
+          .weights = Desc(weight_dims(s), data_type(types.weights), Tag::any),
+          .destination = Desc(dims(s.out()), data_type(types.destination), layout),
+          .bias = {}};
 }
 
 bool is_reference(const char* name) { return std::string_view(name).starts_with("ref"); }
@@ -146,24 +155,27 @@ ForwardDesc choose_forward(const ConvSpec& s, const Epilogue& fused, const PlanO
   const auto kind = o.mode == Mode::training ? dnnl::prop_kind::forward_training
                                              : dnnl::prop_kind::forward_inference;
   return choose(s, Way::forward, o, choice, "convolution", [&](algorithm a, Tag layout) {
-    return conv_forward(kind, a, tensors_of(s, layout, fused.bias), geometry_of(s),
-                        attributes(fused));
+    ConvTensors t = tensors_of(s, layout, types_of(Way::forward, o));
+    if (fused.bias) t.bias = Desc({s.filters}, data_type(DType::f32), Tag::a);
+    return conv_forward(kind, a, t, geometry_of(s), attributes(fused));
   });
 }
 
 DataDesc choose_backward_data(const ConvSpec& s, const PlanOptions& o, const ForwardDesc& hint,
                               Choice choice) {
   return choose(s, Way::backward_data, o, choice, "backward data", [&](algorithm a, Tag layout) {
-    return conv_backward_data(a, tensors_of(s, layout, false), geometry_of(s), hint);
+    const ConvTensors t = tensors_of(s, layout, types_of(Way::backward_data, o));
+    return conv_backward_data(a, t, geometry_of(s), hint);
   });
 }
 
 WeightsDesc choose_backward_weights(const ConvSpec& s, const PlanOptions& o,
                                     const ForwardDesc& hint, Choice choice) {
-  return choose(
-      s, Way::backward_weights, o, choice, "backward weights", [&](algorithm a, Tag layout) {
-        return conv_backward_weights(a, tensors_of(s, layout, false), geometry_of(s), hint);
-      });
+  return choose(s, Way::backward_weights, o, choice, "backward weights",
+                [&](algorithm a, Tag layout) {
+                  const ConvTensors t = tensors_of(s, layout, types_of(Way::backward_weights, o));
+                  return conv_backward_weights(a, t, geometry_of(s), hint);
+                });
 }
 
 }  // namespace darknet::onednn

@@ -126,9 +126,9 @@ CpuConvPlan::CpuConvPlan(const ConvSpec& spec, const Epilogue& epilogue, const P
     : spec_(spec),
       options_(options),
       fused_(fused_epilogue(spec, epilogue, options, Choice::rule)),
-      user_source_(nhwc(spec.in)),
+      user_source_(nhwc(spec.in, options.precision)),
       user_weights_(user_weights(spec)),
-      user_destination_(nhwc(spec.out())) {
+      user_destination_(nhwc(spec.out(), options.output())) {
   checked("convolution", about(spec), [&] {
     const auto hint = make_forward();
     if (options.mode != Mode::training) return;

@@ -94,6 +94,7 @@ inline dnnl::pooling_backward::primitive_desc pool_backward(
 inline void append_eltwise(dnnl::post_ops& ops, dnnl::algorithm a, float alpha) {
   ops.append_eltwise(a, alpha, 0);
 }
+inline bool is_bf16(const Desc& d) { return d.get_data_type() == dnnl::memory::data_type::bf16; }
 inline constexpr auto kPoolAverage = dnnl::algorithm::pooling_avg_exclude_padding;
 inline dnnl::matmul::primitive_desc matmul(const Desc& a, const Desc& b, const Desc& c,
                                            const dnnl::primitive_attr& attr) {
@@ -150,6 +151,7 @@ inline dnnl::pooling_backward::primitive_desc pool_backward(
 inline void append_eltwise(dnnl::post_ops& ops, dnnl::algorithm a, float alpha) {
   ops.append_eltwise(1.f, a, alpha, 0);
 }
+inline bool is_bf16(const Desc& d) { return d.data_type() == dnnl::memory::data_type::bf16; }
 inline constexpr auto kPoolAverage = dnnl::algorithm::pooling_avg_exclude_padding;
 inline dnnl::matmul::primitive_desc matmul(const Desc& a, const Desc& b, const Desc& c,
                                            const dnnl::primitive_attr& attr) {
@@ -157,8 +159,13 @@ inline dnnl::matmul::primitive_desc matmul(const Desc& a, const Desc& b, const D
 }
 #endif
 
+inline dnnl::memory::data_type data_type(DType t) {
+  using Type = dnnl::memory::data_type;
+  return t == DType::f32 ? Type::f32 : t == DType::bf16 ? Type::bf16 : Type::f16;
+}
+
 // {n, c, h, w} of an NHWC shape, the order of oneDNN's logical dimensions.
 inline Dims dims(const Shape& s) { return {s.n, s.c, s.h, s.w}; }
-inline Desc nhwc(const Shape& s) { return {dims(s), dnnl::memory::data_type::f32, Tag::nhwc}; }
+inline Desc nhwc(const Shape& s, DType t) { return {dims(s), data_type(t), Tag::nhwc}; }
 
 }  // namespace darknet::onednn

@@ -21,6 +21,17 @@ std::string isa_name() {
   }
 }
 
+// oneDNN computes bf16 convolutions from AVX-512 on: with conversions around f32 instructions until
+// the processor has bf16 ones.
+std::string bf16_on(dnnl::cpu_isa isa) {
+  if (isa < dnnl::cpu_isa::avx512_core)
+    fail("oneDNN computes it on processors with AVX-512 only, this one has ", isa_name());
+  if (isa < dnnl::cpu_isa::avx512_core_bf16)
+    return "this processor has no bf16 instructions; oneDNN emulates them, several times slower "
+           "than f32";
+  return "";
+}
+
 class CpuOps final : public Ops {
  public:
   std::unique_ptr<ConvPlan> conv(const ConvSpec& s, const Epilogue& e,
@@ -35,6 +46,10 @@ class CpuOps final : public Ops {
     return make_cpu_pool(s, o);
   }
   std::unique_ptr<GemmPlan> gemm(const GemmSpec& s) override { return make_cpu_gemm(s); }
+  std::string accept_precision(DType t) const override {
+    if (t == DType::f16) fail("needs a CUDA device; on the CPU use bf16");
+    return t == DType::bf16 ? bf16_on(dnnl::get_effective_cpu_isa()) : "";
+  }
   std::string name() const override {
     const dnnl::version_t& v = *dnnl::version();
     return cat("oneDNN ", v.major, ".", v.minor, ".", v.patch, " (", isa_name(), ")");

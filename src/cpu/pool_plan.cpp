@@ -37,7 +37,9 @@ std::string about(const PoolSpec& s) {
 }
 
 CpuPoolPlan::CpuPoolPlan(const PoolSpec& spec, const PlanOptions& options)
-    : spec_(spec), source_(nhwc(spec.in)), destination_(nhwc(spec.out())) {
+    : spec_(spec),
+      source_(nhwc(spec.in, options.precision)),
+      destination_(nhwc(spec.out(), options.precision)) {
   const bool training = options.mode == Mode::training;
   const auto algorithm = spec.kind == PoolKind::max ? dnnl::algorithm::pooling_max : kPoolAverage;
   const Dims kernel{spec.size, spec.size};

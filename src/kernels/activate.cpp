@@ -1,48 +1,50 @@
 #include "kernels/activate.h"
 
 #include "core/for_each.h"
+#include "kernels/with_functor.h"
 
 namespace darknet {
 namespace {
 
-template <class F>
+template <class F, class T>
 struct Activate {
   F f;
-  View<const float> in;
-  View<float> out;
+  View<const T> in;
+  View<T> out;
   DN_HD void operator()(std::int64_t p, std::int64_t c) const {
-    out.at(p, c) = f.value(in.at(p, c));
+    const float x = in.at(p, c);
+    out.at(p, c) = f.value(x);
   }
 };
 
-template <class F>
+template <class F, class T>
 struct ActivateBias {
   F f;
-  View<const float> in;
+  View<const T> in;
   const float* bias;
-  View<float> out;
+  View<T> out;
   DN_HD void operator()(std::int64_t p, std::int64_t c) const {
     out.at(p, c) = f.value(in.at(p, c) + bias[c]);
   }
 };
 
-template <class F>
+template <class F, class T>
 struct ActivationBackward {
   F f;
-  View<const float> known;
-  View<float> gradient;
+  View<const T> known;
+  View<T> gradient;
   DN_HD void operator()(std::int64_t p, std::int64_t c) const {
     const float v = known.at(p, c);
-    gradient.at(p, c) *= f.gradient(v, v);
+    gradient.at(p, c) = gradient.at(p, c) * f.gradient(v, v);
   }
 };
 
 // reduce_channels visits every element once, so it may also write that element.
-template <class F>
+template <class F, class T>
 struct ActivationBiasBackward {
   F f;
-  View<const float> known;
-  View<float> gradient;
+  View<const T> known;
+  View<T> gradient;
   DN_HD Sums<1> operator()(std::int64_t p, std::int64_t c) const {
     const float v = known.at(p, c), g = gradient.at(p, c) * f.gradient(v, v);
     gradient.at(p, c) = g;
@@ -50,8 +52,9 @@ struct ActivationBiasBackward {
   }
 };
 
+template <class T>
 struct Value {
-  View<const float> x;
+  View<const T> x;
   DN_HD Sums<1> operator()(std::int64_t p, std::int64_t c) const { return {{x.at(p, c)}}; }
 };
 
@@ -64,41 +67,43 @@ struct AddTo {
 
 }  // namespace
 
-void activate(const Stream& s, Activation a, View<const float> in, const float* bias,
-              View<float> out) {
-  std::visit(
-      [&](auto f) {
-        if (bias)
-          for_each_pixel(s, out.shape, ActivateBias<decltype(f)>{f, in, bias, out});
-        else
-          for_each_pixel(s, out.shape, Activate<decltype(f)>{f, in, out});
-      },
-      activations::functor(a));
+void activate(const Stream& s, Activation a, const TensorView& in, const float* bias,
+              const TensorView& out) {
+  with_functor(a, out.dtype, [&](auto f, auto element) {
+    using F = decltype(f);
+    using T = decltype(element);
+    if (bias)
+      for_each_pixel(s, out.shape, ActivateBias<F, T>{f, in.as<T>(), bias, out.as<T>()});
+    else
+      for_each_pixel(s, out.shape, Activate<F, T>{f, in.as<T>(), out.as<T>()});
+  });
 }
 
-void activation_backward(const Stream& s, Activation a, View<const float> known,
-                         View<float> gradient) {
+void activation_backward(const Stream& s, Activation a, const TensorView& known,
+                         const TensorView& gradient) {
   if (a == Activation::linear) return;
-  std::visit(
-      [&](auto f) {
-        for_each_pixel(s, gradient.shape, ActivationBackward<decltype(f)>{f, known, gradient});
-      },
-      activations::functor(a));
+  with_functor(a, gradient.dtype, [&](auto f, auto element) {
+    using T = decltype(element);
+    const ActivationBackward<decltype(f), T> each{f, known.as<T>(), gradient.as<T>()};
+    for_each_pixel(s, gradient.shape, each);
+  });
 }
 
 std::int64_t activation_bias_scratch(const Shape& s) { return reduce_channels_scratch(s, 1); }
 
-void activation_bias_backward(const Stream& s, Activation a, View<const float> known,
-                              View<float> gradient, float* bias_gradient, void* scratch) {
+void activation_bias_backward(const Stream& s, Activation a, const TensorView& known,
+                              const TensorView& gradient, float* bias_gradient, void* scratch) {
   const AddTo finish{bias_gradient};
   if (a == Activation::linear)
-    return reduce_channels<1>(s, gradient.shape, Value{gradient}, finish, scratch);
-  std::visit(
-      [&](auto f) {
-        const ActivationBiasBackward<decltype(f)> each{f, known, gradient};
-        reduce_channels<1>(s, gradient.shape, each, finish, scratch);
-      },
-      activations::functor(a));
+    return with_element(gradient.dtype, [&](auto element) {
+      const Value<decltype(element)> value{gradient.as<decltype(element)>()};
+      reduce_channels<1>(s, gradient.shape, value, finish, scratch);
+    });
+  with_functor(a, gradient.dtype, [&](auto f, auto element) {
+    using T = decltype(element);
+    const ActivationBiasBackward<decltype(f), T> each{f, known.as<T>(), gradient.as<T>()};
+    reduce_channels<1>(s, gradient.shape, each, finish, scratch);
+  });
 }
 
 }  // namespace darknet

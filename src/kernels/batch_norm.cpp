@@ -1,6 +1,7 @@
 #include "kernels/batch_norm.h"
 
 #include "core/for_each.h"
+#include "kernels/with_functor.h"
 
 namespace darknet {
 namespace {
@@ -9,17 +10,19 @@ constexpr float kEpsilon = 1e-5f;  // Darknet (AlexeyAB): under the root
 constexpr float kKeep = .9f;       // of the rolling statistics
 
 // Sums of z and z^2 about the channel's first value, so that a large mean does not cancel.
+template <class T>
 struct Moments {
-  View<const float> z;
+  View<const T> z;
   DN_HD Sums<2> operator()(std::int64_t p, std::int64_t c) const {
     const float d = z.at(p, c) - z.data[c];
     return {{d, d * d}};
   }
 };
 
+template <class T>
 struct Statistics {
   BatchNorm b;
-  View<const float> z;
+  View<const T> z;
   DN_HD void operator()(std::int64_t c, const double* sums) const {
     const auto n = static_cast<double>(z.shape.pixels());
     const double shift = sums[0] / n, squares = sums[1] - sums[0] * shift;
@@ -33,24 +36,24 @@ struct Statistics {
   }
 };
 
-template <class F>
+template <class F, class T>
 struct Normalise {
   F f;
   BatchNorm b;
-  View<const float> z;
-  View<float> out;
+  View<const T> z;
+  View<T> out;
   DN_HD void operator()(std::int64_t p, std::int64_t c) const {
     const float x = (z.at(p, c) - b.mean[c]) * b.inverse_deviation[c];
     out.at(p, c) = f.value(x * b.scale[c] + b.bias[c]);
   }
 };
 
-template <class F>
+template <class F, class T>
 struct NormaliseRolling {
   F f;
   BatchNorm b;
-  View<const float> z;
-  View<float> out;
+  View<const T> z;
+  View<T> out;
   DN_HD void operator()(std::int64_t p, std::int64_t c) const {
     const float r = 1 / math::sqrt(b.rolling_variance[c] + kEpsilon);
     out.at(p, c) = f.value((z.at(p, c) - b.rolling_mean[c]) * r * b.scale[c] + b.bias[c]);
@@ -72,12 +75,12 @@ struct BackwardPoint {
   float normalised, gradient;  // x^ and dL/d(scale x^ + bias)
 };
 
-template <class F>
+template <class F, class T>
 struct Backward {
   F f;
   BatchNorm b;
-  View<const float> z;
-  View<float> gradient;
+  View<const T> z;
+  View<T> gradient;
   DN_HD BackwardPoint at(std::int64_t p, std::int64_t c) const {
     const float x = (z.at(p, c) - b.mean[c]) * b.inverse_deviation[c];
     const float u = x * b.scale[c] + b.bias[c];
@@ -85,9 +88,9 @@ struct Backward {
   }
 };
 
-template <class F>
+template <class F, class T>
 struct BackwardSums {
-  Backward<F> back;
+  Backward<F, T> back;
   DN_HD Sums<2> operator()(std::int64_t p, std::int64_t c) const {
     const BackwardPoint v = back.at(p, c);
     return {{v.gradient, v.gradient * v.normalised}};
@@ -109,9 +112,9 @@ struct BackwardFinish {
   }
 };
 
-template <class F>
+template <class F, class T>
 struct BackwardInput {
-  Backward<F> back;
+  Backward<F, T> back;
   const float* mean;
   const float* slope;
   DN_HD void operator()(std::int64_t p, std::int64_t c) const {
@@ -147,38 +150,35 @@ std::int64_t batch_norm_scratch(const Shape& s) {
   return reduce_channels_scratch(s, 2) + means_bytes(s);
 }
 
-void batch_norm_forward(const Stream& s, const BatchNorm& b, View<const float> z, View<float> out,
-                        void* scratch) {
-  reduce_channels<2>(s, z.shape, Moments{z}, Statistics{b, z}, scratch);
-  std::visit(
-      [&](auto f) {
-        for_each_pixel(s, z.shape, Normalise<decltype(f)>{f, b, z, out});
-      },
-      activations::functor(b.activation));
+void batch_norm_forward(const Stream& s, const BatchNorm& b, const TensorView& z,
+                        const TensorView& out, void* scratch) {
+  with_functor(b.activation, z.dtype, [&](auto f, auto element) {
+    using T = decltype(element);
+    const View<const T> in = z.as<T>();
+    reduce_channels<2>(s, z.shape, Moments<T>{in}, Statistics<T>{b, in}, scratch);
+    for_each_pixel(s, z.shape, Normalise<decltype(f), T>{f, b, in, out.as<T>()});
+  });
 }
 
-void batch_norm_inference(const Stream& s, const BatchNorm& b, View<const float> z,
-                          View<float> out) {
-  std::visit(
-      [&](auto f) {
-        for_each_pixel(s, z.shape, NormaliseRolling<decltype(f)>{f, b, z, out});
-      },
-      activations::functor(b.activation));
+void batch_norm_inference(const Stream& s, const BatchNorm& b, const TensorView& z,
+                          const TensorView& out) {
+  with_functor(b.activation, z.dtype, [&](auto f, auto element) {
+    using T = decltype(element);
+    for_each_pixel(s, z.shape, NormaliseRolling<decltype(f), T>{f, b, z.as<T>(), out.as<T>()});
+  });
 }
 
-void batch_norm_backward(const Stream& s, const BatchNorm& b, View<const float> z,
+void batch_norm_backward(const Stream& s, const BatchNorm& b, const TensorView& z,
                          const BatchNormGradient& to, void* scratch) {
   float* const means = static_cast<float*>(scratch);
   void* const partial = static_cast<char*>(scratch) + means_bytes(z.shape);
-  std::visit(
-      [&](auto f) {
-        const Backward<decltype(f)> back{f, b, z, to.gradient};
-        reduce_channels<2>(s, z.shape, BackwardSums<decltype(f)>{back}, BackwardFinish{to, means},
-                           partial);
-        if (to.input)
-          for_each_pixel(s, z.shape, BackwardInput<decltype(f)>{back, means, means + z.shape.c});
-      },
-      activations::functor(b.activation));
+  with_functor(b.activation, z.dtype, [&](auto f, auto element) {
+    using F = decltype(f);
+    using T = decltype(element);
+    const Backward<F, T> back{f, b, z.as<T>(), to.gradient.as<T>()};
+    reduce_channels<2>(s, z.shape, BackwardSums<F, T>{back}, BackwardFinish{to, means}, partial);
+    if (to.input) for_each_pixel(s, z.shape, BackwardInput<F, T>{back, means, means + z.shape.c});
+  });
 }
 
 void fold_batch_norm(const Stream& s, const BatchNorm& b, const FoldedWeights& w) {

@@ -1,6 +1,7 @@
 // Batch normalisation with the activation behind it, in as few passes over memory as it takes.
 // Numerics: facts/darknet.md 11: variance over n - 1, epsilon 1e-5 under the root, rolling
-// statistics .9 old + .1 new; the gradient is exact.
+// statistics .9 old + .1 new; the gradient is exact. The tensors of one call share an element type;
+// statistics and parameters are f32.
 #pragma once
 #include <cstdint>
 #include "core/activation.h"
@@ -24,18 +25,19 @@ std::int64_t batch_norm_scratch(const Shape&);  // bytes that the training calls
 
 // out = activation(scale (z - mean) / sqrt(variance + epsilon) + bias) by the batch's statistics,
 // which also enter the rolling ones. z and out may be the same memory.
-void batch_norm_forward(const Stream&, const BatchNorm&, View<const float> z, View<float> out,
+void batch_norm_forward(const Stream&, const BatchNorm&, const TensorView& z, const TensorView& out,
                         void* scratch);
 // The same by the rolling statistics.
-void batch_norm_inference(const Stream&, const BatchNorm&, View<const float> z, View<float> out);
+void batch_norm_inference(const Stream&, const BatchNorm&, const TensorView& z,
+                          const TensorView& out);
 
 struct BatchNormGradient {
-  View<float> gradient;    // in: dL/dout; out: dL/dz
+  TensorView gradient;     // in: dL/dout; out: dL/dz
   float* scale = nullptr;  // += dL/dscale, dL/dbias; null: not wanted
   float* bias = nullptr;
   bool input = true;  // whether dL/dz is wanted; otherwise `gradient` is left as it is
 };
-void batch_norm_backward(const Stream&, const BatchNorm&, View<const float> z,
+void batch_norm_backward(const Stream&, const BatchNorm&, const TensorView& z,
                          const BatchNormGradient&, void* scratch);
 
 // weights and bias of a convolution or a matrix (rows of `columns` values, one per channel) with

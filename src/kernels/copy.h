@@ -9,18 +9,19 @@ namespace darknet {
 
 // Adds to, or overwrites, what a GradientSlot points to. Overwriting never uses the old value,
 // which may be NaN.
+template <class T>
 struct Sink {
-  View<float> to;
+  View<T> to;
   bool add = true;
   DN_HD void put(std::int64_t pixel, std::int64_t channel, float value) const {
-    float& at = to.at(pixel, channel);
+    T& at = to.at(pixel, channel);
     at = add ? at + value : value;
   }
 };
 
-// to = from; equal shapes.
-void copy_pixels(const Stream&, View<const float> from, View<float> to);
-// to += from, or to = from; equal shapes.
-void put_pixels(const Stream&, View<const float> from, const Sink&);
+// to = from; equal shapes, and any two element types.
+void copy_pixels(const Stream&, const TensorView& from, const TensorView& to);
+// to += from, or to = from; the same.
+void put_pixels(const Stream&, const TensorView& from, const TensorView& to, bool add);
 
 }  // namespace darknet

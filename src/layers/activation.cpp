@@ -32,15 +32,15 @@ class ActivationLayer final : public Layer {
   }
 
   void forward(const Pass& pass, std::span<const TensorView> in, TensorView out) override {
-    activate(pass.stream, activation_, in[0].as<>(), nullptr, out.as<>());
+    activate(pass.stream, activation_, in[0], nullptr, out);
   }
 
   void backward(const Pass& pass, const BackwardArguments& a) override {
     const GradientSlot& slot = a.in_gradient[0];
     if (!slot.view) return;
     const TensorView& known = derivative_from_output(activation_) ? a.out : a.in[0];
-    activation_backward(pass.stream, activation_, known.as<>(), a.out_gradient.as<>());
-    put_pixels(pass.stream, a.out_gradient.as<>(), {slot.view.as<>(), slot.add});
+    activation_backward(pass.stream, activation_, known, a.out_gradient);
+    put_pixels(pass.stream, a.out_gradient, slot.view, slot.add);
   }
 
   LayerSummary summary() const override { return {.note = std::string(to_string(activation_))}; }
@@ -64,20 +64,18 @@ class BatchnormLayer final : public Layer {
 
   void forward(const Pass& pass, std::span<const TensorView> in, TensorView out) override {
     if (pass.mode == Mode::training)
-      batch_norm_forward(pass.stream, arrays(pass), in[0].as<>(), out.as<>(), pass.workspace);
+      batch_norm_forward(pass.stream, arrays(pass), in[0], out, pass.workspace);
     else
-      batch_norm_inference(pass.stream, channels_.arrays(Activation::linear, nullptr), in[0].as<>(),
-                           out.as<>());
+      batch_norm_inference(pass.stream, channels_.arrays(Activation::linear, nullptr), in[0], out);
   }
 
   void backward(const Pass& pass, const BackwardArguments& a) override {
     const GradientSlot& slot = a.in_gradient[0];
-    const View<float> gradient = a.out_gradient.as<>();
-    batch_norm_backward(pass.stream, arrays(pass), a.in[0].as<>(),
-                        {gradient, channels_.scale_gradient(), channels_.bias_gradient(),
+    batch_norm_backward(pass.stream, arrays(pass), a.in[0],
+                        {a.out_gradient, channels_.scale_gradient(), channels_.bias_gradient(),
                          static_cast<bool>(slot.view)},
                         pass.workspace);
-    if (slot.view) put_pixels(pass.stream, gradient, {slot.view.as<>(), slot.add});
+    if (slot.view) put_pixels(pass.stream, a.out_gradient, slot.view, slot.add);
   }
 
   std::vector<Parameter*> parameters() override {

@@ -6,22 +6,25 @@
 namespace darknet {
 namespace {
 
+template <class T>
 struct Value {
-  View<const float> in;
+  View<const T> in;
   DN_HD Sums<1> operator()(std::int64_t p, std::int64_t c) const { return {{in.at(p, c)}}; }
 };
 
+template <class T>
 struct Mean {
-  float* out;
+  T* out;
   std::int64_t pixels;
   DN_HD void operator()(std::int64_t c, const double* sums) const {
     out[c] = static_cast<float>(sums[0] / static_cast<double>(pixels));
   }
 };
 
+template <class T>
 struct Spread {
-  View<const float> gradient;
-  Sink in;
+  View<const T> gradient;
+  Sink<T> in;
   float share;
   std::int64_t area;
   DN_HD void operator()(std::int64_t p, std::int64_t c) const {
@@ -42,22 +45,27 @@ class AvgpoolLayer final : public Layer {
   }
 
   void forward(const Pass& pass, std::span<const TensorView> in, TensorView out) override {
-    for (std::int64_t n = 0; n < out.shape.n; ++n) {
-      const View<const float> image = in[0].images(n, 1).as<>();
-      const Mean mean{out.images(n, 1).as<>().data, image.shape.pixels()};
-      reduce_channels<1>(pass.stream, image.shape, Value{image}, mean, pass.workspace);
-    }
+    with_element(out.dtype, [&](auto element) {
+      using T = decltype(element);
+      for (std::int64_t n = 0; n < out.shape.n; ++n) {
+        const View<const T> image = in[0].images(n, 1).as<T>();
+        const Mean<T> mean{out.images(n, 1).as<T>().data, image.shape.pixels()};
+        reduce_channels<1>(pass.stream, image.shape, Value<T>{image}, mean, pass.workspace);
+      }
+    });
   }
 
   void backward(const Pass& pass, const BackwardArguments& a) override {
     const GradientSlot& slot = a.in_gradient[0];
     if (!slot.view) return;
     const std::int64_t area = slot.view.shape.h * slot.view.shape.w;
-    for_each_pixel(pass.stream, slot.view.shape,
-                   Spread{a.out_gradient.as<>(),
-                          {slot.view.as<>(), slot.add},
-                          1 / static_cast<float>(area),
-                          area});
+    const float share = 1 / static_cast<float>(area);
+    with_element(slot.view.dtype, [&](auto element) {
+      using T = decltype(element);
+      const Sink<T> sink{slot.view.as<T>(), slot.add};
+      for_each_pixel(pass.stream, slot.view.shape,
+                     Spread<T>{a.out_gradient.as<T>(), sink, share, area});
+    });
   }
 };
 

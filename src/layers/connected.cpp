@@ -27,6 +27,9 @@ class ConnectedLayer final : public Layer {
     activation_ = activation_of(connected_.activation);
   }
 
+  // Its time goes into reading the weights, which are f32.
+  bool works_in_f32() const override { return true; }
+
   Requirements reshape(std::span<const Shape> in, Ops& ops, const PlanOptions& options) override {
     make_parameters(in[0]);
     out_ = {in[0].n, 1, 1, connected_.output};
@@ -53,10 +56,9 @@ class ConnectedLayer final : public Layer {
     if (!channels_.normalised())
       add_bias(pass, sum, out);
     else if (training)
-      batch_norm_forward(pass.stream, batch_norm(pass), sum.as<>(), out.as<>(), pass.workspace);
+      batch_norm_forward(pass.stream, batch_norm(pass), sum, out, pass.workspace);
     else
-      batch_norm_inference(pass.stream, channels_.arrays(activation_, nullptr), sum.as<>(),
-                           out.as<>());
+      batch_norm_inference(pass.stream, channels_.arrays(activation_, nullptr), sum, out);
   }
 
   void backward(const Pass& pass, const BackwardArguments& a) override {
@@ -117,23 +119,22 @@ class ConnectedLayer final : public Layer {
 
   void add_bias(const Pass& pass, const TensorView& sum, const TensorView& out) {
     const float* const bias = channels_.bias().value.data();
-    if (!keeps(pass.mode)) return activate(pass.stream, activation_, sum.as<>(), bias, out.as<>());
-    activate(pass.stream, Activation::linear, sum.as<>(), bias, sum.as<>());
-    activate(pass.stream, activation_, sum.as<>(), nullptr, out.as<>());
+    if (!keeps(pass.mode)) return activate(pass.stream, activation_, sum, bias, out);
+    activate(pass.stream, Activation::linear, sum, bias, sum);
+    activate(pass.stream, activation_, sum, nullptr, out);
   }
 
   void backward_channels(const Pass& pass, const BackwardArguments& a) {
-    const View<float> gradient = a.out_gradient.as<>();
+    const TensorView& gradient = a.out_gradient;
     if (channels_.normalised())
       return batch_norm_backward(
-          pass.stream, batch_norm(pass), kept(pass).as<>(),
+          pass.stream, batch_norm(pass), kept(pass),
           {gradient, channels_.scale_gradient(), channels_.bias_gradient(), true}, pass.workspace);
     const TensorView known = keeps(pass.mode) ? kept(pass) : a.out ? a.out : a.out_gradient;
     if (float* const bias = channels_.bias_gradient())
-      activation_bias_backward(pass.stream, activation_, known.as<>(), gradient, bias,
-                               pass.workspace);
+      activation_bias_backward(pass.stream, activation_, known, gradient, bias, pass.workspace);
     else
-      activation_backward(pass.stream, activation_, known.as<>(), gradient);
+      activation_backward(pass.stream, activation_, known, gradient);
   }
 
   ConnectedKeys connected_;

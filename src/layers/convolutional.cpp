@@ -51,6 +51,7 @@ class ConvolutionalLayer final : public Layer {
     const bool training = options.mode == Mode::training;
     normalises_ = training && channels_.normalised();
     keeps_sum_ = training && !normalises_ && !derivative_from_output(activation_);
+    kept_type_ = options.output();
     PlanOptions plan = options;
     plan.weight_gradient &= weights_.update;
     plan_ = ops.conv(spec_, epilogue(), plan);
@@ -64,8 +65,7 @@ class ConvolutionalLayer final : public Layer {
     if (!packed_) parameters_changed(pass.stream, pass.workspace);
     if (normalises_) {
       plan_->forward(pass.stream, in[0], nullptr, kept(pass), pass.workspace);
-      batch_norm_forward(pass.stream, batch_norm(pass), kept(pass).as<>(), out.as<>(),
-                         pass.workspace);
+      batch_norm_forward(pass.stream, batch_norm(pass), kept(pass), out, pass.workspace);
     } else {
       forward_with_bias(pass, in[0], out);
     }
@@ -76,8 +76,8 @@ class ConvolutionalLayer final : public Layer {
     const bool below = weights_gradient() || slot.view;
     if (normalises_)
       batch_norm_backward(
-          pass.stream, batch_norm(pass), kept(pass).as<>(),
-          {a.out_gradient.as<>(), channels_.scale_gradient(), channels_.bias_gradient(), below},
+          pass.stream, batch_norm(pass), kept(pass),
+          {a.out_gradient, channels_.scale_gradient(), channels_.bias_gradient(), below},
           pass.workspace);
     else
       backward_bias(pass, a);
@@ -117,6 +117,8 @@ class ConvolutionalLayer final : public Layer {
     plan_->set_weights(s, weights, workspace);
     packed_ = true;
   }
+
+  bool writes_f32() const override { return true; }
 
   bool absorb(Layer& next) override {
     if (activation_ == Activation::logistic && next.accept_activation(activation_))
@@ -182,9 +184,9 @@ class ConvolutionalLayer final : public Layer {
     return r;
   }
 
-  std::int64_t kept_bytes() const { return out_.size() * std::int64_t{sizeof(float)}; }
+  std::int64_t kept_bytes() const { return out_.size() * size_of(kept_type_); }
   // z with batch normalisation; z + bias where the activation's derivative needs it.
-  TensorView kept(const Pass& pass) const { return {pass.saved, DType::f32, out_, out_.c}; }
+  TensorView kept(const Pass& pass) const { return {pass.saved, kept_type_, out_, out_.c}; }
   BatchNorm batch_norm(const Pass& pass) const {
     auto* const behind = reinterpret_cast<float*>(static_cast<char*>(pass.saved) + kept_bytes());
     return channels_.arrays(activation_, behind);
@@ -198,19 +200,18 @@ class ConvolutionalLayer final : public Layer {
     plan_->forward(pass.stream, in, bias, sum, pass.workspace);
     const Epilogue wanted = epilogue(), done = plan_->fused();
     if (!done.bias || done.activation != wanted.activation)
-      activate(pass.stream, wanted.activation, sum.as<>(), done.bias ? nullptr : bias, sum.as<>());
-    if (keeps_sum_) activate(pass.stream, activation_, sum.as<>(), nullptr, out.as<>());
+      activate(pass.stream, wanted.activation, sum, done.bias ? nullptr : bias, sum);
+    if (keeps_sum_) activate(pass.stream, activation_, sum, nullptr, out);
   }
 
   void backward_bias(const Pass& pass, const BackwardArguments& a) {
     // A linear activation asks for nothing: any view of the right shape will do.
     const TensorView known = keeps_sum_ ? kept(pass) : a.out ? a.out : a.out_gradient;
-    const View<float> gradient = a.out_gradient.as<>();
+    const TensorView& gradient = a.out_gradient;
     if (float* const bias = channels_.bias_gradient())
-      activation_bias_backward(pass.stream, activation_, known.as<>(), gradient, bias,
-                               pass.workspace);
+      activation_bias_backward(pass.stream, activation_, known, gradient, bias, pass.workspace);
     else
-      activation_backward(pass.stream, activation_, known.as<>(), gradient);
+      activation_backward(pass.stream, activation_, known, gradient);
   }
 
   std::string note() const {
@@ -229,6 +230,7 @@ class ConvolutionalLayer final : public Layer {
   Tensor folded_weights_, folded_bias_;  // inference with batch normalisation
   std::unique_ptr<ConvPlan> plan_;
   ConvolutionWork planned_;
+  DType kept_type_ = DType::f32;
   bool normalises_ = false;  // by the batch's statistics
   bool keeps_sum_ = false;   // without batch normalisation: the activation's input
   bool packed_ = false;      // whether the plan has the present weights

@@ -8,9 +8,10 @@
 namespace darknet {
 namespace {
 
+template <class T>
 struct Drop {
-  View<const float> in;
-  Sink out;
+  View<const T> in;
+  Sink<T> out;
   std::uint64_t seed, stream;
   const StepState* step;
   float probability;
@@ -42,24 +43,28 @@ class DropoutLayer final : public Layer {
 
   void forward(const Pass& pass, std::span<const TensorView> in, TensorView out) override {
     if (pass.mode == Mode::training)
-      drop(pass, in[0], {out.as<>(), false});
+      drop(pass, in[0], {out, false});
     else if (in[0].data != out.data)
-      copy_pixels(pass.stream, in[0].as<>(), out.as<>());
+      copy_pixels(pass.stream, in[0], out);
   }
 
   void backward(const Pass& pass, const BackwardArguments& a) override {
     const GradientSlot& slot = a.in_gradient[0];
-    if (slot.view) drop(pass, a.out_gradient, {slot.view.as<>(), slot.add});
+    if (slot.view) drop(pass, a.out_gradient, slot);
   }
 
   LayerSummary summary() const override { return {.note = cat("p = ", dropout_.probability)}; }
 
  private:
-  void drop(const Pass& pass, const TensorView& in, const Sink& out) const {
+  void drop(const Pass& pass, const TensorView& in, const GradientSlot& out) const {
     const auto stream = static_cast<std::uint64_t>(context_.index) << 32 |
                         static_cast<std::uint64_t>(pass.subdivision);
-    for_each_pixel(pass.stream, in.shape,
-                   Drop{in.as<>(), out, pass.seed, stream, pass.step, dropout_.probability});
+    with_element(in.dtype, [&](auto element) {
+      using T = decltype(element);
+      const Sink<T> sink{out.view.as<T>(), out.add};
+      for_each_pixel(pass.stream, in.shape,
+                     Drop<T>{in.as<T>(), sink, pass.seed, stream, pass.step, dropout_.probability});
+    });
   }
 
   DropoutKeys dropout_;

@@ -9,8 +9,9 @@ namespace {
 
 // Output channel g is the largest of the input channels g, g + out, g + 2 out, ... (the first of
 // equals).
+template <class T>
 struct DepthMax {
-  View<const float> in;
+  View<const T> in;
   std::int64_t groups;
   DN_HD std::int64_t winner(std::int64_t p, std::int64_t g) const {
     std::int64_t best = g;
@@ -20,21 +21,23 @@ struct DepthMax {
   }
 };
 
+template <class T>
 struct DepthMaxForward {
-  DepthMax of;
-  View<float> out;
+  DepthMax<T> of;
+  View<T> out;
   DN_HD void operator()(std::int64_t p, std::int64_t g) const {
     out.at(p, g) = of.in.at(p, of.winner(p, g));
   }
 };
 
+template <class T>
 struct DepthMaxBackward {
-  DepthMax of;
-  View<const float> gradient;
-  Sink in;
+  DepthMax<T> of;
+  View<const T> gradient;
+  Sink<T> in;
   DN_HD void operator()(std::int64_t p, std::int64_t c) const {
     const std::int64_t g = c % of.groups;
-    in.put(p, c, of.winner(p, g) == c ? gradient.at(p, g) : 0);
+    in.put(p, c, of.winner(p, g) == c ? float{gradient.at(p, g)} : 0);
   }
 };
 
@@ -128,15 +131,21 @@ class DepthPoolLayer final : public Layer {
   }
 
   void forward(const Pass& pass, std::span<const TensorView> in, TensorView out) override {
-    for_each_pixel(pass.stream, out.shape, DepthMaxForward{of(in[0]), out.as<>()});
+    with_element(out.dtype, [&](auto element) {
+      using T = decltype(element);
+      for_each_pixel(pass.stream, out.shape, DepthMaxForward<T>{of<T>(in[0]), out.as<T>()});
+    });
   }
 
   void backward(const Pass& pass, const BackwardArguments& a) override {
     const GradientSlot& slot = a.in_gradient[0];
     if (!slot.view) return;
-    for_each_pixel(
-        pass.stream, slot.view.shape,
-        DepthMaxBackward{of(a.in[0]), a.out_gradient.as<>(), {slot.view.as<>(), slot.add}});
+    with_element(slot.view.dtype, [&](auto element) {
+      using T = decltype(element);
+      const Sink<T> sink{slot.view.as<T>(), slot.add};
+      for_each_pixel(pass.stream, slot.view.shape,
+                     DepthMaxBackward<T>{of<T>(a.in[0]), a.out_gradient.as<T>(), sink});
+    });
   }
 
   LayerSummary summary() const override {
@@ -144,7 +153,10 @@ class DepthPoolLayer final : public Layer {
   }
 
  private:
-  DepthMax of(const TensorView& in) const { return {in.as<>(), depth_.out_channels}; }
+  template <class T>
+  DepthMax<T> of(const TensorView& in) const {
+    return {in.as<T>(), depth_.out_channels};
+  }
   DepthKeys depth_;
 };
 

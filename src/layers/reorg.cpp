@@ -52,11 +52,11 @@ struct Rearrangement {
   }
 };
 
-template <bool kForward>
+template <bool kForward, class T>
 struct Permute {
   Rearrangement order;
-  View<const float> from;
-  Sink to;
+  View<const T> from;
+  Sink<T> to;
   DN_HD void operator()(std::int64_t p, std::int64_t c) const {
     const Shape& s = to.to.shape;
     const Element here{p / s.w % s.h, p % s.w, c};
@@ -96,15 +96,12 @@ class ReorgLayer final : public Layer {
   }
 
   void forward(const Pass& pass, std::span<const TensorView> in, TensorView out) override {
-    for_each_pixel(pass.stream, out.shape,
-                   Permute<true>{order_, in[0].as<>(), {out.as<>(), false}});
+    permute<true>(pass.stream, in[0], {out, false});
   }
 
   void backward(const Pass& pass, const BackwardArguments& a) override {
     const GradientSlot& slot = a.in_gradient[0];
-    if (slot.view)
-      for_each_pixel(pass.stream, slot.view.shape,
-                     Permute<false>{order_, a.out_gradient.as<>(), {slot.view.as<>(), slot.add}});
+    if (slot.view) permute<false>(pass.stream, a.out_gradient, slot);
   }
 
   LayerSummary summary() const override {
@@ -112,6 +109,15 @@ class ReorgLayer final : public Layer {
   }
 
  private:
+  template <bool kForward>
+  void permute(const Stream& s, const TensorView& from, const GradientSlot& to) const {
+    with_element(from.dtype, [&](auto element) {
+      using T = decltype(element);
+      const Sink<T> sink{to.view.as<T>(), to.add};
+      for_each_pixel(s, to.view.shape, Permute<kForward, T>{order_, from.as<T>(), sink});
+    });
+  }
+
   Shape output(const Shape& in) const {
     const std::int64_t s = reorg_.stride;
     const bool pixels = in.h % s == 0 && in.w % s == 0, channels = in.c % (s * s) == 0;

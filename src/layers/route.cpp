@@ -8,14 +8,15 @@
 namespace darknet {
 namespace {
 
+template <class T>
 struct PutGroup {  // the gradient of one group of channels; the others get none
-  View<const float> gradient;
-  Sink in;
+  View<const T> gradient;
+  Sink<T> in;
   std::int64_t first;
   DN_HD void operator()(std::int64_t p, std::int64_t c) const {
     const std::int64_t k = c - first;
     const bool inside = k >= 0 && k < gradient.shape.c;
-    in.put(p, c, inside ? gradient.at(p, k) : 0);
+    in.put(p, c, inside ? float{gradient.at(p, k)} : 0);
   }
 };
 
@@ -64,7 +65,7 @@ class RouteLayer final : public Layer {
     for (std::size_t i = 0; i < in.size(); ++i) {
       const TensorView from = in[i].channels(counts_[i] * route_.group_id, counts_[i]);
       const TensorView to = out.channels(at, counts_[i]);
-      if (from.data != to.data) copy_pixels(pass.stream, from.as<>(), to.as<>());
+      if (from.data != to.data) copy_pixels(pass.stream, from, to);
       at += counts_[i];
     }
   }
@@ -89,11 +90,12 @@ class RouteLayer final : public Layer {
   void put_gradient(const Stream& s, const TensorView& gradient, const GradientSlot& slot,
                     std::int64_t count) const {
     const std::int64_t first = count * route_.group_id;
-    if (slot.add)
-      put_pixels(s, gradient.as<>(), {slot.view.channels(first, count).as<>(), true});
-    else
-      for_each_pixel(s, slot.view.shape,
-                     PutGroup{gradient.as<>(), {slot.view.as<>(), false}, first});
+    if (slot.add) return put_pixels(s, gradient, slot.view.channels(first, count), true);
+    with_element(slot.view.dtype, [&](auto element) {
+      using T = decltype(element);
+      const Sink<T> sink{slot.view.as<T>(), false};
+      for_each_pixel(s, slot.view.shape, PutGroup<T>{gradient.as<T>(), sink, first});
+    });
   }
 
   RouteKeys route_;

@@ -11,9 +11,9 @@ namespace {
 // The factor of element (p, c): which of `factors` it is.
 enum class Per : std::uint8_t { channel, pixel, element };
 
-template <Per kPer>
+template <Per kPer, class T>
 struct Factor {
-  View<const float> of;
+  View<const T> of;
   std::int64_t area;  // pixels of an image
   DN_HD float at(std::int64_t p, std::int64_t c) const {
     if constexpr (kPer == Per::channel) return of.at(p / area, c);
@@ -22,33 +22,36 @@ struct Factor {
   }
 };
 
-template <Per kPer>
+template <Per kPer, class T>
 struct Scale {
-  Factor<kPer> factor;
-  View<const float> from;
-  Sink out;
+  Factor<kPer, T> factor;
+  View<const T> from;
+  Sink<T> out;
   DN_HD void operator()(std::int64_t p, std::int64_t c) const {
     out.put(p, c, from.at(p, c) * factor.at(p, c));
   }
 };
 
+template <class T>
 struct Product {
-  View<const float> a, b;
+  View<const T> a, b;
   DN_HD Sums<1> operator()(std::int64_t p, std::int64_t c) const {
     return {{a.at(p, c) * b.at(p, c)}};
   }
 };
 
+template <class T>
 struct PutSum {
-  Sink to;
+  Sink<T> to;
   DN_HD void operator()(std::int64_t c, const double* sums) const {
     to.put(0, c, static_cast<float>(sums[0]));
   }
 };
 
+template <class T>
 struct PixelProduct {  // the sum over the channels of a pixel
-  View<const float> a, b;
-  Sink to;
+  View<const T> a, b;
+  Sink<T> to;
   DN_HD void operator()(std::int64_t p) const {
     float sum = 0;
     for (std::int64_t c = 0; c < a.shape.c; ++c) sum += a.at(p, c) * b.at(p, c);
@@ -94,21 +97,20 @@ class ScaleLayer final : public Layer {
            sources_[1], " of ", to_string(in[1]), " it must be ", to_string(expected));
     Requirements r{.output = in[1]};
     r.workspace = reduce_channels_scratch({1, in[1].h, in[1].w, in[1].c}, 1);
-    activation_.require(r, options.mode);
+    activation_.require(r, options);
     return r;
   }
 
   void forward(const Pass& pass, std::span<const TensorView> in, TensorView out) override {
-    scale(pass.stream, in[0], in[1], {activation_.before(pass, out).as<>(), false});
+    scale(pass.stream, in[0], in[1], {activation_.before(pass, out), false});
     activation_.forward(pass, out);
   }
 
   void backward(const Pass& pass, const BackwardArguments& a) override {
     activation_.backward(pass, a.out, a.out_gradient);
     const GradientSlot &factors = a.in_gradient[0], &from = a.in_gradient[1];
-    if (factors.view)
-      factor_gradient(pass, a.out_gradient, a.in[1], {factors.view.as<>(), factors.add});
-    if (from.view) scale(pass.stream, a.in[0], a.out_gradient, {from.view.as<>(), from.add});
+    if (factors.view) factor_gradient(pass, a.out_gradient, a.in[1], factors);
+    if (from.view) scale(pass.stream, a.in[0], a.out_gradient, from);
   }
 
   LayerSummary summary() const override {
@@ -124,13 +126,17 @@ class ScaleLayer final : public Layer {
 
   template <Per kPer>
   static void scale_by(const Stream& s, const TensorView& factors, const TensorView& from,
-                       const Sink& out) {
-    const Factor<kPer> factor{factors.as<>(), from.shape.h * from.shape.w};
-    for_each_pixel(s, from.shape, Scale<kPer>{factor, from.as<>(), out});
+                       const GradientSlot& out) {
+    with_element(from.dtype, [&](auto element) {
+      using T = decltype(element);
+      const Factor<kPer, T> factor{factors.as<T>(), from.shape.h * from.shape.w};
+      const Sink<T> sink{out.view.as<T>(), out.add};
+      for_each_pixel(s, from.shape, Scale<kPer, T>{factor, from.as<T>(), sink});
+    });
   }
 
   void scale(const Stream& s, const TensorView& factors, const TensorView& from,
-             const Sink& out) const {
+             const GradientSlot& out) const {
     if (per_ == Per::channel) return scale_by<Per::channel>(s, factors, from, out);
     if (per_ == Per::pixel) return scale_by<Per::pixel>(s, factors, from, out);
     scale_by<Per::element>(s, factors, from, out);
@@ -138,17 +144,28 @@ class ScaleLayer final : public Layer {
 
   // Darknet (AlexeyAB) divides this sum by the number of pixels; we give the true gradient.
   void factor_gradient(const Pass& pass, const TensorView& gradient, const TensorView& from,
-                       const Sink& to) const {
+                       const GradientSlot& to) const {
     if (per_ == Per::element) return scale_by<Per::element>(pass.stream, from, gradient, to);
-    if (per_ == Per::pixel)
-      return for_each(pass.stream, gradient.shape.pixels(),
-                      PixelProduct{gradient.as<>(), from.as<>(), to});
+    with_element(gradient.dtype, [&](auto element) {
+      using T = decltype(element);
+      const Sink<T> sink{to.view.as<T>(), to.add};
+      if (per_ == Per::pixel)
+        for_each(pass.stream, gradient.shape.pixels(),
+                 PixelProduct<T>{gradient.as<T>(), from.as<T>(), sink});
+      else
+        sum_images<T>(pass, gradient, from, sink);
+    });
+  }
+
+  template <class T>
+  static void sum_images(const Pass& pass, const TensorView& gradient, const TensorView& from,
+                         const Sink<T>& to) {
     for (std::int64_t n = 0; n < gradient.shape.n; ++n) {
-      const Product product{gradient.images(n, 1).as<>(), from.images(n, 1).as<>()};
-      Sink one = to;
+      const Product<T> product{gradient.images(n, 1).as<T>(), from.images(n, 1).as<T>()};
+      Sink<T> one = to;
       one.to.data += n * to.to.pixel_stride;
       one.to.shape.n = 1;
-      reduce_channels<1>(pass.stream, product.a.shape, product, PutSum{one}, pass.workspace);
+      reduce_channels<1>(pass.stream, product.a.shape, product, PutSum<T>{one}, pass.workspace);
     }
   }
 

@@ -9,9 +9,10 @@
 namespace darknet {
 namespace {
 
+template <class T>
 struct Add {
-  View<const float> a, b;
-  View<float> out;
+  View<const T> a, b;
+  View<T> out;
   DN_HD void operator()(std::int64_t p, std::int64_t c) const {
     out.at(p, c) = a.at(p, c) + b.at(p, c);
   }
@@ -28,10 +29,11 @@ struct Fit {
   }
 };
 
+template <class T>
 struct AddFitted {
   Fit fit;
-  View<const float> a, b;
-  View<float> out;
+  View<const T> a, b;
+  View<T> out;
   DN_HD void operator()(std::int64_t p, std::int64_t c) const {
     const Shape& s = fit.out;
     const std::int64_t x = p % s.w, y = p / s.w % s.h, n = p / (s.w * s.h), k = fit.sample;
@@ -42,10 +44,11 @@ struct AddFitted {
   }
 };
 
+template <class T>
 struct GradientFitted {
   Fit fit;
-  View<const float> gradient;
-  Sink from;
+  View<const T> gradient;
+  Sink<T> from;
   DN_HD void operator()(std::int64_t p, std::int64_t c) const {
     const Shape& s = fit.from;
     const std::int64_t x = p % s.w, y = p / s.w % s.h, n = p / (s.w * s.h), k = fit.stride;
@@ -91,7 +94,7 @@ class ShortcutLayer final : public Layer {
     fits_.clear();
     for (std::size_t i = 1; i < in.size(); ++i) fits_.push_back(fit(in[i], in[0], sources_[i]));
     Requirements r{.output = in[0], .needs_input = false, .in_place = true};
-    activation_.require(r, options.mode);
+    activation_.require(r, options);
     return r;
   }
 
@@ -107,12 +110,10 @@ class ShortcutLayer final : public Layer {
     for (std::size_t i = 0; i < sources_.size(); ++i) {
       const GradientSlot& slot = a.in_gradient[i];
       if (!slot.view) continue;
-      const Sink sink{slot.view.as<>(), slot.add};
       if (slot.view.shape == a.out_gradient.shape)
-        put_pixels(pass.stream, a.out_gradient.as<>(), sink);
+        put_pixels(pass.stream, a.out_gradient, slot.view, slot.add);
       else
-        for_each_pixel(pass.stream, slot.view.shape,
-                       GradientFitted{fits_[i - 1], a.out_gradient.as<>(), sink});
+        put_fitted(pass.stream, fits_[i - 1], a.out_gradient, slot);
     }
   }
 
@@ -136,10 +137,22 @@ class ShortcutLayer final : public Layer {
 
   static void add(const Stream& s, const Fit& fit, const TensorView& a, const TensorView& b,
                   const TensorView& out) {
-    if (fit.from == fit.out)
-      for_each_pixel(s, out.shape, Add{a.as<>(), b.as<>(), out.as<>()});
-    else
-      for_each_pixel(s, out.shape, AddFitted{fit, a.as<>(), b.as<>(), out.as<>()});
+    with_element(out.dtype, [&](auto element) {
+      using T = decltype(element);
+      if (fit.from == fit.out)
+        for_each_pixel(s, out.shape, Add<T>{a.as<T>(), b.as<T>(), out.as<T>()});
+      else
+        for_each_pixel(s, out.shape, AddFitted<T>{fit, a.as<T>(), b.as<T>(), out.as<T>()});
+    });
+  }
+
+  static void put_fitted(const Stream& s, const Fit& fit, const TensorView& gradient,
+                         const GradientSlot& slot) {
+    with_element(gradient.dtype, [&](auto element) {
+      using T = decltype(element);
+      const Sink<T> sink{slot.view.as<T>(), slot.add};
+      for_each_pixel(s, slot.view.shape, GradientFitted<T>{fit, gradient.as<T>(), sink});
+    });
   }
 
   std::vector<std::int64_t> sources_;  // the layer before, then `from`

@@ -44,7 +44,7 @@ struct Softmax {  // one row each
 struct SoftmaxBackward {  // dx = p (g - sum(g p)) / T over a row
   Rows rows;
   View<const float> out, gradient;
-  Sink in;
+  Sink<float> in;
   float temperature;
   DN_HD void operator()(std::int64_t i) const {
     const Row r = rows.row(i);
@@ -71,7 +71,7 @@ struct Targets {
 struct CrossEntropy {  // dx = (p - t) / T
   Targets targets;
   View<const float> out;
-  Sink in;
+  Sink<float> in;
   float temperature;
   DN_HD void operator()(std::int64_t p, std::int64_t c) const {
     in.put(p, c, (out.at(p, c) - targets.at(p, c)) / temperature);
@@ -106,6 +106,8 @@ class SoftmaxLayer final : public Layer {
     if (!softmax_.tree.empty()) section.fail("tree", "class trees are not supported");
   }
 
+  bool works_in_f32() const override { return true; }
+
   Requirements reshape(std::span<const Shape> in, Ops&, const PlanOptions&) override {
     const Shape& s = in[0];
     const std::int64_t groups = softmax_.spatial ? 1 : softmax_.groups;  // Darknet: as here
@@ -125,7 +127,7 @@ class SoftmaxLayer final : public Layer {
   void backward(const Pass& pass, const BackwardArguments& a) override {
     const GradientSlot& slot = a.in_gradient[0];
     if (!slot.view) return;
-    const Sink sink{slot.view.as<>(), slot.add};
+    const Sink<float> sink{slot.view.as<>(), slot.add};
     if (!pass.targets || softmax_.noloss)
       return for_each(
           pass.stream, rows_.count,
@@ -149,7 +151,7 @@ template <CostKind kKind>
 struct CostGradient {
   Targets targets;
   View<const float> in;
-  Sink to;
+  Sink<float> to;
   float scale;
   DN_HD void operator()(std::int64_t p, std::int64_t c) const {
     const float t = targets.at(p, c);
@@ -177,19 +179,21 @@ class CostLayer final : public Layer {
     section.read(cost_);
   }
 
+  bool works_in_f32() const override { return true; }
+
   Requirements reshape(std::span<const Shape> in, Ops&, const PlanOptions&) override {
     return {.output = in[0], .needs_output = false, .in_place = true};
   }
 
   void forward(const Pass& pass, std::span<const TensorView> in, TensorView out) override {
-    if (in[0].data != out.data) copy_pixels(pass.stream, in[0].as<>(), out.as<>());
+    if (in[0].data != out.data) copy_pixels(pass.stream, in[0], out);
   }
 
   void backward(const Pass& pass, const BackwardArguments& a) override {
     const GradientSlot& slot = a.in_gradient[0];
     if (!slot.view) return;
-    const Sink sink{slot.view.as<>(), slot.add};
-    if (!pass.targets) return put_pixels(pass.stream, a.out_gradient.as<>(), sink);
+    const Sink<float> sink{slot.view.as<>(), slot.add};
+    if (!pass.targets) return put_pixels(pass.stream, a.out_gradient, slot.view, slot.add);
     check_targets(*this, pass.targets, a.in[0].shape);
     const Targets targets{pass.targets.as<>(), a.in[0].shape};
     if (cost_.type == "sse") return put<CostKind::sse>(pass, targets, a.in[0], sink);
@@ -201,7 +205,8 @@ class CostLayer final : public Layer {
 
  private:
   template <CostKind kKind>
-  void put(const Pass& pass, const Targets& targets, const TensorView& in, const Sink& sink) const {
+  void put(const Pass& pass, const Targets& targets, const TensorView& in,
+           const Sink<float>& sink) const {
     for_each_pixel(pass.stream, in.shape,
                    CostGradient<kKind>{targets, in.as<>(), sink, cost_.scale});
   }

@@ -7,9 +7,10 @@
 namespace darknet {
 namespace {
 
+template <class T>
 struct Enlarge {  // one element of the large side each
-  View<const float> in;
-  Sink out;
+  View<const T> in;
+  Sink<T> out;
   std::int64_t stride;
   float scale;
   DN_HD void operator()(std::int64_t p, std::int64_t c) const {
@@ -19,10 +20,12 @@ struct Enlarge {  // one element of the large side each
   }
 };
 
-template <int kStride>  // 0: known at run time only. A constant lets the compiler vectorise
-struct SumBlocks {      // one element of the small side each
-  View<const float> in;
-  Sink out;
+// One element of the small side each. kStride 0: known at run time only; a constant lets the
+// compiler vectorise.
+template <int kStride, class T>
+struct SumBlocks {
+  View<const T> in;
+  Sink<T> out;
   std::int64_t stride;
   float scale;
   DN_HD void operator()(std::int64_t p, std::int64_t c) const {
@@ -68,17 +71,12 @@ class UpsampleLayer final : public Layer {
   }
 
   void forward(const Pass& pass, std::span<const TensorView> in, TensorView out) override {
-    const Sink sink{out.as<>(), false};
-    shrinks() ? sum_blocks(pass.stream, in[0].as<>(), sink)
-              : enlarge(pass.stream, in[0].as<>(), sink);
+    put(pass.stream, shrinks(), in[0], {out, false});
   }
 
   void backward(const Pass& pass, const BackwardArguments& a) override {
     const GradientSlot& slot = a.in_gradient[0];
-    if (!slot.view) return;
-    const Sink sink{slot.view.as<>(), slot.add};
-    shrinks() ? enlarge(pass.stream, a.out_gradient.as<>(), sink)
-              : sum_blocks(pass.stream, a.out_gradient.as<>(), sink);
+    if (slot.view) put(pass.stream, !shrinks(), a.out_gradient, slot);
   }
 
   LayerSummary summary() const override { return {.size = cat(shrinks() ? "/" : "*", factor())}; }
@@ -86,14 +84,18 @@ class UpsampleLayer final : public Layer {
  private:
   bool shrinks() const { return upsample_.stride < 0; }
   std::int64_t factor() const { return shrinks() ? -upsample_.stride : upsample_.stride; }
-  void enlarge(const Stream& s, View<const float> in, const Sink& out) const {
-    for_each_pixel(s, out.to.shape, Enlarge{in, out, factor(), upsample_.scale});
-  }
-  void sum_blocks(const Stream& s, View<const float> in, const Sink& out) const {
-    if (factor() == 2)
-      for_each_pixel(s, out.to.shape, SumBlocks<2>{in, out, 2, upsample_.scale});
-    else
-      for_each_pixel(s, out.to.shape, SumBlocks<0>{in, out, factor(), upsample_.scale});
+  void put(const Stream& s, bool sums, const TensorView& in, const GradientSlot& to) const {
+    with_element(in.dtype, [&](auto element) {
+      using T = decltype(element);
+      const Sink<T> sink{to.view.as<T>(), to.add};
+      if (!sums)
+        for_each_pixel(s, to.view.shape, Enlarge<T>{in.as<T>(), sink, factor(), upsample_.scale});
+      else if (factor() == 2)
+        for_each_pixel(s, to.view.shape, SumBlocks<2, T>{in.as<T>(), sink, 2, upsample_.scale});
+      else
+        for_each_pixel(s, to.view.shape,
+                       SumBlocks<0, T>{in.as<T>(), sink, factor(), upsample_.scale});
+    });
   }
 
   UpsampleKeys upsample_;

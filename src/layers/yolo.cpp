@@ -109,6 +109,8 @@ class YoloLayer final : public Layer, public Head {
     fill_settings();
   }
 
+  bool works_in_f32() const override { return true; }
+
   Requirements reshape(std::span<const Shape> in, Ops&, const PlanOptions& options) override {
     const std::int64_t needed = settings_.anchors * settings_.entries();
     if (in[0].c != needed)

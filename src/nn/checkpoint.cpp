@@ -34,6 +34,7 @@ json header_of(const TrainingState& s, const std::vector<Optimizer::Array>& arra
               {"average_loss", s.average_loss},
               {"skipped_images", s.skipped_images},
               {"exact", s.exact},
+              {"precision", s.precision},
               {"evaluation_pending", s.evaluation_pending},
               {"weights_checksum", s.weights_checksum},
               {"previous_checksum", s.previous_checksum},
@@ -53,6 +54,7 @@ TrainingState state_of(const json& h) {
           .average_loss = h.at("average_loss"),
           .skipped_images = h.at("skipped_images"),
           .exact = h.at("exact"),
+          .precision = h.value("precision", "f32"),  // states of before there were others
           .evaluation_pending = h.at("evaluation_pending"),
           .weights_checksum = h.at("weights_checksum"),
           .previous_checksum = h.at("previous_checksum")};

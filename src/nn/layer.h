@@ -110,6 +110,13 @@ class Layer {
   virtual void forward(const Pass&, std::span<const TensorView> in, TensorView out) = 0;
   virtual void backward(const Pass&, const BackwardArguments&) = 0;
 
+  // Whether it reads and writes f32 whatever the network's precision: heads, losses, ... The
+  // network converts where layers of two element types meet.
+  virtual bool works_in_f32() const { return false; }
+  // Whether it can write f32 from inputs of another type (PlanOptions::f32_output), which spares a
+  // conversion and keeps a head's logits exact.
+  virtual bool writes_f32() const { return false; }
+
   // In the order of .weights files. Valid after the first reshape.
   virtual std::vector<Parameter*> parameters() { return {}; }
   // Fresh values for a start without weights. `seed` is the run's.

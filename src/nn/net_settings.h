@@ -23,6 +23,7 @@ struct NetSettings {
   float saturation = 1, exposure = 1, hue = 0;
   bool flip = true, mosaic = false, mosaic_bound = false, letter_box = false;
   std::int64_t resize_step = 32;
+  std::string precision = "f32";
 
   template <class V>
   void fields(V&& v) {
@@ -65,6 +66,8 @@ struct NetSettings {
     v("mosaic_bound", mosaic_bound, Flag{}, "a mosaic's parts stay within their picture");
     v("letter_box", letter_box, Flag{}, "keep the aspect ratio, grey bars around");
     v("resize_step", resize_step, Integers{1, 1024}, "multi-scale sizes are multiples of it");
+    v("precision", precision, OneOf{{"f32", "bf16", "f16"}},
+      "element type of activations and their gradients; weights and heads stay f32");
   }
 };
 

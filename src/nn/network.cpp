@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <string_view>
+#include <utility>
 
+#include "core/log.h"
+#include "kernels/copy.h"
 #include "nn/memory_plan.h"
 
 namespace darknet {
@@ -20,7 +23,12 @@ struct Node {
   bool pass_through = false;    // absorbed by the layer below
   bool gradient_written = false;
   std::size_t output_block = 0, gradient_block = 0, saved_block = 0;
+  DType reads = DType::f32, writes = DType::f32;  // element types of inputs and output
+  // Per source: its output, and the gradient for it, as `reads`; kNone where it writes that anyway.
+  std::vector<std::size_t> converted_blocks, converted_gradient_blocks;
 };
+
+constexpr std::size_t kNone = static_cast<std::size_t>(-1);
 
 bool has_trained(Layer& layer) {
   const auto parameters = layer.parameters();
@@ -38,6 +46,7 @@ struct Network::Impl {
   std::vector<Node> nodes;
   std::int64_t stop = -1;  // the backward pass ends above this layer
   Shape input_shape;
+  DType precision = DType::f32;
   Tensor input;
   Buffer arena, workspace;
   MemoryPlan plan;
@@ -49,17 +58,26 @@ struct Network::Impl {
   std::int64_t backward_moment(std::int64_t i) const { return 2 * size() - 1 - i; }
 
   void make_layers(std::vector<Section>& cfg);
+  void choose_precision();
   void connect();
+  void choose_types();
   std::int64_t shape_layers();
   Requirements shape_layer(Node& node);
   bool may_share_input(std::int64_t i);
+  DType type_of(std::int64_t source) { return source < 0 ? DType::f32 : node(source).writes; }
+  bool converts(const Node& n, std::int64_t source) { return type_of(source) != n.reads; }
+  void plan_conversions(std::int64_t i, std::vector<Block>& blocks);
   void plan_arena();
   void require_memory(std::int64_t most_workspace) const;
   Block output_block(std::int64_t i);
   Block gradient_block(std::int64_t i);
-  TensorView block_view(std::size_t block, const Shape& shape) const;
+  TensorView block_view(std::size_t block, const Shape& shape, DType type) const;
   TensorView output(std::int64_t i);
+  TensorView gradient(std::int64_t i);
+  TensorView input_of(const Node& n, std::size_t k);
   Pass pass_for(const Pass& pass, const Node& node) const;
+  void run_forward(const Pass& pass, std::int64_t i);
+  GradientSlot slot_for(const Node& n, std::size_t k);
   void run_backward(const Pass& pass, std::int64_t i);
 };
 
@@ -93,6 +111,27 @@ void Network::Impl::connect() {
       node(i + 1).pass_through = node(i).layer->absorb(*node(i + 1).layer);
 }
 
+void Network::Impl::choose_precision() {
+  precision = *dtype_by_name(settings.precision);
+  try {
+    const std::string note = ops(options.device.type).accept_precision(precision);
+    if (!note.empty()) log::warn(cat("precision=", to_string(precision), ": ", note));
+  } catch (const Error& e) {
+    fail_at(where, "[net] precision=", to_string(precision), ": ", e.what());
+  }
+}
+
+// Layers work in the network's precision but for those that ask for f32; what is read by nothing
+// else is written in f32 where that can be done.
+void Network::Impl::choose_types() {
+  for (Node& n : nodes) n.reads = n.writes = n.layer->works_in_f32() ? DType::f32 : precision;
+  for (Node& n : nodes) {
+    const bool only_f32 = std::all_of(n.consumers.begin(), n.consumers.end(),
+                                      [&](std::int64_t c) { return node(c).reads == DType::f32; });
+    if (only_f32 && !n.consumers.empty() && n.layer->writes_f32()) n.writes = DType::f32;
+  }
+}
+
 Requirements Network::Impl::shape_layer(Node& n) {
   std::vector<Shape> in;
   bool source_wants = false;
@@ -105,7 +144,9 @@ Requirements Network::Impl::shape_layer(Node& n) {
   const PlanOptions plan{.mode = options.mode,
                          .exact = options.exact,
                          .input_gradient = reached && source_wants,
-                         .weight_gradient = reached && !n.layer->keys().dont_update};
+                         .weight_gradient = reached && !n.layer->keys().dont_update,
+                         .precision = n.reads,
+                         .f32_output = n.writes == DType::f32};
   Requirements needs;
   const std::string title = n.layer->title();
   try {
@@ -147,12 +188,12 @@ void Network::Impl::require_memory(std::int64_t most_workspace) const {
 Block Network::Impl::output_block(std::int64_t i) {
   Node& n = node(i);
   const std::int64_t never = 2 * size();
-  Block block{i, i, n.needs.output.size() * size_of(DType::f32)};
+  Block block{i, i, n.needs.output.size() * size_of(n.writes)};
   if (n.layer->head() || n.consumers.empty() || options.keep_outputs) block.end = never;
   if (n.wants_gradient && n.needs.needs_output) block.end = std::max(block.end, backward_moment(i));
   for (const std::int64_t c : n.consumers) {
     block.end = std::max(block.end, c);
-    if (node(c).wants_gradient && node(c).needs.needs_input)
+    if (node(c).wants_gradient && node(c).needs.needs_input && !converts(node(c), i))
       block.end = std::max(block.end, backward_moment(c));
   }
   return block;
@@ -162,7 +203,7 @@ Block Network::Impl::gradient_block(std::int64_t i) {
   Node& n = node(i);
   if (!n.wants_gradient || n.layer->head()) return {};
   Block block{n.consumers.empty() ? 0 : backward_moment(i), backward_moment(i),
-              n.needs.output.size() * size_of(DType::f32)};
+              n.needs.output.size() * size_of(n.writes)};
   for (const std::int64_t c : n.consumers)
     if (node(c).wants_gradient) block.begin = std::min(block.begin, backward_moment(c));
   return block;
@@ -172,9 +213,28 @@ bool Network::Impl::may_share_input(std::int64_t i) {
   const Node& n = node(i);
   if (training() || options.keep_outputs || n.sources[0] < 0) return false;
   const Node& source = node(n.sources[0]);
+  if (n.writes != n.reads || converts(n, n.sources[0])) return false;
   return n.pass_through ||
          (n.needs.in_place && source.consumers.size() == 1 && !source.layer->head() &&
           source.needs.output.size() == n.needs.output.size());
+}
+
+void Network::Impl::plan_conversions(std::int64_t i, std::vector<Block>& blocks) {
+  Node& n = node(i);
+  n.converted_blocks.assign(n.sources.size(), kNone);
+  n.converted_gradient_blocks = n.converted_blocks;
+  const bool kept = n.wants_gradient && n.needs.needs_input;
+  for (std::size_t k = 0; k < n.sources.size(); ++k) {
+    const std::int64_t s = n.sources[k];
+    if (!converts(n, s)) continue;
+    const std::int64_t bytes =
+        (s < 0 ? input_shape : node(s).needs.output).size() * size_of(n.reads);
+    n.converted_blocks[k] = blocks.size();
+    blocks.push_back({i, kept ? backward_moment(i) : i, bytes});
+    if (!n.wants_gradient || s < 0 || !node(s).wants_gradient) continue;
+    n.converted_gradient_blocks[k] = blocks.size();
+    blocks.push_back({backward_moment(i), backward_moment(i), bytes});
+  }
 }
 
 void Network::Impl::plan_arena() {
@@ -194,16 +254,29 @@ void Network::Impl::plan_arena() {
     }
     n.gradient_block = add(gradient_block(i));
     n.saved_block = add({i, n.wants_gradient ? backward_moment(i) : i, n.needs.saved});
+    plan_conversions(i, blocks);
   }
   plan = plan_memory(blocks);
 }
 
-TensorView Network::Impl::block_view(std::size_t block, const Shape& shape) const {
-  return {static_cast<char*>(arena.data()) + plan.offsets[block], DType::f32, shape, shape.c};
+TensorView Network::Impl::block_view(std::size_t block, const Shape& shape, DType type) const {
+  return {static_cast<char*>(arena.data()) + plan.offsets[block], type, shape, shape.c};
 }
 
 TensorView Network::Impl::output(std::int64_t i) {
-  return i < 0 ? input.view() : block_view(node(i).output_block, node(i).needs.output);
+  if (i < 0) return input.view();
+  return block_view(node(i).output_block, node(i).needs.output, node(i).writes);
+}
+
+TensorView Network::Impl::gradient(std::int64_t i) {
+  return block_view(node(i).gradient_block, node(i).needs.output, node(i).writes);
+}
+
+// What the layer reads of its k-th source.
+TensorView Network::Impl::input_of(const Node& n, std::size_t k) {
+  const TensorView made = output(n.sources[k]);
+  const std::size_t block = n.converted_blocks[k];
+  return block == kNone ? made : block_view(block, made.shape, n.reads);
 }
 
 Pass Network::Impl::pass_for(const Pass& pass, const Node& n) const {
@@ -218,26 +291,44 @@ Pass Network::Impl::pass_for(const Pass& pass, const Node& n) const {
           .targets = pass.targets};
 }
 
+void Network::Impl::run_forward(const Pass& pass, std::int64_t i) {
+  Node& n = node(i);
+  std::vector<TensorView> in;
+  for (std::size_t k = 0; k < n.sources.size(); ++k) {
+    in.push_back(input_of(n, k));
+    if (n.converted_blocks[k] != kNone) copy_pixels(stream, output(n.sources[k]), in.back());
+  }
+  n.layer->forward(pass_for(pass, n), in, output(i));
+}
+
+// Where layer n puts the gradient of its k-th source.
+GradientSlot Network::Impl::slot_for(const Node& n, std::size_t k) {
+  const std::int64_t s = n.sources[k];
+  if (s < 0 || !node(s).wants_gradient) return {};
+  if (const std::size_t block = n.converted_gradient_blocks[k]; block != kNone)
+    return {block_view(block, node(s).needs.output, n.reads), false};
+  const bool add = std::exchange(node(s).gradient_written, true);
+  return {gradient(s), add};
+}
+
 void Network::Impl::run_backward(const Pass& pass, std::int64_t i) {
   Node& n = node(i);
   std::vector<TensorView> in;
   std::vector<GradientSlot> slots;
-  for (const std::int64_t s : n.sources) {
-    in.push_back(n.needs.needs_input ? output(s) : TensorView{});
-    GradientSlot slot;
-    if (s >= 0 && node(s).wants_gradient) {
-      slot = {block_view(node(s).gradient_block, node(s).needs.output), node(s).gradient_written};
-      node(s).gradient_written = true;
-    }
-    slots.push_back(slot);
+  for (std::size_t k = 0; k < n.sources.size(); ++k) {
+    in.push_back(n.needs.needs_input ? input_of(n, k) : TensorView{});
+    slots.push_back(slot_for(n, k));
   }
   const bool head = n.layer->head() != nullptr;
-  n.layer->backward(
-      pass_for(pass, n),
-      {.in = in,
-       .out = n.needs.needs_output ? output(i) : TensorView{},
-       .out_gradient = head ? TensorView{} : block_view(n.gradient_block, n.needs.output),
-       .in_gradient = slots});
+  n.layer->backward(pass_for(pass, n), {.in = in,
+                                        .out = n.needs.needs_output ? output(i) : TensorView{},
+                                        .out_gradient = head ? TensorView{} : gradient(i),
+                                        .in_gradient = slots});
+  for (std::size_t k = 0; k < n.sources.size(); ++k) {
+    if (n.converted_gradient_blocks[k] == kNone) continue;
+    const std::int64_t s = n.sources[k];
+    put_pixels(stream, slots[k].view, gradient(s), std::exchange(node(s).gradient_written, true));
+  }
 }
 
 Network::Network(std::vector<Section> cfg, const NetworkOptions& options)
@@ -250,8 +341,10 @@ Network::Network(std::vector<Section> cfg, const NetworkOptions& options)
   net.where = cfg[0].where();
   if (options.width > 0) net.settings.width = options.width;
   if (options.height > 0) net.settings.height = options.height;
+  net.choose_precision();
   net.make_layers(cfg);
   net.connect();
+  net.choose_types();
   const std::int64_t part = net.settings.batch / net.settings.subdivisions;
   const std::int64_t batch = options.batch > 0 ? options.batch : net.training() ? part : 1;
   resize(batch, net.settings.height, net.settings.width);
@@ -277,7 +370,7 @@ TensorView Network::output_gradient(std::int64_t layer) const {
   const Node& n = impl_->node(layer);
   if (!n.wants_gradient || n.layer->head())
     fail(n.layer->title(), ": no gradient reaches its output");
-  return impl_->block_view(n.gradient_block, n.needs.output);
+  return impl_->gradient(layer);
 }
 
 std::vector<HeadAt> Network::heads() const {
@@ -326,12 +419,9 @@ void Network::resize(std::int64_t batch, std::int64_t height, std::int64_t width
 void Network::forward(const Pass& pass) {
   Impl& net = *impl_;
   for (std::int64_t i = 0; i < size(); ++i) {
-    Node& n = net.node(i);
-    if (n.pass_through) continue;
-    std::vector<TensorView> in;
-    for (const std::int64_t s : n.sources) in.push_back(net.output(s));
+    if (net.node(i).pass_through) continue;
     if (net.observer) net.observer->before(i, false);
-    n.layer->forward(net.pass_for(pass, n), in, net.output(i));
+    net.run_forward(pass, i);
     if (net.observer) net.observer->after(i, false);
   }
 }

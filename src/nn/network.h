@@ -72,8 +72,8 @@ class Network {
   Shape input_shape() const;
   Shape output_shape(std::int64_t layer) const;
 
-  // {n, h, w, c} values 0..1 go into input(); then forward(). Afterwards output(i) holds what layer
-  // i made, where it is kept: heads, the last layer, and all of them with keep_outputs.
+  // {n, h, w, c} values 0..1, f32, go into input(); then forward(). Afterwards output(i) holds what
+  // layer i made, where it is kept: heads, the last layer, and all of them with keep_outputs.
   TensorView input() const;
   void forward(const Pass&);  // stream, mode, workspace and saved are filled in here
   TensorView output(std::int64_t layer) const;

@@ -8,8 +8,8 @@ bool OutputActivation::keeps(Mode mode) const {
   return mode == Mode::training && !derivative_from_output(activation_);
 }
 
-void OutputActivation::require(Requirements& r, Mode mode) const {
-  if (keeps(mode)) r.saved += r.output.size() * std::int64_t{sizeof(float)};
+void OutputActivation::require(Requirements& r, const PlanOptions& options) const {
+  if (keeps(options.mode)) r.saved += r.output.size() * size_of(options.precision);
   r.needs_output = activation_ != Activation::linear && derivative_from_output(activation_);
 }
 
@@ -20,14 +20,14 @@ TensorView OutputActivation::before(const Pass& pass, const TensorView& out) con
 
 void OutputActivation::forward(const Pass& pass, const TensorView& out) const {
   if (activation_ != Activation::linear)
-    activate(pass.stream, activation_, before(pass, out).as<>(), nullptr, out.as<>());
+    activate(pass.stream, activation_, before(pass, out), nullptr, out);
 }
 
 void OutputActivation::backward(const Pass& pass, const TensorView& out,
                                 const TensorView& gradient) const {
   if (activation_ == Activation::linear) return;
   const TensorView known = keeps(pass.mode) ? before(pass, gradient) : out;
-  activation_backward(pass.stream, activation_, known.as<>(), gradient.as<>());
+  activation_backward(pass.stream, activation_, known, gradient);
 }
 
 }  // namespace darknet

@@ -11,7 +11,7 @@ class OutputActivation {
   explicit OutputActivation(Activation activation = Activation::linear) : activation_(activation) {}
 
   // Adds to what the layer itself requires.
-  void require(Requirements&, Mode) const;
+  void require(Requirements&, const PlanOptions&) const;
   // Where the layer puts its values before forward() is called.
   TensorView before(const Pass&, const TensorView& out) const;
   void forward(const Pass&, const TensorView& out) const;

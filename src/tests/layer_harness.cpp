@@ -33,9 +33,11 @@ LayerContext context_of(std::int64_t index, std::int64_t size, Mode mode) {
           .device = kChecked};
 }
 
-void fill_random(const Tensor& t, std::uint64_t stream, float lo, float hi) {
-  for (std::int64_t i = 0; i < t.size(); ++i)
-    t.data()[i] = lo + (hi - lo) * random_uniform(17, stream, static_cast<std::uint64_t>(i));
+void fill_random(Tensor& t, std::uint64_t stream, float lo, float hi) {
+  std::vector<float> values(static_cast<std::size_t>(t.size()));
+  for (std::size_t i = 0; i < values.size(); ++i)
+    values[i] = lo + (hi - lo) * random_uniform(17, stream, i);
+  t.copy_from({}, values);
 }
 
 Host host_of(const Tensor& t) { return {t.shape(), t.to_host({})}; }
@@ -65,7 +67,7 @@ LayerPtr layer_of(const std::string& text, std::int64_t index, Mode mode) {
   return make_layer(section, context_of(index, 32, mode));
 }
 
-Trial::Trial(const LayerSample& s, Mode m, Order order)
+Trial::Trial(const LayerSample& s, Mode m, Order order, DType wanted)
     : sample(s),
       mode(m),
       stream{.device = kChecked, .order = order},
@@ -73,14 +75,15 @@ Trial::Trial(const LayerSample& s, Mode m, Order order)
   layer = make_layer(section, context_of(kIndex, s.net_size, mode));
   EXPECT_EQ(layer->sources().size(), s.in.size());
   EXPECT_TRUE(!s.takes_logistic || layer->accept_activation(Activation::logistic));
-  needs = layer->reshape(s.in, ops(DeviceType::cpu), {.mode = mode});
+  type = layer->works_in_f32() ? DType::f32 : wanted;
+  needs = layer->reshape(s.in, ops(DeviceType::cpu), {.mode = mode, .precision = type});
   for (std::size_t i = 0; i < s.in.size(); ++i) {
-    in.emplace_back(kChecked, s.in[i]);
+    in.emplace_back(kChecked, s.in[i], type);
     fill_random(in.back(), 100 + i, -1.5f, 1.5f);
-    in_gradient.emplace_back(kChecked, s.in[i]);
+    in_gradient.emplace_back(kChecked, s.in[i], type);
   }
-  out = Tensor(kChecked, needs.output);
-  out_gradient = Tensor(kChecked, needs.output);
+  out = Tensor(kChecked, needs.output, type);
+  out_gradient = Tensor(kChecked, needs.output, type);
   loss_weights = Tensor(kChecked, needs.output);
   fill_random(loss_weights, 200, -1, 1);
   saved = Buffer(kChecked, needs.saved);
@@ -124,7 +127,8 @@ void Trial::backward(bool add, float start, bool inputs) {
   std::vector<GradientSlot> slots;
   for (std::size_t i = 0; i < in.size(); ++i) {
     views.push_back(needs.needs_input ? in[i].view() : TensorView{});
-    std::fill_n(in_gradient[i].data(), in_gradient[i].size(), start);
+    const std::vector<float> filled(static_cast<std::size_t>(in_gradient[i].size()), start);
+    in_gradient[i].copy_from(stream, filled);
     slots.push_back(inputs ? GradientSlot{in_gradient[i].view(), add} : GradientSlot{});
   }
   out_gradient.copy_from(stream, loss_weights.to_host(stream));

@@ -54,7 +54,8 @@ const std::vector<LayerSample>& layer_samples();
 
 // A layer with everything a network would give it, on checked buffers.
 struct Trial {
-  Trial(const LayerSample&, Mode, Order order = Order::parallel);
+  // type: of activations, where the layer does not work in f32 whatever it is told.
+  Trial(const LayerSample&, Mode, Order order = Order::parallel, DType type = DType::f32);
 
   void forward();
   // Runs backward on a fresh gradient from above; in_gradient starts as `start`.
@@ -72,6 +73,7 @@ struct Trial {
   Stream stream;
   Section section;
   LayerPtr layer;
+  DType type;
   Requirements needs;
   std::vector<Tensor> in, in_gradient;
   Tensor out, out_gradient, loss_weights, targets;

@@ -14,11 +14,7 @@ class FaultFinder final : public LayerObserver {
   void before(std::int64_t, bool) override {}
   void after(std::int64_t layer, bool backward) override {
     if (backward || !found_.empty()) return;
-    const TensorView out = net_.output(layer);
-    std::vector<float> host(static_cast<std::size_t>(out.shape.size()));
-    memory(net_.stream().device.type)
-        .copy_out(net_.stream(), host.data(), out.data, host.size() * sizeof(float));
-    memory(net_.stream().device.type).synchronize(net_.stream());
+    const auto host = to_host(net_.stream(), net_.output(layer));
     if (!std::all_of(host.begin(), host.end(), [](float v) { return std::isfinite(v); }))
       found_ = net_.layer(layer).title();
   }

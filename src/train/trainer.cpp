@@ -181,6 +181,9 @@ void Trainer::require_same_arithmetic() const {
   if (state_.exact != options_.exact)
     fail(options_.weights.string(), ": that training ran with", state_.exact ? "" : "out",
          " -exact; give the same, or -clear to count anew");
+  if (state_.precision != net_.settings().precision)
+    fail(options_.weights.string(), ": that training ran with precision=", state_.precision,
+         ", not ", net_.settings().precision, "; give the same, or -clear to count anew");
 }
 
 // Weights may say of themselves how much they were trained: Darknet's counting, and a surprise for
@@ -195,6 +198,7 @@ void Trainer::tell_nothing_left(StartKind kind) const {
 
 void Trainer::begin_anew(const Start& start) {
   state_.exact = options_.exact;
+  state_.precision = net_.settings().precision;
   if (fs::exists(checkpoints_.file("_last.state")))
     log::warn(
         cat(checkpoints_.file("_last.weights").string(),

@@ -1,0 +1,215 @@
+// Activations of 16 bits: the conversions, every layer against itself in f32, and how networks put
+// element types together.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <set>
+
+#include "core/half.h"
+#include "tests/layer_harness.h"
+
+namespace darknet {
+namespace {
+
+template <class T>
+T half_of(float x) {
+  T h{};
+  h = x;
+  return h;
+}
+
+// The value of a pattern with `fraction` bits of fraction below its exponent, by the definition.
+double value_of(std::uint32_t bits, int exponent_bits, int fraction_bits) {
+  const int bias = (1 << (exponent_bits - 1)) - 1,
+            exponent = bits >> fraction_bits & ((1 << exponent_bits) - 1);
+  const double fraction = std::ldexp(bits & ((1u << fraction_bits) - 1), -fraction_bits);
+  const double sign = bits & 0x8000u ? -1 : 1;
+  if (exponent == (1 << exponent_bits) - 1) return fraction == 0 ? sign * INFINITY : NAN;
+  return sign * (exponent == 0 ? std::ldexp(fraction, 1 - bias)
+                               : std::ldexp(1 + fraction, exponent - bias));
+}
+
+template <class T>
+void expect_every_value(int exponent_bits, int fraction_bits) {
+  for (std::uint32_t bits = 0; bits < 0x10000u; ++bits) {
+    const T h{static_cast<std::uint16_t>(bits)};
+    const double expected = value_of(bits, exponent_bits, fraction_bits);
+    const float x = h;
+    if (std::isnan(expected)) {
+      ASSERT_TRUE(std::isnan(x) && std::isnan(float{half_of<T>(x)})) << bits;
+      continue;
+    }
+    ASSERT_EQ(x, expected) << bits;
+    ASSERT_EQ(std::signbit(x), bits >= 0x8000u) << bits;
+    ASSERT_EQ(half_of<T>(x).bits, bits);
+  }
+}
+
+// Between two neighbours: what lies nearer, and the even one from the middle.
+template <class T>
+void expect_nearest_even(std::uint32_t largest) {
+  for (std::uint32_t bits = 0; bits < largest; ++bits) {
+    const float low = T{static_cast<std::uint16_t>(bits)};
+    const float high = T{static_cast<std::uint16_t>(bits + 1)};
+    const float middle = low + (high - low) / 2;
+    const std::uint32_t even = bits + bits % 2;
+    for (const float sign : {1.f, -1.f}) {
+      const std::uint32_t negative = sign < 0 ? 0x8000u : 0;
+      ASSERT_EQ(half_of<T>(sign * middle).bits, even | negative) << bits;
+      ASSERT_EQ(half_of<T>(sign * std::nextafter(middle, 0.f)).bits, bits | negative) << bits;
+      ASSERT_EQ(half_of<T>(sign * std::nextafter(middle, high)).bits, (bits + 1) | negative)
+          << bits;
+    }
+  }
+}
+
+TEST(HalfTypes, EveryValueIsReadByItsDefinitionAndStoredBack) {
+  expect_every_value<BF16>(8, 7);
+  expect_every_value<F16>(5, 10);
+}
+
+TEST(HalfTypes, RoundToTheNearestAndHalfwayToEven) {
+  expect_nearest_even<BF16>(0x7F7F);
+  expect_nearest_even<F16>(0x7BFF);
+}
+
+TEST(HalfTypes, WhatIsTooLargeBecomesInfinity) {
+  EXPECT_EQ(half_of<F16>(65519.996f).bits, 0x7BFF);
+  EXPECT_EQ(half_of<F16>(65520).bits, 0x7C00);
+  EXPECT_EQ(half_of<F16>(-1e30f).bits, 0xFC00);
+  EXPECT_EQ(half_of<F16>(INFINITY).bits, 0x7C00);
+  EXPECT_EQ(half_of<BF16>(3.4e38f).bits, 0x7F80);
+  EXPECT_EQ(half_of<BF16>(-INFINITY).bits, 0xFF80);
+  EXPECT_EQ(half_of<F16>(1e-30f).bits, 0);
+  for (const std::uint32_t nan : {0x7F800001u, 0xFFFFFFFFu, 0x7FC00000u}) {
+    EXPECT_TRUE(std::isnan(float{half_of<BF16>(std::bit_cast<float>(nan))}));
+    EXPECT_TRUE(std::isnan(float{half_of<F16>(std::bit_cast<float>(nan))}));
+  }
+}
+
+TEST(HalfTypes, ATensorIsNotSeenAsAnotherType) {
+  const Tensor t({}, {1, 1, 1, 4}, DType::bf16);
+  EXPECT_NO_THROW(t.view().as<BF16>());
+  EXPECT_THROW(t.view().as<F16>(), Error);
+  EXPECT_THROW(t.view().as<float>(), Error);
+  for (const DType type : {DType::f32, DType::bf16, DType::f16})
+    EXPECT_EQ(dtype_by_name(to_string(type)), type);
+  EXPECT_FALSE(dtype_by_name("f64"));
+}
+
+}  // namespace
+
+namespace testing_layers {
+namespace {
+
+double rounding_of(DType t) { return t == DType::bf16 ? 1. / 256 : 1. / 2048; }
+
+struct HalfSample {
+  LayerSample sample;
+  DType type;
+};
+
+bool cpu_computes(DType type) {
+  try {
+    ops(DeviceType::cpu).accept_precision(type);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+// Library plans have no f16 on the CPU, and no bf16 without AVX-512; launches have both. Heads and
+// losses are always f32.
+bool works_in(const LayerSample& s, DType type) {
+  static const std::set<std::string> plans{"convolutional", "maxpool", "local_avgpool"};
+  if (!cpu_computes(type) && plans.contains(s.type) && s.keys.find("depth") == std::string::npos)
+    return false;
+  return !layer_of("[" + s.type + "]\n" + s.keys, 9)->works_in_f32();
+}
+
+std::vector<HalfSample> half_samples() {
+  std::vector<HalfSample> all;
+  for (const LayerSample& s : layer_samples())
+    for (const DType type : {DType::bf16, DType::f16})
+      if (works_in(s, type)) all.push_back({s, type});
+  return all;
+}
+
+class HalfLayerTest : public testing::TestWithParam<HalfSample> {
+ protected:
+  Trial trial(Mode mode = Mode::training, Order order = Order::parallel) const {
+    return {GetParam().sample, mode, order, GetParam().type};
+  }
+  // The same layer in f32 on the same, rounded, numbers.
+  Trial wide_twin(const Trial& half) const {
+    Trial wide(GetParam().sample, half.mode);
+    for (std::size_t i = 0; i < half.in.size(); ++i)
+      wide.in[i].copy_from({}, half.in[i].to_host({}));
+    Tensor rounded({}, half.needs.output, GetParam().type);
+    rounded.copy_from({}, half.loss_weights.to_host({}));
+    wide.loss_weights.copy_from({}, rounded.to_host({}));
+    return wide;
+  }
+  // Every stored number is rounded once; sums of several such may be off by a few roundings.
+  void expect_near(const Tensor& half, const Tensor& wide, const std::string& what) const {
+    const auto got = half.to_host({}), expected = wide.to_host({});
+    ASSERT_EQ(got.size(), expected.size()) << what;
+    double largest = 1;
+    for (const float v : expected) largest = std::max(largest, std::fabs(static_cast<double>(v)));
+    for (std::size_t i = 0; i < got.size(); ++i)
+      ASSERT_NEAR(got[i], expected[i], 4 * rounding_of(GetParam().type) * largest)
+          << what << ", element " << i;
+  }
+};
+
+std::string half_name(const testing::TestParamInfo<HalfSample>& info) {
+  return info.param.sample.type + "_" + std::string(to_string(info.param.type)) + "_" +
+         std::to_string(info.index);
+}
+
+TEST_P(HalfLayerTest, ComputesWhatItDoesInF32) {
+  for (const Mode mode : {Mode::training, Mode::inference}) {
+    Trial half = trial(mode), wide = wide_twin(half);
+    half.forward(), wide.forward();
+    half.expect_guards();
+    expect_near(half.out, wide.out, "output");
+    if (mode == Mode::inference) continue;
+    half.backward(false, NAN), wide.backward(false, NAN);
+    half.expect_guards();
+    for (std::size_t i = 0; i < half.in.size(); ++i)
+      expect_near(half.in_gradient[i], wide.in_gradient[i], cat("gradient of input ", i));
+    const auto ph = half.layer->parameters(), pw = wide.layer->parameters();
+    for (std::size_t i = 0; i < ph.size(); ++i) {
+      EXPECT_EQ(ph[i]->value.dtype(), DType::f32);
+      expect_near(ph[i]->value, pw[i]->value, cat("parameter ", i));
+      if (!ph[i]->gradient.empty())
+        expect_near(ph[i]->gradient, pw[i]->gradient, cat("gradient of parameter ", i));
+    }
+  }
+}
+
+TEST_P(HalfLayerTest, AnyOrderGivesTheSameBytesAndGradientsAdd) {
+  Trial a = trial(), b = trial(Mode::training, Order::scattered), c = trial();
+  for (Trial* t : {&a, &b, &c}) t->forward();
+  EXPECT_EQ(a.out.to_host({}), b.out.to_host({}));
+  a.backward(false, NAN), b.backward(false, NAN), c.backward(true, 2.5f);
+  for (std::size_t i = 0; i < a.in.size(); ++i) {
+    const auto fresh = a.in_gradient[i].to_host({});
+    EXPECT_EQ(fresh, b.in_gradient[i].to_host({})) << "input " << i;
+    const auto added = c.in_gradient[i].to_host({});
+    for (std::size_t k = 0; k < fresh.size(); ++k)
+      ASSERT_NEAR(added[k], fresh[k] + 2.5f,
+                  rounding_of(a.type) * 2 * std::max(1.f, std::fabs(added[k])));
+  }
+  const auto pa = a.layer->parameters(), pb = b.layer->parameters();
+  for (std::size_t i = 0; i < pa.size(); ++i)
+    EXPECT_EQ(pa[i]->gradient.to_host({}), pb[i]->gradient.to_host({})) << "parameter " << i;
+}
+
+INSTANTIATE_TEST_SUITE_P(Samples, HalfLayerTest, testing::ValuesIn(half_samples()), half_name);
+
+}  // namespace
+}  // namespace testing_layers
+}  // namespace darknet
