@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "core/device.h"
+
 namespace darknet::cli {
 
 // What the command line asked for; its result is the exit code.
@@ -31,6 +33,10 @@ void add_threads(CLI::App&, int& threads, const std::string& help);
 void add_exact(CLI::App&, bool& exact);
 // A number from `low` to `high`; unlike CLI::Range it refuses nan.
 CLI::Validator between(double low, double high);
+// -i, -gpus, -nogpu: `device` is filled in before the command runs; without them the first GPU that
+// there is. A CUDA build on a machine without one warns and takes the CPU.
+void add_device(CLI::App&, Device& device);
+void add_deterministic(CLI::App&, bool& deterministic);
 // Flags that the Darknets take and that mean nothing on this path; accepted where people type them.
 // After the command's own flags.
 void add_darknet_habits(CLI::App&);

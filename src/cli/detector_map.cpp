@@ -29,6 +29,7 @@ struct Options {
   float iou = .5f, threshold = .25f;
   int points = 0, threads = 0;
   bool exact = false;
+  Device device;
 };
 
 // `difficult` lists the same images; their labels lie in a folder of their own beside it.
@@ -70,6 +71,7 @@ std::vector<EvaluatedImage> detect_all(const Options& o, Labelled& to) {
                               .weights = find_weights(o.weights, data.backup),
                               .overrides = o.overrides,
                               .exact = o.exact,
+                              .device = o.device,
                               .batch = kBatch});
   classes_of(net);
   to = read_labelled(data, class_names(net, data.names));
@@ -159,6 +161,7 @@ void add_detector_map(CLI::App& program, Run& run) {
   add_overrides(app, o->overrides);
   add_threads(app, o->threads, "threads that read pictures");
   add_exact(app, o->exact);
+  add_device(app, o->device);
   add_darknet_habits(app);
   app.final_callback([o, &run] { run = [o] { return map(*o); }; });
 }

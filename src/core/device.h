@@ -81,6 +81,7 @@ Memory& memory(DeviceType);  // throws Error where the build or the machine lack
 Streams& streams(DeviceType);
 Ops& ops(DeviceType);
 int device_count(DeviceType);  // 1 for cpu; 0 for cuda without build, driver or card
+bool built_with_cuda();
 // Why there is no CUDA device, for messages; "" where there is one.
 std::string why_no_cuda();
 

@@ -133,4 +133,7 @@ class Ops {
   virtual std::string name() const = 0;  // library and version, "oneDNN 2.6.3 (avx2)"
 };
 
+// The CPU's other Ops: plain loops, for checks.
+Ops& reference_ops();
+
 }  // namespace darknet

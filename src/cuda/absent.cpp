@@ -8,6 +8,8 @@ namespace {
 [[noreturn]] void absent() { fail(why_no_cuda()); }
 }  // namespace
 
+bool built_with_cuda() { return false; }
+
 std::string why_no_cuda() {
   return "this program was built without CUDA (make cuda builds it with; see docs/cuda.md)";
 }

@@ -83,6 +83,8 @@ int cuda_device_count() {
   return count;
 }
 
+bool built_with_cuda() { return true; }
+
 std::string why_no_cuda() {
   int count = 0;
   const cudaError_t status = count_devices(count);

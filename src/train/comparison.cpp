@@ -85,7 +85,7 @@ TrainerOptions training_of(const ComparisonOptions& o, const ComparedArm& arm, s
   t.overrides = o.overrides;
   t.overrides.insert(t.overrides.end(), arm.overrides.begin(), arm.overrides.end());
   t.seed = seed;
-  t.map = o.map, t.exact = o.exact;
+  t.map = o.map, t.exact = o.exact, t.device = o.device;
   t.max_batches = o.max_batches, t.threads = o.threads;
   const fs::path begun = t.backup / (o.cfg.stem().string() + "_last.weights");
   if (fs::exists(begun)) t.weights = begun;
@@ -97,7 +97,8 @@ std::vector<EvaluatedImage> detections_of(const TrainerOptions& t, const fs::pat
   std::vector<Section> cfg = read_cfg(t.cfg);
   apply_overrides(cfg, t.overrides);
   Network net(std::move(cfg),
-              {.exact = t.exact,
+              {.device = t.device,
+               .exact = t.exact,
                .batch = std::min<std::int64_t>(kEvaluationBatch,
                                                static_cast<std::int64_t>(set.images.size()))});
   load_weights(weights, net);
