@@ -109,6 +109,14 @@ TEST(Chart, DrawsItsLinesInBothThemes) {
   }
 }
 
+TEST(Chart, PointsLieOverTheGridAndUnderTheLines) {
+  Chart chart = one_panel({.x = {0, 1, 2}, .y = {0, 1, 2}, .mark = Series::Mark::points});
+  chart.panels[0].series.push_back({.x = {0, 2}, .y = {2, 0}});
+  const std::string svg = to_svg(chart);
+  EXPECT_LT(svg.rfind("class=\"l grid\""), svg.find("<circle"));
+  EXPECT_LT(svg.rfind("<circle"), svg.find("class=\"l s1\""));
+}
+
 TEST(Chart, SvgKeepsStrangersTextApartFromItsMarkup) {
   Chart chart = one_panel({.name = "a<b>&\x01\xff\xed\xa0\x80", .x = {0, 1}, .y = {0, 1}});
   chart.title = "</svg><script>";
