@@ -120,6 +120,7 @@ using Values = std::vector<double> TrainingHistory::*;
 std::vector<Series> one_of_each(const std::vector<TrainingHistory>& all, Values values,
                                 bool smooth = true) {
   std::vector<Series> list;
+  list.reserve(all.size());
   for (const TrainingHistory& h : all)
     list.push_back(series(h.label, h, smooth ? smoothed(h.*values) : h.*values));
   return list;
@@ -223,6 +224,7 @@ Chart comparison_chart(const std::vector<TrainingHistory>& all) {
     chart.title += (chart.title.empty() ? "" : " against ") + h.label;
   using H = TrainingHistory;
   std::vector<Series> maps;
+  maps.reserve(all.size());
   for (const H& h : all) maps.push_back(sparse(h.label, h, h.map));
   const bool evaluated =
       std::any_of(maps.begin(), maps.end(), [](const Series& s) { return !s.x.empty(); });

@@ -228,7 +228,7 @@ ComparedArm parse_arm(const std::string& text, const std::vector<Section>& cfg) 
       arm.overrides.push_back(word);
       continue;
     }
-    for (const std::string& type : head_types(cfg)) arm.overrides.push_back(type + ".*." + word);
+    for (const std::string& type : head_types(cfg)) arm.overrides.push_back(cat(type, ".*.", word));
   }
   return arm;
 }
