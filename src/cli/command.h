@@ -2,6 +2,7 @@
 // leaves what is to be run; commands.def is the list.
 #pragma once
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
@@ -37,6 +38,8 @@ CLI::Validator between(double low, double high);
 // there is. A CUDA build on a machine without one warns and takes the CPU.
 void add_device(CLI::App&, Device& device);
 void add_deterministic(CLI::App&, bool& deterministic);
+// A whole number not below `low`; CLI's own checks name their limit with 300 digits.
+CLI::Validator whole_from(std::int64_t low);
 // Flags that the Darknets take and that mean nothing on this path; accepted where people type them.
 // After the command's own flags.
 void add_darknet_habits(CLI::App&);

@@ -140,6 +140,14 @@ void add_detector_map(CLI::App& program, Run& run) {
   CLI::App& app =
       subcommand(program, {"detector", "map"},
                  "average precision on valid=, of a network or of other programs' detections");
+  app.footer(
+      "The first table and mAP@IoU are VOC's: a detection belongs to the truth of its class that "
+      "it "
+      "overlaps most, a\nsecond one of the same truth is false, one of a difficult object counts "
+      "neither way. COCO's figures are\npycocotools': free truths first, 100 detections of a class "
+      "in a picture, difficult objects as crowd-like\nones that count neither way. "
+      "docs/evaluation.md "
+      "says where the two differ.");
   const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
   app.add_option("data", o->data, "the .data file")->required();
   CLI::Option* const cfg = app.add_option("cfg", o->cfg, "the network's .cfg");

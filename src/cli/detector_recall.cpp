@@ -42,7 +42,7 @@ void write(const std::string& base, const std::vector<ProposalRecall>& rows) {
               .x_label = "proposals a picture",
               .y_label = "share of the objects found",
               .series = {std::move(half), std::move(mean)}};
-  panel.y_low = 0, panel.y_high = 1;
+  panel.log_x = true, panel.y_low = 0, panel.y_high = 1;
   write_chart(base, {"", {std::move(panel)}});
 }
 

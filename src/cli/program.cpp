@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "core/text.h"
 
 namespace darknet::cli {
 namespace {
@@ -224,6 +225,17 @@ CLI::Validator between(double low, double high) {
                        : cat("'", text, "' is not a number from ", low, " to ", high);
           },
           cat("FLOAT in [", low, " - ", high, "]")};
+}
+
+CLI::Validator whole_from(std::int64_t low) {
+  return {[low](const std::string& text) {
+            std::int64_t value = 0;
+            const bool number = CLI::detail::lexical_cast(text, value);
+            return number && value >= low
+                       ? std::string()
+                       : cat("'", shown(text), "' is not a whole number from ", low, " on");
+          },
+          cat("from ", low, " on")};
 }
 
 void add_darknet_habits(CLI::App& app) {
