@@ -7,7 +7,11 @@
 
 #include "cfg/parse.h"
 #include "core/rng.h"
+#include "dataset/loader.h"
+#include "image/codec.h"
 #include "nn/weights.h"
+#include "tests/image_samples.h"
+#include "tests/temporary_folder.h"
 #include "train/device_check.h"
 #include "train/step.h"
 
@@ -146,6 +150,61 @@ TEST_P(DeviceTest, TwoTrainingsOnADeviceGiveTheSameBytes) {
   const Device device = cuda_devices().front();
   EXPECT_EQ(train(GetParam().cfg, device, 3).parameters,
             train(GetParam().cfg, device, 3).parameters);
+}
+
+// What a network's input holds after the loader's parts were put together on its device.
+std::vector<float> input_made_of(const Batch& batch, const Device& device) {
+  Network net(sections(kNetworks[1].cfg), {.device = device, .mode = Mode::training});
+  Optimizer optimizer(net, net.settings());
+  net.initialise();
+  net.parameters_changed();
+  net.resize(2, batch.size.height, batch.size.width);
+  TrainingStep step(net, optimizer, 1);
+  const std::vector<std::vector<Truth>> none(2);
+  step.run({batch.pixels, none, batch.parts}, {.iteration = 1, .learning_rate = 0}, 0, false);
+  const TensorView in = net.input();
+  std::vector<float> host(static_cast<std::size_t>(in.shape.size()));
+  memory(device.type).copy_out(net.stream(), host.data(), in.data, host.size() * sizeof(float));
+  memory(device.type).synchronize(net.stream());
+  return host;
+}
+
+class PartsTest : public testing_files::InFolder {};
+
+TEST_F(PartsTest, PicturesPlacedOnADeviceAreThoseOfTheLoader) {
+  const auto small = file("small.png", encode(testing_images::noise(30, 20, 3), ".png"));
+  const auto large = file("large.png", encode(testing_images::noise(400, 300, 3), ".png"));
+  LoaderSettings settings{.images = {small, large},
+                          .truths = {{}, {}},
+                          .batch = 2,
+                          .size =
+                              [](std::int64_t) {
+                                return InputSize{64, 64};
+                              },
+                          .augmentation = Augmentation{.jitter = .2f,
+                                                       .hue = .1f,
+                                                       .saturation = 1.5f,
+                                                       .exposure = 1.5f,
+                                                       .flip = true,
+                                                       .mosaic = true},
+                          .seed = 5,
+                          .threads = 2};
+  Loader placing(settings);
+  settings.parts = true;
+  Loader handing_on(settings);
+  std::vector<Device> devices = cuda_devices();
+  devices.emplace_back();
+  std::size_t handed_on = 0, placed = 0;
+  for (int k = 0; k < 6; ++k) {
+    const Batch& expected = placing.next();
+    const Batch& got = handing_on.next();
+    for (const auto& parts : got.parts) ++(parts.empty() ? placed : handed_on);
+    for (const Device& device : devices)
+      EXPECT_LT(worst_difference(input_made_of(got, device), expected.pixels), 1e-5)
+          << to_string(device) << ", batch " << k;
+  }
+  EXPECT_GT(handed_on, 2u);
+  EXPECT_GT(placed, 2u);  // pictures with more bytes than the input has as floats
 }
 
 // Gradients of every parameter after three passes: as they stand, recorded, replayed.

@@ -118,13 +118,14 @@ void Training::start_loader(const BenchOptions& o) {
                                                         },
                                                     .augmentation = augmentation_of(n, keys),
                                                     .seed = kSeed,
-                                                    .threads = o.threads});
+                                                    .threads = o.threads,
+                                                    .parts = o.device.type != DeviceType::cpu});
 }
 
 StepInput Training::next() {
   if (!loader_) return {pixels_, truths_};
   const Batch& batch = loader_->next();
-  return {batch.pixels, batch.truths};
+  return {batch.pixels, batch.truths, batch.parts, net_.settings().letter_box};
 }
 
 // With a learning rate of zero: it costs the same, and noise cannot drive the weights to infinity.

@@ -240,7 +240,8 @@ LoaderSettings Trainer::loader_settings() const {
           .first = state_.iteration,
           .threads = options_.threads,
           .cache_bytes = options_.cache_mb << 20,
-          .max_bad = options_.max_bad};
+          .max_bad = options_.max_bad,
+          .parts = options_.device.type != DeviceType::cpu};
 }
 
 // Darknet averages over the second half of the training.
@@ -255,8 +256,9 @@ StepResult Trainer::step(const Batch& batch) {
   const StepState step{
       .iteration = state_.iteration + 1,
       .learning_rate = learning_rate(net_.settings(), state_.iteration + 1, state_.seed)};
-  StepResult result = step_->run({batch.pixels, batch.truths}, step,
-                                 static_cast<std::int64_t>(state_.seen), averaging());
+  StepResult result =
+      step_->run({batch.pixels, batch.truths, batch.parts, net_.settings().letter_box}, step,
+                 static_cast<std::int64_t>(state_.seen), averaging());
   if (!result.finite) report_fault(result, batch);
   if (result.truths_left_out > 0 && !told_of_left_out_) {
     told_of_left_out_ = true;
