@@ -156,7 +156,12 @@ std::vector<Placement> mosaic_placements(const Augmentation& a, Rng& rng,
 
 void place(const Stream& stream, const Picture& picture, const Placement& p, bool grey_outside,
            View<float> out) {
-  WarpArguments a{.pixels = picture.image.pixels.data(),
+  place_on_device(stream, picture.image.pixels.data(), picture, p, grey_outside, out);
+}
+
+void place_on_device(const Stream& stream, const std::uint8_t* pixels, const Picture& picture,
+                     const Placement& p, bool grey_outside, View<float> out) {
+  WarpArguments a{.pixels = pixels,
                   .width = picture.image.width,
                   .height = picture.image.height,
                   .out = out,

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <map>
 #include <string_view>
 #include <utility>
 
-#include "core/log.h"
 #include "kernels/copy.h"
 #include "nn/memory_plan.h"
+#include "nn/precision.h"
 
 namespace darknet {
 namespace {
@@ -30,6 +32,20 @@ struct Node {
 
 constexpr std::size_t kNone = static_cast<std::size_t>(-1);
 
+// Work that is done as it stands the first time, when layers and libraries may still prepare
+// themselves, recorded the second time where the device can, and replayed from then on.
+struct Replayed {
+  bool done_once = false;
+  const void* truths = nullptr;  // what it was done with; others need a new recording
+  const void* step = nullptr;
+  const void* targets = nullptr;
+  std::unique_ptr<Recording> recording;
+
+  bool fits(const Pass& p) const {
+    return truths == p.truths.data && step == p.step && targets == p.targets.data;
+  }
+};
+
 bool has_trained(Layer& layer) {
   const auto parameters = layer.parameters();
   return std::any_of(parameters.begin(), parameters.end(),
@@ -42,7 +58,7 @@ struct Network::Impl {
   NetworkOptions options;
   NetSettings settings;
   Where where;  // of [net]
-  Stream stream;
+  OwnedStream queue;
   std::vector<Node> nodes;
   std::int64_t stop = -1;  // the backward pass ends above this layer
   Shape input_shape;
@@ -51,14 +67,15 @@ struct Network::Impl {
   Buffer arena, workspace;
   MemoryPlan plan;
   LayerObserver* observer = nullptr;
+  std::map<std::int64_t, Replayed> forwards, backwards;  // by subdivision
 
+  const Stream& stream() const { return queue.get(); }
   std::int64_t size() const { return static_cast<std::int64_t>(nodes.size()); }
   Node& node(std::int64_t i) { return nodes[static_cast<std::size_t>(i)]; }
   bool training() const { return options.mode == Mode::training; }
   std::int64_t backward_moment(std::int64_t i) const { return 2 * size() - 1 - i; }
 
   void make_layers(std::vector<Section>& cfg);
-  void choose_precision();
   void connect();
   void choose_types();
   std::int64_t shape_layers();
@@ -79,6 +96,10 @@ struct Network::Impl {
   void run_forward(const Pass& pass, std::int64_t i);
   GradientSlot slot_for(const Node& n, std::size_t k);
   void run_backward(const Pass& pass, std::int64_t i);
+  void forward(const Pass& pass);
+  void backward(const Pass& pass);
+  void run(std::map<std::int64_t, Replayed>& recorded, const Pass& pass,
+           const std::function<void()>& work);
 };
 
 void Network::Impl::make_layers(std::vector<Section>& cfg) {
@@ -111,16 +132,6 @@ void Network::Impl::connect() {
       node(i + 1).pass_through = node(i).layer->absorb(*node(i + 1).layer);
 }
 
-void Network::Impl::choose_precision() {
-  precision = *dtype_by_name(settings.precision);
-  try {
-    const std::string note = ops(options.device.type).accept_precision(precision);
-    if (!note.empty()) log::warn(cat("precision=", to_string(precision), ": ", note));
-  } catch (const Error& e) {
-    fail_at(where, "[net] precision=", to_string(precision), ": ", e.what());
-  }
-}
-
 // Layers work in the network's precision but for those that ask for f32; what is read by nothing
 // else is written in f32 where that can be done.
 void Network::Impl::choose_types() {
@@ -143,6 +154,7 @@ Requirements Network::Impl::shape_layer(Node& n) {
       training() && n.layer->context().index > stop && !n.layer->keys().onlyforward;
   const PlanOptions plan{.mode = options.mode,
                          .exact = options.exact,
+                         .deterministic = options.deterministic,
                          .input_gradient = reached && source_wants,
                          .weight_gradient = reached && !n.layer->keys().dont_update,
                          .precision = n.reads,
@@ -150,7 +162,8 @@ Requirements Network::Impl::shape_layer(Node& n) {
   Requirements needs;
   const std::string title = n.layer->title();
   try {
-    needs = n.layer->reshape(in, ops(options.device.type), plan);
+    needs =
+        n.layer->reshape(in, options.reference ? reference_ops() : ops(options.device.type), plan);
     checked_size(needs.output);
   } catch (const Error& e) {
     if (std::string_view(e.what()).starts_with(title)) throw;
@@ -280,7 +293,7 @@ TensorView Network::Impl::input_of(const Node& n, std::size_t k) {
 }
 
 Pass Network::Impl::pass_for(const Pass& pass, const Node& n) const {
-  return {.stream = stream,
+  return {.stream = stream(),
           .mode = options.mode,
           .workspace = workspace.data(),
           .saved = static_cast<char*>(arena.data()) + plan.offsets[n.saved_block],
@@ -296,7 +309,7 @@ void Network::Impl::run_forward(const Pass& pass, std::int64_t i) {
   std::vector<TensorView> in;
   for (std::size_t k = 0; k < n.sources.size(); ++k) {
     in.push_back(input_of(n, k));
-    if (n.converted_blocks[k] != kNone) copy_pixels(stream, output(n.sources[k]), in.back());
+    if (n.converted_blocks[k] != kNone) copy_pixels(stream(), output(n.sources[k]), in.back());
   }
   n.layer->forward(pass_for(pass, n), in, output(i));
 }
@@ -327,21 +340,55 @@ void Network::Impl::run_backward(const Pass& pass, std::int64_t i) {
   for (std::size_t k = 0; k < n.sources.size(); ++k) {
     if (n.converted_gradient_blocks[k] == kNone) continue;
     const std::int64_t s = n.sources[k];
-    put_pixels(stream, slots[k].view, gradient(s), std::exchange(node(s).gradient_written, true));
+    put_pixels(stream(), slots[k].view, gradient(s), std::exchange(node(s).gradient_written, true));
   }
+}
+
+void Network::Impl::forward(const Pass& pass) {
+  for (std::int64_t i = 0; i < size(); ++i) {
+    if (node(i).pass_through) continue;
+    if (observer) observer->before(i, false);
+    run_forward(pass, i);
+    if (observer) observer->after(i, false);
+  }
+}
+
+void Network::Impl::backward(const Pass& pass) {
+  for (Node& n : nodes) n.gradient_written = n.consumers.empty();
+  for (std::int64_t i = size() - 1; i >= 0; --i) {
+    const Node& n = node(i);
+    if (!n.wants_gradient || !(n.gradient_written || n.layer->head())) continue;
+    if (observer) observer->before(i, true);
+    run_backward(pass, i);
+    if (observer) observer->after(i, true);
+  }
+}
+
+void Network::Impl::run(std::map<std::int64_t, Replayed>& recorded, const Pass& pass,
+                        const std::function<void()>& work) {
+  Streams& device = streams(options.device.type);
+  device.use(options.device);
+  if (observer) return work();  // it looks between the layers
+  Replayed& r = recorded[pass.subdivision];
+  if (!r.fits(pass))
+    r = {.truths = pass.truths.data, .step = pass.step, .targets = pass.targets.data};
+  if (r.done_once && !r.recording) r.recording = device.record(stream(), work);
+  r.done_once = true;
+  r.recording ? r.recording->replay(stream()) : work();
 }
 
 Network::Network(std::vector<Section> cfg, const NetworkOptions& options)
     : impl_(std::make_unique<Impl>()) {
   Impl& net = *impl_;
   net.options = options;
-  net.stream = {.device = options.device, .order = options.order, .threads = options.threads};
+  net.queue =
+      OwnedStream({.device = options.device, .order = options.order, .threads = options.threads});
   if (cfg.empty()) fail("a cfg without sections");
   net.settings = read_net(cfg[0]);
   net.where = cfg[0].where();
   if (options.width > 0) net.settings.width = options.width;
   if (options.height > 0) net.settings.height = options.height;
-  net.choose_precision();
+  net.precision = accepted_precision(net.settings, net.where, options.device.type);
   net.make_layers(cfg);
   net.connect();
   net.choose_types();
@@ -356,7 +403,7 @@ Network::Network(Network&&) noexcept = default;
 const NetSettings& Network::settings() const { return impl_->settings; }
 const Where& Network::where() const { return impl_->where; }
 const NetworkOptions& Network::options() const { return impl_->options; }
-const Stream& Network::stream() const { return impl_->stream; }
+const Stream& Network::stream() const { return impl_->stream(); }
 std::int64_t Network::size() const { return impl_->size(); }
 Layer& Network::layer(std::int64_t i) { return *impl_->node(i).layer; }
 const Layer& Network::layer(std::int64_t i) const { return *impl_->node(i).layer; }
@@ -392,7 +439,9 @@ void Network::initialise() {
 }
 
 void Network::parameters_changed() {
-  for (Node& n : impl_->nodes) n.layer->parameters_changed(impl_->stream, impl_->workspace.data());
+  streams(options().device.type).use(options().device);
+  for (Node& n : impl_->nodes)
+    n.layer->parameters_changed(impl_->stream(), impl_->workspace.data());
 }
 
 void Network::resize(std::int64_t batch, std::int64_t height, std::int64_t width) {
@@ -404,6 +453,9 @@ void Network::resize(std::int64_t batch, std::int64_t height, std::int64_t width
   } catch (const Error& e) {
     fail_at(net.where, "[net]: the input's ", e.what());
   }
+  streams(net.options.device.type).use(net.options.device);
+  net.forwards.clear();  // they hold addresses
+  net.backwards.clear();
   net.input_shape = shape;
   net.arena = {};  // released before the new one is taken
   net.input = {};
@@ -417,31 +469,17 @@ void Network::resize(std::int64_t batch, std::int64_t height, std::int64_t width
 }
 
 void Network::forward(const Pass& pass) {
-  Impl& net = *impl_;
-  for (std::int64_t i = 0; i < size(); ++i) {
-    if (net.node(i).pass_through) continue;
-    if (net.observer) net.observer->before(i, false);
-    net.run_forward(pass, i);
-    if (net.observer) net.observer->after(i, false);
-  }
+  impl_->run(impl_->forwards, pass, [&] { impl_->forward(pass); });
 }
 
 void Network::backward(const Pass& pass) {
-  Impl& net = *impl_;
-  if (!net.training()) fail("backward of a network made for inference");
-  for (Node& n : net.nodes) n.gradient_written = n.consumers.empty();
-  for (std::int64_t i = size() - 1; i >= 0; --i) {
-    const Node& n = net.node(i);
-    if (!n.wants_gradient || !(n.gradient_written || n.layer->head())) continue;
-    if (net.observer) net.observer->before(i, true);
-    net.run_backward(pass, i);
-    if (net.observer) net.observer->after(i, true);
-  }
+  if (!impl_->training()) fail("backward of a network made for inference");
+  impl_->run(impl_->backwards, pass, [&] { impl_->backward(pass); });
 }
 
 void Network::zero_gradients() {
   for (Parameter* p : parameters())
-    if (!p->gradient.empty()) p->gradient.zero(impl_->stream);
+    if (!p->gradient.empty()) p->gradient.zero(impl_->stream());
 }
 
 MemoryUse Network::memory() const {
@@ -453,24 +491,6 @@ MemoryUse Network::memory() const {
   use.activations = impl_->input.bytes() + impl_->arena.bytes();
   use.workspace = impl_->workspace.bytes();
   return use;
-}
-
-std::vector<Detection> detections(const Network& net, std::int64_t image, float threshold) {
-  std::vector<Detection> found;
-  std::vector<float> host;
-  for (const HeadAt& at : net.heads()) {
-    const TensorView one = net.output(at.layer).images(image, 1);
-    View<const float> view = one.as<float>();
-    if (net.stream().device.type != DeviceType::cpu) {
-      host.resize(static_cast<std::size_t>(one.shape.size()));
-      memory(DeviceType::cuda)
-          .copy_out(net.stream(), host.data(), one.data, host.size() * sizeof(float));
-      memory(DeviceType::cuda).synchronize(net.stream());
-      view.data = host.data();
-    }
-    at.head->decode(view, net.input_shape(), threshold, found);
-  }
-  return found;
 }
 
 }  // namespace darknet

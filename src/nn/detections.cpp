@@ -1,0 +1,23 @@
+#include "nn/network.h"
+
+namespace darknet {
+
+std::vector<Detection> detections(const Network& net, std::int64_t image, float threshold) {
+  std::vector<Detection> found;
+  std::vector<float> host;
+  for (const HeadAt& at : net.heads()) {
+    const TensorView one = net.output(at.layer).images(image, 1);
+    View<const float> view = one.as<float>();
+    if (net.stream().device.type != DeviceType::cpu) {
+      host.resize(static_cast<std::size_t>(one.shape.size()));
+      darknet::memory(DeviceType::cuda)
+          .copy_out(net.stream(), host.data(), one.data, host.size() * sizeof(float));
+      darknet::memory(DeviceType::cuda).synchronize(net.stream());
+      view.data = host.data();
+    }
+    at.head->decode(view, net.input_shape(), threshold, found);
+  }
+  return found;
+}
+
+}  // namespace darknet
