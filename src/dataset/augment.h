@@ -46,6 +46,8 @@ std::vector<Placement> mosaic_placements(const Augmentation&, Rng&, std::span<co
 
 // Writes the part of `out` ({1, h, w, c}, host memory).
 void place(const Stream&, const Picture&, const Placement&, bool grey_outside, View<float> out);
+// The same with grey outside the picture.
+void place(const Stream&, const Image&, const Placement&, View<float> out);
 
 // Appends the truths as they stand in the input: clipped to the part; those of less than a pixel
 // are dropped, as in the Darknets.
