@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "cli/command.h"
+#include "image/image.h"
 #include "nn/network.h"
 
 namespace darknet::cli {
@@ -20,6 +21,9 @@ struct PredictOptions {
   bool ext_output = false, save_labels = false, dont_show = false, exact = false,
        letter_box = false, recursive = false;
 };
+
+// As the Darknets print it: "\t(left_x: ...)".
+std::string box_in_pixels(const Box&, const Image&);
 
 void add_predict_flags(CLI::App&, PredictOptions&);
 // `names`: the .names file, or "" .
