@@ -75,8 +75,9 @@ TEST(Latest, ReadersSeeTheNewestOnlyAndEachAtItsPace) {
 
 // Frames whose width is their number.
 struct Scene {
-  std::int64_t frames = 40, next = 0;
+  std::int64_t frames = 40;
   milliseconds between{0};
+  std::atomic<std::int64_t> next{0};
   bool read(Image& image) {
     if (next == frames) return false;
     rest(between);
