@@ -25,7 +25,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr double kUnknownFps = 25;
-constexpr float kUnsure = .1f;     // with -track: what may continue a track
+constexpr float kUnsure = .5f;     // of the threshold; with -track, what may continue a track
 constexpr int kMostDetectors = 4;  // each has a network of its own in memory
 constexpr milliseconds kGlance(50);
 constexpr float kThresholdStep = .05f;
@@ -74,9 +74,7 @@ class Demo {
   bool stop_wanted() const;
   void tell_progress(const VideoSummary&) const;
   bool wants_text() const { return recorder_ || server_; }
-  float network_threshold() const {
-    return tracker_ ? std::min(kUnsure, threshold()) : threshold();
-  }
+  float network_threshold() const { return tracker_ ? kUnsure * threshold() : threshold(); }
   float threshold() const { return threshold_; }
 
   DemoOptions options_;

@@ -124,7 +124,7 @@ class FileWriter : public VideoWriter {
 class ScreenWindow : public Window {
  public:
   explicit ScreenWindow(std::string title) : title_(std::move(title)) {
-    cv::namedWindow(title_, cv::WINDOW_NORMAL | cv::WINDOW_KEEPRATIO);
+    cv::namedWindow(title_, cv::WINDOW_NORMAL | cv::WINDOW_KEEPRATIO | cv::WINDOW_GUI_NORMAL);
   }
   ScreenWindow(const ScreenWindow&) = delete;
   ScreenWindow& operator=(const ScreenWindow&) = delete;
