@@ -140,6 +140,8 @@ void add_bench(CLI::App& program, Run& run) {
   add_threads(app, o->threads, "with -data: threads that read and augment pictures");
   add_overrides(app, o->overrides);
   add_exact(app, o->exact);
+  add_device(app, o->device);
+  add_deterministic(app, o->deterministic);
   app.final_callback([o, &run] { run = [o] { return run_bench(*o); }; });
 }
 

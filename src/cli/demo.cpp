@@ -36,7 +36,8 @@ std::vector<Network> open_networks(const DemoOptions& o, const DataFile& data, i
   OpenOptions open{.cfg = o.cfg,
                    .weights = find_weights(o.weights, data.backup),
                    .overrides = o.overrides,
-                   .exact = o.exact};
+                   .exact = o.exact,
+                   .device = o.device};
   open.letter_box = o.letter_box;
   nets.push_back(open_network(open));
   const log::WithoutWarnings told;

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "core/device.h"
 #include "image/video.h"
 #include "video/server.h"
 
@@ -17,6 +18,7 @@ struct DemoOptions {
   double reconnect = 30;           // seconds
   std::vector<std::string> overrides;
   float threshold = .25f, nms = .45f;
+  Device device;
   bool exact = false, letter_box = false;
   int detectors = 0;  // 0: chosen
 

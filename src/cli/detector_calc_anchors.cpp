@@ -92,7 +92,8 @@ std::string anchors_line(const AnchorResult& r, const Target& t) {
     line += k == 0 ? " " : ", ";
     line += t.region
                 ? fmt::format("{:.3f},{:.3f}", a.width / t.cell_width, a.height / t.cell_height)
-                : fmt::format("{:.0f},{:.0f}", std::max(1.f, a.width), std::max(1.f, a.height));
+                // Whole pixels would cost small anchors more overlap than a restart gains.
+                : fmt::format("{:.4g},{:.4g}", a.width, a.height);
   }
   return line;
 }
@@ -153,7 +154,8 @@ void add_detector_calc_anchors(CLI::App& program, Run& run) {
       subcommand(program, {"detector", "calc_anchors"}, "anchors that fit the objects of train=");
   app.footer(
       "k-means++ on the objects' widths and heights with 1 - IoU as the distance; the best of "
-      "several starts. The\nline can be pasted into the cfg: into every [yolo] (whose mask= says "
+      "several starts, moved to\nwhere the mean IoU is largest. The line can be pasted into the "
+      "cfg: into every [yolo] (whose mask= says "
       "which are its own), with num= as many.");
   const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
   app.add_option("data", o->data, "the .data file")->required();
@@ -174,7 +176,7 @@ void add_detector_calc_anchors(CLI::App& program, Run& run) {
   app.add_option_function<std::int64_t>(
          "--seed", [o](const std::int64_t& n) { o->settings.seed = static_cast<std::uint64_t>(n); },
          "of the starts (1)")
-      ->check(CLI::NonNegativeNumber);
+      ->check(whole_from(0));
   app.add_option("--out", o->out, "name of the picture without .svg and .png")
       ->capture_default_str();
   add_overrides(app, o->overrides);

@@ -40,8 +40,9 @@ std::vector<std::uint64_t> parse_seeds(const std::vector<std::string>& texts) {
     if (fault != std::errc{} || at != end || last < first || last - first >= kMost)
       throw Error(cat("-seed '", shown(text), "': a number, or a range such as 1..5, is wanted"),
                   2);
-    for (std::uint64_t seed = first; seed <= last; ++seed)
-      if (std::find(seeds.begin(), seeds.end(), seed) == seeds.end()) seeds.push_back(seed);
+    for (std::uint64_t k = 0; k <= last - first; ++k)  // `last` may be the largest number there is
+      if (std::find(seeds.begin(), seeds.end(), first + k) == seeds.end())
+        seeds.push_back(first + k);
   }
   return seeds;
 }
@@ -83,6 +84,7 @@ std::string command_of(const Options& o) {
   for (const std::string& set : o.overrides) text += " -set '" + set + "'";
   if (o.max_batches > 0) text += fmt::format(" -max_batches {}", o.max_batches);
   for (const std::string& seed : o.seed_texts) text += " -seed " + seed;
+  if (o.map) text += " -map";
   return text + (o.exact ? " -exact" : "");
 }
 
@@ -135,6 +137,7 @@ void add_detector_compare(CLI::App& program, Run& run) {
   add_overrides(app, o->overrides);
   add_threads(app, o->threads, "threads that read and augment pictures");
   add_exact(app, o->exact);
+  add_device(app, o->device);
   add_darknet_habits(app);
   app.final_callback([o, &run] {
     run = [o] {

@@ -52,6 +52,7 @@ void add_detection_flags(CLI::App& app, DemoOptions& o) {
   app.add_flag("--letter_box", o.letter_box, "keep the aspect ratio, grey bars around");
   add_overrides(app, o.overrides);
   add_exact(app, o.exact);
+  add_device(app, o.device);
 }
 
 void add_output_flags(CLI::App& app, DemoOptions& o) {

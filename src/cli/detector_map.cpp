@@ -29,6 +29,7 @@ struct Options {
   float iou = .5f, threshold = .25f;
   int points = 0, threads = 0;
   bool exact = false;
+  Device device;
 };
 
 // `difficult` lists the same images; their labels lie in a folder of their own beside it.
@@ -70,6 +71,7 @@ std::vector<EvaluatedImage> detect_all(const Options& o, Labelled& to) {
                               .weights = find_weights(o.weights, data.backup),
                               .overrides = o.overrides,
                               .exact = o.exact,
+                              .device = o.device,
                               .batch = kBatch});
   classes_of(net);
   to = read_labelled(data, class_names(net, data.names));
@@ -138,6 +140,14 @@ void add_detector_map(CLI::App& program, Run& run) {
   CLI::App& app =
       subcommand(program, {"detector", "map"},
                  "average precision on valid=, of a network or of other programs' detections");
+  app.footer(
+      "The first table and mAP@IoU are VOC's: a detection belongs to the truth of its class that "
+      "it "
+      "overlaps most, a\nsecond one of the same truth is false, one of a difficult object counts "
+      "neither way. COCO's figures are\npycocotools': free truths first, 100 detections of a class "
+      "in a picture, difficult objects as crowd-like\nones that count neither way. "
+      "docs/evaluation.md "
+      "says where the two differ.");
   const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
   app.add_option("data", o->data, "the .data file")->required();
   CLI::Option* const cfg = app.add_option("cfg", o->cfg, "the network's .cfg");
@@ -159,6 +169,7 @@ void add_detector_map(CLI::App& program, Run& run) {
   add_overrides(app, o->overrides);
   add_threads(app, o->threads, "threads that read pictures");
   add_exact(app, o->exact);
+  add_device(app, o->device);
   add_darknet_habits(app);
   app.final_callback([o, &run] { run = [o] { return map(*o); }; });
 }

@@ -26,6 +26,7 @@ struct Options {
   std::vector<std::string> overrides;
   int threads = 0;
   bool exact = false;
+  Device device;
 };
 
 void write(const std::string& base, const std::vector<ProposalRecall>& rows) {
@@ -41,7 +42,7 @@ void write(const std::string& base, const std::vector<ProposalRecall>& rows) {
               .x_label = "proposals a picture",
               .y_label = "share of the objects found",
               .series = {std::move(half), std::move(mean)}};
-  panel.y_low = 0, panel.y_high = 1;
+  panel.log_x = true, panel.y_low = 0, panel.y_high = 1;
   write_chart(base, {"", {std::move(panel)}});
 }
 
@@ -51,6 +52,7 @@ int recall(const Options& o) {
                               .weights = find_weights(o.weights, data.backup),
                               .overrides = o.overrides,
                               .exact = o.exact,
+                              .device = o.device,
                               .batch = kBatch});
   LabelledImages labelled =
       read_all_labels(read_image_list(required(data, data.valid, "valid")), classes_of(net));
@@ -80,6 +82,7 @@ void add_detector_recall(CLI::App& program, Run& run) {
   add_overrides(app, o->overrides);
   add_threads(app, o->threads, "threads that read pictures");
   add_exact(app, o->exact);
+  add_device(app, o->device);
   add_darknet_habits(app);
   app.final_callback([o, &run] { run = [o] { return recall(*o); }; });
 }

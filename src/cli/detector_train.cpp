@@ -12,7 +12,7 @@ void add_length(CLI::App& app, TrainerOptions& o) {
   app.add_option("--max_batches", o.max_batches, "iterations, instead of the cfg's max_batches")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40));
   app.add_option("--saveweights", o.save_every, "period of the numbered weights files")
-      ->check(CLI::PositiveNumber);
+      ->check(whole_from(1));
 }
 
 void add_evaluation(CLI::App& app, TrainerOptions& o) {
@@ -25,19 +25,19 @@ void add_evaluation(CLI::App& app, TrainerOptions& o) {
       ->capture_default_str();
   app.add_option("--patience", o.patience,
                  "with -map: end after so many evaluations without a better mAP; 0: never")
-      ->check(CLI::NonNegativeNumber)
+      ->check(whole_from(0))
       ->needs(map);
 }
 
 void add_start(CLI::App& app, TrainerOptions& o) {
   app.add_flag("--clear", o.clear, "count iterations from zero and forget the optimizer's state");
   app.add_option("--partial", o.cutoff, "load only the first N layers of the weights")
-      ->check(CLI::PositiveNumber)
+      ->check(whole_from(1))
       ->type_name("N");
   app.add_option_function<std::int64_t>(
          "--seed", [&o](const std::int64_t& seed) { o.seed = static_cast<std::uint64_t>(seed); },
          "of everything random; the same seed gives the same weights (1)")
-      ->check(CLI::NonNegativeNumber);
+      ->check(whole_from(0));
 }
 
 void add_data(CLI::App& app, TrainerOptions& o) {
@@ -68,6 +68,8 @@ void add_detector_train(CLI::App& program, Run& run) {
   add_overrides(app, o->overrides);
   add_threads(app, o->threads, "threads that read and augment pictures");
   add_exact(app, o->exact);
+  add_device(app, o->device);
+  add_deterministic(app, o->deterministic);
   add_darknet_habits(app);
   app.final_callback([o, &run] { run = [o] { return train_detector(*o).exit_code; }; });
 }

@@ -23,6 +23,7 @@ struct Options {
   std::vector<std::string> overrides;
   int threads = 0;
   bool exact = false, letter_box = false;
+  Device device;
 };
 
 struct Detected {
@@ -35,6 +36,7 @@ Detected detect_all(const Options& o, const DataFile& data) {
                               .weights = find_weights(o.weights, data.backup),
                               .overrides = o.overrides,
                               .exact = o.exact,
+                              .device = o.device,
                               .letter_box = o.letter_box,
                               .batch = kBatch});
   Detected all{{.names = class_names(net, data.names)}, {}};
@@ -113,6 +115,7 @@ void add_detector_valid(CLI::App& program, Run& run) {
   add_overrides(app, o->overrides);
   add_threads(app, o->threads, "threads that read pictures");
   add_exact(app, o->exact);
+  add_device(app, o->device);
   add_darknet_habits(app);
   app.final_callback([o, &run] { run = [o] { return valid(*o); }; });
 }

@@ -149,7 +149,7 @@ void write_curves(const std::filesystem::path& folder, const MapResult& r) {
   Panel panel{.title = fmt::format("Precision over recall, IoU {:.2f}", r.options.iou),
               .x_label = "recall",
               .y_label = "precision"};
-  panel.y_low = 0, panel.y_high = 1;
+  panel.x_low = panel.y_low = 0, panel.x_high = panel.y_high = 1;
   for (std::size_t i = 0; i < r.names.size(); ++i) {
     if (r.matched[i].truths == 0) continue;
     std::string csv = "threshold,precision,recall\n";

@@ -12,6 +12,7 @@ struct OpenOptions {
   std::filesystem::path cfg, weights;
   std::vector<std::string> overrides;  // -set
   bool exact = false;
+  Device device;
   bool letter_box = false;  // -letter_box, whatever the cfg says
   std::int64_t batch = 1;
   int threads = 0;

@@ -108,7 +108,7 @@ class Predictor {
   static OpenOptions opened(const PredictOptions& o) {
     OpenOptions open{
         .cfg = o.cfg, .weights = o.weights, .overrides = o.overrides, .exact = o.exact};
-    open.letter_box = o.letter_box;
+    open.letter_box = o.letter_box, open.device = o.device;
     return open;
   }
   void print(const std::vector<Detection>& found, const Image& image) const;
@@ -241,6 +241,7 @@ void add_predict_flags(CLI::App& app, PredictOptions& o) {
   app.add_flag("--dont_show", o.dont_show, "open no window");
   add_overrides(app, o.overrides);
   add_exact(app, o.exact);
+  add_device(app, o.device);
   add_darknet_habits(app);
 }
 

@@ -20,6 +20,7 @@ struct PredictOptions {
   bool shipped_names = false;  // without a .names file: data/coco.names or voc.names, by number
   bool ext_output = false, save_labels = false, dont_show = false, exact = false,
        letter_box = false, recursive = false;
+  Device device;
 };
 
 // As the Darknets print it: "\t(left_x: ...)".

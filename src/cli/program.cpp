@@ -5,6 +5,7 @@
 #include "cfg/parse.h"
 #include "cli/command.h"
 #include "core/error.h"
+#include "core/text.h"
 
 namespace darknet::cli {
 namespace {
@@ -187,23 +188,15 @@ CLI::Validator between(double low, double high) {
           cat("FLOAT in [", low, " - ", high, "]")};
 }
 
-void add_darknet_habits(CLI::App& app) {
-  static constexpr const char* kGroup = "Accepted from the Darknets";
-  if (!app.get_option_no_throw("--dont_show"))
-    app.add_flag_callback(
-           "--dont_show", [] {}, "open no window")
-        ->group(kGroup);
-  app.add_flag_callback(
-         "--nogpu", [] {}, "compute on the CPU, as this build does anyway")
-      ->group(kGroup);
-  app.add_option_function<std::string>(
-         "-i,--gpus",
-         [](const std::string& gpus) {
-           if (gpus != "-1")
-             fail("-i ", gpus, ": this command computes on the CPU; say -i -1 or -nogpu");
-         },
-         "which GPU; -1: none")
-      ->group(kGroup);
+CLI::Validator whole_from(std::int64_t low) {
+  return {[low](const std::string& text) {
+            std::int64_t value = 0;
+            const bool number = CLI::detail::lexical_cast(text, value);
+            return number && value >= low
+                       ? std::string()
+                       : cat("'", shown(text), "' is not a whole number from ", low, " on");
+          },
+          cat("from ", low, " on")};
 }
 
 }  // namespace darknet::cli

@@ -176,11 +176,11 @@ void add_synth(CLI::App& program, Run& run) {
       ->check(CLI::Range(1, 10'000'000))
       ->capture_default_str();
   app.add_option("--test", o->test, "how many of them are for tests, valid = (a fifth)")
-      ->check(CLI::NonNegativeNumber);
+      ->check(whole_from(0));
   app.add_option_function<std::int64_t>(
          "--seed", [&s](const std::int64_t& seed) { s.seed = static_cast<std::uint64_t>(seed); },
          "of everything random (1)")
-      ->check(CLI::NonNegativeNumber);
+      ->check(whole_from(0));
   app.add_option("--size", o->size, "of a picture, WxH pixels")->capture_default_str();
   app.add_option("--objects", o->objects, "in one picture")->capture_default_str();
   app.add_option("--object_size", o->object_size,

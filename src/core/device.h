@@ -3,7 +3,9 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <limits>
+#include <memory>
 #include <string>
 
 namespace darknet {
@@ -18,6 +20,8 @@ struct Device {
 };
 
 std::string to_string(const Device&);  // "cpu", "cuda:0"
+// "cpu", "cuda" or "cuda:1"; throws on another word.
+Device device_of(const std::string& name);
 
 // The order in which a launch visits its elements. `scattered` is serial and bit-reversed: a launch
 // whose result depends on the order would be a race on a GPU, and tests find it that way.
@@ -47,10 +51,57 @@ class Memory {
   virtual void synchronize(const Stream&) = 0;
 };
 
+// What was asked of a stream, to be asked again at less cost: a CUDA graph. The addresses it was
+// recorded with must stay valid; the values behind them may change.
+class Recording {
+ public:
+  virtual ~Recording() = default;
+  virtual void replay(const Stream&) = 0;
+};
+
+// Queues of work of a device type. The CPU works at once and has none: what stands here suits it.
+class Streams {
+ public:
+  virtual ~Streams() = default;
+  // Makes the device that of the calling thread. To be called before launches from a thread that
+  // may have worked with another device.
+  virtual void use(const Device&) {}
+  virtual void* open(const Device&) { return nullptr; }
+  virtual void close(const Device&, void* /*native*/) noexcept {}
+  // Records what `work` asks of the stream instead of doing it. `work` must not allocate, copy from
+  // or to the host, or wait. Null where the device has no recordings; `work` was not called then.
+  virtual std::unique_ptr<Recording> record(const Stream&, const std::function<void()>& /*work*/) {
+    return nullptr;
+  }
+};
+
 class Ops;  // core/ops.h
 
 Memory& memory(DeviceType);  // throws Error where the build or the machine lacks the device
+Streams& streams(DeviceType);
 Ops& ops(DeviceType);
 int device_count(DeviceType);  // 1 for cpu; 0 for cuda without build, driver or card
+bool built_with_cuda();
+// Why there is no CUDA device, for messages; "" where there is one.
+std::string why_no_cuda();
+
+// Carries out a launch that the host compiler compiled for a device other than the CPU. No such
+// device is real: this fails in the program, and tests put a simulated one behind it.
+void launch_elsewhere(const Stream&, const std::function<void()>& on_host);
+
+// A stream with a queue of its own; move-only.
+class OwnedStream {
+ public:
+  OwnedStream() = default;
+  explicit OwnedStream(Stream);  // opens the queue: `native` is filled in
+  OwnedStream(OwnedStream&&) noexcept;
+  OwnedStream& operator=(OwnedStream&&) noexcept;
+  ~OwnedStream();
+  const Stream& get() const { return stream_; }
+
+ private:
+  void close() noexcept;
+  Stream stream_;
+};
 
 }  // namespace darknet

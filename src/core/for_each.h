@@ -15,7 +15,8 @@ namespace darknet {
 inline constexpr std::int64_t kSerialBelow = 8192;  // fewer elements than this do not pay a team
 inline constexpr std::int64_t kReduceChunk = 4096;  // elements summed by one index of reduce()
 inline constexpr std::int64_t kChannelChunk =
-    256;  // pixels summed by one index of reduce_channels()
+    256;                            // pixels summed by one index of reduce_channels()
+inline constexpr int kBlock = 256;  // CUDA: threads of a block
 
 inline std::int64_t chunks_of(std::int64_t n, std::int64_t chunk) {
   return (n + chunk - 1) / chunk;
@@ -51,12 +52,82 @@ __global__ void for_each_kernel(std::int64_t n, F f) {
   for (std::int64_t i = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < n; i += step) f(i);
 }
 
-template <class F>
-void for_each_cuda(const Stream& s, std::int64_t n, F f) {
-  constexpr std::int64_t block = 256;
-  for_each_kernel<<<launch_grid(n, block), block, 0, static_cast<cudaStream_t>(s.native)>>>(n, f);
+inline void check_launch() {
   if (const cudaError_t e = cudaGetLastError(); e != cudaSuccess)
     fail("launch: ", cudaGetErrorString(e));
+}
+
+template <class F>
+void for_each_cuda(const Stream& s, std::int64_t n, F f) {
+  const auto stream = static_cast<cudaStream_t>(s.native);
+  for_each_kernel<<<launch_grid(n, kBlock), kBlock, 0, stream>>>(n, f);
+  check_launch();
+}
+
+// The sum of what every thread of a block brings, in a fixed order; thread 0 gets it.
+template <class T>
+__device__ T block_sum(const T& mine) {
+  static_assert(sizeof(T) * kBlock <= 48 << 10, "a block has 48 KiB of shared memory");
+  __shared__ alignas(T) unsigned char raw[sizeof(T) * kBlock];  // T may have a constructor
+  T* const sums = reinterpret_cast<T*>(raw);
+  sums[threadIdx.x] = mine;
+  for (unsigned half = kBlock / 2; half > 0; half /= 2) {
+    __syncthreads();
+    if (threadIdx.x < half) sums[threadIdx.x] += sums[threadIdx.x + half];
+  }
+  return sums[threadIdx.x];
+}
+
+template <class T, class F>
+__global__ void sum_chunk_kernel(std::int64_t n, F f, T* partial) {  // a block per chunk
+  const std::int64_t begin = std::int64_t{blockIdx.x} * kReduceChunk;
+  const std::int64_t end = begin + kReduceChunk < n ? begin + kReduceChunk : n;
+  T mine{};
+  for (std::int64_t i = begin + threadIdx.x; i < end; i += kBlock) mine += f(i);
+  const T sum = block_sum(mine);
+  if (threadIdx.x == 0) partial[blockIdx.x] = sum;
+}
+
+template <class T>
+__global__ void fold_kernel(const T* partial, std::int64_t chunks, T* out) {  // one block
+  T mine{};
+  for (std::int64_t i = threadIdx.x; i < chunks; i += kBlock) mine += partial[i];
+  const T sum = block_sum(mine);
+  if (threadIdx.x == 0) *out = sum;
+}
+
+template <class T, class F>
+void reduce_cuda(const Stream& s, std::int64_t n, F f, T* out, T* partial) {
+  const auto stream = static_cast<cudaStream_t>(s.native);
+  const std::int64_t chunks = chunks_of(n, kReduceChunk);
+  if (chunks > 0)
+    sum_chunk_kernel<<<static_cast<unsigned>(chunks), kBlock, 0, stream>>>(n, f, partial);
+  fold_kernel<<<1, kBlock, 0, stream>>>(partial, chunks, out);
+  check_launch();
+}
+
+template <int K, class Finish>
+__global__ void fold_channel_kernel(Finish finish, const float* partial, std::int64_t chunks,
+                                    std::int64_t channels) {  // a block per channel
+  const std::int64_t channel = blockIdx.x;
+  double sums[K];
+  for (int k = 0; k < K; ++k) {
+    double mine = 0;
+    for (std::int64_t chunk = threadIdx.x; chunk < chunks; chunk += kBlock)
+      mine += partial[(chunk * K + k) * channels + channel];
+    sums[k] = block_sum(mine);
+    __syncthreads();  // before the next sum takes the same shared memory
+  }
+  if (threadIdx.x == 0) finish(channel, static_cast<const double*>(sums));
+}
+
+template <int K, class Finish>
+void fold_channels_cuda(const Stream& s, Finish finish, const float* partial, std::int64_t chunks,
+                        std::int64_t channels) {
+  fold_channel_kernel<K>
+      <<<static_cast<unsigned>(channels), kBlock, 0, static_cast<cudaStream_t>(s.native)>>>(
+          finish, partial, chunks, channels);
+  check_launch();
 }
 #endif
 
@@ -98,7 +169,7 @@ void for_each(const Stream& s, std::int64_t n, F f) {
 #if defined(__CUDACC__)
   for_each_cuda(s, n, f);
 #else
-  fail("launch: this build has no CUDA");
+  launch_elsewhere(s, [order = s.order, n, f] { for_each_cpu({.order = order}, n, 1, f); });
 #endif
 }
 
@@ -160,12 +231,16 @@ struct ReduceFold {
   }
 };
 
-// *out = f(0) + f(1) + ... + f(n - 1), added in an order that depends on n alone. T is a POD with
-// operator+= that value-initialises to zero; `out` and `scratch` are device memory.
+// *out = f(0) + f(1) + ... + f(n - 1), added in an order that depends on n and the device type
+// alone. T is a POD with operator+= that value-initialises to zero; `out` and `scratch` are device
+// memory.
 template <class T, class F>
 void reduce(const Stream& s, std::int64_t n, F f, T* out, void* scratch) {
   T* const partial = static_cast<T*>(scratch);
   const std::int64_t chunks = chunks_of(n, kReduceChunk);
+#if defined(__CUDACC__)
+  if (s.device.type == DeviceType::cuda) return reduce_cuda(s, n, f, out, partial);
+#endif
   if (s.device.type == DeviceType::cpu)
     for_each_cpu(s, chunks, kReduceChunk, ReduceChunk<T, F>{f, n, partial});
   else
@@ -229,7 +304,8 @@ struct ChannelFold {
 };
 
 // For every channel: the K sums over all pixels of f(pixel, channel) -> Sums<K>, in float within a
-// chunk of pixels and in double across chunks, in an order that depends on the shape alone; then
+// chunk of pixels and in double across chunks, in an order that depends on the shape and the device
+// type alone; then
 // finish(channel, const double* sums). `scratch`: reduce_channels_scratch(shape, K) device bytes.
 template <int K, class F, class Finish>
 void reduce_channels(const Stream& s, const Shape& shape, F f, Finish finish, void* scratch) {
@@ -241,6 +317,10 @@ void reduce_channels(const Stream& s, const Shape& shape, F f, Finish finish, vo
     const ChannelChunk<K, F> chunk{f, shape, partial};
     for_each(s, chunks * shape.c, PixelElement<ChannelChunk<K, F>>{chunk, shape.c});
   }
+#if defined(__CUDACC__)
+  if (s.device.type == DeviceType::cuda)
+    return fold_channels_cuda<K>(s, finish, partial, chunks, shape.c);
+#endif
   for_each(s, shape.c, ChannelFold<K, Finish>{finish, partial, chunks, shape.c});
 }
 

@@ -99,6 +99,7 @@ struct GemmSpec {
   std::int64_t m = 0, n = 0, k = 0;
   bool transpose_a = false, transpose_b = false;  // A is k x m, B is n x k in memory
   float beta = 0;
+  bool exact = false;  // no TF32
 };
 
 class GemmPlan {
@@ -111,6 +112,7 @@ class GemmPlan {
 struct PlanOptions {
   Mode mode = Mode::inference;
   bool exact = false;           // direct convolution only; no TF32
+  bool deterministic = false;   // CUDA: only algorithms that give the same bits every time
   bool input_gradient = true;   // whether backward_data will be called (not for the first layer)
   bool weight_gradient = true;  // whether backward_weights will be called (not with dont_update)
 };
@@ -125,9 +127,13 @@ class Ops {
                                               bool /*as_planned*/) {
     return nullptr;
   }
+  // Null where the device's library has none of this geometry: kernels/pool.h does it.
   virtual std::unique_ptr<PoolPlan> pool(const PoolSpec&, const PlanOptions&) = 0;
   virtual std::unique_ptr<GemmPlan> gemm(const GemmSpec&) = 0;
   virtual std::string name() const = 0;  // library and version, "oneDNN 2.6.3 (avx2)"
 };
+
+// The CPU's other Ops: plain loops, for checks.
+Ops& reference_ops();
 
 }  // namespace darknet

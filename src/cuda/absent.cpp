@@ -5,13 +5,19 @@
 
 namespace darknet {
 namespace {
-[[noreturn]] void absent() {
-  fail("this program was built without a CUDA device; use the CPU, or see docs/cuda.md");
-}
+[[noreturn]] void absent() { fail(why_no_cuda()); }
 }  // namespace
 
+bool built_with_cuda() { return false; }
+
+std::string why_no_cuda() {
+  return "this program was built without CUDA (make cuda builds it with; see docs/cuda.md)";
+}
+
 Memory& cuda_memory() { absent(); }
+Streams& cuda_streams() { absent(); }
 Ops& cuda_ops() { absent(); }
 int cuda_device_count() { return 0; }
+void launch_elsewhere(const Stream&, const std::function<void()>&) { absent(); }
 
 }  // namespace darknet

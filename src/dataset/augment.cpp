@@ -182,7 +182,13 @@ void place(const Stream& stream, const Image& image, const Placement& p, View<fl
 
 void place(const Stream& stream, const Picture& picture, const Placement& p, bool grey_outside,
            View<float> out) {
+  place_on_device(stream, picture.image.pixels.data(), picture, p, grey_outside, out);
+}
+
+void place_on_device(const Stream& stream, const std::uint8_t* pixels, const Picture& picture,
+                     const Placement& p, bool grey_outside, View<float> out) {
   WarpArguments a = warp_of(picture.image, p, out);
+  a.pixels = pixels;
   if (!grey_outside) std::copy(picture.mean.begin(), picture.mean.end(), a.fill);
   warp(stream, a);
 }

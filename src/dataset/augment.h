@@ -48,6 +48,15 @@ std::vector<Placement> mosaic_placements(const Augmentation&, Rng&, std::span<co
 void place(const Stream&, const Picture&, const Placement&, bool grey_outside, View<float> out);
 // The same with grey outside the picture.
 void place(const Stream&, const Image&, const Placement&, View<float> out);
+// The first on the stream's device: `pixels` are the picture's bytes, and lie there like `out`.
+void place_on_device(const Stream&, const std::uint8_t* pixels, const Picture&, const Placement&,
+                     bool grey_outside, View<float> out);
+
+// A picture on its way into a part of an input image.
+struct PlacedPart {
+  BorrowedPicture picture;
+  Placement placement;
+};
 
 // Appends the truths as they stand in the input: clipped to the part; those of less than a pixel
 // are dropped, as in the Darknets.

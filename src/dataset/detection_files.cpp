@@ -22,6 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 32;  // of a results file
+constexpr double kMostScore = 1e9;  // beyond, several scores would be one infinity as floats
 constexpr std::int64_t kCocoClasses = 80;
 // The numbers that COCO's 80 classes leave out.
 constexpr std::array<std::int64_t, 10> kCocoGaps{12, 26, 29, 30, 45, 66, 68, 69, 71, 83};
@@ -87,8 +88,7 @@ class CocoReader : public nlohmann::json_sax<nlohmann::json> {
   }
   bool number_float(number_float_t n, const string_t&) override { return number(n, std::nullopt); }
   bool string(string_t& text) override {
-    if (depth() != 2 || !wanted()) return true;
-    if (key_ != "image_id" && key_ != "file_name") return value("a text");
+    if (depth() != 2 || (key_ != "image_id" && key_ != "file_name")) return value("a text");
     image_ = finder_.by_name(text);
     if (!image_) refuse("image '", shown(text), "' is not in the list");
     return true;
@@ -143,6 +143,7 @@ class CocoReader : public nlohmann::json_sax<nlohmann::json> {
     if (depth() == 0) refuse("a list of detections is wanted");
     if (depth() == 1) refuse("an object is wanted, not ", what);
     if (depth() == 2 && wanted()) refuse(key_, " is ", what);
+    if (depth() == 3 && key_ == "bbox") refuse("bbox holds ", what);
     return true;
   }
 
@@ -178,7 +179,7 @@ class CocoReader : public nlohmann::json_sax<nlohmann::json> {
     const bool four = box_.size() == 4 && std::all_of(box_.begin(), box_.end(), [](double v) {
                         return std::isfinite(v) && std::abs(v) < 1e9;
                       });
-    if (!image_ || !class_ || !score_ || !four || !std::isfinite(*score_))
+    if (!image_ || !class_ || !score_ || !four || !(std::abs(*score_) < kMostScore))
       refuse("image_id, category_id, a bbox of four numbers and a score are wanted");
     if (box_[2] < 0 || box_[3] < 0) refuse("bbox: a width or height below 0");
     const Box box = box_of(box_[0], box_[1], box_[2], box_[3], set_.sizes[*image_]);
@@ -344,10 +345,12 @@ std::string voc_results(const ImageSet& set, std::span<const std::vector<Detecti
       if (d.class_id != class_id) continue;
       const auto w = static_cast<double>(set.sizes[i].width),
                  h = static_cast<double>(set.sizes[i].height);
+      // A thin box at the right or lower edge stays within the picture, and right of its left side.
+      const double left = std::clamp(d.box.left() * w + 1, 1., w),
+                   top = std::clamp(d.box.top() * h + 1, 1., h);
       text += fmt::format("{} {:.7g} {:.4f} {:.4f} {:.4f} {:.4f}\n", set.images[i].stem().string(),
-                          d.probability, std::max(1., d.box.left() * w + 1),
-                          std::max(1., d.box.top() * h + 1), std::min(w, d.box.right() * w + 1),
-                          std::min(h, d.box.bottom() * h + 1));
+                          d.probability, left, top, std::clamp(d.box.right() * w + 1, left, w),
+                          std::clamp(d.box.bottom() * h + 1, top, h));
     }
   return text;
 }

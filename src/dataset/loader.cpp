@@ -54,6 +54,15 @@ struct Unreadable {
   std::string why;
 };
 
+std::size_t bytes_of(const std::vector<const Image*>& pictures) {
+  std::size_t bytes = 0;
+  for (const Image* p : pictures) bytes += p->pixels.size();
+  return bytes;
+}
+std::size_t bytes_of(const Shape& input) {
+  return static_cast<std::size_t>(input.size()) * sizeof(float);
+}
+
 struct Slot {  // a batch in the making
   Batch batch;
   std::int64_t done = 0;                            // images
@@ -111,6 +120,8 @@ void Loader::Impl::prepare(Slot& s, std::int64_t k) const {
   const auto n = static_cast<std::size_t>(images_in(k));
   s.unreadable.assign(n, {});
   b.pixels.resize(n * static_cast<std::size_t>(b.size.height * b.size.width * settings.channels));
+  b.parts.clear();
+  b.parts.resize(n);
   b.truths.assign(n, {});
   b.images.assign(n, 0);
   b.placements.assign(n, {});
@@ -227,13 +238,16 @@ void Loader::Impl::make_augmented(Slot& s, std::int64_t i, Shuffle& shuffle) {
   const std::vector<Placement> parts =
       images.size() == 1 ? std::vector{random_placement(a, rng, *decoded[0], height, width)}
                          : mosaic_placements(a, rng, decoded, height, width);
+  const bool hand_on = settings.parts && bytes_of(decoded) < bytes_of(view(b, i).shape);
   for (std::size_t k = 0; k < parts.size(); ++k) {
-    place({.threads = 1}, *borrowed[k], parts[k], a.letter_box, view(b, i));
+    if (!hand_on) place({.threads = 1}, *borrowed[k], parts[k], a.letter_box, view(b, i));
     place_truths(settings.truths[static_cast<std::size_t>(images[k])], *decoded[k], parts[k],
                  height, width, b.truths[at]);
   }
   b.images[at] = images[0], b.placements[at] = parts[0];
   b.sizes[at].width = decoded[0]->width, b.sizes[at].height = decoded[0]->height;
+  for (std::size_t k = 0; hand_on && k < parts.size(); ++k)
+    b.parts[at].push_back({std::move(borrowed[k]), parts[k]});
 }
 
 Loader::Loader(LoaderSettings settings) : impl_(std::make_unique<Impl>(std::move(settings))) {

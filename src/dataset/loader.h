@@ -31,12 +31,16 @@ struct LoaderSettings {
   int threads = 0;         // 0: one per core, at most 8
   std::int64_t cache_bytes = 0;
   double max_bad = 0;  // training: share of the images that may be unreadable and is passed over
+  // Training: leave to the user what is less to send as bytes than as floats (Batch::parts).
+  bool parts = false;
 };
 
 struct Batch {
   std::int64_t index = 0;
   InputSize size;
-  std::vector<float> pixels;               // images one after the other, NHWC, 0..1
+  std::vector<float> pixels;  // images one after the other, NHWC, 0..1
+  // Of each image: what is yet to be placed into it, in order; none where `pixels` has it.
+  std::vector<std::vector<PlacedPart>> parts;
   std::vector<std::vector<Truth>> truths;  // one entry per image
   std::vector<std::int64_t> images;        // which image each is (of a mosaic: its first)
   std::vector<Placement> placements;       // of each image (of a mosaic: its first part)

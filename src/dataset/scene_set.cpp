@@ -23,13 +23,16 @@ constexpr const char* kMark = "scenes.json";
 
 std::string stem_of(std::int64_t k) { return fmt::format("scene-{:06}", k); }
 
-// Only what write_scene_set itself made goes.
+// Only what write_scene_set itself made goes; the mark stays, so that whatever happens from here on
+// the folder can be taken again.
 void clear(const fs::path& folder) {
-  if (!fs::exists(folder) || fs::is_empty(folder)) return;
+  if (!fs::exists(folder)) return;
+  if (!fs::is_directory(folder)) fail_at({folder.string(), 0}, "this is no folder");
+  if (fs::is_empty(folder)) return;
   if (!fs::exists(folder / kMark))
     fail_at({folder.string(), 0}, "this folder is not empty and holds no earlier scenes (no ",
             kMark, "); give another one");
-  fs::remove(folder / kMark);
+  for (const char* file : {"scenes.data", "train.txt", "test.txt"}) fs::remove(folder / file);
   for (const char* part : {"images", "labels"}) {
     if (!fs::is_directory(folder / part)) continue;
     for (const auto& entry : fs::directory_iterator(folder / part))
@@ -135,6 +138,7 @@ void write_scene_set(const fs::path& folder, const SceneSetSettings& s) {
     fail("-n ", s.count, " -test ", s.test, ": at least one picture, no more tests than pictures");
   clear(folder);
   require_writable_folder(folder);
+  write_file_atomically(folder / kMark, mark_of(s).dump(2) + "\n");
   fs::create_directories(folder / "images");
   fs::create_directories(folder / "labels");
   Writers(folder, s).run();
@@ -146,7 +150,6 @@ void write_scene_set(const fs::path& folder, const SceneSetSettings& s) {
     names += std::string(kSceneClasses.at(static_cast<std::size_t>(i))) + "\n";
   write_file_atomically(folder / "scenes.names", names);
   write_file_atomically(folder / "scenes.data", data_text(folder, s));
-  write_file_atomically(folder / kMark, mark_of(s).dump(2) + "\n");
 }
 
 }  // namespace darknet

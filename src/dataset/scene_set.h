@@ -15,10 +15,10 @@ struct SceneSetSettings {
   int threads = 0;                        // 0: one per core; the bytes do not depend on it
 };
 
-// Writes FOLDER/images, labels, train.txt, test.txt, scenes.names, scenes.data and, last,
-// scenes.json, which says how they were made; lists and
-// .data hold whole paths, so the folder is to stay where it is. A set that this function made
-// before is replaced; throws where the folder holds anything else.
+// Writes FOLDER/scenes.json, which says how the set was made, then images, labels, train.txt,
+// test.txt, scenes.names and, last, scenes.data: a set that was interrupted has none. Lists and
+// .data hold whole paths, so the folder is to stay where it is. A set that this function made or
+// began before is replaced; throws where the folder holds anything else.
 void write_scene_set(const std::filesystem::path& folder, const SceneSetSettings&);
 
 }  // namespace darknet

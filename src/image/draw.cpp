@@ -46,8 +46,11 @@ Frame frame_of(const Box& box, const Image& image) {
 
 struct Bar {
   std::int64_t x = 0, y = 0, width = 0, height = 0;  // pixels
-  bool meets(const Bar& o) const {
-    return x < o.x + o.width && o.x < x + width && y < o.y + o.height && o.y < y + height;
+  // Pixels of both.
+  std::int64_t common(const Bar& o) const {
+    const std::int64_t w = std::min(x + width, o.x + o.width) - std::max(x, o.x),
+                       h = std::min(y + height, o.y + o.height) - std::max(y, o.y);
+    return w > 0 && h > 0 ? w * h : 0;
   }
 };
 
@@ -68,12 +71,17 @@ std::string shortened(const std::string& text, std::int64_t height, std::int64_t
 }
 
 // Where a caption may stand, the best place first, all of it in the picture.
-std::array<Bar, 4> places_of(const Frame& f, const Image& image, std::int64_t width,
-                             std::int64_t height) {
-  std::array<Bar, 4> places{{{f.x0, f.y0 - height, width, height},
-                             {f.x0, f.y1, width, height},
-                             {f.x1 - width, f.y0 - height, width, height},
-                             {f.x0, f.y0 + f.line, width, height}}};
+using Places = std::array<Bar, 8>;
+
+Places places_of(const Frame& f, const Image& image, std::int64_t width, std::int64_t height) {
+  Places places{{{f.x0, f.y0 - height, width, height},
+                 {f.x0, f.y1, width, height},
+                 {f.x1 - width, f.y0 - height, width, height},
+                 {f.x0, f.y0 + f.line, width, height},
+                 {f.x1 - width, f.y1, width, height},
+                 {f.x0, f.y1 - f.line - height, width, height},
+                 {f.x1, f.y0, width, height},
+                 {f.x0 - width, f.y0, width, height}}};
   for (Bar& p : places) {
     p.x = std::clamp<std::int64_t>(p.x, 0, std::max<std::int64_t>(0, image.width - width));
     if (p.y < 0 || p.y + height > image.height)  // no room: into the box
@@ -83,12 +91,15 @@ std::array<Bar, 4> places_of(const Frame& f, const Image& image, std::int64_t wi
   return places;
 }
 
-Bar free_place(const std::array<Bar, 4>& places, const std::vector<Bar>& taken) {
-  const auto is_free = [&](const Bar& p) {
-    return std::none_of(taken.begin(), taken.end(), [&](const Bar& t) { return t.meets(p); });
+// The first that is free, else the one that covers least of what is there.
+Bar free_place(const Places& places, const std::vector<Bar>& taken) {
+  const auto covered = [&](const Bar& p) {
+    std::int64_t sum = 0;
+    for (const Bar& t : taken) sum += t.common(p);
+    return sum;
   };
-  const auto* const found = std::find_if(places.begin(), places.end(), is_free);
-  return found == places.end() ? places.front() : *found;
+  return *std::min_element(places.begin(), places.end(),
+                           [&](const Bar& a, const Bar& b) { return covered(a) < covered(b); });
 }
 
 // The upper left corner, so that white text can be read on whatever is there.

@@ -24,8 +24,9 @@ struct CaptionedBox {
   Colour colour{};
   std::string caption;  // "": none
 };
-// All outlines, then the captions, the first boxes' on top: above its box, below, or in it, where
-// it covers no caption of an earlier box. What is too long is shortened.
+// All outlines, then the captions, the first boxes' on top: above its box, below, in it or beside
+// it, where it covers no caption of an earlier box, or least of them. What is too long is
+// shortened.
 void draw_boxes(Image&, std::span<const CaptionedBox>);
 
 // Lines of white text on a dark ground in the upper left corner.

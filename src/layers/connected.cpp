@@ -31,12 +31,14 @@ class ConnectedLayer final : public Layer {
     make_parameters(in[0]);
     out_ = {in[0].n, 1, 1, connected_.output};
     const std::int64_t n = in[0].n, k = in[0].features(), o = connected_.output;
-    forward_ = ops.gemm({.m = n, .n = o, .k = k, .transpose_b = true});
+    forward_ = ops.gemm({.m = n, .n = o, .k = k, .transpose_b = true, .exact = options.exact});
     Requirements r{.output = out_, .workspace = forward_->workspace()};
     if (options.mode == Mode::inference) return r;
-    weights_plan_ = ops.gemm({.m = o, .n = k, .k = n, .transpose_a = true, .beta = 1});
+    weights_plan_ =
+        ops.gemm({.m = o, .n = k, .k = n, .transpose_a = true, .beta = 1, .exact = options.exact});
     for (const bool add : {false, true})
-      input_plan_[add] = ops.gemm({.m = n, .n = k, .k = o, .beta = add ? 1.f : 0.f});
+      input_plan_[add] =
+          ops.gemm({.m = n, .n = k, .k = o, .beta = add ? 1.f : 0.f, .exact = options.exact});
     for (const auto* plan : {&weights_plan_, &input_plan_[0], &input_plan_[1]})
       r.workspace = std::max(r.workspace, (*plan)->workspace());
     r.workspace = std::max({r.workspace, batch_norm_scratch(out_), activation_bias_scratch(out_)});

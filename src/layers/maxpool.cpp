@@ -2,6 +2,7 @@
 // maximum over groups of channels instead.
 #include "core/for_each.h"
 #include "kernels/copy.h"
+#include "kernels/pool.h"
 #include "nn/layer.h"
 
 namespace darknet {
@@ -82,6 +83,7 @@ class PoolLayer final : public Layer {
                         .stride_x = pool_.stride_x,
                         .padding = pool_.padding};
     plan_ = ops.pool(spec, options);
+    if (!plan_) plan_ = make_launched_pool(spec, options);
     return {.output = spec.out(),
             .workspace = plan_->workspace(),
             .saved = plan_->saved(),

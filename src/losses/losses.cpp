@@ -29,6 +29,15 @@ struct Prefixed {
   }
 };
 
+void read_keys(Section& section, LogitLoss& loss, const std::string& prefix) {
+  std::visit(
+      [&](auto& l) {
+        Prefixed<std::remove_reference_t<decltype(l)>> keys{l, prefix};
+        section.read(keys);
+      },
+      loss);
+}
+
 template <class F>
 void visit_keys(LogitLoss& loss, const std::string& prefix, F f) {
   std::visit(
@@ -57,14 +66,9 @@ LogitLoss read_logit_loss(Section& section, const std::string& prefix, std::stri
   LogitLoss chosen;
   for (LogitLoss& l : [] { return all_losses(); }()) {
     visit_keys(l, prefix, [&](const std::string& key) { known.insert(key); });
+    read_keys(section, l, prefix);  // of all: what the chosen loss does not use must be sound too
     if (name_of(l) == name) chosen = l;
   }
-  std::visit(
-      [&](auto& l) {
-        Prefixed<std::remove_reference_t<decltype(l)>> keys{l, prefix};
-        section.read(keys);
-      },
-      chosen);
   visit_keys(chosen, prefix, [&](const std::string& key) { known.erase(key); });
   for (const std::string& key : known)
     section.ignore(key, cat("the loss ", name, " does not use it"));

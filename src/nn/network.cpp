@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <map>
 #include <string_view>
 
 #include "nn/memory_plan.h"
@@ -22,6 +24,20 @@ struct Node {
   std::size_t output_block = 0, gradient_block = 0, saved_block = 0;
 };
 
+// Work that is done as it stands the first time, when layers and libraries may still prepare
+// themselves, recorded the second time where the device can, and replayed from then on.
+struct Replayed {
+  bool done_once = false;
+  const void* truths = nullptr;  // what it was done with; others need a new recording
+  const void* step = nullptr;
+  const void* targets = nullptr;
+  std::unique_ptr<Recording> recording;
+
+  bool fits(const Pass& p) const {
+    return truths == p.truths.data && step == p.step && targets == p.targets.data;
+  }
+};
+
 bool has_trained(Layer& layer) {
   const auto parameters = layer.parameters();
   return std::any_of(parameters.begin(), parameters.end(),
@@ -34,7 +50,7 @@ struct Network::Impl {
   NetworkOptions options;
   NetSettings settings;
   Where where;  // of [net]
-  Stream stream;
+  OwnedStream queue;
   std::vector<Node> nodes;
   std::int64_t stop = -1;  // the backward pass ends above this layer
   Shape input_shape;
@@ -42,7 +58,9 @@ struct Network::Impl {
   Buffer arena, workspace;
   MemoryPlan plan;
   LayerObserver* observer = nullptr;
+  std::map<std::int64_t, Replayed> forwards, backwards;  // by subdivision
 
+  const Stream& stream() const { return queue.get(); }
   std::int64_t size() const { return static_cast<std::int64_t>(nodes.size()); }
   Node& node(std::int64_t i) { return nodes[static_cast<std::size_t>(i)]; }
   bool training() const { return options.mode == Mode::training; }
@@ -61,6 +79,10 @@ struct Network::Impl {
   TensorView output(std::int64_t i);
   Pass pass_for(const Pass& pass, const Node& node) const;
   void run_backward(const Pass& pass, std::int64_t i);
+  void forward(const Pass& pass);
+  void backward(const Pass& pass);
+  void run(std::map<std::int64_t, Replayed>& recorded, const Pass& pass,
+           const std::function<void()>& work);
 };
 
 void Network::Impl::make_layers(std::vector<Section>& cfg) {
@@ -104,12 +126,14 @@ Requirements Network::Impl::shape_layer(Node& n) {
       training() && n.layer->context().index > stop && !n.layer->keys().onlyforward;
   const PlanOptions plan{.mode = options.mode,
                          .exact = options.exact,
+                         .deterministic = options.deterministic,
                          .input_gradient = reached && source_wants,
                          .weight_gradient = reached && !n.layer->keys().dont_update};
   Requirements needs;
   const std::string title = n.layer->title();
   try {
-    needs = n.layer->reshape(in, ops(options.device.type), plan);
+    needs =
+        n.layer->reshape(in, options.reference ? reference_ops() : ops(options.device.type), plan);
     checked_size(needs.output);
   } catch (const Error& e) {
     if (std::string_view(e.what()).starts_with(title)) throw;
@@ -207,7 +231,7 @@ TensorView Network::Impl::output(std::int64_t i) {
 }
 
 Pass Network::Impl::pass_for(const Pass& pass, const Node& n) const {
-  return {.stream = stream,
+  return {.stream = stream(),
           .mode = options.mode,
           .workspace = workspace.data(),
           .saved = static_cast<char*>(arena.data()) + plan.offsets[n.saved_block],
@@ -240,11 +264,48 @@ void Network::Impl::run_backward(const Pass& pass, std::int64_t i) {
        .in_gradient = slots});
 }
 
+void Network::Impl::forward(const Pass& pass) {
+  for (std::int64_t i = 0; i < size(); ++i) {
+    Node& n = node(i);
+    if (n.pass_through) continue;
+    std::vector<TensorView> in;
+    for (const std::int64_t s : n.sources) in.push_back(output(s));
+    if (observer) observer->before(i, false);
+    n.layer->forward(pass_for(pass, n), in, output(i));
+    if (observer) observer->after(i, false);
+  }
+}
+
+void Network::Impl::backward(const Pass& pass) {
+  for (Node& n : nodes) n.gradient_written = n.consumers.empty();
+  for (std::int64_t i = size() - 1; i >= 0; --i) {
+    const Node& n = node(i);
+    if (!n.wants_gradient || !(n.gradient_written || n.layer->head())) continue;
+    if (observer) observer->before(i, true);
+    run_backward(pass, i);
+    if (observer) observer->after(i, true);
+  }
+}
+
+void Network::Impl::run(std::map<std::int64_t, Replayed>& recorded, const Pass& pass,
+                        const std::function<void()>& work) {
+  Streams& device = streams(options.device.type);
+  device.use(options.device);
+  if (observer) return work();  // it looks between the layers
+  Replayed& r = recorded[pass.subdivision];
+  if (!r.fits(pass))
+    r = {.truths = pass.truths.data, .step = pass.step, .targets = pass.targets.data};
+  if (r.done_once && !r.recording) r.recording = device.record(stream(), work);
+  r.done_once = true;
+  r.recording ? r.recording->replay(stream()) : work();
+}
+
 Network::Network(std::vector<Section> cfg, const NetworkOptions& options)
     : impl_(std::make_unique<Impl>()) {
   Impl& net = *impl_;
   net.options = options;
-  net.stream = {.device = options.device, .order = options.order, .threads = options.threads};
+  net.queue =
+      OwnedStream({.device = options.device, .order = options.order, .threads = options.threads});
   if (cfg.empty()) fail("a cfg without sections");
   net.settings = read_net(cfg[0]);
   net.where = cfg[0].where();
@@ -263,7 +324,7 @@ Network::Network(Network&&) noexcept = default;
 const NetSettings& Network::settings() const { return impl_->settings; }
 const Where& Network::where() const { return impl_->where; }
 const NetworkOptions& Network::options() const { return impl_->options; }
-const Stream& Network::stream() const { return impl_->stream; }
+const Stream& Network::stream() const { return impl_->stream(); }
 std::int64_t Network::size() const { return impl_->size(); }
 Layer& Network::layer(std::int64_t i) { return *impl_->node(i).layer; }
 const Layer& Network::layer(std::int64_t i) const { return *impl_->node(i).layer; }
@@ -299,7 +360,9 @@ void Network::initialise() {
 }
 
 void Network::parameters_changed() {
-  for (Node& n : impl_->nodes) n.layer->parameters_changed(impl_->stream, impl_->workspace.data());
+  streams(options().device.type).use(options().device);
+  for (Node& n : impl_->nodes)
+    n.layer->parameters_changed(impl_->stream(), impl_->workspace.data());
 }
 
 void Network::resize(std::int64_t batch, std::int64_t height, std::int64_t width) {
@@ -311,6 +374,9 @@ void Network::resize(std::int64_t batch, std::int64_t height, std::int64_t width
   } catch (const Error& e) {
     fail_at(net.where, "[net]: the input's ", e.what());
   }
+  streams(net.options.device.type).use(net.options.device);
+  net.forwards.clear();  // they hold addresses
+  net.backwards.clear();
   net.input_shape = shape;
   net.arena = {};  // released before the new one is taken
   net.input = {};
@@ -324,34 +390,17 @@ void Network::resize(std::int64_t batch, std::int64_t height, std::int64_t width
 }
 
 void Network::forward(const Pass& pass) {
-  Impl& net = *impl_;
-  for (std::int64_t i = 0; i < size(); ++i) {
-    Node& n = net.node(i);
-    if (n.pass_through) continue;
-    std::vector<TensorView> in;
-    for (const std::int64_t s : n.sources) in.push_back(net.output(s));
-    if (net.observer) net.observer->before(i, false);
-    n.layer->forward(net.pass_for(pass, n), in, net.output(i));
-    if (net.observer) net.observer->after(i, false);
-  }
+  impl_->run(impl_->forwards, pass, [&] { impl_->forward(pass); });
 }
 
 void Network::backward(const Pass& pass) {
-  Impl& net = *impl_;
-  if (!net.training()) fail("backward of a network made for inference");
-  for (Node& n : net.nodes) n.gradient_written = n.consumers.empty();
-  for (std::int64_t i = size() - 1; i >= 0; --i) {
-    const Node& n = net.node(i);
-    if (!n.wants_gradient || !(n.gradient_written || n.layer->head())) continue;
-    if (net.observer) net.observer->before(i, true);
-    net.run_backward(pass, i);
-    if (net.observer) net.observer->after(i, true);
-  }
+  if (!impl_->training()) fail("backward of a network made for inference");
+  impl_->run(impl_->backwards, pass, [&] { impl_->backward(pass); });
 }
 
 void Network::zero_gradients() {
   for (Parameter* p : parameters())
-    if (!p->gradient.empty()) p->gradient.zero(impl_->stream);
+    if (!p->gradient.empty()) p->gradient.zero(impl_->stream());
 }
 
 MemoryUse Network::memory() const {
@@ -373,9 +422,9 @@ std::vector<Detection> detections(const Network& net, std::int64_t image, float 
     View<const float> view = one.as<float>();
     if (net.stream().device.type != DeviceType::cpu) {
       host.resize(static_cast<std::size_t>(one.shape.size()));
-      memory(DeviceType::cuda)
+      darknet::memory(DeviceType::cuda)
           .copy_out(net.stream(), host.data(), one.data, host.size() * sizeof(float));
-      memory(DeviceType::cuda).synchronize(net.stream());
+      darknet::memory(DeviceType::cuda).synchronize(net.stream());
       view.data = host.data();
     }
     at.head->decode(view, net.input_shape(), threshold, found);

@@ -14,7 +14,9 @@ namespace darknet {
 struct NetworkOptions {
   Device device;
   Mode mode = Mode::inference;
-  bool exact = false;      // direct convolutions only
+  bool exact = false;          // direct convolutions only; no TF32
+  bool deterministic = false;  // CUDA: the same bytes from every run
+  bool reference = false;      // CPU: plain loops in place of the library
   std::int64_t batch = 0;  // images per forward pass; 0: batch / subdivisions when training, else 1
   std::int64_t width = 0, height = 0;  // 0: the cfg's
   std::uint64_t seed = 0;

@@ -48,6 +48,7 @@ void Optimizer::update(Slot& slot, std::int64_t images) {
 
 bool Optimizer::step(const StepState& step, std::int64_t images, bool average) {
   const Stream& stream = net_.stream();
+  streams(stream.device.type).use(stream.device);
   Memory& device = memory(stream.device.type);
   auto* const state = static_cast<StepState*>(state_.data());
   device.copy_in(stream, state, &step, sizeof step);

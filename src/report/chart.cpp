@@ -120,6 +120,9 @@ std::string svg_label(const Label& l) {
       escaped(l.text));
 }
 
+// Grid and axes lie beneath the points, lines of data above them.
+bool beneath(const Stroke& s) { return s.role < Role::series; }
+
 void draw(Image& image, const Label& l, Theme theme) {
   const auto height = std::lround(l.height);
   const std::int64_t width = text_size(l.text, height).width;
@@ -185,10 +188,13 @@ std::string to_svg(const Chart& chart) {
       "none; stroke-linejoin: round; }}\ntext, circle, rect {{ fill: var(--c); }}\n</style>\n<rect "
       "class=\"paper\" width=\"{0}\" height=\"{1}\"/>\n",
       d.width, d.height, escaped(chart.title), rules(Theme::light), rules(Theme::dark));
+  for (const Stroke& s : d.strokes)
+    if (beneath(s)) svg += svg_stroke(s);
   for (const Dot& dot : d.dots)
     svg += fmt::format("<circle class=\"{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"{:g}\"/>\n",
                        css_class(dot.role), dot.centre.x, dot.centre.y, dot.radius);
-  for (const Stroke& s : d.strokes) svg += svg_stroke(s);
+  for (const Stroke& s : d.strokes)
+    if (!beneath(s)) svg += svg_stroke(s);
   for (const Label& l : d.labels) svg += svg_label(l);
   return svg + "</svg>\n";
 }
@@ -197,10 +203,15 @@ Image to_image(const Chart& chart, Theme theme) {
   const Drawing d = lay_out(chart);
   Image image(d.width, d.height, 3);
   fill_rectangle(image, 0, 0, d.width, d.height, colour_of(Role::paper, theme));
+  const auto draw_strokes = [&](bool of_frame) {
+    for (const Stroke& s : d.strokes)
+      if (beneath(s) == of_frame)
+        draw_polyline(image, s.points, {colour_of(s.role, theme), s.width, dash_of(s.role)});
+  };
+  draw_strokes(true);
   for (const Dot& dot : d.dots)
     draw_disc(image, dot.centre, dot.radius, colour_of(dot.role, theme));
-  for (const Stroke& s : d.strokes)
-    draw_polyline(image, s.points, {colour_of(s.role, theme), s.width, dash_of(s.role)});
+  draw_strokes(false);
   for (const Label& l : d.labels) draw(image, l, theme);
   return image;
 }

@@ -22,8 +22,8 @@ struct Series {
 struct Panel {
   std::string title, x_label, y_label;  // with units
   std::vector<Series> series;
-  bool log_y = false;                   // values <= 0 are gaps
-  std::optional<double> y_low, y_high;  // none: chosen from the data
+  bool log_x = false, log_y = false;                   // values <= 0 are gaps
+  std::optional<double> x_low, x_high, y_low, y_high;  // none: chosen from the data
 };
 
 struct Chart {

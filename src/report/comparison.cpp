@@ -133,7 +133,7 @@ Chart precision_recall_chart(const Comparison& c) {
     matched.push_back(match(c.run(arm, 0).images, classes, .5f));
   for (std::size_t k = 0; k < c.names.size(); ++k) {
     Panel p{.title = c.names[k], .x_label = "recall", .y_label = "precision"};
-    p.y_low = 0, p.y_high = 1;
+    p.x_low = p.y_low = 0, p.x_high = p.y_high = 1;
     for (std::size_t arm = 0; arm < c.arms.size(); ++arm) {
       Series s{.name = c.arms[arm].name};
       for (const CurvePoint& point : precision_recall(matched[arm][k]))

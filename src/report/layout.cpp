@@ -21,8 +21,8 @@ struct Bounds {
   bool empty() const { return low > high; }
 };
 
-bool shows(double x, double y, bool log_y) {
-  return std::isfinite(x) && std::isfinite(y) && (!log_y || y > 0);
+bool shows(const Panel& p, double x, double y) {
+  return std::isfinite(x) && std::isfinite(y) && (!p.log_x || x > 0) && (!p.log_y || y > 0);
 }
 
 // One panel at its place.
@@ -53,10 +53,11 @@ class PanelLayout {
     Bounds xs, ys;
     for (const Series& s : panel_.series)
       for (std::size_t i = 0; i < std::min(s.x.size(), s.y.size()); ++i)
-        if (shows(s.x[i], s.y[i], panel_.log_y)) xs.add(s.x[i]), ys.add(s.y[i]);
+        if (shows(panel_, s.x[i], s.y[i])) xs.add(s.x[i]), ys.add(s.y[i]);
     if (xs.empty()) return false;
-    x_ = xs.high > xs.low ? fixed_axis(xs.low, xs.high, kTicksX)
-                          : axis_for(xs.low, xs.high, kTicksX, false);
+    xs = {panel_.x_low.value_or(xs.low), panel_.x_high.value_or(xs.high)};
+    x_ = xs.high > xs.low && !panel_.log_x ? fixed_axis(xs.low, xs.high, kTicksX)
+                                           : axis_for(xs.low, xs.high, kTicksX, panel_.log_x);
     const double low = panel_.y_low.value_or(ys.low), high = panel_.y_high.value_or(ys.high);
     y_ = panel_.y_low && panel_.y_high ? fixed_axis(low, high, kTicksY)
                                        : axis_for(low, std::max(low, high), kTicksY, panel_.log_y);
@@ -124,7 +125,7 @@ class PanelLayout {
     const std::size_t count = std::min(s.x.size(), s.y.size());
     Stroke stroke{.role = role, .width = 2};
     for (std::size_t i = 0; i <= count; ++i) {
-      const bool gap = i == count || !shows(s.x[i], s.y[i], panel_.log_y);
+      const bool gap = i == count || !shows(panel_, s.x[i], s.y[i]);
       if (!gap && s.mark == Series::Mark::points)
         to_.dots.push_back({{pixel_x(s.x[i]), pixel_y(s.y[i])}, 2.2f, role});
       else if (!gap)

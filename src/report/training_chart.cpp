@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <fstream>
 #include <limits>
@@ -16,6 +17,7 @@ namespace {
 
 using nlohmann::json;
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+constexpr std::size_t kMostHeads = 16;  // drawn by themselves
 
 double number(const json& from, const char* key) {
   const auto at = from.find(key);
@@ -32,6 +34,31 @@ double over_heads(const json& heads, const char* key, const char* weight = nullp
     sum += w * number(head, key), weights += w;
   }
   return weights == 0 ? kNone : weight ? sum / weights : sum;
+}
+
+// The values of one more iteration, for as many heads as a line has; those before it are NaN.
+void add_heads(std::vector<HeadHistory>& heads, const json& from, std::size_t before) {
+  static constexpr std::array<std::pair<std::vector<double> HeadHistory::*, const char*>, 9> kKeys{
+      {{&HeadHistory::objectness_positive, "objectness_loss_positive"},
+       {&HeadHistory::objectness_negative, "objectness_loss_negative"},
+       {&HeadHistory::class_loss, "class_loss"},
+       {&HeadHistory::box_loss, "box_loss"},
+       {&HeadHistory::share_easy, "gradient_share_easy_negative"},
+       {&HeadHistory::share_hard, "gradient_share_hard_negative"},
+       {&HeadHistory::share_positive, "gradient_share_positive"},
+       {&HeadHistory::p_positive, "mean_p_positive"},
+       {&HeadHistory::p_negative, "mean_p_negative"}}};
+  if (heads.size() < from.size()) heads.resize(std::min(from.size(), kMostHeads));
+  for (std::size_t k = 0; k < heads.size(); ++k) {
+    const json head = k < from.size() && from[k].is_object() ? from[k] : json::object();
+    if (heads[k].name.empty())
+      if (const double layer = number(head, "layer"); std::isfinite(layer))
+        heads[k].name = fmt::format("layer {:.0f}", layer);
+    for (const auto& [values, key] : kKeys) {
+      (heads[k].*values).resize(before, kNone);
+      (heads[k].*values).push_back(number(head, key));
+    }
+  }
 }
 
 double mean_over_heads(const json& heads, const char* key) {
@@ -93,9 +120,27 @@ using Values = std::vector<double> TrainingHistory::*;
 std::vector<Series> one_of_each(const std::vector<TrainingHistory>& all, Values values,
                                 bool smooth = true) {
   std::vector<Series> list;
+  list.reserve(all.size());
   for (const TrainingHistory& h : all)
     list.push_back(series(h.label, h, smooth ? smoothed(h.*values) : h.*values));
   return list;
+}
+
+// What the panels of all heads together show, of one by itself.
+std::vector<Panel> panels_of(const HeadHistory& head, const TrainingHistory& h) {
+  const auto title = [&](const char* what) { return cat(head.name, ": ", what, " (smoothed)"); };
+  return {log_scale(panel(title("parts of the loss"), "loss per image",
+                          {series("objects", h, smoothed(head.objectness_positive)),
+                           series("background", h, smoothed(head.objectness_negative)),
+                           series("class", h, smoothed(head.class_loss)),
+                           series("box", h, smoothed(head.box_loss))})),
+          share_of(panel(title("who moves the objectness"), "share of the gradient",
+                         {series("easy background", h, smoothed(head.share_easy)),
+                          series("hard background", h, smoothed(head.share_hard)),
+                          series("objects", h, smoothed(head.share_positive))})),
+          log_scale(panel(title("mean objectness"), "probability p",
+                          {series("objects", h, smoothed(head.p_positive)),
+                           series("background", h, smoothed(head.p_negative))}))};
 }
 
 }  // namespace
@@ -124,6 +169,7 @@ bool TrainingHistory::add(const std::string& json_line) {
   positives.push_back(over_heads(heads, "positives"));
   negatives.push_back(over_heads(heads, "negatives"));
   seconds.push_back(number(line, "load_seconds") + number(line, "step_seconds"));
+  add_heads(this->heads, heads, iteration.size() - 1);
   return true;
 }
 
@@ -148,7 +194,9 @@ Chart training_chart(const TrainingHistory& h) {
           "Loss", "loss per image",
           {series("of the iteration", h, h.loss), series("running average", h, h.average_loss)})),
       log_scale(panel(
-          "Parts of the loss (smoothed)", "loss per image",
+          h.heads.size() > 1 ? "Parts of the loss, all heads (smoothed)"
+                             : "Parts of the loss (smoothed)",
+          "loss per image",
           {series("objects", h, smoothed(h.objectness_positive)),
            series("background", h, smoothed(h.objectness_negative)),
            series("class", h, smoothed(h.class_loss)), series("box", h, smoothed(h.box_loss))})),
@@ -164,6 +212,9 @@ Chart training_chart(const TrainingHistory& h) {
           panel("Boxes of objects (smoothed)", "mean IoU", {series("", h, smoothed(h.mean_iou))})),
       from_zero(panel("Learning rate", "rate", {series("", h, h.learning_rate)})),
       from_zero(panel("Speed", "images per second", {series("", h, h.images_per_second)}))};
+  if (h.heads.size() > 1)
+    for (const HeadHistory& head : h.heads)
+      for (Panel& p : panels_of(head, h)) chart.panels.push_back(std::move(p));
   return chart;
 }
 
@@ -173,6 +224,7 @@ Chart comparison_chart(const std::vector<TrainingHistory>& all) {
     chart.title += (chart.title.empty() ? "" : " against ") + h.label;
   using H = TrainingHistory;
   std::vector<Series> maps;
+  maps.reserve(all.size());
   for (const H& h : all) maps.push_back(sparse(h.label, h, h.map));
   const bool evaluated =
       std::any_of(maps.begin(), maps.end(), [](const Series& s) { return !s.x.empty(); });

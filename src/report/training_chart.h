@@ -9,6 +9,14 @@
 
 namespace darknet {
 
+// What a log tells of one head, one entry per iteration of the history it belongs to.
+struct HeadHistory {
+  std::string name;  // "layer 16"
+  std::vector<double> objectness_positive, objectness_negative, class_loss, box_loss;
+  std::vector<double> share_easy, share_hard, share_positive;  // of the objectness gradient
+  std::vector<double> p_positive, p_negative;
+};
+
 // The figures of a log that a chart shows, one entry per iteration told; heads are summed or, for
 // means, weighed by their counts. What a line does not have is NaN.
 struct TrainingHistory {
@@ -18,6 +26,7 @@ struct TrainingHistory {
   std::vector<double> share_easy, share_hard, share_positive;  // of the objectness gradient
   std::vector<double> p_positive, p_negative, mean_iou;
   std::vector<double> positives, negatives, seconds;  // anchors of the batch; load and step
+  std::vector<HeadHistory> heads;                     // each by itself
 
   // One line of a log; false where it is none (a kill may have cut it).
   bool add(const std::string& json_line);

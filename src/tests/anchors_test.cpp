@@ -59,6 +59,18 @@ TEST(Anchors, AreAtLeastAsGoodAsPlainKMeansInTenOfTenSeeds) {
   }
 }
 
+TEST(Anchors, NoneIsBetterALittleToTheSide) {
+  const auto sizes = made_up_sizes(4);
+  const AnchorResult r = calc_anchors(sizes, {.anchors = 6, .restarts = 3});
+  for (std::size_t k = 0; k < 6; ++k)
+    for (const float factor : {.98f, 1.02f}) {
+      auto wider = r.anchors, higher = r.anchors;
+      wider[k].width *= factor, higher[k].height *= factor;
+      EXPECT_LE(assign_anchors(sizes, wider).mean_iou, r.mean_iou + 1e-5) << k;
+      EXPECT_LE(assign_anchors(sizes, higher).mean_iou, r.mean_iou + 1e-5) << k;
+    }
+}
+
 TEST(Anchors, AreFoundWhereTheyAreObvious) {
   std::vector<AnchorShape> sizes;
   for (int i = 0; i < 50; ++i) sizes.push_back({10, 20}), sizes.push_back({100, 50});

@@ -64,6 +64,27 @@ TEST(Layout, BreaksALineAtGapsAndDrawsLonelyPoints) {
   EXPECT_EQ(d.dots.size(), 1u);
 }
 
+TEST(Layout, DecadesAreEquallyWideOnALogarithmicAxis) {
+  Chart chart = one_panel({.x = {0, 1, 10, 100}, .y = {9, 1, 2, 3}});  // 0 has no place there
+  chart.panels[0].log_x = true;
+  for (const Stroke& s : lay_out(chart).strokes) {
+    if (s.role < Role::series) continue;
+    ASSERT_EQ(s.points.size(), 3u);
+    EXPECT_NEAR(s.points[1].x - s.points[0].x, s.points[2].x - s.points[1].x, .01);
+    EXPECT_GT(s.points[1].x - s.points[0].x, 100);
+  }
+}
+
+TEST(Layout, AGivenRangeIsKeptWhateverTheDataIs) {
+  Chart chart = one_panel({.x = {.2, .4}, .y = {.2, .4}});
+  chart.panels[0].x_low = chart.panels[0].y_low = 0;
+  chart.panels[0].x_high = chart.panels[0].y_high = 1;
+  const Drawing d = lay_out(chart);
+  EXPECT_EQ(std::count_if(d.labels.begin(), d.labels.end(),
+                          [](const Label& l) { return l.text == "1.0"; }),
+            2);
+}
+
 TEST(Layout, SaysThatThereIsNothing) {
   bool said = false;
   for (const Label& l : lay_out(one_panel({})).labels) said |= l.text == "nothing to show yet";
@@ -86,6 +107,14 @@ TEST(Chart, DrawsItsLinesInBothThemes) {
     EXPECT_GT(pixels_of(image, colour_of(series_role(0), theme)), 200);
     EXPECT_GT(pixels_of(image, colour_of(Role::paper, theme)), image.width * image.height / 2);
   }
+}
+
+TEST(Chart, PointsLieOverTheGridAndUnderTheLines) {
+  Chart chart = one_panel({.x = {0, 1, 2}, .y = {0, 1, 2}, .mark = Series::Mark::points});
+  chart.panels[0].series.push_back({.x = {0, 2}, .y = {2, 0}});
+  const std::string svg = to_svg(chart);
+  EXPECT_LT(svg.rfind("class=\"l grid\""), svg.find("<circle"));
+  EXPECT_LT(svg.rfind("<circle"), svg.find("class=\"l s1\""));
 }
 
 TEST(Chart, SvgKeepsStrangersTextApartFromItsMarkup) {
@@ -154,6 +183,24 @@ TEST(TrainingHistory, SumsAndWeighsTheHeads) {
   EXPECT_DOUBLE_EQ(h.share_easy[0], .5);
   EXPECT_DOUBLE_EQ(h.seconds[0], 3);
   EXPECT_TRUE(std::isnan(h.map[0]));
+}
+
+TEST(TrainingHistory, KeepsEachHeadByItself) {
+  TrainingHistory h;
+  ASSERT_TRUE(h.add(R"({"iteration":1})"));  // a line without heads
+  ASSERT_TRUE(h.add(R"({"iteration":2,"heads":[{"layer":16,"class_loss":1},)"
+                    R"({"layer":23,"class_loss":2}]})"));
+  ASSERT_TRUE(h.add(R"({"iteration":3,"heads":[{"layer":16,"class_loss":5}]})"));
+  ASSERT_EQ(h.heads.size(), 2u);
+  EXPECT_EQ(h.heads[1].name, "layer 23");
+  ASSERT_EQ(h.heads[1].class_loss.size(), 3u);
+  EXPECT_TRUE(std::isnan(h.heads[1].class_loss[0]));
+  EXPECT_DOUBLE_EQ(h.heads[1].class_loss[1], 2);
+  EXPECT_TRUE(std::isnan(h.heads[1].class_loss[2]));
+  EXPECT_DOUBLE_EQ(h.heads[0].class_loss[2], 5);
+  const std::string svg = to_svg(training_chart(h));
+  EXPECT_NE(svg.find("layer 16: parts of the loss"), std::string::npos);
+  EXPECT_NE(svg.find("layer 23: who moves the objectness"), std::string::npos);
 }
 
 TEST(TrainingHistory, LeavesOutWhatAKillCut) {

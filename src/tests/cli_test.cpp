@@ -2,6 +2,7 @@
 #include <string>
 
 #include "cli_harness.h"
+#include "core/device.h"
 
 namespace darknet::test {
 namespace {
@@ -12,6 +13,7 @@ const std::vector<std::vector<std::string>> kCommands = {{"detector", "train"},
                                                          {"detector", "check"},
                                                          {"detect"},
                                                          {"bench"},
+                                                         {"check"},
                                                          {"net", "info"},
                                                          {"partial"},
                                                          {"help"},
@@ -133,8 +135,22 @@ TEST_F(UsageTest, FlagsOfTheDarknets) {
 
 TEST_F(UsageTest, AGpuIsRefusedWithAWayOut) {
   put_tiny_weights(work_, "x.weights");
-  expect_refused(train({"-i", "0"}), "-i -1");
-  expect_refused(train({"-gpus", "0,1"}), "-i -1");
+  expect_refused(train({"-gpus", "first"}), "expected the number of one GPU");
+  expect_refused(work_.darknet({"detector", "calc_anchors", "x.data", "-i", "0"}), "-i -1");
+  if (!built_with_cuda()) return expect_refused(train({"-i", "0"}), "-i -1");
+  if (device_count(DeviceType::cuda) > 0) return expect_refused(train({"-i", "99"}), "no such GPU");
+  const CommandResult ran = train({"-i", "0", "-max_batches", "1"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.all();
+  EXPECT_NE(ran.all().find("computing on the CPU"), std::string::npos) << ran.all();
+}
+
+TEST_F(UsageTest, CheckComparesTwoDevices) {
+  const CommandResult ran = work_.darknet({"check", "x.cfg", "-devices", "cpu,reference"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.all();
+  EXPECT_NE(ran.out.find("passed"), std::string::npos) << ran.all();
+  expect_refused(work_.darknet({"check", "x.cfg", "-devices", "cpu"}), "expected two", 2);
+  expect_refused(work_.darknet({"check", "x.cfg", "-devices", "cpu,gpu"}), "'gpu' is no device");
+  expect_refused(work_.darknet({"check", "x.cfg", "-devices", "cpu,cuda:77"}), "cuda:77");
 }
 
 TEST_F(UsageTest, SetReplacesAKey) {

@@ -134,6 +134,18 @@ TEST_F(CompareTest, TrainsBothArmsAndIsTakenUpAgain) {
   EXPECT_EQ(results["runs"].size(), 4u);
 }
 
+TEST_F(CompareTest, AnUnsoundArmLeavesTheFolderToTheNextCall) {
+  const std::string sound = "a: obj_loss=ce";
+  expect_refused(compare({"-arm", sound, "-arm", "b: foo=1"}), "foo: unknown key");
+  expect_refused(compare({"-arm", sound, "-arm", "a: obj_loss=focal"}), "have this name", 2);
+  const CommandResult ran = compare({"-arm", sound, "-arm", "b: obj_loss=focal", "-map",
+                                     "-pictures=0", "-seed=18446744073709551615"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.all();
+  EXPECT_TRUE(work_.has("r/b-seed18446744073709551615"));
+  // The page's command makes the same page.
+  EXPECT_NE(work_.get("r/index.html").find("-seed 18446744073709551615 -map"), std::string::npos);
+}
+
 TEST_F(CompareTest, AnotherComparisonsFolderIsRefused) {
   ASSERT_EQ(compare({"-pictures", "0"}).exit_code, 0);
   expect_refused(compare({"-arm", "a: obj_loss=mse"}), "a comparison of other arms");

@@ -62,6 +62,16 @@ TEST_F(DetectionFiles, VocIsReadAsItWasWritten) {
   expect_some(read_detections(folder_ / "v", set));
 }
 
+TEST_F(DetectionFiles, VocBoxesAtTheEdgesAreReadToo) {
+  const ImageSet set = set_of({"x_1.png"});  // 200 x 100 pixels
+  const std::vector<std::vector<Detection>> thin{{{{.9995f, .5f, .001f, .2f}, 0, 0, .5f},
+                                                  {{.5f, .9995f, .2f, .001f}, 0, 0, .5f},
+                                                  {{1.01f, 1.01f, .001f, .001f}, 0, 0, .5f},
+                                                  {{-.01f, -.01f, .001f, .001f}, 0, 0, .5f}}};
+  file("v/comp4_det_test_cell.txt", voc_results(set, thin, 0));
+  EXPECT_EQ(read_detections(folder_ / "v", set).detections, 4);
+}
+
 TEST_F(DetectionFiles, AnImageMayBeCalledByItsName) {
   const ImageSet set = set_of({"a.png", "b.png"});
   const auto read = read_detections(
@@ -90,6 +100,11 @@ TEST_F(DetectionFiles, UnsoundOnesAreRefusedWithTheirPlace) {
   EXPECT_NE(refusal(with("[1,2,3,4]", "[1,2,3,4,5]")).find("four numbers"), std::string::npos);
   EXPECT_NE(refusal(with("[1,2,3,4]", "[1,2,-3,4]")).find("below 0"), std::string::npos);
   EXPECT_NE(refusal(with("[1,2,3,4]", "[1,2,1e300,4]")).find("four numbers"), std::string::npos);
+  EXPECT_NE(refusal(with("[1,2,3,4]", "[1,null,2,3,4]")).find("bbox holds null"),
+            std::string::npos);
+  EXPECT_NE(refusal(with("[1,2,3,4]", "[1,2,3,\"4\"]")).find("bbox holds a text"),
+            std::string::npos);
+  EXPECT_NE(refusal(with("0.5", "1e300")).find("a score are wanted"), std::string::npos);
   EXPECT_NE(refusal(with("0.5", "\"x\"")).find("score is a text"), std::string::npos);
   EXPECT_NE(refusal(with("0.5", "null")).find("score is null"), std::string::npos);
   EXPECT_NE(refusal(with("0.5", "1e999")), "");

@@ -90,6 +90,19 @@ TEST(Draw, NamesInAnyLanguageAreSafe) {
   }
 }
 
+TEST(Draw, CaptionsOfCrowdedBoxesDoNotCoverEachOther) {
+  std::vector<CaptionedBox> boxes;
+  for (std::uint8_t k = 0; k < 7; ++k)
+    boxes.push_back({{.5f, .5f, .4f, .4f}, {static_cast<std::uint8_t>(200 + k), 10, k}, "ii"});
+  Image image(400, 300, 3);
+  draw_boxes(image, boxes);
+  std::vector<std::int64_t> visible(boxes.size());
+  for (std::int64_t y = 0; y < image.height; ++y)
+    for (std::int64_t x = 0; x < image.width; ++x)
+      for (std::size_t k = 0; k < boxes.size(); ++k) visible[k] += is(image, x, y, boxes[k].colour);
+  for (std::size_t k = 1; k < boxes.size(); ++k) EXPECT_GT(2 * visible[k], visible[0]) << k;
+}
+
 TEST(Draw, NeighbouringClassesHaveDifferentColours) {
   for (int k = 0; k < 80; ++k) {
     const Colour a = class_colour(k), b = class_colour(k + 1);

@@ -380,6 +380,7 @@ TEST(ObjectnessKeys, AreReadAndRefused) {
             "net.cfg:2: [yolo] obj_prior: expected auto or a number in [0, 1), got '1'");
   EXPECT_NE(refused("obj_loss=focal\nobj_gamma=9\n"), "");
   EXPECT_EQ(refused("obj_loss=ce\nobj_gamma=3\n"), "");  // a sweep may keep it: a warning
+  EXPECT_NE(refused("obj_loss=ce\nobj_gamma=nan\n"), "");
   EXPECT_FALSE(takes_soft_targets(focal(2, .25f)));
   EXPECT_TRUE(takes_soft_targets(losses::QualityFocal{}));
 }

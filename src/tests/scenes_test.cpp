@@ -120,6 +120,31 @@ TEST(SceneSet, ReplacesItsOwnAndNothingElse) {
   EXPECT_THROW(write_scene_set(work.path("b"), s), Error);
 }
 
+// No room for the objects of a scene, a full disk, a kill.
+TEST(SceneSet, WhatWasBegunOnlyCanBeReplaced) {
+  const Workspace work;
+  SceneSetSettings crowded{.scenes = small(), .count = 4, .test = 1};
+  crowded.scenes.least_objects = crowded.scenes.most_objects = 1000;
+  EXPECT_THROW(write_scene_set(work.path("a"), crowded), Error);
+  EXPECT_FALSE(work.has("a/scenes.data"));
+  const SceneSetSettings sound{.scenes = small(), .count = 4, .test = 1};
+  write_scene_set(work.path("a"), sound);
+  EXPECT_TRUE(work.has("a/scenes.data"));
+  EXPECT_THROW(write_scene_set(work.path("a"), crowded), Error);
+  EXPECT_FALSE(work.has("a/scenes.data"));  // of pictures that are gone
+}
+
+TEST(SceneSet, AFileIsNoFolder) {
+  const Workspace work;
+  work.put("a", "x");
+  try {
+    write_scene_set(work.path("a"), {.scenes = small()});
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("this is no folder"), std::string::npos) << e.what();
+  }
+}
+
 class SynthTest : public CliTest {};
 
 TEST_F(SynthTest, MakesASetThatCheckFindsSound) {
@@ -188,6 +213,8 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"ObjectSize", {"-object_size", "nan..3"}, 1, "pixels fit"},
         Fault{"Classes", {"-classes", "11"}, 1, "1 to 10 kinds"},
         Fault{"Tests", {"-n", "3", "-test", "4"}, 1, "no more tests"},
+        Fault{"Seed", {"-seed", "-1"}, 2, "'-1' is not a whole number from 0 on"},
+        Fault{"SeedText", {"-seed", "1.5"}, 2, "'1.5' is not a whole number"},
         Fault{"Background", {"-background", "100"}, 2, "needs -cfg"}),
     [](const auto& fault) { return fault.param.name; });
 

@@ -72,6 +72,58 @@ AnchorResult settle(std::span<const AnchorShape> objects, std::vector<AnchorShap
   return best;
 }
 
+// Each object's best overlap with the anchors but one.
+std::vector<float> best_without(std::span<const AnchorShape> objects,
+                                const std::vector<AnchorShape>& anchors, std::size_t left_out) {
+  std::vector<float> best(objects.size());
+  for (std::size_t i = 0; i < objects.size(); ++i)
+    for (std::size_t k = 0; k < anchors.size(); ++k)
+      if (k != left_out) best[i] = std::max(best[i], fit(objects[i], anchors[k]));
+  return best;
+}
+
+double sum_with(std::span<const AnchorShape> objects, const std::vector<float>& others,
+                const AnchorShape& anchor) {
+  double sum = 0;
+  for (std::size_t i = 0; i < objects.size(); ++i)
+    sum += static_cast<double>(std::max(others[i], fit(objects[i], anchor)));
+  return sum;
+}
+
+// The best of an anchor and its four neighbours that are wider, narrower, higher or lower.
+AnchorShape best_nearby(std::span<const AnchorShape> objects, const std::vector<float>& others,
+                        const AnchorShape& anchor, float factor) {
+  AnchorShape best = anchor;
+  double sum = sum_with(objects, others, anchor);
+  for (const AnchorShape& next : {AnchorShape{anchor.width * factor, anchor.height},
+                                  AnchorShape{anchor.width / factor, anchor.height},
+                                  AnchorShape{anchor.width, anchor.height * factor},
+                                  AnchorShape{anchor.width, anchor.height / factor}})
+    if (const double here = sum_with(objects, others, next); here > sum * (1 + 1e-9))
+      best = next, sum = here;
+  return best;
+}
+
+// The mean of its objects is not the anchor that overlaps them most: every width and height is
+// moved, by ever smaller steps, while the mean IoU rises.
+std::vector<AnchorShape> refined(std::span<const AnchorShape> objects,
+                                 std::vector<AnchorShape> anchors) {
+  constexpr int kMostSweeps = 8;  // of one step
+  for (float step = .16f; step > .002f; step /= 2) {
+    bool moved = true;
+    for (int sweep = 0; moved && sweep < kMostSweeps; ++sweep) {
+      moved = false;
+      for (std::size_t k = 0; k < anchors.size(); ++k) {
+        const AnchorShape next =
+            best_nearby(objects, best_without(objects, anchors, k), anchors[k], 1 + step);
+        moved |= next.width != anchors[k].width || next.height != anchors[k].height;
+        anchors[k] = next;
+      }
+    }
+  }
+  return anchors;
+}
+
 }  // namespace
 
 AnchorResult assign_anchors(std::span<const AnchorShape> objects,
@@ -103,6 +155,7 @@ AnchorResult calc_anchors(std::span<const AnchorShape> objects, const AnchorSett
     AnchorResult r = settle(objects, first_anchors(objects, s.anchors, rng));
     if (r.mean_iou > best.mean_iou) best = std::move(r);
   }
+  best.anchors = refined(objects, std::move(best.anchors));
   std::sort(best.anchors.begin(), best.anchors.end(),
             [](const AnchorShape& a, const AnchorShape& b) {
               return a.width * a.height < b.width * b.height;

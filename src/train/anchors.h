@@ -24,7 +24,8 @@ struct AnchorResult {
 };
 
 // `objects`: widths and heights in pixels of the network's input. Of the restarts the one with the
-// largest mean IoU is kept. Throws where there are fewer distinct sizes than anchors.
+// largest mean IoU is kept, and its anchors are moved to where it is larger still. Throws where
+// there are fewer distinct sizes than anchors.
 AnchorResult calc_anchors(std::span<const AnchorShape> objects, const AnchorSettings&);
 
 // Each object with the anchor it overlaps most.

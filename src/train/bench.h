@@ -16,7 +16,8 @@ struct BenchOptions {
   std::filesystem::path cfg;
   std::filesystem::path data;          // training: pictures of its train list; "": made-up pixels
   std::vector<std::string> overrides;  // -set
-  bool training = false, reference = false, exact = false;
+  Device device;
+  bool training = false, reference = false, exact = false, deterministic = false;
   std::int64_t batch = 0;  // images per forward pass, or per step; 0: one, or the cfg's
   std::int64_t iterations = 20;
   int threads = 0;  // of the loader; 0: chosen

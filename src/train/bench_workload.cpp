@@ -4,17 +4,16 @@
 
 #include "cfg/data_file.h"
 #include "cfg/parse.h"
-#include "core/rng.h"
 #include "dataset/image_list.h"
 #include "dataset/labels.h"
 #include "dataset/loader.h"
 #include "eval/predict.h"
+#include "train/made_up.h"
 
 namespace darknet {
 namespace {
 
 constexpr std::uint64_t kSeed = 1;
-constexpr std::int64_t kTruthsPerImage = 8;  // of made-up images
 
 using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point t) {
@@ -28,33 +27,17 @@ std::vector<Section> sections_of(const BenchOptions& o) {
   return cfg;
 }
 
-std::vector<float> noise(std::int64_t n) {
-  std::vector<float> values(static_cast<std::size_t>(n));
-  Rng rng(kSeed);
-  for (float& v : values) v = rng.uniform();
-  return values;
-}
-
-std::vector<std::vector<Truth>> made_up_truths(std::int64_t images, std::int64_t classes) {
-  std::vector<std::vector<Truth>> all(static_cast<std::size_t>(images));
-  Rng rng(kSeed, 1);
-  for (auto& truths : all)
-    for (std::int64_t i = 0; i < kTruthsPerImage; ++i) {
-      const float w = rng.uniform(.02f, .4f), h = rng.uniform(.02f, .4f);
-      truths.push_back({{rng.uniform(w / 2, 1 - w / 2), rng.uniform(h / 2, 1 - h / 2), w, h},
-                        static_cast<std::int32_t>(rng.below(classes))});
-    }
-  return all;
-}
-
 class Inference final : public Workload {
  public:
   explicit Inference(const BenchOptions& o)
-      : net_(sections_of(o), {.exact = o.exact, .batch = std::max<std::int64_t>(1, o.batch)}) {
+      : net_(sections_of(o), {.device = o.device,
+                              .exact = o.exact,
+                              .deterministic = o.deterministic,
+                              .batch = std::max<std::int64_t>(1, o.batch)}) {
     net_.initialise();
     net_.parameters_changed();
     const TensorView in = net_.input();
-    const std::vector<float> pixels = noise(in.shape.size());
+    const std::vector<float> pixels = made_up_pixels(in.shape.size(), kSeed);
     memory(net_.stream().device.type)
         .copy_in(net_.stream(), in.data, pixels.data(), pixels.size() * sizeof(float));
   }
@@ -93,7 +76,11 @@ class Training final : public Workload {
 };
 
 Training::Training(const BenchOptions& o)
-    : net_(sections_of(o), {.mode = Mode::training, .exact = o.exact, .seed = kSeed}),
+    : net_(sections_of(o), {.device = o.device,
+                            .mode = Mode::training,
+                            .exact = o.exact,
+                            .deterministic = o.deterministic,
+                            .seed = kSeed}),
       optimizer_(net_, net_.settings()),
       step_(net_, optimizer_, kSeed) {
   if (net_.heads().empty())
@@ -108,8 +95,8 @@ Training::Training(const BenchOptions& o)
 
 void Training::make_up_pictures() {
   const std::int64_t batch = net_.settings().batch;
-  pixels_ = noise(batch * net_.input_shape().features());
-  truths_ = made_up_truths(batch, classes_of(net_));
+  pixels_ = made_up_pixels(batch * net_.input_shape().features(), kSeed);
+  truths_ = made_up_truths(batch, classes_of(net_), kSeed);
 }
 
 void Training::start_loader(const BenchOptions& o) {
@@ -131,13 +118,14 @@ void Training::start_loader(const BenchOptions& o) {
                                                         },
                                                     .augmentation = augmentation_of(n, keys),
                                                     .seed = kSeed,
-                                                    .threads = o.threads});
+                                                    .threads = o.threads,
+                                                    .parts = o.device.type != DeviceType::cpu});
 }
 
 StepInput Training::next() {
   if (!loader_) return {pixels_, truths_};
   const Batch& batch = loader_->next();
-  return {batch.pixels, batch.truths};
+  return {batch.pixels, batch.truths, batch.parts, net_.settings().letter_box};
 }
 
 // With a learning rate of zero: it costs the same, and noise cannot drive the weights to infinity.

@@ -4,6 +4,7 @@
 #include <cctype>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
 
 #include "cfg/data_file.h"
@@ -85,7 +86,7 @@ TrainerOptions training_of(const ComparisonOptions& o, const ComparedArm& arm, s
   t.overrides = o.overrides;
   t.overrides.insert(t.overrides.end(), arm.overrides.begin(), arm.overrides.end());
   t.seed = seed;
-  t.map = o.map, t.exact = o.exact;
+  t.map = o.map, t.exact = o.exact, t.device = o.device;
   t.max_batches = o.max_batches, t.threads = o.threads;
   const fs::path begun = t.backup / (o.cfg.stem().string() + "_last.weights");
   if (fs::exists(begun)) t.weights = begun;
@@ -97,7 +98,8 @@ std::vector<EvaluatedImage> detections_of(const TrainerOptions& t, const fs::pat
   std::vector<Section> cfg = read_cfg(t.cfg);
   apply_overrides(cfg, t.overrides);
   Network net(std::move(cfg),
-              {.exact = t.exact,
+              {.device = t.device,
+               .exact = t.exact,
                .batch = std::min<std::int64_t>(kEvaluationBatch,
                                                static_cast<std::int64_t>(set.images.size()))});
   load_weights(weights, net);
@@ -138,6 +140,7 @@ class Comparer {
   ComparisonOutcome run();
 
  private:
+  void read_arms(const std::vector<Section>& cfg);
   void evaluate_run(ComparedRun& run, const TrainerOptions& training);
 
   ComparisonOptions options_;
@@ -145,14 +148,33 @@ class Comparer {
   EvaluationSet set_;
 };
 
+// Each arm has a folder of its own, called like it.
+void require_distinct_names(const std::vector<ComparedArm>& arms) {
+  std::set<std::string> names;
+  for (const ComparedArm& arm : arms)
+    if (!names.insert(arm.name).second)
+      throw Error(cat("-arm ", arm.name, ": two arms have this name"), 2);
+}
+
+// Every arm is a sound cfg, which its training would else say hours later.
+void Comparer::read_arms(const std::vector<Section>& cfg) {
+  for (const std::string& text : options_.arms) found_.arms.push_back(parse_arm(text, cfg));
+  if (options_.arms.empty()) found_.arms = default_arms(cfg);
+  require_distinct_names(found_.arms);
+  for (const ComparedArm& arm : found_.arms) {
+    std::vector<Section> changed = cfg;
+    apply_overrides(changed, options_.overrides);
+    apply_overrides(changed, arm.overrides);
+    const Network sound(std::move(changed), {});
+  }
+}
+
 Comparer::Comparer(const ComparisonOptions& options) : options_(options) {
   const DataFile data = read_data_file(options.data);
   required(data, data.train, "train");
   std::vector<Section> cfg = read_cfg(options.cfg);
   found_ = {.data = options.data, .cfg = options.cfg, .seeds = options.seeds};
-  for (const std::string& text : options.arms) found_.arms.push_back(parse_arm(text, cfg));
-  if (options.arms.empty()) found_.arms = default_arms(cfg);
-  claim_folder(options.out, manifest(options, found_.arms, data));
+  read_arms(cfg);
   apply_overrides(cfg, options.overrides);
   if (options.max_batches > 0)
     cfg.front().set("max_batches", std::to_string(options.max_batches), {"-max_batches", 0});
@@ -165,6 +187,7 @@ Comparer::Comparer(const ComparisonOptions& options) : options_(options) {
       read_all_labels(read_image_list(required(data, data.valid, "valid")), classes);
   found_.images = valid.images, found_.objects = valid.objects;
   set_ = {std::move(valid.images), std::move(valid.truths), {}};
+  claim_folder(options.out, manifest(options, found_.arms, data));  // once all of it is sound
 }
 
 void Comparer::evaluate_run(ComparedRun& run, const TrainerOptions& training) {
@@ -206,7 +229,7 @@ ComparedArm parse_arm(const std::string& text, const std::vector<Section>& cfg) 
       arm.overrides.push_back(word);
       continue;
     }
-    for (const std::string& type : head_types(cfg)) arm.overrides.push_back(type + ".*." + word);
+    for (const std::string& type : head_types(cfg)) arm.overrides.push_back(cat(type, ".*.", word));
   }
   return arm;
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cfg/section.h"
+#include "core/device.h"
 #include "report/comparison.h"
 
 namespace darknet {
@@ -18,7 +19,8 @@ struct ComparisonOptions {
   std::vector<std::string> overrides;  // -set, of every arm
   std::int64_t max_batches = 0;        // 0: the cfg's
   int threads = 0;                     // of the loader; 0: chosen
-  bool exact = false, map = false;     // map: also evaluate as the trainings go
+  Device device;
+  bool exact = false, map = false;  // map: also evaluate as the trainings go
 };
 
 // "focal: obj_loss=focal obj_gamma=2": a key without a section is one of every head of the cfg.

@@ -62,13 +62,43 @@ TrainingStep::TrainingStep(Network& net, Optimizer& optimizer, std::uint64_t see
   state_ = Buffer(device, sizeof(StepState));
 }
 
+void TrainingStep::place_parts(const StepInput& input, std::int64_t image, const TensorView& to) {
+  const Stream& stream = net_.stream();
+  const auto& parts = input.parts[static_cast<std::size_t>(image)];
+  std::size_t needed = 0;
+  for (const PlacedPart& p : parts) needed += p.picture->image.pixels.size();
+  if (static_cast<std::int64_t>(needed) > bytes_.bytes())
+    bytes_ = Buffer(stream.device, static_cast<std::int64_t>(needed));
+  auto* at = static_cast<std::uint8_t*>(bytes_.data());
+  for (const PlacedPart& p : parts) {
+    const auto& pixels = p.picture->image.pixels;
+    memory(stream.device.type).copy_in(stream, at, pixels.data(), pixels.size());
+    place_on_device(stream, at, *p.picture, p.placement, input.grey_outside, to.as<>());
+    at += pixels.size();
+  }
+}
+
+void TrainingStep::upload_pixels(const StepInput& input, std::int64_t part) {
+  const TensorView to = net_.input();
+  const auto floats = static_cast<std::size_t>(to.shape.features());
+  for (std::int64_t i = 0; i < to.shape.n; ++i) {
+    const std::int64_t image = part * to.shape.n + i;
+    const TensorView into = to.images(i, 1);
+    if (!input.parts.empty() && !input.parts[static_cast<std::size_t>(image)].empty())
+      place_parts(input, image, into);
+    else
+      memory(net_.stream().device.type)
+          .copy_in(net_.stream(), into.data,
+                   input.pixels.data() + static_cast<std::size_t>(image) * floats,
+                   floats * sizeof(float));
+  }
+}
+
 std::int64_t TrainingStep::upload(const StepInput& input, std::int64_t part) {
   const Stream& stream = net_.stream();
   Memory& device = memory(stream.device.type);
-  const TensorView to = net_.input();
-  const std::int64_t images = to.shape.n, floats = to.shape.size();
-  device.copy_in(stream, to.data, input.pixels.data() + part * floats,
-                 static_cast<std::size_t>(floats) * sizeof(float));
+  const std::int64_t images = net_.input_shape().n;
+  upload_pixels(input, part);
   std::vector<Truth> truths(static_cast<std::size_t>(images * capacity_));
   std::vector<std::int32_t> counts(static_cast<std::size_t>(images));
   std::int64_t left_out = 0;

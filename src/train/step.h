@@ -5,16 +5,20 @@
 #include <span>
 #include <string>
 #include <vector>
+#include "dataset/augment.h"
 #include "detect/head.h"
 #include "nn/network.h"
 #include "nn/optimizer.h"
 
 namespace darknet {
 
-// A whole batch in host memory: images one after the other, NHWC, values 0..1.
+// A whole batch in host memory: images one after the other, NHWC, values 0..1. An image that has
+// parts is put together on the network's device instead.
 struct StepInput {
   std::span<const float> pixels;
-  std::span<const std::vector<Truth>> truths;  // one entry per image
+  std::span<const std::vector<Truth>> truths;           // one entry per image
+  std::span<const std::vector<PlacedPart>> parts = {};  // one entry per image, or none at all
+  bool grey_outside = false;                            // of the parts
 };
 
 // Where a step's time went, all subdivisions together, seconds.
@@ -43,6 +47,8 @@ class TrainingStep {
 
  private:
   std::int64_t upload(const StepInput&, std::int64_t part);  // returns the truths left out
+  void upload_pixels(const StepInput&, std::int64_t part);
+  void place_parts(const StepInput&, std::int64_t image, const TensorView& to);
   void run_part(const Pass&, StepResult&);
   std::string first_fault(const Pass&);
   std::string faulty_gradient() const;
@@ -53,6 +59,7 @@ class TrainingStep {
   std::uint64_t seed_;
   std::int64_t capacity_ = 1;  // truths per image
   Buffer truths_, counts_, state_;
+  Buffer bytes_;  // of the parts of one image
 };
 
 // N of obj_norm=positives: positive anchors of all heads that ask for it; 0 where none does.

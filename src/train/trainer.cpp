@@ -92,7 +92,11 @@ class Trainer {
 };
 
 NetworkOptions training_network(const TrainerOptions& o) {
-  return {.mode = Mode::training, .exact = o.exact, .seed = o.seed.value_or(1)};
+  return {.device = o.device,
+          .mode = Mode::training,
+          .exact = o.exact,
+          .deterministic = o.deterministic,
+          .seed = o.seed.value_or(1)};
 }
 
 fs::path backup_folder(const TrainerOptions& o, const DataFile& data) {
@@ -134,7 +138,8 @@ void Trainer::read_labels() {
   validation_ = {std::move(valid.images), std::move(valid.truths), {}};
   evaluated_ = std::make_unique<Network>(
       sections_of(options_),
-      NetworkOptions{.exact = options_.exact,
+      NetworkOptions{.device = options_.device,
+                     .exact = options_.exact,
                      .batch = std::min<std::int64_t>(
                          kEvaluationBatch, static_cast<std::int64_t>(validation_.images.size()))});
 }
@@ -213,6 +218,8 @@ void Trainer::tell_plan() const {
                 " epochs in all); learning rate ", n.learning_rate, " policy ", n.policy,
                 n.burn_in > 0 ? cat(", burn_in ", n.burn_in) : "", "; seed ", state_.seed,
                 "; files go to ", backup_.string()));
+  if (options_.device.type != DeviceType::cpu)
+    log::info(cat("computed by ", ops(options_.device.type).name()));
   for (const HeadAt& at : net_.heads())
     log::info(cat("objectness of ", net_.layer(at.layer).title(), ": ",
                   at.head->settings().objectness_loss));
@@ -233,7 +240,8 @@ LoaderSettings Trainer::loader_settings() const {
           .first = state_.iteration,
           .threads = options_.threads,
           .cache_bytes = options_.cache_mb << 20,
-          .max_bad = options_.max_bad};
+          .max_bad = options_.max_bad,
+          .parts = options_.device.type != DeviceType::cpu};
 }
 
 // Darknet averages over the second half of the training.
@@ -248,8 +256,9 @@ StepResult Trainer::step(const Batch& batch) {
   const StepState step{
       .iteration = state_.iteration + 1,
       .learning_rate = learning_rate(net_.settings(), state_.iteration + 1, state_.seed)};
-  StepResult result = step_->run({batch.pixels, batch.truths}, step,
-                                 static_cast<std::int64_t>(state_.seen), averaging());
+  StepResult result =
+      step_->run({batch.pixels, batch.truths, batch.parts, net_.settings().letter_box}, step,
+                 static_cast<std::int64_t>(state_.seen), averaging());
   if (!result.finite) report_fault(result, batch);
   if (result.truths_left_out > 0 && !told_of_left_out_) {
     told_of_left_out_ = true;

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "core/device.h"
+
 namespace darknet {
 
 struct TrainerOptions {
@@ -14,7 +16,8 @@ struct TrainerOptions {
   std::vector<std::string> overrides;        // -set
   std::filesystem::path backup;              // "": the .data file's backup=, else "backup"
   std::optional<std::uint64_t> seed;         // none: 1, or the resumed training's
-  bool clear = false, map = false, exact = false;
+  Device device;
+  bool clear = false, map = false, exact = false, deterministic = false;
   double map_epochs = 4;      // evaluate every so many epochs, at least every 100 iterations
   std::int64_t patience = 0;  // end after so many evaluations without a better mAP; 0: never
   std::int64_t cutoff = -1;   // layers to load from `weights`

@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# scripts/check_gpu.sh OUT [PREFIX]: everything that only a machine with an NVIDIA GPU can show, in
+# one go: builds for its architecture, runs the tests on both devices, compares them network by
+# network, looks for races and stray accesses, and measures. Reports go to the folder OUT.
+# PREFIX: where packages lie that the system lacks (CMAKE_PREFIX_PATH). CUDNN_ROOT, ARCHITECTURES
+# (90) and ITERATIONS (30) are taken from the environment.
+set -uo pipefail
+out=$(mkdir -p "${1:?usage: scripts/check_gpu.sh OUT [PREFIX]}" && realpath "$1")
+prefix=${2:-}
+cd "$(dirname "$0")/.."
+build=build-gpu
+failed=0
+
+# step NAME COMMAND...: runs it into OUT/NAME.txt and says how it ended.
+step() {
+  local name=$1
+  shift
+  if "$@" >"$out/$name.txt" 2>&1; then
+    echo "$name: passed"
+  else
+    echo "$name: FAILED, see $out/$name.txt"
+    tail -n 5 "$out/$name.txt"
+    failed=1
+  fi
+}
+
+nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv | tee "$out/gpu.txt"
+step configure cmake -S . -B "$build" -G Ninja -DDARKNET_CUDA=ON -DCMAKE_BUILD_TYPE=Release \
+  -DCMAKE_CUDA_ARCHITECTURES="${ARCHITECTURES:-90}" -DCMAKE_PREFIX_PATH="$prefix" \
+  ${CUDNN_ROOT:+-DCUDNN_ROOT="$CUDNN_ROOT"} -DDARKNET_WERROR=ON
+step build cmake --build "$build" -j
+[ $failed -eq 0 ] || exit 1
+export OMP_WAIT_POLICY=passive
+darknet=$build/darknet
+tests=$build/src/tests/darknet_tests
+
+step version "$darknet" version
+step tests-on-device "$tests" --gtest_filter='*Device*'
+for cfg in yolov2-tiny-voc yolov3-tiny yolov4-tiny; do
+  step "check-$cfg-exact" "$darknet" check "cfg/$cfg.cfg" -devices cpu,cuda -exact
+  step "check-$cfg-tf32" "$darknet" check "cfg/$cfg.cfg" -devices cpu,cuda
+done
+if command -v compute-sanitizer >/dev/null; then
+  for tool in memcheck racecheck; do
+    step "sanitizer-$tool" compute-sanitizer --tool "$tool" --error-exitcode 1 \
+      "$tests" --gtest_filter='*DeviceTest*/*'
+  done
+else
+  echo "compute-sanitizer: not on this machine"
+fi
+step suite ctest --test-dir "$build" -j "$(nproc)" --output-on-failure
+for cfg in yolov3-tiny yolov4-tiny; do
+  for batch in 1 16 64; do
+    step "bench-$cfg-$batch" "$darknet" bench "cfg/$cfg.cfg" -batch "$batch" -iterations "${ITERATIONS:-30}"
+    step "bench-$cfg-$batch-exact" "$darknet" bench "cfg/$cfg.cfg" -batch "$batch" -exact \
+      -iterations "${ITERATIONS:-30}"
+  done
+  step "bench-$cfg-train" "$darknet" bench "cfg/$cfg.cfg" -train -batch 16 \
+    -set net.0.subdivisions=1 -iterations "${ITERATIONS:-30}"
+  step "bench-$cfg-train-deterministic" "$darknet" bench "cfg/$cfg.cfg" -train -batch 16 \
+    -set net.0.subdivisions=1 -deterministic -iterations "${ITERATIONS:-30}"
+done
+grep -hE '^(inference|training step|peak|cfg/)' "$out"/bench-*.txt | tee "$out/bench.txt"
+exit $failed

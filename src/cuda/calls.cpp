@@ -1,0 +1,69 @@
+#include "cuda/calls.h"
+
+#include <map>
+#include <memory>
+
+namespace darknet::cuda {
+namespace {
+
+[[noreturn]] void fail_call(const char* call, const std::string& about, const char* said) {
+  fail(call, about.empty() ? "" : cat(" (", about, ")"), ": ", said);
+}
+
+// Both libraries' handles belong to the device that is current when they are made, and are not to
+// be used by two threads at once.
+struct Handles {
+  cudnnHandle_t dnn = nullptr;
+  cublasHandle_t blas = nullptr;
+  Handles() {
+    check(cudnnCreate(&dnn), "cudnnCreate");
+    check(cublasCreate(&blas), "cublasCreate");
+  }
+  Handles(const Handles&) = delete;
+  Handles& operator=(const Handles&) = delete;
+  ~Handles() {
+    if (dnn) cudnnDestroy(dnn);
+    if (blas) cublasDestroy(blas);
+  }
+};
+
+Handles& handles() {
+  static thread_local std::map<int, std::unique_ptr<Handles>> of_device;
+  auto& found = of_device[current_device()];
+  if (!found) found = std::make_unique<Handles>();
+  return *found;
+}
+
+}  // namespace
+
+void check(cudaError_t status, const char* call, const std::string& about) {
+  if (status != cudaSuccess) fail_call(call, about, cudaGetErrorString(status));
+}
+
+void check(cudnnStatus_t status, const char* call, const std::string& about) {
+  if (status != CUDNN_STATUS_SUCCESS) fail_call(call, about, cudnnGetErrorString(status));
+}
+
+void check(cublasStatus_t status, const char* call, const std::string& about) {
+  if (status != CUBLAS_STATUS_SUCCESS) fail_call(call, about, cublasGetStatusString(status));
+}
+
+int current_device() {
+  int index = 0;
+  check(cudaGetDevice(&index), "cudaGetDevice");
+  return index;
+}
+
+cudnnHandle_t cudnn(const Stream& s) {
+  cudnnHandle_t handle = handles().dnn;
+  check(cudnnSetStream(handle, native(s)), "cudnnSetStream");
+  return handle;
+}
+
+cublasHandle_t cublas(const Stream& s) {
+  cublasHandle_t handle = handles().blas;
+  check(cublasSetStream(handle, native(s)), "cublasSetStream");
+  return handle;
+}
+
+}  // namespace darknet::cuda

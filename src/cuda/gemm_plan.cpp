@@ -1,0 +1,35 @@
+#include "cuda/calls.h"
+#include "cuda/plans.h"
+
+namespace darknet {
+namespace {
+
+// cuBLAS counts columns first: C = op(A) op(B) by rows is C' = op(B)' op(A)' by columns.
+class CudaGemmPlan final : public GemmPlan {
+ public:
+  explicit CudaGemmPlan(const GemmSpec& spec) : spec_(spec) {}
+  std::int64_t workspace() const override { return 0; }
+  void run(const Stream& stream, const float* a, const float* b, float* c, void*) override {
+    const GemmSpec& s = spec_;
+    const float alpha = 1;
+    const auto operation = [](bool transpose) { return transpose ? CUBLAS_OP_T : CUBLAS_OP_N; };
+    const cublasComputeType_t compute =
+        s.exact ? CUBLAS_COMPUTE_32F_PEDANTIC : CUBLAS_COMPUTE_32F_FAST_TF32;
+    cuda::check(cublasGemmEx_64(cuda::cublas(stream), operation(s.transpose_b),
+                                operation(s.transpose_a), s.n, s.m, s.k, &alpha, b, CUDA_R_32F,
+                                s.transpose_b ? s.k : s.n, a, CUDA_R_32F, s.transpose_a ? s.m : s.k,
+                                &s.beta, c, CUDA_R_32F, s.n, compute, CUBLAS_GEMM_DEFAULT),
+                "cublasGemmEx", cat(s.m, 'x', s.n, 'x', s.k));
+  }
+
+ private:
+  GemmSpec spec_;
+};
+
+}  // namespace
+
+std::unique_ptr<GemmPlan> make_cuda_gemm(const GemmSpec& spec) {
+  return std::make_unique<CudaGemmPlan>(spec);
+}
+
+}  // namespace darknet

@@ -1,0 +1,80 @@
+// Device memory from the driver's own pool, which keeps what is given back for the next request,
+// and copies in the order of a stream.
+#include <limits>
+
+#include "core/device.h"
+#include "cuda/calls.h"
+
+namespace darknet {
+namespace {
+
+using cuda::check;
+using cuda::native;
+
+class CudaMemory final : public Memory {
+ public:
+  std::int64_t capacity(const Device& device) override {
+    streams(DeviceType::cuda).use(device);
+    std::size_t free = 0, total = 0;
+    check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo", to_string(device));
+    return static_cast<std::int64_t>(total);
+  }
+  void* allocate(const Device& device, std::size_t bytes) override {
+    streams(DeviceType::cuda).use(device);
+    keep_freed_memory(device);
+    void* p = nullptr;
+    const cudaError_t status = cudaMallocAsync(&p, bytes + 1, nullptr);
+    if (status == cudaErrorMemoryAllocation) {
+      cudaGetLastError();  // a failed allocation is not to be found by the next launch
+      fail("out of memory on ", to_string(device), ": ", bytes, " bytes");
+    }
+    check(status, "cudaMallocAsync", cat(bytes, " bytes"));
+    return p;
+  }
+  void release(const Device& device, void* p, std::size_t) noexcept override {
+    cudaSetDevice(device.index);
+    cudaFreeAsync(p, nullptr);
+  }
+  void copy_in(const Stream& s, void* to, const void* from, std::size_t bytes) override {
+    copy(s, to, from, bytes, cudaMemcpyHostToDevice);
+  }
+  void copy_out(const Stream& s, void* to, const void* from, std::size_t bytes) override {
+    copy(s, to, from, bytes, cudaMemcpyDeviceToHost);
+  }
+  void copy(const Stream& s, void* to, const void* from, std::size_t bytes) override {
+    copy(s, to, from, bytes, cudaMemcpyDeviceToDevice);
+  }
+  void zero(const Stream& s, void* at, std::size_t bytes) override {
+    if (bytes == 0) return;
+    streams(DeviceType::cuda).use(s.device);
+    check(cudaMemsetAsync(at, 0, bytes, native(s)), "cudaMemsetAsync", cat(bytes, " bytes"));
+  }
+  void synchronize(const Stream& s) override {
+    check(cudaStreamSynchronize(native(s)), "cudaStreamSynchronize", to_string(s.device));
+  }
+
+ private:
+  static void copy(const Stream& s, void* to, const void* from, std::size_t bytes,
+                   cudaMemcpyKind kind) {
+    if (bytes == 0) return;
+    streams(DeviceType::cuda).use(s.device);
+    check(cudaMemcpyAsync(to, from, bytes, kind, native(s)), "cudaMemcpyAsync",
+          cat(bytes, " bytes"));
+  }
+  static void keep_freed_memory(const Device& device) {
+    cudaMemPool_t pool = nullptr;
+    check(cudaDeviceGetDefaultMemPool(&pool, device.index), "cudaDeviceGetDefaultMemPool");
+    std::uint64_t most = std::numeric_limits<std::uint64_t>::max();
+    check(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &most),
+          "cudaMemPoolSetAttribute");
+  }
+};
+
+}  // namespace
+
+Memory& cuda_memory() {
+  static CudaMemory memory;
+  return memory;
+}
+
+}  // namespace darknet

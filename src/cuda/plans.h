@@ -1,0 +1,12 @@
+// The plans of CUDA, made by ops.cpp; each is defined in the file of its name.
+#pragma once
+#include <memory>
+
+#include "core/ops.h"
+
+namespace darknet {
+
+std::unique_ptr<ConvPlan> make_cuda_conv(const ConvSpec&, const Epilogue&, const PlanOptions&);
+std::unique_ptr<GemmPlan> make_cuda_gemm(const GemmSpec&);
+
+}  // namespace darknet

@@ -1,0 +1,100 @@
+// Streams and recordings (CUDA graphs), and which devices there are.
+#include "core/device.h"
+#include "cuda/calls.h"
+
+namespace darknet {
+namespace {
+
+using cuda::check;
+using cuda::native;
+
+class CudaRecording final : public Recording {
+ public:
+  explicit CudaRecording(cudaGraph_t graph) {
+    const cudaError_t status = cudaGraphInstantiate(&run_, graph, 0);
+    cudaGraphDestroy(graph);
+    check(status, "cudaGraphInstantiate");
+  }
+  CudaRecording(const CudaRecording&) = delete;
+  CudaRecording& operator=(const CudaRecording&) = delete;
+  ~CudaRecording() override {
+    if (run_) cudaGraphExecDestroy(run_);
+  }
+  void replay(const Stream& s) override {
+    check(cudaGraphLaunch(run_, native(s)), "cudaGraphLaunch", to_string(s.device));
+  }
+
+ private:
+  cudaGraphExec_t run_ = nullptr;
+};
+
+class CudaStreams final : public Streams {
+ public:
+  void use(const Device& device) override {
+    check(cudaSetDevice(device.index), "cudaSetDevice", to_string(device));
+  }
+  // One that waits for the default stream and is waited for: allocation and set-up happen there.
+  void* open(const Device& device) override {
+    use(device);
+    cudaStream_t stream = nullptr;
+    check(cudaStreamCreate(&stream), "cudaStreamCreate", to_string(device));
+    return stream;
+  }
+  void close(const Device& device, void* stream) noexcept override {
+    cudaSetDevice(device.index);
+    cudaStreamSynchronize(static_cast<cudaStream_t>(stream));
+    cudaStreamDestroy(static_cast<cudaStream_t>(stream));
+  }
+  std::unique_ptr<Recording> record(const Stream& s, const std::function<void()>& work) override {
+    check(cudaStreamBeginCapture(native(s), cudaStreamCaptureModeThreadLocal),
+          "cudaStreamBeginCapture");
+    cudaGraph_t graph = nullptr;
+    try {
+      work();
+    } catch (...) {  // the stream must not be left recording
+      cudaStreamEndCapture(native(s), &graph);
+      if (graph) cudaGraphDestroy(graph);
+      throw;
+    }
+    check(cudaStreamEndCapture(native(s), &graph), "cudaStreamEndCapture");
+    return std::make_unique<CudaRecording>(graph);
+  }
+};
+
+cudaError_t count_devices(int& count) {
+  const cudaError_t status = cudaGetDeviceCount(&count);
+  if (status != cudaSuccess) {
+    cudaGetLastError();  // not to be found by the next launch
+    count = 0;
+  }
+  return status;
+}
+
+}  // namespace
+
+Streams& cuda_streams() {
+  static CudaStreams streams;
+  return streams;
+}
+
+int cuda_device_count() {
+  int count = 0;
+  count_devices(count);
+  return count;
+}
+
+bool built_with_cuda() { return true; }
+
+std::string why_no_cuda() {
+  int count = 0;
+  const cudaError_t status = count_devices(count);
+  if (count > 0) return "";
+  return cat("this machine has no CUDA device that can be used (",
+             status == cudaSuccess ? "none was found" : cudaGetErrorString(status), ")");
+}
+
+void launch_elsewhere(const Stream& s, const std::function<void()>&) {
+  fail("a launch on ", to_string(s.device), " that the host compiler compiled");
+}
+
+}  // namespace darknet

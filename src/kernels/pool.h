@@ -1,0 +1,14 @@
+// Pooling by our own launches, with Darknet's geometry: for devices whose library has no pooling
+// that pads one side more than the other.
+#pragma once
+#include <memory>
+
+#include "core/ops.h"
+
+namespace darknet {
+
+// Max: the first of equals in reading order wins, and its place is kept for backward (4 bytes per
+// output element). Average: over the pixels of the window that lie in the image.
+std::unique_ptr<PoolPlan> make_launched_pool(const PoolSpec&, const PlanOptions&);
+
+}  // namespace darknet

@@ -1,0 +1,169 @@
+#include "train/device_check.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "nn/weights.h"
+#include "train/made_up.h"
+#include "train/step.h"
+
+namespace darknet {
+namespace {
+
+constexpr std::int64_t kPictures = 2;
+// Of sums of up to 10^4 products that were added in other orders, which batch normalisation over
+// two pictures magnifies in training; TF32 keeps 10 bits of a factor.
+constexpr double kInference = 1e-5, kTraining = 1e-4;
+constexpr double kTf32Inference = 1e-2, kTf32Training = 5e-2;
+
+struct LayerValues {
+  std::vector<float> output, gradient;
+};
+
+std::vector<float> host_copy(const Network& net, const TensorView& view) {
+  std::vector<float> host(static_cast<std::size_t>(view.shape.size()));
+  Memory& device = memory(net.stream().device.type);
+  device.copy_out(net.stream(), host.data(), view.data, host.size() * sizeof(float));
+  device.synchronize(net.stream());
+  return host;
+}
+
+// Takes what each layer made as soon as it is there.
+class Collector final : public LayerObserver {
+ public:
+  explicit Collector(Network& net) : net_(net), values_(static_cast<std::size_t>(net.size())) {
+    net.observe(this);
+  }
+  Collector(const Collector&) = delete;
+  Collector& operator=(const Collector&) = delete;
+  ~Collector() override { net_.observe(nullptr); }
+  void before(std::int64_t, bool) override {}
+  void after(std::int64_t layer, bool backward) override {
+    LayerValues& v = values_[static_cast<std::size_t>(layer)];
+    if (!backward) {
+      v.output = host_copy(net_, net_.output(layer));
+      return;
+    }
+    for (const Parameter* p : net_.layer(layer).parameters()) {
+      if (p->gradient.empty()) continue;
+      const std::vector<float> g = p->gradient.to_host(net_.stream());
+      v.gradient.insert(v.gradient.end(), g.begin(), g.end());
+    }
+  }
+  std::vector<LayerValues> take() { return std::move(values_); }
+
+ private:
+  Network& net_;
+  std::vector<LayerValues> values_;
+};
+
+void put_weights(Network& net, const DeviceCheckOptions& o) {
+  if (o.weights.empty())
+    net.initialise();
+  else
+    load_weights(o.weights, net);
+  net.parameters_changed();
+}
+
+NetworkOptions network_options(const CheckedDevice& d, const DeviceCheckOptions& o, Mode mode) {
+  return {.device = d.device,
+          .mode = mode,
+          .exact = o.exact,
+          .deterministic = true,
+          .reference = d.reference,
+          .seed = o.seed};
+}
+
+std::vector<LayerValues> infer(const std::vector<Section>& cfg, const CheckedDevice& d,
+                               const DeviceCheckOptions& o) {
+  Network net(cfg, network_options(d, o, Mode::inference));
+  put_weights(net, o);
+  const std::vector<float> pixels = made_up_pixels(net.input_shape().size(), o.seed);
+  memory(d.device.type)
+      .copy_in(net.stream(), net.input().data, pixels.data(), pixels.size() * sizeof(float));
+  Collector collector(net);
+  net.forward({.stream = net.stream()});
+  return collector.take();
+}
+
+std::vector<LayerValues> train_once(std::vector<Section> cfg, const CheckedDevice& d,
+                                    const DeviceCheckOptions& o) {
+  cfg.front().set("batch", std::to_string(kPictures), {"darknet check", 0});
+  cfg.front().set("subdivisions", "1", {"darknet check", 0});
+  Network net(std::move(cfg), network_options(d, o, Mode::training));
+  if (net.heads().empty()) return std::vector<LayerValues>(static_cast<std::size_t>(net.size()));
+  put_weights(net, o);
+  Optimizer optimizer(net, net.settings());
+  TrainingStep step(net, optimizer, o.seed);
+  std::int64_t classes = net.heads().front().head->settings().classes;
+  for (const HeadAt& at : net.heads()) classes = std::min(classes, at.head->settings().classes);
+  const auto pixels = made_up_pixels(net.input_shape().size(), o.seed + 1);
+  const auto truths = made_up_truths(kPictures, classes, o.seed);
+  Collector collector(net);
+  const StepResult r = step.run({pixels, truths}, {.iteration = 1, .learning_rate = 0}, 0, false);
+  if (!r.finite) fail("on ", to_string(d), ": ", r.fault, " is not finite");
+  return collector.take();
+}
+
+Difference difference(const std::vector<float>& a, const std::vector<float>& b) {
+  if (a.empty() && b.empty()) return {};
+  if (a.size() != b.size()) fail("the devices made ", a.size(), " and ", b.size(), " numbers");
+  Difference d{.compared = true};
+  double size = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    const double apart = std::fabs(double{a[i]} - b[i]);
+    if (!(apart <= d.absolute)) d.absolute = apart;  // NaN stays
+    size = std::max({size, std::fabs(double{a[i]}), std::fabs(double{b[i]})});
+  }
+  d.relative = d.absolute == 0 ? 0 : d.absolute / size;
+  return d;
+}
+
+}  // namespace
+
+CheckedDevice checked_device(const std::string& name) {
+  if (name == "reference") return {.reference = true};
+  const Device device = device_of(name);
+  const int count = device_count(device.type);
+  if (device.index >= count)
+    fail("device ", name, ": ",
+         count == 0 ? why_no_cuda() : cat("this machine has ", count, ", counted from 0"));
+  return {.device = device};
+}
+
+std::string to_string(const CheckedDevice& d) {
+  return d.reference ? std::string("reference") : to_string(d.device);
+}
+
+bool DeviceCheck::passes(const LayerCheck& l) const {
+  const auto within = [](const Difference& d, double tolerance) {
+    return !d.compared || d.relative <= tolerance;
+  };
+  return within(l.inference, inference_tolerance) && within(l.training, training_tolerance) &&
+         within(l.gradient, training_tolerance);
+}
+
+bool DeviceCheck::passes() const {
+  return std::all_of(layers.begin(), layers.end(), [&](const auto& l) { return passes(l); });
+}
+
+DeviceCheck check_devices(const std::vector<Section>& cfg, const DeviceCheckOptions& o) {
+  const auto on_tensor_cores = [&](const CheckedDevice& d) {
+    return !o.exact && d.device.type == DeviceType::cuda;
+  };
+  const bool tf32 = on_tensor_cores(o.first) || on_tensor_cores(o.second);
+  DeviceCheck check{.inference_tolerance = tf32 ? kTf32Inference : kInference,
+                    .training_tolerance = tf32 ? kTf32Training : kTraining};
+  const auto inference = std::pair{infer(cfg, o.first, o), infer(cfg, o.second, o)};
+  const auto training = std::pair{train_once(cfg, o.first, o), train_once(cfg, o.second, o)};
+  for (std::size_t i = 0; i < inference.first.size(); ++i)
+    check.layers.push_back(
+        {.layer = static_cast<std::int64_t>(i),
+         .type = cfg[i + 1].type(),
+         .inference = difference(inference.first[i].output, inference.second[i].output),
+         .training = difference(training.first[i].output, training.second[i].output),
+         .gradient = difference(training.first[i].gradient, training.second[i].gradient)});
+  return check;
+}
+
+}  // namespace darknet
