@@ -12,14 +12,6 @@ namespace darknet::cli {
 namespace {
 namespace fs = std::filesystem;
 
-bool is_picture(const fs::path& path) {
-  constexpr std::array<const char*, 8> kEndings{".jpg", ".jpeg", ".png",  ".bmp",
-                                                ".tif", ".tiff", ".webp", ".ppm"};
-  std::string ending = path.extension().string();
-  for (char& c : ending) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return std::find(kEndings.begin(), kEndings.end(), ending) != kEndings.end();
-}
-
 template <class Iterator>
 void collect(const fs::path& folder, std::vector<fs::path>& to) {
   for (const auto& entry : Iterator(folder, fs::directory_options::skip_permission_denied))
@@ -49,6 +41,14 @@ std::vector<fs::path> of_pattern(const std::string& pattern) {
 }
 
 }  // namespace
+
+bool is_picture(const fs::path& path) {
+  constexpr std::array<const char*, 8> kEndings{".jpg", ".jpeg", ".png",  ".bmp",
+                                                ".tif", ".tiff", ".webp", ".ppm"};
+  std::string ending = path.extension().string();
+  for (char& c : ending) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return std::find(kEndings.begin(), kEndings.end(), ending) != kEndings.end();
+}
 
 std::vector<fs::path> pictures_of(const std::vector<std::string>& arguments, bool recursive) {
   std::vector<fs::path> all;

@@ -6,6 +6,9 @@
 
 namespace darknet::cli {
 
+// Whether a file's name ends as a picture's does.
+bool is_picture(const std::filesystem::path&);
+
 // In the order given; a folder's pictures by name, with those of its folders where `recursive`; a
 // .txt file is a list; a pattern ("shots/*.jpg", quoted) is expanded here where the shell did not.
 // Throws where a folder or a pattern gives nothing.

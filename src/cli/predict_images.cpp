@@ -16,10 +16,18 @@
 #include "core/text.h"
 #include "dataset/detection_files.h"
 #include "eval/predict.h"
-#include "image/draw.h"
 #include "image/image.h"
+#include "video/annotate.h"
 
 namespace darknet::cli {
+
+std::string box_in_pixels(const Box& box, const Image& image) {
+  const auto w = static_cast<float>(image.width), h = static_cast<float>(image.height);
+  return fmt::format("\t(left_x: {:4}   top_y: {:4}   width: {:4}   height: {:4})",
+                     std::lround(box.left() * w), std::lround(box.top() * h),
+                     std::lround(box.w * w), std::lround(box.h * h));
+}
+
 namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
@@ -50,14 +58,7 @@ json darknet_json(const Found& found) {
   for (std::size_t i = 0; i < found.detections.size(); ++i) {
     json objects = json::array();
     for (const Detection& d : found.detections[i])
-      objects.push_back({{"class_id", d.class_id},
-                         {"name", found.set.names[static_cast<std::size_t>(d.class_id)]},
-                         {"relative_coordinates",
-                          {{"center_x", d.box.x},
-                           {"center_y", d.box.y},
-                           {"width", d.box.w},
-                           {"height", d.box.h}}},
-                         {"confidence", d.probability}});
+      objects.push_back(darknet_object(d, found.set.names));
     frames.push_back(
         {{"frame_id", i + 1}, {"filename", found.set.images[i].string()}, {"objects", objects}});
   }
@@ -127,12 +128,7 @@ class Predictor {
 void Predictor::print(const std::vector<Detection>& found, const Image& image) const {
   for (const Detection& d : found) {
     fmt::print("{}: {:.0f}%", name(d), 100 * d.probability);
-    const auto w = static_cast<float>(image.width), h = static_cast<float>(image.height);
-    if (options_.ext_output)
-      fmt::print("\t(left_x: {:4}   top_y: {:4}   width: {:4}   height: {:4})",
-                 std::lround(d.box.left() * w), std::lround(d.box.top() * h),
-                 std::lround(d.box.w * w), std::lround(d.box.h * h));
-    fmt::print("\n");
+    fmt::print("{}\n", options_.ext_output ? box_in_pixels(d.box, image) : "");
   }
 }
 
@@ -150,12 +146,9 @@ fs::path Predictor::picture_path(const fs::path& path, bool several) {
 }
 
 void Predictor::draw(Image& image, const std::vector<Detection>& found) const {
-  std::vector<CaptionedBox> boxes;
-  boxes.reserve(found.size());
-  for (const Detection& d : found)  // the surest first
-    boxes.push_back(
-        {d.box, class_colour(d.class_id), fmt::format("{} {:.0f}%", name(d), 100 * d.probability)});
-  draw_boxes(image, boxes);
+  std::vector<TrackedDetection> untracked;  // the surest first
+  for (const Detection& d : found) untracked.push_back({d});
+  draw_found(image, untracked, found_.set.names);
 }
 
 void Predictor::run(const fs::path& path, bool several) {

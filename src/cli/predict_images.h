@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "cli/command.h"
+#include "image/image.h"
 #include "nn/network.h"
 
 namespace darknet::cli {
@@ -21,6 +22,9 @@ struct PredictOptions {
        letter_box = false, recursive = false;
   Device device;
 };
+
+// As the Darknets print it: "\t(left_x: ...)".
+std::string box_in_pixels(const Box&, const Image&);
 
 void add_predict_flags(CLI::App&, PredictOptions&);
 // `names`: the .names file, or "" .

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <csignal>
@@ -54,6 +55,26 @@ void AtomicFile::commit() {
     ::unlink(temporary_.c_str());
     errno = why;
     fail_io("replace");
+  }
+}
+
+AppendedFile::AppendedFile(fs::path path)
+    : path_(std::move(path)),
+      descriptor_(::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666)) {
+  if (descriptor_ < 0) fail_io();
+}
+
+AppendedFile::~AppendedFile() { ::close(descriptor_); }
+
+void AppendedFile::fail_io() const {
+  fail(path_.string(), ": cannot write this file: ", std::strerror(errno));
+}
+
+void AppendedFile::append(const std::string& text) {
+  for (std::size_t done = 0; done < text.size();) {
+    const ::ssize_t n = ::write(descriptor_, text.data() + done, text.size() - done);
+    if (n < 0 && errno != EINTR) fail_io();
+    done += static_cast<std::size_t>(std::max<::ssize_t>(n, 0));
   }
 }
 

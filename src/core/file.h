@@ -28,6 +28,22 @@ class AtomicFile {
   int descriptor_ = -1;
 };
 
+// Grows at its end, each text by one call of the system where possible: a kill leaves whole texts.
+// Made where it is missing.
+class AppendedFile {
+ public:
+  explicit AppendedFile(std::filesystem::path path);
+  AppendedFile(const AppendedFile&) = delete;
+  AppendedFile& operator=(const AppendedFile&) = delete;
+  ~AppendedFile();
+  void append(const std::string& text);
+
+ private:
+  [[noreturn]] void fail_io() const;
+  std::filesystem::path path_;
+  int descriptor_ = -1;
+};
+
 void write_file_atomically(const std::filesystem::path&, const std::string& contents);
 
 // Throws where the file cannot be read or exceeds `most_bytes`.

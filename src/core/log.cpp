@@ -36,6 +36,9 @@ void info(const std::string& s) { out().info("{}", s); }
 void warn(const std::string& s) { err().warn("{}", s); }
 void error(const std::string& s) { err().error("{}", s); }
 
+WithoutWarnings::WithoutWarnings() { err().set_level(spdlog::level::err); }
+WithoutWarnings::~WithoutWarnings() { err().set_level(spdlog::level::info); }
+
 bool on_terminal() {
   static const bool terminal = isatty(STDOUT_FILENO) != 0;
   return terminal;

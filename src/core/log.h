@@ -12,6 +12,15 @@ void info(const std::string&);
 void warn(const std::string&);
 void error(const std::string&);
 
+// While one lives, warnings are kept back: for work done once more that has told them already.
+class WithoutWarnings {
+ public:
+  WithoutWarnings();
+  WithoutWarnings(const WithoutWarnings&) = delete;
+  WithoutWarnings& operator=(const WithoutWarnings&) = delete;
+  ~WithoutWarnings();
+};
+
 // One line that is rewritten in place on a terminal and printed plainly, as told by `every_line`,
 // elsewhere. end_progress() leaves the last one standing.
 bool on_terminal();

@@ -154,6 +154,32 @@ std::vector<Placement> mosaic_placements(const Augmentation& a, Rng& rng,
   return parts;
 }
 
+namespace {
+
+WarpArguments warp_of(const Image& image, const Placement& p, View<float> out) {
+  return {.pixels = image.pixels.data(),
+          .width = image.width,
+          .height = image.height,
+          .out = out,
+          .x0 = p.part.x0,
+          .y0 = p.part.y0,
+          .x1 = p.part.x1,
+          .y1 = p.part.y1,
+          .scale_x = p.scale_x,
+          .shift_x = p.shift_x,
+          .scale_y = p.scale_y,
+          .shift_y = p.shift_y,
+          .hue = p.hue,
+          .saturation = p.saturation,
+          .exposure = p.exposure};
+}
+
+}  // namespace
+
+void place(const Stream& stream, const Image& image, const Placement& p, View<float> out) {
+  warp(stream, warp_of(image, p, out));
+}
+
 void place(const Stream& stream, const Picture& picture, const Placement& p, bool grey_outside,
            View<float> out) {
   place_on_device(stream, picture.image.pixels.data(), picture, p, grey_outside, out);
@@ -161,21 +187,8 @@ void place(const Stream& stream, const Picture& picture, const Placement& p, boo
 
 void place_on_device(const Stream& stream, const std::uint8_t* pixels, const Picture& picture,
                      const Placement& p, bool grey_outside, View<float> out) {
-  WarpArguments a{.pixels = pixels,
-                  .width = picture.image.width,
-                  .height = picture.image.height,
-                  .out = out,
-                  .x0 = p.part.x0,
-                  .y0 = p.part.y0,
-                  .x1 = p.part.x1,
-                  .y1 = p.part.y1,
-                  .scale_x = p.scale_x,
-                  .shift_x = p.shift_x,
-                  .scale_y = p.scale_y,
-                  .shift_y = p.shift_y,
-                  .hue = p.hue,
-                  .saturation = p.saturation,
-                  .exposure = p.exposure};
+  WarpArguments a = warp_of(picture.image, p, out);
+  a.pixels = pixels;
   if (!grey_outside) std::copy(picture.mean.begin(), picture.mean.end(), a.fill);
   warp(stream, a);
 }

@@ -46,7 +46,9 @@ std::vector<Placement> mosaic_placements(const Augmentation&, Rng&, std::span<co
 
 // Writes the part of `out` ({1, h, w, c}, host memory).
 void place(const Stream&, const Picture&, const Placement&, bool grey_outside, View<float> out);
-// The same on the stream's device: `pixels` are the picture's bytes, and lie there like `out`.
+// The same with grey outside the picture.
+void place(const Stream&, const Image&, const Placement&, View<float> out);
+// The first on the stream's device: `pixels` are the picture's bytes, and lie there like `out`.
 void place_on_device(const Stream&, const std::uint8_t* pixels, const Picture&, const Placement&,
                      bool grey_outside, View<float> out);
 

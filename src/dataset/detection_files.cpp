@@ -361,6 +361,14 @@ std::string voc_file_name(const std::string& beginning, const std::string& class
   return name;
 }
 
+nlohmann::json darknet_object(const Detection& d, const std::vector<std::string>& names) {
+  return {{"class_id", d.class_id},
+          {"name", names[static_cast<std::size_t>(d.class_id)]},
+          {"relative_coordinates",
+           {{"center_x", d.box.x}, {"center_y", d.box.y}, {"width", d.box.w}, {"height", d.box.h}}},
+          {"confidence", d.probability}};
+}
+
 std::string label_lines(std::span<const Detection> detections, bool with_probability) {
   std::string text;
   for (const Detection& d : detections) {

@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <nlohmann/json_fwd.hpp>
 #include <span>
 #include <string>
 #include <vector>
@@ -44,6 +45,8 @@ std::string voc_results(const ImageSet&, std::span<const std::vector<Detection>>
                         std::int64_t class_id);
 // What the file of a class is called: BEGINNING + name + .txt, without the slashes of a name.
 std::string voc_file_name(const std::string& beginning, const std::string& class_name);
+// One entry of "objects" in AlexeyAB's JSON.
+nlohmann::json darknet_object(const Detection&, const std::vector<std::string>& names);
 // "class x y width height", and the probability behind it where asked for.
 std::string label_lines(std::span<const Detection>, bool with_probability);
 

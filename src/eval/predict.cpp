@@ -2,7 +2,6 @@
 
 #include "core/error.h"
 #include "core/log.h"
-#include "dataset/augment.h"
 #include "dataset/loader.h"
 #include "detect/nms.h"
 
@@ -44,18 +43,30 @@ void require_picture_input(const Network& net) {
             ": pictures have 3 channels (colour) or 1 (grey)");
 }
 
-std::vector<Detection> detect(Network& net, const Image& image, const DetectionOptions& options) {
-  const Shape shape = net.input_shape();
-  Picture picture{.image = image};
-  const Placement placement = plain_placement(image, shape.h, shape.w, net.settings().letter_box);
-  std::vector<float> pixels(static_cast<std::size_t>(shape.features()));
-  place({}, picture, placement, true, {pixels.data(), {1, shape.h, shape.w, shape.c}, shape.c});
-  forward(net, pixels.data(), shape.features());
+PreparedPicture prepare_picture(const Stream& stream, const Image& image, const Shape& input,
+                                bool letter_box) {
+  PreparedPicture out{.pixels = std::vector<float>(static_cast<std::size_t>(input.features())),
+                      .placement = plain_placement(image, input.h, input.w, letter_box),
+                      .width = image.width,
+                      .height = image.height};
+  place(stream, image, out.placement, {out.pixels.data(), {1, input.h, input.w, input.c}, input.c});
+  return out;
+}
+
+std::vector<Detection> detect(Network& net, const PreparedPicture& picture,
+                              const DetectionOptions& options) {
+  const Shape input = net.input_shape();
+  forward(net, picture.pixels.data(), static_cast<std::int64_t>(picture.pixels.size()));
   std::vector<Detection> found = detections(net, 0, options.threshold);
   suppress(net, found, options.nms);
   for (Detection& d : found)
-    d.box = to_picture(d.box, placement, image.width, image.height, shape.h, shape.w);
+    d.box = to_picture(d.box, picture.placement, picture.width, picture.height, input.h, input.w);
   return found;
+}
+
+std::vector<Detection> detect(Network& net, const Image& image, const DetectionOptions& options) {
+  return detect(net, prepare_picture({}, image, net.input_shape(), net.settings().letter_box),
+                options);
 }
 
 std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet& set, int threads,

@@ -6,6 +6,7 @@
 #include <functional>
 #include <vector>
 
+#include "dataset/augment.h"
 #include "detect/box.h"
 #include "eval/average_precision.h"
 #include "image/image.h"
@@ -21,7 +22,17 @@ struct DetectionOptions {
   float nms = kDefaultNms;  // 0: none
 };
 
+// A picture as the network's input, and the way back.
+struct PreparedPicture {
+  std::vector<float> pixels;  // NHWC, 0..1
+  Placement placement;
+  std::int64_t width = 0, height = 0;  // of the picture, pixels
+};
+// `input`: net.input_shape(). Needs no network, so that it can be done while one is at work.
+PreparedPicture prepare_picture(const Stream&, const Image&, const Shape& input, bool letter_box);
+
 // The detections of one picture; `net` was made for inference with a batch of 1.
+std::vector<Detection> detect(Network& net, const PreparedPicture&, const DetectionOptions&);
 std::vector<Detection> detect(Network& net, const Image& image, const DetectionOptions&);
 
 struct EvaluationSet {

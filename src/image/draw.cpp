@@ -41,7 +41,7 @@ struct Frame {
 Frame frame_of(const Box& box, const Image& image) {
   return {to_pixel(box.left(), image.width), to_pixel(box.top(), image.height),
           to_pixel(box.right(), image.width), to_pixel(box.bottom(), image.height),
-          std::max<std::int64_t>(1, std::min(image.width, image.height) / 300)};
+          std::max<std::int64_t>(1, std::min(image.width, image.height) / 240)};
 }
 
 struct Bar {
@@ -102,17 +102,38 @@ Bar free_place(const Places& places, const std::vector<Bar>& taken) {
                            [&](const Bar& a, const Bar& b) { return covered(a) < covered(b); });
 }
 
+// The upper left corner, so that white text can be read on whatever is there.
+void darken(Image& image, std::int64_t width, std::int64_t height) {
+  for (std::int64_t y = 0; y < height; ++y) {
+    std::uint8_t* const row = image.at(0, y);
+    for (std::int64_t i = 0; i < width * image.channels; ++i)
+      row[i] = static_cast<std::uint8_t>(row[i] / 4);
+  }
+}
+
 }  // namespace
 
+// The seven colours of Okabe and Ito, which people with any kind of colour vision tell apart, in an
+// order that keeps neighbours unlike; then the same lighter, then darker.
 Colour class_colour(std::int64_t class_id) {
-  constexpr double kGoldenAngle = .381966;  // of a turn: any number of hues stays spread
-  const double hue = 6 * std::fmod(.58 + kGoldenAngle * static_cast<double>(class_id), 1.);
-  const auto channel = [&](double offset) {
-    const double k = std::fmod(offset + hue, 6.);
-    const double v = 1 - .85 * std::clamp(std::min(k, 4 - k), 0., 1.);
-    return static_cast<std::uint8_t>(std::lround(255 * v));
-  };
-  return {channel(5), channel(3), channel(1)};
+  constexpr std::array<Colour, 7> kHues{{{86, 180, 233},
+                                         {230, 159, 0},
+                                         {0, 158, 115},
+                                         {204, 121, 167},
+                                         {0, 114, 178},
+                                         {240, 228, 66},
+                                         {213, 94, 0}}};
+  constexpr int kWhite = 255, kLighter = 45, kDarker = 60;  // percent
+  const auto k = static_cast<std::size_t>(std::max<std::int64_t>(class_id, 0));
+  Colour colour = kHues[k % kHues.size()];
+  for (std::uint8_t& c : colour) {
+    const int plain = c, shade = static_cast<int>(k / kHues.size() % 3);
+    const int value = shade == 0   ? plain
+                      : shade == 1 ? plain + (kWhite - plain) * kLighter / 100
+                                   : plain * kDarker / 100;
+    c = static_cast<std::uint8_t>(value);
+  }
+  return colour;
 }
 
 void draw_box(Image& image, const Box& box, const Colour& colour, const std::string& caption) {
@@ -143,6 +164,24 @@ void draw_boxes(Image& image, std::span<const CaptionedBox> boxes) {
     fill_rectangle(image, c->bar.x, c->bar.y, c->bar.width, c->bar.height, c->colour);
     draw_text(image, c->text, c->bar.x + margin, c->bar.y + margin, height, readable_on(c->colour));
   }
+}
+
+void draw_panel(Image& image, std::span<const std::string> lines) {
+  const std::int64_t height = caption_height(image), margin = caption_margin(height);
+  const std::int64_t step = height + 2 * margin;
+  std::vector<std::string> texts;
+  std::int64_t width = 0;
+  for (const std::string& line : lines) {
+    texts.push_back(shortened(line, height, std::max<std::int64_t>(image.width - 4 * margin, 1)));
+    width = std::max(width, text_size(texts.back(), height).width);
+  }
+  if (texts.empty()) return;
+  const auto rows = static_cast<std::int64_t>(texts.size());
+  darken(image, std::min(width + 4 * margin, image.width),
+         std::min(rows * step + 2 * margin, image.height));
+  for (std::int64_t i = 0; i < rows; ++i)
+    draw_text(image, texts[static_cast<std::size_t>(i)], 2 * margin, 2 * margin + i * step, height,
+              {255, 255, 255});
 }
 
 }  // namespace darknet

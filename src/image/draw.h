@@ -12,7 +12,7 @@ namespace darknet {
 
 using Colour = std::array<std::uint8_t, 3>;  // RGB
 
-// A colour for each class, far from its neighbours'.
+// A colour for each class, unlike its neighbours' for colour-blind eyes too; repeats after 21.
 Colour class_colour(std::int64_t class_id);
 
 // The outline of a box given in fractions of the picture, and above it (below, where there is no
@@ -28,6 +28,9 @@ struct CaptionedBox {
 // it, where it covers no caption of an earlier box, or least of them. What is too long is
 // shortened.
 void draw_boxes(Image&, std::span<const CaptionedBox>);
+
+// Lines of white text on a dark ground in the upper left corner.
+void draw_panel(Image&, std::span<const std::string> lines);
 
 struct TextSize {
   std::int64_t width = 0, height = 0;  // pixels

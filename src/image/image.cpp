@@ -41,15 +41,6 @@ Image upright(Image stored, int code) {
   return out;
 }
 
-Image grey(const Image& rgb) {
-  Image out(rgb.width, rgb.height, 1);
-  for (std::size_t i = 0; i < out.pixels.size(); ++i) {
-    const std::uint8_t* p = &rgb.pixels[3 * i];
-    out.pixels[i] = static_cast<std::uint8_t>((77 * p[0] + 150 * p[1] + 29 * p[2] + 128) >> 8);
-  }  // weights of ITU-R BT.601
-  return out;
-}
-
 std::string ending_of(const fs::path& path) {
   std::string ending = path.extension().string();
   std::transform(ending.begin(), ending.end(), ending.begin(),
@@ -58,6 +49,15 @@ std::string ending_of(const fs::path& path) {
 }
 
 }  // namespace
+
+Image grey_of(const Image& rgb) {
+  Image out(rgb.width, rgb.height, 1);
+  for (std::size_t i = 0; i < out.pixels.size(); ++i) {
+    const std::uint8_t* p = &rgb.pixels[3 * i];
+    out.pixels[i] = static_cast<std::uint8_t>((77 * p[0] + 150 * p[1] + 29 * p[2] + 128) >> 8);
+  }  // weights of ITU-R BT.601
+  return out;
+}
 
 Image decode_image(const std::string& bytes, const std::string& name, std::int64_t channels) {
   if (bytes.empty()) fail_at({name, 0}, "this picture is empty (0 bytes)");
@@ -69,7 +69,7 @@ Image decode_image(const std::string& bytes, const std::string& name, std::int64
   Image image = decode_rgb(bytes);
   if (image.width == 0) fail_at({name, 0}, "this is no picture that can be decoded");
   image = upright(std::move(image), exif_orientation(bytes));
-  return channels == 1 ? grey(image) : image;
+  return channels == 1 ? grey_of(image) : image;
 }
 
 Image read_image(const fs::path& path, std::int64_t channels) {

@@ -29,6 +29,9 @@ struct Image {
 Image read_image(const std::filesystem::path&, std::int64_t channels = 3);
 Image decode_image(const std::string& bytes, const std::string& name, std::int64_t channels = 3);
 
+// One channel of an RGB picture's three.
+Image grey_of(const Image& rgb);
+
 // JPEG, PNG or BMP by the name's ending, replaced atomically.
 void write_image(const std::filesystem::path&, const Image&);
 

@@ -1,16 +1,20 @@
-// OpenCV behind decoding, encoding and windows; empty in a build without it (image/stb.cpp).
+// OpenCV behind decoding, encoding and a picture's window; empty in a build without it
+// (image/stb.cpp). Video is in video_opencv.cpp.
 #if defined(DARKNET_OPENCV)
-#include <cstdlib>
 #include <opencv2/highgui.hpp>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 
 #include "image/codec.h"
+#include "image/mat.h"
+#include "image/video.h"
 
 namespace darknet {
 namespace {
 
 constexpr int kJpegQuality = 95;
+
+}  // namespace
 
 cv::Mat bgr_of(const Image& image) {
   const cv::Mat view(static_cast<int>(image.height), static_cast<int>(image.width),
@@ -24,19 +28,18 @@ cv::Mat bgr_of(const Image& image) {
   return bgr;
 }
 
-bool has_display() { return std::getenv("DISPLAY") || std::getenv("WAYLAND_DISPLAY"); }
-
-}  // namespace
+Image rgb_of(const cv::Mat& bgr) {
+  Image image(bgr.cols, bgr.rows, 3);
+  cv::Mat rgb(bgr.rows, bgr.cols, CV_8UC3, image.pixels.data());
+  cv::cvtColor(bgr, rgb, cv::COLOR_BGR2RGB);
+  return image;
+}
 
 Image decode_rgb(const std::string& bytes) try {
   const cv::Mat raw(1, static_cast<int>(bytes.size()), CV_8U,
                     const_cast<char*>(bytes.data()));  // imdecode only reads
   const cv::Mat bgr = cv::imdecode(raw, cv::IMREAD_COLOR | cv::IMREAD_IGNORE_ORIENTATION);
-  if (bgr.empty()) return {};
-  Image image(bgr.cols, bgr.rows, 3);
-  cv::Mat rgb(bgr.rows, bgr.cols, CV_8UC3, image.pixels.data());
-  cv::cvtColor(bgr, rgb, cv::COLOR_BGR2RGB);
-  return image;
+  return bgr.empty() ? Image{} : rgb_of(bgr);
 } catch (const cv::Exception&) {
   return {};
 }

@@ -102,25 +102,13 @@ TrainingLog::TrainingLog(std::filesystem::path path, std::int64_t keep) : path_(
   kept_ = std::move(kept);
 }
 
-TrainingLog::~TrainingLog() {
-  if (descriptor_ >= 0) ::close(descriptor_);
-}
-
-void TrainingLog::open() {
-  write_file_atomically(path_, kept_);
-  kept_.clear();
-  descriptor_ = ::open(path_.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
-  if (descriptor_ < 0) fail(path_.string(), ": cannot write this file: ", std::strerror(errno));
-}
-
 void TrainingLog::append(const std::string& line) {
-  if (descriptor_ < 0) open();
-  for (std::size_t done = 0; done < line.size();) {
-    const ::ssize_t n = ::write(descriptor_, line.data() + done, line.size() - done);
-    if (n < 0 && errno != EINTR)
-      fail(path_.string(), ": cannot write this file: ", std::strerror(errno));
-    done += static_cast<std::size_t>(std::max<::ssize_t>(n, 0));
+  if (!file_) {
+    write_file_atomically(path_, kept_);
+    kept_.clear();
+    file_.emplace(path_);
   }
+  file_->append(line);
 }
 
 }  // namespace darknet

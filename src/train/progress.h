@@ -3,8 +3,10 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
+#include "core/file.h"
 #include "train/step.h"
 
 namespace darknet {
@@ -30,18 +32,14 @@ std::string json_line(const IterationReport&);
 class TrainingLog {
  public:
   TrainingLog(std::filesystem::path, std::int64_t keep_up_to_iteration);
-  ~TrainingLog();
-  TrainingLog(const TrainingLog&) = delete;
-  TrainingLog& operator=(const TrainingLog&) = delete;
   void append(const std::string& line);
   // The lines of an earlier training that this one goes on with; empty after the first append().
   const std::string& kept() const { return kept_; }
 
  private:
-  void open();
   std::filesystem::path path_;
   std::string kept_;  // an older log stays as it is until the first line of this training
-  int descriptor_ = -1;
+  std::optional<AppendedFile> file_;
 };
 
 }  // namespace darknet

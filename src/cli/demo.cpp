@@ -1,0 +1,309 @@
+#include "cli/demo.h"
+
+#include <fmt/core.h>
+
+#include <atomic>
+#include <mutex>
+#include <optional>
+
+#include "cfg/data_file.h"
+#include "cli/demo_source.h"
+#include "cli/open_network.h"
+#include "cli/predict_images.h"
+#include "core/log.h"
+#include "core/threads.h"
+#include "detect/smooth.h"
+#include "image/draw.h"
+#include "nn/weights.h"
+#include "train/interrupt.h"
+#include "video/annotate.h"
+#include "video/pace.h"
+#include "video/recorder.h"
+
+namespace darknet::cli {
+namespace {
+using std::chrono::milliseconds;
+
+constexpr double kUnknownFps = 25;
+constexpr float kUnsure = .5f;     // of the threshold; with -track, what may continue a track
+constexpr int kMostDetectors = 4;  // each has a network of its own in memory
+constexpr milliseconds kGlance(50);
+constexpr float kThresholdStep = .05f;
+
+// Networks for frames that are worked on at the same time, each on its share of the cores.
+std::vector<Network> open_networks(const DemoOptions& o, const DataFile& data, int detectors) {
+  std::vector<Network> nets;
+  OpenOptions open{.cfg = o.cfg,
+                   .weights = find_weights(o.weights, data.backup),
+                   .overrides = o.overrides,
+                   .exact = o.exact,
+                   .device = o.device};
+  open.letter_box = o.letter_box;
+  nets.push_back(open_network(open));
+  const log::WithoutWarnings told;
+  while (static_cast<int>(nets.size()) < detectors) nets.push_back(open_network(open));
+  return nets;
+}
+
+// Single threads waste nothing on waiting for each other, so frames of a file are best detected
+// several at a time; of a live source the newest matters, and all cores hurry for it.
+int detectors_of(const DemoOptions& o, const VideoFormat& format) {
+  if (o.detectors > 0) return o.detectors;
+  return format.live ? 1 : std::min(core_count(), kMostDetectors);
+}
+
+class Demo {
+ public:
+  explicit Demo(const DemoOptions&);
+  int run();
+
+ private:
+  PipelineStages stages();
+  std::vector<Detection> detect(std::size_t worker, const PreparedPicture&);
+  void finish(Frame&);  // of the draw stage
+  void draw(Frame&);
+  void print(const Frame&) const;
+  void output(const FinishedFrame&);
+  void write_video(const Frame&);
+  void watch(Pipeline&);  // until the end
+  void show(Pipeline&, Window&);
+  std::unique_ptr<Window> window_wanted() const;
+  void tell_addresses() const;
+  void finish_files();
+  void tell_end(const VideoSummary&) const;
+  void press(int key, const Frame*);
+  bool stop_wanted() const;
+  void tell_progress(const VideoSummary&) const;
+  bool wants_text() const { return recorder_ || server_; }
+  float network_threshold() const { return tracker_ ? kUnsure * threshold() : threshold(); }
+  float threshold() const { return threshold_; }
+
+  DemoOptions options_;
+  InterruptGuard interrupt_;
+  std::atomic<float> threshold_;
+  std::unique_ptr<VideoSource> source_;
+  VideoFormat format_;
+  std::vector<Network> nets_;
+  std::vector<std::string> names_;
+  Smoother smoother_;
+  std::optional<Tracker> tracker_;
+  std::optional<Recorder> recorder_;
+  std::optional<FrameServer> server_;
+  std::optional<SteadyPace> pace_;
+  std::unique_ptr<VideoWriter> writer_;  // from the first frame on, which tells the size
+  VideoStatistics statistics_;
+  Frame::Clock::time_point start_ = Frame::Clock::now();
+  bool pictures_wanted_ = false;  // somebody looks at the drawn frames
+  bool paused_ = false;
+  std::atomic<bool> quit_ = false;
+};
+
+// A recording over its own source would destroy both.
+void require_other_files(const DemoOptions& o) {
+  for (const std::string& source : o.sources)
+    for (const std::string& to : {o.out_video, o.json})
+      if (std::error_code unknown; !to.empty() && std::filesystem::equivalent(source, to, unknown))
+        fail(to, ": is the source; give the output another name");
+}
+
+Demo::Demo(const DemoOptions& o)
+    : options_(o), threshold_(o.threshold), smoother_(static_cast<std::size_t>(o.average_frames)) {
+  require_other_files(o);
+  const DataFile data = read_data_file(o.data);
+  source_ = open_source(o, [this] { return stop_wanted(); });
+  format_ = source_->format();
+  if (format_.fps <= 0) format_.fps = kUnknownFps;
+  nets_ = open_networks(o, data, detectors_of(o, format_));
+  names_ = class_names(nets_.front(), data.names);
+  if (o.track)
+    tracker_.emplace(TrackerSettings{.frames_to_keep = std::llround(std::max(1., format_.fps))});
+  if (o.benchmark) return;
+  if (!o.json.empty())
+    recorder_.emplace(o.json, o.json_array ? RecordFormat::array : RecordFormat::lines);
+  if (o.server.picture_port >= 0 || o.server.json_port >= 0) server_.emplace(o.server);
+  if (format_.live) pace_.emplace(format_.fps);
+}
+
+PipelineStages Demo::stages() {
+  PipelineStages s;
+  s.capture = [this](Image& image) { return !stop_wanted() && source_->read(image); };
+  s.prepare = [this, shape = nets_.front().input_shape(),
+               letter_box = nets_.front().settings().letter_box](const Image& image) {
+    const Stream serial{.threads = 1};
+    if (shape.c == 1) return prepare_picture(serial, grey_of(image), shape, letter_box);
+    return prepare_picture(serial, image, shape, letter_box);
+  };
+  for (std::size_t i = 0; i < nets_.size(); ++i)
+    s.detect.emplace_back([this, i](const PreparedPicture& p) { return detect(i, p); });
+  s.draw = [this](Frame& frame) { finish(frame); };
+  s.output = [this](const FinishedFrame& frame) { output(frame); };
+  return s;
+}
+
+std::vector<Detection> Demo::detect(std::size_t worker, const PreparedPicture& picture) {
+  limit_threads(std::max(1, core_count() / static_cast<int>(nets_.size())));
+  return darknet::detect(nets_[worker], picture, {network_threshold(), options_.nms});
+}
+
+void Demo::finish(Frame& frame) {
+  frame.prepared = {};
+  const auto steady = smoother_.next(frame.detections, network_threshold());
+  if (tracker_)
+    frame.found = tracker_->next(steady, threshold());
+  else
+    for (const Detection& d : steady)
+      if (d.probability >= threshold()) frame.found.push_back({d});
+  if (recorder_ || server_) frame.line = frame_json(frame, names_);
+  if (server_)
+    frame.state =
+        state_json(frame, names_, statistics_.summary(),
+                   tracker_ ? tracker_->counts() : std::map<std::int32_t, std::int64_t>());
+  if (pictures_wanted_) draw(frame);
+}
+
+void Demo::draw(Frame& frame) {
+  if (!options_.dont_draw_boxes) draw_found(frame.image, frame.found, names_);
+  if (!options_.plain) draw_panel(frame.image, overlay_lines(statistics_.summary(), format_.live));
+}
+
+void Demo::print(const Frame& frame) const {
+  fmt::print("frame {}:\n", frame.number);
+  for (const TrackedDetection& t : frame.found)
+    fmt::print("{}{}\n", caption_of(t, names_), box_in_pixels(t.detection.box, frame.image));
+  std::fflush(stdout);  // frame by frame, for whoever reads it at the other end of a pipe
+}
+
+void Demo::write_video(const Frame& frame) {
+  const Image& image = frame.image;
+  if (!writer_)
+    writer_ = create_video(options_.out_video, {.fps = format_.fps,
+                                                .codec = options_.codec,
+                                                .width = image.width,
+                                                .height = image.height});
+  for (auto copies = pace_ ? pace_->copies(frame.seconds) : 1; copies > 0; --copies)
+    writer_->write(image);
+}
+
+void Demo::output(const FinishedFrame& frame) {
+  if (options_.benchmark) return;
+  if (options_.ext_output) print(*frame);
+  if (recorder_) recorder_->add(frame->line);
+  if (server_) server_->publish(frame);
+  if (!options_.stills.empty())
+    write_image(fmt::format("{}_{:08}.jpg", options_.stills, frame->number), frame->image);
+  if (!options_.out_video.empty()) write_video(*frame);
+}
+
+bool Demo::stop_wanted() const {
+  const std::chrono::duration<double> since = Frame::Clock::now() - start_;
+  return quit_ || interrupt_.requested() ||
+         (options_.time_limit > 0 && since.count() > options_.time_limit);
+}
+
+void Demo::tell_progress(const VideoSummary& s) const {
+  log::progress(fmt::format("frame {}, {:.1f} frames/s, latency {:.0f} ms, {} dropped", s.frames,
+                            s.recent_fps, s.recent_latency, s.dropped),
+                false);
+}
+
+void Demo::press(int key, const Frame* frame) {
+  constexpr int kEscape = 27;
+  if (key == 'q' || key == kEscape) quit_ = true;
+  if (key == ' ') paused_ = !paused_;
+  if (key == '+' || key == '=') threshold_ = std::min(threshold() + kThresholdStep, 1.f);
+  if (key == '-' || key == '_') threshold_ = std::max(threshold() - kThresholdStep, 0.f);
+  if (key == 's' && frame) {
+    const std::string to = fmt::format("snapshot_{:08}.png", frame->number);
+    write_image(to, frame->image);
+    log::info("-> " + to);
+  }
+}
+
+// A file is shown at its own speed. While it pauses nobody takes its frames, and all work rests; a
+// live source goes on behind the still picture.
+void Demo::show(Pipeline& pipeline, Window& window) {
+  const milliseconds step(format_.live ? 1 : std::max(1, static_cast<int>(1000 / format_.fps)));
+  FinishedFrame shown;
+  auto due = Frame::Clock::now();
+  while (!stop_wanted()) {
+    const auto frame = paused_ ? std::nullopt : pipeline.next_shown(kGlance);
+    if (frame) window.show((shown = *frame)->image);
+    if (!frame && !paused_ && pipeline.finished(milliseconds(0))) return;
+    due = std::max(due + step, Frame::Clock::now());
+    do {
+      const auto left = std::chrono::duration_cast<milliseconds>(due - Frame::Clock::now());
+      press(window.key(static_cast<int>(std::max(left, milliseconds(1)).count())), shown.get());
+    } while (Frame::Clock::now() < due && !stop_wanted());
+    tell_progress(statistics_.summary());
+  }
+}
+
+void Demo::watch(Pipeline& pipeline) {
+  while (!pipeline.finished(kGlance) && !stop_wanted()) tell_progress(statistics_.summary());
+}
+
+// An array of JSON is closed and a video gets its index, also where the source was lost.
+void Demo::finish_files() {
+  if (recorder_) recorder_->close();
+  writer_.reset();
+}
+
+void Demo::tell_end(const VideoSummary& s) const {
+  if (s.frames == 0 && !stop_wanted())
+    fail(options_.sources.empty() ? "the camera" : options_.sources.front(),
+         ": no frame of it can be read");
+  constexpr double kNearlyAll = .95;  // containers tell lengths that are not exact
+  if (!stop_wanted() &&
+      static_cast<double>(s.frames) < kNearlyAll * static_cast<double>(format_.frames))
+    log::warn(cat(options_.sources.front(), ": ended after ", s.frames, " of the ", format_.frames,
+                  " frames that it tells of"));
+  log::info(describe(s, core_count()));
+}
+
+std::unique_ptr<Window> Demo::window_wanted() const {
+  if (options_.dont_show || options_.benchmark) return nullptr;
+  if (has_display()) return open_window("Darknet Focal");
+  log::warn("no window is opened: there is no display, or no OpenCV (-dont_show asks for none)");
+  return nullptr;
+}
+
+void Demo::tell_addresses() const {
+  const auto tell = [&](const char* what, int port) {
+    if (port >= 0) log::info(fmt::format("{}: http://{}:{}/", what, options_.server.bind, port));
+  };
+  tell("pictures", server_->picture_port());
+  tell("JSON", server_->json_port());
+}
+
+int Demo::run() {
+  const auto window = window_wanted();
+  pictures_wanted_ =
+      !options_.benchmark && (window || !options_.out_video.empty() || !options_.stills.empty() ||
+                              options_.server.picture_port >= 0);
+  if (server_) tell_addresses();
+  Pipeline pipeline(stages(),
+                    {.live = format_.live, .shown = window != nullptr, .fps = format_.fps},
+                    statistics_);
+  if (window)
+    show(pipeline, *window);
+  else
+    watch(pipeline);
+  pipeline.stop();
+  try {
+    while (pipeline.next_shown(kGlance)) continue;
+    pipeline.join();
+  } catch (...) {
+    finish_files();
+    throw;
+  }
+  finish_files();
+  log::end_progress();
+  tell_end(statistics_.summary());
+  return interrupt_.exit_code();
+}
+
+}  // namespace
+
+int run_demo(const DemoOptions& options) { return Demo(options).run(); }
+
+}  // namespace darknet::cli

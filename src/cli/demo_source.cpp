@@ -1,0 +1,57 @@
+#include "cli/demo_source.h"
+
+#include <filesystem>
+
+#include "cli/picture_arguments.h"
+#include "core/error.h"
+#include "video/reconnect.h"
+
+namespace darknet::cli {
+namespace {
+namespace fs = std::filesystem;
+
+constexpr double kPicturesPerSecond = 25;
+
+bool is_url(const std::string& source) { return source.find("://") != std::string::npos; }
+
+// Folders, patterns, lists and single pictures; everything else is a video file.
+bool names_pictures(const std::string& source) {
+  const bool pattern = !fs::exists(source) && source.find_first_of("*?[") != std::string::npos;
+  return pattern || fs::is_directory(source) || is_picture(source) ||
+         fs::path(source).extension() == ".txt";
+}
+
+std::unique_ptr<VideoSource> pictures(const DemoOptions& o) {
+  for (const std::string& source : o.sources)
+    if (!names_pictures(source))
+      fail(source, ": one video at a time; several sources have to be pictures, folders or lists");
+  const double fps = o.camera_settings.fps;
+  return picture_source(pictures_of(o.sources, false), fps > 0 ? fps : kPicturesPerSecond);
+}
+
+std::unique_ptr<VideoSource> live(const std::string& name, double patience,
+                                  std::function<std::unique_ptr<VideoSource>()> open,
+                                  std::function<bool()> stopped) {
+  return reconnecting(std::move(open),
+                      {.name = name, .patience = patience, .stopped = std::move(stopped)});
+}
+
+}  // namespace
+
+std::unique_ptr<VideoSource> open_source(const DemoOptions& o, std::function<bool()> stopped) {
+  if (o.sources.empty())
+    return live(
+        cat("camera ", o.camera), o.reconnect,
+        [camera = o.camera, settings = o.camera_settings] { return open_camera(camera, settings); },
+        std::move(stopped));
+  const std::string& source = o.sources.front();
+  if (o.sources.size() > 1 || names_pictures(source)) return pictures(o);
+  if (!is_url(source)) return open_video_file(source);
+  auto stream = open_stream(source);
+  if (!stream->format().live) return stream;
+  stream.reset();  // some cameras serve one client only
+  return live(
+      source, o.reconnect, [source] { return open_stream(source); }, std::move(stopped));
+}
+
+}  // namespace darknet::cli

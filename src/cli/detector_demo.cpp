@@ -1,0 +1,112 @@
+// darknet detector demo data cfg weights [source]
+#include <memory>
+
+#include "cli/command.h"
+#include "cli/demo.h"
+#include "core/error.h"
+#include "core/log.h"
+
+namespace darknet::cli {
+namespace {
+
+constexpr int kMostPort = 65535, kMostSide = 1 << 16, kMostFrames = 1000;
+
+void add_source_flags(CLI::App& app, DemoOptions& o) {
+  app.add_option(
+      "source", o.sources,
+      "a video file, a stream (rtsp://, http://), or pictures: files, folders, patterns, "
+      ".txt lists; none: the camera");
+  app.add_option("-c,--camera", o.camera, "number of the camera")
+      ->check(CLI::Range(0, 1000))
+      ->capture_default_str();
+  app.add_option("--width", o.camera_settings.width, "of the camera's picture")
+      ->check(CLI::Range(1, kMostSide));
+  app.add_option("--height", o.camera_settings.height, "of the camera's picture")
+      ->check(CLI::Range(1, kMostSide));
+  app.add_option("--fps", o.camera_settings.fps,
+                 "frames a second of the camera, or of pictures (25)")
+      ->check(between(.01, 1000));
+  app.add_option("--reconnect", o.reconnect,
+                 "seconds to look for a camera or stream that was lost; 0: end at once")
+      ->check(between(0, 1e6))
+      ->capture_default_str();
+  app.add_option("--time_limit_sec", o.time_limit, "end after so many seconds")
+      ->check(between(0, 1e9));
+}
+
+void add_detection_flags(CLI::App& app, DemoOptions& o) {
+  app.add_option("--thresh", o.threshold, "least probability of a detection")
+      ->check(between(0, 1))
+      ->capture_default_str();
+  app.add_option("--nms", o.nms, "overlap above which the weaker of two detections goes; 0: none")
+      ->check(between(0, 1))
+      ->capture_default_str();
+  app.add_option("--avgframes", o.average_frames, "average what is found over so many frames")
+      ->check(CLI::Range(1, kMostFrames))
+      ->capture_default_str();
+  app.add_flag("--track", o.track, "number the objects and count them");
+  app.add_option("--detectors", o.detectors,
+                 "networks at work at once, on different frames (files: one per core, at most 4; "
+                 "live: 1)")
+      ->check(CLI::Range(1, 64));
+  app.add_flag("--letter_box", o.letter_box, "keep the aspect ratio, grey bars around");
+  add_overrides(app, o.overrides);
+  add_exact(app, o.exact);
+  add_device(app, o.device);
+}
+
+void add_output_flags(CLI::App& app, DemoOptions& o) {
+  app.add_option("--out_filename", o.out_video,
+                 "write the annotated video: .mp4, .mov, .avi, .mkv, .webm");
+  app.add_option("--codec", o.codec, "four letters, such as mp4v, avc1, MJPG");
+  app.add_option("--prefix", o.stills, "write every frame as PREFIX_00000001.jpg");
+  app.add_option("--json_file_output", o.json, "write what is found, one JSON object a line");
+  app.add_flag("--json_array", o.json_array, "of -json_file_output: one array, as AlexeyAB's");
+  app.add_option("--mjpeg_port", o.server.picture_port,
+                 "serve a web page and the pictures as MJPEG; 0: any free port")
+      ->check(CLI::Range(-1, kMostPort));
+  app.add_option("--json_port", o.server.json_port,
+                 "serve what is found as a stream of JSON lines; 0: any free port")
+      ->check(CLI::Range(-1, kMostPort));
+  app.add_option("--bind", o.server.bind, "address that is served; 0.0.0.0: every machine may look")
+      ->capture_default_str();
+  app.add_flag("--ext_output", o.ext_output, "print the boxes of every frame in pixels");
+  app.add_flag("--dont_show", o.dont_show, "open no window");
+  app.add_flag("--dontdraw_bbox", o.dont_draw_boxes, "draw no boxes");
+  app.add_flag("--no_overlay", o.plain, "draw no figures");
+  app.add_flag("--benchmark", o.benchmark, "only detect, as fast as it goes, and tell the times");
+}
+
+// Flags of the Darknets' demos that change nothing here.
+void add_demo_habits(CLI::App& app) {
+  add_darknet_habits(app);
+  for (const char* flag : {"--hier", "-s", "--iou_thresh", "--http_post_host"})
+    app.add_option_function<std::string>(
+           flag,
+           [flag](const std::string&) {
+             log::warn(cat(flag, ": has no meaning here, passed over"));
+           },
+           "has no meaning here")
+        ->group("Accepted from the Darknets");
+}
+
+}  // namespace
+
+void add_detector_demo(CLI::App& program, Run& run) {
+  CLI::App& app = subcommand(program, {"detector", "demo"},
+                             "detect objects in a video, a camera's picture or a stream");
+  const auto o = std::make_shared<DemoOptions>();  // outlives this call, in CLI11's callbacks
+  app.add_option("data", o->data, "the .data file")->required();
+  app.add_option("cfg", o->cfg, "the network's .cfg")->required();
+  app.add_option("weights", o->weights, "its .weights")->required();
+  add_source_flags(app, *o);
+  add_detection_flags(app, *o);
+  add_output_flags(app, *o);
+  add_demo_habits(app);
+  app.footer(
+      "Keys of the window: q or Esc quits, space pauses, s saves the picture, + and - change "
+      "the threshold.");
+  app.final_callback([o, &run] { run = [o] { return run_demo(*o); }; });
+}
+
+}  // namespace darknet::cli

@@ -1,0 +1,34 @@
+#include "core/threads.h"
+
+#include <algorithm>
+#include <ctime>
+#include <thread>
+
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
+namespace darknet {
+namespace {
+
+double seconds_of(clockid_t clock) {
+  std::timespec now{};
+  ::clock_gettime(clock, &now);
+  constexpr double kNanosecond = 1e-9;
+  return static_cast<double>(now.tv_sec) + kNanosecond * static_cast<double>(now.tv_nsec);
+}
+
+}  // namespace
+
+int core_count() { return std::max(1, static_cast<int>(std::thread::hardware_concurrency())); }
+
+void limit_threads([[maybe_unused]] int most) {
+#if defined(_OPENMP)
+  omp_set_num_threads(most);  // a setting of each thread; oneDNN asks for it too
+#endif
+}
+
+double thread_cpu_seconds() { return seconds_of(CLOCK_THREAD_CPUTIME_ID); }
+double process_cpu_seconds() { return seconds_of(CLOCK_PROCESS_CPUTIME_ID); }
+
+}  // namespace darknet

@@ -1,0 +1,18 @@
+// Which box of this frame is which of the last: greedy matching by overlap.
+#pragma once
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "detect/box.h"
+
+namespace darknet {
+
+inline constexpr std::size_t kUnmatched = static_cast<std::size_t>(-1);
+
+// For each detection the index of its box in `known`, or kUnmatched. The pair that overlaps most is
+// made first; only boxes of one class and an IoU of at least `least` are paired, each once.
+std::vector<std::size_t> associate(std::span<const Detection> detections,
+                                   std::span<const Detection> known, float least);
+
+}  // namespace darknet

@@ -1,0 +1,31 @@
+#include "image/video.h"
+
+namespace darknet {
+namespace {
+
+class PictureSource : public VideoSource {
+ public:
+  PictureSource(std::vector<std::filesystem::path> paths, double fps)
+      : paths_(std::move(paths)), fps_(fps) {}
+  VideoFormat format() const override {
+    return {.fps = fps_, .frames = static_cast<std::int64_t>(paths_.size())};
+  }
+  bool read(Image& image) override {
+    if (next_ == paths_.size()) return false;
+    image = read_image(paths_[next_++]);
+    return true;
+  }
+
+ private:
+  std::vector<std::filesystem::path> paths_;
+  double fps_;
+  std::size_t next_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<VideoSource> picture_source(std::vector<std::filesystem::path> paths, double fps) {
+  return std::make_unique<PictureSource>(std::move(paths), fps);
+}
+
+}  // namespace darknet

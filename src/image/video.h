@@ -1,0 +1,71 @@
+// Moving pictures in and out: files, cameras, streams and pictures as sources, video files, a
+// window. Not here: threads, waiting and reconnecting (video/). Everything but picture_source()
+// needs OpenCV; a build without it says so.
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "image/image.h"
+
+namespace darknet {
+
+struct VideoFormat {
+  std::int64_t width = 0, height = 0;  // pixels; 0: differs from frame to frame
+  double fps = 0;                      // 0: not told
+  std::int64_t frames = 0;             // as the container tells; 0: not told
+  // Frames come whether they are taken or not; those nobody took are lost.
+  bool live = false;
+};
+
+class VideoSource {
+ public:
+  virtual ~VideoSource() = default;
+  virtual VideoFormat format() const = 0;
+  // The next frame, RGB; false at the end, which of a live source is its loss. Throws where a
+  // frame cannot be read.
+  virtual bool read(Image&) = 0;
+};
+
+// What a camera is asked for; 0: its own choice.
+struct CameraSettings {
+  std::int64_t width = 0, height = 0;
+  double fps = 0;
+};
+
+// Each throws, naming what cannot be opened. A stream whose length is told counts as a file.
+std::unique_ptr<VideoSource> open_video_file(const std::filesystem::path&);
+std::unique_ptr<VideoSource> open_camera(int index, const CameraSettings&);
+std::unique_ptr<VideoSource> open_stream(const std::string& url);
+// Pictures as the frames of a video.
+std::unique_ptr<VideoSource> picture_source(std::vector<std::filesystem::path>, double fps);
+
+struct WriterSettings {
+  double fps = 25;
+  std::string codec;  // four letters; "": what suits the file's ending and costs little
+  std::int64_t width = 0, height = 0;
+};
+
+class VideoWriter {
+ public:
+  virtual ~VideoWriter() = default;  // closes the file; before that an .mp4 cannot be played
+  // A frame of another size than the video's is fitted into it, with black bars.
+  virtual void write(const Image&) = 0;
+};
+std::unique_ptr<VideoWriter> create_video(const std::filesystem::path&, const WriterSettings&);
+
+// A window on the screen. All calls must come from the thread that made it.
+class Window {
+ public:
+  virtual ~Window() = default;
+  virtual void show(const Image&) = 0;
+  // The key that was pressed within some milliseconds, or 0; 'q' where the window was closed.
+  virtual int key(int milliseconds) = 0;
+};
+bool has_display();
+// Throws where the build or the machine has no screen to show it on.
+std::unique_ptr<Window> open_window(const std::string& title);
+
+}  // namespace darknet

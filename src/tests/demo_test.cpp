@@ -1,0 +1,192 @@
+// darknet detector demo, run as a user would on small videos made here.
+#include <csignal>
+#include <nlohmann/json.hpp>
+
+#include "cli_harness.h"
+#include "core/file.h"
+#include "image/video.h"
+#include "paths.h"
+
+namespace darknet::test {
+namespace {
+using nlohmann::json;
+
+constexpr int kFrames = 30;
+
+class DemoTest : public CliTest {
+ protected:
+  DemoTest() { put_tiny_weights(work_, "x.weights"); }
+  CommandResult demo(std::vector<std::string> more, const CommandOptions& o = {}) const {
+    more.insert(more.begin(), {"detector", "demo", "x.data", "x.cfg", "x.weights"});
+    more.insert(more.end(), {"-dont_show", "-thresh", "0.1"});
+    return work_.darknet(more, o);
+  }
+  std::vector<json> lines(const std::string& name) const {
+    std::vector<json> out;
+    std::istringstream in(work_.get(name));
+    for (std::string line; std::getline(in, line);) out.push_back(json::parse(line));
+    return out;
+  }
+};
+
+TEST_F(DemoTest, PicturesAreFramesWithoutOpenCVToo) {
+  const CommandResult ran = demo({"images", "-json_file_output", "x.jsonl", "-prefix", "still"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.all();
+  const auto frames = lines("x.jsonl");
+  ASSERT_EQ(frames.size(), static_cast<std::size_t>(kTinyImages));
+  for (int i = 0; i < kTinyImages; ++i) {
+    EXPECT_EQ(frames[static_cast<std::size_t>(i)]["frame_id"], i + 1);
+    EXPECT_TRUE(work_.has(cat("still_0000000", i + 1, ".jpg"))) << i;
+  }
+  EXPECT_NE(ran.out.find("8 frames in"), std::string::npos) << ran.all();
+}
+
+TEST_F(DemoTest, SeveralDetectorsFindTheSameAsOne) {
+  std::string first;
+  for (const char* detectors : {"1", "2", "4"}) {
+    const CommandResult ran =
+        demo({"images", "-json_file_output", "x.jsonl", "-detectors", detectors, "-track"});
+    EXPECT_EQ(ran.exit_code, 0) << ran.all();
+    if (first.empty()) first = work_.get("x.jsonl");
+    EXPECT_EQ(work_.get("x.jsonl"), first) << detectors;
+  }
+  EXPECT_NE(first.find("track_id"), std::string::npos) << first;
+}
+
+TEST_F(DemoTest, FlagsAsDarknetUsersTypeThem) {
+  const CommandResult ran = demo({"train.txt",  "-i",          "-1",
+                                  "-c",         "0",           "-json_file_output",
+                                  "x.json",     "-json_array", "-ext_output",
+                                  "-avgframes", "3",           "-mjpeg_port",
+                                  "0",          "-json_port",  "0",
+                                  "-hier",      ".5",          "-s",
+                                  "0",          "-letter_box", "-dontdraw_bbox"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.all();
+  EXPECT_EQ(json::parse(work_.get("x.json")).size(), static_cast<std::size_t>(kTinyImages));
+  EXPECT_NE(ran.out.find("pictures: http://127.0.0.1:"), std::string::npos) << ran.all();
+  EXPECT_NE(ran.out.find("frame 8:"), std::string::npos) << ran.all();
+  const CommandResult fast = demo({"images", "-benchmark", "-json_file_output", "none.json"});
+  EXPECT_EQ(fast.exit_code, 0) << fast.all();
+  EXPECT_FALSE(work_.has("none.json"));
+}
+
+TEST_F(DemoTest, WrongUseIsTold) {
+  expect_refused(demo({"images", "-mjpeg_port", "70000"}), "mjpeg_port", 2);
+  expect_refused(demo({"images", "-avgframes", "0"}), "avgframes", 2);
+  expect_refused(demo({"images", "-mjpegport2", "1"}), "unknown flag", 2);
+  expect_refused(demo({"images", "-json_file_output", "no/such/x.json"}), "no/such");
+  expect_refused(demo({"images", "-bind", "192.0.2.1", "-json_port", "0"}), "192.0.2.1");
+}
+
+#if defined(DARKNET_OPENCV)
+class DemoVideoTest : public DemoTest {
+ protected:
+  void put_video(const std::string& name, int frames = kFrames) const {
+    const auto writer = create_video(work_.path(name), {.fps = 12.5, .width = 64, .height = 64});
+    std::vector<Image> pictures;
+    for (int i = 0; i < kTinyImages; ++i)
+      pictures.push_back(read_image(work_.path(cat("images/", i, ".png"))));
+    for (int i = 0; i < frames; ++i)
+      writer->write(pictures[static_cast<std::size_t>(i % kTinyImages)]);
+  }
+  int frames_in(const std::string& name) const {
+    const auto source = open_video_file(work_.path(name));
+    Image image;
+    int frames = 0;
+    while (source->read(image)) ++frames;
+    return frames;
+  }
+};
+
+TEST_F(DemoVideoTest, TheAnnotatedVideoHasTheSourcesFramesAndRate) {
+  put_video("in.avi");
+  const CommandResult ran =
+      demo({"in.avi", "-out_filename", "out.mp4", "-json_file_output", "x.jsonl"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.all();
+  EXPECT_EQ(frames_in("out.mp4"), kFrames);
+  EXPECT_NEAR(open_video_file(work_.path("out.mp4"))->format().fps, 12.5, .01);
+  EXPECT_EQ(lines("x.jsonl").size(), static_cast<std::size_t>(kFrames));
+}
+
+TEST_F(DemoVideoTest, AfterAKillLinesAreValidAndMatroskaPlays) {
+  {
+    const auto writer =
+        create_video(work_.path("in.avi"), {.fps = 25, .width = 256, .height = 256});
+    Image noise(256, 256, 3);  // fills the writer's buffers soon
+    std::uint32_t state = 1;
+    for (int i = 0; i < 1000; ++i) {
+      for (std::uint8_t& p : noise.pixels)
+        p = static_cast<std::uint8_t>((state = 1664525 * state + 1013904223) >> 24);
+      writer->write(noise);
+    }
+  }
+  const CommandResult ran = demo({"in.avi", "-out_filename", "out.mkv", "-json_file_output",
+                                  "x.jsonl", "-ext_output", "-dontdraw_bbox"},
+                                 {.signal_when = "frame 300:"});
+  EXPECT_EQ(ran.signal, SIGKILL) << ran.all();
+  EXPECT_GE(lines("x.jsonl").size(), 299u);  // each was parsed
+  EXPECT_GT(frames_in("out.mkv"), 100);      // without those in the writer's buffers
+}
+
+TEST_F(DemoVideoTest, CtrlCClosesAllFiles) {
+  put_video("in.avi", 5000);
+  const CommandResult ran = demo({"in.avi", "-out_filename", "out.mp4", "-json_file_output",
+                                  "x.json", "-json_array", "-ext_output"},
+                                 {.signal_when = "frame 50:", .signal = SIGINT});
+  EXPECT_EQ(ran.exit_code, 130) << ran.all();
+  const json frames = json::parse(work_.get("x.json"));
+  EXPECT_GE(frames.size(), 50u);
+  EXPECT_LT(frames.size(), 5000u);
+  EXPECT_EQ(frames_in("out.mp4"), static_cast<int>(frames.size()));
+}
+
+TEST_F(DemoVideoTest, WhatCannotBeReadEndsInOneSentence) {
+  work_.put("text.mp4", "no video");
+  for (const auto& [source, said] : {std::pair{"text.mp4", "text.mp4: this is no video"},
+                                     {"missing.mp4", "missing.mp4: cannot read this file"},
+                                     {"http://127.0.0.1:1/x", "this stream cannot be opened"}}) {
+    const CommandResult ran = demo({source});
+    expect_refused(ran, said);
+    EXPECT_EQ(std::count(ran.err.begin(), ran.err.end(), '\n'), 1) << ran.all();
+  }
+  const CommandResult camera = demo({"-c", "987"});
+  expect_refused(camera, "camera 987: there is none");
+  EXPECT_EQ(std::count(camera.err.begin(), camera.err.end(), '\n'), 1) << camera.all();
+  put_video("in.avi");
+  expect_refused(demo({"in.avi", "images"}), "one video at a time");
+  expect_refused(demo({"in.avi", "-out_filename", "out.txt"}), ".mp4");
+  expect_refused(demo({"in.avi", "-out_filename", "in.avi"}), "in.avi: is the source");
+}
+
+// OpenCV's sample of people who walk, where scripts/fetch_vtest.sh or the package opencv-doc put
+// it, and the model that DARKNET_MODELS or ../shared has.
+TEST_F(DemoVideoTest, PeopleOfARealVideo) {
+  namespace fs = std::filesystem;
+  const char* const models = std::getenv("DARKNET_MODELS");
+  const fs::path model =
+      (models ? fs::path(models) : source_dir() / "../shared/data/models") / "yolo-fastest-1.1";
+  fs::path video = source_dir() / "data/vtest.avi";
+  if (!fs::exists(video)) video = "/usr/share/doc/opencv-doc/examples/data/vtest.avi";
+  if (!fs::exists(video) || !fs::exists(model))
+    GTEST_SKIP() << "NOT TESTED on a real video: needs " << video
+                 << " (scripts/fetch_vtest.sh) and " << model
+                 << " (DARKNET_MODELS names the folder above it)";
+  work_.put("coco.data", cat("classes = 80\nnames = ", (model / "coco.names").string(), "\n"));
+  const std::string name = (model / "yolo-fastest-1.1").string();
+  const CommandResult ran = work_.darknet(
+      {"detector", "demo", "coco.data", name + ".cfg", name + ".weights", video.string(),
+       "-dont_show", "-out_filename", "out.mp4", "-json_file_output", "x.jsonl"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.all();
+  EXPECT_EQ(frames_in("out.mp4"), 795);
+  EXPECT_NEAR(open_video_file(work_.path("out.mp4"))->format().fps, 10, .01);
+  const auto frames = lines("x.jsonl");
+  ASSERT_EQ(frames.size(), 795u);
+  int people = 0;
+  for (const json& frame : frames)
+    for (const json& object : frame["objects"]) people += object["name"] == "person";
+  EXPECT_GT(people, 795);  // four and more in most frames
+}
+#endif
+
+}  // namespace
+}  // namespace darknet::test

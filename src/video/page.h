@@ -1,0 +1,8 @@
+// The web page at the picture port: the stream, figures and counts, for desktops and phones.
+#pragma once
+
+namespace darknet {
+
+const char* web_page();
+
+}  // namespace darknet

@@ -1,0 +1,198 @@
+#include "video/server.h"
+
+#include <httplib.h>
+#include <sys/socket.h>
+
+#include <atomic>
+#include <chrono>
+#include <thread>
+
+#include "core/error.h"
+#include "core/queue.h"
+#include "image/codec.h"
+#include "video/page.h"
+
+namespace darknet {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::size_t kMostClients = 32;  // of a port, each on a thread; more have to wait
+constexpr milliseconds kGlance(200);      // between looks whether the end has come
+constexpr milliseconds kStalled(2000);    // without taking a byte: the client is let go
+constexpr milliseconds kStart(1);
+constexpr const char* kBoundary = "darknet-frame";
+
+// One port, and the thread that waits for its clients.
+class Listener {
+ public:
+  Listener(const std::string& bind, int port) {
+    // The library's own setting would share a port that another program listens on.
+    server.set_socket_options([](socket_t socket) {
+      const int yes = 1;
+      ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    });
+    server.set_write_timeout(kStalled);
+    server.new_task_queue = [] {
+      return std::make_unique<httplib::ThreadPool>(kMostClients).release();  // its to delete
+    };
+    port_ = port == 0 ? server.bind_to_any_port(bind) : port;
+    if (port_ < 0 || (port != 0 && !server.bind_to_port(bind, port)))
+      fail("cannot listen on ", bind, ":", port,
+           ": the port is in use, or the address is none of this machine's");
+  }
+  Listener(const Listener&) = delete;
+  Listener& operator=(const Listener&) = delete;
+  ~Listener() {
+    server.stop();
+    if (thread_.joinable()) thread_.join();
+  }
+  // Once the answers are set.
+  void start() {
+    thread_ = std::thread([this] { server.listen_after_bind(); });
+    while (!server.is_running()) std::this_thread::sleep_for(kStart);
+  }
+  int port() const { return port_; }
+
+  httplib::Server server;
+
+ private:
+  int port_ = -1;
+  std::thread thread_;
+};
+
+// Counts who watches while it lives.
+class Watcher {
+ public:
+  explicit Watcher(std::atomic<int>& watchers) : watchers_(watchers) { ++watchers_; }
+  Watcher(const Watcher&) = delete;
+  Watcher& operator=(const Watcher&) = delete;
+  ~Watcher() { --watchers_; }
+
+ private:
+  std::atomic<int>& watchers_;
+};
+
+// Sends what comes after what was sent, and nothing in between, until the client or all of it ends.
+template <class T, class Format>
+httplib::ContentProviderWithoutLength newest_of(const Latest<T>& latest, const Format& format,
+                                                std::shared_ptr<Watcher> watcher) {
+  // Shared, because the library copies the function.
+  return [&latest, format, watcher = std::move(watcher), seen = std::uint64_t{0}](
+             std::size_t, httplib::DataSink& sink) mutable {
+    if (latest.closed()) {
+      sink.done();
+      return true;
+    }
+    const auto reading = latest.newer_than(seen, kGlance);
+    if (!reading.value) return true;
+    seen = reading.version;
+    const std::string text = format(*reading.value);
+    return sink.write(text.data(), text.size());
+  };
+}
+
+std::string part_of(const std::string& jpeg) {
+  return cat("--", kBoundary, "\r\nContent-Type: image/jpeg\r\nContent-Length: ", jpeg.size(),
+             "\r\n\r\n", jpeg, "\r\n");
+}
+
+bool is_browser(const httplib::Request& request) {
+  return request.get_header_value("Accept").find("text/html") != std::string::npos;
+}
+
+void never_kept(httplib::Response& response) { response.set_header("Cache-Control", "no-store"); }
+
+}  // namespace
+
+struct FrameServer::Impl {
+  explicit Impl(const ServerOptions& o) {
+    if (o.picture_port >= 0) {
+      pictures = std::make_unique<Listener>(o.bind, o.picture_port);
+      serve_pictures();
+    }
+    if (o.json_port >= 0) {
+      findings = std::make_unique<Listener>(o.bind, o.json_port);
+      serve_findings();
+    }
+    if (pictures) encoder = std::thread([this] { encode(); });
+  }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+  ~Impl() {
+    frames.close();
+    jpegs.close();
+    if (encoder.joinable()) encoder.join();
+  }
+
+  void serve_pictures();
+  void serve_findings();
+  void stream_pictures(httplib::Response&);
+  void encode();
+
+  Latest<Frame> frames;
+  Latest<std::string> jpegs;
+  std::atomic<int> watchers{0};
+  std::thread encoder;
+  std::unique_ptr<Listener> pictures, findings;  // gone first: their clients use the others
+};
+
+void FrameServer::Impl::stream_pictures(httplib::Response& response) {
+  never_kept(response);
+  response.set_content_provider(cat("multipart/x-mixed-replace; boundary=", kBoundary),
+                                newest_of(jpegs, part_of, std::make_shared<Watcher>(watchers)));
+}
+
+void FrameServer::Impl::serve_pictures() {
+  using httplib::Request, httplib::Response;
+  httplib::Server& server = pictures->server;
+  server.Get("/", [this](const Request& request, Response& response) {
+    if (is_browser(request))
+      response.set_content(web_page(), "text/html; charset=utf-8");
+    else
+      stream_pictures(response);  // Darknet: players are given the bare address
+  });
+  server.Get("/stream.mjpg",
+             [this](const Request&, Response& response) { stream_pictures(response); });
+  server.Get("/state.json", [this](const Request&, Response& response) {
+    const auto reading = frames.get();
+    never_kept(response);
+    response.set_content(reading.value ? reading.value->state : "{}", "application/json");
+  });
+  pictures->start();
+}
+
+void FrameServer::Impl::serve_findings() {
+  using httplib::Request, httplib::Response;
+  findings->server.Get("/", [this](const Request&, Response& response) {
+    never_kept(response);
+    response.set_content_provider(
+        "application/x-ndjson", newest_of(
+                                    frames, [](const Frame& f) { return f.line + "\n"; }, nullptr));
+  });
+  findings->server.Get("/latest.json", [this](const Request&, Response& response) {
+    const auto reading = frames.get();
+    never_kept(response);
+    response.set_content(reading.value ? reading.value->line : "{}", "application/json");
+  });
+  findings->start();
+}
+
+// One JPEG a frame, whoever watches; none while nobody does.
+void FrameServer::Impl::encode() {
+  for (std::uint64_t seen = 0; !frames.closed();) {
+    const auto reading = frames.newer_than(seen, kGlance);
+    if (!reading.value || watchers == 0) continue;
+    seen = reading.version;
+    jpegs.put(std::make_shared<const std::string>(darknet::encode(reading.value->image, ".jpg")));
+  }
+}
+
+FrameServer::FrameServer(const ServerOptions& options) : impl_(std::make_unique<Impl>(options)) {}
+FrameServer::~FrameServer() = default;
+
+int FrameServer::picture_port() const { return impl_->pictures ? impl_->pictures->port() : -1; }
+int FrameServer::json_port() const { return impl_->findings ? impl_->findings->port() : -1; }
+void FrameServer::publish(const FinishedFrame& frame) { impl_->frames.put(frame); }
+
+}  // namespace darknet
