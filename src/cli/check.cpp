@@ -27,9 +27,12 @@ void choose_devices(const std::string& names, DeviceCheckOptions& to) {
     throw Error(cat("-devices ", names, ": expected two, as cpu,cuda:0 or cpu,reference"), 2);
   to.first = checked_device(names.substr(0, comma));
   to.second = checked_device(names.substr(comma + 1));
+  if (to_string(to.first) == to_string(to.second))
+    throw Error(cat("-devices ", names, ": these are the same"), 2);
 }
 
 std::string library(const CheckedDevice& d) {
+  streams(d.device.type).use(d.device);
   return d.reference ? reference_ops().name() : ops(d.device.type).name();
 }
 
@@ -81,6 +84,7 @@ void add_check(CLI::App& program, Run& run) {
       ->type_name("A,B");
   add_overrides(app, o->overrides);
   add_arithmetic(app, o->check.exact, o->overrides);
+  add_deterministic(app, o->check.deterministic);
   app.final_callback([o, &run] { run = [o] { return run_check(*o); }; });
 }
 

@@ -18,12 +18,13 @@ Device chosen_device(const std::string& gpu) {
   if (asked) {
     const auto [end, error] = std::from_chars(gpu.data(), gpu.data() + gpu.size(), index);
     if (error != std::errc{} || end != gpu.data() + gpu.size() || index < 0)
-      fail("-i ", gpu, ": expected the number of one GPU, or -1 for none");
+      throw Error(cat("-i ", gpu, ": expected the number of one GPU, or -1 for none"), 2);
     if (!built_with_cuda()) fail("-i ", gpu, ": ", why_no_cuda(), "; say -i -1 or -nogpu");
-    if (count == 0) log::warn(cat("-i ", gpu, ": ", why_no_cuda(), "; computing on the CPU"));
     if (count > 0 && index >= count)
       fail("-i ", gpu, ": there is no such GPU; this machine has ", count, ", counted from 0");
   }
+  if (count == 0 && built_with_cuda())
+    log::warn(cat(why_no_cuda(), "; computing on the CPU (-nogpu asks for it)"));
   if (count == 0) return {};
   return {.type = DeviceType::cuda, .index = index};
 }

@@ -64,7 +64,7 @@ class Streams {
  public:
   virtual ~Streams() = default;
   // Makes the device that of the calling thread. To be called before launches from a thread that
-  // may have worked with another device.
+  // may have worked with another device. One thread at a time works with a device.
   virtual void use(const Device&) {}
   virtual void* open(const Device&) { return nullptr; }
   virtual void close(const Device&, void* /*native*/) noexcept {}

@@ -12,19 +12,26 @@ namespace {
 
 // Both libraries' handles belong to the device that is current when they are made, and are not to
 // be used by two threads at once.
+template <class T, auto create, auto destroy>
+class Handle {
+ public:
+  explicit Handle(const char* call) : device_(current_device()) { check(create(&handle_), call); }
+  Handle(const Handle&) = delete;
+  Handle& operator=(const Handle&) = delete;
+  ~Handle() {
+    cudaSetDevice(device_);
+    destroy(handle_);
+  }
+  T get() const { return handle_; }
+
+ private:
+  int device_;
+  T handle_ = nullptr;
+};
+
 struct Handles {
-  cudnnHandle_t dnn = nullptr;
-  cublasHandle_t blas = nullptr;
-  Handles() {
-    check(cudnnCreate(&dnn), "cudnnCreate");
-    check(cublasCreate(&blas), "cublasCreate");
-  }
-  Handles(const Handles&) = delete;
-  Handles& operator=(const Handles&) = delete;
-  ~Handles() {
-    if (dnn) cudnnDestroy(dnn);
-    if (blas) cublasDestroy(blas);
-  }
+  Handle<cudnnHandle_t, cudnnCreate, cudnnDestroy> dnn{"cudnnCreate"};
+  Handle<cublasHandle_t, cublasCreate_v2, cublasDestroy_v2> blas{"cublasCreate"};
 };
 
 Handles& handles() {
@@ -37,7 +44,9 @@ Handles& handles() {
 }  // namespace
 
 void check(cudaError_t status, const char* call, const std::string& about) {
-  if (status != cudaSuccess) fail_call(call, about, cudaGetErrorString(status));
+  if (status == cudaSuccess) return;
+  cudaGetLastError();  // not to be found by the next launch
+  fail_call(call, about, cudaGetErrorString(status));
 }
 
 void check(cudnnStatus_t status, const char* call, const std::string& about) {
@@ -55,13 +64,13 @@ int current_device() {
 }
 
 cudnnHandle_t cudnn(const Stream& s) {
-  cudnnHandle_t handle = handles().dnn;
+  cudnnHandle_t handle = handles().dnn.get();
   check(cudnnSetStream(handle, native(s)), "cudnnSetStream");
   return handle;
 }
 
 cublasHandle_t cublas(const Stream& s) {
-  cublasHandle_t handle = handles().blas;
+  cublasHandle_t handle = handles().blas.get();
   check(cublasSetStream(handle, native(s)), "cublasSetStream");
   return handle;
 }

@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <array>
+#include <limits>
 #include <span>
 
 #include "cuda/calls.h"
@@ -28,24 +30,70 @@ void describe(const TensorDescriptor& d, const Shape& s) {
         "cudnnSetTensor4dDescriptor", to_string(s));
 }
 
-// What a direction's algorithm is and what it needs.
+void describe(const ConvolutionDescriptor& d, const ConvSpec& s, cudnnMathType_t math) {
+  check(cudnnSetConvolution2dDescriptor(
+            d.get(), to_int(s.pad_y), to_int(s.pad_x), to_int(s.stride_y), to_int(s.stride_x),
+            to_int(s.dilation), to_int(s.dilation), CUDNN_CROSS_CORRELATION, CUDNN_DATA_FLOAT),
+        "cudnnSetConvolution2dDescriptor", about(s));
+  check(cudnnSetConvolutionGroupCount(d.get(), to_int(s.groups)), "cudnnSetConvolutionGroupCount",
+        about(s));
+  check(cudnnSetConvolutionMathType(d.get(), math), "cudnnSetConvolutionMathType", about(s));
+}
+
+// A direction: its algorithm, what it needs, and the convolution as that algorithm was proposed.
 template <class Algorithm>
 struct Chosen {
   Algorithm algorithm{};
   std::int64_t workspace = 0;
+  ConvolutionDescriptor convolution;
 };
 
-// Of the library's proposals, best first: the first that works, fits and is deterministic where
-// that was asked for. A rule of the shape and the card; nothing is timed.
-template <class Algorithm, class Proposal>
-Chosen<Algorithm> choose(std::span<const Proposal> proposals, const PlanOptions& options,
-                         const char* call, const ConvSpec& spec) {
-  for (const Proposal& p : proposals)
-    if (p.status == CUDNN_STATUS_SUCCESS && p.memory <= kWorkspaceLimit &&
-        (!options.deterministic || p.determinism == CUDNN_DETERMINISTIC))
-      return {p.algo, static_cast<std::int64_t>(p.memory)};
-  fail(call, " (", about(spec), "): cuDNN has no algorithm for it",
-       options.deterministic ? " that gives the same bits every time" : "");
+// Not those that transform the data (Winograd, FFT): their rounding is another.
+bool is_direct(cudnnConvolutionFwdAlgo_t a) {
+  return a == CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_GEMM ||
+         a == CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM ||
+         a == CUDNN_CONVOLUTION_FWD_ALGO_DIRECT;
+}
+bool is_direct(cudnnConvolutionBwdDataAlgo_t a) {
+  return a == CUDNN_CONVOLUTION_BWD_DATA_ALGO_0 || a == CUDNN_CONVOLUTION_BWD_DATA_ALGO_1;
+}
+bool is_direct(cudnnConvolutionBwdFilterAlgo_t a) {
+  return a == CUDNN_CONVOLUTION_BWD_FILTER_ALGO_0 || a == CUDNN_CONVOLUTION_BWD_FILTER_ALGO_1 ||
+         a == CUDNN_CONVOLUTION_BWD_FILTER_ALGO_3;
+}
+
+// The default lets f32 through the tensor cores as TF32.
+cudnnMathType_t asked_math(const PlanOptions& o) {
+  return o.exact ? CUDNN_FMA_MATH : CUDNN_DEFAULT_MATH;
+}
+
+template <class Proposal>
+bool acceptable(const Proposal& p, const PlanOptions& o) {
+  if (p.status != CUDNN_STATUS_SUCCESS || p.memory > kWorkspaceLimit) return false;
+  if (o.exact && (p.mathType != CUDNN_FMA_MATH || !is_direct(p.algo))) return false;
+  return !o.deterministic || p.determinism == CUDNN_DETERMINISTIC;
+}
+
+// Of the library's proposals, best first: the first that may be taken. A rule of the shape and the
+// card; nothing is timed. `workspace_of`: asks the library, with the convolution as proposed.
+template <class Algorithm, class Proposal, class WorkspaceOf>
+void choose(Chosen<Algorithm>& chosen, std::span<Proposal> proposals, const ConvSpec& spec,
+            const PlanOptions& options, const WorkspaceOf& workspace_of) {
+  std::string refused;
+  for (const Proposal& p : proposals) {
+    refused += cat(refused.empty() ? "" : ", ", static_cast<int>(p.algo), ": ",
+                   cudnnGetErrorString(p.status), ' ', p.memory, " bytes");
+    if (!acceptable(p, options)) continue;
+    describe(chosen.convolution, spec, p.mathType);
+    std::size_t bytes = 0;
+    if (workspace_of(p.algo, bytes) != CUDNN_STATUS_SUCCESS || bytes > kWorkspaceLimit) continue;
+    chosen.algorithm = p.algo;
+    chosen.workspace = static_cast<std::int64_t>(bytes);
+    return;
+  }
+  fail("cuDNN (", about(spec), "): none of its algorithms can be taken",
+       options.exact ? " with -exact" : "", options.deterministic ? " with -deterministic" : "",
+       "; it proposed ", refused);
 }
 
 class CudaConvPlan final : public ConvPlan {
@@ -67,8 +115,10 @@ class CudaConvPlan final : public ConvPlan {
 
  private:
   void describe_all();
+  void require_dense(const TensorView&, const TensorView&) const;
   void choose_forward();
-  void choose_backward();
+  void choose_data();
+  void choose_weights();
   void fuse(const Epilogue& wanted);
 
   ConvSpec spec_;
@@ -76,7 +126,7 @@ class CudaConvPlan final : public ConvPlan {
   Epilogue fused_;
   TensorDescriptor in_, out_, bias_;
   FilterDescriptor filter_;
-  ConvolutionDescriptor convolution_;
+  ConvolutionDescriptor convolution_;  // as it is proposed to the library
   ActivationDescriptor activation_;
   Chosen<cudnnConvolutionFwdAlgo_t> forward_;
   Chosen<cudnnConvolutionBwdDataAlgo_t> data_;
@@ -89,7 +139,9 @@ CudaConvPlan::CudaConvPlan(const ConvSpec& spec, const Epilogue& epilogue,
     : spec_(spec), options_(options) {
   describe_all();
   choose_forward();
-  if (options.mode == Mode::training) choose_backward();
+  const bool training = options.mode == Mode::training;
+  if (training && options.input_gradient) choose_data();
+  if (training && options.weight_gradient) choose_weights();
   fuse(epilogue);
 }
 
@@ -101,67 +153,68 @@ void CudaConvPlan::describe_all() {
                                    to_int(spec_.filters), to_int(spec_.in.c / spec_.groups),
                                    to_int(spec_.size_y), to_int(spec_.size_x)),
         "cudnnSetFilter4dDescriptor", about(spec_));
-  check(cudnnSetConvolution2dDescriptor(
-            convolution_.get(), to_int(spec_.pad_y), to_int(spec_.pad_x), to_int(spec_.stride_y),
-            to_int(spec_.stride_x), to_int(spec_.dilation), to_int(spec_.dilation),
-            CUDNN_CROSS_CORRELATION, CUDNN_DATA_FLOAT),
-        "cudnnSetConvolution2dDescriptor", about(spec_));
-  check(cudnnSetConvolutionGroupCount(convolution_.get(), to_int(spec_.groups)),
-        "cudnnSetConvolutionGroupCount", about(spec_));
-  // The default lets f32 through the tensor cores as TF32.
-  check(cudnnSetConvolutionMathType(convolution_.get(),
-                                    options_.exact ? CUDNN_FMA_MATH : CUDNN_DEFAULT_MATH),
-        "cudnnSetConvolutionMathType", about(spec_));
+  describe(convolution_, spec_, asked_math(options_));
+}
+
+void CudaConvPlan::require_dense(const TensorView& a, const TensorView& b) const {
+  if (!a.contiguous() || !b.contiguous())
+    fail("convolution of a slice of channels (", about(spec_), ")");
 }
 
 void CudaConvPlan::choose_forward() {
   std::array<cudnnConvolutionFwdAlgoPerf_t, kMostAlgorithms> found{};
   int count = 0;
-  const char* const call = "cudnnGetConvolutionForwardAlgorithm_v7";
   check(cudnnGetConvolutionForwardAlgorithm_v7(cudnn({}), in_.get(), filter_.get(),
                                                convolution_.get(), out_.get(), kMostAlgorithms,
                                                &count, found.data()),
-        call, about(spec_));
-  forward_ = choose<cudnnConvolutionFwdAlgo_t>(
-      std::span<const cudnnConvolutionFwdAlgoPerf_t>(found).first(static_cast<std::size_t>(count)),
-      options_, call, spec_);
+        "cudnnGetConvolutionForwardAlgorithm_v7", about(spec_));
+  choose(forward_, std::span(found.data(), static_cast<std::size_t>(count)), spec_, options_,
+         [&](cudnnConvolutionFwdAlgo_t algorithm, std::size_t& bytes) {
+           return cudnnGetConvolutionForwardWorkspaceSize(cudnn({}), in_.get(), filter_.get(),
+                                                          forward_.convolution.get(), out_.get(),
+                                                          algorithm, &bytes);
+         });
 }
 
-void CudaConvPlan::choose_backward() {
+void CudaConvPlan::choose_data() {
+  std::array<cudnnConvolutionBwdDataAlgoPerf_t, kMostAlgorithms> found{};
   int count = 0;
-  if (options_.input_gradient) {
-    std::array<cudnnConvolutionBwdDataAlgoPerf_t, kMostAlgorithms> found{};
-    const char* const call = "cudnnGetConvolutionBackwardDataAlgorithm_v7";
-    check(cudnnGetConvolutionBackwardDataAlgorithm_v7(cudnn({}), filter_.get(), out_.get(),
-                                                      convolution_.get(), in_.get(),
-                                                      kMostAlgorithms, &count, found.data()),
-          call, about(spec_));
-    data_ = choose<cudnnConvolutionBwdDataAlgo_t>(
-        std::span<const cudnnConvolutionBwdDataAlgoPerf_t>(found).first(
-            static_cast<std::size_t>(count)),
-        options_, call, spec_);
-  }
-  if (!options_.weight_gradient) return;
+  check(cudnnGetConvolutionBackwardDataAlgorithm_v7(cudnn({}), filter_.get(), out_.get(),
+                                                    convolution_.get(), in_.get(), kMostAlgorithms,
+                                                    &count, found.data()),
+        "cudnnGetConvolutionBackwardDataAlgorithm_v7", about(spec_));
+  choose(data_, std::span(found.data(), static_cast<std::size_t>(count)), spec_, options_,
+         [&](cudnnConvolutionBwdDataAlgo_t algorithm, std::size_t& bytes) {
+           return cudnnGetConvolutionBackwardDataWorkspaceSize(cudnn({}), filter_.get(), out_.get(),
+                                                               data_.convolution.get(), in_.get(),
+                                                               algorithm, &bytes);
+         });
+}
+
+void CudaConvPlan::choose_weights() {
   std::array<cudnnConvolutionBwdFilterAlgoPerf_t, kMostAlgorithms> found{};
-  const char* const call = "cudnnGetConvolutionBackwardFilterAlgorithm_v7";
+  int count = 0;
   check(cudnnGetConvolutionBackwardFilterAlgorithm_v7(cudnn({}), in_.get(), out_.get(),
                                                       convolution_.get(), filter_.get(),
                                                       kMostAlgorithms, &count, found.data()),
-        call, about(spec_));
-  weights_ = choose<cudnnConvolutionBwdFilterAlgo_t>(
-      std::span<const cudnnConvolutionBwdFilterAlgoPerf_t>(found).first(
-          static_cast<std::size_t>(count)),
-      options_, call, spec_);
+        "cudnnGetConvolutionBackwardFilterAlgorithm_v7", about(spec_));
+  choose(weights_, std::span(found.data(), static_cast<std::size_t>(count)), spec_, options_,
+         [&](cudnnConvolutionBwdFilterAlgo_t algorithm, std::size_t& bytes) {
+           return cudnnGetConvolutionBackwardFilterWorkspaceSize(cudnn({}), in_.get(), out_.get(),
+                                                                 weights_.convolution.get(),
+                                                                 filter_.get(), algorithm, &bytes);
+         });
 }
 
 // The fused call knows bias with ReLU, or with nothing behind it under one algorithm.
 void CudaConvPlan::fuse(const Epilogue& wanted) {
   const bool relu = wanted.activation == Activation::relu;
   const bool precomputed = forward_.algorithm == CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM;
+  if (options_.mode == Mode::training) return;  // its ReLU would turn a NaN into a zero
   if (!wanted.bias || !(relu || (wanted.activation == Activation::linear && precomputed))) return;
   check(cudnnSetActivationDescriptor(activation_.get(),
                                      relu ? CUDNN_ACTIVATION_RELU : CUDNN_ACTIVATION_IDENTITY,
-                                     CUDNN_PROPAGATE_NAN, 0),
+                                     CUDNN_NOT_PROPAGATE_NAN, 0),
         "cudnnSetActivationDescriptor");
   fused_ = {.bias = true, .activation = wanted.activation};
 }
@@ -178,27 +231,30 @@ std::string CudaConvPlan::description() const {
 
 void CudaConvPlan::forward(const Stream& stream, TensorView in, const float* bias, TensorView out,
                            void* workspace) {
+  require_dense(in, out);
   const float one = 1, zero = 0;
   const auto bytes = static_cast<std::size_t>(forward_.workspace);
-  if (!fused_.bias) {
-    check(cudnnConvolutionForward(cudnn(stream), &one, in_.get(), in.data, filter_.get(), packed_,
-                                  convolution_.get(), forward_.algorithm, workspace, bytes, &zero,
-                                  out_.get(), out.data),
-          "cudnnConvolutionForward", about(spec_));
-    return;
+  if (fused_.bias) {
+    const cudnnStatus_t status = cudnnConvolutionBiasActivationForward(
+        cudnn(stream), &one, in_.get(), in.data, filter_.get(), packed_, forward_.convolution.get(),
+        forward_.algorithm, workspace, bytes, &zero, out_.get(), out.data, bias_.get(), bias,
+        activation_.get(), out_.get(), out.data);
+    if (status != CUDNN_STATUS_NOT_SUPPORTED)
+      return check(status, "cudnnConvolutionBiasActivationForward", about(spec_));
+    fused_ = {};  // from now on the caller does the rest
   }
-  check(cudnnConvolutionBiasActivationForward(
-            cudnn(stream), &one, in_.get(), in.data, filter_.get(), packed_, convolution_.get(),
-            forward_.algorithm, workspace, bytes, &zero, out_.get(), out.data, bias_.get(), bias,
-            activation_.get(), out_.get(), out.data),
-        "cudnnConvolutionBiasActivationForward", about(spec_));
+  check(cudnnConvolutionForward(cudnn(stream), &one, in_.get(), in.data, filter_.get(), packed_,
+                                forward_.convolution.get(), forward_.algorithm, workspace, bytes,
+                                &zero, out_.get(), out.data),
+        "cudnnConvolutionForward", about(spec_));
 }
 
 void CudaConvPlan::backward_data(const Stream& stream, TensorView out_gradient,
                                  TensorView in_gradient, bool add, void* workspace) {
+  require_dense(out_gradient, in_gradient);
   const float one = 1, beta = add ? 1.f : 0.f;
   check(cudnnConvolutionBackwardData(cudnn(stream), &one, filter_.get(), packed_, out_.get(),
-                                     out_gradient.data, convolution_.get(), data_.algorithm,
+                                     out_gradient.data, data_.convolution.get(), data_.algorithm,
                                      workspace, static_cast<std::size_t>(data_.workspace), &beta,
                                      in_.get(), in_gradient.data),
         "cudnnConvolutionBackwardData", about(spec_));
@@ -206,11 +262,12 @@ void CudaConvPlan::backward_data(const Stream& stream, TensorView out_gradient,
 
 void CudaConvPlan::backward_weights(const Stream& stream, TensorView in, TensorView out_gradient,
                                     float* weight_gradient, void* workspace) {
+  require_dense(in, out_gradient);
   const float one = 1;  // twice: the result is added
-  check(cudnnConvolutionBackwardFilter(cudnn(stream), &one, in_.get(), in.data, out_.get(),
-                                       out_gradient.data, convolution_.get(), weights_.algorithm,
-                                       workspace, static_cast<std::size_t>(weights_.workspace),
-                                       &one, filter_.get(), weight_gradient),
+  check(cudnnConvolutionBackwardFilter(
+            cudnn(stream), &one, in_.get(), in.data, out_.get(), out_gradient.data,
+            weights_.convolution.get(), weights_.algorithm, workspace,
+            static_cast<std::size_t>(weights_.workspace), &one, filter_.get(), weight_gradient),
         "cudnnConvolutionBackwardFilter", about(spec_));
 }
 

@@ -4,21 +4,27 @@
 namespace darknet {
 namespace {
 
+constexpr std::int64_t kWorkspace = std::int64_t{32} << 20;  // what cuBLAS recommends for Hopper
+
 // cuBLAS counts columns first: C = op(A) op(B) by rows is C' = op(B)' op(A)' by columns.
 class CudaGemmPlan final : public GemmPlan {
  public:
   explicit CudaGemmPlan(const GemmSpec& spec) : spec_(spec) {}
-  std::int64_t workspace() const override { return 0; }
-  void run(const Stream& stream, const float* a, const float* b, float* c, void*) override {
+  std::int64_t workspace() const override { return kWorkspace; }
+  void run(const Stream& stream, const float* a, const float* b, float* c,
+           void* workspace) override {
     const GemmSpec& s = spec_;
+    const cublasHandle_t handle = cuda::cublas(stream);
+    // The network's, not the handle's own, which a recording would outlive.
+    cuda::check(cublasSetWorkspace(handle, workspace, kWorkspace), "cublasSetWorkspace");
     const float alpha = 1;
     const auto operation = [](bool transpose) { return transpose ? CUBLAS_OP_T : CUBLAS_OP_N; };
     const cublasComputeType_t compute =
         s.exact ? CUBLAS_COMPUTE_32F_PEDANTIC : CUBLAS_COMPUTE_32F_FAST_TF32;
-    cuda::check(cublasGemmEx_64(cuda::cublas(stream), operation(s.transpose_b),
-                                operation(s.transpose_a), s.n, s.m, s.k, &alpha, b, CUDA_R_32F,
-                                s.transpose_b ? s.k : s.n, a, CUDA_R_32F, s.transpose_a ? s.m : s.k,
-                                &s.beta, c, CUDA_R_32F, s.n, compute, CUBLAS_GEMM_DEFAULT),
+    cuda::check(cublasGemmEx_64(handle, operation(s.transpose_b), operation(s.transpose_a), s.n,
+                                s.m, s.k, &alpha, b, CUDA_R_32F, s.transpose_b ? s.k : s.n, a,
+                                CUDA_R_32F, s.transpose_a ? s.m : s.k, &s.beta, c, CUDA_R_32F, s.n,
+                                compute, CUBLAS_GEMM_DEFAULT),
                 "cublasGemmEx", cat(s.m, 'x', s.n, 'x', s.k));
   }
 

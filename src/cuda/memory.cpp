@@ -32,8 +32,11 @@ class CudaMemory final : public Memory {
     return p;
   }
   void release(const Device& device, void* p, std::size_t) noexcept override {
+    int before = 0;
+    cudaGetDevice(&before);
     cudaSetDevice(device.index);
     cudaFreeAsync(p, nullptr);
+    cudaSetDevice(before);
   }
   void copy_in(const Stream& s, void* to, const void* from, std::size_t bytes) override {
     copy(s, to, from, bytes, cudaMemcpyHostToDevice);
@@ -50,6 +53,7 @@ class CudaMemory final : public Memory {
     check(cudaMemsetAsync(at, 0, bytes, native(s)), "cudaMemsetAsync", cat(bytes, " bytes"));
   }
   void synchronize(const Stream& s) override {
+    streams(DeviceType::cuda).use(s.device);
     check(cudaStreamSynchronize(native(s)), "cudaStreamSynchronize", to_string(s.device));
   }
 
@@ -60,6 +64,16 @@ class CudaMemory final : public Memory {
     streams(DeviceType::cuda).use(s.device);
     check(cudaMemcpyAsync(to, from, bytes, kind, native(s)), "cudaMemcpyAsync",
           cat(bytes, " bytes"));
+    if (kind != cudaMemcpyDeviceToDevice && reads_host_memory(s.device))
+      check(cudaStreamSynchronize(native(s)), "cudaStreamSynchronize", to_string(s.device));
+  }
+  // Such a device copies from ordinary host memory itself, later than the call; elsewhere the call
+  // returns when the host memory was taken over or filled.
+  static bool reads_host_memory(const Device& device) {
+    int yes = 0;
+    check(cudaDeviceGetAttribute(&yes, cudaDevAttrPageableMemoryAccess, device.index),
+          "cudaDeviceGetAttribute");
+    return yes != 0;
   }
   static void keep_freed_memory(const Device& device) {
     cudaMemPool_t pool = nullptr;

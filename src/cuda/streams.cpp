@@ -54,6 +54,7 @@ class CudaStreams final : public Streams {
     } catch (...) {  // the stream must not be left recording
       cudaStreamEndCapture(native(s), &graph);
       if (graph) cudaGraphDestroy(graph);
+      cudaGetLastError();  // what the capture left is not to be found by the next launch
       throw;
     }
     check(cudaStreamEndCapture(native(s), &graph), "cudaStreamEndCapture");

@@ -74,8 +74,9 @@ class RegionLayer final : public Layer, public Head {
     if (options.mode == Mode::inference) return r;
     if (sums_.bytes() == 0) sums_ = Buffer(context_.device, sizeof(TelemetrySums));
     r.saved = records_at() + anchors() * std::int64_t{sizeof(AnchorRecord)};
-    r.workspace = std::max(telemetry_scratch(anchors()),
-                           shape_.n * region_.max * std::int64_t{sizeof(std::int32_t)});
+    r.workspace =
+        std::max(telemetry_scratch(anchors()), shape_.n * std::max(region_.max, context_.truths) *
+                                                   std::int64_t{sizeof(std::int32_t)});
     return r;
   }
 

@@ -125,8 +125,9 @@ class YoloLayer final : public Layer, public Head {
     if (sums_.bytes() == 0) sums_ = Buffer(context_.device, sizeof(TelemetrySums));
     upload_multipliers();
     r.saved = records_at() + anchors() * std::int64_t{sizeof(AnchorRecord)};
-    r.workspace = std::max(telemetry_scratch(anchors()),
-                           shape_.n * yolo_.max * std::int64_t{sizeof(TruthChoice)});
+    r.workspace =
+        std::max(telemetry_scratch(anchors()), shape_.n * std::max(yolo_.max, context_.truths) *
+                                                   std::int64_t{sizeof(TruthChoice)});
     return r;
   }
 

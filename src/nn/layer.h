@@ -24,6 +24,7 @@ struct LayerContext {
   std::int64_t index = 0;                      // 0 for the first section after [net]
   std::int64_t net_width = 0, net_height = 0;  // of the network's input at present
   std::int64_t batch = 1;                      // images of a step, all subdivisions together
+  std::int64_t truths = 0;                     // of an image, at most: the largest of all heads
   Mode mode = Mode::inference;
   bool exact = false;
   Device device;
@@ -140,6 +141,9 @@ class Layer {
   void set_network_size(std::int64_t height, std::int64_t width) {
     context_.net_height = height, context_.net_width = width;
   }
+
+  // How many truths an image of a pass has room for (Truths::capacity); reshape follows.
+  void set_truths(std::int64_t most) { context_.truths = most; }
 
   const CommonKeys& keys() const { return keys_; }
   const LayerContext& context() const { return context_; }

@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
-#include <map>
 #include <string_view>
 #include <utility>
 
 #include "kernels/copy.h"
 #include "nn/memory_plan.h"
 #include "nn/precision.h"
+#include "nn/replay.h"
 
 namespace darknet {
 namespace {
@@ -32,20 +32,6 @@ struct Node {
 
 constexpr std::size_t kNone = static_cast<std::size_t>(-1);
 
-// Work that is done as it stands the first time, when layers and libraries may still prepare
-// themselves, recorded the second time where the device can, and replayed from then on.
-struct Replayed {
-  bool done_once = false;
-  const void* truths = nullptr;  // what it was done with; others need a new recording
-  const void* step = nullptr;
-  const void* targets = nullptr;
-  std::unique_ptr<Recording> recording;
-
-  bool fits(const Pass& p) const {
-    return truths == p.truths.data && step == p.step && targets == p.targets.data;
-  }
-};
-
 bool has_trained(Layer& layer) {
   const auto parameters = layer.parameters();
   return std::any_of(parameters.begin(), parameters.end(),
@@ -67,7 +53,7 @@ struct Network::Impl {
   Buffer arena, workspace;
   MemoryPlan plan;
   LayerObserver* observer = nullptr;
-  std::map<std::int64_t, Replayed> forwards, backwards;  // by subdivision
+  ReplayedPasses forwards, backwards;
 
   const Stream& stream() const { return queue.get(); }
   std::int64_t size() const { return static_cast<std::int64_t>(nodes.size()); }
@@ -77,6 +63,7 @@ struct Network::Impl {
 
   void make_layers(std::vector<Section>& cfg);
   void connect();
+  void tell_truths();
   void choose_types();
   std::int64_t shape_layers();
   Requirements shape_layer(Node& node);
@@ -98,8 +85,7 @@ struct Network::Impl {
   void run_backward(const Pass& pass, std::int64_t i);
   void forward(const Pass& pass);
   void backward(const Pass& pass);
-  void run(std::map<std::int64_t, Replayed>& recorded, const Pass& pass,
-           const std::function<void()>& work);
+  void run(ReplayedPasses&, const Pass&, const std::function<void()>& work);
 };
 
 void Network::Impl::make_layers(std::vector<Section>& cfg) {
@@ -114,6 +100,14 @@ void Network::Impl::make_layers(std::vector<Section>& cfg) {
     context.index = static_cast<std::int64_t>(i) - 1;
     nodes.push_back({.layer = make_layer(cfg[i], context)});
   }
+}
+
+// The truths of a pass have room for the head that takes most.
+void Network::Impl::tell_truths() {
+  std::int64_t most = 0;
+  for (const Node& n : nodes)
+    if (const Head* h = n.layer->head()) most = std::max(most, h->settings().max_truths);
+  for (Node& n : nodes) n.layer->set_truths(most);
 }
 
 void Network::Impl::connect() {
@@ -364,17 +358,11 @@ void Network::Impl::backward(const Pass& pass) {
   }
 }
 
-void Network::Impl::run(std::map<std::int64_t, Replayed>& recorded, const Pass& pass,
+void Network::Impl::run(ReplayedPasses& passes, const Pass& pass,
                         const std::function<void()>& work) {
-  Streams& device = streams(options.device.type);
-  device.use(options.device);
+  streams(options.device.type).use(options.device);
   if (observer) return work();  // it looks between the layers
-  Replayed& r = recorded[pass.subdivision];
-  if (!r.fits(pass))
-    r = {.truths = pass.truths.data, .step = pass.step, .targets = pass.targets.data};
-  if (r.done_once && !r.recording) r.recording = device.record(stream(), work);
-  r.done_once = true;
-  r.recording ? r.recording->replay(stream()) : work();
+  passes.run(stream(), pass, work);
 }
 
 Network::Network(std::vector<Section> cfg, const NetworkOptions& options)
@@ -391,6 +379,7 @@ Network::Network(std::vector<Section> cfg, const NetworkOptions& options)
   net.precision = accepted_precision(net.settings, net.where, options.device.type);
   net.make_layers(cfg);
   net.connect();
+  net.tell_truths();
   net.choose_types();
   const std::int64_t part = net.settings.batch / net.settings.subdivisions;
   const std::int64_t batch = options.batch > 0 ? options.batch : net.training() ? part : 1;
@@ -454,8 +443,8 @@ void Network::resize(std::int64_t batch, std::int64_t height, std::int64_t width
     fail_at(net.where, "[net]: the input's ", e.what());
   }
   streams(net.options.device.type).use(net.options.device);
-  net.forwards.clear();  // they hold addresses
-  net.backwards.clear();
+  net.forwards.forget();  // they hold addresses
+  net.backwards.forget();
   net.input_shape = shape;
   net.arena = {};  // released before the new one is taken
   net.input = {};

@@ -135,7 +135,7 @@ TEST_F(UsageTest, FlagsOfTheDarknets) {
 
 TEST_F(UsageTest, AGpuIsRefusedWithAWayOut) {
   put_tiny_weights(work_, "x.weights");
-  expect_refused(train({"-gpus", "first"}), "expected the number of one GPU");
+  expect_refused(train({"-gpus", "first"}), "expected the number of one GPU", 2);
   expect_refused(work_.darknet({"detector", "calc_anchors", "x.data", "-i", "0"}), "-i -1");
   if (!built_with_cuda()) return expect_refused(train({"-i", "0"}), "-i -1");
   if (device_count(DeviceType::cuda) > 0) return expect_refused(train({"-i", "99"}), "no such GPU");
@@ -149,7 +149,7 @@ TEST_F(UsageTest, CheckComparesTwoDevices) {
   EXPECT_EQ(ran.exit_code, 0) << ran.all();
   EXPECT_NE(ran.out.find("passed"), std::string::npos) << ran.all();
   expect_refused(work_.darknet({"check", "x.cfg", "-devices", "cpu"}), "expected two", 2);
-  expect_refused(work_.darknet({"check", "x.cfg", "-devices", "cpu,gpu"}), "'gpu' is no device");
+  expect_refused(work_.darknet({"check", "x.cfg", "-devices", "cpu,gpu"}), "'gpu' is no device", 2);
   expect_refused(work_.darknet({"check", "x.cfg", "-devices", "cpu,cuda:77"}), "cuda:77");
 }
 

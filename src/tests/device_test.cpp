@@ -114,10 +114,8 @@ Trained train(const char* cfg, const Device& device, int steps) {
 }
 
 double worst_difference(const std::vector<float>& a, const std::vector<float>& b) {
-  double worst = a.size() == b.size() ? 0 : INFINITY;
-  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i)
-    worst = std::max(worst, std::fabs(double{a[i]} - b[i]) / std::max(1., std::fabs(double{a[i]})));
-  return worst;
+  const double relative = difference(a, b).relative;  // to the largest magnitude
+  return std::isnan(relative) ? INFINITY : relative;
 }
 
 std::vector<Device> cuda_devices() {
@@ -356,6 +354,20 @@ TEST_P(DeviceTest, EveryDeviceAgreesWithPlainLoops) {
       EXPECT_GT(gradients, 3);
     }
   }
+}
+
+TEST(DeviceCheckTest, ANumberThatIsNotFiniteIsADifference) {
+  const std::vector<float> sound{1, -2, 3};
+  EXPECT_EQ(difference(sound, sound).relative, 0);
+  EXPECT_EQ(difference(sound, {1, -2, 1.5f}).relative, .5);
+  for (std::size_t at = 0; at < 3; ++at)
+    for (const float bad : {NAN, INFINITY}) {
+      std::vector<float> spoilt = sound;
+      spoilt[at] = bad;
+      EXPECT_TRUE(std::isnan(difference(sound, spoilt).relative)) << at;
+      EXPECT_TRUE(std::isnan(difference(spoilt, spoilt).relative)) << at;
+    }
+  EXPECT_THROW(difference(sound, {1, 2}), Error);
 }
 
 TEST(DeviceCheckTest, FailsOnALargeDifferenceAndOnNan) {

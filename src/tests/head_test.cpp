@@ -482,5 +482,17 @@ TEST(HeadErrors, NameTheKeyAndTheWayOut) {
             "net.cfg:5: [region] cls_loss: ce is a loss per class; it needs softmax=0");
 }
 
+// Another head of the network may take more truths, and this one is given as many.
+TEST(Heads, HaveRoomForTheTruthsOfTheWholeNetwork) {
+  for (const std::string& text : {"[yolo]\nmax=2\n" + kYolo, "[region]\nmax=2\n" + kRegion}) {
+    const LayerPtr layer = layer_of(text, 0);
+    const Shape in[] = {{1, kCells, kCells, 14}};
+    const PlanOptions training{.mode = Mode::training};
+    layer->reshape(in, ops(DeviceType::cpu), training);
+    layer->set_truths(100000);
+    EXPECT_GE(layer->reshape(in, ops(DeviceType::cpu), training).workspace, 100000 * 4) << text;
+  }
+}
+
 }  // namespace
 }  // namespace darknet::testing_layers

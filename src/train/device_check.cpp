@@ -61,7 +61,7 @@ NetworkOptions network_options(const CheckedDevice& d, const DeviceCheckOptions&
   return {.device = d.device,
           .mode = mode,
           .exact = o.exact,
-          .deterministic = true,
+          .deterministic = o.deterministic,
           .reference = d.reference,
           .seed = o.seed};
 }
@@ -97,25 +97,30 @@ std::vector<LayerValues> train_once(std::vector<Section> cfg, const CheckedDevic
   return collector.take();
 }
 
+}  // namespace
+
 Difference difference(const std::vector<float>& a, const std::vector<float>& b) {
   if (a.empty() && b.empty()) return {};
   if (a.size() != b.size()) fail("the devices made ", a.size(), " and ", b.size(), " numbers");
   Difference d{.compared = true};
   double size = 0;
   for (std::size_t i = 0; i < a.size(); ++i) {
-    const double apart = std::fabs(double{a[i]} - b[i]);
-    if (!(apart <= d.absolute)) d.absolute = apart;  // NaN stays
+    if (!std::isfinite(a[i]) || !std::isfinite(b[i])) return {NAN, NAN, true};
+    d.absolute = std::max(d.absolute, std::fabs(double{a[i]} - b[i]));
     size = std::max({size, std::fabs(double{a[i]}), std::fabs(double{b[i]})});
   }
   d.relative = d.absolute == 0 ? 0 : d.absolute / size;
   return d;
 }
 
-}  // namespace
-
 CheckedDevice checked_device(const std::string& name) {
   if (name == "reference") return {.reference = true};
-  const Device device = device_of(name);
+  Device device;
+  try {
+    device = device_of(name);
+  } catch (const Error& e) {
+    throw Error(cat(e.what(), ", or reference"), 2);
+  }
   const int count = device_count(device.type);
   if (device.index >= count)
     fail("device ", name, ": ",

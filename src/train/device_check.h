@@ -22,7 +22,7 @@ std::string to_string(const CheckedDevice&);
 struct DeviceCheckOptions {
   std::filesystem::path weights;  // "": fresh ones
   CheckedDevice first, second;
-  bool exact = false;
+  bool exact = false, deterministic = false;
   std::uint64_t seed = 1;
 };
 
@@ -31,6 +31,9 @@ struct Difference {
   double absolute = 0, relative = 0;
   bool compared = false;  // false: this layer has no such thing
 };
+
+// Relative is NaN where one of them holds a number that is not finite. Throws on different sizes.
+Difference difference(const std::vector<float>& a, const std::vector<float>& b);
 
 struct LayerCheck {
   std::int64_t layer = 0;

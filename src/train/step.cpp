@@ -10,7 +10,10 @@ namespace {
 // Looks at every layer's output as soon as it is made: the first that is not finite is at fault.
 class FaultFinder final : public LayerObserver {
  public:
-  explicit FaultFinder(const Network& net) : net_(net) {}
+  explicit FaultFinder(Network& net) : net_(net) { net.observe(this); }
+  FaultFinder(const FaultFinder&) = delete;
+  FaultFinder& operator=(const FaultFinder&) = delete;
+  ~FaultFinder() override { net_.observe(nullptr); }
   void before(std::int64_t, bool) override {}
   void after(std::int64_t layer, bool backward) override {
     if (backward || !found_.empty()) return;
@@ -21,7 +24,7 @@ class FaultFinder final : public LayerObserver {
   const std::string& found() const { return found_; }
 
  private:
-  const Network& net_;
+  Network& net_;
   std::string found_;
 };
 
@@ -111,10 +114,8 @@ std::int64_t TrainingStep::upload(const StepInput& input, std::int64_t part) {
 }
 
 std::string TrainingStep::first_fault(const Pass& pass) {
-  FaultFinder finder(net_);
-  net_.observe(&finder);
+  const FaultFinder finder(net_);
   net_.forward(pass);
-  net_.observe(nullptr);
   return finder.found();
 }
 
