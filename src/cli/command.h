@@ -31,6 +31,7 @@ std::vector<std::string> normalise(const std::vector<std::string>& arguments);
 // Flags that several commands have.
 void add_overrides(CLI::App&, std::vector<std::string>& overrides);
 void add_threads(CLI::App&, int& threads, const std::string& help);
+void add_thresholds(CLI::App&, float& thresh, float& nms);
 // -exact, and -precision, which is an override.
 void add_arithmetic(CLI::App&, bool& exact, std::vector<std::string>& overrides);
 // A number from `low` to `high`; unlike CLI::Range it refuses nan.

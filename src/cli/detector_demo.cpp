@@ -35,12 +35,7 @@ void add_source_flags(CLI::App& app, DemoOptions& o) {
 }
 
 void add_detection_flags(CLI::App& app, DemoOptions& o) {
-  app.add_option("--thresh", o.threshold, "least probability of a detection")
-      ->check(between(0, 1))
-      ->capture_default_str();
-  app.add_option("--nms", o.nms, "overlap above which the weaker of two detections goes; 0: none")
-      ->check(between(0, 1))
-      ->capture_default_str();
+  add_thresholds(app, o.threshold, o.nms);
   app.add_option("--avgframes", o.average_frames, "average what is found over so many frames")
       ->check(CLI::Range(1, kMostFrames))
       ->capture_default_str();

@@ -221,12 +221,7 @@ void Predictor::finish() const {
 }  // namespace
 
 void add_predict_flags(CLI::App& app, PredictOptions& o) {
-  app.add_option("--thresh", o.threshold, "least probability of a detection")
-      ->check(between(0, 1))
-      ->capture_default_str();
-  app.add_option("--nms", o.nms, "overlap above which the weaker of two detections goes; 0: none")
-      ->check(between(0, 1))
-      ->capture_default_str();
+  add_thresholds(app, o.threshold, o.nms);
   app.add_flag("--ext_output", o.ext_output, "print the boxes in pixels");
   app.add_option("--out", o.out, "write all detections to this file, or folder for voc and yolo");
   app.add_option("--format", o.format,

@@ -173,13 +173,22 @@ void add_threads(CLI::App& app, int& threads, const std::string& help) {
   app.add_option("--threads", threads, help)->check(CLI::Range(1, 1024))->type_name("N");
 }
 
+void add_thresholds(CLI::App& app, float& thresh, float& nms) {
+  app.add_option("--thresh", thresh, "least probability of a detection")
+      ->check(between(0, 1))
+      ->capture_default_str();
+  app.add_option("--nms", nms, "overlap above which the weaker of two detections goes; 0: none")
+      ->check(between(0, 1))
+      ->capture_default_str();
+}
+
 void add_arithmetic(CLI::App& app, bool& exact, std::vector<std::string>& overrides) {
   app.add_flag("--exact", exact, "direct convolutions only: slower, closest to plain arithmetic");
   app.add_option_function<std::string>(
          "--precision",
          [&overrides](const std::string& type) { overrides.push_back("net.0.precision=" + type); },
          "element type of activations: f32, bf16 (half the memory, about twice as fast where the "
-         "processor has it) or f16 (CUDA only); the cfg's [net] precision=")
+         "processor has it); f16: no device yet; the cfg's [net] precision=")
       ->check(CLI::IsMember({"f32", "bf16", "f16"}))
       ->type_name("TYPE");
 }

@@ -47,7 +47,7 @@ class CpuOps final : public Ops {
   }
   std::unique_ptr<GemmPlan> gemm(const GemmSpec& s) override { return make_cpu_gemm(s); }
   std::string accept_precision(DType t) const override {
-    if (t == DType::f16) fail("needs a CUDA device; on the CPU use bf16");
+    if (t == DType::f16) fail("the CPU does not compute in f16; use bf16");
     return t == DType::bf16 ? bf16_on(dnnl::get_effective_cpu_isa()) : "";
   }
   std::string name() const override {

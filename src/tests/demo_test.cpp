@@ -145,11 +145,11 @@ TEST_F(DemoVideoTest, WhatCannotBeReadEndsInOneSentence) {
   for (const auto& [source, said] : {std::pair{"text.mp4", "text.mp4: this is no video"},
                                      {"missing.mp4", "missing.mp4: cannot read this file"},
                                      {"http://127.0.0.1:1/x", "this stream cannot be opened"}}) {
-    const CommandResult ran = demo({source});
+    const CommandResult ran = demo({source, "-nogpu"});
     expect_refused(ran, said);
     EXPECT_EQ(std::count(ran.err.begin(), ran.err.end(), '\n'), 1) << ran.all();
   }
-  const CommandResult camera = demo({"-c", "987"});
+  const CommandResult camera = demo({"-c", "987", "-nogpu"});
   expect_refused(camera, "camera 987: there is none");
   EXPECT_EQ(std::count(camera.err.begin(), camera.err.end(), '\n'), 1) << camera.all();
   put_video("in.avi");

@@ -6,7 +6,7 @@ namespace darknet {
 namespace {
 
 // Frames between two stages: enough to even out their times, few enough to be told soon.
-constexpr std::size_t kDepth = 2, kLiveDepth = 1;
+constexpr std::size_t kDepth = 4, kLiveDepth = 1;
 
 std::size_t depth_of(const PipelineOptions& o) { return o.live ? kLiveDepth : kDepth; }
 
