@@ -44,8 +44,8 @@ VideoFormat format_of(const cv::VideoCapture& capture) {
 
 class CaptureSource : public VideoSource {
  public:
-  CaptureSource(std::string name, cv::VideoCapture capture, bool live)
-      : name_(std::move(name)), capture_(std::move(capture)), format_(format_of(capture_)) {
+  CaptureSource(std::string name, const cv::VideoCapture& capture, bool live)
+      : name_(std::move(name)), capture_(capture), format_(format_of(capture_)) {
     format_.live = live;
   }
   VideoFormat format() const override { return format_; }

@@ -85,7 +85,7 @@ struct Network::Impl {
   void run_backward(const Pass& pass, std::int64_t i);
   void forward(const Pass& pass);
   void backward(const Pass& pass);
-  void run(ReplayedPasses&, const Pass&, const std::function<void()>& work);
+  void run(ReplayedPasses&, const Pass&, const std::function<void()>& work) const;
 };
 
 void Network::Impl::make_layers(std::vector<Section>& cfg) {
@@ -359,7 +359,7 @@ void Network::Impl::backward(const Pass& pass) {
 }
 
 void Network::Impl::run(ReplayedPasses& passes, const Pass& pass,
-                        const std::function<void()>& work) {
+                        const std::function<void()>& work) const {
   streams(options.device.type).use(options.device);
   if (observer) return work();  // it looks between the layers
   passes.run(stream(), pass, work);
