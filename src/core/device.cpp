@@ -1,11 +1,42 @@
 #include "core/device.h"
 
 #include <charconv>
+#include <chrono>
+#include <new>
 #include <utility>
 
 #include "core/error.h"
 
 namespace darknet {
+namespace {
+
+constexpr std::align_val_t kAlignment{64};
+
+// Where work is done at once, what was asked for is what is done.
+class HostEvent final : public Event {
+ public:
+  void record(const Stream&) override { at_ = std::chrono::steady_clock::now(); }
+  void hold(const Stream&) override {}
+  void wait() override {}
+  double seconds_since(const Event& earlier) const override {
+    return std::chrono::duration<double>(at_ - dynamic_cast<const HostEvent&>(earlier).at_).count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point at_;
+};
+
+}  // namespace
+
+void* Memory::allocate_host(std::size_t bytes) {
+  void* const p = ::operator new (bytes + 1, kAlignment, std::nothrow);
+  if (!p) fail("out of memory: ", bytes, " bytes");
+  return p;
+}
+
+void Memory::release_host(void* p) noexcept { ::operator delete (p, kAlignment); }
+
+std::unique_ptr<Event> Streams::event(const Device&) { return std::make_unique<HostEvent>(); }
 
 std::string to_string(const Device& d) {
   return d.type == DeviceType::cpu ? std::string("cpu") : cat("cuda:", d.index);

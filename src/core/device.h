@@ -47,6 +47,21 @@ class Memory {
   virtual void copy_in(const Stream&, void* to, const void* from_host, std::size_t bytes) = 0;
   virtual void copy_out(const Stream&, void* to_host, const void* from, std::size_t bytes) = 0;
   virtual void copy(const Stream&, void* to, const void* from, std::size_t bytes) = 0;
+  // Host memory that the device reaches by itself, so that send() and fetch() return at once; what
+  // they name stays as it is until the stream has got there (an Event tells). 64-byte aligned.
+  virtual void* allocate_host(std::size_t bytes);
+  virtual void release_host(void*) noexcept;
+  virtual void send(const Stream& s, void* to, const void* from_host, std::size_t bytes) {
+    copy_in(s, to, from_host, bytes);
+  }
+  virtual void fetch(const Stream& s, void* to_host, const void* from, std::size_t bytes) {
+    copy_out(s, to_host, from, bytes);
+  }
+  // From another device of this type to the stream's.
+  virtual void copy_from(const Stream& s, void* to, const Device& /*there*/, const void* from,
+                         std::size_t bytes) {
+    copy(s, to, from, bytes);
+  }
   virtual void zero(const Stream&, void* at, std::size_t bytes) = 0;
   virtual void synchronize(const Stream&) = 0;
 };
@@ -59,6 +74,18 @@ class Recording {
   virtual void replay(const Stream&) = 0;
 };
 
+// A moment in the order of a stream: when all that was asked of it before has been done. Belongs to
+// the device it was made for. One that was never recorded lies in the past.
+class Event {
+ public:
+  virtual ~Event() = default;
+  virtual void record(const Stream&) = 0;
+  virtual void hold(const Stream&) = 0;  // what is asked of that stream from now on waits for it
+  virtual void wait() = 0;               // the calling thread waits for it
+  // Both were recorded and have passed; `earlier` is of the same device.
+  virtual double seconds_since(const Event& earlier) const = 0;
+};
+
 // Queues of work of a device type. The CPU works at once and has none: what stands here suits it.
 class Streams {
  public:
@@ -68,6 +95,7 @@ class Streams {
   virtual void use(const Device&) {}
   virtual void* open(const Device&) { return nullptr; }
   virtual void close(const Device&, void* /*native*/) noexcept {}
+  virtual std::unique_ptr<Event> event(const Device&);
   // Records what `work` asks of the stream instead of doing it. `work` must not allocate, copy from
   // or to the host, or wait. Null where the device has no recordings; `work` was not called then.
   virtual std::unique_ptr<Recording> record(const Stream&, const std::function<void()>& /*work*/) {

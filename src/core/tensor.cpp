@@ -122,6 +122,29 @@ bool Buffer::guards_intact() const {
          filled_with(device_, static_cast<char*>(data_) + bytes_, kGuardByte, kGuard);
 }
 
+HostBuffer::HostBuffer(DeviceType type, std::int64_t bytes)
+    : type_(type),
+      data_(static_cast<char*>(memory(type).allocate_host(static_cast<std::size_t>(bytes)))),
+      bytes_(bytes) {}
+
+HostBuffer::HostBuffer(HostBuffer&& other) noexcept { *this = std::move(other); }
+
+HostBuffer& HostBuffer::operator=(HostBuffer&& other) noexcept {
+  if (this == &other) return *this;
+  release();
+  type_ = other.type_;
+  data_ = std::exchange(other.data_, nullptr);
+  bytes_ = std::exchange(other.bytes_, 0);
+  return *this;
+}
+
+HostBuffer::~HostBuffer() { release(); }
+
+void HostBuffer::release() noexcept {
+  if (data_) memory(type_).release_host(data_);
+  data_ = nullptr;
+}
+
 Tensor::Tensor(const Device& device, const Shape& shape, DType dtype)
     : buffer_(device, checked_size(shape) * size_of(dtype)), shape_(shape), dtype_(dtype) {
   if (!device.checked) zero(plain_stream(device));

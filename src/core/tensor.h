@@ -114,6 +114,25 @@ class Buffer {
   std::int64_t bytes_ = 0;
 };
 
+// Host memory for Memory::send and fetch of a device type; move-only.
+class HostBuffer {
+ public:
+  HostBuffer() = default;
+  HostBuffer(DeviceType, std::int64_t bytes);
+  HostBuffer(HostBuffer&&) noexcept;
+  HostBuffer& operator=(HostBuffer&&) noexcept;
+  ~HostBuffer();
+
+  char* data() const { return data_; }
+  std::int64_t bytes() const { return bytes_; }
+
+ private:
+  void release() noexcept;
+  DeviceType type_ = DeviceType::cpu;
+  char* data_ = nullptr;
+  std::int64_t bytes_ = 0;
+};
+
 // A Buffer with a shape and an element type; move-only, zero-filled when created.
 class Tensor {
  public:

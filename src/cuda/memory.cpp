@@ -47,6 +47,26 @@ class CudaMemory final : public Memory {
   void copy(const Stream& s, void* to, const void* from, std::size_t bytes) override {
     copy(s, to, from, bytes, cudaMemcpyDeviceToDevice);
   }
+  void* allocate_host(std::size_t bytes) override {
+    void* p = nullptr;
+    check(cudaHostAlloc(&p, bytes + 1, cudaHostAllocPortable), "cudaHostAlloc",
+          cat(bytes, " bytes"));
+    return p;
+  }
+  void release_host(void* p) noexcept override { cudaFreeHost(p); }
+  void send(const Stream& s, void* to, const void* from, std::size_t bytes) override {
+    begin_copy(s, to, from, bytes, cudaMemcpyHostToDevice);
+  }
+  void fetch(const Stream& s, void* to, const void* from, std::size_t bytes) override {
+    begin_copy(s, to, from, bytes, cudaMemcpyDeviceToHost);
+  }
+  void copy_from(const Stream& s, void* to, const Device& there, const void* from,
+                 std::size_t bytes) override {
+    if (bytes == 0) return;
+    streams(DeviceType::cuda).use(s.device);
+    check(cudaMemcpyPeerAsync(to, s.device.index, from, there.index, bytes, native(s)),
+          "cudaMemcpyPeerAsync", cat(to_string(there), " to ", to_string(s.device)));
+  }
   void zero(const Stream& s, void* at, std::size_t bytes) override {
     if (bytes == 0) return;
     streams(DeviceType::cuda).use(s.device);
@@ -58,12 +78,17 @@ class CudaMemory final : public Memory {
   }
 
  private:
-  static void copy(const Stream& s, void* to, const void* from, std::size_t bytes,
-                   cudaMemcpyKind kind) {
+  static void begin_copy(const Stream& s, void* to, const void* from, std::size_t bytes,
+                         cudaMemcpyKind kind) {
     if (bytes == 0) return;
     streams(DeviceType::cuda).use(s.device);
     check(cudaMemcpyAsync(to, from, bytes, kind, native(s)), "cudaMemcpyAsync",
           cat(bytes, " bytes"));
+  }
+  static void copy(const Stream& s, void* to, const void* from, std::size_t bytes,
+                   cudaMemcpyKind kind) {
+    if (bytes == 0) return;
+    begin_copy(s, to, from, bytes, kind);
     if (kind != cudaMemcpyDeviceToDevice && reads_host_memory(s.device))
       check(cudaStreamSynchronize(native(s)), "cudaStreamSynchronize", to_string(s.device));
   }

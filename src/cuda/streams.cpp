@@ -1,4 +1,4 @@
-// Streams and recordings (CUDA graphs), and which devices there are.
+// Streams, events and recordings (CUDA graphs), and which devices there are.
 #include "core/device.h"
 #include "cuda/calls.h"
 
@@ -28,6 +28,38 @@ class CudaRecording final : public Recording {
   cudaGraphExec_t run_ = nullptr;
 };
 
+class CudaEvent final : public Event {
+ public:
+  explicit CudaEvent(const Device& device) : device_(device) {
+    check(cudaSetDevice(device.index), "cudaSetDevice", to_string(device));
+    check(cudaEventCreate(&event_), "cudaEventCreate", to_string(device));
+  }
+  CudaEvent(const CudaEvent&) = delete;
+  CudaEvent& operator=(const CudaEvent&) = delete;
+  ~CudaEvent() override { cudaEventDestroy(event_); }
+  void record(const Stream& s) override {
+    check(cudaSetDevice(device_.index), "cudaSetDevice", to_string(device_));
+    check(cudaEventRecord(event_, native(s)), "cudaEventRecord", to_string(device_));
+  }
+  void hold(const Stream& s) override {
+    check(cudaStreamWaitEvent(native(s), event_, 0), "cudaStreamWaitEvent", to_string(s.device));
+  }
+  void wait() override {
+    check(cudaEventSynchronize(event_), "cudaEventSynchronize", to_string(device_));
+  }
+  double seconds_since(const Event& earlier) const override {
+    float milliseconds = 0;
+    check(cudaEventElapsedTime(&milliseconds, dynamic_cast<const CudaEvent&>(earlier).event_,
+                               event_),
+          "cudaEventElapsedTime", to_string(device_));
+    return 1e-3 * double{milliseconds};
+  }
+
+ private:
+  Device device_;
+  cudaEvent_t event_ = nullptr;
+};
+
 class CudaStreams final : public Streams {
  public:
   void use(const Device& device) override {
@@ -44,6 +76,9 @@ class CudaStreams final : public Streams {
     cudaSetDevice(device.index);
     cudaStreamSynchronize(static_cast<cudaStream_t>(stream));
     cudaStreamDestroy(static_cast<cudaStream_t>(stream));
+  }
+  std::unique_ptr<Event> event(const Device& device) override {
+    return std::make_unique<CudaEvent>(device);
   }
   std::unique_ptr<Recording> record(const Stream& s, const std::function<void()>& work) override {
     check(cudaStreamBeginCapture(native(s), cudaStreamCaptureModeThreadLocal),
