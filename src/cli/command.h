@@ -39,6 +39,8 @@ CLI::Validator between(double low, double high);
 // -i, -gpus, -nogpu: `device` is filled in before the command runs; without them the first GPU that
 // there is. A CUDA build on a machine without one warns and takes the CPU.
 void add_device(CLI::App&, Device& device);
+// The same for several, as -gpus 0,1.
+void add_devices(CLI::App&, Device& first, std::vector<Device>& others);
 void add_deterministic(CLI::App&, bool& deterministic);
 // A whole number not below `low`; CLI's own checks name their limit with 300 digits.
 CLI::Validator whole_from(std::int64_t low);

@@ -68,7 +68,7 @@ void add_detector_train(CLI::App& program, Run& run) {
   add_overrides(app, o->overrides);
   add_threads(app, o->threads, "threads that read and augment pictures");
   add_arithmetic(app, o->exact, o->overrides);
-  add_device(app, o->device);
+  add_devices(app, o->device, o->others);
   add_deterministic(app, o->deterministic);
   add_darknet_habits(app);
   app.final_callback([o, &run] { run = [o] { return train_detector(*o).exit_code; }; });

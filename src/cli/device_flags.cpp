@@ -1,6 +1,9 @@
 // Which device a command computes on, and the flags with which the Darknets say so.
+#include <algorithm>
 #include <charconv>
+#include <functional>
 #include <memory>
+#include <vector>
 
 #include "cli/command.h"
 #include "core/error.h"
@@ -9,24 +12,64 @@
 namespace darknet::cli {
 namespace {
 
-// What -i names, or the best there is.
-Device chosen_device(const std::string& gpu) {
-  const bool asked = !gpu.empty();
-  if (asked && gpu == "-1") return {};
-  const int count = device_count(DeviceType::cuda);
-  int index = 0;
-  if (asked) {
-    const auto [end, error] = std::from_chars(gpu.data(), gpu.data() + gpu.size(), index);
-    if (error != std::errc{} || end != gpu.data() + gpu.size() || index < 0)
-      throw Error(cat("-i ", gpu, ": expected the number of one GPU, or -1 for none"), 2);
-    if (!built_with_cuda()) fail("-i ", gpu, ": ", why_no_cuda(), "; say -i -1 or -nogpu");
-    if (count > 0 && index >= count)
-      fail("-i ", gpu, ": there is no such GPU; this machine has ", count, ", counted from 0");
+[[noreturn]] void expected(const std::string& gpus, bool several) {
+  throw Error(cat("-i ", gpus, ": expected the number of one GPU",
+                  several ? ", or of several as 0,1" : "", ", or -1 for none"),
+              2);
+}
+
+// "0,2" as it was typed.
+std::vector<int> numbers(const std::string& gpus, bool several) {
+  std::vector<int> found;
+  for (const char *at = gpus.data(), *const end = at + gpus.size(); at != end;) {
+    int index = 0;
+    const auto [after, error] = std::from_chars(at, end, index);
+    const bool more = after != end && *after == ',' && after + 1 != end;
+    if (error != std::errc{} || index < 0 || !(after == end || more)) expected(gpus, several);
+    found.push_back(index);
+    at = more ? after + 1 : after;
   }
-  if (count == 0 && built_with_cuda())
+  if (found.empty() || (found.size() > 1 && !several)) expected(gpus, several);
+  return found;
+}
+
+std::vector<Device> named_devices(const std::string& gpus, bool several) {
+  const int count = device_count(DeviceType::cuda);
+  std::vector<Device> devices;
+  for (const int index : numbers(gpus, several)) {
+    if (!built_with_cuda() && count == 0)
+      fail("-i ", gpus, ": ", why_no_cuda(), "; say -i -1 or -nogpu");
+    if (count > 0 && index >= count)
+      fail("-i ", gpus, ": there is no GPU ", index, "; this machine has ", count,
+           ", counted from 0");
+    const Device device{.type = DeviceType::cuda, .index = index};
+    if (std::find(devices.begin(), devices.end(), device) != devices.end())
+      throw Error(cat("-i ", gpus, ": GPU ", index, " is named twice"), 2);
+    devices.push_back(device);
+  }
+  return devices;
+}
+
+// What -i names, or the best there is.
+std::vector<Device> chosen_devices(const std::string& gpus, bool several) {
+  if (gpus == "-1") return {{}};
+  std::vector<Device> devices{{.type = DeviceType::cuda}};
+  if (!gpus.empty()) devices = named_devices(gpus, several);
+  if (device_count(DeviceType::cuda) > 0) return devices;
+  if (built_with_cuda())
     log::warn(cat(why_no_cuda(), "; computing on the CPU (-nogpu asks for it)"));
-  if (count == 0) return {};
-  return {.type = DeviceType::cuda, .index = index};
+  return {{}};
+}
+
+void add_flags(CLI::App& app, bool several, const std::function<void(std::vector<Device>)>& take) {
+  const auto gpus = std::make_shared<std::string>();  // outlives this call, in CLI11's callbacks
+  app.add_option("-i,--gpus", *gpus,
+                 several ? "the GPUs to compute on, counted from 0, as 0 or 0,1; -1: the CPU"
+                         : "the GPU to compute on, counted from 0; -1: the CPU")
+      ->type_name(several ? "N,..." : "N");
+  app.add_flag_callback(
+      "--nogpu", [gpus] { *gpus = "-1"; }, "compute on the CPU");
+  app.parse_complete_callback([gpus, several, take] { take(chosen_devices(*gpus, several)); });
 }
 
 }  // namespace
@@ -37,12 +80,14 @@ void add_deterministic(CLI::App& app, bool& deterministic) {
 }
 
 void add_device(CLI::App& app, Device& device) {
-  const auto gpu = std::make_shared<std::string>();  // outlives this call, in CLI11's callbacks
-  app.add_option("-i,--gpus", *gpu, "the GPU to compute on, counted from 0; -1: the CPU")
-      ->type_name("N");
-  app.add_flag_callback(
-      "--nogpu", [gpu] { *gpu = "-1"; }, "compute on the CPU");
-  app.parse_complete_callback([gpu, &device] { device = chosen_device(*gpu); });
+  add_flags(app, false, [&device](const std::vector<Device>& d) { device = d.front(); });
+}
+
+void add_devices(CLI::App& app, Device& first, std::vector<Device>& others) {
+  add_flags(app, true, [&](const std::vector<Device>& d) {
+    first = d.front();
+    others.assign(d.begin() + 1, d.end());
+  });
 }
 
 void add_darknet_habits(CLI::App& app) {

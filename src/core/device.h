@@ -6,6 +6,7 @@
 #include <functional>
 #include <limits>
 #include <memory>
+#include <span>
 #include <string>
 
 namespace darknet {
@@ -86,6 +87,16 @@ class Event {
   virtual double seconds_since(const Event& earlier) const = 0;
 };
 
+// Sums arrays of several devices of one type, element by element; each gets the sum in place of its
+// own.
+class DeviceSum {
+ public:
+  virtual ~DeviceSum() = default;
+  // One stream and one array of n elements for each device, in the order they were given.
+  virtual void run(std::span<const Stream> streams, std::span<float* const> arrays,
+                   std::int64_t n) = 0;
+};
+
 // Queues of work of a device type. The CPU works at once and has none: what stands here suits it.
 class Streams {
  public:
@@ -96,6 +107,8 @@ class Streams {
   virtual void* open(const Device&) { return nullptr; }
   virtual void close(const Device&, void* /*native*/) noexcept {}
   virtual std::unique_ptr<Event> event(const Device&);
+  // Null where the device type has no library for it.
+  virtual std::unique_ptr<DeviceSum> sum_over(std::span<const Device>) { return nullptr; }
   // Records what `work` asks of the stream instead of doing it. `work` must not allocate, copy from
   // or to the host, or wait. Null where the device has no recordings; `work` was not called then.
   virtual std::unique_ptr<Recording> record(const Stream&, const std::function<void()>& /*work*/) {

@@ -1,16 +1,41 @@
-// What every step changes, in device memory, so that launches read it there and a recorded step can
-// be replayed.
+// What a training step is told and what it remembers, in device memory, so that launches read it
+// there and a recorded step can be replayed.
 #pragma once
 #include <cstdint>
+#include "core/hd.h"
 
 namespace darknet {
 
-struct StepState {
+// Told by the host before every part of a step.
+struct StepOrder {
   std::int64_t iteration = 0;  // 1 for the first update
   float learning_rate = 0;
   float objectness_scale = 1;    // obj_norm=positives: B / max(1, N)
-  float finite = 1;              // 0: the step is not finite; the update skips itself
-  std::int64_t images_seen = 0;  // Darknet's `seen`, this subdivision's images included
+  std::int64_t images_seen = 0;  // Darknet's `seen`, this part's images included
 };
+
+// What becomes of a step.
+enum class Verdict : std::int32_t {
+  update,
+  overflow,  // gradients went beyond f16: nothing is updated, the loss scale is lowered
+  fault      // losses or gradients are not finite: nothing is updated from then on
+};
+
+// Of dynamic loss scaling (Micikevicius et al., Mixed Precision Training, ICLR 2018): gradients are
+// computed `scale` times too large, so that small ones do not vanish in f16.
+struct LossScale {
+  float scale = 1;
+  std::int64_t steps = 0;  // updates since it was last changed
+};
+
+struct StepState : StepOrder {
+  // Kept by the device from step to step.
+  Verdict verdict = Verdict::update;
+  std::int32_t fault_part = -1;  // the first part of the batch whose loss was not finite
+  LossScale loss;
+};
+
+// null: the loss is not scaled.
+DN_HD inline float loss_scale(const StepState* step) { return step ? step->loss.scale : 1; }
 
 }  // namespace darknet

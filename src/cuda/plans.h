@@ -1,6 +1,7 @@
-// The plans of CUDA, made by ops.cpp; each is defined in the file of its name.
+// The plans of CUDA, made by ops.cpp and streams.cpp; each is defined in the file of its name.
 #pragma once
 #include <memory>
+#include <span>
 
 #include "core/ops.h"
 
@@ -8,5 +9,7 @@ namespace darknet {
 
 std::unique_ptr<ConvPlan> make_cuda_conv(const ConvSpec&, const Epilogue&, const PlanOptions&);
 std::unique_ptr<GemmPlan> make_cuda_gemm(const GemmSpec&);
+// Null in a build without NCCL.
+std::unique_ptr<DeviceSum> make_nccl_sum(std::span<const Device>);
 
 }  // namespace darknet

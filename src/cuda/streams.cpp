@@ -1,6 +1,7 @@
 // Streams, events and recordings (CUDA graphs), and which devices there are.
 #include "core/device.h"
 #include "cuda/calls.h"
+#include "cuda/plans.h"
 
 namespace darknet {
 namespace {
@@ -79,6 +80,9 @@ class CudaStreams final : public Streams {
   }
   std::unique_ptr<Event> event(const Device& device) override {
     return std::make_unique<CudaEvent>(device);
+  }
+  std::unique_ptr<DeviceSum> sum_over(std::span<const Device> devices) override {
+    return make_nccl_sum(devices);
   }
   std::unique_ptr<Recording> record(const Stream& s, const std::function<void()>& work) override {
     check(cudaStreamBeginCapture(native(s), cudaStreamCaptureModeThreadLocal),

@@ -47,6 +47,8 @@ struct HeadTelemetry {
   }
 };
 
+struct TelemetrySums;  // kernels/objectness.h: the same as the device sums it
+
 struct AnchorShape {
   float width = 0, height = 0;  // pixels of the network's input
 };
@@ -78,8 +80,10 @@ class Head {
   // Which channels of the layer below are objectness logits.
   virtual std::vector<std::int64_t> objectness_channels() const = 0;
 
-  // Telemetry of the last training pass; waits for the device.
-  virtual HeadTelemetry telemetry(const Stream&) const = 0;
+  // Telemetry of the last training pass: where it lies on the device, and what such sums tell.
+  virtual const TelemetrySums* sums() const = 0;
+  virtual HeadTelemetry told_by(const TelemetrySums&) const = 0;
+  virtual HeadTelemetry telemetry(const Stream&) const = 0;  // both; waits for the device
 };
 
 }  // namespace darknet

@@ -7,7 +7,6 @@ namespace darknet {
 namespace {
 
 constexpr float kEpsilon = 1e-5f;  // Darknet (AlexeyAB): under the root
-constexpr float kKeep = .9f;       // of the rolling statistics
 
 // Sums of z and z^2 about the channel's first value, so that a large mean does not cancel.
 template <class T>
@@ -29,10 +28,10 @@ struct Statistics {
     const double variance = n > 1 && squares > 0 ? squares / (n - 1) : 0;
     b.mean[c] = static_cast<float>(z.data[c] + shift);
     b.inverse_deviation[c] = static_cast<float>(1 / math::sqrt(variance + kEpsilon));
-    b.rolling_mean[c] = kKeep * b.rolling_mean[c] + (1 - kKeep) * b.mean[c];
+    b.rolling_mean[c] = kRollingKeep * b.rolling_mean[c] + (1 - kRollingKeep) * b.mean[c];
     if (n > 1)  // one value has no variance
       b.rolling_variance[c] =
-          kKeep * b.rolling_variance[c] + (1 - kKeep) * static_cast<float>(variance);
+          kRollingKeep * b.rolling_variance[c] + (1 - kRollingKeep) * static_cast<float>(variance);
   }
 };
 

@@ -10,6 +10,8 @@
 
 namespace darknet {
 
+inline constexpr float kRollingKeep = .9f;  // share of the rolling statistics that a pass keeps
+
 // Arrays of one value per channel. What a call does not need may be null.
 struct BatchNorm {
   Activation activation = Activation::linear;  // of the normalised, scaled and shifted value

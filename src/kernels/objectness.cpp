@@ -66,6 +66,18 @@ struct AnchorSums {
   }
 };
 
+struct AddTelemetry {
+  PartTelemetry a;
+  StepState* state;
+  DN_HD void operator()(std::int64_t) const {
+    if (a.first) *a.total = {};
+    *a.total += *a.sums;
+    if (a.sums->not_finite == 0 || state->verdict == Verdict::fault) return;
+    state->verdict = Verdict::fault;
+    state->fault_part = a.part;
+  }
+};
+
 }  // namespace
 
 void apply_objectness(const Stream& s, const LogitLoss& loss, const ObjectnessArguments& a) {
@@ -86,10 +98,18 @@ void sum_telemetry(const Stream& s, const ObjectnessArguments& a, TelemetrySums*
   reduce(s, a.logits.shape.pixels() * a.layout.anchors, AnchorSums{a}, out, scratch);
 }
 
-HeadTelemetry to_telemetry(const Stream& stream, const TelemetrySums* on_device) {
+void add_telemetry(const Stream& s, const PartTelemetry& part, StepState* state) {
+  for_each(s, 1, AddTelemetry{part, state});
+}
+
+TelemetrySums to_host(const Stream& stream, const TelemetrySums* on_device) {
   TelemetrySums s;
   memory(stream.device.type).copy_out(stream, &s, on_device, sizeof s);
   memory(stream.device.type).synchronize(stream);
+  return s;
+}
+
+HeadTelemetry to_telemetry(const TelemetrySums& s) {
   const auto count = [](double v) { return static_cast<std::int64_t>(v); };
   return {.objectness_loss_positive = s.loss_positive,
           .objectness_loss_negative = s.loss_negative,

@@ -48,6 +48,17 @@ struct TelemetrySums {
 };
 std::int64_t telemetry_scratch(std::int64_t anchors);
 void sum_telemetry(const Stream&, const ObjectnessArguments&, TelemetrySums* out, void* scratch);
-HeadTelemetry to_telemetry(const Stream&, const TelemetrySums* on_device);
+TelemetrySums to_host(const Stream&, const TelemetrySums* on_device);
+HeadTelemetry to_telemetry(const TelemetrySums&);
+
+// total = part, or += part where `part` is not the step's first; a loss that is not finite makes a
+// fault of the step.
+struct PartTelemetry {
+  const TelemetrySums* sums = nullptr;  // of the part
+  TelemetrySums* total = nullptr;
+  std::int32_t part = 0;  // its number in the whole batch
+  bool first = true;      // of this device
+};
+void add_telemetry(const Stream&, const PartTelemetry&, StepState*);
 
 }  // namespace darknet

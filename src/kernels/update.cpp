@@ -17,7 +17,28 @@ struct MarkNotFinite {
   const std::int64_t* count;
   StepState* state;
   DN_HD void operator()(std::int64_t) const {
-    if (*count > 0) state->finite = 0;
+    if (*count == 0 || state->verdict == Verdict::fault) return;
+    state->verdict = state->loss.scale > 1 ? Verdict::overflow : Verdict::fault;
+  }
+};
+
+struct Tell {
+  const StepOrder* order;
+  StepState* state;
+  bool begin;
+  DN_HD void operator()(std::int64_t) const {
+    static_cast<StepOrder&>(*state) = *order;
+    if (begin && state->verdict != Verdict::fault) state->verdict = Verdict::update;
+  }
+};
+
+struct AdaptLossScale {
+  StepState* state;
+  DN_HD void operator()(std::int64_t) const {
+    LossScale& l = state->loss;
+    if (state->verdict == Verdict::overflow) l = {l.scale / 2, 0};
+    if (state->verdict != Verdict::update) return;
+    if (++l.steps == kScaleRaisedAfter) l = {math::min(2 * l.scale, kMostLossScale), 0};
   }
 };
 
@@ -25,13 +46,19 @@ DN_HD inline float clipped(float g, float limit) {
   return limit > 0 ? math::clamp(g, -limit, limit) : g;
 }
 
+// Whether this step updates; an overflow's gradient is cleared.
+DN_HD inline bool updates(const StepState& state, float& gradient) {
+  if (state.verdict == Verdict::overflow) gradient = 0;
+  return state.verdict == Verdict::update;
+}
+
 struct Sgd {
   UpdateArrays a;
   SgdSettings s;
   const StepState* state;
   DN_HD void operator()(std::int64_t i) const {
-    if (state->finite == 0) return;
-    const float g = clipped(a.gradient[i], a.clip);
+    if (!updates(*state, a.gradient[i])) return;
+    const float g = clipped(a.gradient[i] / state->loss.scale, a.clip);
     a.gradient[i] = 0;
     const float v = s.momentum * a.first[i] + g + a.decay * s.images * a.value[i];
     a.first[i] = v;
@@ -44,8 +71,9 @@ struct Adam {
   AdamSettings s;
   const StepState* state;
   DN_HD void operator()(std::int64_t i) const {
-    if (state->finite == 0) return;
-    const float g = clipped(a.gradient[i], a.clip) / s.images + a.decay * a.value[i];
+    if (!updates(*state, a.gradient[i])) return;
+    const float g =
+        clipped(a.gradient[i] / state->loss.scale, a.clip) / s.images + a.decay * a.value[i];
     a.gradient[i] = 0;
     const float m = s.b1 * a.first[i] + (1 - s.b1) * g;
     const float v = s.b2 * a.second[i] + (1 - s.b2) * g * g;
@@ -61,7 +89,8 @@ struct Average {
   AverageArrays a;
   const StepState* state;
   DN_HD void operator()(std::int64_t i) const {
-    if (state->finite != 0) a.average[i] = a.alpha * a.average[i] + (1 - a.alpha) * a.value[i];
+    if (state->verdict == Verdict::update)
+      a.average[i] = a.alpha * a.average[i] + (1 - a.alpha) * a.value[i];
   }
 };
 
@@ -81,6 +110,16 @@ void for_each_in_rows(const Stream& s, std::int64_t n, F f) {
 }
 
 }  // namespace
+
+void begin_step(const Stream& s, const StepOrder* order, StepState* state) {
+  for_each(s, 1, Tell{order, state, true});
+}
+
+void tell_step(const Stream& s, const StepOrder* order, StepState* state) {
+  for_each(s, 1, Tell{order, state, false});
+}
+
+void adapt_loss_scale(const Stream& s, StepState* state) { for_each(s, 1, AdaptLossScale{state}); }
 
 std::int64_t check_finite_scratch(std::int64_t n) {
   return reduce_scratch<std::int64_t>(n) + std::int64_t{sizeof(std::int64_t)};

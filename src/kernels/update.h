@@ -1,6 +1,7 @@
-// Launches on parameters: gradient checks, SGD, Adam and the running average of the weights. All of
-// them read what changes per step (iteration, rate, finiteness) from a StepState in device memory
-// and do nothing, not even clear a gradient, while it says that the step is not finite.
+// Launches on parameters: gradient checks, SGD, Adam and the running average of the weights, and
+// the verdict on a step. All of them read what changes per step from a StepState in device memory.
+// Unless its verdict is `update` they change no parameter; an overflow clears the gradients, a
+// fault leaves them for whoever asks which layer it was.
 #pragma once
 #include <cstdint>
 #include "core/device.h"
@@ -20,11 +21,22 @@ struct UpdateArrays {
   float clip = 0;         // limit on |gradient|; 0: none
 };
 
-// state->finite = 0 where any gradient is NaN or infinite; otherwise it stays. `scratch`:
-// check_finite_scratch(n) bytes.
+// Before the first part: takes over `order`; only a fault of an earlier step stays.
+void begin_step(const Stream&, const StepOrder* order, StepState*);
+// Before the others.
+void tell_step(const Stream&, const StepOrder* order, StepState*);
+
+// Where any gradient is NaN or infinite, an overflow if the loss is scaled, else a fault.
+// `scratch`: check_finite_scratch(n) bytes.
 std::int64_t check_finite_scratch(std::int64_t n);
 void check_finite(const Stream&, const float* gradient, std::int64_t n, StepState* state,
                   void* scratch);
+
+// After the update: an overflow halves the scale of the loss, kScaleRaisedAfter updates without one
+// double it.
+inline constexpr float kFirstLossScale = 65536, kMostLossScale = 16777216;
+inline constexpr std::int64_t kScaleRaisedAfter = 2000;
+void adapt_loss_scale(const Stream&, StepState*);
 
 // Darknet's SGD with B = images of the whole step: v = momentum v + g + decay B w; w -= rate/B v.
 struct SgdSettings {

@@ -284,11 +284,11 @@ struct Assign {
 
 struct Backward {
   View<const float> gradient;
-  float factor;
+  GradientFactor factor;
   View<float> to;
   bool add;
   DN_HD void operator()(std::int64_t p, std::int64_t c) const {
-    const float g = factor * gradient.at(p, c);
+    const float g = factor.value() * gradient.at(p, c);
     to.at(p, c) = add ? to.at(p, c) + g : g;
   }
 };
@@ -338,8 +338,8 @@ void yolo_assign(const Stream& s, const SigmoidClassLoss& loss, const YoloArgume
       loss);
 }
 
-void yolo_backward(const Stream& s, View<const float> gradient, float factor, View<float> to,
-                   bool add) {
+void yolo_backward(const Stream& s, View<const float> gradient, const GradientFactor& factor,
+                   View<float> to, bool add) {
   for_each_pixel(s, to.shape, Backward{gradient, factor, to, add});
 }
 

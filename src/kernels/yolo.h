@@ -61,8 +61,13 @@ struct YoloArguments {
 // gradients are left to apply_objectness.
 void yolo_assign(const Stream&, const SigmoidClassLoss&, const YoloArguments&);
 
-// gradient_of_input (+)= factor * gradient.
-void yolo_backward(const Stream&, View<const float> gradient, float factor, View<float> to,
+// to (+)= factor * loss scale of the step * gradient.
+struct GradientFactor {
+  float factor = 1;
+  const StepState* step = nullptr;  // null: the loss is not scaled
+  DN_HD float value() const { return factor * loss_scale(step); }
+};
+void yolo_backward(const Stream&, View<const float> gradient, const GradientFactor&, View<float> to,
                    bool add);
 
 }  // namespace darknet

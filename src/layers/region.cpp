@@ -101,7 +101,8 @@ class RegionLayer final : public Layer, public Head {
 
   void backward(const Pass& pass, const BackwardArguments& a) override {
     const GradientSlot& slot = a.in_gradient[0];
-    if (slot.view) yolo_backward(pass.stream, gradient(pass).as<>(), 1, slot.view.as<>(), slot.add);
+    if (slot.view)
+      yolo_backward(pass.stream, gradient(pass).as<>(), {1, pass.step}, slot.view.as<>(), slot.add);
   }
 
   Head* head() override { return this; }
@@ -140,8 +141,12 @@ class RegionLayer final : public Layer, public Head {
       channels.push_back(n * settings_.entries() + 4);
     return channels;
   }
-  HeadTelemetry telemetry(const Stream& stream) const override {
-    HeadTelemetry t = to_telemetry(stream, static_cast<const TelemetrySums*>(sums_.data()));
+  const TelemetrySums* sums() const override {
+    return static_cast<const TelemetrySums*>(sums_.data());
+  }
+  HeadTelemetry telemetry(const Stream& s) const override { return told_by(to_host(s, sums())); }
+  HeadTelemetry told_by(const TelemetrySums& s) const override {
+    HeadTelemetry t = to_telemetry(s);
     t.truths_lost = std::exchange(t.truths_sharing, 0);  // a later truth overwrites an earlier one
     return t;
   }

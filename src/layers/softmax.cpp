@@ -73,8 +73,9 @@ struct CrossEntropy {  // dx = (p - t) / T
   View<const float> out;
   Sink<float> in;
   float temperature;
+  const StepState* step;
   DN_HD void operator()(std::int64_t p, std::int64_t c) const {
-    in.put(p, c, (out.at(p, c) - targets.at(p, c)) / temperature);
+    in.put(p, c, loss_scale(step) * (out.at(p, c) - targets.at(p, c)) / temperature);
   }
 };
 
@@ -133,9 +134,12 @@ class SoftmaxLayer final : public Layer {
           pass.stream, rows_.count,
           SoftmaxBackward{rows_, a.out.as<>(), a.out_gradient.as<>(), sink, softmax_.temperature});
     check_targets(*this, pass.targets, a.out.shape);
-    for_each_pixel(
-        pass.stream, a.out.shape,
-        CrossEntropy{{pass.targets.as<>(), a.out.shape}, a.out.as<>(), sink, softmax_.temperature});
+    for_each_pixel(pass.stream, a.out.shape,
+                   CrossEntropy{{pass.targets.as<>(), a.out.shape},
+                                a.out.as<>(),
+                                sink,
+                                softmax_.temperature,
+                                pass.step});
   }
 
  private:
@@ -153,12 +157,13 @@ struct CostGradient {
   View<const float> in;
   Sink<float> to;
   float scale;
+  const StepState* step;
   DN_HD void operator()(std::int64_t p, std::int64_t c) const {
     const float t = targets.at(p, c);
     float d = in.at(p, c) - t;  // of sse: (x - t)^2 / 2
     if constexpr (kKind == CostKind::masked) d = t == kIgnored ? 0 : d;
     if constexpr (kKind == CostKind::smooth) d = math::clamp(d, -1.f, 1.f);  // Huber
-    to.put(p, c, scale * d);
+    to.put(p, c, loss_scale(step) * scale * d);
   }
 };
 
@@ -208,7 +213,7 @@ class CostLayer final : public Layer {
   void put(const Pass& pass, const Targets& targets, const TensorView& in,
            const Sink<float>& sink) const {
     for_each_pixel(pass.stream, in.shape,
-                   CostGradient<kKind>{targets, in.as<>(), sink, cost_.scale});
+                   CostGradient<kKind>{targets, in.as<>(), sink, cost_.scale, pass.step});
   }
   CostKeys cost_;
 };

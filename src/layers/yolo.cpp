@@ -152,8 +152,8 @@ class YoloLayer final : public Layer, public Head {
   void backward(const Pass& pass, const BackwardArguments& a) override {
     const GradientSlot& slot = a.in_gradient[0];
     if (slot.view)
-      yolo_backward(pass.stream, gradient(pass).as<>(), yolo_.delta_normalizer, slot.view.as<>(),
-                    slot.add);
+      yolo_backward(pass.stream, gradient(pass).as<>(), {yolo_.delta_normalizer, pass.step},
+                    slot.view.as<>(), slot.add);
   }
 
   Head* head() override { return this; }
@@ -190,9 +190,11 @@ class YoloLayer final : public Layer, public Head {
       channels.push_back(n * settings_.entries() + 4);
     return channels;
   }
-  HeadTelemetry telemetry(const Stream& stream) const override {
-    return to_telemetry(stream, static_cast<const TelemetrySums*>(sums_.data()));
+  const TelemetrySums* sums() const override {
+    return static_cast<const TelemetrySums*>(sums_.data());
   }
+  HeadTelemetry told_by(const TelemetrySums& s) const override { return to_telemetry(s); }
+  HeadTelemetry telemetry(const Stream& s) const override { return told_by(to_host(s, sums())); }
 
  private:
   void check_losses(const Section& section) const;

@@ -35,6 +35,8 @@ json header_of(const TrainingState& s, const std::vector<Optimizer::Array>& arra
               {"skipped_images", s.skipped_images},
               {"exact", s.exact},
               {"precision", s.precision},
+              {"loss_scale", s.loss_scale.scale},
+              {"loss_scale_steps", s.loss_scale.steps},
               {"evaluation_pending", s.evaluation_pending},
               {"weights_checksum", s.weights_checksum},
               {"previous_checksum", s.previous_checksum},
@@ -55,6 +57,7 @@ TrainingState state_of(const json& h) {
           .skipped_images = h.at("skipped_images"),
           .exact = h.at("exact"),
           .precision = h.value("precision", "f32"),  // states of before there were others
+          .loss_scale = {h.value("loss_scale", 1.f), h.value("loss_scale_steps", std::int64_t{0})},
           .evaluation_pending = h.at("evaluation_pending"),
           .weights_checksum = h.at("weights_checksum"),
           .previous_checksum = h.at("previous_checksum")};

@@ -381,7 +381,12 @@ Network::Network(std::vector<Section> cfg, const NetworkOptions& options)
   net.connect();
   net.tell_truths();
   net.choose_types();
-  const std::int64_t part = net.settings.batch / net.settings.subdivisions;
+  const std::int64_t parts = net.settings.subdivisions * options.replicas;
+  if (options.replicas > 1 && net.settings.batch % parts != 0)
+    fail_at(net.where, "[net] batch=", net.settings.batch, ": ", options.replicas,
+            " devices with subdivisions=", net.settings.subdivisions, " need a multiple of ",
+            parts);
+  const std::int64_t part = net.settings.batch / parts;
   const std::int64_t batch = options.batch > 0 ? options.batch : net.training() ? part : 1;
   resize(batch, net.settings.height, net.settings.width);
 }

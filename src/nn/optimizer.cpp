@@ -24,11 +24,10 @@ Optimizer::Optimizer(Network& net, const NetSettings& settings) : net_(net), set
       slots_.push_back(std::move(slot));
     }
   }
-  state_ = Buffer(device, sizeof(StepState));
   scratch_ = Buffer(device, check_finite_scratch(most));
 }
 
-void Optimizer::update(Slot& slot, std::int64_t images) {
+void Optimizer::update(Slot& slot, const StepState* state, std::int64_t images) {
   Parameter& p = *slot.parameter;
   const UpdateArrays arrays{.value = p.value.data(),
                             .gradient = p.gradient.data(),
@@ -39,25 +38,21 @@ void Optimizer::update(Slot& slot, std::int64_t images) {
                             .decay = p.decays() ? settings_.decay : 0,
                             .clip = slot.clip};
   const auto batch = static_cast<float>(images);
-  const auto* state = static_cast<const StepState*>(state_.data());
   if (settings_.adam)
     adam_update(net_.stream(), arrays, {settings_.b1, settings_.b2, settings_.eps, batch}, state);
   else
     sgd_update(net_.stream(), arrays, {settings_.momentum, batch}, state);
 }
 
-bool Optimizer::step(const StepState& step, std::int64_t images, bool average) {
+void Optimizer::step(StepState* state, std::int64_t images, bool average) {
   const Stream& stream = net_.stream();
   streams(stream.device.type).use(stream.device);
-  Memory& device = memory(stream.device.type);
-  auto* const state = static_cast<StepState*>(state_.data());
-  device.copy_in(stream, state, &step, sizeof step);
   for (Slot& s : slots_)
     if (!s.first.empty())
       check_finite(stream, s.parameter->gradient.data(), s.parameter->gradient.size(), state,
                    scratch_.data());
   for (Slot& s : slots_)
-    if (!s.first.empty()) update(s, images);
+    if (!s.first.empty()) update(s, state, images);
   if (average && settings_.ema_alpha > 0) {
     if (!averaging_) start_average();
     for (Slot& s : slots_)
@@ -66,10 +61,14 @@ bool Optimizer::step(const StepState& step, std::int64_t images, bool average) {
           {s.average.data(), s.parameter->value.data(), s.average.size(), settings_.ema_alpha},
           state);
   }
-  StepState after;
-  device.copy_out(stream, &after, state, sizeof after);
-  device.synchronize(stream);
-  return after.finite != 0;
+  if (scales_loss()) adapt_loss_scale(stream, state);
+}
+
+std::vector<Tensor*> Optimizer::gradients() {
+  std::vector<Tensor*> all;
+  for (Slot& s : slots_)
+    if (!s.first.empty()) all.push_back(&s.parameter->gradient);
+  return all;
 }
 
 void Optimizer::start_average() {

@@ -12,10 +12,16 @@ class Optimizer {
  public:
   Optimizer(Network&, const NetSettings&);
 
-  // One update from the gradients of a whole step, which it sets to zero; nothing at all happens
-  // when the step or a gradient is not finite. `images`: of the step, all subdivisions together.
-  // Returns whether the update was done. `average`: whether the running average takes part.
-  bool step(const StepState&, std::int64_t images, bool average);
+  // Asks for one update from the gradients of a whole step, which it sets to zero; nothing is
+  // updated when a gradient is not finite (kernels/update.h). `state`: in device memory, where the
+  // verdict will be. `images`: of the step, all subdivisions together. `average`: whether the
+  // running average takes part.
+  void step(StepState* state, std::int64_t images, bool average);
+
+  // Whether gradients come as large as StepState::loss says: with precision=f16.
+  bool scales_loss() const { return settings_.precision == "f16"; }
+  // Parameters' gradients that step() reads, in a fixed order: what several devices sum.
+  std::vector<Tensor*> gradients();
 
   // The running average in place of the weights, and back; no effect before the average started.
   bool has_average() const { return averaging_; }
@@ -36,13 +42,13 @@ class Optimizer {
     float clip = 0;
     Tensor first, second, average;
   };
-  void update(Slot&, std::int64_t images);
+  void update(Slot&, const StepState* state, std::int64_t images);
   void start_average();
 
   Network& net_;
   NetSettings settings_;
   std::vector<Slot> slots_;
-  Buffer state_, scratch_;
+  Buffer scratch_;
   bool averaging_ = false;
 };
 

@@ -123,7 +123,7 @@ LayerSample region(const std::string& keys, std::int64_t images_seen = 20000) {
           .objective = told_loss,
           .truths = kTruths,
           .truths_per_image = 3,
-          .step = {.iteration = 3, .images_seen = images_seen}};
+          .step = {{.iteration = 3, .images_seen = images_seen}}};
 }
 
 LayerSample region_normalised() {

@@ -26,7 +26,7 @@ LayerSample sample_of(const std::string& type, const std::string& keys, std::int
           .objective = [](const Trial& t) { return t.layer->head()->telemetry({}).loss(); },
           .truths = truths,
           .truths_per_image = static_cast<std::int64_t>(truths.size()),
-          .step = {.iteration = 3, .images_seen = 20000}};
+          .step = {{.iteration = 3, .images_seen = 20000}}};
 }
 
 Trial passed(const LayerSample& s) {

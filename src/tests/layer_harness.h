@@ -41,7 +41,7 @@ struct LayerSample {
   bool random = false;         // differs at inference (dropout)
   double tolerance = 2e-3;     // of gradients, relative to max(1, |gradient|)
   std::int64_t net_size = 32;  // width and height of the network's input
-  StepState step{.iteration = 3};
+  StepState step{{.iteration = 3}};
   bool takes_logistic = false;  // the layer below hands its logistic over; `in` holds logits
 };
 

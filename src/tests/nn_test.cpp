@@ -102,7 +102,7 @@ TEST(Net, ContradictionsNameLineAndReason) {
 
 struct UpdateCase {
   std::vector<float> w{1, -2, 3}, g{.5f, .25f, -4}, m{.1f, .2f, .3f}, v{.1f, .1f, .1f};
-  StepState state{.iteration = 2, .learning_rate = .1f};
+  StepState state{{.iteration = 2, .learning_rate = .1f}};
   UpdateArrays arrays() { return {w.data(), g.data(), m.data(), v.data(), 3, 2.f, .01f, 1.f}; }
 };
 
@@ -134,7 +134,7 @@ TEST(Update, AStepThatIsNotFiniteChangesNothing) {
   c.g[1] = std::nanf("");
   std::vector<char> scratch(static_cast<std::size_t>(check_finite_scratch(3)));
   check_finite({}, c.g.data(), 3, &c.state, scratch.data());
-  EXPECT_EQ(c.state.finite, 0);
+  EXPECT_EQ(c.state.verdict, Verdict::fault);
   sgd_update({}, c.arrays(), {.9f, 4}, &c.state);
   average_update({}, {c.m.data(), c.w.data(), 3, .5f}, &c.state);
   EXPECT_EQ(c.w, (std::vector<float>{1, -2, 3}));

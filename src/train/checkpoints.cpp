@@ -51,10 +51,17 @@ void Checkpoints::save_final(const Network& net, Optimizer& optimizer,
   optimizer.swap_average();
 }
 
+std::int64_t Checkpoints::period(std::int64_t max_batches) const {
+  return every_ > 0 ? every_ : max_batches < 10000 ? 1000 : 10000;
+}
+
+bool Checkpoints::due(std::int64_t iteration, std::int64_t max_batches) const {
+  return iteration % period(max_batches) == 0 || iteration % kLastEvery == 0;
+}
+
 void Checkpoints::save_due(const Network& net, Optimizer& optimizer, TrainingState& state,
                            std::int64_t max_batches) const {
-  const std::int64_t period = every_ > 0 ? every_ : max_batches < 10000 ? 1000 : 10000;
-  if (state.iteration % period == 0)
+  if (state.iteration % period(max_batches) == 0)
     save_weights(file(cat("_", state.iteration, ".weights")), net, state.seen);
   if (state.iteration % kLastEvery == 0) save_last(net, optimizer, state);
 }

@@ -25,12 +25,14 @@ class Checkpoints {
   void adopt(TrainingState&) const;
   void save_best(const Network&, const TrainingState&) const;
   void save_final(const Network&, Optimizer&, const TrainingState&) const;
-  // The periodic files that are due after state.iteration.
+  // Whether any periodic file is due after that iteration; writes those of state.iteration.
+  bool due(std::int64_t iteration, std::int64_t max_batches) const;
   void save_due(const Network&, Optimizer&, TrainingState&, std::int64_t max_batches) const;
 
   std::filesystem::path file(const std::string& suffix) const;  // folder/name<suffix>
 
  private:
+  std::int64_t period(std::int64_t max_batches) const;
   std::filesystem::path folder_;
   std::string name_;
   std::int64_t every_;

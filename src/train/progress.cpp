@@ -81,6 +81,10 @@ std::string json_line(const IterationReport& r) {
             {"heads", json::array()}};
   if (r.step->positives > 0) line["positives_of_batch"] = r.step->positives;
   if (r.step->truths_left_out > 0) line["truths_left_out"] = r.step->truths_left_out;
+  if (r.step->loss_scale.scale != 1 || r.step->overflow) {
+    line["loss_scale"] = r.step->loss_scale.scale;
+    line["overflow"] = r.step->overflow;
+  }
   if (r.map >= 0) line["map"] = r.map;
   for (std::size_t h = 0; h < r.step->heads.size(); ++h)
     line["heads"].push_back(

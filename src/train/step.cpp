@@ -1,8 +1,12 @@
 #include "train/step.h"
 
 #include <algorithm>
-#include <chrono>
+#include <array>
 #include <cmath>
+#include <cstring>
+
+#include "kernels/objectness.h"
+#include "kernels/update.h"
 
 namespace darknet {
 namespace {
@@ -28,20 +32,233 @@ class FaultFinder final : public LayerObserver {
   std::string found_;
 };
 
-// Adds the seconds since it was last asked.
-class Lap {
- public:
-  void add_to(double& seconds) {
-    const auto now = std::chrono::steady_clock::now();
-    seconds += std::chrono::duration<double>(now - last_).count();
-    last_ = now;
-  }
+std::string faulty_gradient(Network& net) {
+  for (std::int64_t i = 0; i < net.size(); ++i)
+    for (const Parameter* p : net.layer(i).parameters()) {
+      if (p->gradient.empty()) continue;
+      const auto host = p->gradient.to_host(net.stream());
+      if (!std::all_of(host.begin(), host.end(), [](float v) { return std::isfinite(v); }))
+        return net.layer(i).title() + " (its gradients)";
+    }
+  return "no layer";
+}
 
- private:
-  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
-};
+std::int64_t most_truths(const Network& net) {
+  std::int64_t most = 1;
+  for (const HeadAt& at : net.heads()) most = std::max(most, at.head->settings().max_truths);
+  return most;
+}
+
+// What a device tells of a step: its state, then the sums of each head.
+std::int64_t report_bytes(const Network& net) {
+  return static_cast<std::int64_t>(sizeof(StepState) + net.heads().size() * sizeof(TelemetrySums));
+}
 
 }  // namespace
+
+// One device's share.
+struct TrainingStep::Side {
+  // A report on its way to the host, and the moments between the phases of its step.
+  struct Report {
+    HostBuffer host;
+    std::vector<std::unique_ptr<Event>> moments;  // begin; upload, forward, backward per part; end
+    std::size_t passed = 0;
+
+    const StepState& state() const { return *reinterpret_cast<const StepState*>(host.data()); }
+    TelemetrySums sums(std::size_t head) const {
+      TelemetrySums s;
+      std::memcpy(&s, host.data() + sizeof(StepState) + head * sizeof s, sizeof s);
+      return s;
+    }
+    StepTimes times() const;
+  };
+
+  Side(const Replica& r, std::int64_t first, std::int64_t parts);
+
+  Network& net;
+  Optimizer& optimizer;
+  std::vector<HeadAt> heads;
+  std::int64_t first_part;  // of the batch
+  Uploads uploads;
+  Buffer report;  // as on the device
+  std::array<Report, kMostBegun> reports;
+  Report* now = nullptr;
+
+  StepState* state() const { return static_cast<StepState*>(report.data()); }
+  TelemetrySums* sums(std::size_t head) const {
+    return reinterpret_cast<TelemetrySums*>(static_cast<char*>(report.data()) + sizeof(StepState)) +
+           head;
+  }
+  void mark() { now->moments[now->passed++]->record(net.stream()); }
+  void use() const { streams(net.options().device.type).use(net.options().device); }
+};
+
+StepTimes TrainingStep::Side::Report::times() const {
+  StepTimes t;
+  double* const phases[] = {&t.upload, &t.forward, &t.backward};
+  for (std::size_t k = 1; k < moments.size(); ++k) {
+    double& phase = k + 1 == moments.size() ? t.update : *phases[(k - 1) % 3];
+    phase += moments[k]->seconds_since(*moments[k - 1]);
+  }
+  return t;
+}
+
+TrainingStep::Side::Side(const Replica& r, std::int64_t first, std::int64_t parts)
+    : net(*r.net),
+      optimizer(*r.optimizer),
+      heads(net.heads()),
+      first_part(first),
+      uploads(net, most_truths(net)),
+      report(net.options().device, report_bytes(net)) {
+  const Device& device = net.options().device;
+  for (Report& t : reports) {
+    t.host = HostBuffer(device.type, report.bytes());
+    for (std::int64_t k = 0; k < 3 * parts + 2; ++k)
+      t.moments.push_back(streams(device.type).event(device));
+  }
+}
+
+TrainingStep::TrainingStep(Network& net, Optimizer& optimizer, std::uint64_t seed)
+    : TrainingStep(std::vector<Replica>{{&net, &optimizer}}, seed) {}
+
+TrainingStep::TrainingStep(const std::vector<Replica>& replicas, std::uint64_t seed) : seed_(seed) {
+  const Network& net = *replicas.front().net;
+  const auto devices = static_cast<std::int64_t>(replicas.size());
+  parts_ = net.settings().batch / (net.input_shape().n * devices);
+  std::vector<StepState*> states;
+  for (const Replica& r : replicas) {
+    const auto first = static_cast<std::int64_t>(sides_.size()) * parts_;
+    sides_.push_back(std::make_unique<Side>(r, first, parts_));
+    states.push_back(sides_.back()->state());
+  }
+  if (devices > 1)
+    exchange_ = std::make_unique<Exchange>(replicas, states, parts_, net.options().deterministic);
+  set_loss_scale({.scale = replicas.front().optimizer->scales_loss() ? kFirstLossScale : 1});
+}
+
+TrainingStep::~TrainingStep() = default;
+
+void TrainingStep::set_loss_scale(const LossScale& scale) {
+  StepState state;
+  state.loss = scale;
+  for (const auto& side : sides_) {
+    const Stream& stream = side->net.stream();
+    memory(stream.device.type).copy_in(stream, side->state(), &state, sizeof state);
+  }
+}
+
+std::int64_t TrainingStep::images() const { return sides_.front()->net.input_shape().n; }
+
+Pass TrainingStep::pass(const Side& side, std::int64_t part) const {
+  return {.stream = side.net.stream(),
+          .mode = Mode::training,
+          .step = side.state(),
+          .seed = seed_,
+          .subdivision = side.first_part + part,
+          .truths = side.uploads.truths()};
+}
+
+// Returns how many truths there was no room for.
+std::int64_t TrainingStep::run_part(Side& side, const StepInput& input, std::int64_t part) {
+  const Stream& stream = side.net.stream();
+  const std::int64_t of_batch = side.first_part + part;
+  StepOrder order = order_;
+  order.images_seen += (of_batch + 1) * images();
+  const std::int64_t left_out = side.uploads.send(input, of_batch * images(), order);
+  (part == 0 ? begin_step : tell_step)(stream, side.uploads.order(), side.state());
+  side.mark();
+  side.net.forward(pass(side, part));
+  for (std::size_t h = 0; h < side.heads.size(); ++h)
+    add_telemetry(
+        stream,
+        {side.heads[h].head->sums(), side.sums(h), static_cast<std::int32_t>(of_batch), part == 0},
+        side.state());
+  side.mark();
+  side.net.backward(pass(side, part));
+  side.mark();
+  return left_out;
+}
+
+// The update, and what is told of the step.
+void TrainingStep::end(Side& side, std::int64_t batch, bool average) {
+  side.optimizer.step(side.state(), batch, average);
+  side.net.parameters_changed();
+  memory(side.net.options().device.type)
+      .fetch(side.net.stream(), side.now->host.data(), side.report.data(),
+             static_cast<std::size_t>(side.report.bytes()));
+  side.mark();
+}
+
+void TrainingStep::begin(const StepInput& input, StepOrder order, std::int64_t seen, bool average) {
+  if (begun() == kMostBegun) fail("a third training step begun before the first was finished");
+  const auto batch = static_cast<std::int64_t>(input.truths.size());
+  Begun step{.batch = batch};
+  step.known.positives = count_positives(sides_.front()->net, input.truths);
+  order.objectness_scale = static_cast<float>(batch) /
+                           static_cast<float>(std::max<std::int64_t>(1, step.known.positives));
+  order.images_seen = seen;
+  order_ = order;
+  for (const auto& side : sides_) {
+    side->now = &side->reports[next_];
+    side->now->passed = 0;
+    side->use();
+    side->mark();
+  }
+  if (exchange_) exchange_->keep_statistics();
+  for (std::int64_t part = 0; part < parts_; ++part)
+    for (const auto& side : sides_) step.known.truths_left_out += run_part(*side, input, part);
+  if (exchange_) exchange_->run();
+  for (const auto& side : sides_) end(*side, batch, average);
+  begun_.push_back(std::move(step));
+  next_ = (next_ + 1) % kMostBegun;
+}
+
+StepResult TrainingStep::finish() {
+  const std::size_t oldest = (next_ + kMostBegun - begun_.size()) % kMostBegun;
+  const Begun step = std::move(begun_.front());
+  begun_.erase(begun_.begin());
+  StepResult result = step.known;
+  result.heads.resize(sides_.front()->heads.size());
+  for (const auto& side : sides_) {
+    const Side::Report& report = side->reports[oldest];
+    report.moments.back()->wait();
+    for (std::size_t h = 0; h < result.heads.size(); ++h)
+      result.heads[h] += side->heads[h].head->told_by(report.sums(h));
+    if (const std::int64_t part = report.state().fault_part; part >= 0 && result.faulty_image < 0)
+      result.faulty_image = part * images();
+  }
+  const Side::Report& first = sides_.front()->reports[oldest];
+  result.finite = first.state().verdict != Verdict::fault;
+  result.overflow = first.state().verdict == Verdict::overflow;
+  result.loss_scale = first.state().loss;
+  result.seconds = first.times();
+  for (const HeadTelemetry& t : result.heads)
+    result.loss += t.loss() / static_cast<double>(step.batch);
+  return result;
+}
+
+std::string TrainingStep::first_fault(const StepInput& input, std::int64_t image) {
+  const std::int64_t part = image / images();
+  Side& side = *sides_[static_cast<std::size_t>(part / parts_)];
+  side.uploads.send(input, image, order_);
+  const FaultFinder finder(side.net);
+  side.net.forward(pass(side, part % parts_));
+  return finder.found();
+}
+
+std::string TrainingStep::fault_of(const StepInput& input, const StepResult& result) {
+  if (result.faulty_image < 0) return faulty_gradient(sides_.front()->net);
+  const std::string layer = first_fault(input, result.faulty_image);
+  return layer.empty() ? "a detection head's loss" : layer;
+}
+
+StepResult TrainingStep::run(const StepInput& input, const StepOrder& order, std::int64_t seen,
+                             bool average) {
+  begin(input, order, seen, average);
+  StepResult result = finish();
+  if (!result.finite) result.fault = fault_of(input, result);
+  return result;
+}
 
 std::int64_t count_positives(const Network& net, std::span<const std::vector<Truth>> truths) {
   std::int64_t positives = 0;
@@ -49,140 +266,6 @@ std::int64_t count_positives(const Network& net, std::span<const std::vector<Tru
     if (at.head->settings().normalise_by_positives)
       for (const auto& image : truths) positives += at.head->positives(image, net.input_shape());
   return positives;
-}
-
-TrainingStep::TrainingStep(Network& net, Optimizer& optimizer, std::uint64_t seed)
-    : net_(net), optimizer_(optimizer), heads_(net.heads()), seed_(seed) {
-  for (const HeadAt& at : heads_) capacity_ = std::max(capacity_, at.head->settings().max_truths);
-  const Device& device = net.options().device;
-  const std::int64_t images = net.input_shape().n;
-  truths_ = Buffer(device, images * capacity_ * std::int64_t{sizeof(Truth)});
-  counts_ = Buffer(device, images * std::int64_t{sizeof(std::int32_t)});
-  state_ = Buffer(device, sizeof(StepState));
-}
-
-void TrainingStep::place_parts(const StepInput& input, std::int64_t image, const TensorView& to) {
-  const Stream& stream = net_.stream();
-  const auto& parts = input.parts[static_cast<std::size_t>(image)];
-  std::size_t needed = 0;
-  for (const PlacedPart& p : parts) needed += p.picture->image.pixels.size();
-  if (static_cast<std::int64_t>(needed) > bytes_.bytes())
-    bytes_ = Buffer(stream.device, static_cast<std::int64_t>(needed));
-  auto* at = static_cast<std::uint8_t*>(bytes_.data());
-  for (const PlacedPart& p : parts) {
-    const auto& pixels = p.picture->image.pixels;
-    memory(stream.device.type).copy_in(stream, at, pixels.data(), pixels.size());
-    place_on_device(stream, at, *p.picture, p.placement, input.grey_outside, to.as<>());
-    at += pixels.size();
-  }
-}
-
-void TrainingStep::upload_pixels(const StepInput& input, std::int64_t part) {
-  const TensorView to = net_.input();
-  const auto floats = static_cast<std::size_t>(to.shape.features());
-  for (std::int64_t i = 0; i < to.shape.n; ++i) {
-    const std::int64_t image = part * to.shape.n + i;
-    const TensorView into = to.images(i, 1);
-    if (!input.parts.empty() && !input.parts[static_cast<std::size_t>(image)].empty())
-      place_parts(input, image, into);
-    else
-      memory(net_.stream().device.type)
-          .copy_in(net_.stream(), into.data,
-                   input.pixels.data() + static_cast<std::size_t>(image) * floats,
-                   floats * sizeof(float));
-  }
-}
-
-std::int64_t TrainingStep::upload(const StepInput& input, std::int64_t part) {
-  const Stream& stream = net_.stream();
-  Memory& device = memory(stream.device.type);
-  const std::int64_t images = net_.input_shape().n;
-  upload_pixels(input, part);
-  std::vector<Truth> truths(static_cast<std::size_t>(images * capacity_));
-  std::vector<std::int32_t> counts(static_cast<std::size_t>(images));
-  std::int64_t left_out = 0;
-  for (std::int64_t i = 0; i < images; ++i) {
-    const auto& of_image = input.truths[static_cast<std::size_t>(part * images + i)];
-    const auto n = std::min<std::int64_t>(capacity_, static_cast<std::int64_t>(of_image.size()));
-    std::copy_n(of_image.begin(), n, truths.begin() + i * capacity_);
-    counts[static_cast<std::size_t>(i)] = static_cast<std::int32_t>(n);
-    left_out += static_cast<std::int64_t>(of_image.size()) - n;
-  }
-  device.copy_in(stream, truths_.data(), truths.data(), truths.size() * sizeof(Truth));
-  device.copy_in(stream, counts_.data(), counts.data(), counts.size() * sizeof(std::int32_t));
-  return left_out;
-}
-
-std::string TrainingStep::first_fault(const Pass& pass) {
-  const FaultFinder finder(net_);
-  net_.forward(pass);
-  return finder.found();
-}
-
-std::string TrainingStep::faulty_gradient() const {
-  for (std::int64_t i = 0; i < net_.size(); ++i)
-    for (const Parameter* p : net_.layer(i).parameters()) {
-      if (p->gradient.empty()) continue;
-      const auto host = p->gradient.to_host(net_.stream());
-      if (!std::all_of(host.begin(), host.end(), [](float v) { return std::isfinite(v); }))
-        return net_.layer(i).title() + " (its gradients)";
-    }
-  return "no layer";
-}
-
-// Forward, and what the heads tell of it.
-void TrainingStep::run_part(const Pass& pass, StepResult& result) {
-  net_.forward(pass);
-  for (std::size_t h = 0; h < heads_.size(); ++h) {
-    const HeadTelemetry t = heads_[h].head->telemetry(net_.stream());
-    result.finite = result.finite && t.finite;
-    result.heads[h] += t;
-  }
-  if (result.finite) return;
-  result.fault = first_fault(pass);
-  if (result.fault.empty()) result.fault = "a detection head's loss";
-}
-
-StepResult TrainingStep::run(const StepInput& input, StepState state, std::int64_t seen,
-                             bool average) {
-  const auto batch = static_cast<std::int64_t>(input.truths.size());
-  const std::int64_t images = net_.input_shape().n;
-  StepResult result{.heads = std::vector<HeadTelemetry>(heads_.size())};
-  result.positives = count_positives(net_, input.truths);
-  state.objectness_scale =
-      static_cast<float>(batch) / static_cast<float>(std::max<std::int64_t>(1, result.positives));
-  const Pass pass{.stream = net_.stream(),
-                  .mode = Mode::training,
-                  .step = static_cast<const StepState*>(state_.data()),
-                  .seed = seed_,
-                  .truths = {static_cast<const Truth*>(truths_.data()),
-                             static_cast<const std::int32_t*>(counts_.data()), images, capacity_}};
-  Lap lap;
-  for (std::int64_t part = 0; part < batch / images; ++part) {
-    state.images_seen = seen + (part + 1) * images;
-    memory(net_.stream().device.type).copy_in(net_.stream(), state_.data(), &state, sizeof state);
-    result.truths_left_out += upload(input, part);
-    lap.add_to(result.seconds.upload);
-    Pass now = pass;
-    now.subdivision = part;
-    run_part(now, result);
-    lap.add_to(result.seconds.forward);
-    if (!result.finite) {
-      result.faulty_image = part * images;
-      return result;
-    }
-    net_.backward(now);
-    lap.add_to(result.seconds.backward);
-  }
-  for (const HeadTelemetry& t : result.heads) result.loss += t.loss() / static_cast<double>(batch);
-  result.finite = optimizer_.step(state, batch, average);
-  if (!result.finite) {
-    result.fault = faulty_gradient();
-    return result;
-  }
-  net_.parameters_changed();
-  lap.add_to(result.seconds.update);
-  return result;
 }
 
 }  // namespace darknet

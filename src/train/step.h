@@ -1,65 +1,83 @@
-// One training step: the subdivisions of a batch forward and backward, then the update. Knows
-// nothing of files, schedules or how batches are made.
+// One training step on one device or several: the parts of a batch forward and backward, then the
+// update. A step is asked for and its result fetched later, so that devices need not wait for the
+// host. Knows nothing of files, schedules or how batches are made.
 #pragma once
 #include <cstdint>
-#include <span>
+#include <memory>
 #include <string>
 #include <vector>
-#include "dataset/augment.h"
+
 #include "detect/head.h"
 #include "nn/network.h"
 #include "nn/optimizer.h"
+#include "train/exchange.h"
+#include "train/uploads.h"
 
 namespace darknet {
 
-// A whole batch in host memory: images one after the other, NHWC, values 0..1. An image that has
-// parts is put together on the network's device instead.
-struct StepInput {
-  std::span<const float> pixels;
-  std::span<const std::vector<Truth>> truths;           // one entry per image
-  std::span<const std::vector<PlacedPart>> parts = {};  // one entry per image, or none at all
-  bool grey_outside = false;                            // of the parts
-};
-
-// Where a step's time went, all subdivisions together, seconds.
+// Where a step's time went on the first device, all parts together, seconds.
 struct StepTimes {
-  double upload = 0, forward = 0, backward = 0, update = 0;
+  double upload = 0;  // waiting for the pictures on their way, and laying them out
+  double forward = 0, backward = 0;
+  double update = 0;  // and, with several devices, the exchange before it
 };
 
 struct StepResult {
   std::vector<HeadTelemetry> heads;  // sums over the whole batch, in the order of Network::heads()
   double loss = 0;                   // mean per image of the true loss, all heads
   std::int64_t positives = 0;        // obj_norm=positives: N; else 0
-  bool finite = true;                // false: no update was made
-  std::string fault;                 // which layer was not finite first
+  bool finite = true;                // false: no update was made, nor will any be
+  bool overflow = false;             // no update was made, for the scale of the loss was too large
+  LossScale loss_scale;              // after this step
+  std::string fault;                 // which layer was not finite first; by run() and fault_of()
   StepTimes seconds;
   std::int64_t truths_left_out = 0;  // beyond the heads' max=, of all images
-  std::int64_t faulty_image = -1;    // first image of the subdivision in which that was
+  std::int64_t faulty_image = -1;    // first image of the part in which the loss was not finite
 };
 
 class TrainingStep {
  public:
   TrainingStep(Network&, Optimizer&, std::uint64_t seed);
+  // Several networks, each on a device of its own, with equal parameters, that take the parts of a
+  // batch device after device. Batch normalisation, dropout and updates are those of one network
+  // with as many parts in all.
+  TrainingStep(const std::vector<Replica>&, std::uint64_t seed);
+  ~TrainingStep();
 
-  // `state`: iteration and learning rate; objectness_scale and images_seen are filled in here.
+  static constexpr std::int64_t kMostBegun = 2;
+  // Asks for a step; on the CPU it is done when this returns. The batch may be gone then.
   // `seen`: images before this batch. `average`: whether the weights' running average takes part.
-  StepResult run(const StepInput&, StepState state, std::int64_t seen, bool average);
+  void begin(const StepInput&, StepOrder, std::int64_t seen, bool average);
+  std::int64_t begun() const { return static_cast<std::int64_t>(begun_.size()); }
+  // The result of the oldest step that was begun; waits for it.
+  StepResult finish();
+  // The name of what was not finite, from the batch of the step that was at fault.
+  std::string fault_of(const StepInput&, const StepResult&);
+
+  // Both, and the fault's name where there is one.
+  StepResult run(const StepInput&, const StepOrder&, std::int64_t seen, bool average);
+
+  void set_loss_scale(const LossScale&);  // as an earlier training left it
 
  private:
-  std::int64_t upload(const StepInput&, std::int64_t part);  // returns the truths left out
-  void upload_pixels(const StepInput&, std::int64_t part);
-  void place_parts(const StepInput&, std::int64_t image, const TensorView& to);
-  void run_part(const Pass&, StepResult&);
-  std::string first_fault(const Pass&);
-  std::string faulty_gradient() const;
+  struct Side;
+  struct Begun {
+    StepResult known;  // what the host knows of it
+    std::int64_t batch = 0;
+  };
+  std::int64_t images() const;  // of a part
+  Pass pass(const Side&, std::int64_t part) const;
+  std::int64_t run_part(Side&, const StepInput&, std::int64_t part);
+  void end(Side&, std::int64_t batch, bool average);
+  std::string first_fault(const StepInput&, std::int64_t image);
 
-  Network& net_;
-  Optimizer& optimizer_;
-  std::vector<HeadAt> heads_;
+  std::vector<std::unique_ptr<Side>> sides_;
+  std::unique_ptr<Exchange> exchange_;  // with several devices
   std::uint64_t seed_;
-  std::int64_t capacity_ = 1;  // truths per image
-  Buffer truths_, counts_, state_;
-  Buffer bytes_;  // of the parts of one image
+  std::int64_t parts_ = 1;  // of each device
+  StepOrder order_;         // of the step that is being asked for
+  std::vector<Begun> begun_;
+  std::size_t next_ = 0;  // which of its reports the next step fills
 };
 
 // N of obj_norm=positives: positive anchors of all heads that ask for it; 0 where none does.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <deque>
 #include <memory>
 
 #include "cfg/data_file.h"
@@ -50,6 +51,19 @@ class Trainer {
   TrainingOutcome run();
 
  private:
+  // A step that was asked for, and what of its batch is needed when its result is there.
+  struct Begun {
+    std::int64_t iteration = 0;
+    InputSize size;
+    std::vector<std::int64_t> images;
+    double load_seconds = 0;
+  };
+  struct OtherDevice {
+    OtherDevice(std::vector<Section> cfg, const NetworkOptions& options)
+        : net(std::move(cfg), options), optimizer(net, net.settings()) {}
+    Network net;
+    Optimizer optimizer;
+  };
   void read_labels();
   void start();
   void tell_nothing_left(StartKind kind) const;
@@ -58,10 +72,18 @@ class Trainer {
   void tell_plan() const;
   void tell_crowded() const;
   LoaderSettings loader_settings() const;
-  StepResult step(const Batch& batch);
-  [[noreturn]] void report_fault(const StepResult& result, const Batch& batch);
-  void tell(const StepResult& result, const Batch& batch, double load_seconds, double step_seconds);
-  bool evaluation_due() const;
+  void make_replicas();
+  void begin(const Batch& batch, double load_seconds);
+  void finish_step(const Loader& loader);
+  void finish_steps(const Loader& loader) {
+    while (step_->begun() > 0) finish_step(loader);
+  }
+  void count(const StepResult& result, const Begun& step);
+  [[noreturn]] void report_fault(const StepResult& result, const Begun& step);
+  void tell(const StepResult& result, const Begun& step, double seconds);
+  std::int64_t asked() const { return state_.iteration + step_->begun(); }
+  bool may_work_ahead() const;
+  bool evaluation_due(std::int64_t iteration) const;
   void evaluate();
   bool out_of_patience() const {
     return options_.patience > 0 && state_.evaluations_without_gain >= options_.patience;
@@ -82,7 +104,10 @@ class Trainer {
   std::unique_ptr<Network> evaluated_;  // for inference, with -map
   Checkpoints checkpoints_;
   TrainingState state_;
+  std::vector<std::unique_ptr<OtherDevice>> others_;
   std::unique_ptr<TrainingStep> step_;
+  std::deque<Begun> begun_;
+  Clock::time_point last_;  // when the last iteration was done with
   std::unique_ptr<TrainingLog> log_;
   std::unique_ptr<LiveChart> chart_;
   InterruptGuard interrupt_;
@@ -96,6 +121,7 @@ NetworkOptions training_network(const TrainerOptions& o) {
           .mode = Mode::training,
           .exact = o.exact,
           .deterministic = o.deterministic,
+          .replicas = 1 + static_cast<std::int64_t>(o.others.size()),
           .seed = o.seed.value_or(1)};
 }
 
@@ -176,7 +202,7 @@ void Trainer::start() {
   else
     begin_anew(start);
   if (state_.iteration < max_batches()) tell_plan();
-  step_ = std::make_unique<TrainingStep>(net_, optimizer_, state_.seed);
+  make_replicas();
   log_ = std::make_unique<TrainingLog>(checkpoints_.file("_log.jsonl"), state_.iteration);
   chart_ = std::make_unique<LiveChart>(checkpoints_.file("_chart"), options_.cfg.stem().string(),
                                        log_->kept());
@@ -224,6 +250,7 @@ void Trainer::tell_plan() const {
                 "; files go to ", backup_.string()));
   if (options_.device.type != DeviceType::cpu)
     log::info(cat("computed by ", ops(options_.device.type).name()));
+  for (const Device& d : options_.others) log::info(cat("and by ", to_string(d)));
   for (const HeadAt& at : net_.heads())
     log::info(cat("objectness of ", net_.layer(at.layer).title(), ": ",
                   at.head->settings().objectness_loss));
@@ -248,69 +275,113 @@ LoaderSettings Trainer::loader_settings() const {
           .parts = options_.device.type != DeviceType::cpu};
 }
 
-// Darknet averages over the second half of the training.
+// Of the step that is asked for next. Darknet averages over the second half of the training.
 bool Trainer::averaging() const {
-  return net_.settings().ema_alpha > 0 && state_.iteration >= max_batches() / 2;
+  return net_.settings().ema_alpha > 0 && asked() >= max_batches() / 2;
 }
 
-StepResult Trainer::step(const Batch& batch) {
+// Every device starts with what the first one has.
+void Trainer::make_replicas() {
+  std::vector<Replica> replicas{{&net_, &optimizer_}};
+  for (const Device& device : options_.others) {
+    NetworkOptions options = training_network(options_);
+    options.device = device;
+    others_.push_back(std::make_unique<OtherDevice>(sections_of(options_), options));
+    replicas.push_back({&others_.back()->net, &others_.back()->optimizer});
+    copy_training(replicas.front(), replicas.back());
+  }
+  step_ = std::make_unique<TrainingStep>(replicas, state_.seed);
+  if (optimizer_.scales_loss() && state_.loss_scale.scale > 1)
+    step_->set_loss_scale(state_.loss_scale);
+}
+
+void Trainer::begin(const Batch& batch, double load_seconds) {
   const Shape now = net_.input_shape();
-  if (now.h != batch.size.height || now.w != batch.size.width)
+  if (now.h != batch.size.height || now.w != batch.size.width) {
     net_.resize(now.n, batch.size.height, batch.size.width);
-  const StepState step{
-      .iteration = state_.iteration + 1,
-      .learning_rate = learning_rate(net_.settings(), state_.iteration + 1, state_.seed)};
-  StepResult result =
-      step_->run({batch.pixels, batch.truths, batch.parts, net_.settings().letter_box}, step,
-                 static_cast<std::int64_t>(state_.seen), averaging());
-  if (!result.finite) report_fault(result, batch);
+    for (const auto& other : others_) other->net.resize(now.n, batch.size.height, batch.size.width);
+  }
+  const std::int64_t iteration = asked() + 1;
+  step_->begin({batch.pixels, batch.truths, batch.parts, net_.settings().letter_box},
+               {.iteration = iteration,
+                .learning_rate = learning_rate(net_.settings(), iteration, state_.seed)},
+               static_cast<std::int64_t>(state_.seen) + step_->begun() * net_.settings().batch,
+               averaging());
+  begun_.push_back({iteration, batch.size, batch.images, load_seconds});
+}
+
+void Trainer::count(const StepResult& result, const Begun& step) {
   if (result.truths_left_out > 0 && !told_of_left_out_) {
     told_of_left_out_ = true;
-    log::warn(cat("iteration ", state_.iteration + 1, ": ", result.truths_left_out,
+    log::warn(cat("iteration ", step.iteration, ": ", result.truths_left_out,
                   " objects of this batch are beyond the heads' max= and left out; later ones are "
                   "in the log as truths_left_out"));
   }
   ++state_.iteration;
-  state_.seen += static_cast<std::uint64_t>(batch.images.size());
+  state_.seen += static_cast<std::uint64_t>(step.images.size());
+  state_.loss_scale = result.loss_scale;
   state_.average_loss = state_.average_loss < 0
                             ? result.loss
                             : (1 - kAverageLoss) * state_.average_loss + kAverageLoss * result.loss;
-  return result;
 }
 
-void Trainer::report_fault(const StepResult& result, const Batch& batch) {
+void Trainer::finish_step(const Loader& loader) {
+  const Begun step = std::move(begun_.front());
+  begun_.pop_front();
+  const StepResult result = step_->finish();
+  const double seconds = seconds_since(last_);
+  if (!result.finite) report_fault(result, step);
+  count(result, step);
+  map_now_ = -1;
+  if (evaluation_due(state_.iteration)) evaluate();
+  state_.skipped_images = std::max(state_.skipped_images, loader.unreadable());
+  tell(result, step, seconds);
+  checkpoints_.save_due(net_, optimizer_, state_, max_batches());
+  last_ = Clock::now();
+}
+
+// Whether the next step may be asked for before the last one's result is there.
+bool Trainer::may_work_ahead() const {
+  return options_.device.type != DeviceType::cpu && asked() < max_batches() &&
+         !evaluation_due(asked()) && !checkpoints_.due(asked(), max_batches());
+}
+
+// The batch is made once more: the loader's may be gone.
+void Trainer::report_fault(const StepResult& result, const Begun& step) {
   log::end_progress();
   faulty_ = true;
+  Loader again(loader_settings());
+  const Batch& batch = again.next();
+  const std::string layer = step_->fault_of(
+      {batch.pixels, batch.truths, batch.parts, net_.settings().letter_box}, result);
   const bool any = result.faulty_image < 0;
   const auto begin = any ? 0 : static_cast<std::size_t>(result.faulty_image);
-  const auto count = any ? batch.images.size() : static_cast<std::size_t>(net_.input_shape().n);
+  const auto count = any ? step.images.size() : static_cast<std::size_t>(net_.input_shape().n);
   std::string images;
-  for (std::size_t i = begin; i < std::min(begin + count, batch.images.size()); ++i)
-    images += "\n  " + labelled_.images[static_cast<std::size_t>(batch.images[i])].string();
-  fail("iteration ", state_.iteration + 1, ": ", result.fault,
+  for (std::size_t i = begin; i < std::min(begin + count, step.images.size()); ++i)
+    images += "\n  " + labelled_.images[static_cast<std::size_t>(step.images[i])].string();
+  fail("iteration ", step.iteration, ": ", layer,
        " is not finite; nothing was updated, and the files in ", backup_.string(),
        " stay as they were. A lower learning_rate, a longer burn_in or clip= may help. Images of "
        "this step:",
        images);
 }
 
-void Trainer::tell(const StepResult& result, const Batch& batch, double load_seconds,
-                   double step_seconds) {
-  const double seconds = load_seconds + step_seconds;
+void Trainer::tell(const StepResult& result, const Begun& step, double seconds) {
   seconds_per_iteration_ =
       seconds_per_iteration_ == 0 ? seconds : .95 * seconds_per_iteration_ + .05 * seconds;
   IterationReport report{
       .iteration = state_.iteration,
       .max_batches = max_batches(),
       .images_seen = static_cast<std::int64_t>(state_.seen),
-      .images = static_cast<std::int64_t>(batch.images.size()),
+      .images = static_cast<std::int64_t>(step.images.size()),
       .average_loss = state_.average_loss,
       .learning_rate = learning_rate(net_.settings(), state_.iteration, state_.seed),
-      .load_seconds = load_seconds,
-      .step_seconds = step_seconds,
+      .load_seconds = step.load_seconds,
+      .step_seconds = std::max(0., seconds - step.load_seconds),
       .seconds_per_iteration = seconds_per_iteration_,
-      .width = batch.size.width,
-      .height = batch.size.height,
+      .width = step.size.width,
+      .height = step.size.height,
       .map = map_now_,
       .best_map = state_.best_map,
       .step = &result};
@@ -323,14 +394,14 @@ void Trainer::tell(const StepResult& result, const Batch& batch, double load_sec
   log::progress(progress_line(report), plain);
 }
 
-bool Trainer::evaluation_due() const {
+bool Trainer::evaluation_due(std::int64_t iteration) const {
   if (!options_.map) return false;
   const double epoch =
       static_cast<double>(labelled_.images.size()) / static_cast<double>(net_.settings().batch);
   const auto period =
       std::max<std::int64_t>(kEvaluateAtLeastEvery, std::llround(options_.map_epochs * epoch));
-  if (state_.iteration == max_batches()) return true;
-  return state_.iteration % period == 0 && state_.iteration >= net_.settings().burn_in;
+  if (iteration == max_batches()) return true;
+  return iteration % period == 0 && iteration >= net_.settings().burn_in;
 }
 
 void Trainer::evaluate() {
@@ -374,24 +445,23 @@ void Trainer::iterate(Loader& loader) {
   const auto before = Clock::now();
   const Batch& batch = loader.next();
   const double load_seconds = seconds_since(before);
-  const auto loaded = Clock::now();
-  const StepResult result = step(batch);
-  const double step_seconds = seconds_since(loaded);
-  map_now_ = -1;
-  if (evaluation_due()) evaluate();
-  state_.skipped_images = std::max(state_.skipped_images, loader.unreadable());
-  tell(result, batch, load_seconds, step_seconds);
-  checkpoints_.save_due(net_, optimizer_, state_, max_batches());
+  const Shape now = net_.input_shape();
+  if (now.h != batch.size.height || now.w != batch.size.width) finish_steps(loader);
+  begin(batch, load_seconds);
+  while (step_->begun() > (may_work_ahead() ? 1 : 0)) finish_step(loader);
 }
 
 TrainingOutcome Trainer::run() {
   const std::int64_t first = state_.iteration;
+  Loader loader(loader_settings());
   try {
-    Loader loader(loader_settings());
     if (state_.evaluation_pending) evaluate();
-    while (state_.iteration < max_batches() && !out_of_patience() && !interrupt_.requested())
+    last_ = Clock::now();
+    while (asked() < max_batches() && !out_of_patience() && !interrupt_.requested())
       iterate(loader);
+    finish_steps(loader);
   } catch (const Error&) {
+    if (!faulty_) finish_steps(loader);
     if (!faulty_ && state_.iteration > first) checkpoints_.save_last(net_, optimizer_, state_);
     throw;
   }

@@ -1,0 +1,51 @@
+// Sums over several GPUs by NCCL: one communicator for each, all driven by the calling thread.
+#include <nccl.h>
+
+#include <vector>
+
+#include "cuda/calls.h"
+#include "cuda/plans.h"
+
+namespace darknet {
+namespace {
+
+void check_nccl(ncclResult_t status, const char* call) {
+  if (status != ncclSuccess) fail(call, ": ", ncclGetErrorString(status));
+}
+
+class NcclSum final : public DeviceSum {
+ public:
+  explicit NcclSum(std::span<const Device> devices) : communicators_(devices.size()) {
+    std::vector<int> indices;
+    for (const Device& d : devices) indices.push_back(d.index);
+    check_nccl(
+        ncclCommInitAll(communicators_.data(), static_cast<int>(indices.size()), indices.data()),
+        "ncclCommInitAll");
+  }
+  NcclSum(const NcclSum&) = delete;
+  NcclSum& operator=(const NcclSum&) = delete;
+  ~NcclSum() override {
+    for (const ncclComm_t c : communicators_) ncclCommDestroy(c);
+  }
+  // A group: one thread may not wait in the first device's call for those it has yet to make.
+  void run(std::span<const Stream> streams, std::span<float* const> arrays,
+           std::int64_t n) override {
+    check_nccl(ncclGroupStart(), "ncclGroupStart");
+    for (std::size_t d = 0; d < streams.size(); ++d)
+      check_nccl(ncclAllReduce(arrays[d], arrays[d], static_cast<std::size_t>(n), ncclFloat,
+                               ncclSum, communicators_[d], cuda::native(streams[d])),
+                 "ncclAllReduce");
+    check_nccl(ncclGroupEnd(), "ncclGroupEnd");
+  }
+
+ private:
+  std::vector<ncclComm_t> communicators_;
+};
+
+}  // namespace
+
+std::unique_ptr<DeviceSum> make_nccl_sum(std::span<const Device> devices) {
+  return std::make_unique<NcclSum>(devices);
+}
+
+}  // namespace darknet

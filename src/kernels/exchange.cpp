@@ -1,0 +1,66 @@
+#include "kernels/exchange.h"
+
+#include "core/for_each.h"
+
+namespace darknet {
+namespace {
+
+struct AddArray {
+  const float* from;
+  float* to;
+  DN_HD void operator()(std::int64_t i) const { to[i] += from[i]; }
+};
+
+struct ShareRolling {
+  RollingArrays a;
+  float keep, weight;
+  DN_HD void operator()(std::int64_t i) const {
+    a.shared[i] = weight * (a.value[i] - keep * a.kept[i]);
+  }
+};
+
+struct TakeRolling {
+  RollingArrays a;
+  float keep;
+  DN_HD void operator()(std::int64_t i) const { a.value[i] = keep * a.kept[i] + a.shared[i]; }
+};
+
+struct ShareFault {
+  const StepState* state;
+  float* shared;
+  DN_HD void operator()(std::int64_t) const {
+    *shared = state->verdict == Verdict::fault ? 1.f : 0.f;
+  }
+};
+
+struct TakeFault {
+  const float* shared;
+  StepState* state;
+  DN_HD void operator()(std::int64_t) const {
+    if (!(*shared == 0)) state->verdict = Verdict::fault;
+  }
+};
+
+}  // namespace
+
+void add_array(const Stream& s, const float* from, float* to, std::int64_t n) {
+  for_each(s, n, AddArray{from, to});
+}
+
+void share_rolling(const Stream& s, const RollingArrays& a, float keep, float weight) {
+  for_each(s, a.n, ShareRolling{a, keep, weight});
+}
+
+void take_rolling(const Stream& s, const RollingArrays& a, float keep) {
+  for_each(s, a.n, TakeRolling{a, keep});
+}
+
+void share_fault(const Stream& s, const StepState* state, float* shared) {
+  for_each(s, 1, ShareFault{state, shared});
+}
+
+void take_fault(const Stream& s, const float* shared, StepState* state) {
+  for_each(s, 1, TakeFault{shared, state});
+}
+
+}  // namespace darknet

@@ -1,0 +1,153 @@
+#include "train/exchange.h"
+
+#include <cmath>
+
+#include "kernels/batch_norm.h"
+#include "kernels/exchange.h"
+#include "nn/weights.h"
+
+namespace darknet {
+namespace {
+
+std::vector<Parameter*> rolling(const Network& net) {
+  std::vector<Parameter*> found;
+  for (Parameter* p : net.parameters())
+    if (!p->trained()) found.push_back(p);
+  return found;
+}
+
+const Stream& stream_of(const Replica& s) { return s.net->stream(); }
+Memory& memory_of(const Replica& s) { return memory(stream_of(s).device.type); }
+void use(const Replica& s) { streams(stream_of(s).device.type).use(stream_of(s).device); }
+
+float* floats(const Buffer& b) { return static_cast<float*>(b.data()); }
+std::size_t bytes_of(const Tensor& t) { return static_cast<std::size_t>(t.bytes()); }
+
+}  // namespace
+
+Exchange::Exchange(const std::vector<Replica>& replicas, const std::vector<StepState*>& states,
+                   std::int64_t parts, bool in_order) {
+  keep_ = std::pow(kRollingKeep, static_cast<float>(parts));
+  std::vector<Device> devices;
+  for (std::size_t d = 0; d < replicas.size(); ++d) {
+    const Replica& side = replicas[d];
+    Place p{.side = side, .state = states[d]};
+    const Device& device = stream_of(side).device;
+    devices.push_back(device);
+    std::int64_t n = 1;
+    for (const Tensor* g : side.optimizer->gradients()) n += g->size();
+    for (const Parameter* r : rolling(*side.net)) {
+      n += r->value.size();
+      p.kept.emplace_back(device, r->value.bytes());
+    }
+    floats_ = n;
+    p.shared = Buffer(device, n * std::int64_t{sizeof(float)});
+    p.packed = streams(device.type).event(device);
+    p.taken = streams(device.type).event(device);
+    places_.push_back(std::move(p));
+  }
+  const DeviceType type = devices.front().type;
+  if (!in_order) library_ = streams(type).sum_over(devices);
+  if (library_) return;
+  summed_ = streams(type).event(devices.front());
+  places_.front().incoming = Buffer(devices.front(), places_.front().shared.bytes());
+}
+
+void Exchange::keep_statistics() {
+  for (Place& p : places_) {
+    use(p.side);
+    const auto statistics = rolling(*p.side.net);
+    for (std::size_t i = 0; i < statistics.size(); ++i)
+      memory_of(p.side).copy(stream_of(p.side), p.kept[i].data(), statistics[i]->value.data(),
+                             bytes_of(statistics[i]->value));
+  }
+}
+
+void Exchange::pack(Place& p, std::int64_t device) {
+  use(p.side);
+  const Stream& stream = stream_of(p.side);
+  float* to = floats(p.shared);
+  for (const Tensor* g : p.side.optimizer->gradients()) {
+    memory_of(p.side).copy(stream, to, g->data(), bytes_of(*g));
+    to += g->size();
+  }
+  const auto later = static_cast<float>(static_cast<std::int64_t>(places_.size()) - 1 - device);
+  const auto statistics = rolling(*p.side.net);
+  for (std::size_t i = 0; i < statistics.size(); ++i) {
+    const Tensor& value = statistics[i]->value;
+    share_rolling(stream, {value.data(), floats(p.kept[i]), to, value.size()}, keep_,
+                  std::pow(keep_, later));
+    to += value.size();
+  }
+  share_fault(stream, p.state, to);
+  p.packed->record(stream);
+}
+
+void Exchange::unpack(Place& p) {
+  use(p.side);
+  const Stream& stream = stream_of(p.side);
+  float* from = floats(p.shared);
+  for (const Tensor* g : p.side.optimizer->gradients()) {
+    memory_of(p.side).copy(stream, g->data(), from, bytes_of(*g));
+    from += g->size();
+  }
+  const float keep = std::pow(keep_, static_cast<float>(places_.size()));
+  const auto statistics = rolling(*p.side.net);
+  for (std::size_t i = 0; i < statistics.size(); ++i) {
+    const Tensor& value = statistics[i]->value;
+    take_rolling(stream, {value.data(), floats(p.kept[i]), from, value.size()}, keep);
+    from += value.size();
+  }
+  take_fault(stream, from, p.state);
+}
+
+void Exchange::sum_in_order() {
+  Place& first = places_.front();
+  const Stream& stream = stream_of(first.side);
+  const std::size_t bytes = static_cast<std::size_t>(floats_) * sizeof(float);
+  use(first.side);
+  for (std::size_t d = 1; d < places_.size(); ++d) {
+    const Place& p = places_[d];
+    p.packed->hold(stream);
+    memory_of(first.side)
+        .copy_from(stream, first.incoming.data(), stream_of(p.side).device, p.shared.data(), bytes);
+    add_array(stream, floats(first.incoming), floats(first.shared), floats_);
+  }
+  summed_->record(stream);
+  for (std::size_t d = 1; d < places_.size(); ++d) {
+    Place& p = places_[d];
+    use(p.side);
+    summed_->hold(stream_of(p.side));
+    memory_of(p.side).copy_from(stream_of(p.side), p.shared.data(), stream.device,
+                                first.shared.data(), bytes);
+    p.taken->record(stream_of(p.side));
+  }
+  use(first.side);
+  for (std::size_t d = 1; d < places_.size(); ++d) places_[d].taken->hold(stream);
+}
+
+void Exchange::run() {
+  for (std::size_t d = 0; d < places_.size(); ++d) pack(places_[d], static_cast<std::int64_t>(d));
+  if (library_) {
+    std::vector<Stream> all;
+    std::vector<float*> arrays;
+    for (const Place& p : places_) {
+      all.push_back(stream_of(p.side));
+      arrays.push_back(floats(p.shared));
+    }
+    library_->run(all, arrays, floats_);
+  } else {
+    sum_in_order();
+  }
+  for (Place& p : places_) unpack(p);
+}
+
+void copy_training(const Replica& from, const Replica& to) {
+  copy_parameters(*from.net, *to.net);
+  const auto sources = from.optimizer->state(), targets = to.optimizer->state();
+  for (std::size_t i = 0; i < sources.size(); ++i)
+    targets[i].tensor->copy_from(stream_of(to), sources[i].tensor->to_host(stream_of(from)));
+  to.optimizer->set_averaging(from.optimizer->has_average());
+}
+
+}  // namespace darknet

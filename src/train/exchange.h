@@ -1,0 +1,55 @@
+// What the devices of one training tell each other in every step, so that all make the same update:
+// the sums of their gradients and, device after device, the rolling statistics of batch
+// normalisation, whose batch statistics stay each device's own.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "core/step.h"
+#include "nn/network.h"
+#include "nn/optimizer.h"
+
+namespace darknet {
+
+// A network that trains on a device of its own.
+struct Replica {
+  Network* net = nullptr;
+  Optimizer* optimizer = nullptr;
+};
+
+class Exchange {
+ public:
+  // `states`: of each replica, on its device. `parts`: that each computes per step. `in_order`:
+  // sums are formed device after device by copies, as they are anyway where no library does it.
+  Exchange(const std::vector<Replica>&, const std::vector<StepState*>& states, std::int64_t parts,
+           bool in_order);
+
+  void keep_statistics();  // before the first part of a step
+  // After the last part, before the updates; asks and does not wait.
+  void run();
+
+ private:
+  struct Place {
+    Replica side;
+    StepState* state = nullptr;
+    Buffer shared;             // all gradients, then rolling statistics, then the fault
+    std::vector<Buffer> kept;  // rolling statistics from before the step
+    std::unique_ptr<Event> packed, taken;
+    Buffer incoming;  // of the first device: another's `shared`
+  };
+  void pack(Place&, std::int64_t device);
+  void unpack(Place&);
+  void sum_in_order();
+
+  std::vector<Place> places_;
+  std::unique_ptr<DeviceSum> library_;
+  std::unique_ptr<Event> summed_;
+  float keep_ = 1;  // of the rolling statistics, over one device's parts
+  std::int64_t floats_ = 0;
+};
+
+// Makes one equal to another: parameters, and what the optimizer keeps.
+void copy_training(const Replica& from, const Replica& to);
+
+}  // namespace darknet

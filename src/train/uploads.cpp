@@ -1,0 +1,149 @@
+#include "train/uploads.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace darknet {
+namespace {
+
+constexpr std::size_t kAlignment = 64;
+
+std::size_t aligned(std::size_t bytes) {
+  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+}
+
+bool has_parts(const StepInput& input, std::int64_t image) {
+  return !input.parts.empty() && !input.parts[static_cast<std::size_t>(image)].empty();
+}
+
+// The truths of one part of a batch, `capacity` places for each image.
+struct PackedTruths {
+  std::vector<Truth> truths;
+  std::vector<std::int32_t> counts;
+  std::int64_t left_out = 0;
+};
+
+PackedTruths pack(std::span<const std::vector<Truth>> images, std::int64_t capacity) {
+  PackedTruths p;
+  p.truths.resize(images.size() * static_cast<std::size_t>(capacity));
+  auto to = p.truths.begin();
+  for (const std::vector<Truth>& image : images) {
+    const auto there = static_cast<std::int64_t>(image.size()), n = std::min(capacity, there);
+    std::copy_n(image.begin(), n, to);
+    p.counts.push_back(static_cast<std::int32_t>(n));
+    p.left_out += there - n;
+    to += capacity;
+  }
+  return p;
+}
+
+}  // namespace
+
+Uploads::Uploads(Network& net, std::int64_t capacity)
+    : net_(net), capacity_(capacity), copies_({.device = net.options().device}) {
+  const Device& device = net.options().device;
+  const std::int64_t images = net.input_shape().n;
+  order_ = Buffer(device, sizeof(StepOrder));
+  truths_ = Buffer(device, images * capacity_ * std::int64_t{sizeof(Truth)});
+  counts_ = Buffer(device, images * std::int64_t{sizeof(std::int32_t)});
+  for (Parcel& p : parcels_) {
+    p.copied = streams(device.type).event(device);
+    p.unpacked = streams(device.type).event(device);
+  }
+}
+
+Truths Uploads::truths() const {
+  return {static_cast<const Truth*>(truths_.data()),
+          static_cast<const std::int32_t*>(counts_.data()), net_.input_shape().n, capacity_};
+}
+
+std::vector<Uploads::Item> Uploads::pixels(const StepInput& input, std::int64_t first) const {
+  const Shape in = net_.input_shape();
+  const auto floats = static_cast<std::size_t>(in.features());
+  std::vector<Item> items;
+  for (std::int64_t image = first; image < first + in.n; ++image) {
+    if (!has_parts(input, image)) {
+      items.push_back(
+          {input.pixels.data() + static_cast<std::size_t>(image) * floats, floats * sizeof(float)});
+      continue;
+    }
+    for (const PlacedPart& p : input.parts[static_cast<std::size_t>(image)])
+      items.push_back({p.picture->image.pixels.data(), p.picture->image.pixels.size()});
+  }
+  return items;
+}
+
+// Packs the items and sends them as soon as the parcel's last contents have been unpacked.
+void Uploads::dispatch(Parcel& p, std::span<const Item> items) {
+  const Device& device = net_.stream().device;
+  std::size_t bytes = 0;
+  for (const Item& i : items) bytes += aligned(i.bytes);
+  p.copied->wait();  // until then its memory is read
+  if (static_cast<std::int64_t>(bytes) > p.packed.bytes()) {
+    p.unpacked->wait();
+    p.packed = HostBuffer(device.type, static_cast<std::int64_t>(bytes));
+    p.there = Buffer(device, static_cast<std::int64_t>(bytes));
+  }
+  char* to = p.packed.data();
+  for (const Item& i : items) {
+    if (i.bytes > 0) std::memcpy(to, i.data, i.bytes);
+    to += aligned(i.bytes);
+  }
+  p.unpacked->hold(copies_.get());
+  memory(device.type).send(copies_.get(), p.there.data(), p.packed.data(), bytes);
+  p.copied->record(copies_.get());
+  p.copied->hold(net_.stream());
+}
+
+// `at`: where the items lie on the device; null: they are read where they are.
+void Uploads::place_pixels(const StepInput& input, std::int64_t first, std::span<const Item> items,
+                           const char* at) {
+  const Stream& stream = net_.stream();
+  Memory& device = memory(stream.device.type);
+  auto item = items.begin();
+  const auto next = [&] {
+    const void* const found = at ? at : item->data;
+    if (at) at += aligned(item->bytes);
+    ++item;
+    return found;
+  };
+  for (std::int64_t i = 0; i < net_.input_shape().n; ++i) {
+    const TensorView to = net_.input().images(i, 1);
+    if (!has_parts(input, first + i)) {
+      const std::size_t bytes = item->bytes;
+      device.copy(stream, to.data, next(), bytes);
+      continue;
+    }
+    for (const PlacedPart& p : input.parts[static_cast<std::size_t>(first + i)])
+      place_on_device(stream, static_cast<const std::uint8_t*>(next()), *p.picture, p.placement,
+                      input.grey_outside, to.as<>());
+  }
+}
+
+std::int64_t Uploads::send(const StepInput& input, std::int64_t first, const StepOrder& order) {
+  const Stream& stream = net_.stream();
+  streams(stream.device.type).use(stream.device);
+  const PackedTruths truths =
+      pack(input.truths.subspan(static_cast<std::size_t>(first),
+                                static_cast<std::size_t>(net_.input_shape().n)),
+           capacity_);
+  const std::vector<Item> pictures = pixels(input, first);
+  std::vector<Item> items{{&order, sizeof order},
+                          {truths.truths.data(), truths.truths.size() * sizeof(Truth)},
+                          {truths.counts.data(), truths.counts.size() * sizeof(std::int32_t)}};
+  const std::size_t few = items.size();
+  if (!direct()) items.insert(items.end(), pictures.begin(), pictures.end());
+  Parcel& parcel = parcels_[next_++ % parcels_.size()];
+  dispatch(parcel, items);
+  const char* at = static_cast<const char*>(parcel.there.data());
+  void* const to[] = {order_.data(), truths_.data(), counts_.data()};
+  for (std::size_t i = 0; i < few; ++i) {
+    memory(stream.device.type).copy(stream, to[i], at, items[i].bytes);
+    at += aligned(items[i].bytes);
+  }
+  place_pixels(input, first, pictures, direct() ? nullptr : at);
+  parcel.unpacked->record(stream);
+  return truths.left_out;
+}
+
+}  // namespace darknet
