@@ -7,6 +7,7 @@
 
 #include "kernels/objectness.h"
 #include "kernels/update.h"
+#include "nn/replay.h"
 
 namespace darknet {
 namespace {
@@ -83,6 +84,8 @@ struct TrainingStep::Side {
   Buffer report;  // as on the device
   std::array<Report, kMostBegun> reports;
   Report* now = nullptr;
+  ReplayedPasses updates;  // with and without the average of the weights
+  Shape updated_at;        // the network's input, when they were recorded
 
   StepState* state() const { return static_cast<StepState*>(report.data()); }
   TelemetrySums* sums(std::size_t head) const {
@@ -181,8 +184,15 @@ std::int64_t TrainingStep::run_part(Side& side, const StepInput& input, std::int
 
 // The update, and what is told of the step.
 void TrainingStep::end(Side& side, std::int64_t batch, bool average) {
-  side.optimizer.step(side.state(), batch, average);
-  side.net.parameters_changed();
+  if (side.updated_at != side.net.input_shape()) side.updates.forget();  // its plans are others
+  side.updated_at = side.net.input_shape();
+  side.use();
+  Pass kind = pass(side, 0);
+  kind.subdivision = average ? 1 : 0;
+  side.updates.run(side.net.stream(), kind, [&] {
+    side.optimizer.step(side.state(), batch, average);
+    side.net.parameters_changed();
+  });
   memory(side.net.options().device.type)
       .fetch(side.net.stream(), side.now->host.data(), side.report.data(),
              static_cast<std::size_t>(side.report.bytes()));

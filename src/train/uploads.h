@@ -55,10 +55,10 @@ class Uploads {
 
   Network& net_;
   std::int64_t capacity_;
-  OwnedStream copies_;
   std::array<Parcel, 2> parcels_;
   std::size_t next_ = 0;
   Buffer order_, truths_, counts_;
+  OwnedStream copies_;  // closed, and waited for, before the parcels go
 };
 
 }  // namespace darknet

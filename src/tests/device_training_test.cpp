@@ -1,0 +1,108 @@
+// Whole trainings on the CPU, on a CUDA device and on two (simulated ones in a build without CUDA):
+// the same log, the same weights within rounding, and on from a checkpoint bit for bit.
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "dataset/scene_set.h"
+#include "nn/weights.h"
+#include "tests/temporary_folder.h"
+#include "train/device_check.h"
+#include "train/trainer.h"
+
+namespace darknet {
+namespace {
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kMostBytes = 64u << 20;
+
+// Sizes change every ten iterations, so steps that were asked for ahead meet a change of size.
+constexpr const char* kCfg =
+    "[net]\nbatch=4\nsubdivisions=2\nwidth=64\nheight=64\nmax_batches=24\nlearning_rate=.001\n"
+    "[convolutional]\nbatch_normalize=1\nfilters=8\nsize=3\nstride=2\npad=1\nactivation=leaky\n"
+    "[convolutional]\nbatch_normalize=1\nfilters=8\nsize=3\nstride=2\npad=1\nactivation=leaky\n"
+    "[convolutional]\nfilters=16\nsize=1\nactivation=linear\n"
+    "[yolo]\nmask=0,1\nanchors=10,10,25,25\nnum=2\nclasses=3\nobj_loss=focal\nrandom=1\n"
+    "jitter=.2\n";
+
+class DeviceTraining : public testing_files::InFolder {
+ protected:
+  DeviceTraining() {
+    SceneSetSettings set{.count = 12, .test = 4, .ending = ".png", .threads = 1};
+    set.scenes.width = set.scenes.height = 96;
+    set.scenes.most_objects = 2;
+    write_scene_set(folder_ / "set", set);
+    cfg_ = file("x.cfg", kCfg);
+  }
+  std::string train(const std::string& name, const std::vector<Device>& devices,
+                    std::int64_t iterations, const fs::path& weights = {},
+                    std::int64_t subdivisions = 2) const {
+    train_detector({.data = folder_ / "set/scenes.data",
+                    .cfg = cfg_,
+                    .weights = weights,
+                    .overrides = {cat("net.0.subdivisions=", subdivisions)},
+                    .backup = folder_ / name,
+                    .device = devices.front(),
+                    .others = {devices.begin() + 1, devices.end()},
+                    .map = true,
+                    .exact = true,
+                    .deterministic = true,
+                    .max_batches = iterations,
+                    .threads = 1});
+    return read_file(folder_ / name / "x_last.weights", kMostBytes);
+  }
+  std::vector<nlohmann::json> log(const std::string& name) const {
+    std::vector<nlohmann::json> lines;
+    std::istringstream in(read_file(folder_ / name / "x_log.jsonl", kMostBytes));
+    for (std::string line; std::getline(in, line);) lines.push_back(nlohmann::json::parse(line));
+    return lines;
+  }
+  fs::path cfg_;
+};
+
+std::vector<float> values(const std::string& weights) {
+  constexpr std::size_t kHeader = 20;  // bytes: version, images seen
+  std::vector<float> v((weights.size() - kHeader) / sizeof(float));
+  std::memcpy(v.data(), weights.data() + kHeader, v.size() * sizeof(float));
+  return v;
+}
+
+Device cuda(int index) { return {.type = DeviceType::cuda, .index = index}; }
+
+TEST_F(DeviceTraining, IsThatOfTheCpu) {
+  constexpr std::int64_t kIterations = 24;
+  const int there = device_count(DeviceType::cuda);
+  if (there == 0) GTEST_SKIP() << why_no_cuda();
+  std::vector<std::vector<Device>> teams{{cuda(0)}};
+  if (there > 1) teams.push_back({cuda(0), cuda(1)});
+  for (const auto& team : teams) {  // one device with as many parts has the same statistics
+    const auto devices = static_cast<std::int64_t>(team.size());
+    const std::string cpu = cat("cpu", devices), name = cat("team", devices);
+    const auto expected = values(train(cpu, {{}}, kIterations, {}, 2 * devices));
+    const auto got = values(train(name, team, kIterations));
+    EXPECT_LT(difference(got, expected).relative, 1e-3) << name;
+    const auto lines = log(name), told = log(cpu);
+    ASSERT_EQ(lines.size(), static_cast<std::size_t>(kIterations));
+    ASSERT_EQ(told.size(), lines.size());
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+      EXPECT_EQ(lines[i]["iteration"], i + 1);
+      for (const char* key : {"images_seen", "width"}) EXPECT_EQ(lines[i][key], told[i][key]);
+      const double loss = told[i]["loss"];
+      EXPECT_NEAR(lines[i]["loss"].get<double>(), loss, 1e-3 * loss) << name << ", line " << i;
+    }
+  }
+}
+
+TEST_F(DeviceTraining, GoesOnFromACheckpointBitForBit) {
+  const int there = device_count(DeviceType::cuda);
+  if (there == 0) GTEST_SKIP() << why_no_cuda();
+  std::vector<Device> team{cuda(0)};
+  if (there > 1) team.push_back(cuda(1));
+  const std::string whole = train("whole", team, 14);
+  train("half", team, 7);
+  EXPECT_TRUE(train("half", team, 14, folder_ / "half/x_last.weights") == whole);
+}
+
+}  // namespace
+}  // namespace darknet

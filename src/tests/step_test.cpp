@@ -1,0 +1,249 @@
+// The training step: working ahead of the host, several devices that share a batch, scaled losses
+// and faults. Devices are the CPU, and two CUDA devices, simulated ones in a build without CUDA.
+#include "train/step.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <sstream>
+
+#include "cfg/parse.h"
+#include "core/rng.h"
+#include "train/device_check.h"
+#include "train/made_up.h"
+#include "train/trainer.h"
+
+namespace darknet {
+namespace {
+
+constexpr std::int64_t kBatch = 8;
+
+// Batch normalisation, dropout, two heads of different kinds, an average of the weights.
+std::vector<Section> cfg_of(std::int64_t subdivisions, const char* more = "") {
+  std::istringstream in(
+      cat("[net]\nbatch=", kBatch, "\nsubdivisions=", subdivisions,
+          "\nwidth=64\nheight=64\nmomentum=.9\ndecay=.0005\nema_alpha=.9\n", more,
+          "[convolutional]\nbatch_normalize=1\nfilters=8\nsize=3\nstride=2\npad=1\n"
+          "activation=leaky\n"
+          "[convolutional]\nbatch_normalize=1\nfilters=8\nsize=3\nstride=2\npad=1\n"
+          "activation=mish\n"
+          "[dropout]\nprobability=.2\n"
+          "[convolutional]\nbatch_normalize=1\nfilters=16\nsize=3\nstride=2\npad=1\n"
+          "activation=leaky\n"
+          "[convolutional]\nfilters=14\nsize=1\npad=1\nactivation=linear\n"
+          "[yolo]\nmask=0,1\nanchors=5,7,13,9,30,25\nnum=3\nclasses=2\nobj_loss=focal\n"
+          "iou_loss=ciou\nobj_norm=positives\n"
+          "[route]\nlayers=-4\n"
+          "[convolutional]\nfilters=7\nsize=1\npad=1\nactivation=linear\n"
+          "[yolo]\nmask=2\nanchors=5,7,13,9,30,25\nnum=3\nclasses=2\nobj_norm=positives\n"));
+  return parse_cfg(in, "net.cfg");
+}
+
+struct Trainee {
+  Trainee(std::vector<Section> cfg, const Device& device, std::int64_t replicas = 1)
+      : net(std::move(cfg), {.device = device,
+                             .mode = Mode::training,
+                             .exact = true,
+                             .deterministic = true,
+                             .replicas = replicas,
+                             .seed = 5}),
+        optimizer(net, net.settings()) {
+    net.initialise();
+    net.parameters_changed();
+  }
+  Network net;
+  Optimizer optimizer;
+};
+
+// One training on several devices.
+struct Team {
+  Team(std::int64_t subdivisions, const std::vector<Device>& devices, const char* more = "") {
+    std::vector<Replica> replicas;
+    for (const Device& d : devices) {
+      members.push_back(std::make_unique<Trainee>(cfg_of(subdivisions, more), d,
+                                                  static_cast<std::int64_t>(devices.size())));
+      replicas.push_back({&members.back()->net, &members.back()->optimizer});
+      if (members.size() > 1) copy_training(replicas.front(), replicas.back());
+    }
+    step = std::make_unique<TrainingStep>(replicas, 3);
+  }
+  // The batch of step k lives only for the call.
+  void begin(std::int64_t k, float spoiled = 0, std::int64_t image = -1) {
+    std::vector<float> pixels = made_up_pixels(kBatch * features(), static_cast<std::uint64_t>(k));
+    const auto truths = made_up_truths(kBatch, 2, static_cast<std::uint64_t>(k));
+    if (image >= 0) pixels[static_cast<std::size_t>(image * features() + 11)] = spoiled;
+    step->begin({pixels, truths}, {.iteration = k + 1, .learning_rate = .01f}, k * kBatch, true);
+    std::fill(pixels.begin(), pixels.end(), -1.f);  // whoever reads them later notices
+  }
+  StepResult run(std::int64_t k) {
+    begin(k);
+    return step->finish();
+  }
+  std::int64_t features() const { return members.front()->net.input_shape().features(); }
+  std::vector<std::vector<float>> parameters(std::size_t member = 0) const {
+    std::vector<std::vector<float>> all;
+    const Network& net = members[member]->net;
+    for (const Parameter* p : net.parameters()) all.push_back(p->value.to_host(net.stream()));
+    return all;
+  }
+
+  std::vector<std::unique_ptr<Trainee>> members;
+  std::unique_ptr<TrainingStep> step;
+};
+
+Device cuda(int index) { return {.type = DeviceType::cuda, .index = index}; }
+
+// Pairs of devices there are; the CPU is no fellow of a GPU.
+std::vector<std::vector<Device>> pairs() {
+  std::vector<std::vector<Device>> all{{{}, {}}};
+  if (device_count(DeviceType::cuda) > 1) all.push_back({cuda(0), cuda(1)});
+  return all;
+}
+
+std::vector<Device> singles() {
+  std::vector<Device> all{{}};
+  if (device_count(DeviceType::cuda) > 0) all.push_back(cuda(0));
+  return all;
+}
+
+std::string name_of(const std::vector<Device>& devices) {
+  std::string text;
+  for (const Device& d : devices) text += to_string(d) + " ";
+  return text;
+}
+
+void expect_near(const std::vector<std::vector<float>>& a, const std::vector<std::vector<float>>& b,
+                 double tolerance, const std::string& where) {
+  ASSERT_EQ(a.size(), b.size());
+  for (std::size_t i = 0; i < a.size(); ++i)
+    EXPECT_LE(difference(a[i], b[i]).relative, tolerance) << where << "parameter " << i;
+}
+
+TEST(SeveralDevices, TrainAsOneWithAsManyParts) {
+  for (const auto& devices : pairs()) {
+    Team one(4, {devices.front()}), two(2, devices);
+    ASSERT_EQ(two.members.front()->net.input_shape().n, one.members.front()->net.input_shape().n);
+    for (std::int64_t k = 0; k < 4; ++k) {
+      const StepResult a = one.run(k), b = two.run(k);
+      ASSERT_TRUE(a.finite && b.finite);
+      EXPECT_NEAR(a.loss, b.loss, 1e-5 * a.loss) << name_of(devices) << "step " << k;
+      EXPECT_EQ(a.positives, b.positives);
+      for (std::size_t h = 0; h < a.heads.size(); ++h) {
+        EXPECT_EQ(a.heads[h].positives, b.heads[h].positives);
+        EXPECT_EQ(a.heads[h].ignored, b.heads[h].ignored);
+      }
+    }
+    expect_near(one.parameters(), two.parameters(), 2e-5, name_of(devices));
+    EXPECT_EQ(two.parameters(0), two.parameters(1)) << "the same bytes on every device";
+    one.members[0]->optimizer.swap_average();
+    for (const auto& member : two.members) member->optimizer.swap_average();
+    expect_near(one.parameters(), two.parameters(1), 2e-5, name_of(devices));
+  }
+}
+
+TEST(SeveralDevices, LearnFromWhatEachOfThemSees) {
+  for (const auto& devices : pairs()) {
+    Team one(2, devices), other(2, devices);
+    one.begin(0);
+    other.begin(0, 20.f, kBatch - 1);  // a pixel of the second device's last picture
+    EXPECT_NE(one.step->finish().loss, other.step->finish().loss);
+    EXPECT_NE(one.parameters(0), other.parameters(0)) << name_of(devices);
+  }
+}
+
+TEST(SeveralDevices, NeedABatchThatCanBeShared) {
+  try {
+    const Trainee odd(cfg_of(4), {}, 3);
+    FAIL() << "8 images in 12 parts";
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("net.cfg:1: [net] batch=8: 3 devices"), std::string::npos)
+        << e.what();
+  }
+}
+
+TEST(WorkingAhead, GivesTheSameBytes) {
+  for (const auto& devices : pairs()) {
+    Team waiting(2, devices), ahead(2, devices);
+    std::vector<double> expected, got;
+    for (std::int64_t k = 0; k < 5; ++k) expected.push_back(waiting.run(k).loss);
+    for (std::int64_t k = 0; k < 5; ++k) {
+      ahead.begin(k);
+      if (ahead.step->begun() == 2) got.push_back(ahead.step->finish().loss);
+    }
+    got.push_back(ahead.step->finish().loss);
+    EXPECT_EQ(expected, got) << name_of(devices);
+    EXPECT_EQ(waiting.parameters(), ahead.parameters()) << name_of(devices);
+  }
+}
+
+TEST(WorkingAhead, HasItsLimit) {
+  Team team(2, {{}});
+  team.begin(0);
+  team.begin(1);
+  EXPECT_THROW(team.begin(2), Error);
+}
+
+TEST(Faults, OfOneDeviceHoldBackAllAndStay) {
+  constexpr std::int64_t kImage = 5;  // of the second device
+  for (const auto& devices : pairs()) {
+    Team team(2, devices);
+    team.run(0);
+    const auto parameters = [&] {  // without the rolling statistics
+      std::vector<std::vector<float>> all;
+      for (std::size_t m = 0; m < devices.size(); ++m)
+        for (const Parameter* p : team.members[m]->net.parameters())
+          if (p->trained()) all.push_back(p->value.to_host(team.members[m]->net.stream()));
+      return all;
+    };
+    const auto before = parameters();
+    const float nan = std::numeric_limits<float>::quiet_NaN();
+    team.begin(1, nan, kImage);
+    team.begin(2);  // asked for before anyone knew
+    const StepResult bad = team.step->finish(), after = team.step->finish();
+    EXPECT_FALSE(bad.finite);
+    EXPECT_EQ(bad.faulty_image, kImage / 2 * 2) << "the first of its part";
+    EXPECT_FALSE(after.finite);
+    EXPECT_EQ(parameters(), before) << name_of(devices);
+    std::vector<float> pixels = made_up_pixels(kBatch * team.features(), 1);
+    pixels[static_cast<std::size_t>(kImage * team.features() + 11)] = nan;
+    const auto truths = made_up_truths(kBatch, 2, 1);
+    EXPECT_EQ(team.step->fault_of({pixels, truths}, bad), "layer 0 [convolutional] (net.cfg:9)");
+  }
+}
+
+TEST(LossScaling, ByAPowerOfTwoChangesNothing) {
+  for (const Device& device : singles()) {
+    Team plain(2, {device}), scaled(2, {device});
+    scaled.step->set_loss_scale({.scale = 1024});
+    for (std::int64_t k = 0; k < 3; ++k)
+      EXPECT_EQ(plain.run(k).loss, scaled.run(k).loss) << to_string(device);
+    EXPECT_EQ(plain.parameters(), scaled.parameters()) << to_string(device);
+  }
+}
+
+TEST(LossScaling, AnOverflowSkipsTheUpdateAndTheTrainingGoesOn) {
+  for (const auto& devices : pairs()) {
+    Team expected(2, devices), team(2, devices);
+    team.step->set_loss_scale({.scale = 0x1p127f});
+    const StepResult lost = team.run(7);
+    EXPECT_TRUE(lost.finite);
+    EXPECT_TRUE(lost.overflow);
+    team.step->set_loss_scale({.scale = 1});
+    std::vector<std::vector<float>> trained, same;
+    for (std::int64_t k = 0; k < 2; ++k) {
+      EXPECT_FALSE(team.run(k).overflow);
+      expected.run(k);
+    }
+    const auto values = [&](const Team& t) {
+      std::vector<std::vector<float>> all;
+      for (const Parameter* p : t.members[0]->net.parameters())
+        if (p->trained()) all.push_back(p->value.to_host(t.members[0]->net.stream()));
+      return all;
+    };
+    EXPECT_EQ(values(team), values(expected)) << "the lost step's gradients are gone";
+  }
+}
+
+}  // namespace
+}  // namespace darknet
