@@ -36,7 +36,8 @@ darknet=$build/darknet
 tests=$build/src/tests/darknet_tests
 
 step version "$darknet" version
-step tests-on-device "$tests" --gtest_filter='*Device*:PartsTest*'
+on_device='*Device*:PartsTest*:WorkingAhead*:Faults*:LossScaling*'
+step tests-on-device "$tests" --gtest_filter="$on_device"
 if grep -q 'SKIPPED' "$out/tests-on-device.txt"; then
   echo "tests-on-device: FAILED, some were skipped: the program sees no GPU"
   failed=1
@@ -50,10 +51,15 @@ done
 if command -v compute-sanitizer >/dev/null; then
   for tool in memcheck racecheck initcheck synccheck; do
     step "sanitizer-$tool" compute-sanitizer --tool "$tool" --error-exitcode 1 \
-      "$tests" --gtest_filter='*DeviceTest*:PartsTest*-*TheHostCannot*'
+      "$tests" --gtest_filter="$on_device-*TheHostCannot*"
   done
 else
   echo "compute-sanitizer: not on this machine"
+fi
+if [ -f data/bccd/bccd.data ]; then
+  DARKNET=$darknet step compare-devices scripts/compare_devices.sh "$out/compare"
+else
+  echo "compare-devices: data/bccd is not here; no training was compared"
 fi
 step suite ctest --test-dir "$build" -j "$(nproc)" --output-on-failure
 for cfg in yolov3-tiny yolov4-tiny; do
