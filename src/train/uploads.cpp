@@ -81,8 +81,9 @@ void Uploads::dispatch(Parcel& p, std::span<const Item> items) {
   p.copied->wait();  // until then its memory is read
   if (static_cast<std::int64_t>(bytes) > p.packed.bytes()) {
     p.unpacked->wait();
-    p.packed = HostBuffer(device.type, static_cast<std::int64_t>(bytes));
-    p.there = Buffer(device, static_cast<std::int64_t>(bytes));
+    const auto room = static_cast<std::int64_t>(bytes + bytes / 4);  // pictures differ in size
+    p.packed = HostBuffer(device.type, room);
+    p.there = Buffer(device, room);
   }
   char* to = p.packed.data();
   for (const Item& i : items) {
