@@ -1,110 +1,206 @@
-// Two CUDA devices that are simulated, in place of cuda/absent.cpp: device memory that the host
-// cannot touch outside of launches and copies (it is protected), streams that can record, and the
-// CPU's plans behind them. What runs here neither reads device memory from the host nor bakes into
-// a recording what changes from step to step. It says nothing about nvcc or a card.
-#include <sys/mman.h>
-
+// Two CUDA devices that are simulated, in place of cuda/absent.cpp, with the CPU's plans behind
+// them. As on a card, work is done later than it is asked for, each device reaches its own memory
+// alone and the host none, and a recording holds what it was given. What runs here on every
+// schedule neither forgets a wait nor uses memory too early or too late. It says nothing about nvcc
+// or a card.
 #include <cstring>
 #include <map>
+#include <mutex>
+#include <utility>
 #include <vector>
 
 #include "core/error.h"
 #include "core/ops.h"
+#include "tests/simulated_device_queues.h"
 
 namespace darknet {
 namespace {
 
-constexpr std::size_t kRegion = std::size_t{4} << 30;  // of addresses; pages come when touched
-constexpr std::size_t kPage = 4096;
+using simulated::Queues;
+using simulated::queues;
+using simulated::TaskPointer;
 
-thread_local std::vector<std::function<void()>>* recording = nullptr;
+// Which host memory the devices may reach later than they are told to.
+class PinnedMemory {
+ public:
+  void add(const void* p, std::size_t bytes) {
+    const std::lock_guard lock(mutex_);
+    blocks_[static_cast<const char*>(p)] = bytes;
+  }
+  void remove(const void* p) {
+    const std::lock_guard lock(mutex_);
+    blocks_.erase(static_cast<const char*>(p));
+  }
+  void require(const void* p, std::size_t bytes) {
+    const std::lock_guard lock(mutex_);
+    const auto* const at = static_cast<const char*>(p);
+    auto found = blocks_.upper_bound(at);
+    if (found == blocks_.begin() || at + bytes > std::prev(found)->first + std::prev(found)->second)
+      fail("simulated device: host memory that is not, or no longer, from allocate_host");
+  }
 
-void must_not_record(const char* what) {
-  if (recording) fail("simulated device: ", what, " while recording");
+ private:
+  std::mutex mutex_;
+  std::map<const char*, std::size_t> blocks_;
+};
+
+PinnedMemory& pinned() {
+  static PinnedMemory memory;
+  return memory;
 }
 
 class SimulatedMemory final : public Memory {
  public:
-  SimulatedMemory()
-      : base_(static_cast<char*>(::mmap(nullptr, kRegion, PROT_NONE,
-                                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0))) {
-    if (base_ == MAP_FAILED) fail("simulated device: no addresses");
+  void* allocate(const Device& device, std::size_t bytes) override {
+    Queues::use(device);
+    return queues().allocate(device.index, bytes);
   }
-  void* allocate(const Device&, std::size_t bytes) override {
-    must_not_record("an allocation");
-    const std::size_t size = (bytes + kPage) / kPage * kPage;
-    for (auto it = free_.begin(); it != free_.end(); ++it)
-      if (it->second == size) {
-        char* const found = base_ + it->first;
-        free_.erase(it);
-        return found;
-      }
-    if (top_ + size > kRegion) fail("simulated device: out of memory");
-    top_ += size;
-    return base_ + top_ - size;
+  void release(const Device& device, void* p, std::size_t bytes) noexcept override {
+    queues().release(device.index, p, bytes);
   }
-  void release(const Device&, void* p, std::size_t bytes) noexcept override {
-    free_.emplace(static_cast<char*>(p) - base_, (bytes + kPage) / kPage * kPage);
-  }
+  // Ordinary host memory is taken over at once; it gets to the device in the stream's order.
   void copy_in(const Stream& s, void* to, const void* from, std::size_t bytes) override {
-    must_not_record("a copy from the host");
-    copy(s, to, from, bytes);
+    if (bytes == 0) return;
+    prepare(s, to, bytes);
+    queues().refuse_while_capturing("a copy from the host");
+    const auto* const begin = static_cast<const char*>(from);
+    queues().ask(s, {[to, taken = std::vector<char>(begin, begin + bytes)] {
+                   std::memcpy(to, taken.data(), taken.size());
+                 }});
   }
   void copy_out(const Stream& s, void* to, const void* from, std::size_t bytes) override {
-    must_not_record("a copy to the host");
-    copy(s, to, from, bytes);
+    if (bytes == 0) return;
+    prepare(s, from, bytes);
+    queues().ask_and_wait(s, {[=] { std::memcpy(to, from, bytes); }});
   }
   void copy(const Stream& s, void* to, const void* from, std::size_t bytes) override {
-    if (bytes > 0) launch_elsewhere(s, [=] { std::memmove(to, from, bytes); });
+    if (bytes == 0) return;
+    prepare(s, to, bytes);
+    prepare(s, from, bytes);
+    queues().ask(s, {[=] { std::memmove(to, from, bytes); }});
+  }
+  void* allocate_host(std::size_t bytes) override {
+    queues().refuse_while_capturing("an allocation");
+    void* const p = Memory::allocate_host(bytes);
+    std::memset(p, 0xFF, bytes);
+    pinned().add(p, bytes);
+    return p;
+  }
+  void release_host(void* p) noexcept override {
+    queues().spoil_capture();
+    pinned().remove(p);
+    Memory::release_host(p);
+  }
+  void send(const Stream& s, void* to, const void* from, std::size_t bytes) override {
+    if (bytes == 0) return;
+    prepare(s, to, bytes);
+    pinned().require(from, bytes);
+    queues().ask(s, {[=] {
+                   pinned().require(from, bytes);
+                   std::memcpy(to, from, bytes);
+                 }});
+  }
+  void fetch(const Stream& s, void* to, const void* from, std::size_t bytes) override {
+    if (bytes == 0) return;
+    prepare(s, from, bytes);
+    pinned().require(to, bytes);
+    queues().ask(s, {[=] {
+                   pinned().require(to, bytes);
+                   std::memcpy(to, from, bytes);
+                 }});
+  }
+  void copy_from(const Stream& s, void* to, const Device& there, const void* from,
+                 std::size_t bytes) override {
+    if (bytes == 0) return;
+    prepare(s, to, bytes);
+    queues().require_memory(there.index, from, bytes);
+    queues().ask(s, {[=] { std::memmove(to, from, bytes); }, there.index});
   }
   void zero(const Stream& s, void* at, std::size_t bytes) override {
-    if (bytes > 0) launch_elsewhere(s, [=] { std::memset(at, 0, bytes); });
+    if (bytes == 0) return;
+    prepare(s, at, bytes);
+    queues().ask(s, {[=] { std::memset(at, 0, bytes); }});
   }
-  void synchronize(const Stream&) override { must_not_record("a wait"); }
-
-  void protect(int protection) const {
-    if (top_ > 0 && ::mprotect(base_, top_, protection) != 0) fail("simulated device: mprotect");
+  void synchronize(const Stream& s) override {
+    Queues::use(s.device);
+    queues().wait(s);
   }
 
  private:
-  char* base_;
-  std::size_t top_ = 0;
-  std::map<std::size_t, std::size_t> free_;  // offset, size
+  static void prepare(const Stream& s, const void* on_device, std::size_t bytes) {
+    Queues::use(s.device);
+    queues().require_memory(s.device.index, on_device, bytes);
+  }
 };
 
-SimulatedMemory& simulated_memory() {
-  static SimulatedMemory memory;
-  return memory;
-}
+class SimulatedEvent final : public Event {
+ public:
+  explicit SimulatedEvent(const Device& device) : device_(device) { Queues::use(device); }
+  void record(const Stream& s) override {
+    Queues::use(device_);
+    if (s.device.index != device_.index)
+      fail("simulated device: an event of ", to_string(device_), " on a stream of ",
+           to_string(s.device));
+    queues().mark(s, last_);
+  }
+  void hold(const Stream& s) override { queues().hold(s, last_); }
+  void wait() override { queues().wait(last_); }
+  double seconds_since(const Event& earlier) const override {
+    const auto& other = dynamic_cast<const SimulatedEvent&>(earlier);
+    const auto end = queues().when(last_), begin = queues().when(other.last_);
+    if (!begin || !end || other.device_.index != device_.index)
+      fail("simulated device: events that have not passed, or not on one device");
+    return std::chrono::duration<double>(*end - *begin).count();
+  }
+
+ private:
+  Device device_;
+  TaskPointer last_;
+};
 
 class SimulatedRecording final : public Recording {
  public:
-  explicit SimulatedRecording(std::vector<std::function<void()>> work) : work_(std::move(work)) {}
+  SimulatedRecording(const Device& device, std::vector<simulated::Work> work)
+      : device_(device), work_(std::move(work)) {}
   void replay(const Stream& s) override {
-    for (const auto& w : work_) launch_elsewhere(s, w);
+    if (s.device.index != device_.index)
+      fail("simulated device: a recording of ", to_string(device_), " on ", to_string(s.device));
+    for (const simulated::Work& w : work_) queues().ask(s, w);
   }
 
  private:
-  std::vector<std::function<void()>> work_;
+  Device device_;
+  std::vector<simulated::Work> work_;
 };
 
 class SimulatedStreams final : public Streams {
  public:
-  void* open(const Device&) override { return this; }
-  std::unique_ptr<Recording> record(const Stream&, const std::function<void()>& work) override {
-    std::vector<std::function<void()>> asked;
-    recording = &asked;
+  void use(const Device& device) override { Queues::use(device); }
+  void* open(const Device& device) override {
+    Queues::use(device);
+    return queues().open(device.index);
+  }
+  void close(const Device& device, void* native) noexcept override {
+    Queues::use(device);
+    queues().spoil_capture();
+    queues().close(static_cast<simulated::Queue*>(native));
+  }
+  std::unique_ptr<Event> event(const Device& device) override {
+    return std::make_unique<SimulatedEvent>(device);
+  }
+  std::unique_ptr<Recording> record(const Stream& s, const std::function<void()>& work) override {
+    queues().begin_capture(s);
     try {
       work();
     } catch (...) {
-      recording = nullptr;
+      queues().drop_capture(s);
       throw;
     }
-    recording = nullptr;
-    return std::make_unique<SimulatedRecording>(std::move(asked));
+    return std::make_unique<SimulatedRecording>(s.device, queues().end_capture(s));
   }
 };
 
+// The CPU's plan; what was asked of it may be done when this one is gone.
 class SimulatedConv final : public ConvPlan {
  public:
   explicit SimulatedConv(std::unique_ptr<ConvPlan> plan) : plan_(std::move(plan)) {}
@@ -112,22 +208,22 @@ class SimulatedConv final : public ConvPlan {
   std::int64_t workspace() const override { return plan_->workspace(); }
   std::string description() const override { return plan_->description(); }
   void set_weights(const Stream& s, const float* weights, void* w) override {
-    launch_elsewhere(s, [=, this] { plan_->set_weights({}, weights, w); });
+    launch_elsewhere(s, [=, plan = plan_] { plan->set_weights({}, weights, w); });
   }
   void forward(const Stream& s, TensorView in, const float* bias, TensorView out,
                void* w) override {
-    launch_elsewhere(s, [=, this] { plan_->forward({}, in, bias, out, w); });
+    launch_elsewhere(s, [=, plan = plan_] { plan->forward({}, in, bias, out, w); });
   }
   void backward_data(const Stream& s, TensorView out, TensorView in, bool add, void* w) override {
-    launch_elsewhere(s, [=, this] { plan_->backward_data({}, out, in, add, w); });
+    launch_elsewhere(s, [=, plan = plan_] { plan->backward_data({}, out, in, add, w); });
   }
   void backward_weights(const Stream& s, TensorView in, TensorView out, float* weights,
                         void* w) override {
-    launch_elsewhere(s, [=, this] { plan_->backward_weights({}, in, out, weights, w); });
+    launch_elsewhere(s, [=, plan = plan_] { plan->backward_weights({}, in, out, weights, w); });
   }
 
  private:
-  std::unique_ptr<ConvPlan> plan_;
+  std::shared_ptr<ConvPlan> plan_;
 };
 
 class SimulatedGemm final : public GemmPlan {
@@ -135,11 +231,11 @@ class SimulatedGemm final : public GemmPlan {
   explicit SimulatedGemm(std::unique_ptr<GemmPlan> plan) : plan_(std::move(plan)) {}
   std::int64_t workspace() const override { return plan_->workspace(); }
   void run(const Stream& s, const float* a, const float* b, float* c, void* w) override {
-    launch_elsewhere(s, [=, this] { plan_->run({}, a, b, c, w); });
+    launch_elsewhere(s, [=, plan = plan_] { plan->run({}, a, b, c, w); });
   }
 
  private:
-  std::unique_ptr<GemmPlan> plan_;
+  std::shared_ptr<GemmPlan> plan_;
 };
 
 class SimulatedOps final : public Ops {
@@ -159,8 +255,11 @@ class SimulatedOps final : public Ops {
 
 bool built_with_cuda() { return false; }
 std::string why_no_cuda() { return ""; }
-int cuda_device_count() { return 2; }
-Memory& cuda_memory() { return simulated_memory(); }
+int cuda_device_count() { return simulated::kDevices; }
+Memory& cuda_memory() {
+  static SimulatedMemory memory;
+  return memory;
+}
 Streams& cuda_streams() {
   static SimulatedStreams streams;
   return streams;
@@ -170,11 +269,9 @@ Ops& cuda_ops() {
   return ops;
 }
 
-void launch_elsewhere(const Stream&, const std::function<void()>& on_host) {
-  if (recording) return recording->push_back(on_host);
-  simulated_memory().protect(PROT_READ | PROT_WRITE);
-  on_host();
-  simulated_memory().protect(PROT_NONE);
+void launch_elsewhere(const Stream& s, const std::function<void()>& on_host) {
+  Queues::require_current(s.device);
+  queues().ask(s, {on_host});
 }
 
 }  // namespace darknet
