@@ -132,10 +132,11 @@ void fold_channels_cuda(const Stream& s, Finish finish, const float* partial, st
 #endif
 
 template <class F>
-void visit_scattered(std::int64_t n, F f) {  // every index once, in bit-reversed order
+void visit_scattered(std::int64_t n, F f) {  // every index once, in bit-reversed order, downwards:
+  // upwards the last of 2k and 2k + 1 would stay the last, and who writes both go unnoticed
   int bits = 0;
   while ((std::int64_t{1} << bits) < n) ++bits;
-  for (std::int64_t k = 0; k < std::int64_t{1} << bits; ++k) {
+  for (std::int64_t k = (std::int64_t{1} << bits) - 1; k >= 0; --k) {
     std::int64_t i = 0;
     for (int b = 0; b < bits; ++b) i |= (k >> b & 1) << (bits - 1 - b);
     if (i < n) f(i);

@@ -1,0 +1,439 @@
+// Every launch of kernels/ in scattered order, and launches that are wrong on purpose, which the
+// same check must find. Those of layers/ are put through it by layer_test and precision_test.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <regex>
+#include <set>
+#include <string>
+
+#include "core/for_each.h"
+#include "core/rng.h"
+#include "kernels/activate.h"
+#include "kernels/batch_norm.h"
+#include "kernels/copy.h"
+#include "kernels/objectness.h"
+#include "kernels/pool.h"
+#include "kernels/update.h"
+#include "kernels/warp.h"
+#include "tests/layer_harness.h"
+#include "tests/order_check.h"
+#include "tests/paths.h"
+
+namespace darknet {
+namespace {
+
+using testing_order::append;
+using testing_order::Bytes;
+using testing_order::bytes_of;
+using testing_order::same_in_any_order;
+
+// Several chunks of pixels, and enough elements for a team of threads.
+const Shape kShape{2, 33, 29, 7};
+
+std::vector<float> noise(std::int64_t n, std::uint64_t stream) {
+  std::vector<float> v(static_cast<std::size_t>(n));
+  for (std::size_t i = 0; i < v.size(); ++i) v[i] = random_uniform(3, stream, i) - .5f;
+  return v;
+}
+
+Tensor random_tensor(const Shape& shape, std::uint64_t stream, DType type = DType::f32) {
+  Tensor t({}, shape, type);
+  t.copy_from({}, noise(t.size(), stream));
+  return t;
+}
+
+template <class F>
+void for_each_type(F f) {
+  for (const DType type : {DType::f32, DType::bf16, DType::f16}) f(type);
+}
+
+template <class F>
+void for_each_activation(F f) {
+  for (std::size_t a = 0; a < std::variant_size_v<activations::Any>; ++a)
+    for_each_type([&](DType type) { f(static_cast<Activation>(a), type); });
+}
+
+void check_activate() {
+  for_each_activation([](Activation a, DType type) {
+    EXPECT_TRUE(same_in_any_order([&](const Stream& s) {
+      const Tensor in = random_tensor(kShape, 1, type), bias = random_tensor(vector_shape(7), 2);
+      const Tensor plain({}, kShape, type), shifted({}, kShape, type);
+      activate(s, a, in.view(), nullptr, plain.view());
+      activate(s, a, in.view(), bias.data(), shifted.view());
+      const Tensor gradient = random_tensor(kShape, 3, type), sums = random_tensor(bias.shape(), 4);
+      activation_backward(s, a, in.view(), gradient.view());
+      const Tensor other = random_tensor(kShape, 5, type);
+      const Buffer scratch({}, activation_bias_scratch(kShape));
+      activation_bias_backward(s, a, in.view(), other.view(), sums.data(), scratch.data());
+      return bytes_of({&plain, &shifted, &gradient, &other, &sums});
+    })) << to_string(a)
+        << ' ' << to_string(type);
+  });
+}
+
+// A batch normalisation's arrays, one row each.
+struct Normalisation {
+  explicit Normalisation(Activation a)
+      : norm{.activation = a,
+             .scale = row(0),
+             .bias = row(1),
+             .rolling_mean = row(2),
+             .rolling_variance = row(3),
+             .mean = row(4),
+             .inverse_deviation = row(5)} {
+    for (std::int64_t c = 0; c < kShape.c; ++c) row(3)[c] += 1;
+  }
+  float* row(std::int64_t i) const { return arrays.data() + i * kShape.c; }
+  Tensor arrays = random_tensor({8, 1, 1, kShape.c}, 1);
+  BatchNorm norm;
+};
+
+void check_batch_norm() {
+  for_each_activation([](Activation a, DType type) {
+    EXPECT_TRUE(same_in_any_order([&](const Stream& s) {
+      const Normalisation n(a);
+      const Buffer scratch({}, batch_norm_scratch(kShape));
+      const Tensor z = random_tensor(kShape, 2, type), rolled({}, kShape, type);
+      const Tensor out({}, kShape, type), gradient = random_tensor(kShape, 3, type);
+      batch_norm_inference(s, n.norm, z.view(), rolled.view());
+      batch_norm_forward(s, n.norm, z.view(), out.view(), scratch.data());
+      const BatchNormGradient to{gradient.view(), n.row(6), n.row(7)};
+      batch_norm_backward(s, n.norm, z.view(), to, scratch.data());
+      const Tensor weights = random_tensor({1, 1, kShape.c, 2000}, 4);
+      const Tensor folded({}, weights.shape()), bias({}, vector_shape(kShape.c));
+      fold_batch_norm(s, n.norm, {weights.data(), folded.data(), bias.data(), kShape.c, 2000});
+      return bytes_of({&rolled, &out, &gradient, &folded, &bias, &n.arrays});
+    })) << to_string(a)
+        << ' ' << to_string(type);
+  });
+}
+
+void check_copy() {
+  for_each_type([](DType from_type) {
+    for_each_type([&](DType to_type) {
+      EXPECT_TRUE(same_in_any_order([&](const Stream& s) {
+        const Tensor from = random_tensor(kShape, 1, from_type);
+        const Tensor copied({}, kShape, to_type), added = random_tensor(kShape, 2, to_type);
+        const Tensor put = random_tensor(kShape, 3, to_type);
+        copy_pixels(s, from.view(), copied.view());
+        put_pixels(s, from.view(), added.view(), true);
+        put_pixels(s, from.view(), put.view(), false);
+        return bytes_of({&copied, &added, &put});
+      })) << to_string(from_type)
+          << " to " << to_string(to_type);
+    });
+  });
+}
+
+void check_pool(PoolKind kind, DType type) {
+  const PoolSpec spec{.in = kShape, .kind = kind, .size = 3, .stride_y = 2, .padding = 2};
+  EXPECT_TRUE(same_in_any_order([&](const Stream& s) {
+    const auto plan = make_launched_pool(spec, {.mode = Mode::training, .precision = type});
+    const Tensor in = random_tensor(spec.in, 1, type), out({}, spec.out(), type);
+    const Tensor gradient = random_tensor(spec.out(), 2, type);
+    const Tensor fresh = random_tensor(spec.in, 3, type), added = random_tensor(spec.in, 4, type);
+    const Buffer saved({}, plan->saved()), workspace({}, plan->workspace());
+    plan->forward(s, in.view(), out.view(), saved.data(), workspace.data());
+    plan->backward(s, gradient.view(), fresh.view(), false, saved.data(), workspace.data());
+    plan->backward(s, gradient.view(), added.view(), true, saved.data(), workspace.data());
+    return bytes_of({&out, &fresh, &added});
+  })) << (kind == PoolKind::max ? "max " : "average ")
+      << to_string(type);
+}
+
+void check_pools() {
+  for (const PoolKind kind : {PoolKind::max, PoolKind::average})
+    for_each_type([&](DType type) { check_pool(kind, type); });
+}
+
+// Rows and what is left over of them, in several chunks.
+constexpr std::int64_t kParameters = 10 * 1024 + 5;
+
+template <class Update>
+Bytes updated(Update update, float finite) {
+  const Tensor rows = random_tensor({4, 1, 1, kParameters}, 1);
+  float* const row = rows.data();
+  const auto n = static_cast<std::size_t>(kParameters);
+  for (std::size_t i = 0; i < n; ++i) row[3 * n + i] += .5f;  // Adam's v is not negative
+  StepState state{.iteration = 2, .learning_rate = .1f, .finite = finite};
+  update(UpdateArrays{.value = row,
+                      .gradient = row + n,
+                      .first = row + 2 * n,
+                      .second = row + 3 * n,
+                      .n = kParameters,
+                      .decay = .01f,
+                      .clip = .4f},
+         &state);
+  Bytes all = bytes_of({&rows});
+  append(all, std::span(&state.finite, 1));
+  return all;
+}
+
+void check_update() {
+  using Arrays = const UpdateArrays&;
+  for (const float finite : {0.f, 1.f}) {
+    EXPECT_TRUE(same_in_any_order([&](const Stream& s) {
+      return updated([&](Arrays a, StepState* state) { sgd_update(s, a, {.images = 4}, state); },
+                     finite);
+    }));
+    EXPECT_TRUE(same_in_any_order([&](const Stream& s) {
+      return updated([&](Arrays a, StepState* state) { adam_update(s, a, {.images = 4}, state); },
+                     finite);
+    }));
+    EXPECT_TRUE(same_in_any_order([&](const Stream& s) {
+      return updated(
+          [&](Arrays a, StepState* state) {
+            average_update(s, {a.first, a.value, a.n, .9f}, state);
+          },
+          finite);
+    }));
+    EXPECT_TRUE(same_in_any_order([&](const Stream& s) {
+      return updated(
+          [&](Arrays a, StepState* state) {
+            const Buffer scratch({}, check_finite_scratch(a.n));
+            if (finite == 0) a.gradient[a.n - 3] = INFINITY;
+            state->finite = 1;
+            check_finite(s, a.gradient, a.n, state, scratch.data());
+            EXPECT_EQ(state->finite, finite);
+          },
+          finite);
+    }));
+  }
+}
+
+// [yolo] and [region], whose launches these are, with every sample of theirs; and what is told.
+void check_head(const std::string& type) {
+  int checked = 0;
+  for (const testing_layers::LayerSample& sample : testing_layers::layer_samples()) {
+    if (sample.type != type) continue;
+    ++checked;
+    EXPECT_TRUE(same_in_any_order([&](const Stream& s) {
+      testing_layers::Trial t(sample, Mode::training, s.order);
+      t.stream.threads = s.threads;
+      t.forward();
+      t.backward(false, NAN);
+      Bytes all = bytes_of({&t.out, &t.in_gradient[0]});
+      const HeadTelemetry told = t.layer->head()->telemetry(t.stream);
+      EXPECT_GT(told.loss(), 0);
+      append(all, std::vector<double>{told.loss(), static_cast<double>(told.positives)});
+      return all;
+    })) << sample.keys;
+  }
+  EXPECT_GT(checked, 3);
+}
+
+// Enough anchors for several chunks of the telemetry's sums.
+void check_objectness() {
+  constexpr AnchorLayout kLayout{.anchors = 3, .entries = 6};
+  const Shape shape{2, 31, 37, kLayout.anchors * kLayout.entries};
+  const std::int64_t anchors = shape.pixels() * kLayout.anchors;
+  for (const LogitLoss& loss : {LogitLoss(losses::Mse{}), LogitLoss(losses::CrossEntropy{}),
+                                LogitLoss(losses::BalancedCrossEntropy{}),
+                                LogitLoss(losses::Focal{}), LogitLoss(losses::QualityFocal{})})
+    EXPECT_TRUE(same_in_any_order([&](const Stream& s) {
+      const Tensor logits = random_tensor(shape, 1), gradient({}, shape);
+      std::vector<AnchorRecord> records(static_cast<std::size_t>(anchors));
+      for (std::size_t i = 0; i < records.size(); ++i)
+        records[i] = {.state = static_cast<AnchorState>(i % 3),
+                      .truths = static_cast<std::int32_t>(i % 4),
+                      .target = i % 3 == 1 ? 1.f : 0.f,
+                      .weight = random_uniform(5, 1, i),
+                      .class_loss = random_uniform(5, 2, i),
+                      .box_loss = random_uniform(5, 3, i)};
+      const StepState step{.objectness_scale = 1.5f};
+      const ObjectnessArguments a{
+          logits.view().as<>(), gradient.view().as<>(), records.data(), kLayout, &step, true};
+      TelemetrySums sums;
+      const Buffer scratch({}, telemetry_scratch(anchors));
+      apply_objectness(s, loss, a);
+      sum_telemetry(s, a, &sums, scratch.data());
+      EXPECT_GT(sums.loss_negative, 0);
+      Bytes all = bytes_of({&gradient});
+      append(all, records);
+      append(all, std::span(&sums, 1));
+      return all;
+    })) << name_of(loss);
+}
+
+void check_warp() {
+  for (const std::int64_t channels : {1, 3}) {
+    std::vector<std::uint8_t> pixels(static_cast<std::size_t>(50 * 40 * channels));
+    for (std::size_t i = 0; i < pixels.size(); ++i)
+      pixels[i] = static_cast<std::uint8_t>(random_bits(1, 2, i));
+    EXPECT_TRUE(same_in_any_order([&](const Stream& s) {
+      const Tensor out = random_tensor({1, 99, 101, channels}, 3);
+      WarpArguments a{.pixels = pixels.data(), .width = 50, .height = 40};
+      a.out = out.view().as<>();
+      a.x0 = 3, a.x1 = 98, a.y0 = 2, a.y1 = 99;
+      a.scale_x = -.5f, a.shift_x = 47, a.scale_y = .4f, a.shift_y = -3;
+      a.hue = .1f, a.saturation = 1.3f, a.exposure = .8f;
+      warp(s, a);
+      return bytes_of({&out});
+    })) << channels;
+  }
+}
+
+const std::map<std::string, void (*)()> kChecks = {
+    {"activate.cpp", check_activate},
+    {"batch_norm.cpp", check_batch_norm},
+    {"copy.cpp", check_copy},
+    {"objectness.cpp", check_objectness},
+    {"pool.cpp", check_pools},
+    {"region.cpp", [] { check_head("region"); }},
+    {"update.cpp", check_update},
+    {"warp.cpp", check_warp},
+    {"yolo.cpp", [] { check_head("yolo"); }},
+};
+
+TEST(LaunchOrder, EveryKernelGivesTheSameBytesInAnyOrder) {
+  for (const auto& [file, check] : kChecks) {
+    SCOPED_TRACE(file);
+    check();
+  }
+}
+
+std::set<std::string> files_that_launch() {
+  const std::regex launch(R"(\b(for_each|for_each_pixel|reduce|reduce_channels)(<[^()]*>)?\()");
+  std::set<std::string> found;
+  const auto source = test::source_dir() / "src";
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(source)) {
+    const auto relative = entry.path().lexically_relative(source);
+    if (entry.path().extension() != ".cpp" && entry.path().extension() != ".h") continue;
+    const std::string folder = relative.begin()->string();
+    if (folder == "tests" || relative == "core/for_each.h") continue;
+    std::ifstream in(entry.path());
+    const std::string text{std::istreambuf_iterator<char>(in), {}};
+    if (!std::regex_search(text, launch)) continue;
+    // layer_test walks every type of layers.def.
+    if (folder != "layers") found.insert(relative.string());
+  }
+  return found;
+}
+
+TEST(LaunchOrder, EveryFileThatLaunchesIsChecked) {
+  std::set<std::string> checked;
+  for (const auto& entry : kChecks) checked.insert("kernels/" + entry.first);
+  EXPECT_EQ(files_that_launch(), checked);
+}
+
+// Negative controls.
+
+struct ReadsItsNeighbour {
+  float* y;
+  void operator()(std::int64_t i) const { y[i] += i > 0 ? y[i - 1] : 0; }
+};
+struct ScattersSums {
+  const float* x;
+  float* y;
+  void operator()(std::int64_t i) const { y[i % 3] += x[i]; }
+};
+struct ScattersValues {
+  const float* x;
+  float* y;
+  void operator()(std::int64_t i) const { y[i / 2] = x[i]; }
+};
+struct ReadsTheNextChannel {
+  View<float> y;
+  void operator()(std::int64_t p, std::int64_t c) const {
+    y.at(p, c) += y.at(p, (c + 1) % y.shape.c);
+  }
+};
+struct MovesItsOwn {  // nothing is wrong with this one
+  const float* x;
+  float* y;
+  void operator()(std::int64_t i) const { y[i] += 2 * x[i]; }
+};
+
+template <class Make>
+bool launch_is_sound(Make make) {
+  constexpr std::int64_t n = 1000;
+  const std::vector<float> x = noise(n, 1);
+  return same_in_any_order([&](const Stream& s) {
+    std::vector<float> y = noise(n, 2);
+    for_each(s, n, make(x.data(), y.data()));
+    Bytes all;
+    append(all, y);
+    return all;
+  });
+}
+
+TEST(LaunchOrder, TheCheckFindsWhatScattersOrReadsAnothersResult) {
+  EXPECT_TRUE(launch_is_sound([](const float* x, float* y) { return MovesItsOwn{x, y}; }));
+  EXPECT_FALSE(launch_is_sound([](const float*, float* y) { return ReadsItsNeighbour{y}; }));
+  EXPECT_FALSE(launch_is_sound([](const float* x, float* y) { return ScattersSums{x, y}; }));
+  EXPECT_FALSE(launch_is_sound([](const float* x, float* y) { return ScattersValues{x, y}; }));
+  EXPECT_FALSE(same_in_any_order([](const Stream& s) {
+    const Tensor y = random_tensor(kShape, 1);
+    for_each_pixel(s, kShape, ReadsTheNextChannel{y.view().as<>()});
+    return bytes_of({&y});
+  }));
+}
+
+struct Plain {
+  const float* x;
+  float operator()(std::int64_t i) const { return x[i]; }
+};
+struct DependsOnWhatWasSeen {
+  const float* x;
+  std::int64_t* seen;
+  float operator()(std::int64_t i) const { return x[i] * static_cast<float>(++*seen); }
+};
+
+template <class Make>
+bool reduction_is_sound(Make make) {
+  constexpr std::int64_t n = 3 * kReduceChunk + 17;
+  const std::vector<float> x = noise(n, 1);
+  return same_in_any_order([&](const Stream& s) {
+    std::int64_t seen = 0;
+    float sum = 0;
+    const Buffer scratch({}, reduce_scratch<float>(n));
+    reduce(s, n, make(x.data(), &seen), &sum, scratch.data());
+    Bytes all;
+    append(all, std::span(&sum, 1));
+    return all;
+  });
+}
+
+struct PixelSum {
+  View<const float> x;
+  Sums<1> operator()(std::int64_t p, std::int64_t c) const { return {{x.at(p, c)}}; }
+};
+struct Store {
+  double* to;
+  void operator()(std::int64_t c, const double* sums) const { to[c] = sums[0]; }
+};
+struct AddsAcrossChannels {
+  double* to;
+  void operator()(std::int64_t c, const double* sums) const { to[c] = to[0] += sums[0] / 3; }
+};
+
+template <class Finish>
+bool finish_is_sound() {
+  const Tensor x = random_tensor(kShape, 1);
+  return same_in_any_order([&](const Stream& s) {
+    std::vector<double> found(static_cast<std::size_t>(kShape.c));
+    const Buffer scratch({}, reduce_channels_scratch(kShape, 1));
+    const View<const float> view = x.view().as<>();
+    reduce_channels<1>(s, kShape, PixelSum{view}, Finish{found.data()}, scratch.data());
+    Bytes all;
+    append(all, found);
+    return all;
+  });
+}
+
+TEST(LaunchOrder, TheCheckFindsReductionsThatDependOnTheOrder) {
+  EXPECT_TRUE(reduction_is_sound([](const float* x, std::int64_t*) { return Plain{x}; }));
+  EXPECT_FALSE(reduction_is_sound([](const float* x, std::int64_t* seen) {
+    return DependsOnWhatWasSeen{x, seen};
+  }));
+  EXPECT_TRUE(finish_is_sound<Store>());
+  EXPECT_FALSE(finish_is_sound<AddsAcrossChannels>());
+}
+
+}  // namespace
+}  // namespace darknet
