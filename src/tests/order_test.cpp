@@ -16,6 +16,7 @@
 #include "kernels/activate.h"
 #include "kernels/batch_norm.h"
 #include "kernels/copy.h"
+#include "kernels/exchange.h"
 #include "kernels/objectness.h"
 #include "kernels/pool.h"
 #include "kernels/update.h"
@@ -155,12 +156,13 @@ void check_pools() {
 constexpr std::int64_t kParameters = 10 * 1024 + 5;
 
 template <class Update>
-Bytes updated(Update update, float finite) {
+Bytes updated(Update update, Verdict verdict) {
   const Tensor rows = random_tensor({4, 1, 1, kParameters}, 1);
   float* const row = rows.data();
   const auto n = static_cast<std::size_t>(kParameters);
   for (std::size_t i = 0; i < n; ++i) row[3 * n + i] += .5f;  // Adam's v is not negative
-  StepState state{.iteration = 2, .learning_rate = .1f, .finite = finite};
+  StepState state{{.iteration = 2, .learning_rate = .1f}, verdict};
+  state.loss.scale = 4;
   update(UpdateArrays{.value = row,
                       .gradient = row + n,
                       .first = row + 2 * n,
@@ -170,40 +172,60 @@ Bytes updated(Update update, float finite) {
                       .clip = .4f},
          &state);
   Bytes all = bytes_of({&rows});
-  append(all, std::span(&state.finite, 1));
+  append(all, std::span(&state.verdict, 1));
   return all;
 }
 
 void check_update() {
   using Arrays = const UpdateArrays&;
-  for (const float finite : {0.f, 1.f}) {
+  for (const Verdict verdict : {Verdict::update, Verdict::overflow, Verdict::fault}) {
     EXPECT_TRUE(same_in_any_order([&](const Stream& s) {
       return updated([&](Arrays a, StepState* state) { sgd_update(s, a, {.images = 4}, state); },
-                     finite);
+                     verdict);
     }));
     EXPECT_TRUE(same_in_any_order([&](const Stream& s) {
       return updated([&](Arrays a, StepState* state) { adam_update(s, a, {.images = 4}, state); },
-                     finite);
+                     verdict);
     }));
     EXPECT_TRUE(same_in_any_order([&](const Stream& s) {
       return updated(
           [&](Arrays a, StepState* state) {
             average_update(s, {a.first, a.value, a.n, .9f}, state);
           },
-          finite);
+          verdict);
     }));
     EXPECT_TRUE(same_in_any_order([&](const Stream& s) {
       return updated(
           [&](Arrays a, StepState* state) {
             const Buffer scratch({}, check_finite_scratch(a.n));
-            if (finite == 0) a.gradient[a.n - 3] = INFINITY;
-            state->finite = 1;
+            if (verdict == Verdict::overflow) a.gradient[a.n - 3] = INFINITY;
+            const StepOrder order{.iteration = 3};
+            (verdict == Verdict::update ? begin_step : tell_step)(s, &order, state);
             check_finite(s, a.gradient, a.n, state, scratch.data());
-            EXPECT_EQ(state->finite, finite);
+            EXPECT_EQ(state->verdict, verdict);
+            adapt_loss_scale(s, state);
+            EXPECT_EQ(state->loss.scale, verdict == Verdict::overflow ? 2 : 4);
           },
-          finite);
+          verdict);
     }));
   }
+}
+
+// What several devices bring to their sum and take from it.
+void check_exchange() {
+  EXPECT_TRUE(same_in_any_order([&](const Stream& s) {
+    const Tensor rows = random_tensor({4, 1, 1, kParameters}, 1);
+    float* const row = rows.data();
+    const std::int64_t n = kParameters;
+    StepState state{{}, Verdict::fault}, other;
+    share_rolling(s, {row, row + n, row + 2 * n, n}, .5f, .25f);
+    add_array(s, row + 3 * n, row + 2 * n, n);
+    take_rolling(s, {row, row + n, row + 2 * n, n}, .125f);
+    share_fault(s, &state, row + 3 * n);
+    take_fault(s, row + 3 * n, &other);
+    EXPECT_EQ(other.verdict, Verdict::fault);
+    return bytes_of({&rows});
+  }));
 }
 
 // [yolo] and [region], whose launches these are, with every sample of theirs; and what is told.
@@ -245,17 +267,20 @@ void check_objectness() {
                       .weight = random_uniform(5, 1, i),
                       .class_loss = random_uniform(5, 2, i),
                       .box_loss = random_uniform(5, 3, i)};
-      const StepState step{.objectness_scale = 1.5f};
+      StepState step{{.objectness_scale = 1.5f}};
       const ObjectnessArguments a{
           logits.view().as<>(), gradient.view().as<>(), records.data(), kLayout, &step, true};
-      TelemetrySums sums;
+      TelemetrySums sums, total;
       const Buffer scratch({}, telemetry_scratch(anchors));
       apply_objectness(s, loss, a);
       sum_telemetry(s, a, &sums, scratch.data());
       EXPECT_GT(sums.loss_negative, 0);
+      add_telemetry(s, {&sums, &total, 0, true}, &step);
+      add_telemetry(s, {&sums, &total, 1, false}, &step);
+      EXPECT_EQ(total.loss_negative, 2 * sums.loss_negative);
       Bytes all = bytes_of({&gradient});
       append(all, records);
-      append(all, std::span(&sums, 1));
+      append(all, std::span(&total, 1));
       return all;
     })) << name_of(loss);
 }
@@ -282,6 +307,7 @@ const std::map<std::string, void (*)()> kChecks = {
     {"activate.cpp", check_activate},
     {"batch_norm.cpp", check_batch_norm},
     {"copy.cpp", check_copy},
+    {"exchange.cpp", check_exchange},
     {"objectness.cpp", check_objectness},
     {"pool.cpp", check_pools},
     {"region.cpp", [] { check_head("region"); }},
