@@ -443,6 +443,33 @@ TEST(DeviceCheckTest, FailsOnALargeDifferenceAndOnNan) {
   EXPECT_FALSE(check.passes({.inference = of(NAN)}));
 }
 
+TEST(DeviceCheckTest, JudgesGradientsIn16BitsOverall) {
+  const DeviceCheck check{.gradient_tolerance = .5, .gradients_overall = true};
+  const auto of = [](double relative, double overall) {
+    return LayerCheck{.gradient = {1, relative, overall, true}};
+  };
+  EXPECT_TRUE(check.passes(of(2, .4)));
+  EXPECT_FALSE(check.passes(of(.1, .6)));
+  EXPECT_FALSE(check.passes(of(.1, NAN)));
+}
+
+// Gradients that never arrived, or all with the other sign, are noticed in every element type.
+TEST(DeviceCheckTest, LostGradientsAreMoreThanIsAllowed) {
+  const std::vector<float> sound{1, -2, 3}, lost(3), turned{-1, 2, -3};
+  for (const char* type : {"f32", "bf16", "f16"}) {
+    DeviceCheckOptions o{.first = checked_device("reference"),
+                         .second = checked_device("reference")};
+    o.first.precision = dtype_by_name(type);
+    DeviceCheck check = check_devices(sections(kNetworks[1].cfg), o);
+    EXPECT_TRUE(check.passes()) << type;
+    for (const auto& bad : {lost, turned}) {
+      LayerCheck spoilt = check.layers.front();
+      spoilt.gradient = difference(bad, sound);
+      EXPECT_FALSE(check.passes(spoilt)) << type;
+    }
+  }
+}
+
 TEST(DeviceCheckTest, ComparesTwoThingsThatDiffer) {
   const DeviceCheckOptions o{.second = checked_device("reference")};
   DeviceCheck same = check_devices(sections(kNetworks[0].cfg), o);

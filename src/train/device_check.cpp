@@ -19,9 +19,9 @@ constexpr std::int64_t kPictures = 2;
 // Of sums of up to 10^4 products that were added in other orders, which batch normalisation over
 // two pictures magnifies in training; TF32 keeps 10 bits of a factor.
 constexpr Tolerances kF32{1e-5, 1e-4, 1e-4}, kTf32{1e-2, 5e-2, 5e-2};
-// Of two computations in 16 bits, or of one and f32: about three times what the stock networks show
-// at 160x160 pixels with random weights (bf16 .009, .074 and .47; f16 .0012, .0095 and .18).
-constexpr Tolerances kBf16{3e-2, 2e-1, 8e-1, true}, kF16{4e-3, 3e-2, 5e-1, true};
+// Of two computations in 16 bits, or of one and f32: about twice what the deepest network at hand
+// shows with its published weights (docs/cuda.md), but less than the 1 of a gradient that is lost.
+constexpr Tolerances kBf16{2e-1, 4e-1, 9e-1, true}, kF16{3e-2, 8e-2, 5e-1, true};
 
 struct LayerValues {
   std::vector<float> output, gradient;
