@@ -47,6 +47,12 @@ for cfg in yolov2-tiny-voc yolov3-tiny yolov4-tiny; do
   step "check-$cfg-exact-deterministic" "$darknet" check "cfg/$cfg.cfg" -devices cpu,cuda -exact \
     -deterministic
   step "check-$cfg-tf32" "$darknet" check "cfg/$cfg.cfg" -devices cpu,cuda
+  for type in f16 bf16; do # plain loops have both types, but take their time
+    step "check-$cfg-$type" "$darknet" check "cfg/$cfg.cfg" -devices cuda,reference \
+      -precision "$type" -set net.0.width=160 -set net.0.height=160
+    step "check-$cfg-$type-against-f32" "$darknet" check "cfg/$cfg.cfg" -devices cuda,cpu \
+      -precision "$type" -against f32
+  done
 done
 if command -v compute-sanitizer >/dev/null; then
   for tool in memcheck racecheck initcheck synccheck; do
@@ -67,6 +73,14 @@ for cfg in yolov3-tiny yolov4-tiny; do
     step "bench-$cfg-$batch" "$darknet" bench "cfg/$cfg.cfg" -batch "$batch" -iterations "${ITERATIONS:-30}"
     step "bench-$cfg-$batch-exact" "$darknet" bench "cfg/$cfg.cfg" -batch "$batch" -exact \
       -iterations "${ITERATIONS:-30}"
+    for type in f16 bf16; do
+      step "bench-$cfg-$batch-$type" "$darknet" bench "cfg/$cfg.cfg" -batch "$batch" \
+        -precision "$type" -iterations "${ITERATIONS:-30}"
+    done
+  done
+  for type in f16 bf16; do
+    step "bench-$cfg-train-$type" "$darknet" bench "cfg/$cfg.cfg" -train -batch 16 \
+      -set net.0.subdivisions=1 -precision "$type" -iterations "${ITERATIONS:-30}"
   done
   step "bench-$cfg-train" "$darknet" bench "cfg/$cfg.cfg" -train -batch 16 \
     -set net.0.subdivisions=1 -iterations "${ITERATIONS:-30}"

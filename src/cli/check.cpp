@@ -12,7 +12,7 @@ namespace darknet::cli {
 namespace {
 
 struct Options {
-  std::string cfg, devices;
+  std::string cfg, devices, against;
   std::vector<std::string> overrides;
   DeviceCheckOptions check;
 };
@@ -21,23 +21,28 @@ std::string default_devices() {
   return device_count(DeviceType::cuda) > 0 ? "cpu,cuda" : "cpu,reference";
 }
 
-void choose_devices(const std::string& names, DeviceCheckOptions& to) {
+void choose_devices(const std::string& names, const std::vector<Section>& cfg,
+                    DeviceCheckOptions& to) {
   const std::size_t comma = names.find(',');
   if (comma == names.npos || names.find(',', comma + 1) != names.npos)
     throw Error(cat("-devices ", names, ": expected two, as cpu,cuda:0 or cpu,reference"), 2);
   to.first = checked_device(names.substr(0, comma));
+  const auto against = to.second.precision;
   to.second = checked_device(names.substr(comma + 1));
-  if (to_string(to.first) == to_string(to.second))
+  to.second.precision = against;
+  if (to_string(to.first) == to_string(to.second) &&
+      precision_of(to.first, cfg) == precision_of(to.second, cfg))
     throw Error(cat("-devices ", names, ": these are the same"), 2);
 }
 
-std::string library(const CheckedDevice& d) {
-  streams(d.device.type).use(d.device);
-  return d.reference ? reference_ops().name() : ops(d.device.type).name();
+std::string about(const CheckedDevice& d, const std::vector<Section>& cfg) {
+  const Ops& library = d.reference ? reference_ops() : ops(d.device.type);
+  return cat(to_string(d), " in ", to_string(precision_of(d, cfg)), " (", library.name(d.device),
+             ')');
 }
 
-std::string text_of(const Difference& d) {
-  return d.compared ? fmt::format("{:>9.1e} {:>9.1e}", d.absolute, d.relative)
+std::string text_of(const Difference& d, double relative) {
+  return d.compared ? fmt::format("{:>9.1e} {:>9.1e}", d.absolute, relative)
                     : fmt::format("{:>9} {:>9}", "-", "-");
 }
 
@@ -47,23 +52,26 @@ void print(const DeviceCheck& check) {
   for (int i = 0; i < 3; ++i) fmt::print(" {:>9} {:>9}", "absolute", "relative");
   fmt::print("\n");
   for (const LayerCheck& l : check.layers)
-    fmt::print("{:>4} {:<15} {} {} {}{}\n", l.layer, l.type, text_of(l.inference),
-               text_of(l.training), text_of(l.gradient), check.passes(l) ? "" : "  FAILED");
+    fmt::print("{:>4} {:<15} {} {} {}{}\n", l.layer, l.type,
+               text_of(l.inference, l.inference.relative), text_of(l.training, l.training.relative),
+               text_of(l.gradient, check.gradient(l)), check.passes(l) ? "" : "  FAILED");
 }
 
 int run_check(Options& o) {
-  choose_devices(o.devices.empty() ? default_devices() : o.devices, o.check);
   std::vector<Section> cfg = read_cfg(o.cfg);
   apply_overrides(cfg, o.overrides);
-  fmt::print("{}: {} ({}) against {} ({}){}\n", o.cfg, to_string(o.check.first),
-             library(o.check.first), to_string(o.check.second), library(o.check.second),
+  if (!o.against.empty()) o.check.second.precision = dtype_by_name(o.against);
+  choose_devices(o.devices.empty() ? default_devices() : o.devices, cfg, o.check);
+  fmt::print("{}: {} against {}{}\n", o.cfg, about(o.check.first, cfg), about(o.check.second, cfg),
              o.check.exact ? ", -exact" : "");
   const DeviceCheck check = check_devices(cfg, o.check);
   print(check);
   fmt::print(
-      "{}: relative differences up to {:.0e} are allowed at inference, {:.0e} in training and of "
-      "gradients\n",
-      check.passes() ? "passed" : "FAILED", check.inference_tolerance, check.training_tolerance);
+      "{}: relative differences up to {:.0e} are allowed at inference, {:.0e} in training and "
+      "{:.0e} of gradients{}\n",
+      check.passes() ? "passed" : "FAILED", check.inference_tolerance, check.training_tolerance,
+      check.gradient_tolerance,
+      check.gradients_overall ? ", which are compared in the Euclidean norm" : "");
   return check.passes() ? 0 : 1;
 }
 
@@ -84,6 +92,10 @@ void add_check(CLI::App& program, Run& run) {
       ->type_name("A,B");
   add_overrides(app, o->overrides);
   add_arithmetic(app, o->check.exact, o->overrides);
+  app.add_option("--against", o->against,
+                 "element type of activations on the second device, where it is not the first's")
+      ->check(CLI::IsMember({"f32", "bf16", "f16"}))
+      ->type_name("TYPE");
   add_deterministic(app, o->check.deterministic);
   app.final_callback([o, &run] { run = [o] { return run_check(*o); }; });
 }

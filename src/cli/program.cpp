@@ -188,7 +188,7 @@ void add_arithmetic(CLI::App& app, bool& exact, std::vector<std::string>& overri
          "--precision",
          [&overrides](const std::string& type) { overrides.push_back("net.0.precision=" + type); },
          "element type of activations: f32, bf16 (half the memory, about twice as fast where the "
-         "processor has it); f16: no device yet; the cfg's [net] precision=")
+         "processor or the GPU has it) or f16 (GPUs); the cfg's [net] precision=")
       ->check(CLI::IsMember({"f32", "bf16", "f16"}))
       ->type_name("TYPE");
 }

@@ -15,10 +15,11 @@ void add_version(CLI::App& program, Run& run) {
   app.final_callback([&run] {
     run = [] {
       fmt::print("Darknet Focal {}\nbuild: {}, compiler {}\nCPU: {}\n", DARKNET_VERSION,
-                 DARKNET_BUILD, __VERSION__, ops(DeviceType::cpu).name());
-      fmt::print("CUDA: {}\n", device_count(DeviceType::cuda) > 0
-                                   ? ops(DeviceType::cuda).name()
-                                   : "none (this build or this machine has no CUDA device)");
+                 DARKNET_BUILD, __VERSION__, ops(DeviceType::cpu).name({}));
+      const int cards = device_count(DeviceType::cuda);
+      if (cards == 0) fmt::print("CUDA: none (this build or this machine has no CUDA device)\n");
+      for (int i = 0; i < cards; ++i)
+        fmt::print("CUDA: {}\n", ops(DeviceType::cuda).name({DeviceType::cuda, i}));
       fmt::print("pictures: {}\ncores: {}\n", image_library(), std::thread::hardware_concurrency());
       return 0;
     };

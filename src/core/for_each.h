@@ -2,6 +2,7 @@
 // functor is the same. Call them from layers/ and kernels/ only, which nvcc compiles in a CUDA
 // build. A functor writes the elements of its own index and reads nothing another index writes.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <utility>
 #include <vector>
@@ -17,6 +18,8 @@ inline constexpr std::int64_t kReduceChunk = 4096;  // elements summed by one in
 inline constexpr std::int64_t kChannelChunk =
     256;                            // pixels summed by one index of reduce_channels()
 inline constexpr int kBlock = 256;  // CUDA: threads of a block
+// Elements of one launch: 32 bits count them. A GPU divides 64-bit numbers many times slower.
+inline constexpr std::int64_t kMostAtOnce = std::int64_t{1} << 31;
 
 inline std::int64_t chunks_of(std::int64_t n, std::int64_t chunk) {
   return (n + chunk - 1) / chunk;
@@ -46,10 +49,11 @@ inline unsigned launch_grid(std::int64_t n, std::int64_t block) {
   return static_cast<unsigned>(grid < 65535 ? grid : 65535);
 }
 
+// n + step fits: a launch has fewer than 2^24 threads.
 template <class F>
-__global__ void for_each_kernel(std::int64_t n, F f) {
-  const std::int64_t step = std::int64_t{gridDim.x} * blockDim.x;
-  for (std::int64_t i = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < n; i += step) f(i);
+__global__ void for_each_kernel(std::int64_t begin, std::uint32_t n, F f) {
+  const std::uint32_t step = gridDim.x * blockDim.x;
+  for (std::uint32_t i = blockIdx.x * blockDim.x + threadIdx.x; i < n; i += step) f(begin + i);
 }
 
 inline void check_launch() {
@@ -60,8 +64,12 @@ inline void check_launch() {
 template <class F>
 void for_each_cuda(const Stream& s, std::int64_t n, F f) {
   const auto stream = static_cast<cudaStream_t>(s.native);
-  for_each_kernel<<<launch_grid(n, kBlock), kBlock, 0, stream>>>(n, f);
-  check_launch();
+  for (std::int64_t begin = 0; begin < n; begin += kMostAtOnce) {
+    const std::int64_t count = std::min(kMostAtOnce, n - begin);
+    for_each_kernel<<<launch_grid(count, kBlock), kBlock, 0, stream>>>(
+        begin, static_cast<std::uint32_t>(count), f);
+    check_launch();
+  }
 }
 
 // The sum of what every thread of a block brings, in a fixed order; thread 0 gets it.
@@ -186,11 +194,29 @@ struct PixelRow {  // all channels of one pixel: the vectorised inner loop of th
 };
 
 template <class F>
-struct PixelElement {  // one element: what a CUDA thread does
+struct PixelElement {  // one element of a box of pixels and channels: what a CUDA thread does
   F f;
-  std::int64_t channels;
-  DN_HD void operator()(std::int64_t i) const { f(i / channels, i % channels); }
+  std::int64_t first_pixel, first_channel;
+  std::uint32_t channels;  // of the box, which has at most kMostAtOnce elements
+  DN_HD void operator()(std::int64_t i) const {
+    const auto k = static_cast<std::uint32_t>(i);
+    f(first_pixel + k / channels, first_channel + k % channels);
+  }
 };
+
+// f(pixel, channel) for every pixel and channel, each an index of its own: in boxes of at most
+// `most` elements, which is one box but for tensors of billions.
+template <class F>
+void for_each_element(const Stream& s, std::int64_t pixels, std::int64_t channels, F f,
+                      std::int64_t most = kMostAtOnce) {
+  const std::int64_t wide = std::min(channels, most), high = std::max<std::int64_t>(1, most / wide);
+  for (std::int64_t p = 0; p < pixels; p += high)
+    for (std::int64_t c = 0; c < channels; c += wide) {
+      const std::int64_t width = std::min(wide, channels - c);
+      for_each(s, std::min(high, pixels - p) * width,
+               PixelElement<F>{f, p, c, static_cast<std::uint32_t>(width)});
+    }
+}
 
 // f(pixel, channel) for every pixel = (n*h + y)*w + x and channel of `shape`. On the CPU channels
 // are the innermost, vectorised loop, so f should be free of branches that differ by channel.
@@ -198,12 +224,9 @@ template <class F>
 void for_each_pixel(const Stream& s, const Shape& shape, F f) {
   const std::int64_t pixels = shape.pixels();
   if (pixels <= 0 || shape.c <= 0) return;
-  if (s.device.type == DeviceType::cpu) {
-    if (s.order == Order::scattered)
-      return visit_scattered(pixels * shape.c, PixelElement<F>{f, shape.c});
+  if (s.device.type == DeviceType::cpu && s.order == Order::parallel)
     return for_each_cpu(s, pixels, shape.c, PixelRow<F>{f, shape.c});
-  }
-  for_each(s, pixels * shape.c, PixelElement<F>{f, shape.c});
+  for_each_element(s, pixels, shape.c, f);
 }
 
 template <class T, class F>
@@ -315,8 +338,7 @@ void reduce_channels(const Stream& s, const Shape& shape, F f, Finish finish, vo
   if (s.device.type == DeviceType::cpu && s.order == Order::parallel) {
     for_each_cpu(s, chunks, kChannelChunk * shape.c, ChannelChunkRow<K, F>{f, shape, partial});
   } else {
-    const ChannelChunk<K, F> chunk{f, shape, partial};
-    for_each(s, chunks * shape.c, PixelElement<ChannelChunk<K, F>>{chunk, shape.c});
+    for_each_element(s, chunks, shape.c, ChannelChunk<K, F>{f, shape, partial});
   }
 #if defined(__CUDACC__)
   if (s.device.type == DeviceType::cuda)

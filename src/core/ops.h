@@ -116,7 +116,7 @@ struct PlanOptions {
   bool input_gradient = true;   // whether backward_data will be called (not for the first layer)
   bool weight_gradient = true;  // whether backward_weights will be called (not with dont_update)
   // Element type of in and out and of their gradients. Weights, biases and their gradients are f32;
-  // set_weights packs.
+  // set_weights packs, and rounds to this type.
   DType precision = DType::f32;
   bool f32_output = false;  // out and its gradient are f32 all the same (convolutions only)
 
@@ -136,10 +136,11 @@ class Ops {
   // Null where the device's library has none of this geometry: kernels/pool.h does it.
   virtual std::unique_ptr<PoolPlan> pool(const PoolSpec&, const PlanOptions&) = 0;
   virtual std::unique_ptr<GemmPlan> gemm(const GemmSpec&) = 0;
-  virtual std::string name() const = 0;  // library and version, "oneDNN 2.6.3 (avx2)"
+  // Library and version, "oneDNN 2.6.3 (avx2)"; of a GPU also which card that device is.
+  virtual std::string name(const Device&) const = 0;
   // Throws with the reason where the device cannot compute in `precision`; otherwise what the user
   // should know of it, or "".
-  virtual std::string accept_precision(DType precision) const {
+  virtual std::string accept_precision(DType precision, const Device&) const {
     if (precision != DType::f32) fail("this device computes in f32 only");
     return "";
   }

@@ -46,11 +46,11 @@ class CpuOps final : public Ops {
     return make_cpu_pool(s, o);
   }
   std::unique_ptr<GemmPlan> gemm(const GemmSpec& s) override { return make_cpu_gemm(s); }
-  std::string accept_precision(DType t) const override {
+  std::string accept_precision(DType t, const Device&) const override {
     if (t == DType::f16) fail("the CPU does not compute in f16; use bf16");
     return t == DType::bf16 ? bf16_on(dnnl::get_effective_cpu_isa()) : "";
   }
-  std::string name() const override {
+  std::string name(const Device&) const override {
     const dnnl::version_t& v = *dnnl::version();
     return cat("oneDNN ", v.major, ".", v.minor, ".", v.patch, " (", isa_name(), ")");
   }

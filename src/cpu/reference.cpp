@@ -1,5 +1,6 @@
-// The library work of a network as plain loops with sums in double: what `darknet check` holds the
-// real plans against. Slow, obvious, and made of nothing that they are made of.
+// The library work of a network as plain loops with sums in double, in every element type: what
+// `darknet check` holds the real plans against. Slow, obvious, and made of nothing that they are
+// made of.
 #include <vector>
 
 #include "core/ops.h"
@@ -7,18 +8,59 @@
 namespace darknet {
 namespace {
 
+// The elements of a tensor as floats: itself, or a copy of one of 16 bits, which put_back() rounds.
+class Floats {
+ public:
+  explicit Floats(const TensorView& of) : home_(of) {
+    if (of.dtype == DType::f32) {
+      view = of.as<>();
+      return;
+    }
+    copy_.resize(static_cast<std::size_t>(of.shape.size()));
+    view = {copy_.data(), of.shape, of.shape.c};
+    each_element([](auto& half, float& wide) { wide = half; });
+  }
+  void put_back() {
+    if (!copy_.empty()) each_element([](auto& half, float& wide) { half = wide; });
+  }
+  View<float> view;
+
+ private:
+  template <class F>
+  void each_element(const F& f) {
+    with_element(home_.dtype, [&](auto element) {
+      const auto from = home_.as<decltype(element)>();
+      for (std::int64_t p = 0; p < home_.shape.pixels(); ++p)
+        for (std::int64_t c = 0; c < home_.shape.c; ++c) f(from.at(p, c), view.at(p, c));
+    });
+  }
+  TensorView home_;
+  std::vector<float> copy_;
+};
+
 // Loops over what a convolution connects: output pixel, kernel tap and input pixel.
 class ReferenceConv final : public ConvPlan {
  public:
-  explicit ReferenceConv(const ConvSpec& spec) : s_(spec), out_(spec.out()) {}
+  ReferenceConv(const ConvSpec& spec, DType precision)
+      : s_(spec), out_(spec.out()), precision_(precision) {}
   Epilogue fused() const override { return {}; }
   std::int64_t workspace() const override { return 0; }
   std::string description() const override { return "plain loops"; }
-  void set_weights(const Stream&, const float* weights, void*) override { weights_ = weights; }
+  void set_weights(const Stream&, const float* weights, void*) override {
+    weights_.assign(weights, weights + s_.weights());
+    with_element(precision_, [&](auto element) {
+      for (float& w : weights_) {
+        element = w;
+        w = element;
+      }
+    });
+  }
 
   void forward(const Stream&, TensorView in, const float*, TensorView out, void*) override {
-    const View<const float> x = in.as<>();
-    const View<float> y = out.as<>();
+    const Floats from_in(in);
+    Floats to_out(out);
+    const View<const float> x = from_in.view;
+    const View<float> y = to_out.view;
 #pragma omp parallel for
     for (std::int64_t p = 0; p < out_.pixels(); ++p)
       for (std::int64_t o = 0; o < s_.filters; ++o) {
@@ -30,12 +72,15 @@ class ReferenceConv final : public ConvPlan {
         });
         y.at(p, o) = static_cast<float>(sum);
       }
+    to_out.put_back();
   }
 
   void backward_data(const Stream&, TensorView out_gradient, TensorView in_gradient, bool add,
                      void*) override {
-    const View<const float> g = out_gradient.as<>();
-    const View<float> to = in_gradient.as<>();
+    const Floats from_out(out_gradient);
+    Floats to_in(in_gradient);
+    const View<const float> g = from_out.view;
+    const View<float> to = to_in.view;
 #pragma omp parallel for
     for (std::int64_t n = 0; n < s_.in.n; ++n) {
       std::vector<double> sums(static_cast<std::size_t>(s_.in.features()));
@@ -54,11 +99,13 @@ class ReferenceConv final : public ConvPlan {
         at = static_cast<float>(sums[static_cast<std::size_t>(i)] + (add ? at : 0));
       }
     }
+    to_in.put_back();
   }
 
   void backward_weights(const Stream&, TensorView in, TensorView out_gradient, float* gradient,
                         void*) override {
-    const View<const float> x = in.as<>(), g = out_gradient.as<>();
+    const Floats from_in(in), from_out(out_gradient);
+    const View<const float> x = from_in.view, g = from_out.view;
     const std::int64_t of_filter = s_.size_y * s_.size_x * inputs();
 #pragma omp parallel for
     for (std::int64_t o = 0; o < s_.filters; ++o) {
@@ -80,7 +127,7 @@ class ReferenceConv final : public ConvPlan {
     return filter / (s_.filters / s_.groups) * inputs();
   }
   const float* tap_weights(std::int64_t filter, std::int64_t tap) const {
-    return weights_ + (filter * s_.size_y * s_.size_x + tap) * inputs();
+    return weights_.data() + (filter * s_.size_y * s_.size_x + tap) * inputs();
   }
   // take(input pixel, tap) for every tap of output pixel p that lies in the image.
   template <class Take>
@@ -97,7 +144,8 @@ class ReferenceConv final : public ConvPlan {
 
   ConvSpec s_;
   Shape out_;
-  const float* weights_ = nullptr;  // OHWI
+  DType precision_;
+  std::vector<float> weights_;  // OHWI, values of `precision_`
 };
 
 class ReferenceGemm final : public GemmPlan {
@@ -122,14 +170,16 @@ class ReferenceGemm final : public GemmPlan {
 
 class ReferenceOps final : public Ops {
  public:
-  std::unique_ptr<ConvPlan> conv(const ConvSpec& s, const Epilogue&, const PlanOptions&) override {
-    return std::make_unique<ReferenceConv>(s);
+  std::unique_ptr<ConvPlan> conv(const ConvSpec& s, const Epilogue&,
+                                 const PlanOptions& o) override {
+    return std::make_unique<ReferenceConv>(s, o.precision);
   }
   std::unique_ptr<PoolPlan> pool(const PoolSpec&, const PlanOptions&) override { return nullptr; }
   std::unique_ptr<GemmPlan> gemm(const GemmSpec& s) override {
     return std::make_unique<ReferenceGemm>(s);
   }
-  std::string name() const override { return "plain loops, sums in double"; }
+  std::string accept_precision(DType, const Device&) const override { return ""; }
+  std::string name(const Device&) const override { return "plain loops, sums in double"; }
 };
 
 }  // namespace

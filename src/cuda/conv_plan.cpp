@@ -3,6 +3,9 @@
 #include <limits>
 #include <span>
 
+#include "core/copy.h"
+#include "core/log.h"
+#include "core/wide_conv.h"
 #include "cuda/calls.h"
 #include "cuda/plans.h"
 
@@ -13,6 +16,7 @@ using namespace cuda;
 
 constexpr std::size_t kWorkspaceLimit = std::size_t{1} << 30;  // Darknet: workspace_size_limit_MB
 constexpr int kMostAlgorithms = 16;
+constexpr std::int64_t kAlignment = 256;  // of what lies behind an algorithm's workspace
 
 std::string about(const ConvSpec& s) {
   return cat(to_string(s.in), " filters ", s.filters, " size ", s.size_y, 'x', s.size_x, " stride ",
@@ -24,8 +28,13 @@ int to_int(std::int64_t v) {  // cuDNN's dimensions
   return static_cast<int>(v);
 }
 
-void describe(const TensorDescriptor& d, const Shape& s) {
-  check(cudnnSetTensor4dDescriptor(d.get(), CUDNN_TENSOR_NHWC, CUDNN_DATA_FLOAT, to_int(s.n),
+cudnnDataType_t library_type(DType t) {
+  if (t == DType::bf16) return CUDNN_DATA_BFLOAT16;
+  return t == DType::f16 ? CUDNN_DATA_HALF : CUDNN_DATA_FLOAT;
+}
+
+void describe(const TensorDescriptor& d, const Shape& s, DType type) {
+  check(cudnnSetTensor4dDescriptor(d.get(), CUDNN_TENSOR_NHWC, library_type(type), to_int(s.n),
                                    to_int(s.c), to_int(s.h), to_int(s.w)),
         "cudnnSetTensor4dDescriptor", to_string(s));
 }
@@ -62,15 +71,18 @@ bool is_direct(cudnnConvolutionBwdFilterAlgo_t a) {
          a == CUDNN_CONVOLUTION_BWD_FILTER_ALGO_3;
 }
 
-// The default lets f32 through the tensor cores as TF32.
+// The default lets f32 through the tensor cores as TF32. 16 bits are let through as they are: their
+// products are exact in f32, in which they are summed, so that -exact has nothing against it.
 cudnnMathType_t asked_math(const PlanOptions& o) {
+  if (o.precision != DType::f32) return CUDNN_TENSOR_OP_MATH;
   return o.exact ? CUDNN_FMA_MATH : CUDNN_DEFAULT_MATH;
 }
 
 template <class Proposal>
 bool acceptable(const Proposal& p, const PlanOptions& o) {
   if (p.status != CUDNN_STATUS_SUCCESS || p.memory > kWorkspaceLimit) return false;
-  if (o.exact && (p.mathType != CUDNN_FMA_MATH || !is_direct(p.algo))) return false;
+  const bool rounds = o.precision == DType::f32 && p.mathType != CUDNN_FMA_MATH;
+  if (o.exact && (rounds || !is_direct(p.algo))) return false;
   return !o.deterministic || p.determinism == CUDNN_DETERMINISTIC;
 }
 
@@ -96,16 +108,25 @@ void choose(Chosen<Algorithm>& chosen, std::span<Proposal> proposals, const Conv
        "; it proposed ", refused);
 }
 
+TensorView vector_view(const void* data, DType type, std::int64_t n) {
+  return {const_cast<void*>(data), type, vector_shape(n), n};
+}
+
+void* behind(void* workspace, std::int64_t bytes) { return static_cast<char*>(workspace) + bytes; }
+
+// All its tensors have one element type, as cuDNN's convolutions ask for: also weights, their
+// gradient and the bias, which a plan of 16 bits therefore converts from and to f32. Sums are f32.
 class CudaConvPlan final : public ConvPlan {
  public:
   CudaConvPlan(const ConvSpec& spec, const Epilogue& epilogue, const PlanOptions& options);
 
   Epilogue fused() const override { return fused_; }
   std::int64_t workspace() const override {
-    return std::max({forward_.workspace, data_.workspace, weights_.workspace});
+    return std::max({bias_at() + (half() ? spec_.filters * 2 : 0), data_.workspace,
+                     gradient_at() + (half() && has_weights_ ? spec_.weights() * 2 : 0)});
   }
   std::string description() const override;
-  void set_weights(const Stream&, const float* weights, void*) override { packed_ = weights; }
+  void set_weights(const Stream&, const float* weights, void*) override;
   void forward(const Stream&, TensorView in, const float* bias, TensorView out,
                void* workspace) override;
   void backward_data(const Stream&, TensorView out_gradient, TensorView in_gradient, bool add,
@@ -120,6 +141,14 @@ class CudaConvPlan final : public ConvPlan {
   void choose_data();
   void choose_weights();
   void fuse(const Epilogue& wanted);
+  bool half() const { return options_.precision != DType::f32; }
+  // Where a bias and a weight gradient of 16 bits lie in the workspace.
+  std::int64_t bias_at() const { return aligned(forward_.workspace); }
+  std::int64_t gradient_at() const { return aligned(weights_.workspace); }
+  static std::int64_t aligned(std::int64_t bytes) {
+    return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  }
+  const void* library_bias(const Stream&, const float* bias, void* workspace) const;
 
   ConvSpec spec_;
   PlanOptions options_;
@@ -131,7 +160,9 @@ class CudaConvPlan final : public ConvPlan {
   Chosen<cudnnConvolutionFwdAlgo_t> forward_;
   Chosen<cudnnConvolutionBwdDataAlgo_t> data_;
   Chosen<cudnnConvolutionBwdFilterAlgo_t> weights_;
-  const float* packed_ = nullptr;  // cuDNN takes OHWI as it is
+  bool has_weights_ = false;  // whether weights_ was chosen
+  Buffer half_weights_;
+  const void* packed_ = nullptr;  // cuDNN takes OHWI as it is
 };
 
 CudaConvPlan::CudaConvPlan(const ConvSpec& spec, const Epilogue& epilogue,
@@ -141,15 +172,20 @@ CudaConvPlan::CudaConvPlan(const ConvSpec& spec, const Epilogue& epilogue,
   choose_forward();
   const bool training = options.mode == Mode::training;
   if (training && options.input_gradient) choose_data();
-  if (training && options.weight_gradient) choose_weights();
+  has_weights_ = training && options.weight_gradient;
+  if (has_weights_) choose_weights();
   fuse(epilogue);
+  if (half())
+    half_weights_ =
+        Buffer({.type = DeviceType::cuda, .index = current_device()}, spec.weights() * 2);
 }
 
 void CudaConvPlan::describe_all() {
-  describe(in_, spec_.in);
-  describe(out_, spec_.out());
-  describe(bias_, {1, 1, 1, spec_.filters});
-  check(cudnnSetFilter4dDescriptor(filter_.get(), CUDNN_DATA_FLOAT, CUDNN_TENSOR_NHWC,
+  const DType type = options_.precision;
+  describe(in_, spec_.in, type);
+  describe(out_, spec_.out(), type);
+  describe(bias_, vector_shape(spec_.filters), type);
+  check(cudnnSetFilter4dDescriptor(filter_.get(), library_type(type), CUDNN_TENSOR_NHWC,
                                    to_int(spec_.filters), to_int(spec_.in.c / spec_.groups),
                                    to_int(spec_.size_y), to_int(spec_.size_x)),
         "cudnnSetFilter4dDescriptor", about(spec_));
@@ -220,13 +256,30 @@ void CudaConvPlan::fuse(const Epilogue& wanted) {
 }
 
 std::string CudaConvPlan::description() const {
-  std::string text = cat("forward cudnn:", static_cast<int>(forward_.algorithm),
+  std::string text = cat(half() ? cat(to_string(options_.precision), ' ') : "",
+                         "forward cudnn:", static_cast<int>(forward_.algorithm),
                          fused_.bias ? " with bias and activation" : "");
   if (options_.mode != Mode::training) return text;
   if (options_.input_gradient) text += cat(", data cudnn:", static_cast<int>(data_.algorithm));
   if (options_.weight_gradient)
     text += cat(", weights cudnn:", static_cast<int>(weights_.algorithm));
   return text;
+}
+
+void CudaConvPlan::set_weights(const Stream& stream, const float* weights, void*) {
+  packed_ = half() ? half_weights_.data() : weights;
+  if (half())
+    copy_pixels(stream, vector_view(weights, DType::f32, spec_.weights()),
+                vector_view(packed_, options_.precision, spec_.weights()));
+}
+
+const void* CudaConvPlan::library_bias(const Stream& stream, const float* bias,
+                                       void* workspace) const {
+  if (!half()) return bias;
+  const TensorView to =
+      vector_view(behind(workspace, bias_at()), options_.precision, spec_.filters);
+  copy_pixels(stream, vector_view(bias, DType::f32, spec_.filters), to);
+  return to.data;
 }
 
 void CudaConvPlan::forward(const Stream& stream, TensorView in, const float* bias, TensorView out,
@@ -237,8 +290,8 @@ void CudaConvPlan::forward(const Stream& stream, TensorView in, const float* bia
   if (fused_.bias) {
     const cudnnStatus_t status = cudnnConvolutionBiasActivationForward(
         cudnn(stream), &one, in_.get(), in.data, filter_.get(), packed_, forward_.convolution.get(),
-        forward_.algorithm, workspace, bytes, &zero, out_.get(), out.data, bias_.get(), bias,
-        activation_.get(), out_.get(), out.data);
+        forward_.algorithm, workspace, bytes, &zero, out_.get(), out.data, bias_.get(),
+        library_bias(stream, bias, workspace), activation_.get(), out_.get(), out.data);
     if (status != CUDNN_STATUS_NOT_SUPPORTED)
       return check(status, "cudnnConvolutionBiasActivationForward", about(spec_));
     fused_ = {};  // from now on the caller does the rest
@@ -263,19 +316,42 @@ void CudaConvPlan::backward_data(const Stream& stream, TensorView out_gradient,
 void CudaConvPlan::backward_weights(const Stream& stream, TensorView in, TensorView out_gradient,
                                     float* weight_gradient, void* workspace) {
   require_dense(in, out_gradient);
-  const float one = 1;  // twice: the result is added
+  const float one = 1, beta = half() ? 0.f : 1.f;
+  void* const to = half() ? behind(workspace, gradient_at()) : weight_gradient;
   check(cudnnConvolutionBackwardFilter(
             cudnn(stream), &one, in_.get(), in.data, out_.get(), out_gradient.data,
             weights_.convolution.get(), weights_.algorithm, workspace,
-            static_cast<std::size_t>(weights_.workspace), &one, filter_.get(), weight_gradient),
+            static_cast<std::size_t>(weights_.workspace), &beta, filter_.get(), to),
         "cudnnConvolutionBackwardFilter", about(spec_));
+  if (half())
+    put_pixels(stream, vector_view(to, options_.precision, spec_.weights()),
+               vector_view(weight_gradient, DType::f32, spec_.weights()), true);
+}
+
+// Null where cuDNN refuses the convolution in 16 bits.
+std::unique_ptr<ConvPlan> make_half(const ConvSpec& spec, const Epilogue& epilogue,
+                                    const PlanOptions& options) {
+  try {
+    return std::make_unique<CudaConvPlan>(spec, epilogue, options);
+  } catch (const Error& e) {
+    log::warn(
+        cat(e.what(), "; computing this convolution in f32, not ", to_string(options.precision)));
+    return nullptr;
+  }
 }
 
 }  // namespace
 
+// cuDNN has no convolution from 16 bits to f32. What asks for one feeds a head or another part in
+// f32: it is computed in f32 throughout, and the logits and their gradients stay whole.
 std::unique_ptr<ConvPlan> make_cuda_conv(const ConvSpec& spec, const Epilogue& epilogue,
                                          const PlanOptions& options) {
-  return std::make_unique<CudaConvPlan>(spec, epilogue, options);
+  PlanOptions wide = options;
+  wide.precision = DType::f32;
+  if (options.precision == DType::f32) return std::make_unique<CudaConvPlan>(spec, epilogue, wide);
+  if (!options.f32_output)
+    if (auto plan = make_half(spec, epilogue, options)) return plan;
+  return widened(std::make_unique<CudaConvPlan>(spec, epilogue, wide), spec, options);
 }
 
 }  // namespace darknet

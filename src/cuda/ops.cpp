@@ -15,13 +15,28 @@ class CudaOps final : public Ops {
   // cuDNN pads both sides alike; Darknet's size 2 stride 1 does not.
   std::unique_ptr<PoolPlan> pool(const PoolSpec&, const PlanOptions&) override { return nullptr; }
   std::unique_ptr<GemmPlan> gemm(const GemmSpec& s) override { return make_cuda_gemm(s); }
-  std::string name() const override {
+  std::string accept_precision(DType t, const Device& device) const override {
+    const cudaDeviceProp card = properties(device);
+    if (t == DType::bf16 && card.major < 8)
+      fail("it needs a GPU of compute capability 8.0, ", card.name, " has ", card.major, '.',
+           card.minor, "; use f16");
+    if (t == DType::f16 && card.major < 7)
+      return cat(card.name, " has no tensor cores: f16 saves memory, not time");
+    return "";
+  }
+  std::string name(const Device& device) const override {
     const std::size_t v = cudnnGetVersion();
-    cudaDeviceProp properties{};
-    cuda::check(cudaGetDeviceProperties(&properties, cuda::current_device()),
-                "cudaGetDeviceProperties");
-    return cat(properties.name, " (", properties.major, '.', properties.minor, "), cuDNN ",
-               v / 10000, '.', v / 100 % 100, '.', v % 100);
+    const cudaDeviceProp card = properties(device);
+    return cat(card.name, " (", card.major, '.', card.minor, "), cuDNN ", v / 10000, '.',
+               v / 100 % 100, '.', v % 100);
+  }
+
+ private:
+  static cudaDeviceProp properties(const Device& device) {
+    cudaDeviceProp p{};
+    cuda::check(cudaGetDeviceProperties(&p, device.index), "cudaGetDeviceProperties",
+                to_string(device));
+    return p;
   }
 };
 

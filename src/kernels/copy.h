@@ -1,7 +1,6 @@
-// Where a launch puts a gradient, and plain copies between views, which may be slices of wider
-// tensors. Not copies between devices: see Memory.
+// Where a launch puts a gradient; and the copies of core/copy.h.
 #pragma once
-#include "core/device.h"
+#include "core/copy.h"
 #include "core/hd.h"
 #include "core/tensor.h"
 
@@ -18,10 +17,5 @@ struct Sink {
     at = add ? at + value : value;
   }
 };
-
-// to = from; equal shapes, and any two element types.
-void copy_pixels(const Stream&, const TensorView& from, const TensorView& to);
-// to += from, or to = from; the same.
-void put_pixels(const Stream&, const TensorView& from, const TensorView& to, bool add);
 
 }  // namespace darknet

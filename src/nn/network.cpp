@@ -56,6 +56,7 @@ struct Network::Impl {
   ReplayedPasses forwards, backwards;
 
   const Stream& stream() const { return queue.get(); }
+  Ops& library() const { return options.reference ? reference_ops() : ops(options.device.type); }
   std::int64_t size() const { return static_cast<std::int64_t>(nodes.size()); }
   Node& node(std::int64_t i) { return nodes[static_cast<std::size_t>(i)]; }
   bool training() const { return options.mode == Mode::training; }
@@ -156,8 +157,7 @@ Requirements Network::Impl::shape_layer(Node& n) {
   Requirements needs;
   const std::string title = n.layer->title();
   try {
-    needs =
-        n.layer->reshape(in, options.reference ? reference_ops() : ops(options.device.type), plan);
+    needs = n.layer->reshape(in, library(), plan);
     checked_size(needs.output);
   } catch (const Error& e) {
     if (std::string_view(e.what()).starts_with(title)) throw;
@@ -376,7 +376,7 @@ Network::Network(std::vector<Section> cfg, const NetworkOptions& options)
   net.where = cfg[0].where();
   if (options.width > 0) net.settings.width = options.width;
   if (options.height > 0) net.settings.height = options.height;
-  net.precision = accepted_precision(net.settings, net.where, options.device.type);
+  net.precision = accepted_precision(net.settings, net.where, net.library(), options.device);
   net.make_layers(cfg);
   net.connect();
   net.tell_truths();

@@ -148,9 +148,24 @@ TEST_F(UsageTest, CheckComparesTwoDevices) {
   const CommandResult ran = work_.darknet({"check", "x.cfg", "-devices", "cpu,reference"});
   EXPECT_EQ(ran.exit_code, 0) << ran.all();
   EXPECT_NE(ran.out.find("passed"), std::string::npos) << ran.all();
+  EXPECT_NE(ran.out.find("cpu in f32"), std::string::npos) << ran.all();
   expect_refused(work_.darknet({"check", "x.cfg", "-devices", "cpu"}), "expected two", 2);
   expect_refused(work_.darknet({"check", "x.cfg", "-devices", "cpu,gpu"}), "'gpu' is no device", 2);
   expect_refused(work_.darknet({"check", "x.cfg", "-devices", "cpu,cuda:77"}), "cuda:77");
+}
+
+TEST_F(UsageTest, CheckComparesElementTypes) {
+  const CommandResult half = work_.darknet(
+      {"check", "x.cfg", "-devices", "reference,cpu", "-precision", "f16", "-against", "f32"});
+  EXPECT_EQ(half.exit_code, 0) << half.all();
+  EXPECT_NE(half.out.find("reference in f16"), std::string::npos) << half.all();
+  EXPECT_NE(half.out.find("cpu in f32"), std::string::npos) << half.all();
+  EXPECT_NE(half.out.find("Euclidean"), std::string::npos) << half.all();
+  const CommandResult same =
+      work_.darknet({"check", "x.cfg", "-devices", "reference,reference", "-precision", "f16"});
+  expect_refused(same, "these are the same", 2);
+  expect_refused(work_.darknet({"check", "x.cfg", "-devices", "cpu,reference", "-precision=f16"}),
+                 "the CPU does not compute in f16");
 }
 
 TEST_F(UsageTest, SetReplacesAKey) {

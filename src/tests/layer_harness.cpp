@@ -67,7 +67,7 @@ LayerPtr layer_of(const std::string& text, std::int64_t index, Mode mode) {
   return make_layer(section, context_of(index, 32, mode));
 }
 
-Trial::Trial(const LayerSample& s, Mode m, Order order, DType wanted)
+Trial::Trial(const LayerSample& s, Mode m, Order order, DType wanted, Ops& library)
     : sample(s),
       mode(m),
       stream{.device = kChecked, .order = order},
@@ -76,7 +76,7 @@ Trial::Trial(const LayerSample& s, Mode m, Order order, DType wanted)
   EXPECT_EQ(layer->sources().size(), s.in.size());
   EXPECT_TRUE(!s.takes_logistic || layer->accept_activation(Activation::logistic));
   type = layer->works_in_f32() ? DType::f32 : wanted;
-  needs = layer->reshape(s.in, ops(DeviceType::cpu), {.mode = mode, .precision = type});
+  needs = layer->reshape(s.in, library, {.mode = mode, .precision = type});
   for (std::size_t i = 0; i < s.in.size(); ++i) {
     in.emplace_back(kChecked, s.in[i], type);
     fill_random(in.back(), 100 + i, -1.5f, 1.5f);

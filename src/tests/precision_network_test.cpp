@@ -1,5 +1,5 @@
-// Whole networks in bf16 against themselves in f32: inference, gradients, and trainings through the
-// built program.
+// Whole networks in 16 bits against themselves in f32: inference, gradients, and trainings through
+// the built program. bf16 by oneDNN, f16 by the reference, the only one here that has it.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 
 bool cpu_has_bf16() {
   try {
-    ops(DeviceType::cpu).accept_precision(DType::bf16);
+    ops(DeviceType::cpu).accept_precision(DType::bf16, {});
     return true;
   } catch (const Error&) {
     return false;
@@ -81,9 +81,18 @@ void compare_heads(const Network& half, const Network& wide, double tolerance) {
   }
 }
 
-void compare_inference(const std::vector<Section>& cfg, const fs::path& weights) {
+struct Precision {
+  DType type;
+  bool reference;
+  double logits;  // relative difference that is allowed
+};
+constexpr Precision kBf16{DType::bf16, false, .03}, kF16{DType::f16, true, .004};
+
+void compare_inference(const std::vector<Section>& cfg, const fs::path& weights,
+                       const Precision& p) {
+  const std::string name(to_string(p.type));
   Network wide(cfg, {.keep_outputs = true}),
-      half(in_precision(cfg, "bf16"), {.keep_outputs = true});
+      half(in_precision(cfg, name), {.reference = p.reference, .keep_outputs = true});
   for (Network* net : {&wide, &half}) {
     net->initialise();
     if (!weights.empty()) load_weights(weights, *net);
@@ -91,10 +100,10 @@ void compare_inference(const std::vector<Section>& cfg, const fs::path& weights)
     put_picture(*net);
     net->forward({.stream = net->stream()});
   }
-  EXPECT_EQ(half.output(0).dtype, DType::bf16);
+  EXPECT_EQ(half.output(0).dtype, p.type);
   EXPECT_LT(half.memory().activations, .6 * static_cast<double>(wide.memory().activations));
-  compare_heads(half, wide, .03);
-  Network shared(in_precision(cfg, "bf16"), {});  // buffers shared by liveness
+  compare_heads(half, wide, p.logits);
+  Network shared(in_precision(cfg, name), {.reference = p.reference});  // buffers by liveness
   shared.initialise();
   if (!weights.empty()) load_weights(weights, shared);
   shared.parameters_changed();
@@ -104,23 +113,30 @@ void compare_inference(const std::vector<Section>& cfg, const fs::path& weights)
     EXPECT_EQ(to_host({}, shared.output(at.layer)), to_host({}, half.output(at.layer)));
 }
 
-TEST_F(Bf16, StockNetworkDetectsWhatItDoesInF32) {
+void compare_stock_networks(const Precision& p) {
   for (const char* name : {"yolov3-tiny", "yolov4-tiny", "yolov2-tiny-voc"}) {
     SCOPED_TRACE(name);
     std::vector<Section> cfg = read_cfg(source_dir() / "cfg" / cat(name, ".cfg"));
-    apply_overrides(cfg, std::vector<std::string>{"net.0.width=160", "net.0.height=128"});
-    compare_inference(cfg, {});
+    const int size = p.reference ? 96 : 160;  // plain loops take their time
+    apply_overrides(cfg, std::vector<std::string>{cat("net.0.width=", size), "net.0.height=96"});
+    compare_inference(cfg, {}, p);
   }
 }
 
-TEST_F(Bf16, PublishedWeightsDetectWhatTheyDoInF32) {
+TEST_F(Bf16, StockNetworkDetectsWhatItDoesInF32) { compare_stock_networks(kBf16); }
+TEST(F16, StockNetworkDetectsWhatItDoesInF32) { compare_stock_networks(kF16); }
+
+void compare_published(const Precision& p) {
   for (const std::string name : {"yolo-fastest-1.1", "yoloface-50k"}) {
     SCOPED_TRACE(name);
     const fs::path folder = source_dir() / "../shared/data/models" / name;
     if (!fs::exists(folder)) GTEST_SKIP() << "no shared data";
-    compare_inference(read_cfg(folder / (name + ".cfg")), folder / (name + ".weights"));
+    compare_inference(read_cfg(folder / (name + ".cfg")), folder / (name + ".weights"), p);
   }
 }
+
+TEST_F(Bf16, PublishedWeightsDetectWhatTheyDoInF32) { compare_published(kBf16); }
+TEST(F16, PublishedWeightsDetectWhatTheyDoInF32) { compare_published(kF16); }
 
 // Element types meet at the input, at [connected] in the middle of convolutions, and at layer 1,
 // which layers of both types read.
@@ -159,9 +175,10 @@ activation=linear
 [softmax]
 )";
 
-std::vector<std::vector<float>> gradients_of(const std::string& precision) {
+std::vector<std::vector<float>> gradients_of(const std::string& precision, bool reference) {
   std::istringstream text(kMixed);
-  Network net(in_precision(parse_cfg(text, "net.cfg"), precision), {.mode = Mode::training});
+  Network net(in_precision(parse_cfg(text, "net.cfg"), precision),
+              {.mode = Mode::training, .reference = reference});
   net.initialise();
   net.parameters_changed();
   put_picture(net);
@@ -179,11 +196,23 @@ std::vector<std::vector<float>> gradients_of(const std::string& precision) {
   return all;
 }
 
-TEST_F(Bf16, GradientsCrossTheBordersOfElementTypes) {
-  const auto wide = gradients_of("f32"), half = gradients_of("bf16");
+void compare_gradients(const Precision& p, double tolerance) {
+  const auto wide = gradients_of("f32", p.reference),
+             half = gradients_of(std::string(to_string(p.type)), p.reference);
   ASSERT_EQ(wide.size(), half.size());
   for (std::size_t i = 0; i < wide.size(); ++i)  // biases' sums cancel; a lost term is far more
-    EXPECT_LT(relative_difference(half[i], wide[i]), .2) << "parameter " << i;
+    EXPECT_LT(relative_difference(half[i], wide[i]), tolerance) << "parameter " << i;
+}
+
+TEST_F(Bf16, GradientsCrossTheBordersOfElementTypes) { compare_gradients(kBf16, .2); }
+TEST(F16, GradientsCrossTheBordersOfElementTypes) { compare_gradients(kF16, .025); }
+
+// A network is refused by whoever computes it.
+TEST(F16, TheReferenceAcceptsWhatTheCpuRefuses) {
+  std::istringstream text(kMixed);
+  const auto cfg = in_precision(parse_cfg(text, "net.cfg"), "f16");
+  EXPECT_THROW(Network(cfg, {}), Error);
+  EXPECT_NO_THROW(Network(cfg, {.reference = true}));
 }
 
 class Bf16Training : public CliTest {

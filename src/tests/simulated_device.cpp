@@ -242,13 +242,15 @@ class SimulatedOps final : public Ops {
  public:
   std::unique_ptr<ConvPlan> conv(const ConvSpec& s, const Epilogue& e,
                                  const PlanOptions& o) override {
-    return std::make_unique<SimulatedConv>(ops(DeviceType::cpu).conv(s, e, o));
+    Ops& plans = o.precision == DType::f32 ? ops(DeviceType::cpu) : reference_ops();
+    return std::make_unique<SimulatedConv>(plans.conv(s, e, o));
   }
   std::unique_ptr<PoolPlan> pool(const PoolSpec&, const PlanOptions&) override { return nullptr; }
   std::unique_ptr<GemmPlan> gemm(const GemmSpec& s) override {
     return std::make_unique<SimulatedGemm>(ops(DeviceType::cpu).gemm(s));
   }
-  std::string name() const override { return "simulated"; }
+  std::string accept_precision(DType, const Device&) const override { return ""; }
+  std::string name(const Device&) const override { return "simulated"; }
 };
 
 }  // namespace

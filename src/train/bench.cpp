@@ -170,7 +170,8 @@ StepTimes Bench::median_parts() const {
 
 BenchReport Bench::run() {
   warm_up();
-  BenchReport report{.library = ops(net().options().device.type).name(),
+  const Device& device = net().options().device;
+  BenchReport report{.library = ops(device.type).name(device),
                      .input = net().input_shape(),
                      .images = work_->images(),
                      .memory = net().memory()};

@@ -3,11 +3,13 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "cfg/section.h"
 #include "core/device.h"
+#include "core/tensor.h"
 
 namespace darknet {
 
@@ -15,6 +17,7 @@ namespace darknet {
 struct CheckedDevice {
   Device device;
   bool reference = false;
+  std::optional<DType> precision = {};  // of the activations; nothing: what [net] says
 };
 CheckedDevice checked_device(const std::string& name);  // throws on another word
 std::string to_string(const CheckedDevice&);
@@ -27,12 +30,14 @@ struct DeviceCheckOptions {
 };
 
 // Between two arrays. Relative: the largest absolute difference over the largest magnitude.
+// Overall: the Euclidean length of the difference over that of the second array.
 struct Difference {
-  double absolute = 0, relative = 0;
+  double absolute = 0, relative = 0, overall = 0;
   bool compared = false;  // false: this layer has no such thing
 };
 
-// Relative is NaN where one of them holds a number that is not finite. Throws on different sizes.
+// Relative and overall are NaN where one of them holds a number that is not finite. Throws on
+// different sizes.
 Difference difference(const std::vector<float>& a, const std::vector<float>& b);
 
 struct LayerCheck {
@@ -43,10 +48,18 @@ struct LayerCheck {
 
 struct DeviceCheck {
   std::vector<LayerCheck> layers;
-  double inference_tolerance = 0, training_tolerance = 0;  // of relative differences
-  bool passes(const LayerCheck&) const;                    // NaN does not
+  // Of relative differences: outputs at inference, in training, and gradients.
+  double inference_tolerance = 0, training_tolerance = 0, gradient_tolerance = 0;
+  // In 16 bits gradients are judged overall: a rounding that changes the side of a leaky
+  // activation's kink, or a maximum's place, changes single ones by any amount.
+  bool gradients_overall = false;
+  double gradient(const LayerCheck&) const;  // what is judged
+  bool passes(const LayerCheck&) const;      // NaN does not
   bool passes() const;
 };
+
+// What the device will compute that network in.
+DType precision_of(const CheckedDevice&, const std::vector<Section>& cfg);
 
 // `cfg`: the sections of a file. Gradients are compared where the network has a detection head:
 // of one pass over two pictures of noise with made-up truths.

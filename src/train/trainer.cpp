@@ -249,8 +249,9 @@ void Trainer::tell_plan() const {
                 n.burn_in > 0 ? cat(", burn_in ", n.burn_in) : "", "; seed ", state_.seed,
                 "; files go to ", backup_.string()));
   if (options_.device.type != DeviceType::cpu)
-    log::info(cat("computed by ", ops(options_.device.type).name()));
-  for (const Device& d : options_.others) log::info(cat("and by ", to_string(d)));
+    log::info(cat("computed by ", ops(options_.device.type).name(options_.device)));
+  for (const Device& d : options_.others)
+    log::info(cat("and by ", to_string(d), ", ", ops(d.type).name(d)));
   for (const HeadAt& at : net_.heads())
     log::info(cat("objectness of ", net_.layer(at.layer).title(), ": ",
                   at.head->settings().objectness_loss));
