@@ -1,6 +1,6 @@
 // Launches: the only loops over elements. On the CPU they are OpenMP loops, on CUDA kernels; the
-// functor is the same. Call them from layers/ and kernels/ only, which nvcc compiles in a CUDA
-// build. A functor writes the elements of its own index and reads nothing another index writes.
+// functor is the same. Call them from layers/, kernels/ and core/copy.cpp only, which nvcc compiles
+// in a CUDA build. A functor writes its own index's elements and reads nothing that others write.
 #pragma once
 #include <algorithm>
 #include <cstdint>

@@ -111,6 +111,11 @@ struct HalfSample {
   bool reference;  // plain loops in place of the CPU's library
 };
 
+void PrintTo(const HalfSample& s, std::ostream* to) {
+  PrintTo(s.sample, to);
+  *to << ' ' << to_string(s.type) << (s.reference ? ", reference" : "");
+}
+
 bool cpu_computes(DType type) {
   try {
     ops(DeviceType::cpu).accept_precision(type, {});
