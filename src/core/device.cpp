@@ -29,12 +29,12 @@ class HostEvent final : public Event {
 }  // namespace
 
 void* Memory::allocate_host(std::size_t bytes) {
-  void* const p = ::operator new (bytes + 1, kAlignment, std::nothrow);
+  void* const p = ::operator new(bytes + 1, kAlignment, std::nothrow);
   if (!p) fail("out of memory: ", bytes, " bytes");
   return p;
 }
 
-void Memory::release_host(void* p) noexcept { ::operator delete (p, kAlignment); }
+void Memory::release_host(void* p) noexcept { ::operator delete(p, kAlignment); }
 
 std::unique_ptr<Event> Streams::event(const Device&) { return std::make_unique<HostEvent>(); }
 

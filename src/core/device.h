@@ -45,6 +45,13 @@ class Memory {
   virtual std::int64_t capacity(const Device&) { return std::numeric_limits<std::int64_t>::max(); }
   virtual void* allocate(const Device&, std::size_t bytes) = 0;  // 64-byte aligned
   virtual void release(const Device&, void*, std::size_t bytes) noexcept = 0;
+  // The same where other devices of the type may read and write it.
+  virtual void* allocate_for_peers(const Device& d, std::size_t bytes) {
+    return allocate(d, bytes);
+  }
+  virtual void release_for_peers(const Device& d, void* p, std::size_t bytes) noexcept {
+    release(d, p, bytes);
+  }
   virtual void copy_in(const Stream&, void* to, const void* from_host, std::size_t bytes) = 0;
   virtual void copy_out(const Stream&, void* to_host, const void* from, std::size_t bytes) = 0;
   virtual void copy(const Stream&, void* to, const void* from, std::size_t bytes) = 0;
@@ -92,7 +99,8 @@ class Event {
 class DeviceSum {
  public:
   virtual ~DeviceSum() = default;
-  // One stream and one array of n elements for each device, in the order they were given.
+  // One stream and one array of n elements for each device, in the order they were given; the
+  // arrays lie in memory that peers reach.
   virtual void run(std::span<const Stream> streams, std::span<float* const> arrays,
                    std::int64_t n) = 0;
 };

@@ -84,10 +84,14 @@ TensorView TensorView::images(std::int64_t first, std::int64_t count) const {
   return v;
 }
 
-Buffer::Buffer(const Device& device, std::int64_t bytes) : device_(device), bytes_(bytes) {
+Buffer::Buffer(const Device& device, std::int64_t bytes, Reach reach)
+    : device_(device), reach_(reach), bytes_(bytes) {
   if (bytes < 0) fail("a buffer of ", bytes, " bytes");
   const std::int64_t guard = device.checked ? kGuard : 0;
-  block_ = memory(device.type).allocate(device, static_cast<std::size_t>(bytes + 2 * guard));
+  const auto all = static_cast<std::size_t>(bytes + 2 * guard);
+  Memory& there = memory(device.type);
+  block_ =
+      reach == Reach::peers ? there.allocate_for_peers(device, all) : there.allocate(device, all);
   data_ = static_cast<char*>(block_) + guard;
   if (!device.checked) return;
   fill_host(device, block_, kGuardByte, kGuard);
@@ -101,6 +105,7 @@ Buffer& Buffer::operator=(Buffer&& other) noexcept {
   if (this == &other) return *this;
   release();
   device_ = other.device_;
+  reach_ = other.reach_;
   block_ = std::exchange(other.block_, nullptr);
   data_ = std::exchange(other.data_, nullptr);
   bytes_ = std::exchange(other.bytes_, 0);
@@ -112,7 +117,10 @@ Buffer::~Buffer() { release(); }
 void Buffer::release() noexcept {
   if (!block_) return;
   const std::int64_t guard = device_.checked ? kGuard : 0;
-  memory(device_.type).release(device_, block_, static_cast<std::size_t>(bytes_ + 2 * guard));
+  const auto all = static_cast<std::size_t>(bytes_ + 2 * guard);
+  Memory& there = memory(device_.type);
+  reach_ == Reach::peers ? there.release_for_peers(device_, block_, all)
+                         : there.release(device_, block_, all);
   block_ = data_ = nullptr;
 }
 

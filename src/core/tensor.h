@@ -92,11 +92,13 @@ struct TensorView {
 // The values of a dense view as floats in host memory; synchronizes.
 std::vector<float> to_host(const Stream&, const TensorView&);
 
+enum class Reach : std::uint8_t { own, peers };  // which devices use some memory
+
 // Bytes on a device; move-only. On a `checked` device it is surrounded by guard bytes.
 class Buffer {
  public:
   Buffer() = default;
-  Buffer(const Device&, std::int64_t bytes);
+  Buffer(const Device&, std::int64_t bytes, Reach = Reach::own);
   Buffer(Buffer&&) noexcept;
   Buffer& operator=(Buffer&&) noexcept;
   ~Buffer();
@@ -109,6 +111,7 @@ class Buffer {
  private:
   void release() noexcept;
   Device device_;
+  Reach reach_ = Reach::own;
   void* block_ = nullptr;  // what was allocated; data_ lies inside it
   void* data_ = nullptr;
   std::int64_t bytes_ = 0;

@@ -38,6 +38,20 @@ class CudaMemory final : public Memory {
     cudaFreeAsync(p, nullptr);
     cudaSetDevice(before);
   }
+  // Not from the pool, whose memory only its own device may touch: NCCL reaches into its peers'.
+  void* allocate_for_peers(const Device& device, std::size_t bytes) override {
+    streams(DeviceType::cuda).use(device);
+    void* p = nullptr;
+    check(cudaMalloc(&p, bytes + 1), "cudaMalloc", cat(bytes, " bytes"));
+    return p;
+  }
+  void release_for_peers(const Device& device, void* p, std::size_t) noexcept override {
+    int before = 0;
+    cudaGetDevice(&before);
+    cudaSetDevice(device.index);
+    cudaFree(p);
+    cudaSetDevice(before);
+  }
   void copy_in(const Stream& s, void* to, const void* from, std::size_t bytes) override {
     copy(s, to, from, bytes, cudaMemcpyHostToDevice);
   }

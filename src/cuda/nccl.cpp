@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "core/log.h"
 #include "cuda/calls.h"
 #include "cuda/plans.h"
 
@@ -31,11 +32,13 @@ class NcclSum final : public DeviceSum {
   void run(std::span<const Stream> streams, std::span<float* const> arrays,
            std::int64_t n) override {
     check_nccl(ncclGroupStart(), "ncclGroupStart");
-    for (std::size_t d = 0; d < streams.size(); ++d)
-      check_nccl(ncclAllReduce(arrays[d], arrays[d], static_cast<std::size_t>(n), ncclFloat,
-                               ncclSum, communicators_[d], cuda::native(streams[d])),
-                 "ncclAllReduce");
-    check_nccl(ncclGroupEnd(), "ncclGroupEnd");
+    ncclResult_t status = ncclSuccess;
+    for (std::size_t d = 0; d < streams.size() && status == ncclSuccess; ++d)
+      status = ncclAllReduce(arrays[d], arrays[d], static_cast<std::size_t>(n), ncclFloat, ncclSum,
+                             communicators_[d], cuda::native(streams[d]));
+    const ncclResult_t ended = ncclGroupEnd();  // also after a failure: none may be left open
+    check_nccl(status, "ncclAllReduce");
+    check_nccl(ended, "ncclGroupEnd");
   }
 
  private:
@@ -45,7 +48,12 @@ class NcclSum final : public DeviceSum {
 }  // namespace
 
 std::unique_ptr<DeviceSum> make_nccl_sum(std::span<const Device> devices) {
-  return std::make_unique<NcclSum>(devices);
+  try {
+    return std::make_unique<NcclSum>(devices);
+  } catch (const Error& e) {
+    log::warn(cat(e.what(), "; the devices sum by copies instead of NCCL"));
+    return nullptr;
+  }
 }
 
 }  // namespace darknet

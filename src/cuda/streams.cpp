@@ -33,7 +33,9 @@ class CudaEvent final : public Event {
  public:
   explicit CudaEvent(const Device& device) : device_(device) {
     check(cudaSetDevice(device.index), "cudaSetDevice", to_string(device));
-    check(cudaEventCreate(&event_), "cudaEventCreate", to_string(device));
+    // Whoever waits sleeps: the loader's threads want the core.
+    check(cudaEventCreateWithFlags(&event_, cudaEventBlockingSync), "cudaEventCreateWithFlags",
+          to_string(device));
   }
   CudaEvent(const CudaEvent&) = delete;
   CudaEvent& operator=(const CudaEvent&) = delete;
@@ -50,9 +52,9 @@ class CudaEvent final : public Event {
   }
   double seconds_since(const Event& earlier) const override {
     float milliseconds = 0;
-    check(cudaEventElapsedTime(&milliseconds, dynamic_cast<const CudaEvent&>(earlier).event_,
-                               event_),
-          "cudaEventElapsedTime", to_string(device_));
+    check(
+        cudaEventElapsedTime(&milliseconds, dynamic_cast<const CudaEvent&>(earlier).event_, event_),
+        "cudaEventElapsedTime", to_string(device_));
     return 1e-3 * double{milliseconds};
   }
 

@@ -66,6 +66,16 @@ struct Sgd {
   }
 };
 
+struct CorrectAdam {
+  AdamSettings s;
+  StepState* state;
+  DN_HD void operator()(std::int64_t) const {
+    const auto t = static_cast<float>(state->iteration);
+    state->adam_first = 1 - math::pow(s.b1, t);
+    state->adam_second = 1 - math::pow(s.b2, t);
+  }
+};
+
 struct Adam {
   UpdateArrays a;
   AdamSettings s;
@@ -79,8 +89,7 @@ struct Adam {
     const float v = s.b2 * a.second[i] + (1 - s.b2) * g * g;
     a.first[i] = m;
     a.second[i] = v;
-    const auto t = static_cast<float>(state->iteration);
-    const float m_hat = m / (1 - math::pow(s.b1, t)), v_hat = v / (1 - math::pow(s.b2, t));
+    const float m_hat = m / state->adam_first, v_hat = v / state->adam_second;
     a.value[i] -= state->learning_rate * a.rate_factor * m_hat / (math::sqrt(v_hat) + s.epsilon);
   }
 };
@@ -135,6 +144,10 @@ void check_finite(const Stream& s, const float* gradient, std::int64_t n, StepSt
 void sgd_update(const Stream& s, const UpdateArrays& a, const SgdSettings& settings,
                 const StepState* state) {
   for_each_in_rows(s, a.n, Sgd{a, settings, state});
+}
+
+void correct_adam(const Stream& s, const AdamSettings& settings, StepState* state) {
+  for_each(s, 1, CorrectAdam{settings, state});
 }
 
 void adam_update(const Stream& s, const UpdateArrays& a, const AdamSettings& settings,

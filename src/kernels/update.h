@@ -48,6 +48,8 @@ void sgd_update(const Stream&, const UpdateArrays&, const SgdSettings&, const St
 struct AdamSettings {
   float b1 = .9f, b2 = .999f, epsilon = 1e-6f, images = 1;
 };
+// Of every step, before its updates: the corrections that they share.
+void correct_adam(const Stream&, const AdamSettings&, StepState*);
 void adam_update(const Stream&, const UpdateArrays&, const AdamSettings&, const StepState*);
 
 // average = alpha average + (1 - alpha) value, over n elements.

@@ -57,7 +57,7 @@ TrainingState state_of(const json& h) {
           .skipped_images = h.at("skipped_images"),
           .exact = h.at("exact"),
           .precision = h.value("precision", "f32"),  // states of before there were others
-          .loss_scale = {h.value("loss_scale", 1.f), h.value("loss_scale_steps", std::int64_t{0})},
+          .loss_scale = {h.value("loss_scale", 0.f), h.value("loss_scale_steps", std::int64_t{0})},
           .evaluation_pending = h.at("evaluation_pending"),
           .weights_checksum = h.at("weights_checksum"),
           .previous_checksum = h.at("previous_checksum")};

@@ -20,7 +20,7 @@ struct TrainingState {
   std::int64_t skipped_images = 0;            // unreadable pictures so far
   bool exact = false;                         // -exact
   std::string precision = "f32";              // of the activations
-  LossScale loss_scale;                       // with precision=f16
+  LossScale loss_scale{.scale = 0};           // 0: not known yet
   bool evaluation_pending = false;            // interrupted in the evaluation of this iteration
   std::uint64_t weights_checksum = 0;         // of the .weights file written with it, after it
   std::uint64_t previous_checksum = 0;        // of the .weights file that one replaced

@@ -54,6 +54,7 @@ struct Network::Impl {
   MemoryPlan plan;
   LayerObserver* observer = nullptr;
   ReplayedPasses forwards, backwards;
+  std::int64_t reshapes = 0;
 
   const Stream& stream() const { return queue.get(); }
   Ops& library() const { return options.reference ? reference_ops() : ops(options.device.type); }
@@ -362,7 +363,7 @@ void Network::Impl::run(ReplayedPasses& passes, const Pass& pass,
                         const std::function<void()>& work) const {
   streams(options.device.type).use(options.device);
   if (observer) return work();  // it looks between the layers
-  passes.run(stream(), pass, work);
+  passes.run(stream(), pass, pass.subdivision, work);
 }
 
 Network::Network(std::vector<Section> cfg, const NetworkOptions& options)
@@ -401,6 +402,7 @@ const Stream& Network::stream() const { return impl_->stream(); }
 std::int64_t Network::size() const { return impl_->size(); }
 Layer& Network::layer(std::int64_t i) { return *impl_->node(i).layer; }
 const Layer& Network::layer(std::int64_t i) const { return *impl_->node(i).layer; }
+std::int64_t Network::reshapes() const { return impl_->reshapes; }
 Shape Network::input_shape() const { return impl_->input_shape; }
 Shape Network::output_shape(std::int64_t layer) const { return impl_->node(layer).needs.output; }
 TensorView Network::input() const { return impl_->input.view(); }
@@ -448,6 +450,7 @@ void Network::resize(std::int64_t batch, std::int64_t height, std::int64_t width
     fail_at(net.where, "[net]: the input's ", e.what());
   }
   streams(net.options.device.type).use(net.options.device);
+  ++net.reshapes;
   net.forwards.forget();  // they hold addresses
   net.backwards.forget();
   net.input_shape = shape;

@@ -73,6 +73,7 @@ class Network {
 
   // Shapes every layer and plans the memory. The constructor calls it.
   void resize(std::int64_t batch, std::int64_t height, std::int64_t width);
+  std::int64_t reshapes() const;  // how often: recordings of its plans' work end with each
   Shape input_shape() const;
   Shape output_shape(std::int64_t layer) const;
 

@@ -51,6 +51,9 @@ void Optimizer::step(StepState* state, std::int64_t images, bool average) {
     if (!s.first.empty())
       check_finite(stream, s.parameter->gradient.data(), s.parameter->gradient.size(), state,
                    scratch_.data());
+  if (settings_.adam)
+    correct_adam(stream, {settings_.b1, settings_.b2, settings_.eps, static_cast<float>(images)},
+                 state);
   for (Slot& s : slots_)
     if (!s.first.empty()) update(s, state, images);
   if (average && settings_.ema_alpha > 0) {

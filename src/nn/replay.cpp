@@ -7,9 +7,9 @@ bool ReplayedPasses::Entry::fits(const Pass& p) const {
          capacity == p.truths.capacity && seed == p.seed;
 }
 
-void ReplayedPasses::run(const Stream& stream, const Pass& pass,
+void ReplayedPasses::run(const Stream& stream, const Pass& pass, std::int64_t key,
                          const std::function<void()>& work) {
-  Entry& e = by_subdivision_[pass.subdivision];
+  Entry& e = by_key_[key];
   if (!e.fits(pass))
     e = {.truths = pass.truths.data,
          .step = pass.step,
@@ -24,6 +24,6 @@ void ReplayedPasses::run(const Stream& stream, const Pass& pass,
   e.done_once = true;
 }
 
-void ReplayedPasses::forget() { by_subdivision_.clear(); }
+void ReplayedPasses::forget() { by_key_.clear(); }
 
 }  // namespace darknet

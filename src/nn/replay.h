@@ -13,8 +13,8 @@ namespace darknet {
 
 class ReplayedPasses {
  public:
-  // `work` is what the pass does; its addresses must be those of the last call.
-  void run(const Stream&, const Pass&, const std::function<void()>& work);
+  // `work` is what the pass does; its addresses must be those of the last call with this `key`.
+  void run(const Stream&, const Pass&, std::int64_t key, const std::function<void()>& work);
   void forget();  // addresses have changed
 
  private:
@@ -30,7 +30,7 @@ class ReplayedPasses {
 
     bool fits(const Pass&) const;
   };
-  std::map<std::int64_t, Entry> by_subdivision_;
+  std::map<std::int64_t, Entry> by_key_;
 };
 
 }  // namespace darknet

@@ -119,6 +119,7 @@ TEST(Update, SgdIsDarknetsRule) {
 
 TEST(Update, AdamIsTheBiasCorrectedRule) {
   UpdateCase c;
+  correct_adam({}, {.9f, .999f, 1e-6f, 4}, &c.state);
   adam_update({}, c.arrays(), {.9f, .999f, 1e-6f, 4}, &c.state);
   const double g[] = {.5, .25, -1}, w[] = {1, -2, 3}, m0[] = {.1, .2, .3};
   for (int i = 0; i < 3; ++i) {

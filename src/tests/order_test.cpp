@@ -184,8 +184,12 @@ void check_update() {
                      verdict);
     }));
     EXPECT_TRUE(same_in_any_order([&](const Stream& s) {
-      return updated([&](Arrays a, StepState* state) { adam_update(s, a, {.images = 4}, state); },
-                     verdict);
+      return updated(
+          [&](Arrays a, StepState* state) {
+            correct_adam(s, {.images = 4}, state);
+            adam_update(s, a, {.images = 4}, state);
+          },
+          verdict);
     }));
     EXPECT_TRUE(same_in_any_order([&](const Stream& s) {
       return updated(

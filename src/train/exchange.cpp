@@ -41,7 +41,7 @@ Exchange::Exchange(const std::vector<Replica>& replicas, const std::vector<StepS
       p.kept.emplace_back(device, r->value.bytes());
     }
     floats_ = n;
-    p.shared = Buffer(device, n * std::int64_t{sizeof(float)});
+    p.shared = Buffer(device, n * std::int64_t{sizeof(float)}, Reach::peers);
     p.packed = streams(device.type).event(device);
     p.taken = streams(device.type).event(device);
     places_.push_back(std::move(p));
@@ -63,42 +63,46 @@ void Exchange::keep_statistics() {
   }
 }
 
+template <class Gradient, class Statistics>
+float* Exchange::visit(Place& p, Gradient gradient, Statistics statistics) const {
+  float* at = floats(p.shared);
+  for (const Tensor* g : p.side.optimizer->gradients()) {
+    gradient(*g, at);
+    at += g->size();
+  }
+  std::size_t i = 0;
+  for (const Parameter* r : rolling(*p.side.net)) {
+    statistics(RollingArrays{r->value.data(), floats(p.kept[i++]), at, r->value.size()});
+    at += r->value.size();
+  }
+  return at;
+}
+
 void Exchange::pack(Place& p, std::int64_t device) {
   use(p.side);
   const Stream& stream = stream_of(p.side);
-  float* to = floats(p.shared);
-  for (const Tensor* g : p.side.optimizer->gradients()) {
-    memory_of(p.side).copy(stream, to, g->data(), bytes_of(*g));
-    to += g->size();
-  }
   const auto later = static_cast<float>(static_cast<std::int64_t>(places_.size()) - 1 - device);
-  const auto statistics = rolling(*p.side.net);
-  for (std::size_t i = 0; i < statistics.size(); ++i) {
-    const Tensor& value = statistics[i]->value;
-    share_rolling(stream, {value.data(), floats(p.kept[i]), to, value.size()}, keep_,
-                  std::pow(keep_, later));
-    to += value.size();
-  }
-  share_fault(stream, p.state, to);
+  float* const fault = visit(
+      p,
+      [&](const Tensor& g, float* to) {
+        memory_of(p.side).copy(stream, to, g.data(), bytes_of(g));
+      },
+      [&](const RollingArrays& r) { share_rolling(stream, r, keep_, std::pow(keep_, later)); });
+  share_fault(stream, p.state, fault);
   p.packed->record(stream);
 }
 
 void Exchange::unpack(Place& p) {
   use(p.side);
   const Stream& stream = stream_of(p.side);
-  float* from = floats(p.shared);
-  for (const Tensor* g : p.side.optimizer->gradients()) {
-    memory_of(p.side).copy(stream, g->data(), from, bytes_of(*g));
-    from += g->size();
-  }
   const float keep = std::pow(keep_, static_cast<float>(places_.size()));
-  const auto statistics = rolling(*p.side.net);
-  for (std::size_t i = 0; i < statistics.size(); ++i) {
-    const Tensor& value = statistics[i]->value;
-    take_rolling(stream, {value.data(), floats(p.kept[i]), from, value.size()}, keep);
-    from += value.size();
-  }
-  take_fault(stream, from, p.state);
+  const float* const fault = visit(
+      p,
+      [&](const Tensor& g, const float* from) {
+        memory_of(p.side).copy(stream, g.data(), from, bytes_of(g));
+      },
+      [&](const RollingArrays& r) { take_rolling(stream, r, keep); });
+  take_fault(stream, fault, p.state);
 }
 
 void Exchange::sum_in_order() {

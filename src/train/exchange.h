@@ -38,6 +38,10 @@ class Exchange {
     std::unique_ptr<Event> packed, taken;
     Buffer incoming;  // of the first device: another's `shared`
   };
+  // Calls gradient(tensor, its place in `shared`), then statistics(arrays), in their fixed order;
+  // returns the place of the fault.
+  template <class Gradient, class Statistics>
+  float* visit(Place&, Gradient, Statistics) const;
   void pack(Place&, std::int64_t device);
   void unpack(Place&);
   void sum_in_order();

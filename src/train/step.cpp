@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "kernels/objectness.h"
 #include "kernels/update.h"
@@ -43,6 +44,8 @@ std::string faulty_gradient(Network& net) {
     }
   return "no layer";
 }
+
+std::int64_t images_of(const Network& net) { return net.input_shape().n; }
 
 std::int64_t most_truths(const Network& net) {
   std::int64_t most = 1;
@@ -84,8 +87,8 @@ struct TrainingStep::Side {
   Buffer report;  // as on the device
   std::array<Report, kMostBegun> reports;
   Report* now = nullptr;
-  ReplayedPasses updates;  // with and without the average of the weights
-  Shape updated_at;        // the network's input, when they were recorded
+  ReplayedPasses updates;       // with and without the average of the weights
+  std::int64_t updates_of = 0;  // Network::reshapes() when they were recorded
 
   StepState* state() const { return static_cast<StepState*>(report.data()); }
   TelemetrySums* sums(std::size_t head) const {
@@ -127,7 +130,10 @@ TrainingStep::TrainingStep(Network& net, Optimizer& optimizer, std::uint64_t see
 TrainingStep::TrainingStep(const std::vector<Replica>& replicas, std::uint64_t seed) : seed_(seed) {
   const Network& net = *replicas.front().net;
   const auto devices = static_cast<std::int64_t>(replicas.size());
-  parts_ = net.settings().batch / (net.input_shape().n * devices);
+  parts_ = net.settings().batch / (images_of(net) * devices);
+  if (parts_ * images_of(net) * devices != net.settings().batch)
+    fail("a batch of ", net.settings().batch, " images for ", devices, " networks of ",
+         images_of(net));
   std::vector<StepState*> states;
   for (const Replica& r : replicas) {
     const auto first = static_cast<std::int64_t>(sides_.size()) * parts_;
@@ -139,7 +145,14 @@ TrainingStep::TrainingStep(const std::vector<Replica>& replicas, std::uint64_t s
   set_loss_scale({.scale = replicas.front().optimizer->scales_loss() ? kFirstLossScale : 1});
 }
 
-TrainingStep::~TrainingStep() = default;
+// What was begun writes into reports that go with this.
+TrainingStep::~TrainingStep() {
+  for (const auto& side : sides_) try {
+      side->use();
+      memory(side->net.options().device.type).synchronize(side->net.stream());
+    } catch (const Error&) {  // nothing that waits can be waited for any more
+    }
+}
 
 void TrainingStep::set_loss_scale(const LossScale& scale) {
   StepState state;
@@ -150,7 +163,7 @@ void TrainingStep::set_loss_scale(const LossScale& scale) {
   }
 }
 
-std::int64_t TrainingStep::images() const { return sides_.front()->net.input_shape().n; }
+std::int64_t TrainingStep::images() const { return images_of(sides_.front()->net); }
 
 Pass TrainingStep::pass(const Side& side, std::int64_t part) const {
   return {.stream = side.net.stream(),
@@ -162,10 +175,10 @@ Pass TrainingStep::pass(const Side& side, std::int64_t part) const {
 }
 
 // Returns how many truths there was no room for.
-std::int64_t TrainingStep::run_part(Side& side, const StepInput& input, std::int64_t part) {
+std::int64_t TrainingStep::run_part(Side& side, const StepInput& input, StepOrder order,
+                                    std::int64_t part) {
   const Stream& stream = side.net.stream();
   const std::int64_t of_batch = side.first_part + part;
-  StepOrder order = order_;
   order.images_seen += (of_batch + 1) * images();
   const std::int64_t left_out = side.uploads.send(input, of_batch * images(), order);
   (part == 0 ? begin_step : tell_step)(stream, side.uploads.order(), side.state());
@@ -184,12 +197,10 @@ std::int64_t TrainingStep::run_part(Side& side, const StepInput& input, std::int
 
 // The update, and what is told of the step.
 void TrainingStep::end(Side& side, std::int64_t batch, bool average) {
-  if (side.updated_at != side.net.input_shape()) side.updates.forget();  // its plans are others
-  side.updated_at = side.net.input_shape();
+  if (std::exchange(side.updates_of, side.net.reshapes()) != side.net.reshapes())
+    side.updates.forget();
   side.use();
-  Pass kind = pass(side, 0);
-  kind.subdivision = average ? 1 : 0;
-  side.updates.run(side.net.stream(), kind, [&] {
+  side.updates.run(side.net.stream(), pass(side, 0), average ? 1 : 0, [&] {
     side.optimizer.step(side.state(), batch, average);
     side.net.parameters_changed();
   });
@@ -201,13 +212,15 @@ void TrainingStep::end(Side& side, std::int64_t batch, bool average) {
 
 void TrainingStep::begin(const StepInput& input, StepOrder order, std::int64_t seen, bool average) {
   if (begun() == kMostBegun) fail("a third training step begun before the first was finished");
-  const auto batch = static_cast<std::int64_t>(input.truths.size());
-  Begun step{.batch = batch};
-  step.known.positives = count_positives(sides_.front()->net, input.truths);
-  order.objectness_scale = static_cast<float>(batch) /
-                           static_cast<float>(std::max<std::int64_t>(1, step.known.positives));
+  const std::int64_t batch = sides_.front()->net.settings().batch;
+  if (static_cast<std::int64_t>(input.truths.size()) != batch)
+    fail("a step over ", input.truths.size(), " images where batch=", batch);
+  StepResult result;
+  result.positives = count_positives(sides_.front()->net, input.truths);
+  order.objectness_scale =
+      static_cast<float>(batch) / static_cast<float>(std::max<std::int64_t>(1, result.positives));
   order.images_seen = seen;
-  order_ = order;
+  result.order = order;
   for (const auto& side : sides_) {
     side->now = &side->reports[next_];
     side->now->passed = 0;
@@ -216,18 +229,17 @@ void TrainingStep::begin(const StepInput& input, StepOrder order, std::int64_t s
   }
   if (exchange_) exchange_->keep_statistics();
   for (std::int64_t part = 0; part < parts_; ++part)
-    for (const auto& side : sides_) step.known.truths_left_out += run_part(*side, input, part);
+    for (const auto& side : sides_) result.truths_left_out += run_part(*side, input, order, part);
   if (exchange_) exchange_->run();
   for (const auto& side : sides_) end(*side, batch, average);
-  begun_.push_back(std::move(step));
+  begun_.push_back(std::move(result));
   next_ = (next_ + 1) % kMostBegun;
 }
 
 StepResult TrainingStep::finish() {
   const std::size_t oldest = (next_ + kMostBegun - begun_.size()) % kMostBegun;
-  const Begun step = std::move(begun_.front());
+  StepResult result = std::move(begun_.front());
   begun_.erase(begun_.begin());
-  StepResult result = step.known;
   result.heads.resize(sides_.front()->heads.size());
   for (const auto& side : sides_) {
     const Side::Report& report = side->reports[oldest];
@@ -243,14 +255,17 @@ StepResult TrainingStep::finish() {
   result.loss_scale = first.state().loss;
   result.seconds = first.times();
   for (const HeadTelemetry& t : result.heads)
-    result.loss += t.loss() / static_cast<double>(step.batch);
+    result.loss += t.loss() / static_cast<double>(sides_.front()->net.settings().batch);
   return result;
 }
 
-std::string TrainingStep::first_fault(const StepInput& input, std::int64_t image) {
+// Once more with the order of that step: what dropout leaves out depends on it.
+std::string TrainingStep::first_fault(const StepInput& input, std::int64_t image, StepOrder order) {
   const std::int64_t part = image / images();
   Side& side = *sides_[static_cast<std::size_t>(part / parts_)];
-  side.uploads.send(input, image, order_);
+  order.images_seen += image + images();
+  side.uploads.send(input, image, order);
+  tell_step(side.net.stream(), side.uploads.order(), side.state());
   const FaultFinder finder(side.net);
   side.net.forward(pass(side, part % parts_));
   return finder.found();
@@ -258,7 +273,7 @@ std::string TrainingStep::first_fault(const StepInput& input, std::int64_t image
 
 std::string TrainingStep::fault_of(const StepInput& input, const StepResult& result) {
   if (result.faulty_image < 0) return faulty_gradient(sides_.front()->net);
-  const std::string layer = first_fault(input, result.faulty_image);
+  const std::string layer = first_fault(input, result.faulty_image, result.order);
   return layer.empty() ? "a detection head's loss" : layer;
 }
 

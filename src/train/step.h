@@ -23,6 +23,7 @@ struct StepTimes {
 };
 
 struct StepResult {
+  StepOrder order;                   // as the step was asked for; images_seen: before its batch
   std::vector<HeadTelemetry> heads;  // sums over the whole batch, in the order of Network::heads()
   double loss = 0;                   // mean per image of the true loss, all heads
   std::int64_t positives = 0;        // obj_norm=positives: N; else 0
@@ -61,23 +62,18 @@ class TrainingStep {
 
  private:
   struct Side;
-  struct Begun {
-    StepResult known;  // what the host knows of it
-    std::int64_t batch = 0;
-  };
   std::int64_t images() const;  // of a part
   Pass pass(const Side&, std::int64_t part) const;
-  std::int64_t run_part(Side&, const StepInput&, std::int64_t part);
+  std::int64_t run_part(Side&, const StepInput&, StepOrder, std::int64_t part);
   void end(Side&, std::int64_t batch, bool average);
-  std::string first_fault(const StepInput&, std::int64_t image);
+  std::string first_fault(const StepInput&, std::int64_t image, StepOrder);
 
   std::vector<std::unique_ptr<Side>> sides_;
   std::unique_ptr<Exchange> exchange_;  // with several devices
   std::uint64_t seed_;
-  std::int64_t parts_ = 1;  // of each device
-  StepOrder order_;         // of the step that is being asked for
-  std::vector<Begun> begun_;
-  std::size_t next_ = 0;  // which of its reports the next step fills
+  std::int64_t parts_ = 1;         // of each device
+  std::vector<StepResult> begun_;  // what the host knows of them
+  std::size_t next_ = 0;           // which of its reports the next step fills
 };
 
 // N of obj_norm=positives: positive anchors of all heads that ask for it; 0 where none does.

@@ -56,7 +56,6 @@ class Trainer {
     std::int64_t iteration = 0;
     InputSize size;
     std::vector<std::int64_t> images;
-    double load_seconds = 0;
   };
   struct OtherDevice {
     OtherDevice(std::vector<Section> cfg, const NetworkOptions& options)
@@ -73,7 +72,7 @@ class Trainer {
   void tell_crowded() const;
   LoaderSettings loader_settings() const;
   void make_replicas();
-  void begin(const Batch& batch, double load_seconds);
+  void begin(const Batch& batch);
   void finish_step(const Loader& loader);
   void finish_steps(const Loader& loader) {
     while (step_->begun() > 0) finish_step(loader);
@@ -107,7 +106,8 @@ class Trainer {
   std::vector<std::unique_ptr<OtherDevice>> others_;
   std::unique_ptr<TrainingStep> step_;
   std::deque<Begun> begun_;
-  Clock::time_point last_;  // when the last iteration was done with
+  Clock::time_point last_;   // when the last iteration was done with
+  double load_seconds_ = 0;  // waited for batches since
   std::unique_ptr<TrainingLog> log_;
   std::unique_ptr<LiveChart> chart_;
   InterruptGuard interrupt_;
@@ -244,8 +244,9 @@ void Trainer::tell_plan() const {
   const double epochs =
       static_cast<double>(max_batches() * n.batch) / static_cast<double>(labelled_.images.size());
   log::info(cat("iterations ", state_.iteration + 1, " to ", max_batches(), ", ", n.batch,
-                " images each in ", n.subdivisions, " parts (", static_cast<std::int64_t>(epochs),
-                " epochs in all); learning rate ", n.learning_rate, " policy ", n.policy,
+                " images each in ", n.subdivisions * net_.options().replicas, " parts (",
+                static_cast<std::int64_t>(epochs), " epochs in all); learning rate ",
+                n.learning_rate, " policy ", n.policy,
                 n.burn_in > 0 ? cat(", burn_in ", n.burn_in) : "", "; seed ", state_.seed,
                 "; files go to ", backup_.string()));
   if (options_.device.type != DeviceType::cpu)
@@ -292,11 +293,10 @@ void Trainer::make_replicas() {
     copy_training(replicas.front(), replicas.back());
   }
   step_ = std::make_unique<TrainingStep>(replicas, state_.seed);
-  if (optimizer_.scales_loss() && state_.loss_scale.scale > 1)
-    step_->set_loss_scale(state_.loss_scale);
+  if (state_.loss_scale.scale > 0) step_->set_loss_scale(state_.loss_scale);
 }
 
-void Trainer::begin(const Batch& batch, double load_seconds) {
+void Trainer::begin(const Batch& batch) {
   const Shape now = net_.input_shape();
   if (now.h != batch.size.height || now.w != batch.size.width) {
     net_.resize(now.n, batch.size.height, batch.size.width);
@@ -308,7 +308,7 @@ void Trainer::begin(const Batch& batch, double load_seconds) {
                 .learning_rate = learning_rate(net_.settings(), iteration, state_.seed)},
                static_cast<std::int64_t>(state_.seen) + step_->begun() * net_.settings().batch,
                averaging());
-  begun_.push_back({iteration, batch.size, batch.images, load_seconds});
+  begun_.push_back({iteration, batch.size, batch.images});
 }
 
 void Trainer::count(const StepResult& result, const Begun& step) {
@@ -339,6 +339,7 @@ void Trainer::finish_step(const Loader& loader) {
   tell(result, step, seconds);
   checkpoints_.save_due(net_, optimizer_, state_, max_batches());
   last_ = Clock::now();
+  load_seconds_ = 0;
 }
 
 // Whether the next step may be asked for before the last one's result is there.
@@ -351,7 +352,10 @@ bool Trainer::may_work_ahead() const {
 void Trainer::report_fault(const StepResult& result, const Begun& step) {
   log::end_progress();
   faulty_ = true;
-  Loader again(loader_settings());
+  LoaderSettings settings = loader_settings();
+  settings.threads = 1;
+  settings.cache_bytes = 0;
+  Loader again(std::move(settings));
   const Batch& batch = again.next();
   const std::string layer = step_->fault_of(
       {batch.pixels, batch.truths, batch.parts, net_.settings().letter_box}, result);
@@ -378,8 +382,8 @@ void Trainer::tell(const StepResult& result, const Begun& step, double seconds) 
       .images = static_cast<std::int64_t>(step.images.size()),
       .average_loss = state_.average_loss,
       .learning_rate = learning_rate(net_.settings(), state_.iteration, state_.seed),
-      .load_seconds = step.load_seconds,
-      .step_seconds = std::max(0., seconds - step.load_seconds),
+      .load_seconds = load_seconds_,
+      .step_seconds = std::max(0., seconds - load_seconds_),
       .seconds_per_iteration = seconds_per_iteration_,
       .width = step.size.width,
       .height = step.size.height,
@@ -445,10 +449,10 @@ TrainingOutcome Trainer::finish(int exit_code) {
 void Trainer::iterate(Loader& loader) {
   const auto before = Clock::now();
   const Batch& batch = loader.next();
-  const double load_seconds = seconds_since(before);
+  load_seconds_ += seconds_since(before);
   const Shape now = net_.input_shape();
   if (now.h != batch.size.height || now.w != batch.size.width) finish_steps(loader);
-  begin(batch, load_seconds);
+  begin(batch);
   while (step_->begun() > (may_work_ahead() ? 1 : 0)) finish_step(loader);
 }
 

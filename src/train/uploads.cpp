@@ -82,8 +82,9 @@ void Uploads::dispatch(Parcel& p, std::span<const Item> items) {
   if (static_cast<std::int64_t>(bytes) > p.packed.bytes()) {
     p.unpacked->wait();
     const auto room = static_cast<std::int64_t>(bytes + bytes / 4);  // pictures differ in size
-    p.packed = HostBuffer(device.type, room);
+    HostBuffer packed(device.type, room);
     p.there = Buffer(device, room);
+    p.packed = std::move(packed);  // last: its size says what both hold
   }
   char* to = p.packed.data();
   for (const Item& i : items) {
