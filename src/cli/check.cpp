@@ -83,7 +83,7 @@ void add_check(CLI::App& program, Run& run) {
                  "two of cpu, cuda, cuda:N, reference (cpu and a GPU, or else the reference)")
       ->type_name("A,B");
   add_overrides(app, o->overrides);
-  add_arithmetic(app, o->check.exact, o->overrides);
+  add_arithmetic(app, o->check.exact, o->overrides, o->check.tuning);
   add_deterministic(app, o->check.deterministic);
   app.final_callback([o, &run] { run = [o] { return run_check(*o); }; });
 }

@@ -52,6 +52,7 @@ struct Network::Impl {
   Tensor input;
   Buffer arena, workspace;
   MemoryPlan plan;
+  Tuning algorithms;
   LayerObserver* observer = nullptr;
   ReplayedPasses forwards, backwards;
 
@@ -65,6 +66,7 @@ struct Network::Impl {
   void connect();
   void tell_truths();
   void choose_types();
+  Ops& library() const { return options.reference ? reference_ops() : ops(options.device.type); }
   std::int64_t shape_layers();
   Requirements shape_layer(Node& node);
   bool may_share_input(std::int64_t i);
@@ -152,12 +154,12 @@ Requirements Network::Impl::shape_layer(Node& n) {
                          .input_gradient = reached && source_wants,
                          .weight_gradient = reached && !n.layer->keys().dont_update,
                          .precision = n.reads,
-                         .f32_output = n.writes == DType::f32};
+                         .f32_output = n.writes == DType::f32,
+                         .tuning = &algorithms};
   Requirements needs;
   const std::string title = n.layer->title();
   try {
-    needs =
-        n.layer->reshape(in, options.reference ? reference_ops() : ops(options.device.type), plan);
+    needs = n.layer->reshape(in, library(), plan);
     checked_size(needs.output);
   } catch (const Error& e) {
     if (std::string_view(e.what()).starts_with(title)) throw;
@@ -171,6 +173,7 @@ std::int64_t Network::Impl::shape_layers() {
   std::int64_t most_workspace = 0;
   for (Node& n : nodes) {
     n.needs = shape_layer(n);
+    remember_algorithms(*n.layer, algorithms);
     most_workspace = std::max(most_workspace, n.needs.workspace);
   }
   return most_workspace;
@@ -376,6 +379,8 @@ Network::Network(std::vector<Section> cfg, const NetworkOptions& options)
   net.where = cfg[0].where();
   if (options.width > 0) net.settings.width = options.width;
   if (options.height > 0) net.settings.height = options.height;
+  net.algorithms = Tuning(net.library().name());
+  if (options.tuning.library() == net.algorithms.library()) net.algorithms = options.tuning;
   net.precision = accepted_precision(net.settings, net.where, options.device.type);
   net.make_layers(cfg);
   net.connect();
@@ -394,6 +399,7 @@ const Where& Network::where() const { return impl_->where; }
 const NetworkOptions& Network::options() const { return impl_->options; }
 const Stream& Network::stream() const { return impl_->stream(); }
 std::int64_t Network::size() const { return impl_->size(); }
+const Tuning& Network::algorithms() const { return impl_->algorithms; }
 Layer& Network::layer(std::int64_t i) { return *impl_->node(i).layer; }
 const Layer& Network::layer(std::int64_t i) const { return *impl_->node(i).layer; }
 Shape Network::input_shape() const { return impl_->input_shape; }
@@ -455,6 +461,14 @@ void Network::resize(std::int64_t batch, std::int64_t height, std::int64_t width
   net.input = Tensor(net.options.device, shape);
   net.arena = Buffer(net.options.device, net.plan.bytes);
   if (workspace > net.workspace.bytes()) net.workspace = Buffer(net.options.device, workspace);
+}
+
+void Network::set_algorithms(const Tuning& tuning) {
+  if (tuning.library() != algorithms().library())
+    fail("choices for ", tuning.library(), " given to a network on ", algorithms().library());
+  impl_->algorithms = tuning;
+  const Shape shape = std::exchange(impl_->input_shape, {});
+  resize(shape.n, shape.h, shape.w);
 }
 
 void Network::forward(const Pass& pass) {

@@ -46,6 +46,10 @@ TEST(Bench, InferenceTimesEveryLayer) {
   }
   EXPECT_NEAR(flops, 2 * 5.565e9 * 64 * 64 / (416 * 416), .01 * flops);
   EXPECT_GT(r.peak_flops, 1e8);
+  EXPECT_GE(r.peak_size, 2048);
+  EXPECT_EQ(r.peak_arithmetic, "f32");
+  EXPECT_FALSE(r.idle);
+  EXPECT_LE(r.total.least, r.total.median);
   EXPECT_EQ(r.reference->convolutions, 13);
   EXPECT_GT(r.reference->planned.least, 0);
   EXPECT_GT(r.reference->direct.least, 0);
@@ -66,7 +70,36 @@ TEST(Bench, TrainingTimesStepsInTheirParts) {
   const LayerBench &first = r.layers[0], &second = r.layers[2];
   EXPECT_EQ(first.backward_flops, first.forward_flops);  // nobody wants the pixels' gradient
   EXPECT_EQ(second.backward_flops, 2 * second.forward_flops);
-  for (const LayerBench& b : r.layers) EXPECT_GT(b.backward, 0) << b.type;
+  double heads = 0;
+  for (const LayerBench& b : r.layers) {
+    EXPECT_GT(b.backward, 0) << b.type;
+    EXPECT_EQ(b.head, b.type == "yolo");
+    if (b.head) heads += b.forward + b.backward;
+  }
+  EXPECT_DOUBLE_EQ(r.heads, heads);
+  EXPECT_GT(r.heads, 0);
+}
+
+TEST(Bench, ADeviceTellsItsIdleShare) {
+  if (device_count(DeviceType::cuda) == 0) GTEST_SKIP() << why_no_cuda();
+  for (const bool training : {false, true}) {
+    BenchOptions o{.cfg = std::filesystem::path(testing::TempDir()) / "bench_device.cfg",
+                   .device = {.type = DeviceType::cuda},
+                   .training = training,
+                   .exact = training,
+                   .batch = 2,
+                   .iterations = 2};
+    std::ofstream(o.cfg) << "[net]\nbatch=2\nwidth=16\nheight=16\n[convolutional]\nfilters=7\n"
+                            "size=3\npad=1\nactivation=linear\n"
+                            "[yolo]\nmask=0\nanchors=5,7\nnum=1\nclasses=2\n";
+    const BenchReport r = bench(o);
+    ASSERT_TRUE(r.idle);
+    EXPECT_GE(*r.idle, 0);
+    EXPECT_LT(*r.idle, 1);
+    EXPECT_EQ(r.peak_arithmetic == "f32", training);
+    for (const LayerBench& b : r.layers) EXPECT_GT(b.forward, 0) << b.type;
+    EXPECT_GT(r.heads, 0);
+  }
 }
 
 TEST(Bench, TrainingWantsAHead) {

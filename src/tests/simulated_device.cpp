@@ -111,6 +111,10 @@ class SimulatedConv final : public ConvPlan {
   Epilogue fused() const override { return plan_->fused(); }
   std::int64_t workspace() const override { return plan_->workspace(); }
   std::string description() const override { return plan_->description(); }
+  std::string algorithm(ConvDirection d) const override { return plan_->algorithm(d); }
+  std::vector<std::string> algorithms(ConvDirection d) const override {
+    return plan_->algorithms(d);
+  }
   void set_weights(const Stream& s, const float* weights, void* w) override {
     launch_elsewhere(s, [=, this] { plan_->set_weights({}, weights, w); });
   }

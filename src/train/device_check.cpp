@@ -63,7 +63,8 @@ NetworkOptions network_options(const CheckedDevice& d, const DeviceCheckOptions&
           .exact = o.exact,
           .deterministic = o.deterministic,
           .reference = d.reference,
-          .seed = o.seed};
+          .seed = o.seed,
+          .tuning = d.reference ? Tuning() : tuning_for(o.tuning, d.device)};
 }
 
 std::vector<LayerValues> infer(const std::vector<Section>& cfg, const CheckedDevice& d,

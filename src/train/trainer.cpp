@@ -55,6 +55,7 @@ class Trainer {
   void tell_nothing_left(StartKind kind) const;
   void begin_anew(const Start& start);
   void require_same_arithmetic() const;
+  void take_up_algorithms();
   void tell_plan() const;
   void tell_crowded() const;
   LoaderSettings loader_settings() const;
@@ -96,8 +97,11 @@ NetworkOptions training_network(const TrainerOptions& o) {
           .mode = Mode::training,
           .exact = o.exact,
           .deterministic = o.deterministic,
-          .seed = o.seed.value_or(1)};
+          .seed = o.seed.value_or(1),
+          .tuning = tuning_for(o.tuning, o.device)};
 }
+
+std::string processor_of(const Device& d) { return d.type == DeviceType::cpu ? "CPU" : "GPU"; }
 
 fs::path backup_folder(const TrainerOptions& o, const DataFile& data) {
   return o.backup.empty() ? data.backup : o.backup;
@@ -141,7 +145,8 @@ void Trainer::read_labels() {
       NetworkOptions{.device = options_.device,
                      .exact = options_.exact,
                      .batch = std::min<std::int64_t>(
-                         kEvaluationBatch, static_cast<std::int64_t>(validation_.images.size()))});
+                         kEvaluationBatch, static_cast<std::int64_t>(validation_.images.size())),
+                     .tuning = net_.options().tuning});
 }
 
 // Truths beyond max= are left out by the heads; the user should know.
@@ -172,7 +177,7 @@ void Trainer::start() {
   log::info(start.said);
   if (state_.iteration >= max_batches()) tell_nothing_left(start.kind);
   if (start.kind == StartKind::resumed)
-    require_same_arithmetic();
+    require_same_arithmetic(), take_up_algorithms();
   else
     begin_anew(start);
   if (state_.iteration < max_batches()) tell_plan();
@@ -183,12 +188,33 @@ void Trainer::start() {
 }
 
 void Trainer::require_same_arithmetic() const {
+  const std::string device = processor_of(options_.device);
+  if (!state_.device.empty() && state_.device != device)
+    fail(options_.weights.string(), ": that training ran on a ", state_.device, ", not a ", device,
+         "; give the same (-i, -nogpu), or -clear to count anew");
+  if (!state_.device.empty() && state_.deterministic != options_.deterministic)
+    fail(options_.weights.string(), ": that training ran with", state_.deterministic ? "" : "out",
+         " -deterministic; give the same, or -clear to count anew");
   if (state_.exact != options_.exact)
     fail(options_.weights.string(), ": that training ran with", state_.exact ? "" : "out",
          " -exact; give the same, or -clear to count anew");
   if (state_.precision != net_.settings().precision)
     fail(options_.weights.string(), ": that training ran with precision=", state_.precision,
          ", not ", net_.settings().precision, "; give the same, or -clear to count anew");
+}
+
+// The same bits need the algorithms that the training began with, whatever -tuning says now.
+void Trainer::take_up_algorithms() {
+  const Tuning& remembered = state_.algorithms;
+  if (remembered.library().empty()) return;  // a state of before there were any
+  if (const std::string here = net_.algorithms().library(); here != remembered.library())
+    return log::warn(cat("that training ran on ", remembered.library(), ", this is ", here,
+                         ": it goes on, but not to the same bits"));
+  if (!options_.tuning.empty())
+    log::info("the training goes on with the algorithms it began with, not those of -tuning");
+  net_.set_algorithms(remembered);
+  net_.parameters_changed();
+  if (evaluated_) evaluated_->set_algorithms(remembered);
 }
 
 // Weights may say of themselves how much they were trained: Darknet's counting, and a surprise for
@@ -202,7 +228,8 @@ void Trainer::tell_nothing_left(StartKind kind) const {
 }
 
 void Trainer::begin_anew(const Start& start) {
-  state_.exact = options_.exact;
+  state_.device = processor_of(options_.device);
+  state_.exact = options_.exact, state_.deterministic = options_.deterministic;
   state_.precision = net_.settings().precision;
   if (fs::exists(checkpoints_.file("_last.state")))
     log::warn(
