@@ -87,5 +87,34 @@ for cfg in yolov3-tiny yolov4-tiny; do
   step "bench-$cfg-train-deterministic" "$darknet" bench "cfg/$cfg.cfg" -train -batch 16 \
     -set net.0.subdivisions=1 -deterministic -iterations "${ITERATIONS:-30}"
 done
+for cfg in yolov3-tiny yolov4-tiny; do
+  tuning=$out/$cfg.tuning
+  step "tune-$cfg" "$darknet" bench "cfg/$cfg.cfg" -batch 16 -tune "$tuning"
+  step "bench-$cfg-16-tuned" "$darknet" bench "cfg/$cfg.cfg" -batch 16 -tuning "$tuning" \
+    -iterations "${ITERATIONS:-30}" -json "$out/$cfg-16-tuned.json"
+  step "tune-$cfg-train" "$darknet" bench "cfg/$cfg.cfg" -train -batch 16 \
+    -set net.0.subdivisions=1 -tune "$tuning"
+  step "bench-$cfg-train-tuned" "$darknet" bench "cfg/$cfg.cfg" -train -batch 16 \
+    -set net.0.subdivisions=1 -tuning "$tuning" -iterations "${ITERATIONS:-30}"
+  step "tune-$cfg-check" "$darknet" bench "cfg/$cfg.cfg" -tune "$tuning"
+  step "check-$cfg-tuned" "$darknet" check "cfg/$cfg.cfg" -devices cpu,cuda -tuning "$tuning"
+done
+# The same networks in PyTorch; TORCH_PYTHON is a python that has it. FULL_CFGS: more .cfg files.
+python=${TORCH_PYTHON:-python3}
+if "$python" -c 'import torch, sys; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then
+  for cfg in cfg/yolov3-tiny.cfg cfg/yolov4-tiny.cfg ${FULL_CFGS:-}; do
+    name=$(basename "$cfg" .cfg)
+    for precision in f32 f16; do
+      for kind in '' --train; do
+        step "torch-$name-$precision${kind/--/-}" "$python" scripts/bench_torch.py "$cfg" \
+          --batch 1,16,64 --precision "$precision" --modes eager,compile $kind \
+          --iterations "${ITERATIONS:-30}"
+      done
+    done
+  done
+  grep -hE '^(inference|training step|cfg/)' "$out"/torch-*.txt >"$out/torch.txt"
+else
+  echo "torch: $python has no PyTorch that sees the GPU"
+fi
 grep -hE '^(inference|training step|peak|cfg/)' "$out"/bench-*.txt | tee "$out/bench.txt"
 exit $failed

@@ -91,7 +91,7 @@ void add_check(CLI::App& program, Run& run) {
                  "two of cpu, cuda, cuda:N, reference (cpu and a GPU, or else the reference)")
       ->type_name("A,B");
   add_overrides(app, o->overrides);
-  add_arithmetic(app, o->check.exact, o->overrides);
+  add_arithmetic(app, o->check.exact, o->overrides, o->check.tuning);
   app.add_option("--against", o->against,
                  "element type of activations on the second device, where it is not the first's")
       ->check(CLI::IsMember({"f32", "bf16", "f16"}))

@@ -3,6 +3,7 @@
 #pragma once
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <string>
 #include <vector>
@@ -32,8 +33,9 @@ std::vector<std::string> normalise(const std::vector<std::string>& arguments);
 void add_overrides(CLI::App&, std::vector<std::string>& overrides);
 void add_threads(CLI::App&, int& threads, const std::string& help);
 void add_thresholds(CLI::App&, float& thresh, float& nms);
-// -exact, and -precision, which is an override.
-void add_arithmetic(CLI::App&, bool& exact, std::vector<std::string>& overrides);
+// -exact, -precision, which is an override, and -tuning, a file of algorithms.
+void add_arithmetic(CLI::App&, bool& exact, std::vector<std::string>& overrides,
+                    std::filesystem::path& tuning);
 // A number from `low` to `high`; unlike CLI::Range it refuses nan.
 CLI::Validator between(double low, double high);
 // -i, -gpus, -nogpu: `device` is filled in before the command runs; without them the first GPU that

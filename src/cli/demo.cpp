@@ -38,7 +38,7 @@ std::vector<Network> open_networks(const DemoOptions& o, const DataFile& data, i
                    .overrides = o.overrides,
                    .exact = o.exact,
                    .device = o.device};
-  open.letter_box = o.letter_box;
+  open.letter_box = o.letter_box, open.tuning = o.tuning;
   nets.push_back(open_network(open));
   const log::WithoutWarnings told;
   while (static_cast<int>(nets.size()) < detectors) nets.push_back(open_network(open));

@@ -1,6 +1,7 @@
 // One run of `detector demo`: a source, networks, and everywhere that what they find goes.
 #pragma once
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@ struct DemoOptions {
   CameraSettings camera_settings;  // fps also of pictures
   double reconnect = 30;           // seconds
   std::vector<std::string> overrides;
+  std::filesystem::path tuning;
   float threshold = .25f, nms = .45f;
   Device device;
   bool exact = false, letter_box = false;

@@ -85,6 +85,7 @@ std::string command_of(const Options& o) {
   if (o.max_batches > 0) text += fmt::format(" -max_batches {}", o.max_batches);
   for (const std::string& seed : o.seed_texts) text += " -seed " + seed;
   if (o.map) text += " -map";
+  if (!o.tuning.empty()) text += " -tuning " + o.tuning.string();
   return text + (o.exact ? " -exact" : "");
 }
 
@@ -136,7 +137,7 @@ void add_detector_compare(CLI::App& program, Run& run) {
   app.add_flag("--map", o->map, "also evaluate as the trainings go, for the chart");
   add_overrides(app, o->overrides);
   add_threads(app, o->threads, "threads that read and augment pictures");
-  add_arithmetic(app, o->exact, o->overrides);
+  add_arithmetic(app, o->exact, o->overrides, o->tuning);
   add_device(app, o->device);
   add_darknet_habits(app);
   app.final_callback([o, &run] {

@@ -46,7 +46,7 @@ void add_detection_flags(CLI::App& app, DemoOptions& o) {
       ->check(CLI::Range(1, 64));
   app.add_flag("--letter_box", o.letter_box, "keep the aspect ratio, grey bars around");
   add_overrides(app, o.overrides);
-  add_arithmetic(app, o.exact, o.overrides);
+  add_arithmetic(app, o.exact, o.overrides, o.tuning);
   add_device(app, o.device);
 }
 

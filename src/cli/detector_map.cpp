@@ -26,6 +26,7 @@ constexpr std::int64_t kBatch = 4;
 struct Options {
   std::string data, cfg, weights, out, detections, curves, errors;
   std::vector<std::string> overrides;
+  std::filesystem::path tuning;
   float iou = .5f, threshold = .25f;
   int points = 0, threads = 0;
   bool exact = false;
@@ -72,6 +73,7 @@ std::vector<EvaluatedImage> detect_all(const Options& o, Labelled& to) {
                               .overrides = o.overrides,
                               .exact = o.exact,
                               .device = o.device,
+                              .tuning = o.tuning,
                               .batch = kBatch});
   classes_of(net);
   to = read_labelled(data, class_names(net, data.names));
@@ -168,7 +170,7 @@ void add_detector_map(CLI::App& program, Run& run) {
   app.add_option("--errors", o->errors, "folder for sheets of the worst errors, and errors.csv");
   add_overrides(app, o->overrides);
   add_threads(app, o->threads, "threads that read pictures");
-  add_arithmetic(app, o->exact, o->overrides);
+  add_arithmetic(app, o->exact, o->overrides, o->tuning);
   add_device(app, o->device);
   add_darknet_habits(app);
   app.final_callback([o, &run] { run = [o] { return map(*o); }; });

@@ -24,6 +24,7 @@ constexpr std::array<std::int64_t, 10> kProposals{1, 2, 5, 10, 20, 50, 100, 200,
 struct Options {
   std::string data, cfg, weights, out;
   std::vector<std::string> overrides;
+  std::filesystem::path tuning;
   int threads = 0;
   bool exact = false;
   Device device;
@@ -53,6 +54,7 @@ int recall(const Options& o) {
                               .overrides = o.overrides,
                               .exact = o.exact,
                               .device = o.device,
+                              .tuning = o.tuning,
                               .batch = kBatch});
   LabelledImages labelled =
       read_all_labels(read_image_list(required(data, data.valid, "valid")), classes_of(net));
@@ -81,7 +83,7 @@ void add_detector_recall(CLI::App& program, Run& run) {
   app.add_option("--out", o->out, "also write OUT.csv, OUT.svg and OUT.png");
   add_overrides(app, o->overrides);
   add_threads(app, o->threads, "threads that read pictures");
-  add_arithmetic(app, o->exact, o->overrides);
+  add_arithmetic(app, o->exact, o->overrides, o->tuning);
   add_device(app, o->device);
   add_darknet_habits(app);
   app.final_callback([o, &run] { run = [o] { return recall(*o); }; });

@@ -67,7 +67,7 @@ void add_detector_train(CLI::App& program, Run& run) {
   add_data(app, *o);
   add_overrides(app, o->overrides);
   add_threads(app, o->threads, "threads that read and augment pictures");
-  add_arithmetic(app, o->exact, o->overrides);
+  add_arithmetic(app, o->exact, o->overrides, o->tuning);
   add_devices(app, o->device, o->others);
   add_deterministic(app, o->deterministic);
   add_darknet_habits(app);

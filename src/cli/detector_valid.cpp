@@ -21,6 +21,7 @@ constexpr std::int64_t kBatch = 4;
 struct Options {
   std::string data, cfg, weights, prefix = "comp4_det_test_", format;
   std::vector<std::string> overrides;
+  std::filesystem::path tuning;
   int threads = 0;
   bool exact = false, letter_box = false;
   Device device;
@@ -37,6 +38,7 @@ Detected detect_all(const Options& o, const DataFile& data) {
                               .overrides = o.overrides,
                               .exact = o.exact,
                               .device = o.device,
+                              .tuning = o.tuning,
                               .letter_box = o.letter_box,
                               .batch = kBatch});
   Detected all{{.names = class_names(net, data.names)}, {}};
@@ -114,7 +116,7 @@ void add_detector_valid(CLI::App& program, Run& run) {
   app.add_flag("--letter_box", o->letter_box, "keep the aspect ratio, grey bars around");
   add_overrides(app, o->overrides);
   add_threads(app, o->threads, "threads that read pictures");
-  add_arithmetic(app, o->exact, o->overrides);
+  add_arithmetic(app, o->exact, o->overrides, o->tuning);
   add_device(app, o->device);
   add_darknet_habits(app);
   app.final_callback([o, &run] { run = [o] { return valid(*o); }; });

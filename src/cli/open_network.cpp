@@ -11,8 +11,11 @@ Network open_network(const OpenOptions& o) {
   std::vector<Section> cfg = read_cfg(o.cfg);
   apply_overrides(cfg, o.overrides);
   if (o.letter_box) cfg.front().set("letter_box", "1", {"-letter_box", 0});
-  Network net(std::move(cfg),
-              {.device = o.device, .exact = o.exact, .batch = o.batch, .threads = o.threads});
+  Network net(std::move(cfg), {.device = o.device,
+                               .exact = o.exact,
+                               .batch = o.batch,
+                               .threads = o.threads,
+                               .tuning = tuning_for(o.tuning, o.device)});
   require_picture_input(net);
   load_weights(o.weights, net);
   net.parameters_changed();

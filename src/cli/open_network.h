@@ -13,7 +13,8 @@ struct OpenOptions {
   std::vector<std::string> overrides;  // -set
   bool exact = false;
   Device device;
-  bool letter_box = false;  // -letter_box, whatever the cfg says
+  std::filesystem::path tuning;  // -tuning
+  bool letter_box = false;       // -letter_box, whatever the cfg says
   std::int64_t batch = 1;
   int threads = 0;
 };

@@ -108,7 +108,7 @@ class Predictor {
   static OpenOptions opened(const PredictOptions& o) {
     OpenOptions open{
         .cfg = o.cfg, .weights = o.weights, .overrides = o.overrides, .exact = o.exact};
-    open.letter_box = o.letter_box, open.device = o.device;
+    open.letter_box = o.letter_box, open.device = o.device, open.tuning = o.tuning;
     return open;
   }
   void print(const std::vector<Detection>& found, const Image& image) const;
@@ -235,7 +235,7 @@ void add_predict_flags(CLI::App& app, PredictOptions& o) {
   app.add_flag("--letter_box", o.letter_box, "keep the aspect ratio, grey bars around");
   app.add_flag("--dont_show", o.dont_show, "open no window");
   add_overrides(app, o.overrides);
-  add_arithmetic(app, o.exact, o.overrides);
+  add_arithmetic(app, o.exact, o.overrides, o.tuning);
   add_device(app, o.device);
   add_darknet_habits(app);
 }

@@ -13,6 +13,7 @@ struct PredictOptions {
   std::string cfg, weights;
   std::vector<std::string> images;  // as pictures_of() takes them; none: standard input
   std::vector<std::string> overrides;
+  std::filesystem::path tuning;
   float threshold = .25f, nms = .45f;
   std::string out;                 // file, or folder, of all detections
   std::string format = "darknet";  // of `out`: darknet, coco (JSON files), voc, yolo (folders)

@@ -182,7 +182,8 @@ void add_thresholds(CLI::App& app, float& thresh, float& nms) {
       ->capture_default_str();
 }
 
-void add_arithmetic(CLI::App& app, bool& exact, std::vector<std::string>& overrides) {
+void add_arithmetic(CLI::App& app, bool& exact, std::vector<std::string>& overrides,
+                    std::filesystem::path& tuning) {
   app.add_flag("--exact", exact, "direct convolutions only: slower, closest to plain arithmetic");
   app.add_option_function<std::string>(
          "--precision",
@@ -191,6 +192,9 @@ void add_arithmetic(CLI::App& app, bool& exact, std::vector<std::string>& overri
          "processor or the GPU has it) or f16 (GPUs); the cfg's [net] precision=")
       ->check(CLI::IsMember({"f32", "bf16", "f16"}))
       ->type_name("TYPE");
+  app.add_option("--tuning", tuning,
+                 "take the convolutions' algorithms from this file of darknet bench -tune")
+      ->type_name("FILE");
 }
 
 CLI::Validator between(double low, double high) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 #include "core/activation.h"
 #include "core/tensor.h"
 
@@ -31,6 +32,8 @@ struct Epilogue {
   bool residual = false;  // out already holds what is to be added
 };
 
+enum class ConvDirection : std::uint8_t { forward, backward_data, backward_weights };
+
 class ConvPlan {
  public:
   virtual ~ConvPlan() = default;
@@ -39,6 +42,11 @@ class ConvPlan {
   virtual std::int64_t workspace() const = 0;  // bytes, the same buffer for every call below
   // Names of the chosen implementations, "forward jit:avx2, ...".
   virtual std::string description() const = 0;
+  // The chosen algorithm, in the words of Tuning; "" where the direction is not planned or the
+  // device has no choice.
+  virtual std::string algorithm(ConvDirection) const { return ""; }
+  // All that the direction could take, with these options and within the limit of the workspace.
+  virtual std::vector<std::string> algorithms(ConvDirection) const { return {}; }
 
   // Packs `weights`; call it after every change of them and before forward or backward_data.
   virtual void set_weights(const Stream&, const float* weights, void* workspace) = 0;
@@ -57,8 +65,6 @@ class ConvPlan {
     backward_data(s, out_gradient, in_gradient, add, workspace);
   }
 };
-
-enum class ConvDirection : std::uint8_t { forward, backward_data, backward_weights };
 
 // The library's convolutions alone, on data of their own in the layouts they like best, with
 // nothing around them: the yardstick of `darknet bench`.
@@ -109,6 +115,8 @@ class GemmPlan {
   virtual void run(const Stream&, const float* a, const float* b, float* c, void* workspace) = 0;
 };
 
+class Tuning;  // core/tuning.h
+
 struct PlanOptions {
   Mode mode = Mode::inference;
   bool exact = false;           // direct convolution only; no TF32
@@ -119,6 +127,9 @@ struct PlanOptions {
   // set_weights packs, and rounds to this type.
   DType precision = DType::f32;
   bool f32_output = false;  // out and its gradient are f32 all the same (convolutions only)
+  // Choices that go before the device's rule where they can be taken; null: none. Outlives the
+  // plan.
+  const Tuning* tuning = nullptr;
 
   DType output() const { return f32_output ? DType::f32 : precision; }
 };

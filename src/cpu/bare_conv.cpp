@@ -81,7 +81,7 @@ BareDirection CpuBareConv::direction(const Pd& pd, const char* name, const Desc&
 }
 
 ForwardDesc CpuBareConv::make_forward(const Epilogue& fused, Choice choice) {
-  auto pd = choose_forward(spec_, fused, options_, choice);
+  ForwardDesc pd = choose_forward(spec_, fused, options_, choice).pd;
   BareDirection d = direction(pd, "forward", pd.dst_desc(), DNNL_ARG_DST);
   d.arguments = {{DNNL_ARG_SRC, memory_at(pd.src_desc(), filled(pd.src_desc(), 1))},
                  {DNNL_ARG_WEIGHTS, memory_at(pd.weights_desc(), filled(pd.weights_desc(), .02f))}};
@@ -92,7 +92,7 @@ ForwardDesc CpuBareConv::make_forward(const Epilogue& fused, Choice choice) {
 }
 
 void CpuBareConv::make_backward_data(const ForwardDesc& hint, Choice choice) {
-  const auto pd = choose_backward_data(spec_, options_, hint, choice);
+  const DataDesc pd = choose_backward_data(spec_, options_, hint, choice).pd;
   BareDirection d = direction(pd, "backward data", pd.diff_src_desc(), DNNL_ARG_DIFF_SRC);
   d.arguments = {{DNNL_ARG_DIFF_DST, memory_at(pd.diff_dst_desc(), filled(pd.diff_dst_desc(), 1))},
                  {DNNL_ARG_WEIGHTS, memory_at(pd.weights_desc(), filled(pd.weights_desc(), .02f))}};
@@ -100,7 +100,7 @@ void CpuBareConv::make_backward_data(const ForwardDesc& hint, Choice choice) {
 }
 
 void CpuBareConv::make_backward_weights(const ForwardDesc& hint, Choice choice) {
-  const auto pd = choose_backward_weights(spec_, options_, hint, choice);
+  const WeightsDesc pd = choose_backward_weights(spec_, options_, hint, choice).pd;
   BareDirection d =
       direction(pd, "backward weights", pd.diff_weights_desc(), DNNL_ARG_DIFF_WEIGHTS);
   d.arguments = {{DNNL_ARG_SRC, memory_at(pd.src_desc(), filled(pd.src_desc(), 1))},
@@ -136,7 +136,7 @@ void CpuBareConv::run(ConvDirection direction, void* workspace) {
 std::unique_ptr<BareConv> make_cpu_bare_conv(const ConvSpec& spec, const Epilogue& epilogue,
                                              const PlanOptions& options, bool as_planned) {
   return std::make_unique<CpuBareConv>(spec, epilogue, options,
-                                       as_planned ? Choice::rule : Choice::library);
+                                       as_planned ? Choice::planned : Choice::library);
 }
 
 }  // namespace darknet

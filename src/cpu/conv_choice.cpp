@@ -5,12 +5,14 @@
 #include <utility>
 #include <vector>
 
+#include "core/tuning.h"
+
 namespace darknet::onednn {
 namespace {
 
 using dnnl::algorithm;
 
-enum class Way : std::uint8_t { forward, backward_data, backward_weights };
+using Way = ConvDirection;
 
 bool wide_vectors() { return dnnl::get_effective_cpu_isa() >= dnnl::cpu_isa::avx512_core; }
 
@@ -85,34 +87,71 @@ ConvTensors tensors_of(const ConvSpec& s, Tag layout, const ElementTypes& types)
 
 bool is_reference(const char* name) { return std::string_view(name).starts_with("ref"); }
 
-// The order in which layouts are tried; the first that is not the library's reference code wins.
-std::vector<std::pair<algorithm, Tag>> candidates(const ConvSpec& s, Way way, const PlanOptions& o,
-                                                  Choice choice) {
-  std::vector<std::pair<algorithm, Tag>> list;
-  if (choice == Choice::library) return {{algorithm::convolution_direct, Tag::any}};
-  if (try_winograd(s, o)) list.push_back({algorithm::convolution_winograd, Tag::any});
+struct Candidate {
+  const char* word;
+  algorithm kind;
+  Tag layout;
+};
+
+constexpr Candidate kWinograd{"winograd", algorithm::convolution_winograd, Tag::any};
+constexpr Candidate kDirect{"direct", algorithm::convolution_direct, Tag::nhwc};
+constexpr Candidate kBlocked{"blocked", algorithm::convolution_direct, Tag::any};
+constexpr Candidate kPlanar{"planar", algorithm::convolution_direct, Tag::nchw};
+constexpr Candidate kAll[] = {kWinograd, kDirect, kBlocked, kPlanar};
+
+bool allowed(const Candidate& c, const PlanOptions& o) {
+  return c.kind != algorithm::convolution_winograd || (!o.exact && o.precision == DType::f32);
+}
+
+const ConvChoice* tuned(const ConvSpec& s, Way way, const PlanOptions& o) {
+  return o.tuning ? o.tuning->find(conv_use(way, s, o)) : nullptr;
+}
+
+// The order in which they are tried; the first that is not the library's reference code wins.
+std::vector<Candidate> candidates(const ConvSpec& s, Way way, const PlanOptions& o, Choice choice) {
+  if (choice == Choice::library) return {kBlocked};
+  std::vector<Candidate> list;
+  if (const ConvChoice* const wanted = tuned(s, way, o))
+    for (const Candidate& c : kAll)
+      if (wanted->algorithm == c.word && allowed(c, o)) list.push_back(c);
+  if (try_winograd(s, o)) list.push_back(kWinograd);
   const bool blocked = prefer_blocked(s, way);
-  for (const Tag tag : {blocked ? Tag::any : Tag::nhwc, blocked ? Tag::nhwc : Tag::any, Tag::nchw})
-    list.push_back({algorithm::convolution_direct, tag});
+  for (const Candidate& c : {blocked ? kBlocked : kDirect, blocked ? kDirect : kBlocked, kPlanar})
+    list.push_back(c);
   return list;
 }
 
 template <class Make>
-auto choose(const ConvSpec& s, Way way, const PlanOptions& o, Choice choice, const char* call,
-            Make make) {
-  std::optional<decltype(make(algorithm::convolution_direct, Tag::any))> reference;
+auto choose(const ConvSpec& s, Way way, const PlanOptions& o, Choice choice, Make make) {
+  using Pd = decltype(make(kDirect));
+  std::optional<Chosen<Pd>> reference;
   std::string why = "no implementation";
-  for (const auto& [algorithm, layout] : candidates(s, way, o, choice)) {
+  const ConvChoice* const wanted = choice == Choice::planned ? tuned(s, way, o) : nullptr;
+  for (const Candidate& c : candidates(s, way, o, choice)) {
     try {
-      auto pd = make(algorithm, layout);
-      if (!is_reference(pd.impl_info_str())) return pd;
-      if (!reference) reference = pd;
+      Chosen<Pd> chosen{make(c), c.word};
+      chosen.tuned = wanted && wanted->milliseconds > 0 && wanted->algorithm == c.word;
+      if (!is_reference(chosen.pd.impl_info_str())) return chosen;
+      if (!reference) reference = chosen;
     } catch (const dnnl::error& e) {
       why = e.what();
     }
   }
-  if (!reference) fail("oneDNN ", call, " (", about(s), "): ", why);
+  constexpr const char* kCalls[] = {"convolution", "backward data", "backward weights"};
+  if (!reference) fail("oneDNN ", kCalls[static_cast<int>(way)], " (", about(s), "): ", why);
   return *reference;
+}
+
+template <class Make>
+std::vector<std::string> available(const PlanOptions& o, Make make) {
+  std::vector<std::string> words;
+  for (const Candidate& c : kAll) {
+    try {
+      if (allowed(c, o) && !is_reference(make(c).impl_info_str())) words.emplace_back(c.word);
+    } catch (const dnnl::error&) {  // the library has none
+    }
+  }
+  return words;
 }
 
 dnnl::primitive_attr attributes(const Epilogue& fused) {
@@ -144,38 +183,65 @@ std::string about(const ConvSpec& s) {
              " groups ", s.groups);
 }
 
+// Winograd takes no activation with it.
 Epilogue fused_epilogue(const ConvSpec& s, const Epilogue& wanted, const PlanOptions& o,
                         Choice choice) {
-  const bool winograd = choice == Choice::rule && try_winograd(s, o);
+  const Epilogue bias{.bias = wanted.bias};
+  const bool winograd = choice == Choice::planned && wanted.activation != Activation::linear &&
+                        choose_forward(s, bias, o, choice).algorithm == kWinograd.word;
   return {.bias = wanted.bias, .activation = winograd ? Activation::linear : wanted.activation};
 }
 
-ForwardDesc choose_forward(const ConvSpec& s, const Epilogue& fused, const PlanOptions& o,
-                           Choice choice) {
-  const auto kind = o.mode == Mode::training ? dnnl::prop_kind::forward_training
-                                             : dnnl::prop_kind::forward_inference;
-  return choose(s, Way::forward, o, choice, "convolution", [&](algorithm a, Tag layout) {
-    ConvTensors t = tensors_of(s, layout, types_of(Way::forward, o));
+namespace {
+
+auto forward_maker(const ConvSpec& s, const Epilogue& fused, const PlanOptions& o) {
+  return [s, fused, o](const Candidate& c) -> ForwardDesc {
+    const auto kind = o.mode == Mode::training ? dnnl::prop_kind::forward_training
+                                               : dnnl::prop_kind::forward_inference;
+    ConvTensors t = tensors_of(s, c.layout, types_of(Way::forward, o));
     if (fused.bias) t.bias = Desc({s.filters}, data_type(DType::f32), Tag::a);
-    return conv_forward(kind, a, t, geometry_of(s), attributes(fused));
-  });
+    return conv_forward(kind, c.kind, t, geometry_of(s), attributes(fused));
+  };
 }
 
-DataDesc choose_backward_data(const ConvSpec& s, const PlanOptions& o, const ForwardDesc& hint,
-                              Choice choice) {
-  return choose(s, Way::backward_data, o, choice, "backward data", [&](algorithm a, Tag layout) {
-    const ConvTensors t = tensors_of(s, layout, types_of(Way::backward_data, o));
-    return conv_backward_data(a, t, geometry_of(s), hint);
-  });
+auto data_maker(const ConvSpec& s, const PlanOptions& o, const ForwardDesc& hint) {
+  return [s, o, hint](const Candidate& c) -> DataDesc {
+    const ConvTensors t = tensors_of(s, c.layout, types_of(Way::backward_data, o));
+    return conv_backward_data(c.kind, t, geometry_of(s), hint);
+  };
 }
 
-WeightsDesc choose_backward_weights(const ConvSpec& s, const PlanOptions& o,
-                                    const ForwardDesc& hint, Choice choice) {
-  return choose(s, Way::backward_weights, o, choice, "backward weights",
-                [&](algorithm a, Tag layout) {
-                  const ConvTensors t = tensors_of(s, layout, types_of(Way::backward_weights, o));
-                  return conv_backward_weights(a, t, geometry_of(s), hint);
-                });
+auto weights_maker(const ConvSpec& s, const PlanOptions& o, const ForwardDesc& hint) {
+  return [s, o, hint](const Candidate& c) -> WeightsDesc {
+    const ConvTensors t = tensors_of(s, c.layout, types_of(Way::backward_weights, o));
+    return conv_backward_weights(c.kind, t, geometry_of(s), hint);
+  };
+}
+
+}  // namespace
+
+Chosen<ForwardDesc> choose_forward(const ConvSpec& s, const Epilogue& fused, const PlanOptions& o,
+                                   Choice choice) {
+  return choose(s, Way::forward, o, choice, forward_maker(s, fused, o));
+}
+
+Chosen<DataDesc> choose_backward_data(const ConvSpec& s, const PlanOptions& o,
+                                      const ForwardDesc& hint, Choice choice) {
+  return choose(s, Way::backward_data, o, choice, data_maker(s, o, hint));
+}
+
+Chosen<WeightsDesc> choose_backward_weights(const ConvSpec& s, const PlanOptions& o,
+                                            const ForwardDesc& hint, Choice choice) {
+  return choose(s, Way::backward_weights, o, choice, weights_maker(s, o, hint));
+}
+
+std::vector<std::string> algorithms_of(ConvDirection direction, const ConvSpec& s,
+                                       const Epilogue& wanted, const PlanOptions& o) {
+  const Epilogue bias{.bias = wanted.bias};
+  if (direction == Way::forward) return available(o, forward_maker(s, bias, o));
+  const ForwardDesc hint = choose_forward(s, bias, o, Choice::planned).pd;
+  if (direction == Way::backward_data) return available(o, data_maker(s, o, hint));
+  return available(o, weights_maker(s, o, hint));
 }
 
 }  // namespace darknet::onednn

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 
 #include "cpu/conv_choice.h"
 #include "cpu/plans.h"
@@ -18,6 +19,13 @@ class CpuConvPlan final : public ConvPlan {
   Epilogue fused() const override { return fused_; }
   std::int64_t workspace() const override { return workspace_; }
   std::string description() const override { return description_; }
+  std::string algorithm(ConvDirection d) const override {
+    return algorithms_[static_cast<std::size_t>(d)];
+  }
+  std::vector<std::string> algorithms(ConvDirection d) const override {
+    if (algorithm(d).empty()) return {};
+    return algorithms_of(d, spec_, wanted_, options_);
+  }
   void set_weights(const Stream&, const float* weights, void* workspace) override;
   void forward(const Stream&, TensorView in, const float* bias, TensorView out,
                void* workspace) override;
@@ -36,8 +44,9 @@ class CpuConvPlan final : public ConvPlan {
     std::int64_t source_at = 0, weights_at = 0, destination_at = 0, scratch_at = 0;
   };
   template <class Pd>
-  Direction direction(const Pd& pd, const char* name, Desc source, Desc weights, Desc destination);
-  void note(const char* name, const char* implementation);
+  Direction direction(const Pd& pd, Desc source, Desc weights, Desc destination);
+  template <class Pd>
+  void note(ConvDirection direction, const Chosen<Pd>& chosen);
   ForwardDesc make_forward();
   void make_backward_data(const ForwardDesc& hint);
   void make_backward_weights(const ForwardDesc& hint);
@@ -50,7 +59,7 @@ class CpuConvPlan final : public ConvPlan {
 
   ConvSpec spec_;
   PlanOptions options_;
-  Epilogue fused_;
+  Epilogue wanted_, fused_;
   Desc user_source_, user_weights_, user_destination_;
   Direction forward_, data_, weights_;
   Reorder forward_in_, forward_out_, data_in_, data_out_, data_add_, weights_source_,
@@ -59,16 +68,21 @@ class CpuConvPlan final : public ConvPlan {
   Buffer packed_forward_, packed_data_;
   std::int64_t workspace_ = 0, reorder_scratch_at_ = 0;
   std::string description_;
+  std::array<std::string, 3> algorithms_;  // by ConvDirection
 };
 
-void CpuConvPlan::note(const char* name, const char* implementation) {
-  description_ += cat(description_.empty() ? "" : ", ", name, " ", implementation);
+template <class Pd>
+void CpuConvPlan::note(ConvDirection direction, const Chosen<Pd>& chosen) {
+  constexpr const char* kNames[] = {"forward", "backward data", "backward weights"};
+  const auto d = static_cast<std::size_t>(direction);
+  description_ += cat(description_.empty() ? "" : ", ", kNames[d], " ", chosen.pd.impl_info_str(),
+                      chosen.tuned ? " (tuned)" : "");
+  algorithms_[d] = chosen.algorithm;
 }
 
 template <class Pd>
-CpuConvPlan::Direction CpuConvPlan::direction(const Pd& pd, const char* name, Desc source,
-                                              Desc weights, Desc destination) {
-  note(name, pd.impl_info_str());
+CpuConvPlan::Direction CpuConvPlan::direction(const Pd& pd, Desc source, Desc weights,
+                                              Desc destination) {
   Direction d{.source = source,
               .weights = weights,
               .destination = destination,
@@ -85,8 +99,10 @@ CpuConvPlan::Direction CpuConvPlan::direction(const Pd& pd, const char* name, De
 }
 
 ForwardDesc CpuConvPlan::make_forward() {
-  auto pd = choose_forward(spec_, fused_, options_, Choice::rule);
-  forward_ = direction(pd, "forward", pd.src_desc(), pd.weights_desc(), pd.dst_desc());
+  const auto chosen = choose_forward(spec_, fused_, options_, Choice::planned);
+  note(ConvDirection::forward, chosen);
+  const ForwardDesc& pd = chosen.pd;
+  forward_ = direction(pd, pd.src_desc(), pd.weights_desc(), pd.dst_desc());
   forward_.primitive.emplace(dnnl::convolution_forward(pd));
   forward_in_ = Reorder(user_source_, forward_.source);
   forward_out_ = Reorder(forward_.destination, user_destination_);
@@ -97,8 +113,10 @@ ForwardDesc CpuConvPlan::make_forward() {
 }
 
 void CpuConvPlan::make_backward_data(const ForwardDesc& hint) {
-  const auto pd = choose_backward_data(spec_, options_, hint, Choice::rule);
-  data_ = direction(pd, "backward data", pd.diff_src_desc(), pd.weights_desc(), pd.diff_dst_desc());
+  const auto chosen = choose_backward_data(spec_, options_, hint, Choice::planned);
+  note(ConvDirection::backward_data, chosen);
+  const DataDesc& pd = chosen.pd;
+  data_ = direction(pd, pd.diff_src_desc(), pd.weights_desc(), pd.diff_dst_desc());
   data_.primitive.emplace(dnnl::convolution_backward_data(pd));
   data_in_ = Reorder(user_destination_, data_.destination);
   data_out_ = Reorder(data_.source, user_source_);
@@ -113,9 +131,10 @@ void CpuConvPlan::make_backward_data(const ForwardDesc& hint) {
 }
 
 void CpuConvPlan::make_backward_weights(const ForwardDesc& hint) {
-  const auto pd = choose_backward_weights(spec_, options_, hint, Choice::rule);
-  weights_ =
-      direction(pd, "backward weights", pd.src_desc(), pd.diff_weights_desc(), pd.diff_dst_desc());
+  const auto chosen = choose_backward_weights(spec_, options_, hint, Choice::planned);
+  note(ConvDirection::backward_weights, chosen);
+  const WeightsDesc& pd = chosen.pd;
+  weights_ = direction(pd, pd.src_desc(), pd.diff_weights_desc(), pd.diff_dst_desc());
   weights_.primitive.emplace(dnnl::convolution_backward_weights(pd));
   weights_source_ = Reorder(user_source_, weights_.source);
   weights_destination_ = Reorder(user_destination_, weights_.destination);
@@ -125,7 +144,8 @@ void CpuConvPlan::make_backward_weights(const ForwardDesc& hint) {
 CpuConvPlan::CpuConvPlan(const ConvSpec& spec, const Epilogue& epilogue, const PlanOptions& options)
     : spec_(spec),
       options_(options),
-      fused_(fused_epilogue(spec, epilogue, options, Choice::rule)),
+      wanted_(epilogue),
+      fused_(fused_epilogue(spec, epilogue, options, Choice::planned)),
       user_source_(nhwc(spec.in, options.precision)),
       user_weights_(user_weights(spec)),
       user_destination_(nhwc(spec.out(), options.output())) {

@@ -5,6 +5,7 @@
 
 #include "core/copy.h"
 #include "core/log.h"
+#include "core/tuning.h"
 #include "core/wide_conv.h"
 #include "cuda/calls.h"
 #include "cuda/plans.h"
@@ -52,9 +53,13 @@ void describe(const ConvolutionDescriptor& d, const ConvSpec& s, cudnnMathType_t
 // A direction: its algorithm, what it needs, and the convolution as that algorithm was proposed.
 template <class Algorithm>
 struct Chosen {
+  ConvDirection direction;
   Algorithm algorithm{};
   std::int64_t workspace = 0;
   ConvolutionDescriptor convolution;
+  std::string word;                // the algorithm's in a tuning table; "": not planned
+  std::vector<std::string> words;  // of all that are acceptable
+  bool tuned = false;              // by a measured entry of the table
 };
 
 // Not those that transform the data (Winograd, FFT): their rounding is another.
@@ -86,12 +91,29 @@ bool acceptable(const Proposal& p, const PlanOptions& o) {
   return !o.deterministic || p.determinism == CUDNN_DETERMINISTIC;
 }
 
-// Of the library's proposals, best first: the first that may be taken. A rule of the shape and the
-// card; nothing is timed. `workspace_of`: asks the library, with the convolution as proposed.
+// "1 fma": an algorithm's number, and the units that compute it.
+template <class Proposal>
+std::string word_of(const Proposal& p) {
+  constexpr const char* kMath[] = {"default", "tensor", "tensor-converted", "fma"};
+  const auto math = static_cast<std::size_t>(p.mathType);
+  return cat(static_cast<int>(p.algo), ' ', math < std::size(kMath) ? kMath[math] : "other");
+}
+
+// Of the library's proposals, best first: the one that the tuning table names, else the first that
+// may be taken, which is a rule of the shape and the card. Nothing is timed. `workspace_of`: asks
+// the library, with the convolution as proposed.
 template <class Algorithm, class Proposal, class WorkspaceOf>
 void choose(Chosen<Algorithm>& chosen, std::span<Proposal> proposals, const ConvSpec& spec,
             const PlanOptions& options, const WorkspaceOf& workspace_of) {
   std::string refused;
+  const ConvChoice* const wanted =
+      options.tuning ? options.tuning->find(conv_use(chosen.direction, spec, options)) : nullptr;
+  const auto is_wanted = [&](const Proposal& p) {
+    return wanted && wanted->algorithm == word_of(p);
+  };
+  for (const Proposal& p : proposals)
+    if (acceptable(p, options)) chosen.words.push_back(word_of(p));
+  std::stable_partition(proposals.begin(), proposals.end(), is_wanted);
   for (const Proposal& p : proposals) {
     refused += cat(refused.empty() ? "" : ", ", static_cast<int>(p.algo), ": ",
                    cudnnGetErrorString(p.status), ' ', p.memory, " bytes");
@@ -100,6 +122,8 @@ void choose(Chosen<Algorithm>& chosen, std::span<Proposal> proposals, const Conv
     std::size_t bytes = 0;
     if (workspace_of(p.algo, bytes) != CUDNN_STATUS_SUCCESS || bytes > kWorkspaceLimit) continue;
     chosen.algorithm = p.algo;
+    chosen.word = word_of(p);
+    chosen.tuned = is_wanted(p) && wanted->milliseconds > 0;
     chosen.workspace = static_cast<std::int64_t>(bytes);
     return;
   }
@@ -126,6 +150,8 @@ class CudaConvPlan final : public ConvPlan {
                      gradient_at() + (half() && has_weights_ ? spec_.weights() * 2 : 0)});
   }
   std::string description() const override;
+  std::string algorithm(ConvDirection) const override;
+  std::vector<std::string> algorithms(ConvDirection) const override;
   void set_weights(const Stream&, const float* weights, void*) override;
   void forward(const Stream&, TensorView in, const float* bias, TensorView out,
                void* workspace) override;
@@ -149,6 +175,11 @@ class CudaConvPlan final : public ConvPlan {
     return (bytes + kAlignment - 1) / kAlignment * kAlignment;
   }
   const void* library_bias(const Stream&, const float* bias, void* workspace) const;
+  template <class F>
+  auto with(ConvDirection d, F f) const {
+    if (d == ConvDirection::forward) return f(forward_);
+    return d == ConvDirection::backward_data ? f(data_) : f(weights_);
+  }
 
   ConvSpec spec_;
   PlanOptions options_;
@@ -157,9 +188,9 @@ class CudaConvPlan final : public ConvPlan {
   FilterDescriptor filter_;
   ConvolutionDescriptor convolution_;  // as it is proposed to the library
   ActivationDescriptor activation_;
-  Chosen<cudnnConvolutionFwdAlgo_t> forward_;
-  Chosen<cudnnConvolutionBwdDataAlgo_t> data_;
-  Chosen<cudnnConvolutionBwdFilterAlgo_t> weights_;
+  Chosen<cudnnConvolutionFwdAlgo_t> forward_{ConvDirection::forward};
+  Chosen<cudnnConvolutionBwdDataAlgo_t> data_{ConvDirection::backward_data};
+  Chosen<cudnnConvolutionBwdFilterAlgo_t> weights_{ConvDirection::backward_weights};
   bool has_weights_ = false;  // whether weights_ was chosen
   Buffer half_weights_;
   const void* packed_ = nullptr;  // cuDNN takes OHWI as it is
@@ -255,14 +286,22 @@ void CudaConvPlan::fuse(const Epilogue& wanted) {
   fused_ = {.bias = true, .activation = wanted.activation};
 }
 
+std::string CudaConvPlan::algorithm(ConvDirection d) const {
+  return with(d, [](const auto& chosen) { return chosen.word; });
+}
+
+std::vector<std::string> CudaConvPlan::algorithms(ConvDirection d) const {
+  return with(d, [](const auto& chosen) { return chosen.words; });
+}
+
 std::string CudaConvPlan::description() const {
-  std::string text = cat(half() ? cat(to_string(options_.precision), ' ') : "",
-                         "forward cudnn:", static_cast<int>(forward_.algorithm),
-                         fused_.bias ? " with bias and activation" : "");
-  if (options_.mode != Mode::training) return text;
-  if (options_.input_gradient) text += cat(", data cudnn:", static_cast<int>(data_.algorithm));
-  if (options_.weight_gradient)
-    text += cat(", weights cudnn:", static_cast<int>(weights_.algorithm));
+  const auto of = [](const auto& chosen) {
+    return cat(" cudnn:", chosen.word, chosen.tuned ? " (tuned)" : "");
+  };
+  std::string text = cat(half() ? cat(to_string(options_.precision), ' ') : "", "forward",
+                         of(forward_), fused_.bias ? " with bias and activation" : "");
+  if (!data_.word.empty()) text += cat(", data", of(data_));
+  if (!weights_.word.empty()) text += cat(", weights", of(weights_));
   return text;
 }
 

@@ -55,7 +55,9 @@ class ConvolutionalLayer final : public Layer {
     PlanOptions plan = options;
     plan.weight_gradient &= weights_.update;
     plan_ = ops.conv(spec_, epilogue(), plan);
-    planned_ = {spec_, epilogue(), plan};
+    planned_ = {spec_, epilogue(), plan, {}};
+    for (std::size_t d = 0; d < planned_.algorithms.size(); ++d)
+      planned_.algorithms[d] = plan_->algorithm(static_cast<ConvDirection>(d));
     packed_ = false;
     if (!training && channels_.normalised() && folded_weights_.empty()) make_folded();
     return requirements(plan);

@@ -33,20 +33,33 @@ json header_of(const TrainingState& s, const std::vector<Optimizer::Array>& arra
               {"evaluations_without_gain", s.evaluations_without_gain},
               {"average_loss", s.average_loss},
               {"skipped_images", s.skipped_images},
+              {"device", s.device},
+              {"devices", s.devices},
               {"exact", s.exact},
+              {"deterministic", s.deterministic},
               {"precision", s.precision},
               {"loss_scale", s.loss_scale.scale},
               {"loss_scale_steps", s.loss_scale.steps},
               {"evaluation_pending", s.evaluation_pending},
               {"weights_checksum", s.weights_checksum},
               {"previous_checksum", s.previous_checksum},
+              {"library", s.algorithms.library()},
+              {"algorithms", s.algorithms.lines()},
               {"averaging", averaging},
               {"arrays", json::array()}};
   for (const auto& a : arrays) header["arrays"].push_back({a.name, a.tensor->size()});
   return header;
 }
 
-TrainingState state_of(const json& h) {
+Tuning algorithms_of(const json& h, const std::string& path) {
+  const std::string library = h.value("library", "");
+  for (Tuning& t : parse_tunings(h.value("algorithms", ""), path))
+    if (t.library() == library) return std::move(t);
+  return Tuning(library);
+}
+
+// States of before something was kept lack it.
+TrainingState state_of(const json& h, const std::string& path) {
   return {.iteration = h.at("iteration"),
           .seen = h.at("seen"),
           .seed = h.at("seed"),
@@ -55,12 +68,16 @@ TrainingState state_of(const json& h) {
           .evaluations_without_gain = h.at("evaluations_without_gain"),
           .average_loss = h.at("average_loss"),
           .skipped_images = h.at("skipped_images"),
+          .device = h.value("device", ""),
+          .devices = h.value("devices", std::int64_t{1}),
           .exact = h.at("exact"),
+          .deterministic = h.value("deterministic", false),
           .precision = h.value("precision", "f32"),  // states of before there were others
           .loss_scale = {h.value("loss_scale", 0.f), h.value("loss_scale_steps", std::int64_t{0})},
           .evaluation_pending = h.at("evaluation_pending"),
           .weights_checksum = h.at("weights_checksum"),
-          .previous_checksum = h.at("previous_checksum")};
+          .previous_checksum = h.at("previous_checksum"),
+          .algorithms = algorithms_of(h, path)};
 }
 
 // Magic, length of the header, header (JSON), arrays, checksum of all before it.
@@ -121,7 +138,7 @@ void save_state(const std::filesystem::path& path, const TrainingState& state, c
 TrainingState read_state(const std::filesystem::path& path) {
   const Layout layout = parse_layout(read_file(path, kMostBytes), path.string());
   try {
-    return state_of(layout.header);
+    return state_of(layout.header, path.string());
   } catch (const json::exception& e) {
     fail(path.string(), ": the file is damaged: ", e.what());
   }
@@ -149,7 +166,7 @@ TrainingState load_state(const std::filesystem::path& path, Network& net, Optimi
       at += host.size() * sizeof(float);
     }
     optimizer.set_averaging(layout.header.at("averaging"));
-    return state_of(layout.header);
+    return state_of(layout.header, path.string());
   } catch (const json::exception& e) {
     fail(path.string(), ": the file is damaged: ", e.what());
   }

@@ -1,5 +1,6 @@
 #include "nn/layer.h"
 
+#include "core/tuning.h"
 #include "nn/layer_index.h"
 
 namespace darknet {
@@ -11,6 +12,17 @@ Layer::Layer(Section& section, const LayerContext& context)
 
 std::string Layer::title() const {
   return cat("layer ", context_.index, " [", type_, "] (", where_.file, ':', where_.line, ')');
+}
+
+void remember_algorithms(const Layer& layer, Tuning& tuning) {
+  const auto work = layer.convolution();
+  if (!work) return;
+  for (std::size_t d = 0; d < work->algorithms.size(); ++d) {
+    const ConvUse use = conv_use(static_cast<ConvDirection>(d), work->spec, work->options);
+    const ConvChoice* const known = tuning.find(use);
+    if (work->algorithms[d].empty() || (known && known->algorithm == work->algorithms[d])) continue;
+    tuning.put(use, {.algorithm = work->algorithms[d]});
+  }
 }
 
 std::int64_t layer_index(const Section& section, std::string_view key, std::int64_t value,

@@ -1,6 +1,7 @@
 // What a layer is: made from a cfg section, given shapes, run forward and backward. A layer owns
 // its parameters and plans; the network owns every activation, gradient and the one workspace.
 #pragma once
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -97,6 +98,7 @@ struct ConvolutionWork {
   ConvSpec spec;
   Epilogue epilogue;
   PlanOptions options;
+  std::array<std::string, 3> algorithms;  // by ConvDirection; "": not planned, or no choice
 };
 
 class Layer {
@@ -162,6 +164,10 @@ class Layer {
 };
 
 using LayerPtr = std::unique_ptr<Layer>;
+
+// Puts the algorithms of its convolution, if it is one, into the table: so that a resumed training
+// takes the same, whatever the rule or a tuning file will say then.
+void remember_algorithms(const Layer&, Tuning&);
 
 // Looks the section's type up in layers/layers.def, makes the layer and checks that every key was
 // read. Throws on an unknown type, with a suggestion. Defined in layers/registry.cpp.

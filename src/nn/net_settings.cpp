@@ -24,4 +24,12 @@ NetSettings read_net(Section& section) {
   return net;
 }
 
+std::int64_t images_of_part(const NetSettings& net, std::int64_t replicas, const Where& where) {
+  const std::int64_t parts = net.subdivisions * replicas;
+  if (net.batch % parts != 0)
+    fail_at(where, "[net] batch=", net.batch, ": ", replicas,
+            " devices with subdivisions=", net.subdivisions, " need a multiple of ", parts);
+  return net.batch / parts;
+}
+
 }  // namespace darknet

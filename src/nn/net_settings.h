@@ -71,6 +71,10 @@ struct NetSettings {
   }
 };
 
+// Of a forward pass in a training that `replicas` networks share; throws, naming [net] at `where`,
+// where the batch cannot be shared so.
+std::int64_t images_of_part(const NetSettings&, std::int64_t replicas, const Where& where);
+
 // Reads the first section, which must be [net] or [network]. Throws; also on batch % subdivisions,
 // and on steps and scales of different lengths.
 NetSettings read_net(Section&);

@@ -52,6 +52,7 @@ struct Network::Impl {
   Tensor input;
   Buffer arena, workspace;
   MemoryPlan plan;
+  Tuning algorithms;
   LayerObserver* observer = nullptr;
   ReplayedPasses forwards, backwards;
   std::int64_t reshapes = 0;
@@ -154,7 +155,8 @@ Requirements Network::Impl::shape_layer(Node& n) {
                          .input_gradient = reached && source_wants,
                          .weight_gradient = reached && !n.layer->keys().dont_update,
                          .precision = n.reads,
-                         .f32_output = n.writes == DType::f32};
+                         .f32_output = n.writes == DType::f32,
+                         .tuning = &algorithms};
   Requirements needs;
   const std::string title = n.layer->title();
   try {
@@ -172,6 +174,7 @@ std::int64_t Network::Impl::shape_layers() {
   std::int64_t most_workspace = 0;
   for (Node& n : nodes) {
     n.needs = shape_layer(n);
+    remember_algorithms(*n.layer, algorithms);
     most_workspace = std::max(most_workspace, n.needs.workspace);
   }
   return most_workspace;
@@ -377,17 +380,14 @@ Network::Network(std::vector<Section> cfg, const NetworkOptions& options)
   net.where = cfg[0].where();
   if (options.width > 0) net.settings.width = options.width;
   if (options.height > 0) net.settings.height = options.height;
+  net.algorithms = Tuning(net.library().name(options.device));
+  if (options.tuning.library() == net.algorithms.library()) net.algorithms = options.tuning;
   net.precision = accepted_precision(net.settings, net.where, net.library(), options.device);
   net.make_layers(cfg);
   net.connect();
   net.tell_truths();
   net.choose_types();
-  const std::int64_t parts = net.settings.subdivisions * options.replicas;
-  if (options.replicas > 1 && net.settings.batch % parts != 0)
-    fail_at(net.where, "[net] batch=", net.settings.batch, ": ", options.replicas,
-            " devices with subdivisions=", net.settings.subdivisions, " need a multiple of ",
-            parts);
-  const std::int64_t part = net.settings.batch / parts;
+  const std::int64_t part = images_of_part(net.settings, options.replicas, net.where);
   const std::int64_t batch = options.batch > 0 ? options.batch : net.training() ? part : 1;
   resize(batch, net.settings.height, net.settings.width);
 }
@@ -400,6 +400,7 @@ const Where& Network::where() const { return impl_->where; }
 const NetworkOptions& Network::options() const { return impl_->options; }
 const Stream& Network::stream() const { return impl_->stream(); }
 std::int64_t Network::size() const { return impl_->size(); }
+const Tuning& Network::algorithms() const { return impl_->algorithms; }
 Layer& Network::layer(std::int64_t i) { return *impl_->node(i).layer; }
 const Layer& Network::layer(std::int64_t i) const { return *impl_->node(i).layer; }
 std::int64_t Network::reshapes() const { return impl_->reshapes; }
@@ -463,6 +464,14 @@ void Network::resize(std::int64_t batch, std::int64_t height, std::int64_t width
   net.input = Tensor(net.options.device, shape);
   net.arena = Buffer(net.options.device, net.plan.bytes);
   if (workspace > net.workspace.bytes()) net.workspace = Buffer(net.options.device, workspace);
+}
+
+void Network::set_algorithms(const Tuning& tuning) {
+  if (tuning.library() != algorithms().library())
+    fail("choices for ", tuning.library(), " given to a network on ", algorithms().library());
+  impl_->algorithms = tuning;
+  const Shape shape = std::exchange(impl_->input_shape, {});
+  resize(shape.n, shape.h, shape.w);
 }
 
 void Network::forward(const Pass& pass) {

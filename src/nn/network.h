@@ -5,6 +5,7 @@
 #include <memory>
 #include <span>
 #include <vector>
+#include "core/tuning.h"
 #include "detect/head.h"
 #include "nn/layer.h"
 #include "nn/net_settings.h"
@@ -25,6 +26,7 @@ struct NetworkOptions {
   Order order = Order::parallel;
   int threads = 0;
   bool keep_outputs = false;  // every output(i) stays valid after forward(); costs memory
+  Tuning tuning = {};         // choices of algorithms; of another card or library: not used
 };
 
 struct MemoryUse {                       // bytes
@@ -89,6 +91,12 @@ class Network {
   void zero_gradients();
 
   MemoryUse memory() const;
+  // The algorithms of all convolutions, in every size that the network has had, and whatever else
+  // it was given to choose by.
+  const Tuning& algorithms() const;
+  // Plans anew with these, which are of this card and library; to be followed by
+  // parameters_changed().
+  void set_algorithms(const Tuning&);
   void observe(LayerObserver*);  // null: nobody; must outlive its use
 
  private:

@@ -4,7 +4,9 @@
 
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
 
+#include "cli/bench_report.h"
 #include "core/error.h"
 #include "paths.h"
 #include "train/bench.h"
@@ -46,6 +48,10 @@ TEST(Bench, InferenceTimesEveryLayer) {
   }
   EXPECT_NEAR(flops, 2 * 5.565e9 * 64 * 64 / (416 * 416), .01 * flops);
   EXPECT_GT(r.peak_flops, 1e8);
+  EXPECT_GE(r.peak_size, 2048);
+  EXPECT_EQ(r.peak_arithmetic, "f32");
+  EXPECT_FALSE(r.idle);
+  EXPECT_LE(r.total.least, r.total.median);
   EXPECT_EQ(r.reference->convolutions, 13);
   EXPECT_GT(r.reference->planned.least, 0);
   EXPECT_GT(r.reference->direct.least, 0);
@@ -66,7 +72,74 @@ TEST(Bench, TrainingTimesStepsInTheirParts) {
   const LayerBench &first = r.layers[0], &second = r.layers[2];
   EXPECT_EQ(first.backward_flops, first.forward_flops);  // nobody wants the pixels' gradient
   EXPECT_EQ(second.backward_flops, 2 * second.forward_flops);
-  for (const LayerBench& b : r.layers) EXPECT_GT(b.backward, 0) << b.type;
+  double heads = 0;
+  for (const LayerBench& b : r.layers) {
+    EXPECT_GT(b.backward, 0) << b.type;
+    EXPECT_EQ(b.head, b.type == "yolo");
+    if (b.head) heads += b.forward + b.backward;
+  }
+  EXPECT_DOUBLE_EQ(r.heads, heads);
+  EXPECT_GT(r.heads, 0);
+}
+
+TEST(Bench, ADeviceTellsItsIdleShare) {
+  if (device_count(DeviceType::cuda) == 0) GTEST_SKIP() << why_no_cuda();
+  for (const bool training : {false, true}) {
+    BenchOptions o{.cfg = std::filesystem::path(testing::TempDir()) / "bench_device.cfg",
+                   .device = {.type = DeviceType::cuda},
+                   .training = training,
+                   .exact = training,
+                   .batch = 2,
+                   .iterations = 2};
+    std::ofstream(o.cfg) << "[net]\nbatch=2\nwidth=16\nheight=16\n[convolutional]\nfilters=7\n"
+                            "size=3\npad=1\nactivation=linear\n"
+                            "[yolo]\nmask=0\nanchors=5,7\nnum=1\nclasses=2\n";
+    const BenchReport r = bench(o);
+    ASSERT_TRUE(r.idle);
+    EXPECT_GE(*r.idle, 0);
+    EXPECT_LT(*r.idle, 1);
+    EXPECT_EQ(r.peak_arithmetic == "f32", training);
+    for (const LayerBench& b : r.layers) EXPECT_GT(b.forward, 0) << b.type;
+    EXPECT_GT(r.heads, 0);
+  }
+}
+
+// A step of 20 ms on a device of 400 TFLOP/s, with one layer and one head.
+BenchReport made_up_report(double peak) {
+  BenchReport r{.library = "card", .input = {4, 8, 8, 3}, .images = 8, .peak_flops = peak};
+  r.peak_size = 8192, r.peak_arithmetic = "TF32", r.total = {.02, .01, .03};
+  r.parts = {.001, .004, .008, .002}, r.load = .003, r.heads = .004, r.idle = .25;
+  r.layers = {{.type = "convolutional", .forward = .001, .forward_flops = 2e11},
+              {.type = "yolo", .head = true, .forward = .001, .backward = .003}};
+  return r;
+}
+
+std::string printed(const BenchReport& r) {
+  testing::internal::CaptureStdout();
+  cli::print_bench({.cfg = "x.cfg", .training = true}, r);
+  return testing::internal::GetCapturedStdout();
+}
+
+TEST(BenchReport, TellsSharesAndRatesInUnitsThatCanBeRead) {
+  const std::string text = printed(made_up_report(4e14));
+  for (const char* part :
+       {"peak: 400.0 TFLOP/s, the best of a 8192 x 8192 x 8192 matrix product in TF32",
+        "forward TFLOP/s  peak", "1.000   200.0   50%", "20.0 ms (10.0 to 30.0), 400.00 images/s",
+        "idle 25.0 % of the time", "detection heads 20.0 % of a step",
+        "data (waiting and upload) 20.0 %"})
+    EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
+  const std::string small = printed(made_up_report(4e11));
+  EXPECT_NE(small.find("peak: 400.0 GFLOP/s"), std::string::npos) << small;
+  EXPECT_EQ(small.find("TFLOP"), std::string::npos) << small;
+}
+
+TEST(BenchReport, JsonHasTheFigures) {
+  const auto figures =
+      nlohmann::json::parse(cli::bench_json({.training = true}, made_up_report(4e14)));
+  EXPECT_EQ(figures["idle"], .25);
+  EXPECT_EQ(figures["backward"], .008);
+  EXPECT_EQ(figures["images_per_second"], 400);
+  EXPECT_EQ(figures["layers"][1]["backward"], .003);
 }
 
 TEST(Bench, TrainingWantsAHead) {

@@ -9,6 +9,7 @@
 #include "cfg/parse.h"
 #include "core/file.h"
 #include "core/rng.h"
+#include "core/tuning.h"
 #include "dataset/labels.h"
 #include "image/codec.h"
 #include "image/file_check.h"
@@ -94,6 +95,19 @@ TEST(Mutation, CfgsAreReadOrRefused) {
                  {.index = static_cast<std::int64_t>(i) - 1, .net_width = 32, .net_height = 32});
   });
   EXPECT_GT(o.accepted, 100);
+  EXPECT_GT(o.refused, 1000);
+}
+
+TEST(Mutation, TuningFilesAreReadOrRefused) {
+  Tuning tuning("a card (9.0), a library 1.2.3");
+  for (const std::int64_t size : {8, 16}) {
+    const ConvSpec spec{.in = {1, size, size, 3}, .filters = 16, .size_y = 3, .size_x = 3};
+    tuning.put(conv_use(ConvDirection::forward, spec, {}), {"1 fma", .25});
+  }
+  const Outcome o = try_damaged(tuning.lines(), 3000, [](const std::string& input) {
+    for (const Tuning& t : parse_tunings(input, "x.tuning")) parse_tunings(t.lines(), "again");
+  });
+  EXPECT_GT(o.accepted, 20);
   EXPECT_GT(o.refused, 1000);
 }
 

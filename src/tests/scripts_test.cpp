@@ -283,5 +283,51 @@ TEST_F(CocoScriptTest, ErrorsNameTheFile) {
   expect_error(run_changed("deep/y.jpg", "./x.jpg"), "shares its label file");
 }
 
+// "3 maxpool 208 x 208 x 16" for every layer, of what `darknet net info` prints.
+std::string layers_of(const std::string& net_info) {
+  std::string all;
+  std::istringstream lines(net_info);
+  for (std::string line; std::getline(lines, line);) {
+    const auto arrow = line.find(" -> ");
+    std::istringstream words(line.substr(0, arrow));
+    std::string index, type, w, h, c, x;
+    if (arrow == line.npos || !(words >> index >> type) || index == "layer") continue;
+    std::istringstream shape(line.substr(arrow + 4));
+    shape >> w >> x >> h >> x >> c;
+    all += cat(index, " ", type, " ", w, " x ", h, " x ", c, "\n");
+  }
+  return all;
+}
+
+TEST_F(ScriptsTest, TheTorchBenchBuildsTheSameLayers) {
+  int compared = 0;
+  for (const auto& entry : fs::directory_iterator(test::source_dir() / "cfg")) {
+    if (entry.path().extension() != ".cfg") continue;
+    const std::string cfg = "'" + entry.path().string() + "'";
+    const Ran listed = run_script("bench_torch.py", cfg + " --list");
+    const Ran info = run_command(cat("'", test::program().string(), "' net info ", cfg));
+    ASSERT_EQ(info.exit_code, 0) << info.output;
+    EXPECT_EQ(listed.exit_code, 0) << listed.output;
+    EXPECT_EQ(listed.output, layers_of(info.output)) << cfg;
+    ++compared;
+  }
+  EXPECT_GE(compared, 9);
+}
+
+TEST_F(ScriptsTest, TheTorchBenchRefusesWhatItCannotBuild) {
+  const std::string net = "[net]\nwidth=32\nheight=32\n";
+  const auto listed = [&](const std::string& layers) {
+    put("x.cfg", net + layers);
+    return run_script("bench_torch.py", "x.cfg --list");
+  };
+  EXPECT_EQ(listed("[maxpool]\nsize=3\nstride=2\npadding=1\n[route]\nlayers=-1,0\n").output,
+            "0 maxpool 16 x 16 x 3\n1 route 16 x 16 x 6\n");
+  expect_error(listed("[sam]\nfrom=-1\n"), "x.cfg: layer 0 [sam] (line 4): this kind");
+  expect_error(listed("[convolutional]\nsize=3x\n"), "x.cfg: line 4: [convolutional] size=3x");
+  expect_error(listed("[convolutional]\nactivation=elu\n"), "activation=elu is not built");
+  expect_error(listed("[route]\nlayers=-1\n"), "layers before this one");
+  expect_error(listed("junk\n"), "x.cfg: line 4: neither");
+}
+
 }  // namespace
 }  // namespace darknet

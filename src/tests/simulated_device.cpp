@@ -6,6 +6,7 @@
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -57,6 +58,18 @@ class SimulatedMemory final : public Memory {
   }
   void release(const Device& device, void* p, std::size_t bytes) noexcept override {
     queues().release(device.index, p, bytes);
+  }
+  void* allocate_for_peers(const Device& device, std::size_t bytes) override {
+    void* const p = allocate(device, bytes);
+    for_peers_.insert(p);
+    return p;
+  }
+  void release_for_peers(const Device& device, void* p, std::size_t bytes) noexcept override {
+    for_peers_.erase(p);
+    release(device, p, bytes);
+  }
+  void require_for_peers(const void* p) const {
+    if (!for_peers_.contains(p)) fail("simulated device: memory that its peers do not reach");
   }
   // Ordinary host memory is taken over at once; it gets to the device in the stream's order.
   void copy_in(const Stream& s, void* to, const void* from, std::size_t bytes) override {
@@ -127,10 +140,39 @@ class SimulatedMemory final : public Memory {
   }
 
  private:
+  std::set<const void*> for_peers_;
   static void prepare(const Stream& s, const void* on_device, std::size_t bytes) {
     Queues::use(s.device);
     queues().require_memory(s.device.index, on_device, bytes);
   }
+};
+
+SimulatedMemory& simulated_memory() {
+  static SimulatedMemory memory;
+  return memory;
+}
+
+// The library that sums over devices: what each stream holds for its array is what counts.
+class SimulatedSum final : public DeviceSum {
+ public:
+  explicit SimulatedSum(std::span<const Device> devices)
+      : devices_(devices.begin(), devices.end()) {}
+  void run(std::span<const Stream> streams, std::span<float* const> arrays,
+           std::int64_t n) override {
+    const auto bytes = static_cast<std::size_t>(n) * sizeof(float);
+    std::vector<float> sum(static_cast<std::size_t>(n)), one(sum.size());
+    for (std::size_t d = 0; d < devices_.size(); ++d) {
+      if (!(streams[d].device == devices_[d])) fail("simulated device: a sum in another order");
+      simulated_memory().require_for_peers(arrays[d]);
+      simulated_memory().copy_out(streams[d], one.data(), arrays[d], bytes);
+      for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += one[i];
+    }
+    for (std::size_t d = 0; d < devices_.size(); ++d)
+      simulated_memory().copy_in(streams[d], arrays[d], sum.data(), bytes);
+  }
+
+ private:
+  std::vector<Device> devices_;
 };
 
 class SimulatedEvent final : public Event {
@@ -188,6 +230,9 @@ class SimulatedStreams final : public Streams {
   std::unique_ptr<Event> event(const Device& device) override {
     return std::make_unique<SimulatedEvent>(device);
   }
+  std::unique_ptr<DeviceSum> sum_over(std::span<const Device> devices) override {
+    return std::make_unique<SimulatedSum>(devices);
+  }
   std::unique_ptr<Recording> record(const Stream& s, const std::function<void()>& work) override {
     queues().begin_capture(s);
     try {
@@ -207,6 +252,10 @@ class SimulatedConv final : public ConvPlan {
   Epilogue fused() const override { return plan_->fused(); }
   std::int64_t workspace() const override { return plan_->workspace(); }
   std::string description() const override { return plan_->description(); }
+  std::string algorithm(ConvDirection d) const override { return plan_->algorithm(d); }
+  std::vector<std::string> algorithms(ConvDirection d) const override {
+    return plan_->algorithms(d);
+  }
   void set_weights(const Stream& s, const float* weights, void* w) override {
     launch_elsewhere(s, [=, plan = plan_] { plan->set_weights({}, weights, w); });
   }
@@ -258,10 +307,7 @@ class SimulatedOps final : public Ops {
 bool built_with_cuda() { return false; }
 std::string why_no_cuda() { return ""; }
 int cuda_device_count() { return simulated::kDevices; }
-Memory& cuda_memory() {
-  static SimulatedMemory memory;
-  return memory;
-}
+Memory& cuda_memory() { return simulated_memory(); }
 Streams& cuda_streams() {
   static SimulatedStreams streams;
   return streams;

@@ -9,7 +9,7 @@
 #include <sstream>
 
 #include "cfg/parse.h"
-#include "core/rng.h"
+#include "kernels/update.h"
 #include "train/device_check.h"
 #include "train/made_up.h"
 #include "train/trainer.h"
@@ -41,14 +41,8 @@ std::vector<Section> cfg_of(std::int64_t subdivisions, const char* more = "") {
 }
 
 struct Trainee {
-  Trainee(std::vector<Section> cfg, const Device& device, std::int64_t replicas = 1)
-      : net(std::move(cfg), {.device = device,
-                             .mode = Mode::training,
-                             .exact = true,
-                             .deterministic = true,
-                             .replicas = replicas,
-                             .seed = 5}),
-        optimizer(net, net.settings()) {
+  Trainee(std::vector<Section> cfg, const NetworkOptions& options)
+      : net(std::move(cfg), options), optimizer(net, net.settings()) {
     net.initialise();
     net.parameters_changed();
   }
@@ -58,12 +52,18 @@ struct Trainee {
 
 // One training on several devices.
 struct Team {
-  Team(std::int64_t subdivisions, const std::vector<Device>& devices, const char* more = "") {
+  Team(std::int64_t subdivisions, const std::vector<Device>& devices, bool in_order = true) {
     std::vector<Replica> replicas;
+    NetworkOptions options{.mode = Mode::training,
+                           .exact = true,
+                           .deterministic = in_order,
+                           .replicas = static_cast<std::int64_t>(devices.size()),
+                           .seed = 5};
     for (const Device& d : devices) {
-      members.push_back(std::make_unique<Trainee>(cfg_of(subdivisions, more), d,
-                                                  static_cast<std::int64_t>(devices.size())));
+      options.device = d;
+      members.push_back(std::make_unique<Trainee>(cfg_of(subdivisions), options));
       replicas.push_back({&members.back()->net, &members.back()->optimizer});
+      ++options.seed;  // nothing is equal but by copy_training
       if (members.size() > 1) copy_training(replicas.front(), replicas.back());
     }
     step = std::make_unique<TrainingStep>(replicas, 3);
@@ -81,11 +81,19 @@ struct Team {
     return step->finish();
   }
   std::int64_t features() const { return members.front()->net.input_shape().features(); }
-  std::vector<std::vector<float>> parameters(std::size_t member = 0) const {
+  std::vector<std::vector<float>> parameters(std::size_t member = 0,
+                                             bool only_trained = false) const {
     std::vector<std::vector<float>> all;
     const Network& net = members[member]->net;
-    for (const Parameter* p : net.parameters()) all.push_back(p->value.to_host(net.stream()));
+    for (const Parameter* p : net.parameters())
+      if (p->trained() || !only_trained) all.push_back(p->value.to_host(net.stream()));
     return all;
+  }
+  std::vector<std::vector<float>> trained(std::size_t member = 0) const {
+    return parameters(member, true);
+  }
+  Replica replica(std::size_t member) const {
+    return {&members[member]->net, &members[member]->optimizer};
   }
 
   std::vector<std::unique_ptr<Trainee>> members;
@@ -120,9 +128,11 @@ void expect_near(const std::vector<std::vector<float>>& a, const std::vector<std
     EXPECT_LE(difference(a[i], b[i]).relative, tolerance) << where << "parameter " << i;
 }
 
-TEST(SeveralDevices, TrainAsOneWithAsManyParts) {
+class SeveralDevices : public testing::TestWithParam<bool> {};  // summed in order, or by a library
+
+TEST_P(SeveralDevices, TrainAsOneWithAsManyParts) {
   for (const auto& devices : pairs()) {
-    Team one(4, {devices.front()}), two(2, devices);
+    Team one(4, {devices.front()}), two(2, devices, GetParam());
     ASSERT_EQ(two.members.front()->net.input_shape().n, one.members.front()->net.input_shape().n);
     for (std::int64_t k = 0; k < 4; ++k) {
       const StepResult a = one.run(k), b = two.run(k);
@@ -142,19 +152,35 @@ TEST(SeveralDevices, TrainAsOneWithAsManyParts) {
   }
 }
 
-TEST(SeveralDevices, LearnFromWhatEachOfThemSees) {
+INSTANTIATE_TEST_SUITE_P(Sums, SeveralDevices, testing::Bool());
+
+// Momentum, averages and rolling statistics are taken over too.
+TEST(SeveralDevicesTest, TakeUpATraining) {
+  for (const auto& devices : pairs()) {
+    Team one(4, {devices.front()}), two(2, devices);
+    for (std::int64_t k = 0; k < 2; ++k) one.run(k);
+    for (std::size_t m = 0; m < 2; ++m) copy_training(one.replica(0), two.replica(m));
+    for (std::int64_t k = 2; k < 4; ++k) one.run(k), two.run(k);
+    expect_near(one.parameters(), two.parameters(1), 2e-5, name_of(devices));
+    one.members[0]->optimizer.swap_average();
+    two.members[1]->optimizer.swap_average();
+    expect_near(one.parameters(), two.parameters(1), 2e-5, name_of(devices));
+  }
+}
+
+TEST(SeveralDevicesTest, LearnFromWhatEachOfThemSees) {
   for (const auto& devices : pairs()) {
     Team one(2, devices), other(2, devices);
     one.begin(0);
     other.begin(0, 20.f, kBatch - 1);  // a pixel of the second device's last picture
     EXPECT_NE(one.step->finish().loss, other.step->finish().loss);
-    EXPECT_NE(one.parameters(0), other.parameters(0)) << name_of(devices);
+    EXPECT_NE(one.trained(0), other.trained(0)) << name_of(devices);
   }
 }
 
-TEST(SeveralDevices, NeedABatchThatCanBeShared) {
+TEST(SeveralDevicesTest, NeedABatchThatCanBeShared) {
   try {
-    const Trainee odd(cfg_of(4), {}, 3);
+    const Trainee odd(cfg_of(4), {.mode = Mode::training, .replicas = 3});
     FAIL() << "8 images in 12 parts";
   } catch (const Error& e) {
     EXPECT_NE(std::string(e.what()).find("net.cfg:1: [net] batch=8: 3 devices"), std::string::npos)
@@ -177,6 +203,34 @@ TEST(WorkingAhead, GivesTheSameBytes) {
   }
 }
 
+// Recordings end with the size they were made for, also when it comes back.
+TEST(WorkingAhead, ChangesOfSizeAreFollowed) {
+  for (const auto& devices : pairs()) {
+    Team expected(2, {devices.size(), Device{}}), team(2, devices);
+    std::int64_t k = 0;
+    for (const std::int64_t size : {64, 96, 64, 32})
+      for (int step = 0; step < 4; ++step, ++k) {
+        for (Team* t : {&expected, &team})
+          for (const auto& m : t->members) m->net.resize(m->net.input_shape().n, size, size);
+        const double loss = expected.run(k).loss;
+        team.begin(k);
+        team.begin(++k);
+        expected.run(k);
+        EXPECT_NEAR(team.step->finish().loss, loss, 1e-3 * loss) << name_of(devices) << size;
+        team.step->finish();
+      }
+    expect_near(expected.trained(), team.trained(1), 1e-3, name_of(devices));
+  }
+}
+
+TEST(WorkingAhead, MayEndInTheMiddle) {
+  for (const auto& devices : pairs()) {
+    Team team(2, devices);
+    team.begin(0);
+    team.begin(1);  // and nobody asks what became of them
+  }
+}
+
 TEST(WorkingAhead, HasItsLimit) {
   Team team(2, {{}});
   team.begin(0);
@@ -189,13 +243,7 @@ TEST(Faults, OfOneDeviceHoldBackAllAndStay) {
   for (const auto& devices : pairs()) {
     Team team(2, devices);
     team.run(0);
-    const auto parameters = [&] {  // without the rolling statistics
-      std::vector<std::vector<float>> all;
-      for (std::size_t m = 0; m < devices.size(); ++m)
-        for (const Parameter* p : team.members[m]->net.parameters())
-          if (p->trained()) all.push_back(p->value.to_host(team.members[m]->net.stream()));
-      return all;
-    };
+    const auto parameters = [&] { return std::pair(team.trained(0), team.trained(1)); };
     const auto before = parameters();
     const float nan = std::numeric_limits<float>::quiet_NaN();
     team.begin(1, nan, kImage);
@@ -230,19 +278,57 @@ TEST(LossScaling, AnOverflowSkipsTheUpdateAndTheTrainingGoesOn) {
     EXPECT_TRUE(lost.finite);
     EXPECT_TRUE(lost.overflow);
     team.step->set_loss_scale({.scale = 1});
-    std::vector<std::vector<float>> trained, same;
     for (std::int64_t k = 0; k < 2; ++k) {
       EXPECT_FALSE(team.run(k).overflow);
       expected.run(k);
     }
-    const auto values = [&](const Team& t) {
-      std::vector<std::vector<float>> all;
-      for (const Parameter* p : t.members[0]->net.parameters())
-        if (p->trained()) all.push_back(p->value.to_host(t.members[0]->net.stream()));
-      return all;
-    };
-    EXPECT_EQ(values(team), values(expected)) << "the lost step's gradients are gone";
+    EXPECT_EQ(team.trained(), expected.trained()) << "the lost step's gradients are gone";
   }
+}
+
+// The plain loops compute in f16 on the CPU.
+TEST(LossScaling, InF16FindsItsScaleAndTrainsLikeF32) {
+  std::vector<Section> cfg = cfg_of(2);
+  NetworkOptions options{.mode = Mode::training, .reference = true, .seed = 5};
+  Trainee wide(cfg, options);
+  cfg.front().set("precision", "f16", {"test", 0});
+  Trainee half(cfg, options);
+  ASSERT_TRUE(half.optimizer.scales_loss());
+  TrainingStep wide_step(wide.net, wide.optimizer, 3), step(half.net, half.optimizer, 3);
+  const auto pixels = made_up_pixels(kBatch * half.net.input_shape().features(), 1);
+  const auto truths = made_up_truths(kBatch, 2, 1);
+  const auto run = [&](TrainingStep& s, std::int64_t k) {
+    return s.run({pixels, truths}, {.iteration = k, .learning_rate = .001f}, 0, true);
+  };
+  step.set_loss_scale({.scale = kMostLossScale});
+  int overflows = 0;
+  StepResult r;
+  for (; (r = run(step, 1)).overflow; ++overflows) ASSERT_TRUE(r.finite);
+  EXPECT_GT(overflows, 0) << "so large a scale fits into no f16";
+  EXPECT_EQ(r.loss_scale.scale, kMostLossScale / static_cast<float>(1 << overflows));
+  EXPECT_EQ(r.loss_scale.steps, 1);
+  const double loss = run(wide_step, 1).loss;
+  EXPECT_NEAR(r.loss, loss, .01 * loss);
+  for (std::int64_t k = 2; k < 6; ++k) {
+    const double expected = run(wide_step, k).loss;
+    r = run(step, k);
+    ASSERT_FALSE(r.overflow);
+    EXPECT_NEAR(r.loss, expected, .02 * expected);
+  }
+  EXPECT_LT(r.loss, .9 * loss) << "it learns";
+}
+
+TEST(LossScaling, IsRaisedAfterManyUpdates) {
+  StepState state;
+  state.loss = {.scale = 8, .steps = kScaleRaisedAfter - 2};
+  adapt_loss_scale({}, &state);
+  EXPECT_EQ(state.loss.scale, 8);
+  adapt_loss_scale({}, &state);
+  EXPECT_EQ(state.loss.scale, 16);
+  EXPECT_EQ(state.loss.steps, 0);
+  state.loss = {.scale = kMostLossScale, .steps = kScaleRaisedAfter - 1};
+  adapt_loss_scale({}, &state);
+  EXPECT_EQ(state.loss.scale, kMostLossScale);
 }
 
 }  // namespace

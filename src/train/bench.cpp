@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <fstream>
+#include <memory>
 
 #include "train/bench_reference.h"
 #include "train/bench_workload.h"
@@ -10,9 +11,12 @@
 namespace darknet {
 namespace {
 
-constexpr int kWarmUp = 2;                // iterations before any is counted
-constexpr std::int64_t kPeakSize = 2048;  // rows and columns of the matrix product
+// Iterations before any is counted: done as they stand, recorded, replayed for the first time.
+constexpr int kWarmUp = 3;
+constexpr std::int64_t kLeastPeak = 2048, kMostPeak = 16384;  // rows of the matrix product
+constexpr double kPeakSeconds = 2e-3;                         // that it is to take at least
 constexpr int kPeakRuns = 8;
+constexpr double kHeadStart = .03;  // seconds of other work before layers are timed on a device
 
 using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point t) {
@@ -29,47 +33,100 @@ std::int64_t peak_memory() {
   return 0;
 }
 
-// The best of several: what the machine can do, not what it did beside others.
-double measure_peak(const Stream& stream) {
-  const Shape shape{1, 1, kPeakSize, kPeakSize};
-  Tensor a(stream.device, shape), b(stream.device, shape), c(stream.device, shape);
-  const std::vector<float> ones(static_cast<std::size_t>(a.size()), 1.f);
-  a.copy_from(stream, ones), b.copy_from(stream, ones);
-  const auto gemm = ops(stream.device.type).gemm({kPeakSize, kPeakSize, kPeakSize});
-  const Buffer workspace(stream.device, std::max<std::int64_t>(1, gemm->workspace()));
-  double best = 1e30;
-  for (int i = 0; i < kPeakRuns; ++i) {
-    const auto before = Clock::now();
-    gemm->run(stream, a.data(), b.data(), c.data(), workspace.data());
-    memory(stream.device.type).synchronize(stream);
-    best = std::min(best, seconds_since(before));
-  }
-  return 2. * kPeakSize * kPeakSize * kPeakSize / best;
-}
+std::unique_ptr<Event> event_on(const Stream& s) { return streams(s.device.type).event(s.device); }
 
-// Adds up what each layer took in one iteration.
-class LayerClock final : public LayerObserver {
+// A matrix product that is large enough for the device.
+class MatrixProduct {
  public:
-  explicit LayerClock(const Network& net)
-      : stream_(net.stream()),
-        forward_(static_cast<std::size_t>(net.size())),
-        backward_(static_cast<std::size_t>(net.size())) {}
-  void before(std::int64_t, bool) override {
-    wait();
-    since_ = Clock::now();
+  MatrixProduct(const Stream& stream, bool exact);
+  void run() { gemm_->run(stream_, a_.data(), b_.data(), c_.data(), workspace_.data()); }
+  double seconds() const { return seconds_; }
+  std::int64_t size() const { return size_; }
+  double flops() const {
+    const auto n = static_cast<double>(size_);
+    return 2 * n * n * n / seconds_;
   }
-  void after(std::int64_t layer, bool backward) override {
-    wait();
-    (backward ? backward_ : forward_)[static_cast<std::size_t>(layer)] += seconds_since(since_);
-  }
-  const std::vector<double>& forward() const { return forward_; }
-  const std::vector<double>& backward() const { return backward_; }
 
  private:
-  void wait() const { memory(stream_.device.type).synchronize(stream_); }
+  void make(bool exact);
+  double best();
+
   const Stream& stream_;
-  std::vector<double> forward_, backward_;  // seconds, by layer
-  Clock::time_point since_;
+  std::int64_t size_ = kLeastPeak;
+  Tensor a_, b_, c_;
+  std::unique_ptr<GemmPlan> gemm_;
+  Buffer workspace_;
+  double seconds_ = 0;
+};
+
+MatrixProduct::MatrixProduct(const Stream& stream, bool exact) : stream_(stream) {
+  for (;; size_ *= 2) {
+    make(exact);
+    seconds_ = best();
+    if (seconds_ >= kPeakSeconds || size_ >= kMostPeak) return;
+  }
+}
+
+void MatrixProduct::make(bool exact) {
+  const Shape shape{1, 1, size_, size_};
+  a_ = Tensor(stream_.device, shape), b_ = Tensor(stream_.device, shape);
+  c_ = Tensor(stream_.device, shape);
+  const std::vector<float> ones(static_cast<std::size_t>(a_.size()), 1.f);
+  a_.copy_from(stream_, ones), b_.copy_from(stream_, ones);
+  gemm_ = ops(stream_.device.type).gemm({.m = size_, .n = size_, .k = size_, .exact = exact});
+  workspace_ = Buffer(stream_.device, std::max<std::int64_t>(1, gemm_->workspace()));
+}
+
+// Of several: what the machine can do, not what it did beside others.
+double MatrixProduct::best() {
+  const auto begin = event_on(stream_), end = event_on(stream_);
+  double best = 1e30;
+  for (int i = 0; i < kPeakRuns; ++i) {
+    begin->record(stream_);
+    run();
+    end->record(stream_);
+    end->wait();
+    best = std::min(best, end->seconds_since(*begin));
+  }
+  return best;
+}
+
+std::string arithmetic_of(const BenchOptions& o) {
+  const bool plain = o.device.type == DeviceType::cpu || o.exact;
+  return plain ? "f32" : "f32, through TF32 where the card has it";
+}
+
+// When each layer's work begins and ends, by events: the host waits for none of them.
+class LayerClock final : public LayerObserver {
+ public:
+  explicit LayerClock(const Network& net) : net_(net) {}
+  void start() { used_ = 0; }
+  void before(std::int64_t layer, bool backward) override {
+    if (used_ == spans_.size())
+      spans_.push_back({0, false, event_on(net_.stream()), event_on(net_.stream())});
+    spans_[used_].layer = layer, spans_[used_].backward = backward;
+    spans_[used_].begin->record(net_.stream());
+  }
+  void after(std::int64_t, bool) override { spans_[used_++].end->record(net_.stream()); }
+  // Seconds of each layer since start(); waits for the device.
+  std::vector<double> seconds(bool backward) const {
+    memory(net_.stream().device.type).synchronize(net_.stream());
+    std::vector<double> all(static_cast<std::size_t>(net_.size()));
+    for (std::size_t i = 0; i < used_; ++i)
+      if (const Span& s = spans_[i]; s.backward == backward)
+        all[static_cast<std::size_t>(s.layer)] += s.end->seconds_since(*s.begin);
+    return all;
+  }
+
+ private:
+  struct Span {
+    std::int64_t layer = 0;
+    bool backward = false;
+    std::unique_ptr<Event> begin, end;
+  };
+  const Network& net_;
+  std::vector<Span> spans_;
+  std::size_t used_ = 0;
 };
 
 // Every sample of one layer.
@@ -79,7 +136,8 @@ struct LayerSamples {
 
 class Bench {
  public:
-  explicit Bench(const BenchOptions& o) : options_(o), work_(make_workload(o)) {}
+  explicit Bench(const BenchOptions& o)
+      : options_(o), work_(make_workload(o)), clock_(work_->network()) {}
   BenchReport run();
 
  private:
@@ -87,17 +145,27 @@ class Bench {
   std::int64_t parts() { return work_->images() / net().input_shape().n; }
   void warm_up();
   void make_reference();
-  void round();
+  void measure();
+  void plain();
   void observed();
   void bare();
+  BenchReport report();
+  void report_iterations(BenchReport& report) const;
   LayerBench layer_report(std::int64_t i);
   StepTimes median_parts() const;
+  double idle(const BenchReport& report) const;
 
   BenchOptions options_;
   std::unique_ptr<Workload> work_;
   std::unique_ptr<BareNetwork> planned_, direct_;
+  std::unique_ptr<MatrixProduct> product_;
+  LayerClock clock_;
+  struct Iteration {
+    std::unique_ptr<Event> begin, end;
+    IterationTimes times;
+  };
   std::vector<LayerSamples> layers_;
-  std::vector<IterationTimes> iterations_;
+  std::vector<Iteration> iterations_;
   std::vector<double> planned_seconds_, direct_seconds_;
 };
 
@@ -113,14 +181,28 @@ void Bench::make_reference() {
   for (int i = 0; i < kWarmUp; ++i) planned_->run(1), direct_->run(1);
 }
 
+void Bench::plain() {
+  const Stream& stream = net().stream();
+  Iteration i{event_on(stream), event_on(stream), {}};
+  i.begin->record(stream);
+  i.times = work_->run();
+  i.end->record(stream);
+  iterations_.push_back(std::move(i));
+}
+
+// On a device other work goes first, so that the layers lie ready there and none waits for the host
+// to ask for it.
 void Bench::observed() {
-  LayerClock clock(net());
-  net().observe(&clock);
+  if (product_)
+    for (double t = 0; t < kHeadStart; t += product_->seconds()) product_->run();
+  clock_.start();
+  net().observe(&clock_);
   work_->run();
   net().observe(nullptr);
+  const auto forward = clock_.seconds(false), backward = clock_.seconds(true);
   for (std::size_t i = 0; i < layers_.size(); ++i) {
-    layers_[i].forward.push_back(clock.forward()[i]);
-    layers_[i].backward.push_back(clock.backward()[i]);
+    layers_[i].forward.push_back(forward[i]);
+    layers_[i].backward.push_back(backward[i]);
   }
 }
 
@@ -137,18 +219,28 @@ void Bench::bare() {
   direct_seconds_.push_back(seconds_since(before));
 }
 
-// In turns, so that whatever else the machine does falls on all alike.
-void Bench::round() {
-  iterations_.push_back(work_->run());
-  if (planned_) bare();
-  observed();
+// On the CPU in turns, so that whatever else the machine does falls on all alike; on a device whole
+// iterations one behind the other, as it works ahead of the host.
+void Bench::measure() {
+  const bool in_turns = options_.device.type == DeviceType::cpu;
+  for (std::int64_t i = 0; i < options_.iterations; ++i) {
+    plain();
+    if (planned_) bare();
+    if (in_turns) observed();
+  }
+  memory(options_.device.type).synchronize(net().stream());
+  if (in_turns) return;
+  product_ = std::make_unique<MatrixProduct>(net().stream(), options_.exact);
+  for (std::int64_t i = 0; i < options_.iterations; ++i) observed();
 }
 
 LayerBench Bench::layer_report(std::int64_t i) {
   const Layer& layer = net().layer(i);
   const LayerSamples& s = layers_[static_cast<std::size_t>(i)];
   const LayerSummary summary = layer.summary();
-  LayerBench b{.type = layer.type(), .size = summary.size, .output = net().output_shape(i)};
+  LayerBench b{
+      .type = layer.type(), .size = summary.size, .head = net().layer(i).head() != nullptr};
+  b.output = net().output_shape(i);
   b.forward = median(s.forward), b.backward = median(s.backward);
   b.bare_forward = median(s.bare_forward), b.bare_backward = median(s.bare_backward);
   b.forward_flops = 2. * static_cast<double>(summary.multiply_adds * parts());
@@ -161,35 +253,67 @@ LayerBench Bench::layer_report(std::int64_t i) {
 StepTimes Bench::median_parts() const {
   const auto of = [this](double StepTimes::*part) {
     std::vector<double> v;
-    for (const IterationTimes& t : iterations_) v.push_back(t.parts.*part);
+    for (const Iteration& i : iterations_) v.push_back(i.times.parts.*part);
     return median(v);
   };
   return {of(&StepTimes::upload), of(&StepTimes::forward), of(&StepTimes::backward),
           of(&StepTimes::update)};
 }
 
+double Bench::idle(const BenchReport& r) const {
+  double busy = 0, all = 0;
+  if (options_.training) {
+    for (const Iteration& i : iterations_) {
+      const StepTimes& t = i.times.parts;
+      busy += t.upload + t.forward + t.backward + t.update;
+      all += i.end->seconds_since(*i.begin);
+    }
+  } else {
+    for (const LayerBench& b : r.layers) busy += b.forward;
+    all = r.total.median;
+  }
+  return std::max(0., 1 - busy / all);
+}
+
+void Bench::report_iterations(BenchReport& r) const {
+  std::vector<double> totals, loads;
+  for (const Iteration& i : iterations_) {
+    totals.push_back(i.end->seconds_since(*i.begin));
+    loads.push_back(i.times.load);
+  }
+  r.total = spread_of(totals), r.load = median(loads), r.parts = median_parts();
+}
+
+BenchReport Bench::report() {
+  BenchReport r{.library = ops(options_.device.type).name(options_.device),
+                .input = net().input_shape(),
+                .images = work_->images(),
+                .memory = net().memory()};
+  report_iterations(r);
+  for (std::int64_t i = 0; i < net().size(); ++i) r.layers.push_back(layer_report(i));
+  for (const LayerBench& b : r.layers)
+    if (b.head) r.heads += b.forward + b.backward;
+  if (options_.device.type != DeviceType::cpu) r.idle = idle(r);
+  if (!product_) product_ = std::make_unique<MatrixProduct>(net().stream(), options_.exact);
+  r.peak_flops = product_->flops(), r.peak_size = product_->size();
+  r.peak_arithmetic = arithmetic_of(options_);
+  if (planned_)
+    r.reference = {spread_of(planned_seconds_), spread_of(direct_seconds_),
+                   planned_->convolutions(),
+                   std::count_if(r.layers.begin(), r.layers.end(),
+                                 [](const LayerBench& b) { return b.type == "connected"; })};
+  return r;
+}
+
 BenchReport Bench::run() {
   warm_up();
-  const Device& device = net().options().device;
-  BenchReport report{.library = ops(device.type).name(device),
-                     .input = net().input_shape(),
-                     .images = work_->images(),
-                     .memory = net().memory()};
-  report.peak_memory = peak_memory();  // before the reference takes its own
+  std::int64_t most = peak_memory();  // before the reference takes its own
   if (options_.reference) make_reference();
-  for (std::int64_t i = 0; i < options_.iterations; ++i) round();
-  if (!options_.reference) report.peak_memory = peak_memory();
-  report.peak_flops = measure_peak(net().stream());
-  std::vector<double> totals, loads;
-  for (const IterationTimes& t : iterations_) totals.push_back(t.total), loads.push_back(t.load);
-  report.total = spread_of(totals), report.load = median(loads), report.parts = median_parts();
-  for (std::int64_t i = 0; i < net().size(); ++i) report.layers.push_back(layer_report(i));
-  if (planned_)
-    report.reference = {spread_of(planned_seconds_), spread_of(direct_seconds_),
-                        planned_->convolutions(),
-                        std::count_if(report.layers.begin(), report.layers.end(),
-                                      [](const LayerBench& b) { return b.type == "connected"; })};
-  return report;
+  measure();
+  if (!options_.reference) most = peak_memory();
+  BenchReport r = report();
+  r.peak_memory = most;
+  return r;
 }
 
 }  // namespace

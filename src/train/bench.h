@@ -1,5 +1,6 @@
 // Measures how fast a network runs and what it takes: whole iterations, their parts, every layer,
-// and the bare library convolutions beside them. Prints nothing; cli/bench.cpp does.
+// and the bare library convolutions beside them. Times are the device's own (Event), the warm-up is
+// not among them. Prints nothing; cli/bench_report.h does.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -20,7 +21,8 @@ struct BenchOptions {
   bool training = false, reference = false, exact = false, deterministic = false;
   std::int64_t batch = 0;  // images per forward pass, or per step; 0: one, or the cfg's
   std::int64_t iterations = 20;
-  int threads = 0;  // of the loader; 0: chosen
+  int threads = 0;               // of the loader; 0: chosen
+  std::filesystem::path tuning;  // algorithms; "": by rule
 };
 
 // Of several iterations, seconds.
@@ -31,6 +33,7 @@ Spread spread_of(std::vector<double> seconds);
 
 struct LayerBench {
   std::string type, size;
+  bool head = false;  // a detection head
   Shape output;
   double forward = 0, backward = 0;              // median seconds per iteration
   double forward_flops = 0, backward_flops = 0;  // per iteration; 0: not counted
@@ -48,10 +51,15 @@ struct BenchReport {
   Shape input;                     // of one forward pass
   std::int64_t images = 0;         // per iteration
   double peak_flops = 0;           // of a large matrix product in this run, per second
+  std::int64_t peak_size = 0;      // its rows and columns
+  std::string peak_arithmetic;     // what it was computed in
   Spread total;                    // whole iterations
   StepTimes parts;                 // training: medians
   double load = 0;                 // training: median seconds of waiting for a batch
   std::vector<LayerBench> layers;  // from iterations of their own
+  double heads = 0;                // seconds of `layers` in detection heads
+  std::optional<double> idle;      // not on the CPU: share of the time in which the device had no
+                                   // work: outside of `parts`, at inference of `layers`
   MemoryUse memory;                // what the network planned
   std::int64_t peak_memory = 0;    // bytes of the whole process; 0 where it is not told
   std::optional<ReferenceBench> reference;

@@ -33,7 +33,8 @@ class Inference final : public Workload {
       : net_(sections_of(o), {.device = o.device,
                               .exact = o.exact,
                               .deterministic = o.deterministic,
-                              .batch = std::max<std::int64_t>(1, o.batch)}) {
+                              .batch = std::max<std::int64_t>(1, o.batch),
+                              .tuning = tuning_for(o.tuning, o.device)}) {
     net_.initialise();
     net_.parameters_changed();
     const TensorView in = net_.input();
@@ -80,7 +81,8 @@ Training::Training(const BenchOptions& o)
                             .mode = Mode::training,
                             .exact = o.exact,
                             .deterministic = o.deterministic,
-                            .seed = kSeed}),
+                            .seed = kSeed,
+                            .tuning = tuning_for(o.tuning, o.device)}),
       optimizer_(net_, net_.settings()),
       step_(net_, optimizer_, kSeed) {
   if (net_.heads().empty())

@@ -28,6 +28,7 @@ void Checkpoints::save_last(const Network& net, Optimizer& optimizer, TrainingSt
   const std::uint64_t checksum = checksum_of(bytes);
   if (checksum != state.weights_checksum) state.previous_checksum = state.weights_checksum;
   state.weights_checksum = checksum;
+  state.algorithms = net.algorithms();
   const fs::path weights = file("_last.weights");
   save_state(state_path(weights), state, net, optimizer);
   write_file_atomically(weights, bytes);

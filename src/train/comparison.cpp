@@ -86,7 +86,7 @@ TrainerOptions training_of(const ComparisonOptions& o, const ComparedArm& arm, s
   t.overrides = o.overrides;
   t.overrides.insert(t.overrides.end(), arm.overrides.begin(), arm.overrides.end());
   t.seed = seed;
-  t.map = o.map, t.exact = o.exact, t.device = o.device;
+  t.map = o.map, t.exact = o.exact, t.device = o.device, t.tuning = o.tuning;
   t.max_batches = o.max_batches, t.threads = o.threads;
   const fs::path begun = t.backup / (o.cfg.stem().string() + "_last.weights");
   if (fs::exists(begun)) t.weights = begun;
@@ -97,11 +97,11 @@ std::vector<EvaluatedImage> detections_of(const TrainerOptions& t, const fs::pat
                                           const EvaluationSet& set) {
   std::vector<Section> cfg = read_cfg(t.cfg);
   apply_overrides(cfg, t.overrides);
-  Network net(std::move(cfg),
-              {.device = t.device,
-               .exact = t.exact,
-               .batch = std::min<std::int64_t>(kEvaluationBatch,
-                                               static_cast<std::int64_t>(set.images.size()))});
+  Network net(std::move(cfg), {.device = t.device,
+                               .exact = t.exact,
+                               .batch = std::min<std::int64_t>(
+                                   kEvaluationBatch, static_cast<std::int64_t>(set.images.size())),
+                               .tuning = tuning_for(t.tuning, t.device)});
   load_weights(weights, net);
   net.parameters_changed();
   return run_evaluation(net, set, t.threads);

@@ -20,6 +20,7 @@ struct ComparisonOptions {
   std::int64_t max_batches = 0;        // 0: the cfg's
   int threads = 0;                     // of the loader; 0: chosen
   Device device;
+  std::filesystem::path tuning;     // "": by rule
   bool exact = false, map = false;  // map: also evaluate as the trainings go
 };
 

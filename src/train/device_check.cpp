@@ -40,7 +40,7 @@ class Collector final : public LayerObserver {
   void after(std::int64_t layer, bool backward) override {
     LayerValues& v = values_[static_cast<std::size_t>(layer)];
     if (!backward) {
-      v.output = to_host(net_.stream(), net_.output(layer));
+      v = {.output = to_host(net_.stream(), net_.output(layer))};  // of the last pass alone
       return;
     }
     for (const Parameter* p : net_.layer(layer).parameters()) {
@@ -70,7 +70,8 @@ NetworkOptions network_options(const CheckedDevice& d, const DeviceCheckOptions&
           .exact = o.exact,
           .deterministic = o.deterministic,
           .reference = d.reference,
-          .seed = o.seed};
+          .seed = o.seed,
+          .tuning = d.reference ? Tuning() : tuning_for(o.tuning, d.device)};
 }
 
 std::vector<Section> in_precision(std::vector<Section> cfg, const CheckedDevice& d) {
@@ -105,9 +106,14 @@ std::vector<LayerValues> train_once(std::vector<Section> cfg, const CheckedDevic
   const auto pixels = made_up_pixels(net.input_shape().size(), o.seed + 1);
   const auto truths = made_up_truths(kPictures, classes, o.seed);
   Collector collector(net);
-  const StepResult r = step.run({pixels, truths}, {.iteration = 1, .learning_rate = 0}, 0, false);
+  StepResult r;
+  do r = step.run({pixels, truths}, {.iteration = 1, .learning_rate = 0}, 0, false);
+  while (r.overflow);  // at half the scale then
   if (!r.finite) fail("on ", to_string(d), ": ", r.fault, " is not finite");
-  return collector.take();
+  std::vector<LayerValues> values = collector.take();
+  for (LayerValues& v : values)
+    for (float& g : v.gradient) g /= r.loss_scale.scale;
+  return values;
 }
 
 Tolerances tolerances(const std::vector<Section>& cfg, const DeviceCheckOptions& o) {

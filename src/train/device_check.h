@@ -27,6 +27,7 @@ struct DeviceCheckOptions {
   CheckedDevice first, second;
   bool exact = false, deterministic = false;
   std::uint64_t seed = 1;
+  std::filesystem::path tuning;  // for both; "": by rule
 };
 
 // Between two arrays. Relative: the largest absolute difference over the largest magnitude.

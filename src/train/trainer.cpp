@@ -15,6 +15,7 @@
 #include "eval/predict.h"
 #include "nn/schedule.h"
 #include "nn/weights.h"
+#include "train/arithmetic.h"
 #include "train/checkpoints.h"
 #include "train/interrupt.h"
 #include "train/live_chart.h"
@@ -67,7 +68,8 @@ class Trainer {
   void start();
   void tell_nothing_left(StartKind kind) const;
   void begin_anew(const Start& start);
-  void require_same_arithmetic() const;
+  Arithmetic arithmetic() const;
+  void take_up_algorithms();
   void tell_plan() const;
   void tell_crowded() const;
   LoaderSettings loader_settings() const;
@@ -122,7 +124,8 @@ NetworkOptions training_network(const TrainerOptions& o) {
           .exact = o.exact,
           .deterministic = o.deterministic,
           .replicas = 1 + static_cast<std::int64_t>(o.others.size()),
-          .seed = o.seed.value_or(1)};
+          .seed = o.seed.value_or(1),
+          .tuning = tuning_for(o.tuning, o.device)};
 }
 
 fs::path backup_folder(const TrainerOptions& o, const DataFile& data) {
@@ -167,7 +170,8 @@ void Trainer::read_labels() {
       NetworkOptions{.device = options_.device,
                      .exact = options_.exact,
                      .batch = std::min<std::int64_t>(
-                         kEvaluationBatch, static_cast<std::int64_t>(validation_.images.size()))});
+                         kEvaluationBatch, static_cast<std::int64_t>(validation_.images.size())),
+                     .tuning = net_.options().tuning});
 }
 
 // Truths beyond max= are left out by the heads; the user should know.
@@ -198,9 +202,10 @@ void Trainer::start() {
   log::info(start.said);
   if (state_.iteration >= max_batches()) tell_nothing_left(start.kind);
   if (start.kind == StartKind::resumed)
-    require_same_arithmetic();
+    require_same(arithmetic(), state_, options_.weights.string()), take_up_algorithms();
   else
     begin_anew(start);
+  note(arithmetic(), state_);
   if (state_.iteration < max_batches()) tell_plan();
   make_replicas();
   log_ = std::make_unique<TrainingLog>(checkpoints_.file("_log.jsonl"), state_.iteration);
@@ -208,13 +213,26 @@ void Trainer::start() {
                                        log_->kept());
 }
 
-void Trainer::require_same_arithmetic() const {
-  if (state_.exact != options_.exact)
-    fail(options_.weights.string(), ": that training ran with", state_.exact ? "" : "out",
-         " -exact; give the same, or -clear to count anew");
-  if (state_.precision != net_.settings().precision)
-    fail(options_.weights.string(), ": that training ran with precision=", state_.precision,
-         ", not ", net_.settings().precision, "; give the same, or -clear to count anew");
+Arithmetic Trainer::arithmetic() const {
+  return {.processor = options_.device.type,
+          .devices = net_.options().replicas,
+          .exact = options_.exact,
+          .deterministic = options_.deterministic,
+          .precision = net_.settings().precision};
+}
+
+// The same bits need the algorithms that the training began with, whatever -tuning says now.
+void Trainer::take_up_algorithms() {
+  const Tuning& remembered = state_.algorithms;
+  if (remembered.library().empty()) return;  // a state of before there were any
+  if (const std::string here = net_.algorithms().library(); here != remembered.library())
+    return log::warn(cat("that training ran on ", remembered.library(), ", this is ", here,
+                         ": it goes on, but not to the same bits"));
+  if (!options_.tuning.empty())
+    log::info("the training goes on with the algorithms it began with, not those of -tuning");
+  net_.set_algorithms(remembered);
+  net_.parameters_changed();
+  if (evaluated_) evaluated_->set_algorithms(remembered);
 }
 
 // Weights may say of themselves how much they were trained: Darknet's counting, and a surprise for
@@ -228,8 +246,6 @@ void Trainer::tell_nothing_left(StartKind kind) const {
 }
 
 void Trainer::begin_anew(const Start& start) {
-  state_.exact = options_.exact;
-  state_.precision = net_.settings().precision;
   if (fs::exists(checkpoints_.file("_last.state")))
     log::warn(
         cat(checkpoints_.file("_last.weights").string(),
@@ -288,6 +304,7 @@ void Trainer::make_replicas() {
   for (const Device& device : options_.others) {
     NetworkOptions options = training_network(options_);
     options.device = device;
+    options.tuning = net_.algorithms();
     others_.push_back(std::make_unique<OtherDevice>(sections_of(options_), options));
     replicas.push_back({&others_.back()->net, &others_.back()->optimizer});
     copy_training(replicas.front(), replicas.back());

@@ -17,7 +17,8 @@ struct TrainerOptions {
   std::filesystem::path backup;              // "": the .data file's backup=, else "backup"
   std::optional<std::uint64_t> seed;         // none: 1, or the resumed training's
   Device device;
-  std::vector<Device> others;  // further devices of its type that share every batch with it
+  std::vector<Device> others;    // further devices of its type that share every batch with it
+  std::filesystem::path tuning;  // algorithms of a fresh start; "": by rule
   bool clear = false, map = false, exact = false, deterministic = false;
   double map_epochs = 4;      // evaluate every so many epochs, at least every 100 iterations
   std::int64_t patience = 0;  // end after so many evaluations without a better mAP; 0: never

@@ -1,0 +1,440 @@
+#!/usr/bin/env python3
+"""Measures PyTorch on the network of a Darknet .cfg, to hold `darknet bench` against.
+
+Convolutional (with batch normalisation), maxpool, route, shortcut, upsample and dropout are built
+as they stand; detection heads are identities. At inference batch normalisation is folded into the
+convolutions, as darknet does. A training step is upload, forward, a made-up loss, backward and SGD
+with momentum at a learning rate of 0; the loss is binary cross-entropy of every output of the heads
+against noise, which costs about what a head's element-wise work does and no assignment of truths.
+Everything runs in channels_last. Without a GPU it runs on the CPU.
+  bench_torch.py cfg/yolov3-tiny.cfg --batch 1,16,64
+  bench_torch.py cfg/yolov3-tiny.cfg --batch 16 --train --precision f16
+  bench_torch.py cfg/yolov3-tiny.cfg --list      (needs no PyTorch)
+"""
+import argparse
+import json
+import statistics
+import sys
+import time
+
+HEADS = ("yolo", "region")
+ALIASES = {"conv": "convolutional", "max": "maxpool", "network": "net"}
+ACTIVATIONS = ("linear", "leaky", "relu", "logistic", "tanh", "mish", "swish")
+
+
+class CfgError(Exception):
+    """What is wrong with the .cfg, for the user."""
+
+
+class Section:
+    def __init__(self, kind, line):
+        self.kind, self.line, self.keys = ALIASES.get(kind, kind), line, {}
+
+    def text(self, key, default):
+        return self.keys.get(key, default)
+
+    def whole(self, key, default):
+        value = self.keys.get(key, default)
+        try:
+            return int(value)
+        except ValueError:
+            raise CfgError(f"line {self.line}: [{self.kind}] {key}={value}: "
+                           "not a whole number") from None
+
+    def wholes(self, key):
+        try:
+            return [int(v) for v in self.keys.get(key, "").split(",") if v.strip()]
+        except ValueError:
+            raise CfgError(f"line {self.line}: [{self.kind}] {key}: not whole numbers") from None
+
+
+def read_cfg(path):
+    sections = []
+    with open(path, encoding="utf-8-sig") as file:
+        for number, raw in enumerate(file, 1):
+            line = raw.split("#")[0].split(";")[0].strip()
+            if line.startswith("["):
+                sections.append(Section(line.strip("[]").strip(), number))
+            elif line:
+                key, equals, value = line.partition("=")
+                if not equals or not sections:
+                    raise CfgError(f"line {number}: neither a [section] nor key=value")
+                sections[-1].keys.setdefault(key.strip(), value.strip())  # the first one wins
+    if len(sections) < 2 or sections[0].kind != "net":
+        raise CfgError("a [net] section and a layer are wanted")
+    return sections
+
+
+class Layer:
+    """A section with its numbers: what it reads, and its output as (channels, height, width)."""
+
+    def __init__(self, section, index):
+        self.section, self.index, self.kind = section, index, section.kind
+        self.sources, self.shape = [index - 1], None
+        self.activation = section.text("activation", "linear")
+
+    def fault(self, what):
+        raise CfgError(f"layer {self.index} [{self.kind}] (line {self.section.line}): {what}")
+
+    def source_list(self, key):
+        found = [i if i >= 0 else self.index + i for i in self.section.wholes(key)]
+        if not found or not all(0 <= i < self.index for i in found):
+            self.fault(f"{key}: layers before this one are wanted")
+        return found
+
+
+def strides(section):
+    both = section.whole("stride", 1)
+    return section.whole("stride_y", 0) or both, section.whole("stride_x", 0) or both
+
+
+def plan_convolutional(layer, inputs):
+    s = layer.section
+    layer.activation = s.text("activation", "logistic")
+    layer.size, layer.groups = s.whole("size", 1), s.whole("groups", 1)
+    layer.dilation = s.whole("dilation", 1) if layer.size > 1 else 1
+    layer.stride = strides(s)
+    layer.filters, layer.normalised = s.whole("filters", 1), s.whole("batch_normalize", 0) != 0
+    padding = layer.size // 2 if s.whole("pad", 0) else s.whole("padding", 0)
+    layer.padding = padding * layer.dilation
+    _, h, w = inputs[0]
+    extent = layer.dilation * (layer.size - 1) + 1
+    return (layer.filters, (h + 2 * layer.padding - extent) // layer.stride[0] + 1,
+            (w + 2 * layer.padding - extent) // layer.stride[1] + 1)
+
+
+def plan_maxpool(layer, inputs):
+    s = layer.section
+    layer.stride = strides(s)
+    layer.size = s.whole("size", 0) or s.whole("stride", 1)
+    padding = s.whole("padding", -1)
+    layer.padding = layer.size - 1 if padding < 0 else padding
+    c, h, w = inputs[0]
+    out = [(n + layer.padding - layer.size) // stride + 1
+           for n, stride in zip((h, w), layer.stride)]
+    # What the windows reach: on each side, y before x.
+    before = layer.padding // 2
+    layer.reach = [(before, max(0, (o - 1) * stride + layer.size - before - n))
+                   for o, stride, n in zip(out, layer.stride, (h, w))]
+    return c, out[0], out[1]
+
+
+def plan_route(layer, inputs):
+    layer.groups = layer.section.whole("groups", 1)
+    layer.group = layer.section.whole("group_id", 0)
+    if any(i[1:] != inputs[0][1:] for i in inputs):
+        layer.fault("the layers are of different sizes")
+    return (sum(i[0] // layer.groups for i in inputs), *inputs[0][1:])
+
+
+def plan_shortcut(layer, inputs):
+    if layer.section.text("weights_type", "none") != "none":
+        layer.fault("weights_type is not built here")
+    if any(i != inputs[0] for i in inputs):
+        layer.fault("the layers are of different shapes")
+    return inputs[0]
+
+
+def plan_upsample(layer, inputs):
+    layer.factor = layer.section.whole("stride", 2)
+    if layer.factor < 1 or float(layer.section.text("scale", "1")) != 1:
+        layer.fault("only plain enlargement is built here")
+    c, h, w = inputs[0]
+    return c, h * layer.factor, w * layer.factor
+
+
+def plan_same(_, inputs):
+    return inputs[0]
+
+
+PLANS = {"convolutional": plan_convolutional, "maxpool": plan_maxpool, "route": plan_route,
+         "shortcut": plan_shortcut, "upsample": plan_upsample, "dropout": plan_same,
+         "yolo": plan_same, "region": plan_same}
+
+
+def plan_layers(sections, size):
+    net = sections[0]
+    width, height = size or (net.whole("width", 416), net.whole("height", 416))
+    picture = (net.whole("channels", 3), height, width)
+    layers = []
+    for index, section in enumerate(sections[1:]):
+        layer = Layer(section, index)
+        if layer.kind not in PLANS:
+            layer.fault("this kind of layer is not built here")
+        if layer.kind == "route":
+            layer.sources = layer.source_list("layers")
+        elif layer.kind == "shortcut":
+            layer.sources += layer.source_list("from")
+        inputs = [picture if i < 0 else layers[i].shape for i in layer.sources]
+        layer.shape = PLANS[layer.kind](layer, inputs)
+        if layer.activation not in ACTIVATIONS:
+            layer.fault(f"activation={layer.activation} is not built here")
+        layers.append(layer)
+    return picture, layers
+
+
+def list_layers(layers):
+    for layer in layers:
+        c, h, w = layer.shape
+        print(f"{layer.index} {layer.kind} {w} x {h} x {c}")
+
+
+def make_module(torch, layers):
+    """A torch.nn.Module of the layers that returns the outputs of the heads, or of the last one."""
+    nn, functional = torch.nn, torch.nn.functional
+
+    def activation(name):
+        makers = {"linear": nn.Identity, "leaky": lambda: nn.LeakyReLU(.1, inplace=True),
+                  "relu": lambda: nn.ReLU(inplace=True), "logistic": nn.Sigmoid, "tanh": nn.Tanh,
+                  "mish": nn.Mish, "swish": nn.SiLU}
+        return makers[name]()
+
+    def convolutional(layer, channels):
+        conv = nn.Conv2d(channels, layer.filters, layer.size, layer.stride, layer.padding,
+                         layer.dilation, layer.groups, bias=not layer.normalised)
+        parts = [conv]
+        if layer.normalised:
+            parts.append(nn.BatchNorm2d(layer.filters, eps=1e-5))
+        if layer.activation != "linear":
+            parts.append(activation(layer.activation))
+        return nn.Sequential(*parts)
+
+    class MaxPool(nn.Module):
+        def __init__(self, layer):
+            super().__init__()
+            (top, bottom), (left, right) = layer.reach
+            self.pad = (left, right, top, bottom)
+            self.pool = nn.MaxPool2d(layer.size, layer.stride)
+            self.even = len(set(self.pad)) == 1 and 2 * top <= layer.size
+            if self.even:
+                self.pool = nn.MaxPool2d(layer.size, layer.stride, top)
+
+        def forward(self, x):
+            return self.pool(x if self.even else functional.pad(x, self.pad, value=float("-inf")))
+
+    class Route(nn.Module):
+        def __init__(self, layer):
+            super().__init__()
+            self.groups, self.group = layer.groups, layer.group
+
+        def forward(self, *inputs):
+            if self.groups > 1:
+                inputs = [x.chunk(self.groups, 1)[self.group] for x in inputs]
+            return inputs[0] if len(inputs) == 1 else torch.cat(tuple(inputs), 1)
+
+    class Shortcut(nn.Module):
+        def __init__(self, layer):
+            super().__init__()
+            self.activation = activation(layer.activation)
+
+        def forward(self, *inputs):
+            total = inputs[0]
+            for x in inputs[1:]:
+                total = total + x
+            return self.activation(total)
+
+    def build(layer, channels):
+        if layer.kind == "convolutional":
+            return convolutional(layer, channels)
+        if layer.kind == "upsample":
+            return nn.Upsample(scale_factor=layer.factor, mode="nearest")
+        if layer.kind == "dropout":
+            return nn.Dropout(float(layer.section.text("probability", ".5")))
+        own = {"maxpool": MaxPool, "route": Route, "shortcut": Shortcut}
+        return own[layer.kind](layer) if layer.kind in own else nn.Identity()
+
+    class Net(nn.Module):
+        def __init__(self, channels):
+            super().__init__()
+            self.sources = [layer.sources for layer in layers]
+            self.heads = [l.index for l in layers if l.kind in HEADS] or [len(layers) - 1]
+            self.built = nn.ModuleList(
+                build(l, channels if l.sources[0] < 0 else layers[l.sources[0]].shape[0])
+                for l in layers)
+
+        def forward(self, x):
+            outputs = []
+            for module, sources in zip(self.built, self.sources):
+                outputs.append(module(*[x if i < 0 else outputs[i] for i in sources]))
+            return [outputs[i] for i in self.heads]
+
+        def fold(self):
+            for i, module in enumerate(self.built):
+                if isinstance(module, nn.Sequential) and len(module) > 1 and \
+                        isinstance(module[1], nn.BatchNorm2d):
+                    fused = nn.utils.fusion.fuse_conv_bn_eval(module[0], module[1])
+                    self.built[i] = nn.Sequential(fused, *module[2:])
+
+    return Net
+
+
+class Bench:
+    """One network, batch and mode on one device."""
+
+    def __init__(self, torch, options, picture, layers):
+        self.torch, self.options = torch, options
+        self.gpu = options.device.startswith("cuda")
+        self.picture = picture
+        self.net = make_module(torch, layers)(picture[0]).to(
+            options.device, memory_format=torch.channels_last)
+        self.net.train(options.train)
+        if not options.train:
+            self.net.fold()
+        self.dtype = {"f32": None, "f16": torch.float16, "bf16": torch.bfloat16}[options.precision]
+        self.optimizer = torch.optim.SGD(self.net.parameters(), lr=0., momentum=.9,
+                                         weight_decay=5e-4)
+        scaled = options.train and self.dtype is torch.float16
+        self.scaler = None
+        if self.gpu:
+            modern = hasattr(torch.amp, "GradScaler")
+            self.scaler = torch.amp.GradScaler("cuda", enabled=scaled) if modern \
+                else torch.cuda.amp.GradScaler(enabled=scaled)
+
+    def autocast(self):
+        kind = "cuda" if self.gpu else "cpu"
+        return self.torch.autocast(kind, dtype=self.dtype or self.torch.bfloat16,
+                                   enabled=self.dtype is not None)
+
+    def wait(self):
+        if self.gpu:
+            self.torch.cuda.synchronize()
+
+    def prepare(self, batch, mode):
+        torch = self.torch
+        pixels = torch.rand(batch, *self.picture).contiguous(memory_format=torch.channels_last)
+        self.host = pixels.pin_memory() if self.gpu else pixels
+        self.pixels = self.host.to(self.options.device)
+        self.forward = torch.compile(self.net) if mode == "compile" else self.net
+        if self.options.train:
+            with torch.no_grad(), self.autocast():
+                self.targets = [torch.rand_like(out, dtype=torch.float32)
+                                for out in self.net(self.pixels)]
+
+    def infer(self):
+        with self.torch.inference_mode(), self.autocast():
+            self.forward(self.pixels)
+        self.wait()
+
+    def step(self):
+        loss_of = self.torch.nn.functional.binary_cross_entropy_with_logits
+        self.optimizer.zero_grad(set_to_none=True)
+        pixels = self.host.to(self.options.device, non_blocking=True)
+        with self.autocast():
+            outputs = self.forward(pixels)
+        loss = sum(loss_of(out.float(), t) for out, t in zip(outputs, self.targets))
+        if self.scaler:
+            self.scaler.scale(loss).backward()
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+        else:
+            loss.backward()
+            self.optimizer.step()
+
+    def measure(self):
+        """Seconds of each counted iteration."""
+        work = self.step if self.options.train else self.infer
+        for _ in range(self.options.warm_up):
+            work()
+        self.wait()
+        if not self.gpu:
+            times = [time.perf_counter()]
+            for _ in range(self.options.iterations):
+                work()
+                times.append(time.perf_counter())
+            return [b - a for a, b in zip(times, times[1:])]
+        events = [self.torch.cuda.Event(enable_timing=True)
+                  for _ in range(self.options.iterations + 1)]
+        events[0].record()
+        for event in events[1:]:
+            work()
+            event.record()
+        self.wait()
+        return [a.elapsed_time(b) / 1e3 for a, b in zip(events, events[1:])]
+
+
+def whole_list(text):
+    values = [int(v) for v in text.split(",")]
+    if not values or min(values) < 1:
+        raise argparse.ArgumentTypeError("whole numbers from 1 on, with commas, are wanted")
+    return values
+
+
+def size_of(text):
+    width, _, height = text.partition("x")
+    return int(width), int(height or width)
+
+
+def mode_list(text):
+    modes = text.split(",")
+    if not set(modes) <= {"eager", "compile"}:
+        raise argparse.ArgumentTypeError("eager, compile or both are wanted")
+    return modes
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0],
+                                     epilog="\n".join(__doc__.splitlines()[2:]),
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cfg")
+    parser.add_argument("--list", action="store_true", help="only print the layers' output shapes")
+    parser.add_argument("--train", action="store_true", help="training steps, not inference")
+    parser.add_argument("--batch", type=whole_list, default=[1], metavar="N,...")
+    parser.add_argument("--size", type=size_of, metavar="WxH", help="instead of the cfg's")
+    parser.add_argument("--precision", choices=("f32", "f16", "bf16"), default="f32",
+                        help="f16 and bf16 by automatic mixed precision")
+    parser.add_argument("--exact", action="store_true", help="no TF32")
+    parser.add_argument("--modes", type=mode_list, default=["eager"], metavar="eager,compile")
+    parser.add_argument("--device", help="cuda where there is one, else cpu")
+    parser.add_argument("--iterations", type=int, default=30)
+    parser.add_argument("--warm_up", type=int, default=10)
+    parser.add_argument("--json", help="also write the figures to this file")
+    return parser.parse_args(arguments)
+
+
+def tell(row):
+    print(f"{row['what']}, batch {row['batch']}, {row['precision']}, {row['mode']}: "
+          f"{1e3 * row['seconds']:.3f} ms ({1e3 * row['least']:.3f} to {1e3 * row['most']:.3f}), "
+          f"{row['images_per_second']:.1f} images/s; median of {row['iterations']}", flush=True)
+
+
+def run(options, picture, layers):
+    import torch  # here: --list does without
+    options.device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    torch.backends.cudnn.benchmark = True
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = not options.exact
+    on = torch.cuda.get_device_name() if options.device.startswith("cuda") else "cpu"
+    print(f"{options.cfg}: PyTorch {torch.__version__} on {on}")
+    rows = []
+    for mode in options.modes:
+        bench = Bench(torch, options, picture, layers)
+        for batch in options.batch:
+            bench.prepare(batch, mode)
+            seconds = bench.measure()
+            median = statistics.median(seconds)
+            rows.append({"what": "training step" if options.train else "inference", "batch": batch,
+                         "precision": options.precision, "mode": mode, "seconds": median,
+                         "least": min(seconds), "most": max(seconds),
+                         "images_per_second": batch / median, "iterations": len(seconds)})
+            tell(rows[-1])
+    if options.json:
+        with open(options.json, "w", encoding="utf-8") as file:
+            json.dump({"cfg": options.cfg, "torch": torch.__version__, "device": on, "rows": rows},
+                      file, indent=2)
+
+
+def main():
+    options = parse(sys.argv[1:])
+    try:
+        picture, layers = plan_layers(read_cfg(options.cfg), options.size)
+        if options.list:
+            list_layers(layers)
+        else:
+            run(options, picture, layers)
+    except ImportError as error:
+        sys.exit(f"{error}: this script needs PyTorch; --list does without")
+    except (CfgError, OSError) as error:
+        sys.exit(f"{options.cfg}: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,244 @@
+#include "core/tuning.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <sstream>
+#include <utility>
+
+#include "core/file.h"
+#include "core/log.h"
+#include "core/text.h"
+
+namespace darknet {
+namespace {
+
+using json = nlohmann::ordered_json;
+
+constexpr std::uint64_t kMostBytes = 64u << 20;
+constexpr std::int64_t kMostSize = std::int64_t{1} << 31;
+constexpr std::size_t kMostWord = 200;
+
+constexpr std::pair<const char*, ConvDirection> kDirections[] = {
+    {"forward", ConvDirection::forward},
+    {"backward_data", ConvDirection::backward_data},
+    {"backward_weights", ConvDirection::backward_weights}};
+constexpr std::pair<const char*, Mode> kModes[] = {{"inference", Mode::inference},
+                                                   {"training", Mode::training}};
+
+template <class T, std::size_t n>
+const char* word_of(const std::pair<const char*, T> (&words)[n], T value) {
+  for (const auto& [word, v] : words)
+    if (v == value) return word;
+  fail("a value without a word");
+}
+
+json json_of(const ConvUse& u) {
+  const ConvSpec& s = u.spec;
+  return {{"direction", word_of(kDirections, u.direction)},
+          {"input", {s.in.n, s.in.h, s.in.w, s.in.c}},
+          {"filters", s.filters},
+          {"groups", s.groups},
+          {"size", {s.size_y, s.size_x}},
+          {"stride", {s.stride_y, s.stride_x}},
+          {"dilation", s.dilation},
+          {"pad", {s.pad_y, s.pad_x}},
+          {"mode", word_of(kModes, u.mode)},
+          {"precision", std::string(to_string(u.precision))},
+          {"f32_output", u.f32_output},
+          {"exact", u.exact},
+          {"deterministic", u.deterministic}};
+}
+
+// The fields of one line, each asked for once.
+class Fields {
+ public:
+  Fields(const json& object, Where where) : object_(object), where_(std::move(where)) {
+    if (!object.is_object()) fault("a JSON object is wanted");
+  }
+  [[noreturn]] void fault(const std::string& what) const { fail_at(where_, what); }
+  std::string text(const char* key) {
+    const json& v = value(key);
+    if (!v.is_string() || v.get<std::string>().size() > kMostWord) fault(cat(key, ": not a word"));
+    return v;
+  }
+  bool flag(const char* key) {
+    const json& v = value(key);
+    if (!v.is_boolean()) fault(cat(key, ": not true or false"));
+    return v;
+  }
+  std::int64_t whole(const char* key) { return whole(key, value(key), 1); }
+  std::vector<std::int64_t> list(const char* key, std::size_t size, std::int64_t least) {
+    const json& v = value(key);
+    if (!v.is_array() || v.size() != size) fault(cat(key, ": not a list of ", size, " numbers"));
+    std::vector<std::int64_t> all;
+    for (const json& one : v) all.push_back(whole(key, one, least));
+    return all;
+  }
+  double milliseconds(const char* key) {
+    const json& v = value(key);
+    if (!v.is_number() || !(v.get<double>() >= 0 && v.get<double>() < 1e9))
+      fault(cat(key, ": not a time"));
+    return v;
+  }
+  template <class T, std::size_t n>
+  T one_of(const char* key, const std::pair<const char*, T> (&words)[n]) {
+    const std::string word = text(key);
+    for (const auto& [name, v] : words)
+      if (word == name) return v;
+    fault(cat(key, ": '", shown(word), "' is unknown"));
+  }
+  void end() const {
+    if (object_.size() != asked_) fault("has a key that is not one of a choice's");
+  }
+
+ private:
+  const json& value(const char* key) {
+    ++asked_;
+    const auto found = object_.find(key);
+    if (found == object_.end()) fault(cat(key, " is missing"));
+    return *found;
+  }
+  std::int64_t whole(const char* key, const json& v, std::int64_t least) const {
+    if (!v.is_number_integer() || v.get<std::int64_t>() < least ||
+        v.get<std::int64_t>() > kMostSize)
+      fault(cat(key, ": not a whole number from ", least, " to 2^31"));
+    return v;
+  }
+
+  const json& object_;
+  Where where_;
+  std::size_t asked_ = 0;
+};
+
+ConvUse use_of(Fields& f) {
+  ConvUse u{.direction = f.one_of("direction", kDirections)};
+  const auto in = f.list("input", 4, 1), size = f.list("size", 2, 1),
+             stride = f.list("stride", 2, 1), pad = f.list("pad", 2, 0);
+  u.spec = {.in = {in[0], in[1], in[2], in[3]},
+            .filters = f.whole("filters"),
+            .groups = f.whole("groups"),
+            .size_y = size[0],
+            .size_x = size[1],
+            .stride_y = stride[0],
+            .stride_x = stride[1],
+            .dilation = f.whole("dilation"),
+            .pad_y = pad[0],
+            .pad_x = pad[1]};
+  u.mode = f.one_of("mode", kModes);
+  const auto precision = dtype_by_name(f.text("precision"));
+  if (!precision) f.fault("precision: not f32, bf16 or f16");
+  u.precision = *precision;
+  u.f32_output = f.flag("f32_output"), u.exact = f.flag("exact");
+  u.deterministic = f.flag("deterministic");
+  return u;
+}
+
+struct Line {
+  std::string library;
+  ConvUse use;
+  ConvChoice choice;
+};
+
+Line line_of(std::string_view text, const Where& where) {
+  const json object = json::parse(text, nullptr, false);
+  if (object.is_discarded()) fail_at(where, "this is not JSON: ", shown(text));
+  Fields f(object, where);
+  Line line{
+      .library = f.text("library"), .use = use_of(f), .choice = {.algorithm = f.text("algorithm")}};
+  line.choice.milliseconds = f.milliseconds("milliseconds");
+  if (line.library.empty() || line.choice.algorithm.empty())
+    f.fault("library and algorithm must not be empty");
+  f.end();
+  return line;
+}
+
+Tuning& table_of(std::vector<Tuning>& all, const std::string& library) {
+  for (Tuning& t : all)
+    if (t.library() == library) return t;
+  return all.emplace_back(library);
+}
+
+}  // namespace
+
+ConvUse conv_use(ConvDirection direction, const ConvSpec& spec, const PlanOptions& o) {
+  return {.direction = direction,
+          .spec = spec,
+          .mode = o.mode,
+          .precision = o.precision,
+          .f32_output = o.output() != o.precision,
+          .exact = o.exact,
+          .deterministic = o.deterministic};
+}
+
+const ConvChoice* Tuning::find(const ConvUse& use) const {
+  if (choices_.empty()) return nullptr;
+  const auto found = choices_.find(json_of(use).dump());
+  return found == choices_.end() ? nullptr : &found->second;
+}
+
+void Tuning::put(const ConvUse& use, ConvChoice choice) {
+  choices_.insert_or_assign(json_of(use).dump(), std::move(choice));
+}
+
+void Tuning::add(const Tuning& other) {
+  if (other.library_ != library_)
+    fail("choices for ", other.library_, " put among those for ", library_);
+  for (const auto& [use, choice] : other.choices_) choices_.insert_or_assign(use, choice);
+}
+
+std::string Tuning::lines() const {
+  std::string text;
+  for (const auto& [use, choice] : choices_) {
+    json line{{"library", library_}};
+    line.update(json::parse(use));
+    line["algorithm"] = choice.algorithm;
+    line["milliseconds"] = choice.milliseconds;
+    text += line.dump() + "\n";
+  }
+  return text;
+}
+
+std::vector<Tuning> parse_tunings(const std::string& text, const std::string& file) {
+  std::vector<Tuning> all;
+  std::istringstream in(text);
+  LineReader reader(in);
+  for (std::string_view line; reader.next(line);) {
+    if (line.empty()) continue;
+    const Where where{file, reader.number()};
+    Line read = line_of(line, where);
+    Tuning& table = table_of(all, read.library);
+    if (table.find(read.use)) fail_at(where, "a second choice for the same convolution");
+    table.put(read.use, std::move(read.choice));
+  }
+  return all;
+}
+
+std::vector<Tuning> read_tunings(const std::filesystem::path& path) {
+  return parse_tunings(read_file(path, kMostBytes), path.string());
+}
+
+void merge_into_file(const std::filesystem::path& path, const Tuning& tuning) {
+  std::vector<Tuning> all;
+  if (std::filesystem::exists(path)) all = read_tunings(path);
+  table_of(all, tuning.library()).add(tuning);
+  std::string text;
+  for (const Tuning& t : all) text += t.lines();
+  write_file_atomically(path, text);
+}
+
+Tuning tuning_for(const std::filesystem::path& path, const Device& device) {
+  if (path.empty()) return {};
+  streams(device.type).use(device);
+  const std::string library = ops(device.type).name(device);
+  std::int64_t others = 0;
+  for (Tuning& t : read_tunings(path)) {
+    if (t.library() == library) return std::move(t);
+    others += t.size();
+  }
+  log::warn(cat(path.string(), ": none of its ", others, " choices are for ", library,
+                "; they are not used"));
+  return Tuning(library);
+}
+
+}  // namespace darknet

@@ -1,0 +1,169 @@
+// Tuning files and what a .state remembers of algorithms, through the built program.
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "cfg/parse.h"
+#include "cli_harness.h"
+#include "core/file.h"
+#include "core/tuning.h"
+#include "nn/network.h"
+
+namespace darknet::test {
+namespace {
+
+using nlohmann::json;
+
+const std::string kCfg =
+    replaced(replaced(replaced(kTinyCfg, "batch=2", "batch=8"), "filters=4", "filters=16"),
+             "filters=6\nsize=3\nstride=2", "filters=16\nsize=3\nstride=1");
+
+bool said(const CommandResult& ran, const std::string& text) {
+  return ran.all().find(text) != std::string::npos;
+}
+
+// The header of a .state is JSON behind eight bytes of magic and its length; a checksum ends it.
+template <class F>
+std::string with_header(const std::string& state, F change) {
+  std::uint64_t length = 0;
+  std::memcpy(&length, state.data() + 8, sizeof length);
+  json header = json::parse(state.substr(16, length));
+  change(header);
+  const std::string text = header.dump();
+  const std::uint64_t new_length = text.size();
+  std::string out = state.substr(0, 8);
+  out.append(reinterpret_cast<const char*>(&new_length), sizeof new_length);
+  out += text + state.substr(16 + length, state.size() - 24 - length);
+  Checksum sum;
+  sum.add(out.data(), out.size());
+  const std::uint64_t value = sum.value();
+  return out.append(reinterpret_cast<const char*>(&value), sizeof value);
+}
+
+class TuningCliTest : public CliTest {
+ protected:
+  TuningCliTest() { work_.put("x.cfg", kCfg); }
+  // A table that takes, for every convolution of a training, something else than the rule does.
+  void put_others(const std::string& name) const {
+    const Network net(read_cfg(work_.path("x.cfg")), {.mode = Mode::training});
+    Tuning tuning(net.algorithms().library());
+    for (std::int64_t i = 0; i < net.size(); ++i) {
+      const auto work = net.layer(i).convolution();
+      if (!work) continue;
+      PlanOptions o = work->options;
+      o.tuning = nullptr;
+      const auto plan = ops(DeviceType::cpu).conv(work->spec, work->epilogue, o);
+      for (const ConvDirection d :
+           {ConvDirection::forward, ConvDirection::backward_data, ConvDirection::backward_weights})
+        for (const std::string& word : plan->algorithms(d))
+          if (word != plan->algorithm(d)) {
+            tuning.put(conv_use(d, work->spec, o), {word, 1});
+            break;
+          }
+    }
+    ASSERT_GT(tuning.size(), 0);
+    merge_into_file(work_.path(name), tuning);
+  }
+  CommandResult train_to(int end, const std::string& folder,
+                         std::vector<std::string> more = {}) const {
+    const std::string last = folder + "/x_last.weights";
+    if (work_.has(last)) more.insert(more.begin(), last);
+    more.insert(more.end(), {"-backup", folder, cat("-max_batches=", end)});
+    return train(more);
+  }
+  std::string weights(const std::string& folder) const {
+    return work_.get(folder + "/x_final.weights");
+  }
+};
+
+TEST_F(TuningCliTest, AResumedTrainingKeepsItsAlgorithms) {
+  put_others("t.tuning");
+  const std::vector<std::string> tuned{"-tuning", "t.tuning"};
+  ASSERT_EQ(train_to(12, "tuned", tuned).exit_code, 0);
+  ASSERT_EQ(train_to(12, "by_rule").exit_code, 0);
+  EXPECT_TRUE(weights("tuned") != weights("by_rule")) << "the table changes no bit";
+  for (const std::string folder : {"a", "b"}) ASSERT_EQ(train_to(6, folder, tuned).exit_code, 0);
+  CommandResult ran = train_to(12, "a", tuned);
+  EXPECT_TRUE(said(ran, "not those of -tuning")) << ran.all();
+  EXPECT_TRUE(weights("a") == weights("tuned"));
+  work_.remove("t.tuning");
+  ran = train_to(12, "b");
+  EXPECT_EQ(ran.exit_code, 0) << ran.all();
+  EXPECT_TRUE(weights("b") == weights("tuned"));
+  put_others("t.tuning");
+  ASSERT_EQ(train_to(6, "c").exit_code, 0);
+  ASSERT_EQ(train_to(12, "c", tuned).exit_code, 0);
+  EXPECT_TRUE(weights("c") == weights("by_rule"));
+}
+
+TEST_F(TuningCliTest, StatesOfOtherArithmeticAreRefused) {
+  ASSERT_EQ(train_to(6, "a").exit_code, 0);
+  const std::string state = work_.get("a/x_last.state");
+  const auto resumed = [&](auto change, std::vector<std::string> more = {}) {
+    work_.put("a/x_last.state", with_header(state, change));
+    return train_to(8, "a", std::move(more));
+  };
+  expect_refused(resumed([](json& h) { h["device"] = "GPU"; }), "that training ran on a GPU");
+  expect_refused(resumed([](json&) {}, {"-deterministic"}),
+                 "that training ran without -deterministic");
+  expect_refused(resumed([](json& h) { h["deterministic"] = true; }),
+                 "that training ran with -deterministic");
+  expect_refused(resumed([](json& h) { h["algorithms"] = "{}"; }), "x_last.state:1: ");
+  EXPECT_FALSE(said(resumed([](json&) {}), "bits"));
+}
+
+TEST_F(TuningCliTest, AnotherLibraryIsToldAndOldStatesLoad) {
+  ASSERT_EQ(train_to(8, "whole").exit_code, 0);
+  const auto resumed = [&](const std::string& folder, auto change) {
+    EXPECT_EQ(train_to(6, folder).exit_code, 0);
+    const std::string path = folder + "/x_last.state";
+    work_.put(path, with_header(work_.get(path), change));
+    CommandResult ran = train_to(8, folder);
+    EXPECT_EQ(ran.exit_code, 0) << ran.all();
+    EXPECT_TRUE(weights(folder) == weights("whole"));
+    return ran;
+  };
+  EXPECT_TRUE(said(resumed("a", [](json& h) { h["library"] = "oneDNN 1.0"; }),
+                   "that training ran on oneDNN 1.0, this is oneDNN"));
+  EXPECT_FALSE(
+      said(resumed("b",
+                   [](json& h) {
+                     for (const char* key : {"library", "algorithms", "device", "deterministic"})
+                       ASSERT_EQ(h.erase(key), 1u) << key;
+                   }),
+           "bits"));
+}
+
+TEST_F(TuningCliTest, TheBenchMeasuresAndTheCommandsUseIt) {
+  CommandResult ran = work_.darknet({"bench", "x.cfg", "-train", "-tune", "t.tuning"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.all();
+  EXPECT_TRUE(said(ran, "take another algorithm than the rule's")) << ran.all();
+  const auto of_training = read_tunings(work_.path("t.tuning"));
+  ASSERT_EQ(of_training.size(), 1u);
+  EXPECT_GE(of_training[0].size(), 4);
+  ran = work_.darknet({"bench", "x.cfg", "-tune", "t.tuning"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.all();
+  EXPECT_GT(read_tunings(work_.path("t.tuning"))[0].size(), of_training[0].size());
+  ran = work_.darknet(
+      {"bench", "x.cfg", "-iterations", "2", "-tuning", "t.tuning", "-json", "x.json"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.all();
+  const json figures = json::parse(work_.get("x.json"));
+  EXPECT_EQ(figures["tuning"], "t.tuning");
+  EXPECT_EQ(figures["layers"].size(), 4u);
+  EXPECT_GT(figures["seconds"]["median"], 0);
+  put_tiny_weights(work_, "x.weights");
+  EXPECT_EQ(test({"x.weights", "images/0.png", "-tuning", "t.tuning"}).exit_code, 0);
+  ran = work_.darknet({"check", "x.cfg", "-devices", "cpu,reference", "-tuning", "t.tuning"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.all();
+  work_.put("bad.tuning", "{\"library\": 1}\n");
+  expect_refused(test({"x.weights", "images/0.png", "-tuning", "bad.tuning"}),
+                 "bad.tuning:1: library: not a word");
+  Tuning elsewhere("another card");
+  elsewhere.put({.spec = {.in = {1, 8, 8, 3}}}, {"1", 1});
+  work_.put("other.tuning", elsewhere.lines());
+  EXPECT_TRUE(said(test({"x.weights", "images/0.png", "-tuning", "other.tuning"}),
+                   "other.tuning: none of its 1 choices are for oneDNN"));
+  EXPECT_EQ(work_.darknet({"bench", "x.cfg", "-tune", "t", "-json", "j"}).exit_code, 2);
+}
+
+}  // namespace
+}  // namespace darknet::test

@@ -1,0 +1,43 @@
+#include "train/arithmetic.h"
+
+#include "core/error.h"
+#include "core/log.h"
+
+namespace darknet {
+namespace {
+
+std::string name_of(DeviceType t) { return t == DeviceType::cpu ? "CPU" : "GPU"; }
+
+void require_flag(bool then, bool now, const char* flag, const std::string& weights) {
+  if (then != now)
+    fail(weights, ": that training ran with", then ? " " : "out ", flag,
+         "; give the same, or -clear to count anew");
+}
+
+}  // namespace
+
+void note(const Arithmetic& now, TrainingState& state) {
+  state.device = name_of(now.processor);
+  state.devices = now.devices;
+  state.exact = now.exact;
+  state.deterministic = now.deterministic;
+  state.precision = now.precision;
+}
+
+void require_same(const Arithmetic& now, const TrainingState& then, const std::string& weights) {
+  const std::string processor = name_of(now.processor);
+  const bool told = !then.device.empty();
+  if (told && then.device != processor)
+    fail(weights, ": that training ran on a ", then.device, ", not a ", processor,
+         "; give the same (-i, -nogpu), or -clear to count anew");
+  if (told) require_flag(then.deterministic, now.deterministic, "-deterministic", weights);
+  require_flag(then.exact, now.exact, "-exact", weights);
+  if (then.precision != now.precision)
+    fail(weights, ": that training ran with precision=", then.precision, ", not ", now.precision,
+         "; give the same, or -clear to count anew");
+  if (told && then.devices != now.devices)
+    log::warn(cat("that training ran on ", then.devices, " devices, this one on ", now.devices,
+                  ": it goes on, but not to the same bits"));
+}
+
+}  // namespace darknet

@@ -1,0 +1,23 @@
+// How a training computes: what its .state remembers, and what must be the same for it to go on.
+#pragma once
+#include <cstdint>
+#include <string>
+
+#include "core/device.h"
+#include "nn/checkpoint.h"
+
+namespace darknet {
+
+struct Arithmetic {
+  DeviceType processor = DeviceType::cpu;
+  std::int64_t devices = 1;  // that share a batch
+  bool exact = false, deterministic = false;
+  std::string precision;
+};
+
+void note(const Arithmetic&, TrainingState&);
+// Throws where the training of `weights` ran otherwise; warns where it only cannot give the same
+// bits. What a state of an earlier version does not tell is not asked for.
+void require_same(const Arithmetic&, const TrainingState&, const std::string& weights);
+
+}  // namespace darknet
