@@ -1,14 +1,23 @@
 #!/usr/bin/env bash
-# scripts/compare_devices.sh OUT [DATA [CFG]]: the same trainings on two devices, paired by seed; the
-# curves on one chart, and whether the mean mAPs lie within two standard deviations of each other.
-# From the environment: DARKNET (build-gpu/darknet), FIRST and SECOND (flags: "-nogpu", "-i 0"),
-# SEEDS ("1 2 3"), ITERATIONS (300).
+# scripts/compare_devices.sh OUT [DATA [CFG]]: the same trainings on two devices; the
+# curves on one chart, and whether the mean mAPs lie within two standard deviations of the first
+# device's seeds. From the environment: DARKNET (build-gpu/darknet), FIRST and SECOND (flags: "-nogpu",
+# "-i 0"), SEEDS ("1 2 3"), ITERATIONS (300), LEAST (.05: a mean below it has learnt nothing).
 set -euo pipefail
-cd "$(dirname "$0")/.."
-out=${1:?usage: scripts/compare_devices.sh OUT [DATA [CFG]]}
-data=${2:-data/bccd/bccd.data}
-cfg=${3:-cfg/blood-cells-focal.cfg}
-darknet=${DARKNET:-build-gpu/darknet}
+if [ $# -lt 1 ] || [ $# -gt 3 ] || [[ $1 == -* ]]; then
+  echo "usage: scripts/compare_devices.sh OUT [DATA [CFG]]" >&2
+  exit 2
+fi
+root=$(dirname "$0")/..
+out=$1
+data=${2:-$root/data/bccd/bccd.data}
+cfg=${3:-$root/cfg/blood-cells-focal.cfg}
+darknet=${DARKNET:-$root/build-gpu/darknet}
+read -ra seeds <<<"${SEEDS:-1 2 3}"
+if [ ${#seeds[@]} -lt 2 ]; then
+  echo "SEEDS: one has no spread; give two or more" >&2
+  exit 2
+fi
 mkdir -p "$out"
 logs=()
 labels=()
@@ -21,28 +30,32 @@ train() {
     -max_batches "${ITERATIONS:-300}" -backup "$folder" $2 >"$out/$1-$3.txt" 2>&1 ||
     { tail -n 5 "$out/$1-$3.txt" >&2; exit 1; }
   logs+=("$folder/$(basename "$cfg" .cfg)_log.jsonl")
-  labels+=(--label "$1 seed $3")
+  labels+=(--label "$1 $3")
 }
 
-for seed in ${SEEDS:-1 2 3}; do
+for seed in "${seeds[@]}"; do
   train first "${FIRST:--nogpu}" "$seed"
   train second "${SECOND:--i 0}" "$seed"
 done
 "$darknet" chart "${logs[@]}" --out "$out/curves" "${labels[@]}"
 for log in "${logs[@]}"; do
-  map=$(grep -o '"map":[0-9.e-]*' "$log" | tail -n 1 | cut -d: -f2)
-  echo "$(basename "$(dirname "$log")" | cut -d- -f1) ${map:?$log: no evaluation}"
-done | awk -v first="${FIRST:--nogpu}" -v second="${SECOND:--i 0}" '
-  { n[$1]++; sum[$1] += $2; squares[$1] += $2 * $2 }
-  function mean(d) { return sum[d] / n[d] }
-  function deviation(d) {
-    return n[d] > 1 ? sqrt((squares[d] - n[d] * mean(d) ^ 2 > 0 ? squares[d] - n[d] * mean(d) ^ 2 : 0) / (n[d] - 1)) : 0
-  }
+  map=$(grep -o '"map":[0-9.e-]*' "$log" | tail -n 1 | cut -d: -f2 || true)
+  echo "$(basename "$(dirname "$log")" | tr - ' ') ${map:?$log: no evaluation}"
+done | awk -v first="${FIRST:--nogpu}" -v second="${SECOND:--i 0}" -v least="${LEAST:-.05}" '
+  { map[$1, $2] = $3; seeds[$2] }
   END {
-    apart = mean("first") - mean("second"); if (apart < 0) apart = -apart
-    spread = deviation("first") > deviation("second") ? deviation("first") : deviation("second")
-    printf "%s: mAP %.4f +- %.4f; %s: mAP %.4f +- %.4f; apart %.4f, two standard deviations %.4f: %s\n",
-           first, mean("first"), deviation("first"), second, mean("second"), deviation("second"),
-           apart, 2 * spread, apart <= 2 * spread ? "within" : "BEYOND"
-    exit apart <= 2 * spread ? 0 : 1
+    for (s in seeds) {
+      n++; a = map["first", s]; b = map["second", s]
+      sum_a += a; sum_b += b; squares += a * a
+      printf "seed %s: %s mAP %.4f, %s mAP %.4f\n", s, first, a, second, b
+    }
+    mean_a = sum_a / n; mean_b = sum_b / n
+    variance = (squares - n * mean_a ^ 2) / (n - 1)
+    spread = variance > 0 ? sqrt(variance) : 0
+    apart = mean_a > mean_b ? mean_a - mean_b : mean_b - mean_a
+    passed = apart <= 2 * spread && mean_a >= least && mean_b >= least
+    printf "means %.4f and %.4f, apart %.4f; two standard deviations of the first %.4f: %s\n",
+           mean_a, mean_b, apart, 2 * spread, passed ? "passed" : "FAILED"
+    if (mean_a < least || mean_b < least) printf "a mean below %s: nothing was learnt\n", least
+    exit !passed
   }'

@@ -111,7 +111,7 @@ std::vector<float> Section::reals(std::string_view key, Reals range) {
 
 void Section::ignore(std::string_view key, std::string_view why) {
   const Entry* e = find(key);
-  if (e) log::warn(cat(e->where.file, ':', e->where.line, ": [", type_, "] ", key, ": ", why));
+  if (e) log::warn(cat(to_string(e->where), ": [", type_, "] ", key, ": ", why));
 }
 
 void Section::add(std::string key, std::string value, int line) {

@@ -27,6 +27,7 @@ void require_sense(const Options& o) {
 }
 
 int run_tune(const Options& o) {
+  require_writable_file(o.tune);
   if (std::filesystem::exists(o.tune)) read_tunings(o.tune);  // to fail before it is measured
   const auto work = make_workload(o);
   const TuneReport r = tune(work->network());
@@ -39,6 +40,7 @@ int run_tune(const Options& o) {
 int run_bench(const Options& o) {
   require_sense(o);
   if (!o.tune.empty()) return run_tune(o);
+  if (!o.json.empty()) require_writable_file(o.json);
   const BenchReport r = bench(o);
   print_bench(o, r);
   if (!o.json.empty()) write_file_atomically(o.json, bench_json(o, r));

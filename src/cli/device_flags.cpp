@@ -63,12 +63,14 @@ std::vector<Device> chosen_devices(const std::string& gpus, bool several) {
 
 void add_flags(CLI::App& app, bool several, const std::function<void(std::vector<Device>)>& take) {
   const auto gpus = std::make_shared<std::string>();  // outlives this call, in CLI11's callbacks
-  app.add_option("-i,--gpus", *gpus,
-                 several ? "the GPUs to compute on, counted from 0, as 0 or 0,1; -1: the CPU"
-                         : "the GPU to compute on, counted from 0; -1: the CPU")
-      ->type_name(several ? "N,..." : "N");
+  CLI::Option* const named =
+      app.add_option("-i,--gpus", *gpus,
+                     several ? "the GPUs to compute on, counted from 0, as 0 or 0,1; -1: the CPU"
+                             : "the GPU to compute on, counted from 0; -1: the CPU")
+          ->type_name(several ? "N,..." : "N");
   app.add_flag_callback(
-      "--nogpu", [gpus] { *gpus = "-1"; }, "compute on the CPU");
+         "--nogpu", [gpus] { *gpus = "-1"; }, "compute on the CPU")
+      ->excludes(named);
   app.parse_complete_callback([gpus, several, take] { take(chosen_devices(*gpus, several)); });
 }
 

@@ -24,8 +24,9 @@ std::string to_string(const Device&);  // "cpu", "cuda:0"
 // "cpu", "cuda" or "cuda:1"; throws on another word.
 Device device_of(const std::string& name);
 
-// The order in which a launch visits its elements. `scattered` is serial and bit-reversed: a launch
-// whose result depends on the order would be a race on a GPU, and tests find it that way.
+// The order in which a launch visits its elements. `scattered` is serial, bit-reversed and
+// downwards: a launch whose result depends on the order would be a race on a GPU, and tests find it
+// that way.
 enum class Order : std::uint8_t { parallel, scattered };
 
 // Where and how launches run. Plain data, passed by reference down the whole call chain.

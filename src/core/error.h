@@ -33,6 +33,10 @@ std::string cat(const A&... a) {
   return std::move(s).str();
 }
 
+inline std::string to_string(const Where& w) {  // line 0: the file as a whole
+  return w.line > 0 ? cat(w.file, ':', w.line) : w.file;
+}
+
 template <class... A>
 [[noreturn]] void fail(const A&... a) {
   throw Error(cat(a...));
@@ -40,8 +44,7 @@ template <class... A>
 
 template <class... A>
 [[noreturn]] void fail_at(const Where& w, const A&... a) {
-  if (w.line > 0) throw Error(cat(w.file, ':', w.line, ": ", a...));
-  throw Error(cat(w.file, ": ", a...));
+  throw Error(cat(to_string(w), ": ", a...));
 }
 
 }  // namespace darknet

@@ -17,10 +17,25 @@ namespace fs = std::filesystem;
 
 namespace {
 constexpr const char* kTemporary = ".tmp";  // then the writer's process id
+constexpr const char* kWriteTest = ".write-test";
+
+// Where a link points, so that it stays one. Only ordinary files are replaced: a rename would put
+// one in the place of a device or a pipe too.
+fs::path replaceable(const fs::path& path) {
+  std::error_code ignored;
+  const fs::file_status status = fs::status(path, ignored);
+  if (!fs::exists(status)) return path;
+  if (!fs::is_regular_file(status) && !fs::is_directory(status))
+    fail(path.string(), ": this is no ordinary file, and would be replaced by one");
+  if (::access(path.c_str(), W_OK) != 0)
+    fail(path.string(), ": cannot write this file: ", std::strerror(errno));
+  return fs::is_symlink(path, ignored) ? fs::canonical(path) : path;
 }
 
-AtomicFile::AtomicFile(fs::path path)
-    : path_(std::move(path)), temporary_(path_.string() + cat(kTemporary, ::getpid())) {
+}  // namespace
+
+AtomicFile::AtomicFile(const fs::path& path)
+    : path_(replaceable(path)), temporary_(path_.string() + cat(kTemporary, ::getpid())) {
   descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (descriptor_ < 0) fail_io("create");
 }
@@ -98,12 +113,15 @@ std::string read_file(const fs::path& path, std::uint64_t most_bytes) {
   return contents;
 }
 
+void require_writable_file(const fs::path& path) { const AtomicFile unused(path); }
+
 void require_writable_folder(const fs::path& folder) {
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) fail(folder.string(), ": cannot make this folder: ", error.message());
+  remove_leftovers(folder, kWriteTest);
   try {
-    AtomicFile(folder / ".write-test").write("x", 1);
+    AtomicFile(folder / kWriteTest).write("x", 1);
   } catch (const Error& e) {
     fail(folder.string(), ": cannot write into this folder: ", e.what());
   }

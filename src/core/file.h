@@ -13,7 +13,7 @@ namespace darknet {
 // commit() the temporary is removed and the previous file stays. Every failed write throws.
 class AtomicFile {
  public:
-  explicit AtomicFile(std::filesystem::path path);
+  explicit AtomicFile(const std::filesystem::path& path);
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
   ~AtomicFile();
@@ -51,6 +51,8 @@ std::string read_file(const std::filesystem::path&, std::uint64_t most_bytes);
 
 // Throws, naming the folder and the reason, unless files can be made in `folder`; makes the folder.
 void require_writable_folder(const std::filesystem::path& folder);
+// Throws where an AtomicFile could not be made of it: to be asked before long work.
+void require_writable_file(const std::filesystem::path&);
 
 // Removes what AtomicFiles of programs that were killed left in `folder`, of files whose names
 // begin with `beginning`.

@@ -22,6 +22,14 @@ double seconds_of(clockid_t clock) {
 
 int core_count() { return std::max(1, static_cast<int>(std::thread::hardware_concurrency())); }
 
+int launch_threads() {
+#if defined(_OPENMP)
+  return omp_get_max_threads();
+#else
+  return 1;
+#endif
+}
+
 void limit_threads([[maybe_unused]] int most) {
 #if defined(_OPENMP)
   omp_set_num_threads(most);  // a setting of each thread; oneDNN asks for it too

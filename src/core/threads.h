@@ -5,6 +5,8 @@ namespace darknet {
 
 int core_count();  // at least 1
 
+int launch_threads();  // how many the launches of the calling thread use
+
 // Launches and library calls made by the calling thread use at most so many threads from now on.
 void limit_threads(int most);
 

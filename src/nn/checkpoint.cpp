@@ -35,6 +35,7 @@ json header_of(const TrainingState& s, const std::vector<Optimizer::Array>& arra
               {"skipped_images", s.skipped_images},
               {"device", s.device},
               {"devices", s.devices},
+              {"threads", s.threads},
               {"exact", s.exact},
               {"deterministic", s.deterministic},
               {"precision", s.precision},
@@ -58,26 +59,39 @@ Tuning algorithms_of(const json& h, const std::string& path) {
   return Tuning(library);
 }
 
+void require_sense(const TrainingState& s, const std::string& path) {
+  constexpr std::int64_t kMost = std::int64_t{1} << 50;
+  const auto within = [](std::int64_t v, std::int64_t least) { return v >= least && v <= kMost; };
+  if (!within(s.iteration, 0) || s.seen > std::uint64_t{1} << 62 || !within(s.devices, 1) ||
+      !within(s.evaluations_without_gain, 0) || !within(s.skipped_images, 0) ||
+      !(s.best_map <= 1) || !(s.loss_scale.scale >= 0) || !within(s.loss_scale.steps, 0))
+    fail(path, ": the file is damaged: its header makes no sense");
+}
+
 // States of before something was kept lack it.
 TrainingState state_of(const json& h, const std::string& path) {
-  return {.iteration = h.at("iteration"),
-          .seen = h.at("seen"),
-          .seed = h.at("seed"),
-          .best_map = h.at("best_map"),
-          .best_iteration = h.at("best_iteration"),
-          .evaluations_without_gain = h.at("evaluations_without_gain"),
-          .average_loss = h.at("average_loss"),
-          .skipped_images = h.at("skipped_images"),
-          .device = h.value("device", ""),
-          .devices = h.value("devices", std::int64_t{1}),
-          .exact = h.at("exact"),
-          .deterministic = h.value("deterministic", false),
-          .precision = h.value("precision", "f32"),  // states of before there were others
-          .loss_scale = {h.value("loss_scale", 0.f), h.value("loss_scale_steps", std::int64_t{0})},
-          .evaluation_pending = h.at("evaluation_pending"),
-          .weights_checksum = h.at("weights_checksum"),
-          .previous_checksum = h.at("previous_checksum"),
-          .algorithms = algorithms_of(h, path)};
+  TrainingState s{
+      .iteration = h.at("iteration"),
+      .seen = h.at("seen"),
+      .seed = h.at("seed"),
+      .best_map = h.at("best_map"),
+      .best_iteration = h.at("best_iteration"),
+      .evaluations_without_gain = h.at("evaluations_without_gain"),
+      .average_loss = h.at("average_loss"),
+      .skipped_images = h.at("skipped_images"),
+      .device = h.value("device", ""),
+      .devices = h.value("devices", std::int64_t{1}),
+      .threads = h.value("threads", std::int64_t{0}),
+      .exact = h.at("exact"),
+      .deterministic = h.value("deterministic", false),
+      .precision = h.value("precision", "f32"),  // states of before there were others
+      .loss_scale = {h.value("loss_scale", 0.f), h.value("loss_scale_steps", std::int64_t{0})},
+      .evaluation_pending = h.at("evaluation_pending"),
+      .weights_checksum = h.at("weights_checksum"),
+      .previous_checksum = h.at("previous_checksum"),
+      .algorithms = algorithms_of(h, path)};
+  require_sense(s, path);
+  return s;
 }
 
 // Magic, length of the header, header (JSON), arrays, checksum of all before it.

@@ -20,6 +20,7 @@ struct TrainingState {
   std::int64_t skipped_images = 0;            // unreadable pictures so far
   std::string device;                         // "CPU", "GPU"; "": not known
   std::int64_t devices = 1;                   // that shared every batch
+  std::int64_t threads = 0;                   // of the CPU that computed; 0: not told
   bool exact = false;                         // -exact
   bool deterministic = false;                 // -deterministic
   std::string precision = "f32";              // of the activations

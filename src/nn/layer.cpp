@@ -1,5 +1,6 @@
 #include "nn/layer.h"
 
+#include "core/log.h"
 #include "core/tuning.h"
 #include "nn/layer_index.h"
 
@@ -11,7 +12,7 @@ Layer::Layer(Section& section, const LayerContext& context)
 }
 
 std::string Layer::title() const {
-  return cat("layer ", context_.index, " [", type_, "] (", where_.file, ':', where_.line, ')');
+  return cat("layer ", context_.index, " [", type_, "] (", to_string(where_), ')');
 }
 
 void remember_algorithms(const Layer& layer, Tuning& tuning) {
@@ -21,6 +22,9 @@ void remember_algorithms(const Layer& layer, Tuning& tuning) {
     const ConvUse use = conv_use(static_cast<ConvDirection>(d), work->spec, work->options);
     const ConvChoice* const known = tuning.find(use);
     if (work->algorithms[d].empty() || (known && known->algorithm == work->algorithms[d])) continue;
+    if (known && known->milliseconds > 0)
+      log::warn(cat(layer.title(), ": cannot take the algorithm '", known->algorithm,
+                    "' of the tuning file, takes '", work->algorithms[d], "'"));
     tuning.put(use, {.algorithm = work->algorithms[d]});
   }
 }

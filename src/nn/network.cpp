@@ -14,6 +14,8 @@
 namespace darknet {
 namespace {
 
+constexpr auto kNone = static_cast<std::size_t>(-1);
+
 // One layer and where its tensors lie. Moments of a step: layer i runs forward at i and backward at
 // 2N - 1 - i.
 struct Node {
@@ -30,12 +32,9 @@ struct Node {
   std::vector<std::size_t> converted_blocks, converted_gradient_blocks;
 };
 
-constexpr std::size_t kNone = static_cast<std::size_t>(-1);
-
 bool has_trained(Layer& layer) {
-  const auto parameters = layer.parameters();
-  return std::any_of(parameters.begin(), parameters.end(),
-                     [](const Parameter* p) { return p->trained() && p->update; });
+  return std::ranges::any_of(layer.parameters(),
+                             [](const Parameter* p) { return p->trained() && p->update; });
 }
 
 }  // namespace
@@ -134,8 +133,8 @@ void Network::Impl::connect() {
 void Network::Impl::choose_types() {
   for (Node& n : nodes) n.reads = n.writes = n.layer->works_in_f32() ? DType::f32 : precision;
   for (Node& n : nodes) {
-    const bool only_f32 = std::all_of(n.consumers.begin(), n.consumers.end(),
-                                      [&](std::int64_t c) { return node(c).reads == DType::f32; });
+    const bool only_f32 = std::ranges::all_of(
+        n.consumers, [&](std::int64_t c) { return node(c).reads == DType::f32; });
     if (only_f32 && !n.consumers.empty() && n.layer->writes_f32()) n.writes = DType::f32;
   }
 }
@@ -387,9 +386,9 @@ Network::Network(std::vector<Section> cfg, const NetworkOptions& options)
   net.connect();
   net.tell_truths();
   net.choose_types();
-  const std::int64_t part = images_of_part(net.settings, options.replicas, net.where);
-  const std::int64_t batch = options.batch > 0 ? options.batch : net.training() ? part : 1;
-  resize(batch, net.settings.height, net.settings.width);
+  const std::int64_t usual =
+      net.training() ? images_of_part(net.settings, options.replicas, net.where) : 1;
+  resize(options.batch > 0 ? options.batch : usual, net.settings.height, net.settings.width);
 }
 
 Network::~Network() = default;

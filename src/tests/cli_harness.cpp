@@ -49,7 +49,7 @@ void execute(const fs::path& folder, const std::vector<std::string>& arguments) 
 class Child {
  public:
   Child(const fs::path& folder, const std::vector<std::string>& arguments) : folder_(folder) {
-    fs::remove(folder / ".out");
+    for (const char* name : {".out", ".err"}) fs::remove(folder / name);
     id_ = ::fork();
     if (id_ == 0) {
       execute(folder, arguments);
@@ -69,16 +69,17 @@ class Child {
     }
     if (WIFEXITED(status)) ran.exit_code = WEXITSTATUS(status);
     if (WIFSIGNALED(status)) ran.signal = WTERMSIG(status);
-    ran.out = read_file(folder_ / ".out", kMostBytes);
-    ran.err = read_file(folder_ / ".err", kMostBytes);
+    ran.out = written(".out");
+    ran.err = written(".err");
     return ran;
   }
 
  private:
+  std::string written(const char* name) const {  // "" where a signal came before the program
+    return fs::exists(folder_ / name) ? read_file(folder_ / name, kMostBytes) : "";
+  }
   bool due(const CommandOptions& o, double now) const {
-    if (!o.signal_when.empty())
-      return fs::exists(folder_ / ".out") &&
-             read_file(folder_ / ".out", kMostBytes).find(o.signal_when) != std::string::npos;
+    if (!o.signal_when.empty()) return written(".out").find(o.signal_when) != std::string::npos;
     return o.signal_after >= 0 && now > o.signal_after;
   }
   fs::path folder_;

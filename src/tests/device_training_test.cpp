@@ -5,7 +5,9 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "cfg/parse.h"
 #include "dataset/scene_set.h"
+#include "nn/checkpoint.h"
 #include "nn/weights.h"
 #include "tests/temporary_folder.h"
 #include "train/device_check.h"
@@ -91,6 +93,40 @@ TEST_F(DeviceTraining, IsThatOfTheCpu) {
       EXPECT_NEAR(lines[i]["loss"].get<double>(), loss, 1e-3 * loss) << name << ", line " << i;
     }
   }
+}
+
+// Interrupted in an evaluation with -map, resumed without.
+TEST_F(DeviceTraining, AnEvaluationThatNobodyAsksForAnyMoreIsDropped) {
+  train("x", {{}}, 3);
+  const fs::path weights = folder_ / "x/x_last.weights", path = state_path(weights);
+  {
+    Network net(read_cfg(cfg_), {.mode = Mode::training});
+    Optimizer optimizer(net, net.settings());
+    TrainingState state = load_state(path, net, optimizer);
+    state.evaluation_pending = true;
+    save_state(path, state, net, optimizer);
+  }
+  const TrainingOutcome outcome = train_detector({.data = folder_ / "set/scenes.data",
+                                                  .cfg = cfg_,
+                                                  .weights = weights,
+                                                  .backup = folder_ / "x",
+                                                  .exact = true,
+                                                  .deterministic = true,
+                                                  .max_batches = 5});
+  EXPECT_EQ(outcome.iterations, 5);
+  EXPECT_FALSE(read_state(path).evaluation_pending);
+}
+
+TEST_F(DeviceTraining, AStateWithoutSenseIsRefused) {
+  train("x", {{}}, 3);
+  const fs::path path = folder_ / "x/x_last.state";
+  Network net(read_cfg(cfg_), {.mode = Mode::training});
+  Optimizer optimizer(net, net.settings());
+  TrainingState state = load_state(path, net, optimizer);
+  state.iteration = -5;
+  save_state(path, state, net, optimizer);
+  EXPECT_EQ(testing_files::error_of([&] { read_state(path); }),
+            path.string() + ": the file is damaged: its header makes no sense");
 }
 
 TEST_F(DeviceTraining, GoesOnFromACheckpointBitForBit) {

@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 
@@ -33,6 +34,24 @@ TEST_F(FileTest, ErrorsNameTheFile) {
   EXPECT_THROW(read_file(folder_, 10), Error);
   write_file_atomically(folder_ / "x", "12345678901");
   EXPECT_THROW(read_file(folder_ / "x", 10), Error);
+}
+
+TEST_F(FileTest, ALinkStaysOneAndItsTargetIsReplaced) {
+  write_file_atomically(folder_ / "target", "old");
+  fs::create_symlink("target", folder_ / "link");
+  write_file_atomically(folder_ / "link", "new");
+  EXPECT_TRUE(fs::is_symlink(folder_ / "link"));
+  EXPECT_EQ(read_file(folder_ / "target", 100), "new");
+}
+
+TEST_F(FileTest, OnlyOrdinaryFilesAreReplaced) {
+  const fs::path pipe = folder_ / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_THROW(require_writable_file(pipe), Error);
+  EXPECT_THROW(write_file_atomically(pipe, "x"), Error);
+  EXPECT_TRUE(fs::is_fifo(pipe));
+  require_writable_file(folder_ / "new");
+  EXPECT_FALSE(fs::exists(folder_ / "new"));
 }
 
 TEST_F(FileTest, AFolderThatCannotBeMadeIsAnError) {

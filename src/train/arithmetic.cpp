@@ -22,6 +22,7 @@ void note(const Arithmetic& now, TrainingState& state) {
   state.exact = now.exact;
   state.deterministic = now.deterministic;
   state.precision = now.precision;
+  state.threads = now.threads;
 }
 
 void require_same(const Arithmetic& now, const TrainingState& then, const std::string& weights) {
@@ -35,6 +36,9 @@ void require_same(const Arithmetic& now, const TrainingState& then, const std::s
   if (then.precision != now.precision)
     fail(weights, ": that training ran with precision=", then.precision, ", not ", now.precision,
          "; give the same, or -clear to count anew");
+  if (then.threads > 0 && then.threads != now.threads)
+    log::warn(cat("that training ran with ", then.threads, " threads, this one with ", now.threads,
+                  ": it goes on, but not to the same bits"));
   if (told && then.devices != now.devices)
     log::warn(cat("that training ran on ", then.devices, " devices, this one on ", now.devices,
                   ": it goes on, but not to the same bits"));

@@ -13,6 +13,7 @@ struct Arithmetic {
   std::int64_t devices = 1;  // that share a batch
   bool exact = false, deterministic = false;
   std::string precision;
+  std::int64_t threads = 0;  // of the CPU that compute; 0: it does not
 };
 
 void note(const Arithmetic&, TrainingState&);

@@ -1,6 +1,7 @@
 #include "train/checkpoints.h"
 
 #include "core/file.h"
+#include "core/log.h"
 #include "nn/weights.h"
 
 namespace darknet {
@@ -88,7 +89,12 @@ auto from_state(F f) {
 bool resume(Network& net, Optimizer& optimizer, const StartOptions& options, std::uint64_t checksum,
             Start& start) {
   const fs::path path = state_path(options.weights);
-  if (options.clear || options.cutoff >= 0 || !fs::exists(path)) return false;
+  if (options.clear || options.cutoff >= 0) return false;
+  if (!fs::exists(path)) {
+    if (options.weights.stem().string().ends_with("_last"))
+      log::warn(cat(path.string(), " is not there: the optimizer starts anew"));
+    return false;
+  }
   const TrainingState state = from_state([&] { return read_state(path); });
   if (state.weights_checksum != checksum && state.previous_checksum != checksum) {
     start.said = cat("; ", path.string(), " does not belong to them and is not used");

@@ -9,6 +9,7 @@
 #include "cfg/data_file.h"
 #include "cfg/parse.h"
 #include "core/log.h"
+#include "core/threads.h"
 #include "dataset/image_list.h"
 #include "dataset/labels.h"
 #include "dataset/loader.h"
@@ -128,14 +129,10 @@ NetworkOptions training_network(const TrainerOptions& o) {
           .tuning = tuning_for(o.tuning, o.device)};
 }
 
-fs::path backup_folder(const TrainerOptions& o, const DataFile& data) {
-  return o.backup.empty() ? data.backup : o.backup;
-}
-
 Trainer::Trainer(const TrainerOptions& options)
     : options_(options),
       data_(read_data_file(options.data)),
-      backup_(backup_folder(options, data_)),
+      backup_(options.backup.empty() ? data_.backup : options.backup),
       net_(sections_of(options), training_network(options)),
       optimizer_(net_, net_.settings()),
       classes_(classes_of(net_)),
@@ -218,7 +215,8 @@ Arithmetic Trainer::arithmetic() const {
           .devices = net_.options().replicas,
           .exact = options_.exact,
           .deterministic = options_.deterministic,
-          .precision = net_.settings().precision};
+          .precision = net_.settings().precision,
+          .threads = options_.device.type == DeviceType::cpu ? launch_threads() : 0};
 }
 
 // The same bits need the algorithms that the training began with, whatever -tuning says now.
@@ -383,7 +381,7 @@ void Trainer::report_fault(const StepResult& result, const Begun& step) {
   for (std::size_t i = begin; i < std::min(begin + count, step.images.size()); ++i)
     images += "\n  " + labelled_.images[static_cast<std::size_t>(step.images[i])].string();
   fail("iteration ", step.iteration, ": ", layer,
-       " is not finite; nothing was updated, and the files in ", backup_.string(),
+       " is not finite; nothing was updated, and the weights in ", backup_.string(),
        " stay as they were. A lower learning_rate, a longer burn_in or clip= may help. Images of "
        "this step:",
        images);
@@ -477,7 +475,8 @@ TrainingOutcome Trainer::run() {
   const std::int64_t first = state_.iteration;
   Loader loader(loader_settings());
   try {
-    if (state_.evaluation_pending) evaluate();
+    if (state_.evaluation_pending && evaluated_) evaluate();
+    state_.evaluation_pending = false;  // without -map nobody asks for it any more
     last_ = Clock::now();
     while (asked() < max_batches() && !out_of_patience() && !interrupt_.requested())
       iterate(loader);
