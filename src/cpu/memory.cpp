@@ -1,9 +1,7 @@
 // Host memory as a device: aligned allocation and plain copies.
 #include <unistd.h>
 
-#include <cstdlib>
 #include <cstring>
-#include <new>
 
 #include "core/device.h"
 #include "core/error.h"
@@ -11,23 +9,16 @@
 namespace darknet {
 namespace {
 
-constexpr std::size_t kAlignment = 64;
-
 class CpuMemory final : public Memory {
  public:
   std::int64_t capacity(const Device&) override {
     return std::int64_t{::sysconf(_SC_PHYS_PAGES)} * ::sysconf(_SC_PAGE_SIZE);
   }
   void* allocate(const Device&, std::size_t bytes) override {
-    const bool fits = bytes < static_cast<std::size_t>(capacity({}));
-    void* const p =
-        fits ? ::operator new (bytes + 1, std::align_val_t{kAlignment}, std::nothrow) : nullptr;
-    if (!p) fail("out of memory: ", bytes, " bytes");
-    return p;
+    if (bytes >= static_cast<std::size_t>(capacity({}))) fail("out of memory: ", bytes, " bytes");
+    return allocate_host(bytes);
   }
-  void release(const Device&, void* p, std::size_t) noexcept override {
-    ::operator delete (p, std::align_val_t{kAlignment});
-  }
+  void release(const Device&, void* p, std::size_t) noexcept override { release_host(p); }
   void copy_in(const Stream& s, void* to, const void* from, std::size_t bytes) override {
     copy(s, to, from, bytes);
   }

@@ -32,11 +32,7 @@ class CudaMemory final : public Memory {
     return p;
   }
   void release(const Device& device, void* p, std::size_t) noexcept override {
-    int before = 0;
-    cudaGetDevice(&before);
-    cudaSetDevice(device.index);
-    cudaFreeAsync(p, nullptr);
-    cudaSetDevice(before);
+    on_device(device, [p] { cudaFreeAsync(p, nullptr); });
   }
   // Not from the pool, whose memory only its own device may touch: NCCL reaches into its peers'.
   void* allocate_for_peers(const Device& device, std::size_t bytes) override {
@@ -46,11 +42,7 @@ class CudaMemory final : public Memory {
     return p;
   }
   void release_for_peers(const Device& device, void* p, std::size_t) noexcept override {
-    int before = 0;
-    cudaGetDevice(&before);
-    cudaSetDevice(device.index);
-    cudaFree(p);
-    cudaSetDevice(before);
+    on_device(device, [p] { cudaFree(p); });
   }
   void copy_in(const Stream& s, void* to, const void* from, std::size_t bytes) override {
     copy(s, to, from, bytes, cudaMemcpyHostToDevice);
@@ -92,6 +84,15 @@ class CudaMemory final : public Memory {
   }
 
  private:
+  // And back to the device that was the thread's.
+  template <class F>
+  static void on_device(const Device& device, F f) noexcept {
+    int before = 0;
+    cudaGetDevice(&before);
+    cudaSetDevice(device.index);
+    f();
+    cudaSetDevice(before);
+  }
   static void begin_copy(const Stream& s, void* to, const void* from, std::size_t bytes,
                          cudaMemcpyKind kind) {
     if (bytes == 0) return;

@@ -1,6 +1,7 @@
 #include "nn/memory_plan.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 namespace darknet {
@@ -42,6 +43,18 @@ MemoryPlan plan_memory(std::span<const Block> blocks) {
     placed.insert(after, i);
   }
   return plan;
+}
+
+void require_memory(const Where& where, const Device& device, const Shape& input, bool training,
+                    double bytes) {
+  constexpr double kGiB = 1 << 30;
+  const double needed = bytes + static_cast<double>(input.size()) * sizeof(float);
+  const auto there = static_cast<double>(memory(device.type).capacity(device));
+  if (needed > there)
+    fail_at(where, "[net]: ", input.n, " images of ", input.w, 'x', input.h, " at a time need ",
+            std::ceil(needed / kGiB), " GiB of memory, there are ", std::floor(there / kGiB),
+            training ? "; a smaller batch, more subdivisions or a smaller input need less"
+                     : "; a smaller input needs less");
 }
 
 }  // namespace darknet

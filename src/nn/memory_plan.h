@@ -1,9 +1,12 @@
 // Where blocks with known lifetimes lie in one arena, so that blocks which are never alive together
-// share memory. A pure function of its input.
+// share memory, a pure function of its input; and whether a device can hold what was planned.
 #pragma once
 #include <cstdint>
 #include <span>
 #include <vector>
+
+#include "core/error.h"
+#include "core/tensor.h"
 
 namespace darknet {
 
@@ -18,5 +21,11 @@ struct MemoryPlan {
 };
 
 MemoryPlan plan_memory(std::span<const Block>);
+
+// Throws, naming [net] at `where`, where the device cannot hold `bytes` and the f32 `input`. To be
+// asked before anything is allocated: a system that promises more memory than it has would end the
+// program, or others, once it is touched.
+void require_memory(const Where& where, const Device&, const Shape& input, bool training,
+                    double bytes);
 
 }  // namespace darknet

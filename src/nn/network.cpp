@@ -1,12 +1,11 @@
 #include "nn/network.h"
 
 #include <algorithm>
-#include <cmath>
 #include <functional>
 #include <string_view>
 #include <utility>
 
-#include "kernels/copy.h"
+#include "core/copy.h"
 #include "nn/memory_plan.h"
 #include "nn/precision.h"
 #include "nn/replay.h"
@@ -74,7 +73,6 @@ struct Network::Impl {
   bool converts(const Node& n, std::int64_t source) { return type_of(source) != n.reads; }
   void plan_conversions(std::int64_t i, std::vector<Block>& blocks);
   void plan_arena();
-  void require_memory(std::int64_t most_workspace) const;
   Block output_block(std::int64_t i);
   Block gradient_block(std::int64_t i);
   TensorView block_view(std::size_t block, const Shape& shape, DType type) const;
@@ -177,22 +175,6 @@ std::int64_t Network::Impl::shape_layers() {
     most_workspace = std::max(most_workspace, n.needs.workspace);
   }
   return most_workspace;
-}
-
-// Asked before anything is allocated: a system that promises more memory than it has would end the
-// program, or others, once it is touched.
-void Network::Impl::require_memory(std::int64_t most_workspace) const {
-  constexpr double kGiB = 1 << 30;
-  const auto needed = static_cast<double>(plan.bytes) + static_cast<double>(most_workspace) +
-                      static_cast<double>(input_shape.size()) * sizeof(float);
-  const auto there =
-      static_cast<double>(darknet::memory(options.device.type).capacity(options.device));
-  if (needed > there)
-    fail_at(where, "[net]: ", input_shape.n, " images of ", input_shape.w, 'x', input_shape.h,
-            " at a time need ", std::ceil(needed / kGiB), " GiB of memory, there are ",
-            std::floor(there / kGiB),
-            training() ? "; a smaller batch, more subdivisions or a smaller input need less"
-                       : "; a smaller input needs less");
 }
 
 Block Network::Impl::output_block(std::int64_t i) {
@@ -459,7 +441,8 @@ void Network::resize(std::int64_t batch, std::int64_t height, std::int64_t width
   for (Node& n : net.nodes) n.layer->set_network_size(height, width);
   const std::int64_t workspace = net.shape_layers();
   net.plan_arena();
-  net.require_memory(workspace);
+  require_memory(net.where, net.options.device, shape, net.training(),
+                 static_cast<double>(net.plan.bytes) + static_cast<double>(workspace));
   net.input = Tensor(net.options.device, shape);
   net.arena = Buffer(net.options.device, net.plan.bytes);
   if (workspace > net.workspace.bytes()) net.workspace = Buffer(net.options.device, workspace);

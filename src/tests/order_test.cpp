@@ -11,11 +11,11 @@
 #include <set>
 #include <string>
 
+#include "core/copy.h"
 #include "core/for_each.h"
 #include "core/rng.h"
 #include "kernels/activate.h"
 #include "kernels/batch_norm.h"
-#include "kernels/copy.h"
 #include "kernels/exchange.h"
 #include "kernels/objectness.h"
 #include "kernels/pool.h"

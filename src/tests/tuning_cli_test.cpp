@@ -7,6 +7,7 @@
 #include "core/file.h"
 #include "core/tuning.h"
 #include "nn/network.h"
+#include "tests/other_algorithms.h"
 
 namespace darknet::test {
 namespace {
@@ -45,21 +46,7 @@ class TuningCliTest : public CliTest {
   // A table that takes, for every convolution of a training, something else than the rule does.
   void put_others(const std::string& name) const {
     const Network net(read_cfg(work_.path("x.cfg")), {.mode = Mode::training});
-    Tuning tuning(net.algorithms().library());
-    for (std::int64_t i = 0; i < net.size(); ++i) {
-      const auto work = net.layer(i).convolution();
-      if (!work) continue;
-      PlanOptions o = work->options;
-      o.tuning = nullptr;
-      const auto plan = ops(DeviceType::cpu).conv(work->spec, work->epilogue, o);
-      for (const ConvDirection d :
-           {ConvDirection::forward, ConvDirection::backward_data, ConvDirection::backward_weights})
-        for (const std::string& word : plan->algorithms(d))
-          if (word != plan->algorithm(d)) {
-            tuning.put(conv_use(d, work->spec, o), {word, 1});
-            break;
-          }
-    }
+    const Tuning tuning = testing_tuning::others_for(net);
     ASSERT_GT(tuning.size(), 0);
     merge_into_file(work_.path(name), tuning);
   }

@@ -10,6 +10,7 @@
 
 #include "cfg/parse.h"
 #include "core/rng.h"
+#include "tests/other_algorithms.h"
 #include "tests/temporary_folder.h"
 #include "train/device_check.h"
 #include "train/tune.h"
@@ -19,8 +20,8 @@ namespace {
 
 using testing_files::error_of;
 
-constexpr ConvDirection kDirections[] = {ConvDirection::forward, ConvDirection::backward_data,
-                                         ConvDirection::backward_weights};
+using testing_tuning::kDirections;
+using testing_tuning::others_for;
 
 // Large enough for Winograd to be among the choices, where the processor has it.
 ConvSpec square(std::int64_t images = 8) {
@@ -247,22 +248,6 @@ std::vector<Device> all_devices() {
   for (int i = 0; i < device_count(DeviceType::cuda); ++i)
     all.push_back({.type = DeviceType::cuda, .index = i});
   return all;
-}
-
-// For every convolution an algorithm that is not the rule's, where there is one.
-Tuning others_for(const Network& net) {
-  Tuning tuning(net.algorithms().library());
-  for (std::int64_t i = 0; i < net.size(); ++i) {
-    const auto work = net.layer(i).convolution();
-    if (!work) continue;
-    PlanOptions o = work->options;
-    o.tuning = nullptr;
-    const auto plan = ops(net.options().device.type).conv(work->spec, work->epilogue, o);
-    for (const ConvDirection d : kDirections)
-      for (const std::string& word : plan->algorithms(d))
-        if (word != plan->algorithm(d)) tuning.put(conv_use(d, work->spec, o), {word, 1});
-  }
-  return tuning;
 }
 
 void expect_taken(const Network& net, const Tuning& tuning) {

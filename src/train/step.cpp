@@ -13,6 +13,10 @@
 namespace darknet {
 namespace {
 
+bool is_finite(const std::vector<float>& values) {
+  return std::ranges::all_of(values, [](float v) { return std::isfinite(v); });
+}
+
 // Looks at every layer's output as soon as it is made: the first that is not finite is at fault.
 class FaultFinder final : public LayerObserver {
  public:
@@ -23,9 +27,7 @@ class FaultFinder final : public LayerObserver {
   void before(std::int64_t, bool) override {}
   void after(std::int64_t layer, bool backward) override {
     if (backward || !found_.empty()) return;
-    const auto host = to_host(net_.stream(), net_.output(layer));
-    if (!std::all_of(host.begin(), host.end(), [](float v) { return std::isfinite(v); }))
-      found_ = net_.layer(layer).title();
+    if (!is_finite(to_host(net_.stream(), net_.output(layer)))) found_ = net_.layer(layer).title();
   }
   const std::string& found() const { return found_; }
 
@@ -37,9 +39,7 @@ class FaultFinder final : public LayerObserver {
 std::string faulty_gradient(Network& net) {
   for (std::int64_t i = 0; i < net.size(); ++i)
     for (const Parameter* p : net.layer(i).parameters()) {
-      if (p->gradient.empty()) continue;
-      const auto host = p->gradient.to_host(net.stream());
-      if (!std::all_of(host.begin(), host.end(), [](float v) { return std::isfinite(v); }))
+      if (!p->gradient.empty() && !is_finite(p->gradient.to_host(net.stream())))
         return net.layer(i).title() + " (its gradients)";
     }
   return "no layer";

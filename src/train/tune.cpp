@@ -4,8 +4,8 @@
 #include <cmath>
 #include <memory>
 
+#include "core/copy.h"
 #include "kernels/activate.h"
-#include "kernels/copy.h"
 #include "train/bench.h"
 #include "train/made_up.h"
 
