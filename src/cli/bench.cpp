@@ -8,6 +8,7 @@
 #include "cli/bench_report.h"
 #include "cli/command.h"
 #include "core/file.h"
+#include "core/input.h"
 #include "train/bench_workload.h"
 
 namespace darknet::cli {
@@ -28,7 +29,7 @@ void require_sense(const Options& o) {
 
 int run_tune(const Options& o) {
   require_writable_file(o.tune);
-  if (std::filesystem::exists(o.tune)) read_tunings(o.tune);  // to fail before it is measured
+  if (is_present(o.tune)) read_tunings(o.tune);  // to fail before it is measured
   const auto work = make_workload(o);
   const TuneReport r = tune(work->network());
   print_tuning(r);

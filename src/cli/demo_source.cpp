@@ -4,6 +4,7 @@
 
 #include "cli/picture_arguments.h"
 #include "core/error.h"
+#include "core/input.h"
 #include "video/reconnect.h"
 
 namespace darknet::cli {
@@ -16,8 +17,8 @@ bool is_url(const std::string& source) { return source.find("://") != std::strin
 
 // Folders, patterns, lists and single pictures; everything else is a video file.
 bool names_pictures(const std::string& source) {
-  const bool pattern = !fs::exists(source) && source.find_first_of("*?[") != std::string::npos;
-  return pattern || fs::is_directory(source) || is_picture(source) ||
+  const bool pattern = !is_present(source) && source.find_first_of("*?[") != std::string::npos;
+  return pattern || is_folder(source) || is_picture(source) ||
          fs::path(source).extension() == ".txt";
 }
 

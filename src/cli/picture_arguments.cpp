@@ -6,6 +6,7 @@
 #include <array>
 
 #include "core/error.h"
+#include "core/input.h"
 #include "dataset/image_list.h"
 
 namespace darknet::cli {
@@ -56,11 +57,12 @@ std::vector<fs::path> pictures_of(const std::vector<std::string>& arguments, boo
     all.insert(all.end(), more.begin(), more.end());
   };
   for (const std::string& argument : arguments) {
-    if (fs::is_directory(argument))
+    if (is_folder(argument))
       add(of_folder(argument, recursive));
-    else if (fs::path(argument).extension() == ".txt")
+    else if (fs::path(argument).extension() == ".txt" ||
+             (is_pipe(argument) && !is_picture(argument)))
       add(read_image_list(argument));
-    else if (!fs::exists(argument) && argument.find_first_of("*?[") != std::string::npos)
+    else if (!is_present(argument) && argument.find_first_of("*?[") != std::string::npos)
       add(of_pattern(argument));
     else
       all.emplace_back(argument);

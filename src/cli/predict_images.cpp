@@ -174,9 +174,9 @@ void Predictor::run(const fs::path& path, bool several) {
 
 bool Predictor::run_typed() {
   bool good = true;
-  for (std::string line;
-       fmt::print("Enter Image Path: "), std::fflush(stdout), std::getline(std::cin, line);) {
-    const auto path = trim(line);
+  LineReader lines(std::cin, "standard input");
+  for (std::string_view path;
+       fmt::print("Enter Image Path: "), std::fflush(stdout), lines.next(path);) {
     if (path.empty()) continue;
     try {
       run(fs::path(path), true);

@@ -11,6 +11,7 @@
 #include <system_error>
 
 #include "core/error.h"
+#include "core/input.h"
 
 namespace darknet {
 namespace fs = std::filesystem;
@@ -100,17 +101,7 @@ void write_file_atomically(const fs::path& path, const std::string& contents) {
 }
 
 std::string read_file(const fs::path& path, std::uint64_t most_bytes) {
-  std::error_code error;
-  if (fs::is_directory(path, error)) fail(path.string(), ": this is a folder, not a file");
-  std::ifstream in(path, std::ios::binary | std::ios::ate);
-  if (!in) fail(path.string(), ": cannot read this file: ", std::strerror(errno));
-  const auto size = static_cast<std::uint64_t>(in.tellg());
-  if (size > most_bytes) fail(path.string(), ": larger than ", most_bytes, " bytes");
-  std::string contents(size, '\0');
-  in.seekg(0);
-  in.read(contents.data(), static_cast<std::streamsize>(size));
-  if (!in) fail(path.string(), ": cannot read this file");
-  return contents;
+  return InputFile(path, most_bytes).rest();
 }
 
 void require_writable_file(const fs::path& path) { const AtomicFile unused(path); }

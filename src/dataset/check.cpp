@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/input.h"
 #include "core/log.h"
 #include "dataset/image_list.h"
 #include "dataset/labels.h"
@@ -34,7 +35,7 @@ void count_objects(ListCheck& check, const std::vector<Truth>& truths) {
 
 void check_labels(ListCheck& check, const fs::path& image, std::int64_t classes, const Tell& tell) {
   const fs::path path = label_path(image);
-  if (!fs::exists(path)) {
+  if (!is_present(path)) {
     ++check.missing_labels;
     tell(cat(path.string(), ": the label file of ", image.string(), " is missing"));
     return;

@@ -6,7 +6,6 @@
 #include <array>
 #include <charconv>
 #include <cmath>
-#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -15,6 +14,7 @@
 #include <unordered_map>
 
 #include "core/error.h"
+#include "core/input.h"
 #include "core/text.h"
 
 namespace darknet {
@@ -201,26 +201,60 @@ class CocoReader : public nlohmann::json_sax<nlohmann::json> {
   std::optional<double> score_;
 };
 
-std::ifstream open_results(const fs::path& file) {
-  std::error_code fault;
-  const auto bytes = fs::file_size(file, fault);
-  std::ifstream in(file, std::ios::binary);
-  if (fault || !in) fail_at({file.string(), 0}, "cannot read this file of detections");
-  if (bytes > kMostBytes) fail_at({file.string(), 0}, "larger than 4 GiB");
-  return in;
-}
+// The bytes of a JSON text, none of whose strings and numbers is endless: a parser would keep it
+// all.
+class JsonBytes {
+ public:
+  using iterator_category = std::input_iterator_tag;
+  using value_type = char;
+  using difference_type = std::ptrdiff_t;
+  using pointer = const char*;
+  using reference = char;
+
+  JsonBytes() = default;  // the end
+  JsonBytes(std::streambuf& in, const std::string& file) : in_(&in), file_(&file) { look(); }
+  char operator*() const { return static_cast<char>(byte_); }
+  JsonBytes& operator++() {
+    in_->sbumpc();
+    look();
+    return *this;
+  }
+  bool operator==(const JsonBytes& other) const { return at_end() == other.at_end(); }
+  bool operator!=(const JsonBytes& other) const { return !(*this == other); }
+
+ private:
+  bool at_end() const { return byte_ == kEnd; }
+  void look() {
+    byte_ = in_->sgetc();
+    const bool between = !in_string_ && byte_ != kEnd &&
+                         std::string_view("[]{},: \t\r\n").find(**this) != std::string_view::npos;
+    if (byte_ == '"' && !escaped_) in_string_ = !in_string_, length_ = 0;
+    escaped_ = byte_ == '\\' && !escaped_;
+    length_ = between ? 0 : length_ + 1;
+    if (length_ > LineReader::kMaxLine)
+      fail_at({*file_, 0}, "a text or number in it is longer than ", LineReader::kMaxLine,
+              " bytes");
+  }
+
+  static constexpr int kEnd = std::char_traits<char>::eof();
+  std::streambuf* in_ = nullptr;
+  const std::string* file_ = nullptr;
+  int byte_ = kEnd;
+  bool in_string_ = false, escaped_ = false;
+  std::size_t length_ = 0;
+};
 
 void read_coco(const fs::path& file, const ImageSet& set, FiledDetections& to) {
-  std::ifstream in = open_results(file);
+  InputFile in(file, kMostBytes, Pipes::allowed);
   const std::string name = file.string();
   CocoReader reader(name, set, to);
-  nlohmann::json::sax_parse(in, &reader);
+  nlohmann::json::sax_parse(JsonBytes(*in.rdbuf(), name), JsonBytes(), &reader);
 }
 
 void read_voc_file(const fs::path& file, std::int32_t class_id, const ImageSet& set,
                    const ImageFinder& finder, FiledDetections& to) {
-  std::ifstream in = open_results(file);
-  LineReader lines(in);
+  InputFile in(file, kMostBytes);
+  LineReader lines(in, file.string());
   for (std::string_view line; lines.next(line);) {
     if (line.empty()) continue;
     std::istringstream words{std::string(line)};
@@ -266,7 +300,7 @@ std::optional<std::int32_t> class_of_file(const fs::path& file, const ImageSet& 
 
 void read_voc(const fs::path& path, const ImageSet& set, FiledDetections& to) {
   std::set<fs::path> files{path};  // in order of their names
-  if (fs::is_directory(path)) {
+  if (is_folder(path)) {
     files.clear();
     for (const auto& entry : fs::directory_iterator(path))
       if (entry.path().extension() == ".txt" && class_of_file(entry.path(), set))
@@ -312,8 +346,8 @@ std::int64_t category_id(std::int64_t class_id, std::int64_t classes) {
 FiledDetections read_detections(const fs::path& path, const ImageSet& set) {
   FiledDetections all;
   all.images.resize(set.images.size());
-  if (!fs::exists(path)) fail_at({path.string(), 0}, "no such file or folder of detections");
-  if (path.extension() == ".json")
+  if (!is_present(path)) fail_at({path.string(), 0}, "no such file or folder of detections");
+  if (path.extension() == ".json" || is_pipe(path))
     read_coco(path, set, all);
   else
     read_voc(path, set, all);

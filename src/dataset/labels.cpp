@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "core/file.h"
+#include "core/input.h"
 #include "core/log.h"
 #include "core/text.h"
 #include "dataset/image_list.h"
@@ -16,10 +17,11 @@ namespace fs = std::filesystem;
 
 constexpr std::uint64_t kMostBytes = 64u << 20;
 constexpr int kFields = 5;
+constexpr std::size_t kMostSplit = 100;  // fields counted of a line that is no label
 
 std::vector<std::string_view> split(std::string_view line) {
   std::vector<std::string_view> fields;
-  while (!(line = trim(line)).empty()) {
+  while (fields.size() <= kMostSplit && !(line = trim(line)).empty()) {
     const auto end = std::min(line.find_first_of(" \t"), line.size());
     fields.push_back(line.substr(0, end));
     line.remove_prefix(end);
@@ -59,8 +61,9 @@ Line parse_line(std::string_view text, std::int64_t classes) {
   if (text.find('\0') != text.npos) return {.fault = "this is not a text file"};
   const auto fields = split(text);
   if (fields.size() != kFields)
-    return {.fault = cat("expected 5 numbers: class x y w h, got ", fields.size(), " fields: '",
-                         shown(text), "'")};
+    return {.fault = cat("expected 5 numbers: class x y w h, got ",
+                         fields.size() > kMostSplit ? "more than " : "",
+                         std::min(fields.size(), kMostSplit), " fields: '", shown(text), "'")};
   Line line;
   std::int64_t id = 0;
   if (!number(fields[0], id))
@@ -89,7 +92,7 @@ Line parse_line(std::string_view text, std::int64_t classes) {
 Labels parse_labels(const std::string& text, std::int64_t classes, const LabelReport& report) {
   Labels labels;
   std::istringstream in(text);
-  LineReader reader(in);
+  LineReader reader(in, "", text.size());  // in memory already
   for (std::string_view text_line; reader.next(text_line);) {
     if (text_line.empty()) continue;
     const Line line = parse_line(text_line, classes);
@@ -105,7 +108,7 @@ Labels parse_labels(const std::string& text, std::int64_t classes, const LabelRe
 
 Labels read_labels(const fs::path& image, std::int64_t classes) {
   const fs::path path = label_path(image);
-  if (!fs::exists(path))
+  if (!is_present(path))
     fail_at({path.string(), 0}, "the label file of ", image.string(),
             " is missing (an empty file marks a picture without objects; labels may also lie in a "
             "folder labels/ beside images/)");

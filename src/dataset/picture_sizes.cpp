@@ -1,8 +1,8 @@
 #include "dataset/picture_sizes.h"
 
-#include <fstream>
 #include <string>
 
+#include "core/input.h"
 #include "core/log.h"
 #include "image/file_check.h"
 #include "image/image.h"
@@ -10,10 +10,11 @@
 namespace darknet {
 namespace {
 
+constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 32;
 constexpr std::size_t kHeader = 64 << 10;  // bytes in which most pictures tell their size
 
 std::string beginning_of(const std::filesystem::path& path) {
-  std::ifstream in(path, std::ios::binary);
+  InputFile in(path, kMostBytes);
   std::string bytes(kHeader, '\0');
   in.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   bytes.resize(static_cast<std::size_t>(in.gcount()));

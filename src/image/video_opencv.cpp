@@ -14,6 +14,7 @@
 #include <opencv2/videoio.hpp>
 
 #include "core/error.h"
+#include "core/input.h"
 #include "image/mat.h"
 #include "image/video.h"
 
@@ -66,7 +67,7 @@ class CaptureSource : public VideoSource {
 };
 
 void require_readable(const fs::path& path) {
-  if (fs::is_directory(path)) fail(path.string(), ": this is a folder, not a video");
+  if (is_folder(path)) fail(path.string(), ": this is a folder, not a video");
   if (::access(path.c_str(), R_OK) != 0)
     fail(path.string(), ": cannot read this file: ", std::strerror(errno));
 }

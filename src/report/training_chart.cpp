@@ -5,11 +5,11 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/input.h"
 #include "core/text.h"
 
 namespace darknet {
@@ -174,10 +174,9 @@ bool TrainingHistory::add(const std::string& json_line) {
 }
 
 TrainingHistory read_history(const std::filesystem::path& log) {
-  std::ifstream in(log, std::ios::binary);
-  if (!in) fail_at({log.string(), 0}, "cannot read this log of a training");
+  InputFile in(log, kMaxLogBytes, Pipes::allowed);
   TrainingHistory h{.label = log.stem().string()};
-  LineReader lines(in);
+  LineReader lines(in, log.string());
   for (std::string_view line; lines.next(line);) {
     if (line.empty() || h.add(std::string(line)) || !h.iteration.empty()) continue;
     fail_at({log.string(), lines.number()}, "no line of a training's NAME_log.jsonl: '",

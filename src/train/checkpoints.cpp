@@ -1,6 +1,7 @@
 #include "train/checkpoints.h"
 
 #include "core/file.h"
+#include "core/input.h"
 #include "core/log.h"
 #include "nn/weights.h"
 
@@ -36,7 +37,7 @@ void Checkpoints::save_last(const Network& net, Optimizer& optimizer, TrainingSt
 }
 
 void Checkpoints::adopt(TrainingState& state) const {
-  if (const fs::path old = file("_last.weights"); fs::exists(old))
+  if (const fs::path old = file("_last.weights"); is_present(old))
     state.weights_checksum = checksum_of(read_file(old, kMostWeightBytes));
 }
 
@@ -90,7 +91,7 @@ bool resume(Network& net, Optimizer& optimizer, const StartOptions& options, std
             Start& start) {
   const fs::path path = state_path(options.weights);
   if (options.clear || options.cutoff >= 0) return false;
-  if (!fs::exists(path)) {
+  if (!is_present(path)) {
     if (options.weights.stem().string().ends_with("_last"))
       log::warn(cat(path.string(), " is not there: the optimizer starts anew"));
     return false;
