@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "core/error.h"
+#include "core/out_of_memory.h"
 
 namespace darknet {
 namespace {
@@ -107,7 +108,15 @@ InputBuffer::int_type InputBuffer::underflow() {
   return n == 0 ? traits_type::eof() : traits_type::to_int_type(buffer_.front());
 }
 
-std::string InputBuffer::rest() try {
+std::string InputBuffer::rest() {
+  return with_memory_for(
+      [&] {
+        return cat(path_.string(), ": all of its ", std::max(size_, read_), " bytes at once");
+      },
+      [&] { return take_rest(); });
+}
+
+std::string InputBuffer::take_rest() {
   std::string bytes(gptr(), egptr());
   setg(nullptr, nullptr, nullptr);
   // One byte more than the system tells, so that the end is found without growing.
@@ -119,8 +128,6 @@ std::string InputBuffer::rest() try {
   }
   bytes.resize(done);
   return bytes;
-} catch (const std::bad_alloc&) {
-  fail(path_.string(), ": out of memory: its ", std::max(size_, read_), " bytes do not fit");
 }
 
 }  // namespace darknet

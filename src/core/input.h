@@ -36,6 +36,7 @@ class InputBuffer : public std::streambuf {
   int_type underflow() override;
 
  private:
+  std::string take_rest();
   // Into `to`; 0 at the end.
   std::size_t read(char* to, std::size_t bytes);
   std::filesystem::path path_;

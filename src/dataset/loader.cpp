@@ -14,6 +14,7 @@
 
 #include "core/error.h"
 #include "core/log.h"
+#include "core/out_of_memory.h"
 
 namespace darknet {
 namespace {
@@ -119,7 +120,12 @@ void Loader::Impl::prepare(Slot& s, std::int64_t k) const {
   b.size = settings.size(k);
   const auto n = static_cast<std::size_t>(images_in(k));
   s.unreadable.assign(n, {});
-  b.pixels.resize(n * static_cast<std::size_t>(b.size.height * b.size.width * settings.channels));
+  const Shape shape{images_in(k), b.size.height, b.size.width, settings.channels};
+  with_memory_for(
+      [&] {
+        return cat("the pixels of a batch, ", to_string(shape), "; a smaller batch needs less");
+      },
+      [&] { b.pixels.resize(static_cast<std::size_t>(shape.size())); });
   b.parts.clear();
   b.parts.resize(n);
   b.truths.assign(n, {});

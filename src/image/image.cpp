@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/out_of_memory.h"
 #include "image/codec.h"
 #include "image/file_check.h"
 #include "image/picture_size.h"
@@ -73,7 +74,9 @@ Image decode_image(const std::string& bytes, const std::string& name, std::int64
 }
 
 Image read_image(const fs::path& path, std::int64_t channels) {
-  return decode_image(read_file(path, kMostBytes), path.string(), channels);
+  return with_memory_for(
+      [&] { return cat("the image ", path.string()); },
+      [&] { return decode_image(read_file(path, kMostBytes), path.string(), channels); });
 }
 
 void write_image(const fs::path& path, const Image& image) {

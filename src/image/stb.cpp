@@ -12,6 +12,8 @@
 
 #include <algorithm>
 #include <memory>
+#include <new>
+#include <string_view>
 
 #include "image/codec.h"
 #include "image/picture_size.h"
@@ -62,6 +64,7 @@ Image decode_rgb(const std::string& bytes) {
   const std::unique_ptr<stbi_uc, decltype(&stbi_image_free)> rgb(
       stbi_load_from_memory(data_of(bytes), static_cast<int>(bytes.size()), &w, &h, &c, 3),
       stbi_image_free);
+  if (!rgb && std::string_view(stbi_failure_reason()) == "Out of memory") throw std::bad_alloc();
   if (!rgb) return {};
   Image image(w, h, 3);
   image.pixels.assign(rgb.get(), rgb.get() + image.pixels.size());

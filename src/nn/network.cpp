@@ -443,9 +443,14 @@ void Network::resize(std::int64_t batch, std::int64_t height, std::int64_t width
   net.plan_arena();
   require_memory(net.where, net.options.device, shape, net.training(),
                  static_cast<double>(net.plan.bytes) + static_cast<double>(workspace));
-  net.input = Tensor(net.options.device, shape);
-  net.arena = Buffer(net.options.device, net.plan.bytes);
-  if (workspace > net.workspace.bytes()) net.workspace = Buffer(net.options.device, workspace);
+  try {
+    net.input = Tensor(net.options.device, shape);
+    net.arena = Buffer(net.options.device, net.plan.bytes);
+    if (workspace > net.workspace.bytes()) net.workspace = Buffer(net.options.device, workspace);
+  } catch (const Error& e) {
+    fail_at(net.where, "[net]: activations for an input of ", to_string(shape), ": ", e.what(),
+            "; ", how_to_need_less(net.training()));
+  }
 }
 
 void Network::set_algorithms(const Tuning& tuning) {

@@ -1,6 +1,7 @@
 #include "cli_harness.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -48,10 +49,13 @@ void execute(const fs::path& folder, const std::vector<std::string>& arguments) 
 
 class Child {
  public:
-  Child(const fs::path& folder, const std::vector<std::string>& arguments) : folder_(folder) {
+  Child(const fs::path& folder, const std::vector<std::string>& arguments, std::uint64_t memory)
+      : folder_(folder) {
     for (const char* name : {".out", ".err"}) fs::remove(folder / name);
     id_ = ::fork();
     if (id_ == 0) {
+      const ::rlimit limit{memory, memory};
+      if (memory > 0) ::setrlimit(RLIMIT_AS, &limit);
       execute(folder, arguments);
       ::_exit(127);
     }
@@ -189,7 +193,7 @@ CommandResult Workspace::darknet(const std::vector<std::string>& arguments,
   put(".in", options.input);
   std::vector<std::string> all{program().string()};
   all.insert(all.end(), arguments.begin(), arguments.end());
-  return Child(folder_, all).wait(options);
+  return Child(folder_, all, options.memory).wait(options);
 }
 
 void put_tiny_data(const Workspace& work) {

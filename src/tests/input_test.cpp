@@ -234,5 +234,36 @@ TEST_P(NoFiles, AreRefusedWithASentence) {
 INSTANTIATE_TEST_SUITE_P(Cli, NoFiles, testing::ValuesIn(kNoFiles),
                          [](const auto& info) { return std::string(info.param.name); });
 
+// With an address space that the sanitizers' own tables would fill.
+class OutOfMemoryTest : public test::CliTest {
+ protected:
+  void SetUp() override {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    GTEST_SKIP() << "sanitizers reserve terabytes";
+#endif
+    put_tiny_weights(work_, "x.weights");
+  }
+  test::CommandResult run(const std::vector<std::string>& command) const {
+    return work_.darknet(command, {.memory = std::uint64_t{1200} << 20});
+  }
+  void grow(const char* name, std::uint64_t bytes) const {
+    fs::resize_file(work_.path(name), bytes);
+  }
+};
+
+TEST_F(OutOfMemoryTest, IsToldWithWhatItWasFor) {
+  work_.put("x.pgm", "P5 16000 16000 255\n");  // all of it black, without room on the disk
+  grow("x.pgm", (std::uint64_t{256} << 20) + 19);
+  test::expect_refused(run({"detect", "x.cfg", "x.weights", "x.pgm", "-dont_show"}),
+                       "out of memory for the image x.pgm");
+  grow("x.weights", kHuge);
+  test::expect_refused(run({"detect", "x.cfg", "x.weights", "images/0.png", "-dont_show"}),
+                       "out of memory for x.weights: all of its 3221225472 bytes at once");
+  work_.put("x.cfg", replaced(test::kTinyCfg, "batch=2\nsubdivisions=1\nwidth=32\nheight=32",
+                              "batch=64\nsubdivisions=1\nwidth=1024\nheight=1024"));
+  const test::CommandResult train = run({"detector", "train", "x.data", "x.cfg"});
+  test::expect_refused(train, "a smaller batch, more subdivisions or a smaller input need less");
+}
+
 }  // namespace
 }  // namespace darknet
