@@ -8,16 +8,19 @@ shift
 seconds=${FUZZ_SECONDS:-60}
 programs=$build/src/tests/fuzz
 out=runs/fuzz
-[ $# -gt 0 ] || set -- cfg weights state labels images detections
+if [ $# -eq 0 ]; then
+  for program in "$programs"/fuzz_*; do
+    [ ! -f "$program" ] || [ ! -x "$program" ] || set -- "$@" "${program##*/fuzz_}"
+  done
+fi
 
 "$programs/write_corpus" "$out/samples"
 cp -n cfg/*.cfg "$out/samples/cfg/"
-declare -A longest=([cfg]=8192 [weights]=4096 [state]=8192 [labels]=4096 [images]=8192 [detections]=4096)
 status=0
 for name in "$@"; do
   mkdir -p "$out/$name/corpus"
   arguments=(-max_total_time="$seconds" -timeout=30 -rss_limit_mb=4096 -malloc_limit_mb=2048
-    -max_len="${longest[$name]}" -print_final_stats=1 -artifact_prefix="$out/$name/")
+    -max_len=8192 -print_final_stats=1 -artifact_prefix="$out/$name/")
   [ "$name" != cfg ] || arguments+=(-dict="$out/samples/cfg.dict")
   echo "fuzz_$name: $seconds s"
   if "$programs/fuzz_$name" "${arguments[@]}" "$out/$name/corpus" "$out/samples/$name" \

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <charconv>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -65,10 +66,9 @@ std::vector<Section> sections_of(const std::string& text) {
 constexpr const char* kHeadCfg =
     "[net]\nbatch=2\nwidth=32\nheight=32\nchannels=3\nlearning_rate=1e-3\nsteps=10,20\n"
     "scales=.1,.1\npolicy=steps\n[convolutional]\nbatch_normalize=1\nfilters=8\nsize=3\nstride=2\n"
-    "pad=1\nactivation=leaky\n[maxpool]\nsize=2\nstride=2\n[route]\nlayers=-1,0\n"
+    "pad=1\nactivation=leaky\n[maxpool]\nsize=3\nstride=1\n[route]\nlayers=-1,0\n"
     "[convolutional]\nfilters=18\nsize=1\nactivation=linear\n"
     "[yolo]\nmask=0,1,2\nanchors=1,2, 3,4, 5,6\nclasses=1\nnum=3\nobj_loss=focal\nobj_gamma=2\n";
-// Its [route] reads outputs of different sizes: parsed by section, never a network.
 
 constexpr const char* kYoloCfg =
     "[net]\nbatch=2\nwidth=16\nheight=16\nchannels=3\nlearning_rate=.01\n"
@@ -81,7 +81,7 @@ constexpr const char* kYoloCfg =
 
 constexpr const char* kRegionCfg =
     "[net]\nbatch=2\nwidth=8\nheight=8\nchannels=1\nadam=1\n[batchnorm]\n[activation]\n"
-    "activation=swish\n[reorg]\nstride=2\n[scale_channels]\nfrom=-1\n[convolutional]\nfilters=12\n"
+    "activation=swish\n[reorg]\nstride=2\n[convolutional]\nfilters=12\n"
     "size=1\nactivation=linear\n[region]\nanchors=1,1, 2,2\nclasses=1\nnum=2\nsoftmax=1\n"
     "max=5\nobj_loss=balanced_ce\n";
 
@@ -91,7 +91,7 @@ constexpr const char* kClassifierCfg =
     "probability=.5\n[avgpool]\n[connected]\noutput=3\nactivation=logistic\n[softmax]\n"
     "[cost]\ntype=sse\n";
 
-std::vector<std::string> cfg_samples() { return {kHeadCfg, kYoloCfg, kClassifierCfg}; }
+std::vector<std::string> cfg_samples() { return {kHeadCfg, kYoloCfg, kRegionCfg, kClassifierCfg}; }
 
 // The largest value of a key whose product sizes memory and time; -1: any.
 std::int64_t small_limit(std::string_view key) {
