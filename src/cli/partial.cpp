@@ -3,6 +3,8 @@
 
 #include "cli/command.h"
 #include "cli/open_network.h"
+#include "core/file.h"
+#include "core/inputs.h"
 #include "core/log.h"
 #include "nn/weights.h"
 
@@ -15,6 +17,8 @@ struct Options {
 };
 
 int partial(const Options& o) {
+  const InputFiles inputs({{"the cfg", o.cfg}, {"the weights file", o.weights}});
+  require_writable_file(o.out);
   const Network net = open_network({.cfg = o.cfg, .weights = o.weights});
   if (o.layers < 1 || o.layers > net.size())
     fail("N = ", o.layers, ": this network has ", net.size(), " layers");
