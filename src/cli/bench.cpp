@@ -8,7 +8,7 @@
 #include "cli/bench_report.h"
 #include "cli/command.h"
 #include "core/file.h"
-#include "core/inputs.h"
+#include "core/protected_files.h"
 #include "core/text.h"
 #include "train/bench_workload.h"
 
@@ -42,7 +42,7 @@ int run_tune(const Options& o) {
 
 int run_bench(const Options& o) {
   require_sense(o);
-  const InputFiles inputs(
+  const ProtectedFiles inputs(
       {{"the cfg", o.cfg}, {"the .data file", o.data}, {"the tuning file", o.tuning}});
   if (!o.tune.empty()) return run_tune(o);
   if (!o.json.empty()) require_writable_file(o.json);

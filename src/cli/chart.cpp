@@ -5,7 +5,7 @@
 
 #include "cli/command.h"
 #include "core/error.h"
-#include "core/inputs.h"
+#include "core/protected_files.h"
 #include "core/text.h"
 #include "report/training_chart.h"
 
@@ -20,7 +20,7 @@ struct Options {
 
 int chart(const Options& o) {
   if (o.labels.size() > o.logs.size()) throw Error("-label: more labels than logs", 2);
-  InputFiles inputs;
+  ProtectedFiles inputs;
   for (const std::string& log : o.logs) inputs.add("the log", log);
   require_writable_chart(o.out);
   std::vector<TrainingHistory> histories;

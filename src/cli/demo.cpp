@@ -11,8 +11,8 @@
 #include "cli/open_network.h"
 #include "cli/predict_images.h"
 #include "core/file.h"
-#include "core/inputs.h"
 #include "core/log.h"
+#include "core/protected_files.h"
 #include "core/text.h"
 #include "core/threads.h"
 #include "detect/smooth.h"
@@ -83,7 +83,7 @@ class Demo {
 
   DemoOptions options_;
   InterruptGuard interrupt_;
-  InputFiles inputs_;  // a recording over its own source would destroy both
+  ProtectedFiles inputs_;  // a recording over its own source would destroy both
   std::atomic<float> threshold_;
   std::unique_ptr<VideoSource> source_;
   VideoFormat format_;
@@ -103,7 +103,7 @@ class Demo {
 };
 
 // Before the source is opened and the networks are read.
-void check_outputs(const DemoOptions& o, const DataFile& data, InputFiles& inputs) {
+void check_outputs(const DemoOptions& o, const DataFile& data, ProtectedFiles& inputs) {
   inputs.add("the .data file", o.data);
   inputs.add("the cfg", o.cfg);
   inputs.add("the weights file", find_weights(o.weights, data.backup));

@@ -39,7 +39,7 @@ std::unique_ptr<VideoSource> live(const std::string& name, double patience,
 
 }  // namespace
 
-void add_sources(const DemoOptions& o, InputFiles& inputs) {
+void add_sources(const DemoOptions& o, ProtectedFiles& inputs) {
   for (const std::string& source : o.sources) {
     inputs.add("the source", source);
     if (names_pictures(source)) add_images(inputs, pictures_of({source}, false), true);

@@ -9,7 +9,7 @@
 #include "cfg/parse.h"
 #include "cli/command.h"
 #include "core/file.h"
-#include "core/inputs.h"
+#include "core/protected_files.h"
 #include "core/text.h"
 #include "dataset/image_list.h"
 #include "dataset/label_files.h"
@@ -126,10 +126,10 @@ void write_picture(const Options& o, const std::vector<AnchorShape>& objects,
 
 int run_calc_anchors(Options o) {
   const DataFile data = read_data_file(o.data);
-  InputFiles inputs({{"the .data file", o.data},
-                     {"the cfg", o.cfg},
-                     {"the names file", data.names},
-                     {"the list", data.train}});
+  ProtectedFiles inputs({{"the .data file", o.data},
+                         {"the cfg", o.cfg},
+                         {"the names file", data.names},
+                         {"the list", data.train}});
   std::vector<std::filesystem::path> images = read_image_list(required(data, data.train, "train"));
   add_images(inputs, images, true);
   require_writable_chart(o.out);

@@ -8,8 +8,8 @@
 #include "cfg/data_file.h"
 #include "cli/command.h"
 #include "core/file.h"
-#include "core/inputs.h"
 #include "core/log.h"
+#include "core/protected_files.h"
 #include "core/text.h"
 #include "dataset/image_list.h"
 #include "dataset/label_files.h"
@@ -94,7 +94,7 @@ std::string command_of(const Options& o) {
 }
 
 // Before the trainings, which take hours.
-void check_outputs(const Options& o, InputFiles& inputs) {
+void check_outputs(const Options& o, ProtectedFiles& inputs) {
   const DataFile data = read_data_file(o.data);
   inputs.add("the .data file", o.data);
   inputs.add("the cfg", o.cfg);
@@ -105,11 +105,11 @@ void check_outputs(const Options& o, InputFiles& inputs) {
       inputs.add("the list", list), add_images(inputs, read_image_list(list), true);
   for (const char* file : {"table.txt", "results.json", "index.html"})
     if (fs::exists(o.out / file)) require_writable_file(o.out / file);
-  for (const char* chart : {"chart.svg", "chart.png"}) require_no_input(o.out / chart);
+  for (const char* chart : {"chart.svg", "chart.png"}) require_unprotected(o.out / chart);
 }
 
 int compare(const Options& o) {
-  InputFiles inputs;
+  ProtectedFiles inputs;
   check_outputs(o, inputs);
   const ComparisonOutcome outcome = compare_arms(o);
   if (outcome.exit_code != 0) return outcome.exit_code;

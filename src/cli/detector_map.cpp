@@ -9,8 +9,8 @@
 #include "cli/map_report.h"
 #include "cli/open_network.h"
 #include "core/file.h"
-#include "core/inputs.h"
 #include "core/log.h"
+#include "core/protected_files.h"
 #include "core/text.h"
 #include "dataset/detection_files.h"
 #include "dataset/image_list.h"
@@ -119,7 +119,7 @@ MapResult judge(const std::vector<EvaluatedImage>& images, const Options& o,
 }
 
 // Before the work: no output replaces an input, all of them can be written.
-void check_outputs(const Options& o, InputFiles& inputs) {
+void check_outputs(const Options& o, ProtectedFiles& inputs) {
   if (o.out.empty() && o.curves.empty() && o.errors.empty()) return;
   const DataFile data = read_data_file(o.data);
   inputs.add("the .data file", o.data);
@@ -141,7 +141,7 @@ int map(const Options& o) {
     throw Error("a cfg and weights, or -detections, are wanted", 2);
   if (!o.detections.empty() && !o.cfg.empty())
     throw Error("-detections: no cfg and no weights are used then", 2);
-  InputFiles inputs;
+  ProtectedFiles inputs;
   check_outputs(o, inputs);
   const auto before = std::chrono::steady_clock::now();
   Labelled labelled;

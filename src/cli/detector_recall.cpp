@@ -8,7 +8,7 @@
 #include "cli/command.h"
 #include "cli/open_network.h"
 #include "core/file.h"
-#include "core/inputs.h"
+#include "core/protected_files.h"
 #include "dataset/image_list.h"
 #include "dataset/label_files.h"
 #include "dataset/labels.h"
@@ -53,11 +53,11 @@ void write(const std::string& base, const std::vector<ProposalRecall>& rows) {
 int recall(const Options& o) {
   const DataFile data = read_data_file(o.data);
   const fs::path weights = find_weights(o.weights, data.backup);
-  InputFiles inputs({{"the .data file", o.data},
-                     {"the cfg", o.cfg},
-                     {"the weights file", weights},
-                     {"the list", data.valid},
-                     {"the tuning file", o.tuning}});
+  ProtectedFiles inputs({{"the .data file", o.data},
+                         {"the cfg", o.cfg},
+                         {"the weights file", weights},
+                         {"the list", data.valid},
+                         {"the tuning file", o.tuning}});
   std::vector<fs::path> listed = read_image_list(required(data, data.valid, "valid"));
   if (!o.out.empty()) {
     add_images(inputs, listed, true);

@@ -8,7 +8,7 @@
 #include "cli/command.h"
 #include "cli/open_network.h"
 #include "core/file.h"
-#include "core/inputs.h"
+#include "core/protected_files.h"
 #include "core/text.h"
 #include "dataset/detection_files.h"
 #include "dataset/image_list.h"
@@ -93,12 +93,12 @@ int valid(const Options& o) {
   const DataFile data = read_data_file(o.data);
   const fs::path weights = find_weights(o.weights, data.backup);
   const std::string format = format_of(o, data);
-  InputFiles inputs({{"the .data file", o.data},
-                     {"the cfg", o.cfg},
-                     {"the weights file", weights},
-                     {"the names file", data.names},
-                     {"the list", data.valid},
-                     {"the tuning file", o.tuning}});
+  ProtectedFiles inputs({{"the .data file", o.data},
+                         {"the cfg", o.cfg},
+                         {"the weights file", weights},
+                         {"the names file", data.names},
+                         {"the list", data.valid},
+                         {"the tuning file", o.tuning}});
   require_writable_folder(data.results);
   Network net = open_network({.cfg = o.cfg,
                               .weights = weights,

@@ -4,8 +4,8 @@
 #include "cli/command.h"
 #include "cli/open_network.h"
 #include "core/file.h"
-#include "core/inputs.h"
 #include "core/log.h"
+#include "core/protected_files.h"
 #include "nn/weights.h"
 
 namespace darknet::cli {
@@ -17,7 +17,7 @@ struct Options {
 };
 
 int partial(const Options& o) {
-  const InputFiles inputs({{"the cfg", o.cfg}, {"the weights file", o.weights}});
+  const ProtectedFiles inputs({{"the cfg", o.cfg}, {"the weights file", o.weights}});
   require_writable_file(o.out);
   const Network net = open_network({.cfg = o.cfg, .weights = o.weights});
   if (o.layers < 1 || o.layers > net.size())

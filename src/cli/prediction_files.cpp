@@ -79,7 +79,7 @@ void PredictionFiles::check_images(std::span<const fs::path> images) const {
   for (const fs::path& image : images) {
     const std::string name = unused.of(image);
     if (several_)
-      require_no_input(annotated(name));
+      require_unprotected(annotated(name));
     else
       require_writable_file(annotated(name));
     if (labels_) labels_->require_free(name + ".txt");
@@ -110,7 +110,7 @@ fs::path PredictionFiles::begin(const fs::path& image) {
   if (name_ != image.stem() && named_outputs())
     log::warn(cat(image.string(), ": another image is called ", image.stem().string(),
                   " too; what is found here goes to ", name_));
-  require_no_input(annotated(name_));
+  require_unprotected(annotated(name_));
   return annotated(name_);
 }
 

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "cli/predict_images.h"
-#include "core/inputs.h"
+#include "core/protected_files.h"
 #include "dataset/detection_files.h"
 #include "dataset/label_files.h"
 
@@ -49,7 +49,7 @@ class PredictionFiles {
 
   PredictOptions options_;
   bool open_end_, several_;
-  InputFiles inputs_;
+  ProtectedFiles inputs_;
   std::optional<LabelWriter> labels_;
   UnusedNames unused_;
   std::filesystem::path image_;  // that was begun

@@ -8,7 +8,7 @@
 
 #include "cfg/parse.h"
 #include "cli/command.h"
-#include "core/inputs.h"
+#include "core/protected_files.h"
 #include "core/text.h"
 #include "dataset/scene_set.h"
 #include "dataset/scene_shapes.h"
@@ -142,7 +142,7 @@ int synth(Options& o) {
   read_flags(o);
   check(o.set.scenes);
   if (o.background > 0 && o.cfg.empty()) throw Error("-background needs -cfg: whose anchors?", 2);
-  const InputFiles inputs({{"the cfg", o.cfg}});
+  const ProtectedFiles inputs({{"the cfg", o.cfg}});
   require_scene_folder(o.folder);
   std::optional<Network> net;
   if (!o.cfg.empty()) {

@@ -11,7 +11,7 @@
 #include <system_error>
 
 #include "core/error.h"
-#include "core/inputs.h"
+#include "core/protected_files.h"
 
 namespace darknet {
 namespace fs = std::filesystem;
@@ -26,7 +26,7 @@ fs::path replaceable(const fs::path& path) {
   std::error_code ignored;
   const fs::file_status status = fs::status(path, ignored);
   if (!fs::exists(status)) return path;
-  require_no_input(path);
+  require_unprotected(path);
   if (fs::is_directory(status))
     fail(path.string(), ": this is a folder, no file can take its place");
   if (!fs::is_regular_file(status))
@@ -78,7 +78,7 @@ void AtomicFile::commit() {
 }
 
 AppendedFile::AppendedFile(fs::path path)
-    : path_((require_no_input(path), std::move(path))),
+    : path_((require_unprotected(path), std::move(path))),
       descriptor_(::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666)) {
   if (descriptor_ < 0) fail_io();
 }

@@ -41,7 +41,7 @@ LabelWriter::LabelWriter(fs::path folder) : folder_(std::move(folder)) {
 
 void LabelWriter::require_free(const std::string& name) const {
   const fs::path path = folder_ / name;
-  require_no_input(path);
+  require_unprotected(path);
   if (!fs::exists(path)) return;
   if (!written_.contains({printable(name), checksum_of(read_file(path, kMostBytes))}))
     fail(path.string(),
@@ -59,7 +59,7 @@ void LabelWriter::write(const std::string& name, const std::string& text) {
   write_file_atomically(folder_ / name, text);
 }
 
-void add_images(InputFiles& inputs, std::span<const fs::path> images, bool labels) {
+void add_images(ProtectedFiles& inputs, std::span<const fs::path> images, bool labels) {
   inputs.add_all("an image", images);
   if (!labels) return;
   std::vector<fs::path> files;

@@ -8,7 +8,7 @@
 #include <string>
 #include <utility>
 
-#include "core/inputs.h"
+#include "core/protected_files.h"
 
 namespace darknet {
 
@@ -29,7 +29,7 @@ class LabelWriter {
 };
 
 // Holds them as images of this run and, with `labels`, their label files as ground truth.
-void add_images(InputFiles&, std::span<const std::filesystem::path> images, bool labels);
+void add_images(ProtectedFiles&, std::span<const std::filesystem::path> images, bool labels);
 
 // What the label file of an image is called: STEM.txt.
 std::string label_name(const std::filesystem::path& image);

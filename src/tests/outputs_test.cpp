@@ -8,8 +8,8 @@
 
 #include "cli_harness.h"
 #include "core/file.h"
-#include "core/inputs.h"
 #include "core/lock_file.h"
+#include "core/protected_files.h"
 #include "core/text.h"
 #include "dataset/label_files.h"
 #include "image/codec.h"
@@ -27,14 +27,15 @@ bool holds(const std::string& text, const std::string& part) {
 
 // ---- Inputs ----
 
-using InputFilesTest = testing_files::InFolder;
+using ProtectedFilesTest = testing_files::InFolder;
 
-TEST_F(InputFilesTest, AreNotWrittenToUnderAnyName) {
+TEST_F(ProtectedFilesTest, AreNotWrittenToUnderAnyName) {
   const fs::path cfg = file("x.cfg", "[net]"), image = file("images/1.png", "pixels");
   fs::create_symlink("x.cfg", folder_ / "link");
   fs::create_hard_link(image, folder_ / "hard");
   {
-    InputFiles inputs({{"the cfg", cfg}, {"the weights file", ""}, {"the list", folder_ / "none"}});
+    ProtectedFiles inputs(
+        {{"the cfg", cfg}, {"the weights file", ""}, {"the list", folder_ / "none"}});
     const fs::path images[] = {image};
     inputs.add_all("an image", images);
     for (const fs::path& to : {cfg, folder_ / "link", folder_ / "images/../x.cfg"}) {

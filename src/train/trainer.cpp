@@ -98,7 +98,7 @@ class Trainer {
 
   TrainerOptions options_;
   DataFile data_;
-  InputFiles inputs_;
+  ProtectedFiles inputs_;
   fs::path backup_;
   Network net_;
   Optimizer optimizer_;

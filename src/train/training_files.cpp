@@ -20,7 +20,7 @@ bool is_own(const fs::path& weights, const Checkpoints& checkpoints) {
 
 void check_training_files(const TrainerOptions& o, const DataFile& data,
                           const TrainingImages& images, const Checkpoints& checkpoints,
-                          InputFiles& inputs) {
+                          ProtectedFiles& inputs) {
   inputs.add("the .data file", o.data);
   inputs.add("the cfg", o.cfg);
   inputs.add("the names file", data.names);

@@ -4,7 +4,7 @@
 #include <span>
 
 #include "cfg/data_file.h"
-#include "core/inputs.h"
+#include "core/protected_files.h"
 #include "train/checkpoints.h"
 #include "train/trainer.h"
 
@@ -18,6 +18,6 @@ struct TrainingImages {
 // be written. Weights of this very training (backup/NAME_*.weights) are not held: it goes on with
 // them.
 void check_training_files(const TrainerOptions&, const DataFile&, const TrainingImages&,
-                          const Checkpoints&, InputFiles& inputs);
+                          const Checkpoints&, ProtectedFiles& inputs);
 
 }  // namespace darknet

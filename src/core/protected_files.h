@@ -1,5 +1,5 @@
 // The files that a run reads, so that nothing it writes takes the place of one of them. AtomicFile,
-// AppendedFile and the writers of videos all ask require_no_input(): there is no way around it.
+// AppendedFile and the writers of videos all ask require_unprotected(): there is no way around it.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -12,14 +12,14 @@ namespace darknet {
 
 // While one lives, its files are not written to by this process. Files count by what they are,
 // device and inode: links and other spellings of a path are recognised.
-class InputFiles {
+class ProtectedFiles {
  public:
-  InputFiles();
+  ProtectedFiles();
   // Pairs of what a file is to the run ("the cfg") and its path.
-  explicit InputFiles(const std::vector<std::pair<const char*, std::filesystem::path>>& files);
-  InputFiles(const InputFiles&) = delete;
-  InputFiles& operator=(const InputFiles&) = delete;
-  ~InputFiles();
+  explicit ProtectedFiles(const std::vector<std::pair<const char*, std::filesystem::path>>& files);
+  ProtectedFiles(const ProtectedFiles&) = delete;
+  ProtectedFiles& operator=(const ProtectedFiles&) = delete;
+  ~ProtectedFiles();
 
   // "" and files that do not exist are passed over.
   void add(const std::string& what, const std::filesystem::path& file);
@@ -27,7 +27,7 @@ class InputFiles {
   void add_all(const std::string& what, std::span<const std::filesystem::path> files);
 
  private:
-  friend void require_no_input(const std::filesystem::path&);
+  friend void require_unprotected(const std::filesystem::path&);
   struct File {
     std::uint64_t device = 0, inode = 0;
     std::uint32_t what = 0;  // index into whats_
@@ -42,7 +42,7 @@ class InputFiles {
   bool sorted_ = true;
 };
 
-// Throws, naming both, where `output` is a file that an InputFiles of this process holds.
-void require_no_input(const std::filesystem::path& output);
+// Throws, naming both, where `output` is a file that an ProtectedFiles of this process holds.
+void require_unprotected(const std::filesystem::path& output);
 
 }  // namespace darknet
