@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstdlib>
+#include <charconv>
 #include <cstring>
 #include <ctime>
 #include <fstream>
@@ -82,7 +82,7 @@ Holder parse(const std::string& text) {
   for (std::string_view line; reader.next(line);) {
     const auto blank = std::min(line.find(' '), line.size());
     const std::string key(line.substr(0, blank)), value(trim(line.substr(blank)));
-    if (key == "process") h.process = static_cast<::pid_t>(std::atoi(value.c_str()));
+    if (key == "process") std::from_chars(value.data(), value.data() + value.size(), h.process);
     if (key == "host") h.host = value;
     if (key == "since") h.since = value;
     if (key == "boot") h.boot = value;
