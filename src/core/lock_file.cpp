@@ -141,8 +141,10 @@ void LockFile::acquire(const std::string& held_for) {
   const Lock lock = open_and_lock();
   std::array<char, kMostBytes> bytes{};
   const ::ssize_t length = ::pread(descriptor_, bytes.data(), bytes.size(), 0);
-  const Holder holder =
-      parse(std::string(bytes.data(), static_cast<std::size_t>(std::max<::ssize_t>(length, 0))));
+  const std::string before(bytes.data(), static_cast<std::size_t>(std::max<::ssize_t>(length, 0)));
+  if (!before.empty() && !before.starts_with("process "))
+    fail(path_.string(), ": this is no lock file of this program; remove it or call it otherwise");
+  const Holder holder = parse(before);
   const Holder self = this_process();
   const bool elsewhere = holder.process > 0 && holder.host != self.host;
   if (lock == Lock::held || runs_here(holder, self))

@@ -290,10 +290,13 @@ TEST_F(LockTest, TheProcessIsLookedFor) {
   const CommandResult ran = train();
   EXPECT_EQ(ran.exit_code, 0) << ran.all();
   EXPECT_TRUE(holds(ran.err, "process 1 on host elsewhere, since 2020-01-01")) << ran.all();
-  for (const char* junk : {"", "process -5\n", "\x1b[2J\n", "process 99999999999999999999"}) {
+  for (const char* junk : {"", "process -5\n", "process 99999999999999999999"}) {
     work_.put("backup/x.lock", junk);
     EXPECT_EQ(train().exit_code, 0) << junk;
   }
+  work_.put("backup/x.lock", "of another program");
+  expect_refused(train(), "backup/x.lock: this is no lock file of this program");
+  EXPECT_EQ(work_.get("backup/x.lock"), "of another program");
 }
 
 // ---- Before the work ----
