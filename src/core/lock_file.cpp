@@ -119,9 +119,9 @@ LockFile::~LockFile() {
 
 LockFile::Lock LockFile::open_and_lock() {
   for (;;) {
-    descriptor_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
-    struct ::stat opened {
-    }, named{};
+    descriptor_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    struct ::stat opened {};
+    struct ::stat named {};
     if (descriptor_ < 0 || ::fstat(descriptor_, &opened) != 0)
       fail(path_.string(), ": cannot make this lock file: ", std::strerror(errno));
     if (!S_ISREG(opened.st_mode)) fail(path_.string(), ": this is no ordinary file");
