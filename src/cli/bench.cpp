@@ -9,6 +9,8 @@
 #include "cli/command.h"
 #include "core/file.h"
 #include "core/input.h"
+#include "core/protected_files.h"
+#include "core/text.h"
 #include "train/bench_workload.h"
 
 namespace darknet::cli {
@@ -34,12 +36,15 @@ int run_tune(const Options& o) {
   const TuneReport r = tune(work->network());
   print_tuning(r);
   merge_into_file(o.tune, r.tuning);
-  fmt::print("{} choices for {} -> {}\n", r.tuning.size(), r.tuning.library(), o.tune.string());
+  fmt::print("{} choices for {} -> {}\n", r.tuning.size(), r.tuning.library(),
+             printable(o.tune.string()));
   return 0;
 }
 
 int run_bench(const Options& o) {
   require_sense(o);
+  const ProtectedFiles inputs(
+      {{"the cfg", o.cfg}, {"the .data file", o.data}, {"the tuning file", o.tuning}});
   if (!o.tune.empty()) return run_tune(o);
   if (!o.json.empty()) require_writable_file(o.json);
   const BenchReport r = bench(o);

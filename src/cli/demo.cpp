@@ -10,7 +10,10 @@
 #include "cli/demo_source.h"
 #include "cli/open_network.h"
 #include "cli/predict_images.h"
+#include "core/file.h"
 #include "core/log.h"
+#include "core/protected_files.h"
+#include "core/text.h"
 #include "core/threads.h"
 #include "detect/smooth.h"
 #include "image/draw.h"
@@ -80,6 +83,7 @@ class Demo {
 
   DemoOptions options_;
   InterruptGuard interrupt_;
+  ProtectedFiles inputs_;  // a recording over its own source would destroy both
   std::atomic<float> threshold_;
   std::unique_ptr<VideoSource> source_;
   VideoFormat format_;
@@ -98,18 +102,23 @@ class Demo {
   std::atomic<bool> quit_ = false;
 };
 
-// A recording over its own source would destroy both.
-void require_other_files(const DemoOptions& o) {
-  for (const std::string& source : o.sources)
-    for (const std::string& to : {o.out_video, o.json})
-      if (std::error_code unknown; !to.empty() && std::filesystem::equivalent(source, to, unknown))
-        fail(to, ": is the source; give the output another name");
+// Before the source is opened and the networks are read.
+void check_outputs(const DemoOptions& o, const DataFile& data, ProtectedFiles& inputs) {
+  inputs.add("the .data file", o.data);
+  inputs.add("the cfg", o.cfg);
+  inputs.add("the weights file", find_weights(o.weights, data.backup));
+  inputs.add("the names file", data.names);
+  inputs.add("the tuning file", o.tuning);
+  add_sources(o, inputs);
+  for (const std::string& to : {o.out_video, o.json})
+    if (!to.empty()) require_writable_file(to);
+  if (!o.stills.empty()) require_writable_file(o.stills + "_00000001.jpg");
 }
 
 Demo::Demo(const DemoOptions& o)
     : options_(o), threshold_(o.threshold), smoother_(static_cast<std::size_t>(o.average_frames)) {
-  require_other_files(o);
   const DataFile data = read_data_file(o.data);
+  check_outputs(o, data, inputs_);
   source_ = open_source(o, [this] { return stop_wanted(); });
   format_ = source_->format();
   if (format_.fps <= 0) format_.fps = kUnknownFps;
@@ -169,7 +178,8 @@ void Demo::draw(Frame& frame) {
 void Demo::print(const Frame& frame) const {
   fmt::print("frame {}:\n", frame.number);
   for (const TrackedDetection& t : frame.found)
-    fmt::print("{}{}\n", caption_of(t, names_), box_in_pixels(t.detection.box, frame.image));
+    fmt::print("{}{}\n", printable(caption_of(t, names_)),
+               box_in_pixels(t.detection.box, frame.image));
   std::fflush(stdout);  // frame by frame, for whoever reads it at the other end of a pipe
 }
 

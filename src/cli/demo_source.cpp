@@ -5,6 +5,7 @@
 #include "cli/picture_arguments.h"
 #include "core/error.h"
 #include "core/input.h"
+#include "dataset/label_files.h"
 #include "video/reconnect.h"
 
 namespace darknet::cli {
@@ -38,6 +39,13 @@ std::unique_ptr<VideoSource> live(const std::string& name, double patience,
 }
 
 }  // namespace
+
+void add_sources(const DemoOptions& o, ProtectedFiles& inputs) {
+  for (const std::string& source : o.sources) {
+    inputs.add("the source", source);
+    if (names_pictures(source)) add_images(inputs, pictures_of({source}, false), true);
+  }
+}
 
 std::unique_ptr<VideoSource> open_source(const DemoOptions& o, std::function<bool()> stopped) {
   if (o.sources.empty())

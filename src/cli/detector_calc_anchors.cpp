@@ -9,7 +9,10 @@
 #include "cfg/parse.h"
 #include "cli/command.h"
 #include "core/file.h"
+#include "core/protected_files.h"
+#include "core/text.h"
 #include "dataset/image_list.h"
+#include "dataset/label_files.h"
 #include "dataset/labels.h"
 #include "dataset/picture_sizes.h"
 #include "eval/imbalance.h"
@@ -123,11 +126,17 @@ void write_picture(const Options& o, const std::vector<AnchorShape>& objects,
 
 int run_calc_anchors(Options o) {
   const DataFile data = read_data_file(o.data);
+  ProtectedFiles inputs({{"the .data file", o.data},
+                         {"the cfg", o.cfg},
+                         {"the names file", data.names},
+                         {"the list", data.train}});
+  std::vector<std::filesystem::path> images = read_image_list(required(data, data.train, "train"));
+  add_images(inputs, images, true);
+  require_writable_chart(o.out);
   const Target t = target_of(o);
   if (!o.count_given && !t.anchors.empty())
     o.settings.anchors = static_cast<std::int64_t>(t.anchors.size());
-  const LabelledImages labelled =
-      read_all_labels(read_image_list(required(data, data.train, "train")), classes_of(t, data));
+  const LabelledImages labelled = read_all_labels(std::move(images), classes_of(t, data));
   const std::vector<AnchorShape> objects = objects_of(labelled, t);
   if (objects.empty()) fail_at({data.train.string(), 0}, "no objects in the labels of this list");
   const AnchorResult r = calc_anchors(objects, o.settings);
@@ -138,12 +147,12 @@ int run_calc_anchors(Options o) {
                r.objects[k]);
   fmt::print("mean IoU with the best anchor: {:.4f}\n", r.mean_iou);
   if (!t.anchors.empty())
-    fmt::print("with the {} anchors of {}: {:.4f}\n", t.anchors.size(), o.cfg,
+    fmt::print("with the {} anchors of {}: {:.4f}\n", t.anchors.size(), printable(o.cfg),
                assign_anchors(objects, t.anchors).mean_iou);
   const std::string line = anchors_line(r, t);
   fmt::print("{}\n", line);
   write_picture(o, objects, r);
-  fmt::print("-> {0}.svg, {0}.png\n", o.out);
+  fmt::print("-> {0}.svg, {0}.png\n", printable(o.out));
   return 0;
 }
 

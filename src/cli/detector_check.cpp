@@ -8,6 +8,7 @@
 #include "cfg/parse.h"
 #include "cli/command.h"
 #include "core/log.h"
+#include "core/text.h"
 #include "dataset/check.h"
 #include "dataset/image_list.h"
 #include "dataset/labels.h"
@@ -32,7 +33,8 @@ void print(const char* name, const ListCheck& c, const std::vector<std::string>&
       "image\n",
       name, c.images, c.empty, c.duplicates, c.objects, c.most_objects);
   for (std::size_t i = 0; i < c.objects_of_class.size(); ++i)
-    fmt::print("  {:<24} {:>8}\n", i < names.size() ? names[i] : fmt::format("class {}", i),
+    fmt::print("  {:<24} {:>8}\n",
+               i < names.size() ? printable(names[i]) : fmt::format("class {}", i),
                c.objects_of_class[i]);
   if (c.objects > 0)
     fmt::print("  box sides from {:.4f} to {:.4f} of the picture\n", c.smallest, c.largest);
@@ -71,7 +73,7 @@ void print_hints(const Options& o, const ImbalanceReport& r) {
     fmt::print(
         "hint: {:.1f} % of the objects fit no anchor by .5: darknet detector calc_anchors {} "
         "-cfg {}\n",
-        share(r.fit_poorly), o.data, o.cfg);
+        share(r.fit_poorly), printable(o.data), printable(o.cfg));
   if (share(r.without_an_anchor) >= 5)
     fmt::print(
         "hint: {:.1f} % of the objects have no anchor of their own: a larger input, a finer "

@@ -5,10 +5,14 @@
 #include <charconv>
 #include <memory>
 
+#include "cfg/data_file.h"
 #include "cli/command.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "core/protected_files.h"
 #include "core/text.h"
+#include "dataset/image_list.h"
+#include "dataset/label_files.h"
 #include "report/comparison_page.h"
 #include "report/side_by_side.h"
 #include "train/comparison.h"
@@ -89,7 +93,24 @@ std::string command_of(const Options& o) {
   return text + (o.exact ? " -exact" : "");
 }
 
+// Before the trainings, which take hours.
+void check_outputs(const Options& o, ProtectedFiles& inputs) {
+  const DataFile data = read_data_file(o.data);
+  inputs.add("the .data file", o.data);
+  inputs.add("the cfg", o.cfg);
+  inputs.add("the names file", data.names);
+  inputs.add("the tuning file", o.tuning);
+  for (const auto& list : {data.train, data.valid})
+    if (!list.empty())
+      inputs.add("the list", list), add_images(inputs, read_image_list(list), true);
+  for (const char* file : {"table.txt", "results.json", "index.html"})
+    if (fs::exists(o.out / file)) require_writable_file(o.out / file);
+  for (const char* chart : {"chart.svg", "chart.png"}) require_unprotected(o.out / chart);
+}
+
 int compare(const Options& o) {
+  ProtectedFiles inputs;
+  check_outputs(o, inputs);
   const ComparisonOutcome outcome = compare_arms(o);
   if (outcome.exit_code != 0) return outcome.exit_code;
   const Comparison& c = outcome.comparison;
@@ -103,9 +124,9 @@ int compare(const Options& o) {
   write_file_atomically(o.out / "table.txt", table);
   write_file_atomically(o.out / "results.json", comparison_json(c, found));
   write_file_atomically(o.out / "index.html", comparison_page(c, found, files));
-  fmt::print("\n{}\n", table);
-  for (const ArmDifference& d : found) fmt::print("{}\n", verdict(c, d));
-  fmt::print("-> {}\n", (o.out / "index.html").string());
+  fmt::print("\n{}\n", printable(table, "\n"));
+  for (const ArmDifference& d : found) fmt::print("{}\n", printable(verdict(c, d), "\n"));
+  fmt::print("-> {}\n", printable((o.out / "index.html").string()));
   return 0;
 }
 

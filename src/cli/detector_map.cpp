@@ -10,8 +10,11 @@
 #include "cli/open_network.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "core/protected_files.h"
+#include "core/text.h"
 #include "dataset/detection_files.h"
 #include "dataset/image_list.h"
+#include "dataset/label_files.h"
 #include "dataset/labels.h"
 #include "dataset/picture_sizes.h"
 #include "eval/predict.h"
@@ -115,11 +118,31 @@ MapResult judge(const std::vector<EvaluatedImage>& images, const Options& o,
   return r;
 }
 
+// Before the work: no output replaces an input, all of them can be written.
+void check_outputs(const Options& o, ProtectedFiles& inputs) {
+  if (o.out.empty() && o.curves.empty() && o.errors.empty()) return;
+  const DataFile data = read_data_file(o.data);
+  inputs.add("the .data file", o.data);
+  inputs.add("the cfg", o.cfg);
+  if (!o.weights.empty()) inputs.add("the weights file", find_weights(o.weights, data.backup));
+  inputs.add("the detections", o.detections);
+  inputs.add("the names file", data.names);
+  inputs.add("the tuning file", o.tuning);
+  for (const auto& list : {data.valid, data.difficult})
+    if (!list.empty())
+      inputs.add("the list", list), add_images(inputs, read_image_list(list), true);
+  if (!o.out.empty()) require_writable_file(o.out);
+  for (const auto& folder : {o.curves, o.errors})
+    if (!folder.empty()) require_writable_folder(folder);
+}
+
 int map(const Options& o) {
   if (o.detections.empty() && o.weights.empty())
     throw Error("a cfg and weights, or -detections, are wanted", 2);
   if (!o.detections.empty() && !o.cfg.empty())
     throw Error("-detections: no cfg and no weights are used then", 2);
+  ProtectedFiles inputs;
+  check_outputs(o, inputs);
   const auto before = std::chrono::steady_clock::now();
   Labelled labelled;
   const auto images = o.detections.empty() ? detect_all(o, labelled) : read_all(o, labelled);
@@ -132,7 +155,7 @@ int map(const Options& o) {
   if (!o.errors.empty())
     for (const auto& sheet :
          write_error_sheets(o.errors, result.errors, {labelled.set.images, result.names}))
-      fmt::print("-> {}\n", sheet.string());
+      fmt::print("-> {}\n", printable(sheet.string()));
   return 0;
 }
 

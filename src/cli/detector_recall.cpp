@@ -8,7 +8,9 @@
 #include "cli/command.h"
 #include "cli/open_network.h"
 #include "core/file.h"
+#include "core/protected_files.h"
 #include "dataset/image_list.h"
+#include "dataset/label_files.h"
 #include "dataset/labels.h"
 #include "eval/predict.h"
 #include "eval/recall.h"
@@ -17,6 +19,7 @@
 
 namespace darknet::cli {
 namespace {
+namespace fs = std::filesystem;
 
 constexpr std::int64_t kBatch = 4;
 constexpr std::array<std::int64_t, 10> kProposals{1, 2, 5, 10, 20, 50, 100, 200, 500, 1000};
@@ -49,15 +52,26 @@ void write(const std::string& base, const std::vector<ProposalRecall>& rows) {
 
 int recall(const Options& o) {
   const DataFile data = read_data_file(o.data);
+  const fs::path weights = find_weights(o.weights, data.backup);
+  ProtectedFiles inputs({{"the .data file", o.data},
+                         {"the cfg", o.cfg},
+                         {"the weights file", weights},
+                         {"the list", data.valid},
+                         {"the tuning file", o.tuning}});
+  std::vector<fs::path> listed = read_image_list(required(data, data.valid, "valid"));
+  if (!o.out.empty()) {
+    add_images(inputs, listed, true);
+    require_writable_file(o.out + ".csv");
+    require_writable_chart(o.out);
+  }
   Network net = open_network({.cfg = o.cfg,
-                              .weights = find_weights(o.weights, data.backup),
+                              .weights = weights,
                               .overrides = o.overrides,
                               .exact = o.exact,
                               .device = o.device,
                               .tuning = o.tuning,
                               .batch = kBatch});
-  LabelledImages labelled =
-      read_all_labels(read_image_list(required(data, data.valid, "valid")), classes_of(net));
+  LabelledImages labelled = read_all_labels(std::move(listed), classes_of(net));
   const EvaluationSet set{std::move(labelled.images), std::move(labelled.truths), {}};
   const auto images = run_evaluation(net, set, o.threads);
   const auto rows = proposal_recall(images, kProposals);

@@ -96,7 +96,8 @@ int tell_usage(const CLI::App& program, const CLI::ParseError& e) {
   const std::vector<std::string> left = program.remaining(true);
   const std::string text =
       left.empty() ? std::string(e.what()) : surplus(*path.back(), left.front());
-  std::fprintf(stderr, "%s: %s\nsee: %s --help\n", words.c_str(), text.c_str(), words.c_str());
+  std::fprintf(stderr, "%s: %s\nsee: %s --help\n", words.c_str(), printable(text, "\n").c_str(),
+               words.c_str());
   return kUsageError;
 }
 

@@ -8,6 +8,7 @@
 
 #include "cfg/parse.h"
 #include "cli/command.h"
+#include "core/protected_files.h"
 #include "core/text.h"
 #include "dataset/scene_set.h"
 #include "dataset/scene_shapes.h"
@@ -141,6 +142,8 @@ int synth(Options& o) {
   read_flags(o);
   check(o.set.scenes);
   if (o.background > 0 && o.cfg.empty()) throw Error("-background needs -cfg: whose anchors?", 2);
+  const ProtectedFiles inputs({{"the cfg", o.cfg}});
+  require_scene_folder(o.folder);
   std::optional<Network> net;
   if (!o.cfg.empty()) {
     std::vector<Section> cfg = read_cfg(o.cfg);
@@ -154,10 +157,10 @@ int synth(Options& o) {
   fmt::print(
       "{}: {} pictures for training, {} for tests; {} x {}, {} classes, {} to {} objects of {} to "
       "{} pixels\n",
-      o.folder, o.set.count - o.set.test, o.set.test, s.width, s.height, s.classes, s.least_objects,
-      s.most_objects, s.least_size, s.most_size);
+      printable(o.folder), o.set.count - o.set.test, o.set.test, s.width, s.height, s.classes,
+      s.least_objects, s.most_objects, s.least_size, s.most_size);
   if (net) print_imbalance(*net, s, o.set.count);
-  fmt::print("-> {}\n", (std::filesystem::path(o.folder) / "scenes.data").string());
+  fmt::print("-> {}\n", printable((std::filesystem::path(o.folder) / "scenes.data").string()));
   return 0;
 }
 

@@ -12,6 +12,7 @@
 
 #include "core/error.h"
 #include "core/input.h"
+#include "core/protected_files.h"
 
 namespace darknet {
 namespace fs = std::filesystem;
@@ -26,7 +27,10 @@ fs::path replaceable(const fs::path& path) {
   std::error_code ignored;
   const fs::file_status status = fs::status(path, ignored);
   if (!fs::exists(status)) return path;
-  if (!fs::is_regular_file(status) && !fs::is_directory(status))
+  require_unprotected(path);
+  if (fs::is_directory(status))
+    fail(path.string(), ": this is a folder, no file can take its place");
+  if (!fs::is_regular_file(status))
     fail(path.string(), ": this is no ordinary file, and would be replaced by one");
   if (::access(path.c_str(), W_OK) != 0)
     fail(path.string(), ": cannot write this file: ", std::strerror(errno));
@@ -75,7 +79,7 @@ void AtomicFile::commit() {
 }
 
 AppendedFile::AppendedFile(fs::path path)
-    : path_(std::move(path)),
+    : path_((require_unprotected(path), std::move(path))),
       descriptor_(::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666)) {
   if (descriptor_ < 0) fail_io();
 }

@@ -13,13 +13,14 @@ inline std::string_view trim(std::string_view s) {
   return a == s.npos ? std::string_view{} : s.substr(a, b - a + 1);
 }
 
-// For messages: no control characters, and not endless.
+// For terminals and logs: control characters, which could steer a terminal, and bytes that are no
+// UTF-8 as \x1B; without those in `kept`. Names of files and classes hold anything.
+std::string printable(std::string_view, std::string_view kept = "");
+
+// For messages: printable, and not endless.
 inline std::string shown(std::string_view s) {
   constexpr std::size_t kMost = 60;
-  std::string out(s.substr(0, kMost));
-  for (char& c : out)
-    if (static_cast<unsigned char>(c) < ' ') c = '?';
-  return s.size() > kMost ? out + "..." : out;
+  return printable(s.substr(0, kMost)) + (s.size() > kMost ? "..." : "");
 }
 
 // The lines of a text, trimmed, counted from 1, without the byte order mark of UTF-8 files. A line

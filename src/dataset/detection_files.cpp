@@ -10,11 +10,11 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
-#include <sstream>
 #include <unordered_map>
 
 #include "core/error.h"
 #include "core/input.h"
+#include "core/log.h"
 #include "core/text.h"
 
 namespace darknet {
@@ -44,21 +44,30 @@ class ImageFinder {
     const auto ids = image_ids(set.images);
     for (std::size_t i = 0; i < set.images.size(); ++i) {
       by_id_.emplace(ids[i], i);
-      by_name_.emplace(set.images[i].filename().string(), i);
-      by_name_.emplace(set.images[i].stem().string(), i);
+      name(set.images[i].string(), i);
+      name(set.images[i].filename().string(), i);
+      name(set.images[i].stem().string(), i);
     }
   }
-  std::optional<std::size_t> by_id(std::int64_t id) const { return find(by_id_, id); }
-  std::optional<std::size_t> by_name(const std::string& name) const {
-    const auto found = find(by_name_, name);
-    return found ? found : find(by_name_, fs::path(name).filename().string());
+  std::optional<std::size_t> by_id(std::int64_t id) const {
+    const auto at = by_id_.find(id);
+    return at == by_id_.end() ? std::nullopt : std::optional<std::size_t>(at->second);
+  }
+  // By whole path, or else by name; `where` is for the message that two images have this name.
+  std::optional<std::size_t> by_name(const std::string& name, const Where& where) const {
+    auto at = by_name_.find(name);
+    if (at == by_name_.end()) at = by_name_.find(fs::path(name).filename().string());
+    if (at == by_name_.end()) return std::nullopt;
+    if (at->second == kSeveral)
+      fail_at(where, "image '", shown(name), "' may be any of several images of the list");
+    return at->second;
   }
 
  private:
-  template <class Map, class Key>
-  static std::optional<std::size_t> find(const Map& map, const Key& key) {
-    const auto at = map.find(key);
-    return at == map.end() ? std::nullopt : std::optional<std::size_t>(at->second);
+  static constexpr std::size_t kSeveral = SIZE_MAX;
+  void name(const std::string& name, std::size_t image) {
+    const auto [at, fresh] = by_name_.emplace(name, image);
+    if (!fresh && at->second != image) at->second = kSeveral;
   }
   std::unordered_map<std::int64_t, std::size_t> by_id_;
   std::unordered_map<std::string, std::size_t> by_name_;
@@ -89,7 +98,7 @@ class CocoReader : public nlohmann::json_sax<nlohmann::json> {
   bool number_float(number_float_t n, const string_t&) override { return number(n, std::nullopt); }
   bool string(string_t& text) override {
     if (depth() != 2 || (key_ != "image_id" && key_ != "file_name")) return value("a text");
-    image_ = finder_.by_name(text);
+    image_ = finder_.by_name(text, {cat(file_, ": detection ", entry_), 0});
     if (!image_) refuse("image '", shown(text), "' is not in the list");
     return true;
   }
@@ -251,38 +260,58 @@ void read_coco(const fs::path& file, const ImageSet& set, FiledDetections& to) {
   nlohmann::json::sax_parse(JsonBytes(*in.rdbuf(), name), JsonBytes(), &reader);
 }
 
+constexpr std::size_t kVocNumbers = 5;
+
+// A line from its end: names of images may hold blanks.
+struct VocLine {
+  std::string_view image;
+  std::array<double, kVocNumbers> numbers{};  // score left top right bottom
+};
+
+std::optional<VocLine> parse_voc_line(std::string_view line) {
+  VocLine parsed;
+  for (std::size_t i = kVocNumbers; i-- > 0;) {
+    line = trim(line);
+    const auto blank = line.find_last_of(" \t");
+    if (blank == line.npos) return std::nullopt;
+    const char* const end = line.data() + line.size();
+    const auto read = std::from_chars(line.data() + blank + 1, end, parsed.numbers[i]);
+    if (read.ec != std::errc{} || read.ptr != end || !(std::abs(parsed.numbers[i]) < 1e9))
+      return std::nullopt;
+    line = line.substr(0, blank);
+  }
+  parsed.image = trim(line);
+  return parsed.image.empty() ? std::nullopt : std::optional(parsed);
+}
+
 void read_voc_file(const fs::path& file, std::int32_t class_id, const ImageSet& set,
                    const ImageFinder& finder, FiledDetections& to) {
   InputFile in(file, kMostBytes);
   LineReader lines(in, file.string());
   for (std::string_view line; lines.next(line);) {
     if (line.empty()) continue;
-    std::istringstream words{std::string(line)};
-    std::string image, surplus;
-    std::array<double, 5> v{};
-    words >> image;
-    for (double& number : v) {
-      std::string word;
-      words >> word;
-      const char* const end = word.data() + word.size();
-      const auto read = std::from_chars(word.data(), end, number);
-      if (word.empty() || read.ec != std::errc{} || read.ptr != end || !(std::abs(number) < 1e9))
-        fail_at({file.string(), lines.number()}, "'", shown(line),
-                "': image score left top right bottom are wanted");
-    }
-    if (words >> surplus)
-      fail_at({file.string(), lines.number()}, "'", shown(surplus), "' is one word too many");
-    const auto i = finder.by_name(image);
-    if (!i)
-      fail_at({file.string(), lines.number()}, "image '", shown(image), "' is not in the list");
+    const Where here{file.string(), lines.number()};
+    const auto parsed = parse_voc_line(line);
+    if (!parsed) fail_at(here, "'", shown(line), "': image score left top right bottom are wanted");
+    const auto i = finder.by_name(std::string(parsed->image), here);
+    if (!i) fail_at(here, "image '", shown(parsed->image), "' is not in the list");
     // Darknet writes corners from 1, the right and lower ones as far.
+    const auto& v = parsed->numbers;
     const double x = v[1] - 1, y = v[2] - 1, w = v[3] - 1 - x, h = v[4] - 1 - y;
-    if (w < 0 || h < 0)
-      fail_at({file.string(), lines.number()}, "right of left, below top is wanted");
+    if (w < 0 || h < 0) fail_at(here, "right of left, below top is wanted");
     to.images[*i].push_back(
         {box_of(x, y, w, h, set.sizes[*i]), class_id, 0, static_cast<float>(v[0])});
     ++to.detections;
   }
+}
+
+// Each class has a file of its own.
+void require_distinct_classes(const ImageSet& set) {
+  std::map<std::string, std::size_t> first;
+  for (std::size_t k = 0; k < set.names.size(); ++k)
+    if (const auto [at, fresh] = first.emplace(voc_file_name("", set.names[k]), k); !fresh)
+      fail("classes ", at->second, " and ", k, " ('", shown(set.names[at->second]), "', '",
+           shown(set.names[k]), "') would share one VOC file; use -format coco or other names");
 }
 
 // The class whose name ends the file's; of several the longest name.
@@ -299,6 +328,7 @@ std::optional<std::int32_t> class_of_file(const fs::path& file, const ImageSet& 
 }
 
 void read_voc(const fs::path& path, const ImageSet& set, FiledDetections& to) {
+  require_distinct_classes(set);
   std::set<fs::path> files{path};  // in order of their names
   if (is_folder(path)) {
     files.clear();
@@ -387,6 +417,25 @@ std::string voc_results(const ImageSet& set, std::span<const std::vector<Detecti
                           std::clamp(d.box.bottom() * h + 1, top, h));
     }
   return text;
+}
+
+void require_voc_names(const ImageSet& set) {
+  require_distinct_classes(set);
+  std::map<std::string, const fs::path*> first;
+  std::int64_t with_blanks = 0;
+  for (const fs::path& image : set.images) {
+    const std::string stem = image.stem().string();
+    with_blanks += stem.find_first_of(" \t") != stem.npos;
+    if (stem != trim(stem) || stem.find_first_of("\n\v\f") != stem.npos)
+      fail(image.string(), ": a VOC file cannot hold this name (blanks at its ends, or line ends)");
+    if (const auto [at, fresh] = first.emplace(stem, &image); !fresh)
+      fail(image.string(), ": in a VOC file this image and ", at->second->string(),
+           " would both be '", shown(stem), "'; use -format coco");
+  }
+  if (with_blanks > 0)
+    log::warn(cat("VOC files: ", with_blanks,
+                  " image names hold blanks; darknet detector map reads "
+                  "such lines, other programs may not"));
 }
 
 std::string voc_file_name(const std::string& beginning, const std::string& class_name) {

@@ -43,6 +43,9 @@ std::string coco_results(const ImageSet&, std::span<const std::vector<Detection>
 // One file of class `class_id`: "STEM score left top right bottom", pixels from 1 (Darknet).
 std::string voc_results(const ImageSet&, std::span<const std::vector<Detection>>,
                         std::int64_t class_id);
+// VOC's files name images without folder and ending, and classes by their files. Throws, naming
+// both, where two images or two classes would be one, or where a name cannot stand in a line.
+void require_voc_names(const ImageSet&);
 // What the file of a class is called: BEGINNING + name + .txt, without the slashes of a name.
 std::string voc_file_name(const std::string& beginning, const std::string& class_name);
 // One entry of "objects" in AlexeyAB's JSON.

@@ -15,6 +15,7 @@
 
 #include "core/error.h"
 #include "core/input.h"
+#include "core/protected_files.h"
 #include "image/mat.h"
 #include "image/video.h"
 
@@ -90,6 +91,7 @@ class FileWriter : public VideoWriter {
  public:
   FileWriter(const fs::path& path, const WriterSettings& s)
       : size_(static_cast<int>(s.width), static_cast<int>(s.height)) {
+    require_unprotected(path);
     const std::string ending = default_codec(path);  // refuses what is no video
     const std::string codec = s.codec.empty() ? ending : s.codec;
     if (codec.size() != 4) fail("-codec ", codec, ": four letters name a codec, such as mp4v");

@@ -216,6 +216,10 @@ Image to_image(const Chart& chart, Theme theme) {
   return image;
 }
 
+void require_writable_chart(const std::filesystem::path& base) {
+  for (const char* ending : {".svg", ".png"}) require_writable_file(base.string() + ending);
+}
+
 void write_chart(const std::filesystem::path& base, const Chart& chart, Theme theme) {
   write_file_atomically(base.string() + ".svg", to_svg(chart));
   write_image(base.string() + ".png", to_image(chart, theme));

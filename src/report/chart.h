@@ -35,6 +35,8 @@ enum class Theme : std::uint8_t { light, dark };
 
 std::string to_svg(const Chart&);  // light or dark as the reader's page is
 Image to_image(const Chart&, Theme = Theme::light);
+// Throws where write_chart() could not write them: to be asked before long work.
+void require_writable_chart(const std::filesystem::path& base);
 // base.svg and base.png, replaced atomically.
 void write_chart(const std::filesystem::path& base, const Chart&, Theme = Theme::light);
 

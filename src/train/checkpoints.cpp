@@ -13,11 +13,18 @@ constexpr std::int64_t kLastEvery = 100;
 constexpr std::uint64_t kMostSeen = std::uint64_t{1} << 62;
 constexpr std::uint64_t kMostWeightBytes = std::uint64_t{64} << 30;
 
+const fs::path& writable(const fs::path& folder) {
+  require_writable_folder(folder);
+  return folder;
+}
+
 }  // namespace
 
 Checkpoints::Checkpoints(fs::path folder, std::string name, std::int64_t every)
-    : folder_(std::move(folder)), name_(std::move(name)), every_(every) {
-  require_writable_folder(folder_);
+    : folder_(std::move(folder)),
+      name_(std::move(name)),
+      every_(every),
+      lock_(writable(folder_) / (name_ + ".lock"), cat("a training of ", name_)) {
   remove_leftovers(folder_, name_ + "_");
 }
 

@@ -179,6 +179,7 @@ Comparer::Comparer(const ComparisonOptions& options) : options_(options) {
   if (options.max_batches > 0)
     cfg.front().set("max_batches", std::to_string(options.max_batches), {"-max_batches", 0});
   const Network net(std::move(cfg), {});
+  require_writable_folder(options.out);  // reading the labels may take long
   const std::int64_t classes = classes_of(net);
   found_.iterations = net.settings().max_batches;
   found_.names = names_of(data.names, classes);

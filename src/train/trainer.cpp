@@ -23,6 +23,7 @@
 #include "train/prior.h"
 #include "train/progress.h"
 #include "train/step.h"
+#include "train/training_files.h"
 
 namespace darknet {
 namespace {
@@ -97,6 +98,7 @@ class Trainer {
 
   TrainerOptions options_;
   DataFile data_;
+  ProtectedFiles inputs_;
   fs::path backup_;
   Network net_;
   Optimizer optimizer_;
@@ -146,6 +148,8 @@ Trainer::Trainer(const TrainerOptions& options)
   if (max_batches() == 0)
     fail_at({options.cfg.string(), 0}, "[net] max_batches: a training needs its length");
   read_labels();
+  check_training_files(options_, data_, {labelled_.images, validation_.images}, checkpoints_,
+                       inputs_);
   start();
 }
 
