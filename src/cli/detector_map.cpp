@@ -1,7 +1,9 @@
 // darknet detector map data cfg weights
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <memory>
 
 #include "cfg/data_file.h"
@@ -29,7 +31,7 @@ struct Options {
   std::filesystem::path tuning;
   float iou = .5f, threshold = .25f;
   int points = 0, threads = 0;
-  bool exact = false;
+  bool exact = false, letter_box = false;
   Device device;
 };
 
@@ -74,6 +76,7 @@ std::vector<EvaluatedImage> detect_all(const Options& o, Labelled& to) {
                               .exact = o.exact,
                               .device = o.device,
                               .tuning = o.tuning,
+                              .letter_box = o.letter_box,
                               .batch = kBatch});
   classes_of(net);
   to = read_labelled(data, class_names(net, data.names));
@@ -110,9 +113,25 @@ MapResult judge(const std::vector<EvaluatedImage>& images, const Options& o,
   r.matched = match(images, r.options.classes, o.iou);
   r.at = evaluate_matched(r.matched, r.options);
   r.best = best_f1(r.matched);
-  r.coco = evaluate_coco(images, r.options.classes);
+  r.coco = evaluate_coco(images, r.options.classes,
+                         o.detections.empty() ? OutsideImage::clip : OutsideImage::keep);
   r.errors = find_errors(images, r.options);
   return r;
+}
+
+// The threshold that this network is best used with. F1 counts scores of at least the threshold,
+// `test` those above it: rounded down.
+void print_advice(const Options& o, const BestF1& best) {
+  constexpr double kSteps = 1000;
+  if (best.f1 <= 0) {
+    fmt::print("no detection finds an object by IoU {:.2f}: the network is not trained yet\n",
+               o.iou);
+    return;
+  }
+  fmt::print(
+      "F1 is best at threshold {0:.3f}: darknet detector test {1} {2} {3} IMAGE -thresh "
+      "{0:.3f}\n",
+      std::floor(std::max(0., best.threshold - 1e-6) * kSteps) / kSteps, o.data, o.cfg, o.weights);
 }
 
 int map(const Options& o) {
@@ -126,6 +145,7 @@ int map(const Options& o) {
   const MapResult result = judge(images, o, labelled.names);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - before;
   print(result);
+  if (o.detections.empty()) print_advice(o, result.best);
   fmt::print("{} images in {:.1f} s\n", images.size(), seconds.count());
   if (!o.out.empty()) write_file_atomically(o.out, to_json(result));
   if (!o.curves.empty()) write_curves(o.curves, result);
@@ -168,6 +188,7 @@ void add_detector_map(CLI::App& program, Run& run) {
   app.add_option("--out", o->out, "also write the figures to this JSON file");
   app.add_option("--curves", o->curves, "folder for precision-recall curves: CSV, SVG and PNG");
   app.add_option("--errors", o->errors, "folder for sheets of the worst errors, and errors.csv");
+  app.add_flag("--letter_box", o->letter_box, "keep the aspect ratio, grey bars around");
   add_overrides(app, o->overrides);
   add_threads(app, o->threads, "threads that read pictures");
   add_arithmetic(app, o->exact, o->overrides, o->tuning);

@@ -26,7 +26,7 @@ struct Options {
   std::vector<std::string> overrides;
   std::filesystem::path tuning;
   int threads = 0;
-  bool exact = false;
+  bool exact = false, letter_box = false;
   Device device;
 };
 
@@ -55,6 +55,7 @@ int recall(const Options& o) {
                               .exact = o.exact,
                               .device = o.device,
                               .tuning = o.tuning,
+                              .letter_box = o.letter_box,
                               .batch = kBatch});
   LabelledImages labelled =
       read_all_labels(read_image_list(required(data, data.valid, "valid")), classes_of(net));
@@ -81,6 +82,7 @@ void add_detector_recall(CLI::App& program, Run& run) {
   app.add_option("cfg", o->cfg, "the network's .cfg")->required();
   app.add_option("weights", o->weights, "its .weights")->required();
   app.add_option("--out", o->out, "also write OUT.csv, OUT.svg and OUT.png");
+  app.add_flag("--letter_box", o->letter_box, "keep the aspect ratio, grey bars around");
   add_overrides(app, o->overrides);
   add_threads(app, o->threads, "threads that read pictures");
   add_arithmetic(app, o->exact, o->overrides, o->tuning);

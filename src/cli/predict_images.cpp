@@ -158,6 +158,11 @@ void Predictor::run(const fs::path& path, bool several) {
   const std::chrono::duration<double, std::milli> ms = std::chrono::steady_clock::now() - before;
   fmt::print("{}: Predicted in {:.3f} milli-seconds.\n", path.string(), ms.count());
   print(found, image);
+  if (found.empty())
+    fmt::print(
+        "nothing found: no score is above the threshold {:.3g} (-thresh); the highest is "
+        "{:.3f}\n",
+        options_.threshold, highest_probability(net_));
   found_.set.images.push_back(path);
   found_.set.sizes.push_back({image.width, image.height});
   found_.detections.push_back(found);
