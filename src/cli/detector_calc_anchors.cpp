@@ -7,6 +7,7 @@
 
 #include "cfg/data_file.h"
 #include "cfg/parse.h"
+#include "cli/bad_labels.h"
 #include "cli/command.h"
 #include "core/file.h"
 #include "core/protected_files.h"
@@ -29,6 +30,7 @@ struct Options {
   bool count_given = false;
   std::int64_t width = 0, height = 0;
   std::vector<std::string> overrides;
+  BadLabels bad_labels = BadLabels::stop;
 };
 
 // The network's input, and its present anchors where a cfg is given.
@@ -136,7 +138,8 @@ int run_calc_anchors(Options o) {
   const Target t = target_of(o);
   if (!o.count_given && !t.anchors.empty())
     o.settings.anchors = static_cast<std::int64_t>(t.anchors.size());
-  const LabelledImages labelled = read_all_labels(std::move(images), classes_of(t, data));
+  const LabelledImages labelled =
+      read_all_labels(std::move(images), classes_of(t, data), o.bad_labels);
   const std::vector<AnchorShape> objects = objects_of(labelled, t);
   if (objects.empty()) fail_at({data.train.string(), 0}, "no objects in the labels of this list");
   const AnchorResult r = calc_anchors(objects, o.settings);
@@ -188,6 +191,7 @@ void add_detector_calc_anchors(CLI::App& program, Run& run) {
       ->check(whole_from(0));
   app.add_option("--out", o->out, "name of the picture without .svg and .png")
       ->capture_default_str();
+  add_bad_labels(app, o->bad_labels);
   add_overrides(app, o->overrides);
   add_darknet_habits(app);
   app.final_callback([o, &run] { run = [o] { return run_calc_anchors(*o); }; });

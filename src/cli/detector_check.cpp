@@ -6,6 +6,7 @@
 
 #include "cfg/data_file.h"
 #include "cfg/parse.h"
+#include "cli/bad_labels.h"
 #include "cli/command.h"
 #include "core/log.h"
 #include "core/text.h"
@@ -25,6 +26,11 @@ struct Options {
   std::string data, cfg;
   std::vector<std::string> overrides;
   bool all = false;
+  BadLabels bad_labels = BadLabels::stop;
+};
+
+struct InputFacts {
+  std::int64_t classes = 0, channels = 3;
 };
 
 void print(const char* name, const ListCheck& c, const std::vector<std::string>& names) {
@@ -39,9 +45,11 @@ void print(const char* name, const ListCheck& c, const std::vector<std::string>&
   if (c.objects > 0)
     fmt::print("  box sides from {:.4f} to {:.4f} of the picture\n", c.smallest, c.largest);
   fmt::print(
-      "  faults: {} unreadable pictures, {} missing label files, {} bad label lines; {} "
+      "  faults: {} unreadable pictures, {} missing label files, {} bad label lines{}; {} "
       "boxes clipped\n",
-      c.unreadable, c.missing_labels, c.bad_lines, c.clipped);
+      c.unreadable, c.missing_labels, c.bad_lines,
+      c.labels_are_skipped && c.missing_labels + c.bad_lines > 0 ? " (skipped)" : "",
+      c.clipped + c.cut);
 }
 
 void print_imbalance(const Network& net, const ImbalanceReport& r) {
@@ -89,30 +97,29 @@ void print_hints(const Options& o, const ImbalanceReport& r) {
 // Labels that are at fault were told of already.
 void judge_anchors(const Options& o, const Network& net, const std::filesystem::path& list) {
   std::vector<std::vector<Truth>> truths;
-  for (const auto& image : read_image_list(list)) try {
-      truths.push_back(read_labels(image, classes_of(net)).truths);
-    } catch (const Error&) {
-      continue;
-    }
+  for (const auto& image : read_image_list(list)) {
+    LabelFile file = read_label_file(image, classes_of(net), o.bad_labels);
+    if (file.readable && (file.faults.empty() || o.bad_labels == BadLabels::skip))
+      truths.push_back(std::move(file.labels.truths));
+  }
   const ImbalanceReport report = imbalance(net, truths);
   if (report.truths == 0) return;
   print_imbalance(net, report);
   print_hints(o, report);
 }
 
-std::int64_t check(const char* name, const std::filesystem::path& list,
-                   const std::vector<std::string>& names, std::int64_t classes,
-                   std::int64_t channels, bool all) {
-  if (list.empty()) return 0;
+ListCheck check(const char* name, const std::filesystem::path& list,
+                const std::vector<std::string>& names, const InputFacts& input, const Options& o) {
+  if (list.empty()) return {};
   std::int64_t told = 0;
   const auto tell = [&](const std::string& message) {
-    if (all || told++ < kMostMessages) log::error(message);
+    if (o.all || told++ < kMostMessages) log::error(message);
   };
-  const ListCheck result = check_list(list, classes, channels, tell);
+  const ListCheck result = check_list(list, input.classes, input.channels, tell, o.bad_labels);
   if (told > kMostMessages)
     log::error(cat(told - kMostMessages, " more messages; -all shows them"));
   print(name, result, names);
-  return result.faults();
+  return result;
 }
 
 int run_check(const Options& o) {
@@ -135,10 +142,14 @@ int run_check(const Options& o) {
   if (classes == 0)
     fail_at({o.data, 0}, "neither classes = nor names = says how many classes there are");
   required(data, data.train, "train");
-  const std::int64_t faults = check("train", data.train, names, classes, channels, o.all) +
-                              check("valid", data.valid, names, classes, channels, o.all);
+  const ListCheck train = check("train", data.train, names, {classes, channels}, o),
+                  valid = check("valid", data.valid, names, {classes, channels}, o);
+  const std::int64_t faults = train.faults() + valid.faults();
   if (net) judge_anchors(o, *net, data.train);
   fmt::print("{}\n", faults == 0 ? "nothing is wrong" : fmt::format("{} faults", faults));
+  if (faults > train.unreadable + valid.unreadable)
+    fmt::print(
+        "-bad_labels skip, or clip, makes train, map and the others go on without those labels\n");
   return faults == 0 ? 0 : 1;
 }
 
@@ -151,6 +162,7 @@ void add_detector_check(CLI::App& program, Run& run) {
   app.add_option("data", o->data, "the .data file")->required();
   app.add_option("cfg", o->cfg, "also hold the labels against its heads, anchors and grid");
   app.add_flag("--all", o->all, "show every message");
+  add_bad_labels(app, o->bad_labels);
   add_overrides(app, o->overrides);
   app.final_callback([o, &run] { run = [o] { return run_check(*o); }; });
 }

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "cfg/data_file.h"
+#include "cli/bad_labels.h"
 #include "cli/command.h"
 #include "core/file.h"
 #include "core/log.h"
@@ -90,6 +91,8 @@ std::string command_of(const Options& o) {
   for (const std::string& seed : o.seed_texts) text += " -seed " + seed;
   if (o.map) text += " -map";
   if (!o.tuning.empty()) text += " -tuning " + o.tuning.string();
+  if (o.bad_labels != BadLabels::stop)
+    text += o.bad_labels == BadLabels::clip ? " -bad_labels clip" : " -bad_labels skip";
   return text + (o.exact ? " -exact" : "");
 }
 
@@ -155,6 +158,7 @@ void add_detector_compare(CLI::App& program, Run& run) {
   app.add_option("--pictures", o->pictures, "pictures drawn side by side")
       ->check(CLI::Range(0, 1000))
       ->capture_default_str();
+  add_bad_labels(app, o->bad_labels);
   app.add_flag("--map", o->map, "also evaluate as the trainings go, for the chart");
   add_overrides(app, o->overrides);
   add_threads(app, o->threads, "threads that read and augment pictures");

@@ -1,10 +1,13 @@
 // darknet detector map data cfg weights
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <memory>
 
 #include "cfg/data_file.h"
+#include "cli/bad_labels.h"
 #include "cli/command.h"
 #include "cli/map_report.h"
 #include "cli/open_network.h"
@@ -32,24 +35,32 @@ struct Options {
   std::filesystem::path tuning;
   float iou = .5f, threshold = .25f;
   int points = 0, threads = 0;
-  bool exact = false;
+  bool exact = false, letter_box = false;
+  BadLabels bad_labels = BadLabels::stop;
   Device device;
 };
 
 // `difficult` lists the same images; their labels lie in a folder of their own beside it.
 std::vector<std::vector<Truth>> difficult_truths(const DataFile& data,
-                                                 const std::vector<std::filesystem::path>& images,
-                                                 std::int64_t classes) {
+                                                 const LabelledImages& labelled,
+                                                 std::int64_t classes, BadLabels bad) {
   if (data.difficult.empty()) return {};
-  LabelledImages difficult = read_all_labels(read_image_list(data.difficult), classes);
-  if (difficult.images.size() != images.size())
-    fail_at({data.difficult.string(), 0}, "lists ", difficult.images.size(),
-            " images, valid lists ", images.size());
-  for (std::size_t i = 0; i < images.size(); ++i)
-    if (difficult.images[i].filename() != images[i].filename())
-      fail_at({data.difficult.string(), 0}, "image ", i + 1, " is ", difficult.images[i].string(),
-              ", in valid it is ", images[i].string());
-  return std::move(difficult.truths);
+  std::vector<std::filesystem::path> difficult = read_image_list(data.difficult);
+  const std::size_t listed = labelled.images.size() + labelled.left_out.size();
+  if (difficult.size() != listed)
+    fail_at({data.difficult.string(), 0}, "lists ", difficult.size(), " images, valid lists ",
+            listed);
+  for (std::size_t k = labelled.left_out.size(); k-- > 0;)
+    difficult.erase(difficult.begin() + static_cast<std::ptrdiff_t>(labelled.left_out[k]));
+  for (std::size_t i = 0; i < difficult.size(); ++i)
+    if (difficult[i].filename() != labelled.images[i].filename())
+      fail_at({data.difficult.string(), 0}, "image ", i + 1, " is ", difficult[i].string(),
+              ", in valid it is ", labelled.images[i].string());
+  LabelledImages all = read_all_labels(std::move(difficult), classes, bad);
+  if (!all.left_out.empty())
+    fail_at({data.difficult.string(), 0}, all.left_out.size(),
+            " of its images have no label file: those of difficult objects must all be there");
+  return std::move(all.truths);
 }
 
 // What is to be scored: images with their truths, and later detections.
@@ -59,14 +70,14 @@ struct Labelled {
   std::vector<std::string> names;
 };
 
-Labelled read_labelled(const DataFile& data, std::vector<std::string> names) {
+Labelled read_labelled(const DataFile& data, std::vector<std::string> names, BadLabels bad) {
   const auto classes = static_cast<std::int64_t>(names.size());
   LabelledImages labelled =
-      read_all_labels(read_image_list(required(data, data.valid, "valid")), classes);
-  Labelled all{
-      data, {std::move(labelled.images), std::move(labelled.truths), {}}, std::move(names)};
-  all.set.difficult = difficult_truths(data, all.set.images, classes);
-  return all;
+      read_all_labels(read_image_list(required(data, data.valid, "valid")), classes, bad);
+  auto difficult = difficult_truths(data, labelled, classes, bad);
+  return {data,
+          {std::move(labelled.images), std::move(labelled.truths), std::move(difficult)},
+          std::move(names)};
 }
 
 std::vector<EvaluatedImage> detect_all(const Options& o, Labelled& to) {
@@ -77,9 +88,10 @@ std::vector<EvaluatedImage> detect_all(const Options& o, Labelled& to) {
                               .exact = o.exact,
                               .device = o.device,
                               .tuning = o.tuning,
+                              .letter_box = o.letter_box,
                               .batch = kBatch});
   classes_of(net);
-  to = read_labelled(data, class_names(net, data.names));
+  to = read_labelled(data, class_names(net, data.names), o.bad_labels);
   return run_evaluation(net, to.set, o.threads);
 }
 
@@ -88,7 +100,7 @@ std::vector<EvaluatedImage> read_all(const Options& o, Labelled& to) {
   const DataFile data = read_data_file(o.data);
   if (data.classes == 0 && data.names.empty())
     fail_at({data.path.string(), 0}, "neither names = nor classes = says which classes there are");
-  to = read_labelled(data, names_of(data.names, data.classes));
+  to = read_labelled(data, names_of(data.names, data.classes), o.bad_labels);
   const auto sizes = picture_sizes(to.set.images);
   FiledDetections filed = read_detections(o.detections, {to.set.images, sizes, to.names});
   log::info(cat(o.detections, ": ", filed.detections, " detections"));
@@ -113,7 +125,8 @@ MapResult judge(const std::vector<EvaluatedImage>& images, const Options& o,
   r.matched = match(images, r.options.classes, o.iou);
   r.at = evaluate_matched(r.matched, r.options);
   r.best = best_f1(r.matched);
-  r.coco = evaluate_coco(images, r.options.classes);
+  r.coco = evaluate_coco(images, r.options.classes,
+                         o.detections.empty() ? OutsideImage::clip : OutsideImage::keep);
   r.errors = find_errors(images, r.options);
   return r;
 }
@@ -136,6 +149,21 @@ void check_outputs(const Options& o, ProtectedFiles& inputs) {
     if (!folder.empty()) require_writable_folder(folder);
 }
 
+// The threshold that this network is best used with. F1 counts scores of at least the threshold,
+// `test` those above it: rounded down.
+void print_advice(const Options& o, const BestF1& best) {
+  constexpr double kSteps = 1000;
+  if (best.f1 <= 0) {
+    fmt::print("no detection finds an object by IoU {:.2f}: the network is not trained yet\n",
+               o.iou);
+    return;
+  }
+  fmt::print(
+      "F1 is best at threshold {0:.3f}: darknet detector test {1} {2} {3} IMAGE -thresh "
+      "{0:.3f}\n",
+      std::floor(std::max(0., best.threshold - 1e-6) * kSteps) / kSteps, o.data, o.cfg, o.weights);
+}
+
 int map(const Options& o) {
   if (o.detections.empty() && o.weights.empty())
     throw Error("a cfg and weights, or -detections, are wanted", 2);
@@ -149,6 +177,7 @@ int map(const Options& o) {
   const MapResult result = judge(images, o, labelled.names);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - before;
   print(result);
+  if (o.detections.empty()) print_advice(o, result.best);
   fmt::print("{} images in {:.1f} s\n", images.size(), seconds.count());
   if (!o.out.empty()) write_file_atomically(o.out, to_json(result));
   if (!o.curves.empty()) write_curves(o.curves, result);
@@ -191,6 +220,8 @@ void add_detector_map(CLI::App& program, Run& run) {
   app.add_option("--out", o->out, "also write the figures to this JSON file");
   app.add_option("--curves", o->curves, "folder for precision-recall curves: CSV, SVG and PNG");
   app.add_option("--errors", o->errors, "folder for sheets of the worst errors, and errors.csv");
+  add_bad_labels(app, o->bad_labels);
+  app.add_flag("--letter_box", o->letter_box, "keep the aspect ratio, grey bars around");
   add_overrides(app, o->overrides);
   add_threads(app, o->threads, "threads that read pictures");
   add_arithmetic(app, o->exact, o->overrides, o->tuning);

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "cfg/data_file.h"
+#include "cli/bad_labels.h"
 #include "cli/command.h"
 #include "cli/open_network.h"
 #include "core/file.h"
@@ -29,7 +30,8 @@ struct Options {
   std::vector<std::string> overrides;
   std::filesystem::path tuning;
   int threads = 0;
-  bool exact = false;
+  bool exact = false, letter_box = false;
+  BadLabels bad_labels = BadLabels::stop;
   Device device;
 };
 
@@ -70,8 +72,9 @@ int recall(const Options& o) {
                               .exact = o.exact,
                               .device = o.device,
                               .tuning = o.tuning,
+                              .letter_box = o.letter_box,
                               .batch = kBatch});
-  LabelledImages labelled = read_all_labels(std::move(listed), classes_of(net));
+  LabelledImages labelled = read_all_labels(std::move(listed), classes_of(net), o.bad_labels);
   const EvaluationSet set{std::move(labelled.images), std::move(labelled.truths), {}};
   const auto images = run_evaluation(net, set, o.threads);
   const auto rows = proposal_recall(images, kProposals);
@@ -95,6 +98,8 @@ void add_detector_recall(CLI::App& program, Run& run) {
   app.add_option("cfg", o->cfg, "the network's .cfg")->required();
   app.add_option("weights", o->weights, "its .weights")->required();
   app.add_option("--out", o->out, "also write OUT.csv, OUT.svg and OUT.png");
+  add_bad_labels(app, o->bad_labels);
+  app.add_flag("--letter_box", o->letter_box, "keep the aspect ratio, grey bars around");
   add_overrides(app, o->overrides);
   add_threads(app, o->threads, "threads that read pictures");
   add_arithmetic(app, o->exact, o->overrides, o->tuning);

@@ -1,6 +1,7 @@
 // darknet detector train data cfg [weights]
 #include <memory>
 
+#include "cli/bad_labels.h"
 #include "cli/command.h"
 #include "core/log.h"
 #include "train/trainer.h"
@@ -50,6 +51,7 @@ void add_data(CLI::App& app, TrainerOptions& o) {
          "--max_bad", [&o](const double& percent) { o.max_bad = percent / 100; },
          "per cent of the pictures that may be unreadable and are passed over (1)")
       ->check(between(0, 100));
+  add_bad_labels(app, o.bad_labels);
 }
 
 }  // namespace

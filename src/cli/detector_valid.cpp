@@ -26,6 +26,7 @@ struct Options {
   std::string data, cfg, weights, prefix = "comp4_det_test_", format;
   std::vector<std::string> overrides;
   std::filesystem::path tuning;
+  float threshold = .001f, nms = .6f;  // AlexeyAB's, of every format
   int threads = 0;
   bool exact = false, letter_box = false;
   Device device;
@@ -71,7 +72,7 @@ Targets targets_of(const Options& o, const std::string& format, const fs::path& 
 void detect_all(Network& net, const Options& o, Detected& all) {
   const EvaluationSet set{
       all.set.images, std::vector<std::vector<Truth>>(all.set.images.size()), {}};
-  for (EvaluatedImage& image : run_evaluation(net, set, o.threads)) {
+  for (EvaluatedImage& image : run_evaluation(net, set, o.threads, nullptr, {o.threshold, o.nms})) {
     all.set.sizes.push_back({image.width, image.height});
     all.detections.push_back(std::move(image.detections));
   }
@@ -125,9 +126,13 @@ void add_detector_valid(CLI::App& program, Run& run) {
   CLI::App& app = subcommand(program, {"detector", "valid"},
                              "write the detections on valid= for other programs to score");
   app.footer(
-      "The files go to the folder that the .data file's results= names (results). Detections above "
-      ".005 count, after\nsuppression at .45. Numbers of images in COCO's file: the digits at the "
-      "end of the pictures' names where\nthose are distinct, else their place in the list.");
+      "The files go to the folder that the .data file's results= names (results); boxes are "
+      "clipped "
+      "to the image.\n`detector map` counts with -thresh .005 -nms .45 instead. Numbers of images "
+      "in "
+      "COCO's file: the digits at the\nend of the images' names where those are distinct, else "
+      "their "
+      "place in the list.");
   const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
   app.add_option("data", o->data, "the .data file")->required();
   app.add_option("cfg", o->cfg, "the network's .cfg")->required();
@@ -137,6 +142,7 @@ void add_detector_valid(CLI::App& program, Run& run) {
                  "picture, with probabilities (coco where the .data file has eval=coco, else voc)")
       ->check(CLI::IsMember({"voc", "coco", "yolo"}));
   app.add_option("--out", o->prefix, "beginning of the comp4 files' names")->capture_default_str();
+  add_thresholds(app, o->threshold, o->nms);
   app.add_flag("--letter_box", o->letter_box, "keep the aspect ratio, grey bars around");
   add_overrides(app, o->overrides);
   add_threads(app, o->threads, "threads that read pictures");

@@ -44,7 +44,7 @@ std::vector<fs::path> of_pattern(const std::string& pattern) {
 }  // namespace
 
 bool is_picture(const fs::path& path) {
-  constexpr std::array<const char*, 8> kEndings{".jpg", ".jpeg", ".png",  ".bmp",
+  constexpr std::array<const char*, 9> kEndings{".jpg", ".jpeg", ".png",  ".bmp", ".gif",
                                                 ".tif", ".tiff", ".webp", ".ppm"};
   std::string ending = path.extension().string();
   for (char& c : ending) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));

@@ -92,6 +92,11 @@ void Predictor::run(const fs::path& path) {
   const std::chrono::duration<double, std::milli> ms = std::chrono::steady_clock::now() - before;
   fmt::print("{}: Predicted in {:.3f} milli-seconds.\n", printable(path.string()), ms.count());
   print(found, image);
+  if (found.empty())
+    fmt::print(
+        "nothing found: no score is above the threshold {:.3g} (-thresh); the highest is "
+        "{:.3f}\n",
+        options_.threshold, highest_probability(net_));
   files_.add({image.width, image.height}, found);
   draw(image, found);
   write_image(to, image);

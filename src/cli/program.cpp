@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "core/error.h"
 #include "core/text.h"
+#include "image/image_warnings.h"
 
 namespace darknet::cli {
 namespace {
@@ -159,6 +160,7 @@ int run_program(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     return tell_usage(program, e);
   }
+  const WarningsOfImages at_the_end;
   return run();
 }
 

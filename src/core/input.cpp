@@ -108,6 +108,17 @@ InputBuffer::int_type InputBuffer::underflow() {
   return n == 0 ? traits_type::eof() : traits_type::to_int_type(buffer_.front());
 }
 
+InputBuffer::pos_type InputBuffer::seekoff(off_type by, std::ios::seekdir from,
+                                           std::ios::openmode /*mode*/) {
+  if (from == std::ios::cur) by -= egptr() - gptr();  // what was read ahead
+  const int whence = from == std::ios::beg ? SEEK_SET : from == std::ios::cur ? SEEK_CUR : SEEK_END;
+  const ::off_t at = ::lseek(descriptor_, by, whence);
+  if (at < 0) return pos_type(off_type(-1));
+  setg(nullptr, nullptr, nullptr);
+  read_ = static_cast<std::uint64_t>(at);
+  return at;
+}
+
 std::string InputBuffer::rest() {
   return with_memory_for(
       [&] {

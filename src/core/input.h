@@ -34,13 +34,18 @@ class InputBuffer : public std::streambuf {
 
  protected:
   int_type underflow() override;
+  // Of files, not of pipes.
+  pos_type seekoff(off_type, std::ios::seekdir, std::ios::openmode) override;
+  pos_type seekpos(pos_type to, std::ios::openmode mode) override {
+    return seekoff(to, std::ios::beg, mode);
+  }
 
  private:
   std::string take_rest();
   // Into `to`; 0 at the end.
   std::size_t read(char* to, std::size_t bytes);
   std::filesystem::path path_;
-  std::uint64_t max_bytes_, read_ = 0;
+  std::uint64_t max_bytes_, read_ = 0;  // read_: up to where in the file
   std::uint64_t size_ = 0;  // as the system tells it; 0 for pipes and for files that it makes up
   int descriptor_ = -1;
   std::vector<char> buffer_;

@@ -16,13 +16,15 @@
 #include "core/input.h"
 #include "core/log.h"
 #include "core/text.h"
+#include "detect/clip.h"
 
 namespace darknet {
 namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 32;  // of a results file
-constexpr double kMostScore = 1e9;  // beyond, several scores would be one infinity as floats
+constexpr double kMostScore = 1e9;   // beyond, several scores would be one infinity as floats
+constexpr double kLeastSide = 1e-6;  // of a label file's boxes: its last digit
 constexpr std::int64_t kCocoClasses = 80;
 // The numbers that COCO's 80 classes leave out.
 constexpr std::array<std::int64_t, 10> kCocoGaps{12, 26, 29, 30, 45, 66, 68, 69, 71, 83};
@@ -392,11 +394,12 @@ std::string coco_results(const ImageSet& set, std::span<const std::vector<Detect
     for (const Detection& d : detections[i]) {
       const auto w = static_cast<double>(set.sizes[i].width),
                  h = static_cast<double>(set.sizes[i].height);
+      const BoxEdges box = clipped_to_image(d.box);
       text += fmt::format(
           "{}\n{{\"image_id\":{},\"category_id\":{},\"bbox\":[{:.4f},{:.4f},{:.4f},{:.4f}],"
           "\"score\":{:.7g}}}",
-          text.size() > 1 ? "," : "", ids[i], category_id(d.class_id, classes), d.box.left() * w,
-          d.box.top() * h, d.box.w * w, d.box.h * h, d.probability);
+          text.size() > 1 ? "," : "", ids[i], category_id(d.class_id, classes), box.left * w,
+          box.top * h, box.width() * w, box.height() * h, d.probability);
     }
   return text + "\n]\n";
 }
@@ -409,12 +412,11 @@ std::string voc_results(const ImageSet& set, std::span<const std::vector<Detecti
       if (d.class_id != class_id) continue;
       const auto w = static_cast<double>(set.sizes[i].width),
                  h = static_cast<double>(set.sizes[i].height);
-      // A thin box at the right or lower edge stays within the picture, and right of its left side.
-      const double left = std::clamp(d.box.left() * w + 1, 1., w),
-                   top = std::clamp(d.box.top() * h + 1, 1., h);
-      text += fmt::format("{} {:.7g} {:.4f} {:.4f} {:.4f} {:.4f}\n", set.images[i].stem().string(),
-                          d.probability, left, top, std::clamp(d.box.right() * w + 1, left, w),
-                          std::clamp(d.box.bottom() * h + 1, top, h));
+      const BoxEdges box = clipped_to_image(d.box);  // pixels from 1: the last one is w, not w + 1
+      text +=
+          fmt::format("{} {:.7g} {:.4f} {:.4f} {:.4f} {:.4f}\n", set.images[i].stem().string(),
+                      d.probability, std::min(box.left * w + 1, w), std::min(box.top * h + 1, h),
+                      std::min(box.right * w + 1, w), std::min(box.bottom * h + 1, h));
     }
   return text;
 }
@@ -455,8 +457,10 @@ nlohmann::json darknet_object(const Detection& d, const std::vector<std::string>
 std::string label_lines(std::span<const Detection> detections, bool with_probability) {
   std::string text;
   for (const Detection& d : detections) {
-    text += fmt::format("{} {:.6f} {:.6f} {:.6f} {:.6f}", d.class_id, d.box.x, d.box.y, d.box.w,
-                        d.box.h);
+    const BoxEdges box = clipped_to_image(d.box);
+    if (box.width() < kLeastSide || box.height() < kLeastSide) continue;
+    text += fmt::format("{} {:.6f} {:.6f} {:.6f} {:.6f}", d.class_id, (box.left + box.right) / 2,
+                        (box.top + box.bottom) / 2, box.width(), box.height());
     text += with_probability ? fmt::format(" {:.6g}\n", d.probability) : "\n";
   }
   return text;

@@ -38,6 +38,7 @@ struct FiledDetections {
 // classes.
 FiledDetections read_detections(const std::filesystem::path&, const ImageSet&);
 
+// All of these clip the boxes to the image (detect/clip.h).
 // bbox: x, y of the upper left corner, width, height; pixels from 0.
 std::string coco_results(const ImageSet&, std::span<const std::vector<Detection>>);
 // One file of class `class_id`: "STEM score left top right bottom", pixels from 1 (Darknet).
@@ -50,7 +51,8 @@ void require_voc_names(const ImageSet&);
 std::string voc_file_name(const std::string& beginning, const std::string& class_name);
 // One entry of "objects" in AlexeyAB's JSON.
 nlohmann::json darknet_object(const Detection&, const std::vector<std::string>& names);
-// "class x y width height", and the probability behind it where asked for.
+// "class x y width height", and the probability behind it where asked for; boxes without area in
+// the image, which no reader of labels takes, are left out.
 std::string label_lines(std::span<const Detection>, bool with_probability);
 
 }  // namespace darknet

@@ -72,6 +72,18 @@ TEST_F(DetectionFiles, VocBoxesAtTheEdgesAreReadToo) {
   EXPECT_EQ(read_detections(folder_ / "v", set).detections, 4);
 }
 
+TEST_F(DetectionFiles, BoxesAreClippedToTheImage) {
+  const ImageSet set = set_of({"x_1.png"});  // 200 x 100 pixels
+  const std::vector<std::vector<Detection>> outside{
+      {{{0, .5f, .4f, 2}, 0, 0, .5f}, {{1.5f, .5f, .2f, .2f}, 0, 0, .25f}}};
+  const std::string coco = coco_results(set, outside);
+  EXPECT_NE(coco.find("\"bbox\":[0.0000,0.0000,40.0000,100.0000]"), coco.npos) << coco;
+  EXPECT_NE(coco.find("\"bbox\":[200.0000,40.0000,0.0000,20.0000]"), coco.npos) << coco;
+  EXPECT_EQ(voc_results(set, outside, 0),
+            "x_1 0.5 1.0000 1.0000 41.0000 100.0000\nx_1 0.25 200.0000 41.0000 200.0000 61.0000\n");
+  EXPECT_EQ(label_lines(outside[0], true), "0 0.100000 0.500000 0.200000 1.000000 0.5\n");
+}
+
 TEST_F(DetectionFiles, AnImageMayBeCalledByItsName) {
   const ImageSet set = set_of({"a.png", "b.png"});
   const auto read = read_detections(

@@ -154,16 +154,17 @@ Trainer::Trainer(const TrainerOptions& options)
 }
 
 void Trainer::read_labels() {
-  labelled_ = read_all_labels(read_image_list(required(data_, data_.train, "train")), classes_);
+  labelled_ = read_all_labels(read_image_list(required(data_, data_.train, "train")), classes_,
+                              options_.bad_labels);
   log::info(cat("training images: ", labelled_.images.size(), " with ", labelled_.objects,
                 " objects, ", labelled_.empty, " without any"));
   if (labelled_.clipped > 0)
-    log::warn(cat(labelled_.clipped, " boxes stick out of their picture by up to ", kOverhang,
-                  " of its size and were clipped"));
+    log::warn(cat(labelled_.clipped, " boxes reach out of their image by up to ", kOverhangPixels,
+                  " pixels or ", kOverhang, " of its size and were clipped"));
   tell_crowded();
   if (!options_.map) return;
-  LabelledImages valid =
-      read_all_labels(read_image_list(required(data_, data_.valid, "valid")), classes_);
+  LabelledImages valid = read_all_labels(read_image_list(required(data_, data_.valid, "valid")),
+                                         classes_, options_.bad_labels);
   log::info(cat("validation images: ", valid.images.size(), " with ", valid.objects, " objects"));
   validation_ = {std::move(valid.images), std::move(valid.truths), {}};
   evaluated_ = std::make_unique<Network>(
