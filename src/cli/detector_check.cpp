@@ -10,6 +10,7 @@
 #include "core/log.h"
 #include "dataset/check.h"
 #include "dataset/image_list.h"
+#include "dataset/input_truths.h"
 #include "dataset/labels.h"
 #include "eval/imbalance.h"
 #include "eval/predict.h"
@@ -86,13 +87,16 @@ void print_hints(const Options& o, const ImbalanceReport& r) {
 
 // Labels that are at fault were told of already.
 void judge_anchors(const Options& o, const Network& net, const std::filesystem::path& list) {
-  std::vector<std::vector<Truth>> truths;
+  LabelledImages labelled;
   for (const auto& image : read_image_list(list)) try {
-      truths.push_back(read_labels(image, classes_of(net)).truths);
+      labelled.truths.push_back(read_labels(image, classes_of(net)).truths);
+      labelled.images.push_back(image);
     } catch (const Error&) {
       continue;
     }
-  const ImbalanceReport report = imbalance(net, truths);
+  const Shape input = net.input_shape();
+  const ImbalanceReport report =
+      imbalance(net, truths_at_input(labelled, {input.w, input.h, net.settings().letter_box}));
   if (report.truths == 0) return;
   print_imbalance(net, report);
   print_hints(o, report);

@@ -57,14 +57,19 @@ std::string key_rows(const KeyDocs& docs) {
   return text;
 }
 
+std::string what_happens(const LegacyKey& k) {
+  const std::string why = cell(std::string(k.why));
+  if (k.kind == LegacyKey::Kind::unsupported) return "an error unless 0: " + why;
+  if (k.kind == LegacyKey::Kind::untrainable) return "in training an error unless 0: " + why;
+  return why;
+}
+
 std::string legacy_rows() {
   std::string text = "| section | key | what happens |\n|---|---|---|\n";
   for (const LegacyKey& k : legacy_keys())
-    text +=
-        fmt::format("| {} | `{}` | {} |\n",
-                    k.section == "*" ? "every" : fmt::format("`[{}]`", k.section), k.key,
-                    k.harmless ? cell(std::string(k.why))
-                               : fmt::format("an error unless 0: {}", cell(std::string(k.why))));
+    text += fmt::format("| {} | `{}` | {} |\n",
+                        k.section == "*" ? "every" : fmt::format("`[{}]`", k.section), k.key,
+                        what_happens(k));
   return text;
 }
 

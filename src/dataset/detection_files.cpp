@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <charconv>
+#include <array>
 #include <cmath>
 #include <fstream>
 #include <map>
@@ -15,6 +15,7 @@
 #include <unordered_map>
 
 #include "core/error.h"
+#include "core/number.h"
 #include "core/text.h"
 
 namespace darknet {
@@ -230,9 +231,7 @@ void read_voc_file(const fs::path& file, std::int32_t class_id, const ImageSet& 
     for (double& number : v) {
       std::string word;
       words >> word;
-      const char* const end = word.data() + word.size();
-      const auto read = std::from_chars(word.data(), end, number);
-      if (word.empty() || read.ec != std::errc{} || read.ptr != end || !(std::abs(number) < 1e9))
+      if (!read_number(word, number) || !(std::abs(number) < 1e9))
         fail_at({file.string(), lines.number()}, "'", shown(line),
                 "': image score left top right bottom are wanted");
     }

@@ -20,7 +20,9 @@ std::string beginning_of(const std::filesystem::path& path) {
   return bytes;
 }
 
-PictureSize size_of(const std::filesystem::path& path) {
+}  // namespace
+
+PictureSize picture_size_of(const std::filesystem::path& path) {
   const std::string bytes = beginning_of(path);
   PictureSize size = picture_size(bytes);
   if (size.width <= 0 || size.height <= 0) {  // missing, no picture, or told further behind
@@ -31,13 +33,11 @@ PictureSize size_of(const std::filesystem::path& path) {
   return size;
 }
 
-}  // namespace
-
 std::vector<PictureSize> picture_sizes(const std::vector<std::filesystem::path>& paths) {
   std::vector<PictureSize> sizes;
   log::Progress progress("reading the sizes of pictures", static_cast<std::int64_t>(paths.size()));
   for (const auto& path : paths) {
-    sizes.push_back(size_of(path));
+    sizes.push_back(picture_size_of(path));
     progress.at(static_cast<std::int64_t>(sizes.size()));
   }
   return sizes;

@@ -10,6 +10,7 @@ namespace darknet {
 
 // As read_image would return them: turned as the EXIF orientation says. Throws, naming the file,
 // where one is missing or no picture.
+PictureSize picture_size_of(const std::filesystem::path&);
 std::vector<PictureSize> picture_sizes(const std::vector<std::filesystem::path>&);
 
 }  // namespace darknet
