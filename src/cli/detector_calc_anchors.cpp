@@ -13,9 +13,9 @@
 #include "core/protected_files.h"
 #include "core/text.h"
 #include "dataset/image_list.h"
+#include "dataset/input_truths.h"
 #include "dataset/label_files.h"
 #include "dataset/labels.h"
-#include "dataset/picture_sizes.h"
 #include "eval/imbalance.h"
 #include "nn/network.h"
 #include "report/chart.h"
@@ -74,19 +74,9 @@ std::int64_t classes_of(const Target& t, const DataFile& data) {
 // Widths and heights as the network sees them.
 std::vector<AnchorShape> objects_of(const LabelledImages& labelled, const Target& t) {
   const auto w = static_cast<float>(t.width), h = static_cast<float>(t.height);
-  std::vector<PictureSize> sizes;
-  if (t.letter_box) sizes = picture_sizes(labelled.images);
   std::vector<AnchorShape> objects;
-  for (std::size_t i = 0; i < labelled.truths.size(); ++i) {
-    float across = w, down = h;  // pixels that the picture covers
-    if (t.letter_box) {
-      const auto pw = static_cast<float>(sizes[i].width), ph = static_cast<float>(sizes[i].height);
-      const float scale = std::min(w / pw, h / ph);
-      across = scale * pw, down = scale * ph;
-    }
-    for (const Truth& truth : labelled.truths[i])
-      objects.push_back({truth.box.w * across, truth.box.h * down});
-  }
+  for (const auto& truths : truths_at_input(labelled, {t.width, t.height, t.letter_box}))
+    for (const Truth& truth : truths) objects.push_back({truth.box.w * w, truth.box.h * h});
   return objects;
 }
 
@@ -185,10 +175,7 @@ void add_detector_calc_anchors(CLI::App& program, Run& run) {
   app.add_option("--restarts", o->settings.restarts, "starts, of which the best counts")
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();
-  app.add_option_function<std::int64_t>(
-         "--seed", [o](const std::int64_t& n) { o->settings.seed = static_cast<std::uint64_t>(n); },
-         "of the starts (1)")
-      ->check(whole_from(0));
+  add_seed(app, "of the starts (1)", [o](std::uint64_t seed) { o->settings.seed = seed; });
   app.add_option("--out", o->out, "name of the picture without .svg and .png")
       ->capture_default_str();
   add_bad_labels(app, o->bad_labels);

@@ -12,6 +12,7 @@
 #include "core/text.h"
 #include "dataset/check.h"
 #include "dataset/image_list.h"
+#include "dataset/input_truths.h"
 #include "dataset/labels.h"
 #include "eval/imbalance.h"
 #include "eval/predict.h"
@@ -96,13 +97,16 @@ void print_hints(const Options& o, const ImbalanceReport& r) {
 
 // Labels that are at fault were told of already.
 void judge_anchors(const Options& o, const Network& net, const std::filesystem::path& list) {
-  std::vector<std::vector<Truth>> truths;
+  LabelledImages labelled;
   for (const auto& image : read_image_list(list)) {
     LabelFile file = read_label_file(image, classes_of(net), o.bad_labels);
-    if (file.readable && (file.faults.empty() || o.bad_labels == BadLabels::skip))
-      truths.push_back(std::move(file.labels.truths));
+    if (!file.readable || (!file.faults.empty() && o.bad_labels != BadLabels::skip)) continue;
+    labelled.truths.push_back(std::move(file.labels.truths));
+    labelled.images.push_back(image);
   }
-  const ImbalanceReport report = imbalance(net, truths);
+  const Shape input = net.input_shape();
+  const ImbalanceReport report =
+      imbalance(net, truths_at_input(labelled, {input.w, input.h, net.settings().letter_box}));
   if (report.truths == 0) return;
   print_imbalance(net, report);
   print_hints(o, report);

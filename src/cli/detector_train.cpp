@@ -35,10 +35,8 @@ void add_start(CLI::App& app, TrainerOptions& o) {
   app.add_option("--partial", o.cutoff, "load only the first N layers of the weights")
       ->check(whole_from(1))
       ->type_name("N");
-  app.add_option_function<std::int64_t>(
-         "--seed", [&o](const std::int64_t& seed) { o.seed = static_cast<std::uint64_t>(seed); },
-         "of everything random; the same seed gives the same weights (1)")
-      ->check(whole_from(0));
+  add_seed(app, "of everything random; the same seed gives the same weights (1)",
+           [&o](std::uint64_t seed) { o.seed = seed; });
 }
 
 void add_data(CLI::App& app, TrainerOptions& o) {

@@ -15,6 +15,7 @@
 #include "core/error.h"
 #include "core/input.h"
 #include "core/log.h"
+#include "core/number.h"
 #include "core/text.h"
 #include "detect/clip.h"
 
@@ -276,9 +277,8 @@ std::optional<VocLine> parse_voc_line(std::string_view line) {
     line = trim(line);
     const auto blank = line.find_last_of(" \t");
     if (blank == line.npos) return std::nullopt;
-    const char* const end = line.data() + line.size();
-    const auto read = std::from_chars(line.data() + blank + 1, end, parsed.numbers[i]);
-    if (read.ec != std::errc{} || read.ptr != end || !(std::abs(parsed.numbers[i]) < 1e9))
+    if (!read_number(line.substr(blank + 1), parsed.numbers[i]) ||
+        !(std::abs(parsed.numbers[i]) < 1e9))
       return std::nullopt;
     line = line.substr(0, blank);
   }

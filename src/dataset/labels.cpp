@@ -1,13 +1,13 @@
 #include "dataset/labels.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <sstream>
 
 #include "core/file.h"
 #include "core/input.h"
 #include "core/log.h"
+#include "core/number.h"
 #include "core/text.h"
 #include "dataset/image_list.h"
 #include "dataset/picture_sizes.h"
@@ -28,12 +28,6 @@ std::vector<std::string_view> split(std::string_view line) {
     line.remove_prefix(end);
   }
   return fields;
-}
-
-template <class T>
-bool number(std::string_view s, T& to) {
-  const auto [end, ec] = std::from_chars(s.data(), s.data() + s.size(), to);
-  return ec == std::errc{} && end == s.data() + s.size();
 }
 
 struct Line {
@@ -89,7 +83,7 @@ Line parse_line(std::string_view text, const LabelRules& rules) {
                          std::min(fields.size(), kMostSplit), " fields: '", shown(text), "'")};
   Line line;
   std::int64_t id = 0;
-  if (!number(fields[0], id))
+  if (!read_number(fields[0], id))
     return {.fault = cat("the class '", shown(fields[0]), "' is not an integer")};
   if (id < 0 || id >= rules.classes)
     return {.fault = cat("class ", id, " is not among 0 to ", rules.classes - 1)};
@@ -97,7 +91,7 @@ Line parse_line(std::string_view text, const LabelRules& rules) {
   float* const values[] = {&b.x, &b.y, &b.w, &b.h};
   for (int i = 0; i < 4; ++i) {
     const std::string_view field = fields[static_cast<std::size_t>(i) + 1];
-    if (!number(field, *values[i]) || !std::isfinite(*values[i]))
+    if (!read_number(field, *values[i]) || !std::isfinite(*values[i]))
       return {.fault = cat("'", shown(field), "' is not a finite number")};
   }
   line.truth.class_id = static_cast<std::int32_t>(id);

@@ -33,8 +33,7 @@ struct ImbalanceReport {
   double mean_fit = 0;                 // mean of the best IoU
 };
 
-// `truths`: one entry per image, in fractions of the picture, which is taken to be stretched to the
-// network's input.
+// `truths`: one entry per image, in fractions of the network's input (dataset/input_truths.h).
 ImbalanceReport imbalance(const Network&, std::span<const std::vector<Truth>> truths);
 
 // IoU of two boxes with the same centre.

@@ -3,6 +3,7 @@
 #include "core/file.h"
 #include "core/input.h"
 #include "core/log.h"
+#include "nn/freezing.h"
 #include "nn/weights.h"
 
 namespace darknet {
@@ -120,10 +121,7 @@ bool resume(Network& net, Optimizer& optimizer, const StartOptions& options, std
   return true;
 }
 
-}  // namespace
-
-Start start_training(Network& net, Optimizer& optimizer, const StartOptions& options) {
-  Start start;
+void load_start(Network& net, Optimizer& optimizer, const StartOptions& options, Start& start) {
   start.state.seed = options.seed.value_or(net.options().seed);
   net.initialise();
   net.parameters_changed();
@@ -131,7 +129,7 @@ Start start_training(Network& net, Optimizer& optimizer, const StartOptions& opt
     fail("-partial ", options.cutoff, ": this network has ", net.size(), " layers");
   if (options.weights.empty()) {
     start.said = cat("from random weights, seed ", start.state.seed);
-    return start;
+    return;
   }
   const LoadOptions load{.layers = options.cutoff, .allow_backbone = true};
   const LoadedWeights loaded = load_weights(options.weights, net, load);
@@ -147,6 +145,25 @@ Start start_training(Network& net, Optimizer& optimizer, const StartOptions& opt
         static_cast<std::int64_t>(start.state.seen) / net.settings().batch;  // Darknet's counting
   }
   net.parameters_changed();
+}
+
+// A layer that stays as it is should hold something.
+void warn_of_fresh_frozen_layers(Network& net, const Start& start) {
+  net.set_iteration(start.state.iteration + 1);
+  std::vector<std::int64_t> fresh = net.frozen_layers();
+  std::erase_if(fresh, [&](std::int64_t layer) { return layer < start.loaded_layers; });
+  if (!fresh.empty())
+    log::warn(cat("layers ", show_ranges(fresh),
+                  " are frozen (stopbackward, onlyforward, dont_update) with random values: give a "
+                  "weights file that holds them, or remove these keys"));
+}
+
+}  // namespace
+
+Start start_training(Network& net, Optimizer& optimizer, const StartOptions& options) {
+  Start start;
+  load_start(net, optimizer, options, start);
+  if (start.kind != StartKind::resumed) warn_of_fresh_frozen_layers(net, start);
   return start;
 }
 

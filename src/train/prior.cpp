@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
+
+#include "dataset/input_truths.h"
 
 namespace darknet {
 namespace {
@@ -32,9 +35,11 @@ void set_biases(const Network& net, Parameter& bias, const Head& head, float pri
 
 }  // namespace
 
-std::vector<PriorReport> apply_priors(Network& net, std::span<const std::vector<Truth>> truths,
+std::vector<PriorReport> apply_priors(Network& net, const LabelledImages& labelled,
                                       std::int64_t loaded_layers) {
   std::vector<PriorReport> reports;
+  const Shape input = net.input_shape();
+  std::vector<std::vector<Truth>> truths;  // when they are needed
   for (const HeadAt& at : net.heads()) {
     const float asked = at.head->prior();
     if (asked == 0) continue;
@@ -47,6 +52,8 @@ std::vector<PriorReport> apply_priors(Network& net, std::span<const std::vector<
       report.skipped = "the layer below was loaded from a weights file";
     } else {
       if (report.automatic) {
+        if (truths.empty())
+          truths = truths_at_input(labelled, {input.w, input.h, net.settings().letter_box});
         report.eta = share_of_positives(net, *at.head, truths);
         report.prior = std::clamp(at.head->stationary_prior(report.eta), kLeast, kMost);
       }

@@ -254,7 +254,7 @@ void Trainer::begin_anew(const Start& start) {
         cat(checkpoints_.file("_last.weights").string(),
             ", _best.weights and _log.jsonl of an earlier training will be replaced; to go on "
             "with that training instead, give its _last.weights"));
-  for (const PriorReport& r : apply_priors(net_, labelled_.truths, start.loaded_layers))
+  for (const PriorReport& r : apply_priors(net_, labelled_, start.loaded_layers))
     log::info(to_string(r));
 }
 
