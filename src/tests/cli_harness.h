@@ -31,6 +31,7 @@ struct CommandOptions {
   double signal_after = -1;      // seconds; -1: never
   std::string signal_when = {};  // sends it once the output holds this
   int signal = SIGKILL;
+  bool ignores_hangup = false;  // started as by nohup
 };
 
 // A folder that goes away with it.
