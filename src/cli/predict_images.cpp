@@ -57,8 +57,9 @@ json darknet_json(const Found& found) {
   json frames = json::array();
   for (std::size_t i = 0; i < found.detections.size(); ++i) {
     json objects = json::array();
-    for (const Detection& d : found.detections[i])
-      objects.push_back(darknet_object(d, found.set.names));
+    auto shown = found.detections[i];
+    remove_hidden(shown, found.set.names);
+    for (const Detection& d : shown) objects.push_back(darknet_object(d, found.set.names));
     frames.push_back(
         {{"frame_id", i + 1}, {"filename", found.set.images[i].string()}, {"objects", objects}});
   }
@@ -154,14 +155,15 @@ void Predictor::draw(Image& image, const std::vector<Detection>& found) const {
 void Predictor::run(const fs::path& path, bool several) {
   Image image = read_image(path, net_.settings().channels);
   const auto before = std::chrono::steady_clock::now();
-  const auto found = detect(net_, image, {options_.threshold, options_.nms});
+  auto found = detect(net_, image, {options_.threshold, options_.nms});
   const std::chrono::duration<double, std::milli> ms = std::chrono::steady_clock::now() - before;
   fmt::print("{}: Predicted in {:.3f} milli-seconds.\n", path.string(), ms.count());
-  print(found, image);
   found_.set.images.push_back(path);
   found_.set.sizes.push_back({image.width, image.height});
   found_.detections.push_back(found);
   if (options_.save_labels) save_labels(path, found);
+  remove_hidden(found, found_.set.names);
+  print(found, image);
   draw(image, found);
   const fs::path to = picture_path(path, several);
   if (fs::exists(to) && fs::equivalent(to, path))
