@@ -1,4 +1,4 @@
-#include "detect/track.h"
+#include "video/track.h"
 
 #include <algorithm>
 
@@ -7,70 +7,53 @@
 namespace darknet {
 namespace {
 
-// IoU with where the track should be: people who walk move half their width between frames at 10
-// frames a second. Unsure detections have to lie closer.
-constexpr float kSureOverlap = .2f, kUnsureOverlap = .5f;
-constexpr float kInertia = .7f;  // of the old speed in the new one
+// IoU with where the track is expected: people who walk move half their width between frames at 10
+// frames a second. Detections below the threshold have to lie closer.
+constexpr float kMinOverlap = .2f, kMinOverlapBelow = .5f;
+// A track without a number ends sooner: a false positive that comes back is no object.
+constexpr std::int64_t kKeepUnnumbered = 1;
 
 }  // namespace
 
-Detection Tracker::Track::expected() const {
-  Detection d = last;
-  const auto frames = static_cast<float>(unseen + 1);
-  d.box.x += speed_x * frames;
-  d.box.y += speed_y * frames;
-  return d;
-}
-
-void Tracker::go_on(Track& t, const Detection& d) const {
-  const auto frames = static_cast<float>(t.unseen + 1);
-  const float keep = t.hits == 1 ? 0 : kInertia;
-  t.speed_x = keep * t.speed_x + (1 - keep) * (d.box.x - t.last.box.x) / frames;
-  t.speed_y = keep * t.speed_y + (1 - keep) * (d.box.y - t.last.box.y) / frames;
-  t.last = d;
-  t.unseen = 0;
-  ++t.hits;
-}
-
-void Tracker::number(Track& t) {
-  if (t.id > 0 || t.hits < settings_.frames_to_believe) return;
-  t.id = next_id_++;
-  ++counts_[t.last.class_id];
-}
-
-void Tracker::match(std::span<const Detection> found, std::vector<bool>& open,
-                    std::vector<TrackedDetection>& out, bool begins) {
+std::vector<std::size_t> Tracker::match(std::span<const Detection> found, float least_overlap,
+                                        bool numbered_only) {
   std::vector<std::size_t> which;
   std::vector<Detection> expected;
-  for (std::size_t k = 0; k < open.size(); ++k)
-    if (open[k]) which.push_back(k), expected.push_back(tracks_[k].expected());
-  const auto match = associate(found, expected, begins ? kSureOverlap : kUnsureOverlap);
+  for (std::size_t k = 0; k < tracks_.size(); ++k)
+    if (!tracks_[k].matched && (tracks_[k].id > 0 || !numbered_only))
+      which.push_back(k), expected.push_back(tracks_[k].expected);
+  auto match = associate(found, expected, least_overlap);
   for (std::size_t i = 0; i < found.size(); ++i) {
-    if (match[i] != kUnmatched) {
-      Track& t = tracks_[which[match[i]]];
-      open[which[match[i]]] = false;
-      go_on(t, found[i]);
-      number(t);
-      out.push_back({found[i], t.id});
-    } else if (begins) {
-      tracks_.push_back({.last = found[i]});
-      number(tracks_.back());
-      out.push_back({found[i], tracks_.back().id});
-    }
+    if (match[i] == kUnmatched) continue;
+    match[i] = which[match[i]];
+    Track& t = tracks_[match[i]];
+    t.motion.correct(found[i].box);
+    t.unseen = 0, t.matched = true;
   }
+  return match;
 }
 
-std::vector<TrackedDetection> Tracker::next(std::span<const Detection> found, float sure_from) {
-  std::vector<Detection> sure, unsure;
-  for (const Detection& d : found) (d.probability >= sure_from ? sure : unsure).push_back(d);
-  std::vector<bool> open(tracks_.size(), true);
+void Tracker::hit(Track& t) {
+  if (t.id > 0 || ++t.hits < settings_.frames_to_number) return;
+  t.id = next_id_++;
+  ++counts_[t.expected.class_id];
+}
+
+std::vector<TrackedDetection> Tracker::next(std::span<const Detection> found, float threshold) {
+  std::vector<Detection> above, below;
+  for (const Detection& d : found) (d.probability >= threshold ? above : below).push_back(d);
+  for (Track& t : tracks_) t.expected.box = t.motion.predict(), t.matched = false;
+  const auto tracks = match(above, kMinOverlap, false);
+  match(below, kMinOverlapBelow, true);
   std::vector<TrackedDetection> out;
-  match(sure, open, out, true);
-  match(unsure, open, out, false);
-  for (std::size_t k = 0; k < open.size(); ++k)
-    if (open[k]) ++tracks_[k].unseen;
-  std::erase_if(tracks_, [&](const Track& t) {  // one that was seen once only was perhaps nothing
-    return t.unseen > (t.id > 0 ? settings_.frames_to_keep : 0);
+  for (std::size_t i = 0; i < above.size(); ++i) {
+    if (tracks[i] == kUnmatched) tracks_.push_back({above[i], BoxMotion(above[i].box)});
+    Track& t = tracks[i] == kUnmatched ? tracks_.back() : tracks_[tracks[i]];
+    hit(t);
+    out.push_back({above[i], t.id});
+  }
+  std::erase_if(tracks_, [&](Track& t) {
+    return !t.matched && ++t.unseen > (t.id > 0 ? settings_.frames_to_keep : kKeepUnnumbered);
   });
   return out;
 }

@@ -7,42 +7,44 @@
 #include <vector>
 
 #include "detect/box.h"
+#include "image/box_motion.h"
 
 namespace darknet {
 
 struct TrackedDetection {
   Detection detection;
-  std::int64_t id = 0;  // counted from 1; 0: not tracked
+  std::int64_t id = 0;  // counted from 1; 0: not tracked, or not long enough yet
 };
 
 struct TrackerSettings {
-  std::int64_t frames_to_keep = 30;    // that a track outlives its last detection
-  std::int64_t frames_to_believe = 2;  // detections in a row before a track gets its number
+  std::int64_t frames_to_keep = 30;   // that a numbered track outlives its last detection
+  std::int64_t frames_to_number = 5;  // with a detection, before a track gets its number
 };
 
-// ByteTrack's two rounds (Zhang et al., ECCV 2022): sure detections are matched to where the tracks
-// should be by now, then the unsure ones to the tracks that are left, which bridges moments in
-// which an object is half hidden. Unsure detections that continue no track are left out.
+// ByteTrack's two rounds (Zhang et al., ECCV 2022): detections from the threshold on are matched to
+// where a Kalman filter expects the tracks, then those below it to the numbered tracks that are
+// left, which bridges moments in which an object is half hidden.
 class Tracker {
  public:
-  explicit Tracker(const TrackerSettings& settings) : settings_(settings) {}
-  // `sure`: least probability that begins a track.
-  std::vector<TrackedDetection> next(std::span<const Detection>, float sure);
+  // Throws in a build without OpenCV.
+  explicit Tracker(const TrackerSettings& settings) : settings_(settings) { require_box_motion(); }
+  // The detections from `threshold` on, with their identities. Those below it continue tracks, but
+  // are not returned.
+  std::vector<TrackedDetection> next(std::span<const Detection>, float threshold);
   // Objects that got a number so far, by class.
   const std::map<std::int32_t, std::int64_t>& counts() const { return counts_; }
 
  private:
   struct Track {
-    Detection last;
-    float speed_x = 0, speed_y = 0;  // fractions of the picture per frame
-    std::int64_t id = 0, hits = 1, unseen = 0;
-    Detection expected() const;
+    Detection expected;  // in this frame
+    BoxMotion motion;
+    std::int64_t id = 0, hits = 0, unseen = 0;  // hits: detections from the threshold on
+    bool matched = true;                        // in this frame
   };
-  // Pairs `found` with those of `tracks_` that `open` allows, and moves them on.
-  void match(std::span<const Detection> found, std::vector<bool>& open,
-             std::vector<TrackedDetection>& out, bool begins);
-  void go_on(Track&, const Detection&) const;
-  void number(Track&);
+  // Pairs `found` with tracks that are not matched yet: for each detection its track or kUnmatched.
+  std::vector<std::size_t> match(std::span<const Detection> found, float least_overlap,
+                                 bool numbered_only);
+  void hit(Track&);
   TrackerSettings settings_;
   std::vector<Track> tracks_;
   std::map<std::int32_t, std::int64_t> counts_;
