@@ -8,7 +8,6 @@
 #include <mutex>
 #include <numeric>
 #include <set>
-#include <system_error>
 #include <thread>
 #include <utility>
 
