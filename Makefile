@@ -3,7 +3,7 @@ JOBS ?= $(shell nproc)
 PRESET ?= release
 BUILD := $(if $(filter release,$(PRESET)),build,build-$(PRESET))
 
-.PHONY: all deps build quickstart test cuda bench fuzz install format lint clean
+.PHONY: all deps build quickstart demo test cuda bench fuzz install format lint clean
 all: build
 
 deps:
@@ -20,6 +20,14 @@ quickstart: deps
 	@cmake --build $(BUILD) -j $(JOBS) --target darknet
 	@ln -sf $(BUILD)/darknet darknet
 	@scripts/quickstart.sh ./darknet
+
+# The shipped network on a moving scene: a web page, and a window where there is a display.
+PORT ?= 8090
+demo: deps
+	@cmake --preset $(PRESET) $(CMAKE_ARGS)
+	@cmake --build $(BUILD) -j $(JOBS) --target darknet
+	@ln -sf $(BUILD)/darknet darknet
+	@./darknet detector demo data/scenes.data cfg/scenes.cfg data/scenes.weights synth: -track -mjpeg_port $(PORT)
 
 test: build
 	@ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS)

@@ -72,7 +72,6 @@ class Demo {
   void show(Pipeline&, Window&);
   std::unique_ptr<Window> window_wanted() const;
   void tell_addresses() const;
-  void finish_files();
   void tell_end(const VideoSummary&) const;
   void press(int key, const Frame*);
   bool stop_wanted() const;
@@ -128,7 +127,7 @@ Demo::Demo(const DemoOptions& o)
     tracker_.emplace(TrackerSettings{.frames_to_keep = std::llround(std::max(1., format_.fps))});
   if (o.benchmark) return;
   if (!o.json.empty())
-    recorder_.emplace(o.json, o.json_array ? RecordFormat::array : RecordFormat::lines);
+    recorder_.emplace(o.json, o.json_array ? RecordFormat::array : record_format_of(o.json));
   if (o.server.picture_port >= 0 || o.server.json_port >= 0) server_.emplace(o.server);
   if (format_.live) pace_.emplace(format_.fps);
 }
@@ -156,7 +155,8 @@ std::vector<Detection> Demo::detect(std::size_t worker, const PreparedPicture& p
 
 void Demo::finish(Frame& frame) {
   frame.prepared = {};
-  const auto steady = smoother_.next(frame.detections, network_threshold());
+  auto steady = smoother_.next(frame.detections, network_threshold());
+  remove_hidden(steady, names_);
   if (tracker_)
     frame.found = tracker_->next(steady, threshold());
   else
@@ -176,11 +176,11 @@ void Demo::draw(Frame& frame) {
 }
 
 void Demo::print(const Frame& frame) const {
-  fmt::print("frame {}:\n", frame.number);
+  std::string text = fmt::format("frame {}:", frame.number);
   for (const TrackedDetection& t : frame.found)
-    fmt::print("{}{}\n", printable(caption_of(t, names_)),
-               box_in_pixels(t.detection.box, frame.image));
-  std::fflush(stdout);  // frame by frame, for whoever reads it at the other end of a pipe
+    text += fmt::format("\n{}{}", caption_of(t, names_),
+                        box_in_pixels(t.detection.box, frame.image));
+  log::info(text);  // frame by frame, for whoever reads it at the other end of a pipe
 }
 
 void Demo::write_video(const Frame& frame) {
@@ -252,12 +252,6 @@ void Demo::watch(Pipeline& pipeline) {
   while (!pipeline.finished(kGlance) && !stop_wanted()) tell_progress(statistics_.summary());
 }
 
-// An array of JSON is closed and a video gets its index, also where the source was lost.
-void Demo::finish_files() {
-  if (recorder_) recorder_->close();
-  writer_.reset();
-}
-
 void Demo::tell_end(const VideoSummary& s) const {
   if (s.frames == 0 && !stop_wanted())
     fail(options_.sources.empty() ? "the camera" : options_.sources.front(),
@@ -303,10 +297,10 @@ int Demo::run() {
     while (pipeline.next_shown(kGlance)) continue;
     pipeline.join();
   } catch (...) {
-    finish_files();
+    writer_.reset();  // a video gets its index, also where the source was lost
     throw;
   }
-  finish_files();
+  writer_.reset();
   log::end_progress();
   tell_end(statistics_.summary());
   return interrupt_.exit_code();

@@ -7,6 +7,7 @@
 #include "core/input.h"
 #include "dataset/label_files.h"
 #include "video/reconnect.h"
+#include "video/scene_source.h"
 
 namespace darknet::cli {
 namespace {
@@ -55,6 +56,7 @@ std::unique_ptr<VideoSource> open_source(const DemoOptions& o, std::function<boo
         std::move(stopped));
   const std::string& source = o.sources.front();
   if (o.sources.size() > 1 || names_pictures(source)) return pictures(o);
+  if (is_scene_source(source)) return open_scene_source(source);
   if (!is_url(source)) return open_video_file(source);
   auto stream = open_stream(source);
   if (!stream->format().live) return stream;

@@ -207,7 +207,8 @@ std::string manual_page(const CLI::App& program) {
   page +=
       ".SH EXIT STATUS\n.TP\n.B 0\nall went well\n.TP\n.B 1\nsomething read was wrong, or could "
       "not "
-      "be read or written\n.TP\n.B 2\nthe command line was wrong\n.TP\n.B 130, 143\ninterrupted; a "
+      "be read or written\n.TP\n.B 2\nthe command line was wrong\n.TP\n.B 129, 130, "
+      "143\ninterrupted (SIGHUP, Ctrl-C, SIGTERM); a "
       "training has saved its state\n.SH FILES\n.TP\n.I NAME_last.weights, NAME_last.state\nwhere "
       "a "
       "training goes on\n.TP\n.I NAME_best.weights, NAME_final.weights\nof the best evaluation, "

@@ -32,7 +32,7 @@ namespace fs = std::filesystem;
 
 // Ctrl-C is not to wait for the next line of standard input.
 void let_signals_end_reads() {
-  for (const int signal : {SIGINT, SIGTERM}) {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
     struct ::sigaction action {};
     ::sigaction(signal, nullptr, &action);
     action.sa_flags &= ~SA_RESTART;
@@ -88,16 +88,17 @@ void Predictor::run(const fs::path& path) {
   const fs::path to = files_.begin(path);
   Image image = read_image(path, net_.settings().channels);
   const auto before = std::chrono::steady_clock::now();
-  const auto found = detect(net_, image, {options_.threshold, options_.nms});
+  auto found = detect(net_, image, {options_.threshold, options_.nms});
   const std::chrono::duration<double, std::milli> ms = std::chrono::steady_clock::now() - before;
   fmt::print("{}: Predicted in {:.3f} milli-seconds.\n", printable(path.string()), ms.count());
-  print(found, image);
+  files_.add({image.width, image.height}, found);
   if (found.empty())
     fmt::print(
         "nothing found: no score is above the threshold {:.3g} (-thresh); the highest is "
         "{:.3f}\n",
         options_.threshold, highest_probability(net_));
-  files_.add({image.width, image.height}, found);
+  remove_hidden(found, files_.names());
+  print(found, image);
   draw(image, found);
   write_image(to, image);
   fmt::print("-> {}\n", printable(to.string()));

@@ -19,7 +19,9 @@ json darknet_json(const ImageSet& set, std::span<const std::vector<Detection>> d
   json frames = json::array();
   for (std::size_t i = 0; i < detections.size(); ++i) {
     json objects = json::array();
-    for (const Detection& d : detections[i]) objects.push_back(darknet_object(d, set.names));
+    auto shown = detections[i];
+    remove_hidden(shown, set.names);
+    for (const Detection& d : shown) objects.push_back(darknet_object(d, set.names));
     frames.push_back(
         {{"frame_id", i + 1}, {"filename", set.images[i].string()}, {"objects", objects}});
   }

@@ -8,13 +8,13 @@
 #include <mutex>
 #include <numeric>
 #include <set>
-#include <system_error>
 #include <thread>
 #include <utility>
 
 #include "core/error.h"
 #include "core/log.h"
 #include "core/out_of_memory.h"
+#include "core/start_thread.h"
 
 namespace darknet {
 namespace {
@@ -266,12 +266,9 @@ Loader::Loader(LoaderSettings settings) : impl_(std::make_unique<Impl>(std::move
   const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   const int asked = impl_->settings.threads;
   const int threads = asked > 0 ? asked : std::min(cores, kMostThreads);
-  for (int i = 0; i < threads; ++i) try {
-      impl_->threads.emplace_back([this] { impl_->run(); });
-    } catch (const std::system_error& e) {  // as many threads as the system gives
-      if (i == 0) fail("cannot start a thread that reads pictures: ", e.what());
-      break;
-    }
+  const auto run = [this] { impl_->run(); };
+  impl_->threads = start_threads(threads, run);
+  if (impl_->threads.empty()) impl_->threads.push_back(start_thread("that reads images", run));
 }
 
 Loader::~Loader() {

@@ -13,6 +13,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "core/start_thread.h"
 #include "dataset/scene_shapes.h"
 
 namespace darknet {
@@ -57,8 +58,7 @@ class Writers {
   void run() {
     const auto cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
     const int count = settings_.threads > 0 ? settings_.threads : cores;
-    std::vector<std::thread> threads;
-    for (int i = 1; i < count; ++i) threads.emplace_back([this] { work(); });
+    std::vector<std::thread> threads = start_threads(count - 1, [this] { work(); });
     work();
     for (std::thread& t : threads) t.join();
     if (fault_) std::rethrow_exception(fault_);

@@ -33,6 +33,7 @@ struct CommandOptions {
   std::string signal_when = {};  // sends it once the output holds this
   int signal = SIGKILL;
   std::uint64_t memory = 0;  // bytes of address space; 0: as much as there is
+  bool ignores_hangup = false;  // started as by nohup
 };
 
 // A folder that goes away with it.

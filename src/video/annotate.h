@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "detect/track.h"
+#include "video/track.h"
 #include "image/image.h"
 
 namespace darknet {
