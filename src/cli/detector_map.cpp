@@ -166,7 +166,9 @@ void add_detector_map(CLI::App& program, Run& run) {
       ->check(CLI::IsMember({0, 11, 101}))
       ->capture_default_str();
   app.add_option("--out", o->out, "also write the figures to this JSON file");
-  app.add_option("--curves", o->curves, "folder for precision-recall curves: CSV, SVG and PNG");
+  app.add_option(
+      "--curves", o->curves,
+      "folder for precision-recall curves (CSV, SVG, PNG) and the confusion matrix (PNG)");
   app.add_option("--errors", o->errors, "folder for sheets of the worst errors, and errors.csv");
   add_overrides(app, o->overrides);
   add_threads(app, o->threads, "threads that read pictures");

@@ -5,12 +5,14 @@
 #include <vector>
 
 #include "detect/track.h"
-#include "image/image.h"
+#include "image/draw.h"
 
 namespace darknet {
 
 // "person 87%", and with an identity "person 12 87%".
 std::string caption_of(const TrackedDetection&, const std::vector<std::string>& names);
-void draw_found(Image&, std::span<const TrackedDetection>, const std::vector<std::string>& names);
+// Crowded::legend lets the image grow; `reserved` is where the panel of figures goes.
+void draw_found(Image&, std::span<const TrackedDetection>, const std::vector<std::string>& names,
+                Crowded = Crowded::legend, const PixelArea& reserved = {});
 
 }  // namespace darknet
