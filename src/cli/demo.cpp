@@ -165,7 +165,7 @@ void Demo::draw(Frame& frame) {
   std::vector<std::string> figures;
   if (!options_.plain) figures = overlay_lines(statistics_.summary(), format_.live);
   if (!options_.dont_draw_boxes)
-    draw_found(frame.image, frame.found, names_, Crowded::key, panel_area(frame.image, figures));
+    draw_found(frame.image, frame.found, names_, {Crowded::key, panel_area(frame.image, figures)});
   draw_panel(frame.image, figures);
 }
 

@@ -56,8 +56,9 @@ PixelArea outlined_area(const Box& box, const Image& image) {
 
 struct CaptionSize {
   std::int64_t text, margin;  // height of a capital letter, and around it
-  explicit CaptionSize(const Image& image)
-      : text(std::max<std::int64_t>(9, smaller_side(image) / 72)), margin(text / 3 + 1) {}
+  explicit CaptionSize(const Image& image, std::int64_t height = 0)
+      : text(height > 0 ? height : std::max<std::int64_t>(9, smaller_side(image) / 72)),
+        margin(text / 3 + 1) {}
   std::int64_t bar() const { return text + 2 * margin; }
 };
 
@@ -83,19 +84,23 @@ struct Tag {
 // The boxes of a picture with their captions, on the way to their places.
 class Captions {
  public:
-  Captions(Image& image, std::span<const CaptionedBox> boxes, const PixelArea& reserved)
-      : image_(image), boxes_(boxes), size_(image), reserved_(reserved) {
+  Captions(Image& image, std::span<const CaptionedBox> boxes, const CaptionOptions& options)
+      : image_(image),
+        boxes_(boxes),
+        size_(image, options.text_height),
+        reserved_(options.reserved),
+        crowded_(options.crowded) {
     for (const CaptionedBox& b : boxes) areas_.push_back(outlined_area(b.box, image));
   }
 
-  void draw(Crowded crowded) {
+  void draw() {
     for (std::size_t i = 0; i < boxes_.size(); ++i)
       if (!boxes_[i].caption.empty()) all_.push_back(i);
     clear();
     std::vector<std::size_t> left = place_all();
-    if (!left.empty()) crowded == Crowded::legend ? number(left) : make_key();
+    if (!left.empty()) crowded_ == Crowded::legend ? number(left) : make_key();
     draw_placed();
-    if (!left.empty() && crowded == Crowded::legend) add_legend(left);
+    if (!left.empty() && crowded_ == Crowded::legend) add_legend(left);
   }
 
  private:
@@ -228,6 +233,7 @@ class Captions {
   std::span<const CaptionedBox> boxes_;
   CaptionSize size_;
   PixelArea reserved_;
+  Crowded crowded_;
   std::vector<PixelArea> areas_;
   std::optional<CaptionPlaces> places_;
   std::vector<std::size_t> all_;  // that have a caption
@@ -281,10 +287,9 @@ void draw_box(Image& image, const Box& box, const Colour& colour) {
   outline(image, area, line, colour);
 }
 
-void draw_boxes(Image& image, std::span<const CaptionedBox> boxes, Crowded crowded,
-                const PixelArea& reserved) {
+void draw_boxes(Image& image, std::span<const CaptionedBox> boxes, const CaptionOptions& options) {
   for (auto b = boxes.rbegin(); b != boxes.rend(); ++b) draw_box(image, b->box, b->colour);
-  Captions(image, boxes, reserved).draw(crowded);
+  Captions(image, boxes, options).draw();
 }
 
 PixelArea panel_area(const Image& image, std::span<const std::string> lines) {

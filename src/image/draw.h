@@ -31,10 +31,15 @@ enum class Crowded : std::uint8_t {
   key      // no caption; a key of the colours within the picture, as a video needs it
 };
 
+struct CaptionOptions {
+  Crowded crowded = Crowded::legend;
+  PixelArea reserved;            // kept free, for what is drawn there later
+  std::int64_t text_height = 0;  // of a capital letter, pixels; 0: grows with the picture
+};
+
 // All outlines, then the captions: those of the first boxes take the best places. None covers
-// another, a small object, or `reserved` (of a picture's parts that are drawn on later).
-void draw_boxes(Image&, std::span<const CaptionedBox>, Crowded = Crowded::legend,
-                const PixelArea& reserved = {});
+// another or a small object.
+void draw_boxes(Image&, std::span<const CaptionedBox>, const CaptionOptions& = {});
 
 // Lines of white text on a dark ground in the upper left corner; the area that they take.
 PixelArea panel_area(const Image&, std::span<const std::string> lines);

@@ -12,6 +12,7 @@ namespace darknet {
 namespace {
 
 constexpr Colour kPaper{255, 255, 255}, kInk{32, 32, 32};
+constexpr std::int64_t kCaption = 12;                             // to be read on a phone
 constexpr std::int64_t kLeastWidth = 448, kGap = 8, kTitle = 14;  // pixels
 constexpr std::int64_t kBar = kTitle + 2 * kGap;
 
@@ -70,7 +71,7 @@ ScenePanel truths_panel(const Image& picture, const SideBySide& s) {
   std::vector<CaptionedBox> boxes;
   for (const Truth& t : s.truths) boxes.push_back({t.box, kTruthColour, name(s, t.class_id), {}});
   ScenePanel panel{fmt::format("ground truth: {} objects", s.truths.size()), picture};
-  draw_boxes(panel.image, boxes);
+  draw_boxes(panel.image, boxes, {.text_height = kCaption});
   return panel;
 }
 
@@ -97,7 +98,7 @@ ScenePanel network_panel(const Image& picture, const SideBySide& s,
   ScenePanel panel{fmt::format("{}: {} hits, {} false, {} missed", network.title, c.hits,
                                c.false_positives, c.missed),
                    picture};
-  draw_boxes(panel.image, boxes);
+  draw_boxes(panel.image, boxes, {.text_height = kCaption});
   return panel;
 }
 

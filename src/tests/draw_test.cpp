@@ -77,9 +77,9 @@ TEST(Draw, WildBoxesAndCaptionsStayInside) {  // where they do not, a sanitizer 
         const std::vector<CaptionedBox> boxes{
             {{x, x, size, size}, kRed, "person 99 %", "person"},
             {{x, .5f, size, .1f}, kRed, std::string(300, 'W'), ""}};
-        draw_boxes(image, boxes, Crowded::key);
+        draw_boxes(image, boxes, {Crowded::key});
         ASSERT_EQ(image.pixels.size(), static_cast<std::size_t>(w * h * c));
-        draw_boxes(image, boxes, Crowded::legend);
+        draw_boxes(image, boxes, {Crowded::legend});
         ASSERT_EQ(image.pixels.size(),
                   static_cast<std::size_t>(image.width * image.height * image.channels));
       }
@@ -161,7 +161,7 @@ TEST(Draw, AllCaptionsOfACrowdAreNumbersInALegendBelow) {
 
 TEST(Draw, AVideosFrameKeepsItsSizeHoweverCrowdedItIs) {
   Image image(640, 480, 3);
-  draw_boxes(image, crowd(200, .3f), Crowded::key);
+  draw_boxes(image, crowd(200, .3f), {Crowded::key});
   EXPECT_EQ(image.height, 480);
   EXPECT_EQ(image.width, 640);
 }
@@ -172,7 +172,7 @@ TEST(Draw, CaptionsKeepOffThePanelOfFigures) {
   const PixelArea panel = panel_area(image, lines);
   ASSERT_GT(panel.width, 0);
   std::vector<CaptionedBox> boxes(8, {{.2f, .2f, .05f, .05f}, kGreen, "person 87%", "person"});
-  draw_boxes(image, boxes, Crowded::key, panel);
+  draw_boxes(image, boxes, {Crowded::key, panel});
   for (std::int64_t y = 0; y < panel.height; ++y)
     for (std::int64_t x = 0; x < std::min<std::int64_t>(panel.width, 50); ++x)
       ASSERT_TRUE(is(image, x, y, {})) << x << " " << y;

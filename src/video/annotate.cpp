@@ -26,7 +26,7 @@ std::string caption_of(const TrackedDetection& t, const std::vector<std::string>
 }
 
 void draw_found(Image& image, std::span<const TrackedDetection> found,
-                const std::vector<std::string>& names, Crowded crowded, const PixelArea& reserved) {
+                const std::vector<std::string>& names, const CaptionOptions& options) {
   std::vector<CaptionedBox> boxes;
   boxes.reserve(found.size());
   for (const TrackedDetection& t : found) {
@@ -34,7 +34,7 @@ void draw_found(Image& image, std::span<const TrackedDetection> found,
     boxes.push_back(
         {t.detection.box, class_colour(t.detection.class_id), caption(t, isolated(name)), name});
   }
-  draw_boxes(image, boxes, crowded, reserved);
+  draw_boxes(image, boxes, options);
 }
 
 }  // namespace darknet

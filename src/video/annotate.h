@@ -11,8 +11,7 @@ namespace darknet {
 
 // "person 87%", and with an identity "person 12 87%".
 std::string caption_of(const TrackedDetection&, const std::vector<std::string>& names);
-// Crowded::legend lets the image grow; `reserved` is where the panel of figures goes.
 void draw_found(Image&, std::span<const TrackedDetection>, const std::vector<std::string>& names,
-                Crowded = Crowded::legend, const PixelArea& reserved = {});
+                const CaptionOptions& = {});
 
 }  // namespace darknet
