@@ -171,8 +171,11 @@ void Demo::finish(Frame& frame) {
 }
 
 void Demo::draw(Frame& frame) {
-  if (!options_.dont_draw_boxes) draw_found(frame.image, frame.found, names_);
-  if (!options_.plain) draw_panel(frame.image, overlay_lines(statistics_.summary(), format_.live));
+  std::vector<std::string> figures;
+  if (!options_.plain) figures = overlay_lines(statistics_.summary(), format_.live);
+  if (!options_.dont_draw_boxes)
+    draw_found(frame.image, frame.found, names_, {Crowded::key, panel_area(frame.image, figures)});
+  draw_panel(frame.image, figures);
 }
 
 void Demo::print(const Frame& frame) const {

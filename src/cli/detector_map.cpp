@@ -218,7 +218,9 @@ void add_detector_map(CLI::App& program, Run& run) {
       ->check(CLI::IsMember({0, 11, 101}))
       ->capture_default_str();
   app.add_option("--out", o->out, "also write the figures to this JSON file");
-  app.add_option("--curves", o->curves, "folder for precision-recall curves: CSV, SVG and PNG");
+  app.add_option(
+      "--curves", o->curves,
+      "folder for precision-recall curves (CSV, SVG, PNG) and the confusion matrix (PNG)");
   app.add_option("--errors", o->errors, "folder for sheets of the worst errors, and errors.csv");
   add_bad_labels(app, o->bad_labels);
   app.add_flag("--letter_box", o->letter_box, "keep the aspect ratio, grey bars around");

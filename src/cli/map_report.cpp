@@ -7,6 +7,7 @@
 #include "core/file.h"
 #include "core/text.h"
 #include "report/chart.h"
+#include "report/confusion.h"
 
 namespace darknet::cli {
 namespace {
@@ -163,6 +164,10 @@ void write_curves(const std::filesystem::path& folder, const MapResult& r) {
     if (panel.series.size() < kMostCurves) panel.series.push_back(std::move(series));
   }
   write_chart(folder / "precision-recall", {"", {std::move(panel)}});
+  write_image(folder / "confusion.png",
+              confusion_image(r.errors, r.names,
+                              fmt::format("Confusion at threshold {:.2f}, IoU {:.2f}",
+                                          r.options.threshold, r.options.iou)));
 }
 
 }  // namespace darknet::cli

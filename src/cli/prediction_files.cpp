@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cli/open_network.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/log.h"

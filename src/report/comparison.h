@@ -4,6 +4,7 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -64,6 +65,12 @@ std::string verdict(const Comparison&, const ArmDifference&);
 Chart training_chart(const Comparison&);
 // Precision over recall at IoU .5, all classes together, of the first seed's networks.
 Chart precision_recall_chart(const Comparison&);
+
+// Of one test image, above the run's threshold.
+std::vector<Detection> shown_detections(const ComparedRun&, std::size_t image);
+// The test image on which the first seed's networks differ most in errors, each at its threshold,
+// for the objects that it has; none where they differ on none.
+std::optional<std::size_t> most_different_image(const Comparison&);
 
 std::string comparison_table(const Comparison&);
 std::string comparison_json(const Comparison&, const std::vector<ArmDifference>&);

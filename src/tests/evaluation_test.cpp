@@ -213,6 +213,7 @@ TEST_F(MapTest, WritesJsonCurvesAndSheets) {
   EXPECT_TRUE(j["coco"]["ap"].is_number());
   EXPECT_EQ(j["confusion"].size(), 4u);
   EXPECT_TRUE(work_.has("c/precision-recall.png"));
+  EXPECT_TRUE(work_.has("c/confusion.png"));
   EXPECT_TRUE(work_.has("e/errors.csv"));
   EXPECT_TRUE(work_.has("e/false-positives-1.png") || work_.has("e/misses-1.png"));
 }
