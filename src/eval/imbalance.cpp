@@ -25,6 +25,7 @@ void add_truth(const Truth& t, const Shape& input, ImbalanceReport& r) {
   const float w = t.box.w * static_cast<float>(input.w), h = t.box.h * static_cast<float>(input.h);
   ++r.truths;
   r.tiny += w < kTiny || h < kTiny;
+  r.small += w * h < kSmallPixels * kSmallPixels;
   float best = 0;
   AnchorUse* fitting = nullptr;
   for (AnchorUse& a : r.anchors)

@@ -10,6 +10,8 @@
 
 namespace darknet {
 
+inline constexpr float kSmallPixels = 8;  // side of an object that is small for a network
+
 struct HeadImbalance {
   std::int64_t layer = 0;
   std::int64_t candidates = 0;  // anchors judged, over all images
@@ -30,6 +32,7 @@ struct ImbalanceReport {
   std::int64_t fit_none = 0;           // below .25
   std::int64_t without_an_anchor = 0;  // share every anchor they could have with other truths
   std::int64_t tiny = 0;               // below 2 pixels of the network's input
+  std::int64_t small = 0;              // sqrt(width * height) below kSmallPixels of it
   double mean_fit = 0;                 // mean of the best IoU
 };
 
