@@ -181,6 +181,7 @@ void advise_overlap(Findings& to, const Overlap& o) {
 
 Findings advise(const AdviceInput& in) {
   Findings to;
+  if (in.train->images.empty()) return to;
   const auto classes = static_cast<std::int64_t>(in.names.size());
   advise_labels(to, *in.train, "train=");
   if (in.valid) advise_labels(to, *in.valid, "valid=");
