@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/device.h"
+#include "train/length.h"
 
 namespace darknet::cli {
 
@@ -45,6 +46,8 @@ CLI::Validator between(double low, double high);
 void add_device(CLI::App&, Device& device);
 // The same for several, as -gpus 0,1.
 void add_devices(CLI::App&, Device& first, std::vector<Device>& others);
+// -epochs and -hours, which exclude each other and `other`, a third flag for the length (or null).
+void add_run_length(CLI::App&, RunLength&, CLI::Option* other);
 void add_deterministic(CLI::App&, bool& deterministic);
 // A whole number not below `low`; CLI's own checks name their limit with 300 digits.
 CLI::Validator whole_from(std::int64_t low);

@@ -12,16 +12,17 @@
 #include "core/text.h"
 #include "dataset/check.h"
 #include "dataset/image_list.h"
-#include "dataset/input_truths.h"
 #include "dataset/labels.h"
 #include "eval/imbalance.h"
 #include "eval/predict.h"
 #include "nn/network.h"
+#include "train/advice.h"
 
 namespace darknet::cli {
 namespace {
 
 constexpr std::int64_t kMostMessages = 50;  // of one list; the rest is counted
+constexpr double kOverlapSeconds = 300;     // for comparing the images of both lists
 
 struct Options {
   std::string data, cfg;
@@ -73,7 +74,7 @@ void print_imbalance(const Network& net, const ImbalanceReport& r) {
                a.height, 100 * static_cast<double>(a.truths) / static_cast<double>(r.truths));
 }
 
-// What a user may want to change, in words.
+// What concerns the anchors alone; the rest is train/advice.h.
 void print_hints(const Options& o, const ImbalanceReport& r) {
   const auto share = [&](std::int64_t part) {
     return 100 * static_cast<double>(part) / static_cast<double>(r.truths);
@@ -88,28 +89,47 @@ void print_hints(const Options& o, const ImbalanceReport& r) {
         "hint: {:.1f} % of the objects have no anchor of their own: a larger input, a finer "
         "head or more anchors give them one\n",
         share(r.without_an_anchor));
-  if (share(r.tiny) >= 1)
-    fmt::print(
-        "hint: {:.1f} % of the objects are below 2 pixels of the input; a larger width and "
-        "height show them\n",
-        share(r.tiny));
 }
 
-// Labels that are at fault were told of already.
-void judge_anchors(const Options& o, const Network& net, const std::filesystem::path& list) {
-  LabelledImages labelled;
+// The labels of a list without those at fault, which were reported already.
+LabelledImages sound_labels(const std::filesystem::path& list, std::int64_t classes,
+                            BadLabels bad) {
+  LabelledImages all;
   for (const auto& image : read_image_list(list)) {
-    LabelFile file = read_label_file(image, classes_of(net), o.bad_labels);
-    if (!file.readable || (!file.faults.empty() && o.bad_labels != BadLabels::skip)) continue;
-    labelled.truths.push_back(std::move(file.labels.truths));
-    labelled.images.push_back(image);
+    LabelFile file = read_label_file(image, classes, bad);
+    if (!file.readable || (!file.faults.empty() && bad != BadLabels::skip)) continue;
+    all.objects += static_cast<std::int64_t>(file.labels.truths.size());
+    all.empty += file.labels.truths.empty();
+    all.images.push_back(image);
+    all.truths.push_back(std::move(file.labels.truths));
   }
-  const Shape input = net.input_shape();
-  const ImbalanceReport report =
-      imbalance(net, truths_at_input(labelled, {input.w, input.h, net.settings().letter_box}));
-  if (report.truths == 0) return;
-  print_imbalance(net, report);
-  print_hints(o, report);
+  return all;
+}
+
+// How the labels meet the network, and warnings; returns how many.
+std::int64_t advise(const Options& o, const Network* net, const DataFile& data,
+                    const std::vector<std::string>& names) {
+  const auto classes = static_cast<std::int64_t>(names.size());
+  const LabelledImages train = sound_labels(data.train, classes, o.bad_labels);
+  const LabelledImages valid =
+      data.valid.empty() ? LabelledImages{} : sound_labels(data.valid, classes, o.bad_labels);
+  if (net && train.objects > 0) {
+    const ImbalanceReport report = imbalance(*net, train);
+    print_imbalance(*net, report);
+    print_hints(o, report);
+  }
+  const Findings findings = darknet::advise({.net = net,
+                                             .names = names,
+                                             .train = &train,
+                                             .valid = valid.images.empty() ? nullptr : &valid,
+                                             .overlap_seconds = kOverlapSeconds});
+  for (const std::string& finding : findings) log::warn(finding);
+  return static_cast<std::int64_t>(findings.size());
+}
+
+std::string summary(std::int64_t faults, std::int64_t warnings) {
+  if (faults + warnings == 0) return "nothing is wrong";
+  return fmt::format("{} faults, {} warnings", faults, warnings);
 }
 
 ListCheck check(const char* name, const std::filesystem::path& list,
@@ -140,8 +160,7 @@ int run_check(const Options& o) {
               classes_of(*net));
     classes = classes_of(*net);
   }
-  const auto names =
-      data.names.empty() ? std::vector<std::string>{} : read_names(data.names, classes);
+  const auto names = names_of(data.names, classes);
   if (classes == 0) classes = static_cast<std::int64_t>(names.size());
   if (classes == 0)
     fail_at({o.data, 0}, "neither classes = nor names = says how many classes there are");
@@ -149,8 +168,8 @@ int run_check(const Options& o) {
   const ListCheck train = check("train", data.train, names, {classes, channels}, o),
                   valid = check("valid", data.valid, names, {classes, channels}, o);
   const std::int64_t faults = train.faults() + valid.faults();
-  if (net) judge_anchors(o, *net, data.train);
-  fmt::print("{}\n", faults == 0 ? "nothing is wrong" : fmt::format("{} faults", faults));
+  const std::int64_t warnings = advise(o, net ? &*net : nullptr, data, names);
+  fmt::print("{}\n", summary(faults, warnings));
   if (faults > train.unreadable + valid.unreadable)
     fmt::print(
         "-bad_labels skip, or clip, makes train, map and the others go on without those labels\n");

@@ -10,8 +10,11 @@ namespace darknet::cli {
 namespace {
 
 void add_length(CLI::App& app, TrainerOptions& o) {
-  app.add_option("--max_batches", o.max_batches, "iterations, instead of the cfg's max_batches")
-      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40));
+  CLI::Option* const iterations =
+      app.add_option("--max_batches", o.max_batches,
+                     "iterations, instead of the cfg's max_batches; the rest of the schedule stays")
+          ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40));
+  add_run_length(app, o.length, iterations);
   app.add_option("--saveweights", o.save_every, "period of the numbered weights files")
       ->check(whole_from(1));
 }

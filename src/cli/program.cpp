@@ -235,6 +235,23 @@ void add_arithmetic(CLI::App& app, bool& exact, std::vector<std::string>& overri
       ->type_name("FILE");
 }
 
+void add_run_length(CLI::App& app, RunLength& length, CLI::Option* other) {
+  CLI::Option* const epochs =
+      app.add_option(
+             "--epochs", length.epochs,
+             "length of the run in passes over the training images; burn_in and steps scale "
+             "along")
+          ->check(between(1e-3, 1e9));
+  CLI::Option* const hours =
+      app.add_option(
+             "--hours", length.hours,
+             "length of the run in hours on this machine, from a few iterations measured at "
+             "its start; burn_in and steps scale along")
+          ->check(between(1e-4, 1e6));
+  hours->excludes(epochs);
+  if (other) epochs->excludes(other), hours->excludes(other);
+}
+
 CLI::Validator between(double low, double high) {
   return {[low, high](const std::string& text) {
             double value = 0;

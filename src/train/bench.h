@@ -15,6 +15,7 @@ namespace darknet {
 
 struct BenchOptions {
   std::filesystem::path cfg;
+  std::string cfg_text;                // a cfg that is no file yet; "": the file's
   std::filesystem::path data;          // training: pictures of its train list; "": made-up pixels
   std::vector<std::string> overrides;  // -set
   Device device;

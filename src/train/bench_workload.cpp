@@ -1,6 +1,7 @@
 #include "train/bench_workload.h"
 
 #include <chrono>
+#include <sstream>
 
 #include "cfg/data_file.h"
 #include "cfg/parse.h"
@@ -21,7 +22,8 @@ double seconds_since(Clock::time_point t) {
 }
 
 std::vector<Section> sections_of(const BenchOptions& o) {
-  std::vector<Section> cfg = read_cfg(o.cfg);
+  std::istringstream text(o.cfg_text);
+  std::vector<Section> cfg = o.cfg_text.empty() ? read_cfg(o.cfg) : parse_cfg(text, o.cfg.string());
   if (o.training && o.batch > 0) cfg.front().set("batch", std::to_string(o.batch), {"-batch", 0});
   apply_overrides(cfg, o.overrides);
   return cfg;
