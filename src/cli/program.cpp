@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "core/error.h"
 #include "core/text.h"
+#include "core/waiting.h"
 
 namespace darknet::cli {
 namespace {
@@ -158,6 +159,7 @@ int run_program(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     return tell_usage(program, e);
   }
+  const AdaptiveWaiting waiting;
   return run();
 }
 
