@@ -86,7 +86,7 @@ void print_hints(const Options& o, const ImbalanceReport& r) {
 
 // Labels that are at fault were told of already.
 void judge_anchors(const Options& o, const Network& net, const std::filesystem::path& list) {
-  std::vector<std::vector<Truth>> truths;
+  GroundTruths truths;
   for (const auto& image : read_image_list(list)) try {
       truths.push_back(read_labels(image, classes_of(net)).truths);
     } catch (const Error&) {

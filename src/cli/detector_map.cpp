@@ -34,9 +34,8 @@ struct Options {
 };
 
 // `difficult` lists the same images; their labels lie in a folder of their own beside it.
-std::vector<std::vector<Truth>> difficult_truths(const DataFile& data,
-                                                 const std::vector<std::filesystem::path>& images,
-                                                 std::int64_t classes) {
+GroundTruths difficult_truths(const DataFile& data, const ImagePaths& images,
+                              std::int64_t classes) {
   if (data.difficult.empty()) return {};
   LabelledImages difficult = read_all_labels(read_image_list(data.difficult), classes);
   if (difficult.images.size() != images.size())
@@ -91,8 +90,8 @@ std::vector<EvaluatedImage> read_all(const Options& o, Labelled& to) {
   log::info(cat(o.detections, ": ", filed.detections, " detections"));
   std::vector<EvaluatedImage> images(sizes.size());
   for (std::size_t i = 0; i < images.size(); ++i) {
-    images[i] = {.detections = std::move(filed.images[i]), .truths = to.set.truths[i]};
-    if (!to.set.difficult.empty()) images[i].difficult = to.set.difficult[i];
+    images[i].detections = std::move(filed.images[i]);
+    set_ground_truths(images[i], to.set, i);
     images[i].width = sizes[i].width, images[i].height = sizes[i].height;
   }
   return images;

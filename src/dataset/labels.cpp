@@ -114,18 +114,19 @@ Labels read_labels(const fs::path& image, std::int64_t classes) {
   });
 }
 
-LabelledImages read_all_labels(std::vector<fs::path> images, std::int64_t classes) {
+LabelledImages read_all_labels(ImagePaths images, std::int64_t classes) {
   LabelledImages all{.images = std::move(images)};
-  all.truths.reserve(all.images.size());
+  all.truths.reserve(all.images.size(), 0);
   log::Progress progress("reading labels", static_cast<std::int64_t>(all.images.size()));
   for (const fs::path& image : all.images) {
-    Labels labels = read_labels(image, classes);
+    const Labels labels = read_labels(image, classes);
     all.objects += static_cast<std::int64_t>(labels.truths.size());
     all.empty += labels.truths.empty();
     all.clipped += labels.clipped;
-    all.truths.push_back(std::move(labels.truths));
+    all.truths.push_back(labels.truths);
     progress.at(static_cast<std::int64_t>(all.truths.size()));
   }
+  all.truths.shrink_to_fit();
   return all;
 }
 

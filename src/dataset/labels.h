@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "dataset/image_paths.h"
 #include "detect/box.h"
 
 namespace darknet {
@@ -28,10 +29,10 @@ Labels read_labels(const std::filesystem::path& image, std::int64_t classes);
 
 // The labels of every image, with progress on long lists.
 struct LabelledImages {
-  std::vector<std::filesystem::path> images;
-  std::vector<std::vector<Truth>> truths;
+  ImagePaths images;
+  GroundTruths truths;
   std::int64_t objects = 0, empty = 0, clipped = 0;
 };
-LabelledImages read_all_labels(std::vector<std::filesystem::path> images, std::int64_t classes);
+LabelledImages read_all_labels(ImagePaths images, std::int64_t classes);
 
 }  // namespace darknet

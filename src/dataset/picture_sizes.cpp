@@ -33,7 +33,7 @@ PictureSize size_of(const std::filesystem::path& path) {
 
 }  // namespace
 
-std::vector<PictureSize> picture_sizes(const std::vector<std::filesystem::path>& paths) {
+std::vector<PictureSize> picture_sizes(const ImagePaths& paths) {
   std::vector<PictureSize> sizes;
   log::Progress progress("reading the sizes of pictures", static_cast<std::int64_t>(paths.size()));
   for (const auto& path : paths) {

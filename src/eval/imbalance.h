@@ -2,9 +2,9 @@
 // objects no anchor fits, and which share one.
 #pragma once
 #include <cstdint>
-#include <span>
 #include <vector>
 
+#include "dataset/image_paths.h"
 #include "detect/box.h"
 #include "nn/network.h"
 
@@ -35,7 +35,7 @@ struct ImbalanceReport {
 
 // `truths`: one entry per image, in fractions of the picture, which is taken to be stretched to the
 // network's input.
-ImbalanceReport imbalance(const Network&, std::span<const std::vector<Truth>> truths);
+ImbalanceReport imbalance(const Network&, const GroundTruths& truths);
 
 // IoU of two boxes with the same centre.
 float shape_iou(float w1, float h1, float w2, float h2);

@@ -69,6 +69,12 @@ std::vector<Detection> detect(Network& net, const Image& image, const DetectionO
                 options);
 }
 
+void set_ground_truths(EvaluatedImage& image, const EvaluationSet& set, std::size_t i) {
+  image.truths.assign(set.truths[i].begin(), set.truths[i].end());
+  if (!set.difficult.empty())
+    image.difficult.assign(set.difficult[i].begin(), set.difficult[i].end());
+}
+
 std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet& set, int threads,
                                            const std::function<bool()>& stop) {
   const Shape shape = net.input_shape();
@@ -96,8 +102,7 @@ std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet& se
         d.box = to_picture(d.box, batch.placements[i], batch.sizes[i].width, batch.sizes[i].height,
                            shape.h, shape.w);
       result.width = batch.sizes[i].width, result.height = batch.sizes[i].height;
-      result.truths = set.truths[done];
-      if (!set.difficult.empty()) result.difficult = set.difficult[done];
+      set_ground_truths(result, set, done);
     }
     progress.at(static_cast<std::int64_t>(done));
   }

@@ -14,10 +14,9 @@ Parameter* bias_of(Layer& layer) {
   return nullptr;
 }
 
-double share_of_positives(const Network& net, const Head& head,
-                          std::span<const std::vector<Truth>> truths) {
+double share_of_positives(const Network& net, const Head& head, const GroundTruths& truths) {
   std::int64_t positives = 0;
-  for (const auto& image : truths) positives += head.positives(image, net.input_shape());
+  for (const auto image : truths) positives += head.positives(image, net.input_shape());
   const double candidates =
       static_cast<double>(head.candidates(net.input_shape())) * static_cast<double>(truths.size());
   return candidates > 0 ? static_cast<double>(positives) / candidates : 0;
@@ -32,7 +31,7 @@ void set_biases(const Network& net, Parameter& bias, const Head& head, float pri
 
 }  // namespace
 
-std::vector<PriorReport> apply_priors(Network& net, std::span<const std::vector<Truth>> truths,
+std::vector<PriorReport> apply_priors(Network& net, const GroundTruths& truths,
                                       std::int64_t loaded_layers) {
   std::vector<PriorReport> reports;
   for (const HeadAt& at : net.heads()) {

@@ -2,9 +2,9 @@
 // one asked for, or the stationary one of the training labels (auto).
 #pragma once
 #include <cstdint>
-#include <span>
 #include <string>
 #include <vector>
+#include "dataset/image_paths.h"
 #include "nn/network.h"
 
 namespace darknet {
@@ -20,7 +20,7 @@ struct PriorReport {
 // Sets the biases of the convolution below every head that asks for a prior, unless that
 // convolution is among the first `loaded_layers` layers. `truths`: of all training images,
 // unaugmented.
-std::vector<PriorReport> apply_priors(Network&, std::span<const std::vector<Truth>> truths,
+std::vector<PriorReport> apply_priors(Network&, const GroundTruths& truths,
                                       std::int64_t loaded_layers);
 std::string to_string(const PriorReport&);
 

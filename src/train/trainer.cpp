@@ -176,7 +176,7 @@ void Trainer::tell_crowded() const {
   std::int64_t most = labelled_.objects;
   for (const HeadAt& at : net_.heads()) most = std::min(most, at.head->settings().max_truths);
   std::int64_t images = 0, left_out = 0;
-  for (const auto& truths : labelled_.truths) {
+  for (const auto truths : labelled_.truths) {
     const auto n = static_cast<std::int64_t>(truths.size());
     images += n > most;
     left_out += std::max<std::int64_t>(0, n - most);
