@@ -122,14 +122,13 @@ int run_calc_anchors(Options o) {
                          {"the cfg", o.cfg},
                          {"the names file", data.names},
                          {"the list", data.train}});
-  std::vector<std::filesystem::path> images = read_image_list(required(data, data.train, "train"));
+  const ImagePaths images = read_image_list(required(data, data.train, "train"));
   add_images(inputs, images, true);
   require_writable_chart(o.out);
   const Target t = target_of(o);
   if (!o.count_given && !t.anchors.empty())
     o.settings.anchors = static_cast<std::int64_t>(t.anchors.size());
-  const LabelledImages labelled =
-      read_all_labels(std::move(images), classes_of(t, data), o.bad_labels);
+  const LabelledImages labelled = read_all_labels(images, classes_of(t, data), o.bad_labels);
   const std::vector<AnchorShape> objects = objects_of(labelled, t);
   if (objects.empty()) fail_at({data.train.string(), 0}, "no objects in the labels of this list");
   const AnchorResult r = calc_anchors(objects, o.settings);

@@ -101,7 +101,7 @@ LabelledImages sound_labels(const std::filesystem::path& list, std::int64_t clas
     all.objects += static_cast<std::int64_t>(file.labels.truths.size());
     all.empty += file.labels.truths.empty();
     all.images.push_back(image);
-    all.truths.push_back(std::move(file.labels.truths));
+    all.truths.push_back(file.labels.truths);
   }
   return all;
 }

@@ -41,22 +41,20 @@ struct Options {
 };
 
 // `difficult` lists the same images; their labels lie in a folder of their own beside it.
-std::vector<std::vector<Truth>> difficult_truths(const DataFile& data,
-                                                 const LabelledImages& labelled,
-                                                 std::int64_t classes, BadLabels bad) {
+GroundTruths difficult_truths(const DataFile& data, const LabelledImages& labelled,
+                              std::int64_t classes, BadLabels bad) {
   if (data.difficult.empty()) return {};
-  std::vector<std::filesystem::path> difficult = read_image_list(data.difficult);
+  const ImagePaths all_difficult = read_image_list(data.difficult);
   const std::size_t listed = labelled.images.size() + labelled.left_out.size();
-  if (difficult.size() != listed)
-    fail_at({data.difficult.string(), 0}, "lists ", difficult.size(), " images, valid lists ",
+  if (all_difficult.size() != listed)
+    fail_at({data.difficult.string(), 0}, "lists ", all_difficult.size(), " images, valid lists ",
             listed);
-  for (std::size_t k = labelled.left_out.size(); k-- > 0;)
-    difficult.erase(difficult.begin() + static_cast<std::ptrdiff_t>(labelled.left_out[k]));
+  const ImagePaths difficult = without(all_difficult, labelled.left_out);
   for (std::size_t i = 0; i < difficult.size(); ++i)
     if (difficult[i].filename() != labelled.images[i].filename())
       fail_at({data.difficult.string(), 0}, "image ", i + 1, " is ", difficult[i].string(),
               ", in valid it is ", labelled.images[i].string());
-  LabelledImages all = read_all_labels(std::move(difficult), classes, bad);
+  LabelledImages all = read_all_labels(difficult, classes, bad);
   if (!all.left_out.empty())
     fail_at({data.difficult.string(), 0}, all.left_out.size(),
             " of its images have no label file: those of difficult objects must all be there");
@@ -106,8 +104,8 @@ std::vector<EvaluatedImage> read_all(const Options& o, Labelled& to) {
   log::info(cat(o.detections, ": ", filed.detections, " detections"));
   std::vector<EvaluatedImage> images(sizes.size());
   for (std::size_t i = 0; i < images.size(); ++i) {
-    images[i] = {.detections = std::move(filed.images[i]), .truths = to.set.truths[i]};
-    if (!to.set.difficult.empty()) images[i].difficult = to.set.difficult[i];
+    images[i].detections = std::move(filed.images[i]);
+    set_ground_truths(images[i], to.set, i);
     images[i].width = sizes[i].width, images[i].height = sizes[i].height;
   }
   return images;

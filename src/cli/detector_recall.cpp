@@ -60,7 +60,7 @@ int recall(const Options& o) {
                          {"the weights file", weights},
                          {"the list", data.valid},
                          {"the tuning file", o.tuning}});
-  std::vector<fs::path> listed = read_image_list(required(data, data.valid, "valid"));
+  const ImagePaths listed = read_image_list(required(data, data.valid, "valid"));
   if (!o.out.empty()) {
     add_images(inputs, listed, true);
     require_writable_file(o.out + ".csv");
@@ -74,7 +74,7 @@ int recall(const Options& o) {
                               .tuning = o.tuning,
                               .letter_box = o.letter_box,
                               .batch = kBatch});
-  LabelledImages labelled = read_all_labels(std::move(listed), classes_of(net), o.bad_labels);
+  LabelledImages labelled = read_all_labels(listed, classes_of(net), o.bad_labels);
   const EvaluationSet set{std::move(labelled.images), std::move(labelled.truths), {}};
   const auto images = run_evaluation(net, set, o.threads);
   const auto rows = proposal_recall(images, kProposals);

@@ -215,8 +215,11 @@ std::string manual_page(const CLI::App& program) {
       "and "
       "of the end\n.TP\n.I NAME_log.jsonl, NAME_chart.svg, NAME_chart.png\nwhat a training tells, "
       "iteration by iteration\n.SH ENVIRONMENT\n.TP\n.B OMP_NUM_THREADS\nhow many cores compute\n"
-      ".TP\n.B OMP_WAIT_POLICY\n" +
-      roff("passive keeps waiting threads from slowing down a machine with other work") + "\n";
+      ".TP\n.B OMP_WAIT_POLICY, GOMP_SPINCOUNT\n" +
+      roff(
+          "how threads wait for each other; without them they spin while other programs leave the "
+          "cores alone, else they sleep") +
+      "\n";
   return page;
 }
 

@@ -53,8 +53,8 @@ bool is_picture(const fs::path& path) {
 
 std::vector<fs::path> pictures_of(const std::vector<std::string>& arguments, bool recursive) {
   std::vector<fs::path> all;
-  const auto add = [&](const std::vector<fs::path>& more) {
-    all.insert(all.end(), more.begin(), more.end());
+  const auto add = [&](const auto& more) {
+    for (const fs::path& path : more) all.push_back(path);
   };
   for (const std::string& argument : arguments) {
     if (is_folder(argument))

@@ -47,7 +47,7 @@ std::string PredictionFiles::UnusedNames::of(const fs::path& image) {
   return name;
 }
 
-PredictionFiles::PredictionFiles(const PredictOptions& o, std::span<const fs::path> images,
+PredictionFiles::PredictionFiles(const PredictOptions& o, const ImagePaths& images,
                                  bool open_end)
     : options_(o),
       open_end_(open_end),
@@ -76,7 +76,7 @@ void PredictionFiles::check_folders() {
     require_writable_file(options_.out);
 }
 
-void PredictionFiles::check_images(std::span<const fs::path> images) const {
+void PredictionFiles::check_images(const ImagePaths& images) const {
   if (writes_voc(options_)) require_voc_names({{images.begin(), images.end()}, {}, {}});
   UnusedNames unused;
   for (const fs::path& image : images) {

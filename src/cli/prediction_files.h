@@ -19,7 +19,7 @@ class PredictionFiles {
  public:
   // Throws where an output cannot be written or would replace an input or ground truth. `images`:
   // those that are known; more may come where `open_end`.
-  PredictionFiles(const PredictOptions&, std::span<const std::filesystem::path> images,
+  PredictionFiles(const PredictOptions&, const ImagePaths& images,
                   bool open_end);
   // Once, before the first image.
   void set_names(std::vector<std::string> names);
@@ -44,7 +44,7 @@ class PredictionFiles {
   };
   std::filesystem::path annotated(const std::string& name) const;
   void check_folders();
-  void check_images(std::span<const std::filesystem::path> images) const;
+  void check_images(const ImagePaths& images) const;
   bool named_outputs() const { return several_ || options_.format == "yolo"; }
 
   PredictOptions options_;

@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/number.h"
 #include "core/text.h"
+#include "core/waiting.h"
 #include "image/image_warnings.h"
 
 namespace darknet::cli {
@@ -186,6 +187,7 @@ int run_program(int argc, char** argv) {
     return tell_usage(program, e);
   }
   const WarningsOfImages at_the_end;
+  const AdaptiveWaiting waiting;
   return run();
 }
 

@@ -39,23 +39,22 @@ ProtectedFiles::~ProtectedFiles() {
   std::erase(registry().living, this);
 }
 
-bool ProtectedFiles::insert(const fs::path& file) {
-  struct ::stat at {};
-  if (file.empty() || ::stat(file.c_str(), &at) != 0) return false;
-  files_.push_back({at.st_dev, at.st_ino, static_cast<std::uint32_t>(whats_.size())});
-  sorted_ = false;
-  return true;
-}
-
 void ProtectedFiles::add(const std::string& what, const fs::path& file) {
-  const std::lock_guard lock(registry().mutex);
-  if (insert(file)) whats_.push_back(cat(what, ' ', file.string()));
+  add(add_kind(cat(what, ' ', file.string())), file);
 }
 
-void ProtectedFiles::add_all(const std::string& what, std::span<const fs::path> files) {
+ProtectedFiles::Kind ProtectedFiles::add_kind(const std::string& what) {
   const std::lock_guard lock(registry().mutex);
-  for (const fs::path& file : files) insert(file);
   whats_.push_back(what);
+  return static_cast<Kind>(whats_.size() - 1);
+}
+
+void ProtectedFiles::add(Kind kind, const fs::path& file) {
+  struct ::stat at {};
+  if (file.empty() || ::stat(file.c_str(), &at) != 0) return;
+  const std::lock_guard lock(registry().mutex);
+  files_.push_back({at.st_dev, at.st_ino, kind});
+  sorted_ = false;
 }
 
 const std::string* ProtectedFiles::find(const File& file) {

@@ -3,7 +3,6 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
-#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,19 +22,20 @@ class ProtectedFiles {
 
   // "" and files that do not exist are passed over.
   void add(const std::string& what, const std::filesystem::path& file);
-  // Many of one kind ("an image of this run"): 24 bytes each.
-  void add_all(const std::string& what, std::span<const std::filesystem::path> files);
+  // For many of one kind ("an image"), 24 bytes each: what they are, then each of them.
+  using Kind = std::uint32_t;
+  Kind add_kind(const std::string& what);
+  void add(Kind, const std::filesystem::path& file);
 
  private:
   friend void require_unprotected(const std::filesystem::path&);
   struct File {
     std::uint64_t device = 0, inode = 0;
-    std::uint32_t what = 0;  // index into whats_
+    Kind what = 0;  // index into whats_
     bool operator<(const File& other) const {
       return device != other.device ? device < other.device : inode < other.inode;
     }
   };
-  bool insert(const std::filesystem::path& file);
   const std::string* find(const File& file);  // nullptr: not among them
   std::vector<File> files_;
   std::vector<std::string> whats_;

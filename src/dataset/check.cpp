@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
+#include <string_view>
+#include <unordered_set>
 
 #include "core/error.h"
 #include "core/file.h"
@@ -59,11 +60,12 @@ ListCheck check_list(const fs::path& list, std::int64_t classes, std::int64_t ch
                      const Tell& tell, BadLabels bad) {
   ListCheck check{.labels_are_skipped = bad == BadLabels::skip};
   check.objects_of_class.resize(static_cast<std::size_t>(classes));
-  const std::vector<fs::path> images = read_image_list(list);
-  std::set<fs::path> seen;
+  const ImagePaths images = read_image_list(list);
+  std::unordered_set<std::string_view> seen;
   log::Progress progress("checking", static_cast<std::int64_t>(images.size()));
-  for (const fs::path& image : images) {
-    if (!seen.insert(image).second) {
+  for (std::size_t i = 0; i < images.size(); ++i) {
+    const fs::path image = images[i];
+    if (!seen.insert(images.text(i)).second) {
       ++check.duplicates;
       tell(cat(list.string(), ": ", image.string(), " is listed more than once"));
     }

@@ -354,7 +354,7 @@ void read_voc(const fs::path& path, const ImageSet& set, FiledDetections& to) {
 
 }  // namespace
 
-std::vector<std::int64_t> image_ids(std::span<const fs::path> images) {
+std::vector<std::int64_t> image_ids(const ImagePaths& images) {
   std::vector<std::int64_t> ids;
   std::set<std::int64_t> seen;
   for (const fs::path& image : images) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "dataset/image_paths.h"
 #include "detect/box.h"
 #include "image/picture_size.h"
 
@@ -15,14 +16,14 @@ namespace darknet {
 
 // What detections are about: one entry per image, in the order of the list.
 struct ImageSet {
-  std::vector<std::filesystem::path> images;
+  ImagePaths images;
   std::vector<PictureSize> sizes;  // pixels
   std::vector<std::string> names;  // of the classes
 };
 
 // The number of an image in COCO's files: the digits at the end of its name ("..._000000042.jpg":
 // 42) where every image of the list has some and no two have the same, else its place, from 1.
-std::vector<std::int64_t> image_ids(std::span<const std::filesystem::path>);
+std::vector<std::int64_t> image_ids(const ImagePaths&);
 
 // COCO's numbers for its 80 classes (1 to 90, with gaps); class + 1 for any other number of them.
 std::int64_t category_id(std::int64_t class_id, std::int64_t classes);

@@ -1,5 +1,6 @@
 #include "dataset/image_list.h"
 
+#include <system_error>
 #include "cfg/data_file.h"
 #include "core/error.h"
 #include "core/input.h"
@@ -26,9 +27,11 @@ fs::path in_labels_folder(const fs::path& image) {
 
 }  // namespace
 
-std::vector<fs::path> read_image_list(const fs::path& path) {
+ImagePaths read_image_list(const fs::path& path) {
   InputFile in(path, kMostBytes, Pipes::allowed);
-  std::vector<fs::path> images;
+  ImagePaths images;
+  std::error_code unknown;  // a pipe has no size
+  if (const auto bytes = fs::file_size(path, unknown); !unknown) images.reserve(0, bytes);
   LineReader reader(in, path.string());
   for (std::string_view line; reader.next(line);) {
     if (line.find('\0') != line.npos)

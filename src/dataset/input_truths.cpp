@@ -26,10 +26,9 @@ std::vector<Truth> truths_at_input(std::span<const Truth> truths, const PictureS
   return at_input;
 }
 
-std::vector<std::vector<Truth>> truths_at_input(const LabelledImages& labelled,
-                                                const InputView& view) {
+GroundTruths truths_at_input(const LabelledImages& labelled, const InputView& view) {
   if (!view.letter_box) return labelled.truths;
-  std::vector<std::vector<Truth>> all;
+  GroundTruths all;
   log::Progress progress("reading the sizes of images",
                          static_cast<std::int64_t>(labelled.images.size()));
   for (std::size_t i = 0; i < labelled.images.size(); ++i) {

@@ -22,6 +22,6 @@ std::vector<Truth> truths_at_input(std::span<const Truth> truths, const PictureS
 
 // Of every image. With letter_box it reads the images' sizes; those that have none are left out,
 // with one warning.
-std::vector<std::vector<Truth>> truths_at_input(const LabelledImages&, const InputView&);
+GroundTruths truths_at_input(const LabelledImages&, const InputView&);
 
 }  // namespace darknet

@@ -59,25 +59,25 @@ void LabelWriter::write(const std::string& name, const std::string& text) {
   write_file_atomically(folder_ / name, text);
 }
 
-void add_images(ProtectedFiles& inputs, std::span<const fs::path> images, bool labels) {
-  inputs.add_all("an image", images);
-  if (!labels) return;
-  std::vector<fs::path> files;
-  files.reserve(images.size());
-  for (const fs::path& image : images) files.push_back(label_path(image));
-  inputs.add_all("the label file of an image", files);
+void add_images(ProtectedFiles& inputs, const ImagePaths& images, bool labels) {
+  const ProtectedFiles::Kind image_kind = inputs.add_kind("an image");
+  const ProtectedFiles::Kind label_kind = inputs.add_kind("the label file of an image");
+  for (const fs::path& image : images) {
+    inputs.add(image_kind, image);
+    if (labels) inputs.add(label_kind, label_path(image));
+  }
 }
 
 std::string label_name(const fs::path& image) {
   return image.filename().replace_extension(".txt").string();
 }
 
-void require_distinct_label_names(std::span<const fs::path> images) {
-  std::map<std::string, const fs::path*> first;
-  for (const fs::path& image : images)
-    if (const auto [at, fresh] = first.emplace(label_name(image), &image); !fresh)
-      fail(image.string(), ": would share the label file ", label_name(image), " with ",
-           at->second->string(), "; -format coco tells such images apart");
+void require_distinct_label_names(const ImagePaths& images) {
+  std::map<std::string, std::size_t> first;
+  for (std::size_t i = 0; i < images.size(); ++i)
+    if (const auto [at, fresh] = first.emplace(label_name(images[i]), i); !fresh)
+      fail(images[i].string(), ": would share the label file ", at->first, " with ",
+           images[at->second].string(), "; -format coco tells such images apart");
 }
 
 }  // namespace darknet

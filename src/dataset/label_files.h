@@ -4,11 +4,11 @@
 #include <cstdint>
 #include <filesystem>
 #include <set>
-#include <span>
 #include <string>
 #include <utility>
 
 #include "core/protected_files.h"
+#include "dataset/image_paths.h"
 
 namespace darknet {
 
@@ -29,12 +29,12 @@ class LabelWriter {
 };
 
 // Holds them as images of this run and, with `labels`, their label files as ground truth.
-void add_images(ProtectedFiles&, std::span<const std::filesystem::path> images, bool labels);
+void add_images(ProtectedFiles&, const ImagePaths& images, bool labels);
 
 // What the label file of an image is called: STEM.txt.
 std::string label_name(const std::filesystem::path& image);
 // Throws, naming both, where two images would have one label file: 1.png and 1.bmp, a/1.png and
 // b/1.png.
-void require_distinct_label_names(std::span<const std::filesystem::path> images);
+void require_distinct_label_names(const ImagePaths& images);
 
 }  // namespace darknet

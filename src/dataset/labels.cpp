@@ -190,8 +190,9 @@ Labels read_labels(const fs::path& image, std::int64_t classes, BadLabels bad) {
   return std::move(file.labels);
 }
 
-LabelledImages read_all_labels(std::vector<fs::path> images, std::int64_t classes, BadLabels bad) {
-  LabelledImages all;
+LabelledImages read_all_labels(const ImagePaths& images, std::int64_t classes, BadLabels bad) {
+  LabelledImages all{.images = images};
+  all.truths.reserve(images.size(), 0);
   FirstFew left_out, lines, cut;
   log::Progress progress("reading labels", static_cast<std::int64_t>(images.size()));
   for (std::size_t i = 0; i < images.size(); ++i) {
@@ -206,10 +207,11 @@ LabelledImages read_all_labels(std::vector<fs::path> images, std::int64_t classe
     all.objects += static_cast<std::int64_t>(file.labels.truths.size());
     all.empty += file.labels.truths.empty();
     all.clipped += file.labels.clipped;
-    all.truths.push_back(std::move(file.labels.truths));
-    all.images.push_back(std::move(images[i]));
+    all.truths.push_back(file.labels.truths);
     progress.at(static_cast<std::int64_t>(i + 1));
   }
+  all.truths.shrink_to_fit();
+  if (!all.left_out.empty()) all.images = without(images, all.left_out);
   const std::string changes = left_out.text("images without a label file are left out:") +
                               lines.text("label lines are left out:") +
                               cut.text("boxes are cut to their image:");

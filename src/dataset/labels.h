@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "dataset/image_paths.h"
 #include "detect/box.h"
 #include "image/picture_size.h"
 
@@ -61,13 +62,13 @@ Labels read_labels(const std::filesystem::path& image, std::int64_t classes,
 
 // The labels of every image, with progress on long lists.
 struct LabelledImages {
-  std::vector<std::filesystem::path> images;
-  std::vector<std::vector<Truth>> truths;
+  ImagePaths images;
+  GroundTruths truths;
   std::int64_t objects = 0, empty = 0, clipped = 0;
   std::vector<std::size_t> left_out;  // places in the list of images without a label file
 };
 // Warns of what BadLabels::clip and skip changed: how much, and the first few with their places.
-LabelledImages read_all_labels(std::vector<std::filesystem::path> images, std::int64_t classes,
+LabelledImages read_all_labels(const ImagePaths& images, std::int64_t classes,
                                BadLabels = BadLabels::stop);
 
 }  // namespace darknet

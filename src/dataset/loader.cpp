@@ -194,7 +194,9 @@ void Loader::Impl::make_plain(Batch& b, std::int64_t i) {
       plain_placement(picture->image, b.size.height, b.size.width, settings.letter_box);
   b.sizes[at].width = picture->image.width, b.sizes[at].height = picture->image.height;
   place({.threads = 1}, *picture, b.placements[at], true, view(b, i));
-  if (!settings.truths.empty()) b.truths[at] = settings.truths[static_cast<std::size_t>(image)];
+  if (settings.truths.empty()) return;
+  const auto truths = settings.truths[static_cast<std::size_t>(image)];
+  b.truths[at].assign(truths.begin(), truths.end());
 }
 
 // Under the lock, batch by batch in order: whether there are too many does not depend on threads.

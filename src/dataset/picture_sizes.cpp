@@ -69,7 +69,7 @@ PictureSize picture_size_of(const std::filesystem::path& path) {
   return size;
 }
 
-std::vector<PictureSize> picture_sizes(const std::vector<std::filesystem::path>& paths) {
+std::vector<PictureSize> picture_sizes(const ImagePaths& paths) {
   std::vector<PictureSize> sizes;
   log::Progress progress("reading the sizes of pictures", static_cast<std::int64_t>(paths.size()));
   for (const auto& path : paths) {

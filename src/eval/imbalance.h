@@ -2,9 +2,9 @@
 // objects no anchor fits, and which share one.
 #pragma once
 #include <cstdint>
-#include <span>
 #include <vector>
 
+#include "dataset/image_paths.h"
 #include "dataset/labels.h"
 #include "detect/box.h"
 #include "nn/network.h"
@@ -38,7 +38,7 @@ struct ImbalanceReport {
 };
 
 // `truths`: one entry per image, in fractions of the network's input (dataset/input_truths.h).
-ImbalanceReport imbalance(const Network&, std::span<const std::vector<Truth>> truths);
+ImbalanceReport imbalance(const Network&, const GroundTruths& truths);
 // Of images as the network's input shows them (letter_box).
 ImbalanceReport imbalance(const Network&, const LabelledImages&);
 

@@ -77,6 +77,12 @@ float highest_probability(const Network& net) {
   return highest;
 }
 
+void set_ground_truths(EvaluatedImage& image, const EvaluationSet& set, std::size_t i) {
+  image.truths.assign(set.truths[i].begin(), set.truths[i].end());
+  if (!set.difficult.empty())
+    image.difficult.assign(set.difficult[i].begin(), set.difficult[i].end());
+}
+
 std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet& set, int threads,
                                            const std::function<bool()>& stop,
                                            const DetectionOptions& options) {
@@ -105,8 +111,7 @@ std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet& se
         d.box = to_picture(d.box, batch.placements[i], batch.sizes[i].width, batch.sizes[i].height,
                            shape.h, shape.w);
       result.width = batch.sizes[i].width, result.height = batch.sizes[i].height;
-      result.truths = set.truths[done];
-      if (!set.difficult.empty()) result.difficult = set.difficult[done];
+      set_ground_truths(result, set, done);
     }
     progress.at(static_cast<std::int64_t>(done));
   }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "dataset/augment.h"
+#include "dataset/image_paths.h"
 #include "detect/box.h"
 #include "eval/average_precision.h"
 #include "image/image.h"
@@ -38,9 +39,11 @@ std::vector<Detection> detect(Network& net, const Image& image, const DetectionO
 float highest_probability(const Network& net);
 
 struct EvaluationSet {
-  std::vector<std::filesystem::path> images;
-  std::vector<std::vector<Truth>> truths, difficult;  // one entry per image
+  ImagePaths images;
+  GroundTruths truths, difficult;  // one entry per image
 };
+// Gives the image `i` of the set its ground truths.
+void set_ground_truths(EvaluatedImage&, const EvaluationSet&, std::size_t i);
 
 // Runs the network over all images; their pictures are read ahead by `threads` threads (0: chosen).
 // `stop` is asked between batches; once it says yes, the rest stays empty.

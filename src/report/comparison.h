@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "dataset/image_paths.h"
 #include "eval/average_precision.h"
 #include "eval/paired.h"
 #include "report/training_chart.h"
@@ -41,7 +42,7 @@ struct Comparison {
   std::vector<std::uint64_t> seeds;
   std::vector<ComparedRun> runs;  // every arm with every seed, arm by arm
   std::vector<std::string> names;
-  std::vector<std::filesystem::path> images;  // of the valid list
+  ImagePaths images;  // of the valid list
   std::int64_t training_images = 0, iterations = 0, objects = 0;
 
   const ComparedRun& run(std::size_t arm, std::size_t seed) const {

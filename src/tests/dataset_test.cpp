@@ -157,7 +157,7 @@ TEST_F(DatasetFiles, ListsTakeWindowsLinesBlanksAndRelativePaths) {
   const fs::path list =
       file("lists/train.txt", "\xEF\xBB\xBF../images/b.jpg\r\n\r\n  \n" + absolute.string() +
                                   "\n../images/with space.jpg\nnowhere.jpg");
-  const std::vector<fs::path> images = read_image_list(list);
+  const ImagePaths images = read_image_list(list);
   ASSERT_EQ(images.size(), 4u);
   EXPECT_EQ(images[0], folder_ / "lists/../images/b.jpg");
   EXPECT_EQ(images[1], absolute);

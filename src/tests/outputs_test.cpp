@@ -37,7 +37,8 @@ TEST_F(ProtectedFilesTest, AreNotWrittenToUnderAnyName) {
     ProtectedFiles inputs(
         {{"the cfg", cfg}, {"the weights file", ""}, {"the list", folder_ / "none"}});
     const fs::path images[] = {image};
-    inputs.add_all("an image", images);
+    const auto kind = inputs.add_kind("an image");
+    for (const fs::path& image : images) inputs.add(kind, image);
     for (const fs::path& to : {cfg, folder_ / "link", folder_ / "images/../x.cfg"}) {
       const std::string why = error_of([&] { write_file_atomically(to, "new"); });
       EXPECT_TRUE(holds(why, to.string()) && holds(why, "the cfg " + cfg.string())) << why;

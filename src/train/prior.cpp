@@ -17,10 +17,9 @@ Parameter* bias_of(Layer& layer) {
   return nullptr;
 }
 
-double share_of_positives(const Network& net, const Head& head,
-                          std::span<const std::vector<Truth>> truths) {
+double share_of_positives(const Network& net, const Head& head, const GroundTruths& truths) {
   std::int64_t positives = 0;
-  for (const auto& image : truths) positives += head.positives(image, net.input_shape());
+  for (const auto image : truths) positives += head.positives(image, net.input_shape());
   const double candidates =
       static_cast<double>(head.candidates(net.input_shape())) * static_cast<double>(truths.size());
   return candidates > 0 ? static_cast<double>(positives) / candidates : 0;
@@ -39,7 +38,7 @@ std::vector<PriorReport> apply_priors(Network& net, const LabelledImages& labell
                                       std::int64_t loaded_layers) {
   std::vector<PriorReport> reports;
   const Shape input = net.input_shape();
-  std::vector<std::vector<Truth>> truths;  // when they are needed
+  GroundTruths truths;  // when they are needed
   for (const HeadAt& at : net.heads()) {
     const float asked = at.head->prior();
     if (asked == 0) continue;

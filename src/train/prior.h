@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <vector>
+#include "dataset/image_paths.h"
 #include "dataset/labels.h"
 #include "nn/network.h"
 
