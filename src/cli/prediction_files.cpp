@@ -77,7 +77,7 @@ void PredictionFiles::check_folders() {
 }
 
 void PredictionFiles::check_images(const ImagePaths& images) const {
-  if (writes_voc(options_)) require_voc_names({{images.begin(), images.end()}, {}, {}});
+  if (writes_voc(options_)) require_voc_names({images, {}, {}});
   UnusedNames unused;
   for (const fs::path& image : images) {
     const std::string name = unused.of(image);
