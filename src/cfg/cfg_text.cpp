@@ -9,7 +9,7 @@ namespace darknet {
 
 CfgText::CfgText(std::string_view text) {
   std::istringstream in{std::string(text)};
-  LineReader reader(in);
+  LineReader reader(in, "cfg", text.size());
   for (std::string_view line; reader.next(line);) {
     const auto hash = std::min(line.find('#'), line.size());
     const std::string_view code = trim(line.substr(0, hash));

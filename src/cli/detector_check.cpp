@@ -6,8 +6,10 @@
 
 #include "cfg/data_file.h"
 #include "cfg/parse.h"
+#include "cli/bad_labels.h"
 #include "cli/command.h"
 #include "core/log.h"
+#include "core/text.h"
 #include "dataset/check.h"
 #include "dataset/image_list.h"
 #include "dataset/labels.h"
@@ -26,6 +28,11 @@ struct Options {
   std::string data, cfg;
   std::vector<std::string> overrides;
   bool all = false;
+  BadLabels bad_labels = BadLabels::stop;
+};
+
+struct InputFacts {
+  std::int64_t classes = 0, channels = 3;
 };
 
 void print(const char* name, const ListCheck& c, const std::vector<std::string>& names) {
@@ -34,14 +41,17 @@ void print(const char* name, const ListCheck& c, const std::vector<std::string>&
       "image\n",
       name, c.images, c.empty, c.duplicates, c.objects, c.most_objects);
   for (std::size_t i = 0; i < c.objects_of_class.size(); ++i)
-    fmt::print("  {:<24} {:>8}\n", i < names.size() ? names[i] : fmt::format("class {}", i),
+    fmt::print("  {:<24} {:>8}\n",
+               i < names.size() ? printable(names[i]) : fmt::format("class {}", i),
                c.objects_of_class[i]);
   if (c.objects > 0)
     fmt::print("  box sides from {:.4f} to {:.4f} of the picture\n", c.smallest, c.largest);
   fmt::print(
-      "  faults: {} unreadable pictures, {} missing label files, {} bad label lines; {} "
+      "  faults: {} unreadable pictures, {} missing label files, {} bad label lines{}; {} "
       "boxes clipped\n",
-      c.unreadable, c.missing_labels, c.bad_lines, c.clipped);
+      c.unreadable, c.missing_labels, c.bad_lines,
+      c.labels_are_skipped && c.missing_labels + c.bad_lines > 0 ? " (skipped)" : "",
+      c.clipped + c.cut);
 }
 
 void print_imbalance(const Network& net, const ImbalanceReport& r) {
@@ -73,7 +83,7 @@ void print_hints(const Options& o, const ImbalanceReport& r) {
     fmt::print(
         "hint: {:.1f} % of the objects fit no anchor by .5: darknet detector calc_anchors {} "
         "-cfg {}\n",
-        share(r.fit_poorly), o.data, o.cfg);
+        share(r.fit_poorly), printable(o.data), printable(o.cfg));
   if (share(r.without_an_anchor) >= 5)
     fmt::print(
         "hint: {:.1f} % of the objects have no anchor of their own: a larger input, a finer "
@@ -82,17 +92,17 @@ void print_hints(const Options& o, const ImbalanceReport& r) {
 }
 
 // The labels of a list without those at fault, which were reported already.
-LabelledImages sound_labels(const std::filesystem::path& list, std::int64_t classes) {
+LabelledImages sound_labels(const std::filesystem::path& list, std::int64_t classes,
+                            BadLabels bad) {
   LabelledImages all;
-  for (const auto& image : read_image_list(list)) try {
-      Labels labels = read_labels(image, classes);
-      all.objects += static_cast<std::int64_t>(labels.truths.size());
-      all.empty += labels.truths.empty();
-      all.images.push_back(image);
-      all.truths.push_back(std::move(labels.truths));
-    } catch (const Error&) {
-      continue;
-    }
+  for (const auto& image : read_image_list(list)) {
+    LabelFile file = read_label_file(image, classes, bad);
+    if (!file.readable || (!file.faults.empty() && bad != BadLabels::skip)) continue;
+    all.objects += static_cast<std::int64_t>(file.labels.truths.size());
+    all.empty += file.labels.truths.empty();
+    all.images.push_back(image);
+    all.truths.push_back(file.labels.truths);
+  }
   return all;
 }
 
@@ -100,11 +110,11 @@ LabelledImages sound_labels(const std::filesystem::path& list, std::int64_t clas
 std::int64_t advise(const Options& o, const Network* net, const DataFile& data,
                     const std::vector<std::string>& names) {
   const auto classes = static_cast<std::int64_t>(names.size());
-  const LabelledImages train = sound_labels(data.train, classes);
+  const LabelledImages train = sound_labels(data.train, classes, o.bad_labels);
   const LabelledImages valid =
-      data.valid.empty() ? LabelledImages{} : sound_labels(data.valid, classes);
+      data.valid.empty() ? LabelledImages{} : sound_labels(data.valid, classes, o.bad_labels);
   if (net && train.objects > 0) {
-    const ImbalanceReport report = imbalance(*net, train.truths);
+    const ImbalanceReport report = imbalance(*net, train);
     print_imbalance(*net, report);
     print_hints(o, report);
   }
@@ -122,19 +132,18 @@ std::string summary(std::int64_t faults, std::int64_t warnings) {
   return fmt::format("{} faults, {} warnings", faults, warnings);
 }
 
-std::int64_t check(const char* name, const std::filesystem::path& list,
-                   const std::vector<std::string>& names, std::int64_t classes,
-                   std::int64_t channels, bool all) {
-  if (list.empty()) return 0;
+ListCheck check(const char* name, const std::filesystem::path& list,
+                const std::vector<std::string>& names, const InputFacts& input, const Options& o) {
+  if (list.empty()) return {};
   std::int64_t told = 0;
   const auto tell = [&](const std::string& message) {
-    if (all || told++ < kMostMessages) log::error(message);
+    if (o.all || told++ < kMostMessages) log::error(message);
   };
-  const ListCheck result = check_list(list, classes, channels, tell);
+  const ListCheck result = check_list(list, input.classes, input.channels, tell, o.bad_labels);
   if (told > kMostMessages)
     log::error(cat(told - kMostMessages, " more messages; -all shows them"));
   print(name, result, names);
-  return result.faults();
+  return result;
 }
 
 int run_check(const Options& o) {
@@ -156,10 +165,14 @@ int run_check(const Options& o) {
   if (classes == 0)
     fail_at({o.data, 0}, "neither classes = nor names = says how many classes there are");
   required(data, data.train, "train");
-  const std::int64_t faults = check("train", data.train, names, classes, channels, o.all) +
-                              check("valid", data.valid, names, classes, channels, o.all);
+  const ListCheck train = check("train", data.train, names, {classes, channels}, o),
+                  valid = check("valid", data.valid, names, {classes, channels}, o);
+  const std::int64_t faults = train.faults() + valid.faults();
   const std::int64_t warnings = advise(o, net ? &*net : nullptr, data, names);
   fmt::print("{}\n", summary(faults, warnings));
+  if (faults > train.unreadable + valid.unreadable)
+    fmt::print(
+        "-bad_labels skip, or clip, makes train, map and the others go on without those labels\n");
   return faults == 0 ? 0 : 1;
 }
 
@@ -172,6 +185,7 @@ void add_detector_check(CLI::App& program, Run& run) {
   app.add_option("data", o->data, "the .data file")->required();
   app.add_option("cfg", o->cfg, "also hold the labels against its heads, anchors and grid");
   app.add_flag("--all", o->all, "show every message");
+  add_bad_labels(app, o->bad_labels);
   add_overrides(app, o->overrides);
   app.final_callback([o, &run] { run = [o] { return run_check(*o); }; });
 }

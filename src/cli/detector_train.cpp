@@ -1,6 +1,7 @@
 // darknet detector train data cfg [weights]
 #include <memory>
 
+#include "cli/bad_labels.h"
 #include "cli/command.h"
 #include "core/log.h"
 #include "train/trainer.h"
@@ -37,10 +38,8 @@ void add_start(CLI::App& app, TrainerOptions& o) {
   app.add_option("--partial", o.cutoff, "load only the first N layers of the weights")
       ->check(whole_from(1))
       ->type_name("N");
-  app.add_option_function<std::int64_t>(
-         "--seed", [&o](const std::int64_t& seed) { o.seed = static_cast<std::uint64_t>(seed); },
-         "of everything random; the same seed gives the same weights (1)")
-      ->check(whole_from(0));
+  add_seed(app, "of everything random; the same seed gives the same weights (1)",
+           [&o](std::uint64_t seed) { o.seed = seed; });
 }
 
 void add_data(CLI::App& app, TrainerOptions& o) {
@@ -53,6 +52,7 @@ void add_data(CLI::App& app, TrainerOptions& o) {
          "--max_bad", [&o](const double& percent) { o.max_bad = percent / 100; },
          "per cent of the pictures that may be unreadable and are passed over (1)")
       ->check(between(0, 100));
+  add_bad_labels(app, o.bad_labels);
 }
 
 }  // namespace

@@ -33,4 +33,10 @@ std::vector<std::string> class_names(const Network& net, const std::filesystem::
   return names_of("", classes);
 }
 
+void remove_hidden(std::vector<Detection>& found, const std::vector<std::string>& names) {
+  std::erase_if(found, [&](const Detection& d) {
+    return names[static_cast<std::size_t>(d.class_id)].starts_with("dont_show");
+  });
+}
+
 }  // namespace darknet::cli

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "detect/box.h"
 #include "nn/network.h"
 
 namespace darknet::cli {
@@ -26,5 +27,9 @@ Network open_network(const OpenOptions&);
 // the list under data/ that has as many.
 std::vector<std::string> class_names(const Network&, const std::filesystem::path& names,
                                      bool shipped = false);
+
+// Darknet: classes whose names begin with "dont_show" are neither drawn nor printed, nor do they
+// stand in AlexeyAB's JSON.
+void remove_hidden(std::vector<Detection>&, const std::vector<std::string>& names);
 
 }  // namespace darknet::cli

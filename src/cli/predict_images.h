@@ -10,8 +10,8 @@
 namespace darknet::cli {
 
 struct PredictOptions {
-  std::string cfg, weights;
-  std::vector<std::string> images;  // as pictures_of() takes them; none: standard input
+  std::string data, cfg, weights, names;  // data, names: "" where there are none
+  std::vector<std::string> images;        // as pictures_of() takes them; none: standard input
   std::vector<std::string> overrides;
   std::filesystem::path tuning;
   float threshold = .25f, nms = .45f;
@@ -28,7 +28,6 @@ struct PredictOptions {
 std::string box_in_pixels(const Box&, const Image&);
 
 void add_predict_flags(CLI::App&, PredictOptions&);
-// `names`: the .names file, or "" .
-int predict_images(const PredictOptions&, const std::string& names);
+int predict_images(const PredictOptions&);
 
 }  // namespace darknet::cli

@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "core/start_thread.h"
 #include "core/threads.h"
 #include "image/perceptual_hash.h"
 
@@ -18,7 +19,6 @@ namespace {
 namespace fs = std::filesystem;
 
 using Clock = std::chrono::steady_clock;
-using Paths = std::vector<fs::path>;
 
 constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 30;
 constexpr auto kReportEvery = std::chrono::milliseconds(100);
@@ -49,7 +49,7 @@ std::vector<std::size_t> spread_order(std::size_t n) {
 using Prints = std::vector<std::optional<ImagePrint>>;
 
 // The prints of a list's images, as many as can be had until `end`.
-Prints prints_of(const Paths& paths, Clock::time_point end, std::int64_t& done) {
+Prints prints_of(const ImagePaths& paths, Clock::time_point end, std::int64_t& done) {
   Prints prints(paths.size());
   const std::vector<std::size_t> order = spread_order(paths.size());
   std::atomic<std::size_t> next{0};
@@ -60,9 +60,10 @@ Prints prints_of(const Paths& paths, Clock::time_point end, std::int64_t& done) 
         continue;
       }
   };
-  std::vector<std::thread> threads;
-  for (int i = 0; i < core_count(); ++i) threads.emplace_back(work);
-  {
+  std::vector<std::thread> threads = start_threads(core_count(), work);
+  if (threads.empty()) {
+    work();
+  } else {
     log::Progress progress("comparing images", static_cast<std::int64_t>(paths.size()));
     while (next < order.size() && Clock::now() < end) {
       std::this_thread::sleep_for(kReportEvery);
@@ -77,7 +78,7 @@ Prints prints_of(const Paths& paths, Clock::time_point end, std::int64_t& done) 
 
 class Search {
  public:
-  Search(const Paths& train, const Paths& valid)
+  Search(const ImagePaths& train, const ImagePaths& valid)
       : train_(train), valid_(valid), found_(valid.size()) {
     result_.images = static_cast<std::int64_t>(valid.size());
   }
@@ -99,7 +100,7 @@ class Search {
   void by_bytes();
   void by_pixels(double seconds);
 
-  const Paths &train_, &valid_;
+  const ImagePaths &train_, &valid_;
   std::vector<bool> found_;
   Overlap result_;
 };
@@ -128,7 +129,7 @@ void Search::by_bytes() {
 }
 
 void Search::by_pixels(double seconds) {
-  Paths left;
+  ImagePaths left;
   std::vector<std::size_t> index;
   for (std::size_t v = 0; v < valid_.size(); ++v)
     if (!found_[v]) left.push_back(valid_[v]), index.push_back(v);
@@ -151,7 +152,7 @@ void Search::by_pixels(double seconds) {
 
 }  // namespace
 
-Overlap find_overlap(const Paths& train, const Paths& valid, double seconds) {
+Overlap find_overlap(const ImagePaths& train, const ImagePaths& valid, double seconds) {
   return Search(train, valid).run(seconds);
 }
 

@@ -2,9 +2,9 @@
 // about new ones.
 #pragma once
 #include <cstdint>
-#include <filesystem>
 #include <string>
-#include <vector>
+
+#include "dataset/image_paths.h"
 
 namespace darknet {
 
@@ -20,7 +20,6 @@ struct Overlap {
 // Compares paths, bytes (of files of one size), and what the images show (image/perceptual_hash.h).
 // Decoding stops after `seconds`; images are taken evenly from both lists. Images that cannot be
 // read are skipped: others report them.
-Overlap find_overlap(const std::vector<std::filesystem::path>& train,
-                     const std::vector<std::filesystem::path>& valid, double seconds);
+Overlap find_overlap(const ImagePaths& train, const ImagePaths& valid, double seconds);
 
 }  // namespace darknet

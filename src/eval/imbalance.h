@@ -2,9 +2,10 @@
 // objects no anchor fits, and which share one.
 #pragma once
 #include <cstdint>
-#include <span>
 #include <vector>
 
+#include "dataset/image_paths.h"
+#include "dataset/labels.h"
 #include "detect/box.h"
 #include "nn/network.h"
 
@@ -36,9 +37,10 @@ struct ImbalanceReport {
   double mean_fit = 0;                 // mean of the best IoU
 };
 
-// `truths`: one entry per image, in fractions of the picture, which is taken to be stretched to the
-// network's input.
-ImbalanceReport imbalance(const Network&, std::span<const std::vector<Truth>> truths);
+// `truths`: one entry per image, in fractions of the network's input (dataset/input_truths.h).
+ImbalanceReport imbalance(const Network&, const GroundTruths& truths);
+// Of images as the network's input shows them (letter_box).
+ImbalanceReport imbalance(const Network&, const LabelledImages&);
 
 // IoU of two boxes with the same centre.
 float shape_iou(float w1, float h1, float w2, float h2);

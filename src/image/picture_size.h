@@ -1,4 +1,4 @@
-// A picture's size from its header, before anything is decoded.
+// A picture's size from its header, before anything is decoded; by no decoder's code.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -6,9 +6,10 @@
 namespace darknet {
 
 struct PictureSize {
-  std::int64_t width = 0, height = 0;  // 0: a kind that is not known here
+  std::int64_t width = 0, height = 0;  // 0: a kind that is not known here, or a damaged header
 };
 
+// As stored, of every FileKind. `bytes` may be a file's beginning.
 PictureSize picture_size(const std::string& bytes);
 
 }  // namespace darknet

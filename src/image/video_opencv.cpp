@@ -14,6 +14,8 @@
 #include <opencv2/videoio.hpp>
 
 #include "core/error.h"
+#include "core/input.h"
+#include "core/protected_files.h"
 #include "image/mat.h"
 #include "image/video.h"
 
@@ -66,7 +68,7 @@ class CaptureSource : public VideoSource {
 };
 
 void require_readable(const fs::path& path) {
-  if (fs::is_directory(path)) fail(path.string(), ": this is a folder, not a video");
+  if (is_folder(path)) fail(path.string(), ": this is a folder, not a video");
   if (::access(path.c_str(), R_OK) != 0)
     fail(path.string(), ": cannot read this file: ", std::strerror(errno));
 }
@@ -89,6 +91,7 @@ class FileWriter : public VideoWriter {
  public:
   FileWriter(const fs::path& path, const WriterSettings& s)
       : size_(static_cast<int>(s.width), static_cast<int>(s.height)) {
+    require_unprotected(path);
     const std::string ending = default_codec(path);  // refuses what is no video
     const std::string codec = s.codec.empty() ? ending : s.codec;
     if (codec.size() != 4) fail("-codec ", codec, ": four letters name a codec, such as mp4v");

@@ -29,7 +29,7 @@ std::string list_of(const std::vector<std::string>& words) {
   return words.size() > kMost ? cat(text, " and ", words.size() - kMost, " more") : text;
 }
 
-std::int64_t duplicates_in(const std::vector<Truth>& truths) {
+std::int64_t duplicates_in(std::span<const Truth> truths) {
   const auto key = [](const Truth& t) {
     return std::tuple(t.class_id, t.box.x, t.box.y, t.box.w, t.box.h);
   };
@@ -52,10 +52,9 @@ std::vector<HeadAnchors> anchors_by_head(const Network& net) {
   return heads;
 }
 
-std::vector<std::int64_t> count_classes(std::span<const std::vector<Truth>> truths,
-                                        std::int64_t classes) {
+std::vector<std::int64_t> count_classes(const GroundTruths& truths, std::int64_t classes) {
   std::vector<std::int64_t> counts(static_cast<std::size_t>(classes));
-  for (const auto& image : truths)
+  for (const auto image : truths)
     for (const Truth& t : image) ++counts.at(static_cast<std::size_t>(t.class_id));
   return counts;
 }
@@ -155,10 +154,10 @@ void advise_labels(Findings& to, const LabelledImages& labelled, const std::stri
                      " images are empty; a detector has nothing to learn from them"));
 }
 
-void advise_crowded(Findings& to, const Network& net, std::span<const std::vector<Truth>> truths) {
+void advise_crowded(Findings& to, const Network& net, const GroundTruths& truths) {
   std::int64_t most = std::numeric_limits<std::int64_t>::max(), images = 0, left_out = 0;
   for (const HeadAt& at : net.heads()) most = std::min(most, at.head->settings().max_truths);
-  for (const auto& image : truths) {
+  for (const auto image : truths) {
     const auto n = static_cast<std::int64_t>(image.size());
     images += n > most;
     left_out += std::max<std::int64_t>(0, n - most);
@@ -197,7 +196,7 @@ Findings advise(const AdviceInput& in) {
                 static_cast<std::int64_t>(in.train->images.size()));
   advise_anchors(to, anchors_by_head(net));
   advise_crowded(to, net, in.train->truths);
-  const ImbalanceReport report = imbalance(net, in.train->truths);
+  const ImbalanceReport report = imbalance(net, *in.train);
   advise_imbalance(to, net, report, in.loaded_layers);
   advise_small_objects(to, report, net.input_shape());
   return to;

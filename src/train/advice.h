@@ -25,8 +25,7 @@ struct HeadAnchors {
 };
 std::vector<HeadAnchors> anchors_by_head(const Network&);
 
-std::vector<std::int64_t> count_classes(std::span<const std::vector<Truth>> truths,
-                                        std::int64_t classes);
+std::vector<std::int64_t> count_classes(const GroundTruths&, std::int64_t classes);
 
 // More than 1000 epochs.
 void advise_length(Findings&, std::int64_t max_batches, std::int64_t batch, std::int64_t images);
@@ -45,7 +44,7 @@ void advise_classes(Findings&, std::span<const std::string> names,
 // Objects that a label file holds twice; no objects at all.
 void advise_labels(Findings&, const LabelledImages&, const std::string& list);
 // Images with more objects than a head's max= takes.
-void advise_crowded(Findings&, const Network&, std::span<const std::vector<Truth>> truths);
+void advise_crowded(Findings&, const Network&, const GroundTruths&);
 void advise_overlap(Findings&, const Overlap&);
 
 // All of the above.

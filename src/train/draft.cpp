@@ -46,17 +46,16 @@ struct DataFacts {
   LabelledImages train, valid;  // valid: empty where no list is given
 };
 
-template <class T>
-std::vector<T> sample(const std::vector<T>& all, std::int64_t most) {
+ImagePaths sample(const ImagePaths& all, std::int64_t most) {
   const auto n = static_cast<std::int64_t>(all.size());
   if (n <= most) return all;
-  std::vector<T> some;
+  ImagePaths some;
   for (std::int64_t i = 0; i < most; ++i)
     some.push_back(all[static_cast<std::size_t>(i * n / most)]);
   return some;
 }
 
-double median_aspect(const std::vector<std::filesystem::path>& images) {
+double median_aspect(const ImagePaths& images) {
   std::vector<double> aspects;
   for (const PictureSize& s : picture_sizes(sample(images, kMaxSizedImages)))
     aspects.push_back(static_cast<double>(s.width) / static_cast<double>(s.height));

@@ -24,6 +24,7 @@
 #include "train/progress.h"
 #include "train/run_length.h"
 #include "train/step.h"
+#include "train/training_files.h"
 
 namespace darknet {
 namespace {
@@ -90,6 +91,7 @@ class Trainer {
 
   TrainerOptions options_;
   DataFile data_;
+  ProtectedFiles inputs_;
   fs::path backup_;
   Network net_;
   Optimizer optimizer_;
@@ -140,19 +142,22 @@ Trainer::Trainer(const TrainerOptions& options)
   if (max_batches() == 0)
     fail_at({options.cfg.string(), 0}, "[net] max_batches: a training needs its length");
   read_labels();
+  check_training_files(options_, data_, {labelled_.images, validation_.images}, checkpoints_,
+                       inputs_);
   start();
 }
 
 void Trainer::read_labels() {
-  labelled_ = read_all_labels(read_image_list(required(data_, data_.train, "train")), classes_);
+  labelled_ = read_all_labels(read_image_list(required(data_, data_.train, "train")), classes_,
+                              options_.bad_labels);
   log::info(cat("training images: ", labelled_.images.size(), " with ", labelled_.objects,
                 " objects, ", labelled_.empty, " without any"));
   if (labelled_.clipped > 0)
-    log::warn(cat(labelled_.clipped, " boxes stick out of their picture by up to ", kOverhang,
-                  " of its size and were clipped"));
+    log::warn(cat(labelled_.clipped, " boxes reach out of their image by up to ", kOverhangPixels,
+                  " pixels or ", kOverhang, " of its size and were clipped"));
   if (!options_.map) return;
-  LabelledImages valid =
-      read_all_labels(read_image_list(required(data_, data_.valid, "valid")), classes_);
+  LabelledImages valid = read_all_labels(read_image_list(required(data_, data_.valid, "valid")),
+                                         classes_, options_.bad_labels);
   log::info(cat("validation images: ", valid.images.size(), " with ", valid.objects, " objects"));
   validation_ = {std::move(valid.images), std::move(valid.truths), {}};
   evaluated_ = std::make_unique<Network>(
@@ -229,7 +234,7 @@ void Trainer::begin_anew(const Start& start) {
             ", _best.weights and _log.jsonl of an earlier training will be replaced; to go on "
             "with that training instead, give its _last.weights"));
   give_advice(start);
-  for (const PriorReport& r : apply_priors(net_, labelled_.truths, start.loaded_layers))
+  for (const PriorReport& r : apply_priors(net_, labelled_, start.loaded_layers))
     log::info(to_string(r));
 }
 

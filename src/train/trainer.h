@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/device.h"
+#include "dataset/labels.h"
 #include "train/length.h"
 
 namespace darknet {
@@ -31,6 +32,7 @@ struct TrainerOptions {
   int threads = 0;               // of the loader; 0: chosen
   std::int64_t cache_mb = 2048;  // decoded pictures kept in memory
   double max_bad = .01;          // share of pictures that may be unreadable
+  BadLabels bad_labels = BadLabels::stop;
 };
 
 struct TrainingOutcome {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "detect/track.h"
+#include "video/track.h"
 #include "eval/predict.h"
 #include "image/image.h"
 
