@@ -46,10 +46,12 @@ struct DataFacts {
   LabelledImages train, valid;  // valid: empty where no list is given
 };
 
-ImagePaths sample(const ImagePaths& all, std::int64_t most) {
+// Taken evenly from the whole list.
+template <class List>
+List sampled(const List& all, std::int64_t most) {
   const auto n = static_cast<std::int64_t>(all.size());
   if (n <= most) return all;
-  ImagePaths some;
+  List some;
   for (std::int64_t i = 0; i < most; ++i)
     some.push_back(all[static_cast<std::size_t>(i * n / most)]);
   return some;
@@ -57,7 +59,7 @@ ImagePaths sample(const ImagePaths& all, std::int64_t most) {
 
 double median_aspect(const ImagePaths& images) {
   std::vector<double> aspects;
-  for (const PictureSize& s : picture_sizes(sample(images, kMaxSizedImages)))
+  for (const PictureSize& s : picture_sizes(sampled(images, kMaxSizedImages)))
     aspects.push_back(static_cast<double>(s.width) / static_cast<double>(s.height));
   return percentile(std::move(aspects), .5);
 }
@@ -234,7 +236,7 @@ void Drafter::set_input() {
 
 void Drafter::set_anchors() {
   const std::vector<HeadPlace>& places = heads_;
-  std::vector<AnchorShape> objects = sample(facts_.objects, kMaxClustered);
+  std::vector<AnchorShape> objects = sampled(facts_.objects, kMaxClustered);
   std::set<std::pair<float, float>> sizes;
   for (AnchorShape& o : objects) {
     o.width *= static_cast<float>(number("width")),
