@@ -131,6 +131,9 @@ TEST(Advice, ALossThatGrowsAHundredfold) {
   for (const char* part : {"iteration 14", "learning_rate", "box_gradient", "clip"})
     EXPECT_TRUE(holds(said, part)) << said;
   EXPECT_EQ(watch.look(15, 500), "") << "once";
+  DivergenceWatch far;
+  for (int i = 1; i <= 10; ++i) far.look(i, 1);
+  EXPECT_TRUE(holds(far.look(11, 1e30), "1e+30 times"));
 }
 
 // A gradient with a disc of `tone` at (x, y).

@@ -209,7 +209,7 @@ std::string DivergenceWatch::look(std::int64_t iteration, double average) {
   if (!(average > kGrowth * least_)) return "";
   said_ = true;
   return cat("iteration ", iteration, ": the average loss has grown to ", average, ", ",
-             std::llround(average / least_), " times its smallest so far (", least_,
+             std::round(average / least_), " times its smallest so far (", least_,
              "): the run diverges; interrupt it, and try a lower learning_rate, a longer burn_in, "
              "box_gradient=exact in the heads, or clip=");
 }

@@ -26,8 +26,8 @@ namespace {
 constexpr std::int64_t kMaxSizedImages = 1000, kMaxClustered = 20000;  // of more, a sample
 constexpr double kMaxPixels = 1024. * 1024;
 constexpr double kHostShare = .4, kDeviceShare = .8;  // of the memory, for the training network
-constexpr std::int64_t kMeasuredBatch = 16;
-constexpr double kLargeShare = .95;  // the percentile of large objects
+constexpr std::int64_t kMeasuredBatch = 16, kGlancedBatch = 4;  // for -hours; for a rough time
+constexpr double kLargeShare = .95;                             // the percentile of large objects
 
 // The networks of `small`, which see objects up to a size: the finer one for the smaller objects.
 struct SmallNetwork {
@@ -46,10 +46,12 @@ struct DataFacts {
   LabelledImages train, valid;  // valid: empty where no list is given
 };
 
-ImagePaths sample(const ImagePaths& all, std::int64_t most) {
+// Taken evenly from the whole list.
+template <class List>
+List sampled(const List& all, std::int64_t most) {
   const auto n = static_cast<std::int64_t>(all.size());
   if (n <= most) return all;
-  ImagePaths some;
+  List some;
   for (std::int64_t i = 0; i < most; ++i)
     some.push_back(all[static_cast<std::size_t>(i * n / most)]);
   return some;
@@ -57,7 +59,7 @@ ImagePaths sample(const ImagePaths& all, std::int64_t most) {
 
 double median_aspect(const ImagePaths& images) {
   std::vector<double> aspects;
-  for (const PictureSize& s : picture_sizes(sample(images, kMaxSizedImages)))
+  for (const PictureSize& s : picture_sizes(sampled(images, kMaxSizedImages)))
     aspects.push_back(static_cast<double>(s.width) / static_cast<double>(s.height));
   return percentile(std::move(aspects), .5);
 }
@@ -136,6 +138,7 @@ class Drafter {
                      const std::vector<std::int64_t>& mask);
   void set_losses();
   void set_augmentation();
+  double seconds_per_image();
   void set_length();
   void set_parts();
   std::int64_t iterations_of_run(double seconds_per_image, std::int64_t batch) const;
@@ -233,7 +236,7 @@ void Drafter::set_input() {
 
 void Drafter::set_anchors() {
   const std::vector<HeadPlace>& places = heads_;
-  std::vector<AnchorShape> objects = sample(facts_.objects, kMaxClustered);
+  std::vector<AnchorShape> objects = sampled(facts_.objects, kMaxClustered);
   std::set<std::pair<float, float>> sizes;
   for (AnchorShape& o : objects) {
     o.width *= static_cast<float>(number("width")),
@@ -344,20 +347,27 @@ double Drafter::images_of_run(double seconds_per_image) const {
   return static_cast<double>(batch * iterations_of_run(seconds_per_image, batch));
 }
 
-// The batch follows from the length, and hours from the time of an image: measured first, with a
-// batch that suits every network.
+// A rough one where nothing but the time that is printed depends on it.
+double Drafter::seconds_per_image() {
+  const bool rough = options_.length.hours <= 0;
+  const std::int64_t usual = number("batch");
+  cfg_.set(0, "batch", std::to_string(std::min(usual, rough ? kGlancedBatch : kMeasuredBatch)));
+  set_schedule(schedule_of(1000));
+  set_parts();
+  log::info("measuring some training iterations");
+  const BenchOptions options{
+      .cfg = name_, .cfg_text = cfg_.text(), .data = options_.data, .device = options_.device};
+  const double seconds = rough ? seconds_per_iteration(options, 0) : seconds_per_iteration(options);
+  const double per_image = seconds / static_cast<double>(number("batch"));
+  cfg_.set(0, "batch", std::to_string(usual));
+  return per_image;
+}
+
+// The batch follows from the length and this time.
 void Drafter::set_length() {
   const std::int64_t usual = number("batch");
   const double usual_rate = std::stod(cfg_.value(0, "learning_rate"));
-  cfg_.set(0, "batch", std::to_string(std::min(usual, kMeasuredBatch)));
-  set_schedule(schedule_of(1000));  // for the measurement
-  set_parts();
-  log::info("measuring some training iterations");
-  const double per_image = seconds_per_iteration({.cfg = name_,
-                                                  .cfg_text = cfg_.text(),
-                                                  .data = options_.data,
-                                                  .device = options_.device}) /
-                           static_cast<double>(number("batch"));
+  const double per_image = seconds_per_image();
   const auto images = static_cast<double>(facts_.images);
   const std::int64_t batch = plan_batch(usual, images_of_run(per_image));
   cfg_.set(0, "batch", std::to_string(batch));

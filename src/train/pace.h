@@ -5,8 +5,9 @@
 
 namespace darknet {
 
-// Median seconds of an iteration, loading included; about four seconds of work, or three iterations
-// where they take longer. `options.training` need not be set.
-double seconds_per_iteration(BenchOptions options);
+// Median seconds of an iteration, loading included, after a warm-up: of as many as take
+// `budget` seconds, at least three; of one where the budget is 0. `options.training` need not be
+// set.
+double seconds_per_iteration(BenchOptions options, double budget = 4);
 
 }  // namespace darknet
