@@ -12,6 +12,12 @@
 #include "image/canvas.h"
 #include "image/overlay.h"
 
+#ifdef __SANITIZE_ADDRESS__
+// fontconfig finds its configuration by offsets, which the leak checker takes for no pointers.
+extern "C" const char* __lsan_default_suppressions() { return "leak:libfontconfig\n"; }
+extern "C" const char* __lsan_default_options() { return "print_suppressions=0"; }
+#endif
+
 namespace darknet {
 namespace {
 
