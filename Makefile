@@ -3,7 +3,7 @@ JOBS ?= $(shell nproc)
 PRESET ?= release
 BUILD := $(if $(filter release,$(PRESET)),build,build-$(PRESET))
 
-.PHONY: all deps build quickstart test cuda bench install format lint clean
+.PHONY: all deps build quickstart test cuda bench fuzz install format lint clean
 all: build
 
 deps:
@@ -29,6 +29,13 @@ cuda:
 
 bench: build
 	@scripts/bench.sh ./darknet
+
+# A minute for each reader of files: make fuzz FUZZ_SECONDS=600. Needs clang and its libFuzzer.
+fuzz: deps
+	@command -v clang++ >/dev/null || { echo "fuzz: no clang++; sudo apt-get install clang" >&2; exit 1; }
+	@cmake --preset fuzz $(CMAKE_ARGS)
+	@cmake --build build-fuzz -j $(JOBS)
+	@scripts/fuzz.sh build-fuzz
 
 install: build
 	@cmake --install $(BUILD)

@@ -259,8 +259,8 @@ TEST_F(OutOfMemoryTest, IsToldWithWhatItWasFor) {
   grow("x.weights", kHuge);
   test::expect_refused(run({"detect", "x.cfg", "x.weights", "images/0.png", "-dont_show"}),
                        "out of memory for x.weights: all of its 3221225472 bytes at once");
-  work_.put("x.cfg", replaced(test::kTinyCfg, "batch=2\nsubdivisions=1\nwidth=32\nheight=32",
-                              "batch=64\nsubdivisions=1\nwidth=1024\nheight=1024"));
+  work_.put("x.cfg", test::replaced(test::kTinyCfg, "batch=2\nsubdivisions=1\nwidth=32\nheight=32",
+                                    "batch=64\nsubdivisions=1\nwidth=1024\nheight=1024"));
   const test::CommandResult train = run({"detector", "train", "x.data", "x.cfg"});
   test::expect_refused(train, "a smaller batch, more subdivisions or a smaller input need less");
 }
