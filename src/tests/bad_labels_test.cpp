@@ -88,8 +88,8 @@ TEST_F(LabelFolder, SkipLeavesOutAndCounts) {
   testing::internal::CaptureStderr();
   const LabelledImages all = read_all_labels(images, 2, BadLabels::skip);
   const std::string said = testing::internal::GetCapturedStderr();
-  EXPECT_EQ(std::vector<std::filesystem::path>(all.images.begin(), all.images.end()),
-            (std::vector{images[0], images[2], images[3]}));
+  ASSERT_EQ(all.images.size(), 3u);
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(all.images[i], images[i == 0 ? 0 : i + 1]);
   ASSERT_EQ(all.truths.size(), 3u);
   EXPECT_EQ(all.truths[0].size(), 1u);
   EXPECT_EQ(all.truths[2].size(), 1u);
