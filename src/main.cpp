@@ -38,7 +38,8 @@ int tell(const char* what, int exit_code) {
   return exit_code;
 }
 
-int run(int argc, char** argv) try {
+// `output_fault`: the error number of a write to standard output that failed meanwhile.
+int run(int argc, char** argv, int& output_fault) try {
   return darknet::cli::run_program(argc, argv);
 } catch (const darknet::Error& e) {
   return tell(e.what(), e.exit_code());
@@ -49,7 +50,9 @@ int run(int argc, char** argv) try {
 } catch (const std::length_error&) {  // asked for more than there is in any machine
   return tell(kOutOfMemory, kFailed);
 } catch (const std::system_error& e) {  // finish() tells of standard output
-  return std::ferror(stdout) == 0 ? tell(e.what(), kFailed) : kFailed;
+  if (std::ferror(stdout) == 0) return tell(e.what(), kFailed);
+  output_fault = e.code().value();
+  return kFailed;
 } catch (const std::exception& e) {
   return tell(e.what(), kFailed);
 }
@@ -61,10 +64,10 @@ bool reader_is_gone() {
 }
 
 // What was printed has to have arrived.
-int finish(int exit_code) {
+int finish(int exit_code, int output_fault) {
   const bool failed = std::ferror(stdout) != 0;
   const bool flushed = std::fflush(stdout) == 0;
-  const int why = flushed ? 0 : errno;
+  const int why = flushed ? output_fault : errno;
   if (!failed && flushed) return exit_code;
   if (!reader_is_gone())
     tell(darknet::cat("cannot write to standard output", why ? ": " : "",
@@ -78,5 +81,7 @@ int finish(int exit_code) {
 
 int main(int argc, char** argv) {
   keep_standard_descriptors();
-  return finish(run(argc, argv));
+  int output_fault = 0;
+  const int exit_code = run(argc, argv, output_fault);
+  return finish(exit_code, output_fault);
 }

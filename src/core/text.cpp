@@ -3,32 +3,10 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "core/utf8.h"
 
 namespace darknet {
 namespace {
-
-// Bytes of the UTF-8 letter that `s` begins with; 0 where it begins with none.
-std::size_t letter_bytes(std::string_view s) {
-  const auto first = static_cast<unsigned char>(s.front());
-  const std::size_t bytes = first < 0x80   ? 1
-                            : first < 0xC2 ? 0
-                            : first < 0xE0 ? 2
-                            : first < 0xF0 ? 3
-                            : first < 0xF5 ? 4
-                                           : 0;
-  if (bytes > s.size()) return 0;
-  const auto continues = [](char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; };
-  return std::all_of(s.begin() + std::min<std::size_t>(bytes, 1), s.begin() + bytes, continues)
-             ? bytes
-             : 0;
-}
-
-// C0, DEL, and C1 in UTF-8 (U+0080 to U+009F).
-bool is_control(std::string_view letter) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(letter[i]); };
-  return byte(0) < ' ' || byte(0) == 0x7F ||
-         (letter.size() == 2 && byte(0) == 0xC2 && byte(1) < 0xA0);
-}
 
 void escape(std::string_view bytes, std::string& to) {
   constexpr const char* kDigits = "0123456789ABCDEF";
@@ -44,7 +22,7 @@ std::string printable(std::string_view s, std::string_view kept) {
   std::string out;
   out.reserve(s.size());
   while (!s.empty()) {
-    const std::size_t bytes = letter_bytes(s);
+    const std::size_t bytes = utf8_length(s);
     const std::string_view letter = s.substr(0, std::max<std::size_t>(bytes, 1));
     if (bytes > 0 && (!is_control(letter) || kept.find(letter) != kept.npos))
       out += letter;

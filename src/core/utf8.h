@@ -1,9 +1,15 @@
 // Text of strangers (names, paths) made fit to be shown: such bytes may be anything.
 #pragma once
+#include <cstddef>
 #include <string>
 #include <string_view>
 
 namespace darknet {
+
+// Bytes of the whole, valid letter that the text begins with; 0 where it begins with none.
+std::size_t utf8_length(std::string_view);
+// C0, DEL, and C1 (U+0080 to U+009F).
+bool is_control(std::string_view letter);
 
 // One line of valid UTF-8: tabs and line ends become blanks; each byte that is no part of a letter,
 // each control character and each noncharacter of XML becomes U+FFFD.

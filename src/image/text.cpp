@@ -12,6 +12,19 @@
 #include "image/canvas.h"
 #include "image/overlay.h"
 
+#ifdef __SANITIZE_ADDRESS__
+// fontconfig finds its configuration by offsets, which the leak checker takes for no pointers.
+extern "C" const char* __lsan_default_suppressions() { return "leak:libfontconfig\n"; }
+extern "C" const char* __lsan_default_options() { return "print_suppressions=0"; }
+#endif
+#ifdef __SANITIZE_THREAD__
+// Their locks are not seen in libraries that were compiled without the checker.
+extern "C" const char* __tsan_default_suppressions() {
+  return "race:libfontconfig\nrace:libpango\nrace:libglib\n";
+}
+extern "C" const char* __tsan_default_options() { return "print_suppressions=0"; }
+#endif
+
 namespace darknet {
 namespace {
 

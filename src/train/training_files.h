@@ -1,17 +1,15 @@
 // What a training reads and where it writes, checked before it begins.
 #pragma once
-#include <filesystem>
-#include <span>
-
 #include "cfg/data_file.h"
 #include "core/protected_files.h"
+#include "dataset/image_paths.h"
 #include "train/checkpoints.h"
 #include "train/trainer.h"
 
 namespace darknet {
 
 struct TrainingImages {
-  std::span<const std::filesystem::path> training, validation;
+  ImagePaths training, validation;
 };
 
 // Holds the files in `inputs`, and throws where one that is to be written is among them or cannot
