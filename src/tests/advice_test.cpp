@@ -115,7 +115,7 @@ TEST(Advice, RepeatedLabelLinesAndNoObjects) {
   ASSERT_EQ(to.size(), 1u);
   EXPECT_TRUE(holds(to[0], "no objects at all"));
   const Truth one{{.5f, .5f, .1f, .1f}, 0}, other{{.5f, .5f, .1f, .1f}, 1};
-  labelled.truths[1] = {one, other, one, one};
+  labelled.truths = {{}, {one, other, one, one}};
   to.clear();
   advise_labels(to, labelled, "train=");
   ASSERT_EQ(to.size(), 1u);
