@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "cli/bad_labels.h"
 #include "cli/command.h"
 #include "core/file.h"
 #include "core/log.h"
@@ -56,6 +57,7 @@ void add_detector_init(CLI::App& program, Run& run) {
   app.add_option("--loss", o->draft.loss, "of the objectness: ce or focal")
       ->check(CLI::IsMember({"ce", "focal"}))
       ->capture_default_str();
+  add_bad_labels(app, o->draft.bad_labels);
   app.add_option("--out", o->out, "the cfg to write (the .data file's name with .cfg)");
   app.add_flag("--force", o->force, "replace an existing file");
   add_device(app, o->draft.device);

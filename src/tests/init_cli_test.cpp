@@ -122,6 +122,13 @@ TEST_F(Init, HoursAreMeasured) {
                  "epochs", 2);
 }
 
+TEST_F(Init, FaultyLabelsAreSkippedOnRequest) {
+  work_.put("images/3.txt", work_.get("images/3.txt") + "9 .5 .5 .1 .1\n");
+  EXPECT_TRUE(said(init({"-epochs", "6"}, 1), "images/3.txt:2: "));
+  init({"-epochs", "6", "-bad_labels", "skip"});
+  EXPECT_EQ(cfg().value(0, "max_batches"), "3");
+}
+
 TEST_F(Init, NothingToLearnFromIsSaid) {
   for (int i = 0; i < kTinyImages; ++i) work_.put(cat("images/", i, ".txt"), std::string());
   EXPECT_TRUE(said(init({}, 1), "no image of this list has an object"));

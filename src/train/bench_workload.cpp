@@ -108,8 +108,8 @@ void Training::start_loader(const BenchOptions& o) {
   if (data.classes > 0 && data.classes != classes_of(net_))
     fail_at({o.data.string(), 0}, "classes=", data.classes, ", but the heads of ", o.cfg.string(),
             " have ", classes_of(net_));
-  LabelledImages labelled =
-      read_all_labels(read_image_list(required(data, data.train, "train")), classes_of(net_));
+  LabelledImages labelled = read_all_labels(read_image_list(required(data, data.train, "train")),
+                                            classes_of(net_), o.bad_labels);
   const NetSettings& n = net_.settings();
   const AugmentationKeys keys = net_.heads().back().head->settings().augmentation;
   loader_ = std::make_unique<Loader>(LoaderSettings{.images = std::move(labelled.images),

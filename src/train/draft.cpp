@@ -64,14 +64,14 @@ double median_aspect(const ImagePaths& images) {
   return percentile(std::move(aspects), .5);
 }
 
-DataFacts facts_of(const DataFile& data) {
+DataFacts facts_of(const DataFile& data, BadLabels bad) {
   DataFacts f;
   f.names = data.names.empty() ? names_of("", data.classes) : read_names(data.names, data.classes);
   f.classes = static_cast<std::int64_t>(f.names.size());
   if (f.classes == 0)
     fail_at({data.path.string(), 0}, "names= or classes= is required: how many classes are there?");
-  f.train = read_all_labels(read_image_list(required(data, data.train, "train")), f.classes);
-  if (!data.valid.empty()) f.valid = read_all_labels(read_image_list(data.valid), f.classes);
+  f.train = read_all_labels(read_image_list(required(data, data.train, "train")), f.classes, bad);
+  if (!data.valid.empty()) f.valid = read_all_labels(read_image_list(data.valid), f.classes, bad);
   std::vector<double> sides;
   for (const auto& truths : f.train.truths) {
     f.most_objects = std::max(f.most_objects, static_cast<std::int64_t>(truths.size()));
@@ -355,8 +355,11 @@ double Drafter::seconds_per_image() {
   set_schedule(schedule_of(1000));
   set_parts();
   log::info("measuring some training iterations");
-  const BenchOptions options{
-      .cfg = name_, .cfg_text = cfg_.text(), .data = options_.data, .device = options_.device};
+  const BenchOptions options{.cfg = name_,
+                             .cfg_text = cfg_.text(),
+                             .data = options_.data,
+                             .bad_labels = options_.bad_labels,
+                             .device = options_.device};
   const double seconds = rough ? seconds_per_iteration(options, 0) : seconds_per_iteration(options);
   const double per_image = seconds / static_cast<double>(number("batch"));
   cfg_.set(0, "batch", std::to_string(usual));
@@ -424,7 +427,7 @@ std::vector<std::string> draft_networks() {
 }
 
 Draft draft_cfg(const DraftOptions& options) {
-  return Drafter(options, facts_of(read_data_file(options.data))).run();
+  return Drafter(options, facts_of(read_data_file(options.data), options.bad_labels)).run();
 }
 
 }  // namespace darknet

@@ -17,7 +17,8 @@ struct DraftOptions {
   std::string like;  // one of draft_networks(); "": chosen by the weights, or by the objects' sizes
   std::filesystem::path weights;  // a backbone or other weights to start from; "": none
   std::string loss = "ce";        // of the objectness: "ce" or "focal"
-  RunLength length;               // none: train/plan.h's usual one
+  BadLabels bad_labels = BadLabels::stop;
+  RunLength length;  // none: train/plan.h's usual one
   Device device;
 };
 

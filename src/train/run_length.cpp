@@ -47,6 +47,7 @@ std::int64_t planned_by_hours(const TrainerOptions& o, const DataFile& data) {
   log::info("-hours: measuring some iterations");
   const double seconds = seconds_per_iteration({.cfg = o.cfg,
                                                 .data = o.data,
+                                                .bad_labels = o.bad_labels,
                                                 .overrides = o.overrides,
                                                 .device = o.device,
                                                 .exact = o.exact,
