@@ -71,7 +71,7 @@ void join_flag_values(const CLI::App& program, std::vector<std::string>& words) 
   for (; word != words.end() && word + 1 != words.end(); ++word) {
     const CLI::Option* const option = at->get_option_no_throw(*word);
     const std::string& value = *(word + 1);
-    if (!is_flag(*word) || !option || option->get_type_size() != 0 ||
+    if (!is_flag(*word) || !option || option->get_items_expected_max() != 0 ||
         (value != "0" && value != "1"))
       continue;
     *word += "=" + value;
