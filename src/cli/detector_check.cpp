@@ -153,7 +153,7 @@ int run_check(const Options& o) {
   if (!o.cfg.empty()) {
     std::vector<Section> cfg = read_cfg(o.cfg);
     apply_overrides(cfg, o.overrides);
-    net.emplace(std::move(cfg), NetworkOptions{});
+    net.emplace(std::move(cfg), NetworkOptions{.mode = Mode::training, .batch = 1});
     channels = net->settings().channels;
     if (classes > 0 && classes != classes_of(*net))
       fail_at({o.data, 0}, "classes=", classes, ", but the heads of ", o.cfg, " have ",

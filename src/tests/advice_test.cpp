@@ -55,7 +55,7 @@ TEST(Advice, AnchorsOnTheWrongStride) {
 
 Network network(const std::string& cfg) {
   std::istringstream in(cfg);
-  return Network(parse_cfg(in, "x.cfg"), {});
+  return Network(parse_cfg(in, "x.cfg"), {.mode = Mode::training, .batch = 1});
 }
 
 // One object in 32x32 input, grid 8x8 with 3 anchors: 191 negatives to 1; in 64x64: 767 to 1.

@@ -47,6 +47,7 @@ TEST_F(Init, WritesACfgThatTrains) {
   EXPECT_TRUE(said(ran, "blood-cells.cfg")) << ran.all();
   EXPECT_TRUE(said(ran, "detector train x.data x.cfg")) << ran.all();
   EXPECT_TRUE(said(ran, "8 of 8 images of valid= are in train=")) << ran.all();
+  EXPECT_FALSE(said(ran, "no obj_prior")) << ran.all();
   const CommandResult trained = train();
   EXPECT_EQ(trained.exit_code, 0) << trained.all();
   EXPECT_TRUE(said(trained, "iterations 1 to 3")) << trained.all();
@@ -185,6 +186,17 @@ TEST_F(Warnings, CheckNamesThemOnceAndIsStillFine) {
     EXPECT_NE(at, std::string::npos) << part << '\n' << ran.all();
     EXPECT_EQ(ran.all().find(part, at + 1), std::string::npos) << part << " twice";
   }
+}
+
+// 128 x 128 pixels: 3072 anchors to one object.
+TEST_F(Warnings, CheckKnowsTheKeysOfTraining) {
+  const std::vector<std::string> large{"-set", "net.0.width=128", "-set", "net.0.height=128"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), large.begin(), large.end());
+    return check(more);
+  };
+  EXPECT_TRUE(said(with({}), "3071 negatives to a positive and no obj_prior"));
+  EXPECT_FALSE(said(with({"-set", "yolo.0.obj_prior=auto"}), "no obj_prior"));
 }
 
 TEST_F(Warnings, TrainGivesThemWhenItBegins) {

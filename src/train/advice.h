@@ -49,7 +49,7 @@ void advise_overlap(Findings&, const Overlap&);
 
 // All of the above.
 struct AdviceInput {
-  const Network* net = nullptr;  // null: what concerns the data set alone
+  const Network* net = nullptr;  // made for training; null: what concerns the data set alone
   std::span<const std::string> names;
   const LabelledImages* train = nullptr;
   const LabelledImages* valid = nullptr;  // null: not looked at

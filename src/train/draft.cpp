@@ -412,7 +412,7 @@ Draft Drafter::run() {
                 ": a whole batch at once would take too large a share of the memory"));
   std::string header = cat("# Made by darknet detector init ", options_.data.string(), ":\n");
   for (const std::string& reason : reasons_) header += "# - " + reason + '\n';
-  const Network net = network(Mode::inference);
+  const Network net = network(Mode::training);  // which reads the keys of the losses
   return {header + cfg_.text(), name_, reasons_,
           advise({.net = &net,
                   .names = facts_.names,
