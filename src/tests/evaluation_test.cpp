@@ -141,12 +141,12 @@ TEST(Coco, OnlyTheBestHundredOfAnImageCount) {
 }
 
 // By hand: the object is 20 pixels wide at the left edge; the detection has its right edge but
-// begins 20 pixels outside, so that half of it overlaps, and all of it once it is clipped.
+// begins 10 pixels outside, so that two thirds of it overlap, and all of it once it is clipped.
 TEST(Coco, DetectionsAreClippedToTheImage) {
   const std::vector<EvaluatedImage> images{
-      image_of({{{0, .5f, .4f, .2f}, 0, .9f, .9f}}, {truth(.1f)})};
+      image_of({{{.05f, .5f, .3f, .2f}, 0, .9f, .9f}}, {truth(.1f)})};
   EXPECT_NEAR(evaluate_coco(images, 1).ap(), 1, 1e-12);
-  EXPECT_NEAR(evaluate_coco(images, 1, OutsideImage::keep).ap(), .1, 1e-12);  // IoU .5
+  EXPECT_NEAR(evaluate_coco(images, 1, OutsideImage::keep).ap(), .4, 1e-12);  // to IoU .65
 }
 
 TEST(Coco, NeedsThePicturesSizes) {
