@@ -423,15 +423,16 @@ std::string voc_results(const ImageSet& set, std::span<const std::vector<Detecti
 
 void require_voc_names(const ImageSet& set) {
   require_distinct_classes(set);
-  std::map<std::string, const fs::path*> first;
+  std::map<std::string, std::size_t> first;
   std::int64_t with_blanks = 0;
-  for (const fs::path& image : set.images) {
+  for (std::size_t i = 0; i < set.images.size(); ++i) {
+    const fs::path image = set.images[i];
     const std::string stem = image.stem().string();
     with_blanks += stem.find_first_of(" \t") != stem.npos;
     if (stem != trim(stem) || stem.find_first_of("\n\v\f") != stem.npos)
       fail(image.string(), ": a VOC file cannot hold this name (blanks at its ends, or line ends)");
-    if (const auto [at, fresh] = first.emplace(stem, &image); !fresh)
-      fail(image.string(), ": in a VOC file this image and ", at->second->string(),
+    if (const auto [at, fresh] = first.emplace(stem, i); !fresh)
+      fail(image.string(), ": in a VOC file this image and ", set.images[at->second].string(),
            " would both be '", shown(stem), "'; use -format coco");
   }
   if (with_blanks > 0)
