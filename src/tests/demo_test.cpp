@@ -77,8 +77,9 @@ TEST_F(DemoTest, AMovingSceneIsASource) {
 // A kill at any time, of which some come between two frames and some in the middle of one.
 TEST_F(DemoTest, AfterAKillTheJsonArrayIsWhole) {
   for (const char* frame : {"frame 1:", "frame 20:", "frame 150:"}) {
-    const CommandResult ran = demo(
-        {"synth:64x64@240", "-json_file_output", "x.json", "-ext_output"}, {.signal_when = frame});
+    const CommandResult ran =
+        demo({"synth:64x64?frames=100000", "-json_file_output", "x.json", "-ext_output"},
+             {.signal_when = frame});
     EXPECT_EQ(ran.signal, SIGKILL) << ran.all();
     EXPECT_GE(json::parse(work_.get("x.json")).size(), 1u) << frame;
   }

@@ -74,8 +74,9 @@ TEST_F(Hangup, ATrainingWhoseTerminalIsClosedSaves) {
 
 TEST_F(Hangup, ADemoWhoseTerminalIsClosedClosesItsFiles) {
   put_tiny_weights(work_, "x.weights");
-  Terminal terminal(work_, {"detector", "demo", "x.data", "x.cfg", "x.weights", "synth:64x64@100",
-                            "-dont_show", "-ext_output", "-json_file_output", "x.json"});
+  Terminal terminal(
+      work_, {"detector", "demo", "x.data", "x.cfg", "x.weights", "synth:64x64?frames=100000",
+              "-dont_show", "-ext_output", "-json_file_output", "x.json"});
   const std::string said = terminal.read_until("frame 20:");
   ASSERT_NE(said.find("frame 20:"), std::string::npos) << said;
   terminal.close();
