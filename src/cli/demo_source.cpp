@@ -19,6 +19,7 @@ bool is_url(const std::string& source) { return source.find("://") != std::strin
 
 // Folders, patterns, lists and single pictures; everything else is a video file.
 bool names_pictures(const std::string& source) {
+  if (is_scene_source(source)) return false;  // its parameters are no pattern
   const bool pattern = !is_present(source) && source.find_first_of("*?[") != std::string::npos;
   return pattern || is_folder(source) || is_picture(source) ||
          fs::path(source).extension() == ".txt";
@@ -55,8 +56,8 @@ std::unique_ptr<VideoSource> open_source(const DemoOptions& o, std::function<boo
         [camera = o.camera, settings = o.camera_settings] { return open_camera(camera, settings); },
         std::move(stopped));
   const std::string& source = o.sources.front();
-  if (o.sources.size() == 1 && is_scene_source(source)) return open_scene_source(source);
   if (o.sources.size() > 1 || names_pictures(source)) return pictures(o);
+  if (is_scene_source(source)) return open_scene_source(source);
   if (!is_url(source)) return open_video_file(source);
   auto stream = open_stream(source);
   if (!stream->format().live) return stream;
