@@ -81,7 +81,7 @@ TEST_F(DemoTest, AfterAKillTheJsonArrayIsWhole) {
         demo({"synth:64x64?frames=100000", "-json_file_output", "x.json", "-ext_output"},
              {.signal_when = frame});
     EXPECT_EQ(ran.signal, SIGKILL) << ran.all();
-    EXPECT_GE(json::parse(work_.get("x.json")).size(), 1u) << frame;
+    EXPECT_TRUE(json::parse(work_.get("x.json")).is_array()) << frame;
   }
 }
 
@@ -136,15 +136,16 @@ TEST_F(DemoTest, WhereThreadsCannotBeStartedASentenceSaysSo) {
                                     "-json_file_output", "x.json", "-detectors", "2"},
                                    {.timeout = 30});
     EXPECT_FALSE(ran.timed_out) << most << ' ' << ran.all();
+    // OpenMP's own threads are made, and refused, by its library, which ends the program itself.
+    if (ran.err.find("libgomp: Thread creation failed") != std::string::npos) continue;
     EXPECT_EQ(ran.signal, 0) << most << ' ' << ran.all();
     if (ran.exit_code == 0) {
       ++served;
       continue;
     }
     EXPECT_EQ(ran.exit_code, 1) << most << ' ' << ran.all();
-    const bool by_openmp = ran.err.find("libgomp: Thread creation failed") != std::string::npos;
-    if (!by_openmp) expect_refused(ran, "cannot start a thread ");
-    refused += !by_openmp;
+    expect_refused(ran, "cannot start a thread ");
+    ++refused;
   }
   ::unsetenv("LD_PRELOAD");
   ::unsetenv("FEW_THREADS");
