@@ -8,6 +8,7 @@
 #include <numbers>
 #include <unordered_map>
 
+#include "core/start_thread.h"
 #include "core/utf8.h"
 #include "image/canvas.h"
 #include "image/overlay.h"
@@ -62,10 +63,16 @@ GPointer<PangoContext> fixed_context(PangoFontMap* map) {
 }
 
 // Lays texts out and keeps them: a video's captions repeat from frame to frame.
+// Pango starts a thread for this, and GLib ends the program where it cannot: asked here first.
+PangoFontMap* new_font_map() {
+  start_thread("that reads the system's fonts", [] {}).join();
+  return pango_cairo_font_map_new();
+}
+
 class Typesetter {
  public:
   Typesetter()
-      : fonts_(pango_cairo_font_map_new()),
+      : fonts_(new_font_map()),
         context_(fixed_context(fonts_.get())),
         font_(pango_font_description_from_string(kFamilies), &pango_font_description_free) {
     constexpr std::int64_t kTrial = 1000;

@@ -81,9 +81,9 @@ constexpr const char* kYoloCfg =
 
 constexpr const char* kRegionCfg =
     "[net]\nbatch=2\nwidth=8\nheight=8\nchannels=1\nadam=1\n[batchnorm]\n[activation]\n"
-    "activation=swish\n[reorg]\nstride=2\n[convolutional]\nfilters=12\n"
-    "size=1\nactivation=linear\n[region]\nanchors=1,1, 2,2\nclasses=1\nnum=2\nsoftmax=1\n"
-    "max=5\nobj_loss=balanced_ce\n";
+    "activation=swish\n[convolutional]\nfilters=4\nsize=1\nactivation=leaky\n[reorg]\nstride=2\n"
+    "[convolutional]\nfilters=12\nsize=1\nactivation=linear\n[region]\nanchors=1,1, 2,2\n"
+    "classes=1\nnum=2\nsoftmax=1\nmax=5\nobj_loss=balanced_ce\n";
 
 constexpr const char* kClassifierCfg =
     "[net]\nbatch=2\nwidth=8\nheight=8\nchannels=3\n[convolutional]\nfilters=4\nsize=3\n"
@@ -125,17 +125,18 @@ bool is_small(const std::string& text) {
   return sections <= 16 && upsamples <= 2;
 }
 
-// One object in each image, and two.
+// One object in every other image, and two where there is room.
 struct SampleTruths {
-  std::int64_t capacity = 2;
+  std::int64_t capacity = 1;
   std::vector<Truth> data;
   std::vector<std::int32_t> counts;
-  explicit SampleTruths(std::int64_t images) {
-    for (std::int64_t n = 0; n < images; ++n) {
-      data.push_back({{.5f, .25f, .25f, .5f}, 0});
-      data.push_back({{.9f, .9f, .2f, .1f}, 0});
-      counts.push_back(n % 2 == 0 ? 1 : 2);
-    }
+  explicit SampleTruths(const Network& net) {
+    for (const HeadAt& h : net.heads())
+      capacity = std::max(capacity, h.head->settings().max_truths);
+    const std::int64_t images = net.input_shape().n;
+    data.resize(static_cast<std::size_t>(images * capacity), {{.5f, .25f, .25f, .5f}, 0});
+    for (std::int64_t n = 0; n < images; ++n)
+      counts.push_back(static_cast<std::int32_t>(std::min(capacity, 1 + n % 2)));
   }
   Truths view() const {
     return {data.data(), counts.data(), static_cast<std::int64_t>(counts.size()), capacity};
@@ -149,8 +150,9 @@ void run_network(const std::vector<Section>& cfg, Mode mode) {
   float* const in = static_cast<float*>(net.input().data);
   for (std::int64_t i = 0; i < net.input_shape().size(); ++i)
     in[i] = static_cast<float>(i % 17) / 17;
-  const SampleTruths truths(net.input_shape().n);
-  Pass pass{.stream = net.stream(), .mode = mode};
+  const SampleTruths truths(net);
+  const StepState step;
+  Pass pass{.stream = net.stream(), .mode = mode, .step = &step};
   if (mode == Mode::training) pass.truths = truths.view();
   net.forward(pass);
   if (mode == Mode::training) {
