@@ -202,11 +202,18 @@ void add_overrides(CLI::App& app, std::vector<std::string>& overrides) {
 void add_seed(CLI::App& app, const std::string& help, std::function<void(std::uint64_t)> take) {
   const auto number = [take = std::move(take)](const std::string& text) {
     std::uint64_t seed = 0;
-    if (!read_number(text, seed))
-      throw Error(cat("-seed '", shown(text), "': expected an integer from 0 to 2^64 - 1"), 2);
+    read_number(text, seed);
     take(seed);
   };
-  app.add_option_function<std::string>("--seed", number, help)->type_name("N");
+  const CLI::Validator fits(
+      [](const std::string& text) {
+        std::uint64_t seed = 0;
+        return read_number(text, seed)
+                   ? std::string()
+                   : cat("'", shown(text), "': expected an integer from 0 to 2^64 - 1");
+      },
+      "");
+  app.add_option_function<std::string>("--seed", number, help)->check(fits)->type_name("N");
 }
 
 void add_threads(CLI::App& app, int& threads, const std::string& help) {

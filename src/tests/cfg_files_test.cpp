@@ -118,7 +118,8 @@ TEST_P(CfgFile, FocalEqualsItsBaseButForObjectnessKeys) {
   }
   EXPECT_GT(heads, 0u);
   EXPECT_EQ(focal, heads);
-  for (const HeadAt& at : Network(read_cfg(path()), {.width = 64, .height = 64}).heads()) {
+  const Network trained(read_cfg(path()), {.mode = Mode::training, .width = 64, .height = 64});
+  for (const HeadAt& at : trained.heads()) {
     EXPECT_EQ(at.head->settings().objectness_loss, "focal");
     EXPECT_EQ(at.head->prior(), -1);
   }

@@ -300,6 +300,7 @@ TEST(DecoderMessages, AreKeptByThread) {
 TEST(DecoderMessages, ArePrintedOncePerRun) {
   const std::string odd =
       png_with_chunk(encode(noise(5, 4, 3), ".png"), "iCCP", std::string("x\0\0damaged", 10));
+  { const WarningsOfImages of_tests_before; }  // which may have run in this process
   testing::internal::CaptureStderr();
   {
     const WarningsOfImages at_the_end;
