@@ -221,6 +221,8 @@ TEST(Freezing, EndsAlikeOnEveryDeviceAndAhead) {
       EXPECT_NEAR(t.step->finish().loss, a, 1e-4 * a) << k;
       EXPECT_NEAR(t.step->finish().loss, b, 1e-4 * b) << k + 1;
     }
+    // Rounding puts an element of layer 0 on the other side of leaky's kink in the fifth step; an
+    // update that is left out makes a difference of more than a tenth.
     for (std::int64_t i = 0; i < 4; ++i)
       for (std::size_t p = 0; p < t.layer(i).size(); ++p)
         EXPECT_LE(difference(t.layer(i)[p], expected.layer(i)[p]).relative, 1e-2) << i << ' ' << p;
