@@ -63,16 +63,14 @@ GPointer<PangoContext> fixed_context(PangoFontMap* map) {
 }
 
 // Lays texts out and keeps them: a video's captions repeat from frame to frame.
-// Pango starts a thread for this, and GLib ends the program where it cannot: asked here first.
-PangoFontMap* new_font_map() {
-  start_thread("that reads the system's fonts", [] {}).join();
-  return pango_cairo_font_map_new();
-}
+// Pango reads fonts in threads of its own, and GLib ends the program where there are none: asked
+// here first.
+void require_thread() { start_thread("that reads the system's fonts", [] {}).join(); }
 
 class Typesetter {
  public:
   Typesetter()
-      : fonts_(new_font_map()),
+      : fonts_((require_thread(), pango_cairo_font_map_new())),
         context_(fixed_context(fonts_.get())),
         font_(pango_font_description_from_string(kFamilies), &pango_font_description_free) {
     constexpr std::int64_t kTrial = 1000;
@@ -95,6 +93,7 @@ class Typesetter {
 
  private:
   GPointer<PangoLayout> lay_out(const std::string& text, std::int64_t max_width) {
+    require_thread();
     GPointer<PangoLayout> layout(pango_layout_new(context_.get()));
     pango_layout_set_font_description(layout.get(), font_.get());
     pango_layout_set_single_paragraph_mode(layout.get(), TRUE);
