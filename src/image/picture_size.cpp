@@ -133,10 +133,23 @@ std::uint64_t number_in_text(std::string_view s, std::size_t& at) {
   return value;
 }
 
+struct PnmHeader {
+  std::uint64_t width = 0, height = 0;
+  std::uint64_t largest = 1;  // value of a sample; those of P1 and P4 are bits
+  std::size_t end = 0;
+};
+
+PnmHeader pnm_header(std::string_view s) {
+  PnmHeader h{.end = 2};
+  h.width = number_in_text(s, h.end), h.height = number_in_text(s, h.end);
+  if (s[1] != '1' && s[1] != '4') h.largest = number_in_text(s, h.end);
+  return h;
+}
+
 PictureSize of_pnm(std::string_view s) {
-  std::size_t at = 2;
-  const std::uint64_t width = number_in_text(s, at);
-  return size_of(width, number_in_text(s, at));
+  constexpr std::uint64_t kMostValue = 65535;  // stb would count beyond its integers
+  const PnmHeader h = pnm_header(s);
+  return h.largest > 0 && h.largest <= kMostValue ? size_of(h.width, h.height) : PictureSize{};
 }
 
 // Lines, a blank one, and "-Y height +X width".
@@ -151,6 +164,13 @@ PictureSize of_hdr(std::string_view s) {
 }
 
 }  // namespace
+
+bool has_all_samples(std::string_view s) {
+  const PnmHeader h = pnm_header(s);
+  const std::uint64_t bytes = (s[1] == '6' ? 3 : 1) * (h.largest > 255 ? 2 : 1);
+  return s.size() > h.end &&
+         (s.size() - h.end - 1) / bytes / std::max<std::uint64_t>(1, h.width) >= h.height;
+}
 
 PictureSize picture_size(const std::string& bytes) {
   switch (file_kind(bytes)) {

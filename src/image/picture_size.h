@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace darknet {
 
@@ -11,5 +12,8 @@ struct PictureSize {
 
 // As stored, of every FileKind. `bytes` may be a file's beginning.
 PictureSize picture_size(const std::string& bytes);
+
+// Whether a binary PGM or PPM (P5, P6) has as many samples as its header says.
+bool has_all_samples(std::string_view pnm);
 
 }  // namespace darknet

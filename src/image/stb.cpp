@@ -27,6 +27,8 @@
 #include <string_view>
 
 #include "image/codec.h"
+#include "image/file_check.h"
+#include "image/picture_size.h"
 
 #if !defined(DARKNET_OPENCV)
 #define STB_IMAGE_WRITE_IMPLEMENTATION
@@ -65,9 +67,26 @@ void append(void* to, void* data, int size) {
                                         static_cast<std::size_t>(size));
 }
 
+// stb 2.27 turns grey samples of 16 bits into colour as if they had 8, and reads beyond its buffer;
+// where samples are missing it returns memory that was never written.
+Image decode_pnm(const std::string& bytes) {
+  int w = 0, h = 0, c = 0;
+  if (!has_all_samples(bytes)) return {};
+  const std::unique_ptr<stbi_uc, decltype(&stbi_image_free)> stored(
+      stbi_load_from_memory(data_of(bytes), static_cast<int>(bytes.size()), &w, &h, &c, 0),
+      stbi_image_free);
+  if (!stored || (c != 1 && c != 3)) return {};
+  Image image(w, h, 3);
+  const std::size_t copies = c == 1 ? 3 : 1;  // of each sample
+  for (std::size_t i = 0; i < image.pixels.size(); ++i) image.pixels[i] = stored.get()[i / copies];
+  return image;
+}
+
 }  // namespace
 
-Image decode_rgb(const std::string& bytes) { return decode_by_stb(bytes); }
+Image decode_rgb(const std::string& bytes) {
+  return file_kind(bytes) == FileKind::pnm ? decode_pnm(bytes) : decode_by_stb(bytes);
+}
 
 std::string encode(const Image& image, const std::string& ending) {
   const int w = static_cast<int>(image.width), h = static_cast<int>(image.height),

@@ -296,6 +296,20 @@ TEST(DecoderMessages, AreKeptByThread) {
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "after");
 }
 
+// stb reads beyond its buffer where grey samples have 16 bits, and beyond the file where some are
+// missing; found by fuzzing.
+TEST(Pnm, SamplesAreAllThereAndOfEightOrSixteenBits) {
+  using Bytes = std::vector<std::uint8_t>;
+  EXPECT_EQ(decode_image("P5 2 1 65535\n\x12\x34\xAB\xCD", "x").pixels,
+            (Bytes{0x12, 0x12, 0x12, 0xAB, 0xAB, 0xAB}));
+  EXPECT_EQ(decode_image("P6 1 1 65535\n\x12\x34\xAB\xCD\x56\x78", "x").pixels,
+            (Bytes{0x12, 0xAB, 0x56}));
+  EXPECT_EQ(decode_image("P5 2 1 255\nab", "x").pixels, (Bytes{'a', 'a', 'a', 'b', 'b', 'b'}));
+  for (const char* bytes : {"P5 2 1 70000\nabcd", "P5 2 1 4444444444444444444444\nabcd",
+                            "P5 2 1 0\nab", "P5 2 1 255\na", "P6 2 1 255\nabc"})
+    EXPECT_NE(refusal(bytes), "") << bytes;
+}
+
 // libpng complains of a colour profile; the pixels are as before.
 TEST(DecoderMessages, ArePrintedOncePerRun) {
   const std::string odd =
