@@ -24,7 +24,7 @@ struct OpenOptions {
 Network open_network(const OpenOptions&);
 
 // The names of a network's classes: from `names`, or else "class 3"; with `shipped`, before that,
-// the list under data/ that has as many.
+// the list under data/ that is called like the cfg or is COCO's or VOC's, and has as many.
 std::vector<std::string> class_names(const Network&, const std::filesystem::path& names,
                                      bool shipped = false);
 

@@ -18,7 +18,7 @@ struct PredictOptions {
   std::string out;                 // file, or folder, of all detections
   std::string format = "darknet";  // of `out`: darknet, coco (JSON files), voc, yolo (folders)
   std::string prefix;          // "" : predictions.jpg, or predictions/NAME.jpg for several pictures
-  bool shipped_names = false;  // without a .names file: data/coco.names or voc.names, by number
+  bool shipped_names = false;  // without a .names file: one of those under data/
   bool ext_output = false, save_labels = false, dont_show = false, exact = false,
        letter_box = false, recursive = false;
   Device device;
