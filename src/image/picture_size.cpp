@@ -165,11 +165,13 @@ PictureSize of_hdr(std::string_view s) {
 
 }  // namespace
 
-bool has_all_samples(std::string_view s) {
+PnmSamples pnm_samples(std::string_view s) {
   const PnmHeader h = pnm_header(s);
-  const std::uint64_t bytes = (s[1] == '6' ? 3 : 1) * (h.largest > 255 ? 2 : 1);
-  return s.size() > h.end &&
-         (s.size() - h.end - 1) / bytes / std::max<std::uint64_t>(1, h.width) >= h.height;
+  PnmSamples p{.channels = s[1] == '6' ? 3u : 1u, .bytes_each = h.largest > 255 ? 2u : 1u};
+  const std::uint64_t row = h.width * p.channels * p.bytes_each;
+  if (row > 0 && s.size() > h.end && (s.size() - h.end - 1) / row >= h.height)
+    p.bytes = s.substr(h.end + 1, static_cast<std::size_t>(row * h.height));
+  return p;
 }
 
 PictureSize picture_size(const std::string& bytes) {

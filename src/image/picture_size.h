@@ -13,7 +13,12 @@ struct PictureSize {
 // As stored, of every FileKind. `bytes` may be a file's beginning.
 PictureSize picture_size(const std::string& bytes);
 
-// Whether a binary PGM or PPM (P5, P6) has as many samples as its header says.
-bool has_all_samples(std::string_view pnm);
+// The samples of a binary PGM or PPM (P5, P6), those of two bytes with the high one first; no bytes
+// where some are missing. Its picture_size is known to be moderate.
+struct PnmSamples {
+  std::size_t channels = 1, bytes_each = 1;
+  std::string_view bytes;
+};
+PnmSamples pnm_samples(std::string_view file);
 
 }  // namespace darknet

@@ -7,7 +7,6 @@
 #define STBI_ONLY_PNG
 #define STBI_ONLY_BMP
 #define STBI_ONLY_GIF
-#define STBI_ONLY_PNM
 #define STBI_ONLY_HDR
 #endif
 #define STB_IMAGE_IMPLEMENTATION
@@ -67,18 +66,16 @@ void append(void* to, void* data, int size) {
                                         static_cast<std::size_t>(size));
 }
 
-// stb 2.27 turns grey samples of 16 bits into colour as if they had 8, and reads beyond its buffer;
-// where samples are missing it returns memory that was never written.
-Image decode_pnm(const std::string& bytes) {
-  int w = 0, h = 0, c = 0;
-  if (!has_all_samples(bytes)) return {};
-  const std::unique_ptr<stbi_uc, decltype(&stbi_image_free)> stored(
-      stbi_load_from_memory(data_of(bytes), static_cast<int>(bytes.size()), &w, &h, &c, 0),
-      stbi_image_free);
-  if (!stored || (c != 1 && c != 3)) return {};
-  Image image(w, h, 3);
-  const std::size_t copies = c == 1 ? 3 : 1;  // of each sample
-  for (std::size_t i = 0; i < image.pixels.size(); ++i) image.pixels[i] = stored.get()[i / copies];
+// Not by stb 2.27: it takes the low byte of 16-bit samples, reads beyond its buffer where they are
+// grey, and returns memory that was never written where samples are missing.
+Image decode_pnm(const std::string& file) {
+  const PictureSize size = picture_size(file);
+  const PnmSamples samples = pnm_samples(file);
+  if ((file[1] != '5' && file[1] != '6') || samples.bytes.empty()) return {};
+  Image image(size.width, size.height, 3);
+  const std::size_t copies = 3 / samples.channels;  // of each sample
+  for (std::size_t i = 0; i < image.pixels.size(); ++i)
+    image.pixels[i] = static_cast<std::uint8_t>(samples.bytes[i / copies * samples.bytes_each]);
   return image;
 }
 
