@@ -3,6 +3,7 @@
 #include <atomic>
 #include <chrono>
 #include <map>
+#include <new>
 #include <numeric>
 #include <optional>
 #include <thread>
@@ -57,6 +58,8 @@ Prints prints_of(const ImagePaths& paths, Clock::time_point end, std::int64_t& d
     for (std::size_t k = next++; k < order.size() && Clock::now() < end; k = next++) try {
         prints[order[k]] = print_of(read_image(paths[order[k]]));
       } catch (const Error&) {
+        continue;
+      } catch (const std::bad_alloc&) {  // too little memory for it next to the others
         continue;
       }
   };
