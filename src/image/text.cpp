@@ -62,13 +62,13 @@ GPointer<PangoContext> fixed_context(PangoFontMap* map) {
   return context;
 }
 
-// Lays texts out and keeps them: a video's captions repeat from frame to frame.
 // Pango starts a thread for this, and GLib ends the program where it cannot: asked here first.
 PangoFontMap* new_font_map() {
   start_thread("that reads the system's fonts", [] {}).join();
   return pango_cairo_font_map_new();
 }
 
+// Lays texts out and keeps them: a video's captions repeat from frame to frame.
 class Typesetter {
  public:
   Typesetter()
