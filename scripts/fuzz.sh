@@ -15,7 +15,9 @@ if [ $# -eq 0 ]; then
 fi
 
 "$programs/write_corpus" "$out/samples"
-cp -n cfg/*.cfg "$out/samples/cfg/"
+for cfg in cfg/*.cfg; do # not cp -n, which some versions end with an error where a file is there
+  [ -e "$out/samples/$cfg" ] || cp "$cfg" "$out/samples/cfg/"
+done
 status=0
 for name in "$@"; do
   mkdir -p "$out/$name/corpus"

@@ -5,6 +5,7 @@
 
 #include <memory>
 
+#include "cli/bad_labels.h"
 #include "cli/bench_report.h"
 #include "cli/command.h"
 #include "core/file.h"
@@ -90,6 +91,7 @@ void add_bench(CLI::App& program, Run& run) {
   app.add_option("--data", o->data, "with -train: the pictures of this .data file's train list")
       ->type_name("FILE");
   add_threads(app, o->threads, "with -data: threads that read and augment pictures");
+  add_bad_labels(app, o->bad_labels);
   add_overrides(app, o->overrides);
   add_arithmetic(app, o->exact, o->overrides, o->tuning);
   add_device(app, o->device);

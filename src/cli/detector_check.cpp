@@ -115,8 +115,10 @@ std::int64_t advise(const Options& o, const Network* net, const DataFile& data,
       data.valid.empty() ? LabelledImages{} : sound_labels(data.valid, classes, o.bad_labels);
   if (net && train.objects > 0) {
     const ImbalanceReport report = imbalance(*net, train);
-    print_imbalance(*net, report);
-    print_hints(o, report);
+    if (report.truths > 0) {  // none where letter_box needs sizes and no image can be read
+      print_imbalance(*net, report);
+      print_hints(o, report);
+    }
   }
   const Findings findings = darknet::advise({.net = net,
                                              .names = names,

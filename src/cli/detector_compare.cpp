@@ -9,6 +9,7 @@
 #include "cli/bad_labels.h"
 #include "cli/command.h"
 #include "core/file.h"
+#include "core/input.h"
 #include "core/log.h"
 #include "core/protected_files.h"
 #include "core/text.h"
@@ -125,8 +126,12 @@ void check_outputs(const Options& o, ProtectedFiles& inputs) {
     if (!list.empty())
       inputs.add("the list", list), add_images(inputs, read_image_list(list), true);
   for (const char* file : {"table.txt", "results.json", "index.html"})
-    if (fs::exists(o.out / file)) require_writable_file(o.out / file);
-  for (const char* chart : {"chart.svg", "chart.png"}) require_unprotected(o.out / chart);
+    if (is_present(o.out / file)) require_writable_file(o.out / file);
+  for (const char* picture :
+       {"chart.svg", "chart.png", "precision-recall.svg", "precision-recall.png", "difference.jpg"})
+    if (is_present(o.out / picture)) require_writable_file(o.out / picture);
+  for (const char* folder : {"charts", "pictures"})
+    if (is_present(o.out / folder)) require_writable_folder(o.out / folder);
 }
 
 int compare(const Options& o) {

@@ -3,10 +3,16 @@
 
 #include <memory>
 
+#include "cfg/data_file.h"
 #include "cli/bad_labels.h"
 #include "cli/command.h"
 #include "core/file.h"
+#include "core/input.h"
 #include "core/log.h"
+#include "core/protected_files.h"
+#include "core/text.h"
+#include "dataset/image_list.h"
+#include "dataset/label_files.h"
 #include "train/draft.h"
 
 namespace darknet::cli {
@@ -19,18 +25,30 @@ struct Options {
   bool force = false;
 };
 
+void add_inputs(const DraftOptions& o, ProtectedFiles& inputs) {
+  const DataFile data = read_data_file(o.data);
+  inputs.add("the .data file", o.data);
+  inputs.add("the weights file", o.weights);
+  inputs.add("the names file", data.names);
+  for (const auto& list : {data.train, data.valid})
+    if (!list.empty())
+      inputs.add("the list", list), add_images(inputs, read_image_list(list), true);
+}
+
 int run_init(Options o) {
   if (o.out.empty()) o.out = fs::path(o.draft.data).replace_extension(".cfg");
-  if (fs::exists(o.out) && !o.force)
+  if (is_present(o.out) && !o.force)
     fail(o.out.string(), ": the file exists; -force replaces it, -out writes another");
+  ProtectedFiles inputs;
+  if (is_present(o.out)) add_inputs(o.draft, inputs);  // -force replaces none of them
   require_writable_file(o.out);
   const Draft draft = draft_cfg(o.draft);
   write_file_atomically(o.out, draft.cfg);
-  for (const std::string& reason : draft.reasons) fmt::print("{}\n", reason);
+  for (const std::string& reason : draft.reasons) fmt::print("{}\n", printable(reason));
   for (const std::string& finding : draft.findings) log::warn(finding);
   const std::string weights = o.draft.weights.empty() ? "" : cat(" ", o.draft.weights.string());
-  fmt::print("-> {}\ntrain with: darknet detector train {} {}{} -map\n", o.out.string(),
-             o.draft.data.string(), o.out.string(), weights);
+  fmt::print("-> {0}\ntrain with: darknet detector train {1} {0}{2} -map\n",
+             printable(o.out.string()), printable(o.draft.data.string()), printable(weights));
   return 0;
 }
 

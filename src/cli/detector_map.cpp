@@ -12,6 +12,7 @@
 #include "cli/map_report.h"
 #include "cli/open_network.h"
 #include "core/file.h"
+#include "core/input.h"
 #include "core/log.h"
 #include "core/protected_files.h"
 #include "core/text.h"
@@ -78,8 +79,7 @@ Labelled read_labelled(const DataFile& data, std::vector<std::string> names, Bad
           std::move(names)};
 }
 
-std::vector<EvaluatedImage> detect_all(const Options& o, Labelled& to) {
-  const DataFile data = read_data_file(o.data);
+std::vector<EvaluatedImage> detect_all(const Options& o, const DataFile& data, Labelled& to) {
   Network net = open_network({.cfg = o.cfg,
                               .weights = find_weights(o.weights, data.backup),
                               .overrides = o.overrides,
@@ -94,8 +94,7 @@ std::vector<EvaluatedImage> detect_all(const Options& o, Labelled& to) {
 }
 
 // Of another program.
-std::vector<EvaluatedImage> read_all(const Options& o, Labelled& to) {
-  const DataFile data = read_data_file(o.data);
+std::vector<EvaluatedImage> read_all(const Options& o, const DataFile& data, Labelled& to) {
   if (data.classes == 0 && data.names.empty())
     fail_at({data.path.string(), 0}, "neither names = nor classes = says which classes there are");
   to = read_labelled(data, names_of(data.names, data.classes), o.bad_labels);
@@ -130,13 +129,15 @@ MapResult judge(const std::vector<EvaluatedImage>& images, const Options& o,
 }
 
 // Before the work: no output replaces an input, all of them can be written.
-void check_outputs(const Options& o, ProtectedFiles& inputs) {
+void check_outputs(const Options& o, const DataFile& data, ProtectedFiles& inputs) {
   if (o.out.empty() && o.curves.empty() && o.errors.empty()) return;
-  const DataFile data = read_data_file(o.data);
   inputs.add("the .data file", o.data);
   inputs.add("the cfg", o.cfg);
   if (!o.weights.empty()) inputs.add("the weights file", find_weights(o.weights, data.backup));
   inputs.add("the detections", o.detections);
+  if (is_folder(o.detections))
+    for (const auto& file : std::filesystem::directory_iterator(o.detections))
+      if (file.path().extension() == ".txt") inputs.add("the detections", file.path());
   inputs.add("the names file", data.names);
   inputs.add("the tuning file", o.tuning);
   for (const auto& list : {data.valid, data.difficult})
@@ -158,8 +159,9 @@ void print_advice(const Options& o, const BestF1& best) {
   }
   fmt::print(
       "F1 is best at threshold {0:.3f}: darknet detector test {1} {2} {3} IMAGE -thresh "
-      "{0:.3f}\n",
-      std::floor(std::max(0., best.threshold - 1e-6) * kSteps) / kSteps, o.data, o.cfg, o.weights);
+      "{0:.3f}{4}\n",
+      std::floor(std::max(0., best.threshold - 1e-6) * kSteps) / kSteps, printable(o.data),
+      printable(o.cfg), printable(o.weights), o.letter_box ? " -letter_box" : "");
 }
 
 int map(const Options& o) {
@@ -167,11 +169,13 @@ int map(const Options& o) {
     throw Error("a cfg and weights, or -detections, are wanted", 2);
   if (!o.detections.empty() && !o.cfg.empty())
     throw Error("-detections: no cfg and no weights are used then", 2);
+  const DataFile data = read_data_file(o.data);  // once: it may be a pipe
   ProtectedFiles inputs;
-  check_outputs(o, inputs);
+  check_outputs(o, data, inputs);
   const auto before = std::chrono::steady_clock::now();
   Labelled labelled;
-  const auto images = o.detections.empty() ? detect_all(o, labelled) : read_all(o, labelled);
+  const auto images =
+      o.detections.empty() ? detect_all(o, data, labelled) : read_all(o, data, labelled);
   const MapResult result = judge(images, o, labelled.names);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - before;
   print(result);

@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "core/text.h"
 #include "nn/network.h"
 
 namespace darknet::cli {
@@ -59,7 +60,7 @@ void print_training(const Options& o) try {
       fmt::format("memory, training with {} images at a time", training.input_shape().n).c_str(),
       training.memory());
 } catch (const Error& e) {
-  fmt::print("training is not possible as it stands: {}\n", e.what());
+  fmt::print("training is not possible as it stands: {}\n", printable(e.what()));
 }
 
 int info(const Options& o) {

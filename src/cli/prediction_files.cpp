@@ -7,6 +7,7 @@
 #include "cli/open_network.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "core/input.h"
 #include "core/log.h"
 #include "core/text.h"
 
@@ -47,8 +48,7 @@ std::string PredictionFiles::UnusedNames::of(const fs::path& image) {
   return name;
 }
 
-PredictionFiles::PredictionFiles(const PredictOptions& o, const ImagePaths& images,
-                                 bool open_end)
+PredictionFiles::PredictionFiles(const PredictOptions& o, const ImagePaths& images, bool open_end)
     : options_(o),
       open_end_(open_end),
       several_(open_end || images.size() > 1),
@@ -108,7 +108,7 @@ fs::path PredictionFiles::begin(const fs::path& image) {
   if (writes_voc(options_) && name_ != image.stem())
     fail(image.string(), ": a VOC file cannot tell it from another image called ",
          image.stem().string());
-  if (options_.save_labels && fs::exists(saved_labels(image)))
+  if (options_.save_labels && is_present(saved_labels(image)))
     fail(saved_labels(image).string(), ": -save_labels writes over no label file");
   if (name_ != image.stem() && named_outputs())
     log::warn(cat(image.string(), ": another image is called ", image.stem().string(),

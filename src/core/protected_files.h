@@ -1,5 +1,5 @@
 // The files that a run reads, so that nothing it writes takes the place of one of them. AtomicFile,
-// AppendedFile and the writers of videos all ask require_unprotected(): there is no way around it.
+// AppendedFile and the writers of videos ask require_unprotected() themselves.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -42,7 +42,7 @@ class ProtectedFiles {
   bool sorted_ = true;
 };
 
-// Throws, naming both, where `output` is a file that an ProtectedFiles of this process holds.
+// Throws, naming both, where `output` is a file that a ProtectedFiles of this process holds.
 void require_unprotected(const std::filesystem::path& output);
 
 }  // namespace darknet

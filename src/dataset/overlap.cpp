@@ -3,9 +3,12 @@
 #include <atomic>
 #include <chrono>
 #include <map>
+#include <new>
 #include <numeric>
 #include <optional>
+#include <set>
 #include <thread>
+#include <utility>
 
 #include "core/error.h"
 #include "core/file.h"
@@ -29,6 +32,16 @@ std::uintmax_t size_of(const fs::path& path) {
   std::error_code failed;
   const std::uintmax_t size = fs::file_size(path, failed);
   return failed ? 0 : size;
+}
+
+// Nothing where the file cannot be read.
+std::optional<std::uint64_t> checksum_of(const fs::path& path) try {
+  const std::string bytes = read_file(path, kMaxBytes);
+  Checksum sum;
+  sum.add(bytes.data(), bytes.size());
+  return sum.value();
+} catch (const Error&) {
+  return std::nullopt;
 }
 
 bool same_bytes(const fs::path& a, const fs::path& b) try {
@@ -57,6 +70,8 @@ Prints prints_of(const ImagePaths& paths, Clock::time_point end, std::int64_t& d
     for (std::size_t k = next++; k < order.size() && Clock::now() < end; k = next++) try {
         prints[order[k]] = print_of(read_image(paths[order[k]]));
       } catch (const Error&) {
+        continue;
+      } catch (const std::bad_alloc&) {  // too little memory for it next to the others
         continue;
       }
   };
@@ -113,13 +128,25 @@ void Search::by_path() {
       found(v, at->second, result_.same_path);
 }
 
+// Each file is read once, since all may have one size, as BMPs have; and only where both lists have
+// its size.
 void Search::by_bytes() {
-  std::multimap<std::uintmax_t, std::size_t> known;
-  for (std::size_t t = 0; t < train_.size(); ++t) known.emplace(size_of(train_[t]), t);
+  std::set<std::uintmax_t> sizes, shared;
+  for (std::size_t v = 0; v < valid_.size(); ++v)
+    if (!found_[v]) sizes.insert(size_of(valid_[v]));
+  std::multimap<std::pair<std::uintmax_t, std::uint64_t>, std::size_t> known;
+  for (std::size_t t = 0; t < train_.size(); ++t) {
+    const std::uintmax_t size = size_of(train_[t]);
+    if (size == 0 || !sizes.contains(size)) continue;
+    shared.insert(size);
+    if (const auto sum = checksum_of(train_[t])) known.emplace(std::pair{size, *sum}, t);
+  }
   for (std::size_t v = 0; v < valid_.size(); ++v) {
     const std::uintmax_t size = found_[v] ? 0 : size_of(valid_[v]);
-    if (size == 0) continue;
-    const auto [begin, end] = known.equal_range(size);
+    if (!shared.contains(size)) continue;
+    const auto sum = checksum_of(valid_[v]);
+    if (!sum) continue;
+    const auto [begin, end] = known.equal_range({size, *sum});
     for (auto at = begin; at != end; ++at)
       if (same_bytes(train_[at->second], valid_[v])) {
         found(v, at->second, result_.same_bytes);
