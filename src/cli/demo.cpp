@@ -181,8 +181,8 @@ void Demo::draw(Frame& frame) {
 void Demo::print(const Frame& frame) const {
   std::string text = fmt::format("frame {}:", frame.number);
   for (const TrackedDetection& t : frame.found)
-    text += fmt::format("\n{}{}", caption_of(t, names_),
-                        box_in_pixels(t.detection.box, frame.image));
+    text +=
+        fmt::format("\n{}{}", caption_of(t, names_), box_in_pixels(t.detection.box, frame.image));
   log::info(text);  // frame by frame, for whoever reads it at the other end of a pipe
 }
 

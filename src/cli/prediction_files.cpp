@@ -47,8 +47,7 @@ std::string PredictionFiles::UnusedNames::of(const fs::path& image) {
   return name;
 }
 
-PredictionFiles::PredictionFiles(const PredictOptions& o, const ImagePaths& images,
-                                 bool open_end)
+PredictionFiles::PredictionFiles(const PredictOptions& o, const ImagePaths& images, bool open_end)
     : options_(o),
       open_end_(open_end),
       several_(open_end || images.size() > 1),

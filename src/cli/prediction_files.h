@@ -19,8 +19,7 @@ class PredictionFiles {
  public:
   // Throws where an output cannot be written or would replace an input or ground truth. `images`:
   // those that are known; more may come where `open_end`.
-  PredictionFiles(const PredictOptions&, const ImagePaths& images,
-                  bool open_end);
+  PredictionFiles(const PredictOptions&, const ImagePaths& images, bool open_end);
   // Once, before the first image.
   void set_names(std::vector<std::string> names);
   // Before an image is worked on, in order. Returns where its annotated image goes.

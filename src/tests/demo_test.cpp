@@ -271,7 +271,8 @@ TEST_F(DemoVideoTest, WhatCannotBeReadEndsInOneSentence) {
   put_video("in.avi");
   expect_refused(demo({"in.avi", "images"}), "one video at a time");
   expect_refused(demo({"in.avi", "-out_filename", "out.txt"}), ".mp4");
-  expect_refused(demo({"in.avi", "-out_filename", "in.avi"}), "in.avi: would replace the source in.avi");
+  expect_refused(demo({"in.avi", "-out_filename", "in.avi"}),
+                 "in.avi: would replace the source in.avi");
 }
 
 // OpenCV's sample of people who walk, where scripts/fetch_vtest.sh or the package opencv-doc put
