@@ -6,6 +6,7 @@
 #include <numeric>
 #include <optional>
 #include <thread>
+#include <vector>
 
 #include "core/error.h"
 #include "core/file.h"
@@ -36,6 +37,29 @@ bool same_bytes(const fs::path& a, const fs::path& b) try {
 } catch (const Error&) {
   return false;
 }
+
+// A checksum of each file's bytes, read once however many files have its size (all of an
+// uncompressed format may). Files that cannot be read have none.
+class Checksums {
+ public:
+  explicit Checksums(const ImagePaths& paths) : paths_(paths), known_(paths.size()) {}
+  std::optional<std::uint64_t> of(std::size_t i) {
+    if (!known_[i]) known_[i] = checksum_of(paths_[i]);
+    return *known_[i];
+  }
+
+ private:
+  static std::optional<std::uint64_t> checksum_of(const fs::path& path) try {
+    const std::string bytes = read_file(path, kMaxBytes);
+    Checksum sum;
+    sum.add(bytes.data(), bytes.size());
+    return sum.value();
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+  const ImagePaths& paths_;
+  std::vector<std::optional<std::optional<std::uint64_t>>> known_;
+};
 
 // An order in which every beginning is spread over the whole list.
 std::vector<std::size_t> spread_order(std::size_t n) {
@@ -116,12 +140,13 @@ void Search::by_path() {
 void Search::by_bytes() {
   std::multimap<std::uintmax_t, std::size_t> known;
   for (std::size_t t = 0; t < train_.size(); ++t) known.emplace(size_of(train_[t]), t);
+  Checksums of_train(train_), of_valid(valid_);
   for (std::size_t v = 0; v < valid_.size(); ++v) {
     const std::uintmax_t size = found_[v] ? 0 : size_of(valid_[v]);
     if (size == 0) continue;
     const auto [begin, end] = known.equal_range(size);
     for (auto at = begin; at != end; ++at)
-      if (same_bytes(train_[at->second], valid_[v])) {
+      if (of_train.of(at->second) == of_valid.of(v) && same_bytes(train_[at->second], valid_[v])) {
         found(v, at->second, result_.same_bytes);
         break;
       }
