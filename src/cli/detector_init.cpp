@@ -3,10 +3,12 @@
 
 #include <memory>
 
+#include "cfg/data_file.h"
 #include "cli/bad_labels.h"
 #include "cli/command.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "core/protected_files.h"
 #include "train/draft.h"
 
 namespace darknet::cli {
@@ -19,10 +21,23 @@ struct Options {
   bool force = false;
 };
 
+// -force replaces an older cfg, never what this run reads.
+void protect_inputs(const DraftOptions& o, ProtectedFiles& inputs) {
+  const log::WithoutWarnings quiet;  // reading it for the draft gives them
+  const DataFile data = read_data_file(o.data);
+  inputs.add("the .data file", o.data);
+  inputs.add("the names file", data.names);
+  inputs.add("the list", data.train);
+  inputs.add("the list", data.valid);
+  inputs.add("the weights file", o.weights);
+}
+
 int run_init(Options o) {
   if (o.out.empty()) o.out = fs::path(o.draft.data).replace_extension(".cfg");
   if (fs::exists(o.out) && !o.force)
     fail(o.out.string(), ": the file exists; -force replaces it, -out writes another");
+  ProtectedFiles inputs;
+  protect_inputs(o.draft, inputs);
   require_writable_file(o.out);
   const Draft draft = draft_cfg(o.draft);
   write_file_atomically(o.out, draft.cfg);

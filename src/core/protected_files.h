@@ -20,7 +20,7 @@ class ProtectedFiles {
   ProtectedFiles& operator=(const ProtectedFiles&) = delete;
   ~ProtectedFiles();
 
-  // "" and files that do not exist are passed over.
+  // "" and files that do not exist are skipped.
   void add(const std::string& what, const std::filesystem::path& file);
   // For many of one kind ("an image"), 24 bytes each: what they are, then each of them.
   using Kind = std::uint32_t;
@@ -42,7 +42,7 @@ class ProtectedFiles {
   bool sorted_ = true;
 };
 
-// Throws, naming both, where `output` is a file that an ProtectedFiles of this process holds.
+// Throws, naming both, where `output` is a file that a ProtectedFiles of this process holds.
 void require_unprotected(const std::filesystem::path& output);
 
 }  // namespace darknet
