@@ -87,6 +87,7 @@ class Demo {
   std::unique_ptr<VideoSource> source_;
   VideoFormat format_;
   std::vector<Network> nets_;
+  int threads_of_detector_ = 1;
   std::vector<std::string> names_;
   Smoother smoother_;
   std::optional<Tracker> tracker_;
@@ -122,6 +123,9 @@ Demo::Demo(const DemoOptions& o)
   format_ = source_->format();
   if (format_.fps <= 0) format_.fps = kUnknownFps;
   nets_ = open_networks(o, data, detectors_of(o, format_));
+  // OMP_NUM_THREADS counts here too.
+  threads_of_detector_ =
+      std::max(1, std::min(core_count(), launch_threads()) / static_cast<int>(nets_.size()));
   names_ = class_names(nets_.front(), data.names);
   if (o.track)
     tracker_.emplace(TrackerSettings{.frames_to_keep = std::llround(std::max(1., format_.fps))});
@@ -149,7 +153,7 @@ PipelineStages Demo::stages() {
 }
 
 std::vector<Detection> Demo::detect(std::size_t worker, const PreparedPicture& picture) {
-  limit_threads(std::max(1, core_count() / static_cast<int>(nets_.size())));
+  limit_threads(threads_of_detector_);
   return darknet::detect(nets_[worker], picture, {network_threshold(), options_.nms});
 }
 
@@ -181,8 +185,8 @@ void Demo::draw(Frame& frame) {
 void Demo::print(const Frame& frame) const {
   std::string text = fmt::format("frame {}:", frame.number);
   for (const TrackedDetection& t : frame.found)
-    text += fmt::format("\n{}{}", caption_of(t, names_),
-                        box_in_pixels(t.detection.box, frame.image));
+    text +=
+        fmt::format("\n{}{}", caption_of(t, names_), box_in_pixels(t.detection.box, frame.image));
   log::info(text);  // frame by frame, for whoever reads it at the other end of a pipe
 }
 

@@ -26,6 +26,7 @@ struct Options {
 };
 
 void add_inputs(const DraftOptions& o, ProtectedFiles& inputs) {
+  const log::WithoutWarnings quiet;  // reading it for the draft gives them
   const DataFile data = read_data_file(o.data);
   inputs.add("the .data file", o.data);
   inputs.add("the weights file", o.weights);

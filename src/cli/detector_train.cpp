@@ -63,7 +63,7 @@ void add_detector_train(CLI::App& program, Run& run) {
   app.add_option("data", o->data, "the .data file")->required();
   app.add_option("cfg", o->cfg, "the network's .cfg")->required();
   app.add_option("weights", o->weights,
-                 "a backbone or earlier weights; x_last.weights goes on where it ended");
+                 "a backbone or earlier weights; x_last.weights resumes where it ended");
   add_evaluation(app, *o);
   add_start(app, *o);
   add_length(app, *o);

@@ -109,9 +109,8 @@ bool Predictor::run_typed() {
   let_signals_end_reads();
   bool good = true;
   LineReader lines(std::cin, "standard input");
-  for (std::string_view path;
-       !interrupt_.requested() &&
-       (fmt::print("Enter Image Path: "), std::fflush(stdout), lines.next(path));) {
+  for (std::string_view path; !interrupt_.requested() && (fmt::print("Enter Image Path: "),
+                                                          std::fflush(stdout), lines.next(path));) {
     if (path.empty()) continue;
     try {
       run(fs::path(path));

@@ -20,7 +20,7 @@ class ProtectedFiles {
   ProtectedFiles& operator=(const ProtectedFiles&) = delete;
   ~ProtectedFiles();
 
-  // "" and files that do not exist are passed over.
+  // "" and files that do not exist are skipped.
   void add(const std::string& what, const std::filesystem::path& file);
   // For many of one kind ("an image"), 24 bytes each: what they are, then each of them.
   using Kind = std::uint32_t;

@@ -24,7 +24,8 @@ inline std::string shown(std::string_view s) {
 }
 
 // The lines of a text, trimmed, counted from 1, without the byte order mark of UTF-8 files. A line
-// longer than `max_line` bytes is an Error that names `name` and the line, before more of it is read.
+// longer than `max_line` bytes is an Error that names `name` and the line, before more of it is
+// read.
 class LineReader {
  public:
   static constexpr std::size_t kMaxLine = 1u << 20;  // bytes

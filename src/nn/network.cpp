@@ -239,7 +239,8 @@ void Network::resize(std::int64_t batch, std::int64_t height, std::int64_t width
 
 void Network::set_iteration(std::int64_t iteration) {
   if (!impl_->training() || !impl_->freeze(impl_->trained_at(iteration))) return;
-  darknet::memory(impl_->options.device.type).synchronize(impl_->stream());  // steps still on their way
+  // Steps may still be on their way.
+  darknet::memory(impl_->options.device.type).synchronize(impl_->stream());
   impl_->plan_anew();
 }
 

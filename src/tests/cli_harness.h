@@ -32,7 +32,7 @@ struct CommandOptions {
   double signal_after = -1;      // seconds; -1: never
   std::string signal_when = {};  // sends it once the output holds this
   int signal = SIGKILL;
-  std::uint64_t memory = 0;  // bytes of address space; 0: as much as there is
+  std::uint64_t memory = 0;     // bytes of address space; 0: as much as there is
   bool ignores_hangup = false;  // started as by nohup
 };
 

@@ -136,8 +136,10 @@ TEST_F(DemoTest, WhereThreadsCannotBeStartedASentenceSaysSo) {
                                     "-json_file_output", "x.json", "-detectors", "2"},
                                    {.timeout = 30});
     EXPECT_FALSE(ran.timed_out) << most << ' ' << ran.all();
-    // OpenMP's own threads are made, and refused, by its library, which ends the program itself.
-    if (ran.err.find("libgomp: Thread creation failed") != std::string::npos) continue;
+    // OpenMP and Pango make threads of their own, and end the program where one is refused: demo
+    // asks for them first, but another thread may take the last one in between.
+    const auto ended_by = [&](const char* text) { return ran.err.find(text) != std::string::npos; };
+    if (ended_by("libgomp: Thread creation failed") || ended_by("GLib-ERROR")) continue;
     EXPECT_EQ(ran.signal, 0) << most << ' ' << ran.all();
     if (ran.exit_code == 0) {
       ++served;
@@ -271,7 +273,8 @@ TEST_F(DemoVideoTest, WhatCannotBeReadEndsInOneSentence) {
   put_video("in.avi");
   expect_refused(demo({"in.avi", "images"}), "one video at a time");
   expect_refused(demo({"in.avi", "-out_filename", "out.txt"}), ".mp4");
-  expect_refused(demo({"in.avi", "-out_filename", "in.avi"}), "in.avi: would replace the source in.avi");
+  expect_refused(demo({"in.avi", "-out_filename", "in.avi"}),
+                 "in.avi: would replace the source in.avi");
 }
 
 // OpenCV's sample of people who walk, where scripts/fetch_vtest.sh or the package opencv-doc put

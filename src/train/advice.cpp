@@ -148,10 +148,10 @@ void advise_labels(Findings& to, const LabelledImages& labelled, const std::stri
   if (twice > 0)
     to.push_back(cat(list, ": ", twice,
                      " label lines repeat another of their file (first: that of ", first,
-                     "); they count twice in the loss: remove them"));
+                     "); each counts as one more object: remove them"));
   if (objects == 0)
     to.push_back(cat(list, ": no objects at all: the label files of all ", labelled.images.size(),
-                     " images are empty; a detector has nothing to learn from them"));
+                     " images are empty; there is nothing to learn from them, and no AP on them"));
 }
 
 void advise_crowded(Findings& to, const Network& net, const GroundTruths& truths) {
@@ -206,7 +206,7 @@ std::string DivergenceWatch::look(std::int64_t iteration, double average) {
   ++seen_;
   if (said_ || seen_ < kSettled) return "";
   if (seen_ == kSettled || average < least_) least_ = average;
-  if (!(average > kGrowth * least_)) return "";
+  if (!(least_ > 0 && average > kGrowth * least_)) return "";  // of 0 there is no multiple
   said_ = true;
   return cat("iteration ", iteration, ": the average loss has grown to ", average, ", ",
              std::round(average / least_), " times its smallest so far (", least_,
