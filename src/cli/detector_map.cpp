@@ -139,6 +139,7 @@ void check_outputs(const Options& o, ProtectedFiles& inputs) {
   inputs.add("the detections", o.detections);
   inputs.add("the names file", data.names);
   inputs.add("the tuning file", o.tuning);
+  inputs.add("the list", data.train);  // not read, but no less dear
   for (const auto& list : {data.valid, data.difficult})
     if (!list.empty())
       inputs.add("the list", list), add_images(inputs, read_image_list(list), true);
