@@ -140,6 +140,7 @@ void check_outputs(const Options& o, const DataFile& data, ProtectedFiles& input
       if (file.path().extension() == ".txt") inputs.add("the detections", file.path());
   inputs.add("the names file", data.names);
   inputs.add("the tuning file", o.tuning);
+  inputs.add("the list", data.train);  // not read, but no less dear
   for (const auto& list : {data.valid, data.difficult})
     if (!list.empty())
       inputs.add("the list", list), add_images(inputs, read_image_list(list), true);

@@ -22,6 +22,7 @@ void add_detector_test(CLI::App& program, Run& run) {
       const DataFile data = read_data_file(o->data);
       o->weights = find_weights(o->weights, data.backup).string();
       o->names = data.names.string();
+      o->lists = {data.train, data.valid, data.difficult};
       return predict_images(*o);
     };
   });

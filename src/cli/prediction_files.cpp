@@ -61,6 +61,7 @@ PredictionFiles::PredictionFiles(const PredictOptions& o, const ImagePaths& imag
   add_images(inputs_, images, o.format != "yolo" || o.out.empty());
   for (const std::string& argument : o.images)
     if (fs::path(argument).extension() == ".txt") inputs_.add("the list", argument);
+  for (const fs::path& list : o.lists) inputs_.add("the list", list);
   check_folders();
   check_images(images);
 }

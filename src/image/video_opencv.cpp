@@ -6,8 +6,10 @@
 #include <array>
 #include <cerrno>
 #include <cmath>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <opencv2/core/utils/logger.hpp>
 #include <opencv2/highgui.hpp>
 #include <opencv2/imgproc.hpp>
@@ -69,8 +71,8 @@ class CaptureSource : public VideoSource {
 
 void require_readable(const fs::path& path) {
   if (is_folder(path)) fail(path.string(), ": this is a folder, not a video");
-  if (::access(path.c_str(), R_OK) != 0)
-    fail(path.string(), ": cannot read this file: ", std::strerror(errno));
+  // Refuses what would keep the decoder waiting, deaf to signals: FIFOs, devices.
+  const InputFile opened(path, std::numeric_limits<std::uint64_t>::max(), Pipes::allowed);
 }
 
 std::string default_codec(const fs::path& path) {
