@@ -64,7 +64,9 @@ GPointer<PangoContext> fixed_context(PangoFontMap* map) {
 
 // Pango reads fonts in threads of its own, and GLib ends the program where there are none: asked
 // here first.
-void require_thread() { start_thread("that reads the system's fonts", [] {}).join(); }
+void require_thread() {
+  start_thread("that reads the system's fonts", [] {}).join();
+}
 
 // Lays texts out and keeps them: a video's captions repeat from frame to frame.
 class Typesetter {
