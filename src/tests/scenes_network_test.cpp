@@ -16,11 +16,11 @@ namespace darknet::test {
 namespace {
 namespace fs = std::filesystem;
 
-// darknet synth folder -n 16 -seed 2026 -objects 5..6: the fifth of these scenes.
+// darknet synth folder -n 16 -seed 2026 -objects 5..6: the sixth of these scenes.
 std::vector<Truth> ground_truths() {
   SceneSettings s{.least_objects = 5, .most_objects = 6, .least_size = 17, .most_size = 58};
   s.seed = 2026;
-  return scene_truths(s, 4);
+  return scene_truths(s, 5);
 }
 
 class ScenesNetwork : public testing::Test {
@@ -37,7 +37,7 @@ class ScenesNetwork : public testing::Test {
 
 TEST_F(ScenesNetwork, IsSmall) {
   EXPECT_LT(fs::file_size(work_.path("data/scenes.weights")), 1500u * 1000);
-  EXPECT_LT(fs::file_size(work_.path("data/scene.png")), 300u * 1000);
+  EXPECT_LT(fs::file_size(work_.path("data/scene.png")), 320u * 1000);
 }
 
 TEST_F(ScenesNetwork, HasTheNamesThatScenesHave) {
