@@ -367,9 +367,10 @@ TEST_F(OutputTest, AFailedWriteToStandardOutputIsAnError) {
   for (const char* words : {"help", "help yolo", "version", "net info x.cfg", "detector --help",
                             "detector map x.data x.cfg x.weights", "manual"}) {
     EXPECT_EQ(shell(cat("$P ", words, " > /dev/full 2> err")), 1) << words;
-    EXPECT_EQ(work_.get("err"),
-              "darknet: cannot write to standard output: No space left on device\n")
-        << words;
+    // Behind a warning, in a build for GPUs on a machine without one.
+    EXPECT_TRUE(work_.get("err").ends_with(
+        "darknet: cannot write to standard output: No space left on device\n"))
+        << words << work_.get("err");
   }
   // A training does not end for its log's sake.
   EXPECT_EQ(shell("$P detector train x.data x.cfg > /dev/full 2> err"), 1);
