@@ -3,7 +3,7 @@ JOBS ?= $(shell nproc)
 PRESET ?= release
 BUILD := $(if $(filter release,$(PRESET)),build,build-$(PRESET))
 
-.PHONY: all deps build quickstart test cuda bench install format lint clean
+.PHONY: all deps build quickstart demo test cuda bench fuzz install format lint clean
 all: build
 
 deps:
@@ -21,6 +21,14 @@ quickstart: deps
 	@ln -sf $(BUILD)/darknet darknet
 	@scripts/quickstart.sh ./darknet
 
+# The shipped network on a moving scene: a web page, and a window where there is a display.
+PORT ?= 8090
+demo: deps
+	@cmake --preset $(PRESET) $(CMAKE_ARGS)
+	@cmake --build $(BUILD) -j $(JOBS) --target darknet
+	@ln -sf $(BUILD)/darknet darknet
+	@./darknet detector demo data/scenes.data cfg/scenes.cfg data/scenes.weights synth: -track -mjpeg_port $(PORT)
+
 test: build
 	@ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS)
 
@@ -29,6 +37,13 @@ cuda:
 
 bench: build
 	@scripts/bench.sh ./darknet
+
+# A minute for each reader of files: make fuzz FUZZ_SECONDS=600. Needs clang and its libFuzzer.
+fuzz: deps
+	@command -v clang++ >/dev/null || { echo "fuzz: no clang++; sudo apt-get install clang" >&2; exit 1; }
+	@cmake --preset fuzz $(CMAKE_ARGS)
+	@cmake --build build-fuzz -j $(JOBS)
+	@scripts/fuzz.sh build-fuzz
 
 install: build
 	@cmake --install $(BUILD)

@@ -7,8 +7,6 @@ cd "$(dirname "$0")/.."
 
 inferences=${INFERENCES:-30}
 trainings=${TRAININGS:-10}
-# Threads that spin while they wait slow each other down wherever the cores are shared.
-export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 
 report=$(mktemp)
 trap 'rm -f "$report"' EXIT

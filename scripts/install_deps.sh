@@ -6,8 +6,10 @@ packages=(
   g++ cmake make ninja-build ccache pkg-config
   libdnnl-dev libfmt-dev libspdlog-dev libcli11-dev nlohmann-json3-dev libstb-dev libcpp-httplib-dev
   libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev libopencv-videoio-dev
-  libopencv-highgui-dev libopencv-dnn-dev # dnn: an independent reference in the tests
-  fonts-dejavu-core # captions and charts; without it they are set in plain built-in letters
+  libopencv-highgui-dev libopencv-video-dev liblemon-dev
+  libopencv-dnn-dev # dnn: an independent reference in the tests
+  libpango1.0-dev fonts-dejavu-core # text in captions and charts; brings Cairo
+  libboost-math-dev # headers only: Student's t
   libgtest-dev libbenchmark-dev python3
 )
 

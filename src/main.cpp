@@ -1,21 +1,87 @@
 // Runs the command line; the only place that catches every error and ends the program.
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <exception>
+#include <new>
+#include <stdexcept>
+#include <system_error>
 
 #include "cli/command.h"
 #include "core/error.h"
+#include "core/out_of_memory.h"
+#include "core/text.h"
 
-int main(int argc, char** argv) try {
+namespace {
+
+constexpr int kFailed = 1;
+constexpr char kOutOfMemory[] =
+    "out of memory; a smaller batch, more subdivisions, a smaller input or fewer images need less, "
+    "and so do other programs that are closed";
+
+// A closed one would become the number of the next file that is opened, and messages would go into
+// that. Writing to what is put into its place fails, as it should.
+void keep_standard_descriptors() {
+  for (const int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (::fcntl(descriptor, F_GETFD) < 0)
+      while (::open("/dev/null", descriptor == STDERR_FILENO ? O_WRONLY : O_RDONLY) < 0 &&
+             errno == EINTR)
+        continue;
+}
+
+int tell(const char* what, int exit_code) {
+  std::fprintf(stderr, "darknet: %s\n", darknet::printable(what, "\n\t").c_str());
+  return exit_code;
+}
+
+// `output_fault`: the error number of a write to standard output that failed meanwhile.
+int run(int argc, char** argv, int& output_fault) try {
   return darknet::cli::run_program(argc, argv);
 } catch (const darknet::Error& e) {
-  std::fprintf(stderr, "darknet: %s\n", e.what());
-  return e.exit_code();
+  return tell(e.what(), e.exit_code());
+} catch (const darknet::OutOfMemory& e) {
+  return tell(e.what(), kFailed);
 } catch (const std::bad_alloc&) {
-  std::fprintf(stderr,
-               "darknet: out of memory; a smaller batch, more subdivisions or a smaller "
-               "input need less\n");
-  return 1;
+  return tell(kOutOfMemory, kFailed);
+} catch (const std::length_error&) {  // asked for more than there is in any machine
+  return tell(kOutOfMemory, kFailed);
+} catch (const std::system_error& e) {  // finish() tells of standard output
+  if (std::ferror(stdout) == 0) return tell(e.what(), kFailed);
+  output_fault = e.code().value();
+  return kFailed;
 } catch (const std::exception& e) {
-  std::fprintf(stderr, "darknet: %s\n", e.what());
-  return 1;
+  return tell(e.what(), kFailed);
+}
+
+// The other end of a pipe was closed: it has seen enough (| head).
+bool reader_is_gone() {
+  ::pollfd out{STDOUT_FILENO, POLLOUT, 0};
+  return ::poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0;
+}
+
+// What was printed has to have arrived.
+int finish(int exit_code, int output_fault) {
+  const bool failed = std::ferror(stdout) != 0;
+  const bool flushed = std::fflush(stdout) == 0;
+  const int why = flushed ? output_fault : errno;
+  if (!failed && flushed) return exit_code;
+  if (!reader_is_gone())
+    tell(darknet::cat("cannot write to standard output", why ? ": " : "",
+                      why ? std::strerror(why) : "")
+             .c_str(),
+         kFailed);
+  return exit_code == 0 ? kFailed : exit_code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  keep_standard_descriptors();
+  int output_fault = 0;
+  const int exit_code = run(argc, argv, output_fault);
+  return finish(exit_code, output_fault);
 }

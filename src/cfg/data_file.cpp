@@ -1,9 +1,7 @@
 #include "cfg/data_file.h"
 
-#include <sstream>
-
 #include "cfg/section.h"
-#include "core/file.h"
+#include "core/input.h"
 #include "core/text.h"
 
 namespace darknet {
@@ -14,8 +12,8 @@ constexpr std::uint64_t kMostBytes = 16u << 20;
 
 Section parse_data(const fs::path& path) {
   Section section("data", {path.string(), 0});
-  std::istringstream in(read_file(path, kMostBytes));
-  LineReader reader(in);
+  InputFile in(path, kMostBytes, Pipes::allowed);
+  LineReader reader(in, path.string());
   for (std::string_view line; reader.next(line);) {
     const Where here{path.string(), reader.number()};
     if (line.find('\0') != line.npos) fail_at(here, "this is not a text file");
@@ -35,9 +33,9 @@ Section parse_data(const fs::path& path) {
 }  // namespace
 
 fs::path resolve_beside(const fs::path& path, const fs::path& base) {
-  if (path.empty() || path.is_absolute() || fs::exists(path)) return path;
+  if (path.empty() || path.is_absolute() || is_present(path)) return path;
   const fs::path beside = base.parent_path() / path;
-  return fs::exists(beside) ? beside : path;
+  return is_present(beside) ? beside : path;
 }
 
 DataFile read_data_file(const fs::path& path) {
@@ -67,9 +65,9 @@ const fs::path& required(const DataFile& data, const fs::path& list, const char*
 }
 
 std::vector<std::string> read_names(const fs::path& path, std::int64_t classes) {
-  std::istringstream in(read_file(path, kMostBytes));
+  InputFile in(path, kMostBytes, Pipes::allowed);
   std::vector<std::string> names;
-  LineReader reader(in);
+  LineReader reader(in, path.string());
   int blank = 0;
   for (std::string_view name; reader.next(name);) {
     if (name.find('\0') != name.npos)

@@ -1,5 +1,6 @@
 // Keys that other Darknets accept and this program does not use: cfg/legacy_keys.def.
 #pragma once
+#include <cstdint>
 #include <span>
 #include <string_view>
 
@@ -8,13 +9,17 @@
 namespace darknet {
 
 struct LegacyKey {
-  std::string_view section, key, why;  // section "*": every one
-  bool harmless;                       // a warning; else an error unless 0
+  enum class Kind : std::uint8_t { ignored, unsupported, untrainable };
+  std::string_view section, key;  // section "*": every one
+  float no_op;                    // the value that says nothing; NaN: there is none
+  std::string_view why;
+  Kind kind;
 };
 std::span<const LegacyKey> legacy_keys();
 
-// Takes the legacy keys of a section called `name` (its type without aliases; "net" for [net]): a
-// warning where ignoring them changes nothing that counts, an error where it would and they are on.
+// Takes the legacy keys of a section called `name` (its type without aliases; "net" for [net]). Any
+// but its no-op value is a warning where ignoring it changes nothing that counts, else an error; of
+// an untrainable key only where the section is read in order to train.
 void take_legacy_keys(Section&, std::string_view name);
 
 }  // namespace darknet

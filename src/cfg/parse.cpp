@@ -1,18 +1,15 @@
 #include "cfg/parse.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
-#include <cstring>
-#include <fstream>
 
+#include "core/input.h"
 #include "core/text.h"
 
 namespace darknet {
 namespace {
 
-constexpr std::size_t kMostBytes = 16u
-                                   << 20;  // no cfg is larger; a weights file given by mistake is
+constexpr std::uint64_t kMostBytes = 16u << 20;  // no cfg is; a weights file by mistake is
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);
@@ -43,7 +40,7 @@ std::string nearest(std::string_view word, std::span<const std::string> candidat
 
 std::vector<Section> parse_cfg(std::istream& in, const std::string& name) {
   std::vector<Section> sections;
-  LineReader reader(in);
+  LineReader reader(in, name);
   for (std::string_view whole; reader.next(whole);) {
     const int number = reader.number();
     if (whole.find('\0') != whole.npos || reader.bytes() > kMostBytes)
@@ -72,11 +69,7 @@ std::vector<Section> parse_cfg(std::istream& in, const std::string& name) {
 }
 
 std::vector<Section> read_cfg(const std::filesystem::path& path) {
-  std::error_code error;
-  if (std::filesystem::is_directory(path, error))
-    fail_at({path.string(), 0}, "this is a folder, not a file");
-  std::ifstream in(path, std::ios::binary);
-  if (!in) fail_at({path.string(), 0}, "cannot read this file: ", std::strerror(errno));
+  InputFile in(path, kMostBytes, Pipes::allowed);
   return parse_cfg(in, path.string());
 }
 

@@ -1,11 +1,11 @@
 #include "cfg/section.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 
 #include "cfg/parse.h"
 #include "core/log.h"
+#include "core/number.h"
 #include "core/text.h"
 
 namespace darknet {
@@ -22,10 +22,8 @@ std::string show_range(const Range<T>& r) {
 
 template <class T>
 T parse_number(const Section& s, std::string_view key, std::string_view value, Range<T> range) {
-  if (!value.empty() && value.front() == '+') value.remove_prefix(1);
   T out{};
-  const auto [end, ec] = std::from_chars(value.data(), value.data() + value.size(), out);
-  if (ec != std::errc{} || end != value.data() + value.size())
+  if (!read_number(value, out))
     s.fail(key, cat("expected ", std::is_integral_v<T> ? "an integer" : "a number", ", got '",
                     shown(value), "'"));
   if (!(out >= range.lo && out <= range.hi))  // also refuses nan
@@ -68,6 +66,16 @@ const Section::Entry* Section::find(std::string_view key) {
 bool Section::has(std::string_view key) const {
   return std::any_of(entries_.begin(), entries_.end(),
                      [&](const Entry& e) { return e.key == key; });
+}
+
+bool Section::equals(std::string_view key, float number) {
+  const Entry* e = find(key);
+  float value = 0;
+  return e && read_number(e->value, value) && value == number;
+}
+
+void Section::note_untrained(const Error& e) {
+  log::warn(cat(e.what(), "; only training needs it, so the default counts here"));
 }
 
 std::int64_t Section::integer(std::string_view key, std::int64_t fallback, Integers range) {

@@ -34,12 +34,24 @@ struct ListOf {
   Range<T> range = {};
 };
 
+// Of a key that only training needs: where nothing is trained, a faulty value is a warning.
+template <class Allowed>
+struct TrainingOnly {
+  Allowed allowed;
+};
+template <class Allowed>
+TrainingOnly(Allowed) -> TrainingOnly<Allowed>;
+
 class Section {
  public:
   Section(std::string type, Where where) : type_(std::move(type)), where_(std::move(where)) {}
 
   const std::string& type() const { return type_; }
   const Where& where() const { return where_; }
+
+  // Whether it is read in order to train (the default).
+  bool training() const { return training_; }
+  void set_training(bool on) { training_ = on; }
 
   // Each returns the key's value, or `fallback` where the key is absent. A value of another type or
   // outside the range throws Error with file and line.
@@ -53,6 +65,8 @@ class Section {
 
   // Whether the file (or -set) gives the key. Does not count as reading it.
   bool has(std::string_view key) const;
+  // Whether it gives this number. Counts as reading it.
+  bool equals(std::string_view key, float number);
 
   // Fills a struct that declares its keys once:
   //   template <class V> void fields(V&& v) { v("size", size, Integers{1, 64}, "kernel size"); ...
@@ -61,6 +75,12 @@ class Section {
   void read(T& settings) {
     settings.fields([this](std::string_view key, auto& member, const auto& allowed,
                            std::string_view) { member = get(key, member, allowed); });
+  }
+  // The same where only training needs them all.
+  template <class T>
+  void read_training(T& settings) {
+    settings.fields([this](std::string_view key, auto& member, const auto& allowed,
+                           std::string_view) { member = get(key, member, TrainingOnly{allowed}); });
   }
 
   // Marks a key that this program knows but that has no effect here: no error, one warning why.
@@ -81,6 +101,7 @@ class Section {
     bool used = false;
   };
   const Entry* find(std::string_view key);
+  static void note_untrained(const Error&);  // a fault that only training would mind
 
   std::int64_t get(std::string_view k, std::int64_t v, Integers r) { return integer(k, v, r); }
   float get(std::string_view k, float v, Reals r) { return real(k, v, r); }
@@ -96,7 +117,18 @@ class Section {
   std::vector<float> get(std::string_view k, const std::vector<float>& v, ListOf<float> l) {
     return has(k) ? reals(k, l.range) : v;
   }
+  template <class T, class A>
+  T get(std::string_view k, const T& v, const TrainingOnly<A>& only) {
+    if (training_) return get(k, v, only.allowed);
+    try {
+      return get(k, v, only.allowed);
+    } catch (const Error& e) {
+      note_untrained(e);
+      return v;
+    }
+  }
 
+  bool training_ = true;
   std::string type_;
   Where where_;
   std::vector<Entry> entries_;      // in file order
@@ -134,6 +166,10 @@ class KeyDocs {
   static std::string show(Text) { return "text"; }
   static std::string show(ListOf<std::int64_t>) { return "list of integers"; }
   static std::string show(ListOf<float>) { return "list of numbers"; }
+  template <class A>
+  static std::string show(const TrainingOnly<A>& only) {
+    return show(only.allowed);
+  }
 
   std::vector<KeyDoc> docs_;
 };

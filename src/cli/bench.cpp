@@ -5,9 +5,13 @@
 
 #include <memory>
 
+#include "cli/bad_labels.h"
 #include "cli/bench_report.h"
 #include "cli/command.h"
 #include "core/file.h"
+#include "core/input.h"
+#include "core/protected_files.h"
+#include "core/text.h"
 #include "train/bench_workload.h"
 
 namespace darknet::cli {
@@ -28,17 +32,20 @@ void require_sense(const Options& o) {
 
 int run_tune(const Options& o) {
   require_writable_file(o.tune);
-  if (std::filesystem::exists(o.tune)) read_tunings(o.tune);  // to fail before it is measured
+  if (is_present(o.tune)) read_tunings(o.tune);  // to fail before it is measured
   const auto work = make_workload(o);
   const TuneReport r = tune(work->network());
   print_tuning(r);
   merge_into_file(o.tune, r.tuning);
-  fmt::print("{} choices for {} -> {}\n", r.tuning.size(), r.tuning.library(), o.tune.string());
+  fmt::print("{} choices for {} -> {}\n", r.tuning.size(), r.tuning.library(),
+             printable(o.tune.string()));
   return 0;
 }
 
 int run_bench(const Options& o) {
   require_sense(o);
+  const ProtectedFiles inputs(
+      {{"the cfg", o.cfg}, {"the .data file", o.data}, {"the tuning file", o.tuning}});
   if (!o.tune.empty()) return run_tune(o);
   if (!o.json.empty()) require_writable_file(o.json);
   const BenchReport r = bench(o);
@@ -84,6 +91,7 @@ void add_bench(CLI::App& program, Run& run) {
   app.add_option("--data", o->data, "with -train: the pictures of this .data file's train list")
       ->type_name("FILE");
   add_threads(app, o->threads, "with -data: threads that read and augment pictures");
+  add_bad_labels(app, o->bad_labels);
   add_overrides(app, o->overrides);
   add_arithmetic(app, o->exact, o->overrides, o->tuning);
   add_device(app, o->device);

@@ -5,6 +5,8 @@
 
 #include "cli/command.h"
 #include "core/error.h"
+#include "core/protected_files.h"
+#include "core/text.h"
 #include "report/training_chart.h"
 
 namespace darknet::cli {
@@ -18,6 +20,9 @@ struct Options {
 
 int chart(const Options& o) {
   if (o.labels.size() > o.logs.size()) throw Error("-label: more labels than logs", 2);
+  ProtectedFiles inputs;
+  for (const std::string& log : o.logs) inputs.add("the log", log);
+  require_writable_chart(o.out);
   std::vector<TrainingHistory> histories;
   for (std::size_t i = 0; i < o.logs.size(); ++i) {
     histories.push_back(read_history(o.logs[i]));
@@ -26,7 +31,7 @@ int chart(const Options& o) {
   const Chart drawn =
       histories.size() == 1 ? training_chart(histories.front()) : comparison_chart(histories);
   write_chart(o.out, drawn, o.dark ? Theme::dark : Theme::light);
-  fmt::print("-> {0}.svg, {0}.png\n", o.out);
+  fmt::print("-> {0}.svg, {0}.png\n", printable(o.out));
   return 0;
 }
 

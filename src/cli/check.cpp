@@ -6,6 +6,7 @@
 #include "cfg/parse.h"
 #include "cli/command.h"
 #include "core/ops.h"
+#include "core/text.h"
 #include "train/device_check.h"
 
 namespace darknet::cli {
@@ -62,8 +63,8 @@ int run_check(Options& o) {
   apply_overrides(cfg, o.overrides);
   if (!o.against.empty()) o.check.second.precision = dtype_by_name(o.against);
   choose_devices(o.devices.empty() ? default_devices() : o.devices, cfg, o.check);
-  fmt::print("{}: {} against {}{}\n", o.cfg, about(o.check.first, cfg), about(o.check.second, cfg),
-             o.check.exact ? ", -exact" : "");
+  fmt::print("{}: {} against {}{}\n", printable(o.cfg), about(o.check.first, cfg),
+             about(o.check.second, cfg), o.check.exact ? ", -exact" : "");
   const DeviceCheck check = check_devices(cfg, o.check);
   print(check);
   fmt::print(

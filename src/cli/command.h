@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/device.h"
+#include "train/length.h"
 
 namespace darknet::cli {
 
@@ -31,6 +32,8 @@ std::vector<std::string> normalise(const std::vector<std::string>& arguments);
 
 // Flags that several commands have.
 void add_overrides(CLI::App&, std::vector<std::string>& overrides);
+// -seed: from 0 to 2^64 - 1.
+void add_seed(CLI::App&, const std::string& help, std::function<void(std::uint64_t)> take);
 void add_threads(CLI::App&, int& threads, const std::string& help);
 void add_thresholds(CLI::App&, float& thresh, float& nms);
 // -exact, -precision, which is an override, and -tuning, a file of algorithms.
@@ -39,10 +42,12 @@ void add_arithmetic(CLI::App&, bool& exact, std::vector<std::string>& overrides,
 // A number from `low` to `high`; unlike CLI::Range it refuses nan.
 CLI::Validator between(double low, double high);
 // -i, -gpus, -nogpu: `device` is filled in before the command runs; without them the first GPU that
-// there is. A CUDA build on a machine without one warns and takes the CPU.
+// there is. Where there is none the CPU is taken, with a warning if one was asked for.
 void add_device(CLI::App&, Device& device);
 // The same for several, as -gpus 0,1.
 void add_devices(CLI::App&, Device& first, std::vector<Device>& others);
+// -epochs and -hours, which exclude each other and `other`, a third flag for the length (or null).
+void add_run_length(CLI::App&, RunLength&, CLI::Option* other);
 void add_deterministic(CLI::App&, bool& deterministic);
 // A whole number not below `low`; CLI's own checks name their limit with 300 digits.
 CLI::Validator whole_from(std::int64_t low);

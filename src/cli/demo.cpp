@@ -10,7 +10,10 @@
 #include "cli/demo_source.h"
 #include "cli/open_network.h"
 #include "cli/predict_images.h"
+#include "core/file.h"
 #include "core/log.h"
+#include "core/protected_files.h"
+#include "core/text.h"
 #include "core/threads.h"
 #include "detect/smooth.h"
 #include "image/draw.h"
@@ -69,7 +72,6 @@ class Demo {
   void show(Pipeline&, Window&);
   std::unique_ptr<Window> window_wanted() const;
   void tell_addresses() const;
-  void finish_files();
   void tell_end(const VideoSummary&) const;
   void press(int key, const Frame*);
   bool stop_wanted() const;
@@ -80,10 +82,12 @@ class Demo {
 
   DemoOptions options_;
   InterruptGuard interrupt_;
+  ProtectedFiles inputs_;  // a recording over its own source would destroy both
   std::atomic<float> threshold_;
   std::unique_ptr<VideoSource> source_;
   VideoFormat format_;
   std::vector<Network> nets_;
+  int threads_of_detector_ = 1;
   std::vector<std::string> names_;
   Smoother smoother_;
   std::optional<Tracker> tracker_;
@@ -98,28 +102,36 @@ class Demo {
   std::atomic<bool> quit_ = false;
 };
 
-// A recording over its own source would destroy both.
-void require_other_files(const DemoOptions& o) {
-  for (const std::string& source : o.sources)
-    for (const std::string& to : {o.out_video, o.json})
-      if (std::error_code unknown; !to.empty() && std::filesystem::equivalent(source, to, unknown))
-        fail(to, ": is the source; give the output another name");
+// Before the source is opened and the networks are read.
+void check_outputs(const DemoOptions& o, const DataFile& data, ProtectedFiles& inputs) {
+  inputs.add("the .data file", o.data);
+  inputs.add("the cfg", o.cfg);
+  inputs.add("the weights file", find_weights(o.weights, data.backup));
+  inputs.add("the names file", data.names);
+  inputs.add("the tuning file", o.tuning);
+  add_sources(o, inputs);
+  for (const std::string& to : {o.out_video, o.json})
+    if (!to.empty()) require_writable_file(to);
+  if (!o.stills.empty()) require_writable_file(o.stills + "_00000001.jpg");
 }
 
 Demo::Demo(const DemoOptions& o)
     : options_(o), threshold_(o.threshold), smoother_(static_cast<std::size_t>(o.average_frames)) {
-  require_other_files(o);
   const DataFile data = read_data_file(o.data);
+  check_outputs(o, data, inputs_);
   source_ = open_source(o, [this] { return stop_wanted(); });
   format_ = source_->format();
   if (format_.fps <= 0) format_.fps = kUnknownFps;
   nets_ = open_networks(o, data, detectors_of(o, format_));
+  // OMP_NUM_THREADS counts here too.
+  threads_of_detector_ =
+      std::max(1, std::min(core_count(), launch_threads()) / static_cast<int>(nets_.size()));
   names_ = class_names(nets_.front(), data.names);
   if (o.track)
     tracker_.emplace(TrackerSettings{.frames_to_keep = std::llround(std::max(1., format_.fps))});
   if (o.benchmark) return;
   if (!o.json.empty())
-    recorder_.emplace(o.json, o.json_array ? RecordFormat::array : RecordFormat::lines);
+    recorder_.emplace(o.json, o.json_array ? RecordFormat::array : record_format_of(o.json));
   if (o.server.picture_port >= 0 || o.server.json_port >= 0) server_.emplace(o.server);
   if (format_.live) pace_.emplace(format_.fps);
 }
@@ -141,13 +153,14 @@ PipelineStages Demo::stages() {
 }
 
 std::vector<Detection> Demo::detect(std::size_t worker, const PreparedPicture& picture) {
-  limit_threads(std::max(1, core_count() / static_cast<int>(nets_.size())));
+  limit_threads(threads_of_detector_);
   return darknet::detect(nets_[worker], picture, {network_threshold(), options_.nms});
 }
 
 void Demo::finish(Frame& frame) {
   frame.prepared = {};
-  const auto steady = smoother_.next(frame.detections, network_threshold());
+  auto steady = smoother_.next(frame.detections, network_threshold());
+  remove_hidden(steady, names_);
   if (tracker_)
     frame.found = tracker_->next(steady, threshold());
   else
@@ -162,15 +175,19 @@ void Demo::finish(Frame& frame) {
 }
 
 void Demo::draw(Frame& frame) {
-  if (!options_.dont_draw_boxes) draw_found(frame.image, frame.found, names_);
-  if (!options_.plain) draw_panel(frame.image, overlay_lines(statistics_.summary(), format_.live));
+  std::vector<std::string> figures;
+  if (!options_.plain) figures = overlay_lines(statistics_.summary(), format_.live);
+  if (!options_.dont_draw_boxes)
+    draw_found(frame.image, frame.found, names_, {Crowded::key, panel_area(frame.image, figures)});
+  draw_panel(frame.image, figures);
 }
 
 void Demo::print(const Frame& frame) const {
-  fmt::print("frame {}:\n", frame.number);
+  std::string text = fmt::format("frame {}:", frame.number);
   for (const TrackedDetection& t : frame.found)
-    fmt::print("{}{}\n", caption_of(t, names_), box_in_pixels(t.detection.box, frame.image));
-  std::fflush(stdout);  // frame by frame, for whoever reads it at the other end of a pipe
+    text +=
+        fmt::format("\n{}{}", caption_of(t, names_), box_in_pixels(t.detection.box, frame.image));
+  log::info(text);  // frame by frame, for whoever reads it at the other end of a pipe
 }
 
 void Demo::write_video(const Frame& frame) {
@@ -242,12 +259,6 @@ void Demo::watch(Pipeline& pipeline) {
   while (!pipeline.finished(kGlance) && !stop_wanted()) tell_progress(statistics_.summary());
 }
 
-// An array of JSON is closed and a video gets its index, also where the source was lost.
-void Demo::finish_files() {
-  if (recorder_) recorder_->close();
-  writer_.reset();
-}
-
 void Demo::tell_end(const VideoSummary& s) const {
   if (s.frames == 0 && !stop_wanted())
     fail(options_.sources.empty() ? "the camera" : options_.sources.front(),
@@ -293,10 +304,10 @@ int Demo::run() {
     while (pipeline.next_shown(kGlance)) continue;
     pipeline.join();
   } catch (...) {
-    finish_files();
+    writer_.reset();  // a video gets its index, also where the source was lost
     throw;
   }
-  finish_files();
+  writer_.reset();
   log::end_progress();
   tell_end(statistics_.summary());
   return interrupt_.exit_code();

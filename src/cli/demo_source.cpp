@@ -4,7 +4,10 @@
 
 #include "cli/picture_arguments.h"
 #include "core/error.h"
+#include "core/input.h"
+#include "dataset/label_files.h"
 #include "video/reconnect.h"
+#include "video/scene_source.h"
 
 namespace darknet::cli {
 namespace {
@@ -16,8 +19,9 @@ bool is_url(const std::string& source) { return source.find("://") != std::strin
 
 // Folders, patterns, lists and single pictures; everything else is a video file.
 bool names_pictures(const std::string& source) {
-  const bool pattern = !fs::exists(source) && source.find_first_of("*?[") != std::string::npos;
-  return pattern || fs::is_directory(source) || is_picture(source) ||
+  if (is_scene_source(source)) return false;  // its parameters are no pattern
+  const bool pattern = !is_present(source) && source.find_first_of("*?[") != std::string::npos;
+  return pattern || is_folder(source) || is_picture(source) ||
          fs::path(source).extension() == ".txt";
 }
 
@@ -38,6 +42,13 @@ std::unique_ptr<VideoSource> live(const std::string& name, double patience,
 
 }  // namespace
 
+void add_sources(const DemoOptions& o, ProtectedFiles& inputs) {
+  for (const std::string& source : o.sources) {
+    inputs.add("the source", source);
+    if (names_pictures(source)) add_images(inputs, pictures_of({source}, false), true);
+  }
+}
+
 std::unique_ptr<VideoSource> open_source(const DemoOptions& o, std::function<bool()> stopped) {
   if (o.sources.empty())
     return live(
@@ -46,6 +57,7 @@ std::unique_ptr<VideoSource> open_source(const DemoOptions& o, std::function<boo
         std::move(stopped));
   const std::string& source = o.sources.front();
   if (o.sources.size() > 1 || names_pictures(source)) return pictures(o);
+  if (is_scene_source(source)) return open_scene_source(source);
   if (!is_url(source)) return open_video_file(source);
   auto stream = open_stream(source);
   if (!stream->format().live) return stream;

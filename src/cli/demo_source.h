@@ -4,10 +4,13 @@
 #include <memory>
 
 #include "cli/demo.h"
+#include "core/protected_files.h"
 
 namespace darknet::cli {
 
 // `stopped` ends the waiting for a source that was lost.
 std::unique_ptr<VideoSource> open_source(const DemoOptions&, std::function<bool()> stopped);
+// Its files, which no output may replace.
+void add_sources(const DemoOptions&, ProtectedFiles&);
 
 }  // namespace darknet::cli

@@ -7,11 +7,15 @@
 
 #include "cfg/data_file.h"
 #include "cfg/parse.h"
+#include "cli/bad_labels.h"
 #include "cli/command.h"
 #include "core/file.h"
+#include "core/protected_files.h"
+#include "core/text.h"
 #include "dataset/image_list.h"
+#include "dataset/input_truths.h"
+#include "dataset/label_files.h"
 #include "dataset/labels.h"
-#include "dataset/picture_sizes.h"
 #include "eval/imbalance.h"
 #include "nn/network.h"
 #include "report/chart.h"
@@ -26,6 +30,7 @@ struct Options {
   bool count_given = false;
   std::int64_t width = 0, height = 0;
   std::vector<std::string> overrides;
+  BadLabels bad_labels = BadLabels::stop;
 };
 
 // The network's input, and its present anchors where a cfg is given.
@@ -69,19 +74,9 @@ std::int64_t classes_of(const Target& t, const DataFile& data) {
 // Widths and heights as the network sees them.
 std::vector<AnchorShape> objects_of(const LabelledImages& labelled, const Target& t) {
   const auto w = static_cast<float>(t.width), h = static_cast<float>(t.height);
-  std::vector<PictureSize> sizes;
-  if (t.letter_box) sizes = picture_sizes(labelled.images);
   std::vector<AnchorShape> objects;
-  for (std::size_t i = 0; i < labelled.truths.size(); ++i) {
-    float across = w, down = h;  // pixels that the picture covers
-    if (t.letter_box) {
-      const auto pw = static_cast<float>(sizes[i].width), ph = static_cast<float>(sizes[i].height);
-      const float scale = std::min(w / pw, h / ph);
-      across = scale * pw, down = scale * ph;
-    }
-    for (const Truth& truth : labelled.truths[i])
-      objects.push_back({truth.box.w * across, truth.box.h * down});
-  }
+  for (const auto& truths : truths_at_input(labelled, {t.width, t.height, t.letter_box}))
+    for (const Truth& truth : truths) objects.push_back({truth.box.w * w, truth.box.h * h});
   return objects;
 }
 
@@ -123,11 +118,17 @@ void write_picture(const Options& o, const std::vector<AnchorShape>& objects,
 
 int run_calc_anchors(Options o) {
   const DataFile data = read_data_file(o.data);
+  ProtectedFiles inputs({{"the .data file", o.data},
+                         {"the cfg", o.cfg},
+                         {"the names file", data.names},
+                         {"the list", data.train}});
+  const ImagePaths images = read_image_list(required(data, data.train, "train"));
+  add_images(inputs, images, true);
+  require_writable_chart(o.out);
   const Target t = target_of(o);
   if (!o.count_given && !t.anchors.empty())
     o.settings.anchors = static_cast<std::int64_t>(t.anchors.size());
-  const LabelledImages labelled =
-      read_all_labels(read_image_list(required(data, data.train, "train")), classes_of(t, data));
+  const LabelledImages labelled = read_all_labels(images, classes_of(t, data), o.bad_labels);
   const std::vector<AnchorShape> objects = objects_of(labelled, t);
   if (objects.empty()) fail_at({data.train.string(), 0}, "no objects in the labels of this list");
   const AnchorResult r = calc_anchors(objects, o.settings);
@@ -138,12 +139,12 @@ int run_calc_anchors(Options o) {
                r.objects[k]);
   fmt::print("mean IoU with the best anchor: {:.4f}\n", r.mean_iou);
   if (!t.anchors.empty())
-    fmt::print("with the {} anchors of {}: {:.4f}\n", t.anchors.size(), o.cfg,
+    fmt::print("with the {} anchors of {}: {:.4f}\n", t.anchors.size(), printable(o.cfg),
                assign_anchors(objects, t.anchors).mean_iou);
   const std::string line = anchors_line(r, t);
   fmt::print("{}\n", line);
   write_picture(o, objects, r);
-  fmt::print("-> {0}.svg, {0}.png\n", o.out);
+  fmt::print("-> {0}.svg, {0}.png\n", printable(o.out));
   return 0;
 }
 
@@ -173,12 +174,10 @@ void add_detector_calc_anchors(CLI::App& program, Run& run) {
   app.add_option("--restarts", o->settings.restarts, "starts, of which the best counts")
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();
-  app.add_option_function<std::int64_t>(
-         "--seed", [o](const std::int64_t& n) { o->settings.seed = static_cast<std::uint64_t>(n); },
-         "of the starts (1)")
-      ->check(whole_from(0));
+  add_seed(app, "of the starts (1)", [o](std::uint64_t seed) { o->settings.seed = seed; });
   app.add_option("--out", o->out, "name of the picture without .svg and .png")
       ->capture_default_str();
+  add_bad_labels(app, o->bad_labels);
   add_overrides(app, o->overrides);
   add_darknet_habits(app);
   app.final_callback([o, &run] { run = [o] { return run_calc_anchors(*o); }; });

@@ -6,24 +6,33 @@
 
 #include "cfg/data_file.h"
 #include "cfg/parse.h"
+#include "cli/bad_labels.h"
 #include "cli/command.h"
 #include "core/log.h"
+#include "core/text.h"
 #include "dataset/check.h"
 #include "dataset/image_list.h"
 #include "dataset/labels.h"
 #include "eval/imbalance.h"
 #include "eval/predict.h"
 #include "nn/network.h"
+#include "train/advice.h"
 
 namespace darknet::cli {
 namespace {
 
 constexpr std::int64_t kMostMessages = 50;  // of one list; the rest is counted
+constexpr double kOverlapSeconds = 300;     // for comparing the images of both lists
 
 struct Options {
   std::string data, cfg;
   std::vector<std::string> overrides;
   bool all = false;
+  BadLabels bad_labels = BadLabels::stop;
+};
+
+struct InputFacts {
+  std::int64_t classes = 0, channels = 3;
 };
 
 void print(const char* name, const ListCheck& c, const std::vector<std::string>& names) {
@@ -32,14 +41,17 @@ void print(const char* name, const ListCheck& c, const std::vector<std::string>&
       "image\n",
       name, c.images, c.empty, c.duplicates, c.objects, c.most_objects);
   for (std::size_t i = 0; i < c.objects_of_class.size(); ++i)
-    fmt::print("  {:<24} {:>8}\n", i < names.size() ? names[i] : fmt::format("class {}", i),
+    fmt::print("  {:<24} {:>8}\n",
+               i < names.size() ? printable(names[i]) : fmt::format("class {}", i),
                c.objects_of_class[i]);
   if (c.objects > 0)
     fmt::print("  box sides from {:.4f} to {:.4f} of the picture\n", c.smallest, c.largest);
   fmt::print(
-      "  faults: {} unreadable pictures, {} missing label files, {} bad label lines; {} "
+      "  faults: {} unreadable pictures, {} missing label files, {} bad label lines{}; {} "
       "boxes clipped\n",
-      c.unreadable, c.missing_labels, c.bad_lines, c.clipped);
+      c.unreadable, c.missing_labels, c.bad_lines,
+      c.labels_are_skipped && c.missing_labels + c.bad_lines > 0 ? " (skipped)" : "",
+      c.clipped + c.cut);
 }
 
 void print_imbalance(const Network& net, const ImbalanceReport& r) {
@@ -62,7 +74,7 @@ void print_imbalance(const Network& net, const ImbalanceReport& r) {
                a.height, 100 * static_cast<double>(a.truths) / static_cast<double>(r.truths));
 }
 
-// What a user may want to change, in words.
+// What concerns the anchors alone; the rest is train/advice.h.
 void print_hints(const Options& o, const ImbalanceReport& r) {
   const auto share = [&](std::int64_t part) {
     return 100 * static_cast<double>(part) / static_cast<double>(r.truths);
@@ -71,46 +83,69 @@ void print_hints(const Options& o, const ImbalanceReport& r) {
     fmt::print(
         "hint: {:.1f} % of the objects fit no anchor by .5: darknet detector calc_anchors {} "
         "-cfg {}\n",
-        share(r.fit_poorly), o.data, o.cfg);
+        share(r.fit_poorly), printable(o.data), printable(o.cfg));
   if (share(r.without_an_anchor) >= 5)
     fmt::print(
         "hint: {:.1f} % of the objects have no anchor of their own: a larger input, a finer "
         "head or more anchors give them one\n",
         share(r.without_an_anchor));
-  if (share(r.tiny) >= 1)
-    fmt::print(
-        "hint: {:.1f} % of the objects are below 2 pixels of the input; a larger width and "
-        "height show them\n",
-        share(r.tiny));
 }
 
-// Labels that are at fault were told of already.
-void judge_anchors(const Options& o, const Network& net, const std::filesystem::path& list) {
-  std::vector<std::vector<Truth>> truths;
-  for (const auto& image : read_image_list(list)) try {
-      truths.push_back(read_labels(image, classes_of(net)).truths);
-    } catch (const Error&) {
-      continue;
+// The labels of a list without those at fault, which were reported already.
+LabelledImages sound_labels(const std::filesystem::path& list, std::int64_t classes,
+                            BadLabels bad) {
+  LabelledImages all;
+  for (const auto& image : read_image_list(list)) {
+    LabelFile file = read_label_file(image, classes, bad);
+    if (!file.readable || (!file.faults.empty() && bad != BadLabels::skip)) continue;
+    all.objects += static_cast<std::int64_t>(file.labels.truths.size());
+    all.empty += file.labels.truths.empty();
+    all.images.push_back(image);
+    all.truths.push_back(file.labels.truths);
+  }
+  return all;
+}
+
+// How the labels meet the network, and warnings; returns how many.
+std::int64_t advise(const Options& o, const Network* net, const DataFile& data,
+                    const std::vector<std::string>& names) {
+  const auto classes = static_cast<std::int64_t>(names.size());
+  const LabelledImages train = sound_labels(data.train, classes, o.bad_labels);
+  const LabelledImages valid =
+      data.valid.empty() ? LabelledImages{} : sound_labels(data.valid, classes, o.bad_labels);
+  if (net && train.objects > 0) {
+    const ImbalanceReport report = imbalance(*net, train);
+    if (report.truths > 0) {  // none where letter_box needs sizes and no image can be read
+      print_imbalance(*net, report);
+      print_hints(o, report);
     }
-  const ImbalanceReport report = imbalance(net, truths);
-  if (report.truths == 0) return;
-  print_imbalance(net, report);
-  print_hints(o, report);
+  }
+  const Findings findings = darknet::advise({.net = net,
+                                             .names = names,
+                                             .train = &train,
+                                             .valid = valid.images.empty() ? nullptr : &valid,
+                                             .overlap_seconds = kOverlapSeconds});
+  for (const std::string& finding : findings) log::warn(finding);
+  return static_cast<std::int64_t>(findings.size());
 }
 
-std::int64_t check(const char* name, const std::filesystem::path& list,
-                   const std::vector<std::string>& names, std::int64_t classes,
-                   std::int64_t channels, bool all) {
-  if (list.empty()) return 0;
+std::string summary(std::int64_t faults, std::int64_t warnings) {
+  if (faults + warnings == 0) return "nothing is wrong";
+  return fmt::format("{} faults, {} warnings", faults, warnings);
+}
+
+ListCheck check(const char* name, const std::filesystem::path& list,
+                const std::vector<std::string>& names, const InputFacts& input, const Options& o) {
+  if (list.empty()) return {};
   std::int64_t told = 0;
   const auto tell = [&](const std::string& message) {
-    if (all || told++ < kMostMessages) log::error(message);
+    if (o.all || told++ < kMostMessages) log::error(message);
   };
-  const ListCheck result = check_list(list, classes, channels, tell);
+  const ListCheck result = check_list(list, input.classes, input.channels, tell, o.bad_labels);
   if (told > kMostMessages)
     log::error(cat(told - kMostMessages, " more messages; -all shows them"));
   print(name, result, names);
-  return result.faults();
+  return result;
 }
 
 int run_check(const Options& o) {
@@ -120,23 +155,26 @@ int run_check(const Options& o) {
   if (!o.cfg.empty()) {
     std::vector<Section> cfg = read_cfg(o.cfg);
     apply_overrides(cfg, o.overrides);
-    net.emplace(std::move(cfg), NetworkOptions{});
+    net.emplace(std::move(cfg), NetworkOptions{.mode = Mode::training, .batch = 1});
     channels = net->settings().channels;
     if (classes > 0 && classes != classes_of(*net))
       fail_at({o.data, 0}, "classes=", classes, ", but the heads of ", o.cfg, " have ",
               classes_of(*net));
     classes = classes_of(*net);
   }
-  const auto names =
-      data.names.empty() ? std::vector<std::string>{} : read_names(data.names, classes);
+  const auto names = names_of(data.names, classes);
   if (classes == 0) classes = static_cast<std::int64_t>(names.size());
   if (classes == 0)
     fail_at({o.data, 0}, "neither classes = nor names = says how many classes there are");
   required(data, data.train, "train");
-  const std::int64_t faults = check("train", data.train, names, classes, channels, o.all) +
-                              check("valid", data.valid, names, classes, channels, o.all);
-  if (net) judge_anchors(o, *net, data.train);
-  fmt::print("{}\n", faults == 0 ? "nothing is wrong" : fmt::format("{} faults", faults));
+  const ListCheck train = check("train", data.train, names, {classes, channels}, o),
+                  valid = check("valid", data.valid, names, {classes, channels}, o);
+  const std::int64_t faults = train.faults() + valid.faults();
+  const std::int64_t warnings = advise(o, net ? &*net : nullptr, data, names);
+  fmt::print("{}\n", summary(faults, warnings));
+  if (faults > train.unreadable + valid.unreadable)
+    fmt::print(
+        "-bad_labels skip, or clip, makes train, map and the others go on without those labels\n");
   return faults == 0 ? 0 : 1;
 }
 
@@ -149,6 +187,7 @@ void add_detector_check(CLI::App& program, Run& run) {
   app.add_option("data", o->data, "the .data file")->required();
   app.add_option("cfg", o->cfg, "also hold the labels against its heads, anchors and grid");
   app.add_flag("--all", o->all, "show every message");
+  add_bad_labels(app, o->bad_labels);
   add_overrides(app, o->overrides);
   app.final_callback([o, &run] { run = [o] { return run_check(*o); }; });
 }

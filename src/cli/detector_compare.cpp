@@ -5,10 +5,16 @@
 #include <charconv>
 #include <memory>
 
+#include "cfg/data_file.h"
+#include "cli/bad_labels.h"
 #include "cli/command.h"
 #include "core/file.h"
+#include "core/input.h"
 #include "core/log.h"
+#include "core/protected_files.h"
 #include "core/text.h"
+#include "dataset/image_list.h"
+#include "dataset/label_files.h"
 #include "report/comparison_page.h"
 #include "report/side_by_side.h"
 #include "train/comparison.h"
@@ -47,34 +53,52 @@ std::vector<std::uint64_t> parse_seeds(const std::vector<std::string>& texts) {
   return seeds;
 }
 
-std::vector<Detection> above(const std::vector<Detection>& all, float threshold) {
-  std::vector<Detection> kept;
-  for (const Detection& d : all)
-    if (d.probability > threshold) kept.push_back(d);
-  return kept;
+SideBySide sides_of(const Comparison& c, std::size_t image) {
+  SideBySide sides{.truths = c.run(0, 0).images[image].truths, .names = c.names};
+  for (std::size_t a = 0; a < c.arms.size(); ++a)
+    sides.panels.push_back({c.arms[a].name, shown_detections(c.run(a, 0), image)});
+  return sides;
 }
 
-// Spread evenly over the list: nobody chose them.
-std::vector<fs::path> write_pictures(const Comparison& c, const Options& o) {
+PageScene write_scene(const Comparison& c, const Options& o, std::size_t image,
+                      const std::string& prefix) {
+  PageScene scene{c.images[image].filename().string(), {}};
+  const std::string stem = prefix + "-" + c.images[image].stem().string();
+  for (const ScenePanel& panel : scene_panels(read_image(c.images[image]), sides_of(c, image))) {
+    const fs::path to = fs::path("pictures") / fmt::format("{}-{}.png", stem, scene.panels.size());
+    write_image(o.out / to, panel.image);
+    scene.panels.push_back({to, panel.title, ""});
+  }
+  return scene;
+}
+
+// The scene of the largest difference, which is said of it, and scenes that nobody chose: spread
+// evenly over the list.
+void write_scenes(const Comparison& c, const Options& o, PageFiles& files) {
+  if (o.pictures == 0) return;
+  fs::create_directories(o.out / "pictures");
   const auto size = static_cast<std::int64_t>(c.images.size());
   const std::int64_t count = std::min(o.pictures, size);
-  fs::create_directories(o.out / "pictures");
-  std::vector<fs::path> written;
-  log::Progress progress("drawing", count);
-  for (std::int64_t k = 0; k < count; ++k) {
-    const auto i = static_cast<std::size_t>(k * size / count);
-    SideBySide sides{.truths = c.run(0, 0).images[i].truths, .names = c.names};
-    for (std::size_t a = 0; a < c.arms.size(); ++a) {
-      const ComparedRun& run = c.run(a, 0);
-      sides.panels.push_back({c.arms[a].name, above(run.images[i].detections, run.threshold)});
-    }
-    const fs::path to =
-        fs::path("pictures") / fmt::format("{}-{}.png", k + 1, c.images[i].stem().string());
-    write_image(o.out / to, side_by_side(read_image(c.images[i]), sides));
-    written.push_back(to);
-    progress.at(k + 1);
+  log::Progress progress("drawing", count + 1);
+  if (const auto image = most_different_image(c)) {
+    files.difference = write_scene(c, o, *image, "difference");
+    write_image(o.out / "difference.jpg",
+                side_by_side(read_image(c.images[*image]), sides_of(c, *image)));
   }
-  return written;
+  for (std::int64_t k = 0; k < count; ++k) {
+    progress.at(k + 1);
+    files.scenes.push_back(
+        write_scene(c, o, static_cast<std::size_t>(k * size / count), std::to_string(k + 1)));
+  }
+  progress.at(count + 1);
+}
+
+std::vector<PanelFile> write_panels_of_page(const Options& o, const char* name,
+                                            const Chart& chart) {
+  fs::create_directories(o.out / "charts");
+  std::vector<PanelFile> files = write_panels(o.out / "charts" / name, chart);
+  for (PanelFile& f : files) f.path = fs::path("charts") / f.path.filename();
+  return files;
 }
 
 std::string command_of(const Options& o) {
@@ -86,26 +110,51 @@ std::string command_of(const Options& o) {
   for (const std::string& seed : o.seed_texts) text += " -seed " + seed;
   if (o.map) text += " -map";
   if (!o.tuning.empty()) text += " -tuning " + o.tuning.string();
+  if (o.bad_labels != BadLabels::stop)
+    text += o.bad_labels == BadLabels::clip ? " -bad_labels clip" : " -bad_labels skip";
   return text + (o.exact ? " -exact" : "");
 }
 
+// Before the trainings, which take hours.
+void check_outputs(const Options& o, ProtectedFiles& inputs) {
+  const DataFile data = read_data_file(o.data);
+  inputs.add("the .data file", o.data);
+  inputs.add("the cfg", o.cfg);
+  inputs.add("the names file", data.names);
+  inputs.add("the tuning file", o.tuning);
+  for (const auto& list : {data.train, data.valid})
+    if (!list.empty())
+      inputs.add("the list", list), add_images(inputs, read_image_list(list), true);
+  for (const char* file : {"table.txt", "results.json", "index.html"})
+    if (is_present(o.out / file)) require_writable_file(o.out / file);
+  for (const char* picture :
+       {"chart.svg", "chart.png", "precision-recall.svg", "precision-recall.png", "difference.jpg"})
+    if (is_present(o.out / picture)) require_writable_file(o.out / picture);
+  for (const char* folder : {"charts", "pictures"})
+    if (is_present(o.out / folder)) require_writable_folder(o.out / folder);
+}
+
 int compare(const Options& o) {
+  ProtectedFiles inputs;
+  check_outputs(o, inputs);
   const ComparisonOutcome outcome = compare_arms(o);
   if (outcome.exit_code != 0) return outcome.exit_code;
   const Comparison& c = outcome.comparison;
   const auto found = differences(c);
-  write_chart(o.out / "chart", training_chart(c));
-  write_chart(o.out / "precision-recall", precision_recall_chart(c));
-  PageFiles files{.charts = {"chart.svg", "precision-recall.svg"},
-                  .pictures = write_pictures(c, o),
+  const Chart training = training_chart(c), curves = precision_recall_chart(c);
+  write_chart(o.out / "chart", training);
+  write_chart(o.out / "precision-recall", curves);
+  PageFiles files{.training = write_panels_of_page(o, "training", training),
+                  .precision_recall = write_panels_of_page(o, "precision-recall", curves),
                   .command = command_of(o)};
+  write_scenes(c, o, files);
   const std::string table = comparison_table(c);
   write_file_atomically(o.out / "table.txt", table);
   write_file_atomically(o.out / "results.json", comparison_json(c, found));
   write_file_atomically(o.out / "index.html", comparison_page(c, found, files));
-  fmt::print("\n{}\n", table);
-  for (const ArmDifference& d : found) fmt::print("{}\n", verdict(c, d));
-  fmt::print("-> {}\n", (o.out / "index.html").string());
+  fmt::print("\n{}\n", printable(table, "\n"));
+  for (const ArmDifference& d : found) fmt::print("{}\n", printable(verdict(c, d), "\n"));
+  fmt::print("-> {}\n", printable((o.out / "index.html").string()));
   return 0;
 }
 
@@ -134,6 +183,7 @@ void add_detector_compare(CLI::App& program, Run& run) {
   app.add_option("--pictures", o->pictures, "pictures drawn side by side")
       ->check(CLI::Range(0, 1000))
       ->capture_default_str();
+  add_bad_labels(app, o->bad_labels);
   app.add_flag("--map", o->map, "also evaluate as the trainings go, for the chart");
   add_overrides(app, o->overrides);
   add_threads(app, o->threads, "threads that read and augment pictures");

@@ -15,7 +15,7 @@ void add_source_flags(CLI::App& app, DemoOptions& o) {
   app.add_option(
       "source", o.sources,
       "a video file, a stream (rtsp://, http://), or pictures: files, folders, patterns, "
-      ".txt lists; none: the camera");
+      ".txt lists; synth: is a moving synthetic scene (docs/demo.md); none: the camera");
   app.add_option("-c,--camera", o.camera, "number of the camera")
       ->check(CLI::Range(0, 1000))
       ->capture_default_str();
@@ -55,8 +55,10 @@ void add_output_flags(CLI::App& app, DemoOptions& o) {
                  "write the annotated video: .mp4, .mov, .avi, .mkv, .webm");
   app.add_option("--codec", o.codec, "four letters, such as mp4v, avc1, MJPG");
   app.add_option("--prefix", o.stills, "write every frame as PREFIX_00000001.jpg");
-  app.add_option("--json_file_output", o.json, "write what is found, one JSON object a line");
-  app.add_flag("--json_array", o.json_array, "of -json_file_output: one array, as AlexeyAB's");
+  app.add_option(
+      "--json_file_output", o.json,
+      "write what is found: x.json is one array, any other name (x.jsonl) one object a line");
+  app.add_flag("--json_array", o.json_array, "of -json_file_output: one array, whatever its name");
   app.add_option("--mjpeg_port", o.server.picture_port,
                  "serve a web page and the pictures as MJPEG; 0: any free port")
       ->check(CLI::Range(-1, kMostPort));

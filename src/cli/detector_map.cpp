@@ -1,17 +1,24 @@
 // darknet detector map data cfg weights
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <memory>
 
 #include "cfg/data_file.h"
+#include "cli/bad_labels.h"
 #include "cli/command.h"
 #include "cli/map_report.h"
 #include "cli/open_network.h"
 #include "core/file.h"
+#include "core/input.h"
 #include "core/log.h"
+#include "core/protected_files.h"
+#include "core/text.h"
 #include "dataset/detection_files.h"
 #include "dataset/image_list.h"
+#include "dataset/label_files.h"
 #include "dataset/labels.h"
 #include "dataset/picture_sizes.h"
 #include "eval/predict.h"
@@ -29,24 +36,30 @@ struct Options {
   std::filesystem::path tuning;
   float iou = .5f, threshold = .25f;
   int points = 0, threads = 0;
-  bool exact = false;
+  bool exact = false, letter_box = false;
+  BadLabels bad_labels = BadLabels::stop;
   Device device;
 };
 
 // `difficult` lists the same images; their labels lie in a folder of their own beside it.
-std::vector<std::vector<Truth>> difficult_truths(const DataFile& data,
-                                                 const std::vector<std::filesystem::path>& images,
-                                                 std::int64_t classes) {
+GroundTruths difficult_truths(const DataFile& data, const LabelledImages& labelled,
+                              std::int64_t classes, BadLabels bad) {
   if (data.difficult.empty()) return {};
-  LabelledImages difficult = read_all_labels(read_image_list(data.difficult), classes);
-  if (difficult.images.size() != images.size())
-    fail_at({data.difficult.string(), 0}, "lists ", difficult.images.size(),
-            " images, valid lists ", images.size());
-  for (std::size_t i = 0; i < images.size(); ++i)
-    if (difficult.images[i].filename() != images[i].filename())
-      fail_at({data.difficult.string(), 0}, "image ", i + 1, " is ", difficult.images[i].string(),
-              ", in valid it is ", images[i].string());
-  return std::move(difficult.truths);
+  const ImagePaths all_difficult = read_image_list(data.difficult);
+  const std::size_t listed = labelled.images.size() + labelled.left_out.size();
+  if (all_difficult.size() != listed)
+    fail_at({data.difficult.string(), 0}, "lists ", all_difficult.size(), " images, valid lists ",
+            listed);
+  const ImagePaths difficult = without(all_difficult, labelled.left_out);
+  for (std::size_t i = 0; i < difficult.size(); ++i)
+    if (difficult[i].filename() != labelled.images[i].filename())
+      fail_at({data.difficult.string(), 0}, "image ", i + 1, " is ", difficult[i].string(),
+              ", in valid it is ", labelled.images[i].string());
+  LabelledImages all = read_all_labels(difficult, classes, bad);
+  if (!all.left_out.empty())
+    fail_at({data.difficult.string(), 0}, all.left_out.size(),
+            " of its images have no label file: those of difficult objects must all be there");
+  return std::move(all.truths);
 }
 
 // What is to be scored: images with their truths, and later detections.
@@ -56,43 +69,42 @@ struct Labelled {
   std::vector<std::string> names;
 };
 
-Labelled read_labelled(const DataFile& data, std::vector<std::string> names) {
+Labelled read_labelled(const DataFile& data, std::vector<std::string> names, BadLabels bad) {
   const auto classes = static_cast<std::int64_t>(names.size());
   LabelledImages labelled =
-      read_all_labels(read_image_list(required(data, data.valid, "valid")), classes);
-  Labelled all{
-      data, {std::move(labelled.images), std::move(labelled.truths), {}}, std::move(names)};
-  all.set.difficult = difficult_truths(data, all.set.images, classes);
-  return all;
+      read_all_labels(read_image_list(required(data, data.valid, "valid")), classes, bad);
+  auto difficult = difficult_truths(data, labelled, classes, bad);
+  return {data,
+          {std::move(labelled.images), std::move(labelled.truths), std::move(difficult)},
+          std::move(names)};
 }
 
-std::vector<EvaluatedImage> detect_all(const Options& o, Labelled& to) {
-  const DataFile data = read_data_file(o.data);
+std::vector<EvaluatedImage> detect_all(const Options& o, const DataFile& data, Labelled& to) {
   Network net = open_network({.cfg = o.cfg,
                               .weights = find_weights(o.weights, data.backup),
                               .overrides = o.overrides,
                               .exact = o.exact,
                               .device = o.device,
                               .tuning = o.tuning,
+                              .letter_box = o.letter_box,
                               .batch = kBatch});
   classes_of(net);
-  to = read_labelled(data, class_names(net, data.names));
+  to = read_labelled(data, class_names(net, data.names), o.bad_labels);
   return run_evaluation(net, to.set, o.threads);
 }
 
 // Of another program.
-std::vector<EvaluatedImage> read_all(const Options& o, Labelled& to) {
-  const DataFile data = read_data_file(o.data);
+std::vector<EvaluatedImage> read_all(const Options& o, const DataFile& data, Labelled& to) {
   if (data.classes == 0 && data.names.empty())
     fail_at({data.path.string(), 0}, "neither names = nor classes = says which classes there are");
-  to = read_labelled(data, names_of(data.names, data.classes));
+  to = read_labelled(data, names_of(data.names, data.classes), o.bad_labels);
   const auto sizes = picture_sizes(to.set.images);
   FiledDetections filed = read_detections(o.detections, {to.set.images, sizes, to.names});
   log::info(cat(o.detections, ": ", filed.detections, " detections"));
   std::vector<EvaluatedImage> images(sizes.size());
   for (std::size_t i = 0; i < images.size(); ++i) {
-    images[i] = {.detections = std::move(filed.images[i]), .truths = to.set.truths[i]};
-    if (!to.set.difficult.empty()) images[i].difficult = to.set.difficult[i];
+    images[i].detections = std::move(filed.images[i]);
+    set_ground_truths(images[i], to.set, i);
     images[i].width = sizes[i].width, images[i].height = sizes[i].height;
   }
   return images;
@@ -110,9 +122,47 @@ MapResult judge(const std::vector<EvaluatedImage>& images, const Options& o,
   r.matched = match(images, r.options.classes, o.iou);
   r.at = evaluate_matched(r.matched, r.options);
   r.best = best_f1(r.matched);
-  r.coco = evaluate_coco(images, r.options.classes);
+  r.coco = evaluate_coco(images, r.options.classes,
+                         o.detections.empty() ? OutsideImage::clip : OutsideImage::keep);
   r.errors = find_errors(images, r.options);
   return r;
+}
+
+// Before the work: no output replaces an input, all of them can be written.
+void check_outputs(const Options& o, const DataFile& data, ProtectedFiles& inputs) {
+  if (o.out.empty() && o.curves.empty() && o.errors.empty()) return;
+  inputs.add("the .data file", o.data);
+  inputs.add("the cfg", o.cfg);
+  if (!o.weights.empty()) inputs.add("the weights file", find_weights(o.weights, data.backup));
+  inputs.add("the detections", o.detections);
+  if (is_folder(o.detections))
+    for (const auto& file : std::filesystem::directory_iterator(o.detections))
+      if (file.path().extension() == ".txt") inputs.add("the detections", file.path());
+  inputs.add("the names file", data.names);
+  inputs.add("the tuning file", o.tuning);
+  inputs.add("the list", data.train);  // not read, but no less dear
+  for (const auto& list : {data.valid, data.difficult})
+    if (!list.empty())
+      inputs.add("the list", list), add_images(inputs, read_image_list(list), true);
+  if (!o.out.empty()) require_writable_file(o.out);
+  for (const auto& folder : {o.curves, o.errors})
+    if (!folder.empty()) require_writable_folder(folder);
+}
+
+// The threshold that this network is best used with. F1 counts scores of at least the threshold,
+// `test` those above it: rounded down.
+void print_advice(const Options& o, const BestF1& best) {
+  constexpr double kSteps = 1000;
+  if (best.f1 <= 0) {
+    fmt::print("no detection finds an object by IoU {:.2f}: the network is not trained yet\n",
+               o.iou);
+    return;
+  }
+  fmt::print(
+      "F1 is best at threshold {0:.3f}: darknet detector test {1} {2} {3} IMAGE -thresh "
+      "{0:.3f}{4}\n",
+      std::floor(std::max(0., best.threshold - 1e-6) * kSteps) / kSteps, printable(o.data),
+      printable(o.cfg), printable(o.weights), o.letter_box ? " -letter_box" : "");
 }
 
 int map(const Options& o) {
@@ -120,19 +170,24 @@ int map(const Options& o) {
     throw Error("a cfg and weights, or -detections, are wanted", 2);
   if (!o.detections.empty() && !o.cfg.empty())
     throw Error("-detections: no cfg and no weights are used then", 2);
+  const DataFile data = read_data_file(o.data);  // once: it may be a pipe
+  ProtectedFiles inputs;
+  check_outputs(o, data, inputs);
   const auto before = std::chrono::steady_clock::now();
   Labelled labelled;
-  const auto images = o.detections.empty() ? detect_all(o, labelled) : read_all(o, labelled);
+  const auto images =
+      o.detections.empty() ? detect_all(o, data, labelled) : read_all(o, data, labelled);
   const MapResult result = judge(images, o, labelled.names);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - before;
   print(result);
+  if (o.detections.empty()) print_advice(o, result.best);
   fmt::print("{} images in {:.1f} s\n", images.size(), seconds.count());
   if (!o.out.empty()) write_file_atomically(o.out, to_json(result));
   if (!o.curves.empty()) write_curves(o.curves, result);
   if (!o.errors.empty())
     for (const auto& sheet :
          write_error_sheets(o.errors, result.errors, {labelled.set.images, result.names}))
-      fmt::print("-> {}\n", sheet.string());
+      fmt::print("-> {}\n", printable(sheet.string()));
   return 0;
 }
 
@@ -166,8 +221,12 @@ void add_detector_map(CLI::App& program, Run& run) {
       ->check(CLI::IsMember({0, 11, 101}))
       ->capture_default_str();
   app.add_option("--out", o->out, "also write the figures to this JSON file");
-  app.add_option("--curves", o->curves, "folder for precision-recall curves: CSV, SVG and PNG");
+  app.add_option(
+      "--curves", o->curves,
+      "folder for precision-recall curves (CSV, SVG, PNG) and the confusion matrix (PNG)");
   app.add_option("--errors", o->errors, "folder for sheets of the worst errors, and errors.csv");
+  add_bad_labels(app, o->bad_labels);
+  app.add_flag("--letter_box", o->letter_box, "keep the aspect ratio, grey bars around");
   add_overrides(app, o->overrides);
   add_threads(app, o->threads, "threads that read pictures");
   add_arithmetic(app, o->exact, o->overrides, o->tuning);

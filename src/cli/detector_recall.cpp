@@ -5,10 +5,13 @@
 #include <memory>
 
 #include "cfg/data_file.h"
+#include "cli/bad_labels.h"
 #include "cli/command.h"
 #include "cli/open_network.h"
 #include "core/file.h"
+#include "core/protected_files.h"
 #include "dataset/image_list.h"
+#include "dataset/label_files.h"
 #include "dataset/labels.h"
 #include "eval/predict.h"
 #include "eval/recall.h"
@@ -17,6 +20,7 @@
 
 namespace darknet::cli {
 namespace {
+namespace fs = std::filesystem;
 
 constexpr std::int64_t kBatch = 4;
 constexpr std::array<std::int64_t, 10> kProposals{1, 2, 5, 10, 20, 50, 100, 200, 500, 1000};
@@ -26,7 +30,8 @@ struct Options {
   std::vector<std::string> overrides;
   std::filesystem::path tuning;
   int threads = 0;
-  bool exact = false;
+  bool exact = false, letter_box = false;
+  BadLabels bad_labels = BadLabels::stop;
   Device device;
 };
 
@@ -49,15 +54,27 @@ void write(const std::string& base, const std::vector<ProposalRecall>& rows) {
 
 int recall(const Options& o) {
   const DataFile data = read_data_file(o.data);
+  const fs::path weights = find_weights(o.weights, data.backup);
+  ProtectedFiles inputs({{"the .data file", o.data},
+                         {"the cfg", o.cfg},
+                         {"the weights file", weights},
+                         {"the list", data.valid},
+                         {"the tuning file", o.tuning}});
+  const ImagePaths listed = read_image_list(required(data, data.valid, "valid"));
+  if (!o.out.empty()) {
+    add_images(inputs, listed, true);
+    require_writable_file(o.out + ".csv");
+    require_writable_chart(o.out);
+  }
   Network net = open_network({.cfg = o.cfg,
-                              .weights = find_weights(o.weights, data.backup),
+                              .weights = weights,
                               .overrides = o.overrides,
                               .exact = o.exact,
                               .device = o.device,
                               .tuning = o.tuning,
+                              .letter_box = o.letter_box,
                               .batch = kBatch});
-  LabelledImages labelled =
-      read_all_labels(read_image_list(required(data, data.valid, "valid")), classes_of(net));
+  LabelledImages labelled = read_all_labels(listed, classes_of(net), o.bad_labels);
   const EvaluationSet set{std::move(labelled.images), std::move(labelled.truths), {}};
   const auto images = run_evaluation(net, set, o.threads);
   const auto rows = proposal_recall(images, kProposals);
@@ -81,6 +98,8 @@ void add_detector_recall(CLI::App& program, Run& run) {
   app.add_option("cfg", o->cfg, "the network's .cfg")->required();
   app.add_option("weights", o->weights, "its .weights")->required();
   app.add_option("--out", o->out, "also write OUT.csv, OUT.svg and OUT.png");
+  add_bad_labels(app, o->bad_labels);
+  app.add_flag("--letter_box", o->letter_box, "keep the aspect ratio, grey bars around");
   add_overrides(app, o->overrides);
   add_threads(app, o->threads, "threads that read pictures");
   add_arithmetic(app, o->exact, o->overrides, o->tuning);

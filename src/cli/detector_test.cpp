@@ -8,11 +8,8 @@
 namespace darknet::cli {
 
 void add_detector_test(CLI::App& program, Run& run) {
-  struct Options : PredictOptions {
-    std::string data;
-  };
   CLI::App& app = subcommand(program, {"detector", "test"}, "detect objects in pictures");
-  const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
+  const auto o = std::make_shared<PredictOptions>();  // outlives this call, in CLI11's callbacks
   app.add_option("data", o->data, "the .data file")->required();
   app.add_option("cfg", o->cfg, "the network's .cfg")->required();
   app.add_option("weights", o->weights, "its .weights")->required();
@@ -24,7 +21,9 @@ void add_detector_test(CLI::App& program, Run& run) {
     run = [o] {
       const DataFile data = read_data_file(o->data);
       o->weights = find_weights(o->weights, data.backup).string();
-      return predict_images(*o, data.names.string());
+      o->names = data.names.string();
+      o->lists = {data.train, data.valid, data.difficult};
+      return predict_images(*o);
     };
   });
 }

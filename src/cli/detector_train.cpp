@@ -1,6 +1,7 @@
 // darknet detector train data cfg [weights]
 #include <memory>
 
+#include "cli/bad_labels.h"
 #include "cli/command.h"
 #include "core/log.h"
 #include "train/trainer.h"
@@ -9,8 +10,11 @@ namespace darknet::cli {
 namespace {
 
 void add_length(CLI::App& app, TrainerOptions& o) {
-  app.add_option("--max_batches", o.max_batches, "iterations, instead of the cfg's max_batches")
-      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40));
+  CLI::Option* const iterations =
+      app.add_option("--max_batches", o.max_batches,
+                     "iterations, instead of the cfg's max_batches; the rest of the schedule stays")
+          ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40));
+  add_run_length(app, o.length, iterations);
   app.add_option("--saveweights", o.save_every, "period of the numbered weights files")
       ->check(whole_from(1));
 }
@@ -34,10 +38,8 @@ void add_start(CLI::App& app, TrainerOptions& o) {
   app.add_option("--partial", o.cutoff, "load only the first N layers of the weights")
       ->check(whole_from(1))
       ->type_name("N");
-  app.add_option_function<std::int64_t>(
-         "--seed", [&o](const std::int64_t& seed) { o.seed = static_cast<std::uint64_t>(seed); },
-         "of everything random; the same seed gives the same weights (1)")
-      ->check(whole_from(0));
+  add_seed(app, "of everything random; the same seed gives the same weights (1)",
+           [&o](std::uint64_t seed) { o.seed = seed; });
 }
 
 void add_data(CLI::App& app, TrainerOptions& o) {
@@ -50,6 +52,7 @@ void add_data(CLI::App& app, TrainerOptions& o) {
          "--max_bad", [&o](const double& percent) { o.max_bad = percent / 100; },
          "per cent of the pictures that may be unreadable and are passed over (1)")
       ->check(between(0, 100));
+  add_bad_labels(app, o.bad_labels);
 }
 
 }  // namespace
@@ -60,7 +63,7 @@ void add_detector_train(CLI::App& program, Run& run) {
   app.add_option("data", o->data, "the .data file")->required();
   app.add_option("cfg", o->cfg, "the network's .cfg")->required();
   app.add_option("weights", o->weights,
-                 "a backbone or earlier weights; x_last.weights goes on where it ended");
+                 "a backbone or earlier weights; x_last.weights resumes where it ended");
   add_evaluation(app, *o);
   add_start(app, *o);
   add_length(app, *o);

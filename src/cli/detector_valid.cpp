@@ -2,13 +2,17 @@
 #include <fmt/core.h>
 
 #include <memory>
+#include <optional>
 
 #include "cfg/data_file.h"
 #include "cli/command.h"
 #include "cli/open_network.h"
 #include "core/file.h"
+#include "core/protected_files.h"
+#include "core/text.h"
 #include "dataset/detection_files.h"
 #include "dataset/image_list.h"
+#include "dataset/label_files.h"
 #include "eval/predict.h"
 #include "nn/weights.h"
 
@@ -22,6 +26,7 @@ struct Options {
   std::string data, cfg, weights, prefix = "comp4_det_test_", format;
   std::vector<std::string> overrides;
   std::filesystem::path tuning;
+  float threshold = .001f, nms = .6f;  // AlexeyAB's, of every format
   int threads = 0;
   bool exact = false, letter_box = false;
   Device device;
@@ -32,9 +37,72 @@ struct Detected {
   std::vector<std::vector<Detection>> detections;
 };
 
-Detected detect_all(const Options& o, const DataFile& data) {
+// As the .data file's eval= says, where no -format does.
+std::string format_of(const Options& o, const DataFile& data) {
+  if (!o.format.empty()) return o.format;
+  return data.eval == "coco" ? "coco" : "voc";
+}
+
+// The files to write, checked before the network runs: nothing of this run's inputs and no ground
+// truth is replaced, and no file twice.
+struct Targets {
+  std::vector<fs::path> files;
+  std::optional<LabelWriter> labels;  // of format yolo
+};
+
+Targets targets_of(const Options& o, const std::string& format, const fs::path& folder,
+                   const ImageSet& set) {
+  Targets targets;
+  require_writable_folder(folder);
+  if (format == "yolo") {
+    require_distinct_label_names(set.images);
+    targets.labels.emplace(folder);
+    for (const fs::path& image : set.images) targets.labels->require_free(label_name(image));
+  } else if (format == "voc") {
+    require_voc_names(set);
+    for (const std::string& name : set.names)
+      targets.files.push_back(folder / voc_file_name(o.prefix, name));
+  } else {
+    targets.files.push_back(folder / "coco_results.json");
+  }
+  for (const fs::path& file : targets.files) require_writable_file(file);
+  return targets;
+}
+
+void detect_all(Network& net, const Options& o, Detected& all) {
+  const EvaluationSet set{
+      all.set.images, std::vector<std::vector<Truth>>(all.set.images.size()), {}};
+  for (EvaluatedImage& image : run_evaluation(net, set, o.threads, nullptr, {o.threshold, o.nms})) {
+    all.set.sizes.push_back({image.width, image.height});
+    all.detections.push_back(std::move(image.detections));
+  }
+}
+
+void write(Targets& targets, const std::string& format, const Detected& all) {
+  if (format == "voc")
+    for (std::size_t k = 0; k < targets.files.size(); ++k)
+      write_file_atomically(targets.files[k],
+                            voc_results(all.set, all.detections, static_cast<std::int64_t>(k)));
+  else if (format == "coco")
+    write_file_atomically(targets.files.front(), coco_results(all.set, all.detections));
+  else
+    for (std::size_t i = 0; i < all.set.images.size(); ++i)
+      targets.labels->write(label_name(all.set.images[i]), label_lines(all.detections[i], true));
+}
+
+int valid(const Options& o) {
+  const DataFile data = read_data_file(o.data);
+  const fs::path weights = find_weights(o.weights, data.backup);
+  const std::string format = format_of(o, data);
+  ProtectedFiles inputs({{"the .data file", o.data},
+                         {"the cfg", o.cfg},
+                         {"the weights file", weights},
+                         {"the names file", data.names},
+                         {"the list", data.valid},
+                         {"the tuning file", o.tuning}});
+  require_writable_folder(data.results);
   Network net = open_network({.cfg = o.cfg,
-                              .weights = find_weights(o.weights, data.backup),
+                              .weights = weights,
                               .overrides = o.overrides,
                               .exact = o.exact,
                               .device = o.device,
@@ -43,55 +111,12 @@ Detected detect_all(const Options& o, const DataFile& data) {
                               .batch = kBatch});
   Detected all{{.names = class_names(net, data.names)}, {}};
   all.set.images = read_image_list(required(data, data.valid, "valid"));
-  const EvaluationSet set{
-      all.set.images, std::vector<std::vector<Truth>>(all.set.images.size()), {}};
-  for (EvaluatedImage& image : run_evaluation(net, set, o.threads)) {
-    all.set.sizes.push_back({image.width, image.height});
-    all.detections.push_back(std::move(image.detections));
-  }
-  return all;
-}
-
-std::vector<fs::path> write_voc(const fs::path& folder, const Options& o, const Detected& all) {
-  std::vector<fs::path> written;
-  for (std::size_t k = 0; k < all.set.names.size(); ++k) {
-    written.push_back(folder / voc_file_name(o.prefix, all.set.names[k]));
-    write_file_atomically(written.back(),
-                          voc_results(all.set, all.detections, static_cast<std::int64_t>(k)));
-  }
-  return written;
-}
-
-// One file per picture.
-std::vector<fs::path> write_labels(const fs::path& folder, const Detected& all) {
-  for (std::size_t i = 0; i < all.set.images.size(); ++i)
-    write_file_atomically(folder / all.set.images[i].filename().replace_extension(".txt"),
-                          label_lines(all.detections[i], true));
-  return {folder};
-}
-
-// As the .data file's eval= says, where no -format does.
-std::string format_of(const Options& o, const DataFile& data) {
-  if (!o.format.empty()) return o.format;
-  return data.eval == "coco" ? "coco" : "voc";
-}
-
-int valid(const Options& o) {
-  const DataFile data = read_data_file(o.data);
-  const fs::path folder = data.results;
-  require_writable_folder(folder);
-  const Detected all = detect_all(o, data);
-  const std::string format = format_of(o, data);
-  std::vector<fs::path> written;
-  if (format == "voc") {
-    written = write_voc(folder, o, all);
-  } else if (format == "yolo") {
-    written = write_labels(folder, all);
-  } else {
-    written.push_back(folder / "coco_results.json");
-    write_file_atomically(written.back(), coco_results(all.set, all.detections));
-  }
-  for (const fs::path& path : written) fmt::print("-> {}\n", path.string());
+  add_images(inputs, all.set.images, format != "yolo");  // LabelWriter guards labels otherwise
+  Targets targets = targets_of(o, format, data.results, all.set);
+  detect_all(net, o, all);
+  write(targets, format, all);
+  if (targets.labels) targets.files = {data.results};
+  for (const fs::path& path : targets.files) fmt::print("-> {}\n", printable(path.string()));
   return 0;
 }
 
@@ -101,9 +126,13 @@ void add_detector_valid(CLI::App& program, Run& run) {
   CLI::App& app = subcommand(program, {"detector", "valid"},
                              "write the detections on valid= for other programs to score");
   app.footer(
-      "The files go to the folder that the .data file's results= names (results). Detections above "
-      ".005 count, after\nsuppression at .45. Numbers of images in COCO's file: the digits at the "
-      "end of the pictures' names where\nthose are distinct, else their place in the list.");
+      "The files go to the folder that the .data file's results= names (results); boxes are "
+      "clipped "
+      "to the image.\n`detector map` counts with -thresh .005 -nms .45 instead. Numbers of images "
+      "in "
+      "COCO's file: the digits at the\nend of the images' names where those are distinct, else "
+      "their "
+      "place in the list.");
   const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
   app.add_option("data", o->data, "the .data file")->required();
   app.add_option("cfg", o->cfg, "the network's .cfg")->required();
@@ -113,6 +142,7 @@ void add_detector_valid(CLI::App& program, Run& run) {
                  "picture, with probabilities (coco where the .data file has eval=coco, else voc)")
       ->check(CLI::IsMember({"voc", "coco", "yolo"}));
   app.add_option("--out", o->prefix, "beginning of the comp4 files' names")->capture_default_str();
+  add_thresholds(app, o->threshold, o->nms);
   app.add_flag("--letter_box", o->letter_box, "keep the aspect ratio, grey bars around");
   add_overrides(app, o->overrides);
   add_threads(app, o->threads, "threads that read pictures");

@@ -37,8 +37,6 @@ std::vector<Device> named_devices(const std::string& gpus, bool several) {
   const int count = device_count(DeviceType::cuda);
   std::vector<Device> devices;
   for (const int index : numbers(gpus, several)) {
-    if (!built_with_cuda() && count == 0)
-      fail("-i ", gpus, ": ", why_no_cuda(), "; say -i -1 or -nogpu");
     if (count > 0 && index >= count)
       fail("-i ", gpus, ": there is no GPU ", index, "; this machine has ", count,
            ", counted from 0");
@@ -56,8 +54,9 @@ std::vector<Device> chosen_devices(const std::string& gpus, bool several) {
   std::vector<Device> devices{{.type = DeviceType::cuda}};
   if (!gpus.empty()) devices = named_devices(gpus, several);
   if (device_count(DeviceType::cuda) > 0) return devices;
-  if (built_with_cuda())
-    log::warn(cat(why_no_cuda(), "; computing on the CPU (-nogpu asks for it)"));
+  if (!gpus.empty() || built_with_cuda())  // a command line holds on machines without a GPU too
+    log::warn(cat(gpus.empty() ? "" : cat("-i ", gpus, ": "), why_no_cuda(),
+                  "; computing on the CPU (-nogpu asks for it)"));
   return {{}};
 }
 
@@ -105,8 +104,9 @@ void add_darknet_habits(CLI::App& app) {
   app.add_option_function<std::string>(
          "-i,--gpus",
          [](const std::string& gpus) {
-           if (gpus != "-1")
-             fail("-i ", gpus, ": this command computes on the CPU; say -i -1 or -nogpu");
+           if (gpus == "-1") return;
+           numbers(gpus, true);
+           log::warn(cat("-i ", gpus, " has no effect: this command computes on the CPU"));
          },
          "which GPU; -1: none")
       ->group(kGroup);

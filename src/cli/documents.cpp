@@ -57,14 +57,19 @@ std::string key_rows(const KeyDocs& docs) {
   return text;
 }
 
+std::string what_happens(const LegacyKey& k) {
+  const std::string why = cell(std::string(k.why));
+  if (k.kind == LegacyKey::Kind::unsupported) return "an error unless 0: " + why;
+  if (k.kind == LegacyKey::Kind::untrainable) return "in training an error unless 0: " + why;
+  return why;
+}
+
 std::string legacy_rows() {
   std::string text = "| section | key | what happens |\n|---|---|---|\n";
   for (const LegacyKey& k : legacy_keys())
-    text +=
-        fmt::format("| {} | `{}` | {} |\n",
-                    k.section == "*" ? "every" : fmt::format("`[{}]`", k.section), k.key,
-                    k.harmless ? cell(std::string(k.why))
-                               : fmt::format("an error unless 0: {}", cell(std::string(k.why))));
+    text += fmt::format("| {} | `{}` | {} |\n",
+                        k.section == "*" ? "every" : fmt::format("`[{}]`", k.section), k.key,
+                        what_happens(k));
   return text;
 }
 
@@ -161,7 +166,9 @@ std::string cfg_reference() {
       "A file is a list of `[section]`s with `key=value` lines; the first is `[net]`, each other "
       "one "
       "a layer. Comments begin with `#` or `;`. A key that no section knows is an error with its "
-      "line, as is a value out of its range; of a key given twice the first counts. `-set "
+      "line, as is a value out of its range (of a key that only training needs: in training; else "
+      "a "
+      "warning); of a key given twice the first counts. `-set "
       "yolo.0.obj_gamma=1.5` sets a key for one run: the section's type, its number among those of "
       "its type (or `*`), the key. Ranges are inclusive; `-` as a default: none. What the `obj_` "
       "keys do to training is told in [focal.md](focal.md).\n\n";
@@ -174,8 +181,15 @@ std::string cfg_reference() {
   }
   page += "## Every layer\n\n" + key_rows(common) + "\n";
   page +=
-      "## Keys of other Darknets\n\nAccepted, so that their files load; each gives one warning or, "
-      "where ignoring it would change the result, an error.\n\n" +
+      "A frozen layer keeps its parameters and rolling statistics to the bit: no update, no weight "
+      "decay, no drift of averaged weights, and its batch normalisation works as at test time. So "
+      "does a layer that no gradient reaches, as below `onlyforward=1`. Freeze layers whose "
+      "weights "
+      "are loaded: a warning says where they are not.\n\n";
+  page +=
+      "## Keys of other Darknets\n\nAccepted, so that their files load. Darknet's default says "
+      "nothing; another value gives one warning or, where ignoring it would change the result, an "
+      "error.\n\n" +
       legacy_rows();
   return page;
 }
@@ -193,15 +207,19 @@ std::string manual_page(const CLI::App& program) {
   page +=
       ".SH EXIT STATUS\n.TP\n.B 0\nall went well\n.TP\n.B 1\nsomething read was wrong, or could "
       "not "
-      "be read or written\n.TP\n.B 2\nthe command line was wrong\n.TP\n.B 130, 143\ninterrupted; a "
+      "be read or written\n.TP\n.B 2\nthe command line was wrong\n.TP\n.B 129, 130, "
+      "143\ninterrupted (SIGHUP, Ctrl-C, SIGTERM); a "
       "training has saved its state\n.SH FILES\n.TP\n.I NAME_last.weights, NAME_last.state\nwhere "
       "a "
       "training goes on\n.TP\n.I NAME_best.weights, NAME_final.weights\nof the best evaluation, "
       "and "
       "of the end\n.TP\n.I NAME_log.jsonl, NAME_chart.svg, NAME_chart.png\nwhat a training tells, "
       "iteration by iteration\n.SH ENVIRONMENT\n.TP\n.B OMP_NUM_THREADS\nhow many cores compute\n"
-      ".TP\n.B OMP_WAIT_POLICY\n" +
-      roff("passive keeps waiting threads from slowing down a machine with other work") + "\n";
+      ".TP\n.B OMP_WAIT_POLICY, GOMP_SPINCOUNT\n" +
+      roff(
+          "how threads wait for each other; without them they spin while other programs leave the "
+          "cores alone, else they sleep") +
+      "\n";
   return page;
 }
 

@@ -5,7 +5,9 @@
 #include <nlohmann/json.hpp>
 
 #include "core/file.h"
+#include "core/text.h"
 #include "report/chart.h"
+#include "report/confusion.h"
 
 namespace darknet::cli {
 namespace {
@@ -24,8 +26,8 @@ void print_classes(const MapResult& r) {
   for (std::size_t i = 0; i < r.at.classes.size(); ++i) {
     const ClassEvaluation& c = r.at.classes[i];
     const BestF1 best = best_f1({&r.matched[i], 1});
-    fmt::print("{:>4} {:<20} {:>8} {:>10} {:>7} {:>7} {:>7} {:>7} {:>14}\n", i, r.names[i],
-               c.truths ? percent(c.average_precision) : "-",
+    fmt::print("{:>4} {:<20} {:>8} {:>10} {:>7} {:>7} {:>7} {:>7} {:>14}\n", i,
+               printable(r.names[i]), c.truths ? percent(c.average_precision) : "-",
                c.truths ? percent(r.coco.classes[i].ap()) : "-", c.true_positives,
                c.false_positives, c.false_negatives(), c.truths,
                c.truths ? fmt::format("{:.3f} ({:.2f})", best.f1, best.threshold) : "-");
@@ -38,9 +40,9 @@ void print_confusion(const MapResult& r) {
   fmt::print("confusion at threshold {:.2f} (rows: truth, columns: detected)\n{:<20}",
              r.options.threshold, "");
   for (std::size_t d = 0; d <= n; ++d)
-    fmt::print(" {:>10.10}", d < n ? r.names[d] : std::string("missed"));
+    fmt::print(" {:>10.10}", d < n ? printable(r.names[d]) : std::string("missed"));
   for (std::size_t t = 0; t <= n; ++t) {
-    fmt::print("\n{:<20.20}", t < n ? r.names[t] : std::string("background"));
+    fmt::print("\n{:<20.20}", t < n ? printable(r.names[t]) : std::string("background"));
     for (std::size_t d = 0; d <= n; ++d)
       if (t == n && d == n)
         fmt::print(" {:>10}", "");
@@ -162,6 +164,10 @@ void write_curves(const std::filesystem::path& folder, const MapResult& r) {
     if (panel.series.size() < kMostCurves) panel.series.push_back(std::move(series));
   }
   write_chart(folder / "precision-recall", {"", {std::move(panel)}});
+  write_image(folder / "confusion.png",
+              confusion_image(r.errors, r.names,
+                              fmt::format("Confusion at threshold {:.2f}, IoU {:.2f}",
+                                          r.options.threshold, r.options.iou)));
 }
 
 }  // namespace darknet::cli

@@ -22,7 +22,7 @@ struct MapResult {
 
 void print(const MapResult&);
 std::string to_json(const MapResult&);
-// FOLDER/CLASS.csv (threshold, precision, recall) and precision-recall.svg and .png.
+// FOLDER/CLASS.csv (threshold, precision, recall), precision-recall.svg and .png, confusion.png.
 void write_curves(const std::filesystem::path& folder, const MapResult&);
 
 }  // namespace darknet::cli

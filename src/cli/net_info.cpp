@@ -5,6 +5,9 @@
 
 #include "cfg/parse.h"
 #include "cli/command.h"
+#include "core/error.h"
+#include "core/log.h"
+#include "core/text.h"
 #include "nn/network.h"
 
 namespace darknet::cli {
@@ -49,6 +52,17 @@ void print_memory(const char* what, const MemoryUse& m) {
       static_cast<double>(m.workspace) / kMiB);
 }
 
+// What hinders training alone is worth a line, not a failure.
+void print_training(const Options& o) try {
+  const log::WithoutWarnings told_before;
+  const Network training(sections(o), {.mode = Mode::training});
+  print_memory(
+      fmt::format("memory, training with {} images at a time", training.input_shape().n).c_str(),
+      training.memory());
+} catch (const Error& e) {
+  fmt::print("training is not possible as it stands: {}\n", printable(e.what()));
+}
+
 int info(const Options& o) {
   Network net(sections(o), {});
   fmt::print("{:>4} {:<15} {:>7} {:>9}  {:>17} -> {:<17} {:>10} {:>8}\n", "", "layer", "filters",
@@ -63,10 +77,7 @@ int info(const Options& o) {
   }
   fmt::print("total: {} parameters, {:.3f} BFLOPs per image\n", all_parameters, all_bflops);
   print_memory("memory, inference of one image", net.memory());
-  const Network training(sections(o), {.mode = Mode::training});
-  print_memory(
-      fmt::format("memory, training with {} images at a time", training.input_shape().n).c_str(),
-      training.memory());
+  print_training(o);
   return 0;
 }
 

@@ -26,11 +26,19 @@ std::vector<std::string> class_names(const Network& net, const std::filesystem::
                                      bool shipped) {
   const std::int64_t classes = classes_of(net);
   if (!names.empty()) return read_names(names, classes);
-  for (const char* file : {"data/coco.names", "data/voc.names"})
+  const std::string own = std::filesystem::path(net.where().file).stem().string() + ".names";
+  for (const std::string& file :
+       {"data/" + own, std::string("data/coco.names"), std::string("data/voc.names")})
     if (shipped && std::filesystem::exists(file))
       if (auto list = read_names(file, 0); static_cast<std::int64_t>(list.size()) == classes)
         return list;
   return names_of("", classes);
+}
+
+void remove_hidden(std::vector<Detection>& found, const std::vector<std::string>& names) {
+  std::erase_if(found, [&](const Detection& d) {
+    return names[static_cast<std::size_t>(d.class_id)].starts_with("dont_show");
+  });
 }
 
 }  // namespace darknet::cli

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "detect/box.h"
 #include "nn/network.h"
 
 namespace darknet::cli {
@@ -23,8 +24,12 @@ struct OpenOptions {
 Network open_network(const OpenOptions&);
 
 // The names of a network's classes: from `names`, or else "class 3"; with `shipped`, before that,
-// the list under data/ that has as many.
+// the list under data/ that is called like the cfg or is COCO's or VOC's, and has as many.
 std::vector<std::string> class_names(const Network&, const std::filesystem::path& names,
                                      bool shipped = false);
+
+// Darknet: classes whose names begin with "dont_show" are neither drawn nor printed, nor do they
+// stand in AlexeyAB's JSON.
+void remove_hidden(std::vector<Detection>&, const std::vector<std::string>& names);
 
 }  // namespace darknet::cli

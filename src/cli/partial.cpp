@@ -3,7 +3,9 @@
 
 #include "cli/command.h"
 #include "cli/open_network.h"
+#include "core/file.h"
 #include "core/log.h"
+#include "core/protected_files.h"
 #include "nn/weights.h"
 
 namespace darknet::cli {
@@ -15,6 +17,8 @@ struct Options {
 };
 
 int partial(const Options& o) {
+  const ProtectedFiles inputs({{"the cfg", o.cfg}, {"the weights file", o.weights}});
+  require_writable_file(o.out);
   const Network net = open_network({.cfg = o.cfg, .weights = o.weights});
   if (o.layers < 1 || o.layers > net.size())
     fail("N = ", o.layers, ": this network has ", net.size(), " layers");

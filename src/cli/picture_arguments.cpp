@@ -6,6 +6,7 @@
 #include <array>
 
 #include "core/error.h"
+#include "core/input.h"
 #include "dataset/image_list.h"
 
 namespace darknet::cli {
@@ -43,7 +44,7 @@ std::vector<fs::path> of_pattern(const std::string& pattern) {
 }  // namespace
 
 bool is_picture(const fs::path& path) {
-  constexpr std::array<const char*, 8> kEndings{".jpg", ".jpeg", ".png",  ".bmp",
+  constexpr std::array<const char*, 9> kEndings{".jpg", ".jpeg", ".png",  ".bmp", ".gif",
                                                 ".tif", ".tiff", ".webp", ".ppm"};
   std::string ending = path.extension().string();
   for (char& c : ending) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
@@ -52,15 +53,16 @@ bool is_picture(const fs::path& path) {
 
 std::vector<fs::path> pictures_of(const std::vector<std::string>& arguments, bool recursive) {
   std::vector<fs::path> all;
-  const auto add = [&](const std::vector<fs::path>& more) {
-    all.insert(all.end(), more.begin(), more.end());
+  const auto add = [&](const auto& more) {
+    for (const fs::path& path : more) all.push_back(path);
   };
   for (const std::string& argument : arguments) {
-    if (fs::is_directory(argument))
+    if (is_folder(argument))
       add(of_folder(argument, recursive));
-    else if (fs::path(argument).extension() == ".txt")
+    else if (fs::path(argument).extension() == ".txt" ||
+             (is_pipe(argument) && !is_picture(argument)))
       add(read_image_list(argument));
-    else if (!fs::exists(argument) && argument.find_first_of("*?[") != std::string::npos)
+    else if (!is_present(argument) && argument.find_first_of("*?[") != std::string::npos)
       add(of_pattern(argument));
     else
       all.emplace_back(argument);

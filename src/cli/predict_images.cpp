@@ -4,19 +4,18 @@
 
 #include <chrono>
 #include <cmath>
+#include <csignal>
 #include <filesystem>
 #include <iostream>
-#include <nlohmann/json.hpp>
-#include <set>
 
 #include "cli/open_network.h"
 #include "cli/picture_arguments.h"
-#include "core/file.h"
+#include "cli/prediction_files.h"
 #include "core/log.h"
 #include "core/text.h"
-#include "dataset/detection_files.h"
 #include "eval/predict.h"
 #include "image/image.h"
+#include "train/interrupt.h"
 #include "video/annotate.h"
 
 namespace darknet::cli {
@@ -30,79 +29,28 @@ std::string box_in_pixels(const Box& box, const Image& image) {
 
 namespace {
 namespace fs = std::filesystem;
-using nlohmann::json;
 
-// Names without folder and ending; pictures of different folders may share one.
-class UnusedNames {
- public:
-  std::string of(const fs::path& picture) {
-    const std::string stem = picture.stem().string();
-    std::string name = stem;
-    for (int i = 2; !used_.insert(name).second; ++i) name = fmt::format("{}-{}", stem, i);
-    return name;
+// Ctrl-C is not to wait for the next line of standard input.
+void let_signals_end_reads() {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    struct ::sigaction action {};
+    ::sigaction(signal, nullptr, &action);
+    action.sa_flags &= ~SA_RESTART;
+    ::sigaction(signal, &action, nullptr);
   }
-
- private:
-  std::set<std::string> used_;
-};
-
-// What was found in the pictures so far.
-struct Found {
-  ImageSet set;
-  std::vector<std::vector<Detection>> detections;
-};
-
-// The layout of AlexeyAB's -out files.
-json darknet_json(const Found& found) {
-  json frames = json::array();
-  for (std::size_t i = 0; i < found.detections.size(); ++i) {
-    json objects = json::array();
-    for (const Detection& d : found.detections[i])
-      objects.push_back(darknet_object(d, found.set.names));
-    frames.push_back(
-        {{"frame_id", i + 1}, {"filename", found.set.images[i].string()}, {"objects", objects}});
-  }
-  return frames;
-}
-
-void write_voc(const fs::path& folder, const Found& found) {
-  require_writable_folder(folder);
-  for (std::size_t k = 0; k < found.set.names.size(); ++k)
-    write_file_atomically(folder / voc_file_name("comp4_det_test_", found.set.names[k]),
-                          voc_results(found.set, found.detections, static_cast<std::int64_t>(k)));
-}
-
-void write_labels(const fs::path& folder, const Found& found) {
-  require_writable_folder(folder);
-  UnusedNames names;
-  for (std::size_t i = 0; i < found.detections.size(); ++i)
-    write_file_atomically(folder / (names.of(found.set.images[i]) + ".txt"),
-                          label_lines(found.detections[i], true));
-}
-
-void write(const PredictOptions& o, const Found& found) {
-  if (o.format == "voc")
-    write_voc(o.out, found);
-  else if (o.format == "yolo")
-    write_labels(o.out, found);
-  else if (o.format == "coco")
-    write_file_atomically(o.out, coco_results(found.set, found.detections));
-  else
-    write_file_atomically(
-        o.out, darknet_json(found).dump(1, ' ', false, json::error_handler_t::replace) + "\n");
 }
 
 class Predictor {
  public:
-  Predictor(const PredictOptions& o, const std::string& names)
-      : options_(o),
-        net_(open_network(opened(o))),
-        found_{{.names = class_names(net_, names, o.shipped_names)}, {}} {}
+  Predictor(const PredictOptions& o, PredictionFiles& files)
+      : options_(o), files_(files), net_(open_network(opened(o))) {
+    files_.set_names(class_names(net_, o.names, o.shipped_names));
+  }
 
-  void run(const fs::path& path, bool several);
+  void run(const fs::path& path);
   bool run_all(const std::vector<fs::path>& images);  // false where one of them failed
   bool run_typed();  // paths from standard input; false where one of them failed
-  void finish() const;
+  int exit_code() const { return interrupt_.exit_code(); }  // 0: it was not interrupted
 
  private:
   static OpenOptions opened(const PredictOptions& o) {
@@ -113,16 +61,14 @@ class Predictor {
   }
   void print(const std::vector<Detection>& found, const Image& image) const;
   void draw(Image& image, const std::vector<Detection>& found) const;
-  void save_labels(const fs::path& path, const std::vector<Detection>& found) const;
-  fs::path picture_path(const fs::path& path, bool several);
-  const std::string& name(const Detection& d) const {
-    return found_.set.names[static_cast<std::size_t>(d.class_id)];
+  std::string name(const Detection& d) const {
+    return printable(files_.names()[static_cast<std::size_t>(d.class_id)]);
   }
 
   PredictOptions options_;
+  PredictionFiles& files_;
   Network net_;
-  Found found_;
-  UnusedNames unused_;
+  InterruptGuard interrupt_;  // from here on: what was found so far is written
 };
 
 void Predictor::print(const std::vector<Detection>& found, const Image& image) const {
@@ -132,54 +78,42 @@ void Predictor::print(const std::vector<Detection>& found, const Image& image) c
   }
 }
 
-void Predictor::save_labels(const fs::path& path, const std::vector<Detection>& found) const {
-  const fs::path to = fs::path(path).replace_extension(".txt");
-  if (fs::exists(to)) fail_at({to.string(), 0}, "-save_labels writes over no label file");
-  write_file_atomically(to, label_lines(found, false));
-}
-
-fs::path Predictor::picture_path(const fs::path& path, bool several) {
-  const std::string prefix = options_.prefix.empty() ? "predictions" : options_.prefix;
-  if (!several) return prefix + ".jpg";
-  fs::create_directories(prefix);
-  return fs::path(prefix) / (unused_.of(path) + ".jpg");
-}
-
 void Predictor::draw(Image& image, const std::vector<Detection>& found) const {
   std::vector<TrackedDetection> untracked;  // the surest first
   for (const Detection& d : found) untracked.push_back({d});
-  draw_found(image, untracked, found_.set.names);
+  draw_found(image, untracked, files_.names());
 }
 
-void Predictor::run(const fs::path& path, bool several) {
+void Predictor::run(const fs::path& path) {
+  const fs::path to = files_.begin(path);
   Image image = read_image(path, net_.settings().channels);
   const auto before = std::chrono::steady_clock::now();
-  const auto found = detect(net_, image, {options_.threshold, options_.nms});
+  auto found = detect(net_, image, {options_.threshold, options_.nms});
   const std::chrono::duration<double, std::milli> ms = std::chrono::steady_clock::now() - before;
-  fmt::print("{}: Predicted in {:.3f} milli-seconds.\n", path.string(), ms.count());
+  fmt::print("{}: Predicted in {:.3f} milli-seconds.\n", printable(path.string()), ms.count());
+  files_.add({image.width, image.height}, found);
+  if (found.empty())
+    fmt::print(
+        "nothing found: no score is above the threshold {:.3g} (-thresh); the highest is "
+        "{:.3f}\n",
+        options_.threshold, highest_probability(net_));
+  remove_hidden(found, files_.names());
   print(found, image);
-  found_.set.images.push_back(path);
-  found_.set.sizes.push_back({image.width, image.height});
-  found_.detections.push_back(found);
-  if (options_.save_labels) save_labels(path, found);
   draw(image, found);
-  const fs::path to = picture_path(path, several);
-  if (fs::exists(to) && fs::equivalent(to, path))
-    fail_at({to.string(), 0},
-            "the annotated picture would replace the picture; give another -prefix");
   write_image(to, image);
-  fmt::print("-> {}\n", to.string());
+  fmt::print("-> {}\n", printable(to.string()));
   if (!options_.dont_show) show_image(path.string(), image);
 }
 
 bool Predictor::run_typed() {
+  let_signals_end_reads();
   bool good = true;
-  for (std::string line;
-       fmt::print("Enter Image Path: "), std::fflush(stdout), std::getline(std::cin, line);) {
-    const auto path = trim(line);
+  LineReader lines(std::cin, "standard input");
+  for (std::string_view path; !interrupt_.requested() && (fmt::print("Enter Image Path: "),
+                                                          std::fflush(stdout), lines.next(path));) {
     if (path.empty()) continue;
     try {
-      run(fs::path(path), true);
+      run(fs::path(path));
     } catch (const Error& e) {  // a typing error is no reason to load the network again
       log::error(e.what());
       good = false;
@@ -191,19 +125,19 @@ bool Predictor::run_typed() {
 
 bool Predictor::run_all(const std::vector<fs::path>& images) {
   if (images.size() == 1) {
-    run(images.front(), false);
+    run(images.front());
     return true;
   }
   bool good = true;
   const auto before = std::chrono::steady_clock::now();
-  for (std::size_t i = 0; i < images.size(); ++i) {
+  for (std::size_t i = 0; i < images.size() && !interrupt_.requested(); ++i) {
     const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - before;
     const double left =
         i == 0 ? 0
                : spent.count() / static_cast<double>(i) * static_cast<double>(images.size() - i);
     fmt::print("[{}/{}{}] ", i + 1, images.size(), i == 0 ? "" : ", ETA " + log::duration(left));
     try {
-      run(images[i], true);
+      run(images[i]);
     } catch (const Error& e) {  // the others may be sound
       fmt::print("\n");
       std::fflush(stdout);
@@ -212,10 +146,6 @@ bool Predictor::run_all(const std::vector<fs::path>& images) {
     }
   }
   return good;
-}
-
-void Predictor::finish() const {
-  if (!options_.out.empty()) write(options_, found_);
 }
 
 }  // namespace
@@ -240,12 +170,16 @@ void add_predict_flags(CLI::App& app, PredictOptions& o) {
   add_darknet_habits(app);
 }
 
-int predict_images(const PredictOptions& o, const std::string& names) {
-  const auto images = pictures_of(o.images, o.recursive);  // before the network is read
-  Predictor predictor(o, names);
+int predict_images(const PredictOptions& o) {
+  const auto images = pictures_of(o.images, o.recursive);
+  PredictionFiles files(o, images, o.images.empty());  // what is wrong is told before the work
+  Predictor predictor(o, files);
   const bool good = o.images.empty() ? predictor.run_typed() : predictor.run_all(images);
-  predictor.finish();
-  return good ? 0 : 1;
+  files.finish();
+  if (predictor.exit_code() == 0) return good ? 0 : 1;
+  log::info(cat("interrupted after ", files.images(), " images",
+                o.out.empty() ? "" : cat("; what was found in them is in ", o.out)));
+  return predictor.exit_code();
 }
 
 }  // namespace darknet::cli

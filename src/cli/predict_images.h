@@ -10,15 +10,16 @@
 namespace darknet::cli {
 
 struct PredictOptions {
-  std::string cfg, weights;
-  std::vector<std::string> images;  // as pictures_of() takes them; none: standard input
+  std::string data, cfg, weights, names;     // data, names: "" where there are none
+  std::vector<std::filesystem::path> lists;  // of the .data file: no output replaces them
+  std::vector<std::string> images;           // as pictures_of() takes them; none: standard input
   std::vector<std::string> overrides;
   std::filesystem::path tuning;
   float threshold = .25f, nms = .45f;
   std::string out;                 // file, or folder, of all detections
   std::string format = "darknet";  // of `out`: darknet, coco (JSON files), voc, yolo (folders)
   std::string prefix;          // "" : predictions.jpg, or predictions/NAME.jpg for several pictures
-  bool shipped_names = false;  // without a .names file: data/coco.names or voc.names, by number
+  bool shipped_names = false;  // without a .names file: one of those under data/
   bool ext_output = false, save_labels = false, dont_show = false, exact = false,
        letter_box = false, recursive = false;
   Device device;
@@ -28,7 +29,6 @@ struct PredictOptions {
 std::string box_in_pixels(const Box&, const Image&);
 
 void add_predict_flags(CLI::App&, PredictOptions&);
-// `names`: the .names file, or "" .
-int predict_images(const PredictOptions&, const std::string& names);
+int predict_images(const PredictOptions&);
 
 }  // namespace darknet::cli

@@ -1,11 +1,14 @@
 #include <algorithm>
-#include <charconv>
 #include <cstdio>
+#include <utility>
 
 #include "cfg/parse.h"
 #include "cli/command.h"
 #include "core/error.h"
+#include "core/number.h"
 #include "core/text.h"
+#include "core/waiting.h"
+#include "image/image_warnings.h"
 
 namespace darknet::cli {
 namespace {
@@ -14,8 +17,7 @@ constexpr int kUsageError = 2;
 
 bool is_number(const std::string& s) {
   double value = 0;
-  const auto [end, ec] = std::from_chars(s.data(), s.data() + s.size(), value);
-  return ec == std::errc{} && end == s.data() + s.size();
+  return read_number(s, value);
 }
 
 std::string normalised(const std::string& word) {
@@ -50,6 +52,30 @@ void put_commands_first(const CLI::App& program, std::vector<std::string>& words
     if (!next) return;
     std::rotate(front, word, word + 1);
     at = next;
+  }
+}
+
+// "-clear 1", as some write it, is "-clear": a flag takes the 0 or 1 behind it, but in commands
+// that such a word may mean something else to.
+void join_flag_values(const CLI::App& program, std::vector<std::string>& words) {
+  const CLI::App* at = &program;
+  auto word = words.begin();
+  for (; word != words.end(); ++word) {
+    const auto all = subcommands(*at);
+    const auto next = std::find_if(all.begin(), all.end(),
+                                   [&](const CLI::App* a) { return a->get_name() == *word; });
+    if (next == all.end()) break;
+    at = *next;
+  }
+  if (at->get_name() == "demo" || at->get_name() == "partial") return;  // a camera, a number
+  for (; word != words.end() && word + 1 != words.end(); ++word) {
+    const CLI::Option* const option = at->get_option_no_throw(*word);
+    const std::string& value = *(word + 1);
+    if (!is_flag(*word) || !option || option->get_items_expected_max() != 0 ||
+        (value != "0" && value != "1"))
+      continue;
+    *word += "=" + value;
+    words.erase(word + 1);
   }
 }
 
@@ -96,7 +122,8 @@ int tell_usage(const CLI::App& program, const CLI::ParseError& e) {
   const std::vector<std::string> left = program.remaining(true);
   const std::string text =
       left.empty() ? std::string(e.what()) : surplus(*path.back(), left.front());
-  std::fprintf(stderr, "%s: %s\nsee: %s --help\n", words.c_str(), text.c_str(), words.c_str());
+  std::fprintf(stderr, "%s: %s\nsee: %s --help\n", words.c_str(), printable(text, "\n").c_str(),
+               words.c_str());
   return kUsageError;
 }
 
@@ -150,6 +177,7 @@ int run_program(int argc, char** argv) {
   std::vector<std::string> arguments = normalise({argv + std::min(argc, 1), argv + argc});
   if (arguments.size() == 1 && arguments[0] == "--version") arguments = {"version"};
   put_commands_first(program, arguments);
+  join_flag_values(program, arguments);
   std::reverse(arguments.begin(), arguments.end());  // as CLI11 takes them
   try {
     program.parse(std::move(arguments));
@@ -158,6 +186,8 @@ int run_program(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     return tell_usage(program, e);
   }
+  const WarningsOfImages at_the_end;
+  const AdaptiveWaiting waiting;
   return run();
 }
 
@@ -167,6 +197,23 @@ void add_overrides(CLI::App& app, std::vector<std::string>& overrides) {
                  "repeated")
       ->allow_extra_args(false)
       ->type_name("KEY=VALUE");
+}
+
+void add_seed(CLI::App& app, const std::string& help, std::function<void(std::uint64_t)> take) {
+  const auto number = [take = std::move(take)](const std::string& text) {
+    std::uint64_t seed = 0;
+    read_number(text, seed);
+    take(seed);
+  };
+  const CLI::Validator fits(
+      [](const std::string& text) {
+        std::uint64_t seed = 0;
+        return read_number(text, seed)
+                   ? std::string()
+                   : cat("'", shown(text), "': expected an integer from 0 to 2^64 - 1");
+      },
+      "");
+  app.add_option_function<std::string>("--seed", number, help)->check(fits)->type_name("N");
 }
 
 void add_threads(CLI::App& app, int& threads, const std::string& help) {
@@ -197,6 +244,23 @@ void add_arithmetic(CLI::App& app, bool& exact, std::vector<std::string>& overri
       ->type_name("FILE");
 }
 
+void add_run_length(CLI::App& app, RunLength& length, CLI::Option* other) {
+  CLI::Option* const epochs =
+      app.add_option(
+             "--epochs", length.epochs,
+             "length of the run in passes over the training images; burn_in and steps scale "
+             "along")
+          ->check(between(1e-3, 1e9));
+  CLI::Option* const hours =
+      app.add_option(
+             "--hours", length.hours,
+             "length of the run in hours on this machine, from a few iterations measured at "
+             "its start; burn_in and steps scale along")
+          ->check(between(1e-4, 1e6));
+  hours->excludes(epochs);
+  if (other) epochs->excludes(other), hours->excludes(other);
+}
+
 CLI::Validator between(double low, double high) {
   return {[low, high](const std::string& text) {
             double value = 0;
@@ -211,8 +275,7 @@ CLI::Validator between(double low, double high) {
 CLI::Validator whole_from(std::int64_t low) {
   return {[low](const std::string& text) {
             std::int64_t value = 0;
-            const bool number = CLI::detail::lexical_cast(text, value);
-            return number && value >= low
+            return read_number(text, value) && value >= low
                        ? std::string()
                        : cat("'", shown(text), "' is not a whole number from ", low, " on");
           },

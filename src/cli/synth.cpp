@@ -1,14 +1,16 @@
 // darknet synth folder
 #include <fmt/core.h>
 
-#include <charconv>
 #include <cmath>
 #include <memory>
 #include <optional>
 
 #include "cfg/parse.h"
 #include "cli/command.h"
+#include "core/number.h"
+#include "core/protected_files.h"
 #include "core/text.h"
+#include "dataset/input_truths.h"
 #include "dataset/scene_set.h"
 #include "dataset/scene_shapes.h"
 #include "nn/network.h"
@@ -28,13 +30,6 @@ template <class T>
 struct Pair {
   T first{}, second{};
 };
-
-template <class T>
-bool read_number(std::string_view text, T& number) {
-  const char* const end = text.data() + text.size();
-  const auto read = std::from_chars(text.data(), end, number);
-  return read.ec == std::errc{} && read.ptr == end;
-}
 
 // "3", or two numbers with `between` in the middle: "1..6", "416x416".
 template <class T>
@@ -59,8 +54,10 @@ Imbalance imbalance_of(const Network& net, const Head& head, const SceneSettings
                        std::int64_t scenes) {
   Imbalance sum;
   const Shape input = net.input_shape();
+  const InputView view{input.w, input.h, net.settings().letter_box};
   for (std::int64_t k = 0; k < scenes; ++k)
-    sum.positives += static_cast<double>(head.positives(scene_truths(s, k), input));
+    sum.positives += static_cast<double>(
+        head.positives(truths_at_input(scene_truths(s, k), {s.width, s.height}, view), input));
   sum.positives /= static_cast<double>(scenes);
   sum.candidates = static_cast<double>(head.candidates(input));
   return sum;
@@ -141,6 +138,8 @@ int synth(Options& o) {
   read_flags(o);
   check(o.set.scenes);
   if (o.background > 0 && o.cfg.empty()) throw Error("-background needs -cfg: whose anchors?", 2);
+  const ProtectedFiles inputs({{"the cfg", o.cfg}});
+  require_scene_folder(o.folder);
   std::optional<Network> net;
   if (!o.cfg.empty()) {
     std::vector<Section> cfg = read_cfg(o.cfg);
@@ -154,10 +153,10 @@ int synth(Options& o) {
   fmt::print(
       "{}: {} pictures for training, {} for tests; {} x {}, {} classes, {} to {} objects of {} to "
       "{} pixels\n",
-      o.folder, o.set.count - o.set.test, o.set.test, s.width, s.height, s.classes, s.least_objects,
-      s.most_objects, s.least_size, s.most_size);
+      printable(o.folder), o.set.count - o.set.test, o.set.test, s.width, s.height, s.classes,
+      s.least_objects, s.most_objects, s.least_size, s.most_size);
   if (net) print_imbalance(*net, s, o.set.count);
-  fmt::print("-> {}\n", (std::filesystem::path(o.folder) / "scenes.data").string());
+  fmt::print("-> {}\n", printable((std::filesystem::path(o.folder) / "scenes.data").string()));
   return 0;
 }
 
@@ -177,10 +176,7 @@ void add_synth(CLI::App& program, Run& run) {
       ->capture_default_str();
   app.add_option("--test", o->test, "how many of them are for tests, valid = (a fifth)")
       ->check(whole_from(0));
-  app.add_option_function<std::int64_t>(
-         "--seed", [&s](const std::int64_t& seed) { s.seed = static_cast<std::uint64_t>(seed); },
-         "of everything random (1)")
-      ->check(whole_from(0));
+  add_seed(app, "of everything random (1)", [&s](std::uint64_t seed) { s.seed = seed; });
   app.add_option("--size", o->size, "of a picture, WxH pixels")->capture_default_str();
   app.add_option("--objects", o->objects, "in one picture")->capture_default_str();
   app.add_option("--object_size", o->object_size,

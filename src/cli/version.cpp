@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "core/device.h"
 #include "core/ops.h"
+#include "core/waiting.h"
 #include "image/image.h"
 
 namespace darknet::cli {
@@ -20,7 +21,8 @@ void add_version(CLI::App& program, Run& run) {
       if (cards == 0) fmt::print("CUDA: none (this build or this machine has no CUDA device)\n");
       for (int i = 0; i < cards; ++i)
         fmt::print("CUDA: {}\n", ops(DeviceType::cuda).name({DeviceType::cuda, i}));
-      fmt::print("pictures: {}\ncores: {}\n", image_library(), std::thread::hardware_concurrency());
+      fmt::print("pictures: {}\ncores: {}\nwaiting threads: {}\n", image_library(),
+                 std::thread::hardware_concurrency(), waiting_policy());
       return 0;
     };
   });

@@ -11,6 +11,8 @@
 #include <system_error>
 
 #include "core/error.h"
+#include "core/input.h"
+#include "core/protected_files.h"
 
 namespace darknet {
 namespace fs = std::filesystem;
@@ -25,7 +27,10 @@ fs::path replaceable(const fs::path& path) {
   std::error_code ignored;
   const fs::file_status status = fs::status(path, ignored);
   if (!fs::exists(status)) return path;
-  if (!fs::is_regular_file(status) && !fs::is_directory(status))
+  require_unprotected(path);
+  if (fs::is_directory(status))
+    fail(path.string(), ": this is a folder, no file can take its place");
+  if (!fs::is_regular_file(status))
     fail(path.string(), ": this is no ordinary file, and would be replaced by one");
   if (::access(path.c_str(), W_OK) != 0)
     fail(path.string(), ": cannot write this file: ", std::strerror(errno));
@@ -74,7 +79,7 @@ void AtomicFile::commit() {
 }
 
 AppendedFile::AppendedFile(fs::path path)
-    : path_(std::move(path)),
+    : path_((require_unprotected(path), std::move(path))),
       descriptor_(::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666)) {
   if (descriptor_ < 0) fail_io();
 }
@@ -100,17 +105,7 @@ void write_file_atomically(const fs::path& path, const std::string& contents) {
 }
 
 std::string read_file(const fs::path& path, std::uint64_t most_bytes) {
-  std::error_code error;
-  if (fs::is_directory(path, error)) fail(path.string(), ": this is a folder, not a file");
-  std::ifstream in(path, std::ios::binary | std::ios::ate);
-  if (!in) fail(path.string(), ": cannot read this file: ", std::strerror(errno));
-  const auto size = static_cast<std::uint64_t>(in.tellg());
-  if (size > most_bytes) fail(path.string(), ": larger than ", most_bytes, " bytes");
-  std::string contents(size, '\0');
-  in.seekg(0);
-  in.read(contents.data(), static_cast<std::streamsize>(size));
-  if (!in) fail(path.string(), ": cannot read this file");
-  return contents;
+  return InputFile(path, most_bytes).rest();
 }
 
 void require_writable_file(const fs::path& path) { const AtomicFile unused(path); }

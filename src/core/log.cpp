@@ -10,13 +10,18 @@
 #include <cstdio>
 #include <memory>
 
+#include "core/text.h"
+
 namespace darknet::log {
 namespace {
+
+constexpr std::string_view kLayout = "\n\t";  // of messages of several lines
 
 std::shared_ptr<spdlog::logger> make(const char* name, bool to_stderr, const char* pattern) {
   auto logger = to_stderr ? spdlog::stderr_color_mt(name) : spdlog::stdout_color_mt(name);
   logger->set_pattern(pattern);
   logger->flush_on(spdlog::level::info);
+  logger->set_error_handler([](const std::string&) {});  // main() tells of failed writes, once
   return logger;
 }
 
@@ -32,9 +37,9 @@ spdlog::logger& err() {
 
 }  // namespace
 
-void info(const std::string& s) { out().info("{}", s); }
-void warn(const std::string& s) { err().warn("{}", s); }
-void error(const std::string& s) { err().error("{}", s); }
+void info(const std::string& s) { out().info("{}", printable(s, kLayout)); }
+void warn(const std::string& s) { err().warn("{}", printable(s, kLayout)); }
+void error(const std::string& s) { err().error("{}", printable(s, kLayout)); }
 
 WithoutWarnings::WithoutWarnings() { err().set_level(spdlog::level::err); }
 WithoutWarnings::~WithoutWarnings() { err().set_level(spdlog::level::info); }
@@ -46,7 +51,7 @@ bool on_terminal() {
 
 void progress(const std::string& line, bool also_when_plain) {
   if (on_terminal()) {
-    std::printf("\r\033[K%s", line.c_str());
+    std::printf("\r\033[K%s", printable(line).c_str());
     std::fflush(stdout);
   } else if (also_when_plain) {
     info(line);

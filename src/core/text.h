@@ -13,33 +13,33 @@ inline std::string_view trim(std::string_view s) {
   return a == s.npos ? std::string_view{} : s.substr(a, b - a + 1);
 }
 
-// For messages: no control characters, and not endless.
+// For terminals and logs: control characters, which could steer a terminal, and bytes that are no
+// UTF-8 as \x1B; without those in `kept`. Names of files and classes hold anything.
+std::string printable(std::string_view, std::string_view kept = "");
+
+// For messages: printable, and not endless.
 inline std::string shown(std::string_view s) {
   constexpr std::size_t kMost = 60;
-  std::string out(s.substr(0, kMost));
-  for (char& c : out)
-    if (static_cast<unsigned char>(c) < ' ') c = '?';
-  return s.size() > kMost ? out + "..." : out;
+  return printable(s.substr(0, kMost)) + (s.size() > kMost ? "..." : "");
 }
 
-// The lines of a text, trimmed, counted from 1, without the byte order mark of UTF-8 files.
+// The lines of a text, trimmed, counted from 1, without the byte order mark of UTF-8 files. A line
+// longer than `max_line` bytes is an Error that names `name` and the line, before more of it is
+// read.
 class LineReader {
  public:
-  explicit LineReader(std::istream& in) : in_(in) {}
+  static constexpr std::size_t kMaxLine = 1u << 20;  // bytes
+  LineReader(std::istream& in, std::string name, std::size_t max_line = kMaxLine)
+      : in_(*in.rdbuf()), name_(std::move(name)), max_line_(max_line) {}
   // False at the end. `line` holds until the next call.
-  bool next(std::string_view& line) {
-    if (!std::getline(in_, raw_)) return false;
-    bytes_ += raw_.size() + 1;
-    if (++number_ == 1 && raw_.starts_with("\xEF\xBB\xBF")) raw_.erase(0, 3);
-    line = trim(raw_);
-    return true;
-  }
+  bool next(std::string_view& line);
   int number() const { return number_; }
   std::uint64_t bytes() const { return bytes_; }  // read so far
 
  private:
-  std::istream& in_;
-  std::string raw_;
+  std::streambuf& in_;
+  std::string name_, raw_;
+  std::size_t max_line_;
   int number_ = 0;
   std::uint64_t bytes_ = 0;
 };

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/file.h"
+#include "core/input.h"
 #include "core/log.h"
 #include "core/text.h"
 
@@ -202,7 +203,7 @@ std::string Tuning::lines() const {
 std::vector<Tuning> parse_tunings(const std::string& text, const std::string& file) {
   std::vector<Tuning> all;
   std::istringstream in(text);
-  LineReader reader(in);
+  LineReader reader(in, file);
   for (std::string_view line; reader.next(line);) {
     if (line.empty()) continue;
     const Where where{file, reader.number()};
@@ -220,7 +221,7 @@ std::vector<Tuning> read_tunings(const std::filesystem::path& path) {
 
 void merge_into_file(const std::filesystem::path& path, const Tuning& tuning) {
   std::vector<Tuning> all;
-  if (std::filesystem::exists(path)) all = read_tunings(path);
+  if (is_present(path)) all = read_tunings(path);
   table_of(all, tuning.library()).add(tuning);
   std::string text;
   for (const Tuning& t : all) text += t.lines();

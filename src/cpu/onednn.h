@@ -31,7 +31,8 @@ auto checked(const char* call, const std::string& about, F f) {
   try {
     return f();
   } catch (const dnnl::error& e) {
-    fail("oneDNN ", call, " (", about, "): ", e.what(), ", status ", static_cast<int>(e.status));
+    fail("oneDNN ", call, " (", about, "): ", e.what(), ", status ", static_cast<int>(e.status),
+         e.status == dnnl_out_of_memory ? ": out of memory" : "");
   }
 }
 

@@ -112,6 +112,11 @@ Augmentation augmentation_of(const NetSettings& net, const AugmentationKeys& hea
 
 Placement plain_placement(const Image& image, std::int64_t height, std::int64_t width,
                           bool with_bars) {
+  return plain_placement(PictureSize{image.width, image.height}, height, width, with_bars);
+}
+
+Placement plain_placement(const PictureSize& image, std::int64_t height, std::int64_t width,
+                          bool with_bars) {
   const auto w = static_cast<float>(width), h = static_cast<float>(height);
   Crop c{0, 0, static_cast<float>(image.width), static_cast<float>(image.height)};
   if (with_bars) letter_box(c, w / h);
@@ -210,6 +215,14 @@ void place_truths(std::span<const Truth> truths, const Image& image, const Place
     to.push_back(
         {{(x0 + x1) / 2 / w, (y0 + y1) / 2 / h, (x1 - x0) / w, (y1 - y0) / h}, t.class_id});
   }
+}
+
+Box to_input(const Box& b, const Placement& p, const PictureSize& picture, std::int64_t height,
+             std::int64_t width) {
+  const auto pw = static_cast<float>(picture.width), ph = static_cast<float>(picture.height);
+  const auto w = static_cast<float>(width), h = static_cast<float>(height);
+  return {(b.x * pw - p.shift_x) / p.scale_x / w, (b.y * ph - p.shift_y) / p.scale_y / h,
+          b.w * pw / std::abs(p.scale_x) / w, b.h * ph / p.scale_y / h};
 }
 
 Box to_picture(const Box& b, const Placement& p, std::int64_t picture_width,

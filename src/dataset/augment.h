@@ -10,6 +10,7 @@
 #include "dataset/pictures.h"
 #include "detect/box.h"
 #include "detect/head.h"
+#include "image/picture_size.h"
 #include "nn/net_settings.h"
 
 namespace darknet {
@@ -33,6 +34,8 @@ struct Placement {
 };
 
 // The whole picture into the whole input, stretched or with grey bars (letter_box).
+Placement plain_placement(const PictureSize&, std::int64_t height, std::int64_t width,
+                          bool with_bars);
 Placement plain_placement(const Image&, std::int64_t height, std::int64_t width, bool with_bars);
 
 // A random crop, mirror and colour for the whole input.
@@ -62,6 +65,10 @@ struct PlacedPart {
 // are dropped, as in the Darknets.
 void place_truths(std::span<const Truth>, const Image&, const Placement&, std::int64_t height,
                   std::int64_t width, std::vector<Truth>& to);
+
+// A box of the picture as it lies in the input, in fractions of each; nothing is clipped.
+Box to_input(const Box&, const Placement&, const PictureSize&, std::int64_t height,
+             std::int64_t width);
 
 // The inverse for a detected box: from fractions of the input to fractions of the picture.
 Box to_picture(const Box&, const Placement&, std::int64_t picture_width,

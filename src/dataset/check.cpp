@@ -2,20 +2,19 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
+#include <string_view>
+#include <unordered_set>
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/input.h"
 #include "core/log.h"
 #include "dataset/image_list.h"
-#include "dataset/labels.h"
 #include "image/image.h"
 
 namespace darknet {
 namespace {
 namespace fs = std::filesystem;
-
-constexpr std::uint64_t kMostLabelBytes = 64u << 20;
 
 using Tell = std::function<void(const std::string&)>;
 
@@ -32,25 +31,17 @@ void count_objects(ListCheck& check, const std::vector<Truth>& truths) {
   }
 }
 
-void check_labels(ListCheck& check, const fs::path& image, std::int64_t classes, const Tell& tell) {
-  const fs::path path = label_path(image);
-  if (!fs::exists(path)) {
-    ++check.missing_labels;
-    tell(cat(path.string(), ": the label file of ", image.string(), " is missing"));
-    return;
-  }
-  try {
-    const Labels labels = parse_labels(read_file(path, kMostLabelBytes), classes,
-                                       [&](int line, const std::string& why) {
-                                         ++check.bad_lines;
-                                         tell(cat(path.string(), ':', line, ": ", why));
-                                       });
-    check.clipped += labels.clipped;
-    count_objects(check, labels.truths);
-  } catch (const Error& e) {
-    ++check.missing_labels;
-    tell(e.what());
-  }
+void check_labels(ListCheck& check, const fs::path& image, std::int64_t classes, BadLabels bad,
+                  const Tell& tell) {
+  const LabelFile file = read_label_file(image, classes, bad);
+  for (const std::string& fault : file.faults) tell(fault);
+  for (const std::string& cut : file.cut) tell(cut + "; cut to the image");
+  check.cut += static_cast<std::int64_t>(file.cut.size());
+  check.missing_labels += !file.readable;
+  if (!file.readable) return;
+  check.bad_lines += static_cast<std::int64_t>(file.faults.size());
+  check.clipped += file.labels.clipped;
+  count_objects(check, file.labels.truths);
 }
 
 void check_picture(ListCheck& check, const fs::path& image, std::int64_t channels,
@@ -66,19 +57,20 @@ void check_picture(ListCheck& check, const fs::path& image, std::int64_t channel
 }  // namespace
 
 ListCheck check_list(const fs::path& list, std::int64_t classes, std::int64_t channels,
-                     const Tell& tell) {
-  ListCheck check;
+                     const Tell& tell, BadLabels bad) {
+  ListCheck check{.labels_are_skipped = bad == BadLabels::skip};
   check.objects_of_class.resize(static_cast<std::size_t>(classes));
-  const std::vector<fs::path> images = read_image_list(list);
-  std::set<fs::path> seen;
+  const ImagePaths images = read_image_list(list);
+  std::unordered_set<std::string_view> seen;
   log::Progress progress("checking", static_cast<std::int64_t>(images.size()));
-  for (const fs::path& image : images) {
-    if (!seen.insert(image).second) {
+  for (std::size_t i = 0; i < images.size(); ++i) {
+    const fs::path image = images[i];
+    if (!seen.insert(images.text(i)).second) {
       ++check.duplicates;
       tell(cat(list.string(), ": ", image.string(), " is listed more than once"));
     }
     check_picture(check, image, channels, tell);
-    check_labels(check, image, classes, tell);
+    check_labels(check, image, classes, bad, tell);
     progress.at(++check.images);
   }
   return check;

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "dataset/labels.h"
+
 namespace darknet {
 
 struct ListCheck {
@@ -13,11 +15,16 @@ struct ListCheck {
   std::int64_t duplicates = 0, empty = 0, objects = 0, most_objects = 0;
   std::vector<std::int64_t> objects_of_class;
   float smallest = 1, largest = 0;  // sqrt(w * h) of the boxes, fractions of the picture
-  std::int64_t faults() const { return unreadable + missing_labels + bad_lines; }
+  std::int64_t cut = 0;             // boxes that -bad_labels clip cuts to their image
+  bool labels_are_skipped = false;  // -bad_labels skip: their faults stop no command
+  std::int64_t faults() const {
+    return unreadable + (labels_are_skipped ? 0 : missing_labels + bad_lines);
+  }
 };
 
 // `tell`: one message per fault, "file:line: reason".
 ListCheck check_list(const std::filesystem::path& list, std::int64_t classes, std::int64_t channels,
-                     const std::function<void(const std::string&)>& tell);
+                     const std::function<void(const std::string&)>& tell,
+                     BadLabels = BadLabels::stop);
 
 }  // namespace darknet

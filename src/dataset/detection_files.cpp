@@ -6,23 +6,26 @@
 #include <array>
 #include <charconv>
 #include <cmath>
-#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
-#include <sstream>
 #include <unordered_map>
 
 #include "core/error.h"
+#include "core/input.h"
+#include "core/log.h"
+#include "core/number.h"
 #include "core/text.h"
+#include "detect/clip.h"
 
 namespace darknet {
 namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 32;  // of a results file
-constexpr double kMostScore = 1e9;  // beyond, several scores would be one infinity as floats
+constexpr double kMostScore = 1e9;   // beyond, several scores would be one infinity as floats
+constexpr double kLeastSide = 1e-6;  // of a label file's boxes: its last digit
 constexpr std::int64_t kCocoClasses = 80;
 // The numbers that COCO's 80 classes leave out.
 constexpr std::array<std::int64_t, 10> kCocoGaps{12, 26, 29, 30, 45, 66, 68, 69, 71, 83};
@@ -44,21 +47,30 @@ class ImageFinder {
     const auto ids = image_ids(set.images);
     for (std::size_t i = 0; i < set.images.size(); ++i) {
       by_id_.emplace(ids[i], i);
-      by_name_.emplace(set.images[i].filename().string(), i);
-      by_name_.emplace(set.images[i].stem().string(), i);
+      name(set.images[i].string(), i);
+      name(set.images[i].filename().string(), i);
+      name(set.images[i].stem().string(), i);
     }
   }
-  std::optional<std::size_t> by_id(std::int64_t id) const { return find(by_id_, id); }
-  std::optional<std::size_t> by_name(const std::string& name) const {
-    const auto found = find(by_name_, name);
-    return found ? found : find(by_name_, fs::path(name).filename().string());
+  std::optional<std::size_t> by_id(std::int64_t id) const {
+    const auto at = by_id_.find(id);
+    return at == by_id_.end() ? std::nullopt : std::optional<std::size_t>(at->second);
+  }
+  // By whole path, or else by name; `where` is for the message that two images have this name.
+  std::optional<std::size_t> by_name(const std::string& name, const Where& where) const {
+    auto at = by_name_.find(name);
+    if (at == by_name_.end()) at = by_name_.find(fs::path(name).filename().string());
+    if (at == by_name_.end()) return std::nullopt;
+    if (at->second == kSeveral)
+      fail_at(where, "image '", shown(name), "' may be any of several images of the list");
+    return at->second;
   }
 
  private:
-  template <class Map, class Key>
-  static std::optional<std::size_t> find(const Map& map, const Key& key) {
-    const auto at = map.find(key);
-    return at == map.end() ? std::nullopt : std::optional<std::size_t>(at->second);
+  static constexpr std::size_t kSeveral = SIZE_MAX;
+  void name(const std::string& name, std::size_t image) {
+    const auto [at, fresh] = by_name_.emplace(name, image);
+    if (!fresh && at->second != image) at->second = kSeveral;
   }
   std::unordered_map<std::int64_t, std::size_t> by_id_;
   std::unordered_map<std::string, std::size_t> by_name_;
@@ -89,7 +101,7 @@ class CocoReader : public nlohmann::json_sax<nlohmann::json> {
   bool number_float(number_float_t n, const string_t&) override { return number(n, std::nullopt); }
   bool string(string_t& text) override {
     if (depth() != 2 || (key_ != "image_id" && key_ != "file_name")) return value("a text");
-    image_ = finder_.by_name(text);
+    image_ = finder_.by_name(text, {cat(file_, ": detection ", entry_), 0});
     if (!image_) refuse("image '", shown(text), "' is not in the list");
     return true;
   }
@@ -201,54 +213,107 @@ class CocoReader : public nlohmann::json_sax<nlohmann::json> {
   std::optional<double> score_;
 };
 
-std::ifstream open_results(const fs::path& file) {
-  std::error_code fault;
-  const auto bytes = fs::file_size(file, fault);
-  std::ifstream in(file, std::ios::binary);
-  if (fault || !in) fail_at({file.string(), 0}, "cannot read this file of detections");
-  if (bytes > kMostBytes) fail_at({file.string(), 0}, "larger than 4 GiB");
-  return in;
-}
+// The bytes of a JSON text, none of whose strings and numbers is endless: a parser would keep it
+// all.
+class JsonBytes {
+ public:
+  using iterator_category = std::input_iterator_tag;
+  using value_type = char;
+  using difference_type = std::ptrdiff_t;
+  using pointer = const char*;
+  using reference = char;
+
+  JsonBytes() = default;  // the end
+  JsonBytes(std::streambuf& in, const std::string& file) : in_(&in), file_(&file) { look(); }
+  char operator*() const { return static_cast<char>(byte_); }
+  JsonBytes& operator++() {
+    in_->sbumpc();
+    look();
+    return *this;
+  }
+  bool operator==(const JsonBytes& other) const { return at_end() == other.at_end(); }
+  bool operator!=(const JsonBytes& other) const { return !(*this == other); }
+
+ private:
+  bool at_end() const { return byte_ == kEnd; }
+  void look() {
+    byte_ = in_->sgetc();
+    const bool between = !in_string_ && byte_ != kEnd &&
+                         std::string_view("[]{},: \t\r\n").find(**this) != std::string_view::npos;
+    if (byte_ == '"' && !escaped_) in_string_ = !in_string_, length_ = 0;
+    escaped_ = byte_ == '\\' && !escaped_;
+    length_ = between ? 0 : length_ + 1;
+    if (length_ > LineReader::kMaxLine)
+      fail_at({*file_, 0}, "a text or number in it is longer than ", LineReader::kMaxLine,
+              " bytes");
+  }
+
+  static constexpr int kEnd = std::char_traits<char>::eof();
+  std::streambuf* in_ = nullptr;
+  const std::string* file_ = nullptr;
+  int byte_ = kEnd;
+  bool in_string_ = false, escaped_ = false;
+  std::size_t length_ = 0;
+};
 
 void read_coco(const fs::path& file, const ImageSet& set, FiledDetections& to) {
-  std::ifstream in = open_results(file);
+  InputFile in(file, kMostBytes, Pipes::allowed);
   const std::string name = file.string();
   CocoReader reader(name, set, to);
-  nlohmann::json::sax_parse(in, &reader);
+  nlohmann::json::sax_parse(JsonBytes(*in.rdbuf(), name), JsonBytes(), &reader);
+}
+
+constexpr std::size_t kVocNumbers = 5;
+
+// A line from its end: names of images may hold blanks.
+struct VocLine {
+  std::string_view image;
+  std::array<double, kVocNumbers> numbers{};  // score left top right bottom
+};
+
+std::optional<VocLine> parse_voc_line(std::string_view line) {
+  VocLine parsed;
+  for (std::size_t i = kVocNumbers; i-- > 0;) {
+    line = trim(line);
+    const auto blank = line.find_last_of(" \t");
+    if (blank == line.npos) return std::nullopt;
+    if (!read_number(line.substr(blank + 1), parsed.numbers[i]) ||
+        !(std::abs(parsed.numbers[i]) < 1e9))
+      return std::nullopt;
+    line = line.substr(0, blank);
+  }
+  parsed.image = trim(line);
+  return parsed.image.empty() ? std::nullopt : std::optional(parsed);
 }
 
 void read_voc_file(const fs::path& file, std::int32_t class_id, const ImageSet& set,
                    const ImageFinder& finder, FiledDetections& to) {
-  std::ifstream in = open_results(file);
-  LineReader lines(in);
+  InputFile in(file, kMostBytes);
+  LineReader lines(in, file.string());
   for (std::string_view line; lines.next(line);) {
     if (line.empty()) continue;
-    std::istringstream words{std::string(line)};
-    std::string image, surplus;
-    std::array<double, 5> v{};
-    words >> image;
-    for (double& number : v) {
-      std::string word;
-      words >> word;
-      const char* const end = word.data() + word.size();
-      const auto read = std::from_chars(word.data(), end, number);
-      if (word.empty() || read.ec != std::errc{} || read.ptr != end || !(std::abs(number) < 1e9))
-        fail_at({file.string(), lines.number()}, "'", shown(line),
-                "': image score left top right bottom are wanted");
-    }
-    if (words >> surplus)
-      fail_at({file.string(), lines.number()}, "'", shown(surplus), "' is one word too many");
-    const auto i = finder.by_name(image);
-    if (!i)
-      fail_at({file.string(), lines.number()}, "image '", shown(image), "' is not in the list");
+    const Where here{file.string(), lines.number()};
+    const auto parsed = parse_voc_line(line);
+    if (!parsed) fail_at(here, "'", shown(line), "': image score left top right bottom are wanted");
+    const auto i = finder.by_name(std::string(parsed->image), here);
+    if (!i) fail_at(here, "image '", shown(parsed->image), "' is not in the list");
     // Darknet writes corners from 1, the right and lower ones as far.
+    const auto& v = parsed->numbers;
     const double x = v[1] - 1, y = v[2] - 1, w = v[3] - 1 - x, h = v[4] - 1 - y;
-    if (w < 0 || h < 0)
-      fail_at({file.string(), lines.number()}, "right of left, below top is wanted");
+    if (w < 0 || h < 0) fail_at(here, "right of left, below top is wanted");
     to.images[*i].push_back(
         {box_of(x, y, w, h, set.sizes[*i]), class_id, 0, static_cast<float>(v[0])});
     ++to.detections;
   }
+}
+
+// Each class has a file of its own.
+void require_distinct_classes(const ImageSet& set) {
+  std::map<std::string, std::size_t> first;
+  for (std::size_t k = 0; k < set.names.size(); ++k)
+    if (const auto [at, fresh] = first.emplace(voc_file_name("", set.names[k]), k); !fresh)
+      fail("classes ", at->second, " and ", k, " ('", shown(set.names[at->second]), "', '",
+           shown(set.names[k]), "') would share one VOC file; use -format coco or other names");
 }
 
 // The class whose name ends the file's; of several the longest name.
@@ -265,8 +330,9 @@ std::optional<std::int32_t> class_of_file(const fs::path& file, const ImageSet& 
 }
 
 void read_voc(const fs::path& path, const ImageSet& set, FiledDetections& to) {
+  require_distinct_classes(set);
   std::set<fs::path> files{path};  // in order of their names
-  if (fs::is_directory(path)) {
+  if (is_folder(path)) {
     files.clear();
     for (const auto& entry : fs::directory_iterator(path))
       if (entry.path().extension() == ".txt" && class_of_file(entry.path(), set))
@@ -288,7 +354,7 @@ void read_voc(const fs::path& path, const ImageSet& set, FiledDetections& to) {
 
 }  // namespace
 
-std::vector<std::int64_t> image_ids(std::span<const fs::path> images) {
+std::vector<std::int64_t> image_ids(const ImagePaths& images) {
   std::vector<std::int64_t> ids;
   std::set<std::int64_t> seen;
   for (const fs::path& image : images) {
@@ -312,8 +378,8 @@ std::int64_t category_id(std::int64_t class_id, std::int64_t classes) {
 FiledDetections read_detections(const fs::path& path, const ImageSet& set) {
   FiledDetections all;
   all.images.resize(set.images.size());
-  if (!fs::exists(path)) fail_at({path.string(), 0}, "no such file or folder of detections");
-  if (path.extension() == ".json")
+  if (!is_present(path)) fail_at({path.string(), 0}, "no such file or folder of detections");
+  if (path.extension() == ".json" || is_pipe(path))
     read_coco(path, set, all);
   else
     read_voc(path, set, all);
@@ -328,11 +394,12 @@ std::string coco_results(const ImageSet& set, std::span<const std::vector<Detect
     for (const Detection& d : detections[i]) {
       const auto w = static_cast<double>(set.sizes[i].width),
                  h = static_cast<double>(set.sizes[i].height);
+      const BoxEdges box = clipped_to_image(d.box);
       text += fmt::format(
           "{}\n{{\"image_id\":{},\"category_id\":{},\"bbox\":[{:.4f},{:.4f},{:.4f},{:.4f}],"
           "\"score\":{:.7g}}}",
-          text.size() > 1 ? "," : "", ids[i], category_id(d.class_id, classes), d.box.left() * w,
-          d.box.top() * h, d.box.w * w, d.box.h * h, d.probability);
+          text.size() > 1 ? "," : "", ids[i], category_id(d.class_id, classes), box.left * w,
+          box.top * h, box.width() * w, box.height() * h, d.probability);
     }
   return text + "\n]\n";
 }
@@ -345,14 +412,33 @@ std::string voc_results(const ImageSet& set, std::span<const std::vector<Detecti
       if (d.class_id != class_id) continue;
       const auto w = static_cast<double>(set.sizes[i].width),
                  h = static_cast<double>(set.sizes[i].height);
-      // A thin box at the right or lower edge stays within the picture, and right of its left side.
-      const double left = std::clamp(d.box.left() * w + 1, 1., w),
-                   top = std::clamp(d.box.top() * h + 1, 1., h);
-      text += fmt::format("{} {:.7g} {:.4f} {:.4f} {:.4f} {:.4f}\n", set.images[i].stem().string(),
-                          d.probability, left, top, std::clamp(d.box.right() * w + 1, left, w),
-                          std::clamp(d.box.bottom() * h + 1, top, h));
+      const BoxEdges box = clipped_to_image(d.box);  // pixels from 1: the last one is w, not w + 1
+      text +=
+          fmt::format("{} {:.7g} {:.4f} {:.4f} {:.4f} {:.4f}\n", set.images[i].stem().string(),
+                      d.probability, std::min(box.left * w + 1, w), std::min(box.top * h + 1, h),
+                      std::min(box.right * w + 1, w), std::min(box.bottom * h + 1, h));
     }
   return text;
+}
+
+void require_voc_names(const ImageSet& set) {
+  require_distinct_classes(set);
+  std::map<std::string, std::size_t> first;
+  std::int64_t with_blanks = 0;
+  for (std::size_t i = 0; i < set.images.size(); ++i) {
+    const fs::path image = set.images[i];
+    const std::string stem = image.stem().string();
+    with_blanks += stem.find_first_of(" \t") != stem.npos;
+    if (stem != trim(stem) || stem.find_first_of("\n\v\f") != stem.npos)
+      fail(image.string(), ": a VOC file cannot hold this name (blanks at its ends, or line ends)");
+    if (const auto [at, fresh] = first.emplace(stem, i); !fresh)
+      fail(image.string(), ": in a VOC file this image and ", set.images[at->second].string(),
+           " would both be '", shown(stem), "'; use -format coco");
+  }
+  if (with_blanks > 0)
+    log::warn(cat("VOC files: ", with_blanks,
+                  " image names hold blanks; darknet detector map reads "
+                  "such lines, other programs may not"));
 }
 
 std::string voc_file_name(const std::string& beginning, const std::string& class_name) {
@@ -372,8 +458,10 @@ nlohmann::json darknet_object(const Detection& d, const std::vector<std::string>
 std::string label_lines(std::span<const Detection> detections, bool with_probability) {
   std::string text;
   for (const Detection& d : detections) {
-    text += fmt::format("{} {:.6f} {:.6f} {:.6f} {:.6f}", d.class_id, d.box.x, d.box.y, d.box.w,
-                        d.box.h);
+    const BoxEdges box = clipped_to_image(d.box);
+    if (box.width() < kLeastSide || box.height() < kLeastSide) continue;
+    text += fmt::format("{} {:.6f} {:.6f} {:.6f} {:.6f}", d.class_id, (box.left + box.right) / 2,
+                        (box.top + box.bottom) / 2, box.width(), box.height());
     text += with_probability ? fmt::format(" {:.6g}\n", d.probability) : "\n";
   }
   return text;

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "dataset/image_paths.h"
 #include "detect/box.h"
 #include "image/picture_size.h"
 
@@ -15,14 +16,14 @@ namespace darknet {
 
 // What detections are about: one entry per image, in the order of the list.
 struct ImageSet {
-  std::vector<std::filesystem::path> images;
+  ImagePaths images;
   std::vector<PictureSize> sizes;  // pixels
   std::vector<std::string> names;  // of the classes
 };
 
 // The number of an image in COCO's files: the digits at the end of its name ("..._000000042.jpg":
 // 42) where every image of the list has some and no two have the same, else its place, from 1.
-std::vector<std::int64_t> image_ids(std::span<const std::filesystem::path>);
+std::vector<std::int64_t> image_ids(const ImagePaths&);
 
 // COCO's numbers for its 80 classes (1 to 90, with gaps); class + 1 for any other number of them.
 std::int64_t category_id(std::int64_t class_id, std::int64_t classes);
@@ -38,16 +39,21 @@ struct FiledDetections {
 // classes.
 FiledDetections read_detections(const std::filesystem::path&, const ImageSet&);
 
+// All of these clip the boxes to the image (detect/clip.h).
 // bbox: x, y of the upper left corner, width, height; pixels from 0.
 std::string coco_results(const ImageSet&, std::span<const std::vector<Detection>>);
 // One file of class `class_id`: "STEM score left top right bottom", pixels from 1 (Darknet).
 std::string voc_results(const ImageSet&, std::span<const std::vector<Detection>>,
                         std::int64_t class_id);
+// VOC's files name images without folder and ending, and classes by their files. Throws, naming
+// both, where two images or two classes would be one, or where a name cannot stand in a line.
+void require_voc_names(const ImageSet&);
 // What the file of a class is called: BEGINNING + name + .txt, without the slashes of a name.
 std::string voc_file_name(const std::string& beginning, const std::string& class_name);
 // One entry of "objects" in AlexeyAB's JSON.
 nlohmann::json darknet_object(const Detection&, const std::vector<std::string>& names);
-// "class x y width height", and the probability behind it where asked for.
+// "class x y width height", and the probability behind it where asked for; boxes without area in
+// the image, which no reader of labels takes, are left out.
 std::string label_lines(std::span<const Detection>, bool with_probability);
 
 }  // namespace darknet

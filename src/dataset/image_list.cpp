@@ -1,10 +1,9 @@
 #include "dataset/image_list.h"
 
-#include <sstream>
-
+#include <system_error>
 #include "cfg/data_file.h"
 #include "core/error.h"
-#include "core/file.h"
+#include "core/input.h"
 #include "core/text.h"
 
 namespace darknet {
@@ -28,10 +27,12 @@ fs::path in_labels_folder(const fs::path& image) {
 
 }  // namespace
 
-std::vector<fs::path> read_image_list(const fs::path& path) {
-  std::istringstream in(read_file(path, kMostBytes));
-  std::vector<fs::path> images;
-  LineReader reader(in);
+ImagePaths read_image_list(const fs::path& path) {
+  InputFile in(path, kMostBytes, Pipes::allowed);
+  ImagePaths images;
+  std::error_code unknown;  // a pipe has no size
+  if (const auto bytes = fs::file_size(path, unknown); !unknown) images.reserve(0, bytes);
+  LineReader reader(in, path.string());
   for (std::string_view line; reader.next(line);) {
     if (line.find('\0') != line.npos)
       fail_at({path.string(), reader.number()}, "this is not a text file");
@@ -43,7 +44,7 @@ std::vector<fs::path> read_image_list(const fs::path& path) {
 
 fs::path label_path(const fs::path& image) {
   fs::path folder = in_labels_folder(image);
-  if (!folder.empty() && fs::exists(folder)) return folder;
+  if (!folder.empty() && is_present(folder)) return folder;
   fs::path beside = image;
   return beside.replace_extension(".txt");
 }

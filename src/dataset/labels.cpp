@@ -1,14 +1,16 @@
 #include "dataset/labels.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <sstream>
 
 #include "core/file.h"
+#include "core/input.h"
 #include "core/log.h"
+#include "core/number.h"
 #include "core/text.h"
 #include "dataset/image_list.h"
+#include "dataset/picture_sizes.h"
 
 namespace darknet {
 namespace {
@@ -16,10 +18,11 @@ namespace fs = std::filesystem;
 
 constexpr std::uint64_t kMostBytes = 64u << 20;
 constexpr int kFields = 5;
+constexpr std::size_t kMostSplit = 100;  // fields counted of a line that is no label
 
 std::vector<std::string_view> split(std::string_view line) {
   std::vector<std::string_view> fields;
-  while (!(line = trim(line)).empty()) {
+  while (fields.size() <= kMostSplit && !(line = trim(line)).empty()) {
     const auto end = std::min(line.find_first_of(" \t"), line.size());
     fields.push_back(line.substr(0, end));
     line.remove_prefix(end);
@@ -27,105 +30,194 @@ std::vector<std::string_view> split(std::string_view line) {
   return fields;
 }
 
-template <class T>
-bool number(std::string_view s, T& to) {
-  const auto [end, ec] = std::from_chars(s.data(), s.data() + s.size(), to);
-  return ec == std::errc{} && end == s.data() + s.size();
-}
-
 struct Line {
   Truth truth;
   bool clipped = false;
-  std::string fault;  // "" : sound
+  std::string fault;    // "" : sound
+  bool inside = false;  // of a box that reaches out: `truth` is what of it lies in the image
 };
+
+std::string box_text(const Box& b) { return cat("x ", b.x, " y ", b.y, " w ", b.w, " h ", b.h); }
 
 // What six digits and float arithmetic do to a box that ends at the picture's edge.
 constexpr float kRounding = 2e-6f;
 
-// One axis of a box as low and high end; clips what overhangs a little.
-bool clip_axis(float& centre, float& extent, bool& clipped) {
+// One axis of a box as low and high end, cut to the image; how far it reached out.
+float cut_axis(float& centre, float& extent) {
   const float low = centre - extent / 2, high = centre + extent / 2;
-  if (low < -kOverhang || high > 1 + kOverhang) return false;
-  if (low >= 0 && high <= 1) return true;
-  const float a = std::max(0.f, low), b = std::min(1.f, high);
+  if (low >= 0 && high <= 1) return 0;
+  const float a = std::clamp(low, 0.f, 1.f), b = std::clamp(high, 0.f, 1.f);
   centre = (a + b) / 2, extent = b - a;
-  clipped = clipped || low < -kRounding || high > 1 + kRounding;
-  return true;
+  return std::max(-low, high - 1);
 }
 
-std::string box_text(const Box& b) { return cat("x ", b.x, " y ", b.y, " w ", b.w, " h ", b.h); }
+float overhang_allowed(std::int64_t pixels) {
+  return pixels > 0 ? std::max(kOverhang, kOverhangPixels / static_cast<float>(pixels)) : kOverhang;
+}
 
-Line parse_line(std::string_view text, std::int64_t classes) {
+// Cuts the box to the image.
+void cut_to_image(Line& line, const LabelRules& rules) {
+  Box& b = line.truth.box;
+  const Box given = b;
+  const float across = cut_axis(b.x, b.w), down = cut_axis(b.y, b.h);
+  const bool inside = b.w > 0 && b.h > 0;
+  PictureSize size;
+  if (std::max(across, down) > kOverhang + kRounding && rules.size) size = rules.size();
+  if (across > overhang_allowed(size.width) + kRounding ||
+      down > overhang_allowed(size.height) + kRounding) {
+    line.fault = cat("the box reaches out of the picture: ", box_text(given),
+                     " (all in fractions of the picture)");
+    line.inside = inside;
+  } else if (!inside) {
+    line.fault = cat("the box is empty: ", box_text(b));
+  }
+  line.clipped = std::max(across, down) > kRounding;
+}
+
+Line parse_line(std::string_view text, const LabelRules& rules) {
   if (text.find('\0') != text.npos) return {.fault = "this is not a text file"};
   const auto fields = split(text);
   if (fields.size() != kFields)
-    return {.fault = cat("expected 5 numbers: class x y w h, got ", fields.size(), " fields: '",
-                         shown(text), "'")};
+    return {.fault = cat("expected 5 numbers: class x y w h, got ",
+                         fields.size() > kMostSplit ? "more than " : "",
+                         std::min(fields.size(), kMostSplit), " fields: '", shown(text), "'")};
   Line line;
   std::int64_t id = 0;
-  if (!number(fields[0], id))
+  if (!read_number(fields[0], id))
     return {.fault = cat("the class '", shown(fields[0]), "' is not an integer")};
-  if (id < 0 || id >= classes)
-    return {.fault = cat("class ", id, " is not among 0 to ", classes - 1)};
+  if (id < 0 || id >= rules.classes)
+    return {.fault = cat("class ", id, " is not among 0 to ", rules.classes - 1)};
   Box& b = line.truth.box;
   float* const values[] = {&b.x, &b.y, &b.w, &b.h};
   for (int i = 0; i < 4; ++i) {
     const std::string_view field = fields[static_cast<std::size_t>(i) + 1];
-    if (!number(field, *values[i]) || !std::isfinite(*values[i]))
+    if (!read_number(field, *values[i]) || !std::isfinite(*values[i]))
       return {.fault = cat("'", shown(field), "' is not a finite number")};
   }
   line.truth.class_id = static_cast<std::int32_t>(id);
   if (!(b.w > 0 && b.h > 0)) return {.fault = cat("the box is empty: ", box_text(b))};
-  const Box as_given = b;
-  if (!clip_axis(b.x, b.w, line.clipped) || !clip_axis(b.y, b.h, line.clipped))
-    return {.fault = cat("the box reaches out of the picture: ", box_text(as_given),
-                         " (all in fractions of the picture)")};
-  if (!(b.w > 0 && b.h > 0)) return {.fault = cat("the box is empty: ", box_text(b))};
+  cut_to_image(line, rules);
   return line;
+}
+
+// The first few of many messages, each on a line of its own.
+class FirstFew {
+ public:
+  void add(const std::vector<std::string>& more) {
+    for (const std::string& m : more)
+      if (++count_ <= kMost)
+        text_ += "\n  " + m;
+      else if (count_ == kMost + 1)
+        text_ += "\n  ... (darknet detector check -all lists everything)";
+  }
+  std::string text(const char* what) const {
+    return count_ == 0 ? "" : cat("\n", count_, ' ', what, text_);
+  }
+
+ private:
+  static constexpr std::int64_t kMost = 5;
+  std::int64_t count_ = 0;
+  std::string text_;
+};
+
+// Throws the first fault, and says which flag goes on in spite of it.
+void require_sound(const LabelFile& file, BadLabels bad) {
+  if (file.faults.empty()) return;
+  if (!file.readable)
+    fail(file.faults.front(),
+         " (an empty file marks an image without objects; labels may also lie in a folder labels/ "
+         "beside images/; -bad_labels skip leaves such images out)");
+  fail(file.faults.front(), "; -bad_labels skip leaves such lines out",
+       bad == BadLabels::stop ? ", -bad_labels clip cuts boxes to their image" : "");
 }
 
 }  // namespace
 
 Labels parse_labels(const std::string& text, std::int64_t classes, const LabelReport& report) {
+  return parse_labels(text, LabelRules{.classes = classes}, report);
+}
+
+Labels parse_labels(const std::string& text, const LabelRules& rules, const LabelReport& report) {
   Labels labels;
   std::istringstream in(text);
-  LineReader reader(in);
+  LineReader reader(in, "", text.size());  // in memory already
   for (std::string_view text_line; reader.next(text_line);) {
     if (text_line.empty()) continue;
-    const Line line = parse_line(text_line, classes);
-    if (!line.fault.empty()) {
+    const Line line = parse_line(text_line, rules);
+    const bool cut = line.inside && rules.bad == BadLabels::clip;
+    if (!line.fault.empty() && !cut) {
       report(reader.number(), line.fault);
       continue;
     }
-    labels.clipped += line.clipped;
+    if (cut)
+      labels.cut.push_back({reader.number(), line.fault});
+    else
+      labels.clipped += line.clipped;
     labels.truths.push_back(line.truth);
   }
   return labels;
 }
 
-Labels read_labels(const fs::path& image, std::int64_t classes) {
+LabelFile read_label_file(const fs::path& image, std::int64_t classes, BadLabels bad) {
+  LabelFile file;
   const fs::path path = label_path(image);
-  if (!fs::exists(path))
-    fail_at({path.string(), 0}, "the label file of ", image.string(),
-            " is missing (an empty file marks a picture without objects; labels may also lie in a "
-            "folder labels/ beside images/)");
-  return parse_labels(read_file(path, kMostBytes), classes, [&](int line, const std::string& why) {
-    fail_at({path.string(), line}, why);
-  });
+  const LabelRules rules{.classes = classes, .bad = bad, .size = [&]() -> PictureSize {
+                           try {
+                             return picture_size_of(image);
+                           } catch (const Error&) {  // whoever needs the image will say
+                             return {};
+                           }
+                         }};
+  try {
+    if (!is_present(path))
+      fail_at({path.string(), 0}, "the label file of ", image.string(), " is missing");
+    file.labels =
+        parse_labels(read_file(path, kMostBytes), rules, [&](int line, const std::string& why) {
+          file.faults.push_back(cat(path.string(), ':', line, ": ", why));
+        });
+    for (const LabelFault& c : file.labels.cut)
+      file.cut.push_back(cat(path.string(), ':', c.line, ": ", c.why));
+  } catch (const Error& e) {
+    file.readable = false;
+    file.faults.push_back(e.what());
+  }
+  return file;
 }
 
-LabelledImages read_all_labels(std::vector<fs::path> images, std::int64_t classes) {
-  LabelledImages all{.images = std::move(images)};
-  all.truths.reserve(all.images.size());
-  log::Progress progress("reading labels", static_cast<std::int64_t>(all.images.size()));
-  for (const fs::path& image : all.images) {
-    Labels labels = read_labels(image, classes);
-    all.objects += static_cast<std::int64_t>(labels.truths.size());
-    all.empty += labels.truths.empty();
-    all.clipped += labels.clipped;
-    all.truths.push_back(std::move(labels.truths));
-    progress.at(static_cast<std::int64_t>(all.truths.size()));
+Labels read_labels(const fs::path& image, std::int64_t classes, BadLabels bad) {
+  LabelFile file = read_label_file(image, classes, bad);
+  if (bad != BadLabels::skip) require_sound(file, bad);
+  return std::move(file.labels);
+}
+
+LabelledImages read_all_labels(const ImagePaths& images, std::int64_t classes, BadLabels bad) {
+  LabelledImages all{.images = images};
+  all.truths.reserve(images.size(), 0);
+  FirstFew left_out, lines, cut;
+  log::Progress progress("reading labels", static_cast<std::int64_t>(images.size()));
+  for (std::size_t i = 0; i < images.size(); ++i) {
+    LabelFile file = read_label_file(images[i], classes, bad);
+    if (bad != BadLabels::skip) require_sound(file, bad);
+    (file.readable ? lines : left_out).add(file.faults);
+    cut.add(file.cut);
+    if (!file.readable) {
+      all.left_out.push_back(i);
+      continue;
+    }
+    all.objects += static_cast<std::int64_t>(file.labels.truths.size());
+    all.empty += file.labels.truths.empty();
+    all.clipped += file.labels.clipped;
+    all.truths.push_back(file.labels.truths);
+    progress.at(static_cast<std::int64_t>(i + 1));
   }
+  all.truths.shrink_to_fit();
+  if (!all.left_out.empty()) all.images = without(images, all.left_out);
+  const std::string changes = left_out.text("images without a label file are left out:") +
+                              lines.text("label lines are left out:") +
+                              cut.text("boxes are cut to their image:");
+  if (all.images.empty() && !images.empty())
+    fail("no image of the list has a label file that can be read", changes);
+  if (!changes.empty()) log::warn("-bad_labels" + changes);
   return all;
 }
 

@@ -8,12 +8,13 @@
 #include <mutex>
 #include <numeric>
 #include <set>
-#include <system_error>
 #include <thread>
 #include <utility>
 
 #include "core/error.h"
 #include "core/log.h"
+#include "core/out_of_memory.h"
+#include "core/start_thread.h"
 
 namespace darknet {
 namespace {
@@ -119,7 +120,12 @@ void Loader::Impl::prepare(Slot& s, std::int64_t k) const {
   b.size = settings.size(k);
   const auto n = static_cast<std::size_t>(images_in(k));
   s.unreadable.assign(n, {});
-  b.pixels.resize(n * static_cast<std::size_t>(b.size.height * b.size.width * settings.channels));
+  const Shape shape{images_in(k), b.size.height, b.size.width, settings.channels};
+  with_memory_for(
+      [&] {
+        return cat("the pixels of a batch, ", to_string(shape), "; a smaller batch needs less");
+      },
+      [&] { b.pixels.resize(static_cast<std::size_t>(shape.size())); });
   b.parts.clear();
   b.parts.resize(n);
   b.truths.assign(n, {});
@@ -188,7 +194,9 @@ void Loader::Impl::make_plain(Batch& b, std::int64_t i) {
       plain_placement(picture->image, b.size.height, b.size.width, settings.letter_box);
   b.sizes[at].width = picture->image.width, b.sizes[at].height = picture->image.height;
   place({.threads = 1}, *picture, b.placements[at], true, view(b, i));
-  if (!settings.truths.empty()) b.truths[at] = settings.truths[static_cast<std::size_t>(image)];
+  if (settings.truths.empty()) return;
+  const auto truths = settings.truths[static_cast<std::size_t>(image)];
+  b.truths[at].assign(truths.begin(), truths.end());
 }
 
 // Under the lock, batch by batch in order: whether there are too many does not depend on threads.
@@ -260,12 +268,9 @@ Loader::Loader(LoaderSettings settings) : impl_(std::make_unique<Impl>(std::move
   const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   const int asked = impl_->settings.threads;
   const int threads = asked > 0 ? asked : std::min(cores, kMostThreads);
-  for (int i = 0; i < threads; ++i) try {
-      impl_->threads.emplace_back([this] { impl_->run(); });
-    } catch (const std::system_error& e) {  // as many threads as the system gives
-      if (i == 0) fail("cannot start a thread that reads pictures: ", e.what());
-      break;
-    }
+  const auto run = [this] { impl_->run(); };
+  impl_->threads = start_threads(threads, run);
+  if (impl_->threads.empty()) impl_->threads.push_back(start_thread("that reads images", run));
 }
 
 Loader::~Loader() {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "dataset/augment.h"
+#include "dataset/image_paths.h"
 #include "detect/box.h"
 
 namespace darknet {
@@ -18,8 +19,8 @@ struct InputSize {
 };
 
 struct LoaderSettings {
-  std::vector<std::filesystem::path> images;
-  std::vector<std::vector<Truth>> truths;  // one entry per image, or none at all
+  ImagePaths images;
+  GroundTruths truths;  // one entry per image, or none at all
   std::int64_t channels = 3, batch = 1;
   std::function<InputSize(std::int64_t)> size;  // of batch k
   // Training: endless, shuffled anew every epoch. Without: each image once, in order, plain; the

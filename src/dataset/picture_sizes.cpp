@@ -1,43 +1,79 @@
 #include "dataset/picture_sizes.h"
 
-#include <fstream>
 #include <string>
 
+#include "core/file.h"
+#include "core/input.h"
 #include "core/log.h"
+#include "image/bytes.h"
 #include "image/file_check.h"
 #include "image/image.h"
 
 namespace darknet {
 namespace {
 
+constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 30;
 constexpr std::size_t kHeader = 64 << 10;  // bytes in which most pictures tell their size
 
-std::string beginning_of(const std::filesystem::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::string bytes(kHeader, '\0');
+std::string next_bytes(std::istream& in, std::size_t most) {
+  std::string bytes(most, '\0');
   in.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   bytes.resize(static_cast<std::size_t>(in.gcount()));
   return bytes;
 }
 
-PictureSize size_of(const std::filesystem::path& path) {
-  const std::string bytes = beginning_of(path);
-  PictureSize size = picture_size(bytes);
-  if (size.width <= 0 || size.height <= 0) {  // missing, no picture, or told further behind
-    const Image image = read_image(path);
-    return {image.width, image.height};
+// A PNG of nothing but its EXIF chunk, which may stand behind the pixels.
+std::string exif_of_png(std::istream& in) {
+  constexpr std::size_t kSignature = 8, kHead = 8, kChecksum = 4;
+  in.clear();
+  in.seekg(0);
+  const std::string signature = next_bytes(in, kSignature);
+  for (std::string head = next_bytes(in, kHead); head.size() == kHead;
+       head = next_bytes(in, kHead)) {
+    const auto length = static_cast<std::size_t>(big_endian(head, 0, 4));
+    if (head.ends_with("eXIf"))
+      return length > kHeader ? "" : signature + head + next_bytes(in, length + kChecksum);
+    in.seekg(static_cast<std::streamoff>(length + kChecksum), std::ios::cur);
   }
-  if (exif_orientation(bytes) >= 5) std::swap(size.width, size.height);  // a quarter turn
-  return size;
+  return "";
+}
+
+// `in` has been read as far as `beginning` goes.
+int orientation_of(const std::filesystem::path& path, std::istream& in,
+                   const std::string& beginning) {
+  constexpr std::size_t kFlags = 20;
+  constexpr std::uint64_t kHasExif = 8;
+  if (beginning.size() < kHeader) return exif_orientation(beginning);
+  const FileKind kind = file_kind(beginning);
+  if (kind == FileKind::png) return exif_orientation(exif_of_png(in));
+  if (kind == FileKind::webp && beginning.substr(12, 4) == "VP8X" &&
+      (little_endian(beginning, kFlags, 1) & kHasExif) != 0)
+    return exif_orientation(read_file(path, kMostBytes));
+  return exif_orientation(beginning);
 }
 
 }  // namespace
 
-std::vector<PictureSize> picture_sizes(const std::vector<std::filesystem::path>& paths) {
+PictureSize picture_size_of(const std::filesystem::path& path) {
+  InputFile in(path, kMostBytes);
+  const std::string beginning = next_bytes(in, kHeader);
+  PictureSize size = picture_size(beginning);
+  const FileKind kind = file_kind(beginning);
+  // Missing, no picture, or told further behind; or of a kind that OpenCV turns on its own.
+  if (size.width <= 0 || kind == FileKind::tiff || kind == FileKind::jpeg2000) {
+    const Image image = read_image(path);
+    return {image.width, image.height};
+  }
+  if (orientation_of(path, in, beginning) >= 5)
+    std::swap(size.width, size.height);  // a quarter turn
+  return size;
+}
+
+std::vector<PictureSize> picture_sizes(const ImagePaths& paths) {
   std::vector<PictureSize> sizes;
   log::Progress progress("reading the sizes of pictures", static_cast<std::int64_t>(paths.size()));
   for (const auto& path : paths) {
-    sizes.push_back(size_of(path));
+    sizes.push_back(picture_size_of(path));
     progress.at(static_cast<std::int64_t>(sizes.size()));
   }
   return sizes;

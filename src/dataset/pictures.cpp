@@ -19,8 +19,7 @@ std::unique_ptr<Picture> load(const std::filesystem::path& path, std::int64_t ch
 
 }  // namespace
 
-Pictures::Pictures(std::vector<std::filesystem::path> paths, std::int64_t channels,
-                   std::int64_t budget)
+Pictures::Pictures(ImagePaths paths, std::int64_t channels, std::int64_t budget)
     : paths_(std::move(paths)), channels_(channels), budget_(budget), kept_(paths_.size()) {}
 
 BorrowedPicture Pictures::get(std::int64_t i) {

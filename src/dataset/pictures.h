@@ -7,6 +7,7 @@
 #include <mutex>
 #include <vector>
 
+#include "dataset/image_paths.h"
 #include "image/image.h"
 
 namespace darknet {
@@ -32,16 +33,14 @@ class BorrowedPicture {
 
 class Pictures {
  public:
-  Pictures(std::vector<std::filesystem::path>, std::int64_t channels, std::int64_t budget_bytes);
+  Pictures(ImagePaths, std::int64_t channels, std::int64_t budget_bytes);
   std::int64_t size() const { return static_cast<std::int64_t>(paths_.size()); }
-  const std::filesystem::path& path(std::int64_t i) const {
-    return paths_[static_cast<std::size_t>(i)];
-  }
+  std::filesystem::path path(std::int64_t i) const { return paths_[static_cast<std::size_t>(i)]; }
   // May be called from several threads at once. Throws where the picture cannot be read.
   BorrowedPicture get(std::int64_t i);
 
  private:
-  std::vector<std::filesystem::path> paths_;
+  ImagePaths paths_;
   std::int64_t channels_;
   std::mutex mutex_;
   std::int64_t budget_;

@@ -13,6 +13,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "core/start_thread.h"
 #include "dataset/scene_shapes.h"
 
 namespace darknet {
@@ -26,12 +27,6 @@ std::string stem_of(std::int64_t k) { return fmt::format("scene-{:06}", k); }
 // Only what write_scene_set itself made goes; the mark stays, so that whatever happens from here on
 // the folder can be taken again.
 void clear(const fs::path& folder) {
-  if (!fs::exists(folder)) return;
-  if (!fs::is_directory(folder)) fail_at({folder.string(), 0}, "this is no folder");
-  if (fs::is_empty(folder)) return;
-  if (!fs::exists(folder / kMark))
-    fail_at({folder.string(), 0}, "this folder is not empty and holds no earlier scenes (no ",
-            kMark, "); give another one");
   for (const char* file : {"scenes.data", "train.txt", "test.txt"}) fs::remove(folder / file);
   for (const char* part : {"images", "labels"}) {
     if (!fs::is_directory(folder / part)) continue;
@@ -63,8 +58,7 @@ class Writers {
   void run() {
     const auto cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
     const int count = settings_.threads > 0 ? settings_.threads : cores;
-    std::vector<std::thread> threads;
-    for (int i = 1; i < count; ++i) threads.emplace_back([this] { work(); });
+    std::vector<std::thread> threads = start_threads(count - 1, [this] { work(); });
     work();
     for (std::thread& t : threads) t.join();
     if (fault_) std::rethrow_exception(fault_);
@@ -132,12 +126,22 @@ nlohmann::json mark_of(const SceneSetSettings& s) {
 
 }  // namespace
 
+void require_scene_folder(const fs::path& folder) {
+  if (fs::exists(folder)) {
+    if (!fs::is_directory(folder)) fail_at({folder.string(), 0}, "this is no folder");
+    if (!fs::is_empty(folder) && !fs::exists(folder / kMark))
+      fail_at({folder.string(), 0}, "this folder is not empty and holds no earlier scenes (no ",
+              kMark, "); give another one");
+  }
+  require_writable_folder(folder);
+}
+
 void write_scene_set(const fs::path& folder, const SceneSetSettings& s) {
   check(s.scenes);
   if (s.count < 1 || s.test < 0 || s.test > s.count)
     fail("-n ", s.count, " -test ", s.test, ": at least one picture, no more tests than pictures");
+  require_scene_folder(folder);
   clear(folder);
-  require_writable_folder(folder);
   write_file_atomically(folder / kMark, mark_of(s).dump(2) + "\n");
   fs::create_directories(folder / "images");
   fs::create_directories(folder / "labels");

@@ -15,6 +15,9 @@ struct SceneSetSettings {
   int threads = 0;                        // 0: one per core; the bytes do not depend on it
 };
 
+// Throws where write_scene_set() would refuse the folder or could not write into it; makes it.
+void require_scene_folder(const std::filesystem::path& folder);
+
 // Writes FOLDER/scenes.json, which says how the set was made, then images, labels, train.txt,
 // test.txt, scenes.names and, last, scenes.data: a set that was interrupted has none. Lists and
 // .data hold whole paths, so the folder is to stay where it is. A set that this function made or

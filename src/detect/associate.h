@@ -1,4 +1,5 @@
-// Which box of this frame is which of the last: greedy matching by overlap.
+// Which box of this frame is which of the last: the assignment with the largest sum of overlaps
+// (LEMON's network simplex).
 #pragma once
 #include <cstddef>
 #include <span>
@@ -10,8 +11,8 @@ namespace darknet {
 
 inline constexpr std::size_t kUnmatched = static_cast<std::size_t>(-1);
 
-// For each detection the index of its box in `known`, or kUnmatched. The pair that overlaps most is
-// made first; only boxes of one class and an IoU of at least `least` are paired, each once.
+// For each detection the index of its box in `known`, or kUnmatched. Only boxes of one class and an
+// IoU of at least `least` are paired, each once.
 std::vector<std::size_t> associate(std::span<const Detection> detections,
                                    std::span<const Detection> known, float least);
 

@@ -1,5 +1,5 @@
 // Detections of a video averaged over its last frames: steadier boxes, fewer that flicker. Gives
-// no identities (detect/track.h).
+// no identities (video/track.h).
 #pragma once
 #include <cstddef>
 #include <deque>

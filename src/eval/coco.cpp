@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "core/error.h"
+#include "detect/clip.h"
 
 namespace darknet {
 namespace {
@@ -20,6 +21,12 @@ PixelBox in_pixels(const Box& b, const EvaluatedImage& image) {
   const auto width = static_cast<double>(image.width), height = static_cast<double>(image.height);
   const double w = b.w, h = b.h;
   return {(b.x - w / 2) * width, (b.y - h / 2) * height, w * width, h * height};
+}
+
+PixelBox clipped_in_pixels(const Box& b, const EvaluatedImage& image) {
+  const auto width = static_cast<double>(image.width), height = static_cast<double>(image.height);
+  const BoxEdges e = clipped_to_image(b);
+  return {e.left * width, e.top * height, e.width() * width, e.height() * height};
 }
 
 double overlap(const PixelBox& a, const PixelBox& b) {
@@ -48,13 +55,15 @@ struct Subject {
 };
 
 Subject subject_of(const EvaluatedImage& image, std::vector<const Detection*> detections,
-                   std::int64_t class_id) {
+                   std::int64_t class_id, OutsideImage outside_image) {
   Subject s{.detections = std::move(detections)};
   std::stable_sort(
       s.detections.begin(), s.detections.end(),
       [](const Detection* a, const Detection* b) { return a->probability > b->probability; });
   if (s.detections.size() > kCocoDetections) s.detections.resize(kCocoDetections);
-  for (const Detection* d : s.detections) s.boxes.push_back(in_pixels(d->box, image));
+  for (const Detection* d : s.detections)
+    s.boxes.push_back(outside_image == OutsideImage::clip ? clipped_in_pixels(d->box, image)
+                                                          : in_pixels(d->box, image));
   const auto add = [&](const std::vector<Truth>& truths, bool difficult) {
     for (const Truth& t : truths)
       if (t.class_id == class_id) {
@@ -153,10 +162,10 @@ Score score_of(Tally& t) {
 
 CocoClass evaluate_class(std::span<const EvaluatedImage> images,
                          const std::vector<std::vector<const Detection*>>& detections,
-                         std::int64_t class_id) {
+                         std::int64_t class_id, OutsideImage outside_image) {
   std::array<std::array<Tally, kCocoThresholds>, kObjectSizes> tallies;
   for (std::size_t i = 0; i < images.size(); ++i) {
-    const Subject s = subject_of(images[i], detections[i], class_id);
+    const Subject s = subject_of(images[i], detections[i], class_id, outside_image);
     if (s.detections.empty() && s.truths.empty()) continue;
     for (int size = 0; size < kObjectSizes; ++size) {
       const Order o = order_of(s, size);
@@ -208,7 +217,8 @@ double CocoEvaluation::average_recall(ObjectSize size) const {
   });
 }
 
-CocoEvaluation evaluate_coco(std::span<const EvaluatedImage> images, std::int64_t classes) {
+CocoEvaluation evaluate_coco(std::span<const EvaluatedImage> images, std::int64_t classes,
+                             OutsideImage outside_image) {
   // by class and image
   std::vector<std::vector<std::vector<const Detection*>>> detections(
       static_cast<std::size_t>(classes));
@@ -224,7 +234,8 @@ CocoEvaluation evaluate_coco(std::span<const EvaluatedImage> images, std::int64_
   all.classes.resize(detections.size());
 #pragma omp parallel for schedule(dynamic)
   for (std::size_t k = 0; k < detections.size(); ++k)
-    all.classes[k] = evaluate_class(images, detections[k], static_cast<std::int64_t>(k));
+    all.classes[k] =
+        evaluate_class(images, detections[k], static_cast<std::int64_t>(k), outside_image);
   return all;
 }
 

@@ -37,7 +37,12 @@ struct CocoEvaluation {
   double average_recall(ObjectSize = ObjectSize::any) const;  // AR of 100 detections
 };
 
+// What becomes of a detection that reaches out of its image: clipped as in the files that are
+// written (AlexeyAB's too), or kept as another program wrote it (pycocotools clips nothing).
+enum class OutsideImage : std::uint8_t { clip, keep };
+
 // Throws where a picture's size is not known.
-CocoEvaluation evaluate_coco(std::span<const EvaluatedImage>, std::int64_t classes);
+CocoEvaluation evaluate_coco(std::span<const EvaluatedImage>, std::int64_t classes,
+                             OutsideImage = OutsideImage::clip);
 
 }  // namespace darknet

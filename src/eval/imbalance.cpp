@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "dataset/input_truths.h"
+
 namespace darknet {
 namespace {
 
@@ -25,6 +27,7 @@ void add_truth(const Truth& t, const Shape& input, ImbalanceReport& r) {
   const float w = t.box.w * static_cast<float>(input.w), h = t.box.h * static_cast<float>(input.h);
   ++r.truths;
   r.tiny += w < kTiny || h < kTiny;
+  r.small += w * h < kSmallPixels * kSmallPixels;
   float best = 0;
   AnchorUse* fitting = nullptr;
   for (AnchorUse& a : r.anchors)
@@ -49,12 +52,12 @@ float shape_iou(float w1, float h1, float w2, float h2) {
   return whole > 0 ? shared / whole : 0;
 }
 
-ImbalanceReport imbalance(const Network& net, std::span<const std::vector<Truth>> truths) {
+ImbalanceReport imbalance(const Network& net, const GroundTruths& truths) {
   const Shape input = net.input_shape();
   ImbalanceReport r{.images = static_cast<std::int64_t>(truths.size())};
   r.anchors = anchors_of(net);
   for (const HeadAt& at : net.heads()) r.heads.push_back({.layer = at.layer});
-  for (const std::vector<Truth>& image : truths) {
+  for (const auto image : truths) {
     std::int64_t positives = 0;
     for (std::size_t h = 0; h < r.heads.size(); ++h) {
       const Head& head = *net.heads()[h].head;
@@ -68,6 +71,11 @@ ImbalanceReport imbalance(const Network& net, std::span<const std::vector<Truth>
   }
   if (r.truths > 0) r.mean_fit /= static_cast<double>(r.truths);
   return r;
+}
+
+ImbalanceReport imbalance(const Network& net, const LabelledImages& labelled) {
+  const Shape input = net.input_shape();
+  return imbalance(net, truths_at_input(labelled, {input.w, input.h, net.settings().letter_box}));
 }
 
 }  // namespace darknet

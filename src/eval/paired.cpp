@@ -1,9 +1,9 @@
 #include "eval/paired.h"
 
 #include <algorithm>
+#include <boost/math/distributions/students_t.hpp>
 #include <cmath>
 #include <limits>
-#include <numbers>
 
 #include "core/rng.h"
 
@@ -43,31 +43,11 @@ double sign_flip_p(std::span<const double> values) {
   return static_cast<double>(as_far) / static_cast<double>(all);
 }
 
-// P(0 <= T <= t) by Simpson's rule over the angle a with t = sqrt(v) tan a, where the density is
-// proportional to cos(a)^(v - 1): smooth and bounded for every v.
-double central_mass(double t, double v) {
-  const double end = std::atan(t / std::sqrt(v));
-  const double log_scale =
-      std::lgamma((v + 1) / 2) - std::lgamma(v / 2) - .5 * std::log(std::numbers::pi);
-  constexpr int kSteps = 2000;
-  double sum = 0;
-  for (int i = 0; i <= kSteps; ++i) {
-    const double weight = i == 0 || i == kSteps ? 1 : i % 2 ? 4 : 2;
-    sum += weight * std::pow(std::cos(end * i / kSteps), v - 1);
-  }
-  return std::exp(log_scale) * sum * end / (3. * kSteps);
-}
-
 }  // namespace
 
 double student_t(double confidence, std::int64_t degrees_of_freedom) {
-  const auto v = static_cast<double>(degrees_of_freedom);
-  double low = 0, high = 1e4;
-  for (int i = 0; i < 100; ++i) {
-    const double middle = (low + high) / 2;
-    (2 * central_mass(middle, v) < confidence ? low : high) = middle;
-  }
-  return (low + high) / 2;
+  const boost::math::students_t distribution(static_cast<double>(degrees_of_freedom));
+  return boost::math::quantile(boost::math::complement(distribution, (1 - confidence) / 2));
 }
 
 PairedStatistics paired_statistics(std::span<const double> differences) {

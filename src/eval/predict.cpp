@@ -1,5 +1,7 @@
 #include "eval/predict.h"
 
+#include <algorithm>
+
 #include "core/error.h"
 #include "core/log.h"
 #include "dataset/loader.h"
@@ -69,8 +71,21 @@ std::vector<Detection> detect(Network& net, const Image& image, const DetectionO
                 options);
 }
 
+float highest_probability(const Network& net) {
+  float highest = 0;
+  for (const Detection& d : detections(net, 0, .001f)) highest = std::max(highest, d.probability);
+  return highest;
+}
+
+void set_ground_truths(EvaluatedImage& image, const EvaluationSet& set, std::size_t i) {
+  image.truths.assign(set.truths[i].begin(), set.truths[i].end());
+  if (!set.difficult.empty())
+    image.difficult.assign(set.difficult[i].begin(), set.difficult[i].end());
+}
+
 std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet& set, int threads,
-                                           const std::function<bool()>& stop) {
+                                           const std::function<bool()>& stop,
+                                           const DetectionOptions& options) {
   const Shape shape = net.input_shape();
   Loader loader({.images = set.images,
                  .channels = shape.c,
@@ -90,14 +105,13 @@ std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet& se
     forward(net, batch.pixels.data(), static_cast<std::int64_t>(batch.pixels.size()));
     for (std::size_t i = 0; i < batch.images.size(); ++i, ++done) {
       EvaluatedImage& result = results[static_cast<std::size_t>(batch.images[i])];
-      result.detections = detections(net, static_cast<std::int64_t>(i), kEvaluationThreshold);
-      suppress(net, result.detections, kDefaultNms);
+      result.detections = detections(net, static_cast<std::int64_t>(i), options.threshold);
+      suppress(net, result.detections, options.nms);
       for (Detection& d : result.detections)
         d.box = to_picture(d.box, batch.placements[i], batch.sizes[i].width, batch.sizes[i].height,
                            shape.h, shape.w);
       result.width = batch.sizes[i].width, result.height = batch.sizes[i].height;
-      result.truths = set.truths[done];
-      if (!set.difficult.empty()) result.difficult = set.difficult[done];
+      set_ground_truths(result, set, done);
     }
     progress.at(static_cast<std::int64_t>(done));
   }

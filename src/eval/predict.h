@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "dataset/augment.h"
+#include "dataset/image_paths.h"
 #include "detect/box.h"
 #include "eval/average_precision.h"
 #include "image/image.h"
@@ -34,16 +35,22 @@ PreparedPicture prepare_picture(const Stream&, const Image&, const Shape& input,
 // The detections of one picture; `net` was made for inference with a batch of 1.
 std::vector<Detection> detect(Network& net, const PreparedPicture&, const DetectionOptions&);
 std::vector<Detection> detect(Network& net, const Image& image, const DetectionOptions&);
+// The highest probability of any box after the last detect(); 0 where none has at least .001.
+float highest_probability(const Network& net);
 
 struct EvaluationSet {
-  std::vector<std::filesystem::path> images;
-  std::vector<std::vector<Truth>> truths, difficult;  // one entry per image
+  ImagePaths images;
+  GroundTruths truths, difficult;  // one entry per image
 };
+// Gives the image `i` of the set its ground truths.
+void set_ground_truths(EvaluatedImage&, const EvaluationSet&, std::size_t i);
 
 // Runs the network over all images; their pictures are read ahead by `threads` threads (0: chosen).
 // `stop` is asked between batches; once it says yes, the rest stays empty.
 std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet&, int threads,
-                                           const std::function<bool()>& stop = nullptr);
+                                           const std::function<bool()>& stop = nullptr,
+                                           const DetectionOptions& = {kEvaluationThreshold,
+                                                                      kDefaultNms});
 
 // The classes that the network's heads judge; throws where it has no head or they disagree.
 std::int64_t classes_of(const Network&);

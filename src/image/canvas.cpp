@@ -2,96 +2,120 @@
 
 #include <algorithm>
 #include <cmath>
-#include <memory>
+#include <numbers>
+#include <vector>
+
+#include "image/overlay.h"
 
 namespace darknet {
 namespace {
 
-constexpr float kFar = 1e6f;  // pixels; nothing is drawn from or to beyond
+constexpr float kFar = 1e6f;              // pixels; nothing is drawn from or to beyond
+constexpr std::int64_t kMaxSide = 30000;  // pixels; Cairo's surfaces end at 32767
 
 bool drawable(CanvasPoint p) { return std::abs(p.x) < kFar && std::abs(p.y) < kFar; }
 
-void blend(Image& image, std::int64_t x, std::int64_t y, const Colour& colour, float cover) {
-  std::uint8_t* pixel = image.at(x, y);
-  for (std::int64_t c = 0; c < image.channels; ++c) {
-    const auto old = static_cast<float>(pixel[c]);
-    pixel[c] = static_cast<std::uint8_t>(std::lround(
-        std::lerp(old, static_cast<float>(colour[static_cast<std::size_t>(c)]), cover)));
+std::uint8_t over(std::uint32_t premultiplied, std::uint8_t below, std::uint32_t alpha) {
+  return static_cast<std::uint8_t>(premultiplied + (below * (255 - alpha) + 127) / 255);
+}
+
+// Cairo's pixel: alpha, red, green, blue from the highest byte on, colours times alpha.
+void blend_pixel(std::uint8_t* to, std::int64_t channels, std::uint32_t from) {
+  const std::uint32_t alpha = from >> 24;
+  if (alpha == 0) return;
+  const Colour colour{static_cast<std::uint8_t>(from >> 16), static_cast<std::uint8_t>(from >> 8),
+                      static_cast<std::uint8_t>(from)};
+  if (channels == 1) {
+    *to = over(static_cast<std::uint32_t>(luma_of(colour)), *to, alpha);
+    return;
   }
+  for (std::size_t c = 0; c < 3; ++c) to[c] = over(colour[c], to[c], alpha);
 }
-
-float distance_to_segment(CanvasPoint p, CanvasPoint a, CanvasPoint b) {
-  const float ex = b.x - a.x, ey = b.y - a.y, wx = p.x - a.x, wy = p.y - a.y;
-  const float t = std::clamp((wx * ex + wy * ey) / std::max(ex * ex + ey * ey, 1e-12f), 0.f, 1.f);
-  return std::hypot(wx - t * ex, wy - t * ey);
-}
-
-// A line with round ends; a and b may be one point.
-void draw_segment(Image& image, CanvasPoint a, CanvasPoint b, float width, const Colour& colour) {
-  const float reach = width / 2 + 1;
-  const auto low = [&](float u, float v) {
-    return std::max<std::int64_t>(0, std::llround(std::floor(std::min(u, v) - reach)));
-  };
-  const std::int64_t right = std::min<std::int64_t>(image.width,
-                                                    std::llround(std::max(a.x, b.x) + reach)),
-                     bottom = std::min<std::int64_t>(image.height,
-                                                     std::llround(std::max(a.y, b.y) + reach));
-  for (std::int64_t y = low(a.y, b.y); y < bottom; ++y)
-    for (std::int64_t x = low(a.x, b.x); x < right; ++x) {
-      const CanvasPoint p{static_cast<float>(x) + .5f, static_cast<float>(y) + .5f};
-      const float cover = width / 2 + .5f - distance_to_segment(p, a, b);
-      if (cover > 0) blend(image, x, y, colour, std::min(cover, 1.f));
-    }
-}
-
-// Walks along a line and draws the strokes of its dash pattern.
-class Dasher {
- public:
-  Dasher(Image& image, const Pen& pen) : image_(image), pen_(pen), left_(pen.dash.front()) {}
-  void line(CanvasPoint a, CanvasPoint b) {
-    float length = std::hypot(b.x - a.x, b.y - a.y);
-    while (length > 1e-3f) {
-      const float step = std::min(left_, length), t = step / length;
-      const CanvasPoint to{std::lerp(a.x, b.x, t), std::lerp(a.y, b.y, t)};
-      if (at_ % 2 == 0) draw_segment(image_, a, to, pen_.width, pen_.colour);
-      a = to, length -= step, left_ -= step;
-      if (left_ <= 1e-3f) left_ = std::max(pen_.dash[++at_ % pen_.dash.size()], 1e-2f);
-    }
-  }
-
- private:
-  Image& image_;
-  const Pen& pen_;
-  float left_;
-  std::size_t at_ = 0;
-};
 
 }  // namespace
 
-void draw_polyline(Image& image, std::span<const CanvasPoint> points, const Pen& pen) {
-  std::unique_ptr<Dasher> dasher;
-  if (!pen.dash.empty()) dasher = std::make_unique<Dasher>(image, pen);
-  for (std::size_t i = 1; i < points.size(); ++i) {
-    const CanvasPoint &a = points[i - 1], &b = points[i];
-    if (!drawable(a) || !drawable(b)) continue;
-    if (dasher)
-      dasher->line(a, b);
-    else
-      draw_segment(image, a, b, pen.width, pen.colour);
+int luma_of(const Colour& c) { return (77 * c[0] + 150 * c[1] + 29 * c[2]) / 256; }
+
+Overlay::Overlay(Image& image, std::int64_t x, std::int64_t y, std::int64_t width,
+                 std::int64_t height)
+    : image_(image),
+      x_(std::max<std::int64_t>(x, 0)),
+      y_(std::max<std::int64_t>(y, 0)),
+      right_(std::min({x + width, image.width, x_ + kMaxSide})),
+      bottom_(std::min({y + height, image.height, y_ + kMaxSide})) {
+  if (right_ <= x_ || bottom_ <= y_) return;
+  surface_.reset(cairo_image_surface_create(CAIRO_FORMAT_ARGB32, static_cast<int>(right_ - x_),
+                                            static_cast<int>(bottom_ - y_)));
+  context_.reset(cairo_create(surface_.get()));
+  cairo_translate(context(), static_cast<double>(-x_), static_cast<double>(-y_));
+}
+
+void Overlay::set_colour(const Colour& c) {
+  cairo_set_source_rgb(context(), c[0] / 255., c[1] / 255., c[2] / 255.);
+}
+
+void Overlay::blend() {
+  cairo_surface_flush(surface_.get());
+  const unsigned char* row = cairo_image_surface_get_data(surface_.get());
+  if (!row) return;  // out of memory: nothing was drawn
+  const int stride = cairo_image_surface_get_stride(surface_.get());
+  for (std::int64_t y = y_; y < bottom_; ++y, row += stride) {
+    const auto* from = reinterpret_cast<const std::uint32_t*>(row);
+    for (std::int64_t x = x_; x < right_; ++x)
+      blend_pixel(image_.at(x, y), image_.channels, from[x - x_]);
   }
 }
 
+void draw_polyline(Image& image, std::span<const CanvasPoint> points, const Pen& pen) {
+  float left = kFar, top = kFar, right = -kFar, bottom = -kFar;
+  for (const CanvasPoint& p : points)
+    if (drawable(p))
+      left = std::min(left, p.x), right = std::max(right, p.x), top = std::min(top, p.y),
+      bottom = std::max(bottom, p.y);
+  if (left > right) return;
+  const auto margin = std::llround(pen.width / 2) + 2;
+  const auto x = std::llround(left) - margin, y = std::llround(top) - margin;
+  Overlay overlay(image, x, y, std::llround(right) + margin - x, std::llround(bottom) + margin - y);
+  if (overlay.empty()) return;
+  cairo_t* const c = overlay.context();
+  overlay.set_colour(pen.colour);
+  cairo_set_line_width(c, pen.width);
+  cairo_set_line_cap(c, CAIRO_LINE_CAP_ROUND);
+  cairo_set_line_join(c, CAIRO_LINE_JOIN_ROUND);
+  const std::vector<double> dash(pen.dash.begin(), pen.dash.end());
+  cairo_set_dash(c, dash.data(), static_cast<int>(dash.size()), 0);
+  for (const CanvasPoint& p : points)
+    if (!drawable(p))
+      cairo_new_sub_path(c);
+    else
+      cairo_line_to(c, p.x, p.y);  // moves there where a line begins
+  cairo_stroke(c);
+  overlay.blend();
+}
+
 void draw_disc(Image& image, CanvasPoint centre, float radius, const Colour& colour) {
-  if (drawable(centre)) draw_segment(image, centre, centre, 2 * radius, colour);
+  if (!drawable(centre) || !(radius < kFar)) return;
+  const auto reach = std::llround(radius) + 2;
+  Overlay overlay(image, std::llround(centre.x) - reach, std::llround(centre.y) - reach, 2 * reach,
+                  2 * reach);
+  if (overlay.empty()) return;
+  overlay.set_colour(colour);
+  cairo_arc(overlay.context(), centre.x, centre.y, radius, 0, 2 * std::numbers::pi);
+  cairo_fill(overlay.context());
+  overlay.blend();
 }
 
 void fill_rectangle(Image& image, std::int64_t x, std::int64_t y, std::int64_t width,
                     std::int64_t height, const Colour& colour) {
   const std::int64_t right = std::min(x + width, image.width),
                      bottom = std::min(y + height, image.height);
+  const auto grey = static_cast<std::uint8_t>(luma_of(colour));
   for (std::int64_t row = std::max<std::int64_t>(y, 0); row < bottom; ++row)
     for (std::int64_t column = std::max<std::int64_t>(x, 0); column < right; ++column)
-      std::copy_n(colour.begin(), image.channels, image.at(column, row));
+      if (image.channels == 1)
+        *image.at(column, row) = grey;
+      else
+        std::copy_n(colour.begin(), 3, image.at(column, row));
 }
 
 }  // namespace darknet

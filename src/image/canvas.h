@@ -1,14 +1,16 @@
-// Smooth lines, discs and text onto an Image, for charts and captions. Text is set in DejaVu Sans
-// where that font is installed, else in stb's small built-in letters.
+// Smooth lines, discs, areas and text onto an Image, for charts and captions, by Cairo and Pango.
 #pragma once
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
 
-#include "image/draw.h"
 #include "image/image.h"
 
 namespace darknet {
+
+using Colour = std::array<std::uint8_t, 3>;  // RGB; a grey image takes its luminance
+int luma_of(const Colour&);                  // 0..255
 
 struct CanvasPoint {
   float x = 0, y = 0;  // pixels; a pixel's centre lies at .5
@@ -25,8 +27,21 @@ void draw_polyline(Image&, std::span<const CanvasPoint>, const Pen&);
 void draw_disc(Image&, CanvasPoint centre, float radius, const Colour&);
 void fill_rectangle(Image&, std::int64_t x, std::int64_t y, std::int64_t width, std::int64_t height,
                     const Colour&);
-// As draw_text, read from below to above; x, y: the upper left corner of what is drawn.
-void draw_text_upwards(Image&, const std::string&, std::int64_t x, std::int64_t y,
-                       std::int64_t height, const Colour&);
+
+struct TextStyle {
+  std::int64_t height = 9;  // of a capital letter, pixels
+  Colour colour{};
+  std::int64_t max_width = 0;  // pixels; longer text ends in an ellipsis; 0: no limit
+  bool upwards = false;        // read from below to above
+};
+struct TextSize {
+  std::int64_t width = 0, height = 0;  // pixels; height: of a capital letter
+  std::int64_t above = 0, below = 0;   // pixels of ink over capital letters, and below the line
+};
+// Text in any script, as fontconfig finds fonts for it; DejaVu Sans first. Bytes that are not UTF-8
+// are drawn as U+FFFD. May be called by several threads.
+TextSize text_size(const std::string&, const TextStyle&);
+// x, y: the upper left corner of a capital letter, or of the turned text.
+void draw_text(Image&, const std::string&, std::int64_t x, std::int64_t y, const TextStyle&);
 
 }  // namespace darknet

@@ -6,8 +6,10 @@
 
 namespace darknet {
 
-// RGB as stored (orientation not applied); width 0 where it cannot be decoded.
+// RGB as stored (orientation not applied); width 0 where it cannot be decoded. Of bytes that
+// decode_image() has checked; the second is for GIF, whose first frame it gives.
 Image decode_rgb(const std::string& bytes);
+Image decode_by_stb(const std::string& bytes);
 // `ending`: ".jpg", ".png", ".bmp"; "" where it cannot be encoded.
 std::string encode(const Image&, const std::string& ending);
 

@@ -1,43 +1,48 @@
 // Boxes and captions onto pictures.
 #pragma once
-#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
 
 #include "detect/box.h"
+#include "image/canvas.h"
+#include "image/caption_places.h"
 #include "image/image.h"
 
 namespace darknet {
 
-using Colour = std::array<std::uint8_t, 3>;  // RGB
-
 // A colour for each class, unlike its neighbours' for colour-blind eyes too; repeats after 21.
 Colour class_colour(std::int64_t class_id);
 
-// The outline of a box given in fractions of the picture, and above it (below, where there is no
-// room) its caption on a bar of the same colour. Line and text grow with the picture.
-void draw_box(Image&, const Box&, const Colour&, const std::string& caption);
+// The outline of a box given in fractions of the picture; around small objects it lies outside of
+// them. A thin line in black or white keeps it apart from a ground of its own colour.
+void draw_box(Image&, const Box&, const Colour&);
 
 struct CaptionedBox {
   Box box;  // fractions of the picture
   Colour colour{};
   std::string caption;  // "": none
+  std::string kind;     // what a key calls boxes of this colour: the class
 };
-// All outlines, then the captions, the first boxes' on top: above its box, below, in it or beside
-// it, where it covers no caption of an earlier box, or least of them. What is too long is
-// shortened.
-void draw_boxes(Image&, std::span<const CaptionedBox>);
 
-// Lines of white text on a dark ground in the upper left corner.
+// What becomes of captions that find no place where they cover nothing.
+enum class Crowded : std::uint8_t {
+  legend,  // numbers in their place, and a legend below: the picture grows
+  key      // no caption; a key of the colours within the picture, as a video needs it
+};
+
+struct CaptionOptions {
+  Crowded crowded = Crowded::legend;
+  PixelArea reserved;            // kept free, for what is drawn there later
+  std::int64_t text_height = 0;  // of a capital letter, pixels; 0: grows with the picture
+};
+
+// All outlines, then the captions: those of the first boxes take the best places. None covers
+// another or a small object.
+void draw_boxes(Image&, std::span<const CaptionedBox>, const CaptionOptions& = {});
+
+// Lines of white text on a dark ground in the upper left corner; the area that they take.
+PixelArea panel_area(const Image&, std::span<const std::string> lines);
 void draw_panel(Image&, std::span<const std::string> lines);
-
-struct TextSize {
-  std::int64_t width = 0, height = 0;  // pixels
-};
-// `height`: of a capital letter, pixels. x, y: the upper left corner.
-TextSize text_size(const std::string&, std::int64_t height);
-void draw_text(Image&, const std::string&, std::int64_t x, std::int64_t y, std::int64_t height,
-               const Colour&);
 
 }  // namespace darknet

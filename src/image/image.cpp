@@ -5,8 +5,12 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/out_of_memory.h"
 #include "image/codec.h"
+#include "image/decoder_messages.h"
 #include "image/file_check.h"
+#include "image/image_warnings.h"
+#include "image/jpeg_segments.h"
 #include "image/picture_size.h"
 
 namespace darknet {
@@ -41,6 +45,50 @@ Image upright(Image stored, int code) {
   return out;
 }
 
+bool is_too_large(std::int64_t width, std::int64_t height) {
+  return width > kMostPixels / std::max<std::int64_t>(height, 1);
+}
+
+Image decode_stored(const std::string& bytes) {
+  return file_kind(bytes) == FileKind::gif ? decode_by_stb(bytes) : decode_rgb(bytes);
+}
+
+// A JPEG of which only the end marker is missing: whatever bytes follow, it decodes alike. Width 0
+// where data are missing too.
+Image decode_without_end(const std::string& bytes) {
+  if (!jpeg::scans_are_all_there(bytes)) return {};
+  const std::string data = bytes.ends_with('\xFF') ? bytes.substr(0, bytes.size() - 1) : bytes;
+  const auto decoded = [&](char following) {
+    constexpr std::size_t kFollowing = 64;
+    return decode_stored(data + std::string(kFollowing, following) + "\xFF\xD9");
+  };
+  Image image = decoded('\0');
+  return image.pixels == decoded('\xAA').pixels ? image : Image{};
+}
+
+[[noreturn]] void refuse_cut(const std::string& name) {
+  fail_at({name, 0}, "this picture is cut short: its end is missing");
+}
+
+// Width 0 where it cannot be decoded. `said`: what is wrong with it all the same.
+Image decode_quietly(const std::string& bytes, bool complete, std::string& said) {
+  const DecoderMessages messages;
+  Image image = complete ? decode_stored(bytes) : decode_without_end(bytes);
+  said = complete ? messages.text() : "the end marker is missing; all else is there";
+  return image;
+}
+
+Image decode_checked(const std::string& bytes, const std::string& name) {
+  const bool complete = is_complete(bytes);
+  if (!complete && file_kind(bytes) != FileKind::jpeg) refuse_cut(name);
+  std::string said;
+  Image image = decode_quietly(bytes, complete, said);
+  if (image.width == 0 && !complete) refuse_cut(name);
+  if (image.width == 0) fail_at({name, 0}, "this is no picture that can be decoded");
+  if (!said.empty()) note_image_warning(name, said);  // once nothing is kept any more
+  return image;
+}
+
 std::string ending_of(const fs::path& path) {
   std::string ending = path.extension().string();
   std::transform(ending.begin(), ending.end(), ending.begin(),
@@ -61,19 +109,30 @@ Image grey_of(const Image& rgb) {
 
 Image decode_image(const std::string& bytes, const std::string& name, std::int64_t channels) {
   if (bytes.empty()) fail_at({name, 0}, "this picture is empty (0 bytes)");
-  if (!is_complete(bytes)) fail_at({name, 0}, "this picture is cut short: its end is missing");
+  if (const std::size_t start = jpeg::start_of(bytes); start > 2)  // OpenCV takes no fill bytes
+    return decode_image(bytes.substr(start - 2), name, channels);
+  const PictureSize size = picture_size(bytes);
+  if (size.width <= 0) {
+    if (!is_complete(bytes)) refuse_cut(name);
+    fail_at({name, 0}, "this is no picture that can be decoded");
+  }
+  const auto require_moderate = [&](std::int64_t width, std::int64_t height) {
+    if (is_too_large(width, height))
+      fail_at({name, 0}, "this picture has ", width, " x ", height, " pixels, more than ",
+              kMostPixels);
+  };
+  require_moderate(size.width, size.height);
   if (!has_sound_tables(bytes)) fail_at({name, 0}, "this picture is damaged: its Huffman tables");
-  if (const PictureSize size = picture_size(bytes); size.width * size.height > kMostPixels)
-    fail_at({name, 0}, "this picture has ", size.width, " x ", size.height, " pixels, more than ",
-            kMostPixels);
-  Image image = decode_rgb(bytes);
-  if (image.width == 0) fail_at({name, 0}, "this is no picture that can be decoded");
+  Image image = decode_checked(bytes, name);
+  require_moderate(image.width, image.height);  // a decoder may read the header otherwise
   image = upright(std::move(image), exif_orientation(bytes));
   return channels == 1 ? grey_of(image) : image;
 }
 
 Image read_image(const fs::path& path, std::int64_t channels) {
-  return decode_image(read_file(path, kMostBytes), path.string(), channels);
+  return with_memory_for(
+      [&] { return cat("the image ", path.string()); },
+      [&] { return decode_image(read_file(path, kMostBytes), path.string(), channels); });
 }
 
 void write_image(const fs::path& path, const Image& image) {

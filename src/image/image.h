@@ -25,7 +25,8 @@ struct Image {
 
 // Reads a picture of any kind the library knows and turns it as its EXIF orientation says; alpha is
 // dropped, 16 bits are cut to 8, other colour spaces become RGB. Throws, naming the file, where it
-// is missing, no picture, larger than 2^28 pixels, or cut short (a JPEG without its end marker).
+// is missing, no picture, larger than 2^28 pixels, or cut short. A JPEG of which only the end
+// marker is missing is taken, with a warning (image/image_warnings.h); of a GIF the first frame.
 Image read_image(const std::filesystem::path&, std::int64_t channels = 3);
 Image decode_image(const std::string& bytes, const std::string& name, std::int64_t channels = 3);
 

@@ -40,7 +40,8 @@ Image decode_rgb(const std::string& bytes) try {
                     const_cast<char*>(bytes.data()));  // imdecode only reads
   const cv::Mat bgr = cv::imdecode(raw, cv::IMREAD_COLOR | cv::IMREAD_IGNORE_ORIENTATION);
   return bgr.empty() ? Image{} : rgb_of(bgr);
-} catch (const cv::Exception&) {
+} catch (const cv::Exception& e) {
+  if (e.code == cv::Error::StsNoMem) throw std::bad_alloc();
   return {};
 }
 

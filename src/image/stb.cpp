@@ -1,4 +1,14 @@
-// stb: sizes from headers in every build; decoding, encoding and no windows in one without OpenCV.
+// stb: GIF in every build, which OpenCV 4.6 has not; all decoding and encoding, and no windows, in
+// one without OpenCV. Only image.cpp calls it, behind its checks.
+#if defined(DARKNET_OPENCV)
+#define STBI_ONLY_GIF
+#else
+#define STBI_ONLY_JPEG
+#define STBI_ONLY_PNG
+#define STBI_ONLY_BMP
+#define STBI_ONLY_GIF
+#define STBI_ONLY_HDR
+#endif
 #define STB_IMAGE_IMPLEMENTATION
 #define STB_IMAGE_STATIC
 #define STBI_NO_STDIO
@@ -12,8 +22,11 @@
 
 #include <algorithm>
 #include <memory>
+#include <new>
+#include <string_view>
 
 #include "image/codec.h"
+#include "image/file_check.h"
 #include "image/picture_size.h"
 
 #if !defined(DARKNET_OPENCV)
@@ -29,20 +42,18 @@ const stbi_uc* data_of(const std::string& bytes) {
   return reinterpret_cast<const stbi_uc*>(bytes.data());
 }
 
-std::int64_t big_endian(const std::string& bytes, std::size_t at) {
-  std::int64_t v = 0;
-  for (std::size_t i = at; i < at + 4; ++i) v = v << 8 | static_cast<unsigned char>(bytes[i]);
-  return v;
-}
-
 }  // namespace
 
-PictureSize picture_size(const std::string& bytes) {
-  if (bytes.starts_with("\x89PNG") && bytes.size() >= 24)  // stb refuses to tell large sizes
-    return {big_endian(bytes, 16), big_endian(bytes, 20)};
+Image decode_by_stb(const std::string& bytes) {
   int w = 0, h = 0, c = 0;
-  if (!stbi_info_from_memory(data_of(bytes), static_cast<int>(bytes.size()), &w, &h, &c)) return {};
-  return {w, h};
+  const std::unique_ptr<stbi_uc, decltype(&stbi_image_free)> rgb(
+      stbi_load_from_memory(data_of(bytes), static_cast<int>(bytes.size()), &w, &h, &c, 3),
+      stbi_image_free);
+  if (!rgb && std::string_view(stbi_failure_reason()) == "Out of memory") throw std::bad_alloc();
+  if (!rgb) return {};
+  Image image(w, h, 3);
+  image.pixels.assign(rgb.get(), rgb.get() + image.pixels.size());
+  return image;
 }
 
 #if !defined(DARKNET_OPENCV)
@@ -55,17 +66,23 @@ void append(void* to, void* data, int size) {
                                         static_cast<std::size_t>(size));
 }
 
+// Not by stb 2.27: it takes the low byte of 16-bit samples, reads beyond its buffer where they are
+// grey, and returns memory that was never written where samples are missing.
+Image decode_pnm(const std::string& file) {
+  const PictureSize size = picture_size(file);
+  const PnmSamples samples = pnm_samples(file);
+  if ((file[1] != '5' && file[1] != '6') || samples.bytes.empty()) return {};
+  Image image(size.width, size.height, 3);
+  const std::size_t copies = 3 / samples.channels;  // of each sample
+  for (std::size_t i = 0; i < image.pixels.size(); ++i)
+    image.pixels[i] = static_cast<std::uint8_t>(samples.bytes[i / copies * samples.bytes_each]);
+  return image;
+}
+
 }  // namespace
 
 Image decode_rgb(const std::string& bytes) {
-  int w = 0, h = 0, c = 0;
-  const std::unique_ptr<stbi_uc, decltype(&stbi_image_free)> rgb(
-      stbi_load_from_memory(data_of(bytes), static_cast<int>(bytes.size()), &w, &h, &c, 3),
-      stbi_image_free);
-  if (!rgb) return {};
-  Image image(w, h, 3);
-  image.pixels.assign(rgb.get(), rgb.get() + image.pixels.size());
-  return image;
+  return file_kind(bytes) == FileKind::pnm ? decode_pnm(bytes) : decode_by_stb(bytes);
 }
 
 std::string encode(const Image& image, const std::string& ending) {

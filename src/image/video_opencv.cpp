@@ -6,14 +6,18 @@
 #include <array>
 #include <cerrno>
 #include <cmath>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <opencv2/core/utils/logger.hpp>
 #include <opencv2/highgui.hpp>
 #include <opencv2/imgproc.hpp>
 #include <opencv2/videoio.hpp>
 
 #include "core/error.h"
+#include "core/input.h"
+#include "core/protected_files.h"
 #include "image/mat.h"
 #include "image/video.h"
 
@@ -66,9 +70,9 @@ class CaptureSource : public VideoSource {
 };
 
 void require_readable(const fs::path& path) {
-  if (fs::is_directory(path)) fail(path.string(), ": this is a folder, not a video");
-  if (::access(path.c_str(), R_OK) != 0)
-    fail(path.string(), ": cannot read this file: ", std::strerror(errno));
+  if (is_folder(path)) fail(path.string(), ": this is a folder, not a video");
+  // Refuses what would keep the decoder waiting, deaf to signals: FIFOs, devices.
+  const InputFile opened(path, std::numeric_limits<std::uint64_t>::max(), Pipes::allowed);
 }
 
 std::string default_codec(const fs::path& path) {
@@ -89,6 +93,7 @@ class FileWriter : public VideoWriter {
  public:
   FileWriter(const fs::path& path, const WriterSettings& s)
       : size_(static_cast<int>(s.width), static_cast<int>(s.height)) {
+    require_unprotected(path);
     const std::string ending = default_codec(path);  // refuses what is no video
     const std::string codec = s.codec.empty() ? ending : s.codec;
     if (codec.size() != 4) fail("-codec ", codec, ": four letters name a codec, such as mp4v");

@@ -33,6 +33,9 @@ class ConnectedLayer final : public Layer {
   Requirements reshape(std::span<const Shape> in, Ops& ops, const PlanOptions& options) override {
     make_parameters(in[0]);
     out_ = {in[0].n, 1, 1, connected_.output};
+    // Frozen, its batch normalisation works as at test time: gradients pass the folded weights.
+    make_folded(channels_.normalised() && options.mode == Mode::training &&
+                !options.weight_gradient);
     const std::int64_t n = in[0].n, k = in[0].features(), o = connected_.output;
     forward_ = ops.gemm({.m = n, .n = o, .k = k, .transpose_b = true, .exact = options.exact});
     Requirements r{.output = out_, .workspace = forward_->workspace()};
@@ -52,10 +55,10 @@ class ConnectedLayer final : public Layer {
 
   void forward(const Pass& pass, std::span<const TensorView> in, TensorView out) override {
     const bool training = pass.mode == Mode::training;
+    if (!folded_) parameters_changed(pass.stream, nullptr);
     const TensorView sum = keeps(pass.mode) ? kept(pass) : out;
-    forward_->run(pass.stream, in[0].as<>().data, weights_.value.data(), sum.as<>().data,
-                  pass.workspace);
-    if (!channels_.normalised())
+    forward_->run(pass.stream, in[0].as<>().data, weights(), sum.as<>().data, pass.workspace);
+    if (!normalises())
       add_bias(pass, sum, out);
     else if (training)
       batch_norm_forward(pass.stream, batch_norm(pass), sum, out, pass.workspace);
@@ -67,11 +70,11 @@ class ConnectedLayer final : public Layer {
     backward_channels(pass, a);
     const float* const gradient = a.out_gradient.as<>().data;
     const GradientSlot& slot = a.in_gradient[0];
-    if (float* const weights = weights_.gradient.data())
-      weights_plan_->run(pass.stream, gradient, a.in[0].as<>().data, weights, pass.workspace);
+    if (float* const sum = weights_.summed_gradient())
+      weights_plan_->run(pass.stream, gradient, a.in[0].as<>().data, sum, pass.workspace);
     if (slot.view)
-      input_plan_[slot.add]->run(pass.stream, gradient, weights_.value.data(),
-                                 slot.view.as<>().data, pass.workspace);
+      input_plan_[slot.add]->run(pass.stream, gradient, weights(), slot.view.as<>().data,
+                                 pass.workspace);
   }
 
   std::vector<Parameter*> parameters() override {
@@ -86,6 +89,14 @@ class ConnectedLayer final : public Layer {
   void initialise(std::uint64_t seed) override {
     initialise_weights(weights_, seed, context_.index);
     channels_.reset();
+  }
+
+  void parameters_changed(const Stream& s, void*) override {
+    if (!folded_weights_.empty())
+      fold_batch_norm(s, channels_.arrays(activation_, nullptr),
+                      {weights_.value.data(), folded_weights_.data(), folded_bias_.data(),
+                       connected_.output, weights_.value.size() / connected_.output});
+    folded_ = true;
   }
 
   LayerSummary summary() const override {
@@ -107,10 +118,20 @@ class ConnectedLayer final : public Layer {
            weights_.value.shape().h, " and cannot change to ", in.w, 'x', in.h);
   }
 
+  void make_folded(bool wanted) {
+    folded_ = false;
+    if (wanted != folded_weights_.empty()) return;
+    folded_weights_ = wanted ? Tensor(context_.device, weights_.value.shape()) : Tensor();
+    folded_bias_ = wanted ? Tensor(context_.device, vector_shape(connected_.output)) : Tensor();
+  }
+  bool normalises() const { return channels_.normalised() && folded_weights_.empty(); }
+  const float* weights() const {
+    return folded_weights_.empty() ? weights_.value.data() : folded_weights_.data();
+  }
+
   // Whether the values before activation or normalisation are needed by backward().
   bool keeps(Mode mode) const {
-    return mode == Mode::training &&
-           (channels_.normalised() || !derivative_from_output(activation_));
+    return mode == Mode::training && (normalises() || !derivative_from_output(activation_));
   }
   std::int64_t kept_bytes() const { return out_.size() * std::int64_t{sizeof(float)}; }
   TensorView kept(const Pass& pass) const { return {pass.saved, DType::f32, out_, out_.c}; }
@@ -120,7 +141,8 @@ class ConnectedLayer final : public Layer {
   }
 
   void add_bias(const Pass& pass, const TensorView& sum, const TensorView& out) {
-    const float* const bias = channels_.bias().value.data();
+    const float* const bias =
+        folded_bias_.empty() ? channels_.bias().value.data() : folded_bias_.data();
     if (!keeps(pass.mode)) return activate(pass.stream, activation_, sum, bias, out);
     activate(pass.stream, Activation::linear, sum, bias, sum);
     activate(pass.stream, activation_, sum, nullptr, out);
@@ -128,7 +150,7 @@ class ConnectedLayer final : public Layer {
 
   void backward_channels(const Pass& pass, const BackwardArguments& a) {
     const TensorView& gradient = a.out_gradient;
-    if (channels_.normalised())
+    if (normalises())
       return batch_norm_backward(
           pass.stream, batch_norm(pass), kept(pass),
           {gradient, channels_.scale_gradient(), channels_.bias_gradient(), true}, pass.workspace);
@@ -144,6 +166,8 @@ class ConnectedLayer final : public Layer {
   Shape out_;
   ChannelParameters channels_;
   Parameter weights_;
+  Tensor folded_weights_, folded_bias_;  // frozen with batch normalisation
+  bool folded_ = false;                  // whether they have the present parameters
   std::unique_ptr<GemmPlan> forward_, weights_plan_, input_plan_[2];  // [add]
 };
 

@@ -34,6 +34,8 @@ class ConvolutionalLayer final : public Layer {
  public:
   ConvolutionalLayer(Section& section, const LayerContext& context) : Layer(section, context) {
     section.read(keys_of_);
+    // Darknet: cross-iteration batch normalisation; at inference it is the ordinary one.
+    keys_of_.batch_normalize |= section.has("cbn") && !section.equals("cbn", 0);
     if (keys_of_.stride_x == 0) keys_of_.stride_x = keys_of_.stride;
     if (keys_of_.stride_y == 0) keys_of_.stride_y = keys_of_.stride;
     if (keys_of_.pad) keys_of_.padding = keys_of_.size / 2;
@@ -49,7 +51,9 @@ class ConvolutionalLayer final : public Layer {
     out_ = spec_.out();
     if (channels_.empty()) make_parameters();
     const bool training = options.mode == Mode::training;
-    normalises_ = training && channels_.normalised();
+    // Frozen, its batch normalisation works as at test time: gradients pass the folded weights.
+    const bool folds = channels_.normalised() && (!training || !options.weight_gradient);
+    normalises_ = channels_.normalised() && !folds;
     keeps_sum_ = training && !normalises_ && !derivative_from_output(activation_);
     kept_type_ = options.output();
     PlanOptions plan = options;
@@ -59,7 +63,7 @@ class ConvolutionalLayer final : public Layer {
     for (std::size_t d = 0; d < planned_.algorithms.size(); ++d)
       planned_.algorithms[d] = plan_->algorithm(static_cast<ConvDirection>(d));
     packed_ = false;
-    if (!training && channels_.normalised() && folded_weights_.empty()) make_folded();
+    make_folded(folds);
     return requirements(plan);
   }
 
@@ -169,9 +173,10 @@ class ConvolutionalLayer final : public Layer {
         {spec_.filters, spec_.size_y, spec_.size_x, spec_.in.c / spec_.groups}, false);
   }
 
-  void make_folded() {
-    folded_weights_ = Tensor(context_.device, weights_.value.shape());
-    folded_bias_ = Tensor(context_.device, vector_shape(spec_.filters));
+  void make_folded(bool wanted) {
+    if (wanted != folded_weights_.empty()) return;
+    folded_weights_ = wanted ? Tensor(context_.device, weights_.value.shape()) : Tensor();
+    folded_bias_ = wanted ? Tensor(context_.device, vector_shape(spec_.filters)) : Tensor();
   }
 
   Requirements requirements(const PlanOptions& plan) const {
@@ -193,7 +198,7 @@ class ConvolutionalLayer final : public Layer {
     auto* const behind = reinterpret_cast<float*>(static_cast<char*>(pass.saved) + kept_bytes());
     return channels_.arrays(activation_, behind);
   }
-  float* weights_gradient() const { return weights_.gradient.data(); }
+  float* weights_gradient() const { return weights_.summed_gradient(); }
 
   void forward_with_bias(const Pass& pass, const TensorView& in, const TensorView& out) {
     const float* const bias =
@@ -229,7 +234,7 @@ class ConvolutionalLayer final : public Layer {
   Shape out_;
   ChannelParameters channels_;
   Parameter weights_;
-  Tensor folded_weights_, folded_bias_;  // inference with batch normalisation
+  Tensor folded_weights_, folded_bias_;  // batch normalisation at inference, or frozen
   std::unique_ptr<ConvPlan> plan_;
   ConvolutionWork planned_;
   DType kept_type_ = DType::f32;

@@ -27,7 +27,8 @@ struct DropoutKeys {
   float probability = .2f;
   template <class V>
   void fields(V&& v) {
-    v("probability", probability, Reals{0, .9999f}, "share of the values set to zero");
+    v("probability", probability, TrainingOnly{Reals{0, .9999f}},
+      "share of the values set to zero");
   }
 };
 

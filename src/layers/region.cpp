@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <set>
+#include "cfg/anchors_key.h"
 #include "detect/head.h"
 #include "losses/class_keys.h"
 #include "losses/objectness.h"
@@ -26,26 +27,30 @@ struct RegionKeys {
     v("coords", coords, Integers{4, 4}, "numbers of a box");
     v("anchors", anchors, ListOf<float>{{1e-6f, 1e6f}},
       "width,height of every anchor in grid cells");
-    v("max", max, Integers{1, 100000}, "most truths of an image");
-    v("jitter", jitter, Reals{0, .99f}, "augmentation: how far the crop's sides move");
-    v("resize", resize, Reals{.01f, 100}, "augmentation: largest zoom");
-    v("random", random, Reals{0, 10}, "multi-scale training: 1 = factor 1.4, else the factor");
+    v("max", max, TrainingOnly{Integers{1, 100000}}, "most truths of an image");
+    v("jitter", jitter, TrainingOnly{Reals{0, .99f}},
+      "augmentation: how far the crop's sides move");
+    v("resize", resize, TrainingOnly{Reals{.01f, 100}}, "augmentation: largest zoom");
+    v("random", random, TrainingOnly{Reals{0, 10}},
+      "multi-scale training: 1 = factor 1.4, else the factor");
     v("softmax", softmax, Flag{},
       "class scores through a softmax; 0: raw values with squared error");
-    v("rescore", rescore, Flag{},
+    v("rescore", rescore, TrainingOnly{Flag{}},
       "objectness target of assigned anchors is the IoU with their truth");
-    v("bias_match", bias_match, Flag{},
+    v("bias_match", bias_match, TrainingOnly{Flag{}},
       "a truth chooses by the anchors' shape, else by the predictions'");
     v("classfix", classfix, Integers{-1, 2},
       "-1: objectness learns the best IoU everywhere; 1, 2: ignored anchors learn classes");
-    v("thresh", thresh, Reals{0, 1}, "unassigned anchors above this IoU are not judged");
-    v("coord_scale", coord_scale, Reals{0, 1e6f}, "weight of the box loss");
-    v("object_scale", object_scale, Reals{0, 1e6f},
+    v("thresh", thresh, TrainingOnly{Reals{0, 1}},
+      "unassigned anchors above this IoU are not judged");
+    v("coord_scale", coord_scale, TrainingOnly{Reals{0, 1e6f}}, "weight of the box loss");
+    v("object_scale", object_scale, TrainingOnly{Reals{0, 1e6f}},
       "weight of the objectness loss of assigned anchors");
-    v("noobject_scale", noobject_scale, Reals{0, 1e6f},
+    v("noobject_scale", noobject_scale, TrainingOnly{Reals{0, 1e6f}},
       "weight of the objectness loss of the others");
-    v("class_scale", class_scale, Reals{0, 1e6f}, "weight of the class loss");
-    v("obj_normalizer", obj_normalizer, Reals{0, 1e6f}, "weight of the whole objectness loss");
+    v("class_scale", class_scale, TrainingOnly{Reals{0, 1e6f}}, "weight of the class loss");
+    v("obj_normalizer", obj_normalizer, TrainingOnly{Reals{0, 1e6f}},
+      "weight of the whole objectness loss");
   }
 };
 
@@ -53,12 +58,10 @@ class RegionLayer final : public Layer, public Head {
  public:
   RegionLayer(Section& section, const LayerContext& context) : Layer(section, context) {
     section.read(region_);
-    if (static_cast<std::int64_t>(region_.anchors.size()) != 2 * region_.num)
-      section.fail("anchors", cat("num=", region_.num, " anchors need ", 2 * region_.num,
-                                  " numbers, there are ", region_.anchors.size()));
+    take_anchors(section, region_.num, region_.anchors);
     objectness_ = read_objectness(section, "mse");
     read_classes(section);
-    check_losses(section);
+    if (section.training()) check_losses(section);
     fill_settings();
   }
 

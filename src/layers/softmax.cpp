@@ -172,8 +172,8 @@ struct CostKeys {
   float scale = 1;
   template <class V>
   void fields(V&& v) {
-    v("type", type, OneOf{{"sse", "masked", "smooth"}}, "of the loss");
-    v("scale", scale, Reals{0, 1e6f}, "factor on the loss");
+    v("type", type, TrainingOnly{OneOf{{"sse", "masked", "smooth"}}}, "of the loss");
+    v("scale", scale, TrainingOnly{Reals{0, 1e6f}}, "factor on the loss");
   }
 };
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <set>
+#include "cfg/anchors_key.h"
 #include "core/log.h"
 #include "detect/head.h"
 #include "losses/class_keys.h"
@@ -33,33 +34,41 @@ struct YoloKeys {
       "this head's anchors; without it all");
     v("anchors", anchors, ListOf<float>{{1e-6f, 1e6f}},
       "width,height of every anchor in input pixels");
-    v("max", max, Integers{1, 100000}, "most truths of an image");
-    v("jitter", jitter, Reals{0, .99f}, "augmentation: how far the crop's sides move");
-    v("resize", resize, Reals{.01f, 100}, "augmentation: largest zoom");
-    v("random", random, Reals{0, 10}, "multi-scale training: 1 = factor 1.4, else the factor");
-    v("ignore_thresh", ignore_thresh, Reals{0, 1},
+    v("max", max, TrainingOnly{Integers{1, 100000}}, "most truths of an image");
+    v("jitter", jitter, TrainingOnly{Reals{0, .99f}},
+      "augmentation: how far the crop's sides move");
+    v("resize", resize, TrainingOnly{Reals{.01f, 100}}, "augmentation: largest zoom");
+    v("random", random, TrainingOnly{Reals{0, 10}},
+      "multi-scale training: 1 = factor 1.4, else the factor");
+    v("ignore_thresh", ignore_thresh, TrainingOnly{Reals{0, 1}},
       "unassigned anchors above this IoU are not judged");
-    v("truth_thresh", truth_thresh, Reals{0, 1},
+    v("truth_thresh", truth_thresh, TrainingOnly{Reals{0, 1}},
       "anchors above this IoU learn their truth; 1: none");
-    v("iou_thresh", iou_thresh, Reals{0, 1},
+    v("iou_thresh", iou_thresh, TrainingOnly{Reals{0, 1}},
       "anchors whose shape overlaps a truth more learn it; 1: none");
-    v("iou_thresh_kind", iou_thresh_kind, overlaps, "overlap that iou_thresh compares");
-    v("iou_loss", iou_loss, OneOf{{"mse", "iou", "giou", "diou", "ciou"}}, "loss of the boxes");
-    v("iou_normalizer", iou_normalizer, Reals{0, 1e6f}, "weight of the box loss");
-    v("obj_normalizer", obj_normalizer, Reals{0, 1e6f}, "weight of the objectness loss");
-    v("cls_normalizer", cls_normalizer, Reals{0, 1e6f},
+    v("iou_thresh_kind", iou_thresh_kind, TrainingOnly{overlaps},
+      "overlap that iou_thresh compares");
+    v("iou_loss", iou_loss, TrainingOnly{OneOf{{"mse", "iou", "giou", "diou", "ciou"}}},
+      "loss of the boxes");
+    v("iou_normalizer", iou_normalizer, TrainingOnly{Reals{0, 1e6f}}, "weight of the box loss");
+    v("obj_normalizer", obj_normalizer, TrainingOnly{Reals{0, 1e6f}},
+      "weight of the objectness loss");
+    v("cls_normalizer", cls_normalizer, TrainingOnly{Reals{0, 1e6f}},
       "weight of the true class with counters_per_class");
-    v("delta_normalizer", delta_normalizer, Reals{0, 1e6f},
+    v("delta_normalizer", delta_normalizer, TrainingOnly{Reals{0, 1e6f}},
       "factor on every gradient of this head");
-    v("label_smooth_eps", label_smooth_eps, Reals{0, 1},
+    v("label_smooth_eps", label_smooth_eps, TrainingOnly{Reals{0, 1}},
       "class targets become 1 - eps/2 and eps/2");
-    v("max_delta", max_delta, Reals{0}, "limit on box gradients and class multipliers; 0: none");
-    v("counters_per_class", counters_per_class, ListOf<std::int64_t>{{1, std::int64_t{1} << 40}},
+    v("max_delta", max_delta, TrainingOnly{Reals{0}},
+      "limit on box gradients and class multipliers; 0: none");
+    v("counters_per_class", counters_per_class,
+      TrainingOnly{ListOf<std::int64_t>{{1, std::int64_t{1} << 40}}},
       "objects per class; rare classes get a larger weight");
     v("scale_x_y", scale_x_y, Reals{.1f, 10}, "stretch of the centre's sigmoid around its middle");
     v("new_coords", new_coords, Flag{},
       "w, h = (2 sigmoid)^2 anchors; the convolution below is logistic");
-    v("objectness_smooth", objectness_smooth, Flag{}, "Darknet's soft objectness targets");
+    v("objectness_smooth", objectness_smooth, TrainingOnly{Flag{}},
+      "Darknet's soft objectness targets");
     v("nms_kind", nms_kind, OneOf{{"default", "greedynms", "diounms"}},
       "how overlapping detections are removed");
     v("beta_nms", beta_nms, Reals{0, 10}, "exponent of nms_kind=diounms");
@@ -79,10 +88,8 @@ NmsKind nms_of(const std::string& name) {
                              : NmsKind::by_class;
 }
 
-void check_anchors(const Section& section, YoloKeys& k) {
-  if (static_cast<std::int64_t>(k.anchors.size()) != 2 * k.num)
-    section.fail("anchors", cat("num=", k.num, " anchors need ", 2 * k.num, " numbers, there are ",
-                                k.anchors.size()));
+void check_anchors(Section& section, YoloKeys& k) {
+  take_anchors(section, k.num, k.anchors);
   if (k.mask.empty())
     for (std::int64_t n = 0; n < k.num; ++n) k.mask.push_back(n);
   for (const std::int64_t m : k.mask)
@@ -90,7 +97,7 @@ void check_anchors(const Section& section, YoloKeys& k) {
       section.fail("mask", cat("there is no anchor ", m, " among ", k.num, ", counted from 0"));
   if (std::set(k.mask.begin(), k.mask.end()).size() != k.mask.size())
     section.fail("mask", "an anchor is named twice");
-  if (!k.counters_per_class.empty() &&
+  if (section.training() && !k.counters_per_class.empty() &&
       static_cast<std::int64_t>(k.counters_per_class.size()) != k.classes)
     section.fail("counters_per_class",
                  cat("classes=", k.classes, " need as many numbers, there are ",
@@ -105,7 +112,7 @@ class YoloLayer final : public Layer, public Head {
     objectness_ = read_objectness(section, yolo_.new_coords ? "mse" : "ce");
     const std::string name = read_class_loss_name(section, yolo_.new_coords ? "mse" : "ce");
     class_loss_ = read_sigmoid_class_loss(section, name);
-    check_losses(section);
+    if (section.training()) check_losses(section);
     fill_settings();
   }
 

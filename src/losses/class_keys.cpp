@@ -5,7 +5,8 @@ namespace darknet {
 std::string read_class_loss_name(Section& section, const std::string& fallback) {
   ClassKeys keys;
   section.read(keys);
-  if (keys.focal_loss && !keys.loss.empty() && keys.loss != losses::DarknetFocal::name)
+  if (section.training() && keys.focal_loss && !keys.loss.empty() &&
+      keys.loss != losses::DarknetFocal::name)
     section.fail("focal_loss",
                  cat("focal_loss=1 and cls_loss=", keys.loss, " contradict each other"));
   if (keys.focal_loss) return std::string(losses::DarknetFocal::name);

@@ -16,7 +16,7 @@ struct ClassKeys {
     v("cls_loss", loss, OneOf{names},
       "loss of the classes; without it as the Darknets: [yolo] ce, new_coords mse, [region] "
       "softmax");
-    v("focal_loss", focal_loss, Flag{}, "Darknet's: cls_loss=darknet_focal");
+    v("focal_loss", focal_loss, TrainingOnly{Flag{}}, "Darknet's: cls_loss=darknet_focal");
   }
 };
 

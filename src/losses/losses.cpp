@@ -33,7 +33,7 @@ void read_keys(Section& section, LogitLoss& loss, const std::string& prefix) {
   std::visit(
       [&](auto& l) {
         Prefixed<std::remove_reference_t<decltype(l)>> keys{l, prefix};
-        section.read(keys);
+        section.read_training(keys);
       },
       loss);
 }
@@ -69,6 +69,7 @@ LogitLoss read_logit_loss(Section& section, const std::string& prefix, std::stri
     read_keys(section, l, prefix);  // of all: what the chosen loss does not use must be sound too
     if (name_of(l) == name) chosen = l;
   }
+  if (!section.training()) return chosen;
   visit_keys(chosen, prefix, [&](const std::string& key) { known.erase(key); });
   for (const std::string& key : known)
     section.ignore(key, cat("the loss ", name, " does not use it"));

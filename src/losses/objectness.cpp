@@ -1,6 +1,6 @@
 #include "losses/objectness.h"
 
-#include <charconv>
+#include "core/number.h"
 
 namespace darknet {
 namespace {
@@ -13,8 +13,7 @@ float read_prior(Section& section, const std::string& text, const LogitLoss& los
     return -1;
   }
   float prior = 0;
-  const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), prior);
-  if (ec != std::errc{} || end != text.data() + text.size() || !(prior >= 0 && prior < 1))
+  if (!read_number(text, prior) || !(prior >= 0 && prior < 1))
     section.fail("obj_prior", cat("expected auto or a number in [0, 1), got '", text, "'"));
   return prior;
 }
@@ -23,14 +22,14 @@ float read_prior(Section& section, const std::string& text, const LogitLoss& los
 
 Objectness read_objectness(Section& section, std::string_view default_loss) {
   ObjectnessKeys keys;
-  section.read(keys);
+  section.read_training(keys);
   Objectness o;
   o.loss = read_logit_loss(section, "obj_",
                            keys.loss.empty() ? default_loss : std::string_view(keys.loss));
   if (keys.target == "one") o.target = ObjectnessTarget::one;
   if (keys.target == "iou") o.target = ObjectnessTarget::overlap;
   o.normalise_by_positives = keys.norm == "positives";
-  o.prior = read_prior(section, keys.prior, o.loss);
+  if (section.training()) o.prior = read_prior(section, keys.prior, o.loss);
   o.exact_box_gradient = keys.box_gradient == "exact";
   return o;
 }

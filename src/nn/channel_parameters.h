@@ -19,8 +19,8 @@ class ChannelParameters {
   bool normalised() const { return !scale_.value.empty(); }
   bool empty() const { return bias_.value.empty(); }
   Parameter& bias() { return bias_; }
-  float* bias_gradient() const { return bias_.gradient.data(); }    // null where not trained
-  float* scale_gradient() const { return scale_.gradient.data(); }  // likewise
+  float* bias_gradient() const { return bias_.summed_gradient(); }    // null where not trained
+  float* scale_gradient() const { return scale_.summed_gradient(); }  // likewise
   void append_bias(std::vector<Parameter*>& to) { to.push_back(&bias_); }
   void append_scales(std::vector<Parameter*>& to);  // scale, rolling mean, rolling variance
   void reset();                                     // bias 0, scale 1, rolling mean 0, variance 1

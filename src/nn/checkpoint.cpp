@@ -32,6 +32,7 @@ json header_of(const TrainingState& s, const std::vector<Optimizer::Array>& arra
               {"best_iteration", s.best_iteration},
               {"evaluations_without_gain", s.evaluations_without_gain},
               {"average_loss", s.average_loss},
+              {"planned_iterations", s.planned_iterations},
               {"skipped_images", s.skipped_images},
               {"device", s.device},
               {"devices", s.devices},
@@ -64,7 +65,8 @@ void require_sense(const TrainingState& s, const std::string& path) {
   const auto within = [](std::int64_t v, std::int64_t least) { return v >= least && v <= kMost; };
   if (!within(s.iteration, 0) || s.seen > std::uint64_t{1} << 62 || !within(s.devices, 1) ||
       !within(s.evaluations_without_gain, 0) || !within(s.skipped_images, 0) ||
-      !(s.best_map <= 1) || !(s.loss_scale.scale >= 0) || !within(s.loss_scale.steps, 0))
+      !within(s.planned_iterations, 0) || !(s.best_map <= 1) || !(s.loss_scale.scale >= 0) ||
+      !within(s.loss_scale.steps, 0))
     fail(path, ": the file is damaged: its header makes no sense");
 }
 
@@ -78,6 +80,7 @@ TrainingState state_of(const json& h, const std::string& path) {
       .best_iteration = h.at("best_iteration"),
       .evaluations_without_gain = h.at("evaluations_without_gain"),
       .average_loss = h.at("average_loss"),
+      .planned_iterations = h.value("planned_iterations", std::int64_t{0}),
       .skipped_images = h.at("skipped_images"),
       .device = h.value("device", ""),
       .devices = h.value("devices", std::int64_t{1}),

@@ -17,6 +17,7 @@ struct TrainingState {
   std::int64_t best_iteration = 0;
   std::int64_t evaluations_without_gain = 0;  // since the best
   double average_loss = -1;                   // running average of the printed loss; -1: none yet
+  std::int64_t planned_iterations = 0;        // by -epochs or -hours; 0: those of the cfg
   std::int64_t skipped_images = 0;            // unreadable pictures so far
   std::string device;                         // "CPU", "GPU"; "": not known
   std::int64_t devices = 1;                   // that shared every batch

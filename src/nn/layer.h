@@ -33,20 +33,27 @@ struct LayerContext {
 
 // Keys that any section may carry (facts/darknet.md 2.2).
 struct CommonKeys {
-  bool onlyforward = false, stopbackward = false, dont_update = false, train_only_bn = false;
+  bool onlyforward = false, train_only_bn = false;
+  std::int64_t stopbackward = 0, dont_update = 0;
   bool dontload = false, dontloadscales = false;
   float learning_rate = 1, clip = 0;
   template <class V>
   void fields(V&& v) {
-    v("onlyforward", onlyforward, Flag{}, "no gradient passes this layer");
-    v("stopbackward", stopbackward, Flag{}, "the backward pass ends above this layer");
-    v("dont_update", dont_update, Flag{}, "its parameters stay as they are");
-    v("train_only_bn", train_only_bn, Flag{}, "only its batch normalisation is trained");
+    constexpr TrainingOnly until{Integers{0, std::int64_t{1} << 40}};
+    v("onlyforward", onlyforward, TrainingOnly{Flag{}}, "frozen: no gradient passes this layer");
+    v("stopbackward", stopbackward, until,
+      "this layer and those before it are frozen; 1: for good, N: in the first N iterations");
+    v("dont_update", dont_update, until,
+      "frozen, but gradients pass; 1: for good, N: in the first N iterations");
+    v("train_only_bn", train_only_bn, TrainingOnly{Flag{}},
+      "of this layer and those before it only the batch normalisation is trained");
     v("dontload", dontload, Flag{}, "its parameters are not taken from a weights file");
     v("dontloadscales", dontloadscales, Flag{},
       "its scales and statistics are not taken from a weights file");
-    v("learning_rate", learning_rate, Reals{0, 1e6f}, "factor on the network's learning rate");
-    v("clip", clip, Reals{0, 1e30f}, "limit on each element of its weight gradients; 0: none");
+    v("learning_rate", learning_rate, TrainingOnly{Reals{0, 1e6f}},
+      "factor on the network's learning rate");
+    v("clip", clip, TrainingOnly{Reals{0, 1e30f}},
+      "limit on each element of its weight gradients; 0: none");
   }
 };
 
@@ -143,6 +150,9 @@ class Layer {
   void set_network_size(std::int64_t height, std::int64_t width) {
     context_.net_height = height, context_.net_width = width;
   }
+
+  // train_only_bn of a later layer; before the first reshape.
+  void train_only_batch_norm() { keys_.train_only_bn = true; }
 
   // How many truths an image of a pass has room for (Truths::capacity); reshape follows.
   void set_truths(std::int64_t most) { context_.truths = most; }

@@ -45,6 +45,11 @@ MemoryPlan plan_memory(std::span<const Block> blocks) {
   return plan;
 }
 
+const char* how_to_need_less(bool training) {
+  return training ? "a smaller batch, more subdivisions or a smaller input need less"
+                  : "a smaller input needs less";
+}
+
 void require_memory(const Where& where, const Device& device, const Shape& input, bool training,
                     double bytes) {
   constexpr double kGiB = 1 << 30;
@@ -52,9 +57,8 @@ void require_memory(const Where& where, const Device& device, const Shape& input
   const auto there = static_cast<double>(memory(device.type).capacity(device));
   if (needed > there)
     fail_at(where, "[net]: ", input.n, " images of ", input.w, 'x', input.h, " at a time need ",
-            std::ceil(needed / kGiB), " GiB of memory, there are ", std::floor(there / kGiB),
-            training ? "; a smaller batch, more subdivisions or a smaller input need less"
-                     : "; a smaller input needs less");
+            std::ceil(needed / kGiB), " GiB of memory, there are ", std::floor(there / kGiB), "; ",
+            how_to_need_less(training));
 }
 
 }  // namespace darknet

@@ -27,45 +27,53 @@ struct NetSettings {
 
   template <class V>
   void fields(V&& v) {
-    v("batch", batch, Integers{1, 1 << 20}, "images per iteration");
-    v("subdivisions", subdivisions, Integers{1, 1 << 20},
+    v("batch", batch, TrainingOnly{Integers{1, 1 << 20}}, "images per iteration");
+    v("subdivisions", subdivisions, TrainingOnly{Integers{1, 1 << 20}},
       "parts in which a batch is computed; divides batch");
     v("width", width, Integers{1, 1 << 15}, "input width in pixels");
     v("height", height, Integers{1, 1 << 15}, "input height in pixels");
     v("channels", channels, Integers{1, 1 << 10}, "input channels: 3 colour, 1 grey");
-    v("max_batches", max_batches, Integers{0, std::int64_t{1} << 40}, "iterations of a training");
-    v("learning_rate", learning_rate, Reals{0, 1e30f}, "step size before policy and burn_in");
-    v("learning_rate_min", learning_rate_min, Reals{0, 1e30f}, "lower end of policy=sgdr");
-    v("momentum", momentum, Reals{0, 1}, "of SGD");
-    v("decay", decay, Reals{0, 1e6f}, "L2 penalty on weights");
+    v("max_batches", max_batches, TrainingOnly{Integers{0, std::int64_t{1} << 40}},
+      "iterations of a training");
+    v("learning_rate", learning_rate, TrainingOnly{Reals{0, 1e30f}},
+      "step size before policy and burn_in");
+    v("learning_rate_min", learning_rate_min, TrainingOnly{Reals{0, 1e30f}},
+      "lower end of policy=sgdr");
+    v("momentum", momentum, TrainingOnly{Reals{0, 1}}, "of SGD");
+    v("decay", decay, TrainingOnly{Reals{0, 1e6f}}, "L2 penalty on weights");
     v("policy", policy,
-      OneOf{{"constant", "step", "steps", "poly", "exp", "sigmoid", "random", "sgdr"}},
+      TrainingOnly{
+          OneOf{{"constant", "step", "steps", "poly", "exp", "sigmoid", "random", "sgdr"}}},
       "how the learning rate changes");
-    v("burn_in", burn_in, Integers{0, std::int64_t{1} << 40},
+    v("burn_in", burn_in, TrainingOnly{Integers{0, std::int64_t{1} << 40}},
       "iterations over which the rate rises as (it/burn_in)^power");
-    v("power", power, Reals{0, 1e3f}, "exponent of burn_in and of policy=poly");
-    v("step", step, Integers{1, std::int64_t{1} << 40},
+    v("power", power, TrainingOnly{Reals{0, 1e3f}}, "exponent of burn_in and of policy=poly");
+    v("step", step, TrainingOnly{Integers{1, std::int64_t{1} << 40}},
       "period of policy=step; centre of policy=sigmoid");
-    v("scale", scale, Reals{0, 1e6f}, "factor of policy=step");
-    v("steps", steps, ListOf<std::int64_t>{}, "iterations of policy=steps");
-    v("scales", scales, ListOf<float>{{0, 1e6f}}, "factors of policy=steps");
-    v("gamma", gamma, Reals{0, 1e6f}, "base of policy=exp; slope of policy=sigmoid");
-    v("sgdr_cycle", sgdr_cycle, Integers{0, std::int64_t{1} << 40},
+    v("scale", scale, TrainingOnly{Reals{0, 1e6f}}, "factor of policy=step");
+    v("steps", steps, TrainingOnly{ListOf<std::int64_t>{}}, "iterations of policy=steps");
+    v("scales", scales, TrainingOnly{ListOf<float>{{0, 1e6f}}}, "factors of policy=steps");
+    v("gamma", gamma, TrainingOnly{Reals{0, 1e6f}}, "base of policy=exp; slope of policy=sigmoid");
+    v("sgdr_cycle", sgdr_cycle, TrainingOnly{Integers{0, std::int64_t{1} << 40}},
       "first period of policy=sgdr; 0: max_batches");
-    v("sgdr_mult", sgdr_mult, Integers{1, 1000}, "growth of the period of policy=sgdr");
-    v("adam", adam, Flag{}, "Adam instead of SGD");
-    v("B1", b1, Reals{0, .999999f}, "Adam's first decay rate");
-    v("B2", b2, Reals{0, .999999f}, "Adam's second decay rate");
-    v("eps", eps, Reals{0, 1}, "Adam's epsilon");
-    v("ema_alpha", ema_alpha, Reals{0, .999999f}, "decay of the averaged weights; 0: none");
-    v("saturation", saturation, Reals{0, 1e3f}, "largest factor on the saturation");
-    v("exposure", exposure, Reals{0, 1e3f}, "largest factor on the brightness");
-    v("hue", hue, Reals{0, 1}, "largest turn of the hue");
-    v("flip", flip, Flag{}, "mirror half of the images");
-    v("mosaic", mosaic, Flag{}, "half of the images are put together from four");
-    v("mosaic_bound", mosaic_bound, Flag{}, "a mosaic's parts stay within their picture");
+    v("sgdr_mult", sgdr_mult, TrainingOnly{Integers{1, 1000}},
+      "growth of the period of policy=sgdr");
+    v("adam", adam, TrainingOnly{Flag{}}, "Adam instead of SGD");
+    v("B1", b1, TrainingOnly{Reals{0, .999999f}}, "Adam's first decay rate");
+    v("B2", b2, TrainingOnly{Reals{0, .999999f}}, "Adam's second decay rate");
+    v("eps", eps, TrainingOnly{Reals{0, 1}}, "Adam's epsilon");
+    v("ema_alpha", ema_alpha, TrainingOnly{Reals{0, .999999f}},
+      "decay of the averaged weights; 0: none");
+    v("saturation", saturation, TrainingOnly{Reals{0, 1e3f}}, "largest factor on the saturation");
+    v("exposure", exposure, TrainingOnly{Reals{0, 1e3f}}, "largest factor on the brightness");
+    v("hue", hue, TrainingOnly{Reals{0, 1}}, "largest turn of the hue");
+    v("flip", flip, TrainingOnly{Flag{}}, "mirror half of the images");
+    v("mosaic", mosaic, TrainingOnly{Flag{}}, "half of the images are put together from four");
+    v("mosaic_bound", mosaic_bound, TrainingOnly{Flag{}},
+      "a mosaic's parts stay within their picture");
     v("letter_box", letter_box, Flag{}, "keep the aspect ratio, grey bars around");
-    v("resize_step", resize_step, Integers{1, 1024}, "multi-scale sizes are multiples of it");
+    v("resize_step", resize_step, TrainingOnly{Integers{1, 1024}},
+      "multi-scale sizes are multiples of it");
     v("precision", precision, OneOf{{"f32", "bf16", "f16"}},
       "element type of activations and their gradients; weights and heads stay f32");
   }
@@ -75,8 +83,8 @@ struct NetSettings {
 // where the batch cannot be shared so.
 std::int64_t images_of_part(const NetSettings&, std::int64_t replicas, const Where& where);
 
-// Reads the first section, which must be [net] or [network]. Throws; also on batch % subdivisions,
-// and on steps and scales of different lengths.
+// Reads the first section, which must be [net] or [network]. Throws; also, where it is read in
+// order to train, on batch % subdivisions and on policies that lack what they need.
 NetSettings read_net(Section&);
 
 }  // namespace darknet

@@ -1,92 +1,14 @@
 #include "nn/network.h"
 
 #include <algorithm>
-#include <functional>
-#include <string_view>
+#include <limits>
 #include <utility>
 
 #include "core/copy.h"
-#include "nn/memory_plan.h"
+#include "nn/network_impl.h"
 #include "nn/precision.h"
-#include "nn/replay.h"
 
 namespace darknet {
-namespace {
-
-constexpr auto kNone = static_cast<std::size_t>(-1);
-
-// One layer and where its tensors lie. Moments of a step: layer i runs forward at i and backward at
-// 2N - 1 - i.
-struct Node {
-  LayerPtr layer;
-  std::vector<std::int64_t> sources;
-  std::vector<std::int64_t> consumers;
-  Requirements needs;
-  bool wants_gradient = false;  // its backward runs
-  bool pass_through = false;    // absorbed by the layer below
-  bool gradient_written = false;
-  std::size_t output_block = 0, gradient_block = 0, saved_block = 0;
-  DType reads = DType::f32, writes = DType::f32;  // element types of inputs and output
-  // Per source: its output, and the gradient for it, as `reads`; kNone where it writes that anyway.
-  std::vector<std::size_t> converted_blocks, converted_gradient_blocks;
-};
-
-bool has_trained(Layer& layer) {
-  return std::ranges::any_of(layer.parameters(),
-                             [](const Parameter* p) { return p->trained() && p->update; });
-}
-
-}  // namespace
-
-struct Network::Impl {
-  NetworkOptions options;
-  NetSettings settings;
-  Where where;  // of [net]
-  OwnedStream queue;
-  std::vector<Node> nodes;
-  std::int64_t stop = -1;  // the backward pass ends above this layer
-  Shape input_shape;
-  DType precision = DType::f32;
-  Tensor input;
-  Buffer arena, workspace;
-  MemoryPlan plan;
-  Tuning algorithms;
-  LayerObserver* observer = nullptr;
-  ReplayedPasses forwards, backwards;
-  std::int64_t reshapes = 0;
-
-  const Stream& stream() const { return queue.get(); }
-  Ops& library() const { return options.reference ? reference_ops() : ops(options.device.type); }
-  std::int64_t size() const { return static_cast<std::int64_t>(nodes.size()); }
-  Node& node(std::int64_t i) { return nodes[static_cast<std::size_t>(i)]; }
-  bool training() const { return options.mode == Mode::training; }
-  std::int64_t backward_moment(std::int64_t i) const { return 2 * size() - 1 - i; }
-
-  void make_layers(std::vector<Section>& cfg);
-  void connect();
-  void tell_truths();
-  void choose_types();
-  std::int64_t shape_layers();
-  Requirements shape_layer(Node& node);
-  bool may_share_input(std::int64_t i);
-  DType type_of(std::int64_t source) { return source < 0 ? DType::f32 : node(source).writes; }
-  bool converts(const Node& n, std::int64_t source) { return type_of(source) != n.reads; }
-  void plan_conversions(std::int64_t i, std::vector<Block>& blocks);
-  void plan_arena();
-  Block output_block(std::int64_t i);
-  Block gradient_block(std::int64_t i);
-  TensorView block_view(std::size_t block, const Shape& shape, DType type) const;
-  TensorView output(std::int64_t i);
-  TensorView gradient(std::int64_t i);
-  TensorView input_of(const Node& n, std::size_t k);
-  Pass pass_for(const Pass& pass, const Node& node) const;
-  void run_forward(const Pass& pass, std::int64_t i);
-  GradientSlot slot_for(const Node& n, std::size_t k);
-  void run_backward(const Pass& pass, std::int64_t i);
-  void forward(const Pass& pass);
-  void backward(const Pass& pass);
-  void run(ReplayedPasses&, const Pass&, const std::function<void()>& work) const;
-};
 
 void Network::Impl::make_layers(std::vector<Section>& cfg) {
   LayerContext context{.net_width = settings.width,
@@ -114,141 +36,19 @@ void Network::Impl::connect() {
   for (std::int64_t i = 0; i < size(); ++i) {
     Node& n = node(i);
     n.sources = n.layer->sources();
-    if (n.layer->keys().stopbackward) stop = i;
     for (const std::int64_t s : n.sources) {
       if (s < -1 || s >= i)
         fail(n.layer->title(), ": reads layer ", s, ", which does not come before it");
       if (s >= 0) node(s).consumers.push_back(i);
     }
   }
+  bool only_batch_norm = false;  // Darknet: of all layers before one with the key
+  for (std::int64_t i = size() - 1; i >= 0; --i)
+    if (only_batch_norm |= node(i).layer->keys().train_only_bn)
+      node(i).layer->train_only_batch_norm();
   for (std::int64_t i = 0; i + 1 < size(); ++i)
     if (node(i).consumers == std::vector<std::int64_t>{i + 1})
       node(i + 1).pass_through = node(i).layer->absorb(*node(i + 1).layer);
-}
-
-// Layers work in the network's precision but for those that ask for f32; what is read by nothing
-// else is written in f32 where that can be done.
-void Network::Impl::choose_types() {
-  for (Node& n : nodes) n.reads = n.writes = n.layer->works_in_f32() ? DType::f32 : precision;
-  for (Node& n : nodes) {
-    const bool only_f32 = std::ranges::all_of(
-        n.consumers, [&](std::int64_t c) { return node(c).reads == DType::f32; });
-    if (only_f32 && !n.consumers.empty() && n.layer->writes_f32()) n.writes = DType::f32;
-  }
-}
-
-Requirements Network::Impl::shape_layer(Node& n) {
-  std::vector<Shape> in;
-  bool source_wants = false;
-  for (const std::int64_t s : n.sources) {
-    in.push_back(s < 0 ? input_shape : node(s).needs.output);
-    source_wants |= s >= 0 && node(s).wants_gradient;
-  }
-  const bool reached =
-      training() && n.layer->context().index > stop && !n.layer->keys().onlyforward;
-  const PlanOptions plan{.mode = options.mode,
-                         .exact = options.exact,
-                         .deterministic = options.deterministic,
-                         .input_gradient = reached && source_wants,
-                         .weight_gradient = reached && !n.layer->keys().dont_update,
-                         .precision = n.reads,
-                         .f32_output = n.writes == DType::f32,
-                         .tuning = &algorithms};
-  Requirements needs;
-  const std::string title = n.layer->title();
-  try {
-    needs = n.layer->reshape(in, library(), plan);
-    checked_size(needs.output);
-  } catch (const Error& e) {
-    if (std::string_view(e.what()).starts_with(title)) throw;
-    throw Error(cat(title, ": ", e.what()));
-  }
-  n.wants_gradient = reached && (source_wants || has_trained(*n.layer));
-  return needs;
-}
-
-std::int64_t Network::Impl::shape_layers() {
-  std::int64_t most_workspace = 0;
-  for (Node& n : nodes) {
-    n.needs = shape_layer(n);
-    remember_algorithms(*n.layer, algorithms);
-    most_workspace = std::max(most_workspace, n.needs.workspace);
-  }
-  return most_workspace;
-}
-
-Block Network::Impl::output_block(std::int64_t i) {
-  Node& n = node(i);
-  const std::int64_t never = 2 * size();
-  Block block{i, i, n.needs.output.size() * size_of(n.writes)};
-  if (n.layer->head() || n.consumers.empty() || options.keep_outputs) block.end = never;
-  if (n.wants_gradient && n.needs.needs_output) block.end = std::max(block.end, backward_moment(i));
-  for (const std::int64_t c : n.consumers) {
-    block.end = std::max(block.end, c);
-    if (node(c).wants_gradient && node(c).needs.needs_input && !converts(node(c), i))
-      block.end = std::max(block.end, backward_moment(c));
-  }
-  return block;
-}
-
-Block Network::Impl::gradient_block(std::int64_t i) {
-  Node& n = node(i);
-  if (!n.wants_gradient || n.layer->head()) return {};
-  Block block{n.consumers.empty() ? 0 : backward_moment(i), backward_moment(i),
-              n.needs.output.size() * size_of(n.writes)};
-  for (const std::int64_t c : n.consumers)
-    if (node(c).wants_gradient) block.begin = std::min(block.begin, backward_moment(c));
-  return block;
-}
-
-bool Network::Impl::may_share_input(std::int64_t i) {
-  const Node& n = node(i);
-  if (training() || options.keep_outputs || n.sources[0] < 0) return false;
-  const Node& source = node(n.sources[0]);
-  if (n.writes != n.reads || converts(n, n.sources[0])) return false;
-  return n.pass_through ||
-         (n.needs.in_place && source.consumers.size() == 1 && !source.layer->head() &&
-          source.needs.output.size() == n.needs.output.size());
-}
-
-void Network::Impl::plan_conversions(std::int64_t i, std::vector<Block>& blocks) {
-  Node& n = node(i);
-  n.converted_blocks.assign(n.sources.size(), kNone);
-  n.converted_gradient_blocks = n.converted_blocks;
-  const bool kept = n.wants_gradient && n.needs.needs_input;
-  for (std::size_t k = 0; k < n.sources.size(); ++k) {
-    const std::int64_t s = n.sources[k];
-    if (!converts(n, s)) continue;
-    const std::int64_t bytes =
-        (s < 0 ? input_shape : node(s).needs.output).size() * size_of(n.reads);
-    n.converted_blocks[k] = blocks.size();
-    blocks.push_back({i, kept ? backward_moment(i) : i, bytes});
-    if (!n.wants_gradient || s < 0 || !node(s).wants_gradient) continue;
-    n.converted_gradient_blocks[k] = blocks.size();
-    blocks.push_back({backward_moment(i), backward_moment(i), bytes});
-  }
-}
-
-void Network::Impl::plan_arena() {
-  std::vector<Block> blocks;
-  const auto add = [&](const Block& b) {
-    blocks.push_back(b);
-    return blocks.size() - 1;
-  };
-  for (std::int64_t i = 0; i < size(); ++i) {
-    Node& n = node(i);
-    if (may_share_input(i)) {
-      n.output_block = node(n.sources[0]).output_block;
-      Block& shared = blocks[n.output_block];
-      shared.end = std::max(shared.end, output_block(i).end);
-    } else {
-      n.output_block = add(output_block(i));
-    }
-    n.gradient_block = add(gradient_block(i));
-    n.saved_block = add({i, n.wants_gradient ? backward_moment(i) : i, n.needs.saved});
-    plan_conversions(i, blocks);
-  }
-  plan = plan_memory(blocks);
 }
 
 TensorView Network::Impl::block_view(std::size_t block, const Shape& shape, DType type) const {
@@ -273,7 +73,7 @@ TensorView Network::Impl::input_of(const Node& n, std::size_t k) {
 
 Pass Network::Impl::pass_for(const Pass& pass, const Node& n) const {
   return {.stream = stream(),
-          .mode = options.mode,
+          .mode = mode_of(n),
           .workspace = workspace.data(),
           .saved = static_cast<char*>(arena.data()) + plan.offsets[n.saved_block],
           .step = pass.step,
@@ -357,6 +157,7 @@ Network::Network(std::vector<Section> cfg, const NetworkOptions& options)
   net.queue =
       OwnedStream({.device = options.device, .order = options.order, .threads = options.threads});
   if (cfg.empty()) fail("a cfg without sections");
+  for (Section& section : cfg) section.set_training(net.training());
   net.settings = read_net(cfg[0]);
   net.where = cfg[0].where();
   if (options.width > 0) net.settings.width = options.width;
@@ -366,6 +167,7 @@ Network::Network(std::vector<Section> cfg, const NetworkOptions& options)
   net.precision = accepted_precision(net.settings, net.where, net.library(), options.device);
   net.make_layers(cfg);
   net.connect();
+  net.freeze(net.trained_at(std::numeric_limits<std::int64_t>::max()));
   net.tell_truths();
   net.choose_types();
   const std::int64_t usual =
@@ -431,29 +233,30 @@ void Network::resize(std::int64_t batch, std::int64_t height, std::int64_t width
   } catch (const Error& e) {
     fail_at(net.where, "[net]: the input's ", e.what());
   }
-  streams(net.options.device.type).use(net.options.device);
-  ++net.reshapes;
-  net.forwards.forget();  // they hold addresses
-  net.backwards.forget();
   net.input_shape = shape;
-  net.arena = {};  // released before the new one is taken
-  net.input = {};
-  for (Node& n : net.nodes) n.layer->set_network_size(height, width);
-  const std::int64_t workspace = net.shape_layers();
-  net.plan_arena();
-  require_memory(net.where, net.options.device, shape, net.training(),
-                 static_cast<double>(net.plan.bytes) + static_cast<double>(workspace));
-  net.input = Tensor(net.options.device, shape);
-  net.arena = Buffer(net.options.device, net.plan.bytes);
-  if (workspace > net.workspace.bytes()) net.workspace = Buffer(net.options.device, workspace);
+  net.plan_anew();
+}
+
+void Network::set_iteration(std::int64_t iteration) {
+  if (!impl_->training() || !impl_->freeze(impl_->trained_at(iteration))) return;
+  // Steps may still be on their way.
+  darknet::memory(impl_->options.device.type).synchronize(impl_->stream());
+  impl_->plan_anew();
+}
+
+std::vector<std::int64_t> Network::frozen_layers() const {
+  std::vector<std::int64_t> frozen;
+  for (std::int64_t i = 0; i < size(); ++i)
+    if (const Node& n = impl_->node(i); !n.trains.update && !n.layer->parameters().empty())
+      frozen.push_back(i);
+  return frozen;
 }
 
 void Network::set_algorithms(const Tuning& tuning) {
   if (tuning.library() != algorithms().library())
     fail("choices for ", tuning.library(), " given to a network on ", algorithms().library());
   impl_->algorithms = tuning;
-  const Shape shape = std::exchange(impl_->input_shape, {});
-  resize(shape.n, shape.h, shape.w);
+  impl_->plan_anew();
 }
 
 void Network::forward(const Pass& pass) {

@@ -76,6 +76,10 @@ class Network {
   // Shapes every layer and plans the memory. The constructor calls it.
   void resize(std::int64_t batch, std::int64_t height, std::int64_t width);
   std::int64_t reshapes() const;  // how often: recordings of its plans' work end with each
+  // The step that comes next, 1 for the first: sets which layers are frozen in it, and where that
+  // changes plans anew, as resize() does. Until it is called none is but those frozen for good.
+  void set_iteration(std::int64_t iteration);
+  std::vector<std::int64_t> frozen_layers() const;  // at present, those with parameters
   Shape input_shape() const;
   Shape output_shape(std::int64_t layer) const;
 

@@ -48,21 +48,24 @@ void Optimizer::step(StepState* state, std::int64_t images, bool average) {
   const Stream& stream = net_.stream();
   streams(stream.device.type).use(stream.device);
   for (Slot& s : slots_)
-    if (!s.first.empty())
+    if (s.parameter->updated())
       check_finite(stream, s.parameter->gradient.data(), s.parameter->gradient.size(), state,
                    scratch_.data());
   if (settings_.adam)
     correct_adam(stream, {settings_.b1, settings_.b2, settings_.eps, static_cast<float>(images)},
                  state);
   for (Slot& s : slots_)
-    if (!s.first.empty()) update(s, state, images);
+    if (s.parameter->updated()) update(s, state, images);
   if (average && settings_.ema_alpha > 0) {
     if (!averaging_) start_average();
     for (Slot& s : slots_)
-      average_update(
-          stream,
-          {s.average.data(), s.parameter->value.data(), s.average.size(), settings_.ema_alpha},
-          state);
+      if (s.parameter->moves())
+        average_update(
+            stream,
+            {s.average.data(), s.parameter->value.data(), s.average.size(), settings_.ema_alpha},
+            state);
+      else
+        copy_into_average(s);  // a resumed run may have frozen it: the average would lag for good
   }
   if (scales_loss()) adapt_loss_scale(stream, state);
 }
@@ -74,11 +77,14 @@ std::vector<Tensor*> Optimizer::gradients() {
   return all;
 }
 
+void Optimizer::copy_into_average(Slot& s) {
+  memory(s.average.device().type)
+      .copy(net_.stream(), s.average.data(), s.parameter->value.data(),
+            static_cast<std::size_t>(s.average.bytes()));
+}
+
 void Optimizer::start_average() {
-  for (Slot& s : slots_)
-    memory(s.average.device().type)
-        .copy(net_.stream(), s.average.data(), s.parameter->value.data(),
-              static_cast<std::size_t>(s.average.bytes()));
+  for (Slot& s : slots_) copy_into_average(s);
   averaging_ = true;
 }
 

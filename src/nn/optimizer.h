@@ -43,6 +43,7 @@ class Optimizer {
     Tensor first, second, average;
   };
   void update(Slot&, const StepState* state, std::int64_t images);
+  void copy_into_average(Slot&);
   void start_average();
 
   Network& net_;

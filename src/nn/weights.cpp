@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "core/file.h"
+#include "core/input.h"
 
 namespace darknet {
 namespace {
@@ -162,8 +163,8 @@ void copy_parameters(const Network& from, Network& to) {
 
 std::filesystem::path find_weights(const std::filesystem::path& given,
                                    const std::filesystem::path& backup) {
-  if (given.empty() || std::filesystem::exists(given)) return given;
-  if (auto there = backup / given.filename(); std::filesystem::exists(there)) return there;
+  if (given.empty() || is_present(given)) return given;
+  if (auto there = backup / given.filename(); is_present(there)) return there;
   fail_at({given.string(), 0}, "this weights file is neither here nor in ", backup.string());
 }
 

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "core/file.h"
+#include "core/utf8.h"
 #include "report/drawing.h"
 
 namespace darknet {
@@ -37,41 +38,6 @@ int style_of(Role role) { return static_cast<int>(role) - static_cast<int>(Role:
 
 const char* anchor_name(Anchor a) {
   return a == Anchor::start ? "start" : a == Anchor::middle ? "middle" : "end";
-}
-
-// The length of the whole UTF-8 letter at text[i], or 0: broken, overlong, or no letter of XML.
-std::size_t letter_at(const std::string& text, std::size_t i) {
-  const auto byte = [&](std::size_t k) {
-    return i + k < text.size() ? static_cast<unsigned char>(text[i + k]) : 0u;
-  };
-  const unsigned first = byte(0), second = byte(1);
-  if (first < 0x80) return first >= ' ' && first != 127 ? 1 : 0;
-  const std::size_t length = first < 0xC2   ? 0
-                             : first < 0xE0 ? 2
-                             : first < 0xF0 ? 3
-                             : first < 0xF5 ? 4
-                                            : 0;
-  for (std::size_t k = 1; k < length; ++k)
-    if ((byte(k) & 0xC0) != 0x80) return 0;
-  const bool low = (first == 0xE0 && second < 0xA0) || (first == 0xF0 && second < 0x90);
-  const bool high = (first == 0xED && second > 0x9F) || (first == 0xF4 && second > 0x8F);
-  return low || high ? 0 : length;
-}
-
-// Text of strangers for XML: no markup, no control characters, no broken UTF-8.
-std::string escaped(const std::string& text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size();) {
-    const std::size_t length = letter_at(text, i);
-    const std::string letter = text.substr(i, std::max<std::size_t>(length, 1));
-    out += length == 0     ? "?"
-           : letter == "&" ? "&amp;"
-           : letter == "<" ? "&lt;"
-           : letter == ">" ? "&gt;"
-                           : letter;
-    i += letter.size();
-  }
-  return out;
 }
 
 std::string css_class(Role role) {
@@ -117,24 +83,43 @@ std::string svg_label(const Label& l) {
       "</text>\n",
       css_class(l.role), l.at.x + (l.upwards ? l.height / 2 : 0),
       l.at.y + (l.upwards ? 0 : l.height / 2), l.height / .73f, anchor_name(l.anchor), turn,
-      escaped(l.text));
+      escaped_markup(l.text));
 }
 
 // Grid and axes lie beneath the points, lines of data above them.
 bool beneath(const Stroke& s) { return s.role < Role::series; }
 
 void draw(Image& image, const Label& l, Theme theme) {
-  const auto height = std::lround(l.height);
-  const std::int64_t width = text_size(l.text, height).width;
+  TextStyle style{std::lround(l.height), colour_of(l.role, theme)};
+  style.upwards = l.upwards, style.max_width = std::lround(l.max_width);
+  const std::int64_t width = text_size(l.text, style).width;
   const std::int64_t before = l.anchor == Anchor::start    ? 0
                               : l.anchor == Anchor::middle ? width / 2
                                                            : width;
   const std::int64_t x = std::lround(l.at.x), y = std::lround(l.at.y);
-  const Colour colour = colour_of(l.role, theme);
   if (l.upwards)
-    draw_text_upwards(image, l.text, x - height / 2, y - width + before, height, colour);
+    draw_text(image, l.text, x - style.height / 2, y - width + before, style);
   else
-    draw_text(image, l.text, x - before, y - height / 2, height, colour);
+    draw_text(image, l.text, x - before, y - style.height / 2, style);
+}
+
+std::string svg_of(const Drawing& d, const std::string& title) {
+  std::string svg = fmt::format(
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" "
+      "height=\"{1}\" font-family=\"DejaVu Sans, Verdana, sans-serif\">\n<title>{2}</title>\n"
+      "<style>\n{3}@media (prefers-color-scheme: dark) {{\n{4}}}\n.l {{ stroke: var(--c); fill: "
+      "none; stroke-linejoin: round; }}\ntext, circle, rect {{ fill: var(--c); }}\n</style>\n<rect "
+      "class=\"paper\" width=\"{0}\" height=\"{1}\"/>\n",
+      d.width, d.height, escaped_markup(title), rules(Theme::light), rules(Theme::dark));
+  for (const Stroke& s : d.strokes)
+    if (beneath(s)) svg += svg_stroke(s);
+  for (const Dot& dot : d.dots)
+    svg += fmt::format("<circle class=\"{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"{:g}\"/>\n",
+                       css_class(dot.role), dot.centre.x, dot.centre.y, dot.radius);
+  for (const Stroke& s : d.strokes)
+    if (!beneath(s)) svg += svg_stroke(s);
+  for (const Label& l : d.labels) svg += svg_label(l);
+  return svg + "</svg>\n";
 }
 
 }  // namespace
@@ -179,25 +164,8 @@ Colour colour_of(Role role, Theme theme) {
   }
 }
 
-std::string to_svg(const Chart& chart) {
-  const Drawing d = lay_out(chart);
-  std::string svg = fmt::format(
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" "
-      "height=\"{1}\" font-family=\"DejaVu Sans, Verdana, sans-serif\">\n<title>{2}</title>\n"
-      "<style>\n{3}@media (prefers-color-scheme: dark) {{\n{4}}}\n.l {{ stroke: var(--c); fill: "
-      "none; stroke-linejoin: round; }}\ntext, circle, rect {{ fill: var(--c); }}\n</style>\n<rect "
-      "class=\"paper\" width=\"{0}\" height=\"{1}\"/>\n",
-      d.width, d.height, escaped(chart.title), rules(Theme::light), rules(Theme::dark));
-  for (const Stroke& s : d.strokes)
-    if (beneath(s)) svg += svg_stroke(s);
-  for (const Dot& dot : d.dots)
-    svg += fmt::format("<circle class=\"{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"{:g}\"/>\n",
-                       css_class(dot.role), dot.centre.x, dot.centre.y, dot.radius);
-  for (const Stroke& s : d.strokes)
-    if (!beneath(s)) svg += svg_stroke(s);
-  for (const Label& l : d.labels) svg += svg_label(l);
-  return svg + "</svg>\n";
-}
+std::string to_svg(const Chart& chart) { return svg_of(lay_out(chart), chart.title); }
+std::string to_svg(const Panel& panel) { return svg_of(lay_out(panel), panel.title); }
 
 Image to_image(const Chart& chart, Theme theme) {
   const Drawing d = lay_out(chart);
@@ -216,9 +184,23 @@ Image to_image(const Chart& chart, Theme theme) {
   return image;
 }
 
+void require_writable_chart(const std::filesystem::path& base) {
+  for (const char* ending : {".svg", ".png"}) require_writable_file(base.string() + ending);
+}
+
 void write_chart(const std::filesystem::path& base, const Chart& chart, Theme theme) {
   write_file_atomically(base.string() + ".svg", to_svg(chart));
   write_image(base.string() + ".png", to_image(chart, theme));
+}
+
+std::vector<PanelFile> write_panels(const std::filesystem::path& base, const Chart& chart) {
+  std::vector<PanelFile> files;
+  for (const Panel& p : chart.panels) {
+    if (!has_data(p)) continue;
+    files.push_back({fmt::format("{}-{}.svg", base.string(), files.size() + 1), p.title, p.note});
+    write_file_atomically(files.back().path, to_svg(p));
+  }
+  return files;
 }
 
 }  // namespace darknet

@@ -21,6 +21,7 @@ struct Series {
 
 struct Panel {
   std::string title, x_label, y_label;  // with units
+  std::string note;                     // one line on what it shows, for pages
   std::vector<Series> series;
   bool log_x = false, log_y = false;                   // values <= 0 are gaps
   std::optional<double> x_low, x_high, y_low, y_high;  // none: chosen from the data
@@ -31,11 +32,26 @@ struct Chart {
   std::vector<Panel> panels;  // two in a row
 };
 
+bool has_data(const Panel&);  // something that can be drawn
+
 enum class Theme : std::uint8_t { light, dark };
 
-std::string to_svg(const Chart&);  // light or dark as the reader's page is
+// Light or dark as the reader's page is. Panels without data are left out.
+std::string to_svg(const Chart&);
+// One panel without its title, of a size that can be read on a phone.
+std::string to_svg(const Panel&);
 Image to_image(const Chart&, Theme = Theme::light);
+// Throws where write_chart() could not write them: to be asked before long work.
+void require_writable_chart(const std::filesystem::path& base);
 // base.svg and base.png, replaced atomically.
 void write_chart(const std::filesystem::path& base, const Chart&, Theme = Theme::light);
+
+// A panel as a file of its own.
+struct PanelFile {
+  std::filesystem::path path;
+  std::string title, note;
+};
+// base-1.svg, base-2.svg ... of the panels that have data.
+std::vector<PanelFile> write_panels(const std::filesystem::path& base, const Chart&);
 
 }  // namespace darknet

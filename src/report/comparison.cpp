@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "eval/matching.h"
+#include "report/side_by_side.h"
 
 namespace darknet {
 namespace {
@@ -87,7 +88,37 @@ std::string of_seeds(const ArmDifference& d) {
                        : ": no difference is shown.");
 }
 
+// False positives and missed objects of one image, as its picture shows them.
+std::int64_t errors_of(const ComparedRun& run, std::size_t image) {
+  const EvaluatedImage& i = run.images[image];
+  const SceneCounts c = count_of(shown_detections(run, image), i.truths, .5f);
+  return c.false_positives + c.missed;
+}
+
 }  // namespace
+
+std::vector<Detection> shown_detections(const ComparedRun& run, std::size_t image) {
+  std::vector<Detection> kept;
+  for (const Detection& d : run.images[image].detections)
+    if (d.probability > run.threshold) kept.push_back(d);
+  return kept;
+}
+
+std::optional<std::size_t> most_different_image(const Comparison& c) {
+  constexpr double kFewObjects = 3;  // else a scene of one object would always be the first
+  std::optional<std::size_t> best;
+  double most = 0;
+  for (std::size_t i = 0; i < c.images.size(); ++i) {
+    const std::int64_t baseline = errors_of(c.run(0, 0), i);
+    std::int64_t difference = 0;
+    for (std::size_t arm = 1; arm < c.arms.size(); ++arm)
+      difference = std::max(difference, std::abs(errors_of(c.run(arm, 0), i) - baseline));
+    const double share = static_cast<double>(difference) /
+                         (kFewObjects + static_cast<double>(c.run(0, 0).images[i].truths.size()));
+    if (share > most) most = share, best = i;
+  }
+  return best;
+}
 
 std::vector<ArmDifference> differences(const Comparison& c) {
   std::vector<ArmDifference> all;

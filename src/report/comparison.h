@@ -4,9 +4,11 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "dataset/image_paths.h"
 #include "eval/average_precision.h"
 #include "eval/paired.h"
 #include "report/training_chart.h"
@@ -40,7 +42,7 @@ struct Comparison {
   std::vector<std::uint64_t> seeds;
   std::vector<ComparedRun> runs;  // every arm with every seed, arm by arm
   std::vector<std::string> names;
-  std::vector<std::filesystem::path> images;  // of the valid list
+  ImagePaths images;  // of the valid list
   std::int64_t training_images = 0, iterations = 0, objects = 0;
 
   const ComparedRun& run(std::size_t arm, std::size_t seed) const {
@@ -64,6 +66,12 @@ std::string verdict(const Comparison&, const ArmDifference&);
 Chart training_chart(const Comparison&);
 // Precision over recall at IoU .5, all classes together, of the first seed's networks.
 Chart precision_recall_chart(const Comparison&);
+
+// Of one test image, above the run's threshold.
+std::vector<Detection> shown_detections(const ComparedRun&, std::size_t image);
+// The test image on which the first seed's networks differ most in errors, each at its threshold,
+// for the objects that it has; none where they differ on none.
+std::optional<std::size_t> most_different_image(const Comparison&);
 
 std::string comparison_table(const Comparison&);
 std::string comparison_json(const Comparison&, const std::vector<ArmDifference>&);

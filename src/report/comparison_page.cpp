@@ -2,7 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <cmath>
+#include <utility>
+
+#include "core/utf8.h"
+#include "report/side_by_side.h"
 
 namespace darknet {
 namespace {
@@ -12,45 +17,50 @@ constexpr const char* kStyle = R"(
 @media (prefers-color-scheme: dark) {
   :root { --paper: #16181d; --ink: #e4e6ea; --soft: #9aa3b2; --line: #343a46; --mark: #1d2836; }
 }
-body { margin: 2rem auto; max-width: 76rem; padding: 0 1rem; background: var(--paper); color: var(--ink);
-  font: 16px/1.5 system-ui, "DejaVu Sans", sans-serif; }
-h1 { font-size: 1.7rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; }
+body { margin: 2rem auto; max-width: 78rem; padding: 0 1rem; background: var(--paper); color: var(--ink);
+  font: 16px/1.5 system-ui, "DejaVu Sans", sans-serif; overflow-wrap: break-word; }
+h1 { font-size: 1.7rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; } h3 { font-size: 1rem; margin: 0 0 .2rem; }
 .verdict { background: var(--mark); border-left: .3rem solid #0072b2; padding: .8rem 1rem; font-size: 1.05rem; }
-.soft { color: var(--soft); }
+.soft, figcaption { color: var(--soft); } figcaption { font-size: .9rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; margin-bottom: 1rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .8rem; border-bottom: 1px solid var(--line); text-align: right; }
 th { font-weight: 600; } th:first-child, td:first-child { text-align: left; }
-img { max-width: 100%; height: auto; display: block; margin: .6rem 0; }
+.figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 23rem), 1fr)); gap: 1.4rem 1rem; }
+.scene { margin-bottom: 1.6rem; }
+figure { margin: 0; } img { width: 100%; height: auto; display: block; }
+dt { font-weight: 600; } dd { margin: 0 0 .5rem; color: var(--soft); }
 code, pre { font-family: "DejaVu Sans Mono", monospace; font-size: .9em; }
 pre { overflow-x: auto; padding: .6rem 1rem; border: 1px solid var(--line); }
-.key { display: inline-block; width: .9em; height: .9em; vertical-align: -.1em; margin: 0 .3em 0 .9em; border: 1px solid var(--soft); }
+.key { display: inline-block; white-space: nowrap; margin-right: 1em; }
+.key i { display: inline-block; width: .9em; height: .9em; vertical-align: -.1em; margin-right: .3em; border: 1px solid var(--soft); }
+@media (max-width: 40rem) {
+  body { margin-top: 1rem; } h1 { font-size: 1.35rem; }
+  th, td { padding: .25rem .45rem; font-size: .85rem; }
+}
 )";
 
-// Text of strangers (names, paths) for HTML: no markup, no control characters.
-std::string escaped(const std::string& text) {
-  std::string out;
-  for (const char c : text) switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        out += static_cast<unsigned char>(c) < ' ' ? ' ' : c;
-    }
-  return out;
-}
+// The words of the page, each in a line.
+constexpr std::array<std::pair<const char*, const char*>, 9> kTerms{{
+    {"objectness p",
+     "the network's probability that an anchor (one of its candidate boxes) holds an "
+     "object; most anchors are background"},
+    {"easy background", "anchors without an object at p &lt; .1: already classified well"},
+    {"IoU", "overlap of two boxes: their common area over their joint area; 1 is the same box"},
+    {"hit, false, missed",
+     "a detection with IoU 0.5 or more with an object of its class that no "
+     "better detection has; any other detection; an object without a hit"},
+    {"precision, recall", "hits over detections; hits over objects"},
+    {"best F1, at threshold",
+     "the harmonic mean of precision and recall, at the threshold of p where "
+     "it is largest; every network has its own"},
+    {"mAP@0.5",
+     "the area under precision over recall, mean of the classes: all thresholds together"},
+    {"AP@[.5:.95]", "the same, mean over least overlaps of a hit from IoU .5 to .95 (COCO)"},
+    {"seed",
+     "the number that the random weights and the order of the images come from; another one "
+     "moves mAP by a point or more"},
+}};
 
 // For src="": what a URL would read as something else.
 std::string address(const std::filesystem::path& path) {
@@ -75,7 +85,7 @@ class Table {
   void row(const std::vector<std::string>& cells, const char* kind) {
     rows_ += "<tr>";
     for (const std::string& cell : cells)
-      rows_ += fmt::format("<{}>{}</{}>", kind, escaped(cell), kind);
+      rows_ += fmt::format("<{}>{}</{}>", kind, escaped_markup(cell), kind);
     rows_ += "</tr>\n";
   }
   std::string rows_;
@@ -124,33 +134,68 @@ std::string arms_list(const Comparison& c) {
   for (const ComparedArm& a : c.arms) {
     std::string keys;
     for (const std::string& o : a.overrides) keys += (keys.empty() ? "" : " ") + o;
-    text += fmt::format("<li><b>{}</b>: <code>{}</code></li>\n", escaped(a.name),
-                        keys.empty() ? "the cfg as it is" : escaped(keys));
+    text += fmt::format("<li><b>{}</b>: <code>{}</code></li>\n", escaped_markup(a.name),
+                        keys.empty() ? "the cfg as it is" : escaped_markup(keys));
   }
   return text + "</ul>\n";
 }
 
-std::string pictures(const PageFiles& files) {
-  if (files.pictures.empty()) return "";
+std::string key(const Colour& c, const char* text) {
+  return fmt::format(
+      "<span class=\"key\"><i style=\"background:#{:02x}{:02x}{:02x}\"></i>{}</span>\n", c[0], c[1],
+      c[2], text);
+}
+
+std::string figures(const std::vector<PanelFile>& panels) {
+  std::string text = "<div class=\"figures\">\n";
+  for (const PanelFile& p : panels)
+    text += fmt::format(
+        "<figure><h3>{0}</h3><a href=\"{1}\"><img loading=\"lazy\" src=\"{1}\" "
+        "alt=\"{0}\"></a><figcaption>{2}</figcaption></figure>\n",
+        escaped_markup(p.title), address(p.path), escaped_markup(p.note));
+  return text + "</div>\n";
+}
+
+std::string scene(const PageScene& s) {
+  return fmt::format("<div class=\"scene\"><p class=\"soft\">{}</p>\n{}</div>\n",
+                     escaped_markup(s.name), figures(s.panels));
+}
+
+std::string scenes(const PageFiles& files) {
+  if (!files.difference && files.scenes.empty()) return "";
   std::string text =
-      "<h2>Pictures</h2>\n<p>Spread evenly over the test list, not picked; every network at the "
-      "threshold where its own F1 is best, seed of the first run."
-      "<span class=\"key\" style=\"background:#009e73\"></span>truth"
-      "<span class=\"key\" style=\"background:#56b4e9\"></span>hit"
-      "<span class=\"key\" style=\"background:#d55e00\"></span>false"
-      "<span class=\"key\" style=\"background:#f0e442\"></span>missed</p>\n";
-  for (const auto& p : files.pictures)
-    text += fmt::format("<img loading=\"lazy\" src=\"{}\" alt=\"truths and detections of {}\">\n",
-                        address(p), escaped(p.stem().string()));
+      "<h2>Pictures</h2>\n<p>Every network at the threshold where its own F1 is "
+      "best, first seed.<br>\n" +
+      key(kTruthColour, "ground truth") + key(kHitColour, "hit") + key(kFalseColour, "false") +
+      key(kMissedColour, "missed") + "</p>\n";
+  if (files.difference)
+    text +=
+        "<h3>Where they differ most</h3>\n<p class=\"soft\">Chosen for it by the program from "
+        "all test images: it shows how they differ, not how often.</p>\n" +
+        scene(*files.difference);
+  if (!files.scenes.empty()) text += "<h3>Spread evenly over the test list, not chosen</h3>\n";
+  for (const PageScene& s : files.scenes) text += scene(s);
   return text;
 }
 
 std::string charts(const PageFiles& files) {
   std::string text;
-  for (const auto& p : files.charts)
-    text += fmt::format("<a href=\"{0}\"><img src=\"{0}\" alt=\"chart {1}\"></a>\n", address(p),
-                        escaped(p.stem().string()));
+  if (!files.training.empty())
+    text += "<h2>Training</h2>\n<p class=\"soft\">First seed.</p>\n" + figures(files.training);
+  if (!files.precision_recall.empty())
+    text +=
+        "<h2>Precision over recall</h2>\n<p class=\"soft\">IoU 0.5, first seed, one panel for "
+        "each class. Each threshold is a point: the share of detections that are hits, over "
+        "the share of objects that are found. Up and to the right is better.</p>\n" +
+        figures(files.precision_recall);
   return text;
+}
+
+std::string terms() {
+  std::string text = "<h2>Terms</h2>\n<dl>\n";
+  for (const auto& [term, meaning] : kTerms)
+    text += fmt::format("<dt>{}</dt><dd>{}</dd>\n", term, meaning);
+  return text + "</dl>\n";
 }
 
 std::string title_of(const Comparison& c) {
@@ -162,7 +207,7 @@ std::string title_of(const Comparison& c) {
 std::string verdicts(const Comparison& c, const std::vector<ArmDifference>& found) {
   std::string text;
   for (const ArmDifference& d : found)
-    text += fmt::format("<p class=\"verdict\">{}</p>\n", escaped(verdict(c, d)));
+    text += fmt::format("<p class=\"verdict\">{}</p>\n", escaped_markup(verdict(c, d)));
   return text;
 }
 
@@ -170,7 +215,7 @@ std::string verdicts(const Comparison& c, const std::vector<ArmDifference>& foun
 
 std::string comparison_page(const Comparison& c, const std::vector<ArmDifference>& found,
                             const PageFiles& files) {
-  const std::string title = escaped(title_of(c));
+  const std::string title = escaped_markup(title_of(c));
   std::string page = fmt::format(
       "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta "
       "name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{0}</title>\n"
@@ -181,17 +226,17 @@ std::string comparison_page(const Comparison& c, const std::vector<ArmDifference
       "<p>The same network (<code>{}</code>), trained from the same random weights on the same "
       "batches: {} pictures, {} iterations; only the keys below differ. Tested on {} other "
       "pictures with {} objects, with the weights of the last iteration.</p>\n",
-      escaped(c.cfg.string()), c.training_images, c.iterations, c.images.size(), c.objects);
+      escaped_markup(c.cfg.string()), c.training_images, c.iterations, c.images.size(), c.objects);
   page += arms_list(c) + "<h2>Detection</h2>\n" + runs_table(c) + classes_table(c);
   page += "<p class=\"soft\">Average precision by class at IoU 0.5, area under the curve.</p>\n";
   page += "<h2>Imbalance</h2>\n" + imbalance_table(c);
   page +=
-      "<p class=\"soft\">Easy background: anchors without an object at p &lt; .1; the share of "
-      "the objectness gradient is the mean of the whole training, p that of its last tenth. Focal "
-      "loss pulls p towards one half, so its thresholds are lower and its p are not "
-      "comparable.</p>\n";
-  page += "<h2>Training</h2>\n" + charts(files) + pictures(files);
-  page += fmt::format("<h2>Again</h2>\n<pre>{}</pre>\n</body>\n</html>\n", escaped(files.command));
+      "<p class=\"soft\">The share of the objectness gradient is the mean of the whole training, p "
+      "that of its last tenth. Focal loss pulls p towards one half, so its thresholds are lower "
+      "and its p are not comparable.</p>\n";
+  page += scenes(files) + charts(files) + terms();
+  page += fmt::format("<h2>Again</h2>\n<pre>{}</pre>\n</body>\n</html>\n",
+                      escaped_markup(files.command));
   return page;
 }
 

@@ -2,6 +2,7 @@
 // nothing but the files beside it.
 #pragma once
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,10 +10,17 @@
 
 namespace darknet {
 
-struct PageFiles {                              // relative to the page
-  std::vector<std::filesystem::path> charts;    // .svg
-  std::vector<std::filesystem::path> pictures;  // side by side
-  std::string command;                          // that makes it all again
+// One scene: a picture for the ground truth and one for each network.
+struct PageScene {
+  std::string name;
+  std::vector<PanelFile> panels;
+};
+
+struct PageFiles {  // paths relative to the page
+  std::vector<PanelFile> training, precision_recall;
+  std::optional<PageScene> difference;  // where the networks differ most
+  std::vector<PageScene> scenes;        // spread over the list
+  std::string command;                  // that makes it all again
 };
 
 std::string comparison_page(const Comparison&, const std::vector<ArmDifference>&, const PageFiles&);

@@ -39,6 +39,7 @@ struct Label {
   Role role = Role::ink;
   Anchor anchor = Anchor::start;
   bool upwards = false;
+  float max_width = 0;  // pixels; 0: no limit
 };
 
 struct Drawing {
@@ -49,5 +50,6 @@ struct Drawing {
 };
 
 Drawing lay_out(const Chart&);
+Drawing lay_out(const Panel&);  // without its title
 
 }  // namespace darknet

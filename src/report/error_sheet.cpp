@@ -7,6 +7,7 @@
 
 #include "core/file.h"
 #include "core/log.h"
+#include "core/utf8.h"
 #include "image/canvas.h"
 #include "image/draw.h"
 
@@ -26,16 +27,6 @@ struct Cell {
   std::vector<std::string> lines;
 };
 
-std::string shortened(const std::string& text, std::int64_t width) {
-  if (text_size(text, kText).width <= width) return text;
-  std::string kept = text;
-  while (!kept.empty() && text_size(kept + "…", kText).width > width) {
-    do kept.pop_back();
-    while (!kept.empty() && (kept.back() & 0xC0) == 0x80);  // whole letters of UTF-8
-  }
-  return kept + "…";
-}
-
 // A square part of the picture around the box, three times as large, at kPicture pixels a side.
 Image part_around(const Image& picture, const Box& box, const Colour& colour) {
   const auto w = static_cast<float>(picture.width), h = static_cast<float>(picture.height);
@@ -53,7 +44,7 @@ Image part_around(const Image& picture, const Box& box, const Colour& colour) {
     }
   const Box shown{(box.x * w - left) / side, (box.y * h - top) / side, box.w * w / side,
                   box.h * h / side};
-  draw_box(part, shown, colour, "");
+  draw_box(part, shown, colour);
   return part;
 }
 
@@ -65,8 +56,7 @@ void draw_cell(Image& sheet, std::int64_t place, const Cell& cell, const ErrorSh
     std::copy_n(part.at(0, y), 3 * kPicture, sheet.at(left, top + y));
   std::int64_t y = top + kPicture + kGap;
   for (std::size_t i = 0; i < cell.lines.size(); ++i, y += kText + kGap)
-    draw_text(sheet, shortened(cell.lines[i], kCell - 2 * kGap), left, y, kText,
-              i == 0 ? kInk : kSoft);
+    draw_text(sheet, cell.lines[i], left, y, {kText, i == 0 ? kInk : kSoft, kCell - 2 * kGap});
 }
 
 std::vector<fs::path> write_sheets(const fs::path& base, const std::vector<Cell>& cells,
@@ -105,7 +95,7 @@ std::vector<Cell> false_cells(const DetectionErrors& e, const ErrorSheets& s) {
     cells.push_back({f.image,
                      f.detection.box,
                      kFalse,
-                     {fmt::format("{} {:.0f} %", name_of_class(s, f.detection.class_id),
+                     {fmt::format("{} {:.0f} %", isolated(name_of_class(s, f.detection.class_id)),
                                   100 * f.detection.probability),
                       why, image_name(s, f.image)}});
   }

@@ -5,15 +5,16 @@
 #include <string>
 #include <vector>
 
+#include "dataset/image_paths.h"
 #include "eval/errors.h"
 #include "image/image.h"
 
 namespace darknet {
 
 struct ErrorSheets {
-  std::vector<std::filesystem::path> images;  // of the list
-  std::vector<std::string> names;             // of the classes
-  std::int64_t most = 60;                     // false positives, and misses, that are drawn
+  ImagePaths images;               // of the list
+  std::vector<std::string> names;  // of the classes
+  std::int64_t most = 60;          // false positives, and misses, that are drawn
 };
 
 // Writes false-positives-1.png ..., misses-1.png ... and errors.csv (all of them) into the folder.

@@ -8,11 +8,17 @@
 namespace darknet {
 namespace {
 
-constexpr float kPanelWidth = 680, kPanelHeight = 330;
-constexpr float kLeft = 84, kRight = 28, kTop = 62, kBottom = 52;  // around the plot of a panel
 constexpr float kTitleBar = 46, kGapAbove = 8;
 constexpr float kText = 9, kTitle = 11;  // heights of capital letters
-constexpr int kTicksX = 8, kTicksY = 6;
+constexpr float kLegendRow = 18;
+
+// Sizes of a panel, pixels; around its plot: left, right, bottom, and above the first legend row.
+struct PanelSize {
+  float width, height, left, right, bottom, top;
+  int ticks_x, ticks_y;
+};
+constexpr PanelSize kInChart{680, 330, 84, 28, 52, 34, 8, 6};
+constexpr PanelSize kAlone{400, 270, 68, 16, 48, 8, 5, 5};
 
 struct Bounds {
   double low = std::numeric_limits<double>::infinity();
@@ -28,23 +34,28 @@ bool shows(const Panel& p, double x, double y) {
 // One panel at its place.
 class PanelLayout {
  public:
-  PanelLayout(const Panel& panel, float x, float y, Drawing& to)
+  PanelLayout(const Panel& panel, const PanelSize& size, CanvasPoint origin, Drawing& to)
       : panel_(panel),
+        size_(size),
         to_(to),
-        origin_{x, y},
-        left_(x + kLeft),
-        top_(y + kTop),
-        right_(x + kPanelWidth - kRight),
-        bottom_(y + kPanelHeight - kBottom) {}
+        origin_(origin),
+        left_(origin.x + size.left),
+        right_(origin.x + size.width - size.right) {
+    place_legend();
+    top_ = origin.y + size.top + kLegendRow * static_cast<float>(legend_rows_) + 8;
+    bottom_ = origin.y + size.height - size.bottom;
+  }
+  int legend_rows() const { return legend_rows_; }
 
-  void draw() {
-    label({(left_ + right_) / 2, origin_.y + 14}, panel_.title, Anchor::middle, kTitle);
+  void draw(bool with_title) {
+    if (with_title)
+      label({(left_ + right_) / 2, origin_.y + 14}, panel_.title, Anchor::middle, kTitle);
     if (!measure()) {
       label({(left_ + right_) / 2, (top_ + bottom_) / 2}, "nothing to show yet", Anchor::middle);
       return;
     }
     axes();
-    legend();
+    for (const Entry& e : legend_) draw_entry(e);
     for (std::size_t i = 0; i < panel_.series.size(); ++i) series(panel_.series[i], role_of(i));
   }
 
@@ -56,11 +67,12 @@ class PanelLayout {
         if (shows(panel_, s.x[i], s.y[i])) xs.add(s.x[i]), ys.add(s.y[i]);
     if (xs.empty()) return false;
     xs = {panel_.x_low.value_or(xs.low), panel_.x_high.value_or(xs.high)};
-    x_ = xs.high > xs.low && !panel_.log_x ? fixed_axis(xs.low, xs.high, kTicksX)
-                                           : axis_for(xs.low, xs.high, kTicksX, panel_.log_x);
+    x_ = xs.high > xs.low && !panel_.log_x ? fixed_axis(xs.low, xs.high, size_.ticks_x)
+                                           : axis_for(xs.low, xs.high, size_.ticks_x, panel_.log_x);
     const double low = panel_.y_low.value_or(ys.low), high = panel_.y_high.value_or(ys.high);
-    y_ = panel_.y_low && panel_.y_high ? fixed_axis(low, high, kTicksY)
-                                       : axis_for(low, std::max(low, high), kTicksY, panel_.log_y);
+    y_ = panel_.y_low && panel_.y_high
+             ? fixed_axis(low, high, size_.ticks_y)
+             : axis_for(low, std::max(low, high), size_.ticks_y, panel_.log_y);
     return true;
   }
 
@@ -93,7 +105,7 @@ class PanelLayout {
     }
     line({left_, bottom_}, {right_, bottom_}, Role::soft);
     line({left_, top_}, {left_, bottom_}, Role::soft);
-    label({(left_ + right_) / 2, bottom_ + 34}, panel_.x_label, Anchor::middle);
+    label({(left_ + right_) / 2, bottom_ + 32}, panel_.x_label, Anchor::middle);
     to_.labels.push_back({{origin_.x + 14, (top_ + bottom_) / 2},
                           panel_.y_label,
                           kText,
@@ -102,23 +114,37 @@ class PanelLayout {
                           true});
   }
 
-  // In a row above the plot, where it covers no data; what has no room is left to the title.
-  void legend() {
+  struct Entry {
+    std::size_t series;
+    CanvasPoint at;
+  };
+  static constexpr float kSample = 32, kApart = 16;  // the sample of a line; between entries
+
+  // In rows above the plot, where it covers no data.
+  void place_legend() {
     float x = left_;
-    const float y = origin_.y + 42;
     for (std::size_t i = 0; i < panel_.series.size(); ++i) {
-      const std::string& name = panel_.series[i].name;
-      if (name.empty()) continue;
-      const auto width =
-          static_cast<float>(text_size(name, static_cast<std::int64_t>(kText)).width);
-      if (x + 34 + width > right_ + kRight) break;
-      if (panel_.series[i].mark == Series::Mark::line)
-        line({x, y}, {x + 26, y}, role_of(i), 2.2f);
-      else
-        to_.dots.push_back({{x + 13, y}, 4, role_of(i)});
-      label({x + 32, y}, name, Anchor::start);
-      x += 32 + width + 18;
+      if (panel_.series[i].name.empty()) continue;
+      const float width =
+          kSample + static_cast<float>(text_size(panel_.series[i].name, name_style()).width);
+      if (legend_rows_ == 0 || x + width > right_ + 8) ++legend_rows_, x = left_;
+      legend_.push_back(
+          {i, {x, origin_.y + size_.top + kLegendRow * static_cast<float>(legend_rows_) - 9}});
+      x += width + kApart;
     }
+  }
+  TextStyle name_style() const {
+    return {static_cast<std::int64_t>(kText), {}, std::llround(right_ - left_ - kSample)};
+  }
+  void draw_entry(const Entry& e) {
+    const Series& s = panel_.series[e.series];
+    const auto [x, y] = e.at;
+    if (s.mark == Series::Mark::line)
+      line({x, y}, {x + 26, y}, role_of(e.series), 2.2f);
+    else
+      to_.dots.push_back({{x + 13, y}, 4, role_of(e.series)});
+    label({x + kSample, y}, s.name, Anchor::start);
+    to_.labels.back().max_width = static_cast<float>(name_style().max_width);
   }
 
   void series(const Series& s, Role role) {
@@ -165,21 +191,35 @@ class PanelLayout {
   }
 
   const Panel& panel_;
+  const PanelSize& size_;
   Drawing& to_;
   CanvasPoint origin_;
-  float left_, top_, right_, bottom_;
+  float left_, right_, top_ = 0, bottom_ = 0;
+  std::vector<Entry> legend_;
+  int legend_rows_ = 0;
   Axis x_, y_;
 };
 
 }  // namespace
 
+bool has_data(const Panel& p) {
+  for (const Series& s : p.series)
+    for (std::size_t i = 0; i < std::min(s.x.size(), s.y.size()); ++i)
+      if (shows(p, s.x[i], s.y[i])) return true;
+  return false;
+}
+
 Drawing lay_out(const Chart& chart) {
-  const auto panels = static_cast<std::int64_t>(chart.panels.size());
+  std::vector<const Panel*> shown;
+  for (const Panel& p : chart.panels)
+    if (has_data(p)) shown.push_back(&p);
+  if (shown.empty() && !chart.panels.empty()) shown.push_back(&chart.panels.front());
+  const auto panels = static_cast<std::int64_t>(shown.size());
   const std::int64_t columns = std::clamp<std::int64_t>(panels, 1, 2), rows = (panels + 1) / 2;
   const float bar = chart.title.empty() ? kGapAbove : kTitleBar;
   Drawing d{
-      .width = columns * static_cast<std::int64_t>(kPanelWidth),
-      .height = static_cast<std::int64_t>(bar) + rows * static_cast<std::int64_t>(kPanelHeight)};
+      .width = columns * static_cast<std::int64_t>(kInChart.width),
+      .height = static_cast<std::int64_t>(bar) + rows * static_cast<std::int64_t>(kInChart.height)};
   d.labels.push_back({{static_cast<float>(d.width) / 2, kTitleBar / 2},
                       chart.title,
                       13,
@@ -187,10 +227,21 @@ Drawing lay_out(const Chart& chart) {
                       Anchor::middle,
                       false});
   for (std::int64_t i = 0; i < panels; ++i)
-    PanelLayout(chart.panels[static_cast<std::size_t>(i)],
-                static_cast<float>(i % columns) * kPanelWidth,
-                bar + static_cast<float>(i / columns) * kPanelHeight, d)
-        .draw();
+    PanelLayout(*shown[static_cast<std::size_t>(i)], kInChart,
+                {static_cast<float>(i % columns) * kInChart.width,
+                 bar + static_cast<float>(i / columns) * kInChart.height},
+                d)
+        .draw(true);
+  return d;
+}
+
+// Higher by the rows of its legend, so that the plot is as high as any.
+Drawing lay_out(const Panel& panel) {
+  Drawing d{.width = static_cast<std::int64_t>(kAlone.width)};
+  PanelSize size = kAlone;
+  size.height += kLegendRow * static_cast<float>(PanelLayout(panel, size, {}, d).legend_rows());
+  d.height = static_cast<std::int64_t>(size.height);
+  PanelLayout(panel, size, {}, d).draw(false);
   return d;
 }
 

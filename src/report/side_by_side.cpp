@@ -4,15 +4,15 @@
 
 #include <algorithm>
 
+#include "core/utf8.h"
 #include "detect/overlap.h"
 #include "image/draw.h"
 
 namespace darknet {
 namespace {
 
-// Apart in colour, in grey and for colour-blind eyes (Okabe and Ito's palette).
-constexpr Colour kTruth{0, 158, 115}, kHit{86, 180, 233}, kFalse{213, 94, 0}, kMissed{240, 228, 66};
 constexpr Colour kPaper{255, 255, 255}, kInk{32, 32, 32};
+constexpr std::int64_t kCaption = 12;                             // to be read on a phone
 constexpr std::int64_t kLeastWidth = 448, kGap = 8, kTitle = 14;  // pixels
 constexpr std::int64_t kBar = kTitle + 2 * kGap;
 
@@ -20,6 +20,13 @@ struct Matched {
   std::vector<bool> hits;    // one per detection
   std::vector<bool> missed;  // one per truth
 };
+
+std::vector<Detection> sorted(std::vector<Detection> detections) {
+  std::stable_sort(
+      detections.begin(), detections.end(),
+      [](const Detection& a, const Detection& b) { return a.probability > b.probability; });
+  return detections;
+}
 
 // By falling probability, each detection with the free truth of its class that it overlaps most.
 Matched match(const std::vector<Detection>& detections, const std::vector<Truth>& truths,
@@ -50,27 +57,48 @@ Image enlarged(const Image& picture) {
   return large;
 }
 
-Image truths_panel(const Image& picture, const SideBySide& s) {
+SceneCounts counts(const Matched& m) {
+  const auto hits = std::count(m.hits.begin(), m.hits.end(), true);
+  return {hits, static_cast<std::int64_t>(m.hits.size()) - hits,
+          std::count(m.missed.begin(), m.missed.end(), true)};
+}
+
+const std::string& name(const SideBySide& s, std::int32_t class_id) {
+  return s.names[static_cast<std::size_t>(class_id)];
+}
+
+ScenePanel truths_panel(const Image& picture, const SideBySide& s) {
   std::vector<CaptionedBox> boxes;
-  for (const Truth& t : s.truths)
-    boxes.push_back({t.box, kTruth, s.names[static_cast<std::size_t>(t.class_id)]});
-  Image panel = picture;
-  draw_boxes(panel, boxes);
+  for (const Truth& t : s.truths) boxes.push_back({t.box, kTruthColour, name(s, t.class_id), {}});
+  ScenePanel panel{fmt::format("ground truth: {} objects", s.truths.size()), picture};
+  draw_boxes(panel.image, boxes, {.text_height = kCaption});
   return panel;
 }
 
-Image network_panel(const Image& picture, const SideBySide& s,
-                    const std::vector<Detection>& detections, const Matched& matched) {
-  std::vector<CaptionedBox> boxes;
-  for (std::size_t d = 0; d < detections.size(); ++d)
-    boxes.push_back(
-        {detections[d].box, matched.hits[d] ? kHit : kFalse,
-         fmt::format("{} {:.0f}%", s.names[static_cast<std::size_t>(detections[d].class_id)],
-                     100 * detections[d].probability)});
+// What is wrong first: it gets the best places for its captions.
+ScenePanel network_panel(const Image& picture, const SideBySide& s,
+                         const SideBySidePanel& network) {
+  const std::vector<Detection> found = sorted(network.detections);
+  const Matched matched = match(found, s.truths, s.iou);
+  std::vector<CaptionedBox> boxes, hits;
+  for (std::size_t d = 0; d < found.size(); ++d) {
+    const std::string caption =
+        fmt::format("{} {:.0f}%", isolated(name(s, found[d].class_id)), 100 * found[d].probability);
+    if (matched.hits[d])
+      hits.push_back({found[d].box, kHitColour, caption, {}});
+    else
+      boxes.push_back({found[d].box, kFalseColour, "false: " + caption, {}});
+  }
   for (std::size_t t = 0; t < s.truths.size(); ++t)
-    if (matched.missed[t]) boxes.push_back({s.truths[t].box, kMissed, "missed"});
-  Image panel = picture;
-  draw_boxes(panel, boxes);
+    if (matched.missed[t])
+      boxes.push_back(
+          {s.truths[t].box, kMissedColour, "missed: " + name(s, s.truths[t].class_id), {}});
+  boxes.insert(boxes.end(), hits.begin(), hits.end());
+  const SceneCounts c = counts(matched);
+  ScenePanel panel{fmt::format("{}: {} hits, {} false, {} missed", network.title, c.hits,
+                               c.false_positives, c.missed),
+                   picture};
+  draw_boxes(panel.image, boxes, {.text_height = kCaption});
   return panel;
 }
 
@@ -79,34 +107,32 @@ void paste(Image& sheet, const Image& panel, std::int64_t left, std::int64_t top
     std::copy_n(panel.at(0, y), 3 * panel.width, sheet.at(left, top + y));
 }
 
-std::string counted(const std::string& title, const Matched& m) {
-  const auto hits = std::count(m.hits.begin(), m.hits.end(), true);
-  return fmt::format("{}: {} hits, {} false, {} missed", title, hits,
-                     static_cast<std::int64_t>(m.hits.size()) - hits,
-                     std::count(m.missed.begin(), m.missed.end(), true));
-}
-
 }  // namespace
 
-Image side_by_side(const Image& picture, const SideBySide& s) {
+SceneCounts count_of(const std::vector<Detection>& detections, const std::vector<Truth>& truths,
+                     float iou) {
+  return counts(match(sorted(detections), truths, iou));
+}
+
+std::vector<ScenePanel> scene_panels(const Image& picture, const SideBySide& s) {
   const Image large = enlarged(picture);
-  const auto panels = static_cast<std::int64_t>(s.panels.size()) + 1;
-  Image sheet(panels * (large.width + kGap) - kGap, large.height + kBar, 3);
+  std::vector<ScenePanel> panels{truths_panel(large, s)};
+  for (const SideBySidePanel& p : s.panels) panels.push_back(network_panel(large, s, p));
+  return panels;
+}
+
+Image side_by_side(const Image& picture, const SideBySide& s) {
+  const std::vector<ScenePanel> panels = scene_panels(picture, s);
+  std::int64_t width = -kGap, height = 0;
+  for (const ScenePanel& p : panels)
+    width += p.image.width + kGap, height = std::max(height, p.image.height);
+  Image sheet(width, height + kBar, 3);
   std::fill(sheet.pixels.begin(), sheet.pixels.end(), kPaper[0]);
   std::int64_t left = 0;
-  const auto add = [&](const std::string& title, const Image& panel) {
-    draw_text(sheet, title, left, kGap, kTitle, kInk);
-    paste(sheet, panel, left, kBar);
-    left += panel.width + kGap;
-  };
-  add(fmt::format("truth: {} objects", s.truths.size()), truths_panel(large, s));
-  for (const SideBySidePanel& p : s.panels) {
-    std::vector<Detection> sorted = p.detections;
-    std::stable_sort(sorted.begin(), sorted.end(), [](const Detection& a, const Detection& b) {
-      return a.probability > b.probability;
-    });
-    const Matched matched = match(sorted, s.truths, s.iou);
-    add(counted(p.title, matched), network_panel(large, s, sorted, matched));
+  for (const ScenePanel& p : panels) {
+    draw_text(sheet, p.title, left, kGap, {kTitle, kInk, p.image.width});
+    paste(sheet, p.image, left, kBar);
+    left += p.image.width + kGap;
   }
   return sheet;
 }

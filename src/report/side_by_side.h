@@ -1,4 +1,4 @@
-// One picture as several networks see it: the truths in the first panel, then one panel per
+// One picture as several networks see it: the ground truth in the first panel, then one panel per
 // network with its hits, false positives and misses told apart.
 #pragma once
 #include <span>
@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "detect/box.h"
+#include "image/canvas.h"
 #include "image/image.h"
 
 namespace darknet {
@@ -22,8 +23,23 @@ struct SideBySide {
   float iou = .5f;                 // least overlap of a hit
 };
 
-// The panels next to each other, each with its title and counts above it. Pictures narrower than
-// 448 pixels are shown twice, three times ... as large.
+// Apart in colour, in grey and for colour-blind eyes (Okabe and Ito's palette).
+inline constexpr Colour kTruthColour{0, 114, 178}, kHitColour{0, 158, 115},
+    kFalseColour{213, 94, 0}, kMissedColour{240, 228, 66};
+
+struct SceneCounts {
+  std::int64_t hits = 0, false_positives = 0, missed = 0;
+};
+SceneCounts count_of(const std::vector<Detection>&, const std::vector<Truth>&, float iou);
+
+struct ScenePanel {
+  std::string title;  // with its counts
+  Image image;
+};
+// The ground truth, then one panel for each network. Pictures narrower than 448 pixels are shown
+// twice, three times ... as large.
+std::vector<ScenePanel> scene_panels(const Image& picture, const SideBySide&);
+// The panels next to each other, each with its title above it.
 Image side_by_side(const Image& picture, const SideBySide&);
 
 }  // namespace darknet

@@ -5,11 +5,11 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/input.h"
 #include "core/text.h"
 
 namespace darknet {
@@ -102,6 +102,11 @@ Panel panel(const std::string& title, const std::string& y_label, std::vector<Se
   return {.title = title, .x_label = "iteration", .y_label = y_label, .series = std::move(all)};
 }
 
+Panel noted(Panel p, const std::string& note) {
+  p.note = note;
+  return p;
+}
+
 Panel share_of(Panel p) {
   p.y_low = 0, p.y_high = 1;
   return p;
@@ -174,10 +179,9 @@ bool TrainingHistory::add(const std::string& json_line) {
 }
 
 TrainingHistory read_history(const std::filesystem::path& log) {
-  std::ifstream in(log, std::ios::binary);
-  if (!in) fail_at({log.string(), 0}, "cannot read this log of a training");
+  InputFile in(log, kMaxLogBytes, Pipes::allowed);
   TrainingHistory h{.label = log.stem().string()};
-  LineReader lines(in);
+  LineReader lines(in, log.string());
   for (std::string_view line; lines.next(line);) {
     if (line.empty() || h.add(std::string(line)) || !h.iteration.empty()) continue;
     fail_at({log.string(), lines.number()}, "no line of a training's NAME_log.jsonl: '",
@@ -230,16 +234,25 @@ Chart comparison_chart(const std::vector<TrainingHistory>& all) {
       std::any_of(maps.begin(), maps.end(), [](const Series& s) { return !s.x.empty(); });
   if (evaluated)
     chart.panels.push_back(
-        share_of(panel("Average precision on valid=", "mAP@0.5", std::move(maps))));
+        noted(share_of(panel("Average precision on valid=", "mAP@0.5", std::move(maps))),
+              "How well objects are found, at all thresholds together; 1 is perfect."));
   const std::vector<Panel> others = {
-      share_of(panel("Objectness gradient from easy background (smoothed)", "share",
-                     one_of_each(all, &H::share_easy))),
-      log_scale(panel("Mean objectness of objects (smoothed)", "probability p",
-                      one_of_each(all, &H::p_positive))),
-      log_scale(panel("Mean objectness of background (smoothed)", "probability p",
-                      one_of_each(all, &H::p_negative))),
-      log_scale(panel("Class loss (smoothed)", "loss per image", one_of_each(all, &H::class_loss))),
-      log_scale(panel("Box loss (smoothed)", "loss per image", one_of_each(all, &H::box_loss)))};
+      noted(share_of(panel("Objectness gradient from easy background (smoothed)", "share",
+                           one_of_each(all, &H::share_easy))),
+            "How much of what moves the objectness comes from background that is already known "
+            "to be background (p below .1). Focal loss is made to lower it."),
+      noted(log_scale(panel("Mean objectness of objects (smoothed)", "probability p",
+                            one_of_each(all, &H::p_positive))),
+            "p of the anchors that an object is assigned to; higher is more certain."),
+      noted(log_scale(panel("Mean objectness of background (smoothed)", "probability p",
+                            one_of_each(all, &H::p_negative))),
+            "p of the anchors without an object; lower is more certain."),
+      noted(log_scale(
+                panel("Class loss (smoothed)", "loss per image", one_of_each(all, &H::class_loss))),
+            "Lower: the classes of objects are told apart better."),
+      noted(
+          log_scale(panel("Box loss (smoothed)", "loss per image", one_of_each(all, &H::box_loss))),
+          "Lower: boxes lie closer to their objects.")};
   chart.panels.insert(chart.panels.end(), others.begin(), others.end());
   return chart;
 }

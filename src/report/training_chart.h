@@ -32,6 +32,8 @@ struct TrainingHistory {
   bool add(const std::string& json_line);
 };
 
+inline constexpr std::uint64_t kMaxLogBytes = std::uint64_t{1} << 32;  // of a training's log
+
 // Throws where the file cannot be read or no line of it is of a training log.
 TrainingHistory read_history(const std::filesystem::path& log);
 

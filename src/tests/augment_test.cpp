@@ -1,4 +1,5 @@
 #include "dataset/augment.h"
+#include "dataset/input_truths.h"
 
 #include <gtest/gtest.h>
 
@@ -221,6 +222,29 @@ TEST(Augment, ToPictureInvertsThePlacement) {
     EXPECT_NEAR(back.w, box.w, 1e-4);
     EXPECT_NEAR(back.h, box.h, 1e-4);
   }
+}
+
+// What labels alone say of the input is what the loader puts there.
+TEST(Augment, TruthsAtTheInputAreThoseOfThePlainPlacement) {
+  const Image image(320, 160, 3);
+  const std::vector<Truth> truths{{{.5f, .25f, .125f, .25f}, 2}, {{.1f, .9f, .1f, .1f}, 0}};
+  for (const bool bars : {false, true}) {
+    std::vector<Truth> placed;
+    place_truths(truths, image, plain_placement(image, 96, 128, bars), 96, 128, placed);
+    const auto at_input = truths_at_input(truths, {320, 160}, {128, 96, bars});
+    ASSERT_EQ(at_input.size(), placed.size());
+    for (std::size_t i = 0; i < placed.size(); ++i) {
+      EXPECT_EQ(at_input[i].class_id, placed[i].class_id);
+      EXPECT_NEAR(at_input[i].box.x, placed[i].box.x, 1e-6);
+      EXPECT_NEAR(at_input[i].box.y, placed[i].box.y, 1e-6);
+      EXPECT_NEAR(at_input[i].box.w, placed[i].box.w, 1e-6);
+      EXPECT_NEAR(at_input[i].box.h, placed[i].box.h, 1e-6);
+    }
+  }
+  const Box box = truths_at_input(truths, {320, 160}, {128, 96, true})[0].box;
+  EXPECT_FLOAT_EQ(box.w * 128, 16);  // 40 x 40 pixels, 128 / 320 as large
+  EXPECT_FLOAT_EQ(box.h * 96, 16);
+  EXPECT_FLOAT_EQ(box.y * 96, 16 + 16);  // a bar of 16 pixels above, and 40 pixels of the picture
 }
 
 TEST(Augment, TruthsAreClippedAndThoseBelowAPixelDropped) {

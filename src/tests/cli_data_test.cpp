@@ -166,6 +166,20 @@ TEST_F(DataTest, SeveralPicturesAndLists) {
   expect_refused(test({"x.weights", "none.txt"}), "none.txt: cannot read this file");
 }
 
+TEST_F(DataTest, NothingFoundIsSaidWithTheThreshold) {
+  put_tiny_weights(work_, "x.weights");
+  const CommandResult none = test({"x.weights", "images/0.png", "-thresh", ".999"});
+  EXPECT_EQ(none.exit_code, 0) << none.all();
+  const std::string said =
+      "nothing found: no score is above the threshold 0.999 (-thresh); the highest is ";
+  const auto at = none.out.find(said);
+  ASSERT_NE(at, std::string::npos) << none.all();
+  const std::string highest = none.out.substr(at + said.size(), 5);
+  const CommandResult some =
+      test({"x.weights", "images/0.png", "-thresh", std::to_string(std::stod(highest) - .002)});
+  EXPECT_EQ(some.out.find("nothing found"), std::string::npos) << some.all();
+}
+
 TEST_F(DataTest, PicturesFromStandardInput) {
   put_tiny_weights(work_, "x.weights");
   const std::vector<std::string> command = {"detector", "test",      "x.data",

@@ -1,6 +1,7 @@
 #include "cli_harness.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,7 +31,8 @@ double seconds_since(Clock::time_point t) {
 }
 
 // In the child: runs the program; returns only where that is impossible.
-void execute(const fs::path& folder, const std::vector<std::string>& arguments) {
+void execute(const fs::path& folder, const std::vector<std::string>& arguments,
+             const CommandOptions& o) {
   const auto redirect = [](const fs::path& file, int flags, int to) {
     ::dup2(::open(file.c_str(), flags, 0666), to);
   };
@@ -40,6 +42,9 @@ void execute(const fs::path& folder, const std::vector<std::string>& arguments) 
   redirect(".err", O_WRONLY | O_CREAT | O_TRUNC, 2);
   ::setenv("OMP_WAIT_POLICY", "passive", 1);
   ::unsetenv("DISPLAY");
+  std::signal(SIGHUP, o.ignores_hangup ? SIG_IGN : SIG_DFL);  // whatever the suite inherited
+  const ::rlimit limit{o.memory, o.memory};
+  if (o.memory > 0) ::setrlimit(RLIMIT_AS, &limit);
   std::vector<char*> argv;
   for (const std::string& a : arguments) argv.push_back(const_cast<char*>(a.c_str()));
   argv.push_back(nullptr);
@@ -48,11 +53,12 @@ void execute(const fs::path& folder, const std::vector<std::string>& arguments) 
 
 class Child {
  public:
-  Child(const fs::path& folder, const std::vector<std::string>& arguments) : folder_(folder) {
+  Child(const fs::path& folder, const std::vector<std::string>& arguments, const CommandOptions& o)
+      : folder_(folder) {
     for (const char* name : {".out", ".err"}) fs::remove(folder / name);
     id_ = ::fork();
     if (id_ == 0) {
-      execute(folder, arguments);
+      execute(folder, arguments, o);
       ::_exit(127);
     }
     if (id_ < 0) fail("fork");
@@ -189,7 +195,7 @@ CommandResult Workspace::darknet(const std::vector<std::string>& arguments,
   put(".in", options.input);
   std::vector<std::string> all{program().string()};
   all.insert(all.end(), arguments.begin(), arguments.end());
-  return Child(folder_, all).wait(options);
+  return Child(folder_, all, options).wait(options);
 }
 
 void put_tiny_data(const Workspace& work) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <string>
@@ -31,6 +32,8 @@ struct CommandOptions {
   double signal_after = -1;      // seconds; -1: never
   std::string signal_when = {};  // sends it once the output holds this
   int signal = SIGKILL;
+  std::uint64_t memory = 0;     // bytes of address space; 0: as much as there is
+  bool ignores_hangup = false;  // started as by nohup
 };
 
 // A folder that goes away with it.

@@ -11,6 +11,7 @@ const std::vector<std::vector<std::string>> kCommands = {{"detector", "train"},
                                                          {"detector", "test"},
                                                          {"detector", "map"},
                                                          {"detector", "check"},
+                                                         {"detector", "init"},
                                                          {"detect"},
                                                          {"bench"},
                                                          {"check"},
@@ -106,6 +107,16 @@ const Usage kUsage[] = {
     {"thresh_nan", {"detector", "test", "x.data", "x.cfg", "x.weights", "-thresh", "nan"}, "nan"},
     {"points", {"detector", "map", "x.data", "x.cfg", "x.weights", "-points", "12"}, "12"},
     {"seed_negative", {"detector", "train", "x.data", "x.cfg", "-seed", "-1"}, "-1"},
+    {"seed_large",
+     {"detector", "train", "x.data", "x.cfg", "-seed", "18446744073709551616"},
+     "'18446744073709551616': expected an integer from 0 to 2^64 - 1"},
+    {"seed_of_scenes", {"synth", "folder", "-seed", "1e3"}, "'1e3': expected an integer"},
+    {"seed_of_anchors",
+     {"detector", "calc_anchors", "x.data", "-seed", "99999999999999999999"},
+     "2^64 - 1"},
+    {"whole_number_large",
+     {"detector", "train", "x.data", "x.cfg", "-patience", "9223372036854775808", "-map"},
+     "9223372036854775808"},
 };
 std::string name_of(const auto& info) { return info.param.name; }
 INSTANTIATE_TEST_SUITE_P(Cli, UsageFaults, testing::ValuesIn(kUsage),
@@ -133,15 +144,52 @@ TEST_F(UsageTest, FlagsOfTheDarknets) {
   }
 }
 
-TEST_F(UsageTest, AGpuIsRefusedWithAWayOut) {
+// A command line that names GPUs holds on machines without any.
+TEST_F(UsageTest, WithoutAGpuTheCpuIsTaken) {
   put_tiny_weights(work_, "x.weights");
   expect_refused(train({"-gpus", "first"}), "expected the number of one GPU", 2);
-  expect_refused(work_.darknet({"detector", "calc_anchors", "x.data", "-i", "0"}), "-i -1");
-  if (!built_with_cuda()) return expect_refused(train({"-i", "0"}), "-i -1");
-  if (device_count(DeviceType::cuda) > 0) return expect_refused(train({"-i", "99"}), "no such GPU");
-  const CommandResult ran = train({"-i", "0", "-max_batches", "1"});
+  expect_refused(work_.darknet({"detector", "calc_anchors", "x.data", "-i", "first"}),
+                 "expected the number of one GPU", 2);
+  const auto warned = [](const CommandResult& ran, const std::string& text) {
+    EXPECT_EQ(ran.exit_code, 0) << ran.all();
+    EXPECT_NE(ran.err.find(text), std::string::npos) << ran.all();
+  };
+  warned(work_.darknet({"detector", "calc_anchors", "x.data", "-num_of_clusters", "1", "-i", "0"}),
+         "-i 0 has no effect: this command computes on the CPU");
+  if (work_.darknet({"version"}).out.find("CUDA: none") == std::string::npos)
+    return expect_refused(train({"-i", "99"}), "there is no GPU 99");
+  for (const char* gpus : {"0", "0,1"})
+    warned(train({"-gpus", gpus, "-max_batches", "1"}), "computing on the CPU");
+  warned(work_.darknet(
+             {"detector", "test", "x.data", "x.cfg", "x.weights", "images/0.png", "-i", "1"}),
+         "-i 1: ");
+}
+
+// Some write a value behind flags that take none.
+TEST_F(UsageTest, FlagsTakeAZeroOrOne) {
+  CommandResult ran = train({"-clear", "1", "-max_batches", "1", "-dont_show", "1", "-map", "0"});
   EXPECT_EQ(ran.exit_code, 0) << ran.all();
-  EXPECT_NE(ran.all().find("computing on the CPU"), std::string::npos) << ran.all();
+  EXPECT_FALSE(work_.has("backup/x_best.weights")) << "-map 0";
+  ran = train({"backup/x_last.weights", "-clear", "1", "-max_batches", "3"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.all();
+  EXPECT_NE(ran.out.find("iterations 1 to 3"), std::string::npos) << ran.all();
+  ran = train({"backup/x_last.weights", "-clear", "0", "-max_batches", "5"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.all();
+  EXPECT_NE(ran.out.find("iterations 4 to 5"), std::string::npos) << ran.all();
+  expect_refused(train({"-clear", "2"}), "2");
+}
+
+// The largest seed, and numbers with a sign.
+TEST_F(UsageTest, NumbersMayHaveAPlus) {
+  work_.put("x.cfg", replaced(replaced(kTinyCfg, "momentum=0.9", "momentum=+0.9"), "anchors=6,6",
+                              "anchors=+6,+6"));
+  work_.put("images/0.txt", "0 +0.5 +.5 +0.25 +0.25\n");
+  CommandResult ran = train({"-seed", "18446744073709551615", "-max_batches", "1"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.all();
+  EXPECT_NE(ran.out.find("seed 18446744073709551615"), std::string::npos) << ran.all();
+  put_tiny_weights(work_, "x.weights");
+  ran = test({"x.weights", "images/0.png", "-thresh", "+0.5"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.all();
 }
 
 TEST_F(UsageTest, CheckComparesTwoDevices) {

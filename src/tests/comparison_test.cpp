@@ -9,6 +9,7 @@
 
 #include "cfg/parse.h"
 #include "cli_harness.h"
+#include "core/utf8.h"
 #include "report/comparison_page.h"
 #include "report/side_by_side.h"
 
@@ -80,12 +81,47 @@ TEST(Comparison, SaysWhatSeveralSeedsShow) {
 TEST(ComparisonPage, EscapesWhatStrangersNamed) {
   const Comparison c = made_up({1});
   const std::string page =
-      comparison_page(c, differences(c), {.pictures = {"pictures/a b\".png"}, .command = "x <y>"});
+      comparison_page(c, differences(c),
+                      {.difference = PageScene{"<i>\xFF", {{"pictures/a b\".png", "<u>", "n"}}},
+                       .command = "x <y>"});
   EXPECT_EQ(page.find("<b>:"), std::string::npos);
   EXPECT_NE(page.find("&lt;b&gt;"), std::string::npos);
   EXPECT_NE(page.find("a &amp; b"), std::string::npos);
   EXPECT_NE(page.find("pictures/a%20b%22.png"), std::string::npos);
   EXPECT_NE(page.find("x &lt;y&gt;"), std::string::npos);
+  EXPECT_NE(page.find("&lt;i&gt;\xEF\xBF\xBD"), std::string::npos);
+  EXPECT_EQ(page.find("<u>"), std::string::npos);
+}
+
+TEST(ComparisonPage, IsValidUtf8WhateverNamesHold) {
+  Comparison c = made_up({1});
+  c.names = {"\xC3("}, c.data = "\xFF.data", c.cfg = "\xED\xA0\x80.cfg";
+  c.arms[1].overrides = {"a=\x80\x1b[31m"};
+  const std::string page = comparison_page(c, differences(c), {.command = "\xF0\x9F"});
+  std::string lines = page;  // line ends are the page's own
+  std::replace(lines.begin(), lines.end(), '\n', ' ');
+  EXPECT_EQ(printable_utf8(lines), lines);
+}
+
+TEST(ComparisonPage, HasOneFigureForEachPanelAndExplainsItsTerms) {
+  const Comparison c = made_up({1});
+  const PanelFile one{"charts/a-1.svg", "Loss", "lower is better"}, two{"charts/a-2.svg", "p", ""};
+  const std::string page = comparison_page(c, differences(c), {.training = {one, two}});
+  std::size_t figures = 0;
+  for (std::size_t at = 0; (at = page.find("<figure>", at)) != page.npos; ++at) ++figures;
+  EXPECT_EQ(figures, 2u);
+  EXPECT_NE(page.find("lower is better"), page.npos);
+  EXPECT_EQ(page.find("<h2>Pictures"), page.npos);  // there are none
+  for (const char* term : {"<dt>IoU</dt>", "<dt>mAP@0.5</dt>", "<dt>seed</dt>"})
+    EXPECT_NE(page.find(term), page.npos) << term;
+}
+
+TEST(Comparison, TheMostDifferentImageIsWhereTheErrorsDifferMost) {
+  const Comparison c = made_up({1});  // arm 1 finds the object of the third image too
+  EXPECT_EQ(most_different_image(c), std::optional<std::size_t>(2));
+  Comparison same = c;
+  same.runs[1] = same.runs[0];
+  EXPECT_EQ(most_different_image(same), std::nullopt);
 }
 
 TEST(SideBySide, HasAPanelForTheTruthAndOneForEachNetwork) {
@@ -102,10 +138,23 @@ TEST(SideBySide, HasAPanelForTheTruthAndOneForEachNetwork) {
         n += std::equal(colour.begin(), colour.end(), sheet.at(x, y));
     return n;
   };
-  EXPECT_GT(count({0, 158, 115}), 100);   // the truth
-  EXPECT_GT(count({86, 180, 233}), 100);  // the hit
-  EXPECT_GT(count({240, 228, 66}), 100);  // the miss
-  EXPECT_EQ(count({213, 94, 0}), 0);      // nothing false
+  EXPECT_GT(count(kTruthColour), 100);
+  EXPECT_GT(count(kHitColour), 100);
+  EXPECT_GT(count(kMissedColour), 100);
+  EXPECT_EQ(count(kFalseColour), 0);
+}
+
+TEST(SideBySide, CountsAreThoseOfItsPanels) {
+  const Box here{.5f, .5f, .4f, .4f}, there{.1f, .1f, .1f, .1f};
+  const std::vector<Truth> truths{{here, 0}, {there, 0}};
+  const std::vector<Detection> found{{here, 0, 1, .5f}, {here, 0, 1, .9f}, {there, 1, 1, .8f}};
+  const SceneCounts c = count_of(found, truths, .5f);
+  EXPECT_EQ(c.hits, 1);
+  EXPECT_EQ(c.false_positives, 2);  // a second one, and one of another class
+  EXPECT_EQ(c.missed, 1);
+  const auto panels = scene_panels(Image(60, 40, 3), {truths, {{"net", found}}, {"a", "b"}, .5f});
+  ASSERT_EQ(panels.size(), 2u);
+  EXPECT_EQ(panels[1].title, "net: 1 hits, 2 false, 1 missed");
 }
 
 class CompareTest : public CliTest {
@@ -122,6 +171,11 @@ TEST_F(CompareTest, TrainsBothArmsAndIsTakenUpAgain) {
   const CommandResult first = compare({"-pictures", "2"});
   ASSERT_EQ(first.exit_code, 0) << first.all();
   EXPECT_NE(first.out.find("One seed proves nothing"), std::string::npos) << first.out;
+  const std::string page = work_.get("r/index.html");
+  for (std::size_t at = 0; (at = page.find("src=\"", at)) != page.npos; ++at) {
+    const std::string file = page.substr(at + 5, page.find('"', at + 5) - at - 5);
+    EXPECT_TRUE(work_.has("r/" + file)) << file;
+  }
   for (const char* name : {"index.html", "results.json", "table.txt", "ce-seed1/x_final.weights",
                            "focal-seed1/x_final.weights"})
     EXPECT_TRUE(work_.has(std::string("r/") + name)) << name;

@@ -130,7 +130,9 @@ TEST_F(DatasetFiles, FaultsOfALabelFileNameFileAndLine) {
       << missing;
   file("a.txt", "0 .5 .5 .1 .1\n7 .5 .5 .1 .1\n");
   EXPECT_EQ(error_of([&] { read_labels(image, 3); }),
-            (folder_ / "a.txt").string() + ":2: class 7 is not among 0 to 2");
+            (folder_ / "a.txt").string() +
+                ":2: class 7 is not among 0 to 2; -bad_labels skip leaves such lines out, "
+                "-bad_labels clip cuts boxes to their image");
   EXPECT_EQ(read_labels(image, 8).truths.size(), 2u);
   fs::create_directories(folder_ / "b.txt");
   EXPECT_NE(error_of([&] { read_labels(folder_ / "b.jpg", 3); }), "");
@@ -155,7 +157,7 @@ TEST_F(DatasetFiles, ListsTakeWindowsLinesBlanksAndRelativePaths) {
   const fs::path list =
       file("lists/train.txt", "\xEF\xBB\xBF../images/b.jpg\r\n\r\n  \n" + absolute.string() +
                                   "\n../images/with space.jpg\nnowhere.jpg");
-  const std::vector<fs::path> images = read_image_list(list);
+  const ImagePaths images = read_image_list(list);
   ASSERT_EQ(images.size(), 4u);
   EXPECT_EQ(images[0], folder_ / "lists/../images/b.jpg");
   EXPECT_EQ(images[1], absolute);

@@ -72,6 +72,18 @@ TEST_F(DetectionFiles, VocBoxesAtTheEdgesAreReadToo) {
   EXPECT_EQ(read_detections(folder_ / "v", set).detections, 4);
 }
 
+TEST_F(DetectionFiles, BoxesAreClippedToTheImage) {
+  const ImageSet set = set_of({"x_1.png"});  // 200 x 100 pixels
+  const std::vector<std::vector<Detection>> outside{
+      {{{0, .5f, .4f, 2}, 0, 0, .5f}, {{1.5f, .5f, .2f, .2f}, 0, 0, .25f}}};
+  const std::string coco = coco_results(set, outside);
+  EXPECT_NE(coco.find("\"bbox\":[0.0000,0.0000,40.0000,100.0000]"), coco.npos) << coco;
+  EXPECT_NE(coco.find("\"bbox\":[200.0000,40.0000,0.0000,20.0000]"), coco.npos) << coco;
+  EXPECT_EQ(voc_results(set, outside, 0),
+            "x_1 0.5 1.0000 1.0000 41.0000 100.0000\nx_1 0.25 200.0000 41.0000 200.0000 61.0000\n");
+  EXPECT_EQ(label_lines(outside[0], true), "0 0.100000 0.500000 0.200000 1.000000 0.5\n");
+}
+
 TEST_F(DetectionFiles, AnImageMayBeCalledByItsName) {
   const ImageSet set = set_of({"a.png", "b.png"});
   const auto read = read_detections(
@@ -82,6 +94,49 @@ TEST_F(DetectionFiles, AnImageMayBeCalledByItsName) {
       set);
   EXPECT_EQ(read.images[1].size(), 1u);
   EXPECT_EQ(read.images[0].at(0).class_id, 1);
+}
+
+TEST_F(DetectionFiles, VocNamesMayHoldBlanks) {
+  const ImageSet set = set_of({"a b.png", "a  b.png", "c 1 2.png"});
+  for (std::int64_t k = 0; k < 2; ++k)
+    file("v/" + voc_file_name("d_", set.names[static_cast<std::size_t>(k)]),
+         voc_results(set, some(), k));
+  expect_some(read_detections(folder_ / "v", set));
+}
+
+TEST_F(DetectionFiles, VocNamesThatCannotBeToldApartAreRefused) {
+  const auto why = [](ImageSet set) {
+    return testing_files::error_of([&] { require_voc_names(set); });
+  };
+  EXPECT_EQ(why(set_of({"a/1.png", "a/2.png", "3 4.png"})), "");
+  const std::string images = why(set_of({"a/1.png", "b/1.jpg"}));
+  EXPECT_NE(images.find("b/1.jpg"), std::string::npos) << images;
+  EXPECT_NE(images.find("a/1.png"), std::string::npos) << images;
+  for (const char* name : {" 1.png", "1 .png", "1\n2.png"})
+    EXPECT_NE(why(set_of({name})), "") << name;
+  ImageSet set = set_of({"1.png"});
+  for (const auto& names : {std::vector<std::string>{"x", "y", "x"}, {"x", "a/b", "a_b"}}) {
+    set.names = names;
+    EXPECT_NE(why(set).find("classes "), std::string::npos) << why(set);
+  }
+}
+
+// One name for two images: a detection of either would be counted for the first.
+TEST_F(DetectionFiles, AmbiguousNamesAreRefused) {
+  const ImageSet set = set_of({"a/1.png", "b/1.png", "c/2.png", "c/2.bmp"});
+  const auto why = [&](const std::string& name, const std::string& text) {
+    const auto path = file(name, text);
+    return testing_files::error_of([&] { read_detections(path, set); });
+  };
+  const auto coco = [&](const std::string& name) {
+    return why("r.json", cat(R"([{"file_name":")", name,
+                             R"(","category_id":1,"bbox":[1,2,3,4],"score":1}])"));
+  };
+  for (const char* name : {"1", "2"})
+    EXPECT_NE(why("d_cell.txt", cat(name, " .5 1 2 3 4\n")).find("d_cell.txt:1: image '"),
+              std::string::npos);
+  EXPECT_NE(coco("1.png").find("any of several images"), std::string::npos) << coco("1.png");
+  for (const char* name : {"a/1.png", "b/1.png", "2.png", "c/2.bmp"}) EXPECT_EQ(coco(name), "");
 }
 
 TEST_F(DetectionFiles, UnsoundOnesAreRefusedWithTheirPlace) {

@@ -86,6 +86,69 @@ std::string png(std::uint32_t w, std::uint32_t h, int bits, int colour_type,
   return "\x89PNG\r\n\x1A\n" + chunk("IHDR", header) + chunk("IDAT", zlib) + chunk("IEND", "");
 }
 
+std::string png_with_chunk(const std::string& png, const std::string& type, const std::string& data,
+                           bool at_the_end) {
+  constexpr std::size_t kHeader = 8 + 25, kEnd = 12;  // signature and IHDR; IEND
+  const std::size_t at = at_the_end ? png.size() - kEnd : kHeader;
+  return png.substr(0, at) + chunk(type, data) + png.substr(at);
+}
+
+std::string number(std::uint32_t v, int bytes, bool little_endian) {
+  return ordered(v, bytes, little_endian);
+}
+
+// Codes of 8 bits are bytes: 128 clears the table often enough that they grow no longer.
+std::string gif(std::uint32_t w, std::uint32_t h, const std::vector<std::string>& frames) {
+  const std::string size = ordered(w, 2, true) + ordered(h, 2, true);
+  std::string bytes = "GIF89a" + size + std::string("\xF6\0\0", 3);  // a table of 128 colours
+  for (int i = 0; i < 128; ++i) bytes += std::string(3, static_cast<char>(2 * i));
+  for (const std::string& frame : frames) {
+    bytes += "," + std::string(4, '\0') + size + std::string("\0\7", 2);
+    std::string codes;
+    for (std::size_t i = 0; i < frame.size(); ++i) {
+      if (i % 100 == 0) codes += '\x80';
+      codes += frame[i];
+    }
+    codes += '\x81';
+    for (std::size_t at = 0; at < codes.size(); at += 255) {
+      const std::string block = codes.substr(at, 255);
+      bytes += static_cast<char>(block.size()) + block;
+    }
+    bytes += '\0';
+  }
+  return bytes + ";";
+}
+
+std::string webp_with_exif(const std::string& webp, std::uint32_t w, std::uint32_t h,
+                           const std::string& exif) {
+  const auto chunk_of = [](const std::string& name, const std::string& data) {
+    return name + ordered(static_cast<std::uint32_t>(data.size()), 4, true) + data +
+           std::string(data.size() % 2, '\0');
+  };
+  const std::string flags("\x08\0\0\0", 4);
+  const std::string body =
+      "WEBP" + chunk_of("VP8X", flags + ordered(w - 1, 3, true) + ordered(h - 1, 3, true)) +
+      webp.substr(12) + chunk_of("EXIF", exif);
+  return "RIFF" + ordered(static_cast<std::uint32_t>(body.size()), 4, true) + body;
+}
+
+std::string tiff(std::uint32_t w, std::uint32_t h, const std::string& rows, bool little) {
+  const auto n = [&](std::uint32_t v, int bytes) { return ordered(v, bytes, little); };
+  constexpr std::uint32_t kShort = 3, kLong = 4, kEntries = 9, kAfter = 8 + 2 + 12 * kEntries + 4;
+  std::string bytes = (little ? "II" : "MM") + n(42, 2) + n(8, 4) + n(kEntries, 2);
+  const auto entry = [&](std::uint32_t tag, std::uint32_t type, std::uint32_t count,
+                         std::uint32_t value) {
+    const bool small = type == kShort && count == 1;
+    bytes += n(tag, 2) + n(type, 2) + n(count, 4) + (small ? n(value, 2) + n(0, 2) : n(value, 4));
+  };
+  entry(256, kLong, 1, w), entry(257, kLong, 1, h);
+  entry(258, kShort, 3, kAfter);                       // bits of a sample
+  entry(259, kShort, 1, 1), entry(262, kShort, 1, 2);  // no compression, RGB
+  entry(273, kLong, 1, kAfter + 6), entry(277, kShort, 1, 3);
+  entry(278, kLong, 1, h), entry(279, kLong, 1, static_cast<std::uint32_t>(rows.size()));
+  return bytes + n(0, 4) + n(8, 2) + n(8, 2) + n(8, 2) + rows;
+}
+
 std::string exif(int orientation, bool little) {
   const auto n = [&](std::uint32_t v, int bytes) { return ordered(v, bytes, little); };
   return std::string("Exif\0\0", 6) + (little ? "II" : "MM") + n(42, 2) + n(8, 4) + n(1, 2) +

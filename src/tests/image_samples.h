@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "image/image.h"
 
@@ -16,6 +17,20 @@ constexpr int kPngRgb = 2, kPngGreyAlpha = 4, kPngRgba = 6;
 // `rows`: h rows of samples, 16-bit ones with the high byte first.
 std::string png(std::uint32_t w, std::uint32_t h, int bits, int colour_type,
                 const std::string& rows);
+
+// With one more chunk after its header, or at its end (before IEND).
+std::string png_with_chunk(const std::string& png, const std::string& type, const std::string& data,
+                           bool at_the_end = false);
+// GIF: frames of palette indices (0 to 127, row by row; grey levels of twice the index), each of
+// the canvas's size.
+std::string gif(std::uint32_t w, std::uint32_t h, const std::vector<std::string>& frames);
+// A WebP file of one more chunk: `webp` as OpenCV writes it, w x h.
+std::string webp_with_exif(const std::string& webp, std::uint32_t w, std::uint32_t h,
+                           const std::string& exif);
+// A TIFF of 8-bit RGB, in one strip; `rows` may be fewer than it says.
+std::string tiff(std::uint32_t w, std::uint32_t h, const std::string& rows, bool little_endian);
+// `bytes` of a number, low or high one first.
+std::string number(std::uint32_t v, int bytes, bool little_endian);
 
 // The contents of an APP1 segment whose first directory has an orientation only.
 std::string exif(int orientation, bool little_endian);

@@ -261,11 +261,11 @@ TEST_F(LoaderTest, ALoaderMayBeDroppedWhileItWorks) {
 
 TEST_F(LoaderTest, PicturesAndLabelsMustCorrespond) {
   LoaderSettings settings = training(1);
-  settings.truths.pop_back();
+  settings.truths = std::vector(truths_.begin(), truths_.end() - 1);
   EXPECT_EQ(error_of([&] { Loader loader(settings); }), "there are labels of 22 pictures for 23");
-  settings.truths.clear();
+  settings.truths = GroundTruths();
   EXPECT_NE(error_of([&] { Loader loader(settings); }), "");
-  settings.images.clear();
+  settings.images = ImagePaths();
   EXPECT_EQ(error_of([&] { Loader loader(settings); }), "there are no pictures to train on");
 }
 

@@ -4,21 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <functional>
-#include <sstream>
 
-#include "cfg/parse.h"
-#include "core/file.h"
+#include "core/error.h"
 #include "core/rng.h"
 #include "core/tuning.h"
-#include "dataset/labels.h"
-#include "image/codec.h"
-#include "image/file_check.h"
-#include "image/image.h"
-#include "nn/layer.h"
-#include "nn/net_settings.h"
-#include "nn/network.h"
-#include "nn/weights.h"
-#include "temporary_folder.h"
+#include "tests/fuzz/readers.h"
 
 namespace darknet {
 namespace {
@@ -78,27 +68,7 @@ Outcome try_damaged(const std::string& sound, int times,
   return outcome;
 }
 
-const std::string kCfg =
-    "[net]\nbatch=2\nwidth=32\nheight=32\nchannels=3\nlearning_rate=1e-3\nsteps=10,20\n"
-    "scales=.1,.1\npolicy=steps\n[convolutional]\nbatch_normalize=1\nfilters=8\nsize=3\nstride=2\n"
-    "pad=1\nactivation=leaky\n[maxpool]\nsize=2\nstride=2\n[route]\nlayers=-1,0\n"
-    "[convolutional]\nfilters=18\nsize=1\nactivation=linear\n"
-    "[yolo]\nmask=0,1,2\nanchors=1,2, 3,4, 5,6\nclasses=1\nnum=3\nobj_loss=focal\nobj_gamma=2\n";
-
-TEST(Mutation, CfgsAreReadOrRefused) {
-  const Outcome o = try_damaged(kCfg, 4000, [](const std::string& text) {
-    std::istringstream in(text);
-    std::vector<Section> cfg = parse_cfg(in, "x.cfg");
-    read_net(cfg.front());
-    for (std::size_t i = 1; i < cfg.size(); ++i)
-      make_layer(cfg[i],
-                 {.index = static_cast<std::int64_t>(i) - 1, .net_width = 32, .net_height = 32});
-  });
-  EXPECT_GT(o.accepted, 100);
-  EXPECT_GT(o.refused, 1000);
-}
-
-TEST(Mutation, TuningFilesAreReadOrRefused) {
+TEST(MutationOfTuning, FilesAreReadOrRefused) {
   Tuning tuning("a card (9.0), a library 1.2.3");
   for (const std::int64_t size : {8, 16}) {
     const ConvSpec spec{.in = {1, size, size, 3}, .filters = 16, .size_y = 3, .size_x = 3};
@@ -111,51 +81,31 @@ TEST(Mutation, TuningFilesAreReadOrRefused) {
   EXPECT_GT(o.refused, 1000);
 }
 
-TEST(Mutation, LabelsAreReadOrReported) {
-  int reported = 0;
-  try_damaged("0 .5 .5 .25 .25\n1 0.1 0.2 0.05 0.1\n2 .9 .9 .1 .1\n", 20000,
-              [&](const std::string& text) {
-                const Labels labels = parse_labels(text, 3, [&](int line, const std::string& why) {
-                  EXPECT_GT(line, 0);
-                  EXPECT_FALSE(why.empty());
-                  ++reported;
-                });
-                for (const Truth& t : labels.truths) {
-                  EXPECT_TRUE(t.class_id >= 0 && t.class_id < 3);
-                  EXPECT_TRUE(t.box.w > 0 && t.box.h > 0 && t.box.w <= 1 && t.box.h <= 1);
-                  EXPECT_TRUE(t.box.x >= 0 && t.box.x <= 1 && t.box.y >= 0 && t.box.y <= 1);
-                }
-              });
-  EXPECT_GT(reported, 1000);
+struct Damage {
+  const char* reader;
+  int times;              // for each of its samples
+  int accepted, refused;  // at least
+};
+
+class Mutation : public testing::TestWithParam<Damage> {};
+
+TEST_P(Mutation, IsReadOrRefused) {
+  const testing_fuzz::FuzzedReader& reader = testing_fuzz::fuzzed_reader(GetParam().reader);
+  Outcome all;
+  for (const std::string& sample : reader.samples()) {
+    const Outcome o = try_damaged(sample, GetParam().times, reader.read);
+    all.accepted += o.accepted, all.refused += o.refused;
+  }
+  EXPECT_GT(all.accepted, GetParam().accepted);
+  EXPECT_GT(all.refused, GetParam().refused);
 }
 
-class MutationOfFiles : public testing_files::InFolder {};
-
-TEST_F(MutationOfFiles, WeightsAreReadOrRefused) {
-  std::istringstream in(
-      "[net]\nwidth=8\nheight=8\nchannels=3\n[convolutional]\nbatch_normalize=1\nfilters=2\n"
-      "size=3\npad=1\nactivation=leaky\n[convolutional]\nfilters=1\nsize=1\nactivation=linear\n");
-  Network net(parse_cfg(in, "x.cfg"), {});
-  net.initialise();
-  const std::string sound = weights_bytes(net, 64);
-  const Outcome o = try_damaged(
-      sound, 1500, [&](const std::string& bytes) { load_weights(file("x.weights", bytes), net); });
-  EXPECT_GT(o.refused, 500);
-}
-
-TEST(Mutation, PicturesAreDecodedOrRefused) {
-  Image image(24, 17, 3);
-  for (std::size_t i = 0; i < image.pixels.size(); ++i)
-    image.pixels[i] = static_cast<std::uint8_t>(random_bits(3, 1, i));
-  for (const char* ending : {".jpg", ".png", ".bmp"})
-    try_damaged(encode(image, ending), 700, [](const std::string& bytes) {
-      is_complete(bytes);
-      EXPECT_TRUE(exif_orientation(bytes) >= 1 && exif_orientation(bytes) <= 8);
-      const Image decoded = decode_image(bytes, "x");
-      EXPECT_EQ(decoded.pixels.size(),
-                static_cast<std::size_t>(decoded.width * decoded.height * decoded.channels));
-    });
-}
+INSTANTIATE_TEST_SUITE_P(
+    Readers, Mutation,
+    testing::Values(Damage{"cfg", 2000, 50, 1000}, Damage{"weights", 700, 10, 500},
+                    Damage{"state", 700, 10, 300}, Damage{"labels", 6000, 100, 1000},
+                    Damage{"images", 300, 10, 500}, Damage{"detections", 3000, 100, 1000}),
+    [](const auto& info) { return std::string(info.param.reader); });
 
 }  // namespace
 }  // namespace darknet

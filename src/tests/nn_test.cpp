@@ -93,8 +93,9 @@ std::string error_of(const std::string& keys) {
 TEST(Net, ContradictionsNameLineAndReason) {
   EXPECT_EQ(error_of("batch=4\nsubdivisions=3\n"),
             "net.cfg:3: [net] subdivisions: batch=4 is not a multiple of 3");
-  EXPECT_EQ(error_of("steps=1,2\nscales=.1\n"),
-            "net.cfg:3: [net] scales: there are 1 scales for 2 steps");
+  EXPECT_EQ(error_of("policy=steps\nsteps=1,2\nscales=.1\n"),
+            "net.cfg:4: [net] scales: there are 1 scales for 2 steps");
+  EXPECT_EQ(error_of("steps=1,2\n"), "") << "no policy asks for them";
   EXPECT_NE(error_of("policy=foo\n").find("net.cfg:2: [net] policy: 'foo' is none of"),
             std::string::npos);
   EXPECT_NE(error_of("batch=0\n").find("net.cfg:2"), std::string::npos);

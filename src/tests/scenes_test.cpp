@@ -213,8 +213,8 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"ObjectSize", {"-object_size", "nan..3"}, 1, "pixels fit"},
         Fault{"Classes", {"-classes", "11"}, 1, "1 to 10 kinds"},
         Fault{"Tests", {"-n", "3", "-test", "4"}, 1, "no more tests"},
-        Fault{"Seed", {"-seed", "-1"}, 2, "'-1' is not a whole number from 0 on"},
-        Fault{"SeedText", {"-seed", "1.5"}, 2, "'1.5' is not a whole number"},
+        Fault{"Seed", {"-seed", "-1"}, 2, "'-1': expected an integer from 0"},
+        Fault{"SeedText", {"-seed", "1.5"}, 2, "'1.5': expected an integer"},
         Fault{"Background", {"-background", "100"}, 2, "needs -cfg"}),
     [](const auto& fault) { return fault.param.name; });
 

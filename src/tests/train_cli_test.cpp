@@ -158,9 +158,19 @@ TEST_F(ResumeTest, ASignalSavesFirst) {
   ran = go_on("b", flags_, {.signal_when = "\n260/", .signal = SIGTERM});
   EXPECT_EQ(ran.exit_code, 143) << ran.all();
   EXPECT_TRUE(said(ran, "resumed from b/x_last.state at iteration ")) << ran.all();
+  ran = go_on("b", flags_, {.signal_when = "\n390/", .signal = SIGHUP});
+  EXPECT_EQ(ran.exit_code, 129) << ran.all();
+  EXPECT_TRUE(said(ran, "b/x_last.weights")) << ran.all();
   ran = go_on("b", flags_);
   EXPECT_EQ(ran.exit_code, 0) << ran.all();
   expect_same_training("a", "b");
+}
+
+TEST_F(ResumeTest, UnderNohupASignalOfTheTerminalChangesNothing) {
+  const CommandResult ran = go_on(
+      "b", {max_batches(300)}, {.signal_when = "\n130/", .signal = SIGHUP, .ignores_hangup = true});
+  EXPECT_EQ(ran.exit_code, 0) << ran.all();
+  EXPECT_TRUE(work_.has("b/x_final.weights"));
 }
 
 // The weights file may also be named without its folder.

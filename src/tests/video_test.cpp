@@ -2,36 +2,20 @@
 #include "image/video.h"
 
 #include <gtest/gtest.h>
-#include <httplib.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include <sys/resource.h>
 
-#include <atomic>
+#include <csignal>
 #include <nlohmann/json.hpp>
-#include <thread>
 
+#include "dataset/moving_scene.h"
+#include "frame_samples.h"
 #include "temporary_folder.h"
 #include "video/recorder.h"
-#include "video/server.h"
+#include "video/scene_source.h"
 
 namespace darknet::testing_files {
 namespace {
-using namespace std::chrono_literals;
 using nlohmann::json;
-
-const std::vector<std::string> kNames{"person", "x\"\\\xFF"};
-
-std::shared_ptr<Frame> frame_of(std::int64_t number, std::int64_t width = 64) {
-  auto frame = std::make_shared<Frame>();
-  frame->number = number;
-  frame->seconds = .25;
-  frame->image = Image(width, 48, 3);
-  frame->found = {{{{.5f, .4f, .2f, .1f}, 0, .9f, .9f}, 7}, {{{.5f, .4f, .2f, .1f}, 1, .5f, .5f}}};
-  frame->line = frame_json(*frame, kNames);
-  frame->state = state_json(*frame, kNames, {}, {{0, 3}});
-  return frame;
-}
 
 TEST(FrameJson, IsAlexeyABsWithTimeAndIdentities) {
   const json j = json::parse(frame_of(12)->line);
@@ -58,13 +42,14 @@ TEST_F(RecorderTest, LinesAreWholeAfterEachFrame) {
   EXPECT_EQ(read_file(path, 1 << 20), frame_of(1)->line + "\n" + frame_of(2)->line + "\n");
 }
 
-TEST_F(RecorderTest, AnArrayIsClosedAtTheEnd) {
-  for (const int frames : {0, 1, 3}) {
-    Recorder recorder(folder_ / "x.json", RecordFormat::array);
-    for (int i = 1; i <= frames; ++i) recorder.add(frame_of(i)->line);
-    recorder.close();
-    const json j = json::parse(read_file(folder_ / "x.json", 1 << 20));
-    EXPECT_EQ(j.size(), static_cast<std::size_t>(frames));
+TEST_F(RecorderTest, AnArrayIsWholeAfterEachFrame) {
+  const auto path = file("x.json", "of an earlier run, and longer than the array\n");
+  Recorder recorder(path, RecordFormat::array);
+  for (std::size_t frames = 0; frames < 4; ++frames) {
+    const json j = json::parse(read_file(path, 1 << 20));
+    ASSERT_EQ(j.size(), frames);
+    for (std::size_t i = 0; i < frames; ++i) EXPECT_EQ(j[i]["frame_id"], i + 1);
+    recorder.add(frame_of(static_cast<std::int64_t>(frames) + 1)->line);
   }
   EXPECT_NE(error_of([&] {
               Recorder(folder_ / "missing" / "x.json", RecordFormat::lines);
@@ -72,116 +57,70 @@ TEST_F(RecorderTest, AnArrayIsClosedAtTheEnd) {
             std::string::npos);
 }
 
-// Publishes frames as fast as a detector would, until the test has seen enough.
-class Publisher {
- public:
-  explicit Publisher(FrameServer& server, std::int64_t width = 64)
-      : thread_([&server, width, this] {
-          for (std::int64_t i = 1; !stop_; ++i) {
-            const auto before = std::chrono::steady_clock::now();
-            server.publish(frame_of(i, width));
-            longest = std::max(longest, std::chrono::steady_clock::now() - before);
-            std::this_thread::sleep_for(2ms);
-          }
-        }) {}
-  Publisher(const Publisher&) = delete;
-  Publisher& operator=(const Publisher&) = delete;
-  ~Publisher() { stop(); }
-  void stop() {
-    stop_ = true;
-    if (thread_.joinable()) thread_.join();
+// A full disk, as the limit on a file's size makes it.
+TEST_F(RecorderTest, WhatCannotBeWrittenLeavesTheArrayAsItWas) {
+  ::rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  JsonArrayFile array(folder_ / "x.json");
+  array.add("1");
+  const ::rlimit little{20, before.rlim_max};
+  ::setrlimit(RLIMIT_FSIZE, &little);
+  const std::string said = error_of([&] { array.add("\"" + std::string(100, 'x') + "\""); });
+  ::setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, handler);
+  EXPECT_NE(said.find("x.json: cannot write: "), std::string::npos) << said;
+  EXPECT_EQ(json::parse(read_file(folder_ / "x.json", 1 << 20)), json::parse("[1]"));
+}
+
+TEST(RecordFormat, TheNameTells) {
+  EXPECT_EQ(record_format_of("a/x.json"), RecordFormat::array);
+  for (const char* name : {"x.jsonl", "x.ndjson", "x", "x.json.txt"})
+    EXPECT_EQ(record_format_of(name), RecordFormat::lines) << name;
+}
+
+TEST(SceneSource, WithALengthIsAFileAndWithoutComesLiveAtItsRate) {
+  const auto file = open_scene_source("synth:64x80@12.5?seed=3&frames=5&classes=2&objects=3");
+  EXPECT_EQ(file->format().width, 64);
+  EXPECT_EQ(file->format().height, 80);
+  EXPECT_EQ(file->format().frames, 5);
+  EXPECT_EQ(file->format().fps, 12.5);
+  EXPECT_FALSE(file->format().live);
+  SceneSettings same{.width = 64, .height = 80, .classes = 2, .most_objects = 3, .seed = 3};
+  const MovingScene scene(same, 12.5);
+  Image image;
+  for (int k = 0; k < 5; ++k) {
+    ASSERT_TRUE(file->read(image));
+    EXPECT_EQ(image.pixels, scene.frame(k).pixels) << k;
   }
-  std::chrono::steady_clock::duration longest{};  // after stop()
-
- private:
-  std::atomic<bool> stop_{false};
-  std::thread thread_;
-};
-
-httplib::Client client_of(int port) {
-  httplib::Client client("127.0.0.1", port);
-  client.set_read_timeout(20s);
-  return client;
+  EXPECT_FALSE(file->read(image));
+  const auto live = open_scene_source("synth:64x64@50");
+  EXPECT_TRUE(live->format().live);
+  const auto start = std::chrono::steady_clock::now();
+  for (int k = 0; k <= 10; ++k) ASSERT_TRUE(live->read(image));
+  EXPECT_GE(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(190));
+  EXPECT_EQ(open_scene_source("synth:")->format().width, SceneSettings().width);
 }
 
-// What the server sends until it contains `wanted` that often.
-std::string received(int port, const std::string& path, const std::string& wanted, int times) {
-  std::string all;
-  auto client = client_of(port);
-  client.Get(path, [&](const char* data, std::size_t size) {
-    all.append(data, size);
-    int found = 0;
-    for (auto at = all.find(wanted); at != all.npos; at = all.find(wanted, at + 1)) ++found;
-    return found < times;
-  });
-  return all;
-}
-
-TEST(Server, ServesPageStateAndStreams) {
-  FrameServer server({.picture_port = 0, .json_port = 0});
-  auto client = client_of(server.picture_port());
-  EXPECT_EQ(client.Get("/state.json")->body, "{}");  // before the first frame
-  const Publisher publisher(server);
-  const auto page = client.Get("/", {{"Accept", "text/html,*/*"}});
-  ASSERT_TRUE(page);
-  EXPECT_NE(page->body.find("viewport"), std::string::npos);
-  EXPECT_NE(page->body.find("stream.mjpg"), std::string::npos);
-  for (const char* path : {"/", "/stream.mjpg"}) {  // the bare address, as players ask
-    const std::string stream = received(server.picture_port(), path, "Content-Type: image/jpeg", 4);
-    const auto start = stream.find("\r\n\r\n") + 4;
-    EXPECT_EQ(stream.substr(start, 2), "\xFF\xD8") << path;
+TEST(SceneSource, WhatCannotBeReadIsToldWithItsPlace) {
+  for (const auto& [source, place] : {std::pair{"synth:640", "\"\""},
+                                      {"synth:640x", "\"\""},
+                                      {"synth:x480", "\"x480\""},
+                                      {"synth:64x64@0", "\"0\""},
+                                      {"synth:@nan", "\"nan\""},
+                                      {"synth:?speed=2", "\"speed=2\""},
+                                      {"synth:?seed=-1", "\"-1\""},
+                                      {"synth:?seed=1&", "\"\""},
+                                      {"synth:64x64 ", "\" \""},
+                                      {"synth:99999x64", "\"99999x64\""},
+                                      {"synth:?frames=0", "\"0\""}}) {
+    const std::string said = error_of([&] { open_scene_source(source); });
+    EXPECT_NE(said.find(cat(source, ": cannot be read from ", place, " on")), std::string::npos)
+        << source << ": " << said;
   }
-  const std::string lines = received(server.json_port(), "/", "\n", 5);
-  const json first = json::parse(lines.substr(0, lines.find('\n')));
-  EXPECT_EQ(first["objects"].size(), 2u);
-  EXPECT_GT(json::parse(client.Get("/state.json")->body)["frame_id"].get<int>(), 0);
-  EXPECT_EQ(client.Get("/etc/passwd")->status, 404);
-}
-
-// Asks for the stream and never reads it.
-class StalledClient {
- public:
-  explicit StalledClient(int port) : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
-    const int little = 4096;
-    ::setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &little, sizeof little);
-    ::sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_port = htons(static_cast<std::uint16_t>(port));
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    connected = ::connect(socket_, reinterpret_cast<const ::sockaddr*>(&to), sizeof to) == 0;
-    const std::string ask = "GET /stream.mjpg HTTP/1.1\r\nHost: x\r\n\r\n";
-    connected = connected && ::send(socket_, ask.data(), ask.size(), 0) > 0;
-  }
-  StalledClient(const StalledClient&) = delete;
-  StalledClient& operator=(const StalledClient&) = delete;
-  ~StalledClient() { ::close(socket_); }
-  bool connected = false;
-
- private:
-  int socket_;
-};
-
-TEST(Server, AStalledClientHoldsNeitherTheDetectorNorOtherClients) {
-  FrameServer server({.picture_port = 0});
-  Publisher publisher(server, 1920);
-  const StalledClient stalled(server.picture_port());
-  ASSERT_TRUE(stalled.connected);
-  std::this_thread::sleep_for(300ms);  // its buffers are full now
-  const std::string stream =
-      received(server.picture_port(), "/stream.mjpg", "Content-Type: image/jpeg", 30);
-  EXPECT_FALSE(stream.empty());
-  publisher.stop();
-  // Seconds where it waited for the client; a busy machine's hiccups are shorter.
-  EXPECT_LT(publisher.longest, 1s);
-}
-
-TEST(Server, APortInUseAndAForeignAddressAreRefused) {
-  const FrameServer first({.picture_port = 0});
-  EXPECT_NE(error_of([&] { FrameServer({.picture_port = first.picture_port()}); }).find("in use"),
+  EXPECT_NE(error_of([] { open_scene_source("synth:8x8"); }).find("16 to 8192"), std::string::npos);
+  EXPECT_NE(error_of([] { open_scene_source("synth:?classes=11"); }).find("1 to 10"),
             std::string::npos);
-  EXPECT_NE(
-      error_of([&] { FrameServer({.bind = "192.0.2.1", .picture_port = 0}); }).find("192.0.2.1"),
-      std::string::npos);
 }
 
 #if defined(DARKNET_OPENCV)

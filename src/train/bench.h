@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "dataset/labels.h"
 #include "nn/network.h"
 #include "train/step.h"
 
@@ -15,7 +16,9 @@ namespace darknet {
 
 struct BenchOptions {
   std::filesystem::path cfg;
-  std::filesystem::path data;          // training: pictures of its train list; "": made-up pixels
+  std::string cfg_text;        // a cfg that is no file yet; "": the file's
+  std::filesystem::path data;  // training: pictures of its train list; "": made-up pixels
+  BadLabels bad_labels = BadLabels::stop;
   std::vector<std::string> overrides;  // -set
   Device device;
   bool training = false, reference = false, exact = false, deterministic = false;

@@ -1,6 +1,7 @@
 #include "train/bench_workload.h"
 
 #include <chrono>
+#include <sstream>
 
 #include "cfg/data_file.h"
 #include "cfg/parse.h"
@@ -21,7 +22,8 @@ double seconds_since(Clock::time_point t) {
 }
 
 std::vector<Section> sections_of(const BenchOptions& o) {
-  std::vector<Section> cfg = read_cfg(o.cfg);
+  std::istringstream text(o.cfg_text);
+  std::vector<Section> cfg = o.cfg_text.empty() ? read_cfg(o.cfg) : parse_cfg(text, o.cfg.string());
   if (o.training && o.batch > 0) cfg.front().set("batch", std::to_string(o.batch), {"-batch", 0});
   apply_overrides(cfg, o.overrides);
   return cfg;
@@ -106,8 +108,8 @@ void Training::start_loader(const BenchOptions& o) {
   if (data.classes > 0 && data.classes != classes_of(net_))
     fail_at({o.data.string(), 0}, "classes=", data.classes, ", but the heads of ", o.cfg.string(),
             " have ", classes_of(net_));
-  LabelledImages labelled =
-      read_all_labels(read_image_list(required(data, data.train, "train")), classes_of(net_));
+  LabelledImages labelled = read_all_labels(read_image_list(required(data, data.train, "train")),
+                                            classes_of(net_), o.bad_labels);
   const NetSettings& n = net_.settings();
   const AugmentationKeys keys = net_.heads().back().head->settings().augmentation;
   loader_ = std::make_unique<Loader>(LoaderSettings{.images = std::move(labelled.images),

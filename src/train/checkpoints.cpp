@@ -1,7 +1,9 @@
 #include "train/checkpoints.h"
 
 #include "core/file.h"
+#include "core/input.h"
 #include "core/log.h"
+#include "nn/freezing.h"
 #include "nn/weights.h"
 
 namespace darknet {
@@ -12,11 +14,18 @@ constexpr std::int64_t kLastEvery = 100;
 constexpr std::uint64_t kMostSeen = std::uint64_t{1} << 62;
 constexpr std::uint64_t kMostWeightBytes = std::uint64_t{64} << 30;
 
+const fs::path& writable(const fs::path& folder) {
+  require_writable_folder(folder);
+  return folder;
+}
+
 }  // namespace
 
 Checkpoints::Checkpoints(fs::path folder, std::string name, std::int64_t every)
-    : folder_(std::move(folder)), name_(std::move(name)), every_(every) {
-  require_writable_folder(folder_);
+    : folder_(std::move(folder)),
+      name_(std::move(name)),
+      every_(every),
+      lock_(writable(folder_) / (name_ + ".lock"), cat("a training of ", name_)) {
   remove_leftovers(folder_, name_ + "_");
 }
 
@@ -36,7 +45,7 @@ void Checkpoints::save_last(const Network& net, Optimizer& optimizer, TrainingSt
 }
 
 void Checkpoints::adopt(TrainingState& state) const {
-  if (const fs::path old = file("_last.weights"); fs::exists(old))
+  if (const fs::path old = file("_last.weights"); is_present(old))
     state.weights_checksum = checksum_of(read_file(old, kMostWeightBytes));
 }
 
@@ -90,7 +99,7 @@ bool resume(Network& net, Optimizer& optimizer, const StartOptions& options, std
             Start& start) {
   const fs::path path = state_path(options.weights);
   if (options.clear || options.cutoff >= 0) return false;
-  if (!fs::exists(path)) {
+  if (!is_present(path)) {
     if (options.weights.stem().string().ends_with("_last"))
       log::warn(cat(path.string(), " is not there: the optimizer starts anew"));
     return false;
@@ -112,10 +121,7 @@ bool resume(Network& net, Optimizer& optimizer, const StartOptions& options, std
   return true;
 }
 
-}  // namespace
-
-Start start_training(Network& net, Optimizer& optimizer, const StartOptions& options) {
-  Start start;
+void load_start(Network& net, Optimizer& optimizer, const StartOptions& options, Start& start) {
   start.state.seed = options.seed.value_or(net.options().seed);
   net.initialise();
   net.parameters_changed();
@@ -123,7 +129,7 @@ Start start_training(Network& net, Optimizer& optimizer, const StartOptions& opt
     fail("-partial ", options.cutoff, ": this network has ", net.size(), " layers");
   if (options.weights.empty()) {
     start.said = cat("from random weights, seed ", start.state.seed);
-    return start;
+    return;
   }
   const LoadOptions load{.layers = options.cutoff, .allow_backbone = true};
   const LoadedWeights loaded = load_weights(options.weights, net, load);
@@ -139,6 +145,25 @@ Start start_training(Network& net, Optimizer& optimizer, const StartOptions& opt
         static_cast<std::int64_t>(start.state.seen) / net.settings().batch;  // Darknet's counting
   }
   net.parameters_changed();
+}
+
+// A layer that stays as it is should hold something.
+void warn_of_fresh_frozen_layers(Network& net, const Start& start) {
+  net.set_iteration(start.state.iteration + 1);
+  std::vector<std::int64_t> fresh = net.frozen_layers();
+  std::erase_if(fresh, [&](std::int64_t layer) { return layer < start.loaded_layers; });
+  if (!fresh.empty())
+    log::warn(cat("layers ", show_ranges(fresh),
+                  " are frozen (stopbackward, onlyforward, dont_update) with random values: give a "
+                  "weights file that holds them, or remove these keys"));
+}
+
+}  // namespace
+
+Start start_training(Network& net, Optimizer& optimizer, const StartOptions& options) {
+  Start start;
+  load_start(net, optimizer, options, start);
+  if (start.kind != StartKind::resumed) warn_of_fresh_frozen_layers(net, start);
   return start;
 }
 

@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+
+#include "core/lock_file.h"
 #include "nn/checkpoint.h"
 #include "nn/network.h"
 #include "nn/optimizer.h"
@@ -13,7 +15,8 @@ namespace darknet {
 
 class Checkpoints {
  public:
-  // Files are called folder/name_last.weights and so on. Throws where the folder cannot be written.
+  // Files are called folder/name_last.weights and so on. Throws where the folder cannot be written,
+  // and where another training of this name has it: folder/name.lock, while this object lives.
   // `every`: period of the numbered files; 0: Darknet's rule, 1000 below 10000 iterations, else
   // 10000.
   Checkpoints(std::filesystem::path folder, std::string name, std::int64_t every);
@@ -36,6 +39,7 @@ class Checkpoints {
   std::filesystem::path folder_;
   std::string name_;
   std::int64_t every_;
+  LockFile lock_;
 };
 
 enum class StartKind : std::uint8_t { fresh, weights, resumed };

@@ -63,6 +63,7 @@ json manifest(const ComparisonOptions& o, const std::vector<ComparedArm>& arms,
            {"set", o.overrides},
            {"arms", json::array()}};
   for (const ComparedArm& a : arms) out["arms"].push_back({a.name, a.overrides});
+  if (o.bad_labels != BadLabels::stop) out["bad_labels"] = static_cast<int>(o.bad_labels);
   return out;
 }
 
@@ -87,7 +88,7 @@ TrainerOptions training_of(const ComparisonOptions& o, const ComparedArm& arm, s
   t.overrides.insert(t.overrides.end(), arm.overrides.begin(), arm.overrides.end());
   t.seed = seed;
   t.map = o.map, t.exact = o.exact, t.device = o.device, t.tuning = o.tuning;
-  t.max_batches = o.max_batches, t.threads = o.threads;
+  t.max_batches = o.max_batches, t.threads = o.threads, t.bad_labels = o.bad_labels;
   const fs::path begun = t.backup / (o.cfg.stem().string() + "_last.weights");
   if (fs::exists(begun)) t.weights = begun;
   return t;
@@ -179,12 +180,13 @@ Comparer::Comparer(const ComparisonOptions& options) : options_(options) {
   if (options.max_batches > 0)
     cfg.front().set("max_batches", std::to_string(options.max_batches), {"-max_batches", 0});
   const Network net(std::move(cfg), {});
+  require_writable_folder(options.out);  // reading the labels may take long
   const std::int64_t classes = classes_of(net);
   found_.iterations = net.settings().max_batches;
   found_.names = names_of(data.names, classes);
   found_.training_images = static_cast<std::int64_t>(read_image_list(data.train).size());
-  LabelledImages valid =
-      read_all_labels(read_image_list(required(data, data.valid, "valid")), classes);
+  LabelledImages valid = read_all_labels(read_image_list(required(data, data.valid, "valid")),
+                                         classes, options.bad_labels);
   found_.images = valid.images, found_.objects = valid.objects;
   set_ = {std::move(valid.images), std::move(valid.truths), {}};
   claim_folder(options.out, manifest(options, found_.arms, data));  // once all of it is sound

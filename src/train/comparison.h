@@ -8,6 +8,7 @@
 
 #include "cfg/section.h"
 #include "core/device.h"
+#include "dataset/labels.h"
 #include "report/comparison.h"
 
 namespace darknet {
@@ -22,6 +23,7 @@ struct ComparisonOptions {
   Device device;
   std::filesystem::path tuning;     // "": by rule
   bool exact = false, map = false;  // map: also evaluate as the trainings go
+  BadLabels bad_labels = BadLabels::stop;
 };
 
 // "focal: obj_loss=focal obj_gamma=2": a key without a section is one of every head of the cfg.

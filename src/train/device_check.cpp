@@ -167,6 +167,7 @@ std::string to_string(const CheckedDevice& d) {
 
 DType precision_of(const CheckedDevice& d, const std::vector<Section>& cfg) {
   Section net = cfg.front();
+  net.set_training(false);
   return d.precision ? *d.precision : *dtype_by_name(read_net(net).precision);
 }
 

@@ -72,7 +72,10 @@ float* Exchange::visit(Place& p, Gradient gradient, Statistics statistics) const
   }
   std::size_t i = 0;
   for (const Parameter* r : rolling(*p.side.net)) {
-    statistics(RollingArrays{r->value.data(), floats(p.kept[i++]), at, r->value.size()});
+    // Frozen ones are equal everywhere, and stay.
+    if (r->moves())
+      statistics(RollingArrays{r->value.data(), floats(p.kept[i]), at, r->value.size()});
+    ++i;
     at += r->value.size();
   }
   return at;

@@ -8,21 +8,27 @@ namespace {
 // A signal handler can reach nothing but a variable of this kind.
 volatile std::sig_atomic_t received = 0;  // NOLINT
 
+// A terminal that closes sends SIGHUP twice, by the kernel and by the shell, and a session's
+// SIGTERM may follow: only a second signal that somebody sends on purpose ends the program.
 extern "C" void remember(int signal) {
-  received = signal;
+  if (received == 0) received = signal;
+  std::signal(SIGHUP, SIG_IGN);
+  if (signal == SIGHUP) return;
   std::signal(SIGINT, SIG_DFL);
   std::signal(SIGTERM, SIG_DFL);
 }
 
 }  // namespace
 
-InterruptGuard::InterruptGuard() {
+InterruptGuard::InterruptGuard() : hangup_(std::signal(SIGHUP, SIG_IGN)) {
   received = 0;
+  if (hangup_ != SIG_IGN) std::signal(SIGHUP, remember);
   std::signal(SIGINT, remember);
   std::signal(SIGTERM, remember);
 }
 
 InterruptGuard::~InterruptGuard() {
+  std::signal(SIGHUP, hangup_ == SIG_ERR ? SIG_DFL : hangup_);
   std::signal(SIGINT, SIG_DFL);
   std::signal(SIGTERM, SIG_DFL);
 }

@@ -1,18 +1,23 @@
-// SIGINT and SIGTERM as a question that long work asks at safe points, so that it can save first.
+// SIGINT, SIGTERM and SIGHUP (a closed terminal) as a question that long work asks at safe points,
+// so that it can save first.
 #pragma once
 
 namespace darknet {
 
-// While one lives, the first signal only sets a flag; a second one ends the program at once.
+// While one lives, the first signal only sets a flag; a second SIGINT or SIGTERM ends the program
+// at once. A SIGHUP that the program was started to ignore (nohup) stays ignored.
 class InterruptGuard {
  public:
   InterruptGuard();
   InterruptGuard(const InterruptGuard&) = delete;
   InterruptGuard& operator=(const InterruptGuard&) = delete;
   ~InterruptGuard();
-  // 0, or 128 + the signal's number: 130 for Ctrl-C, 143 for SIGTERM.
+  // 0, or 128 + the signal's number: 129 for SIGHUP, 130 for Ctrl-C, 143 for SIGTERM.
   int exit_code() const;
   bool requested() const { return exit_code() != 0; }
+
+ private:
+  void (*hangup_)(int);  // what a SIGHUP did before
 };
 
 }  // namespace darknet

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
+
+#include "dataset/input_truths.h"
 
 namespace darknet {
 namespace {
@@ -14,10 +17,9 @@ Parameter* bias_of(Layer& layer) {
   return nullptr;
 }
 
-double share_of_positives(const Network& net, const Head& head,
-                          std::span<const std::vector<Truth>> truths) {
+double share_of_positives(const Network& net, const Head& head, const GroundTruths& truths) {
   std::int64_t positives = 0;
-  for (const auto& image : truths) positives += head.positives(image, net.input_shape());
+  for (const auto image : truths) positives += head.positives(image, net.input_shape());
   const double candidates =
       static_cast<double>(head.candidates(net.input_shape())) * static_cast<double>(truths.size());
   return candidates > 0 ? static_cast<double>(positives) / candidates : 0;
@@ -32,9 +34,11 @@ void set_biases(const Network& net, Parameter& bias, const Head& head, float pri
 
 }  // namespace
 
-std::vector<PriorReport> apply_priors(Network& net, std::span<const std::vector<Truth>> truths,
+std::vector<PriorReport> apply_priors(Network& net, const LabelledImages& labelled,
                                       std::int64_t loaded_layers) {
   std::vector<PriorReport> reports;
+  const Shape input = net.input_shape();
+  GroundTruths truths;  // when they are needed
   for (const HeadAt& at : net.heads()) {
     const float asked = at.head->prior();
     if (asked == 0) continue;
@@ -47,6 +51,8 @@ std::vector<PriorReport> apply_priors(Network& net, std::span<const std::vector<
       report.skipped = "the layer below was loaded from a weights file";
     } else {
       if (report.automatic) {
+        if (truths.empty())
+          truths = truths_at_input(labelled, {input.w, input.h, net.settings().letter_box});
         report.eta = share_of_positives(net, *at.head, truths);
         report.prior = std::clamp(at.head->stationary_prior(report.eta), kLeast, kMost);
       }

@@ -2,9 +2,10 @@
 // one asked for, or the stationary one of the training labels (auto).
 #pragma once
 #include <cstdint>
-#include <span>
 #include <string>
 #include <vector>
+#include "dataset/image_paths.h"
+#include "dataset/labels.h"
 #include "nn/network.h"
 
 namespace darknet {
@@ -18,10 +19,9 @@ struct PriorReport {
 };
 
 // Sets the biases of the convolution below every head that asks for a prior, unless that
-// convolution is among the first `loaded_layers` layers. `truths`: of all training images,
-// unaugmented.
-std::vector<PriorReport> apply_priors(Network&, std::span<const std::vector<Truth>> truths,
-                                      std::int64_t loaded_layers);
+// convolution is among the first `loaded_layers` layers. The labels are those of all training
+// images, unaugmented.
+std::vector<PriorReport> apply_priors(Network&, const LabelledImages&, std::int64_t loaded_layers);
 std::string to_string(const PriorReport&);
 
 }  // namespace darknet

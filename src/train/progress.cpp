@@ -11,7 +11,10 @@
 #include <nlohmann/json.hpp>
 
 #include "core/file.h"
+#include "core/input.h"
 #include "core/log.h"
+#include "core/text.h"
+#include "report/training_chart.h"
 
 namespace darknet {
 namespace {
@@ -94,13 +97,14 @@ std::string json_line(const IterationReport& r) {
 
 TrainingLog::TrainingLog(std::filesystem::path path, std::int64_t keep) : path_(std::move(path)) {
   std::string kept;
-  if (keep > 0 && std::filesystem::exists(path_)) {
-    std::istringstream old(read_file(path_, std::uint64_t{1} << 32));
-    for (std::string line; std::getline(old, line);) {
+  if (keep > 0 && is_present(path_)) {
+    InputFile old(path_, kMaxLogBytes);
+    LineReader lines(old, path_.string());
+    for (std::string_view line; lines.next(line);) {
       const json j = json::parse(line, nullptr, false);  // a kill may have cut the last line
       if (j.is_object() && j.contains("iteration") && j["iteration"].is_number_integer() &&
           j["iteration"] <= keep)
-        kept += line + "\n";
+        kept.append(line) += '\n';
     }
   }
   kept_ = std::move(kept);

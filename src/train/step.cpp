@@ -6,8 +6,10 @@
 #include <cstring>
 #include <utility>
 
+#include "core/log.h"
 #include "kernels/objectness.h"
 #include "kernels/update.h"
+#include "nn/freezing.h"
 #include "nn/replay.h"
 
 namespace darknet {
@@ -210,8 +212,21 @@ void TrainingStep::end(Side& side, std::int64_t batch, bool average) {
   side.mark();
 }
 
+// Sets which layers this step leaves as they are; prints it where that changes.
+void TrainingStep::freeze(std::int64_t iteration) {
+  for (const auto& side : sides_) side->net.set_iteration(iteration);
+  const Network& net = sides_.front()->net;
+  if (std::exchange(frozen_of_, net.reshapes()) == net.reshapes()) return;
+  if (std::exchange(frozen_, net.frozen_layers()) == frozen_) return;
+  log::end_progress();
+  log::info(cat("iteration ", iteration,
+                frozen_.empty() ? ": no layer is frozen any more" : ": frozen are layers ",
+                show_ranges(frozen_)));
+}
+
 void TrainingStep::begin(const StepInput& input, StepOrder order, std::int64_t seen, bool average) {
   if (begun() == kMostBegun) fail("a third training step begun before the first was finished");
+  freeze(order.iteration);
   const std::int64_t batch = sides_.front()->net.settings().batch;
   if (static_cast<std::int64_t>(input.truths.size()) != batch)
     fail("a step over ", input.truths.size(), " images where batch=", batch);

@@ -65,15 +65,18 @@ class TrainingStep {
   std::int64_t images() const;  // of a part
   Pass pass(const Side&, std::int64_t part) const;
   std::int64_t run_part(Side&, const StepInput&, StepOrder, std::int64_t part);
+  void freeze(std::int64_t iteration);
   void end(Side&, std::int64_t batch, bool average);
   std::string first_fault(const StepInput&, std::int64_t image, StepOrder);
 
   std::vector<std::unique_ptr<Side>> sides_;
   std::unique_ptr<Exchange> exchange_;  // with several devices
   std::uint64_t seed_;
-  std::int64_t parts_ = 1;         // of each device
-  std::vector<StepResult> begun_;  // what the host knows of them
-  std::size_t next_ = 0;           // which of its reports the next step fills
+  std::int64_t parts_ = 1;            // of each device
+  std::vector<StepResult> begun_;     // what the host knows of them
+  std::vector<std::int64_t> frozen_;  // layers of the last step that were
+  std::int64_t frozen_of_ = -1;       // Network::reshapes() when they were asked for
+  std::size_t next_ = 0;              // which of its reports the next step fills
 };
 
 // N of obj_norm=positives: positive anchors of all heads that ask for it; 0 where none does.

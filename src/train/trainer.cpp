@@ -7,7 +7,6 @@
 #include <memory>
 
 #include "cfg/data_file.h"
-#include "cfg/parse.h"
 #include "core/log.h"
 #include "core/threads.h"
 #include "dataset/image_list.h"
@@ -16,13 +15,16 @@
 #include "eval/predict.h"
 #include "nn/schedule.h"
 #include "nn/weights.h"
+#include "train/advice.h"
 #include "train/arithmetic.h"
 #include "train/checkpoints.h"
 #include "train/interrupt.h"
 #include "train/live_chart.h"
 #include "train/prior.h"
 #include "train/progress.h"
+#include "train/run_length.h"
 #include "train/step.h"
+#include "train/training_files.h"
 
 namespace darknet {
 namespace {
@@ -36,14 +38,6 @@ constexpr double kAverageLoss = .1;  // Darknet: share of the newest loss in the
 using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point t) {
   return std::chrono::duration<double>(Clock::now() - t).count();
-}
-
-std::vector<Section> sections_of(const TrainerOptions& o) {
-  std::vector<Section> cfg = read_cfg(o.cfg);
-  if (o.max_batches > 0)
-    cfg.front().set("max_batches", std::to_string(o.max_batches), {"-max_batches", 0});
-  apply_overrides(cfg, o.overrides);
-  return cfg;
 }
 
 // One training from start to end.
@@ -67,12 +61,12 @@ class Trainer {
   };
   void read_labels();
   void start();
+  void give_advice(const Start& start) const;
   void tell_nothing_left(StartKind kind) const;
   void begin_anew(const Start& start);
   Arithmetic arithmetic() const;
   void take_up_algorithms();
   void tell_plan() const;
-  void tell_crowded() const;
   LoaderSettings loader_settings() const;
   void make_replicas();
   void begin(const Batch& batch);
@@ -97,6 +91,7 @@ class Trainer {
 
   TrainerOptions options_;
   DataFile data_;
+  ProtectedFiles inputs_;
   fs::path backup_;
   Network net_;
   Optimizer optimizer_;
@@ -117,6 +112,7 @@ class Trainer {
   double seconds_per_iteration_ = 0, map_now_ = -1;
   bool faulty_ = false;  // the network may hold numbers that are not finite
   bool told_of_left_out_ = false;
+  DivergenceWatch divergence_;
 };
 
 NetworkOptions training_network(const TrainerOptions& o) {
@@ -130,10 +126,10 @@ NetworkOptions training_network(const TrainerOptions& o) {
 }
 
 Trainer::Trainer(const TrainerOptions& options)
-    : options_(options),
+    : options_(with_planned_length(options)),
       data_(read_data_file(options.data)),
       backup_(options.backup.empty() ? data_.backup : options.backup),
-      net_(sections_of(options), training_network(options)),
+      net_(training_sections(options_), training_network(options)),
       optimizer_(net_, net_.settings()),
       classes_(classes_of(net_)),
       checkpoints_(backup_, options.cfg.stem().string(),
@@ -146,44 +142,31 @@ Trainer::Trainer(const TrainerOptions& options)
   if (max_batches() == 0)
     fail_at({options.cfg.string(), 0}, "[net] max_batches: a training needs its length");
   read_labels();
+  check_training_files(options_, data_, {labelled_.images, validation_.images}, checkpoints_,
+                       inputs_);
   start();
 }
 
 void Trainer::read_labels() {
-  labelled_ = read_all_labels(read_image_list(required(data_, data_.train, "train")), classes_);
+  labelled_ = read_all_labels(read_image_list(required(data_, data_.train, "train")), classes_,
+                              options_.bad_labels);
   log::info(cat("training images: ", labelled_.images.size(), " with ", labelled_.objects,
                 " objects, ", labelled_.empty, " without any"));
   if (labelled_.clipped > 0)
-    log::warn(cat(labelled_.clipped, " boxes stick out of their picture by up to ", kOverhang,
-                  " of its size and were clipped"));
-  tell_crowded();
+    log::warn(cat(labelled_.clipped, " boxes reach out of their image by up to ", kOverhangPixels,
+                  " pixels or ", kOverhang, " of its size and were clipped"));
   if (!options_.map) return;
-  LabelledImages valid =
-      read_all_labels(read_image_list(required(data_, data_.valid, "valid")), classes_);
+  LabelledImages valid = read_all_labels(read_image_list(required(data_, data_.valid, "valid")),
+                                         classes_, options_.bad_labels);
   log::info(cat("validation images: ", valid.images.size(), " with ", valid.objects, " objects"));
   validation_ = {std::move(valid.images), std::move(valid.truths), {}};
   evaluated_ = std::make_unique<Network>(
-      sections_of(options_),
+      training_sections(options_),
       NetworkOptions{.device = options_.device,
                      .exact = options_.exact,
                      .batch = std::min<std::int64_t>(
                          kEvaluationBatch, static_cast<std::int64_t>(validation_.images.size())),
                      .tuning = net_.options().tuning});
-}
-
-// Truths beyond max= are left out by the heads; the user should know.
-void Trainer::tell_crowded() const {
-  std::int64_t most = labelled_.objects;
-  for (const HeadAt& at : net_.heads()) most = std::min(most, at.head->settings().max_truths);
-  std::int64_t images = 0, left_out = 0;
-  for (const auto& truths : labelled_.truths) {
-    const auto n = static_cast<std::int64_t>(truths.size());
-    images += n > most;
-    left_out += std::max<std::int64_t>(0, n - most);
-  }
-  if (images > 0)
-    log::warn(cat(images, " images have more than max=", most, " objects; ", left_out,
-                  " objects are left out (raise max= in the heads)"));
 }
 
 void Trainer::start() {
@@ -203,6 +186,7 @@ void Trainer::start() {
   else
     begin_anew(start);
   note(arithmetic(), state_);
+  note_run_length(options_, max_batches(), state_);
   if (state_.iteration < max_batches()) tell_plan();
   make_replicas();
   log_ = std::make_unique<TrainingLog>(checkpoints_.file("_log.jsonl"), state_.iteration);
@@ -249,7 +233,8 @@ void Trainer::begin_anew(const Start& start) {
         cat(checkpoints_.file("_last.weights").string(),
             ", _best.weights and _log.jsonl of an earlier training will be replaced; to go on "
             "with that training instead, give its _last.weights"));
-  for (const PriorReport& r : apply_priors(net_, labelled_.truths, start.loaded_layers))
+  give_advice(start);
+  for (const PriorReport& r : apply_priors(net_, labelled_, start.loaded_layers))
     log::info(to_string(r));
 }
 
@@ -270,6 +255,17 @@ void Trainer::tell_plan() const {
   for (const HeadAt& at : net_.heads())
     log::info(cat("objectness of ", net_.layer(at.layer).title(), ": ",
                   at.head->settings().objectness_loss));
+}
+
+void Trainer::give_advice(const Start& start) const {
+  const LabelledImages valid{validation_.images, validation_.truths};
+  const std::vector<std::string> names = names_of(data_.names, classes_);
+  for (const std::string& finding : advise({.net = &net_,
+                                    .names = names,
+                                    .train = &labelled_,
+                                    .valid = options_.map ? &valid : nullptr,
+                                    .loaded_layers = start.loaded_layers}))
+    log::warn(finding);
 }
 
 LoaderSettings Trainer::loader_settings() const {
@@ -303,7 +299,7 @@ void Trainer::make_replicas() {
     NetworkOptions options = training_network(options_);
     options.device = device;
     options.tuning = net_.algorithms();
-    others_.push_back(std::make_unique<OtherDevice>(sections_of(options_), options));
+    others_.push_back(std::make_unique<OtherDevice>(training_sections(options_), options));
     replicas.push_back({&others_.back()->net, &others_.back()->optimizer});
     copy_training(replicas.front(), replicas.back());
   }
@@ -339,6 +335,9 @@ void Trainer::count(const StepResult& result, const Begun& step) {
   state_.average_loss = state_.average_loss < 0
                             ? result.loss
                             : (1 - kAverageLoss) * state_.average_loss + kAverageLoss * result.loss;
+  if (const std::string warning = divergence_.look(step.iteration, state_.average_loss);
+      !warning.empty())
+    log::end_progress(), log::warn(warning);
 }
 
 void Trainer::finish_step(const Loader& loader) {

@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "core/device.h"
+#include "dataset/labels.h"
+#include "train/length.h"
 
 namespace darknet {
 
@@ -25,9 +27,12 @@ struct TrainerOptions {
   std::int64_t cutoff = -1;   // layers to load from `weights`
   std::int64_t save_every = 0;
   std::int64_t max_batches = 0;  // 0: the cfg's
+  RunLength length;              // instead of max_batches: the rest of the schedule scales along
+  std::int64_t planned = 0;      // iterations that `length` amounts to; train_detector fills it in
   int threads = 0;               // of the loader; 0: chosen
   std::int64_t cache_mb = 2048;  // decoded pictures kept in memory
   double max_bad = .01;          // share of pictures that may be unreadable
+  BadLabels bad_labels = BadLabels::stop;
 };
 
 struct TrainingOutcome {

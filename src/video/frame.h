@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "detect/track.h"
 #include "eval/predict.h"
 #include "image/image.h"
+#include "video/track.h"
 
 namespace darknet {
 

@@ -44,7 +44,12 @@ const char* web_page() {
 </aside>
 <script>
 const at = id => document.getElementById(id);
-let missed = 0;
+let missed = 0, dark = false;
+at('picture').onload = () => { dark = false; };
+at('picture').onerror = () => {
+  dark = true;
+  setTimeout(() => { at('picture').src = 'stream.mjpg?' + Date.now(); }, 5000);
+};
 function row(name, now, seen, tracking) {
   const tr = document.createElement('tr');
   for (const text of tracking ? [name, now, seen] : [name, now])
@@ -68,7 +73,8 @@ async function ask() {
     if (missed > 2) at('picture').src = 'stream.mjpg?' + Date.now();
     missed = 0;
   } catch { ++missed; }
-  at('lost').textContent = missed > 2 ? 'The program has ended or cannot be reached.' : '';
+  at('lost').textContent = missed > 2 ? 'The program has ended or cannot be reached.'
+    : dark ? 'No picture comes, perhaps because too many others watch.' : '';
   setTimeout(ask, missed > 2 ? 2000 : 250);
 }
 ask();

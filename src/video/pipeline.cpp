@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "core/start_thread.h"
+
 namespace darknet {
 namespace {
 
@@ -28,23 +30,39 @@ Pipeline::Pipeline(PipelineStages stages, const PipelineOptions& options,
   statistics_.detect_in_parallel(static_cast<int>(detectors));
   running_ = detectors + 4;  // capture, prepare, draw, output
   threads_.reserve(running_);
-  start(&Pipeline::capture);
-  start(&Pipeline::prepare);
-  for (std::size_t i = 0; i < detectors; ++i)
-    threads_.emplace_back([this, i] { run([this, i] { detect(i); }); });
-  start(&Pipeline::draw);
-  start(&Pipeline::output);
+  try {
+    start_all();
+  } catch (...) {  // those that were started wait for the others
+    end();
+    throw;
+  }
 }
 
-Pipeline::~Pipeline() {
+Pipeline::~Pipeline() { end(); }
+
+void Pipeline::end() {
   stop();
   close_all();
   for (std::thread& t : threads_)
     if (t.joinable()) t.join();
 }
 
+// The first frame is captured once there is everybody who works on it.
+void Pipeline::start_all() {
+  start(&Pipeline::prepare);
+  for (std::size_t i = 0; i < stages_.detect.size(); ++i) start([this, i] { detect(i); });
+  start(&Pipeline::draw);
+  start(&Pipeline::output);
+  start(&Pipeline::capture);
+}
+
 void Pipeline::start(void (Pipeline::*stage)()) {
-  threads_.emplace_back([this, stage] { run([this, stage] { (this->*stage)(); }); });
+  start([this, stage] { (this->*stage)(); });
+}
+
+void Pipeline::start(std::function<void()> stage) {
+  threads_.push_back(
+      start_thread("that works on the video", [this, work = std::move(stage)] { run(work); }));
 }
 
 void Pipeline::run(const std::function<void()>& stage) {

@@ -36,7 +36,7 @@ struct PipelineOptions {
 
 class Pipeline {
  public:
-  // `statistics` outlives it.
+  // `statistics` outlives it. Throws where a thread cannot be started.
   Pipeline(PipelineStages, const PipelineOptions&, VideoStatistics& statistics);
   ~Pipeline();  // stops at once
   Pipeline(const Pipeline&) = delete;
@@ -52,7 +52,9 @@ class Pipeline {
  private:
   using Passed = std::unique_ptr<Frame>;
   using Queue = BoundedQueue<Passed>;
+  void start_all();
   void start(void (Pipeline::*stage)());
+  void start(std::function<void()> stage);
   void run(const std::function<void()>& stage);
   void capture();
   void prepare();
@@ -60,6 +62,7 @@ class Pipeline {
   void draw();
   void output();
   void close_all();
+  void end();
   bool hand_on_captured(Passed);
 
   PipelineStages stages_;

@@ -1,7 +1,15 @@
 #include "video/recorder.h"
 
-#include <nlohmann/json.hpp>
+#include <fcntl.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+#include "core/error.h"
 #include "dataset/detection_files.h"
 
 namespace darknet {
@@ -19,6 +27,18 @@ json objects_of(const Frame& frame, const std::vector<std::string>& names) {
 
 std::string one_line(const json& j) {
   return j.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+constexpr std::string_view kArrayBegin = "[\n", kArrayEnd = "\n]\n";
+
+bool write_at(int descriptor, const std::string& text, std::int64_t position) {
+  for (std::size_t done = 0; done < text.size();) {
+    const ssize_t wrote = ::pwrite(descriptor, text.data() + done, text.size() - done,
+                                   position + static_cast<std::int64_t>(done));
+    if (wrote < 0 && errno != EINTR) return false;
+    done += static_cast<std::size_t>(std::max<ssize_t>(wrote, 0));
+  }
+  return true;
 }
 
 // An empty file: what an earlier run recorded is not mixed with this one.
@@ -54,21 +74,48 @@ std::string state_json(const Frame& frame, const std::vector<std::string>& names
                    {"objects", objects_of(frame, names)}});
 }
 
-Recorder::Recorder(const std::filesystem::path& path, RecordFormat format)
-    : file_(emptied(path)), format_(format) {
-  if (format_ == RecordFormat::array) file_.append("[\n");
+JsonArrayFile::JsonArrayFile(std::filesystem::path path) : path_(std::move(path)) {
+  descriptor_ = ::open(emptied(path_).c_str(), O_WRONLY | O_CLOEXEC);
+  const std::string empty = cat(kArrayBegin, kArrayEnd);
+  if (descriptor_ < 0 || !write_at(descriptor_, empty, 0))
+    fail(path_.string(), ": cannot write a JSON array here: ", std::strerror(errno));
+  end_ = static_cast<std::int64_t>(kArrayBegin.size());
 }
 
-void Recorder::add(const std::string& line) {
-  if (format_ == RecordFormat::lines)
-    file_.append(line + "\n");
-  else
-    file_.append((first_ ? "" : ",\n") + line);
+JsonArrayFile::~JsonArrayFile() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+void JsonArrayFile::add(const std::string& element) {
+  const std::string text = cat(first_ ? "" : ",\n", element, kArrayEnd);
+  if (!write_at(descriptor_, text, end_)) {
+    const int why = errno;
+    write_at(descriptor_, std::string(kArrayEnd), end_);  // over bytes that the file has already
+    const auto end = end_ + static_cast<std::int64_t>(kArrayEnd.size());
+    const bool whole = ::ftruncate(descriptor_, end) == 0;
+    fail(path_.string(), ": cannot write: ", std::strerror(why),
+         whole ? "" : "; the array is damaged");
+  }
+  end_ += static_cast<std::int64_t>(text.size() - kArrayEnd.size());
   first_ = false;
 }
 
-void Recorder::close() {
-  if (format_ == RecordFormat::array) file_.append("\n]\n");
+RecordFormat record_format_of(const std::filesystem::path& path) {
+  return path.extension() == ".json" ? RecordFormat::array : RecordFormat::lines;
+}
+
+Recorder::Recorder(const std::filesystem::path& path, RecordFormat format) {
+  if (format == RecordFormat::array)
+    array_.emplace(path);
+  else
+    lines_.emplace(emptied(path));
+}
+
+void Recorder::add(const std::string& line) {
+  if (array_)
+    array_->add(line);
+  else
+    lines_->append(line + "\n");
 }
 
 }  // namespace darknet

@@ -2,6 +2,7 @@
 #pragma once
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,22 +20,36 @@ std::string frame_json(const Frame&, const std::vector<std::string>& names);
 std::string state_json(const Frame&, const std::vector<std::string>& names, const VideoSummary&,
                        const std::map<std::int32_t, std::int64_t>& seen);
 
-// lines: one object a line (JSON Lines), valid up to its last line whenever the program ends.
-// array: AlexeyAB's file, closed at the clean end.
+// A JSON array in a file, whole after each element: one call of the system writes an element and
+// the array's end over the last end.
+class JsonArrayFile {
+ public:
+  explicit JsonArrayFile(std::filesystem::path);  // replaces the file
+  JsonArrayFile(const JsonArrayFile&) = delete;
+  JsonArrayFile& operator=(const JsonArrayFile&) = delete;
+  ~JsonArrayFile();
+  void add(const std::string& element);  // where that fails, the array stays as it was
+
+ private:
+  std::filesystem::path path_;
+  int descriptor_ = -1;
+  std::int64_t end_ = 0;  // bytes before the array's end
+  bool first_ = true;
+};
+
+// lines: one object a line (JSON Lines). array: AlexeyAB's file. Both are valid whenever the
+// program ends.
 enum class RecordFormat : std::uint8_t { lines, array };
+RecordFormat record_format_of(const std::filesystem::path&);  // .json: an array
 
 class Recorder {
  public:
   Recorder(const std::filesystem::path&, RecordFormat);  // replaces the file
-  Recorder(const Recorder&) = delete;
-  Recorder& operator=(const Recorder&) = delete;
   void add(const std::string& line);
-  void close();  // once, after the last line
 
  private:
-  AppendedFile file_;
-  RecordFormat format_;
-  bool first_ = true;
+  std::optional<AppendedFile> lines_;
+  std::optional<JsonArrayFile> array_;
 };
 
 }  // namespace darknet

@@ -1,15 +1,14 @@
 #include "video/server.h"
 
-#include <httplib.h>
-#include <sys/socket.h>
-
 #include <atomic>
 #include <chrono>
 #include <thread>
 
 #include "core/error.h"
 #include "core/queue.h"
+#include "core/start_thread.h"
 #include "image/codec.h"
+#include "video/http_listener.h"
 #include "video/page.h"
 
 namespace darknet {
@@ -17,60 +16,22 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::size_t kMostClients = 32;  // of a port, each on a thread; more have to wait
-constexpr milliseconds kGlance(200);      // between looks whether the end has come
-constexpr milliseconds kStalled(2000);    // without taking a byte: the client is let go
-constexpr milliseconds kStart(1);
+constexpr milliseconds kGlance(200);  // between looks whether the end has come
+constexpr int kUnavailable = 503;
 constexpr const char* kBoundary = "darknet-frame";
 
-// One port, and the thread that waits for its clients.
-class Listener {
- public:
-  Listener(const std::string& bind, int port) {
-    // The library's own setting would share a port that another program listens on.
-    server.set_socket_options([](socket_t socket) {
-      const int yes = 1;
-      ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-    });
-    server.set_write_timeout(kStalled);
-    server.new_task_queue = [] {
-      return std::make_unique<httplib::ThreadPool>(kMostClients).release();  // its to delete
-    };
-    port_ = port == 0 ? server.bind_to_any_port(bind) : port;
-    if (port_ < 0 || (port != 0 && !server.bind_to_port(bind, port)))
-      fail("cannot listen on ", bind, ":", port,
-           ": the port is in use, or the address is none of this machine's");
-  }
-  Listener(const Listener&) = delete;
-  Listener& operator=(const Listener&) = delete;
-  ~Listener() {
-    server.stop();
-    if (thread_.joinable()) thread_.join();
-  }
-  // Once the answers are set.
-  void start() {
-    thread_ = std::thread([this] { server.listen_after_bind(); });
-    while (!server.is_running()) std::this_thread::sleep_for(kStart);
-  }
-  int port() const { return port_; }
-
-  httplib::Server server;
-
- private:
-  int port_ = -1;
-  std::thread thread_;
-};
-
-// Counts who watches while it lives.
+// A place among those who are sent a stream, while it lives.
 class Watcher {
  public:
-  explicit Watcher(std::atomic<int>& watchers) : watchers_(watchers) { ++watchers_; }
+  explicit Watcher(std::atomic<int>& watchers) : watchers_(watchers), place_(++watchers_) {}
   Watcher(const Watcher&) = delete;
   Watcher& operator=(const Watcher&) = delete;
   ~Watcher() { --watchers_; }
+  bool has_place() const { return place_ <= kMaxStreams; }
 
  private:
   std::atomic<int>& watchers_;
+  int place_;
 };
 
 // Sends what comes after what was sent, and nothing in between, until the client or all of it ends.
@@ -103,19 +64,32 @@ bool is_browser(const httplib::Request& request) {
 
 void never_kept(httplib::Response& response) { response.set_header("Cache-Control", "no-store"); }
 
+// Sends the newest of `latest` as a stream, unless too many are sent one already.
+template <class T, class Format>
+void stream(httplib::Response& response, const std::string& type, const Latest<T>& latest,
+            const Format& format, std::atomic<int>& watchers) {
+  never_kept(response);
+  auto watcher = std::make_shared<Watcher>(watchers);
+  if (watcher->has_place())
+    return response.set_content_provider(type, newest_of(latest, format, std::move(watcher)));
+  response.status = kUnavailable;
+  response.set_header("Retry-After", "5");
+  response.set_content(cat(kMaxStreams, " others watch already\n"), "text/plain");
+}
+
 }  // namespace
 
 struct FrameServer::Impl {
   explicit Impl(const ServerOptions& o) {
     if (o.picture_port >= 0) {
-      pictures = std::make_unique<Listener>(o.bind, o.picture_port);
+      pictures = std::make_unique<HttpListener>(o.bind, o.picture_port);
       serve_pictures();
     }
     if (o.json_port >= 0) {
-      findings = std::make_unique<Listener>(o.bind, o.json_port);
+      findings = std::make_unique<HttpListener>(o.bind, o.json_port);
       serve_findings();
     }
-    if (pictures) encoder = std::thread([this] { encode(); });
+    if (pictures) encoder = start_thread("that encodes frames", [this] { encode(); });
   }
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
@@ -132,20 +106,19 @@ struct FrameServer::Impl {
 
   Latest<Frame> frames;
   Latest<std::string> jpegs;
-  std::atomic<int> watchers{0};
+  std::atomic<int> watchers{0}, readers{0};  // of pictures; of findings
   std::thread encoder;
-  std::unique_ptr<Listener> pictures, findings;  // gone first: their clients use the others
+  std::unique_ptr<HttpListener> pictures, findings;  // gone first: their clients use the others
 };
 
 void FrameServer::Impl::stream_pictures(httplib::Response& response) {
-  never_kept(response);
-  response.set_content_provider(cat("multipart/x-mixed-replace; boundary=", kBoundary),
-                                newest_of(jpegs, part_of, std::make_shared<Watcher>(watchers)));
+  stream(response, cat("multipart/x-mixed-replace; boundary=", kBoundary), jpegs, part_of,
+         watchers);
 }
 
 void FrameServer::Impl::serve_pictures() {
   using httplib::Request, httplib::Response;
-  httplib::Server& server = pictures->server;
+  httplib::Server& server = pictures->server();
   server.Get("/", [this](const Request& request, Response& response) {
     if (is_browser(request))
       response.set_content(web_page(), "text/html; charset=utf-8");
@@ -164,13 +137,13 @@ void FrameServer::Impl::serve_pictures() {
 
 void FrameServer::Impl::serve_findings() {
   using httplib::Request, httplib::Response;
-  findings->server.Get("/", [this](const Request&, Response& response) {
-    never_kept(response);
-    response.set_content_provider(
-        "application/x-ndjson", newest_of(
-                                    frames, [](const Frame& f) { return f.line + "\n"; }, nullptr));
+  httplib::Server& server = findings->server();
+  server.Get("/", [this](const Request&, Response& response) {
+    stream(
+        response, "application/x-ndjson", frames, [](const Frame& f) { return f.line + "\n"; },
+        readers);
   });
-  findings->server.Get("/latest.json", [this](const Request&, Response& response) {
+  server.Get("/latest.json", [this](const Request&, Response& response) {
     const auto reading = frames.get();
     never_kept(response);
     response.set_content(reading.value ? reading.value->line : "{}", "application/json");

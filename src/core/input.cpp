@@ -1,0 +1,144 @@
+#include "core/input.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "core/error.h"
+#include "core/out_of_memory.h"
+
+namespace darknet {
+namespace {
+namespace fs = std::filesystem;
+
+constexpr std::size_t kBlock = 64u << 10;
+constexpr long kPipeFilesystem = 0x50495045;  // PIPEFS_MAGIC of linux/magic.h
+
+[[noreturn]] void fail_to_read(const fs::path& path, int why) {
+  if (why == ELOOP) fail(path.string(), ": cannot read this file: its links lead in a circle");
+  fail(path.string(), ": cannot read this file: ", std::strerror(why));
+}
+
+// FIFOs that a program made have a name in a filesystem; a shell's pipes are in one of their own.
+bool is_nameless(int descriptor) {
+  struct ::statfs there {};
+  return ::fstatfs(descriptor, &there) == 0 && there.f_type == kPipeFilesystem;
+}
+
+void require_kind(const fs::path& path, ::mode_t mode, Pipes pipes) {
+  if (S_ISREG(mode) || (S_ISFIFO(mode) && pipes == Pipes::allowed)) return;
+  if (S_ISDIR(mode)) fail(path.string(), ": this is a folder, not a file");
+  const char* const kind = S_ISFIFO(mode) ? "a pipe" : S_ISSOCK(mode) ? "a socket" : "a device";
+  fail(path.string(), ": this is ", kind, ", not a file; put what it delivers into a file");
+}
+
+struct Opened {
+  int descriptor;
+  std::uint64_t size;
+};
+
+Opened open_input(const fs::path& path, Pipes pipes) {
+  struct ::stat status {};
+  // Asked before it is opened: to open a device may already do something.
+  if (::stat(path.c_str(), &status) != 0) fail_to_read(path, errno);
+  require_kind(path, status.st_mode, pipes);
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+  if (descriptor < 0) fail_to_read(path, errno);
+  try {
+    if (::fstat(descriptor, &status) != 0) fail_to_read(path, errno);
+    const bool named = S_ISFIFO(status.st_mode) && !is_nameless(descriptor);
+    require_kind(path, status.st_mode, named ? Pipes::refused : pipes);
+    if (S_ISFIFO(status.st_mode)) ::fcntl(descriptor, F_SETFL, O_RDONLY);  // waits from here on
+    const bool sized = S_ISREG(status.st_mode);
+    return {descriptor, sized ? static_cast<std::uint64_t>(status.st_size) : 0};
+  } catch (...) {
+    ::close(descriptor);
+    throw;
+  }
+}
+
+}  // namespace
+
+bool is_present(const fs::path& path) {
+  struct ::stat status {};
+  return ::stat(path.c_str(), &status) == 0 || (errno != ENOENT && errno != ENOTDIR);
+}
+
+bool is_folder(const fs::path& path) {
+  std::error_code ignored;
+  return fs::is_directory(path, ignored);
+}
+
+bool is_pipe(const fs::path& path) {
+  std::error_code ignored;
+  return fs::is_fifo(path, ignored);
+}
+
+InputBuffer::InputBuffer(const fs::path& path, std::uint64_t max_bytes, Pipes pipes)
+    : path_(path), max_bytes_(max_bytes) {
+  const Opened opened = open_input(path, pipes);
+  descriptor_ = opened.descriptor, size_ = opened.size;
+  if (size_ <= max_bytes) return;
+  ::close(descriptor_);
+  fail(path_.string(), ": larger than ", max_bytes, " bytes");
+}
+
+InputBuffer::~InputBuffer() { ::close(descriptor_); }
+
+std::size_t InputBuffer::read(char* to, std::size_t bytes) {
+  ::ssize_t n = -1;
+  do {
+    n = ::read(descriptor_, to, bytes);
+  } while (n < 0 && errno == EINTR);
+  if (n < 0) fail_to_read(path_, errno);
+  read_ += static_cast<std::size_t>(n);
+  if (read_ > max_bytes_) fail(path_.string(), ": larger than ", max_bytes_, " bytes");
+  return static_cast<std::size_t>(n);
+}
+
+InputBuffer::int_type InputBuffer::underflow() {
+  buffer_.resize(kBlock);
+  const std::size_t n = read(buffer_.data(), buffer_.size());
+  setg(buffer_.data(), buffer_.data(), buffer_.data() + n);
+  return n == 0 ? traits_type::eof() : traits_type::to_int_type(buffer_.front());
+}
+
+InputBuffer::pos_type InputBuffer::seekoff(off_type by, std::ios::seekdir from,
+                                           std::ios::openmode /*mode*/) {
+  if (from == std::ios::cur) by -= egptr() - gptr();  // what was read ahead
+  const int whence = from == std::ios::beg ? SEEK_SET : from == std::ios::cur ? SEEK_CUR : SEEK_END;
+  const ::off_t at = ::lseek(descriptor_, by, whence);
+  if (at < 0) return pos_type(off_type(-1));
+  setg(nullptr, nullptr, nullptr);
+  read_ = static_cast<std::uint64_t>(at);
+  return at;
+}
+
+std::string InputBuffer::rest() {
+  return with_memory_for(
+      [&] {
+        return cat(path_.string(), ": all of its ", std::max(size_, read_), " bytes at once");
+      },
+      [&] { return take_rest(); });
+}
+
+std::string InputBuffer::take_rest() {
+  std::string bytes(gptr(), egptr());
+  setg(nullptr, nullptr, nullptr);
+  // One byte more than the system tells, so that the end is found without growing.
+  std::size_t done = bytes.size();
+  bytes.resize(done + static_cast<std::size_t>(std::max(size_, read_) - read_) + 1);
+  while (const std::size_t n = read(bytes.data() + done, bytes.size() - done)) {
+    done += n;
+    if (done == bytes.size()) bytes.resize(done + std::max(done, kBlock));
+  }
+  bytes.resize(done);
+  return bytes;
+}
+
+}  // namespace darknet

@@ -1,0 +1,28 @@
+// One process at a time: a lock file that says who holds it. The lock is the kernel's (flock),
+// which ends with the process however that ends; the file's text is what messages name.
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+namespace darknet {
+
+class LockFile {
+ public:
+  // Throws where another process holds it, naming that process; `held_for` says what it does: "a
+  // training of x". A file that a process left that no longer runs is taken over, with a notice.
+  // On a file system without locks the text decides: process id, its start time, host.
+  LockFile(std::filesystem::path path, const std::string& held_for);
+  LockFile(const LockFile&) = delete;
+  LockFile& operator=(const LockFile&) = delete;
+  ~LockFile();  // removes the file
+
+ private:
+  enum class Lock : std::uint8_t { taken, held, unknown };  // unknown: no locks in this file system
+  void acquire(const std::string& held_for);
+  Lock open_and_lock();
+  std::filesystem::path path_;
+  int descriptor_ = -1;
+};
+
+}  // namespace darknet

@@ -1,0 +1,25 @@
+#include "core/start_thread.h"
+
+#include <system_error>
+
+#include "core/error.h"
+
+namespace darknet {
+
+std::thread start_thread(const std::string& purpose, std::function<void()> work) try {
+  return std::thread(std::move(work));
+} catch (const std::system_error& e) {
+  fail("cannot start a thread ", purpose, ": ", e.code().message(),
+       "; the limit on threads (ulimit -u) or the memory is used up");
+}
+
+std::vector<std::thread> start_threads(int count, const std::function<void()>& work) {
+  std::vector<std::thread> threads;
+  try {
+    while (static_cast<int>(threads.size()) < count) threads.emplace_back(work);
+  } catch (const std::system_error&) {  // those that there are do the work
+  }
+  return threads;
+}
+
+}  // namespace darknet

@@ -1,0 +1,17 @@
+// How threads of the program are made: where the system gives none (ulimit -u, memory), an Error
+// says so. Not for OpenMP's, which its library makes.
+#pragma once
+#include <functional>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace darknet {
+
+// Throws where no thread can be made; `purpose` completes the sentence: "that reads images".
+std::thread start_thread(const std::string& purpose, std::function<void()> work);
+
+// As many as the system gives, at most `count`, each doing `work`; perhaps none.
+std::vector<std::thread> start_threads(int count, const std::function<void()>& work);
+
+}  // namespace darknet

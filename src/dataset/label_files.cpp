@@ -1,0 +1,83 @@
+#include "dataset/label_files.h"
+
+#include <charconv>
+#include <map>
+#include <sstream>
+#include <vector>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "core/text.h"
+#include "dataset/image_list.h"
+
+namespace darknet {
+namespace {
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 30;
+constexpr int kHex = 16;
+
+std::uint64_t checksum_of(const std::string& text) {
+  Checksum sum;
+  sum.add(text.data(), text.size());
+  return sum.value();
+}
+
+}  // namespace
+
+LabelWriter::LabelWriter(fs::path folder) : folder_(std::move(folder)) {
+  require_writable_folder(folder_);
+  if (!fs::exists(record())) return;
+  std::istringstream in(read_file(record(), kMostBytes));
+  LineReader reader(in, record().string());
+  for (std::string_view line; reader.next(line);) {
+    std::uint64_t sum = 0;
+    const auto blank = std::min(line.find(' '), line.size());
+    const auto read = std::from_chars(line.data(), line.data() + blank, sum, kHex);
+    if (read.ec == std::errc{} && read.ptr == line.data() + blank)
+      written_.emplace(trim(line.substr(blank)), sum);
+  }
+}
+
+void LabelWriter::require_free(const std::string& name) const {
+  const fs::path path = folder_ / name;
+  require_unprotected(path);
+  if (!fs::exists(path)) return;
+  if (!written_.contains({printable(name), checksum_of(read_file(path, kMostBytes))}))
+    fail(path.string(),
+         ": this label file was not written by an earlier run, or was changed since: ground truth "
+         "is not replaced; give another output folder");
+}
+
+// The record goes first: what a kill leaves behind is at worst recorded and not written.
+void LabelWriter::write(const std::string& name, const std::string& text) {
+  require_free(name);
+  std::ostringstream line;
+  line << std::hex << checksum_of(text) << ' ' << printable(name) << '\n';
+  if (written_.emplace(printable(name), checksum_of(text)).second)
+    AppendedFile(record()).append(line.str());
+  write_file_atomically(folder_ / name, text);
+}
+
+void add_images(ProtectedFiles& inputs, const ImagePaths& images, bool labels) {
+  const ProtectedFiles::Kind image_kind = inputs.add_kind("an image");
+  const ProtectedFiles::Kind label_kind = inputs.add_kind("the label file of an image");
+  for (const fs::path& image : images) {
+    inputs.add(image_kind, image);
+    if (labels) inputs.add(label_kind, label_path(image));
+  }
+}
+
+std::string label_name(const fs::path& image) {
+  return image.filename().replace_extension(".txt").string();
+}
+
+void require_distinct_label_names(const ImagePaths& images) {
+  std::map<std::string, std::size_t> first;
+  for (std::size_t i = 0; i < images.size(); ++i)
+    if (const auto [at, fresh] = first.emplace(label_name(images[i]), i); !fresh)
+      fail(images[i].string(), ": would share the label file ", at->first, " with ",
+           images[at->second].string(), "; -format coco tells such images apart");
+}
+
+}  // namespace darknet

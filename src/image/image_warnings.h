@@ -1,0 +1,20 @@
+// What is wrong with images that are used all the same (a decoder's complaints, a missing end
+// marker): told of the first one at once, and of the others once at the end.
+#pragma once
+#include <string>
+
+namespace darknet {
+
+// From any thread. A file that is decoded again is noted once.
+void note_image_warning(const std::string& file, const std::string& why);
+
+// Tells of what was noted meanwhile, when it goes.
+class WarningsOfImages {
+ public:
+  WarningsOfImages() {}  // not trivial: it is there for its end
+  WarningsOfImages(const WarningsOfImages&) = delete;
+  WarningsOfImages& operator=(const WarningsOfImages&) = delete;
+  ~WarningsOfImages();
+};
+
+}  // namespace darknet

@@ -1,0 +1,94 @@
+#include "image/jpeg_segments.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "image/bytes.h"
+
+namespace darknet::jpeg {
+namespace {
+
+constexpr int kCoefficients = 64;
+constexpr std::uint8_t kNotSent = 255;
+
+// Parameterless markers: TEM and restarts.
+bool stands_alone(unsigned marker) { return marker == 0x01 || (marker >= 0xD0 && marker <= 0xD7); }
+
+bool is_progressive(unsigned frame) { return frame % 4 == 2; }
+
+struct Component {
+  std::uint64_t id = 0;
+  std::array<std::uint8_t, kCoefficients> lowest_bit{};
+  explicit Component(std::uint64_t i) : id(i) { lowest_bit.fill(kNotSent); }
+};
+
+std::vector<Component> components_of(std::string_view frame) {
+  std::vector<Component> components;
+  const std::uint64_t count = big_endian(frame, 5, 1);
+  for (std::size_t k = 0; k < count; ++k) components.emplace_back(big_endian(frame, 6 + 3 * k, 1));
+  return components;
+}
+
+void note_scan(std::string_view scan, bool progressive, std::vector<Component>& to) {
+  const auto count = static_cast<std::size_t>(big_endian(scan, 0, 1));
+  std::uint64_t first = 0, last = kCoefficients - 1, low = 0;
+  if (progressive) {
+    first = big_endian(scan, 1 + 2 * count, 1), last = big_endian(scan, 2 + 2 * count, 1);
+    low = big_endian(scan, 3 + 2 * count, 1) & 15;
+  }
+  last = std::min<std::uint64_t>(last, kCoefficients - 1);
+  for (std::size_t k = 0; k < count; ++k)
+    for (Component& c : to) {
+      if (c.id != big_endian(scan, 1 + 2 * k, 1)) continue;
+      for (std::uint64_t i = first; i <= last; ++i)
+        c.lowest_bit[i] = static_cast<std::uint8_t>(low);
+    }
+}
+
+}  // namespace
+
+std::size_t start_of(std::string_view s) {
+  const auto at = s.find_first_not_of('\xFF');
+  return at != s.npos && at > 0 && s[at] == '\xD8' ? at + 1 : 0;
+}
+
+bool next_segment(std::string_view s, std::size_t at, Segment& to) {
+  for (; at + 1 < s.size(); ++at) {
+    const auto marker = static_cast<unsigned>(big_endian(s, at + 1, 1));
+    if (s[at] != '\xFF' || marker == 0 || marker == 0xFF || stands_alone(marker)) continue;
+    to = {marker, at + 2, at + 2};
+    if (marker == kEndOfImage) return true;
+    if (at + 4 > s.size()) return false;
+    to.begin = at + 4;
+    to.end = at + 2 + static_cast<std::size_t>(big_endian(s, at + 2, 2));
+    return to.end >= to.begin && to.end <= s.size();
+  }
+  to = {};
+  return false;
+}
+
+bool is_frame(unsigned marker) {
+  return marker >= 0xC0 && marker <= 0xCF && marker != kHuffmanTables && marker != 0xC8 &&
+         marker != 0xCC;
+}
+
+bool scans_are_all_there(std::string_view s) {
+  Segment segment{0, 0, start_of(s)};
+  std::vector<Component> components;
+  bool progressive = false;
+  while (next_segment(s, segment.end, segment) && segment.marker != kEndOfImage) {
+    const std::string_view contents = s.substr(segment.begin, segment.end - segment.begin);
+    if (is_frame(segment.marker))
+      components = components_of(contents), progressive = is_progressive(segment.marker);
+    if (segment.marker == kStartOfScan) note_scan(contents, progressive, components);
+  }
+  return !components.empty() &&
+         std::all_of(components.begin(), components.end(), [](const Component& c) {
+           return std::all_of(c.lowest_bit.begin(), c.lowest_bit.end(),
+                              [](std::uint8_t bit) { return bit == 0; });
+         });
+}
+
+}  // namespace darknet::jpeg

@@ -1,0 +1,45 @@
+#include "nn/freezing.h"
+
+#include <algorithm>
+
+namespace darknet {
+
+bool freezes(std::int64_t until, std::int64_t iteration) {
+  return until == 1 || iteration <= until;
+}
+
+std::vector<LayerTraining> trained_layers(std::span<const FreezableLayer> layers,
+                                          std::int64_t iteration) {
+  const std::size_t n = layers.size();
+  std::size_t stop = 0;  // the backward pass ends above the layers before this one
+  std::vector<bool> read(n, false), wanted(n, false);
+  for (std::size_t i = 0; i < n; ++i) {
+    if (freezes(layers[i].keys->stopbackward, iteration)) stop = i + 1;
+    for (const std::int64_t s : layers[i].sources)
+      if (s >= 0) read[static_cast<std::size_t>(s)] = true;
+  }
+  std::vector<LayerTraining> all(n);
+  for (std::size_t i = n; i-- > 0;) {
+    const CommonKeys& keys = *layers[i].keys;
+    all[i].gradient = i >= stop && !keys.onlyforward && (layers[i].head || wanted[i] || !read[i]);
+    all[i].update = all[i].gradient && !freezes(keys.dont_update, iteration);
+    if (!all[i].gradient) continue;
+    for (const std::int64_t s : layers[i].sources)
+      if (s >= 0) wanted[static_cast<std::size_t>(s)] = true;
+  }
+  return all;
+}
+
+std::string show_ranges(std::span<const std::int64_t> sorted) {
+  std::string text;
+  for (std::size_t i = 0; i < sorted.size();) {
+    std::size_t last = i;
+    while (last + 1 < sorted.size() && sorted[last + 1] == sorted[last] + 1) ++last;
+    text += cat(text.empty() ? "" : ", ", sorted[i]);
+    if (last > i) text += cat('-', sorted[last]);
+    i = last + 1;
+  }
+  return text;
+}
+
+}  // namespace darknet

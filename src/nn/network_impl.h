@@ -1,0 +1,89 @@
+// The inside of a Network: its layers, where their tensors lie, and what runs. Included by its own
+// two source files alone: network.cpp (making and running) and network_plan.cpp (shapes, memory).
+#pragma once
+#include <functional>
+#include <vector>
+
+#include "nn/freezing.h"
+#include "nn/memory_plan.h"
+#include "nn/network.h"
+#include "nn/replay.h"
+
+namespace darknet {
+
+inline constexpr auto kNone = static_cast<std::size_t>(-1);
+
+// One layer and where its tensors lie. Moments of a step: layer i runs forward at i and backward at
+// 2N - 1 - i.
+struct Node {
+  LayerPtr layer;
+  std::vector<std::int64_t> sources;
+  std::vector<std::int64_t> consumers;
+  Requirements needs;
+  LayerTraining trains;
+  bool wants_gradient = false;  // its backward runs
+  bool pass_through = false;    // absorbed by the layer below
+  bool gradient_written = false;
+  std::size_t output_block = 0, gradient_block = 0, saved_block = 0;
+  DType reads = DType::f32, writes = DType::f32;  // element types of inputs and output
+  // Per source: its output, and the gradient for it, as `reads`; kNone where it writes that anyway.
+  std::vector<std::size_t> converted_blocks, converted_gradient_blocks;
+};
+
+struct Network::Impl {
+  NetworkOptions options;
+  NetSettings settings;
+  Where where;  // of [net]
+  OwnedStream queue;
+  std::vector<Node> nodes;
+  Shape input_shape;
+  DType precision = DType::f32;
+  Tensor input;
+  Buffer arena, workspace;
+  MemoryPlan plan;
+  Tuning algorithms;
+  LayerObserver* observer = nullptr;
+  ReplayedPasses forwards, backwards;
+  std::int64_t reshapes = 0;
+
+  const Stream& stream() const { return queue.get(); }
+  Ops& library() const { return options.reference ? reference_ops() : ops(options.device.type); }
+  std::int64_t size() const { return static_cast<std::int64_t>(nodes.size()); }
+  Node& node(std::int64_t i) { return nodes[static_cast<std::size_t>(i)]; }
+  bool training() const { return options.mode == Mode::training; }
+  // Layers that no gradient passes work as at test time; heads still compute their losses.
+  Mode mode_of(const Node& n) const {
+    return n.trains.gradient || n.layer->head() ? options.mode : Mode::inference;
+  }
+  std::vector<LayerTraining> trained_at(std::int64_t iteration) const;
+  bool freeze(const std::vector<LayerTraining>&);
+  void plan_anew();
+  std::int64_t backward_moment(std::int64_t i) const { return 2 * size() - 1 - i; }
+
+  void make_layers(std::vector<Section>& cfg);
+  void connect();
+  void tell_truths();
+  void choose_types();
+  std::int64_t shape_layers();
+  Requirements shape_layer(Node& node);
+  bool may_share_input(std::int64_t i);
+  DType type_of(std::int64_t source) { return source < 0 ? DType::f32 : node(source).writes; }
+  bool converts(const Node& n, std::int64_t source) { return type_of(source) != n.reads; }
+  void plan_conversions(std::int64_t i, std::vector<Block>& blocks);
+  void plan_arena();
+  Block output_block(std::int64_t i);
+  Block gradient_block(std::int64_t i);
+  TensorView block_view(std::size_t block, const Shape& shape, DType type) const;
+  TensorView output(std::int64_t i);
+  TensorView gradient(std::int64_t i);
+  TensorView input_of(const Node& n, std::size_t k);
+  Pass pass_for(const Pass& pass, const Node& node) const;
+  void run_forward(const Pass& pass, std::int64_t i);
+  GradientSlot slot_for(const Node& n, std::size_t k);
+  void run_backward(const Pass& pass, std::int64_t i);
+  void forward(const Pass& pass);
+  void backward(const Pass& pass);
+  void run(ReplayedPasses&, const Pass&, const std::function<void()>& work) const;
+};
+
+}  // namespace darknet

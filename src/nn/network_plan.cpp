@@ -1,0 +1,181 @@
+// How a network shapes its layers, which of them it trains, and where their tensors lie.
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+#include "nn/network_impl.h"
+#include "nn/precision.h"
+
+namespace darknet {
+namespace {
+
+bool has_trained(Layer& layer) {
+  return std::ranges::any_of(layer.parameters(), [](const Parameter* p) { return p->updated(); });
+}
+
+}  // namespace
+
+// Layers work in the network's precision but for those that ask for f32; what is read by nothing
+// else is written in f32 where that can be done.
+void Network::Impl::choose_types() {
+  for (Node& n : nodes) n.reads = n.writes = n.layer->works_in_f32() ? DType::f32 : precision;
+  for (Node& n : nodes) {
+    const bool only_f32 = std::ranges::all_of(
+        n.consumers, [&](std::int64_t c) { return node(c).reads == DType::f32; });
+    if (only_f32 && !n.consumers.empty() && n.layer->writes_f32()) n.writes = DType::f32;
+  }
+}
+
+Requirements Network::Impl::shape_layer(Node& n) {
+  std::vector<Shape> in;
+  bool source_wants = false;
+  for (const std::int64_t s : n.sources) {
+    in.push_back(s < 0 ? input_shape : node(s).needs.output);
+    source_wants |= s >= 0 && node(s).wants_gradient;
+  }
+  const bool reached = training() && n.trains.gradient;
+  const PlanOptions plan{.mode = mode_of(n),
+                         .exact = options.exact,
+                         .deterministic = options.deterministic,
+                         .input_gradient = reached && source_wants,
+                         .weight_gradient = reached && n.trains.update,
+                         .precision = n.reads,
+                         .f32_output = n.writes == DType::f32,
+                         .tuning = &algorithms};
+  Requirements needs;
+  const std::string title = n.layer->title();
+  try {
+    needs = n.layer->reshape(in, library(), plan);
+    checked_size(needs.output);
+  } catch (const Error& e) {
+    if (std::string_view(e.what()).starts_with(title)) throw;
+    throw Error(cat(title, ": ", e.what()));
+  }
+  for (Parameter* p : n.layer->parameters()) p->frozen = !n.trains.update;
+  n.wants_gradient = reached && (source_wants || has_trained(*n.layer));
+  return needs;
+}
+
+std::int64_t Network::Impl::shape_layers() {
+  std::int64_t most_workspace = 0;
+  for (Node& n : nodes) {
+    n.needs = shape_layer(n);
+    remember_algorithms(*n.layer, algorithms);
+    most_workspace = std::max(most_workspace, n.needs.workspace);
+  }
+  return most_workspace;
+}
+
+Block Network::Impl::output_block(std::int64_t i) {
+  Node& n = node(i);
+  const std::int64_t never = 2 * size();
+  Block block{i, i, n.needs.output.size() * size_of(n.writes)};
+  if (n.layer->head() || n.consumers.empty() || options.keep_outputs) block.end = never;
+  if (n.wants_gradient && n.needs.needs_output) block.end = std::max(block.end, backward_moment(i));
+  for (const std::int64_t c : n.consumers) {
+    block.end = std::max(block.end, c);
+    if (node(c).wants_gradient && node(c).needs.needs_input && !converts(node(c), i))
+      block.end = std::max(block.end, backward_moment(c));
+  }
+  return block;
+}
+
+Block Network::Impl::gradient_block(std::int64_t i) {
+  Node& n = node(i);
+  if (!n.wants_gradient || n.layer->head()) return {};
+  Block block{n.consumers.empty() ? 0 : backward_moment(i), backward_moment(i),
+              n.needs.output.size() * size_of(n.writes)};
+  for (const std::int64_t c : n.consumers)
+    if (node(c).wants_gradient) block.begin = std::min(block.begin, backward_moment(c));
+  return block;
+}
+
+bool Network::Impl::may_share_input(std::int64_t i) {
+  const Node& n = node(i);
+  if (training() || options.keep_outputs || n.sources[0] < 0) return false;
+  const Node& source = node(n.sources[0]);
+  if (n.writes != n.reads || converts(n, n.sources[0])) return false;
+  return n.pass_through ||
+         (n.needs.in_place && source.consumers.size() == 1 && !source.layer->head() &&
+          source.needs.output.size() == n.needs.output.size());
+}
+
+void Network::Impl::plan_conversions(std::int64_t i, std::vector<Block>& blocks) {
+  Node& n = node(i);
+  n.converted_blocks.assign(n.sources.size(), kNone);
+  n.converted_gradient_blocks = n.converted_blocks;
+  const bool kept = n.wants_gradient && n.needs.needs_input;
+  for (std::size_t k = 0; k < n.sources.size(); ++k) {
+    const std::int64_t s = n.sources[k];
+    if (!converts(n, s)) continue;
+    const std::int64_t bytes =
+        (s < 0 ? input_shape : node(s).needs.output).size() * size_of(n.reads);
+    n.converted_blocks[k] = blocks.size();
+    blocks.push_back({i, kept ? backward_moment(i) : i, bytes});
+    if (!n.wants_gradient || s < 0 || !node(s).wants_gradient) continue;
+    n.converted_gradient_blocks[k] = blocks.size();
+    blocks.push_back({backward_moment(i), backward_moment(i), bytes});
+  }
+}
+
+void Network::Impl::plan_arena() {
+  std::vector<Block> blocks;
+  const auto add = [&](const Block& b) {
+    blocks.push_back(b);
+    return blocks.size() - 1;
+  };
+  for (std::int64_t i = 0; i < size(); ++i) {
+    Node& n = node(i);
+    if (may_share_input(i)) {
+      n.output_block = node(n.sources[0]).output_block;
+      Block& shared = blocks[n.output_block];
+      shared.end = std::max(shared.end, output_block(i).end);
+    } else {
+      n.output_block = add(output_block(i));
+    }
+    n.gradient_block = add(gradient_block(i));
+    n.saved_block = add({i, n.wants_gradient ? backward_moment(i) : i, n.needs.saved});
+    plan_conversions(i, blocks);
+  }
+  plan = plan_memory(blocks);
+}
+
+std::vector<LayerTraining> Network::Impl::trained_at(std::int64_t iteration) const {
+  std::vector<FreezableLayer> layers;
+  for (const Node& n : nodes)
+    layers.push_back({&n.layer->keys(), n.sources, n.layer->head() != nullptr});
+  return trained_layers(layers, iteration);
+}
+
+// Whether that changes anything.
+bool Network::Impl::freeze(const std::vector<LayerTraining>& trained) {
+  bool changes = false;
+  for (std::size_t i = 0; i < nodes.size(); ++i)
+    changes |= std::exchange(nodes[i].trains, trained[i]) != trained[i];
+  return changes;
+}
+
+// Shapes every layer for the input's shape and plans the memory.
+void Network::Impl::plan_anew() {
+  streams(options.device.type).use(options.device);
+  ++reshapes;
+  forwards.forget();  // they hold addresses
+  backwards.forget();
+  arena = {};  // released before the new one is taken
+  input = {};
+  for (Node& n : nodes) n.layer->set_network_size(input_shape.h, input_shape.w);
+  const std::int64_t bytes = shape_layers();
+  plan_arena();
+  require_memory(where, options.device, input_shape, training(),
+                 static_cast<double>(plan.bytes) + static_cast<double>(bytes));
+  try {
+    input = Tensor(options.device, input_shape);
+    arena = Buffer(options.device, plan.bytes);
+    if (bytes > workspace.bytes()) workspace = Buffer(options.device, bytes);
+  } catch (const Error& e) {
+    fail_at(where, "[net]: activations for an input of ", to_string(input_shape), ": ", e.what(),
+            "; ", how_to_need_less(training()));
+  }
+}
+
+}  // namespace darknet

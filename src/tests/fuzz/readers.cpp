@@ -1,0 +1,345 @@
+#include "tests/fuzz/readers.h"
+
+#include <unistd.h>
+
+#include <charconv>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <stdexcept>
+
+#include "cfg/parse.h"
+#include "core/file.h"
+#include "core/text.h"
+#include "dataset/detection_files.h"
+#include "dataset/labels.h"
+#include "detect/head.h"
+#include "image/codec.h"
+#include "image/file_check.h"
+#include "image/image.h"
+#include "nn/checkpoint.h"
+#include "nn/net_settings.h"
+#include "nn/network.h"
+#include "nn/weights.h"
+#include "tests/image_samples.h"
+
+namespace darknet::testing_fuzz {
+namespace {
+namespace fs = std::filesystem;
+
+// What must hold of an input that was accepted.
+void require(bool holds, const char* what) {
+  if (!holds) throw std::logic_error(what);
+}
+
+// A file of these bytes under a name that it keeps; removed at the program's end.
+class Scratch {
+ public:
+  Scratch() { fs::create_directories(folder_); }
+  ~Scratch() {
+    std::error_code ignored;
+    fs::remove_all(folder_, ignored);
+  }
+  fs::path put(const char* name, const std::string& bytes) const {
+    std::ofstream out(folder_ / name, std::ios::binary);
+    out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    return folder_ / name;
+  }
+
+ private:
+  fs::path folder_ = fs::temp_directory_path() / cat("dn-fuzz-", ::getpid());
+};
+
+fs::path scratch_file(const char* name, const std::string& bytes) {
+  static const Scratch scratch;
+  return scratch.put(name, bytes);
+}
+
+std::vector<Section> sections_of(const std::string& text) {
+  std::istringstream in(text);
+  return parse_cfg(in, "x.cfg");
+}
+
+// cfg: the network too, where it is small enough to be made and run thousands of times.
+
+constexpr const char* kHeadCfg =
+    "[net]\nbatch=2\nwidth=32\nheight=32\nchannels=3\nlearning_rate=1e-3\nsteps=10,20\n"
+    "scales=.1,.1\npolicy=steps\n[convolutional]\nbatch_normalize=1\nfilters=8\nsize=3\nstride=2\n"
+    "pad=1\nactivation=leaky\n[maxpool]\nsize=3\nstride=1\n[route]\nlayers=-1,0\n"
+    "[convolutional]\nfilters=18\nsize=1\nactivation=linear\n"
+    "[yolo]\nmask=0,1,2\nanchors=1,2, 3,4, 5,6\nclasses=1\nnum=3\nobj_loss=focal\nobj_gamma=2\n";
+
+constexpr const char* kYoloCfg =
+    "[net]\nbatch=2\nwidth=16\nheight=16\nchannels=3\nlearning_rate=.01\n"
+    "[convolutional]\nbatch_normalize=1\nfilters=4\nsize=3\nstride=2\npad=1\nactivation=mish\n"
+    "[convolutional]\nfilters=4\nsize=3\ngroups=2\npad=1\nactivation=leaky\n"
+    "[shortcut]\nfrom=-2\nactivation=linear\n[route]\nlayers=-1\ngroups=2\ngroup_id=1\n"
+    "[maxpool]\nsize=2\nstride=1\n[upsample]\nstride=2\n[route]\nlayers=-1\n"
+    "[convolutional]\nfilters=14\nsize=1\nactivation=linear\n"
+    "[yolo]\nmask=0,1\nanchors=2,3, 5,6\nclasses=2\nnum=2\nmax=5\nobj_loss=ce\niou_loss=ciou\n";
+
+constexpr const char* kRegionCfg =
+    "[net]\nbatch=2\nwidth=8\nheight=8\nchannels=1\nadam=1\n[batchnorm]\n[activation]\n"
+    "activation=swish\n[convolutional]\nfilters=4\nsize=1\nactivation=leaky\n[reorg]\nstride=2\n"
+    "[convolutional]\nfilters=12\nsize=1\nactivation=linear\n[region]\nanchors=1,1, 2,2\n"
+    "classes=1\nnum=2\nsoftmax=1\nmax=5\nobj_loss=balanced_ce\n";
+
+constexpr const char* kClassifierCfg =
+    "[net]\nbatch=2\nwidth=8\nheight=8\nchannels=3\n[convolutional]\nfilters=4\nsize=3\n"
+    "padding=1\ndilation=2\nactivation=relu\n[local_avgpool]\nsize=2\nstride=2\n[dropout]\n"
+    "probability=.5\n[avgpool]\n[connected]\noutput=3\nactivation=logistic\n[softmax]\n"
+    "[cost]\ntype=sse\n";
+
+std::vector<std::string> cfg_samples() { return {kHeadCfg, kYoloCfg, kRegionCfg, kClassifierCfg}; }
+
+// The largest value of a key whose product sizes memory and time; -1: any.
+std::int64_t small_limit(std::string_view key) {
+  constexpr std::pair<std::string_view, std::int64_t> kLimits[] = {
+      {"width", 32},       {"height", 32},  {"batch", 4},    {"channels", 8},
+      {"filters", 32},     {"output", 32},  {"size", 9},     {"stride", 2},
+      {"stride_x", 2},     {"stride_y", 2}, {"padding", 32}, {"dilation", 32},
+      {"subdivisions", 4}, {"num", 20},     {"classes", 50}, {"max", 500}};
+  for (const auto& [name, limit] : kLimits)
+    if (key == name) return limit;
+  return -1;
+}
+
+// Whether the network takes megabytes and milliseconds. Upsampling doubles the size each time.
+bool is_small(const std::string& text) {
+  std::istringstream in(text);
+  LineReader lines(in, "x.cfg");
+  int sections = 0, upsamples = 0;
+  for (std::string_view line; lines.next(line);) {
+    const auto first = line.find_first_not_of('[');
+    if (line.starts_with('[')) ++sections;
+    if (line.starts_with("[upsample") || line.starts_with("[reorg")) ++upsamples;
+    const auto eq = line.find('=');
+    if (first == line.npos || eq == line.npos) continue;
+    const std::int64_t limit = small_limit(trim(line.substr(0, eq)));
+    const std::string_view value = trim(line.substr(eq + 1));
+    std::int64_t number = 0;
+    const auto read = std::from_chars(value.data(), value.data() + value.size(), number);
+    if (limit >= 0 && (read.ec != std::errc{} || number > limit)) return false;
+  }
+  return sections <= 16 && upsamples <= 2;
+}
+
+// One object in every other image, and two where there is room.
+struct SampleTruths {
+  std::int64_t capacity = 1;
+  std::vector<Truth> data;
+  std::vector<std::int32_t> counts;
+  explicit SampleTruths(const Network& net) {
+    for (const HeadAt& h : net.heads())
+      capacity = std::max(capacity, h.head->settings().max_truths);
+    const std::int64_t images = net.input_shape().n;
+    data.resize(static_cast<std::size_t>(images * capacity), {{.5f, .25f, .25f, .5f}, 0});
+    for (std::int64_t n = 0; n < images; ++n)
+      counts.push_back(static_cast<std::int32_t>(std::min(capacity, 1 + n % 2)));
+  }
+  Truths view() const {
+    return {data.data(), counts.data(), static_cast<std::int64_t>(counts.size()), capacity};
+  }
+};
+
+void run_network(const std::vector<Section>& cfg, Mode mode) {
+  Network net(cfg, {.mode = mode, .threads = 1});
+  net.initialise();
+  net.parameters_changed();
+  float* const in = static_cast<float*>(net.input().data);
+  for (std::int64_t i = 0; i < net.input_shape().size(); ++i)
+    in[i] = static_cast<float>(i % 17) / 17;
+  const SampleTruths truths(net);
+  const StepState step;
+  Pass pass{.stream = net.stream(), .mode = mode, .step = &step};
+  if (mode == Mode::training) pass.truths = truths.view();
+  net.forward(pass);
+  if (mode == Mode::training) {
+    net.backward(pass);
+    return;
+  }
+  if (net.heads().empty()) return;
+  for (const Detection& d : detections(net, 0, .1f))
+    require(d.class_id >= 0 && d.probability >= 0 && d.probability <= 1, "a detection's numbers");
+}
+
+void read_cfg_bytes(const std::string& text) {
+  std::vector<Section> cfg = sections_of(text);
+  if (is_small(text)) {
+    run_network(cfg, Mode::inference);
+    run_network(cfg, Mode::training);
+    return;
+  }
+  read_net(cfg.front());
+  for (std::size_t i = 1; i < cfg.size(); ++i)
+    make_layer(cfg[i],
+               {.index = static_cast<std::int64_t>(i) - 1, .net_width = 32, .net_height = 32});
+}
+
+// weights and state: of this network.
+
+constexpr const char* kStoredCfg =
+    "[net]\nwidth=8\nheight=8\nchannels=3\nbatch=1\nlearning_rate=.1\n[convolutional]\n"
+    "batch_normalize=1\nfilters=2\nsize=3\npad=1\nactivation=leaky\n[convolutional]\nfilters=1\n"
+    "size=1\nactivation=linear\n";
+
+struct Stored {
+  Network net{sections_of(kStoredCfg), {.mode = Mode::training, .threads = 1}};
+  Optimizer optimizer{net, net.settings()};
+  Stored() { net.initialise(); }
+};
+
+Stored& stored() {
+  static Stored one;
+  return one;
+}
+
+std::vector<std::string> weights_samples() {
+  Stored fresh;
+  std::string old = weights_bytes(fresh.net, 64);
+  const std::string sound = old;
+  old[4] = 1;  // version 0.1 counts images in 32 bits
+  old.erase(16, 4);
+  return {sound, old};
+}
+
+void read_weights_bytes(const std::string& bytes) {
+  const fs::path path = scratch_file("x.weights", bytes);
+  for (const bool backbone : {false, true}) try {
+      load_weights(path, stored().net, {.allow_backbone = backbone});
+    } catch (const Error&) {
+      if (backbone) throw;
+    }
+  for (const Parameter* p : stored().net.parameters())
+    for (const float v : p->value.to_host(stored().net.stream()))
+      require(std::isfinite(v), "weights that are not finite were accepted");
+}
+
+// Without the checksum at the end, which a fuzzer would never find; the reader adds it.
+std::vector<std::string> state_samples() {
+  Stored fresh;
+  const fs::path path = scratch_file("sample.state", "");
+  TrainingState state{.iteration = 7, .seen = 14, .seed = 3, .device = "CPU", .threads = 1};
+  save_state(path, state, fresh.net, fresh.optimizer);
+  const std::string bytes = read_file(path, 1 << 20);
+  return {bytes.substr(0, bytes.size() - sizeof(std::uint64_t))};
+}
+
+void read_state_bytes(const std::string& bytes) {
+  const std::uint64_t sum = checksum_of(bytes);
+  const fs::path path =
+      scratch_file("x.state", bytes + std::string(reinterpret_cast<const char*>(&sum), sizeof sum));
+  const TrainingState state = read_state(path);
+  require(state.iteration >= 0 && state.devices >= 1, "a state that makes no sense was accepted");
+  load_state(path, stored().net, stored().optimizer);
+}
+
+std::vector<std::string> label_samples() {
+  return {"0 .5 .5 .25 .25\n1 0.1 0.2 0.05 0.1\n2 .9 .9 .1 .1\n", "",
+          "\xEF\xBB\xBF 2\t.5 .5 1 1\r\n\r\n0 .9 .5 .2005 .2"};
+}
+
+void read_label_bytes(const std::string& text) {
+  std::string first;
+  const Labels labels = parse_labels(text, 3, [&](int line, const std::string& why) {
+    require(line > 0 && !why.empty(), "a report without line or reason");
+    if (first.empty()) first = cat("x.txt:", line, ": ", why);
+  });
+  for (const Truth& t : labels.truths) {
+    const Box& b = t.box;
+    require(t.class_id >= 0 && t.class_id < 3, "a class out of range");
+    require(b.w > 0 && b.h > 0 && b.w <= 1 && b.h <= 1, "a box without a sound extent");
+    require(b.x >= 0 && b.x <= 1 && b.y >= 0 && b.y <= 1, "a box outside of the image");
+  }
+  if (!first.empty()) fail(first);
+}
+
+std::vector<std::string> image_samples() {
+  using namespace testing_images;
+  const std::string jpeg = encode(noise(24, 17, 3), ".jpg");
+  std::vector<std::string> all{jpeg, with_exif(jpeg, 6, true), with_exif(jpeg, 3, false)};
+  for (const char* extension : {".png", ".bmp"}) all.push_back(encode(noise(24, 17, 3), extension));
+  all.push_back(encode(noise(9, 5, 1), ".jpg"));
+  all.push_back(png(2, 2, 16, kPngRgba, std::string(32, '\x7F')));
+  all.push_back(png(3, 1, 8, kPngGreyAlpha, "abcdef"));
+  all.push_back("P6 2 2 255\nabcdefghijkl");
+  all.push_back("P5 3 2 255\nabcdef");
+  return all;
+}
+
+void read_image_bytes(const std::string& bytes) {
+  constexpr std::int64_t kMostPixels = 1 << 20;
+  is_complete(bytes);
+  const int orientation = exif_orientation(bytes);
+  require(orientation >= 1 && orientation <= 8, "an orientation out of range");
+  const PictureSize size = picture_size(bytes);
+  require(size.width >= 0 && size.height >= 0, "a negative size");
+  if (size.width > kMostPixels || size.height > kMostPixels ||
+      size.width * size.height > kMostPixels)
+    return;  // accepted up to 2^28, at a second each
+  for (const std::int64_t channels : {1, 3}) {
+    const Image image = decode_image(bytes, "x", channels);
+    require(image.channels == channels && image.width > 0 && image.height > 0, "an empty image");
+    require(image.pixels.size() ==
+                static_cast<std::size_t>(image.width * image.height * image.channels),
+            "pixels that are not as many as the size says");
+  }
+}
+
+// COCO's JSON, or a VOC file where it does not begin like JSON.
+const ImageSet& image_set() {
+  static const ImageSet set{.images = {"a_1.png", "images/b_2.png", "c_3.png"},
+                            .sizes = {{64, 48}, {10, 10}, {1, 1}},
+                            .names = {"red", "green"}};
+  return set;
+}
+
+std::vector<std::string> detection_samples() {
+  const std::vector<std::vector<Detection>> found{
+      {{{.5f, .5f, .25f, .5f}, 1, .9f, .8f}, {{.25f, .5f, .5f, .5f}, 0, 1, .25f}},
+      {},
+      {{{.5f, .5f, 1, 1}, 1, 1, 1}}};
+  return {coco_results(image_set(), found), voc_results(image_set(), found, 1),
+          "[{\"file_name\": \"b_2.png\", \"category_id\": 2, \"bbox\": [1, 2, 3.5, 4e0], "
+          "\"score\": 0.5, \"more\": {\"a\": [null, true, \"\\u00e9\\\"\"]}}]"};
+}
+
+void read_detection_bytes(const std::string& bytes) {
+  const auto first = bytes.find_first_not_of(" \t\r\n");
+  const bool json =
+      first == bytes.npos || std::string_view("[{\"").find(bytes[first]) != std::string_view::npos;
+  const FiledDetections read =
+      read_detections(scratch_file(json ? "x.json" : "x_green.txt", bytes), image_set());
+  std::int64_t n = 0;
+  for (const auto& of_image : read.images)
+    for (const Detection& d : of_image) {
+      ++n;
+      require(d.class_id >= 0 && d.class_id < 2, "a class out of range");
+      require(std::isfinite(d.probability) && std::isfinite(d.box.x) && std::isfinite(d.box.w) &&
+                  d.box.w >= 0 && d.box.h >= 0,
+              "a detection's numbers");
+    }
+  require(n == read.detections, "detections are miscounted");
+}
+
+}  // namespace
+
+const std::vector<FuzzedReader>& fuzzed_readers() {
+  static const std::vector<FuzzedReader> all{
+      {"cfg", cfg_samples, read_cfg_bytes},
+      {"weights", weights_samples, read_weights_bytes},
+      {"state", state_samples, read_state_bytes},
+      {"labels", label_samples, read_label_bytes},
+      {"images", image_samples, read_image_bytes},
+      {"detections", detection_samples, read_detection_bytes}};
+  return all;
+}
+
+const FuzzedReader& fuzzed_reader(const std::string& name) {
+  for (const FuzzedReader& r : fuzzed_readers())
+    if (r.name == name) return r;
+  fail("no reader is called ", name);
+}
+
+}  // namespace darknet::testing_fuzz

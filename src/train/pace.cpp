@@ -1,0 +1,28 @@
+#include "train/pace.h"
+
+#include "train/bench_workload.h"
+
+namespace darknet {
+namespace {
+
+constexpr int kWarmUp = 2;  // the first steps plan and decode
+constexpr int kMinSteps = 3, kMaxSteps = 30;
+
+}  // namespace
+
+double seconds_per_iteration(BenchOptions options, double budget) {
+  options.training = true;
+  const auto work = make_workload(options);
+  for (int i = 0; i < (budget > 0 ? kWarmUp : 1); ++i) work->run();
+  const int least = budget > 0 ? kMinSteps : 1;
+  std::vector<double> seconds;
+  double sum = 0;
+  while (static_cast<int>(seconds.size()) < least ||
+         (static_cast<int>(seconds.size()) < kMaxSteps && sum < budget)) {
+    seconds.push_back(work->run().total);
+    sum += seconds.back();
+  }
+  return spread_of(std::move(seconds)).median;
+}
+
+}  // namespace darknet

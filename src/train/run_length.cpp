@@ -1,0 +1,93 @@
+#include "train/run_length.h"
+
+#include <filesystem>
+#include <string_view>
+
+#include "cfg/data_file.h"
+#include "cfg/parse.h"
+#include "core/log.h"
+#include "dataset/image_list.h"
+#include "nn/checkpoint.h"
+#include "nn/net_settings.h"
+#include "nn/weights.h"
+#include "train/pace.h"
+
+namespace darknet {
+namespace {
+namespace fs = std::filesystem;
+
+void refuse_a_second_length(const TrainerOptions& o) {
+  for (const std::string& assignment : o.overrides)
+    if (assignment.starts_with("net.") && assignment.find(".max_batches=") != assignment.npos)
+      throw Error(cat("-set ", assignment, " and ", o.length.hours > 0 ? "-hours" : "-epochs",
+                      " both give the length of the run: leave one of them out"),
+                  2);
+}
+
+// The length that the run to be resumed was given at its start; 0: not resumed, or that of a cfg.
+std::int64_t length_at_start(const TrainerOptions& o, const fs::path& backup) {
+  if (o.weights.empty() || o.clear || o.cutoff >= 0) return 0;
+  const fs::path state = state_path(find_weights(o.weights, backup));
+  return fs::exists(state) ? read_state(state).planned_iterations : 0;
+}
+
+std::int64_t planned_by_epochs(const TrainerOptions& o, const DataFile& data) {
+  std::vector<Section> cfg = training_sections(o);
+  const auto images =
+      static_cast<std::int64_t>(read_image_list(required(data, data.train, "train")).size());
+  return iterations_of_epochs(o.length.epochs, images, read_net(cfg.front()).batch);
+}
+
+std::int64_t planned_by_hours(const TrainerOptions& o, const DataFile& data) {
+  const fs::path backup = o.backup.empty() ? data.backup : o.backup;
+  if (const std::int64_t planned = length_at_start(o, backup); planned > 0) {
+    log::info(cat("-hours: the run keeps the ", planned, " iterations planned at its start"));
+    return planned;
+  }
+  log::info("-hours: measuring some iterations");
+  const double seconds = seconds_per_iteration({.cfg = o.cfg,
+                                                .data = o.data,
+                                                .bad_labels = o.bad_labels,
+                                                .overrides = o.overrides,
+                                                .device = o.device,
+                                                .exact = o.exact,
+                                                .deterministic = o.deterministic,
+                                                .threads = o.threads,
+                                                .tuning = o.tuning});
+  const std::int64_t iterations = iterations_of_hours(o.length.hours, seconds);
+  log::info(cat("-hours ", o.length.hours, ": ", iterations, " iterations of ", seconds,
+                " s each (evaluations by -map come on top)"));
+  return iterations;
+}
+
+}  // namespace
+
+TrainerOptions with_planned_length(TrainerOptions o) {
+  if (!o.length.given()) return o;
+  refuse_a_second_length(o);
+  const DataFile data = read_data_file(o.data);
+  const log::WithoutWarnings quiet;  // the run itself gives those of the cfg
+  o.planned = o.length.hours > 0 ? planned_by_hours(o, data) : planned_by_epochs(o, data);
+  return o;
+}
+
+void note_run_length(const TrainerOptions& o, std::int64_t max_batches, TrainingState& state) {
+  const std::int64_t before = state.planned_iterations;
+  if (o.planned == 0 && o.max_batches == 0 && before > 0 && before != max_batches)
+    log::warn(cat("this run was begun with -epochs or -hours as one of ", before,
+                  " iterations and now gets the ", max_batches,
+                  " of the cfg; the same flag resumes it as planned"));
+  state.planned_iterations = o.planned;
+}
+
+std::vector<Section> training_sections(const TrainerOptions& o) {
+  std::vector<Section> cfg = read_cfg(o.cfg);
+  if (o.max_batches > 0)
+    cfg.front().set("max_batches", std::to_string(o.max_batches), {"-max_batches", 0});
+  if (o.planned > 0)
+    set_run_length(cfg.front(), o.planned, {o.length.hours > 0 ? "-hours" : "-epochs", 0});
+  apply_overrides(cfg, o.overrides);
+  return cfg;
+}
+
+}  // namespace darknet
