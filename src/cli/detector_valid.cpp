@@ -126,13 +126,11 @@ void add_detector_valid(CLI::App& program, Run& run) {
   CLI::App& app = subcommand(program, {"detector", "valid"},
                              "write the detections on valid= for other programs to score");
   app.footer(
-      "The files go to the folder that the .data file's results= names (results); boxes are "
+      "The files go to the folder that the .data file's results= names (results). Boxes are "
       "clipped "
-      "to the image.\n`detector map` counts with -thresh .005 -nms .45 instead. Numbers of images "
-      "in "
-      "COCO's file: the digits at the\nend of the images' names where those are distinct, else "
-      "their "
-      "place in the list.");
+      "to the image.\n`detector map` uses -thresh .005 -nms .45 instead. Image ids in COCO's file "
+      "are the digits at the\nend of the images' names where those are distinct, else their place "
+      "in the list.");
   const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
   app.add_option("data", o->data, "the .data file")->required();
   app.add_option("cfg", o->cfg, "the network's .cfg")->required();

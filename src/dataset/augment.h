@@ -15,7 +15,7 @@
 
 namespace darknet {
 
-// From [net] and the last head, as in the Darknets (facts/darknet.md 5.3).
+// From [net] and the last head, as in the Darknets.
 struct Augmentation {
   float jitter = 0, resize = 1, hue = 0, saturation = 1, exposure = 1;
   bool flip = false, mosaic = false, mosaic_bound = false, letter_box = false;

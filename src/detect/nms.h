@@ -1,4 +1,4 @@
-// Non-maximum suppression, as the Darknets' three kinds do it (facts/darknet.md 4.4).
+// Non-maximum suppression, as the Darknets' three kinds do it.
 #pragma once
 #include <vector>
 #include "detect/box.h"

@@ -1,5 +1,5 @@
 // Batch normalisation with the activation behind it, in as few passes over memory as it takes.
-// Numerics: facts/darknet.md 11: variance over n - 1, epsilon 1e-5 under the root, rolling
+// Numerics as in AlexeyAB's Darknet: variance over n - 1, epsilon 1e-5 under the root, rolling
 // statistics .9 old + .1 new; the gradient is exact. The tensors of one call share an element type;
 // statistics and parameters are f32.
 #pragma once

@@ -23,7 +23,7 @@ DN_HD BoxGradient<T> exact_overlap_gradient(Overlap kind, const BasicBox<T>& p,
   return {q.d[0], q.d[1], q.d[2], q.d[3]};
 }
 
-// Darknet: AlexeyAB's dx_box_iou (facts/darknet.md 4.1). The overlap's part of w and h is doubled,
+// Darknet: AlexeyAB's dx_box_iou. The overlap's part of w and h is doubled,
 // the distance term's x and y carry the wrong sign of S dD/D^2, alpha is held constant, the
 // intersection's sides are not clamped, and without overlap only the penalty (giou: U/C) is left.
 template <class T>

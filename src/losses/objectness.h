@@ -47,7 +47,7 @@ Objectness read_objectness(Section&, std::string_view default_loss);
 void require_hard_targets(const Section&, const Objectness&, bool soft);
 
 // p*: the constant prediction at which a share eta of positives and 1 - eta of negatives balance,
-// eta w+ g+(x) + (1 - eta) w- g-(x) = 0, by bisection (facts/focal-loss.md 0.8).
+// eta w+ g+(x) + (1 - eta) w- g-(x) = 0, by bisection (docs/focal.md).
 float stationary_prior(const LogitLoss&, double eta, double weight_positive,
                        double weight_negative);
 

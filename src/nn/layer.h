@@ -31,7 +31,7 @@ struct LayerContext {
   Device device;
 };
 
-// Keys that any section may carry (facts/darknet.md 2.2).
+// Keys that any section may carry.
 struct CommonKeys {
   bool onlyforward = false, train_only_bn = false;
   std::int64_t stopbackward = 0, dont_update = 0;

@@ -1,4 +1,4 @@
-// The [net] section, parsed completely into a struct (facts/darknet.md 2.3).
+// The [net] section, parsed completely into a struct.
 #pragma once
 #include <cstdint>
 #include <string>

@@ -121,7 +121,7 @@ TEST(ExactBoxGradient, InFloatEqualsDouble) {
   }
 }
 
-// Darknet's rule (facts/darknet.md 4.1, "IoU family"): x, y get dQ, where the distance term's
+// Darknet's rule (IoU family): x, y get dQ, where the distance term's
 // S dD/D^2 has the wrong sign; w, h get twice the derivative of I/U (and U/C), once that of the
 // penalty. Each number below is written as that rule's arithmetic.
 struct Rule {

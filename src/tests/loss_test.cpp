@@ -1,7 +1,6 @@
 // Losses on one logit. What every loss must do is asked of each alternative of LogitLoss under many
 // settings of its keys, so a new loss is tested without a line here; what the papers say of one
-// loss is asked of that loss. Numbers and the list of tests: facts/focal-loss.md, sections 1.1, 2.4
-// and 3.
+// loss is asked of that loss.
 #include <gtest/gtest.h>
 
 #include <bit>
