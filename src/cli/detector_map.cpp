@@ -28,8 +28,6 @@
 namespace darknet::cli {
 namespace {
 
-constexpr std::int64_t kBatch = 4;
-
 struct Options {
   std::string data, cfg, weights, out, detections, curves, errors;
   std::vector<std::string> overrides;
@@ -80,14 +78,7 @@ Labelled read_labelled(const DataFile& data, std::vector<std::string> names, Bad
 }
 
 std::vector<EvaluatedImage> detect_all(const Options& o, const DataFile& data, Labelled& to) {
-  Network net = open_network({.cfg = o.cfg,
-                              .weights = find_weights(o.weights, data.backup),
-                              .overrides = o.overrides,
-                              .exact = o.exact,
-                              .device = o.device,
-                              .tuning = o.tuning,
-                              .letter_box = o.letter_box,
-                              .batch = kBatch});
+  Network net = open_network(evaluation_options(o, find_weights(o.weights, data.backup)));
   classes_of(net);
   to = read_labelled(data, class_names(net, data.names), o.bad_labels);
   return run_evaluation(net, to.set, o.threads);

@@ -22,7 +22,6 @@ namespace darknet::cli {
 namespace {
 namespace fs = std::filesystem;
 
-constexpr std::int64_t kBatch = 4;
 constexpr std::array<std::int64_t, 10> kProposals{1, 2, 5, 10, 20, 50, 100, 200, 500, 1000};
 
 struct Options {
@@ -66,14 +65,7 @@ int recall(const Options& o) {
     require_writable_file(o.out + ".csv");
     require_writable_chart(o.out);
   }
-  Network net = open_network({.cfg = o.cfg,
-                              .weights = weights,
-                              .overrides = o.overrides,
-                              .exact = o.exact,
-                              .device = o.device,
-                              .tuning = o.tuning,
-                              .letter_box = o.letter_box,
-                              .batch = kBatch});
+  Network net = open_network(evaluation_options(o, weights));
   LabelledImages labelled = read_all_labels(listed, classes_of(net), o.bad_labels);
   const EvaluationSet set{std::move(labelled.images), std::move(labelled.truths), {}};
   const auto images = run_evaluation(net, set, o.threads);

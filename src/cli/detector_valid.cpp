@@ -20,8 +20,6 @@ namespace darknet::cli {
 namespace {
 namespace fs = std::filesystem;
 
-constexpr std::int64_t kBatch = 4;
-
 struct Options {
   std::string data, cfg, weights, prefix = "comp4_det_test_", format;
   std::vector<std::string> overrides;
@@ -101,14 +99,7 @@ int valid(const Options& o) {
                          {"the list", data.valid},
                          {"the tuning file", o.tuning}});
   require_writable_folder(data.results);
-  Network net = open_network({.cfg = o.cfg,
-                              .weights = weights,
-                              .overrides = o.overrides,
-                              .exact = o.exact,
-                              .device = o.device,
-                              .tuning = o.tuning,
-                              .letter_box = o.letter_box,
-                              .batch = kBatch});
+  Network net = open_network(evaluation_options(o, weights));
   Detected all{{.names = class_names(net, data.names)}, {}};
   all.set.images = read_image_list(required(data, data.valid, "valid"));
   add_images(inputs, all.set.images, format != "yolo");  // LabelWriter guards labels otherwise

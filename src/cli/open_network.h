@@ -1,5 +1,6 @@
 // Networks as the commands open them: for inference, with the weights a user named.
 #pragma once
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -19,6 +20,21 @@ struct OpenOptions {
   std::int64_t batch = 1;
   int threads = 0;
 };
+
+inline constexpr std::int64_t kEvaluationBatch = 4;  // images at a time
+
+// For an evaluation, from the options of a command, which have the same names.
+template <class CommandOptions>
+OpenOptions evaluation_options(const CommandOptions& o, const std::filesystem::path& weights) {
+  return {.cfg = o.cfg,
+          .weights = weights,
+          .overrides = o.overrides,
+          .exact = o.exact,
+          .device = o.device,
+          .tuning = o.tuning,
+          .letter_box = o.letter_box,
+          .batch = kEvaluationBatch};
+}
 
 // Throws where the weights do not fill the network.
 Network open_network(const OpenOptions&);
