@@ -18,7 +18,7 @@ else
   DATA=$out/scenes/scenes.data
   CFG=cfg/quickstart.cfg
   if [ ! -f "$DATA" ]; then
-    "$program" synth "$out/scenes" -n 1000 -test 200 -seed 1 -size 256x256 -cfg "$CFG"
+    "$program" synth "$out/scenes" -n 1000 -test 200 -seed 1 -size 192x192 -cfg "$CFG"
   fi
   # Each arm's weight of the objectness was chosen among 1/4, 1 and 4 on other scenes (seed 77).
   flags+=(-map
