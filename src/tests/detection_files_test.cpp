@@ -122,7 +122,8 @@ TEST_F(DetectionFiles, VocNamesThatCannotBeToldApartAreRefused) {
 }
 
 TEST_F(DetectionFiles, AWholePathOfTheListWinsOverANameWithinAnother) {
-  const auto image_of = [&](std::initializer_list<const char*> images, const std::string& name) {
+  const auto image_of = [&](const std::vector<std::filesystem::path>& images,
+                            const std::string& name) {
     const ImageSet set = set_of(images);
     const auto read = read_detections(
         file("r.json",
