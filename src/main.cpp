@@ -15,6 +15,7 @@
 #include "core/error.h"
 #include "core/out_of_memory.h"
 #include "core/text.h"
+#include "image/decoder_messages.h"
 
 namespace {
 
@@ -47,8 +48,11 @@ int run(int argc, char** argv, int& output_fault) try {
   return tell(e.what(), kFailed);
 } catch (const std::bad_alloc&) {
   return tell(kOutOfMemory, kFailed);
-} catch (const std::length_error&) {  // asked for more than there is in any machine
-  return tell(kOutOfMemory, kFailed);
+} catch (const std::length_error& e) {  // of an allocation it would be an OutOfMemory
+  return tell(darknet::cat("internal error: a length beyond every limit (", e.what(),
+                           "); please report it with the command that led here")
+                  .c_str(),
+              kFailed);
 } catch (const std::system_error& e) {  // finish() tells of standard output
   if (std::ferror(stdout) == 0) return tell(e.what(), kFailed);
   output_fault = e.code().value();
@@ -81,6 +85,7 @@ int finish(int exit_code, int output_fault) {
 
 int main(int argc, char** argv) {
   keep_standard_descriptors();
+  const darknet::DecoderMessageStreams streams;  // before any thread
   int output_fault = 0;
   const int exit_code = run(argc, argv, output_fault);
   return finish(exit_code, output_fault);

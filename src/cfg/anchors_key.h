@@ -13,7 +13,7 @@ inline void take_anchors(Section& section, std::int64_t num, std::vector<float>&
   const auto needed = static_cast<std::size_t>(2 * num);
   const std::string text =
       cat("num=", num, " anchors need ", needed, " numbers, there are ", anchors.size());
-  if (anchors.size() < needed) section.fail("anchors", text);
+  if (anchors.size() < needed) section.fail_between({"anchors", "num"}, text);
   if (anchors.size() > needed)
     section.ignore("anchors", cat(text, "; the first ", needed, " count"));
   anchors.resize(needed);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <sstream>
 
+#include "cfg/parse.h"
 #include "core/text.h"
 
 namespace darknet {
@@ -11,11 +12,10 @@ CfgText::CfgText(std::string_view text) {
   std::istringstream in{std::string(text)};
   LineReader reader(in, "cfg", text.size());
   for (std::string_view line; reader.next(line);) {
-    const auto hash = std::min(line.find('#'), line.size());
-    const std::string_view code = trim(line.substr(0, hash));
+    const std::string_view before = without_comment(line), code = trim(before);
     if (code.empty()) continue;
     if (code.front() == '[') {
-      parts_.push_back({std::string(code.substr(1, code.find(']') - 1)), {}});
+      parts_.push_back({std::string(trim(code.substr(1, code.find(']') - 1))), {}});
       continue;
     }
     const auto equals = std::min(code.find('='), code.size());
@@ -23,8 +23,8 @@ CfgText::CfgText(std::string_view text) {
       return std::string(at < s.size() ? trim(s.substr(at + 1)) : "");
     };
     if (!parts_.empty())
-      parts_.back().lines.push_back(
-          {std::string(trim(code.substr(0, equals))), after(code, equals), after(line, hash)});
+      parts_.back().lines.push_back({std::string(trim(code.substr(0, equals))), after(code, equals),
+                                     after(line, before.size())});
   }
 }
 

@@ -45,7 +45,7 @@ std::vector<Section> parse_cfg(std::istream& in, const std::string& name) {
     const int number = reader.number();
     if (whole.find('\0') != whole.npos || reader.bytes() > kMostBytes)
       fail_at({name, number}, "this is not a text file");
-    const std::string_view line = trim(whole.substr(0, whole.find_first_of("#;")));
+    const std::string_view line = trim(without_comment(whole));
     if (line.empty()) continue;
     if (line.front() == '[') {
       if (line.back() != ']' || line.size() < 3)

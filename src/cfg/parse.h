@@ -4,10 +4,17 @@
 #include <iosfwd>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 #include "cfg/section.h"
 
 namespace darknet {
+
+// What of a line is no comment: a # or ; begins one wherever it stands. (Darknet: only at the
+// beginning of a line; no value that it knows holds one.)
+inline std::string_view without_comment(std::string_view line) {
+  return line.substr(0, line.find_first_of("#;"));
+}
 
 // Sections in file order. `name` stands in messages. Throws on what is neither [section],
 // key=value, comment (# or ;) nor blank, on binary data and on an empty file.

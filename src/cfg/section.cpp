@@ -158,6 +158,15 @@ void Section::fail(std::string_view key, std::string_view why) const {
   fail_at(at, '[', shown(type_), "] ", shown(key), ": ", why);
 }
 
+void Section::fail_between(std::initializer_list<std::string_view> keys,
+                           std::string_view why) const {
+  for (const bool command_line : {true, false})
+    for (const std::string_view key : keys)
+      for (const Entry& e : entries_)
+        if (e.key == key && (e.where.line == 0 || !command_line)) fail(key, why);
+  fail(*keys.begin(), why);
+}
+
 std::string KeyDocs::show(const std::vector<std::int64_t>& v) { return join(v); }
 std::string KeyDocs::show(const std::vector<float>& v) { return join(v); }
 std::string KeyDocs::show(const Integers& r) { return show_range(r); }

@@ -93,6 +93,10 @@ class Section {
   // Throws on the first key that nobody read, with "did you mean".
   void finish() const;
   [[noreturn]] void fail(std::string_view key, std::string_view why) const;
+  // Of keys that do not go together: at the first of them that the command line gave, or else the
+  // first that the file gives. A default is no place to look.
+  [[noreturn]] void fail_between(std::initializer_list<std::string_view> keys,
+                                 std::string_view why) const;
 
  private:
   struct Entry {

@@ -113,17 +113,17 @@ std::int64_t advise(const Options& o, const Network* net, const DataFile& data,
   const LabelledImages train = sound_labels(data.train, classes, o.bad_labels);
   const LabelledImages valid =
       data.valid.empty() ? LabelledImages{} : sound_labels(data.valid, classes, o.bad_labels);
-  if (net && train.objects > 0) {
-    const ImbalanceReport report = imbalance(*net, train);
-    if (report.truths > 0) {  // none where letter_box needs sizes and no image can be read
-      print_imbalance(*net, report);
-      print_hints(o, report);
-    }
+  std::optional<ImbalanceReport> report;
+  if (net && train.objects > 0) report = imbalance(*net, train);
+  if (report && report->truths > 0) {  // none where letter_box needs sizes and no image can be read
+    print_imbalance(*net, *report);
+    print_hints(o, *report);
   }
   const Findings findings = darknet::advise({.net = net,
                                              .names = names,
                                              .train = &train,
                                              .valid = valid.images.empty() ? nullptr : &valid,
+                                             .imbalance = report ? &*report : nullptr,
                                              .overlap_seconds = kOverlapSeconds});
   for (const std::string& finding : findings) log::warn(finding);
   return static_cast<std::int64_t>(findings.size());

@@ -76,7 +76,7 @@ PageScene write_scene(const Comparison& c, const Options& o, std::size_t image,
 // evenly over the list.
 void write_scenes(const Comparison& c, const Options& o, PageFiles& files) {
   if (o.pictures == 0) return;
-  fs::create_directories(o.out / "pictures");
+  make_folder(o.out / "pictures");
   const auto size = static_cast<std::int64_t>(c.images.size());
   const std::int64_t count = std::min(o.pictures, size);
   log::Progress progress("drawing", count + 1);
@@ -95,7 +95,7 @@ void write_scenes(const Comparison& c, const Options& o, PageFiles& files) {
 
 std::vector<PanelFile> write_panels_of_page(const Options& o, const char* name,
                                             const Chart& chart) {
-  fs::create_directories(o.out / "charts");
+  make_folder(o.out / "charts");
   std::vector<PanelFile> files = write_panels(o.out / "charts" / name, chart);
   for (PanelFile& f : files) f.path = fs::path("charts") / f.path.filename();
   return files;

@@ -127,8 +127,8 @@ void check_outputs(const Options& o, const DataFile& data, ProtectedFiles& input
   if (!o.weights.empty()) inputs.add("the weights file", find_weights(o.weights, data.backup));
   inputs.add("the detections", o.detections);
   if (is_folder(o.detections))
-    for (const auto& file : std::filesystem::directory_iterator(o.detections))
-      if (file.path().extension() == ".txt") inputs.add("the detections", file.path());
+    for (const auto& file : entries_of(o.detections))
+      if (file.extension() == ".txt") inputs.add("the detections", file);
   inputs.add("the names file", data.names);
   inputs.add("the tuning file", o.tuning);
   inputs.add("the list", data.train);  // not read, but no less dear

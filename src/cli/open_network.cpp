@@ -2,6 +2,7 @@
 
 #include "cfg/data_file.h"
 #include "cfg/parse.h"
+#include "core/input.h"
 #include "eval/predict.h"
 #include "nn/weights.h"
 
@@ -29,7 +30,7 @@ std::vector<std::string> class_names(const Network& net, const std::filesystem::
   const std::string own = std::filesystem::path(net.where().file).stem().string() + ".names";
   for (const std::string& file :
        {"data/" + own, std::string("data/coco.names"), std::string("data/voc.names")})
-    if (shipped && std::filesystem::exists(file))
+    if (shipped && is_present(file))
       if (auto list = read_names(file, 0); static_cast<std::int64_t>(list.size()) == classes)
         return list;
   return names_of("", classes);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <system_error>
 
 #include "core/error.h"
 #include "core/input.h"
@@ -13,10 +14,18 @@ namespace darknet::cli {
 namespace {
 namespace fs = std::filesystem;
 
+// What the system tells nothing of, such as links that lead in a circle, is taken too: reading it
+// says why.
 template <class Iterator>
 void collect(const fs::path& folder, std::vector<fs::path>& to) {
-  for (const auto& entry : Iterator(folder, fs::directory_options::skip_permission_denied))
-    if (entry.is_regular_file() && is_picture(entry.path())) to.push_back(entry.path());
+  std::error_code error;
+  for (Iterator at(folder, fs::directory_options::skip_permission_denied, error);
+       !error && at != Iterator(); at.increment(error)) {
+    std::error_code unknown;
+    if (is_picture(at->path()) && (at->is_regular_file(unknown) || unknown))
+      to.push_back(at->path());
+  }
+  if (error) fail_at({folder.string(), 0}, "cannot read this folder: ", error.message());
 }
 
 std::vector<fs::path> of_folder(const fs::path& folder, bool recursive) {

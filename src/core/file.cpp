@@ -34,7 +34,19 @@ fs::path replaceable(const fs::path& path) {
     fail(path.string(), ": this is no ordinary file, and would be replaced by one");
   if (::access(path.c_str(), W_OK) != 0)
     fail(path.string(), ": cannot write this file: ", std::strerror(errno));
-  return fs::is_symlink(path, ignored) ? fs::canonical(path) : path;
+  if (!fs::is_symlink(path, ignored)) return path;
+  std::error_code error;
+  fs::path target = fs::canonical(path, error);
+  if (error) fail(path.string(), ": cannot follow this link: ", error.message());
+  return target;
+}
+
+std::vector<fs::path> entries_of(const fs::path& folder, std::error_code& error) {
+  std::vector<fs::path> paths;
+  for (fs::directory_iterator at(folder, error); !error && at != fs::directory_iterator();
+       at.increment(error))
+    paths.push_back(at->path());
+  return paths;
 }
 
 }  // namespace
@@ -110,10 +122,28 @@ std::string read_file(const fs::path& path, std::uint64_t most_bytes) {
 
 void require_writable_file(const fs::path& path) { const AtomicFile unused(path); }
 
-void require_writable_folder(const fs::path& folder) {
+void make_folder(const fs::path& folder) {
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) fail(folder.string(), ": cannot make this folder: ", error.message());
+}
+
+void remove_file(const fs::path& path) {
+  std::error_code error;
+  fs::remove(path, error);
+  if (error) fail(path.string(), ": cannot remove this: ", error.message());
+}
+
+std::vector<fs::path> entries_of(const fs::path& folder) {
+  std::error_code error;
+  std::vector<fs::path> paths = entries_of(folder, error);
+  if (error) fail(folder.string(), ": cannot read this folder: ", error.message());
+  std::sort(paths.begin(), paths.end());
+  return paths;
+}
+
+void require_writable_folder(const fs::path& folder) {
+  make_folder(folder);
   remove_leftovers(folder, kWriteTest);
   try {
     AtomicFile(folder / kWriteTest).write("x", 1);
@@ -140,10 +170,10 @@ namespace {
 void remove_leftovers(const fs::path& folder, const std::string& beginning) {
   std::error_code ignored;
   std::vector<fs::path> old;
-  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-    const std::string name = entry.path().filename().string();
+  for (const fs::path& path : entries_of(folder, ignored)) {
+    const std::string name = path.filename().string();
     const ::pid_t writer = name.starts_with(beginning) ? writer_of(name) : 0;
-    if (writer > 0 && ::kill(writer, 0) != 0 && errno == ESRCH) old.push_back(entry.path());
+    if (writer > 0 && ::kill(writer, 0) != 0 && errno == ESRCH) old.push_back(path);
   }
   for (const fs::path& path : old) fs::remove(path, ignored);
 }

@@ -49,6 +49,12 @@ void write_file_atomically(const std::filesystem::path&, const std::string& cont
 // Throws where the file cannot be read or exceeds `most_bytes`.
 std::string read_file(const std::filesystem::path&, std::uint64_t most_bytes);
 
+// These throw Error, naming the path and the reason, where the system refuses.
+void make_folder(const std::filesystem::path&);  // with its parents; it may be there already
+void remove_file(const std::filesystem::path&);  // or an empty folder; it may be gone already
+// The paths of all that a folder holds, in the order of their names.
+std::vector<std::filesystem::path> entries_of(const std::filesystem::path& folder);
+
 // Throws, naming the folder and the reason, unless files can be made in `folder`; makes the folder.
 void require_writable_folder(const std::filesystem::path& folder);
 // Throws where an AtomicFile could not be made of it: to be asked before long work.

@@ -8,6 +8,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <utility>
 
 #include "core/error.h"
 #include "core/out_of_memory.h"
@@ -31,7 +35,7 @@ bool is_nameless(int descriptor) {
 }
 
 void require_kind(const fs::path& path, ::mode_t mode, Pipes pipes) {
-  if (S_ISREG(mode) || (S_ISFIFO(mode) && pipes == Pipes::allowed)) return;
+  if (S_ISREG(mode) || (S_ISFIFO(mode) && pipes != Pipes::refused)) return;
   if (S_ISDIR(mode)) fail(path.string(), ": this is a folder, not a file");
   const char* const kind = S_ISFIFO(mode) ? "a pipe" : S_ISSOCK(mode) ? "a socket" : "a device";
   fail(path.string(), ": this is ", kind, ", not a file; put what it delivers into a file");
@@ -40,7 +44,33 @@ void require_kind(const fs::path& path, ::mode_t mode, Pipes pipes) {
 struct Opened {
   int descriptor;
   std::uint64_t size;
+  bool pipe;
 };
+
+// What each pipe delivered. Of the process, since a pipe is: one part of the program reads a list
+// that another has read before, and neither knows of the other.
+class KeptPipes {
+ public:
+  // Stays valid.
+  template <class Read>
+  const std::string& contents(int descriptor, Read read) {
+    struct ::stat status {};
+    ::fstat(descriptor, &status);
+    const std::lock_guard lock(mutex_);
+    std::optional<std::string>& kept = kept_[{status.st_dev, status.st_ino}];
+    if (!kept) kept = read();
+    return *kept;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<std::pair<::dev_t, ::ino_t>, std::optional<std::string>> kept_;
+};
+
+KeptPipes& kept_pipes() {
+  static KeptPipes all;
+  return all;
+}
 
 Opened open_input(const fs::path& path, Pipes pipes) {
   struct ::stat status {};
@@ -55,7 +85,8 @@ Opened open_input(const fs::path& path, Pipes pipes) {
     require_kind(path, status.st_mode, named ? Pipes::refused : pipes);
     if (S_ISFIFO(status.st_mode)) ::fcntl(descriptor, F_SETFL, O_RDONLY);  // waits from here on
     const bool sized = S_ISREG(status.st_mode);
-    return {descriptor, sized ? static_cast<std::uint64_t>(status.st_size) : 0};
+    return {descriptor, sized ? static_cast<std::uint64_t>(status.st_size) : 0,
+            S_ISFIFO(status.st_mode)};
   } catch (...) {
     ::close(descriptor);
     throw;
@@ -83,6 +114,7 @@ InputBuffer::InputBuffer(const fs::path& path, std::uint64_t max_bytes, Pipes pi
     : path_(path), max_bytes_(max_bytes) {
   const Opened opened = open_input(path, pipes);
   descriptor_ = opened.descriptor, size_ = opened.size;
+  keeps_ = opened.pipe && pipes == Pipes::allowed;
   if (size_ <= max_bytes) return;
   ::close(descriptor_);
   fail(path_.string(), ": larger than ", max_bytes, " bytes");
@@ -90,29 +122,61 @@ InputBuffer::InputBuffer(const fs::path& path, std::uint64_t max_bytes, Pipes pi
 
 InputBuffer::~InputBuffer() { ::close(descriptor_); }
 
-std::size_t InputBuffer::read(char* to, std::size_t bytes) {
+std::size_t InputBuffer::read_descriptor(char* to, std::size_t bytes) const {
   ::ssize_t n = -1;
   do {
     n = ::read(descriptor_, to, bytes);
   } while (n < 0 && errno == EINTR);
   if (n < 0) fail_to_read(path_, errno);
-  read_ += static_cast<std::size_t>(n);
-  if (read_ > max_bytes_) fail(path_.string(), ": larger than ", max_bytes_, " bytes");
   return static_cast<std::size_t>(n);
 }
 
+std::string InputBuffer::read_pipe() const {
+  std::string all;
+  for (std::size_t n = 1; n > 0;) {
+    const std::size_t before = all.size();
+    all.resize(before + kBlock);
+    n = read_descriptor(all.data() + before, kBlock);
+    all.resize(before + n);
+    require_within_limit(all.size());
+  }
+  return all;
+}
+
+void InputBuffer::require_within_limit(std::uint64_t bytes) const {
+  if (bytes > max_bytes_) fail(path_.string(), ": larger than ", max_bytes_, " bytes");
+}
+
+std::size_t InputBuffer::read_kept(char* to, std::size_t bytes) {
+  if (!kept_) kept_ = &kept_pipes().contents(descriptor_, [this] { return read_pipe(); });
+  return kept_->copy(to, bytes, static_cast<std::size_t>(read_));
+}
+
+std::size_t InputBuffer::read(char* to, std::size_t bytes) {
+  const std::size_t n = keeps_ ? read_kept(to, bytes) : read_descriptor(to, bytes);
+  read_ += n;
+  require_within_limit(read_);
+  return n;
+}
+
+// At the end the buffer stays as it is, for those who go back.
 InputBuffer::int_type InputBuffer::underflow() {
   buffer_.resize(kBlock);
   const std::size_t n = read(buffer_.data(), buffer_.size());
+  if (n == 0) return traits_type::eof();
   setg(buffer_.data(), buffer_.data(), buffer_.data() + n);
-  return n == 0 ? traits_type::eof() : traits_type::to_int_type(buffer_.front());
+  return traits_type::to_int_type(buffer_.front());
 }
 
 InputBuffer::pos_type InputBuffer::seekoff(off_type by, std::ios::seekdir from,
                                            std::ios::openmode /*mode*/) {
-  if (from == std::ios::cur) by -= egptr() - gptr();  // what was read ahead
-  const int whence = from == std::ios::beg ? SEEK_SET : from == std::ios::cur ? SEEK_CUR : SEEK_END;
-  const ::off_t at = ::lseek(descriptor_, by, whence);
+  const auto end = static_cast<off_type>(read_);  // of the buffer, in the file
+  if (from == std::ios::cur) by += end - (egptr() - gptr());
+  if (from != std::ios::end && by <= end && by >= end - (egptr() - eback())) {
+    setg(eback(), egptr() - (end - by), egptr());
+    return by;
+  }
+  const ::off_t at = ::lseek(descriptor_, by, from == std::ios::end ? SEEK_END : SEEK_SET);
   if (at < 0) return pos_type(off_type(-1));
   setg(nullptr, nullptr, nullptr);
   read_ = static_cast<std::uint64_t>(at);

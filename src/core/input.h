@@ -11,9 +11,11 @@
 
 namespace darknet {
 
-// What another program writes, as in `<(zcat x.gz)` or /dev/stdin: read once, from its beginning to
-// its end. A FIFO that has a name is always refused: it would wait for a program to write into it.
-enum class Pipes { refused, allowed };
+// What another program writes, as in `<(zcat x.gz)` or /dev/stdin. A pipe delivers its bytes once;
+// `allowed` keeps them in memory for the rest of the process, so that a second reader of the same
+// pipe gets them too. `once` keeps nothing: for inputs that may be larger than the memory. A FIFO
+// that has a name is always refused: it would wait for a program to write into it.
+enum class Pipes { refused, allowed, once };
 
 // Whether something has this name, be it a loop of links; for files that may be absent.
 bool is_present(const std::filesystem::path&);
@@ -34,7 +36,7 @@ class InputBuffer : public std::streambuf {
 
  protected:
   int_type underflow() override;
-  // Of files, not of pipes.
+  // Of files; of pipes within what was read ahead. What is in the buffer is not read again.
   pos_type seekoff(off_type, std::ios::seekdir, std::ios::openmode) override;
   pos_type seekpos(pos_type to, std::ios::openmode mode) override {
     return seekoff(to, std::ios::beg, mode);
@@ -44,10 +46,16 @@ class InputBuffer : public std::streambuf {
   std::string take_rest();
   // Into `to`; 0 at the end.
   std::size_t read(char* to, std::size_t bytes);
+  std::size_t read_descriptor(char* to, std::size_t bytes) const;
+  std::size_t read_kept(char* to, std::size_t bytes);
+  std::string read_pipe() const;
+  void require_within_limit(std::uint64_t bytes) const;
   std::filesystem::path path_;
   std::uint64_t max_bytes_, read_ = 0;  // read_: up to where in the file
   std::uint64_t size_ = 0;  // as the system tells it; 0 for pipes and for files that it makes up
   int descriptor_ = -1;
+  bool keeps_ = false;                 // a pipe with Pipes::allowed
+  const std::string* kept_ = nullptr;  // all of that pipe, once something was read
   std::vector<char> buffer_;
 };
 

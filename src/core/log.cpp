@@ -1,7 +1,7 @@
 #include "core/log.h"
 
 #include <fmt/format.h>
-#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/sinks/ansicolor_sink.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
@@ -17,8 +17,16 @@ namespace {
 
 constexpr std::string_view kLayout = "\n\t";  // of messages of several lines
 
-std::shared_ptr<spdlog::logger> make(const char* name, bool to_stderr, const char* pattern) {
-  auto logger = to_stderr ? spdlog::stderr_color_mt(name) : spdlog::stdout_color_mt(name);
+// The file itself, whatever takes the place of stderr meanwhile (image/decoder_messages.h).
+std::FILE* error_file() {
+  static std::FILE* const file = ::fdopen(STDERR_FILENO, "w");
+  return file ? file : stderr;
+}
+
+std::shared_ptr<spdlog::logger> make(const char* name, std::FILE* to, const char* pattern) {
+  using Sink = spdlog::sinks::ansicolor_sink<spdlog::details::console_mutex>;
+  auto logger = std::make_shared<spdlog::logger>(
+      name, std::make_shared<Sink>(to, spdlog::color_mode::automatic));
   logger->set_pattern(pattern);
   logger->flush_on(spdlog::level::info);
   logger->set_error_handler([](const std::string&) {});  // main() tells of failed writes, once
@@ -26,12 +34,12 @@ std::shared_ptr<spdlog::logger> make(const char* name, bool to_stderr, const cha
 }
 
 spdlog::logger& out() {
-  static const auto logger = make("darknet", false, "%v");
+  static const auto logger = make("darknet", stdout, "%v");
   return *logger;
 }
 
 spdlog::logger& err() {
-  static const auto logger = make("darknet-err", true, "%^%l%$: %v");
+  static const auto logger = make("darknet-err", error_file(), "%^%l%$: %v");
   return *logger;
 }
 

@@ -1,20 +1,33 @@
 // A long list of short lists, such as the ground truths of every image of a data set, in two blocks
 // of memory: a vector of vectors takes several times as much.
 #pragma once
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace darknet {
 
 // Copies share their memory, because a trainer, its loader and an evaluation hold the same lists; a
-// copy that is added to gets its own. As safe between threads as a vector.
+// copy that is added to gets its own, and so does a list of which copies were made: whether another
+// thread still reads one of them cannot be asked. As safe between threads as a vector.
 template <class T>
 class PackedLists {
  public:
+  PackedLists() = default;
+  PackedLists(const PackedLists& other) : data_(other.shared()) {}
+  PackedLists& operator=(const PackedLists& other) {
+    data_ = other.shared();
+    return *this;
+  }
+  PackedLists(PackedLists&&) noexcept = default;
+  PackedLists& operator=(PackedLists&&) noexcept = default;
+  ~PackedLists() = default;
+
   std::size_t size() const { return data_ ? data_->ends.size() : 0; }
   bool empty() const { return size() == 0; }
   // Valid until the next push_back.
@@ -57,13 +70,17 @@ class PackedLists {
  private:
   struct Data {
     std::vector<T> elements;
-    std::vector<std::size_t> ends;  // of each list, in `elements`
+    std::vector<std::size_t> ends;     // of each list, in `elements`
+    std::atomic<bool> shared = false;  // by now or once; several threads may copy one list
   };
+  std::shared_ptr<Data> shared() const {
+    if (data_) data_->shared.store(true, std::memory_order_relaxed);
+    return data_;
+  }
   Data& own() {
-    if (!data_)
-      data_ = std::make_shared<Data>();
-    else if (data_.use_count() > 1)
-      data_ = std::make_shared<Data>(*data_);
+    if (data_ && !data_->shared.load(std::memory_order_relaxed)) return *data_;
+    const std::shared_ptr<Data> before = std::exchange(data_, std::make_shared<Data>());
+    if (before) data_->elements = before->elements, data_->ends = before->ends;
     return *data_;
   }
   std::shared_ptr<Data> data_;

@@ -11,6 +11,7 @@
 #include <fstream>
 #include <latch>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <semaphore>
 #include <sstream>
@@ -110,7 +111,8 @@ struct SurplusThreads::Impl {
 
 namespace {
 
-// libgomp ends the program where it cannot start a thread: asked here first.
+// libgomp ends the program where it cannot start a thread: asked here first. Another program may
+// take the last ones meanwhile; the library offers no way to learn of that.
 void require_threads(int count) {
   std::latch end(1);
   std::vector<std::thread> threads;
@@ -157,7 +159,8 @@ SurplusThreads::~SurplusThreads() = default;
 #endif
 
 struct AdaptiveWaiting::Impl {
-  Impl() : watcher([this] { watch(); }) {}
+  explicit Impl(std::function<std::string()> text)
+      : stat(std::move(text)), watcher([this] { watch(); }) {}
   ~Impl() {
     {
       const std::lock_guard lock(mutex);
@@ -167,42 +170,59 @@ struct AdaptiveWaiting::Impl {
     watcher.join();
   }
   void watch();
+  // False where there is nothing to watch.
+  bool look();
 
+  std::function<std::string()> stat;
+  CoreContention contention;  // it and `surplus`: the watcher's own
+  std::optional<SurplusThreads> surplus;
   std::mutex mutex;
   std::condition_variable wake;
   bool stop = false;
   std::thread watcher;  // the last member: it uses the others
 };
 
+bool AdaptiveWaiting::Impl::look() try {
+  ProcessorUse use;
+  if (!read_processor_use(stat(), use)) return false;
+  contention.add(use);
+  if (contention.busy() == surplus.has_value()) return true;
+  if (contention.busy())
+    surplus.emplace();
+  else
+    surplus.reset();
+  return true;
+} catch (const std::system_error&) {  // no more threads to be had: they go on spinning
+  return true;
+} catch (const std::bad_alloc&) {  // for whoever needs the memory more to tell
+  return true;
+}
+
 void AdaptiveWaiting::Impl::watch() {
   sigset_t all;
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_BLOCK, &all, nullptr);  // signals are for the program's own threads
-  CoreContention contention;
-  std::optional<SurplusThreads> surplus;
-  ProcessorUse use;
   std::unique_lock lock(mutex);
-  do {
-    if (!read_processor_use(proc_stat(), use)) return;
-    contention.add(use);
-    if (contention.busy() == surplus.has_value()) continue;
-    try {
-      if (contention.busy())
-        surplus.emplace();
-      else
-        surplus.reset();
-    } catch (const std::system_error&) {  // no more threads to be had: they go on spinning
-    }
-  } while (!wake.wait_for(lock, kInterval, [this] { return stop; }));
+  while (!stop) {
+    lock.unlock();
+    const bool more = look();
+    lock.lock();
+    if (!more) break;
+    wake.wait_for(lock, kInterval, [this] { return stop; });
+  }
+  surplus.reset();  // by the thread that made them
 }
 
 AdaptiveWaiting::AdaptiveWaiting() {
   if (deciding_variable() || launch_threads() == 1) return;
   try {
-    impl_ = std::make_unique<Impl>();
+    impl_ = std::make_unique<Impl>(proc_stat);
   } catch (const std::system_error&) {  // no thread to watch with: the library's own way stays
   }
 }
+
+AdaptiveWaiting::AdaptiveWaiting(std::function<std::string()> stat)
+    : impl_(std::make_unique<Impl>(std::move(stat))) {}
 
 AdaptiveWaiting::~AdaptiveWaiting() = default;
 

@@ -2,6 +2,7 @@
 // and makes a parallel loop many times slower once one does; sleeping costs little next to other
 // programs and up to half of the speed on a quiet machine. So it follows the load.
 #pragma once
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -50,6 +51,8 @@ class SurplusThreads {
 class AdaptiveWaiting {
  public:
   AdaptiveWaiting();
+  // For tests: watches `stat`, the text of /proc/stat, whatever the environment says.
+  explicit AdaptiveWaiting(std::function<std::string()> stat);
   ~AdaptiveWaiting();
   AdaptiveWaiting(const AdaptiveWaiting&) = delete;
   AdaptiveWaiting& operator=(const AdaptiveWaiting&) = delete;

@@ -13,6 +13,7 @@
 #include <unordered_map>
 
 #include "core/error.h"
+#include "core/file.h"
 #include "core/input.h"
 #include "core/log.h"
 #include "core/number.h"
@@ -40,40 +41,87 @@ std::optional<std::int64_t> number_at_end(const fs::path& image) {
   return number;
 }
 
+// The deepest folder that holds all images of a list.
+fs::path common_folder(const ImagePaths& images) {
+  fs::path common = images.empty() ? fs::path() : images[0].parent_path();
+  for (const fs::path& image : images) {
+    const fs::path folder = image.parent_path();
+    const auto end =
+        std::mismatch(common.begin(), common.end(), folder.begin(), folder.end()).first;
+    if (end == common.end()) continue;
+    fs::path shared;
+    for (auto part = common.begin(); part != end; ++part) shared /= *part;
+    common = std::move(shared);
+  }
+  return common;
+}
+
 // Finds the image that an entry means.
 class ImageFinder {
  public:
-  explicit ImageFinder(const ImageSet& set) {
-    const auto ids = image_ids(set.images);
-    for (std::size_t i = 0; i < set.images.size(); ++i) {
+  explicit ImageFinder(const ImageSet& set)
+      : images_(set.images), folder_(common_folder(set.images).string()) {
+    const auto ids = image_ids(images_);
+    const std::size_t inside =
+        folder_.empty() ? 0 : folder_.size() + static_cast<std::size_t>(!folder_.ends_with('/'));
+    for (std::size_t i = 0; i < images_.size(); ++i) {
+      const fs::path image = images_[i];
       by_id_.emplace(ids[i], i);
-      name(set.images[i].string(), i);
-      name(set.images[i].filename().string(), i);
-      name(set.images[i].stem().string(), i);
+      add(by_path_, image.string(), i);
+      if (inside > 0) add(by_inner_path_, image.string().substr(inside), i);
+      add(by_name_, image.filename().string(), i);
+      add(by_name_, image.stem().string(), i);
     }
   }
   std::optional<std::size_t> by_id(std::int64_t id) const {
     const auto at = by_id_.find(id);
     return at == by_id_.end() ? std::nullopt : std::optional<std::size_t>(at->second);
   }
-  // By whole path, or else by name; `where` is for the message that two images have this name.
+  // By whole path, as the list has it, or else by file name or stem; `where` is for the message
+  // that two images have this name.
   std::optional<std::size_t> by_name(const std::string& name, const Where& where) const {
-    auto at = by_name_.find(name);
-    if (at == by_name_.end()) at = by_name_.find(fs::path(name).filename().string());
-    if (at == by_name_.end()) return std::nullopt;
-    if (at->second == kSeveral)
-      fail_at(where, "image '", shown(name), "' may be any of several images of the list");
-    return at->second;
+    for (const auto& [names, text] : {std::pair<const Names*, std::string>{&by_path_, name},
+                                      {&by_inner_path_, without_folder(name)},
+                                      {&by_name_, name}})
+      if (const auto at = names->find(text); at != names->end())
+        return only(at->second, name, where);
+    const auto at = by_name_.find(fs::path(name).filename().string());
+    return at == by_name_.end() ? std::nullopt : only(at->second, name, where);
   }
 
  private:
-  static constexpr std::size_t kSeveral = SIZE_MAX;
-  void name(const std::string& name, std::size_t image) {
-    const auto [at, fresh] = by_name_.emplace(name, image);
-    if (!fresh && at->second != image) at->second = kSeveral;
+  static constexpr std::size_t kNone = SIZE_MAX;
+  struct Named {
+    std::size_t first = kNone, second = kNone;  // second: another of this name
+  };
+  using Names = std::unordered_map<std::string, Named>;
+
+  // A list's paths hold from the list's folder too, which is the common one or lies above it:
+  // "a/b/1" is "1" where the common folder is /x/a/b.
+  std::string without_folder(const std::string& name) const {
+    for (auto slash = name.find('/'); slash != name.npos; slash = name.find('/', slash + 1))
+      if (("/" + folder_).ends_with("/" + name.substr(0, slash))) return name.substr(slash + 1);
+    return name;
   }
+  static void add(Names& names, const std::string& name, std::size_t image) {
+    Named& named = names[name];
+    if (named.first == kNone)
+      named.first = image;
+    else if (named.first != image && named.second == kNone)
+      named.second = image;
+  }
+  std::optional<std::size_t> only(const Named& named, const std::string& name,
+                                  const Where& where) const {
+    if (named.second != kNone)
+      fail_at(where, "image '", shown(name), "' may be ", images_[named.first].string(), " or ",
+              images_[named.second].string(), "; write the path as the list has it");
+    return named.first;
+  }
+
+  const ImagePaths& images_;
+  std::string folder_;  // common to all of them
   std::unordered_map<std::int64_t, std::size_t> by_id_;
-  std::unordered_map<std::string, std::size_t> by_name_;
+  Names by_path_, by_inner_path_, by_name_;
 };
 
 Box box_of(double x, double y, double w, double h, const PictureSize& size) {
@@ -257,7 +305,7 @@ class JsonBytes {
 };
 
 void read_coco(const fs::path& file, const ImageSet& set, FiledDetections& to) {
-  InputFile in(file, kMostBytes, Pipes::allowed);
+  InputFile in(file, kMostBytes, Pipes::once);
   const std::string name = file.string();
   CocoReader reader(name, set, to);
   nlohmann::json::sax_parse(JsonBytes(*in.rdbuf(), name), JsonBytes(), &reader);
@@ -334,9 +382,8 @@ void read_voc(const fs::path& path, const ImageSet& set, FiledDetections& to) {
   std::set<fs::path> files{path};  // in order of their names
   if (is_folder(path)) {
     files.clear();
-    for (const auto& entry : fs::directory_iterator(path))
-      if (entry.path().extension() == ".txt" && class_of_file(entry.path(), set))
-        files.insert(entry.path());
+    for (const fs::path& file : entries_of(path))
+      if (file.extension() == ".txt" && class_of_file(file, set)) files.insert(file);
   }
   if (files.empty())
     fail_at({path.string(), 0}, "no file of this folder is called like a class, as comp4_det_test_",

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/input.h"
 #include "core/text.h"
 #include "dataset/image_list.h"
 
@@ -27,7 +28,7 @@ std::uint64_t checksum_of(const std::string& text) {
 
 LabelWriter::LabelWriter(fs::path folder) : folder_(std::move(folder)) {
   require_writable_folder(folder_);
-  if (!fs::exists(record())) return;
+  if (!is_present(record())) return;
   std::istringstream in(read_file(record(), kMostBytes));
   LineReader reader(in, record().string());
   for (std::string_view line; reader.next(line);) {
@@ -42,7 +43,7 @@ LabelWriter::LabelWriter(fs::path folder) : folder_(std::move(folder)) {
 void LabelWriter::require_free(const std::string& name) const {
   const fs::path path = folder_ / name;
   require_unprotected(path);
-  if (!fs::exists(path)) return;
+  if (!is_present(path)) return;
   if (!written_.contains({printable(name), checksum_of(read_file(path, kMostBytes))}))
     fail(path.string(),
          ": this label file was not written by an earlier run, or was changed since: ground truth "

@@ -7,11 +7,13 @@
 #include <exception>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <system_error>
 #include <thread>
 #include <vector>
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/input.h"
 #include "core/log.h"
 #include "core/start_thread.h"
 #include "dataset/scene_shapes.h"
@@ -27,11 +29,11 @@ std::string stem_of(std::int64_t k) { return fmt::format("scene-{:06}", k); }
 // Only what write_scene_set itself made goes; the mark stays, so that whatever happens from here on
 // the folder can be taken again.
 void clear(const fs::path& folder) {
-  for (const char* file : {"scenes.data", "train.txt", "test.txt"}) fs::remove(folder / file);
+  for (const char* file : {"scenes.data", "train.txt", "test.txt"}) remove_file(folder / file);
   for (const char* part : {"images", "labels"}) {
-    if (!fs::is_directory(folder / part)) continue;
-    for (const auto& entry : fs::directory_iterator(folder / part))
-      if (entry.path().filename().string().starts_with("scene-")) fs::remove(entry.path());
+    if (!is_folder(folder / part)) continue;
+    for (const fs::path& path : entries_of(folder / part))
+      if (path.filename().string().starts_with("scene-")) remove_file(path);
   }
 }
 
@@ -91,7 +93,12 @@ class Writers {
 
 // Whole paths: relative ones hold from the working directory first (Darknet), where another
 // train.txt or another set's images/ may lie.
-fs::path whole(const fs::path& path) { return fs::absolute(path).lexically_normal(); }
+fs::path whole(const fs::path& path) {
+  std::error_code error;
+  const fs::path absolute = fs::absolute(path, error);
+  if (error) fail(path.string(), ": the working directory is gone: ", error.message());
+  return absolute.lexically_normal();
+}
 
 void write_list(const fs::path& file, const SceneSetSettings& s, std::int64_t from,
                 std::int64_t to) {
@@ -127,9 +134,9 @@ nlohmann::json mark_of(const SceneSetSettings& s) {
 }  // namespace
 
 void require_scene_folder(const fs::path& folder) {
-  if (fs::exists(folder)) {
-    if (!fs::is_directory(folder)) fail_at({folder.string(), 0}, "this is no folder");
-    if (!fs::is_empty(folder) && !fs::exists(folder / kMark))
+  if (is_present(folder)) {
+    if (!is_folder(folder)) fail_at({folder.string(), 0}, "this is no folder");
+    if (!is_present(folder / kMark) && !entries_of(folder).empty())
       fail_at({folder.string(), 0}, "this folder is not empty and holds no earlier scenes (no ",
               kMark, "); give another one");
   }
@@ -143,8 +150,8 @@ void write_scene_set(const fs::path& folder, const SceneSetSettings& s) {
   require_scene_folder(folder);
   clear(folder);
   write_file_atomically(folder / kMark, mark_of(s).dump(2) + "\n");
-  fs::create_directories(folder / "images");
-  fs::create_directories(folder / "labels");
+  make_folder(folder / "images");
+  make_folder(folder / "labels");
   Writers(folder, s).run();
   const std::int64_t training = s.count - s.test;
   if (training > 0) write_list(folder / "train.txt", s, 0, training);

@@ -1,12 +1,37 @@
 // What libpng, libjpeg and others print on standard error while they decode, kept instead: the same
 // image is decoded again in every epoch.
 #pragma once
+#include <cstdio>
+#include <ostream>
+#include <streambuf>
 #include <string>
 
 namespace darknet {
 
-// While one lives, what its thread writes to C's stderr and to std::cerr is kept in text(); other
-// threads write on as before. Where the C library is not glibc nothing is kept.
+// Puts streams that DecoderMessages can read in the place of C's stderr and of std::cerr's buffer.
+// To be made once, while the process has one thread, and to outlive all others: C's stderr is a
+// plain variable, and the libraries read it whenever they print. (core/log.h writes to the file
+// itself.) Where the C library is not glibc it does nothing.
+class DecoderMessageStreams {
+ public:
+  DecoderMessageStreams();
+  DecoderMessageStreams(const DecoderMessageStreams&) = delete;
+  DecoderMessageStreams& operator=(const DecoderMessageStreams&) = delete;
+  ~DecoderMessageStreams();
+
+ private:
+  class Buffer : public std::streambuf {
+   protected:
+    int_type overflow(int_type c) override;
+    std::streamsize xsputn(const char* data, std::streamsize bytes) override;
+  };
+  Buffer buffer_;
+  std::streambuf* cerr_ = nullptr;
+  std::FILE *stream_ = nullptr, *stderr_ = nullptr;
+};
+
+// While one lives, what its thread writes to the streams of a DecoderMessageStreams is kept in
+// text(), the first kilobytes of it; other threads write on as before.
 class DecoderMessages {
  public:
   DecoderMessages();

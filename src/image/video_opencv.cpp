@@ -72,7 +72,7 @@ class CaptureSource : public VideoSource {
 void require_readable(const fs::path& path) {
   if (is_folder(path)) fail(path.string(), ": this is a folder, not a video");
   // Refuses what would keep the decoder waiting, deaf to signals: FIFOs, devices.
-  const InputFile opened(path, std::numeric_limits<std::uint64_t>::max(), Pipes::allowed);
+  const InputFile opened(path, std::numeric_limits<std::uint64_t>::max(), Pipes::once);
 }
 
 std::string default_codec(const fs::path& path) {

@@ -70,7 +70,7 @@ struct CorrectAdam {
   AdamSettings s;
   StepState* state;
   DN_HD void operator()(std::int64_t) const {
-    const auto t = static_cast<float>(state->iteration);
+    const auto t = static_cast<float>(state->iteration - s.frozen);
     state->adam_first = 1 - math::pow(s.b1, t);
     state->adam_second = 1 - math::pow(s.b2, t);
   }

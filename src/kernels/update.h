@@ -47,8 +47,10 @@ void sgd_update(const Stream&, const UpdateArrays&, const SgdSettings&, const St
 // Adam (Kingma and Ba, ICLR 2015) on the mean gradient g/B + decay w.
 struct AdamSettings {
   float b1 = .9f, b2 = .999f, epsilon = 1e-6f, images = 1;
+  std::int64_t frozen = 0;  // iterations before the parameters' first update
 };
-// Of every step, before its updates: the corrections that they share.
+// Of every step, before the updates that it is for: the corrections for as many updates as there
+// were, which parameters share that have been frozen for equally long.
 void correct_adam(const Stream&, const AdamSettings&, StepState*);
 void adam_update(const Stream&, const UpdateArrays&, const AdamSettings&, const StepState*);
 

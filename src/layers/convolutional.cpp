@@ -41,8 +41,8 @@ class ConvolutionalLayer final : public Layer {
     if (keys_of_.pad) keys_of_.padding = keys_of_.size / 2;
     if (keys_of_.size == 1) keys_of_.dilation = 1;
     if (keys_of_.filters % keys_of_.groups != 0)
-      section.fail("groups",
-                   cat("filters=", keys_of_.filters, " is not a multiple of ", keys_of_.groups));
+      section.fail_between({"groups", "filters"}, cat("filters=", keys_of_.filters,
+                                                      " is not a multiple of ", keys_of_.groups));
     activation_ = activation_of(keys_of_.activation);
   }
 

@@ -74,8 +74,9 @@ class PoolLayer final : public Layer {
     if (pool_.size == 0) pool_.size = pool_.stride;
     if (pool_.padding < 0) pool_.padding = pool_.size - 1;
     if ((pool_.padding + 1) / 2 >= pool_.size && pool_.padding > 0)
-      section.fail("padding", cat(pool_.padding, " leaves windows of size=", pool_.size,
-                                  " without any input"));
+      section.fail_between({"padding", "size", "stride"},
+                           cat("padding=", pool_.padding, " leaves windows of size=", pool_.size,
+                               " without any input"));
   }
 
   Requirements reshape(std::span<const Shape> in, Ops& ops, const PlanOptions& options) override {

@@ -185,7 +185,8 @@ void RegionLayer::read_classes(Section& section) {
     settings_.class_kind = RegionClasses::sigmoid;
     class_loss_ = read_sigmoid_class_loss(section, name);
     if (region_.softmax)
-      section.fail("cls_loss", cat(name, " is a loss per class; it needs softmax=0"));
+      section.fail_between({"cls_loss", "softmax"},
+                           cat(name, " is a loss per class; it needs softmax=0"));
   }
 }
 
@@ -195,9 +196,10 @@ void RegionLayer::check_losses(const Section& section) const {
                     (from_keys && (region_.rescore || region_.classfix == -1));
   require_hard_targets(section, objectness_, soft);
   if (!region_.bias_match && (objectness_.normalise_by_positives || objectness_.prior < 0))
-    section.fail("bias_match",
-                 "without it the positives depend on predictions and cannot be counted from "
-                 "the labels, as obj_norm=positives and obj_prior=auto ask");
+    section.fail_between(
+        {"bias_match", "obj_norm", "obj_prior"},
+        "with bias_match=0 the positives depend on predictions and cannot be counted from "
+        "the labels, as obj_norm=positives and obj_prior=auto ask");
 }
 
 void RegionLayer::fill_settings() {

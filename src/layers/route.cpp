@@ -37,7 +37,8 @@ class RouteLayer final : public Layer {
     section.read(route_);
     sources_ = layer_indices(section, "layers", route_.layers, context);
     if (route_.group_id >= route_.groups)
-      section.fail("group_id", cat(route_.group_id, " is outside 0 to ", route_.groups - 1));
+      section.fail_between({"group_id", "groups"},
+                           cat(route_.group_id, " is outside 0 to ", route_.groups - 1));
   }
 
   std::vector<std::int64_t> sources() const override { return sources_; }

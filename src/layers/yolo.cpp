@@ -94,14 +94,15 @@ void check_anchors(Section& section, YoloKeys& k) {
     for (std::int64_t n = 0; n < k.num; ++n) k.mask.push_back(n);
   for (const std::int64_t m : k.mask)
     if (m >= k.num)
-      section.fail("mask", cat("there is no anchor ", m, " among ", k.num, ", counted from 0"));
+      section.fail_between({"mask", "num"},
+                           cat("there is no anchor ", m, " among ", k.num, ", counted from 0"));
   if (std::set(k.mask.begin(), k.mask.end()).size() != k.mask.size())
     section.fail("mask", "an anchor is named twice");
   if (section.training() && !k.counters_per_class.empty() &&
       static_cast<std::int64_t>(k.counters_per_class.size()) != k.classes)
-    section.fail("counters_per_class",
-                 cat("classes=", k.classes, " need as many numbers, there are ",
-                     k.counters_per_class.size()));
+    section.fail_between({"counters_per_class", "classes"},
+                         cat("classes=", k.classes, " need as many numbers, there are ",
+                             k.counters_per_class.size()));
 }
 
 class YoloLayer final : public Layer, public Head {
@@ -235,12 +236,14 @@ void YoloLayer::check_losses(const Section& section) const {
             ": objectness_smooth keeps Darknet's rule, in which assigned anchors whose "
             "prediction overlaps little are trained towards 0; obj_target=one or iou mends it"));
   if (std::holds_alternative<losses::Focal>(class_loss_) && yolo_.label_smooth_eps > 0)
-    section.fail("cls_loss",
-                 "focal needs hard targets, and label_smooth_eps softens them; use quality_focal");
+    section.fail_between(
+        {"cls_loss", "label_smooth_eps"},
+        "focal needs hard targets, and label_smooth_eps softens them; use quality_focal");
   if (yolo_.truth_thresh < 1 && (objectness_.normalise_by_positives || objectness_.prior < 0))
-    section.fail("truth_thresh",
-                 "below 1 the positives depend on predictions and cannot be counted "
-                 "from the labels, as obj_norm=positives and obj_prior=auto ask");
+    section.fail_between(
+        {"truth_thresh", "obj_norm", "obj_prior"},
+        "with truth_thresh below 1 the positives depend on predictions and cannot be counted "
+        "from the labels, as obj_norm=positives and obj_prior=auto ask");
 }
 
 void YoloLayer::fill_settings() {

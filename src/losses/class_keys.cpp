@@ -7,8 +7,8 @@ std::string read_class_loss_name(Section& section, const std::string& fallback) 
   section.read(keys);
   if (section.training() && keys.focal_loss && !keys.loss.empty() &&
       keys.loss != losses::DarknetFocal::name)
-    section.fail("focal_loss",
-                 cat("focal_loss=1 and cls_loss=", keys.loss, " contradict each other"));
+    section.fail_between({"focal_loss", "cls_loss"},
+                         cat("focal_loss=1 and cls_loss=", keys.loss, " contradict each other"));
   if (keys.focal_loss) return std::string(losses::DarknetFocal::name);
   return keys.loss.empty() ? fallback : keys.loss;
 }

@@ -74,8 +74,8 @@ LogitLoss read_logit_loss(Section& section, const std::string& prefix, std::stri
   for (const std::string& key : known)
     section.ignore(key, cat("the loss ", name, " does not use it"));
   if (const auto* q = std::get_if<losses::QualityFocal>(&chosen); q && q->gamma > 0 && q->gamma < 1)
-    section.fail(
-        prefix + "gamma",
+    section.fail_between(
+        {prefix + "gamma", prefix + "loss"},
         "quality_focal needs 0 or at least 1: between them its gradient is infinite at p = t");
   return chosen;
 }

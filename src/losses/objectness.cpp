@@ -8,8 +8,9 @@ namespace {
 float read_prior(Section& section, const std::string& text, const LogitLoss& loss) {
   if (text == "auto") {
     if (std::holds_alternative<losses::Mse>(loss))
-      section.fail("obj_prior",
-                   "auto is not for obj_loss=mse, whose gradient vanishes at a small prior");
+      section.fail_between(
+          {"obj_prior", "obj_loss"},
+          "obj_prior=auto is not for obj_loss=mse, whose gradient vanishes at a small prior");
     return -1;
   }
   float prior = 0;
@@ -36,9 +37,9 @@ Objectness read_objectness(Section& section, std::string_view default_loss) {
 
 void require_hard_targets(const Section& section, const Objectness& o, bool soft) {
   if (soft && std::holds_alternative<losses::Focal>(o.loss))
-    section.fail("obj_loss",
-                 "focal needs hard targets, and here the target is an IoU; "
-                 "use obj_target=one, or obj_loss=quality_focal");
+    section.fail_between({"obj_loss", "obj_target", "rescore", "classfix", "objectness_smooth"},
+                         "focal needs hard targets, and here the target is an IoU; "
+                         "use obj_target=one, or obj_loss=quality_focal");
 }
 
 float stationary_prior(const LogitLoss& loss, double eta, double weight_positive,

@@ -1,6 +1,7 @@
 #include "nn/freezing.h"
 
 #include <algorithm>
+#include <set>
 
 namespace darknet {
 
@@ -26,6 +27,18 @@ std::vector<LayerTraining> trained_layers(std::span<const FreezableLayer> layers
     if (!all[i].gradient) continue;
     for (const std::int64_t s : layers[i].sources)
       if (s >= 0) wanted[static_cast<std::size_t>(s)] = true;
+  }
+  return all;
+}
+
+std::vector<std::int64_t> frozen_iterations(std::span<const FreezableLayer> layers) {
+  std::set<std::int64_t> ends{0};  // of freezing, the only iterations after which anything changes
+  for (const FreezableLayer& l : layers) ends.insert({l.keys->stopbackward, l.keys->dont_update});
+  std::vector<std::int64_t> all(layers.size());
+  for (auto end = ends.rbegin(); end != ends.rend(); ++end) {
+    const std::vector<LayerTraining> next = trained_layers(layers, *end + 1);
+    for (std::size_t i = 0; i < layers.size(); ++i)
+      if (next[i].update) all[i] = *end;
   }
   return all;
 }

@@ -30,6 +30,10 @@ bool freezes(std::int64_t until, std::int64_t iteration);
 // through frozen layers, is frozen too: it would only decay.
 std::vector<LayerTraining> trained_layers(std::span<const FreezableLayer>, std::int64_t iteration);
 
+// Of each layer, the last iteration before its first update: 0 where it is trained from the
+// beginning on, or never.
+std::vector<std::int64_t> frozen_iterations(std::span<const FreezableLayer>);
+
 // Layers 0 to 5 and 8 of {0..5, 8}: "0-5, 8".
 std::string show_ranges(std::span<const std::int64_t> sorted);
 

@@ -8,15 +8,22 @@ namespace {
 
 void check_training(const Section& section, const NetSettings& net) {
   if (net.batch % net.subdivisions != 0)
-    section.fail("subdivisions",
-                 cat("batch=", net.batch, " is not a multiple of ", net.subdivisions));
+    section.fail_between(
+        {"subdivisions", "batch"},
+        cat("batch=", net.batch, " is not a multiple of subdivisions=", net.subdivisions));
+  if (net.policy == "steps" && net.steps.empty() && net.scales.empty())
+    section.fail_between({"policy"},
+                         "policy=steps needs steps and scales; add both, for example "
+                         "steps=4000,4500 and scales=.1,.1");
   if (net.policy == "steps" && net.steps.size() != net.scales.size())
-    section.fail("scales",
-                 cat("there are ", net.scales.size(), " scales for ", net.steps.size(), " steps"));
-  if (net.policy == "steps" && net.steps.empty())
-    section.fail("steps", "policy=steps needs steps and scales");
+    section.fail_between({net.scales.empty() ? "steps" : "scales", "steps"},
+                         cat("there are ", net.scales.size(), " scales for ", net.steps.size(),
+                             " steps; give scales= and steps= as many numbers: each step "
+                             "multiplies the learning rate by its scale"));
   if ((net.policy == "poly" || net.policy == "sgdr") && net.max_batches == 0)
-    section.fail("max_batches", cat("policy=", net.policy, " needs max_batches"));
+    section.fail_between({"max_batches", "policy"},
+                         cat("policy=", net.policy,
+                             " needs max_batches, the iterations of the run; add max_batches="));
 }
 
 }  // namespace

@@ -4,15 +4,31 @@
 #include <utility>
 
 #include "kernels/update.h"
+#include "nn/freezing.h"
 
 namespace darknet {
+
+namespace {
+
+std::vector<std::int64_t> frozen_iterations(const Network& net) {
+  std::vector<std::vector<std::int64_t>> sources;
+  for (std::int64_t i = 0; i < net.size(); ++i) sources.push_back(net.layer(i).sources());
+  std::vector<FreezableLayer> layers;
+  for (std::int64_t i = 0; i < net.size(); ++i)
+    layers.push_back({&net.layer(i).keys(), sources[static_cast<std::size_t>(i)]});
+  for (const HeadAt& h : net.heads()) layers[static_cast<std::size_t>(h.layer)].head = true;
+  return darknet::frozen_iterations(layers);
+}
+
+}  // namespace
 
 Optimizer::Optimizer(Network& net, const NetSettings& settings) : net_(net), settings_(settings) {
   const Device& device = net.options().device;
   std::int64_t most = 1;
+  const std::vector<std::int64_t> frozen = frozen_iterations(net);
   for (std::int64_t i = 0; i < net.size(); ++i) {
     for (Parameter* p : net.layer(i).parameters()) {
-      Slot slot{.parameter = p, .layer = i};
+      Slot slot{.parameter = p, .layer = i, .frozen = frozen[static_cast<std::size_t>(i)]};
       if (p->role == Role::weights) slot.clip = net.layer(i).keys().clip;
       const Shape shape = vector_shape(p->value.size());
       if (p->trained() && p->update) {
@@ -51,11 +67,13 @@ void Optimizer::step(StepState* state, std::int64_t images, bool average) {
     if (s.parameter->updated())
       check_finite(stream, s.parameter->gradient.data(), s.parameter->gradient.size(), state,
                    scratch_.data());
-  if (settings_.adam)
-    correct_adam(stream, {settings_.b1, settings_.b2, settings_.eps, static_cast<float>(images)},
-                 state);
-  for (Slot& s : slots_)
-    if (s.parameter->updated()) update(s, state, images);
+  std::int64_t corrected = -1;
+  for (Slot& s : slots_) {
+    if (!s.parameter->updated()) continue;
+    if (settings_.adam && s.frozen != std::exchange(corrected, s.frozen))
+      correct_adam(stream, {.b1 = settings_.b1, .b2 = settings_.b2, .frozen = s.frozen}, state);
+    update(s, state, images);
+  }
   if (average && settings_.ema_alpha > 0) {
     if (!averaging_) start_average();
     for (Slot& s : slots_)

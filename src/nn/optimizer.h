@@ -39,6 +39,7 @@ class Optimizer {
   struct Slot {
     Parameter* parameter = nullptr;
     std::int64_t layer = 0;
+    std::int64_t frozen = 0;  // iterations before its first update
     float clip = 0;
     Tensor first, second, average;
   };

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <sstream>
 
 #include "cfg/parse.h"
@@ -161,6 +162,27 @@ TEST(PerceptualHash, KnowsAnImageInAnotherSizeAndFormat) {
   for (auto& v : light.pixels) v = 200;
   EXPECT_EQ(print_of(dark).hash, print_of(light).hash);
   EXPECT_FALSE(nearly_same(print_of(dark), print_of(light)));
+}
+
+// detector check has counted them already, in its table.
+TEST(Advice, TakesTheImbalanceThatIsKnown) {
+  std::istringstream in(kTinyCfg);
+  Network net(parse_cfg(in, "x.cfg"), {.mode = Mode::training, .batch = 1});
+  LabelledImages train;
+  train.images = {std::filesystem::path("a.png")};
+  train.truths.push_back(std::vector<Truth>{{{.5f, .5f, .5f, .5f}, 0}});
+  const std::vector<std::string> names{"red", "green", "blue"};
+  ImbalanceReport known = imbalance(net, train);
+  const auto small = [&] {
+    const Findings all =
+        advise({.net = &net, .names = names, .train = &train, .imbalance = &known});
+    return std::count_if(all.begin(), all.end(), [](const std::string& finding) {
+      return holds(finding, "of the objects are smaller than");
+    });
+  };
+  EXPECT_EQ(small(), 0);
+  known.small = known.truths;
+  EXPECT_EQ(small(), 1);
 }
 
 // The hash by hand: brightness rises to the right in the upper half, falls in the lower.

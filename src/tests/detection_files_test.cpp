@@ -121,6 +121,27 @@ TEST_F(DetectionFiles, VocNamesThatCannotBeToldApartAreRefused) {
   }
 }
 
+TEST_F(DetectionFiles, AWholePathOfTheListWinsOverANameWithinAnother) {
+  const auto image_of = [&](const std::vector<std::filesystem::path>& images,
+                            const std::string& name) {
+    const ImageSet set = set_of(images);
+    const auto read = read_detections(
+        file("r.json",
+             cat(R"([{"file_name":")", name, R"(","category_id":1,"bbox":[1,2,3,4],"score":1}])")),
+        set);
+    return std::find_if(read.images.begin(), read.images.end(),
+                        [](const auto& found) { return !found.empty(); }) -
+           read.images.begin();
+  };
+  EXPECT_EQ(image_of({"x/0.png", "0.png"}, "0.png"), 1);
+  EXPECT_EQ(image_of({"x/0.png", "0.png"}, "x/0.png"), 0);
+  EXPECT_EQ(image_of({"x/0.png", "x/x/0.png"}, "x/0.png"), 0);
+  // As a list in /d names them, and one in /.
+  EXPECT_EQ(image_of({"/d/x/0.png", "/d/0.png"}, "0.png"), 1);
+  EXPECT_EQ(image_of({"/d/x/0.png", "/d/0.png"}, "d/0.png"), 1);
+  EXPECT_EQ(image_of({"/d/x/0.png", "/d/0.png"}, "/d/x/0.png"), 0);
+}
+
 // One name for two images: a detection of either would be counted for the first.
 TEST_F(DetectionFiles, AmbiguousNamesAreRefused) {
   const ImageSet set = set_of({"a/1.png", "b/1.png", "c/2.png", "c/2.bmp"});
@@ -135,7 +156,8 @@ TEST_F(DetectionFiles, AmbiguousNamesAreRefused) {
   for (const char* name : {"1", "2"})
     EXPECT_NE(why("d_cell.txt", cat(name, " .5 1 2 3 4\n")).find("d_cell.txt:1: image '"),
               std::string::npos);
-  EXPECT_NE(coco("1.png").find("any of several images"), std::string::npos) << coco("1.png");
+  EXPECT_NE(coco("1.png").find("'1.png' may be a/1.png or b/1.png"), std::string::npos)
+      << coco("1.png");
   for (const char* name : {"a/1.png", "b/1.png", "2.png", "c/2.bmp"}) EXPECT_EQ(coco(name), "");
 }
 

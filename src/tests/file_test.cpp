@@ -3,12 +3,17 @@
 
 #include <filesystem>
 
+#include "cli/picture_arguments.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "dataset/label_files.h"
+#include "dataset/scene_set.h"
+#include "tests/temporary_folder.h"
 
 namespace darknet {
 namespace {
 namespace fs = std::filesystem;
+using testing_files::error_of;
 
 class FileTest : public testing::Test {
  protected:
@@ -18,6 +23,36 @@ class FileTest : public testing::Test {
       fs::temp_directory_path() /
       (std::string("dn-file-") + testing::UnitTest::GetInstance()->current_test_info()->name());
 };
+
+// std::filesystem's functions throw what is no Error where links lead in a circle.
+TEST_F(FileTest, LinksInACircleAreToldWithASentence) {
+  const fs::path loop = folder_ / "loop.png";
+  fs::create_symlink("loop.png", loop);
+  EXPECT_EQ(
+      error_of([&] { make_folder(loop / "x"); }).find((loop / "x").string() + ": cannot make"), 0u);
+  EXPECT_EQ(error_of([&] { entries_of(loop); }).find(loop.string() + ": cannot read this folder"),
+            0u);
+  EXPECT_EQ(error_of([&] { require_scene_folder(loop); }), loop.string() + ": this is no folder");
+  EXPECT_EQ(cli::pictures_of({folder_.string()}, false), std::vector{loop});
+  EXPECT_EQ(cli::pictures_of({folder_.string()}, true), std::vector{loop});
+}
+
+TEST_F(FileTest, ALabelFileThatIsALinkInACircleIsNotReplaced) {
+  fs::create_symlink("a.txt", folder_ / "a.txt");
+  EXPECT_NE(error_of([&] { LabelWriter(folder_).write("a.txt", ""); }).find("lead in a circle"),
+            std::string::npos);
+  fs::create_symlink(".darknet_labels", folder_ / ".darknet_labels");
+  EXPECT_NE(error_of([&] { const LabelWriter writer(folder_); }).find("lead in a circle"),
+            std::string::npos);
+}
+
+TEST_F(FileTest, EntriesComeInTheOrderOfTheirNames) {
+  for (const char* name : {"c", "a", "b"}) write_file_atomically(folder_ / name, "");
+  EXPECT_EQ(entries_of(folder_), (std::vector{folder_ / "a", folder_ / "b", folder_ / "c"}));
+  remove_file(folder_ / "b");
+  remove_file(folder_ / "b");
+  EXPECT_EQ(entries_of(folder_), (std::vector{folder_ / "a", folder_ / "c"}));
+}
 
 TEST_F(FileTest, WithoutCommitThePreviousFileStays) {
   write_file_atomically(folder_ / "x", "old");

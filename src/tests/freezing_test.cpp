@@ -207,6 +207,25 @@ TEST(Freezing, EndsWithItsIteration) {
   }
 }
 
+// Adam's first update is the learning rate in every element (m/(1-b1) = g, v/(1-b2) = g^2),
+// whenever it comes.
+TEST(Freezing, AdamCountsTheUpdatesOfALayer) {
+  Training t({"", "stopbackward=3\n", "dont_update=2\n"}, {{}}, "adam=1\n");
+  const auto largest_change = [&](std::int64_t layer, std::int64_t step) {
+    const std::vector<float> before = t.layer(layer).back();
+    t.run(step);
+    const std::vector<float> after = t.layer(layer).back();
+    float most = 0;
+    for (std::size_t i = 0; i < before.size(); ++i)
+      most = std::max(most, std::abs(after[i] - before[i]));
+    return most;
+  };
+  EXPECT_NEAR(largest_change(3, 0), .01f, 1e-4f);
+  EXPECT_EQ(largest_change(2, 1), 0);
+  EXPECT_NEAR(largest_change(2, 2), .01f, 1e-4f);
+  EXPECT_NEAR(largest_change(1, 3), .01f, 1e-4f);
+}
+
 // What was captured while layers were frozen is not replayed afterwards, also by a step that is
 // asked for before the last frozen one is done.
 TEST(Freezing, EndsAlikeOnEveryDeviceAndAhead) {

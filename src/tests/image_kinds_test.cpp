@@ -3,10 +3,14 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <iostream>
+#include <thread>
+#include <vector>
 
 #include "core/error.h"
+#include "core/log.h"
 #include "core/rng.h"
 #include "dataset/picture_sizes.h"
 #include "image/codec.h"
@@ -280,6 +284,7 @@ TEST(FillBytes, TablesThatTheFileEndsInAreUnsound) {
 }
 
 TEST(DecoderMessages, AreKeptByThread) {
+  const DecoderMessageStreams streams;
   testing::internal::CaptureStderr();
   {
     const DecoderMessages messages;
@@ -294,6 +299,50 @@ TEST(DecoderMessages, AreKeptByThread) {
   }
   std::fprintf(stderr, "after");
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "after");
+}
+
+// For the thread sanitizer: decoders begin and end while others print, and log.
+TEST(DecoderMessages, DecodersAndOtherThreadsPrintAtOnce) {
+  constexpr int kThreads = 4, kTimes = 200;
+  const DecoderMessageStreams streams;
+  testing::internal::CaptureStderr();
+  std::atomic<int> wrong = 0;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t)
+    threads.emplace_back([&wrong, t] {
+      for (int i = 0; i < kTimes; ++i) {
+        const DecoderMessages messages;
+        std::fprintf(stderr, "decoder %d\n", t);
+        wrong += messages.text() != cat("decoder ", t, "\n");
+      }
+    });
+  for (int i = 0; i < kTimes; ++i) {
+    std::fprintf(stderr, "printed\n");
+    log::warn("logged");
+  }
+  for (std::thread& t : threads) t.join();
+  const std::string seen = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(wrong, 0);
+  EXPECT_EQ(seen.find("decoder"), seen.npos);
+  const auto count = [&](std::string_view text) {
+    int found = 0;
+    for (auto at = seen.find(text); at != seen.npos; at = seen.find(text, at + 1)) ++found;
+    return found;
+  };
+  EXPECT_EQ(count("printed\n"), kTimes);
+  EXPECT_EQ(count("logged\n"), kTimes);
+}
+
+// A message from inside of a decoder's call belongs to the log all the same.
+TEST(DecoderMessages, HoldNothingThatIsLogged) {
+  const DecoderMessageStreams streams;
+  testing::internal::CaptureStderr();
+  {
+    const DecoderMessages messages;
+    log::warn("logged");
+    EXPECT_EQ(messages.text(), "");
+  }
+  EXPECT_NE(testing::internal::GetCapturedStderr().find("logged"), std::string::npos);
 }
 
 // stb reads beyond its buffer where grey samples have 16 bits, and beyond the file where some are
@@ -314,6 +363,7 @@ TEST(Pnm, SamplesAreAllThereAndOfEightOrSixteenBits) {
 TEST(DecoderMessages, ArePrintedOncePerRun) {
   const std::string odd =
       png_with_chunk(encode(noise(5, 4, 3), ".png"), "iCCP", std::string("x\0\0damaged", 10));
+  const DecoderMessageStreams streams;
   { const WarningsOfImages of_tests_before; }  // which may have run in this process
   testing::internal::CaptureStderr();
   {

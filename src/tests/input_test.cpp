@@ -79,9 +79,55 @@ TEST_F(Input, PipesOfAShellAreTexts) {
   EXPECT_EQ(read_cfg(path).size(), 1u);
 }
 
+TEST_F(Input, APipeIsReadOnceForAllReaders) {
+  ShellPipe pipe;
+  const std::string text(200000, 'x');
+  const fs::path path = pipe.with(text);
+  { const InputFile unread(path, kMost, Pipes::allowed); }  // takes nothing out of it
+  InputFile first(path, kMost, Pipes::allowed);
+  EXPECT_EQ(first.get(), 'x');
+  EXPECT_EQ(InputFile(path, kMost, Pipes::allowed).rest(), text);
+  EXPECT_EQ(first.rest().size(), text.size() - 1);
+  EXPECT_NE(error_of([&] { InputFile(path, 5, Pipes::allowed).rest(); }).find("larger than 5"),
+            std::string::npos);
+}
+
+TEST_F(Input, APipeForOneReaderIsNotKept) {
+  ShellPipe pipe;
+  const fs::path path = pipe.with("[]");
+  EXPECT_EQ(InputFile(path, kMost, Pipes::once).rest(), "[]");
+  EXPECT_EQ(InputFile(path, kMost, Pipes::once).rest(), "");
+}
+
+// The file is changed meanwhile, which shows what was read again.
+TEST_F(Input, ASeekWithinTheBufferReadsNothingAgain) {
+  std::string text(200000, 'a');
+  text[100] = 'b', text[70000] = 'c', text[199999] = 'd';
+  InputFile in(file("x", text), kMost);
+  EXPECT_EQ(in.get(), 'a');
+  std::ofstream(folder_ / "x") << std::string(text.size(), '-');
+  const auto at = [&](std::streamoff by, std::ios::seekdir from) {
+    in.clear();
+    in.seekg(by, from);
+    return in.get();
+  };
+  EXPECT_EQ(at(100, std::ios::beg), 'b');
+  EXPECT_EQ(in.tellg(), 101);
+  EXPECT_EQ(at(-101, std::ios::cur), 'a');
+  EXPECT_EQ(at(99, std::ios::cur), 'b');
+  EXPECT_EQ(at(69899, std::ios::cur), '-');  // beyond it
+  EXPECT_EQ(in.tellg(), 70001);
+  std::ofstream(folder_ / "x") << text;
+  EXPECT_EQ(at(70000, std::ios::beg), '-');
+  EXPECT_EQ(at(-1, std::ios::end), 'd');
+  EXPECT_EQ(in.get(), std::char_traits<char>::eof());
+  EXPECT_EQ(at(199999, std::ios::beg), 'd');
+  EXPECT_EQ(at(0, std::ios::beg), 'a');
+}
+
 TEST_F(Input, FifosWithANameAreNotWaitedFor) {
   ASSERT_EQ(::mkfifo((folder_ / "fifo").c_str(), 0600), 0);
-  for (const Pipes pipes : {Pipes::refused, Pipes::allowed})
+  for (const Pipes pipes : {Pipes::refused, Pipes::allowed, Pipes::once})
     EXPECT_NE(error_of([&] { InputFile(folder_ / "fifo", kMost, pipes); }).find("this is a pipe"),
               std::string::npos);
 }
@@ -224,6 +270,10 @@ TEST_P(NoFiles, AreRefusedWithASentence) {
   for (const char* name : {"x.cfg", "x_last.weights", "images/0.png"}) expect_refusal(name, detect);
   expect_refusal("more.txt", {"detect", "x.cfg", "x_last.weights", "more.txt", "-dont_show"});
   expect_refusal("x_last.state", {"detector", "train", "x.data", "x.cfg", "x_last.weights"});
+  expect_refusal("x_last.state",
+                 {"detector", "train", "x.data", "x.cfg", "x_last.weights", "-epochs", "3"});
+  fs::create_directories(work_.path("c"));
+  expect_refusal("c/arms.json", {"detector", "compare", "x.data", "x.cfg", "-out", "c"});
   expect_refusal("x.json", {"detector", "map", "x.data", "-detections", "x.json"});
   expect_refusal("x_log.jsonl", {"chart", "x_log.jsonl"});
   expect_refusal("x.tuning",

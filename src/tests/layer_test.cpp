@@ -234,7 +234,7 @@ TEST(LayerErrors, NameFileLineAndWhatWasExpected) {
   EXPECT_EQ(error_of("[cost]\ntype=wgan\n", 5),
             "net.cfg:2: [cost] type: 'wgan' is none of sse,masked,smooth");
   EXPECT_EQ(error_of("[maxpool]\nsize=2\npadding=4\n", 5),
-            "net.cfg:3: [maxpool] padding: 4 leaves windows of size=2 without any input");
+            "net.cfg:3: [maxpool] padding: padding=4 leaves windows of size=2 without any input");
   EXPECT_THROW(layer_keys("convolutionel"), Error);
 }
 

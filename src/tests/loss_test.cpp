@@ -373,7 +373,8 @@ TEST(ObjectnessKeys, AreReadAndRefused) {
             "net.cfg:3: [yolo] obj_gamma: quality_focal needs 0 or at least 1: between them its "
             "gradient is infinite at p = t");
   EXPECT_EQ(refused("obj_loss=mse\nobj_prior=auto\n"),
-            "net.cfg:3: [yolo] obj_prior: auto is not for obj_loss=mse, whose gradient vanishes at "
+            "net.cfg:3: [yolo] obj_prior: obj_prior=auto is not for obj_loss=mse, whose gradient "
+            "vanishes at "
             "a small prior");
   EXPECT_EQ(refused("obj_prior=1\n"),
             "net.cfg:2: [yolo] obj_prior: expected auto or a number in [0, 1), got '1'");

@@ -5,7 +5,10 @@
 #include <malloc.h>
 
 #include <algorithm>
+#include <atomic>
 #include <fstream>
+#include <memory>
+#include <thread>
 
 #include "dataset/image_list.h"
 #include "dataset/labels.h"
@@ -43,6 +46,41 @@ TEST(PackedLists, CopiesShareTheirMemoryUntilOneGrows) {
   ASSERT_EQ(second.size(), 2u);
   EXPECT_EQ(copy_of(second[0]), (std::vector{1, 2}));
   EXPECT_NE(second[0].data(), first[0].data());
+}
+
+// Another thread may still read the copy, or may have been reading it a moment ago.
+TEST(PackedLists, WhatWasCopiedIsNeverChanged) {
+  PackedLists<int> lists;
+  lists.reserve(3, 8);
+  lists.push_back(std::vector{1, 2});
+  const int* const before = lists[0].data();
+  lists.push_back(std::vector{3});
+  EXPECT_EQ(lists[0].data(), before);
+  { const PackedLists<int> copy = lists; }
+  lists.push_back(std::vector{4});
+  EXPECT_NE(lists[0].data(), before);
+  PackedLists<int> moved = std::move(lists);
+  moved.push_back({});
+  EXPECT_EQ(moved.size(), 4u);
+  EXPECT_EQ(copy_of(moved[2]), std::vector{4});
+}
+
+// For the thread sanitizer: the end of a copy in another thread orders nothing.
+TEST(PackedLists, ACopyMayEndInAnotherThread) {
+  PackedLists<int> lists;
+  lists.reserve(3, 8);
+  lists.push_back(std::vector{1, 2});
+  std::atomic<int> sum = 0;
+  std::thread reader([&sum, copy = std::make_unique<PackedLists<int>>(lists)]() mutable {
+    const int found = (*copy)[0][0] + (*copy)[0][1];
+    copy.reset();
+    sum.store(found, std::memory_order_relaxed);
+  });
+  while (sum.load(std::memory_order_relaxed) == 0) std::this_thread::yield();
+  lists.push_back(std::vector{3});
+  reader.join();
+  EXPECT_EQ(sum, 3);
+  EXPECT_EQ(lists.size(), 2u);
 }
 
 TEST(ImagePaths, AreWhatWasPutIn) {

@@ -161,6 +161,14 @@ TEST(CfgText, KeepsOrderAndChangesKeys) {
   EXPECT_EQ(cfg.text(), "[net]\nbatch=8  # few\nwidth=32  # pixels\n\n[yolo]\nmask=0,1\n");
 }
 
+TEST(CfgText, KnowsTheCommentsThatAReaderOfCfgsKnows) {
+  CfgText cfg("; a=1\n[ net ] ; x=2\nbatch=4 ; few # or not\n;width=3\n# b=4\n");
+  ASSERT_EQ(cfg.size(), 1u);
+  EXPECT_EQ(cfg.type(0), "net");
+  EXPECT_EQ(cfg.value(0, "batch"), "4");
+  EXPECT_EQ(cfg.text(), "[net]\nbatch=4  # few # or not\n");
+}
+
 TEST(ShippedCfgs, AreTheFilesOfTheFolder) {
   int files = 0;
   for (const auto& file : std::filesystem::directory_iterator(source_dir() / "cfg")) {

@@ -108,6 +108,7 @@ class RawClient {
     return ::send(socket_, text.data(), text.size(), MSG_NOSIGNAL) ==
            static_cast<ssize_t>(text.size());
   }
+  void end_sending() const { ::shutdown(socket_, SHUT_WR); }
   // What comes until the server closes, or until `enough` bytes.
   std::string answer(std::size_t enough = 1 << 20) const {
     std::string all;
@@ -161,6 +162,20 @@ TEST(Server, ThreadsAreMadeWhenClientsCome) {
   const int before = threads_now();
   const FrameServer server({.picture_port = 0, .json_port = 0});
   EXPECT_LE(threads_now() - before, 5);  // two that wait, two that answer, one that encodes
+}
+
+// As `nc -N` and `printf ... | socat` do.
+TEST(Server, AClientThatSendsNoMoreGetsItsAnswer) {
+  FrameServer server({.picture_port = 0, .json_port = 0});
+  const Publisher publisher(server);
+  const RawClient page(server.picture_port(),
+                       "GET /state.json HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  page.end_sending();
+  const std::string answer = page.answer();
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 200")) << answer;
+  const RawClient stream(server.picture_port(), kAskStream);
+  stream.end_sending();
+  EXPECT_GE(stream.answer(20000).size(), 20000u);
 }
 
 TEST(Server, ABodyIsRefusedWithoutBeingRead) {

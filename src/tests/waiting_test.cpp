@@ -5,8 +5,10 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdio>
+#include <new>
 #include <optional>
 #include <string>
 #include <thread>
@@ -84,6 +86,18 @@ TEST_F(Contention, EndsAfterTwoQuietIntervals) {
   EXPECT_TRUE(after(1, 1));
   EXPECT_TRUE(after(2, 0));
   EXPECT_FALSE(after(2, 0));
+}
+
+// The watcher's thread would end the program.
+TEST(Waiting, MemoryThatRunsOutWhileItWatchesIsNoEnd) {
+  std::atomic<int> asked = 0;
+  const AdaptiveWaiting waiting([&]() -> std::string {
+    ++asked;
+    throw std::bad_alloc();
+  });
+  for (int i = 0; i < 1000 && asked < 2; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  EXPECT_GE(asked, 2) << "it goes on watching";
 }
 
 std::string output_of(const std::string& command) {

@@ -196,7 +196,7 @@ Findings advise(const AdviceInput& in) {
                 static_cast<std::int64_t>(in.train->images.size()));
   advise_anchors(to, anchors_by_head(net));
   advise_crowded(to, net, in.train->truths);
-  const ImbalanceReport report = imbalance(net, *in.train);
+  const ImbalanceReport report = in.imbalance ? *in.imbalance : imbalance(net, *in.train);
   advise_imbalance(to, net, report, in.loaded_layers);
   advise_small_objects(to, report, net.input_shape());
   return to;

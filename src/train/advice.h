@@ -52,7 +52,8 @@ struct AdviceInput {
   const Network* net = nullptr;  // made for training; null: what concerns the data set alone
   std::span<const std::string> names;
   const LabelledImages* train = nullptr;
-  const LabelledImages* valid = nullptr;  // null: not looked at
+  const LabelledImages* valid = nullptr;       // null: not looked at
+  const ImbalanceReport* imbalance = nullptr;  // of `net` and `train`; null: not yet known
   std::int64_t loaded_layers = 0;
   double overlap_seconds = 10;  // for comparing the images of both lists
 };

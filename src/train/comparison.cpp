@@ -10,6 +10,7 @@
 #include "cfg/data_file.h"
 #include "cfg/parse.h"
 #include "core/file.h"
+#include "core/input.h"
 #include "core/log.h"
 #include "core/text.h"
 #include "dataset/image_list.h"
@@ -53,7 +54,7 @@ json manifest(const ComparisonOptions& o, const std::vector<ComparedArm>& arms,
               const DataFile& data) {
   Checksum inputs;
   for (const fs::path& file : {o.cfg, data.train, data.valid}) {
-    const std::string bytes = read_file(file, kMostBytes);
+    const std::string bytes = InputFile(file, kMostBytes, Pipes::allowed).rest();
     inputs.add(bytes.data(), bytes.size());
   }
   json out{{"cfg", o.cfg.filename().string()},
@@ -71,7 +72,7 @@ json manifest(const ComparisonOptions& o, const std::vector<ComparedArm>& arms,
 void claim_folder(const fs::path& folder, const json& mine) {
   require_writable_folder(folder);
   const fs::path file = folder / "arms.json";
-  if (fs::exists(file)) {
+  if (is_present(file)) {
     if (json::parse(read_file(file, kMostBytes), nullptr, false) != mine)
       fail_at({file.string(), 0},
               "this folder holds a comparison of other arms, data or settings; give another -out "
@@ -90,7 +91,7 @@ TrainerOptions training_of(const ComparisonOptions& o, const ComparedArm& arm, s
   t.map = o.map, t.exact = o.exact, t.device = o.device, t.tuning = o.tuning;
   t.max_batches = o.max_batches, t.threads = o.threads, t.bad_labels = o.bad_labels;
   const fs::path begun = t.backup / (o.cfg.stem().string() + "_last.weights");
-  if (fs::exists(begun)) t.weights = begun;
+  if (is_present(begun)) t.weights = begun;
   return t;
 }
 

@@ -5,6 +5,7 @@
 
 #include "cfg/data_file.h"
 #include "cfg/parse.h"
+#include "core/input.h"
 #include "core/log.h"
 #include "dataset/image_list.h"
 #include "nn/checkpoint.h"
@@ -28,7 +29,7 @@ void refuse_a_second_length(const TrainerOptions& o) {
 std::int64_t length_at_start(const TrainerOptions& o, const fs::path& backup) {
   if (o.weights.empty() || o.clear || o.cutoff >= 0) return 0;
   const fs::path state = state_path(find_weights(o.weights, backup));
-  return fs::exists(state) ? read_state(state).planned_iterations : 0;
+  return is_present(state) ? read_state(state).planned_iterations : 0;
 }
 
 std::int64_t planned_by_epochs(const TrainerOptions& o, const DataFile& data) {

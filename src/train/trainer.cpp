@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "cfg/data_file.h"
+#include "core/input.h"
 #include "core/log.h"
 #include "core/threads.h"
 #include "dataset/image_list.h"
@@ -228,7 +229,7 @@ void Trainer::tell_nothing_left(StartKind kind) const {
 }
 
 void Trainer::begin_anew(const Start& start) {
-  if (fs::exists(checkpoints_.file("_last.state")))
+  if (is_present(checkpoints_.file("_last.state")))
     log::warn(
         cat(checkpoints_.file("_last.weights").string(),
             ", _best.weights and _log.jsonl of an earlier training will be replaced; to go on "

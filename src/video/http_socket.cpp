@@ -45,9 +45,9 @@ bool HttpSocket::is_readable() const {
   return begin_ < end_ || (left.count() > 0 && events_of(socket_, POLLIN, left) != 0);
 }
 
-bool HttpSocket::is_writable() const {
-  return events_of(socket_, POLLOUT | POLLRDHUP, kStalled) == POLLOUT;
-}
+// A client that sends no more may still read (`nc -N`). One that is gone answers what it is sent
+// with a reset, which then stands among the events.
+bool HttpSocket::is_writable() const { return events_of(socket_, POLLOUT, kStalled) == POLLOUT; }
 
 bool HttpSocket::fill() {
   if (received_ >= kMaxRequest || !is_readable()) return false;
