@@ -99,9 +99,9 @@ void PredictionFiles::check_saved_labels(const ImagePaths& images) const {
            at->second.string(), "; -save_labels needs one of them in another folder");
   }
   if (labelled > 0)
-    fail(first.string(), ": -save_labels replaces no label file, and ", labelled, " of the ",
-         plural(images.size(), "image"), labelled == 1 ? " has" : " have",
-         " one already; name the others alone");
+    fail(first.string(), ": -save_labels replaces no label file, and of ",
+         plural(static_cast<std::int64_t>(images.size()), "image"), ", ", labelled,
+         labelled == 1 ? " has" : " have", " one already; name the others alone");
   for (const fs::path& folder : folders) require_writable_folder(folder);
 }
 
