@@ -81,7 +81,8 @@ std::vector<std::string> read_names(const fs::path& path, std::int64_t classes) 
   }
   if (names.empty()) fail_at({path.string(), 0}, "no names in this file");
   if (classes > 0 && static_cast<std::int64_t>(names.size()) != classes)
-    fail_at({path.string(), 0}, "has ", names.size(), " names, ", classes, " classes need as many");
+    fail_at({path.string(), 0}, "has ", plural(std::ssize(names), "name"),
+            "; expected one for each of the ", plural(classes, "class"));
   return names;
 }
 

@@ -8,9 +8,9 @@
 #include "cli/bad_labels.h"
 #include "cli/bench_report.h"
 #include "cli/command.h"
+#include "cli/run_inputs.h"
 #include "core/file.h"
 #include "core/input.h"
-#include "core/protected_files.h"
 #include "core/text.h"
 #include "train/bench_workload.h"
 
@@ -31,23 +31,21 @@ void require_sense(const Options& o) {
 }
 
 int run_tune(const Options& o) {
-  require_writable_file(o.tune);
+  require_writable_file(o.tune, json_format({"library"}));
   if (is_present(o.tune)) read_tunings(o.tune);  // to fail before it is measured
   const auto work = make_workload(o);
   const TuneReport r = tune(work->network());
   print_tuning(r);
   merge_into_file(o.tune, r.tuning);
-  fmt::print("{} choices for {} -> {}\n", r.tuning.size(), r.tuning.library(),
+  fmt::print("{} for {} -> {}\n", plural(r.tuning.size(), "choice"), r.tuning.library(),
              printable(o.tune.string()));
   return 0;
 }
 
 int run_bench(const Options& o) {
   require_sense(o);
-  const ProtectedFiles inputs(
-      {{"the cfg", o.cfg}, {"the .data file", o.data}, {"the tuning file", o.tuning}});
   if (!o.tune.empty()) return run_tune(o);
-  if (!o.json.empty()) require_writable_file(o.json);
+  if (!o.json.empty()) require_writable_file(o.json, json_format({"cfg", "library", "images"}));
   const BenchReport r = bench(o);
   print_bench(o, r);
   if (!o.json.empty()) write_file_atomically(o.json, bench_json(o, r));
@@ -76,7 +74,7 @@ void add_bench(CLI::App& program, Run& run) {
       "exceed the peak.\n-tune measures the shapes of this cfg, -batch and mode: for a training "
       "and for its evaluation call it twice\nwith one file, with -train and without.");
   const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
-  app.add_option("cfg", o->cfg, "the network's .cfg")->required();
+  cfg_argument(app, o->cfg)->required();
   app.add_flag("--train", o->training, "training steps instead of inference");
   app.add_option("--batch", o->batch,
                  "images per forward pass (1); with -train per step, in the cfg's subdivisions")
@@ -88,7 +86,9 @@ void add_bench(CLI::App& program, Run& run) {
       ->capture_default_str();
   app.add_flag("--reference", o->reference,
                "in turns with the library's convolutions alone, and the ratio");
-  app.add_option("--data", o->data, "with -train: the pictures of this .data file's train list")
+  as_input(
+      app.add_option("--data", o->data, "with -train: the images of this .data file's train list"),
+      "the .data file")
       ->type_name("FILE");
   add_threads(app, o->threads, "with -data: threads that read and augment pictures");
   add_bad_labels(app, o->bad_labels);

@@ -138,9 +138,8 @@ std::string spec_text(const ConvSpec& s) {
 
 void print_bench(const BenchOptions& o, const BenchReport& r) {
   const Unit unit = unit_of(r.peak_flops);
-  fmt::print("{}, {}; {} images an iteration, {} at a time, {} x {} x {}\n",
-             printable(o.cfg.string()), r.library, r.images, r.input.n, r.input.w, r.input.h,
-             r.input.c);
+  fmt::print("{}, {}; {} an iteration, {} at a time, {} x {} x {}\n", printable(o.cfg.string()),
+             r.library, plural(r.images, "image"), r.input.n, r.input.w, r.input.h, r.input.c);
   fmt::print("peak: {:.1f} {}, the best of a {} x {} x {} matrix product in {}\n",
              r.peak_flops / unit.flops, unit.name, r.peak_size, r.peak_size, r.peak_size,
              r.peak_arithmetic);

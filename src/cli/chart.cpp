@@ -4,8 +4,8 @@
 #include <memory>
 
 #include "cli/command.h"
+#include "cli/run_inputs.h"
 #include "core/error.h"
-#include "core/protected_files.h"
 #include "core/text.h"
 #include "report/training_chart.h"
 
@@ -20,8 +20,6 @@ struct Options {
 
 int chart(const Options& o) {
   if (o.labels.size() > o.logs.size()) throw Error("-label: more labels than logs", 2);
-  ProtectedFiles inputs;
-  for (const std::string& log : o.logs) inputs.add("the log", log);
   require_writable_chart(o.out);
   std::vector<TrainingHistory> histories;
   for (std::size_t i = 0; i < o.logs.size(); ++i) {
@@ -41,7 +39,9 @@ void add_chart(CLI::App& program, Run& run) {
   CLI::App& app =
       subcommand(program, {"chart"}, "draw the log of a training, or several beside each other");
   const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
-  app.add_option("logs", o->logs, "NAME_log.jsonl beside the weights; several: one line each")
+  as_input(
+      app.add_option("logs", o->logs, "NAME_log.jsonl beside the weights; several: one line each"),
+      "the log")
       ->required();
   app.add_option("--out", o->out, "the chart's name without .svg and .png")->capture_default_str();
   app.add_option("--label", o->labels, "the name of a log's line, in the order of the logs")

@@ -5,6 +5,7 @@
 
 #include "cfg/parse.h"
 #include "cli/command.h"
+#include "cli/run_inputs.h"
 #include "core/ops.h"
 #include "core/text.h"
 #include "train/device_check.h"
@@ -86,8 +87,9 @@ void add_check(CLI::App& program, Run& run) {
       "named.\n'reference' is plain loops on the CPU: slow with large networks, -set "
       "net.0.width=96\n-set net.0.height=96 helps.");
   const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
-  app.add_option("cfg", o->cfg, "the network's .cfg")->required();
-  app.add_option("weights", o->check.weights, "weights; without them random ones");
+  cfg_argument(app, o->cfg)->required();
+  as_input(app.add_option("weights", o->check.weights, "weights; without them random ones"),
+           "the weights file");
   app.add_option("--devices", o->devices,
                  "two of cpu, cuda, cuda:N, reference (cpu and a GPU, or else the reference)")
       ->type_name("A,B");

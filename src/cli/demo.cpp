@@ -10,9 +10,9 @@
 #include "cli/demo_source.h"
 #include "cli/open_network.h"
 #include "cli/predict_images.h"
+#include "cli/run_inputs.h"
 #include "core/file.h"
 #include "core/log.h"
-#include "core/protected_files.h"
 #include "core/text.h"
 #include "core/threads.h"
 #include "detect/smooth.h"
@@ -82,7 +82,6 @@ class Demo {
 
   DemoOptions options_;
   InterruptGuard interrupt_;
-  ProtectedFiles inputs_;  // a recording over its own source would destroy both
   std::atomic<float> threshold_;
   std::unique_ptr<VideoSource> source_;
   VideoFormat format_;
@@ -103,22 +102,18 @@ class Demo {
 };
 
 // Before the source is opened and the networks are read.
-void check_outputs(const DemoOptions& o, const DataFile& data, ProtectedFiles& inputs) {
-  inputs.add("the .data file", o.data);
-  inputs.add("the cfg", o.cfg);
-  inputs.add("the weights file", find_weights(o.weights, data.backup));
-  inputs.add("the names file", data.names);
-  inputs.add("the tuning file", o.tuning);
-  add_sources(o, inputs);
-  for (const std::string& to : {o.out_video, o.json})
-    if (!to.empty()) require_writable_file(to);
-  if (!o.stills.empty()) require_writable_file(o.stills + "_00000001.jpg");
+void check_outputs(const DemoOptions& o) {
+  add_sources(o, run_inputs());  // a recording over its own source would destroy both
+  if (!o.out_video.empty()) require_writable_file(o.out_video, kVideoFormat);
+  if (!o.json.empty()) require_writable_file(o.json, record_format());
+  if (!o.stills.empty()) require_writable_file(o.stills + "_00000001.jpg", kImageFormat);
 }
 
 Demo::Demo(const DemoOptions& o)
     : options_(o), threshold_(o.threshold), smoother_(static_cast<std::size_t>(o.average_frames)) {
-  const DataFile data = read_data_file(o.data);
-  check_outputs(o, data, inputs_);
+  const DataFile data = open_data(o.data, ListedFiles::none);
+  open_weights(o.weights, data);
+  check_outputs(o);
   source_ = open_source(o, [this] { return stop_wanted(); });
   format_ = source_->format();
   if (format_.fps <= 0) format_.fps = kUnknownFps;

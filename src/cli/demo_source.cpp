@@ -5,7 +5,7 @@
 #include "cli/picture_arguments.h"
 #include "core/error.h"
 #include "core/input.h"
-#include "dataset/label_files.h"
+#include "dataset/run_inputs.h"
 #include "video/reconnect.h"
 #include "video/scene_source.h"
 

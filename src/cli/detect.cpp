@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "cli/predict_images.h"
+#include "cli/run_inputs.h"
 
 namespace darknet::cli {
 
@@ -10,12 +11,13 @@ void add_detect(CLI::App& program, Run& run) {
       subcommand(program, {"detect"}, "detect objects in pictures, without a .data file");
   const auto o = std::make_shared<PredictOptions>();  // outlives this call, in CLI11's callbacks
   o->shipped_names = true;
-  app.add_option("cfg", o->cfg, "the network's .cfg")->required();
-  app.add_option("weights", o->weights, "its .weights")->required();
+  cfg_argument(app, o->cfg)->required();
+  weights_argument(app, o->weights)->required();
   app.add_option(
       "images", o->images,
       "pictures, folders, patterns, .txt lists of pictures; none: paths from standard input");
-  app.add_option("--names", o->names, "the .names file (data/coco.names, data/voc.names)");
+  as_input(app.add_option("--names", o->names, "the .names file (data/coco.names, data/voc.names)"),
+           "the names file");
   add_predict_flags(app, *o);
   app.final_callback([o, &run] { run = [o] { return predict_images(*o); }; });
 }

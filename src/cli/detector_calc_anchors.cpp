@@ -9,12 +9,11 @@
 #include "cfg/parse.h"
 #include "cli/bad_labels.h"
 #include "cli/command.h"
+#include "cli/run_inputs.h"
 #include "core/file.h"
-#include "core/protected_files.h"
 #include "core/text.h"
 #include "dataset/image_list.h"
 #include "dataset/input_truths.h"
-#include "dataset/label_files.h"
 #include "dataset/labels.h"
 #include "eval/imbalance.h"
 #include "nn/network.h"
@@ -95,8 +94,8 @@ std::string anchors_line(const AnchorResult& r, const Target& t) {
 
 void write_picture(const Options& o, const std::vector<AnchorShape>& objects,
                    const AnchorResult& r) {
-  Panel panel{.title = fmt::format("{} objects, {} anchors, mean IoU {:.3f}", objects.size(),
-                                   r.anchors.size(), r.mean_iou),
+  Panel panel{.title = fmt::format("{}, {}, mean IoU {:.3f}", plural(std::ssize(objects), "object"),
+                                   plural(std::ssize(r.anchors), "anchor"), r.mean_iou),
               .x_label = "width, pixels of the input",
               .y_label = "height, pixels of the input"};
   panel.y_low = 0;
@@ -117,13 +116,8 @@ void write_picture(const Options& o, const std::vector<AnchorShape>& objects,
 }
 
 int run_calc_anchors(Options o) {
-  const DataFile data = read_data_file(o.data);
-  ProtectedFiles inputs({{"the .data file", o.data},
-                         {"the cfg", o.cfg},
-                         {"the names file", data.names},
-                         {"the list", data.train}});
+  const DataFile data = open_data(o.data, ListedFiles::images_and_labels);
   const ImagePaths images = read_image_list(required(data, data.train, "train"));
-  add_images(inputs, images, true);
   require_writable_chart(o.out);
   const Target t = target_of(o);
   if (!o.count_given && !t.anchors.empty())
@@ -132,15 +126,16 @@ int run_calc_anchors(Options o) {
   const std::vector<AnchorShape> objects = objects_of(labelled, t);
   if (objects.empty()) fail_at({data.train.string(), 0}, "no objects in the labels of this list");
   const AnchorResult r = calc_anchors(objects, o.settings);
-  fmt::print("{} objects in {} pictures, input {} x {}{}\n", objects.size(), labelled.images.size(),
-             t.width, t.height, t.letter_box ? " with bars (letter_box)" : "");
+  fmt::print("{} in {}, input {} x {}{}\n", plural(std::ssize(objects), "object"),
+             plural(std::ssize(labelled.images), "image"), t.width, t.height,
+             t.letter_box ? " with bars (letter_box)" : "");
   for (std::size_t k = 0; k < r.anchors.size(); ++k)
-    fmt::print("  {:7.1f} x {:<7.1f} {:>8} objects\n", r.anchors[k].width, r.anchors[k].height,
-               r.objects[k]);
+    fmt::print("  {:7.1f} x {:<7.1f} {:>8}\n", r.anchors[k].width, r.anchors[k].height,
+               plural(r.objects[k], "object"));
   fmt::print("mean IoU with the best anchor: {:.4f}\n", r.mean_iou);
   if (!t.anchors.empty())
-    fmt::print("with the {} anchors of {}: {:.4f}\n", t.anchors.size(), printable(o.cfg),
-               assign_anchors(objects, t.anchors).mean_iou);
+    fmt::print("with the {} of {}: {:.4f}\n", plural(std::ssize(t.anchors), "anchor"),
+               printable(o.cfg), assign_anchors(objects, t.anchors).mean_iou);
   const std::string line = anchors_line(r, t);
   fmt::print("{}\n", line);
   write_picture(o, objects, r);
@@ -159,8 +154,10 @@ void add_detector_calc_anchors(CLI::App& program, Run& run) {
       "cfg: into every [yolo] (whose mask= says "
       "which are its own), with num= as many.");
   const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
-  app.add_option("data", o->data, "the .data file")->required();
-  app.add_option("--cfg", o->cfg, "take size, number and kind of anchors from this network")
+  data_argument(app, o->data)->required();
+  as_input(
+      app.add_option("--cfg", o->cfg, "take size, number and kind of anchors from this network"),
+      "the cfg")
       ->type_name("CFG");
   app.add_option_function<std::int64_t>(
          "--num_of_clusters",

@@ -8,6 +8,7 @@
 #include "cfg/parse.h"
 #include "cli/bad_labels.h"
 #include "cli/command.h"
+#include "cli/run_inputs.h"
 #include "core/log.h"
 #include "core/text.h"
 #include "dataset/check.h"
@@ -36,26 +37,24 @@ struct InputFacts {
 };
 
 void print(const char* name, const ListCheck& c, const std::vector<std::string>& names) {
-  fmt::print(
-      "{}: {} images ({} without objects, {} listed twice), {} objects, at most {} in one "
-      "image\n",
-      name, c.images, c.empty, c.duplicates, c.objects, c.most_objects);
+  fmt::print("{}: {} ({} without objects, {} listed twice), {}, at most {} in one image\n", name,
+             plural(c.images, "image"), c.empty, c.duplicates, plural(c.objects, "object"),
+             c.most_objects);
   for (std::size_t i = 0; i < c.objects_of_class.size(); ++i)
     fmt::print("  {:<24} {:>8}\n",
                i < names.size() ? printable(names[i]) : fmt::format("class {}", i),
                c.objects_of_class[i]);
   if (c.objects > 0)
     fmt::print("  box sides from {:.4f} to {:.4f} of the picture\n", c.smallest, c.largest);
-  fmt::print(
-      "  faults: {} unreadable pictures, {} missing label files, {} bad label lines{}; {} "
-      "boxes clipped\n",
-      c.unreadable, c.missing_labels, c.bad_lines,
-      c.labels_are_skipped && c.missing_labels + c.bad_lines > 0 ? " (skipped)" : "",
-      c.clipped + c.cut);
+  fmt::print("  faults: {}, {}, {}{}; {} clipped\n", plural(c.unreadable, "unreadable image"),
+             plural(c.missing_labels, "missing label file"), plural(c.bad_lines, "bad label line"),
+             c.labels_are_skipped && c.missing_labels + c.bad_lines > 0 ? " (skipped)" : "",
+             plural(c.clipped + c.cut, "box"));
 }
 
 void print_imbalance(const Network& net, const ImbalanceReport& r) {
-  fmt::print("against the network's anchors ({} objects in {} pictures):\n", r.truths, r.images);
+  fmt::print("against the network's anchors ({} in {}):\n", plural(r.truths, "object"),
+             plural(r.images, "image"));
   for (const HeadImbalance& h : r.heads)
     fmt::print(
         "  {}: {} anchors judged a picture, {:.2f} of them positive: {:.0f} negatives to 1\n",
@@ -63,12 +62,11 @@ void print_imbalance(const Network& net, const ImbalanceReport& r) {
         static_cast<double>(h.positives) / static_cast<double>(r.images),
         h.negatives_per_positive());
   fmt::print(
-      "  best anchor's IoU with an object: {:.3f} on average; below .5 for {} objects, below "
+      "  best anchor's IoU with an object: {:.3f} on average; below .5 for {}, below "
       ".25 for {}\n",
-      r.mean_fit, r.fit_poorly, r.fit_none);
-  fmt::print(
-      "  {} objects share all their anchors with others; {} are below 2 pixels of the input\n",
-      r.without_an_anchor, r.tiny);
+      r.mean_fit, plural(r.fit_poorly, "object"), r.fit_none);
+  fmt::print("  without an anchor of their own: {}; below 2 pixels of the input: {}\n",
+             plural(r.without_an_anchor, "object"), r.tiny);
   for (const AnchorUse& a : r.anchors)
     fmt::print("  anchor {:4.0f} x {:<4.0f} fits {:5.1f} % of the objects best\n", a.width,
                a.height, 100 * static_cast<double>(a.truths) / static_cast<double>(r.truths));
@@ -131,19 +129,20 @@ std::int64_t advise(const Options& o, const Network* net, const DataFile& data,
 
 std::string summary(std::int64_t faults, std::int64_t warnings) {
   if (faults + warnings == 0) return "nothing is wrong";
-  return fmt::format("{} faults, {} warnings", faults, warnings);
+  return fmt::format("{}, {}", plural(faults, "fault"), plural(warnings, "warning"));
 }
 
 ListCheck check(const char* name, const std::filesystem::path& list,
                 const std::vector<std::string>& names, const InputFacts& input, const Options& o) {
   if (list.empty()) return {};
   std::int64_t told = 0;
-  const auto tell = [&](const std::string& message) {
-    if (o.all || told++ < kMostMessages) log::error(message);
+  const auto tell = [&](Finding finding, const std::string& message) {
+    if (!o.all && told++ >= kMostMessages) return;
+    finding == Finding::fault ? log::error(message) : log::warn(message);
   };
   const ListCheck result = check_list(list, input.classes, input.channels, tell, o.bad_labels);
   if (told > kMostMessages)
-    log::error(cat(told - kMostMessages, " more messages; -all shows them"));
+    log::error(cat(plural(told - kMostMessages, "more message"), "; -all shows them"));
   print(name, result, names);
   return result;
 }
@@ -184,7 +183,7 @@ void add_detector_check(CLI::App& program, Run& run) {
   CLI::App& app =
       subcommand(program, {"detector", "check"}, "find everything that is wrong with a data set");
   const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
-  app.add_option("data", o->data, "the .data file")->required();
+  data_argument(app, o->data)->required();
   app.add_option("cfg", o->cfg, "also hold the labels against its heads, anchors and grid");
   app.add_flag("--all", o->all, "show every message");
   add_bad_labels(app, o->bad_labels);

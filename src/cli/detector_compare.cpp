@@ -8,13 +8,11 @@
 #include "cfg/data_file.h"
 #include "cli/bad_labels.h"
 #include "cli/command.h"
+#include "cli/run_inputs.h"
 #include "core/file.h"
 #include "core/input.h"
 #include "core/log.h"
-#include "core/protected_files.h"
 #include "core/text.h"
-#include "dataset/image_list.h"
-#include "dataset/label_files.h"
 #include "report/comparison_page.h"
 #include "report/side_by_side.h"
 #include "train/comparison.h"
@@ -115,28 +113,26 @@ std::string command_of(const Options& o) {
   return text + (o.exact ? " -exact" : "");
 }
 
-// Before the trainings, which take hours.
-void check_outputs(const Options& o, ProtectedFiles& inputs) {
-  const DataFile data = read_data_file(o.data);
-  inputs.add("the .data file", o.data);
-  inputs.add("the cfg", o.cfg);
-  inputs.add("the names file", data.names);
-  inputs.add("the tuning file", o.tuning);
-  for (const auto& list : {data.train, data.valid})
-    if (!list.empty())
-      inputs.add("the list", list), add_images(inputs, read_image_list(list), true);
-  for (const char* file : {"table.txt", "results.json", "index.html"})
-    if (is_present(o.out / file)) require_writable_file(o.out / file);
-  for (const char* picture :
-       {"chart.svg", "chart.png", "precision-recall.svg", "precision-recall.png", "difference.jpg"})
-    if (is_present(o.out / picture)) require_writable_file(o.out / picture);
+// Before the training runs, which take hours.
+void check_outputs(const Options& o) {
+  open_data(o.data, ListedFiles::images_and_labels);
+  const std::pair<const char*, FileFormat> files[] = {
+      {"table.txt", kTextFormat},
+      {"results.json", json_format({"arms", "cfg", "data"})},
+      {"index.html", kHtmlFormat},
+      {"chart.svg", kSvgFormat},
+      {"chart.png", kImageFormat},
+      {"precision-recall.svg", kSvgFormat},
+      {"precision-recall.png", kImageFormat},
+      {"difference.jpg", kImageFormat}};
+  for (const auto& [name, format] : files)
+    if (is_present(o.out / name)) require_writable_file(o.out / name, format);
   for (const char* folder : {"charts", "pictures"})
     if (is_present(o.out / folder)) require_writable_folder(o.out / folder);
 }
 
 int compare(const Options& o) {
-  ProtectedFiles inputs;
-  check_outputs(o, inputs);
+  check_outputs(o);
   const ComparisonOutcome outcome = compare_arms(o);
   if (outcome.exit_code != 0) return outcome.exit_code;
   const Comparison& c = outcome.comparison;
@@ -169,8 +165,8 @@ void add_detector_compare(CLI::App& program, Run& run) {
       "Without -arm: ce and focal.\nInterrupted, the same call goes on where it stopped; with more "
       "seeds it trains those that are missing.");
   const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
-  app.add_option("data", o->data, "the .data file")->required();
-  app.add_option("cfg", o->cfg, "the network's .cfg")->required();
+  data_argument(app, o->data)->required();
+  cfg_argument(app, o->cfg)->required();
   app.add_option("--out", o->out, "folder of everything made (runs/NAME_OF_CFG)");
   app.add_option("--arm", o->arms, "an arm, NAME: KEY=VALUE ...; the first is the baseline")
       ->allow_extra_args(false)

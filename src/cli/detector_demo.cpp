@@ -3,6 +3,7 @@
 
 #include "cli/command.h"
 #include "cli/demo.h"
+#include "cli/run_inputs.h"
 #include "core/error.h"
 #include "core/log.h"
 
@@ -93,9 +94,9 @@ void add_detector_demo(CLI::App& program, Run& run) {
   CLI::App& app = subcommand(program, {"detector", "demo"},
                              "detect objects in a video, a camera's picture or a stream");
   const auto o = std::make_shared<DemoOptions>();  // outlives this call, in CLI11's callbacks
-  app.add_option("data", o->data, "the .data file")->required();
-  app.add_option("cfg", o->cfg, "the network's .cfg")->required();
-  app.add_option("weights", o->weights, "its .weights")->required();
+  data_argument(app, o->data)->required();
+  cfg_argument(app, o->cfg)->required();
+  weights_argument(app, o->weights)->required();
   add_source_flags(app, *o);
   add_detection_flags(app, *o);
   add_output_flags(app, *o);

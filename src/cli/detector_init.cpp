@@ -6,13 +6,11 @@
 #include "cfg/data_file.h"
 #include "cli/bad_labels.h"
 #include "cli/command.h"
+#include "cli/run_inputs.h"
 #include "core/file.h"
 #include "core/input.h"
 #include "core/log.h"
-#include "core/protected_files.h"
 #include "core/text.h"
-#include "dataset/image_list.h"
-#include "dataset/label_files.h"
 #include "train/draft.h"
 
 namespace darknet::cli {
@@ -25,24 +23,15 @@ struct Options {
   bool force = false;
 };
 
-void add_inputs(const DraftOptions& o, ProtectedFiles& inputs) {
-  const log::WithoutWarnings quiet;  // reading it for the draft gives them
-  const DataFile data = read_data_file(o.data);
-  inputs.add("the .data file", o.data);
-  inputs.add("the weights file", o.weights);
-  inputs.add("the names file", data.names);
-  for (const auto& list : {data.train, data.valid})
-    if (!list.empty())
-      inputs.add("the list", list), add_images(inputs, read_image_list(list), true);
-}
-
 int run_init(Options o) {
   if (o.out.empty()) o.out = fs::path(o.draft.data).replace_extension(".cfg");
   if (is_present(o.out) && !o.force)
     fail(o.out.string(), ": the file exists; -force replaces it, -out writes another");
-  ProtectedFiles inputs;
-  if (is_present(o.out)) add_inputs(o.draft, inputs);  // -force replaces none of them
-  require_writable_file(o.out);
+  if (is_present(o.out)) {             // -force replaces no input
+    const log::WithoutWarnings quiet;  // reading it for the draft gives them
+    open_data(o.draft.data, ListedFiles::images_and_labels);
+  }
+  require_writable_file(o.out, kCfgFormat);
   const Draft draft = draft_cfg(o.draft);
   write_file_atomically(o.out, draft.cfg);
   for (const std::string& reason : draft.reasons) fmt::print("{}\n", printable(reason));
@@ -63,14 +52,15 @@ void add_detector_init(CLI::App& program, Run& run) {
       "writes a cfg with\nwhat follows from them: input size, anchors, batch, length and schedule. "
       "It says why, in the cfg too.");
   const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
-  app.add_option("data", o->draft.data, "the .data file")->required();
+  data_argument(app, o->draft.data)->required();
   app.add_option("--like", o->draft.like,
                  "the network to start from; without it the objects' sizes, or the weights, choose")
       ->check(CLI::IsMember(draft_networks()))
       ->type_name("NETWORK");
   add_run_length(app, o->draft.length, nullptr);
-  app.add_option("--weights", o->draft.weights,
-                 "a backbone (or other weights) to start from: checks that it fits")
+  as_input(app.add_option("--weights", o->draft.weights,
+                          "a backbone (or other weights) to start from: checks that it fits"),
+           "the weights file")
       ->check(CLI::ExistingFile)
       ->type_name("FILE");
   app.add_option("--loss", o->draft.loss, "of the objectness: ce or focal")

@@ -11,14 +11,13 @@
 #include "cli/command.h"
 #include "cli/map_report.h"
 #include "cli/open_network.h"
+#include "cli/run_inputs.h"
 #include "core/file.h"
 #include "core/input.h"
 #include "core/log.h"
-#include "core/protected_files.h"
 #include "core/text.h"
 #include "dataset/detection_files.h"
 #include "dataset/image_list.h"
-#include "dataset/label_files.h"
 #include "dataset/labels.h"
 #include "dataset/picture_sizes.h"
 #include "eval/predict.h"
@@ -46,8 +45,8 @@ GroundTruths difficult_truths(const DataFile& data, const LabelledImages& labell
   const ImagePaths all_difficult = read_image_list(data.difficult);
   const std::size_t listed = labelled.images.size() + labelled.left_out.size();
   if (all_difficult.size() != listed)
-    fail_at({data.difficult.string(), 0}, "lists ", all_difficult.size(), " images, valid lists ",
-            listed);
+    fail_at({data.difficult.string(), 0}, "lists ", plural(std::ssize(all_difficult), "image"),
+            ", valid lists ", listed);
   const ImagePaths difficult = without(all_difficult, labelled.left_out);
   for (std::size_t i = 0; i < difficult.size(); ++i)
     if (difficult[i].filename() != labelled.images[i].filename())
@@ -91,7 +90,7 @@ std::vector<EvaluatedImage> read_all(const Options& o, const DataFile& data, Lab
   to = read_labelled(data, names_of(data.names, data.classes), o.bad_labels);
   const auto sizes = picture_sizes(to.set.images);
   FiledDetections filed = read_detections(o.detections, {to.set.images, sizes, to.names});
-  log::info(cat(o.detections, ": ", filed.detections, " detections"));
+  log::info(cat(o.detections, ": ", plural(filed.detections, "detection")));
   std::vector<EvaluatedImage> images(sizes.size());
   for (std::size_t i = 0; i < images.size(); ++i) {
     images[i].detections = std::move(filed.images[i]);
@@ -119,25 +118,14 @@ MapResult judge(const std::vector<EvaluatedImage>& images, const Options& o,
   return r;
 }
 
-// Before the work: no output replaces an input, all of them can be written.
-void check_outputs(const Options& o, const DataFile& data, ProtectedFiles& inputs) {
-  if (o.out.empty() && o.curves.empty() && o.errors.empty()) return;
-  inputs.add("the .data file", o.data);
-  inputs.add("the cfg", o.cfg);
-  if (!o.weights.empty()) inputs.add("the weights file", find_weights(o.weights, data.backup));
-  inputs.add("the detections", o.detections);
+// Before the work.
+void check_outputs(const Options& o) {
   if (is_folder(o.detections))
     for (const auto& file : entries_of(o.detections))
-      if (file.extension() == ".txt") inputs.add("the detections", file);
-  inputs.add("the names file", data.names);
-  inputs.add("the tuning file", o.tuning);
-  inputs.add("the list", data.train);  // not read, but no less dear
-  for (const auto& list : {data.valid, data.difficult})
-    if (!list.empty())
-      inputs.add("the list", list), add_images(inputs, read_image_list(list), true);
-  if (!o.out.empty()) require_writable_file(o.out);
-  for (const auto& folder : {o.curves, o.errors})
-    if (!folder.empty()) require_writable_folder(folder);
+      if (file.extension() == ".txt") run_inputs().add("the detections", file);
+  if (!o.out.empty()) require_writable_file(o.out, map_json_format());
+  if (!o.curves.empty()) require_writable_curves(o.curves);
+  if (!o.errors.empty()) require_writable_error_sheets(o.errors);
 }
 
 // The threshold that this network is best used with. F1 counts scores of at least the threshold,
@@ -161,9 +149,10 @@ int map(const Options& o) {
     throw Error("a cfg and weights, or -detections, are wanted", 2);
   if (!o.detections.empty() && !o.cfg.empty())
     throw Error("-detections: no cfg and no weights are used then", 2);
-  const DataFile data = read_data_file(o.data);  // once: it may be a pipe
-  ProtectedFiles inputs;
-  check_outputs(o, data, inputs);
+  // Once: it may be a pipe.
+  const DataFile data = open_data(o.data, ListedFiles::images_and_labels);
+  open_weights(o.weights, data);
+  check_outputs(o);
   const auto before = std::chrono::steady_clock::now();
   Labelled labelled;
   const auto images =
@@ -172,7 +161,7 @@ int map(const Options& o) {
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - before;
   print(result);
   if (o.detections.empty()) print_advice(o, result.best);
-  fmt::print("{} images in {:.1f} s\n", images.size(), seconds.count());
+  fmt::print("{} in {:.1f} s\n", plural(std::ssize(images), "image"), seconds.count());
   if (!o.out.empty()) write_file_atomically(o.out, to_json(result));
   if (!o.curves.empty()) write_curves(o.curves, result);
   if (!o.errors.empty())
@@ -197,11 +186,13 @@ void add_detector_map(CLI::App& program, Run& run) {
       "docs/evaluation.md "
       "says where the two differ.");
   const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
-  app.add_option("data", o->data, "the .data file")->required();
-  CLI::Option* const cfg = app.add_option("cfg", o->cfg, "the network's .cfg");
-  app.add_option("weights", o->weights, "its .weights")->needs(cfg);
-  app.add_option("--detections", o->detections,
-                 "score these instead: COCO results (.json), or a folder of VOC comp4 files");
+  data_argument(app, o->data)->required();
+  CLI::Option* const cfg = cfg_argument(app, o->cfg);
+  weights_argument(app, o->weights)->needs(cfg);
+  as_input(
+      app.add_option("--detections", o->detections,
+                     "score these instead: COCO results (.json), or a folder of VOC comp4 files"),
+      "the detections");
   app.add_option("--iou_thresh", o->iou, "least overlap of a hit")
       ->check(between(0, 1))
       ->capture_default_str();

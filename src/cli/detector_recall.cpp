@@ -8,14 +8,13 @@
 #include "cli/bad_labels.h"
 #include "cli/command.h"
 #include "cli/open_network.h"
+#include "cli/run_inputs.h"
 #include "core/file.h"
-#include "core/protected_files.h"
+#include "core/text.h"
 #include "dataset/image_list.h"
-#include "dataset/label_files.h"
 #include "dataset/labels.h"
 #include "eval/predict.h"
 #include "eval/recall.h"
-#include "nn/weights.h"
 #include "report/chart.h"
 
 namespace darknet::cli {
@@ -23,6 +22,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::array<std::int64_t, 10> kProposals{1, 2, 5, 10, 20, 50, 100, 200, 500, 1000};
+
+constexpr const char* kColumns = "proposals,recall_50,recall_50_95,mean_best_iou\n";
 
 struct Options {
   std::string data, cfg, weights, out;
@@ -35,7 +36,7 @@ struct Options {
 };
 
 void write(const std::string& base, const std::vector<ProposalRecall>& rows) {
-  std::string csv = "proposals,recall_50,recall_50_95,mean_best_iou\n";
+  std::string csv = kColumns;
   Series half{.name = "IoU .5"}, mean{.name = "IoU .5 to .95"};
   for (const ProposalRecall& r : rows) {
     csv += fmt::format("{},{:.6f},{:.6f},{:.6f}\n", r.proposals, r.recall50, r.recall, r.best_iou);
@@ -52,17 +53,11 @@ void write(const std::string& base, const std::vector<ProposalRecall>& rows) {
 }
 
 int recall(const Options& o) {
-  const DataFile data = read_data_file(o.data);
-  const fs::path weights = find_weights(o.weights, data.backup);
-  ProtectedFiles inputs({{"the .data file", o.data},
-                         {"the cfg", o.cfg},
-                         {"the weights file", weights},
-                         {"the list", data.valid},
-                         {"the tuning file", o.tuning}});
+  const DataFile data = open_data(o.data, ListedFiles::images_and_labels);
+  const fs::path weights = open_weights(o.weights, data);
   const ImagePaths listed = read_image_list(required(data, data.valid, "valid"));
   if (!o.out.empty()) {
-    add_images(inputs, listed, true);
-    require_writable_file(o.out + ".csv");
+    require_writable_file(o.out + ".csv", format_of(kColumns));
     require_writable_chart(o.out);
   }
   Network net = open_network(evaluation_options(o, weights));
@@ -75,7 +70,8 @@ int recall(const Options& o) {
   for (const ProposalRecall& r : rows)
     fmt::print("{:>10} {:>8.2f} % {:>11.2f} % {:>14.3f}\n", r.proposals, 100 * r.recall50,
                100 * r.recall, r.best_iou);
-  fmt::print("{} images with {} objects, whatever their class\n", images.size(), labelled.objects);
+  fmt::print("{} with {}, whatever the class\n", plural(std::ssize(images), "image"),
+             plural(labelled.objects, "object"));
   if (!o.out.empty()) write(o.out, rows);
   return 0;
 }
@@ -86,9 +82,9 @@ void add_detector_recall(CLI::App& program, Run& run) {
   CLI::App& app = subcommand(program, {"detector", "recall"},
                              "how many objects the best N boxes of a picture find");
   const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
-  app.add_option("data", o->data, "the .data file")->required();
-  app.add_option("cfg", o->cfg, "the network's .cfg")->required();
-  app.add_option("weights", o->weights, "its .weights")->required();
+  data_argument(app, o->data)->required();
+  cfg_argument(app, o->cfg)->required();
+  weights_argument(app, o->weights)->required();
   app.add_option("--out", o->out, "also write OUT.csv, OUT.svg and OUT.png");
   add_bad_labels(app, o->bad_labels);
   app.add_flag("--letter_box", o->letter_box, "keep the aspect ratio, grey bars around");

@@ -3,6 +3,7 @@
 
 #include "cli/bad_labels.h"
 #include "cli/command.h"
+#include "cli/run_inputs.h"
 #include "core/log.h"
 #include "train/trainer.h"
 
@@ -60,8 +61,8 @@ void add_data(CLI::App& app, TrainerOptions& o) {
 void add_detector_train(CLI::App& program, Run& run) {
   CLI::App& app = subcommand(program, {"detector", "train"}, "train a detector");
   const auto o = std::make_shared<TrainerOptions>();  // outlives this call, in CLI11's callbacks
-  app.add_option("data", o->data, "the .data file")->required();
-  app.add_option("cfg", o->cfg, "the network's .cfg")->required();
+  data_argument(app, o->data)->required();
+  cfg_argument(app, o->cfg)->required();
   app.add_option("weights", o->weights,
                  "a backbone or earlier weights; x_last.weights resumes where it ended");
   add_evaluation(app, *o);

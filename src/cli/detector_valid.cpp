@@ -7,21 +7,21 @@
 #include "cfg/data_file.h"
 #include "cli/command.h"
 #include "cli/open_network.h"
+#include "cli/run_inputs.h"
 #include "core/file.h"
-#include "core/protected_files.h"
+#include "core/log.h"
 #include "core/text.h"
 #include "dataset/detection_files.h"
 #include "dataset/image_list.h"
 #include "dataset/label_files.h"
 #include "eval/predict.h"
-#include "nn/weights.h"
 
 namespace darknet::cli {
 namespace {
 namespace fs = std::filesystem;
 
 struct Options {
-  std::string data, cfg, weights, prefix = "comp4_det_test_", format;
+  std::string data, cfg, weights, prefix, format;  // prefix "": as the format has it
   std::vector<std::string> overrides;
   std::filesystem::path tuning;
   float threshold = .001f, nms = .6f;  // AlexeyAB's, of every format
@@ -53,17 +53,21 @@ Targets targets_of(const Options& o, const std::string& format, const fs::path& 
   Targets targets;
   require_writable_folder(folder);
   if (format == "yolo") {
+    if (!o.prefix.empty())
+      log::warn("-out has no effect with -format yolo: label files are named after their images");
     require_distinct_label_names(set.images);
     targets.labels.emplace(folder);
     for (const fs::path& image : set.images) targets.labels->require_free(label_name(image));
   } else if (format == "voc") {
     require_voc_names(set);
+    const std::string prefix = o.prefix.empty() ? "comp4_det_test_" : o.prefix;
     for (const std::string& name : set.names)
-      targets.files.push_back(folder / voc_file_name(o.prefix, name));
+      targets.files.push_back(folder / voc_file_name(prefix, name));
   } else {
-    targets.files.push_back(folder / "coco_results.json");
+    targets.files.push_back(folder / ((o.prefix.empty() ? "coco_results" : o.prefix) + ".json"));
   }
-  for (const fs::path& file : targets.files) require_writable_file(file);
+  const FileFormat written = format == "voc" ? kVocFormat : detections_json_format();
+  for (const fs::path& file : targets.files) require_writable_file(file, written);
   return targets;
 }
 
@@ -89,20 +93,14 @@ void write(Targets& targets, const std::string& format, const Detected& all) {
 }
 
 int valid(const Options& o) {
-  const DataFile data = read_data_file(o.data);
-  const fs::path weights = find_weights(o.weights, data.backup);
+  // No label files: it reads none, and LabelWriter guards them.
+  const DataFile data = open_data(o.data, ListedFiles::images);
+  const fs::path weights = open_weights(o.weights, data);
   const std::string format = format_of(o, data);
-  ProtectedFiles inputs({{"the .data file", o.data},
-                         {"the cfg", o.cfg},
-                         {"the weights file", weights},
-                         {"the names file", data.names},
-                         {"the list", data.valid},
-                         {"the tuning file", o.tuning}});
   require_writable_folder(data.results);
   Network net = open_network(evaluation_options(o, weights));
   Detected all{{.names = class_names(net, data.names)}, {}};
   all.set.images = read_image_list(required(data, data.valid, "valid"));
-  add_images(inputs, all.set.images, format != "yolo");  // LabelWriter guards labels otherwise
   Targets targets = targets_of(o, format, data.results, all.set);
   detect_all(net, o, all);
   write(targets, format, all);
@@ -123,14 +121,17 @@ void add_detector_valid(CLI::App& program, Run& run) {
       "are the digits at the\nend of the images' names where those are distinct, else their place "
       "in the list.");
   const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
-  app.add_option("data", o->data, "the .data file")->required();
-  app.add_option("cfg", o->cfg, "the network's .cfg")->required();
-  app.add_option("weights", o->weights, "its .weights")->required();
+  data_argument(app, o->data)->required();
+  cfg_argument(app, o->cfg)->required();
+  weights_argument(app, o->weights)->required();
   app.add_option("--format", o->format,
-                 "voc: one comp4 file per class; coco: coco_results.json; yolo: one label file per "
+                 "voc: one comp4 file per class; coco: one JSON file; yolo: one label file per "
                  "picture, with probabilities (coco where the .data file has eval=coco, else voc)")
       ->check(CLI::IsMember({"voc", "coco", "yolo"}));
-  app.add_option("--out", o->prefix, "beginning of the comp4 files' names")->capture_default_str();
+  app.add_option(
+      "--out", o->prefix,
+      "name of the files: what comp4 files begin with (comp4_det_test_), or the COCO file "
+      "without .json (coco_results)");
   add_thresholds(app, o->threshold, o->nms);
   app.add_flag("--letter_box", o->letter_box, "keep the aspect ratio, grey bars around");
   add_overrides(app, o->overrides);

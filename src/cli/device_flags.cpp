@@ -12,16 +12,22 @@
 namespace darknet::cli {
 namespace {
 
-[[noreturn]] void expected(const std::string& gpus, bool several) {
-  throw Error(cat("-i ", gpus, ": expected the number of one GPU",
+// What was typed.
+struct Gpus {
+  std::string flag, value;  // "": none
+};
+std::string to_string(const Gpus& gpus) { return gpus.flag + ' ' + gpus.value; }
+
+[[noreturn]] void expected(const Gpus& gpus, bool several) {
+  throw Error(cat(to_string(gpus), ": expected the number of one GPU",
                   several ? ", or of several as 0,1" : "", ", or -1 for none"),
               2);
 }
 
 // "0,2" as it was typed.
-std::vector<int> numbers(const std::string& gpus, bool several) {
+std::vector<int> numbers(const Gpus& gpus, bool several) {
   std::vector<int> found;
-  for (const char *at = gpus.data(), *const end = at + gpus.size(); at != end;) {
+  for (const char *at = gpus.value.data(), *const end = at + gpus.value.size(); at != end;) {
     int index = 0;
     const auto [after, error] = std::from_chars(at, end, index);
     const bool more = after != end && *after == ',' && after + 1 != end;
@@ -33,43 +39,60 @@ std::vector<int> numbers(const std::string& gpus, bool several) {
   return found;
 }
 
-std::vector<Device> named_devices(const std::string& gpus, bool several) {
+std::vector<Device> named_devices(const Gpus& gpus, bool several) {
   const int count = device_count(DeviceType::cuda);
   std::vector<Device> devices;
   for (const int index : numbers(gpus, several)) {
     if (count > 0 && index >= count)
-      fail("-i ", gpus, ": there is no GPU ", index, "; this machine has ", count,
+      fail(to_string(gpus), ": there is no GPU ", index, "; this machine has ", count,
            ", counted from 0");
     const Device device{.type = DeviceType::cuda, .index = index};
     if (std::find(devices.begin(), devices.end(), device) != devices.end())
-      throw Error(cat("-i ", gpus, ": GPU ", index, " is named twice"), 2);
+      throw Error(cat(to_string(gpus), ": GPU ", index, " is named twice"), 2);
     devices.push_back(device);
   }
   return devices;
 }
 
-// What -i names, or the best there is.
-std::vector<Device> chosen_devices(const std::string& gpus, bool several) {
-  if (gpus == "-1") return {{}};
+// What was typed, or the best there is.
+std::vector<Device> chosen_devices(const Gpus& gpus, bool several) {
+  if (gpus.value == "-1") return {{}};
   std::vector<Device> devices{{.type = DeviceType::cuda}};
-  if (!gpus.empty()) devices = named_devices(gpus, several);
+  if (!gpus.value.empty()) devices = named_devices(gpus, several);
   if (device_count(DeviceType::cuda) > 0) return devices;
-  if (!gpus.empty() || built_with_cuda())  // a command line holds on machines without a GPU too
-    log::warn(cat(gpus.empty() ? "" : cat("-i ", gpus, ": "), why_no_cuda(),
+  if (!gpus.value.empty() ||
+      built_with_cuda())  // a command line holds on machines without a GPU too
+    log::warn(cat(gpus.value.empty() ? "" : to_string(gpus) + ": ", why_no_cuda(),
                   "; computing on the CPU (-nogpu asks for it)"));
   return {{}};
 }
 
+// -i and -gpus, each with its own name in messages. `take` gets what was typed.
+std::vector<CLI::Option*> add_gpus(CLI::App& app, const std::string& help,
+                                   const std::function<void(const Gpus&)>& take) {
+  std::vector<CLI::Option*> options;
+  for (const char* flag : {"--gpus", "-i"})
+    options.push_back(app.add_option_function<std::string>(
+        flag,
+        [flag, take](const std::string& value) {
+          take({flag == std::string("-i") ? "-i" : "-gpus", value});
+        },
+        options.empty() ? help : "the same as -gpus"));
+  options[1]->excludes(options[0]);
+  return options;
+}
+
 void add_flags(CLI::App& app, bool several, const std::function<void(std::vector<Device>)>& take) {
-  const auto gpus = std::make_shared<std::string>();  // outlives this call, in CLI11's callbacks
-  CLI::Option* const named =
-      app.add_option("-i,--gpus", *gpus,
-                     several ? "the GPUs to compute on, counted from 0, as 0 or 0,1; -1: the CPU"
-                             : "the GPU to compute on, counted from 0; -1: the CPU")
-          ->type_name(several ? "N,..." : "N");
-  app.add_flag_callback(
-         "--nogpu", [gpus] { *gpus = "-1"; }, "compute on the CPU")
-      ->excludes(named);
+  const auto gpus = std::make_shared<Gpus>();  // outlives this call, in CLI11's callbacks
+  const auto named =
+      add_gpus(app,
+               several ? "the GPUs to compute on, counted from 0, as 0 or 0,1; -1: the CPU"
+                       : "the GPU to compute on, counted from 0; -1: the CPU",
+               [gpus](const Gpus& typed) { *gpus = typed; });
+  CLI::Option* const none = app.add_flag_callback(
+      "--nogpu", [gpus] { gpus->value = "-1"; }, "compute on the CPU");
+  for (CLI::Option* option : named)
+    option->type_name(several ? "N,..." : "N"), none->excludes(option);
   app.parse_complete_callback([gpus, several, take] { take(chosen_devices(*gpus, several)); });
 }
 
@@ -101,15 +124,12 @@ void add_darknet_habits(CLI::App& app) {
   app.add_flag_callback(
          "--nogpu", [] {}, "compute on the CPU, as this command does anyway")
       ->group(kGroup);
-  app.add_option_function<std::string>(
-         "-i,--gpus",
-         [](const std::string& gpus) {
-           if (gpus == "-1") return;
-           numbers(gpus, true);
-           log::warn(cat("-i ", gpus, " has no effect: this command computes on the CPU"));
-         },
-         "which GPU; -1: none")
-      ->group(kGroup);
+  const auto ignored = add_gpus(app, "which GPU; -1: none", [](const Gpus& gpus) {
+    if (gpus.value == "-1") return;
+    numbers(gpus, true);
+    log::warn(cat(to_string(gpus), " has no effect: this command computes on the CPU"));
+  });
+  for (CLI::Option* option : ignored) option->group(kGroup);
 }
 
 }  // namespace darknet::cli

@@ -146,6 +146,14 @@ std::string to_json(const MapResult& r) {
   return out.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
 }
 
+FileFormat map_json_format() { return json_format({"average_iou", "map", "points"}); }
+
+void require_writable_curves(const std::filesystem::path& folder) {
+  require_writable_folder(folder);
+  require_writable_chart(folder / "precision-recall");
+  require_writable_file(folder / "confusion.png", kImageFormat);
+}
+
 void write_curves(const std::filesystem::path& folder, const MapResult& r) {
   require_writable_folder(folder);
   Panel panel{.title = fmt::format("Precision over recall, IoU {:.2f}", r.options.iou),

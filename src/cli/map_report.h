@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "core/file_format.h"
 #include "eval/coco.h"
 #include "eval/errors.h"
 #include "eval/matching.h"
@@ -22,6 +23,9 @@ struct MapResult {
 
 void print(const MapResult&);
 std::string to_json(const MapResult&);
+FileFormat map_json_format();
+// Throws where write_curves() could not write into the folder: to be asked before long work.
+void require_writable_curves(const std::filesystem::path& folder);
 // FOLDER/CLASS.csv (threshold, precision, recall), precision-recall.svg and .png, confusion.png.
 void write_curves(const std::filesystem::path& folder, const MapResult&);
 

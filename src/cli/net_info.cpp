@@ -5,6 +5,7 @@
 
 #include "cfg/parse.h"
 #include "cli/command.h"
+#include "cli/run_inputs.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/text.h"
@@ -57,7 +58,8 @@ void print_training(const Options& o) try {
   const log::WithoutWarnings told_before;
   const Network training(sections(o), {.mode = Mode::training});
   print_memory(
-      fmt::format("memory, training with {} images at a time", training.input_shape().n).c_str(),
+      fmt::format("memory, training with {} at a time", plural(training.input_shape().n, "image"))
+          .c_str(),
       training.memory());
 } catch (const Error& e) {
   fmt::print("training is not possible as it stands: {}\n", printable(e.what()));
@@ -87,7 +89,7 @@ void add_net_info(CLI::App& program, Run& run) {
   CLI::App& app =
       subcommand(program, {"net", "info"}, "the layers of a cfg, its size and its memory");
   const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
-  app.add_option("cfg", o->cfg, "the network's .cfg")->required();
+  cfg_argument(app, o->cfg)->required();
   add_overrides(app, o->overrides);
   app.final_callback([o, &run] { run = [o] { return info(*o); }; });
 }

@@ -3,9 +3,10 @@
 
 #include "cli/command.h"
 #include "cli/open_network.h"
+#include "cli/run_inputs.h"
 #include "core/file.h"
 #include "core/log.h"
-#include "core/protected_files.h"
+#include "core/text.h"
 #include "nn/weights.h"
 
 namespace darknet::cli {
@@ -16,14 +17,24 @@ struct Options {
   std::int64_t layers = 0;
 };
 
+// Weights of another size are not what an earlier call with these arguments wrote.
+void require_same_size(const std::filesystem::path& out, const Network& net, std::int64_t layers) {
+  std::error_code missing;
+  const auto size = std::filesystem::file_size(out, missing);
+  if (missing || size == 0) return;
+  if (const auto mine = weights_bytes(net, 0, layers).size(); mine != size)
+    fail(out.string(), ": would replace weights of another network (", size, " bytes, not ", mine,
+         "); give the output another name, or remove the file first");
+}
+
 int partial(const Options& o) {
-  const ProtectedFiles inputs({{"the cfg", o.cfg}, {"the weights file", o.weights}});
-  require_writable_file(o.out);
+  require_writable_file(o.out, kWeightsFormat);
   const Network net = open_network({.cfg = o.cfg, .weights = o.weights});
   if (o.layers < 1 || o.layers > net.size())
-    fail("N = ", o.layers, ": this network has ", net.size(), " layers");
+    fail("N = ", o.layers, ": this network has ", plural(net.size(), "layer"));
+  require_same_size(o.out, net, o.layers);
   save_weights(o.out, net, 0, o.layers);
-  log::info(cat(o.out, ": the first ", o.layers, " of ", net.size(), " layers"));
+  log::info(cat(o.out, ": the first ", o.layers, " of ", plural(net.size(), "layer")));
   return 0;
 }
 
@@ -32,8 +43,8 @@ int partial(const Options& o) {
 void add_partial(CLI::App& program, Run& run) {
   CLI::App& app = subcommand(program, {"partial"}, "cut a backbone out of a weights file");
   const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
-  app.add_option("cfg", o->cfg, "the network's .cfg")->required();
-  app.add_option("weights", o->weights, "its .weights")->required();
+  cfg_argument(app, o->cfg)->required();
+  weights_argument(app, o->weights)->required();
   app.add_option("out", o->out, "the file to write")->required();
   app.add_option("N", o->layers, "how many layers, counted as darknet net info does")->required();
   app.final_callback([o, &run] { run = [o] { return partial(*o); }; });

@@ -177,7 +177,7 @@ int predict_images(const PredictOptions& o) {
   const bool good = o.images.empty() ? predictor.run_typed() : predictor.run_all(images);
   files.finish();
   if (predictor.exit_code() == 0) return good ? 0 : 1;
-  log::info(cat("interrupted after ", files.images(), " images",
+  log::info(cat("interrupted after ", plural(static_cast<std::int64_t>(files.images()), "image"),
                 o.out.empty() ? "" : cat("; what was found in them is in ", o.out)));
   return predictor.exit_code();
 }

@@ -10,9 +10,8 @@
 namespace darknet::cli {
 
 struct PredictOptions {
-  std::string data, cfg, weights, names;     // data, names: "" where there are none
-  std::vector<std::filesystem::path> lists;  // of the .data file: no output replaces them
-  std::vector<std::string> images;           // as pictures_of() takes them; none: standard input
+  std::string data, cfg, weights, names;  // data, names: "" where there are none
+  std::vector<std::string> images;        // as pictures_of() takes them; none: standard input
   std::vector<std::string> overrides;
   std::filesystem::path tuning;
   float threshold = .25f, nms = .45f;

@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "cli/open_network.h"
+#include "cli/run_inputs.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/input.h"
@@ -49,21 +51,14 @@ std::string PredictionFiles::UnusedNames::of(const fs::path& image) {
 }
 
 PredictionFiles::PredictionFiles(const PredictOptions& o, const ImagePaths& images, bool open_end)
-    : options_(o),
-      open_end_(open_end),
-      several_(open_end || images.size() > 1),
-      inputs_({{"the .data file", o.data},
-               {"the cfg", o.cfg},
-               {"the weights file", o.weights},
-               {"the names file", o.names},
-               {"the tuning file", o.tuning}}) {
+    : options_(o), open_end_(open_end), several_(open_end || images.size() > 1) {
   // Label files only where they are ground truth that LabelWriter does not guard.
-  add_images(inputs_, images, o.format != "yolo" || o.out.empty());
+  add_images(run_inputs(), images, o.format != "yolo" || o.out.empty());
   for (const std::string& argument : o.images)
-    if (fs::path(argument).extension() == ".txt") inputs_.add("the list", argument);
-  for (const fs::path& list : o.lists) inputs_.add("the list", list);
+    if (fs::path(argument).extension() == ".txt") run_inputs().add("the list", argument);
   check_folders();
   check_images(images);
+  if (o.save_labels) check_saved_labels(images);
 }
 
 void PredictionFiles::check_folders() {
@@ -74,7 +69,7 @@ void PredictionFiles::check_folders() {
   else if (options_.format == "voc")
     require_writable_folder(options_.out);
   else
-    require_writable_file(options_.out);
+    require_writable_file(options_.out, detections_json_format());
 }
 
 void PredictionFiles::check_images(const ImagePaths& images) const {
@@ -83,18 +78,39 @@ void PredictionFiles::check_images(const ImagePaths& images) const {
   for (const fs::path& image : images) {
     const std::string name = unused.of(image);
     if (several_)
-      require_unprotected(annotated(name));
+      require_replaceable(annotated(name), kImageFormat);
     else
-      require_writable_file(annotated(name));
+      require_writable_file(annotated(name), kImageFormat);
     if (labels_) labels_->require_free(name + ".txt");
   }
+}
+
+void PredictionFiles::check_saved_labels(const ImagePaths& images) const {
+  std::size_t labelled = 0;
+  fs::path first;
+  std::map<fs::path, fs::path> image_of;
+  std::set<fs::path> folders;
+  for (const fs::path& image : images) {
+    const fs::path labels = saved_labels(image);
+    folders.insert(labels.has_parent_path() ? labels.parent_path() : fs::path("."));
+    if (is_present(labels) && ++labelled == 1) first = labels;
+    if (const auto [at, fresh] = image_of.emplace(labels, image); !fresh)
+      fail(image.string(), ": would share the label file ", labels.string(), " with ",
+           at->second.string(), "; -save_labels needs one of them in another folder");
+  }
+  if (labelled > 0)
+    fail(first.string(), ": -save_labels replaces no label file, and of ",
+         plural(static_cast<std::int64_t>(images.size()), "image"), ", ", labelled,
+         labelled == 1 ? " has" : " have", " one already; name the others alone");
+  for (const fs::path& folder : folders) require_writable_folder(folder);
 }
 
 void PredictionFiles::set_names(std::vector<std::string> names) {
   found_.names = std::move(names);
   if (!writes_voc(options_)) return;
   require_voc_names(found_);
-  for (const std::string& name : found_.names) require_writable_file(voc_file(options_, name));
+  for (const std::string& name : found_.names)
+    require_writable_file(voc_file(options_, name), kVocFormat);
 }
 
 fs::path PredictionFiles::annotated(const std::string& name) const {
@@ -105,16 +121,16 @@ fs::path PredictionFiles::annotated(const std::string& name) const {
 fs::path PredictionFiles::begin(const fs::path& image) {
   image_ = image;
   name_ = unused_.of(image);
-  if (open_end_) inputs_.add("the image", image);
+  if (open_end_) run_inputs().add("the image", image);
   if (writes_voc(options_) && name_ != image.stem())
     fail(image.string(), ": a VOC file cannot tell it from another image called ",
          image.stem().string());
   if (options_.save_labels && is_present(saved_labels(image)))
-    fail(saved_labels(image).string(), ": -save_labels writes over no label file");
+    fail(saved_labels(image).string(), ": -save_labels replaces no label file");
   if (name_ != image.stem() && named_outputs())
     log::warn(cat(image.string(), ": another image is called ", image.stem().string(),
                   " too; what is found here goes to ", name_));
-  require_unprotected(annotated(name_));
+  require_replaceable(annotated(name_), kImageFormat);
   return annotated(name_);
 }
 

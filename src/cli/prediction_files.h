@@ -1,5 +1,5 @@
-// Where the detections of `detector test` and `detect` go: -out, -prefix, -save_labels. All but
-// -save_labels, which is refused image by image, is checked before the first image is worked on.
+// Where the detections of `detector test` and `detect` go: -out, -prefix, -save_labels. All of it
+// is checked before the first image is worked on, where the images are known by then.
 #pragma once
 #include <filesystem>
 #include <optional>
@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "cli/predict_images.h"
-#include "core/protected_files.h"
 #include "dataset/detection_files.h"
 #include "dataset/label_files.h"
 
@@ -44,11 +43,11 @@ class PredictionFiles {
   std::filesystem::path annotated(const std::string& name) const;
   void check_folders();
   void check_images(const ImagePaths& images) const;
+  void check_saved_labels(const ImagePaths& images) const;
   bool named_outputs() const { return several_ || options_.format == "yolo"; }
 
   PredictOptions options_;
   bool open_end_, several_;
-  ProtectedFiles inputs_;
   std::optional<LabelWriter> labels_;
   UnusedNames unused_;
   std::filesystem::path image_;  // that was begun

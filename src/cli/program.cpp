@@ -4,6 +4,7 @@
 
 #include "cfg/parse.h"
 #include "cli/command.h"
+#include "cli/run_inputs.h"
 #include "core/error.h"
 #include "core/number.h"
 #include "core/text.h"
@@ -186,6 +187,7 @@ int run_program(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     return tell_usage(program, e);
   }
+  const RunOutputs outputs;
   const WarningsOfImages at_the_end;
   const AdaptiveWaiting waiting;
   return run();
@@ -239,8 +241,10 @@ void add_arithmetic(CLI::App& app, bool& exact, std::vector<std::string>& overri
          "processor or the GPU has it) or f16 (GPUs); the cfg's [net] precision=")
       ->check(CLI::IsMember({"f32", "bf16", "f16"}))
       ->type_name("TYPE");
-  app.add_option("--tuning", tuning,
-                 "take the convolutions' algorithms from this file of darknet bench -tune")
+  as_input(app.add_option("--tuning", tuning,
+                          "take the convolutions' algorithms from this file of darknet bench "
+                          "-tune"),
+           "the tuning file")
       ->type_name("FILE");
 }
 

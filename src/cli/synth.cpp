@@ -7,8 +7,8 @@
 
 #include "cfg/parse.h"
 #include "cli/command.h"
+#include "cli/run_inputs.h"
 #include "core/number.h"
-#include "core/protected_files.h"
 #include "core/text.h"
 #include "dataset/input_truths.h"
 #include "dataset/scene_set.h"
@@ -138,7 +138,6 @@ int synth(Options& o) {
   read_flags(o);
   check(o.set.scenes);
   if (o.background > 0 && o.cfg.empty()) throw Error("-background needs -cfg: whose anchors?", 2);
-  const ProtectedFiles inputs({{"the cfg", o.cfg}});
   require_scene_folder(o.folder);
   std::optional<Network> net;
   if (!o.cfg.empty()) {
@@ -151,10 +150,9 @@ int synth(Options& o) {
   const SceneSettings& s = o.set.scenes;
   write_scene_set(o.folder, o.set);
   fmt::print(
-      "{}: {} pictures for training, {} for tests; {} x {}, {} classes, {} to {} objects of {} to "
-      "{} pixels\n",
-      printable(o.folder), o.set.count - o.set.test, o.set.test, s.width, s.height, s.classes,
-      s.least_objects, s.most_objects, s.least_size, s.most_size);
+      "{}: {} for training, {} for tests; {} x {}, {}, {} to {} objects of {} to {} pixels\n",
+      printable(o.folder), plural(o.set.count - o.set.test, "image"), o.set.test, s.width, s.height,
+      plural(s.classes, "class"), s.least_objects, s.most_objects, s.least_size, s.most_size);
   if (net) print_imbalance(*net, s, o.set.count);
   fmt::print("-> {}\n", printable((std::filesystem::path(o.folder) / "scenes.data").string()));
   return 0;
@@ -187,7 +185,8 @@ void add_synth(CLI::App& program, Run& run) {
   app.add_option_function<std::string>(
          "--format", [o](const std::string& f) { o->set.ending = "." + f; }, "jpg or png (jpg)")
       ->check(CLI::IsMember({"jpg", "png"}));
-  app.add_option("--cfg", o->cfg, "tell how many of this network's anchors are positive")
+  as_input(app.add_option("--cfg", o->cfg, "tell how many of this network's anchors are positive"),
+           "the cfg")
       ->type_name("CFG");
   app.add_option(
          "--background", o->background,

@@ -57,6 +57,10 @@ AtomicFile::AtomicFile(const fs::path& path)
   if (descriptor_ < 0) fail_io("create");
 }
 
+AtomicFile::AtomicFile(const fs::path& path, const FileFormat& format) : AtomicFile(path) {
+  require_format(path_, format);
+}
+
 AtomicFile::~AtomicFile() {
   if (descriptor_ < 0) return;
   ::close(descriptor_);
@@ -69,6 +73,7 @@ void AtomicFile::fail_io(const char* what) const {
 
 void AtomicFile::write(const void* data, std::size_t bytes) {
   const char* at = static_cast<const char*>(data);
+  beginning_.append(at, std::min(bytes, kFormatBytes - beginning_.size()));
   while (bytes > 0) {
     const ::ssize_t done = ::write(descriptor_, at, bytes);
     if (done < 0 && errno == EINTR) continue;
@@ -79,6 +84,8 @@ void AtomicFile::write(const void* data, std::size_t bytes) {
 }
 
 void AtomicFile::commit() {
+  if (const std::string kind = format_of(beginning_).kind; !kind.empty())
+    require_format(path_, {kind, {}});
   if (::fsync(descriptor_) != 0 && errno != EINVAL) fail_io("flush");
   const int closed = ::close(descriptor_);
   descriptor_ = -1;
@@ -120,7 +127,16 @@ std::string read_file(const fs::path& path, std::uint64_t most_bytes) {
   return InputFile(path, most_bytes).rest();
 }
 
-void require_writable_file(const fs::path& path) { const AtomicFile unused(path); }
+void require_writable_file(const fs::path& path, const FileFormat& format) {
+  const AtomicFile unused(path, format);
+  claim_output(path);
+}
+
+void require_replaceable(const fs::path& path, const FileFormat& format) {
+  require_unprotected(path);
+  require_format(path, format);
+  require_unclaimed(path);
+}
 
 void make_folder(const fs::path& folder) {
   std::error_code error;

@@ -7,13 +7,18 @@
 #include <string>
 #include <vector>
 
+#include "core/file_format.h"
+
 namespace darknet {
 
 // Writes to a temporary name beside `path`; commit() flushes to the disk and renames. Without
-// commit() the temporary is removed and the previous file stays. Every failed write throws.
+// commit() the temporary is removed and the previous file stays. Every failed write throws, and so
+// does whatever would replace an input of the run, or a file of another kind (core/file_format.h).
 class AtomicFile {
  public:
   explicit AtomicFile(const std::filesystem::path& path);
+  // Throws already where something else than `format` stands there.
+  AtomicFile(const std::filesystem::path& path, const FileFormat& format);
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
   ~AtomicFile();
@@ -25,6 +30,7 @@ class AtomicFile {
  private:
   [[noreturn]] void fail_io(const char* what) const;
   std::filesystem::path path_, temporary_;
+  std::string beginning_;  // of what is written, to tell its format
   int descriptor_ = -1;
 };
 
@@ -57,8 +63,13 @@ std::vector<std::filesystem::path> entries_of(const std::filesystem::path& folde
 
 // Throws, naming the folder and the reason, unless files can be made in `folder`; makes the folder.
 void require_writable_folder(const std::filesystem::path& folder);
-// Throws where an AtomicFile could not be made of it: to be asked before long work.
-void require_writable_file(const std::filesystem::path&);
+// Throws where an AtomicFile of this format could not be made of it: to be asked before long work,
+// once for every output of a run: two outputs under one name are refused.
+void require_writable_file(const std::filesystem::path&, const FileFormat&);
+
+// For outputs whose names follow from inputs, of which there may be many: throws where one of them
+// would replace an input, something else than `format`, or another output.
+void require_replaceable(const std::filesystem::path&, const FileFormat&);
 
 // Removes what AtomicFiles of programs that were killed left in `folder`, of files whose names
 // begin with `beginning`.

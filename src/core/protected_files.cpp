@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "core/error.h"
+#include "core/file_format.h"
 
 namespace darknet {
 namespace {
@@ -15,11 +16,19 @@ namespace fs = std::filesystem;
 struct Registry {
   std::mutex mutex;
   std::vector<ProtectedFiles*> living;
+  bool counts_outputs = false;
+  std::vector<fs::path> outputs;  // whole paths without links
 };
 
 Registry& registry() {
   static Registry all;
   return all;
+}
+
+fs::path whole(const fs::path& path) {
+  std::error_code unknown;
+  const fs::path whole = fs::weakly_canonical(fs::absolute(path, unknown), unknown);
+  return whole.empty() ? path : whole;
 }
 
 }  // namespace
@@ -57,6 +66,29 @@ void ProtectedFiles::add(Kind kind, const fs::path& file) {
   sorted_ = false;
 }
 
+void ProtectedFiles::add_later(AddFiles add_files) {
+  const std::lock_guard lock(registry().mutex);
+  later_.push_back(std::move(add_files));
+}
+
+// Unlocked while files are added, which locks.
+void ProtectedFiles::add_what_was_put_off() {
+  std::vector<std::pair<ProtectedFiles*, AddFiles>> all;
+  {
+    const std::lock_guard lock(registry().mutex);
+    for (ProtectedFiles* inputs : registry().living) {
+      for (AddFiles& add_files : inputs->later_) all.emplace_back(inputs, std::move(add_files));
+      inputs->later_.clear();
+    }
+  }
+  for (auto& [inputs, add_files] : all) {
+    try {
+      add_files(*inputs);
+    } catch (const Error&) {  // whoever reads the list tells of it
+    }
+  }
+}
+
 const std::string* ProtectedFiles::find(const File& file) {
   if (!sorted_) std::stable_sort(files_.begin(), files_.end());
   sorted_ = true;
@@ -64,9 +96,19 @@ const std::string* ProtectedFiles::find(const File& file) {
   return at == files_.end() || file < *at ? nullptr : &whats_[at->what];
 }
 
+namespace {
+
+bool may_be_of_a_list(const fs::path& output) {
+  const std::string kind = format_of_file(output).kind;
+  return kind.empty() || kind == kImageFormat.kind || kind == kLabelFormat.kind;
+}
+
+}  // namespace
+
 void require_unprotected(const fs::path& output) {
   struct ::stat at {};
   if (::stat(output.c_str(), &at) != 0 || S_ISDIR(at.st_mode)) return;
+  if (may_be_of_a_list(output)) ProtectedFiles::add_what_was_put_off();
   const std::lock_guard lock(registry().mutex);
   for (ProtectedFiles* inputs : registry().living)
     if (const std::string* what = inputs->find({at.st_dev, at.st_ino, 0})) {
@@ -74,6 +116,29 @@ void require_unprotected(const fs::path& output) {
       fail(output.string(), ": would replace ", *what, ", which this run reads (",
            fs::canonical(output, ignored).string(), "); give the output another name");
     }
+}
+
+RunOutputs::RunOutputs() { registry().counts_outputs = true; }
+
+RunOutputs::~RunOutputs() {
+  registry().counts_outputs = false;
+  registry().outputs.clear();
+}
+
+void require_unclaimed(const fs::path& output) {
+  const std::lock_guard lock(registry().mutex);
+  const auto& outputs = registry().outputs;
+  const bool linked = fs::is_symlink(output);
+  for (const fs::path& other : outputs)
+    if ((linked || other.filename() == output.filename()) && other == whole(output))
+      fail(output.string(), ": two outputs of this run have this name; give one of them another");
+}
+
+void claim_output(const fs::path& output) {
+  if (!registry().counts_outputs) return;
+  require_unclaimed(output);
+  const std::lock_guard lock(registry().mutex);
+  registry().outputs.push_back(whole(output));
 }
 
 }  // namespace darknet

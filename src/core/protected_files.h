@@ -1,8 +1,10 @@
-// The files that a run reads, so that nothing it writes takes the place of one of them. AtomicFile,
-// AppendedFile and the writers of videos ask require_unprotected() themselves.
+// The files that a run reads, so that nothing it writes takes the place of one of them, and the
+// names it writes to, so that none is used twice. AtomicFile, AppendedFile and the writers of
+// videos ask themselves.
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,6 +28,10 @@ class ProtectedFiles {
   using Kind = std::uint32_t;
   Kind add_kind(const std::string& what);
   void add(Kind, const std::filesystem::path& file);
+  // Of long lists: `add_files` is called, once, when an image, a label file or an empty file is to
+  // be replaced: nothing else is in such lists. An Error of it means no files.
+  using AddFiles = std::function<void(ProtectedFiles&)>;
+  void add_later(AddFiles add_files);
 
  private:
   friend void require_unprotected(const std::filesystem::path&);
@@ -36,13 +42,28 @@ class ProtectedFiles {
       return device != other.device ? device < other.device : inode < other.inode;
     }
   };
+  static void add_what_was_put_off();
   const std::string* find(const File& file);  // nullptr: not among them
   std::vector<File> files_;
   std::vector<std::string> whats_;
+  std::vector<AddFiles> later_;
   bool sorted_ = true;
 };
 
 // Throws, naming both, where `output` is a file that a ProtectedFiles of this process holds.
 void require_unprotected(const std::filesystem::path& output);
+
+// While one lives, the outputs of this process are counted as those of one run.
+class RunOutputs {
+ public:
+  RunOutputs();
+  RunOutputs(const RunOutputs&) = delete;
+  RunOutputs& operator=(const RunOutputs&) = delete;
+  ~RunOutputs();
+};
+// Throws where this run has another output of that name.
+void require_unclaimed(const std::filesystem::path& output);
+// The same, and it is one from now on.
+void claim_output(const std::filesystem::path& output);
 
 }  // namespace darknet

@@ -33,6 +33,14 @@ std::string printable(std::string_view s, std::string_view kept) {
   return out;
 }
 
+std::string plural(std::int64_t count, std::string_view noun) {
+  std::string text = std::to_string(count) + ' ' + std::string(noun);
+  if (count == 1) return text;
+  for (const char* sibilant : {"s", "x", "ch", "sh"})
+    if (noun.ends_with(sibilant)) return text + "es";
+  return text + 's';
+}
+
 bool LineReader::next(std::string_view& line) {
   constexpr int kEnd = std::char_traits<char>::eof();
   raw_.clear();

@@ -23,6 +23,9 @@ inline std::string shown(std::string_view s) {
   return printable(s.substr(0, kMost)) + (s.size() > kMost ? "..." : "");
 }
 
+// "1 image", "2 images", "3 classes"; `noun` is the singular.
+std::string plural(std::int64_t count, std::string_view noun);
+
 // The lines of a text, trimmed, counted from 1, without the byte order mark of UTF-8 files. A line
 // longer than `max_line` bytes is an Error that names `name` and the line, before more of it is
 // read.

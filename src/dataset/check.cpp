@@ -16,7 +16,7 @@ namespace darknet {
 namespace {
 namespace fs = std::filesystem;
 
-using Tell = std::function<void(const std::string&)>;
+using Tell = std::function<void(Finding, const std::string&)>;
 
 void count_objects(ListCheck& check, const std::vector<Truth>& truths) {
   const auto n = static_cast<std::int64_t>(truths.size());
@@ -34,8 +34,10 @@ void count_objects(ListCheck& check, const std::vector<Truth>& truths) {
 void check_labels(ListCheck& check, const fs::path& image, std::int64_t classes, BadLabels bad,
                   const Tell& tell) {
   const LabelFile file = read_label_file(image, classes, bad);
-  for (const std::string& fault : file.faults) tell(fault);
-  for (const std::string& cut : file.cut) tell(cut + "; cut to the image");
+  const bool skipped = bad == BadLabels::skip;
+  for (const std::string& fault : file.faults)
+    tell(skipped ? Finding::mended : Finding::fault, skipped ? fault + "; left out" : fault);
+  for (const std::string& cut : file.cut) tell(Finding::mended, cut + "; cut to the image");
   check.cut += static_cast<std::int64_t>(file.cut.size());
   check.missing_labels += !file.readable;
   if (!file.readable) return;
@@ -50,7 +52,7 @@ void check_picture(ListCheck& check, const fs::path& image, std::int64_t channel
     read_image(image, channels);
   } catch (const Error& e) {
     ++check.unreadable;
-    tell(e.what());
+    tell(Finding::fault, e.what());
   }
 }
 
@@ -67,7 +69,7 @@ ListCheck check_list(const fs::path& list, std::int64_t classes, std::int64_t ch
     const fs::path image = images[i];
     if (!seen.insert(images.text(i)).second) {
       ++check.duplicates;
-      tell(cat(list.string(), ": ", image.string(), " is listed more than once"));
+      tell(Finding::fault, cat(list.string(), ": ", image.string(), " is listed more than once"));
     }
     check_picture(check, image, channels, tell);
     check_labels(check, image, classes, bad, tell);

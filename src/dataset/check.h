@@ -22,9 +22,11 @@ struct ListCheck {
   }
 };
 
-// `tell`: one message per fault, "file:line: reason".
+// `tell`: one message, "file:line: reason", per fault and per label that -bad_labels clips or
+// skips.
+enum class Finding : std::uint8_t { fault, mended };
 ListCheck check_list(const std::filesystem::path& list, std::int64_t classes, std::int64_t channels,
-                     const std::function<void(const std::string&)>& tell,
+                     const std::function<void(Finding, const std::string&)>& tell,
                      BadLabels = BadLabels::stop);
 
 }  // namespace darknet

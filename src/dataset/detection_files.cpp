@@ -433,6 +433,10 @@ FiledDetections read_detections(const fs::path& path, const ImageSet& set) {
   return all;
 }
 
+FileFormat detections_json_format() {
+  return json_format({"image_id", "category_id", "bbox", "score", "filename", "frame_id"});
+}
+
 std::string coco_results(const ImageSet& set, std::span<const std::vector<Detection>> detections) {
   const auto ids = image_ids(set.images);
   const auto classes = static_cast<std::int64_t>(set.names.size());

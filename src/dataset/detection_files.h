@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/file_format.h"
 #include "dataset/image_paths.h"
 #include "detect/box.h"
 #include "image/picture_size.h"
@@ -38,6 +39,9 @@ struct FiledDetections {
 // one such file. Throws, naming file and entry, on what is not finite, on unknown images and
 // classes.
 FiledDetections read_detections(const std::filesystem::path&, const ImageSet&);
+
+// Detections as JSON, COCO's and AlexeyAB's: one may take the place of the other.
+FileFormat detections_json_format();
 
 // All of these clip the boxes to the image (detect/clip.h).
 // bbox: x, y of the upper left corner, width, height; pixels from 0.

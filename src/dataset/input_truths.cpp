@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "core/log.h"
+#include "core/text.h"
 #include "dataset/augment.h"
 #include "dataset/picture_sizes.h"
 
@@ -37,7 +38,7 @@ GroundTruths truths_at_input(const LabelledImages& labelled, const InputView& vi
     progress.at(static_cast<std::int64_t>(i) + 1);
   }
   if (const std::size_t unknown = labelled.images.size() - all.size(); unknown > 0)
-    log::warn(cat(unknown, " images whose size cannot be read are not counted"));
+    log::warn(cat(plural(unknown, "image"), " of unreadable size not counted"));
   return all;
 }
 

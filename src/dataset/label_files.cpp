@@ -8,8 +8,8 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/input.h"
+#include "core/protected_files.h"
 #include "core/text.h"
-#include "dataset/image_list.h"
 
 namespace darknet {
 namespace {
@@ -58,15 +58,6 @@ void LabelWriter::write(const std::string& name, const std::string& text) {
   if (written_.emplace(printable(name), checksum_of(text)).second)
     AppendedFile(record()).append(line.str());
   write_file_atomically(folder_ / name, text);
-}
-
-void add_images(ProtectedFiles& inputs, const ImagePaths& images, bool labels) {
-  const ProtectedFiles::Kind image_kind = inputs.add_kind("an image");
-  const ProtectedFiles::Kind label_kind = inputs.add_kind("the label file of an image");
-  for (const fs::path& image : images) {
-    inputs.add(image_kind, image);
-    if (labels) inputs.add(label_kind, label_path(image));
-  }
 }
 
 std::string label_name(const fs::path& image) {

@@ -7,7 +7,6 @@
 #include <string>
 #include <utility>
 
-#include "core/protected_files.h"
 #include "dataset/image_paths.h"
 
 namespace darknet {
@@ -27,9 +26,6 @@ class LabelWriter {
   std::filesystem::path folder_;
   std::set<std::pair<std::string, std::uint64_t>> written_;  // names, checksums
 };
-
-// Holds them as images of this run and, with `labels`, their label files as ground truth.
-void add_images(ProtectedFiles&, const ImagePaths& images, bool labels);
 
 // What the label file of an image is called: STEM.txt.
 std::string label_name(const std::filesystem::path& image);

@@ -110,8 +110,9 @@ class FirstFew {
       else if (count_ == kMost + 1)
         text_ += "\n  ... (darknet detector check -all lists everything)";
   }
-  std::string text(const char* what) const {
-    return count_ == 0 ? "" : cat("\n", count_, ' ', what, text_);
+  // "2 label lines left out:" and what was added.
+  std::string text(const char* noun, const char* what) const {
+    return count_ == 0 ? "" : cat("\n", plural(count_, noun), ' ', what, ':', text_);
   }
 
  private:
@@ -212,12 +213,13 @@ LabelledImages read_all_labels(const ImagePaths& images, std::int64_t classes, B
   }
   all.truths.shrink_to_fit();
   if (!all.left_out.empty()) all.images = without(images, all.left_out);
-  const std::string changes = left_out.text("images without a label file are left out:") +
-                              lines.text("label lines are left out:") +
-                              cut.text("boxes are cut to their image:");
+  const std::string changes = left_out.text("image", "without a label file left out") +
+                              lines.text("label line", "left out") +
+                              cut.text("box", "cut to the image");
   if (all.images.empty() && !images.empty())
     fail("no image of the list has a label file that can be read", changes);
-  if (!changes.empty()) log::warn("-bad_labels" + changes);
+  if (!changes.empty())
+    log::warn(cat("-bad_labels ", bad == BadLabels::clip ? "clip:" : "skip:", changes));
   return all;
 }
 

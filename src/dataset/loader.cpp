@@ -15,6 +15,7 @@
 #include "core/log.h"
 #include "core/out_of_memory.h"
 #include "core/start_thread.h"
+#include "core/text.h"
 
 namespace darknet {
 namespace {
@@ -208,8 +209,9 @@ void Loader::Impl::count_unreadable(Slot& s) {
       if (!bad.insert(u.image).second) continue;
       log::warn(cat(u.why, "; this picture is passed over"));
       if (static_cast<double>(bad.size()) > most)
-        fail(bad.size(), " of ", pictures.size(), " pictures cannot be read, more than -max_bad ",
-             settings.max_bad * 100, " %; the last: ", u.why);
+        fail(bad.size(), " of ", plural(static_cast<std::int64_t>(pictures.size()), "image"),
+             " cannot be read, more than -max_bad ", settings.max_bad * 100,
+             " %; the last: ", u.why);
     }
 }
 

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "core/log.h"
+#include "core/text.h"
 #include "dataset/loader.h"
 #include "detect/nms.h"
 
@@ -30,7 +31,8 @@ std::int64_t classes_of(const Network& net) {
   for (const HeadAt& at : net.heads()) {
     const std::int64_t here = at.head->settings().classes;
     if (classes > 0 && here != classes)
-      fail(net.layer(at.layer).title(), ": has ", here, " classes, another head has ", classes);
+      fail(net.layer(at.layer).title(), ": has ", plural(here, "class"), ", another head has ",
+           classes);
     classes = here;
   }
   if (classes == 0)

@@ -46,8 +46,8 @@ WarningsOfImages::~WarningsOfImages() {
   Noted& n = noted();
   const std::lock_guard lock(n.mutex);
   if (n.files.size() > 1) {
-    std::string text =
-        cat(n.files.size(), " images are not quite sound but were used; after the first:");
+    std::string text = cat(plural(std::ssize(n.files), "image"),
+                           " used in spite of small faults; after the first:");
     for (const std::string& message : n.named) text += "\n  " + message;
     if (n.files.size() > 1 + n.named.size()) text += "\n  ...";
     log::warn(text);

@@ -16,6 +16,7 @@
 #include <opencv2/videoio.hpp>
 
 #include "core/error.h"
+#include "core/file_format.h"
 #include "core/input.h"
 #include "core/protected_files.h"
 #include "image/mat.h"
@@ -94,6 +95,7 @@ class FileWriter : public VideoWriter {
   FileWriter(const fs::path& path, const WriterSettings& s)
       : size_(static_cast<int>(s.width), static_cast<int>(s.height)) {
     require_unprotected(path);
+    require_format(path, kVideoFormat);
     const std::string ending = default_codec(path);  // refuses what is no video
     const std::string codec = s.codec.empty() ? ending : s.codec;
     if (codec.size() != 4) fail("-codec ", codec, ": four letters name a codec, such as mp4v");

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <set>
 #include "cfg/anchors_key.h"
+#include "core/text.h"
 #include "detect/head.h"
 #include "losses/class_keys.h"
 #include "losses/objectness.h"
@@ -70,8 +71,9 @@ class RegionLayer final : public Layer, public Head {
   Requirements reshape(std::span<const Shape> in, Ops&, const PlanOptions& options) override {
     const std::int64_t needed = settings_.anchors * settings_.entries();
     if (in[0].c != needed)
-      fail(title(), ": gets ", in[0].c, " channels; ", settings_.anchors, " anchors of 5 + ",
-           region_.classes, " numbers need filters=", needed, " in the convolution before it");
+      fail(title(), ": gets ", in[0].c, " channels; ", plural(settings_.anchors, "anchor"),
+           " of 5 + ", region_.classes, " numbers need filters=", needed,
+           " in the convolution before it");
     shape_ = in[0];
     Requirements r{.output = in[0], .needs_input = false, .needs_output = false};
     if (options.mode == Mode::inference) return r;
@@ -110,8 +112,8 @@ class RegionLayer final : public Layer, public Head {
 
   Head* head() override { return this; }
   LayerSummary summary() const override {
-    return {.note = cat(settings_.anchors, " anchors, ", region_.classes, " classes, objectness ",
-                        name_of(objectness_.loss))};
+    return {.note = cat(plural(settings_.anchors, "anchor"), ", ", plural(region_.classes, "class"),
+                        ", objectness ", name_of(objectness_.loss))};
   }
 
   const HeadSettings& settings() const override { return offered_; }

@@ -6,6 +6,7 @@
 #include <set>
 #include "cfg/anchors_key.h"
 #include "core/log.h"
+#include "core/text.h"
 #include "detect/head.h"
 #include "losses/class_keys.h"
 #include "losses/objectness.h"
@@ -122,8 +123,9 @@ class YoloLayer final : public Layer, public Head {
   Requirements reshape(std::span<const Shape> in, Ops&, const PlanOptions& options) override {
     const std::int64_t needed = settings_.anchors * settings_.entries();
     if (in[0].c != needed)
-      fail(title(), ": gets ", in[0].c, " channels; ", settings_.anchors, " anchors of 5 + ",
-           yolo_.classes, " numbers need filters=", needed, " in the convolution before it");
+      fail(title(), ": gets ", in[0].c, " channels; ", plural(settings_.anchors, "anchor"),
+           " of 5 + ", yolo_.classes, " numbers need filters=", needed,
+           " in the convolution before it");
     if (yolo_.new_coords && !accepted_)
       fail(title(), ": new_coords=1 needs activation=logistic in the convolution before it");
     shape_ = in[0];
@@ -170,8 +172,8 @@ class YoloLayer final : public Layer, public Head {
     return accepted_;
   }
   LayerSummary summary() const override {
-    return {.note = cat(settings_.anchors, " anchors, ", yolo_.classes, " classes, objectness ",
-                        name_of(objectness_.loss))};
+    return {.note = cat(plural(settings_.anchors, "anchor"), ", ", plural(yolo_.classes, "class"),
+                        ", objectness ", name_of(objectness_.loss))};
   }
 
   const HeadSettings& settings() const override { return offered_; }

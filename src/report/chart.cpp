@@ -185,7 +185,8 @@ Image to_image(const Chart& chart, Theme theme) {
 }
 
 void require_writable_chart(const std::filesystem::path& base) {
-  for (const char* ending : {".svg", ".png"}) require_writable_file(base.string() + ending);
+  require_writable_file(base.string() + ".svg", kSvgFormat);
+  require_writable_file(base.string() + ".png", kImageFormat);
 }
 
 void write_chart(const std::filesystem::path& base, const Chart& chart, Theme theme) {

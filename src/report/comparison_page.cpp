@@ -6,6 +6,7 @@
 #include <cmath>
 #include <utility>
 
+#include "core/text.h"
 #include "core/utf8.h"
 #include "report/side_by_side.h"
 
@@ -224,9 +225,11 @@ std::string comparison_page(const Comparison& c, const std::vector<ArmDifference
   page += verdicts(c, found);
   page += fmt::format(
       "<p>The same network (<code>{}</code>), trained from the same random weights on the same "
-      "batches: {} pictures, {} iterations; only the keys below differ. Tested on {} other "
-      "pictures with {} objects, with the weights of the last iteration.</p>\n",
-      escaped_markup(c.cfg.string()), c.training_images, c.iterations, c.images.size(), c.objects);
+      "batches: {}, {}; only the keys below differ. Tested on {} of valid= with {}, "
+      "with the weights of the last iteration.</p>\n",
+      escaped_markup(c.cfg.string()), plural(c.training_images, "image"),
+      plural(c.iterations, "iteration"), plural(std::ssize(c.images), "image"),
+      plural(c.objects, "object"));
   page += arms_list(c) + "<h2>Detection</h2>\n" + runs_table(c) + classes_table(c);
   page += "<p class=\"soft\">Average precision by class at IoU 0.5, area under the curve.</p>\n";
   page += "<h2>Imbalance</h2>\n" + imbalance_table(c);

@@ -121,8 +121,10 @@ std::string quoted(const std::string& text) {
   return out + "\"";
 }
 
+constexpr const char* kCsvHeader = "image,kind,class,probability,truth,iou,x,y,width,height\n";
+
 std::string csv(const DetectionErrors& e, const ErrorSheets& s) {
-  std::string text = "image,kind,class,probability,truth,iou,x,y,width,height\n";
+  std::string text = kCsvHeader;
   const auto box = [](const Box& b) {
     return fmt::format("{:.6f},{:.6f},{:.6f},{:.6f}\n", b.x, b.y, b.w, b.h);
   };
@@ -142,6 +144,11 @@ std::string csv(const DetectionErrors& e, const ErrorSheets& s) {
 }
 
 }  // namespace
+
+void require_writable_error_sheets(const fs::path& folder) {
+  require_writable_folder(folder);
+  require_writable_file(folder / "errors.csv", format_of(kCsvHeader));
+}
 
 std::vector<fs::path> write_error_sheets(const fs::path& folder, const DetectionErrors& e,
                                          const ErrorSheets& s) {

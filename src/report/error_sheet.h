@@ -17,6 +17,8 @@ struct ErrorSheets {
   std::int64_t most = 60;          // false positives, and misses, that are drawn
 };
 
+// Throws where write_error_sheets() could not write into the folder: to be asked before long work.
+void require_writable_error_sheets(const std::filesystem::path& folder);
 // Writes false-positives-1.png ..., misses-1.png ... and errors.csv (all of them) into the folder.
 // Returns what was written.
 std::vector<std::filesystem::path> write_error_sheets(const std::filesystem::path& folder,

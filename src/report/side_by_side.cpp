@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/text.h"
 #include "core/utf8.h"
 #include "detect/overlap.h"
 #include "image/draw.h"
@@ -70,7 +71,7 @@ const std::string& name(const SideBySide& s, std::int32_t class_id) {
 ScenePanel truths_panel(const Image& picture, const SideBySide& s) {
   std::vector<CaptionedBox> boxes;
   for (const Truth& t : s.truths) boxes.push_back({t.box, kTruthColour, name(s, t.class_id), {}});
-  ScenePanel panel{fmt::format("ground truth: {} objects", s.truths.size()), picture};
+  ScenePanel panel{"ground truth: " + plural(std::ssize(s.truths), "object"), picture};
   draw_boxes(panel.image, boxes, {.text_height = kCaption});
   return panel;
 }

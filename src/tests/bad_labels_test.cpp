@@ -96,8 +96,9 @@ TEST_F(LabelFolder, SkipLeavesOutAndCounts) {
   EXPECT_EQ(all.left_out, std::vector<std::size_t>{1});
   EXPECT_EQ(all.objects, 2);
   EXPECT_EQ(all.empty, 1);
-  EXPECT_NE(said.find("1 images without a label file are left out:"), said.npos) << said;
-  EXPECT_NE(said.find("2 label lines are left out:"), said.npos) << said;
+  EXPECT_NE(said.find("-bad_labels skip:\n1 image without a label file left out:"), said.npos)
+      << said;
+  EXPECT_NE(said.find("2 label lines left out:"), said.npos) << said;
   EXPECT_NE(said.find("a.txt:2: "), said.npos) << said;
   EXPECT_NE(said.find("a.txt:3: "), said.npos) << said;
   EXPECT_NE(testing_files::error_of([&] {
@@ -125,7 +126,7 @@ TEST_F(LabelFolder, CheckCountsByTheSameRule) {
   const auto list = file("list.txt", "a.png\nb.png\n");
   const auto check = [&](BadLabels bad) {
     return check_list(
-        list, 2, 3, [](const std::string&) {}, bad);
+        list, 2, 3, [](Finding, const std::string&) {}, bad);
   };
   EXPECT_EQ(check(BadLabels::stop).faults(), 3);
   EXPECT_EQ(check(BadLabels::clip).faults(), 2);

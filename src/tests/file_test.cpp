@@ -82,10 +82,10 @@ TEST_F(FileTest, ALinkStaysOneAndItsTargetIsReplaced) {
 TEST_F(FileTest, OnlyOrdinaryFilesAreReplaced) {
   const fs::path pipe = folder_ / "pipe";
   ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
-  EXPECT_THROW(require_writable_file(pipe), Error);
+  EXPECT_THROW(require_writable_file(pipe, kTextFormat), Error);
   EXPECT_THROW(write_file_atomically(pipe, "x"), Error);
   EXPECT_TRUE(fs::is_fifo(pipe));
-  require_writable_file(folder_ / "new");
+  require_writable_file(folder_ / "new", kTextFormat);
   EXPECT_FALSE(fs::exists(folder_ / "new"));
 }
 

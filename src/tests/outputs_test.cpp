@@ -43,7 +43,7 @@ TEST_F(ProtectedFilesTest, AreNotWrittenToUnderAnyName) {
       const std::string why = error_of([&] { write_file_atomically(to, "new"); });
       EXPECT_TRUE(holds(why, to.string()) && holds(why, "the cfg " + cfg.string())) << why;
       EXPECT_NE(error_of([&] { AppendedFile(to).append("x"); }), "");
-      EXPECT_NE(error_of([&] { require_writable_file(to); }), "");
+      EXPECT_NE(error_of([&] { require_writable_file(to, kTextFormat); }), "");
     }
     for (const fs::path& to : {image, folder_ / "hard"})
       EXPECT_TRUE(holds(error_of([&] { write_file_atomically(to, "new"); }), "an image"));
@@ -111,7 +111,8 @@ TEST_F(OutputTest, NoLabelFileOfTheDataSetIsReplaced) {
   EXPECT_FALSE(work_.has("predictions/0.jpg"));  // before the work
   expect_refused(test({"x.weights", "images/0.png", "-out", "images/0.txt"}),
                  "images/0.txt: would replace the label file of an image");
-  expect_refused(test({"x.weights", "images/0.png", "-save_labels"}), "images/0.txt");
+  expect_refused(test({"x.weights", "images/0.png", "-save_labels"}),
+                 "images/0.txt: -save_labels replaces no label file, and of 1 image, 1 has one");
   expect_refused(map({"x.cfg", "x.weights", "-out", "images/1.txt"}),
                  "images/1.txt: would replace the label file of an image");
   EXPECT_EQ(work_.tree("images"), before);
@@ -233,9 +234,8 @@ TEST_F(OutputTest, TwoImagesOfOneNameKeepTheirDetectionsApart) {
       << ran.all();
   EXPECT_TRUE(work_.has("y/0.txt") && work_.has("y/0-2.txt"));
   const CommandResult saved = test({"x.weights", "w", "-thresh", "0", "-save_labels"});
-  expect_refused(saved, "w/0.txt");
-  EXPECT_TRUE(holds(saved.out, "w/0.bmp: Predicted")) << saved.all();
-  EXPECT_FALSE(holds(saved.out, "w/0.png: Predicted")) << saved.all();
+  expect_refused(saved, "w/0.png: would share the label file w/0.txt with w/0.bmp");
+  EXPECT_FALSE(holds(saved.out, "Predicted") || work_.has("w/0.txt")) << saved.all();
 }
 
 // ---- One training of a name in a folder ----

@@ -232,7 +232,7 @@ TEST_F(LetterBox, APictureWithoutASizeIsLeftOut) {
   const CommandResult ran =
       work_.darknet({"detector", "train", "w.data", "bars.cfg", "-max_bad", "50"});
   EXPECT_EQ(ran.exit_code, 0) << ran.all();
-  expect_holds(ran.err, "1 images whose size cannot be read are not counted");
+  expect_holds(ran.err, "1 image of unreadable size not counted");
   expect_holds(ran.out, "layer 6: obj_prior=auto: 0.00390625 of");
 }
 

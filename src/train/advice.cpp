@@ -65,8 +65,8 @@ void advise_length(Findings& to, std::int64_t max_batches, std::int64_t batch,
   const double epochs =
       static_cast<double>(max_batches) * static_cast<double>(batch) / static_cast<double>(images);
   if (epochs > kMaxEpochs)
-    to.push_back(cat("max_batches=", max_batches, " is ", std::llround(epochs), " epochs of ",
-                     images, " images: more than ", kMaxEpochs,
+    to.push_back(cat("max_batches=", max_batches, " is ", plural(std::llround(epochs), "epoch"),
+                     " of ", plural(images, "image"), ": more than ", kMaxEpochs,
                      " seldom gain anything; -epochs 100 or -hours 2 set another length, with the "
                      "rest of the schedule"));
 }
@@ -146,9 +146,9 @@ void advise_labels(Findings& to, const LabelledImages& labelled, const std::stri
     objects += static_cast<std::int64_t>(labelled.truths[i].size());
   }
   if (twice > 0)
-    to.push_back(cat(list, ": ", twice,
-                     " label lines repeat another of their file (first: that of ", first,
-                     "); each counts as one more object: remove them"));
+    to.push_back(cat(list, ": ", plural(twice, "label line"),
+                     " found twice in one file (first: that of ", first,
+                     "); each counts as one more object: remove the copies"));
   if (objects == 0)
     to.push_back(cat(list, ": no objects at all: the label files of all ", labelled.images.size(),
                      " images are empty; there is nothing to learn from them, and no AP on them"));
@@ -163,19 +163,19 @@ void advise_crowded(Findings& to, const Network& net, const GroundTruths& truths
     left_out += std::max<std::int64_t>(0, n - most);
   }
   if (images > 0)
-    to.push_back(cat(images, " images have more than max=", most, " objects; ", left_out,
-                     " objects are left out (raise max= in the heads)"));
+    to.push_back(cat(plural(images, "image"), " with more than max=", most, " objects: ",
+                     plural(left_out, "object"), " left out (raise max= in the heads)"));
 }
 
 void advise_overlap(Findings& to, const Overlap& o) {
   if (o.all() == 0) return;
-  to.push_back(cat(
-      o.all(), " of ", o.images, " images of valid= are in train= too (", o.same_path, " by path, ",
-      o.same_bytes, " by content, ", o.nearly_same, " look alike; first: ", o.first, " and ",
-      o.first_partner, "): mAP on them says nothing about new images; take them out of one list",
-      o.compared < 1
-          ? cat(" (only ", std::llround(100 * o.compared), " % of the pairs were compared by look)")
-          : ""));
+  to.push_back(cat(o.all(), " of ", plural(o.images, "image"), " of valid= in train= too (",
+                   o.same_path, " by path, ", o.same_bytes, " by content, ", o.nearly_same,
+                   " look alike; first: ", o.first, " and ", o.first_partner,
+                   "): mAP on them says nothing about new images; take them out of one list",
+                   o.compared < 1 ? cat(" (only ", std::llround(100 * o.compared),
+                                        " % of the pairs were compared by look)")
+                                  : ""));
 }
 
 Findings advise(const AdviceInput& in) {

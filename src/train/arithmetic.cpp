@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "core/log.h"
+#include "core/text.h"
 
 namespace darknet {
 namespace {
@@ -37,11 +38,11 @@ void require_same(const Arithmetic& now, const TrainingState& then, const std::s
     fail(weights, ": that training ran with precision=", then.precision, ", not ", now.precision,
          "; give the same, or -clear to count anew");
   if (then.threads > 0 && then.threads != now.threads)
-    log::warn(cat("that training ran with ", then.threads, " threads, this one with ", now.threads,
-                  ": it goes on, but not to the same bits"));
+    log::warn(cat("that training ran with ", plural(then.threads, "thread"), ", this one with ",
+                  now.threads, ": it goes on, but not to the same bits"));
   if (told && then.devices != now.devices)
-    log::warn(cat("that training ran on ", then.devices, " devices, this one on ", now.devices,
-                  ": it goes on, but not to the same bits"));
+    log::warn(cat("that training ran on ", plural(then.devices, "device"), ", this one on ",
+                  now.devices, ": it goes on, but not to the same bits"));
 }
 
 }  // namespace darknet

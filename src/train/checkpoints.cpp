@@ -1,8 +1,14 @@
 #include "train/checkpoints.h"
 
+#include <algorithm>
+#include <array>
+#include <string_view>
+
 #include "core/file.h"
 #include "core/input.h"
 #include "core/log.h"
+#include "core/number.h"
+#include "core/text.h"
 #include "nn/freezing.h"
 #include "nn/weights.h"
 
@@ -13,6 +19,8 @@ namespace fs = std::filesystem;
 constexpr std::int64_t kLastEvery = 100;
 constexpr std::uint64_t kMostSeen = std::uint64_t{1} << 62;
 constexpr std::uint64_t kMostWeightBytes = std::uint64_t{64} << 30;
+
+constexpr std::array<std::string_view, 4> kOwnSuffixes{"_last", "_best", "_final", "_ema"};
 
 const fs::path& writable(const fs::path& folder) {
   require_writable_folder(folder);
@@ -62,6 +70,31 @@ void Checkpoints::save_final(const Network& net, Optimizer& optimizer,
   optimizer.swap_average();
 }
 
+bool Checkpoints::is_own(const fs::path& weights) const {
+  const fs::path prefix = file("_");
+  std::error_code unknown;
+  const fs::path folder = weights.has_parent_path() ? weights.parent_path() : ".";
+  return weights.filename().string().starts_with(prefix.filename().string()) &&
+         weights.extension() == ".weights" &&
+         fs::equivalent(folder, folder_.empty() ? "." : folder_, unknown);
+}
+
+void Checkpoints::keep_start(const fs::path& weights, std::int64_t from,
+                             std::int64_t max_batches) const {
+  if (!is_own(weights)) return;
+  const std::string suffix = weights.stem().string().substr(name_.size());
+  std::int64_t number = 0;
+  const bool numbered = read_number(std::string_view(suffix).substr(1), number);
+  const bool replaced =
+      numbered ? number > from && number <= max_batches && number % period(max_batches) == 0
+               : std::find(kOwnSuffixes.begin(), kOwnSuffixes.end(), suffix) != kOwnSuffixes.end();
+  if (!replaced) return;
+  const fs::path kept = file(suffix + "_previous.weights");
+  write_file_atomically(kept, read_file(weights, kMostWeightBytes));
+  log::info(cat(weights.string(), ", which this run starts from and may replace, is kept as ",
+                kept.string()));
+}
+
 std::int64_t Checkpoints::period(std::int64_t max_batches) const {
   return every_ > 0 ? every_ : max_batches < 10000 ? 1000 : 10000;
 }
@@ -80,7 +113,8 @@ void Checkpoints::save_due(const Network& net, Optimizer& optimizer, TrainingSta
 namespace {
 
 std::string describe(const LoadedWeights& loaded, const Network& net, const fs::path& path) {
-  if (loaded.complete) return cat("weights: ", path.string(), ", all ", net.size(), " layers");
+  if (loaded.complete)
+    return cat("weights: ", path.string(), ", all of ", plural(net.size(), "layer"));
   return cat("weights: ", path.string(), ", the first ", loaded.layers, " of ", net.size(),
              " layers; the others start fresh");
 }
@@ -126,7 +160,7 @@ void load_start(Network& net, Optimizer& optimizer, const StartOptions& options,
   net.initialise();
   net.parameters_changed();
   if (options.cutoff > net.size())
-    fail("-partial ", options.cutoff, ": this network has ", net.size(), " layers");
+    fail("-partial ", options.cutoff, ": this network has ", plural(net.size(), "layer"));
   if (options.weights.empty()) {
     start.said = cat("from random weights, seed ", start.state.seed);
     return;
@@ -139,8 +173,8 @@ void load_start(Network& net, Optimizer& optimizer, const StartOptions& options,
     start.said = describe(loaded, net, options.weights) + start.said;
     if (!options.clear && loaded.complete) start.state.seen = loaded.seen;
     if (start.state.seen > kMostSeen)
-      fail(options.weights.string(), ": says that it has seen ", start.state.seen,
-           " images; -clear counts anew");
+      fail(options.weights.string(), ": says that it has seen ",
+           plural(static_cast<std::int64_t>(start.state.seen), "image"), "; -clear counts anew");
     start.state.iteration =
         static_cast<std::int64_t>(start.state.seen) / net.settings().batch;  // Darknet's counting
   }

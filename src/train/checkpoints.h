@@ -32,6 +32,13 @@ class Checkpoints {
   bool due(std::int64_t iteration, std::int64_t max_batches) const;
   void save_due(const Network&, Optimizer&, TrainingState&, std::int64_t max_batches) const;
 
+  // Whether that is a weights file of this run, by its name and folder.
+  bool is_own(const std::filesystem::path& weights) const;
+  // Where the run starts from one of its own files, that of iteration `from`, and will replace it:
+  // keeps it as NAME_..._previous.weights, and says so.
+  void keep_start(const std::filesystem::path& weights, std::int64_t from,
+                  std::int64_t max_batches) const;
+
   std::filesystem::path file(const std::string& suffix) const;  // folder/name<suffix>
 
  private:

@@ -11,6 +11,7 @@
 #include "cfg/parse.h"
 #include "cfg/shipped.h"
 #include "core/log.h"
+#include "core/text.h"
 #include "dataset/image_list.h"
 #include "dataset/labels.h"
 #include "dataset/picture_sizes.h"
@@ -263,8 +264,8 @@ void Drafter::set_anchors() {
     write_anchors(places[by_stride[k]], r, split[k]);
     per_head += cat(k == 0 ? "" : ", ", split[k].size(), " at stride ", strides[k]);
   }
-  because(cat("anchors by k-means on ", objects.size(), " objects (mean IoU ", fixed(r.mean_iou, 3),
-              "): ", per_head));
+  because(cat("anchors by k-means on ", plural(std::ssize(objects), "object"), " (mean IoU ",
+              fixed(r.mean_iou, 3), "): ", per_head));
 }
 
 void Drafter::write_anchors(const HeadPlace& head, const AnchorResult& r,
@@ -377,11 +378,11 @@ void Drafter::set_length() {
   cfg_.set(0, "learning_rate", cat(static_cast<float>(rate_for_batch(usual_rate, usual, batch))));
   const Schedule s = schedule_of(iterations_of_run(per_image, batch));
   set_schedule(s);
-  because(cat(
-      s.iterations, " iterations of ", batch,
-      " images: ", fixed(static_cast<double>(s.iterations * batch) / images, 0), " epochs, about ",
-      log::duration(per_image * static_cast<double>(s.iterations * batch)), " on this machine (",
-      fixed(1e3 * per_image, 1), " ms an image); burn_in, and steps at 80 % and 90 %, go with it"));
+  because(cat(plural(s.iterations, "iteration"), " of ", plural(batch, "image"), ": ",
+              fixed(static_cast<double>(s.iterations * batch) / images, 0), " epochs, about ",
+              log::duration(per_image * static_cast<double>(s.iterations * batch)),
+              " on this machine (", fixed(1e3 * per_image, 1),
+              " ms an image); burn_in, and steps at 80 % and 90 %, go with it"));
 }
 
 void Drafter::check_weights() {
@@ -389,7 +390,7 @@ void Drafter::check_weights() {
   Network net = network(Mode::training);
   const LoadedWeights l = load_weights(options_.weights, net, {.allow_backbone = true});
   because(cat("weights: ", options_.weights.string(), " fills the first ", l.layers, " of ",
-              net.size(), " layers"));
+              plural(net.size(), "layer")));
 }
 
 Draft Drafter::run() {
@@ -397,8 +398,8 @@ Draft Drafter::run() {
               !options_.like.empty()     ? ""
               : options_.weights.empty() ? "objects' sizes"
                                          : "weights",
-              "; ", facts_.images, " images, ", facts_.objects.size(), " objects, ", facts_.classes,
-              " classes"));
+              "; ", plural(facts_.images, "image"), ", ",
+              plural(std::ssize(facts_.objects), "object"), ", ", plural(facts_.classes, "class")));
   set_classes();
   set_input();
   set_anchors();

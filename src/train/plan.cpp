@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "core/text.h"
 
 namespace darknet {
 namespace {
@@ -75,7 +76,7 @@ std::vector<std::vector<std::int64_t>> split_anchors(std::span<const AnchorShape
                                                      std::span<const std::int64_t> strides) {
   const auto anchors = static_cast<std::int64_t>(by_area.size());
   const auto heads = static_cast<std::int64_t>(strides.size());
-  if (anchors < heads) fail(anchors, " anchors are too few for ", heads, " heads");
+  if (anchors < heads) fail("too few anchors: ", anchors, " for ", plural(heads, "head"));
   std::vector<std::vector<std::int64_t>> split(strides.size());
   std::int64_t next = 0;
   for (std::int64_t h = 0; h < heads; ++h) {

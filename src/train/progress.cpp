@@ -95,6 +95,8 @@ std::string json_line(const IterationReport& r) {
   return line.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
 }
 
+FileFormat training_log_format() { return json_format({"average_loss", "iteration", "loss"}); }
+
 TrainingLog::TrainingLog(std::filesystem::path path, std::int64_t keep) : path_(std::move(path)) {
   std::string kept;
   if (keep > 0 && is_present(path_)) {
@@ -112,7 +114,9 @@ TrainingLog::TrainingLog(std::filesystem::path path, std::int64_t keep) : path_(
 
 void TrainingLog::append(const std::string& line) {
   if (!file_) {
-    write_file_atomically(path_, kept_);
+    AtomicFile file(path_, training_log_format());
+    file.write(kept_);
+    file.commit();
     kept_.clear();
     file_.emplace(path_);
   }

@@ -28,6 +28,8 @@ struct IterationReport {
 std::string progress_line(const IterationReport&);
 std::string json_line(const IterationReport&);
 
+FileFormat training_log_format();
+
 // NAME_log.jsonl: appended line by line. On a resume, lines of later iterations are dropped first.
 class TrainingLog {
  public:

@@ -7,6 +7,7 @@
 #include "cfg/parse.h"
 #include "core/input.h"
 #include "core/log.h"
+#include "core/text.h"
 #include "dataset/image_list.h"
 #include "nn/checkpoint.h"
 #include "nn/net_settings.h"
@@ -42,7 +43,7 @@ std::int64_t planned_by_epochs(const TrainerOptions& o, const DataFile& data) {
 std::int64_t planned_by_hours(const TrainerOptions& o, const DataFile& data) {
   const fs::path backup = o.backup.empty() ? data.backup : o.backup;
   if (const std::int64_t planned = length_at_start(o, backup); planned > 0) {
-    log::info(cat("-hours: the run keeps the ", planned, " iterations planned at its start"));
+    log::info(cat("-hours: the run keeps its planned length of ", plural(planned, "iteration")));
     return planned;
   }
   log::info("-hours: measuring some iterations");
@@ -56,7 +57,7 @@ std::int64_t planned_by_hours(const TrainerOptions& o, const DataFile& data) {
                                                 .threads = o.threads,
                                                 .tuning = o.tuning});
   const std::int64_t iterations = iterations_of_hours(o.length.hours, seconds);
-  log::info(cat("-hours ", o.length.hours, ": ", iterations, " iterations of ", seconds,
+  log::info(cat("-hours ", o.length.hours, ": ", plural(iterations, "iteration"), " of ", seconds,
                 " s each (evaluations by -map come on top)"));
   return iterations;
 }

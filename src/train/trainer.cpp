@@ -9,6 +9,7 @@
 #include "cfg/data_file.h"
 #include "core/input.h"
 #include "core/log.h"
+#include "core/text.h"
 #include "core/threads.h"
 #include "dataset/image_list.h"
 #include "dataset/labels.h"
@@ -143,23 +144,24 @@ Trainer::Trainer(const TrainerOptions& options)
   if (max_batches() == 0)
     fail_at({options.cfg.string(), 0}, "[net] max_batches: a training needs its length");
   read_labels();
-  check_training_files(options_, data_, {labelled_.images, validation_.images}, checkpoints_,
-                       inputs_);
+  check_training_files(options_, data_, checkpoints_, inputs_);
   start();
 }
 
 void Trainer::read_labels() {
   labelled_ = read_all_labels(read_image_list(required(data_, data_.train, "train")), classes_,
                               options_.bad_labels);
-  log::info(cat("training images: ", labelled_.images.size(), " with ", labelled_.objects,
-                " objects, ", labelled_.empty, " without any"));
+  log::info(cat("training images: ", labelled_.images.size(), " with ",
+                plural(labelled_.objects, "object"), ", ", labelled_.empty, " without any"));
   if (labelled_.clipped > 0)
-    log::warn(cat(labelled_.clipped, " boxes reach out of their image by up to ", kOverhangPixels,
-                  " pixels or ", kOverhang, " of its size and were clipped"));
+    log::warn(cat(plural(labelled_.clipped, "box"),
+                  " clipped that reached out of the image by up to ", kOverhangPixels,
+                  " pixels or ", kOverhang, " of its size"));
   if (!options_.map) return;
   LabelledImages valid = read_all_labels(read_image_list(required(data_, data_.valid, "valid")),
                                          classes_, options_.bad_labels);
-  log::info(cat("validation images: ", valid.images.size(), " with ", valid.objects, " objects"));
+  log::info(
+      cat("validation images: ", valid.images.size(), " with ", plural(valid.objects, "object")));
   validation_ = {std::move(valid.images), std::move(valid.truths), {}};
   evaluated_ = std::make_unique<Network>(
       training_sections(options_),
@@ -182,6 +184,8 @@ void Trainer::start() {
   checkpoints_.adopt(state_);
   log::info(start.said);
   if (state_.iteration >= max_batches()) tell_nothing_left(start.kind);
+  if (start.kind == StartKind::weights)
+    checkpoints_.keep_start(options.weights, state_.iteration, max_batches());
   if (start.kind == StartKind::resumed)
     require_same(arithmetic(), state_, options_.weights.string()), take_up_algorithms();
   else
@@ -222,7 +226,7 @@ void Trainer::take_up_algorithms() {
 // those who meant to start from them.
 void Trainer::tell_nothing_left(StartKind kind) const {
   const std::string text =
-      cat(state_.iteration, " iterations were already made and max_batches=", max_batches(),
+      cat(plural(state_.iteration, "iteration"), " already made and max_batches=", max_batches(),
           ": nothing is left to do; a larger max_batches trains on, -clear counts anew");
   if (kind != StartKind::resumed) fail(options_.weights.string(), ": ", text);
   log::info(text);
@@ -243,12 +247,12 @@ void Trainer::tell_plan() const {
   const NetSettings& n = net_.settings();
   const double epochs =
       static_cast<double>(max_batches() * n.batch) / static_cast<double>(labelled_.images.size());
-  log::info(cat("iterations ", state_.iteration + 1, " to ", max_batches(), ", ", n.batch,
-                " images each in ", n.subdivisions * net_.options().replicas, " parts (",
-                static_cast<std::int64_t>(epochs), " epochs in all); learning rate ",
-                n.learning_rate, " policy ", n.policy,
-                n.burn_in > 0 ? cat(", burn_in ", n.burn_in) : "", "; seed ", state_.seed,
-                "; files go to ", backup_.string()));
+  log::info(cat(
+      "iterations ", state_.iteration + 1, " to ", max_batches(), ", ", plural(n.batch, "image"),
+      " each in ", plural(n.subdivisions * net_.options().replicas, "part"), " (",
+      plural(static_cast<std::int64_t>(epochs), "epoch"), " in all); learning rate ",
+      n.learning_rate, " policy ", n.policy, n.burn_in > 0 ? cat(", burn_in ", n.burn_in) : "",
+      "; seed ", state_.seed, "; files go to ", backup_.string()));
   if (options_.device.type != DeviceType::cpu)
     log::info(cat("computed by ", ops(options_.device.type).name(options_.device)));
   for (const Device& d : options_.others)
@@ -326,8 +330,8 @@ void Trainer::begin(const Batch& batch) {
 void Trainer::count(const StepResult& result, const Begun& step) {
   if (result.truths_left_out > 0 && !told_of_left_out_) {
     told_of_left_out_ = true;
-    log::warn(cat("iteration ", step.iteration, ": ", result.truths_left_out,
-                  " objects of this batch are beyond the heads' max= and left out; later ones are "
+    log::warn(cat("iteration ", step.iteration, ": ", plural(result.truths_left_out, "object"),
+                  " of this batch left out, beyond the heads' max=; later ones are "
                   "in the log as truths_left_out"));
   }
   ++state_.iteration;
@@ -443,8 +447,8 @@ void Trainer::evaluate() {
     checkpoints_.save_best(net_, state_);
   }
   log::info(cat("iteration ", state_.iteration, ": mAP@0.5 ", map_now_, " on ",
-                validation_.images.size(), " images; best ", state_.best_map, " at iteration ",
-                state_.best_iteration));
+                plural(static_cast<std::int64_t>(validation_.images.size()), "image"), "; best ",
+                state_.best_map, " at iteration ", state_.best_iteration));
 }
 
 TrainingOutcome Trainer::finish(int exit_code) {
@@ -488,7 +492,7 @@ TrainingOutcome Trainer::run() {
   }
   const bool ended = state_.iteration >= max_batches() && !state_.evaluation_pending;
   if (out_of_patience())
-    log::info(cat(options_.patience, " evaluations without a better mAP: ending early"));
+    log::info(cat(plural(options_.patience, "evaluation"), " without a better mAP: ending early"));
   return finish(ended || out_of_patience() ? 0 : interrupt_.exit_code());
 }
 

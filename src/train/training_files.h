@@ -2,20 +2,15 @@
 #pragma once
 #include "cfg/data_file.h"
 #include "core/protected_files.h"
-#include "dataset/image_paths.h"
 #include "train/checkpoints.h"
 #include "train/trainer.h"
 
 namespace darknet {
 
-struct TrainingImages {
-  ImagePaths training, validation;
-};
-
 // Holds the files in `inputs`, and throws where one that is to be written is among them or cannot
-// be written. Weights of this very training (backup/NAME_*.weights) are not held: it goes on with
-// them.
-void check_training_files(const TrainerOptions&, const DataFile&, const TrainingImages&,
-                          const Checkpoints&, ProtectedFiles& inputs);
+// be written. Weights of this very run (backup/NAME_*.weights) are not held:
+// Checkpoints::keep_start() sees to them.
+void check_training_files(const TrainerOptions&, const DataFile&, const Checkpoints&,
+                          ProtectedFiles& inputs);
 
 }  // namespace darknet

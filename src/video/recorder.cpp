@@ -43,11 +43,13 @@ bool write_at(int descriptor, const std::string& text, std::int64_t position) {
 
 // An empty file: what an earlier run recorded is not mixed with this one.
 const std::filesystem::path& emptied(const std::filesystem::path& path) {
-  write_file_atomically(path, "");
+  AtomicFile(path, record_format()).commit();
   return path;
 }
 
 }  // namespace
+
+FileFormat record_format() { return json_format({"frame_id", "seconds", "objects"}); }
 
 std::string frame_json(const Frame& frame, const std::vector<std::string>& names) {
   return one_line({{"frame_id", frame.number},

@@ -42,6 +42,8 @@ class JsonArrayFile {
 enum class RecordFormat : std::uint8_t { lines, array };
 RecordFormat record_format_of(const std::filesystem::path&);  // .json: an array
 
+FileFormat record_format();  // of the file, either way
+
 class Recorder {
  public:
   Recorder(const std::filesystem::path&, RecordFormat);  // replaces the file

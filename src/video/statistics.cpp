@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/text.h"
 #include "core/threads.h"
 
 namespace darknet {
@@ -99,7 +100,7 @@ StageTimer::~StageTimer() {
 
 std::string describe(const VideoSummary& s, int cores) {
   std::string text =
-      fmt::format("{} frames in {:.1f} s: {:.1f} frames/s", s.frames, s.seconds, s.fps);
+      fmt::format("{} in {:.1f} s: {:.1f} frames/s", plural(s.frames, "frame"), s.seconds, s.fps);
   if (s.dropped > 0) text += fmt::format(", {} dropped", s.dropped);
   text += fmt::format("; latency {:.0f} ms, at most {:.0f} ms\n", s.latency, s.worst_latency);
   text += fmt::format("{:<10}{:>12}{:>20}\n", "stage", "ms/frame", "processor ms/frame");

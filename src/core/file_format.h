@@ -1,0 +1,36 @@
+// What a file holds, judged by how it begins: enough to notice that an output would take the place
+// of something else. Not a check that the file is sound.
+#pragma once
+#include <cstddef>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace darknet {
+
+struct FileFormat {
+  std::string kind;                 // "an image", "a label file", ...; "": empty, or blanks alone
+  std::vector<std::string> fields;  // columns of CSV, keys of JSON, in their order
+};
+
+inline const FileFormat kImageFormat{"an image", {}}, kVideoFormat{"a video", {}},
+    kSvgFormat{"an SVG image", {}}, kHtmlFormat{"an HTML page", {}},
+    kWeightsFormat{"a weights file", {}}, kStateFormat{"the state of a training run", {}},
+    kCfgFormat{"a .cfg file", {}}, kDataFormat{"a .data file", {}},
+    kLabelFormat{"a label file", {}}, kImageListFormat{"a list of images", {}},
+    kVocFormat{"a file of VOC detections", {}}, kTextFormat{"a text file", {}},
+    kOtherFormat{"a file of another program", {}};
+FileFormat json_format(std::vector<std::string> keys);  // one of them comes first in such a file
+
+// Of the first bytes of a file; kFormatBytes of them are enough.
+inline constexpr std::size_t kFormatBytes = 64u << 10;  // a cfg may begin with long comments
+FileFormat format_of(std::string_view beginning);
+FileFormat format_of_file(const std::filesystem::path&);  // {} where it cannot be read
+
+// Throws, naming both, where something else than `format` stands at `output`: another kind, or CSV
+// with a column, or JSON that begins with a key, that `format` does not have. Where it has no
+// fields, those of the file do not matter. Files that do not exist or hold nothing are replaced.
+void require_format(const std::filesystem::path& output, const FileFormat& format);
+
+}  // namespace darknet

@@ -1,0 +1,37 @@
+#include "dataset/run_inputs.h"
+
+#include "core/input.h"
+#include "core/log.h"
+#include "dataset/image_list.h"
+
+namespace darknet {
+namespace {
+namespace fs = std::filesystem;
+
+void add_list(ProtectedFiles& inputs, const fs::path& list, ListedFiles listed) {
+  inputs.add("the list", list);
+  if (list.empty() || is_pipe(list) || listed == ListedFiles::none) return;
+  inputs.add_later([list, listed](ProtectedFiles& to) {
+    const log::WithoutWarnings quiet;  // the command gives them
+    add_images(to, read_image_list(list), listed == ListedFiles::images_and_labels);
+  });
+}
+
+}  // namespace
+
+void add_images(ProtectedFiles& inputs, const ImagePaths& images, bool labels) {
+  const ProtectedFiles::Kind image_kind = inputs.add_kind("an image");
+  const ProtectedFiles::Kind label_kind = inputs.add_kind("the label file of an image");
+  for (const fs::path& image : images) {
+    inputs.add(image_kind, image);
+    if (labels) inputs.add(label_kind, label_path(image));
+  }
+}
+
+void add_data(ProtectedFiles& inputs, const DataFile& data, ListedFiles listed) {
+  inputs.add("the .data file", data.path);
+  inputs.add("the names file", data.names);
+  for (const auto& list : {data.train, data.valid, data.difficult}) add_list(inputs, list, listed);
+}
+
+}  // namespace darknet
