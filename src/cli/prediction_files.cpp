@@ -130,7 +130,7 @@ fs::path PredictionFiles::begin(const fs::path& image) {
   if (name_ != image.stem() && named_outputs())
     log::warn(cat(image.string(), ": another image is called ", image.stem().string(),
                   " too; what is found here goes to ", name_));
-  require_replaceable(annotated(name_), kImageFormat);
+  if (several_) require_replaceable(annotated(name_), kImageFormat);
   return annotated(name_);
 }
 
