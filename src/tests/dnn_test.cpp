@@ -1,7 +1,6 @@
-// Whole networks against OpenCV's dnn module, which reads the same .cfg and .weights files: the
-// stock cfgs with random weights, a synthetic network with a file of weights, published networks,
-// and small networks for the remaining layers. The comparison is made fair where OpenCV differs:
-// see raise_variances and opencv_cfg.
+// Whole networks against OpenCV's dnn module, which reads the same files: stock cfgs with random
+// weights, a synthetic and published networks with files of weights, and small networks for the
+// remaining layers. Where OpenCV differs: see raise_variances and opencv_cfg.
 #if defined(DARKNET_OPENCV_DNN)
 #include <gtest/gtest.h>
 #include <unistd.h>
