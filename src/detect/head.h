@@ -75,7 +75,7 @@ class Head {
 
   // obj_prior: the initial foreground probability asked for; 0 = off, -1 = auto.
   virtual float prior() const = 0;
-  // The stationary probability p* (docs/focal.md) for a share `eta` of positive anchors.
+  // The stationary probability p* (docs/loss-math.md) for a share `eta` of positive anchors.
   virtual float stationary_prior(double eta) const = 0;
   // Which channels of the layer below are objectness logits.
   virtual std::vector<std::int64_t> objectness_channels() const = 0;

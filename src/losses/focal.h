@@ -1,5 +1,5 @@
-// Focal loss: cross-entropy that discounts examples already judged well,
-//   FL(p_t) = -alpha_t (1 - p_t)^gamma log p_t        (Lin et al., ICCV 2017)
+// Focal loss: cross-entropy that discounts examples that are classified well,
+//   FL(p_t) = -alpha_t (1 - p_t)^gamma log p_t        (Lin et al., ICCV 2017, eq. 5)
 // for hard targets t in {0, 1}. Computed from log-probabilities, so that no power of a difference
 // is formed; its derivative is bounded for every gamma >= 0.
 #pragma once

@@ -1,5 +1,5 @@
 // The pieces of every loss on a logit x with p = sigmoid(x), in forms that stay finite for every
-// finite x (facts: p-based forms lose 1 - p from x = 16.6 on).
+// finite x. Forms of p alone lose 1 - p from x = 16.6 on (docs/loss-math.md, Stable forms).
 #pragma once
 #include "core/hd.h"
 #include "core/math.h"

@@ -47,7 +47,8 @@ Objectness read_objectness(Section&, std::string_view default_loss);
 void require_hard_targets(const Section&, const Objectness&, bool soft);
 
 // p*: the constant prediction at which a share eta of positives and 1 - eta of negatives balance,
-// eta w+ g+(x) + (1 - eta) w- g-(x) = 0, by bisection (docs/focal.md).
+// eta w+ g+(x) + (1 - eta) w- g-(x) = 0, by bisection
+// (docs/loss-math.md, The stationary prior).
 float stationary_prior(const LogitLoss&, double eta, double weight_positive,
                        double weight_negative);
 

@@ -279,19 +279,17 @@ TEST_F(DemoVideoTest, WhatCannotBeReadEndsInOneSentence) {
                  "in.avi: would replace the source in.avi");
 }
 
-// OpenCV's sample of people who walk, where scripts/fetch_vtest.sh or the package opencv-doc put
-// it, and the model that DARKNET_MODELS or ../shared has.
+// An extra: OpenCV's sample of people who walk, where scripts/fetch_vtest.sh or the package
+// opencv-doc put it, and a published model.
 TEST_F(DemoVideoTest, PeopleOfARealVideo) {
   namespace fs = std::filesystem;
-  const char* const models = std::getenv("DARKNET_MODELS");
-  const fs::path model =
-      (models ? fs::path(models) : source_dir() / "../shared/data/models") / "yolo-fastest-1.1";
+  const fs::path model = extra_data("models/yolo-fastest-1.1");
   fs::path video = source_dir() / "data/vtest.avi";
   if (!fs::exists(video)) video = "/usr/share/doc/opencv-doc/examples/data/vtest.avi";
-  if (!fs::exists(video) || !fs::exists(model))
-    GTEST_SKIP() << "NOT TESTED on a real video: needs " << video
-                 << " (scripts/fetch_vtest.sh) and " << model
-                 << " (DARKNET_MODELS names the folder above it)";
+  if (!fs::exists(video))
+    GTEST_SKIP() << "an extra test, of a real video: there is no " << video
+                 << " (scripts/fetch_vtest.sh fetches one)";
+  if (!fs::exists(model)) GTEST_SKIP() << why_no_extra_data(model);
   work_.put("coco.data", cat("classes = 80\nnames = ", (model / "coco.names").string(), "\n"));
   const std::string name = (model / "yolo-fastest-1.1").string();
   const CommandResult ran = work_.darknet(

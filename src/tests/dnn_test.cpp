@@ -1,6 +1,6 @@
-// Whole networks against OpenCV's dnn module, which reads the same .cfg and .weights files: the
-// stock cfgs with random weights, two published networks, and small networks for the remaining
-// layers. The comparison is made fair where OpenCV differs: see raise_variances and opencv_cfg.
+// Whole networks against OpenCV's dnn module, which reads the same files: stock cfgs with random
+// weights, a synthetic and published networks with files of weights, and small networks for the
+// remaining layers. Where OpenCV differs: see raise_variances and opencv_cfg.
 #if defined(DARKNET_OPENCV_DNN)
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -194,7 +194,7 @@ std::vector<float> values_of(const TensorView& v) {
 // Both sides of a comparison: a network and OpenCV's, of the same cfg and weights.
 class Pair {
  public:
-  // `weights`: of a published network; empty: random.
+  // `weights`: a file; empty: random.
   Pair(const std::string& cfg, std::vector<std::string> overrides, const fs::path& weights)
       : cfg_(cfg), overrides_(std::move(overrides)) {
     Network net(sections(), {.seed = 5, .keep_outputs = true});
@@ -402,12 +402,18 @@ INSTANTIATE_TEST_SUITE_P(Cfgs, StockNetwork,
                          testing::Values("yolov2-tiny-voc", "yolov3-tiny", "yolov4-tiny"),
                          [](const auto& info) { return underscored(info.param); });
 
+TEST(SyntheticNetwork, EqualsOpencv) {
+  const fs::path folder = test::test_data() / "synthetic";
+  Pair pair(text_of(folder / "synthetic.cfg"), {}, folder / "synthetic.weights");
+  compare_detector("synthetic", pair);
+}
+
 class PublishedNetwork : public testing::TestWithParam<const char*> {};
 
 TEST_P(PublishedNetwork, EqualsOpencv) {
   const std::string name = GetParam();
-  const fs::path folder = test::source_dir() / "../shared/data/models" / name;
-  if (!fs::exists(folder)) GTEST_SKIP() << "no shared data";
+  const fs::path folder = test::extra_data("models/" + name);
+  if (!fs::exists(folder)) GTEST_SKIP() << test::why_no_extra_data(folder);
   Pair pair(text_of(folder / (name + ".cfg")), {}, folder / (name + ".weights"));
   compare_detector(name, pair);
 }

@@ -1,18 +1,23 @@
-// Pages made from the declarations: help, the reference in docs/, the manual, completion; and the
-// pictures that a command line names.
+// Pages made from the declarations: help, the reference in docs/, the manual, completion; links
+// between the pages that people write; and the pictures that a command line names.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cctype>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <regex>
 #include <sstream>
 
 #include "cli/documents.h"
 #include "cli/picture_arguments.h"
 #include "cli_harness.h"
+#include "core/file.h"
 #include "paths.h"
 
 namespace darknet::test {
 namespace {
+namespace fs = std::filesystem;
 
 TEST(Reference, InDocsIsNotStale) {
   std::ifstream in(source_dir() / "docs/cfg-reference.md");
@@ -26,6 +31,84 @@ TEST(Reference, NamesTheFocalKeys) {
   const std::string page = cli::cfg_reference();
   for (const char* key : {"`obj_loss`", "`obj_gamma`", "`obj_alpha`", "`obj_prior`", "## [region]"})
     EXPECT_NE(page.find(key), std::string::npos) << key;
+}
+
+std::vector<fs::path> written_pages() {
+  std::vector<fs::path> pages{source_dir() / "README.md"};
+  for (const auto& entry : fs::recursive_directory_iterator(source_dir() / "docs"))
+    if (entry.path().extension() == ".md") pages.push_back(entry.path());
+  for (const auto& entry : fs::recursive_directory_iterator(test_data()))
+    if (entry.path().extension() == ".md") pages.push_back(entry.path());
+  return pages;
+}
+
+std::string text_of(const fs::path& path) { return read_file(path, 1 << 20); }
+
+std::vector<std::string> all_matches(const std::string& text, const std::regex& what) {
+  std::vector<std::string> found;
+  for (std::sregex_iterator i(text.begin(), text.end(), what), end; i != end; ++i)
+    found.push_back((*i)[1]);
+  return found;
+}
+
+// What a heading is called in a link to it: GitHub's rule.
+std::string anchor_of(const std::string& heading) {
+  std::string anchor;
+  for (const char c : heading) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (std::isalnum(byte) || c == '-' || c == '_')
+      anchor += static_cast<char>(std::tolower(byte));
+    else if (c == ' ')
+      anchor += '-';
+  }
+  return anchor;
+}
+
+TEST(Pages, LinksLeadToFilesAndHeadings) {
+  const std::regex link(R"(\]\(([^)]+)\))"), heading(R"((?:^|\n)#+ ([^\n]+))");
+  std::size_t links = 0;
+  for (const fs::path& page : written_pages())
+    for (const std::string& target : all_matches(text_of(page), link)) {
+      if (target.find("://") != target.npos) continue;
+      const auto hash = target.find('#');
+      const fs::path file = hash == 0 ? page : page.parent_path() / target.substr(0, hash);
+      ASSERT_TRUE(fs::exists(file)) << page << ": " << target;
+      ++links;
+      if (hash == target.npos) continue;
+      const auto headings = all_matches(text_of(file), heading);
+      EXPECT_TRUE(std::any_of(
+          headings.begin(), headings.end(),
+          [&](const std::string& h) { return anchor_of(h) == target.substr(hash + 1); }))
+          << page << ": " << target;
+    }
+  EXPECT_GT(links, 20u);
+}
+
+TEST(Pages, ThatTheSourcesCiteExist) {
+  const std::regex cited(R"((docs/[a-z0-9-]+\.md))");
+  std::size_t citations = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(source_dir() / "src")) {
+    if (entry.path().extension() != ".cpp" && entry.path().extension() != ".h") continue;
+    for (const std::string& page : all_matches(text_of(entry.path()), cited)) {
+      EXPECT_TRUE(fs::exists(source_dir() / page)) << entry.path() << " cites " << page;
+      ++citations;
+    }
+  }
+  EXPECT_GT(citations, 5u);
+}
+
+TEST(Pages, ReadmeNamesEveryCommand) {
+  const std::string readme = text_of(source_dir() / "README.md");
+  for (std::string command : {
+#define COMMAND(name) std::string(#name),
+#include "cli/commands.def"
+#undef COMMAND
+       }) {
+    for (const std::string group : {"detector_", "net_"})
+      if (command.starts_with(group)) command[group.size() - 1] = ' ';
+    const std::regex named("`" + command + "[ `]");
+    EXPECT_TRUE(std::regex_search(readme, named)) << command;
+  }
 }
 
 class Documents : public CliTest {

@@ -2,9 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <set>
 
+#include "core/rng.h"
+#include "detect/overlap.h"
 #include "paths.h"
 
 namespace darknet {
@@ -138,6 +142,100 @@ TEST(Evaluate, WithoutImagesEverythingIsZero) {
   EXPECT_EQ(e.precision() + e.recall() + e.f1() + e.average_iou(), 0);
 }
 
+// The definition itself (VOC 2010 and 2007), written as slowly as it reads: precision and recall
+// after each detection, and at each recall the best precision of all that reach it.
+struct SlowCurve {
+  std::vector<double> precision, recall;
+  double best_from(double least) const {
+    double best = 0;
+    for (std::size_t i = 0; i < recall.size(); ++i)
+      if (recall[i] >= least - 1e-9) best = std::max(best, precision[i]);
+    return best;
+  }
+};
+
+struct SlowDetection {
+  float probability = 0;
+  std::size_t image = 0;
+  Box box;
+};
+
+// By falling probability; of equals the first in the list comes first.
+std::vector<SlowDetection> slow_ranking(const std::vector<EvaluatedImage>& images,
+                                        std::int32_t class_id) {
+  std::vector<SlowDetection> all;
+  for (std::size_t i = 0; i < images.size(); ++i)
+    for (const Detection& d : images[i].detections) {
+      if (d.class_id != class_id) continue;
+      std::size_t at = 0;
+      while (at < all.size() && all[at].probability >= d.probability) ++at;
+      all.insert(all.begin() + static_cast<std::ptrdiff_t>(at), {d.probability, i, d.box});
+    }
+  return all;
+}
+
+SlowCurve slow_curve(const std::vector<EvaluatedImage>& images, std::int32_t class_id, float least,
+                     std::int64_t objects) {
+  SlowCurve curve;
+  std::set<std::pair<std::size_t, std::size_t>> taken;  // image, object
+  double hits = 0, counted = 0;
+  for (const SlowDetection& d : slow_ranking(images, class_id)) {
+    const std::vector<Truth>& truths = images[d.image].truths;
+    float overlap = 0;
+    std::size_t object = 0;
+    for (std::size_t t = 0; t < truths.size(); ++t)
+      if (truths[t].class_id == class_id && iou(d.box, truths[t].box) > overlap)
+        overlap = iou(d.box, truths[t].box), object = t;
+    counted += 1;
+    hits += overlap > least && taken.insert({d.image, object}).second ? 1 : 0;
+    curve.precision.push_back(hits / counted);
+    curve.recall.push_back(hits / static_cast<double>(objects));
+  }
+  return curve;
+}
+
+double slow_ap(const SlowCurve& curve, std::int64_t objects, ApPoints points) {
+  double sum = 0;
+  const auto steps = points == ApPoints::area ? objects : points == ApPoints::eleven ? 10 : 100;
+  for (std::int64_t k = points == ApPoints::area ? 1 : 0; k <= steps; ++k)
+    sum += curve.best_from(static_cast<double>(k) / static_cast<double>(steps));
+  return sum / static_cast<double>(points == ApPoints::area ? steps : steps + 1);
+}
+
+std::vector<EvaluatedImage> drawn_images(std::uint64_t seed) {
+  Rng rng(seed);
+  std::vector<EvaluatedImage> images(9);
+  for (EvaluatedImage& image : images) {
+    for (std::int64_t t = rng.below(5); t > 0; --t)
+      image.truths.push_back({{rng.uniform(), rng.uniform(), rng.uniform(.1f, .4f), .3f},
+                              static_cast<std::int32_t>(rng.below(2))});
+    for (const Truth& t : std::vector(image.truths))  // near an object, some of another class
+      for (std::int64_t d = rng.below(4); d > 0; --d) {
+        Box box = t.box;
+        box.x += rng.uniform(-.1f, .1f), box.w *= rng.uniform(.6f, 1.5f);
+        const bool other = rng.below(6) == 0;
+        image.detections.push_back(found(box, static_cast<float>(1 + rng.below(12)) / 12,
+                                         other ? 1 - t.class_id : t.class_id));
+      }
+  }
+  return images;
+}
+
+TEST(Evaluate, EqualsTheDefinitionOfAveragePrecision) {
+  for (std::uint64_t seed = 1; seed <= 30; ++seed) {
+    const auto images = drawn_images(seed);
+    for (const ApPoints points : {ApPoints::area, ApPoints::eleven, ApPoints::hundred_one}) {
+      const Evaluation e = evaluate(images, {.classes = 2, .iou = .5f, .points = points});
+      for (std::int32_t c = 0; c < 2; ++c) {
+        const ClassEvaluation& ours = e.classes[static_cast<std::size_t>(c)];
+        ASSERT_GT(ours.truths, 0) << seed;
+        const SlowCurve curve = slow_curve(images, c, .5f, ours.truths);
+        EXPECT_NEAR(ours.average_precision, slow_ap(curve, ours.truths, points), 1e-9) << seed;
+      }
+    }
+  }
+}
+
 // Lines of "class [confidence] left top width height", pixels counted inclusively.
 template <class Take>
 void read_reference(const fs::path& path, bool with_score, const Take& take) {
@@ -152,8 +250,8 @@ void read_reference(const fs::path& path, bool with_score, const Take& take) {
 }
 
 TEST(Evaluate, EqualsTheReferenceImplementation) {
-  const fs::path folder = test::source_dir() / "../shared/data/map-reference";
-  if (!fs::exists(folder)) GTEST_SKIP() << "no shared data";
+  const fs::path folder = test::extra_data("map-reference");
+  if (!fs::exists(folder)) GTEST_SKIP() << test::why_no_extra_data(folder);
   std::vector<EvaluatedImage> images;
   std::size_t truths = 0, detections = 0;
   for (int i = 1; i <= 7; ++i) {

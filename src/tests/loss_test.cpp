@@ -310,7 +310,7 @@ TEST(Defaults, GiveTheDarknetsDeltasWithinRounding) {
     }
 }
 
-TEST(DarknetFocal, HasTheKnownFactor) {  // alpha .5, gamma 2: facts, section 0.2
+TEST(DarknetFocal, HasTheKnownFactor) {  // alpha .5, gamma 2 (docs/loss-math.md)
   const auto factor = losses::DarknetFocal::factor;
   EXPECT_NEAR(factor(.99f), 1.495e-4, 1e-6);
   EXPECT_NEAR(factor(.5f), -.5 * .5 * (std::log(.5) - .5), 1e-6);
@@ -323,8 +323,9 @@ TEST(DarknetFocal, HasTheKnownFactor) {  // alpha .5, gamma 2: facts, section 0.
   }
 }
 
-// The unconstrained minimiser p* for a share eta of positives (facts, section 2.4).
-TEST(StationaryPrior, IsTheTableOfTheFacts) {
+// The table of docs/loss-math.md (What focal loss does to probabilities): the unconstrained
+// minimiser p* for a share eta of positives.
+TEST(StationaryPrior, IsTheTableOfTheMinimisers) {
   struct Row {
     float gamma, alpha;
     double at[7];

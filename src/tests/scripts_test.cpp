@@ -314,6 +314,15 @@ TEST_F(ScriptsTest, TheTorchBenchBuildsTheSameLayers) {
   EXPECT_GE(compared, 9);
 }
 
+TEST_F(ScriptsTest, TheSyntheticNetworkIsWhatItsScriptWrites) {
+  const fs::path data = test::test_data() / "synthetic";
+  const Ran made =
+      run_command(cat("python3 -B '", (data / "make.py").string(), "' '", folder_.string(), "'"));
+  ASSERT_EQ(made.exit_code, 0) << made.output;
+  for (const char* name : {"synthetic.cfg", "synthetic.weights"})
+    EXPECT_TRUE(get(name) == read_file(data / name, 1 << 20)) << name;
+}
+
 TEST_F(ScriptsTest, TheTorchBenchRefusesWhatItCannotBuild) {
   const std::string net = "[net]\nwidth=32\nheight=32\n";
   const auto listed = [&](const std::string& layers) {

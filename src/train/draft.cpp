@@ -291,7 +291,7 @@ void Drafter::set_losses() {
   for (const HeadPlace& head : heads_) {
     const std::size_t s = head.section;
     const bool yolo = cfg_.type(s) == "yolo";
-    cfg_.set(s, "obj_loss", options_.loss, "or focal: -loss focal; docs/focal.md compares them");
+    cfg_.set(s, "obj_loss", options_.loss, "or focal: -loss focal; docs/results.md compares them");
     if (focal) {
       cfg_.set(s, "obj_gamma", "2");
       cfg_.set(s, "obj_alpha", ".25");
@@ -305,7 +305,7 @@ void Drafter::set_losses() {
   because(
       cat("objectness by ", focal ? "focal loss" : "cross-entropy",
           ", starting from the labels' share of objects (obj_prior=auto): that start gains most",
-          focal ? "" : ", the loss itself proved no difference (docs/focal.md)"));
+          focal ? "" : ", the loss itself proved no difference (docs/results.md)"));
 }
 
 void Drafter::set_augmentation() {
