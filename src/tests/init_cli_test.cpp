@@ -54,12 +54,12 @@ TEST_F(Init, WritesACfgThatTrains) {
 }
 
 TEST_F(Init, ReplacesNoFile) {
-  work_.put("x.cfg", std::string("mine"));
+  work_.put("x.cfg", std::string("[mine]"));
   const CommandResult ran = init({}, 1);
   EXPECT_TRUE(said(ran, "-force")) << ran.all();
-  EXPECT_EQ(work_.get("x.cfg"), "mine");
+  EXPECT_EQ(work_.get("x.cfg"), "[mine]");
   init({"-epochs", "1", "-force"});
-  EXPECT_NE(work_.get("x.cfg"), "mine");
+  EXPECT_NE(work_.get("x.cfg"), "[mine]");
 }
 
 TEST_F(Init, TakesLikeLossAndNames) {
@@ -162,7 +162,7 @@ TEST_F(Length, AResumedRunKeepsIt) {
   ASSERT_NE(at, std::string::npos) << first.all();
   const std::string planned = std::to_string(std::stoll(first.out.substr(at + mark.size())));
   const CommandResult again = train({"backup/x_last.weights", "-hours", "5"});
-  EXPECT_TRUE(said(again, "keeps the " + planned + " iterations")) << again.all();
+  EXPECT_TRUE(said(again, "keeps its planned length of " + planned + " iterations")) << again.all();
   const CommandResult other = train({"backup/x_last.weights"});
   EXPECT_TRUE(said(other, "begun with -epochs or -hours")) << other.all();
 }

@@ -205,7 +205,7 @@ TEST_F(LoaderTest, TooManyUnreadablePicturesAreAnErrorOfTheSameBatchEachTime) {
         what = error_of([&] { loader.next(); });
         batches += what.empty();
       }
-      EXPECT_NE(what.find("3 of 23 pictures cannot be read, more than -max_bad"), std::string::npos)
+      EXPECT_NE(what.find("3 of 23 images cannot be read, more than -max_bad"), std::string::npos)
           << what;
       EXPECT_EQ(error_of([&] { loader.next(); }), what);  // and so does asking again
       outcomes.insert(std::to_string(batches) + " " + what);
