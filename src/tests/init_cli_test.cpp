@@ -180,7 +180,7 @@ TEST_F(Warnings, CheckNamesThemOnceAndIsStillFine) {
   const CommandResult ran = check({"-set", "net.0.max_batches=4001"});
   EXPECT_EQ(ran.exit_code, 0) << ran.all();
   for (const char* part :
-       {"1000 epochs", "8 of 8 images of valid=", "train=: 1 label lines repeat",
+       {"1000 epochs", "8 of 8 images of valid=", "train=: 1 label line found twice",
         "fewer than 10 objects in train=: red (4), green (3), blue (2)", "0 faults, "}) {
     const auto at = ran.all().find(part);
     EXPECT_NE(at, std::string::npos) << part << '\n' << ran.all();

@@ -216,7 +216,7 @@ TEST_F(LoaderTest, TooManyUnreadablePicturesAreAnErrorOfTheSameBatchEachTime) {
 TEST_F(LoaderTest, WithoutAnyReadablePictureThereIsAnError) {
   for (std::int64_t i = 0; i < kImages; ++i) spoil(i);
   LoaderSettings settings = training(3);
-  EXPECT_NE(error_of([&] { take(settings, 1); }).find("1 of 23 pictures"), std::string::npos);
+  EXPECT_NE(error_of([&] { take(settings, 1); }).find("1 of 23 images"), std::string::npos);
   settings.max_bad = 1;
   EXPECT_EQ(error_of([&] { take(settings, 1); }), "no readable picture found in 64 tries");
 }
