@@ -25,9 +25,14 @@ Registry& registry() {
   return all;
 }
 
+// Also of links to files that do not exist yet, at which weakly_canonical() ends.
 fs::path whole(const fs::path& path) {
+  constexpr int kMaxLinks = 40;  // as Linux
   std::error_code unknown;
-  const fs::path whole = fs::weakly_canonical(fs::absolute(path, unknown), unknown);
+  fs::path end = fs::absolute(path, unknown);
+  for (int links = 0; links < kMaxLinks && fs::is_symlink(end, unknown); ++links)
+    end = end.parent_path() / fs::read_symlink(end, unknown);
+  const fs::path whole = fs::weakly_canonical(end, unknown);
   return whole.empty() ? path : whole;
 }
 
@@ -128,7 +133,8 @@ RunOutputs::~RunOutputs() {
 void require_unclaimed(const fs::path& output) {
   const std::lock_guard lock(registry().mutex);
   const auto& outputs = registry().outputs;
-  const bool linked = fs::is_symlink(output);
+  std::error_code unknown;
+  const bool linked = fs::is_symlink(output, unknown);
   for (const fs::path& other : outputs)
     if ((linked || other.filename() == output.filename()) && other == whole(output))
       fail(output.string(), ": two outputs of this run have this name; give one of them another");

@@ -36,7 +36,7 @@ std::string printable(std::string_view s, std::string_view kept) {
 std::string plural(std::int64_t count, std::string_view noun) {
   std::string text = std::to_string(count) + ' ' + std::string(noun);
   if (count == 1) return text;
-  for (const char* sibilant : {"s", "x", "ch", "sh"})
+  for (const char* sibilant : {"s", "x", "tch", "sh"})
     if (noun.ends_with(sibilant)) return text + "es";
   return text + 's';
 }

@@ -1,10 +1,13 @@
 #include "image/decoder_messages.h"
 
+#include <glib.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <iostream>
+#include <mutex>
 #include <new>
 
 namespace darknet {
@@ -38,6 +41,20 @@ ssize_t write_cookie(void*, const char* data, std::size_t bytes) {
   keep_or_write(data, bytes);
   return static_cast<ssize_t>(bytes);
 }
+
+// GLib, below Pango, asks stderr for its file descriptor, which a stream of cookies does not have,
+// and ends the program without a word.
+GLogWriterOutput write_glib_message(GLogLevelFlags level, const GLogField* fields, gsize count,
+                                    gpointer) {
+  constexpr int kShown =
+      G_LOG_LEVEL_ERROR | G_LOG_LEVEL_CRITICAL | G_LOG_LEVEL_WARNING | G_LOG_LEVEL_MESSAGE;
+  if ((level & kShown) == 0) return G_LOG_WRITER_HANDLED;
+  char* const text = g_log_writer_format_fields(level, fields, count, FALSE);
+  keep_or_write(text, std::strlen(text));
+  keep_or_write("\n", 1);
+  g_free(text);
+  return G_LOG_WRITER_HANDLED;
+}
 #endif
 
 }  // namespace
@@ -62,6 +79,8 @@ DecoderMessageStreams::DecoderMessageStreams() {
   std::setvbuf(stream_, nullptr, _IONBF, 0);
   stderr_ = stderr;
   stderr = stream_;
+  static std::once_flag once;  // GLib takes one writer
+  std::call_once(once, [] { g_log_set_writer_func(write_glib_message, nullptr, nullptr); });
   cerr_ = std::cerr.rdbuf(&buffer_);
 #endif
 }

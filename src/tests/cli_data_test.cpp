@@ -70,9 +70,11 @@ TEST_F(DataTest, NamesAreCounted) {
                        work_.darknet({"detector", "check", "x.data", "x.cfg"})};
   };
   work_.put("x.names", "red\ngreen\n");
-  for (const auto& ran : all()) expect_refused(ran, "x.names: has 2 names, 3 classes need as many");
+  for (const auto& ran : all())
+    expect_refused(ran, "x.names: has 2 names; expected one for each of the 3 classes");
   work_.put("x.names", "red\ngreen\nblue\nblack\n");
-  for (const auto& ran : all()) expect_refused(ran, "x.names: has 4 names, 3 classes need as many");
+  for (const auto& ran : all())
+    expect_refused(ran, "x.names: has 4 names; expected one for each of the 3 classes");
   work_.put("x.names", "");
   for (const auto& ran : all()) expect_refused(ran, "x.names: no names in this file");
   work_.put("x.names", "red\n\nblue\n");
@@ -125,7 +127,7 @@ TEST_F(DataTest, BadPicturesCountInTrainAndEndTheOthers) {
                    "images/8.jpg: ");
     expect_refused(work_.darknet({"detector", "check", "x.data"}), "images/8.jpg: ");
     const CommandResult strict = train();
-    expect_refused(strict, "1 of 2 pictures cannot be read, more than -max_bad 1 %");
+    expect_refused(strict, "1 of 2 images cannot be read, more than -max_bad 1 %");
     EXPECT_NE(strict.err.find("images/8.jpg"), std::string::npos);
     const CommandResult lenient = train({"-max_bad", "50"});
     EXPECT_EQ(lenient.exit_code, 0) << lenient.all();

@@ -218,7 +218,7 @@ TEST_F(DatasetFiles, NamesAreOneALine) {
   EXPECT_EQ(read_names(names, 2), (std::vector<std::string>{"person", "traffic light"}));
   EXPECT_EQ(read_names(names, 0).size(), 2u);
   EXPECT_EQ(error_of([&] { read_names(names, 3); }),
-            names.string() + ": has 2 names, 3 classes need as many");
+            names.string() + ": has 2 names; expected one for each of the 3 classes");
   const fs::path gap = file("gap.names", "a\n\nb\n");
   EXPECT_EQ(error_of([&] { read_names(gap, 2); }),
             gap.string() + ":2: a blank line among the names");

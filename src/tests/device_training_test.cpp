@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "cfg/parse.h"
+#include "core/file.h"
 #include "dataset/scene_set.h"
 #include "nn/checkpoint.h"
 #include "nn/weights.h"

@@ -467,7 +467,7 @@ TEST(HeadErrors, NameTheKeyAndTheWayOut) {
   EXPECT_EQ(error_of(region + "obj_loss=focal\nrescore=1\n").find("net.cfg:4: [region] obj_loss"),
             0);
   EXPECT_EQ(error_of(region + "obj_loss=focal\nrescore=1\nobj_target=one\n"), "");
-  EXPECT_EQ(error_of(region + "obj_norm=positives\n").find("net.cfg:1: [region] bias_match"), 0);
+  EXPECT_EQ(error_of(region + "obj_norm=positives\n").find("net.cfg:4: [region] obj_norm"), 0);
   EXPECT_EQ(error_of(yolo + "truth_thresh=.9\nobj_norm=positives\n")
                 .find("net.cfg:4: [yolo] truth_thresh"),
             0);

@@ -54,12 +54,12 @@ TEST_F(Init, WritesACfgThatTrains) {
 }
 
 TEST_F(Init, ReplacesNoFile) {
-  work_.put("x.cfg", std::string("mine"));
+  work_.put("x.cfg", std::string("[mine]"));
   const CommandResult ran = init({}, 1);
   EXPECT_TRUE(said(ran, "-force")) << ran.all();
-  EXPECT_EQ(work_.get("x.cfg"), "mine");
+  EXPECT_EQ(work_.get("x.cfg"), "[mine]");
   init({"-epochs", "1", "-force"});
-  EXPECT_NE(work_.get("x.cfg"), "mine");
+  EXPECT_NE(work_.get("x.cfg"), "[mine]");
 }
 
 TEST_F(Init, TakesLikeLossAndNames) {
@@ -162,7 +162,7 @@ TEST_F(Length, AResumedRunKeepsIt) {
   ASSERT_NE(at, std::string::npos) << first.all();
   const std::string planned = std::to_string(std::stoll(first.out.substr(at + mark.size())));
   const CommandResult again = train({"backup/x_last.weights", "-hours", "5"});
-  EXPECT_TRUE(said(again, "keeps the " + planned + " iterations")) << again.all();
+  EXPECT_TRUE(said(again, "keeps its planned length of " + planned + " iterations")) << again.all();
   const CommandResult other = train({"backup/x_last.weights"});
   EXPECT_TRUE(said(other, "begun with -epochs or -hours")) << other.all();
 }
@@ -180,7 +180,7 @@ TEST_F(Warnings, CheckNamesThemOnceAndIsStillFine) {
   const CommandResult ran = check({"-set", "net.0.max_batches=4001"});
   EXPECT_EQ(ran.exit_code, 0) << ran.all();
   for (const char* part :
-       {"1000 epochs", "8 of 8 images of valid=", "train=: 1 label lines repeat",
+       {"1000 epochs", "8 of 8 images of valid=", "train=: 1 label line found twice",
         "fewer than 10 objects in train=: red (4), green (3), blue (2)", "0 faults, "}) {
     const auto at = ran.all().find(part);
     EXPECT_NE(at, std::string::npos) << part << '\n' << ran.all();

@@ -1,6 +1,7 @@
 // Input files that are none: pipes without a writer, loops of links, sockets, devices, lines and
 // texts without an end. Each is refused with a sentence, none is waited for.
 #include "core/input.h"
+#include "core/file.h"
 
 #include <sys/socket.h>
 #include <sys/stat.h>

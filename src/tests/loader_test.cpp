@@ -205,7 +205,7 @@ TEST_F(LoaderTest, TooManyUnreadablePicturesAreAnErrorOfTheSameBatchEachTime) {
         what = error_of([&] { loader.next(); });
         batches += what.empty();
       }
-      EXPECT_NE(what.find("3 of 23 pictures cannot be read, more than -max_bad"), std::string::npos)
+      EXPECT_NE(what.find("3 of 23 images cannot be read, more than -max_bad"), std::string::npos)
           << what;
       EXPECT_EQ(error_of([&] { loader.next(); }), what);  // and so does asking again
       outcomes.insert(std::to_string(batches) + " " + what);
@@ -216,7 +216,7 @@ TEST_F(LoaderTest, TooManyUnreadablePicturesAreAnErrorOfTheSameBatchEachTime) {
 TEST_F(LoaderTest, WithoutAnyReadablePictureThereIsAnError) {
   for (std::int64_t i = 0; i < kImages; ++i) spoil(i);
   LoaderSettings settings = training(3);
-  EXPECT_NE(error_of([&] { take(settings, 1); }).find("1 of 23 pictures"), std::string::npos);
+  EXPECT_NE(error_of([&] { take(settings, 1); }).find("1 of 23 images"), std::string::npos);
   settings.max_bad = 1;
   EXPECT_EQ(error_of([&] { take(settings, 1); }), "no readable picture found in 64 tries");
 }

@@ -50,7 +50,7 @@ TEST_F(ProtectedFilesTest, AreNotWrittenToUnderAnyName) {
     write_file_atomically(folder_ / "other", "new");
   }
   EXPECT_EQ(read_file(cfg, 10) + read_file(image, 10), "[net]pixels");
-  write_file_atomically(cfg, "new");  // the run is over
+  write_file_atomically(cfg, "[new]");  // the run is over
 }
 
 using LabelWriterTest = testing_files::InFolder;

@@ -32,7 +32,7 @@ class PipedLists : public CliTest {
 
 TEST_F(PipedLists, CheckReadsThemForFaultsAndForAdvice) {
   const std::string out = output_of("detector check x.data x.cfg");
-  for (const char* part : {"train: 8 images", "valid: 8 images", "(8 objects in 8 pictures)",
+  for (const char* part : {"train: 8 images", "valid: 8 images", "(8 objects in 8 images)",
                            "8 of 8 images of valid= are in train= too", "exit 0"})
     EXPECT_NE(out.find(part), out.npos) << part << '\n' << out;
 }

@@ -1,6 +1,7 @@
 // Tables of algorithms: their files, what plans and networks make of them, and how they are
 // measured, on the CPU and through the CUDA devices, real or simulated.
 #include "core/tuning.h"
+#include "core/file.h"
 
 #include <gtest/gtest.h>
 

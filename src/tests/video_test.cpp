@@ -1,5 +1,6 @@
 // What is recorded and served of a video, and video files in and out.
 #include "image/video.h"
+#include "core/file.h"
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
@@ -34,7 +35,7 @@ TEST(FrameJson, IsAlexeyABsWithTimeAndIdentities) {
 class RecorderTest : public InFolder {};
 
 TEST_F(RecorderTest, LinesAreWholeAfterEachFrame) {
-  const auto path = file("x.jsonl", "of an earlier run\n");
+  const auto path = file("x.jsonl", "{\"frame_id\": 1}\n");
   Recorder recorder(path, RecordFormat::lines);
   EXPECT_EQ(read_file(path, 1 << 20), "");
   recorder.add(frame_of(1)->line);
@@ -43,7 +44,7 @@ TEST_F(RecorderTest, LinesAreWholeAfterEachFrame) {
 }
 
 TEST_F(RecorderTest, AnArrayIsWholeAfterEachFrame) {
-  const auto path = file("x.json", "of an earlier run, and longer than the array\n");
+  const auto path = file("x.json", "[{\"frame_id\": 1, \"objects\": \"longer than the array\"}]\n");
   Recorder recorder(path, RecordFormat::array);
   for (std::size_t frames = 0; frames < 4; ++frames) {
     const json j = json::parse(read_file(path, 1 << 20));

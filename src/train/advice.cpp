@@ -169,7 +169,7 @@ void advise_crowded(Findings& to, const Network& net, const GroundTruths& truths
 
 void advise_overlap(Findings& to, const Overlap& o) {
   if (o.all() == 0) return;
-  to.push_back(cat(o.all(), " of ", plural(o.images, "image"), " of valid= in train= too (",
+  to.push_back(cat(o.all(), " of ", plural(o.images, "image"), " of valid= are in train= too (",
                    o.same_path, " by path, ", o.same_bytes, " by content, ", o.nearly_same,
                    " look alike; first: ", o.first, " and ", o.first_partner,
                    "): mAP on them says nothing about new images; take them out of one list",

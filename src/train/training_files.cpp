@@ -6,10 +6,7 @@
 #include "train/progress.h"
 
 namespace darknet {
-namespace {
 namespace fs = std::filesystem;
-
-}  // namespace
 
 void check_training_files(const TrainerOptions& o, const DataFile& data,
                           const Checkpoints& checkpoints, ProtectedFiles& inputs) {
@@ -23,8 +20,12 @@ void check_training_files(const TrainerOptions& o, const DataFile& data,
       {"_best.weights", kWeightsFormat},     {"_final.weights", kWeightsFormat},
       {"_log.jsonl", training_log_format()}, {"_chart.svg", kSvgFormat},
       {"_chart.png", kImageFormat}};
+  // Own weights are read, and their state with them: what is wrong with those is said then.
+  const bool resumes = checkpoints.is_own(weights);
   for (const auto& [suffix, format] : files)
-    require_writable_file(checkpoints.file(suffix), format);
+    if (const fs::path file = checkpoints.file(suffix);
+        !resumes || format.kind != kStateFormat.kind)
+      require_writable_file(file, format);
 }
 
 }  // namespace darknet
