@@ -5,12 +5,17 @@
 #include <span>
 #include <string>
 #include <vector>
+#include "core/named.h"
 #include "core/tensor.h"
 #include "detect/box.h"
 
 namespace darknet {
 
-enum class NmsKind : std::uint8_t { by_class, greedy, diou };  // default, greedynms, diounms
+enum class NmsKind : std::uint8_t { by_class, greedy, diou };
+constexpr auto choices(NmsKind) {
+  return std::to_array<Named<NmsKind>>(
+      {{"default", NmsKind::by_class}, {"greedynms", NmsKind::greedy}, {"diounms", NmsKind::diou}});
+}
 
 // Augmentation keys that Darknet keeps in the head; the last head of a network decides.
 struct AugmentationKeys {

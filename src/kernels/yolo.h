@@ -13,7 +13,22 @@ namespace darknet {
 
 inline constexpr std::int64_t kMostAnchors = 64;  // of all heads together: bits of a mask
 
-enum class BoxLoss : std::uint8_t { mse, overlap };
+// Of the boxes: squared error of the offsets, or 1 - an overlap.
+enum class BoxLoss : std::uint8_t { mse, iou, giou, diou, ciou };
+constexpr auto choices(BoxLoss) {
+  return std::to_array<Named<BoxLoss>>({{"mse", BoxLoss::mse},
+                                        {"iou", BoxLoss::iou},
+                                        {"giou", BoxLoss::giou},
+                                        {"diou", BoxLoss::diou},
+                                        {"ciou", BoxLoss::ciou}});
+}
+// The overlap of a loss that is one.
+DN_HD constexpr Overlap overlap_of(BoxLoss loss) {
+  return loss == BoxLoss::giou   ? Overlap::giou
+         : loss == BoxLoss::diou ? Overlap::diou
+         : loss == BoxLoss::ciou ? Overlap::ciou
+                                 : Overlap::iou;
+}
 
 struct YoloSettings {
   std::int64_t classes = 20;

@@ -20,14 +20,15 @@ struct YoloKeys {
   std::vector<float> anchors;
   float jitter = .2f, resize = 1, random = 0;
   float ignore_thresh = .5f, truth_thresh = 1, iou_thresh = 1;
-  std::string iou_loss = "mse", iou_thresh_kind = "iou", nms_kind = "default";
+  BoxLoss iou_loss = BoxLoss::mse;
+  Overlap iou_thresh_kind = Overlap::iou;
+  NmsKind nms_kind = NmsKind::by_class;
   float iou_normalizer = .75f, obj_normalizer = 1, cls_normalizer = 1, delta_normalizer = 1;
   float label_smooth_eps = 0, max_delta = 0, scale_x_y = 1, beta_nms = .6f;
   bool objectness_smooth = false, new_coords = false;
 
   template <class V>
   void fields(V&& v) {
-    const OneOf overlaps{{"iou", "giou", "diou", "ciou"}};
     v("classes", classes, Integers{1, 1 << 16}, "number of classes");
     v("num", num, Integers{1, kMostAnchors}, "anchors of all heads together");
     v("mask", mask, ListOf<std::int64_t>{{0, kMostAnchors - 1}},
@@ -46,10 +47,9 @@ struct YoloKeys {
       "anchors above this IoU learn their truth; 1: none");
     v("iou_thresh", iou_thresh, TrainingOnly{Reals{0, 1}},
       "anchors whose shape overlaps a truth more learn it; 1: none");
-    v("iou_thresh_kind", iou_thresh_kind, TrainingOnly{overlaps},
+    v("iou_thresh_kind", iou_thresh_kind, TrainingOnly{Choice<Overlap>{}},
       "overlap that iou_thresh compares");
-    v("iou_loss", iou_loss, TrainingOnly{OneOf{{"mse", "iou", "giou", "diou", "ciou"}}},
-      "loss of the boxes");
+    v("iou_loss", iou_loss, TrainingOnly{Choice<BoxLoss>{}}, "loss of the boxes");
     v("iou_normalizer", iou_normalizer, TrainingOnly{Reals{0, 1e6f}}, "weight of the box loss");
     v("obj_normalizer", obj_normalizer, TrainingOnly{Reals{0, 1e6f}},
       "weight of the objectness loss");
@@ -69,24 +69,10 @@ struct YoloKeys {
       "w, h = (2 sigmoid)^2 anchors; the convolution below is logistic");
     v("objectness_smooth", objectness_smooth, TrainingOnly{Flag{}},
       "Darknet's soft objectness targets");
-    v("nms_kind", nms_kind, OneOf{{"default", "greedynms", "diounms"}},
-      "how overlapping detections are removed");
+    v("nms_kind", nms_kind, Choice<NmsKind>{}, "how overlapping detections are removed");
     v("beta_nms", beta_nms, Reals{0, 10}, "exponent of nms_kind=diounms");
   }
 };
-
-Overlap overlap_of(const std::string& name) {
-  return name == "giou"   ? Overlap::giou
-         : name == "diou" ? Overlap::diou
-         : name == "ciou" ? Overlap::ciou
-                          : Overlap::iou;
-}
-
-NmsKind nms_of(const std::string& name) {
-  return name == "greedynms" ? NmsKind::greedy
-         : name == "diounms" ? NmsKind::diou
-                             : NmsKind::by_class;
-}
 
 void check_anchors(Section& section, YoloKeys& k) {
   take_anchors(section, k.num, k.anchors);
@@ -254,8 +240,8 @@ void YoloLayer::fill_settings() {
   std::copy(yolo_.mask.begin(), yolo_.mask.end(), s.mask);
   s.scale_x_y = yolo_.scale_x_y, s.new_coords = yolo_.new_coords;
   s.ignore_thresh = yolo_.ignore_thresh, s.truth_thresh = yolo_.truth_thresh;
-  s.iou_thresh = yolo_.iou_thresh, s.iou_thresh_kind = overlap_of(yolo_.iou_thresh_kind);
-  s.box_loss = yolo_.iou_loss == "mse" ? BoxLoss::mse : BoxLoss::overlap;
+  s.iou_thresh = yolo_.iou_thresh, s.iou_thresh_kind = yolo_.iou_thresh_kind;
+  s.box_loss = yolo_.iou_loss;
   s.overlap = overlap_of(yolo_.iou_loss);
   s.exact_box_gradient = objectness_.exact_box_gradient;
   s.box_weight = yolo_.iou_normalizer, s.objectness_weight = yolo_.obj_normalizer;
@@ -267,7 +253,7 @@ void YoloLayer::fill_settings() {
   offered_ = {.classes = yolo_.classes,
               .anchors = s.anchors,
               .max_truths = yolo_.max,
-              .nms_kind = nms_of(yolo_.nms_kind),
+              .nms_kind = yolo_.nms_kind,
               .beta_nms = yolo_.beta_nms,
               .augmentation = {yolo_.jitter, yolo_.resize, yolo_.random},
               .objectness_loss = std::string(name_of(objectness_.loss)),
