@@ -38,5 +38,6 @@ struct Detection {
   float objectness = 0;
   float probability = 0;  // objectness * class probability
 };
+using InputDetection = Detection;
 
 }  // namespace darknet
