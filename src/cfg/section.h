@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 #include "core/error.h"
+#include "core/named.h"
 
 namespace darknet {
 
@@ -24,6 +25,10 @@ using Reals = Range<float>;
 struct OneOf {
   std::vector<std::string> words;
 };
+// One value of an enum, by its name in the enum's own table (core/named.h). A default without a
+// name there stands for an absent key.
+template <HasChoices E>
+struct Choice {};
 // 0 or 1.
 struct Flag {};
 // Any text.
@@ -114,6 +119,10 @@ class Section {
   std::string get(std::string_view k, const std::string& v, const OneOf& o) {
     return word(k, v, o);
   }
+  template <class E>
+  E get(std::string_view k, E v, Choice<E>) {
+    return value_of<E>(word(k, name_of(v), OneOf{names_of<E>()})).value_or(v);
+  }
   std::vector<std::int64_t> get(std::string_view k, const std::vector<std::int64_t>& v,
                                 ListOf<std::int64_t> l) {
     return has(k) ? integers(k, l.range) : v;
@@ -161,11 +170,19 @@ class KeyDocs {
   static std::string show(float v) { return cat(v); }
   static std::string show(bool v) { return v ? "1" : "0"; }
   static std::string show(const std::string& v) { return v; }
+  template <HasChoices E>
+  static std::string show(E v) {
+    return std::string(name_of(v));
+  }
   static std::string show(const std::vector<std::int64_t>&);
   static std::string show(const std::vector<float>&);
   static std::string show(const Integers&);
   static std::string show(const Reals&);
   static std::string show(const OneOf&);
+  template <class E>
+  static std::string show(Choice<E>) {
+    return show(OneOf{names_of<E>()});
+  }
   static std::string show(Flag) { return "0 or 1"; }
   static std::string show(Text) { return "text"; }
   static std::string show(ListOf<std::int64_t>) { return "list of integers"; }

@@ -31,12 +31,19 @@ struct Truths {
   std::int64_t images = 0, capacity = 0;
 };
 
+// What the box of a detection is a fraction of: the network's input, or the image that was placed
+// in it, with grey bars where it is letterboxed.
+enum class BoxFrame : std::uint8_t { input, image };
+
 // One detected object, after decoding.
-struct Detection {
-  Box box;  // in fractions of the network's input
+template <BoxFrame kFrame>
+struct DetectionIn {
+  Box box;
   std::int32_t class_id = 0;
   float objectness = 0;
   float probability = 0;  // objectness * class probability
 };
+using InputDetection = DetectionIn<BoxFrame::input>;
+using Detection = DetectionIn<BoxFrame::image>;
 
 }  // namespace darknet

@@ -18,7 +18,8 @@ namespace {
 
 constexpr float kGreedyExponent = .6f;  // Darknet
 
-bool hides(const Detection& kept, const Detection& d, NmsKind kind, float threshold, float beta) {
+bool hides(const InputDetection& kept, const InputDetection& d, NmsKind kind, float threshold,
+           float beta) {
   const float overlap = iou(kept.box, d.box);
   if (kind == NmsKind::by_class || overlap <= threshold) return overlap > threshold;
   // What distance_iou takes away is never negative: the power is rarely needed.
@@ -26,20 +27,22 @@ bool hides(const Detection& kept, const Detection& d, NmsKind kind, float thresh
          threshold;
 }
 
-bool better(const Detection& a, const Detection& b) { return a.probability > b.probability; }
+bool better(const InputDetection& a, const InputDetection& b) {
+  return a.probability > b.probability;
+}
 
 // The detections of one class that stay, found again by where they lie: boxes that do not touch
 // cannot hide each other, and of ten thousand candidates few touch.
 class Kept {
  public:
-  bool hides(const Detection& d, NmsKind kind, float threshold, float beta) const {
+  bool hides(const InputDetection& d, NmsKind kind, float threshold, float beta) const {
     return any_cell(d.box, [&](std::size_t cell) {
-      return std::any_of(cells_[cell].begin(), cells_[cell].end(), [&](const Detection& k) {
+      return std::any_of(cells_[cell].begin(), cells_[cell].end(), [&](const InputDetection& k) {
         return darknet::hides(k, d, kind, threshold, beta);
       });
     });
   }
-  void add(const Detection& d) {
+  void add(const InputDetection& d) {
     any_cell(d.box, [&](std::size_t cell) {
       cells_[cell].push_back(d);
       return false;
@@ -64,16 +67,16 @@ class Kept {
     return false;
   }
 
-  std::array<std::vector<Detection>, kGrid * kGrid> cells_;
+  std::array<std::vector<InputDetection>, kGrid * kGrid> cells_;
 };
 
 }  // namespace
 
-void nms(std::vector<Detection>& detections, NmsKind kind, float threshold, float beta) {
+void nms(std::vector<InputDetection>& detections, NmsKind kind, float threshold, float beta) {
   std::stable_sort(detections.begin(), detections.end(), better);
   std::map<std::int32_t, Kept> kept;  // by class
-  std::vector<Detection> all;
-  for (const Detection& d : detections) {
+  std::vector<InputDetection> all;
+  for (const InputDetection& d : detections) {
     Kept& same = kept[d.class_id];
     if (same.hides(d, kind, threshold, beta)) continue;
     same.add(d);

@@ -3,11 +3,18 @@
 #pragma once
 #include "core/hd.h"
 #include "core/math.h"
+#include "core/named.h"
 #include "detect/box.h"
 
 namespace darknet {
 
 enum class Overlap : std::uint8_t { iou, giou, diou, ciou };
+constexpr auto choices(Overlap) {
+  return std::to_array<Named<Overlap>>({{"iou", Overlap::iou},
+                                        {"giou", Overlap::giou},
+                                        {"diou", Overlap::diou},
+                                        {"ciou", Overlap::ciou}});
+}
 
 // What all of them are made of. Widths and heights of the intersection are not negative.
 template <class T>

@@ -11,10 +11,27 @@
 namespace darknet {
 namespace {
 
-void suppress(const Network& net, std::vector<Detection>& found, float threshold) {
-  if (threshold <= 0) return;
+// How an image lies in the network's input.
+struct Placed {
+  const Placement& placement;
+  std::int64_t width, height;  // of the image, pixels
+  Shape input;
+};
+
+// The detections of one image of the last forward pass, after non-maximum suppression, in the
+// image.
+std::vector<Detection> detections_in_image(const Network& net, std::int64_t image,
+                                           const DetectionOptions& options, const Placed& placed) {
+  std::vector<InputDetection> found = detections(net, image, options.threshold);
   const HeadSettings& head = net.heads().back().head->settings();
-  nms(found, head.nms_kind, threshold, head.beta_nms);
+  if (options.nms > 0) nms(found, head.nms_kind, options.nms, head.beta_nms);
+  std::vector<Detection> all;
+  all.reserve(found.size());
+  for (const InputDetection& d : found)
+    all.push_back({to_picture(d.box, placed.placement, placed.width, placed.height, placed.input.h,
+                              placed.input.w),
+                   d.class_id, d.objectness, d.probability});
+  return all;
 }
 
 void forward(Network& net, const float* pixels, std::int64_t floats) {
@@ -59,13 +76,9 @@ PreparedPicture prepare_picture(const Stream& stream, const Image& image, const 
 
 std::vector<Detection> detect(Network& net, const PreparedPicture& picture,
                               const DetectionOptions& options) {
-  const Shape input = net.input_shape();
   forward(net, picture.pixels.data(), static_cast<std::int64_t>(picture.pixels.size()));
-  std::vector<Detection> found = detections(net, 0, options.threshold);
-  suppress(net, found, options.nms);
-  for (Detection& d : found)
-    d.box = to_picture(d.box, picture.placement, picture.width, picture.height, input.h, input.w);
-  return found;
+  return detections_in_image(net, 0, options,
+                             {picture.placement, picture.width, picture.height, net.input_shape()});
 }
 
 std::vector<Detection> detect(Network& net, const Image& image, const DetectionOptions& options) {
@@ -75,7 +88,8 @@ std::vector<Detection> detect(Network& net, const Image& image, const DetectionO
 
 float highest_probability(const Network& net) {
   float highest = 0;
-  for (const Detection& d : detections(net, 0, .001f)) highest = std::max(highest, d.probability);
+  for (const InputDetection& d : detections(net, 0, .001f))
+    highest = std::max(highest, d.probability);
   return highest;
 }
 
@@ -107,11 +121,9 @@ std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet& se
     forward(net, batch.pixels.data(), static_cast<std::int64_t>(batch.pixels.size()));
     for (std::size_t i = 0; i < batch.images.size(); ++i, ++done) {
       EvaluatedImage& result = results[static_cast<std::size_t>(batch.images[i])];
-      result.detections = detections(net, static_cast<std::int64_t>(i), options.threshold);
-      suppress(net, result.detections, options.nms);
-      for (Detection& d : result.detections)
-        d.box = to_picture(d.box, batch.placements[i], batch.sizes[i].width, batch.sizes[i].height,
-                           shape.h, shape.w);
+      result.detections = detections_in_image(
+          net, static_cast<std::int64_t>(i), options,
+          {batch.placements[i], batch.sizes[i].width, batch.sizes[i].height, shape});
       result.width = batch.sizes[i].width, result.height = batch.sizes[i].height;
       set_ground_truths(result, set, done);
     }

@@ -1,10 +1,11 @@
-// What every detection head does per anchor once it is assigned: the objectness loss by name, and
-// fixed-order sums for the telemetry. Launches on plain arrays, one record per anchor.
+// What every detection head does per anchor once it is assigned: the objectness loss by name,
+// fixed-order sums for the telemetry, and handing its gradient on. Kernels on plain arrays, one
+// record per anchor.
 #pragma once
 #include <cstdint>
 #include "core/step.h"
 #include "core/tensor.h"
-#include "detect/head.h"
+#include "detect/telemetry.h"
 #include "losses/losses.h"
 
 namespace darknet {
@@ -24,6 +25,7 @@ struct AnchorRecord {
 struct AnchorLayout {
   std::int64_t anchors = 1, entries = 6;  // per cell; per anchor: 4 box, objectness, classes
   std::int64_t objectness = 4;            // index of the objectness among the entries
+  DN_HD std::int64_t class_entry(std::int64_t k) const { return objectness + 1 + k; }
 };
 
 // Gradient of the objectness entry of every anchor and its loss into the record. `scale`:
@@ -35,30 +37,32 @@ struct ObjectnessArguments {
   AnchorLayout layout;
   const StepState* step = nullptr;
   bool scale = false;
+  bool last_truth_wins = false;  // of those that share an anchor the others are lost
 };
 void apply_objectness(const Stream&, const LogitLoss&, const ObjectnessArguments&);
 
 // Sums over all records, on the device.
-struct TelemetrySums {
-  double loss_positive = 0, loss_negative = 0, class_loss = 0, box_loss = 0;
-  double easy_negative = 0, hard_negative = 0, positive = 0;
-  double p_positive = 0, p_negative = 0, iou = 0;
-  double positives = 0, negatives = 0, ignored = 0, assigned = 0, sharing = 0, not_finite = 0;
-  DN_HD TelemetrySums& operator+=(const TelemetrySums& o);
-};
 std::int64_t telemetry_scratch(std::int64_t anchors);
-void sum_telemetry(const Stream&, const ObjectnessArguments&, TelemetrySums* out, void* scratch);
-TelemetrySums to_host(const Stream&, const TelemetrySums* on_device);
-HeadTelemetry to_telemetry(const TelemetrySums&);
+void sum_telemetry(const Stream&, const ObjectnessArguments&, HeadTelemetry* out, void* scratch);
+HeadTelemetry to_host(const Stream&, const HeadTelemetry* on_device);
 
 // total = part, or += part where `part` is not the step's first; a loss that is not finite makes a
 // fault of the step.
 struct PartTelemetry {
-  const TelemetrySums* sums = nullptr;  // of the part
-  TelemetrySums* total = nullptr;
+  const HeadTelemetry* sums = nullptr;  // of the part
+  HeadTelemetry* total = nullptr;
   std::int32_t part = 0;  // its number in the whole batch
   bool first = true;      // of this device
 };
 void add_telemetry(const Stream&, const PartTelemetry&, StepState*);
+
+// to (+)= factor * loss scale of the step * gradient.
+struct GradientFactor {
+  float factor = 1;
+  const StepState* step = nullptr;  // null: the loss is not scaled
+  DN_HD float value() const { return factor * loss_scale(step); }
+};
+void head_backward(const Stream&, View<const float> gradient, const GradientFactor&, View<float> to,
+                   bool add);
 
 }  // namespace darknet

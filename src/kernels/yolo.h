@@ -1,73 +1,272 @@
-// The launches of [yolo]: decoding, which anchors each truth chooses, and what every anchor learns
-// from it. Plain data in and out; keys and plans are in layers/yolo.cpp.
+// The pieces of [yolo]'s assignment, for host and device: its keys, its boxes and the gradients of
+// boxes and classes. The kernels made of them are in layers/yolo.cpp.
 #pragma once
 #include <cstdint>
-#include "core/step.h"
-#include "core/tensor.h"
-#include "detect/box.h"
-#include "detect/overlap.h"
-#include "kernels/objectness.h"
+#include <type_traits>
+#include "kernels/assignment.h"
+#include "losses/box.h"
 #include "losses/class_loss.h"
 
 namespace darknet {
 
-inline constexpr std::int64_t kMostAnchors = 64;  // of all heads together: bits of a mask
+// Of the boxes: squared error of the offsets, or 1 - an overlap.
+enum class BoxLoss : std::uint8_t { mse, iou, giou, diou, ciou };
+constexpr auto choices(BoxLoss) {
+  return std::to_array<Named<BoxLoss>>({{"mse", BoxLoss::mse},
+                                        {"iou", BoxLoss::iou},
+                                        {"giou", BoxLoss::giou},
+                                        {"diou", BoxLoss::diou},
+                                        {"ciou", BoxLoss::ciou}});
+}
+// The overlap of a loss that is one.
+DN_HD constexpr Overlap overlap_of(BoxLoss loss) {
+  return loss == BoxLoss::giou   ? Overlap::giou
+         : loss == BoxLoss::diou ? Overlap::diou
+         : loss == BoxLoss::ciou ? Overlap::ciou
+                                 : Overlap::iou;
+}
 
-enum class BoxLoss : std::uint8_t { mse, overlap };
-
-struct YoloSettings {
-  std::int64_t classes = 20;
-  std::int64_t total = 1, anchors = 1;                        // all anchors; those of this head
-  float width[kMostAnchors] = {}, height[kMostAnchors] = {};  // of all, in pixels of the input
-  std::int32_t mask[kMostAnchors] = {};                       // this head's, indices into all
-  std::int64_t net_width = 0, net_height = 0;
-  float scale_x_y = 1;
-  bool new_coords = false;
-
+struct YoloKeys : HeadKeys, NmsKeys {
   float ignore_thresh = .5f, truth_thresh = 1, iou_thresh = 1;
-  Overlap iou_thresh_kind = Overlap::iou, overlap = Overlap::iou;
-  BoxLoss box_loss = BoxLoss::mse;
-  bool exact_box_gradient = false;
-  float box_weight = .75f, objectness_weight = 1, class_weight = 1;  // iou_, obj_, cls_normalizer
-  float label_smooth_eps = 0, max_delta = 0;                         // 0: none
-  bool objectness_smooth = false;                                    // A's rule, defect included
-  bool hard_target = false, overlap_target = false;                  // obj_target=one, iou
-  const float* class_multipliers = nullptr;                          // device; null: none
+  Overlap iou_thresh_kind = Overlap::iou;
+  BoxLoss iou_loss = BoxLoss::mse;
+  float iou_normalizer = .75f, cls_normalizer = 1, delta_normalizer = 1;
+  float label_smooth_eps = 0, max_delta = 0, scale_x_y = 1;
+  bool new_coords = false, objectness_smooth = false;
 
-  DN_HD std::int64_t entries() const { return 5 + classes; }
+  template <class V>
+  void fields(V&& v) {
+    HeadKeys::fields(v);
+    v("ignore_thresh", ignore_thresh, TrainingOnly{Reals{0, 1}},
+      "unassigned anchors above this IoU are ignored");
+    v("truth_thresh", truth_thresh, TrainingOnly{Reals{0, 1}},
+      "anchors above this IoU are assigned to their truth; 1: none");
+    v("iou_thresh", iou_thresh, TrainingOnly{Reals{0, 1}},
+      "anchors whose shape overlaps a truth more are assigned to it; 1: none");
+    v("iou_thresh_kind", iou_thresh_kind, TrainingOnly{Choice<Overlap>{}},
+      "overlap that iou_thresh compares");
+    v("iou_loss", iou_loss, TrainingOnly{Choice<BoxLoss>{}}, "loss of the boxes");
+    v("iou_normalizer", iou_normalizer, TrainingOnly{Reals{0, 1e6f}}, "weight of the box loss");
+    v("cls_normalizer", cls_normalizer, TrainingOnly{Reals{0, 1e6f}},
+      "weight of the true class with counters_per_class");
+    v("delta_normalizer", delta_normalizer, TrainingOnly{Reals{0, 1e6f}},
+      "factor on every gradient of this head");
+    v("label_smooth_eps", label_smooth_eps, TrainingOnly{Reals{0, 1}},
+      "class targets become 1 - eps/2 and eps/2");
+    v("max_delta", max_delta, TrainingOnly{Reals{0}},
+      "limit on box gradients and class multipliers; 0: none");
+    v("scale_x_y", scale_x_y, Reals{.1f, 10}, "stretch of the centre's sigmoid around its middle");
+    v("new_coords", new_coords, Flag{},
+      "w, h = (2 sigmoid)^2 anchors; the convolution below is logistic");
+    v("objectness_smooth", objectness_smooth, TrainingOnly{Flag{}},
+      "Darknet's soft objectness targets");
+    NmsKeys::fields(v);
+  }
+
+  // The box of decoded outputs o: x, y in the cell, then the logarithms of w and h in anchors, or
+  // with new_coords the roots of a quarter of them.
+  DN_HD Box decode_box(const AnchorTable& anchors, const AnchorPlace& at, const Shape& grid,
+                       const float* o) const {
+    const float w = new_coords ? 4 * o[2] * o[2] : math::exp(o[2]);
+    const float h = new_coords ? 4 * o[3] * o[3] : math::exp(o[3]);
+    return anchors.box(at, grid, {o[0], o[1], w, h});
+  }
+
+  // The anchor that fits best of those of all heads, where it is this head's, and this head's
+  // anchors above iou_thresh.
+  DN_HD TruthChoice choose(const Truth& t, const AnchorTable& anchors, const Shape& grid) const {
+    const Box shape{0, 0, t.box.w, t.box.h};
+    const std::int64_t best =
+        best_shape(anchors.total, t.box, [&](std::int64_t n) { return anchors.shape(n); });
+    TruthChoice choice;
+    for (std::int64_t m = 0; m < anchors.count; ++m) {
+      const std::int32_t n = anchors.mask[m];
+      const bool chosen = n == best || (iou_thresh < 1 && overlap(iou_thresh_kind, anchors.shape(n),
+                                                                  shape) > iou_thresh);
+      if (chosen) choice.anchors |= std::uint64_t{1} << m;
+    }
+    if (choice.anchors != 0) choice.cell = cell_of(t.box, grid);
+    return choice;
+  }
+};
+static_assert(std::is_trivially_copyable_v<YoloKeys>);
+
+struct YoloArguments : AssignArguments {
+  YoloKeys keys;
+  const float* class_multipliers = nullptr;  // on the device, one a class; null: none
+
+  DN_HD float multiplier(std::int32_t class_id) const {
+    return class_multipliers ? class_multipliers[class_id] : 1;
+  }
+  // Darknet's objectness_smooth, defect included.
+  DN_HD bool smooth() const { return keys.objectness_smooth && rules.target_from_keys(); }
 };
 
-// out = Darknet's output: x, y, objectness and classes through the sigmoid (x, y scaled by
-// scale_x_y), w and h raw (new_coords: through the sigmoid too).
-void yolo_decode(const Stream&, const YoloSettings&, View<const float> logits, View<float> out);
-
-// The cell and the anchors of this head that one truth chooses.
-struct TruthChoice {
-  std::int32_t cell = -1;     // y * w + x; -1: none of this head's anchors
-  std::uint64_t anchors = 0;  // bits over the mask
-};
-DN_HD TruthChoice yolo_choice(const YoloSettings&, const Truth&, const Shape& grid);
-
-struct YoloArguments {
-  YoloSettings settings;
-  View<const float> logits, out;
-  View<float> gradient;
-  Truths truths;
-  TruthChoice* choices = nullptr;   // truths.images * truths.capacity
-  AnchorRecord* records = nullptr;  // one per anchor
+// An anchor and the box that it predicts.
+struct PredictedBox : AnchorPlace {
+  Box box;
 };
 
-// Choices of every truth, then states, targets, box and class gradients of every anchor. Objectness
-// gradients are left to apply_objectness.
-void yolo_assign(const Stream&, const SigmoidClassLoss&, const YoloArguments&);
+DN_HD inline float finite_or_zero(float x) { return x - x == 0 ? x : 0; }
 
-// to (+)= factor * loss scale of the step * gradient.
-struct GradientFactor {
-  float factor = 1;
-  const StepState* step = nullptr;  // null: the loss is not scaled
-  DN_HD float value() const { return factor * loss_scale(step); }
+// Box gradients and losses of one anchor; several ground truths add up.
+struct YoloBoxes {
+  const YoloArguments& a;
+  const PredictedBox& at;
+
+  DN_HD void add_gradient(const Box& object, float weight, AnchorRecord& r) const {
+    a.keys.iou_loss == BoxLoss::mse ? add_offset_gradient(object, weight, r)
+                                    : add_overlap_gradient(object, weight, r);
+  }
+
+  // Darknet: by the number of classes pulled up.
+  DN_HD void average() const {
+    int classes = 0;
+    for (std::int64_t k = 0; k < a.keys.classes; ++k)
+      classes += a.g(at, a.layout.class_entry(k)) < 0 ? 1 : 0;
+    if (classes == 0) return;
+    for (int e = 0; e < 4; ++e) a.g(at, e) /= static_cast<float>(classes);
+  }
+
+  // new_coords: from the gradient by the convolution's logistic to that by its input.
+  DN_HD void through_sigmoid() const {
+    for (int e = 0; e < 4; ++e) {
+      const float p = math::sigmoid(a.logit(at, e));
+      a.g(at, e) *= p * (1 - p);
+    }
+  }
+
+ private:
+  DN_HD float out(int e) const { return a.outputs(at)[e]; }
+
+  DN_HD void add_offset_gradient(const Box& object, float weight, AnchorRecord& r) const {
+    const YoloKeys& s = a.keys;
+    const Shape& grid = a.grid();
+    const float rw = object.w * a.anchors.unit_w / a.anchors.own_width(at.n),
+                rh = object.h * a.anchors.unit_h / a.anchors.own_height(at.n);
+    const float target[4] = {object.x * grid.w - at.cell % grid.w,
+                             object.y * grid.h - at.cell / grid.w,
+                             s.new_coords ? math::sqrt(rw / 4) : math::log(rw),
+                             s.new_coords ? math::sqrt(rh / 4) : math::log(rh)};
+    const bool exact = a.rules.exact_box_gradient();
+    const float w = (2 - object.w * object.h) * weight;
+    for (int e = 0; e < 4; ++e) {
+      const float d = out(e) - target[e];
+      a.g(at, e) += finite_or_zero(w * d * (exact && e < 2 ? slope_x_y(e) : 1));
+      r.box_loss += finite_or_zero(w * d * d / 2);
+    }
+  }
+
+  // d out / d logit of x and y; with new_coords the sigmoid's part follows in through_sigmoid.
+  DN_HD float slope_x_y(int e) const {
+    if (a.keys.new_coords) return a.keys.scale_x_y;
+    const float p = math::sigmoid(a.logit(at, e));
+    return a.keys.scale_x_y * p * (1 - p);
+  }
+
+  DN_HD void add_overlap_gradient(const Box& object, float weight, AnchorRecord& r) const {
+    const Overlap kind = overlap_of(a.keys.iou_loss);
+    const losses::BoxGradient<float> q = a.rules.exact_box_gradient()
+                                             ? exact_gradient(kind, object)
+                                             : darknet_gradient(kind, object);
+    const float of[4] = {q.x, q.y, q.w, q.h}, limit = a.keys.max_delta;
+    for (int e = 0; e < 4; ++e) {
+      float d = finite_or_zero(-weight * of[e]);
+      if (limit > 0) d = math::clamp(d, -limit, limit);
+      a.g(at, e) += d;
+    }
+    r.box_loss += finite_or_zero(weight * (1 - overlap(kind, at.box, object)));
+  }
+
+  DN_HD losses::BoxGradient<float> darknet_gradient(Overlap kind, const Box& object) const {
+    auto q = losses::DarknetOverlapGradient<float>(at.box, object).of(kind);
+    if (a.keys.new_coords) return q;
+    q.w *= math::exp(out(2));  // Darknet: without the anchor's size
+    q.h *= math::exp(out(3));
+    return q;
+  }
+
+  DN_HD losses::BoxGradient<float> exact_gradient(Overlap kind, const Box& object) const {
+    const AnchorTable& anchors = a.anchors;
+    const bool roots = a.keys.new_coords;
+    auto q = losses::exact_overlap_gradient(kind, at.box, object);
+    q.x *= slope_x_y(0) / a.grid().w;
+    q.y *= slope_x_y(1) / a.grid().h;
+    q.w *= roots ? 8 * out(2) * anchors.own_width(at.n) / anchors.unit_w : at.box.w;
+    q.h *= roots ? 8 * out(3) * anchors.own_height(at.n) / anchors.unit_h : at.box.h;
+    return q;
+  }
 };
-void yolo_backward(const Stream&, View<const float> gradient, const GradientFactor&, View<float> to,
-                   bool add);
+
+// Class gradients and losses of one anchor: the set of the classes of all its ground truths.
+template <class C>
+struct YoloClasses {
+  const YoloArguments& a;
+  const AnchorPlace& at;
+  const C& loss;
+
+  // All classes, of the first ground truth.
+  DN_HD void set_gradient(std::int64_t t, AnchorRecord& r) const {
+    const std::int32_t c = a.truth(at, t).class_id;
+    if constexpr (OfTrueClass<C>) {
+      const float pt = out(c), factor = C::factor(pt);
+      for (std::int64_t k = 0; k < a.keys.classes; ++k)
+        g(k) = factor * (out(k) - (k == c ? 1.f : 0.f));
+      r.class_loss += C::value(pt);
+    } else {
+      for (std::int64_t k = 0; k < a.keys.classes; ++k) {
+        const float y = smoothed(k == c ? 1.f : 0.f), w = k == c ? weight(c) : 1;
+        g(k) = w * loss.gradient(logit(k), y, k == c);
+        r.class_loss += w * loss.value(logit(k), y, k == c);
+      }
+    }
+  }
+
+  // Darknet, objectness_smooth: the target of the ground truth's class is the square of its IoU.
+  DN_HD void soften(std::int64_t t, float iou) const {
+    constexpr bool kOfProbability = C::traits.of_probability;
+    const std::int32_t c = a.truth(at, t).class_id;
+    const float p = out(c), slope = kOfProbability ? p * (1 - p) : 1;
+    g(c) = a.multiplier(c) * (p - iou * iou) * slope;
+  }
+
+  // A later ground truth t of the same anchor: its class joins the set, the others stay (Darknet:
+  // without cls_normalizer, and plain even with focal_loss=1).
+  DN_HD void add_class(std::int64_t t, std::int64_t first, AnchorRecord& r) const {
+    const std::int32_t c = a.truth(at, t).class_id;
+    const float x = logit(c), w = a.multiplier(c), y = smoothed(1);
+    if constexpr (OfTrueClass<C>) {
+      const losses::CrossEntropy plain;
+      g(c) = w * plain.gradient(x, y, true);
+      r.class_loss += w * plain.value(x, y, true);
+    } else {
+      g(c) = w * loss.gradient(x, y, true);
+      const float positive = loss.value(x, y, true), before = weight_before(t, first);
+      r.class_loss +=
+          w * positive - (before < 0 ? loss.value(x, smoothed(0), false) : before * positive);
+    }
+  }
+
+ private:
+  DN_HD float& g(std::int64_t k) const { return a.g(at, a.layout.class_entry(k)); }
+  DN_HD float out(std::int64_t k) const { return a.outputs(at)[a.layout.class_entry(k)]; }
+  DN_HD float logit(std::int64_t k) const { return a.logit(at, a.layout.class_entry(k)); }
+
+  DN_HD float smoothed(float y) const {
+    const float eps = a.keys.label_smooth_eps;
+    return eps > 0 ? y * (1 - eps) + .5f * eps : y;
+  }
+  DN_HD float weight(std::int32_t class_id) const {  // Darknet: only with counters_per_class
+    return a.class_multipliers ? a.multiplier(class_id) * a.keys.cls_normalizer : 1;
+  }
+  // Weight that the class of ground truth t has as present before t, or -1.
+  DN_HD float weight_before(std::int64_t t, std::int64_t first) const {
+    const std::int32_t c = a.truth(at, t).class_id;
+    float w = a.truth(at, first).class_id == c ? weight(c) : -1;
+    for (std::int64_t u = 0; u < t; ++u)
+      if (u != first && a.truth(at, u).class_id == c && a.chosen_by(at, u)) w = a.multiplier(c);
+    return w;
+  }
+};
 
 }  // namespace darknet

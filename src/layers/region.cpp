@@ -1,39 +1,26 @@
-// [region]: the detection head of YOLOv2. Its launches are in kernels/region.h; here are its keys,
-// its memory and what it offers as a Head.
-#include "kernels/region.h"
-#include <algorithm>
-#include <cmath>
-#include <set>
+// [region]: the detection head of YOLOv2: its keys, its kernels and the layer.
+#include <type_traits>
 #include "cfg/anchors_key.h"
-#include "core/text.h"
-#include "detect/head.h"
+#include "core/for_each.h"
+#include "layers/detection_head.h"
 #include "losses/class_keys.h"
-#include "losses/objectness.h"
-#include "nn/layer.h"
 
 namespace darknet {
 namespace {
 
-struct RegionKeys {
-  std::int64_t classes = 20, num = 1, coords = 4, max = 200, classfix = 0;
-  std::vector<float> anchors;
-  float jitter = .2f, resize = 1, random = 0, thresh = .5f;
-  float coord_scale = 1, object_scale = 1, noobject_scale = 1, class_scale = 1, obj_normalizer = 1;
+constexpr std::int64_t kPriorImages = 12800;  // Darknet: so many images pull boxes to their anchors
+constexpr float kPriorScale = .01f;
+
+struct RegionKeys : HeadKeys {
+  std::int64_t coords = 4, classfix = 0;
+  float thresh = .5f;
+  float coord_scale = 1, object_scale = 1, noobject_scale = 1, class_scale = 1;
   bool softmax = false, rescore = false, bias_match = false;
 
   template <class V>
   void fields(V&& v) {
-    v("classes", classes, Integers{1, 1 << 16}, "number of classes");
-    v("num", num, Integers{1, kMostAnchors}, "anchors");
+    HeadKeys::fields(v);
     v("coords", coords, Integers{4, 4}, "numbers of a box");
-    v("anchors", anchors, ListOf<float>{{1e-6f, 1e6f}},
-      "width,height of every anchor in grid cells");
-    v("max", max, TrainingOnly{Integers{1, 100000}}, "most truths of an image");
-    v("jitter", jitter, TrainingOnly{Reals{0, .99f}},
-      "augmentation: how far the crop's sides move");
-    v("resize", resize, TrainingOnly{Reals{.01f, 100}}, "augmentation: largest zoom");
-    v("random", random, TrainingOnly{Reals{0, 10}},
-      "multi-scale training: 1 = factor 1.4, else the factor");
     v("softmax", softmax, Flag{},
       "class scores through a softmax; 0: raw values with squared error");
     v("rescore", rescore, TrainingOnly{Flag{}},
@@ -42,208 +29,277 @@ struct RegionKeys {
       "a truth chooses by the anchors' shape, else by the predictions'");
     v("classfix", classfix, Integers{-1, 2},
       "-1: objectness learns the best IoU everywhere; 1, 2: ignored anchors learn classes");
-    v("thresh", thresh, TrainingOnly{Reals{0, 1}},
-      "unassigned anchors above this IoU are not judged");
+    v("thresh", thresh, TrainingOnly{Reals{0, 1}}, "unassigned anchors above this IoU are ignored");
     v("coord_scale", coord_scale, TrainingOnly{Reals{0, 1e6f}}, "weight of the box loss");
     v("object_scale", object_scale, TrainingOnly{Reals{0, 1e6f}},
       "weight of the objectness loss of assigned anchors");
     v("noobject_scale", noobject_scale, TrainingOnly{Reals{0, 1e6f}},
       "weight of the objectness loss of the others");
     v("class_scale", class_scale, TrainingOnly{Reals{0, 1e6f}}, "weight of the class loss");
-    v("obj_normalizer", obj_normalizer, TrainingOnly{Reals{0, 1e6f}},
-      "weight of the whole objectness loss");
+  }
+
+  // The box of decoded outputs o: x, y in the cell, logarithms of w and h in anchors.
+  DN_HD Box decode_box(const AnchorTable& anchors, const AnchorPlace& at, const Shape& grid,
+                       const float* o) const {
+    return anchors.box(at, grid, {o[0], o[1], math::exp(o[2]), math::exp(o[3])});
+  }
+
+  // The anchor that fits best by its shape.
+  DN_HD TruthChoice choose(const Truth& t, const AnchorTable& anchors, const Shape& grid) const {
+    const std::int64_t n =
+        best_shape(anchors.count, t.box, [&](std::int64_t k) { return anchors.shape(k); });
+    return {cell_of(t.box, grid), std::uint64_t{1} << n};
+  }
+};
+static_assert(std::is_trivially_copyable_v<RegionKeys>);
+
+struct RegionAnchors {
+  std::vector<float> anchors;
+  template <class V>
+  void fields(V&& v) {
+    v("anchors", anchors, ListOf<float>{{1e-6f, 1e6f}},
+      "width,height of every anchor in grid cells");
   }
 };
 
-class RegionLayer final : public Layer, public Head {
- public:
-  RegionLayer(Section& section, const LayerContext& context) : Layer(section, context) {
-    section.read(region_);
-    take_anchors(section, region_.num, region_.anchors);
-    objectness_ = read_objectness(section, "mse");
-    read_classes(section);
-    if (section.training()) check_losses(section);
-    fill_settings();
-  }
+// softmax=0 without cls_loss: squared error of the raw scores (Darknet).
+struct SquaredError {
+  static constexpr std::string_view name = "squared_error";
+  template <class V>
+  void fields(V&&) {}
+};
+using RegionClassLoss = Extended<ClassLoss, SquaredError>;
 
-  bool works_in_f32() const override { return true; }
+enum class ClassScores : std::uint8_t { softmax, sigmoid, raw };
 
-  Requirements reshape(std::span<const Shape> in, Ops&, const PlanOptions& options) override {
-    const std::int64_t needed = settings_.anchors * settings_.entries();
-    if (in[0].c != needed)
-      fail(title(), ": gets ", in[0].c, " channels; ", plural(settings_.anchors, "anchor"),
-           " of 5 + ", region_.classes, " numbers need filters=", needed,
-           " in the convolution before it");
-    shape_ = in[0];
-    Requirements r{.output = in[0], .needs_input = false, .needs_output = false};
-    if (options.mode == Mode::inference) return r;
-    if (sums_.bytes() == 0) sums_ = Buffer(context_.device, sizeof(TelemetrySums));
-    r.saved = records_at() + anchors() * std::int64_t{sizeof(AnchorRecord)};
-    r.workspace =
-        std::max(telemetry_scratch(anchors()), shape_.n * std::max(region_.max, context_.truths) *
-                                                   std::int64_t{sizeof(std::int32_t)});
-    return r;
+// x, y and objectness through the sigmoid, w and h raw.
+struct Decode {
+  ClassScores scores;
+  std::int64_t classes;
+  AnchorLayout layout;
+  View<const float> in;
+  View<float> out;
+  DN_HD void operator()(std::int64_t i) const {  // one anchor
+    const std::int64_t pixel = i / layout.anchors, first = i % layout.anchors * layout.entries;
+    const float* const x = &in.at(pixel, first);
+    float* const y = &out.at(pixel, first);
+    y[0] = math::sigmoid(x[0]), y[1] = math::sigmoid(x[1]);
+    y[2] = x[2], y[3] = x[3];
+    y[4] = math::sigmoid(x[4]);
+    switch (scores) {
+      case ClassScores::softmax:
+        return softmax(x + 5, y + 5);
+      case ClassScores::sigmoid:
+        for (std::int64_t k = 0; k < classes; ++k) y[5 + k] = math::sigmoid(x[5 + k]);
+        return;
+      case ClassScores::raw:
+        for (std::int64_t k = 0; k < classes; ++k) y[5 + k] = x[5 + k];
+    }
   }
+  DN_HD void softmax(const float* x, float* y) const {
+    float largest = x[0], sum = 0;
+    for (std::int64_t k = 1; k < classes; ++k) largest = math::max(largest, x[k]);
+    for (std::int64_t k = 0; k < classes; ++k) sum += y[k] = math::exp(x[k] - largest);
+    for (std::int64_t k = 0; k < classes; ++k) y[k] /= sum;
+  }
+};
 
-  void forward(const Pass& pass, std::span<const TensorView> in, TensorView out) override {
-    region_decode(pass.stream, settings_, in[0].as<>(), out.as<>());
-    if (pass.mode == Mode::inference || !pass.truths.data) return;
-    const RegionArguments a{.settings = settings_,
-                            .logits = in[0].as<>(),
-                            .out = out.as<>(),
-                            .gradient = gradient(pass).as<>(),
-                            .truths = pass.truths,
-                            .choices = static_cast<std::int32_t*>(pass.workspace),
-                            .records = records(pass),
-                            .step = pass.step};
-    region_assign(pass.stream, class_loss_, a);
-    const ObjectnessArguments o{a.logits,  a.gradient,
-                                a.records, {settings_.anchors, settings_.entries(), 4},
-                                pass.step, objectness_.normalise_by_positives};
-    apply_objectness(pass.stream, objectness_.loss, o);
-    sum_telemetry(pass.stream, o, static_cast<TelemetrySums*>(sums_.data()), pass.workspace);
+struct ByShapeOrPrediction {
+  RegionKeys keys;
+  DN_HD TruthChoice operator()(const AssignArguments& a, const Truth& t, std::int64_t image) const {
+    const Shape& grid = a.grid();
+    if (keys.bias_match) return keys.choose(t, a.anchors, grid);
+    const std::int32_t cell = cell_of(t.box, grid);
+    AnchorPlace at{.pixel = image * grid.h * grid.w + cell, .image = image, .cell = cell};
+    const std::int64_t n = best_shape(a.anchors.count, t.box, [&](std::int64_t k) {
+      at.n = k, at.first = k * a.layout.entries;
+      const Box predicted = keys.decode_box(a.anchors, at, grid, a.outputs(at));
+      return Box{0, 0, predicted.w, predicted.h};
+    });
+    return {cell, std::uint64_t{1} << n};
   }
+};
 
-  void backward(const Pass& pass, const BackwardArguments& a) override {
-    const GradientSlot& slot = a.in_gradient[0];
-    if (slot.view)
-      yolo_backward(pass.stream, gradient(pass).as<>(), {1, pass.step}, slot.view.as<>(), slot.add);
-  }
+template <class C>
+struct Assign {
+  AssignArguments a;
+  RegionKeys keys;
+  C class_loss;
 
-  Head* head() override { return this; }
-  LayerSummary summary() const override {
-    return {.note = cat(plural(settings_.anchors, "anchor"), ", ", plural(region_.classes, "class"),
-                        ", objectness ", name_of(objectness_.loss))};
-  }
-
-  const HeadSettings& settings() const override { return offered_; }
-  void decode(View<const float> output, const Shape& net, float threshold,
-              std::vector<Detection>& to) const override;
-  std::int64_t positives(std::span<const Truth> truths, const Shape&) const override {
-    std::set<std::int32_t> anchors;
-    for (const Truth& t : truths) anchors.insert(region_choice(settings_, t, shape_));
-    return static_cast<std::int64_t>(anchors.size());
-  }
-  std::vector<AnchorShape> anchor_shapes(const Shape& net) const override {
-    const float cell_w = static_cast<float>(net.w) / static_cast<float>(shape_.w),
-                cell_h = static_cast<float>(net.h) / static_cast<float>(shape_.h);
-    std::vector<AnchorShape> shapes;  // its anchors are in cells
-    for (std::size_t n = 0; n + 1 < region_.anchors.size(); n += 2)
-      shapes.push_back({region_.anchors[n] * cell_w, region_.anchors[n + 1] * cell_h});
-    return shapes;
-  }
-  std::int64_t candidates(const Shape&) const override {
-    return shape_.h * shape_.w * settings_.anchors;
-  }
-  float prior() const override { return objectness_.prior; }
-  float stationary_prior(double eta) const override {
-    return darknet::stationary_prior(objectness_.loss, eta, region_.object_scale,
-                                     region_.noobject_scale);
-  }
-  std::vector<std::int64_t> objectness_channels() const override {
-    std::vector<std::int64_t> channels;
-    for (std::int64_t n = 0; n < settings_.anchors; ++n)
-      channels.push_back(n * settings_.entries() + 4);
-    return channels;
-  }
-  const TelemetrySums* sums() const override {
-    return static_cast<const TelemetrySums*>(sums_.data());
-  }
-  HeadTelemetry telemetry(const Stream& s) const override { return told_by(to_host(s, sums())); }
-  HeadTelemetry told_by(const TelemetrySums& s) const override {
-    HeadTelemetry t = to_telemetry(s);
-    t.truths_lost = std::exchange(t.truths_sharing, 0);  // a later truth overwrites an earlier one
-    return t;
+  DN_HD void operator()(std::int64_t i) const {
+    const AnchorPlace at = a.place(i);
+    const Box predicted = keys.decode_box(a.anchors, at, a.grid(), a.outputs(at));
+    AnchorRecord r;
+    r.weight = keys.noobject_scale * keys.obj_normalizer;
+    for (std::int64_t e = 0; e < a.layout.entries; ++e) a.g(at, e) = 0;
+    match_by_overlap(at, predicted, r);
+    if (a.step->images_seen < kPriorImages)
+      set_box_gradient(at, a.anchors.box(at, a.grid(), {.5f, .5f, 1, 1}), kPriorScale, r);
+    const std::int64_t last = last_truth(at, r);
+    if (last >= 0) assign(at, predicted, a.truth(at, last), r);
+    a.records[i] = r;
   }
 
  private:
-  void read_classes(Section& section);
-  void check_losses(const Section& section) const;
-  void fill_settings();
-  std::int64_t anchors() const { return shape_.pixels() * settings_.anchors; }
-  std::int64_t records_at() const { return shape_.size() * size_of(DType::f32); }
-  TensorView gradient(const Pass& pass) const { return {pass.saved, DType::f32, shape_, shape_.c}; }
-  AnchorRecord* records(const Pass& pass) const {
-    return reinterpret_cast<AnchorRecord*>(static_cast<char*>(pass.saved) + records_at());
+  DN_HD float out(const AnchorPlace& at, std::int64_t entry) const { return a.outputs(at)[entry]; }
+
+  DN_HD void match_by_overlap(const AnchorPlace& at, const Box& predicted, AnchorRecord& r) const {
+    const BestOverlap best = best_overlap(a, at, predicted);
+    if (keys.classfix == -1 && !a.rules.target_is_one()) {
+      r.target = best.iou;
+    } else if (best.iou > keys.thresh) {
+      if (a.rules.target_is_overlap())
+        r.target = best.iou;
+      else
+        r.state = AnchorState::ignored;
+      if (keys.classfix > 0)
+        set_class_gradient(at, a.truth(at, best.truth).class_id,
+                           keys.class_scale * (keys.classfix == 2 ? out(at, 4) : 1), r);
+    }
   }
 
-  RegionKeys region_;
-  Objectness objectness_;
-  SigmoidClassLoss class_loss_;
-  RegionSettings settings_;
-  HeadSettings offered_;
-  Buffer sums_;
-  Shape shape_;
+  DN_HD std::int64_t last_truth(const AnchorPlace& at, AnchorRecord& r) const {
+    std::int64_t last = -1;
+    for (std::int64_t t = 0; t < a.truths_of(at); ++t)
+      if (a.chosen_by(at, t)) last = t, ++r.truths;
+    return last;
+  }
+
+  DN_HD void assign(const AnchorPlace& at, const Box& predicted, const Truth& truth,
+                    AnchorRecord& r) const {
+    r.state = AnchorState::positive;
+    r.iou = iou(predicted, truth.box);
+    r.target =
+        a.rules.target_is_overlap() || (keys.rescore && !a.rules.target_is_one()) ? r.iou : 1;
+    r.weight = keys.object_scale * keys.obj_normalizer;
+    set_box_gradient(at, truth.box, keys.coord_scale, r);
+    set_class_gradient(at, truth.class_id, keys.class_scale, r);
+  }
+
+  // Overwrites what was there: the last ground truth wins.
+  DN_HD void set_box_gradient(const AnchorPlace& at, const Box& truth, float scale,
+                              AnchorRecord& r) const {
+    const AnchorTable& anchors = a.anchors;
+    const Shape& grid = a.grid();
+    const float target[4] = {truth.x * grid.w - at.cell % grid.w,
+                             truth.y * grid.h - at.cell / grid.w,
+                             math::log(truth.w * anchors.unit_w / anchors.own_width(at.n)),
+                             math::log(truth.h * anchors.unit_h / anchors.own_height(at.n))};
+    r.box_loss = 0;
+    for (int e = 0; e < 4; ++e) {
+      const float o = out(at, e), d = o - target[e];
+      a.g(at, e) = scale * d * (e < 2 ? o * (1 - o) : 1);
+      r.box_loss += scale * d * d / 2;
+    }
+  }
+
+  DN_HD void set_class_gradient(const AnchorPlace& at, std::int32_t c, float scale,
+                                AnchorRecord& r) const {
+    if constexpr (OfTrueClass<C>) {
+      const float pt = out(at, 5 + c), factor = C::factor(pt);
+      r.class_loss = scale * C::value(pt);
+      for (std::int64_t k = 0; k < keys.classes; ++k)
+        a.g(at, 5 + k) = scale * factor * (out(at, 5 + k) - (k == c ? 1.f : 0.f));
+    } else {
+      r.class_loss = 0;
+      for (std::int64_t k = 0; k < keys.classes; ++k) add_class(at, k, k == c, scale, r);
+    }
+  }
+
+  DN_HD void add_class(const AnchorPlace& at, std::int64_t k, bool own, float scale,
+                       AnchorRecord& r) const {
+    const float y = own ? 1.f : 0.f;
+    if constexpr (std::is_same_v<C, SquaredError>) {
+      const float d = out(at, 5 + k) - y;
+      a.g(at, 5 + k) = scale * d;
+      r.class_loss += scale * d * d / 2;
+    } else {
+      const float x = a.logit(at, 5 + k);
+      a.g(at, 5 + k) = scale * class_loss.gradient(x, y, own);
+      r.class_loss += scale * class_loss.value(x, y, own);
+    }
+  }
 };
 
-void RegionLayer::read_classes(Section& section) {
-  const std::string name = read_class_loss_name(section, region_.softmax ? "softmax" : "");
-  const bool focal = name == losses::DarknetFocal::name;
-  if (name.empty() || (focal && !region_.softmax)) {
-    settings_.class_kind = focal ? RegionClasses::linear_focal : RegionClasses::linear;
-  } else if (name == "softmax" || focal) {
-    settings_.class_kind = focal ? RegionClasses::softmax_focal : RegionClasses::softmax;
+class RegionLayer final : public DetectionHead {
+ public:
+  RegionLayer(Section& section, const LayerContext& context) : DetectionHead(section, context) {
+    RegionAnchors lists;
+    section.read(keys_);
+    section.read(lists);
+    take_anchors(section, keys_.num, lists.anchors);
+    Setup setup{.keys = keys_,
+                .anchors = std::move(lists.anchors),
+                .anchors_in_cells = true,
+                .objectness = read_objectness(section, "mse"),
+                .weight_positive = keys_.object_scale,
+                .weight_negative = keys_.noobject_scale,
+                .least_objectness = keys_.classfix == -1 ? .5f : 0,  // Darknet
+                .last_truth_wins = true};
+    read_class_loss(section);
+    if (section.training()) check_losses(section, setup.objectness);
+    set_up(std::move(setup));
+  }
+
+ private:
+  void read_class_loss(Section&);
+  void check_losses(const Section&, const Objectness&) const;
+
+  void decode_outputs(const Stream& s, View<const float> logits, View<float> out) const override {
+    for_each(s, logits.shape.pixels() * layout().anchors,
+             Decode{scores_, keys_.classes, layout(), logits, out});
+  }
+  void assign_truths(const Stream& s, const AssignArguments& a) const override {
+    for_each(s, a.truths.images * a.truths.capacity,
+             ChooseAnchors<ByShapeOrPrediction>{a, {keys_}});
+    std::visit(
+        [&](const auto& loss) {
+          for_each(s, a.size(), Assign<std::decay_t<decltype(loss)>>{a, keys_, loss});
+        },
+        class_loss_);
+  }
+  TruthChoice choice_of(const Truth& t, const AnchorTable& anchors,
+                        const Shape& grid) const override {
+    return keys_.choose(t, anchors, grid);
+  }
+  Box box_of(const AnchorTable& anchors, const AnchorPlace& at, const Shape& grid,
+             const float* outputs) const override {
+    return keys_.decode_box(anchors, at, grid, outputs);
+  }
+
+  RegionKeys keys_;
+  RegionClassLoss class_loss_;
+  ClassScores scores_ = ClassScores::raw;
+};
+
+void RegionLayer::read_class_loss(Section& section) {
+  const std::string name = read_class_loss_name(
+      section, std::string(keys_.softmax ? losses::Softmax::name : SquaredError::name));
+  class_loss_ = read_loss<RegionClassLoss>(section, "cls_", name);
+  if (std::holds_alternative<losses::Softmax>(class_loss_)) {
+    scores_ = ClassScores::softmax;
+  } else if (std::holds_alternative<SquaredError>(class_loss_)) {
+    scores_ = ClassScores::raw;
+  } else if (std::holds_alternative<losses::DarknetFocal>(class_loss_)) {
+    scores_ = keys_.softmax ? ClassScores::softmax : ClassScores::raw;
   } else {
-    settings_.class_kind = RegionClasses::sigmoid;
-    class_loss_ = read_sigmoid_class_loss(section, name);
-    if (region_.softmax)
+    scores_ = ClassScores::sigmoid;
+    if (keys_.softmax)
       section.fail_between({"cls_loss", "softmax"},
                            cat(name, " is a loss per class; it needs softmax=0"));
   }
 }
 
-void RegionLayer::check_losses(const Section& section) const {
-  const bool from_keys = objectness_.target == ObjectnessTarget::from_keys;
-  const bool soft = objectness_.target == ObjectnessTarget::overlap ||
-                    (from_keys && (region_.rescore || region_.classfix == -1));
-  require_hard_targets(section, objectness_, soft);
-  if (!region_.bias_match && (objectness_.normalise_by_positives || objectness_.prior < 0))
+void RegionLayer::check_losses(const Section& section, const Objectness& objectness) const {
+  const ObjectnessRules& rules = objectness.rules;
+  const bool soft = rules.target_is_overlap() ||
+                    (rules.target_from_keys() && (keys_.rescore || keys_.classfix == -1));
+  require_hard_targets(section, objectness, soft);
+  if (!keys_.bias_match && (rules.by_positives() || objectness.prior < 0))
     section.fail_between(
         {"bias_match", "obj_norm", "obj_prior"},
         "with bias_match=0 the positives depend on predictions and cannot be counted from "
         "the labels, as obj_norm=positives and obj_prior=auto ask");
-}
-
-void RegionLayer::fill_settings() {
-  RegionSettings& s = settings_;
-  s.classes = region_.classes, s.anchors = region_.num;
-  for (std::int64_t n = 0; n < s.anchors; ++n) {
-    s.width[n] = region_.anchors[static_cast<std::size_t>(2 * n)];
-    s.height[n] = region_.anchors[static_cast<std::size_t>(2 * n + 1)];
-  }
-  s.bias_match = region_.bias_match, s.rescore = region_.rescore, s.classfix = region_.classfix;
-  s.thresh = region_.thresh;
-  s.coord_scale = region_.coord_scale, s.class_scale = region_.class_scale;
-  s.object_scale = region_.object_scale, s.noobject_scale = region_.noobject_scale;
-  s.objectness_weight = region_.obj_normalizer;
-  s.hard_target = objectness_.target == ObjectnessTarget::one;
-  s.overlap_target = objectness_.target == ObjectnessTarget::overlap;
-  s.exact_box_gradient = objectness_.exact_box_gradient;
-  offered_ = {.classes = region_.classes,
-              .anchors = s.anchors,
-              .max_truths = region_.max,
-              .augmentation = {region_.jitter, region_.resize, region_.random},
-              .objectness_loss = std::string(name_of(objectness_.loss)),
-              .normalise_by_positives = objectness_.normalise_by_positives};
-}
-
-void RegionLayer::decode(View<const float> output, const Shape&, float threshold,
-                         std::vector<Detection>& to) const {
-  const RegionSettings& s = settings_;
-  const auto w = static_cast<float>(output.shape.w), h = static_cast<float>(output.shape.h);
-  for (std::int64_t pixel = 0; pixel < output.shape.pixels(); ++pixel) {
-    for (std::int64_t n = 0; n < s.anchors; ++n) {
-      const float* const o = &output.at(pixel, n * s.entries());
-      const float objectness = s.classfix == -1 && o[4] < .5f ? 0 : o[4];  // Darknet
-      if (!(objectness > threshold)) continue;
-      const Box box{(static_cast<float>(pixel % output.shape.w) + o[0]) / w,
-                    (static_cast<float>(pixel / output.shape.w) + o[1]) / h,
-                    std::exp(o[2]) * s.width[n] / w, std::exp(o[3]) * s.height[n] / h};
-      for (std::int64_t k = 0; k < s.classes; ++k)
-        if (const float p = objectness * o[5 + k]; p > threshold)
-          to.push_back({box, static_cast<std::int32_t>(k), objectness, p});
-    }
-  }
 }
 
 }  // namespace
@@ -254,10 +310,9 @@ LayerPtr make_region(Section& section, const LayerContext& context) {
 
 void describe_region(KeyDocs& docs) {
   docs.add(RegionKeys{});
-  docs.add(ObjectnessKeys{});
-  describe_logit_losses(docs, "obj_");
-  docs.add(ClassKeys{});
-  describe_logit_losses(docs, "cls_");
+  docs.add(RegionAnchors{});
+  describe_objectness(docs);
+  describe_class_losses(docs);
 }
 
 }  // namespace darknet

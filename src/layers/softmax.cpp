@@ -150,6 +150,10 @@ class SoftmaxLayer final : public Layer {
 constexpr float kIgnored = -1234;  // Darknet: SECRET_NUM, a target that masked costs skip
 
 enum class CostKind : std::uint8_t { sse, masked, smooth };
+constexpr auto choices(CostKind) {
+  return std::to_array<Named<CostKind>>(
+      {{"sse", CostKind::sse}, {"masked", CostKind::masked}, {"smooth", CostKind::smooth}});
+}
 
 template <CostKind kKind>
 struct CostGradient {
@@ -168,11 +172,11 @@ struct CostGradient {
 };
 
 struct CostKeys {
-  std::string type = "sse";
+  CostKind type = CostKind::sse;
   float scale = 1;
   template <class V>
   void fields(V&& v) {
-    v("type", type, TrainingOnly{OneOf{{"sse", "masked", "smooth"}}}, "of the loss");
+    v("type", type, TrainingOnly{Choice<CostKind>{}}, "of the loss");
     v("scale", scale, TrainingOnly{Reals{0, 1e6f}}, "factor on the loss");
   }
 };
@@ -201,12 +205,17 @@ class CostLayer final : public Layer {
     if (!pass.targets) return put_pixels(pass.stream, a.out_gradient, slot.view, slot.add);
     check_targets(*this, pass.targets, a.in[0].shape);
     const Targets targets{pass.targets.as<>(), a.in[0].shape};
-    if (cost_.type == "sse") return put<CostKind::sse>(pass, targets, a.in[0], sink);
-    if (cost_.type == "masked") return put<CostKind::masked>(pass, targets, a.in[0], sink);
-    put<CostKind::smooth>(pass, targets, a.in[0], sink);
+    switch (cost_.type) {
+      case CostKind::sse:
+        return put<CostKind::sse>(pass, targets, a.in[0], sink);
+      case CostKind::masked:
+        return put<CostKind::masked>(pass, targets, a.in[0], sink);
+      case CostKind::smooth:
+        return put<CostKind::smooth>(pass, targets, a.in[0], sink);
+    }
   }
 
-  LayerSummary summary() const override { return {.note = cost_.type}; }
+  LayerSummary summary() const override { return {.note = std::string(name_of(cost_.type))}; }
 
  private:
   template <CostKind kKind>

@@ -3,11 +3,13 @@
 #include <string_view>
 #include "cfg/section.h"
 #include "losses/cross_entropy.h"
+#include "losses/traits.h"
 
 namespace darknet::losses {
 
 struct BalancedCrossEntropy {
   static constexpr std::string_view name = "balanced_ce";
+  static constexpr LossTraits traits{};
   float alpha = .75f;
   template <class V>
   void fields(V&& v) {

@@ -1,5 +1,7 @@
 #include "losses/class_keys.h"
 
+#include <algorithm>
+
 namespace darknet {
 
 std::string read_class_loss_name(Section& section, const std::string& fallback) {
@@ -13,12 +15,25 @@ std::string read_class_loss_name(Section& section, const std::string& fallback) 
   return keys.loss.empty() ? fallback : keys.loss;
 }
 
-SigmoidClassLoss read_sigmoid_class_loss(Section& section, const std::string& name) {
-  if (name == "softmax")
-    section.fail("cls_loss", "softmax is for [region]; here every class has a sigmoid");
-  if (name == losses::DarknetFocal::name) return losses::DarknetFocal{};
-  return std::visit([](const auto& l) { return SigmoidClassLoss(l); },
-                    read_logit_loss(section, "cls_", name));
+SigmoidClassLoss read_sigmoid_class_loss(Section& section, const std::string& fallback) {
+  const std::string name = read_class_loss_name(section, fallback);
+  const std::vector<std::string> known = loss_names<SigmoidClassLoss>();
+  if (std::find(known.begin(), known.end(), name) == known.end())
+    section.fail("cls_loss", cat(name, " is for [region]; here every class has a sigmoid"));
+  return read_loss<SigmoidClassLoss>(section, "cls_", name);
+}
+
+void require_hard_class_targets(const Section& section, const SigmoidClassLoss& loss,
+                                const std::string& softened_by) {
+  const std::string_view other = traits_of(loss).for_soft_targets;
+  if (!other.empty())
+    section.fail_between({"cls_loss", softened_by}, cat(name_of(loss), " needs hard targets, and ",
+                                                        softened_by, " softens them; use ", other));
+}
+
+void describe_class_losses(KeyDocs& docs) {
+  docs.add(ClassKeys{});
+  describe_losses<ClassLoss>(docs, "cls_");
 }
 
 }  // namespace darknet

@@ -1,8 +1,9 @@
-// The cls_* keys of a detection head: which loss judges the class scores.
+// The cls_* keys of a detection head: the loss of its class scores.
 #pragma once
 #include <string>
 #include "cfg/section.h"
 #include "losses/class_loss.h"
+#include "losses/loss_keys.h"
 
 namespace darknet {
 
@@ -11,9 +12,7 @@ struct ClassKeys {
   bool focal_loss = false;
   template <class V>
   void fields(V&& v) {
-    std::vector<std::string> names = logit_loss_names();
-    names.insert(names.end(), {"softmax", "darknet_focal"});
-    v("cls_loss", loss, OneOf{names},
+    v("cls_loss", loss, OneOf{loss_names<ClassLoss>()},
       "loss of the classes; without it as the Darknets: [yolo] ce, new_coords mse, [region] "
       "softmax");
     v("focal_loss", focal_loss, TrainingOnly{Flag{}}, "Darknet's: cls_loss=darknet_focal");
@@ -22,7 +21,11 @@ struct ClassKeys {
 
 // Name of the class loss the keys ask for; `fallback` where they ask for none.
 std::string read_class_loss_name(Section&, const std::string& fallback);
-// The loss of that name for sigmoid class scores; throws on softmax.
-SigmoidClassLoss read_sigmoid_class_loss(Section&, const std::string& name);
+// The loss of sigmoid class scores that the keys ask for; throws on softmax.
+SigmoidClassLoss read_sigmoid_class_loss(Section&, const std::string& fallback);
+// Throws where the loss needs hard targets and the key `softened_by` is on.
+void require_hard_class_targets(const Section&, const SigmoidClassLoss&,
+                                const std::string& softened_by);
+void describe_class_losses(KeyDocs&);
 
 }  // namespace darknet

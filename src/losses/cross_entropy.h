@@ -2,11 +2,13 @@
 #pragma once
 #include <string_view>
 #include "losses/logit.h"
+#include "losses/traits.h"
 
 namespace darknet::losses {
 
 struct CrossEntropy {
   static constexpr std::string_view name = "ce";
+  static constexpr LossTraits traits{};
   template <class V>
   void fields(V&&) {}
   template <class T>

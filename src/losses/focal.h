@@ -1,4 +1,4 @@
-// Focal loss: cross-entropy that discounts examples that are classified well,
+// Focal loss: cross-entropy that down-weights examples that are classified well already,
 //   FL(p_t) = -alpha_t (1 - p_t)^gamma log p_t        (Lin et al., ICCV 2017, eq. 5)
 // for hard targets t in {0, 1}. Computed from log-probabilities, so that no power of a difference
 // is formed; its derivative is bounded for every gamma >= 0.
@@ -6,15 +6,17 @@
 #include <string_view>
 #include "cfg/section.h"
 #include "losses/logit.h"
+#include "losses/traits.h"
 
 namespace darknet::losses {
 
 struct Focal {
   static constexpr std::string_view name = "focal";
+  static constexpr LossTraits traits{.for_soft_targets = "quality_focal"};
   float gamma = 2, alpha = .25f;
   template <class V>
   void fields(V&& v) {
-    v("gamma", gamma, Reals{0, 8}, "how strongly anchors that are judged well are discounted");
+    v("gamma", gamma, Reals{0, 8}, "how strongly anchors that are classified well are discounted");
     v("alpha", alpha, Reals{-1, 1},
       "weight of the foreground, background gets 1 - alpha; -1: none");
   }

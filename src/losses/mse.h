@@ -3,11 +3,14 @@
 #pragma once
 #include <string_view>
 #include "losses/logit.h"
+#include "losses/traits.h"
 
 namespace darknet::losses {
 
 struct Mse {
   static constexpr std::string_view name = "mse";
+  static constexpr LossTraits traits{
+      .no_automatic_prior = "whose gradient vanishes at a small prior", .of_probability = true};
   template <class V>
   void fields(V&&) {}
   template <class T>

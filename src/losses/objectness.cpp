@@ -7,10 +7,9 @@ namespace {
 
 float read_prior(Section& section, const std::string& text, const LogitLoss& loss) {
   if (text == "auto") {
-    if (std::holds_alternative<losses::Mse>(loss))
-      section.fail_between(
-          {"obj_prior", "obj_loss"},
-          "obj_prior=auto is not for obj_loss=mse, whose gradient vanishes at a small prior");
+    if (const std::string_view why = traits_of(loss).no_automatic_prior; !why.empty())
+      section.fail_between({"obj_prior", "obj_loss"},
+                           cat("obj_prior=auto is not for obj_loss=", name_of(loss), ", ", why));
     return -1;
   }
   float prior = 0;
@@ -24,22 +23,26 @@ float read_prior(Section& section, const std::string& text, const LogitLoss& los
 Objectness read_objectness(Section& section, std::string_view default_loss) {
   ObjectnessKeys keys;
   section.read_training(keys);
-  Objectness o;
-  o.loss = read_logit_loss(section, "obj_",
-                           keys.loss.empty() ? default_loss : std::string_view(keys.loss));
-  if (keys.target == "one") o.target = ObjectnessTarget::one;
-  if (keys.target == "iou") o.target = ObjectnessTarget::overlap;
-  o.normalise_by_positives = keys.norm == "positives";
+  Objectness o{.rules = keys.rules};
+  o.loss = read_loss<LogitLoss>(section, "obj_",
+                                keys.loss.empty() ? default_loss : std::string_view(keys.loss));
   if (section.training()) o.prior = read_prior(section, keys.prior, o.loss);
-  o.exact_box_gradient = keys.box_gradient == "exact";
   return o;
 }
 
 void require_hard_targets(const Section& section, const Objectness& o, bool soft) {
-  if (soft && std::holds_alternative<losses::Focal>(o.loss))
+  const std::string_view other = traits_of(o.loss).for_soft_targets;
+  if (soft && !other.empty())
     section.fail_between({"obj_loss", "obj_target", "rescore", "classfix", "objectness_smooth"},
-                         "focal needs hard targets, and here the target is an IoU; "
-                         "use obj_target=one, or obj_loss=quality_focal");
+                         cat(name_of(o.loss),
+                             " needs hard targets, and here the target is an IoU; use "
+                             "obj_target=one, or obj_loss=",
+                             other));
+}
+
+void describe_objectness(KeyDocs& docs) {
+  docs.add(ObjectnessKeys{});
+  describe_losses<LogitLoss>(docs, "obj_");
 }
 
 float stationary_prior(const LogitLoss& loss, double eta, double weight_positive,

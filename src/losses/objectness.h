@@ -1,50 +1,82 @@
-// The obj_* keys of a detection head: which loss judges the objectness, against which target, how
-// it is normalised, and with which prior a fresh network starts. Reading only; the launches are in
+// The obj_* keys of a detection head: the loss of the objectness, its targets, its normalisation,
+// and the prior that a fresh network starts with. Reading only; the kernels are in
 // kernels/objectness.h.
 #pragma once
 #include <cstdint>
 #include <string>
-#include "losses/losses.h"
+#include <type_traits>
+#include "cfg/section.h"
+#include "losses/loss_keys.h"
 
 namespace darknet {
 
 enum class ObjectnessTarget : std::uint8_t {
-  one,      // assigned anchors: 1
-  overlap,  // assigned anchors: IoU with their truth; unassigned ones above ignore_thresh: that IoU
   from_keys,  // rescore, objectness_smooth decide, as in the Darknets
+  one,        // assigned anchors: 1
+  overlap,  // assigned anchors: IoU with their truth; unassigned ones above ignore_thresh: that IoU
 };
+constexpr auto choices(ObjectnessTarget) {
+  return std::to_array<Named<ObjectnessTarget>>(
+      {{"one", ObjectnessTarget::one}, {"iou", ObjectnessTarget::overlap}});
+}
+
+enum class ObjectnessNorm : std::uint8_t { images, positives };
+constexpr auto choices(ObjectnessNorm) {
+  return std::to_array<Named<ObjectnessNorm>>(
+      {{"images", ObjectnessNorm::images}, {"positives", ObjectnessNorm::positives}});
+}
+
+enum class BoxGradientRule : std::uint8_t { darknet, exact };
+constexpr auto choices(BoxGradientRule) {
+  return std::to_array<Named<BoxGradientRule>>(
+      {{"darknet", BoxGradientRule::darknet}, {"exact", BoxGradientRule::exact}});
+}
+
+// What kernels need of the keys.
+struct ObjectnessRules {
+  ObjectnessTarget target = ObjectnessTarget::from_keys;
+  ObjectnessNorm norm = ObjectnessNorm::images;
+  BoxGradientRule box_gradient = BoxGradientRule::darknet;
+
+  DN_HD bool target_is_one() const { return target == ObjectnessTarget::one; }
+  DN_HD bool target_is_overlap() const { return target == ObjectnessTarget::overlap; }
+  DN_HD bool target_from_keys() const { return target == ObjectnessTarget::from_keys; }
+  DN_HD bool by_positives() const { return norm == ObjectnessNorm::positives; }
+  DN_HD bool exact_box_gradient() const { return box_gradient == BoxGradientRule::exact; }
+};
+static_assert(std::is_trivially_copyable_v<ObjectnessRules>);
 
 struct ObjectnessKeys {
-  std::string loss, norm = "images", target, prior = "0", box_gradient = "darknet";
+  std::string loss, prior = "0";
+  ObjectnessRules rules;
   template <class V>
   void fields(V&& v) {
-    v("obj_loss", loss, OneOf{logit_loss_names()},
+    v("obj_loss", loss, OneOf{loss_names<LogitLoss>()},
       "loss of the objectness; without it what the Darknets do: [yolo] ce, new_coords and [region] "
       "mse");
-    v("obj_target", target, OneOf{{"one", "iou"}},
+    v("obj_target", rules.target, Choice<ObjectnessTarget>{},
       "target of assigned anchors; without it as rescore and objectness_smooth say");
-    v("obj_norm", norm, OneOf{{"images", "positives"}},
+    v("obj_norm", rules.norm, Choice<ObjectnessNorm>{},
       "positives: objectness loss times batch / positive anchors of the batch");
     v("obj_prior", prior, Text{},
       "initial foreground probability of a fresh start; auto: the stationary one of the training "
       "labels");
-    v("box_gradient", box_gradient, OneOf{{"darknet", "exact"}},
+    v("box_gradient", rules.box_gradient, Choice<BoxGradientRule>{},
       "exact: the true gradient of the box loss in the logits");
   }
 };
 
 struct Objectness {
   LogitLoss loss;
-  ObjectnessTarget target = ObjectnessTarget::from_keys;
-  bool normalise_by_positives = false;
+  ObjectnessRules rules;
   float prior = 0;  // -1: auto
-  bool exact_box_gradient = false;
 };
 
-// Reads the keys; throws on obj_prior=auto with mse.
+// Reads the keys; throws on obj_prior=auto with a loss that allows no prior.
 Objectness read_objectness(Section&, std::string_view default_loss);
-// Throws where the loss is focal and the targets are soft, naming quality_focal.
+// Throws where targets are soft and the loss needs hard ones, naming the loss that does not.
 void require_hard_targets(const Section&, const Objectness&, bool soft);
+void describe_objectness(KeyDocs&);
 
 // p*: the constant prediction at which a share eta of positives and 1 - eta of negatives balance,
 // eta w+ g+(x) + (1 - eta) w- g-(x) = 0, by bisection

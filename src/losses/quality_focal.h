@@ -1,14 +1,17 @@
 // Quality focal loss, |p - t|^gamma CE(p, t), for soft targets t in [0, 1] (Li et al., NeurIPS
 // 2020). Its minimum is at p = t; for hard targets it equals focal without alpha.
 #pragma once
+#include <optional>
 #include <string_view>
 #include "cfg/section.h"
 #include "losses/cross_entropy.h"
+#include "losses/traits.h"
 
 namespace darknet::losses {
 
 struct QualityFocal {
   static constexpr std::string_view name = "quality_focal";
+  static constexpr LossTraits traits{};
   float gamma = 2, alpha = -1;
   template <class V>
   void fields(V&& v) {
@@ -16,6 +19,11 @@ struct QualityFocal {
       "how strongly anchors near their target are discounted; 0 or >= 1");
     v("alpha", alpha, Reals{-1, 1},
       "weight of the foreground, background gets 1 - alpha; -1: none");
+  }
+  std::optional<KeyFault> fault() const {
+    if (!(gamma > 0 && gamma < 1)) return std::nullopt;
+    return KeyFault{"gamma",
+                    "needs 0 or at least 1: between them its gradient is infinite at p = t"};
   }
   template <class T>
   DN_HD T value(T x, T t, bool positive) const {

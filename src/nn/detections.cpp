@@ -2,8 +2,8 @@
 
 namespace darknet {
 
-std::vector<Detection> detections(const Network& net, std::int64_t image, float threshold) {
-  std::vector<Detection> found;
+std::vector<InputDetection> detections(const Network& net, std::int64_t image, float threshold) {
+  std::vector<InputDetection> found;
   std::vector<float> host;
   for (const HeadAt& at : net.heads()) {
     const TensorView one = net.output(at.layer).images(image, 1);

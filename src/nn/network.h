@@ -109,7 +109,7 @@ class Network {
 };
 
 // The detections of one image of the last forward pass, from all heads, above `threshold`, before
-// non-maximum suppression. Boxes are in fractions of the network's input.
-std::vector<Detection> detections(const Network&, std::int64_t image, float threshold);
+// non-maximum suppression.
+std::vector<InputDetection> detections(const Network&, std::int64_t image, float threshold);
 
 }  // namespace darknet

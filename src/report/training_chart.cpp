@@ -19,50 +19,54 @@ using nlohmann::json;
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 constexpr std::size_t kMostHeads = 16;  // drawn by themselves
 
-double number(const json& from, const char* key) {
+double number(const json& from, std::string_view key) {
   const auto at = from.find(key);
   return at != from.end() && at->is_number() ? at->get<double>() : kNone;
 }
 
-// Sum over the heads, or the mean where each head weighs as much as `weight` says.
-double over_heads(const json& heads, const char* key, const char* weight = nullptr) {
+// Sum over the heads, or the mean where each head weighs as much as the figure `weight` says.
+double over_heads(const json& heads, const TelemetryFigure& f, const Figure* weight = nullptr) {
   double sum = 0, weights = 0;
   for (const json& head : heads) {
     if (!head.is_object()) return kNone;
-    const double w = weight ? number(head, weight) : 1;
+    const double w = weight ? number(head, telemetry_figure(*weight).key) : 1;
     if (!(w > 0)) continue;
-    sum += w * number(head, key), weights += w;
+    sum += w * number(head, f.key), weights += w;
   }
   return weights == 0 ? kNone : weight ? sum / weights : sum;
 }
 
+double of_all_heads(const json& heads, const TelemetryFigure& f) {
+  static constexpr Figure kPositives = Figure::positives, kNegatives = Figure::negatives;
+  switch (f.scale) {
+    case TelemetryScale::share_of_gradient:
+      return over_heads(heads, f) / static_cast<double>(heads.size());
+    case TelemetryScale::per_positive:
+      return over_heads(heads, f, &kPositives);
+    case TelemetryScale::per_negative:
+      return over_heads(heads, f, &kNegatives);
+    case TelemetryScale::per_image:
+    case TelemetryScale::count:
+    case TelemetryScale::unlogged:
+      break;
+  }
+  return over_heads(heads, f);
+}
+
 // The values of one more iteration, for as many heads as a line has; those before it are NaN.
 void add_heads(std::vector<HeadHistory>& heads, const json& from, std::size_t before) {
-  static constexpr std::array<std::pair<std::vector<double> HeadHistory::*, const char*>, 9> kKeys{
-      {{&HeadHistory::objectness_positive, "objectness_loss_positive"},
-       {&HeadHistory::objectness_negative, "objectness_loss_negative"},
-       {&HeadHistory::class_loss, "class_loss"},
-       {&HeadHistory::box_loss, "box_loss"},
-       {&HeadHistory::share_easy, "gradient_share_easy_negative"},
-       {&HeadHistory::share_hard, "gradient_share_hard_negative"},
-       {&HeadHistory::share_positive, "gradient_share_positive"},
-       {&HeadHistory::p_positive, "mean_p_positive"},
-       {&HeadHistory::p_negative, "mean_p_negative"}}};
   if (heads.size() < from.size()) heads.resize(std::min(from.size(), kMostHeads));
   for (std::size_t k = 0; k < heads.size(); ++k) {
     const json head = k < from.size() && from[k].is_object() ? from[k] : json::object();
     if (heads[k].name.empty())
       if (const double layer = number(head, "layer"); std::isfinite(layer))
         heads[k].name = fmt::format("layer {:.0f}", layer);
-    for (const auto& [values, key] : kKeys) {
-      (heads[k].*values).resize(before, kNone);
-      (heads[k].*values).push_back(number(head, key));
+    for (const TelemetryFigure& f : kTelemetryFigures) {
+      std::vector<double>& values = heads[k].figures[f.figure];
+      values.resize(before, kNone);
+      values.push_back(number(head, f.key));
     }
   }
-}
-
-double mean_over_heads(const json& heads, const char* key) {
-  return over_heads(heads, key) / static_cast<double>(heads.size());
 }
 
 // Running mean over about a fiftieth of the training: single batches jump.
@@ -120,32 +124,31 @@ Panel log_scale(Panel p) {
   return p;
 }
 
-using Values = std::vector<double> TrainingHistory::*;
-
-std::vector<Series> one_of_each(const std::vector<TrainingHistory>& all, Values values,
-                                bool smooth = true) {
+std::vector<Series> one_of_each(const std::vector<TrainingHistory>& all, Figure figure) {
   std::vector<Series> list;
   list.reserve(all.size());
   for (const TrainingHistory& h : all)
-    list.push_back(series(h.label, h, smooth ? smoothed(h.*values) : h.*values));
+    list.push_back(series(h.label, h, smoothed(h.figures[figure])));
   return list;
 }
 
 // What the panels of all heads together show, of one by itself.
 std::vector<Panel> panels_of(const HeadHistory& head, const TrainingHistory& h) {
   const auto title = [&](const char* what) { return cat(head.name, ": ", what, " (smoothed)"); };
-  return {log_scale(panel(title("parts of the loss"), "loss per image",
-                          {series("objects", h, smoothed(head.objectness_positive)),
-                           series("background", h, smoothed(head.objectness_negative)),
-                           series("class", h, smoothed(head.class_loss)),
-                           series("box", h, smoothed(head.box_loss))})),
-          share_of(panel(title("who moves the objectness"), "share of the gradient",
-                         {series("easy background", h, smoothed(head.share_easy)),
-                          series("hard background", h, smoothed(head.share_hard)),
-                          series("objects", h, smoothed(head.share_positive))})),
+  return {log_scale(panel(
+              title("parts of the loss"), "loss per image",
+              {series("objects", h, smoothed(head.figures[Figure::objectness_loss_positive])),
+               series("background", h, smoothed(head.figures[Figure::objectness_loss_negative])),
+               series("class", h, smoothed(head.figures[Figure::class_loss])),
+               series("box", h, smoothed(head.figures[Figure::box_loss]))})),
+          share_of(panel(
+              title("who moves the objectness"), "share of the gradient",
+              {series("easy background", h, smoothed(head.figures[Figure::gradient_easy_negative])),
+               series("hard background", h, smoothed(head.figures[Figure::gradient_hard_negative])),
+               series("objects", h, smoothed(head.figures[Figure::gradient_positive]))})),
           log_scale(panel(title("mean objectness"), "probability p",
-                          {series("objects", h, smoothed(head.p_positive)),
-                           series("background", h, smoothed(head.p_negative))}))};
+                          {series("objects", h, smoothed(head.figures[Figure::p_positive])),
+                           series("background", h, smoothed(head.figures[Figure::p_negative]))}))};
 }
 
 }  // namespace
@@ -161,19 +164,9 @@ bool TrainingHistory::add(const std::string& json_line) {
   learning_rate.push_back(number(line, "learning_rate"));
   images_per_second.push_back(number(line, "images_per_second"));
   map.push_back(number(line, "map"));
-  objectness_positive.push_back(over_heads(heads, "objectness_loss_positive"));
-  objectness_negative.push_back(over_heads(heads, "objectness_loss_negative"));
-  class_loss.push_back(over_heads(heads, "class_loss"));
-  box_loss.push_back(over_heads(heads, "box_loss"));
-  share_easy.push_back(mean_over_heads(heads, "gradient_share_easy_negative"));
-  share_hard.push_back(mean_over_heads(heads, "gradient_share_hard_negative"));
-  share_positive.push_back(mean_over_heads(heads, "gradient_share_positive"));
-  p_positive.push_back(over_heads(heads, "mean_p_positive", "positives"));
-  p_negative.push_back(over_heads(heads, "mean_p_negative", "negatives"));
-  mean_iou.push_back(over_heads(heads, "mean_iou", "positives"));
-  positives.push_back(over_heads(heads, "positives"));
-  negatives.push_back(over_heads(heads, "negatives"));
   seconds.push_back(number(line, "load_seconds") + number(line, "step_seconds"));
+  for (const TelemetryFigure& f : kTelemetryFigures)
+    figures[f.figure].push_back(of_all_heads(heads, f));
   add_heads(this->heads, heads, iteration.size() - 1);
   return true;
 }
@@ -197,23 +190,25 @@ Chart training_chart(const TrainingHistory& h) {
       log_scale(panel(
           "Loss", "loss per image",
           {series("of the iteration", h, h.loss), series("running average", h, h.average_loss)})),
-      log_scale(panel(
-          h.heads.size() > 1 ? "Parts of the loss, all heads (smoothed)"
-                             : "Parts of the loss (smoothed)",
-          "loss per image",
-          {series("objects", h, smoothed(h.objectness_positive)),
-           series("background", h, smoothed(h.objectness_negative)),
-           series("class", h, smoothed(h.class_loss)), series("box", h, smoothed(h.box_loss))})),
+      log_scale(
+          panel(h.heads.size() > 1 ? "Parts of the loss, all heads (smoothed)"
+                                   : "Parts of the loss (smoothed)",
+                "loss per image",
+                {series("objects", h, smoothed(h.figures[Figure::objectness_loss_positive])),
+                 series("background", h, smoothed(h.figures[Figure::objectness_loss_negative])),
+                 series("class", h, smoothed(h.figures[Figure::class_loss])),
+                 series("box", h, smoothed(h.figures[Figure::box_loss]))})),
       share_of(panel("Average precision on valid=", "mAP@0.5", {sparse("", h, h.map)})),
-      share_of(panel("Who moves the objectness (smoothed)", "share of the gradient",
-                     {series("easy background", h, smoothed(h.share_easy)),
-                      series("hard background", h, smoothed(h.share_hard)),
-                      series("objects", h, smoothed(h.share_positive))})),
-      log_scale(panel("Mean objectness (smoothed)", "probability p",
-                      {series("objects", h, smoothed(h.p_positive)),
-                       series("background", h, smoothed(h.p_negative))})),
       share_of(
-          panel("Boxes of objects (smoothed)", "mean IoU", {series("", h, smoothed(h.mean_iou))})),
+          panel("Who moves the objectness (smoothed)", "share of the gradient",
+                {series("easy background", h, smoothed(h.figures[Figure::gradient_easy_negative])),
+                 series("hard background", h, smoothed(h.figures[Figure::gradient_hard_negative])),
+                 series("objects", h, smoothed(h.figures[Figure::gradient_positive]))})),
+      log_scale(panel("Mean objectness (smoothed)", "probability p",
+                      {series("objects", h, smoothed(h.figures[Figure::p_positive])),
+                       series("background", h, smoothed(h.figures[Figure::p_negative]))})),
+      share_of(panel("Boxes of objects (smoothed)", "mean IoU",
+                     {series("", h, smoothed(h.figures[Figure::iou_positive]))})),
       from_zero(panel("Learning rate", "rate", {series("", h, h.learning_rate)})),
       from_zero(panel("Speed", "images per second", {series("", h, h.images_per_second)}))};
   if (h.heads.size() > 1)
@@ -238,21 +233,21 @@ Chart comparison_chart(const std::vector<TrainingHistory>& all) {
               "How well objects are found, at all thresholds together; 1 is perfect."));
   const std::vector<Panel> others = {
       noted(share_of(panel("Objectness gradient from easy background (smoothed)", "share",
-                           one_of_each(all, &H::share_easy))),
+                           one_of_each(all, Figure::gradient_easy_negative))),
             "How much of what moves the objectness comes from background that is already known "
             "to be background (p below .1). Focal loss is made to lower it."),
       noted(log_scale(panel("Mean objectness of objects (smoothed)", "probability p",
-                            one_of_each(all, &H::p_positive))),
+                            one_of_each(all, Figure::p_positive))),
             "p of the anchors that an object is assigned to; higher is more certain."),
       noted(log_scale(panel("Mean objectness of background (smoothed)", "probability p",
-                            one_of_each(all, &H::p_negative))),
+                            one_of_each(all, Figure::p_negative))),
             "p of the anchors without an object; lower is more certain."),
-      noted(log_scale(
-                panel("Class loss (smoothed)", "loss per image", one_of_each(all, &H::class_loss))),
+      noted(log_scale(panel("Class loss (smoothed)", "loss per image",
+                            one_of_each(all, Figure::class_loss))),
             "Lower: the classes of objects are told apart better."),
-      noted(
-          log_scale(panel("Box loss (smoothed)", "loss per image", one_of_each(all, &H::box_loss))),
-          "Lower: boxes lie closer to their objects.")};
+      noted(log_scale(
+                panel("Box loss (smoothed)", "loss per image", one_of_each(all, Figure::box_loss))),
+            "Lower: boxes lie closer to their objects.")};
   chart.panels.insert(chart.panels.end(), others.begin(), others.end());
   return chart;
 }

@@ -1,20 +1,31 @@
 // The chart of a training, and of several beside each other, from their NAME_log.jsonl.
 #pragma once
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
 
+#include "detect/telemetry.h"
 #include "report/chart.h"
 
 namespace darknet {
 
-// What a log tells of one head, one entry per iteration of the history it belongs to.
+// The telemetry of a log, one entry per iteration of the history it belongs to.
+class FigureHistory {
+ public:
+  std::vector<double>& operator[](Figure f) { return values_[static_cast<std::size_t>(f)]; }
+  const std::vector<double>& operator[](Figure f) const {
+    return values_[static_cast<std::size_t>(f)];
+  }
+
+ private:
+  std::array<std::vector<double>, kTelemetryFigures.size()> values_;
+};
+
 struct HeadHistory {
   std::string name;  // "layer 16"
-  std::vector<double> objectness_positive, objectness_negative, class_loss, box_loss;
-  std::vector<double> share_easy, share_hard, share_positive;  // of the objectness gradient
-  std::vector<double> p_positive, p_negative;
+  FigureHistory figures;
 };
 
 // The figures of a log that a chart shows, one entry per iteration told; heads are summed or, for
@@ -22,11 +33,9 @@ struct HeadHistory {
 struct TrainingHistory {
   std::string label;
   std::vector<double> iteration, loss, average_loss, learning_rate, images_per_second, map;
-  std::vector<double> objectness_positive, objectness_negative, class_loss, box_loss;
-  std::vector<double> share_easy, share_hard, share_positive;  // of the objectness gradient
-  std::vector<double> p_positive, p_negative, mean_iou;
-  std::vector<double> positives, negatives, seconds;  // anchors of the batch; load and step
-  std::vector<HeadHistory> heads;                     // each by itself
+  std::vector<double> seconds;     // load and step
+  FigureHistory figures;           // of all heads together
+  std::vector<HeadHistory> heads;  // each by itself
 
   // One line of a log; false where it is none (a kill may have cut it).
   bool add(const std::string& json_line);

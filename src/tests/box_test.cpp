@@ -218,7 +218,7 @@ struct Suppression {
   const char* name;
   NmsKind kind;
   float threshold, beta;
-  std::vector<Detection> in;
+  std::vector<InputDetection> in;
   std::vector<float> left;  // probabilities
 };
 
@@ -249,10 +249,10 @@ const Suppression kSuppressions[] = {
 class Nms : public testing::TestWithParam<Suppression> {};
 
 TEST_P(Nms, LeavesWhatTheHandLeaves) {
-  std::vector<Detection> d = GetParam().in;
+  std::vector<InputDetection> d = GetParam().in;
   nms(d, GetParam().kind, GetParam().threshold, GetParam().beta);
   std::vector<float> left;
-  for (const Detection& one : d) left.push_back(one.probability);
+  for (const InputDetection& one : d) left.push_back(one.probability);
   EXPECT_EQ(left, GetParam().left);
 }
 
@@ -260,11 +260,11 @@ INSTANTIATE_TEST_SUITE_P(ByHand, Nms, testing::ValuesIn(kSuppressions),
                          [](const auto& info) { return std::string(info.param.name); });
 
 TEST(Nms, TiesKeepTheirOrder) {
-  std::vector<Detection> d = {
+  std::vector<InputDetection> d = {
       {kFar, 2, .1f, .5f}, {kA, 1, .2f, .5f}, {kB, 1, .3f, .5f}, {kA, 0, .4f, .5f}};
   nms(d, NmsKind::by_class, .45f, 1);
   std::vector<float> left;  // by their objectness
-  for (const Detection& one : d) left.push_back(one.objectness);
+  for (const InputDetection& one : d) left.push_back(one.objectness);
   EXPECT_EQ(left, (std::vector<float>{.1f, .2f, .4f}));  // of the equal A and B the first stays
 }
 

@@ -198,10 +198,10 @@ const std::string kLine =
 TEST(TrainingHistory, SumsAndWeighsTheHeads) {
   TrainingHistory h;
   ASSERT_TRUE(h.add(kLine));
-  EXPECT_DOUBLE_EQ(h.class_loss[0], 3);
-  EXPECT_DOUBLE_EQ(h.p_positive[0], .8);   // (.5 + 3 * .9) / 4
-  EXPECT_DOUBLE_EQ(h.p_negative[0], .14);  // (9 * .1 + .5) / 10
-  EXPECT_DOUBLE_EQ(h.share_easy[0], .5);
+  EXPECT_DOUBLE_EQ(h.figures[Figure::class_loss][0], 3);
+  EXPECT_DOUBLE_EQ(h.figures[Figure::p_positive][0], .8);   // (.5 + 3 * .9) / 4
+  EXPECT_DOUBLE_EQ(h.figures[Figure::p_negative][0], .14);  // (9 * .1 + .5) / 10
+  EXPECT_DOUBLE_EQ(h.figures[Figure::gradient_easy_negative][0], .5);
   EXPECT_DOUBLE_EQ(h.seconds[0], 3);
   EXPECT_TRUE(std::isnan(h.map[0]));
 }
@@ -214,11 +214,11 @@ TEST(TrainingHistory, KeepsEachHeadByItself) {
   ASSERT_TRUE(h.add(R"({"iteration":3,"heads":[{"layer":16,"class_loss":5}]})"));
   ASSERT_EQ(h.heads.size(), 2u);
   EXPECT_EQ(h.heads[1].name, "layer 23");
-  ASSERT_EQ(h.heads[1].class_loss.size(), 3u);
-  EXPECT_TRUE(std::isnan(h.heads[1].class_loss[0]));
-  EXPECT_DOUBLE_EQ(h.heads[1].class_loss[1], 2);
-  EXPECT_TRUE(std::isnan(h.heads[1].class_loss[2]));
-  EXPECT_DOUBLE_EQ(h.heads[0].class_loss[2], 5);
+  ASSERT_EQ(h.heads[1].figures[Figure::class_loss].size(), 3u);
+  EXPECT_TRUE(std::isnan(h.heads[1].figures[Figure::class_loss][0]));
+  EXPECT_DOUBLE_EQ(h.heads[1].figures[Figure::class_loss][1], 2);
+  EXPECT_TRUE(std::isnan(h.heads[1].figures[Figure::class_loss][2]));
+  EXPECT_DOUBLE_EQ(h.heads[0].figures[Figure::class_loss][2], 5);
   const std::string svg = to_svg(training_chart(h));
   EXPECT_NE(svg.find("layer 16: parts of the loss"), std::string::npos);
   EXPECT_NE(svg.find("layer 23: parts of the loss"), std::string::npos);

@@ -109,7 +109,8 @@ Trained train(const std::string& cfg, const Device& device, int steps, bool refe
                                   k * static_cast<std::int64_t>(batch), true);
     EXPECT_TRUE(r.finite) << r.fault;
     result.losses.push_back(r.loss);
-    for (const HeadTelemetry& h : r.heads) result.positives.push_back(h.positives);
+    for (const HeadTelemetry& h : r.heads)
+      result.positives.push_back(static_cast<std::int64_t>(h.positives));
   }
   optimizer.swap_average();
   for (const Parameter* p : net.parameters())
@@ -355,7 +356,7 @@ TEST(DeviceTest, ADifferentSizeIsRecordedAnew) {
             .copy_in(net.stream(), net.input().data, pixels.data(), pixels.size() * sizeof(float));
         net.forward({.stream = net.stream()});
         std::vector<float> scores;
-        for (const Detection& x : detections(net, 0, .001f)) scores.push_back(x.probability);
+        for (const InputDetection& x : detections(net, 0, .001f)) scores.push_back(x.probability);
         found[d].push_back(scores);
       }
   }

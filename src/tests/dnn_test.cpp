@@ -269,15 +269,15 @@ struct Anchors {
 
 Anchors anchors_of(const Network& net) {
   Anchors all;
-  for (const Detection& d : detections(net, 0, -1)) {
+  for (const InputDetection& d : detections(net, 0, -1)) {
     if (d.class_id == 0) all.add(d.box, d.objectness);
     all.probability.push_back(d.probability);
   }
   return all;
 }
 
-std::vector<Detection> detections_of(const std::vector<cv::Mat>& heads, float threshold) {
-  std::vector<Detection> all;
+std::vector<InputDetection> detections_of(const std::vector<cv::Mat>& heads, float threshold) {
+  std::vector<InputDetection> all;
   for (const cv::Mat& m : heads)
     for (int i = 0; i < m.rows; ++i) {
       const float* const row = m.ptr<float>(i);
@@ -313,14 +313,14 @@ float threshold_in_a_gap(std::vector<float> p) {
 
 constexpr float kNmsThreshold = .45f;
 
-std::vector<Detection> suppressed_by_opencv(const std::vector<Detection>& all) {
-  std::map<std::int32_t, std::vector<Detection>> by_class;
-  for (const Detection& d : all) by_class[d.class_id].push_back(d);
-  std::vector<Detection> kept;
+std::vector<InputDetection> suppressed_by_opencv(const std::vector<InputDetection>& all) {
+  std::map<std::int32_t, std::vector<InputDetection>> by_class;
+  for (const InputDetection& d : all) by_class[d.class_id].push_back(d);
+  std::vector<InputDetection> kept;
   for (const auto& [id, list] : by_class) {
     std::vector<cv::Rect2d> boxes;
     std::vector<float> scores;
-    for (const Detection& d : list) {
+    for (const InputDetection& d : list) {
       boxes.emplace_back(d.box.left(), d.box.top(), d.box.w, d.box.h);
       scores.push_back(d.probability);
     }
@@ -335,7 +335,7 @@ bool close(float a, float b) {
   return std::fabs(a - b) <= kTolerance * std::max(1.f, std::fabs(b));
 }
 
-bool equal(const Detection& a, const Detection& b) {
+bool equal(const InputDetection& a, const InputDetection& b) {
   return a.class_id == b.class_id && close(a.box.x, b.box.x) && close(a.box.y, b.box.y) &&
          close(a.box.w, b.box.w) && close(a.box.h, b.box.h) && close(a.objectness, b.objectness) &&
          std::fabs(a.probability - b.probability) <= kTolerance * b.probability;
@@ -343,14 +343,14 @@ bool equal(const Detection& a, const Detection& b) {
 
 void compare_detections(const Network& net, const std::vector<cv::Mat>& heads) {
   const float threshold = threshold_in_a_gap(anchors_of(heads).probability);
-  const std::vector<Detection> found = detections_of(heads, threshold);
-  const std::vector<Detection> expected = suppressed_by_opencv(found);
-  std::vector<Detection> ours = detections(net, 0, threshold);
+  const std::vector<InputDetection> found = detections_of(heads, threshold);
+  const std::vector<InputDetection> expected = suppressed_by_opencv(found);
+  std::vector<InputDetection> ours = detections(net, 0, threshold);
   EXPECT_EQ(ours.size(), found.size());
   nms(ours, NmsKind::by_class, kNmsThreshold, 0);
   EXPECT_EQ(ours.size(), expected.size());
   EXPECT_LT(expected.size(), found.size()) << "nothing overlapped: the test shows nothing";
-  for (const Detection& e : expected)
+  for (const InputDetection& e : expected)
     EXPECT_TRUE(std::any_of(ours.begin(), ours.end(), [&](const auto& d) { return equal(d, e); }))
         << "class " << e.class_id << " at " << e.box.x << ", " << e.box.y << ", p "
         << e.probability;

@@ -107,7 +107,7 @@ TEST_P(Assignments, AreThoseOfTheHand) {
   EXPECT_EQ(told.positives, chosen);
   EXPECT_EQ(told.negatives, kCells * kCells * 2 - chosen);
   EXPECT_EQ(told.ignored, 0);
-  EXPECT_TRUE(told.finite);
+  EXPECT_TRUE(told.finite());
 }
 
 INSTANTIATE_TEST_SUITE_P(ByHand, Assignments, testing::ValuesIn(kAssignments),
@@ -257,7 +257,7 @@ TEST_P(EachObjectness, LearnsAnImageWithoutObjects) {
     t.forward();
     t.backward(false, NAN);
     const HeadTelemetry told = t.layer->head()->telemetry({});
-    EXPECT_TRUE(told.finite);
+    EXPECT_TRUE(told.finite());
     EXPECT_EQ(told.positives + told.ignored + told.truths, 0);
     EXPECT_EQ(told.class_loss + told.box_loss + told.objectness_loss_positive, 0);
     for (std::int64_t i = 0; i < t.in[0].size(); ++i) {
@@ -284,7 +284,7 @@ TEST_P(EachObjectness, TellsTheSumsOfItsGradients) {
   EXPECT_NEAR(told.p_negative, p_negative, 1e-5);
 }
 
-INSTANTIATE_TEST_SUITE_P(Losses, EachObjectness, testing::ValuesIn(logit_loss_names()),
+INSTANTIATE_TEST_SUITE_P(Losses, EachObjectness, testing::ValuesIn(loss_names<LogitLoss>()),
                          [](const auto& info) { return info.param; });
 
 TEST(HeadTelemetry, TellsAFault) {
@@ -292,11 +292,11 @@ TEST(HeadTelemetry, TellsAFault) {
   for (const float bad : {NAN, INFINITY}) {
     t.in[0].data()[3 * 14 + 4] = bad;
     t.forward();
-    EXPECT_FALSE(t.layer->head()->telemetry({}).finite);
+    EXPECT_FALSE(t.layer->head()->telemetry({}).finite());
   }
   t.in[0].data()[3 * 14 + 4] = -50;
   t.forward();
-  EXPECT_TRUE(t.layer->head()->telemetry({}).finite);
+  EXPECT_TRUE(t.layer->head()->telemetry({}).finite());
 }
 
 // The losses of one truth, written out: what the weights of the keys multiply.
@@ -410,14 +410,14 @@ TEST(Region, ClassfixTeachesIgnoredAnchorsTheirClass) {
 }
 
 // One anchor of an otherwise silent output: row 2, column 1, second anchor.
-std::vector<Detection> decoded(const std::string& type, const std::string& keys, bool logistic,
-                               std::vector<float> entries, float threshold = .25f) {
+std::vector<InputDetection> decoded(const std::string& type, const std::string& keys, bool logistic,
+                                    std::vector<float> entries, float threshold = .25f) {
   LayerSample s = sample_of(type, keys, 14, {});
   s.takes_logistic = logistic;
   const Trial t(s, Mode::inference);
   std::vector<float> out(static_cast<std::size_t>(t.needs.output.size()));
   std::copy(entries.begin(), entries.end(), out.begin() + (2 * kCells + 1) * 14 + 7);
-  std::vector<Detection> found;
+  std::vector<InputDetection> found;
   t.layer->head()->decode({out.data(), t.needs.output, 14}, {1, 32, 32, 3}, threshold, found);
   return found;
 }

@@ -8,7 +8,7 @@
 #include <limits>
 
 #include "core/rng.h"
-#include "losses/class_loss.h"
+#include "losses/class_keys.h"
 #include "losses/objectness.h"
 
 namespace darknet {
@@ -41,7 +41,7 @@ Section section_of(const std::string& keys) {
 
 LogitLoss loss_of(const std::string& name, const std::string& keys = "") {
   Section section = section_of(keys);
-  return read_logit_loss(section, "obj_", name);
+  return read_loss<LogitLoss>(section, "obj_", name);
 }
 
 Objectness objectness_of(const std::string& keys, const std::string& fallback = "ce") {
@@ -194,7 +194,7 @@ TEST_P(EveryLoss, BalancesAtItsStationaryPrior) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Variant, EveryLoss, testing::ValuesIn(logit_loss_names()),
+INSTANTIATE_TEST_SUITE_P(Variant, EveryLoss, testing::ValuesIn(loss_names<LogitLoss>()),
                          [](const auto& info) { return info.param; });
 
 LogitLoss focal(float gamma, float alpha) { return losses::Focal{gamma, alpha}; }
@@ -300,8 +300,8 @@ TEST(BalancedCrossEntropy, AlphaBelongsToTheStateNotToTheTarget) {
 // Without new keys a head learns what the Darknets do: p - t, and (p - t) p (1 - p).
 TEST(Defaults, GiveTheDarknetsDeltasWithinRounding) {
   const Objectness yolo = objectness_of("", "ce"), region = objectness_of("", "mse");
-  EXPECT_EQ(yolo.target, ObjectnessTarget::from_keys);
-  EXPECT_FALSE(yolo.normalise_by_positives || yolo.exact_box_gradient || yolo.prior != 0);
+  EXPECT_EQ(yolo.rules.target, ObjectnessTarget::from_keys);
+  EXPECT_FALSE(yolo.rules.by_positives() || yolo.rules.exact_box_gradient() || yolo.prior != 0);
   for (const float x : many_logits())
     for (const float t : {0.f, .37f, 1.f}) {
       const float p = math::sigmoid(x);
@@ -320,6 +320,56 @@ TEST(DarknetFocal, HasTheKnownFactor) {  // alpha .5, gamma 2 (docs/loss-math.md
     const auto at = [](double z) { return .5 * value(focal(2, -1), z, kPositive); };
     EXPECT_NEAR(losses::DarknetFocal::value(p), at(x), 1e-6);
     EXPECT_NEAR(factor(p) * (p - 1), (at(x + h) - at(x - h)) / (2 * h), 1e-6);
+  }
+}
+
+// Of the losses that look at the true class alone: factor (p - 1) is the slope in its logit.
+TEST(ClassLosses, OfTheTrueClassHaveTheirValuesSlope) {
+  int checked = 0;
+  for (const ClassLoss& loss : all_losses<ClassLoss>())
+    std::visit(
+        [&](const auto& l) {
+          using L = std::decay_t<decltype(l)>;
+          if constexpr (OfTrueClass<L>) {
+            ++checked;
+            const auto at = [](double x) { return L::value(static_cast<float>(sigmoid(x))); };
+            for (double x = -4; x < 4; x += .25) {
+              const auto p = static_cast<float>(sigmoid(x));
+              EXPECT_NEAR(L::factor(p) * (p - 1), (at(x + .02) - at(x - .02)) / .04, 1e-3)
+                  << L::name << " at " << x;
+            }
+          }
+        },
+        loss);
+  EXPECT_EQ(checked, 2);
+}
+
+// What cls_loss names beyond the losses on one logit takes no key of theirs, and says so.
+TEST(ClassLosses, ReadTheirOwnKeysAlone) {
+  const auto read = [](const std::string& keys) {
+    Section section = section_of(keys);
+    const SigmoidClassLoss loss = read_sigmoid_class_loss(section, "ce");
+    section.finish();
+    return std::string(name_of(loss));
+  };
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(read("cls_loss=focal\ncls_gamma=1\n"), "focal");
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(read("focal_loss=1\ncls_gamma=1\n"), "darknet_focal");
+  const std::string warnings = testing::internal::GetCapturedStderr();
+  EXPECT_NE(warnings.find("cls_gamma: the loss darknet_focal does not use it"), std::string::npos)
+      << warnings;
+  EXPECT_NE(error_of([&] { read("cls_loss=ce\ncls_gamma=9\n"); }), "");  // unused, yet unsound
+  EXPECT_EQ(error_of([&] { read("cls_loss=softmax\n"); }),
+            "net.cfg:2: [yolo] cls_loss: softmax is for [region]; here every class has a sigmoid");
+}
+
+TEST(EveryLossList, NamesALossForSoftTargetsThatTakesThem) {
+  for (const ClassLoss& loss : all_losses<ClassLoss>()) {
+    const std::string_view other = traits_of(loss).for_soft_targets;
+    if (other.empty()) continue;
+    EXPECT_TRUE(takes_soft_targets(loss_of(std::string(other)))) << name_of(loss);
   }
 }
 
@@ -360,8 +410,8 @@ TEST(ObjectnessKeys, AreReadAndRefused) {
   const auto& loss = std::get<losses::Focal>(o.loss);
   EXPECT_EQ(loss.gamma, 1.5f);
   EXPECT_EQ(loss.alpha, -1);
-  EXPECT_EQ(o.target, ObjectnessTarget::one);
-  EXPECT_TRUE(o.normalise_by_positives && o.exact_box_gradient);
+  EXPECT_EQ(o.rules.target, ObjectnessTarget::one);
+  EXPECT_TRUE(o.rules.by_positives() && o.rules.exact_box_gradient());
   EXPECT_EQ(o.prior, .02f);
   EXPECT_EQ(objectness_of("obj_prior=auto\nobj_target=iou\n").prior, -1);
   const auto refused = [](const std::string& keys) {

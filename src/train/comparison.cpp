@@ -121,10 +121,11 @@ double mean_since(const std::vector<double>& values, double from) {
 void add_history(ComparedRun& run) {
   const TrainingHistory& h = run.history;
   for (const double s : h.seconds) run.training_seconds += s;
-  run.negatives_per_positive =
-      mean_since(h.negatives, 0) / std::max(1e-9, mean_since(h.positives, 0));
-  run.easy_negative_share = mean_since(h.share_easy, 0);
-  run.p_positive = mean_since(h.p_positive, .9), run.p_negative = mean_since(h.p_negative, .9);
+  run.negatives_per_positive = mean_since(h.figures[Figure::negatives], 0) /
+                               std::max(1e-9, mean_since(h.figures[Figure::positives], 0));
+  run.easy_negative_share = mean_since(h.figures[Figure::gradient_easy_negative], 0);
+  run.p_positive = mean_since(h.figures[Figure::p_positive], .9),
+  run.p_negative = mean_since(h.figures[Figure::p_negative], .9);
 }
 
 // Counts at the threshold where F1 is best: focal loss and cross-entropy put theirs elsewhere.

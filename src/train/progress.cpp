@@ -21,8 +21,6 @@ namespace {
 
 using nlohmann::json;
 
-double share(double part, double whole) { return whole > 0 ? part / whole : 0; }
-
 HeadTelemetry total(const StepResult& step) {
   HeadTelemetry sum;
   for (const HeadTelemetry& t : step.heads) sum += t;
@@ -30,26 +28,15 @@ HeadTelemetry total(const StepResult& step) {
 }
 
 json head_json(const HeadTelemetry& t, std::int64_t layer, double images) {
-  const double gradient = t.gradient_easy_negative + t.gradient_hard_negative + t.gradient_positive;
-  const auto positives = static_cast<double>(t.positives),
-             negatives = static_cast<double>(t.negatives);
-  return {{"layer", layer},
-          {"objectness_loss_positive", t.objectness_loss_positive / images},
-          {"objectness_loss_negative", t.objectness_loss_negative / images},
-          {"class_loss", t.class_loss / images},
-          {"box_loss", t.box_loss / images},
-          {"positives", t.positives},
-          {"negatives", t.negatives},
-          {"ignored", t.ignored},
-          {"truths", t.truths},
-          {"truths_lost", t.truths_lost},
-          {"truths_sharing", t.truths_sharing},
-          {"gradient_share_easy_negative", share(t.gradient_easy_negative, gradient)},
-          {"gradient_share_hard_negative", share(t.gradient_hard_negative, gradient)},
-          {"gradient_share_positive", share(t.gradient_positive, gradient)},
-          {"mean_p_positive", share(t.p_positive, positives)},
-          {"mean_p_negative", share(t.p_negative, negatives)},
-          {"mean_iou", share(t.iou_positive, positives)}};
+  json head{{"layer", layer}};
+  for (const TelemetryFigure& f : kTelemetryFigures) {
+    const double value = logged_value(t, f, images);
+    if (f.scale == TelemetryScale::count)
+      head[f.key] = static_cast<std::int64_t>(value);
+    else if (f.scale != TelemetryScale::unlogged)
+      head[f.key] = value;
+  }
+  return head;
 }
 
 }  // namespace

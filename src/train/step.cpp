@@ -57,7 +57,7 @@ std::int64_t most_truths(const Network& net) {
 
 // What a device tells of a step: its state, then the sums of each head.
 std::int64_t report_bytes(const Network& net) {
-  return static_cast<std::int64_t>(sizeof(StepState) + net.heads().size() * sizeof(TelemetrySums));
+  return static_cast<std::int64_t>(sizeof(StepState) + net.heads().size() * sizeof(HeadTelemetry));
 }
 
 }  // namespace
@@ -71,8 +71,8 @@ struct TrainingStep::Side {
     std::size_t passed = 0;
 
     const StepState& state() const { return *reinterpret_cast<const StepState*>(host.data()); }
-    TelemetrySums sums(std::size_t head) const {
-      TelemetrySums s;
+    HeadTelemetry sums(std::size_t head) const {
+      HeadTelemetry s;
       std::memcpy(&s, host.data() + sizeof(StepState) + head * sizeof s, sizeof s);
       return s;
     }
@@ -93,8 +93,8 @@ struct TrainingStep::Side {
   std::int64_t updates_of = 0;  // Network::reshapes() when they were recorded
 
   StepState* state() const { return static_cast<StepState*>(report.data()); }
-  TelemetrySums* sums(std::size_t head) const {
-    return reinterpret_cast<TelemetrySums*>(static_cast<char*>(report.data()) + sizeof(StepState)) +
+  HeadTelemetry* sums(std::size_t head) const {
+    return reinterpret_cast<HeadTelemetry*>(static_cast<char*>(report.data()) + sizeof(StepState)) +
            head;
   }
   void mark() { now->moments[now->passed++]->record(net.stream()); }
@@ -259,8 +259,7 @@ StepResult TrainingStep::finish() {
   for (const auto& side : sides_) {
     const Side::Report& report = side->reports[oldest];
     report.moments.back()->wait();
-    for (std::size_t h = 0; h < result.heads.size(); ++h)
-      result.heads[h] += side->heads[h].head->told_by(report.sums(h));
+    for (std::size_t h = 0; h < result.heads.size(); ++h) result.heads[h] += report.sums(h);
     if (const std::int64_t part = report.state().fault_part; part >= 0 && result.faulty_image < 0)
       result.faulty_image = part * images();
   }

@@ -160,7 +160,7 @@ void run_network(const std::vector<Section>& cfg, Mode mode) {
     return;
   }
   if (net.heads().empty()) return;
-  for (const Detection& d : detections(net, 0, .1f))
+  for (const InputDetection& d : detections(net, 0, .1f))
     require(d.class_id >= 0 && d.probability >= 0 && d.probability <= 1, "a detection's numbers");
 }
 

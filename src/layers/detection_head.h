@@ -1,0 +1,83 @@
+// What all detection heads have in common: a layer whose output is decoded predictions and which
+// makes its own gradient. A head adds its keys, the decoding of its output and the assignment of
+// ground truths to its anchors.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <vector>
+#include "detect/head.h"
+#include "kernels/assignment.h"
+#include "losses/objectness.h"
+#include "nn/layer.h"
+
+namespace darknet {
+
+class DetectionHead : public Layer, public Head {
+ public:
+  using Layer::Layer;
+
+  bool works_in_f32() const override { return true; }
+  Requirements reshape(std::span<const Shape> in, Ops&, const PlanOptions&) override;
+  void forward(const Pass&, std::span<const TensorView> in, TensorView out) override;
+  void backward(const Pass&, const BackwardArguments&) override;
+  Head* head() override { return this; }
+  LayerSummary summary() const override;
+
+  const HeadSettings& settings() const override { return settings_; }
+  void decode(View<const float> output, const Shape& net, float threshold,
+              std::vector<InputDetection>& to) const override;
+  std::int64_t positives(std::span<const Truth> truths, const Shape& net) const override;
+  std::vector<AnchorShape> anchor_shapes(const Shape& net) const override;
+  std::int64_t candidates(const Shape& net) const override;
+  float prior() const override { return setup_.objectness.prior; }
+  float stationary_prior(double eta) const override;
+  std::vector<std::int64_t> objectness_channels() const override;
+  const HeadTelemetry* sums() const override {
+    return static_cast<const HeadTelemetry*>(sums_.data());
+  }
+  HeadTelemetry telemetry(const Stream& s) const override { return to_host(s, sums()); }
+
+ protected:
+  struct Setup {
+    HeadKeys keys;
+    NmsKeys nms;
+    std::vector<float> anchors;      // width, height of keys.num anchors
+    std::vector<std::int64_t> mask;  // this head's; empty: all
+    bool anchors_in_cells = false;   // of the grid; else in pixels of the input
+    std::int64_t box_entries = 4;    // of an anchor; then the objectness and the classes
+    Objectness objectness;
+    float weight_positive = 1, weight_negative = 1;  // of the objectness, in its stationary prior
+    float gradient_factor = 1;                       // on all of the gradient
+    float least_objectness = 0;                      // decoding: what is below counts as 0
+    bool last_truth_wins = false;  // of those that share an anchor the others are lost
+  };
+  // The constructor of a head calls it with what it has read.
+  void set_up(Setup);
+
+  // out = the predictions of these logits, of every anchor.
+  virtual void decode_outputs(const Stream&, View<const float> logits, View<float> out) const = 0;
+  // Fills in choices, records (all but their objectness loss) and the gradient of boxes and
+  // classes.
+  virtual void assign_truths(const Stream&, const AssignArguments&) const = 0;
+  // The anchors that a ground truth chooses by its shape.
+  virtual TruthChoice choice_of(const Truth&, const AnchorTable&, const Shape& grid) const = 0;
+  // The box that an anchor's decoded outputs are.
+  virtual Box box_of(const AnchorTable&, const AnchorPlace&, const Shape& grid,
+                     const float* outputs) const = 0;
+
+  const AnchorLayout& layout() const { return layout_; }
+
+ private:
+  AnchorTable anchors_for(const Shape& net, const Shape& grid) const;
+  std::int64_t records_at() const { return shape_.size() * size_of(DType::f32); }
+  TensorView gradient(const Pass& pass) const { return {pass.saved, DType::f32, shape_, shape_.c}; }
+
+  Setup setup_;
+  AnchorLayout layout_;
+  AnchorTable anchors_;
+  HeadSettings settings_;
+  Buffer sums_;
+  Shape shape_;
+};
+
+}  // namespace darknet

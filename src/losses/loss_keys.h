@@ -1,0 +1,85 @@
+// Reading a loss of a list by its name, with the keys that it declares in fields(). Host only.
+#pragma once
+#include <concepts>
+#include <set>
+#include <string>
+#include <string_view>
+#include "cfg/section.h"
+#include "losses/losses.h"
+
+namespace darknet {
+
+// A loss's fields as keys of a section: under a prefix, without those in `but`.
+template <class L>
+struct KeysOfLoss {
+  L& loss;
+  const std::string& prefix;
+  const std::set<std::string>& but;
+  template <class V>
+  void fields(V&& v) {
+    loss.fields(
+        [&](std::string_view key, auto& member, const auto& allowed, std::string_view help) {
+          const std::string name = prefix + std::string(key);
+          if (!but.contains(name)) v(name, member, allowed, cat(L::name, ": ", help));
+        });
+  }
+  // Their names.
+  std::set<std::string> names() {
+    std::set<std::string> all;
+    fields([&](const std::string& key, const auto&, const auto&, const auto&) { all.insert(key); });
+    return all;
+  }
+};
+
+// f(KeysOfLoss) of whichever loss it is.
+template <class List, class F>
+decltype(auto) with_keys(List& loss, const std::string& prefix, const std::set<std::string>& but,
+                         F f) {
+  return std::visit(
+      [&](auto& l) {
+        return f(KeysOfLoss<std::remove_reference_t<decltype(l)>>{l, prefix, but});
+      },
+      loss);
+}
+
+// The loss called `name`, which the list has, with its keys <prefix>gamma, <prefix>alpha, ... of
+// the section. A key of another loss gives a warning, so that sweeps can keep it, and must be
+// sound.
+template <class List>
+List read_loss(Section& section, const std::string& prefix, std::string_view name) {
+  std::set<std::string> known;
+  List chosen;
+  for (List& l : all_losses<List>())
+    if (name_of(l) == name) chosen = l;
+  with_keys(chosen, prefix, {}, [&](auto keys) {
+    section.read_training(keys);
+    known = keys.names();
+  });
+  for (List& l : all_losses<List>())
+    with_keys(l, prefix, known, [&](auto keys) {
+      section.read_training(keys);
+      for (const std::string& key : keys.names()) {
+        if (section.training()) section.ignore(key, cat("the loss ", name, " does not use it"));
+        known.insert(key);
+      }
+    });
+  if (section.training())
+    std::visit(
+        [&](const auto& l) {
+          if constexpr (requires { l.fault(); })
+            if (const auto fault = l.fault())
+              section.fail_between({prefix + std::string(fault->key), prefix + "loss"},
+                                   cat(l.name, ' ', fault->why));
+        },
+        chosen);
+  return chosen;
+}
+
+// The keys of every loss of the list, for `darknet help`.
+template <class List>
+void describe_losses(KeyDocs& docs, const std::string& prefix) {
+  for (List& loss : all_losses<List>())
+    with_keys(loss, prefix, {}, [&](auto keys) { docs.add(keys); });
+}
+
+}  // namespace darknet

@@ -1,0 +1,22 @@
+// What a loss declares besides its value and its gradient, so that the heads and the readers of
+// keys ask it and name none.
+#pragma once
+#include <string_view>
+
+namespace darknet {
+
+struct LossTraits {
+  // The loss to take where targets lie between 0 and 1; empty: this one does.
+  std::string_view for_soft_targets = {};
+  // Why a prior cannot be computed from it (obj_prior=auto); empty: it can.
+  std::string_view no_automatic_prior = {};
+  // An error of p, not of a logarithm of it: its gradient in the logit has the factor p (1 - p).
+  bool of_probability = false;
+};
+
+// A value of one of its own keys that a loss refuses (`fault()` of a loss that has such).
+struct KeyFault {
+  std::string_view key, why;
+};
+
+}  // namespace darknet
