@@ -87,7 +87,7 @@ struct TrainingStep::Side {
   std::int64_t first_part;  // of the batch
   Uploads uploads;
   Buffer report;  // as on the device
-  std::array<Report, kMostBegun> reports;
+  std::array<Report, kMaxInFlight> reports;
   Report* now = nullptr;
   ReplayedPasses updates;       // with and without the average of the weights
   std::int64_t updates_of = 0;  // Network::reshapes() when they were recorded
@@ -225,19 +225,19 @@ void TrainingStep::freeze(std::int64_t iteration) {
 }
 
 void TrainingStep::begin(const StepInput& input, StepOrder order, std::int64_t seen, bool average) {
-  if (begun() == kMostBegun) fail("a third training step begun before the first was finished");
+  if (in_flight() == kMaxInFlight) fail("at most ", kMaxInFlight, " steps in flight");
   freeze(order.iteration);
   const std::int64_t batch = sides_.front()->net.settings().batch;
   if (static_cast<std::int64_t>(input.truths.size()) != batch)
     fail("a step over ", input.truths.size(), " images where batch=", batch);
-  StepResult result;
+  StepResult result{.input = sides_.front()->net.input_shape()};
   result.positives = count_positives(sides_.front()->net, input.truths);
   order.objectness_scale =
       static_cast<float>(batch) / static_cast<float>(std::max<std::int64_t>(1, result.positives));
   order.images_seen = seen;
   result.order = order;
   for (const auto& side : sides_) {
-    side->now = &side->reports[next_];
+    side->now = &side->reports[next_report_];
     side->now->passed = 0;
     side->use();
     side->mark();
@@ -247,24 +247,24 @@ void TrainingStep::begin(const StepInput& input, StepOrder order, std::int64_t s
     for (const auto& side : sides_) result.truths_left_out += run_part(*side, input, order, part);
   if (exchange_) exchange_->run();
   for (const auto& side : sides_) end(*side, batch, average);
-  begun_.push_back(std::move(result));
-  next_ = (next_ + 1) % kMostBegun;
+  in_flight_.push_back({std::move(result), next_report_});
+  next_report_ = (next_report_ + 1) % kMaxInFlight;
 }
 
 StepResult TrainingStep::finish() {
-  const std::size_t oldest = (next_ + kMostBegun - begun_.size()) % kMostBegun;
-  StepResult result = std::move(begun_.front());
-  begun_.erase(begun_.begin());
+  const std::size_t report_of = in_flight_.front().report;
+  StepResult result = std::move(in_flight_.front().result);
+  in_flight_.pop_front();
   result.heads.resize(sides_.front()->heads.size());
   for (const auto& side : sides_) {
-    const Side::Report& report = side->reports[oldest];
+    const Side::Report& report = side->reports[report_of];
     report.moments.back()->wait();
     for (std::size_t h = 0; h < result.heads.size(); ++h)
       result.heads[h] += side->heads[h].head->told_by(report.sums(h));
     if (const std::int64_t part = report.state().fault_part; part >= 0 && result.faulty_image < 0)
       result.faulty_image = part * images();
   }
-  const Side::Report& first = sides_.front()->reports[oldest];
+  const Side::Report& first = sides_.front()->reports[report_of];
   result.finite = first.state().verdict != Verdict::fault;
   result.overflow = first.state().verdict == Verdict::overflow;
   result.loss_scale = first.state().loss;
