@@ -6,6 +6,7 @@
 #include <cstring>
 #include <utility>
 
+#include "core/device_guard.h"
 #include "core/log.h"
 #include "kernels/objectness.h"
 #include "kernels/update.h"
@@ -49,12 +50,6 @@ std::string faulty_gradient(Network& net) {
 
 std::int64_t images_of(const Network& net) { return net.input_shape().n; }
 
-std::int64_t most_truths(const Network& net) {
-  std::int64_t most = 1;
-  for (const HeadAt& at : net.heads()) most = std::max(most, at.head->settings().max_truths);
-  return most;
-}
-
 // What a device tells of a step: its state, then the sums of each head.
 std::int64_t report_bytes(const Network& net) {
   return static_cast<std::int64_t>(sizeof(StepState) + net.heads().size() * sizeof(TelemetrySums));
@@ -89,7 +84,7 @@ struct TrainingStep::Side {
   Buffer report;  // as on the device
   std::array<Report, kMaxInFlight> reports;
   Report* now = nullptr;
-  ReplayedPasses updates;       // with and without the average of the weights
+  GraphCache updates;           // with and without the average of the weights
   std::int64_t updates_of = 0;  // Network::reshapes() when they were recorded
 
   StepState* state() const { return static_cast<StepState*>(report.data()); }
@@ -98,7 +93,7 @@ struct TrainingStep::Side {
            head;
   }
   void mark() { now->moments[now->passed++]->record(net.stream()); }
-  void use() const { streams(net.options().device.type).use(net.options().device); }
+  const Device& device() const { return net.options().device; }
 };
 
 StepTimes TrainingStep::Side::Report::times() const {
@@ -116,7 +111,7 @@ TrainingStep::Side::Side(const Replica& r, std::int64_t first, std::int64_t part
       optimizer(*r.optimizer),
       heads(net.heads()),
       first_part(first),
-      uploads(net, most_truths(net)),
+      uploads(net),
       report(net.options().device, report_bytes(net)) {
   const Device& device = net.options().device;
   for (Report& t : reports) {
@@ -150,7 +145,7 @@ TrainingStep::TrainingStep(const std::vector<Replica>& replicas, std::uint64_t s
 // What was begun writes into reports that go with this.
 TrainingStep::~TrainingStep() {
   for (const auto& side : sides_) try {
-      side->use();
+      const DeviceGuard guard(side->device());
       memory(side->net.options().device.type).synchronize(side->net.stream());
     } catch (const Error&) {  // nothing that waits can be waited for any more
     }
@@ -179,6 +174,7 @@ Pass TrainingStep::pass(const Side& side, std::int64_t part) const {
 // Returns how many truths there was no room for.
 std::int64_t TrainingStep::run_part(Side& side, const StepInput& input, StepOrder order,
                                     std::int64_t part) {
+  const DeviceGuard guard(side.device());
   const Stream& stream = side.net.stream();
   const std::int64_t of_batch = side.first_part + part;
   order.images_seen += (of_batch + 1) * images();
@@ -201,7 +197,7 @@ std::int64_t TrainingStep::run_part(Side& side, const StepInput& input, StepOrde
 void TrainingStep::end(Side& side, std::int64_t batch, bool average) {
   if (std::exchange(side.updates_of, side.net.reshapes()) != side.net.reshapes())
     side.updates.forget();
-  side.use();
+  const DeviceGuard guard(side.device());
   side.updates.run(side.net.stream(), pass(side, 0), average ? 1 : 0, [&] {
     side.optimizer.step(side.state(), batch, average);
     side.net.parameters_changed();
@@ -239,7 +235,7 @@ void TrainingStep::begin(const StepInput& input, StepOrder order, std::int64_t s
   for (const auto& side : sides_) {
     side->now = &side->reports[next_report_];
     side->now->passed = 0;
-    side->use();
+    const DeviceGuard guard(side->device());
     side->mark();
   }
   if (exchange_) exchange_->keep_statistics();
@@ -278,6 +274,7 @@ StepResult TrainingStep::finish() {
 std::string TrainingStep::first_fault(const StepInput& input, std::int64_t image, StepOrder order) {
   const std::int64_t part = image / images();
   Side& side = *sides_[static_cast<std::size_t>(part / parts_)];
+  const DeviceGuard guard(side.device());
   order.images_seen += image + images();
   side.uploads.send(input, image, order);
   tell_step(side.net.stream(), side.uploads.order(), side.state());
