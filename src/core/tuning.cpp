@@ -6,6 +6,7 @@
 #include <sstream>
 #include <utility>
 
+#include "core/device_guard.h"
 #include "core/file.h"
 #include "core/input.h"
 #include "core/log.h"
@@ -230,7 +231,7 @@ void merge_into_file(const std::filesystem::path& path, const Tuning& tuning) {
 
 Tuning tuning_for(const std::filesystem::path& path, const Device& device) {
   if (path.empty()) return {};
-  streams(device.type).use(device);
+  const DeviceGuard guard(device);
   const std::string library = ops(device.type).name(device);
   std::int64_t others = 0;
   for (Tuning& t : read_tunings(path)) {

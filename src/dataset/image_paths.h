@@ -80,4 +80,10 @@ class GroundTruths : public PackedLists<Truth> {
   }
 };
 
+// Images and what is known of each; copies share their memory.
+struct AnnotatedImages {
+  ImagePaths images;
+  GroundTruths truths, difficult;  // one entry per image; `difficult` may be empty
+};
+
 }  // namespace darknet

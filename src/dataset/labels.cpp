@@ -192,7 +192,7 @@ Labels read_labels(const fs::path& image, std::int64_t classes, BadLabels bad) {
 }
 
 LabelledImages read_all_labels(const ImagePaths& images, std::int64_t classes, BadLabels bad) {
-  LabelledImages all{.images = images};
+  LabelledImages all{{.images = images}};
   all.truths.reserve(images.size(), 0);
   FirstFew left_out, lines, cut;
   log::Progress progress("reading labels", static_cast<std::int64_t>(images.size()));

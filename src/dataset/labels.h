@@ -61,9 +61,7 @@ Labels read_labels(const std::filesystem::path& image, std::int64_t classes,
                    BadLabels = BadLabels::stop);
 
 // The labels of every image, with progress on long lists.
-struct LabelledImages {
-  ImagePaths images;
-  GroundTruths truths;
+struct LabelledImages : AnnotatedImages {
   std::int64_t objects = 0, empty = 0, clipped = 0;
   std::vector<std::size_t> left_out;  // places in the list of images without a label file
 };

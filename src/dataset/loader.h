@@ -1,74 +1,38 @@
-// Batches for training and evaluation, made ahead by threads into a bounded queue. Batch k is a
-// pure function of the settings and k, whatever the number of threads.
+// Batches made ahead by threads, with an account of the images that could not be read. What a batch
+// is does not depend on the threads: dataset/batches.h.
 #pragma once
 #include <cstdint>
-#include <filesystem>
-#include <functional>
-#include <memory>
-#include <optional>
-#include <vector>
+#include <set>
 
-#include "dataset/augment.h"
-#include "dataset/image_paths.h"
-#include "detect/box.h"
+#include "core/prefetcher.h"
+#include "dataset/batches.h"
 
 namespace darknet {
 
-struct InputSize {
-  std::int64_t height = 0, width = 0;
-};
-
-struct LoaderSettings {
-  ImagePaths images;
-  GroundTruths truths;  // one entry per image, or none at all
-  std::int64_t channels = 3, batch = 1;
-  std::function<InputSize(std::int64_t)> size;  // of batch k
-  // Training: endless, shuffled anew every epoch. Without: each image once, in order, plain; the
-  // last batch may be smaller.
-  std::optional<Augmentation> augmentation;
-  bool letter_box = false;  // without augmentation
-  std::uint64_t seed = 1;
+struct LoaderOptions {
   std::int64_t first = 0;  // the first batch that next() returns
   int threads = 0;         // 0: one per core, at most 8
-  std::int64_t cache_bytes = 0;
-  double max_bad = 0;  // training: share of the images that may be unreadable and is passed over
-  // Training: leave to the user what is less to send as bytes than as floats (Batch::parts).
-  bool parts = false;
-};
-
-struct Batch {
-  std::int64_t index = 0;
-  InputSize size;
-  std::vector<float> pixels;  // images one after the other, NHWC, 0..1
-  // Of each image: what is yet to be placed into it, in order; none where `pixels` has it.
-  std::vector<std::vector<PlacedPart>> parts;
-  std::vector<std::vector<Truth>> truths;  // one entry per image
-  std::vector<std::int64_t> images;        // which image each is (of a mosaic: its first)
-  std::vector<Placement> placements;       // of each image (of a mosaic: its first part)
-  std::vector<Image> sizes;                // width and height of each picture, no pixels
+  double max_bad = 0;      // training: share of the images that may be unreadable and is skipped
 };
 
 class Loader {
  public:
-  explicit Loader(LoaderSettings);
-  ~Loader();
-  Loader(const Loader&) = delete;
-  Loader& operator=(const Loader&) = delete;
+  explicit Loader(const Batches&, const LoaderOptions& = {});  // the batches outlive it
 
   // The next batch, waiting for it; at the end of a plain run one without images. Throws what went
-  // wrong while making it. The Batch stays valid until the following call.
+  // wrong while making it, and where more images than max_bad were unreadable. The Batch stays
+  // valid until the following call.
   const Batch& next();
   std::int64_t unreadable() const;  // images found unreadable for the batches so far (training)
 
  private:
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
-};
+  void count_unreadable(const Batch&);
 
-// random= of the heads: the input size of iteration `batch` + 1. The factor changes every ten
-// iterations; the largest size is used in the first and last 100 (Darknet), so that memory runs out
-// at once or never.
-InputSize random_size(const NetSettings&, float random, std::uint64_t seed, std::int64_t batch,
-                      std::int64_t max_batches);
+  const Batches& batches_;
+  double max_bad_;
+  std::set<std::int64_t> bad_;
+  Batch end_;  // without images
+  Prefetcher<Batches> prefetcher_;
+};
 
 }  // namespace darknet

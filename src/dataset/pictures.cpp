@@ -19,7 +19,7 @@ std::unique_ptr<Picture> load(const std::filesystem::path& path, std::int64_t ch
 
 }  // namespace
 
-Pictures::Pictures(ImagePaths paths, std::int64_t channels, std::int64_t budget)
+Pictures::Pictures(ImagePaths paths, std::int64_t channels, CacheBudget* budget)
     : paths_(std::move(paths)), channels_(channels), budget_(budget), kept_(paths_.size()) {}
 
 BorrowedPicture Pictures::get(std::int64_t i) {
@@ -32,8 +32,7 @@ BorrowedPicture Pictures::get(std::int64_t i) {
   const auto bytes = static_cast<std::int64_t>(picture->image.pixels.size());
   const std::lock_guard lock(mutex_);
   if (kept_[at]) return BorrowedPicture(kept_[at].get());  // another thread was faster
-  if (bytes > budget_) return BorrowedPicture(std::move(picture));
-  budget_ -= bytes;
+  if (!budget_ || !budget_->take(bytes)) return BorrowedPicture(std::move(picture));
   kept_[at] = std::move(picture);
   return BorrowedPicture(kept_[at].get());
 }

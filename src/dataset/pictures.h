@@ -1,6 +1,7 @@
 // The decoded pictures of a list, kept in memory up to a budget.
 #pragma once
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -31,9 +32,25 @@ class BorrowedPicture {
   const Picture* picture_;
 };
 
+// Memory for decoded images, which several lists may share: whoever comes first takes it.
+class CacheBudget {
+ public:
+  explicit CacheBudget(std::int64_t bytes) : left_(bytes) {}
+  bool take(std::int64_t bytes) {  // false where so much is not left
+    std::int64_t left = left_.load();
+    while (bytes <= left)
+      if (left_.compare_exchange_weak(left, left - bytes)) return true;
+    return false;
+  }
+
+ private:
+  std::atomic<std::int64_t> left_;
+};
+
 class Pictures {
  public:
-  Pictures(ImagePaths, std::int64_t channels, std::int64_t budget_bytes);
+  // `budget` outlives this; null: nothing is kept.
+  Pictures(ImagePaths, std::int64_t channels, CacheBudget* budget);
   std::int64_t size() const { return static_cast<std::int64_t>(paths_.size()); }
   std::filesystem::path path(std::int64_t i) const { return paths_[static_cast<std::size_t>(i)]; }
   // May be called from several threads at once. Throws where the picture cannot be read.
@@ -43,7 +60,7 @@ class Pictures {
   ImagePaths paths_;
   std::int64_t channels_;
   std::mutex mutex_;
-  std::int64_t budget_;
+  CacheBudget* budget_;
   std::vector<std::unique_ptr<const Picture>> kept_;
 };
 

@@ -5,7 +5,6 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "core/text.h"
-#include "dataset/loader.h"
 #include "detect/nms.h"
 
 namespace darknet {
@@ -99,19 +98,30 @@ void set_ground_truths(EvaluatedImage& image, const EvaluationSet& set, std::siz
     image.difficult.assign(set.difficult[i].begin(), set.difficult[i].end());
 }
 
+BatchSettings evaluation_batches(const Network& net, const EvaluationSet& set) {
+  const Shape shape = net.input_shape();
+  return {.images = set.images,
+          .channels = shape.c,
+          .batch = shape.n,
+          .size =
+              [shape](std::int64_t) {
+                return InputSize{shape.h, shape.w};
+              },
+          .letter_box = net.settings().letter_box};
+}
+
 std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet& set, int threads,
                                            const std::function<bool()>& stop,
                                            const DetectionOptions& options) {
+  const Batches batches(evaluation_batches(net, set));
+  Loader loader(batches, {.threads = threads});
+  return run_evaluation(net, set, loader, stop, options);
+}
+
+std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet& set, Loader& loader,
+                                           const std::function<bool()>& stop,
+                                           const DetectionOptions& options) {
   const Shape shape = net.input_shape();
-  Loader loader({.images = set.images,
-                 .channels = shape.c,
-                 .batch = shape.n,
-                 .size =
-                     [&](std::int64_t) {
-                       return InputSize{shape.h, shape.w};
-                     },
-                 .letter_box = net.settings().letter_box,
-                 .threads = threads});
   std::vector<EvaluatedImage> results(set.images.size());
   log::Progress progress("evaluating", static_cast<std::int64_t>(results.size()));
   std::size_t done = 0;

@@ -8,6 +8,7 @@
 
 #include "dataset/augment.h"
 #include "dataset/image_paths.h"
+#include "dataset/loader.h"
 #include "detect/box.h"
 #include "eval/average_precision.h"
 #include "image/image.h"
@@ -38,16 +39,20 @@ std::vector<Detection> detect(Network& net, const Image& image, const DetectionO
 // The highest probability of any box after the last detect(); 0 where none has at least .001.
 float highest_probability(const Network& net);
 
-struct EvaluationSet {
-  ImagePaths images;
-  GroundTruths truths, difficult;  // one entry per image
-};
+using EvaluationSet = AnnotatedImages;
 // Gives the image `i` of the set its ground truths.
 void set_ground_truths(EvaluatedImage&, const EvaluationSet&, std::size_t i);
 
 // Runs the network over all images; their pictures are read ahead by `threads` threads (0: chosen).
 // `stop` is asked between batches; once it says yes, the rest stays empty.
 std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet&, int threads,
+                                           const std::function<bool()>& stop = nullptr,
+                                           const DetectionOptions& = {kEvaluationThreshold,
+                                                                      kDefaultNms});
+// The same in two steps, for who evaluates more than once: batches whose decoded images are kept,
+// and a loader of them for each time.
+BatchSettings evaluation_batches(const Network& net, const EvaluationSet&);
+std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet&, Loader&,
                                            const std::function<bool()>& stop = nullptr,
                                            const DetectionOptions& = {kEvaluationThreshold,
                                                                       kDefaultNms});

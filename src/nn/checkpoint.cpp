@@ -28,9 +28,9 @@ json header_of(const TrainingState& s, const std::vector<Optimizer::Array>& arra
   json header{{"iteration", s.iteration},
               {"seen", s.seen},
               {"seed", s.seed},
-              {"best_map", s.best_map},
-              {"best_iteration", s.best_iteration},
-              {"evaluations_without_gain", s.evaluations_without_gain},
+              {"best_map", s.evaluation.best_map},
+              {"best_iteration", s.evaluation.best_iteration},
+              {"evaluations_without_gain", s.evaluation.without_gain},
               {"average_loss", s.average_loss},
               {"planned_iterations", s.planned_iterations},
               {"skipped_images", s.skipped_images},
@@ -42,7 +42,7 @@ json header_of(const TrainingState& s, const std::vector<Optimizer::Array>& arra
               {"precision", s.precision},
               {"loss_scale", s.loss_scale.scale},
               {"loss_scale_steps", s.loss_scale.steps},
-              {"evaluation_pending", s.evaluation_pending},
+              {"evaluation_pending", s.evaluation.pending},
               {"weights_checksum", s.weights_checksum},
               {"previous_checksum", s.previous_checksum},
               {"library", s.algorithms.library()},
@@ -64,9 +64,9 @@ void require_sense(const TrainingState& s, const std::string& path) {
   constexpr std::int64_t kMost = std::int64_t{1} << 50;
   const auto within = [](std::int64_t v, std::int64_t least) { return v >= least && v <= kMost; };
   if (!within(s.iteration, 0) || s.seen > std::uint64_t{1} << 62 || !within(s.devices, 1) ||
-      !within(s.evaluations_without_gain, 0) || !within(s.skipped_images, 0) ||
-      !within(s.planned_iterations, 0) || !(s.best_map <= 1) || !(s.loss_scale.scale >= 0) ||
-      !within(s.loss_scale.steps, 0))
+      !within(s.evaluation.without_gain, 0) || !within(s.skipped_images, 0) ||
+      !within(s.planned_iterations, 0) || !(s.evaluation.best_map <= 1) ||
+      !(s.loss_scale.scale >= 0) || !within(s.loss_scale.steps, 0))
     fail(path, ": the file is damaged: its header makes no sense");
 }
 
@@ -76,9 +76,10 @@ TrainingState state_of(const json& h, const std::string& path) {
       .iteration = h.at("iteration"),
       .seen = h.at("seen"),
       .seed = h.at("seed"),
-      .best_map = h.at("best_map"),
-      .best_iteration = h.at("best_iteration"),
-      .evaluations_without_gain = h.at("evaluations_without_gain"),
+      .evaluation = {.best_map = h.at("best_map"),
+                     .best_iteration = h.at("best_iteration"),
+                     .without_gain = h.at("evaluations_without_gain"),
+                     .pending = h.at("evaluation_pending")},
       .average_loss = h.at("average_loss"),
       .planned_iterations = h.value("planned_iterations", std::int64_t{0}),
       .skipped_images = h.at("skipped_images"),
@@ -89,7 +90,6 @@ TrainingState state_of(const json& h, const std::string& path) {
       .deterministic = h.value("deterministic", false),
       .precision = h.value("precision", "f32"),  // states of before there were others
       .loss_scale = {h.value("loss_scale", 0.f), h.value("loss_scale_steps", std::int64_t{0})},
-      .evaluation_pending = h.at("evaluation_pending"),
       .weights_checksum = h.at("weights_checksum"),
       .previous_checksum = h.at("previous_checksum"),
       .algorithms = algorithms_of(h, path)};

@@ -9,27 +9,32 @@
 
 namespace darknet {
 
+// What is known of a run's evaluations.
+struct EvaluationRecord {
+  double best_map = -1;  // -1: none yet
+  std::int64_t best_iteration = 0;
+  std::int64_t without_gain = 0;  // evaluations since the best
+  bool pending = false;           // interrupted in the evaluation of this iteration
+};
+
 struct TrainingState {
   std::int64_t iteration = 0;  // updates done
   std::uint64_t seen = 0;      // images
   std::uint64_t seed = 0;
-  double best_map = -1;  // -1: none yet
-  std::int64_t best_iteration = 0;
-  std::int64_t evaluations_without_gain = 0;  // since the best
-  double average_loss = -1;                   // running average of the printed loss; -1: none yet
-  std::int64_t planned_iterations = 0;        // by -epochs or -hours; 0: those of the cfg
-  std::int64_t skipped_images = 0;            // unreadable pictures so far
-  std::string device;                         // "CPU", "GPU"; "": not known
-  std::int64_t devices = 1;                   // that shared every batch
-  std::int64_t threads = 0;                   // of the CPU that computed; 0: not told
-  bool exact = false;                         // -exact
-  bool deterministic = false;                 // -deterministic
-  std::string precision = "f32";              // of the activations
-  LossScale loss_scale{.scale = 0};           // 0: not known yet
-  bool evaluation_pending = false;            // interrupted in the evaluation of this iteration
-  std::uint64_t weights_checksum = 0;         // of the .weights file written with it, after it
-  std::uint64_t previous_checksum = 0;        // of the .weights file that one replaced
-  Tuning algorithms;                          // of the convolutions; library "": not known
+  EvaluationRecord evaluation;
+  double average_loss = -1;             // running average of the printed loss; -1: none yet
+  std::int64_t planned_iterations = 0;  // by -epochs or -hours; 0: those of the cfg
+  std::int64_t skipped_images = 0;      // unreadable pictures so far
+  std::string device;                   // "CPU", "GPU"; "": not known
+  std::int64_t devices = 1;             // that shared every batch
+  std::int64_t threads = 0;             // of the CPU that computed; 0: not told
+  bool exact = false;                   // -exact
+  bool deterministic = false;           // -deterministic
+  std::string precision = "f32";        // of the activations
+  LossScale loss_scale{.scale = 0};     // 0: not known yet
+  std::uint64_t weights_checksum = 0;   // of the .weights file written with it, after it
+  std::uint64_t previous_checksum = 0;  // of the .weights file that one replaced
+  Tuning algorithms;                    // of the convolutions; library "": not known
 };
 
 void save_state(const std::filesystem::path&, const TrainingState&, const Network&, Optimizer&);

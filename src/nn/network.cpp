@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/copy.h"
+#include "core/device_guard.h"
 #include "nn/network_impl.h"
 #include "nn/precision.h"
 
@@ -143,11 +144,11 @@ void Network::Impl::backward(const Pass& pass) {
   }
 }
 
-void Network::Impl::run(ReplayedPasses& passes, const Pass& pass,
+void Network::Impl::run(GraphCache& graphs, const Pass& pass,
                         const std::function<void()>& work) const {
-  streams(options.device.type).use(options.device);
+  const DeviceGuard guard(options.device);
   if (observer) return work();  // it looks between the layers
-  passes.run(stream(), pass, pass.subdivision, work);
+  graphs.run(stream(), pass, pass.subdivision, work);
 }
 
 Network::Network(std::vector<Section> cfg, const NetworkOptions& options)
@@ -219,7 +220,7 @@ void Network::initialise() {
 }
 
 void Network::parameters_changed() {
-  streams(options().device.type).use(options().device);
+  const DeviceGuard guard(options().device);
   for (Node& n : impl_->nodes)
     n.layer->parameters_changed(impl_->stream(), impl_->workspace.data());
 }

@@ -43,7 +43,7 @@ struct Network::Impl {
   MemoryPlan plan;
   Tuning algorithms;
   LayerObserver* observer = nullptr;
-  ReplayedPasses forwards, backwards;
+  GraphCache forwards, backwards;
   std::int64_t reshapes = 0;
 
   const Stream& stream() const { return queue.get(); }
@@ -83,7 +83,7 @@ struct Network::Impl {
   void run_backward(const Pass& pass, std::int64_t i);
   void forward(const Pass& pass);
   void backward(const Pass& pass);
-  void run(ReplayedPasses&, const Pass&, const std::function<void()>& work) const;
+  void run(GraphCache&, const Pass&, const std::function<void()>& work) const;
 };
 
 }  // namespace darknet

@@ -3,6 +3,7 @@
 #include <string_view>
 #include <utility>
 
+#include "core/device_guard.h"
 #include "nn/network_impl.h"
 #include "nn/precision.h"
 
@@ -157,7 +158,7 @@ bool Network::Impl::freeze(const std::vector<LayerTraining>& trained) {
 
 // Shapes every layer for the input's shape and plans the memory.
 void Network::Impl::plan_anew() {
-  streams(options.device.type).use(options.device);
+  const DeviceGuard guard(options.device);
   ++reshapes;
   forwards.forget();  // they hold addresses
   backwards.forget();

@@ -2,28 +2,28 @@
 
 namespace darknet {
 
-bool ReplayedPasses::Entry::fits(const Pass& p) const {
-  return truths == p.truths.data && step == p.step && targets == p.targets.data &&
-         capacity == p.truths.capacity && seed == p.seed;
+// The structs are taken apart whole: a field that is added to one of them does not compile until it
+// has its place here. Of the stream a graph holds nothing.
+CapturedPass captured_of(const Pass& pass) {
+  const auto& [stream, mode, workspace, saved, step, seed, subdivision, truths, targets] = pass;
+  const auto& [truth_data, counts, images, capacity] = truths;
+  const auto& [target_data, type, shape, pixel_stride] = targets;
+  return {mode,   workspace, saved,    step,        seed, subdivision, truth_data,
+          counts, images,    capacity, target_data, type, shape,       pixel_stride};
 }
 
-void ReplayedPasses::run(const Stream& stream, const Pass& pass, std::int64_t key,
-                         const std::function<void()>& work) {
+void GraphCache::run(const Stream& stream, const Pass& pass, std::int64_t key,
+                     const std::function<void()>& work) {
   Entry& e = by_key_[key];
-  if (!e.fits(pass))
-    e = {.truths = pass.truths.data,
-         .step = pass.step,
-         .targets = pass.targets.data,
-         .capacity = pass.truths.capacity,
-         .seed = pass.seed};
-  if (e.done_once && !e.recording) e.recording = streams(stream.device.type).record(stream, work);
-  if (e.recording)
-    e.recording->replay(stream);
+  if (const CapturedPass given = captured_of(pass); e.given != given) e = {.given = given};
+  if (e.done_once && !e.graph) e.graph = streams(stream.device.type).record(stream, work);
+  if (e.graph)
+    e.graph->replay(stream);
   else
     work();
   e.done_once = true;
 }
 
-void ReplayedPasses::forget() { by_key_.clear(); }
+void GraphCache::forget() { by_key_.clear(); }
 
 }  // namespace darknet

@@ -1,17 +1,24 @@
-// Passes of a network that repeat: done as they stand the first time, when layers and libraries may
-// still prepare themselves, recorded the second time where the device can, and replayed from then
-// on.
+// Passes of a network that repeat: eager the first time, when layers and libraries may still
+// prepare themselves, captured in a CUDA graph the second time where the device has graphs, and
+// replayed from then on.
 #pragma once
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
+#include <tuple>
 
 #include "nn/layer.h"
 
 namespace darknet {
 
-class ReplayedPasses {
+// Everything of a Pass that a graph holds once it is captured, comparable as one value.
+using CapturedPass =
+    std::tuple<Mode, void*, void*, const StepState*, std::uint64_t, std::int64_t, const Truth*,
+               const std::int32_t*, std::int64_t, std::int64_t, void*, DType, Shape, std::int64_t>;
+CapturedPass captured_of(const Pass&);
+
+class GraphCache {
  public:
   // `work` is what the pass does; its addresses must be those of the last call with this `key`.
   void run(const Stream&, const Pass&, std::int64_t key, const std::function<void()>& work);
@@ -19,16 +26,9 @@ class ReplayedPasses {
 
  private:
   struct Entry {
-    // What the work is given besides its stream, and a recording would hold.
-    const void* truths = nullptr;
-    const void* step = nullptr;
-    const void* targets = nullptr;
-    std::int64_t capacity = 0;
-    std::uint64_t seed = 0;
+    CapturedPass given;
     bool done_once = false;
-    std::unique_ptr<Recording> recording;
-
-    bool fits(const Pass&) const;
+    std::unique_ptr<Recording> graph;
   };
   std::map<std::int64_t, Entry> by_key_;
 };

@@ -110,7 +110,7 @@ TEST(Advice, RareAndUntestedClasses) {
 }
 
 TEST(Advice, RepeatedLabelLinesAndNoObjects) {
-  LabelledImages labelled{.images = {"a.jpg", "b.jpg"}, .truths = {{}, {}}};
+  LabelledImages labelled{{.images = {"a.jpg", "b.jpg"}, .truths = {{}, {}}}};
   Findings to;
   advise_labels(to, labelled, "train=");
   ASSERT_EQ(to.size(), 1u);

@@ -177,30 +177,28 @@ class PartsTest : public testing_files::InFolder {};
 TEST_F(PartsTest, PicturesPlacedOnADeviceAreThoseOfTheLoader) {
   const auto small = file("small.png", encode(testing_images::noise(30, 20, 3), ".png"));
   const auto large = file("large.png", encode(testing_images::noise(400, 300, 3), ".png"));
-  LoaderSettings settings{.images = {small, large},
-                          .truths = {{}, {}},
-                          .batch = 2,
-                          .size =
-                              [](std::int64_t) {
-                                return InputSize{64, 64};
-                              },
-                          .augmentation = Augmentation{.jitter = .2f,
-                                                       .hue = .1f,
-                                                       .saturation = 1.5f,
-                                                       .exposure = 1.5f,
-                                                       .flip = true,
-                                                       .mosaic = true},
-                          .seed = 5,
-                          .threads = 2};
-  Loader placing(settings);
+  BatchSettings settings{.images = {small, large},
+                         .truths = {{}, {}},
+                         .batch = 2,
+                         .size =
+                             [](std::int64_t) {
+                               return InputSize{64, 64};
+                             },
+                         .augmentation = Augmentation{.jitter = .2f,
+                                                      .hue = .1f,
+                                                      .saturation = 1.5f,
+                                                      .exposure = 1.5f,
+                                                      .flip = true,
+                                                      .mosaic = true},
+                         .seed = 5};
+  const Batches placing(settings);
   settings.parts = true;
-  Loader handing_on(settings);
+  const Batches forwarding(settings);
   std::vector<Device> devices = cuda_devices();
   devices.emplace_back();
   std::size_t handed_on = 0, placed = 0;
   for (int k = 0; k < 6; ++k) {
-    const Batch& expected = placing.next();
-    const Batch& got = handing_on.next();
+    const Batch expected = placing.make(k), got = forwarding.make(k);
     for (const auto& parts : got.parts) ++(parts.empty() ? placed : handed_on);
     for (const Device& device : devices)
       EXPECT_LT(worst_difference(input_made_of(got, device), expected.pixels), 1e-5)

@@ -104,7 +104,7 @@ TEST_F(DeviceTraining, AnEvaluationThatNobodyAsksForAnyMoreIsDropped) {
     Network net(read_cfg(cfg_), {.mode = Mode::training});
     Optimizer optimizer(net, net.settings());
     TrainingState state = load_state(path, net, optimizer);
-    state.evaluation_pending = true;
+    state.evaluation.pending = true;
     save_state(path, state, net, optimizer);
   }
   const TrainingOutcome outcome = train_detector({.data = folder_ / "set/scenes.data",
@@ -115,7 +115,7 @@ TEST_F(DeviceTraining, AnEvaluationThatNobodyAsksForAnyMoreIsDropped) {
                                                   .deterministic = true,
                                                   .max_batches = 5});
   EXPECT_EQ(outcome.iterations, 5);
-  EXPECT_FALSE(read_state(path).evaluation_pending);
+  EXPECT_FALSE(read_state(path).evaluation.pending);
 }
 
 TEST_F(DeviceTraining, AStateWithoutSenseIsRefused) {

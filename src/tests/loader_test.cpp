@@ -20,6 +20,26 @@ using testing_images::noise;
 
 constexpr std::int64_t kImages = 23, kBatch = 5;
 
+// What a loader is made of.
+struct Settings {
+  BatchSettings batches;
+  LoaderOptions loader;
+  std::int64_t cache_bytes = 0;
+};
+
+class Loaded {
+ public:
+  explicit Loaded(const Settings& s)
+      : cache_(s.cache_bytes), batches_(s.batches, &cache_), loader_(batches_, s.loader) {}
+  const Batch& next() { return loader_.next(); }
+  std::int64_t unreadable() const { return loader_.unreadable(); }
+
+ private:
+  CacheBudget cache_;
+  Batches batches_;
+  Loader loader_;
+};
+
 class LoaderTest : public testing_files::InFolder {
  protected:
   LoaderTest() {
@@ -34,7 +54,7 @@ class LoaderTest : public testing_files::InFolder {
     }
   }
 
-  LoaderSettings training(int threads) const {
+  BatchSettings augmented() const {
     return {.images = images_,
             .truths = truths_,
             .batch = kBatch,
@@ -49,19 +69,20 @@ class LoaderTest : public testing_files::InFolder {
                                          .exposure = 1.5f,
                                          .flip = true,
                                          .mosaic = true},
-            .seed = 7,
-            .threads = threads,
-            .cache_bytes = 8000};  // room for some of them
+            .seed = 7};
   }
-  LoaderSettings plain(int threads) const {
-    return {.images = images_,
-            .truths = truths_,
-            .batch = kBatch,
-            .size =
-                [](std::int64_t) {
-                  return InputSize{32, 64};
-                },
-            .threads = threads};
+  Settings training(int threads) const {
+    return {augmented(), {.threads = threads}, 8000};  // room for some of the images
+  }
+  Settings plain(int threads) const {
+    return {{.images = images_,
+             .truths = truths_,
+             .batch = kBatch,
+             .size =
+                 [](std::int64_t) {
+                   return InputSize{32, 64};
+                 }},
+            {.threads = threads}};
   }
   void spoil(std::int64_t image) {
     file(images_[static_cast<std::size_t>(image)].filename(), "no picture");
@@ -93,8 +114,8 @@ Batch copy_of(const Batch& b) {  // without parts, which own their pictures
   return copy;
 }
 
-std::vector<Batch> take(const LoaderSettings& settings, int count) {
-  Loader loader(settings);
+std::vector<Batch> take(const Settings& settings, int count) {
+  Loaded loader(settings);
   std::vector<Batch> batches;
   for (int k = 0; k < count; ++k) batches.push_back(copy_of(loader.next()));
   return batches;
@@ -103,7 +124,7 @@ std::vector<Batch> take(const LoaderSettings& settings, int count) {
 TEST_F(LoaderTest, BatchesAreTheSameForAnyNumberOfThreadsAndAnyCache) {
   const std::vector<Batch> one = take(training(1), 12);
   for (const int threads : {2, 5}) {
-    LoaderSettings settings = training(threads);
+    Settings settings = training(threads);
     settings.cache_bytes = threads == 2 ? 0 : 1 << 20;
     const std::vector<Batch> more = take(settings, 12);
     for (std::size_t k = 0; k < 12; ++k) expect_same(one[k], more[k]);
@@ -112,16 +133,49 @@ TEST_F(LoaderTest, BatchesAreTheSameForAnyNumberOfThreadsAndAnyCache) {
   for (const Batch& b : one)
     for (const auto& of_image : b.truths) truths += of_image.size();
   EXPECT_GT(truths, 30u);
-  LoaderSettings other = training(1);
-  other.seed = 8;
+  Settings other = training(1);
+  other.batches.seed = 8;
   EXPECT_NE(take(other, 1)[0].pixels, one[0].pixels);
+}
+
+TEST_F(LoaderTest, ABatchIsAPureFunctionOfItsIndex) {
+  const std::vector<Batch> expected = take(training(2), 12);
+  CacheBudget cache(8000);
+  const Batches kept(augmented(), &cache), fresh(augmented());
+  for (const std::int64_t k : {11, 0, 7, 3, 7})  // in any order, and more than once
+    for (const Batches* batches : {&kept, &fresh})
+      expect_same(batches->make(k), expected[static_cast<std::size_t>(k)]);
+  const Batches ends(plain(1).batches);
+  EXPECT_EQ(ends.make(4).images, (std::vector<std::int64_t>{20, 21, 22}));
+  EXPECT_TRUE(ends.make(5).images.empty());
+}
+
+// The images of a run and of its evaluations share one budget; what it holds is not read again.
+TEST_F(LoaderTest, DecodedImagesAreKeptWithinTheBudget) {
+  constexpr std::int64_t kEnough = 1 << 20;
+  for (const std::int64_t bytes : {kEnough, std::int64_t{0}}) {
+    CacheBudget cache(bytes);
+    const Batches batches(plain(1).batches, &cache);
+    const Batch before = copy_of(batches.make(0));
+    const std::string bytes_of_image = read_file(images_[2], kEnough);
+    spoil(2);
+    if (bytes == 0)
+      EXPECT_THROW(batches.make(0), Error);
+    else
+      expect_same(batches.make(0), before);
+    file(images_[2].filename(), bytes_of_image);
+  }
+  CacheBudget two(10);
+  EXPECT_TRUE(two.take(6));
+  EXPECT_FALSE(two.take(6));
+  EXPECT_TRUE(two.take(4));
 }
 
 TEST_F(LoaderTest, AResumedTrainingGetsTheSameBatches) {
   const std::vector<Batch> all = take(training(2), 12);
   for (const std::int64_t first : {1, 7}) {
-    LoaderSettings settings = training(3);
-    settings.first = first;
+    Settings settings = training(3);
+    settings.loader.first = first;
     const std::vector<Batch> rest = take(settings, 5);
     for (std::size_t k = 0; k < 5; ++k)
       expect_same(rest[k], all[k + static_cast<std::size_t>(first)]);
@@ -129,8 +183,8 @@ TEST_F(LoaderTest, AResumedTrainingGetsTheSameBatches) {
 }
 
 TEST_F(LoaderTest, EveryImageComesOnceAnEpochInAnotherOrder) {
-  LoaderSettings settings = training(2);
-  settings.augmentation->mosaic = false;
+  Settings settings = training(2);
+  settings.batches.augmentation->mosaic = false;
   std::vector<std::int64_t> order;
   for (const Batch& b : take(settings, kImages))
     order.insert(order.end(), b.images.begin(), b.images.end());
@@ -146,7 +200,7 @@ TEST_F(LoaderTest, EveryImageComesOnceAnEpochInAnotherOrder) {
 
 TEST_F(LoaderTest, APlainRunIsInOrderAndEnds) {
   for (const int threads : {1, 4}) {
-    Loader loader(plain(threads));
+    Loaded loader(plain(threads));
     std::int64_t at = 0;
     for (std::int64_t k = 0; k < 5; ++k) {
       const Batch& b = loader.next();
@@ -175,8 +229,8 @@ TEST_F(LoaderTest, APlainRunIsInOrderAndEnds) {
 TEST_F(LoaderTest, UnreadablePicturesArePassedOverUpToTheShareAllowed) {
   for (const std::int64_t image : {3, 11, 19}) spoil(image);
   const auto with = [&](int threads) {
-    LoaderSettings settings = training(threads);
-    settings.max_bad = 3.01 / kImages;
+    Settings settings = training(threads);
+    settings.loader.max_bad = 3.01 / kImages;
     return settings;
   };
   const std::vector<Batch> one = take(with(1), 15);
@@ -186,7 +240,7 @@ TEST_F(LoaderTest, UnreadablePicturesArePassedOverUpToTheShareAllowed) {
   }
   for (const Batch& b : one)
     for (const std::int64_t image : b.images) EXPECT_TRUE(image != 3 && image != 11 && image != 19);
-  Loader loader(with(3));
+  Loaded loader(with(3));
   for (int k = 0; k < 15; ++k) loader.next();
   EXPECT_EQ(loader.unreadable(), 3);
 }
@@ -196,9 +250,9 @@ TEST_F(LoaderTest, TooManyUnreadablePicturesAreAnErrorOfTheSameBatchEachTime) {
   std::set<std::string> outcomes;
   for (int trial = 0; trial < 6; ++trial)
     for (const int threads : {1, 2, 7}) {
-      LoaderSettings settings = training(threads);
-      settings.max_bad = 2.01 / kImages;
-      Loader loader(settings);
+      Settings settings = training(threads);
+      settings.loader.max_bad = 2.01 / kImages;
+      Loaded loader(settings);
       int batches = 0;
       std::string what;
       while (batches < 50 && what.empty()) {
@@ -215,16 +269,16 @@ TEST_F(LoaderTest, TooManyUnreadablePicturesAreAnErrorOfTheSameBatchEachTime) {
 
 TEST_F(LoaderTest, WithoutAnyReadablePictureThereIsAnError) {
   for (std::int64_t i = 0; i < kImages; ++i) spoil(i);
-  LoaderSettings settings = training(3);
+  Settings settings = training(3);
   EXPECT_NE(error_of([&] { take(settings, 1); }).find("1 of 23 images"), std::string::npos);
-  settings.max_bad = 1;
+  settings.loader.max_bad = 1;
   EXPECT_EQ(error_of([&] { take(settings, 1); }), "no readable picture found in 64 tries");
 }
 
 TEST_F(LoaderTest, WhatGoesWrongInAThreadReachesTheUser) {
   spoil(12);
   for (const int threads : {1, 3}) {
-    Loader loader(plain(threads));
+    Loaded loader(plain(threads));
     EXPECT_EQ(loader.next().images.front(), 0);
     EXPECT_EQ(loader.next().images.front(), 5);
     const std::string what = error_of([&] { loader.next(); });
@@ -235,16 +289,16 @@ TEST_F(LoaderTest, WhatGoesWrongInAThreadReachesTheUser) {
 
 TEST_F(LoaderTest, ASizeThatCannotBeMadeReachesTheUser) {
   for (const int threads : {1, 3}) {
-    LoaderSettings settings = training(threads);
-    settings.size = [](std::int64_t k) {
+    Settings settings = training(threads);
+    settings.batches.size = [](std::int64_t k) {
       if (k == 2) fail("no size");
       return InputSize{32, 32};
     };
-    Loader loader(settings);
+    Loaded loader(settings);
     loader.next(), loader.next();
     EXPECT_EQ(error_of([&] { loader.next(); }), "no size");
-    settings.size = [](std::int64_t) { return InputSize{1 << 30, 1 << 28}; };
-    Loader immense(settings);
+    settings.batches.size = [](std::int64_t) { return InputSize{1 << 30, 1 << 28}; };
+    Loaded immense(settings);
     EXPECT_THROW(immense.next(), std::exception);
   }
 }
@@ -252,26 +306,26 @@ TEST_F(LoaderTest, ASizeThatCannotBeMadeReachesTheUser) {
 TEST_F(LoaderTest, ALoaderMayBeDroppedWhileItWorks) {
   for (int trial = 0; trial < 20; ++trial)
     for (const int threads : {1, 2, 6}) {
-      LoaderSettings settings = training(threads);
-      settings.size = [](std::int64_t) { return InputSize{128, 128}; };
-      Loader loader(settings);
+      Settings settings = training(threads);
+      settings.batches.size = [](std::int64_t) { return InputSize{128, 128}; };
+      Loaded loader(settings);
       for (int k = 0; k < trial % 3; ++k) loader.next();
     }
 }
 
 TEST_F(LoaderTest, PicturesAndLabelsMustCorrespond) {
-  LoaderSettings settings = training(1);
-  settings.truths = std::vector(truths_.begin(), truths_.end() - 1);
-  EXPECT_EQ(error_of([&] { Loader loader(settings); }), "there are labels of 22 pictures for 23");
-  settings.truths = GroundTruths();
-  EXPECT_NE(error_of([&] { Loader loader(settings); }), "");
-  settings.images = ImagePaths();
-  EXPECT_EQ(error_of([&] { Loader loader(settings); }), "there are no pictures to train on");
+  Settings settings = training(1);
+  settings.batches.truths = std::vector(truths_.begin(), truths_.end() - 1);
+  EXPECT_EQ(error_of([&] { Loaded loader(settings); }), "there are labels of 22 pictures for 23");
+  settings.batches.truths = GroundTruths();
+  EXPECT_NE(error_of([&] { Loaded loader(settings); }), "");
+  settings.batches.images = ImagePaths();
+  EXPECT_EQ(error_of([&] { Loaded loader(settings); }), "there are no pictures to train on");
 }
 
 TEST_F(LoaderTest, GreyNetworksGetOneChannel) {
-  LoaderSettings settings = training(2);
-  settings.channels = 1;
+  Settings settings = training(2);
+  settings.batches.channels = 1;
   const std::vector<Batch> batches = take(settings, 1);
   const Batch& batch = batches[0];
   EXPECT_EQ(batch.pixels.size(), static_cast<std::size_t>(kBatch * 32 * 32));

@@ -195,7 +195,7 @@ TEST(WorkingAhead, GivesTheSameBytes) {
     for (std::int64_t k = 0; k < 5; ++k) expected.push_back(waiting.run(k).loss);
     for (std::int64_t k = 0; k < 5; ++k) {
       ahead.begin(k);
-      if (ahead.step->begun() == 2) got.push_back(ahead.step->finish().loss);
+      if (ahead.step->in_flight() == 2) got.push_back(ahead.step->finish().loss);
     }
     got.push_back(ahead.step->finish().loss);
     EXPECT_EQ(expected, got) << name_of(devices);

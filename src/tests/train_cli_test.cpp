@@ -92,6 +92,22 @@ TEST_F(TrainTest, AnotherSeedGivesOtherBytes) {
   expect_same("b", "c", "x_final.weights");
 }
 
+// Whatever networks are made of the cfg: one to train, one to evaluate, one to plan.
+TEST_F(TrainTest, AWarningOfTheCfgIsGivenOnce) {
+  work_.put("x.cfg", replaced(kTinyCfg, "resize_step=8\n", "resize_step=8\ntrack=1\nbatch=4\n"));
+  const auto times = [](const std::string& text, const std::string& part) {
+    int n = 0;
+    for (auto at = text.find(part); at != text.npos; at = text.find(part, at + 1)) ++n;
+    return n;
+  };
+  const std::vector<std::vector<std::string>> all{{}, {"-map"}, {"-map", "-epochs=1"}};
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const std::string err = train_into(cat("run", i), all[i]).err;
+    EXPECT_EQ(times(err, "[net] track"), 1) << err;
+    EXPECT_EQ(times(err, "batch was already set"), 1) << err;
+  }
+}
+
 class ResumeTest : public TrainTest {
  protected:
   // Goes on from folder/x_last.weights where there is one.

@@ -10,6 +10,7 @@
 #include "dataset/loader.h"
 #include "eval/predict.h"
 #include "train/made_up.h"
+#include "train/training_batches.h"
 
 namespace darknet {
 namespace {
@@ -72,7 +73,8 @@ class Training final : public Workload {
   Network net_;
   Optimizer optimizer_;
   TrainingStep step_;
-  std::unique_ptr<Loader> loader_;  // with pictures, else:
+  std::unique_ptr<Batches> batches_;  // with images,
+  std::unique_ptr<Loader> loader_;    // else:
   std::vector<float> pixels_;
   std::vector<std::vector<Truth>> truths_;
   std::int64_t iteration_ = 0;
@@ -108,22 +110,13 @@ void Training::start_loader(const BenchOptions& o) {
   if (data.classes > 0 && data.classes != classes_of(net_))
     fail_at({o.data.string(), 0}, "classes=", data.classes, ", but the heads of ", o.cfg.string(),
             " have ", classes_of(net_));
-  LabelledImages labelled = read_all_labels(read_image_list(required(data, data.train, "train")),
-                                            classes_of(net_), o.bad_labels);
+  const LabelledImages labelled = read_all_labels(
+      read_image_list(required(data, data.train, "train")), classes_of(net_), o.bad_labels);
   const NetSettings& n = net_.settings();
-  const AugmentationKeys keys = net_.heads().back().head->settings().augmentation;
-  loader_ = std::make_unique<Loader>(LoaderSettings{.images = std::move(labelled.images),
-                                                    .truths = std::move(labelled.truths),
-                                                    .channels = n.channels,
-                                                    .batch = n.batch,
-                                                    .size =
-                                                        [&n](std::int64_t) {
-                                                          return InputSize{n.height, n.width};
-                                                        },
-                                                    .augmentation = augmentation_of(n, keys),
-                                                    .seed = kSeed,
-                                                    .threads = o.threads,
-                                                    .parts = o.device.type != DeviceType::cpu});
+  BatchSettings batches = training_batches(net_, labelled, kSeed);
+  batches.size = [&n](std::int64_t) { return InputSize{n.height, n.width}; };
+  batches_ = std::make_unique<Batches>(std::move(batches));
+  loader_ = std::make_unique<Loader>(*batches_, LoaderOptions{.threads = o.threads});
 }
 
 StepInput Training::next() {
@@ -142,7 +135,7 @@ IterationTimes Training::run() {
   step_.begin(input, {.iteration = iteration_, .learning_rate = 0}, (iteration_ - 1) * images(),
               false);
   const bool ahead = net_.options().device.type != DeviceType::cpu;
-  if (ahead && step_.begun() == 1) return {.total = seconds_since(before), .load = load};
+  if (ahead && step_.in_flight() == 1) return {.total = seconds_since(before), .load = load};
   const StepResult result = step_.finish();
   if (!result.finite) fail("a training step was not finite");
   return {.total = seconds_since(before), .load = load, .parts = result.seconds};

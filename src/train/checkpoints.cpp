@@ -110,6 +110,19 @@ void Checkpoints::save_due(const Network& net, Optimizer& optimizer, TrainingSta
   if (state.iteration % kLastEvery == 0) save_last(net, optimizer, state);
 }
 
+PeriodicCheckpoints::PeriodicCheckpoints(const Checkpoints& checkpoints, Network& net,
+                                         Optimizer& optimizer, TrainingState& state)
+    : checkpoints_(checkpoints), net_(net), optimizer_(optimizer), state_(state) {}
+
+void PeriodicCheckpoints::iteration(const IterationReport& r) {
+  checkpoints_.save_due(net_, optimizer_, state_, r.max_batches);
+}
+
+void PeriodicCheckpoints::finished(bool complete) {
+  checkpoints_.save_last(net_, optimizer_, state_);
+  if (complete) checkpoints_.save_final(net_, optimizer_, state_);
+}
+
 namespace {
 
 std::string describe(const LoadedWeights& loaded, const Network& net, const fs::path& path) {

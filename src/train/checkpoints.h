@@ -10,6 +10,7 @@
 #include "nn/checkpoint.h"
 #include "nn/network.h"
 #include "nn/optimizer.h"
+#include "train/observer.h"
 
 namespace darknet {
 
@@ -47,6 +48,21 @@ class Checkpoints {
   std::string name_;
   std::int64_t every_;
   LockFile lock_;
+};
+
+// Saves what is due during a run, and at its end.
+class PeriodicCheckpoints final : public TrainingObserver {
+ public:
+  // All of them outlive this.
+  PeriodicCheckpoints(const Checkpoints&, Network&, Optimizer&, TrainingState&);
+  void iteration(const IterationReport&) override;
+  void finished(bool complete) override;
+
+ private:
+  const Checkpoints& checkpoints_;
+  Network& net_;
+  Optimizer& optimizer_;
+  TrainingState& state_;
 };
 
 enum class StartKind : std::uint8_t { fresh, weights, resumed };

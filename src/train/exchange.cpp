@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "core/device_guard.h"
 #include "kernels/batch_norm.h"
 #include "kernels/exchange.h"
 #include "nn/weights.h"
@@ -18,7 +19,7 @@ std::vector<Parameter*> rolling(const Network& net) {
 
 const Stream& stream_of(const Replica& s) { return s.net->stream(); }
 Memory& memory_of(const Replica& s) { return memory(stream_of(s).device.type); }
-void use(const Replica& s) { streams(stream_of(s).device.type).use(stream_of(s).device); }
+const Device& device_of(const Replica& s) { return stream_of(s).device; }
 
 float* floats(const Buffer& b) { return static_cast<float*>(b.data()); }
 std::size_t bytes_of(const Tensor& t) { return static_cast<std::size_t>(t.bytes()); }
@@ -55,7 +56,7 @@ Exchange::Exchange(const std::vector<Replica>& replicas, const std::vector<StepS
 
 void Exchange::keep_statistics() {
   for (Place& p : places_) {
-    use(p.side);
+    const DeviceGuard guard(device_of(p.side));
     const auto statistics = rolling(*p.side.net);
     for (std::size_t i = 0; i < statistics.size(); ++i)
       memory_of(p.side).copy(stream_of(p.side), p.kept[i].data(), statistics[i]->value.data(),
@@ -82,7 +83,7 @@ float* Exchange::visit(Place& p, Gradient gradient, Statistics statistics) const
 }
 
 void Exchange::pack(Place& p, std::int64_t device) {
-  use(p.side);
+  const DeviceGuard guard(device_of(p.side));
   const Stream& stream = stream_of(p.side);
   const auto later = static_cast<float>(static_cast<std::int64_t>(places_.size()) - 1 - device);
   float* const fault = visit(
@@ -96,7 +97,7 @@ void Exchange::pack(Place& p, std::int64_t device) {
 }
 
 void Exchange::unpack(Place& p) {
-  use(p.side);
+  const DeviceGuard guard(device_of(p.side));
   const Stream& stream = stream_of(p.side);
   const float keep = std::pow(keep_, static_cast<float>(places_.size()));
   const float* const fault = visit(
@@ -112,7 +113,7 @@ void Exchange::sum_in_order() {
   Place& first = places_.front();
   const Stream& stream = stream_of(first.side);
   const std::size_t bytes = static_cast<std::size_t>(floats_) * sizeof(float);
-  use(first.side);
+  const DeviceGuard guard(device_of(first.side));
   for (std::size_t d = 1; d < places_.size(); ++d) {
     const Place& p = places_[d];
     p.packed->hold(stream);
@@ -123,13 +124,12 @@ void Exchange::sum_in_order() {
   summed_->record(stream);
   for (std::size_t d = 1; d < places_.size(); ++d) {
     Place& p = places_[d];
-    use(p.side);
+    const DeviceGuard other(device_of(p.side));
     summed_->hold(stream_of(p.side));
     memory_of(p.side).copy_from(stream_of(p.side), p.shared.data(), stream.device,
                                 first.shared.data(), bytes);
     p.taken->record(stream_of(p.side));
   }
-  use(first.side);
   for (std::size_t d = 1; d < places_.size(); ++d) places_[d].taken->hold(stream);
 }
 

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "core/log.h"
+#include "train/progress.h"
 
 namespace darknet {
 namespace {
@@ -17,8 +18,8 @@ LiveChart::LiveChart(std::filesystem::path base, const std::string& label, const
   for (std::string line; std::getline(lines, line);) history_.add(line);
 }
 
-void LiveChart::add(const std::string& json_line) {
-  history_.add(json_line);
+void LiveChart::iteration(const IterationReport& r) {
+  history_.add(json_line(r));
   if (std::chrono::steady_clock::now() - drawn_ >= kEvery) draw();
 }
 

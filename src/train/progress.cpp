@@ -21,6 +21,8 @@ namespace {
 
 using nlohmann::json;
 
+constexpr std::int64_t kPlainEvery = 10;  // iterations between progress lines in a file
+
 HeadTelemetry total(const StepResult& step) {
   HeadTelemetry sum;
   for (const HeadTelemetry& t : step.heads) sum += t;
@@ -109,5 +111,13 @@ void TrainingLog::append(const std::string& line) {
   }
   file_->append(line);
 }
+
+void ProgressLine::iteration(const IterationReport& r) {
+  const bool plain =
+      r.iteration % kPlainEvery == 0 || r.iteration == 1 || r.iteration == r.max_batches;
+  log::progress(progress_line(r), plain);
+}
+
+void ProgressLine::finished(bool /*complete*/) { log::end_progress(); }
 
 }  // namespace darknet

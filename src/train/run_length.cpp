@@ -33,8 +33,9 @@ std::int64_t length_at_start(const TrainerOptions& o, const fs::path& backup) {
   return is_present(state) ? read_state(state).planned_iterations : 0;
 }
 
-std::int64_t planned_by_epochs(const TrainerOptions& o, const DataFile& data) {
-  std::vector<Section> cfg = training_sections(o);
+std::int64_t planned_by_epochs(const TrainerOptions& o, const DataFile& data,
+                               std::vector<Section> cfg) {
+  apply_overrides(cfg, o.overrides);
   const auto images =
       static_cast<std::int64_t>(read_image_list(required(data, data.train, "train")).size());
   return iterations_of_epochs(o.length.epochs, images, read_net(cfg.front()).batch);
@@ -62,16 +63,15 @@ std::int64_t planned_by_hours(const TrainerOptions& o, const DataFile& data) {
   return iterations;
 }
 
-}  // namespace
-
-TrainerOptions with_planned_length(TrainerOptions o) {
-  if (!o.length.given()) return o;
+// The iterations that -epochs or -hours amount to.
+std::int64_t planned_iterations(const TrainerOptions& o, const DataFile& data,
+                                const std::vector<Section>& cfg) {
   refuse_a_second_length(o);
-  const DataFile data = read_data_file(o.data);
   const log::WithoutWarnings quiet;  // the run itself gives those of the cfg
-  o.planned = o.length.hours > 0 ? planned_by_hours(o, data) : planned_by_epochs(o, data);
-  return o;
+  return o.length.hours > 0 ? planned_by_hours(o, data) : planned_by_epochs(o, data, cfg);
 }
+
+}  // namespace
 
 void note_run_length(const TrainerOptions& o, std::int64_t max_batches, TrainingState& state) {
   const std::int64_t before = state.planned_iterations;
@@ -82,8 +82,9 @@ void note_run_length(const TrainerOptions& o, std::int64_t max_batches, Training
   state.planned_iterations = o.planned;
 }
 
-std::vector<Section> training_sections(const TrainerOptions& o) {
+std::vector<Section> training_sections(TrainerOptions& o, const DataFile& data) {
   std::vector<Section> cfg = read_cfg(o.cfg);
+  if (o.length.given()) o.planned = planned_iterations(o, data, cfg);
   if (o.max_batches > 0)
     cfg.front().set("max_batches", std::to_string(o.max_batches), {"-max_batches", 0});
   if (o.planned > 0)

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <utility>
 
+#include "core/device_guard.h"
 #include "core/log.h"
 #include "kernels/objectness.h"
 #include "kernels/update.h"
@@ -49,12 +50,6 @@ std::string faulty_gradient(Network& net) {
 
 std::int64_t images_of(const Network& net) { return net.input_shape().n; }
 
-std::int64_t most_truths(const Network& net) {
-  std::int64_t most = 1;
-  for (const HeadAt& at : net.heads()) most = std::max(most, at.head->settings().max_truths);
-  return most;
-}
-
 // What a device tells of a step: its state, then the sums of each head.
 std::int64_t report_bytes(const Network& net) {
   return static_cast<std::int64_t>(sizeof(StepState) + net.heads().size() * sizeof(HeadTelemetry));
@@ -87,9 +82,9 @@ struct TrainingStep::Side {
   std::int64_t first_part;  // of the batch
   Uploads uploads;
   Buffer report;  // as on the device
-  std::array<Report, kMostBegun> reports;
+  std::array<Report, kMaxInFlight> reports;
   Report* now = nullptr;
-  ReplayedPasses updates;       // with and without the average of the weights
+  GraphCache updates;           // with and without the average of the weights
   std::int64_t updates_of = 0;  // Network::reshapes() when they were recorded
 
   StepState* state() const { return static_cast<StepState*>(report.data()); }
@@ -98,7 +93,7 @@ struct TrainingStep::Side {
            head;
   }
   void mark() { now->moments[now->passed++]->record(net.stream()); }
-  void use() const { streams(net.options().device.type).use(net.options().device); }
+  const Device& device() const { return net.options().device; }
 };
 
 StepTimes TrainingStep::Side::Report::times() const {
@@ -116,7 +111,7 @@ TrainingStep::Side::Side(const Replica& r, std::int64_t first, std::int64_t part
       optimizer(*r.optimizer),
       heads(net.heads()),
       first_part(first),
-      uploads(net, most_truths(net)),
+      uploads(net),
       report(net.options().device, report_bytes(net)) {
   const Device& device = net.options().device;
   for (Report& t : reports) {
@@ -150,7 +145,7 @@ TrainingStep::TrainingStep(const std::vector<Replica>& replicas, std::uint64_t s
 // What was begun writes into reports that go with this.
 TrainingStep::~TrainingStep() {
   for (const auto& side : sides_) try {
-      side->use();
+      const DeviceGuard guard(side->device());
       memory(side->net.options().device.type).synchronize(side->net.stream());
     } catch (const Error&) {  // nothing that waits can be waited for any more
     }
@@ -179,6 +174,7 @@ Pass TrainingStep::pass(const Side& side, std::int64_t part) const {
 // Returns how many truths there was no room for.
 std::int64_t TrainingStep::run_part(Side& side, const StepInput& input, StepOrder order,
                                     std::int64_t part) {
+  const DeviceGuard guard(side.device());
   const Stream& stream = side.net.stream();
   const std::int64_t of_batch = side.first_part + part;
   order.images_seen += (of_batch + 1) * images();
@@ -201,7 +197,7 @@ std::int64_t TrainingStep::run_part(Side& side, const StepInput& input, StepOrde
 void TrainingStep::end(Side& side, std::int64_t batch, bool average) {
   if (std::exchange(side.updates_of, side.net.reshapes()) != side.net.reshapes())
     side.updates.forget();
-  side.use();
+  const DeviceGuard guard(side.device());
   side.updates.run(side.net.stream(), pass(side, 0), average ? 1 : 0, [&] {
     side.optimizer.step(side.state(), batch, average);
     side.net.parameters_changed();
@@ -225,21 +221,21 @@ void TrainingStep::freeze(std::int64_t iteration) {
 }
 
 void TrainingStep::begin(const StepInput& input, StepOrder order, std::int64_t seen, bool average) {
-  if (begun() == kMostBegun) fail("a third training step begun before the first was finished");
+  if (in_flight() == kMaxInFlight) fail("at most ", kMaxInFlight, " steps in flight");
   freeze(order.iteration);
   const std::int64_t batch = sides_.front()->net.settings().batch;
   if (static_cast<std::int64_t>(input.truths.size()) != batch)
     fail("a step over ", input.truths.size(), " images where batch=", batch);
-  StepResult result;
+  StepResult result{.input = sides_.front()->net.input_shape()};
   result.positives = count_positives(sides_.front()->net, input.truths);
   order.objectness_scale =
       static_cast<float>(batch) / static_cast<float>(std::max<std::int64_t>(1, result.positives));
   order.images_seen = seen;
   result.order = order;
   for (const auto& side : sides_) {
-    side->now = &side->reports[next_];
+    side->now = &side->reports[next_report_];
     side->now->passed = 0;
-    side->use();
+    const DeviceGuard guard(side->device());
     side->mark();
   }
   if (exchange_) exchange_->keep_statistics();
@@ -247,23 +243,23 @@ void TrainingStep::begin(const StepInput& input, StepOrder order, std::int64_t s
     for (const auto& side : sides_) result.truths_left_out += run_part(*side, input, order, part);
   if (exchange_) exchange_->run();
   for (const auto& side : sides_) end(*side, batch, average);
-  begun_.push_back(std::move(result));
-  next_ = (next_ + 1) % kMostBegun;
+  in_flight_.push_back({std::move(result), next_report_});
+  next_report_ = (next_report_ + 1) % kMaxInFlight;
 }
 
 StepResult TrainingStep::finish() {
-  const std::size_t oldest = (next_ + kMostBegun - begun_.size()) % kMostBegun;
-  StepResult result = std::move(begun_.front());
-  begun_.erase(begun_.begin());
+  const std::size_t report_of = in_flight_.front().report;
+  StepResult result = std::move(in_flight_.front().result);
+  in_flight_.pop_front();
   result.heads.resize(sides_.front()->heads.size());
   for (const auto& side : sides_) {
-    const Side::Report& report = side->reports[oldest];
+    const Side::Report& report = side->reports[report_of];
     report.moments.back()->wait();
     for (std::size_t h = 0; h < result.heads.size(); ++h) result.heads[h] += report.sums(h);
     if (const std::int64_t part = report.state().fault_part; part >= 0 && result.faulty_image < 0)
       result.faulty_image = part * images();
   }
-  const Side::Report& first = sides_.front()->reports[oldest];
+  const Side::Report& first = sides_.front()->reports[report_of];
   result.finite = first.state().verdict != Verdict::fault;
   result.overflow = first.state().verdict == Verdict::overflow;
   result.loss_scale = first.state().loss;
@@ -277,6 +273,7 @@ StepResult TrainingStep::finish() {
 std::string TrainingStep::first_fault(const StepInput& input, std::int64_t image, StepOrder order) {
   const std::int64_t part = image / images();
   Side& side = *sides_[static_cast<std::size_t>(part / parts_)];
+  const DeviceGuard guard(side.device());
   order.images_seen += image + images();
   side.uploads.send(input, image, order);
   tell_step(side.net.stream(), side.uploads.order(), side.state());

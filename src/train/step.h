@@ -3,6 +3,7 @@
 // host. Knows nothing of files, schedules or how batches are made.
 #pragma once
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,6 +25,7 @@ struct StepTimes {
 
 struct StepResult {
   StepOrder order;                   // as the step was asked for; images_seen: before its batch
+  Shape input;                       // of the network then
   std::vector<HeadTelemetry> heads;  // sums over the whole batch, in the order of Network::heads()
   double loss = 0;                   // mean per image of the true loss, all heads
   std::int64_t positives = 0;        // obj_norm=positives: N; else 0
@@ -45,12 +47,13 @@ class TrainingStep {
   TrainingStep(const std::vector<Replica>&, std::uint64_t seed);
   ~TrainingStep();
 
-  static constexpr std::int64_t kMostBegun = 2;
+  static constexpr std::int64_t kMaxInFlight = 2;
   // Asks for a step; on the CPU it is done when this returns. The batch may be gone then.
   // `seen`: images before this batch. `average`: whether the weights' running average takes part.
   void begin(const StepInput&, StepOrder, std::int64_t seen, bool average);
-  std::int64_t begun() const { return static_cast<std::int64_t>(begun_.size()); }
-  // The result of the oldest step that was begun; waits for it.
+  // Steps that were begun and not yet finished.
+  std::int64_t in_flight() const { return static_cast<std::int64_t>(in_flight_.size()); }
+  // The result of the oldest step in flight; waits for it.
   StepResult finish();
   // The name of what was not finite, from the batch of the step that was at fault.
   std::string fault_of(const StepInput&, const StepResult&);
@@ -62,6 +65,10 @@ class TrainingStep {
 
  private:
   struct Side;
+  struct InFlight {
+    StepResult result;       // what the host knows of it
+    std::size_t report = 0;  // which of each device's reports tells the rest
+  };
   std::int64_t images() const;  // of a part
   Pass pass(const Side&, std::int64_t part) const;
   std::int64_t run_part(Side&, const StepInput&, StepOrder, std::int64_t part);
@@ -73,10 +80,10 @@ class TrainingStep {
   std::unique_ptr<Exchange> exchange_;  // with several devices
   std::uint64_t seed_;
   std::int64_t parts_ = 1;            // of each device
-  std::vector<StepResult> begun_;     // what the host knows of them
+  std::deque<InFlight> in_flight_;    // the oldest first
   std::vector<std::int64_t> frozen_;  // layers of the last step that were
   std::int64_t frozen_of_ = -1;       // Network::reshapes() when they were asked for
-  std::size_t next_ = 0;              // which of its reports the next step fills
+  std::size_t next_report_ = 0;
 };
 
 // N of obj_norm=positives: positive anchors of all heads that ask for it; 0 where none does.

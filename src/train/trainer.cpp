@@ -2,9 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
-#include <deque>
 #include <memory>
+#include <optional>
 
 #include "cfg/data_file.h"
 #include "core/input.h"
@@ -20,21 +19,20 @@
 #include "train/advice.h"
 #include "train/arithmetic.h"
 #include "train/checkpoints.h"
+#include "train/evaluator.h"
 #include "train/interrupt.h"
 #include "train/live_chart.h"
 #include "train/prior.h"
 #include "train/progress.h"
 #include "train/run_length.h"
 #include "train/step.h"
+#include "train/training_batches.h"
 #include "train/training_files.h"
 
 namespace darknet {
 namespace {
 namespace fs = std::filesystem;
 
-constexpr std::int64_t kPlainEvery = 10;             // iterations between progress lines in a file
-constexpr std::int64_t kEvaluateAtLeastEvery = 100;  // iterations
-constexpr std::int64_t kEvaluationBatch = 4;
 constexpr double kAverageLoss = .1;  // Darknet: share of the newest loss in the running average
 
 using Clock = std::chrono::steady_clock;
@@ -42,78 +40,73 @@ double seconds_since(Clock::time_point t) {
   return std::chrono::duration<double>(Clock::now() - t).count();
 }
 
-// One training from start to end.
+// One training run from start to end.
 class Trainer {
  public:
   explicit Trainer(const TrainerOptions& options);
   TrainingOutcome run();
 
  private:
-  // A step that was asked for, and what of its batch is needed when its result is there.
-  struct Begun {
-    std::int64_t iteration = 0;
-    InputSize size;
-    std::vector<std::int64_t> images;
-  };
   struct OtherDevice {
-    OtherDevice(std::vector<Section> cfg, const NetworkOptions& options)
-        : net(std::move(cfg), options), optimizer(net, net.settings()) {}
+    OtherDevice(const std::vector<Section>& cfg, const NetworkOptions& options)
+        : net(cfg, options), optimizer(net, net.settings()) {}
     Network net;
     Optimizer optimizer;
   };
   void read_labels();
+  void make_evaluator(LabelledImages valid);
   void start();
   void give_advice(const Start& start) const;
-  void tell_nothing_left(StartKind kind) const;
-  void begin_anew(const Start& start);
+  void report_nothing_left(StartKind kind) const;
+  void start_fresh(const Start& start);
   Arithmetic arithmetic() const;
-  void take_up_algorithms();
-  void tell_plan() const;
-  LoaderSettings loader_settings() const;
+  void resume_algorithms();
+  void log_plan() const;
   void make_replicas();
-  void begin(const Batch& batch);
-  void finish_step(const Loader& loader);
-  void finish_steps(const Loader& loader) {
-    while (step_->begun() > 0) finish_step(loader);
+  void make_observers();
+  void begin_step(const Batch& batch);
+  void finish_step();
+  void finish_steps() {
+    while (step_->in_flight() > 0) finish_step();
   }
-  void count(const StepResult& result, const Begun& step);
-  [[noreturn]] void report_fault(const StepResult& result, const Begun& step);
-  void tell(const StepResult& result, const Begun& step, double seconds);
-  std::int64_t asked() const { return state_.iteration + step_->begun(); }
+  void count(const StepResult& result);
+  [[noreturn]] void report_not_finite(const StepResult& result);
+  void report(const StepResult& result, double map, double seconds);
+  std::int64_t asked() const { return state_.iteration + step_->in_flight(); }
   bool may_work_ahead() const;
-  bool evaluation_due(std::int64_t iteration) const;
-  void evaluate();
-  bool out_of_patience() const {
-    return options_.patience > 0 && state_.evaluations_without_gain >= options_.patience;
-  }
-  void iterate(Loader& loader);
+  bool evaluation_due(std::int64_t i) const { return evaluator_ && evaluator_->due(i); }
+  double evaluate();
+  bool out_of_patience() const { return evaluator_ && evaluator_->out_of_patience(); }
+  void iterate();
+  void run_steps();
   TrainingOutcome finish(int exit_code);
   std::int64_t max_batches() const { return net_.settings().max_batches; }
   bool averaging() const;
 
   TrainerOptions options_;
   DataFile data_;
+  std::vector<Section> cfg_;  // as every network of this run is made from it
   ProtectedFiles inputs_;
   fs::path backup_;
   Network net_;
   Optimizer optimizer_;
   std::int64_t classes_;
+  CacheBudget cache_;
   LabelledImages labelled_;
-  EvaluationSet validation_;
-  std::unique_ptr<Network> evaluated_;  // for inference, with -map
   Checkpoints checkpoints_;
   TrainingState state_;
+  std::optional<Evaluator> evaluator_;  // with -map
   std::vector<std::unique_ptr<OtherDevice>> others_;
   std::unique_ptr<TrainingStep> step_;
-  std::deque<Begun> begun_;
+  std::optional<Batches> batches_;
+  std::optional<Loader> loader_;
   Clock::time_point last_;   // when the last iteration was done with
   double load_seconds_ = 0;  // waited for batches since
-  std::unique_ptr<TrainingLog> log_;
-  std::unique_ptr<LiveChart> chart_;
+  std::vector<std::unique_ptr<TrainingObserver>> observers_;
   InterruptGuard interrupt_;
-  double seconds_per_iteration_ = 0, map_now_ = -1;
-  bool faulty_ = false;  // the network may hold numbers that are not finite
-  bool told_of_left_out_ = false;
+  double seconds_per_iteration_ = 0;
+  bool not_finite_ = false;  // the network may hold numbers that are not finite
+  bool warned_left_out_ = false;
   DivergenceWatch divergence_;
 };
 
@@ -128,12 +121,14 @@ NetworkOptions training_network(const TrainerOptions& o) {
 }
 
 Trainer::Trainer(const TrainerOptions& options)
-    : options_(with_planned_length(options)),
+    : options_(options),
       data_(read_data_file(options.data)),
+      cfg_(training_sections(options_, data_)),
       backup_(options.backup.empty() ? data_.backup : options.backup),
-      net_(training_sections(options_), training_network(options)),
+      net_(cfg_, training_network(options)),
       optimizer_(net_, net_.settings()),
       classes_(classes_of(net_)),
+      cache_(options.cache_mb << 20),
       checkpoints_(backup_, options.cfg.stem().string(),
                    options.save_every > 0 ? options.save_every : data_.save_weights) {
   require_picture_input(net_);
@@ -162,14 +157,21 @@ void Trainer::read_labels() {
                                          classes_, options_.bad_labels);
   log::info(
       cat("validation images: ", valid.images.size(), " with ", plural(valid.objects, "object")));
-  validation_ = {std::move(valid.images), std::move(valid.truths), {}};
-  evaluated_ = std::make_unique<Network>(
-      training_sections(options_),
-      NetworkOptions{.device = options_.device,
-                     .exact = options_.exact,
-                     .batch = std::min<std::int64_t>(
-                         kEvaluationBatch, static_cast<std::int64_t>(validation_.images.size())),
-                     .tuning = net_.options().tuning});
+  make_evaluator(std::move(valid));
+}
+
+void Trainer::make_evaluator(LabelledImages valid) {
+  const NetSettings& n = net_.settings();
+  const auto images = static_cast<std::int64_t>(labelled_.images.size());
+  evaluator_.emplace(
+      EvaluatorSettings{.images = std::move(valid),
+                        .period = evaluation_period(options_.map_epochs, images, n.batch),
+                        .first = n.burn_in,
+                        .last = n.max_batches,
+                        .patience = options_.patience,
+                        .threads = options_.threads,
+                        .cache = &cache_},
+      cfg_, net_.options(), state_.evaluation);
 }
 
 void Trainer::start() {
@@ -183,20 +185,30 @@ void Trainer::start() {
   state_ = start.state;
   checkpoints_.adopt(state_);
   log::info(start.said);
-  if (state_.iteration >= max_batches()) tell_nothing_left(start.kind);
+  if (state_.iteration >= max_batches()) report_nothing_left(start.kind);
   if (start.kind == StartKind::weights)
     checkpoints_.keep_start(options.weights, state_.iteration, max_batches());
   if (start.kind == StartKind::resumed)
-    require_same(arithmetic(), state_, options_.weights.string()), take_up_algorithms();
+    require_same(arithmetic(), state_, options_.weights.string()), resume_algorithms();
   else
-    begin_anew(start);
+    start_fresh(start);
   note(arithmetic(), state_);
   note_run_length(options_, max_batches(), state_);
-  if (state_.iteration < max_batches()) tell_plan();
+  if (state_.iteration < max_batches()) log_plan();
   make_replicas();
-  log_ = std::make_unique<TrainingLog>(checkpoints_.file("_log.jsonl"), state_.iteration);
-  chart_ = std::make_unique<LiveChart>(checkpoints_.file("_chart"), options_.cfg.stem().string(),
-                                       log_->kept());
+  make_observers();
+}
+
+// A kill loses no line of the log that a saved state counts.
+void Trainer::make_observers() {
+  auto log = std::make_unique<TrainingLog>(checkpoints_.file("_log.jsonl"), state_.iteration);
+  auto chart = std::make_unique<LiveChart>(checkpoints_.file("_chart"),
+                                           options_.cfg.stem().string(), log->kept());
+  observers_.push_back(std::move(log));
+  observers_.push_back(std::make_unique<ProgressLine>());
+  observers_.push_back(
+      std::make_unique<PeriodicCheckpoints>(checkpoints_, net_, optimizer_, state_));
+  observers_.push_back(std::move(chart));
 }
 
 Arithmetic Trainer::arithmetic() const {
@@ -208,8 +220,8 @@ Arithmetic Trainer::arithmetic() const {
           .threads = options_.device.type == DeviceType::cpu ? launch_threads() : 0};
 }
 
-// The same bits need the algorithms that the training began with, whatever -tuning says now.
-void Trainer::take_up_algorithms() {
+// Bitwise equal results need the algorithms that the run started with, whatever -tuning says now.
+void Trainer::resume_algorithms() {
   const Tuning& remembered = state_.algorithms;
   if (remembered.library().empty()) return;  // a state of before there were any
   if (const std::string here = net_.algorithms().library(); here != remembered.library())
@@ -219,12 +231,12 @@ void Trainer::take_up_algorithms() {
     log::info("the training goes on with the algorithms it began with, not those of -tuning");
   net_.set_algorithms(remembered);
   net_.parameters_changed();
-  if (evaluated_) evaluated_->set_algorithms(remembered);
+  if (evaluator_) evaluator_->set_algorithms(remembered);
 }
 
 // Weights may say of themselves how much they were trained: Darknet's counting, and a surprise for
 // those who meant to start from them.
-void Trainer::tell_nothing_left(StartKind kind) const {
+void Trainer::report_nothing_left(StartKind kind) const {
   const std::string text =
       cat(plural(state_.iteration, "iteration"), " already made and max_batches=", max_batches(),
           ": nothing is left to do; a larger max_batches trains on, -clear counts anew");
@@ -232,7 +244,7 @@ void Trainer::tell_nothing_left(StartKind kind) const {
   log::info(text);
 }
 
-void Trainer::begin_anew(const Start& start) {
+void Trainer::start_fresh(const Start& start) {
   if (is_present(checkpoints_.file("_last.state")))
     log::warn(
         cat(checkpoints_.file("_last.weights").string(),
@@ -243,7 +255,7 @@ void Trainer::begin_anew(const Start& start) {
     log::info(to_string(r));
 }
 
-void Trainer::tell_plan() const {
+void Trainer::log_plan() const {
   const NetSettings& n = net_.settings();
   const double epochs =
       static_cast<double>(max_batches() * n.batch) / static_cast<double>(labelled_.images.size());
@@ -263,36 +275,16 @@ void Trainer::tell_plan() const {
 }
 
 void Trainer::give_advice(const Start& start) const {
-  const LabelledImages valid{validation_.images, validation_.truths};
   const std::vector<std::string> names = names_of(data_.names, classes_);
   for (const std::string& finding : advise({.net = &net_,
                                     .names = names,
                                     .train = &labelled_,
-                                    .valid = options_.map ? &valid : nullptr,
+                                    .valid = evaluator_ ? &evaluator_->images() : nullptr,
                                     .loaded_layers = start.loaded_layers}))
     log::warn(finding);
 }
 
-LoaderSettings Trainer::loader_settings() const {
-  const AugmentationKeys keys = net_.heads().back().head->settings().augmentation;
-  return {.images = labelled_.images,
-          .truths = labelled_.truths,
-          .channels = net_.settings().channels,
-          .batch = net_.settings().batch,
-          .size =
-              [this, random = keys.random](std::int64_t k) {
-                return random_size(net_.settings(), random, state_.seed, k, max_batches());
-              },
-          .augmentation = augmentation_of(net_.settings(), keys),
-          .seed = state_.seed,
-          .first = state_.iteration,
-          .threads = options_.threads,
-          .cache_bytes = options_.cache_mb << 20,
-          .max_bad = options_.max_bad,
-          .parts = options_.device.type != DeviceType::cpu};
-}
-
-// Of the step that is asked for next. Darknet averages over the second half of the training.
+// Of the step that is asked for next. Darknet averages over the second half of the run.
 bool Trainer::averaging() const {
   return net_.settings().ema_alpha > 0 && asked() >= max_batches() / 2;
 }
@@ -300,11 +292,12 @@ bool Trainer::averaging() const {
 // Every device starts with what the first one has.
 void Trainer::make_replicas() {
   std::vector<Replica> replicas{{&net_, &optimizer_}};
+  const log::WithoutWarnings quiet;  // the first network gave those of the cfg
   for (const Device& device : options_.others) {
     NetworkOptions options = training_network(options_);
     options.device = device;
     options.tuning = net_.algorithms();
-    others_.push_back(std::make_unique<OtherDevice>(training_sections(options_), options));
+    others_.push_back(std::make_unique<OtherDevice>(cfg_, options));
     replicas.push_back({&others_.back()->net, &others_.back()->optimizer});
     copy_training(replicas.front(), replicas.back());
   }
@@ -312,7 +305,7 @@ void Trainer::make_replicas() {
   if (state_.loss_scale.scale > 0) step_->set_loss_scale(state_.loss_scale);
 }
 
-void Trainer::begin(const Batch& batch) {
+void Trainer::begin_step(const Batch& batch) {
   const Shape now = net_.input_shape();
   if (now.h != batch.size.height || now.w != batch.size.width) {
     net_.resize(now.n, batch.size.height, batch.size.width);
@@ -322,41 +315,37 @@ void Trainer::begin(const Batch& batch) {
   step_->begin({batch.pixels, batch.truths, batch.parts, net_.settings().letter_box},
                {.iteration = iteration,
                 .learning_rate = learning_rate(net_.settings(), iteration, state_.seed)},
-               static_cast<std::int64_t>(state_.seen) + step_->begun() * net_.settings().batch,
+               static_cast<std::int64_t>(state_.seen) + step_->in_flight() * net_.settings().batch,
                averaging());
-  begun_.push_back({iteration, batch.size, batch.images});
 }
 
-void Trainer::count(const StepResult& result, const Begun& step) {
-  if (result.truths_left_out > 0 && !told_of_left_out_) {
-    told_of_left_out_ = true;
-    log::warn(cat("iteration ", step.iteration, ": ", plural(result.truths_left_out, "object"),
+void Trainer::count(const StepResult& result) {
+  if (result.truths_left_out > 0 && !warned_left_out_) {
+    warned_left_out_ = true;
+    log::warn(cat("iteration ", result.order.iteration, ": ",
+                  plural(result.truths_left_out, "object"),
                   " of this batch left out, beyond the heads' max=; later ones are "
                   "in the log as truths_left_out"));
   }
   ++state_.iteration;
-  state_.seen += static_cast<std::uint64_t>(step.images.size());
+  state_.seen += static_cast<std::uint64_t>(net_.settings().batch);
   state_.loss_scale = result.loss_scale;
   state_.average_loss = state_.average_loss < 0
                             ? result.loss
                             : (1 - kAverageLoss) * state_.average_loss + kAverageLoss * result.loss;
-  if (const std::string warning = divergence_.look(step.iteration, state_.average_loss);
+  if (const std::string warning = divergence_.look(state_.iteration, state_.average_loss);
       !warning.empty())
     log::end_progress(), log::warn(warning);
 }
 
-void Trainer::finish_step(const Loader& loader) {
-  const Begun step = std::move(begun_.front());
-  begun_.pop_front();
+void Trainer::finish_step() {
   const StepResult result = step_->finish();
   const double seconds = seconds_since(last_);
-  if (!result.finite) report_fault(result, step);
-  count(result, step);
-  map_now_ = -1;
-  if (evaluation_due(state_.iteration)) evaluate();
-  state_.skipped_images = std::max(state_.skipped_images, loader.unreadable());
-  tell(result, step, seconds);
-  checkpoints_.save_due(net_, optimizer_, state_, max_batches());
+  if (!result.finite) report_not_finite(result);
+  count(result);
+  const double map = evaluation_due(state_.iteration) ? evaluate() : -1;
+  state_.skipped_images = std::max(state_.skipped_images, loader_->unreadable());
+  report(result, map, seconds);
   last_ = Clock::now();
   load_seconds_ = 0;
 }
@@ -368,129 +357,103 @@ bool Trainer::may_work_ahead() const {
 }
 
 // The batch is made once more: the loader's may be gone.
-void Trainer::report_fault(const StepResult& result, const Begun& step) {
+void Trainer::report_not_finite(const StepResult& result) {
   log::end_progress();
-  faulty_ = true;
-  LoaderSettings settings = loader_settings();
-  settings.threads = 1;
-  settings.cache_bytes = 0;
-  Loader again(std::move(settings));
-  const Batch& batch = again.next();
+  not_finite_ = true;
+  const Batch batch = batches_->make(result.order.iteration - 1);
   const std::string layer = step_->fault_of(
       {batch.pixels, batch.truths, batch.parts, net_.settings().letter_box}, result);
   const bool any = result.faulty_image < 0;
   const auto begin = any ? 0 : static_cast<std::size_t>(result.faulty_image);
-  const auto count = any ? step.images.size() : static_cast<std::size_t>(net_.input_shape().n);
+  const auto count = any ? batch.images.size() : static_cast<std::size_t>(net_.input_shape().n);
   std::string images;
-  for (std::size_t i = begin; i < std::min(begin + count, step.images.size()); ++i)
-    images += "\n  " + labelled_.images[static_cast<std::size_t>(step.images[i])].string();
-  fail("iteration ", step.iteration, ": ", layer,
+  for (std::size_t i = begin; i < std::min(begin + count, batch.images.size()); ++i)
+    images += "\n  " + labelled_.images[static_cast<std::size_t>(batch.images[i])].string();
+  fail("iteration ", result.order.iteration, ": ", layer,
        " is not finite; nothing was updated, and the weights in ", backup_.string(),
        " stay as they were. A lower learning_rate, a longer burn_in or clip= may help. Images of "
        "this step:",
        images);
 }
 
-void Trainer::tell(const StepResult& result, const Begun& step, double seconds) {
+void Trainer::report(const StepResult& result, double map, double seconds) {
   seconds_per_iteration_ =
       seconds_per_iteration_ == 0 ? seconds : .95 * seconds_per_iteration_ + .05 * seconds;
   IterationReport report{
       .iteration = state_.iteration,
       .max_batches = max_batches(),
       .images_seen = static_cast<std::int64_t>(state_.seen),
-      .images = static_cast<std::int64_t>(step.images.size()),
+      .images = net_.settings().batch,
       .average_loss = state_.average_loss,
       .learning_rate = learning_rate(net_.settings(), state_.iteration, state_.seed),
       .load_seconds = load_seconds_,
       .step_seconds = std::max(0., seconds - load_seconds_),
       .seconds_per_iteration = seconds_per_iteration_,
-      .width = step.size.width,
-      .height = step.size.height,
-      .map = map_now_,
-      .best_map = state_.best_map,
+      .width = result.input.w,
+      .height = result.input.h,
+      .map = map,
+      .best_map = state_.evaluation.best_map,
       .step = &result};
   for (const HeadAt& at : net_.heads()) report.head_layers.push_back(at.layer);
-  const std::string line = json_line(report);
-  log_->append(line);
-  chart_->add(line);
-  const bool plain = state_.iteration % kPlainEvery == 0 || state_.iteration == 1 ||
-                     state_.iteration == max_batches();
-  log::progress(progress_line(report), plain);
+  for (const auto& observer : observers_) observer->iteration(report);
 }
 
-bool Trainer::evaluation_due(std::int64_t iteration) const {
-  if (!options_.map) return false;
-  const double epoch =
-      static_cast<double>(labelled_.images.size()) / static_cast<double>(net_.settings().batch);
-  const auto period =
-      std::max<std::int64_t>(kEvaluateAtLeastEvery, std::llround(options_.map_epochs * epoch));
-  if (iteration == max_batches()) return true;
-  return iteration % period == 0 && iteration >= net_.settings().burn_in;
-}
-
-void Trainer::evaluate() {
-  copy_parameters(net_, *evaluated_);
-  evaluated_->parameters_changed();
+// -1 where it was interrupted.
+double Trainer::evaluate() {
   log::end_progress();
-  state_.evaluation_pending = true;
-  const auto images = run_evaluation(*evaluated_, validation_, options_.threads,
-                                     [this] { return interrupt_.requested(); });
-  if (interrupt_.requested()) return;  // a resume does it again
-  state_.evaluation_pending = false;
-  const Evaluation e = darknet::evaluate(images, {.classes = classes_});
-  map_now_ = e.mean_average_precision;
-  ++state_.evaluations_without_gain;
-  if (map_now_ > state_.best_map) {
-    state_.best_map = map_now_;
-    state_.best_iteration = state_.iteration;
-    state_.evaluations_without_gain = 0;
-    checkpoints_.save_best(net_, state_);
-  }
-  log::info(cat("iteration ", state_.iteration, ": mAP@0.5 ", map_now_, " on ",
-                plural(static_cast<std::int64_t>(validation_.images.size()), "image"), "; best ",
-                state_.best_map, " at iteration ", state_.best_iteration));
+  const std::optional<double> map =
+      evaluator_->evaluate(net_, state_.iteration, [this] { return interrupt_.requested(); });
+  if (!map) return -1;
+  const EvaluationRecord& record = state_.evaluation;
+  if (record.best_iteration == state_.iteration) checkpoints_.save_best(net_, state_);
+  log::info(cat("iteration ", state_.iteration, ": mAP@0.5 ", *map, " on ",
+                plural(static_cast<std::int64_t>(evaluator_->images().images.size()), "image"),
+                "; best ", record.best_map, " at iteration ", record.best_iteration));
+  return *map;
 }
 
 TrainingOutcome Trainer::finish(int exit_code) {
-  log::end_progress();
-  checkpoints_.save_last(net_, optimizer_, state_);
-  chart_->draw();
-  if (exit_code != 0) {
+  for (const auto& observer : observers_) observer->finished(exit_code == 0);
+  if (exit_code != 0)
     log::info(cat("interrupted at iteration ", state_.iteration, "; saved. To go on: give ",
                   checkpoints_.file("_last.weights").string()));
-  } else {
-    checkpoints_.save_final(net_, optimizer_, state_);
+  else
     log::info(cat("done: ", checkpoints_.file("_final.weights").string()));
-  }
-  return {state_.iteration, state_.best_map, exit_code};
+  return {state_.iteration, state_.evaluation.best_map, exit_code};
 }
 
-void Trainer::iterate(Loader& loader) {
+void Trainer::iterate() {
   const auto before = Clock::now();
-  const Batch& batch = loader.next();
+  const Batch& batch = loader_->next();
   load_seconds_ += seconds_since(before);
   const Shape now = net_.input_shape();
-  if (now.h != batch.size.height || now.w != batch.size.width) finish_steps(loader);
-  begin(batch);
-  while (step_->begun() > (may_work_ahead() ? 1 : 0)) finish_step(loader);
+  if (now.h != batch.size.height || now.w != batch.size.width) finish_steps();
+  begin_step(batch);
+  while (step_->in_flight() > (may_work_ahead() ? 1 : 0)) finish_step();
+}
+
+void Trainer::run_steps() {
+  if (state_.evaluation.pending && evaluator_) evaluate();
+  state_.evaluation.pending = false;  // without -map nobody asks for it any more
+  last_ = Clock::now();
+  while (asked() < max_batches() && !out_of_patience() && !interrupt_.requested()) iterate();
+  finish_steps();
 }
 
 TrainingOutcome Trainer::run() {
   const std::int64_t first = state_.iteration;
-  Loader loader(loader_settings());
+  batches_.emplace(training_batches(net_, labelled_, state_.seed), &cache_);
+  loader_.emplace(*batches_, LoaderOptions{.first = state_.iteration,
+                                           .threads = options_.threads,
+                                           .max_bad = options_.max_bad});
   try {
-    if (state_.evaluation_pending && evaluated_) evaluate();
-    state_.evaluation_pending = false;  // without -map nobody asks for it any more
-    last_ = Clock::now();
-    while (asked() < max_batches() && !out_of_patience() && !interrupt_.requested())
-      iterate(loader);
-    finish_steps(loader);
+    run_steps();
   } catch (const Error&) {
-    if (!faulty_) finish_steps(loader);
-    if (!faulty_ && state_.iteration > first) checkpoints_.save_last(net_, optimizer_, state_);
+    if (!not_finite_) finish_steps();
+    if (!not_finite_ && state_.iteration > first) checkpoints_.save_last(net_, optimizer_, state_);
     throw;
   }
-  const bool ended = state_.iteration >= max_batches() && !state_.evaluation_pending;
+  const bool ended = state_.iteration >= max_batches() && !state_.evaluation.pending;
   if (out_of_patience())
     log::info(cat(plural(options_.patience, "evaluation"), " without a better mAP: ending early"));
   return finish(ended || out_of_patience() ? 0 : interrupt_.exit_code());

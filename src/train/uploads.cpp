@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/device_guard.h"
+
 namespace darknet {
 namespace {
 
@@ -39,8 +41,10 @@ PackedTruths pack(std::span<const std::vector<Truth>> images, std::int64_t capac
 
 }  // namespace
 
-Uploads::Uploads(Network& net, std::int64_t capacity)
-    : net_(net), capacity_(capacity), copies_({.device = net.options().device}) {
+Uploads::Uploads(Network& net)
+    : net_(net),
+      capacity_(std::max<std::int64_t>(1, net.layer(0).context().truths)),
+      copies_({.device = net.options().device}) {
   const Device& device = net.options().device;
   const std::int64_t images = net.input_shape().n;
   order_ = Buffer(device, sizeof(StepOrder));
@@ -124,7 +128,7 @@ void Uploads::place_pixels(const StepInput& input, std::int64_t first, std::span
 
 std::int64_t Uploads::send(const StepInput& input, std::int64_t first, const StepOrder& order) {
   const Stream& stream = net_.stream();
-  streams(stream.device.type).use(stream.device);
+  const DeviceGuard guard(stream.device);
   const PackedTruths truths =
       pack(input.truths.subspan(static_cast<std::size_t>(first),
                                 static_cast<std::size_t>(net_.input_shape().n)),

@@ -25,12 +25,11 @@ struct StepInput {
 
 class Uploads {
  public:
-  // `capacity`: truths of an image that there is room for.
-  Uploads(Network&, std::int64_t capacity);
+  explicit Uploads(Network&);
 
   // Sends as many images of the batch as the network takes, from `first` on, into its input and
   // truths(), and `order` into order(). The batch may be gone when it returns. Returns how many
-  // truths were beyond the capacity.
+  // ground truths were beyond what the heads take of an image.
   std::int64_t send(const StepInput&, std::int64_t first, const StepOrder& order);
 
   Truths truths() const;
@@ -54,7 +53,7 @@ class Uploads {
   void place_pixels(const StepInput&, std::int64_t first, std::span<const Item>, const char* at);
 
   Network& net_;
-  std::int64_t capacity_;
+  std::int64_t capacity_;  // ground truths of an image: what the network told its layers
   std::array<Parcel, 2> parcels_;
   std::size_t next_ = 0;
   Buffer order_, truths_, counts_;

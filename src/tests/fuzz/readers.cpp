@@ -131,8 +131,7 @@ struct SampleTruths {
   std::vector<Truth> data;
   std::vector<std::int32_t> counts;
   explicit SampleTruths(const Network& net) {
-    for (const HeadAt& h : net.heads())
-      capacity = std::max(capacity, h.head->settings().max_truths);
+    capacity = std::max(capacity, net.layer(0).context().truths);
     const std::int64_t images = net.input_shape().n;
     data.resize(static_cast<std::size_t>(images * capacity), {{.5f, .25f, .25f, .5f}, 0});
     for (std::int64_t n = 0; n < images; ++n)

@@ -1,0 +1,182 @@
+#include "dataset/batches.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <utility>
+
+#include "core/error.h"
+#include "core/out_of_memory.h"
+
+namespace darknet {
+namespace {
+
+constexpr int kTriesForReadable = 64;
+
+// Streams of random numbers, one per purpose.
+constexpr std::uint64_t kShuffle = 0x5348, kSample = 0x5341, kSize = 0x5349;
+
+std::size_t bytes_of(const std::vector<const Image*>& images) {
+  std::size_t bytes = 0;
+  for (const Image* p : images) bytes += p->pixels.size();
+  return bytes;
+}
+std::size_t bytes_of(const Shape& input) {
+  return static_cast<std::size_t>(input.size()) * sizeof(float);
+}
+
+const BatchSettings& checked(const BatchSettings& s) {
+  if (s.truths.size() != s.images.size() && (s.augmentation || !s.truths.empty()))
+    fail("there are labels of ", s.truths.size(), " pictures for ", s.images.size());
+  if (s.augmentation && s.images.empty()) fail("there are no pictures to train on");
+  if (s.channels != 1 && s.channels != 3)
+    fail("[net] channels=", s.channels, ": pictures have 1 or 3");
+  return s;
+}
+
+}  // namespace
+
+std::int64_t EpochOrders::at(std::int64_t sample) const {
+  const std::int64_t epoch = sample / images_;
+  const std::lock_guard lock(mutex_);
+  Order& order = kept_[static_cast<std::size_t>(epoch) % kept_.size()];
+  if (order.epoch != epoch) draw(order, epoch);
+  return order.images[static_cast<std::size_t>(sample % images_)];
+}
+
+void EpochOrders::draw(Order& order, std::int64_t epoch) const {
+  order.epoch = epoch;
+  order.images.resize(static_cast<std::size_t>(images_));
+  std::iota(order.images.begin(), order.images.end(), 0);
+  Rng rng(seed_ ^ kShuffle, static_cast<std::uint64_t>(epoch));
+  for (std::size_t i = order.images.size(); i > 1; --i)  // Fisher and Yates
+    std::swap(order.images[i - 1],
+              order.images[static_cast<std::size_t>(rng.below(static_cast<std::int64_t>(i)))]);
+}
+
+Batches::Batches(BatchSettings settings, CacheBudget* cache)
+    : settings_(std::move(settings)),
+      pictures_(checked(settings_).images, settings_.channels, cache),
+      orders_(pictures_.size(), settings_.seed) {}
+
+Batch Batches::make(std::int64_t k) const {
+  Batch batch;
+  prepare(k, batch);
+  for (std::int64_t i = 0; i < pieces(k); ++i) make_piece(batch, i);
+  return batch;
+}
+
+std::int64_t Batches::pieces(std::int64_t k) const {
+  if (training()) return settings_.batch;
+  return std::clamp<std::int64_t>(pictures_.size() - k * settings_.batch, 0, settings_.batch);
+}
+
+void Batches::prepare(std::int64_t k, Batch& b) const {
+  b.index = k;
+  b.size = settings_.size(k);
+  const auto n = static_cast<std::size_t>(pieces(k));
+  const Shape shape{pieces(k), b.size.height, b.size.width, settings_.channels};
+  with_memory_for(
+      [&] {
+        return cat("the pixels of a batch, ", to_string(shape), "; a smaller batch needs less");
+      },
+      [&] { b.pixels.resize(static_cast<std::size_t>(shape.size())); });
+  b.parts.clear();
+  b.parts.resize(n);
+  b.truths.assign(n, {});
+  b.images.assign(n, 0);
+  b.placements.assign(n, {});
+  b.sizes.assign(n, {});
+  b.unreadable.assign(n, {});
+}
+
+void Batches::make_piece(Batch& b, std::int64_t i) const {
+  if (training())
+    make_augmented(b, i);
+  else
+    make_plain(b, i);
+}
+
+View<float> Batches::view(Batch& b, std::int64_t i) const {
+  const Shape shape{1, b.size.height, b.size.width, settings_.channels};
+  return {b.pixels.data() + i * shape.size(), shape, shape.c};
+}
+
+void Batches::make_plain(Batch& b, std::int64_t i) const {
+  const std::int64_t image = b.index * settings_.batch + i;
+  const BorrowedPicture picture = pictures_.get(image);
+  const auto at = static_cast<std::size_t>(i);
+  b.images[at] = image;
+  b.placements[at] =
+      plain_placement(picture->image, b.size.height, b.size.width, settings_.letter_box);
+  b.sizes[at].width = picture->image.width, b.sizes[at].height = picture->image.height;
+  place({.threads = 1}, *picture, b.placements[at], true, view(b, i));
+  if (settings_.truths.empty()) return;
+  const auto truths = settings_.truths[static_cast<std::size_t>(image)];
+  b.truths[at].assign(truths.begin(), truths.end());
+}
+
+// The image asked for or, where it cannot be read, another one at random.
+BorrowedPicture Batches::readable(std::int64_t& image, Rng& rng,
+                                  std::vector<UnreadableImage>& met) const {
+  for (int attempt = 0; attempt < kTriesForReadable; ++attempt) {
+    try {
+      return pictures_.get(image);
+    } catch (const Error& e) {
+      met.push_back({image, e.what()});
+      image = rng.below(pictures_.size());
+    }
+  }
+  fail("no readable picture found in ", kTriesForReadable, " tries");
+}
+
+void Batches::make_augmented(Batch& b, std::int64_t i) const {
+  const auto at = static_cast<std::size_t>(i);
+  const Augmentation& a = *settings_.augmentation;
+  const std::int64_t sample = b.index * settings_.batch + i;
+  Rng rng(settings_.seed ^ kSample, static_cast<std::uint64_t>(sample));
+  std::vector<std::int64_t> images{orders_.at(sample)};
+  if (a.mosaic && rng.flip())
+    for (int k = 1; k < 4; ++k) images.push_back(rng.below(pictures_.size()));
+  std::vector<BorrowedPicture> borrowed;
+  std::vector<const Image*> decoded;
+  for (std::int64_t& image : images) {
+    borrowed.push_back(readable(image, rng, b.unreadable[at]));
+    decoded.push_back(&borrowed.back()->image);
+  }
+  const auto [height, width] = b.size;
+  const std::vector<Placement> tiles =
+      images.size() == 1 ? std::vector{random_placement(a, rng, *decoded[0], height, width)}
+                         : mosaic_placements(a, rng, decoded, height, width);
+  const bool forward = settings_.parts && bytes_of(decoded) < bytes_of(view(b, i).shape);
+  for (std::size_t k = 0; k < tiles.size(); ++k) {
+    if (!forward) place({.threads = 1}, *borrowed[k], tiles[k], a.letter_box, view(b, i));
+    place_truths(settings_.truths[static_cast<std::size_t>(images[k])], *decoded[k], tiles[k],
+                 height, width, b.truths[at]);
+  }
+  b.images[at] = images[0], b.placements[at] = tiles[0];
+  b.sizes[at].width = decoded[0]->width, b.sizes[at].height = decoded[0]->height;
+  for (std::size_t k = 0; forward && k < tiles.size(); ++k)
+    b.parts[at].push_back({std::move(borrowed[k]), tiles[k]});
+}
+
+InputSize random_size(const NetSettings& net, float random, std::uint64_t seed, std::int64_t batch,
+                      std::int64_t max_batches) {
+  constexpr std::int64_t kPeriod = 10, kAtLargest = 100;
+  constexpr float kDefaultFactor = 1.4f, kMaxFactor = 10;
+  if (random == 0) return {net.height, net.width};
+  float factor = random == 1 ? kDefaultFactor : std::min(std::max(random, 1 / random), kMaxFactor);
+  if (batch >= kAtLargest && batch < max_batches - kAtLargest) {
+    Rng rng(seed ^ kSize, static_cast<std::uint64_t>(batch / kPeriod));
+    const float drawn = rng.uniform(1, factor);
+    factor = rng.flip() ? drawn : 1 / drawn;
+  }
+  const auto sized = [&](std::int64_t side) {
+    const auto steps =
+        std::llround(factor * static_cast<float>(side) / static_cast<float>(net.resize_step));
+    return std::max<std::int64_t>(1, steps) * net.resize_step;
+  };
+  return {sized(net.height), sized(net.width)};
+}
+
+}  // namespace darknet

@@ -1,0 +1,113 @@
+// The batches of a training run or of an evaluation. Batch k (its images, their augmentation and
+// their ground truths) is a pure function of the settings and k: whoever makes it, and in whatever
+// order, gets the same bytes. Making them ahead by threads is dataset/loader.h.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "dataset/augment.h"
+#include "dataset/image_paths.h"
+#include "detect/box.h"
+
+namespace darknet {
+
+struct InputSize {
+  std::int64_t height = 0, width = 0;
+};
+
+struct BatchSettings {
+  ImagePaths images;
+  GroundTruths truths;  // one entry per image, or none at all
+  std::int64_t channels = 3, batch = 1;
+  std::function<InputSize(std::int64_t)> size;  // of batch k
+  // Training: endless, shuffled anew every epoch. Without: each image once, in order, plain; the
+  // last batch may be smaller.
+  std::optional<Augmentation> augmentation;
+  bool letter_box = false;  // without augmentation
+  std::uint64_t seed = 1;
+  // Training: leave to the user what is less to send as bytes than as floats (Batch::parts).
+  bool parts = false;
+};
+
+// An image that could not be read and was replaced by another one.
+struct UnreadableImage {
+  std::int64_t image = 0;
+  std::string why;
+};
+
+struct Batch {
+  std::int64_t index = 0;
+  InputSize size;
+  std::vector<float> pixels;  // images one after the other, NHWC, 0..1
+  // Of each image: what is yet to be placed into it, in order; none where `pixels` has it.
+  std::vector<std::vector<PlacedPart>> parts;
+  std::vector<std::vector<Truth>> truths;  // one entry per image
+  std::vector<std::int64_t> images;        // which image each is (of a mosaic: its first)
+  std::vector<Placement> placements;       // of each image (of a mosaic: of its first tile)
+  std::vector<Image> sizes;                // width and height of each image, no pixels
+  std::vector<std::vector<UnreadableImage>> unreadable;  // training: met while making each image
+};
+
+// The order of n images in every epoch, drawn from the seed. Orders of two epochs are kept; threads
+// share them.
+class EpochOrders {
+ public:
+  EpochOrders(std::int64_t images, std::uint64_t seed) : images_(images), seed_(seed) {}
+  std::int64_t at(std::int64_t sample) const;  // sample: counted from the first epoch's start
+
+ private:
+  struct Order {
+    std::int64_t epoch = -1;
+    std::vector<std::int64_t> images;
+  };
+  void draw(Order&, std::int64_t epoch) const;
+  std::int64_t images_;
+  std::uint64_t seed_;
+  mutable std::mutex mutex_;
+  mutable std::array<Order, 2> kept_;
+};
+
+// May be used by several threads at once; what it keeps in memory changes no batch.
+class Batches {
+ public:
+  // `cache`: memory for decoded images, which outlives this; null: none is kept. Throws where the
+  // settings contradict each other.
+  explicit Batches(BatchSettings, CacheBudget* cache = nullptr);
+
+  // Throws what went wrong. Beyond the end of a plain run: a batch without images.
+  Batch make(std::int64_t k) const;
+
+  std::int64_t images() const { return pictures_.size(); }  // in the list
+  std::int64_t batch() const { return settings_.batch; }
+
+  // The same image by image, for a Prefetcher (core/prefetcher.h). The memory of the Batch is used
+  // again.
+  using Item = Batch;
+  std::int64_t pieces(std::int64_t k) const;  // the images of batch k
+  void prepare(std::int64_t k, Batch&) const;
+  void make_piece(Batch&, std::int64_t image) const;
+
+ private:
+  bool training() const { return settings_.augmentation.has_value(); }
+  void make_plain(Batch&, std::int64_t i) const;
+  void make_augmented(Batch&, std::int64_t i) const;
+  BorrowedPicture readable(std::int64_t& image, Rng&, std::vector<UnreadableImage>& met) const;
+  View<float> view(Batch&, std::int64_t i) const;
+
+  BatchSettings settings_;
+  mutable Pictures pictures_;
+  EpochOrders orders_;
+};
+
+// random= of the heads: the input size of iteration `batch` + 1. The factor changes every ten
+// iterations; the largest size is used in the first and last 100 (Darknet), so that memory runs out
+// at once or never.
+InputSize random_size(const NetSettings&, float random, std::uint64_t seed, std::int64_t batch,
+                      std::int64_t max_batches);
+
+}  // namespace darknet

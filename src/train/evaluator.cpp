@@ -1,0 +1,63 @@
+#include "train/evaluator.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/log.h"
+#include "dataset/loader.h"
+#include "eval/predict.h"
+#include "nn/weights.h"
+
+namespace darknet {
+namespace {
+
+constexpr std::int64_t kMaxPeriod = 100;  // iterations, or what the epochs amount to
+constexpr std::int64_t kBatch = 4;
+
+Network evaluated_network(const std::vector<Section>& cfg, const NetworkOptions& training,
+                          const AnnotatedImages& images) {
+  const log::WithoutWarnings quiet;  // the network that is trained gave those of the cfg
+  const auto count = static_cast<std::int64_t>(images.images.size());
+  return Network(cfg, {.device = training.device,
+                       .exact = training.exact,
+                       .batch = std::min(kBatch, count),
+                       .tuning = training.tuning});
+}
+
+}  // namespace
+
+std::int64_t evaluation_period(double epochs, std::int64_t images, std::int64_t batch) {
+  const double epoch = static_cast<double>(images) / static_cast<double>(batch);
+  return std::max<std::int64_t>(kMaxPeriod, std::llround(epochs * epoch));
+}
+
+Evaluator::Evaluator(EvaluatorSettings settings, const std::vector<Section>& cfg,
+                     const NetworkOptions& training, EvaluationRecord& record)
+    : settings_(std::move(settings)),
+      net_(evaluated_network(cfg, training, settings_.images)),
+      classes_(classes_of(net_)),
+      batches_(evaluation_batches(net_, settings_.images), settings_.cache),
+      record_(record) {}
+
+bool Evaluator::due(std::int64_t iteration) const {
+  if (iteration == settings_.last) return true;
+  return iteration % settings_.period == 0 && iteration >= settings_.first;
+}
+
+std::optional<double> Evaluator::evaluate(const Network& trained, std::int64_t iteration,
+                                          const std::function<bool()>& stop) {
+  copy_parameters(trained, net_);
+  net_.parameters_changed();
+  record_.pending = true;
+  Loader loader(batches_, {.threads = settings_.threads});
+  const auto images = run_evaluation(net_, settings_.images, loader, stop);
+  if (stop()) return std::nullopt;  // a resumed run does it again
+  record_.pending = false;
+  const double map = darknet::evaluate(images, {.classes = classes_}).mean_average_precision;
+  ++record_.without_gain;
+  if (map > record_.best_map)
+    record_ = {.best_map = map, .best_iteration = iteration, .without_gain = 0};
+  return map;
+}
+
+}  // namespace darknet

@@ -1,0 +1,56 @@
+// The evaluations of a training run (-map): the validation images and the network that sees them,
+// when one is due, what they found, and whether the run still gains. Its images are kept decoded.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "cfg/section.h"
+#include "dataset/batches.h"
+#include "dataset/labels.h"
+#include "nn/checkpoint.h"
+#include "nn/network.h"
+
+namespace darknet {
+
+struct EvaluatorSettings {
+  LabelledImages images;
+  std::int64_t period = 0;       // iterations from one evaluation to the next
+  std::int64_t first = 0;        // no evaluation before this iteration,
+  std::int64_t last = 0;         // but one after this
+  std::int64_t patience = 0;     // evaluations without a better mAP that end the run; 0: never
+  int threads = 0;               // that read images; 0: chosen
+  CacheBudget* cache = nullptr;  // for decoded images; null: none are kept
+};
+
+// Every so many epochs, at least every 100 iterations.
+std::int64_t evaluation_period(double epochs, std::int64_t images, std::int64_t batch);
+
+class Evaluator {
+ public:
+  // `cfg` and `training`: of the network that is trained. `record` is a part of the run's state, so
+  // that a resumed run knows it; it and the cache outlive this.
+  Evaluator(EvaluatorSettings, const std::vector<Section>& cfg, const NetworkOptions& training,
+            EvaluationRecord& record);
+
+  const LabelledImages& images() const { return settings_.images; }
+  bool due(std::int64_t iteration) const;
+  bool out_of_patience() const {
+    return settings_.patience > 0 && record_.without_gain >= settings_.patience;
+  }
+  // The mAP of the parameters of `trained`, kept in the record; none, and the evaluation is
+  // pending, where `stop` said yes meanwhile.
+  std::optional<double> evaluate(const Network& trained, std::int64_t iteration,
+                                 const std::function<bool()>& stop);
+  void set_algorithms(const Tuning& t) { net_.set_algorithms(t); }
+
+ private:
+  EvaluatorSettings settings_;
+  Network net_;  // for inference
+  std::int64_t classes_;
+  Batches batches_;
+  EvaluationRecord& record_;
+};
+
+}  // namespace darknet

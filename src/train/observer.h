@@ -1,0 +1,32 @@
+// Who looks on while a training run goes: its log, chart, progress line and checkpoints.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "train/step.h"
+
+namespace darknet {
+
+// The figures of one iteration.
+struct IterationReport {
+  std::int64_t iteration = 0, max_batches = 0, images_seen = 0, images = 0;
+  double average_loss = 0;
+  float learning_rate = 0;
+  double load_seconds = 0, step_seconds = 0;  // waiting for the batch; computing
+  double seconds_per_iteration = 0;           // running mean, for images/s and the ETA
+  std::int64_t width = 0, height = 0;
+  double map = -1;  // of this iteration's evaluation; -1: none
+  double best_map = -1;
+  const StepResult* step = nullptr;
+  std::vector<std::int64_t> head_layers;
+};
+
+class TrainingObserver {
+ public:
+  virtual ~TrainingObserver() = default;
+  virtual void iteration(const IterationReport&) = 0;  // of every iteration, in their order
+  // After the last iteration; `complete`: of the whole run, else it was interrupted.
+  virtual void finished(bool /*complete*/) {}
+};
+
+}  // namespace darknet
