@@ -3,13 +3,17 @@ JOBS ?= $(shell nproc)
 PRESET ?= release
 BUILD := $(if $(filter release,$(PRESET)),build,build-$(PRESET))
 
-.PHONY: all deps build quickstart demo test cuda bench fuzz install format lint clean
+.PHONY: all deps packages build quickstart demo test cuda bench fuzz install format lint clean
 all: build
 
 deps:
 	@scripts/install_deps.sh
 
-build: deps
+# Names missing packages; deps, quickstart and test install them.
+packages:
+	@scripts/install_deps.sh --check
+
+build: packages
 	@cmake --preset $(PRESET) $(CMAKE_ARGS)
 	@cmake --build $(BUILD) -j $(JOBS)
 	@ln -sf $(BUILD)/darknet darknet
@@ -23,13 +27,13 @@ quickstart: deps
 
 # The shipped network on a moving scene: a web page, and a window where there is a display.
 PORT ?= 8090
-demo: deps
+demo: packages
 	@cmake --preset $(PRESET) $(CMAKE_ARGS)
 	@cmake --build $(BUILD) -j $(JOBS) --target darknet
 	@ln -sf $(BUILD)/darknet darknet
 	@./darknet detector demo data/scenes.data cfg/scenes.cfg data/scenes.weights synth: -track -mjpeg_port $(PORT)
 
-test: build
+test: deps build
 	@ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS)
 
 cuda:
@@ -39,7 +43,7 @@ bench: build
 	@scripts/bench.sh ./darknet
 
 # A minute for each reader of files: make fuzz FUZZ_SECONDS=600. Needs clang and its libFuzzer.
-fuzz: deps
+fuzz: packages
 	@command -v clang++ >/dev/null || { echo "fuzz: no clang++; sudo apt-get install clang" >&2; exit 1; }
 	@cmake --preset fuzz $(CMAKE_ARGS)
 	@cmake --build build-fuzz -j $(JOBS)

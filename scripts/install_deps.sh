@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the build and the tests need on Debian and Ubuntu; silent when nothing is missing.
+# --check only names what is missing.
 set -euo pipefail
 
 packages=(
@@ -23,6 +24,10 @@ for p in "${packages[@]}"; do
   [ "$(dpkg-query -W -f='${db:Status-Status}' "$p" 2>/dev/null || true)" = installed ] || missing+=("$p")
 done
 [ ${#missing[@]} -eq 0 ] && exit 0
+if [ "${1:-}" = --check ]; then
+  echo "packages that are not installed: ${missing[*]}; 'make deps' installs them" >&2
+  exit 0 # the same libraries may be here without a package
+fi
 
 sudo=()
 if [ "$(id -u)" -ne 0 ]; then
