@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
@@ -16,7 +15,7 @@ namespace darknet {
 namespace {
 
 using nlohmann::json;
-constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+constexpr double kNone = kNotLogged;
 constexpr std::size_t kMostHeads = 16;  // drawn by themselves
 
 double number(const json& from, std::string_view key) {
@@ -25,48 +24,56 @@ double number(const json& from, std::string_view key) {
 }
 
 // Sum over the heads, or the mean where each head weighs as much as the figure `weight` says.
-double over_heads(const json& heads, const TelemetryFigure& f, const Figure* weight = nullptr) {
+double over_heads(const std::vector<LoggedHead>& heads, Figure f, const Figure* weight = nullptr) {
   double sum = 0, weights = 0;
-  for (const json& head : heads) {
-    if (!head.is_object()) return kNone;
-    const double w = weight ? number(head, telemetry_figure(*weight).key) : 1;
+  for (const LoggedHead& head : heads) {
+    const double w = weight ? head[*weight] : 1;
     if (!(w > 0)) continue;
-    sum += w * number(head, f.key), weights += w;
+    sum += w * head[f], weights += w;
   }
   return weights == 0 ? kNone : weight ? sum / weights : sum;
 }
 
-double of_all_heads(const json& heads, const TelemetryFigure& f) {
+double of_all_heads(const std::vector<LoggedHead>& heads, const TelemetryFigure& f) {
   static constexpr Figure kPositives = Figure::positives, kNegatives = Figure::negatives;
   switch (f.scale) {
     case TelemetryScale::share_of_gradient:
-      return over_heads(heads, f) / static_cast<double>(heads.size());
+      return over_heads(heads, f.figure) / static_cast<double>(heads.size());
     case TelemetryScale::per_positive:
-      return over_heads(heads, f, &kPositives);
+      return over_heads(heads, f.figure, &kPositives);
     case TelemetryScale::per_negative:
-      return over_heads(heads, f, &kNegatives);
+      return over_heads(heads, f.figure, &kNegatives);
     case TelemetryScale::per_image:
     case TelemetryScale::count:
     case TelemetryScale::unlogged:
       break;
   }
-  return over_heads(heads, f);
+  return over_heads(heads, f.figure);
 }
 
 // The values of one more iteration, for as many heads as a line has; those before it are NaN.
-void add_heads(std::vector<HeadHistory>& heads, const json& from, std::size_t before) {
+void add_heads(std::vector<HeadHistory>& heads, const std::vector<LoggedHead>& from,
+               std::size_t before) {
   if (heads.size() < from.size()) heads.resize(std::min(from.size(), kMostHeads));
   for (std::size_t k = 0; k < heads.size(); ++k) {
-    const json head = k < from.size() && from[k].is_object() ? from[k] : json::object();
-    if (heads[k].name.empty())
-      if (const double layer = number(head, "layer"); std::isfinite(layer))
-        heads[k].name = fmt::format("layer {:.0f}", layer);
+    const LoggedHead head = k < from.size() ? from[k] : LoggedHead{};
+    if (heads[k].name.empty() && std::isfinite(head.layer))
+      heads[k].name = fmt::format("layer {:.0f}", head.layer);
     for (const TelemetryFigure& f : kTelemetryFigures) {
       std::vector<double>& values = heads[k].figures[f.figure];
       values.resize(before, kNone);
-      values.push_back(number(head, f.key));
+      values.push_back(head[f.figure]);
     }
   }
+}
+
+LoggedHead logged_head(const json& from) {
+  LoggedHead head;
+  if (!from.is_object()) return head;
+  head.layer = number(from, "layer");
+  for (std::size_t i = 0; i < kTelemetryFigures.size(); ++i)
+    head.figures[i] = number(from, kTelemetryFigures[i].key);
+  return head;
 }
 
 // Running mean over about a fiftieth of the training: single batches jump.
@@ -153,21 +160,33 @@ std::vector<Panel> panels_of(const HeadHistory& head, const TrainingHistory& h) 
 
 }  // namespace
 
+void TrainingHistory::add(const LoggedIteration& i) {
+  iteration.push_back(i.iteration);
+  loss.push_back(i.loss);
+  average_loss.push_back(i.average_loss);
+  learning_rate.push_back(i.learning_rate);
+  images_per_second.push_back(i.images_per_second);
+  map.push_back(i.map);
+  seconds.push_back(i.load_seconds + i.step_seconds);
+  for (const TelemetryFigure& f : kTelemetryFigures)
+    figures[f.figure].push_back(of_all_heads(i.heads, f));
+  add_heads(heads, i.heads, iteration.size() - 1);
+}
+
 bool TrainingHistory::add(const std::string& json_line) {
   const json line = json::parse(json_line, nullptr, false);
   if (!line.is_object() || !std::isfinite(number(line, "iteration"))) return false;
-  const auto found = line.find("heads");
-  const json heads = found != line.end() && found->is_array() ? *found : json::array();
-  iteration.push_back(number(line, "iteration"));
-  loss.push_back(number(line, "loss"));
-  average_loss.push_back(number(line, "average_loss"));
-  learning_rate.push_back(number(line, "learning_rate"));
-  images_per_second.push_back(number(line, "images_per_second"));
-  map.push_back(number(line, "map"));
-  seconds.push_back(number(line, "load_seconds") + number(line, "step_seconds"));
-  for (const TelemetryFigure& f : kTelemetryFigures)
-    figures[f.figure].push_back(of_all_heads(heads, f));
-  add_heads(this->heads, heads, iteration.size() - 1);
+  LoggedIteration i{.iteration = number(line, "iteration"),
+                    .loss = number(line, "loss"),
+                    .average_loss = number(line, "average_loss"),
+                    .learning_rate = number(line, "learning_rate"),
+                    .images_per_second = number(line, "images_per_second"),
+                    .map = number(line, "map"),
+                    .load_seconds = number(line, "load_seconds"),
+                    .step_seconds = number(line, "step_seconds")};
+  if (const auto found = line.find("heads"); found != line.end() && found->is_array())
+    for (const json& head : *found) i.heads.push_back(logged_head(head));
+  add(i);
   return true;
 }
 

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,30 @@ struct HeadHistory {
   FigureHistory figures;
 };
 
+inline constexpr double kNotLogged = std::numeric_limits<double>::quiet_NaN();
+
+// What a log has of one head in one iteration.
+struct LoggedHead {
+  double layer = kNotLogged;
+  std::array<double, kTelemetryFigures.size()> figures = filled_with(kNotLogged);
+  double operator[](Figure f) const { return figures[static_cast<std::size_t>(f)]; }
+
+ private:
+  static constexpr std::array<double, kTelemetryFigures.size()> filled_with(double value) {
+    std::array<double, kTelemetryFigures.size()> all{};
+    for (double& v : all) v = value;
+    return all;
+  }
+};
+
+// One iteration as it is logged and drawn; what is not known is kNotLogged.
+struct LoggedIteration {
+  double iteration = kNotLogged, loss = kNotLogged, average_loss = kNotLogged;
+  double learning_rate = kNotLogged, images_per_second = kNotLogged, map = kNotLogged;
+  double load_seconds = kNotLogged, step_seconds = kNotLogged;
+  std::vector<LoggedHead> heads;
+};
+
 // The figures of a log that a chart shows, one entry per iteration told; heads are summed or, for
 // means, weighed by their counts. What a line does not have is NaN.
 struct TrainingHistory {
@@ -37,7 +62,8 @@ struct TrainingHistory {
   FigureHistory figures;           // of all heads together
   std::vector<HeadHistory> heads;  // each by itself
 
-  // One line of a log; false where it is none (a kill may have cut it).
+  void add(const LoggedIteration&);
+  // The same from a line of a log; false where it is none (a kill may have cut it).
   bool add(const std::string& json_line);
 };
 

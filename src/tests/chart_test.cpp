@@ -10,6 +10,7 @@
 #include "report/drawing.h"
 #include "report/ticks.h"
 #include "report/training_chart.h"
+#include "train/progress.h"
 
 namespace darknet::test {
 namespace {
@@ -204,6 +205,46 @@ TEST(TrainingHistory, SumsAndWeighsTheHeads) {
   EXPECT_DOUBLE_EQ(h.figures[Figure::gradient_easy_negative][0], .5);
   EXPECT_DOUBLE_EQ(h.seconds[0], 3);
   EXPECT_TRUE(std::isnan(h.map[0]));
+}
+
+// What a run draws while it goes is what `darknet chart` draws of its log.
+TEST(TrainingHistory, OfAnIterationIsThatOfItsLine) {
+  StepResult step{.loss = 1.25};
+  step.heads.resize(2);
+  double value = 1;
+  for (HeadTelemetry& head : step.heads)
+    for (const TelemetryFigure& f : kTelemetryFigures)
+      head.*f.sum = f.scale == TelemetryScale::count ? ++value : ++value / 3;
+  IterationReport report{.iteration = 7,
+                         .images = 8,
+                         .average_loss = 1.1,
+                         .learning_rate = .001f,
+                         .load_seconds = .1,
+                         .step_seconds = .7,
+                         .seconds_per_iteration = .3,
+                         .step = &step,
+                         .head_layers = {16, 23}};
+  TrainingHistory drawn, read;
+  for (const double map : {-1., .25}) {
+    report.map = map;
+    drawn.add(logged(report));
+    ASSERT_TRUE(read.add(json_line(report)));
+  }
+  using H = TrainingHistory;
+  for (const auto values : {&H::iteration, &H::loss, &H::average_loss, &H::learning_rate,
+                            &H::images_per_second, &H::seconds})
+    EXPECT_EQ(drawn.*values, read.*values);
+  EXPECT_TRUE(std::isnan(drawn.map[0]) && std::isnan(read.map[0]));
+  EXPECT_EQ(drawn.map[1], read.map[1]);
+  ASSERT_EQ(drawn.heads.size(), 2u);
+  ASSERT_EQ(read.heads.size(), 2u);
+  for (const TelemetryFigure& f : kTelemetryFigures) {
+    if (f.scale == TelemetryScale::unlogged) continue;
+    EXPECT_EQ(drawn.figures[f.figure], read.figures[f.figure]) << f.key;
+    for (std::size_t h = 0; h < 2; ++h)
+      EXPECT_EQ(drawn.heads[h].figures[f.figure], read.heads[h].figures[f.figure]) << f.key;
+  }
+  EXPECT_EQ(drawn.heads[1].name, read.heads[1].name);
 }
 
 TEST(TrainingHistory, KeepsEachHeadByItself) {

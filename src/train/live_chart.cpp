@@ -19,7 +19,7 @@ LiveChart::LiveChart(std::filesystem::path base, const std::string& label, const
 }
 
 void LiveChart::iteration(const IterationReport& r) {
-  history_.add(json_line(r));
+  history_.add(logged(r));
   if (std::chrono::steady_clock::now() - drawn_ >= kEvery) draw();
 }
 

@@ -29,6 +29,10 @@ HeadTelemetry total(const StepResult& step) {
   return sum;
 }
 
+double images_per_second(const IterationReport& r) {
+  return static_cast<double>(r.images) / std::max(1e-9, r.seconds_per_iteration);
+}
+
 json head_json(const HeadTelemetry& t, std::int64_t layer, double images) {
   json head{{"layer", layer}};
   for (const TelemetryFigure& f : kTelemetryFigures) {
@@ -52,10 +56,29 @@ std::string progress_line(const IterationReport& r) {
       "{:.1f} img/s",
       r.iteration, r.max_batches, r.step->loss, r.average_loss, t.objectness_loss_positive / images,
       t.objectness_loss_negative / images, t.class_loss / images, t.box_loss / images,
-      r.learning_rate, images / std::max(1e-9, r.seconds_per_iteration));
+      r.learning_rate, images_per_second(r));
   if (r.load_seconds > r.step_seconds) line += " (waiting for images)";
   if (r.best_map >= 0) line += fmt::format(" best mAP {:.4f}", r.best_map);
   return line + " ETA " + log::duration(left * r.seconds_per_iteration);
+}
+
+LoggedIteration logged(const IterationReport& r) {
+  LoggedIteration i{.iteration = static_cast<double>(r.iteration),
+                    .loss = r.step->loss,
+                    .average_loss = r.average_loss,
+                    .learning_rate = r.learning_rate,
+                    .images_per_second = images_per_second(r),
+                    .map = r.map >= 0 ? r.map : kNotLogged,
+                    .load_seconds = r.load_seconds,
+                    .step_seconds = r.step_seconds};
+  for (std::size_t h = 0; h < r.step->heads.size(); ++h) {
+    LoggedHead head{.layer = static_cast<double>(r.head_layers.at(h))};
+    for (std::size_t f = 0; f < kTelemetryFigures.size(); ++f)
+      head.figures[f] =
+          logged_value(r.step->heads[h], kTelemetryFigures[f], static_cast<double>(r.images));
+    i.heads.push_back(head);
+  }
+  return i;
 }
 
 std::string json_line(const IterationReport& r) {
@@ -68,8 +91,7 @@ std::string json_line(const IterationReport& r) {
             {"height", r.height},
             {"load_seconds", r.load_seconds},
             {"step_seconds", r.step_seconds},
-            {"images_per_second",
-             static_cast<double>(r.images) / std::max(1e-9, r.seconds_per_iteration)},
+            {"images_per_second", images_per_second(r)},
             {"heads", json::array()}};
   if (r.step->positives > 0) line["positives_of_batch"] = r.step->positives;
   if (r.step->truths_left_out > 0) line["truths_left_out"] = r.step->truths_left_out;

@@ -7,12 +7,14 @@
 #include <string>
 #include <vector>
 #include "core/file.h"
+#include "report/training_chart.h"
 #include "train/observer.h"
 
 namespace darknet {
 
 std::string progress_line(const IterationReport&);
 std::string json_line(const IterationReport&);
+LoggedIteration logged(const IterationReport&);  // what of json_line() a chart shows
 
 FileFormat training_log_format();
 
