@@ -34,21 +34,23 @@ constexpr std::array<Colour, kStyles> kOnDark{{{86, 180, 233},
 constexpr std::array<float, 2> kDashed{9, 5}, kDotted{2, 4}, kLong{16, 5};
 constexpr std::array<float, 4> kDashDot{10, 4, 2, 4};
 
-int style_of(Role role) { return static_cast<int>(role) - static_cast<int>(Role::series); }
+int style_of(PaintRole role) {
+  return static_cast<int>(role) - static_cast<int>(PaintRole::series);
+}
 
 const char* anchor_name(Anchor a) {
   return a == Anchor::start ? "start" : a == Anchor::middle ? "middle" : "end";
 }
 
-std::string css_class(Role role) {
+std::string css_class(PaintRole role) {
   switch (role) {
-    case Role::paper:
+    case PaintRole::paper:
       return "paper";
-    case Role::ink:
+    case PaintRole::ink:
       return "ink";
-    case Role::soft:
+    case PaintRole::soft:
       return "soft";
-    case Role::grid:
+    case PaintRole::grid:
       return "grid";
     default:
       return fmt::format("s{}", style_of(role));
@@ -57,8 +59,8 @@ std::string css_class(Role role) {
 
 std::string rules(Theme theme) {
   std::string css;
-  for (int i = -static_cast<int>(Role::series); i < kStyles; ++i) {
-    const Role role = static_cast<Role>(i + static_cast<int>(Role::series));
+  for (int i = -static_cast<int>(PaintRole::series); i < kStyles; ++i) {
+    const PaintRole role = static_cast<PaintRole>(i + static_cast<int>(PaintRole::series));
     const Colour c = colour_of(role, theme);
     css += fmt::format(".{} {{ --c: #{:02x}{:02x}{:02x}; }}\n", css_class(role), c[0], c[1], c[2]);
   }
@@ -87,7 +89,7 @@ std::string svg_label(const Label& l) {
 }
 
 // Grid and axes lie beneath the points, lines of data above them.
-bool beneath(const Stroke& s) { return s.role < Role::series; }
+bool beneath(const Stroke& s) { return s.role < PaintRole::series; }
 
 void draw(Image& image, const Label& l, Theme theme) {
   TextStyle style{std::lround(l.height), colour_of(l.role, theme)};
@@ -124,12 +126,12 @@ std::string svg_of(const Drawing& d, const std::string& title) {
 
 }  // namespace
 
-Role series_role(int style) {
-  return static_cast<Role>(static_cast<int>(Role::series) + style % kStyles);
+PaintRole series_role(int style) {
+  return static_cast<PaintRole>(static_cast<int>(PaintRole::series) + style % kStyles);
 }
 
-std::span<const float> dash_of(Role role) {
-  if (role < Role::series) return {};
+std::span<const float> dash_of(PaintRole role) {
+  if (role < PaintRole::series) return {};
   switch (style_of(role)) {
     case 1:
       return kDashed;
@@ -148,16 +150,16 @@ std::span<const float> dash_of(Role role) {
   }
 }
 
-Colour colour_of(Role role, Theme theme) {
+Colour colour_of(PaintRole role, Theme theme) {
   const bool dark = theme == Theme::dark;
   switch (role) {
-    case Role::paper:
+    case PaintRole::paper:
       return dark ? Colour{22, 24, 29} : Colour{255, 255, 255};
-    case Role::ink:
+    case PaintRole::ink:
       return dark ? Colour{228, 230, 234} : Colour{30, 30, 34};
-    case Role::soft:
+    case PaintRole::soft:
       return dark ? Colour{150, 156, 168} : Colour{110, 116, 128};
-    case Role::grid:
+    case PaintRole::grid:
       return dark ? Colour{48, 52, 62} : Colour{226, 229, 235};
     default:
       return (dark ? kOnDark : kOnLight).at(static_cast<std::size_t>(style_of(role)));
@@ -170,7 +172,7 @@ std::string to_svg(const Panel& panel) { return svg_of(lay_out(panel), panel.tit
 Image to_image(const Chart& chart, Theme theme) {
   const Drawing d = lay_out(chart);
   Image image(d.width, d.height, 3);
-  fill_rectangle(image, 0, 0, d.width, d.height, colour_of(Role::paper, theme));
+  fill_rectangle(image, 0, 0, d.width, d.height, colour_of(PaintRole::paper, theme));
   const auto draw_strokes = [&](bool of_frame) {
     for (const Stroke& s : d.strokes)
       if (beneath(s) == of_frame)

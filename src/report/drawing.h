@@ -13,30 +13,30 @@ namespace darknet {
 
 inline constexpr int kStyles = 8;
 // What an element is; series k is `series` + k.
-enum class Role : std::uint8_t { paper, ink, soft, grid, series };
-Role series_role(int style);
+enum class PaintRole : std::uint8_t { paper, ink, soft, grid, series };
+PaintRole series_role(int style);
 
 // Lengths of stroke and gap of a style's lines; empty: whole.
-std::span<const float> dash_of(Role);
-Colour colour_of(Role, Theme);
+std::span<const float> dash_of(PaintRole);
+Colour colour_of(PaintRole, Theme);
 
 enum class Anchor : std::uint8_t { start, middle, end };
 
 struct Stroke {
   std::vector<CanvasPoint> points;
-  Role role = Role::ink;
+  PaintRole role = PaintRole::ink;
   float width = 1;
 };
 struct Dot {
   CanvasPoint centre;
   float radius = 1;
-  Role role = Role::ink;
+  PaintRole role = PaintRole::ink;
 };
 struct Label {
   CanvasPoint at;  // anchor across, middle of a capital letter up and down
   std::string text;
   float height = 9;  // of a capital letter, pixels
-  Role role = Role::ink;
+  PaintRole role = PaintRole::ink;
   Anchor anchor = Anchor::start;
   bool upwards = false;
   float max_width = 0;  // pixels; 0: no limit

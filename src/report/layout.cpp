@@ -76,7 +76,7 @@ class PanelLayout {
     return true;
   }
 
-  Role role_of(std::size_t i) const {
+  PaintRole role_of(std::size_t i) const {
     const int style = panel_.series[i].style;
     return series_role(style >= 0 ? style : static_cast<int>(i));
   }
@@ -88,28 +88,28 @@ class PanelLayout {
     return bottom_ - (bottom_ - top_) * static_cast<float>(inside);
   }
   void label(CanvasPoint at, const std::string& text, Anchor anchor, float height = kText) {
-    to_.labels.push_back({at, text, height, Role::ink, anchor, false});
+    to_.labels.push_back({at, text, height, PaintRole::ink, anchor, false});
   }
-  void line(CanvasPoint a, CanvasPoint b, Role role, float width = 1) {
+  void line(CanvasPoint a, CanvasPoint b, PaintRole role, float width = 1) {
     to_.strokes.push_back({{a, b}, role, width});
   }
 
   void axes() {
     for (const Tick& t : y_.ticks) {
-      line({left_, pixel_y(t.value)}, {right_, pixel_y(t.value)}, Role::grid);
+      line({left_, pixel_y(t.value)}, {right_, pixel_y(t.value)}, PaintRole::grid);
       label({left_ - 8, pixel_y(t.value)}, t.label, Anchor::end);
     }
     for (const Tick& t : x_.ticks) {
-      line({pixel_x(t.value), top_}, {pixel_x(t.value), bottom_}, Role::grid);
+      line({pixel_x(t.value), top_}, {pixel_x(t.value), bottom_}, PaintRole::grid);
       label({pixel_x(t.value), bottom_ + 13}, t.label, Anchor::middle);
     }
-    line({left_, bottom_}, {right_, bottom_}, Role::soft);
-    line({left_, top_}, {left_, bottom_}, Role::soft);
+    line({left_, bottom_}, {right_, bottom_}, PaintRole::soft);
+    line({left_, top_}, {left_, bottom_}, PaintRole::soft);
     label({(left_ + right_) / 2, bottom_ + 32}, panel_.x_label, Anchor::middle);
     to_.labels.push_back({{origin_.x + 14, (top_ + bottom_) / 2},
                           panel_.y_label,
                           kText,
-                          Role::ink,
+                          PaintRole::ink,
                           Anchor::middle,
                           true});
   }
@@ -147,7 +147,7 @@ class PanelLayout {
     to_.labels.back().max_width = static_cast<float>(name_style().max_width);
   }
 
-  void series(const Series& s, Role role) {
+  void series(const Series& s, PaintRole role) {
     const std::size_t count = std::min(s.x.size(), s.y.size());
     Stroke stroke{.role = role, .width = 2};
     for (std::size_t i = 0; i <= count; ++i) {
@@ -223,7 +223,7 @@ Drawing lay_out(const Chart& chart) {
   d.labels.push_back({{static_cast<float>(d.width) / 2, kTitleBar / 2},
                       chart.title,
                       13,
-                      Role::ink,
+                      PaintRole::ink,
                       Anchor::middle,
                       false});
   for (std::int64_t i = 0; i < panels; ++i)

@@ -60,7 +60,7 @@ TEST(Layout, BreaksALineAtGapsAndDrawsLonelyPoints) {
   const double none = std::numeric_limits<double>::quiet_NaN();
   const Drawing d = lay_out(one_panel({.x = {0, 1, 2, 3, 4}, .y = {1, 2, none, 4, INFINITY}}));
   std::size_t lines = 0;
-  for (const Stroke& s : d.strokes) lines += s.role >= Role::series;
+  for (const Stroke& s : d.strokes) lines += s.role >= PaintRole::series;
   EXPECT_EQ(lines, 1u);
   EXPECT_EQ(d.dots.size(), 1u);
 }
@@ -69,7 +69,7 @@ TEST(Layout, DecadesAreEquallyWideOnALogarithmicAxis) {
   Chart chart = one_panel({.x = {0, 1, 10, 100}, .y = {9, 1, 2, 3}});  // 0 has no place there
   chart.panels[0].log_x = true;
   for (const Stroke& s : lay_out(chart).strokes) {
-    if (s.role < Role::series) continue;
+    if (s.role < PaintRole::series) continue;
     ASSERT_EQ(s.points.size(), 3u);
     EXPECT_NEAR(s.points[1].x - s.points[0].x, s.points[2].x - s.points[1].x, .01);
     EXPECT_GT(s.points[1].x - s.points[0].x, 100);
@@ -142,7 +142,7 @@ TEST(Chart, DrawsItsLinesInBothThemes) {
   for (const Theme theme : {Theme::light, Theme::dark}) {
     const Image image = to_image(chart, theme);
     EXPECT_GT(pixels_of(image, colour_of(series_role(0), theme)), 200);
-    EXPECT_GT(pixels_of(image, colour_of(Role::paper, theme)), image.width * image.height / 2);
+    EXPECT_GT(pixels_of(image, colour_of(PaintRole::paper, theme)), image.width * image.height / 2);
   }
 }
 

@@ -8,6 +8,7 @@
 
 #include "cfg/parse.h"
 #include "core/error.h"
+#include "core/file.h"
 #include "image/codec.h"
 #include "tests/image_samples.h"
 #include "tests/temporary_folder.h"
