@@ -1,11 +1,13 @@
-// Launches: the only loops over elements. On the CPU they are OpenMP loops, on CUDA kernels; the
-// functor is the same. Call them from layers/, kernels/ and core/copy.cpp only, which nvcc compiles
-// in a CUDA build. A functor writes its own index's elements and reads nothing that others write.
+// Launches: the only loops over elements. On the CPU they are loops that several threads share, on
+// CUDA kernels; the functor is the same. Call them from layers/, kernels/ and core/copy.cpp only,
+// which nvcc compiles in a CUDA build. A functor writes its own index's elements and reads nothing
+// that others write.
 #pragma once
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <type_traits>
 #include <utility>
-#include <vector>
 #include "core/device.h"
 #include "core/error.h"
 #include "core/hd.h"
@@ -40,6 +42,26 @@ std::int64_t reduce_scratch(std::int64_t n) {
 inline std::int64_t reduce_channels_scratch(const Shape& s, int k) {
   return chunks_of(s.pixels(), kChannelChunk) * s.c * k * std::int64_t{sizeof(float)};
 }
+
+// Indices [row, row_end) x [column, column_end).
+struct IndexBlock {
+  std::int64_t row = 0, row_end = 0, column = 0, column_end = 0;
+};
+// Carries out a functor of a type that it knows for every index of a block.
+using HostLoop = void (*)(const void* functor, const IndexBlock&);
+
+struct HostGrid {
+  std::int64_t rows = 0, columns = 1;
+  std::int64_t grain = 1;  // elements of work behind one index
+};
+struct HostFunctor {
+  const void* data = nullptr;
+  std::size_t bytes = 0;  // trivially copyable
+  HostLoop loop = nullptr;
+};
+// What all launches of the host have in common, compiled once: threads take rows, one thread alone
+// takes all of them where the work is little, and Order::scattered takes every index by itself.
+void run_on_host(const Stream&, const HostGrid&, const HostFunctor&);
 
 inline namespace DN_TU {
 
@@ -139,59 +161,45 @@ void fold_channels_cuda(const Stream& s, Finish finish, const float* partial, st
 }
 #endif
 
-template <class F>
-void visit_scattered(std::int64_t n, F f) {  // every index once, in bit-reversed order, downwards:
-  // upwards the last of 2k and 2k + 1 would stay the last, and who writes both go unnoticed
-  int bits = 0;
-  while ((std::int64_t{1} << bits) < n) ++bits;
-  for (std::int64_t k = (std::int64_t{1} << bits) - 1; k >= 0; --k) {
-    std::int64_t i = 0;
-    for (int b = 0; b < bits; ++b) i |= (k >> b & 1) << (bits - 1 - b);
-    if (i < n) f(i);
-  }
-}
+// The loops of the host. Each copies its functor, so that the compiler knows that nothing else
+// changes it.
 
-// Calls f(i) for i in [0, n) on the CPU. `grain`: elements of work behind one i.
+// f(i) for every row i of the block.
 template <class F>
-void for_each_cpu(const Stream& s, std::int64_t n, std::int64_t grain, F f) {
-  if (s.order == Order::scattered) return visit_scattered(n, f);
-  if (s.threads == 1 || n * grain < kSerialBelow) {
-    for (std::int64_t i = 0; i < n; ++i) f(i);
-    return;
+struct IndexLoop {
+  static void run(const void* functor, const IndexBlock& b) {
+    const F f = *static_cast<const F*>(functor);
+    for (std::int64_t i = b.row; i < b.row_end; ++i) f(i);
   }
-#if defined(_OPENMP)
-  if (s.threads > 1) {
-#pragma omp parallel for schedule(static) num_threads(s.threads)
-    for (std::int64_t i = 0; i < n; ++i) f(i);
-    return;
+};
+
+// f(pixel, channel) for every pixel (row) and channel (column) of the block.
+template <class F>
+struct PixelLoop {
+  static void run(const void* functor, const IndexBlock& b) {
+    const F f = *static_cast<const F*>(functor);
+    for (std::int64_t p = b.row; p < b.row_end; ++p) {
+#pragma omp simd
+      for (std::int64_t c = b.column; c < b.column_end; ++c) f(p, c);
+    }
   }
-#pragma omp parallel for schedule(static)
-#endif
-  for (std::int64_t i = 0; i < n; ++i) f(i);
+};
+
+template <class F>
+void run_on_host(const Stream& s, const HostGrid& grid, const F& f, HostLoop loop) {
+  static_assert(std::is_trivially_copyable_v<F>, "a functor holds PODs and Views");
+  run_on_host(s, grid, {&f, sizeof f, loop});
 }
 
 // f(i) for every i in [0, n), in any order, possibly all at once.
 template <class F>
 void for_each(const Stream& s, std::int64_t n, F f) {
   if (n <= 0) return;
-  if (s.device.type == DeviceType::cpu) return for_each_cpu(s, n, 1, f);
 #if defined(__CUDACC__)
-  for_each_cuda(s, n, f);
-#else
-  launch_elsewhere(s, [order = s.order, n, f] { for_each_cpu({.order = order}, n, 1, f); });
+  if (s.device.type == DeviceType::cuda) return for_each_cuda(s, n, f);
 #endif
+  run_on_host(s, {.rows = n}, f, IndexLoop<F>::run);
 }
-
-template <class F>
-struct PixelRow {  // all channels of one pixel: the vectorised inner loop of the CPU
-  F f;
-  std::int64_t channels;
-  void operator()(std::int64_t pixel) const {
-    const F g = f;
-#pragma omp simd
-    for (std::int64_t c = 0; c < channels; ++c) g(pixel, c);
-  }
-};
 
 template <class F>
 struct PixelElement {  // one element of a box of pixels and channels: what a CUDA thread does
@@ -224,9 +232,10 @@ template <class F>
 void for_each_pixel(const Stream& s, const Shape& shape, F f) {
   const std::int64_t pixels = shape.pixels();
   if (pixels <= 0 || shape.c <= 0) return;
-  if (s.device.type == DeviceType::cpu && s.order == Order::parallel)
-    return for_each_cpu(s, pixels, shape.c, PixelRow<F>{f, shape.c});
-  for_each_element(s, pixels, shape.c, f);
+#if defined(__CUDACC__)
+  if (s.device.type == DeviceType::cuda) return for_each_element(s, pixels, shape.c, f);
+#endif
+  run_on_host(s, {.rows = pixels, .columns = shape.c}, f, PixelLoop<F>::run);
 }
 
 template <class T, class F>
@@ -265,10 +274,10 @@ void reduce(const Stream& s, std::int64_t n, F f, T* out, void* scratch) {
 #if defined(__CUDACC__)
   if (s.device.type == DeviceType::cuda) return reduce_cuda(s, n, f, out, partial);
 #endif
-  if (s.device.type == DeviceType::cpu)
-    for_each_cpu(s, chunks, kReduceChunk, ReduceChunk<T, F>{f, n, partial});
-  else
-    for_each(s, chunks, ReduceChunk<T, F>{f, n, partial});
+  const ReduceChunk<T, F> chunk{f, n, partial};
+  if (chunks > 0)
+    run_on_host(s, {.rows = chunks, .grain = kReduceChunk}, chunk,
+                IndexLoop<ReduceChunk<T, F>>::run);
   for_each(s, 1, ReduceFold<T>{partial, chunks, out});
 }
 
@@ -277,11 +286,14 @@ struct ChannelChunk {  // one element of partial: the sum over one chunk of pixe
   F f;
   Shape shape;
   float* partial;  // [chunk][k][channel]
+  DN_HD std::int64_t end(std::int64_t begin) const {
+    const std::int64_t pixels = shape.pixels();
+    return begin + kChannelChunk < pixels ? begin + kChannelChunk : pixels;
+  }
   DN_HD void operator()(std::int64_t chunk, std::int64_t channel) const {
-    const std::int64_t begin = chunk * kChannelChunk, pixels = shape.pixels();
-    const std::int64_t end = begin + kChannelChunk < pixels ? begin + kChannelChunk : pixels;
+    const std::int64_t begin = chunk * kChannelChunk;
     float sum[K] = {};
-    for (std::int64_t p = begin; p < end; ++p) {
+    for (std::int64_t p = begin; p < end(begin); ++p) {
       const Sums<K> v = f(p, channel);
       for (int k = 0; k < K; ++k) sum[k] += v.v[k];
     }
@@ -289,28 +301,30 @@ struct ChannelChunk {  // one element of partial: the sum over one chunk of pixe
   }
 };
 
+// The same for every chunk (row) and channel (column) of the block, with channels innermost.
 template <int K, class F>
-struct ChannelChunkRow {  // the same for all channels of a chunk, with channels innermost
-  F f;
-  Shape shape;
-  float* partial;
-  void operator()(std::int64_t chunk) const {
-    const F g = f;
-    const std::int64_t channels = shape.c, begin = chunk * kChannelChunk, pixels = shape.pixels();
-    const std::int64_t end = begin + kChannelChunk < pixels ? begin + kChannelChunk : pixels;
-    float* const sum = partial + chunk * K * channels;
-    for (std::int64_t i = 0; i < K * channels; ++i) sum[i] = 0;
-    for (std::int64_t p = begin; p < end; ++p) {
+struct ChannelLoop {
+  using Chunk = ChannelChunk<K, F>;
+  static void run(const void* functor, const IndexBlock& b) {
+    const Chunk all = *static_cast<const Chunk*>(functor);
+    for (std::int64_t chunk = b.row; chunk < b.row_end; ++chunk) {
+      const std::int64_t begin = chunk * kChannelChunk, end = all.end(begin);
+      float* const sum = all.partial + chunk * K * all.shape.c;
+      for (int k = 0; k < K; ++k)
+        for (std::int64_t c = b.column; c < b.column_end; ++c) sum[k * all.shape.c + c] = 0;
+      for (std::int64_t p = begin; p < end; ++p) {
 #pragma omp simd
-      for (std::int64_t c = 0; c < channels; ++c) add(g, p, c, sum, std::make_index_sequence<K>{});
+        for (std::int64_t c = b.column; c < b.column_end; ++c)
+          add(all, p, c, sum, std::make_index_sequence<K>{});
+      }
     }
   }
   // A function of its own: GCC does not vectorise a loop that declares an array.
   template <std::size_t... k>
-  [[gnu::always_inline]] void add(const F& g, std::int64_t p, std::int64_t c, float* sum,
-                                  std::index_sequence<k...>) const {
-    const Sums<K> v = g(p, c);
-    ((sum[static_cast<std::int64_t>(k) * shape.c + c] += v.v[k]), ...);
+  [[gnu::always_inline]] static void add(const Chunk& all, std::int64_t p, std::int64_t c,
+                                         float* sum, std::index_sequence<k...>) {
+    const Sums<K> v = all.f(p, c);
+    ((sum[static_cast<std::int64_t>(k) * all.shape.c + c] += v.v[k]), ...);
   }
 };
 
@@ -335,15 +349,16 @@ template <int K, class F, class Finish>
 void reduce_channels(const Stream& s, const Shape& shape, F f, Finish finish, void* scratch) {
   float* const partial = static_cast<float*>(scratch);
   const std::int64_t chunks = chunks_of(shape.pixels(), kChannelChunk);
-  if (s.device.type == DeviceType::cpu && s.order == Order::parallel) {
-    for_each_cpu(s, chunks, kChannelChunk * shape.c, ChannelChunkRow<K, F>{f, shape, partial});
-  } else {
-    for_each_element(s, chunks, shape.c, ChannelChunk<K, F>{f, shape, partial});
-  }
+  const ChannelChunk<K, F> chunk{f, shape, partial};
 #if defined(__CUDACC__)
-  if (s.device.type == DeviceType::cuda)
+  if (s.device.type == DeviceType::cuda) {
+    for_each_element(s, chunks, shape.c, chunk);
     return fold_channels_cuda<K>(s, finish, partial, chunks, shape.c);
+  }
 #endif
+  if (chunks > 0 && shape.c > 0)
+    run_on_host(s, {.rows = chunks, .columns = shape.c, .grain = kChannelChunk}, chunk,
+                ChannelLoop<K, F>::run);
   for_each(s, shape.c, ChannelFold<K, Finish>{finish, partial, chunks, shape.c});
 }
 
