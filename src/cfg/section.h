@@ -9,6 +9,7 @@
 #include <vector>
 #include "core/error.h"
 #include "core/named.h"
+#include "core/named_list.h"
 
 namespace darknet {
 
@@ -25,10 +26,11 @@ using Reals = Range<float>;
 struct OneOf {
   std::vector<std::string> words;
 };
-// One value of an enum, by its name in the enum's own table (core/named.h). A default without a
-// name there stands for an absent key.
-template <HasChoices E>
-struct Choice {};
+// One value of an enum, by its name in the enum's own table (core/named.h), or one alternative of a
+// list (core/named_list.h). A default without a name stands for an absent key.
+template <class E>
+requires(HasChoices<E> || NamedList<E>) struct Choice {
+};
 // 0 or 1.
 struct Flag {};
 // Any text.
@@ -120,7 +122,7 @@ class Section {
     return word(k, v, o);
   }
   template <class E>
-  E get(std::string_view k, E v, Choice<E>) {
+  E get(std::string_view k, const E& v, Choice<E>) {
     return value_of<E>(word(k, name_of(v), OneOf{names_of<E>()})).value_or(v);
   }
   std::vector<std::int64_t> get(std::string_view k, const std::vector<std::int64_t>& v,
@@ -170,8 +172,8 @@ class KeyDocs {
   static std::string show(float v) { return cat(v); }
   static std::string show(bool v) { return v ? "1" : "0"; }
   static std::string show(const std::string& v) { return v; }
-  template <HasChoices E>
-  static std::string show(E v) {
+  template <class E>
+  requires(HasChoices<E> || NamedList<E>) static std::string show(const E& v) {
     return std::string(name_of(v));
   }
   static std::string show(const std::vector<std::int64_t>&);

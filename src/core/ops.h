@@ -25,11 +25,10 @@ struct ConvSpec {
   std::int64_t multiply_adds() const;  // of one forward pass, taps in the padding included
 };
 
-// What is to follow the convolution: activation(conv + bias), then + residual.
+// What is to follow the convolution: activation(conv + bias).
 struct Epilogue {
   bool bias = false;
-  Activation activation = Activation::linear;
-  bool residual = false;  // out already holds what is to be added
+  Activation activation = activations::Linear{};
 };
 
 enum class ConvDirection : std::uint8_t { forward, backward_data, backward_weights };

@@ -40,25 +40,23 @@ bool try_winograd(const ConvSpec& s, const PlanOptions& o) {
          s.stride_y == 1 && s.stride_x == 1 && s.dilation == 1;
 }
 
-std::optional<std::pair<algorithm, float>> eltwise(Activation a) {
-  switch (a) {
-    case Activation::linear:
-      return std::nullopt;
-    case Activation::leaky:
-      return {{algorithm::eltwise_relu, .1f}};
-    case Activation::relu:
-      return {{algorithm::eltwise_relu, 0.f}};
-    case Activation::logistic:
-      return {{algorithm::eltwise_logistic, 0.f}};
-    case Activation::tanh:
-      return {{algorithm::eltwise_tanh, 0.f}};
-    case Activation::mish:
-      return {{algorithm::eltwise_mish, 0.f}};
-    case Activation::swish:
-      return {{algorithm::eltwise_swish, 1.f}};
+// oneDNN's form of an activation and its parameter; what it does not know is not fused.
+using Eltwise = std::optional<std::pair<algorithm, float>>;
+struct EltwiseOf {
+  template <class F>
+  Eltwise operator()(const F&) const {
+    return std::nullopt;
   }
-  return std::nullopt;
-}
+  Eltwise operator()(const activations::Leaky&) const { return {{algorithm::eltwise_relu, .1f}}; }
+  Eltwise operator()(const activations::Relu&) const { return {{algorithm::eltwise_relu, 0.f}}; }
+  Eltwise operator()(const activations::Logistic&) const {
+    return {{algorithm::eltwise_logistic, 0.f}};
+  }
+  Eltwise operator()(const activations::Tanh&) const { return {{algorithm::eltwise_tanh, 0.f}}; }
+  Eltwise operator()(const activations::Mish&) const { return {{algorithm::eltwise_mish, 0.f}}; }
+  Eltwise operator()(const activations::Swish&) const { return {{algorithm::eltwise_swish, 1.f}}; }
+};
+Eltwise eltwise(const Activation& a) { return std::visit(EltwiseOf{}, a); }
 
 Dims weight_dims(const ConvSpec& s) {
   const std::int64_t in = s.in.c / s.groups;
@@ -187,9 +185,10 @@ std::string about(const ConvSpec& s) {
 Epilogue fused_epilogue(const ConvSpec& s, const Epilogue& wanted, const PlanOptions& o,
                         Choice choice) {
   const Epilogue bias{.bias = wanted.bias};
-  const bool winograd = choice == Choice::planned && wanted.activation != Activation::linear &&
-                        choose_forward(s, bias, o, choice).algorithm == kWinograd.word;
-  return {.bias = wanted.bias, .activation = winograd ? Activation::linear : wanted.activation};
+  if (!eltwise(wanted.activation)) return bias;
+  const bool winograd =
+      choice == Choice::planned && choose_forward(s, bias, o, choice).algorithm == kWinograd.word;
+  return winograd ? bias : wanted;
 }
 
 namespace {

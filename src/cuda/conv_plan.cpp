@@ -275,10 +275,10 @@ void CudaConvPlan::choose_weights() {
 
 // The fused call knows bias with ReLU, or with nothing behind it under one algorithm.
 void CudaConvPlan::fuse(const Epilogue& wanted) {
-  const bool relu = wanted.activation == Activation::relu;
+  const bool relu = std::holds_alternative<activations::Relu>(wanted.activation);
   const bool precomputed = forward_.algorithm == CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM;
   if (options_.mode == Mode::training) return;  // its ReLU would turn a NaN into a zero
-  if (!wanted.bias || !(relu || (wanted.activation == Activation::linear && precomputed))) return;
+  if (!wanted.bias || !(relu || (is_linear(wanted.activation) && precomputed))) return;
   check(cudnnSetActivationDescriptor(activation_.get(),
                                      relu ? CUDNN_ACTIVATION_RELU : CUDNN_ACTIVATION_IDENTITY,
                                      CUDNN_NOT_PROPAGATE_NAN, 0),

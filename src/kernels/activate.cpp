@@ -35,7 +35,7 @@ struct ActivationBackward {
   View<T> gradient;
   DN_HD void operator()(std::int64_t p, std::int64_t c) const {
     const float v = known.at(p, c);
-    gradient.at(p, c) = gradient.at(p, c) * f.gradient(v, v);
+    gradient.at(p, c) = gradient.at(p, c) * f.derivative(v);
   }
 };
 
@@ -46,7 +46,7 @@ struct ActivationBiasBackward {
   View<const T> known;
   View<T> gradient;
   DN_HD Sums<1> operator()(std::int64_t p, std::int64_t c) const {
-    const float v = known.at(p, c), g = gradient.at(p, c) * f.gradient(v, v);
+    const float v = known.at(p, c), g = gradient.at(p, c) * f.derivative(v);
     gradient.at(p, c) = g;
     return {{g}};
   }
@@ -67,7 +67,7 @@ struct AddTo {
 
 }  // namespace
 
-void activate(const Stream& s, Activation a, const TensorView& in, const float* bias,
+void activate(const Stream& s, const Activation& a, const TensorView& in, const float* bias,
               const TensorView& out) {
   with_functor(a, out.dtype, [&](auto f, auto element) {
     using F = decltype(f);
@@ -79,9 +79,9 @@ void activate(const Stream& s, Activation a, const TensorView& in, const float* 
   });
 }
 
-void activation_backward(const Stream& s, Activation a, const TensorView& known,
+void activation_backward(const Stream& s, const Activation& a, const TensorView& known,
                          const TensorView& gradient) {
-  if (a == Activation::linear) return;
+  if (is_linear(a)) return;
   with_functor(a, gradient.dtype, [&](auto f, auto element) {
     using T = decltype(element);
     const ActivationBackward<decltype(f), T> each{f, known.as<T>(), gradient.as<T>()};
@@ -91,10 +91,10 @@ void activation_backward(const Stream& s, Activation a, const TensorView& known,
 
 std::int64_t activation_bias_scratch(const Shape& s) { return reduce_channels_scratch(s, 1); }
 
-void activation_bias_backward(const Stream& s, Activation a, const TensorView& known,
+void activation_bias_backward(const Stream& s, const Activation& a, const TensorView& known,
                               const TensorView& gradient, float* bias_gradient, void* scratch) {
   const AddTo finish{bias_gradient};
-  if (a == Activation::linear)
+  if (is_linear(a))
     return with_element(gradient.dtype, [&](auto element) {
       const Value<decltype(element)> value{gradient.as<decltype(element)>()};
       reduce_channels<1>(s, gradient.shape, value, finish, scratch);

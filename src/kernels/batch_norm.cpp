@@ -59,16 +59,15 @@ struct NormaliseRolling {
   }
 };
 
-// The derivative at u from u alone. Where only the sign of the output counts, u has it too; said
-// so, because the chained comparisons of gradient(u, value(u)) keep GCC from vectorising.
+// The derivative at the input u. Of the sign it is taken from u itself: the chained comparisons of
+// derivative(value(u)) keep GCC from vectorising.
 template <class F>
 DN_HD float slope(const F& f, float u) {
-  return f.gradient(u, u);
+  if constexpr (F::from == DerivativeFrom::output)
+    return f.derivative(f.value(u));
+  else
+    return f.derivative(u);
 }
-DN_HD inline float slope(const activations::Logistic& f, float u) {
-  return f.gradient(u, f.value(u));
-}
-DN_HD inline float slope(const activations::Tanh& f, float u) { return f.gradient(u, f.value(u)); }
 
 struct BackwardPoint {
   float normalised, gradient;  // x^ and dL/d(scale x^ + bias)

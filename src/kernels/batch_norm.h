@@ -14,7 +14,7 @@ inline constexpr float kRollingKeep = .9f;  // share of the rolling statistics t
 
 // Arrays of one value per channel. What a call does not need may be null.
 struct BatchNorm {
-  Activation activation = Activation::linear;  // of the normalised, scaled and shifted value
+  Activation activation = activations::Linear{};  // of the normalised, scaled and shifted value
   const float* scale = nullptr;
   const float* bias = nullptr;
   float* rolling_mean = nullptr;

@@ -7,10 +7,8 @@ namespace darknet {
 
 // launch(f, T{}) with the functor f of `a` and the element type T that `t` names.
 template <class Launch>
-void with_functor(Activation a, DType t, Launch launch) {
-  with_element(t, [&](auto element) {
-    std::visit([&](auto f) { launch(f, element); }, activations::functor(a));
-  });
+void with_functor(const Activation& a, DType t, Launch launch) {
+  with_element(t, [&](auto element) { std::visit([&](auto f) { launch(f, element); }, a); });
 }
 
 }  // namespace darknet

@@ -1,6 +1,5 @@
 // [activation] activation: a function of every value. [batchnorm], without keys of its own:
 // normalises every channel over the batch.
-#include "cfg/activation_key.h"
 #include "core/for_each.h"
 #include "kernels/activate.h"
 #include "kernels/copy.h"
@@ -10,10 +9,10 @@ namespace darknet {
 namespace {
 
 struct ActivationKeys {
-  std::string activation = "linear";
+  Activation activation = activations::Linear{};
   template <class V>
   void fields(V&& v) {
-    v("activation", activation, activation_words(), "function of every value");
+    v("activation", activation, Choice<Activation>{}, "function of every value");
   }
 };
 
@@ -22,7 +21,7 @@ class ActivationLayer final : public Layer {
   ActivationLayer(Section& section, const LayerContext& context) : Layer(section, context) {
     ActivationKeys keys;
     section.read(keys);
-    activation_ = activation_of(keys.activation);
+    activation_ = keys.activation;
   }
 
   Requirements reshape(std::span<const Shape> in, Ops&, const PlanOptions&) override {
@@ -43,7 +42,7 @@ class ActivationLayer final : public Layer {
     put_pixels(pass.stream, a.out_gradient, slot.view, slot.add);
   }
 
-  LayerSummary summary() const override { return {.note = std::string(to_string(activation_))}; }
+  LayerSummary summary() const override { return {.note = std::string(name_of(activation_))}; }
 
  private:
   Activation activation_;
@@ -66,7 +65,8 @@ class BatchnormLayer final : public Layer {
     if (pass.mode == Mode::training)
       batch_norm_forward(pass.stream, arrays(pass), in[0], out, pass.workspace);
     else
-      batch_norm_inference(pass.stream, channels_.arrays(Activation::linear, nullptr), in[0], out);
+      batch_norm_inference(pass.stream, channels_.arrays(activations::Linear{}, nullptr), in[0],
+                           out);
   }
 
   void backward(const Pass& pass, const BackwardArguments& a) override {
@@ -90,7 +90,7 @@ class BatchnormLayer final : public Layer {
 
  private:
   BatchNorm arrays(const Pass& pass) const {
-    return channels_.arrays(Activation::linear, static_cast<float*>(pass.saved));
+    return channels_.arrays(activations::Linear{}, static_cast<float*>(pass.saved));
   }
   ChannelParameters channels_;
 };

@@ -1,7 +1,6 @@
 // [connected] output, activation, batch_normalize: every output from every input of an image.
 // Weights lie in memory as inputs do, {output, h, w, channels}; files have Darknet's order.
 #include <algorithm>
-#include "cfg/activation_key.h"
 #include "kernels/activate.h"
 #include "nn/channel_parameters.h"
 
@@ -10,12 +9,12 @@ namespace {
 
 struct ConnectedKeys {
   std::int64_t output = 1;
-  std::string activation = "logistic";
+  Activation activation = activations::Logistic{};
   bool batch_normalize = false;
   template <class V>
   void fields(V&& v) {
     v("output", output, Integers{1, 1 << 24}, "number of outputs");
-    v("activation", activation, activation_words(), "function of the result");
+    v("activation", activation, Choice<Activation>{}, "function of the result");
     v("batch_normalize", batch_normalize, Flag{}, "normalise each output over the batch");
   }
 };
@@ -24,7 +23,7 @@ class ConnectedLayer final : public Layer {
  public:
   ConnectedLayer(Section& section, const LayerContext& context) : Layer(section, context) {
     section.read(connected_);
-    activation_ = activation_of(connected_.activation);
+    activation_ = connected_.activation;
   }
 
   // Its time goes into reading the weights, which are f32.
@@ -49,7 +48,7 @@ class ConnectedLayer final : public Layer {
       r.workspace = std::max(r.workspace, (*plan)->workspace());
     r.workspace = std::max({r.workspace, batch_norm_scratch(out_), activation_bias_scratch(out_)});
     if (keeps(options.mode)) r.saved = kept_bytes() + ChannelParameters::kept_bytes(out_.c);
-    r.needs_output = !r.saved && activation_ != Activation::linear;
+    r.needs_output = !r.saved && !is_linear(activation_);
     return r;
   }
 
@@ -101,7 +100,7 @@ class ConnectedLayer final : public Layer {
 
   LayerSummary summary() const override {
     return {.filters = cat(connected_.output),
-            .note = std::string(to_string(activation_)),
+            .note = std::string(name_of(activation_)),
             .multiply_adds = out_.n * weights_.value.size()};
   }
 
@@ -144,7 +143,7 @@ class ConnectedLayer final : public Layer {
     const float* const bias =
         folded_bias_.empty() ? channels_.bias().value.data() : folded_bias_.data();
     if (!keeps(pass.mode)) return activate(pass.stream, activation_, sum, bias, out);
-    activate(pass.stream, Activation::linear, sum, bias, sum);
+    activate(pass.stream, activations::Linear{}, sum, bias, sum);
     activate(pass.stream, activation_, sum, nullptr, out);
   }
 

@@ -2,7 +2,6 @@
 // convolution's result z is kept and one launch normalises, scales and activates it; at inference
 // all of it is folded into the plan.
 #include <algorithm>
-#include "cfg/activation_key.h"
 #include "kernels/activate.h"
 #include "nn/channel_parameters.h"
 
@@ -13,7 +12,7 @@ struct ConvolutionalKeys {
   std::int64_t filters = 1, size = 1, stride = 1, stride_x = 0, stride_y = 0, groups = 1;
   std::int64_t dilation = 1, padding = 0;
   bool pad = false, batch_normalize = false;
-  std::string activation = "logistic";
+  Activation activation = activations::Logistic{};
   template <class V>
   void fields(V&& v) {
     v("filters", filters, Integers{1, 1 << 20}, "output channels");
@@ -26,7 +25,7 @@ struct ConvolutionalKeys {
     v("pad", pad, Flag{}, "1: padding is size/2");
     v("padding", padding, Integers{0, 255}, "zeros around the input, times dilation");
     v("batch_normalize", batch_normalize, Flag{}, "normalise each channel over the batch");
-    v("activation", activation, activation_words(), "function of the result");
+    v("activation", activation, Choice<Activation>{}, "function of the result");
   }
 };
 
@@ -43,7 +42,7 @@ class ConvolutionalLayer final : public Layer {
     if (keys_of_.filters % keys_of_.groups != 0)
       section.fail_between({"groups", "filters"}, cat("filters=", keys_of_.filters,
                                                       " is not a multiple of ", keys_of_.groups));
-    activation_ = activation_of(keys_of_.activation);
+    activation_ = keys_of_.activation;
   }
 
   Requirements reshape(std::span<const Shape> in, Ops& ops, const PlanOptions& options) override {
@@ -127,8 +126,7 @@ class ConvolutionalLayer final : public Layer {
   bool writes_f32() const override { return true; }
 
   bool absorb(Layer& next) override {
-    if (activation_ == Activation::logistic && next.accept_activation(activation_))
-      activation_ = Activation::linear;
+    if (next.accept_activation(activation_)) activation_ = activations::Linear{};
     return false;
   }
 
@@ -163,7 +161,7 @@ class ConvolutionalLayer final : public Layer {
 
   Epilogue epilogue() const {
     if (normalises_) return {};
-    return {.bias = true, .activation = keeps_sum_ ? Activation::linear : activation_};
+    return {.bias = true, .activation = keeps_sum_ ? activations::Linear{} : activation_};
   }
 
   void make_parameters() {
@@ -182,7 +180,7 @@ class ConvolutionalLayer final : public Layer {
   Requirements requirements(const PlanOptions& plan) const {
     Requirements r{.output = out_, .workspace = plan_->workspace()};
     r.needs_input = plan.weight_gradient;
-    r.needs_output = !normalises_ && !keeps_sum_ && activation_ != Activation::linear;
+    r.needs_output = !normalises_ && !keeps_sum_ && !is_linear(activation_);
     if (normalises_ || keeps_sum_) r.saved = kept_bytes();
     if (normalises_) r.saved += ChannelParameters::kept_bytes(out_.c);
     if (plan.mode == Mode::training)
@@ -222,14 +220,14 @@ class ConvolutionalLayer final : public Layer {
   }
 
   std::string note() const {
-    std::string text(to_string(activation_));
+    std::string text(name_of(activation_));
     if (keys_of_.groups > 1) text += cat(", ", keys_of_.groups, " groups");
     if (keys_of_.dilation > 1) text += cat(", dilation ", keys_of_.dilation);
     return text;
   }
 
   ConvolutionalKeys keys_of_;
-  Activation activation_ = Activation::logistic;
+  Activation activation_;
   ConvSpec spec_;
   Shape out_;
   ChannelParameters channels_;

@@ -61,11 +61,11 @@ struct PixelProduct {  // the sum over the channels of a pixel
 
 struct ScaleKeys {
   std::int64_t from = 0;
-  std::string activation = "linear";
+  Activation activation = activations::Linear{};
   template <class V>
   void fields(V&& v) {
     v("from", from, Integers{}, "the layer to be scaled; negative: counted back");
-    v("activation", activation, activation_words(), "function of the product");
+    v("activation", activation, Choice<Activation>{}, "function of the product");
   }
 };
 
@@ -85,7 +85,7 @@ class ScaleLayer final : public Layer {
     section.read(keys);
     if (!section.has("from")) section.fail("from", "is missing: which layer is to be scaled?");
     sources_ = {context.index - 1, layer_index(section, "from", keys.from, context)};
-    activation_ = OutputActivation(activation_of(keys.activation));
+    activation_ = OutputActivation(keys.activation);
   }
 
   std::vector<std::int64_t> sources() const override { return sources_; }

@@ -61,11 +61,12 @@ struct GradientFitted {
 
 struct ShortcutKeys {
   std::vector<std::int64_t> from;
-  std::string activation = "linear", weights_type = "none", weights_normalization = "none";
+  Activation activation = activations::Linear{};
+  std::string weights_type = "none", weights_normalization = "none";
   template <class V>
   void fields(V&& v) {
     v("from", from, ListOf<std::int64_t>{}, "what to add; negative: counted back");
-    v("activation", activation, activation_words(), "function of the sum");
+    v("activation", activation, Choice<Activation>{}, "function of the sum");
     v("weights_type", weights_type, OneOf{{"none", "per_feature", "per_channel"}},
       "only none is supported");
     v("weights_normalization", weights_normalization, OneOf{{"none", "relu", "softmax"}},
@@ -85,7 +86,7 @@ class ShortcutLayer final : public Layer {
     if (keys.weights_normalization != "none")
       section.fail("weights_normalization",
                    cat(keys.weights_normalization, " is not supported, only none"));
-    activation_ = OutputActivation(activation_of(keys.activation));
+    activation_ = OutputActivation(keys.activation);
   }
 
   std::vector<std::int64_t> sources() const override { return sources_; }

@@ -170,8 +170,8 @@ class YoloLayer final : public DetectionHead {
     if (options.mode == Mode::training) upload_multipliers();
     return r;
   }
-  bool accept_activation(Activation a) override {
-    accepted_ = keys_.new_coords && a == Activation::logistic;
+  bool accept_activation(const Activation& a) override {
+    accepted_ = keys_.new_coords && std::holds_alternative<activations::Logistic>(a);
     return accepted_;
   }
 

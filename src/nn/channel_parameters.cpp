@@ -54,7 +54,7 @@ void ChannelParameters::reset() {
   fill(rolling_variance_.value, 1);
 }
 
-BatchNorm ChannelParameters::arrays(Activation a, float* kept) const {
+BatchNorm ChannelParameters::arrays(const Activation& a, float* kept) const {
   return {.activation = a,
           .scale = scale_.value.data(),
           .bias = bias_.value.data(),

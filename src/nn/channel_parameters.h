@@ -26,7 +26,7 @@ class ChannelParameters {
   void reset();                                     // bias 0, scale 1, rolling mean 0, variance 1
 
   // `kept`: 2 values per channel that live from forward to backward; null at inference.
-  BatchNorm arrays(Activation, float* kept) const;
+  BatchNorm arrays(const Activation&, float* kept) const;
   static std::int64_t kept_bytes(std::int64_t channels) {
     return 2 * channels * std::int64_t{sizeof(float)};
   }

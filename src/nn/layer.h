@@ -141,7 +141,7 @@ class Layer {
   // do the successor's work: true then makes `next` a pass-through.
   virtual bool absorb(Layer& /*next*/) { return false; }
   // Asked by the layer below: will you apply `a` yourself and take the values before it?
-  virtual bool accept_activation(Activation /*a*/) { return false; }
+  virtual bool accept_activation(const Activation& /*a*/) { return false; }
   virtual LayerSummary summary() const { return {}; }
   // After reshape; none where the layer is no convolution.
   virtual std::optional<ConvolutionWork> convolution() const { return std::nullopt; }

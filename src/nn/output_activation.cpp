@@ -10,7 +10,7 @@ bool OutputActivation::keeps(Mode mode) const {
 
 void OutputActivation::require(Requirements& r, const PlanOptions& options) const {
   if (keeps(options.mode)) r.saved += r.output.size() * size_of(options.precision);
-  r.needs_output = activation_ != Activation::linear && derivative_from_output(activation_);
+  r.needs_output = !is_linear(activation_) && derivative_from_output(activation_);
 }
 
 TensorView OutputActivation::before(const Pass& pass, const TensorView& out) const {
@@ -19,13 +19,12 @@ TensorView OutputActivation::before(const Pass& pass, const TensorView& out) con
 }
 
 void OutputActivation::forward(const Pass& pass, const TensorView& out) const {
-  if (activation_ != Activation::linear)
-    activate(pass.stream, activation_, before(pass, out), nullptr, out);
+  if (!is_linear(activation_)) activate(pass.stream, activation_, before(pass, out), nullptr, out);
 }
 
 void OutputActivation::backward(const Pass& pass, const TensorView& out,
                                 const TensorView& gradient) const {
-  if (activation_ == Activation::linear) return;
+  if (is_linear(activation_)) return;
   const TensorView known = keeps(pass.mode) ? before(pass, gradient) : out;
   activation_backward(pass.stream, activation_, known, gradient);
 }

@@ -1,14 +1,15 @@
 // The activation at the end of a layer that computes something simple before it ([shortcut],
 // [scale_channels], [sam]): where the layer writes, what has to be kept, the gradient.
 #pragma once
-#include "cfg/activation_key.h"
+#include "core/activation.h"
 #include "nn/layer.h"
 
 namespace darknet {
 
 class OutputActivation {
  public:
-  explicit OutputActivation(Activation activation = Activation::linear) : activation_(activation) {}
+  explicit OutputActivation(Activation activation = activations::Linear{})
+      : activation_(activation) {}
 
   // Adds to what the layer itself requires.
   void require(Requirements&, const PlanOptions&) const;
@@ -17,7 +18,7 @@ class OutputActivation {
   void forward(const Pass&, const TensorView& out) const;
   // gradient: of out, becomes that of before(). `out` may be null where require() did not ask.
   void backward(const Pass&, const TensorView& out, const TensorView& gradient) const;
-  std::string name() const { return std::string(to_string(activation_)); }
+  std::string name() const { return std::string(name_of(activation_)); }
 
  private:
   bool keeps(Mode) const;  // the values before it, for the derivative

@@ -74,7 +74,7 @@ Trial::Trial(const LayerSample& s, Mode m, Order order, DType wanted, Ops& libra
       section(section_of("[" + s.type + "]\n" + s.keys)) {
   layer = make_layer(section, context_of(kIndex, s.net_size, mode));
   EXPECT_EQ(layer->sources().size(), s.in.size());
-  EXPECT_TRUE(!s.takes_logistic || layer->accept_activation(Activation::logistic));
+  EXPECT_TRUE(!s.takes_logistic || layer->accept_activation(activations::Logistic{}));
   type = layer->works_in_f32() ? DType::f32 : wanted;
   needs = layer->reshape(s.in, library, {.mode = mode, .precision = type});
   for (std::size_t i = 0; i < s.in.size(); ++i) {

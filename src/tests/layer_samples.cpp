@@ -26,7 +26,7 @@ auto each(F f) {
 
 double activated(const std::string& name, double x) {
   return std::visit([&](auto f) { return static_cast<double>(f.value(x)); },
-                    activations::functor(*activation_by_name(name)));
+                    *value_of<Activation>(name));
 }
 
 void activate_all(Values& v, const std::string& name) {
@@ -366,10 +366,21 @@ LayerSample activation_sample(const std::string& name) {
           })};
 }
 
-const bool kActivations = add_layer_samples(
-    {activation_sample("linear"), activation_sample("leaky"), activation_sample("relu"),
-     activation_sample("logistic"), activation_sample("tanh"), activation_sample("mish"),
-     activation_sample("swish")});
+LayerSample normalised_sample(const std::string& name) {
+  return {.type = "convolutional",
+          .keys = "filters=3\nsize=3\npad=1\nbatch_normalize=1\nactivation=" + name + "\n",
+          .in = {{2, 5, 4, 2}},
+          .reference = Conv{.padding = 1, .activation = name, .normalised = true}};
+}
+
+const bool kActivations = [] {
+  std::vector<LayerSample> samples;
+  for (const std::string& name : names_of<Activation>()) {
+    samples.push_back(activation_sample(name));
+    samples.push_back(normalised_sample(name));
+  }
+  return add_layer_samples(samples);
+}();
 
 // A softmax over the elements of an image for which same(y1, x1, c1, y2, x2, c2).
 template <class F>

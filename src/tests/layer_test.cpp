@@ -320,7 +320,9 @@ class Taker final : public Layer {  // stands in for a head that works on logits
   Requirements reshape(std::span<const Shape>, Ops&, const PlanOptions&) override { return {}; }
   void forward(const Pass&, std::span<const TensorView>, TensorView) override {}
   void backward(const Pass&, const BackwardArguments&) override {}
-  bool accept_activation(Activation a) override { return a == Activation::logistic; }
+  bool accept_activation(const Activation& a) override {
+    return std::holds_alternative<activations::Logistic>(a);
+  }
 };
 
 TEST(Convolutional, HandsItsLogisticToALayerThatTakesIt) {

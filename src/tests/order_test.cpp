@@ -56,12 +56,11 @@ void for_each_type(F f) {
 
 template <class F>
 void for_each_activation(F f) {
-  for (std::size_t a = 0; a < std::variant_size_v<activations::Any>; ++a)
-    for_each_type([&](DType type) { f(static_cast<Activation>(a), type); });
+  for (const Activation& a : all_of<Activation>()) for_each_type([&](DType type) { f(a, type); });
 }
 
 void check_activate() {
-  for_each_activation([](Activation a, DType type) {
+  for_each_activation([](const Activation& a, DType type) {
     EXPECT_TRUE(same_in_any_order([&](const Stream& s) {
       const Tensor in = random_tensor(kShape, 1, type), bias = random_tensor(vector_shape(7), 2);
       const Tensor plain({}, kShape, type), shifted({}, kShape, type);
@@ -73,14 +72,14 @@ void check_activate() {
       const Buffer scratch({}, activation_bias_scratch(kShape));
       activation_bias_backward(s, a, in.view(), other.view(), sums.data(), scratch.data());
       return bytes_of({&plain, &shifted, &gradient, &other, &sums});
-    })) << to_string(a)
+    })) << name_of(a)
         << ' ' << to_string(type);
   });
 }
 
 // A batch normalisation's arrays, one row each.
 struct Normalisation {
-  explicit Normalisation(Activation a)
+  explicit Normalisation(const Activation& a)
       : norm{.activation = a,
              .scale = row(0),
              .bias = row(1),
@@ -96,7 +95,7 @@ struct Normalisation {
 };
 
 void check_batch_norm() {
-  for_each_activation([](Activation a, DType type) {
+  for_each_activation([](const Activation& a, DType type) {
     EXPECT_TRUE(same_in_any_order([&](const Stream& s) {
       const Normalisation n(a);
       const Buffer scratch({}, batch_norm_scratch(kShape));
@@ -110,7 +109,7 @@ void check_batch_norm() {
       const Tensor folded({}, weights.shape()), bias({}, vector_shape(kShape.c));
       fold_batch_norm(s, n.norm, {weights.data(), folded.data(), bias.data(), kShape.c, 2000});
       return bytes_of({&rolled, &out, &gradient, &folded, &bias, &n.arrays});
-    })) << to_string(a)
+    })) << name_of(a)
         << ' ' << to_string(type);
   });
 }

@@ -200,26 +200,30 @@ TEST_P(EpilogueTest, FusedBiasAndActivationEqualOurFormulas) {
   const Conv c{spec({1, 13, 13, 16}, 40, 3, 1)};
   const auto plan = ops(DeviceType::cpu).conv(c.s, {true, GetParam()}, {});
   ASSERT_TRUE(plan->fused().bias);
-  ASSERT_EQ(plan->fused().activation, GetParam());
+  const Activation fused = plan->fused().activation;  // an activation that oneDNN lacks is not
+  ASSERT_TRUE(fused == GetParam() || is_linear(fused));
   const Tensor in = random_tensor(c.s.in, 1), weights = random_tensor({40, 3, 3, 16}, 2),
                bias = random_tensor(vector_shape(40), 5);
   Tensor out(kChecked, c.out);
   const Buffer workspace(kChecked, plan->workspace());
   std::vector<double> y(out.size());
   c.visit([&](auto o, auto i, auto w) { y[o] += double{in.data()[i]} * weights.data()[w]; });
-  const auto activation = activations::functor(GetParam());
   for (std::size_t o = 0; o < y.size(); ++o)
-    y[o] =
-        std::visit([&](const auto& a) { return a.value(y[o] + bias.data()[o % 40]); }, activation);
+    y[o] = std::visit([&](const auto& f) { return f.value(y[o] + bias.data()[o % 40]); }, fused);
   plan->set_weights(kStream, weights.data(), workspace.data());
   plan->forward(kStream, in.view(), bias.data(), out.view(), workspace.data());
-  expect_close(y, out.data(), std::string(to_string(GetParam())));
+  expect_close(y, out.data(), std::string(name_of(GetParam())));
 }
 
-INSTANTIATE_TEST_SUITE_P(Activations, EpilogueTest,
-                         testing::Values(Activation::linear, Activation::leaky, Activation::relu,
-                                         Activation::logistic, Activation::tanh, Activation::mish,
-                                         Activation::swish));
+INSTANTIATE_TEST_SUITE_P(Activations, EpilogueTest, testing::ValuesIn(all_of<Activation>()));
+
+TEST(ConvPlan, FusesTheActivationsThatOneDnnKnows) {
+  const ConvSpec s = spec({1, 13, 13, 16}, 40, 3, 1);
+  for (const Activation& a : {Activation(activations::Leaky{}), Activation(activations::Relu{}),
+                              Activation(activations::Logistic{}), Activation(activations::Tanh{}),
+                              Activation(activations::Mish{}), Activation(activations::Swish{})})
+    EXPECT_EQ(ops(DeviceType::cpu).conv(s, {true, a}, {})->fused().activation, a) << name_of(a);
+}
 
 // Layers of the networks people train: none of them may fall to the library's reference code.
 TEST(ConvPlan, NoLayerOfTheKnownNetworksRunsReferenceCode) {

@@ -111,7 +111,7 @@ TEST_P(HalfConvTest, WidenedPlansOfTheLibraryAgreeWithTheReference) {
 TEST_P(HalfConvTest, WidenedPlansKeepTheirEpilogue) {
   const ConvSpec s = kSpecs[0];
   const PlanOptions o{.precision = GetParam()};
-  const Epilogue epilogue{.bias = true, .activation = Activation::relu};
+  const Epilogue epilogue{.bias = true, .activation = activations::Relu{}};
   auto inner = ops(DeviceType::cpu).conv(s, epilogue, {});
   const auto plan = widened(std::move(inner), s, o);
   ASSERT_TRUE(plan->fused().bias);

@@ -169,7 +169,7 @@ std::vector<float> result_of(ConvPlan& plan, const ConvSpec& s, ConvDirection d)
   if (d == ConvDirection::forward) {
     const std::vector<float> bias = noise(s.filters, 4);
     plan.forward(stream, in.view(), bias.data(), out.view(), workspace.data());
-    if (plan.fused().activation == Activation::linear)
+    if (is_linear(plan.fused().activation))
       for (std::int64_t i = 0; i < out.size(); ++i)
         out.data()[i] = std::max(.1f * out.data()[i], out.data()[i]);
     return out.to_host(stream);
@@ -185,7 +185,7 @@ std::vector<float> result_of(ConvPlan& plan, const ConvSpec& s, ConvDirection d)
 
 TEST(TunedPlans, TakeTheTablesChoiceAndComputeTheSame) {
   Ops& cpu = ops(DeviceType::cpu);
-  const Epilogue epilogue{.bias = true, .activation = Activation::leaky};
+  const Epilogue epilogue{.bias = true, .activation = activations::Leaky{}};
   for (const ConvDirection d : kDirections) {
     PlanOptions o{.mode = Mode::training};
     const auto by_rule = cpu.conv(square(), epilogue, o);

@@ -1,0 +1,51 @@
+// A closed list of structs that a cfg chooses from by name (activations, losses, optimizers): a
+// std::variant whose alternatives have `static constexpr std::string_view name`. All that a new one
+// needs is its place in the list.
+#pragma once
+#include <array>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace darknet {
+
+template <class List>
+concept NamedList = requires {
+  typename std::variant_alternative_t<0, List>;
+}
+&&requires { std::variant_alternative_t<0, List>::name; };
+
+// Every alternative with its defaults, in the order of the list.
+template <NamedList List>
+auto all_of() {
+  return []<std::size_t... i>(std::index_sequence<i...>) {
+    return std::array{List(std::in_place_index<i>)...};
+  }
+  (std::make_index_sequence<std::variant_size_v<List>>());
+}
+
+template <NamedList List>
+std::string_view name_of(const List& one) {
+  return std::visit([](const auto& alternative) { return alternative.name; }, one);
+}
+
+template <NamedList List>
+std::vector<std::string> names_of() {
+  std::vector<std::string> names;
+  for (const List& one : all_of<List>()) names.emplace_back(name_of(one));
+  return names;
+}
+
+// With its defaults; nothing where no alternative has the name.
+template <NamedList List>
+std::optional<List> value_of(std::string_view name) {
+  for (const List& one : all_of<List>())
+    if (name_of(one) == name) return one;
+  return std::nullopt;
+}
+
+}  // namespace darknet
