@@ -33,7 +33,6 @@ struct StepState : StepOrder {
   Verdict verdict = Verdict::update;
   std::int32_t fault_part = -1;  // the first part of the batch whose loss was not finite
   LossScale loss;
-  float adam_first = 1, adam_second = 1;  // 1 - B1^t, 1 - B2^t: Adam's corrections after t updates
 };
 
 // null: the loss is not scaled.

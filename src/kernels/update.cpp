@@ -1,5 +1,9 @@
 #include "kernels/update.h"
 
+#include <iterator>
+#include <type_traits>
+#include <utility>
+
 #include "core/for_each.h"
 #include "core/math.h"
 
@@ -52,45 +56,30 @@ DN_HD inline bool updates(const StepState& state, float& gradient) {
   return state.verdict == Verdict::update;
 }
 
-struct Sgd {
+template <class Rule>
+struct BeginUpdate {
+  Rule rule;
+  typename Rule::Step* shared;
+  std::int64_t frozen;
+  const StepState* state;
+  DN_HD void operator()(std::int64_t) const { *shared = rule.step(state->iteration - frozen); }
+};
+
+template <class Rule, class States>
+struct Update;
+template <class Rule, std::size_t... k>
+struct Update<Rule, std::index_sequence<k...>> {
+  Rule rule;
   UpdateArrays a;
-  SgdSettings s;
+  float images;
+  const typename Rule::Step* shared;
   const StepState* state;
   DN_HD void operator()(std::int64_t i) const {
     if (!updates(*state, a.gradient[i])) return;
-    const float g = clipped(a.gradient[i] / state->loss.scale, a.clip);
+    const UpdateElement e{clipped(a.gradient[i] / state->loss.scale, a.clip),
+                          state->learning_rate * a.rate_factor, a.decay, images};
     a.gradient[i] = 0;
-    const float v = s.momentum * a.first[i] + g + a.decay * s.images * a.value[i];
-    a.first[i] = v;
-    a.value[i] -= state->learning_rate * a.rate_factor / s.images * v;
-  }
-};
-
-struct CorrectAdam {
-  AdamSettings s;
-  StepState* state;
-  DN_HD void operator()(std::int64_t) const {
-    const auto t = static_cast<float>(state->iteration - s.frozen);
-    state->adam_first = 1 - math::pow(s.b1, t);
-    state->adam_second = 1 - math::pow(s.b2, t);
-  }
-};
-
-struct Adam {
-  UpdateArrays a;
-  AdamSettings s;
-  const StepState* state;
-  DN_HD void operator()(std::int64_t i) const {
-    if (!updates(*state, a.gradient[i])) return;
-    const float g =
-        clipped(a.gradient[i] / state->loss.scale, a.clip) / s.images + a.decay * a.value[i];
-    a.gradient[i] = 0;
-    const float m = s.b1 * a.first[i] + (1 - s.b1) * g;
-    const float v = s.b2 * a.second[i] + (1 - s.b2) * g * g;
-    a.first[i] = m;
-    a.second[i] = v;
-    const float m_hat = m / state->adam_first, v_hat = v / state->adam_second;
-    a.value[i] -= state->learning_rate * a.rate_factor * m_hat / (math::sqrt(v_hat) + s.epsilon);
+    rule.update(*shared, e, a.value[i], a.states[k][i]...);
   }
 };
 
@@ -141,18 +130,31 @@ void check_finite(const Stream& s, const float* gradient, std::int64_t n, StepSt
   for_each(s, 1, MarkNotFinite{count, state});
 }
 
-void sgd_update(const Stream& s, const UpdateArrays& a, const SgdSettings& settings,
-                const StepState* state) {
-  for_each_in_rows(s, a.n, Sgd{a, settings, state});
+void begin_update(const Stream& s, const OptimizerStep& step, const StepState* state) {
+  std::visit(
+      [&](const auto& rule) {
+        using Rule = std::remove_cvref_t<decltype(rule)>;
+        using Shared = typename Rule::Step;
+        static_assert(sizeof(Shared) <= kOptimizerStepBytes);
+        if constexpr (!std::is_empty_v<Shared>)
+          for_each(s, 1,
+                   BeginUpdate<Rule>{rule, static_cast<Shared*>(step.shared), step.frozen, state});
+      },
+      step.rule);
 }
 
-void correct_adam(const Stream& s, const AdamSettings& settings, StepState* state) {
-  for_each(s, 1, CorrectAdam{settings, state});
-}
-
-void adam_update(const Stream& s, const UpdateArrays& a, const AdamSettings& settings,
-                 const StepState* state) {
-  for_each_in_rows(s, a.n, Adam{a, settings, state});
+void parameter_update(const Stream& s, const UpdateArrays& a, const OptimizerStep& step,
+                      const StepState* state) {
+  std::visit(
+      [&](const auto& rule) {
+        using Rule = std::remove_cvref_t<decltype(rule)>;
+        using States = std::make_index_sequence<std::size(Rule::states)>;
+        for_each_in_rows(
+            s, a.n,
+            Update<Rule, States>{rule, a, step.images,
+                                 static_cast<typename Rule::Step*>(step.shared), state});
+      },
+      step.rule);
 }
 
 void average_update(const Stream& s, const AverageArrays& a, const StepState* state) {

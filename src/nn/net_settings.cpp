@@ -11,6 +11,10 @@ void check_training(const Section& section, const NetSettings& net) {
     section.fail_between(
         {"subdivisions", "batch"},
         cat("batch=", net.batch, " is not a multiple of subdivisions=", net.subdivisions));
+  if (net.optimizer.adam && section.has("optimizer") &&
+      !std::holds_alternative<optimizers::Adam>(net.optimizer.chosen))
+    section.fail("optimizer", cat("adam=1 asks for adam, optimizer=", name_of(net.optimizer.chosen),
+                                  " for another; remove one of them"));
   if (net.policy == "steps" && net.steps.empty() && net.scales.empty())
     section.fail_between({"policy"},
                          "policy=steps needs steps and scales; add both, for example "

@@ -1,24 +1,45 @@
 // The [net] section, parsed completely into a struct.
 #pragma once
+#include <array>
 #include <cstdint>
 #include <string>
+#include <variant>
 #include <vector>
 #include "cfg/section.h"
+#include "kernels/optimizers.h"
 
 namespace darknet {
+
+// Which optimizer trains, and the keys of all of them.
+struct OptimizerKeys {
+  OptimizerRule chosen;
+  bool adam = false;  // Darknet's key for optimizer=adam
+  std::array<OptimizerRule, std::variant_size_v<OptimizerRule>> rules = all_of<OptimizerRule>();
+
+  const OptimizerRule& rule() const {
+    return rules[adam ? OptimizerRule(optimizers::Adam{}).index() : chosen.index()];
+  }
+  template <class V>
+  void fields(V&& v) {
+    v("optimizer", chosen, TrainingOnly{Choice<OptimizerRule>{}},
+      "how gradients change the weights");
+    v("adam", adam, TrainingOnly{Flag{}}, "1: the same as optimizer=adam");
+    for (OptimizerRule& rule : rules) std::visit([&](auto& r) { r.fields(v); }, rule);
+  }
+};
 
 struct NetSettings {
   std::int64_t batch = 1, subdivisions = 1, width = 416, height = 416, channels = 3;
   std::int64_t max_batches = 0;
   // Optimizer and schedule.
-  float learning_rate = .001f, learning_rate_min = 1e-5f, momentum = .9f, decay = .0001f;
+  float learning_rate = .001f, learning_rate_min = 1e-5f, decay = .0001f;
   std::string policy = "constant";
   std::int64_t burn_in = 0, step = 1, sgdr_cycle = 0, sgdr_mult = 2;
   float power = 4, scale = 1, gamma = 1;
   std::vector<std::int64_t> steps;
   std::vector<float> scales;
-  bool adam = false;
-  float b1 = .9f, b2 = .999f, eps = 1e-6f, ema_alpha = 0;
+  OptimizerKeys optimizer;
+  float ema_alpha = 0;
   // Augmentation.
   float saturation = 1, exposure = 1, hue = 0;
   bool flip = true, mosaic = false, mosaic_bound = false, letter_box = false;
@@ -39,7 +60,6 @@ struct NetSettings {
       "step size before policy and burn_in");
     v("learning_rate_min", learning_rate_min, TrainingOnly{Reals{0, 1e30f}},
       "lower end of policy=sgdr");
-    v("momentum", momentum, TrainingOnly{Reals{0, 1}}, "of SGD");
     v("decay", decay, TrainingOnly{Reals{0, 1e6f}}, "L2 penalty on weights");
     v("policy", policy,
       TrainingOnly{
@@ -58,10 +78,7 @@ struct NetSettings {
       "first period of policy=sgdr; 0: max_batches");
     v("sgdr_mult", sgdr_mult, TrainingOnly{Integers{1, 1000}},
       "growth of the period of policy=sgdr");
-    v("adam", adam, TrainingOnly{Flag{}}, "Adam instead of SGD");
-    v("B1", b1, TrainingOnly{Reals{0, .999999f}}, "Adam's first decay rate");
-    v("B2", b2, TrainingOnly{Reals{0, .999999f}}, "Adam's second decay rate");
-    v("eps", eps, TrainingOnly{Reals{0, 1}}, "Adam's epsilon");
+    optimizer.fields(v);
     v("ema_alpha", ema_alpha, TrainingOnly{Reals{0, .999999f}},
       "decay of the averaged weights; 0: none");
     v("saturation", saturation, TrainingOnly{Reals{0, 1e3f}}, "largest factor on the saturation");

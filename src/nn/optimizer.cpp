@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "kernels/update.h"
 #include "nn/freezing.h"
 
 namespace darknet {
@@ -28,12 +27,15 @@ Optimizer::Optimizer(Network& net, const NetSettings& settings) : net_(net), set
   const std::vector<std::int64_t> frozen = frozen_iterations(net);
   for (std::int64_t i = 0; i < net.size(); ++i) {
     for (Parameter* p : net.layer(i).parameters()) {
-      Slot slot{.parameter = p, .layer = i, .frozen = frozen[static_cast<std::size_t>(i)]};
+      Slot slot{.parameter = p,
+                .layer = i,
+                .frozen = frozen[static_cast<std::size_t>(i)],
+                .trained = p->trained() && p->update};
       if (p->role == Role::weights) slot.clip = net.layer(i).keys().clip;
       const Shape shape = vector_shape(p->value.size());
-      if (p->trained() && p->update) {
-        slot.first = Tensor(device, shape);
-        if (settings.adam) slot.second = Tensor(device, shape);
+      if (slot.trained) {
+        for (std::size_t k = 0; k < states_of(settings.optimizer.rule()).size(); ++k)
+          slot.states.emplace_back(device, shape);
         most = std::max(most, shape.c);
       }
       if (settings.ema_alpha > 0) slot.average = Tensor(device, shape);
@@ -41,23 +43,19 @@ Optimizer::Optimizer(Network& net, const NetSettings& settings) : net_(net), set
     }
   }
   scratch_ = Buffer(device, check_finite_scratch(most));
+  shared_ = Buffer(device, kOptimizerStepBytes);
 }
 
-void Optimizer::update(Slot& slot, const StepState* state, std::int64_t images) {
+void Optimizer::update(Slot& slot, const OptimizerStep& step, const StepState* state) {
   Parameter& p = *slot.parameter;
-  const UpdateArrays arrays{.value = p.value.data(),
-                            .gradient = p.gradient.data(),
-                            .first = slot.first.data(),
-                            .second = slot.second.data(),
-                            .n = p.value.size(),
-                            .rate_factor = p.learning_rate,
-                            .decay = p.decays() ? settings_.decay : 0,
-                            .clip = slot.clip};
-  const auto batch = static_cast<float>(images);
-  if (settings_.adam)
-    adam_update(net_.stream(), arrays, {settings_.b1, settings_.b2, settings_.eps, batch}, state);
-  else
-    sgd_update(net_.stream(), arrays, {settings_.momentum, batch}, state);
+  UpdateArrays arrays{.value = p.value.data(),
+                      .gradient = p.gradient.data(),
+                      .n = p.value.size(),
+                      .rate_factor = p.learning_rate,
+                      .decay = p.decays() ? settings_.decay : 0,
+                      .clip = slot.clip};
+  for (std::size_t k = 0; k < slot.states.size(); ++k) arrays.states[k] = slot.states[k].data();
+  parameter_update(net_.stream(), arrays, step, state);
 }
 
 void Optimizer::step(StepState* state, std::int64_t images, bool average) {
@@ -67,12 +65,13 @@ void Optimizer::step(StepState* state, std::int64_t images, bool average) {
     if (s.parameter->updated())
       check_finite(stream, s.parameter->gradient.data(), s.parameter->gradient.size(), state,
                    scratch_.data());
-  std::int64_t corrected = -1;
+  OptimizerStep step{settings_.optimizer.rule(), static_cast<float>(images), shared_.data()};
+  std::int64_t begun = -1;
   for (Slot& s : slots_) {
     if (!s.parameter->updated()) continue;
-    if (settings_.adam && s.frozen != std::exchange(corrected, s.frozen))
-      correct_adam(stream, {.b1 = settings_.b1, .b2 = settings_.b2, .frozen = s.frozen}, state);
-    update(s, state, images);
+    step.frozen = s.frozen;
+    if (s.frozen != std::exchange(begun, s.frozen)) begin_update(stream, step, state);
+    update(s, step, state);
   }
   if (average && settings_.ema_alpha > 0) {
     if (!averaging_) start_average();
@@ -91,7 +90,7 @@ void Optimizer::step(StepState* state, std::int64_t images, bool average) {
 std::vector<Tensor*> Optimizer::gradients() {
   std::vector<Tensor*> all;
   for (Slot& s : slots_)
-    if (!s.first.empty()) all.push_back(&s.parameter->gradient);
+    if (s.trained) all.push_back(&s.parameter->gradient);
   return all;
 }
 
@@ -118,14 +117,14 @@ void Optimizer::swap_average() {
 }
 
 std::vector<Optimizer::Array> Optimizer::state() {
+  const std::vector<std::string_view> names = states_of(settings_.optimizer.rule());
   std::vector<Array> arrays;
   for (std::size_t i = 0; i < slots_.size(); ++i) {
-    const std::string name = cat("parameter ", i, " of layer ", slots_[i].layer);
-    for (const auto& [suffix, tensor] :
-         {std::pair<const char*, Tensor*>{" first", &slots_[i].first},
-          {" second", &slots_[i].second},
-          {" average", &slots_[i].average}})
-      if (!tensor->empty()) arrays.push_back({name + suffix, tensor});
+    Slot& slot = slots_[i];
+    const std::string parameter = cat("parameter ", i, " of layer ", slot.layer, ' ');
+    for (std::size_t k = 0; k < slot.states.size(); ++k)
+      arrays.push_back({cat(parameter, names[k]), &slot.states[k]});
+    if (!slot.average.empty()) arrays.push_back({parameter + "average", &slot.average});
   }
   return arrays;
 }

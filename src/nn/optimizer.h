@@ -1,9 +1,10 @@
-// SGD with momentum, or Adam, on every trained parameter of a network, and the running average of
-// the weights (ema_alpha). Owns the per-parameter state that a checkpoint keeps.
+// The optimizer that [net] names, on every trained parameter of a network, and the running average
+// of the weights (ema_alpha). Owns what a checkpoint keeps of every parameter.
 #pragma once
 #include <cstdint>
 #include <string>
 #include <vector>
+#include "kernels/update.h"
 #include "nn/network.h"
 
 namespace darknet {
@@ -41,16 +42,18 @@ class Optimizer {
     std::int64_t layer = 0;
     std::int64_t frozen = 0;  // iterations before its first update
     float clip = 0;
-    Tensor first, second, average;
+    bool trained = false;        // by a step, unless it is frozen then
+    std::vector<Tensor> states;  // of OptimizerRule, in its order
+    Tensor average;
   };
-  void update(Slot&, const StepState* state, std::int64_t images);
+  void update(Slot&, const OptimizerStep&, const StepState*);
   void copy_into_average(Slot&);
   void start_average();
 
   Network& net_;
   NetSettings settings_;
   std::vector<Slot> slots_;
-  Buffer scratch_;
+  Buffer scratch_, shared_;
   bool averaging_ = false;
 };
 

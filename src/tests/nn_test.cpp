@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <set>
 #include <sstream>
 
 #include "cfg/parse.h"
@@ -130,14 +131,76 @@ TEST(Net, ContradictionsNameLineAndReason) {
 }
 
 struct UpdateCase {
-  std::vector<float> w{1, -2, 3}, g{.5f, .25f, -4}, m{.1f, .2f, .3f}, v{.1f, .1f, .1f};
+  std::vector<float> w{1, -2, 3}, g{.5f, .25f, -4};
+  std::vector<std::vector<float>> states{{.1f, .2f, .3f}, {.1f, .1f, .1f}};
+  float decay = .01f;
   StepState state{{.iteration = 2, .learning_rate = .1f}};
-  UpdateArrays arrays() { return {w.data(), g.data(), m.data(), v.data(), 3, 2.f, .01f, 1.f}; }
+  UpdateCase() { states.resize(kMaxOptimizerStates, {0, 0, 0}); }
+  void start() { states.assign(kMaxOptimizerStates, {0, 0, 0}), decay = 0; }
+  UpdateArrays arrays() {
+    UpdateArrays a{w.data(), g.data(), {}, 3, 2.f, decay, 1.f};
+    for (std::size_t k = 0; k < kMaxOptimizerStates; ++k) a.states[k] = states[k].data();
+    return a;
+  }
+  void update(const OptimizerRule& rule) {
+    char shared[kOptimizerStepBytes];
+    const OptimizerStep step{rule, 4, shared};
+    begin_update({}, step, &state);
+    parameter_update({}, arrays(), step, &state);
+  }
 };
+
+// A checkpoint of one optimizer is not taken for another's.
+TEST(Optimizers, KeepStatesOfDifferentNames) {
+  std::set<std::vector<std::string_view>> states;
+  for (const OptimizerRule& rule : all_of<OptimizerRule>())
+    EXPECT_TRUE(states.insert(states_of(rule)).second) << name_of(rule);
+}
+
+// With a gradient of zero and no decay, and from states of zero, nothing is to be done.
+TEST(Optimizers, StandStillWithoutAGradient) {
+  for (const OptimizerRule& rule : all_of<OptimizerRule>()) {
+    UpdateCase c;
+    c.start();
+    c.g = {0, 0, 0};
+    c.update(rule);
+    EXPECT_EQ(c.w, (std::vector<float>{1, -2, 3})) << name_of(rule);
+  }
+}
+
+// Downhill on w^2 / 2 from 1, whose gradient is w.
+TEST(Optimizers, DescendAParabola) {
+  for (const OptimizerRule& rule : all_of<OptimizerRule>()) {
+    UpdateCase c;
+    c.start();
+    c.w = {1, -1, .5f}, c.state.learning_rate = .01f;
+    for (c.state.iteration = 1; c.state.iteration <= 1000; ++c.state.iteration) {
+      for (std::size_t i = 0; i < 3; ++i) c.g[i] = 4 * c.w[i];  // summed over 4 images
+      c.update(rule);
+    }
+    for (const float w : c.w) EXPECT_LT(std::abs(w), .1f) << name_of(rule);
+  }
+}
+
+TEST(Optimizers, AreChosenByName) {
+  const auto chosen = [](const std::string& keys) {
+    return std::string(name_of(net_of(keys).optimizer.rule()));
+  };
+  EXPECT_EQ(chosen(""), "sgd");
+  for (const std::string& name : names_of<OptimizerRule>())
+    EXPECT_EQ(chosen("optimizer=" + name + "\n"), name);
+  EXPECT_EQ(chosen("adam=1\n"), "adam");
+  EXPECT_EQ(chosen("adam=1\noptimizer=adam\n"), "adam");
+  EXPECT_EQ(std::get<optimizers::Adam>(net_of("adam=1\nB1=.5\neps=.25\n").optimizer.rule()).b1,
+            .5f);
+  EXPECT_EQ(error_of("adam=1\noptimizer=sgd\n"),
+            "net.cfg:3: [net] optimizer: adam=1 asks for adam, optimizer=sgd for another; remove "
+            "one of them");
+}
 
 TEST(Update, SgdIsDarknetsRule) {
   UpdateCase c;
-  sgd_update({}, c.arrays(), {.9f, 4}, &c.state);
+  c.update(optimizers::Sgd{.9f});
   const double g[] = {.5, .25, -1}, w[] = {1, -2, 3}, m[] = {.1, .2, .3};  // clipped to 1
   for (int i = 0; i < 3; ++i) {
     const double v = .9 * m[i] + g[i] + .01 * 4 * w[i];
@@ -148,8 +211,7 @@ TEST(Update, SgdIsDarknetsRule) {
 
 TEST(Update, AdamIsTheBiasCorrectedRule) {
   UpdateCase c;
-  correct_adam({}, {.9f, .999f, 1e-6f, 4}, &c.state);
-  adam_update({}, c.arrays(), {.9f, .999f, 1e-6f, 4}, &c.state);
+  c.update(optimizers::Adam{.9f, .999f, 1e-6f});
   const double g[] = {.5, .25, -1}, w[] = {1, -2, 3}, m0[] = {.1, .2, .3};
   for (int i = 0; i < 3; ++i) {
     const double mean = g[i] / 4 + .01 * w[i], m = .9 * m0[i] + .1 * mean;
@@ -165,10 +227,10 @@ TEST(Update, AStepThatIsNotFiniteChangesNothing) {
   std::vector<char> scratch(static_cast<std::size_t>(check_finite_scratch(3)));
   check_finite({}, c.g.data(), 3, &c.state, scratch.data());
   EXPECT_EQ(c.state.verdict, Verdict::fault);
-  sgd_update({}, c.arrays(), {.9f, 4}, &c.state);
-  average_update({}, {c.m.data(), c.w.data(), 3, .5f}, &c.state);
+  c.update(optimizers::Sgd{.9f});
+  average_update({}, {c.states[0].data(), c.w.data(), 3, .5f}, &c.state);
   EXPECT_EQ(c.w, (std::vector<float>{1, -2, 3}));
-  EXPECT_EQ(c.m, (std::vector<float>{.1f, .2f, .3f}));
+  EXPECT_EQ(c.states[0], (std::vector<float>{.1f, .2f, .3f}));
   EXPECT_EQ(c.g[0], .5f);  // the gradients stay for whoever asks which layer it was
 }
 

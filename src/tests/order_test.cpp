@@ -157,20 +157,17 @@ constexpr std::int64_t kParameters = 10 * 1024 + 5;
 
 template <class Update>
 Bytes updated(Update update, Verdict verdict) {
-  const Tensor rows = random_tensor({4, 1, 1, kParameters}, 1);
+  const Tensor rows = random_tensor({2 + kMaxOptimizerStates, 1, 1, kParameters}, 1);
   float* const row = rows.data();
-  const auto n = static_cast<std::size_t>(kParameters);
-  for (std::size_t i = 0; i < n; ++i) row[3 * n + i] += .5f;  // Adam's v is not negative
+  constexpr std::int64_t n = kParameters;
+  for (std::int64_t i = 2 * n; i < rows.size(); ++i) row[i] += .5f;  // Adam's v is not negative
   StepState state{{.iteration = 2, .learning_rate = .1f}, verdict};
   state.loss.scale = 4;
-  update(UpdateArrays{.value = row,
-                      .gradient = row + n,
-                      .first = row + 2 * n,
-                      .second = row + 3 * n,
-                      .n = kParameters,
-                      .decay = .01f,
-                      .clip = .4f},
-         &state);
+  UpdateArrays arrays{
+      .value = row, .gradient = row + n, .n = kParameters, .decay = .01f, .clip = .4f};
+  for (std::size_t k = 0; k < kMaxOptimizerStates; ++k)
+    arrays.states[k] = row + static_cast<std::int64_t>(2 + k) * n;
+  update(arrays, &state);
   Bytes all = bytes_of({&rows});
   append(all, std::span(&state.verdict, 1));
   return all;
@@ -179,22 +176,21 @@ Bytes updated(Update update, Verdict verdict) {
 void check_update() {
   using Arrays = const UpdateArrays&;
   for (const Verdict verdict : {Verdict::update, Verdict::overflow, Verdict::fault}) {
-    EXPECT_TRUE(same_in_any_order([&](const Stream& s) {
-      return updated([&](Arrays a, StepState* state) { sgd_update(s, a, {.images = 4}, state); },
-                     verdict);
-    }));
+    for (const OptimizerRule& rule : all_of<OptimizerRule>())
+      EXPECT_TRUE(same_in_any_order([&](const Stream& s) {
+        return updated(
+            [&](Arrays a, StepState* state) {
+              const Buffer shared({}, kOptimizerStepBytes);
+              const OptimizerStep step{rule, 4, shared.data()};
+              begin_update(s, step, state);
+              parameter_update(s, a, step, state);
+            },
+            verdict);
+      })) << name_of(rule);
     EXPECT_TRUE(same_in_any_order([&](const Stream& s) {
       return updated(
           [&](Arrays a, StepState* state) {
-            correct_adam(s, {.images = 4}, state);
-            adam_update(s, a, {.images = 4}, state);
-          },
-          verdict);
-    }));
-    EXPECT_TRUE(same_in_any_order([&](const Stream& s) {
-      return updated(
-          [&](Arrays a, StepState* state) {
-            average_update(s, {a.first, a.value, a.n, .9f}, state);
+            average_update(s, {a.states[0], a.value, a.n, .9f}, state);
           },
           verdict);
     }));
