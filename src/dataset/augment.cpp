@@ -4,8 +4,6 @@
 #include <array>
 #include <cmath>
 
-#include "kernels/warp.h"
-
 namespace darknet {
 namespace {
 
@@ -25,7 +23,7 @@ float random_scale(Rng& rng, float s) {
 
 // How far a side moves inwards (negative: outwards), as a share of the picture: the jitter, and
 // from resize a zoom between `resize` out and `resize` in (below 1: out only).
-float random_side(const Augmentation& a, Rng& rng) {
+float random_side(const AugmentationKeys& a, Rng& rng) {
   const float down = a.resize > 1 ? 1 / a.resize : a.resize;
   const float up = a.resize < 1 ? 1 / a.resize : a.resize;
   const float least = (1 - 1 / down) / 2, most = (1 - 1 / up) / 2;
@@ -44,14 +42,14 @@ void letter_box(Crop& c, float aspect) {
 
 Crop random_crop(const Augmentation& a, Rng& rng, const Image& image, float aspect) {
   const auto w = static_cast<float>(image.width), h = static_cast<float>(image.height);
-  Crop c{.left = w * random_side(a, rng), .top = h * random_side(a, rng)};
-  c.right = w * (1 - random_side(a, rng)), c.bottom = h * (1 - random_side(a, rng));
+  Crop c{.left = w * random_side(a.head, rng), .top = h * random_side(a.head, rng)};
+  c.right = w * (1 - random_side(a.head, rng)), c.bottom = h * (1 - random_side(a.head, rng));
   const auto keep_open = [](float& low, float& high) {  // jitter near 1 may turn the sides around
     if (high - low < 1) low = (low + high) / 2 - .5f, high = low + 1;
   };
   keep_open(c.left, c.right), keep_open(c.top, c.bottom);
   if (a.letter_box) letter_box(c, aspect);
-  c.mirrored = rng.flip() && a.flip;
+  c.mirrored = rng.flip() && a.image.flip;
   return c;
 }
 
@@ -61,7 +59,7 @@ void set_geometry(Placement& p, const Crop& c, float height, float width) {
   if (c.mirrored) p.scale_x = -p.scale_x, p.shift_x = c.right;
 }
 
-void set_colour(Placement& p, const Augmentation& a, Rng& rng) {
+void set_colour(Placement& p, const ImageAugmentation& a, Rng& rng) {
   p.hue = rng.uniform(-a.hue, a.hue);
   p.saturation = random_scale(rng, a.saturation);
   p.exposure = random_scale(rng, a.exposure);
@@ -99,15 +97,7 @@ Rect mosaic_part(int k, std::int64_t cut_x, std::int64_t cut_y, std::int64_t hei
 }  // namespace
 
 Augmentation augmentation_of(const NetSettings& net, const AugmentationKeys& head) {
-  return {.jitter = head.jitter,
-          .resize = head.resize,
-          .hue = net.hue,
-          .saturation = net.saturation,
-          .exposure = net.exposure,
-          .flip = net.flip,
-          .mosaic = net.mosaic,
-          .mosaic_bound = net.mosaic_bound,
-          .letter_box = net.letter_box};
+  return {net.augmentation, head, net.letter_box};
 }
 
 Placement plain_placement(const Image& image, std::int64_t height, std::int64_t width,
@@ -130,7 +120,7 @@ Placement random_placement(const Augmentation& a, Rng& rng, const Image& image, 
   const auto w = static_cast<float>(width), h = static_cast<float>(height);
   Placement p{.part = {0, 0, width, height}};
   set_geometry(p, random_crop(a, rng, image, w / h), h, w);
-  set_colour(p, a, rng);
+  set_colour(p, a.image, rng);
   return p;
 }
 
@@ -144,16 +134,16 @@ std::vector<Placement> mosaic_placements(const Augmentation& a, Rng& rng,
   const std::int64_t cut_x = cut(w), cut_y = cut(h);
   std::vector<Placement> parts;
   for (int k = 0; k < 4; ++k) {
-    const Image& image = *images[static_cast<std::size_t>(k)];
+    const Image& image = *images[to_size(k)];
     Placement p = random_placement(a, rng, image, height, width);
     p.part = mosaic_part(k, cut_x, cut_y, height, width);
     const auto x = ends(p.scale_x, p.shift_x, static_cast<float>(image.width));
     const auto y = ends(p.scale_y, p.shift_y, static_cast<float>(image.height));
     shift(p,
           mosaic_shift(x, static_cast<float>(p.part.x0), static_cast<float>(p.part.x1), w,
-                       k % 2 == 0, a.mosaic_bound),
+                       k % 2 == 0, a.image.mosaic_bound),
           mosaic_shift(y, static_cast<float>(p.part.y0), static_cast<float>(p.part.y1), h,
-                       k / 2 == 0, a.mosaic_bound));
+                       k / 2 == 0, a.image.mosaic_bound));
     parts.push_back(p);
   }
   return parts;
@@ -166,17 +156,7 @@ WarpArguments warp_of(const Image& image, const Placement& p, View<float> out) {
           .width = image.width,
           .height = image.height,
           .out = out,
-          .x0 = p.part.x0,
-          .y0 = p.part.y0,
-          .x1 = p.part.x1,
-          .y1 = p.part.y1,
-          .scale_x = p.scale_x,
-          .shift_x = p.shift_x,
-          .scale_y = p.scale_y,
-          .shift_y = p.shift_y,
-          .hue = p.hue,
-          .saturation = p.saturation,
-          .exposure = p.exposure};
+          .placement = p};
 }
 
 }  // namespace
@@ -185,16 +165,15 @@ void place(const Stream& stream, const Image& image, const Placement& p, View<fl
   warp(stream, warp_of(image, p, out));
 }
 
-void place(const Stream& stream, const Picture& picture, const Placement& p, bool grey_outside,
-           View<float> out) {
-  place_on_device(stream, picture.image.pixels.data(), picture, p, grey_outside, out);
+void place(const Stream& stream, const Picture& picture, const Placement& p, View<float> out) {
+  place_on_device(stream, picture.image.pixels.data(), picture, p, out);
 }
 
 void place_on_device(const Stream& stream, const std::uint8_t* pixels, const Picture& picture,
-                     const Placement& p, bool grey_outside, View<float> out) {
+                     const Placement& p, View<float> out) {
   WarpArguments a = warp_of(picture.image, p, out);
   a.pixels = pixels;
-  if (!grey_outside) std::copy(picture.mean.begin(), picture.mean.end(), a.fill);
+  std::copy(picture.outside.begin(), picture.outside.end(), a.fill);
   warp(stream, a);
 }
 

@@ -11,27 +11,18 @@
 #include "detect/box.h"
 #include "detect/head.h"
 #include "image/picture_size.h"
+#include "kernels/warp.h"
 #include "nn/net_settings.h"
 
 namespace darknet {
 
-// From [net] and the last head, as in the Darknets.
+// All keys of augmentation: those of [net], and of the last head as in the Darknets.
 struct Augmentation {
-  float jitter = 0, resize = 1, hue = 0, saturation = 1, exposure = 1;
-  bool flip = false, mosaic = false, mosaic_bound = false, letter_box = false;
+  ImageAugmentation image;
+  AugmentationKeys head;
+  bool letter_box = false;
 };
 Augmentation augmentation_of(const NetSettings&, const AugmentationKeys&);
-
-struct Rect {
-  std::int64_t x0 = 0, y0 = 0, x1 = 0, y1 = 0;  // [x0, x1) x [y0, y1)
-};
-
-// One picture's way into a part of the network's input.
-struct Placement {
-  Rect part;                                                 // pixels of the input
-  float scale_x = 1, shift_x = 0, scale_y = 1, shift_y = 0;  // as in kernels/warp.h
-  float hue = 0, saturation = 1, exposure = 1;
-};
 
 // The whole picture into the whole input, stretched or with grey bars (letter_box).
 Placement plain_placement(const PictureSize&, std::int64_t height, std::int64_t width,
@@ -48,12 +39,12 @@ std::vector<Placement> mosaic_placements(const Augmentation&, Rng&, std::span<co
                                          std::int64_t height, std::int64_t width);
 
 // Writes the part of `out` ({1, h, w, c}, host memory).
-void place(const Stream&, const Picture&, const Placement&, bool grey_outside, View<float> out);
+void place(const Stream&, const Picture&, const Placement&, View<float> out);
 // The same with grey outside the picture.
 void place(const Stream&, const Image&, const Placement&, View<float> out);
 // The first on the stream's device: `pixels` are the picture's bytes, and lie there like `out`.
 void place_on_device(const Stream&, const std::uint8_t* pixels, const Picture&, const Placement&,
-                     bool grey_outside, View<float> out);
+                     View<float> out);
 
 // A picture on its way into a part of an input image.
 struct PlacedPart {

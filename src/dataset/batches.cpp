@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/index.h"
 #include "core/out_of_memory.h"
 
 namespace darknet {
@@ -21,9 +22,7 @@ std::size_t bytes_of(const std::vector<const Image*>& images) {
   for (const Image* p : images) bytes += p->pixels.size();
   return bytes;
 }
-std::size_t bytes_of(const Shape& input) {
-  return static_cast<std::size_t>(input.size()) * sizeof(float);
-}
+std::size_t bytes_of(const Shape& input) { return to_size(input.size()) * sizeof(float); }
 
 const BatchSettings& checked(const BatchSettings& s) {
   if (s.truths.size() != s.images.size() && (s.augmentation || !s.truths.empty()))
@@ -34,29 +33,33 @@ const BatchSettings& checked(const BatchSettings& s) {
   return s;
 }
 
+// Darknet: a letter box has grey bars.
+Outside outside(const BatchSettings& s) {
+  return s.augmentation && !s.augmentation->letter_box ? Outside::mean : Outside::grey;
+}
+
 }  // namespace
 
 std::int64_t EpochOrders::at(std::int64_t sample) const {
   const std::int64_t epoch = sample / images_;
   const std::lock_guard lock(mutex_);
-  Order& order = kept_[static_cast<std::size_t>(epoch) % kept_.size()];
+  Order& order = kept_[to_size(epoch) % kept_.size()];
   if (order.epoch != epoch) draw(order, epoch);
-  return order.images[static_cast<std::size_t>(sample % images_)];
+  return order.images[to_size(sample % images_)];
 }
 
 void EpochOrders::draw(Order& order, std::int64_t epoch) const {
   order.epoch = epoch;
-  order.images.resize(static_cast<std::size_t>(images_));
+  order.images.resize(to_size(images_));
   std::iota(order.images.begin(), order.images.end(), 0);
   Rng rng(seed_ ^ kShuffle, static_cast<std::uint64_t>(epoch));
   for (std::size_t i = order.images.size(); i > 1; --i)  // Fisher and Yates
-    std::swap(order.images[i - 1],
-              order.images[static_cast<std::size_t>(rng.below(static_cast<std::int64_t>(i)))]);
+    std::swap(order.images[i - 1], order.images[to_size(rng.below(static_cast<std::int64_t>(i)))]);
 }
 
 Batches::Batches(BatchSettings settings, CacheBudget* cache)
     : settings_(std::move(settings)),
-      pictures_(checked(settings_).images, settings_.channels, cache),
+      pictures_(checked(settings_).images, settings_.channels, cache, outside(settings_)),
       orders_(pictures_.size(), settings_.seed) {}
 
 Batch Batches::make(std::int64_t k) const {
@@ -74,13 +77,13 @@ std::int64_t Batches::pieces(std::int64_t k) const {
 void Batches::prepare(std::int64_t k, Batch& b) const {
   b.index = k;
   b.size = settings_.size(k);
-  const auto n = static_cast<std::size_t>(pieces(k));
+  const auto n = to_size(pieces(k));
   const Shape shape{pieces(k), b.size.height, b.size.width, settings_.channels};
   with_memory_for(
       [&] {
         return cat("the pixels of a batch, ", to_string(shape), "; a smaller batch needs less");
       },
-      [&] { b.pixels.resize(static_cast<std::size_t>(shape.size())); });
+      [&] { b.pixels.resize(to_size(shape.size())); });
   b.parts.clear();
   b.parts.resize(n);
   b.truths.assign(n, {});
@@ -105,14 +108,14 @@ View<float> Batches::view(Batch& b, std::int64_t i) const {
 void Batches::make_plain(Batch& b, std::int64_t i) const {
   const std::int64_t image = b.index * settings_.batch + i;
   const BorrowedPicture picture = pictures_.get(image);
-  const auto at = static_cast<std::size_t>(i);
+  const auto at = to_size(i);
   b.images[at] = image;
   b.placements[at] =
       plain_placement(picture->image, b.size.height, b.size.width, settings_.letter_box);
   b.sizes[at].width = picture->image.width, b.sizes[at].height = picture->image.height;
-  place({.threads = 1}, *picture, b.placements[at], true, view(b, i));
+  place({.threads = 1}, *picture, b.placements[at], view(b, i));
   if (settings_.truths.empty()) return;
-  const auto truths = settings_.truths[static_cast<std::size_t>(image)];
+  const auto truths = settings_.truths[to_size(image)];
   b.truths[at].assign(truths.begin(), truths.end());
 }
 
@@ -131,12 +134,12 @@ BorrowedPicture Batches::readable(std::int64_t& image, Rng& rng,
 }
 
 void Batches::make_augmented(Batch& b, std::int64_t i) const {
-  const auto at = static_cast<std::size_t>(i);
+  const auto at = to_size(i);
   const Augmentation& a = *settings_.augmentation;
   const std::int64_t sample = b.index * settings_.batch + i;
   Rng rng(settings_.seed ^ kSample, static_cast<std::uint64_t>(sample));
   std::vector<std::int64_t> images{orders_.at(sample)};
-  if (a.mosaic && rng.flip())
+  if (a.image.mosaic && rng.flip())
     for (int k = 1; k < 4; ++k) images.push_back(rng.below(pictures_.size()));
   std::vector<BorrowedPicture> borrowed;
   std::vector<const Image*> decoded;
@@ -150,9 +153,9 @@ void Batches::make_augmented(Batch& b, std::int64_t i) const {
                          : mosaic_placements(a, rng, decoded, height, width);
   const bool forward = settings_.parts && bytes_of(decoded) < bytes_of(view(b, i).shape);
   for (std::size_t k = 0; k < tiles.size(); ++k) {
-    if (!forward) place({.threads = 1}, *borrowed[k], tiles[k], a.letter_box, view(b, i));
-    place_truths(settings_.truths[static_cast<std::size_t>(images[k])], *decoded[k], tiles[k],
-                 height, width, b.truths[at]);
+    if (!forward) place({.threads = 1}, *borrowed[k], tiles[k], view(b, i));
+    place_truths(settings_.truths[to_size(images[k])], *decoded[k], tiles[k], height, width,
+                 b.truths[at]);
   }
   b.images[at] = images[0], b.placements[at] = tiles[0];
   b.sizes[at].width = decoded[0]->width, b.sizes[at].height = decoded[0]->height;
@@ -172,9 +175,9 @@ InputSize random_size(const NetSettings& net, float random, std::uint64_t seed, 
     factor = rng.flip() ? drawn : 1 / drawn;
   }
   const auto sized = [&](std::int64_t side) {
-    const auto steps =
-        std::llround(factor * static_cast<float>(side) / static_cast<float>(net.resize_step));
-    return std::max<std::int64_t>(1, steps) * net.resize_step;
+    const auto steps = std::llround(factor * static_cast<float>(side) /
+                                    static_cast<float>(net.augmentation.resize_step));
+    return std::max<std::int64_t>(1, steps) * net.augmentation.resize_step;
   };
   return {sized(net.height), sized(net.width)};
 }

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <vector>
 
+#include "core/index.h"
 #include "dataset/image_paths.h"
 #include "image/image.h"
 
@@ -15,8 +16,10 @@ namespace darknet {
 
 struct Picture {
   Image image;
-  std::array<float, 3> mean{};  // 0..1, by channel
+  std::array<float, 3> outside = {.5f, .5f, .5f};  // what is shown beyond its edges, 0..1
 };
+
+enum class Outside : std::uint8_t { grey, mean };  // the picture's mean colour
 
 // Either kept by the Pictures or owned by the borrower.
 class BorrowedPicture {
@@ -50,15 +53,18 @@ class CacheBudget {
 class Pictures {
  public:
   // `budget` outlives this; null: nothing is kept.
-  Pictures(ImagePaths, std::int64_t channels, CacheBudget* budget);
+  Pictures(ImagePaths, std::int64_t channels, CacheBudget* budget, Outside);
   std::int64_t size() const { return static_cast<std::int64_t>(paths_.size()); }
-  std::filesystem::path path(std::int64_t i) const { return paths_[static_cast<std::size_t>(i)]; }
+  std::filesystem::path path(std::int64_t i) const { return paths_[to_size(i)]; }
   // May be called from several threads at once. Throws where the picture cannot be read.
   BorrowedPicture get(std::int64_t i);
 
  private:
+  std::unique_ptr<const Picture> load(std::size_t) const;
+
   ImagePaths paths_;
   std::int64_t channels_;
+  Outside outside_;
   std::mutex mutex_;
   CacheBudget* budget_;
   std::vector<std::unique_ptr<const Picture>> kept_;

@@ -71,15 +71,16 @@ struct WarpPixel {
   }
 
   DN_HD void operator()(std::int64_t i) const {
-    const std::int64_t w = a.x1 - a.x0;
-    const std::int64_t row = a.y0 + i / w, column = a.x0 + i % w;
-    const Tap x = tap_at(a.scale_x * (static_cast<float>(column) + .5f) + a.shift_x, a.width);
-    const Tap y = tap_at(a.scale_y * (static_cast<float>(row) + .5f) + a.shift_y, a.height);
+    const Placement& to = a.placement;
+    const std::int64_t w = to.part.x1 - to.part.x0;
+    const std::int64_t row = to.part.y0 + i / w, column = to.part.x0 + i % w;
+    const Tap x = tap_at(to.scale_x * (static_cast<float>(column) + .5f) + to.shift_x, a.width);
+    const Tap y = tap_at(to.scale_y * (static_cast<float>(row) + .5f) + to.shift_y, a.height);
     Rgb value;
     for (int c = 0; c < channels; ++c)
       value.v[c] = x.outside || y.outside ? a.fill[c] : sample(x, y, c);
-    if (channels == 3 && colour) value = recolour(value, a.hue, a.saturation, a.exposure);
-    if (channels == 1) value.v[0] = clamp01(value.v[0] * a.exposure);
+    if (channels == 3 && colour) value = recolour(value, to.hue, to.saturation, to.exposure);
+    if (channels == 1) value.v[0] = clamp01(value.v[0] * to.exposure);
     const std::int64_t pixel = row * a.out.shape.w + column;
     for (int c = 0; c < channels; ++c) a.out.at(pixel, c) = value.v[c];
   }
@@ -88,9 +89,11 @@ struct WarpPixel {
 }  // namespace
 
 void warp(const Stream& stream, const WarpArguments& a) {
-  const std::int64_t pixels = (a.x1 - a.x0) * (a.y1 - a.y0);
-  if (a.x1 <= a.x0 || a.y1 <= a.y0) return;
-  const bool colour = a.hue != 0 || a.saturation != 1 || a.exposure != 1;
+  const Placement& to = a.placement;
+  const Rect& part = to.part;
+  const std::int64_t pixels = (part.x1 - part.x0) * (part.y1 - part.y0);
+  if (part.x1 <= part.x0 || part.y1 <= part.y0) return;
+  const bool colour = to.hue != 0 || to.saturation != 1 || to.exposure != 1;
   if (a.out.shape.c == 3)
     for_each(stream, pixels, WarpPixel<3>{a, colour});
   else if (a.out.shape.c == 1)

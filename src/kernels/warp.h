@@ -8,19 +8,27 @@
 
 namespace darknet {
 
+struct Rect {
+  std::int64_t x0 = 0, y0 = 0, x1 = 0, y1 = 0;  // [x0, x1) x [y0, y1)
+};
+
+// One picture's way into a part of the network's input.
+struct Placement {
+  Rect part;  // pixels of the input
+  // The centre of input pixel x shows what lies scale_x * (x + .5) + shift_x source pixels from the
+  // picture's left side; a negative scale mirrors.
+  float scale_x = 1, shift_x = 0, scale_y = 1, shift_y = 0;
+  // Colour, as in the Darknets: hue turns, saturation and value scale (HSV).
+  float hue = 0, saturation = 1, exposure = 1;
+};
+
 struct WarpArguments {
   // Source, interleaved bytes in the memory of the stream's device; channels as in `out`.
   const std::uint8_t* pixels = nullptr;
   std::int64_t width = 0, height = 0;
-  // Destination rectangle [x0, x1) x [y0, y1) of `out`, one image of 1 or 3 channels.
-  View<float> out;
-  std::int64_t x0 = 0, y0 = 0, x1 = 0, y1 = 0;
-  // The centre of destination pixel x lies at scale_x * (x + .5) + shift_x source pixels from the
-  // picture's left side; a negative scale mirrors.
-  float scale_x = 1, shift_x = 0, scale_y = 1, shift_y = 0;
+  View<float> out;  // one image of 1 or 3 channels
+  Placement placement;
   float fill[3] = {.5f, .5f, .5f};  // outside the picture
-  // Colour, as in the Darknets: hue turns, saturation and value scale (HSV).
-  float hue = 0, saturation = 1, exposure = 1;
 };
 
 void warp(const Stream&, const WarpArguments&);

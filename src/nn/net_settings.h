@@ -28,6 +28,26 @@ struct OptimizerKeys {
   }
 };
 
+// How training images are changed at random, as [net] has it (more keys are the head's:
+// AugmentationKeys in detect/head.h).
+struct ImageAugmentation {
+  float saturation = 1, exposure = 1, hue = 0;
+  bool flip = true, mosaic = false, mosaic_bound = false;
+  std::int64_t resize_step = 32;
+  template <class V>
+  void fields(V&& v) {
+    v("saturation", saturation, TrainingOnly{Reals{0, 1e3f}}, "largest factor on the saturation");
+    v("exposure", exposure, TrainingOnly{Reals{0, 1e3f}}, "largest factor on the brightness");
+    v("hue", hue, TrainingOnly{Reals{0, 1}}, "largest turn of the hue");
+    v("flip", flip, TrainingOnly{Flag{}}, "mirror half of the images");
+    v("mosaic", mosaic, TrainingOnly{Flag{}}, "half of the images are put together from four");
+    v("mosaic_bound", mosaic_bound, TrainingOnly{Flag{}},
+      "a mosaic's parts stay within their picture");
+    v("resize_step", resize_step, TrainingOnly{Integers{1, 1024}},
+      "multi-scale sizes are multiples of it");
+  }
+};
+
 struct NetSettings {
   std::int64_t batch = 1, subdivisions = 1, width = 416, height = 416, channels = 3;
   std::int64_t max_batches = 0;
@@ -40,10 +60,8 @@ struct NetSettings {
   std::vector<float> scales;
   OptimizerKeys optimizer;
   float ema_alpha = 0;
-  // Augmentation.
-  float saturation = 1, exposure = 1, hue = 0;
-  bool flip = true, mosaic = false, mosaic_bound = false, letter_box = false;
-  std::int64_t resize_step = 32;
+  ImageAugmentation augmentation;
+  bool letter_box = false;
   std::string precision = "f32";
 
   template <class V>
@@ -81,16 +99,8 @@ struct NetSettings {
     optimizer.fields(v);
     v("ema_alpha", ema_alpha, TrainingOnly{Reals{0, .999999f}},
       "decay of the averaged weights; 0: none");
-    v("saturation", saturation, TrainingOnly{Reals{0, 1e3f}}, "largest factor on the saturation");
-    v("exposure", exposure, TrainingOnly{Reals{0, 1e3f}}, "largest factor on the brightness");
-    v("hue", hue, TrainingOnly{Reals{0, 1}}, "largest turn of the hue");
-    v("flip", flip, TrainingOnly{Flag{}}, "mirror half of the images");
-    v("mosaic", mosaic, TrainingOnly{Flag{}}, "half of the images are put together from four");
-    v("mosaic_bound", mosaic_bound, TrainingOnly{Flag{}},
-      "a mosaic's parts stay within their picture");
+    augmentation.fields(v);
     v("letter_box", letter_box, Flag{}, "keep the aspect ratio, grey bars around");
-    v("resize_step", resize_step, TrainingOnly{Integers{1, 1024}},
-      "multi-scale sizes are multiples of it");
     v("precision", precision, OneOf{{"f32", "bf16", "f16"}},
       "element type of activations and their gradients; weights and heads stay f32");
   }

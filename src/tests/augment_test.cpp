@@ -10,7 +10,8 @@ namespace {
 
 // Black with three boxes, one in each channel; truths of classes 0 to 2.
 struct Scene {
-  explicit Scene(Rng& rng) : picture{.image = Image(40 + rng.below(160), 40 + rng.below(160), 3)} {
+  explicit Scene(Rng& rng)
+      : picture{.image = Image(40 + rng.below(160), 40 + rng.below(160), 3), .outside = {}} {
     Image& image = picture.image;
     for (int c = 0; c < 3; ++c) {
       const std::int64_t w = 4 + rng.below(image.width / 2), h = 4 + rng.below(image.height / 2);
@@ -84,11 +85,11 @@ void expect_truths_where_seen(const Input& input, const Rect& part,
 }
 
 Augmentation geometry(Rng& rng) {
-  return {.jitter = rng.uniform(0, .4f),
-          .resize = rng.uniform(.6f, 1.8f),
-          .flip = rng.flip(),
-          .mosaic_bound = rng.flip(),
-          .letter_box = rng.flip()};
+  Augmentation a;
+  a.head = {.jitter = rng.uniform(0, .4f), .resize = rng.uniform(.6f, 1.8f)};
+  a.image = {.flip = rng.flip(), .mosaic_bound = rng.flip()};
+  a.letter_box = rng.flip();
+  return a;
 }
 
 TEST(Augment, ATruthIsWhereItsBoxIsSeen) {
@@ -100,7 +101,7 @@ TEST(Augment, ATruthIsWhereItsBoxIsSeen) {
     const std::int64_t h = 32 * (1 + rng.below(4)), w = 32 * (1 + rng.below(4));
     const Placement p = random_placement(geometry(rng), rng, scene.picture.image, h, w);
     Input input(h, w);
-    place({.threads = 1}, scene.picture, p, false, input.view);
+    place({.threads = 1}, scene.picture, p, input.view);
     std::vector<Truth> placed;
     place_truths(scene.truths, scene.picture.image, p, h, w, placed);
     expect_truths_where_seen(input, p.part, placed, offsets);
@@ -122,7 +123,7 @@ TEST(Augment, ATruthOfAMosaicIsWhereItsBoxIsSeen) {
     const auto parts = mosaic_placements(geometry(rng), rng, images, h, w);
     Input input(h, w);
     for (std::size_t k = 0; k < 4; ++k)
-      place({.threads = 1}, scenes[k].picture, parts[k], false, input.view);
+      place({.threads = 1}, scenes[k].picture, parts[k], input.view);
     for (std::size_t k = 0; k < 4; ++k) {
       std::vector<Truth> placed;
       place_truths(scenes[k].truths, *images[k], parts[k], h, w, placed);
@@ -170,7 +171,8 @@ TEST(Augment, MosaicBoundLeavesNoPartOfAPictureEmpty) {
     Rng rng(seed);
     const Scene scene(rng);
     const std::vector<const Image*> images(4, &scene.picture.image);
-    const Augmentation a{.jitter = .3f, .resize = 1.5f, .flip = true, .mosaic_bound = true};
+    const Augmentation a{.image = {.flip = true, .mosaic_bound = true},
+                         .head = {.jitter = .3f, .resize = 1.5f}};
     for (const Placement& p : mosaic_placements(a, rng, images, 96, 128)) {
       const Image& image = scene.picture.image;
       const Cover x = cover(p.scale_x, p.shift_x, image.width, p.part.x0, p.part.x1);
@@ -270,8 +272,8 @@ TEST(Augment, SettingsBoundWhatIsDrawn) {
   int mirrored = 0;
   for (std::uint64_t seed = 0; seed < 400; ++seed) {
     Rng rng(seed);
-    const Augmentation a{
-        .jitter = .2f, .hue = .1f, .saturation = 1.5f, .exposure = 2, .flip = true};
+    const Augmentation a{.image = {.saturation = 1.5f, .exposure = 2, .hue = .1f, .flip = true},
+                         .head = {.jitter = .2f}};
     const Placement p = random_placement(a, rng, image, 64, 64);
     mirrored += p.scale_x < 0;
     const float left = p.scale_x < 0 ? p.shift_x + 64 * p.scale_x : p.shift_x;
@@ -282,7 +284,8 @@ TEST(Augment, SettingsBoundWhatIsDrawn) {
     EXPECT_TRUE(p.saturation >= 1 / 1.5f && p.saturation <= 1.5f);
     EXPECT_TRUE(p.exposure >= .5f && p.exposure <= 2);
     Rng still(seed);
-    const Placement none = random_placement({}, still, image, 64, 64);
+    const Placement none =
+        random_placement({.image = {.flip = false}, .head = {.jitter = 0}}, still, image, 64, 64);
     EXPECT_FLOAT_EQ(none.scale_x, 100 / 64.f);
     EXPECT_EQ(none.shift_x, 0);
     EXPECT_EQ(none.hue, 0);
@@ -296,7 +299,9 @@ TEST(Augment, ExtremeSettingsLeaveAnOpenCrop) {
   for (const Image* image : {&dot, &line})
     for (std::uint64_t seed = 0; seed < 200; ++seed) {
       Rng rng(seed);
-      const Augmentation a{.jitter = .99f, .resize = seed % 2 ? 100.f : .01f, .letter_box = true};
+      const Augmentation a{.image = {.flip = false},
+                           .head = {.jitter = .99f, .resize = seed % 2 ? 100.f : .01f},
+                           .letter_box = true};
       const Placement p = random_placement(a, rng, *image, 32, 32);
       EXPECT_GT(std::abs(p.scale_x), 0);
       EXPECT_GT(p.scale_y, 0);

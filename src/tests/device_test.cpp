@@ -184,12 +184,12 @@ TEST_F(PartsTest, PicturesPlacedOnADeviceAreThoseOfTheLoader) {
                              [](std::int64_t) {
                                return InputSize{64, 64};
                              },
-                         .augmentation = Augmentation{.jitter = .2f,
-                                                      .hue = .1f,
-                                                      .saturation = 1.5f,
-                                                      .exposure = 1.5f,
-                                                      .flip = true,
-                                                      .mosaic = true},
+                         .augmentation = Augmentation{.image = {.saturation = 1.5f,
+                                                                .exposure = 1.5f,
+                                                                .hue = .1f,
+                                                                .flip = true,
+                                                                .mosaic = true},
+                                                      .head = {.jitter = .2f}},
                          .seed = 5};
   const Batches placing(settings);
   settings.parts = true;

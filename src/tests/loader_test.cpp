@@ -63,13 +63,12 @@ class LoaderTest : public testing_files::InFolder {
                 [](std::int64_t k) {
                   return InputSize{32 + 32 * (k % 2), 32};
                 },
-            .augmentation = Augmentation{.jitter = .3f,
-                                         .resize = 1.2f,
-                                         .hue = .1f,
-                                         .saturation = 1.5f,
-                                         .exposure = 1.5f,
-                                         .flip = true,
-                                         .mosaic = true},
+            .augmentation = Augmentation{.image = {.saturation = 1.5f,
+                                                   .exposure = 1.5f,
+                                                   .hue = .1f,
+                                                   .flip = true,
+                                                   .mosaic = true},
+                                         .head = {.jitter = .3f, .resize = 1.2f}},
             .seed = 7};
   }
   Settings training(int threads) const {
@@ -185,7 +184,7 @@ TEST_F(LoaderTest, AResumedTrainingGetsTheSameBatches) {
 
 TEST_F(LoaderTest, EveryImageComesOnceAnEpochInAnotherOrder) {
   Settings settings = training(2);
-  settings.batches.augmentation->mosaic = false;
+  settings.batches.augmentation->image.mosaic = false;
   std::vector<std::int64_t> order;
   for (const Batch& b : take(settings, kImages))
     order.insert(order.end(), b.images.begin(), b.images.end());

@@ -294,9 +294,14 @@ void check_warp() {
       const Tensor out = random_tensor({1, 99, 101, channels}, 3);
       WarpArguments a{.pixels = pixels.data(), .width = 50, .height = 40};
       a.out = out.view().as<>();
-      a.x0 = 3, a.x1 = 98, a.y0 = 2, a.y1 = 99;
-      a.scale_x = -.5f, a.shift_x = 47, a.scale_y = .4f, a.shift_y = -3;
-      a.hue = .1f, a.saturation = 1.3f, a.exposure = .8f;
+      a.placement = {.part = {3, 2, 98, 99},
+                     .scale_x = -.5f,
+                     .shift_x = 47,
+                     .scale_y = .4f,
+                     .shift_y = -3,
+                     .hue = .1f,
+                     .saturation = 1.3f,
+                     .exposure = .8f};
       warp(s, a);
       return bytes_of({&out});
     })) << channels;

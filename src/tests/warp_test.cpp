@@ -35,9 +35,9 @@ Colour3 to_rgb(const Colour3& hsv) {
 
 Colour3 recoloured(const Colour3& c, const WarpArguments& a) {
   Colour3 hsv = to_hsv(c);
-  hsv[0] = hsv[0] + a.hue - std::floor(hsv[0] + a.hue);
-  hsv[1] = std::min(1., hsv[1] * a.saturation);
-  hsv[2] = std::min(1., hsv[2] * a.exposure);
+  hsv[0] = hsv[0] + a.placement.hue - std::floor(hsv[0] + a.placement.hue);
+  hsv[1] = std::min(1., hsv[1] * a.placement.saturation);
+  hsv[2] = std::min(1., hsv[2] * a.placement.exposure);
   return to_rgb(hsv);
 }
 
@@ -62,8 +62,7 @@ struct Case {
           .width = w,
           .height = h,
           .out = {out.data(), {1, out_h, out_w, channels}, channels},
-          .x1 = out_w,
-          .y1 = out_h} {}
+          .placement = {.part = {0, 0, out_w, out_h}}} {}
   float at(std::int64_t x, std::int64_t y, int c) const {
     return a.out.at(a.out.pixel(0, y, x), c);
   }
@@ -77,9 +76,12 @@ void expect_reference(const Case& t, double tolerance) {
   const int channels = static_cast<int>(t.image.channels);
   for (std::int64_t y = 0; y < t.a.out.shape.h; ++y)
     for (std::int64_t x = 0; x < t.a.out.shape.w; ++x) {
-      const bool inside = x >= t.a.x0 && x < t.a.x1 && y >= t.a.y0 && y < t.a.y1;
-      const double sx = double{t.a.scale_x} * (static_cast<double>(x) + .5) + t.a.shift_x;
-      const double sy = double{t.a.scale_y} * (static_cast<double>(y) + .5) + t.a.shift_y;
+      const bool inside = x >= t.a.placement.part.x0 && x < t.a.placement.part.x1 &&
+                          y >= t.a.placement.part.y0 && y < t.a.placement.part.y1;
+      const double sx =
+          double{t.a.placement.scale_x} * (static_cast<double>(x) + .5) + t.a.placement.shift_x;
+      const double sy =
+          double{t.a.placement.scale_y} * (static_cast<double>(y) + .5) + t.a.placement.shift_y;
       const bool beyond = sx < 0 || sx > static_cast<double>(t.a.width) || sy < 0 ||
                           sy > static_cast<double>(t.a.height);
       Colour3 expected{-7, -7, -7};
@@ -87,7 +89,7 @@ void expect_reference(const Case& t, double tolerance) {
         expected[static_cast<std::size_t>(c)] =
             beyond ? t.a.fill[c] : sampled(t.a, channels, sx, sy, c);
       if (inside && channels == 3) expected = recoloured(expected, t.a);
-      if (inside && channels == 1) expected[0] = std::min(1., expected[0] * t.a.exposure);
+      if (inside && channels == 1) expected[0] = std::min(1., expected[0] * t.a.placement.exposure);
       for (int c = 0; c < channels; ++c)
         ASSERT_NEAR(t.at(x, y, c), expected[static_cast<std::size_t>(c)], tolerance)
             << "pixel " << x << ", " << y << " channel " << c;
@@ -105,7 +107,7 @@ TEST(Warp, IdentityCopiesEveryByte) {
 
 TEST(Warp, AMirrorTurnsRowsAround) {
   Case t(31, 17, 31, 17, 3);
-  t.a.scale_x = -1, t.a.shift_x = 31;
+  t.a.placement.scale_x = -1, t.a.placement.shift_x = 31;
   warp({}, t.a);
   for (int y = 0; y < 17; ++y)
     for (int x = 0; x < 31; ++x)
@@ -114,8 +116,9 @@ TEST(Warp, AMirrorTurnsRowsAround) {
 
 TEST(Warp, OutsideIsTheFillAndOtherPartsStay) {
   Case t(10, 10, 40, 30, 3);
-  t.a.x0 = 3, t.a.x1 = 37, t.a.y0 = 5, t.a.y1 = 28;
-  t.a.shift_x = -15, t.a.shift_y = -10;  // the picture lies at 15..25, 10..20
+  t.a.placement.part.x0 = 3, t.a.placement.part.x1 = 37, t.a.placement.part.y0 = 5,
+  t.a.placement.part.y1 = 28;
+  t.a.placement.shift_x = -15, t.a.placement.shift_y = -10;  // the picture lies at 15..25, 10..20
   t.a.fill[0] = .1f, t.a.fill[1] = .2f, t.a.fill[2] = .3f;
   warp({}, t.a);
   EXPECT_EQ(t.at(2, 10, 0), -7);
@@ -132,10 +135,13 @@ TEST(Warp, EqualsTheReferenceWhereverThePictureLies) {
   for (int trial = 0; trial < 60; ++trial) {
     const int channels = trial % 3 == 0 ? 1 : 3;
     Case t(1 + rng.below(30), 1 + rng.below(30), 1 + rng.below(40), 1 + rng.below(40), channels);
-    t.a.scale_x = rng.uniform(.1f, 2) * (rng.flip() ? 1 : -1), t.a.scale_y = rng.uniform(.1f, 2);
-    t.a.shift_x = rng.uniform(-20, 40), t.a.shift_y = rng.uniform(-20, 20);
-    t.a.x1 = 1 + rng.below(t.a.out.shape.w), t.a.y1 = 1 + rng.below(t.a.out.shape.h);
-    t.a.x0 = rng.below(t.a.x1), t.a.y0 = rng.below(t.a.y1);
+    t.a.placement.scale_x = rng.uniform(.1f, 2) * (rng.flip() ? 1 : -1),
+    t.a.placement.scale_y = rng.uniform(.1f, 2);
+    t.a.placement.shift_x = rng.uniform(-20, 40), t.a.placement.shift_y = rng.uniform(-20, 20);
+    t.a.placement.part.x1 = 1 + rng.below(t.a.out.shape.w),
+    t.a.placement.part.y1 = 1 + rng.below(t.a.out.shape.h);
+    t.a.placement.part.x0 = rng.below(t.a.placement.part.x1),
+    t.a.placement.part.y0 = rng.below(t.a.placement.part.y1);
     warp({}, t.a);
     expect_reference(t, 2e-5);  // of positions in float
   }
@@ -145,9 +151,9 @@ TEST(Warp, ColourEqualsPlainHsv) {
   Rng rng(12);
   for (int trial = 0; trial < 60; ++trial) {
     Case t(16, 8, 16, 8, trial % 4 == 0 ? 1 : 3);
-    t.a.hue = rng.uniform(-1, 1);
-    t.a.saturation = rng.uniform(0, 3);
-    t.a.exposure = rng.uniform(0, 3);
+    t.a.placement.hue = rng.uniform(-1, 1);
+    t.a.placement.saturation = rng.uniform(0, 3);
+    t.a.placement.exposure = rng.uniform(0, 3);
     warp({}, t.a);
     expect_reference(t, 1e-5);
   }
@@ -157,18 +163,18 @@ TEST(Warp, ColourOfKnownCases) {
   Case t(4, 1, 4, 1, 3);
   t.image.pixels = {255, 0, 0, 0, 0, 0, 255, 255, 255, 100, 50, 50};
   t.a.pixels = t.image.pixels.data();
-  t.a.hue = 1 / 3.f;  // red becomes green; black and white stay
+  t.a.placement.hue = 1 / 3.f;  // red becomes green; black and white stay
   warp({}, t.a);
   const float expected[] = {0, 1, 0, 0, 0, 0, 1, 1, 1, 50 / 255.f, 100 / 255.f, 50 / 255.f};
   for (std::size_t i = 0; i < 12; ++i) EXPECT_NEAR(t.out[i], expected[i], 1e-6);
-  t.a.hue = 0, t.a.saturation = 0, t.a.exposure = 2;
+  t.a.placement.hue = 0, t.a.placement.saturation = 0, t.a.placement.exposure = 2;
   warp({}, t.a);
   for (std::size_t i = 9; i < 12; ++i) EXPECT_NEAR(t.out[i], 200 / 255.f, 1e-6);
 }
 
 TEST(Warp, OnePixelFillsEverything) {
   Case t(1, 1, 8, 8, 3);
-  t.a.scale_x = t.a.scale_y = 1 / 8.f;
+  t.a.placement.scale_x = t.a.placement.scale_y = 1 / 8.f;
   warp({}, t.a);
   for (int i = 0; i < 64; ++i)
     for (int c = 0; c < 3; ++c)
@@ -177,8 +183,9 @@ TEST(Warp, OnePixelFillsEverything) {
 
 TEST(Warp, AnyOrderGivesTheSameBits) {
   Case t(50, 40, 64, 48, 3);
-  t.a.scale_x = -.7f, t.a.shift_x = 47, t.a.scale_y = 1.1f, t.a.shift_y = -3;
-  t.a.hue = .1f, t.a.saturation = 1.3f, t.a.exposure = .8f;
+  t.a.placement.scale_x = -.7f, t.a.placement.shift_x = 47, t.a.placement.scale_y = 1.1f,
+  t.a.placement.shift_y = -3;
+  t.a.placement.hue = .1f, t.a.placement.saturation = 1.3f, t.a.placement.exposure = .8f;
   std::vector<std::vector<float>> results;
   for (const Stream s : {Stream{}, Stream{.threads = 1}, Stream{.order = Order::scattered}}) {
     std::fill(t.out.begin(), t.out.end(), -7.f);
@@ -192,7 +199,7 @@ TEST(Warp, AnyOrderGivesTheSameBits) {
 TEST(Warp, ScalesAndShiftsBeyondAnySizeAreFill) {
   for (const float wild : {1e30f, -1e30f, std::nanf("")}) {
     Case t(4, 4, 4, 4, 3);
-    t.a.shift_x = wild;
+    t.a.placement.shift_x = wild;
     warp({}, t.a);
     for (const float v : t.out) ASSERT_EQ(v, .5f);
   }
@@ -200,7 +207,7 @@ TEST(Warp, ScalesAndShiftsBeyondAnySizeAreFill) {
 
 TEST(Warp, AnEmptyPartAndOtherChannelsAreTaken) {
   Case empty(4, 4, 4, 4, 3);
-  empty.a.x1 = 0;
+  empty.a.placement.part.x1 = 0;
   warp({}, empty.a);
   EXPECT_EQ(empty.out[0], -7);
   Case two(4, 4, 4, 4, 2);

@@ -122,7 +122,7 @@ void Training::start_loader(const BenchOptions& o) {
 StepInput Training::next() {
   if (!loader_) return {pixels_, truths_};
   const Batch& batch = loader_->next();
-  return {batch.pixels, batch.truths, batch.parts, net_.settings().letter_box};
+  return {batch.pixels, batch.truths, batch.parts};
 }
 
 // With a learning rate of zero: it costs the same, and noise cannot drive the weights to infinity.

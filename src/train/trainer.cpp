@@ -312,7 +312,7 @@ void Trainer::begin_step(const Batch& batch) {
     for (const auto& other : others_) other->net.resize(now.n, batch.size.height, batch.size.width);
   }
   const std::int64_t iteration = asked() + 1;
-  step_->begin({batch.pixels, batch.truths, batch.parts, net_.settings().letter_box},
+  step_->begin({batch.pixels, batch.truths, batch.parts},
                {.iteration = iteration,
                 .learning_rate = learning_rate(net_.settings(), iteration, state_.seed)},
                static_cast<std::int64_t>(state_.seen) + step_->in_flight() * net_.settings().batch,
@@ -361,8 +361,7 @@ void Trainer::report_not_finite(const StepResult& result) {
   log::end_progress();
   not_finite_ = true;
   const Batch batch = batches_->make(result.order.iteration - 1);
-  const std::string layer = step_->fault_of(
-      {batch.pixels, batch.truths, batch.parts, net_.settings().letter_box}, result);
+  const std::string layer = step_->fault_of({batch.pixels, batch.truths, batch.parts}, result);
   const bool any = result.faulty_image < 0;
   const auto begin = any ? 0 : static_cast<std::size_t>(result.faulty_image);
   const auto count = any ? batch.images.size() : static_cast<std::size_t>(net_.input_shape().n);

@@ -122,7 +122,7 @@ void Uploads::place_pixels(const StepInput& input, std::int64_t first, std::span
     }
     for (const PlacedPart& p : input.parts[static_cast<std::size_t>(first + i)])
       place_on_device(stream, static_cast<const std::uint8_t*>(next()), *p.picture, p.placement,
-                      input.grey_outside, to.as<>());
+                      to.as<>());
   }
 }
 

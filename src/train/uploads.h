@@ -20,7 +20,6 @@ struct StepInput {
   std::span<const float> pixels;
   std::span<const std::vector<Truth>> truths;           // one entry per image
   std::span<const std::vector<PlacedPart>> parts = {};  // one entry per image, or none at all
-  bool grey_outside = false;                            // of the parts
 };
 
 class Uploads {
