@@ -94,6 +94,19 @@ bool tables_fit(std::string_view s) {
   return true;
 }
 
+Soundness soundness_of_jpeg(std::string_view bytes) {
+  Soundness found{.complete = false};
+  Segment segment{0, 0, jpeg::start_of(bytes)};
+  while (!found.complete && jpeg::next_segment(bytes, segment.end, segment)) {
+    found.complete = segment.marker == jpeg::kEndOfImage;
+    if (segment.marker == jpeg::kHuffmanTables &&
+        !tables_fit(bytes.substr(segment.begin, segment.end - segment.begin)))
+      found.sound_tables = false;
+  }
+  if (segment.marker == jpeg::kHuffmanTables) found.sound_tables = false;  // the file ends in it
+  return found;
+}
+
 // Bytes of the colour table that a GIF's flags announce.
 std::size_t colour_table(std::uint64_t flags) {
   return flags & 0x80 ? std::size_t{3} << ((flags & 7) + 1) : 0;
@@ -141,28 +154,19 @@ FileKind file_kind(std::string_view s) {
   return FileKind::unknown;
 }
 
-bool has_sound_tables(std::string_view bytes) {
-  if (file_kind(bytes) != FileKind::jpeg) return true;
-  Segment segment{0, 0, jpeg::start_of(bytes)};
-  while (jpeg::next_segment(bytes, segment.end, segment) && segment.marker != jpeg::kEndOfImage)
-    if (segment.marker == jpeg::kHuffmanTables &&
-        !tables_fit(bytes.substr(segment.begin, segment.end - segment.begin)))
-      return false;
-  return segment.marker != jpeg::kHuffmanTables;  // not one that the file ends in
-}
-
-bool is_complete(std::string_view bytes) {
-  const FileKind kind = file_kind(bytes);
-  if (kind == FileKind::png) {
-    const auto end = bytes.rfind("IEND");
-    return end != bytes.npos && end + 8 <= bytes.size();  // its checksum too
+Soundness soundness(std::string_view bytes) {
+  switch (file_kind(bytes)) {
+    case FileKind::jpeg:
+      return soundness_of_jpeg(bytes);
+    case FileKind::png: {
+      const auto end = bytes.rfind("IEND");
+      return {.complete = end != bytes.npos && end + 8 <= bytes.size()};  // its checksum too
+    }
+    case FileKind::gif:
+      return {.complete = has_first_frame(bytes)};
+    default:
+      return {};
   }
-  if (kind == FileKind::gif) return has_first_frame(bytes);
-  if (kind != FileKind::jpeg) return true;
-  Segment segment{0, 0, jpeg::start_of(bytes)};
-  while (jpeg::next_segment(bytes, segment.end, segment))
-    if (segment.marker == jpeg::kEndOfImage) return true;
-  return false;
 }
 
 int exif_orientation(std::string_view bytes) {

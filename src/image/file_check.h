@@ -10,14 +10,16 @@ namespace darknet {
 enum class FileKind : std::uint8_t { unknown, jpeg, png, bmp, gif, webp, tiff, jpeg2000, pnm, hdr };
 FileKind file_kind(std::string_view bytes);
 
-// Whether a JPEG or PNG has its end marker, and a GIF all of its first frame; true for every other
-// kind.
-bool is_complete(std::string_view bytes);
-
-// Whether every Huffman table of a JPEG has at most the 256 codes the format allows and lies within
-// the file; true for every other kind. stb_image before 2.28 writes beyond its arrays where one has
-// more.
-bool has_sound_tables(std::string_view bytes);
+struct Soundness {
+  // Whether a JPEG or PNG has its end marker, and a GIF all of its first frame; true for every
+  // other kind.
+  bool complete = true;
+  // Whether every Huffman table of a JPEG has at most the 256 codes the format allows and lies
+  // within the file; true for every other kind. stb_image before 2.28 writes beyond its arrays
+  // where one has more.
+  bool sound_tables = true;
+};
+Soundness soundness(std::string_view bytes);  // in one pass over the file
 
 // The EXIF orientation of a JPEG, PNG or WebP, 1 to 8 (1: as stored); 1 where there is none.
 int exif_orientation(std::string_view bytes);

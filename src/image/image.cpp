@@ -78,8 +78,7 @@ Image decode_quietly(const std::string& bytes, bool complete, std::string& said)
   return image;
 }
 
-Image decode_checked(const std::string& bytes, const std::string& name) {
-  const bool complete = is_complete(bytes);
+Image decode_checked(const std::string& bytes, bool complete, const std::string& name) {
   if (!complete && file_kind(bytes) != FileKind::jpeg) refuse_cut(name);
   std::string said;
   Image image = decode_quietly(bytes, complete, said);
@@ -112,8 +111,9 @@ Image decode_image(const std::string& bytes, const std::string& name, std::int64
   if (const std::size_t start = jpeg::start_of(bytes); start > 2)  // OpenCV takes no fill bytes
     return decode_image(bytes.substr(start - 2), name, channels);
   const PictureSize size = picture_size(bytes);
+  const Soundness sound = soundness(bytes);
   if (size.width <= 0) {
-    if (!is_complete(bytes)) refuse_cut(name);
+    if (!sound.complete) refuse_cut(name);
     fail_at({name, 0}, "this is no picture that can be decoded");
   }
   const auto require_moderate = [&](std::int64_t width, std::int64_t height) {
@@ -122,8 +122,8 @@ Image decode_image(const std::string& bytes, const std::string& name, std::int64
               kMostPixels);
   };
   require_moderate(size.width, size.height);
-  if (!has_sound_tables(bytes)) fail_at({name, 0}, "this picture is damaged: its Huffman tables");
-  Image image = decode_checked(bytes, name);
+  if (!sound.sound_tables) fail_at({name, 0}, "this picture is damaged: its Huffman tables");
+  Image image = decode_checked(bytes, sound.complete, name);
   require_moderate(image.width, image.height);  // a decoder may read the header otherwise
   image = upright(std::move(image), exif_orientation(bytes));
   return channels == 1 ? grey_of(image) : image;

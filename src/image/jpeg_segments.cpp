@@ -55,9 +55,9 @@ std::size_t start_of(std::string_view s) {
 }
 
 bool next_segment(std::string_view s, std::size_t at, Segment& to) {
-  for (; at + 1 < s.size(); ++at) {
+  for (at = s.find('\xFF', at); at != s.npos && at + 1 < s.size(); at = s.find('\xFF', at + 1)) {
     const auto marker = static_cast<unsigned>(big_endian(s, at + 1, 1));
-    if (s[at] != '\xFF' || marker == 0 || marker == 0xFF || stands_alone(marker)) continue;
+    if (marker == 0 || marker == 0xFF || stands_alone(marker)) continue;
     to = {marker, at + 2, at + 2};
     if (marker == kEndOfImage) return true;
     if (at + 4 > s.size()) return false;

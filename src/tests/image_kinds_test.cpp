@@ -265,13 +265,13 @@ TEST(FillBytes, BeforeTheFirstMarkerChangeNothing) {
   for (const std::size_t fill : {1u, 2u, 5u}) {
     std::string bytes = std::string(fill, '\xFF') + jpeg;
     EXPECT_EQ(decode_image(bytes, "x.jpg").pixels, plain.pixels);
-    EXPECT_TRUE(is_complete(bytes));
+    EXPECT_TRUE(soundness(bytes).complete);
     EXPECT_EQ(picture_size(bytes).width, 16);
     EXPECT_EQ(exif_orientation(std::string(fill, '\xFF') + with_exif(jpeg, 6, true)), 6);
     const std::size_t table = bytes.find("\xFF\xC4");
     ASSERT_NE(table, bytes.npos);
     bytes[table + 4 + 1 + 15] = bytes[table + 4 + 1 + 14] = '\xFF';  // counts of long codes
-    EXPECT_FALSE(has_sound_tables(bytes));
+    EXPECT_FALSE(soundness(bytes).sound_tables);
     EXPECT_EQ(refusal(bytes), "x: this picture is damaged: its Huffman tables");
   }
 }
@@ -280,7 +280,7 @@ TEST(FillBytes, TablesThatTheFileEndsInAreUnsound) {
   const std::string jpeg = encode(noise(16, 16, 3), ".jpg");
   const std::size_t table = jpeg.find("\xFF\xC4");
   for (const std::size_t n : {2u, 3u, 4u, 10u, 21u})
-    EXPECT_FALSE(has_sound_tables(jpeg.substr(0, table + n))) << n;
+    EXPECT_FALSE(soundness(jpeg.substr(0, table + n)).sound_tables) << n;
 }
 
 TEST(DecoderMessages, AreKeptByThread) {

@@ -222,13 +222,13 @@ TEST(FileCheck, EveryPrefixAndEveryDamagedByteIsReadSafely) {
   for (std::size_t n = 0; n < bytes.size(); ++n) {
     const std::string cut(bytes, 0, n);  // of its own memory, so that a sanitizer sees overreads
     EXPECT_GE(exif_orientation(cut), 1);
-    EXPECT_EQ(is_complete(cut), n < 2) << n;  // below 2 bytes it is no JPEG yet
+    EXPECT_EQ(soundness(cut).complete, n < 2) << n;  // below 2 bytes it is no JPEG yet
     for (const char byte : {'\0', '\x7F', '\xFF', '\xD9'}) {
       std::string damaged = bytes;
       damaged[n] = byte;
       const int code = exif_orientation(damaged);
       EXPECT_TRUE(code >= 1 && code <= 8);
-      is_complete(damaged);
+      soundness(damaged);
     }
   }
 }
@@ -236,23 +236,24 @@ TEST(FileCheck, EveryPrefixAndEveryDamagedByteIsReadSafely) {
 // Found under the sanitizers: stb_image 2.27 writes beyond its table of code sizes.
 TEST(FileCheck, HuffmanTablesWithTooManyCodesAreRefused) {
   std::string jpeg = encode(noise(16, 16, 3), ".jpg");
-  EXPECT_TRUE(has_sound_tables(jpeg));
+  EXPECT_TRUE(soundness(jpeg).sound_tables);
   const std::size_t table = jpeg.find("\xFF\xC4");
   ASSERT_NE(table, jpeg.npos);
   jpeg[table + 4 + 1 + 15] = '\xFF';  // marker, length, class; codes of 16 bits
   jpeg[table + 4 + 1 + 14] = '\xFF';
-  EXPECT_FALSE(has_sound_tables(jpeg));
+  EXPECT_FALSE(soundness(jpeg).sound_tables);
   EXPECT_THROW(decode_image(jpeg, "x.jpg"), Error);
-  EXPECT_TRUE(has_sound_tables(encode(noise(16, 16, 3), ".png")));
+  EXPECT_TRUE(soundness(encode(noise(16, 16, 3), ".png")).sound_tables);
 }
 
 TEST(FileCheck, FillBytesAndRestartsDoNotEndAJpeg) {
-  EXPECT_TRUE(is_complete(std::string("\xFF\xD8\xFF\xFF\xE0\0\2\xFF\xD9", 9)));
-  EXPECT_TRUE(is_complete(std::string("\xFF\xD8\xFF\xDA\0\2ab\xFF\0\xFF\xD0z\xFF\xD9", 15)));
-  EXPECT_FALSE(is_complete(std::string("\xFF\xD8\xFF\xDA\0\2ab\xFF\0\xFF\xD0z\xFF", 14)));
-  EXPECT_FALSE(is_complete(std::string("\xFF\xD8\xFF\xE0\0\1\xFF\xD9", 8)));  // a length below 2
-  EXPECT_FALSE(is_complete(std::string("\xFF\xD8\xFF\xE0\0\x40\xFF\xD9", 8)));
-  EXPECT_TRUE(is_complete("BM"));  // other kinds have no end marker
+  EXPECT_TRUE(soundness(std::string("\xFF\xD8\xFF\xFF\xE0\0\2\xFF\xD9", 9)).complete);
+  EXPECT_TRUE(soundness(std::string("\xFF\xD8\xFF\xDA\0\2ab\xFF\0\xFF\xD0z\xFF\xD9", 15)).complete);
+  EXPECT_FALSE(soundness(std::string("\xFF\xD8\xFF\xDA\0\2ab\xFF\0\xFF\xD0z\xFF", 14)).complete);
+  EXPECT_FALSE(
+      soundness(std::string("\xFF\xD8\xFF\xE0\0\1\xFF\xD9", 8)).complete);  // a length below 2
+  EXPECT_FALSE(soundness(std::string("\xFF\xD8\xFF\xE0\0\x40\xFF\xD9", 8)).complete);
+  EXPECT_TRUE(soundness("BM").complete);  // other kinds have no end marker
 }
 
 }  // namespace

@@ -269,7 +269,7 @@ std::vector<std::string> image_samples() {
 
 void read_image_bytes(const std::string& bytes) {
   constexpr std::int64_t kMostPixels = 1 << 20;
-  is_complete(bytes);
+  soundness(bytes);
   const int orientation = exif_orientation(bytes);
   require(orientation >= 1 && orientation <= 8, "an orientation out of range");
   const PictureSize size = picture_size(bytes);
