@@ -76,7 +76,6 @@ class Demo {
   void press(int key, const Frame*);
   bool stop_wanted() const;
   void tell_progress(const VideoSummary&) const;
-  bool wants_text() const { return recorder_ || server_; }
   float network_threshold() const { return tracker_ ? kUnsure * threshold() : threshold(); }
   float threshold() const { return threshold_; }
 

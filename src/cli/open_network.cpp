@@ -15,7 +15,6 @@ Network open_network(const OpenOptions& o) {
   Network net(std::move(cfg), {.device = o.device,
                                .exact = o.exact,
                                .batch = o.batch,
-                               .threads = o.threads,
                                .tuning = tuning_for(o.tuning, o.device)});
   require_picture_input(net);
   load_weights(o.weights, net);

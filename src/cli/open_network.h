@@ -18,7 +18,6 @@ struct OpenOptions {
   std::filesystem::path tuning;  // -tuning
   bool letter_box = false;       // -letter_box, whatever the cfg says
   std::int64_t batch = 1;
-  int threads = 0;
 };
 
 inline constexpr std::int64_t kEvaluationBatch = 4;  // images at a time

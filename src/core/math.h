@@ -47,12 +47,6 @@ DN_HD T sigmoid(T x) {
   return x >= 0 ? 1 / (1 + e) : e / (1 + e);
 }
 
-// log(1 + exp(x)), without overflow at either end.
-template <class T>
-DN_HD T softplus(T x) {
-  return max(x, T(0)) + log1p(exp(-abs(x)));
-}
-
 // exp, sigmoid and tanh for loops over elements: without tables, branches or calls, so that they
 // vectorise; scalar and vector code give the same bits. Relative error of fast_exp below 2e-7; it
 // saturates at e^-60 and e^60 (further out, compilers that split the clamped cases off compute on

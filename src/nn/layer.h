@@ -24,10 +24,8 @@ class Head;
 struct LayerContext {
   std::int64_t index = 0;                      // 0 for the first section after [net]
   std::int64_t net_width = 0, net_height = 0;  // of the network's input at present
-  std::int64_t batch = 1;                      // images of a step, all subdivisions together
   std::int64_t truths = 0;                     // of an image, at most: the largest of all heads
   Mode mode = Mode::inference;
-  bool exact = false;
   Device device;
 };
 

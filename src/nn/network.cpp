@@ -14,9 +14,7 @@ namespace darknet {
 void Network::Impl::make_layers(std::vector<Section>& cfg) {
   LayerContext context{.net_width = settings.width,
                        .net_height = settings.height,
-                       .batch = settings.batch,
                        .mode = options.mode,
-                       .exact = options.exact,
                        .device = options.device};
   if (cfg.size() < 2) fail_at(cfg[0].where(), "no layer after [net]");
   for (std::size_t i = 1; i < cfg.size(); ++i) {
@@ -267,11 +265,6 @@ void Network::forward(const Pass& pass) {
 void Network::backward(const Pass& pass) {
   if (!impl_->training()) fail("backward of a network made for inference");
   impl_->run(impl_->backwards, pass, [&] { impl_->backward(pass); });
-}
-
-void Network::zero_gradients() {
-  for (Parameter* p : parameters())
-    if (!p->gradient.empty()) p->gradient.zero(impl_->stream());
 }
 
 MemoryUse Network::memory() const {

@@ -92,7 +92,6 @@ class Network {
   TensorView output_gradient(std::int64_t layer) const;
   // Adds to the gradients of the parameters.
   void backward(const Pass&);
-  void zero_gradients();
 
   MemoryUse memory() const;
   // The algorithms of all convolutions, in every size that the network has had, and whatever else
