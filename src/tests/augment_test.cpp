@@ -141,7 +141,8 @@ TEST(Augment, AMosaicsPartsFillTheInputAndMeetInItsMiddle) {
     Rng rng(seed);
     const Scene scene(rng);
     const std::vector<const Image*> images(4, &scene.picture.image);
-    const auto p = mosaic_placements({.jitter = .3f}, rng, images, 96, 128);
+    const auto p = mosaic_placements({.image = {.flip = false}, .head = {.jitter = .3f}}, rng,
+                                     images, 96, 128);
     const std::int64_t x = p[0].part.x1, y = p[0].part.y1;
     EXPECT_TRUE(x >= 25 && x <= 103 && y >= 19 && y <= 77) << x << " " << y;
     const Rect expected[] = {{0, 0, x, y}, {x, 0, 128, y}, {0, y, x, 96}, {x, y, 128, 96}};
