@@ -10,6 +10,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "core/start_thread.h"
@@ -36,7 +37,7 @@ class Prefetcher {
 
   // The next item, waiting for it; null where the items end. Throws what went wrong while making
   // it, again with each call. The item stays valid until the following call. `look` is given each
-  // item first, also one that failed, as far as it was made; it may throw as well.
+  // item once and first, also one that failed, as far as it was made; it may throw as well.
   template <class Look>
   const Item* next(Look look);
 
@@ -48,6 +49,7 @@ class Prefetcher {
     std::int64_t index = -1, done = 0;  // pieces
     std::exception_ptr failure;
     std::int64_t failed_at = 0;
+    bool looked_at = false;
   };
   Slot& slot(std::int64_t k) { return slots_[static_cast<std::size_t>(k % kDepth)]; }
   void run();
@@ -91,7 +93,7 @@ bool Prefetcher<Source>::take(std::int64_t& item, std::int64_t& piece) {
   if (making_ >= consumed_ + kDepth || source_.pieces(making_) == 0) return false;
   Slot& s = slot(making_);
   if (next_piece_ == 0) try {
-      s.failure = nullptr, s.done = 0, s.index = making_;
+      s.failure = nullptr, s.looked_at = false, s.done = 0, s.index = making_;
       source_.prepare(making_, s.item);
     } catch (...) {
       s.failure = std::current_exception(), s.done = source_.pieces(making_++);
@@ -135,11 +137,11 @@ auto Prefetcher<Source>::next(Look look) -> const Item* {
   if (source_.pieces(k) == 0) return nullptr;
   Slot& s = slot(k);
   ready_.wait(lock, [&] { return s.index == k && s.done == source_.pieces(k); });
-  try {
-    look(static_cast<const Item&>(s.item));
-  } catch (...) {
-    s.failure = std::current_exception();
-  }
+  if (!std::exchange(s.looked_at, true)) try {
+      look(static_cast<const Item&>(s.item));
+    } catch (...) {
+      s.failure = std::current_exception();
+    }
   if (s.failure) std::rethrow_exception(s.failure);
   lent_ = true;
   return &s.item;
