@@ -214,7 +214,7 @@ TEST_F(LoaderTest, APlainRunIsInOrderAndEnds) {
         const Image image = read_image(images_[static_cast<std::size_t>(at)]);
         EXPECT_EQ(b.sizes[i].width, image.width);
         std::vector<float> expected(32 * 64 * 3);
-        place({}, {.image = image}, plain_placement(image, 32, 64, false), true,
+        place({}, {.image = image}, plain_placement(image, 32, 64, false),
               {expected.data(), {1, 32, 64, 3}, 3});
         ASSERT_TRUE(std::equal(expected.begin(), expected.end(),
                                b.pixels.begin() + static_cast<std::ptrdiff_t>(i * 32 * 64 * 3)));
