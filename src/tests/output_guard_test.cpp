@@ -192,8 +192,7 @@ TEST_F(OutputGuardTest, SavedLabelsAreCheckedFirst) {
   work_.put("w/b.png", work_.get("images/0.png"));
   work_.put("w/b.txt", "0 .5 .5 .1 .1\n");
   const CommandResult ran = detector("test", {"w", "-save_labels"});
-  expect_refused(ran,
-                 "w/b.txt: -save_labels replaces no label file, and of 2 images, 1 has one");
+  expect_refused(ran, "w/b.txt: -save_labels replaces no label file, and of 2 images, 1 has one");
   EXPECT_FALSE(work_.has("w/a.txt") || work_.has("predictions/a.jpg"));
   work_.remove("w/b.txt");
   EXPECT_EQ(detector("test", {"w", "-save_labels"}).exit_code, 0);
