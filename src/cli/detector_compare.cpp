@@ -162,7 +162,7 @@ void add_detector_compare(CLI::App& program, Run& run) {
   app.footer(
       "An arm is a name and the cfg keys that make it: -arm 'ce: obj_loss=ce' -arm 'focal: "
       "obj_loss=focal\nobj_gamma=2'. A key without a section holds in every [yolo] and [region]. "
-      "Without -arm: ce and focal.\nInterrupted, the same call goes on where it stopped; with more "
+      "Without -arm: ce and focal.\nThe same call resumes an interrupted comparison; with more "
       "seeds it trains those that are missing.");
   const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
   data_argument(app, o->data)->required();

@@ -18,6 +18,7 @@
 #include "core/log.h"
 #include "core/number.h"
 #include "core/text.h"
+#include "dataset/image_finder.h"
 #include "detect/clip.h"
 
 namespace darknet {
@@ -41,89 +42,6 @@ std::optional<std::int64_t> number_at_end(const fs::path& image) {
   return number;
 }
 
-// The deepest folder that holds all images of a list.
-fs::path common_folder(const ImagePaths& images) {
-  fs::path common = images.empty() ? fs::path() : images[0].parent_path();
-  for (const fs::path& image : images) {
-    const fs::path folder = image.parent_path();
-    const auto end =
-        std::mismatch(common.begin(), common.end(), folder.begin(), folder.end()).first;
-    if (end == common.end()) continue;
-    fs::path shared;
-    for (auto part = common.begin(); part != end; ++part) shared /= *part;
-    common = std::move(shared);
-  }
-  return common;
-}
-
-// Finds the image that an entry means.
-class ImageFinder {
- public:
-  explicit ImageFinder(const ImageSet& set)
-      : images_(set.images), folder_(common_folder(set.images).string()) {
-    const auto ids = image_ids(images_);
-    const std::size_t inside =
-        folder_.empty() ? 0 : folder_.size() + static_cast<std::size_t>(!folder_.ends_with('/'));
-    for (std::size_t i = 0; i < images_.size(); ++i) {
-      const fs::path image = images_[i];
-      by_id_.emplace(ids[i], i);
-      add(by_path_, image.string(), i);
-      if (inside > 0) add(by_inner_path_, image.string().substr(inside), i);
-      add(by_name_, image.filename().string(), i);
-      add(by_name_, image.stem().string(), i);
-    }
-  }
-  std::optional<std::size_t> by_id(std::int64_t id) const {
-    const auto at = by_id_.find(id);
-    return at == by_id_.end() ? std::nullopt : std::optional<std::size_t>(at->second);
-  }
-  // By whole path, as the list has it, or else by file name or stem; `where` is for the message
-  // that two images have this name.
-  std::optional<std::size_t> by_name(const std::string& name, const Where& where) const {
-    for (const auto& [names, text] : {std::pair<const Names*, std::string>{&by_path_, name},
-                                      {&by_inner_path_, without_folder(name)},
-                                      {&by_name_, name}})
-      if (const auto at = names->find(text); at != names->end())
-        return only(at->second, name, where);
-    const auto at = by_name_.find(fs::path(name).filename().string());
-    return at == by_name_.end() ? std::nullopt : only(at->second, name, where);
-  }
-
- private:
-  static constexpr std::size_t kNone = SIZE_MAX;
-  struct Named {
-    std::size_t first = kNone, second = kNone;  // second: another of this name
-  };
-  using Names = std::unordered_map<std::string, Named>;
-
-  // A list's paths hold from the list's folder too, which is the common one or lies above it:
-  // "a/b/1" is "1" where the common folder is /x/a/b.
-  std::string without_folder(const std::string& name) const {
-    for (auto slash = name.find('/'); slash != name.npos; slash = name.find('/', slash + 1))
-      if (("/" + folder_).ends_with("/" + name.substr(0, slash))) return name.substr(slash + 1);
-    return name;
-  }
-  static void add(Names& names, const std::string& name, std::size_t image) {
-    Named& named = names[name];
-    if (named.first == kNone)
-      named.first = image;
-    else if (named.first != image && named.second == kNone)
-      named.second = image;
-  }
-  std::optional<std::size_t> only(const Named& named, const std::string& name,
-                                  const Where& where) const {
-    if (named.second != kNone)
-      fail_at(where, "image '", shown(name), "' may be ", images_[named.first].string(), " or ",
-              images_[named.second].string(), "; write the path as the list has it");
-    return named.first;
-  }
-
-  const ImagePaths& images_;
-  std::string folder_;  // common to all of them
-  std::unordered_map<std::int64_t, std::size_t> by_id_;
-  Names by_path_, by_inner_path_, by_name_;
-};
-
 Box box_of(double x, double y, double w, double h, const PictureSize& size) {
   const auto width = static_cast<double>(size.width), height = static_cast<double>(size.height);
   return {static_cast<float>((x + w / 2) / width), static_cast<float>((y + h / 2) / height),
@@ -134,7 +52,7 @@ Box box_of(double x, double y, double w, double h, const PictureSize& size) {
 class CocoReader : public nlohmann::json_sax<nlohmann::json> {
  public:
   CocoReader(const std::string& file, const ImageSet& set, FiledDetections& to)
-      : file_(file), set_(set), to_(to), finder_(set) {
+      : file_(file), set_(set), to_(to), finder_(set.images) {
     const auto classes = static_cast<std::int64_t>(set.names.size());
     for (std::int64_t i = 0; i < classes; ++i) classes_[darknet::category_id(i, classes)] = i;
   }
@@ -388,7 +306,7 @@ void read_voc(const fs::path& path, const ImageSet& set, FiledDetections& to) {
   if (files.empty())
     fail_at({path.string(), 0}, "no file of this folder is called like a class, as comp4_det_test_",
             set.names.empty() ? "NAME" : set.names.front(), ".txt is");
-  const ImageFinder finder(set);
+  const ImageFinder finder(set.images);
   for (const fs::path& file : files) {
     const auto class_id = class_of_file(file, set);
     if (!class_id)

@@ -80,4 +80,23 @@ class DetectionHead : public Layer, public Head {
   Shape shape_;
 };
 
+// A head whose Keys, trivially copyable for the kernels, have choose() and decode_box().
+template <class Keys>
+class KeyedHead : public DetectionHead {
+ public:
+  using DetectionHead::DetectionHead;
+
+ protected:
+  TruthChoice choice_of(const Truth& t, const AnchorTable& anchors,
+                        const Shape& grid) const override {
+    return keys_.choose(t, anchors, grid);
+  }
+  Box box_of(const AnchorTable& anchors, const AnchorPlace& at, const Shape& grid,
+             const float* outputs) const override {
+    return keys_.decode_box(anchors, at, grid, outputs);
+  }
+
+  Keys keys_;
+};
+
 }  // namespace darknet

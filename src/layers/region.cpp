@@ -221,9 +221,9 @@ struct Assign {
   }
 };
 
-class RegionLayer final : public DetectionHead {
+class RegionLayer final : public KeyedHead<RegionKeys> {
  public:
-  RegionLayer(Section& section, const LayerContext& context) : DetectionHead(section, context) {
+  RegionLayer(Section& section, const LayerContext& context) : KeyedHead(section, context) {
     RegionAnchors lists;
     section.read(keys_);
     section.read(lists);
@@ -258,16 +258,7 @@ class RegionLayer final : public DetectionHead {
         },
         class_loss_);
   }
-  TruthChoice choice_of(const Truth& t, const AnchorTable& anchors,
-                        const Shape& grid) const override {
-    return keys_.choose(t, anchors, grid);
-  }
-  Box box_of(const AnchorTable& anchors, const AnchorPlace& at, const Shape& grid,
-             const float* outputs) const override {
-    return keys_.decode_box(anchors, at, grid, outputs);
-  }
 
-  RegionKeys keys_;
   RegionClassLoss class_loss_;
   ClassScores scores_ = ClassScores::raw;
 };

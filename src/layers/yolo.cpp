@@ -143,9 +143,9 @@ void check_lists(Section& section, const YoloKeys& keys, YoloLists& lists) {
         cat("classes=", keys.classes, " need as many numbers, there are ", counters));
 }
 
-class YoloLayer final : public DetectionHead {
+class YoloLayer final : public KeyedHead<YoloKeys> {
  public:
-  YoloLayer(Section& section, const LayerContext& context) : DetectionHead(section, context) {
+  YoloLayer(Section& section, const LayerContext& context) : KeyedHead(section, context) {
     YoloLists lists;
     section.read(keys_);
     section.read(lists);
@@ -191,16 +191,7 @@ class YoloLayer final : public DetectionHead {
         },
         class_loss_);
   }
-  TruthChoice choice_of(const Truth& t, const AnchorTable& anchors,
-                        const Shape& grid) const override {
-    return keys_.choose(t, anchors, grid);
-  }
-  Box box_of(const AnchorTable& anchors, const AnchorPlace& at, const Shape& grid,
-             const float* outputs) const override {
-    return keys_.decode_box(anchors, at, grid, outputs);
-  }
 
-  YoloKeys keys_;
   std::vector<std::int64_t> counters_per_class_;
   SigmoidClassLoss class_loss_;
   Tensor multipliers_;
@@ -215,7 +206,7 @@ void YoloLayer::check_losses(const Section& section, const Objectness& objectnes
     log::warn(
         cat(title(),
             ": objectness_smooth keeps Darknet's rule, in which assigned anchors whose "
-            "prediction overlaps little are trained towards 0; obj_target=one or iou mends it"));
+            "prediction overlaps little are trained towards 0; obj_target=one or iou fixes it"));
   if (keys_.label_smooth_eps > 0)
     require_hard_class_targets(section, class_loss_, "label_smooth_eps");
   if (keys_.truth_thresh < 1 && (rules.by_positives() || objectness.prior < 0))

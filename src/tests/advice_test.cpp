@@ -14,10 +14,7 @@
 
 namespace darknet::test {
 namespace {
-
-bool holds(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
+using testing_files::holds;
 
 template <class F>
 std::string only_finding(const F& advise) {

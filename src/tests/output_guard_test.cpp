@@ -15,10 +15,7 @@ namespace darknet::test {
 namespace {
 namespace fs = std::filesystem;
 using testing_files::error_of;
-
-bool holds(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
+using testing_files::holds;
 
 struct Beginning {
   const char* text;

@@ -30,6 +30,10 @@ class InFolder : public testing::Test {
                                    testing::UnitTest::GetInstance()->current_test_info()->name());
 };
 
+inline bool holds(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
 // What an Error says; "" where nothing is thrown.
 template <class F>
 std::string error_of(const F& f) {

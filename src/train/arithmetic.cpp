@@ -39,10 +39,10 @@ void require_same(const Arithmetic& now, const TrainingState& then, const std::s
          "; give the same, or -clear to count anew");
   if (then.threads > 0 && then.threads != now.threads)
     log::warn(cat("that training ran with ", plural(then.threads, "thread"), ", this one with ",
-                  now.threads, ": it goes on, but not to the same bits"));
+                  now.threads, kNotBitwise));
   if (told && then.devices != now.devices)
     log::warn(cat("that training ran on ", plural(then.devices, "device"), ", this one on ",
-                  now.devices, ": it goes on, but not to the same bits"));
+                  now.devices, kNotBitwise));
 }
 
 }  // namespace darknet

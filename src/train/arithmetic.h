@@ -16,6 +16,10 @@ struct Arithmetic {
   std::int64_t threads = 0;  // of the CPU that compute; 0: it does not
 };
 
+// How a warning of such a run ends.
+inline constexpr const char* kNotBitwise =
+    ": it resumes, but its results will not be bitwise equal to those of an uninterrupted run";
+
 void note(const Arithmetic&, TrainingState&);
 // Throws where the training of `weights` ran otherwise; warns where it only cannot give the same
 // bits. What a state of an earlier version does not tell is not asked for.

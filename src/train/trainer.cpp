@@ -225,10 +225,10 @@ void Trainer::resume_algorithms() {
   const Tuning& remembered = state_.algorithms;
   if (remembered.library().empty()) return;  // a state of before there were any
   if (const std::string here = net_.algorithms().library(); here != remembered.library())
-    return log::warn(cat("that training ran on ", remembered.library(), ", this is ", here,
-                         ": it goes on, but not to the same bits"));
+    return log::warn(
+        cat("that training ran on ", remembered.library(), ", this is ", here, kNotBitwise));
   if (!options_.tuning.empty())
-    log::info("the training goes on with the algorithms it began with, not those of -tuning");
+    log::info("the run resumes with the algorithms it began with, not those of -tuning");
   net_.set_algorithms(remembered);
   net_.parameters_changed();
   if (evaluator_) evaluator_->set_algorithms(remembered);
