@@ -53,18 +53,30 @@ std::vector<fs::path> entries_of(const fs::path& folder, std::error_code& error)
 
 AtomicFile::AtomicFile(const fs::path& path)
     : path_(replaceable(path)), temporary_(path_.string() + cat(kTemporary, ::getpid())) {
-  descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (descriptor_ < 0) fail_io("create");
+  open(O_CREAT | O_TRUNC);
+  made_ = true;
 }
 
 AtomicFile::AtomicFile(const fs::path& path, const FileFormat& format) : AtomicFile(path) {
+  format_ = format;
   require_format(path_, format);
 }
 
 AtomicFile::~AtomicFile() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+  if (made_) ::unlink(temporary_.c_str());
+}
+
+void AtomicFile::open(int flags) {
+  descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CLOEXEC | flags, 0666);
+  if (descriptor_ < 0) fail_io("create");
+}
+
+void AtomicFile::pause() {
   if (descriptor_ < 0) return;
-  ::close(descriptor_);
-  ::unlink(temporary_.c_str());
+  const int closed = ::close(descriptor_);
+  descriptor_ = -1;
+  if (closed != 0) fail_io("write");
 }
 
 void AtomicFile::fail_io(const char* what) const {
@@ -72,8 +84,9 @@ void AtomicFile::fail_io(const char* what) const {
 }
 
 void AtomicFile::write(const void* data, std::size_t bytes) {
+  if (descriptor_ < 0) open(O_APPEND);
   const char* at = static_cast<const char*>(data);
-  beginning_.append(at, std::min(bytes, kFormatBytes - beginning_.size()));
+  if (!format_) prefix_.append(at, std::min(bytes, kFormatBytes - prefix_.size()));
   while (bytes > 0) {
     const ::ssize_t done = ::write(descriptor_, at, bytes);
     if (done < 0 && errno == EINTR) continue;
@@ -84,17 +97,16 @@ void AtomicFile::write(const void* data, std::size_t bytes) {
 }
 
 void AtomicFile::commit() {
-  if (const std::string kind = format_of(beginning_).kind; !kind.empty())
+  if (format_)
+    require_format(path_, *format_);
+  else if (const std::string kind = format_of(prefix_).kind; !kind.empty())
     require_format(path_, {kind, {}});
+  if (descriptor_ < 0) open(O_APPEND);
   if (::fsync(descriptor_) != 0 && errno != EINVAL) fail_io("flush");
   const int closed = ::close(descriptor_);
   descriptor_ = -1;
-  if (closed != 0 || ::rename(temporary_.c_str(), path_.c_str()) != 0) {
-    const int why = errno;
-    ::unlink(temporary_.c_str());
-    errno = why;
-    fail_io("replace");
-  }
+  if (closed != 0 || ::rename(temporary_.c_str(), path_.c_str()) != 0) fail_io("replace");
+  made_ = false;
 }
 
 AppendedFile::AppendedFile(fs::path path)
@@ -170,7 +182,7 @@ void require_writable_folder(const fs::path& folder) {
 
 namespace {
 
-// The program that writes `name`, from its ending .tmp123; 0 where it has none.
+// The program that writes `name`, from its suffix .tmp123; 0 where it has none.
 ::pid_t writer_of(const std::string& name) {
   const auto at = name.rfind(kTemporary);
   if (at == name.npos) return 0;
@@ -183,12 +195,12 @@ namespace {
 
 }  // namespace
 
-void remove_leftovers(const fs::path& folder, const std::string& beginning) {
+void remove_leftovers(const fs::path& folder, const std::string& prefix) {
   std::error_code ignored;
   std::vector<fs::path> old;
   for (const fs::path& path : entries_of(folder, ignored)) {
     const std::string name = path.filename().string();
-    const ::pid_t writer = name.starts_with(beginning) ? writer_of(name) : 0;
+    const ::pid_t writer = name.starts_with(prefix) ? writer_of(name) : 0;
     if (writer > 0 && ::kill(writer, 0) != 0 && errno == ESRCH) old.push_back(path);
   }
   for (const fs::path& path : old) fs::remove(path, ignored);

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -11,7 +12,7 @@
 
 namespace darknet {
 
-// Writes to a temporary name beside `path`; commit() flushes to the disk and renames. Without
+// Writes to a temporary name next to `path`; commit() flushes to the disk and renames. Without
 // commit() the temporary is removed and the previous file stays. Every failed write throws, and so
 // does whatever would replace an input of the run, or a file of another kind (core/file_format.h).
 class AtomicFile {
@@ -25,13 +26,18 @@ class AtomicFile {
 
   void write(const void* data, std::size_t bytes);
   void write(const std::string& text) { write(text.data(), text.size()); }
+  // Closes the temporary until the next write(): many files that grow for long hold no descriptors.
+  void pause();
   void commit();
 
  private:
+  void open(int flags);
   [[noreturn]] void fail_io(const char* what) const;
   std::filesystem::path path_, temporary_;
-  std::string beginning_;  // of what is written, to tell its format
-  int descriptor_ = -1;
+  std::optional<FileFormat> format_;  // without one, that of prefix_ counts
+  std::string prefix_;                // the first bytes that were written
+  bool made_ = false;                 // the temporary
+  int descriptor_ = -1;               // -1: paused
 };
 
 // Grows at its end, each text by one call of the system where possible: a kill leaves whole texts.
@@ -72,8 +78,8 @@ void require_writable_file(const std::filesystem::path&, const FileFormat&);
 void require_replaceable(const std::filesystem::path&, const FileFormat&);
 
 // Removes what AtomicFiles of programs that were killed left in `folder`, of files whose names
-// begin with `beginning`.
-void remove_leftovers(const std::filesystem::path& folder, const std::string& beginning);
+// begin with `prefix`.
+void remove_leftovers(const std::filesystem::path& folder, const std::string& prefix);
 
 // 64-bit FNV-1a, to tell whether two files belong together; not a guard against an adversary.
 class Checksum {
