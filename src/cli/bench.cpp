@@ -22,7 +22,7 @@ struct Options : BenchOptions {
 };
 
 void require_sense(const Options& o) {
-  if (!o.data.empty() && !o.training) throw Error("-data: pictures are for -train", 2);
+  if (!o.data.empty() && !o.training) throw Error("-data: images are for -train", 2);
   if (!o.data.empty() && o.reference)
     throw Error(
         "-data with -reference: the loader would work ahead while the network waits; "
@@ -68,10 +68,11 @@ void add_files(CLI::App& app, Options& o) {
 void add_bench(CLI::App& program, Run& run) {
   CLI::App& app = subcommand(program, {"bench"}, "how fast a network runs, layer by layer");
   app.footer(
-      "Weights are random, pictures are noise unless -data names some. Times of layers are "
+      "Weights are random, images are noise unless -data names some. Times of layers are "
       "medians of\niterations of their own and in milliseconds; peak is the share of the fastest "
       "matrix product.\nGFLOP/s count the multiply-adds of plain convolution, so Winograd's may "
       "exceed the peak.\n-tune measures the shapes of this cfg, -batch and mode: for a training "
+      "run "
       "and for its evaluation call it twice\nwith one file, with -train and without.");
   const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
   cfg_argument(app, o->cfg)->required();
@@ -85,12 +86,12 @@ void add_bench(CLI::App& program, Run& run) {
       ->type_name("N")
       ->capture_default_str();
   app.add_flag("--reference", o->reference,
-               "in turns with the library's convolutions alone, and the ratio");
+               "interleaved with the library's convolutions alone, and the ratio");
   as_input(
       app.add_option("--data", o->data, "with -train: the images of this .data file's train list"),
       "the .data file")
       ->type_name("FILE");
-  add_threads(app, o->threads, "with -data: threads that read and augment pictures");
+  add_threads(app, o->threads, "with -data: threads that read and augment images");
   add_bad_labels(app, o->bad_labels);
   add_overrides(app, o->overrides);
   add_arithmetic(app, o->exact, o->overrides, o->tuning);

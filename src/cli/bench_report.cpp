@@ -17,7 +17,7 @@ std::string milliseconds(const Spread& s) {
   return fmt::format("{:.1f} ms ({:.1f} to {:.1f})", 1e3 * s.median, 1e3 * s.least, 1e3 * s.most);
 }
 
-// In what a machine's rates are told: large numbers are hard to read.
+// In what a machine's rates are printed: large numbers are hard to read.
 struct Unit {
   const char* name;
   double flops;
@@ -78,9 +78,9 @@ void print_total(const BenchOptions& o, const BenchReport& r) {
   fmt::print("  in detection heads {:.1f} % of a step, in data (waiting and upload) {:.1f} %\n",
              r.heads / step, (r.load + r.parts.upload) / step);
   fmt::print(
-      "  waiting for pictures {:.1f} ms{}, upload {:.1f}, forward {:.1f}, backward {:.1f}, "
+      "  waiting for images {:.1f} ms{}, upload {:.1f}, forward {:.1f}, backward {:.1f}, "
       "update {:.1f}\n",
-      1e3 * r.load, o.data.empty() ? " (made-up ones)" : "", 1e3 * r.parts.upload,
+      1e3 * r.load, o.data.empty() ? " (synthetic ones)" : "", 1e3 * r.parts.upload,
       1e3 * r.parts.forward, 1e3 * r.parts.backward, 1e3 * r.parts.update);
 }
 

@@ -37,10 +37,10 @@ int chart(const Options& o) {
 
 void add_chart(CLI::App& program, Run& run) {
   CLI::App& app =
-      subcommand(program, {"chart"}, "draw the log of a training, or several beside each other");
+      subcommand(program, {"chart"}, "draw the log of a training run, or several in one chart");
   const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
   as_input(
-      app.add_option("logs", o->logs, "NAME_log.jsonl beside the weights; several: one line each"),
+      app.add_option("logs", o->logs, "NAME_log.jsonl next to the weights; several: one line each"),
       "the log")
       ->required();
   app.add_option("--out", o->out, "the chart's name without .svg and .png")->capture_default_str();

@@ -3,8 +3,8 @@
 
 #include <memory>
 
-#include "cfg/parse.h"
 #include "cli/command.h"
+#include "cli/network_arguments.h"
 #include "cli/run_inputs.h"
 #include "core/ops.h"
 #include "core/text.h"
@@ -13,9 +13,8 @@
 namespace darknet::cli {
 namespace {
 
-struct Options {
-  std::string cfg, devices, against;
-  std::vector<std::string> overrides;
+struct Options : CfgArguments {
+  std::string devices, against;
   DeviceCheckOptions check;
 };
 
@@ -60,8 +59,7 @@ void print(const DeviceCheck& check) {
 }
 
 int run_check(Options& o) {
-  std::vector<Section> cfg = read_cfg(o.cfg);
-  apply_overrides(cfg, o.overrides);
+  const std::vector<Section> cfg = sections_of(o);
   if (!o.against.empty()) o.check.second.precision = dtype_by_name(o.against);
   choose_devices(o.devices.empty() ? default_devices() : o.devices, cfg, o.check);
   fmt::print("{}: {} against {}{}\n", printable(o.cfg), about(o.check.first, cfg),
@@ -83,7 +81,8 @@ void add_check(CLI::App& program, Run& run) {
   CLI::App& app = subcommand(program, {"check"}, "the same network on two devices, layer by layer");
   app.footer(
       "Differences are the largest of a layer, absolute and relative to the layer's largest "
-      "magnitude.\nPictures are noise, truths are made up; weights are random where no file is "
+      "magnitude.\nImages are noise, ground truths are synthetic; weights are random where no file "
+      "is "
       "named.\n'reference' is plain loops on the CPU: slow with large networks, -set "
       "net.0.width=96\n-set net.0.height=96 helps.");
   const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks

@@ -30,12 +30,12 @@ int run_program(int argc, char** argv);
 // Darknet's habits into CLI11's: -dont_show becomes --dont_show; numbers such as -1 stay.
 std::vector<std::string> normalise(const std::vector<std::string>& arguments);
 
-// Flags that several commands have.
+// Flags that several commands have; more are in cli/network_arguments.h.
 void add_overrides(CLI::App&, std::vector<std::string>& overrides);
 // -seed: from 0 to 2^64 - 1.
 void add_seed(CLI::App&, const std::string& help, std::function<void(std::uint64_t)> take);
+inline constexpr const char* kReadingThreads = "threads that read images";
 void add_threads(CLI::App&, int& threads, const std::string& help);
-void add_thresholds(CLI::App&, float& thresh, float& nms);
 // -exact, -precision, which is an override, and -tuning, a file of algorithms.
 void add_arithmetic(CLI::App&, bool& exact, std::vector<std::string>& overrides,
                     std::filesystem::path& tuning);

@@ -15,9 +15,9 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "core/threads.h"
+#include "dataset/hidden_classes.h"
 #include "detect/smooth.h"
 #include "image/draw.h"
-#include "nn/weights.h"
 #include "train/interrupt.h"
 #include "video/annotate.h"
 #include "video/pace.h"
@@ -28,23 +28,17 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr double kUnknownFps = 25;
-constexpr float kUnsure = .5f;     // of the threshold; with -track, what may continue a track
-constexpr int kMostDetectors = 4;  // each has a network of its own in memory
+constexpr float kUnsure = .5f;    // of the threshold; with -track, what may continue a track
+constexpr int kMaxDetectors = 4;  // each has a network of its own in memory
 constexpr milliseconds kGlance(50);
 constexpr float kThresholdStep = .05f;
 
 // Networks for frames that are worked on at the same time, each on its share of the cores.
-std::vector<Network> open_networks(const DemoOptions& o, const DataFile& data, int detectors) {
+std::vector<Network> open_networks(const DemoOptions& o, int detectors) {
   std::vector<Network> nets;
-  OpenOptions open{.cfg = o.cfg,
-                   .weights = find_weights(o.weights, data.backup),
-                   .overrides = o.overrides,
-                   .exact = o.exact,
-                   .device = o.device};
-  open.letter_box = o.letter_box, open.tuning = o.tuning;
-  nets.push_back(open_network(open));
+  nets.push_back(open_network(o));
   const log::WithoutWarnings told;
-  while (static_cast<int>(nets.size()) < detectors) nets.push_back(open_network(open));
+  while (static_cast<int>(nets.size()) < detectors) nets.push_back(open_network(o));
   return nets;
 }
 
@@ -52,7 +46,7 @@ std::vector<Network> open_networks(const DemoOptions& o, const DataFile& data, i
 // several at a time; of a live source the newest matters, and all cores hurry for it.
 int detectors_of(const DemoOptions& o, const VideoFormat& format) {
   if (o.detectors > 0) return o.detectors;
-  return format.live ? 1 : std::min(core_count(), kMostDetectors);
+  return format.live ? 1 : std::min(core_count(), kMaxDetectors);
 }
 
 class Demo {
@@ -70,12 +64,12 @@ class Demo {
   void write_video(const Frame&);
   void watch(Pipeline&);  // until the end
   void show(Pipeline&, Window&);
-  std::unique_ptr<Window> window_wanted() const;
-  void tell_addresses() const;
-  void tell_end(const VideoSummary&) const;
+  std::unique_ptr<Window> open_window_if_asked() const;
+  void print_addresses() const;
+  void print_end(const VideoSummary&) const;
   void press(int key, const Frame*);
-  bool stop_wanted() const;
-  void tell_progress(const VideoSummary&) const;
+  bool stop_requested() const;
+  void print_progress(const VideoSummary&) const;
   float network_threshold() const { return tracker_ ? kUnsure * threshold() : threshold(); }
   float threshold() const { return threshold_; }
 
@@ -92,10 +86,10 @@ class Demo {
   std::optional<Recorder> recorder_;
   std::optional<FrameServer> server_;
   std::optional<SteadyPace> pace_;
-  std::unique_ptr<VideoWriter> writer_;  // from the first frame on, which tells the size
+  std::unique_ptr<VideoWriter> writer_;  // from the first frame on, which has the size
   VideoStatistics statistics_;
   Frame::Clock::time_point start_ = Frame::Clock::now();
-  bool pictures_wanted_ = false;  // somebody looks at the drawn frames
+  bool images_needed_ = false;  // somebody looks at the drawn frames
   bool paused_ = false;
   std::atomic<bool> quit_ = false;
 };
@@ -103,20 +97,19 @@ class Demo {
 // Before the source is opened and the networks are read.
 void check_outputs(const DemoOptions& o) {
   add_sources(o, run_inputs());  // a recording over its own source would destroy both
-  if (!o.out_video.empty()) require_writable_file(o.out_video, kVideoFormat);
-  if (!o.json.empty()) require_writable_file(o.json, record_format());
-  if (!o.stills.empty()) require_writable_file(o.stills + "_00000001.jpg", kImageFormat);
+  if (!o.out_filename.empty()) require_writable_file(o.out_filename, kVideoFormat);
+  if (!o.json_file_output.empty()) require_writable_file(o.json_file_output, record_format());
+  if (!o.prefix.empty()) require_writable_file(o.prefix + "_00000001.jpg", kImageFormat);
 }
 
 Demo::Demo(const DemoOptions& o)
-    : options_(o), threshold_(o.threshold), smoother_(static_cast<std::size_t>(o.average_frames)) {
-  const DataFile data = open_data(o.data, ListedFiles::none);
-  open_weights(o.weights, data);
+    : options_(o), threshold_(o.thresh), smoother_(static_cast<std::size_t>(o.avgframes)) {
+  const DataFile data = open_data(options_, ListedFiles::none);
   check_outputs(o);
-  source_ = open_source(o, [this] { return stop_wanted(); });
+  source_ = open_source(o, [this] { return stop_requested(); });
   format_ = source_->format();
   if (format_.fps <= 0) format_.fps = kUnknownFps;
-  nets_ = open_networks(o, data, detectors_of(o, format_));
+  nets_ = open_networks(options_, detectors_of(o, format_));
   // OMP_NUM_THREADS counts here too.
   threads_of_detector_ =
       std::max(1, std::min(core_count(), launch_threads()) / static_cast<int>(nets_.size()));
@@ -124,15 +117,16 @@ Demo::Demo(const DemoOptions& o)
   if (o.track)
     tracker_.emplace(TrackerSettings{.frames_to_keep = std::llround(std::max(1., format_.fps))});
   if (o.benchmark) return;
-  if (!o.json.empty())
-    recorder_.emplace(o.json, o.json_array ? RecordFormat::array : record_format_of(o.json));
+  if (!o.json_file_output.empty())
+    recorder_.emplace(o.json_file_output,
+                      o.json_array ? RecordFormat::array : record_format_of(o.json_file_output));
   if (o.server.picture_port >= 0 || o.server.json_port >= 0) server_.emplace(o.server);
   if (format_.live) pace_.emplace(format_.fps);
 }
 
 PipelineStages Demo::stages() {
   PipelineStages s;
-  s.capture = [this](Image& image) { return !stop_wanted() && source_->read(image); };
+  s.capture = [this](Image& image) { return !stop_requested() && source_->read(image); };
   s.prepare = [this, shape = nets_.front().input_shape(),
                letter_box = nets_.front().settings().letter_box](const Image& image) {
     const Stream serial{.threads = 1};
@@ -165,13 +159,13 @@ void Demo::finish(Frame& frame) {
     frame.state =
         state_json(frame, names_, statistics_.summary(),
                    tracker_ ? tracker_->counts() : std::map<std::int32_t, std::int64_t>());
-  if (pictures_wanted_) draw(frame);
+  if (images_needed_) draw(frame);
 }
 
 void Demo::draw(Frame& frame) {
   std::vector<std::string> figures;
-  if (!options_.plain) figures = overlay_lines(statistics_.summary(), format_.live);
-  if (!options_.dont_draw_boxes)
+  if (!options_.no_overlay) figures = overlay_lines(statistics_.summary(), format_.live);
+  if (!options_.dontdraw_bbox)
     draw_found(frame.image, frame.found, names_, {Crowded::key, panel_area(frame.image, figures)});
   draw_panel(frame.image, figures);
 }
@@ -187,10 +181,10 @@ void Demo::print(const Frame& frame) const {
 void Demo::write_video(const Frame& frame) {
   const Image& image = frame.image;
   if (!writer_)
-    writer_ = create_video(options_.out_video, {.fps = format_.fps,
-                                                .codec = options_.codec,
-                                                .width = image.width,
-                                                .height = image.height});
+    writer_ = create_video(options_.out_filename, {.fps = format_.fps,
+                                                   .codec = options_.codec,
+                                                   .width = image.width,
+                                                   .height = image.height});
   for (auto copies = pace_ ? pace_->copies(frame.seconds) : 1; copies > 0; --copies)
     writer_->write(image);
 }
@@ -200,18 +194,18 @@ void Demo::output(const FinishedFrame& frame) {
   if (options_.ext_output) print(*frame);
   if (recorder_) recorder_->add(frame->line);
   if (server_) server_->publish(frame);
-  if (!options_.stills.empty())
-    write_image(fmt::format("{}_{:08}.jpg", options_.stills, frame->number), frame->image);
-  if (!options_.out_video.empty()) write_video(*frame);
+  if (!options_.prefix.empty())
+    write_image(fmt::format("{}_{:08}.jpg", options_.prefix, frame->number), frame->image);
+  if (!options_.out_filename.empty()) write_video(*frame);
 }
 
-bool Demo::stop_wanted() const {
+bool Demo::stop_requested() const {
   const std::chrono::duration<double> since = Frame::Clock::now() - start_;
   return quit_ || interrupt_.requested() ||
-         (options_.time_limit > 0 && since.count() > options_.time_limit);
+         (options_.time_limit_sec > 0 && since.count() > options_.time_limit_sec);
 }
 
-void Demo::tell_progress(const VideoSummary& s) const {
+void Demo::print_progress(const VideoSummary& s) const {
   log::progress(fmt::format("frame {}, {:.1f} frames/s, latency {:.0f} ms, {} dropped", s.frames,
                             s.recent_fps, s.recent_latency, s.dropped),
                 false);
@@ -231,12 +225,12 @@ void Demo::press(int key, const Frame* frame) {
 }
 
 // A file is shown at its own speed. While it pauses nobody takes its frames, and all work rests; a
-// live source goes on behind the still picture.
+// live source goes on behind the still image.
 void Demo::show(Pipeline& pipeline, Window& window) {
   const milliseconds step(format_.live ? 1 : std::max(1, static_cast<int>(1000 / format_.fps)));
   FinishedFrame shown;
   auto due = Frame::Clock::now();
-  while (!stop_wanted()) {
+  while (!stop_requested()) {
     const auto frame = paused_ ? std::nullopt : pipeline.next_shown(kGlance);
     if (frame) window.show((shown = *frame)->image);
     if (!frame && !paused_ && pipeline.finished(milliseconds(0))) return;
@@ -244,48 +238,48 @@ void Demo::show(Pipeline& pipeline, Window& window) {
     do {
       const auto left = std::chrono::duration_cast<milliseconds>(due - Frame::Clock::now());
       press(window.key(static_cast<int>(std::max(left, milliseconds(1)).count())), shown.get());
-    } while (Frame::Clock::now() < due && !stop_wanted());
-    tell_progress(statistics_.summary());
+    } while (Frame::Clock::now() < due && !stop_requested());
+    print_progress(statistics_.summary());
   }
 }
 
 void Demo::watch(Pipeline& pipeline) {
-  while (!pipeline.finished(kGlance) && !stop_wanted()) tell_progress(statistics_.summary());
+  while (!pipeline.finished(kGlance) && !stop_requested()) print_progress(statistics_.summary());
 }
 
-void Demo::tell_end(const VideoSummary& s) const {
-  if (s.frames == 0 && !stop_wanted())
-    fail(options_.sources.empty() ? "the camera" : options_.sources.front(),
+void Demo::print_end(const VideoSummary& s) const {
+  if (s.frames == 0 && !stop_requested())
+    fail(options_.source.empty() ? "the camera" : options_.source.front(),
          ": no frame of it can be read");
-  constexpr double kNearlyAll = .95;  // containers tell lengths that are not exact
-  if (!stop_wanted() &&
+  constexpr double kNearlyAll = .95;  // containers report lengths that are not exact
+  if (!stop_requested() &&
       static_cast<double>(s.frames) < kNearlyAll * static_cast<double>(format_.frames))
-    log::warn(cat(options_.sources.front(), ": ended after ", s.frames, " of the ", format_.frames,
-                  " frames that it tells of"));
+    log::warn(cat(options_.source.front(), ": ended after ", s.frames, " of the ", format_.frames,
+                  " frames that it reports"));
   log::info(describe(s, core_count()));
 }
 
-std::unique_ptr<Window> Demo::window_wanted() const {
+std::unique_ptr<Window> Demo::open_window_if_asked() const {
   if (options_.dont_show || options_.benchmark) return nullptr;
   if (has_display()) return open_window("Darknet Focal");
   log::warn("no window is opened: there is no display, or no OpenCV (-dont_show asks for none)");
   return nullptr;
 }
 
-void Demo::tell_addresses() const {
-  const auto tell = [&](const char* what, int port) {
+void Demo::print_addresses() const {
+  const auto print = [&](const char* what, int port) {
     if (port >= 0) log::info(fmt::format("{}: http://{}:{}/", what, options_.server.bind, port));
   };
-  tell("pictures", server_->picture_port());
-  tell("JSON", server_->json_port());
+  print("images", server_->picture_port());
+  print("JSON", server_->json_port());
 }
 
 int Demo::run() {
-  const auto window = window_wanted();
-  pictures_wanted_ =
-      !options_.benchmark && (window || !options_.out_video.empty() || !options_.stills.empty() ||
-                              options_.server.picture_port >= 0);
-  if (server_) tell_addresses();
+  const auto window = open_window_if_asked();
+  images_needed_ =
+      !options_.benchmark && (window || !options_.out_filename.empty() ||
+                              !options_.prefix.empty() || options_.server.picture_port >= 0);
+  if (server_) print_addresses();
   Pipeline pipeline(stages(),
                     {.live = format_.live, .shown = window != nullptr, .fps = format_.fps},
                     statistics_);
@@ -303,7 +297,7 @@ int Demo::run() {
   }
   writer_.reset();
   log::end_progress();
-  tell_end(statistics_.summary());
+  print_end(statistics_.summary());
   return interrupt_.exit_code();
 }
 

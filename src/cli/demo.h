@@ -5,31 +5,25 @@
 #include <string>
 #include <vector>
 
-#include "core/device.h"
+#include "cli/network_arguments.h"
 #include "image/video.h"
 #include "video/server.h"
 
 namespace darknet::cli {
 
-struct DemoOptions {
-  std::string data, cfg, weights;
-  std::vector<std::string> sources;  // none: the camera; else files, pictures, or one stream
+struct DemoOptions : NetworkArguments, ThresholdArguments {
+  std::vector<std::string> source;  // none: the camera; else files, images, or one stream
   int camera = 0;
-  CameraSettings camera_settings;  // fps also of pictures
+  CameraSettings camera_settings;  // fps also of images
   double reconnect = 30;           // seconds
-  std::vector<std::string> overrides;
-  std::filesystem::path tuning;
-  float threshold = .25f, nms = .45f;
-  Device device;
-  bool exact = false, letter_box = false;
-  int detectors = 0;  // 0: chosen
+  int detectors = 0;               // 0: chosen
 
-  bool dont_show = false, plain = false, dont_draw_boxes = false;
+  bool dont_show = false, no_overlay = false, dontdraw_bbox = false;
   bool ext_output = false, benchmark = false, track = false, json_array = false;
-  std::string out_video, codec, stills, json;  // "": none
+  std::string out_filename, codec, prefix, json_file_output;  // "": none
   ServerOptions server;
-  std::int64_t average_frames = 1;
-  double time_limit = 0;  // seconds; 0: none
+  std::int64_t avgframes = 1;
+  double time_limit_sec = 0;  // seconds; 0: none
 };
 
 // The exit code.

@@ -2,7 +2,7 @@
 
 #include <filesystem>
 
-#include "cli/picture_arguments.h"
+#include "cli/image_arguments.h"
 #include "core/error.h"
 #include "core/input.h"
 #include "dataset/run_inputs.h"
@@ -13,24 +13,24 @@ namespace darknet::cli {
 namespace {
 namespace fs = std::filesystem;
 
-constexpr double kPicturesPerSecond = 25;
+constexpr double kImagesPerSecond = 25;
 
 bool is_url(const std::string& source) { return source.find("://") != std::string::npos; }
 
-// Folders, patterns, lists and single pictures; everything else is a video file.
-bool names_pictures(const std::string& source) {
+// Folders, patterns, lists and single images; everything else is a video file.
+bool names_images(const std::string& source) {
   if (is_scene_source(source)) return false;  // its parameters are no pattern
   const bool pattern = !is_present(source) && source.find_first_of("*?[") != std::string::npos;
-  return pattern || is_folder(source) || is_picture(source) ||
+  return pattern || is_folder(source) || is_image_name(source) ||
          fs::path(source).extension() == ".txt";
 }
 
-std::unique_ptr<VideoSource> pictures(const DemoOptions& o) {
-  for (const std::string& source : o.sources)
-    if (!names_pictures(source))
-      fail(source, ": one video at a time; several sources have to be pictures, folders or lists");
+std::unique_ptr<VideoSource> images(const DemoOptions& o) {
+  for (const std::string& source : o.source)
+    if (!names_images(source))
+      fail(source, ": one video at a time; several sources have to be images, folders or lists");
   const double fps = o.camera_settings.fps;
-  return picture_source(pictures_of(o.sources, false), fps > 0 ? fps : kPicturesPerSecond);
+  return picture_source(images_of(o.source, false), fps > 0 ? fps : kImagesPerSecond);
 }
 
 std::unique_ptr<VideoSource> live(const std::string& name, double patience,
@@ -43,20 +43,20 @@ std::unique_ptr<VideoSource> live(const std::string& name, double patience,
 }  // namespace
 
 void add_sources(const DemoOptions& o, ProtectedFiles& inputs) {
-  for (const std::string& source : o.sources) {
+  for (const std::string& source : o.source) {
     inputs.add("the source", source);
-    if (names_pictures(source)) add_images(inputs, pictures_of({source}, false), true);
+    if (names_images(source)) add_images(inputs, images_of({source}, false), true);
   }
 }
 
 std::unique_ptr<VideoSource> open_source(const DemoOptions& o, std::function<bool()> stopped) {
-  if (o.sources.empty())
+  if (o.source.empty())
     return live(
         cat("camera ", o.camera), o.reconnect,
         [camera = o.camera, settings = o.camera_settings] { return open_camera(camera, settings); },
         std::move(stopped));
-  const std::string& source = o.sources.front();
-  if (o.sources.size() > 1 || names_pictures(source)) return pictures(o);
+  const std::string& source = o.source.front();
+  if (o.source.size() > 1 || names_images(source)) return images(o);
   if (is_scene_source(source)) return open_scene_source(source);
   if (!is_url(source)) return open_video_file(source);
   auto stream = open_stream(source);

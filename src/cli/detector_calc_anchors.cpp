@@ -6,9 +6,9 @@
 #include <optional>
 
 #include "cfg/data_file.h"
-#include "cfg/parse.h"
 #include "cli/bad_labels.h"
 #include "cli/command.h"
+#include "cli/network_arguments.h"
 #include "cli/run_inputs.h"
 #include "core/file.h"
 #include "core/text.h"
@@ -23,12 +23,11 @@
 namespace darknet::cli {
 namespace {
 
-struct Options {
-  std::string data, cfg, out = "anchors";
+struct Options : CfgArguments {
+  std::string data, out = "anchors";
   AnchorSettings settings;
   bool count_given = false;
   std::int64_t width = 0, height = 0;
-  std::vector<std::string> overrides;
   BadLabels bad_labels = BadLabels::stop;
 };
 
@@ -43,9 +42,7 @@ struct Target {
 Target target_of(const Options& o) {
   Target t;
   if (!o.cfg.empty()) {
-    std::vector<Section> cfg = read_cfg(o.cfg);
-    apply_overrides(cfg, o.overrides);
-    const Network net(std::move(cfg), {});
+    const Network net(sections_of(o), {});
     const Shape input = net.input_shape();
     t.width = input.w, t.height = input.h, t.letter_box = net.settings().letter_box;
     if (net.heads().empty()) fail_at({o.cfg, 0}, "no [yolo] and no [region]: no anchors");
@@ -92,8 +89,8 @@ std::string anchors_line(const AnchorResult& r, const Target& t) {
   return line;
 }
 
-void write_picture(const Options& o, const std::vector<AnchorShape>& objects,
-                   const AnchorResult& r) {
+void write_charts(const Options& o, const std::vector<AnchorShape>& objects,
+                  const AnchorResult& r) {
   Panel panel{.title = fmt::format("{}, {}, mean IoU {:.3f}", plural(std::ssize(objects), "object"),
                                    plural(std::ssize(r.anchors), "anchor"), r.mean_iou),
               .x_label = "width, pixels of the input",
@@ -138,7 +135,7 @@ int run_calc_anchors(Options o) {
                printable(o.cfg), assign_anchors(objects, t.anchors).mean_iou);
   const std::string line = anchors_line(r, t);
   fmt::print("{}\n", line);
-  write_picture(o, objects, r);
+  write_charts(o, objects, r);
   fmt::print("-> {0}.svg, {0}.png\n", printable(o.out));
   return 0;
 }
@@ -172,8 +169,7 @@ void add_detector_calc_anchors(CLI::App& program, Run& run) {
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();
   add_seed(app, "of the starts (1)", [o](std::uint64_t seed) { o->settings.seed = seed; });
-  app.add_option("--out", o->out, "name of the picture without .svg and .png")
-      ->capture_default_str();
+  app.add_option("--out", o->out, "name of the chart without .svg and .png")->capture_default_str();
   add_bad_labels(app, o->bad_labels);
   add_overrides(app, o->overrides);
   add_darknet_habits(app);

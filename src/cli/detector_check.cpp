@@ -5,9 +5,9 @@
 #include <optional>
 
 #include "cfg/data_file.h"
-#include "cfg/parse.h"
 #include "cli/bad_labels.h"
 #include "cli/command.h"
+#include "cli/network_arguments.h"
 #include "cli/run_inputs.h"
 #include "core/log.h"
 #include "core/text.h"
@@ -22,12 +22,11 @@
 namespace darknet::cli {
 namespace {
 
-constexpr std::int64_t kMostMessages = 50;  // of one list; the rest is counted
-constexpr double kOverlapSeconds = 300;     // for comparing the images of both lists
+constexpr std::int64_t kMaxMessages = 50;  // of one list; the rest is counted
+constexpr double kOverlapSeconds = 300;    // for comparing the images of both lists
 
-struct Options {
-  std::string data, cfg;
-  std::vector<std::string> overrides;
+struct Options : CfgArguments {
+  std::string data;
   bool all = false;
   BadLabels bad_labels = BadLabels::stop;
 };
@@ -45,7 +44,7 @@ void print(const char* name, const ListCheck& c, const std::vector<std::string>&
                i < names.size() ? printable(names[i]) : fmt::format("class {}", i),
                c.objects_of_class[i]);
   if (c.objects > 0)
-    fmt::print("  box sides from {:.4f} to {:.4f} of the picture\n", c.smallest, c.largest);
+    fmt::print("  box sides from {:.4f} to {:.4f} of the image\n", c.smallest, c.largest);
   fmt::print("  faults: {}, {}, {}{}; {} clipped\n", plural(c.unreadable, "unreadable image"),
              plural(c.missing_labels, "missing label file"), plural(c.bad_lines, "bad label line"),
              c.labels_are_skipped && c.missing_labels + c.bad_lines > 0 ? " (skipped)" : "",
@@ -57,7 +56,7 @@ void print_imbalance(const Network& net, const ImbalanceReport& r) {
              plural(r.images, "image"));
   for (const HeadImbalance& h : r.heads)
     fmt::print(
-        "  {}: {} anchors judged a picture, {:.2f} of them positive: {:.0f} negatives to 1\n",
+        "  {}: {} anchors classified per image, {:.2f} of them positive: {:.0f} negatives to 1\n",
         net.layer(h.layer).title(), h.candidates / r.images,
         static_cast<double>(h.positives) / static_cast<double>(r.images),
         h.negatives_per_positive());
@@ -135,14 +134,14 @@ std::string summary(std::int64_t faults, std::int64_t warnings) {
 ListCheck check(const char* name, const std::filesystem::path& list,
                 const std::vector<std::string>& names, const InputFacts& input, const Options& o) {
   if (list.empty()) return {};
-  std::int64_t told = 0;
-  const auto tell = [&](Finding finding, const std::string& message) {
-    if (!o.all && told++ >= kMostMessages) return;
+  std::int64_t reported = 0;
+  const auto report = [&](Finding finding, const std::string& message) {
+    if (!o.all && reported++ >= kMaxMessages) return;
     finding == Finding::fault ? log::error(message) : log::warn(message);
   };
-  const ListCheck result = check_list(list, input.classes, input.channels, tell, o.bad_labels);
-  if (told > kMostMessages)
-    log::error(cat(plural(told - kMostMessages, "more message"), "; -all shows them"));
+  const ListCheck result = check_list(list, input.classes, input.channels, report, o.bad_labels);
+  if (reported > kMaxMessages)
+    log::error(cat(plural(reported - kMaxMessages, "more message"), "; -all shows them"));
   print(name, result, names);
   return result;
 }
@@ -152,9 +151,7 @@ int run_check(const Options& o) {
   std::int64_t classes = data.classes, channels = 3;
   std::optional<Network> net;
   if (!o.cfg.empty()) {
-    std::vector<Section> cfg = read_cfg(o.cfg);
-    apply_overrides(cfg, o.overrides);
-    net.emplace(std::move(cfg), NetworkOptions{.mode = Mode::training, .batch = 1});
+    net.emplace(sections_of(o), NetworkOptions{.mode = Mode::training, .batch = 1});
     channels = net->settings().channels;
     if (classes > 0 && classes != classes_of(*net))
       fail_at({o.data, 0}, "classes=", classes, ", but the heads of ", o.cfg, " have ",
@@ -163,8 +160,7 @@ int run_check(const Options& o) {
   }
   const auto names = names_of(data.names, classes);
   if (classes == 0) classes = static_cast<std::int64_t>(names.size());
-  if (classes == 0)
-    fail_at({o.data, 0}, "neither classes = nor names = says how many classes there are");
+  if (classes == 0) fail_at({o.data, 0}, "names= or classes= is required");
   required(data, data.train, "train");
   const ListCheck train = check("train", data.train, names, {classes, channels}, o),
                   valid = check("valid", data.valid, names, {classes, channels}, o);
@@ -172,8 +168,7 @@ int run_check(const Options& o) {
   const std::int64_t warnings = advise(o, net ? &*net : nullptr, data, names);
   fmt::print("{}\n", summary(faults, warnings));
   if (faults > train.unreadable + valid.unreadable)
-    fmt::print(
-        "-bad_labels skip, or clip, makes train, map and the others go on without those labels\n");
+    fmt::print("-bad_labels skip, or clip, makes train, map and the others skip those labels\n");
   return faults == 0 ? 0 : 1;
 }
 

@@ -28,7 +28,7 @@ struct Options : ComparisonOptions {
 
 // "3" or "1..5", each seed once.
 std::vector<std::uint64_t> parse_seeds(const std::vector<std::string>& texts) {
-  constexpr std::uint64_t kMost = 1000;
+  constexpr std::uint64_t kMax = 1000;
   std::vector<std::uint64_t> seeds;
   for (const std::string& text : texts) {
     std::uint64_t first = 0;
@@ -41,9 +41,8 @@ std::vector<std::uint64_t> parse_seeds(const std::vector<std::string>& texts) {
       const auto upper = std::from_chars(at + 2, end, last);
       at = upper.ptr, fault = upper.ec;
     }
-    if (fault != std::errc{} || at != end || last < first || last - first >= kMost)
-      throw Error(cat("-seed '", shown(text), "': a number, or a range such as 1..5, is wanted"),
-                  2);
+    if (fault != std::errc{} || at != end || last < first || last - first >= kMax)
+      throw Error(cat("-seed '", shown(text), "': expected a number, or a range such as 1..5"), 2);
     for (std::uint64_t k = 0; k <= last - first; ++k)  // `last` may be the largest number there is
       if (std::find(seeds.begin(), seeds.end(), first + k) == seeds.end())
         seeds.push_back(first + k);
@@ -158,7 +157,7 @@ int compare(const Options& o) {
 
 void add_detector_compare(CLI::App& program, Run& run) {
   CLI::App& app = subcommand(program, {"detector", "compare"},
-                             "train with two or more losses from the same seeds, and judge");
+                             "train with two or more losses from the same seeds, and compare");
   app.footer(
       "An arm is a name and the cfg keys that make it: -arm 'ce: obj_loss=ce' -arm 'focal: "
       "obj_loss=focal\nobj_gamma=2'. A key without a section holds in every [yolo] and [region]. "
@@ -176,13 +175,13 @@ void add_detector_compare(CLI::App& program, Run& run) {
       ->type_name("SEEDS");
   app.add_option("--max_batches", o->max_batches, "iterations, instead of the cfg's max_batches")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40));
-  app.add_option("--pictures", o->pictures, "pictures drawn side by side")
+  app.add_option("--pictures", o->pictures, "images drawn side by side")
       ->check(CLI::Range(0, 1000))
       ->capture_default_str();
   add_bad_labels(app, o->bad_labels);
   app.add_flag("--map", o->map, "also evaluate as the trainings go, for the chart");
   add_overrides(app, o->overrides);
-  add_threads(app, o->threads, "threads that read and augment pictures");
+  add_threads(app, o->threads, "threads that read and augment images");
   add_arithmetic(app, o->exact, o->overrides, o->tuning);
   add_device(app, o->device);
   add_darknet_habits(app);

@@ -7,9 +7,9 @@
 #include <memory>
 
 #include "cfg/data_file.h"
-#include "cli/bad_labels.h"
 #include "cli/command.h"
 #include "cli/map_report.h"
+#include "cli/network_arguments.h"
 #include "cli/open_network.h"
 #include "cli/run_inputs.h"
 #include "core/file.h"
@@ -21,24 +21,18 @@
 #include "dataset/labels.h"
 #include "dataset/picture_sizes.h"
 #include "eval/predict.h"
-#include "nn/weights.h"
 #include "report/error_sheet.h"
 
 namespace darknet::cli {
 namespace {
 
-struct Options {
-  std::string data, cfg, weights, out, detections, curves, errors;
-  std::vector<std::string> overrides;
-  std::filesystem::path tuning;
-  float iou = .5f, threshold = .25f;
-  int points = 0, threads = 0;
-  bool exact = false, letter_box = false;
-  BadLabels bad_labels = BadLabels::stop;
-  Device device;
+struct Options : NetworkArguments, ReadingArguments {
+  std::string out, detections, curves, errors;
+  float iou_thresh = .5f, thresh = .25f;
+  int points = 0;
 };
 
-// `difficult` lists the same images; their labels lie in a folder of their own beside it.
+// `difficult` lists the same images; their labels lie in a folder of their own next to it.
 GroundTruths difficult_truths(const DataFile& data, const LabelledImages& labelled,
                               std::int64_t classes, BadLabels bad) {
   if (data.difficult.empty()) return {};
@@ -59,7 +53,7 @@ GroundTruths difficult_truths(const DataFile& data, const LabelledImages& labell
   return std::move(all.truths);
 }
 
-// What is to be scored: images with their truths, and later detections.
+// What is to be scored: images with their ground truths, and later detections.
 struct Labelled {
   DataFile data;
   EvaluationSet set;
@@ -76,8 +70,9 @@ Labelled read_labelled(const DataFile& data, std::vector<std::string> names, Bad
           std::move(names)};
 }
 
-std::vector<EvaluatedImage> detect_all(const Options& o, const DataFile& data, Labelled& to) {
-  Network net = open_network(evaluation_options(o, find_weights(o.weights, data.backup)));
+std::vector<EvaluatedImage> detect_all(const Options& o, const NetworkArguments& network,
+                                       const DataFile& data, Labelled& to) {
+  Network net = open_network(network, kEvaluationBatch);
   classes_of(net);
   to = read_labelled(data, class_names(net, data.names), o.bad_labels);
   return run_evaluation(net, to.set, o.threads);
@@ -86,7 +81,7 @@ std::vector<EvaluatedImage> detect_all(const Options& o, const DataFile& data, L
 // Of another program.
 std::vector<EvaluatedImage> read_all(const Options& o, const DataFile& data, Labelled& to) {
   if (data.classes == 0 && data.names.empty())
-    fail_at({data.path.string(), 0}, "neither names = nor classes = says which classes there are");
+    fail_at({data.path.string(), 0}, "names= or classes= is required");
   to = read_labelled(data, names_of(data.names, data.classes), o.bad_labels);
   const auto sizes = picture_sizes(to.set.images);
   FiledDetections filed = read_detections(o.detections, {to.set.images, sizes, to.names});
@@ -100,16 +95,16 @@ std::vector<EvaluatedImage> read_all(const Options& o, const DataFile& data, Lab
   return images;
 }
 
-MapResult judge(const std::vector<EvaluatedImage>& images, const Options& o,
+MapResult score(const std::vector<EvaluatedImage>& images, const Options& o,
                 std::vector<std::string> names) {
   MapResult r{.names = std::move(names)};
   r.options = {.classes = static_cast<std::int64_t>(r.names.size()),
-               .iou = o.iou,
-               .threshold = o.threshold,
+               .iou = o.iou_thresh,
+               .threshold = o.thresh,
                .points = o.points == 0    ? ApPoints::area
                          : o.points == 11 ? ApPoints::eleven
                                           : ApPoints::hundred_one};
-  r.matched = match(images, r.options.classes, o.iou);
+  r.matched = match(images, r.options.classes, o.iou_thresh);
   r.at = evaluate_matched(r.matched, r.options);
   r.best = best_f1(r.matched);
   r.coco = evaluate_coco(images, r.options.classes,
@@ -134,7 +129,7 @@ void print_advice(const Options& o, const BestF1& best) {
   constexpr double kSteps = 1000;
   if (best.f1 <= 0) {
     fmt::print("no detection finds an object by IoU {:.2f}: the network is not trained yet\n",
-               o.iou);
+               o.iou_thresh);
     return;
   }
   fmt::print(
@@ -146,18 +141,18 @@ void print_advice(const Options& o, const BestF1& best) {
 
 int map(const Options& o) {
   if (o.detections.empty() && o.weights.empty())
-    throw Error("a cfg and weights, or -detections, are wanted", 2);
+    throw Error("expected a cfg and weights, or -detections", 2);
   if (!o.detections.empty() && !o.cfg.empty())
     throw Error("-detections: no cfg and no weights are used then", 2);
   // Once: it may be a pipe.
-  const DataFile data = open_data(o.data, ListedFiles::images_and_labels);
-  open_weights(o.weights, data);
+  NetworkArguments network = o;
+  const DataFile data = open_data(network, ListedFiles::images_and_labels);
   check_outputs(o);
   const auto before = std::chrono::steady_clock::now();
   Labelled labelled;
   const auto images =
-      o.detections.empty() ? detect_all(o, data, labelled) : read_all(o, data, labelled);
-  const MapResult result = judge(images, o, labelled.names);
+      o.detections.empty() ? detect_all(o, network, data, labelled) : read_all(o, data, labelled);
+  const MapResult result = score(images, o, labelled.names);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - before;
   print(result);
   if (o.detections.empty()) print_advice(o, result.best);
@@ -178,25 +173,23 @@ void add_detector_map(CLI::App& program, Run& run) {
       subcommand(program, {"detector", "map"},
                  "average precision on valid=, of a network or of other programs' detections");
   app.footer(
-      "The first table and mAP@IoU are VOC's: a detection belongs to the truth of its class that "
-      "it "
-      "overlaps most, a\nsecond one of the same truth is false, one of a difficult object counts "
-      "neither way. COCO's figures are\npycocotools': free truths first, 100 detections of a class "
-      "in a picture, difficult objects as crowd-like\nones that count neither way. "
+      "The first table and mAP@IoU are VOC's: a detection belongs to the ground truth of its class "
+      "that it overlaps\nmost, a second one of the same object is false, one of a difficult object "
+      "counts neither way. COCO's figures\nare pycocotools': free ground truths first, 100 "
+      "detections of a class "
+      "in an image, difficult objects as crowd-like\nones that count neither way. "
       "docs/evaluation.md "
       "says where the two differ.");
   const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
-  data_argument(app, o->data)->required();
-  CLI::Option* const cfg = cfg_argument(app, o->cfg);
-  weights_argument(app, o->weights)->needs(cfg);
+  add_positionals(app, *o, Positionals::data);
   as_input(
       app.add_option("--detections", o->detections,
                      "score these instead: COCO results (.json), or a folder of VOC comp4 files"),
       "the detections");
-  app.add_option("--iou_thresh", o->iou, "least overlap of a hit")
+  app.add_option("--iou_thresh", o->iou_thresh, "least overlap of a hit")
       ->check(between(0, 1))
       ->capture_default_str();
-  app.add_option("--thresh", o->threshold, "of the counts TP, FP, FN")
+  app.add_option("--thresh", o->thresh, "of the counts TP, FP, FN")
       ->check(between(0, 1))
       ->capture_default_str();
   app.add_option("--points", o->points, "0: area under the curve; 11 (VOC 2007); 101 (COCO)")
@@ -206,13 +199,10 @@ void add_detector_map(CLI::App& program, Run& run) {
   app.add_option(
       "--curves", o->curves,
       "folder for precision-recall curves (CSV, SVG, PNG) and the confusion matrix (PNG)");
-  app.add_option("--errors", o->errors, "folder for sheets of the worst errors, and errors.csv");
-  add_bad_labels(app, o->bad_labels);
-  app.add_flag("--letter_box", o->letter_box, "keep the aspect ratio, grey bars around");
-  add_overrides(app, o->overrides);
-  add_threads(app, o->threads, "threads that read pictures");
-  add_arithmetic(app, o->exact, o->overrides, o->tuning);
-  add_device(app, o->device);
+  app.add_option("--errors", o->errors,
+                 "folder for contact sheets of the worst errors, and errors.csv");
+  add_reading_flags(app, *o);
+  add_network_flags(app, *o);
   add_darknet_habits(app);
   app.final_callback([o, &run] { run = [o] { return map(*o); }; });
 }

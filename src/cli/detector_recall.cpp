@@ -5,10 +5,9 @@
 #include <memory>
 
 #include "cfg/data_file.h"
-#include "cli/bad_labels.h"
 #include "cli/command.h"
+#include "cli/network_arguments.h"
 #include "cli/open_network.h"
-#include "cli/run_inputs.h"
 #include "core/file.h"
 #include "core/text.h"
 #include "dataset/image_list.h"
@@ -19,20 +18,13 @@
 
 namespace darknet::cli {
 namespace {
-namespace fs = std::filesystem;
 
 constexpr std::array<std::int64_t, 10> kProposals{1, 2, 5, 10, 20, 50, 100, 200, 500, 1000};
 
 constexpr const char* kColumns = "proposals,recall_50,recall_50_95,mean_best_iou\n";
 
-struct Options {
-  std::string data, cfg, weights, out;
-  std::vector<std::string> overrides;
-  std::filesystem::path tuning;
-  int threads = 0;
-  bool exact = false, letter_box = false;
-  BadLabels bad_labels = BadLabels::stop;
-  Device device;
+struct Options : NetworkArguments, ReadingArguments {
+  std::string out;
 };
 
 void write(const std::string& base, const std::vector<ProposalRecall>& rows) {
@@ -45,7 +37,7 @@ void write(const std::string& base, const std::vector<ProposalRecall>& rows) {
   }
   write_file_atomically(base + ".csv", csv);
   Panel panel{.title = "Recall of the best proposals",
-              .x_label = "proposals a picture",
+              .x_label = "proposals per image",
               .y_label = "share of the objects found",
               .series = {std::move(half), std::move(mean)}};
   panel.log_x = true, panel.y_low = 0, panel.y_high = 1;
@@ -53,14 +45,14 @@ void write(const std::string& base, const std::vector<ProposalRecall>& rows) {
 }
 
 int recall(const Options& o) {
-  const DataFile data = open_data(o.data, ListedFiles::images_and_labels);
-  const fs::path weights = open_weights(o.weights, data);
+  NetworkArguments network = o;
+  const DataFile data = open_data(network, ListedFiles::images_and_labels);
   const ImagePaths listed = read_image_list(required(data, data.valid, "valid"));
   if (!o.out.empty()) {
     require_writable_file(o.out + ".csv", format_of(kColumns));
     require_writable_chart(o.out);
   }
-  Network net = open_network(evaluation_options(o, weights));
+  Network net = open_network(network, kEvaluationBatch);
   LabelledImages labelled = read_all_labels(listed, classes_of(net), o.bad_labels);
   const EvaluationSet set{std::move(labelled.images), std::move(labelled.truths), {}};
   const auto images = run_evaluation(net, set, o.threads);
@@ -80,18 +72,12 @@ int recall(const Options& o) {
 
 void add_detector_recall(CLI::App& program, Run& run) {
   CLI::App& app = subcommand(program, {"detector", "recall"},
-                             "how many objects the best N boxes of a picture find");
+                             "how many objects the best N boxes of an image find");
   const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
-  data_argument(app, o->data)->required();
-  cfg_argument(app, o->cfg)->required();
-  weights_argument(app, o->weights)->required();
+  add_positionals(app, *o, Positionals::data_cfg_weights);
   app.add_option("--out", o->out, "also write OUT.csv, OUT.svg and OUT.png");
-  add_bad_labels(app, o->bad_labels);
-  app.add_flag("--letter_box", o->letter_box, "keep the aspect ratio, grey bars around");
-  add_overrides(app, o->overrides);
-  add_threads(app, o->threads, "threads that read pictures");
-  add_arithmetic(app, o->exact, o->overrides, o->tuning);
-  add_device(app, o->device);
+  add_reading_flags(app, *o);
+  add_network_flags(app, *o);
   add_darknet_habits(app);
   app.final_callback([o, &run] { run = [o] { return recall(*o); }; });
 }

@@ -22,7 +22,7 @@ void add_length(CLI::App& app, TrainerOptions& o) {
 
 void add_evaluation(CLI::App& app, TrainerOptions& o) {
   CLI::Option* const map =
-      app.add_flag("--map", o.map, "evaluate on valid= as the training goes; keeps _best.weights");
+      app.add_flag("--map", o.map, "evaluate on valid= during the run; keeps _best.weights");
   app.add_option("--mAP_epochs", o.map_epochs,
                  "epochs between evaluations (at least 100 iterations)")
       ->check(between(.001, 1e6))
@@ -46,12 +46,12 @@ void add_start(CLI::App& app, TrainerOptions& o) {
 void add_data(CLI::App& app, TrainerOptions& o) {
   app.add_option("--backup", o.backup,
                  "folder of the weights, instead of the .data file's backup=");
-  app.add_option("--cache", o.cache_mb, "MB of decoded pictures kept in memory")
+  app.add_option("--cache", o.cache_mb, "MB of decoded images kept in memory")
       ->check(CLI::Range(0, 1 << 30))
       ->capture_default_str();
   app.add_option_function<double>(
          "--max_bad", [&o](const double& percent) { o.max_bad = percent / 100; },
-         "per cent of the pictures that may be unreadable and are passed over (1)")
+         "per cent of the images that may be unreadable and are skipped (1)")
       ->check(between(0, 100));
   add_bad_labels(app, o.bad_labels);
 }
@@ -70,7 +70,7 @@ void add_detector_train(CLI::App& program, Run& run) {
   add_length(app, *o);
   add_data(app, *o);
   add_overrides(app, o->overrides);
-  add_threads(app, o->threads, "threads that read and augment pictures");
+  add_threads(app, o->threads, "threads that read and augment images");
   add_arithmetic(app, o->exact, o->overrides, o->tuning);
   add_devices(app, o->device, o->others);
   add_deterministic(app, o->deterministic);

@@ -100,7 +100,7 @@ void add_flags(CLI::App& app, bool several, const std::function<void(std::vector
 
 void add_deterministic(CLI::App& app, bool& deterministic) {
   app.add_flag("--deterministic", deterministic,
-               "GPUs: only algorithms that give the same bytes every time");
+               "GPUs: only algorithms that are bitwise reproducible");
 }
 
 void add_device(CLI::App& app, Device& device) {

@@ -171,7 +171,7 @@ std::string cfg_reference() {
       "warning); of a key given twice the first counts. `-set "
       "yolo.0.obj_gamma=1.5` sets a key for one run: the section's type, its number among those of "
       "its type (or `*`), the key. Ranges are inclusive; `-` as a default: none. What the `obj_` "
-      "keys do to training is told in [focal.md](focal.md).\n\n";
+      "keys do to training is in [focal.md](focal.md).\n\n";
   KeyDocs common;
   common.add(CommonKeys{});
   for (const std::string& section : cfg_sections()) {
@@ -213,7 +213,8 @@ std::string manual_page(const CLI::App& program) {
       "a "
       "training goes on\n.TP\n.I NAME_best.weights, NAME_final.weights\nof the best evaluation, "
       "and "
-      "of the end\n.TP\n.I NAME_log.jsonl, NAME_chart.svg, NAME_chart.png\nwhat a training tells, "
+      "of the end\n.TP\n.I NAME_log.jsonl, NAME_chart.svg, NAME_chart.png\nthe log of a training "
+      "run, "
       "iteration by iteration\n.SH ENVIRONMENT\n.TP\n.B OMP_NUM_THREADS\nhow many cores compute\n"
       ".TP\n.B OMP_WAIT_POLICY, GOMP_SPINCOUNT\n" +
       roff(

@@ -13,8 +13,8 @@ namespace darknet::cli {
 namespace {
 using nlohmann::json;
 
-constexpr std::size_t kMostPrintedClasses = 12;  // of the confusion matrix
-constexpr std::size_t kMostCurves = 8;           // in one panel
+constexpr std::size_t kMaxPrintedClasses = 12;  // of the confusion matrix
+constexpr std::size_t kMaxCurves = 8;           // in one panel
 
 std::string percent(double fraction) {
   return fraction < 0 ? "-" : fmt::format("{:.2f} %", 100 * fraction);
@@ -36,7 +36,7 @@ void print_classes(const MapResult& r) {
 
 void print_confusion(const MapResult& r) {
   const std::size_t n = r.names.size();
-  if (n > kMostPrintedClasses) return;
+  if (n > kMaxPrintedClasses) return;
   fmt::print("confusion at threshold {:.2f} (rows: truth, columns: detected)\n{:<20}",
              r.options.threshold, "");
   for (std::size_t d = 0; d <= n; ++d)
@@ -169,7 +169,7 @@ void write_curves(const std::filesystem::path& folder, const MapResult& r) {
       series.x.push_back(p.recall), series.y.push_back(p.precision);
     }
     write_file_atomically(folder / (fmt::format("{}-", i) + file_name(r.names[i]) + ".csv"), csv);
-    if (panel.series.size() < kMostCurves) panel.series.push_back(std::move(series));
+    if (panel.series.size() < kMaxCurves) panel.series.push_back(std::move(series));
   }
   write_chart(folder / "precision-recall", {"", {std::move(panel)}});
   write_image(folder / "confusion.png",

@@ -3,8 +3,8 @@
 
 #include <memory>
 
-#include "cfg/parse.h"
 #include "cli/command.h"
+#include "cli/network_arguments.h"
 #include "cli/run_inputs.h"
 #include "core/error.h"
 #include "core/log.h"
@@ -14,23 +14,12 @@
 namespace darknet::cli {
 namespace {
 
-struct Options {
-  std::string cfg;
-  std::vector<std::string> overrides;
-};
-
 std::string text(const Shape& s) { return fmt::format("{} x {} x {}", s.w, s.h, s.c); }
 
 std::int64_t values_in(Layer& layer) {
   std::int64_t n = 0;
   for (const Parameter* p : layer.parameters()) n += p->value.size();
   return n;
-}
-
-std::vector<Section> sections(const Options& o) {
-  std::vector<Section> cfg = read_cfg(o.cfg);
-  apply_overrides(cfg, o.overrides);
-  return cfg;
 }
 
 void print_layer(Network& net, std::int64_t i, double bflops, std::int64_t parameters) {
@@ -54,9 +43,9 @@ void print_memory(const char* what, const MemoryUse& m) {
 }
 
 // What hinders training alone is worth a line, not a failure.
-void print_training(const Options& o) try {
-  const log::WithoutWarnings told_before;
-  const Network training(sections(o), {.mode = Mode::training});
+void print_training(const CfgArguments& o) try {
+  const log::WithoutWarnings printed_before;
+  const Network training(sections_of(o), {.mode = Mode::training});
   print_memory(
       fmt::format("memory, training with {} at a time", plural(training.input_shape().n, "image"))
           .c_str(),
@@ -65,8 +54,8 @@ void print_training(const Options& o) try {
   fmt::print("training is not possible as it stands: {}\n", printable(e.what()));
 }
 
-int info(const Options& o) {
-  Network net(sections(o), {});
+int info(const CfgArguments& o) {
+  Network net(sections_of(o), {});
   fmt::print("{:>4} {:<15} {:>7} {:>9}  {:>17} -> {:<17} {:>10} {:>8}\n", "", "layer", "filters",
              "size", "input", "output", "parameters", "BFLOPs");
   double all_bflops = 0;
@@ -88,7 +77,7 @@ int info(const Options& o) {
 void add_net_info(CLI::App& program, Run& run) {
   CLI::App& app =
       subcommand(program, {"net", "info"}, "the layers of a cfg, its size and its memory");
-  const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
+  const auto o = std::make_shared<CfgArguments>();  // outlives this call, in CLI11's callbacks
   cfg_argument(app, o->cfg)->required();
   add_overrides(app, o->overrides);
   app.final_callback([o, &run] { run = [o] { return info(*o); }; });

@@ -2,8 +2,8 @@
 #include <memory>
 
 #include "cli/command.h"
+#include "cli/network_arguments.h"
 #include "cli/open_network.h"
-#include "cli/run_inputs.h"
 #include "core/file.h"
 #include "core/log.h"
 #include "core/text.h"
@@ -12,8 +12,8 @@
 namespace darknet::cli {
 namespace {
 
-struct Options {
-  std::string cfg, weights, out;
+struct Options : NetworkArguments {
+  std::string out;
   std::int64_t layers = 0;
 };
 
@@ -29,7 +29,7 @@ void require_same_size(const std::filesystem::path& out, const Network& net, std
 
 int partial(const Options& o) {
   require_writable_file(o.out, kWeightsFormat);
-  const Network net = open_network({.cfg = o.cfg, .weights = o.weights});
+  const Network net = open_network(o);
   if (o.layers < 1 || o.layers > net.size())
     fail("N = ", o.layers, ": this network has ", plural(net.size(), "layer"));
   require_same_size(o.out, net, o.layers);
@@ -43,8 +43,7 @@ int partial(const Options& o) {
 void add_partial(CLI::App& program, Run& run) {
   CLI::App& app = subcommand(program, {"partial"}, "cut a backbone out of a weights file");
   const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
-  cfg_argument(app, o->cfg)->required();
-  weights_argument(app, o->weights)->required();
+  add_positionals(app, *o, Positionals::cfg_weights);
   app.add_option("out", o->out, "the file to write")->required();
   app.add_option("N", o->layers, "how many layers, counted as darknet net info does")->required();
   app.final_callback([o, &run] { run = [o] { return partial(*o); }; });

@@ -2,17 +2,22 @@
 
 #include <fmt/core.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cmath>
 #include <csignal>
+#include <exception>
 #include <filesystem>
 #include <iostream>
+#include <system_error>
 
+#include "cli/image_arguments.h"
 #include "cli/open_network.h"
-#include "cli/picture_arguments.h"
 #include "cli/prediction_files.h"
+#include "cli/results.h"
 #include "core/log.h"
 #include "core/text.h"
+#include "dataset/hidden_classes.h"
 #include "eval/predict.h"
 #include "image/image.h"
 #include "train/interrupt.h"
@@ -43,7 +48,7 @@ void let_signals_end_reads() {
 class Predictor {
  public:
   Predictor(const PredictOptions& o, PredictionFiles& files)
-      : options_(o), files_(files), net_(open_network(opened(o))) {
+      : options_(o), files_(files), net_(open_network(o)) {
     files_.set_names(class_names(net_, o.names, o.shipped_names));
   }
 
@@ -53,12 +58,6 @@ class Predictor {
   int exit_code() const { return interrupt_.exit_code(); }  // 0: it was not interrupted
 
  private:
-  static OpenOptions opened(const PredictOptions& o) {
-    OpenOptions open{
-        .cfg = o.cfg, .weights = o.weights, .overrides = o.overrides, .exact = o.exact};
-    open.letter_box = o.letter_box, open.device = o.device, open.tuning = o.tuning;
-    return open;
-  }
   void print(const std::vector<Detection>& found, const Image& image) const;
   void draw(Image& image, const std::vector<Detection>& found) const;
   std::string name(const Detection& d) const {
@@ -79,7 +78,7 @@ void Predictor::print(const std::vector<Detection>& found, const Image& image) c
 }
 
 void Predictor::draw(Image& image, const std::vector<Detection>& found) const {
-  std::vector<TrackedDetection> untracked;  // the surest first
+  std::vector<TrackedDetection> untracked;  // the highest-scoring first
   for (const Detection& d : found) untracked.push_back({d});
   draw_found(image, untracked, files_.names());
 }
@@ -88,7 +87,7 @@ void Predictor::run(const fs::path& path) {
   const fs::path to = files_.begin(path);
   Image image = read_image(path, net_.settings().channels);
   const auto before = std::chrono::steady_clock::now();
-  auto found = detect(net_, image, {options_.threshold, options_.nms});
+  auto found = detect(net_, image, detection_options(options_));
   const std::chrono::duration<double, std::milli> ms = std::chrono::steady_clock::now() - before;
   fmt::print("{}: Predicted in {:.3f} milli-seconds.\n", printable(path.string()), ms.count());
   files_.add({image.width, image.height}, found);
@@ -96,7 +95,7 @@ void Predictor::run(const fs::path& path) {
     fmt::print(
         "nothing found: no score is above the threshold {:.3g} (-thresh); the highest is "
         "{:.3f}\n",
-        options_.threshold, highest_probability(net_));
+        options_.thresh, highest_probability(net_));
   remove_hidden(found, files_.names());
   print(found, image);
   draw(image, found);
@@ -150,35 +149,43 @@ bool Predictor::run_all(const std::vector<fs::path>& images) {
 
 }  // namespace
 
-void add_predict_flags(CLI::App& app, PredictOptions& o) {
-  add_thresholds(app, o.threshold, o.nms);
+void add_predict_arguments(CLI::App& app, PredictOptions& o, Positionals network) {
+  add_positionals(app, o, network);
+  app.add_option(
+      "images", o.images,
+      "images, folders, patterns, .txt lists of images; none: paths from standard input");
+  add_threshold_flags(app, o);
   app.add_flag("--ext_output", o.ext_output, "print the boxes in pixels");
-  app.add_option("--out", o.out, "write all detections to this file, or folder for voc and yolo");
-  app.add_option("--format", o.format,
-                 "of -out: darknet or coco (JSON), voc (comp4 files), yolo (label files)")
-      ->check(CLI::IsMember({"darknet", "coco", "voc", "yolo"}))
-      ->capture_default_str();
-  app.add_flag("--recursive", o.recursive, "the pictures in folders of a folder too");
+  app.add_option("--out", o.out, "write all detections to this file or folder, see -format");
+  add_format(app, o.format)->capture_default_str();
+  app.add_flag("--recursive", o.recursive, "the images in folders of a folder too");
   app.add_option("--prefix", o.prefix,
-                 "name of the annotated picture without .jpg; of several: their folder");
+                 "name of the annotated image without .jpg; of several: their folder");
   app.add_flag("--save_labels", o.save_labels, "write the detections as label files");
-  app.add_flag("--letter_box", o.letter_box, "keep the aspect ratio, grey bars around");
   app.add_flag("--dont_show", o.dont_show, "open no window");
-  add_overrides(app, o.overrides);
-  add_arithmetic(app, o.exact, o.overrides, o.tuning);
-  add_device(app, o.device);
+  add_network_flags(app, o);
   add_darknet_habits(app);
+  app.footer(
+      cat(kImageIds, "\nOf images from standard input they are the place in the order given."));
 }
 
 int predict_images(const PredictOptions& o) {
-  const auto images = pictures_of(o.images, o.recursive);
-  PredictionFiles files(o, images, o.images.empty());  // what is wrong is told before the work
+  const bool open_end = o.images.empty();
+  const auto images = images_of(o.images, o.recursive);
+  PredictionFiles files(o, images, open_end);  // which checks them before the work
   Predictor predictor(o, files);
-  const bool good = o.images.empty() ? predictor.run_typed() : predictor.run_all(images);
+  bool good = false;
+  std::exception_ptr closed;
+  try {
+    good = open_end ? predictor.run_typed() : predictor.run_all(images);
+  } catch (const std::system_error& e) {  // a closed terminal, whose SIGHUP may be on its way
+    if (e.code().value() != EIO && predictor.exit_code() == 0) throw;
+    closed = std::current_exception();
+  }
   files.finish();
+  if (predictor.exit_code() == 0 && closed) std::rethrow_exception(closed);
   if (predictor.exit_code() == 0) return good ? 0 : 1;
-  log::info(cat("interrupted after ", plural(static_cast<std::int64_t>(files.images()), "image"),
-                o.out.empty() ? "" : cat("; what was found in them is in ", o.out)));
+  report_interrupted(files.images(), open_end ? std::nullopt : std::optional(images.size()), o.out);
   return predictor.exit_code();
 }
 

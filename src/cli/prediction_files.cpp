@@ -3,40 +3,18 @@
 #include <fmt/format.h>
 
 #include <map>
-#include <nlohmann/json.hpp>
 
-#include "cli/open_network.h"
 #include "cli/run_inputs.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/input.h"
 #include "core/log.h"
 #include "core/text.h"
+#include "dataset/label_files.h"
 
 namespace darknet::cli {
 namespace {
 namespace fs = std::filesystem;
-using nlohmann::json;
-
-// The layout of AlexeyAB's -out files.
-json darknet_json(const ImageSet& set, std::span<const std::vector<Detection>> detections) {
-  json frames = json::array();
-  for (std::size_t i = 0; i < detections.size(); ++i) {
-    json objects = json::array();
-    auto shown = detections[i];
-    remove_hidden(shown, set.names);
-    for (const Detection& d : shown) objects.push_back(darknet_object(d, set.names));
-    frames.push_back(
-        {{"frame_id", i + 1}, {"filename", set.images[i].string()}, {"objects", objects}});
-  }
-  return frames;
-}
-
-fs::path voc_file(const PredictOptions& o, const std::string& class_name) {
-  return fs::path(o.out) / voc_file_name("comp4_det_test_", class_name);
-}
-
-bool writes_voc(const PredictOptions& o) { return !o.out.empty() && o.format == "voc"; }
 
 // -save_labels: where the label file of an image goes.
 fs::path saved_labels(const fs::path& image) { return fs::path(image).replace_extension(".txt"); }
@@ -52,36 +30,25 @@ std::string PredictionFiles::UnusedNames::of(const fs::path& image) {
 
 PredictionFiles::PredictionFiles(const PredictOptions& o, const ImagePaths& images, bool open_end)
     : options_(o), open_end_(open_end), several_(open_end || images.size() > 1) {
-  // Label files only where they are ground truth that LabelWriter does not guard.
-  add_images(run_inputs(), images, o.format != "yolo" || o.out.empty());
+  if (!o.out.empty()) results_ = make_result_writer(o.format, {o.out});
+  add_images(run_inputs(), images, !(results_ && results_->writes_label_files()));
   for (const std::string& argument : o.images)
     if (fs::path(argument).extension() == ".txt") run_inputs().add("the list", argument);
-  check_folders();
   check_images(images);
   if (o.save_labels) check_saved_labels(images);
 }
 
-void PredictionFiles::check_folders() {
-  if (several_) require_writable_folder(annotated("").parent_path());
-  if (options_.out.empty()) return;
-  if (options_.format == "yolo")
-    labels_.emplace(options_.out);
-  else if (options_.format == "voc")
-    require_writable_folder(options_.out);
-  else
-    require_writable_file(options_.out, detections_json_format());
-}
-
 void PredictionFiles::check_images(const ImagePaths& images) const {
-  if (writes_voc(options_)) require_voc_names({images, {}, {}});
+  if (several_) require_writable_folder(annotated("").parent_path());
+  ImagePaths names;
   UnusedNames unused;
-  for (const fs::path& image : images) {
-    const std::string name = unused.of(image);
+  for (const fs::path& image : images) names.push_back(unused.of(image));
+  if (results_) results_->check_images({images, names, open_end_});
+  for (const fs::path& name : names) {
     if (several_)
-      require_replaceable(annotated(name), kImageFormat);
+      require_replaceable(annotated(name.string()), kImageFormat);
     else
-      require_writable_file(annotated(name), kImageFormat);
-    if (labels_) labels_->require_free(name + ".txt");
+      require_writable_file(annotated(name.string()), kImageFormat);
   }
 }
 
@@ -106,11 +73,8 @@ void PredictionFiles::check_saved_labels(const ImagePaths& images) const {
 }
 
 void PredictionFiles::set_names(std::vector<std::string> names) {
-  found_.names = std::move(names);
-  if (!writes_voc(options_)) return;
-  require_voc_names(found_);
-  for (const std::string& name : found_.names)
-    require_writable_file(voc_file(options_, name), kVocFormat);
+  names_ = std::move(names);
+  if (results_) results_->set_classes(names_);
 }
 
 fs::path PredictionFiles::annotated(const std::string& name) const {
@@ -119,47 +83,27 @@ fs::path PredictionFiles::annotated(const std::string& name) const {
 }
 
 fs::path PredictionFiles::begin(const fs::path& image) {
-  image_ = image;
-  name_ = unused_.of(image);
+  image_ = {image, unused_.of(image), begun_++};
   if (open_end_) run_inputs().add("the image", image);
-  if (writes_voc(options_) && name_ != image.stem())
-    fail(image.string(), ": a VOC file cannot tell it from another image called ",
-         image.stem().string());
+  if (results_) results_->check_image(image_);
   if (options_.save_labels && is_present(saved_labels(image)))
     fail(saved_labels(image).string(), ": -save_labels replaces no label file");
-  if (name_ != image.stem() && named_outputs())
+  if (image_.name != image.stem())
     log::warn(cat(image.string(), ": another image is called ", image.stem().string(),
-                  " too; what is found here goes to ", name_));
-  if (several_) require_replaceable(annotated(name_), kImageFormat);
-  return annotated(name_);
+                  " too; what is found here goes to ", image_.name));
+  if (several_) require_replaceable(annotated(image_.name), kImageFormat);
+  return annotated(image_.name);
 }
 
 void PredictionFiles::add(const PictureSize& size, const std::vector<Detection>& found) {
-  found_.images.push_back(image_);
-  found_.sizes.push_back(size);
-  found_names_.push_back(name_);
-  detections_.push_back(found);
-  if (options_.save_labels) write_file_atomically(saved_labels(image_), label_lines(found, false));
+  if (options_.save_labels)
+    write_file_atomically(saved_labels(image_.path), label_lines(found, false));
+  if (results_) results_->add(image_, size, found);
+  ++images_;
 }
 
 void PredictionFiles::finish() {
-  const PredictOptions& o = options_;
-  if (o.out.empty()) return;
-  if (o.format == "voc") {
-    for (std::size_t k = 0; k < found_.names.size(); ++k)
-      write_file_atomically(voc_file(o, found_.names[k]),
-                            voc_results(found_, detections_, static_cast<std::int64_t>(k)));
-  } else if (o.format == "yolo") {
-    for (std::size_t i = 0; i < detections_.size(); ++i)
-      labels_->write(found_names_[i] + ".txt", label_lines(detections_[i], true));
-  } else if (o.format == "coco") {
-    write_file_atomically(o.out, coco_results(found_, detections_));
-  } else {
-    write_file_atomically(
-        o.out,
-        darknet_json(found_, detections_).dump(1, ' ', false, json::error_handler_t::replace) +
-            "\n");
-  }
+  if (results_) results_->finish();
 }
 
 }  // namespace darknet::cli

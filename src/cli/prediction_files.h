@@ -2,15 +2,13 @@
 // is checked before the first image is worked on, where the images are known by then.
 #pragma once
 #include <filesystem>
-#include <optional>
+#include <memory>
 #include <set>
-#include <span>
 #include <string>
 #include <vector>
 
 #include "cli/predict_images.h"
-#include "dataset/detection_files.h"
-#include "dataset/label_files.h"
+#include "dataset/result_writer.h"
 
 namespace darknet::cli {
 
@@ -25,14 +23,14 @@ class PredictionFiles {
   std::filesystem::path begin(const std::filesystem::path& image);
   // What was found in the image that was begun.
   void add(const PictureSize&, const std::vector<Detection>&);
-  // Writes -out, of the images so far.
+  // Completes -out with the images so far.
   void finish();
 
-  const std::vector<std::string>& names() const { return found_.names; }
-  std::size_t images() const { return detections_.size(); }
+  const std::vector<std::string>& names() const { return names_; }  // of the classes
+  std::size_t images() const { return images_; }                    // that were added
 
  private:
-  // Names without folder and ending; images of different folders may share one.
+  // Names without folder and extension; images of different folders may share one.
   class UnusedNames {
    public:
     std::string of(const std::filesystem::path& image);
@@ -41,20 +39,16 @@ class PredictionFiles {
     std::set<std::string> used_;
   };
   std::filesystem::path annotated(const std::string& name) const;
-  void check_folders();
   void check_images(const ImagePaths& images) const;
   void check_saved_labels(const ImagePaths& images) const;
-  bool named_outputs() const { return several_ || options_.format == "yolo"; }
 
   PredictOptions options_;
   bool open_end_, several_;
-  std::optional<LabelWriter> labels_;
+  std::unique_ptr<ResultWriter> results_;  // none without -out
   UnusedNames unused_;
-  std::filesystem::path image_;  // that was begun
-  std::string name_;
-  ImageSet found_;
-  std::vector<std::string> found_names_;  // of outputs, by image
-  std::vector<std::vector<Detection>> detections_;
+  ResultImage image_;  // that was begun
+  std::vector<std::string> names_;
+  std::size_t begun_ = 0, images_ = 0;
 };
 
 }  // namespace darknet::cli

@@ -116,7 +116,7 @@ std::string surplus(const CLI::App& app, std::string word) {
              word, "'", near.empty() ? "" : cat("; did you mean '", near, "'?"));
 }
 
-int tell_usage(const CLI::App& program, const CLI::ParseError& e) {
+int print_usage_error(const CLI::App& program, const CLI::ParseError& e) {
   const auto path = named(program);
   std::string words;
   for (const CLI::App* a : path) words += (words.empty() ? "" : " ") + a->get_name();
@@ -185,7 +185,7 @@ int run_program(int argc, char** argv) {
   } catch (const CLI::CallForHelp& e) {
     return program.exit(e);
   } catch (const CLI::ParseError& e) {
-    return tell_usage(program, e);
+    return print_usage_error(program, e);
   }
   const RunOutputs outputs;
   const WarningsOfImages at_the_end;
@@ -220,15 +220,6 @@ void add_seed(CLI::App& app, const std::string& help, std::function<void(std::ui
 
 void add_threads(CLI::App& app, int& threads, const std::string& help) {
   app.add_option("--threads", threads, help)->check(CLI::Range(1, 1024))->type_name("N");
-}
-
-void add_thresholds(CLI::App& app, float& thresh, float& nms) {
-  app.add_option("--thresh", thresh, "least probability of a detection")
-      ->check(between(0, 1))
-      ->capture_default_str();
-  app.add_option("--nms", nms, "overlap above which the weaker of two detections goes; 0: none")
-      ->check(between(0, 1))
-      ->capture_default_str();
 }
 
 void add_arithmetic(CLI::App& app, bool& exact, std::vector<std::string>& overrides,
@@ -281,7 +272,7 @@ CLI::Validator whole_from(std::int64_t low) {
             std::int64_t value = 0;
             return read_number(text, value) && value >= low
                        ? std::string()
-                       : cat("'", shown(text), "' is not a whole number from ", low, " on");
+                       : cat("'", shown(text), "' is not an integer from ", low, " on");
           },
           cat("from ", low, " on")};
 }

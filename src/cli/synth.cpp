@@ -39,14 +39,13 @@ Pair<T> pair_of(const std::string& flag, std::string_view text, std::string_view
   const std::string_view second = middle == text.npos ? text : text.substr(middle + between.size());
   if (!read_number(text.substr(0, middle), pair.first) || !read_number(second, pair.second))
     throw Error(
-        cat("-", flag, " '", shown(text), "': a number, or two as in 3", between, "7, are wanted"),
-        2);
+        cat("-", flag, " '", shown(text), "': expected a number, or two as in 3", between, "7"), 2);
   return pair;
 }
 
-// What a cfg's heads would judge in the scenes, counted over some of them.
+// What a cfg's heads would classify in the scenes, counted over some of them.
 struct Imbalance {
-  double positives = 0, candidates = 0;  // a picture
+  double positives = 0, candidates = 0;  // per image
   double ratio() const { return (candidates - positives) / positives; }
 };
 
@@ -88,11 +87,11 @@ bool has_room(const SceneSettings& s, std::int64_t scenes) try {
 
 // The number of objects at which the ratio of negatives to positives is nearest to `asked`.
 SceneSettings with_background(const Network& net, const SceneSettings& s, double asked) {
-  constexpr std::int64_t kScenes = 200, kMostObjects = 1000;
+  constexpr std::int64_t kScenes = 200, kMaxObjects = 1000;
   SceneSettings best = with_objects(s, 1);
   double best_ratio = imbalance_of(net, best, kScenes).ratio();
   const double highest = best_ratio;
-  for (std::int64_t most = 2; best_ratio > asked && most <= kMostObjects; ++most) {
+  for (std::int64_t most = 2; best_ratio > asked && most <= kMaxObjects; ++most) {
     const SceneSettings next = with_objects(s, most);
     if (!has_room(next, kScenes)) break;
     const double ratio = imbalance_of(net, next, kScenes).ratio();
@@ -104,13 +103,13 @@ SceneSettings with_background(const Network& net, const SceneSettings& s, double
     fail("-background ", asked, ": with this cfg and these sizes ", std::llround(best_ratio),
          best_ratio > asked ? " is the least" : " is the most", " that can be reached",
          best_ratio > asked ? ""
-                            : cat(" (half an object a picture gives ", std::llround(highest), ")"));
+                            : cat(" (half an object per image gives ", std::llround(highest), ")"));
   return best;
 }
 
 void print_imbalance(const Network& net, const SceneSettings& s, std::int64_t scenes) {
   const auto line = [](const std::string& name, const Imbalance& i) {
-    fmt::print("{}: {:.0f} anchors judged in a picture, {:.2f} of them positive: {:.0f} to 1\n",
+    fmt::print("{}: {:.0f} anchors classified per image, {:.2f} of them positive: {:.0f} to 1\n",
                name, i.candidates, i.positives, i.ratio());
   };
   for (const HeadAt& at : net.heads())
@@ -144,7 +143,8 @@ int synth(Options& o) {
     std::vector<Section> cfg = read_cfg(o.cfg);
     apply_overrides(cfg, o.overrides);
     net.emplace(std::move(cfg), NetworkOptions{});
-    if (net->heads().empty()) fail_at({o.cfg, 0}, "no [yolo] and no [region] judges anchors here");
+    if (net->heads().empty())
+      fail_at({o.cfg, 0}, "no [yolo] and no [region] classifies anchors here");
   }
   if (o.background > 0) o.set.scenes = with_background(*net, o.set.scenes, o.background);
   const SceneSettings& s = o.set.scenes;
@@ -169,23 +169,23 @@ void add_synth(CLI::App& program, Run& run) {
   o->size = "416x416", o->objects = "1..6";
   SceneSettings& s = o->set.scenes;
   app.add_option("folder", o->folder, "where the scenes go")->required();
-  app.add_option("-n", o->set.count, "pictures in all")
+  app.add_option("-n", o->set.count, "images in all")
       ->check(CLI::Range(1, 10'000'000))
       ->capture_default_str();
   app.add_option("--test", o->test, "how many of them are for tests, valid = (a fifth)")
       ->check(whole_from(0));
   add_seed(app, "of everything random (1)", [&s](std::uint64_t seed) { s.seed = seed; });
-  app.add_option("--size", o->size, "of a picture, WxH pixels")->capture_default_str();
-  app.add_option("--objects", o->objects, "in one picture")->capture_default_str();
+  app.add_option("--size", o->size, "of an image, WxH pixels")->capture_default_str();
+  app.add_option("--objects", o->objects, "in one image")->capture_default_str();
   app.add_option("--object_size", o->object_size,
-                 "the larger side of an object, pixels (4 to 14 % of the picture)");
+                 "the larger side of an object, pixels (4 to 14 % of the image)");
   app.add_option("--classes", s.classes, "kinds of objects, 1 to 10")->capture_default_str();
   app.add_option("--clutter", s.clutter, "look-alikes and lines around them, 0 to 100")
       ->capture_default_str();
   app.add_option_function<std::string>(
          "--format", [o](const std::string& f) { o->set.ending = "." + f; }, "jpg or png (jpg)")
       ->check(CLI::IsMember({"jpg", "png"}));
-  as_input(app.add_option("--cfg", o->cfg, "tell how many of this network's anchors are positive"),
+  as_input(app.add_option("--cfg", o->cfg, "print how many of this network's anchors are positive"),
            "the cfg")
       ->type_name("CFG");
   app.add_option(

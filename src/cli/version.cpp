@@ -21,7 +21,7 @@ void add_version(CLI::App& program, Run& run) {
       if (cards == 0) fmt::print("CUDA: none (this build or this machine has no CUDA device)\n");
       for (int i = 0; i < cards; ++i)
         fmt::print("CUDA: {}\n", ops(DeviceType::cuda).name({DeviceType::cuda, i}));
-      fmt::print("pictures: {}\ncores: {}\nwaiting threads: {}\n", image_library(),
+      fmt::print("images: {}\ncores: {}\nwaiting threads: {}\n", image_library(),
                  std::thread::hardware_concurrency(), waiting_policy());
       return 0;
     };

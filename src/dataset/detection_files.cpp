@@ -1,10 +1,7 @@
 #include "dataset/detection_files.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -15,32 +12,18 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/input.h"
-#include "core/log.h"
 #include "core/number.h"
 #include "core/text.h"
+#include "dataset/coco_ids.h"
 #include "dataset/image_finder.h"
-#include "detect/clip.h"
+#include "dataset/voc_names.h"
 
 namespace darknet {
 namespace {
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 32;  // of a results file
-constexpr double kMostScore = 1e9;   // beyond, several scores would be one infinity as floats
-constexpr double kLeastSide = 1e-6;  // of a label file's boxes: its last digit
-constexpr std::int64_t kCocoClasses = 80;
-// The numbers that COCO's 80 classes leave out.
-constexpr std::array<std::int64_t, 10> kCocoGaps{12, 26, 29, 30, 45, 66, 68, 69, 71, 83};
-
-std::optional<std::int64_t> number_at_end(const fs::path& image) {
-  const std::string stem = image.stem().string();
-  const auto begin = stem.find_last_not_of("0123456789") + 1;  // npos + 1 == 0
-  std::int64_t number = 0;
-  const char* const end = stem.data() + stem.size();
-  const auto read = std::from_chars(stem.data() + begin, end, number);
-  if (read.ec != std::errc{} || read.ptr != end) return std::nullopt;
-  return number;
-}
+constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 32;  // of a results file
+constexpr double kMaxScore = 1e9;  // beyond, several scores would be one infinity as floats
 
 Box box_of(double x, double y, double w, double h, const PictureSize& size) {
   const auto width = static_cast<double>(size.width), height = static_cast<double>(size.height);
@@ -54,7 +37,7 @@ class CocoReader : public nlohmann::json_sax<nlohmann::json> {
   CocoReader(const std::string& file, const ImageSet& set, FiledDetections& to)
       : file_(file), set_(set), to_(to), finder_(set.images) {
     const auto classes = static_cast<std::int64_t>(set.names.size());
-    for (std::int64_t i = 0; i < classes; ++i) classes_[darknet::category_id(i, classes)] = i;
+    for (std::int64_t i = 0; i < classes; ++i) classes_[category_id(i, classes)] = i;
   }
 
   bool null() override { return value("null"); }
@@ -77,7 +60,7 @@ class CocoReader : public nlohmann::json_sax<nlohmann::json> {
     return true;
   }
   bool start_object(std::size_t) override {
-    if (depth() == 0) refuse("a list of detections is wanted: [{...}, ...]");
+    if (depth() == 0) refuse("expected a list of detections: [{...}, ...]");
     if (depth() == 1) begin();
     return open('{');
   }
@@ -87,7 +70,7 @@ class CocoReader : public nlohmann::json_sax<nlohmann::json> {
     return true;
   }
   bool start_array(std::size_t) override {
-    if (depth() == 1) refuse("an object is wanted: {\"image_id\": ...}");
+    if (depth() == 1) refuse("expected an object: {\"image_id\": ...}");
     return open('[');
   }
   bool end_array() override {
@@ -100,16 +83,16 @@ class CocoReader : public nlohmann::json_sax<nlohmann::json> {
   }
 
  private:
-  static constexpr std::size_t kMostDepth = 64;
+  static constexpr std::size_t kMaxDepth = 64;
 
   std::size_t depth() const { return open_.size(); }
   bool open(char kind) {
     open_ += kind;
-    if (depth() > kMostDepth) refuse("nested too deeply");
+    if (depth() > kMaxDepth) refuse("nested too deeply");
     return true;
   }
   void close() { open_.pop_back(); }
-  bool wanted() const {
+  bool known_key() const {
     return key_ == "image_id" || key_ == "file_name" || key_ == "category_id" || key_ == "bbox" ||
            key_ == "score";
   }
@@ -118,9 +101,9 @@ class CocoReader : public nlohmann::json_sax<nlohmann::json> {
     fail_at({file_, 0}, "detection ", entry_, ": ", a...);
   }
   bool value(const char* what) const {
-    if (depth() == 0) refuse("a list of detections is wanted");
-    if (depth() == 1) refuse("an object is wanted, not ", what);
-    if (depth() == 2 && wanted()) refuse(key_, " is ", what);
+    if (depth() == 0) refuse("expected a list of detections");
+    if (depth() == 1) refuse("expected an object, not ", what);
+    if (depth() == 2 && known_key()) refuse(key_, " is ", what);
     if (depth() == 3 && key_ == "bbox") refuse("bbox holds ", what);
     return true;
   }
@@ -130,17 +113,17 @@ class CocoReader : public nlohmann::json_sax<nlohmann::json> {
     key_.clear(), box_.clear();
     image_.reset(), class_.reset(), score_.reset();
   }
-  bool number(double n, std::optional<std::int64_t> whole) {
+  bool number(double n, std::optional<std::int64_t> integer) {
     if (depth() < 2) return value("a number");
     if (depth() == 3 && key_ == "bbox" && open_.back() == '[' && box_.size() < 5) box_.push_back(n);
     if (depth() != 2) return true;
     if (key_ == "score") score_ = n;
     if (key_ == "bbox" || key_ == "file_name") return value("a number");
-    if (key_ == "image_id" || key_ == "category_id") id(whole);
+    if (key_ == "image_id" || key_ == "category_id") id(integer);
     return true;
   }
   void id(std::optional<std::int64_t> n) {
-    if (!n) refuse(key_, " is no whole number");
+    if (!n) refuse(key_, " is no integer");
     if (key_ == "image_id") {
       image_ = finder_.by_id(*n);
       if (!image_) refuse("image_id ", *n, " is no image of the list");
@@ -157,8 +140,8 @@ class CocoReader : public nlohmann::json_sax<nlohmann::json> {
     const bool four = box_.size() == 4 && std::all_of(box_.begin(), box_.end(), [](double v) {
                         return std::isfinite(v) && std::abs(v) < 1e9;
                       });
-    if (!image_ || !class_ || !score_ || !four || !(std::abs(*score_) < kMostScore))
-      refuse("image_id, category_id, a bbox of four numbers and a score are wanted");
+    if (!image_ || !class_ || !score_ || !four || !(std::abs(*score_) < kMaxScore))
+      refuse("expected image_id, category_id, a bbox of four numbers and a score");
     if (box_[2] < 0 || box_[3] < 0) refuse("bbox: a width or height below 0");
     const Box box = box_of(box_[0], box_[1], box_[2], box_[3], set_.sizes[*image_]);
     to_.images[*image_].push_back(
@@ -223,7 +206,7 @@ class JsonBytes {
 };
 
 void read_coco(const fs::path& file, const ImageSet& set, FiledDetections& to) {
-  InputFile in(file, kMostBytes, Pipes::once);
+  InputFile in(file, kMaxBytes, Pipes::once);
   const std::string name = file.string();
   CocoReader reader(name, set, to);
   nlohmann::json::sax_parse(JsonBytes(*in.rdbuf(), name), JsonBytes(), &reader);
@@ -254,32 +237,23 @@ std::optional<VocLine> parse_voc_line(std::string_view line) {
 
 void read_voc_file(const fs::path& file, std::int32_t class_id, const ImageSet& set,
                    const ImageFinder& finder, FiledDetections& to) {
-  InputFile in(file, kMostBytes);
+  InputFile in(file, kMaxBytes);
   LineReader lines(in, file.string());
   for (std::string_view line; lines.next(line);) {
     if (line.empty()) continue;
     const Where here{file.string(), lines.number()};
     const auto parsed = parse_voc_line(line);
-    if (!parsed) fail_at(here, "'", shown(line), "': image score left top right bottom are wanted");
+    if (!parsed) fail_at(here, "'", shown(line), "': expected image score left top right bottom");
     const auto i = finder.by_name(std::string(parsed->image), here);
     if (!i) fail_at(here, "image '", shown(parsed->image), "' is not in the list");
     // Darknet writes corners from 1, the right and lower ones as far.
     const auto& v = parsed->numbers;
     const double x = v[1] - 1, y = v[2] - 1, w = v[3] - 1 - x, h = v[4] - 1 - y;
-    if (w < 0 || h < 0) fail_at(here, "right of left, below top is wanted");
+    if (w < 0 || h < 0) fail_at(here, "expected right of left and below top");
     to.images[*i].push_back(
         {box_of(x, y, w, h, set.sizes[*i]), class_id, 0, static_cast<float>(v[0])});
     ++to.detections;
   }
-}
-
-// Each class has a file of its own.
-void require_distinct_classes(const ImageSet& set) {
-  std::map<std::string, std::size_t> first;
-  for (std::size_t k = 0; k < set.names.size(); ++k)
-    if (const auto [at, fresh] = first.emplace(voc_file_name("", set.names[k]), k); !fresh)
-      fail("classes ", at->second, " and ", k, " ('", shown(set.names[at->second]), "', '",
-           shown(set.names[k]), "') would share one VOC file; use -format coco or other names");
 }
 
 // The class whose name ends the file's; of several the longest name.
@@ -296,7 +270,7 @@ std::optional<std::int32_t> class_of_file(const fs::path& file, const ImageSet& 
 }
 
 void read_voc(const fs::path& path, const ImageSet& set, FiledDetections& to) {
-  require_distinct_classes(set);
+  require_voc_classes(set.names);
   std::set<fs::path> files{path};  // in order of their names
   if (is_folder(path)) {
     files.clear();
@@ -319,27 +293,6 @@ void read_voc(const fs::path& path, const ImageSet& set, FiledDetections& to) {
 
 }  // namespace
 
-std::vector<std::int64_t> image_ids(const ImagePaths& images) {
-  std::vector<std::int64_t> ids;
-  std::set<std::int64_t> seen;
-  for (const fs::path& image : images) {
-    const auto number = number_at_end(image);
-    if (!number || !seen.insert(*number).second) break;
-    ids.push_back(*number);
-  }
-  if (ids.size() == images.size()) return ids;
-  ids.clear();
-  for (std::size_t i = 0; i < images.size(); ++i) ids.push_back(static_cast<std::int64_t>(i + 1));
-  return ids;
-}
-
-std::int64_t category_id(std::int64_t class_id, std::int64_t classes) {
-  std::int64_t id = class_id + 1;
-  if (classes != kCocoClasses) return id;
-  for (const std::int64_t gap : kCocoGaps) id += gap <= id;
-  return id;
-}
-
 FiledDetections read_detections(const fs::path& path, const ImageSet& set) {
   FiledDetections all;
   all.images.resize(set.images.size());
@@ -349,91 +302,6 @@ FiledDetections read_detections(const fs::path& path, const ImageSet& set) {
   else
     read_voc(path, set, all);
   return all;
-}
-
-FileFormat detections_json_format() {
-  return json_format({"image_id", "category_id", "bbox", "score", "filename", "frame_id"});
-}
-
-std::string coco_results(const ImageSet& set, std::span<const std::vector<Detection>> detections) {
-  const auto ids = image_ids(set.images);
-  const auto classes = static_cast<std::int64_t>(set.names.size());
-  std::string text = "[";
-  for (std::size_t i = 0; i < detections.size(); ++i)
-    for (const Detection& d : detections[i]) {
-      const auto w = static_cast<double>(set.sizes[i].width),
-                 h = static_cast<double>(set.sizes[i].height);
-      const BoxEdges box = clipped_to_image(d.box);
-      text += fmt::format(
-          "{}\n{{\"image_id\":{},\"category_id\":{},\"bbox\":[{:.4f},{:.4f},{:.4f},{:.4f}],"
-          "\"score\":{:.7g}}}",
-          text.size() > 1 ? "," : "", ids[i], category_id(d.class_id, classes), box.left * w,
-          box.top * h, box.width() * w, box.height() * h, d.probability);
-    }
-  return text + "\n]\n";
-}
-
-std::string voc_results(const ImageSet& set, std::span<const std::vector<Detection>> detections,
-                        std::int64_t class_id) {
-  std::string text;
-  for (std::size_t i = 0; i < detections.size(); ++i)
-    for (const Detection& d : detections[i]) {
-      if (d.class_id != class_id) continue;
-      const auto w = static_cast<double>(set.sizes[i].width),
-                 h = static_cast<double>(set.sizes[i].height);
-      const BoxEdges box = clipped_to_image(d.box);  // pixels from 1: the last one is w, not w + 1
-      text +=
-          fmt::format("{} {:.7g} {:.4f} {:.4f} {:.4f} {:.4f}\n", set.images[i].stem().string(),
-                      d.probability, std::min(box.left * w + 1, w), std::min(box.top * h + 1, h),
-                      std::min(box.right * w + 1, w), std::min(box.bottom * h + 1, h));
-    }
-  return text;
-}
-
-void require_voc_names(const ImageSet& set) {
-  require_distinct_classes(set);
-  std::map<std::string, std::size_t> first;
-  std::int64_t with_blanks = 0;
-  for (std::size_t i = 0; i < set.images.size(); ++i) {
-    const fs::path image = set.images[i];
-    const std::string stem = image.stem().string();
-    with_blanks += stem.find_first_of(" \t") != stem.npos;
-    if (stem != trim(stem) || stem.find_first_of("\n\v\f") != stem.npos)
-      fail(image.string(), ": a VOC file cannot hold this name (blanks at its ends, or line ends)");
-    if (const auto [at, fresh] = first.emplace(stem, i); !fresh)
-      fail(image.string(), ": in a VOC file this image and ", set.images[at->second].string(),
-           " would both be '", shown(stem), "'; use -format coco");
-  }
-  if (with_blanks > 0)
-    log::warn(cat("VOC files: ", with_blanks,
-                  " image names hold blanks; darknet detector map reads "
-                  "such lines, other programs may not"));
-}
-
-std::string voc_file_name(const std::string& beginning, const std::string& class_name) {
-  std::string name = beginning + class_name + ".txt";
-  std::replace(name.begin() + static_cast<std::ptrdiff_t>(beginning.size()), name.end(), '/', '_');
-  return name;
-}
-
-nlohmann::json darknet_object(const Detection& d, const std::vector<std::string>& names) {
-  return {{"class_id", d.class_id},
-          {"name", names[static_cast<std::size_t>(d.class_id)]},
-          {"relative_coordinates",
-           {{"center_x", d.box.x}, {"center_y", d.box.y}, {"width", d.box.w}, {"height", d.box.h}}},
-          {"confidence", d.probability}};
-}
-
-std::string label_lines(std::span<const Detection> detections, bool with_probability) {
-  std::string text;
-  for (const Detection& d : detections) {
-    const BoxEdges box = clipped_to_image(d.box);
-    if (box.width() < kLeastSide || box.height() < kLeastSide) continue;
-    text += fmt::format("{} {:.6f} {:.6f} {:.6f} {:.6f}", d.class_id, (box.left + box.right) / 2,
-                        (box.top + box.bottom) / 2, box.width(), box.height());
-    text += with_probability ? fmt::format(" {:.6g}\n", d.probability) : "\n";
-  }
-  return text;
 }
 
 }  // namespace darknet

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "core/text.h"
-#include "dataset/detection_files.h"
+#include "dataset/coco_ids.h"
 
 namespace darknet {
 namespace {

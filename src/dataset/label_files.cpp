@@ -1,5 +1,7 @@
 #include "dataset/label_files.h"
 
+#include <fmt/format.h>
+
 #include <charconv>
 #include <map>
 #include <sstream>
@@ -10,13 +12,15 @@
 #include "core/input.h"
 #include "core/protected_files.h"
 #include "core/text.h"
+#include "detect/clip.h"
 
 namespace darknet {
 namespace {
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 30;
+constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 30;
 constexpr int kHex = 16;
+constexpr double kMinSide = 1e-6;  // of a box: its last digit
 
 std::uint64_t checksum_of(const std::string& text) {
   Checksum sum;
@@ -29,7 +33,7 @@ std::uint64_t checksum_of(const std::string& text) {
 LabelWriter::LabelWriter(fs::path folder) : folder_(std::move(folder)) {
   require_writable_folder(folder_);
   if (!is_present(record())) return;
-  std::istringstream in(read_file(record(), kMostBytes));
+  std::istringstream in(read_file(record(), kMaxBytes));
   LineReader reader(in, record().string());
   for (std::string_view line; reader.next(line);) {
     std::uint64_t sum = 0;
@@ -44,7 +48,7 @@ void LabelWriter::require_free(const std::string& name) const {
   const fs::path path = folder_ / name;
   require_unprotected(path);
   if (!is_present(path)) return;
-  if (!written_.contains({printable(name), checksum_of(read_file(path, kMostBytes))}))
+  if (!written_.contains({printable(name), checksum_of(read_file(path, kMaxBytes))}))
     fail(path.string(),
          ": this label file was not written by an earlier run, or was changed since: ground truth "
          "is not replaced; give another output folder");
@@ -58,6 +62,18 @@ void LabelWriter::write(const std::string& name, const std::string& text) {
   if (written_.emplace(printable(name), checksum_of(text)).second)
     AppendedFile(record()).append(line.str());
   write_file_atomically(folder_ / name, text);
+}
+
+std::string label_lines(std::span<const Detection> detections, bool with_probability) {
+  std::string text;
+  for (const Detection& d : detections) {
+    const BoxEdges box = clipped_to_image(d.box);
+    if (box.width() < kMinSide || box.height() < kMinSide) continue;
+    text += fmt::format("{} {:.6f} {:.6f} {:.6f} {:.6f}", d.class_id, (box.left + box.right) / 2,
+                        (box.top + box.bottom) / 2, box.width(), box.height());
+    text += with_probability ? fmt::format(" {:.6g}\n", d.probability) : "\n";
+  }
+  return text;
 }
 
 std::string label_name(const fs::path& image) {

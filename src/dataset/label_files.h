@@ -4,10 +4,12 @@
 #include <cstdint>
 #include <filesystem>
 #include <set>
+#include <span>
 #include <string>
 #include <utility>
 
 #include "dataset/image_paths.h"
+#include "detect/box.h"
 
 namespace darknet {
 
@@ -26,6 +28,11 @@ class LabelWriter {
   std::filesystem::path folder_;
   std::set<std::pair<std::string, std::uint64_t>> written_;  // names, checksums
 };
+
+// "class x y width height", and the probability behind it where asked for, of boxes clipped to the
+// image (detect/clip.h); boxes without area in the image, which no reader of labels takes, are left
+// out.
+std::string label_lines(std::span<const Detection>, bool with_probability);
 
 // What the label file of an image is called: STEM.txt.
 std::string label_name(const std::filesystem::path& image);

@@ -60,7 +60,7 @@ void require_picture_input(const Network& net) {
   const std::int64_t channels = net.settings().channels;
   if (channels != 1 && channels != 3)
     fail_at(net.where(), "[net] channels=", channels,
-            ": pictures have 3 channels (colour) or 1 (grey)");
+            ": images have 3 channels (colour) or 1 (grey)");
 }
 
 PreparedPicture prepare_picture(const Stream& stream, const Image& image, const Shape& input,
@@ -98,9 +98,9 @@ void set_ground_truths(EvaluatedImage& image, const EvaluationSet& set, std::siz
     image.difficult.assign(set.difficult[i].begin(), set.difficult[i].end());
 }
 
-BatchSettings evaluation_batches(const Network& net, const EvaluationSet& set) {
+BatchSettings evaluation_batches(const Network& net, const ImagePaths& images) {
   const Shape shape = net.input_shape();
-  return {.images = set.images,
+  return {.images = images,
           .channels = shape.c,
           .batch = shape.n,
           .size =
@@ -110,10 +110,40 @@ BatchSettings evaluation_batches(const Network& net, const EvaluationSet& set) {
           .letter_box = net.settings().letter_box};
 }
 
+namespace {
+
+void detect_batches(Network& net, Loader& loader, std::size_t images, const DetectionRun& run,
+                    const std::function<void(DetectedImage)>& take) {
+  log::Progress progress("evaluating", static_cast<std::int64_t>(images));
+  std::size_t done = 0;
+  while (true) {
+    const Batch& batch = loader.next();
+    if (batch.images.empty() || (run.stop && run.stop())) return;
+    forward(net, batch.pixels.data(), static_cast<std::int64_t>(batch.pixels.size()));
+    for (std::size_t i = 0; i < batch.images.size(); ++i, ++done) {
+      const PictureSize size{batch.sizes[i].width, batch.sizes[i].height};
+      take(
+          {static_cast<std::size_t>(batch.images[i]), size,
+           detections_in_image(net, static_cast<std::int64_t>(i), run.options,
+                               {batch.placements[i], size.width, size.height, net.input_shape()})});
+    }
+    progress.at(static_cast<std::int64_t>(done));
+  }
+}
+
+}  // namespace
+
+void detect_images(Network& net, const ImagePaths& images, const DetectionRun& run,
+                   const std::function<void(DetectedImage)>& take) {
+  const Batches batches(evaluation_batches(net, images));
+  Loader loader(batches, {.threads = run.threads});
+  detect_batches(net, loader, images.size(), run, take);
+}
+
 std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet& set, int threads,
                                            const std::function<bool()>& stop,
                                            const DetectionOptions& options) {
-  const Batches batches(evaluation_batches(net, set));
+  const Batches batches(evaluation_batches(net, set.images));
   Loader loader(batches, {.threads = threads});
   return run_evaluation(net, set, loader, stop, options);
 }
@@ -121,24 +151,15 @@ std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet& se
 std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet& set, Loader& loader,
                                            const std::function<bool()>& stop,
                                            const DetectionOptions& options) {
-  const Shape shape = net.input_shape();
   std::vector<EvaluatedImage> results(set.images.size());
-  log::Progress progress("evaluating", static_cast<std::int64_t>(results.size()));
-  std::size_t done = 0;
-  while (true) {
-    const Batch& batch = loader.next();
-    if (batch.images.empty() || (stop && stop())) return results;
-    forward(net, batch.pixels.data(), static_cast<std::int64_t>(batch.pixels.size()));
-    for (std::size_t i = 0; i < batch.images.size(); ++i, ++done) {
-      EvaluatedImage& result = results[static_cast<std::size_t>(batch.images[i])];
-      result.detections = detections_in_image(
-          net, static_cast<std::int64_t>(i), options,
-          {batch.placements[i], batch.sizes[i].width, batch.sizes[i].height, shape});
-      result.width = batch.sizes[i].width, result.height = batch.sizes[i].height;
-      set_ground_truths(result, set, done);
-    }
-    progress.at(static_cast<std::int64_t>(done));
-  }
+  detect_batches(net, loader, results.size(), {.stop = stop, .options = options},
+                 [&](DetectedImage image) {
+                   EvaluatedImage& result = results[image.place];
+                   result.detections = std::move(image.detections);
+                   result.width = image.size.width, result.height = image.size.height;
+                   set_ground_truths(result, set, image.place);
+                 });
+  return results;
 }
 
 }  // namespace darknet

@@ -1,5 +1,5 @@
-// Pictures in, detections out: preparing the input, the forward pass, non-maximum suppression and
-// boxes in fractions of the picture.
+// Images in, detections out: preparing the input, the forward pass, non-maximum suppression and
+// boxes in fractions of the image.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -12,6 +12,7 @@
 #include "detect/box.h"
 #include "eval/average_precision.h"
 #include "image/image.h"
+#include "image/picture_size.h"
 #include "nn/network.h"
 
 namespace darknet {
@@ -24,42 +25,58 @@ struct DetectionOptions {
   float nms = kDefaultNms;  // 0: none
 };
 
-// A picture as the network's input, and the way back.
+// An image as the network's input, and the way back.
 struct PreparedPicture {
   std::vector<float> pixels;  // NHWC, 0..1
   Placement placement;
-  std::int64_t width = 0, height = 0;  // of the picture, pixels
+  std::int64_t width = 0, height = 0;  // of the image, pixels
 };
 // `input`: net.input_shape(). Needs no network, so that it can be done while one is at work.
 PreparedPicture prepare_picture(const Stream&, const Image&, const Shape& input, bool letter_box);
 
-// The detections of one picture; `net` was made for inference with a batch of 1.
+// The detections of one image; `net` was made for inference with a batch of 1.
 std::vector<Detection> detect(Network& net, const PreparedPicture&, const DetectionOptions&);
 std::vector<Detection> detect(Network& net, const Image& image, const DetectionOptions&);
 // The highest probability of any box after the last detect(); 0 where none has at least .001.
 float highest_probability(const Network& net);
 
+// The detections of one image of a list.
+struct DetectedImage {
+  std::size_t place = 0;  // in the list, from 0
+  PictureSize size;       // pixels
+  std::vector<Detection> detections;
+};
+struct DetectionRun {
+  int threads = 0;                       // that read images ahead; 0: chosen
+  std::function<bool()> stop = nullptr;  // asked between batches; once it says yes, the run ends
+  DetectionOptions options = {kEvaluationThreshold, kDefaultNms};
+};
+// Runs the network over a list of images and hands over each in the order of the list; none is
+// kept. Throws where an image cannot be read, and what `take` throws.
+void detect_images(Network& net, const ImagePaths&, const DetectionRun&,
+                   const std::function<void(DetectedImage)>& take);
+
 using EvaluationSet = AnnotatedImages;
 // Gives the image `i` of the set its ground truths.
 void set_ground_truths(EvaluatedImage&, const EvaluationSet&, std::size_t i);
 
-// Runs the network over all images; their pictures are read ahead by `threads` threads (0: chosen).
-// `stop` is asked between batches; once it says yes, the rest stays empty.
+// The same with ground truths, and all images are kept, in the order of the list: once `stop` says
+// yes, the rest stays empty.
 std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet&, int threads,
                                            const std::function<bool()>& stop = nullptr,
                                            const DetectionOptions& = {kEvaluationThreshold,
                                                                       kDefaultNms});
-// The same in two steps, for who evaluates more than once: batches whose decoded images are kept,
-// and a loader of them for each time.
-BatchSettings evaluation_batches(const Network& net, const EvaluationSet&);
+// The same in two steps, for whoever evaluates more than once: batches whose decoded images are
+// kept, and a loader of them for each time.
+BatchSettings evaluation_batches(const Network& net, const ImagePaths&);
 std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet&, Loader&,
                                            const std::function<bool()>& stop = nullptr,
                                            const DetectionOptions& = {kEvaluationThreshold,
                                                                       kDefaultNms});
 
-// The classes that the network's heads judge; throws where it has no head or they disagree.
+// The classes that the network's heads classify; throws where it has no head or they disagree.
 std::int64_t classes_of(const Network&);
-// Throws where the network's input has a number of channels that no picture has.
+// Throws where the network's input has a number of channels that no image has.
 void require_picture_input(const Network&);
 
 }  // namespace darknet

@@ -3,10 +3,16 @@
 
 #include <gtest/gtest.h>
 
+#include "dataset/coco_ids.h"
+#include "dataset/label_files.h"
+#include "dataset/voc_names.h"
 #include "temporary_folder.h"
+#include "written_results.h"
 
 namespace darknet {
 namespace {
+using test::coco_results;
+using test::voc_results;
 
 ImageSet set_of(std::vector<std::filesystem::path> images) {
   ImageSet set{.images = std::move(images), .names = {"cell", "red cell"}};
@@ -106,7 +112,10 @@ TEST_F(DetectionFiles, VocNamesMayHoldBlanks) {
 
 TEST_F(DetectionFiles, VocNamesThatCannotBeToldApartAreRefused) {
   const auto why = [](ImageSet set) {
-    return testing_files::error_of([&] { require_voc_names(set); });
+    return testing_files::error_of([&] {
+      require_voc_classes(set.names);
+      require_voc_images(set.images);
+    });
   };
   EXPECT_EQ(why(set_of({"a/1.png", "a/2.png", "3 4.png"})), "");
   const std::string images = why(set_of({"a/1.png", "b/1.jpg"}));
@@ -181,11 +190,11 @@ TEST_F(DetectionFiles, UnsoundOnesAreRefusedWithTheirPlace) {
             std::string::npos);
   EXPECT_NE(refusal(with("[1,2,3,4]", "[1,2,3,\"4\"]")).find("bbox holds a text"),
             std::string::npos);
-  EXPECT_NE(refusal(with("0.5", "1e300")).find("a score are wanted"), std::string::npos);
+  EXPECT_NE(refusal(with("0.5", "1e300")).find("and a score"), std::string::npos);
   EXPECT_NE(refusal(with("0.5", "\"x\"")).find("score is a text"), std::string::npos);
   EXPECT_NE(refusal(with("0.5", "null")).find("score is null"), std::string::npos);
   EXPECT_NE(refusal(with("0.5", "1e999")), "");
-  EXPECT_NE(refusal(with(",\"score\":0.5", "")).find("a score are wanted"), std::string::npos);
+  EXPECT_NE(refusal(with(",\"score\":0.5", "")).find("and a score"), std::string::npos);
   for (const char* text : {"", "{}", "[[]]", "[1]", "7", "[", "[{\"a\":}]", "\xff"})
     EXPECT_NE(refusal(text), "") << text;
   EXPECT_NE(refusal("[{\"bbox\":" + std::string(100000, '[')), "");

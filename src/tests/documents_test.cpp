@@ -10,7 +10,7 @@
 #include <sstream>
 
 #include "cli/documents.h"
-#include "cli/picture_arguments.h"
+#include "cli/image_arguments.h"
 #include "cli_harness.h"
 #include "core/file.h"
 #include "paths.h"
@@ -153,7 +153,7 @@ t darknet detector train x.data x.c
 
 TEST_F(Documents, VersionSaysWhatItIsMadeOf) {
   const std::string text = page({"version"});
-  for (const char* part : {"oneDNN", "compiler", "pictures:", "CUDA:"})
+  for (const char* part : {"oneDNN", "compiler", "images:", "CUDA:"})
     EXPECT_NE(text.find(part), std::string::npos) << part;
 }
 

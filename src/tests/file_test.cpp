@@ -3,7 +3,7 @@
 
 #include <filesystem>
 
-#include "cli/picture_arguments.h"
+#include "cli/image_arguments.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "dataset/label_files.h"
@@ -33,8 +33,8 @@ TEST_F(FileTest, LinksInACircleAreToldWithASentence) {
   EXPECT_EQ(error_of([&] { entries_of(loop); }).find(loop.string() + ": cannot read this folder"),
             0u);
   EXPECT_EQ(error_of([&] { require_scene_folder(loop); }), loop.string() + ": this is no folder");
-  EXPECT_EQ(cli::pictures_of({folder_.string()}, false), std::vector{loop});
-  EXPECT_EQ(cli::pictures_of({folder_.string()}, true), std::vector{loop});
+  EXPECT_EQ(cli::images_of({folder_.string()}, false), std::vector{loop});
+  EXPECT_EQ(cli::images_of({folder_.string()}, true), std::vector{loop});
 }
 
 TEST_F(FileTest, ALabelFileThatIsALinkInACircleIsNotReplaced) {

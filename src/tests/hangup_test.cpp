@@ -1,4 +1,5 @@
-// A terminal that is closed: its program gets SIGHUP, and all that it prints from then on fails.
+// Ctrl-C in a terminal, and a terminal that is closed: its program gets SIGHUP, and all that it
+// prints from then on fails.
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <pty.h>
@@ -6,6 +7,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <nlohmann/json.hpp>
 
 #include "cli_harness.h"
 #include "paths.h"
@@ -43,6 +45,9 @@ class Terminal {
       all.append(some.data(), static_cast<std::size_t>(got));
     }
     return all;
+  }
+  void type(const std::string& keys) {
+    EXPECT_EQ(::write(terminal_, keys.data(), keys.size()), static_cast<ssize_t>(keys.size()));
   }
   void close() {
     if (terminal_ >= 0) ::close(terminal_);
@@ -83,6 +88,91 @@ TEST_F(Hangup, ADemoWhoseTerminalIsClosedClosesItsFiles) {
   EXPECT_EQ(terminal.exit_code(), 128 + SIGHUP);
   const std::string json = work_.get("x.json");
   EXPECT_TRUE(json.ends_with("}\n]\n")) << json;
+}
+
+// ---- detector valid: whole files of the images so far ----
+
+class ValidOfMany : public Hangup {
+ protected:
+  static constexpr int kImages = 4000;
+  ValidOfMany() {
+    put_tiny_weights(work_, "x.weights");
+    std::string list;
+    std::filesystem::create_directories(work_.path("many"));
+    for (int i = 0; i < kImages; ++i) {
+      const std::string name = cat("many/", i, ".png");
+      std::filesystem::create_hard_link(work_.path(cat("images/", i % kTinyImages, ".png")),
+                                        work_.path(name));
+      list += name + "\n";
+    }
+    work_.put("many.txt", list);
+    work_.put("many.data", "names = x.names\nvalid = many.txt\nresults = r\n");
+  }
+  std::vector<std::string> valid(const char* format) const {
+    return {"detector", "valid", "many.data", "x.cfg", "x.weights",
+            "-format",  format,  "-thresh",   ".1"};
+  }
+  // Of how many images the files in r/ are, as the format says; -1: the format has not each image.
+  int images_in(const std::string& format) const {
+    const auto files = work_.tree("r");
+    if (format == "yolo") return static_cast<int>(files.size()) - 1;  // and the record of them
+    if (format == "voc") {
+      EXPECT_EQ(files.size(), 3u);
+      for (const auto& [name, bytes] : files)
+        EXPECT_TRUE(bytes.empty() || bytes.ends_with("\n")) << name;
+      return -1;
+    }
+    EXPECT_EQ(files.size(), 1u);
+    const auto array = nlohmann::json::parse(files.begin()->second);
+    EXPECT_TRUE(array.is_array());
+    return format == "darknet" ? static_cast<int>(array.size()) : -1;
+  }
+};
+
+class InterruptedValid : public ValidOfMany, public testing::WithParamInterface<const char*> {};
+
+TEST_P(InterruptedValid, HasWholeFilesOfTheImagesSoFar) {
+  Terminal terminal(work_, valid(GetParam()));
+  const std::string before = terminal.read_until("evaluating ");
+  ASSERT_NE(before.find("evaluating "), std::string::npos) << before;
+  terminal.type("\x03");
+  const std::string after = terminal.read_until("what was found in them is in r");
+  EXPECT_EQ(terminal.exit_code(), 128 + SIGINT) << after;
+  const std::string words = "interrupted after ";
+  const auto at = after.find(words);
+  ASSERT_NE(at, std::string::npos) << after;
+  const int images = std::stoi(after.substr(at + words.size()));
+  EXPECT_NE(after.find(cat(" images of ", kImages)), std::string::npos) << after;
+  EXPECT_GE(images, 4);
+  EXPECT_LT(images, kImages);
+  if (const int written = images_in(GetParam()); written >= 0) EXPECT_EQ(written, images);
+}
+INSTANTIATE_TEST_SUITE_P(Formats, InterruptedValid,
+                         testing::Values("darknet", "coco", "voc", "yolo"),
+                         [](const auto& info) { return std::string(info.param); });
+
+TEST_F(ValidOfMany, SoHasDetectorTest) {
+  std::filesystem::create_directories(work_.path("r"));
+  Terminal terminal(work_, {"detector", "test", "many.data", "x.cfg", "x.weights", "many.txt",
+                            "-dont_show", "-thresh", ".1", "-out", "r/o.json"});
+  const std::string before = terminal.read_until("[5/");
+  ASSERT_NE(before.find("[5/"), std::string::npos) << before;
+  terminal.close();
+  EXPECT_EQ(terminal.exit_code(), 128 + SIGHUP);
+  const int images = images_in("darknet");
+  EXPECT_GE(images, 4);
+  EXPECT_LT(images, kImages);
+}
+
+TEST_F(ValidOfMany, HasWholeFilesWhereTheTerminalIsClosed) {
+  Terminal terminal(work_, valid("darknet"));
+  const std::string before = terminal.read_until("evaluating ");
+  ASSERT_NE(before.find("evaluating "), std::string::npos) << before;
+  terminal.close();
+  EXPECT_EQ(terminal.exit_code(), 128 + SIGHUP);
+  const int images = images_in("darknet");
+  EXPECT_GE(images, 4);
+  EXPECT_LT(images, kImages);
 }
 
 }  // namespace

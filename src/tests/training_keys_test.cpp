@@ -205,10 +205,10 @@ TEST_F(LetterBox, ObjectsHaveTheSizeThatTheNetworkSees) {
   expect_holds(plain, "anchor   16 x 16   fits   0.0 % of the objects best");
   expect_holds(plain, "anchor   16 x 32   fits 100.0 % of the objects best");
   // 1 of the 16 x 16 anchors of the fine head, or of the 8 x 8 of the coarse one.
-  expect_holds(bars, "256 anchors judged a picture, 1.00 of them positive");
-  expect_holds(bars, "64 anchors judged a picture, 0.00 of them positive");
-  expect_holds(plain, "256 anchors judged a picture, 0.00 of them positive");
-  expect_holds(plain, "64 anchors judged a picture, 1.00 of them positive");
+  expect_holds(bars, "256 anchors classified per image, 1.00 of them positive");
+  expect_holds(bars, "64 anchors classified per image, 0.00 of them positive");
+  expect_holds(plain, "256 anchors classified per image, 0.00 of them positive");
+  expect_holds(plain, "64 anchors classified per image, 1.00 of them positive");
 }
 
 TEST_F(LetterBox, AnchorsAndThePriorToo) {

@@ -36,7 +36,7 @@ Evaluator::Evaluator(EvaluatorSettings settings, const std::vector<Section>& cfg
     : settings_(std::move(settings)),
       net_(evaluated_network(cfg, training, settings_.images)),
       classes_(classes_of(net_)),
-      batches_(evaluation_batches(net_, settings_.images), settings_.cache),
+      batches_(evaluation_batches(net_, settings_.images.images), settings_.cache),
       record_(record) {}
 
 bool Evaluator::due(std::int64_t iteration) const {

@@ -10,7 +10,7 @@
 #include <string_view>
 
 #include "core/error.h"
-#include "dataset/detection_files.h"
+#include "dataset/results_darknet.h"
 
 namespace darknet {
 namespace {

@@ -23,6 +23,7 @@
 #include "nn/network.h"
 #include "nn/weights.h"
 #include "tests/image_samples.h"
+#include "tests/written_results.h"
 
 namespace darknet::testing_fuzz {
 namespace {
@@ -299,7 +300,7 @@ std::vector<std::string> detection_samples() {
       {{{.5f, .5f, .25f, .5f}, 1, .9f, .8f}, {{.25f, .5f, .5f, .5f}, 0, 1, .25f}},
       {},
       {{{.5f, .5f, 1, 1}, 1, 1, 1}}};
-  return {coco_results(image_set(), found), voc_results(image_set(), found, 1),
+  return {test::coco_results(image_set(), found), test::voc_results(image_set(), found, 1),
           "[{\"file_name\": \"b_2.png\", \"category_id\": 2, \"bbox\": [1, 2, 3.5, 4e0], "
           "\"score\": 0.5, \"more\": {\"a\": [null, true, \"\\u00e9\\\"\"]}}]"};
 }

@@ -1,4 +1,4 @@
-#include "cli/picture_arguments.h"
+#include "cli/image_arguments.h"
 
 #include <glob.h>
 
@@ -14,7 +14,7 @@ namespace darknet::cli {
 namespace {
 namespace fs = std::filesystem;
 
-// What the system tells nothing of, such as links that lead in a circle, is taken too: reading it
+// What the system reports nothing of, such as links that lead in a circle, is taken too: reading it
 // says why.
 template <class Iterator>
 void collect(const fs::path& folder, std::vector<fs::path>& to) {
@@ -22,23 +22,23 @@ void collect(const fs::path& folder, std::vector<fs::path>& to) {
   for (Iterator at(folder, fs::directory_options::skip_permission_denied, error);
        !error && at != Iterator(); at.increment(error)) {
     std::error_code unknown;
-    if (is_picture(at->path()) && (at->is_regular_file(unknown) || unknown))
+    if (is_image_name(at->path()) && (at->is_regular_file(unknown) || unknown))
       to.push_back(at->path());
   }
   if (error) fail_at({folder.string(), 0}, "cannot read this folder: ", error.message());
 }
 
 std::vector<fs::path> of_folder(const fs::path& folder, bool recursive) {
-  std::vector<fs::path> pictures;
+  std::vector<fs::path> images;
   if (recursive)
-    collect<fs::recursive_directory_iterator>(folder, pictures);
+    collect<fs::recursive_directory_iterator>(folder, images);
   else
-    collect<fs::directory_iterator>(folder, pictures);
-  if (pictures.empty())
-    fail_at({folder.string(), 0}, "no pictures in this folder",
+    collect<fs::directory_iterator>(folder, images);
+  if (images.empty())
+    fail_at({folder.string(), 0}, "no images in this folder",
             recursive ? "" : "; -recursive looks into its folders too");
-  std::sort(pictures.begin(), pictures.end());
-  return pictures;
+  std::sort(images.begin(), images.end());
+  return images;
 }
 
 std::vector<fs::path> of_pattern(const std::string& pattern) {
@@ -46,21 +46,21 @@ std::vector<fs::path> of_pattern(const std::string& pattern) {
   const int fault = ::glob(pattern.c_str(), 0, nullptr, &found);
   std::vector<fs::path> paths(found.gl_pathv, found.gl_pathv + found.gl_pathc);
   ::globfree(&found);
-  if (fault != 0 || paths.empty()) fail(pattern, ": no file has such a name");
+  if (fault != 0 || paths.empty()) fail(pattern, ": no file matches");
   return paths;
 }
 
 }  // namespace
 
-bool is_picture(const fs::path& path) {
-  constexpr std::array<const char*, 9> kEndings{".jpg", ".jpeg", ".png",  ".bmp", ".gif",
-                                                ".tif", ".tiff", ".webp", ".ppm"};
-  std::string ending = path.extension().string();
-  for (char& c : ending) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return std::find(kEndings.begin(), kEndings.end(), ending) != kEndings.end();
+bool is_image_name(const fs::path& path) {
+  constexpr std::array<const char*, 9> kExtensions{".jpg", ".jpeg", ".png",  ".bmp", ".gif",
+                                                   ".tif", ".tiff", ".webp", ".ppm"};
+  std::string extension = path.extension().string();
+  for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return std::find(kExtensions.begin(), kExtensions.end(), extension) != kExtensions.end();
 }
 
-std::vector<fs::path> pictures_of(const std::vector<std::string>& arguments, bool recursive) {
+std::vector<fs::path> images_of(const std::vector<std::string>& arguments, bool recursive) {
   std::vector<fs::path> all;
   const auto add = [&](const auto& more) {
     for (const fs::path& path : more) all.push_back(path);
@@ -69,7 +69,7 @@ std::vector<fs::path> pictures_of(const std::vector<std::string>& arguments, boo
     if (is_folder(argument))
       add(of_folder(argument, recursive));
     else if (fs::path(argument).extension() == ".txt" ||
-             (is_pipe(argument) && !is_picture(argument)))
+             (is_pipe(argument) && !is_image_name(argument)))
       add(read_image_list(argument));
     else if (!is_present(argument) && argument.find_first_of("*?[") != std::string::npos)
       add(of_pattern(argument));

@@ -1,0 +1,18 @@
+// The images that a command line names: files, lists, folders and patterns.
+#pragma once
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace darknet::cli {
+
+// Whether a file's name has an extension of images.
+bool is_image_name(const std::filesystem::path&);
+
+// In the order given; a folder's images by name, with those of its folders where `recursive`; a
+// .txt file is a list; a pattern ("shots/*.jpg", quoted) is expanded here where the shell did not.
+// Throws where a folder or a pattern gives nothing.
+std::vector<std::filesystem::path> images_of(const std::vector<std::string>& arguments,
+                                             bool recursive);
+
+}  // namespace darknet::cli

@@ -1,0 +1,60 @@
+// Arguments and flags that commands have in common, each as the field that it fills; a command's
+// options embed those that it has.
+#pragma once
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "cfg/data_file.h"
+#include "cfg/section.h"
+#include "core/device.h"
+#include "dataset/labels.h"
+#include "dataset/run_inputs.h"
+#include "eval/predict.h"
+
+namespace darknet::cli {
+
+// A .cfg and what is changed in it.
+struct CfgArguments {
+  std::string cfg;
+  std::vector<std::string> overrides;  // -set
+};
+// The sections of the file, with the overrides applied.
+std::vector<Section> sections_of(const CfgArguments&);
+
+// What a network for inference is opened with: cli/open_network.h.
+struct NetworkArguments : CfgArguments {  // overrides: -precision too
+  std::string data, weights;
+  bool exact = false, letter_box = false;  // letter_box: whatever the cfg says
+  std::filesystem::path tuning;
+  Device device;
+};
+
+// The positional arguments of a command: `data cfg weights`, all of them required; `cfg weights`;
+// or `data [cfg weights]`, both or none of the two.
+enum class Positionals : std::uint8_t { data_cfg_weights, cfg_weights, data };
+void add_positionals(CLI::App&, NetworkArguments&, Positionals);
+// -letter_box, -set, -exact, -precision, -tuning, -gpus, -i, -nogpu.
+void add_network_flags(CLI::App&, NetworkArguments&);
+
+// Reads the .data file and, with `weights`, puts in their place what find_weights() finds in its
+// backup folder. All that it names is input (cli/run_inputs.h).
+DataFile open_data(NetworkArguments&, ListedFiles);
+
+// -thresh and -nms.
+struct ThresholdArguments {
+  float thresh = .25f, nms = kDefaultNms;
+};
+void add_threshold_flags(CLI::App&, ThresholdArguments&);
+inline DetectionOptions detection_options(const ThresholdArguments& a) { return {a.thresh, a.nms}; }
+
+// -threads and -bad_labels, of commands that read images with their labels.
+struct ReadingArguments {
+  int threads = 0;  // 0: chosen
+  BadLabels bad_labels = BadLabels::stop;
+};
+void add_reading_flags(CLI::App&, ReadingArguments&);
+
+}  // namespace darknet::cli

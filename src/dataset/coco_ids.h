@@ -1,0 +1,17 @@
+// COCO's numbers of images and classes.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "dataset/image_paths.h"
+
+namespace darknet {
+
+// The number of an image in COCO's files: the digits at the end of its name ("..._000000042.jpg":
+// 42) where every image of the list has some and no two have the same, else its place, from 1.
+std::vector<std::int64_t> image_ids(const ImagePaths&);
+
+// COCO's numbers for its 80 classes (1 to 90, with gaps); class + 1 for any other number of them.
+std::int64_t category_id(std::int64_t class_id, std::int64_t classes);
+
+}  // namespace darknet
