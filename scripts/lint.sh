@@ -26,17 +26,20 @@ sources() {
 status=0
 sources 'src/*.cpp' 'src/*.h' | xargs -0r clang-format --dry-run -Werror || status=1
 
-# clang-tidy reads neither nvcc's commands nor files that this build leaves out.
-compiled() {
-  python3 -c '
-import json, os, sys
-for entry in json.load(open(sys.argv[1])):
-    command = entry.get("command") or " ".join(entry["arguments"])
-    if "nvcc" not in command:
-        path = os.path.join(entry["directory"], entry["file"])
-        print(os.path.relpath(os.path.realpath(path), os.path.realpath(".")))' "$database"
-}
-known=$(compiled)
+# clang-tidy reads neither nvcc's commands nor files that this build leaves out, nor the headers that
+# GCC has precompiled: without them it also finds a file that does not include what it uses.
+commands=$(mktemp -d)
+trap 'rm -rf "$commands"' EXIT
+known=$(python3 -c '
+import json, os, re, sys
+database, copy = sys.argv[1:]
+entries = [e for e in json.load(open(database))
+           if "nvcc" not in e["command"] and not re.search(r"/cmake_pch\.h[^/]*$", e["file"])]
+for entry in entries:
+    entry["command"] = re.sub(r" -Winvalid-pch| -include \S*/cmake_pch\.hxx", "", entry["command"])
+    path = os.path.join(entry["directory"], entry["file"])
+    print(os.path.relpath(os.path.realpath(path), os.path.realpath(".")))
+json.dump(entries, open(copy, "w"))' "$database" "$commands/compile_commands.json")
 tidy=()
 left_out=()
 while IFS= read -rd '' file; do
@@ -48,7 +51,7 @@ done < <(sources "${TIDY_FILES:-src/*.cpp}")
 
 # The commands are the host compiler's: clang need not know all of its flags.
 printf '%s\0' "${tidy[@]}" | xargs -0 -n 1 -P "${JOBS:-$(nproc)}" \
-  nice clang-tidy -p "$build" --quiet \
+  nice clang-tidy -p "$commands" --quiet \
   --extra-arg=-Wno-unknown-warning-option --extra-arg=-Wno-ignored-optimization-argument \
   2> >(grep -vE '^[0-9]+ warnings? ' >&2) || status=1
 [ $status -ne 0 ] || echo "lint: ${#tidy[@]} files, no findings"

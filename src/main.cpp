@@ -11,7 +11,7 @@
 #include <stdexcept>
 #include <system_error>
 
-#include "cli/command.h"
+#include "cli/program.h"
 #include "core/error.h"
 #include "core/out_of_memory.h"
 #include "core/text.h"

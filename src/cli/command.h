@@ -24,9 +24,6 @@ CLI::App& subcommand(CLI::App& program, const std::vector<std::string>& words,
 #include "cli/commands.def"
 #undef COMMAND
 
-// Runs the program: parses, runs one command, prints what went wrong. Returns the exit code.
-int run_program(int argc, char** argv);
-
 // Darknet's habits into CLI11's: -dont_show becomes --dont_show; numbers such as -1 stay.
 std::vector<std::string> normalise(const std::vector<std::string>& arguments);
 

@@ -4,6 +4,7 @@
 
 #include "cfg/parse.h"
 #include "cli/command.h"
+#include "cli/program.h"
 #include "cli/run_inputs.h"
 #include "core/error.h"
 #include "core/number.h"
