@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# scripts/bench.sh PROGRAM: how fast the program runs here, beside other programs' published times.
+# scripts/bench.sh PROGRAM: how fast the program runs here, next to other programs' published times.
 # INFERENCES=30 TRAININGS=10 say how many iterations are counted; FULL=1 shows the tables of layers.
 set -euo pipefail
 program=$(realpath "${1:?usage: scripts/bench.sh PROGRAM}")
@@ -37,7 +37,7 @@ The other programs' figures below are not from this run. They were measured once
 alternating runs, on two cores of an AMD EPYC (Zen 4, 3.6 GHz, 230 GFLOP/s) shared with other work,
 with AlexeyAB/darknet 59596d7 (plain and -march=native), hank-ai/darknet f684e1d (OpenBLAS, as
 shipped), OpenCV dnn 4.6 and PyTorch 1.13 (the best of its modes). Compare them on a like and quiet
-machine only; anywhere, the ratio to the bare oneDNN convolutions, which run in turns with the
+machine only; anywhere, the ratio to the library-only oneDNN convolutions, which run interleaved with the
 network in one process, says how much is lost around them.
 EOF
 
@@ -54,13 +54,13 @@ peers <<<'others: AlexeyAB 117 to 125 ms, hank-ai 94, OpenCV 63, PyTorch 44'
 measure 'yolov3-tiny, training, 16 images a step' cfg/yolov3-tiny.cfg -train -batch 16 \
   "${three_classes[@]}" -reference -iterations "$trainings"
 peers <<'EOF'
-others: AlexeyAB 7.5 to 8.5 s a step and 2079 MiB, hank-ai 4.5 s and 2078 MiB (both load pictures
-beside it), PyTorch 2.1 s and 1574 MiB (made-up pictures and a made-up loss)
+others: AlexeyAB 7.5 to 8.5 s a step and 2079 MiB, hank-ai 4.5 s and 2078 MiB (both load images
+next to it), PyTorch 2.1 s and 1574 MiB (synthetic images and a synthetic loss)
 EOF
 
 if [ -f data/bccd/bccd.data ]; then
-  measure 'yolov3-tiny, training on blood cells, pictures loaded beside it' cfg/yolov3-tiny.cfg \
+  measure 'yolov3-tiny, training on blood cells, images loaded next to it' cfg/yolov3-tiny.cfg \
     -train -batch 16 "${three_classes[@]}" -data data/bccd/bccd.data -iterations "$trainings"
 else
-  printf '\n%s\n' 'data/bccd/bccd.data is not there: training with real pictures was not measured'
+  printf '\n%s\n' 'data/bccd/bccd.data is not there: training with real images was not measured'
 fi

@@ -3,7 +3,7 @@
 
 Convolutional (with batch normalisation), maxpool, route, shortcut, upsample and dropout are built
 as they stand; detection heads are identities. At inference batch normalisation is folded into the
-convolutions, as darknet does. A training step is upload, forward, a made-up loss, backward and SGD
+convolutions, as darknet does. A training step is upload, forward, a synthetic loss, backward and SGD
 with momentum at a learning rate of 0; the loss is binary cross-entropy of every output of the heads
 against noise, which costs about what a head's element-wise work does and no assignment of truths.
 Everything runs in channels_last. Without a GPU it runs on the CPU.
@@ -39,13 +39,13 @@ class Section:
             return int(value)
         except ValueError:
             raise CfgError(f"line {self.line}: [{self.kind}] {key}={value}: "
-                           "not a whole number") from None
+                           "not an integer") from None
 
     def wholes(self, key):
         try:
             return [int(v) for v in self.keys.get(key, "").split(",") if v.strip()]
         except ValueError:
-            raise CfgError(f"line {self.line}: [{self.kind}] {key}: not whole numbers") from None
+            raise CfgError(f"line {self.line}: [{self.kind}] {key}: not integers") from None
 
 
 def read_cfg(path):
@@ -73,13 +73,13 @@ class Layer:
         self.sources, self.shape = [index - 1], None
         self.activation = section.text("activation", "linear")
 
-    def fault(self, what):
+    def error(self, what):
         raise CfgError(f"layer {self.index} [{self.kind}] (line {self.section.line}): {what}")
 
     def source_list(self, key):
         found = [i if i >= 0 else self.index + i for i in self.section.wholes(key)]
         if not found or not all(0 <= i < self.index for i in found):
-            self.fault(f"{key}: layers before this one are wanted")
+            self.error(f"{key}: layers before this one are wanted")
         return found
 
 
@@ -123,22 +123,22 @@ def plan_route(layer, inputs):
     layer.groups = layer.section.whole("groups", 1)
     layer.group = layer.section.whole("group_id", 0)
     if any(i[1:] != inputs[0][1:] for i in inputs):
-        layer.fault("the layers are of different sizes")
+        layer.error("the layers are of different sizes")
     return (sum(i[0] // layer.groups for i in inputs), *inputs[0][1:])
 
 
 def plan_shortcut(layer, inputs):
     if layer.section.text("weights_type", "none") != "none":
-        layer.fault("weights_type is not built here")
+        layer.error("weights_type is not built here")
     if any(i != inputs[0] for i in inputs):
-        layer.fault("the layers are of different shapes")
+        layer.error("the layers are of different shapes")
     return inputs[0]
 
 
 def plan_upsample(layer, inputs):
     layer.factor = layer.section.whole("stride", 2)
     if layer.factor < 1 or float(layer.section.text("scale", "1")) != 1:
-        layer.fault("only plain enlargement is built here")
+        layer.error("only plain enlargement is built here")
     c, h, w = inputs[0]
     return c, h * layer.factor, w * layer.factor
 
@@ -155,22 +155,22 @@ PLANS = {"convolutional": plan_convolutional, "maxpool": plan_maxpool, "route": 
 def plan_layers(sections, size):
     net = sections[0]
     width, height = size or (net.whole("width", 416), net.whole("height", 416))
-    picture = (net.whole("channels", 3), height, width)
+    image = (net.whole("channels", 3), height, width)
     layers = []
     for index, section in enumerate(sections[1:]):
         layer = Layer(section, index)
         if layer.kind not in PLANS:
-            layer.fault("this kind of layer is not built here")
+            layer.error("this kind of layer is not built here")
         if layer.kind == "route":
             layer.sources = layer.source_list("layers")
         elif layer.kind == "shortcut":
             layer.sources += layer.source_list("from")
-        inputs = [picture if i < 0 else layers[i].shape for i in layer.sources]
+        inputs = [image if i < 0 else layers[i].shape for i in layer.sources]
         layer.shape = PLANS[layer.kind](layer, inputs)
         if layer.activation not in ACTIVATIONS:
-            layer.fault(f"activation={layer.activation} is not built here")
+            layer.error(f"activation={layer.activation} is not built here")
         layers.append(layer)
-    return picture, layers
+    return image, layers
 
 
 def list_layers(layers):
@@ -271,11 +271,11 @@ def make_module(torch, layers):
 class Bench:
     """One network, batch and mode on one device."""
 
-    def __init__(self, torch, options, picture, layers):
+    def __init__(self, torch, options, image, layers):
         self.torch, self.options = torch, options
         self.gpu = options.device.startswith("cuda")
-        self.picture = picture
-        self.net = make_module(torch, layers)(picture[0]).to(
+        self.image = image
+        self.net = make_module(torch, layers)(image[0]).to(
             options.device, memory_format=torch.channels_last)
         self.net.train(options.train)
         if not options.train:
@@ -301,7 +301,7 @@ class Bench:
 
     def prepare(self, batch, mode):
         torch = self.torch
-        pixels = torch.rand(batch, *self.picture).contiguous(memory_format=torch.channels_last)
+        pixels = torch.rand(batch, *self.image).contiguous(memory_format=torch.channels_last)
         self.host = pixels.pin_memory() if self.gpu else pixels
         self.pixels = self.host.to(self.options.device)
         self.forward = torch.compile(self.net) if mode == "compile" else self.net
@@ -355,7 +355,7 @@ class Bench:
 def whole_list(text):
     values = [int(v) for v in text.split(",")]
     if not values or min(values) < 1:
-        raise argparse.ArgumentTypeError("whole numbers from 1 on, with commas, are wanted")
+        raise argparse.ArgumentTypeError("integers from 1 on, with commas, are wanted")
     return values
 
 
@@ -397,7 +397,7 @@ def tell(row):
           f"{row['images_per_second']:.1f} images/s; median of {row['iterations']}", flush=True)
 
 
-def run(options, picture, layers):
+def run(options, image, layers):
     import torch  # here: --list does without
     options.device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
     torch.backends.cudnn.benchmark = True
@@ -406,14 +406,14 @@ def run(options, picture, layers):
     print(f"{options.cfg}: PyTorch {torch.__version__} on {on}")
     rows = []
     for mode in options.modes:
-        bench = Bench(torch, options, picture, layers)
+        bench = Bench(torch, options, image, layers)
         for batch in options.batch:
             bench.prepare(batch, mode)
             seconds = bench.measure()
             median = statistics.median(seconds)
             rows.append({"what": "training step" if options.train else "inference", "batch": batch,
                          "precision": options.precision, "mode": mode, "seconds": median,
-                         "least": min(seconds), "most": max(seconds),
+                         "min": min(seconds), "max": max(seconds),
                          "images_per_second": batch / median, "iterations": len(seconds)})
             tell(rows[-1])
     if options.json:
@@ -425,11 +425,11 @@ def run(options, picture, layers):
 def main():
     options = parse(sys.argv[1:])
     try:
-        picture, layers = plan_layers(read_cfg(options.cfg), options.size)
+        image, layers = plan_layers(read_cfg(options.cfg), options.size)
         if options.list:
             list_layers(layers)
         else:
-            run(options, picture, layers)
+            run(options, image, layers)
     except ImportError as error:
         sys.exit(f"{error}: this script needs PyTorch; --list does without")
     except (CfgError, OSError) as error:

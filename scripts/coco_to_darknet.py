@@ -2,7 +2,7 @@
 """Converts a COCO instances file to Darknet's layout.
 
 Category ids become consecutive class numbers in the order of the ids. Boxes are clipped to the
-picture; empty ones are skipped and counted. Crowds (iscrowd) are not in labels/ but in
+image; empty ones are skipped and counted. Crowds (iscrowd) are not in labels/ but in
 difficult/labels/. For a training and a validation file call it twice with one OUT_FOLDER:
   coco_to_darknet.py instances_train2017.json train2017 data/coco --as train
   coco_to_darknet.py instances_val2017.json val2017 data/coco --as valid
@@ -33,7 +33,7 @@ def by_id(rows, what, path):
     for row in rows:
         i = row.get("id")
         if not isinstance(i, int):
-            raise DataError(f"{path}: a {what} without a whole number as its id: {i!r}")
+            raise DataError(f"{path}: a {what} without an integer as its id: {i!r}")
         if i in found:
             raise DataError(f"{path}: the {what} {i} is there twice")
         found[i] = row
@@ -49,34 +49,34 @@ def text_of(row, key, what, path):
     return text
 
 
-def read_pictures(rows, folder, path):
-    """Id -> picture and its size."""
-    pictures = {}
+def read_images(rows, folder, path):
+    """Id -> image and its size."""
+    images = {}
     for i, row in by_id(rows, "image", path).items():
         where = f"{path}: image {i}"
         name = text_of(row, "file_name", "image", path)
         size = [layout.number(row.get(side), side, where) for side in ("width", "height")]
         if min(size) <= 0:
             raise DataError(f"{where}: size {size[0]:g} x {size[1]:g}, expected that in pixels")
-        pictures[i] = layout.Picture(name, os.path.join(folder, name)), size
-    layout.check_pictures(p for p, _ in pictures.values())
-    return pictures
+        images[i] = layout.Image(name, os.path.join(folder, name)), size
+    layout.check_images(p for p, _ in images.values())
+    return images
 
 
-def add_annotation(row, pictures, class_ids, counts, path):
+def add_annotation(row, images, class_ids, counts, path):
     where = f"{path}: annotation {row.get('id')}"
-    for key, known in (("image_id", pictures), ("category_id", class_ids)):
+    for key, known in (("image_id", images), ("category_id", class_ids)):
         if not isinstance(row.get(key), int) or row[key] not in known:
             raise DataError(f"{where}: {key} {row.get(key)!r} is not in the file")
     box = row.get("bbox")
     if not isinstance(box, list) or len(box) != 4:
         raise DataError(f"{where}: bbox is {box!r}, expected x, y, width, height")
     x, y, w, h = (layout.number(v, "bbox", where) for v in box)
-    picture, size = pictures[row["image_id"]]
+    image, size = images[row["image_id"]]
     class_id = class_ids[row["category_id"]]
     line = layout.label_line(class_id, (x, y, x + w, y + h), size, counts, where)
     if line:
-        (picture.difficult if row.get("iscrowd") else picture.labels).append(line)
+        (image.difficult if row.get("iscrowd") else image.labels).append(line)
 
 
 def read_roles(out):
@@ -132,7 +132,7 @@ def parse_arguments():
                         help="what the list is in the .data file (default: both)")
     parser.add_argument("--list", metavar="NAME", help="the list's name; else the JSON file's, "
                         "less instances_")
-    parser.add_argument("--copy", action="store_true", help="copy the pictures, do not link them")
+    parser.add_argument("--copy", action="store_true", help="copy the images, do not link them")
     return parser.parse_args()
 
 
@@ -144,14 +144,14 @@ def main():
     names = [text_of(categories[i], "name", "category", path) for i in sorted(categories)]
     layout.check_names(names, path)
     class_ids = {i: k for k, i in enumerate(sorted(categories))}
-    pictures = read_pictures(data["images"], options.images, path)
+    images = read_images(data["images"], options.images, path)
     counts = layout.Counts()
     for row in layout.progress(data["annotations"], "reading"):
-        add_annotation(row, pictures, class_ids, counts, path)
+        add_annotation(row, images, class_ids, counts, path)
     name = list_name(options)
     roles = choose_roles(options.out, options, name, names)
-    written = [p for p, _ in pictures.values()]
-    layout.write_pictures(options.out, written, options.copy)
+    written = [p for p, _ in images.values()]
+    layout.write_images(options.out, written, options.copy)
     layout.write_list(options.out, name, written)
     layout.write_names(options.out, names)
     layout.write_data(options.out, len(names), roles["train"], roles["valid"])

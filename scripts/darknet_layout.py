@@ -1,8 +1,8 @@
 """What voc_to_darknet.py and coco_to_darknet.py share: boxes to label lines, and the folder they write.
 
-OUT/images/           links to the pictures, or copies
-OUT/labels/           one line per object: class, then centre and size as fractions of the picture
-OUT/LIST.txt          one picture per line, absolute paths
+OUT/images/           links to the images, or copies
+OUT/labels/           one line per object: class, then centre and size as fractions of the image
+OUT/LIST.txt          one image per line, absolute paths
 OUT/difficult/        labels/ and LIST.txt alike, of the objects that evaluation must not count
 OUT/NAME.names, .data NAME is the last part of OUT
 """
@@ -17,8 +17,8 @@ class DataError(Exception):
     """What is wrong with the input; the message names the file."""
 
 
-class Picture:
-    """One picture: its path below images/, where it is, and its label lines."""
+class Image:
+    """One image: its path below images/, where it is, and its label lines."""
 
     def __init__(self, name, source):
         self.name = name
@@ -89,19 +89,19 @@ def check_names(names, where):
             raise DataError(f"{where}: the class {name!r} is there twice")
 
 
-def check_pictures(pictures):
-    """Two pictures must not share a label file; names are paths below images/."""
+def check_images(images):
+    """Two images must not share a label file; names are paths below images/."""
     taken = {}
-    for picture in pictures:
-        parts = picture.name.split("/")
-        if os.path.isabs(picture.name) or ".." in parts or len(picture.name.splitlines()) != 1:
-            raise DataError(f"{picture.name!r}: not a file name below the pictures' folder")
-        if not os.path.isfile(picture.source):
-            raise DataError(f"{picture.source}: no such picture")
-        stem = os.path.splitext(os.path.normpath(picture.name))[0]
+    for image in images:
+        parts = image.name.split("/")
+        if os.path.isabs(image.name) or ".." in parts or len(image.name.splitlines()) != 1:
+            raise DataError(f"{image.name!r}: not a file name below the images' folder")
+        if not os.path.isfile(image.source):
+            raise DataError(f"{image.source}: no such image")
+        stem = os.path.splitext(os.path.normpath(image.name))[0]
         if stem in taken:
-            raise DataError(f"{picture.source}: shares its label file with {taken[stem]}")
-        taken[stem] = picture.source
+            raise DataError(f"{image.source}: shares its label file with {taken[stem]}")
+        taken[stem] = image.source
 
 
 def write_text(path, text):
@@ -117,7 +117,7 @@ def write_text(path, text):
             os.remove(temporary)
 
 
-def place_picture(source, target, copy):
+def place_image(source, target, copy):
     source = os.path.abspath(source)
     if os.path.lexists(target):
         if os.path.islink(target):
@@ -125,7 +125,7 @@ def place_picture(source, target, copy):
         elif os.path.samefile(source, target) or filecmp.cmp(source, target, shallow=False):
             return
         else:
-            raise DataError(f"{target}: another picture is in the way of {source}")
+            raise DataError(f"{target}: another image is in the way of {source}")
     os.makedirs(os.path.dirname(target), exist_ok=True)
     if copy:
         shutil.copyfile(source, target)
@@ -133,29 +133,29 @@ def place_picture(source, target, copy):
         os.symlink(source, target)
 
 
-def write_pictures(out, pictures, copy):
-    with_difficult = any(p.difficult for p in pictures)
-    for picture in progress(pictures, "writing"):
-        place_picture(picture.source, os.path.join(out, "images", picture.name), copy)
-        label = os.path.splitext(picture.name)[0] + ".txt"
-        write_text(os.path.join(out, "labels", label), "".join(x + "\n" for x in picture.labels))
+def write_images(out, images, copy):
+    with_difficult = any(p.difficult for p in images)
+    for image in progress(images, "writing"):
+        place_image(image.source, os.path.join(out, "images", image.name), copy)
+        label = os.path.splitext(image.name)[0] + ".txt"
+        write_text(os.path.join(out, "labels", label), "".join(x + "\n" for x in image.labels))
         aside = os.path.join(out, "difficult", "labels", label)
         if with_difficult:
-            write_text(aside, "".join(x + "\n" for x in picture.difficult))
+            write_text(aside, "".join(x + "\n" for x in image.difficult))
         elif os.path.exists(aside):
             os.remove(aside)
 
 
-def write_list(out, name, pictures):
-    """The pictures' list, and where any object was kept aside the list of those labels."""
+def write_list(out, name, images):
+    """The images' list, and where any object was kept aside the list of those labels."""
     folder = os.path.abspath(out)
     for part in ("", "difficult"):
         path = os.path.join(folder, part, f"{name}.txt")
-        if part and not any(p.difficult for p in pictures):
+        if part and not any(p.difficult for p in images):
             if os.path.exists(path):
                 os.remove(path)
             continue
-        lines = [os.path.join(folder, part, "images", p.name) + "\n" for p in pictures]
+        lines = [os.path.join(folder, part, "images", p.name) + "\n" for p in images]
         write_text(path, "".join(lines))
 
 
@@ -179,11 +179,11 @@ def write_data(out, class_count, train, valid):
     write_text(f"{base}.data", "".join(x + "\n" for x in lines))
 
 
-def summary(pictures, counts):
-    boxes = sum(len(p.labels) for p in pictures)
-    aside = sum(len(p.difficult) for p in pictures)
-    return (f"{len(pictures)} pictures, {boxes} boxes, {aside} kept aside in difficult/; "
-            f"{counts.clipped} clipped to the picture, {counts.empty} empty ones skipped")
+def summary(images, counts):
+    boxes = sum(len(p.labels) for p in images)
+    aside = sum(len(p.difficult) for p in images)
+    return (f"{len(images)} images, {boxes} boxes, {aside} kept aside in difficult/; "
+            f"{counts.clipped} clipped to the image, {counts.empty} empty ones skipped")
 
 
 def end(message):

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # scripts/quickstart.sh PROGRAM: trains one network twice from the same seed, with objectness by
-# cross-entropy and by focal loss, and leaves runs/quickstart/index.html: tables, charts, pictures.
-# DATA=my.data CFG=my.cfg do the same on your own pictures, in OUT=runs/NAME_OF_CFG; SEEDS=1..5
+# cross-entropy and by focal loss, and leaves runs/quickstart/index.html: tables, charts, images.
+# DATA=my.data CFG=my.cfg do the same on your own images, in OUT=runs/NAME_OF_CFG; SEEDS=1..5
 # and MAX_BATCHES=2000 say how often and how long.
 set -euo pipefail
 program=$(realpath "${1:?usage: scripts/quickstart.sh PROGRAM}")
@@ -20,10 +20,10 @@ else
   if [ ! -f "$DATA" ]; then
     "$program" synth "$out/scenes" -n 1000 -test 200 -seed 1 -size 192x192 -cfg "$CFG"
   fi
-  # Each arm's weight of the objectness was chosen among 1/4, 1 and 4 on other scenes (seed 77).
+  # Each variant's weight of the objectness was chosen among 1/4, 1 and 4 on other scenes (seed 77).
   flags+=(-map
-    -arm 'ce: obj_loss=ce obj_prior=auto obj_normalizer=.25'
-    -arm 'focal: obj_loss=focal obj_gamma=2 obj_alpha=.25 obj_prior=auto obj_normalizer=4')
+    -variant 'ce: obj_loss=ce obj_prior=auto obj_normalizer=.25'
+    -variant 'focal: obj_loss=focal obj_gamma=2 obj_alpha=.25 obj_prior=auto obj_normalizer=4')
 fi
 [ -z "${SEEDS:-}" ] || flags+=(-seed "$SEEDS")
 [ -z "${MAX_BATCHES:-}" ] || flags+=(-max_batches "$MAX_BATCHES")

@@ -3,7 +3,7 @@
 
 Every list of ImageSets/Main becomes OUT_FOLDER/LIST.txt; the per-class ones (two columns) are left
 out. VOC counts pixels from 1 and its boxes include their last pixel: a box covers xmin-1 to xmax.
-Boxes are clipped to the picture; those with xmax <= xmin or ymax <= ymin are skipped and counted.
+Boxes are clipped to the image; those with xmax <= xmin or ymax <= ymin are skipped and counted.
 Objects marked difficult are not in labels/ but in difficult/labels/.
 """
 import argparse
@@ -17,7 +17,7 @@ PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
 
 def read_lists(folder):
-    """List name -> picture ids, and the names of per-class lists."""
+    """List name -> image ids, and the names of per-class lists."""
     lists, per_class = {}, []
     for file in sorted(os.listdir(folder)):
         if not file.endswith(".txt"):
@@ -31,7 +31,7 @@ def read_lists(folder):
             lists[name] = [row[0] for row in rows]
             check_ids(lists[name], os.path.join(folder, file))
     if not lists:
-        raise DataError(f"{folder}: no list of pictures (*.txt)")
+        raise DataError(f"{folder}: no list of images (*.txt)")
     return lists, per_class
 
 
@@ -43,20 +43,20 @@ def check_ids(ids, path):
         if i in seen:
             raise DataError(f"{path}: {i} is there twice")
         if "/" in i:
-            raise DataError(f"{path}: {i!r} is no picture's id")
+            raise DataError(f"{path}: {i!r} is no image's id")
         seen.add(i)
 
 
 def choose(lists, asked, candidates, folder):
     if asked:
         if asked not in lists:
-            raise DataError(f"{os.path.join(folder, asked + '.txt')}: no such list of pictures; "
+            raise DataError(f"{os.path.join(folder, asked + '.txt')}: no such list of images; "
                             f"there are {', '.join(lists)}")
         return asked
     return next((c for c in candidates if c in lists), None)
 
 
-def index_pictures(folder):
+def index_images(folder):
     found = {}
     for file in sorted(os.listdir(folder)):
         stem, suffix = os.path.splitext(file)
@@ -77,13 +77,13 @@ def read_size(root, where):
     for side in ("width", "height"):
         value = layout.number(element_text(root, f"size/{side}", where), side, where)
         if value <= 0:
-            raise DataError(f"{where}: {side} is {value:g}, expected the picture's size in pixels")
+            raise DataError(f"{where}: {side} is {value:g}, expected the image's size in pixels")
         size.append(value)
     return size
 
 
 def read_annotation(path):
-    """The picture's size, and its objects as (name, difficult, box of the file)."""
+    """The image's size, and its objects as (name, difficult, box of the file)."""
     try:
         root = ElementTree.parse(path).getroot()
     except FileNotFoundError:
@@ -100,7 +100,7 @@ def read_annotation(path):
     return read_size(root, path), objects
 
 
-def fill(picture, annotation, class_ids, counts, where):
+def fill(image, annotation, class_ids, counts, where):
     size, objects = annotation
     for name, difficult, (xmin, ymin, xmax, ymax) in objects:
         if name not in class_ids:
@@ -111,38 +111,38 @@ def fill(picture, annotation, class_ids, counts, where):
         box = (xmin - 1, ymin - 1, xmax, ymax)
         line = layout.label_line(class_ids[name], box, size, counts, where)
         if line:
-            (picture.difficult if difficult else picture.labels).append(line)
+            (image.difficult if difficult else image.labels).append(line)
 
 
-def find_picture(folder, stems, i, list_paths):
+def find_image(folder, stems, i, list_paths):
     files = stems.get(i, [])
     if len(files) != 1:
-        problem = "more than one picture" if files else "no such picture"
+        problem = "more than one image" if files else "no such image"
         raise DataError(f"{os.path.join(folder, i)}.*: {problem} (asked for by {list_paths[i]})")
-    return layout.Picture(files[0], os.path.join(folder, files[0]))
+    return layout.Image(files[0], os.path.join(folder, files[0]))
 
 
 def convert(voc, lists, asked_names):
-    """Id -> picture, the class names, and the counts."""
-    pictures_folder = os.path.join(voc, "JPEGImages")
-    stems = index_pictures(pictures_folder)
+    """Id -> image, the class names, and the counts."""
+    images_folder = os.path.join(voc, "JPEGImages")
+    stems = index_images(images_folder)
     asked_by = {i: f"{name}.txt" for name, ids in lists.items() for i in ids}
-    pictures, annotations = {}, {}
+    images, annotations = {}, {}
     for i in layout.progress(sorted(asked_by), "reading"):
         where = os.path.join(voc, "Annotations", f"{i}.xml")
         annotations[i] = read_annotation(where)
-        pictures[i] = find_picture(pictures_folder, stems, i, asked_by)
+        images[i] = find_image(images_folder, stems, i, asked_by)
     names = asked_names or sorted({o[0] for _, objects in annotations.values() for o in objects})
     if not names:
         raise DataError(f"{os.path.join(voc, 'Annotations')}: no object in any annotation")
     layout.check_names(names, "--names" if asked_names else voc)
     class_ids = {name: k for k, name in enumerate(names)}
     counts = layout.Counts()
-    for i, picture in pictures.items():
+    for i, image in images.items():
         where = os.path.join(voc, "Annotations", f"{i}.xml")
-        fill(picture, annotations[i], class_ids, counts, where)
-    layout.check_pictures(pictures.values())
-    return pictures, names, counts
+        fill(image, annotations[i], class_ids, counts, where)
+    layout.check_images(images.values())
+    return images, names, counts
 
 
 def choose_roles(lists, options, folder):
@@ -165,7 +165,7 @@ def parse_arguments():
     parser.add_argument("--train", metavar="LIST", help="the .data file's train; else trainval, "
                         "or train")
     parser.add_argument("--valid", metavar="LIST", help="the .data file's valid; else test, or val")
-    parser.add_argument("--copy", action="store_true", help="copy the pictures, do not link them")
+    parser.add_argument("--copy", action="store_true", help="copy the images, do not link them")
     return parser.parse_args()
 
 
@@ -175,18 +175,18 @@ def main():
     lists, per_class = read_lists(sets)
     train, valid = choose_roles(lists, options, sets)
     asked_names = options.names.split(",") if options.names is not None else None
-    pictures, names, counts = convert(options.voc, lists, asked_names)
-    layout.write_pictures(options.out, pictures.values(), options.copy)
+    images, names, counts = convert(options.voc, lists, asked_names)
+    layout.write_images(options.out, images.values(), options.copy)
     for name, ids in lists.items():
-        layout.write_list(options.out, name, [pictures[i] for i in ids])
+        layout.write_list(options.out, name, [images[i] for i in ids])
     layout.write_names(options.out, names)
     layout.write_data(options.out, len(names), train, valid)
-    print(layout.summary(pictures.values(), counts))
+    print(layout.summary(images.values(), counts))
     if per_class:
         print(f"{len(per_class)} per-class lists left out ({per_class[0]}.txt, ...)")
     shared = set(lists[train]) & set(lists[valid]) if valid else ()
     if shared:
-        print(f"note: {len(shared)} pictures are both in {train} and in {valid}")
+        print(f"note: {len(shared)} images are both in {train} and in {valid}")
     data = os.path.join(options.out, layout.output_name(options.out) + ".data")
     print(f"{data}: train = {train}, valid = {valid or 'none'}")
 

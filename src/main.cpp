@@ -34,31 +34,31 @@ void keep_standard_descriptors() {
         continue;
 }
 
-int tell(const char* what, int exit_code) {
+int report(const char* what, int exit_code) {
   std::fprintf(stderr, "darknet: %s\n", darknet::printable(what, "\n\t").c_str());
   return exit_code;
 }
 
-// `output_fault`: the error number of a write to standard output that failed meanwhile.
-int run(int argc, char** argv, int& output_fault) try {
+// `output_error`: the error number of a write to standard output that failed meanwhile.
+int run(int argc, char** argv, int& output_error) try {
   return darknet::cli::run_program(argc, argv);
 } catch (const darknet::Error& e) {
-  return tell(e.what(), e.exit_code());
+  return report(e.what(), e.exit_code());
 } catch (const darknet::OutOfMemory& e) {
-  return tell(e.what(), kFailed);
+  return report(e.what(), kFailed);
 } catch (const std::bad_alloc&) {
-  return tell(kOutOfMemory, kFailed);
+  return report(kOutOfMemory, kFailed);
 } catch (const std::length_error& e) {  // of an allocation it would be an OutOfMemory
-  return tell(darknet::cat("internal error: a length beyond every limit (", e.what(),
-                           "); please report it with the command that led here")
-                  .c_str(),
-              kFailed);
-} catch (const std::system_error& e) {  // finish() tells of standard output
-  if (std::ferror(stdout) == 0) return tell(e.what(), kFailed);
-  output_fault = e.code().value();
+  return report(darknet::cat("internal error: a length beyond every limit (", e.what(),
+                             "); please report it with the command that led here")
+                    .c_str(),
+                kFailed);
+} catch (const std::system_error& e) {  // finish() reports standard output
+  if (std::ferror(stdout) == 0) return report(e.what(), kFailed);
+  output_error = e.code().value();
   return kFailed;
 } catch (const std::exception& e) {
-  return tell(e.what(), kFailed);
+  return report(e.what(), kFailed);
 }
 
 // The other end of a pipe was closed: it has seen enough (| head).
@@ -68,16 +68,16 @@ bool reader_is_gone() {
 }
 
 // What was printed has to have arrived.
-int finish(int exit_code, int output_fault) {
+int finish(int exit_code, int output_error) {
   const bool failed = std::ferror(stdout) != 0;
   const bool flushed = std::fflush(stdout) == 0;
-  const int why = flushed ? output_fault : errno;
+  const int why = flushed ? output_error : errno;
   if (!failed && flushed) return exit_code;
   if (!reader_is_gone())
-    tell(darknet::cat("cannot write to standard output", why ? ": " : "",
-                      why ? std::strerror(why) : "")
-             .c_str(),
-         kFailed);
+    report(darknet::cat("cannot write to standard output", why ? ": " : "",
+                        why ? std::strerror(why) : "")
+               .c_str(),
+           kFailed);
   return exit_code == 0 ? kFailed : exit_code;
 }
 
@@ -86,7 +86,7 @@ int finish(int exit_code, int output_fault) {
 int main(int argc, char** argv) {
   keep_standard_descriptors();
   const darknet::DecoderMessageStreams streams;  // before any thread
-  int output_fault = 0;
-  const int exit_code = run(argc, argv, output_fault);
-  return finish(exit_code, output_fault);
+  int output_error = 0;
+  const int exit_code = run(argc, argv, output_error);
+  return finish(exit_code, output_error);
 }

@@ -8,11 +8,11 @@ namespace darknet {
 namespace {
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t kMostBytes = 16u << 20;
+constexpr std::uint64_t kMaxBytes = 16u << 20;
 
 Section parse_data(const fs::path& path) {
   Section section("data", {path.string(), 0});
-  InputFile in(path, kMostBytes, Pipes::allowed);
+  InputFile in(path, kMaxBytes, Pipes::allowed);
   LineReader reader(in, path.string());
   for (std::string_view line; reader.next(line);) {
     const Where here{path.string(), reader.number()};
@@ -32,22 +32,22 @@ Section parse_data(const fs::path& path) {
 
 }  // namespace
 
-fs::path resolve_beside(const fs::path& path, const fs::path& base) {
+fs::path resolve_next_to(const fs::path& path, const fs::path& base) {
   if (path.empty() || path.is_absolute() || is_present(path)) return path;
-  const fs::path beside = base.parent_path() / path;
-  return is_present(beside) ? beside : path;
+  const fs::path sibling = base.parent_path() / path;
+  return is_present(sibling) ? sibling : path;
 }
 
 DataFile read_data_file(const fs::path& path) {
   Section section = parse_data(path);
   DataFile data{.path = path};
   data.classes = section.integer("classes", 0, {1, 1 << 16});
-  const auto place = [&](const char* key) { return resolve_beside(section.text(key, ""), path); };
+  const auto place = [&](const char* key) { return resolve_next_to(section.text(key, ""), path); };
   data.train = place("train");
   data.valid = place("valid");
   data.difficult = place("difficult");
   data.names =
-      section.has("names") ? place("names") : resolve_beside(section.text("labels", ""), path);
+      section.has("names") ? place("names") : resolve_next_to(section.text("labels", ""), path);
   data.backup = section.text("backup", "backup");
   data.save_weights = section.integer("saveweights", 0, {0, std::int64_t{1} << 40});
   data.results = section.text("results", "results");
@@ -65,7 +65,7 @@ const fs::path& required(const DataFile& data, const fs::path& list, const char*
 }
 
 std::vector<std::string> read_names(const fs::path& path, std::int64_t classes) {
-  InputFile in(path, kMostBytes, Pipes::allowed);
+  InputFile in(path, kMaxBytes, Pipes::allowed);
   std::vector<std::string> names;
   LineReader reader(in, path.string());
   int blank = 0;

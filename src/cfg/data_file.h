@@ -12,14 +12,15 @@ struct DataFile {
   std::int64_t classes = 0;                       // 0: not given
   std::filesystem::path train, valid, difficult;  // lists of images; empty: not given
   std::filesystem::path names;
-  std::filesystem::path backup = "backup";    // folder of the weights of a training
+  std::filesystem::path backup = "backup";    // folder of the weights of a training run
   std::filesystem::path results = "results";  // folder of what detector valid writes
   std::string eval;                           // "coco": valid writes COCO's JSON
   std::int64_t save_weights = 0;              // saveweights: period of the numbered weights files
 };
 
-// Relative paths hold from the working directory, as in the Darknets, or else from the .data file's
-// folder. Throws on unknown keys; keys of other Darknets without meaning here give one warning.
+// Relative paths hold from the working directory, as in Darknet, or else from the .data file's
+// folder. Throws on unknown keys; keys of other Darknet forks without meaning here give one
+// warning.
 DataFile read_data_file(const std::filesystem::path&);
 // One of its lists; throws where the key is missing.
 const std::filesystem::path& required(const DataFile&, const std::filesystem::path& list,
@@ -30,8 +31,8 @@ std::vector<std::string> read_names(const std::filesystem::path&, std::int64_t c
 // The same, or "class 0", "class 1" ... where `names` is empty.
 std::vector<std::string> names_of(const std::filesystem::path& names, std::int64_t classes);
 
-// `path` as it stands if that exists, else beside `base` if that exists, else as it stands.
-std::filesystem::path resolve_beside(const std::filesystem::path& path,
-                                     const std::filesystem::path& base);
+// `path` as it stands if that exists, else next to `base` if that exists, else as it stands.
+std::filesystem::path resolve_next_to(const std::filesystem::path& path,
+                                      const std::filesystem::path& base);
 
 }  // namespace darknet

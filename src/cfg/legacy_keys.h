@@ -1,4 +1,4 @@
-// Keys that other Darknets accept and this program does not use: cfg/legacy_keys.def.
+// Keys that other Darknet forks accept and this program does not use: cfg/legacy_keys.def.
 #pragma once
 #include <cstdint>
 #include <span>

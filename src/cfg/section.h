@@ -41,7 +41,7 @@ struct ListOf {
   Range<T> range = {};
 };
 
-// Of a key that only training needs: where nothing is trained, a faulty value is a warning.
+// Of a key that only training needs: where nothing is trained, an invalid value is a warning.
 template <class Allowed>
 struct TrainingOnly {
   Allowed allowed;
@@ -112,7 +112,7 @@ class Section {
     bool used = false;
   };
   const Entry* find(std::string_view key);
-  static void note_untrained(const Error&);  // a fault that only training would mind
+  static void note_untrained(const Error&);  // an error that only training would mind
 
   std::int64_t get(std::string_view k, std::int64_t v, Integers r) { return integer(k, v, r); }
   float get(std::string_view k, float v, Reals r) { return real(k, v, r); }

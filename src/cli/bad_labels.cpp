@@ -12,7 +12,7 @@ void add_bad_labels(CLI::App& app, BadLabels& bad) {
                  : word == "clip" ? BadLabels::clip
                                   : BadLabels::stop;
          },
-         "of faulty labels: stop; clip (boxes that reach out of the image are cut to it); skip "
+         "of invalid labels: stop; clip (boxes that reach out of the image are cut to it); skip "
          "(bad "
          "lines, and images without a label file, are left out and listed) (stop)")
       ->check(CLI::IsMember({"stop", "clip", "skip"}))

@@ -14,7 +14,7 @@ using json = nlohmann::ordered_json;
 constexpr double kMib = 1 << 20;
 
 std::string milliseconds(const Spread& s) {
-  return fmt::format("{:.1f} ms ({:.1f} to {:.1f})", 1e3 * s.median, 1e3 * s.least, 1e3 * s.most);
+  return fmt::format("{:.1f} ms ({:.1f} to {:.1f})", 1e3 * s.median, 1e3 * s.min, 1e3 * s.max);
 }
 
 // In what a machine's rates are printed: large numbers are hard to read.
@@ -40,8 +40,8 @@ void print_head(const BenchOptions& o, const char* unit) {
   fmt::print("{:>4} {:<15} {:>7}  {:<17}{:>9}{:>8}{:>6}", "", "layer", "size", "output", "forward",
              unit, "peak");
   if (o.training) fmt::print("{:>9}{:>8}{:>6}", "backward", unit, "peak");
-  if (o.reference) fmt::print("{:>9}", "bare fwd");
-  if (o.reference && o.training) fmt::print("{:>9}", "bare bwd");
+  if (o.reference) fmt::print("{:>9}", "base fwd");
+  if (o.reference && o.training) fmt::print("{:>9}", "base bwd");
   fmt::print("\n");
 }
 
@@ -50,8 +50,8 @@ void print_row(const BenchOptions& o, const std::string& index, const LayerBench
   fmt::print("{:>4} {:<15} {:>7}  {:<17}{}", index, b.type, b.size, output,
              rate(b.forward, b.forward_flops, peak));
   if (o.training) fmt::print("{}", rate(b.backward, b.backward_flops, peak));
-  if (o.reference) fmt::print("{}", bare(b.bare_forward));
-  if (o.reference && o.training) fmt::print("{}", bare(b.bare_backward));
+  if (o.reference) fmt::print("{}", bare(b.baseline_forward));
+  if (o.reference && o.training) fmt::print("{}", bare(b.baseline_backward));
   fmt::print("\n");
 }
 
@@ -64,7 +64,7 @@ void print_layers(const BenchOptions& o, const BenchReport& r) {
               fmt::format("{} x {} x {}", b.output.w, b.output.h, b.output.c), r.peak_flops);
     sum.forward += b.forward, sum.backward += b.backward;
     sum.forward_flops += b.forward_flops, sum.backward_flops += b.backward_flops;
-    sum.bare_forward += b.bare_forward, sum.bare_backward += b.bare_backward;
+    sum.baseline_forward += b.baseline_forward, sum.baseline_backward += b.baseline_backward;
   }
   print_row(o, "", sum, "", r.peak_flops);
 }
@@ -76,12 +76,12 @@ void print_total(const BenchOptions& o, const BenchReport& r) {
   if (!o.training) return;
   const double step = r.total.median / 100;
   fmt::print("  in detection heads {:.1f} % of a step, in data (waiting and upload) {:.1f} %\n",
-             r.heads / step, (r.load + r.parts.upload) / step);
+             r.heads / step, (r.load + r.phases.upload) / step);
   fmt::print(
       "  waiting for images {:.1f} ms{}, upload {:.1f}, forward {:.1f}, backward {:.1f}, "
       "update {:.1f}\n",
-      1e3 * r.load, o.data.empty() ? " (synthetic ones)" : "", 1e3 * r.parts.upload,
-      1e3 * r.parts.forward, 1e3 * r.parts.backward, 1e3 * r.parts.update);
+      1e3 * r.load, o.data.empty() ? " (synthetic ones)" : "", 1e3 * r.phases.upload,
+      1e3 * r.phases.forward, 1e3 * r.phases.backward, 1e3 * r.phases.update);
 }
 
 void print_reference(const BenchOptions& o, const BenchReport& r) {
@@ -89,12 +89,13 @@ void print_reference(const BenchOptions& o, const BenchReport& r) {
   const auto line = [&](const char* what, const Spread& s) {
     fmt::print("{}: {}; {} takes {:.3f} times as long (fastest by fastest {:.3f})\n", what,
                milliseconds(s), o.training ? "a step" : "the network", r.total.median / s.median,
-               r.total.least / s.least);
+               r.total.min / s.min);
   };
-  line("bare convolutions, algorithms as in the network", b.planned);
-  line("bare convolutions, direct", b.direct);
+  line("library-only convolutions, algorithms as in the network", b.planned);
+  line("library-only convolutions, direct", b.direct);
   if (b.left_out > 0)
-    fmt::print("  {} [connected] layers are not among the bare {}\n", b.left_out, b.convolutions);
+    fmt::print("  {} [connected] layers are not among the library-only {}\n", b.left_out,
+               b.convolutions);
 }
 
 void print_memory(const BenchReport& r) {
@@ -107,9 +108,7 @@ void print_memory(const BenchReport& r) {
       mib(r.memory.parameter_gradients), mib(r.memory.activations), mib(r.memory.workspace));
 }
 
-json json_of(const Spread& s) {
-  return {{"median", s.median}, {"least", s.least}, {"most", s.most}};
-}
+json json_of(const Spread& s) { return {{"median", s.median}, {"min", s.min}, {"max", s.max}}; }
 
 json json_of(const LayerBench& b) {
   json out{{"type", b.type},
@@ -119,8 +118,8 @@ json json_of(const LayerBench& b) {
            {"forward_flops", b.forward_flops},
            {"backward", b.backward},
            {"backward_flops", b.backward_flops}};
-  if (b.bare_forward > 0) out["bare_forward"] = b.bare_forward;
-  if (b.bare_backward > 0) out["bare_backward"] = b.bare_backward;
+  if (b.baseline_forward > 0) out["baseline_forward"] = b.baseline_forward;
+  if (b.baseline_backward > 0) out["baseline_backward"] = b.baseline_backward;
   return out;
 }
 
@@ -168,10 +167,10 @@ std::string bench_json(const BenchOptions& o, const BenchReport& r) {
            {"process_bytes", r.peak_memory}};
   if (o.training)
     out.update({{"load", r.load},
-                {"upload", r.parts.upload},
-                {"forward", r.parts.forward},
-                {"backward", r.parts.backward},
-                {"update", r.parts.update},
+                {"upload", r.phases.upload},
+                {"forward", r.phases.forward},
+                {"backward", r.phases.backward},
+                {"update", r.phases.update},
                 {"heads", r.heads}});
   if (r.idle) out["idle"] = *r.idle;
   if (r.reference)

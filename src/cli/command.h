@@ -46,10 +46,10 @@ void add_devices(CLI::App&, Device& first, std::vector<Device>& others);
 // -epochs and -hours, which exclude each other and `other`, a third flag for the length (or null).
 void add_run_length(CLI::App&, RunLength&, CLI::Option* other);
 void add_deterministic(CLI::App&, bool& deterministic);
-// A whole number not below `low`; CLI's own checks name their limit with 300 digits.
+// An integer not below `low`; CLI's own checks name their limit with 300 digits.
 CLI::Validator whole_from(std::int64_t low);
-// Flags that the Darknets take and that mean nothing on this path; accepted where people type them.
-// After the command's own flags.
+// Flags that the Darknet forks take and that mean nothing on this path; accepted where people type
+// them. After the command's own flags.
 void add_darknet_habits(CLI::App&);
 
 }  // namespace darknet::cli

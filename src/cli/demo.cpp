@@ -56,7 +56,7 @@ class Demo {
 
  private:
   PipelineStages stages();
-  std::vector<Detection> detect(std::size_t worker, const PreparedPicture&);
+  std::vector<Detection> detect(std::size_t worker, const PreparedImage&);
   void finish(Frame&);  // of the draw stage
   void draw(Frame&);
   void print(const Frame&) const;
@@ -120,7 +120,7 @@ Demo::Demo(const DemoOptions& o)
   if (!o.json_file_output.empty())
     recorder_.emplace(o.json_file_output,
                       o.json_array ? RecordFormat::array : record_format_of(o.json_file_output));
-  if (o.server.picture_port >= 0 || o.server.json_port >= 0) server_.emplace(o.server);
+  if (o.server.image_port >= 0 || o.server.json_port >= 0) server_.emplace(o.server);
   if (format_.live) pace_.emplace(format_.fps);
 }
 
@@ -130,19 +130,19 @@ PipelineStages Demo::stages() {
   s.prepare = [this, shape = nets_.front().input_shape(),
                letter_box = nets_.front().settings().letter_box](const Image& image) {
     const Stream serial{.threads = 1};
-    if (shape.c == 1) return prepare_picture(serial, grey_of(image), shape, letter_box);
-    return prepare_picture(serial, image, shape, letter_box);
+    if (shape.c == 1) return prepare_image(serial, grey_of(image), shape, letter_box);
+    return prepare_image(serial, image, shape, letter_box);
   };
   for (std::size_t i = 0; i < nets_.size(); ++i)
-    s.detect.emplace_back([this, i](const PreparedPicture& p) { return detect(i, p); });
+    s.detect.emplace_back([this, i](const PreparedImage& p) { return detect(i, p); });
   s.draw = [this](Frame& frame) { finish(frame); };
   s.output = [this](const FinishedFrame& frame) { output(frame); };
   return s;
 }
 
-std::vector<Detection> Demo::detect(std::size_t worker, const PreparedPicture& picture) {
+std::vector<Detection> Demo::detect(std::size_t worker, const PreparedImage& image) {
   limit_threads(threads_of_detector_);
-  return darknet::detect(nets_[worker], picture, {network_threshold(), options_.nms});
+  return darknet::detect(nets_[worker], image, {network_threshold(), options_.nms});
 }
 
 void Demo::finish(Frame& frame) {
@@ -270,7 +270,7 @@ void Demo::print_addresses() const {
   const auto print = [&](const char* what, int port) {
     if (port >= 0) log::info(fmt::format("{}: http://{}:{}/", what, options_.server.bind, port));
   };
-  print("images", server_->picture_port());
+  print("images", server_->image_port());
   print("JSON", server_->json_port());
 }
 
@@ -278,7 +278,7 @@ int Demo::run() {
   const auto window = open_window_if_asked();
   images_needed_ =
       !options_.benchmark && (window || !options_.out_filename.empty() ||
-                              !options_.prefix.empty() || options_.server.picture_port >= 0);
+                              !options_.prefix.empty() || options_.server.image_port >= 0);
   if (server_) print_addresses();
   Pipeline pipeline(stages(),
                     {.live = format_.live, .shown = window != nullptr, .fps = format_.fps},

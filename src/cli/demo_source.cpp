@@ -30,7 +30,7 @@ std::unique_ptr<VideoSource> images(const DemoOptions& o) {
     if (!names_images(source))
       fail(source, ": one video at a time; several sources have to be images, folders or lists");
   const double fps = o.camera_settings.fps;
-  return picture_source(images_of(o.source, false), fps > 0 ? fps : kImagesPerSecond);
+  return image_source(images_of(o.source, false), fps > 0 ? fps : kImagesPerSecond);
 }
 
 std::unique_ptr<VideoSource> live(const std::string& name, double patience,

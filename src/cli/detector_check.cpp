@@ -38,14 +38,14 @@ struct InputFacts {
 void print(const char* name, const ListCheck& c, const std::vector<std::string>& names) {
   fmt::print("{}: {} ({} without objects, {} listed twice), {}, at most {} in one image\n", name,
              plural(c.images, "image"), c.empty, c.duplicates, plural(c.objects, "object"),
-             c.most_objects);
+             c.max_objects);
   for (std::size_t i = 0; i < c.objects_of_class.size(); ++i)
     fmt::print("  {:<24} {:>8}\n",
                i < names.size() ? printable(names[i]) : fmt::format("class {}", i),
                c.objects_of_class[i]);
   if (c.objects > 0)
     fmt::print("  box sides from {:.4f} to {:.4f} of the image\n", c.smallest, c.largest);
-  fmt::print("  faults: {}, {}, {}{}; {} clipped\n", plural(c.unreadable, "unreadable image"),
+  fmt::print("  errors: {}, {}, {}{}; {} clipped\n", plural(c.unreadable, "unreadable image"),
              plural(c.missing_labels, "missing label file"), plural(c.bad_lines, "bad label line"),
              c.labels_are_skipped && c.missing_labels + c.bad_lines > 0 ? " (skipped)" : "",
              plural(c.clipped + c.cut, "box"));
@@ -88,13 +88,13 @@ void print_hints(const Options& o, const ImbalanceReport& r) {
         share(r.without_an_anchor));
 }
 
-// The labels of a list without those at fault, which were reported already.
+// The labels of a list without those at error, which were reported already.
 LabelledImages sound_labels(const std::filesystem::path& list, std::int64_t classes,
                             BadLabels bad) {
   LabelledImages all;
   for (const auto& image : read_image_list(list)) {
     LabelFile file = read_label_file(image, classes, bad);
-    if (!file.readable || (!file.faults.empty() && bad != BadLabels::skip)) continue;
+    if (!file.readable || (!file.errors.empty() && bad != BadLabels::skip)) continue;
     all.objects += static_cast<std::int64_t>(file.labels.truths.size());
     all.empty += file.labels.truths.empty();
     all.images.push_back(image);
@@ -126,9 +126,9 @@ std::int64_t advise(const Options& o, const Network* net, const DataFile& data,
   return static_cast<std::int64_t>(findings.size());
 }
 
-std::string summary(std::int64_t faults, std::int64_t warnings) {
-  if (faults + warnings == 0) return "nothing is wrong";
-  return fmt::format("{}, {}", plural(faults, "fault"), plural(warnings, "warning"));
+std::string summary(std::int64_t errors, std::int64_t warnings) {
+  if (errors + warnings == 0) return "nothing is wrong";
+  return fmt::format("{}, {}", plural(errors, "error"), plural(warnings, "warning"));
 }
 
 ListCheck check(const char* name, const std::filesystem::path& list,
@@ -137,7 +137,7 @@ ListCheck check(const char* name, const std::filesystem::path& list,
   std::int64_t reported = 0;
   const auto report = [&](Finding finding, const std::string& message) {
     if (!o.all && reported++ >= kMaxMessages) return;
-    finding == Finding::fault ? log::error(message) : log::warn(message);
+    finding == Finding::error ? log::error(message) : log::warn(message);
   };
   const ListCheck result = check_list(list, input.classes, input.channels, report, o.bad_labels);
   if (reported > kMaxMessages)
@@ -164,12 +164,12 @@ int run_check(const Options& o) {
   required(data, data.train, "train");
   const ListCheck train = check("train", data.train, names, {classes, channels}, o),
                   valid = check("valid", data.valid, names, {classes, channels}, o);
-  const std::int64_t faults = train.faults() + valid.faults();
+  const std::int64_t errors = train.errors() + valid.errors();
   const std::int64_t warnings = advise(o, net ? &*net : nullptr, data, names);
-  fmt::print("{}\n", summary(faults, warnings));
-  if (faults > train.unreadable + valid.unreadable)
+  fmt::print("{}\n", summary(errors, warnings));
+  if (errors > train.unreadable + valid.unreadable)
     fmt::print("-bad_labels skip, or clip, makes train, map and the others skip those labels\n");
-  return faults == 0 ? 0 : 1;
+  return errors == 0 ? 0 : 1;
 }
 
 }  // namespace

@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 
 struct Options : ComparisonOptions {
   std::vector<std::string> seed_texts;
-  std::int64_t pictures = 8;
+  std::int64_t images = 8;
 };
 
 // "3" or "1..5", each seed once.
@@ -35,13 +35,13 @@ std::vector<std::uint64_t> parse_seeds(const std::vector<std::string>& texts) {
     const char* const end = text.data() + text.size();
     const auto lower = std::from_chars(text.data(), end, first);
     const char* at = lower.ptr;
-    std::errc fault = lower.ec;
+    std::errc error = lower.ec;
     std::uint64_t last = first;
-    if (fault == std::errc{} && std::string_view(at, end).starts_with("..")) {
+    if (error == std::errc{} && std::string_view(at, end).starts_with("..")) {
       const auto upper = std::from_chars(at + 2, end, last);
-      at = upper.ptr, fault = upper.ec;
+      at = upper.ptr, error = upper.ec;
     }
-    if (fault != std::errc{} || at != end || last < first || last - first >= kMax)
+    if (error != std::errc{} || at != end || last < first || last - first >= kMax)
       throw Error(cat("-seed '", shown(text), "': expected a number, or a range such as 1..5"), 2);
     for (std::uint64_t k = 0; k <= last - first; ++k)  // `last` may be the largest number there is
       if (std::find(seeds.begin(), seeds.end(), first + k) == seeds.end())
@@ -52,8 +52,8 @@ std::vector<std::uint64_t> parse_seeds(const std::vector<std::string>& texts) {
 
 SideBySide sides_of(const Comparison& c, std::size_t image) {
   SideBySide sides{.truths = c.run(0, 0).images[image].truths, .names = c.names};
-  for (std::size_t a = 0; a < c.arms.size(); ++a)
-    sides.panels.push_back({c.arms[a].name, shown_detections(c.run(a, 0), image)});
+  for (std::size_t a = 0; a < c.variants.size(); ++a)
+    sides.panels.push_back({c.variants[a].name, shown_detections(c.run(a, 0), image)});
   return sides;
 }
 
@@ -62,7 +62,7 @@ PageScene write_scene(const Comparison& c, const Options& o, std::size_t image,
   PageScene scene{c.images[image].filename().string(), {}};
   const std::string stem = prefix + "-" + c.images[image].stem().string();
   for (const ScenePanel& panel : scene_panels(read_image(c.images[image]), sides_of(c, image))) {
-    const fs::path to = fs::path("pictures") / fmt::format("{}-{}.png", stem, scene.panels.size());
+    const fs::path to = fs::path("images") / fmt::format("{}-{}.png", stem, scene.panels.size());
     write_image(o.out / to, panel.image);
     scene.panels.push_back({to, panel.title, ""});
   }
@@ -72,10 +72,10 @@ PageScene write_scene(const Comparison& c, const Options& o, std::size_t image,
 // The scene of the largest difference, which is said of it, and scenes that nobody chose: spread
 // evenly over the list.
 void write_scenes(const Comparison& c, const Options& o, PageFiles& files) {
-  if (o.pictures == 0) return;
-  make_folder(o.out / "pictures");
+  if (o.images == 0) return;
+  make_folder(o.out / "images");
   const auto size = static_cast<std::int64_t>(c.images.size());
-  const std::int64_t count = std::min(o.pictures, size);
+  const std::int64_t count = std::min(o.images, size);
   log::Progress progress("drawing", count + 1);
   if (const auto image = most_different_image(c)) {
     files.difference = write_scene(c, o, *image, "difference");
@@ -101,7 +101,8 @@ std::vector<PanelFile> write_panels_of_page(const Options& o, const char* name,
 std::string command_of(const Options& o) {
   std::string text = fmt::format("darknet detector compare {} {} -out {}", o.data.string(),
                                  o.cfg.string(), o.out.string());
-  for (const std::string& arm : o.arms) text += fmt::format(" \\\n    -arm '{}'", arm);
+  for (const std::string& variant : o.variants)
+    text += fmt::format(" \\\n    -variant '{}'", variant);
   for (const std::string& set : o.overrides) text += " -set '" + set + "'";
   if (o.max_batches > 0) text += fmt::format(" -max_batches {}", o.max_batches);
   for (const std::string& seed : o.seed_texts) text += " -seed " + seed;
@@ -117,7 +118,7 @@ void check_outputs(const Options& o) {
   open_data(o.data, ListedFiles::images_and_labels);
   const std::pair<const char*, FileFormat> files[] = {
       {"table.txt", kTextFormat},
-      {"results.json", json_format({"arms", "cfg", "data"})},
+      {"results.json", json_format({"variants", "cfg", "data"})},
       {"index.html", kHtmlFormat},
       {"chart.svg", kSvgFormat},
       {"chart.png", kImageFormat},
@@ -126,13 +127,13 @@ void check_outputs(const Options& o) {
       {"difference.jpg", kImageFormat}};
   for (const auto& [name, format] : files)
     if (is_present(o.out / name)) require_writable_file(o.out / name, format);
-  for (const char* folder : {"charts", "pictures"})
+  for (const char* folder : {"charts", "images"})
     if (is_present(o.out / folder)) require_writable_folder(o.out / folder);
 }
 
 int compare(const Options& o) {
   check_outputs(o);
-  const ComparisonOutcome outcome = compare_arms(o);
+  const ComparisonOutcome outcome = compare_variants(o);
   if (outcome.exit_code != 0) return outcome.exit_code;
   const Comparison& c = outcome.comparison;
   const auto found = differences(c);
@@ -148,7 +149,7 @@ int compare(const Options& o) {
   write_file_atomically(o.out / "results.json", comparison_json(c, found));
   write_file_atomically(o.out / "index.html", comparison_page(c, found, files));
   fmt::print("\n{}\n", printable(table, "\n"));
-  for (const ArmDifference& d : found) fmt::print("{}\n", printable(verdict(c, d), "\n"));
+  for (const VariantDifference& d : found) fmt::print("{}\n", printable(verdict(c, d), "\n"));
   fmt::print("-> {}\n", printable((o.out / "index.html").string()));
   return 0;
 }
@@ -159,15 +160,17 @@ void add_detector_compare(CLI::App& program, Run& run) {
   CLI::App& app = subcommand(program, {"detector", "compare"},
                              "train with two or more losses from the same seeds, and compare");
   app.footer(
-      "An arm is a name and the cfg keys that make it: -arm 'ce: obj_loss=ce' -arm 'focal: "
+      "A variant is a name and the cfg keys that make it: -variant 'ce: obj_loss=ce' -variant "
+      "'focal: "
       "obj_loss=focal\nobj_gamma=2'. A key without a section holds in every [yolo] and [region]. "
-      "Without -arm: ce and focal.\nThe same call resumes an interrupted comparison; with more "
+      "Without -variant: ce and focal.\nThe same call resumes an interrupted comparison; with more "
       "seeds it trains those that are missing.");
   const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
   data_argument(app, o->data)->required();
   cfg_argument(app, o->cfg)->required();
   app.add_option("--out", o->out, "folder of everything made (runs/NAME_OF_CFG)");
-  app.add_option("--arm", o->arms, "an arm, NAME: KEY=VALUE ...; the first is the baseline")
+  app.add_option("--variant,--arm", o->variants,
+                 "a variant, NAME: KEY=VALUE ...; the first is the baseline")
       ->allow_extra_args(false)
       ->type_name("ARM");
   app.add_option("--seed", o->seed_texts, "a seed or a range such as 1..5; may be repeated (1)")
@@ -175,11 +178,11 @@ void add_detector_compare(CLI::App& program, Run& run) {
       ->type_name("SEEDS");
   app.add_option("--max_batches", o->max_batches, "iterations, instead of the cfg's max_batches")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40));
-  app.add_option("--pictures", o->pictures, "images drawn side by side")
+  app.add_option("--images,--pictures", o->images, "images drawn side by side")
       ->check(CLI::Range(0, 1000))
       ->capture_default_str();
   add_bad_labels(app, o->bad_labels);
-  app.add_flag("--map", o->map, "also evaluate as the trainings go, for the chart");
+  app.add_flag("--map", o->map, "also evaluate as the training runs go, for the chart");
   add_overrides(app, o->overrides);
   add_threads(app, o->threads, "threads that read and augment images");
   add_arithmetic(app, o->exact, o->overrides, o->tuning);

@@ -55,7 +55,7 @@ void add_output_flags(CLI::App& app, DemoOptions& o) {
       "--json_file_output", o.json_file_output,
       "write what is found: x.json is one array, any other name (x.jsonl) one object a line");
   app.add_flag("--json_array", o.json_array, "of -json_file_output: one array, whatever its name");
-  app.add_option("--mjpeg_port", o.server.picture_port,
+  app.add_option("--mjpeg_port", o.server.image_port,
                  "serve a web page and the images as MJPEG; 0: any free port")
       ->check(CLI::Range(-1, kMaxPort));
   app.add_option("--json_port", o.server.json_port,
@@ -70,7 +70,7 @@ void add_output_flags(CLI::App& app, DemoOptions& o) {
   app.add_flag("--benchmark", o.benchmark, "only detect, as fast as it goes, and print the times");
 }
 
-// Flags of other Darknets' demos that change nothing here.
+// Flags of other Darknet forks' demos that change nothing here.
 void add_demo_habits(CLI::App& app) {
   add_darknet_habits(app);
   for (const char* flag : {"--hier", "-s", "--iou_thresh", "--http_post_host"})
@@ -78,7 +78,7 @@ void add_demo_habits(CLI::App& app) {
            flag,
            [flag](const std::string&) { log::warn(cat(flag, ": has no meaning here, skipped")); },
            "has no meaning here")
-        ->group("Accepted from the Darknets");
+        ->group("Accepted from the Darknet forks");
 }
 
 }  // namespace

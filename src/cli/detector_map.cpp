@@ -18,8 +18,8 @@
 #include "core/text.h"
 #include "dataset/detection_files.h"
 #include "dataset/image_list.h"
+#include "dataset/image_sizes.h"
 #include "dataset/labels.h"
-#include "dataset/picture_sizes.h"
 #include "eval/predict.h"
 #include "report/error_sheet.h"
 
@@ -83,7 +83,7 @@ std::vector<EvaluatedImage> read_all(const Options& o, const DataFile& data, Lab
   if (data.classes == 0 && data.names.empty())
     fail_at({data.path.string(), 0}, "names= or classes= is required");
   to = read_labelled(data, names_of(data.names, data.classes), o.bad_labels);
-  const auto sizes = picture_sizes(to.set.images);
+  const auto sizes = image_sizes(to.set.images);
   FiledDetections filed = read_detections(o.detections, {to.set.images, sizes, to.names});
   log::info(cat(o.detections, ": ", plural(filed.detections, "detection")));
   std::vector<EvaluatedImage> images(sizes.size());

@@ -1,4 +1,4 @@
-// Which device a command computes on, and the flags with which the Darknets say so.
+// Which device a command computes on, and the flags with which the Darknet forks say so.
 #include <algorithm>
 #include <charconv>
 #include <functional>
@@ -115,7 +115,7 @@ void add_devices(CLI::App& app, Device& first, std::vector<Device>& others) {
 }
 
 void add_darknet_habits(CLI::App& app) {
-  static constexpr const char* kGroup = "Accepted from the Darknets";
+  static constexpr const char* kGroup = "Accepted from the Darknet forks";
   if (!app.get_option_no_throw("--dont_show"))
     app.add_flag_callback(
            "--dont_show", [] {}, "open no window")

@@ -187,7 +187,8 @@ std::string cfg_reference() {
       "weights "
       "are loaded: a warning says where they are not.\n\n";
   page +=
-      "## Keys of other Darknets\n\nAccepted, so that their files load. Darknet's default says "
+      "## Keys of other Darknet forks\n\nAccepted, so that their files load. Darknet's default "
+      "says "
       "nothing; another value gives one warning or, where ignoring it would change the result, an "
       "error.\n\n" +
       legacy_rows();
@@ -201,7 +202,8 @@ std::string manual_page(const CLI::App& program) {
       "COMMANDS\n",
       DARKNET_VERSION, "train and run object detectors described by .cfg files",
       roff("The objectness of [yolo] and [region] layers can be trained with focal loss, chosen in "
-           "the .cfg (obj_loss=focal). Weights are those of the other Darknets. Flags may stand "
+           "the .cfg (obj_loss=focal). Weights are those of the other Darknet forks. Flags may "
+           "stand "
            "anywhere after the command and begin with one dash or two."));
   for (const CommandEntry& c : commands_of(program)) page += command_page(c);
   page +=
@@ -214,6 +216,7 @@ std::string manual_page(const CLI::App& program) {
       "training goes on\n.TP\n.I NAME_best.weights, NAME_final.weights\nof the best evaluation, "
       "and "
       "of the end\n.TP\n.I NAME_log.jsonl, NAME_chart.svg, NAME_chart.png\nthe log of a training "
+      "run "
       "run, "
       "iteration by iteration\n.SH ENVIRONMENT\n.TP\n.B OMP_NUM_THREADS\nhow many cores compute\n"
       ".TP\n.B OMP_WAIT_POLICY, GOMP_SPINCOUNT\n" +

@@ -43,10 +43,10 @@ std::vector<fs::path> of_folder(const fs::path& folder, bool recursive) {
 
 std::vector<fs::path> of_pattern(const std::string& pattern) {
   ::glob_t found{};
-  const int fault = ::glob(pattern.c_str(), 0, nullptr, &found);
+  const int error = ::glob(pattern.c_str(), 0, nullptr, &found);
   std::vector<fs::path> paths(found.gl_pathv, found.gl_pathv + found.gl_pathc);
   ::globfree(&found);
-  if (fault != 0 || paths.empty()) fail(pattern, ": no file matches");
+  if (error != 0 || paths.empty()) fail(pattern, ": no file matches");
   return paths;
 }
 

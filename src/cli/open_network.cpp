@@ -13,7 +13,7 @@ Network open_network(const NetworkArguments& a, std::int64_t batch) {
                                .exact = a.exact,
                                .batch = batch,
                                .tuning = tuning_for(a.tuning, a.device)});
-  require_picture_input(net);
+  require_image_input(net);
   load_weights(a.weights, net);
   net.parameters_changed();
   return net;

@@ -19,7 +19,7 @@ struct PredictOptions : NetworkArguments, ThresholdArguments {
   bool ext_output = false, save_labels = false, dont_show = false, recursive = false;
 };
 
-// As the Darknets print it: "\t(left_x: ...)".
+// As the Darknet forks print it: "\t(left_x: ...)".
 std::string box_in_pixels(const Box&, const Image&);
 
 // The positional arguments, with those of the network as `network` has them, and the flags.

@@ -95,7 +95,7 @@ fs::path PredictionFiles::begin(const fs::path& image) {
   return annotated(image_.name);
 }
 
-void PredictionFiles::add(const PictureSize& size, const std::vector<Detection>& found) {
+void PredictionFiles::add(const ImageSize& size, const std::vector<Detection>& found) {
   if (options_.save_labels)
     write_file_atomically(saved_labels(image_.path), label_lines(found, false));
   if (results_) results_->add(image_, size, found);

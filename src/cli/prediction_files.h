@@ -22,7 +22,7 @@ class PredictionFiles {
   // Before an image is worked on, in order. Returns where its annotated image goes.
   std::filesystem::path begin(const std::filesystem::path& image);
   // What was found in the image that was begun.
-  void add(const PictureSize&, const std::vector<Detection>&);
+  void add(const ImageSize&, const std::vector<Detection>&);
   // Completes -out with the images so far.
   void finish();
 

@@ -39,7 +39,7 @@ std::vector<const CLI::App*> subcommands(const CLI::App& app) {
 
 bool is_flag(const std::string& word) { return word.starts_with('-') && !is_number(word); }
 
-// Moves the command's words to the front: the Darknets take flags before them too.
+// Moves the command's words to the front: the Darknet forks take flags before them too.
 void put_commands_first(const CLI::App& program, std::vector<std::string>& words) {
   const CLI::App* at = &program;
   for (auto front = words.begin(); front != words.end() && !subcommands(*at).empty(); ++front) {

@@ -72,9 +72,9 @@ Imbalance imbalance_of(const Network& net, const SceneSettings& s, std::int64_t 
 }
 
 // Up to `most` objects, on the average half of that and a half.
-SceneSettings with_objects(SceneSettings s, std::int64_t most) {
-  s.most_objects = most;
-  s.least_objects = most > 1 ? 1 : 0;
+SceneSettings with_objects(SceneSettings s, std::int64_t max) {
+  s.max_objects = max;
+  s.min_objects = max > 1 ? 1 : 0;
   return s;
 }
 
@@ -91,8 +91,8 @@ SceneSettings with_background(const Network& net, const SceneSettings& s, double
   SceneSettings best = with_objects(s, 1);
   double best_ratio = imbalance_of(net, best, kScenes).ratio();
   const double highest = best_ratio;
-  for (std::int64_t most = 2; best_ratio > asked && most <= kMaxObjects; ++most) {
-    const SceneSettings next = with_objects(s, most);
+  for (std::int64_t max = 2; best_ratio > asked && max <= kMaxObjects; ++max) {
+    const SceneSettings next = with_objects(s, max);
     if (!has_room(next, kScenes)) break;
     const double ratio = imbalance_of(net, next, kScenes).ratio();
     const bool nearer = std::abs(std::log(ratio / asked)) < std::abs(std::log(best_ratio / asked));
@@ -122,13 +122,13 @@ void read_flags(Options& o) {
   const auto size = pair_of<std::int64_t>("size", o.size, "x");
   s.width = size.first, s.height = size.second;
   const auto objects = pair_of<std::int64_t>("objects", o.objects, "..");
-  s.least_objects = objects.first, s.most_objects = objects.second;
+  s.min_objects = objects.first, s.max_objects = objects.second;
   const auto side = static_cast<float>(std::min(s.width, s.height));
-  s.least_size = std::max(4.f, std::round(.04f * side));
-  s.most_size = std::max(s.least_size, std::round(.14f * side));
+  s.min_size = std::max(4.f, std::round(.04f * side));
+  s.max_size = std::max(s.min_size, std::round(.14f * side));
   if (!o.object_size.empty()) {
     const auto range = pair_of<float>("object_size", o.object_size, "..");
-    s.least_size = range.first, s.most_size = range.second;
+    s.min_size = range.first, s.max_size = range.second;
   }
   o.set.test = o.test.value_or(o.set.count / 5);
 }
@@ -152,7 +152,7 @@ int synth(Options& o) {
   fmt::print(
       "{}: {} for training, {} for tests; {} x {}, {}, {} to {} objects of {} to {} pixels\n",
       printable(o.folder), plural(o.set.count - o.set.test, "image"), o.set.test, s.width, s.height,
-      plural(s.classes, "class"), s.least_objects, s.most_objects, s.least_size, s.most_size);
+      plural(s.classes, "class"), s.min_objects, s.max_objects, s.min_size, s.max_size);
   if (net) print_imbalance(*net, s, o.set.count);
   fmt::print("-> {}\n", printable((std::filesystem::path(o.folder) / "scenes.data").string()));
   return 0;
@@ -183,7 +183,7 @@ void add_synth(CLI::App& program, Run& run) {
   app.add_option("--clutter", s.clutter, "look-alikes and lines around them, 0 to 100")
       ->capture_default_str();
   app.add_option_function<std::string>(
-         "--format", [o](const std::string& f) { o->set.ending = "." + f; }, "jpg or png (jpg)")
+         "--format", [o](const std::string& f) { o->set.extension = "." + f; }, "jpg or png (jpg)")
       ->check(CLI::IsMember({"jpg", "png"}));
   as_input(app.add_option("--cfg", o->cfg, "print how many of this network's anchors are positive"),
            "the cfg")

@@ -16,7 +16,7 @@ constexpr std::align_val_t kAlignment{64};
 class HostEvent final : public Event {
  public:
   void record(const Stream&) override { at_ = std::chrono::steady_clock::now(); }
-  void hold(const Stream&) override {}
+  void make_wait(const Stream&) override {}
   void wait() override {}
   double seconds_since(const Event& earlier) const override {
     return std::chrono::duration<double>(at_ - dynamic_cast<const HostEvent&>(earlier).at_).count();
@@ -28,13 +28,13 @@ class HostEvent final : public Event {
 
 }  // namespace
 
-void* Memory::allocate_host(std::size_t bytes) {
+void* Memory::allocate_pinned(std::size_t bytes) {
   void* const p = ::operator new(bytes + 1, kAlignment, std::nothrow);
   if (!p) fail("out of memory: ", bytes, " bytes");
   return p;
 }
 
-void Memory::release_host(void* p) noexcept { ::operator delete(p, kAlignment); }
+void Memory::release_pinned(void* p) noexcept { ::operator delete(p, kAlignment); }
 
 std::unique_ptr<Event> Streams::event(const Device&) { return std::make_unique<HostEvent>(); }
 

@@ -37,7 +37,7 @@ struct Stream {
   void* native = nullptr;  // CUDA: the cudaStream_t
 };
 
-// What a device type offers beside launches: memory and copies. One instance per type lives in
+// What a device type offers next to launches: memory and copies. One instance per type lives in
 // cpu/ and cuda/.
 class Memory {
  public:
@@ -58,8 +58,8 @@ class Memory {
   virtual void copy(const Stream&, void* to, const void* from, std::size_t bytes) = 0;
   // Host memory that the device reaches by itself, so that send() and fetch() return at once; what
   // they name stays as it is until the stream has got there (an Event tells). 64-byte aligned.
-  virtual void* allocate_host(std::size_t bytes);
-  virtual void release_host(void*) noexcept;
+  virtual void* allocate_pinned(std::size_t bytes);
+  virtual void release_pinned(void*) noexcept;
   virtual void send(const Stream& s, void* to, const void* from_host, std::size_t bytes) {
     copy_in(s, to, from_host, bytes);
   }
@@ -77,9 +77,9 @@ class Memory {
 
 // What was asked of a stream, to be asked again at less cost: a CUDA graph. The addresses it was
 // recorded with must stay valid; the values behind them may change.
-class Recording {
+class CapturedGraph {
  public:
-  virtual ~Recording() = default;
+  virtual ~CapturedGraph() = default;
   virtual void replay(const Stream&) = 0;
 };
 
@@ -89,17 +89,18 @@ class Event {
  public:
   virtual ~Event() = default;
   virtual void record(const Stream&) = 0;
-  virtual void hold(const Stream&) = 0;  // what is asked of that stream from now on waits for it
-  virtual void wait() = 0;               // the calling thread waits for it
+  virtual void make_wait(
+      const Stream&) = 0;   // what is asked of that stream from now on waits for it
+  virtual void wait() = 0;  // the calling thread waits for it
   // Both were recorded and have passed; `earlier` is of the same device.
   virtual double seconds_since(const Event& earlier) const = 0;
 };
 
 // Sums arrays of several devices of one type, element by element; each gets the sum in place of its
 // own.
-class DeviceSum {
+class AllReduceLibrary {
  public:
-  virtual ~DeviceSum() = default;
+  virtual ~AllReduceLibrary() = default;
   // One stream and one array of n elements for each device, in the order they were given; the
   // arrays lie in memory that peers reach.
   virtual void run(std::span<const Stream> streams, std::span<float* const> arrays,
@@ -117,10 +118,11 @@ class Streams {
   virtual void close(const Device&, void* /*native*/) noexcept {}
   virtual std::unique_ptr<Event> event(const Device&);
   // Null where the device type has no library for it.
-  virtual std::unique_ptr<DeviceSum> sum_over(std::span<const Device>) { return nullptr; }
+  virtual std::unique_ptr<AllReduceLibrary> all_reduce(std::span<const Device>) { return nullptr; }
   // Records what `work` asks of the stream instead of doing it. `work` must not allocate, copy from
   // or to the host, or wait. Null where the device has no recordings; `work` was not called then.
-  virtual std::unique_ptr<Recording> record(const Stream&, const std::function<void()>& /*work*/) {
+  virtual std::unique_ptr<CapturedGraph> record(const Stream&,
+                                                const std::function<void()>& /*work*/) {
     return nullptr;
   }
 };

@@ -135,8 +135,8 @@ void write_file_atomically(const fs::path& path, const std::string& contents) {
   file.commit();
 }
 
-std::string read_file(const fs::path& path, std::uint64_t most_bytes) {
-  return InputFile(path, most_bytes).rest();
+std::string read_file(const fs::path& path, std::uint64_t max_bytes) {
+  return InputFile(path, max_bytes).rest();
 }
 
 void require_writable_file(const fs::path& path, const FileFormat& format) {

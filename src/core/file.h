@@ -58,8 +58,8 @@ class AppendedFile {
 
 void write_file_atomically(const std::filesystem::path&, const std::string& contents);
 
-// Throws where the file cannot be read or exceeds `most_bytes`.
-std::string read_file(const std::filesystem::path&, std::uint64_t most_bytes);
+// Throws where the file cannot be read or exceeds `max_bytes`.
+std::string read_file(const std::filesystem::path&, std::uint64_t max_bytes);
 
 // These throw Error, naming the path and the reason, where the system refuses.
 void make_folder(const std::filesystem::path&);  // with its parents; it may be there already
@@ -81,7 +81,7 @@ void require_replaceable(const std::filesystem::path&, const FileFormat&);
 // begin with `prefix`.
 void remove_leftovers(const std::filesystem::path& folder, const std::string& prefix);
 
-// 64-bit FNV-1a, to tell whether two files belong together; not a guard against an adversary.
+// 64-bit FNV-1a, to detect whether two files belong together; not a guard against an adversary.
 class Checksum {
  public:
   void add(const void* data, std::size_t bytes);

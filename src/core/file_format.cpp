@@ -44,7 +44,7 @@ const std::array<Signature, 15> kSignatures{{{0, "\xFF\xD8\xFF"sv, kImageFormat}
                                              {0, "<!DOCTYPE html"sv, kHtmlFormat},
                                              {0, "DNFSTAT"sv, kStateFormat}}};
 
-// Three small numbers, of which the Darknets write 0.1.0, 0.2.0 and 0.2.5.
+// Three small numbers, of which the Darknet forks write 0.1.0, 0.2.0 and 0.2.5.
 bool begins_like_weights(std::string_view bytes) {
   std::array<std::int32_t, 3> version{};
   if (bytes.size() < sizeof version) return false;
@@ -157,7 +157,7 @@ FileFormat format_of_binary(std::string_view bytes) {
   return begins_like_weights(bytes) ? kWeightsFormat : kOtherFormat;
 }
 
-std::string beginning_of(const fs::path& path) {
+std::string head_of(const fs::path& path) {
   std::string bytes(kFormatBytes, '\0');
   std::error_code ignored;
   if (!fs::is_regular_file(path, ignored)) return {};
@@ -198,7 +198,7 @@ FileFormat format_of(std::string_view bytes) {
   return keys.empty() ? kTextFormat : json_format(std::move(keys));
 }
 
-FileFormat format_of_file(const fs::path& path) { return format_of(beginning_of(path)); }
+FileFormat format_of_file(const fs::path& path) { return format_of(head_of(path)); }
 
 void require_format(const fs::path& output, const FileFormat& format) {
   const FileFormat here = format_of_file(output);

@@ -1,5 +1,5 @@
-// What a file holds, judged by how it begins: enough to notice that an output would take the place
-// of something else. Not a check that the file is sound.
+// What a file holds, recognised by how it begins: enough to notice that an output would take the
+// place of something else. Not a check that the file is sound.
 #pragma once
 #include <cstddef>
 #include <filesystem>
@@ -25,7 +25,7 @@ FileFormat json_format(std::vector<std::string> keys);  // one of them comes fir
 
 // Of the first bytes of a file; kFormatBytes of them are enough.
 inline constexpr std::size_t kFormatBytes = 64u << 10;  // a cfg may begin with long comments
-FileFormat format_of(std::string_view beginning);
+FileFormat format_of(std::string_view head);
 FileFormat format_of_file(const std::filesystem::path&);  // {} where it cannot be read
 
 // Throws, naming both, where something else than `format` stands at `output`: another kind, or CSV

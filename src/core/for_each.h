@@ -21,7 +21,7 @@ inline constexpr std::int64_t kChannelChunk =
     256;                            // pixels summed by one index of reduce_channels()
 inline constexpr int kBlock = 256;  // CUDA: threads of a block
 // Elements of one launch: 32 bits count them. A GPU divides 64-bit numbers many times slower.
-inline constexpr std::int64_t kMostAtOnce = std::int64_t{1} << 31;
+inline constexpr std::int64_t kMaxAtOnce = std::int64_t{1} << 31;
 
 inline std::int64_t chunks_of(std::int64_t n, std::int64_t chunk) {
   return (n + chunk - 1) / chunk;
@@ -86,8 +86,8 @@ inline void check_launch() {
 template <class F>
 void for_each_cuda(const Stream& s, std::int64_t n, F f) {
   const auto stream = static_cast<cudaStream_t>(s.native);
-  for (std::int64_t begin = 0; begin < n; begin += kMostAtOnce) {
-    const std::int64_t count = std::min(kMostAtOnce, n - begin);
+  for (std::int64_t begin = 0; begin < n; begin += kMaxAtOnce) {
+    const std::int64_t count = std::min(kMaxAtOnce, n - begin);
     for_each_kernel<<<launch_grid(count, kBlock), kBlock, 0, stream>>>(
         begin, static_cast<std::uint32_t>(count), f);
     check_launch();
@@ -205,7 +205,7 @@ template <class F>
 struct PixelElement {  // one element of a box of pixels and channels: what a CUDA thread does
   F f;
   std::int64_t first_pixel, first_channel;
-  std::uint32_t channels;  // of the box, which has at most kMostAtOnce elements
+  std::uint32_t channels;  // of the box, which has at most kMaxAtOnce elements
   DN_HD void operator()(std::int64_t i) const {
     const auto k = static_cast<std::uint32_t>(i);
     f(first_pixel + k / channels, first_channel + k % channels);
@@ -216,8 +216,8 @@ struct PixelElement {  // one element of a box of pixels and channels: what a CU
 // `most` elements, which is one box but for tensors of billions.
 template <class F>
 void for_each_element(const Stream& s, std::int64_t pixels, std::int64_t channels, F f,
-                      std::int64_t most = kMostAtOnce) {
-  const std::int64_t wide = std::min(channels, most), high = std::max<std::int64_t>(1, most / wide);
+                      std::int64_t max = kMaxAtOnce) {
+  const std::int64_t wide = std::min(channels, max), high = std::max<std::int64_t>(1, max / wide);
   for (std::int64_t p = 0; p < pixels; p += high)
     for (std::int64_t c = 0; c < channels; c += wide) {
       const std::int64_t width = std::min(wide, channels - c);

@@ -194,7 +194,7 @@ std::string InputBuffer::rest() {
 std::string InputBuffer::take_rest() {
   std::string bytes(gptr(), egptr());
   setg(nullptr, nullptr, nullptr);
-  // One byte more than the system tells, so that the end is found without growing.
+  // One byte more than the system reports, so that the end is found without growing.
   std::size_t done = bytes.size();
   bytes.resize(done + static_cast<std::size_t>(std::max(size_, read_) - read_) + 1);
   while (const std::size_t n = read(bytes.data() + done, bytes.size() - done)) {

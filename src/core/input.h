@@ -20,7 +20,7 @@ enum class Pipes { refused, allowed, once };
 // Whether something has this name, be it a loop of links; for files that may be absent.
 bool is_present(const std::filesystem::path&);
 bool is_folder(const std::filesystem::path&);
-// Whether it names what `Pipes::allowed` lets in besides files.
+// Whether it names what `Pipes::allowed` lets in apart from files.
 bool is_pipe(const std::filesystem::path&);
 
 // The bytes of a file, in order. Every function throws Error, naming the file, where it cannot be
@@ -52,7 +52,7 @@ class InputBuffer : public std::streambuf {
   void require_within_limit(std::uint64_t bytes) const;
   std::filesystem::path path_;
   std::uint64_t max_bytes_, read_ = 0;  // read_: up to where in the file
-  std::uint64_t size_ = 0;  // as the system tells it; 0 for pipes and for files that it makes up
+  std::uint64_t size_ = 0;  // as the system reports it; 0 for pipes and for files that it makes up
   int descriptor_ = -1;
   bool keeps_ = false;                 // a pipe with Pipes::allowed
   const std::string* kept_ = nullptr;  // all of that pipe, once something was read

@@ -22,7 +22,7 @@ namespace darknet {
 namespace {
 namespace fs = std::filesystem;
 
-constexpr std::size_t kMostBytes = 4096;
+constexpr std::size_t kMaxBytes = 4096;
 
 // Who holds a lock. A process id comes again, with another start time or after another boot.
 struct Holder {
@@ -139,7 +139,7 @@ LockFile::Lock LockFile::open_and_lock() {
 
 void LockFile::acquire(const std::string& held_for) {
   const Lock lock = open_and_lock();
-  std::array<char, kMostBytes> bytes{};
+  std::array<char, kMaxBytes> bytes{};
   const ::ssize_t length = ::pread(descriptor_, bytes.data(), bytes.size(), 0);
   const std::string before(bytes.data(), static_cast<std::size_t>(std::max<::ssize_t>(length, 0)));
   if (!before.empty() && !before.starts_with("process "))

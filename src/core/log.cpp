@@ -29,7 +29,7 @@ std::shared_ptr<spdlog::logger> make(const char* name, std::FILE* to, const char
       name, std::make_shared<Sink>(to, spdlog::color_mode::automatic));
   logger->set_pattern(pattern);
   logger->flush_on(spdlog::level::info);
-  logger->set_error_handler([](const std::string&) {});  // main() tells of failed writes, once
+  logger->set_error_handler([](const std::string&) {});  // main() reports failed writes, once
   return logger;
 }
 
@@ -78,7 +78,7 @@ std::string duration(double seconds) {
 }
 
 Progress::Progress(std::string what, std::int64_t of)
-    : what_(std::move(what)), of_(of), start_(Clock::now()), told_(start_) {}
+    : what_(std::move(what)), of_(of), start_(Clock::now()), reported_(start_) {}
 
 Progress::~Progress() {
   if (shown_) end_progress();
@@ -88,8 +88,8 @@ void Progress::at(std::int64_t done) {
   constexpr double kOnTerminal = .1, kPlain = 10;  // seconds between two lines
   const auto seconds = [](Clock::duration d) { return std::chrono::duration<double>(d).count(); };
   const auto now = Clock::now();
-  if (seconds(now - told_) < (on_terminal() ? kOnTerminal : kPlain) || done <= 0) return;
-  told_ = now;
+  if (seconds(now - reported_) < (on_terminal() ? kOnTerminal : kPlain) || done <= 0) return;
+  reported_ = now;
   shown_ = true;
   const double left =
       seconds(now - start_) * static_cast<double>(of_ - done) / static_cast<double>(done);

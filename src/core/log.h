@@ -21,8 +21,8 @@ class WithoutWarnings {
   ~WithoutWarnings();
 };
 
-// One line that is rewritten in place on a terminal and printed plainly, as told by `every_line`,
-// elsewhere. end_progress() leaves the last one standing.
+// One line that is rewritten in place on a terminal and printed plainly, as reported by
+// `every_line`, elsewhere. end_progress() leaves the last one standing.
 bool on_terminal();
 void progress(const std::string& line, bool also_when_plain);
 void end_progress();
@@ -44,7 +44,7 @@ class Progress {
   using Clock = std::chrono::steady_clock;
   std::string what_;
   std::int64_t of_;
-  Clock::time_point start_, told_;
+  Clock::time_point start_, reported_;
   bool shown_ = false;
 };
 

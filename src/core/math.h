@@ -48,9 +48,9 @@ DN_HD T sigmoid(T x) {
 }
 
 // exp, sigmoid and tanh for loops over elements: without tables, branches or calls, so that they
-// vectorise; scalar and vector code give the same bits. Relative error of fast_exp below 2e-7; it
-// saturates at e^-60 and e^60 (further out, compilers that split the clamped cases off compute on
-// denormals, which costs 100 cycles each) and passes NaN on. Polynomials: Cephes (Moshier), expf
+// vectorise; scalar and vector code are bitwise identical. Relative error of fast_exp below 2e-7;
+// it saturates at e^-60 and e^60 (further out, compilers that split the clamped cases off compute
+// on denormals, which costs 100 cycles each) and passes NaN on. Polynomials: Cephes (Moshier), expf
 // and tanhf.
 [[gnu::always_inline]] DN_HD inline float fast_exp(float x) {
   x = clamp(x, -60.f, 60.f);

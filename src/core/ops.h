@@ -67,9 +67,9 @@ class ConvPlan {
 
 // The library's convolutions alone, on data of their own in the layouts they like best, with
 // nothing around them: the yardstick of `darknet bench`.
-class BareConv {
+class BaselineConv {
  public:
-  virtual ~BareConv() = default;
+  virtual ~BaselineConv() = default;
   virtual bool runs(ConvDirection) const = 0;  // whether the options asked for it
   virtual std::int64_t workspace() const = 0;  // bytes; several may share one
   virtual std::string description() const = 0;
@@ -99,7 +99,7 @@ class PoolPlan {
                         const void* saved, void* workspace) = 0;
 };
 
-// C[m x n] = op(A) op(B) + beta C, all row-major and dense; op transposes where told.
+// C[m x n] = op(A) op(B) + beta C, all row-major and dense; op transposes where asked.
 struct GemmSpec {
   std::int64_t m = 0, n = 0, k = 0;
   bool transpose_a = false, transpose_b = false;  // A is k x m, B is n x k in memory
@@ -118,8 +118,9 @@ class Tuning;  // core/tuning.h
 
 struct PlanOptions {
   Mode mode = Mode::inference;
-  bool exact = false;           // direct convolution only; no TF32
-  bool deterministic = false;   // CUDA: only algorithms that give the same bits every time
+  bool exact = false;  // direct convolution only; no TF32
+  bool deterministic =
+      false;  // CUDA: only algorithms that give bitwise identical results every time
   bool input_gradient = true;   // whether backward_data will be called (not for the first layer)
   bool weight_gradient = true;  // whether backward_weights will be called (not with dont_update)
   // Element type of in and out and of their gradients. Weights, biases and their gradients are f32;
@@ -139,8 +140,8 @@ class Ops {
   virtual std::unique_ptr<ConvPlan> conv(const ConvSpec&, const Epilogue&, const PlanOptions&) = 0;
   // as_planned: with the algorithm that conv() chooses, else plain direct convolution. Null where
   // the device has none.
-  virtual std::unique_ptr<BareConv> bare_conv(const ConvSpec&, const Epilogue&, const PlanOptions&,
-                                              bool /*as_planned*/) {
+  virtual std::unique_ptr<BaselineConv> baseline_conv(const ConvSpec&, const Epilogue&,
+                                                      const PlanOptions&, bool /*as_planned*/) {
     return nullptr;
   }
   // Null where the device's library has none of this geometry: kernels/pool.h does it.

@@ -89,7 +89,7 @@ void ProtectedFiles::add_what_was_put_off() {
   for (auto& [inputs, add_files] : all) {
     try {
       add_files(*inputs);
-    } catch (const Error&) {  // whoever reads the list tells of it
+    } catch (const Error&) {  // whoever reads the list reports it
     }
   }
 }

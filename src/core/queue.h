@@ -45,9 +45,9 @@ class BoundedQueue {
     return take();
   }
   // The same, waiting no longer than `most`.
-  std::optional<T> pop_within(std::chrono::milliseconds most) {
+  std::optional<T> pop_within(std::chrono::milliseconds max) {
     std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, most, [&] { return closed_ || !items_.empty(); });
+    changed_.wait_for(lock, max, [&] { return closed_ || !items_.empty(); });
     return take();
   }
   void close() {
@@ -96,9 +96,9 @@ class Latest {
     return reading_;
   }
   // What came after `seen`, waiting no longer than `most`; a null value where nothing did.
-  Reading newer_than(std::uint64_t seen, std::chrono::milliseconds most) const {
+  Reading newer_than(std::uint64_t seen, std::chrono::milliseconds max) const {
     std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, most, [&] { return closed_ || reading_.version > seen; });
+    changed_.wait_for(lock, max, [&] { return closed_ || reading_.version > seen; });
     return reading_.version > seen ? reading_ : Reading{nullptr, seen};
   }
   void close() {

@@ -1,24 +1,24 @@
-// What a training step is told and what it remembers, in device memory, so that launches read it
-// there and a recorded step can be replayed.
+// What a training step is reported and what it remembers, in device memory, so that launches read
+// it there and a recorded step can be replayed.
 #pragma once
 #include <cstdint>
 #include "core/hd.h"
 
 namespace darknet {
 
-// Told by the host before every part of a step.
-struct StepOrder {
+// Told by the host before every micro-batch of a step.
+struct StepParams {
   std::int64_t iteration = 0;  // 1 for the first update
   float learning_rate = 0;
   float objectness_scale = 1;    // obj_norm=positives: B / max(1, N)
-  std::int64_t images_seen = 0;  // Darknet's `seen`, this part's images included
+  std::int64_t images_seen = 0;  // Darknet's `seen`, this micro-batch's images included
 };
 
 // What becomes of a step.
-enum class Verdict : std::int32_t {
+enum class StepStatus : std::int32_t {
   update,
-  overflow,  // gradients went beyond f16: nothing is updated, the loss scale is lowered
-  fault      // losses or gradients are not finite: nothing is updated from then on
+  overflow,   // gradients went beyond f16: nothing is updated, the loss scale is lowered
+  non_finite  // losses or gradients are not finite: nothing is updated from then on
 };
 
 // Of dynamic loss scaling (Micikevicius et al., Mixed Precision Training, ICLR 2018): gradients are
@@ -28,10 +28,11 @@ struct LossScale {
   std::int64_t steps = 0;  // updates since it was last changed
 };
 
-struct StepState : StepOrder {
+struct StepState : StepParams {
   // Kept by the device from step to step.
-  Verdict verdict = Verdict::update;
-  std::int32_t fault_part = -1;  // the first part of the batch whose loss was not finite
+  StepStatus status = StepStatus::update;
+  std::int32_t non_finite_micro_batch =
+      -1;  // the first micro-batch of the batch whose loss was not finite
   LossScale loss;
 };
 

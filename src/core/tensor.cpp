@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::int64_t kGuard = 256;  // bytes on either side, a multiple of the alignment
 constexpr unsigned char kGuardByte = 0xA5;
-constexpr std::int64_t kMostElements = std::int64_t{1} << 40;
+constexpr std::int64_t kMaxElements = std::int64_t{1} << 40;
 
 Stream plain_stream(const Device& d) { return {.device = d}; }
 
@@ -54,7 +54,7 @@ std::int64_t checked_size(const Shape& s) {
   std::int64_t size = 1;
   for (const std::int64_t d : {s.n, s.h, s.w, s.c}) {
     if (d <= 0) fail("shape ", to_string(s), " has a dimension that is not positive");
-    if (d > kMostElements / size) fail("shape ", to_string(s), " is too large");
+    if (d > kMaxElements / size) fail("shape ", to_string(s), " is too large");
     size *= d;
   }
   return size;
@@ -84,14 +84,14 @@ TensorView TensorView::images(std::int64_t first, std::int64_t count) const {
   return v;
 }
 
-Buffer::Buffer(const Device& device, std::int64_t bytes, Reach reach)
-    : device_(device), reach_(reach), bytes_(bytes) {
+Buffer::Buffer(const Device& device, std::int64_t bytes, MemoryAccess access)
+    : device_(device), access_(access), bytes_(bytes) {
   if (bytes < 0) fail("a buffer of ", bytes, " bytes");
   const std::int64_t guard = device.checked ? kGuard : 0;
   const auto all = static_cast<std::size_t>(bytes + 2 * guard);
   Memory& there = memory(device.type);
-  block_ =
-      reach == Reach::peers ? there.allocate_for_peers(device, all) : there.allocate(device, all);
+  block_ = access == MemoryAccess::peer ? there.allocate_for_peers(device, all)
+                                        : there.allocate(device, all);
   data_ = static_cast<char*>(block_) + guard;
   if (!device.checked) return;
   fill_host(device, block_, kGuardByte, kGuard);
@@ -105,7 +105,7 @@ Buffer& Buffer::operator=(Buffer&& other) noexcept {
   if (this == &other) return *this;
   release();
   device_ = other.device_;
-  reach_ = other.reach_;
+  access_ = other.access_;
   block_ = std::exchange(other.block_, nullptr);
   data_ = std::exchange(other.data_, nullptr);
   bytes_ = std::exchange(other.bytes_, 0);
@@ -119,8 +119,8 @@ void Buffer::release() noexcept {
   const std::int64_t guard = device_.checked ? kGuard : 0;
   const auto all = static_cast<std::size_t>(bytes_ + 2 * guard);
   Memory& there = memory(device_.type);
-  reach_ == Reach::peers ? there.release_for_peers(device_, block_, all)
-                         : there.release(device_, block_, all);
+  access_ == MemoryAccess::peer ? there.release_for_peers(device_, block_, all)
+                                : there.release(device_, block_, all);
   block_ = data_ = nullptr;
 }
 
@@ -130,14 +130,14 @@ bool Buffer::guards_intact() const {
          filled_with(device_, static_cast<char*>(data_) + bytes_, kGuardByte, kGuard);
 }
 
-HostBuffer::HostBuffer(DeviceType type, std::int64_t bytes)
+PinnedBuffer::PinnedBuffer(DeviceType type, std::int64_t bytes)
     : type_(type),
-      data_(static_cast<char*>(memory(type).allocate_host(static_cast<std::size_t>(bytes)))),
+      data_(static_cast<char*>(memory(type).allocate_pinned(static_cast<std::size_t>(bytes)))),
       bytes_(bytes) {}
 
-HostBuffer::HostBuffer(HostBuffer&& other) noexcept { *this = std::move(other); }
+PinnedBuffer::PinnedBuffer(PinnedBuffer&& other) noexcept { *this = std::move(other); }
 
-HostBuffer& HostBuffer::operator=(HostBuffer&& other) noexcept {
+PinnedBuffer& PinnedBuffer::operator=(PinnedBuffer&& other) noexcept {
   if (this == &other) return *this;
   release();
   type_ = other.type_;
@@ -146,10 +146,10 @@ HostBuffer& HostBuffer::operator=(HostBuffer&& other) noexcept {
   return *this;
 }
 
-HostBuffer::~HostBuffer() { release(); }
+PinnedBuffer::~PinnedBuffer() { release(); }
 
-void HostBuffer::release() noexcept {
-  if (data_) memory(type_).release_host(data_);
+void PinnedBuffer::release() noexcept {
+  if (data_) memory(type_).release_pinned(data_);
   data_ = nullptr;
 }
 

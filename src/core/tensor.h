@@ -92,13 +92,13 @@ struct TensorView {
 // The values of a dense view as floats in host memory; synchronizes.
 std::vector<float> to_host(const Stream&, const TensorView&);
 
-enum class Reach : std::uint8_t { own, peers };  // which devices use some memory
+enum class MemoryAccess : std::uint8_t { local, peer };  // which devices use some memory
 
 // Bytes on a device; move-only. On a `checked` device it is surrounded by guard bytes.
 class Buffer {
  public:
   Buffer() = default;
-  Buffer(const Device&, std::int64_t bytes, Reach = Reach::own);
+  Buffer(const Device&, std::int64_t bytes, MemoryAccess = MemoryAccess::local);
   Buffer(Buffer&&) noexcept;
   Buffer& operator=(Buffer&&) noexcept;
   ~Buffer();
@@ -111,20 +111,20 @@ class Buffer {
  private:
   void release() noexcept;
   Device device_;
-  Reach reach_ = Reach::own;
+  MemoryAccess access_ = MemoryAccess::local;
   void* block_ = nullptr;  // what was allocated; data_ lies inside it
   void* data_ = nullptr;
   std::int64_t bytes_ = 0;
 };
 
 // Host memory for Memory::send and fetch of a device type; move-only.
-class HostBuffer {
+class PinnedBuffer {
  public:
-  HostBuffer() = default;
-  HostBuffer(DeviceType, std::int64_t bytes);
-  HostBuffer(HostBuffer&&) noexcept;
-  HostBuffer& operator=(HostBuffer&&) noexcept;
-  ~HostBuffer();
+  PinnedBuffer() = default;
+  PinnedBuffer(DeviceType, std::int64_t bytes);
+  PinnedBuffer(PinnedBuffer&&) noexcept;
+  PinnedBuffer& operator=(PinnedBuffer&&) noexcept;
+  ~PinnedBuffer();
 
   char* data() const { return data_; }
   std::int64_t bytes() const { return bytes_; }

@@ -19,8 +19,8 @@ std::string printable(std::string_view, std::string_view kept = "");
 
 // For messages: printable, and not endless.
 inline std::string shown(std::string_view s) {
-  constexpr std::size_t kMost = 60;
-  return printable(s.substr(0, kMost)) + (s.size() > kMost ? "..." : "");
+  constexpr std::size_t kMax = 60;
+  return printable(s.substr(0, kMax)) + (s.size() > kMax ? "..." : "");
 }
 
 // "1 image", "2 images", "3 classes"; `noun` is the singular.

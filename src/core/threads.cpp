@@ -30,9 +30,9 @@ int launch_threads() {
 #endif
 }
 
-void limit_threads([[maybe_unused]] int most) {
+void limit_threads([[maybe_unused]] int max) {
 #if defined(_OPENMP)
-  omp_set_num_threads(most);  // a setting of each thread; oneDNN asks for it too
+  omp_set_num_threads(max);  // a setting of each thread; oneDNN asks for it too
 #endif
 }
 

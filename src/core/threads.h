@@ -8,7 +8,7 @@ int core_count();  // at least 1
 int launch_threads();  // how many the launches of the calling thread use
 
 // Launches and library calls made by the calling thread use at most so many threads from now on.
-void limit_threads(int most);
+void limit_threads(int max);
 
 // Processor time in seconds: of the calling thread, and of the whole program.
 double thread_cpu_seconds();

@@ -17,9 +17,9 @@ namespace {
 
 using json = nlohmann::ordered_json;
 
-constexpr std::uint64_t kMostBytes = 64u << 20;
-constexpr std::int64_t kMostSize = std::int64_t{1} << 31;
-constexpr std::size_t kMostWord = 200;
+constexpr std::uint64_t kMaxBytes = 64u << 20;
+constexpr std::int64_t kMaxSize = std::int64_t{1} << 31;
+constexpr std::size_t kMaxWord = 200;
 
 constexpr std::pair<const char*, ConvDirection> kDirections[] = {
     {"forward", ConvDirection::forward},
@@ -56,31 +56,31 @@ json json_of(const ConvUse& u) {
 class Fields {
  public:
   Fields(const json& object, Where where) : object_(object), where_(std::move(where)) {
-    if (!object.is_object()) fault("a JSON object is wanted");
+    if (!object.is_object()) error("a JSON object is wanted");
   }
-  [[noreturn]] void fault(const std::string& what) const { fail_at(where_, what); }
+  [[noreturn]] void error(const std::string& what) const { fail_at(where_, what); }
   std::string text(const char* key) {
     const json& v = value(key);
-    if (!v.is_string() || v.get<std::string>().size() > kMostWord) fault(cat(key, ": not a word"));
+    if (!v.is_string() || v.get<std::string>().size() > kMaxWord) error(cat(key, ": not a word"));
     return v;
   }
   bool flag(const char* key) {
     const json& v = value(key);
-    if (!v.is_boolean()) fault(cat(key, ": not true or false"));
+    if (!v.is_boolean()) error(cat(key, ": not true or false"));
     return v;
   }
   std::int64_t whole(const char* key) { return whole(key, value(key), 1); }
-  std::vector<std::int64_t> list(const char* key, std::size_t size, std::int64_t least) {
+  std::vector<std::int64_t> list(const char* key, std::size_t size, std::int64_t min) {
     const json& v = value(key);
-    if (!v.is_array() || v.size() != size) fault(cat(key, ": not a list of ", size, " numbers"));
+    if (!v.is_array() || v.size() != size) error(cat(key, ": not a list of ", size, " numbers"));
     std::vector<std::int64_t> all;
-    for (const json& one : v) all.push_back(whole(key, one, least));
+    for (const json& one : v) all.push_back(whole(key, one, min));
     return all;
   }
   double milliseconds(const char* key) {
     const json& v = value(key);
     if (!v.is_number() || !(v.get<double>() >= 0 && v.get<double>() < 1e9))
-      fault(cat(key, ": not a time"));
+      error(cat(key, ": not a time"));
     return v;
   }
   template <class T, std::size_t n>
@@ -88,23 +88,22 @@ class Fields {
     const std::string word = text(key);
     for (const auto& [name, v] : words)
       if (word == name) return v;
-    fault(cat(key, ": '", shown(word), "' is unknown"));
+    error(cat(key, ": '", shown(word), "' is unknown"));
   }
   void end() const {
-    if (object_.size() != asked_) fault("has a key that is not one of a choice's");
+    if (object_.size() != asked_) error("has a key that is not one of a choice's");
   }
 
  private:
   const json& value(const char* key) {
     ++asked_;
     const auto found = object_.find(key);
-    if (found == object_.end()) fault(cat(key, " is missing"));
+    if (found == object_.end()) error(cat(key, " is missing"));
     return *found;
   }
-  std::int64_t whole(const char* key, const json& v, std::int64_t least) const {
-    if (!v.is_number_integer() || v.get<std::int64_t>() < least ||
-        v.get<std::int64_t>() > kMostSize)
-      fault(cat(key, ": not a whole number from ", least, " to 2^31"));
+  std::int64_t whole(const char* key, const json& v, std::int64_t min) const {
+    if (!v.is_number_integer() || v.get<std::int64_t>() < min || v.get<std::int64_t>() > kMaxSize)
+      error(cat(key, ": not an integer from ", min, " to 2^31"));
     return v;
   }
 
@@ -129,7 +128,7 @@ ConvUse use_of(Fields& f) {
             .pad_x = pad[1]};
   u.mode = f.one_of("mode", kModes);
   const auto precision = dtype_by_name(f.text("precision"));
-  if (!precision) f.fault("precision: not f32, bf16 or f16");
+  if (!precision) f.error("precision: not f32, bf16 or f16");
   u.precision = *precision;
   u.f32_output = f.flag("f32_output"), u.exact = f.flag("exact");
   u.deterministic = f.flag("deterministic");
@@ -150,7 +149,7 @@ Line line_of(std::string_view text, const Where& where) {
       .library = f.text("library"), .use = use_of(f), .choice = {.algorithm = f.text("algorithm")}};
   line.choice.milliseconds = f.milliseconds("milliseconds");
   if (line.library.empty() || line.choice.algorithm.empty())
-    f.fault("library and algorithm must not be empty");
+    f.error("library and algorithm must not be empty");
   f.end();
   return line;
 }
@@ -217,7 +216,7 @@ std::vector<Tuning> parse_tunings(const std::string& text, const std::string& fi
 }
 
 std::vector<Tuning> read_tunings(const std::filesystem::path& path) {
-  return parse_tunings(read_file(path, kMostBytes), path.string());
+  return parse_tunings(read_file(path, kMaxBytes), path.string());
 }
 
 void merge_into_file(const std::filesystem::path& path, const Tuning& tuning) {

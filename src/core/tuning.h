@@ -12,7 +12,7 @@
 
 namespace darknet {
 
-// All that the choice of an algorithm depends on, besides the device and its library.
+// All that the choice of an algorithm depends on, apart from the device and its library.
 struct ConvUse {
   ConvDirection direction = ConvDirection::forward;
   ConvSpec spec;
@@ -48,7 +48,7 @@ class Tuning {
 // choice, and on a second one of the same use.
 std::vector<Tuning> parse_tunings(const std::string& text, const std::string& file);
 std::vector<Tuning> read_tunings(const std::filesystem::path&);
-// Puts the choices into the file beside those it has, which is made where it is missing.
+// Puts the choices into the file next to those it has, which is made where it is missing.
 void merge_into_file(const std::filesystem::path&, const Tuning&);
 // The file's choices for the device. Warns where it has none for this card and library. "": none.
 Tuning tuning_for(const std::filesystem::path&, const Device&);

@@ -1,5 +1,5 @@
 // Which algorithm and layouts a convolution uses: what a tuning table says, else a rule of its
-// shape, shared by the plans and by the bare convolutions they are measured against. Makes
+// shape, shared by the plans and by the library-only convolutions they are measured against. Makes
 // descriptors, runs nothing.
 #pragma once
 #include <string>

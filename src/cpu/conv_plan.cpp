@@ -156,12 +156,12 @@ CpuConvPlan::CpuConvPlan(const ConvSpec& spec, const Epilogue& epilogue, const P
     if (options.weight_gradient) make_backward_weights(hint);
   });
   reorder_scratch_at_ = (workspace_ + 63) / 64 * 64;
-  std::int64_t most = 0;
+  std::int64_t max = 0;
   for (const Reorder* r :
        {&forward_in_, &forward_out_, &data_in_, &data_out_, &data_add_, &weights_source_,
         &weights_destination_, &weights_out_, &pack_forward_, &pack_data_})
-    most = std::max(most, r->scratch_bytes());
-  workspace_ = reorder_scratch_at_ + most;
+    max = std::max(max, r->scratch_bytes());
+  workspace_ = reorder_scratch_at_ + max;
 }
 
 const void* CpuConvPlan::bring(const Reorder& reorder, const void* from, void* workspace,

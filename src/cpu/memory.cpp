@@ -16,9 +16,9 @@ class CpuMemory final : public Memory {
   }
   void* allocate(const Device&, std::size_t bytes) override {
     if (bytes >= static_cast<std::size_t>(capacity({}))) fail("out of memory: ", bytes, " bytes");
-    return allocate_host(bytes);
+    return allocate_pinned(bytes);
   }
-  void release(const Device&, void* p, std::size_t) noexcept override { release_host(p); }
+  void release(const Device&, void* p, std::size_t) noexcept override { release_pinned(p); }
   void copy_in(const Stream& s, void* to, const void* from, std::size_t bytes) override {
     copy(s, to, from, bytes);
   }

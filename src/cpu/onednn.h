@@ -36,7 +36,7 @@ auto checked(const char* call, const std::string& about, F f) {
   }
 }
 
-// What defines a convolution or a pooling besides its tensors.
+// What defines a convolution or a pooling apart from its tensors.
 struct Geometry {
   Dims strides, dilates, pad_begin, pad_end;
 };

@@ -38,9 +38,9 @@ class CpuOps final : public Ops {
                                  const PlanOptions& o) override {
     return make_cpu_conv(s, e, o);
   }
-  std::unique_ptr<BareConv> bare_conv(const ConvSpec& s, const Epilogue& e, const PlanOptions& o,
-                                      bool as_planned) override {
-    return make_cpu_bare_conv(s, e, o, as_planned);
+  std::unique_ptr<BaselineConv> baseline_conv(const ConvSpec& s, const Epilogue& e,
+                                              const PlanOptions& o, bool as_planned) override {
+    return make_cpu_baseline_conv(s, e, o, as_planned);
   }
   std::unique_ptr<PoolPlan> pool(const PoolSpec& s, const PlanOptions& o) override {
     return make_cpu_pool(s, o);

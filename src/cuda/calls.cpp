@@ -6,8 +6,8 @@
 namespace darknet::cuda {
 namespace {
 
-[[noreturn]] void fail_call(const char* call, const std::string& about, const char* said) {
-  fail(call, about.empty() ? "" : cat(" (", about, ")"), ": ", said);
+[[noreturn]] void fail_call(const char* call, const std::string& about, const char* message) {
+  fail(call, about.empty() ? "" : cat(" (", about, ")"), ": ", message);
 }
 
 // Both libraries' handles belong to the device that is current when they are made, and are not to

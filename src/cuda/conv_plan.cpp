@@ -16,7 +16,7 @@ namespace {
 using namespace cuda;
 
 constexpr std::size_t kWorkspaceLimit = std::size_t{1} << 30;  // Darknet: workspace_size_limit_MB
-constexpr int kMostAlgorithms = 16;
+constexpr int kMaxAlgorithms = 16;
 constexpr std::int64_t kAlignment = 256;  // of what lies behind an algorithm's workspace
 
 std::string about(const ConvSpec& s) {
@@ -229,10 +229,10 @@ void CudaConvPlan::require_dense(const TensorView& a, const TensorView& b) const
 }
 
 void CudaConvPlan::choose_forward() {
-  std::array<cudnnConvolutionFwdAlgoPerf_t, kMostAlgorithms> found{};
+  std::array<cudnnConvolutionFwdAlgoPerf_t, kMaxAlgorithms> found{};
   int count = 0;
   check(cudnnGetConvolutionForwardAlgorithm_v7(cudnn({}), in_.get(), filter_.get(),
-                                               convolution_.get(), out_.get(), kMostAlgorithms,
+                                               convolution_.get(), out_.get(), kMaxAlgorithms,
                                                &count, found.data()),
         "cudnnGetConvolutionForwardAlgorithm_v7", about(spec_));
   choose(forward_, std::span(found.data(), static_cast<std::size_t>(count)), spec_, options_,
@@ -244,10 +244,10 @@ void CudaConvPlan::choose_forward() {
 }
 
 void CudaConvPlan::choose_data() {
-  std::array<cudnnConvolutionBwdDataAlgoPerf_t, kMostAlgorithms> found{};
+  std::array<cudnnConvolutionBwdDataAlgoPerf_t, kMaxAlgorithms> found{};
   int count = 0;
   check(cudnnGetConvolutionBackwardDataAlgorithm_v7(cudnn({}), filter_.get(), out_.get(),
-                                                    convolution_.get(), in_.get(), kMostAlgorithms,
+                                                    convolution_.get(), in_.get(), kMaxAlgorithms,
                                                     &count, found.data()),
         "cudnnGetConvolutionBackwardDataAlgorithm_v7", about(spec_));
   choose(data_, std::span(found.data(), static_cast<std::size_t>(count)), spec_, options_,
@@ -259,11 +259,11 @@ void CudaConvPlan::choose_data() {
 }
 
 void CudaConvPlan::choose_weights() {
-  std::array<cudnnConvolutionBwdFilterAlgoPerf_t, kMostAlgorithms> found{};
+  std::array<cudnnConvolutionBwdFilterAlgoPerf_t, kMaxAlgorithms> found{};
   int count = 0;
   check(cudnnGetConvolutionBackwardFilterAlgorithm_v7(cudnn({}), in_.get(), out_.get(),
                                                       convolution_.get(), filter_.get(),
-                                                      kMostAlgorithms, &count, found.data()),
+                                                      kMaxAlgorithms, &count, found.data()),
         "cudnnGetConvolutionBackwardFilterAlgorithm_v7", about(spec_));
   choose(weights_, std::span(found.data(), static_cast<std::size_t>(count)), spec_, options_,
          [&](cudnnConvolutionBwdFilterAlgo_t algorithm, std::size_t& bytes) {

@@ -53,13 +53,13 @@ class CudaMemory final : public Memory {
   void copy(const Stream& s, void* to, const void* from, std::size_t bytes) override {
     copy(s, to, from, bytes, cudaMemcpyDeviceToDevice);
   }
-  void* allocate_host(std::size_t bytes) override {
+  void* allocate_pinned(std::size_t bytes) override {
     void* p = nullptr;
     check(cudaHostAlloc(&p, bytes + 1, cudaHostAllocPortable), "cudaHostAlloc",
           cat(bytes, " bytes"));
     return p;
   }
-  void release_host(void* p) noexcept override { cudaFreeHost(p); }
+  void release_pinned(void* p) noexcept override { cudaFreeHost(p); }
   void send(const Stream& s, void* to, const void* from, std::size_t bytes) override {
     begin_copy(s, to, from, bytes, cudaMemcpyHostToDevice);
   }
@@ -118,8 +118,8 @@ class CudaMemory final : public Memory {
   static void keep_freed_memory(const Device& device) {
     cudaMemPool_t pool = nullptr;
     check(cudaDeviceGetDefaultMemPool(&pool, device.index), "cudaDeviceGetDefaultMemPool");
-    std::uint64_t most = std::numeric_limits<std::uint64_t>::max();
-    check(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &most),
+    std::uint64_t max = std::numeric_limits<std::uint64_t>::max();
+    check(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &max),
           "cudaMemPoolSetAttribute");
   }
 };

@@ -14,18 +14,18 @@ void check_nccl(ncclResult_t status, const char* call) {
   if (status != ncclSuccess) fail(call, ": ", ncclGetErrorString(status));
 }
 
-class NcclSum final : public DeviceSum {
+class NcclAllReduce final : public AllReduceLibrary {
  public:
-  explicit NcclSum(std::span<const Device> devices) : communicators_(devices.size()) {
+  explicit NcclAllReduce(std::span<const Device> devices) : communicators_(devices.size()) {
     std::vector<int> indices;
     for (const Device& d : devices) indices.push_back(d.index);
     check_nccl(
         ncclCommInitAll(communicators_.data(), static_cast<int>(indices.size()), indices.data()),
         "ncclCommInitAll");
   }
-  NcclSum(const NcclSum&) = delete;
-  NcclSum& operator=(const NcclSum&) = delete;
-  ~NcclSum() override {
+  NcclAllReduce(const NcclAllReduce&) = delete;
+  NcclAllReduce& operator=(const NcclAllReduce&) = delete;
+  ~NcclAllReduce() override {
     for (const ncclComm_t c : communicators_) ncclCommDestroy(c);
   }
   // A group: one thread may not wait in the first device's call for those it has yet to make.
@@ -47,9 +47,9 @@ class NcclSum final : public DeviceSum {
 
 }  // namespace
 
-std::unique_ptr<DeviceSum> make_nccl_sum(std::span<const Device> devices) {
+std::unique_ptr<AllReduceLibrary> make_nccl_all_reduce(std::span<const Device> devices) {
   try {
-    return std::make_unique<NcclSum>(devices);
+    return std::make_unique<NcclAllReduce>(devices);
   } catch (const Error& e) {
     log::warn(cat(e.what(), "; the devices sum by copies instead of NCCL"));
     return nullptr;

@@ -3,6 +3,6 @@
 
 namespace darknet {
 
-std::unique_ptr<DeviceSum> make_nccl_sum(std::span<const Device>) { return nullptr; }
+std::unique_ptr<AllReduceLibrary> make_nccl_all_reduce(std::span<const Device>) { return nullptr; }
 
 }  // namespace darknet

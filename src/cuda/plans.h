@@ -10,6 +10,6 @@ namespace darknet {
 std::unique_ptr<ConvPlan> make_cuda_conv(const ConvSpec&, const Epilogue&, const PlanOptions&);
 std::unique_ptr<GemmPlan> make_cuda_gemm(const GemmSpec&);
 // Null in a build without NCCL.
-std::unique_ptr<DeviceSum> make_nccl_sum(std::span<const Device>);
+std::unique_ptr<AllReduceLibrary> make_nccl_all_reduce(std::span<const Device>);
 
 }  // namespace darknet

@@ -9,16 +9,16 @@ namespace {
 using cuda::check;
 using cuda::native;
 
-class CudaRecording final : public Recording {
+class CudaGraph final : public CapturedGraph {
  public:
-  explicit CudaRecording(cudaGraph_t graph) {
+  explicit CudaGraph(cudaGraph_t graph) {
     const cudaError_t status = cudaGraphInstantiate(&run_, graph, 0);
     cudaGraphDestroy(graph);
     check(status, "cudaGraphInstantiate");
   }
-  CudaRecording(const CudaRecording&) = delete;
-  CudaRecording& operator=(const CudaRecording&) = delete;
-  ~CudaRecording() override {
+  CudaGraph(const CudaGraph&) = delete;
+  CudaGraph& operator=(const CudaGraph&) = delete;
+  ~CudaGraph() override {
     if (run_) cudaGraphExecDestroy(run_);
   }
   void replay(const Stream& s) override {
@@ -44,7 +44,7 @@ class CudaEvent final : public Event {
     check(cudaSetDevice(device_.index), "cudaSetDevice", to_string(device_));
     check(cudaEventRecord(event_, native(s)), "cudaEventRecord", to_string(device_));
   }
-  void hold(const Stream& s) override {
+  void make_wait(const Stream& s) override {
     check(cudaStreamWaitEvent(native(s), event_, 0), "cudaStreamWaitEvent", to_string(s.device));
   }
   void wait() override {
@@ -83,10 +83,11 @@ class CudaStreams final : public Streams {
   std::unique_ptr<Event> event(const Device& device) override {
     return std::make_unique<CudaEvent>(device);
   }
-  std::unique_ptr<DeviceSum> sum_over(std::span<const Device> devices) override {
-    return make_nccl_sum(devices);
+  std::unique_ptr<AllReduceLibrary> all_reduce(std::span<const Device> devices) override {
+    return make_nccl_all_reduce(devices);
   }
-  std::unique_ptr<Recording> record(const Stream& s, const std::function<void()>& work) override {
+  std::unique_ptr<CapturedGraph> record(const Stream& s,
+                                        const std::function<void()>& work) override {
     check(cudaStreamBeginCapture(native(s), cudaStreamCaptureModeThreadLocal),
           "cudaStreamBeginCapture");
     cudaGraph_t graph = nullptr;
@@ -99,7 +100,7 @@ class CudaStreams final : public Streams {
       throw;
     }
     check(cudaStreamEndCapture(native(s), &graph), "cudaStreamEndCapture");
-    return std::make_unique<CudaRecording>(graph);
+    return std::make_unique<CudaGraph>(graph);
   }
 };
 

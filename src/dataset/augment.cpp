@@ -9,7 +9,7 @@ namespace {
 
 constexpr float kMosaicMargin = .2f;  // Darknet: the point lies in the middle 60 %
 
-// A part of the picture, in its pixels, that fills the whole input; may reach beyond the picture.
+// A part of the image, in its pixels, that fills the whole input; may reach beyond the image.
 struct Crop {
   float left = 0, top = 0, right = 0, bottom = 0;
   bool mirrored = false;
@@ -21,14 +21,14 @@ float random_scale(Rng& rng, float s) {
   return rng.flip() ? scale : 1 / scale;
 }
 
-// How far a side moves inwards (negative: outwards), as a share of the picture: the jitter, and
+// How far a side moves inwards (negative: outwards), as a share of the image: the jitter, and
 // from resize a zoom between `resize` out and `resize` in (below 1: out only).
 float random_side(const AugmentationKeys& a, Rng& rng) {
   const float down = a.resize > 1 ? 1 / a.resize : a.resize;
   const float up = a.resize < 1 ? 1 / a.resize : a.resize;
-  const float least = (1 - 1 / down) / 2, most = (1 - 1 / up) / 2;
+  const float min = (1 - 1 / down) / 2, max = (1 - 1 / up) / 2;
   const float move = rng.uniform(-a.jitter, a.jitter);
-  return move + rng.uniform(least, a.resize < 1 ? 0 : most);
+  return move + rng.uniform(min, a.resize < 1 ? 0 : max);
 }
 
 // Widens the crop to the input's aspect ratio.
@@ -70,26 +70,26 @@ void shift(Placement& p, float dx, float dy) {
   p.shift_x += p.scale_x * dx, p.shift_y += p.scale_y * dy;
 }
 
-// Where the picture's left and right (or upper and lower) ends come to lie, in input pixels.
+// Where the image's left and right (or upper and lower) ends come to lie, in input pixels.
 std::array<float, 2> ends(float scale, float shift, float size) {
   const float a = -shift / scale, b = (size - shift) / scale;
   return {std::min(a, b), std::max(a, b)};
 }
 
 // On one axis: how far to shift the view so that the part [begin, end) shows the side of the
-// picture that lies at the mosaic's point, without the empty margin beyond the picture (Darknet).
-// `bound`: as far as the picture reaches, none of the part stays empty.
-float mosaic_shift(std::array<float, 2> picture, float begin, float end, float size, bool before,
+// image that lies at the mosaic's point, without the empty margin beyond the image (Darknet).
+// `bound`: as far as the image reaches, none of the part stays empty.
+float mosaic_shift(std::array<float, 2> image, float begin, float end, float size, bool before,
                    bool bound) {
   const float length = end - begin;
-  const float margin_low = std::clamp(picture[0], 0.f, length);
-  const float margin_high = std::clamp(size - picture[1], 0.f, length);
+  const float margin_low = std::clamp(image[0], 0.f, length);
+  const float margin_high = std::clamp(size - image[1], 0.f, length);
   float first = before ? size - length - margin_high : margin_low;  // input pixel shown at `begin`
-  if (bound) first = std::clamp(first, picture[0], std::max(picture[0], picture[1] - length));
+  if (bound) first = std::clamp(first, image[0], std::max(image[0], image[1] - length));
   return first - begin;
 }
 
-Rect mosaic_part(int k, std::int64_t cut_x, std::int64_t cut_y, std::int64_t height,
+Rect mosaic_tile(int k, std::int64_t cut_x, std::int64_t cut_y, std::int64_t height,
                  std::int64_t width) {
   return {k % 2 ? cut_x : 0, k / 2 ? cut_y : 0, k % 2 ? width : cut_x, k / 2 ? height : cut_y};
 }
@@ -102,15 +102,15 @@ Augmentation augmentation_of(const NetSettings& net, const AugmentationKeys& hea
 
 Placement plain_placement(const Image& image, std::int64_t height, std::int64_t width,
                           bool with_bars) {
-  return plain_placement(PictureSize{image.width, image.height}, height, width, with_bars);
+  return plain_placement(ImageSize{image.width, image.height}, height, width, with_bars);
 }
 
-Placement plain_placement(const PictureSize& image, std::int64_t height, std::int64_t width,
+Placement plain_placement(const ImageSize& image, std::int64_t height, std::int64_t width,
                           bool with_bars) {
   const auto w = static_cast<float>(width), h = static_cast<float>(height);
   Crop c{0, 0, static_cast<float>(image.width), static_cast<float>(image.height)};
   if (with_bars) letter_box(c, w / h);
-  Placement p{.part = {0, 0, width, height}};
+  Placement p{.region = {0, 0, width, height}};
   set_geometry(p, c, h, w);
   return p;
 }
@@ -118,7 +118,7 @@ Placement plain_placement(const PictureSize& image, std::int64_t height, std::in
 Placement random_placement(const Augmentation& a, Rng& rng, const Image& image, std::int64_t height,
                            std::int64_t width) {
   const auto w = static_cast<float>(width), h = static_cast<float>(height);
-  Placement p{.part = {0, 0, width, height}};
+  Placement p{.region = {0, 0, width, height}};
   set_geometry(p, random_crop(a, rng, image, w / h), h, w);
   set_colour(p, a.image, rng);
   return p;
@@ -132,21 +132,21 @@ std::vector<Placement> mosaic_placements(const Augmentation& a, Rng& rng,
     return static_cast<std::int64_t>(size * rng.uniform(kMosaicMargin, 1 - kMosaicMargin));
   };
   const std::int64_t cut_x = cut(w), cut_y = cut(h);
-  std::vector<Placement> parts;
+  std::vector<Placement> tiles;
   for (int k = 0; k < 4; ++k) {
     const Image& image = *images[to_size(k)];
     Placement p = random_placement(a, rng, image, height, width);
-    p.part = mosaic_part(k, cut_x, cut_y, height, width);
+    p.region = mosaic_tile(k, cut_x, cut_y, height, width);
     const auto x = ends(p.scale_x, p.shift_x, static_cast<float>(image.width));
     const auto y = ends(p.scale_y, p.shift_y, static_cast<float>(image.height));
     shift(p,
-          mosaic_shift(x, static_cast<float>(p.part.x0), static_cast<float>(p.part.x1), w,
+          mosaic_shift(x, static_cast<float>(p.region.x0), static_cast<float>(p.region.x1), w,
                        k % 2 == 0, a.image.mosaic_bound),
-          mosaic_shift(y, static_cast<float>(p.part.y0), static_cast<float>(p.part.y1), h,
+          mosaic_shift(y, static_cast<float>(p.region.y0), static_cast<float>(p.region.y1), h,
                        k / 2 == 0, a.image.mosaic_bound));
-    parts.push_back(p);
+    tiles.push_back(p);
   }
-  return parts;
+  return tiles;
 }
 
 namespace {
@@ -165,15 +165,15 @@ void place(const Stream& stream, const Image& image, const Placement& p, View<fl
   warp(stream, warp_of(image, p, out));
 }
 
-void place(const Stream& stream, const Picture& picture, const Placement& p, View<float> out) {
-  place_on_device(stream, picture.image.pixels.data(), picture, p, out);
+void place(const Stream& stream, const DecodedImage& image, const Placement& p, View<float> out) {
+  place_on_device(stream, image.image.pixels.data(), image, p, out);
 }
 
-void place_on_device(const Stream& stream, const std::uint8_t* pixels, const Picture& picture,
+void place_on_device(const Stream& stream, const std::uint8_t* pixels, const DecodedImage& image,
                      const Placement& p, View<float> out) {
-  WarpArguments a = warp_of(picture.image, p, out);
+  WarpArguments a = warp_of(image.image, p, out);
   a.pixels = pixels;
-  std::copy(picture.outside.begin(), picture.outside.end(), a.fill);
+  std::copy(image.outside.begin(), image.outside.end(), a.fill);
   warp(stream, a);
 }
 
@@ -186,27 +186,27 @@ void place_truths(std::span<const Truth> truths, const Image& image, const Place
     const float xb = (t.box.right() * iw - p.shift_x) / p.scale_x;
     const float ya = (t.box.top() * ih - p.shift_y) / p.scale_y;
     const float yb = (t.box.bottom() * ih - p.shift_y) / p.scale_y;
-    const float x0 = std::max(std::min(xa, xb), static_cast<float>(p.part.x0));
-    const float x1 = std::min(std::max(xa, xb), static_cast<float>(p.part.x1));
-    const float y0 = std::max(std::min(ya, yb), static_cast<float>(p.part.y0));
-    const float y1 = std::min(std::max(ya, yb), static_cast<float>(p.part.y1));
+    const float x0 = std::max(std::min(xa, xb), static_cast<float>(p.region.x0));
+    const float x1 = std::min(std::max(xa, xb), static_cast<float>(p.region.x1));
+    const float y0 = std::max(std::min(ya, yb), static_cast<float>(p.region.y0));
+    const float y1 = std::min(std::max(ya, yb), static_cast<float>(p.region.y1));
     if (!(x1 - x0 >= 1 && y1 - y0 >= 1)) continue;
     to.push_back(
         {{(x0 + x1) / 2 / w, (y0 + y1) / 2 / h, (x1 - x0) / w, (y1 - y0) / h}, t.class_id});
   }
 }
 
-Box to_input(const Box& b, const Placement& p, const PictureSize& picture, std::int64_t height,
+Box to_input(const Box& b, const Placement& p, const ImageSize& image, std::int64_t height,
              std::int64_t width) {
-  const auto pw = static_cast<float>(picture.width), ph = static_cast<float>(picture.height);
+  const auto pw = static_cast<float>(image.width), ph = static_cast<float>(image.height);
   const auto w = static_cast<float>(width), h = static_cast<float>(height);
   return {(b.x * pw - p.shift_x) / p.scale_x / w, (b.y * ph - p.shift_y) / p.scale_y / h,
           b.w * pw / std::abs(p.scale_x) / w, b.h * ph / p.scale_y / h};
 }
 
-Box to_picture(const Box& b, const Placement& p, std::int64_t picture_width,
-               std::int64_t picture_height, std::int64_t height, std::int64_t width) {
-  const auto pw = static_cast<float>(picture_width), ph = static_cast<float>(picture_height);
+Box to_image(const Box& b, const Placement& p, std::int64_t image_width, std::int64_t image_height,
+             std::int64_t height, std::int64_t width) {
+  const auto pw = static_cast<float>(image_width), ph = static_cast<float>(image_height);
   const auto w = static_cast<float>(width), h = static_cast<float>(height);
   return {(b.x * w * p.scale_x + p.shift_x) / pw, (b.y * h * p.scale_y + p.shift_y) / ph,
           b.w * w * std::abs(p.scale_x) / pw, b.h * h * p.scale_y / ph};

@@ -26,10 +26,10 @@ std::size_t bytes_of(const Shape& input) { return to_size(input.size()) * sizeof
 
 const BatchSettings& checked(const BatchSettings& s) {
   if (s.truths.size() != s.images.size() && (s.augmentation || !s.truths.empty()))
-    fail("there are labels of ", s.truths.size(), " pictures for ", s.images.size());
-  if (s.augmentation && s.images.empty()) fail("there are no pictures to train on");
+    fail("there are labels of ", s.truths.size(), " images for ", s.images.size());
+  if (s.augmentation && s.images.empty()) fail("there are no images to train on");
   if (s.channels != 1 && s.channels != 3)
-    fail("[net] channels=", s.channels, ": pictures have 1 or 3");
+    fail("[net] channels=", s.channels, ": images have 1 or 3");
   return s;
 }
 
@@ -59,8 +59,8 @@ void EpochOrders::draw(Order& order, std::int64_t epoch) const {
 
 Batches::Batches(BatchSettings settings, CacheBudget* cache)
     : settings_(std::move(settings)),
-      pictures_(checked(settings_).images, settings_.channels, cache, outside(settings_)),
-      orders_(pictures_.size(), settings_.seed) {}
+      images_(checked(settings_).images, settings_.channels, cache, outside(settings_)),
+      orders_(images_.size(), settings_.seed) {}
 
 Batch Batches::make(std::int64_t k) const {
   Batch batch;
@@ -71,7 +71,7 @@ Batch Batches::make(std::int64_t k) const {
 
 std::int64_t Batches::pieces(std::int64_t k) const {
   if (training()) return settings_.batch;
-  return std::clamp<std::int64_t>(pictures_.size() - k * settings_.batch, 0, settings_.batch);
+  return std::clamp<std::int64_t>(images_.size() - k * settings_.batch, 0, settings_.batch);
 }
 
 void Batches::prepare(std::int64_t k, Batch& b) const {
@@ -84,8 +84,8 @@ void Batches::prepare(std::int64_t k, Batch& b) const {
         return cat("the pixels of a batch, ", to_string(shape), "; a smaller batch needs less");
       },
       [&] { b.pixels.resize(to_size(shape.size())); });
-  b.parts.clear();
-  b.parts.resize(n);
+  b.tiles.clear();
+  b.tiles.resize(n);
   b.truths.assign(n, {});
   b.images.assign(n, 0);
   b.placements.assign(n, {});
@@ -107,30 +107,30 @@ View<float> Batches::view(Batch& b, std::int64_t i) const {
 
 void Batches::make_plain(Batch& b, std::int64_t i) const {
   const std::int64_t image = b.index * settings_.batch + i;
-  const BorrowedPicture picture = pictures_.get(image);
+  const CachedImage cached = images_.get(image);
   const auto at = to_size(i);
   b.images[at] = image;
   b.placements[at] =
-      plain_placement(picture->image, b.size.height, b.size.width, settings_.letter_box);
-  b.sizes[at].width = picture->image.width, b.sizes[at].height = picture->image.height;
-  place({.threads = 1}, *picture, b.placements[at], view(b, i));
+      plain_placement(cached->image, b.size.height, b.size.width, settings_.letter_box);
+  b.sizes[at].width = cached->image.width, b.sizes[at].height = cached->image.height;
+  place({.threads = 1}, *cached, b.placements[at], view(b, i));
   if (settings_.truths.empty()) return;
   const auto truths = settings_.truths[to_size(image)];
   b.truths[at].assign(truths.begin(), truths.end());
 }
 
 // The image asked for or, where it cannot be read, another one at random.
-BorrowedPicture Batches::readable(std::int64_t& image, Rng& rng,
-                                  std::vector<UnreadableImage>& met) const {
+CachedImage Batches::readable(std::int64_t& image, Rng& rng,
+                              std::vector<UnreadableImage>& met) const {
   for (int attempt = 0; attempt < kTriesForReadable; ++attempt) {
     try {
-      return pictures_.get(image);
+      return images_.get(image);
     } catch (const Error& e) {
       met.push_back({image, e.what()});
-      image = rng.below(pictures_.size());
+      image = rng.below(images_.size());
     }
   }
-  fail("no readable picture found in ", kTriesForReadable, " tries");
+  fail("no readable image found in ", kTriesForReadable, " tries");
 }
 
 void Batches::make_augmented(Batch& b, std::int64_t i) const {
@@ -140,8 +140,8 @@ void Batches::make_augmented(Batch& b, std::int64_t i) const {
   Rng rng(settings_.seed ^ kSample, static_cast<std::uint64_t>(sample));
   std::vector<std::int64_t> images{orders_.at(sample)};
   if (a.image.mosaic && rng.flip())
-    for (int k = 1; k < 4; ++k) images.push_back(rng.below(pictures_.size()));
-  std::vector<BorrowedPicture> borrowed;
+    for (int k = 1; k < 4; ++k) images.push_back(rng.below(images_.size()));
+  std::vector<CachedImage> borrowed;
   std::vector<const Image*> decoded;
   for (std::int64_t& image : images) {
     borrowed.push_back(readable(image, rng, b.unreadable[at]));
@@ -151,7 +151,7 @@ void Batches::make_augmented(Batch& b, std::int64_t i) const {
   const std::vector<Placement> tiles =
       images.size() == 1 ? std::vector{random_placement(a, rng, *decoded[0], height, width)}
                          : mosaic_placements(a, rng, decoded, height, width);
-  const bool forward = settings_.parts && bytes_of(decoded) < bytes_of(view(b, i).shape);
+  const bool forward = settings_.tiles && bytes_of(decoded) < bytes_of(view(b, i).shape);
   for (std::size_t k = 0; k < tiles.size(); ++k) {
     if (!forward) place({.threads = 1}, *borrowed[k], tiles[k], view(b, i));
     place_truths(settings_.truths[to_size(images[k])], *decoded[k], tiles[k], height, width,
@@ -160,7 +160,7 @@ void Batches::make_augmented(Batch& b, std::int64_t i) const {
   b.images[at] = images[0], b.placements[at] = tiles[0];
   b.sizes[at].width = decoded[0]->width, b.sizes[at].height = decoded[0]->height;
   for (std::size_t k = 0; forward && k < tiles.size(); ++k)
-    b.parts[at].push_back({std::move(borrowed[k]), tiles[k]});
+    b.tiles[at].push_back({std::move(borrowed[k]), tiles[k]});
 }
 
 InputSize random_size(const NetSettings& net, float random, std::uint64_t seed, std::int64_t batch,

@@ -30,8 +30,8 @@ struct BatchSettings {
   std::optional<Augmentation> augmentation;
   bool letter_box = false;  // without augmentation
   std::uint64_t seed = 1;
-  // Training: leave to the user what is less to send as bytes than as floats (Batch::parts).
-  bool parts = false;
+  // Training: leave to the user what is less to send as bytes than as floats (Batch::tiles).
+  bool tiles = false;
 };
 
 // An image that could not be read and was replaced by another one.
@@ -45,7 +45,7 @@ struct Batch {
   InputSize size;
   std::vector<float> pixels;  // images one after the other, NHWC, 0..1
   // Of each image: what is yet to be placed into it, in order; none where `pixels` has it.
-  std::vector<std::vector<PlacedPart>> parts;
+  std::vector<std::vector<PlacedTile>> tiles;
   std::vector<std::vector<Truth>> truths;  // one entry per image
   std::vector<std::int64_t> images;        // which image each is (of a mosaic: its first)
   std::vector<Placement> placements;       // of each image (of a mosaic: of its first tile)
@@ -82,7 +82,7 @@ class Batches {
   // Throws what went wrong. Beyond the end of a plain run: a batch without images.
   Batch make(std::int64_t k) const;
 
-  std::int64_t images() const { return pictures_.size(); }  // in the list
+  std::int64_t images() const { return images_.size(); }  // in the list
   std::int64_t batch() const { return settings_.batch; }
 
   // The same image by image, for a Prefetcher (core/prefetcher.h). The memory of the Batch is used
@@ -96,11 +96,11 @@ class Batches {
   bool training() const { return settings_.augmentation.has_value(); }
   void make_plain(Batch&, std::int64_t i) const;
   void make_augmented(Batch&, std::int64_t i) const;
-  BorrowedPicture readable(std::int64_t& image, Rng&, std::vector<UnreadableImage>& met) const;
+  CachedImage readable(std::int64_t& image, Rng&, std::vector<UnreadableImage>& met) const;
   View<float> view(Batch&, std::int64_t i) const;
 
   BatchSettings settings_;
-  mutable Pictures pictures_;
+  mutable ImageCache images_;
   EpochOrders orders_;
 };
 

@@ -16,12 +16,12 @@ namespace darknet {
 namespace {
 namespace fs = std::filesystem;
 
-using Tell = std::function<void(Finding, const std::string&)>;
+using Report = std::function<void(Finding, const std::string&)>;
 
 void count_objects(ListCheck& check, const std::vector<Truth>& truths) {
   const auto n = static_cast<std::int64_t>(truths.size());
   check.objects += n;
-  check.most_objects = std::max(check.most_objects, n);
+  check.max_objects = std::max(check.max_objects, n);
   check.empty += n == 0;
   for (const Truth& t : truths) {
     ++check.objects_of_class[static_cast<std::size_t>(t.class_id)];
@@ -32,34 +32,34 @@ void count_objects(ListCheck& check, const std::vector<Truth>& truths) {
 }
 
 void check_labels(ListCheck& check, const fs::path& image, std::int64_t classes, BadLabels bad,
-                  const Tell& tell) {
+                  const Report& report) {
   const LabelFile file = read_label_file(image, classes, bad);
   const bool skipped = bad == BadLabels::skip;
-  for (const std::string& fault : file.faults)
-    tell(skipped ? Finding::mended : Finding::fault, skipped ? fault + "; left out" : fault);
-  for (const std::string& cut : file.cut) tell(Finding::mended, cut + "; cut to the image");
+  for (const std::string& error : file.errors)
+    report(skipped ? Finding::fixed : Finding::error, skipped ? error + "; left out" : error);
+  for (const std::string& cut : file.cut) report(Finding::fixed, cut + "; cut to the image");
   check.cut += static_cast<std::int64_t>(file.cut.size());
   check.missing_labels += !file.readable;
   if (!file.readable) return;
-  check.bad_lines += static_cast<std::int64_t>(file.faults.size());
+  check.bad_lines += static_cast<std::int64_t>(file.errors.size());
   check.clipped += file.labels.clipped;
   count_objects(check, file.labels.truths);
 }
 
-void check_picture(ListCheck& check, const fs::path& image, std::int64_t channels,
-                   const Tell& tell) {
+void check_image(ListCheck& check, const fs::path& image, std::int64_t channels,
+                 const Report& report) {
   try {
     read_image(image, channels);
   } catch (const Error& e) {
     ++check.unreadable;
-    tell(Finding::fault, e.what());
+    report(Finding::error, e.what());
   }
 }
 
 }  // namespace
 
 ListCheck check_list(const fs::path& list, std::int64_t classes, std::int64_t channels,
-                     const Tell& tell, BadLabels bad) {
+                     const Report& report, BadLabels bad) {
   ListCheck check{.labels_are_skipped = bad == BadLabels::skip};
   check.objects_of_class.resize(static_cast<std::size_t>(classes));
   const ImagePaths images = read_image_list(list);
@@ -69,10 +69,10 @@ ListCheck check_list(const fs::path& list, std::int64_t classes, std::int64_t ch
     const fs::path image = images[i];
     if (!seen.insert(images.text(i)).second) {
       ++check.duplicates;
-      tell(Finding::fault, cat(list.string(), ": ", image.string(), " is listed more than once"));
+      report(Finding::error, cat(list.string(), ": ", image.string(), " is listed more than once"));
     }
-    check_picture(check, image, channels, tell);
-    check_labels(check, image, classes, bad, tell);
+    check_image(check, image, channels, report);
+    check_labels(check, image, classes, bad, report);
     progress.at(++check.images);
   }
   return check;

@@ -1,4 +1,4 @@
-// Everything that is wrong with a data set, found in one pass instead of one fault at a time.
+// Everything that is wrong with a data set, found in one pass instead of one error at a time.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -12,21 +12,21 @@ namespace darknet {
 
 struct ListCheck {
   std::int64_t images = 0, unreadable = 0, missing_labels = 0, bad_lines = 0, clipped = 0;
-  std::int64_t duplicates = 0, empty = 0, objects = 0, most_objects = 0;
+  std::int64_t duplicates = 0, empty = 0, objects = 0, max_objects = 0;
   std::vector<std::int64_t> objects_of_class;
-  float smallest = 1, largest = 0;  // sqrt(w * h) of the boxes, fractions of the picture
+  float smallest = 1, largest = 0;  // sqrt(w * h) of the boxes, fractions of the image
   std::int64_t cut = 0;             // boxes that -bad_labels clip cuts to their image
-  bool labels_are_skipped = false;  // -bad_labels skip: their faults stop no command
-  std::int64_t faults() const {
+  bool labels_are_skipped = false;  // -bad_labels skip: their errors stop no command
+  std::int64_t errors() const {
     return unreadable + (labels_are_skipped ? 0 : missing_labels + bad_lines);
   }
 };
 
-// `tell`: one message, "file:line: reason", per fault and per label that -bad_labels clips or
+// `report`: one message, "file:line: reason", per error and per label that -bad_labels clips or
 // skips.
-enum class Finding : std::uint8_t { fault, mended };
+enum class Finding : std::uint8_t { error, fixed };
 ListCheck check_list(const std::filesystem::path& list, std::int64_t classes, std::int64_t channels,
-                     const std::function<void(Finding, const std::string&)>& tell,
+                     const std::function<void(Finding, const std::string&)>& report,
                      BadLabels = BadLabels::stop);
 
 }  // namespace darknet

@@ -25,7 +25,7 @@ namespace fs = std::filesystem;
 constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 32;  // of a results file
 constexpr double kMaxScore = 1e9;  // beyond, several scores would be one infinity as floats
 
-Box box_of(double x, double y, double w, double h, const PictureSize& size) {
+Box box_of(double x, double y, double w, double h, const ImageSize& size) {
   const auto width = static_cast<double>(size.width), height = static_cast<double>(size.height);
   return {static_cast<float>((x + w / 2) / width), static_cast<float>((y + h / 2) / height),
           static_cast<float>(w / width), static_cast<float>(h / height)};

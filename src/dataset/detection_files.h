@@ -8,14 +8,14 @@
 
 #include "dataset/image_paths.h"
 #include "detect/box.h"
-#include "image/picture_size.h"
+#include "image/image_size.h"
 
 namespace darknet {
 
 // What detections are about: one entry per image, in the order of the list.
 struct ImageSet {
   ImagePaths images;
-  std::vector<PictureSize> sizes;  // pixels
+  std::vector<ImageSize> sizes;    // pixels
   std::vector<std::string> names;  // of the classes
 };
 

@@ -10,7 +10,7 @@ namespace darknet {
 namespace {
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 30;
+constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 30;
 
 fs::path in_labels_folder(const fs::path& image) {
   std::vector<fs::path> parts(image.begin(), image.end());
@@ -28,7 +28,7 @@ fs::path in_labels_folder(const fs::path& image) {
 }  // namespace
 
 ImagePaths read_image_list(const fs::path& path) {
-  InputFile in(path, kMostBytes, Pipes::allowed);
+  InputFile in(path, kMaxBytes, Pipes::allowed);
   ImagePaths images;
   std::error_code unknown;  // a pipe has no size
   if (const auto bytes = fs::file_size(path, unknown); !unknown) images.reserve(0, bytes);
@@ -36,7 +36,7 @@ ImagePaths read_image_list(const fs::path& path) {
   for (std::string_view line; reader.next(line);) {
     if (line.find('\0') != line.npos)
       fail_at({path.string(), reader.number()}, "this is not a text file");
-    if (!line.empty()) images.push_back(resolve_beside(fs::path(line), path));
+    if (!line.empty()) images.push_back(resolve_next_to(fs::path(line), path));
   }
   if (images.empty()) fail_at({path.string(), 0}, "no image in this list");
   return images;
@@ -45,8 +45,8 @@ ImagePaths read_image_list(const fs::path& path) {
 fs::path label_path(const fs::path& image) {
   fs::path folder = in_labels_folder(image);
   if (!folder.empty() && is_present(folder)) return folder;
-  fs::path beside = image;
-  return beside.replace_extension(".txt");
+  fs::path sibling = image;
+  return sibling.replace_extension(".txt");
 }
 
 }  // namespace darknet

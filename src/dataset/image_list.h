@@ -11,7 +11,7 @@ namespace darknet {
 ImagePaths read_image_list(const std::filesystem::path&);
 
 // Where the labels of an image lie: images/ or JPEGImages/ replaced by labels/ (the last such
-// folder of the path) if that file exists, else beside the image with the ending .txt.
+// folder of the path) if that file exists, else next to the image with the extension .txt.
 std::filesystem::path label_path(const std::filesystem::path& image);
 
 }  // namespace darknet

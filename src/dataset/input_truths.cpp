@@ -5,20 +5,20 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "dataset/augment.h"
-#include "dataset/picture_sizes.h"
+#include "dataset/image_sizes.h"
 
 namespace darknet {
 namespace {
 
-std::optional<PictureSize> size_if_any(const std::filesystem::path& path) try {
-  return picture_size_of(path);
+std::optional<ImageSize> size_if_any(const std::filesystem::path& path) try {
+  return image_size_of(path);
 } catch (const Error&) {
   return std::nullopt;
 }
 
 }  // namespace
 
-std::vector<Truth> truths_at_input(std::span<const Truth> truths, const PictureSize& image,
+std::vector<Truth> truths_at_input(std::span<const Truth> truths, const ImageSize& image,
                                    const InputView& view) {
   std::vector<Truth> at_input(truths.begin(), truths.end());
   if (!view.letter_box) return at_input;  // the fractions are the same

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "dataset/labels.h"
-#include "image/picture_size.h"
+#include "image/image_size.h"
 
 namespace darknet {
 
@@ -17,7 +17,7 @@ struct InputView {
 };
 
 // `truths` in fractions of an image of that size; the result in fractions of the input.
-std::vector<Truth> truths_at_input(std::span<const Truth> truths, const PictureSize& image,
+std::vector<Truth> truths_at_input(std::span<const Truth> truths, const ImageSize& image,
                                    const InputView&);
 
 // Of every image. With letter_box it reads the images' sizes; those that have none are left out,

@@ -10,19 +10,19 @@
 #include "core/number.h"
 #include "core/text.h"
 #include "dataset/image_list.h"
-#include "dataset/picture_sizes.h"
+#include "dataset/image_sizes.h"
 
 namespace darknet {
 namespace {
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t kMostBytes = 64u << 20;
+constexpr std::uint64_t kMaxBytes = 64u << 20;
 constexpr int kFields = 5;
-constexpr std::size_t kMostSplit = 100;  // fields counted of a line that is no label
+constexpr std::size_t kMaxSplit = 100;  // fields counted of a line that is no label
 
 std::vector<std::string_view> split(std::string_view line) {
   std::vector<std::string_view> fields;
-  while (fields.size() <= kMostSplit && !(line = trim(line)).empty()) {
+  while (fields.size() <= kMaxSplit && !(line = trim(line)).empty()) {
     const auto end = std::min(line.find_first_of(" \t"), line.size());
     fields.push_back(line.substr(0, end));
     line.remove_prefix(end);
@@ -33,13 +33,13 @@ std::vector<std::string_view> split(std::string_view line) {
 struct Line {
   Truth truth;
   bool clipped = false;
-  std::string fault;    // "" : sound
+  std::string error;    // "" : sound
   bool inside = false;  // of a box that reaches out: `truth` is what of it lies in the image
 };
 
 std::string box_text(const Box& b) { return cat("x ", b.x, " y ", b.y, " w ", b.w, " h ", b.h); }
 
-// What six digits and float arithmetic do to a box that ends at the picture's edge.
+// What six digits and float arithmetic do to a box that ends at the image's edge.
 constexpr float kRounding = 2e-6f;
 
 // One axis of a box as low and high end, cut to the image; how far it reached out.
@@ -61,41 +61,41 @@ void cut_to_image(Line& line, const LabelRules& rules) {
   const Box given = b;
   const float across = cut_axis(b.x, b.w), down = cut_axis(b.y, b.h);
   const bool inside = b.w > 0 && b.h > 0;
-  PictureSize size;
+  ImageSize size;
   if (std::max(across, down) > kOverhang + kRounding && rules.size) size = rules.size();
   if (across > overhang_allowed(size.width) + kRounding ||
       down > overhang_allowed(size.height) + kRounding) {
-    line.fault = cat("the box reaches out of the picture: ", box_text(given),
-                     " (all in fractions of the picture)");
+    line.error = cat("the box reaches out of the image: ", box_text(given),
+                     " (all in fractions of the image)");
     line.inside = inside;
   } else if (!inside) {
-    line.fault = cat("the box is empty: ", box_text(b));
+    line.error = cat("the box is empty: ", box_text(b));
   }
   line.clipped = std::max(across, down) > kRounding;
 }
 
 Line parse_line(std::string_view text, const LabelRules& rules) {
-  if (text.find('\0') != text.npos) return {.fault = "this is not a text file"};
+  if (text.find('\0') != text.npos) return {.error = "this is not a text file"};
   const auto fields = split(text);
   if (fields.size() != kFields)
-    return {.fault = cat("expected 5 numbers: class x y w h, got ",
-                         fields.size() > kMostSplit ? "more than " : "",
-                         std::min(fields.size(), kMostSplit), " fields: '", shown(text), "'")};
+    return {.error = cat("expected 5 numbers: class x y w h, got ",
+                         fields.size() > kMaxSplit ? "more than " : "",
+                         std::min(fields.size(), kMaxSplit), " fields: '", shown(text), "'")};
   Line line;
   std::int64_t id = 0;
   if (!read_number(fields[0], id))
-    return {.fault = cat("the class '", shown(fields[0]), "' is not an integer")};
+    return {.error = cat("the class '", shown(fields[0]), "' is not an integer")};
   if (id < 0 || id >= rules.classes)
-    return {.fault = cat("class ", id, " is not among 0 to ", rules.classes - 1)};
+    return {.error = cat("class ", id, " is not among 0 to ", rules.classes - 1)};
   Box& b = line.truth.box;
   float* const values[] = {&b.x, &b.y, &b.w, &b.h};
   for (int i = 0; i < 4; ++i) {
     const std::string_view field = fields[static_cast<std::size_t>(i) + 1];
     if (!read_number(field, *values[i]) || !std::isfinite(*values[i]))
-      return {.fault = cat("'", shown(field), "' is not a finite number")};
+      return {.error = cat("'", shown(field), "' is not a finite number")};
   }
   line.truth.class_id = static_cast<std::int32_t>(id);
-  if (!(b.w > 0 && b.h > 0)) return {.fault = cat("the box is empty: ", box_text(b))};
+  if (!(b.w > 0 && b.h > 0)) return {.error = cat("the box is empty: ", box_text(b))};
   cut_to_image(line, rules);
   return line;
 }
@@ -105,9 +105,9 @@ class FirstFew {
  public:
   void add(const std::vector<std::string>& more) {
     for (const std::string& m : more)
-      if (++count_ <= kMost)
+      if (++count_ <= kMax)
         text_ += "\n  " + m;
-      else if (count_ == kMost + 1)
+      else if (count_ == kMax + 1)
         text_ += "\n  ... (darknet detector check -all lists everything)";
   }
   // "2 label lines left out:" and what was added.
@@ -116,19 +116,19 @@ class FirstFew {
   }
 
  private:
-  static constexpr std::int64_t kMost = 5;
+  static constexpr std::int64_t kMax = 5;
   std::int64_t count_ = 0;
   std::string text_;
 };
 
-// Throws the first fault, and says which flag goes on in spite of it.
+// Throws the first error, and says which flag goes on in spite of it.
 void require_sound(const LabelFile& file, BadLabels bad) {
-  if (file.faults.empty()) return;
+  if (file.errors.empty()) return;
   if (!file.readable)
-    fail(file.faults.front(),
+    fail(file.errors.front(),
          " (an empty file marks an image without objects; labels may also lie in a folder labels/ "
-         "beside images/; -bad_labels skip leaves such images out)");
-  fail(file.faults.front(), "; -bad_labels skip leaves such lines out",
+         "next to images/; -bad_labels skip leaves such images out)");
+  fail(file.errors.front(), "; -bad_labels skip leaves such lines out",
        bad == BadLabels::stop ? ", -bad_labels clip cuts boxes to their image" : "");
 }
 
@@ -146,12 +146,12 @@ Labels parse_labels(const std::string& text, const LabelRules& rules, const Labe
     if (text_line.empty()) continue;
     const Line line = parse_line(text_line, rules);
     const bool cut = line.inside && rules.bad == BadLabels::clip;
-    if (!line.fault.empty() && !cut) {
-      report(reader.number(), line.fault);
+    if (!line.error.empty() && !cut) {
+      report(reader.number(), line.error);
       continue;
     }
     if (cut)
-      labels.cut.push_back({reader.number(), line.fault});
+      labels.cut.push_back({reader.number(), line.error});
     else
       labels.clipped += line.clipped;
     labels.truths.push_back(line.truth);
@@ -162,9 +162,9 @@ Labels parse_labels(const std::string& text, const LabelRules& rules, const Labe
 LabelFile read_label_file(const fs::path& image, std::int64_t classes, BadLabels bad) {
   LabelFile file;
   const fs::path path = label_path(image);
-  const LabelRules rules{.classes = classes, .bad = bad, .size = [&]() -> PictureSize {
+  const LabelRules rules{.classes = classes, .bad = bad, .size = [&]() -> ImageSize {
                            try {
-                             return picture_size_of(image);
+                             return image_size_of(image);
                            } catch (const Error&) {  // whoever needs the image will say
                              return {};
                            }
@@ -173,14 +173,14 @@ LabelFile read_label_file(const fs::path& image, std::int64_t classes, BadLabels
     if (!is_present(path))
       fail_at({path.string(), 0}, "the label file of ", image.string(), " is missing");
     file.labels =
-        parse_labels(read_file(path, kMostBytes), rules, [&](int line, const std::string& why) {
-          file.faults.push_back(cat(path.string(), ':', line, ": ", why));
+        parse_labels(read_file(path, kMaxBytes), rules, [&](int line, const std::string& why) {
+          file.errors.push_back(cat(path.string(), ':', line, ": ", why));
         });
-    for (const LabelFault& c : file.labels.cut)
+    for (const LabelError& c : file.labels.cut)
       file.cut.push_back(cat(path.string(), ':', c.line, ": ", c.why));
   } catch (const Error& e) {
     file.readable = false;
-    file.faults.push_back(e.what());
+    file.errors.push_back(e.what());
   }
   return file;
 }
@@ -199,7 +199,7 @@ LabelledImages read_all_labels(const ImagePaths& images, std::int64_t classes, B
   for (std::size_t i = 0; i < images.size(); ++i) {
     LabelFile file = read_label_file(images[i], classes, bad);
     if (bad != BadLabels::skip) require_sound(file, bad);
-    (file.readable ? lines : left_out).add(file.faults);
+    (file.readable ? lines : left_out).add(file.errors);
     cut.add(file.cut);
     if (!file.readable) {
       all.left_out.push_back(i);

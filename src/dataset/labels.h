@@ -1,5 +1,5 @@
 // Label files: one object a line, "class x y w h" with the box's centre and extent in fractions of
-// the picture. Read strictly: whatever is wrong is told with file and line, and -bad_labels says
+// the image. Read strictly: whatever is wrong is reported with file and line, and -bad_labels says
 // what becomes of it.
 #pragma once
 #include <cstdint>
@@ -11,26 +11,26 @@
 #include "core/error.h"
 #include "dataset/image_paths.h"
 #include "detect/box.h"
-#include "image/picture_size.h"
+#include "image/image_size.h"
 
 namespace darknet {
 
-// A box that reaches out of its image by less than the larger of the two is clipped, and no fault.
+// A box that reaches out of its image by less than the larger of the two is clipped, and no error.
 inline constexpr float kOverhang = 1e-3f;    // of the image's width or height
 inline constexpr float kOverhangPixels = 2;  // of the image
 
-// stop: the first fault ends the command. clip: a box that reaches out further is cut to the image;
-// every other fault stops. skip: faulty lines, and images without a label file, are left out.
+// stop: the first error ends the command. clip: a box that reaches out further is cut to the image;
+// every other error stops. skip: invalid lines, and images without a label file, are left out.
 enum class BadLabels : std::uint8_t { stop, clip, skip };
 
 struct LabelRules {
   std::int64_t classes = 1;
   BadLabels bad = BadLabels::stop;
   // Asked for the image's size where a box reaches out by more than kOverhang; none: not known.
-  std::function<PictureSize()> size = nullptr;
+  std::function<ImageSize()> size = nullptr;
 };
 
-struct LabelFault {
+struct LabelError {
   int line = 0;
   std::string why;
 };
@@ -38,7 +38,7 @@ struct LabelFault {
 struct Labels {
   std::vector<Truth> truths;    // in file order
   std::int64_t clipped = 0;     // boxes that reached out a little
-  std::vector<LabelFault> cut;  // boxes that reached out further, with BadLabels::clip
+  std::vector<LabelError> cut;  // boxes that reached out further, with BadLabels::clip
 };
 
 // Everything wrong with the text goes to `report` (line, reason); the sound lines are returned, and
@@ -52,11 +52,11 @@ Labels parse_labels(const std::string& text, std::int64_t classes, const LabelRe
 struct LabelFile {
   Labels labels;
   bool readable = true;
-  std::vector<std::string> faults, cut;
+  std::vector<std::string> errors, cut;
 };
 LabelFile read_label_file(const std::filesystem::path& image, std::int64_t classes, BadLabels);
 
-// Throws on the first fault, and where the file is missing, naming where it was looked for.
+// Throws on the first error, and where the file is missing, naming where it was looked for.
 Labels read_labels(const std::filesystem::path& image, std::int64_t classes,
                    BadLabels = BadLabels::stop);
 

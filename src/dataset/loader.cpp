@@ -15,12 +15,12 @@ std::int64_t Loader::unreadable() const { return static_cast<std::int64_t>(bad_.
 
 // Batch by batch in order: whether there are too many does not depend on threads.
 void Loader::count_unreadable(const Batch& batch) {
-  const double most = max_bad_ * static_cast<double>(batches_.images());
+  const double max = max_bad_ * static_cast<double>(batches_.images());
   for (const auto& of_image : batch.unreadable)
     for (const UnreadableImage& u : of_image) {
       if (!bad_.insert(u.image).second) continue;
-      log::warn(cat(u.why, "; this picture is passed over"));
-      if (static_cast<double>(bad_.size()) > most)
+      log::warn(cat(u.why, "; this image is skipped"));
+      if (static_cast<double>(bad_.size()) > max)
         fail(bad_.size(), " of ", plural(batches_.images(), "image"),
              " cannot be read, more than -max_bad ", max_bad_ * 100, " %; the last: ", u.why);
     }

@@ -61,10 +61,10 @@ MovingScene::Crossing MovingScene::crossing_of(std::int64_t slot, std::int64_t k
   const std::int64_t since = k + timing.below(frames), pass = since / frames;
   const float t = static_cast<float>(since % frames) / static_cast<float>(frames);
   Crossing c;
-  c.id = 1 + pass * settings_.most_objects + slot;
+  c.id = 1 + pass * settings_.max_objects + slot;
   Rng rng(settings_.seed, kCrossings + static_cast<std::uint64_t>(c.id));
   c.class_id = rng.below(settings_.classes);
-  const float size = rng.uniform(settings_.least_size, settings_.most_size);
+  const float size = rng.uniform(settings_.min_size, settings_.max_size);
   const float angle = rng.uniform(0, 2 * kPi) + t * rng.uniform(-kPi, kPi);
   const ScenePoint centre = on_its_way(rng, static_cast<float>(settings_.width),
                                        static_cast<float>(settings_.height), size, t);
@@ -75,7 +75,7 @@ MovingScene::Crossing MovingScene::crossing_of(std::int64_t slot, std::int64_t k
 
 std::vector<MovingObject> MovingScene::objects(std::int64_t k) const {
   std::vector<MovingObject> found;
-  for (std::int64_t slot = 0; slot < settings_.most_objects; ++slot) {
+  for (std::int64_t slot = 0; slot < settings_.max_objects; ++slot) {
     const Crossing c = crossing_of(slot, k);
     const Bounds whole = bounds_of(c.shape.outer);
     const Bounds visible =
@@ -89,7 +89,7 @@ std::vector<MovingObject> MovingScene::objects(std::int64_t k) const {
 
 Image MovingScene::frame(std::int64_t k) const {
   SceneCanvas canvas = background_;
-  for (std::int64_t slot = 0; slot < settings_.most_objects; ++slot) {
+  for (std::int64_t slot = 0; slot < settings_.max_objects; ++slot) {
     const Crossing c = crossing_of(slot, k);
     paint(canvas, c.shape, c.paint);
   }

@@ -1,4 +1,4 @@
-// A synthetic scene in motion, a test card for video: objects cross a cluttered picture, leave it
+// A synthetic scene in motion, a test card for video: objects cross a cluttered image, leave it
 // and are followed by others. Frame k is a pure function of the settings and k.
 #pragma once
 #include <cstdint>
@@ -16,7 +16,7 @@ struct MovingObject {
 
 class MovingScene {
  public:
-  // Of the settings `most_objects` is how many are on their way at a time. Throws as check() does.
+  // Of the settings `max_objects` is how many are on their way at a time. Throws as check() does.
   MovingScene(const SceneSettings&, double fps);
   Image frame(std::int64_t k) const;  // from 0
   // What it shows at least half of; boxes end at the border.

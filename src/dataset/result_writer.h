@@ -12,7 +12,7 @@
 
 #include "dataset/image_paths.h"
 #include "detect/box.h"
-#include "image/picture_size.h"
+#include "image/image_size.h"
 
 namespace darknet {
 
@@ -57,7 +57,7 @@ class ResultWriter {
 
   // Before an image is worked on; throws where the format cannot tell it from an earlier one.
   virtual void check_image(const ResultImage&) const {}
-  virtual void add(const ResultImage&, const PictureSize&, std::span<const Detection>) = 0;
+  virtual void add(const ResultImage&, const ImageSize&, std::span<const Detection>) = 0;
   // Completes the files with the images so far.
   virtual void finish() = 0;
   // What was written: files, or a folder of many.

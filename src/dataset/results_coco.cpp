@@ -17,7 +17,7 @@ class CocoResults : public JsonResults {
     JsonResults::check_images(images);
     if (!images.open_end) ids_ = image_ids(images.paths);
   }
-  void add(const ResultImage& image, const PictureSize& size,
+  void add(const ResultImage& image, const ImageSize& size,
            std::span<const Detection> found) override {
     const auto w = static_cast<double>(size.width), h = static_cast<double>(size.height);
     const std::int64_t id =

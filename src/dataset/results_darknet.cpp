@@ -13,8 +13,7 @@ using nlohmann::json;
 class DarknetResults : public JsonResults {
  public:
   using JsonResults::JsonResults;
-  void add(const ResultImage& image, const PictureSize&,
-           std::span<const Detection> found) override {
+  void add(const ResultImage& image, const ImageSize&, std::span<const Detection> found) override {
     std::vector<Detection> shown(found.begin(), found.end());
     remove_hidden(shown, names());
     json objects = json::array();

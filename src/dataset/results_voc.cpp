@@ -40,7 +40,7 @@ class VocResults : public ResultWriter {
       fail(image.path.string(), ": a VOC file cannot tell it from another image called ",
            image.path.stem().string());
   }
-  void add(const ResultImage& image, const PictureSize& size,
+  void add(const ResultImage& image, const ImageSize& size,
            std::span<const Detection> found) override {
     const auto w = static_cast<double>(size.width), h = static_cast<double>(size.height);
     for (const Detection& d : found) {

@@ -23,8 +23,7 @@ class YoloResults : public ResultWriter {
       labels_->require_free(stems ? label_name(name) : name.string() + ".txt");
   }
   void set_classes(const std::vector<std::string>&) override {}
-  void add(const ResultImage& image, const PictureSize&,
-           std::span<const Detection> found) override {
+  void add(const ResultImage& image, const ImageSize&, std::span<const Detection> found) override {
     labels_->write(image.name + ".txt", label_lines(found, true));
   }
   void finish() override {}

@@ -8,7 +8,7 @@ namespace darknet {
 namespace {
 
 constexpr int kOctaves = 5;
-constexpr float kLeastContrast = 38;  // of an object against its ground, in grey levels
+constexpr float kMinContrast = 38;  // of an object against its ground, in grey levels
 
 float grey(const Rgb& c) { return .299f * c[0] + .587f * c[1] + .114f * c[2]; }
 Rgb random_colour(Rng& rng) {
@@ -29,7 +29,7 @@ float lattice_noise(std::uint64_t seed, std::uint64_t octave, float x, float y) 
   return std::lerp(top, bottom, ty);
 }
 
-// One octave over the picture, added; lattice values are looked up once per row and cell.
+// One octave over the image, added; lattice values are looked up once per row and cell.
 void add_octave(std::vector<float>& field, std::int64_t width, std::int64_t height,
                 std::uint64_t seed, int octave, float cell, float weight) {
   const auto columns = static_cast<std::int64_t>(static_cast<float>(width) / cell) + 3;
@@ -112,7 +112,7 @@ Paint random_paint(Rng& rng, float ground, float softness) {
   const float angle = rng.uniform(0, 2 * std::numbers::pi_v<float>);
   p.direction = {std::cos(angle), std::sin(angle)};
   p.from = random_colour(rng);
-  for (int i = 0; i < 100 && std::abs(grey(p.from) - ground) < kLeastContrast; ++i)
+  for (int i = 0; i < 100 && std::abs(grey(p.from) - ground) < kMinContrast; ++i)
     p.from = random_colour(rng);
   const float shade = rng.uniform(.75f, 1.25f);
   for (std::size_t c = 0; c < 3; ++c) p.to[c] = std::clamp(p.from[c] * shade, 0.f, 255.f);

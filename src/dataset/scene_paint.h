@@ -19,7 +19,7 @@ using Rgb = std::array<float, 3>;  // 0..255
 enum class Part : std::uint64_t { objects, look_alikes, ground, lines, paint, light, noise };
 Rng rng_of(const SceneSettings&, std::int64_t k, Part);
 
-// A picture in floats while it is made.
+// An image in floats while it is made.
 class SceneCanvas {
  public:
   SceneCanvas(std::int64_t w, std::int64_t h)
@@ -47,7 +47,7 @@ struct Paint {
 
 // Two colours mixed by noise of several octaves.
 void paint_ground(SceneCanvas&, const SceneSettings&, std::int64_t k);
-// Lines across the picture, thin and faint.
+// Lines across the image, thin and faint.
 void paint_lines(SceneCanvas&, const SceneSettings&, std::int64_t k);
 void paint(SceneCanvas&, const SceneShape&, const Paint&);
 

@@ -47,7 +47,7 @@ std::string label_text(const std::vector<Truth>& truths) {
 
 void write_scene(const fs::path& folder, const SceneSetSettings& s, std::int64_t k) {
   const Scene scene = make_scene(s.scenes, k);
-  write_image(folder / "images" / (stem_of(k) + s.ending), scene.image);
+  write_image(folder / "images" / (stem_of(k) + s.extension), scene.image);
   write_file_atomically(folder / "labels" / (stem_of(k) + ".txt"), label_text(scene.truths));
 }
 
@@ -63,7 +63,7 @@ class Writers {
     std::vector<std::thread> threads = start_threads(count - 1, [this] { work(); });
     work();
     for (std::thread& t : threads) t.join();
-    if (fault_) std::rethrow_exception(fault_);
+    if (error_) std::rethrow_exception(error_);
   }
 
  private:
@@ -76,7 +76,7 @@ class Writers {
       }
     } catch (...) {
       const std::lock_guard lock(mutex_);
-      if (!fault_) fault_ = std::current_exception();
+      if (!error_) error_ = std::current_exception();
       stopped_ = true;
     }
   }
@@ -88,7 +88,7 @@ class Writers {
   std::atomic<std::int64_t> next_ = 0;
   std::atomic<bool> stopped_ = false;
   std::int64_t done_ = 0;
-  std::exception_ptr fault_;
+  std::exception_ptr error_;
 };
 
 // Whole paths: relative ones hold from the working directory first (Darknet), where another
@@ -104,7 +104,7 @@ void write_list(const fs::path& file, const SceneSetSettings& s, std::int64_t fr
                 std::int64_t to) {
   std::string text;
   for (std::int64_t k = from; k < to; ++k)
-    text += whole(file.parent_path() / "images" / (stem_of(k) + s.ending)).string() + "\n";
+    text += whole(file.parent_path() / "images" / (stem_of(k) + s.extension)).string() + "\n";
   write_file_atomically(file, text);
 }
 
@@ -125,10 +125,10 @@ nlohmann::json mark_of(const SceneSetSettings& s) {
           {"seed", c.seed},
           {"size", {c.width, c.height}},
           {"classes", c.classes},
-          {"objects", {c.least_objects, c.most_objects}},
-          {"object_size", {c.least_size, c.most_size}},
+          {"objects", {c.min_objects, c.max_objects}},
+          {"object_size", {c.min_size, c.max_size}},
           {"clutter", c.clutter},
-          {"format", s.ending.substr(1)}};
+          {"format", s.extension.substr(1)}};
 }
 
 }  // namespace
@@ -146,7 +146,7 @@ void require_scene_folder(const fs::path& folder) {
 void write_scene_set(const fs::path& folder, const SceneSetSettings& s) {
   check(s.scenes);
   if (s.count < 1 || s.test < 0 || s.test > s.count)
-    fail("-n ", s.count, " -test ", s.test, ": at least one picture, no more tests than pictures");
+    fail("-n ", s.count, " -test ", s.test, ": at least one image, no more tests than images");
   require_scene_folder(folder);
   clear(folder);
   write_file_atomically(folder / kMark, mark_of(s).dump(2) + "\n");

@@ -1,4 +1,4 @@
-// A folder of synthetic scenes with everything a training wants: pictures, labels, lists, .names
+// A folder of synthetic scenes with everything a training run wants: images, labels, lists, .names
 // and .data.
 #pragma once
 #include <filesystem>
@@ -10,8 +10,8 @@ namespace darknet {
 
 struct SceneSetSettings {
   SceneSettings scenes;
-  std::int64_t count = 1000, test = 200;  // pictures in all; the last `test` are the valid list
-  std::string ending = ".jpg";            // or .png
+  std::int64_t count = 1000, test = 200;  // images in all; the last `test` are the valid list
+  std::string extension = ".jpg";         // or .png
   int threads = 0;                        // 0: one per core; the bytes do not depend on it
 };
 

@@ -11,7 +11,7 @@
 namespace darknet {
 namespace {
 
-constexpr float kMargin = 2;    // pixels between an object and what lies beside it
+constexpr float kMargin = 2;    // pixels between an object and what lies next to it
 constexpr int kPlacings = 300;  // tries to find room for one shape
 
 struct Thing {
@@ -34,7 +34,7 @@ bool free_of(const Bounds& b, const std::vector<Thing>& things) {
 bool place_thing(const SceneSettings& s, const SceneShape& unit, Rng& rng,
                  const std::vector<Thing>& others, Thing& thing) {
   for (int i = 0; i < kPlacings; ++i) {
-    const float size = rng.uniform(s.least_size, s.most_size);
+    const float size = rng.uniform(s.min_size, s.max_size);
     const float angle = rng.uniform(0, 2 * std::numbers::pi_v<float>);
     const Bounds turned = bounds_of(placed(unit, {}, 1, angle).outer);
     const float scale = size / std::max(turned.right - turned.left, turned.bottom - turned.top);
@@ -51,15 +51,15 @@ bool place_thing(const SceneSettings& s, const SceneShape& unit, Rng& rng,
 
 std::vector<Thing> objects_of(const SceneSettings& s, std::int64_t k) {
   Rng rng = rng_of(s, k, Part::objects);
-  const std::int64_t count = s.least_objects + rng.below(s.most_objects - s.least_objects + 1);
+  const std::int64_t count = s.min_objects + rng.below(s.max_objects - s.min_objects + 1);
   std::vector<Thing> objects;
   for (std::int64_t i = 0; i < count; ++i) {
     Thing thing;
     thing.class_id = rng.below(s.classes);
     if (!place_thing(s, scene_class_shape(thing.class_id), rng, objects, thing))
-      fail("scene ", k, ": no room for ", count, " objects of ", s.least_size, " to ", s.most_size,
-           " pixels in a picture of ", s.width, " x ", s.height, "; after ", i,
-           " of them it is full: fewer or smaller objects, or a larger picture, are needed");
+      fail("scene ", k, ": no room for ", count, " objects of ", s.min_size, " to ", s.max_size,
+           " pixels in an image of ", s.width, " x ", s.height, "; after ", i,
+           " of them it is full: fewer or smaller objects, or a larger image, are needed");
     objects.push_back(std::move(thing));
   }
   return objects;
@@ -104,11 +104,11 @@ void check(const SceneSettings& s) {
     fail("-size ", s.width, "x", s.height, ": sides of 16 to 8192 pixels are wanted");
   if (s.classes < 1 || s.classes > static_cast<std::int64_t>(kSceneClasses.size()))
     fail("-classes ", s.classes, ": there are 1 to ", kSceneClasses.size(), " kinds of objects");
-  if (s.least_objects < 0 || s.most_objects < s.least_objects || s.most_objects > 1000)
-    fail("-objects ", s.least_objects, "..", s.most_objects, ": 0 to 1000 are possible");
-  if (!(s.least_size >= 4 && s.most_size >= s.least_size && s.most_size <= side - 2))
-    fail("-object_size ", s.least_size, "..", s.most_size, ": 4 to ", side - 2,
-         " pixels fit into this picture");
+  if (s.min_objects < 0 || s.max_objects < s.min_objects || s.max_objects > 1000)
+    fail("-objects ", s.min_objects, "..", s.max_objects, ": 0 to 1000 are possible");
+  if (!(s.min_size >= 4 && s.max_size >= s.min_size && s.max_size <= side - 2))
+    fail("-object_size ", s.min_size, "..", s.max_size, ": 4 to ", side - 2,
+         " pixels fit into this image");
   if (s.clutter < 0 || s.clutter > 100) fail("-clutter ", s.clutter, ": 0 to 100 are possible");
 }
 

@@ -12,16 +12,16 @@ namespace darknet {
 struct SceneSettings {
   std::int64_t width = 416, height = 416;
   std::int64_t classes = 3;  // the first ones of kSceneClasses (dataset/scene_shapes.h)
-  std::int64_t least_objects = 1, most_objects = 6;
-  float least_size = 16, most_size = 56;  // the larger side of an object's box, pixels
-  std::int64_t clutter = 3;               // 0: plain texture; look-alikes and lines grow with it
+  std::int64_t min_objects = 1, max_objects = 6;
+  float min_size = 16, max_size = 56;  // the larger side of an object's box, pixels
+  std::int64_t clutter = 3;            // 0: plain texture; look-alikes and lines grow with it
   std::uint64_t seed = 1;
 };
 
 // Throws where a setting is out of its range or objects of this size have no room.
 void check(const SceneSettings&);
 
-// What scene `k` holds, without drawing it. Objects do not overlap and lie wholly in the picture;
+// What scene `k` holds, without drawing it. Objects do not overlap and lie wholly in the image;
 // their boxes are tight. Throws where there is no room for them.
 std::vector<Truth> scene_truths(const SceneSettings&, std::int64_t k);
 

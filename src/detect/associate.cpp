@@ -66,13 +66,13 @@ class Assignment {
 }  // namespace
 
 std::vector<std::size_t> associate(std::span<const Detection> detections,
-                                   std::span<const Detection> known, float least) {
+                                   std::span<const Detection> known, float min) {
   Assignment assignment(detections.size(), known.size());
   for (std::size_t d = 0; d < detections.size(); ++d)
     for (std::size_t k = 0; k < known.size(); ++k) {
       if (detections[d].class_id != known[k].class_id) continue;
       const float overlap = iou(detections[d].box, known[k].box);
-      if (overlap >= least) assignment.allow(d, k, overlap);
+      if (overlap >= min) assignment.allow(d, k, overlap);
     }
   return assignment.best();
 }

@@ -14,6 +14,6 @@ inline constexpr std::size_t kUnmatched = static_cast<std::size_t>(-1);
 // For each detection the index of its box in `known`, or kUnmatched. Only boxes of one class and an
 // IoU of at least `least` are paired, each once.
 std::vector<std::size_t> associate(std::span<const Detection> detections,
-                                   std::span<const Detection> known, float least);
+                                   std::span<const Detection> known, float min);
 
 }  // namespace darknet

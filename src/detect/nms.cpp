@@ -50,7 +50,7 @@ class Kept {
   }
 
  private:
-  static constexpr int kGrid = 16;  // cells a side over the picture
+  static constexpr int kGrid = 16;  // cells a side over the image
 
   static int cell_of(float fraction) {  // what lies outside belongs to the cells at the border
     const float bounded = fraction > 0 ? std::min(fraction, 1.f) : 0;

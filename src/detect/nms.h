@@ -1,4 +1,4 @@
-// Non-maximum suppression, as the Darknets' three kinds do it.
+// Non-maximum suppression, as the Darknet forks' three kinds do it.
 #pragma once
 #include <vector>
 #include "detect/box.h"

@@ -16,7 +16,7 @@ namespace darknet {
 class Smoother {
  public:
   explicit Smoother(std::size_t frames) : frames_(frames) {}
-  // The surest first.
+  // The highest-scoring first.
   std::vector<Detection> next(std::span<const Detection>, float threshold);
 
  private:

@@ -25,7 +25,7 @@ struct EvaluatedImage {
   std::vector<Detection> detections;
   std::vector<Truth> truths;
   std::vector<Truth> difficult;        // neither to be found nor wrong to find
-  std::int64_t width = 0, height = 0;  // of the picture, pixels; 0: not known
+  std::int64_t width = 0, height = 0;  // of the image, pixels; 0: not known
 };
 
 struct EvaluationOptions {

@@ -111,9 +111,9 @@ constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
 // The free truth that detection d overlaps most, at least by `least`; one that counts before one
 // that is ignored.
 std::size_t taken_by(std::size_t d, const Subject& s, const Order& o,
-                     const std::vector<bool>& taken, double least) {
+                     const std::vector<bool>& taken, double min) {
   std::size_t match = kNone;
-  double best = std::min(least, 1 - 1e-10);
+  double best = std::min(min, 1 - 1e-10);
   for (const std::size_t t : o.truths) {
     if (taken[t] && !s.difficult[t]) continue;
     if (match != kNone && !o.ignored[match] && o.ignored[t]) break;
@@ -225,7 +225,7 @@ CocoEvaluation evaluate_coco(std::span<const EvaluatedImage> images, std::int64_
   for (auto& of_class : detections) of_class.resize(images.size());
   for (std::size_t i = 0; i < images.size(); ++i) {
     if (images[i].width <= 0 || images[i].height <= 0)
-      fail("image ", i + 1, ": COCO's average precision needs the size of every picture");
+      fail("image ", i + 1, ": COCO's average precision needs the size of every image");
     for (const Detection& d : images[i].detections)
       if (d.class_id >= 0 && d.class_id < classes)
         detections[static_cast<std::size_t>(d.class_id)][i].push_back(&d);

@@ -2,7 +2,7 @@
 // sizes. It differs from eval/average_precision.h in more than the thresholds: a detection may take
 // another truth where the one it overlaps most is taken; a difficult truth stands for an ignored
 // one and may be hit by several detections, as a crowd may; of an image only the 100 best
-// detections of a class count; and overlaps are of pixels, so the pictures' sizes must be known.
+// detections of a class count; and overlaps are of pixels, so the images' sizes must be known.
 // The crowds of COCO themselves (overlap by the detection's area alone) have no place in label
 // files.
 #pragma once
@@ -18,7 +18,7 @@ namespace darknet {
 inline constexpr int kCocoThresholds = 10;            // IoU .5, .55 .. .95
 inline constexpr std::int64_t kCocoDetections = 100;  // per image and class
 
-// Of the object's box, in pixels of its picture: below 32^2, to 96^2, beyond.
+// Of the object's box, in pixels of its image: below 32^2, to 96^2, beyond.
 enum class ObjectSize : std::uint8_t { any, small, medium, large };
 inline constexpr int kObjectSizes = 4;
 
@@ -41,7 +41,7 @@ struct CocoEvaluation {
 // written (AlexeyAB's too), or kept as another program wrote it (pycocotools clips nothing).
 enum class OutsideImage : std::uint8_t { clip, keep };
 
-// Throws where a picture's size is not known.
+// Throws where an image's size is not known.
 CocoEvaluation evaluate_coco(std::span<const EvaluatedImage>, std::int64_t classes,
                              OutsideImage = OutsideImage::clip);
 

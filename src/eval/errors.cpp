@@ -30,7 +30,7 @@ Nearest nearest(const Box& box, const std::vector<Truth>& truths, const May& may
 class Image {
  public:
   Image(const EvaluatedImage& image, std::int64_t number, const EvaluationOptions& o)
-      : image_(image), number_(number), least_(o.iou), taken_(image.truths.size()) {
+      : image_(image), number_(number), min_(o.iou), taken_(image.truths.size()) {
     for (const Detection& d : image.detections)
       if (d.probability > o.threshold) detections_.push_back(d);
     std::stable_sort(
@@ -53,7 +53,7 @@ class Image {
     const Nearest n = nearest(d.box, image_.truths, [&](std::size_t t) {
       return !taken_[t] && image_.truths[t].class_id == d.class_id;
     });
-    if (n.truth == kNone || n.iou < least_) return false;
+    if (n.truth == kNone || n.iou < min_) return false;
     taken_[n.truth] = true;
     count(e, d.class_id, d.class_id);
     return true;
@@ -62,7 +62,7 @@ class Image {
   bool on_difficult(const Detection& d) const {
     return nearest(d.box, image_.difficult, [&](std::size_t t) {
              return image_.difficult[t].class_id == d.class_id;
-           }).iou >= least_;
+           }).iou >= min_;
   }
 
   void add_false(const Detection& d, DetectionErrors& e) {
@@ -73,9 +73,9 @@ class Image {
     const auto other = nearest(d.box, image_.truths, [&](std::size_t t) {
       return !taken_[t] && image_.truths[t].class_id != d.class_id;
     });
-    if (same.iou >= least_) {
+    if (same.iou >= min_) {
       f.kind = FalseKind::duplicate, f.confused_with = d.class_id, f.iou = same.iou;
-    } else if (other.truth != kNone && other.iou >= least_) {
+    } else if (other.truth != kNone && other.iou >= min_) {
       f.kind = FalseKind::wrong_class, f.iou = other.iou;
       f.confused_with = image_.truths[other.truth].class_id;
       taken_[other.truth] = true;
@@ -98,7 +98,7 @@ class Image {
 
   const EvaluatedImage& image_;
   std::int64_t number_;
-  float least_;
+  float min_;
   std::vector<bool> taken_;
   std::vector<Detection> detections_;
 };

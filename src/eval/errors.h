@@ -27,7 +27,7 @@ struct MissedTruth {
 };
 
 struct DetectionErrors {
-  std::vector<FalsePositive> false_positives;  // the surest first
+  std::vector<FalsePositive> false_positives;  // the highest-scoring first
   std::vector<MissedTruth> misses;             // the largest box first
   // counts[truth * (classes + 1) + detected]; the last row: detections of nothing; the last column:
   // truths that nothing found. Duplicates stand in the last row.
@@ -38,9 +38,9 @@ struct DetectionErrors {
   }
 };
 
-// Detections above the threshold take, the surest first, the free truth of their class that they
-// overlap most; what is left over is then compared with the free truths of other classes. Those on
-// difficult truths are left out.
+// Detections above the threshold take, the highest-scoring first, the free truth of their class
+// that they overlap most; what is left over is then compared with the free truths of other classes.
+// Those on difficult truths are left out.
 DetectionErrors find_errors(std::span<const EvaluatedImage>, const EvaluationOptions&);
 
 }  // namespace darknet

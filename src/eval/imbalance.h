@@ -15,7 +15,7 @@ inline constexpr float kSmallPixels = 8;  // side of an object that is small for
 
 struct HeadImbalance {
   std::int64_t layer = 0;
-  std::int64_t candidates = 0;  // anchors judged, over all images
+  std::int64_t candidates = 0;  // anchors classified, over all images
   std::int64_t positives = 0;
   double negatives_per_positive() const;  // 0 where nothing is positive
 };

@@ -43,7 +43,7 @@ std::vector<std::vector<Candidate>> candidates_by_class(std::span<const Evaluate
 }
 
 MatchedClass match_class(std::span<const EvaluatedImage> images, std::vector<Candidate> candidates,
-                         std::int64_t class_id, float least) {
+                         std::int64_t class_id, float min) {
   std::stable_sort(candidates.begin(), candidates.end(),
                    [](const Candidate& a, const Candidate& b) {
                      return a.detection->probability > b.detection->probability;
@@ -58,7 +58,7 @@ MatchedClass match_class(std::span<const EvaluatedImage> images, std::vector<Can
   std::vector<std::vector<const Truth*>> found(images.size());
   for (const Candidate& c : candidates) {
     const Best best = best_match(*c.detection, images[static_cast<std::size_t>(c.image)]);
-    const bool overlaps = best.truth && best.iou >= least;
+    const bool overlaps = best.truth && best.iou >= min;
     if (overlaps && best.difficult) continue;
     auto& taken = found[static_cast<std::size_t>(c.image)];
     const bool hit = overlaps && std::find(taken.begin(), taken.end(), best.truth) == taken.end();

@@ -11,7 +11,7 @@ namespace darknet {
 namespace {
 
 constexpr double kConfidence = .95;
-constexpr std::int64_t kMostExactPairs = 20;  // 2^20 assignments of signs
+constexpr std::int64_t kMaxExactPairs = 20;  // 2^20 assignments of signs
 
 double mean_of(std::span<const double> values) {
   double sum = 0;
@@ -30,7 +30,7 @@ double sign_flip_p(std::span<const double> values) {
   const auto n = static_cast<std::int64_t>(values.size());
   double observed = 0, magnitude = 0;
   for (const double v : values) observed += v, magnitude += std::abs(v);
-  const double least = std::abs(observed) - 1e-12 * magnitude;
+  const double min = std::abs(observed) - 1e-12 * magnitude;
   std::int64_t as_far = 0;
   const std::int64_t all = std::int64_t{1} << n;
   for (std::int64_t signs = 0; signs < all; ++signs) {
@@ -38,7 +38,7 @@ double sign_flip_p(std::span<const double> values) {
     for (std::int64_t i = 0; i < n; ++i)
       sum += (signs >> i & 1) ? values[static_cast<std::size_t>(i)]
                               : -values[static_cast<std::size_t>(i)];
-    as_far += std::abs(sum) >= least;
+    as_far += std::abs(sum) >= min;
   }
   return static_cast<double>(as_far) / static_cast<double>(all);
 }
@@ -63,8 +63,8 @@ PairedStatistics paired_statistics(std::span<const double> differences) {
       student_t(kConfidence, s.pairs - 1) * s.deviation / std::sqrt(static_cast<double>(s.pairs));
   s.confidence = {s.mean - margin, s.mean + margin};
   // Beyond that the interval says it all.
-  s.p_value = s.pairs <= kMostExactPairs ? sign_flip_p(differences)
-                                         : std::numeric_limits<double>::quiet_NaN();
+  s.p_value = s.pairs <= kMaxExactPairs ? sign_flip_p(differences)
+                                        : std::numeric_limits<double>::quiet_NaN();
   return s;
 }
 

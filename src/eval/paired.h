@@ -1,5 +1,5 @@
-// Whether one of two arms of an experiment is better: statistics of paired differences, over seeds
-// and over images. Pure functions of numbers; what the arms are is not known here.
+// Whether one of two variants of an experiment is better: statistics of paired differences, over
+// seeds and over images. Pure functions of numbers; what the variants are is not known here.
 #pragma once
 #include <cstdint>
 #include <functional>

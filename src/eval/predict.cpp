@@ -27,8 +27,8 @@ std::vector<Detection> detections_in_image(const Network& net, std::int64_t imag
   std::vector<Detection> all;
   all.reserve(found.size());
   for (const InputDetection& d : found)
-    all.push_back({to_picture(d.box, placed.placement, placed.width, placed.height, placed.input.h,
-                              placed.input.w),
+    all.push_back({to_image(d.box, placed.placement, placed.width, placed.height, placed.input.h,
+                            placed.input.w),
                    d.class_id, d.objectness, d.probability});
   return all;
 }
@@ -56,32 +56,32 @@ std::int64_t classes_of(const Network& net) {
   return classes;
 }
 
-void require_picture_input(const Network& net) {
+void require_image_input(const Network& net) {
   const std::int64_t channels = net.settings().channels;
   if (channels != 1 && channels != 3)
     fail_at(net.where(), "[net] channels=", channels,
             ": images have 3 channels (colour) or 1 (grey)");
 }
 
-PreparedPicture prepare_picture(const Stream& stream, const Image& image, const Shape& input,
-                                bool letter_box) {
-  PreparedPicture out{.pixels = std::vector<float>(static_cast<std::size_t>(input.features())),
-                      .placement = plain_placement(image, input.h, input.w, letter_box),
-                      .width = image.width,
-                      .height = image.height};
+PreparedImage prepare_image(const Stream& stream, const Image& image, const Shape& input,
+                            bool letter_box) {
+  PreparedImage out{.pixels = std::vector<float>(static_cast<std::size_t>(input.features())),
+                    .placement = plain_placement(image, input.h, input.w, letter_box),
+                    .width = image.width,
+                    .height = image.height};
   place(stream, image, out.placement, {out.pixels.data(), {1, input.h, input.w, input.c}, input.c});
   return out;
 }
 
-std::vector<Detection> detect(Network& net, const PreparedPicture& picture,
+std::vector<Detection> detect(Network& net, const PreparedImage& image,
                               const DetectionOptions& options) {
-  forward(net, picture.pixels.data(), static_cast<std::int64_t>(picture.pixels.size()));
+  forward(net, image.pixels.data(), static_cast<std::int64_t>(image.pixels.size()));
   return detections_in_image(net, 0, options,
-                             {picture.placement, picture.width, picture.height, net.input_shape()});
+                             {image.placement, image.width, image.height, net.input_shape()});
 }
 
 std::vector<Detection> detect(Network& net, const Image& image, const DetectionOptions& options) {
-  return detect(net, prepare_picture({}, image, net.input_shape(), net.settings().letter_box),
+  return detect(net, prepare_image({}, image, net.input_shape(), net.settings().letter_box),
                 options);
 }
 
@@ -121,7 +121,7 @@ void detect_batches(Network& net, Loader& loader, std::size_t images, const Dete
     if (batch.images.empty() || (run.stop && run.stop())) return;
     forward(net, batch.pixels.data(), static_cast<std::int64_t>(batch.pixels.size()));
     for (std::size_t i = 0; i < batch.images.size(); ++i, ++done) {
-      const PictureSize size{batch.sizes[i].width, batch.sizes[i].height};
+      const ImageSize size{batch.sizes[i].width, batch.sizes[i].height};
       take(
           {static_cast<std::size_t>(batch.images[i]), size,
            detections_in_image(net, static_cast<std::int64_t>(i), run.options,

@@ -12,7 +12,7 @@
 #include "detect/box.h"
 #include "eval/average_precision.h"
 #include "image/image.h"
-#include "image/picture_size.h"
+#include "image/image_size.h"
 #include "nn/network.h"
 
 namespace darknet {
@@ -26,16 +26,16 @@ struct DetectionOptions {
 };
 
 // An image as the network's input, and the way back.
-struct PreparedPicture {
+struct PreparedImage {
   std::vector<float> pixels;  // NHWC, 0..1
   Placement placement;
   std::int64_t width = 0, height = 0;  // of the image, pixels
 };
 // `input`: net.input_shape(). Needs no network, so that it can be done while one is at work.
-PreparedPicture prepare_picture(const Stream&, const Image&, const Shape& input, bool letter_box);
+PreparedImage prepare_image(const Stream&, const Image&, const Shape& input, bool letter_box);
 
 // The detections of one image; `net` was made for inference with a batch of 1.
-std::vector<Detection> detect(Network& net, const PreparedPicture&, const DetectionOptions&);
+std::vector<Detection> detect(Network& net, const PreparedImage&, const DetectionOptions&);
 std::vector<Detection> detect(Network& net, const Image& image, const DetectionOptions&);
 // The highest probability of any box after the last detect(); 0 where none has at least .001.
 float highest_probability(const Network& net);
@@ -43,7 +43,7 @@ float highest_probability(const Network& net);
 // The detections of one image of a list.
 struct DetectedImage {
   std::size_t place = 0;  // in the list, from 0
-  PictureSize size;       // pixels
+  ImageSize size;         // pixels
   std::vector<Detection> detections;
 };
 struct DetectionRun {
@@ -77,6 +77,6 @@ std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet&, L
 // The classes that the network's heads classify; throws where it has no head or they disagree.
 std::int64_t classes_of(const Network&);
 // Throws where the network's input has a number of channels that no image has.
-void require_picture_input(const Network&);
+void require_image_input(const Network&);
 
 }  // namespace darknet

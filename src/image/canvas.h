@@ -19,7 +19,7 @@ struct CanvasPoint {
 struct Pen {
   Colour colour{};
   float width = 1;              // pixels
-  std::span<const float> dash;  // lengths of stroke and gap in turns; empty: a whole line
+  std::span<const float> dash;  // lengths of stroke and gap alternating; empty: a whole line
 };
 
 // Points that are not finite are left out, and the line broken there.

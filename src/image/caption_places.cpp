@@ -32,16 +32,16 @@ std::vector<PixelArea> adjacent_places(const PixelArea& o, std::int64_t w, std::
           {o.x, o.bottom() - h, w, h}};
 }
 
-// Shifted into the picture, as long as it keeps touching its object.
-PixelArea shifted_into(const PixelArea& picture, PixelArea p, const PixelArea& object) {
-  p.x = std::clamp(p.x, picture.x, std::max(picture.x, picture.right() - p.width));
+// Shifted into the image, as long as it keeps touching its object.
+PixelArea shifted_into(const PixelArea& image, PixelArea p, const PixelArea& object) {
+  p.x = std::clamp(p.x, image.x, std::max(image.x, image.right() - p.width));
   p.x = std::clamp(p.x, object.x - p.width, object.right());
   return p;
 }
 
-bool within(const PixelArea& picture, const PixelArea& p) {
-  return p.x >= picture.x && p.y >= picture.y && p.right() <= picture.right() &&
-         p.bottom() <= picture.bottom();
+bool within(const PixelArea& image, const PixelArea& p) {
+  return p.x >= image.x && p.y >= image.y && p.right() <= image.right() &&
+         p.bottom() <= image.bottom();
 }
 
 CanvasPoint nearest_point(const PixelArea& area, CanvasPoint to) {
@@ -107,9 +107,9 @@ struct CaptionPlaces::Surroundings {
   std::vector<std::pair<CanvasPoint, CanvasPoint>> leaders;
 };
 
-CaptionPlaces::CaptionPlaces(const PixelArea& picture, std::vector<PixelArea> objects,
+CaptionPlaces::CaptionPlaces(const PixelArea& image, std::vector<PixelArea> objects,
                              std::vector<PixelArea> reserved)
-    : picture_(picture), objects_(std::move(objects)), taken_(std::move(reserved)) {}
+    : image_(image), objects_(std::move(objects)), taken_(std::move(reserved)) {}
 
 CaptionPlaces::Surroundings CaptionPlaces::around(std::size_t object, std::int64_t reach) const {
   Surroundings s{objects_[object], {}, {}, {}};
@@ -126,7 +126,7 @@ CaptionPlaces::Surroundings CaptionPlaces::around(std::size_t object, std::int64
 // kNever also where it is known to be no less than `bound`.
 double CaptionPlaces::cost(const CaptionPlace& place, const Surroundings& s, double bound) const {
   const PixelArea& p = place.area;
-  if (!within(picture_, p)) return kNever;
+  if (!within(image_, p)) return kNever;
   for (const PixelArea& t : s.taken)
     if (t.common(p) > 0 || (place.leader && crosses(place.leader->first, place.leader->second, t)))
       return kNever;
@@ -159,30 +159,30 @@ std::optional<CaptionPlace> CaptionPlaces::take(std::size_t object, std::int64_t
   constexpr int kDirections = 24;
   const Surroundings s = around(object, reach + 2 * std::max(width, height));
   CaptionPlace best;
-  double least = kNever;
+  double min = kNever;
   const auto consider = [&](const CaptionPlace& place, double extra) {
-    if (const double here = cost(place, s, least) + extra; here < least) least = here, best = place;
+    if (const double here = cost(place, s, min) + extra; here < min) min = here, best = place;
   };
   double order = 0;
   for (const PixelArea& p : adjacent_places(s.own, width, height))
-    consider({shifted_into(picture_, p, s.own), {}}, order += kOrder);
+    consider({shifted_into(image_, p, s.own), {}}, order += kOrder);
   for (auto distance = static_cast<double>(height);
-       least > kFree && least > kLeader && distance <= static_cast<double>(reach); distance *= 1.5)
+       min > kFree && min > kLeader && distance <= static_cast<double>(reach); distance *= 1.5)
     for (int k = 0; k < kDirections; ++k)
       consider(led_place(s.own, width, height, distance, 2 * std::numbers::pi * k / kDirections),
                0);
-  if (least == kNever) return std::nullopt;
+  if (min == kNever) return std::nullopt;
   taken_.push_back(best.area);
   if (best.leader) leaders_.push_back(*best.leader);
   return best;
 }
 
 PixelArea CaptionPlaces::take_at_edge(std::int64_t width, std::int64_t height) {
-  const std::int64_t left = picture_.x, top = picture_.y, right = picture_.right() - width,
-                     bottom = picture_.bottom() - height, centre = (left + right) / 2,
+  const std::int64_t left = image_.x, top = image_.y, right = image_.right() - width,
+                     bottom = image_.bottom() - height, centre = (left + right) / 2,
                      middle = (top + bottom) / 2;
   PixelArea best;
-  double least = kNever;
+  double min = kNever;
   for (const auto& [x, y] : {std::pair{left, bottom},
                              {right, bottom},
                              {right, top},
@@ -197,7 +197,7 @@ PixelArea CaptionPlaces::take_at_edge(std::int64_t width, std::int64_t height) {
     for (const PixelArea& o : objects_)
       here += static_cast<double>(o.common(p)) /
               static_cast<double>(std::max<std::int64_t>(1, o.width * o.height));
-    if (here < least) least = here, best = p;
+    if (here < min) min = here, best = p;
   }
   taken_.push_back(best);
   return best;

@@ -28,8 +28,8 @@ struct CaptionPlace {
 
 class CaptionPlaces {
  public:
-  // `picture`: where captions may stand; `objects`: their outlines; `reserved`: kept free.
-  CaptionPlaces(const PixelArea& picture, std::vector<PixelArea> objects,
+  // `image`: where captions may stand; `objects`: their outlines; `reserved`: kept free.
+  CaptionPlaces(const PixelArea& image, std::vector<PixelArea> objects,
                 std::vector<PixelArea> reserved);
 
   // The best place for a caption of this size (pixels), not further than `reach` pixels from its
@@ -37,7 +37,7 @@ class CaptionPlaces {
   std::optional<CaptionPlace> take(std::size_t object, std::int64_t width, std::int64_t height,
                                    std::int64_t reach);
 
-  // The place among those at the edges of the picture that covers least; it is then taken.
+  // The place among those at the edges of the image that covers least; it is then taken.
   PixelArea take_at_edge(std::int64_t width, std::int64_t height);
 
  private:
@@ -45,7 +45,7 @@ class CaptionPlaces {
   Surroundings around(std::size_t object, std::int64_t reach) const;
   double cost(const CaptionPlace&, const Surroundings&, double bound) const;
 
-  PixelArea picture_;
+  PixelArea image_;
   std::vector<PixelArea> objects_, taken_;
   std::vector<std::pair<CanvasPoint, CanvasPoint>> leaders_;
 };

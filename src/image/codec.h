@@ -10,7 +10,7 @@ namespace darknet {
 // decode_image() has checked; the second is for GIF, whose first frame it gives.
 Image decode_rgb(const std::string& bytes);
 Image decode_by_stb(const std::string& bytes);
-// `ending`: ".jpg", ".png", ".bmp"; "" where it cannot be encoded.
-std::string encode(const Image&, const std::string& ending);
+// `extension`: ".jpg", ".png", ".bmp"; "" where it cannot be encoded.
+std::string encode(const Image&, const std::string& extension);
 
 }  // namespace darknet

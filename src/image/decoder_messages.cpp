@@ -13,7 +13,7 @@
 namespace darknet {
 namespace {
 
-constexpr std::size_t kMostKept = 4096;  // bytes of one image's messages
+constexpr std::size_t kMaxKept = 4096;  // bytes of one image's messages
 
 // Of each thread, because the libraries pass nothing on by which a message finds its image.
 thread_local std::string* kept = nullptr;
@@ -23,7 +23,7 @@ thread_local std::string* kept = nullptr;
 void keep_or_write(const char* data, std::size_t bytes) noexcept {
   if (kept) {
     try {
-      kept->append(data, std::min(bytes, kMostKept - std::min(kMostKept, kept->size())));
+      kept->append(data, std::min(bytes, kMaxKept - std::min(kMaxKept, kept->size())));
     } catch (const std::bad_alloc&) {
     }
     return;

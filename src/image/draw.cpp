@@ -11,7 +11,7 @@ namespace darknet {
 namespace {
 
 constexpr Colour kBlack{20, 20, 20}, kWhite{255, 255, 255};
-constexpr std::int64_t kLegendWidth = 300;  // pixels, at least; small pictures become that wide
+constexpr std::int64_t kLegendWidth = 300;  // pixels, at least; small images become that wide
 
 Colour readable_on(const Colour& c) { return luma_of(c) > 128 ? Colour{0, 0, 0} : kWhite; }
 
@@ -81,7 +81,7 @@ struct Tag {
   }
 };
 
-// The boxes of a picture with their captions, on the way to their places.
+// The boxes of an image with their captions, on the way to their places.
 class Captions {
  public:
   Captions(Image& image, std::span<const CaptionedBox> boxes, const CaptionOptions& options)
@@ -168,7 +168,7 @@ class Captions {
     for (const auto& [tag, colour] : key_) tag.draw(image_, colour);
   }
 
-  // Below the picture, in columns: a number on its colour, and what it stands for.
+  // Below the image, in columns: a number on its colour, and what it stands for.
   void add_legend(const std::vector<std::size_t>& which) {
     const std::int64_t gap = size_.text,
                        number_width =
@@ -257,8 +257,8 @@ TextStyle panel_style(const Image& image) {
 
 }  // namespace
 
-// The seven colours of Okabe and Ito, which people with any kind of colour vision tell apart, in an
-// order that keeps neighbours unlike; then the same lighter, then darker.
+// The seven colours of Okabe and Ito, which people with any kind of colour vision distinguish, in
+// an order that keeps neighbours unlike; then the same lighter, then darker.
 Colour class_colour(std::int64_t class_id) {
   constexpr std::array<Colour, 7> kHues{{{86, 180, 233},
                                          {230, 159, 0},

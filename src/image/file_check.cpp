@@ -83,12 +83,12 @@ int orientation_of_webp(std::string_view s) {
 
 // Tables of a DHT segment: a class byte, 16 counts by length, as many values (ITU-T T.81, B.2.4.2).
 bool tables_fit(std::string_view s) {
-  constexpr std::size_t kHead = 17, kMostCodes = 256;
+  constexpr std::size_t kHead = 17, kMaxCodes = 256;
   while (!s.empty()) {
     if (s.size() < kHead) return false;
     std::size_t codes = 0;
     for (std::size_t i = 1; i < kHead; ++i) codes += static_cast<unsigned char>(s[i]);
-    if (codes > kMostCodes || kHead + codes > s.size()) return false;
+    if (codes > kMaxCodes || kHead + codes > s.size()) return false;
     s.remove_prefix(kHead + codes);
   }
   return true;

@@ -1,4 +1,4 @@
-// What the decoders do not tell: which kind of image a file is, whether it was cut short, and how
+// What the decoders do not report: which kind of image a file is, whether it was cut short, and how
 // the camera was held.
 #pragma once
 #include <cstdint>
@@ -6,7 +6,8 @@
 
 namespace darknet {
 
-// The kinds whose size can be told before they are decoded; nothing else is handed to a decoder.
+// The kinds whose size can be reported before they are decoded; nothing else is handed to a
+// decoder.
 enum class FileKind : std::uint8_t { unknown, jpeg, png, bmp, gif, webp, tiff, jpeg2000, pnm, hdr };
 FileKind file_kind(std::string_view bytes);
 

@@ -9,18 +9,18 @@
 #include "image/codec.h"
 #include "image/decoder_messages.h"
 #include "image/file_check.h"
+#include "image/image_size.h"
 #include "image/image_warnings.h"
 #include "image/jpeg_segments.h"
-#include "image/picture_size.h"
 
 namespace darknet {
 namespace {
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 30;
-constexpr std::int64_t kMostPixels = std::int64_t{1} << 28;
+constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 30;
+constexpr std::int64_t kMaxPixels = std::int64_t{1} << 28;
 
-// Where pixel (x, y) of the upright picture is stored (Exif 2.3, tag Orientation).
+// Where pixel (x, y) of the upright image is stored (Exif 2.3, tag Orientation).
 struct Orientation {
   bool swap, mirror_x, mirror_y;  // of the stored axes
 };
@@ -46,7 +46,7 @@ Image upright(Image stored, int code) {
 }
 
 bool is_too_large(std::int64_t width, std::int64_t height) {
-  return width > kMostPixels / std::max<std::int64_t>(height, 1);
+  return width > kMaxPixels / std::max<std::int64_t>(height, 1);
 }
 
 Image decode_stored(const std::string& bytes) {
@@ -67,32 +67,32 @@ Image decode_without_end(const std::string& bytes) {
 }
 
 [[noreturn]] void refuse_cut(const std::string& name) {
-  fail_at({name, 0}, "this picture is cut short: its end is missing");
+  fail_at({name, 0}, "this image is cut short: its end is missing");
 }
 
-// Width 0 where it cannot be decoded. `said`: what is wrong with it all the same.
-Image decode_quietly(const std::string& bytes, bool complete, std::string& said) {
+// Width 0 where it cannot be decoded. `warning`: what is wrong with it all the same.
+Image decode_quietly(const std::string& bytes, bool complete, std::string& warning) {
   const DecoderMessages messages;
   Image image = complete ? decode_stored(bytes) : decode_without_end(bytes);
-  said = complete ? messages.text() : "the end marker is missing; all else is there";
+  warning = complete ? messages.text() : "the end marker is missing; all else is there";
   return image;
 }
 
 Image decode_checked(const std::string& bytes, bool complete, const std::string& name) {
   if (!complete && file_kind(bytes) != FileKind::jpeg) refuse_cut(name);
-  std::string said;
-  Image image = decode_quietly(bytes, complete, said);
+  std::string warning;
+  Image image = decode_quietly(bytes, complete, warning);
   if (image.width == 0 && !complete) refuse_cut(name);
-  if (image.width == 0) fail_at({name, 0}, "this is no picture that can be decoded");
-  if (!said.empty()) note_image_warning(name, said);  // once nothing is kept any more
+  if (image.width == 0) fail_at({name, 0}, "this is no image that can be decoded");
+  if (!warning.empty()) note_image_warning(name, warning);  // once nothing is kept any more
   return image;
 }
 
-std::string ending_of(const fs::path& path) {
-  std::string ending = path.extension().string();
-  std::transform(ending.begin(), ending.end(), ending.begin(),
+std::string extension_of(const fs::path& path) {
+  std::string extension = path.extension().string();
+  std::transform(extension.begin(), extension.end(), extension.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return ending == ".jpeg" ? ".jpg" : ending;
+  return extension == ".jpeg" ? ".jpg" : extension;
 }
 
 }  // namespace
@@ -107,22 +107,22 @@ Image grey_of(const Image& rgb) {
 }
 
 Image decode_image(const std::string& bytes, const std::string& name, std::int64_t channels) {
-  if (bytes.empty()) fail_at({name, 0}, "this picture is empty (0 bytes)");
+  if (bytes.empty()) fail_at({name, 0}, "this image is empty (0 bytes)");
   if (const std::size_t start = jpeg::start_of(bytes); start > 2)  // OpenCV takes no fill bytes
     return decode_image(bytes.substr(start - 2), name, channels);
-  const PictureSize size = picture_size(bytes);
+  const ImageSize size = image_size(bytes);
   const Soundness sound = soundness(bytes);
   if (size.width <= 0) {
     if (!sound.complete) refuse_cut(name);
-    fail_at({name, 0}, "this is no picture that can be decoded");
+    fail_at({name, 0}, "this is no image that can be decoded");
   }
   const auto require_moderate = [&](std::int64_t width, std::int64_t height) {
     if (is_too_large(width, height))
-      fail_at({name, 0}, "this picture has ", width, " x ", height, " pixels, more than ",
-              kMostPixels);
+      fail_at({name, 0}, "this image has ", width, " x ", height, " pixels, more than ",
+              kMaxPixels);
   };
   require_moderate(size.width, size.height);
-  if (!sound.sound_tables) fail_at({name, 0}, "this picture is damaged: its Huffman tables");
+  if (!sound.sound_tables) fail_at({name, 0}, "this image is damaged: its Huffman tables");
   Image image = decode_checked(bytes, sound.complete, name);
   require_moderate(image.width, image.height);  // a decoder may read the header otherwise
   image = upright(std::move(image), exif_orientation(bytes));
@@ -132,15 +132,15 @@ Image decode_image(const std::string& bytes, const std::string& name, std::int64
 Image read_image(const fs::path& path, std::int64_t channels) {
   return with_memory_for(
       [&] { return cat("the image ", path.string()); },
-      [&] { return decode_image(read_file(path, kMostBytes), path.string(), channels); });
+      [&] { return decode_image(read_file(path, kMaxBytes), path.string(), channels); });
 }
 
 void write_image(const fs::path& path, const Image& image) {
-  const std::string ending = ending_of(path);
-  if (ending != ".jpg" && ending != ".png" && ending != ".bmp")
-    fail_at({path.string(), 0}, "pictures are written as .jpg, .png or .bmp");
-  const std::string bytes = encode(image, ending);
-  if (bytes.empty()) fail_at({path.string(), 0}, "this picture cannot be encoded");
+  const std::string extension = extension_of(path);
+  if (extension != ".jpg" && extension != ".png" && extension != ".bmp")
+    fail_at({path.string(), 0}, "images are written as .jpg, .png or .bmp");
+  const std::string bytes = encode(image, extension);
+  if (bytes.empty()) fail_at({path.string(), 0}, "this image cannot be encoded");
   write_file_atomically(path, bytes);
 }
 

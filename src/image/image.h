@@ -1,4 +1,4 @@
-// Pictures in memory: 8-bit, rows top to bottom, channels interleaved. Decoding and encoding by
+// Images in memory: 8-bit, rows top to bottom, channels interleaved. Decoding and encoding by
 // OpenCV where built with it, else by stb; both give the same orientation and channels.
 #pragma once
 #include <cstdint>
@@ -23,23 +23,23 @@ struct Image {
   }
 };
 
-// Reads a picture of any kind the library knows and turns it as its EXIF orientation says; alpha is
+// Reads an image of any kind the library knows and turns it as its EXIF orientation says; alpha is
 // dropped, 16 bits are cut to 8, other colour spaces become RGB. Throws, naming the file, where it
-// is missing, no picture, larger than 2^28 pixels, or cut short. A JPEG of which only the end
+// is missing, no image, larger than 2^28 pixels, or cut short. A JPEG of which only the end
 // marker is missing is taken, with a warning (image/image_warnings.h); of a GIF the first frame.
 Image read_image(const std::filesystem::path&, std::int64_t channels = 3);
 Image decode_image(const std::string& bytes, const std::string& name, std::int64_t channels = 3);
 
-// One channel of an RGB picture's three.
+// One channel of an RGB image's three.
 Image grey_of(const Image& rgb);
 
-// JPEG, PNG or BMP by the name's ending, replaced atomically.
+// JPEG, PNG or BMP by the name's extension, replaced atomically.
 void write_image(const std::filesystem::path&, const Image&);
 
 // What decodes and encodes: "OpenCV 4.6.0" or "stb".
 std::string image_library();
 
-// Shows the picture in a window and waits for a key; false where that is impossible (no OpenCV, no
+// Shows the image in a window and waits for a key; false where that is impossible (no OpenCV, no
 // display).
 bool show_image(const std::string& title, const Image&);
 

@@ -13,7 +13,7 @@
 namespace darknet {
 namespace {
 
-constexpr std::size_t kMostNamed = 5;
+constexpr std::size_t kMaxNamed = 5;
 
 struct Noted {
   std::mutex mutex;
@@ -38,7 +38,7 @@ void note_image_warning(const std::string& file, const std::string& why) {
   const std::string message = cat(file, ": ", first_line(why));
   if (n.files.size() == 1)
     log::warn(cat(message, " (the image is used; others like it are counted)"));
-  else if (n.named.size() < kMostNamed)
+  else if (n.named.size() < kMaxNamed)
     n.named.push_back(message);
 }
 
@@ -47,7 +47,7 @@ WarningsOfImages::~WarningsOfImages() {
   const std::lock_guard lock(n.mutex);
   if (n.files.size() > 1) {
     std::string text = cat(plural(std::ssize(n.files), "image"),
-                           " used in spite of small faults; after the first:");
+                           " used in spite of small errors; after the first:");
     for (const std::string& message : n.named) text += "\n  " + message;
     if (n.files.size() > 1 + n.named.size()) text += "\n  ...";
     log::warn(text);

@@ -1,5 +1,5 @@
 // What is wrong with images that are used all the same (a decoder's complaints, a missing end
-// marker): told of the first one at once, and of the others once at the end.
+// marker): reported the first one at once, and of the others once at the end.
 #pragma once
 #include <string>
 

@@ -13,12 +13,12 @@ struct Segment {
   std::size_t begin = 0, end = 0;  // of its contents
 };
 
-// Where the marker of the start of the image ends, fill bytes before it passed over; 0: no JPEG.
+// Where the marker of the start of the image ends, fill bytes before it skipped; 0: no JPEG.
 std::size_t start_of(std::string_view);
 
 // The next segment from `at`, which stands on or before an 0xFF; false at the file's end and where
 // the segment reaches beyond it (`to` then says which). Entropy-coded data between segments is
-// passed over: in it 0xFF is followed by 0 or a restart.
+// skipped: in it 0xFF is followed by 0 or a restart.
 bool next_segment(std::string_view, std::size_t at, Segment& to);
 
 // Whether the marker is one of a frame (SOF), which has the image's size and components.

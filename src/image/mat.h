@@ -6,7 +6,7 @@
 
 namespace darknet {
 
-// RGB becomes BGR; of a grey picture the Mat is a view, not to be written to.
+// RGB becomes BGR; of a grey image the Mat is a view, not to be written to.
 cv::Mat bgr_of(const Image&);
 Image rgb_of(const cv::Mat& bgr);
 

@@ -1,4 +1,4 @@
-// OpenCV behind decoding, encoding and a picture's window; empty in a build without it
+// OpenCV behind decoding, encoding and an image's window; empty in a build without it
 // (image/stb.cpp). Video is in video_opencv.cpp.
 #if defined(DARKNET_OPENCV)
 #include <opencv2/highgui.hpp>
@@ -45,9 +45,9 @@ Image decode_rgb(const std::string& bytes) try {
   return {};
 }
 
-std::string encode(const Image& image, const std::string& ending) try {
+std::string encode(const Image& image, const std::string& extension) try {
   std::vector<std::uint8_t> out;
-  cv::imencode(ending, bgr_of(image), out, {cv::IMWRITE_JPEG_QUALITY, kJpegQuality});
+  cv::imencode(extension, bgr_of(image), out, {cv::IMWRITE_JPEG_QUALITY, kJpegQuality});
   return {out.begin(), out.end()};
 } catch (const cv::Exception&) {
   return {};

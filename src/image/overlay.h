@@ -1,4 +1,4 @@
-// A transparent picture that Cairo draws into and that is then laid over a part of an Image. Only
+// A transparent image that Cairo draws into and that is then laid over a part of an Image. Only
 // for the files of this folder that are compiled with Cairo.
 #pragma once
 #include <cairo.h>

@@ -1,4 +1,4 @@
-// Fingerprints of what an image shows, to find the same picture in another size, format or
+// Fingerprints of what an image shows, to find the same image in another size, format or
 // compression: a difference hash (dHash), checked by a small grey copy.
 #pragma once
 #include <array>

@@ -27,7 +27,7 @@
 
 #include "image/codec.h"
 #include "image/file_check.h"
-#include "image/picture_size.h"
+#include "image/image_size.h"
 
 #if !defined(DARKNET_OPENCV)
 #define STB_IMAGE_WRITE_IMPLEMENTATION
@@ -69,7 +69,7 @@ void append(void* to, void* data, int size) {
 // Not by stb 2.27: it takes the low byte of 16-bit samples, reads beyond its buffer where they are
 // grey, and returns memory that was never written where samples are missing.
 Image decode_pnm(const std::string& file) {
-  const PictureSize size = picture_size(file);
+  const ImageSize size = image_size(file);
   const PnmSamples samples = pnm_samples(file);
   if ((file[1] != '5' && file[1] != '6') || samples.bytes.empty()) return {};
   Image image(size.width, size.height, 3);
@@ -85,15 +85,15 @@ Image decode_rgb(const std::string& bytes) {
   return file_kind(bytes) == FileKind::pnm ? decode_pnm(bytes) : decode_by_stb(bytes);
 }
 
-std::string encode(const Image& image, const std::string& ending) {
+std::string encode(const Image& image, const std::string& extension) {
   const int w = static_cast<int>(image.width), h = static_cast<int>(image.height),
             c = static_cast<int>(image.channels);
-  constexpr int kMostJpeg = 65535;  // the library would write the sides modulo 65536
-  if (image.pixels.empty() || (ending == ".jpg" && std::max(w, h) > kMostJpeg)) return {};
+  constexpr int kMaxJpeg = 65535;  // the library would write the sides modulo 65536
+  if (image.pixels.empty() || (extension == ".jpg" && std::max(w, h) > kMaxJpeg)) return {};
   std::string out;
-  if (ending == ".png")
+  if (extension == ".png")
     stbi_write_png_to_func(append, &out, w, h, c, image.pixels.data(), w * c);
-  else if (ending == ".bmp")
+  else if (extension == ".bmp")
     stbi_write_bmp_to_func(append, &out, w, h, c, image.pixels.data());
   else
     stbi_write_jpg_to_func(append, &out, w, h, c, image.pixels.data(), kJpegQuality);

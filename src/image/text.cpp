@@ -48,7 +48,7 @@ struct LaidText {
 
 double pixels(int units) { return static_cast<double>(units) / PANGO_SCALE; }
 
-// The same pictures on every machine with the same fonts: nothing is taken from its settings for
+// The same images on every machine with the same fonts: nothing is taken from its settings for
 // screens, nor from the language of its user.
 GPointer<PangoContext> fixed_context(PangoFontMap* map) {
   GPointer<PangoContext> context(pango_font_map_create_context(map));

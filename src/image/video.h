@@ -1,5 +1,5 @@
-// Moving pictures in and out: files, cameras, streams and pictures as sources, video files, a
-// window. Not here: threads, waiting and reconnecting (video/). Everything but picture_source()
+// Moving images in and out: files, cameras, streams and images as sources, video files, a
+// window. Not here: threads, waiting and reconnecting (video/). Everything but image_source()
 // needs OpenCV; a build without it says so.
 #pragma once
 #include <cstdint>
@@ -14,8 +14,8 @@ namespace darknet {
 
 struct VideoFormat {
   std::int64_t width = 0, height = 0;  // pixels; 0: differs from frame to frame
-  double fps = 0;                      // 0: not told
-  std::int64_t frames = 0;             // as the container tells; 0: not told
+  double fps = 0;                      // 0: unknown
+  std::int64_t frames = 0;             // as the container reports; 0: unknown
   // Frames come whether they are taken or not; those nobody took are lost.
   bool live = false;
 };
@@ -35,16 +35,16 @@ struct CameraSettings {
   double fps = 0;
 };
 
-// Each throws, naming what cannot be opened. A stream whose length is told counts as a file.
+// Each throws, naming what cannot be opened. A stream whose length is reported counts as a file.
 std::unique_ptr<VideoSource> open_video_file(const std::filesystem::path&);
 std::unique_ptr<VideoSource> open_camera(int index, const CameraSettings&);
 std::unique_ptr<VideoSource> open_stream(const std::string& url);
-// Pictures as the frames of a video.
-std::unique_ptr<VideoSource> picture_source(std::vector<std::filesystem::path>, double fps);
+// Images as the frames of a video.
+std::unique_ptr<VideoSource> image_source(std::vector<std::filesystem::path>, double fps);
 
 struct WriterSettings {
   double fps = 25;
-  std::string codec;  // four letters; "": what suits the file's ending and costs little
+  std::string codec;  // four letters; "": what suits the file's extension and costs little
   std::int64_t width = 0, height = 0;
 };
 

@@ -9,7 +9,7 @@ namespace {
 [[noreturn]] void refuse(const std::string& what) {
   fail(what,
        ": this build has no OpenCV, which video needs; install libopencv-videoio-dev and "
-       "libopencv-highgui-dev and build again. Folders and lists of pictures work without it");
+       "libopencv-highgui-dev and build again. Folders and lists of images work without it");
 }
 
 }  // namespace

@@ -27,9 +27,9 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kStreamTimeout = 5000;  // milliseconds to open, or without a frame
-constexpr double kMostFps = 1000;     // more is a clock's rate, not a camera's
+constexpr double kMaxFps = 1000;      // more is a clock's rate, not a camera's
 
-// The libraries tell on standard error what is told here in one sentence.
+// The libraries tell on standard error what is reported here in one sentence.
 void silence_libraries() {
   cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
   ::setenv("OPENCV_FFMPEG_LOGLEVEL", "-8", 0);
@@ -43,7 +43,7 @@ VideoFormat format_of(const cv::VideoCapture& capture) {
   const double fps = capture.get(cv::CAP_PROP_FPS);
   return {.width = whole(cv::CAP_PROP_FRAME_WIDTH),
           .height = whole(cv::CAP_PROP_FRAME_HEIGHT),
-          .fps = fps > 0 && fps <= kMostFps ? fps : 0,
+          .fps = fps > 0 && fps <= kMaxFps ? fps : 0,
           .frames = whole(cv::CAP_PROP_FRAME_COUNT)};
 }
 
@@ -77,8 +77,8 @@ void require_readable(const fs::path& path) {
 }
 
 std::string default_codec(const fs::path& path) {
-  std::string ending = path.extension().string();
-  std::transform(ending.begin(), ending.end(), ending.begin(), ::tolower);
+  std::string extension = path.extension().string();
+  std::transform(extension.begin(), extension.end(), extension.begin(), ::tolower);
   constexpr std::array<std::pair<const char*, const char*>, 6> kCodecs{{{".mp4", "mp4v"},
                                                                         {".m4v", "mp4v"},
                                                                         {".mov", "mp4v"},
@@ -86,7 +86,7 @@ std::string default_codec(const fs::path& path) {
                                                                         {".mkv", "XVID"},
                                                                         {".webm", "VP80"}}};
   for (const auto& [known, codec] : kCodecs)
-    if (ending == known) return codec;
+    if (extension == known) return codec;
   fail(path.string(), ": videos are written as .mp4, .m4v, .mov, .avi, .mkv or .webm");
 }
 
@@ -96,8 +96,8 @@ class FileWriter : public VideoWriter {
       : size_(static_cast<int>(s.width), static_cast<int>(s.height)) {
     require_unprotected(path);
     require_format(path, kVideoFormat);
-    const std::string ending = default_codec(path);  // refuses what is no video
-    const std::string codec = s.codec.empty() ? ending : s.codec;
+    const std::string extension = default_codec(path);  // refuses what is no video
+    const std::string codec = s.codec.empty() ? extension : s.codec;
     if (codec.size() != 4) fail("-codec ", codec, ": four letters name a codec, such as mp4v");
     const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
     if (::access(folder.c_str(), W_OK) != 0)

@@ -58,14 +58,14 @@ struct AnchorSums {
 };
 
 struct AddTelemetry {
-  PartTelemetry a;
+  MicroBatchTelemetry a;
   StepState* state;
   DN_HD void operator()(std::int64_t) const {
     if (a.first) *a.total = {};
     *a.total += *a.sums;
-    if (a.sums->not_finite == 0 || state->verdict == Verdict::fault) return;
-    state->verdict = Verdict::fault;
-    state->fault_part = a.part;
+    if (a.sums->not_finite == 0 || state->status == StepStatus::non_finite) return;
+    state->status = StepStatus::non_finite;
+    state->non_finite_micro_batch = a.micro_batch;
   }
 };
 
@@ -100,8 +100,8 @@ void sum_telemetry(const Stream& s, const ObjectnessArguments& a, HeadTelemetry*
   reduce(s, a.logits.shape.pixels() * a.layout.anchors, AnchorSums{a}, out, scratch);
 }
 
-void add_telemetry(const Stream& s, const PartTelemetry& part, StepState* state) {
-  for_each(s, 1, AddTelemetry{part, state});
+void add_telemetry(const Stream& s, const MicroBatchTelemetry& micro_batch, StepState* state) {
+  for_each(s, 1, AddTelemetry{micro_batch, state});
 }
 
 HeadTelemetry to_host(const Stream& stream, const HeadTelemetry* on_device) {

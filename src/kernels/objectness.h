@@ -46,15 +46,15 @@ std::int64_t telemetry_scratch(std::int64_t anchors);
 void sum_telemetry(const Stream&, const ObjectnessArguments&, HeadTelemetry* out, void* scratch);
 HeadTelemetry to_host(const Stream&, const HeadTelemetry* on_device);
 
-// total = part, or += part where `part` is not the step's first; a loss that is not finite makes a
-// fault of the step.
-struct PartTelemetry {
-  const HeadTelemetry* sums = nullptr;  // of the part
+// total = micro-batch, or += micro-batch where `micro_batch` is not the step's first; a loss that
+// is not finite makes an error of the step.
+struct MicroBatchTelemetry {
+  const HeadTelemetry* sums = nullptr;  // of the micro-batch
   HeadTelemetry* total = nullptr;
-  std::int32_t part = 0;  // its number in the whole batch
-  bool first = true;      // of this device
+  std::int32_t micro_batch = 0;  // its number in the whole batch
+  bool first = true;             // of this device
 };
-void add_telemetry(const Stream&, const PartTelemetry&, StepState*);
+void add_telemetry(const Stream&, const MicroBatchTelemetry&, StepState*);
 
 // to (+)= factor * loss scale of the step * gradient.
 struct GradientFactor {

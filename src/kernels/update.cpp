@@ -21,18 +21,18 @@ struct MarkNotFinite {
   const std::int64_t* count;
   StepState* state;
   DN_HD void operator()(std::int64_t) const {
-    if (*count == 0 || state->verdict == Verdict::fault) return;
-    state->verdict = state->loss.scale > 1 ? Verdict::overflow : Verdict::fault;
+    if (*count == 0 || state->status == StepStatus::non_finite) return;
+    state->status = state->loss.scale > 1 ? StepStatus::overflow : StepStatus::non_finite;
   }
 };
 
 struct Tell {
-  const StepOrder* order;
+  const StepParams* params;
   StepState* state;
   bool begin;
   DN_HD void operator()(std::int64_t) const {
-    static_cast<StepOrder&>(*state) = *order;
-    if (begin && state->verdict != Verdict::fault) state->verdict = Verdict::update;
+    static_cast<StepParams&>(*state) = *params;
+    if (begin && state->status != StepStatus::non_finite) state->status = StepStatus::update;
   }
 };
 
@@ -40,9 +40,9 @@ struct AdaptLossScale {
   StepState* state;
   DN_HD void operator()(std::int64_t) const {
     LossScale& l = state->loss;
-    if (state->verdict == Verdict::overflow) l = {l.scale / 2, 0};
-    if (state->verdict != Verdict::update) return;
-    if (++l.steps == kScaleRaisedAfter) l = {math::min(2 * l.scale, kMostLossScale), 0};
+    if (state->status == StepStatus::overflow) l = {l.scale / 2, 0};
+    if (state->status != StepStatus::update) return;
+    if (++l.steps == kScaleRaisedAfter) l = {math::min(2 * l.scale, kMaxLossScale), 0};
   }
 };
 
@@ -52,8 +52,8 @@ DN_HD inline float clipped(float g, float limit) {
 
 // Whether this step updates; an overflow's gradient is cleared.
 DN_HD inline bool updates(const StepState& state, float& gradient) {
-  if (state.verdict == Verdict::overflow) gradient = 0;
-  return state.verdict == Verdict::update;
+  if (state.status == StepStatus::overflow) gradient = 0;
+  return state.status == StepStatus::update;
 }
 
 template <class Rule>
@@ -87,7 +87,7 @@ struct Average {
   AverageArrays a;
   const StepState* state;
   DN_HD void operator()(std::int64_t i) const {
-    if (state->verdict == Verdict::update)
+    if (state->status == StepStatus::update)
       a.average[i] = a.alpha * a.average[i] + (1 - a.alpha) * a.value[i];
   }
 };
@@ -109,12 +109,12 @@ void for_each_in_rows(const Stream& s, std::int64_t n, F f) {
 
 }  // namespace
 
-void begin_step(const Stream& s, const StepOrder* order, StepState* state) {
-  for_each(s, 1, Tell{order, state, true});
+void begin_step(const Stream& s, const StepParams* params, StepState* state) {
+  for_each(s, 1, Tell{params, state, true});
 }
 
-void tell_step(const Stream& s, const StepOrder* order, StepState* state) {
-  for_each(s, 1, Tell{order, state, false});
+void set_step_params(const Stream& s, const StepParams* params, StepState* state) {
+  for_each(s, 1, Tell{params, state, false});
 }
 
 void adapt_loss_scale(const Stream& s, StepState* state) { for_each(s, 1, AdaptLossScale{state}); }

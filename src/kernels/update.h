@@ -1,7 +1,7 @@
 // Launches on parameters: gradient checks, an optimizer's update and the running average of the
-// weights, and the verdict on a step. All of them read what changes per step from a StepState in
-// device memory. Unless its verdict is `update` they change no parameter; an overflow clears the
-// gradients, a fault leaves them for whoever asks which layer it was.
+// weights, and the status on a step. All of them read what changes per step from a StepState in
+// device memory. Unless its status is `update` they change no parameter; an overflow clears the
+// gradients, an error leaves them for whoever asks which layer it was.
 #pragma once
 #include <cstdint>
 #include "core/device.h"
@@ -21,12 +21,12 @@ struct UpdateArrays {
   float clip = 0;         // limit on |gradient|; 0: none
 };
 
-// Before the first part: takes over `order`; only a fault of an earlier step stays.
-void begin_step(const Stream&, const StepOrder* order, StepState*);
+// Before the first micro-batch: takes over `order`; only an error of an earlier step stays.
+void begin_step(const Stream&, const StepParams* params, StepState*);
 // Before the others.
-void tell_step(const Stream&, const StepOrder* order, StepState*);
+void set_step_params(const Stream&, const StepParams* params, StepState*);
 
-// Where any gradient is NaN or infinite, an overflow if the loss is scaled, else a fault.
+// Where any gradient is NaN or infinite, an overflow if the loss is scaled, else an error.
 // `scratch`: check_finite_scratch(n) bytes.
 std::int64_t check_finite_scratch(std::int64_t n);
 void check_finite(const Stream&, const float* gradient, std::int64_t n, StepState* state,
@@ -34,7 +34,7 @@ void check_finite(const Stream&, const float* gradient, std::int64_t n, StepStat
 
 // After the update: an overflow halves the scale of the loss, kScaleRaisedAfter updates without one
 // double it.
-inline constexpr float kFirstLossScale = 65536, kMostLossScale = 16777216;
+inline constexpr float kFirstLossScale = 65536, kMaxLossScale = 16777216;
 inline constexpr std::int64_t kScaleRaisedAfter = 2000;
 void adapt_loss_scale(const Stream&, StepState*);
 

@@ -27,24 +27,24 @@ struct Rgb {
 
 DN_HD float clamp01(float v) { return v < 0 ? 0 : v > 1 ? 1 : v; }
 
-// HSV (Smith, SIGGRAPH 1978) and back: hue in turns.
+// HSV (Smith, SIGGRAPH 1978) and back: hue alternating.
 DN_HD Rgb recolour(const Rgb& c, float hue, float saturation, float exposure) {
-  const float most = fmaxf(c.v[0], fmaxf(c.v[1], c.v[2]));
-  const float least = fminf(c.v[0], fminf(c.v[1], c.v[2]));
-  const float range = most - least;
+  const float max = fmaxf(c.v[0], fmaxf(c.v[1], c.v[2]));
+  const float min = fminf(c.v[0], fminf(c.v[1], c.v[2]));
+  const float range = max - min;
   float h = 0;
   if (range > 0) {
-    if (most == c.v[0])
+    if (max == c.v[0])
       h = (c.v[1] - c.v[2]) / range;
-    else if (most == c.v[1])
+    else if (max == c.v[1])
       h = 2 + (c.v[2] - c.v[0]) / range;
     else
       h = 4 + (c.v[0] - c.v[1]) / range;
   }
   h += 6 * hue;
   h -= 6 * floorf(h / 6);
-  const float s = most > 0 ? clamp01(saturation * range / most) : 0;
-  const float v = clamp01(exposure * most);
+  const float s = max > 0 ? clamp01(saturation * range / max) : 0;
+  const float v = clamp01(exposure * max);
   Rgb out;
   for (int i = 0; i < 3; ++i) {
     const float offset = i == 0 ? 5.f : i == 1 ? 3.f : 1.f;
@@ -72,8 +72,8 @@ struct WarpPixel {
 
   DN_HD void operator()(std::int64_t i) const {
     const Placement& to = a.placement;
-    const std::int64_t w = to.part.x1 - to.part.x0;
-    const std::int64_t row = to.part.y0 + i / w, column = to.part.x0 + i % w;
+    const std::int64_t w = to.region.x1 - to.region.x0;
+    const std::int64_t row = to.region.y0 + i / w, column = to.region.x0 + i % w;
     const Tap x = tap_at(to.scale_x * (static_cast<float>(column) + .5f) + to.shift_x, a.width);
     const Tap y = tap_at(to.scale_y * (static_cast<float>(row) + .5f) + to.shift_y, a.height);
     Rgb value;
@@ -90,7 +90,7 @@ struct WarpPixel {
 
 void warp(const Stream& stream, const WarpArguments& a) {
   const Placement& to = a.placement;
-  const Rect& part = to.part;
+  const Rect& part = to.region;
   const std::int64_t pixels = (part.x1 - part.x0) * (part.y1 - part.y0);
   if (part.x1 <= part.x0 || part.y1 <= part.y0) return;
   const bool colour = to.hue != 0 || to.saturation != 1 || to.exposure != 1;
@@ -99,7 +99,7 @@ void warp(const Stream& stream, const WarpArguments& a) {
   else if (a.out.shape.c == 1)
     for_each(stream, pixels, WarpPixel<1>{a, colour});
   else
-    fail("warp: pictures have 1 or 3 channels, not ", a.out.shape.c);
+    fail("warp: images have 1 or 3 channels, not ", a.out.shape.c);
 }
 
 }  // namespace darknet

@@ -1,4 +1,4 @@
-// From a picture's bytes to a part of a network's input in one pass: crop, scale, mirror by
+// From an image's bytes to a part of a network's input in one pass: crop, scale, mirror by
 // bilinear sampling, then hue, saturation and exposure, then 0..1 floats.
 #pragma once
 #include <cstdint>
@@ -12,13 +12,13 @@ struct Rect {
   std::int64_t x0 = 0, y0 = 0, x1 = 0, y1 = 0;  // [x0, x1) x [y0, y1)
 };
 
-// One picture's way into a part of the network's input.
+// One image's way into a part of the network's input.
 struct Placement {
-  Rect part;  // pixels of the input
+  Rect region;  // pixels of the input
   // The centre of input pixel x shows what lies scale_x * (x + .5) + shift_x source pixels from the
-  // picture's left side; a negative scale mirrors.
+  // image's left side; a negative scale mirrors.
   float scale_x = 1, shift_x = 0, scale_y = 1, shift_y = 0;
-  // Colour, as in the Darknets: hue turns, saturation and value scale (HSV).
+  // Colour, as in Darknet: hue turns, saturation and value scale (HSV).
   float hue = 0, saturation = 1, exposure = 1;
 };
 
@@ -28,7 +28,7 @@ struct WarpArguments {
   std::int64_t width = 0, height = 0;
   View<float> out;  // one image of 1 or 3 channels
   Placement placement;
-  float fill[3] = {.5f, .5f, .5f};  // outside the picture
+  float fill[3] = {.5f, .5f, .5f};  // outside the image
 };
 
 void warp(const Stream&, const WarpArguments&);

@@ -97,7 +97,7 @@ void DetectionHead::decode(View<const float> output, const Shape& net, float thr
     for (std::int64_t n = 0; n < layout_.anchors; ++n) {
       const AnchorPlace at{.pixel = pixel, .first = n * layout_.entries, .cell = pixel, .n = n};
       const float* const o = &output.at(pixel, at.first);
-      const float p = o[layout_.objectness], objectness = p < setup_.least_objectness ? 0 : p;
+      const float p = o[layout_.objectness], objectness = p < setup_.min_objectness ? 0 : p;
       if (!(objectness > threshold)) continue;
       const Box box = box_of(anchors, at, output.shape, o);
       const float* const scores = o + layout_.class_entry(0);

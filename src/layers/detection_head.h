@@ -48,7 +48,7 @@ class DetectionHead : public Layer, public Head {
     Objectness objectness;
     float weight_positive = 1, weight_negative = 1;  // of the objectness, in its stationary prior
     float gradient_factor = 1;                       // on all of the gradient
-    float least_objectness = 0;                      // decoding: what is below counts as 0
+    float min_objectness = 0;                        // decoding: what is below counts as 0
     bool last_truth_wins = false;  // of those that share an anchor the others are lost
   };
   // The constructor of a head calls it with what it has read.

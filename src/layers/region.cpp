@@ -234,7 +234,7 @@ class RegionLayer final : public KeyedHead<RegionKeys> {
                 .objectness = read_objectness(section, "mse"),
                 .weight_positive = keys_.object_scale,
                 .weight_negative = keys_.noobject_scale,
-                .least_objectness = keys_.classfix == -1 ? .5f : 0,  // Darknet
+                .min_objectness = keys_.classfix == -1 ? .5f : 0,  // Darknet
                 .last_truth_wins = true};
     read_class_loss(section);
     if (section.training()) check_losses(section, setup.objectness);

@@ -219,11 +219,11 @@ void YoloLayer::check_losses(const Section& section, const Objectness& objectnes
 // Darknet: max(count) / count, capped at max_delta.
 void YoloLayer::upload_multipliers() {
   if (counters_per_class_.empty() || !multipliers_.empty()) return;
-  const auto most =
+  const auto max =
       static_cast<float>(*std::max_element(counters_per_class_.begin(), counters_per_class_.end()));
   std::vector<float> values;
   for (const std::int64_t count : counters_per_class_) {
-    const float m = most / static_cast<float>(count);
+    const float m = max / static_cast<float>(count);
     values.push_back(keys_.max_delta > 0 ? std::min(m, keys_.max_delta) : m);
   }
   multipliers_ = Tensor(context_.device, vector_shape(keys_.classes));

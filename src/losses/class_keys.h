@@ -13,7 +13,7 @@ struct ClassKeys {
   template <class V>
   void fields(V&& v) {
     v("cls_loss", loss, OneOf{loss_names<ClassLoss>()},
-      "loss of the classes; without it as the Darknets: [yolo] ce, new_coords mse, [region] "
+      "loss of the classes; without it as in Darknet: [yolo] ce, new_coords mse, [region] "
       "softmax");
     v("focal_loss", focal_loss, TrainingOnly{Flag{}}, "Darknet's: cls_loss=darknet_focal");
   }

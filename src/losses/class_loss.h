@@ -18,7 +18,7 @@ struct Softmax {
 };
 
 // Softmax focal loss, gamma 2, alpha .5: (p - y) alpha (1 - pt)(2 pt log pt + pt - 1) with pt of
-// the true class: what `focal_loss=1` did in the Darknets. Darknet applies it to independent
+// the true class: what `focal_loss=1` did in the Darknet forks. Darknet applies it to independent
 // sigmoids too, where it is exact for the true class only.
 struct DarknetFocal {
   static constexpr std::string_view name = "darknet_focal";

@@ -66,10 +66,10 @@ List read_loss(Section& section, const std::string& prefix, std::string_view nam
   if (section.training())
     std::visit(
         [&](const auto& l) {
-          if constexpr (requires { l.fault(); })
-            if (const auto fault = l.fault())
-              section.fail_between({prefix + std::string(fault->key), prefix + "loss"},
-                                   cat(l.name, ' ', fault->why));
+          if constexpr (requires { l.error(); })
+            if (const auto error = l.error())
+              section.fail_between({prefix + std::string(error->key), prefix + "loss"},
+                                   cat(l.name, ' ', error->why));
         },
         chosen);
   return chosen;

@@ -11,7 +11,7 @@
 namespace darknet {
 
 enum class ObjectnessTarget : std::uint8_t {
-  from_keys,  // rescore, objectness_smooth decide, as in the Darknets
+  from_keys,  // rescore, objectness_smooth decide, as in Darknet
   one,        // assigned anchors: 1
   overlap,  // assigned anchors: IoU with their truth; unassigned ones above ignore_thresh: that IoU
 };
@@ -52,7 +52,7 @@ struct ObjectnessKeys {
   template <class V>
   void fields(V&& v) {
     v("obj_loss", loss, OneOf{loss_names<LogitLoss>()},
-      "loss of the objectness; without it what the Darknets do: [yolo] ce, new_coords and [region] "
+      "loss of the objectness; without it what Darknet does: [yolo] ce, new_coords and [region] "
       "mse");
     v("obj_target", rules.target, Choice<ObjectnessTarget>{},
       "target of assigned anchors; without it as rescore and objectness_smooth say");

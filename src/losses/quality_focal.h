@@ -20,9 +20,9 @@ struct QualityFocal {
     v("alpha", alpha, Reals{-1, 1},
       "weight of the foreground, background gets 1 - alpha; -1: none");
   }
-  std::optional<KeyFault> fault() const {
+  std::optional<KeyError> error() const {
     if (!(gamma > 0 && gamma < 1)) return std::nullopt;
-    return KeyFault{"gamma",
+    return KeyError{"gamma",
                     "needs 0 or at least 1: between them its gradient is infinite at p = t"};
   }
   template <class T>

@@ -1,4 +1,4 @@
-// What a loss declares besides its value and its gradient, so that the heads and the readers of
+// What a loss declares apart from its value and its gradient, so that the heads and the readers of
 // keys ask it and name none.
 #pragma once
 #include <string_view>
@@ -14,8 +14,8 @@ struct LossTraits {
   bool of_probability = false;
 };
 
-// A value of one of its own keys that a loss refuses (`fault()` of a loss that has such).
-struct KeyFault {
+// A value of one of its own keys that a loss refuses (`error()` of a loss that has such).
+struct KeyError {
   std::string_view key, why;
 };
 

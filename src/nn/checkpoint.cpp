@@ -9,8 +9,8 @@ namespace darknet {
 namespace {
 
 constexpr char kMagic[8] = {'D', 'N', 'F', 'S', 'T', 'A', 'T', '1'};
-constexpr std::uint64_t kMostBytes = std::uint64_t{64} << 30;
-constexpr std::uint64_t kMostHeader = 64u << 20;
+constexpr std::uint64_t kMaxBytes = std::uint64_t{64} << 30;
+constexpr std::uint64_t kMaxHeader = 64u << 20;
 
 using nlohmann::json;
 
@@ -61,8 +61,8 @@ Tuning algorithms_of(const json& h, const std::string& path) {
 }
 
 void require_sense(const TrainingState& s, const std::string& path) {
-  constexpr std::int64_t kMost = std::int64_t{1} << 50;
-  const auto within = [](std::int64_t v, std::int64_t least) { return v >= least && v <= kMost; };
+  constexpr std::int64_t kMax = std::int64_t{1} << 50;
+  const auto within = [](std::int64_t v, std::int64_t min) { return v >= min && v <= kMax; };
   if (!within(s.iteration, 0) || s.seen > std::uint64_t{1} << 62 || !within(s.devices, 1) ||
       !within(s.evaluation.without_gain, 0) || !within(s.skipped_images, 0) ||
       !within(s.planned_iterations, 0) || !(s.evaluation.best_map <= 1) ||
@@ -113,7 +113,7 @@ Layout parse_layout(const std::string& bytes, const std::string& path) {
   std::memcpy(&stored, bytes.data() + bytes.size() - sizeof stored, sizeof stored);
   Checksum sum;
   sum.add(bytes.data(), bytes.size() - sizeof stored);
-  if (sum.value() != stored || length > kMostHeader ||
+  if (sum.value() != stored || length > kMaxHeader ||
       kPrefix + length + sizeof stored > bytes.size())
     fail(path, ": the file is damaged (checksum)");
   try {
@@ -153,7 +153,7 @@ void save_state(const std::filesystem::path& path, const TrainingState& state, c
 }
 
 TrainingState read_state(const std::filesystem::path& path) {
-  const Layout layout = parse_layout(read_file(path, kMostBytes), path.string());
+  const Layout layout = parse_layout(read_file(path, kMaxBytes), path.string());
   try {
     return state_of(layout.header, path.string());
   } catch (const json::exception& e) {
@@ -162,7 +162,7 @@ TrainingState read_state(const std::filesystem::path& path) {
 }
 
 TrainingState load_state(const std::filesystem::path& path, Network& net, Optimizer& optimizer) {
-  const std::string bytes = read_file(path, kMostBytes);
+  const std::string bytes = read_file(path, kMaxBytes);
   const Layout layout = parse_layout(bytes, path.string());
   const auto arrays = arrays_of(net, optimizer);
   try {

@@ -1,5 +1,6 @@
-// x.state beside x.weights: everything a training needs to go on bit for bit. Parameters are in it
-// too, so a pair of files that a kill left apart is noticed and the newer truth is the .state.
+// x.state next to x.weights: everything a training run needs to go on bit for bit. Parameters are
+// in it too, so a pair of files that a kill left apart is noticed and the newer truth is the
+// .state.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -24,10 +25,10 @@ struct TrainingState {
   EvaluationRecord evaluation;
   double average_loss = -1;             // running average of the printed loss; -1: none yet
   std::int64_t planned_iterations = 0;  // by -epochs or -hours; 0: those of the cfg
-  std::int64_t skipped_images = 0;      // unreadable pictures so far
+  std::int64_t skipped_images = 0;      // unreadable images so far
   std::string device;                   // "CPU", "GPU"; "": not known
   std::int64_t devices = 1;             // that shared every batch
-  std::int64_t threads = 0;             // of the CPU that computed; 0: not told
+  std::int64_t threads = 0;             // of the CPU that computed; 0: unknown
   bool exact = false;                   // -exact
   bool deterministic = false;           // -deterministic
   std::string precision = "f32";        // of the activations

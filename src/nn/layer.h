@@ -65,7 +65,7 @@ struct Requirements {
   bool in_place = false;       // the output may share the first input's memory (inference)
 };
 
-// What one call is given besides its tensors.
+// What one call is given apart from its tensors.
 struct Pass {
   const Stream& stream;
   Mode mode = Mode::inference;
@@ -153,7 +153,7 @@ class Layer {
   void train_only_batch_norm() { keys_.train_only_bn = true; }
 
   // How many truths an image of a pass has room for (Truths::capacity); reshape follows.
-  void set_truths(std::int64_t most) { context_.truths = most; }
+  void set_truths(std::int64_t max) { context_.truths = max; }
 
   const CommonKeys& keys() const { return keys_; }
   const LayerContext& context() const { return context_; }

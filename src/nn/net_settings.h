@@ -42,7 +42,7 @@ struct ImageAugmentation {
     v("flip", flip, TrainingOnly{Flag{}}, "mirror half of the images");
     v("mosaic", mosaic, TrainingOnly{Flag{}}, "half of the images are put together from four");
     v("mosaic_bound", mosaic_bound, TrainingOnly{Flag{}},
-      "a mosaic's parts stay within their picture");
+      "a mosaic's parts stay within their image");
     v("resize_step", resize_step, TrainingOnly{Integers{1, 1024}},
       "multi-scale sizes are multiples of it");
   }
@@ -73,7 +73,7 @@ struct NetSettings {
     v("height", height, Integers{1, 1 << 15}, "input height in pixels");
     v("channels", channels, Integers{1, 1 << 10}, "input channels: 3 colour, 1 grey");
     v("max_batches", max_batches, TrainingOnly{Integers{0, std::int64_t{1} << 40}},
-      "iterations of a training");
+      "iterations of a training run");
     v("learning_rate", learning_rate, TrainingOnly{Reals{0, 1e30f}},
       "step size before policy and burn_in");
     v("learning_rate_min", learning_rate_min, TrainingOnly{Reals{0, 1e30f}},

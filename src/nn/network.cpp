@@ -24,11 +24,11 @@ void Network::Impl::make_layers(std::vector<Section>& cfg) {
 }
 
 // The truths of a pass have room for the head that takes most.
-void Network::Impl::tell_truths() {
-  std::int64_t most = 0;
+void Network::Impl::set_truth_capacity() {
+  std::int64_t max = 0;
   for (const Node& n : nodes)
-    if (const Head* h = n.layer->head()) most = std::max(most, h->settings().max_truths);
-  for (Node& n : nodes) n.layer->set_truths(most);
+    if (const Head* h = n.layer->head()) max = std::max(max, h->settings().max_truths);
+  for (Node& n : nodes) n.layer->set_truths(max);
 }
 
 void Network::Impl::connect() {
@@ -167,7 +167,7 @@ Network::Network(std::vector<Section> cfg, const NetworkOptions& options)
   net.make_layers(cfg);
   net.connect();
   net.freeze(net.trained_at(std::numeric_limits<std::int64_t>::max()));
-  net.tell_truths();
+  net.set_truth_capacity();
   net.choose_types();
   const std::int64_t usual =
       net.training() ? images_of_part(net.settings, options.replicas, net.where) : 1;

@@ -16,11 +16,11 @@ struct NetworkOptions {
   Device device;
   Mode mode = Mode::inference;
   bool exact = false;          // direct convolutions only; no TF32
-  bool deterministic = false;  // CUDA: the same bytes from every run
+  bool deterministic = false;  // CUDA: bitwise identical results from every run
   bool reference = false;      // CPU: plain loops in place of the library
   // Images per forward pass; 0: when training batch / (subdivisions * replicas), else 1.
   std::int64_t batch = 0;
-  std::int64_t replicas = 1;           // networks that share the batch of a training
+  std::int64_t replicas = 1;           // networks that share the batch of a training run
   std::int64_t width = 0, height = 0;  // 0: the cfg's
   std::uint64_t seed = 0;
   Order order = Order::parallel;

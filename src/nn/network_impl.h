@@ -62,7 +62,7 @@ struct Network::Impl {
 
   void make_layers(std::vector<Section>& cfg);
   void connect();
-  void tell_truths();
+  void set_truth_capacity();
   void choose_types();
   std::int64_t shape_layers();
   Requirements shape_layer(Node& node);

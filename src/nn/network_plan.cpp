@@ -58,13 +58,13 @@ Requirements Network::Impl::shape_layer(Node& n) {
 }
 
 std::int64_t Network::Impl::shape_layers() {
-  std::int64_t most_workspace = 0;
+  std::int64_t max_workspace = 0;
   for (Node& n : nodes) {
     n.needs = shape_layer(n);
     remember_algorithms(*n.layer, algorithms);
-    most_workspace = std::max(most_workspace, n.needs.workspace);
+    max_workspace = std::max(max_workspace, n.needs.workspace);
   }
-  return most_workspace;
+  return max_workspace;
 }
 
 Block Network::Impl::output_block(std::int64_t i) {

@@ -23,7 +23,7 @@ std::vector<std::int64_t> frozen_iterations(const Network& net) {
 
 Optimizer::Optimizer(Network& net, const NetSettings& settings) : net_(net), settings_(settings) {
   const Device& device = net.options().device;
-  std::int64_t most = 1;
+  std::int64_t max = 1;
   const std::vector<std::int64_t> frozen = frozen_iterations(net);
   for (std::int64_t i = 0; i < net.size(); ++i) {
     for (Parameter* p : net.layer(i).parameters()) {
@@ -36,13 +36,13 @@ Optimizer::Optimizer(Network& net, const NetSettings& settings) : net_(net), set
       if (slot.trained) {
         for (std::size_t k = 0; k < states_of(settings.optimizer.rule()).size(); ++k)
           slot.states.emplace_back(device, shape);
-        most = std::max(most, shape.c);
+        max = std::max(max, shape.c);
       }
       if (settings.ema_alpha > 0) slot.average = Tensor(device, shape);
       slots_.push_back(std::move(slot));
     }
   }
-  scratch_ = Buffer(device, check_finite_scratch(most));
+  scratch_ = Buffer(device, check_finite_scratch(max));
   shared_ = Buffer(device, kOptimizerStepBytes);
 }
 

@@ -15,7 +15,7 @@ class Optimizer {
 
   // Asks for one update from the gradients of a whole step, which it sets to zero; nothing is
   // updated when a gradient is not finite (kernels/update.h). `state`: in device memory, where the
-  // verdict will be. `images`: of the step, all subdivisions together. `average`: whether the
+  // status will be. `images`: of the step, all subdivisions together. `average`: whether the
   // running average takes part.
   void step(StepState* state, std::int64_t images, bool average);
 

@@ -28,7 +28,7 @@ class GraphCache {
   struct Entry {
     CapturedPass given;
     bool done_once = false;
-    std::unique_ptr<Recording> graph;
+    std::unique_ptr<CapturedGraph> graph;
   };
   std::map<std::int64_t, Entry> by_key_;
 };

@@ -1,5 +1,5 @@
 // Darknet's .weights files, byte-compatible in both directions. In memory weights are OHWI, in
-// files OIHW; only this file converts. Momentum and the rest of a training's state:
+// files OIHW; only this file converts. Momentum and the rest of a training run's state:
 // nn/checkpoint.h.
 #pragma once
 #include <cstdint>
@@ -9,8 +9,8 @@
 
 namespace darknet {
 
-// `given` where it exists, else the file of that name in `backup`, where trainings put it. Throws
-// where neither exists; "" stays "".
+// `given` where it exists, else the file of that name in `backup`, where training runs put it.
+// Throws where neither exists; "" stays "".
 std::filesystem::path find_weights(const std::filesystem::path& given,
                                    const std::filesystem::path& backup);
 

@@ -1,4 +1,4 @@
-// Charts as data, drawn alike as SVG and as a picture: panels of lines or points with axes, ticks
+// Charts as data, drawn alike as SVG and as an image: panels of lines or points with axes, ticks
 // and a legend. What is to be shown is decided elsewhere (report/training_chart.h).
 #pragma once
 #include <cstdint>

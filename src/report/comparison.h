@@ -1,6 +1,6 @@
-// What a comparison of arms found: the same network on the same data and the same seeds, with only
-// the keys of an arm different. Its table, its verdict and its JSON; the page is
-// report/comparison_page.h, the trainings are train/comparison.h.
+// What a comparison of variants found: the same network on the same data and the same seeds, with
+// only the keys of a variant different. Its table, its verdict and its JSON; the page is
+// report/comparison_page.h, the training runs are train/comparison.h.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -15,9 +15,9 @@
 
 namespace darknet {
 
-// One trained network of an arm.
+// One trained network of a variant.
 struct ComparedRun {
-  std::size_t arm = 0;
+  std::size_t variant = 0;
   std::uint64_t seed = 1;
   std::filesystem::path weights;
   TrainingHistory history;
@@ -31,38 +31,38 @@ struct ComparedRun {
   double p_positive = 0, p_negative = 0;  // means of the last tenth
 };
 
-struct ComparedArm {
+struct ComparedVariant {
   std::string name;
   std::vector<std::string> overrides;  // the keys that make it
 };
 
 struct Comparison {
   std::filesystem::path data, cfg;
-  std::vector<ComparedArm> arms;  // the first is what the others are compared with
+  std::vector<ComparedVariant> variants;  // the first is what the others are compared with
   std::vector<std::uint64_t> seeds;
-  std::vector<ComparedRun> runs;  // every arm with every seed, arm by arm
+  std::vector<ComparedRun> runs;  // every variant with every seed, variant by variant
   std::vector<std::string> names;
   ImagePaths images;  // of the valid list
   std::int64_t training_images = 0, iterations = 0, objects = 0;
 
-  const ComparedRun& run(std::size_t arm, std::size_t seed) const {
-    return runs[arm * seeds.size() + seed];
+  const ComparedRun& run(std::size_t variant, std::size_t seed) const {
+    return runs[variant * seeds.size() + seed];
   }
 };
 
-// An arm against the first, in mAP@0.5 (fractions).
-struct ArmDifference {
-  std::size_t arm = 0;
+// A variant against the first, in mAP@0.5 (fractions).
+struct VariantDifference {
+  std::size_t variant = 0;
   std::vector<double> by_seed;
   PairedStatistics over_seeds;
-  Interval over_images;  // of the first seed's two networks, were the pictures drawn anew
+  Interval over_images;  // of the first seed's two networks, were the images drawn anew
 };
-std::vector<ArmDifference> differences(const Comparison&);
+std::vector<VariantDifference> differences(const Comparison&);
 
 // One or two sentences on what came out and how little or much it proves.
-std::string verdict(const Comparison&, const ArmDifference&);
+std::string verdict(const Comparison&, const VariantDifference&);
 
-// The trainings of the first seed beside each other.
+// The training runs of the first seed side by side.
 Chart training_chart(const Comparison&);
 // Precision over recall at IoU .5, all classes together, of the first seed's networks.
 Chart precision_recall_chart(const Comparison&);
@@ -74,6 +74,6 @@ std::vector<Detection> shown_detections(const ComparedRun&, std::size_t image);
 std::optional<std::size_t> most_different_image(const Comparison&);
 
 std::string comparison_table(const Comparison&);
-std::string comparison_json(const Comparison&, const std::vector<ArmDifference>&);
+std::string comparison_json(const Comparison&, const std::vector<VariantDifference>&);
 
 }  // namespace darknet

@@ -96,10 +96,10 @@ std::string runs_table(const Comparison& c) {
   Table table({"objectness", "seed", "mAP@0.5", "AP@[.5:.95]", "best F1", "at threshold",
                "precision", "recall", "training"});
   for (const ComparedRun& r : c.runs)
-    table.add({c.arms[r.arm].name, std::to_string(r.seed), percent(r.at50.mean_average_precision),
-               percent(r.average_precision), fmt::format("{:.3f}", r.at50.f1()),
-               fmt::format("{:.2f}", r.threshold), fmt::format("{:.3f}", r.at50.precision()),
-               fmt::format("{:.3f}", r.at50.recall()),
+    table.add({c.variants[r.variant].name, std::to_string(r.seed),
+               percent(r.at50.mean_average_precision), percent(r.average_precision),
+               fmt::format("{:.3f}", r.at50.f1()), fmt::format("{:.2f}", r.threshold),
+               fmt::format("{:.3f}", r.at50.precision()), fmt::format("{:.3f}", r.at50.recall()),
                fmt::format("{:.0f} s", r.training_seconds)});
   return table.html();
 }
@@ -108,7 +108,7 @@ std::string imbalance_table(const Comparison& c) {
   Table table({"objectness", "seed", "background anchors per object anchor",
                "gradient from easy background", "mean p of objects", "mean p of background"});
   for (const ComparedRun& r : c.runs)
-    table.add({c.arms[r.arm].name, std::to_string(r.seed),
+    table.add({c.variants[r.variant].name, std::to_string(r.seed),
                fmt::format("{:.0f} : 1", r.negatives_per_positive), percent(r.easy_negative_share),
                fmt::format("{:.3f}", r.p_positive), fmt::format("{:.5f}", r.p_negative)});
   return table.html();
@@ -117,7 +117,7 @@ std::string imbalance_table(const Comparison& c) {
 std::string classes_table(const Comparison& c) {
   std::vector<std::string> head{"class", "objects"};
   for (const ComparedRun& r : c.runs)
-    head.push_back(fmt::format("{}, seed {}", c.arms[r.arm].name, r.seed));
+    head.push_back(fmt::format("{}, seed {}", c.variants[r.variant].name, r.seed));
   Table table(head);
   for (std::size_t k = 0; k < c.names.size(); ++k) {
     std::vector<std::string> row{c.names[k], std::to_string(c.runs.front().at50.classes[k].truths)};
@@ -130,9 +130,9 @@ std::string classes_table(const Comparison& c) {
   return table.html();
 }
 
-std::string arms_list(const Comparison& c) {
+std::string variants_list(const Comparison& c) {
   std::string text = "<ul>\n";
-  for (const ComparedArm& a : c.arms) {
+  for (const ComparedVariant& a : c.variants) {
     std::string keys;
     for (const std::string& o : a.overrides) keys += (keys.empty() ? "" : " ") + o;
     text += fmt::format("<li><b>{}</b>: <code>{}</code></li>\n", escaped_markup(a.name),
@@ -165,7 +165,7 @@ std::string scene(const PageScene& s) {
 std::string scenes(const PageFiles& files) {
   if (!files.difference && files.scenes.empty()) return "";
   std::string text =
-      "<h2>Pictures</h2>\n<p>Every network at the threshold where its own F1 is "
+      "<h2>Images</h2>\n<p>Every network at the threshold where its own F1 is "
       "best, first seed.<br>\n" +
       key(kTruthColour, "ground truth") + key(kHitColour, "hit") + key(kFalseColour, "false") +
       key(kMissedColour, "missed") + "</p>\n";
@@ -201,20 +201,20 @@ std::string terms() {
 
 std::string title_of(const Comparison& c) {
   std::string text;
-  for (const ComparedArm& a : c.arms) text += (text.empty() ? "" : " against ") + a.name;
+  for (const ComparedVariant& a : c.variants) text += (text.empty() ? "" : " against ") + a.name;
   return text + " on " + c.data.filename().string();
 }
 
-std::string verdicts(const Comparison& c, const std::vector<ArmDifference>& found) {
+std::string verdicts(const Comparison& c, const std::vector<VariantDifference>& found) {
   std::string text;
-  for (const ArmDifference& d : found)
+  for (const VariantDifference& d : found)
     text += fmt::format("<p class=\"verdict\">{}</p>\n", escaped_markup(verdict(c, d)));
   return text;
 }
 
 }  // namespace
 
-std::string comparison_page(const Comparison& c, const std::vector<ArmDifference>& found,
+std::string comparison_page(const Comparison& c, const std::vector<VariantDifference>& found,
                             const PageFiles& files) {
   const std::string title = escaped_markup(title_of(c));
   std::string page = fmt::format(
@@ -230,7 +230,7 @@ std::string comparison_page(const Comparison& c, const std::vector<ArmDifference
       escaped_markup(c.cfg.string()), plural(c.training_images, "image"),
       plural(c.iterations, "iteration"), plural(std::ssize(c.images), "image"),
       plural(c.objects, "object"));
-  page += arms_list(c) + "<h2>Detection</h2>\n" + runs_table(c) + classes_table(c);
+  page += variants_list(c) + "<h2>Detection</h2>\n" + runs_table(c) + classes_table(c);
   page += "<p class=\"soft\">Average precision by class at IoU 0.5, area under the curve.</p>\n";
   page += "<h2>Imbalance</h2>\n" + imbalance_table(c);
   page +=

@@ -1,5 +1,5 @@
-// The page of a comparison: verdict, tables, charts and pictures on one index.html that needs
-// nothing but the files beside it.
+// The page of a comparison: verdict, tables, charts and images on one index.html that needs
+// nothing but the files next to it.
 #pragma once
 #include <filesystem>
 #include <optional>
@@ -10,7 +10,7 @@
 
 namespace darknet {
 
-// One scene: a picture for the ground truth and one for each network.
+// One scene: an image for the ground truth and one for each network.
 struct PageScene {
   std::string name;
   std::vector<PanelFile> panels;
@@ -23,6 +23,7 @@ struct PageFiles {  // paths relative to the page
   std::string command;                  // that makes it all again
 };
 
-std::string comparison_page(const Comparison&, const std::vector<ArmDifference>&, const PageFiles&);
+std::string comparison_page(const Comparison&, const std::vector<VariantDifference>&,
+                            const PageFiles&);
 
 }  // namespace darknet

@@ -24,10 +24,10 @@ struct Confusion {
   double share;  // of its row
 };
 
-class ConfusionPicture {
+class ConfusionPlot {
  public:
-  ConfusionPicture(const DetectionErrors& e, const std::vector<std::string>& names,
-                   const std::string& title)
+  ConfusionPlot(const DetectionErrors& e, const std::vector<std::string>& names,
+                const std::string& title)
       : errors_(e), names_(names), title_(title), size_(e.classes + 1) {
     group_ = (size_ + kMaxPixels - 1) / kMaxPixels;
     cells_ = (size_ + group_ - 1) / group_;
@@ -83,8 +83,8 @@ class ConfusionPicture {
   // Small shares too are to be seen.
   Colour shade(double share, bool right) const {
     if (share <= 0) return kNone;
-    const double least = cell_ >= kNumberCell ? .12 : .3;  // a small cell without a number
-    const double strength = least + (1 - least) * std::pow(share, .7);
+    const double min = cell_ >= kNumberCell ? .12 : .3;  // a small cell without a number
+    const double strength = min + (1 - min) * std::pow(share, .7);
     Colour c = right ? kRight : kWrong;
     for (std::uint8_t& v : c)
       v = static_cast<std::uint8_t>(std::lround(std::lerp(255., v, strength)));
@@ -92,18 +92,18 @@ class ConfusionPicture {
   }
 
   void draw_cell(std::int64_t row, std::int64_t column) {
-    Confusion most{row * group_, column * group_, 0, 0};
+    Confusion max{row * group_, column * group_, 0, 0};
     for (std::int64_t t = row * group_; t < std::min((row + 1) * group_, size_); ++t)
       for (std::int64_t d = column * group_; d < std::min((column + 1) * group_, size_); ++d)
-        if (share(t, d) > most.share) most = {t, d, errors_.confused(t, d), share(t, d)};
-    const Colour colour = shade(most.share, most.truth == most.detected);
+        if (share(t, d) > max.share) max = {t, d, errors_.confused(t, d), share(t, d)};
+    const Colour colour = shade(max.share, max.truth == max.detected);
     const std::int64_t line = cell_ >= kGridCell ? 1 : 0, x = left_ + column * cell_,
                        y = top_ + row * cell_;
     fill_rectangle(image_, x, y, cell_ - line, cell_ - line, colour);
-    if (cell_ < kNumberCell || most.count == 0) return;
+    if (cell_ < kNumberCell || max.count == 0) return;
     const TextStyle style{kText, luma_of(colour) > 128 ? kInk : kPaper, cell_ - 3};
     const std::string count =
-        most.count < 100000 ? std::to_string(most.count) : fmt::format("{}k", most.count / 1000);
+        max.count < 100000 ? std::to_string(max.count) : fmt::format("{}k", max.count / 1000);
     draw_text(image_, count, x + (cell_ - text_size(count, style).width) / 2,
               y + (cell_ - kText) / 2, style);
   }
@@ -179,7 +179,7 @@ class ConfusionPicture {
 
 Image confusion_image(const DetectionErrors& e, const std::vector<std::string>& names,
                       const std::string& title) {
-  return ConfusionPicture(e, names, title).draw();
+  return ConfusionPlot(e, names, title).draw();
 }
 
 }  // namespace darknet

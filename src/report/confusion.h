@@ -1,4 +1,4 @@
-// The confusion matrix of a detector as a picture, for any number of classes.
+// The confusion matrix of a detector as an image, for any number of classes.
 #pragma once
 #include <string>
 #include <vector>

@@ -1,5 +1,5 @@
 // A chart laid out: strokes, dots and labels at their pixels, with the part each plays instead of a
-// colour. SVG and pictures are two ways to write one Drawing.
+// colour. SVG and images are two ways to write one Drawing.
 #pragma once
 #include <cstdint>
 #include <span>

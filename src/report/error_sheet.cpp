@@ -15,7 +15,7 @@ namespace darknet {
 namespace {
 namespace fs = std::filesystem;
 
-constexpr std::int64_t kColumns = 5, kRows = 4, kCell = 260, kPicture = 200;  // pixels
+constexpr std::int64_t kColumns = 5, kRows = 4, kCell = 260, kTile = 200;  // pixels
 constexpr std::int64_t kText = 8, kGap = 6;
 constexpr Colour kPaper{255, 255, 255}, kInk{30, 30, 34}, kSoft{100, 106, 118};
 constexpr Colour kFalse{213, 94, 0}, kMissed{240, 200, 40};
@@ -27,20 +27,20 @@ struct Cell {
   std::vector<std::string> lines;
 };
 
-// A square part of the picture around the box, three times as large, at kPicture pixels a side.
-Image part_around(const Image& picture, const Box& box, const Colour& colour) {
-  const auto w = static_cast<float>(picture.width), h = static_cast<float>(picture.height);
+// A square part of the image around the box, three times as large, at kTile pixels a side.
+Image part_around(const Image& image, const Box& box, const Colour& colour) {
+  const auto w = static_cast<float>(image.width), h = static_cast<float>(image.height);
   const float side = std::clamp(3 * std::max(box.w * w, box.h * h), 48.f, std::max(w, h));
   const float left = box.x * w - side / 2, top = box.y * h - side / 2;
-  Image part(kPicture, kPicture, 3);
-  for (std::int64_t y = 0; y < kPicture; ++y)
-    for (std::int64_t x = 0; x < kPicture; ++x) {
+  Image part(kTile, kTile, 3);
+  for (std::int64_t y = 0; y < kTile; ++y)
+    for (std::int64_t x = 0; x < kTile; ++x) {
       const auto sx = static_cast<std::int64_t>(
-                     std::floor(left + side * (static_cast<float>(x) + .5f) / kPicture)),
+                     std::floor(left + side * (static_cast<float>(x) + .5f) / kTile)),
                  sy = static_cast<std::int64_t>(
-                     std::floor(top + side * (static_cast<float>(y) + .5f) / kPicture));
-      const bool inside = sx >= 0 && sy >= 0 && sx < picture.width && sy < picture.height;
-      for (std::int64_t c = 0; c < 3; ++c) part.at(x, y)[c] = inside ? picture.at(sx, sy)[c] : 200;
+                     std::floor(top + side * (static_cast<float>(y) + .5f) / kTile));
+      const bool inside = sx >= 0 && sy >= 0 && sx < image.width && sy < image.height;
+      for (std::int64_t c = 0; c < 3; ++c) part.at(x, y)[c] = inside ? image.at(sx, sy)[c] : 200;
     }
   const Box shown{(box.x * w - left) / side, (box.y * h - top) / side, box.w * w / side,
                   box.h * h / side};
@@ -52,9 +52,9 @@ void draw_cell(Image& sheet, std::int64_t place, const Cell& cell, const ErrorSh
   const std::int64_t left = place % kColumns * kCell + kGap, top = place / kColumns * kCell + kGap;
   const Image part = part_around(read_image(s.images[static_cast<std::size_t>(cell.image)]),
                                  cell.box, cell.colour);
-  for (std::int64_t y = 0; y < kPicture; ++y)
-    std::copy_n(part.at(0, y), 3 * kPicture, sheet.at(left, top + y));
-  std::int64_t y = top + kPicture + kGap;
+  for (std::int64_t y = 0; y < kTile; ++y)
+    std::copy_n(part.at(0, y), 3 * kTile, sheet.at(left, top + y));
+  std::int64_t y = top + kTile + kGap;
   for (std::size_t i = 0; i < cell.lines.size(); ++i, y += kText + kGap)
     draw_text(sheet, cell.lines[i], left, y, {kText, i == 0 ? kInk : kSoft, kCell - 2 * kGap});
 }
@@ -88,7 +88,7 @@ std::string image_name(const ErrorSheets& s, std::int64_t i) {
 std::vector<Cell> false_cells(const DetectionErrors& e, const ErrorSheets& s) {
   std::vector<Cell> cells;
   for (const FalsePositive& f : e.false_positives) {
-    if (static_cast<std::int64_t>(cells.size()) == s.most) break;
+    if (static_cast<std::int64_t>(cells.size()) == s.max) break;
     std::string why = name_of(f.kind);
     if (f.kind == FalseKind::wrong_class) why += ": is " + name_of_class(s, f.confused_with);
     if (f.iou > 0) why += fmt::format(", IoU {:.2f}", f.iou);
@@ -105,7 +105,7 @@ std::vector<Cell> false_cells(const DetectionErrors& e, const ErrorSheets& s) {
 std::vector<Cell> missed_cells(const DetectionErrors& e, const ErrorSheets& s) {
   std::vector<Cell> cells;
   for (const MissedTruth& m : e.misses) {
-    if (static_cast<std::int64_t>(cells.size()) == s.most) break;
+    if (static_cast<std::int64_t>(cells.size()) == s.max) break;
     cells.push_back({m.image,
                      m.truth.box,
                      kMissed,

@@ -1,4 +1,4 @@
-// Contact sheets of what a detector got wrong: the pictures' parts around its surest false
+// Contact sheets of what a detector got wrong: the images' parts around its highest-scoring false
 // positives and its misses.
 #pragma once
 #include <filesystem>
@@ -14,7 +14,7 @@ namespace darknet {
 struct ErrorSheets {
   ImagePaths images;               // of the list
   std::vector<std::string> names;  // of the classes
-  std::int64_t most = 60;          // false positives, and misses, that are drawn
+  std::int64_t max = 60;           // false positives, and misses, that are drawn
 };
 
 // Throws where write_error_sheets() could not write into the folder: to be asked before long work.

@@ -13,8 +13,8 @@ namespace darknet {
 namespace {
 
 constexpr Colour kPaper{255, 255, 255}, kInk{32, 32, 32};
-constexpr std::int64_t kCaption = 12;                             // to be read on a phone
-constexpr std::int64_t kLeastWidth = 448, kGap = 8, kTitle = 14;  // pixels
+constexpr std::int64_t kCaption = 12;                           // to be read on a phone
+constexpr std::int64_t kMinWidth = 448, kGap = 8, kTitle = 14;  // pixels
 constexpr std::int64_t kBar = kTitle + 2 * kGap;
 
 struct Matched {
@@ -31,10 +31,10 @@ std::vector<Detection> sorted(std::vector<Detection> detections) {
 
 // By falling probability, each detection with the free truth of its class that it overlaps most.
 Matched match(const std::vector<Detection>& detections, const std::vector<Truth>& truths,
-              float least) {
+              float min) {
   Matched m{std::vector<bool>(detections.size()), std::vector<bool>(truths.size(), true)};
   for (std::size_t d = 0; d < detections.size(); ++d) {
-    float best = least;
+    float best = min;
     std::size_t found = truths.size();
     for (std::size_t t = 0; t < truths.size(); ++t) {
       if (!m.missed[t] || truths[t].class_id != detections[d].class_id) continue;
@@ -47,13 +47,13 @@ Matched match(const std::vector<Detection>& detections, const std::vector<Truth>
   return m;
 }
 
-Image enlarged(const Image& picture) {
-  const std::int64_t factor = (kLeastWidth + picture.width - 1) / picture.width;
-  Image large(factor * picture.width, factor * picture.height, 3);
+Image enlarged(const Image& image) {
+  const std::int64_t factor = (kMinWidth + image.width - 1) / image.width;
+  Image large(factor * image.width, factor * image.height, 3);
   for (std::int64_t y = 0; y < large.height; ++y)
     for (std::int64_t x = 0; x < large.width; ++x) {
-      const std::uint8_t* from = picture.at(x / factor, y / factor);
-      for (std::int64_t c = 0; c < 3; ++c) large.at(x, y)[c] = from[picture.channels == 3 ? c : 0];
+      const std::uint8_t* from = image.at(x / factor, y / factor);
+      for (std::int64_t c = 0; c < 3; ++c) large.at(x, y)[c] = from[image.channels == 3 ? c : 0];
     }
   return large;
 }
@@ -68,17 +68,16 @@ const std::string& name(const SideBySide& s, std::int32_t class_id) {
   return s.names[static_cast<std::size_t>(class_id)];
 }
 
-ScenePanel truths_panel(const Image& picture, const SideBySide& s) {
+ScenePanel truths_panel(const Image& image, const SideBySide& s) {
   std::vector<CaptionedBox> boxes;
   for (const Truth& t : s.truths) boxes.push_back({t.box, kTruthColour, name(s, t.class_id), {}});
-  ScenePanel panel{"ground truth: " + plural(std::ssize(s.truths), "object"), picture};
+  ScenePanel panel{"ground truth: " + plural(std::ssize(s.truths), "object"), image};
   draw_boxes(panel.image, boxes, {.text_height = kCaption});
   return panel;
 }
 
 // What is wrong first: it gets the best places for its captions.
-ScenePanel network_panel(const Image& picture, const SideBySide& s,
-                         const SideBySidePanel& network) {
+ScenePanel network_panel(const Image& image, const SideBySide& s, const SideBySidePanel& network) {
   const std::vector<Detection> found = sorted(network.detections);
   const Matched matched = match(found, s.truths, s.iou);
   std::vector<CaptionedBox> boxes, hits;
@@ -98,7 +97,7 @@ ScenePanel network_panel(const Image& picture, const SideBySide& s,
   const SceneCounts c = counts(matched);
   ScenePanel panel{fmt::format("{}: {} hits, {} false, {} missed", network.title, c.hits,
                                c.false_positives, c.missed),
-                   picture};
+                   image};
   draw_boxes(panel.image, boxes, {.text_height = kCaption});
   return panel;
 }
@@ -115,15 +114,15 @@ SceneCounts count_of(const std::vector<Detection>& detections, const std::vector
   return counts(match(sorted(detections), truths, iou));
 }
 
-std::vector<ScenePanel> scene_panels(const Image& picture, const SideBySide& s) {
-  const Image large = enlarged(picture);
+std::vector<ScenePanel> scene_panels(const Image& image, const SideBySide& s) {
+  const Image large = enlarged(image);
   std::vector<ScenePanel> panels{truths_panel(large, s)};
   for (const SideBySidePanel& p : s.panels) panels.push_back(network_panel(large, s, p));
   return panels;
 }
 
-Image side_by_side(const Image& picture, const SideBySide& s) {
-  const std::vector<ScenePanel> panels = scene_panels(picture, s);
+Image side_by_side(const Image& image, const SideBySide& s) {
+  const std::vector<ScenePanel> panels = scene_panels(image, s);
   std::int64_t width = -kGap, height = 0;
   for (const ScenePanel& p : panels)
     width += p.image.width + kGap, height = std::max(height, p.image.height);

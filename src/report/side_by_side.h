@@ -1,5 +1,5 @@
-// One picture as several networks see it: the ground truth in the first panel, then one panel per
-// network with its hits, false positives and misses told apart.
+// One image as several networks see it: the ground truth in the first panel, then one panel per
+// network with its hits, false positives and misses distinguished.
 #pragma once
 #include <span>
 #include <string>
@@ -36,10 +36,10 @@ struct ScenePanel {
   std::string title;  // with its counts
   Image image;
 };
-// The ground truth, then one panel for each network. Pictures narrower than 448 pixels are shown
+// The ground truth, then one panel for each network. Images narrower than 448 pixels are shown
 // twice, three times ... as large.
-std::vector<ScenePanel> scene_panels(const Image& picture, const SideBySide&);
+std::vector<ScenePanel> scene_panels(const Image& image, const SideBySide&);
 // The panels next to each other, each with its title above it.
-Image side_by_side(const Image& picture, const SideBySide&);
+Image side_by_side(const Image& image, const SideBySide&);
 
 }  // namespace darknet

@@ -9,8 +9,8 @@ namespace darknet {
 namespace {
 
 // The least of 1, 2, 5 times a power of ten that makes at most `most` steps.
-double nice_step(double range, int most) {
-  const double rough = range / most, power = std::pow(10, std::floor(std::log10(rough)));
+double nice_step(double range, int max) {
+  const double rough = range / max, power = std::pow(10, std::floor(std::log10(rough)));
   for (const double factor : {1., 2., 5.})
     if (factor * power >= rough * (1 - 1e-9)) return factor * power;
   return 10 * power;
@@ -31,17 +31,17 @@ std::vector<Tick> ticks_between(double low, double high, double step) {
   return ticks;
 }
 
-Axis log_axis(double low, double high, int most_ticks) {
+Axis log_axis(double low, double high, int max_ticks) {
   Axis axis{.log = true};
   const double first = std::floor(std::log10(low) + 1e-9);
   double last = std::ceil(std::log10(high) - 1e-9);
   if (last <= first) last = first + 1;
   axis.low = std::pow(10, first), axis.high = std::pow(10, last);
-  const double decades = last - first, every = std::ceil(decades / most_ticks);
+  const double decades = last - first, every = std::ceil(decades / max_ticks);
   for (double d = 0; d <= decades; d += every)
     for (const double factor : {1., 2., 5.}) {
       const double value = factor * std::pow(10, first + d);
-      const bool shown = factor == 1 || (3 * decades <= most_ticks);
+      const bool shown = factor == 1 || (3 * decades <= max_ticks);
       if (shown && value <= axis.high * (1 + 1e-9))
         axis.ticks.push_back({value, fmt::format("{:g}", value)});
     }
@@ -54,24 +54,24 @@ double Axis::place(double value) const {
   return log ? std::log(value / low) / std::log(high / low) : (value - low) / (high - low);
 }
 
-Axis axis_for(double low, double high, int most_ticks, bool log) {
-  if (log) return log_axis(low, high, most_ticks);
+Axis axis_for(double low, double high, int max_ticks, bool log) {
+  if (log) return log_axis(low, high, max_ticks);
   if (!(high - low > 1e-12 * std::max(std::abs(low), std::abs(high)))) {
     const double half = low == 0 ? .5 : std::abs(low) / 2;
     low -= half, high += half;
   }
-  const double step = nice_step(high - low, most_ticks);
+  const double step = nice_step(high - low, max_ticks);
   Axis axis{.low = step * std::floor(low / step + 1e-9),
             .high = step * std::ceil(high / step - 1e-9)};
   axis.ticks = ticks_between(axis.low, axis.high, step);
   return axis;
 }
 
-Axis fixed_axis(double low, double high, int most_ticks) {
-  if (!(high > low)) return axis_for(low, high, most_ticks, false);
+Axis fixed_axis(double low, double high, int max_ticks) {
+  if (!(high > low)) return axis_for(low, high, max_ticks, false);
   return {.low = low,
           .high = high,
-          .ticks = ticks_between(low, high, nice_step(high - low, most_ticks))};
+          .ticks = ticks_between(low, high, nice_step(high - low, max_ticks))};
 }
 
 }  // namespace darknet

@@ -20,8 +20,8 @@ struct Axis {
 
 // An axis that holds low..high and ends on ticks at steps of 1, 2 or 5 times a power of ten. With
 // `log`: low > 0, ticks at powers of ten, and at 2 and 5 where few fit. Equal ends are widened.
-Axis axis_for(double low, double high, int most_ticks, bool log);
+Axis axis_for(double low, double high, int max_ticks, bool log);
 // The same with the ends as they are.
-Axis fixed_axis(double low, double high, int most_ticks);
+Axis fixed_axis(double low, double high, int max_ticks);
 
 }  // namespace darknet

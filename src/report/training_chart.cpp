@@ -16,7 +16,7 @@ namespace {
 
 using nlohmann::json;
 constexpr double kNone = kNotLogged;
-constexpr std::size_t kMostHeads = 16;  // drawn by themselves
+constexpr std::size_t kMaxHeads = 16;  // drawn by themselves
 
 double number(const json& from, std::string_view key) {
   const auto at = from.find(key);
@@ -54,7 +54,7 @@ double of_all_heads(const std::vector<LoggedHead>& heads, const TelemetryFigure&
 // The values of one more iteration, for as many heads as a line has; those before it are NaN.
 void add_heads(std::vector<HeadHistory>& heads, const std::vector<LoggedHead>& from,
                std::size_t before) {
-  if (heads.size() < from.size()) heads.resize(std::min(from.size(), kMostHeads));
+  if (heads.size() < from.size()) heads.resize(std::min(from.size(), kMaxHeads));
   for (std::size_t k = 0; k < heads.size(); ++k) {
     const LoggedHead head = k < from.size() ? from[k] : LoggedHead{};
     if (heads[k].name.empty() && std::isfinite(head.layer))
@@ -196,7 +196,7 @@ TrainingHistory read_history(const std::filesystem::path& log) {
   LineReader lines(in, log.string());
   for (std::string_view line; lines.next(line);) {
     if (line.empty() || h.add(std::string(line)) || !h.iteration.empty()) continue;
-    fail_at({log.string(), lines.number()}, "no line of a training's NAME_log.jsonl: '",
+    fail_at({log.string(), lines.number()}, "no line of a training run's NAME_log.jsonl: '",
             shown(line), "'");
   }
   if (h.iteration.empty()) fail_at({log.string(), 0}, "this log is empty");

@@ -1,4 +1,4 @@
-// The chart of a training, and of several beside each other, from their NAME_log.jsonl.
+// The chart of a training run, and of several side by side, from their NAME_log.jsonl.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -67,7 +67,7 @@ struct TrainingHistory {
   bool add(const std::string& json_line);
 };
 
-inline constexpr std::uint64_t kMaxLogBytes = std::uint64_t{1} << 32;  // of a training's log
+inline constexpr std::uint64_t kMaxLogBytes = std::uint64_t{1} << 32;  // of a training run's log
 
 // Throws where the file cannot be read or no line of it is of a training log.
 TrainingHistory read_history(const std::filesystem::path& log);

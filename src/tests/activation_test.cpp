@@ -8,7 +8,7 @@ namespace {
 
 class ActivationTest : public testing::TestWithParam<Activation> {};
 
-TEST_P(ActivationTest, DerivativeIsThatOfTheValueFromWhatItIsSaidToComeFrom) {
+TEST_P(ActivationTest, DerivativeIsThatOfTheValueFromWhatItIsDeclaredToComeFrom) {
   std::visit(
       [](const auto& f) {
         constexpr double kStep = 1e-6;

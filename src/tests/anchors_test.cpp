@@ -15,7 +15,7 @@ namespace darknet::test {
 namespace {
 
 // Sizes in some clouds of unequal weight, as real objects have.
-std::vector<AnchorShape> made_up_sizes(std::uint64_t seed) {
+std::vector<AnchorShape> synthetic_sizes(std::uint64_t seed) {
   Rng rng(seed);
   std::vector<AnchorShape> sizes;
   for (int cloud = 0; cloud < 7; ++cloud) {
@@ -26,7 +26,7 @@ std::vector<AnchorShape> made_up_sizes(std::uint64_t seed) {
   return sizes;
 }
 
-// Lloyd from random objects, once: what the other Darknets do.
+// Lloyd from random objects, once: what the other Darknet forks do.
 double plain_k_means(std::span<const AnchorShape> objects, std::int64_t count, std::uint64_t seed) {
   Rng rng(seed, 99);
   std::vector<AnchorShape> anchors;
@@ -53,14 +53,14 @@ double plain_k_means(std::span<const AnchorShape> objects, std::int64_t count, s
 
 TEST(Anchors, AreAtLeastAsGoodAsPlainKMeansInTenOfTenSeeds) {
   for (std::uint64_t seed = 0; seed < 10; ++seed) {
-    const auto sizes = made_up_sizes(seed);
+    const auto sizes = synthetic_sizes(seed);
     const AnchorResult r = calc_anchors(sizes, {.anchors = 6, .seed = seed});
     EXPECT_GE(r.mean_iou, plain_k_means(sizes, 6, seed) - 1e-9) << seed;
   }
 }
 
 TEST(Anchors, NoneIsBetterALittleToTheSide) {
-  const auto sizes = made_up_sizes(4);
+  const auto sizes = synthetic_sizes(4);
   const AnchorResult r = calc_anchors(sizes, {.anchors = 6, .restarts = 3});
   for (std::size_t k = 0; k < 6; ++k)
     for (const float factor : {.98f, 1.02f}) {
@@ -83,7 +83,7 @@ TEST(Anchors, AreFoundWhereTheyAreObvious) {
 }
 
 TEST(Anchors, TheSameSeedGivesTheSame) {
-  const auto sizes = made_up_sizes(3);
+  const auto sizes = synthetic_sizes(3);
   const auto a = calc_anchors(sizes, {.anchors = 5, .seed = 8}),
              b = calc_anchors(sizes, {.anchors = 5, .seed = 8});
   for (std::size_t k = 0; k < 5; ++k) EXPECT_EQ(a.anchors[k].width, b.anchors[k].width);

@@ -11,8 +11,8 @@ namespace {
 // Black with three boxes, one in each channel; truths of classes 0 to 2.
 struct Scene {
   explicit Scene(Rng& rng)
-      : picture{.image = Image(40 + rng.below(160), 40 + rng.below(160), 3), .outside = {}} {
-    Image& image = picture.image;
+      : image{.image = Image(40 + rng.below(160), 40 + rng.below(160), 3), .outside = {}} {
+    Image& image = image.image;
     for (int c = 0; c < 3; ++c) {
       const std::int64_t w = 4 + rng.below(image.width / 2), h = 4 + rng.below(image.height / 2);
       const std::int64_t x0 = rng.below(image.width - w + 1), y0 = rng.below(image.height - h + 1);
@@ -25,7 +25,7 @@ struct Scene {
                         c});
     }
   }
-  Picture picture;
+  DecodedImage image;
   std::vector<Truth> truths;
 };
 
@@ -99,12 +99,12 @@ TEST(Augment, ATruthIsWhereItsBoxIsSeen) {
     Rng rng(seed);
     const Scene scene(rng);
     const std::int64_t h = 32 * (1 + rng.below(4)), w = 32 * (1 + rng.below(4));
-    const Placement p = random_placement(geometry(rng), rng, scene.picture.image, h, w);
+    const Placement p = random_placement(geometry(rng), rng, scene.image.image, h, w);
     Input input(h, w);
-    place({.threads = 1}, scene.picture, p, input.view);
+    place({.threads = 1}, scene.image, p, input.view);
     std::vector<Truth> placed;
-    place_truths(scene.truths, scene.picture.image, p, h, w, placed);
-    expect_truths_where_seen(input, p.part, placed, offsets);
+    place_truths(scene.truths, scene.image.image, p, h, w, placed);
+    expect_truths_where_seen(input, p.region, placed, offsets);
     if (HasFatalFailure()) return;
   }
   offsets.expect_none();
@@ -118,12 +118,12 @@ TEST(Augment, ATruthOfAMosaicIsWhereItsBoxIsSeen) {
     Rng rng(seed);
     const std::vector<Scene> scenes{Scene(rng), Scene(rng), Scene(rng), Scene(rng)};
     std::vector<const Image*> images;
-    for (const Scene& s : scenes) images.push_back(&s.picture.image);
+    for (const Scene& s : scenes) images.push_back(&s.image.image);
     const std::int64_t h = 32 * (2 + rng.below(3)), w = 32 * (2 + rng.below(3));
     const auto parts = mosaic_placements(geometry(rng), rng, images, h, w);
     Input input(h, w);
     for (std::size_t k = 0; k < 4; ++k)
-      place({.threads = 1}, scenes[k].picture, parts[k], input.view);
+      place({.threads = 1}, scenes[k].image, parts[k], input.view);
     for (std::size_t k = 0; k < 4; ++k) {
       std::vector<Truth> placed;
       place_truths(scenes[k].truths, *images[k], parts[k], h, w, placed);
@@ -140,7 +140,7 @@ TEST(Augment, AMosaicsPartsFillTheInputAndMeetInItsMiddle) {
   for (std::uint64_t seed = 0; seed < 100; ++seed) {
     Rng rng(seed);
     const Scene scene(rng);
-    const std::vector<const Image*> images(4, &scene.picture.image);
+    const std::vector<const Image*> images(4, &scene.image.image);
     const auto p = mosaic_placements({.image = {.flip = false}, .head = {.jitter = .3f}}, rng,
                                      images, 96, 128);
     const std::int64_t x = p[0].part.x1, y = p[0].part.y1;
@@ -155,7 +155,7 @@ TEST(Augment, AMosaicsPartsFillTheInputAndMeetInItsMiddle) {
   }
 }
 
-// Of one axis of a part: whether the picture reaches over all of it, and whether it could.
+// Of one axis of a part: whether the image reaches over all of it, and whether it could.
 struct Cover {
   bool covers, could;
 };
@@ -166,18 +166,18 @@ Cover cover(float scale, float shift, std::int64_t size, std::int64_t begin, std
   return {low >= -.01f && high <= full + .01f, high - low <= full};
 }
 
-TEST(Augment, MosaicBoundLeavesNoPartOfAPictureEmpty) {
+TEST(Augment, MosaicBoundLeavesNoPartOfAImageEmpty) {
   int could = 0;
   for (std::uint64_t seed = 0; seed < 200; ++seed) {
     Rng rng(seed);
     const Scene scene(rng);
-    const std::vector<const Image*> images(4, &scene.picture.image);
+    const std::vector<const Image*> images(4, &scene.image.image);
     const Augmentation a{.image = {.flip = true, .mosaic_bound = true},
                          .head = {.jitter = .3f, .resize = 1.5f}};
     for (const Placement& p : mosaic_placements(a, rng, images, 96, 128)) {
-      const Image& image = scene.picture.image;
-      const Cover x = cover(p.scale_x, p.shift_x, image.width, p.part.x0, p.part.x1);
-      const Cover y = cover(p.scale_y, p.shift_y, image.height, p.part.y0, p.part.y1);
+      const Image& image = scene.image.image;
+      const Cover x = cover(p.scale_x, p.shift_x, image.width, p.region.x0, p.region.x1);
+      const Cover y = cover(p.scale_y, p.shift_y, image.height, p.region.y0, p.region.y1);
       could += x.could + y.could;
       EXPECT_EQ(x.covers, x.could) << seed;
       EXPECT_EQ(y.covers, y.could) << seed;
@@ -198,7 +198,7 @@ TEST(Augment, PlainPlacementStretchesOrKeepsTheAspectRatio) {
       EXPECT_FLOAT_EQ(p.scale_x, p.scale_y);
       const float sx = static_cast<float>(image->width) / static_cast<float>(w);
       const float sy = static_cast<float>(image->height) / static_cast<float>(h);
-      EXPECT_FLOAT_EQ(p.scale_x, std::max(sx, sy));  // the whole picture is seen
+      EXPECT_FLOAT_EQ(p.scale_x, std::max(sx, sy));  // the whole image is seen
       EXPECT_NEAR(p.scale_x * static_cast<float>(w) / 2 + p.shift_x,
                   static_cast<float>(image->width) / 2, 1e-3);  // in the middle
       EXPECT_NEAR(p.scale_y * static_cast<float>(h) / 2 + p.shift_y,
@@ -206,20 +206,20 @@ TEST(Augment, PlainPlacementStretchesOrKeepsTheAspectRatio) {
     }
 }
 
-TEST(Augment, ToPictureInvertsThePlacement) {
+TEST(Augment, ToImageInvertsThePlacement) {
   Rng rng(5);
   for (int trial = 0; trial < 200; ++trial) {
     const Image image(20 + rng.below(300), 20 + rng.below(300), 3);
     const std::int64_t h = 32 + rng.below(200), w = 32 + rng.below(200);
     Placement p = trial % 3 ? random_placement(geometry(rng), rng, image, h, w)
                             : plain_placement(image, h, w, rng.flip());
-    p.part = {-100000, -100000, 100000, 100000};  // nothing is clipped
+    p.region = {-100000, -100000, 100000, 100000};  // nothing is clipped
     const Box box{rng.uniform(), rng.uniform(), rng.uniform(.2f, 1), rng.uniform(.2f, 1)};
     std::vector<Truth> placed;
     place_truths(std::vector{Truth{box, 3}}, image, p, h, w, placed);
     ASSERT_EQ(placed.size(), 1u);
     EXPECT_EQ(placed[0].class_id, 3);
-    const Box back = to_picture(placed[0].box, p, image.width, image.height, h, w);
+    const Box back = to_image(placed[0].box, p, image.width, image.height, h, w);
     EXPECT_NEAR(back.x, box.x, 1e-4);
     EXPECT_NEAR(back.y, box.y, 1e-4);
     EXPECT_NEAR(back.w, box.w, 1e-4);
@@ -247,12 +247,12 @@ TEST(Augment, TruthsAtTheInputAreThoseOfThePlainPlacement) {
   const Box box = truths_at_input(truths, {320, 160}, {128, 96, true})[0].box;
   EXPECT_FLOAT_EQ(box.w * 128, 16);  // 40 x 40 pixels, 128 / 320 as large
   EXPECT_FLOAT_EQ(box.h * 96, 16);
-  EXPECT_FLOAT_EQ(box.y * 96, 16 + 16);  // a bar of 16 pixels above, and 40 pixels of the picture
+  EXPECT_FLOAT_EQ(box.y * 96, 16 + 16);  // a bar of 16 pixels above, and 40 pixels of the image
 }
 
 TEST(Augment, TruthsAreClippedAndThoseBelowAPixelDropped) {
   const Image image(100, 100, 3);
-  const Placement p{.part = {10, 10, 60, 60}};                    // one to one, a part of 100 x 100
+  const Placement p{.region = {10, 10, 60, 60}};                  // one to one, a part of 100 x 100
   const std::vector<Truth> truths{{{.1f, .3f, .1f, .2f}, 0},      // x 5..15, y 20..40
                                   {{.8f, .8f, .1f, .1f}, 1},      // outside
                                   {{.3f, .3f, .009f, .2f}, 2},    // .9 pixels wide

@@ -1,4 +1,4 @@
-// Labels that are at fault: how far a box may reach out of its image, and -bad_labels in every
+// Labels that are at error: how far a box may reach out of its image, and -bad_labels in every
 // command that reads labels.
 #include <gtest/gtest.h>
 
@@ -14,14 +14,14 @@ namespace {
 
 struct Parsed {
   Labels labels;
-  std::vector<std::string> faults;
+  std::vector<std::string> errors;
 };
 
-Parsed parse(const std::string& text, const PictureSize& size, BadLabels bad = BadLabels::stop) {
+Parsed parse(const std::string& text, const ImageSize& size, BadLabels bad = BadLabels::stop) {
   Parsed p;
   const LabelRules rules{.classes = 3, .bad = bad, .size = [&] { return size; }};
   p.labels =
-      parse_labels(text, rules, [&](int, const std::string& why) { p.faults.push_back(why); });
+      parse_labels(text, rules, [&](int, const std::string& why) { p.errors.push_back(why); });
   return p;
 }
 
@@ -29,17 +29,17 @@ Parsed parse(const std::string& text, const PictureSize& size, BadLabels bad = B
 TEST(Overhang, OfTwoPixelsIsClipped) {
   const std::string one_pixel_out = "0 .0979167 .5 .2 .5\n";  // left edge at -1 / 480
   Parsed p = parse(one_pixel_out, {480, 360});
-  EXPECT_EQ(p.faults.size(), 0u);
+  EXPECT_EQ(p.errors.size(), 0u);
   EXPECT_EQ(p.labels.clipped, 1);
   ASSERT_EQ(p.labels.truths.size(), 1u);
   EXPECT_NEAR(p.labels.truths[0].box.left(), 0, 1e-6);
   EXPECT_NEAR(p.labels.truths[0].box.right(), .1979167, 1e-6);
-  EXPECT_EQ(parse(one_pixel_out, {}).faults.size(), 1u);                  // its size is not known
-  EXPECT_EQ(parse(one_pixel_out, {4000, 360}).faults.size(), 1u);         // 8 pixels
-  EXPECT_EQ(parse("0 .5 .5 .2 1.0108\n", {480, 360}).faults.size(), 0u);  // 1.94 pixels of 360
-  EXPECT_EQ(parse("0 .5 .5 .2 1.0114\n", {480, 360}).faults.size(), 1u);  // 2.05
-  EXPECT_EQ(parse("0 .5 .5 .2 1.0111111\n", {480, 360}).faults.size(), 0u);  // 2, six digits
-  EXPECT_EQ(parse("0 .5 .5 1.0018 1\n", {10000, 10000}).faults.size(), 0u);  // a thousandth: 9
+  EXPECT_EQ(parse(one_pixel_out, {}).errors.size(), 1u);                  // its size is not known
+  EXPECT_EQ(parse(one_pixel_out, {4000, 360}).errors.size(), 1u);         // 8 pixels
+  EXPECT_EQ(parse("0 .5 .5 .2 1.0108\n", {480, 360}).errors.size(), 0u);  // 1.94 pixels of 360
+  EXPECT_EQ(parse("0 .5 .5 .2 1.0114\n", {480, 360}).errors.size(), 1u);  // 2.05
+  EXPECT_EQ(parse("0 .5 .5 .2 1.0111111\n", {480, 360}).errors.size(), 0u);  // 2, six digits
+  EXPECT_EQ(parse("0 .5 .5 1.0018 1\n", {10000, 10000}).errors.size(), 0u);  // a thousandth: 9
 }
 
 TEST(BadLabels, ClipKeepsWhatLiesInTheImage) {
@@ -54,7 +54,7 @@ TEST(BadLabels, ClipKeepsWhatLiesInTheImage) {
   EXPECT_NEAR(p.labels.truths[0].box.x, .15, 1e-6);
   EXPECT_NEAR(p.labels.truths[0].box.w, .3, 1e-6);
   EXPECT_NEAR(p.labels.truths[1].box.w, 1, 1e-6);
-  EXPECT_EQ(p.faults.size(), 3u);
+  EXPECT_EQ(p.errors.size(), 3u);
   ASSERT_EQ(p.labels.cut.size(), 2u);
   EXPECT_EQ(p.labels.cut[0].line, 1);
   EXPECT_EQ(p.labels.cut[1].line, 5);
@@ -128,11 +128,11 @@ TEST_F(LabelFolder, CheckCountsByTheSameRule) {
     return check_list(
         list, 2, 3, [](Finding, const std::string&) {}, bad);
   };
-  EXPECT_EQ(check(BadLabels::stop).faults(), 3);
-  EXPECT_EQ(check(BadLabels::clip).faults(), 2);
+  EXPECT_EQ(check(BadLabels::stop).errors(), 3);
+  EXPECT_EQ(check(BadLabels::clip).errors(), 2);
   EXPECT_EQ(check(BadLabels::clip).cut, 1);
   EXPECT_EQ(check(BadLabels::clip).objects, 3);
-  EXPECT_EQ(check(BadLabels::skip).faults(), 0);
+  EXPECT_EQ(check(BadLabels::skip).errors(), 0);
   EXPECT_EQ(check(BadLabels::skip).bad_lines, 2);
   EXPECT_EQ(check(BadLabels::skip).objects, 2);
 }
@@ -148,7 +148,7 @@ class BadLabelsTest : public CliTest {
         {"recall", "x.data", "x.cfg", "x.weights"},
         {"check", "x.data", "x.cfg"},
         {"calc_anchors", "x.data", "-cfg", "x.cfg", "-num_of_clusters", "1"},
-        {"compare", "x.data", "x.cfg", "-max_batches", "2", "-pictures", "0"}};
+        {"compare", "x.data", "x.cfg", "-max_batches", "2", "-images", "0"}};
     std::vector<CommandResult> results;
     for (std::vector<std::string> words : commands) {
       words.insert(words.begin(), "detector");
@@ -162,7 +162,7 @@ class BadLabelsTest : public CliTest {
 TEST_F(BadLabelsTest, HoldsInEveryCommand) {
   work_.put("images/0.txt", "0 .9 .5 .4 .4\n1 .5 .5 .3 .3\n");  // 6 pixels of 64 outside
   for (const CommandResult& ran : all({})) {
-    expect_refused(ran, "images/0.txt:1: the box reaches out of the picture");
+    expect_refused(ran, "images/0.txt:1: the box reaches out of the image");
     EXPECT_NE(ran.all().find("-bad_labels"), std::string::npos) << ran.all();
   }
   for (const char* bad : {"clip", "skip"})

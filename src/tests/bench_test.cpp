@@ -1,5 +1,5 @@
-// What `darknet bench` measures: medians, that every layer is timed, and that the bare convolutions
-// are the ones that the network runs.
+// What `darknet bench` measures: medians, that every layer is timed, and that the library-only
+// convolutions are the ones that the network runs.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -26,8 +26,8 @@ BenchOptions small() {
 TEST(Bench, Median) {
   const Spread odd = spread_of({3, 1, 2});
   EXPECT_EQ(odd.median, 2);
-  EXPECT_EQ(odd.least, 1);
-  EXPECT_EQ(odd.most, 3);
+  EXPECT_EQ(odd.min, 1);
+  EXPECT_EQ(odd.max, 3);
   EXPECT_EQ(spread_of({4, 1, 2, 3}).median, 2.5);
   EXPECT_EQ(spread_of({}).median, 0);
 }
@@ -43,7 +43,7 @@ TEST(Bench, InferenceTimesEveryLayer) {
   for (const LayerBench& b : r.layers) {
     EXPECT_GT(b.forward, 0) << b.type;
     EXPECT_EQ(b.backward, 0) << b.type;
-    EXPECT_EQ(b.bare_forward > 0, b.type == "convolutional");
+    EXPECT_EQ(b.baseline_forward > 0, b.type == "convolutional");
     flops += b.forward_flops;
   }
   EXPECT_NEAR(flops, 2 * 5.565e9 * 64 * 64 / (416 * 416), .01 * flops);
@@ -51,10 +51,10 @@ TEST(Bench, InferenceTimesEveryLayer) {
   EXPECT_GE(r.peak_size, 2048);
   EXPECT_EQ(r.peak_arithmetic, "f32");
   EXPECT_FALSE(r.idle);
-  EXPECT_LE(r.total.least, r.total.median);
+  EXPECT_LE(r.total.min, r.total.median);
   EXPECT_EQ(r.reference->convolutions, 13);
-  EXPECT_GT(r.reference->planned.least, 0);
-  EXPECT_GT(r.reference->direct.least, 0);
+  EXPECT_GT(r.reference->planned.min, 0);
+  EXPECT_GT(r.reference->direct.min, 0);
 }
 
 TEST(Bench, TrainingTimesStepsInTheirParts) {
@@ -65,10 +65,10 @@ TEST(Bench, TrainingTimesStepsInTheirParts) {
   EXPECT_EQ(r.images, 4);
   EXPECT_EQ(r.input.n, 2);
   EXPECT_GT(r.memory.parameter_gradients, 0);
-  EXPECT_GT(r.parts.backward, 0);
-  EXPECT_GT(r.parts.update, 0);
-  EXPECT_LT(r.parts.forward, r.total.most);
-  EXPECT_LT(r.parts.backward, r.total.most);
+  EXPECT_GT(r.phases.backward, 0);
+  EXPECT_GT(r.phases.update, 0);
+  EXPECT_LT(r.phases.forward, r.total.max);
+  EXPECT_LT(r.phases.backward, r.total.max);
   const LayerBench &first = r.layers[0], &second = r.layers[2];
   EXPECT_EQ(first.backward_flops, first.forward_flops);  // nobody wants the pixels' gradient
   EXPECT_EQ(second.backward_flops, 2 * second.forward_flops);
@@ -82,7 +82,7 @@ TEST(Bench, TrainingTimesStepsInTheirParts) {
   EXPECT_GT(r.heads, 0);
 }
 
-TEST(Bench, ADeviceTellsItsIdleShare) {
+TEST(Bench, ADeviceReportsItsIdleShare) {
   if (device_count(DeviceType::cuda) == 0) GTEST_SKIP() << why_no_cuda();
   for (const bool training : {false, true}) {
     BenchOptions o{.cfg = std::filesystem::path(testing::TempDir()) / "bench_device.cfg",
@@ -105,10 +105,10 @@ TEST(Bench, ADeviceTellsItsIdleShare) {
 }
 
 // A step of 20 ms on a device of 400 TFLOP/s, with one layer and one head.
-BenchReport made_up_report(double peak) {
+BenchReport synthetic_report(double peak) {
   BenchReport r{.library = "card", .input = {4, 8, 8, 3}, .images = 8, .peak_flops = peak};
   r.peak_size = 8192, r.peak_arithmetic = "TF32", r.total = {.02, .01, .03};
-  r.parts = {.001, .004, .008, .002}, r.load = .003, r.heads = .004, r.idle = .25;
+  r.phases = {.001, .004, .008, .002}, r.load = .003, r.heads = .004, r.idle = .25;
   r.layers = {{.type = "convolutional", .forward = .001, .forward_flops = 2e11},
               {.type = "yolo", .head = true, .forward = .001, .backward = .003}};
   return r;
@@ -120,22 +120,22 @@ std::string printed(const BenchReport& r) {
   return testing::internal::GetCapturedStdout();
 }
 
-TEST(BenchReport, TellsSharesAndRatesInUnitsThatCanBeRead) {
-  const std::string text = printed(made_up_report(4e14));
+TEST(BenchReport, ReportsSharesAndRatesInUnitsThatCanBeRead) {
+  const std::string text = printed(synthetic_report(4e14));
   for (const char* part :
        {"peak: 400.0 TFLOP/s, the best of a 8192 x 8192 x 8192 matrix product in TF32",
         "forward TFLOP/s  peak", "1.000   200.0   50%", "20.0 ms (10.0 to 30.0), 400.00 images/s",
         "idle 25.0 % of the time", "detection heads 20.0 % of a step",
         "data (waiting and upload) 20.0 %"})
     EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
-  const std::string small = printed(made_up_report(4e11));
+  const std::string small = printed(synthetic_report(4e11));
   EXPECT_NE(small.find("peak: 400.0 GFLOP/s"), std::string::npos) << small;
   EXPECT_EQ(small.find("TFLOP"), std::string::npos) << small;
 }
 
 TEST(BenchReport, JsonHasTheFigures) {
   const auto figures =
-      nlohmann::json::parse(cli::bench_json({.training = true}, made_up_report(4e14)));
+      nlohmann::json::parse(cli::bench_json({.training = true}, synthetic_report(4e14)));
   EXPECT_EQ(figures["idle"], .25);
   EXPECT_EQ(figures["backward"], .008);
   EXPECT_EQ(figures["images_per_second"], 400);

@@ -1,6 +1,6 @@
 // The cfgs in cfg/: each builds at its own and at another size, the stock ones have the published
-// size and cost, the other Darknets know all their keys, and a -focal file differs from its base
-// only in the objectness keys.
+// size and cost, the other Darknet forks know all their keys, and a -focal file differs from its
+// base only in the objectness keys.
 #include <gtest/gtest.h>
 
 #include <algorithm>

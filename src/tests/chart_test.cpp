@@ -1,4 +1,4 @@
-// Charts: ticks, the layout that SVG and picture share, logs as they really are, and hostile names.
+// Charts: ticks, the layout that SVG and image share, logs as they really are, and hostile names.
 #include <gtest/gtest.h>
 
 #include <cmath>

@@ -1,4 +1,4 @@
-// Bad .data, .names, lists and pictures, folders that cannot be written, and pictures of unusual
+// Bad .data, .names, lists and images, folders that cannot be written, and images of unusual
 // shapes.
 #include <sys/mount.h>
 #include <unistd.h>
@@ -11,18 +11,18 @@ namespace {
 
 using DataTest = CliTest;
 
-struct DataFault {
+struct DataError {
   const char *name, *from, *to, *said;
 };
-class DataFaults : public CliTest, public testing::WithParamInterface<DataFault> {};
+class DataErrors : public CliTest, public testing::WithParamInterface<DataError> {};
 
-TEST_P(DataFaults, AreTold) {
+TEST_P(DataErrors, AreReported) {
   work_.put("x.data", replaced(work_.get("x.data"), GetParam().from, GetParam().to));
   expect_refused(train(), GetParam().said);
   EXPECT_EQ(work_.tree("backup").size(), 0u);
 }
 
-const DataFault kData[] = {
+const DataError kData[] = {
     {"classes_differ", "classes = 3", "classes = 4",
      "x.data: classes=4, but the heads of x.cfg have 3"},
     {"classes_text", "classes = 3", "classes = three",
@@ -36,10 +36,10 @@ const DataFault kData[] = {
      "none.txt: cannot read this file: No such file"},
     {"list_is_a_folder", "train = train.txt", "train = images",
      "images: this is a folder, not a file"},
-    {"list_is_a_picture", "train = train.txt", "train = images/0.png", "images/0.png:"},
+    {"list_is_a_image", "train = train.txt", "train = images/0.png", "images/0.png:"},
     {"names_missing", "names = x.names", "names = none.names",
      "none.names: cannot read this file: No such file"},
-    {"names_is_a_picture", "names = x.names", "names = images/0.png", "images/0.png:"},
+    {"names_is_a_image", "names = x.names", "names = images/0.png", "images/0.png:"},
     {"backup_below_a_file", "backup = backup", "backup = x.cfg/backup",
      "x.cfg/backup: cannot make this folder"},
     {"backup_is_a_file", "backup = backup", "backup = x.cfg", "x.cfg: "},
@@ -48,8 +48,8 @@ const DataFault kData[] = {
     {"backup_in_a_read_only_folder", "backup = backup", "backup = /proc", "/proc"},
 };
 std::string name_of(const auto& info) { return info.param.name; }
-INSTANTIATE_TEST_SUITE_P(Cli, DataFaults, testing::ValuesIn(kData),
-                         name_of<testing::TestParamInfo<DataFault>>);
+INSTANTIATE_TEST_SUITE_P(Cli, DataErrors, testing::ValuesIn(kData),
+                         name_of<testing::TestParamInfo<DataError>>);
 
 TEST_F(DataTest, DataFilesThatAreNone) {
   work_.remove("x.data");
@@ -98,8 +98,8 @@ TEST_F(DataTest, Lists) {
   expect_refused(ran, "images/none.png");
 }
 
-// A missing picture or one that is none.
-TEST_F(DataTest, BadPicturesCountInTrainAndEndTheOthers) {
+// A missing image or one that is none.
+TEST_F(DataTest, BadImagesCountInTrainAndEndTheOthers) {
   put_tiny_weights(work_, "x.weights");
   work_.put("images/8.txt", "");
   std::string many;
@@ -114,7 +114,7 @@ TEST_F(DataTest, BadPicturesCountInTrainAndEndTheOthers) {
                         {"cut", "cut short", jpeg.substr(0, jpeg.size() / 2)},
                         {"header", "", jpeg.substr(0, 30)},
                         {"random", "", std::string(5000, '\x5A')},
-                        {"text", "", "this is no picture\n"}};
+                        {"text", "", "this is no image\n"}};
   for (const Case& c : cases) {
     SCOPED_TRACE(c.what);
     work_.remove("images/8.jpg");
@@ -132,13 +132,13 @@ TEST_F(DataTest, BadPicturesCountInTrainAndEndTheOthers) {
     const CommandResult lenient = train({"-max_bad", "50"});
     EXPECT_EQ(lenient.exit_code, 0) << lenient.all();
     EXPECT_NE(lenient.err.find("images/8.jpg"), std::string::npos) << lenient.all();
-    EXPECT_NE(lenient.err.find("passed over"), std::string::npos) << lenient.all();
+    EXPECT_NE(lenient.err.find("skipped"), std::string::npos) << lenient.all();
   }
   work_.put("train.txt", many + "images/8.jpg\n");  // 1 of 241
   EXPECT_EQ(train({"-max_batches", "130"}).exit_code, 0);
 }
 
-TEST_F(DataTest, PicturesOfUnusualShapes) {
+TEST_F(DataTest, ImagesOfUnusualShapes) {
   put_tiny_weights(work_, "x.weights");
   const Image wide(20000, 3, 3), tall(2, 15000, 3), dot(1, 1, 3), grey(40, 30, 1);
   work_.put("wide.png", wide);
@@ -157,7 +157,7 @@ TEST_F(DataTest, PicturesOfUnusualShapes) {
   }
 }
 
-TEST_F(DataTest, SeveralPicturesAndLists) {
+TEST_F(DataTest, SeveralImagesAndLists) {
   put_tiny_weights(work_, "x.weights");
   const CommandResult ran = test({"x.weights", "images/0.png", "images/1.png", "-out", "o.json"});
   EXPECT_EQ(ran.exit_code, 0) << ran.all();
@@ -182,14 +182,14 @@ TEST_F(DataTest, NothingFoundIsSaidWithTheThreshold) {
   EXPECT_EQ(some.out.find("nothing found"), std::string::npos) << some.all();
 }
 
-TEST_F(DataTest, PicturesFromStandardInput) {
+TEST_F(DataTest, ImagesFromStandardInput) {
   put_tiny_weights(work_, "x.weights");
   const std::vector<std::string> command = {"detector", "test",      "x.data",
                                             "x.cfg",    "x.weights", "-dont_show"};
   CommandResult ran = work_.darknet(command, {.input = "images/0.png\n\nimages/1.png\n"});
   EXPECT_EQ(ran.exit_code, 0) << ran.all();
   EXPECT_NE(ran.out.find("images/1.png: Predicted"), std::string::npos) << ran.all();
-  // a typing error is told, and the next line is asked for
+  // a typing error is reported, and the next line is asked for
   ran = work_.darknet(command, {.input = "images/nothing.png\nimages/1.png\n"});
   EXPECT_NE(ran.err.find("images/nothing.png"), std::string::npos) << ran.all();
   EXPECT_NE(ran.out.find("images/1.png: Predicted"), std::string::npos) << ran.all();

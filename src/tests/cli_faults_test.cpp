@@ -19,26 +19,26 @@ const std::map<std::string, std::string> kFormerFiles = {
     {"backup/x_log.jsonl", "{\"iteration\": 1}\n"}};
 
 // With a backup folder that holds the files of an earlier training.
-class FaultTest : public CliTest {
+class ErrorTest : public CliTest {
  protected:
-  FaultTest() {
+  ErrorTest() {
     for (const auto& [name, bytes] : kFormerFiles) work_.put(name, bytes);
   }
-  ~FaultTest() override { EXPECT_EQ(work_.tree("backup"), kFormerFiles); }
+  ~ErrorTest() override { EXPECT_EQ(work_.tree("backup"), kFormerFiles); }
 };
 
 std::string name_of(const auto& info) { return info.param.name; }
 
-struct CfgFault {
+struct CfgError {
   const char *name, *from, *to, *said;
   int offset = 0;  // lines after the first changed one; kWhole: the message names no line
 };
 constexpr int kWhole = -1000;
 
-class CfgFaults : public FaultTest, public testing::WithParamInterface<CfgFault> {};
+class CfgErrors : public ErrorTest, public testing::WithParamInterface<CfgError> {};
 
-TEST_P(CfgFaults, AreToldWithTheirLine) {
-  const CfgFault& f = GetParam();
+TEST_P(CfgErrors, AreReportedWithTheirLine) {
+  const CfgError& f = GetParam();
   const std::string cfg = replaced(kTinyCfg, f.from, f.to);
   work_.put("x.cfg", cfg);
   const CommandResult ran = train();
@@ -48,7 +48,7 @@ TEST_P(CfgFaults, AreToldWithTheirLine) {
   EXPECT_NE(ran.err.find(where), std::string::npos) << where << '\n' << ran.all();
 }
 
-const CfgFault kCfg[] = {
+const CfgError kCfg[] = {
     {"first_section", "[net]", "[nett]", "the first section must be [net], not [nett]"},
     {"unknown_section", "[yolo]", "[foobar]", "unknown section [foobar]"},
     {"section_typo", "[yolo]", "[yola]", "unknown section [yola]; did you mean [yolo]?"},
@@ -150,10 +150,10 @@ const CfgFault kCfg[] = {
     {"no_head", "[yolo]\nmask=0,1,2\nanchors=6,6, 9,9, 14,14\nclasses=3\nnum=3\n", "",
      "this network has no detection head", kWhole},
 };
-INSTANTIATE_TEST_SUITE_P(Cli, CfgFaults, testing::ValuesIn(kCfg),
-                         name_of<testing::TestParamInfo<CfgFault>>);
+INSTANTIATE_TEST_SUITE_P(Cli, CfgErrors, testing::ValuesIn(kCfg),
+                         name_of<testing::TestParamInfo<CfgError>>);
 
-TEST_F(FaultTest, CfgFilesThatAreNone) {
+TEST_F(ErrorTest, CfgFilesThatAreNone) {
   work_.remove("x.cfg");
   expect_refused(train(), "x.cfg: cannot read this file: No such file");
   work_.put("x.cfg", "");
@@ -199,13 +199,13 @@ TEST_F(CliTest, AKeySetTwiceIsAWarning) {
   EXPECT_NE(ran.err.find("filters was already set on line"), std::string::npos) << ran.all();
 }
 
-struct LabelFault {
+struct LabelError {
   const char *name, *text, *said;
 };
-class LabelFaults : public FaultTest, public testing::WithParamInterface<LabelFault> {};
+class LabelErrors : public ErrorTest, public testing::WithParamInterface<LabelError> {};
 
 // Of the second line: every command that reads labels says the same.
-TEST_P(LabelFaults, AreToldWithTheirLine) {
+TEST_P(LabelErrors, AreReportedWithTheirLine) {
   work_.put("images/3.txt", cat("0 .5 .5 .2 .2\n", GetParam().text, "\n"));
   put_tiny_weights(work_, "x.weights");
   const std::string said = cat("images/3.txt:2: ", GetParam().said);
@@ -216,11 +216,11 @@ TEST_P(LabelFaults, AreToldWithTheirLine) {
   EXPECT_NE(check.out.find("1 bad label line;"), std::string::npos) << check.all();
 }
 
-const LabelFault kLabels[] = {
+const LabelError kLabels[] = {
     {"nan", "0 nan .5 .2 .2", "'nan' is not a finite number"},
     {"inf", "0 .5 .5 inf .2", "'inf' is not a finite number"},
     {"overflow", "0 .5 .5 1e39 .2", "'1e39' is not a finite number"},
-    {"large", "0 .5 .5 1e30 .2", "the box reaches out of the picture"},
+    {"large", "0 .5 .5 1e30 .2", "the box reaches out of the image"},
     {"four_fields", "0 .5 .5 .2", "expected 5 numbers: class x y w h, got 4 fields"},
     {"six_fields", "0 .5 .5 .2 .2 .9", "expected 5 numbers: class x y w h, got 6 fields"},
     {"commas", "0,.5,.5,.2,.2", "expected 5 numbers: class x y w h, got 1 field"},
@@ -232,16 +232,16 @@ const LabelFault kLabels[] = {
     {"class_2_31", "2147483648 .5 .5 .2 .2", "class 2147483648 is not among 0 to 2"},
     {"class_2_64", "18446744073709551616 .5 .5 .2 .2",
      "the class '18446744073709551616' is not an integer"},
-    {"outside", "0 1.5 .5 .2 .2", "the box reaches out of the picture"},
-    {"pixels", "0 32 32 16 16", "the box reaches out of the picture"},
+    {"outside", "0 1.5 .5 .2 .2", "the box reaches out of the image"},
+    {"pixels", "0 32 32 16 16", "the box reaches out of the image"},
     {"width_zero", "0 .5 .5 0 .2", "the box is empty"},
     {"height_negative", "0 .5 .5 .2 -.2", "the box is empty"},
     {"hex", "0 0x1p-1 .5 .2 .2", "'0x1p-1' is not a finite number"},
 };
-INSTANTIATE_TEST_SUITE_P(Cli, LabelFaults, testing::ValuesIn(kLabels),
-                         name_of<testing::TestParamInfo<LabelFault>>);
+INSTANTIATE_TEST_SUITE_P(Cli, LabelErrors, testing::ValuesIn(kLabels),
+                         name_of<testing::TestParamInfo<LabelError>>);
 
-TEST_F(FaultTest, LabelFilesThatAreNone) {
+TEST_F(ErrorTest, LabelFilesThatAreNone) {
   put_tiny_weights(work_, "x.weights");
   const std::string good = work_.get("images/3.txt");
   work_.remove("images/3.txt");
@@ -269,14 +269,14 @@ TEST_F(CliTest, LabelFilesThatWork) {
   }
 }
 
-struct WeightsFault {
+struct WeightsError {
   const char* name;
   std::string (*make)(const std::string& good);
   const char* said;
 };
-class WeightsFaults : public FaultTest, public testing::WithParamInterface<WeightsFault> {};
+class WeightsErrors : public ErrorTest, public testing::WithParamInterface<WeightsError> {};
 
-TEST_P(WeightsFaults, AreTold) {
+TEST_P(WeightsErrors, AreReported) {
   put_tiny_weights(work_, "good.weights");
   work_.put("x.weights", GetParam().make(work_.get("good.weights")));
   const std::string said = GetParam().said;
@@ -295,7 +295,7 @@ std::string with_float(std::string bytes, std::size_t index, float value) {
   return bytes;
 }
 
-const WeightsFault kWeights[] = {
+const WeightsError kWeights[] = {
     {"empty", [](const std::string&) { return std::string(); }, "x.weights: the file is too short"},
     {"header_only", [](const std::string& g) { return g.substr(0, kHeader); },
      "x.weights: the file is too short"},
@@ -310,7 +310,7 @@ const WeightsFault kWeights[] = {
     {"text",
      [](const std::string&) { return "this is no weights file\n" + std::string(9000, 'x'); },
      "x.weights: this is not a .weights file"},
-    {"picture",
+    {"image",
      [](const std::string&) { return std::string("\x89PNG\r\n\x1A\n", 8) + std::string(9000, 7); },
      "x.weights: this is not a .weights file"},
     {"zeros", [](const std::string&) { return std::string(100, '\0'); },
@@ -321,10 +321,10 @@ const WeightsFault kWeights[] = {
      [](const std::string& g) { return with_float(g, 40, std::numeric_limits<float>::infinity()); },
      "the file holds a value that is not finite"},
 };
-INSTANTIATE_TEST_SUITE_P(Cli, WeightsFaults, testing::ValuesIn(kWeights),
-                         name_of<testing::TestParamInfo<WeightsFault>>);
+INSTANTIATE_TEST_SUITE_P(Cli, WeightsErrors, testing::ValuesIn(kWeights),
+                         name_of<testing::TestParamInfo<WeightsError>>);
 
-TEST_F(FaultTest, WeightsThatAreNotThere) {
+TEST_F(ErrorTest, WeightsThatAreNotThere) {
   for (const auto& ran : {test({"y.weights", "images/0.png"}), train({"y.weights"}),
                           work_.darknet({"detector", "map", "x.data", "x.cfg", "y.weights"}),
                           work_.darknet({"partial", "x.cfg", "y.weights", "x.conv", "2"})})
@@ -332,8 +332,8 @@ TEST_F(FaultTest, WeightsThatAreNotThere) {
   expect_refused(train({"images"}), "images: this is a folder, not a file");
 }
 
-// Cut at a layer's end, a file is a backbone for train and a fault for all others.
-TEST_F(FaultTest, ABackboneIsNotAWholeNetwork) {
+// Cut at a layer's end, a file is a backbone for train and an error for all others.
+TEST_F(ErrorTest, ABackboneIsNotAWholeNetwork) {
   put_tiny_weights(work_, "x.weights");
   EXPECT_EQ(work_.darknet({"partial", "x.cfg", "x.weights", "x.conv", "2"}).exit_code, 0);
   expect_refused(test({"x.conv", "images/0.png"}), "x.conv: the file is too short");

@@ -23,7 +23,7 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::uint64_t kMostBytes = 256u << 20;
+constexpr std::uint64_t kMaxBytes = 256u << 20;
 constexpr auto kPoll = std::chrono::microseconds(500);
 
 double seconds_since(Clock::time_point t) {
@@ -82,7 +82,7 @@ class Child {
 
  private:
   std::string written(const char* name) const {  // "" where a signal came before the program
-    return fs::exists(folder_ / name) ? read_file(folder_ / name, kMostBytes) : "";
+    return fs::exists(folder_ / name) ? read_file(folder_ / name, kMaxBytes) : "";
   }
   bool due(const CommandOptions& o, double now) const {
     if (!o.signal_when.empty()) return written(".out").find(o.signal_when) != std::string::npos;
@@ -94,7 +94,7 @@ class Child {
 };
 
 // A dark gradient with one bright square of the class's colour.
-Image picture(int index) {
+Image image(int index) {
   Image image(64, 64, 3);
   const std::int64_t side = 16 + 4 * (index % 3), x0 = 6 + 4 * index, y0 = 34 - 4 * index;
   for (std::int64_t y = 0; y < 64; ++y)
@@ -177,7 +177,7 @@ void Workspace::put(const fs::path& name, const Image& image) const {
   put(name, encode(image, name.extension()));
 }
 
-std::string Workspace::get(const fs::path& name) const { return read_file(path(name), kMostBytes); }
+std::string Workspace::get(const fs::path& name) const { return read_file(path(name), kMaxBytes); }
 bool Workspace::has(const fs::path& name) const { return fs::exists(path(name)); }
 void Workspace::remove(const fs::path& name) const { fs::remove_all(path(name)); }
 
@@ -186,7 +186,7 @@ std::map<std::string, std::string> Workspace::tree(const fs::path& name) const {
   if (!has(name)) return files;
   for (const auto& entry : fs::recursive_directory_iterator(path(name)))
     if (entry.is_regular_file())
-      files[fs::relative(entry.path(), folder_).string()] = read_file(entry.path(), kMostBytes);
+      files[fs::relative(entry.path(), folder_).string()] = read_file(entry.path(), kMaxBytes);
   return files;
 }
 
@@ -202,7 +202,7 @@ void put_tiny_data(const Workspace& work) {
   std::string list;
   for (int i = 0; i < kTinyImages; ++i) {
     const std::string name = cat("images/", i);
-    work.put(name + ".png", picture(i));
+    work.put(name + ".png", image(i));
     work.put(name + ".txt", label(i));
     list += name + ".png\n";
   }

@@ -1,5 +1,5 @@
 // Runs the built program as a user would, in a folder of its own, on a data set of eight small
-// pictures.
+// images.
 #pragma once
 #include <gtest/gtest.h>
 

@@ -62,9 +62,9 @@ struct Usage {
   const char* said;
 };
 
-class UsageFaults : public CliTest, public testing::WithParamInterface<Usage> {};
+class UsageErrors : public CliTest, public testing::WithParamInterface<Usage> {};
 
-TEST_P(UsageFaults, AreToldWithExitCode2) {
+TEST_P(UsageErrors, AreReportedWithExitCode2) {
   const CommandResult ran = work_.darknet(GetParam().arguments);
   expect_refused(ran, GetParam().said, 2);
   EXPECT_NE(ran.err.find("--help"), std::string::npos) << ran.all();
@@ -119,7 +119,7 @@ const Usage kUsage[] = {
      "9223372036854775808"},
 };
 std::string name_of(const auto& info) { return info.param.name; }
-INSTANTIATE_TEST_SUITE_P(Cli, UsageFaults, testing::ValuesIn(kUsage),
+INSTANTIATE_TEST_SUITE_P(Cli, UsageErrors, testing::ValuesIn(kUsage),
                          name_of<testing::TestParamInfo<Usage>>);
 
 TEST_F(UsageTest, FlagsOfTheDarknets) {
@@ -226,8 +226,8 @@ TEST_F(UsageTest, SetReplacesAKey) {
 struct Override {
   const char *name, *assignment, *said;
 };
-class OverrideFaults : public CliTest, public testing::WithParamInterface<Override> {};
-TEST_P(OverrideFaults, AreTold) {
+class OverrideErrors : public CliTest, public testing::WithParamInterface<Override> {};
+TEST_P(OverrideErrors, AreReported) {
   expect_refused(train({"-set", GetParam().assignment}), GetParam().said);
   EXPECT_EQ(work_.tree("backup").size(), 0u);
 }
@@ -243,15 +243,15 @@ const Override kOverrides[] = {
     {"empty", "", "expected type.index.key=value"},
     {"empty_key", "yolo.0.=3", "expected a key before the ="},
 };
-INSTANTIATE_TEST_SUITE_P(Cli, OverrideFaults, testing::ValuesIn(kOverrides),
+INSTANTIATE_TEST_SUITE_P(Cli, OverrideErrors, testing::ValuesIn(kOverrides),
                          name_of<testing::TestParamInfo<Override>>);
 
 TEST_F(UsageTest, OutputFoldersAreMadeOrNamed) {
   put_tiny_weights(work_, "x.weights");
   expect_refused(test({"x.weights", "images/0.png", "-out", "nowhere/found.json"}),
                  "nowhere/found.json");
-  expect_refused(test({"x.weights", "images/0.png", "-prefix", "nowhere/picture"}),
-                 "nowhere/picture.jpg");
+  expect_refused(test({"x.weights", "images/0.png", "-prefix", "nowhere/image"}),
+                 "nowhere/image.jpg");
   expect_refused(
       work_.darknet({"detector", "map", "x.data", "x.cfg", "x.weights", "-out", "nowhere/m.json"}),
       "nowhere/m.json");

@@ -1,5 +1,5 @@
-// Comparing arms: what an arm may be, the folder that is taken up again, what is said of one seed
-// and of several.
+// Comparing variants: what a variant may be, the folder that is taken up again, what is said of one
+// seed and of several.
 #include "train/comparison.h"
 
 #include <gtest/gtest.h>
@@ -23,33 +23,34 @@ std::vector<Section> cfg_of(const std::string& text) {
 
 TEST(Arm, KeysWithoutASectionAreOfEveryHead) {
   const auto cfg = cfg_of("[net]\nwidth=32\n[region]\n[yolo]\n[yolo]\n");
-  const ComparedArm arm = parse_arm("a-1: obj_loss=focal net.0.batch=2", cfg);
-  EXPECT_EQ(arm.name, "a-1");
-  EXPECT_EQ(arm.overrides, (std::vector<std::string>{"region.*.obj_loss=focal",
-                                                     "yolo.*.obj_loss=focal", "net.0.batch=2"}));
-  EXPECT_TRUE(parse_arm("plain", cfg).overrides.empty());
+  const ComparedVariant variant = parse_variant("a-1: obj_loss=focal net.0.batch=2", cfg);
+  EXPECT_EQ(variant.name, "a-1");
+  EXPECT_EQ(variant.overrides,
+            (std::vector<std::string>{"region.*.obj_loss=focal", "yolo.*.obj_loss=focal",
+                                      "net.0.batch=2"}));
+  EXPECT_TRUE(parse_variant("plain", cfg).overrides.empty());
 }
 
 TEST(Arm, UnsoundOnesAreRefused) {
   const auto cfg = cfg_of("[net]\n[yolo]\n");
   for (const char* text : {"", "../x: a=1", "a b: c=1", "a: obj_loss", "a: =1", ".hidden"})
-    EXPECT_THROW(parse_arm(text, cfg), Error) << text;
-  EXPECT_THROW(default_arms(cfg_of("[net]\n[convolutional]\n")), Error);
+    EXPECT_THROW(parse_variant(text, cfg), Error) << text;
+  EXPECT_THROW(default_variants(cfg_of("[net]\n[convolutional]\n")), Error);
 }
 
-// A comparison whose arms find some of four objects, one a picture.
-Comparison made_up(std::vector<std::uint64_t> seeds) {
-  Comparison c{.data = "x.data", .cfg = "x.cfg", .arms = {{"ce", {}}, {"<b>", {"k=\"1\""}}}};
+// A comparison whose variants find some of four objects, one an image.
+Comparison synthetic_comparison(std::vector<std::uint64_t> seeds) {
+  Comparison c{.data = "x.data", .cfg = "x.cfg", .variants = {{"ce", {}}, {"<b>", {"k=\"1\""}}}};
   c.seeds = std::move(seeds);
   c.names = {"a & b"};
   c.images = {"1.png", "2.png", "3.png", "4.png"};
-  for (std::size_t arm = 0; arm < 2; ++arm)
+  for (std::size_t variant = 0; variant < 2; ++variant)
     for (std::size_t s = 0; s < c.seeds.size(); ++s) {
-      ComparedRun run{.arm = arm, .seed = c.seeds[s]};
+      ComparedRun run{.variant = variant, .seed = c.seeds[s]};
       for (std::size_t i = 0; i < 4; ++i) {
         const Box box{.5f, .5f, .2f, .2f};
         run.images.push_back({.truths = {{box, 0}}});
-        if (i < 2 + arm) run.images.back().detections.push_back({box, 0, 1, .9f});
+        if (i < 2 + variant) run.images.back().detections.push_back({box, 0, 1, .9f});
       }
       run.at50 = evaluate(run.images, {});
       c.runs.push_back(std::move(run));
@@ -58,7 +59,7 @@ Comparison made_up(std::vector<std::uint64_t> seeds) {
 }
 
 TEST(Comparison, SaysThatOneSeedProvesNothing) {
-  const Comparison c = made_up({1});
+  const Comparison c = synthetic_comparison({1});
   const auto found = differences(c);
   ASSERT_EQ(found.size(), 1u);
   EXPECT_NEAR(found[0].by_seed.at(0), .25, 1e-12);
@@ -68,7 +69,7 @@ TEST(Comparison, SaysThatOneSeedProvesNothing) {
 }
 
 TEST(Comparison, SaysWhatSeveralSeedsShow) {
-  const Comparison c = made_up({1, 2, 3});
+  const Comparison c = synthetic_comparison({1, 2, 3});
   const auto found = differences(c);
   EXPECT_EQ(found[0].over_seeds.pairs, 3);
   EXPECT_DOUBLE_EQ(found[0].over_seeds.p_value, .25);
@@ -79,24 +80,23 @@ TEST(Comparison, SaysWhatSeveralSeedsShow) {
 }
 
 TEST(ComparisonPage, EscapesWhatStrangersNamed) {
-  const Comparison c = made_up({1});
-  const std::string page =
-      comparison_page(c, differences(c),
-                      {.difference = PageScene{"<i>\xFF", {{"pictures/a b\".png", "<u>", "n"}}},
-                       .command = "x <y>"});
+  const Comparison c = synthetic_comparison({1});
+  const std::string page = comparison_page(
+      c, differences(c),
+      {.difference = PageScene{"<i>\xFF", {{"images/a b\".png", "<u>", "n"}}}, .command = "x <y>"});
   EXPECT_EQ(page.find("<b>:"), std::string::npos);
   EXPECT_NE(page.find("&lt;b&gt;"), std::string::npos);
   EXPECT_NE(page.find("a &amp; b"), std::string::npos);
-  EXPECT_NE(page.find("pictures/a%20b%22.png"), std::string::npos);
+  EXPECT_NE(page.find("images/a%20b%22.png"), std::string::npos);
   EXPECT_NE(page.find("x &lt;y&gt;"), std::string::npos);
   EXPECT_NE(page.find("&lt;i&gt;\xEF\xBF\xBD"), std::string::npos);
   EXPECT_EQ(page.find("<u>"), std::string::npos);
 }
 
 TEST(ComparisonPage, IsValidUtf8WhateverNamesHold) {
-  Comparison c = made_up({1});
+  Comparison c = synthetic_comparison({1});
   c.names = {"\xC3("}, c.data = "\xFF.data", c.cfg = "\xED\xA0\x80.cfg";
-  c.arms[1].overrides = {"a=\x80\x1b[31m"};
+  c.variants[1].overrides = {"a=\x80\x1b[31m"};
   const std::string page = comparison_page(c, differences(c), {.command = "\xF0\x9F"});
   std::string lines = page;  // line ends are the page's own
   std::replace(lines.begin(), lines.end(), '\n', ' ');
@@ -104,20 +104,21 @@ TEST(ComparisonPage, IsValidUtf8WhateverNamesHold) {
 }
 
 TEST(ComparisonPage, HasOneFigureForEachPanelAndExplainsItsTerms) {
-  const Comparison c = made_up({1});
+  const Comparison c = synthetic_comparison({1});
   const PanelFile one{"charts/a-1.svg", "Loss", "lower is better"}, two{"charts/a-2.svg", "p", ""};
   const std::string page = comparison_page(c, differences(c), {.training = {one, two}});
   std::size_t figures = 0;
   for (std::size_t at = 0; (at = page.find("<figure>", at)) != page.npos; ++at) ++figures;
   EXPECT_EQ(figures, 2u);
   EXPECT_NE(page.find("lower is better"), page.npos);
-  EXPECT_EQ(page.find("<h2>Pictures"), page.npos);  // there are none
+  EXPECT_EQ(page.find("<h2>Images"), page.npos);  // there are none
   for (const char* term : {"<dt>IoU</dt>", "<dt>mAP@0.5</dt>", "<dt>seed</dt>"})
     EXPECT_NE(page.find(term), page.npos) << term;
 }
 
 TEST(Comparison, TheMostDifferentImageIsWhereTheErrorsDifferMost) {
-  const Comparison c = made_up({1});  // arm 1 finds the object of the third image too
+  const Comparison c =
+      synthetic_comparison({1});  // variant 1 finds the object of the third image too
   EXPECT_EQ(most_different_image(c), std::optional<std::size_t>(2));
   Comparison same = c;
   same.runs[1] = same.runs[0];
@@ -125,10 +126,10 @@ TEST(Comparison, TheMostDifferentImageIsWhereTheErrorsDifferMost) {
 }
 
 TEST(SideBySide, HasAPanelForTheTruthAndOneForEachNetwork) {
-  Image picture(60, 40, 1);
+  Image image(60, 40, 1);
   SideBySide sides{.truths = {{{.5f, .5f, .4f, .4f}, 0}}, .names = {"cell"}};
   sides.panels = {{"hit", {{{.5f, .5f, .4f, .4f}, 0, 1, .9f}}}, {"nothing", {}}};
-  const Image sheet = side_by_side(picture, sides);
+  const Image sheet = side_by_side(image, sides);
   EXPECT_EQ(sheet.channels, 3);
   EXPECT_GE(sheet.width, 3 * 448);
   const auto count = [&](std::array<std::uint8_t, 3> colour) {
@@ -167,8 +168,8 @@ class CompareTest : public CliTest {
   }
 };
 
-TEST_F(CompareTest, TrainsBothArmsAndIsTakenUpAgain) {
-  const CommandResult first = compare({"-pictures", "2"});
+TEST_F(CompareTest, TrainsBothVariantsAndIsTakenUpAgain) {
+  const CommandResult first = compare({"-images", "2"});
   ASSERT_EQ(first.exit_code, 0) << first.all();
   EXPECT_NE(first.out.find("One seed proves nothing"), std::string::npos) << first.out;
   const std::string page = work_.get("r/index.html");
@@ -180,7 +181,7 @@ TEST_F(CompareTest, TrainsBothArmsAndIsTakenUpAgain) {
                            "focal-seed1/x_final.weights"})
     EXPECT_TRUE(work_.has(std::string("r/") + name)) << name;
   const std::string weights = work_.get("r/ce-seed1/x_final.weights");
-  const CommandResult more = compare({"-pictures", "0", "-seed", "1..2"});
+  const CommandResult more = compare({"-images", "0", "-seed", "1..2"});
   ASSERT_EQ(more.exit_code, 0) << more.all();
   EXPECT_NE(more.out.find("Over 2 paired seeds"), std::string::npos) << more.out;
   EXPECT_EQ(work_.get("r/ce-seed1/x_final.weights"), weights);
@@ -188,12 +189,13 @@ TEST_F(CompareTest, TrainsBothArmsAndIsTakenUpAgain) {
   EXPECT_EQ(results["runs"].size(), 4u);
 }
 
-TEST_F(CompareTest, AnUnsoundArmLeavesTheFolderToTheNextCall) {
+TEST_F(CompareTest, AnInvalidVariantLeavesTheFolderToTheNextCall) {
   const std::string sound = "a: obj_loss=ce";
-  expect_refused(compare({"-arm", sound, "-arm", "b: foo=1"}), "foo: unknown key");
-  expect_refused(compare({"-arm", sound, "-arm", "a: obj_loss=focal"}), "have this name", 2);
-  const CommandResult ran = compare({"-arm", sound, "-arm", "b: obj_loss=focal", "-map",
-                                     "-pictures=0", "-seed=18446744073709551615"});
+  expect_refused(compare({"-variant", sound, "-variant", "b: foo=1"}), "foo: unknown key");
+  expect_refused(compare({"-variant", sound, "-variant", "a: obj_loss=focal"}), "have this name",
+                 2);
+  const CommandResult ran = compare({"-variant", sound, "-variant", "b: obj_loss=focal", "-map",
+                                     "-images=0", "-seed=18446744073709551615"});
   EXPECT_EQ(ran.exit_code, 0) << ran.all();
   EXPECT_TRUE(work_.has("r/b-seed18446744073709551615"));
   // The page's command makes the same page.
@@ -201,8 +203,8 @@ TEST_F(CompareTest, AnUnsoundArmLeavesTheFolderToTheNextCall) {
 }
 
 TEST_F(CompareTest, AnotherComparisonsFolderIsRefused) {
-  ASSERT_EQ(compare({"-pictures", "0"}).exit_code, 0);
-  expect_refused(compare({"-arm", "a: obj_loss=mse"}), "a comparison of other arms");
+  ASSERT_EQ(compare({"-images", "0"}).exit_code, 0);
+  expect_refused(compare({"-variant", "a: obj_loss=mse"}), "a comparison of other variants");
   expect_refused(compare({"-seed", "5..1"}), "a range such as 1..5", 2);
 }
 

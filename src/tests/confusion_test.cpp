@@ -1,4 +1,4 @@
-// The confusion matrix as a picture: counts, shades, any number of classes.
+// The confusion matrix as an image: counts, shades, any number of classes.
 #include "report/confusion.h"
 
 #include <gtest/gtest.h>
@@ -35,7 +35,7 @@ std::int64_t strong(const Image& image, bool blue) {
   return n;
 }
 
-TEST(ConfusionImage, RightAndWrongAreToldApartByColour) {
+TEST(ConfusionImage, RightAndWrongAreDistinguishedByColour) {
   DetectionErrors e = errors_of(3);
   for (std::int64_t k = 0; k < 3; ++k) cell(e, k, k) = 10;
   const Image right = confusion_image(e, names_of(3), "t");

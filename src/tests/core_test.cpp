@@ -38,15 +38,14 @@ struct Mark {
 // What 32 bits count is a box of a launch; the boxes together are the tensor, each element once.
 TEST(ForEachElement, BoxesOfAnySizeVisitEveryElementOnce) {
   const Shape shape{1, 3, 7, 10};
-  for (const std::int64_t most :
-       {kMostAtOnce, std::int64_t{210}, std::int64_t{64}, std::int64_t{10}, std::int64_t{9},
-        std::int64_t{4}, std::int64_t{1}})
+  for (const std::int64_t max : {kMaxAtOnce, std::int64_t{210}, std::int64_t{64}, std::int64_t{10},
+                                 std::int64_t{9}, std::int64_t{4}, std::int64_t{1}})
     for (const Order order : {Order::parallel, Order::scattered}) {
       std::vector<std::int64_t> marks(210);
       const View<std::int64_t> view{marks.data(), shape, shape.c};
-      for_each_element({.order = order}, shape.pixels(), shape.c, Mark{view}, most);
+      for_each_element({.order = order}, shape.pixels(), shape.c, Mark{view}, max);
       for (std::size_t i = 0; i < marks.size(); ++i)
-        ASSERT_EQ(marks[i], static_cast<std::int64_t>(i) + 1) << "boxes of " << most;
+        ASSERT_EQ(marks[i], static_cast<std::int64_t>(i) + 1) << "boxes of " << max;
     }
 }
 
@@ -58,8 +57,8 @@ struct Visited {
 TEST(ForEachElement, NarrowIndicesAreThoseOfWideOnes) {
   constexpr std::int64_t kFirst = std::int64_t{1} << 40;
   for (const std::int64_t channels : {std::int64_t{1}, std::int64_t{3}, std::int64_t{255},
-                                      std::int64_t{1} << 20, kMostAtOnce - 1, kMostAtOnce})
-    for (const std::int64_t i : {std::int64_t{0}, std::int64_t{65537}, kMostAtOnce - 1}) {
+                                      std::int64_t{1} << 20, kMaxAtOnce - 1, kMaxAtOnce})
+    for (const std::int64_t i : {std::int64_t{0}, std::int64_t{65537}, kMaxAtOnce - 1}) {
       std::int64_t pixel = -1, channel = -1;
       PixelElement<Visited>{
           {&pixel, &channel}, kFirst, 2 * kFirst, static_cast<std::uint32_t>(channels)}(i);

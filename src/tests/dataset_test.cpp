@@ -17,25 +17,25 @@ using testing_images::noise;
 
 struct Reported {
   Labels labels;
-  std::vector<std::pair<int, std::string>> faults;
+  std::vector<std::pair<int, std::string>> errors;
 };
 
 Reported parse(const std::string& text, std::int64_t classes = 3) {
   Reported r;
   r.labels = parse_labels(
-      text, classes, [&](int line, const std::string& why) { r.faults.emplace_back(line, why); });
+      text, classes, [&](int line, const std::string& why) { r.errors.emplace_back(line, why); });
   return r;
 }
 
-std::string only_fault(const std::string& line) {
+std::string only_error(const std::string& line) {
   const Reported r = parse(line);
   EXPECT_TRUE(r.labels.truths.empty());
-  return r.faults.size() == 1 ? r.faults[0].second : "";
+  return r.errors.size() == 1 ? r.errors[0].second : "";
 }
 
 TEST(Labels, SoundLinesKeepOrderAndValues) {
   const Reported r = parse("2 .5 .25 .1 .2\r\n\n \t\r\n0 0.125 1e-1 .25 2E-1\n1\t.5\t.5  1 1   ");
-  EXPECT_TRUE(r.faults.empty());
+  EXPECT_TRUE(r.errors.empty());
   ASSERT_EQ(r.labels.truths.size(), 3u);
   EXPECT_EQ(r.labels.truths[0].class_id, 2);
   EXPECT_EQ(r.labels.truths[0].box.y, .25f);
@@ -50,37 +50,37 @@ TEST(Labels, SoundLinesKeepOrderAndValues) {
             1u);
 }
 
-TEST(Labels, EveryFaultHasItsReason) {
-  EXPECT_EQ(only_fault("0 .5 .5 .1"),
+TEST(Labels, EveryErrorHasItsReason) {
+  EXPECT_EQ(only_error("0 .5 .5 .1"),
             "expected 5 numbers: class x y w h, got 4 fields: '0 .5 .5 .1'");
-  EXPECT_EQ(only_fault("0 .5 .5 .1 .1 .9"),
+  EXPECT_EQ(only_error("0 .5 .5 .1 .1 .9"),
             "expected 5 numbers: class x y w h, got 6 fields: '0 .5 .5 .1 .1 .9'");
-  EXPECT_EQ(only_fault("cat .5 .5 .1 .1"), "the class 'cat' is not an integer");
-  EXPECT_EQ(only_fault("0.0 .5 .5 .1 .1"), "the class '0.0' is not an integer");
-  EXPECT_EQ(only_fault("3 .5 .5 .1 .1"), "class 3 is not among 0 to 2");
-  EXPECT_EQ(only_fault("-1 .5 .5 .1 .1"), "class -1 is not among 0 to 2");
-  EXPECT_EQ(only_fault("99999999999999999999 .5 .5 .1 .1"),
+  EXPECT_EQ(only_error("cat .5 .5 .1 .1"), "the class 'cat' is not an integer");
+  EXPECT_EQ(only_error("0.0 .5 .5 .1 .1"), "the class '0.0' is not an integer");
+  EXPECT_EQ(only_error("3 .5 .5 .1 .1"), "class 3 is not among 0 to 2");
+  EXPECT_EQ(only_error("-1 .5 .5 .1 .1"), "class -1 is not among 0 to 2");
+  EXPECT_EQ(only_error("99999999999999999999 .5 .5 .1 .1"),
             "the class '99999999999999999999' is not an integer");
-  EXPECT_EQ(only_fault("0 nan .5 .1 .1"), "'nan' is not a finite number");
-  EXPECT_EQ(only_fault("0 .5 inf .1 .1"), "'inf' is not a finite number");
-  EXPECT_EQ(only_fault("0 .5 .5 1,5 .1"), "'1,5' is not a finite number");
-  EXPECT_EQ(only_fault("0 .5 .5 .1 1e99"), "'1e99' is not a finite number");
-  EXPECT_EQ(only_fault("0 .5 .5 0 .1"), "the box is empty: x 0.5 y 0.5 w 0 h 0.1");
-  EXPECT_EQ(only_fault("0 .5 .5 .1 -.1"), "the box is empty: x 0.5 y 0.5 w 0.1 h -0.1");
-  EXPECT_EQ(only_fault("0 .5 .5 1.1 .1"),
-            "the box reaches out of the picture: x 0.5 y 0.5 w 1.1 h 0.1 (all in fractions of the "
-            "picture)");
-  EXPECT_EQ(only_fault("0 208 208 50 50"),
-            "the box reaches out of the picture: x 208 y 208 w 50 h 50 (all in fractions of the "
-            "picture)");
-  EXPECT_NE(only_fault("0 -.0005 .5 .0002 .1").find("the box is empty"), std::string::npos);
+  EXPECT_EQ(only_error("0 nan .5 .1 .1"), "'nan' is not a finite number");
+  EXPECT_EQ(only_error("0 .5 inf .1 .1"), "'inf' is not a finite number");
+  EXPECT_EQ(only_error("0 .5 .5 1,5 .1"), "'1,5' is not a finite number");
+  EXPECT_EQ(only_error("0 .5 .5 .1 1e99"), "'1e99' is not a finite number");
+  EXPECT_EQ(only_error("0 .5 .5 0 .1"), "the box is empty: x 0.5 y 0.5 w 0 h 0.1");
+  EXPECT_EQ(only_error("0 .5 .5 .1 -.1"), "the box is empty: x 0.5 y 0.5 w 0.1 h -0.1");
+  EXPECT_EQ(only_error("0 .5 .5 1.1 .1"),
+            "the box reaches out of the image: x 0.5 y 0.5 w 1.1 h 0.1 (all in fractions of the "
+            "image)");
+  EXPECT_EQ(only_error("0 208 208 50 50"),
+            "the box reaches out of the image: x 208 y 208 w 50 h 50 (all in fractions of the "
+            "image)");
+  EXPECT_NE(only_error("0 -.0005 .5 .0002 .1").find("the box is empty"), std::string::npos);
 }
 
-TEST(Labels, FaultsNameTheirLinesAndSoundLinesAreKept) {
+TEST(Labels, ErrorsNameTheirLinesAndSoundLinesAreKept) {
   const Reported r = parse("0 .5 .5 .1 .1\nx\n\n1 .5 .5 .1 .1\n9 .5 .5 .1 .1\n");
-  ASSERT_EQ(r.faults.size(), 2u);
-  EXPECT_EQ(r.faults[0].first, 2);
-  EXPECT_EQ(r.faults[1].first, 5);
+  ASSERT_EQ(r.errors.size(), 2u);
+  EXPECT_EQ(r.errors[0].first, 2);
+  EXPECT_EQ(r.errors[1].first, 5);
   EXPECT_EQ(r.labels.truths.size(), 2u);
 }
 
@@ -90,7 +90,7 @@ TEST(Labels, ASmallOverhangIsClippedAndCounted) {
       "1 .5 .95 .2 .1019\n"  // bottom at 1.00095
       "2 .5 .5 1.0018 1.0018\n"
       "0 .5 .5 1 1\n");
-  EXPECT_TRUE(r.faults.empty());
+  EXPECT_TRUE(r.errors.empty());
   EXPECT_EQ(r.labels.clipped, 3);
   ASSERT_EQ(r.labels.truths.size(), 4u);
   EXPECT_NEAR(r.labels.truths[0].box.left(), 0, 1e-7);
@@ -98,7 +98,7 @@ TEST(Labels, ASmallOverhangIsClippedAndCounted) {
   EXPECT_NEAR(r.labels.truths[1].box.bottom(), 1, 1e-7);
   EXPECT_NEAR(r.labels.truths[1].box.top(), .89905, 1e-6);
   EXPECT_EQ(r.labels.truths[2].box.w, 1);
-  EXPECT_EQ(parse("0 .05 .5 .1021 .2").faults.size(), 1u);  // sticks out by .00105
+  EXPECT_EQ(parse("0 .05 .5 .1021 .2").errors.size(), 1u);  // sticks out by .00105
 }
 
 class DatasetFiles : public testing_files::InFolder {};
@@ -113,7 +113,7 @@ TEST_F(DatasetFiles, LabelsLieInTheLabelsFolderOrBeside) {
   expect("JPEGImages/a.jpg", "labels/a.txt");
   expect("images/train2017/b.jpeg", "labels/train2017/b.txt");
   expect("images/train2017/other.png", "images/train2017/other.txt");
-  expect("pictures/a.jpg", "pictures/a.txt");
+  expect("images/a.jpg", "images/a.txt");
   file("images/set/labels/c.txt", "");  // of two such folders the last counts
   expect("images/set/images/c.jpg", "images/set/labels/c.txt");
   file("labels/x.y.txt", "");
@@ -122,7 +122,7 @@ TEST_F(DatasetFiles, LabelsLieInTheLabelsFolderOrBeside) {
   EXPECT_EQ(label_path("images"), "images.txt");  // a file of that name
 }
 
-TEST_F(DatasetFiles, FaultsOfALabelFileNameFileAndLine) {
+TEST_F(DatasetFiles, ErrorsOfALabelFileNameFileAndLine) {
   const fs::path image = folder_ / "a.jpg";
   const std::string missing = error_of([&] { read_labels(image, 3); });
   EXPECT_TRUE(missing.starts_with((folder_ / "a.txt").string() + ": the label file of " +
@@ -196,19 +196,19 @@ TEST_F(DatasetFiles, DataFilesAreReadAndResolved) {
   EXPECT_EQ(both.names, folder_ / "voc.names");
 }
 
-TEST_F(DatasetFiles, FaultsOfDataFilesNameFileAndLine) {
-  const auto fault = [&](const std::string& text) {
+TEST_F(DatasetFiles, ErrorsOfDataFilesNameFileAndLine) {
+  const auto error = [&](const std::string& text) {
     const fs::path path = file("x.data", text);
     const std::string what = error_of([&] { read_data_file(path); });
     EXPECT_TRUE(what.starts_with(path.string())) << what;
     return what.substr(std::min(what.size(), path.string().size()));
   };
-  EXPECT_EQ(fault("classes 2\n"), ":1: expected key = value, got 'classes 2'");
-  EXPECT_EQ(fault("\n= 2\n"), ":2: expected key = value, got '= 2'");
-  EXPECT_EQ(fault("classes=0\n"), ":1: [data] classes: 0 is outside [1, 65536]");
-  EXPECT_EQ(fault("classes=two\n"), ":1: [data] classes: expected an integer, got 'two'");
-  EXPECT_EQ(fault("tarin=a.txt\n"), ":1: [data] tarin: unknown key; did you mean 'train'?");
-  EXPECT_EQ(fault(std::string("classes=1\n\0", 11)), ":2: this is not a text file");
+  EXPECT_EQ(error("classes 2\n"), ":1: expected key = value, got 'classes 2'");
+  EXPECT_EQ(error("\n= 2\n"), ":2: expected key = value, got '= 2'");
+  EXPECT_EQ(error("classes=0\n"), ":1: [data] classes: 0 is outside [1, 65536]");
+  EXPECT_EQ(error("classes=two\n"), ":1: [data] classes: expected an integer, got 'two'");
+  EXPECT_EQ(error("tarin=a.txt\n"), ":1: [data] tarin: unknown key; did you mean 'train'?");
+  EXPECT_EQ(error(std::string("classes=1\n\0", 11)), ":2: this is not a text file");
 }
 
 TEST_F(DatasetFiles, NamesAreOneALine) {
@@ -226,10 +226,10 @@ TEST_F(DatasetFiles, NamesAreOneALine) {
   EXPECT_EQ(error_of([&] { read_names(none, 0); }), none.string() + ": no names in this file");
 }
 
-TEST_F(DatasetFiles, TheCheckCountsAndTellsEverything) {
-  const auto picture = [&](const char* name) { file(name, encode(noise(8, 8, 3), ".png")); };
-  picture("a.png"), picture("b.png"), picture("c.png"), picture("d.png");
-  file("e.png", "no picture");
+TEST_F(DatasetFiles, TheCheckCountsAndReportsEverything) {
+  const auto image = [&](const char* name) { file(name, encode(noise(8, 8, 3), ".png")); };
+  image("a.png"), image("b.png"), image("c.png"), image("d.png");
+  file("e.png", "no image");
   file("a.txt", "0 .5 .5 .4 .1\n2 .5 .5 .1 .1\n0 .5 .5 .6 .6\n");
   file("b.txt", "");
   file("c.txt", "9 .5 .5 .1 .1\n1 .5 .5 1.001 1\nx\n");
@@ -246,11 +246,11 @@ TEST_F(DatasetFiles, TheCheckCountsAndTellsEverything) {
   EXPECT_EQ(check.clipped, 1);
   EXPECT_EQ(check.empty, 1);
   EXPECT_EQ(check.objects, 3 + 1 + 1 + 3);
-  EXPECT_EQ(check.most_objects, 3);
+  EXPECT_EQ(check.max_objects, 3);
   EXPECT_EQ(check.objects_of_class, (std::vector<std::int64_t>{4, 2, 2}));
   EXPECT_NEAR(check.smallest, .1, 1e-6);
   EXPECT_NEAR(check.largest, 1, 1e-6);
-  EXPECT_EQ(check.faults(), 4);
+  EXPECT_EQ(check.errors(), 4);
   EXPECT_EQ(told.size(), 5u);  // and the duplicate
 }
 

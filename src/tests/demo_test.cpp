@@ -31,7 +31,7 @@ class DemoTest : public CliTest {
   }
 };
 
-TEST_F(DemoTest, PicturesAreFramesWithoutOpenCVToo) {
+TEST_F(DemoTest, ImagesAreFramesWithoutOpenCVToo) {
   const CommandResult ran = demo({"images", "-json_file_output", "x.jsonl", "-prefix", "still"});
   EXPECT_EQ(ran.exit_code, 0) << ran.all();
   const auto frames = lines("x.jsonl");
@@ -54,7 +54,7 @@ TEST_F(DemoTest, SeveralDetectorsFindTheSameAsOne) {
   }
 }
 
-TEST_F(DemoTest, TheNameTellsWhatTheJsonIs) {
+TEST_F(DemoTest, TheNameReportsWhatTheJsonIs) {
   EXPECT_EQ(demo({"images", "-json_file_output", "x.json"}).exit_code, 0);
   EXPECT_EQ(json::parse(work_.get("x.json")).size(), static_cast<std::size_t>(kTinyImages));
   EXPECT_EQ(demo({"images", "-json_file_output", "x.txt", "-json_array"}).exit_code, 0);
@@ -69,7 +69,7 @@ TEST_F(DemoTest, AMovingSceneIsASource) {
   EXPECT_EQ(json::parse(work_.get("x.json")).size(), 12u);
   ran = demo({"synth:64x64@100", "-time_limit_sec", "1", "-mjpeg_port", "0"});  // without an end
   EXPECT_EQ(ran.exit_code, 0) << ran.all();
-  EXPECT_NE(ran.out.find("pictures: http://127.0.0.1:"), std::string::npos) << ran.all();
+  EXPECT_NE(ran.out.find("images: http://127.0.0.1:"), std::string::npos) << ran.all();
   EXPECT_NE(ran.out.find(" frames in"), std::string::npos) << ran.all();
   expect_refused(demo({"synth:64"}), "expected synth:[WIDTHxHEIGHT]");
 }
@@ -88,7 +88,7 @@ TEST_F(DemoTest, AfterAKillTheJsonArrayIsWhole) {
 }
 
 // Darknet: "dont_show" at the beginning of a class's name hides it.
-TEST_F(DemoTest, HiddenClassesAreNeitherDrawnNorTold) {
+TEST_F(DemoTest, HiddenClassesAreNeitherDrawnNorReported) {
   const auto names_in = [&](const std::string& file) {
     std::map<std::string, int> counts;
     for (const json& frame : json::parse(work_.get(file)))
@@ -105,12 +105,12 @@ TEST_F(DemoTest, HiddenClassesAreNeitherDrawnNorTold) {
   };
   EXPECT_EQ(run().exit_code, 0);
   auto before = names_in("x.json");
-  const auto pictures_drawn = [&] {
+  const auto images_drawn = [&] {
     std::map<std::string, std::string> drawn = work_.tree(".");
     std::erase_if(drawn, [](const auto& file) { return !file.first.ends_with(".jpg"); });
     return drawn;
   };
-  const auto stills = pictures_drawn();
+  const auto stills = images_drawn();
   ASSERT_EQ(stills.size(), static_cast<std::size_t>(kTinyImages));
   ASSERT_GT(before["green"], 0);
   work_.put("x.names", "red\ndont_show green\nblue\n");
@@ -119,7 +119,7 @@ TEST_F(DemoTest, HiddenClassesAreNeitherDrawnNorTold) {
   EXPECT_EQ(ran.all().find("dont_show"), std::string::npos) << ran.all();
   before.erase("green");
   EXPECT_EQ(names_in("x.json"), before);
-  EXPECT_TRUE(pictures_drawn() != stills);
+  EXPECT_TRUE(images_drawn() != stills);
 }
 
 // As under `ulimit -u`: the system gives the first so many threads and then none.
@@ -132,22 +132,22 @@ TEST_F(DemoTest, WhereThreadsCannotBeStartedASentenceSaysSo) {
   ASSERT_TRUE(std::filesystem::exists(library)) << library;
   int refused = 0, served = 0;
   ::setenv("LD_PRELOAD", library.c_str(), 1);
-  for (int most = 0; most <= 16; ++most) {
-    ::setenv("FEW_THREADS", std::to_string(most).c_str(), 1);
+  for (int max = 0; max <= 16; ++max) {
+    ::setenv("FEW_THREADS", std::to_string(max).c_str(), 1);
     const CommandResult ran = demo({"synth:64x64?frames=20", "-mjpeg_port", "0", "-json_port", "0",
                                     "-json_file_output", "x.json", "-detectors", "2"},
                                    {.timeout = 30});
-    EXPECT_FALSE(ran.timed_out) << most << ' ' << ran.all();
+    EXPECT_FALSE(ran.timed_out) << max << ' ' << ran.all();
     // OpenMP and Pango make threads of their own, and end the program where one is refused: demo
     // asks for them first, but another thread may take the last one in between.
     const auto ended_by = [&](const char* text) { return ran.err.find(text) != std::string::npos; };
     if (ended_by("libgomp: Thread creation failed") || ended_by("GLib-ERROR")) continue;
-    EXPECT_EQ(ran.signal, 0) << most << ' ' << ran.all();
+    EXPECT_EQ(ran.signal, 0) << max << ' ' << ran.all();
     if (ran.exit_code == 0) {
       ++served;
       continue;
     }
-    EXPECT_EQ(ran.exit_code, 1) << most << ' ' << ran.all();
+    EXPECT_EQ(ran.exit_code, 1) << max << ' ' << ran.all();
     expect_refused(ran, "cannot start a thread ");
     ++refused;
   }
@@ -167,14 +167,14 @@ TEST_F(DemoTest, FlagsAsDarknetUsersTypeThem) {
                                   "0",          "-letter_box", "-dontdraw_bbox"});
   EXPECT_EQ(ran.exit_code, 0) << ran.all();
   EXPECT_EQ(json::parse(work_.get("x.json")).size(), static_cast<std::size_t>(kTinyImages));
-  EXPECT_NE(ran.out.find("pictures: http://127.0.0.1:"), std::string::npos) << ran.all();
+  EXPECT_NE(ran.out.find("images: http://127.0.0.1:"), std::string::npos) << ran.all();
   EXPECT_NE(ran.out.find("frame 8:"), std::string::npos) << ran.all();
   const CommandResult fast = demo({"images", "-benchmark", "-json_file_output", "none.json"});
   EXPECT_EQ(fast.exit_code, 0) << fast.all();
   EXPECT_FALSE(work_.has("none.json"));
 }
 
-TEST_F(DemoTest, WrongUseIsTold) {
+TEST_F(DemoTest, WrongUseIsReported) {
   expect_refused(demo({"images", "-mjpeg_port", "70000"}), "mjpeg_port", 2);
   expect_refused(demo({"images", "-avgframes", "0"}), "avgframes", 2);
   expect_refused(demo({"images", "-mjpegport2", "1"}), "unknown flag", 2);
@@ -187,11 +187,11 @@ class DemoVideoTest : public DemoTest {
  protected:
   void put_video(const std::string& name, int frames = kFrames) const {
     const auto writer = create_video(work_.path(name), {.fps = 12.5, .width = 64, .height = 64});
-    std::vector<Image> pictures;
+    std::vector<Image> images;
     for (int i = 0; i < kTinyImages; ++i)
-      pictures.push_back(read_image(work_.path(cat("images/", i, ".png"))));
+      images.push_back(read_image(work_.path(cat("images/", i, ".png"))));
     for (int i = 0; i < frames; ++i)
-      writer->write(pictures[static_cast<std::size_t>(i % kTinyImages)]);
+      writer->write(images[static_cast<std::size_t>(i % kTinyImages)]);
   }
   int frames_in(const std::string& name) const {
     const auto source = open_video_file(work_.path(name));

@@ -110,7 +110,7 @@ TEST_F(DetectionFiles, VocNamesMayHoldBlanks) {
   expect_some(read_detections(folder_ / "v", set));
 }
 
-TEST_F(DetectionFiles, VocNamesThatCannotBeToldApartAreRefused) {
+TEST_F(DetectionFiles, VocNamesThatCannotBeDistinguishedAreRefused) {
   const auto why = [](ImageSet set) {
     return testing_files::error_of([&] {
       require_voc_classes(set.names);

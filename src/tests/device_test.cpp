@@ -71,7 +71,7 @@ std::vector<Section> sections(const std::string& cfg) {
   return parse_cfg(in, "net.cfg");
 }
 
-// Everything a training leaves: parameters, what the heads tell, where the output stands.
+// Everything a training run leaves: parameters, what the heads report, where the output stands.
 struct Trained {
   std::vector<std::vector<float>> parameters;
   std::vector<double> losses;
@@ -107,7 +107,7 @@ Trained train(const std::string& cfg, const Device& device, int steps, bool refe
                    {{.7f, .6f, .4f, .25f}, static_cast<std::int32_t>(i % 2)}};
     const StepResult r = step.run({pixels, truths}, {.iteration = k + 1, .learning_rate = .01f},
                                   k * static_cast<std::int64_t>(batch), true);
-    EXPECT_TRUE(r.finite) << r.fault;
+    EXPECT_TRUE(r.finite) << r.error;
     result.losses.push_back(r.loss);
     for (const HeadTelemetry& h : r.heads)
       result.positives.push_back(static_cast<std::int64_t>(h.positives));
@@ -164,7 +164,7 @@ std::vector<float> input_made_of(const Batch& batch, const Device& device) {
   net.resize(2, batch.size.height, batch.size.width);
   TrainingStep step(net, optimizer, 1);
   const std::vector<std::vector<Truth>> none(2);
-  step.run({batch.pixels, none, batch.parts}, {.iteration = 1, .learning_rate = 0}, 0, false);
+  step.run({batch.pixels, none, batch.tiles}, {.iteration = 1, .learning_rate = 0}, 0, false);
   const TensorView in = net.input();
   std::vector<float> host(static_cast<std::size_t>(in.shape.size()));
   memory(device.type).copy_out(net.stream(), host.data(), in.data, host.size() * sizeof(float));
@@ -174,7 +174,7 @@ std::vector<float> input_made_of(const Batch& batch, const Device& device) {
 
 class PartsTest : public testing_files::InFolder {};
 
-TEST_F(PartsTest, PicturesPlacedOnADeviceAreThoseOfTheLoader) {
+TEST_F(PartsTest, ImagesPlacedOnADeviceAreThoseOfTheLoader) {
   const auto small = file("small.png", encode(testing_images::noise(30, 20, 3), ".png"));
   const auto large = file("large.png", encode(testing_images::noise(400, 300, 3), ".png"));
   BatchSettings settings{.images = {small, large},
@@ -205,7 +205,7 @@ TEST_F(PartsTest, PicturesPlacedOnADeviceAreThoseOfTheLoader) {
           << to_string(device) << ", batch " << k;
   }
   EXPECT_GT(handed_on, 2u);
-  EXPECT_GT(placed, 2u);  // pictures with more bytes than the input has as floats
+  EXPECT_GT(placed, 2u);  // images with more bytes than the input has as floats
 }
 
 // Gradients of every parameter after three passes: as they stand, recorded, replayed.

@@ -1,5 +1,5 @@
-// Whole trainings on the CPU, on a CUDA device and on two (simulated ones in a build without CUDA):
-// the same log, the same weights within rounding, and on from a checkpoint bit for bit.
+// Whole training runs on the CPU, on a CUDA device and on two (simulated ones in a build without
+// CUDA): the same log, the same weights within rounding, and on from a checkpoint bit for bit.
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
@@ -18,7 +18,7 @@ namespace darknet {
 namespace {
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t kMostBytes = 64u << 20;
+constexpr std::uint64_t kMaxBytes = 64u << 20;
 
 constexpr const char* kCfg =
     "[net]\nbatch=4\nsubdivisions=2\nwidth=64\nheight=64\nmax_batches=24\nlearning_rate=.001\n"
@@ -31,9 +31,9 @@ constexpr const char* kCfg =
 class DeviceTraining : public testing_files::InFolder {
  protected:
   DeviceTraining() {
-    SceneSetSettings set{.count = 12, .test = 4, .ending = ".png", .threads = 1};
+    SceneSetSettings set{.count = 12, .test = 4, .extension = ".png", .threads = 1};
     set.scenes.width = set.scenes.height = 96;
-    set.scenes.most_objects = 2;
+    set.scenes.max_objects = 2;
     write_scene_set(folder_ / "set", set);
     cfg_ = file("x.cfg", kCfg);
   }
@@ -52,11 +52,11 @@ class DeviceTraining : public testing_files::InFolder {
                     .deterministic = true,
                     .max_batches = iterations,
                     .threads = 1});
-    return read_file(folder_ / name / "x_last.weights", kMostBytes);
+    return read_file(folder_ / name / "x_last.weights", kMaxBytes);
   }
   std::vector<nlohmann::json> log(const std::string& name) const {
     std::vector<nlohmann::json> lines;
-    std::istringstream in(read_file(folder_ / name / "x_log.jsonl", kMostBytes));
+    std::istringstream in(read_file(folder_ / name / "x_log.jsonl", kMaxBytes));
     for (std::string line; std::getline(in, line);) lines.push_back(nlohmann::json::parse(line));
     return lines;
   }

@@ -117,7 +117,7 @@ void randomise(Network& net) {
 }
 
 // Waves of several lengths and a little noise; NHWC.
-std::vector<float> picture(const Shape& s, std::uint64_t seed = 3) {
+std::vector<float> image(const Shape& s, std::uint64_t seed = 3) {
   std::vector<float> values;
   for (std::int64_t y = 0; y < s.h; ++y)
     for (std::int64_t x = 0; x < s.w; ++x)
@@ -131,8 +131,8 @@ std::vector<float> picture(const Shape& s, std::uint64_t seed = 3) {
   return values;
 }
 
-// Statistics as a training leaves them, from small pictures: with random ones the signal of a deep
-// network vanishes, or is the same everywhere.
+// Statistics as a training run leaves them, from small images: with random ones the signal of a
+// deep network vanishes, or is the same everywhere.
 void settle_statistics(Network& net, std::vector<Section> cfg) {
   Network training(std::move(cfg),
                    {.mode = Mode::training, .batch = 2, .width = 128, .height = 96});
@@ -142,7 +142,7 @@ void settle_statistics(Network& net, std::vector<Section> cfg) {
   for (std::uint64_t step = 0; step < 20; ++step) {
     for (std::int64_t n = 0; n < 2; ++n) {
       const auto image =
-          picture(training.input().images(n, 1).shape, 2 * step + static_cast<std::uint64_t>(n));
+          image(training.input().images(n, 1).shape, 2 * step + static_cast<std::uint64_t>(n));
       std::copy(image.begin(), image.end(), in.data + n * in.shape.features());
     }
     training.forward({.stream = training.stream()});
@@ -198,7 +198,7 @@ class Pair {
   Pair(const std::string& cfg, std::vector<std::string> overrides, const fs::path& weights)
       : cfg_(cfg), overrides_(std::move(overrides)) {
     Network net(sections(), {.seed = 5, .keep_outputs = true});
-    input_ = picture(net.input_shape());
+    input_ = image(net.input_shape());
     if (weights.empty()) {
       randomise(net);
       if (!net.heads().empty()) settle_statistics(net, sections());

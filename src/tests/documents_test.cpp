@@ -1,5 +1,5 @@
 // Pages made from the declarations: help, the reference in docs/, the manual, completion; links
-// between the pages that people write; and the pictures that a command line names.
+// between the pages that people write; and the images that a command line names.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -157,12 +157,12 @@ TEST_F(Documents, VersionSaysWhatItIsMadeOf) {
     EXPECT_NE(text.find(part), std::string::npos) << part;
 }
 
-class Pictures : public CliTest {
+class Images : public CliTest {
  protected:
-  Pictures() { put_tiny_weights(work_, "x.weights"); }
+  Images() { put_tiny_weights(work_, "x.weights"); }
 };
 
-TEST_F(Pictures, ComeFromFoldersPatternsAndLists) {
+TEST_F(Images, ComeFromFoldersPatternsAndLists) {
   work_.put("images/sub/0.png", Image(64, 64, 3));
   const auto count = [&](std::vector<std::string> words, std::size_t wanted, int exit_code = 0) {
     words.insert(words.begin(), {"detector", "test", "x.data", "x.cfg", "x.weights"});
@@ -176,18 +176,18 @@ TEST_F(Pictures, ComeFromFoldersPatternsAndLists) {
   EXPECT_TRUE(work_.has("predictions/0-2.jpg"));
   count({"images/[0-2].png"}, 3);
   count({"images/1.png"}, 1);
-  work_.put("images/3.png", std::string("no picture"));
+  work_.put("images/3.png", std::string("no image"));
   count({"images"}, 7, 1);  // the others are done all the same
 }
 
-TEST_F(Pictures, NoneAreAnError) {
+TEST_F(Images, NoneAreAnError) {
   std::filesystem::create_directories(work_.path("none"));
   for (const char* what : {"none", "none/*.jpg"})
     EXPECT_EQ(work_.darknet({"detector", "test", "x.data", "x.cfg", "x.weights", what}).exit_code,
               1);
 }
 
-TEST_F(Pictures, OtherFormatsAreWritten) {
+TEST_F(Images, OtherFormatsAreWritten) {
   const auto write = [&](const char* format, const char* out) {
     const CommandResult ran =
         work_.darknet({"detector", "test", "x.data", "x.cfg", "x.weights", "images", "-dont_show",

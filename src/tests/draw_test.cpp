@@ -98,7 +98,7 @@ TEST(Draw, TextOverAnEdgeIsTheVisiblePartOfWholeText) {
   }
 }
 
-TEST(Draw, TextFillsAboutTheSizeToldForIt) {
+TEST(Draw, TextFillsAboutTheRequestedSize) {
   const TextSize size = text_size("HXM", {20});
   Image image(size.width + 40, size.height + 40, 3);
   draw_text(image, "HXM", 20, 20, {20, kWhite});
@@ -178,10 +178,10 @@ TEST(Draw, CaptionsKeepOffThePanelOfFigures) {
       ASSERT_TRUE(is(image, x, y, {})) << x << " " << y;
 }
 
-// The same random crowds as pictures of 1 to 200 objects have.
+// The same random crowds as images of 1 to 200 objects have.
 TEST(CaptionPlaces, CoverNeitherCaptionsNorSmallObjectsNorLeaders) {
   Rng rng(9, 2);
-  const PixelArea picture{0, 0, 640, 480}, reserved{0, 0, 200, 50};
+  const PixelArea image{0, 0, 640, 480}, reserved{0, 0, 200, 50};
   int placed = 0, led = 0;
   for (const int count : {1, 10, 60, 200}) {
     std::vector<PixelArea> objects;
@@ -189,7 +189,7 @@ TEST(CaptionPlaces, CoverNeitherCaptionsNorSmallObjectsNorLeaders) {
       const std::int64_t size = 4 + rng.below(k % 2 ? 8 : 120);
       objects.push_back({rng.below(640), rng.below(480), size, size});
     }
-    CaptionPlaces places(picture, objects, {reserved});
+    CaptionPlaces places(image, objects, {reserved});
     std::vector<CaptionPlace> taken;
     for (std::size_t k = 0; k < objects.size(); ++k)
       if (const auto place = places.take(k, 70, 17, 100)) taken.push_back(*place);
@@ -198,7 +198,7 @@ TEST(CaptionPlaces, CoverNeitherCaptionsNorSmallObjectsNorLeaders) {
       const PixelArea& a = taken[i].area;
       led += taken[i].leader.has_value();
       EXPECT_EQ(a.common(reserved), 0);
-      EXPECT_EQ(a.common(picture), 70 * 17);
+      EXPECT_EQ(a.common(image), 70 * 17);
       for (const PixelArea& o : objects) EXPECT_LE(5 * a.common(o), o.width * o.height);
       for (std::size_t k = 0; k < taken.size(); ++k) {
         if (k == i) continue;
@@ -234,7 +234,7 @@ TEST(CaptionPlaces, ALeaderEndsAtItsObject) {
   EXPECT_TRUE(end.x >= 300 && end.x <= 310 && end.y >= 200 && end.y <= 210);
 }
 
-TEST(CaptionPlaces, ThereIsNoneInAPictureThatIsTooSmall) {
+TEST(CaptionPlaces, ThereIsNoneInAImageThatIsTooSmall) {
   CaptionPlaces places({0, 0, 40, 40}, {{10, 10, 5, 5}}, {});
   EXPECT_FALSE(places.take(0, 70, 17, 100));
 }

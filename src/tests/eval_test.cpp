@@ -146,10 +146,10 @@ TEST(Evaluate, WithoutImagesEverythingIsZero) {
 // after each detection, and at each recall the best precision of all that reach it.
 struct SlowCurve {
   std::vector<double> precision, recall;
-  double best_from(double least) const {
+  double best_from(double min) const {
     double best = 0;
     for (std::size_t i = 0; i < recall.size(); ++i)
-      if (recall[i] >= least - 1e-9) best = std::max(best, precision[i]);
+      if (recall[i] >= min - 1e-9) best = std::max(best, precision[i]);
     return best;
   }
 };
@@ -174,7 +174,7 @@ std::vector<SlowDetection> slow_ranking(const std::vector<EvaluatedImage>& image
   return all;
 }
 
-SlowCurve slow_curve(const std::vector<EvaluatedImage>& images, std::int32_t class_id, float least,
+SlowCurve slow_curve(const std::vector<EvaluatedImage>& images, std::int32_t class_id, float min,
                      std::int64_t objects) {
   SlowCurve curve;
   std::set<std::pair<std::size_t, std::size_t>> taken;  // image, object
@@ -187,7 +187,7 @@ SlowCurve slow_curve(const std::vector<EvaluatedImage>& images, std::int32_t cla
       if (truths[t].class_id == class_id && iou(d.box, truths[t].box) > overlap)
         overlap = iou(d.box, truths[t].box), object = t;
     counted += 1;
-    hits += overlap > least && taken.insert({d.image, object}).second ? 1 : 0;
+    hits += overlap > min && taken.insert({d.image, object}).second ? 1 : 0;
     curve.precision.push_back(hits / counted);
     curve.recall.push_back(hits / static_cast<double>(objects));
   }

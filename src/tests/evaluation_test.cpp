@@ -149,7 +149,7 @@ TEST(Coco, DetectionsAreClippedToTheImage) {
   EXPECT_NEAR(evaluate_coco(images, 1, OutsideImage::keep).ap(), .4, 1e-12);  // to IoU .65
 }
 
-TEST(Coco, NeedsThePicturesSizes) {
+TEST(Coco, NeedsTheImagesSizes) {
   const std::vector<EvaluatedImage> images{image_of({}, {truth(.5f)}, 0)};
   EXPECT_THROW(evaluate_coco(images, 1), Error);
 }

@@ -25,7 +25,7 @@ class FileTest : public testing::Test {
 };
 
 // std::filesystem's functions throw what is no Error where links lead in a circle.
-TEST_F(FileTest, LinksInACircleAreToldWithASentence) {
+TEST_F(FileTest, LinksInACircleAreReportedWithASentence) {
   const fs::path loop = folder_ / "loop.png";
   fs::create_symlink("loop.png", loop);
   EXPECT_EQ(

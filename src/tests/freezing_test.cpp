@@ -10,9 +10,9 @@
 #include "cfg/parse.h"
 #include "nn/network.h"
 #include "nn/optimizer.h"
+#include "train/all_reduce.h"
 #include "train/device_check.h"
-#include "train/exchange.h"
-#include "train/made_up.h"
+#include "train/random_batch.h"
 #include "train/step.h"
 
 namespace darknet {
@@ -108,7 +108,7 @@ struct Training {
     std::uint64_t seed = 1;
     for (Parameter* p : net.parameters()) {
       if (p->role == Role::weights) continue;
-      std::vector<float> values = made_up_pixels(p->value.size(), ++seed);
+      std::vector<float> values = random_pixels(p->value.size(), ++seed);
       for (float& v : values) v += .5f;
       p->value.copy_from(net.stream(), values);
     }
@@ -116,8 +116,8 @@ struct Training {
   }
   void begin(std::int64_t k) {
     const std::vector<float> pixels =
-        made_up_pixels(kBatch * nets[0]->input_shape().features(), static_cast<std::uint64_t>(k));
-    const auto truths = made_up_truths(kBatch, 1, static_cast<std::uint64_t>(k));
+        random_pixels(kBatch * nets[0]->input_shape().features(), static_cast<std::uint64_t>(k));
+    const auto truths = random_truths(kBatch, 1, static_cast<std::uint64_t>(k));
     step->begin({pixels, truths}, {.iteration = k + 1, .learning_rate = .01f}, k * kBatch, true);
   }
   double run(std::int64_t k) {
@@ -215,10 +215,10 @@ TEST(Freezing, AdamCountsTheUpdatesOfALayer) {
     const std::vector<float> before = t.layer(layer).back();
     t.run(step);
     const std::vector<float> after = t.layer(layer).back();
-    float most = 0;
+    float max = 0;
     for (std::size_t i = 0; i < before.size(); ++i)
-      most = std::max(most, std::abs(after[i] - before[i]));
-    return most;
+      max = std::max(max, std::abs(after[i] - before[i]));
+    return max;
   };
   EXPECT_NEAR(largest_change(3, 0), .01f, 1e-4f);
   EXPECT_EQ(largest_change(2, 1), 0);
@@ -254,7 +254,7 @@ TEST(Freezing, WorksAsAtTestTime) {
     Network training(cfg_of({"dont_update=1\n", key, ""}),
                      {.mode = Mode::training, .batch = 2, .seed = 4, .keep_outputs = true});
     Network inference(cfg_of({"", "", ""}), {.batch = 2, .seed = 4, .keep_outputs = true});
-    const auto pixels = made_up_pixels(training.input_shape().size(), 7);
+    const auto pixels = random_pixels(training.input_shape().size(), 7);
     for (Network* net : {&training, &inference}) {
       net->initialise();
       Training::spoil_statistics(*net);
@@ -311,12 +311,12 @@ std::vector<float> gradient_below(const std::string& type, const std::string& ke
     of(net, 1, Role::bias).copy_from({}, bias);
   }
   net.parameters_changed();
-  const auto pixels = made_up_pixels(net.input_shape().size(), 3);
+  const auto pixels = random_pixels(net.input_shape().size(), 3);
   std::copy(pixels.begin(), pixels.end(), net.input().as<>().data);
   const Pass pass{.stream = net.stream(), .mode = Mode::training};
   net.forward(pass);
   const View<float> above = net.output_gradient(1).as<>();
-  const auto from_above = made_up_pixels(above.shape.size(), 9);
+  const auto from_above = random_pixels(above.shape.size(), 9);
   std::copy(from_above.begin(), from_above.end(), above.data);
   net.backward(pass);
   return net.layer(0).parameters().back()->gradient.to_host({});

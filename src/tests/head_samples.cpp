@@ -1,4 +1,4 @@
-// Samples of the detection heads. Their objective is the loss that their telemetry tells, so that
+// Samples of the detection heads. Their objective is the loss that their telemetry reports, so that
 // what backward() hands down is checked as the derivative of the loss that a user sees.
 //
 // Left out, because there the gradient is not that derivative on purpose:

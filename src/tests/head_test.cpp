@@ -223,8 +223,8 @@ TEST(HeadTargets, AreTheOverlapWithTheTruth) {  // of cross-entropy: gradient = 
 
 class EachObjectness : public testing::TestWithParam<std::string> {};
 
-// Above the threshold an anchor is not judged: no gradient, no loss, not counted; the others learn
-// what they learn without the threshold.
+// Above the threshold an anchor is not classified: no gradient, no loss, not counted; the others
+// learn what they learn without the threshold.
 TEST_P(EachObjectness, SkipsIgnoredAnchors) {
   const std::string keys = without(kYolo, "ignore_thresh") + "obj_loss=" + GetParam() + '\n';
   const std::vector<Truth> truths = {kWide, kSmall, kSquare};
@@ -267,7 +267,7 @@ TEST_P(EachObjectness, LearnsAnImageWithoutObjects) {
   }
 }
 
-TEST_P(EachObjectness, TellsTheSumsOfItsGradients) {
+TEST_P(EachObjectness, ReportsTheSumsOfItsGradients) {
   const Trial t = passed(
       sample_of("yolo", kYolo + "obj_loss=" + GetParam() + '\n', 14, {kWide, kSquare, kCorner}));
   double easy = 0, hard = 0, positive = 0, p_positive = 0, p_negative = 0;
@@ -287,7 +287,7 @@ TEST_P(EachObjectness, TellsTheSumsOfItsGradients) {
 INSTANTIATE_TEST_SUITE_P(Losses, EachObjectness, testing::ValuesIn(loss_names<LogitLoss>()),
                          [](const auto& info) { return info.param; });
 
-TEST(HeadTelemetry, TellsAFault) {
+TEST(HeadTelemetry, ReportsAnError) {
   Trial t(sample_of("yolo", kYolo, 14, {kWide}), Mode::training);
   for (const float bad : {NAN, INFINITY}) {
     t.in[0].data()[3 * 14 + 4] = bad;
@@ -308,7 +308,7 @@ struct Parts {
   double positive = 0, negative = 0, box = 0, classes = 0;
 };
 
-void expect_told(const Trial& t, const Parts& p) {
+void expect_reported(const Trial& t, const Parts& p) {
   const HeadTelemetry told = t.layer->head()->telemetry({});
   EXPECT_NEAR(told.objectness_loss_positive, p.positive, 1e-5);
   EXPECT_NEAR(told.objectness_loss_negative, p.negative, 1e-4);
@@ -337,10 +337,10 @@ TEST(HeadWeights, OfYoloMultiplyItsLosses) {
   const double target[4] = {.3 * 4 - 1, .6 * 4 - 2, 0, 0};  // the anchor has the truth's size
   double squares = 0;
   for (int e = 0; e < 4; ++e) squares += std::pow(o[e] - target[e], 2) / 2;
-  expect_told(t, {.positive = 1.6 * .7 * 3 * cross_entropy(x[4], 1),  // 9 / 3 for class 0
-                  .negative = 1.6 * .7 * negative_loss(t, first),
-                  .box = .3 * 3 * (2 - .5 * .25) * squares,
-                  .classes = 3 * 1.5 * cross_entropy(x[5], .9) + cross_entropy(x[6], .1)});
+  expect_reported(t, {.positive = 1.6 * .7 * 3 * cross_entropy(x[4], 1),  // 9 / 3 for class 0
+                      .negative = 1.6 * .7 * negative_loss(t, first),
+                      .box = .3 * 3 * (2 - .5 * .25) * squares,
+                      .classes = 3 * 1.5 * cross_entropy(x[5], .9) + cross_entropy(x[6], .1)});
 }
 
 TEST(HeadWeights, OfRegionMultiplyItsLosses) {
@@ -361,11 +361,11 @@ TEST(HeadWeights, OfRegionMultiplyItsLosses) {
           .negative = 1.6 * .7 * .8 * negative_loss(late, first),
           .classes = .9 * std::log1p(std::exp(x[6] - x[5]))};
   for (int e = 0; e < 4; ++e) p.box += 1.5 * std::pow(o[e] - target[e], 2) / 2;
-  expect_told(late, p);
+  expect_reported(late, p);
   for (std::int64_t i = 0; i < late.out.size(); ++i)
     if (i / 7 != first / 7 && i % 7 < 4)
       p.box += .01 * std::pow(late.out.data()[i] - (i % 7 < 2 ? .5 : 0), 2) / 2;
-  expect_told(early, p);
+  expect_reported(early, p);
 }
 
 // The second anchor of kWide's cell predicts kWide exactly, though the first is the one chosen.

@@ -12,14 +12,14 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "core/rng.h"
-#include "dataset/picture_sizes.h"
+#include "dataset/image_sizes.h"
 #include "image/codec.h"
 #include "image/decoder_messages.h"
 #include "image/file_check.h"
 #include "image/image.h"
+#include "image/image_size.h"
 #include "image/image_warnings.h"
 #include "image/jpeg_segments.h"
-#include "image/picture_size.h"
 #include "tests/image_bytes.h"
 #include "tests/image_samples.h"
 #include "tests/temporary_folder.h"
@@ -100,45 +100,45 @@ const Header kHeaders[] = {
      }},
 };
 
-TEST(PictureSize, IsReadFromTheHeaderOfEveryKind) {
+TEST(ImageSize, IsReadFromTheHeaderOfEveryKind) {
   for (const Header& header : kHeaders) {
     const std::string bytes = header.bytes(1234, 567);
     EXPECT_NE(file_kind(bytes), FileKind::unknown) << header.name;
-    const PictureSize size = picture_size(bytes);
+    const ImageSize size = image_size(bytes);
     EXPECT_EQ(size.width, 1234) << header.name;
     EXPECT_EQ(size.height, 567) << header.name;
-    for (std::size_t n = 0; n < bytes.size(); ++n) picture_size(bytes.substr(0, n));
+    for (std::size_t n = 0; n < bytes.size(); ++n) image_size(bytes.substr(0, n));
   }
-  EXPECT_EQ(picture_size(from_hex(kBaseline)).width, 20);
-  EXPECT_EQ(picture_size(from_hex(kProgressive)).height, 12);
-  EXPECT_EQ(picture_size("hello").width, 0);
+  EXPECT_EQ(image_size(from_hex(kBaseline)).width, 20);
+  EXPECT_EQ(image_size(from_hex(kProgressive)).height, 12);
+  EXPECT_EQ(image_size("hello").width, 0);
 }
 
 // 65535 x 65535 are 2^32 pixels; a decoder would have to hold 12 GB.
-TEST(PictureSize, AnImmenseImageOfEveryKindIsRefusedBeforeItIsDecoded) {
+TEST(ImageSize, AnImmenseImageOfEveryKindIsRefusedBeforeItIsDecoded) {
   for (const Header& header : kHeaders)
     EXPECT_EQ(refusal(header.bytes(65535, 65535)),
-              "x: this picture has 65535 x 65535 pixels, more than 268435456")
+              "x: this image has 65535 x 65535 pixels, more than 268435456")
         << header.name;
 }
 
-TEST(PictureSize, WhatCannotBeMeasuredIsRefused) {
+TEST(ImageSize, WhatCannotBeMeasuredIsRefused) {
   for (const std::string& bytes :
        {std::string("8BPS\0\1\0\0\0\0\0\0\0\3\0\0\0\1\0\0\0\1\0\x08\0\3", 26),  // Photoshop
         std::string("\x59\xA6\x6A\x95\0\0\0\1\0\0\0\1\0\0\0\x18", 16),          // Sun raster
         std::string("v/1\1\2\0\0\0", 8), std::string("NITF02.10"), std::string("P7\nWIDTH 1\n"),
         tiff(0, 1, "abc", true), kHeaders[0].bytes(5, 0)})
-    EXPECT_EQ(refusal(bytes), "x: this is no picture that can be decoded") << bytes;
+    EXPECT_EQ(refusal(bytes), "x: this is no image that can be decoded") << bytes;
   std::string components = jpeg2000(5, 5);
   components[41] = '\x40';  // of 64 components each is as large as the image
-  EXPECT_EQ(picture_size(components).width, 0);
+  EXPECT_EQ(image_size(components).width, 0);
 }
 
-TEST(PictureSize, OfARepeatedTagTheLargestCounts) {
+TEST(ImageSize, OfARepeatedTagTheLargestCounts) {
   std::string bytes = tiff(9, 9, "", true);
   bytes.replace(8 + 2 + 3 * 12, 12, bytes.substr(8 + 2, 12));  // the fourth entry: a width too
   bytes.replace(8 + 2 + 3 * 12 + 8, 4, number(70000, 4, true));
-  EXPECT_EQ(picture_size(bytes).width, 70000);
+  EXPECT_EQ(image_size(bytes).width, 70000);
 }
 
 // The canvas of a small file of a small image has to be decodable as before.
@@ -217,20 +217,20 @@ TEST(Orientation, HoldsForWebp) {
 
 class Sizes : public testing_files::InFolder {};
 
-// Beyond the 64 KiB in which most files tell everything.
+// Beyond the 64 KiB in which most files report everything.
 TEST_F(Sizes, KnowTheOrientationBehindThePixels) {
   const std::string turned = exif(6, true).substr(6);
   const std::string large = encode(noise(200, 150, 3), ".png");
   ASSERT_GT(large.size(), 65536u);
-  PictureSize size = picture_size_of(file("a.png", png_with_chunk(large, "eXIf", turned, true)));
+  ImageSize size = image_size_of(file("a.png", png_with_chunk(large, "eXIf", turned, true)));
   EXPECT_EQ(size.width, 150);
   EXPECT_EQ(size.height, 200);
-  EXPECT_EQ(picture_size_of(file("b.png", large)).width, 200);
-  EXPECT_EQ(picture_size_of(file("c.gif", gif(15, 1, {std::string(15, '\1')}))).width, 15);
+  EXPECT_EQ(image_size_of(file("b.png", large)).width, 200);
+  EXPECT_EQ(image_size_of(file("c.gif", gif(15, 1, {std::string(15, '\1')}))).width, 15);
   if (image_library() == "stb") return;
   const std::string webp = encode(noise(200, 150, 3), ".webp");
   ASSERT_GT(webp.size(), 65536u);
-  size = picture_size_of(file("a.webp", webp_with_exif(webp, 200, 150, turned)));
+  size = image_size_of(file("a.webp", webp_with_exif(webp, 200, 150, turned)));
   EXPECT_EQ(size.width, 150);
 }
 
@@ -266,13 +266,13 @@ TEST(FillBytes, BeforeTheFirstMarkerChangeNothing) {
     std::string bytes = std::string(fill, '\xFF') + jpeg;
     EXPECT_EQ(decode_image(bytes, "x.jpg").pixels, plain.pixels);
     EXPECT_TRUE(soundness(bytes).complete);
-    EXPECT_EQ(picture_size(bytes).width, 16);
+    EXPECT_EQ(image_size(bytes).width, 16);
     EXPECT_EQ(exif_orientation(std::string(fill, '\xFF') + with_exif(jpeg, 6, true)), 6);
     const std::size_t table = bytes.find("\xFF\xC4");
     ASSERT_NE(table, bytes.npos);
     bytes[table + 4 + 1 + 15] = bytes[table + 4 + 1 + 14] = '\xFF';  // counts of long codes
     EXPECT_FALSE(soundness(bytes).sound_tables);
-    EXPECT_EQ(refusal(bytes), "x: this picture is damaged: its Huffman tables");
+    EXPECT_EQ(refusal(bytes), "x: this image is damaged: its Huffman tables");
   }
 }
 
@@ -384,7 +384,7 @@ TEST(DecoderMessages, ArePrintedOncePerRun) {
   if (image_library() == "stb") return;  // it says nothing of profiles
   EXPECT_EQ(times("a.png: libpng warning: iCCP"), 1) << said;
   EXPECT_EQ(times("libpng warning"), 3) << said;
-  EXPECT_EQ(times("4 images used in spite of small faults"), 1) << said;
+  EXPECT_EQ(times("4 images used in spite of small errors"), 1) << said;
 }
 
 }  // namespace

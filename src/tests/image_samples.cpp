@@ -59,10 +59,10 @@ Image ramp(std::int64_t w, std::int64_t h) {
 
 int largest_difference(const Image& a, const Image& b) {
   if (a.pixels.size() != b.pixels.size()) return 256;
-  int most = 0;
+  int max = 0;
   for (std::size_t i = 0; i < a.pixels.size(); ++i)
-    most = std::max(most, std::abs(int{a.pixels[i]} - b.pixels[i]));
-  return most;
+    max = std::max(max, std::abs(int{a.pixels[i]} - b.pixels[i]));
+  return max;
 }
 
 std::string from_hex(const std::string& hex) {

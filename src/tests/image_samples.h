@@ -1,4 +1,4 @@
-// Pictures and picture files made by hand, independent of the library that decodes them.
+// Images and image files made by hand, independent of the library that decodes them.
 #pragma once
 #include <cstdint>
 #include <string>

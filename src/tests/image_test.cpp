@@ -38,7 +38,7 @@ TEST(Decode, BmpIsExact) {
   EXPECT_EQ(decode_image(encode(image, ".bmp"), "x.bmp").pixels, image.pixels);
 }
 
-TEST(Decode, JpegRoundTripOfASmoothPictureStaysNear) {
+TEST(Decode, JpegRoundTripOfASmoothImageStaysNear) {
   const Image image = ramp(64, 48);
   const Image back = decode_image(encode(image, ".jpg"), "x.jpg");
   ASSERT_EQ(back.pixels.size(), image.pixels.size());
@@ -69,7 +69,7 @@ TEST(Decode, CmykBecomesRgb) {
     }
 }
 
-TEST(Decode, GreyPicturesAndGreyNetworks) {
+TEST(Decode, GreyImagesAndGreyNetworks) {
   const Image grey = noise(9, 5, 1);
   const std::string bytes = encode(grey, ".png");
   const Image rgb = decode_image(bytes, "x.png");
@@ -97,7 +97,7 @@ TEST(Decode, SixteenBitsAreCutToEightAndAlphaIsDropped) {
   EXPECT_EQ(grey.pixels, (std::vector<std::uint8_t>{0x40, 0x40, 0x40, 0xC0, 0xC0, 0xC0}));
 }
 
-// Exif 2.3: which side of the upright picture the stored first row and first column are.
+// Exif 2.3: which side of the upright image the stored first row and first column are.
 struct Sides {
   const char *row, *column;
 };
@@ -105,7 +105,7 @@ constexpr Sides kSides[] = {{"top", "left"},     {"top", "right"},  {"bottom", "
                             {"bottom", "left"},  {"left", "top"},   {"right", "top"},
                             {"right", "bottom"}, {"left", "bottom"}};
 
-// Moves (x, y) to where something `far` from a side lies in a picture of w x h.
+// Moves (x, y) to where something `far` from a side lies in an image of w x h.
 void lay(const std::string& side, std::int64_t far, std::int64_t w, std::int64_t h, std::int64_t& x,
          std::int64_t& y) {
   if (side == "left") x = far;
@@ -151,7 +151,7 @@ TEST(Decode, ACutJpegIsRefusedWhereverItIsCut) {
   for (std::size_t n = 1; n < bytes.size() - 2; ++n)  // the last two are the end marker
     ASSERT_NE(refusal(bytes.substr(0, n)), "") << n << " of " << bytes.size();
   EXPECT_EQ(refusal(bytes.substr(0, bytes.size() - 3)),
-            "x.jpg: this picture is cut short: its end is missing");
+            "x.jpg: this image is cut short: its end is missing");
   EXPECT_EQ(refusal(bytes + "trailing bytes"), "");
 }
 
@@ -161,9 +161,9 @@ TEST(Decode, ACutPngIsRefusedWhereverItIsCut) {
     ASSERT_NE(refusal(bytes.substr(0, n)), "") << n << " of " << bytes.size();
 }
 
-TEST(Decode, WhatIsNoPictureIsRefusedByName) {
-  EXPECT_EQ(refusal(""), "x.jpg: this picture is empty (0 bytes)");
-  EXPECT_EQ(refusal("hello"), "x.jpg: this is no picture that can be decoded");
+TEST(Decode, WhatIsNoImageIsRefusedByName) {
+  EXPECT_EQ(refusal(""), "x.jpg: this image is empty (0 bytes)");
+  EXPECT_EQ(refusal("hello"), "x.jpg: this is no image that can be decoded");
   Rng rng(3);
   for (int trial = 0; trial < 300; ++trial) {
     std::string bytes(static_cast<std::size_t>(1 + rng.below(400)), '\0');
@@ -174,16 +174,16 @@ TEST(Decode, WhatIsNoPictureIsRefusedByName) {
   EXPECT_THROW(read_image(fs::temp_directory_path()), Error);
 }
 
-TEST(Decode, AnImmensePictureIsRefusedBeforeItIsDecoded) {
+TEST(Decode, AnImmenseImageIsRefusedBeforeItIsDecoded) {
   EXPECT_EQ(refusal(png(60000, 60000, 8, kPngRgb, "")),
-            "x.jpg: this picture has 60000 x 60000 pixels, more than 268435456");
+            "x.jpg: this image has 60000 x 60000 pixels, more than 268435456");
   EXPECT_EQ(refusal(png(20000, 20000, 8, kPngRgb, "")),
-            "x.jpg: this picture has 20000 x 20000 pixels, more than 268435456");
+            "x.jpg: this image has 20000 x 20000 pixels, more than 268435456");
   std::string jpeg = from_hex(kBaseline);
   const auto frame = jpeg.find("\xFF\xC0");
   ASSERT_NE(frame, jpeg.npos);
   jpeg.replace(frame + 5, 4, "\xFF\xFF\xFF\xFE");
-  EXPECT_EQ(refusal(jpeg), "x.jpg: this picture has 65534 x 65535 pixels, more than 268435456");
+  EXPECT_EQ(refusal(jpeg), "x.jpg: this image has 65534 x 65535 pixels, more than 268435456");
 }
 
 TEST(Encode, WhatCannotBeWrittenIsAnError) {

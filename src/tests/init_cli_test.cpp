@@ -123,7 +123,7 @@ TEST_F(Init, HoursAreMeasured) {
                  "epochs", 2);
 }
 
-TEST_F(Init, FaultyLabelsAreSkippedOnRequest) {
+TEST_F(Init, InvalidLabelsAreSkippedOnRequest) {
   work_.put("images/3.txt", work_.get("images/3.txt") + "9 .5 .5 .1 .1\n");
   EXPECT_TRUE(said(init({"-epochs", "6"}, 1), "images/3.txt:2: "));
   init({"-epochs", "6", "-bad_labels", "skip"});
@@ -181,7 +181,7 @@ TEST_F(Warnings, CheckNamesThemOnceAndIsStillFine) {
   EXPECT_EQ(ran.exit_code, 0) << ran.all();
   for (const char* part :
        {"1000 epochs", "8 of 8 images of valid=", "train=: 1 label line found twice",
-        "fewer than 10 objects in train=: red (4), green (3), blue (2)", "0 faults, "}) {
+        "fewer than 10 objects in train=: red (4), green (3), blue (2)", "0 errors, "}) {
     const auto at = ran.all().find(part);
     EXPECT_NE(at, std::string::npos) << part << '\n' << ran.all();
     EXPECT_EQ(ran.all().find(part, at + 1), std::string::npos) << part << " twice";
@@ -207,7 +207,7 @@ TEST_F(Warnings, TrainGivesThemWhenItBegins) {
   EXPECT_TRUE(said(ran, "fewer than 10 objects")) << ran.all();
 }
 
-TEST_F(Warnings, ALossThatGrowsIsToldBeforeItIsNoNumber) {
+TEST_F(Warnings, ALossThatGrowsIsReportedBeforeItIsNoNumber) {
   const CommandResult ran = train({"-max_batches", "300", "-set", "net.0.learning_rate=5", "-set",
                                    "net.0.burn_in=100", "-set", "yolo.0.iou_loss=ciou"});
   EXPECT_TRUE(said(ran, "the run diverges")) << ran.all();

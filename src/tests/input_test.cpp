@@ -22,7 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 using testing_files::error_of;
 
-constexpr std::uint64_t kMost = 1 << 20;
+constexpr std::uint64_t kMax = 1 << 20;
 constexpr std::uint64_t kHuge = 3u << 30;
 
 class Input : public testing_files::InFolder {};
@@ -51,12 +51,12 @@ class ShellPipe {
 
 TEST_F(Input, FilesAreReadWhole) {
   const std::string text(200000, 'x');
-  EXPECT_EQ(read_file(file("x", text), kMost), text);
-  EXPECT_EQ(read_file(file("empty", ""), kMost), "");
-  InputFile in(folder_ / "x", kMost);
+  EXPECT_EQ(read_file(file("x", text), kMax), text);
+  EXPECT_EQ(read_file(file("empty", ""), kMax), "");
+  InputFile in(folder_ / "x", kMax);
   EXPECT_EQ(in.get(), 'x');
   EXPECT_EQ(in.rest().size(), text.size() - 1);
-  EXPECT_NE(read_file("/proc/self/status", kMost), "");  // the system tells 0 bytes
+  EXPECT_NE(read_file("/proc/self/status", kMax), "");  // the system reports 0 bytes
 }
 
 TEST_F(Input, LimitsHoldWhateverTheSystemTells) {
@@ -75,7 +75,7 @@ TEST_F(Input, PipesOfAShellAreTexts) {
   ShellPipe pipe;
   const fs::path path = pipe.with("[net]\nwidth=8\n");
   EXPECT_TRUE(is_pipe(path));
-  EXPECT_NE(error_of([&] { read_file(path, kMost); }).find("this is a pipe, not a file"),
+  EXPECT_NE(error_of([&] { read_file(path, kMax); }).find("this is a pipe, not a file"),
             std::string::npos);
   EXPECT_EQ(read_cfg(path).size(), 1u);
 }
@@ -84,10 +84,10 @@ TEST_F(Input, APipeIsReadOnceForAllReaders) {
   ShellPipe pipe;
   const std::string text(200000, 'x');
   const fs::path path = pipe.with(text);
-  { const InputFile unread(path, kMost, Pipes::allowed); }  // takes nothing out of it
-  InputFile first(path, kMost, Pipes::allowed);
+  { const InputFile unread(path, kMax, Pipes::allowed); }  // takes nothing out of it
+  InputFile first(path, kMax, Pipes::allowed);
   EXPECT_EQ(first.get(), 'x');
-  EXPECT_EQ(InputFile(path, kMost, Pipes::allowed).rest(), text);
+  EXPECT_EQ(InputFile(path, kMax, Pipes::allowed).rest(), text);
   EXPECT_EQ(first.rest().size(), text.size() - 1);
   EXPECT_NE(error_of([&] { InputFile(path, 5, Pipes::allowed).rest(); }).find("larger than 5"),
             std::string::npos);
@@ -96,15 +96,15 @@ TEST_F(Input, APipeIsReadOnceForAllReaders) {
 TEST_F(Input, APipeForOneReaderIsNotKept) {
   ShellPipe pipe;
   const fs::path path = pipe.with("[]");
-  EXPECT_EQ(InputFile(path, kMost, Pipes::once).rest(), "[]");
-  EXPECT_EQ(InputFile(path, kMost, Pipes::once).rest(), "");
+  EXPECT_EQ(InputFile(path, kMax, Pipes::once).rest(), "[]");
+  EXPECT_EQ(InputFile(path, kMax, Pipes::once).rest(), "");
 }
 
 // The file is changed meanwhile, which shows what was read again.
 TEST_F(Input, ASeekWithinTheBufferReadsNothingAgain) {
   std::string text(200000, 'a');
   text[100] = 'b', text[70000] = 'c', text[199999] = 'd';
-  InputFile in(file("x", text), kMost);
+  InputFile in(file("x", text), kMax);
   EXPECT_EQ(in.get(), 'a');
   std::ofstream(folder_ / "x") << std::string(text.size(), '-');
   const auto at = [&](std::streamoff by, std::ios::seekdir from) {
@@ -129,14 +129,14 @@ TEST_F(Input, ASeekWithinTheBufferReadsNothingAgain) {
 TEST_F(Input, FifosWithANameAreNotWaitedFor) {
   ASSERT_EQ(::mkfifo((folder_ / "fifo").c_str(), 0600), 0);
   for (const Pipes pipes : {Pipes::refused, Pipes::allowed, Pipes::once})
-    EXPECT_NE(error_of([&] { InputFile(folder_ / "fifo", kMost, pipes); }).find("this is a pipe"),
+    EXPECT_NE(error_of([&] { InputFile(folder_ / "fifo", kMax, pipes); }).find("this is a pipe"),
               std::string::npos);
 }
 
 TEST_F(Input, WhatIsNoFileIsCalledByItsName) {
   fs::create_symlink("loop", folder_ / "loop");
   fs::create_symlink("nothing", folder_ / "dangling");
-  const auto why = [&](const fs::path& path) { return error_of([&] { read_file(path, kMost); }); };
+  const auto why = [&](const fs::path& path) { return error_of([&] { read_file(path, kMax); }); };
   EXPECT_EQ(why(folder_), folder_.string() + ": this is a folder, not a file");
   EXPECT_NE(why(folder_ / "loop").find("its links lead in a circle"), std::string::npos);
   EXPECT_NE(why("/dev/zero").find("this is a device"), std::string::npos);
@@ -213,9 +213,9 @@ TEST_F(Input, EndlessTextsAndNumbersInJsonAreRefused) {
     const fs::path path = file("x.json", json);
     return error_of([&] { read_detections(path, set); });
   };
-  const std::string most(LineReader::kMaxLine - 2, ','), too_long(LineReader::kMaxLine + 1, ',');
+  const std::string max(LineReader::kMaxLine - 2, ','), too_long(LineReader::kMaxLine + 1, ',');
   const std::string entry = "\"image_id\":1,\"category_id\":1,\"bbox\":[1,1,2,2],\"score\":.5}]";
-  EXPECT_EQ(why("[{\"a\\\"\\\\\":\"" + most + "\"," + test::replaced(entry, ".5", "0.5")), "");
+  EXPECT_EQ(why("[{\"a\\\"\\\\\":\"" + max + "\"," + test::replaced(entry, ".5", "0.5")), "");
   EXPECT_NE(why("[{\"a\":\"" + too_long + "\"," + entry).find("longer than"), std::string::npos);
   EXPECT_NE(why("[{\"a\\\"" + too_long + "\":1," + entry).find("longer than"), std::string::npos);
   EXPECT_NE(why("[{\"a\":" + std::string(too_long.size(), '1')).find("longer than"),
@@ -274,7 +274,7 @@ TEST_P(NoFiles, AreRefusedWithASentence) {
   expect_refusal("x_last.state",
                  {"detector", "train", "x.data", "x.cfg", "x_last.weights", "-epochs", "3"});
   fs::create_directories(work_.path("c"));
-  expect_refusal("c/arms.json", {"detector", "compare", "x.data", "x.cfg", "-out", "c"});
+  expect_refusal("c/variants.json", {"detector", "compare", "x.data", "x.cfg", "-out", "c"});
   expect_refusal("x.json", {"detector", "map", "x.data", "-detections", "x.json"});
   expect_refusal("x_log.jsonl", {"chart", "x_log.jsonl"});
   expect_refusal("x.tuning",
@@ -302,7 +302,7 @@ class OutOfMemoryTest : public test::CliTest {
   }
 };
 
-TEST_F(OutOfMemoryTest, IsToldWithWhatItWasFor) {
+TEST_F(OutOfMemoryTest, IsReportedWithWhatItWasFor) {
   if (run({"version"}).exit_code != 0)
     GTEST_SKIP() << "the libraries of this build alone need more memory than the test allows";
   work_.put("x.pgm", "P5 16000 16000 255\n");  // all of it black, without room on the disk

@@ -62,7 +62,7 @@ TEST_P(LayerTest, ASecondRunAndAnyOrderGiveTheSameBytes) {
   EXPECT_EQ(a.out.to_host({}), c.out.to_host({})) << "an earlier pass left a trace";
 }
 
-TEST_P(LayerTest, BackwardAddsOrOverwritesAsTold) {
+TEST_P(LayerTest, BackwardAddsOrOverwritesAsAsked) {
   Trial t(GetParam(), Mode::training);
   t.forward();
   t.backward(false, NAN);
@@ -179,7 +179,7 @@ TEST_P(LayerTest, SharingTheInputsMemoryAtInferenceChangesNothing) {
 
 INSTANTIATE_TEST_SUITE_P(Samples, LayerTest, testing::ValuesIn(layer_samples()), name_of);
 
-TEST(LayerTypes, EachHasASampleAndItsKeysAreTold) {
+TEST(LayerTypes, EachHasASampleAndItsKeysAreReported) {
   for (const std::string& type : layer_types()) {
     EXPECT_TRUE(std::any_of(layer_samples().begin(), layer_samples().end(),
                             [&](const LayerSample& s) { return s.type == type; }))

@@ -85,7 +85,7 @@ class LoaderTest : public testing_files::InFolder {
             {.threads = threads}};
   }
   void spoil(std::int64_t image) {
-    file(images_[static_cast<std::size_t>(image)].filename(), "no picture");
+    file(images_[static_cast<std::size_t>(image)].filename(), "no image");
   }
 
   std::vector<fs::path> images_;
@@ -107,7 +107,7 @@ void expect_same(const Batch& a, const Batch& b) {
     ASSERT_TRUE(std::ranges::equal(a.truths[i], b.truths[i], same)) << "batch " << a.index;
 }
 
-Batch copy_of(const Batch& b) {  // without parts, which own their pictures
+Batch copy_of(const Batch& b) {  // without parts, which own their images
   Batch copy;
   copy.index = b.index, copy.size = b.size, copy.pixels = b.pixels, copy.truths = b.truths;
   copy.images = b.images, copy.placements = b.placements, copy.sizes = b.sizes;
@@ -226,7 +226,7 @@ TEST_F(LoaderTest, APlainRunIsInOrderAndEnds) {
   }
 }
 
-TEST_F(LoaderTest, UnreadablePicturesArePassedOverUpToTheShareAllowed) {
+TEST_F(LoaderTest, UnreadableImagesArePassedOverUpToTheShareAllowed) {
   for (const std::int64_t image : {3, 11, 19}) spoil(image);
   const auto with = [&](int threads) {
     Settings settings = training(threads);
@@ -245,7 +245,7 @@ TEST_F(LoaderTest, UnreadablePicturesArePassedOverUpToTheShareAllowed) {
   EXPECT_EQ(loader.unreadable(), 3);
 }
 
-TEST_F(LoaderTest, TooManyUnreadablePicturesAreAnErrorOfTheSameBatchEachTime) {
+TEST_F(LoaderTest, TooManyUnreadableImagesAreAnErrorOfTheSameBatchEachTime) {
   for (const std::int64_t image : {2, 3, 11, 12, 19, 20}) spoil(image);
   std::set<std::string> outcomes;
   for (int trial = 0; trial < 6; ++trial)
@@ -267,12 +267,12 @@ TEST_F(LoaderTest, TooManyUnreadablePicturesAreAnErrorOfTheSameBatchEachTime) {
   EXPECT_EQ(outcomes.size(), 1u) << *outcomes.begin();
 }
 
-TEST_F(LoaderTest, WithoutAnyReadablePictureThereIsAnError) {
+TEST_F(LoaderTest, WithoutAnyReadableImageThereIsAnError) {
   for (std::int64_t i = 0; i < kImages; ++i) spoil(i);
   Settings settings = training(3);
   EXPECT_NE(error_of([&] { take(settings, 1); }).find("1 of 23 images"), std::string::npos);
   settings.loader.max_bad = 1;
-  EXPECT_EQ(error_of([&] { take(settings, 1); }), "no readable picture found in 64 tries");
+  EXPECT_EQ(error_of([&] { take(settings, 1); }), "no readable image found in 64 tries");
 }
 
 TEST_F(LoaderTest, WhatGoesWrongInAThreadReachesTheUser) {
@@ -313,14 +313,14 @@ TEST_F(LoaderTest, ALoaderMayBeDroppedWhileItWorks) {
     }
 }
 
-TEST_F(LoaderTest, PicturesAndLabelsMustCorrespond) {
+TEST_F(LoaderTest, ImagesAndLabelsMustCorrespond) {
   Settings settings = training(1);
   settings.batches.truths = std::vector(truths_.begin(), truths_.end() - 1);
-  EXPECT_EQ(error_of([&] { Loaded loader(settings); }), "there are labels of 22 pictures for 23");
+  EXPECT_EQ(error_of([&] { Loaded loader(settings); }), "there are labels of 22 images for 23");
   settings.batches.truths = GroundTruths();
   EXPECT_NE(error_of([&] { Loaded loader(settings); }), "");
   settings.batches.images = ImagePaths();
-  EXPECT_EQ(error_of([&] { Loaded loader(settings); }), "there are no pictures to train on");
+  EXPECT_EQ(error_of([&] { Loaded loader(settings); }), "there are no images to train on");
 }
 
 TEST_F(LoaderTest, GreyNetworksGetOneChannel) {

@@ -203,7 +203,7 @@ double logit(double p) { return std::log(p / (1 - p)); }
 
 constexpr Example kPositive{1, true}, kNegative{0, false};
 
-TEST(Focal, DiscountsWhatIsJudgedWellAsThePaperSays) {
+TEST(Focal, DiscountsWellClassifiedExamplesAsThePaperSays) {
   const LogitLoss ce = losses::CrossEntropy{}, fl = focal(2, -1);
   const auto cheaper = [&](double pt) {
     return value(ce, logit(pt), kPositive) / value(fl, logit(pt), kPositive);
@@ -224,10 +224,10 @@ TEST(Focal, HasTheKnownValuesAndBounds) {
   EXPECT_NEAR(gradient(focal(2, .25f), 0., kPositive), -.074572, 5e-7);
   const std::pair<float, double> steepest[] = {{0, 1.}, {1, 1.05}, {2, 1.13}, {5, 1.31}};
   for (const auto& [gamma, bound] : steepest) {
-    double most = 0;
+    double max = 0;
     for (double x = -40; x < 20; x += .001)
-      most = std::max(most, -gradient(focal(gamma, -1), x, kPositive));
-    EXPECT_NEAR(most, bound, .005) << "gamma " << gamma;
+      max = std::max(max, -gradient(focal(gamma, -1), x, kPositive));
+    EXPECT_NEAR(max, bound, .005) << "gamma " << gamma;
   }
 }
 
@@ -297,7 +297,7 @@ TEST(BalancedCrossEntropy, AlphaBelongsToTheStateNotToTheTarget) {
   }
 }
 
-// Without new keys a head learns what the Darknets do: p - t, and (p - t) p (1 - p).
+// Without new keys a head learns what Darknet does: p - t, and (p - t) p (1 - p).
 TEST(Defaults, GiveTheDarknetsDeltasWithinRounding) {
   const Objectness yolo = objectness_of("", "ce"), region = objectness_of("", "mse");
   EXPECT_EQ(yolo.rules.target, ObjectnessTarget::from_keys);

@@ -1,5 +1,5 @@
 // Moving synthetic scenes: the same bytes for a frame whatever came before, boxes where something
-// is drawn, objects that cross the picture and are followed by others.
+// is drawn, objects that cross the image and are followed by others.
 #include "dataset/moving_scene.h"
 
 #include <gtest/gtest.h>
@@ -16,8 +16,7 @@ namespace {
 constexpr double kFps = 25;
 
 SceneSettings small() {
-  return {
-      .width = 160, .height = 120, .most_objects = 4, .least_size = 16, .most_size = 30, .seed = 5};
+  return {.width = 160, .height = 120, .max_objects = 4, .min_size = 16, .max_size = 30, .seed = 5};
 }
 
 TEST(MovingScene, AFrameIsAFunctionOfSettingsAndNumber) {
@@ -37,7 +36,7 @@ TEST(MovingScene, AFrameIsAFunctionOfSettingsAndNumber) {
 // Without objects the same frame has the same background and noise: what differs is objects.
 TEST(MovingScene, WhatMovesLiesInTheBoxes) {
   SceneSettings none = small();
-  none.least_objects = none.most_objects = 0;
+  none.min_objects = none.max_objects = 0;
   const MovingScene with(small(), kFps), without(none, kFps);
   std::int64_t changed = 0, outside = 0, objects = 0;
   for (std::int64_t k = 0; k < 400; k += 10) {
@@ -61,7 +60,7 @@ TEST(MovingScene, WhatMovesLiesInTheBoxes) {
   }
   EXPECT_GT(objects, 60);
   EXPECT_GT(changed, 100 * objects);
-  // Of objects less than half of which is in the picture.
+  // Of objects less than half of which is in the image.
   EXPECT_LT(outside, changed / 10);
 }
 

@@ -226,7 +226,7 @@ TEST(Update, AStepThatIsNotFiniteChangesNothing) {
   c.g[1] = std::nanf("");
   std::vector<char> scratch(static_cast<std::size_t>(check_finite_scratch(3)));
   check_finite({}, c.g.data(), 3, &c.state, scratch.data());
-  EXPECT_EQ(c.state.verdict, Verdict::fault);
+  EXPECT_EQ(c.state.status, StepStatus::non_finite);
   c.update(optimizers::Sgd{.9f});
   average_update({}, {c.states[0].data(), c.w.data(), 3, .5f}, &c.state);
   EXPECT_EQ(c.w, (std::vector<float>{1, -2, 3}));

@@ -75,7 +75,7 @@ TEST_P(OneStep, EqualsAlexeyAB) {
   TrainingStep step(net, optimizer, 1);
   const StepResult result =
       step.run({pixels, truths}, {.iteration = 1, .learning_rate = 1}, 0, false);
-  ASSERT_TRUE(result.finite) << result.fault;
+  ASSERT_TRUE(result.finite) << result.error;
 
   const auto before = floats_of(read_file(kData / "before.weights", 1 << 20));
   const auto after = floats_of(read_file(folder / "after.weights", 1 << 20));

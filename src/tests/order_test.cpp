@@ -16,8 +16,8 @@
 #include "core/rng.h"
 #include "detect/head.h"
 #include "kernels/activate.h"
+#include "kernels/all_reduce.h"
 #include "kernels/batch_norm.h"
-#include "kernels/exchange.h"
 #include "kernels/objectness.h"
 #include "kernels/pool.h"
 #include "kernels/update.h"
@@ -156,12 +156,12 @@ void check_pools() {
 constexpr std::int64_t kParameters = 10 * 1024 + 5;
 
 template <class Update>
-Bytes updated(Update update, Verdict verdict) {
+Bytes updated(Update update, StepStatus status) {
   const Tensor rows = random_tensor({2 + kMaxOptimizerStates, 1, 1, kParameters}, 1);
   float* const row = rows.data();
   constexpr std::int64_t n = kParameters;
   for (std::int64_t i = 2 * n; i < rows.size(); ++i) row[i] += .5f;  // Adam's v is not negative
-  StepState state{{.iteration = 2, .learning_rate = .1f}, verdict};
+  StepState state{{.iteration = 2, .learning_rate = .1f}, status};
   state.loss.scale = 4;
   UpdateArrays arrays{
       .value = row, .gradient = row + n, .n = kParameters, .decay = .01f, .clip = .4f};
@@ -169,13 +169,14 @@ Bytes updated(Update update, Verdict verdict) {
     arrays.states[k] = row + static_cast<std::int64_t>(2 + k) * n;
   update(arrays, &state);
   Bytes all = bytes_of({&rows});
-  append(all, std::span(&state.verdict, 1));
+  append(all, std::span(&state.status, 1));
   return all;
 }
 
 void check_update() {
   using Arrays = const UpdateArrays&;
-  for (const Verdict verdict : {Verdict::update, Verdict::overflow, Verdict::fault}) {
+  for (const StepStatus status :
+       {StepStatus::update, StepStatus::overflow, StepStatus::non_finite}) {
     for (const OptimizerRule& rule : all_of<OptimizerRule>())
       EXPECT_TRUE(same_in_any_order([&](const Stream& s) {
         return updated(
@@ -185,45 +186,45 @@ void check_update() {
               begin_update(s, step, state);
               parameter_update(s, a, step, state);
             },
-            verdict);
+            status);
       })) << name_of(rule);
     EXPECT_TRUE(same_in_any_order([&](const Stream& s) {
       return updated(
           [&](Arrays a, StepState* state) {
             average_update(s, {a.states[0], a.value, a.n, .9f}, state);
           },
-          verdict);
+          status);
     }));
     EXPECT_TRUE(same_in_any_order([&](const Stream& s) {
       return updated(
           [&](Arrays a, StepState* state) {
             const Buffer scratch({}, check_finite_scratch(a.n));
-            if (verdict == Verdict::overflow) a.gradient[a.n - 3] = INFINITY;
-            const StepOrder order{.iteration = 3};
-            (verdict == Verdict::update ? begin_step : tell_step)(s, &order, state);
+            if (status == StepStatus::overflow) a.gradient[a.n - 3] = INFINITY;
+            const StepParams order{.iteration = 3};
+            (status == StepStatus::update ? begin_step : set_step_params)(s, &order, state);
             check_finite(s, a.gradient, a.n, state, scratch.data());
-            EXPECT_EQ(state->verdict, verdict);
+            EXPECT_EQ(state->status, status);
             adapt_loss_scale(s, state);
-            EXPECT_EQ(state->loss.scale, verdict == Verdict::overflow ? 2 : 4);
+            EXPECT_EQ(state->loss.scale, status == StepStatus::overflow ? 2 : 4);
           },
-          verdict);
+          status);
     }));
   }
 }
 
 // What several devices bring to their sum and take from it.
-void check_exchange() {
+void check_all_reduce() {
   EXPECT_TRUE(same_in_any_order([&](const Stream& s) {
     const Tensor rows = random_tensor({4, 1, 1, kParameters}, 1);
     float* const row = rows.data();
     const std::int64_t n = kParameters;
-    StepState state{{}, Verdict::fault}, other;
+    StepState state{{}, StepStatus::non_finite}, other;
     share_rolling(s, {row, row + n, row + 2 * n, n}, .5f, .25f);
     add_array(s, row + 3 * n, row + 2 * n, n);
     take_rolling(s, {row, row + n, row + 2 * n, n}, .125f);
-    share_fault(s, &state, row + 3 * n);
-    take_fault(s, row + 3 * n, &other);
-    EXPECT_EQ(other.verdict, Verdict::fault);
+    share_error(s, &state, row + 3 * n);
+    take_error(s, row + 3 * n, &other);
+    EXPECT_EQ(other.status, StepStatus::non_finite);
     return bytes_of({&rows});
   }));
 }
@@ -312,7 +313,7 @@ const std::map<std::string, void (*)()> kChecks = {
     {"kernels/activate.cpp", check_activate},
     {"kernels/batch_norm.cpp", check_batch_norm},
     {"core/copy.cpp", check_copy},
-    {"kernels/exchange.cpp", check_exchange},
+    {"kernels/all_reduce.cpp", check_all_reduce},
     {"kernels/objectness.cpp", check_objectness},
     {"kernels/pool.cpp", check_pools},
     {"kernels/update.cpp", check_update},

@@ -22,7 +22,7 @@ struct Beginning {
   const FileFormat& format;
 };
 
-TEST(FileFormat, IsToldByTheFirstLine) {
+TEST(FileFormat, IsReportedByTheFirstLine) {
   const Beginning beginnings[] = {{"0 .5 .5 .1 .1\n", kLabelFormat},
                                   {"\xEF\xBB\xBF\r\n3 .5 .5 1 1 .97\r\n", kLabelFormat},
                                   {"000012 0.9 1.0 2.5 30 40\n", kVocFormat},

@@ -173,12 +173,12 @@ TEST_F(OutputTest, AFrameIsNoImageOfTheSource) {
   EXPECT_EQ(work_.get("f/s_00000001.jpg"), work_.get("images/a.jpg"));
 }
 
-// ---- Names that cannot be told apart ----
+// ---- Names that cannot be distinguished ----
 
 TEST_F(OutputTest, ImageNamesWithBlanksAreReadBack) {
   std::vector<std::string> names;
   for (int i = 0; i < 3; ++i) {
-    const std::string to = cat("w/my picture ", i);
+    const std::string to = cat("w/my image ", i);
     work_.put(to + ".png", work_.get(cat("images/", i, ".png")));
     work_.put(to + ".txt", work_.get(cat("images/", i, ".txt")));
     names.push_back(to + ".png");
@@ -307,7 +307,7 @@ struct Unwritable {
 class UnwritableOutputs : public OutputTest, public testing::WithParamInterface<Unwritable> {};
 
 // The weights are none: what is said of them comes later.
-TEST_P(UnwritableOutputs, AreToldBeforeTheWork) {
+TEST_P(UnwritableOutputs, AreReportedBeforeTheWork) {
   work_.put("x.weights", "none");
   std::vector<std::string> arguments = GetParam().arguments;
   expect_refused(work_.darknet(arguments), GetParam().said);
@@ -375,7 +375,7 @@ TEST_F(OutputTest, AFailedWriteToStandardOutputIsAnError) {
   EXPECT_TRUE(work_.has("backup/x_final.weights"));
 }
 
-TEST_F(OutputTest, AReaderThatHasSeenEnoughIsNoFault) {
+TEST_F(OutputTest, AReaderThatHasSeenEnoughIsNoError) {
   shell("$P help yolo 2> err | head -c 1 > /dev/null");
   EXPECT_EQ(work_.get("err"), "");
   shell("(trap '' PIPE; sleep 0.2; $P help yolo 2> err) | true");  // EPIPE instead of the signal
@@ -434,7 +434,7 @@ TEST_F(OutputTest, NamesDoNotSteerTheTerminal) {
     const CommandResult ran = work_.darknet(words);
     EXPECT_FALSE(holds(ran.all(), "\x1b") || holds(ran.all(), "\x07"))
         << words[0] << ' ' << words.back() << ran.all();
-    EXPECT_TRUE(holds(ran.all(), "\\x1B")) << ran.all();  // the name is told of
+    EXPECT_TRUE(holds(ran.all(), "\\x1B")) << ran.all();  // the name is reported of
   }
 }
 

@@ -52,7 +52,7 @@ TEST(PairedStatistics, ManyPairsLeaveThePermutationsOut) {
 }
 
 TEST(Bootstrap, OfAMeanHasTheNormalWidth) {
-  constexpr std::int64_t kSize = 400;  // values 0 and 1 in turns: deviation .5
+  constexpr std::int64_t kSize = 400;  // values 0 and 1 alternating: deviation .5
   const auto mean = [](std::span<const std::int64_t> drawn) {
     double sum = 0;
     for (const std::int64_t i : drawn) sum += static_cast<double>(i % 2);

@@ -90,9 +90,9 @@ PipelineStages stages_of(Scene& scene, std::vector<std::int64_t>& out, std::size
                          milliseconds work) {
   PipelineStages s;
   s.capture = [&](Image& image) { return scene.read(image); };
-  s.prepare = [](const Image& image) { return PreparedPicture{.width = image.width}; };
+  s.prepare = [](const Image& image) { return PreparedImage{.width = image.width}; };
   for (std::size_t i = 0; i < detectors; ++i)
-    s.detect.emplace_back([work, i](const PreparedPicture& p) {
+    s.detect.emplace_back([work, i](const PreparedImage& p) {
       rest(work * static_cast<int>(1 + (p.width + static_cast<std::int64_t>(i)) % 3));  // uneven
       return std::vector<Detection>{{.class_id = static_cast<std::int32_t>(p.width)}};
     });
@@ -148,27 +148,25 @@ TEST(Pipeline, TheTimeOfAFramesOfAFileIsItsPlaceInTheFile) {
   EXPECT_EQ(seconds, (std::vector<double>{0, .25, .5, .75, 1}));
 }
 
-TEST(Pipeline, AFaultOfAnyStageEndsItAndIsTold) {
+TEST(Pipeline, AnErrorOfAnyStageEndsItAndIsReported) {
   for (int stage = 0; stage < 5; ++stage) {
     Scene scene{.frames = 1 << 20};
     std::vector<std::int64_t> out;
     auto stages = stages_of(scene, out, 2, 0ms);
-    const auto fault = [&, stage](int here) {
+    const auto error = [&, stage](int here) {
       if (here == stage && scene.next > 10) fail("stage ", here);
     };
     const PipelineStages sound = stages;
-    stages.capture = [&, sound](Image& i) { return fault(0), sound.capture(i); };
-    stages.prepare = [&, sound](const Image& i) { return fault(1), sound.prepare(i); };
-    stages.detect[1] = [&, sound](const PreparedPicture& p) {
-      return fault(2), sound.detect[1](p);
-    };
-    stages.draw = [&, sound](Frame& f) { fault(3), sound.draw(f); };
-    stages.output = [&, sound](const FinishedFrame& f) { fault(4), sound.output(f); };
+    stages.capture = [&, sound](Image& i) { return error(0), sound.capture(i); };
+    stages.prepare = [&, sound](const Image& i) { return error(1), sound.prepare(i); };
+    stages.detect[1] = [&, sound](const PreparedImage& p) { return error(2), sound.detect[1](p); };
+    stages.draw = [&, sound](Frame& f) { error(3), sound.draw(f); };
+    stages.output = [&, sound](const FinishedFrame& f) { error(4), sound.output(f); };
     VideoStatistics statistics;
     Pipeline pipeline(std::move(stages), {}, statistics);
     try {
       pipeline.join();
-      ADD_FAILURE() << "no fault told of stage " << stage;
+      ADD_FAILURE() << "no error told of stage " << stage;
     } catch (const Error& e) {
       EXPECT_EQ(std::string(e.what()), cat("stage ", stage));
     }

@@ -30,7 +30,7 @@ class PipedLists : public CliTest {
   }
 };
 
-TEST_F(PipedLists, CheckReadsThemForFaultsAndForAdvice) {
+TEST_F(PipedLists, CheckReadsThemForErrorsAndForAdvice) {
   const std::string out = output_of("detector check x.data x.cfg");
   for (const char* part : {"train: 8 images", "valid: 8 images", "(8 objects in 8 images)",
                            "8 of 8 images of valid= are in train= too", "exit 0"})
@@ -46,7 +46,7 @@ TEST_F(PipedLists, MapReadsThemForItsOutputsAndForItsWork) {
 
 TEST_F(PipedLists, CompareReadsThemInEveryTraining) {
   const std::string out =
-      output_of("detector compare x.data x.cfg -out c -max_batches 2 -pictures 0");
+      output_of("detector compare x.data x.cfg -out c -max_batches 2 -images 0");
   EXPECT_NE(out.find("exit 0"), out.npos) << out;
   EXPECT_TRUE(work_.has("c/table.txt"));
 }

@@ -55,7 +55,7 @@ void expect_close(const std::vector<double>& expected, const float* got, const s
   EXPECT_LE(worst, 2e-5 * std::max(1., largest)) << what;
 }
 
-TEST(BareConv, IsTheConvolutionOfThePlan) {
+TEST(BaselineConv, IsTheConvolutionOfThePlan) {
   for (const std::int64_t images : {1, 8}) {
     const ConvSpec spec{.in = {images, 12, 12, 32},
                         .filters = 32,
@@ -65,16 +65,16 @@ TEST(BareConv, IsTheConvolutionOfThePlan) {
                         .pad_x = 1};
     const PlanOptions options{.mode = Mode::training};
     Ops& cpu = ops(DeviceType::cpu);
-    const auto bare = cpu.bare_conv(spec, {}, options, true);
-    EXPECT_EQ(bare->description(), cpu.conv(spec, {}, options)->description());
-    const Buffer workspace(kChecked, bare->workspace());
+    const auto baseline = cpu.baseline_conv(spec, {}, options, true);
+    EXPECT_EQ(baseline->description(), cpu.conv(spec, {}, options)->description());
+    const Buffer workspace(kChecked, baseline->workspace());
     for (const ConvDirection d :
          {ConvDirection::forward, ConvDirection::backward_data, ConvDirection::backward_weights}) {
-      ASSERT_TRUE(bare->runs(d));
-      bare->run(d, workspace.data());
+      ASSERT_TRUE(baseline->runs(d));
+      baseline->run(d, workspace.data());
     }
     EXPECT_TRUE(workspace.guards_intact());
-    const auto inference = cpu.bare_conv(spec, {}, {}, false);
+    const auto inference = cpu.baseline_conv(spec, {}, {}, false);
     EXPECT_FALSE(inference->runs(ConvDirection::backward_data));
     EXPECT_THROW(inference->run(ConvDirection::backward_data, workspace.data()), Error);
   }

@@ -1,5 +1,5 @@
-// Whole networks in 16 bits against themselves in f32: inference, gradients, and trainings through
-// the built program. bf16 by oneDNN, f16 by the reference, the only one here that has it.
+// Whole networks in 16 bits against themselves in f32: inference, gradients, and training runs
+// through the built program. bf16 by oneDNN, f16 by the reference, the only one here that has it.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -32,8 +32,8 @@ std::vector<Section> in_precision(std::vector<Section> cfg, const std::string& p
   return cfg;
 }
 
-// Blobs of many sizes, nearer to a picture than noise is: sums of waves.
-void put_picture(const Network& net) {
+// Blobs of many sizes, nearer to an image than noise is: sums of waves.
+void put_image(const Network& net) {
   const Shape s = net.input_shape();
   std::vector<float> pixels(static_cast<std::size_t>(s.size()));
   for (std::int64_t p = 0; p < s.pixels(); ++p)
@@ -98,7 +98,7 @@ void compare_inference(const std::vector<Section>& cfg, const fs::path& weights,
     net->initialise();
     if (!weights.empty()) load_weights(weights, *net);
     net->parameters_changed();
-    put_picture(*net);
+    put_image(*net);
     net->forward({.stream = net->stream()});
   }
   EXPECT_EQ(half.output(0).dtype, p.type);
@@ -109,7 +109,7 @@ void compare_inference(const std::vector<Section>& cfg, const fs::path& weights,
   shared.initialise();
   if (!weights.empty()) load_weights(weights, shared);
   shared.parameters_changed();
-  put_picture(shared);
+  put_image(shared);
   shared.forward({.stream = shared.stream()});
   for (const HeadAt& at : half.heads())
     EXPECT_EQ(to_host({}, shared.output(at.layer)), to_host({}, half.output(at.layer)));
@@ -192,7 +192,7 @@ std::vector<std::vector<float>> gradients_of(const std::string& precision, bool 
               {.mode = Mode::training, .reference = reference});
   net.initialise();
   net.parameters_changed();
-  put_picture(net);
+  put_image(net);
   Tensor targets({}, {2, 1, 1, 5});
   targets.copy_from({}, std::vector<float>{1, 0, 0, 0, 0, 0, 0, 1, 0, 0});
   const Pass pass{.stream = net.stream(), .mode = Mode::training, .targets = targets.view()};

@@ -219,7 +219,7 @@ TEST_P(HalfLayerTest, AnyOrderGivesTheSameBytesAndGradientsAdd) {
 }
 
 // Negative control: what bf16 makes of a convolution is not within the tolerance of f16.
-TEST(HalfTolerance, TellsTheTypesApart) {
+TEST(HalfTolerance, ReportsTheTypesApart) {
   const auto samples = layer_samples();
   const auto sample = std::find_if(samples.begin(), samples.end(),
                                    [](const auto& s) { return s.type == "convolutional"; });

@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 
 // darknet synth folder -n 16 -seed 2026 -objects 5..6: the sixth of these scenes.
 std::vector<Truth> ground_truths() {
-  SceneSettings s{.least_objects = 5, .most_objects = 6, .least_size = 17, .most_size = 58};
+  SceneSettings s{.min_objects = 5, .max_objects = 6, .min_size = 17, .max_size = 58};
   s.seed = 2026;
   return scene_truths(s, 5);
 }

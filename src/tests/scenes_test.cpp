@@ -14,7 +14,7 @@ namespace darknet::test {
 namespace {
 
 SceneSettings small() {
-  return {.width = 96, .height = 80, .least_size = 10, .most_size = 20, .seed = 5};
+  return {.width = 96, .height = 80, .min_size = 10, .max_size = 20, .seed = 5};
 }
 
 TEST(Scenes, TheSameSeedDrawsTheSameBytes) {
@@ -26,9 +26,9 @@ TEST(Scenes, TheSameSeedDrawsTheSameBytes) {
   EXPECT_NE(a.image.pixels, make_scene(small(), 4).image.pixels);
 }
 
-TEST(Scenes, TruthsAreThoseOfThePictureWithinItAndApart) {
+TEST(Scenes, TruthsAreThoseOfTheImageWithinItAndApart) {
   SceneSettings s = small();
-  s.least_objects = 2, s.most_objects = 4;
+  s.min_objects = 2, s.max_objects = 4;
   for (std::int64_t k = 0; k < 50; ++k) {
     const std::vector<Truth> truths = scene_truths(s, k);
     ASSERT_GE(truths.size(), 2u);
@@ -57,9 +57,9 @@ TEST(Scenes, BoxesAreTightAroundWhatIsDrawn) {
   for (std::int64_t k = 0; k < 20; ++k) {
     SceneSettings with = small();
     with.width = with.height = 128, with.classes = 10, with.clutter = 0;
-    with.least_objects = with.most_objects = 1, with.least_size = 24, with.most_size = 40;
+    with.min_objects = with.max_objects = 1, with.min_size = 24, with.max_size = 40;
     SceneSettings without = with;
-    without.least_objects = without.most_objects = 0;
+    without.min_objects = without.max_objects = 0;
     const Scene scene = make_scene(with, k);
     const Image ground = make_scene(without, k).image;
     const Box box = scene.truths.at(0).box;
@@ -124,14 +124,14 @@ TEST(SceneSet, ReplacesItsOwnAndNothingElse) {
 TEST(SceneSet, WhatWasBegunOnlyCanBeReplaced) {
   const Workspace work;
   SceneSetSettings crowded{.scenes = small(), .count = 4, .test = 1};
-  crowded.scenes.least_objects = crowded.scenes.most_objects = 1000;
+  crowded.scenes.min_objects = crowded.scenes.max_objects = 1000;
   EXPECT_THROW(write_scene_set(work.path("a"), crowded), Error);
   EXPECT_FALSE(work.has("a/scenes.data"));
   const SceneSetSettings sound{.scenes = small(), .count = 4, .test = 1};
   write_scene_set(work.path("a"), sound);
   EXPECT_TRUE(work.has("a/scenes.data"));
   EXPECT_THROW(write_scene_set(work.path("a"), crowded), Error);
-  EXPECT_FALSE(work.has("a/scenes.data"));  // of pictures that are gone
+  EXPECT_FALSE(work.has("a/scenes.data"));  // of images that are gone
 }
 
 TEST(SceneSet, AFileIsNoFolder) {
@@ -186,15 +186,15 @@ TEST_F(SynthTest, DrawsAsMuchBackgroundAsAskedFor) {
   expect_refused(work_.darknet(words), "is the most");
 }
 
-struct Fault {
+struct Error {
   const char* name;
   std::vector<std::string> flags;
   int exit_code;
   const char* says;
 };
-class SynthFaults : public CliTest, public testing::WithParamInterface<Fault> {};
+class SynthErrors : public CliTest, public testing::WithParamInterface<Error> {};
 
-TEST_P(SynthFaults, AreTold) {
+TEST_P(SynthErrors, AreReported) {
   std::vector<std::string> words{"synth", "s"};
   words.insert(words.end(), GetParam().flags.begin(), GetParam().flags.end());
   const CommandResult ran = work_.darknet(words);
@@ -204,19 +204,19 @@ TEST_P(SynthFaults, AreTold) {
 }
 
 INSTANTIATE_TEST_SUITE_P(
-    All, SynthFaults,
+    All, SynthErrors,
     testing::Values(
-        Fault{"Size", {"-size", "8x9"}, 1, "sides of 16 to 8192"},
-        Fault{"SizeText", {"-size", "axb"}, 2, "two as in 3x7"},
-        Fault{"Objects", {"-objects", "6..1"}, 1, "0 to 1000"},
-        Fault{"Room", {"-size", "64x64", "-objects", "90", "-object_size", "20"}, 1, "no room"},
-        Fault{"ObjectSize", {"-object_size", "nan..3"}, 1, "pixels fit"},
-        Fault{"Classes", {"-classes", "11"}, 1, "1 to 10 kinds"},
-        Fault{"Tests", {"-n", "3", "-test", "4"}, 1, "no more tests"},
-        Fault{"Seed", {"-seed", "-1"}, 2, "'-1': expected an integer from 0"},
-        Fault{"SeedText", {"-seed", "1.5"}, 2, "'1.5': expected an integer"},
-        Fault{"Background", {"-background", "100"}, 2, "needs -cfg"}),
-    [](const auto& fault) { return fault.param.name; });
+        Error{"Size", {"-size", "8x9"}, 1, "sides of 16 to 8192"},
+        Error{"SizeText", {"-size", "axb"}, 2, "two as in 3x7"},
+        Error{"Objects", {"-objects", "6..1"}, 1, "0 to 1000"},
+        Error{"Room", {"-size", "64x64", "-objects", "90", "-object_size", "20"}, 1, "no room"},
+        Error{"ObjectSize", {"-object_size", "nan..3"}, 1, "pixels fit"},
+        Error{"Classes", {"-classes", "11"}, 1, "1 to 10 kinds"},
+        Error{"Tests", {"-n", "3", "-test", "4"}, 1, "no more tests"},
+        Error{"Seed", {"-seed", "-1"}, 2, "'-1': expected an integer from 0"},
+        Error{"SeedText", {"-seed", "1.5"}, 2, "'1.5': expected an integer"},
+        Error{"Background", {"-background", "100"}, 2, "needs -cfg"}),
+    [](const auto& error) { return error.param.name; });
 
 }  // namespace
 }  // namespace darknet::test

@@ -1,4 +1,4 @@
-// Runs scripts/*.py on data sets of a few pictures.
+// Runs scripts/*.py on data sets of a few images.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -73,9 +73,9 @@ class ScriptsTest : public testing::Test {
   }
 
   void put_voc() const {
-    put("voc/JPEGImages/a.jpg", "picture a");
-    put("voc/JPEGImages/b.PNG", "picture b");
-    put("voc/JPEGImages/c.jpg", "picture c");
+    put("voc/JPEGImages/a.jpg", "image a");
+    put("voc/JPEGImages/b.PNG", "image b");
+    put("voc/JPEGImages/c.jpg", "image c");
     put("voc/Annotations/a.xml", annotation(object("cat", "11 6 30 25") +    // exact
                                             object("dog", "91 41 120 60") +  // hangs over
                                             object("cat", "1 1 100 50", true)));
@@ -112,8 +112,8 @@ TEST_F(ScriptsTest, VocBoxesCountFromOneAndAreClipped) {
   EXPECT_EQ(get("out/pets/labels/c.txt"), "");
   EXPECT_NE(ran.output.find("voc/Annotations/b.xml: empty box (20, 20, 20, 20)"),
             std::string::npos);
-  EXPECT_NE(ran.output.find("3 pictures, 2 boxes, 1 kept aside in difficult/; 1 clipped to the "
-                            "picture, 1 empty ones skipped"),
+  EXPECT_NE(ran.output.find("3 images, 2 boxes, 1 kept aside in difficult/; 1 clipped to the "
+                            "image, 1 empty ones skipped"),
             std::string::npos)
       << ran.output;
 }
@@ -158,15 +158,15 @@ TEST_F(ScriptsTest, VocListsNamesAndData) {
                 "\nbackup = ", path("out/pets/backup"), "\n"));
 }
 
-TEST_F(ScriptsTest, VocPicturesAreLinkedOrCopied) {
+TEST_F(ScriptsTest, VocImagesAreLinkedOrCopied) {
   put_voc();
   ASSERT_EQ(run_voc().exit_code, 0);
   EXPECT_TRUE(fs::is_symlink(folder_ / "out/pets/images/a.jpg"));
-  EXPECT_EQ(get("out/pets/images/b.PNG"), "picture b");
+  EXPECT_EQ(get("out/pets/images/b.PNG"), "image b");
   ASSERT_EQ(run_voc("--copy").exit_code, 0);  // over the links
   EXPECT_FALSE(fs::is_symlink(folder_ / "out/pets/images/a.jpg"));
-  EXPECT_EQ(get("out/pets/images/a.jpg"), "picture a");
-  ASSERT_EQ(run_voc().exit_code, 0);  // a copy of the same picture may stay
+  EXPECT_EQ(get("out/pets/images/a.jpg"), "image a");
+  ASSERT_EQ(run_voc().exit_code, 0);  // a copy of the same image may stay
   put("out/pets/images/a.jpg", "another");
   const Ran ran = run_voc();
   EXPECT_EQ(ran.exit_code, 1);
@@ -200,7 +200,7 @@ TEST_F(ScriptsTest, VocErrorsNameTheFile) {
   expect_error(run_voc(), "voc/Annotations/c.xml: no such annotation");
   put("voc/Annotations/c.xml", good);
   fs::remove(folder_ / "voc/JPEGImages/b.PNG");
-  expect_error(run_voc(), "voc/JPEGImages/b.*: no such picture");
+  expect_error(run_voc(), "voc/JPEGImages/b.*: no such image");
   fs::remove_all(folder_ / "voc/ImageSets");
   expect_error(run_voc(), "voc/ImageSets/Main: No such file");
 }
@@ -218,8 +218,8 @@ constexpr const char* kCoco = R"({
 class CocoScriptTest : public ScriptsTest {
  protected:
   void put_coco(const std::string& json) const {
-    put("in/x.jpg", "picture x");
-    put("in/deep/y.jpg", "picture y");
+    put("in/x.jpg", "image x");
+    put("in/deep/y.jpg", "image y");
     put("instances_tiny.json", json);
   }
   Ran run_coco(const std::string& options = "") const {
@@ -244,12 +244,12 @@ TEST_F(CocoScriptTest, BoxesClassesAndLists) {
   EXPECT_EQ(get("out/coco/labels/deep/y.txt"), "");
   EXPECT_EQ(get("out/coco/difficult/labels/x.txt"),
             "0 0.25000000 0.50000000 0.50000000 1.00000000\n");
-  EXPECT_EQ(get("out/coco/images/deep/y.jpg"), "picture y");
+  EXPECT_EQ(get("out/coco/images/deep/y.jpg"), "image y");
   EXPECT_EQ(get("out/coco/coco.names"), "person\ntooth brush\n");
   EXPECT_EQ(get("out/coco/tiny.txt"),
             path("out/coco/images/x.jpg") + "\n" + path("out/coco/images/deep/y.jpg") + "\n");
-  EXPECT_NE(ran.output.find("2 pictures, 2 boxes, 1 kept aside in difficult/; 1 clipped to the "
-                            "picture, 1 empty ones skipped"),
+  EXPECT_NE(ran.output.find("2 images, 2 boxes, 1 kept aside in difficult/; 1 clipped to the "
+                            "image, 1 empty ones skipped"),
             std::string::npos)
       << ran.output;
 }
@@ -272,14 +272,14 @@ TEST_F(CocoScriptTest, TwoCallsMakeOneDataFile) {
 TEST_F(CocoScriptTest, ErrorsNameTheFile) {
   expect_error(run_coco(), "instances_tiny.json: No such file");
   expect_error(run_changed("]}", "]"), "instances_tiny.json: malformed JSON");
-  expect_error(run_changed("\"images\"", "\"pictures\""), "instances_tiny.json: 'images'");
+  expect_error(run_changed("\"images\"", "\"images\""), "instances_tiny.json: 'images'");
   expect_error(run_changed("\"category_id\": 90", "\"category_id\": 8"), "annotation 1");
   expect_error(run_changed("\"image_id\": 3", "\"image_id\": 4"), "annotation 4: image_id 4");
   expect_error(run_changed("[20, 10, 40, 20]", "[20, 10, NaN, 20]"), "annotation 1: bbox");
   expect_error(run_changed("\"width\": 200, ", ""), "instances_tiny.json: image 7: width");
   expect_error(run_changed("\"id\": 90", "\"id\": 1"), "the category 1 is there twice");
   expect_error(run_changed("deep/y.jpg", "../in/x.jpg"), "'../in/x.jpg': not a file name");
-  expect_error(run_changed("deep/y.jpg", "z.jpg"), "in/z.jpg: no such picture");
+  expect_error(run_changed("deep/y.jpg", "z.jpg"), "in/z.jpg: no such image");
   expect_error(run_changed("deep/y.jpg", "./x.jpg"), "shares its label file");
 }
 

@@ -68,8 +68,8 @@ std::string received(int port, const std::string& path, const std::string& wante
 }
 
 TEST(Server, ServesPageStateAndStreams) {
-  FrameServer server({.picture_port = 0, .json_port = 0});
-  auto client = client_of(server.picture_port());
+  FrameServer server({.image_port = 0, .json_port = 0});
+  auto client = client_of(server.image_port());
   EXPECT_EQ(client.Get("/state.json")->body, "{}");  // before the first frame
   const Publisher publisher(server);
   const auto page = client.Get("/", {{"Accept", "text/html,*/*"}});
@@ -77,7 +77,7 @@ TEST(Server, ServesPageStateAndStreams) {
   EXPECT_NE(page->body.find("viewport"), std::string::npos);
   EXPECT_NE(page->body.find("stream.mjpg"), std::string::npos);
   for (const char* path : {"/", "/stream.mjpg"}) {  // the bare address, as players ask
-    const std::string stream = received(server.picture_port(), path, "Content-Type: image/jpeg", 4);
+    const std::string stream = received(server.image_port(), path, "Content-Type: image/jpeg", 4);
     const auto start = stream.find("\r\n\r\n") + 4;
     EXPECT_EQ(stream.substr(start, 2), "\xFF\xD8") << path;
   }
@@ -129,13 +129,13 @@ class RawClient {
 const std::string kAskStream = "GET /stream.mjpg HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 TEST(Server, AStalledClientHoldsNeitherTheDetectorNorOtherClients) {
-  FrameServer server({.picture_port = 0});
+  FrameServer server({.image_port = 0});
   Publisher publisher(server, 1920);
-  const RawClient stalled(server.picture_port(), kAskStream);  // never reads
+  const RawClient stalled(server.image_port(), kAskStream);  // never reads
   ASSERT_TRUE(stalled.connected);
   std::this_thread::sleep_for(300ms);  // its buffers are full now
   const std::string stream =
-      received(server.picture_port(), "/stream.mjpg", "Content-Type: image/jpeg", 30);
+      received(server.image_port(), "/stream.mjpg", "Content-Type: image/jpeg", 30);
   EXPECT_FALSE(stream.empty());
   publisher.stop();
   // Seconds where it waited for the client; a busy machine's hiccups are shorter.
@@ -143,11 +143,11 @@ TEST(Server, AStalledClientHoldsNeitherTheDetectorNorOtherClients) {
 }
 
 TEST(Server, APortInUseAndAForeignAddressAreRefused) {
-  const FrameServer first({.picture_port = 0});
-  EXPECT_NE(error_of([&] { FrameServer({.picture_port = first.picture_port()}); }).find("in use"),
+  const FrameServer first({.image_port = 0});
+  EXPECT_NE(error_of([&] { FrameServer({.image_port = first.image_port()}); }).find("in use"),
             std::string::npos);
   EXPECT_NE(
-      error_of([&] { FrameServer({.bind = "192.0.2.1", .picture_port = 0}); }).find("192.0.2.1"),
+      error_of([&] { FrameServer({.bind = "192.0.2.1", .image_port = 0}); }).find("192.0.2.1"),
       std::string::npos);
 }
 
@@ -160,27 +160,26 @@ int threads_now() {
 
 TEST(Server, ThreadsAreMadeWhenClientsCome) {
   const int before = threads_now();
-  const FrameServer server({.picture_port = 0, .json_port = 0});
+  const FrameServer server({.image_port = 0, .json_port = 0});
   EXPECT_LE(threads_now() - before, 5);  // two that wait, two that answer, one that encodes
 }
 
 // As `nc -N` and `printf ... | socat` do.
 TEST(Server, AClientThatSendsNoMoreGetsItsAnswer) {
-  FrameServer server({.picture_port = 0, .json_port = 0});
+  FrameServer server({.image_port = 0, .json_port = 0});
   const Publisher publisher(server);
-  const RawClient page(server.picture_port(),
-                       "GET /state.json HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  const RawClient page(server.image_port(), "GET /state.json HTTP/1.1\r\nHost: localhost\r\n\r\n");
   page.end_sending();
   const std::string answer = page.answer();
   EXPECT_TRUE(answer.starts_with("HTTP/1.1 200")) << answer;
-  const RawClient stream(server.picture_port(), kAskStream);
+  const RawClient stream(server.image_port(), kAskStream);
   stream.end_sending();
   EXPECT_GE(stream.answer(20000).size(), 20000u);
 }
 
 TEST(Server, ABodyIsRefusedWithoutBeingRead) {
-  const FrameServer server({.picture_port = 0, .json_port = 0});
-  for (const int port : {server.picture_port(), server.json_port()})
+  const FrameServer server({.image_port = 0, .json_port = 0});
+  for (const int port : {server.image_port(), server.json_port()})
     for (const auto& [request, status] :
          {std::pair{"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3000000000\r\n\r\nabc",
                     " 413 "},
@@ -200,7 +199,7 @@ TEST(Server, ABodyIsRefusedWithoutBeingRead) {
 // Whatever has no end: it is read up to a limit, and the sender then has nobody to send to.
 TEST(Server, ARequestWithoutEndIsCutOff) {
   constexpr int kPieces = 1000;  // of 64 kB
-  const FrameServer server({.picture_port = 0});
+  const FrameServer server({.image_port = 0});
   for (const auto& [begin, piece] :
        {std::pair<std::string, std::string>{"", std::string(65536, 'x')},
         {"GET / HTTP/1.1\r\nA: ", std::string(65536, 'x')},
@@ -211,12 +210,12 @@ TEST(Server, ARequestWithoutEndIsCutOff) {
            return lines;
          }()},
         {"POST / HTTP/1.1\r\nContent-Length: 100000000\r\n\r\n", std::string(65536, '\0')}}) {
-    const RawClient client(server.picture_port(), begin);
+    const RawClient client(server.image_port(), begin);
     int sent = 0;
     while (sent < kPieces && client.send(piece)) ++sent;
     EXPECT_LT(sent, kPieces) << begin;
   }
-  EXPECT_TRUE(client_of(server.picture_port()).Get("/state.json"));
+  EXPECT_TRUE(client_of(server.image_port()).Get("/state.json"));
 }
 
 TEST(Server, OnItsOwnMachineItAnswersToThisMachinesNamesOnly) {
@@ -239,8 +238,8 @@ TEST(Server, OnItsOwnMachineItAnswersToThisMachinesNamesOnly) {
     EXPECT_EQ(is_host_allowed(host, "localhost"), allowed) << host;
     EXPECT_TRUE(is_host_allowed(host, "0.0.0.0")) << host;  // open to all, under any name
   }
-  const FrameServer server({.picture_port = 0, .json_port = 0});
-  for (const int port : {server.picture_port(), server.json_port()}) {
+  const FrameServer server({.image_port = 0, .json_port = 0});
+  for (const int port : {server.image_port(), server.json_port()}) {
     const auto path = port == server.json_port() ? "/latest.json" : "/state.json";
     EXPECT_EQ(client_of(port).Get(path, {{"Host", cat("evil.example:", port)}})->status, 403);
     EXPECT_EQ(client_of(port).Get(path, {{"Host", cat("localhost:", port)}})->status, 200);
@@ -248,16 +247,16 @@ TEST(Server, OnItsOwnMachineItAnswersToThisMachinesNamesOnly) {
 }
 
 TEST(Server, ThePageAndTheFiguresAreAnsweredWhoeverWatches) {
-  FrameServer server({.picture_port = 0});
+  FrameServer server({.image_port = 0});
   const Publisher publisher(server);
   std::vector<std::unique_ptr<RawClient>> watchers;
   int turned_away = 0;
   for (int i = 0; i < kMaxStreams + 8; ++i) {
-    watchers.push_back(std::make_unique<RawClient>(server.picture_port(), kAskStream));
+    watchers.push_back(std::make_unique<RawClient>(server.image_port(), kAskStream));
     turned_away += watchers.back()->answer(15).starts_with("HTTP/1.1 503");
   }
   EXPECT_EQ(turned_away, 8);
-  auto client = client_of(server.picture_port());
+  auto client = client_of(server.image_port());
   const auto start = std::chrono::steady_clock::now();
   EXPECT_EQ(client.Get("/state.json")->status, 200);
   EXPECT_EQ(client.Get("/", {{"Accept", "text/html"}})->status, 200);
@@ -269,15 +268,15 @@ TEST(Server, ThePageAndTheFiguresAreAnsweredWhoeverWatches) {
            httplib::Error::Canceled;
        ++i)
     std::this_thread::sleep_for(100ms);
-  EXPECT_FALSE(received(server.picture_port(), "/stream.mjpg", "image/jpeg", 2).empty());
+  EXPECT_FALSE(received(server.image_port(), "/stream.mjpg", "image/jpeg", 2).empty());
 }
 
 TEST(Server, ClientsThatSayNothingHoldNobodyForLong) {
-  const FrameServer server({.picture_port = 0});
+  const FrameServer server({.image_port = 0});
   std::vector<std::unique_ptr<RawClient>> silent;
   for (int i = 0; i < kMaxClients + 20; ++i)
-    silent.push_back(std::make_unique<RawClient>(server.picture_port(), "GET /"));
-  EXPECT_TRUE(client_of(server.picture_port()).Get("/state.json"));
+    silent.push_back(std::make_unique<RawClient>(server.image_port(), "GET /"));
+  EXPECT_TRUE(client_of(server.image_port()).Get("/state.json"));
 }
 
 }  // namespace

@@ -21,7 +21,7 @@ using simulated::Queues;
 using simulated::queues;
 using simulated::TaskPointer;
 
-// Which host memory the devices may reach later than they are told to.
+// Which host memory the devices may reach later than they are reported to.
 class PinnedMemory {
  public:
   void add(const void* p, std::size_t bytes) {
@@ -37,7 +37,7 @@ class PinnedMemory {
     const auto* const at = static_cast<const char*>(p);
     auto found = blocks_.upper_bound(at);
     if (found == blocks_.begin() || at + bytes > std::prev(found)->first + std::prev(found)->second)
-      fail("simulated device: host memory that is not, or no longer, from allocate_host");
+      fail("simulated device: host memory that is not, or no longer, from allocate_pinned");
   }
 
  private:
@@ -92,17 +92,17 @@ class SimulatedMemory final : public Memory {
     prepare(s, from, bytes);
     queues().ask(s, {[=] { std::memmove(to, from, bytes); }});
   }
-  void* allocate_host(std::size_t bytes) override {
+  void* allocate_pinned(std::size_t bytes) override {
     queues().refuse_while_capturing("an allocation");
-    void* const p = Memory::allocate_host(bytes);
+    void* const p = Memory::allocate_pinned(bytes);
     std::memset(p, 0xFF, bytes);
     pinned().add(p, bytes);
     return p;
   }
-  void release_host(void* p) noexcept override {
+  void release_pinned(void* p) noexcept override {
     queues().spoil_capture();
     pinned().remove(p);
-    Memory::release_host(p);
+    Memory::release_pinned(p);
   }
   void send(const Stream& s, void* to, const void* from, std::size_t bytes) override {
     if (bytes == 0) return;
@@ -153,7 +153,7 @@ SimulatedMemory& simulated_memory() {
 }
 
 // The library that sums over devices: what each stream holds for its array is what counts.
-class SimulatedSum final : public DeviceSum {
+class SimulatedSum final : public AllReduceLibrary {
  public:
   explicit SimulatedSum(std::span<const Device> devices)
       : devices_(devices.begin(), devices.end()) {}
@@ -185,7 +185,7 @@ class SimulatedEvent final : public Event {
            to_string(s.device));
     queues().mark(s, last_);
   }
-  void hold(const Stream& s) override { queues().hold(s, last_); }
+  void make_wait(const Stream& s) override { queues().make_wait(s, last_); }
   void wait() override { queues().wait(last_); }
   double seconds_since(const Event& earlier) const override {
     const auto& other = dynamic_cast<const SimulatedEvent&>(earlier);
@@ -200,7 +200,7 @@ class SimulatedEvent final : public Event {
   TaskPointer last_;
 };
 
-class SimulatedRecording final : public Recording {
+class SimulatedRecording final : public CapturedGraph {
  public:
   SimulatedRecording(const Device& device, std::vector<simulated::Work> work)
       : device_(device), work_(std::move(work)) {}
@@ -230,10 +230,11 @@ class SimulatedStreams final : public Streams {
   std::unique_ptr<Event> event(const Device& device) override {
     return std::make_unique<SimulatedEvent>(device);
   }
-  std::unique_ptr<DeviceSum> sum_over(std::span<const Device> devices) override {
+  std::unique_ptr<AllReduceLibrary> all_reduce(std::span<const Device> devices) override {
     return std::make_unique<SimulatedSum>(devices);
   }
-  std::unique_ptr<Recording> record(const Stream& s, const std::function<void()>& work) override {
+  std::unique_ptr<CapturedGraph> record(const Stream& s,
+                                        const std::function<void()>& work) override {
     queues().begin_capture(s);
     try {
       work();

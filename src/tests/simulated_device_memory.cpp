@@ -16,18 +16,18 @@ constexpr std::size_t kPage = 4096;
 
 std::size_t whole_pages(std::size_t bytes) { return (bytes + kPage) / kPage * kPage; }
 
-// What the handler of a fault may look at.
+// What the handler of an error may look at.
 std::uintptr_t first_address = 0;
 struct sigaction earlier_handler;
 
-void explain_fault(int, siginfo_t* info, void*) {
+void explain_error(int, siginfo_t* info, void*) {
   static constexpr char kSaid[] =
       "simulated device: its memory was touched by the host, by work of another device or after "
       "its release\n";
   const auto at = reinterpret_cast<std::uintptr_t>(info->si_addr);
   if (at >= first_address && at - first_address < kRegion * kDevices)
     static_cast<void>(!::write(STDERR_FILENO, kSaid, sizeof kSaid - 1));
-  ::sigaction(SIGSEGV, &earlier_handler, nullptr);  // which the same fault reaches now
+  ::sigaction(SIGSEGV, &earlier_handler, nullptr);  // which the same error reaches now
 }
 
 }  // namespace
@@ -40,7 +40,7 @@ DeviceMemory::DeviceMemory() {
   for (int d = 0; d < kDevices; ++d)
     region(d).base = static_cast<char*>(all) + static_cast<std::size_t>(d) * kRegion;
   struct sigaction action = {};
-  action.sa_sigaction = explain_fault;
+  action.sa_sigaction = explain_error;
   action.sa_flags = SA_SIGINFO;
   ::sigaction(SIGSEGV, &action, &earlier_handler);
 }

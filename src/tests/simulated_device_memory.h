@@ -12,7 +12,7 @@ inline constexpr int kNoDevice = -1;
 
 class DeviceMemory {
  public:
-  DeviceMemory();  // also explains, on stderr, a fault at its addresses; the fault stays one
+  DeviceMemory();  // also explains, on stderr, an error at its addresses; the error stays one
   void* allocate(int device, std::size_t bytes);       // an address that never was given before
   void release(int device, void*, std::size_t bytes);  // throws where it was not allocated
   // Throws unless the bytes lie within the device's addresses.

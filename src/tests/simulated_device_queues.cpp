@@ -107,7 +107,7 @@ void Queues::release(int device, void* p, std::size_t bytes) noexcept {
     refuse(null, "a release", false);
     append(null, {[this, device, p, bytes] { memory_.release(device, p, bytes); }});
   } catch (...) {  // a recording that it spoilt says so when it ends
-    if (!fault_ && !captured_by_this_thread()) fault_ = std::current_exception();
+    if (!error_ && !captured_by_this_thread()) error_ = std::current_exception();
   }
 }
 
@@ -159,7 +159,7 @@ void Queues::ask_and_wait(const Stream& s, Work work) {
   Queue& q = queue_of(s);
   refuse(q, "a copy to the host", false);
   run_until(append(q, std::move(work)));
-  rethrow_fault();
+  rethrow_error();
 }
 
 void Queues::mark(const Stream& s, TaskPointer& event) {
@@ -180,7 +180,7 @@ void Queues::wait(const TaskPointer& event) {
   refuse_while_capturing("a wait");
   const std::lock_guard lock(mutex_);
   if (event) run_until(event);
-  rethrow_fault();
+  rethrow_error();
 }
 
 void Queues::wait(const Stream& s) {
@@ -188,7 +188,7 @@ void Queues::wait(const Stream& s) {
   Queue& q = queue_of(s);
   refuse(q, "a wait", false);
   run_until(append(q, {[] {}}));
-  rethrow_fault();
+  rethrow_error();
 }
 
 std::optional<std::chrono::steady_clock::time_point> Queues::when(const TaskPointer& event) {
@@ -224,8 +224,8 @@ std::pair<Schedule, std::uint64_t> Queues::set_schedule(Schedule schedule, std::
   return {std::exchange(schedule_, schedule), std::exchange(seed_, seed)};
 }
 
-void Queues::rethrow_fault() {
-  if (fault_) std::rethrow_exception(std::exchange(fault_, nullptr));
+void Queues::rethrow_error() {
+  if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
 }
 
 // The first of what must still be done before `target`, itself included.
@@ -265,7 +265,7 @@ void Queues::run(Task& t) {
     memory_.open(t.queue->device, t.work.also_opens);
     t.work.run();
   } catch (...) {
-    if (!fault_) fault_ = std::current_exception();
+    if (!error_) error_ = std::current_exception();
   }
   t.done = true;
   t.passed = std::chrono::steady_clock::now();

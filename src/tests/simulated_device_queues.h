@@ -65,8 +65,8 @@ class Queues {
 
   TaskPointer ask(const Stream&, Work);  // null while the stream records
   void ask_and_wait(const Stream&, Work);
-  void mark(const Stream&, TaskPointer& event);        // the event is from now on this moment
-  void hold(const Stream&, const TaskPointer& event);  // a null event lies in the past
+  void mark(const Stream&, TaskPointer& event);             // the event is from now on this moment
+  void make_wait(const Stream&, const TaskPointer& event);  // a null event lies in the past
   void wait(const TaskPointer&);
   void wait(const Stream&);
   std::optional<std::chrono::steady_clock::time_point> when(const TaskPointer&);
@@ -85,7 +85,7 @@ class Queues {
   void refuse(Queue&, const char* what, bool may_record);
   TaskPointer append(Queue&, Work, const TaskPointer& after = nullptr);
   void run_until(const TaskPointer&);
-  void rethrow_fault();
+  void rethrow_error();
   Task& next_needed(const Task& target);
   std::vector<Task*> ready();
   Task& next(const Task& target);
@@ -95,7 +95,7 @@ class Queues {
   DeviceMemory memory_;
   std::array<Queue, kDevices> null_;
   std::vector<std::unique_ptr<Queue>> open_;
-  std::exception_ptr fault_;  // of work that was done; the next wait throws it
+  std::exception_ptr error_;  // of work that was done; the next wait throws it
   Schedule schedule_ = Schedule::late;
   std::uint64_t seed_ = 1;
   std::mt19937_64 random_{1};

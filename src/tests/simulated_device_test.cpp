@@ -49,7 +49,7 @@ struct Number {
 
 struct Pinned {
   float& value() const { return *reinterpret_cast<float*>(buffer.data()); }
-  HostBuffer buffer{DeviceType::cuda, kBytes};
+  PinnedBuffer buffer{DeviceType::cuda, kBytes};
 };
 
 class SimulatedDevice : public testing::Test {
@@ -150,7 +150,7 @@ float sent_and_read(const Stream& sender, const Stream& reader, const Number& x,
   host.value() = 2;
   device_memory().send(sender, x.at(), host.buffer.data(), kBytes);
   sent->record(sender);
-  if (hold) sent->hold(reader);
+  if (hold) sent->make_wait(reader);
   for_each(reader, 1, CopyOne{y.at(), x.at()});
   const float got = y.get(reader);
   device_memory().synchronize(sender);
@@ -174,7 +174,7 @@ float read_and_overwritten(const Stream& writer, const Stream& reader, const Num
   device_memory().synchronize(reader);
   for_each(reader, 1, CopyOne{y.at(), x.at()});
   was_read->record(reader);
-  if (hold) was_read->hold(writer);
+  if (hold) was_read->make_wait(writer);
   x.set(writer, 2);
   return y.get(reader);
 }
@@ -297,12 +297,12 @@ TEST_F(SimulatedDevice, CopiesStayOnTheirDevice) {
   there.set(c, 7);
   const auto there_now = device_streams().event(kSecond);
   there_now->record(c);
-  there_now->hold(a_);
+  there_now->make_wait(a_);
   device_memory().copy_from(a_, x_.at(), kSecond, there.at(), kBytes);
   EXPECT_EQ(x_.get(a_), 7);
 }
 
-TEST_F(SimulatedDevice, ACopyFromAnotherDeviceWaitsForThatDeviceOnlyWhereItIsTold) {
+TEST_F(SimulatedDevice, ACopyFromAnotherDeviceWaitsForThatDeviceOnlyWhereAsked) {
   const ScheduleHere late(Schedule::late);
   const Number there(kSecond);
   const OwnedStream second({.device = kSecond});
@@ -360,10 +360,10 @@ TEST_F(SimulatedDevice, StreamsAreThoseThatAreOpen) {
   EXPECT_THROW(device_memory().synchronize(mistaken), Error);
 }
 
-TEST_F(SimulatedDevice, EventsTellHowLongWorkTook) {
+TEST_F(SimulatedDevice, EventsReportHowLongWorkTook) {
   const auto begin = device_streams().event(kFirst), end = device_streams().event(kFirst);
   EXPECT_NO_THROW(begin->wait());
-  EXPECT_NO_THROW(begin->hold(a_));
+  EXPECT_NO_THROW(begin->make_wait(a_));
   EXPECT_THROW(static_cast<void>(end->seconds_since(*begin)), Error) << "never recorded";
   begin->record(a_);
   launch_elsewhere(a_, [] { std::this_thread::sleep_for(std::chrono::milliseconds(20)); });
@@ -412,10 +412,10 @@ TEST_F(SimulatedDevice, ARecordingRefusesWhatCudaRefuses) {
       [&] { device_memory().synchronize(a_); },
       [&] { device_memory().synchronize(b_); },
       [&] { event->wait(); },
-      [&] { event->hold(b_); },
+      [&] { event->make_wait(b_); },
       [&] { event->record(a_); },
       [&] { const Buffer b(kFirst, 4); },
-      [&] { const HostBuffer b(DeviceType::cuda, 4); },
+      [&] { const PinnedBuffer b(DeviceType::cuda, 4); },
       [&] { device_streams().record(b_, [] {}); },
       [&] { device_memory().copy_out(b_, &v, x_.at(), kBytes); },
   };

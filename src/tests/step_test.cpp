@@ -1,5 +1,5 @@
 // The training step: working ahead of the host, several devices that share a batch, scaled losses
-// and faults. Devices are the CPU, and two CUDA devices, simulated ones in a build without CUDA.
+// and errors. Devices are the CPU, and two CUDA devices, simulated ones in a build without CUDA.
 #include "train/step.h"
 
 #include <gtest/gtest.h>
@@ -11,7 +11,7 @@
 #include "cfg/parse.h"
 #include "kernels/update.h"
 #include "train/device_check.h"
-#include "train/made_up.h"
+#include "train/random_batch.h"
 #include "train/trainer.h"
 
 namespace darknet {
@@ -70,8 +70,8 @@ struct Team {
   }
   // The batch of step k lives only for the call.
   void begin(std::int64_t k, float spoiled = 0, std::int64_t image = -1) {
-    std::vector<float> pixels = made_up_pixels(kBatch * features(), static_cast<std::uint64_t>(k));
-    const auto truths = made_up_truths(kBatch, 2, static_cast<std::uint64_t>(k));
+    std::vector<float> pixels = random_pixels(kBatch * features(), static_cast<std::uint64_t>(k));
+    const auto truths = random_truths(kBatch, 2, static_cast<std::uint64_t>(k));
     if (image >= 0) pixels[static_cast<std::size_t>(image * features() + 11)] = spoiled;
     step->begin({pixels, truths}, {.iteration = k + 1, .learning_rate = .01f}, k * kBatch, true);
     std::fill(pixels.begin(), pixels.end(), -1.f);  // whoever reads them later notices
@@ -172,7 +172,7 @@ TEST(SeveralDevicesTest, LearnFromWhatEachOfThemSees) {
   for (const auto& devices : pairs()) {
     Team one(2, devices), other(2, devices);
     one.begin(0);
-    other.begin(0, 20.f, kBatch - 1);  // a pixel of the second device's last picture
+    other.begin(0, 20.f, kBatch - 1);  // a pixel of the second device's last image
     EXPECT_NE(one.step->finish().loss, other.step->finish().loss);
     EXPECT_NE(one.trained(0), other.trained(0)) << name_of(devices);
   }
@@ -238,7 +238,7 @@ TEST(WorkingAhead, HasItsLimit) {
   EXPECT_THROW(team.begin(2), Error);
 }
 
-TEST(Faults, OfOneDeviceHoldBackAllAndStay) {
+TEST(Errors, OfOneDeviceHoldBackAllAndStay) {
   constexpr std::int64_t kImage = 5;  // of the second device
   for (const auto& devices : pairs()) {
     Team team(2, devices);
@@ -250,13 +250,14 @@ TEST(Faults, OfOneDeviceHoldBackAllAndStay) {
     team.begin(2);  // asked for before anyone knew
     const StepResult bad = team.step->finish(), after = team.step->finish();
     EXPECT_FALSE(bad.finite);
-    EXPECT_EQ(bad.faulty_image, kImage / 2 * 2) << "the first of its part";
+    EXPECT_EQ(bad.non_finite_image, kImage / 2 * 2) << "the first of its part";
     EXPECT_FALSE(after.finite);
     EXPECT_EQ(parameters(), before) << name_of(devices);
-    std::vector<float> pixels = made_up_pixels(kBatch * team.features(), 1);
+    std::vector<float> pixels = random_pixels(kBatch * team.features(), 1);
     pixels[static_cast<std::size_t>(kImage * team.features() + 11)] = nan;
-    const auto truths = made_up_truths(kBatch, 2, 1);
-    EXPECT_EQ(team.step->fault_of({pixels, truths}, bad), "layer 0 [convolutional] (net.cfg:9)");
+    const auto truths = random_truths(kBatch, 2, 1);
+    EXPECT_EQ(team.step->non_finite_layer({pixels, truths}, bad),
+              "layer 0 [convolutional] (net.cfg:9)");
   }
 }
 
@@ -295,17 +296,17 @@ TEST(LossScaling, InF16FindsItsScaleAndTrainsLikeF32) {
   Trainee half(cfg, options);
   ASSERT_TRUE(half.optimizer.scales_loss());
   TrainingStep wide_step(wide.net, wide.optimizer, 3), step(half.net, half.optimizer, 3);
-  const auto pixels = made_up_pixels(kBatch * half.net.input_shape().features(), 1);
-  const auto truths = made_up_truths(kBatch, 2, 1);
+  const auto pixels = random_pixels(kBatch * half.net.input_shape().features(), 1);
+  const auto truths = random_truths(kBatch, 2, 1);
   const auto run = [&](TrainingStep& s, std::int64_t k) {
     return s.run({pixels, truths}, {.iteration = k, .learning_rate = .001f}, 0, true);
   };
-  step.set_loss_scale({.scale = kMostLossScale});
+  step.set_loss_scale({.scale = kMaxLossScale});
   int overflows = 0;
   StepResult r;
   for (; (r = run(step, 1)).overflow; ++overflows) ASSERT_TRUE(r.finite);
   EXPECT_GT(overflows, 0) << "so large a scale fits into no f16";
-  EXPECT_EQ(r.loss_scale.scale, kMostLossScale / static_cast<float>(1 << overflows));
+  EXPECT_EQ(r.loss_scale.scale, kMaxLossScale / static_cast<float>(1 << overflows));
   EXPECT_EQ(r.loss_scale.steps, 1);
   const double loss = run(wide_step, 1).loss;
   EXPECT_NEAR(r.loss, loss, .01 * loss);
@@ -326,9 +327,9 @@ TEST(LossScaling, IsRaisedAfterManyUpdates) {
   adapt_loss_scale({}, &state);
   EXPECT_EQ(state.loss.scale, 16);
   EXPECT_EQ(state.loss.steps, 0);
-  state.loss = {.scale = kMostLossScale, .steps = kScaleRaisedAfter - 1};
+  state.loss = {.scale = kMaxLossScale, .steps = kScaleRaisedAfter - 1};
   adapt_loss_scale({}, &state);
-  EXPECT_EQ(state.loss.scale, kMostLossScale);
+  EXPECT_EQ(state.loss.scale, kMaxLossScale);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Identities and smoothing, on boxes that move as told.
+// Identities and smoothing, on boxes that move as reported.
 #include "video/track.h"
 
 #include <gtest/gtest.h>
@@ -115,7 +115,7 @@ TEST(Tracker, CrossingObjectsKeepTheirNumbersBySpeed) {
   Tracker tracker({.frames_to_number = 1});
   for (int i = 0; i <= 30; ++i) {
     const float x = .2f + .02f * static_cast<float>(i);
-    // The rightward one is told first in every frame.
+    // The rightward one is reported first in every frame.
     const auto found = tracker.next(Frame{at(x, .5f), at(1 - x, .53f)}, kSure);
     EXPECT_EQ(ids(found), (Ids{1, 2})) << i;
   }
@@ -169,7 +169,7 @@ Frame detected(const std::vector<MovingObject>& objects, Rng& rng) {
 
 TEST(Tracker, CountsTheObjectsOfASceneOfCrossingsAndFlicker) {
   constexpr int kFrames = 1500;
-  SceneSettings settings{.width = 320, .height = 240, .classes = 2, .most_objects = 8};
+  SceneSettings settings{.width = 320, .height = 240, .classes = 2, .max_objects = 8};
   for (const std::uint64_t seed : {1, 2, 3}) {
     settings.seed = seed;
     const MovingScene scene(settings, 25);

@@ -1,4 +1,5 @@
-// Trainings through the built program: the same bytes from the same seed, whatever interrupts them.
+// Training runs through the built program: the same bytes from the same seed, whatever interrupts
+// them.
 #include <chrono>
 #include <nlohmann/json.hpp>
 #include <sstream>

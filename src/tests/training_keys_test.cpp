@@ -1,4 +1,4 @@
-// Keys that concern training alone, keys of other Darknets, and what a network needs to run:
+// Keys that concern training alone, keys of other Darknet forks, and what a network needs to run:
 // nothing that only training minds stops inference, and what changes nothing is not mentioned.
 #include <cmath>
 #include <sstream>
@@ -158,7 +158,7 @@ TEST_F(TrainingKeys, AFrozenTrainingResumesBitForBit) {
   EXPECT_TRUE(work_.get("a/x_final.weights") != work_.get("x.weights"));
 }
 
-// Pictures of 320 x 160 with one object of 40 x 40: 16 x 32 pixels of an input of 128 x 128 when
+// Images of 320 x 160 with one object of 40 x 40: 16 x 32 pixels of an input of 128 x 128 when
 // stretched, 16 x 16 with bars.
 class LetterBox : public CliTest {
  protected:
@@ -226,9 +226,9 @@ TEST_F(LetterBox, AnchorsAndThePriorToo) {
   }
 }
 
-// An unreadable picture is not counted, and does not end a training.
-TEST_F(LetterBox, APictureWithoutASizeIsLeftOut) {
-  work_.put("wide/3.png", std::string("no picture"));
+// An unreadable image is not counted, and does not end a training.
+TEST_F(LetterBox, AImageWithoutASizeIsLeftOut) {
+  work_.put("wide/3.png", std::string("no image"));
   const CommandResult ran =
       work_.darknet({"detector", "train", "w.data", "bars.cfg", "-max_bad", "50"});
   EXPECT_EQ(ran.exit_code, 0) << ran.all();

@@ -43,7 +43,7 @@ std::string with_header(const std::string& state, F change) {
 class TuningCliTest : public CliTest {
  protected:
   TuningCliTest() { work_.put("x.cfg", kCfg); }
-  // A table that takes, for every convolution of a training, something else than the rule does.
+  // A table that takes, for every convolution of a training run, something else than the rule does.
   void put_others(const std::string& name) const {
     const Network net(read_cfg(work_.path("x.cfg")), {.mode = Mode::training});
     const Tuning tuning = testing_tuning::others_for(net);
@@ -98,7 +98,7 @@ TEST_F(TuningCliTest, StatesOfOtherArithmeticAreRefused) {
   EXPECT_FALSE(said(resumed([](json&) {}), "bits"));
 }
 
-TEST_F(TuningCliTest, AnotherLibraryIsToldAndOldStatesLoad) {
+TEST_F(TuningCliTest, AnotherLibraryIsReportedAndOldStatesLoad) {
   ASSERT_EQ(train_to(8, "whole").exit_code, 0);
   const auto resumed = [&](const std::string& folder, auto change) {
     EXPECT_EQ(train_to(6, folder).exit_code, 0);

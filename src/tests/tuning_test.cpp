@@ -56,7 +56,7 @@ TEST(Tuning, IsReadAsItWasWritten) {
   EXPECT_EQ(all[0].lines() + all[1].lines(), a.lines() + b.lines());
 }
 
-TEST(Tuning, EveryPartOfAUseTellsItFromOthers) {
+TEST(Tuning, EveryPartOfAUseReportsItFromOthers) {
   std::vector<ConvUse> uses(18, use());
   uses[1].direction = ConvDirection::backward_data;
   uses[2].mode = Mode::inference;
@@ -88,7 +88,7 @@ TEST(Tuning, ErrorsNameFileAndLine) {
     return error_of([&] { parse_tunings("\n" + second, "a.tuning"); });
   };
   EXPECT_EQ(said(good), "");
-  const std::pair<const char*, const char*> faults[] = {
+  const std::pair<const char*, const char*> errors[] = {
       {"\"forward\"", "\"sideways\""},
       {"\"forward\"", "3"},
       {"[8,12,12,32]", "[8,12,12]"},
@@ -106,7 +106,7 @@ TEST(Tuning, ErrorsNameFileAndLine) {
       {"{\"library\"", "{\"more\":1,\"library\""},
       {"{\"library\"", "[{\"library\""},
   };
-  for (const auto& [from, to] : faults)
+  for (const auto& [from, to] : errors)
     EXPECT_EQ(said(with(good, from, to)).substr(0, 12), "a.tuning:2: ") << to << ": " << said(good);
   EXPECT_EQ(said("[]").substr(0, 12), "a.tuning:2: ");
   EXPECT_EQ(error_of([&] { parse_tunings(good + good, "a.tuning"); }),

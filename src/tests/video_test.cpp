@@ -74,7 +74,7 @@ TEST_F(RecorderTest, WhatCannotBeWrittenLeavesTheArrayAsItWas) {
   EXPECT_EQ(json::parse(read_file(folder_ / "x.json", 1 << 20)), json::parse("[1]"));
 }
 
-TEST(RecordFormat, TheNameTells) {
+TEST(RecordFormat, TheNameDecides) {
   EXPECT_EQ(record_format_of("a/x.json"), RecordFormat::array);
   for (const char* name : {"x.jsonl", "x.ndjson", "x", "x.json.txt"})
     EXPECT_EQ(record_format_of(name), RecordFormat::lines) << name;
@@ -87,7 +87,7 @@ TEST(SceneSource, WithALengthIsAFileAndWithoutComesLiveAtItsRate) {
   EXPECT_EQ(file->format().frames, 5);
   EXPECT_EQ(file->format().fps, 12.5);
   EXPECT_FALSE(file->format().live);
-  SceneSettings same{.width = 64, .height = 80, .classes = 2, .most_objects = 3, .seed = 3};
+  SceneSettings same{.width = 64, .height = 80, .classes = 2, .max_objects = 3, .seed = 3};
   const MovingScene scene(same, 12.5);
   Image image;
   for (int k = 0; k < 5; ++k) {
@@ -103,7 +103,7 @@ TEST(SceneSource, WithALengthIsAFileAndWithoutComesLiveAtItsRate) {
   EXPECT_EQ(open_scene_source("synth:")->format().width, SceneSettings().width);
 }
 
-TEST(SceneSource, WhatCannotBeReadIsToldWithItsPlace) {
+TEST(SceneSource, WhatCannotBeReadIsReportedWithItsPlace) {
   for (const auto& [source, place] : {std::pair{"synth:640", "\"\""},
                                       {"synth:640x", "\"\""},
                                       {"synth:x480", "\"x480\""},
@@ -165,7 +165,7 @@ TEST_F(VideoFile, AFrameOfAnotherSizeIsFittedWithBars) {
   EXPECT_LT(*image.at(32, 45), 60);
 }
 
-TEST_F(VideoFile, WhatCannotBeOpenedIsToldByName) {
+TEST_F(VideoFile, WhatCannotBeOpenedIsReportedByName) {
   const auto text = file("text.mp4", "this is no video");
   EXPECT_NE(error_of([&] { open_video_file(text); }).find("text.mp4: this is no video"),
             std::string::npos);

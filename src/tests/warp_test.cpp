@@ -14,14 +14,14 @@ using namespace testing_images;
 
 using Colour3 = std::array<double, 3>;
 
-// The usual hexcone, branch by branch; hue in turns.
+// The usual hexcone, branch by branch; hue alternating.
 Colour3 to_hsv(const Colour3& c) {
-  const double most = std::max({c[0], c[1], c[2]}), range = most - std::min({c[0], c[1], c[2]});
+  const double max = std::max({c[0], c[1], c[2]}), range = max - std::min({c[0], c[1], c[2]});
   double h = 0;
-  if (range > 0 && most == c[0]) h = std::fmod((c[1] - c[2]) / range + 6, 6);
-  if (range > 0 && most == c[1] && most != c[0]) h = (c[2] - c[0]) / range + 2;
-  if (range > 0 && most == c[2] && most != c[0] && most != c[1]) h = (c[0] - c[1]) / range + 4;
-  return {h / 6, most > 0 ? range / most : 0, most};
+  if (range > 0 && max == c[0]) h = std::fmod((c[1] - c[2]) / range + 6, 6);
+  if (range > 0 && max == c[1] && max != c[0]) h = (c[2] - c[0]) / range + 2;
+  if (range > 0 && max == c[2] && max != c[0] && max != c[1]) h = (c[0] - c[1]) / range + 4;
+  return {h / 6, max > 0 ? range / max : 0, max};
 }
 
 Colour3 to_rgb(const Colour3& hsv) {
@@ -76,8 +76,8 @@ void expect_reference(const Case& t, double tolerance) {
   const int channels = static_cast<int>(t.image.channels);
   for (std::int64_t y = 0; y < t.a.out.shape.h; ++y)
     for (std::int64_t x = 0; x < t.a.out.shape.w; ++x) {
-      const bool inside = x >= t.a.placement.part.x0 && x < t.a.placement.part.x1 &&
-                          y >= t.a.placement.part.y0 && y < t.a.placement.part.y1;
+      const bool inside = x >= t.a.placement.region.x0 && x < t.a.placement.region.x1 &&
+                          y >= t.a.placement.region.y0 && y < t.a.placement.region.y1;
       const double sx =
           double{t.a.placement.scale_x} * (static_cast<double>(x) + .5) + t.a.placement.shift_x;
       const double sy =
@@ -116,9 +116,9 @@ TEST(Warp, AMirrorTurnsRowsAround) {
 
 TEST(Warp, OutsideIsTheFillAndOtherPartsStay) {
   Case t(10, 10, 40, 30, 3);
-  t.a.placement.part.x0 = 3, t.a.placement.part.x1 = 37, t.a.placement.part.y0 = 5,
-  t.a.placement.part.y1 = 28;
-  t.a.placement.shift_x = -15, t.a.placement.shift_y = -10;  // the picture lies at 15..25, 10..20
+  t.a.placement.region.x0 = 3, t.a.placement.region.x1 = 37, t.a.placement.region.y0 = 5,
+  t.a.placement.region.y1 = 28;
+  t.a.placement.shift_x = -15, t.a.placement.shift_y = -10;  // the image lies at 15..25, 10..20
   t.a.fill[0] = .1f, t.a.fill[1] = .2f, t.a.fill[2] = .3f;
   warp({}, t.a);
   EXPECT_EQ(t.at(2, 10, 0), -7);
@@ -130,7 +130,7 @@ TEST(Warp, OutsideIsTheFillAndOtherPartsStay) {
   expect_reference(t, 1e-6);
 }
 
-TEST(Warp, EqualsTheReferenceWhereverThePictureLies) {
+TEST(Warp, EqualsTheReferenceWhereverTheImageLies) {
   Rng rng(11);
   for (int trial = 0; trial < 60; ++trial) {
     const int channels = trial % 3 == 0 ? 1 : 3;
@@ -138,10 +138,10 @@ TEST(Warp, EqualsTheReferenceWhereverThePictureLies) {
     t.a.placement.scale_x = rng.uniform(.1f, 2) * (rng.flip() ? 1 : -1),
     t.a.placement.scale_y = rng.uniform(.1f, 2);
     t.a.placement.shift_x = rng.uniform(-20, 40), t.a.placement.shift_y = rng.uniform(-20, 20);
-    t.a.placement.part.x1 = 1 + rng.below(t.a.out.shape.w),
-    t.a.placement.part.y1 = 1 + rng.below(t.a.out.shape.h);
-    t.a.placement.part.x0 = rng.below(t.a.placement.part.x1),
-    t.a.placement.part.y0 = rng.below(t.a.placement.part.y1);
+    t.a.placement.region.x1 = 1 + rng.below(t.a.out.shape.w),
+    t.a.placement.region.y1 = 1 + rng.below(t.a.out.shape.h);
+    t.a.placement.region.x0 = rng.below(t.a.placement.region.x1),
+    t.a.placement.region.y0 = rng.below(t.a.placement.region.y1);
     warp({}, t.a);
     expect_reference(t, 2e-5);  // of positions in float
   }
@@ -207,7 +207,7 @@ TEST(Warp, ScalesAndShiftsBeyondAnySizeAreFill) {
 
 TEST(Warp, AnEmptyPartAndOtherChannelsAreTaken) {
   Case empty(4, 4, 4, 4, 3);
-  empty.a.placement.part.x1 = 0;
+  empty.a.placement.region.x1 = 0;
   warp({}, empty.a);
   EXPECT_EQ(empty.out[0], -7);
   Case two(4, 4, 4, 4, 2);

@@ -22,11 +22,11 @@ double side(const AnchorShape& a) {
 
 // "left, right and 3 more".
 std::string list_of(const std::vector<std::string>& words) {
-  constexpr std::size_t kMost = 5;
+  constexpr std::size_t kMax = 5;
   std::string text;
-  for (std::size_t i = 0; i < std::min(kMost, words.size()); ++i)
+  for (std::size_t i = 0; i < std::min(kMax, words.size()); ++i)
     text += (i == 0 ? "" : ", ") + words[i];
-  return words.size() > kMost ? cat(text, " and ", words.size() - kMost, " more") : text;
+  return words.size() > kMax ? cat(text, " and ", words.size() - kMax, " more") : text;
 }
 
 std::int64_t duplicates_in(std::span<const Truth> truths) {
@@ -155,15 +155,15 @@ void advise_labels(Findings& to, const LabelledImages& labelled, const std::stri
 }
 
 void advise_crowded(Findings& to, const Network& net, const GroundTruths& truths) {
-  std::int64_t most = std::numeric_limits<std::int64_t>::max(), images = 0, left_out = 0;
-  for (const HeadAt& at : net.heads()) most = std::min(most, at.head->settings().max_truths);
+  std::int64_t max = std::numeric_limits<std::int64_t>::max(), images = 0, left_out = 0;
+  for (const HeadAt& at : net.heads()) max = std::min(max, at.head->settings().max_truths);
   for (const auto image : truths) {
     const auto n = static_cast<std::int64_t>(image.size());
-    images += n > most;
-    left_out += std::max<std::int64_t>(0, n - most);
+    images += n > max;
+    left_out += std::max<std::int64_t>(0, n - max);
   }
   if (images > 0)
-    to.push_back(cat(plural(images, "image"), " with more than max=", most, " objects: ",
+    to.push_back(cat(plural(images, "image"), " with more than max=", max, " objects: ",
                      plural(left_out, "object"), " left out (raise max= in the heads)"));
 }
 
@@ -204,12 +204,12 @@ Findings advise(const AdviceInput& in) {
 
 std::string DivergenceWatch::look(std::int64_t iteration, double average) {
   ++seen_;
-  if (said_ || seen_ < kSettled) return "";
-  if (seen_ == kSettled || average < least_) least_ = average;
-  if (!(least_ > 0 && average > kGrowth * least_)) return "";  // of 0 there is no multiple
-  said_ = true;
+  if (warned_ || seen_ < kSettled) return "";
+  if (seen_ == kSettled || average < min_) min_ = average;
+  if (!(min_ > 0 && average > kGrowth * min_)) return "";  // of 0 there is no multiple
+  warned_ = true;
   return cat("iteration ", iteration, ": the average loss has grown to ", average, ", ",
-             std::round(average / least_), " times its smallest so far (", least_,
+             std::round(average / min_), " times its smallest so far (", min_,
              "): the run diverges; interrupt it, and try a lower learning_rate, a longer burn_in, "
              "box_gradient=exact in the heads, or clip=");
 }

@@ -68,8 +68,8 @@ class DivergenceWatch {
 
  private:
   std::int64_t seen_ = 0;
-  double least_ = 0;
-  bool said_ = false;
+  double min_ = 0;
+  bool warned_ = false;
 };
 
 }  // namespace darknet

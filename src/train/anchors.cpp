@@ -11,7 +11,7 @@
 namespace darknet {
 namespace {
 
-constexpr int kMostRounds = 1000;
+constexpr int kMaxRounds = 1000;
 
 float fit(const AnchorShape& a, const AnchorShape& b) {
   return shape_iou(a.width, a.height, b.width, b.height);
@@ -62,7 +62,7 @@ std::vector<AnchorShape> means(std::span<const AnchorShape> objects, const Ancho
 // rounds counts.
 AnchorResult settle(std::span<const AnchorShape> objects, std::vector<AnchorShape> anchors) {
   AnchorResult now = assign_anchors(objects, std::move(anchors)), best = now;
-  for (int round = 0; round < kMostRounds; ++round) {
+  for (int round = 0; round < kMaxRounds; ++round) {
     AnchorResult next = assign_anchors(objects, means(objects, now));
     const bool settled = next.assigned == now.assigned;
     now = std::move(next);
@@ -108,10 +108,10 @@ AnchorShape best_nearby(std::span<const AnchorShape> objects, const std::vector<
 // moved, by ever smaller steps, while the mean IoU rises.
 std::vector<AnchorShape> refined(std::span<const AnchorShape> objects,
                                  std::vector<AnchorShape> anchors) {
-  constexpr int kMostSweeps = 8;  // of one step
+  constexpr int kMaxSweeps = 8;  // of one step
   for (float step = .16f; step > .002f; step /= 2) {
     bool moved = true;
-    for (int sweep = 0; moved && sweep < kMostSweeps; ++sweep) {
+    for (int sweep = 0; moved && sweep < kMaxSweeps; ++sweep) {
       moved = false;
       for (std::size_t k = 0; k < anchors.size(); ++k) {
         const AnchorShape next =

@@ -13,8 +13,8 @@ namespace {
 
 // Iterations before any is counted: done as they stand, recorded, replayed for the first time.
 constexpr int kWarmUp = 3;
-constexpr std::int64_t kLeastPeak = 2048, kMostPeak = 16384;  // rows of the matrix product
-constexpr double kPeakSeconds = 2e-3;                         // that it is to take at least
+constexpr std::int64_t kMinPeak = 2048, kMaxPeak = 16384;  // rows of the matrix product
+constexpr double kPeakSeconds = 2e-3;                      // that it is to take at least
 constexpr int kPeakRuns = 8;
 constexpr double kHeadStart = .03;  // seconds of other work before layers are timed on a device
 
@@ -25,7 +25,7 @@ double seconds_since(Clock::time_point t) {
 
 double median(std::vector<double> v) { return spread_of(std::move(v)).median; }
 
-// Linux tells the largest resident size so far; elsewhere 0.
+// Linux reports the largest resident size so far; elsewhere 0.
 std::int64_t peak_memory() {
   std::ifstream status("/proc/self/status");
   for (std::string word; status >> word;)
@@ -52,7 +52,7 @@ class MatrixProduct {
   double best();
 
   const Stream& stream_;
-  std::int64_t size_ = kLeastPeak;
+  std::int64_t size_ = kMinPeak;
   Tensor a_, b_, c_;
   std::unique_ptr<GemmPlan> gemm_;
   Buffer workspace_;
@@ -63,7 +63,7 @@ MatrixProduct::MatrixProduct(const Stream& stream, bool exact) : stream_(stream)
   for (;; size_ *= 2) {
     make(exact);
     seconds_ = best();
-    if (seconds_ >= kPeakSeconds || size_ >= kMostPeak) return;
+    if (seconds_ >= kPeakSeconds || size_ >= kMaxPeak) return;
   }
 }
 
@@ -77,7 +77,7 @@ void MatrixProduct::make(bool exact) {
   workspace_ = Buffer(stream_.device, std::max<std::int64_t>(1, gemm_->workspace()));
 }
 
-// Of several: what the machine can do, not what it did beside others.
+// Of several: what the machine can do, not what it did next to others.
 double MatrixProduct::best() {
   const auto begin = event_on(stream_), end = event_on(stream_);
   double best = 1e30;
@@ -131,7 +131,7 @@ class LayerClock final : public LayerObserver {
 
 // Every sample of one layer.
 struct LayerSamples {
-  std::vector<double> forward, backward, bare_forward, bare_backward;
+  std::vector<double> forward, backward, baseline_forward, baseline_backward;
 };
 
 class Bench {
@@ -142,22 +142,22 @@ class Bench {
 
  private:
   Network& net() { return work_->network(); }
-  std::int64_t parts() { return work_->images() / net().input_shape().n; }
+  std::int64_t phases() { return work_->images() / net().input_shape().n; }
   void warm_up();
   void make_reference();
   void measure();
   void plain();
   void observed();
-  void bare();
+  void baseline();
   BenchReport report();
   void report_iterations(BenchReport& report) const;
   LayerBench layer_report(std::int64_t i);
-  StepTimes median_parts() const;
+  StepTimes median_phases() const;
   double idle(const BenchReport& report) const;
 
   BenchOptions options_;
   std::unique_ptr<Workload> work_;
-  std::unique_ptr<BareNetwork> planned_, direct_;
+  std::unique_ptr<BaselineNetwork> planned_, direct_;
   std::unique_ptr<MatrixProduct> product_;
   LayerClock clock_;
   struct Iteration {
@@ -175,8 +175,8 @@ void Bench::warm_up() {
 }
 
 void Bench::make_reference() {
-  planned_ = std::make_unique<BareNetwork>(net(), true);
-  direct_ = std::make_unique<BareNetwork>(net(), false);
+  planned_ = std::make_unique<BaselineNetwork>(net(), true);
+  direct_ = std::make_unique<BaselineNetwork>(net(), false);
   if (planned_->convolutions() == 0) fail("-reference: the network has no [convolutional]");
   for (int i = 0; i < kWarmUp; ++i) planned_->run(1), direct_->run(1);
 }
@@ -206,26 +206,26 @@ void Bench::observed() {
   }
 }
 
-void Bench::bare() {
+void Bench::baseline() {
   auto before = Clock::now();
-  const auto times = planned_->run(parts());
+  const auto times = planned_->run(phases());
   planned_seconds_.push_back(seconds_since(before));
   for (const auto& t : times) {
-    layers_[static_cast<std::size_t>(t.layer)].bare_forward.push_back(t.forward);
-    layers_[static_cast<std::size_t>(t.layer)].bare_backward.push_back(t.backward);
+    layers_[static_cast<std::size_t>(t.layer)].baseline_forward.push_back(t.forward);
+    layers_[static_cast<std::size_t>(t.layer)].baseline_backward.push_back(t.backward);
   }
   before = Clock::now();
-  direct_->run(parts());
+  direct_->run(phases());
   direct_seconds_.push_back(seconds_since(before));
 }
 
-// On the CPU in turns, so that whatever else the machine does falls on all alike; on a device whole
-// iterations one behind the other, as it works ahead of the host.
+// On the CPU interleaved, so that whatever else the machine does falls on all alike; on a device
+// whole iterations one behind the other, as it works ahead of the host.
 void Bench::measure() {
   const bool in_turns = options_.device.type == DeviceType::cpu;
   for (std::int64_t i = 0; i < options_.iterations; ++i) {
     plain();
-    if (planned_) bare();
+    if (planned_) baseline();
     if (in_turns) observed();
   }
   memory(options_.device.type).synchronize(net().stream());
@@ -242,18 +242,19 @@ LayerBench Bench::layer_report(std::int64_t i) {
       .type = layer.type(), .size = summary.size, .head = net().layer(i).head() != nullptr};
   b.output = net().output_shape(i);
   b.forward = median(s.forward), b.backward = median(s.backward);
-  b.bare_forward = median(s.bare_forward), b.bare_backward = median(s.bare_backward);
-  b.forward_flops = 2. * static_cast<double>(summary.multiply_adds * parts());
+  b.baseline_forward = median(s.baseline_forward),
+  b.baseline_backward = median(s.baseline_backward);
+  b.forward_flops = 2. * static_cast<double>(summary.multiply_adds * phases());
   const auto work = layer.convolution();
   const int directions = work ? work->options.input_gradient + work->options.weight_gradient : 2;
   if (b.backward > 0) b.backward_flops = directions * b.forward_flops;
   return b;
 }
 
-StepTimes Bench::median_parts() const {
-  const auto of = [this](double StepTimes::*part) {
+StepTimes Bench::median_phases() const {
+  const auto of = [this](double StepTimes::*phase) {
     std::vector<double> v;
-    for (const Iteration& i : iterations_) v.push_back(i.times.parts.*part);
+    for (const Iteration& i : iterations_) v.push_back(i.times.phases.*phase);
     return median(v);
   };
   return {of(&StepTimes::upload), of(&StepTimes::forward), of(&StepTimes::backward),
@@ -264,7 +265,7 @@ double Bench::idle(const BenchReport& r) const {
   double busy = 0, all = 0;
   if (options_.training) {
     for (const Iteration& i : iterations_) {
-      const StepTimes& t = i.times.parts;
+      const StepTimes& t = i.times.phases;
       busy += t.upload + t.forward + t.backward + t.update;
       all += i.end->seconds_since(*i.begin);
     }
@@ -281,7 +282,7 @@ void Bench::report_iterations(BenchReport& r) const {
     totals.push_back(i.end->seconds_since(*i.begin));
     loads.push_back(i.times.load);
   }
-  r.total = spread_of(totals), r.load = median(loads), r.parts = median_parts();
+  r.total = spread_of(totals), r.load = median(loads), r.phases = median_phases();
 }
 
 BenchReport Bench::report() {
@@ -307,12 +308,12 @@ BenchReport Bench::report() {
 
 BenchReport Bench::run() {
   warm_up();
-  std::int64_t most = peak_memory();  // before the reference takes its own
+  std::int64_t max = peak_memory();  // before the reference takes its own
   if (options_.reference) make_reference();
   measure();
-  if (!options_.reference) most = peak_memory();
+  if (!options_.reference) max = peak_memory();
   BenchReport r = report();
-  r.peak_memory = most;
+  r.peak_memory = max;
   return r;
 }
 

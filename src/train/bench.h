@@ -1,6 +1,6 @@
-// Measures how fast a network runs and what it takes: whole iterations, their parts, every layer,
-// and the bare library convolutions beside them. Times are the device's own (Event), the warm-up is
-// not among them. Prints nothing; cli/bench_report.h does.
+// Measures how fast a network runs and what it takes: whole iterations, their phases, every layer,
+// and the library-only convolutions next to them. Times are the device's own (Event), the warm-up
+// is not among them. Prints nothing; cli/bench_report.h does.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -17,7 +17,7 @@ namespace darknet {
 struct BenchOptions {
   std::filesystem::path cfg;
   std::string cfg_text;        // a cfg that is no file yet; "": the file's
-  std::filesystem::path data;  // training: pictures of its train list; "": made-up pixels
+  std::filesystem::path data;  // training: images of its train list; "": synthetic pixels
   BadLabels bad_labels = BadLabels::stop;
   std::vector<std::string> overrides;  // -set
   Device device;
@@ -25,12 +25,12 @@ struct BenchOptions {
   std::int64_t batch = 0;  // images per forward pass, or per step; 0: one, or the cfg's
   std::int64_t iterations = 20;
   int threads = 0;               // of the loader; 0: chosen
-  std::filesystem::path tuning;  // algorithms; "": by rule
+  std::filesystem::path tuning;  // algorithms; "": heuristics
 };
 
 // Of several iterations, seconds.
 struct Spread {
-  double median = 0, least = 0, most = 0;
+  double median = 0, min = 0, max = 0;
 };
 Spread spread_of(std::vector<double> seconds);
 
@@ -38,9 +38,9 @@ struct LayerBench {
   std::string type, size;
   bool head = false;  // a detection head
   Shape output;
-  double forward = 0, backward = 0;              // median seconds per iteration
-  double forward_flops = 0, backward_flops = 0;  // per iteration; 0: not counted
-  double bare_forward = 0, bare_backward = 0;    // with -reference, [convolutional] only
+  double forward = 0, backward = 0;                    // median seconds per iteration
+  double forward_flops = 0, backward_flops = 0;        // per iteration; 0: not counted
+  double baseline_forward = 0, baseline_backward = 0;  // with -reference, [convolutional] only
 };
 
 struct ReferenceBench {
@@ -57,14 +57,14 @@ struct BenchReport {
   std::int64_t peak_size = 0;      // its rows and columns
   std::string peak_arithmetic;     // what it was computed in
   Spread total;                    // whole iterations
-  StepTimes parts;                 // training: medians
+  StepTimes phases;                // training: medians
   double load = 0;                 // training: median seconds of waiting for a batch
   std::vector<LayerBench> layers;  // from iterations of their own
   double heads = 0;                // seconds of `layers` in detection heads
   std::optional<double> idle;      // not on the CPU: share of the time in which the device had no
-                                   // work: outside of `parts`, at inference of `layers`
+                                   // work: outside of `phases`, at inference of `layers`
   MemoryUse memory;                // what the network planned
-  std::int64_t peak_memory = 0;    // bytes of the whole process; 0 where it is not told
+  std::int64_t peak_memory = 0;    // bytes of the whole process; 0 where it is unknown
   std::optional<ReferenceBench> reference;
 };
 

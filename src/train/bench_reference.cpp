@@ -4,31 +4,32 @@
 
 namespace darknet {
 
-BareNetwork::BareNetwork(const Network& net, bool as_planned) {
+BaselineNetwork::BaselineNetwork(const Network& net, bool as_planned) {
   const Device& device = net.options().device;
   std::int64_t workspace = 1;
   for (std::int64_t i = 0; i < net.size(); ++i) {
     const auto work = net.layer(i).convolution();
     if (!work) continue;
-    auto bare = ops(device.type).bare_conv(work->spec, work->epilogue, work->options, as_planned);
-    if (!bare) fail("-reference: ", to_string(device), " has no bare convolutions");
-    workspace = std::max(workspace, bare->workspace());
-    convolutions_.push_back({i, std::move(bare)});
+    auto baseline =
+        ops(device.type).baseline_conv(work->spec, work->epilogue, work->options, as_planned);
+    if (!baseline) fail("-reference: ", to_string(device), " has no library-only convolutions");
+    workspace = std::max(workspace, baseline->workspace());
+    convolutions_.push_back({i, std::move(baseline)});
   }
   workspace_ = Buffer(device, workspace);
 }
 
-double BareNetwork::timed(const Entry& e, ConvDirection direction) {
+double BaselineNetwork::timed(const Entry& e, ConvDirection direction) {
   if (!e.convolution->runs(direction)) return 0;
   const auto before = std::chrono::steady_clock::now();
   e.convolution->run(direction, workspace_.data());
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - before).count();
 }
 
-std::vector<BareNetwork::LayerTimes> BareNetwork::run(std::int64_t parts) {
+std::vector<BaselineNetwork::LayerTimes> BaselineNetwork::run(std::int64_t micro_batches) {
   std::vector<LayerTimes> times;
   for (const Entry& e : convolutions_) times.push_back({.layer = e.layer});
-  for (std::int64_t part = 0; part < parts; ++part) {
+  for (std::int64_t micro_batch = 0; micro_batch < micro_batches; ++micro_batch) {
     for (std::size_t i = 0; i < convolutions_.size(); ++i)
       times[i].forward += timed(convolutions_[i], ConvDirection::forward);
     for (std::size_t i = convolutions_.size(); i-- > 0;)

@@ -1,4 +1,4 @@
-// The bare library convolutions of a network, run one after the other.
+// The library-only convolutions of a network, run one after the other.
 #pragma once
 #include <memory>
 #include <vector>
@@ -7,7 +7,7 @@
 
 namespace darknet {
 
-class BareNetwork {
+class BaselineNetwork {
  public:
   struct LayerTimes {
     std::int64_t layer = 0;
@@ -15,15 +15,16 @@ class BareNetwork {
   };
 
   // as_planned: with the network's own choice of algorithms, else direct throughout.
-  BareNetwork(const Network&, bool as_planned);
+  BaselineNetwork(const Network&, bool as_planned);
   std::int64_t convolutions() const { return static_cast<std::int64_t>(convolutions_.size()); }
-  // Forward of all, then backward from last to first, `parts` times. Adds each layer's times up.
-  std::vector<LayerTimes> run(std::int64_t parts);
+  // Forward of all, then backward from last to first, once per micro-batch. Adds each layer's times
+  // up.
+  std::vector<LayerTimes> run(std::int64_t micro_batches);
 
  private:
   struct Entry {
     std::int64_t layer = 0;
-    std::unique_ptr<BareConv> convolution;
+    std::unique_ptr<BaselineConv> convolution;
   };
   double timed(const Entry&, ConvDirection);
 

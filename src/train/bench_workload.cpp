@@ -9,7 +9,7 @@
 #include "dataset/labels.h"
 #include "dataset/loader.h"
 #include "eval/predict.h"
-#include "train/made_up.h"
+#include "train/random_batch.h"
 #include "train/training_batches.h"
 
 namespace darknet {
@@ -41,7 +41,7 @@ class Inference final : public Workload {
     net_.initialise();
     net_.parameters_changed();
     const TensorView in = net_.input();
-    const std::vector<float> pixels = made_up_pixels(in.shape.size(), kSeed);
+    const std::vector<float> pixels = random_pixels(in.shape.size(), kSeed);
     memory(net_.stream().device.type)
         .copy_in(net_.stream(), in.data, pixels.data(), pixels.size() * sizeof(float));
   }
@@ -66,7 +66,7 @@ class Training final : public Workload {
   IterationTimes run() override;
 
  private:
-  void make_up_pictures();
+  void make_up_images();
   void start_loader(const BenchOptions& o);
   StepInput next();
 
@@ -94,15 +94,15 @@ Training::Training(const BenchOptions& o)
   net_.initialise();
   net_.parameters_changed();
   if (o.data.empty())
-    make_up_pictures();
+    make_up_images();
   else
     start_loader(o);
 }
 
-void Training::make_up_pictures() {
+void Training::make_up_images() {
   const std::int64_t batch = net_.settings().batch;
-  pixels_ = made_up_pixels(batch * net_.input_shape().features(), kSeed);
-  truths_ = made_up_truths(batch, classes_of(net_), kSeed);
+  pixels_ = random_pixels(batch * net_.input_shape().features(), kSeed);
+  truths_ = random_truths(batch, classes_of(net_), kSeed);
 }
 
 void Training::start_loader(const BenchOptions& o) {
@@ -122,11 +122,11 @@ void Training::start_loader(const BenchOptions& o) {
 StepInput Training::next() {
   if (!loader_) return {pixels_, truths_};
   const Batch& batch = loader_->next();
-  return {batch.pixels, batch.truths, batch.parts};
+  return {batch.pixels, batch.truths, batch.tiles};
 }
 
 // With a learning rate of zero: it costs the same, and noise cannot drive the weights to infinity.
-// On a device the parts are those of the step before, as a training works ahead there.
+// On a device the phases are those of the step before, as a training works ahead there.
 IterationTimes Training::run() {
   const auto before = Clock::now();
   const StepInput input = next();
@@ -138,7 +138,7 @@ IterationTimes Training::run() {
   if (ahead && step_.in_flight() == 1) return {.total = seconds_since(before), .load = load};
   const StepResult result = step_.finish();
   if (!result.finite) fail("a training step was not finite");
-  return {.total = seconds_since(before), .load = load, .parts = result.seconds};
+  return {.total = seconds_since(before), .load = load, .phases = result.seconds};
 }
 
 }  // namespace

@@ -8,7 +8,7 @@ namespace darknet {
 
 struct IterationTimes {
   double total = 0, load = 0;
-  StepTimes parts;  // training
+  StepTimes phases;  // training
 };
 
 class Workload {

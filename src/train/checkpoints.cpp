@@ -17,8 +17,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::int64_t kLastEvery = 100;
-constexpr std::uint64_t kMostSeen = std::uint64_t{1} << 62;
-constexpr std::uint64_t kMostWeightBytes = std::uint64_t{64} << 30;
+constexpr std::uint64_t kMaxSeen = std::uint64_t{1} << 62;
+constexpr std::uint64_t kMaxWeightBytes = std::uint64_t{64} << 30;
 
 constexpr std::array<std::string_view, 4> kOwnSuffixes{"_last", "_best", "_final", "_ema"};
 
@@ -52,9 +52,9 @@ void Checkpoints::save_last(const Network& net, Optimizer& optimizer, TrainingSt
   write_file_atomically(weights, bytes);
 }
 
-void Checkpoints::adopt(TrainingState& state) const {
+void Checkpoints::register_existing(TrainingState& state) const {
   if (const fs::path old = file("_last.weights"); is_present(old))
-    state.weights_checksum = checksum_of(read_file(old, kMostWeightBytes));
+    state.weights_checksum = checksum_of(read_file(old, kMaxWeightBytes));
 }
 
 void Checkpoints::save_best(const Network& net, const TrainingState& state) const {
@@ -90,7 +90,7 @@ void Checkpoints::keep_start(const fs::path& weights, std::int64_t from,
                : std::find(kOwnSuffixes.begin(), kOwnSuffixes.end(), suffix) != kOwnSuffixes.end();
   if (!replaced) return;
   const fs::path kept = file(suffix + "_previous.weights");
-  write_file_atomically(kept, read_file(weights, kMostWeightBytes));
+  write_file_atomically(kept, read_file(weights, kMaxWeightBytes));
   log::info(cat(weights.string(), ", which this run starts from and may replace, is kept as ",
                 kept.string()));
 }
@@ -153,7 +153,7 @@ bool resume(Network& net, Optimizer& optimizer, const StartOptions& options, std
   }
   const TrainingState state = from_state([&] { return read_state(path); });
   if (state.weights_checksum != checksum && state.previous_checksum != checksum) {
-    start.said = cat("; ", path.string(), " does not belong to them and is not used");
+    start.summary = cat("; ", path.string(), " does not belong to them and is not used");
     return false;
   }
   if (options.seed && state.seed != *options.seed)
@@ -162,9 +162,9 @@ bool resume(Network& net, Optimizer& optimizer, const StartOptions& options, std
   from_state([&] { return load_state(path, net, optimizer); });
   start.kind = StartKind::resumed;
   start.state = state;
-  start.said =
-      cat("resumed from ", path.string(), " at iteration ", state.iteration,
-          state.weights_checksum == checksum ? "" : ", which is newer than the .weights beside it");
+  start.summary = cat(
+      "resumed from ", path.string(), " at iteration ", state.iteration,
+      state.weights_checksum == checksum ? "" : ", which is newer than the .weights next to it");
   return true;
 }
 
@@ -175,7 +175,7 @@ void load_start(Network& net, Optimizer& optimizer, const StartOptions& options,
   if (options.cutoff > net.size())
     fail("-partial ", options.cutoff, ": this network has ", plural(net.size(), "layer"));
   if (options.weights.empty()) {
-    start.said = cat("from random weights, seed ", start.state.seed);
+    start.summary = cat("from random weights, seed ", start.state.seed);
     return;
   }
   const LoadOptions load{.layers = options.cutoff, .allow_backbone = true};
@@ -183,9 +183,9 @@ void load_start(Network& net, Optimizer& optimizer, const StartOptions& options,
   start.loaded_layers = loaded.layers;
   if (!resume(net, optimizer, options, loaded.checksum, start)) {
     start.kind = StartKind::weights;
-    start.said = describe(loaded, net, options.weights) + start.said;
+    start.summary = describe(loaded, net, options.weights) + start.summary;
     if (!options.clear && loaded.complete) start.state.seen = loaded.seen;
-    if (start.state.seen > kMostSeen)
+    if (start.state.seen > kMaxSeen)
       fail(options.weights.string(), ": says that it has seen ",
            plural(static_cast<std::int64_t>(start.state.seen), "image"), "; -clear counts anew");
     start.state.iteration =

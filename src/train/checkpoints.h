@@ -26,7 +26,7 @@ class Checkpoints {
   void save_last(const Network&, Optimizer&, TrainingState&) const;
   // Notes in the state what lies where name_last.weights will be written, so that a kill during the
   // first save_last is noticed like any other.
-  void adopt(TrainingState&) const;
+  void register_existing(TrainingState&) const;
   void save_best(const Network&, const TrainingState&) const;
   void save_final(const Network&, Optimizer&, const TrainingState&) const;
   // Whether any periodic file is due after that iteration; writes those of state.iteration.
@@ -70,7 +70,7 @@ enum class StartKind : std::uint8_t { fresh, weights, resumed };
 struct Start {
   StartKind kind = StartKind::fresh;
   TrainingState state;
-  std::string said;                // one line for the user: what was loaded from where
+  std::string summary;             // one line for the user: what was loaded from where
   std::int64_t loaded_layers = 0;  // layers [0, n) whose values came from a file
 };
 
@@ -81,7 +81,7 @@ struct StartOptions {
   std::optional<std::uint64_t> seed;  // none: the resumed training's, else that of the network
 };
 
-// Initialises the network and loads what `options` asks for: the .state beside the weights where
+// Initialises the network and loads what `options` asks for: the .state next to the weights where
 // the two belong together, else the weights alone.
 Start start_training(Network&, Optimizer&, const StartOptions&);
 

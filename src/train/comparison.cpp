@@ -26,7 +26,7 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 26;  // of a manifest, a list, a cfg
+constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 26;  // of a manifest, a list, a cfg
 constexpr std::int64_t kEvaluationBatch = 4;
 
 std::vector<std::string> head_types(const std::vector<Section>& cfg) {
@@ -46,15 +46,16 @@ void require_sound_name(const std::string& name) {
   });
   if (name.empty() || name.size() > 40 || !plain || name.front() == '.')
     throw Error(
-        cat("-arm '", shown(name), "': a name of 1 to 40 letters, digits, - _ . + is wanted"), 2);
+        cat("-variant '", shown(name), "': a name of 1 to 40 letters, digits, - _ . + is wanted"),
+        2);
 }
 
-// What must be the same for the trainings in a folder to be taken up.
-json manifest(const ComparisonOptions& o, const std::vector<ComparedArm>& arms,
+// What must be the same for the training runs in a folder to be taken up.
+json manifest(const ComparisonOptions& o, const std::vector<ComparedVariant>& variants,
               const DataFile& data) {
   Checksum inputs;
   for (const fs::path& file : {o.cfg, data.train, data.valid}) {
-    const std::string bytes = InputFile(file, kMostBytes, Pipes::allowed).rest();
+    const std::string bytes = InputFile(file, kMaxBytes, Pipes::allowed).rest();
     inputs.add(bytes.data(), bytes.size());
   }
   json out{{"cfg", o.cfg.filename().string()},
@@ -62,8 +63,8 @@ json manifest(const ComparisonOptions& o, const std::vector<ComparedArm>& arms,
            {"max_batches", o.max_batches},
            {"exact", o.exact},
            {"set", o.overrides},
-           {"arms", json::array()}};
-  for (const ComparedArm& a : arms) out["arms"].push_back({a.name, a.overrides});
+           {"variants", json::array()}};
+  for (const ComparedVariant& a : variants) out["variants"].push_back({a.name, a.overrides});
   if (o.bad_labels != BadLabels::stop) out["bad_labels"] = static_cast<int>(o.bad_labels);
   return out;
 }
@@ -71,22 +72,24 @@ json manifest(const ComparisonOptions& o, const std::vector<ComparedArm>& arms,
 // More seeds may be asked for than before; all else must be what it was.
 void claim_folder(const fs::path& folder, const json& mine) {
   require_writable_folder(folder);
-  const fs::path file = folder / "arms.json";
+  const fs::path file = folder / "variants.json";
   if (is_present(file)) {
-    if (json::parse(read_file(file, kMostBytes), nullptr, false) != mine)
-      fail_at({file.string(), 0},
-              "this folder holds a comparison of other arms, data or settings; give another -out "
-              "or remove the folder");
+    if (json::parse(read_file(file, kMaxBytes), nullptr, false) != mine)
+      fail_at(
+          {file.string(), 0},
+          "this folder holds a comparison of other variants, data or settings; give another -out "
+          "or remove the folder");
     return;
   }
   write_file_atomically(file, mine.dump(2) + "\n");
 }
 
-TrainerOptions training_of(const ComparisonOptions& o, const ComparedArm& arm, std::uint64_t seed) {
+TrainerOptions training_of(const ComparisonOptions& o, const ComparedVariant& variant,
+                           std::uint64_t seed) {
   TrainerOptions t{.data = o.data, .cfg = o.cfg};
-  t.backup = o.out / cat(arm.name, "-seed", seed);
+  t.backup = o.out / cat(variant.name, "-seed", seed);
   t.overrides = o.overrides;
-  t.overrides.insert(t.overrides.end(), arm.overrides.begin(), arm.overrides.end());
+  t.overrides.insert(t.overrides.end(), variant.overrides.begin(), variant.overrides.end());
   t.seed = seed;
   t.map = o.map, t.exact = o.exact, t.device = o.device, t.tuning = o.tuning;
   t.max_batches = o.max_batches, t.threads = o.threads, t.bad_labels = o.bad_labels;
@@ -109,7 +112,7 @@ std::vector<EvaluatedImage> detections_of(const TrainerOptions& t, const fs::pat
   return run_evaluation(net, set, t.threads);
 }
 
-// The mean of the values from the share `from` of a training on.
+// The mean of the values from the share `from` of a training run on.
 double mean_since(const std::vector<double>& values, double from) {
   double sum = 0, count = 0;
   for (auto i = static_cast<std::size_t>(from * static_cast<double>(values.size()));
@@ -143,7 +146,7 @@ class Comparer {
   ComparisonOutcome run();
 
  private:
-  void read_arms(const std::vector<Section>& cfg);
+  void read_variants(const std::vector<Section>& cfg);
   void evaluate_run(ComparedRun& run, const TrainerOptions& training);
 
   ComparisonOptions options_;
@@ -151,23 +154,24 @@ class Comparer {
   EvaluationSet set_;
 };
 
-// Each arm has a folder of its own, called like it.
-void require_distinct_names(const std::vector<ComparedArm>& arms) {
+// Each variant has a folder of its own, called like it.
+void require_distinct_names(const std::vector<ComparedVariant>& variants) {
   std::set<std::string> names;
-  for (const ComparedArm& arm : arms)
-    if (!names.insert(arm.name).second)
-      throw Error(cat("-arm ", arm.name, ": two arms have this name"), 2);
+  for (const ComparedVariant& variant : variants)
+    if (!names.insert(variant.name).second)
+      throw Error(cat("-variant ", variant.name, ": two variants have this name"), 2);
 }
 
-// Every arm is a sound cfg, which its training would else say hours later.
-void Comparer::read_arms(const std::vector<Section>& cfg) {
-  for (const std::string& text : options_.arms) found_.arms.push_back(parse_arm(text, cfg));
-  if (options_.arms.empty()) found_.arms = default_arms(cfg);
-  require_distinct_names(found_.arms);
-  for (const ComparedArm& arm : found_.arms) {
+// Every variant is a sound cfg, which its training would else say hours later.
+void Comparer::read_variants(const std::vector<Section>& cfg) {
+  for (const std::string& text : options_.variants)
+    found_.variants.push_back(parse_variant(text, cfg));
+  if (options_.variants.empty()) found_.variants = default_variants(cfg);
+  require_distinct_names(found_.variants);
+  for (const ComparedVariant& variant : found_.variants) {
     std::vector<Section> changed = cfg;
     apply_overrides(changed, options_.overrides);
-    apply_overrides(changed, arm.overrides);
+    apply_overrides(changed, variant.overrides);
     const Network sound(std::move(changed), {});
   }
 }
@@ -177,7 +181,7 @@ Comparer::Comparer(const ComparisonOptions& options) : options_(options) {
   required(data, data.train, "train");
   std::vector<Section> cfg = read_cfg(options.cfg);
   found_ = {.data = options.data, .cfg = options.cfg, .seeds = options.seeds};
-  read_arms(cfg);
+  read_variants(cfg);
   apply_overrides(cfg, options.overrides);
   if (options.max_batches > 0)
     cfg.front().set("max_batches", std::to_string(options.max_batches), {"-max_batches", 0});
@@ -191,12 +195,12 @@ Comparer::Comparer(const ComparisonOptions& options) : options_(options) {
                                          classes, options.bad_labels);
   found_.images = valid.images, found_.objects = valid.objects;
   set_ = {std::move(valid.images), std::move(valid.truths), {}};
-  claim_folder(options.out, manifest(options, found_.arms, data));  // once all of it is sound
+  claim_folder(options.out, manifest(options, found_.variants, data));  // once all of it is sound
 }
 
 void Comparer::evaluate_run(ComparedRun& run, const TrainerOptions& training) {
-  const auto file = [&](const char* ending) {
-    return training.backup / (options_.cfg.stem().string() + ending);
+  const auto file = [&](const char* suffix) {
+    return training.backup / (options_.cfg.stem().string() + suffix);
   };
   run.weights = file("_final.weights");
   run.history = read_history(file("_log.jsonl"));
@@ -206,12 +210,12 @@ void Comparer::evaluate_run(ComparedRun& run, const TrainerOptions& training) {
 }
 
 ComparisonOutcome Comparer::run() {
-  for (std::size_t a = 0; a < found_.arms.size(); ++a)
+  for (std::size_t a = 0; a < found_.variants.size(); ++a)
     for (const std::uint64_t seed : found_.seeds) {
-      log::info(cat("== ", found_.arms[a].name, ", seed ", seed));
-      const TrainerOptions training = training_of(options_, found_.arms[a], seed);
+      log::info(cat("== ", found_.variants[a].name, ", seed ", seed));
+      const TrainerOptions training = training_of(options_, found_.variants[a], seed);
       if (const int code = train_detector(training).exit_code; code != 0) return {{}, code};
-      ComparedRun run{.arm = a, .seed = seed};
+      ComparedRun run{.variant = a, .seed = seed};
       evaluate_run(run, training);
       found_.runs.push_back(std::move(run));
     }
@@ -220,32 +224,35 @@ ComparisonOutcome Comparer::run() {
 
 }  // namespace
 
-ComparedArm parse_arm(const std::string& text, const std::vector<Section>& cfg) {
+ComparedVariant parse_variant(const std::string& text, const std::vector<Section>& cfg) {
   const auto colon = text.find(':');
-  ComparedArm arm{.name = std::string(trim(text.substr(0, colon)))};
-  require_sound_name(arm.name);
+  ComparedVariant variant{.name = std::string(trim(text.substr(0, colon)))};
+  require_sound_name(variant.name);
   std::istringstream words(colon == std::string::npos ? "" : text.substr(colon + 1));
   for (std::string word; words >> word;) {
     const auto equals = word.find('=');
     if (equals == std::string::npos || equals == 0)
-      throw Error(cat("-arm ", arm.name, ": '", shown(word), "': KEY=VALUE is wanted"), 2);
+      throw Error(cat("-variant ", variant.name, ": '", shown(word), "': KEY=VALUE is wanted"), 2);
     if (word.find('.') < equals) {
-      arm.overrides.push_back(word);
+      variant.overrides.push_back(word);
       continue;
     }
-    for (const std::string& type : head_types(cfg)) arm.overrides.push_back(cat(type, ".*.", word));
+    for (const std::string& type : head_types(cfg))
+      variant.overrides.push_back(cat(type, ".*.", word));
   }
-  return arm;
+  return variant;
 }
 
-std::vector<ComparedArm> default_arms(const std::vector<Section>& cfg) {
+std::vector<ComparedVariant> default_variants(const std::vector<Section>& cfg) {
   // The same start and the same targets for both: without its prior, cross-entropy spends its first
   // steps on unlearning p = .5 everywhere, and that would be the difference that is measured.
   const std::string both = " obj_prior=auto obj_target=one";
-  return {parse_arm("ce: obj_loss=ce" + both, cfg),
-          parse_arm("focal: obj_loss=focal obj_gamma=2 obj_alpha=.25" + both, cfg)};
+  return {parse_variant("ce: obj_loss=ce" + both, cfg),
+          parse_variant("focal: obj_loss=focal obj_gamma=2 obj_alpha=.25" + both, cfg)};
 }
 
-ComparisonOutcome compare_arms(const ComparisonOptions& options) { return Comparer(options).run(); }
+ComparisonOutcome compare_variants(const ComparisonOptions& options) {
+  return Comparer(options).run();
+}
 
 }  // namespace darknet

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "nn/weights.h"
-#include "train/made_up.h"
+#include "train/random_batch.h"
 #include "train/step.h"
 
 namespace darknet {
@@ -15,9 +15,9 @@ struct Tolerances {  // of relative differences
   bool overall = false;
 };
 
-constexpr std::int64_t kPictures = 2;
+constexpr std::int64_t kImages = 2;
 // Of sums of up to 10^4 products that were added in other orders, which batch normalisation over
-// two pictures magnifies in training; TF32 keeps 10 bits of a factor.
+// two images magnifies in training; TF32 keeps 10 bits of a factor.
 constexpr Tolerances kF32{1e-5, 1e-4, 1e-4}, kTf32{1e-2, 5e-2, 5e-2};
 // Of two computations in 16 bits, or of one and f32: about twice what the deepest network at hand
 // shows with its published weights (docs/cuda.md), but less than the 1 of a gradient that is lost.
@@ -84,7 +84,7 @@ std::vector<LayerValues> infer(const std::vector<Section>& cfg, const CheckedDev
                                const DeviceCheckOptions& o) {
   Network net(in_precision(cfg, d), network_options(d, o, Mode::inference));
   put_weights(net, o);
-  const std::vector<float> pixels = made_up_pixels(net.input_shape().size(), o.seed);
+  const std::vector<float> pixels = random_pixels(net.input_shape().size(), o.seed);
   memory(d.device.type)
       .copy_in(net.stream(), net.input().data, pixels.data(), pixels.size() * sizeof(float));
   Collector collector(net);
@@ -94,7 +94,7 @@ std::vector<LayerValues> infer(const std::vector<Section>& cfg, const CheckedDev
 
 std::vector<LayerValues> train_once(std::vector<Section> cfg, const CheckedDevice& d,
                                     const DeviceCheckOptions& o) {
-  cfg.front().set("batch", std::to_string(kPictures), {"darknet check", 0});
+  cfg.front().set("batch", std::to_string(kImages), {"darknet check", 0});
   cfg.front().set("subdivisions", "1", {"darknet check", 0});
   Network net(in_precision(std::move(cfg), d), network_options(d, o, Mode::training));
   if (net.heads().empty()) return std::vector<LayerValues>(static_cast<std::size_t>(net.size()));
@@ -103,13 +103,13 @@ std::vector<LayerValues> train_once(std::vector<Section> cfg, const CheckedDevic
   TrainingStep step(net, optimizer, o.seed);
   std::int64_t classes = net.heads().front().head->settings().classes;
   for (const HeadAt& at : net.heads()) classes = std::min(classes, at.head->settings().classes);
-  const auto pixels = made_up_pixels(net.input_shape().size(), o.seed + 1);
-  const auto truths = made_up_truths(kPictures, classes, o.seed);
+  const auto pixels = random_pixels(net.input_shape().size(), o.seed + 1);
+  const auto truths = random_truths(kImages, classes, o.seed);
   Collector collector(net);
   StepResult r;
   do r = step.run({pixels, truths}, {.iteration = 1, .learning_rate = 0}, 0, false);
   while (r.overflow);  // at half the scale then
-  if (!r.finite) fail("on ", to_string(d), ": ", r.fault, " is not finite");
+  if (!r.finite) fail("on ", to_string(d), ": ", r.error, " is not finite");
   std::vector<LayerValues> values = collector.take();
   for (LayerValues& v : values)
     for (float& g : v.gradient) g /= r.loss_scale.scale;

@@ -1,4 +1,4 @@
-// The same network, weights and pictures through two devices, layer by layer: outputs at inference
+// The same network, weights and images through two devices, layer by layer: outputs at inference
 // and in training, and gradients of the parameters. Prints nothing; cli/check.cpp does.
 #pragma once
 #include <cstdint>
@@ -27,7 +27,7 @@ struct DeviceCheckOptions {
   CheckedDevice first, second;
   bool exact = false, deterministic = false;
   std::uint64_t seed = 1;
-  std::filesystem::path tuning;  // for both; "": by rule
+  std::filesystem::path tuning;  // for both; "": heuristics
 };
 
 // Between two arrays. Relative: the largest absolute difference over the largest magnitude.
@@ -51,10 +51,10 @@ struct DeviceCheck {
   std::vector<LayerCheck> layers;
   // Of relative differences: outputs at inference, in training, and gradients.
   double inference_tolerance = 0, training_tolerance = 0, gradient_tolerance = 0;
-  // In 16 bits gradients are judged overall: a rounding that changes the side of a leaky
+  // In 16 bits gradients are compared overall: a rounding that changes the side of a leaky
   // activation's kink, or a maximum's place, changes single ones by any amount.
   bool gradients_overall = false;
-  double gradient(const LayerCheck&) const;  // what is judged
+  double gradient(const LayerCheck&) const;  // what is compared
   bool passes(const LayerCheck&) const;      // NaN does not
   bool passes() const;
 };
@@ -63,7 +63,7 @@ struct DeviceCheck {
 DType precision_of(const CheckedDevice&, const std::vector<Section>& cfg);
 
 // `cfg`: the sections of a file. Gradients are compared where the network has a detection head:
-// of one pass over two pictures of noise with made-up truths.
+// of one pass over two images of noise with synthetic truths.
 DeviceCheck check_devices(const std::vector<Section>& cfg, const DeviceCheckOptions&);
 
 }  // namespace darknet

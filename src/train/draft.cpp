@@ -13,8 +13,8 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "dataset/image_list.h"
+#include "dataset/image_sizes.h"
 #include "dataset/labels.h"
-#include "dataset/picture_sizes.h"
 #include "nn/network.h"
 #include "nn/weights.h"
 #include "train/anchors.h"
@@ -41,7 +41,7 @@ constexpr const char* kLarge = "yolov4-tiny";
 // What the labels and images say.
 struct DataFacts {
   std::vector<AnchorShape> objects;  // fractions of the image
-  std::int64_t images = 0, classes = 0, most_objects = 0;
+  std::int64_t images = 0, classes = 0, max_objects = 0;
   double aspect = 1, smallest = 0, largest = 0;  // sides in fractions, percentiles
   std::vector<std::string> names;
   LabelledImages train, valid;  // valid: empty where no list is given
@@ -49,18 +49,17 @@ struct DataFacts {
 
 // Taken evenly from the whole list.
 template <class List>
-List sampled(const List& all, std::int64_t most) {
+List sampled(const List& all, std::int64_t max) {
   const auto n = static_cast<std::int64_t>(all.size());
-  if (n <= most) return all;
+  if (n <= max) return all;
   List some;
-  for (std::int64_t i = 0; i < most; ++i)
-    some.push_back(all[static_cast<std::size_t>(i * n / most)]);
+  for (std::int64_t i = 0; i < max; ++i) some.push_back(all[static_cast<std::size_t>(i * n / max)]);
   return some;
 }
 
 double median_aspect(const ImagePaths& images) {
   std::vector<double> aspects;
-  for (const PictureSize& s : picture_sizes(sampled(images, kMaxSizedImages)))
+  for (const ImageSize& s : image_sizes(sampled(images, kMaxSizedImages)))
     aspects.push_back(static_cast<double>(s.width) / static_cast<double>(s.height));
   return percentile(std::move(aspects), .5);
 }
@@ -75,7 +74,7 @@ DataFacts facts_of(const DataFile& data, BadLabels bad) {
   if (!data.valid.empty()) f.valid = read_all_labels(read_image_list(data.valid), f.classes, bad);
   std::vector<double> sides;
   for (const auto& truths : f.train.truths) {
-    f.most_objects = std::max(f.most_objects, static_cast<std::int64_t>(truths.size()));
+    f.max_objects = std::max(f.max_objects, static_cast<std::int64_t>(truths.size()));
     for (const Truth& t : truths) {
       f.objects.push_back({t.box.w, t.box.h});
       sides.push_back(std::sqrt(static_cast<double>(t.box.w) * static_cast<double>(t.box.h)));
@@ -210,8 +209,8 @@ void Drafter::set_classes() {
     cfg_.set(head.section, "classes", std::to_string(facts_.classes));
     cfg_.set(head.section - 1, "filters", std::to_string((facts_.classes + 5) * head.anchors));
     constexpr std::int64_t kDefaultMax = 200;
-    if (facts_.most_objects > kDefaultMax)
-      cfg_.set(head.section, "max", std::to_string(facts_.most_objects), "objects of one image");
+    if (facts_.max_objects > kDefaultMax)
+      cfg_.set(head.section, "max", std::to_string(facts_.max_objects), "objects of one image");
   }
 }
 
@@ -221,11 +220,11 @@ void Drafter::set_input() {
   const double fixed_bytes = static_cast<double>(use.parameters + use.parameter_gradients);
   const double per_pixel =
       static_cast<double>(use.activations + use.workspace) / static_cast<double>(usual);
-  const double most = std::min(kMaxPixels, (budget() - fixed_bytes) / per_pixel);
+  const double max = std::min(kMaxPixels, (budget() - fixed_bytes) / per_pixel);
   const InputPlan plan = plan_input({.smallest = facts_.smallest,
                                      .aspect = facts_.aspect,
                                      .usual_pixels = usual,
-                                     .max_pixels = static_cast<std::int64_t>(most)});
+                                     .max_pixels = static_cast<std::int64_t>(max)});
   cfg_.set(0, "width", std::to_string(plan.width));
   cfg_.set(0, "height", std::to_string(plan.height));
   because(

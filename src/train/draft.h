@@ -32,7 +32,7 @@ struct Draft {
 // The words that DraftOptions::like takes.
 std::vector<std::string> draft_networks();
 
-// Throws on faults of the data set, and where the weights do not fit the network.
+// Throws on errors of the data set, and where the weights do not fit the network.
 Draft draft_cfg(const DraftOptions&);
 
 }  // namespace darknet

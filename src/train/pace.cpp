@@ -14,10 +14,10 @@ double seconds_per_iteration(BenchOptions options, double budget) {
   options.training = true;
   const auto work = make_workload(options);
   for (int i = 0; i < (budget > 0 ? kWarmUp : 1); ++i) work->run();
-  const int least = budget > 0 ? kMinSteps : 1;
+  const int min = budget > 0 ? kMinSteps : 1;
   std::vector<double> seconds;
   double sum = 0;
-  while (static_cast<int>(seconds.size()) < least ||
+  while (static_cast<int>(seconds.size()) < min ||
          (static_cast<int>(seconds.size()) < kMaxSteps && sum < budget)) {
     seconds.push_back(work->run().total);
     sum += seconds.back();

@@ -57,14 +57,14 @@ InputPlan plan_input(const InputQuestion& q) {
   const double aspect = std::clamp(q.aspect, 1 / kMaxAspect, kMaxAspect);
   const double side_needed = q.smallest > 0 ? kMinObjectPixels / q.smallest : 0;
   const auto usual = static_cast<double>(q.usual_pixels);
-  const auto most = static_cast<double>(q.max_pixels);
-  InputPlan plan = input_of(std::min(usual, most), aspect, std::round);
+  const auto max = static_cast<double>(q.max_pixels);
+  InputPlan plan = input_of(std::min(usual, max), aspect, std::round);
   if (static_cast<double>(area(plan)) < side_needed * side_needed) {
-    plan = input_of(std::min(side_needed * side_needed, most), aspect, std::ceil);
+    plan = input_of(std::min(side_needed * side_needed, max), aspect, std::ceil);
     plan.raised = true;
   }
   if (area(plan) > q.max_pixels) {
-    plan = input_of(most, aspect, std::floor);
+    plan = input_of(max, aspect, std::floor);
     plan.raised = area(plan) > q.usual_pixels;
   }
   plan.smallest = q.smallest * std::sqrt(static_cast<double>(area(plan)));

@@ -46,7 +46,7 @@ std::vector<std::vector<std::int64_t>> split_anchors(std::span<const AnchorShape
 // mirrored image would then teach the wrong class.
 bool names_hold_sides(std::span<const std::string> names);
 
-// The smallest divisor of `batch` with which a part of it, of `per_image` bytes an image beside
+// The smallest divisor of `batch` with which a part of it, of `per_image` bytes an image next to
 // `fixed` bytes, fits into `budget`; `batch` itself where not even one image does.
 std::int64_t plan_subdivisions(std::int64_t batch, double fixed, double per_image, double budget);
 

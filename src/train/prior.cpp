@@ -9,7 +9,7 @@
 namespace darknet {
 namespace {
 
-constexpr float kLeast = 1e-4f, kMost = .5f;  // p* is kept within these
+constexpr float kMin = 1e-4f, kMax = .5f;  // p* is kept within these
 
 Parameter* bias_of(Layer& layer) {
   for (Parameter* p : layer.parameters())
@@ -54,7 +54,7 @@ std::vector<PriorReport> apply_priors(Network& net, const LabelledImages& labell
         if (truths.empty())
           truths = truths_at_input(labelled, {input.w, input.h, net.settings().letter_box});
         report.eta = share_of_positives(net, *at.head, truths);
-        report.prior = std::clamp(at.head->stationary_prior(report.eta), kLeast, kMost);
+        report.prior = std::clamp(at.head->stationary_prior(report.eta), kMin, kMax);
       }
       set_biases(net, *bias, *at.head, report.prior);
     }

@@ -1,6 +1,6 @@
-// One training step on one device or several: the parts of a batch forward and backward, then the
-// update. A step is asked for and its result fetched later, so that devices need not wait for the
-// host. Knows nothing of files, schedules or how batches are made.
+// One training step on one device or several: the micro-batches of a batch forward and backward,
+// then the update. A step is asked for and its result fetched later, so that devices need not wait
+// for the host. Knows nothing of files, schedules or how batches are made.
 #pragma once
 #include <cstdint>
 #include <deque>
@@ -11,20 +11,20 @@
 #include "detect/head.h"
 #include "nn/network.h"
 #include "nn/optimizer.h"
-#include "train/exchange.h"
-#include "train/uploads.h"
+#include "train/all_reduce.h"
+#include "train/host_to_device.h"
 
 namespace darknet {
 
-// Where a step's time went on the first device, all parts together, seconds.
+// Where a step's time went on the first device, all micro-batches together, seconds.
 struct StepTimes {
-  double upload = 0;  // waiting for the pictures on their way, and laying them out
+  double upload = 0;  // waiting for the images on their way, and laying them out
   double forward = 0, backward = 0;
-  double update = 0;  // and, with several devices, the exchange before it
+  double update = 0;  // and, with several devices, the all-reduce before it
 };
 
 struct StepResult {
-  StepOrder order;                   // as the step was asked for; images_seen: before its batch
+  StepParams params;                 // as the step was asked for; images_seen: before its batch
   Shape input;                       // of the network then
   std::vector<HeadTelemetry> heads;  // sums over the whole batch, in the order of Network::heads()
   double loss = 0;                   // mean per image of the true loss, all heads
@@ -32,54 +32,56 @@ struct StepResult {
   bool finite = true;                // false: no update was made, nor will any be
   bool overflow = false;             // no update was made, for the scale of the loss was too large
   LossScale loss_scale;              // after this step
-  std::string fault;                 // which layer was not finite first; by run() and fault_of()
+  std::string error;  // which layer was not finite first; by run() and non_finite_layer()
   StepTimes seconds;
   std::int64_t truths_left_out = 0;  // beyond the heads' max=, of all images
-  std::int64_t faulty_image = -1;    // first image of the part in which the loss was not finite
+  std::int64_t non_finite_image =
+      -1;  // first image of the micro-batch in which the loss was not finite
 };
 
 class TrainingStep {
  public:
   TrainingStep(Network&, Optimizer&, std::uint64_t seed);
-  // Several networks, each on a device of its own, with equal parameters, that take the parts of a
-  // batch device after device. Batch normalisation, dropout and updates are those of one network
-  // with as many parts in all.
+  // Several networks, each on a device of its own, with equal parameters, that take the
+  // micro-batches of a batch device after device. Batch normalisation, dropout and updates are
+  // those of one network with as many micro-batches in all.
   TrainingStep(const std::vector<Replica>&, std::uint64_t seed);
   ~TrainingStep();
 
   static constexpr std::int64_t kMaxInFlight = 2;
   // Asks for a step; on the CPU it is done when this returns. The batch may be gone then.
   // `seen`: images before this batch. `average`: whether the weights' running average takes part.
-  void begin(const StepInput&, StepOrder, std::int64_t seen, bool average);
+  void begin(const StepInput&, StepParams, std::int64_t seen, bool average);
   // Steps that were begun and not yet finished.
   std::int64_t in_flight() const { return static_cast<std::int64_t>(in_flight_.size()); }
   // The result of the oldest step in flight; waits for it.
   StepResult finish();
-  // The name of what was not finite, from the batch of the step that was at fault.
-  std::string fault_of(const StepInput&, const StepResult&);
+  // The name of what was not finite, from the batch of the step that failed.
+  std::string non_finite_layer(const StepInput&, const StepResult&);
 
-  // Both, and the fault's name where there is one.
-  StepResult run(const StepInput&, const StepOrder&, std::int64_t seen, bool average);
+  // Both, and the error's name where there is one.
+  StepResult run(const StepInput&, const StepParams&, std::int64_t seen, bool average);
 
   void set_loss_scale(const LossScale&);  // as an earlier training left it
 
  private:
-  struct Side;
+  struct DeviceState;
   struct InFlight {
     StepResult result;       // what the host knows of it
     std::size_t report = 0;  // which of each device's reports tells the rest
   };
-  std::int64_t images() const;  // of a part
-  Pass pass(const Side&, std::int64_t part) const;
-  std::int64_t run_part(Side&, const StepInput&, StepOrder, std::int64_t part);
+  std::int64_t images() const;  // of a micro-batch
+  Pass pass(const DeviceState&, std::int64_t micro_batch) const;
+  std::int64_t run_micro_batch(DeviceState&, const StepInput&, StepParams,
+                               std::int64_t micro_batch);
   void freeze(std::int64_t iteration);
-  void end(Side&, std::int64_t batch, bool average);
-  std::string first_fault(const StepInput&, std::int64_t image, StepOrder);
+  void end(DeviceState&, std::int64_t batch, bool average);
+  std::string first_non_finite(const StepInput&, std::int64_t image, StepParams);
 
-  std::vector<std::unique_ptr<Side>> sides_;
-  std::unique_ptr<Exchange> exchange_;  // with several devices
+  std::vector<std::unique_ptr<DeviceState>> devices_;
+  std::unique_ptr<AllReduce> all_reduce_;  // with several devices
   std::uint64_t seed_;
-  std::int64_t parts_ = 1;            // of each device
+  std::int64_t micro_batches_ = 1;    // of each device
   std::deque<InFlight> in_flight_;    // the oldest first
   std::vector<std::int64_t> frozen_;  // layers of the last step that were
   std::int64_t frozen_of_ = -1;       // Network::reshapes() when they were asked for

@@ -17,11 +17,11 @@
 #include "nn/schedule.h"
 #include "nn/weights.h"
 #include "train/advice.h"
-#include "train/arithmetic.h"
 #include "train/checkpoints.h"
 #include "train/evaluator.h"
 #include "train/interrupt.h"
 #include "train/live_chart.h"
+#include "train/numerics_config.h"
 #include "train/prior.h"
 #include "train/progress.h"
 #include "train/run_length.h"
@@ -59,7 +59,7 @@ class Trainer {
   void give_advice(const Start& start) const;
   void report_nothing_left(StartKind kind) const;
   void start_fresh(const Start& start);
-  Arithmetic arithmetic() const;
+  NumericsConfig numerics() const;
   void resume_algorithms();
   void log_plan() const;
   void make_replicas();
@@ -131,13 +131,13 @@ Trainer::Trainer(const TrainerOptions& options)
       cache_(options.cache_mb << 20),
       checkpoints_(backup_, options.cfg.stem().string(),
                    options.save_every > 0 ? options.save_every : data_.save_weights) {
-  require_picture_input(net_);
+  require_image_input(net_);
   if (data_.classes > 0 && data_.classes != classes_)
     fail_at({data_.path.string(), 0}, "classes=", data_.classes, ", but the heads of ",
             options.cfg.string(), " have ", classes_);
   if (!data_.names.empty()) read_names(data_.names, classes_);
   if (max_batches() == 0)
-    fail_at({options.cfg.string(), 0}, "[net] max_batches: a training needs its length");
+    fail_at({options.cfg.string(), 0}, "[net] max_batches: a training run needs its length");
   read_labels();
   check_training_files(options_, data_, checkpoints_, inputs_);
   start();
@@ -183,16 +183,16 @@ void Trainer::start() {
                              .seed = options_.seed};
   const Start start = start_training(net_, optimizer_, options);
   state_ = start.state;
-  checkpoints_.adopt(state_);
-  log::info(start.said);
+  checkpoints_.register_existing(state_);
+  log::info(start.summary);
   if (state_.iteration >= max_batches()) report_nothing_left(start.kind);
   if (start.kind == StartKind::weights)
     checkpoints_.keep_start(options.weights, state_.iteration, max_batches());
   if (start.kind == StartKind::resumed)
-    require_same(arithmetic(), state_, options_.weights.string()), resume_algorithms();
+    check_compatible(numerics(), state_, options_.weights.string()), resume_algorithms();
   else
     start_fresh(start);
-  note(arithmetic(), state_);
+  record(numerics(), state_);
   note_run_length(options_, max_batches(), state_);
   if (state_.iteration < max_batches()) log_plan();
   make_replicas();
@@ -211,7 +211,7 @@ void Trainer::make_observers() {
   observers_.push_back(std::move(chart));
 }
 
-Arithmetic Trainer::arithmetic() const {
+NumericsConfig Trainer::numerics() const {
   return {.processor = options_.device.type,
           .devices = net_.options().replicas,
           .exact = options_.exact,
@@ -312,7 +312,7 @@ void Trainer::begin_step(const Batch& batch) {
     for (const auto& other : others_) other->net.resize(now.n, batch.size.height, batch.size.width);
   }
   const std::int64_t iteration = asked() + 1;
-  step_->begin({batch.pixels, batch.truths, batch.parts},
+  step_->begin({batch.pixels, batch.truths, batch.tiles},
                {.iteration = iteration,
                 .learning_rate = learning_rate(net_.settings(), iteration, state_.seed)},
                static_cast<std::int64_t>(state_.seen) + step_->in_flight() * net_.settings().batch,
@@ -361,9 +361,10 @@ void Trainer::report_not_finite(const StepResult& result) {
   log::end_progress();
   not_finite_ = true;
   const Batch batch = batches_->make(result.order.iteration - 1);
-  const std::string layer = step_->fault_of({batch.pixels, batch.truths, batch.parts}, result);
-  const bool any = result.faulty_image < 0;
-  const auto begin = any ? 0 : static_cast<std::size_t>(result.faulty_image);
+  const std::string layer =
+      step_->non_finite_layer({batch.pixels, batch.truths, batch.tiles}, result);
+  const bool any = result.non_finite_image < 0;
+  const auto begin = any ? 0 : static_cast<std::size_t>(result.non_finite_image);
   const auto count = any ? batch.images.size() : static_cast<std::size_t>(net_.input_shape().n);
   std::string images;
   for (std::size_t i = begin; i < std::min(begin + count, batch.images.size()); ++i)

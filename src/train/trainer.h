@@ -1,5 +1,5 @@
 // The training loop behind `darknet detector train`: batches in, updates, checkpoints, evaluation,
-// and what is told about them.
+// and what is reported about them.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -20,7 +20,7 @@ struct TrainerOptions {
   std::optional<std::uint64_t> seed;         // none: 1, or the resumed training's
   Device device;
   std::vector<Device> others;    // further devices of its type that share every batch with it
-  std::filesystem::path tuning;  // algorithms of a fresh start; "": by rule
+  std::filesystem::path tuning;  // algorithms of a fresh start; "": heuristics
   bool clear = false, map = false, exact = false, deterministic = false;
   double map_epochs = 4;      // evaluate every so many epochs, at least every 100 iterations
   std::int64_t patience = 0;  // end after so many evaluations without a better mAP; 0: never
@@ -30,8 +30,8 @@ struct TrainerOptions {
   RunLength length;              // instead of max_batches: the rest of the schedule scales along
   std::int64_t planned = 0;      // iterations that `length` amounts to; train_detector fills it in
   int threads = 0;               // of the loader; 0: chosen
-  std::int64_t cache_mb = 2048;  // decoded pictures kept in memory
-  double max_bad = .01;          // share of pictures that may be unreadable
+  std::int64_t cache_mb = 2048;  // decoded images kept in memory
+  double max_bad = .01;          // share of images that may be unreadable
   BadLabels bad_labels = BadLabels::stop;
 };
 

@@ -16,7 +16,7 @@ BatchSettings training_batches(const Network& net, const AnnotatedImages& images
               },
           .augmentation = augmentation_of(settings, keys),
           .seed = seed,
-          .parts = net.options().device.type != DeviceType::cpu};
+          .tiles = net.options().device.type != DeviceType::cpu};
 }
 
 }  // namespace darknet

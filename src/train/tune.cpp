@@ -7,24 +7,24 @@
 #include "core/copy.h"
 #include "kernels/activate.h"
 #include "train/bench.h"
-#include "train/made_up.h"
+#include "train/random_batch.h"
 
 namespace darknet {
 namespace {
 
-constexpr double kLeastSeconds = 2e-3;  // between two events
-constexpr double kMostCalls = 50;       // between two events
-constexpr double kClearly = .97;        // of the rule's time; less is noise
+constexpr double kMinSeconds = 2e-3;  // between two events
+constexpr double kMaxCalls = 50;      // between two events
+constexpr double kClearly = .97;      // of the rule's time; less is noise
 constexpr ConvDirection kDirections[] = {ConvDirection::forward, ConvDirection::backward_data,
                                          ConvDirection::backward_weights};
 
-// A device tensor of noise in [0, scale): one picture of it, repeated.
+// A device tensor of noise in [0, scale): one image of it, repeated.
 class Noise {
  public:
   Noise(const Stream& stream, const Shape& shape, DType type, float scale = 1)
       : bytes_(stream.device, checked_size(shape) * size_of(type)),
         view_{bytes_.data(), type, shape, shape.c} {
-    std::vector<float> values = made_up_pixels(shape.features(), 1);
+    std::vector<float> values = random_pixels(shape.features(), 1);
     for (float& v : values) v *= scale;
     Tensor one(stream.device, {1, shape.h, shape.w, shape.c});
     one.copy_from(stream, values);
@@ -135,7 +135,7 @@ bool Subject::prepare(Candidate& c, ConvDirection d) {
     c.plan->set_weights(stream_, weights_.floats(), workspace_.data());
     timed(c, d);  // the first call may still prepare something
     const double once = std::max(1e-7, timed(c, d));
-    c.calls = std::clamp(std::floor(kLeastSeconds / once), 1., kMostCalls);
+    c.calls = std::clamp(std::floor(kMinSeconds / once), 1., kMaxCalls);
   } catch (const Error&) {
     return false;
   }
@@ -164,13 +164,13 @@ TunedConvolution Subject::measure(ConvDirection d, const std::string& library, i
   const std::vector<std::string> words = plan->algorithms(d);
   if (words.size() < 2) return t;
   std::vector<Candidate> all = candidates(t, words, library);
-  for (int i = 0; i < repeats; ++i)  // in turns, so that noise falls on all alike
+  for (int i = 0; i < repeats; ++i)  // interleaved, so that noise falls on all alike
     for (Candidate& c : all) c.seconds.push_back(timed(c, d));
   for (Candidate& c : all) t.timed.push_back({c.algorithm, spread_of(std::move(c.seconds)).median});
   const double of_rule = t.seconds_of(t.rule);
-  double least = of_rule > 0 ? kClearly * of_rule : 1e30;
+  double min = of_rule > 0 ? kClearly * of_rule : 1e30;
   for (const TimedAlgorithm& a : t.timed)
-    if (a.seconds < least) t.chosen = a.algorithm, least = a.seconds;
+    if (a.seconds < min) t.chosen = a.algorithm, min = a.seconds;
   return t;
 }
 

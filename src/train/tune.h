@@ -29,7 +29,7 @@ struct TuneReport {
 
 // Measures with the network's device, mode and options; whatever table it was made with is not
 // looked at. The rule's choice stays unless another is clearly quicker. `repeats`: times that each
-// is measured, in turns.
+// is measured, interleaved.
 TuneReport tune(const Network&, int repeats = 7);
 
 }  // namespace darknet

@@ -17,7 +17,7 @@ struct Frame {
   double seconds = 0;       // since the first frame
   Clock::time_point captured;
   Image image;
-  PreparedPicture prepared;
+  PreparedImage prepared;
   std::vector<Detection> detections;
   std::vector<TrackedDetection> found;  // what is shown and recorded
   std::string line, state;              // as JSON, for files and for the web page

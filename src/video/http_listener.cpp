@@ -108,7 +108,7 @@ bool is_host_allowed(const std::string& host, const std::string& bind) {
 
 class HttpListener::Threads : public httplib::TaskQueue {
  public:
-  explicit Threads(const std::atomic<bool>& ending) : ending_(ending) {
+  explicit Threads(const std::atomic<bool>& stopping) : stopping_(stopping) {
     threads_.push_back(start_thread("that answers web clients", [this] { work(); }));
   }
   Threads(const Threads&) = delete;
@@ -126,7 +126,7 @@ class HttpListener::Threads : public httplib::TaskQueue {
  private:
   void add(std::function<void()> job) {
     std::unique_lock lock(mutex_);
-    while (jobs_.size() >= kMaxWaiting && !ending_) changed_.wait_for(lock, kGlance);
+    while (jobs_.size() >= kMaxWaiting && !stopping_) changed_.wait_for(lock, kGlance);
     jobs_.push_back(std::move(job));
     const bool all_busy = jobs_.size() > idle_;
     if (all_busy && threads_.size() < static_cast<std::size_t>(kMaxClients))
@@ -158,7 +158,7 @@ class HttpListener::Threads : public httplib::TaskQueue {
       if (t.joinable()) t.join();
   }
 
-  const std::atomic<bool>& ending_;
+  const std::atomic<bool>& stopping_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<std::function<void()>> jobs_;
@@ -191,13 +191,13 @@ HttpListener::HttpListener(const std::string& bind, int port)
 }
 
 HttpListener::~HttpListener() {
-  ending_ = true;
+  stopping_ = true;
   server_->stop();
   if (thread_.joinable()) thread_.join();
 }
 
 void HttpListener::start() {
-  threads_ = std::make_unique<Threads>(ending_);
+  threads_ = std::make_unique<Threads>(stopping_);
   thread_ = start_thread("that waits for web clients", [this] { server_->listen_after_bind(); });
   while (!server_->is_running()) std::this_thread::sleep_for(kStart);
 }

@@ -15,7 +15,7 @@ namespace darknet {
 inline constexpr int kMaxClients = 64, kMaxStreams = kMaxClients / 2;
 
 // Whether a server that listens on `bind` answers a request to `host`, as browsers name it (with
-// or without a port; "": not told). On this machine's own addresses only their names are: another
+// or without a port; "": unknown). On this machine's own addresses only their names are: another
 // name means a foreign web page that had its name resolve to here (DNS rebinding).
 bool is_host_allowed(const std::string& host, const std::string& bind);
 
@@ -31,7 +31,7 @@ class HttpListener {
 
  private:
   class Threads;
-  std::atomic<bool> ending_ = false;
+  std::atomic<bool> stopping_ = false;
   std::unique_ptr<httplib::Server> server_;
   std::unique_ptr<Threads> threads_;  // until the server takes them
   int port_ = -1;

@@ -18,9 +18,9 @@ constexpr milliseconds kStalled(2000);         // without taking a byte: the cli
 constexpr milliseconds kFarewell(200);
 
 // The events that came within `most`; 0: none.
-int events_of(socket_t socket, int events, milliseconds most) {
+int events_of(socket_t socket, int events, milliseconds max) {
   ::pollfd asked{.fd = socket, .events = static_cast<short>(events), .revents = 0};
-  const int found = ::poll(&asked, 1, static_cast<int>(std::max(most, milliseconds(0)).count()));
+  const int found = ::poll(&asked, 1, static_cast<int>(std::max(max, milliseconds(0)).count()));
   return found > 0 ? asked.revents : 0;
 }
 

@@ -14,9 +14,9 @@ class SteadyPace {
   // stands, 2 where one is missing. A gap of more than a second (a lost stream) is cut out.
   std::int64_t copies(double seconds) {
     const auto due = std::llround((seconds - cut_) * fps_) + 1;
-    const auto most = std::max<std::int64_t>(1, std::llround(fps_));
+    const auto max = std::max<std::int64_t>(1, std::llround(fps_));
     const std::int64_t missing = std::max<std::int64_t>(0, due - written_);
-    const std::int64_t copies = missing > most ? 1 : missing;
+    const std::int64_t copies = missing > max ? 1 : missing;
     cut_ += static_cast<double>(missing - copies) / fps_;
     written_ += copies;
     return copies;

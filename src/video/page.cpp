@@ -28,7 +28,7 @@ const char* web_page() {
 </style>
 </head>
 <body>
-<main><img id="picture" src="stream.mjpg" alt="The video with the boxes of what was found"></main>
+<main><img id="image" src="stream.mjpg" alt="The video with the boxes of what was found"></main>
 <aside>
   <h1>Darknet Focal</h1>
   <dl>
@@ -45,10 +45,10 @@ const char* web_page() {
 <script>
 const at = id => document.getElementById(id);
 let missed = 0, dark = false;
-at('picture').onload = () => { dark = false; };
-at('picture').onerror = () => {
+at('image').onload = () => { dark = false; };
+at('image').onerror = () => {
   dark = true;
-  setTimeout(() => { at('picture').src = 'stream.mjpg?' + Date.now(); }, 5000);
+  setTimeout(() => { at('image').src = 'stream.mjpg?' + Date.now(); }, 5000);
 };
 function row(name, now, seen, tracking) {
   const tr = document.createElement('tr');
@@ -70,11 +70,11 @@ async function ask() {
   try {
     const state = await (await fetch('state.json')).json();
     if (state.frame_id) show(state);
-    if (missed > 2) at('picture').src = 'stream.mjpg?' + Date.now();
+    if (missed > 2) at('image').src = 'stream.mjpg?' + Date.now();
     missed = 0;
   } catch { ++missed; }
   at('lost').textContent = missed > 2 ? 'The program has ended or cannot be reached.'
-    : dark ? 'No picture comes, perhaps because too many others watch.' : '';
+    : dark ? 'No image comes, perhaps because too many others watch.' : '';
   setTimeout(ask, missed > 2 ? 2000 : 250);
 }
 ask();

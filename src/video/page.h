@@ -1,4 +1,4 @@
-// The web page at the picture port: the stream, figures and counts, for desktops and phones.
+// The web page at the image port: the stream, figures and counts, for desktops and phones.
 #pragma once
 
 namespace darknet {

@@ -7,7 +7,7 @@
 namespace darknet {
 namespace {
 
-// Frames between two stages: enough to even out their times, few enough to be told soon.
+// Frames between two stages: enough to even out their times, few enough to be reported soon.
 constexpr std::size_t kDepth = 4, kLiveDepth = 1;
 
 std::size_t depth_of(const PipelineOptions& o) { return o.live ? kLiveDepth : kDepth; }
@@ -91,7 +91,7 @@ void Pipeline::close_all() {
   shown_.close();
 }
 
-bool Pipeline::hand_on_captured(Passed frame) {
+bool Pipeline::forward_captured(Passed frame) {
   if (!options_.live) return captured_.push(std::move(frame));
   const auto dropped = captured_.push_newest(std::move(frame));
   if (dropped) statistics_.dropped(*dropped);
@@ -113,7 +113,7 @@ void Pipeline::capture() {
     frame->seconds = options_.live
                          ? std::chrono::duration<double>(frame->captured - first).count()
                          : static_cast<double>(number - 1) / (options_.fps > 0 ? options_.fps : 1);
-    if (!hand_on_captured(std::move(frame))) break;
+    if (!forward_captured(std::move(frame))) break;
   }
   captured_.close();
 }
@@ -172,13 +172,13 @@ void Pipeline::output() {
   shown_.close();
 }
 
-std::optional<FinishedFrame> Pipeline::next_shown(std::chrono::milliseconds most) {
-  return shown_.pop_within(most);
+std::optional<FinishedFrame> Pipeline::next_shown(std::chrono::milliseconds max) {
+  return shown_.pop_within(max);
 }
 
-bool Pipeline::finished(std::chrono::milliseconds most) {
+bool Pipeline::finished(std::chrono::milliseconds max) {
   std::unique_lock lock(mutex_);
-  return ended_.wait_for(lock, most, [&] { return running_ == 0; });
+  return ended_.wait_for(lock, max, [&] { return running_ == 0; });
 }
 
 void Pipeline::stop() {

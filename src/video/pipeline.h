@@ -21,9 +21,9 @@ using FinishedFrame = std::shared_ptr<const Frame>;
 
 struct PipelineStages {
   std::function<bool(Image&)> capture;  // false at the end
-  std::function<PreparedPicture(const Image&)> prepare;
+  std::function<PreparedImage(const Image&)> prepare;
   // One thread each; frames are dealt to them in turn. Never called twice at a time.
-  std::vector<std::function<std::vector<Detection>(const PreparedPicture&)>> detect;
+  std::vector<std::function<std::vector<Detection>(const PreparedImage&)>> detect;
   std::function<void(Frame&)> draw;  // in order, as output
   std::function<void(const FinishedFrame&)> output;
 };
@@ -43,9 +43,9 @@ class Pipeline {
   Pipeline& operator=(const Pipeline&) = delete;
 
   // The next frame for a window, in order (live: the newest); none where none came in time.
-  std::optional<FinishedFrame> next_shown(std::chrono::milliseconds most);
+  std::optional<FinishedFrame> next_shown(std::chrono::milliseconds max);
   // Whether every frame has left; waits for that no longer than `most`.
-  bool finished(std::chrono::milliseconds most);
+  bool finished(std::chrono::milliseconds max);
   void stop();  // captures nothing more; what is on its way goes on
   void join();  // waits for the end and throws what went wrong first
 
@@ -63,7 +63,7 @@ class Pipeline {
   void output();
   void close_all();
   void end();
-  bool hand_on_captured(Passed);
+  bool forward_captured(Passed);
 
   PipelineStages stages_;
   PipelineOptions options_;

@@ -51,7 +51,7 @@ class SourceReader {
     else if (take("classes="))
       v.scene.classes = number<std::int64_t>(1, kMaxFrames);
     else if (take("objects="))
-      v.scene.least_objects = v.scene.most_objects = number<std::int64_t>(0, kMaxFrames);
+      v.scene.min_objects = v.scene.max_objects = number<std::int64_t>(0, kMaxFrames);
     else if (take("frames="))
       v.frames = number<std::int64_t>(1, kMaxFrames);
     else

@@ -81,15 +81,15 @@ void stream(httplib::Response& response, const std::string& type, const Latest<T
 
 struct FrameServer::Impl {
   explicit Impl(const ServerOptions& o) {
-    if (o.picture_port >= 0) {
-      pictures = std::make_unique<HttpListener>(o.bind, o.picture_port);
-      serve_pictures();
+    if (o.image_port >= 0) {
+      images = std::make_unique<HttpListener>(o.bind, o.image_port);
+      serve_images();
     }
     if (o.json_port >= 0) {
       findings = std::make_unique<HttpListener>(o.bind, o.json_port);
       serve_findings();
     }
-    if (pictures) encoder = start_thread("that encodes frames", [this] { encode(); });
+    if (images) encoder = start_thread("that encodes frames", [this] { encode(); });
   }
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
@@ -99,40 +99,40 @@ struct FrameServer::Impl {
     if (encoder.joinable()) encoder.join();
   }
 
-  void serve_pictures();
+  void serve_images();
   void serve_findings();
-  void stream_pictures(httplib::Response&);
+  void stream_images(httplib::Response&);
   void encode();
 
   Latest<Frame> frames;
   Latest<std::string> jpegs;
-  std::atomic<int> watchers{0}, readers{0};  // of pictures; of findings
+  std::atomic<int> watchers{0}, readers{0};  // of images; of findings
   std::thread encoder;
-  std::unique_ptr<HttpListener> pictures, findings;  // gone first: their clients use the others
+  std::unique_ptr<HttpListener> images, findings;  // gone first: their clients use the others
 };
 
-void FrameServer::Impl::stream_pictures(httplib::Response& response) {
+void FrameServer::Impl::stream_images(httplib::Response& response) {
   stream(response, cat("multipart/x-mixed-replace; boundary=", kBoundary), jpegs, part_of,
          watchers);
 }
 
-void FrameServer::Impl::serve_pictures() {
+void FrameServer::Impl::serve_images() {
   using httplib::Request, httplib::Response;
-  httplib::Server& server = pictures->server();
+  httplib::Server& server = images->server();
   server.Get("/", [this](const Request& request, Response& response) {
     if (is_browser(request))
       response.set_content(web_page(), "text/html; charset=utf-8");
     else
-      stream_pictures(response);  // Darknet: players are given the bare address
+      stream_images(response);  // Darknet: players are given the bare address
   });
   server.Get("/stream.mjpg",
-             [this](const Request&, Response& response) { stream_pictures(response); });
+             [this](const Request&, Response& response) { stream_images(response); });
   server.Get("/state.json", [this](const Request&, Response& response) {
     const auto reading = frames.get();
     never_kept(response);
     response.set_content(reading.value ? reading.value->state : "{}", "application/json");
   });
-  pictures->start();
+  images->start();
 }
 
 void FrameServer::Impl::serve_findings() {
@@ -164,7 +164,7 @@ void FrameServer::Impl::encode() {
 FrameServer::FrameServer(const ServerOptions& options) : impl_(std::make_unique<Impl>(options)) {}
 FrameServer::~FrameServer() = default;
 
-int FrameServer::picture_port() const { return impl_->pictures ? impl_->pictures->port() : -1; }
+int FrameServer::image_port() const { return impl_->images ? impl_->images->port() : -1; }
 int FrameServer::json_port() const { return impl_->findings ? impl_->findings->port() : -1; }
 void FrameServer::publish(const FinishedFrame& frame) { impl_->frames.put(frame); }
 

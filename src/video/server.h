@@ -1,4 +1,4 @@
-// What is seen and found, over HTTP: a web page, pictures as a stream (MJPEG), findings as a stream
+// What is seen and found, over HTTP: a web page, images as a stream (MJPEG), findings as a stream
 // of JSON. For viewers, not for archives: a client that is slow misses frames.
 #pragma once
 #include <memory>
@@ -9,8 +9,8 @@
 namespace darknet {
 
 struct ServerOptions {
-  std::string bind = "127.0.0.1";         // the address that is listened on
-  int picture_port = -1, json_port = -1;  // -1: none; 0: any free one
+  std::string bind = "127.0.0.1";       // the address that is listened on
+  int image_port = -1, json_port = -1;  // -1: none; 0: any free one
 };
 
 class FrameServer {
@@ -20,7 +20,7 @@ class FrameServer {
   FrameServer(const FrameServer&) = delete;
   FrameServer& operator=(const FrameServer&) = delete;
 
-  int picture_port() const;  // in use; -1: none
+  int image_port() const;  // in use; -1: none
   int json_port() const;
   // The newest frame, for all clients. Never waits for one.
   void publish(const FinishedFrame&);

@@ -19,7 +19,7 @@ struct StageTimes {  // means per frame, milliseconds
 };
 
 struct VideoSummary {
-  std::int64_t frames = 0, dropped = 0;  // that left the pipeline; that were passed over
+  std::int64_t frames = 0, dropped = 0;  // that left the pipeline; that were skipped
   double seconds = 0;                    // from the first frame captured to the last one out
   double fps = 0, recent_fps = 0;
   double latency = 0, recent_latency = 0, worst_latency = 0;  // milliseconds
@@ -67,7 +67,7 @@ class StageTimer {
 
 // For people, at the end.
 std::string describe(const VideoSummary&, int cores);
-// For the picture: frames a second, latency and times of the last frames.
+// For the image: frames a second, latency and times of the last frames.
 std::vector<std::string> overlay_lines(const VideoSummary&, bool live);
 
 }  // namespace darknet

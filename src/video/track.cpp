@@ -15,14 +15,14 @@ constexpr std::int64_t kKeepUnnumbered = 1;
 
 }  // namespace
 
-std::vector<std::size_t> Tracker::match(std::span<const Detection> found, float least_overlap,
+std::vector<std::size_t> Tracker::match(std::span<const Detection> found, float min_overlap,
                                         bool numbered_only) {
   std::vector<std::size_t> which;
   std::vector<Detection> expected;
   for (std::size_t k = 0; k < tracks_.size(); ++k)
     if (!tracks_[k].matched && (tracks_[k].id > 0 || !numbered_only))
       which.push_back(k), expected.push_back(tracks_[k].expected);
-  auto match = associate(found, expected, least_overlap);
+  auto match = associate(found, expected, min_overlap);
   for (std::size_t i = 0; i < found.size(); ++i) {
     if (match[i] == kUnmatched) continue;
     match[i] = which[match[i]];

@@ -42,7 +42,7 @@ class Tracker {
     bool matched = true;                        // in this frame
   };
   // Pairs `found` with tracks that are not matched yet: for each detection its track or kUnmatched.
-  std::vector<std::size_t> match(std::span<const Detection> found, float least_overlap,
+  std::vector<std::size_t> match(std::span<const Detection> found, float min_overlap,
                                  bool numbered_only);
   void hit(Track&);
   TrackerSettings settings_;

@@ -269,14 +269,13 @@ std::vector<std::string> image_samples() {
 }
 
 void read_image_bytes(const std::string& bytes) {
-  constexpr std::int64_t kMostPixels = 1 << 20;
+  constexpr std::int64_t kMaxPixels = 1 << 20;
   soundness(bytes);
   const int orientation = exif_orientation(bytes);
   require(orientation >= 1 && orientation <= 8, "an orientation out of range");
-  const PictureSize size = picture_size(bytes);
+  const ImageSize size = image_size(bytes);
   require(size.width >= 0 && size.height >= 0, "a negative size");
-  if (size.width > kMostPixels || size.height > kMostPixels ||
-      size.width * size.height > kMostPixels)
+  if (size.width > kMaxPixels || size.height > kMaxPixels || size.width * size.height > kMaxPixels)
     return;  // accepted up to 2^28, at a second each
   for (const std::int64_t channels : {1, 3}) {
     const Image image = decode_image(bytes, "x", channels);

@@ -31,8 +31,8 @@ extern "C" int pthread_create(pthread_t* thread, const pthread_attr_t* attribute
                               void* (*function)(void*), void* argument) {
   static const auto create =
       reinterpret_cast<decltype(&pthread_create)>(::dlsym(RTLD_NEXT, "pthread_create"));
-  const char* most = std::getenv("FEW_THREADS");
-  if (most && running >= std::atoi(most)) return EAGAIN;
+  const char* max = std::getenv("FEW_THREADS");
+  if (max && running >= std::atoi(max)) return EAGAIN;
   auto work = std::make_unique<Work>(Work{function, argument});
   ++running;
   const int failed = create(thread, attributes, &counted, work.get());

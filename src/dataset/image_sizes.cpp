@@ -1,4 +1,4 @@
-#include "dataset/picture_sizes.h"
+#include "dataset/image_sizes.h"
 
 #include <string>
 
@@ -12,11 +12,11 @@
 namespace darknet {
 namespace {
 
-constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 30;
-constexpr std::size_t kHeader = 64 << 10;  // bytes in which most pictures tell their size
+constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 30;
+constexpr std::size_t kHeader = 64 << 10;  // bytes in which most images report their size
 
-std::string next_bytes(std::istream& in, std::size_t most) {
-  std::string bytes(most, '\0');
+std::string next_bytes(std::istream& in, std::size_t max) {
+  std::string bytes(max, '\0');
   in.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   bytes.resize(static_cast<std::size_t>(in.gcount()));
   return bytes;
@@ -38,42 +38,40 @@ std::string exif_of_png(std::istream& in) {
   return "";
 }
 
-// `in` has been read as far as `beginning` goes.
-int orientation_of(const std::filesystem::path& path, std::istream& in,
-                   const std::string& beginning) {
+// `in` has been read as far as `head` goes.
+int orientation_of(const std::filesystem::path& path, std::istream& in, const std::string& head) {
   constexpr std::size_t kFlags = 20;
   constexpr std::uint64_t kHasExif = 8;
-  if (beginning.size() < kHeader) return exif_orientation(beginning);
-  const FileKind kind = file_kind(beginning);
+  if (head.size() < kHeader) return exif_orientation(head);
+  const FileKind kind = file_kind(head);
   if (kind == FileKind::png) return exif_orientation(exif_of_png(in));
-  if (kind == FileKind::webp && beginning.substr(12, 4) == "VP8X" &&
-      (little_endian(beginning, kFlags, 1) & kHasExif) != 0)
-    return exif_orientation(read_file(path, kMostBytes));
-  return exif_orientation(beginning);
+  if (kind == FileKind::webp && head.substr(12, 4) == "VP8X" &&
+      (little_endian(head, kFlags, 1) & kHasExif) != 0)
+    return exif_orientation(read_file(path, kMaxBytes));
+  return exif_orientation(head);
 }
 
 }  // namespace
 
-PictureSize picture_size_of(const std::filesystem::path& path) {
-  InputFile in(path, kMostBytes);
-  const std::string beginning = next_bytes(in, kHeader);
-  PictureSize size = picture_size(beginning);
-  const FileKind kind = file_kind(beginning);
-  // Missing, no picture, or told further behind; or of a kind that OpenCV turns on its own.
+ImageSize image_size_of(const std::filesystem::path& path) {
+  InputFile in(path, kMaxBytes);
+  const std::string head = next_bytes(in, kHeader);
+  ImageSize size = image_size(head);
+  const FileKind kind = file_kind(head);
+  // Missing, no image, or told further behind; or of a kind that OpenCV turns on its own.
   if (size.width <= 0 || kind == FileKind::tiff || kind == FileKind::jpeg2000) {
     const Image image = read_image(path);
     return {image.width, image.height};
   }
-  if (orientation_of(path, in, beginning) >= 5)
-    std::swap(size.width, size.height);  // a quarter turn
+  if (orientation_of(path, in, head) >= 5) std::swap(size.width, size.height);  // a quarter turn
   return size;
 }
 
-std::vector<PictureSize> picture_sizes(const ImagePaths& paths) {
-  std::vector<PictureSize> sizes;
-  log::Progress progress("reading the sizes of pictures", static_cast<std::int64_t>(paths.size()));
+std::vector<ImageSize> image_sizes(const ImagePaths& paths) {
+  std::vector<ImageSize> sizes;
+  log::Progress progress("reading the sizes of images", static_cast<std::int64_t>(paths.size()));
   for (const auto& path : paths) {
-    sizes.push_back(picture_size_of(path));
+    sizes.push_back(image_size_of(path));
     progress.at(static_cast<std::int64_t>(sizes.size()));
   }
   return sizes;

@@ -1,10 +1,10 @@
-#include "train/exchange.h"
+#include "train/all_reduce.h"
 
 #include <cmath>
 
 #include "core/device_guard.h"
+#include "kernels/all_reduce.h"
 #include "kernels/batch_norm.h"
-#include "kernels/exchange.h"
 #include "nn/weights.h"
 
 namespace darknet {
@@ -26,9 +26,9 @@ std::size_t bytes_of(const Tensor& t) { return static_cast<std::size_t>(t.bytes(
 
 }  // namespace
 
-Exchange::Exchange(const std::vector<Replica>& replicas, const std::vector<StepState*>& states,
-                   std::int64_t parts, bool in_order) {
-  keep_ = std::pow(kRollingKeep, static_cast<float>(parts));
+AllReduce::AllReduce(const std::vector<Replica>& replicas, const std::vector<StepState*>& states,
+                     std::int64_t micro_batches, bool in_order) {
+  keep_ = std::pow(kRollingKeep, static_cast<float>(micro_batches));
   std::vector<Device> devices;
   for (std::size_t d = 0; d < replicas.size(); ++d) {
     const Replica& side = replicas[d];
@@ -42,19 +42,19 @@ Exchange::Exchange(const std::vector<Replica>& replicas, const std::vector<StepS
       p.kept.emplace_back(device, r->value.bytes());
     }
     floats_ = n;
-    p.shared = Buffer(device, n * std::int64_t{sizeof(float)}, Reach::peers);
+    p.shared = Buffer(device, n * std::int64_t{sizeof(float)}, MemoryAccess::peer);
     p.packed = streams(device.type).event(device);
     p.taken = streams(device.type).event(device);
     places_.push_back(std::move(p));
   }
   const DeviceType type = devices.front().type;
-  if (!in_order) library_ = streams(type).sum_over(devices);
+  if (!in_order) library_ = streams(type).all_reduce(devices);
   if (library_) return;
   summed_ = streams(type).event(devices.front());
   places_.front().incoming = Buffer(devices.front(), places_.front().shared.bytes());
 }
 
-void Exchange::keep_statistics() {
+void AllReduce::keep_statistics() {
   for (Place& p : places_) {
     const DeviceGuard guard(device_of(p.side));
     const auto statistics = rolling(*p.side.net);
@@ -65,7 +65,7 @@ void Exchange::keep_statistics() {
 }
 
 template <class Gradient, class Statistics>
-float* Exchange::visit(Place& p, Gradient gradient, Statistics statistics) const {
+float* AllReduce::visit(Place& p, Gradient gradient, Statistics statistics) const {
   float* at = floats(p.shared);
   for (const Tensor* g : p.side.optimizer->gradients()) {
     gradient(*g, at);
@@ -82,41 +82,41 @@ float* Exchange::visit(Place& p, Gradient gradient, Statistics statistics) const
   return at;
 }
 
-void Exchange::pack(Place& p, std::int64_t device) {
+void AllReduce::pack(Place& p, std::int64_t device) {
   const DeviceGuard guard(device_of(p.side));
   const Stream& stream = stream_of(p.side);
   const auto later = static_cast<float>(static_cast<std::int64_t>(places_.size()) - 1 - device);
-  float* const fault = visit(
+  float* const error = visit(
       p,
       [&](const Tensor& g, float* to) {
         memory_of(p.side).copy(stream, to, g.data(), bytes_of(g));
       },
       [&](const RollingArrays& r) { share_rolling(stream, r, keep_, std::pow(keep_, later)); });
-  share_fault(stream, p.state, fault);
+  share_error(stream, p.state, error);
   p.packed->record(stream);
 }
 
-void Exchange::unpack(Place& p) {
+void AllReduce::unpack(Place& p) {
   const DeviceGuard guard(device_of(p.side));
   const Stream& stream = stream_of(p.side);
   const float keep = std::pow(keep_, static_cast<float>(places_.size()));
-  const float* const fault = visit(
+  const float* const error = visit(
       p,
       [&](const Tensor& g, const float* from) {
         memory_of(p.side).copy(stream, g.data(), from, bytes_of(g));
       },
       [&](const RollingArrays& r) { take_rolling(stream, r, keep); });
-  take_fault(stream, fault, p.state);
+  take_error(stream, error, p.state);
 }
 
-void Exchange::sum_in_order() {
+void AllReduce::sum_in_order() {
   Place& first = places_.front();
   const Stream& stream = stream_of(first.side);
   const std::size_t bytes = static_cast<std::size_t>(floats_) * sizeof(float);
   const DeviceGuard guard(device_of(first.side));
   for (std::size_t d = 1; d < places_.size(); ++d) {
     const Place& p = places_[d];
-    p.packed->hold(stream);
+    p.packed->make_wait(stream);
     memory_of(first.side)
         .copy_from(stream, first.incoming.data(), stream_of(p.side).device, p.shared.data(), bytes);
     add_array(stream, floats(first.incoming), floats(first.shared), floats_);
@@ -125,15 +125,15 @@ void Exchange::sum_in_order() {
   for (std::size_t d = 1; d < places_.size(); ++d) {
     Place& p = places_[d];
     const DeviceGuard other(device_of(p.side));
-    summed_->hold(stream_of(p.side));
+    summed_->make_wait(stream_of(p.side));
     memory_of(p.side).copy_from(stream_of(p.side), p.shared.data(), stream.device,
                                 first.shared.data(), bytes);
     p.taken->record(stream_of(p.side));
   }
-  for (std::size_t d = 1; d < places_.size(); ++d) places_[d].taken->hold(stream);
+  for (std::size_t d = 1; d < places_.size(); ++d) places_[d].taken->make_wait(stream);
 }
 
-void Exchange::run() {
+void AllReduce::run() {
   for (std::size_t d = 0; d < places_.size(); ++d) pack(places_[d], static_cast<std::int64_t>(d));
   if (library_) {
     std::vector<Stream> all;

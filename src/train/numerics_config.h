@@ -8,7 +8,7 @@
 
 namespace darknet {
 
-struct Arithmetic {
+struct NumericsConfig {
   DeviceType processor = DeviceType::cpu;
   std::int64_t devices = 1;  // that share a batch
   bool exact = false, deterministic = false;
@@ -20,9 +20,9 @@ struct Arithmetic {
 inline constexpr const char* kNotBitwise =
     ": it resumes, but its results will not be bitwise equal to those of an uninterrupted run";
 
-void note(const Arithmetic&, TrainingState&);
+void record(const NumericsConfig&, TrainingState&);
 // Throws where the training of `weights` ran otherwise; warns where it only cannot give the same
 // bits. What a state of an earlier version does not tell is not asked for.
-void require_same(const Arithmetic&, const TrainingState&, const std::string& weights);
+void check_compatible(const NumericsConfig&, const TrainingState&, const std::string& weights);
 
 }  // namespace darknet

@@ -1,4 +1,4 @@
-#include "image/picture_size.h"
+#include "image/image_size.h"
 
 #include <algorithm>
 #include <charconv>
@@ -12,17 +12,17 @@
 namespace darknet {
 namespace {
 
-constexpr std::uint64_t kMostSide = 0xFFFFFFFF;  // of any kind: their product fits 64 bits
+constexpr std::uint64_t kMaxSide = 0xFFFFFFFF;  // of any kind: their product fits 64 bits
 
 // Products of sides must not overflow: of what no file has, 0.
-PictureSize size_of(std::uint64_t width, std::uint64_t height) {
-  constexpr std::uint64_t kMost = kMostSide >> 1;
+ImageSize size_of(std::uint64_t width, std::uint64_t height) {
+  constexpr std::uint64_t kMax = kMaxSide >> 1;
   if (width == 0 || height == 0) return {};
-  return {static_cast<std::int64_t>(std::min(width, kMost)),
-          static_cast<std::int64_t>(std::min(height, kMost))};
+  return {static_cast<std::int64_t>(std::min(width, kMax)),
+          static_cast<std::int64_t>(std::min(height, kMax))};
 }
 
-PictureSize of_jpeg(std::string_view s) {
+ImageSize of_jpeg(std::string_view s) {
   jpeg::Segment segment{0, 0, jpeg::start_of(s)};
   while (jpeg::next_segment(s, segment.end, segment) && segment.marker != jpeg::kEndOfImage)
     if (jpeg::is_frame(segment.marker))
@@ -30,7 +30,7 @@ PictureSize of_jpeg(std::string_view s) {
   return {};
 }
 
-PictureSize of_png(std::string_view s) {
+ImageSize of_png(std::string_view s) {
   if (s.size() < 24 || s.substr(12, 4) != "IHDR") return {};
   return size_of(big_endian(s, 16, 4), big_endian(s, 20, 4));
 }
@@ -40,7 +40,7 @@ std::uint64_t magnitude(std::uint64_t two_complement) {
       std::abs(std::int64_t{static_cast<std::int32_t>(two_complement)}));
 }
 
-PictureSize of_bmp(std::string_view s) {
+ImageSize of_bmp(std::string_view s) {
   constexpr std::uint64_t kOs2 = 12;  // bytes of the old header
   if (little_endian(s, 14, 4) == kOs2)
     return size_of(little_endian(s, 18, 2), little_endian(s, 20, 2));
@@ -48,7 +48,7 @@ PictureSize of_bmp(std::string_view s) {
                  magnitude(little_endian(s, 22, 4)));  // a negative height: rows from the top
 }
 
-PictureSize of_webp(std::string_view s) {
+ImageSize of_webp(std::string_view s) {
   if (s.size() < 30) return {};
   const std::string_view chunk = s.substr(12, 4);
   constexpr std::uint64_t kFourteenBits = 0x3FFF;
@@ -71,7 +71,7 @@ struct TiffLayout {
 std::uint64_t tiff_value(std::string_view s, std::uint64_t wanted, const TiffLayout& layout,
                          std::size_t directory) {
   const auto number = s.starts_with("II") ? little_endian : big_endian;
-  std::uint64_t most = 0;
+  std::uint64_t max = 0;
   std::size_t at = directory + layout.count_bytes;
   for (auto left = number(s, directory, layout.count_bytes);
        left > 0 && at <= s.size() && s.size() - at >= layout.entry_bytes;
@@ -80,12 +80,12 @@ std::uint64_t tiff_value(std::string_view s, std::uint64_t wanted, const TiffLay
     const std::uint64_t type = number(s, at + 2, 2);
     const std::size_t bytes = type == 1 ? 1 : type == 3 ? 2 : type == 4 ? 4 : type == 16 ? 8 : 0;
     if (bytes == 0) return 0;  // signed ones and fractions measure nothing
-    most = std::max(most, number(s, at + layout.value_at, bytes));
+    max = std::max(max, number(s, at + layout.value_at, bytes));
   }
-  return most;
+  return max;
 }
 
-PictureSize of_tiff(std::string_view s) {
+ImageSize of_tiff(std::string_view s) {
   constexpr std::uint64_t kWidth = 256, kHeight = 257;
   const auto number = s.starts_with("II") ? little_endian : big_endian;
   const bool big = number(s, 2, 2) == 43;
@@ -109,13 +109,13 @@ std::size_t codestream_of(std::string_view s) {
   return s.size();
 }
 
-PictureSize of_jpeg2000(std::string_view s) {
-  constexpr std::uint64_t kStartAndSize = 0xFF4FFF51, kMostComponents = 4;
+ImageSize of_jpeg2000(std::string_view s) {
+  constexpr std::uint64_t kStartAndSize = 0xFF4FFF51, kMaxComponents = 4;
   const std::size_t at = codestream_of(s);
   if (big_endian(s, at, 4) != kStartAndSize) return {};
   const auto field = [&](std::size_t i) { return big_endian(s, at + 8 + 4 * i, 4); };
   if (field(0) <= field(2) || field(1) <= field(3)) return {};  // the offsets
-  if (big_endian(s, at + 40, 2) > kMostComponents) return {};   // each as large as the image
+  if (big_endian(s, at + 40, 2) > kMaxComponents) return {};    // each as large as the image
   return size_of(field(0) - field(2), field(1) - field(3));
 }
 
@@ -146,14 +146,14 @@ PnmHeader pnm_header(std::string_view s) {
   return h;
 }
 
-PictureSize of_pnm(std::string_view s) {
-  constexpr std::uint64_t kMostValue = 65535;  // stb would count beyond its integers
+ImageSize of_pnm(std::string_view s) {
+  constexpr std::uint64_t kMaxValue = 65535;  // stb would count beyond its integers
   const PnmHeader h = pnm_header(s);
-  return h.largest > 0 && h.largest <= kMostValue ? size_of(h.width, h.height) : PictureSize{};
+  return h.largest > 0 && h.largest <= kMaxValue ? size_of(h.width, h.height) : ImageSize{};
 }
 
 // Lines, a blank one, and "-Y height +X width".
-PictureSize of_hdr(std::string_view s) {
+ImageSize of_hdr(std::string_view s) {
   const auto blank = s.find("\n\n");
   if (blank == s.npos || s.substr(blank + 2, 3) != "-Y ") return {};
   std::size_t at = blank + 5;
@@ -174,7 +174,7 @@ PnmSamples pnm_samples(std::string_view s) {
   return p;
 }
 
-PictureSize picture_size(const std::string& bytes) {
+ImageSize image_size(const std::string& bytes) {
   switch (file_kind(bytes)) {
     case FileKind::jpeg:
       return of_jpeg(bytes);

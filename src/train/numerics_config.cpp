@@ -1,4 +1,4 @@
-#include "train/arithmetic.h"
+#include "train/numerics_config.h"
 
 #include "core/error.h"
 #include "core/log.h"
@@ -17,7 +17,7 @@ void require_flag(bool then, bool now, const char* flag, const std::string& weig
 
 }  // namespace
 
-void note(const Arithmetic& now, TrainingState& state) {
+void record(const NumericsConfig& now, TrainingState& state) {
   state.device = name_of(now.processor);
   state.devices = now.devices;
   state.exact = now.exact;
@@ -26,13 +26,14 @@ void note(const Arithmetic& now, TrainingState& state) {
   state.threads = now.threads;
 }
 
-void require_same(const Arithmetic& now, const TrainingState& then, const std::string& weights) {
+void check_compatible(const NumericsConfig& now, const TrainingState& then,
+                      const std::string& weights) {
   const std::string processor = name_of(now.processor);
-  const bool told = !then.device.empty();
-  if (told && then.device != processor)
+  const bool known = !then.device.empty();
+  if (known && then.device != processor)
     fail(weights, ": that training ran on a ", then.device, ", not a ", processor,
          "; give the same (-i, -nogpu), or -clear to count anew");
-  if (told) require_flag(then.deterministic, now.deterministic, "-deterministic", weights);
+  if (known) require_flag(then.deterministic, now.deterministic, "-deterministic", weights);
   require_flag(then.exact, now.exact, "-exact", weights);
   if (then.precision != now.precision)
     fail(weights, ": that training ran with precision=", then.precision, ", not ", now.precision,
@@ -40,7 +41,7 @@ void require_same(const Arithmetic& now, const TrainingState& then, const std::s
   if (then.threads > 0 && then.threads != now.threads)
     log::warn(cat("that training ran with ", plural(then.threads, "thread"), ", this one with ",
                   now.threads, kNotBitwise));
-  if (told && then.devices != now.devices)
+  if (known && then.devices != now.devices)
     log::warn(cat("that training ran on ", plural(then.devices, "device"), ", this one on ",
                   now.devices, kNotBitwise));
 }

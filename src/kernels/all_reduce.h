@@ -1,5 +1,5 @@
-// Launches around the sum over several devices that train on parts of one batch: what each brings
-// to it besides its gradients, and what it takes from it.
+// Launches around the sum over several devices that train on micro-batches of one batch: what each
+// brings to it apart from its gradients, and what it takes from it.
 #pragma once
 #include <cstdint>
 
@@ -11,9 +11,9 @@ namespace darknet {
 // to += from, over n elements.
 void add_array(const Stream&, const float* from, float* to, std::int64_t n);
 
-// Rolling statistics r = keep^s r0 + u after s parts on one device. Device d of n brings
+// Rolling statistics r = keep^s r0 + u after s micro-batches on one device. Device d of n brings
 // weight u, weight = keep^(s (n - 1 - d)); the sum of all with keep^(s n) r0 is what one device
-// would have after the parts of all, device after device.
+// would have after the micro-batches of all, device after device.
 struct RollingArrays {
   float* value = nullptr;       // r
   const float* kept = nullptr;  // r0, from before the step
@@ -23,8 +23,8 @@ struct RollingArrays {
 void share_rolling(const Stream&, const RollingArrays&, float keep, float weight);
 void take_rolling(const Stream&, const RollingArrays&, float keep);
 
-// A fault of one device is a fault of all: 1 or 0 into *shared; a sum above 0 makes a fault.
-void share_fault(const Stream&, const StepState*, float* shared);
-void take_fault(const Stream&, const float* shared, StepState*);
+// An error of one device is an error of all: 1 or 0 into *shared; a sum above 0 makes an error.
+void share_error(const Stream&, const StepState*, float* shared);
+void take_error(const Stream&, const float* shared, StepState*);
 
 }  // namespace darknet

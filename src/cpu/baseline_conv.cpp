@@ -12,7 +12,7 @@ using namespace onednn;
 dnnl::memory memory_at(const Desc& d, void* p) { return {d, engine(), p}; }
 
 // One direction with everything it reads; what it writes and the scratchpad lie in the workspace.
-struct BareDirection {
+struct BaselineDirection {
   dnnl::primitive primitive;
   Desc output, scratch;
   int output_argument = 0;
@@ -20,25 +20,25 @@ struct BareDirection {
   std::int64_t scratch_at = 0;
 };
 
-class CpuBareConv final : public BareConv {
+class CpuBaselineConv final : public BaselineConv {
  public:
-  CpuBareConv(const ConvSpec& spec, const Epilogue& epilogue, const PlanOptions& options,
-              Choice choice);
+  CpuBaselineConv(const ConvSpec& spec, const Epilogue& epilogue, const PlanOptions& options,
+                  Choice choice);
   bool runs(ConvDirection direction) const override { return slot(direction).has_value(); }
   std::int64_t workspace() const override { return workspace_; }
   std::string description() const override { return description_; }
   void run(ConvDirection direction, void* workspace) override;
 
  private:
-  std::optional<BareDirection>& slot(ConvDirection d) {
+  std::optional<BaselineDirection>& slot(ConvDirection d) {
     return directions_[static_cast<std::size_t>(d)];
   }
-  const std::optional<BareDirection>& slot(ConvDirection d) const {
+  const std::optional<BaselineDirection>& slot(ConvDirection d) const {
     return directions_[static_cast<std::size_t>(d)];
   }
   void* filled(const Desc& desc, float value);
   template <class Pd>
-  BareDirection direction(const Pd& pd, const char* name, const Desc& output, int argument);
+  BaselineDirection direction(const Pd& pd, const char* name, const Desc& output, int argument);
   ForwardDesc make_forward(const Epilogue& fused, Choice choice);
   void make_backward_data(const ForwardDesc& hint, Choice choice);
   void make_backward_weights(const ForwardDesc& hint, Choice choice);
@@ -46,14 +46,14 @@ class CpuBareConv final : public BareConv {
   ConvSpec spec_;
   PlanOptions options_;
   std::vector<Buffer> inputs_;
-  std::optional<BareDirection> directions_[3];
+  std::optional<BaselineDirection> directions_[3];
   std::int64_t workspace_ = 0;
   std::string description_;
 };
 
 // A ramp around `value`: neither zeros nor denormals, which some processors compute at other
 // speeds.
-void* CpuBareConv::filled(const Desc& desc, float value) {
+void* CpuBaselineConv::filled(const Desc& desc, float value) {
   Buffer& b = inputs_.emplace_back(Device{}, static_cast<std::int64_t>(desc.get_size()));
   with_element(is_bf16(desc) ? DType::bf16 : DType::f32, [&](auto element) {
     auto* const data = static_cast<decltype(element)*>(b.data());
@@ -65,14 +65,14 @@ void* CpuBareConv::filled(const Desc& desc, float value) {
 }
 
 template <class Pd>
-BareDirection CpuBareConv::direction(const Pd& pd, const char* name, const Desc& output,
-                                     int argument) {
+BaselineDirection CpuBaselineConv::direction(const Pd& pd, const char* name, const Desc& output,
+                                             int argument) {
   description_ += cat(description_.empty() ? "" : ", ", name, " ", pd.impl_info_str());
-  BareDirection d{.primitive = dnnl::primitive(pd.get()),
-                  .output = output,
-                  .scratch = pd.scratchpad_desc(),
-                  .output_argument = argument,
-                  .arguments = {}};
+  BaselineDirection d{.primitive = dnnl::primitive(pd.get()),
+                      .output = output,
+                      .scratch = pd.scratchpad_desc(),
+                      .output_argument = argument,
+                      .arguments = {}};
   Areas areas;
   areas.take(static_cast<std::int64_t>(output.get_size()));
   d.scratch_at = areas.take(static_cast<std::int64_t>(d.scratch.get_size()));
@@ -80,9 +80,9 @@ BareDirection CpuBareConv::direction(const Pd& pd, const char* name, const Desc&
   return d;
 }
 
-ForwardDesc CpuBareConv::make_forward(const Epilogue& fused, Choice choice) {
+ForwardDesc CpuBaselineConv::make_forward(const Epilogue& fused, Choice choice) {
   ForwardDesc pd = choose_forward(spec_, fused, options_, choice).pd;
-  BareDirection d = direction(pd, "forward", pd.dst_desc(), DNNL_ARG_DST);
+  BaselineDirection d = direction(pd, "forward", pd.dst_desc(), DNNL_ARG_DST);
   d.arguments = {{DNNL_ARG_SRC, memory_at(pd.src_desc(), filled(pd.src_desc(), 1))},
                  {DNNL_ARG_WEIGHTS, memory_at(pd.weights_desc(), filled(pd.weights_desc(), .02f))}};
   if (fused.bias)
@@ -91,25 +91,25 @@ ForwardDesc CpuBareConv::make_forward(const Epilogue& fused, Choice choice) {
   return pd;
 }
 
-void CpuBareConv::make_backward_data(const ForwardDesc& hint, Choice choice) {
+void CpuBaselineConv::make_backward_data(const ForwardDesc& hint, Choice choice) {
   const DataDesc pd = choose_backward_data(spec_, options_, hint, choice).pd;
-  BareDirection d = direction(pd, "backward data", pd.diff_src_desc(), DNNL_ARG_DIFF_SRC);
+  BaselineDirection d = direction(pd, "backward data", pd.diff_src_desc(), DNNL_ARG_DIFF_SRC);
   d.arguments = {{DNNL_ARG_DIFF_DST, memory_at(pd.diff_dst_desc(), filled(pd.diff_dst_desc(), 1))},
                  {DNNL_ARG_WEIGHTS, memory_at(pd.weights_desc(), filled(pd.weights_desc(), .02f))}};
   slot(ConvDirection::backward_data) = std::move(d);
 }
 
-void CpuBareConv::make_backward_weights(const ForwardDesc& hint, Choice choice) {
+void CpuBaselineConv::make_backward_weights(const ForwardDesc& hint, Choice choice) {
   const WeightsDesc pd = choose_backward_weights(spec_, options_, hint, choice).pd;
-  BareDirection d =
+  BaselineDirection d =
       direction(pd, "backward weights", pd.diff_weights_desc(), DNNL_ARG_DIFF_WEIGHTS);
   d.arguments = {{DNNL_ARG_SRC, memory_at(pd.src_desc(), filled(pd.src_desc(), 1))},
                  {DNNL_ARG_DIFF_DST, memory_at(pd.diff_dst_desc(), filled(pd.diff_dst_desc(), 1))}};
   slot(ConvDirection::backward_weights) = std::move(d);
 }
 
-CpuBareConv::CpuBareConv(const ConvSpec& spec, const Epilogue& epilogue, const PlanOptions& options,
-                         Choice choice)
+CpuBaselineConv::CpuBaselineConv(const ConvSpec& spec, const Epilogue& epilogue,
+                                 const PlanOptions& options, Choice choice)
     : spec_(spec), options_(options) {
   checked("convolution", about(spec), [&] {
     const auto hint = make_forward(fused_epilogue(spec, epilogue, options, choice), choice);
@@ -119,9 +119,9 @@ CpuBareConv::CpuBareConv(const ConvSpec& spec, const Epilogue& epilogue, const P
   });
 }
 
-void CpuBareConv::run(ConvDirection direction, void* workspace) {
-  if (!runs(direction)) fail("a bare convolution without this direction");
-  BareDirection& d = *slot(direction);
+void CpuBaselineConv::run(ConvDirection direction, void* workspace) {
+  if (!runs(direction)) fail("a library-only convolution without this direction");
+  BaselineDirection& d = *slot(direction);
   checked("convolution", about(spec_), [&] {
     d.arguments.insert_or_assign(d.output_argument, memory_at(d.output, workspace));
     d.arguments.insert_or_assign(DNNL_ARG_SCRATCHPAD,
@@ -133,10 +133,10 @@ void CpuBareConv::run(ConvDirection direction, void* workspace) {
 
 }  // namespace
 
-std::unique_ptr<BareConv> make_cpu_bare_conv(const ConvSpec& spec, const Epilogue& epilogue,
-                                             const PlanOptions& options, bool as_planned) {
-  return std::make_unique<CpuBareConv>(spec, epilogue, options,
-                                       as_planned ? Choice::planned : Choice::library);
+std::unique_ptr<BaselineConv> make_cpu_baseline_conv(const ConvSpec& spec, const Epilogue& epilogue,
+                                                     const PlanOptions& options, bool as_planned) {
+  return std::make_unique<CpuBaselineConv>(spec, epilogue, options,
+                                           as_planned ? Choice::planned : Choice::library);
 }
 
 }  // namespace darknet

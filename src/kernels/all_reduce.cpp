@@ -1,4 +1,4 @@
-#include "kernels/exchange.h"
+#include "kernels/all_reduce.h"
 
 #include "core/for_each.h"
 
@@ -25,19 +25,19 @@ struct TakeRolling {
   DN_HD void operator()(std::int64_t i) const { a.value[i] = keep * a.kept[i] + a.shared[i]; }
 };
 
-struct ShareFault {
+struct ShareError {
   const StepState* state;
   float* shared;
   DN_HD void operator()(std::int64_t) const {
-    *shared = state->verdict == Verdict::fault ? 1.f : 0.f;
+    *shared = state->status == StepStatus::non_finite ? 1.f : 0.f;
   }
 };
 
-struct TakeFault {
+struct TakeError {
   const float* shared;
   StepState* state;
   DN_HD void operator()(std::int64_t) const {
-    if (!(*shared == 0)) state->verdict = Verdict::fault;
+    if (!(*shared == 0)) state->status = StepStatus::non_finite;
   }
 };
 
@@ -55,12 +55,12 @@ void take_rolling(const Stream& s, const RollingArrays& a, float keep) {
   for_each(s, a.n, TakeRolling{a, keep});
 }
 
-void share_fault(const Stream& s, const StepState* state, float* shared) {
-  for_each(s, 1, ShareFault{state, shared});
+void share_error(const Stream& s, const StepState* state, float* shared) {
+  for_each(s, 1, ShareError{state, shared});
 }
 
-void take_fault(const Stream& s, const float* shared, StepState* state) {
-  for_each(s, 1, TakeFault{shared, state});
+void take_error(const Stream& s, const float* shared, StepState* state) {
+  for_each(s, 1, TakeError{shared, state});
 }
 
 }  // namespace darknet

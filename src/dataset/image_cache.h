@@ -1,4 +1,4 @@
-// The decoded pictures of a list, kept in memory up to a budget.
+// The decoded images of a list, kept in memory up to a budget.
 #pragma once
 #include <array>
 #include <atomic>
@@ -14,25 +14,25 @@
 
 namespace darknet {
 
-struct Picture {
+struct DecodedImage {
   Image image;
   std::array<float, 3> outside = {.5f, .5f, .5f};  // what is shown beyond its edges, 0..1
 };
 
-enum class Outside : std::uint8_t { grey, mean };  // the picture's mean colour
+enum class Outside : std::uint8_t { grey, mean };  // the image's mean colour
 
-// Either kept by the Pictures or owned by the borrower.
-class BorrowedPicture {
+// Either kept by the Images or owned by the borrower.
+class CachedImage {
  public:
-  explicit BorrowedPicture(const Picture* kept) : picture_(kept) {}
-  explicit BorrowedPicture(std::unique_ptr<const Picture> own)
-      : own_(std::move(own)), picture_(own_.get()) {}
-  const Picture& operator*() const { return *picture_; }
-  const Picture* operator->() const { return picture_; }
+  explicit CachedImage(const DecodedImage* kept) : image_(kept) {}
+  explicit CachedImage(std::unique_ptr<const DecodedImage> own)
+      : own_(std::move(own)), image_(own_.get()) {}
+  const DecodedImage& operator*() const { return *image_; }
+  const DecodedImage* operator->() const { return image_; }
 
  private:
-  std::unique_ptr<const Picture> own_;
-  const Picture* picture_;
+  std::unique_ptr<const DecodedImage> own_;
+  const DecodedImage* image_;
 };
 
 // Memory for decoded images, which several lists may share: whoever comes first takes it.
@@ -50,24 +50,24 @@ class CacheBudget {
   std::atomic<std::int64_t> left_;
 };
 
-class Pictures {
+class ImageCache {
  public:
   // `budget` outlives this; null: nothing is kept.
-  Pictures(ImagePaths, std::int64_t channels, CacheBudget* budget, Outside);
+  ImageCache(ImagePaths, std::int64_t channels, CacheBudget* budget, Outside);
   std::int64_t size() const { return static_cast<std::int64_t>(paths_.size()); }
   std::filesystem::path path(std::int64_t i) const { return paths_[to_size(i)]; }
-  // May be called from several threads at once. Throws where the picture cannot be read.
-  BorrowedPicture get(std::int64_t i);
+  // May be called from several threads at once. Throws where the image cannot be read.
+  CachedImage get(std::int64_t i);
 
  private:
-  std::unique_ptr<const Picture> load(std::size_t) const;
+  std::unique_ptr<const DecodedImage> load(std::size_t) const;
 
   ImagePaths paths_;
   std::int64_t channels_;
   Outside outside_;
   std::mutex mutex_;
   CacheBudget* budget_;
-  std::vector<std::unique_ptr<const Picture>> kept_;
+  std::vector<std::unique_ptr<const DecodedImage>> kept_;
 };
 
 }  // namespace darknet

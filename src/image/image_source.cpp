@@ -3,9 +3,9 @@
 namespace darknet {
 namespace {
 
-class PictureSource : public VideoSource {
+class ImageSource : public VideoSource {
  public:
-  PictureSource(std::vector<std::filesystem::path> paths, double fps)
+  ImageSource(std::vector<std::filesystem::path> paths, double fps)
       : paths_(std::move(paths)), fps_(fps) {}
   VideoFormat format() const override {
     return {.fps = fps_, .frames = static_cast<std::int64_t>(paths_.size())};
@@ -24,8 +24,8 @@ class PictureSource : public VideoSource {
 
 }  // namespace
 
-std::unique_ptr<VideoSource> picture_source(std::vector<std::filesystem::path> paths, double fps) {
-  return std::make_unique<PictureSource>(std::move(paths), fps);
+std::unique_ptr<VideoSource> image_source(std::vector<std::filesystem::path> paths, double fps) {
+  return std::make_unique<ImageSource>(std::move(paths), fps);
 }
 
 }  // namespace darknet

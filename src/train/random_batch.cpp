@@ -1,4 +1,4 @@
-#include "train/made_up.h"
+#include "train/random_batch.h"
 
 #include "core/rng.h"
 
@@ -7,15 +7,15 @@ namespace {
 constexpr int kTruthsPerImage = 8;
 }
 
-std::vector<float> made_up_pixels(std::int64_t n, std::uint64_t seed) {
+std::vector<float> random_pixels(std::int64_t n, std::uint64_t seed) {
   std::vector<float> values(static_cast<std::size_t>(n));
   Rng rng(seed);
   for (float& v : values) v = rng.uniform();
   return values;
 }
 
-std::vector<std::vector<Truth>> made_up_truths(std::int64_t images, std::int64_t classes,
-                                               std::uint64_t seed) {
+std::vector<std::vector<Truth>> random_truths(std::int64_t images, std::int64_t classes,
+                                              std::uint64_t seed) {
   std::vector<std::vector<Truth>> all(static_cast<std::size_t>(images));
   Rng rng(seed, 1);
   for (auto& truths : all)

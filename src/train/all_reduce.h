@@ -1,4 +1,4 @@
-// What the devices of one training tell each other in every step, so that all make the same update:
+// What the devices of one training exchange in every step, so that all make the same update:
 // the sums of their gradients and, device after device, the rolling statistics of batch
 // normalisation, whose batch statistics stay each device's own.
 #pragma once
@@ -18,28 +18,29 @@ struct Replica {
   Optimizer* optimizer = nullptr;
 };
 
-class Exchange {
+class AllReduce {
  public:
-  // `states`: of each replica, on its device. `parts`: that each computes per step. `in_order`:
-  // sums are formed device after device by copies, as they are anyway where no library does it.
-  Exchange(const std::vector<Replica>&, const std::vector<StepState*>& states, std::int64_t parts,
-           bool in_order);
+  // `states`: of each replica, on its device. `micro_batches`: that each computes per step.
+  // `in_order`: sums are formed device after device by copies, as they are anyway where no library
+  // does it.
+  AllReduce(const std::vector<Replica>&, const std::vector<StepState*>& states,
+            std::int64_t micro_batches, bool in_order);
 
-  void keep_statistics();  // before the first part of a step
-  // After the last part, before the updates; asks and does not wait.
+  void keep_statistics();  // before the first micro-batch of a step
+  // After the last micro-batch, before the updates; asks and does not wait.
   void run();
 
  private:
   struct Place {
     Replica side;
     StepState* state = nullptr;
-    Buffer shared;             // all gradients, then rolling statistics, then the fault
+    Buffer shared;             // all gradients, then rolling statistics, then the error
     std::vector<Buffer> kept;  // rolling statistics from before the step
     std::unique_ptr<Event> packed, taken;
     Buffer incoming;  // of the first device: another's `shared`
   };
   // Calls gradient(tensor, its place in `shared`), then statistics(arrays), in their fixed order;
-  // returns the place of the fault.
+  // returns the place of the error.
   template <class Gradient, class Statistics>
   float* visit(Place&, Gradient, Statistics) const;
   void pack(Place&, std::int64_t device);
@@ -47,9 +48,9 @@ class Exchange {
   void sum_in_order();
 
   std::vector<Place> places_;
-  std::unique_ptr<DeviceSum> library_;
+  std::unique_ptr<AllReduceLibrary> library_;
   std::unique_ptr<Event> summed_;
-  float keep_ = 1;  // of the rolling statistics, over one device's parts
+  float keep_ = 1;  // of the rolling statistics, over one device's micro-batches
   std::int64_t floats_ = 0;
 };
 

@@ -1,4 +1,4 @@
-#include "train/uploads.h"
+#include "train/host_to_device.h"
 
 #include <algorithm>
 #include <cstring>
@@ -14,11 +14,11 @@ std::size_t aligned(std::size_t bytes) {
   return (bytes + kAlignment - 1) / kAlignment * kAlignment;
 }
 
-bool has_parts(const StepInput& input, std::int64_t image) {
-  return !input.parts.empty() && !input.parts[static_cast<std::size_t>(image)].empty();
+bool has_tiles(const StepInput& input, std::int64_t image) {
+  return !input.tiles.empty() && !input.tiles[static_cast<std::size_t>(image)].empty();
 }
 
-// The truths of one part of a batch, `capacity` places for each image.
+// The truths of one micro-batch of a batch, `capacity` places for each image.
 struct PackedTruths {
   std::vector<Truth> truths;
   std::vector<std::int32_t> counts;
@@ -41,52 +41,53 @@ PackedTruths pack(std::span<const std::vector<Truth>> images, std::int64_t capac
 
 }  // namespace
 
-Uploads::Uploads(Network& net)
+HostToDevice::HostToDevice(Network& net)
     : net_(net),
       capacity_(std::max<std::int64_t>(1, net.layer(0).context().truths)),
       copies_({.device = net.options().device}) {
   const Device& device = net.options().device;
   const std::int64_t images = net.input_shape().n;
-  order_ = Buffer(device, sizeof(StepOrder));
+  params_ = Buffer(device, sizeof(StepParams));
   truths_ = Buffer(device, images * capacity_ * std::int64_t{sizeof(Truth)});
   counts_ = Buffer(device, images * std::int64_t{sizeof(std::int32_t)});
-  for (Parcel& p : parcels_) {
+  for (StagingBuffer& p : staging_) {
     p.copied = streams(device.type).event(device);
     p.unpacked = streams(device.type).event(device);
   }
 }
 
-Truths Uploads::truths() const {
+Truths HostToDevice::truths() const {
   return {static_cast<const Truth*>(truths_.data()),
           static_cast<const std::int32_t*>(counts_.data()), net_.input_shape().n, capacity_};
 }
 
-std::vector<Uploads::Item> Uploads::pixels(const StepInput& input, std::int64_t first) const {
+std::vector<HostToDevice::Item> HostToDevice::pixels(const StepInput& input,
+                                                     std::int64_t first) const {
   const Shape in = net_.input_shape();
   const auto floats = static_cast<std::size_t>(in.features());
   std::vector<Item> items;
   for (std::int64_t image = first; image < first + in.n; ++image) {
-    if (!has_parts(input, image)) {
+    if (!has_tiles(input, image)) {
       items.push_back(
           {input.pixels.data() + static_cast<std::size_t>(image) * floats, floats * sizeof(float)});
       continue;
     }
-    for (const PlacedPart& p : input.parts[static_cast<std::size_t>(image)])
-      items.push_back({p.picture->image.pixels.data(), p.picture->image.pixels.size()});
+    for (const PlacedTile& p : input.tiles[static_cast<std::size_t>(image)])
+      items.push_back({p.image->image.pixels.data(), p.image->image.pixels.size()});
   }
   return items;
 }
 
-// Packs the items and sends them as soon as the parcel's last contents have been unpacked.
-void Uploads::dispatch(Parcel& p, std::span<const Item> items) {
+// Packs the items and sends them as soon as the staging buffer's last contents have been unpacked.
+void HostToDevice::enqueue(StagingBuffer& p, std::span<const Item> items) {
   const Device& device = net_.stream().device;
   std::size_t bytes = 0;
   for (const Item& i : items) bytes += aligned(i.bytes);
   p.copied->wait();  // until then its memory is read
   if (static_cast<std::int64_t>(bytes) > p.packed.bytes()) {
     p.unpacked->wait();
-    const auto room = static_cast<std::int64_t>(bytes + bytes / 4);  // pictures differ in size
-    HostBuffer packed(device.type, room);
+    const auto room = static_cast<std::int64_t>(bytes + bytes / 4);  // images differ in size
+    PinnedBuffer packed(device.type, room);
     p.there = Buffer(device, room);
     p.packed = std::move(packed);  // last: its size says what both hold
   }
@@ -95,15 +96,15 @@ void Uploads::dispatch(Parcel& p, std::span<const Item> items) {
     if (i.bytes > 0) std::memcpy(to, i.data, i.bytes);
     to += aligned(i.bytes);
   }
-  p.unpacked->hold(copies_.get());
+  p.unpacked->make_wait(copies_.get());
   memory(device.type).send(copies_.get(), p.there.data(), p.packed.data(), bytes);
   p.copied->record(copies_.get());
-  p.copied->hold(net_.stream());
+  p.copied->make_wait(net_.stream());
 }
 
 // `at`: where the items lie on the device; null: they are read where they are.
-void Uploads::place_pixels(const StepInput& input, std::int64_t first, std::span<const Item> items,
-                           const char* at) {
+void HostToDevice::place_pixels(const StepInput& input, std::int64_t first,
+                                std::span<const Item> items, const char* at) {
   const Stream& stream = net_.stream();
   Memory& device = memory(stream.device.type);
   auto item = items.begin();
@@ -115,40 +116,41 @@ void Uploads::place_pixels(const StepInput& input, std::int64_t first, std::span
   };
   for (std::int64_t i = 0; i < net_.input_shape().n; ++i) {
     const TensorView to = net_.input().images(i, 1);
-    if (!has_parts(input, first + i)) {
+    if (!has_tiles(input, first + i)) {
       const std::size_t bytes = item->bytes;
       device.copy(stream, to.data, next(), bytes);
       continue;
     }
-    for (const PlacedPart& p : input.parts[static_cast<std::size_t>(first + i)])
-      place_on_device(stream, static_cast<const std::uint8_t*>(next()), *p.picture, p.placement,
+    for (const PlacedTile& p : input.tiles[static_cast<std::size_t>(first + i)])
+      place_on_device(stream, static_cast<const std::uint8_t*>(next()), *p.image, p.placement,
                       to.as<>());
   }
 }
 
-std::int64_t Uploads::send(const StepInput& input, std::int64_t first, const StepOrder& order) {
+std::int64_t HostToDevice::send(const StepInput& input, std::int64_t first,
+                                const StepParams& params) {
   const Stream& stream = net_.stream();
   const DeviceGuard guard(stream.device);
   const PackedTruths truths =
       pack(input.truths.subspan(static_cast<std::size_t>(first),
                                 static_cast<std::size_t>(net_.input_shape().n)),
            capacity_);
-  const std::vector<Item> pictures = pixels(input, first);
-  std::vector<Item> items{{&order, sizeof order},
+  const std::vector<Item> images = pixels(input, first);
+  std::vector<Item> items{{&params, sizeof params},
                           {truths.truths.data(), truths.truths.size() * sizeof(Truth)},
                           {truths.counts.data(), truths.counts.size() * sizeof(std::int32_t)}};
   const std::size_t few = items.size();
-  if (!direct()) items.insert(items.end(), pictures.begin(), pictures.end());
-  Parcel& parcel = parcels_[next_++ % parcels_.size()];
-  dispatch(parcel, items);
-  const char* at = static_cast<const char*>(parcel.there.data());
-  void* const to[] = {order_.data(), truths_.data(), counts_.data()};
+  if (!direct()) items.insert(items.end(), images.begin(), images.end());
+  StagingBuffer& staging = staging_[next_++ % staging_.size()];
+  enqueue(staging, items);
+  const char* at = static_cast<const char*>(staging.there.data());
+  void* const to[] = {params_.data(), truths_.data(), counts_.data()};
   for (std::size_t i = 0; i < few; ++i) {
     memory(stream.device.type).copy(stream, to[i], at, items[i].bytes);
     at += aligned(items[i].bytes);
   }
-  place_pixels(input, first, pictures, direct() ? nullptr : at);
-  parcel.unpacked->record(stream);
+  place_pixels(input, first, images, direct() ? nullptr : at);
+  staging.unpacked->record(stream);
   return truths.left_out;
 }
 
