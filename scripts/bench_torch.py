@@ -61,7 +61,7 @@ def read_cfg(path):
                     raise CfgError(f"line {number}: neither a [section] nor key=value")
                 sections[-1].keys.setdefault(key.strip(), value.strip())  # the first one wins
     if len(sections) < 2 or sections[0].kind != "net":
-        raise CfgError("a [net] section and a layer are wanted")
+        raise CfgError("expected a [net] section and a layer")
     return sections
 
 
@@ -79,7 +79,7 @@ class Layer:
     def source_list(self, key):
         found = [i if i >= 0 else self.index + i for i in self.section.wholes(key)]
         if not found or not all(0 <= i < self.index for i in found):
-            self.error(f"{key}: layers before this one are wanted")
+            self.error(f"{key}: expected layers before this one")
         return found
 
 
@@ -355,7 +355,7 @@ class Bench:
 def whole_list(text):
     values = [int(v) for v in text.split(",")]
     if not values or min(values) < 1:
-        raise argparse.ArgumentTypeError("integers from 1 on, with commas, are wanted")
+        raise argparse.ArgumentTypeError("expected integers from 1 on, separated by commas")
     return values
 
 
@@ -367,7 +367,7 @@ def size_of(text):
 def mode_list(text):
     modes = text.split(",")
     if not set(modes) <= {"eager", "compile"}:
-        raise argparse.ArgumentTypeError("eager, compile or both are wanted")
+        raise argparse.ArgumentTypeError("expected eager, compile or both")
     return modes
 
 

@@ -32,7 +32,7 @@ std::string rate(double seconds, double flops, double peak) {
                      flops / seconds / unit_of(peak).flops, 100 * flops / seconds / peak);
 }
 
-std::string bare(double seconds) {
+std::string baseline(double seconds) {
   return seconds > 0 ? fmt::format("{:>9.3f}", 1e3 * seconds) : fmt::format("{:>9}", "");
 }
 
@@ -50,8 +50,8 @@ void print_row(const BenchOptions& o, const std::string& index, const LayerBench
   fmt::print("{:>4} {:<15} {:>7}  {:<17}{}", index, b.type, b.size, output,
              rate(b.forward, b.forward_flops, peak));
   if (o.training) fmt::print("{}", rate(b.backward, b.backward_flops, peak));
-  if (o.reference) fmt::print("{}", bare(b.baseline_forward));
-  if (o.reference && o.training) fmt::print("{}", bare(b.baseline_backward));
+  if (o.reference) fmt::print("{}", baseline(b.baseline_forward));
+  if (o.reference && o.training) fmt::print("{}", baseline(b.baseline_backward));
   fmt::print("\n");
 }
 

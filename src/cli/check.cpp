@@ -38,7 +38,7 @@ void choose_devices(const std::string& names, const std::vector<Section>& cfg,
 
 std::string about(const CheckedDevice& d, const std::vector<Section>& cfg) {
   const Ops& library = d.reference ? reference_ops() : ops(d.device.type);
-  return cat(to_string(d), " in ", to_string(precision_of(d, cfg)), " (", library.name(d.device),
+  return cat(to_string(d), " in ", name_of(precision_of(d, cfg)), " (", library.name(d.device),
              ')');
 }
 
@@ -60,7 +60,7 @@ void print(const DeviceCheck& check) {
 
 int run_check(Options& o) {
   const std::vector<Section> cfg = sections_of(o);
-  if (!o.against.empty()) o.check.second.precision = dtype_by_name(o.against);
+  if (!o.against.empty()) o.check.second.precision = value_of<DType>(o.against);
   choose_devices(o.devices.empty() ? default_devices() : o.devices, cfg, o.check);
   fmt::print("{}: {} against {}{}\n", printable(o.cfg), about(o.check.first, cfg),
              about(o.check.second, cfg), o.check.exact ? ", -exact" : "");
@@ -83,7 +83,8 @@ void add_check(CLI::App& program, Run& run) {
       "Differences are the largest of a layer, absolute and relative to the layer's largest "
       "magnitude.\nImages are noise, ground truths are synthetic; weights are random where no file "
       "is "
-      "named.\n'reference' is plain loops on the CPU: slow with large networks, -set "
+      "named.\n'reference' is the reference implementation on the CPU, plain loops: slow with "
+      "large networks, -set "
       "net.0.width=96\n-set net.0.height=96 helps.");
   const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
   cfg_argument(app, o->cfg)->required();

@@ -64,7 +64,7 @@ std::int64_t classes_of(const Target& t, const DataFile& data) {
   if (t.classes > 0) return t.classes;
   if (data.classes > 0) return data.classes;
   if (!data.names.empty()) return static_cast<std::int64_t>(read_names(data.names, 0).size());
-  fail_at({data.path.string(), 0}, "neither classes = nor names = says how many classes there are");
+  fail_at({data.path.string(), 0}, "classes= or names= is required");
 }
 
 // Widths and heights as the network sees them.

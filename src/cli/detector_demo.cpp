@@ -26,7 +26,7 @@ void add_source_flags(CLI::App& app, DemoOptions& o) {
   app.add_option("--fps", o.camera_settings.fps, "frames a second of the camera, or of images (25)")
       ->check(between(.01, 1000));
   app.add_option("--reconnect", o.reconnect,
-                 "seconds to look for a camera or stream that was lost; 0: end at once")
+                 "seconds to reconnect to a camera or stream that was lost; 0: end at once")
       ->check(between(0, 1e6))
       ->capture_default_str();
   app.add_option("--time_limit_sec", o.time_limit_sec, "end after so many seconds")
@@ -76,7 +76,9 @@ void add_demo_habits(CLI::App& app) {
   for (const char* flag : {"--hier", "-s", "--iou_thresh", "--http_post_host"})
     app.add_option_function<std::string>(
            flag,
-           [flag](const std::string&) { log::warn(cat(flag, ": has no meaning here, skipped")); },
+           [flag](const std::string&) {
+             log::warn(cat(flag, ": ignored: it has no meaning here"));
+           },
            "has no meaning here")
         ->group("Accepted from the Darknet forks");
 }

@@ -185,7 +185,7 @@ std::string cfg_reference() {
       "decay, no drift of averaged weights, and its batch normalisation works as at test time. So "
       "does a layer that no gradient reaches, as below `onlyforward=1`. Freeze layers whose "
       "weights "
-      "are loaded: a warning says where they are not.\n\n";
+      "are loaded: a warning is printed where they are not.\n\n";
   page +=
       "## Keys of other Darknet forks\n\nAccepted, so that their files load. Darknet's default "
       "says "
@@ -216,7 +216,6 @@ std::string manual_page(const CLI::App& program) {
       "training goes on\n.TP\n.I NAME_best.weights, NAME_final.weights\nof the best evaluation, "
       "and "
       "of the end\n.TP\n.I NAME_log.jsonl, NAME_chart.svg, NAME_chart.png\nthe log of a training "
-      "run "
       "run, "
       "iteration by iteration\n.SH ENVIRONMENT\n.TP\n.B OMP_NUM_THREADS\nhow many cores compute\n"
       ".TP\n.B OMP_WAIT_POLICY, GOMP_SPINCOUNT\n" +

@@ -51,7 +51,7 @@ void print_training(const CfgArguments& o) try {
           .c_str(),
       training.memory());
 } catch (const Error& e) {
-  fmt::print("training is not possible as it stands: {}\n", printable(e.what()));
+  fmt::print("training is not possible: {}\n", printable(e.what()));
 }
 
 int info(const CfgArguments& o) {

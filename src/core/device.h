@@ -75,23 +75,22 @@ class Memory {
   virtual void synchronize(const Stream&) = 0;
 };
 
-// What was asked of a stream, to be asked again at less cost: a CUDA graph. The addresses it was
-// recorded with must stay valid; the values behind them may change.
+// Captured work of a stream that can be launched again at less cost: a CUDA graph. The addresses it
+// was captured with must stay valid; the values behind them may change.
 class CapturedGraph {
  public:
   virtual ~CapturedGraph() = default;
   virtual void replay(const Stream&) = 0;
 };
 
-// A moment in the order of a stream: when all that was asked of it before has been done. Belongs to
-// the device it was made for. One that was never recorded lies in the past.
+// A point in the order of a stream, reached when all work before it is done. Belongs to the device
+// it was made for. One that was never recorded counts as reached.
 class Event {
  public:
   virtual ~Event() = default;
   virtual void record(const Stream&) = 0;
-  virtual void make_wait(
-      const Stream&) = 0;   // what is asked of that stream from now on waits for it
-  virtual void wait() = 0;  // the calling thread waits for it
+  virtual void make_wait(const Stream&) = 0;  // later work of that stream waits for it
+  virtual void wait() = 0;                    // the calling thread waits for it
   // Both were recorded and have passed; `earlier` is of the same device.
   virtual double seconds_since(const Event& earlier) const = 0;
 };

@@ -118,9 +118,8 @@ class Tuning;  // core/tuning.h
 
 struct PlanOptions {
   Mode mode = Mode::inference;
-  bool exact = false;  // direct convolution only; no TF32
-  bool deterministic =
-      false;  // CUDA: only algorithms that give bitwise identical results every time
+  bool exact = false;           // direct convolution only; no TF32
+  bool deterministic = false;   // CUDA: only algorithms with bitwise reproducible results
   bool input_gradient = true;   // whether backward_data will be called (not for the first layer)
   bool weight_gradient = true;  // whether backward_weights will be called (not with dont_update)
   // Element type of in and out and of their gradients. Weights, biases and their gradients are f32;
@@ -157,7 +156,7 @@ class Ops {
   }
 };
 
-// The CPU's other Ops: plain loops, for checks.
+// The CPU's other Ops: a reference implementation in plain loops, for checks.
 Ops& reference_ops();
 
 }  // namespace darknet

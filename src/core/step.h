@@ -6,7 +6,7 @@
 
 namespace darknet {
 
-// Told by the host before every micro-batch of a step.
+// Set by the host before every micro-batch of a step.
 struct StepParams {
   std::int64_t iteration = 0;  // 1 for the first update
   float learning_rate = 0;
@@ -14,7 +14,7 @@ struct StepParams {
   std::int64_t images_seen = 0;  // Darknet's `seen`, this micro-batch's images included
 };
 
-// What becomes of a step.
+// How a step ended.
 enum class StepStatus : std::int32_t {
   update,
   overflow,   // gradients went beyond f16: nothing is updated, the loss scale is lowered
@@ -31,8 +31,8 @@ struct LossScale {
 struct StepState : StepParams {
   // Kept by the device from step to step.
   StepStatus status = StepStatus::update;
-  std::int32_t non_finite_micro_batch =
-      -1;  // the first micro-batch of the batch whose loss was not finite
+  // The first micro-batch of the batch whose loss was not finite; -1: none.
+  std::int32_t non_finite_micro_batch = -1;
   LossScale loss;
 };
 

@@ -38,16 +38,6 @@ std::vector<float> floats_of(Memory& device, const Stream& s, const TensorView& 
 
 }  // namespace
 
-std::string_view to_string(DType t) {
-  return t == DType::f32 ? "f32" : t == DType::bf16 ? "bf16" : "f16";
-}
-
-std::optional<DType> dtype_by_name(std::string_view name) {
-  for (const DType t : {DType::f32, DType::bf16, DType::f16})
-    if (name == to_string(t)) return t;
-  return std::nullopt;
-}
-
 std::string to_string(const Shape& s) { return cat(s.n, 'x', s.h, 'x', s.w, 'x', s.c); }
 
 std::int64_t checked_size(const Shape& s) {

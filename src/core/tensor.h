@@ -12,14 +12,17 @@
 #include "core/error.h"
 #include "core/half.h"
 #include "core/hd.h"
+#include "core/named.h"
 
 namespace darknet {
 
 enum class DType : std::uint8_t { f32, bf16, f16 };
+constexpr auto choices(DType) {
+  return std::to_array<Named<DType>>(
+      {{"f32", DType::f32}, {"bf16", DType::bf16}, {"f16", DType::f16}});
+}
 
 constexpr std::int64_t size_of(DType t) { return t == DType::f32 ? 4 : 2; }
-std::string_view to_string(DType);                          // "f32", "bf16", "f16"
-std::optional<DType> dtype_by_name(std::string_view name);  // nullopt: unknown
 
 template <class T>
 constexpr DType dtype_of() {
@@ -81,7 +84,7 @@ struct TensorView {
   bool contiguous() const { return pixel_stride == shape.c; }
   template <class T = float>
   View<T> as() const {
-    if (dtype_of<T>() != dtype) fail("a tensor of ", to_string(dtype), " seen as another type");
+    if (dtype_of<T>() != dtype) fail("a tensor of ", name_of(dtype), " seen as another type");
     return {static_cast<T*>(data), shape, pixel_stride};
   }
   TensorView channels(std::int64_t first, std::int64_t count) const;  // a slice of every pixel
@@ -117,7 +120,7 @@ class Buffer {
   std::int64_t bytes_ = 0;
 };
 
-// Host memory for Memory::send and fetch of a device type; move-only.
+// Pinned (page-locked) host memory for Memory::send and fetch of a device type; move-only.
 class PinnedBuffer {
  public:
   PinnedBuffer() = default;

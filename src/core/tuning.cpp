@@ -46,7 +46,7 @@ json json_of(const ConvUse& u) {
           {"dilation", s.dilation},
           {"pad", {s.pad_y, s.pad_x}},
           {"mode", word_of(kModes, u.mode)},
-          {"precision", std::string(to_string(u.precision))},
+          {"precision", std::string(name_of(u.precision))},
           {"f32_output", u.f32_output},
           {"exact", u.exact},
           {"deterministic", u.deterministic}};
@@ -56,7 +56,7 @@ json json_of(const ConvUse& u) {
 class Fields {
  public:
   Fields(const json& object, Where where) : object_(object), where_(std::move(where)) {
-    if (!object.is_object()) error("a JSON object is wanted");
+    if (!object.is_object()) error("expected a JSON object");
   }
   [[noreturn]] void error(const std::string& what) const { fail_at(where_, what); }
   std::string text(const char* key) {
@@ -127,7 +127,7 @@ ConvUse use_of(Fields& f) {
             .pad_y = pad[0],
             .pad_x = pad[1]};
   u.mode = f.one_of("mode", kModes);
-  const auto precision = dtype_by_name(f.text("precision"));
+  const auto precision = value_of<DType>(f.text("precision"));
   if (!precision) f.error("precision: not f32, bf16 or f16");
   u.precision = *precision;
   u.f32_output = f.flag("f32_output"), u.exact = f.flag("exact");

@@ -45,7 +45,7 @@ class ReferenceConv final : public ConvPlan {
       : s_(spec), out_(spec.out()), precision_(precision) {}
   Epilogue fused() const override { return {}; }
   std::int64_t workspace() const override { return 0; }
-  std::string description() const override { return "plain loops"; }
+  std::string description() const override { return "reference"; }
   void set_weights(const Stream&, const float* weights, void*) override {
     weights_.assign(weights, weights + s_.weights());
     with_element(precision_, [&](auto element) {
@@ -179,7 +179,9 @@ class ReferenceOps final : public Ops {
     return std::make_unique<ReferenceGemm>(s);
   }
   std::string accept_precision(DType, const Device&) const override { return ""; }
-  std::string name(const Device&) const override { return "plain loops, sums in double"; }
+  std::string name(const Device&) const override {
+    return "reference implementation, sums in double";
+  }
 };
 
 }  // namespace

@@ -298,7 +298,7 @@ std::string CudaConvPlan::description() const {
   const auto of = [](const auto& chosen) {
     return cat(" cudnn:", chosen.word, chosen.tuned ? " (tuned)" : "");
   };
-  std::string text = cat(half() ? cat(to_string(options_.precision), ' ') : "", "forward",
+  std::string text = cat(half() ? cat(name_of(options_.precision), ' ') : "", "forward",
                          of(forward_), fused_.bias ? " with bias and activation" : "");
   if (!data_.word.empty()) text += cat(", data", of(data_));
   if (!weights_.word.empty()) text += cat(", weights", of(weights_));
@@ -374,7 +374,7 @@ std::unique_ptr<ConvPlan> make_half(const ConvSpec& spec, const Epilogue& epilog
     return std::make_unique<CudaConvPlan>(spec, epilogue, options);
   } catch (const Error& e) {
     log::warn(
-        cat(e.what(), "; computing this convolution in f32, not ", to_string(options.precision)));
+        cat(e.what(), "; computing this convolution in f32, not ", name_of(options.precision)));
     return nullptr;
   }
 }

@@ -85,7 +85,7 @@ void require_distinct_label_names(const ImagePaths& images) {
   for (std::size_t i = 0; i < images.size(); ++i)
     if (const auto [at, fresh] = first.emplace(label_name(images[i]), i); !fresh)
       fail(images[i].string(), ": would share the label file ", at->first, " with ",
-           images[at->second].string(), "; -format coco tells such images apart");
+           images[at->second].string(), "; -format coco distinguishes such images");
 }
 
 }  // namespace darknet

@@ -121,7 +121,7 @@ class FirstFew {
   std::string text_;
 };
 
-// Throws the first error, and says which flag goes on in spite of it.
+// Throws the first error, with the flag that makes the command continue.
 void require_sound(const LabelFile& file, BadLabels bad) {
   if (file.errors.empty()) return;
   if (!file.readable)

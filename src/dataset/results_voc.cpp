@@ -37,7 +37,7 @@ class VocResults : public ResultWriter {
   void check_image(const ResultImage& image) const override {
     require_voc_image(image.path);
     if (image.name != image.path.stem())
-      fail(image.path.string(), ": a VOC file cannot tell it from another image called ",
+      fail(image.path.string(), ": a VOC file cannot distinguish it from another image called ",
            image.path.stem().string());
   }
   void add(const ResultImage& image, const ImageSize& size,

@@ -101,7 +101,7 @@ SceneCanvas painted(const SceneSettings& s, std::int64_t k, const std::vector<Th
 void check(const SceneSettings& s) {
   const auto side = static_cast<float>(std::min(s.width, s.height));
   if (std::min(s.width, s.height) < 16 || std::max(s.width, s.height) > 8192)
-    fail("-size ", s.width, "x", s.height, ": sides of 16 to 8192 pixels are wanted");
+    fail("-size ", s.width, "x", s.height, ": expected sides of 16 to 8192 pixels");
   if (s.classes < 1 || s.classes > static_cast<std::int64_t>(kSceneClasses.size()))
     fail("-classes ", s.classes, ": there are 1 to ", kSceneClasses.size(), " kinds of objects");
   if (s.min_objects < 0 || s.max_objects < s.min_objects || s.max_objects > 1000)

@@ -33,10 +33,15 @@ std::vector<Detection> detections_in_image(const Network& net, std::int64_t imag
   return all;
 }
 
-void forward(Network& net, const float* pixels, std::int64_t floats) {
+// `pixels`: of as many images as there are, the network's input may have more.
+void forward(Network& net, const std::vector<float>& pixels) {
   const Stream& stream = net.stream();
-  memory(stream.device.type)
-      .copy_in(stream, net.input().data, pixels, static_cast<std::size_t>(floats) * sizeof(float));
+  const bool in_place =
+      stream.device.type == DeviceType::cpu && std::ssize(pixels) == net.input_shape().size();
+  net.set_input(in_place ? pixels.data() : nullptr);
+  if (!in_place)
+    memory(stream.device.type)
+        .copy_in(stream, net.input().data, pixels.data(), pixels.size() * sizeof(float));
   net.forward({.stream = stream, .mode = Mode::inference});
 }
 
@@ -75,7 +80,7 @@ PreparedImage prepare_image(const Stream& stream, const Image& image, const Shap
 
 std::vector<Detection> detect(Network& net, const PreparedImage& image,
                               const DetectionOptions& options) {
-  forward(net, image.pixels.data(), static_cast<std::int64_t>(image.pixels.size()));
+  forward(net, image.pixels);
   return detections_in_image(net, 0, options,
                              {image.placement, image.width, image.height, net.input_shape()});
 }
@@ -119,7 +124,7 @@ void detect_batches(Network& net, Loader& loader, std::size_t images, const Dete
   while (true) {
     const Batch& batch = loader.next();
     if (batch.images.empty() || (run.stop && run.stop())) return;
-    forward(net, batch.pixels.data(), static_cast<std::int64_t>(batch.pixels.size()));
+    forward(net, batch.pixels);
     for (std::size_t i = 0; i < batch.images.size(); ++i, ++done) {
       const ImageSize size{batch.sizes[i].width, batch.sizes[i].height};
       take(

@@ -67,7 +67,7 @@ Image decode_without_end(const std::string& bytes) {
 }
 
 [[noreturn]] void refuse_cut(const std::string& name) {
-  fail_at({name, 0}, "this image is cut short: its end is missing");
+  fail_at({name, 0}, "truncated image (no end marker)");
 }
 
 // Width 0 where it cannot be decoded. `warning`: what is wrong with it all the same.
@@ -83,7 +83,7 @@ Image decode_checked(const std::string& bytes, bool complete, const std::string&
   std::string warning;
   Image image = decode_quietly(bytes, complete, warning);
   if (image.width == 0 && !complete) refuse_cut(name);
-  if (image.width == 0) fail_at({name, 0}, "this is no image that can be decoded");
+  if (image.width == 0) fail_at({name, 0}, "cannot decode image");
   if (!warning.empty()) note_image_warning(name, warning);  // once nothing is kept any more
   return image;
 }
@@ -107,14 +107,14 @@ Image grey_of(const Image& rgb) {
 }
 
 Image decode_image(const std::string& bytes, const std::string& name, std::int64_t channels) {
-  if (bytes.empty()) fail_at({name, 0}, "this image is empty (0 bytes)");
+  if (bytes.empty()) fail_at({name, 0}, "empty file (0 bytes)");
   if (const std::size_t start = jpeg::start_of(bytes); start > 2)  // OpenCV takes no fill bytes
     return decode_image(bytes.substr(start - 2), name, channels);
   const ImageSize size = image_size(bytes);
   const Soundness sound = soundness(bytes);
   if (size.width <= 0) {
     if (!sound.complete) refuse_cut(name);
-    fail_at({name, 0}, "this is no image that can be decoded");
+    fail_at({name, 0}, "cannot decode image");
   }
   const auto require_moderate = [&](std::int64_t width, std::int64_t height) {
     if (is_too_large(width, height))
@@ -122,7 +122,7 @@ Image decode_image(const std::string& bytes, const std::string& name, std::int64
               kMaxPixels);
   };
   require_moderate(size.width, size.height);
-  if (!sound.sound_tables) fail_at({name, 0}, "this image is damaged: its Huffman tables");
+  if (!sound.sound_tables) fail_at({name, 0}, "damaged image: invalid Huffman tables");
   Image image = decode_checked(bytes, sound.complete, name);
   require_moderate(image.width, image.height);  // a decoder may read the header otherwise
   image = upright(std::move(image), exif_orientation(bytes));
@@ -140,7 +140,7 @@ void write_image(const fs::path& path, const Image& image) {
   if (extension != ".jpg" && extension != ".png" && extension != ".bmp")
     fail_at({path.string(), 0}, "images are written as .jpg, .png or .bmp");
   const std::string bytes = encode(image, extension);
-  if (bytes.empty()) fail_at({path.string(), 0}, "this image cannot be encoded");
+  if (bytes.empty()) fail_at({path.string(), 0}, "cannot encode image");
   write_file_atomically(path, bytes);
 }
 

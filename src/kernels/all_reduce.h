@@ -23,7 +23,8 @@ struct RollingArrays {
 void share_rolling(const Stream&, const RollingArrays&, float keep, float weight);
 void take_rolling(const Stream&, const RollingArrays&, float keep);
 
-// An error of one device is an error of all: 1 or 0 into *shared; a sum above 0 makes an error.
+// An error of one device is an error of all: 1 or 0 into *shared; a sum above 0 means that one
+// failed.
 void share_error(const Stream&, const StepState*, float* shared);
 void take_error(const Stream&, const float* shared, StepState*);
 

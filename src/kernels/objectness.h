@@ -47,7 +47,7 @@ void sum_telemetry(const Stream&, const ObjectnessArguments&, HeadTelemetry* out
 HeadTelemetry to_host(const Stream&, const HeadTelemetry* on_device);
 
 // total = micro-batch, or += micro-batch where `micro_batch` is not the step's first; a loss that
-// is not finite makes an error of the step.
+// is not finite makes the step fail.
 struct MicroBatchTelemetry {
   const HeadTelemetry* sums = nullptr;  // of the micro-batch
   HeadTelemetry* total = nullptr;

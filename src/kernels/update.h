@@ -1,5 +1,5 @@
 // Launches on parameters: gradient checks, an optimizer's update and the running average of the
-// weights, and the status on a step. All of them read what changes per step from a StepState in
+// weights, and the status of a step. All of them read what changes per step from a StepState in
 // device memory. Unless its status is `update` they change no parameter; an overflow clears the
 // gradients, an error leaves them for whoever asks which layer it was.
 #pragma once

@@ -15,18 +15,18 @@ void check_training(const Section& section, const NetSettings& net) {
       !std::holds_alternative<optimizers::Adam>(net.optimizer.chosen))
     section.fail("optimizer", cat("adam=1 asks for adam, optimizer=", name_of(net.optimizer.chosen),
                                   " for another; remove one of them"));
-  if (net.policy == "steps" && net.steps.empty() && net.scales.empty())
+  if (net.policy == Policy::steps && net.steps.empty() && net.scales.empty())
     section.fail_between({"policy"},
                          "policy=steps needs steps and scales; add both, for example "
                          "steps=4000,4500 and scales=.1,.1");
-  if (net.policy == "steps" && net.steps.size() != net.scales.size())
+  if (net.policy == Policy::steps && net.steps.size() != net.scales.size())
     section.fail_between({net.scales.empty() ? "steps" : "scales", "steps"},
                          cat("there are ", net.scales.size(), " scales for ", net.steps.size(),
                              " steps; give scales= and steps= as many numbers: each step "
                              "multiplies the learning rate by its scale"));
-  if ((net.policy == "poly" || net.policy == "sgdr") && net.max_batches == 0)
+  if ((net.policy == Policy::poly || net.policy == Policy::sgdr) && net.max_batches == 0)
     section.fail_between({"max_batches", "policy"},
-                         cat("policy=", net.policy,
+                         cat("policy=", name_of(net.policy),
                              " needs max_batches, the iterations of the run; add max_batches="));
 }
 

@@ -48,12 +48,25 @@ struct ImageAugmentation {
   }
 };
 
+// How the learning rate changes after burn_in (nn/schedule.h).
+enum class Policy : std::uint8_t { constant, step, steps, poly, exp, sigmoid, random, sgdr };
+constexpr auto choices(Policy) {
+  return std::to_array<Named<Policy>>({{"constant", Policy::constant},
+                                       {"step", Policy::step},
+                                       {"steps", Policy::steps},
+                                       {"poly", Policy::poly},
+                                       {"exp", Policy::exp},
+                                       {"sigmoid", Policy::sigmoid},
+                                       {"random", Policy::random},
+                                       {"sgdr", Policy::sgdr}});
+}
+
 struct NetSettings {
   std::int64_t batch = 1, subdivisions = 1, width = 416, height = 416, channels = 3;
   std::int64_t max_batches = 0;
   // Optimizer and schedule.
   float learning_rate = .001f, learning_rate_min = 1e-5f, decay = .0001f;
-  std::string policy = "constant";
+  Policy policy = Policy::constant;
   std::int64_t burn_in = 0, step = 1, sgdr_cycle = 0, sgdr_mult = 2;
   float power = 4, scale = 1, gamma = 1;
   std::vector<std::int64_t> steps;
@@ -62,13 +75,13 @@ struct NetSettings {
   float ema_alpha = 0;
   ImageAugmentation augmentation;
   bool letter_box = false;
-  std::string precision = "f32";
+  DType precision = DType::f32;
 
   template <class V>
   void fields(V&& v) {
     v("batch", batch, TrainingOnly{Integers{1, 1 << 20}}, "images per iteration");
     v("subdivisions", subdivisions, TrainingOnly{Integers{1, 1 << 20}},
-      "parts in which a batch is computed; divides batch");
+      "micro-batches in which a batch is computed; divides batch");
     v("width", width, Integers{1, 1 << 15}, "input width in pixels");
     v("height", height, Integers{1, 1 << 15}, "input height in pixels");
     v("channels", channels, Integers{1, 1 << 10}, "input channels: 3 colour, 1 grey");
@@ -79,10 +92,7 @@ struct NetSettings {
     v("learning_rate_min", learning_rate_min, TrainingOnly{Reals{0, 1e30f}},
       "lower end of policy=sgdr");
     v("decay", decay, TrainingOnly{Reals{0, 1e6f}}, "L2 penalty on weights");
-    v("policy", policy,
-      TrainingOnly{
-          OneOf{{"constant", "step", "steps", "poly", "exp", "sigmoid", "random", "sgdr"}}},
-      "how the learning rate changes");
+    v("policy", policy, TrainingOnly{Choice<Policy>{}}, "how the learning rate changes");
     v("burn_in", burn_in, TrainingOnly{Integers{0, std::int64_t{1} << 40}},
       "iterations over which the rate rises as (it/burn_in)^power");
     v("power", power, TrainingOnly{Reals{0, 1e3f}}, "exponent of burn_in and of policy=poly");
@@ -101,7 +111,7 @@ struct NetSettings {
       "decay of the averaged weights; 0: none");
     augmentation.fields(v);
     v("letter_box", letter_box, Flag{}, "keep the aspect ratio, grey bars around");
-    v("precision", precision, OneOf{{"f32", "bf16", "f16"}},
+    v("precision", precision, Choice<DType>{},
       "element type of activations and their gradients; weights and heads stay f32");
   }
 };

@@ -54,8 +54,14 @@ TensorView Network::Impl::block_view(std::size_t block, const Shape& shape, DTyp
   return {static_cast<char*>(arena.data()) + plan.offsets[block], type, shape, shape.c};
 }
 
+TensorView Network::Impl::input_view() const {
+  TensorView view = input.view();
+  if (given_input) view.data = const_cast<float*>(given_input);  // no layer writes its input
+  return view;
+}
+
 TensorView Network::Impl::output(std::int64_t i) {
-  if (i < 0) return input.view();
+  if (i < 0) return input_view();
   return block_view(node(i).output_block, node(i).needs.output, node(i).writes);
 }
 
@@ -189,6 +195,7 @@ std::int64_t Network::reshapes() const { return impl_->reshapes; }
 Shape Network::input_shape() const { return impl_->input_shape; }
 Shape Network::output_shape(std::int64_t layer) const { return impl_->node(layer).needs.output; }
 TensorView Network::input() const { return impl_->input.view(); }
+void Network::set_input(const float* pixels) { impl_->given_input = pixels; }
 TensorView Network::output(std::int64_t layer) const { return impl_->output(layer); }
 void Network::observe(LayerObserver* observer) { impl_->observer = observer; }
 

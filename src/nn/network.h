@@ -17,7 +17,7 @@ struct NetworkOptions {
   Mode mode = Mode::inference;
   bool exact = false;          // direct convolutions only; no TF32
   bool deterministic = false;  // CUDA: bitwise identical results from every run
-  bool reference = false;      // CPU: plain loops in place of the library
+  bool reference = false;      // CPU: the reference implementation in place of the library
   // Images per forward pass; 0: when training batch / (subdivisions * replicas), else 1.
   std::int64_t batch = 0;
   std::int64_t replicas = 1;           // networks that share the batch of a training run
@@ -86,6 +86,10 @@ class Network {
   // {n, h, w, c} values 0..1, f32, go into input(); then forward(). Afterwards output(i) holds what
   // layer i made, where it is kept: heads, the last layer, and all of them with keep_outputs.
   TensorView input() const;
+  // The passes that follow read their input here instead, without a copy: input_shape().size()
+  // values in the memory of the network's device, unchanged as long as passes read them. Null:
+  // input() again.
+  void set_input(const float* pixels);
   void forward(const Pass&);  // stream, mode, workspace and saved are filled in here
   TensorView output(std::int64_t layer) const;
   // dL/doutput of a layer before backward(), for tests; heads make their own gradient.

@@ -39,6 +39,7 @@ struct Network::Impl {
   Shape input_shape;
   DType precision = DType::f32;
   Tensor input;
+  const float* given_input = nullptr;  // read in place of `input`
   Buffer arena, workspace;
   MemoryPlan plan;
   Tuning algorithms;
@@ -47,6 +48,7 @@ struct Network::Impl {
   std::int64_t reshapes = 0;
 
   const Stream& stream() const { return queue.get(); }
+  TensorView input_view() const;
   Ops& library() const { return options.reference ? reference_ops() : ops(options.device.type); }
   std::int64_t size() const { return static_cast<std::int64_t>(nodes.size()); }
   Node& node(std::int64_t i) { return nodes[static_cast<std::size_t>(i)]; }

@@ -20,7 +20,7 @@ class Optimizer {
   void step(StepState* state, std::int64_t images, bool average);
 
   // Whether gradients come as large as StepState::loss says: with precision=f16.
-  bool scales_loss() const { return settings_.precision == "f16"; }
+  bool scales_loss() const { return settings_.precision == DType::f16; }
   // Parameters' gradients that step() reads, in a fixed order: what several devices sum.
   std::vector<Tensor*> gradients();
 

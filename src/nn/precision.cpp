@@ -6,12 +6,12 @@ namespace darknet {
 
 DType accepted_precision(const NetSettings& settings, const Where& where, const Ops& ops,
                          const Device& device) {
-  const DType precision = *dtype_by_name(settings.precision);
+  const DType precision = settings.precision;
   try {
     const std::string note = ops.accept_precision(precision, device);
-    if (!note.empty()) log::warn(cat("precision=", to_string(precision), ": ", note));
+    if (!note.empty()) log::warn(cat("precision=", name_of(precision), ": ", note));
   } catch (const Error& e) {
-    fail_at(where, "[net] precision=", to_string(precision), ": ", e.what());
+    fail_at(where, "[net] precision=", name_of(precision), ": ", e.what());
   }
   return precision;
 }

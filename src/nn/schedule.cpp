@@ -28,6 +28,29 @@ float sgdr_rate(const NetSettings& net, std::int64_t iteration) {
                                 (1 + std::cos(phase * std::numbers::pi)));
 }
 
+// Of the learning rate after burn_in, by the policies that multiply it.
+double factor_of(const NetSettings& net, std::int64_t iteration, std::uint64_t seed) {
+  const auto it = static_cast<double>(iteration);
+  switch (net.policy) {
+    case Policy::step:
+      return std::pow(net.scale, static_cast<double>(iteration / net.step));
+    case Policy::exp:
+      return std::pow(net.gamma, it);
+    case Policy::poly:
+      return std::pow(std::max(0., 1 - it / static_cast<double>(net.max_batches)), net.power);
+    case Policy::sigmoid:
+      return 1 / (1 + std::exp(net.gamma * (it - static_cast<double>(net.step))));
+    case Policy::random:
+      return std::pow(random_uniform(seed, 0x7A7E, static_cast<std::uint64_t>(iteration)),
+                      net.power);
+    case Policy::constant:
+    case Policy::steps:
+    case Policy::sgdr:
+      break;
+  }
+  return 1;
+}
+
 }  // namespace
 
 float learning_rate(const NetSettings& net, std::int64_t iteration, std::uint64_t seed) {
@@ -35,21 +58,9 @@ float learning_rate(const NetSettings& net, std::int64_t iteration, std::uint64_
   const double base = net.learning_rate;
   if (iteration < net.burn_in)
     return static_cast<float>(base * std::pow(it / static_cast<double>(net.burn_in), net.power));
-  double rate = base;
-  if (net.policy == "steps") return steps_rate(net, iteration);
-  if (net.policy == "sgdr") return sgdr_rate(net, iteration);
-  if (net.policy == "step")
-    rate *= std::pow(net.scale, static_cast<double>(iteration / net.step));
-  else if (net.policy == "exp")
-    rate *= std::pow(net.gamma, it);
-  else if (net.policy == "poly")
-    rate *= std::pow(std::max(0., 1 - it / static_cast<double>(net.max_batches)), net.power);
-  else if (net.policy == "sigmoid")
-    rate *= 1 / (1 + std::exp(net.gamma * (it - static_cast<double>(net.step))));
-  else if (net.policy == "random")
-    rate *=
-        std::pow(random_uniform(seed, 0x7A7E, static_cast<std::uint64_t>(iteration)), net.power);
-  return static_cast<float>(rate);
+  if (net.policy == Policy::steps) return steps_rate(net, iteration);
+  if (net.policy == Policy::sgdr) return sgdr_rate(net, iteration);
+  return static_cast<float>(base * factor_of(net, iteration, seed));
 }
 
 }  // namespace darknet

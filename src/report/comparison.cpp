@@ -70,7 +70,7 @@ std::string of_one_seed(const Comparison& c, const VariantDifference& d) {
   return fmt::format(
       "One seed proves nothing about the losses. For these two networks the {} test images alone "
       "leave {:+.1f} to {:+.1f} points (95 %){}; another seed moves either network by a point or "
-      "more: -seed 1..5 tells.",
+      "more: -seed 1..5 shows it.",
       c.images.size(), points(d.over_images.low), points(d.over_images.high),
       same ? ", which includes no difference at all" : "");
 }

@@ -263,7 +263,7 @@ Chart comparison_chart(const std::vector<TrainingHistory>& all) {
             "p of the anchors without an object; lower is more certain."),
       noted(log_scale(panel("Class loss (smoothed)", "loss per image",
                             one_of_each(all, Figure::class_loss))),
-            "Lower: the classes of objects are told apart better."),
+            "Lower: the classes of objects are separated better."),
       noted(log_scale(
                 panel("Box loss (smoothed)", "loss per image", one_of_each(all, Figure::box_loss))),
             "Lower: boxes lie closer to their objects.")};

@@ -111,7 +111,7 @@ TEST_F(DataTest, BadImagesCountInTrainAndEndTheOthers) {
   };
   const Case cases[] = {{"missing", "No such file", ""},
                         {"empty", "", ""},
-                        {"cut", "cut short", jpeg.substr(0, jpeg.size() / 2)},
+                        {"cut", "truncated", jpeg.substr(0, jpeg.size() / 2)},
                         {"header", "", jpeg.substr(0, 30)},
                         {"random", "", std::string(5000, '\x5A')},
                         {"text", "", "this is no image\n"}};

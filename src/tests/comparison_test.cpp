@@ -204,8 +204,11 @@ TEST_F(CompareTest, AnInvalidVariantLeavesTheFolderToTheNextCall) {
 
 TEST_F(CompareTest, AnotherComparisonsFolderIsRefused) {
   ASSERT_EQ(compare({"-images", "0"}).exit_code, 0);
-  expect_refused(compare({"-variant", "a: obj_loss=mse"}), "a comparison of other variants");
+  expect_refused(compare({"-arm", "a: obj_loss=mse", "-pictures", "0"}),
+                 "a comparison of other variants");
   expect_refused(compare({"-seed", "5..1"}), "a range such as 1..5", 2);
+  work_.file("r/arms.json", "{}");
+  expect_refused(compare({}), "a comparison by an earlier version");
 }
 
 }  // namespace

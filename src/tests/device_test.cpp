@@ -285,7 +285,7 @@ struct Half {
 const Half kHalves[] = {{DType::f16, 4e-3, .1, 1e-3}, {DType::bf16, 3e-2, .4, 2e-3}};
 
 std::string in_half(const std::string& cfg, DType type) {
-  return cat("[net]\nprecision=", to_string(type), cfg.substr(5));
+  return cat("[net]\nprecision=", name_of(type), cfg.substr(5));
 }
 
 double half_tolerance(const Device& device, double of_others) {
@@ -312,7 +312,7 @@ TEST_P(DeviceTest, InferenceIn16BitsIsTheSameOnEveryDevice) {
       ASSERT_EQ(got.size(), expected.size());
       for (std::size_t i = 0; i < got.size(); ++i)
         EXPECT_LT(worst_difference(got[i], expected[i]), half_tolerance(device, half.output))
-            << to_string(device) << ' ' << to_string(half.type) << ", output " << i;
+            << to_string(device) << ' ' << name_of(half.type) << ", output " << i;
     }
   }
 }
@@ -330,7 +330,7 @@ TEST_P(DeviceTest, ATrainingIn16BitsIsTheSameOnEveryDevice) {
       for (std::size_t i = 0; i < got.parameters.size(); ++i)
         EXPECT_LT(worst_difference(got.parameters[i], expected.parameters[i]),
                   half_tolerance(device, half.parameter))
-            << to_string(device) << ' ' << to_string(half.type) << ", parameter " << i;
+            << to_string(device) << ' ' << name_of(half.type) << ", parameter " << i;
     }
   }
 }
@@ -458,7 +458,7 @@ TEST(DeviceCheckTest, LostGradientsAreMoreThanIsAllowed) {
   for (const char* type : {"f32", "bf16", "f16"}) {
     DeviceCheckOptions o{.first = checked_device("reference"),
                          .second = checked_device("reference")};
-    o.first.precision = dtype_by_name(type);
+    o.first.precision = value_of<DType>(type);
     DeviceCheck check = check_devices(sections(kNetworks[1].cfg), o);
     EXPECT_TRUE(check.passes()) << type;
     for (const auto& bad : {lost, turned}) {

@@ -164,7 +164,7 @@ TEST_F(Length, AResumedRunKeepsIt) {
   const CommandResult again = train({"backup/x_last.weights", "-hours", "5"});
   EXPECT_TRUE(said(again, "keeps its planned length of " + planned + " iterations")) << again.all();
   const CommandResult other = train({"backup/x_last.weights"});
-  EXPECT_TRUE(said(other, "begun with -epochs or -hours")) << other.all();
+  EXPECT_TRUE(said(other, "started with -epochs or -hours")) << other.all();
 }
 
 class Warnings : public CliTest {

@@ -73,7 +73,7 @@ void check_activate() {
       activation_bias_backward(s, a, in.view(), other.view(), sums.data(), scratch.data());
       return bytes_of({&plain, &shifted, &gradient, &other, &sums});
     })) << name_of(a)
-        << ' ' << to_string(type);
+        << ' ' << name_of(type);
   });
 }
 
@@ -110,7 +110,7 @@ void check_batch_norm() {
       fold_batch_norm(s, n.norm, {weights.data(), folded.data(), bias.data(), kShape.c, 2000});
       return bytes_of({&rolled, &out, &gradient, &folded, &bias, &n.arrays});
     })) << name_of(a)
-        << ' ' << to_string(type);
+        << ' ' << name_of(type);
   });
 }
 
@@ -125,8 +125,8 @@ void check_copy() {
         put_pixels(s, from.view(), added.view(), true);
         put_pixels(s, from.view(), put.view(), false);
         return bytes_of({&copied, &added, &put});
-      })) << to_string(from_type)
-          << " to " << to_string(to_type);
+      })) << name_of(from_type)
+          << " to " << name_of(to_type);
     });
   });
 }
@@ -144,7 +144,7 @@ void check_pool(PoolKind kind, DType type) {
     plan->backward(s, gradient.view(), added.view(), true, saved.data(), workspace.data());
     return bytes_of({&out, &fresh, &added});
   })) << (kind == PoolKind::max ? "max " : "average ")
-      << to_string(type);
+      << name_of(type);
 }
 
 void check_pools() {

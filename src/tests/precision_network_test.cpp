@@ -91,7 +91,7 @@ constexpr Precision kBf16{DType::bf16, false, .03}, kF16{DType::f16, true, .004}
 // `memory`: of the activations, as a share of that in f32.
 void compare_inference(const std::vector<Section>& cfg, const fs::path& weights, const Precision& p,
                        double memory = .6) {
-  const std::string name(to_string(p.type));
+  const std::string name(name_of(p.type));
   Network wide(cfg, {.keep_outputs = true}),
       half(in_precision(cfg, name), {.reference = p.reference, .keep_outputs = true});
   for (Network* net : {&wide, &half}) {
@@ -210,7 +210,7 @@ std::vector<std::vector<float>> gradients_of(const std::string& precision, bool 
 
 void compare_gradients(const Precision& p, double tolerance) {
   const auto wide = gradients_of("f32", p.reference),
-             half = gradients_of(std::string(to_string(p.type)), p.reference);
+             half = gradients_of(std::string(name_of(p.type)), p.reference);
   ASSERT_EQ(wide.size(), half.size());
   for (std::size_t i = 0; i < wide.size(); ++i)  // biases' sums cancel; a lost term is far more
     EXPECT_LT(relative_difference(half[i], wide[i]), tolerance) << "parameter " << i;

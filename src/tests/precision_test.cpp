@@ -94,8 +94,8 @@ TEST(HalfTypes, ATensorIsNotSeenAsAnotherType) {
   EXPECT_THROW(t.view().as<F16>(), Error);
   EXPECT_THROW(t.view().as<float>(), Error);
   for (const DType type : {DType::f32, DType::bf16, DType::f16})
-    EXPECT_EQ(dtype_by_name(to_string(type)), type);
-  EXPECT_FALSE(dtype_by_name("f64"));
+    EXPECT_EQ(value_of<DType>(name_of(type)), type);
+  EXPECT_FALSE(value_of<DType>("f64"));
 }
 
 }  // namespace
@@ -175,7 +175,7 @@ class HalfLayerTest : public testing::TestWithParam<HalfSample> {
 };
 
 std::string half_name(const testing::TestParamInfo<HalfSample>& info) {
-  return info.param.sample.type + "_" + std::string(to_string(info.param.type)) + "_" +
+  return info.param.sample.type + "_" + std::string(name_of(info.param.type)) + "_" +
          (info.param.reference ? "reference_" : "") + std::to_string(info.index);
 }
 

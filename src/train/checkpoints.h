@@ -22,7 +22,7 @@ class Checkpoints {
   // 10000.
   Checkpoints(std::filesystem::path folder, std::string name, std::int64_t every);
 
-  // name_last.weights and name_last.state, so that a kill between the two is noticed and mended.
+  // name_last.weights and name_last.state, so that a kill between the two is noticed and repaired.
   void save_last(const Network&, Optimizer&, TrainingState&) const;
   // Notes in the state what lies where name_last.weights will be written, so that a kill during the
   // first save_last is noticed like any other.

@@ -46,7 +46,7 @@ void require_sound_name(const std::string& name) {
   });
   if (name.empty() || name.size() > 40 || !plain || name.front() == '.')
     throw Error(
-        cat("-variant '", shown(name), "': a name of 1 to 40 letters, digits, - _ . + is wanted"),
+        cat("-variant '", shown(name), "': expected a name of 1 to 40 letters, digits, - _ . +"),
         2);
 }
 
@@ -72,7 +72,11 @@ json manifest(const ComparisonOptions& o, const std::vector<ComparedVariant>& va
 // More seeds may be asked for than before; all else must be what it was.
 void claim_folder(const fs::path& folder, const json& mine) {
   require_writable_folder(folder);
-  const fs::path file = folder / "variants.json";
+  const fs::path file = folder / "variants.json", earlier = folder / "arms.json";
+  if (is_present(earlier))
+    fail_at({earlier.string(), 0},
+            "this folder holds a comparison by an earlier version of this program; give another "
+            "-out or remove the folder");
   if (is_present(file)) {
     if (json::parse(read_file(file, kMaxBytes), nullptr, false) != mine)
       fail_at(
@@ -232,7 +236,7 @@ ComparedVariant parse_variant(const std::string& text, const std::vector<Section
   for (std::string word; words >> word;) {
     const auto equals = word.find('=');
     if (equals == std::string::npos || equals == 0)
-      throw Error(cat("-variant ", variant.name, ": '", shown(word), "': KEY=VALUE is wanted"), 2);
+      throw Error(cat("-variant ", variant.name, ": '", shown(word), "': expected KEY=VALUE"), 2);
     if (word.find('.') < equals) {
       variant.overrides.push_back(word);
       continue;

@@ -76,7 +76,7 @@ NetworkOptions network_options(const CheckedDevice& d, const DeviceCheckOptions&
 
 std::vector<Section> in_precision(std::vector<Section> cfg, const CheckedDevice& d) {
   if (d.precision)
-    cfg.front().set("precision", std::string(to_string(*d.precision)), {"darknet check", 0});
+    cfg.front().set("precision", std::string(name_of(*d.precision)), {"darknet check", 0});
   return cfg;
 }
 
@@ -168,7 +168,7 @@ std::string to_string(const CheckedDevice& d) {
 DType precision_of(const CheckedDevice& d, const std::vector<Section>& cfg) {
   Section net = cfg.front();
   net.set_training(false);
-  return d.precision ? *d.precision : *dtype_by_name(read_net(net).precision);
+  return d.precision ? *d.precision : read_net(net).precision;
 }
 
 bool DeviceCheck::passes(const LayerCheck& l) const {

@@ -13,7 +13,7 @@
 
 namespace darknet {
 
-// A device, or plain loops on the CPU: "cpu", "cuda:1", "reference".
+// A device, or the reference implementation on the CPU: "cpu", "cuda:1", "reference".
 struct CheckedDevice {
   Device device;
   bool reference = false;

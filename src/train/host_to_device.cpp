@@ -18,6 +18,13 @@ bool has_tiles(const StepInput& input, std::int64_t image) {
   return !input.tiles.empty() && !input.tiles[static_cast<std::size_t>(image)].empty();
 }
 
+// Whether none of the images is yet to be put together.
+bool all_whole(const StepInput& input, std::int64_t first, std::int64_t count) {
+  for (std::int64_t image = first; image < first + count; ++image)
+    if (has_tiles(input, image)) return false;
+  return true;
+}
+
 // The truths of one micro-batch of a batch, `capacity` places for each image.
 struct PackedTruths {
   std::vector<Truth> truths;
@@ -135,7 +142,10 @@ std::int64_t HostToDevice::send(const StepInput& input, std::int64_t first,
       pack(input.truths.subspan(static_cast<std::size_t>(first),
                                 static_cast<std::size_t>(net_.input_shape().n)),
            capacity_);
-  const std::vector<Item> images = pixels(input, first);
+  const Shape in = net_.input_shape();
+  const bool in_place = direct() && all_whole(input, first, in.n);
+  net_.set_input(in_place ? input.pixels.data() + first * in.features() : nullptr);
+  const std::vector<Item> images = in_place ? std::vector<Item>{} : pixels(input, first);
   std::vector<Item> items{{&params, sizeof params},
                           {truths.truths.data(), truths.truths.size() * sizeof(Truth)},
                           {truths.counts.data(), truths.counts.size() * sizeof(std::int32_t)}};
@@ -149,7 +159,7 @@ std::int64_t HostToDevice::send(const StepInput& input, std::int64_t first,
     memory(stream.device.type).copy(stream, to[i], at, items[i].bytes);
     at += aligned(items[i].bytes);
   }
-  place_pixels(input, first, images, direct() ? nullptr : at);
+  if (!in_place) place_pixels(input, first, images, direct() ? nullptr : at);
   staging.unpacked->record(stream);
   return truths.left_out;
 }

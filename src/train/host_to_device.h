@@ -28,7 +28,8 @@ class HostToDevice {
 
   // Sends as many images of the batch as the network takes, from `first` on, into its input and
   // truths(), and `order` into order(). The batch may be gone when it returns. Returns how many
-  // ground truths were beyond what the heads take of an image.
+  // ground truths were beyond what the heads take of an image. On the CPU the network reads
+  // `pixels` where they are: they stay until its passes are done.
   std::int64_t send(const StepInput&, std::int64_t first, const StepParams& params);
 
   Truths truths() const;

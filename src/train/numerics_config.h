@@ -22,7 +22,7 @@ inline constexpr const char* kNotBitwise =
 
 void record(const NumericsConfig&, TrainingState&);
 // Throws where the training of `weights` ran otherwise; warns where it only cannot give the same
-// bits. What a state of an earlier version does not tell is not asked for.
+// bits. What a state of an earlier version does not hold is not checked.
 void check_compatible(const NumericsConfig&, const TrainingState&, const std::string& weights);
 
 }  // namespace darknet

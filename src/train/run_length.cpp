@@ -76,7 +76,7 @@ std::int64_t planned_iterations(const TrainerOptions& o, const DataFile& data,
 void note_run_length(const TrainerOptions& o, std::int64_t max_batches, TrainingState& state) {
   const std::int64_t before = state.planned_iterations;
   if (o.planned == 0 && o.max_batches == 0 && before > 0 && before != max_batches)
-    log::warn(cat("this run was begun with -epochs or -hours as one of ", before,
+    log::warn(cat("this run was started with -epochs or -hours as one of ", before,
                   " iterations and now gets the ", max_batches,
                   " of the cfg; the same flag resumes it as planned"));
   state.planned_iterations = o.planned;

@@ -62,8 +62,8 @@ struct TrainingStep::DeviceState {
   // A report on its way to the host, and the moments between the phases of its step.
   struct Report {
     PinnedBuffer host;
-    std::vector<std::unique_ptr<Event>>
-        timestamps;  // begin; upload, forward, backward per micro-batch; end
+    // Begin; upload, forward and backward of each micro-batch; end.
+    std::vector<std::unique_ptr<Event>> timestamps;
     std::size_t passed = 0;
 
     const StepState& state() const { return *reinterpret_cast<const StepState*>(host.data()); }

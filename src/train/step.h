@@ -34,9 +34,8 @@ struct StepResult {
   LossScale loss_scale;              // after this step
   std::string error;  // which layer was not finite first; by run() and non_finite_layer()
   StepTimes seconds;
-  std::int64_t truths_left_out = 0;  // beyond the heads' max=, of all images
-  std::int64_t non_finite_image =
-      -1;  // first image of the micro-batch in which the loss was not finite
+  std::int64_t truths_left_out = 0;    // beyond the heads' max=, of all images
+  std::int64_t non_finite_image = -1;  // first of the micro-batch whose loss was not finite
 };
 
 class TrainingStep {

@@ -137,7 +137,7 @@ Trainer::Trainer(const TrainerOptions& options)
             options.cfg.string(), " have ", classes_);
   if (!data_.names.empty()) read_names(data_.names, classes_);
   if (max_batches() == 0)
-    fail_at({options.cfg.string(), 0}, "[net] max_batches: a training run needs its length");
+    fail_at({options.cfg.string(), 0}, "[net] max_batches must be set (above 0) to train");
   read_labels();
   check_training_files(options_, data_, checkpoints_, inputs_);
   start();
@@ -216,7 +216,7 @@ NumericsConfig Trainer::numerics() const {
           .devices = net_.options().replicas,
           .exact = options_.exact,
           .deterministic = options_.deterministic,
-          .precision = net_.settings().precision,
+          .precision = std::string(name_of(net_.settings().precision)),
           .threads = options_.device.type == DeviceType::cpu ? launch_threads() : 0};
 }
 
@@ -259,12 +259,13 @@ void Trainer::log_plan() const {
   const NetSettings& n = net_.settings();
   const double epochs =
       static_cast<double>(max_batches() * n.batch) / static_cast<double>(labelled_.images.size());
-  log::info(cat(
-      "iterations ", state_.iteration + 1, " to ", max_batches(), ", ", plural(n.batch, "image"),
-      " each in ", plural(n.subdivisions * net_.options().replicas, "part"), " (",
-      plural(static_cast<std::int64_t>(epochs), "epoch"), " in all); learning rate ",
-      n.learning_rate, " policy ", n.policy, n.burn_in > 0 ? cat(", burn_in ", n.burn_in) : "",
-      "; seed ", state_.seed, "; files go to ", backup_.string()));
+  log::info(cat("iterations ", state_.iteration + 1, " to ", max_batches(), ", ",
+                plural(n.batch, "image"), " each in ",
+                plural(n.subdivisions * net_.options().replicas, "part"), " (",
+                plural(static_cast<std::int64_t>(epochs), "epoch"), " in all); learning rate ",
+                n.learning_rate, " policy ", name_of(n.policy),
+                n.burn_in > 0 ? cat(", burn_in ", n.burn_in) : "", "; seed ", state_.seed,
+                "; files go to ", backup_.string()));
   if (options_.device.type != DeviceType::cpu)
     log::info(cat("computed by ", ops(options_.device.type).name(options_.device)));
   for (const Device& d : options_.others)
