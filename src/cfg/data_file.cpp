@@ -80,7 +80,7 @@ std::vector<std::string> read_names(const fs::path& path, std::int64_t classes) 
     names.emplace_back(name);
   }
   if (names.empty()) fail_at({path.string(), 0}, "no names in this file");
-  if (classes > 0 && static_cast<std::int64_t>(names.size()) != classes)
+  if (classes > 0 && std::ssize(names) != classes)
     fail_at({path.string(), 0}, "has ", plural(std::ssize(names), "name"),
             "; expected one for each of the ", plural(classes, "class"));
   return names;

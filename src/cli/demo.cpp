@@ -12,6 +12,7 @@
 #include "cli/predict_images.h"
 #include "cli/run_inputs.h"
 #include "core/file.h"
+#include "core/index.h"
 #include "core/log.h"
 #include "core/text.h"
 #include "core/threads.h"
@@ -103,7 +104,7 @@ void check_outputs(const DemoOptions& o) {
 }
 
 Demo::Demo(const DemoOptions& o)
-    : options_(o), threshold_(o.thresh), smoother_(static_cast<std::size_t>(o.avgframes)) {
+    : options_(o), threshold_(o.thresh), smoother_(to_size(o.avgframes)) {
   const DataFile data = open_data(options_, ListedFiles::none);
   check_outputs(o);
   source_ = open_source(o, [this] { return stop_requested(); });

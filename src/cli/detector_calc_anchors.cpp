@@ -117,8 +117,7 @@ int run_calc_anchors(Options o) {
   const ImagePaths images = read_image_list(required(data, data.train, "train"));
   require_writable_chart(o.out);
   const Target t = target_of(o);
-  if (!o.count_given && !t.anchors.empty())
-    o.settings.anchors = static_cast<std::int64_t>(t.anchors.size());
+  if (!o.count_given && !t.anchors.empty()) o.settings.anchors = std::ssize(t.anchors);
   const LabelledImages labelled = read_all_labels(images, classes_of(t, data), o.bad_labels);
   const std::vector<AnchorShape> objects = objects_of(labelled, t);
   if (objects.empty()) fail_at({data.train.string(), 0}, "no objects in the labels of this list");

@@ -95,7 +95,7 @@ LabelledImages sound_labels(const std::filesystem::path& list, std::int64_t clas
   for (const auto& image : read_image_list(list)) {
     LabelFile file = read_label_file(image, classes, bad);
     if (!file.readable || (!file.errors.empty() && bad != BadLabels::skip)) continue;
-    all.objects += static_cast<std::int64_t>(file.labels.truths.size());
+    all.objects += std::ssize(file.labels.truths);
     all.empty += file.labels.truths.empty();
     all.images.push_back(image);
     all.truths.push_back(file.labels.truths);
@@ -106,7 +106,7 @@ LabelledImages sound_labels(const std::filesystem::path& list, std::int64_t clas
 // How the labels meet the network, and warnings; returns how many.
 std::int64_t advise(const Options& o, const Network* net, const DataFile& data,
                     const std::vector<std::string>& names) {
-  const auto classes = static_cast<std::int64_t>(names.size());
+  const auto classes = std::ssize(names);
   const LabelledImages train = sound_labels(data.train, classes, o.bad_labels);
   const LabelledImages valid =
       data.valid.empty() ? LabelledImages{} : sound_labels(data.valid, classes, o.bad_labels);
@@ -123,7 +123,7 @@ std::int64_t advise(const Options& o, const Network* net, const DataFile& data,
                                              .imbalance = report ? &*report : nullptr,
                                              .overlap_seconds = kOverlapSeconds});
   for (const std::string& finding : findings) log::warn(finding);
-  return static_cast<std::int64_t>(findings.size());
+  return std::ssize(findings);
 }
 
 std::string summary(std::int64_t errors, std::int64_t warnings) {
@@ -159,7 +159,7 @@ int run_check(const Options& o) {
     classes = classes_of(*net);
   }
   const auto names = names_of(data.names, classes);
-  if (classes == 0) classes = static_cast<std::int64_t>(names.size());
+  if (classes == 0) classes = std::ssize(names);
   if (classes == 0) fail_at({o.data, 0}, "names= or classes= is required");
   required(data, data.train, "train");
   const ListCheck train = check("train", data.train, names, {classes, channels}, o),

@@ -10,6 +10,7 @@
 #include "cli/command.h"
 #include "cli/run_inputs.h"
 #include "core/file.h"
+#include "core/index.h"
 #include "core/input.h"
 #include "core/log.h"
 #include "core/text.h"
@@ -74,7 +75,7 @@ PageScene write_scene(const Comparison& c, const Options& o, std::size_t image,
 void write_scenes(const Comparison& c, const Options& o, PageFiles& files) {
   if (o.images == 0) return;
   make_folder(o.out / "images");
-  const auto size = static_cast<std::int64_t>(c.images.size());
+  const auto size = std::ssize(c.images);
   const std::int64_t count = std::min(o.images, size);
   log::Progress progress("drawing", count + 1);
   if (const auto image = most_different_image(c)) {
@@ -84,8 +85,7 @@ void write_scenes(const Comparison& c, const Options& o, PageFiles& files) {
   }
   for (std::int64_t k = 0; k < count; ++k) {
     progress.at(k + 1);
-    files.scenes.push_back(
-        write_scene(c, o, static_cast<std::size_t>(k * size / count), std::to_string(k + 1)));
+    files.scenes.push_back(write_scene(c, o, to_size(k * size / count), std::to_string(k + 1)));
   }
   progress.at(count + 1);
 }

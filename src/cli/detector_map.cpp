@@ -61,7 +61,7 @@ struct Labelled {
 };
 
 Labelled read_labelled(const DataFile& data, std::vector<std::string> names, BadLabels bad) {
-  const auto classes = static_cast<std::int64_t>(names.size());
+  const auto classes = std::ssize(names);
   LabelledImages labelled =
       read_all_labels(read_image_list(required(data, data.valid, "valid")), classes, bad);
   auto difficult = difficult_truths(data, labelled, classes, bad);
@@ -98,7 +98,7 @@ std::vector<EvaluatedImage> read_all(const Options& o, const DataFile& data, Lab
 MapResult score(const std::vector<EvaluatedImage>& images, const Options& o,
                 std::vector<std::string> names) {
   MapResult r{.names = std::move(names)};
-  r.options = {.classes = static_cast<std::int64_t>(r.names.size()),
+  r.options = {.classes = std::ssize(r.names),
                .iou = o.iou_thresh,
                .threshold = o.thresh,
                .points = o.points == 0    ? ApPoints::area

@@ -27,8 +27,7 @@ std::vector<std::string> class_names(const Network& net, const std::filesystem::
   for (const std::string& file :
        {"data/" + own, std::string("data/coco.names"), std::string("data/voc.names")})
     if (shipped && is_present(file))
-      if (auto list = read_names(file, 0); static_cast<std::int64_t>(list.size()) == classes)
-        return list;
+      if (auto list = read_names(file, 0); std::ssize(list) == classes) return list;
   return names_of("", classes);
 }
 

@@ -15,6 +15,7 @@
 #include "cli/open_network.h"
 #include "cli/prediction_files.h"
 #include "cli/results.h"
+#include "core/index.h"
 #include "core/log.h"
 #include "core/text.h"
 #include "dataset/hidden_classes.h"
@@ -61,7 +62,7 @@ class Predictor {
   void print(const std::vector<Detection>& found, const Image& image) const;
   void draw(Image& image, const std::vector<Detection>& found) const;
   std::string name(const Detection& d) const {
-    return printable(files_.names()[static_cast<std::size_t>(d.class_id)]);
+    return printable(files_.names()[to_size(d.class_id)]);
   }
 
   PredictOptions options_;

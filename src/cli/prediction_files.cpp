@@ -67,8 +67,8 @@ void PredictionFiles::check_saved_labels(const ImagePaths& images) const {
   }
   if (labelled > 0)
     fail(first.string(), ": -save_labels replaces no label file, and of ",
-         plural(static_cast<std::int64_t>(images.size()), "image"), ", ", labelled,
-         labelled == 1 ? " has" : " have", " one already; name the others alone");
+         plural(std::ssize(images), "image"), ", ", labelled, labelled == 1 ? " has" : " have",
+         " one already; name the others alone");
   for (const fs::path& folder : folders) require_writable_folder(folder);
 }
 

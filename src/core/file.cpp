@@ -11,6 +11,7 @@
 #include <system_error>
 
 #include "core/error.h"
+#include "core/index.h"
 #include "core/input.h"
 #include "core/protected_files.h"
 
@@ -92,7 +93,7 @@ void AtomicFile::write(const void* data, std::size_t bytes) {
     if (done < 0 && errno == EINTR) continue;
     if (done < 0) fail_io("write");
     at += done;
-    bytes -= static_cast<std::size_t>(done);
+    bytes -= to_size(done);
   }
 }
 
@@ -125,7 +126,7 @@ void AppendedFile::append(const std::string& text) {
   for (std::size_t done = 0; done < text.size();) {
     const ::ssize_t n = ::write(descriptor_, text.data() + done, text.size() - done);
     if (n < 0 && errno != EINTR) fail_io();
-    done += static_cast<std::size_t>(std::max<::ssize_t>(n, 0));
+    done += to_size(std::max<::ssize_t>(n, 0));
   }
 }
 

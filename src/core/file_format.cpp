@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "core/error.h"
+#include "core/index.h"
 #include "core/number.h"
 #include "core/text.h"
 
@@ -163,7 +164,7 @@ std::string head_of(const fs::path& path) {
   if (!fs::is_regular_file(path, ignored)) return {};
   std::ifstream in(path, std::ios::binary);
   in.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  bytes.resize(static_cast<std::size_t>(in.gcount()));
+  bytes.resize(to_size(in.gcount()));
   return bytes;
 }
 

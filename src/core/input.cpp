@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/index.h"
 #include "core/out_of_memory.h"
 
 namespace darknet {
@@ -128,7 +129,7 @@ std::size_t InputBuffer::read_descriptor(char* to, std::size_t bytes) const {
     n = ::read(descriptor_, to, bytes);
   } while (n < 0 && errno == EINTR);
   if (n < 0) fail_to_read(path_, errno);
-  return static_cast<std::size_t>(n);
+  return to_size(n);
 }
 
 std::string InputBuffer::read_pipe() const {
@@ -149,7 +150,7 @@ void InputBuffer::require_within_limit(std::uint64_t bytes) const {
 
 std::size_t InputBuffer::read_kept(char* to, std::size_t bytes) {
   if (!kept_) kept_ = &kept_pipes().contents(descriptor_, [this] { return read_pipe(); });
-  return kept_->copy(to, bytes, static_cast<std::size_t>(read_));
+  return kept_->copy(to, bytes, to_size(read_));
 }
 
 std::size_t InputBuffer::read(char* to, std::size_t bytes) {
@@ -196,7 +197,7 @@ std::string InputBuffer::take_rest() {
   setg(nullptr, nullptr, nullptr);
   // One byte more than the system reports, so that the end is found without growing.
   std::size_t done = bytes.size();
-  bytes.resize(done + static_cast<std::size_t>(std::max(size_, read_) - read_) + 1);
+  bytes.resize(done + to_size(std::max(size_, read_) - read_) + 1);
   while (const std::size_t n = read(bytes.data() + done, bytes.size() - done)) {
     done += n;
     if (done == bytes.size()) bytes.resize(done + std::max(done, kBlock));

@@ -15,6 +15,7 @@
 #include <sstream>
 
 #include "core/error.h"
+#include "core/index.h"
 #include "core/log.h"
 #include "core/text.h"
 
@@ -141,7 +142,7 @@ void LockFile::acquire(const std::string& held_for) {
   const Lock lock = open_and_lock();
   std::array<char, kMaxBytes> bytes{};
   const ::ssize_t length = ::pread(descriptor_, bytes.data(), bytes.size(), 0);
-  const std::string before(bytes.data(), static_cast<std::size_t>(std::max<::ssize_t>(length, 0)));
+  const std::string before(bytes.data(), to_size(std::max<::ssize_t>(length, 0)));
   if (!before.empty() && !before.starts_with("process "))
     fail(path_.string(), ": this is no lock file of this program; remove it or call it otherwise");
   const Holder holder = parse(before);

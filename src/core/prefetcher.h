@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/index.h"
 #include "core/start_thread.h"
 
 namespace darknet {
@@ -51,7 +52,7 @@ class Prefetcher {
     std::int64_t failed_at = 0;
     bool looked_at = false;
   };
-  Slot& slot(std::int64_t k) { return slots_[static_cast<std::size_t>(k % kDepth)]; }
+  Slot& slot(std::int64_t k) { return slots_[to_size(k % kDepth)]; }
   void run();
   bool take(std::int64_t& item, std::int64_t& piece);
 

@@ -4,6 +4,16 @@
 
 #include "core/error.h"
 
+#ifdef __SANITIZE_THREAD__
+// The checker does not see the locks and barriers of libraries that were compiled without it:
+// oneDNN's threads are libgomp's. GDAL, which OpenCV loads, orders its locks as it likes.
+extern "C" const char* __tsan_default_suppressions() {
+  return "race:libfontconfig\nrace:libpango\nrace:libglib\n"
+         "called_from_lib:libdnnl\nrace:libdnnl\nrace:libgomp\ndeadlock:libgdal\n";
+}
+extern "C" const char* __tsan_default_options() { return "print_suppressions=0"; }
+#endif
+
 namespace darknet {
 
 std::thread start_thread(const std::string& purpose, std::function<void()> work) try {

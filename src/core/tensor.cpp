@@ -4,6 +4,8 @@
 #include <limits>
 #include <utility>
 
+#include "core/index.h"
+
 namespace darknet {
 namespace {
 
@@ -14,12 +16,12 @@ constexpr std::int64_t kMaxElements = std::int64_t{1} << 40;
 Stream plain_stream(const Device& d) { return {.device = d}; }
 
 void fill_host(const Device& d, void* at, unsigned char byte, std::int64_t bytes) {
-  const std::vector<unsigned char> pattern(static_cast<std::size_t>(bytes), byte);
+  const std::vector<unsigned char> pattern(to_size(bytes), byte);
   memory(d.type).copy_in(plain_stream(d), at, pattern.data(), pattern.size());
 }
 
 bool filled_with(const Device& d, const void* at, unsigned char byte, std::int64_t bytes) {
-  std::vector<unsigned char> seen(static_cast<std::size_t>(bytes));
+  std::vector<unsigned char> seen(to_size(bytes));
   memory(d.type).copy_out(plain_stream(d), seen.data(), at, seen.size());
   for (const unsigned char b : seen)
     if (b != byte) return false;
@@ -27,7 +29,7 @@ bool filled_with(const Device& d, const void* at, unsigned char byte, std::int64
 }
 
 std::vector<float> floats_of(Memory& device, const Stream& s, const TensorView& v) {
-  const auto size = static_cast<std::size_t>(v.shape.size());
+  const auto size = to_size(v.shape.size());
   return with_element(v.dtype, [&](auto element) {
     std::vector<decltype(element)> stored(size);
     device.copy_out(s, stored.data(), v.data, size * sizeof(element));
@@ -78,7 +80,7 @@ Buffer::Buffer(const Device& device, std::int64_t bytes, MemoryAccess access)
     : device_(device), access_(access), bytes_(bytes) {
   if (bytes < 0) fail("a buffer of ", bytes, " bytes");
   const std::int64_t guard = device.checked ? kGuard : 0;
-  const auto all = static_cast<std::size_t>(bytes + 2 * guard);
+  const auto all = to_size(bytes + 2 * guard);
   Memory& there = memory(device.type);
   block_ = access == MemoryAccess::peer ? there.allocate_for_peers(device, all)
                                         : there.allocate(device, all);
@@ -107,7 +109,7 @@ Buffer::~Buffer() { release(); }
 void Buffer::release() noexcept {
   if (!block_) return;
   const std::int64_t guard = device_.checked ? kGuard : 0;
-  const auto all = static_cast<std::size_t>(bytes_ + 2 * guard);
+  const auto all = to_size(bytes_ + 2 * guard);
   Memory& there = memory(device_.type);
   access_ == MemoryAccess::peer ? there.release_for_peers(device_, block_, all)
                                 : there.release(device_, block_, all);
@@ -122,7 +124,7 @@ bool Buffer::guards_intact() const {
 
 PinnedBuffer::PinnedBuffer(DeviceType type, std::int64_t bytes)
     : type_(type),
-      data_(static_cast<char*>(memory(type).allocate_pinned(static_cast<std::size_t>(bytes)))),
+      data_(static_cast<char*>(memory(type).allocate_pinned(to_size(bytes)))),
       bytes_(bytes) {}
 
 PinnedBuffer::PinnedBuffer(PinnedBuffer&& other) noexcept { *this = std::move(other); }
@@ -149,11 +151,11 @@ Tensor::Tensor(const Device& device, const Shape& shape, DType dtype)
 }
 
 void Tensor::zero(const Stream& s) {
-  if (!empty()) memory(device().type).zero(s, buffer_.data(), static_cast<std::size_t>(bytes()));
+  if (!empty()) memory(device().type).zero(s, buffer_.data(), to_size(bytes()));
 }
 
 void Tensor::copy_from(const Stream& s, std::span<const float> host) {
-  if (static_cast<std::int64_t>(host.size()) != size())
+  if (std::ssize(host) != size())
     fail("copy of ", host.size(), " floats into a tensor ", to_string(shape_));
   with_element(dtype_, [&](auto element) {
     std::vector<decltype(element)> stored(host.size());

@@ -33,7 +33,7 @@ class Tuning {
   explicit Tuning(std::string library) : library_(std::move(library)) {}
 
   const std::string& library() const { return library_; }  // Ops::name(): card, library, version
-  std::int64_t size() const { return static_cast<std::int64_t>(choices_.size()); }
+  std::int64_t size() const { return std::ssize(choices_); }
   const ConvChoice* find(const ConvUse&) const;  // null: none
   void put(const ConvUse&, ConvChoice);          // in place of an earlier one
   void add(const Tuning&);                       // its choices replace those of the same use

@@ -1,5 +1,6 @@
 #include <optional>
 
+#include "core/index.h"
 #include "cpu/conv_choice.h"
 #include "cpu/plans.h"
 #include "cpu/reorder.h"
@@ -30,11 +31,9 @@ class CpuBaselineConv final : public BaselineConv {
   void run(ConvDirection direction, void* workspace) override;
 
  private:
-  std::optional<BaselineDirection>& slot(ConvDirection d) {
-    return directions_[static_cast<std::size_t>(d)];
-  }
+  std::optional<BaselineDirection>& slot(ConvDirection d) { return directions_[to_size(d)]; }
   const std::optional<BaselineDirection>& slot(ConvDirection d) const {
-    return directions_[static_cast<std::size_t>(d)];
+    return directions_[to_size(d)];
   }
   void* filled(const Desc& desc, float value);
   template <class Pd>

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 
+#include "core/index.h"
 #include "cpu/conv_choice.h"
 #include "cpu/plans.h"
 #include "cpu/reorder.h"
@@ -19,9 +20,7 @@ class CpuConvPlan final : public ConvPlan {
   Epilogue fused() const override { return fused_; }
   std::int64_t workspace() const override { return workspace_; }
   std::string description() const override { return description_; }
-  std::string algorithm(ConvDirection d) const override {
-    return algorithms_[static_cast<std::size_t>(d)];
-  }
+  std::string algorithm(ConvDirection d) const override { return algorithms_[to_size(d)]; }
   std::vector<std::string> algorithms(ConvDirection d) const override {
     if (algorithm(d).empty()) return {};
     return algorithms_of(d, spec_, wanted_, options_);
@@ -74,7 +73,7 @@ class CpuConvPlan final : public ConvPlan {
 template <class Pd>
 void CpuConvPlan::note(ConvDirection direction, const Chosen<Pd>& chosen) {
   constexpr const char* kNames[] = {"forward", "backward data", "backward weights"};
-  const auto d = static_cast<std::size_t>(direction);
+  const auto d = to_size(direction);
   description_ += cat(description_.empty() ? "" : ", ", kNames[d], " ", chosen.pd.impl_info_str(),
                       chosen.tuned ? " (tuned)" : "");
   algorithms_[d] = chosen.algorithm;
@@ -186,8 +185,7 @@ void CpuConvPlan::set_weights(const Stream&, const float* weights, void* workspa
       if (pack->needed())
         pack->run(weights, buffer->data(), scratch);
       else if (buffer->bytes() > 0)
-        memory(DeviceType::cpu)
-            .copy({}, buffer->data(), weights, static_cast<std::size_t>(buffer->bytes()));
+        memory(DeviceType::cpu).copy({}, buffer->data(), weights, to_size(buffer->bytes()));
     }
     stream().wait();
   });

@@ -5,6 +5,7 @@
 
 #include "core/device.h"
 #include "core/error.h"
+#include "core/index.h"
 
 namespace darknet {
 namespace {
@@ -15,7 +16,7 @@ class CpuMemory final : public Memory {
     return std::int64_t{::sysconf(_SC_PHYS_PAGES)} * ::sysconf(_SC_PAGE_SIZE);
   }
   void* allocate(const Device&, std::size_t bytes) override {
-    if (bytes >= static_cast<std::size_t>(capacity({}))) fail("out of memory: ", bytes, " bytes");
+    if (bytes >= to_size(capacity({}))) fail("out of memory: ", bytes, " bytes");
     return allocate_pinned(bytes);
   }
   void release(const Device&, void* p, std::size_t) noexcept override { release_pinned(p); }

@@ -3,6 +3,7 @@
 // made of.
 #include <vector>
 
+#include "core/index.h"
 #include "core/ops.h"
 
 namespace darknet {
@@ -16,7 +17,7 @@ class Floats {
       view = of.as<>();
       return;
     }
-    copy_.resize(static_cast<std::size_t>(of.shape.size()));
+    copy_.resize(to_size(of.shape.size()));
     view = {copy_.data(), of.shape, of.shape.c};
     each_element([](auto& half, float& wide) { wide = half; });
   }
@@ -83,20 +84,19 @@ class ReferenceConv final : public ConvPlan {
     const View<float> to = to_in.view;
 #pragma omp parallel for
     for (std::int64_t n = 0; n < s_.in.n; ++n) {
-      std::vector<double> sums(static_cast<std::size_t>(s_.in.features()));
+      std::vector<double> sums(to_size(s_.in.features()));
       const std::int64_t of_image = out_.h * out_.w, in_image = s_.in.h * s_.in.w;
       for (std::int64_t p = n * of_image; p < (n + 1) * of_image; ++p)
         for_taps(p, [&](std::int64_t q, std::int64_t tap) {
           for (std::int64_t o = 0; o < s_.filters; ++o) {
-            double* const sum =
-                &sums[static_cast<std::size_t>((q - n * in_image) * s_.in.c + first_input(o))];
+            double* const sum = &sums[to_size((q - n * in_image) * s_.in.c + first_input(o))];
             const float* const w = tap_weights(o, tap);
             for (std::int64_t c = 0; c < inputs(); ++c) sum[c] += double{g.at(p, o)} * w[c];
           }
         });
       for (std::int64_t i = 0; i < s_.in.features(); ++i) {
         float& at = to.at(n * in_image + i / s_.in.c, i % s_.in.c);
-        at = static_cast<float>(sums[static_cast<std::size_t>(i)] + (add ? at : 0));
+        at = static_cast<float>(sums[to_size(i)] + (add ? at : 0));
       }
     }
     to_in.put_back();
@@ -109,15 +109,15 @@ class ReferenceConv final : public ConvPlan {
     const std::int64_t of_filter = s_.size_y * s_.size_x * inputs();
 #pragma omp parallel for
     for (std::int64_t o = 0; o < s_.filters; ++o) {
-      std::vector<double> sums(static_cast<std::size_t>(of_filter));
+      std::vector<double> sums(to_size(of_filter));
       for (std::int64_t p = 0; p < out_.pixels(); ++p)
         for_taps(p, [&](std::int64_t q, std::int64_t tap) {
           const float* const from = &x.at(q, first_input(o));
-          double* const sum = &sums[static_cast<std::size_t>(tap * inputs())];
+          double* const sum = &sums[to_size(tap * inputs())];
           for (std::int64_t c = 0; c < inputs(); ++c) sum[c] += double{g.at(p, o)} * from[c];
         });
       for (std::int64_t i = 0; i < of_filter; ++i)
-        gradient[o * of_filter + i] += static_cast<float>(sums[static_cast<std::size_t>(i)]);
+        gradient[o * of_filter + i] += static_cast<float>(sums[to_size(i)]);
     }
   }
 

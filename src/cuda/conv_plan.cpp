@@ -4,6 +4,7 @@
 #include <span>
 
 #include "core/copy.h"
+#include "core/index.h"
 #include "core/log.h"
 #include "core/tuning.h"
 #include "core/wide_conv.h"
@@ -95,7 +96,7 @@ bool acceptable(const Proposal& p, const PlanOptions& o) {
 template <class Proposal>
 std::string word_of(const Proposal& p) {
   constexpr const char* kMath[] = {"default", "tensor", "tensor-converted", "fma"};
-  const auto math = static_cast<std::size_t>(p.mathType);
+  const auto math = to_size(p.mathType);
   return cat(static_cast<int>(p.algo), ' ', math < std::size(kMath) ? kMath[math] : "other");
 }
 
@@ -235,7 +236,7 @@ void CudaConvPlan::choose_forward() {
                                                convolution_.get(), out_.get(), kMaxAlgorithms,
                                                &count, found.data()),
         "cudnnGetConvolutionForwardAlgorithm_v7", about(spec_));
-  choose(forward_, std::span(found.data(), static_cast<std::size_t>(count)), spec_, options_,
+  choose(forward_, std::span(found.data(), to_size(count)), spec_, options_,
          [&](cudnnConvolutionFwdAlgo_t algorithm, std::size_t& bytes) {
            return cudnnGetConvolutionForwardWorkspaceSize(cudnn({}), in_.get(), filter_.get(),
                                                           forward_.convolution.get(), out_.get(),
@@ -250,7 +251,7 @@ void CudaConvPlan::choose_data() {
                                                     convolution_.get(), in_.get(), kMaxAlgorithms,
                                                     &count, found.data()),
         "cudnnGetConvolutionBackwardDataAlgorithm_v7", about(spec_));
-  choose(data_, std::span(found.data(), static_cast<std::size_t>(count)), spec_, options_,
+  choose(data_, std::span(found.data(), to_size(count)), spec_, options_,
          [&](cudnnConvolutionBwdDataAlgo_t algorithm, std::size_t& bytes) {
            return cudnnGetConvolutionBackwardDataWorkspaceSize(cudnn({}), filter_.get(), out_.get(),
                                                                data_.convolution.get(), in_.get(),
@@ -265,7 +266,7 @@ void CudaConvPlan::choose_weights() {
                                                       convolution_.get(), filter_.get(),
                                                       kMaxAlgorithms, &count, found.data()),
         "cudnnGetConvolutionBackwardFilterAlgorithm_v7", about(spec_));
-  choose(weights_, std::span(found.data(), static_cast<std::size_t>(count)), spec_, options_,
+  choose(weights_, std::span(found.data(), to_size(count)), spec_, options_,
          [&](cudnnConvolutionBwdFilterAlgo_t algorithm, std::size_t& bytes) {
            return cudnnGetConvolutionBackwardFilterWorkspaceSize(cudnn({}), in_.get(), out_.get(),
                                                                  weights_.convolution.get(),
@@ -325,7 +326,7 @@ void CudaConvPlan::forward(const Stream& stream, TensorView in, const float* bia
                            void* workspace) {
   require_dense(in, out);
   const float one = 1, zero = 0;
-  const auto bytes = static_cast<std::size_t>(forward_.workspace);
+  const auto bytes = to_size(forward_.workspace);
   if (fused_.bias) {
     const cudnnStatus_t status = cudnnConvolutionBiasActivationForward(
         cudnn(stream), &one, in_.get(), in.data, filter_.get(), packed_, forward_.convolution.get(),
@@ -347,8 +348,8 @@ void CudaConvPlan::backward_data(const Stream& stream, TensorView out_gradient,
   const float one = 1, beta = add ? 1.f : 0.f;
   check(cudnnConvolutionBackwardData(cudnn(stream), &one, filter_.get(), packed_, out_.get(),
                                      out_gradient.data, data_.convolution.get(), data_.algorithm,
-                                     workspace, static_cast<std::size_t>(data_.workspace), &beta,
-                                     in_.get(), in_gradient.data),
+                                     workspace, to_size(data_.workspace), &beta, in_.get(),
+                                     in_gradient.data),
         "cudnnConvolutionBackwardData", about(spec_));
 }
 
@@ -357,10 +358,10 @@ void CudaConvPlan::backward_weights(const Stream& stream, TensorView in, TensorV
   require_dense(in, out_gradient);
   const float one = 1, beta = half() ? 0.f : 1.f;
   void* const to = half() ? behind(workspace, gradient_at()) : weight_gradient;
-  check(cudnnConvolutionBackwardFilter(
-            cudnn(stream), &one, in_.get(), in.data, out_.get(), out_gradient.data,
-            weights_.convolution.get(), weights_.algorithm, workspace,
-            static_cast<std::size_t>(weights_.workspace), &beta, filter_.get(), to),
+  check(cudnnConvolutionBackwardFilter(cudnn(stream), &one, in_.get(), in.data, out_.get(),
+                                       out_gradient.data, weights_.convolution.get(),
+                                       weights_.algorithm, workspace, to_size(weights_.workspace),
+                                       &beta, filter_.get(), to),
         "cudnnConvolutionBackwardFilter", about(spec_));
   if (half())
     put_pixels(stream, vector_view(to, options_.precision, spec_.weights()),

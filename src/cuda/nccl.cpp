@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "core/index.h"
 #include "core/log.h"
 #include "cuda/calls.h"
 #include "cuda/plans.h"
@@ -34,7 +35,7 @@ class NcclAllReduce final : public AllReduceLibrary {
     check_nccl(ncclGroupStart(), "ncclGroupStart");
     ncclResult_t status = ncclSuccess;
     for (std::size_t d = 0; d < streams.size() && status == ncclSuccess; ++d)
-      status = ncclAllReduce(arrays[d], arrays[d], static_cast<std::size_t>(n), ncclFloat, ncclSum,
+      status = ncclAllReduce(arrays[d], arrays[d], to_size(n), ncclFloat, ncclSum,
                              communicators_[d], cuda::native(streams[d]));
     const ncclResult_t ended = ncclGroupEnd();  // also after a failure: none may be left open
     check_nccl(status, "ncclAllReduce");

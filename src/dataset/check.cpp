@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/index.h"
 #include "core/input.h"
 #include "core/log.h"
 #include "dataset/image_list.h"
@@ -19,12 +20,12 @@ namespace fs = std::filesystem;
 using Report = std::function<void(Finding, const std::string&)>;
 
 void count_objects(ListCheck& check, const std::vector<Truth>& truths) {
-  const auto n = static_cast<std::int64_t>(truths.size());
+  const auto n = std::ssize(truths);
   check.objects += n;
   check.max_objects = std::max(check.max_objects, n);
   check.empty += n == 0;
   for (const Truth& t : truths) {
-    ++check.objects_of_class[static_cast<std::size_t>(t.class_id)];
+    ++check.objects_of_class[to_size(t.class_id)];
     const float side = std::sqrt(t.box.w * t.box.h);
     check.smallest = std::min(check.smallest, side);
     check.largest = std::max(check.largest, side);
@@ -38,10 +39,10 @@ void check_labels(ListCheck& check, const fs::path& image, std::int64_t classes,
   for (const std::string& error : file.errors)
     report(skipped ? Finding::fixed : Finding::error, skipped ? error + "; left out" : error);
   for (const std::string& cut : file.cut) report(Finding::fixed, cut + "; cut to the image");
-  check.cut += static_cast<std::int64_t>(file.cut.size());
+  check.cut += std::ssize(file.cut);
   check.missing_labels += !file.readable;
   if (!file.readable) return;
-  check.bad_lines += static_cast<std::int64_t>(file.errors.size());
+  check.bad_lines += std::ssize(file.errors);
   check.clipped += file.labels.clipped;
   count_objects(check, file.labels.truths);
 }
@@ -61,10 +62,10 @@ void check_image(ListCheck& check, const fs::path& image, std::int64_t channels,
 ListCheck check_list(const fs::path& list, std::int64_t classes, std::int64_t channels,
                      const Report& report, BadLabels bad) {
   ListCheck check{.labels_are_skipped = bad == BadLabels::skip};
-  check.objects_of_class.resize(static_cast<std::size_t>(classes));
+  check.objects_of_class.resize(to_size(classes));
   const ImagePaths images = read_image_list(list);
   std::unordered_set<std::string_view> seen;
-  log::Progress progress("checking", static_cast<std::int64_t>(images.size()));
+  log::Progress progress("checking", std::ssize(images));
   for (std::size_t i = 0; i < images.size(); ++i) {
     const fs::path image = images[i];
     if (!seen.insert(images.text(i)).second) {

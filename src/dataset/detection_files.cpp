@@ -36,7 +36,7 @@ class CocoReader : public nlohmann::json_sax<nlohmann::json> {
  public:
   CocoReader(const std::string& file, const ImageSet& set, FiledDetections& to)
       : file_(file), set_(set), to_(to), finder_(set.images) {
-    const auto classes = static_cast<std::int64_t>(set.names.size());
+    const auto classes = std::ssize(set.names);
     for (std::int64_t i = 0; i < classes; ++i) classes_[category_id(i, classes)] = i;
   }
 

@@ -4,13 +4,14 @@
 #include <string>
 #include <vector>
 
+#include "core/index.h"
 #include "detect/box.h"
 
 namespace darknet {
 
 inline void remove_hidden(std::vector<Detection>& found, const std::vector<std::string>& names) {
   std::erase_if(found, [&](const Detection& d) {
-    return names[static_cast<std::size_t>(d.class_id)].starts_with("dont_show");
+    return names[to_size(d.class_id)].starts_with("dont_show");
   });
 }
 

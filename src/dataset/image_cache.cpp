@@ -38,7 +38,7 @@ CachedImage ImageCache::get(std::int64_t i) {
     if (kept_[at]) return CachedImage(kept_[at].get());
   }
   std::unique_ptr<const DecodedImage> image = load(at);
-  const auto bytes = static_cast<std::int64_t>(image->image.pixels.size());
+  const auto bytes = std::ssize(image->image.pixels);
   const std::lock_guard lock(mutex_);
   if (kept_[at]) return CachedImage(kept_[at].get());  // another thread was faster
   if (!budget_ || !budget_->take(bytes)) return CachedImage(std::move(image));

@@ -54,7 +54,7 @@ class ImageCache {
  public:
   // `budget` outlives this; null: nothing is kept.
   ImageCache(ImagePaths, std::int64_t channels, CacheBudget* budget, Outside);
-  std::int64_t size() const { return static_cast<std::int64_t>(paths_.size()); }
+  std::int64_t size() const { return std::ssize(paths_); }
   std::filesystem::path path(std::int64_t i) const { return paths_[to_size(i)]; }
   // May be called from several threads at once. Throws where the image cannot be read.
   CachedImage get(std::int64_t i);

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "core/index.h"
 #include "core/text.h"
 #include "dataset/coco_ids.h"
 
@@ -32,7 +33,7 @@ ImageFinder::ImageFinder(const ImagePaths& images)
     : images_(images), folder_(common_folder(images).string()) {
   const auto ids = image_ids(images_);
   const std::size_t inside =
-      folder_.empty() ? 0 : folder_.size() + static_cast<std::size_t>(!folder_.ends_with('/'));
+      folder_.empty() ? 0 : folder_.size() + to_size(!folder_.ends_with('/'));
   for (std::size_t i = 0; i < images_.size(); ++i) {
     const fs::path image = images_[i];
     by_id_.emplace(ids[i], i);

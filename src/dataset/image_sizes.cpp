@@ -3,6 +3,7 @@
 #include <string>
 
 #include "core/file.h"
+#include "core/index.h"
 #include "core/input.h"
 #include "core/log.h"
 #include "image/bytes.h"
@@ -18,7 +19,7 @@ constexpr std::size_t kHeader = 64 << 10;  // bytes in which most images report 
 std::string next_bytes(std::istream& in, std::size_t max) {
   std::string bytes(max, '\0');
   in.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  bytes.resize(static_cast<std::size_t>(in.gcount()));
+  bytes.resize(to_size(in.gcount()));
   return bytes;
 }
 
@@ -30,7 +31,7 @@ std::string exif_of_png(std::istream& in) {
   const std::string signature = next_bytes(in, kSignature);
   for (std::string head = next_bytes(in, kHead); head.size() == kHead;
        head = next_bytes(in, kHead)) {
-    const auto length = static_cast<std::size_t>(big_endian(head, 0, 4));
+    const auto length = to_size(big_endian(head, 0, 4));
     if (head.ends_with("eXIf"))
       return length > kHeader ? "" : signature + head + next_bytes(in, length + kChecksum);
     in.seekg(static_cast<std::streamoff>(length + kChecksum), std::ios::cur);
@@ -69,10 +70,10 @@ ImageSize image_size_of(const std::filesystem::path& path) {
 
 std::vector<ImageSize> image_sizes(const ImagePaths& paths) {
   std::vector<ImageSize> sizes;
-  log::Progress progress("reading the sizes of images", static_cast<std::int64_t>(paths.size()));
+  log::Progress progress("reading the sizes of images", std::ssize(paths));
   for (const auto& path : paths) {
     sizes.push_back(image_size_of(path));
-    progress.at(static_cast<std::int64_t>(sizes.size()));
+    progress.at(std::ssize(sizes));
   }
   return sizes;
 }

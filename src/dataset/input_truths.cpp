@@ -30,8 +30,7 @@ std::vector<Truth> truths_at_input(std::span<const Truth> truths, const ImageSiz
 GroundTruths truths_at_input(const LabelledImages& labelled, const InputView& view) {
   if (!view.letter_box) return labelled.truths;
   GroundTruths all;
-  log::Progress progress("reading the sizes of images",
-                         static_cast<std::int64_t>(labelled.images.size()));
+  log::Progress progress("reading the sizes of images", std::ssize(labelled.images));
   for (std::size_t i = 0; i < labelled.images.size(); ++i) {
     if (const auto size = size_if_any(labelled.images[i]))
       all.push_back(truths_at_input(labelled.truths[i], *size, view));

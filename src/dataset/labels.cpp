@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "core/file.h"
+#include "core/index.h"
 #include "core/input.h"
 #include "core/log.h"
 #include "core/number.h"
@@ -90,7 +91,7 @@ Line parse_line(std::string_view text, const LabelRules& rules) {
   Box& b = line.truth.box;
   float* const values[] = {&b.x, &b.y, &b.w, &b.h};
   for (int i = 0; i < 4; ++i) {
-    const std::string_view field = fields[static_cast<std::size_t>(i) + 1];
+    const std::string_view field = fields[to_size(i) + 1];
     if (!read_number(field, *values[i]) || !std::isfinite(*values[i]))
       return {.error = cat("'", shown(field), "' is not a finite number")};
   }
@@ -195,7 +196,7 @@ LabelledImages read_all_labels(const ImagePaths& images, std::int64_t classes, B
   LabelledImages all{{.images = images}};
   all.truths.reserve(images.size(), 0);
   FirstFew left_out, lines, cut;
-  log::Progress progress("reading labels", static_cast<std::int64_t>(images.size()));
+  log::Progress progress("reading labels", std::ssize(images));
   for (std::size_t i = 0; i < images.size(); ++i) {
     LabelFile file = read_label_file(images[i], classes, bad);
     if (bad != BadLabels::skip) require_sound(file, bad);
@@ -205,7 +206,7 @@ LabelledImages read_all_labels(const ImagePaths& images, std::int64_t classes, B
       all.left_out.push_back(i);
       continue;
     }
-    all.objects += static_cast<std::int64_t>(file.labels.truths.size());
+    all.objects += std::ssize(file.labels.truths);
     all.empty += file.labels.truths.empty();
     all.clipped += file.labels.clipped;
     all.truths.push_back(file.labels.truths);

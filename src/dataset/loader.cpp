@@ -11,7 +11,7 @@ Loader::Loader(const Batches& batches, const LoaderOptions& o)
       max_bad_(o.max_bad),
       prefetcher_(batches, o.first, o.threads, "that reads images") {}
 
-std::int64_t Loader::unreadable() const { return static_cast<std::int64_t>(bad_.size()); }
+std::int64_t Loader::unreadable() const { return std::ssize(bad_); }
 
 // Batch by batch in order: whether there are too many does not depend on threads.
 void Loader::count_unreadable(const Batch& batch) {

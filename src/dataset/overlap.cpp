@@ -79,7 +79,7 @@ Prints prints_of(const ImagePaths& paths, Clock::time_point end, std::int64_t& d
   if (threads.empty()) {
     work();
   } else {
-    log::Progress progress("comparing images", static_cast<std::int64_t>(paths.size()));
+    log::Progress progress("comparing images", std::ssize(paths));
     while (next < order.size() && Clock::now() < end) {
       std::this_thread::sleep_for(kReportEvery);
       progress.at(static_cast<std::int64_t>(std::min(next.load(), order.size())));
@@ -95,7 +95,7 @@ class Search {
  public:
   Search(const ImagePaths& train, const ImagePaths& valid)
       : train_(train), valid_(valid), found_(valid.size()) {
-    result_.images = static_cast<std::int64_t>(valid.size());
+    result_.images = std::ssize(valid);
   }
   Overlap run(double seconds) {
     by_path();

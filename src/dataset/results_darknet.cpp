@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/index.h"
 #include "dataset/hidden_classes.h"
 #include "dataset/json_results.h"
 
@@ -34,7 +35,7 @@ class DarknetResults : public JsonResults {
 
 nlohmann::json darknet_object(const Detection& d, const std::vector<std::string>& names) {
   return {{"class_id", d.class_id},
-          {"name", names[static_cast<std::size_t>(d.class_id)]},
+          {"name", names[to_size(d.class_id)]},
           {"relative_coordinates",
            {{"center_x", d.box.x}, {"center_y", d.box.y}, {"width", d.box.w}, {"height", d.box.h}}},
           {"confidence", d.probability}};

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/index.h"
 #include "core/streamed_file.h"
 #include "dataset/result_writer.h"
 #include "dataset/voc_names.h"
@@ -45,7 +46,7 @@ class VocResults : public ResultWriter {
     const auto w = static_cast<double>(size.width), h = static_cast<double>(size.height);
     for (const Detection& d : found) {
       const BoxEdges box = clipped_to_image(d.box);  // pixels from 1: the last one is w, not w + 1
-      files_.at(static_cast<std::size_t>(d.class_id))
+      files_.at(to_size(d.class_id))
           .append(fmt::format("{} {:.7g} {:.4f} {:.4f} {:.4f} {:.4f}\n", image.path.stem().string(),
                               d.probability, std::min(box.left * w + 1, w),
                               std::min(box.top * h + 1, h), std::min(box.right * w + 1, w),

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "core/index.h"
+
 namespace darknet {
 namespace {
 
@@ -33,17 +35,17 @@ float lattice_noise(std::uint64_t seed, std::uint64_t octave, float x, float y) 
 void add_octave(std::vector<float>& field, std::int64_t width, std::int64_t height,
                 std::uint64_t seed, int octave, float cell, float weight) {
   const auto columns = static_cast<std::int64_t>(static_cast<float>(width) / cell) + 3;
-  std::vector<float> row(static_cast<std::size_t>(columns));
+  std::vector<float> row(to_size(columns));
   for (std::int64_t y = 0; y < height; ++y) {
     const float v = static_cast<float>(y) / cell;
     for (std::int64_t c = 0; c < columns; ++c)
-      row[static_cast<std::size_t>(c)] =
+      row[to_size(c)] =
           lattice_noise(seed, static_cast<std::uint64_t>(octave), static_cast<float>(c), v);
     for (std::int64_t x = 0; x < width; ++x) {
       const float u = static_cast<float>(x) / cell, left = std::floor(u), t = u - left;
       const float s = t * t * (3 - 2 * t);
-      const float* at = &row[static_cast<std::size_t>(left)];
-      field[static_cast<std::size_t>(y * width + x)] += weight * (at[0] + s * (at[1] - at[0]));
+      const float* at = &row[to_size(left)];
+      field[to_size(y * width + x)] += weight * (at[0] + s * (at[1] - at[0]));
     }
   }
 }
@@ -59,7 +61,7 @@ void paint_ground(SceneCanvas& canvas, const SceneSettings& s, std::int64_t k) {
   const Rgb a = random_colour(rng), b = random_colour(rng);
   const float coarsest = rng.uniform(.15f, .5f) * static_cast<float>(std::min(s.width, s.height));
   const float roughness = rng.uniform(.45f, .7f), strength = rng.uniform(.4f, .9f);
-  std::vector<float> field(static_cast<std::size_t>(s.width * s.height));
+  std::vector<float> field(to_size(s.width * s.height));
   float cell = std::max(coarsest, 2.f), weight = 1, total = 0;
   for (int octave = 0; octave < kOctaves; ++octave) {
     add_octave(field, s.width, s.height, rng.bits(), octave, cell, weight);
@@ -67,7 +69,7 @@ void paint_ground(SceneCanvas& canvas, const SceneSettings& s, std::int64_t k) {
   }
   for (std::int64_t y = 0; y < s.height; ++y)
     for (std::int64_t x = 0; x < s.width; ++x) {
-      const float noise = field[static_cast<std::size_t>(y * s.width + x)] / total;
+      const float noise = field[to_size(y * s.width + x)] / total;
       const float t = std::clamp(.5f + strength * 2 * (noise - .5f), 0.f, 1.f);
       for (std::size_t c = 0; c < 3; ++c) canvas.at(x, y)[c] = std::lerp(a[c], b[c], t);
     }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/index.h"
 #include "core/rng.h"
 #include "dataset/scene_shapes.h"
 #include "dataset/scenes.h"
@@ -22,16 +23,11 @@ Rng rng_of(const SceneSettings&, std::int64_t k, Part);
 // An image in floats while it is made.
 class SceneCanvas {
  public:
-  SceneCanvas(std::int64_t w, std::int64_t h)
-      : width_(w), height_(h), pixels_(static_cast<std::size_t>(w * h)) {}
+  SceneCanvas(std::int64_t w, std::int64_t h) : width_(w), height_(h), pixels_(to_size(w * h)) {}
   std::int64_t width() const { return width_; }
   std::int64_t height() const { return height_; }
-  Rgb& at(std::int64_t x, std::int64_t y) {
-    return pixels_[static_cast<std::size_t>(y * width_ + x)];
-  }
-  const Rgb& at(std::int64_t x, std::int64_t y) const {
-    return pixels_[static_cast<std::size_t>(y * width_ + x)];
-  }
+  Rgb& at(std::int64_t x, std::int64_t y) { return pixels_[to_size(y * width_ + x)]; }
+  const Rgb& at(std::int64_t x, std::int64_t y) const { return pixels_[to_size(y * width_ + x)]; }
 
  private:
   std::int64_t width_, height_;

@@ -13,6 +13,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/index.h"
 #include "core/input.h"
 #include "core/log.h"
 #include "core/start_thread.h"
@@ -158,7 +159,7 @@ void write_scene_set(const fs::path& folder, const SceneSetSettings& s) {
   if (s.test > 0) write_list(folder / "test.txt", s, training, s.count);
   std::string names;
   for (std::int64_t i = 0; i < s.scenes.classes; ++i)
-    names += std::string(kSceneClasses.at(static_cast<std::size_t>(i))) + "\n";
+    names += std::string(kSceneClasses.at(to_size(i))) + "\n";
   write_file_atomically(folder / "scenes.names", names);
   write_file_atomically(folder / "scenes.data", data_text(folder, s));
 }

@@ -115,7 +115,7 @@ SceneShape scene_class_shape(std::int64_t class_id) {
 }
 
 SceneShape look_alike(std::int64_t classes, Rng& rng) {
-  const auto all = static_cast<std::int64_t>(kSceneClasses.size());
+  const auto all = std::ssize(kSceneClasses);
   const std::int64_t kind = rng.below(6);
   if (kind == 0 && classes < all) return scene_class_shape(classes + rng.below(all - classes));
   if (kind == 1) return {half(circle(.9f)), {}};

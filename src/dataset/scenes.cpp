@@ -102,7 +102,7 @@ void check(const SceneSettings& s) {
   const auto side = static_cast<float>(std::min(s.width, s.height));
   if (std::min(s.width, s.height) < 16 || std::max(s.width, s.height) > 8192)
     fail("-size ", s.width, "x", s.height, ": expected sides of 16 to 8192 pixels");
-  if (s.classes < 1 || s.classes > static_cast<std::int64_t>(kSceneClasses.size()))
+  if (s.classes < 1 || s.classes > std::ssize(kSceneClasses))
     fail("-classes ", s.classes, ": there are 1 to ", kSceneClasses.size(), " kinds of objects");
   if (s.min_objects < 0 || s.max_objects < s.min_objects || s.max_objects > 1000)
     fail("-objects ", s.min_objects, "..", s.max_objects, ": 0 to 1000 are possible");

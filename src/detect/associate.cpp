@@ -48,8 +48,7 @@ class Assignment {
     Graph::ArcMap<std::int64_t> cost(graph_, 0);
     for (const Pair& p : pairs_) cost[p.arc] = -p.weight;
     lemon::NetworkSimplex<Graph, std::int64_t> flow(graph_);
-    flow.upperMap(capacity).costMap(cost).stSupply(source_, target_,
-                                                   static_cast<std::int64_t>(match.size()));
+    flow.upperMap(capacity).costMap(cost).stSupply(source_, target_, std::ssize(match));
     flow.run();  // the way past all pairs is always there
     for (const Pair& p : pairs_)
       if (flow.flow(p.arc) > 0) match[p.detection] = p.known;

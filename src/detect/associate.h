@@ -5,11 +5,12 @@
 #include <span>
 #include <vector>
 
+#include "core/index.h"
 #include "detect/box.h"
 
 namespace darknet {
 
-inline constexpr std::size_t kUnmatched = static_cast<std::size_t>(-1);
+inline constexpr std::size_t kUnmatched = to_size(-1);
 
 // For each detection the index of its box in `known`, or kUnmatched. Only boxes of one class and an
 // IoU of at least `least` are paired, each once.

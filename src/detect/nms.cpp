@@ -5,6 +5,7 @@
 #include <cmath>
 #include <map>
 
+#include "core/index.h"
 #include "detect/overlap.h"
 
 namespace darknet {
@@ -63,7 +64,7 @@ class Kept {
     const int top = cell_of(box.top()), bottom = cell_of(box.bottom());
     for (int y = top; y <= bottom; ++y)
       for (int x = left; x <= right; ++x)
-        if (visit(static_cast<std::size_t>(y * kGrid + x))) return true;
+        if (visit(to_size(y * kGrid + x))) return true;
     return false;
   }
 

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <type_traits>
 #include "core/hd.h"
+#include "core/index.h"
 
 namespace darknet {
 
@@ -65,7 +66,7 @@ inline constexpr auto kTelemetryFigures = std::to_array<TelemetryFigure>({
 });
 
 constexpr const TelemetryFigure& telemetry_figure(Figure f) {
-  return kTelemetryFigures[static_cast<std::size_t>(f)];
+  return kTelemetryFigures[to_size(f)];
 }
 
 // The figure as it is logged, of a step over `images`; 0 where nothing is there to divide by.

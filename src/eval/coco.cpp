@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "core/error.h"
+#include "core/index.h"
 #include "detect/clip.h"
 
 namespace darknet {
@@ -39,7 +40,7 @@ double overlap(const PixelBox& a, const PixelBox& b) {
 bool outside(double area, int size) {
   constexpr std::array<double, kObjectSizes> kLow{0, 0, 32. * 32, 96. * 96};
   constexpr std::array<double, kObjectSizes> kHigh{1e10, 32. * 32, 96. * 96, 1e10};
-  const auto s = static_cast<std::size_t>(size);
+  const auto s = to_size(size);
   return area < kLow[s] || area > kHigh[s];
 }
 
@@ -155,7 +156,7 @@ Score score_of(Tally& t) {
   double sum = 0;
   for (int r = 0; r < kRecalls; ++r) {
     const auto at = std::lower_bound(recall.begin(), recall.end(), r == 100 ? 1. : r * .01);
-    if (at != recall.end()) sum += precision[static_cast<std::size_t>(at - recall.begin())];
+    if (at != recall.end()) sum += precision[to_size(at - recall.begin())];
   }
   return {sum / kRecalls, recall.empty() ? 0 : recall.back()};
 }
@@ -170,7 +171,7 @@ CocoClass evaluate_class(std::span<const EvaluatedImage> images,
     for (int size = 0; size < kObjectSizes; ++size) {
       const Order o = order_of(s, size);
       for (int t = 0; t < kCocoThresholds; ++t)
-        tally(s, size, t, o, tallies[static_cast<std::size_t>(size)][static_cast<std::size_t>(t)]);
+        tally(s, size, t, o, tallies[to_size(size)][to_size(t)]);
     }
   }
   CocoClass c;
@@ -189,7 +190,7 @@ double mean_over_classes(const std::vector<CocoClass>& classes, ObjectSize size,
                          const Value& value) {
   double sum = 0, count = 0;
   for (const CocoClass& c : classes)
-    if (c.truths[static_cast<std::size_t>(size)] > 0) sum += value(c), ++count;
+    if (c.truths[to_size(size)] > 0) sum += value(c), ++count;
   return count > 0 ? sum / count : -1;
 }
 
@@ -199,36 +200,31 @@ double mean(const std::array<double, kCocoThresholds>& values) {
 
 }  // namespace
 
-double CocoClass::ap(ObjectSize size) const {
-  return mean(precision[static_cast<std::size_t>(size)]);
-}
+double CocoClass::ap(ObjectSize size) const { return mean(precision[to_size(size)]); }
 
 double CocoEvaluation::ap(ObjectSize size) const {
   return mean_over_classes(classes, size, [&](const CocoClass& c) { return c.ap(size); });
 }
 double CocoEvaluation::ap_at(int threshold) const {
   return mean_over_classes(classes, ObjectSize::any, [&](const CocoClass& c) {
-    return c.precision[0].at(static_cast<std::size_t>(threshold));
+    return c.precision[0].at(to_size(threshold));
   });
 }
 double CocoEvaluation::average_recall(ObjectSize size) const {
-  return mean_over_classes(classes, size, [&](const CocoClass& c) {
-    return mean(c.recall[static_cast<std::size_t>(size)]);
-  });
+  return mean_over_classes(classes, size,
+                           [&](const CocoClass& c) { return mean(c.recall[to_size(size)]); });
 }
 
 CocoEvaluation evaluate_coco(std::span<const EvaluatedImage> images, std::int64_t classes,
                              OutsideImage outside_image) {
   // by class and image
-  std::vector<std::vector<std::vector<const Detection*>>> detections(
-      static_cast<std::size_t>(classes));
+  std::vector<std::vector<std::vector<const Detection*>>> detections(to_size(classes));
   for (auto& of_class : detections) of_class.resize(images.size());
   for (std::size_t i = 0; i < images.size(); ++i) {
     if (images[i].width <= 0 || images[i].height <= 0)
       fail("image ", i + 1, ": COCO's average precision needs the size of every image");
     for (const Detection& d : images[i].detections)
-      if (d.class_id >= 0 && d.class_id < classes)
-        detections[static_cast<std::size_t>(d.class_id)][i].push_back(&d);
+      if (d.class_id >= 0 && d.class_id < classes) detections[to_size(d.class_id)][i].push_back(&d);
   }
   CocoEvaluation all;
   all.classes.resize(detections.size());

@@ -2,13 +2,14 @@
 
 #include <algorithm>
 
+#include "core/index.h"
 #include "detect/overlap.h"
 
 namespace darknet {
 namespace {
 
 constexpr float kSomeOverlap = .1f;
-constexpr std::size_t kNone = static_cast<std::size_t>(-1);
+constexpr std::size_t kNone = to_size(-1);
 
 struct Nearest {
   std::size_t truth = kNone;
@@ -93,7 +94,7 @@ class Image {
   }
 
   static void count(DetectionErrors& e, std::int32_t truth, std::int32_t detected) {
-    ++e.confusion[static_cast<std::size_t>(truth * (e.classes + 1) + detected)];
+    ++e.confusion[to_size(truth * (e.classes + 1) + detected)];
   }
 
   const EvaluatedImage& image_;
@@ -120,7 +121,7 @@ const char* name_of(FalseKind kind) {
 
 DetectionErrors find_errors(std::span<const EvaluatedImage> images, const EvaluationOptions& o) {
   DetectionErrors e{.classes = o.classes};
-  e.confusion.resize(static_cast<std::size_t>((o.classes + 1) * (o.classes + 1)));
+  e.confusion.resize(to_size((o.classes + 1) * (o.classes + 1)));
   for (std::size_t i = 0; i < images.size(); ++i)
     Image(images[i], static_cast<std::int64_t>(i), o).add_to(e);
   std::stable_sort(e.false_positives.begin(), e.false_positives.end(),

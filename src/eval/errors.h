@@ -4,6 +4,7 @@
 #include <span>
 #include <vector>
 
+#include "core/index.h"
 #include "eval/average_precision.h"
 
 namespace darknet {
@@ -34,7 +35,7 @@ struct DetectionErrors {
   std::vector<std::int64_t> confusion;
   std::int64_t classes = 0;
   std::int64_t confused(std::int64_t truth, std::int64_t detected) const {
-    return confusion[static_cast<std::size_t>(truth * (classes + 1) + detected)];
+    return confusion[to_size(truth * (classes + 1) + detected)];
   }
 };
 

@@ -54,7 +54,7 @@ float shape_iou(float w1, float h1, float w2, float h2) {
 
 ImbalanceReport imbalance(const Network& net, const GroundTruths& truths) {
   const Shape input = net.input_shape();
-  ImbalanceReport r{.images = static_cast<std::int64_t>(truths.size())};
+  ImbalanceReport r{.images = std::ssize(truths)};
   r.anchors = anchors_of(net);
   for (const HeadAt& at : net.heads()) r.heads.push_back({.layer = at.layer});
   for (const auto image : truths) {
@@ -65,8 +65,7 @@ ImbalanceReport imbalance(const Network& net, const GroundTruths& truths) {
       r.heads[h].candidates += head.candidates(input);
       r.heads[h].positives += here, positives += here;
     }
-    r.without_an_anchor +=
-        std::max<std::int64_t>(0, static_cast<std::int64_t>(image.size()) - positives);
+    r.without_an_anchor += std::max<std::int64_t>(0, std::ssize(image) - positives);
     for (const Truth& t : image) add_truth(t, input, r);
   }
   if (r.truths > 0) r.mean_fit /= static_cast<double>(r.truths);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/index.h"
 #include "detect/overlap.h"
 
 namespace darknet {
@@ -34,11 +35,11 @@ Best best_match(const Detection& d, const EvaluatedImage& image) {
 
 std::vector<std::vector<Candidate>> candidates_by_class(std::span<const EvaluatedImage> images,
                                                         std::int64_t classes) {
-  std::vector<std::vector<Candidate>> lists(static_cast<std::size_t>(classes));
+  std::vector<std::vector<Candidate>> lists(to_size(classes));
   for (std::size_t i = 0; i < images.size(); ++i)
     for (const Detection& d : images[i].detections)
       if (d.class_id >= 0 && d.class_id < classes)
-        lists[static_cast<std::size_t>(d.class_id)].push_back({&d, static_cast<std::int64_t>(i)});
+        lists[to_size(d.class_id)].push_back({&d, static_cast<std::int64_t>(i)});
   return lists;
 }
 
@@ -57,10 +58,10 @@ MatchedClass match_class(std::span<const EvaluatedImage> images, std::vector<Can
   }
   std::vector<std::vector<const Truth*>> found(images.size());
   for (const Candidate& c : candidates) {
-    const Best best = best_match(*c.detection, images[static_cast<std::size_t>(c.image)]);
+    const Best best = best_match(*c.detection, images[to_size(c.image)]);
     const bool overlaps = best.truth && best.iou >= min;
     if (overlaps && best.difficult) continue;
-    auto& taken = found[static_cast<std::size_t>(c.image)];
+    auto& taken = found[to_size(c.image)];
     const bool hit = overlaps && std::find(taken.begin(), taken.end(), best.truth) == taken.end();
     if (hit) taken.push_back(best.truth);
     result.ranked.push_back({c.detection->probability, hit, hit ? best.iou : 0, c.image});
@@ -76,7 +77,7 @@ double weighted_area(const MatchedClass& c, std::span<const std::int64_t> weight
   std::vector<std::pair<double, double>> curve;  // recall, precision
   std::int64_t hits = 0, all = 0;
   for (const MatchedDetection& d : c.ranked) {
-    const std::int64_t weight = weights[static_cast<std::size_t>(d.image)];
+    const std::int64_t weight = weights[to_size(d.image)];
     if (weight == 0) continue;
     // Copies of an image repeat its detections: the second of a truth's is another image's hit.
     all += weight, hits += d.hit ? weight : 0;

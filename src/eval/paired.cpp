@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "core/index.h"
 #include "core/rng.h"
 
 namespace darknet {
@@ -27,7 +28,7 @@ double deviation_of(std::span<const double> values, double mean) {
 
 // The share of the 2^n assignments of signs whose sum lies at least as far from 0.
 double sign_flip_p(std::span<const double> values) {
-  const auto n = static_cast<std::int64_t>(values.size());
+  const auto n = std::ssize(values);
   double observed = 0, magnitude = 0;
   for (const double v : values) observed += v, magnitude += std::abs(v);
   const double min = std::abs(observed) - 1e-12 * magnitude;
@@ -36,8 +37,7 @@ double sign_flip_p(std::span<const double> values) {
   for (std::int64_t signs = 0; signs < all; ++signs) {
     double sum = 0;
     for (std::int64_t i = 0; i < n; ++i)
-      sum += (signs >> i & 1) ? values[static_cast<std::size_t>(i)]
-                              : -values[static_cast<std::size_t>(i)];
+      sum += (signs >> i & 1) ? values[to_size(i)] : -values[to_size(i)];
     as_far += std::abs(sum) >= min;
   }
   return static_cast<double>(as_far) / static_cast<double>(all);
@@ -52,7 +52,7 @@ double student_t(double confidence, std::int64_t degrees_of_freedom) {
 
 PairedStatistics paired_statistics(std::span<const double> differences) {
   PairedStatistics s;
-  s.pairs = static_cast<std::int64_t>(differences.size());
+  s.pairs = std::ssize(differences);
   const double unbounded = std::numeric_limits<double>::infinity();
   s.confidence = {-unbounded, unbounded};
   if (s.pairs == 0) return s;
@@ -71,7 +71,7 @@ PairedStatistics paired_statistics(std::span<const double> differences) {
 Interval bootstrap(std::int64_t size, int resamples, std::uint64_t seed,
                    const std::function<double(std::span<const std::int64_t>)>& statistic) {
   std::vector<double> values;
-  std::vector<std::int64_t> drawn(static_cast<std::size_t>(size));
+  std::vector<std::int64_t> drawn(to_size(size));
   for (int k = 0; k < resamples; ++k) {
     Rng rng(seed, static_cast<std::uint64_t>(k));
     for (std::int64_t& i : drawn) i = rng.below(size);

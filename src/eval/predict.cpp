@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "core/index.h"
 #include "core/log.h"
 #include "core/text.h"
 #include "detect/nms.h"
@@ -70,7 +71,7 @@ void require_image_input(const Network& net) {
 
 PreparedImage prepare_image(const Stream& stream, const Image& image, const Shape& input,
                             bool letter_box) {
-  PreparedImage out{.pixels = std::vector<float>(static_cast<std::size_t>(input.features())),
+  PreparedImage out{.pixels = std::vector<float>(to_size(input.features())),
                     .placement = plain_placement(image, input.h, input.w, letter_box),
                     .width = image.width,
                     .height = image.height};
@@ -128,7 +129,7 @@ void detect_batches(Network& net, Loader& loader, std::size_t images, const Dete
     for (std::size_t i = 0; i < batch.images.size(); ++i, ++done) {
       const ImageSize size{batch.sizes[i].width, batch.sizes[i].height};
       take(
-          {static_cast<std::size_t>(batch.images[i]), size,
+          {to_size(batch.images[i]), size,
            detections_in_image(net, static_cast<std::int64_t>(i), run.options,
                                {batch.placements[i], size.width, size.height, net.input_shape()})});
     }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "core/index.h"
 #include "detect/overlap.h"
 
 namespace darknet {
@@ -39,7 +40,7 @@ void add_image(const EvaluatedImage& image, std::vector<ProposalRecall>& rows) {
     std::vector<float> best(1, 0);  // with the first k detections
     for (const Detection& d : ranked) best.push_back(std::max(best.back(), iou(d.box, truth.box)));
     for (ProposalRecall& row : rows)
-      add_truth(best[std::min(static_cast<std::size_t>(row.proposals), ranked.size())], row);
+      add_truth(best[std::min(to_size(row.proposals), ranked.size())], row);
   }
 }
 

@@ -10,6 +10,8 @@
 #include <mutex>
 #include <new>
 
+#include "core/index.h"
+
 namespace darknet {
 namespace {
 
@@ -32,7 +34,7 @@ void keep_or_write(const char* data, std::size_t bytes) noexcept {
     const ssize_t written = ::write(STDERR_FILENO, data, bytes);
     if (written < 0 && errno == EINTR) continue;
     if (written <= 0) return;
-    data += written, bytes -= static_cast<std::size_t>(written);
+    data += written, bytes -= to_size(written);
   }
 }
 
@@ -66,7 +68,7 @@ DecoderMessageStreams::Buffer::int_type DecoderMessageStreams::Buffer::overflow(
 }
 
 std::streamsize DecoderMessageStreams::Buffer::xsputn(const char* data, std::streamsize bytes) {
-  keep_or_write(data, static_cast<std::size_t>(bytes));
+  keep_or_write(data, to_size(bytes));
   return bytes;
 }
 

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "core/index.h"
+
 namespace darknet {
 namespace {
 
@@ -181,13 +183,13 @@ class Captions {
       widest = std::max(widest, texts.back().area.width);
       row = std::max(row, texts.back().area.height + 2);
     }
-    const auto count = static_cast<std::int64_t>(which.size());
+    const auto count = std::ssize(which);
     const std::int64_t column = number_width + widest + gap;
     const std::int64_t columns = std::clamp<std::int64_t>((width - gap) / column, 1, count);
     const std::int64_t rows = (count + columns - 1) / columns, top = image_.height + gap;
     extend(width, top + rows * row + gap);
     for (std::int64_t k = 0; k < count; ++k) {
-      const auto i = static_cast<std::size_t>(k);
+      const auto i = to_size(k);
       const Colour& colour = boxes_[which[i]].colour;
       const std::int64_t x = gap + k / rows * column, y = top + k % rows * row;
       Tag number(size_, std::to_string(k + 1), colour, 0);
@@ -268,7 +270,7 @@ Colour class_colour(std::int64_t class_id) {
                                          {240, 228, 66},
                                          {213, 94, 0}}};
   constexpr int kWhite = 255, kLighter = 45, kDarker = 60;  // percent
-  const auto k = static_cast<std::size_t>(std::max<std::int64_t>(class_id, 0));
+  const auto k = to_size(std::max<std::int64_t>(class_id, 0));
   Colour colour = kHues[k % kHues.size()];
   for (std::uint8_t& c : colour) {
     const int plain = c, shade = static_cast<int>(k / kHues.size() % 3);
@@ -298,7 +300,7 @@ PixelArea panel_area(const Image& image, std::span<const std::string> lines) {
   std::int64_t width = 0;
   for (const std::string& line : lines)
     width = std::max(width, text_size(line, panel_style(image)).width);
-  const auto rows = static_cast<std::int64_t>(lines.size());
+  const auto rows = std::ssize(lines);
   return {0, 0, std::min(width + 4 * size.margin, image.width),
           std::min(rows * size.bar() + 2 * size.margin, image.height)};
 }

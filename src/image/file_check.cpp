@@ -1,5 +1,6 @@
 #include "image/file_check.h"
 
+#include "core/index.h"
 #include "image/bytes.h"
 #include "image/jpeg_segments.h"
 
@@ -30,8 +31,8 @@ bool is_pnm(std::string_view s) {
 int orientation_of_tiff(std::string_view t) {
   if (t.size() < 8) return 1;
   const auto number = t.starts_with("II") ? little_endian : big_endian;
-  const auto directory = static_cast<std::size_t>(number(t, 4, 4));
-  const auto entries = static_cast<std::size_t>(number(t, directory, 2));
+  const auto directory = to_size(number(t, 4, 4));
+  const auto entries = to_size(number(t, directory, 2));
   for (std::size_t k = 0; k < entries; ++k) {
     const std::size_t at = directory + 2 + 12 * k;
     if (at + 12 > t.size()) return 1;
@@ -62,7 +63,7 @@ int orientation_of_jpeg(std::string_view bytes) {
 int orientation_of_png(std::string_view s) {
   constexpr std::size_t kSignature = 8, kAround = 12;  // length, type and checksum of a chunk
   for (std::size_t at = kSignature; at + kAround <= s.size();) {
-    const auto length = static_cast<std::size_t>(big_endian(s, at, 4));
+    const auto length = to_size(big_endian(s, at, 4));
     if (length > s.size() - at - kAround) return 1;
     if (s.substr(at + 4, 4) == "eXIf") return orientation_of_exif(s.substr(at + 8, length));
     at += kAround + length;
@@ -73,7 +74,7 @@ int orientation_of_png(std::string_view s) {
 int orientation_of_webp(std::string_view s) {
   constexpr std::size_t kHead = 12, kChunkHead = 8;
   for (std::size_t at = kHead; at + kChunkHead <= s.size();) {
-    const auto length = static_cast<std::size_t>(little_endian(s, at + 4, 4));
+    const auto length = to_size(little_endian(s, at + 4, 4));
     if (length > s.size() - at - kChunkHead) return 1;
     if (s.substr(at, 4) == "EXIF") return orientation_of_exif(s.substr(at + kChunkHead, length));
     at += kChunkHead + length + length % 2;
@@ -115,7 +116,7 @@ std::size_t colour_table(std::uint64_t flags) {
 // Moves `at` behind a GIF's blocks of at most 255 bytes; false where the file ends before.
 bool pass_blocks(std::string_view s, std::size_t& at) {
   while (at < s.size()) {
-    const auto length = static_cast<std::size_t>(big_endian(s, at, 1));
+    const auto length = to_size(big_endian(s, at, 1));
     at += 1 + length;
     if (length == 0) return true;
   }

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "core/index.h"
+
 namespace darknet {
 
 struct Image {
@@ -14,12 +16,12 @@ struct Image {
 
   Image() = default;
   Image(std::int64_t w, std::int64_t h, std::int64_t c)
-      : width(w), height(h), channels(c), pixels(static_cast<std::size_t>(w * h * c)) {}
+      : width(w), height(h), channels(c), pixels(to_size(w * h * c)) {}
   std::uint8_t* at(std::int64_t x, std::int64_t y) {
-    return &pixels[static_cast<std::size_t>((y * width + x) * channels)];
+    return &pixels[to_size((y * width + x) * channels)];
   }
   const std::uint8_t* at(std::int64_t x, std::int64_t y) const {
-    return &pixels[static_cast<std::size_t>((y * width + x) * channels)];
+    return &pixels[to_size((y * width + x) * channels)];
   }
 };
 

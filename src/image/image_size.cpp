@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "core/index.h"
 #include "image/bytes.h"
 #include "image/file_check.h"
 #include "image/jpeg_segments.h"
@@ -90,7 +91,7 @@ ImageSize of_tiff(std::string_view s) {
   const auto number = s.starts_with("II") ? little_endian : big_endian;
   const bool big = number(s, 2, 2) == 43;
   const TiffLayout layout = big ? TiffLayout{8, 20, 12} : TiffLayout{2, 12, 8};
-  const auto directory = static_cast<std::size_t>(big ? number(s, 8, 8) : number(s, 4, 4));
+  const auto directory = to_size(big ? number(s, 8, 8) : number(s, 4, 4));
   if (directory > s.size()) return {};
   return size_of(tiff_value(s, kWidth, layout, directory),
                  tiff_value(s, kHeight, layout, directory));
@@ -104,7 +105,7 @@ std::size_t codestream_of(std::string_view s) {
     if (length == 1) length = big_endian(s, at + 8, 8), head = 16;
     if (s.substr(at + 4, 4) == "jp2c") return at + head;
     if (length < head || length > s.size() - at) break;
-    at += static_cast<std::size_t>(length);
+    at += to_size(length);
   }
   return s.size();
 }
@@ -129,7 +130,7 @@ std::uint64_t number_in_text(std::string_view s, std::size_t& at) {
   std::uint64_t value = 0;
   const auto read = std::from_chars(s.data() + std::min(at, s.size()), s.data() + s.size(), value);
   if (read.ec != std::errc{}) return 0;
-  at = static_cast<std::size_t>(read.ptr - s.data());
+  at = to_size(read.ptr - s.data());
   return value;
 }
 
@@ -170,7 +171,7 @@ PnmSamples pnm_samples(std::string_view s) {
   PnmSamples p{.channels = s[1] == '6' ? 3u : 1u, .bytes_each = h.largest > 255 ? 2u : 1u};
   const std::uint64_t row = h.width * p.channels * p.bytes_each;
   if (row > 0 && s.size() > h.end && (s.size() - h.end - 1) / row >= h.height)
-    p.bytes = s.substr(h.end + 1, static_cast<std::size_t>(row * h.height));
+    p.bytes = s.substr(h.end + 1, to_size(row * h.height));
   return p;
 }
 

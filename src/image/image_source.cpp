@@ -7,9 +7,7 @@ class ImageSource : public VideoSource {
  public:
   ImageSource(std::vector<std::filesystem::path> paths, double fps)
       : paths_(std::move(paths)), fps_(fps) {}
-  VideoFormat format() const override {
-    return {.fps = fps_, .frames = static_cast<std::int64_t>(paths_.size())};
-  }
+  VideoFormat format() const override { return {.fps = fps_, .frames = std::ssize(paths_)}; }
   bool read(Image& image) override {
     if (next_ == paths_.size()) return false;
     image = read_image(paths_[next_++]);

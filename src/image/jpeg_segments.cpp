@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/index.h"
 #include "image/bytes.h"
 
 namespace darknet::jpeg {
@@ -32,7 +33,7 @@ std::vector<Component> components_of(std::string_view frame) {
 }
 
 void note_scan(std::string_view scan, bool progressive, std::vector<Component>& to) {
-  const auto count = static_cast<std::size_t>(big_endian(scan, 0, 1));
+  const auto count = to_size(big_endian(scan, 0, 1));
   std::uint64_t first = 0, last = kCoefficients - 1, low = 0;
   if (progressive) {
     first = big_endian(scan, 1 + 2 * count, 1), last = big_endian(scan, 2 + 2 * count, 1);
@@ -62,7 +63,7 @@ bool next_segment(std::string_view s, std::size_t at, Segment& to) {
     if (marker == kEndOfImage) return true;
     if (at + 4 > s.size()) return false;
     to.begin = at + 4;
-    to.end = at + 2 + static_cast<std::size_t>(big_endian(s, at + 2, 2));
+    to.end = at + 2 + to_size(big_endian(s, at + 2, 2));
     return to.end >= to.begin && to.end <= s.size();
   }
   to = {};

@@ -4,6 +4,8 @@
 #include <bit>
 #include <cstdlib>
 
+#include "core/index.h"
+
 namespace darknet {
 namespace {
 
@@ -17,8 +19,8 @@ std::int64_t grey_at(const Image& image, std::int64_t x, std::int64_t y) {
 
 // Means over a grid of W x H cells; images smaller than the grid repeat pixels.
 template <std::int64_t W, std::int64_t H>
-std::array<std::uint8_t, static_cast<std::size_t>(W* H)> shrunk(const Image& image) {
-  std::array<std::uint8_t, static_cast<std::size_t>(W * H)> cells{};
+std::array<std::uint8_t, to_size(W* H)> shrunk(const Image& image) {
+  std::array<std::uint8_t, to_size(W * H)> cells{};
   for (std::int64_t j = 0; j < H; ++j)
     for (std::int64_t i = 0; i < W; ++i) {
       const std::int64_t x0 = i * image.width / W, y0 = j * image.height / H;
@@ -27,8 +29,7 @@ std::array<std::uint8_t, static_cast<std::size_t>(W* H)> shrunk(const Image& ima
       std::int64_t sum = 0;
       for (std::int64_t y = y0; y < y1; ++y)
         for (std::int64_t x = x0; x < x1; ++x) sum += grey_at(image, x, y);
-      cells[static_cast<std::size_t>(j * W + i)] =
-          static_cast<std::uint8_t>(sum / ((x1 - x0) * (y1 - y0)));
+      cells[to_size(j * W + i)] = static_cast<std::uint8_t>(sum / ((x1 - x0) * (y1 - y0)));
     }
   return cells;
 }

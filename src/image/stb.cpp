@@ -25,6 +25,7 @@
 #include <new>
 #include <string_view>
 
+#include "core/index.h"
 #include "image/codec.h"
 #include "image/file_check.h"
 #include "image/image_size.h"
@@ -62,8 +63,7 @@ namespace {
 constexpr int kJpegQuality = 95;
 
 void append(void* to, void* data, int size) {
-  static_cast<std::string*>(to)->append(static_cast<const char*>(data),
-                                        static_cast<std::size_t>(size));
+  static_cast<std::string*>(to)->append(static_cast<const char*>(data), to_size(size));
 }
 
 // Not by stb 2.27: it takes the low byte of 16-bit samples, reads beyond its buffer where they are

@@ -18,13 +18,6 @@
 extern "C" const char* __lsan_default_suppressions() { return "leak:libfontconfig\n"; }
 extern "C" const char* __lsan_default_options() { return "print_suppressions=0"; }
 #endif
-#ifdef __SANITIZE_THREAD__
-// Their locks are not seen in libraries that were compiled without the checker.
-extern "C" const char* __tsan_default_suppressions() {
-  return "race:libfontconfig\nrace:libpango\nrace:libglib\n";
-}
-extern "C" const char* __tsan_default_options() { return "print_suppressions=0"; }
-#endif
 
 namespace darknet {
 namespace {

@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "core/index.h"
 #include "core/text.h"
 
 namespace darknet {
@@ -12,13 +13,12 @@ void DetectionHead::set_up(Setup setup) {
   setup_ = std::move(setup);
   anchors_.total = setup_.keys.num;
   for (std::int64_t n = 0; n < anchors_.total; ++n) {
-    anchors_.width[n] = setup_.anchors[static_cast<std::size_t>(2 * n)];
-    anchors_.height[n] = setup_.anchors[static_cast<std::size_t>(2 * n + 1)];
+    anchors_.width[n] = setup_.anchors[to_size(2 * n)];
+    anchors_.height[n] = setup_.anchors[to_size(2 * n + 1)];
     anchors_.mask[n] = static_cast<std::int32_t>(n);
   }
   if (!setup_.mask.empty()) std::copy(setup_.mask.begin(), setup_.mask.end(), anchors_.mask);
-  anchors_.count =
-      setup_.mask.empty() ? anchors_.total : static_cast<std::int64_t>(setup_.mask.size());
+  anchors_.count = setup_.mask.empty() ? anchors_.total : std::ssize(setup_.mask);
   layout_ = {.anchors = anchors_.count,
              .entries = setup_.box_entries + 1 + setup_.keys.classes,
              .objectness = setup_.box_entries};
@@ -115,7 +115,7 @@ std::int64_t DetectionHead::positives(std::span<const Truth> truths, const Shape
     for (std::int64_t n = 0; n < layout_.anchors; ++n)
       if (c.anchors >> n & 1) chosen.insert({c.cell, n});
   }
-  return static_cast<std::int64_t>(chosen.size());
+  return std::ssize(chosen);
 }
 
 std::vector<AnchorShape> DetectionHead::anchor_shapes(const Shape& net) const {

@@ -136,7 +136,7 @@ void check_lists(Section& section, const YoloKeys& keys, YoloLists& lists) {
                            cat("there is no anchor ", m, " among ", keys.num, ", counted from 0"));
   if (std::set(lists.mask.begin(), lists.mask.end()).size() != lists.mask.size())
     section.fail("mask", "an anchor is named twice");
-  const auto counters = static_cast<std::int64_t>(lists.counters_per_class.size());
+  const auto counters = std::ssize(lists.counters_per_class);
   if (section.training() && counters > 0 && counters != keys.classes)
     section.fail_between(
         {"counters_per_class", "classes"},

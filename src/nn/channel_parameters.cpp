@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "core/index.h"
 #include "core/rng.h"
 
 namespace darknet {
@@ -10,7 +11,7 @@ namespace {
 Stream stream_of(const Tensor& t) { return {.device = t.device()}; }
 
 void fill(Tensor& t, float value) {
-  t.copy_from(stream_of(t), std::vector<float>(static_cast<std::size_t>(t.size()), value));
+  t.copy_from(stream_of(t), std::vector<float>(to_size(t.size()), value));
 }
 
 bool is_scale(Role role) { return role != Role::weights && role != Role::bias; }
@@ -68,7 +69,7 @@ void initialise_weights(Parameter& weights, std::uint64_t seed, std::int64_t lay
   const Shape& s = weights.value.shape();
   const float bound = std::sqrt(2.f / static_cast<float>(s.features()));
   Rng rng(seed, static_cast<std::uint64_t>(layer) * 8 + static_cast<std::uint64_t>(Role::weights));
-  std::vector<float> host(static_cast<std::size_t>(s.size()));
+  std::vector<float> host(to_size(s.size()));
   for (float& w : host) w = rng.uniform(-bound, bound);
   weights.value.copy_from(stream_of(weights.value), host);
 }

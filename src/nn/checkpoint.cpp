@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/file.h"
+#include "core/index.h"
 
 namespace darknet {
 namespace {
@@ -117,7 +118,7 @@ Layout parse_layout(const std::string& bytes, const std::string& path) {
       kPrefix + length + sizeof stored > bytes.size())
     fail(path, ": the file is damaged (checksum)");
   try {
-    return {json::parse(bytes.substr(kPrefix, length)), kPrefix + static_cast<std::size_t>(length)};
+    return {json::parse(bytes.substr(kPrefix, length)), kPrefix + to_size(length)};
   } catch (const json::exception& e) {
     fail(path, ": the file is damaged: ", e.what());
   }
@@ -174,10 +175,10 @@ TrainingState load_state(const std::filesystem::path& path, Network& net, Optimi
     for (std::size_t i = 0; i < arrays.size(); ++i) {
       const std::int64_t n = listed[i].at(1);
       if (listed[i].at(0) != arrays[i].name || n != arrays[i].tensor->size() ||
-          at + static_cast<std::size_t>(n) * sizeof(float) + sizeof(std::uint64_t) > bytes.size())
+          at + to_size(n) * sizeof(float) + sizeof(std::uint64_t) > bytes.size())
         fail(path.string(), ": ", listed[i].at(0).get<std::string>(), " has ", n, " values, ",
              arrays[i].name, " needs ", arrays[i].tensor->size(), "; it belongs to another cfg");
-      std::vector<float> host(static_cast<std::size_t>(n));
+      std::vector<float> host(to_size(n));
       std::memcpy(host.data(), bytes.data() + at, host.size() * sizeof(float));
       arrays[i].tensor->copy_from(net.stream(), host);
       at += host.size() * sizeof(float);

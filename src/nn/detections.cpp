@@ -1,3 +1,4 @@
+#include "core/index.h"
 #include "nn/network.h"
 
 namespace darknet {
@@ -9,7 +10,7 @@ std::vector<InputDetection> detections(const Network& net, std::int64_t image, f
     const TensorView one = net.output(at.layer).images(image, 1);
     View<const float> view = one.as<float>();
     if (net.stream().device.type != DeviceType::cpu) {
-      host.resize(static_cast<std::size_t>(one.shape.size()));
+      host.resize(to_size(one.shape.size()));
       darknet::memory(DeviceType::cuda)
           .copy_out(net.stream(), host.data(), one.data, host.size() * sizeof(float));
       darknet::memory(DeviceType::cuda).synchronize(net.stream());

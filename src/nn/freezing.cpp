@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <set>
 
+#include "core/index.h"
+
 namespace darknet {
 
 bool freezes(std::int64_t until, std::int64_t iteration) {
@@ -17,7 +19,7 @@ std::vector<LayerTraining> trained_layers(std::span<const FreezableLayer> layers
   for (std::size_t i = 0; i < n; ++i) {
     if (freezes(layers[i].keys->stopbackward, iteration)) stop = i + 1;
     for (const std::int64_t s : layers[i].sources)
-      if (s >= 0) read[static_cast<std::size_t>(s)] = true;
+      if (s >= 0) read[to_size(s)] = true;
   }
   std::vector<LayerTraining> all(n);
   for (std::size_t i = n; i-- > 0;) {
@@ -26,7 +28,7 @@ std::vector<LayerTraining> trained_layers(std::span<const FreezableLayer> layers
     all[i].update = all[i].gradient && !freezes(keys.dont_update, iteration);
     if (!all[i].gradient) continue;
     for (const std::int64_t s : layers[i].sources)
-      if (s >= 0) wanted[static_cast<std::size_t>(s)] = true;
+      if (s >= 0) wanted[to_size(s)] = true;
   }
   return all;
 }

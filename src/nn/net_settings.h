@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 #include "cfg/section.h"
+#include "core/tensor.h"
 #include "kernels/optimizers.h"
 
 namespace darknet {

@@ -4,6 +4,7 @@
 #include <functional>
 #include <vector>
 
+#include "core/index.h"
 #include "nn/freezing.h"
 #include "nn/memory_plan.h"
 #include "nn/network.h"
@@ -11,7 +12,7 @@
 
 namespace darknet {
 
-inline constexpr auto kNone = static_cast<std::size_t>(-1);
+inline constexpr auto kNone = to_size(-1);
 
 // One layer and where its tensors lie. Moments of a step: layer i runs forward at i and backward at
 // 2N - 1 - i.
@@ -50,8 +51,8 @@ struct Network::Impl {
   const Stream& stream() const { return queue.get(); }
   TensorView input_view() const;
   Ops& library() const { return options.reference ? reference_ops() : ops(options.device.type); }
-  std::int64_t size() const { return static_cast<std::int64_t>(nodes.size()); }
-  Node& node(std::int64_t i) { return nodes[static_cast<std::size_t>(i)]; }
+  std::int64_t size() const { return std::ssize(nodes); }
+  Node& node(std::int64_t i) { return nodes[to_size(i)]; }
   bool training() const { return options.mode == Mode::training; }
   // Layers that no gradient passes work as at test time; heads still compute their losses.
   Mode mode_of(const Node& n) const {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/index.h"
 #include "nn/freezing.h"
 
 namespace darknet {
@@ -14,8 +15,8 @@ std::vector<std::int64_t> frozen_iterations(const Network& net) {
   for (std::int64_t i = 0; i < net.size(); ++i) sources.push_back(net.layer(i).sources());
   std::vector<FreezableLayer> layers;
   for (std::int64_t i = 0; i < net.size(); ++i)
-    layers.push_back({&net.layer(i).keys(), sources[static_cast<std::size_t>(i)]});
-  for (const HeadAt& h : net.heads()) layers[static_cast<std::size_t>(h.layer)].head = true;
+    layers.push_back({&net.layer(i).keys(), sources[to_size(i)]});
+  for (const HeadAt& h : net.heads()) layers[to_size(h.layer)].head = true;
   return darknet::frozen_iterations(layers);
 }
 
@@ -29,7 +30,7 @@ Optimizer::Optimizer(Network& net, const NetSettings& settings) : net_(net), set
     for (Parameter* p : net.layer(i).parameters()) {
       Slot slot{.parameter = p,
                 .layer = i,
-                .frozen = frozen[static_cast<std::size_t>(i)],
+                .frozen = frozen[to_size(i)],
                 .trained = p->trained() && p->update};
       if (p->role == Role::weights) slot.clip = net.layer(i).keys().clip;
       const Shape shape = vector_shape(p->value.size());
@@ -96,8 +97,7 @@ std::vector<Tensor*> Optimizer::gradients() {
 
 void Optimizer::copy_into_average(Slot& s) {
   memory(s.average.device().type)
-      .copy(net_.stream(), s.average.data(), s.parameter->value.data(),
-            static_cast<std::size_t>(s.average.bytes()));
+      .copy(net_.stream(), s.average.data(), s.parameter->value.data(), to_size(s.average.bytes()));
 }
 
 void Optimizer::start_average() {

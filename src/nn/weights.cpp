@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "core/file.h"
+#include "core/index.h"
 #include "core/input.h"
 
 namespace darknet {
@@ -66,7 +67,7 @@ class Reader {
 };
 
 void load_parameter(Reader& file, const Stream& stream, const std::string& title, Parameter& p) {
-  std::vector<float> host(static_cast<std::size_t>(p.value.size()));
+  std::vector<float> host(to_size(p.value.size()));
   file.take(host.data(), host.size() * sizeof(float), title);
   for (const float v : host)
     if (!std::isfinite(v))

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "core/file.h"
+#include "core/index.h"
 #include "core/utf8.h"
 #include "report/drawing.h"
 
@@ -162,7 +163,7 @@ Colour colour_of(PaintRole role, Theme theme) {
     case PaintRole::grid:
       return dark ? Colour{48, 52, 62} : Colour{226, 229, 235};
     default:
-      return (dark ? kOnDark : kOnLight).at(static_cast<std::size_t>(style_of(role)));
+      return (dark ? kOnDark : kOnLight).at(to_size(style_of(role)));
   }
 }
 

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "core/index.h"
 #include "eval/matching.h"
 #include "report/side_by_side.h"
 
@@ -19,14 +20,14 @@ double points(double fraction) { return 100 * fraction; }
 // Both networks see the same images in every sample.
 Interval over_images(const Comparison& c, std::size_t variant) {
   constexpr int kResamples = 1000;
-  const auto size = static_cast<std::int64_t>(c.images.size());
-  const auto classes = static_cast<std::int64_t>(c.names.size());
+  const auto size = std::ssize(c.images);
+  const auto classes = std::ssize(c.names);
   const auto baseline = match(c.run(0, 0).images, classes, .5f);
   const auto other = match(c.run(variant, 0).images, classes, .5f);
   std::vector<std::int64_t> weights(c.images.size());
   return bootstrap(size, kResamples, c.seeds.front(), [&](std::span<const std::int64_t> drawn) {
     std::fill(weights.begin(), weights.end(), 0);
-    for (const std::int64_t i : drawn) ++weights[static_cast<std::size_t>(i)];
+    for (const std::int64_t i : drawn) ++weights[to_size(i)];
     return mean_average_precision(other, weights) - mean_average_precision(baseline, weights);
   });
 }
@@ -157,7 +158,7 @@ Chart training_chart(const Comparison& c) {
 }
 
 Chart precision_recall_chart(const Comparison& c) {
-  const auto classes = static_cast<std::int64_t>(c.names.size());
+  const auto classes = std::ssize(c.names);
   std::vector<Panel> panels;
   std::vector<std::vector<MatchedClass>> matched;
   for (std::size_t variant = 0; variant < c.variants.size(); ++variant)

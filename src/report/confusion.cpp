@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/index.h"
 #include "core/utf8.h"
 #include "image/canvas.h"
 
@@ -46,7 +47,7 @@ class ConfusionPlot {
 
   Image draw() {
     const std::int64_t matrix = cells_ * cell_;
-    const auto listed = static_cast<std::int64_t>(largest_.size());
+    const auto listed = std::ssize(largest_);
     const std::int64_t list = listed == 0 ? 0 : (listed + 2) * kLabelStep;
     image_ = Image(std::max<std::int64_t>(left_ + matrix + kGap, kMinWidth),
                    top_ + matrix + 4 * kGap + kLabelStep + list, 3);
@@ -67,14 +68,14 @@ class ConfusionPlot {
   static TextStyle soft() { return {kText, kSoft, kMaxLabel}; }
   const std::string& row_name(std::int64_t k) const {
     static const std::string background = "background";
-    return k < errors_.classes ? names_[static_cast<std::size_t>(k)] : background;
+    return k < errors_.classes ? names_[to_size(k)] : background;
   }
   const std::string& column_name(std::int64_t k) const {
     static const std::string missed = "not found";
-    return k < errors_.classes ? names_[static_cast<std::size_t>(k)] : missed;
+    return k < errors_.classes ? names_[to_size(k)] : missed;
   }
   double share(std::int64_t truth, std::int64_t detected) const {
-    const std::int64_t total = totals_[static_cast<std::size_t>(truth)];
+    const std::int64_t total = totals_[to_size(truth)];
     return total == 0 ? 0
                       : static_cast<double>(errors_.confused(truth, detected)) /
                             static_cast<double>(total);

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "core/file.h"
+#include "core/index.h"
 #include "core/log.h"
 #include "core/utf8.h"
 #include "image/canvas.h"
@@ -50,8 +51,7 @@ Image part_around(const Image& image, const Box& box, const Colour& colour) {
 
 void draw_cell(Image& sheet, std::int64_t place, const Cell& cell, const ErrorSheets& s) {
   const std::int64_t left = place % kColumns * kCell + kGap, top = place / kColumns * kCell + kGap;
-  const Image part = part_around(read_image(s.images[static_cast<std::size_t>(cell.image)]),
-                                 cell.box, cell.colour);
+  const Image part = part_around(read_image(s.images[to_size(cell.image)]), cell.box, cell.colour);
   for (std::int64_t y = 0; y < kTile; ++y)
     std::copy_n(part.at(0, y), 3 * kTile, sheet.at(left, top + y));
   std::int64_t y = top + kTile + kGap;
@@ -64,13 +64,13 @@ std::vector<fs::path> write_sheets(const fs::path& base, const std::vector<Cell>
                                    std::int64_t& done) {
   constexpr std::int64_t kPage = kColumns * kRows;
   std::vector<fs::path> written;
-  const auto count = static_cast<std::int64_t>(cells.size());
+  const auto count = std::ssize(cells);
   for (std::int64_t first = 0; first < count; first += kPage) {
     const std::int64_t here = std::min(kPage, count - first);
     Image sheet(kColumns * kCell, (here + kColumns - 1) / kColumns * kCell, 3);
     std::fill(sheet.pixels.begin(), sheet.pixels.end(), kPaper[0]);
     for (std::int64_t i = 0; i < here; ++i, progress.at(++done))
-      draw_cell(sheet, i, cells[static_cast<std::size_t>(first + i)], s);
+      draw_cell(sheet, i, cells[to_size(first + i)], s);
     written.emplace_back(fmt::format("{}-{}.png", base.string(), first / kPage + 1));
     write_image(written.back(), sheet);
   }
@@ -78,17 +78,17 @@ std::vector<fs::path> write_sheets(const fs::path& base, const std::vector<Cell>
 }
 
 std::string name_of_class(const ErrorSheets& s, std::int32_t id) {
-  return id < 0 ? "background" : s.names[static_cast<std::size_t>(id)];
+  return id < 0 ? "background" : s.names[to_size(id)];
 }
 
 std::string image_name(const ErrorSheets& s, std::int64_t i) {
-  return s.images[static_cast<std::size_t>(i)].filename().string();
+  return s.images[to_size(i)].filename().string();
 }
 
 std::vector<Cell> false_cells(const DetectionErrors& e, const ErrorSheets& s) {
   std::vector<Cell> cells;
   for (const FalsePositive& f : e.false_positives) {
-    if (static_cast<std::int64_t>(cells.size()) == s.max) break;
+    if (std::ssize(cells) == s.max) break;
     std::string why = name_of(f.kind);
     if (f.kind == FalseKind::wrong_class) why += ": is " + name_of_class(s, f.confused_with);
     if (f.iou > 0) why += fmt::format(", IoU {:.2f}", f.iou);
@@ -105,7 +105,7 @@ std::vector<Cell> false_cells(const DetectionErrors& e, const ErrorSheets& s) {
 std::vector<Cell> missed_cells(const DetectionErrors& e, const ErrorSheets& s) {
   std::vector<Cell> cells;
   for (const MissedTruth& m : e.misses) {
-    if (static_cast<std::int64_t>(cells.size()) == s.max) break;
+    if (std::ssize(cells) == s.max) break;
     cells.push_back({m.image,
                      m.truth.box,
                      kMissed,
@@ -128,9 +128,7 @@ std::string csv(const DetectionErrors& e, const ErrorSheets& s) {
   const auto box = [](const Box& b) {
     return fmt::format("{:.6f},{:.6f},{:.6f},{:.6f}\n", b.x, b.y, b.w, b.h);
   };
-  const auto image = [&](std::int64_t i) {
-    return quoted(s.images[static_cast<std::size_t>(i)].string());
-  };
+  const auto image = [&](std::int64_t i) { return quoted(s.images[to_size(i)].string()); };
   for (const FalsePositive& f : e.false_positives)
     text += fmt::format("{},{},{},{:.6g},{},{:.4f},", image(f.image), name_of(f.kind),
                         quoted(name_of_class(s, f.detection.class_id)), f.detection.probability,

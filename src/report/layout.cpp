@@ -2,6 +2,7 @@
 #include <cmath>
 #include <limits>
 
+#include "core/index.h"
 #include "report/drawing.h"
 #include "report/ticks.h"
 
@@ -180,8 +181,8 @@ class PanelLayout {
       };
       const auto [low, high] = std::minmax_element(
           at(begin), at(end), [](CanvasPoint a, CanvasPoint b) { return a.y < b.y; });
-      stay.push_back(static_cast<std::size_t>(low - points.begin()));
-      stay.push_back(static_cast<std::size_t>(high - points.begin()));
+      stay.push_back(to_size(low - points.begin()));
+      stay.push_back(to_size(high - points.begin()));
       std::sort(stay.begin(), stay.end());
       stay.erase(std::unique(stay.begin(), stay.end()), stay.end());
       for (const std::size_t i : stay) kept.push_back(points[i]);
@@ -214,7 +215,7 @@ Drawing lay_out(const Chart& chart) {
   for (const Panel& p : chart.panels)
     if (has_data(p)) shown.push_back(&p);
   if (shown.empty() && !chart.panels.empty()) shown.push_back(&chart.panels.front());
-  const auto panels = static_cast<std::int64_t>(shown.size());
+  const auto panels = std::ssize(shown);
   const std::int64_t columns = std::clamp<std::int64_t>(panels, 1, 2), rows = (panels + 1) / 2;
   const float bar = chart.title.empty() ? kGapAbove : kTitleBar;
   Drawing d{
@@ -227,7 +228,7 @@ Drawing lay_out(const Chart& chart) {
                       Anchor::middle,
                       false});
   for (std::int64_t i = 0; i < panels; ++i)
-    PanelLayout(*shown[static_cast<std::size_t>(i)], kInChart,
+    PanelLayout(*shown[to_size(i)], kInChart,
                 {static_cast<float>(i % columns) * kInChart.width,
                  bar + static_cast<float>(i / columns) * kInChart.height},
                 d)

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/index.h"
 #include "core/text.h"
 #include "core/utf8.h"
 #include "detect/overlap.h"
@@ -60,12 +61,11 @@ Image enlarged(const Image& image) {
 
 SceneCounts counts(const Matched& m) {
   const auto hits = std::count(m.hits.begin(), m.hits.end(), true);
-  return {hits, static_cast<std::int64_t>(m.hits.size()) - hits,
-          std::count(m.missed.begin(), m.missed.end(), true)};
+  return {hits, std::ssize(m.hits) - hits, std::count(m.missed.begin(), m.missed.end(), true)};
 }
 
 const std::string& name(const SideBySide& s, std::int32_t class_id) {
-  return s.names[static_cast<std::size_t>(class_id)];
+  return s.names[to_size(class_id)];
 }
 
 ScenePanel truths_panel(const Image& image, const SideBySide& s) {

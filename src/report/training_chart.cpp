@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/index.h"
 #include "core/input.h"
 #include "core/text.h"
 
@@ -82,14 +83,14 @@ std::vector<double> smoothed(const std::vector<double>& values) {
   std::vector<double> out(values.size(), kNone);
   double sum = 0, count = 0;
   const auto add = [&](std::int64_t i, double sign) {
-    if (i < 0 || i >= static_cast<std::int64_t>(values.size())) return;
-    const double v = values[static_cast<std::size_t>(i)];
+    if (i < 0 || i >= std::ssize(values)) return;
+    const double v = values[to_size(i)];
     if (std::isfinite(v)) sum += sign * v, count += sign;
   };
   for (std::int64_t i = 0; i < half; ++i) add(i, 1);
-  for (std::int64_t i = 0; i < static_cast<std::int64_t>(values.size()); ++i) {
+  for (std::int64_t i = 0; i < std::ssize(values); ++i) {
     add(i + half, 1);
-    if (count > 0) out[static_cast<std::size_t>(i)] = sum / count;
+    if (count > 0) out[to_size(i)] = sum / count;
     add(i - half, -1);
   }
   return out;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/index.h"
 #include "detect/telemetry.h"
 #include "report/chart.h"
 
@@ -15,10 +16,8 @@ namespace darknet {
 // The telemetry of a log, one entry per iteration of the history it belongs to.
 class FigureHistory {
  public:
-  std::vector<double>& operator[](Figure f) { return values_[static_cast<std::size_t>(f)]; }
-  const std::vector<double>& operator[](Figure f) const {
-    return values_[static_cast<std::size_t>(f)];
-  }
+  std::vector<double>& operator[](Figure f) { return values_[to_size(f)]; }
+  const std::vector<double>& operator[](Figure f) const { return values_[to_size(f)]; }
 
  private:
   std::array<std::vector<double>, kTelemetryFigures.size()> values_;
@@ -35,7 +34,7 @@ inline constexpr double kNotLogged = std::numeric_limits<double>::quiet_NaN();
 struct LoggedHead {
   double layer = kNotLogged;
   std::array<double, kTelemetryFigures.size()> figures = filled_with(kNotLogged);
-  double operator[](Figure f) const { return figures[static_cast<std::size_t>(f)]; }
+  double operator[](Figure f) const { return figures[to_size(f)]; }
 
  private:
   static constexpr std::array<double, kTelemetryFigures.size()> filled_with(double value) {

@@ -1,5 +1,6 @@
 // Anchors by k-means, against the plain one; and what labels say about a network's anchors.
 #include "train/anchors.h"
+#include "core/index.h"
 
 #include <gtest/gtest.h>
 
@@ -31,8 +32,7 @@ double plain_k_means(std::span<const AnchorShape> objects, std::int64_t count, s
   Rng rng(seed, 99);
   std::vector<AnchorShape> anchors;
   for (std::int64_t k = 0; k < count; ++k)
-    anchors.push_back(
-        objects[static_cast<std::size_t>(rng.below(static_cast<std::int64_t>(objects.size())))]);
+    anchors.push_back(objects[to_size(rng.below(std::ssize(objects)))]);
   AnchorResult r = assign_anchors(objects, anchors);
   for (int round = 0; round < 1000; ++round) {
     for (std::size_t k = 0; k < anchors.size(); ++k) {

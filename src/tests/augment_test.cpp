@@ -1,4 +1,5 @@
 #include "dataset/augment.h"
+#include "core/index.h"
 #include "dataset/input_truths.h"
 
 #include <gtest/gtest.h>
@@ -11,8 +12,8 @@ namespace {
 // Black with three boxes, one in each channel; truths of classes 0 to 2.
 struct Scene {
   explicit Scene(Rng& rng)
-      : image{.image = Image(40 + rng.below(160), 40 + rng.below(160), 3), .outside = {}} {
-    Image& image = image.image;
+      : decoded{.image = Image(40 + rng.below(160), 40 + rng.below(160), 3), .outside = {}} {
+    Image& image = decoded.image;
     for (int c = 0; c < 3; ++c) {
       const std::int64_t w = 4 + rng.below(image.width / 2), h = 4 + rng.below(image.height / 2);
       const std::int64_t x0 = rng.below(image.width - w + 1), y0 = rng.below(image.height - h + 1);
@@ -25,13 +26,13 @@ struct Scene {
                         c});
     }
   }
-  DecodedImage image;
+  DecodedImage decoded;
   std::vector<Truth> truths;
 };
 
 struct Input {
   Input(std::int64_t h, std::int64_t w)
-      : pixels(static_cast<std::size_t>(h * w * 3)), view{pixels.data(), {1, h, w, 3}, 3} {}
+      : pixels(to_size(h * w * 3)), view{pixels.data(), {1, h, w, 3}, 3} {}
   std::vector<float> pixels;
   View<float> view;
 };
@@ -99,11 +100,11 @@ TEST(Augment, ATruthIsWhereItsBoxIsSeen) {
     Rng rng(seed);
     const Scene scene(rng);
     const std::int64_t h = 32 * (1 + rng.below(4)), w = 32 * (1 + rng.below(4));
-    const Placement p = random_placement(geometry(rng), rng, scene.image.image, h, w);
+    const Placement p = random_placement(geometry(rng), rng, scene.decoded.image, h, w);
     Input input(h, w);
-    place({.threads = 1}, scene.image, p, input.view);
+    place({.threads = 1}, scene.decoded, p, input.view);
     std::vector<Truth> placed;
-    place_truths(scene.truths, scene.image.image, p, h, w, placed);
+    place_truths(scene.truths, scene.decoded.image, p, h, w, placed);
     expect_truths_where_seen(input, p.region, placed, offsets);
     if (HasFatalFailure()) return;
   }
@@ -118,18 +119,18 @@ TEST(Augment, ATruthOfAMosaicIsWhereItsBoxIsSeen) {
     Rng rng(seed);
     const std::vector<Scene> scenes{Scene(rng), Scene(rng), Scene(rng), Scene(rng)};
     std::vector<const Image*> images;
-    for (const Scene& s : scenes) images.push_back(&s.image.image);
+    for (const Scene& s : scenes) images.push_back(&s.decoded.image);
     const std::int64_t h = 32 * (2 + rng.below(3)), w = 32 * (2 + rng.below(3));
     const auto parts = mosaic_placements(geometry(rng), rng, images, h, w);
     Input input(h, w);
     for (std::size_t k = 0; k < 4; ++k)
-      place({.threads = 1}, scenes[k].image, parts[k], input.view);
+      place({.threads = 1}, scenes[k].decoded, parts[k], input.view);
     for (std::size_t k = 0; k < 4; ++k) {
       std::vector<Truth> placed;
       place_truths(scenes[k].truths, *images[k], parts[k], h, w, placed);
-      expect_truths_where_seen(input, parts[k].part, placed, offsets);
+      expect_truths_where_seen(input, parts[k].region, placed, offsets);
       if (HasFatalFailure()) return;
-      found += static_cast<std::int64_t>(placed.size());
+      found += std::ssize(placed);
     }
   }
   offsets.expect_none();
@@ -140,17 +141,17 @@ TEST(Augment, AMosaicsPartsFillTheInputAndMeetInItsMiddle) {
   for (std::uint64_t seed = 0; seed < 100; ++seed) {
     Rng rng(seed);
     const Scene scene(rng);
-    const std::vector<const Image*> images(4, &scene.image.image);
+    const std::vector<const Image*> images(4, &scene.decoded.image);
     const auto p = mosaic_placements({.image = {.flip = false}, .head = {.jitter = .3f}}, rng,
                                      images, 96, 128);
-    const std::int64_t x = p[0].part.x1, y = p[0].part.y1;
+    const std::int64_t x = p[0].region.x1, y = p[0].region.y1;
     EXPECT_TRUE(x >= 25 && x <= 103 && y >= 19 && y <= 77) << x << " " << y;
     const Rect expected[] = {{0, 0, x, y}, {x, 0, 128, y}, {0, y, x, 96}, {x, y, 128, 96}};
     for (std::size_t k = 0; k < 4; ++k) {
-      EXPECT_EQ(p[k].part.x0, expected[k].x0);
-      EXPECT_EQ(p[k].part.x1, expected[k].x1);
-      EXPECT_EQ(p[k].part.y0, expected[k].y0);
-      EXPECT_EQ(p[k].part.y1, expected[k].y1);
+      EXPECT_EQ(p[k].region.x0, expected[k].x0);
+      EXPECT_EQ(p[k].region.x1, expected[k].x1);
+      EXPECT_EQ(p[k].region.y0, expected[k].y0);
+      EXPECT_EQ(p[k].region.y1, expected[k].y1);
     }
   }
 }
@@ -171,11 +172,11 @@ TEST(Augment, MosaicBoundLeavesNoPartOfAImageEmpty) {
   for (std::uint64_t seed = 0; seed < 200; ++seed) {
     Rng rng(seed);
     const Scene scene(rng);
-    const std::vector<const Image*> images(4, &scene.image.image);
+    const std::vector<const Image*> images(4, &scene.decoded.image);
     const Augmentation a{.image = {.flip = true, .mosaic_bound = true},
                          .head = {.jitter = .3f, .resize = 1.5f}};
     for (const Placement& p : mosaic_placements(a, rng, images, 96, 128)) {
-      const Image& image = scene.image.image;
+      const Image& image = scene.decoded.image;
       const Cover x = cover(p.scale_x, p.shift_x, image.width, p.region.x0, p.region.x1);
       const Cover y = cover(p.scale_y, p.shift_y, image.height, p.region.y0, p.region.y1);
       could += x.could + y.could;

@@ -150,7 +150,7 @@ TEST(StockCfgs, HaveThePublishedCostAndSize) {
     EXPECT_EQ(parameter_count(net) * 4 + k.header, k.weights_bytes) << k.name;
     const auto names = lines_of(kData / (std::string(k.names) + ".names"));
     for (const HeadAt& at : net.heads())
-      EXPECT_EQ(at.head->settings().classes, static_cast<std::int64_t>(names.size())) << k.name;
+      EXPECT_EQ(at.head->settings().classes, std::ssize(names)) << k.name;
   }
 }
 

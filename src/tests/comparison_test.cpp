@@ -207,7 +207,7 @@ TEST_F(CompareTest, AnotherComparisonsFolderIsRefused) {
   expect_refused(compare({"-arm", "a: obj_loss=mse", "-pictures", "0"}),
                  "a comparison of other variants");
   expect_refused(compare({"-seed", "5..1"}), "a range such as 1..5", 2);
-  work_.file("r/arms.json", "{}");
+  work_.put("r/arms.json", std::string("{}"));
   expect_refused(compare({}), "a comparison by an earlier version");
 }
 

@@ -1,5 +1,6 @@
 // The confusion matrix as an image: counts, shades, any number of classes.
 #include "report/confusion.h"
+#include "core/index.h"
 
 #include <gtest/gtest.h>
 
@@ -12,11 +13,11 @@ namespace {
 
 DetectionErrors errors_of(std::int64_t classes) {
   DetectionErrors e{.classes = classes};
-  e.confusion.resize(static_cast<std::size_t>((classes + 1) * (classes + 1)));
+  e.confusion.resize(to_size((classes + 1) * (classes + 1)));
   return e;
 }
 std::int64_t& cell(DetectionErrors& e, std::int64_t truth, std::int64_t detected) {
-  return e.confusion[static_cast<std::size_t>(truth * (e.classes + 1) + detected)];
+  return e.confusion[to_size(truth * (e.classes + 1) + detected)];
 }
 std::vector<std::string> names_of(std::int64_t classes) {
   std::vector<std::string> names;

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "core/for_each.h"
+#include "core/index.h"
 #include "core/rng.h"
 
 namespace darknet {
@@ -19,7 +20,7 @@ struct Running {  // wrong on purpose: reads its neighbour's result
 
 template <class F>
 bool order_independent(std::int64_t n, F make) {
-  std::vector<float> a(static_cast<std::size_t>(n), 1), b = a;
+  std::vector<float> a(to_size(n), 1), b = a;
   for_each({.order = Order::parallel}, n, make(a.data()));
   for_each({.order = Order::scattered}, n, make(b.data()));
   return a == b;

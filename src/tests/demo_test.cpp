@@ -6,6 +6,7 @@
 
 #include "cli_harness.h"
 #include "core/file.h"
+#include "core/index.h"
 #include "image/video.h"
 #include "paths.h"
 
@@ -35,9 +36,9 @@ TEST_F(DemoTest, ImagesAreFramesWithoutOpenCVToo) {
   const CommandResult ran = demo({"images", "-json_file_output", "x.jsonl", "-prefix", "still"});
   EXPECT_EQ(ran.exit_code, 0) << ran.all();
   const auto frames = lines("x.jsonl");
-  ASSERT_EQ(frames.size(), static_cast<std::size_t>(kTinyImages));
+  ASSERT_EQ(frames.size(), to_size(kTinyImages));
   for (int i = 0; i < kTinyImages; ++i) {
-    EXPECT_EQ(frames[static_cast<std::size_t>(i)]["frame_id"], i + 1);
+    EXPECT_EQ(frames[to_size(i)]["frame_id"], i + 1);
     EXPECT_TRUE(work_.has(cat("still_0000000", i + 1, ".jpg"))) << i;
   }
   EXPECT_NE(ran.out.find("8 frames in"), std::string::npos) << ran.all();
@@ -56,11 +57,11 @@ TEST_F(DemoTest, SeveralDetectorsFindTheSameAsOne) {
 
 TEST_F(DemoTest, TheNameReportsWhatTheJsonIs) {
   EXPECT_EQ(demo({"images", "-json_file_output", "x.json"}).exit_code, 0);
-  EXPECT_EQ(json::parse(work_.get("x.json")).size(), static_cast<std::size_t>(kTinyImages));
+  EXPECT_EQ(json::parse(work_.get("x.json")).size(), to_size(kTinyImages));
   EXPECT_EQ(demo({"images", "-json_file_output", "x.txt", "-json_array"}).exit_code, 0);
-  EXPECT_EQ(json::parse(work_.get("x.txt")).size(), static_cast<std::size_t>(kTinyImages));
+  EXPECT_EQ(json::parse(work_.get("x.txt")).size(), to_size(kTinyImages));
   EXPECT_EQ(demo({"images", "-json_file_output", "x.ndjson"}).exit_code, 0);
-  EXPECT_EQ(lines("x.ndjson").size(), static_cast<std::size_t>(kTinyImages));
+  EXPECT_EQ(lines("x.ndjson").size(), to_size(kTinyImages));
 }
 
 TEST_F(DemoTest, AMovingSceneIsASource) {
@@ -111,7 +112,7 @@ TEST_F(DemoTest, HiddenClassesAreNeitherDrawnNorReported) {
     return drawn;
   };
   const auto stills = images_drawn();
-  ASSERT_EQ(stills.size(), static_cast<std::size_t>(kTinyImages));
+  ASSERT_EQ(stills.size(), to_size(kTinyImages));
   ASSERT_GT(before["green"], 0);
   work_.put("x.names", "red\ndont_show green\nblue\n");
   const CommandResult ran = run();
@@ -166,7 +167,7 @@ TEST_F(DemoTest, FlagsAsDarknetUsersTypeThem) {
                                   "-hier",      ".5",          "-s",
                                   "0",          "-letter_box", "-dontdraw_bbox"});
   EXPECT_EQ(ran.exit_code, 0) << ran.all();
-  EXPECT_EQ(json::parse(work_.get("x.json")).size(), static_cast<std::size_t>(kTinyImages));
+  EXPECT_EQ(json::parse(work_.get("x.json")).size(), to_size(kTinyImages));
   EXPECT_NE(ran.out.find("images: http://127.0.0.1:"), std::string::npos) << ran.all();
   EXPECT_NE(ran.out.find("frame 8:"), std::string::npos) << ran.all();
   const CommandResult fast = demo({"images", "-benchmark", "-json_file_output", "none.json"});
@@ -190,8 +191,7 @@ class DemoVideoTest : public DemoTest {
     std::vector<Image> images;
     for (int i = 0; i < kTinyImages; ++i)
       images.push_back(read_image(work_.path(cat("images/", i, ".png"))));
-    for (int i = 0; i < frames; ++i)
-      writer->write(images[static_cast<std::size_t>(i % kTinyImages)]);
+    for (int i = 0; i < frames; ++i) writer->write(images[to_size(i % kTinyImages)]);
   }
   int frames_in(const std::string& name) const {
     const auto source = open_video_file(work_.path(name));
@@ -209,7 +209,7 @@ TEST_F(DemoVideoTest, TheAnnotatedVideoHasTheSourcesFramesAndRate) {
   EXPECT_EQ(ran.exit_code, 0) << ran.all();
   EXPECT_EQ(frames_in("out.mp4"), kFrames);
   EXPECT_NEAR(open_video_file(work_.path("out.mp4"))->format().fps, 12.5, .01);
-  EXPECT_EQ(lines("x.jsonl").size(), static_cast<std::size_t>(kFrames));
+  EXPECT_EQ(lines("x.jsonl").size(), to_size(kFrames));
 }
 
 TEST_F(DemoVideoTest, AfterAKillLinesAreValidAndMatroskaPlays) {

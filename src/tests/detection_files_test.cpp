@@ -1,5 +1,6 @@
 // Detections as files: what we write we read, and strangers' files are read strictly.
 #include "dataset/detection_files.h"
+#include "core/index.h"
 
 #include <gtest/gtest.h>
 
@@ -62,8 +63,7 @@ TEST_F(DetectionFiles, CocoIsReadAsItWasWritten) {
 TEST_F(DetectionFiles, VocIsReadAsItWasWritten) {
   const ImageSet set = set_of({"x_1.png", "x_2.png", "x_7.png"});
   for (std::int64_t k = 0; k < 2; ++k)
-    file("v/comp4_det_test_" + set.names[static_cast<std::size_t>(k)] + ".txt",
-         voc_results(set, some(), k));
+    file("v/comp4_det_test_" + set.names[to_size(k)] + ".txt", voc_results(set, some(), k));
   file("v/readme.txt", "not a class");
   expect_some(read_detections(folder_ / "v", set));
 }
@@ -105,8 +105,7 @@ TEST_F(DetectionFiles, AnImageMayBeCalledByItsName) {
 TEST_F(DetectionFiles, VocNamesMayHoldBlanks) {
   const ImageSet set = set_of({"a b.png", "a  b.png", "c 1 2.png"});
   for (std::int64_t k = 0; k < 2; ++k)
-    file("v/" + voc_file_name("d_", set.names[static_cast<std::size_t>(k)]),
-         voc_results(set, some(), k));
+    file("v/" + voc_file_name("d_", set.names[to_size(k)]), voc_results(set, some(), k));
   expect_some(read_detections(folder_ / "v", set));
 }
 

@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "cfg/parse.h"
+#include "core/index.h"
 #include "core/rng.h"
 #include "dataset/loader.h"
 #include "image/codec.h"
@@ -79,7 +80,7 @@ struct Trained {
 };
 
 std::vector<float> noise(std::int64_t n, std::uint64_t stream) {
-  std::vector<float> v(static_cast<std::size_t>(n));
+  std::vector<float> v(to_size(n));
   for (std::size_t i = 0; i < v.size(); ++i) v[i] = random_uniform(11, stream, i);
   return v;
 }
@@ -96,7 +97,7 @@ Trained train(const std::string& cfg, const Device& device, int steps, bool refe
   net.parameters_changed();
   TrainingStep step(net, optimizer, 3);
   Trained result;
-  const auto batch = static_cast<std::size_t>(net.settings().batch);
+  const auto batch = to_size(net.settings().batch);
   for (int k = 0; k < steps; ++k) {
     const std::vector<float> pixels =
         noise(static_cast<std::int64_t>(batch) * net.input_shape().features(),
@@ -166,7 +167,7 @@ std::vector<float> input_made_of(const Batch& batch, const Device& device) {
   const std::vector<std::vector<Truth>> none(2);
   step.run({batch.pixels, none, batch.tiles}, {.iteration = 1, .learning_rate = 0}, 0, false);
   const TensorView in = net.input();
-  std::vector<float> host(static_cast<std::size_t>(in.shape.size()));
+  std::vector<float> host(to_size(in.shape.size()));
   memory(device.type).copy_out(net.stream(), host.data(), in.data, host.size() * sizeof(float));
   memory(device.type).synchronize(net.stream());
   return host;
@@ -192,14 +193,14 @@ TEST_F(PartsTest, ImagesPlacedOnADeviceAreThoseOfTheLoader) {
                                                       .head = {.jitter = .2f}},
                          .seed = 5};
   const Batches placing(settings);
-  settings.parts = true;
+  settings.tiles = true;
   const Batches forwarding(settings);
   std::vector<Device> devices = cuda_devices();
   devices.emplace_back();
   std::size_t handed_on = 0, placed = 0;
   for (int k = 0; k < 6; ++k) {
     const Batch expected = placing.make(k), got = forwarding.make(k);
-    for (const auto& parts : got.parts) ++(parts.empty() ? placed : handed_on);
+    for (const auto& tiles : got.tiles) ++(tiles.empty() ? placed : handed_on);
     for (const Device& device : devices)
       EXPECT_LT(worst_difference(input_made_of(got, device), expected.pixels), 1e-5)
           << to_string(device) << ", batch " << k;

@@ -7,6 +7,7 @@
 
 #include "cfg/parse.h"
 #include "core/file.h"
+#include "core/index.h"
 #include "dataset/scene_set.h"
 #include "nn/checkpoint.h"
 #include "nn/weights.h"
@@ -79,13 +80,13 @@ TEST_F(DeviceTraining, IsThatOfTheCpu) {
   std::vector<std::vector<Device>> teams{{cuda(0)}};
   if (there > 1) teams.push_back({cuda(0), cuda(1)});
   for (const auto& team : teams) {  // one device with as many parts has the same statistics
-    const auto devices = static_cast<std::int64_t>(team.size());
+    const auto devices = std::ssize(team);
     const std::string cpu = cat("cpu", devices), name = cat("team", devices);
     const auto expected = values(train(cpu, {{}}, kIterations, {}, 2 * devices));
     const auto got = values(train(name, team, kIterations));
     EXPECT_LT(difference(got, expected).relative, 1e-3) << name;
     const auto lines = log(name), told = log(cpu);
-    ASSERT_EQ(lines.size(), static_cast<std::size_t>(kIterations));
+    ASSERT_EQ(lines.size(), to_size(kIterations));
     ASSERT_EQ(told.size(), lines.size());
     for (std::size_t i = 0; i < lines.size(); ++i) {
       EXPECT_EQ(lines[i]["iteration"], i + 1);

@@ -16,6 +16,7 @@
 
 #include "cfg/parse.h"
 #include "core/file.h"
+#include "core/index.h"
 #include "core/rng.h"
 #include "detect/nms.h"
 #include "nn/network.h"
@@ -104,7 +105,7 @@ void randomise(Network& net) {
   net.initialise();
   Rng rng(7);
   const auto fill = [&](Parameter& p, float lo, float hi) {
-    std::vector<float> values(static_cast<std::size_t>(p.value.size()));
+    std::vector<float> values(to_size(p.value.size()));
     for (float& v : values) v = rng.uniform(lo, hi);
     p.value.copy_from(net.stream(), values);
   };
@@ -117,7 +118,7 @@ void randomise(Network& net) {
 }
 
 // Waves of several lengths and a little noise; NHWC.
-std::vector<float> image(const Shape& s, std::uint64_t seed = 3) {
+std::vector<float> image_of(const Shape& s, std::uint64_t seed = 3) {
   std::vector<float> values;
   for (std::int64_t y = 0; y < s.h; ++y)
     for (std::int64_t x = 0; x < s.w; ++x)
@@ -142,7 +143,7 @@ void settle_statistics(Network& net, std::vector<Section> cfg) {
   for (std::uint64_t step = 0; step < 20; ++step) {
     for (std::int64_t n = 0; n < 2; ++n) {
       const auto image =
-          image(training.input().images(n, 1).shape, 2 * step + static_cast<std::uint64_t>(n));
+          image_of(training.input().images(n, 1).shape, 2 * step + static_cast<std::uint64_t>(n));
       std::copy(image.begin(), image.end(), in.data + n * in.shape.features());
     }
     training.forward({.stream = training.stream()});
@@ -177,7 +178,7 @@ cv::Mat nchw(const std::vector<float>& nhwc, const Shape& s) {
   auto* const to = blob.ptr<float>();
   for (std::int64_t pixel = 0; pixel < s.h * s.w; ++pixel)
     for (std::int64_t c = 0; c < s.c; ++c)
-      to[c * s.h * s.w + pixel] = nhwc[static_cast<std::size_t>(pixel * s.c + c)];
+      to[c * s.h * s.w + pixel] = nhwc[to_size(pixel * s.c + c)];
   return blob;
 }
 
@@ -198,7 +199,7 @@ class Pair {
   Pair(const std::string& cfg, std::vector<std::string> overrides, const fs::path& weights)
       : cfg_(cfg), overrides_(std::move(overrides)) {
     Network net(sections(), {.seed = 5, .keep_outputs = true});
-    input_ = image(net.input_shape());
+    input_ = image_of(net.input_shape());
     if (weights.empty()) {
       randomise(net);
       if (!net.heads().empty()) settle_statistics(net, sections());
@@ -326,7 +327,7 @@ std::vector<InputDetection> suppressed_by_opencv(const std::vector<InputDetectio
     }
     std::vector<int> indices;
     cv::dnn::NMSBoxes(boxes, scores, 0, kNmsThreshold, indices);
-    for (const int i : indices) kept.push_back(list[static_cast<std::size_t>(i)]);
+    for (const int i : indices) kept.push_back(list[to_size(i)]);
   }
   return kept;
 }

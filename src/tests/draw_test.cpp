@@ -1,4 +1,5 @@
 #include "image/draw.h"
+#include "core/index.h"
 
 #include <gtest/gtest.h>
 
@@ -78,10 +79,9 @@ TEST(Draw, WildBoxesAndCaptionsStayInside) {  // where they do not, a sanitizer 
             {{x, x, size, size}, kRed, "person 99 %", "person"},
             {{x, .5f, size, .1f}, kRed, std::string(300, 'W'), ""}};
         draw_boxes(image, boxes, {Crowded::key});
-        ASSERT_EQ(image.pixels.size(), static_cast<std::size_t>(w * h * c));
+        ASSERT_EQ(image.pixels.size(), to_size(w * h * c));
         draw_boxes(image, boxes, {Crowded::legend});
-        ASSERT_EQ(image.pixels.size(),
-                  static_cast<std::size_t>(image.width * image.height * image.channels));
+        ASSERT_EQ(image.pixels.size(), to_size(image.width * image.height * image.channels));
       }
 }
 
@@ -123,7 +123,7 @@ TEST(Draw, NamesInAnyLanguageAreSafe) {
     draw_boxes(image, std::vector<CaptionedBox>{{{.5f, .8f, .5f, .2f}, kRed, text, text}});
     const TextSize size = text_size(text, {14});
     EXPECT_GE(size.width, 0);
-    EXPECT_LE(size.width, 2 + 60 * static_cast<std::int64_t>(text.size())) << text;
+    EXPECT_LE(size.width, 2 + 60 * std::ssize(text)) << text;
   }
 }
 

@@ -1,3 +1,4 @@
+#include "core/index.h"
 #include "eval/average_precision.h"
 
 #include <gtest/gtest.h>
@@ -45,8 +46,7 @@ TEST(AveragePrecision, ElevenPointsAreTheMeanAtTenths) {
   // 3 of 10 reach .3, though 3. / 10 and .1 * 3 differ in their last bit.
   EXPECT_DOUBLE_EQ(average_precision(ranked("+++"), 10, ApPoints::eleven), 4. / 11);
   for (int k = 1; k <= 10; ++k)
-    EXPECT_DOUBLE_EQ(average_precision(ranked(std::string(static_cast<std::size_t>(k), '+')), 10,
-                                       ApPoints::eleven),
+    EXPECT_DOUBLE_EQ(average_precision(ranked(std::string(to_size(k), '+')), 10, ApPoints::eleven),
                      (k + 1) / 11.);
 }
 
@@ -55,9 +55,9 @@ TEST(AveragePrecision, AHundredAndOnePointsAreTheMeanAtHundredths) {
               1e-12);
   EXPECT_DOUBLE_EQ(average_precision(ranked("+"), 3, ApPoints::hundred_one), 34. / 101);
   for (int k = 1; k <= 100; ++k)
-    EXPECT_DOUBLE_EQ(average_precision(ranked(std::string(static_cast<std::size_t>(k), '+')), 100,
-                                       ApPoints::hundred_one),
-                     (k + 1) / 101.);
+    EXPECT_DOUBLE_EQ(
+        average_precision(ranked(std::string(to_size(k), '+')), 100, ApPoints::hundred_one),
+        (k + 1) / 101.);
 }
 
 TEST(AveragePrecision, NothingFoundOrNothingToFindIsZero) {
@@ -227,7 +227,7 @@ TEST(Evaluate, EqualsTheDefinitionOfAveragePrecision) {
     for (const ApPoints points : {ApPoints::area, ApPoints::eleven, ApPoints::hundred_one}) {
       const Evaluation e = evaluate(images, {.classes = 2, .iou = .5f, .points = points});
       for (std::int32_t c = 0; c < 2; ++c) {
-        const ClassEvaluation& ours = e.classes[static_cast<std::size_t>(c)];
+        const ClassEvaluation& ours = e.classes[to_size(c)];
         ASSERT_GT(ours.truths, 0) << seed;
         const SlowCurve curve = slow_curve(images, c, .5f, ours.truths);
         EXPECT_NEAR(ours.average_precision, slow_ap(curve, ours.truths, points), 1e-9) << seed;

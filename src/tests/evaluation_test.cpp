@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli_harness.h"
+#include "core/index.h"
 #include "core/rng.h"
 #include "eval/coco.h"
 #include "eval/errors.h"
@@ -39,8 +40,7 @@ std::vector<EvaluatedImage> random_images(std::uint64_t seed, int count) {
       Detection one{box(), static_cast<std::int32_t>(rng.below(3)), 1,
                     static_cast<float>(rng.below(20)) / 20};  // ties are wanted
       if (!image.truths.empty() && rng.flip()) {
-        const Truth& t = image.truths[static_cast<std::size_t>(
-            rng.below(static_cast<std::int64_t>(image.truths.size())))];
+        const Truth& t = image.truths[to_size(rng.below(std::ssize(image.truths)))];
         one.box = t.box, one.class_id = t.class_id;
         one.box.x += rng.uniform(-.04f, .04f), one.box.w *= rng.uniform(.7f, 1.3f);
       }
@@ -180,8 +180,7 @@ TEST(Errors, TheConfusionMatrixCountsEveryTruthOnce) {
     std::int64_t counted = 0, truths = 0;
     for (std::int64_t t = 0; t < 3; ++t)
       for (std::int64_t d = 0; d <= 3; ++d) counted += e.confused(t, d);
-    for (const EvaluatedImage& image : images)
-      truths += static_cast<std::int64_t>(image.truths.size());
+    for (const EvaluatedImage& image : images) truths += std::ssize(image.truths);
     EXPECT_EQ(counted, truths);
   }
 }

@@ -87,7 +87,7 @@ struct Training {
   explicit Training(const std::array<std::string, 3>& keys,
                     const std::vector<Device>& devices = {{}}, const std::string& net_keys = "",
                     std::int64_t part = 0) {
-    if (part == 0) part = 2 / static_cast<std::int64_t>(devices.size());
+    if (part == 0) part = 2 / std::ssize(devices);
     std::vector<Replica> replicas;
     for (const Device& d : devices) {
       nets.push_back(std::make_unique<Network>(

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli_harness.h"
+#include "core/index.h"
 #include "paths.h"
 
 namespace darknet::test {
@@ -42,7 +43,7 @@ class Terminal {
     while (all.find(wanted) == all.npos) {
       const ssize_t got = ::read(terminal_, some.data(), some.size());
       if (got <= 0) break;
-      all.append(some.data(), static_cast<std::size_t>(got));
+      all.append(some.data(), to_size(got));
     }
     return all;
   }

@@ -7,6 +7,7 @@
 #include <set>
 #include <tuple>
 
+#include "core/index.h"
 #include "detect/head.h"
 #include "detect/overlap.h"
 #include "kernels/objectness.h"
@@ -25,7 +26,7 @@ LayerSample sample_of(const std::string& type, const std::string& keys, std::int
           .in = {{1, kCells, kCells, channels}},
           .objective = [](const Trial& t) { return t.layer->head()->telemetry({}).loss(); },
           .truths = truths,
-          .truths_per_image = static_cast<std::int64_t>(truths.size()),
+          .truths_per_image = std::ssize(truths),
           .step = {{.iteration = 3, .images_seen = 20000}}};
 }
 
@@ -101,7 +102,7 @@ TEST_P(Assignments, AreThoseOfTheHand) {
   EXPECT_EQ(pulled_up(t), k.chosen);
   const Head& head = *t.layer->head();
   const HeadTelemetry told = head.telemetry({});
-  const auto chosen = static_cast<std::int64_t>(k.chosen.size());
+  const auto chosen = std::ssize(k.chosen);
   EXPECT_EQ(head.positives(k.truths, {1, 32, 32, 3}), chosen);
   EXPECT_EQ(head.candidates({1, 32, 32, 3}), kCells * kCells * 2);
   EXPECT_EQ(told.positives, chosen);
@@ -415,7 +416,7 @@ std::vector<InputDetection> decoded(const std::string& type, const std::string& 
   LayerSample s = sample_of(type, keys, 14, {});
   s.takes_logistic = logistic;
   const Trial t(s, Mode::inference);
-  std::vector<float> out(static_cast<std::size_t>(t.needs.output.size()));
+  std::vector<float> out(to_size(t.needs.output.size()));
   std::copy(entries.begin(), entries.end(), out.begin() + (2 * kCells + 1) * 14 + 7);
   std::vector<InputDetection> found;
   t.layer->head()->decode({out.data(), t.needs.output, 14}, {1, 32, 32, 3}, threshold, found);

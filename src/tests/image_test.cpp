@@ -1,4 +1,5 @@
 #include "image/image.h"
+#include "core/index.h"
 
 #include <gtest/gtest.h>
 
@@ -165,7 +166,7 @@ TEST(Decode, WhatIsNoImageIsRefusedByName) {
   EXPECT_EQ(refusal("hello"), "x.jpg: cannot decode image");
   Rng rng(3);
   for (int trial = 0; trial < 300; ++trial) {
-    std::string bytes(static_cast<std::size_t>(1 + rng.below(400)), '\0');
+    std::string bytes(to_size(1 + rng.below(400)), '\0');
     for (char& c : bytes) c = static_cast<char>(rng.below(256));
     EXPECT_NE(refusal(bytes), "");
   }

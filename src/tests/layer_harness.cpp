@@ -6,6 +6,7 @@
 #include <cmath>
 #include <sstream>
 
+#include "core/index.h"
 #include "core/rng.h"
 
 namespace darknet::testing_layers {
@@ -29,7 +30,7 @@ LayerContext context_of(std::int64_t index, std::int64_t size, Mode mode) {
 }
 
 void fill_random(Tensor& t, std::uint64_t stream, float lo, float hi) {
-  std::vector<float> values(static_cast<std::size_t>(t.size()));
+  std::vector<float> values(to_size(t.size()));
   for (std::size_t i = 0; i < values.size(); ++i)
     values[i] = lo + (hi - lo) * random_uniform(17, stream, i);
   t.copy_from({}, values);
@@ -84,7 +85,7 @@ Trial::Trial(const LayerSample& s, Mode m, Order order, DType wanted, Ops& libra
   saved = Buffer(kChecked, needs.saved);
   workspace = Buffer(kChecked, needs.workspace);
   step = s.step;
-  const auto features = static_cast<std::int64_t>(s.targets.size()) / s.in[0].n;
+  const auto features = std::ssize(s.targets) / s.in[0].n;
   if (features > 0) {
     targets = Tensor(kChecked, {s.in[0].n, 1, 1, features});
     targets.copy_from(stream, s.targets);
@@ -122,7 +123,7 @@ void Trial::backward(bool add, float start, bool inputs) {
   std::vector<GradientSlot> slots;
   for (std::size_t i = 0; i < in.size(); ++i) {
     views.push_back(needs.needs_input ? in[i].view() : TensorView{});
-    const std::vector<float> filled(static_cast<std::size_t>(in_gradient[i].size()), start);
+    const std::vector<float> filled(to_size(in_gradient[i].size()), start);
     in_gradient[i].copy_from(stream, filled);
     slots.push_back(inputs ? GradientSlot{in_gradient[i].view(), add} : GradientSlot{});
   }

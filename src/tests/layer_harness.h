@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cfg/parse.h"
+#include "core/index.h"
 #include "nn/layer.h"
 
 namespace darknet::testing_layers {
@@ -18,7 +19,7 @@ struct Host {
   Shape shape;
   std::vector<float> v;
   double at(std::int64_t n, std::int64_t y, std::int64_t x, std::int64_t c) const {
-    return v[static_cast<std::size_t>(((n * shape.h + y) * shape.w + x) * shape.c + c)];
+    return v[to_size(((n * shape.h + y) * shape.w + x) * shape.c + c)];
   }
 };
 

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "core/activation.h"
+#include "core/index.h"
 #include "tests/layer_harness.h"
 
 namespace darknet::testing_layers {
@@ -251,7 +252,7 @@ const bool kJoins = add_layer_samples({
 Values historic_reorg(const Host& in, const Shape& out, std::int64_t stride) {
   const Shape& s = in.shape;
   const std::int64_t few = s.c / (stride * stride);
-  Values v(static_cast<std::size_t>(out.size()));
+  Values v(to_size(out.size()));
   for (std::int64_t n = 0; n < s.n; ++n)
     for (std::int64_t k = 0; k < s.c; ++k)
       for (std::int64_t j = 0; j < s.h; ++j)

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "core/activation.h"
+#include "core/index.h"
 #include "tests/layer_harness.h"
 
 namespace darknet::testing_layers {
@@ -132,7 +133,7 @@ TEST_P(LayerTest, GradientsAreCentralDifferences) {
   for (const Parameter* p : parameters) of_parameters.push_back(p->gradient.to_host({}));
   for (std::size_t i = 0; i < t.in.size(); ++i)
     for (std::int64_t k = 0; k < t.in[i].size(); ++k)
-      expect_slope(t, t.in[i].data()[k], of_inputs[i][static_cast<std::size_t>(k)],
+      expect_slope(t, t.in[i].data()[k], of_inputs[i][to_size(k)],
                    cat("input ", i, ", element ", k));
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     EXPECT_EQ(parameters[i]->trained(), !of_parameters[i].empty());

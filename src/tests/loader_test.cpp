@@ -1,4 +1,5 @@
 #include "dataset/loader.h"
+#include "core/index.h"
 
 #include <gtest/gtest.h>
 
@@ -84,9 +85,7 @@ class LoaderTest : public testing_files::InFolder {
                  }},
             {.threads = threads}};
   }
-  void spoil(std::int64_t image) {
-    file(images_[static_cast<std::size_t>(image)].filename(), "no image");
-  }
+  void spoil(std::int64_t image) { file(images_[to_size(image)].filename(), "no image"); }
 
   std::vector<fs::path> images_;
   std::vector<std::vector<Truth>> truths_;
@@ -144,7 +143,7 @@ TEST_F(LoaderTest, ABatchIsAPureFunctionOfItsIndex) {
   const Batches kept(augmented(), &cache), fresh(augmented());
   for (const std::int64_t k : {11, 0, 7, 3, 7})  // in any order, and more than once
     for (const Batches* batches : {&kept, &fresh})
-      expect_same(batches->make(k), expected[static_cast<std::size_t>(k)]);
+      expect_same(batches->make(k), expected[to_size(k)]);
   const Batches ends(plain(1).batches);
   EXPECT_EQ(ends.make(4).images, (std::vector<std::int64_t>{20, 21, 22}));
   EXPECT_TRUE(ends.make(5).images.empty());
@@ -177,8 +176,7 @@ TEST_F(LoaderTest, AResumedTrainingGetsTheSameBatches) {
     Settings settings = training(3);
     settings.loader.first = first;
     const std::vector<Batch> rest = take(settings, 5);
-    for (std::size_t k = 0; k < 5; ++k)
-      expect_same(rest[k], all[k + static_cast<std::size_t>(first)]);
+    for (std::size_t k = 0; k < 5; ++k) expect_same(rest[k], all[k + to_size(first)]);
   }
 }
 
@@ -188,14 +186,14 @@ TEST_F(LoaderTest, EveryImageComesOnceAnEpochInAnotherOrder) {
   std::vector<std::int64_t> order;
   for (const Batch& b : take(settings, kImages))
     order.insert(order.end(), b.images.begin(), b.images.end());
-  ASSERT_EQ(order.size(), static_cast<std::size_t>(kImages * kBatch));
+  ASSERT_EQ(order.size(), to_size(kImages * kBatch));
   std::set<std::vector<std::int64_t>> orders;
   for (auto at = order.begin(); at != order.end(); at += kImages) {
     const std::vector<std::int64_t> epoch(at, at + kImages);
-    EXPECT_EQ(std::set(epoch.begin(), epoch.end()).size(), static_cast<std::size_t>(kImages));
+    EXPECT_EQ(std::set(epoch.begin(), epoch.end()).size(), to_size(kImages));
     orders.insert(epoch);
   }
-  EXPECT_EQ(orders.size(), static_cast<std::size_t>(kBatch));
+  EXPECT_EQ(orders.size(), to_size(kBatch));
 }
 
 TEST_F(LoaderTest, APlainRunIsInOrderAndEnds) {
@@ -209,9 +207,9 @@ TEST_F(LoaderTest, APlainRunIsInOrderAndEnds) {
       EXPECT_EQ(b.pixels.size(), b.images.size() * 32 * 64 * 3);
       for (std::size_t i = 0; i < b.images.size(); ++i, ++at) {
         ASSERT_EQ(b.images[i], at);
-        const auto& truths = truths_[static_cast<std::size_t>(at)];
+        const auto& truths = truths_[to_size(at)];
         EXPECT_TRUE(std::ranges::equal(b.truths[i], truths, same));  // as they stand in the file
-        const Image image = read_image(images_[static_cast<std::size_t>(at)]);
+        const Image image = read_image(images_[to_size(at)]);
         EXPECT_EQ(b.sizes[i].width, image.width);
         std::vector<float> expected(32 * 64 * 3);
         place({}, {.image = image}, plain_placement(image, 32, 64, false),
@@ -328,7 +326,7 @@ TEST_F(LoaderTest, GreyNetworksGetOneChannel) {
   settings.batches.channels = 1;
   const std::vector<Batch> batches = take(settings, 1);
   const Batch& batch = batches[0];
-  EXPECT_EQ(batch.pixels.size(), static_cast<std::size_t>(kBatch * 32 * 32));
+  EXPECT_EQ(batch.pixels.size(), to_size(kBatch * 32 * 32));
   for (const float v : batch.pixels) ASSERT_TRUE(v >= 0 && v <= 1);
 }
 

@@ -42,7 +42,7 @@ TEST(MovingScene, WhatMovesLiesInTheBoxes) {
   for (std::int64_t k = 0; k < 400; k += 10) {
     const Image a = with.frame(k), b = without.frame(k);
     const auto boxes = with.objects(k);
-    objects += static_cast<std::int64_t>(boxes.size());
+    objects += std::ssize(boxes);
     for (std::int64_t y = 0; y < a.height; ++y)
       for (std::int64_t x = 0; x < a.width; ++x) {
         if (std::abs(*a.at(x, y) - *b.at(x, y)) < 8) continue;

@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "core/error.h"
+#include "core/index.h"
 #include "core/rng.h"
 #include "core/tuning.h"
 #include "tests/fuzz/readers.h"
@@ -14,7 +15,7 @@ namespace darknet {
 namespace {
 
 std::size_t place(Rng& rng, const std::string& s) {
-  return s.empty() ? 0 : static_cast<std::size_t>(rng.below(static_cast<std::int64_t>(s.size())));
+  return s.empty() ? 0 : to_size(rng.below(std::ssize(s)));
 }
 
 // One to four small damages: bytes changed, cut, repeated, or replaced by what readers stumble on.
@@ -23,7 +24,7 @@ std::string damaged(std::string s, Rng& rng) {
       "-1", "99999999999999999999", "1e308",    "nan",      "=",          "[", "]", ",", "\n",
       "#",  std::string(1, '\0'),   "\xFF\xFF", "\xFF\xD9", "2147483648", "0"};
   for (std::int64_t n = 1 + rng.below(4); n > 0; --n) {
-    const std::size_t at = place(rng, s), length = static_cast<std::size_t>(1 + rng.below(16));
+    const std::size_t at = place(rng, s), length = to_size(1 + rng.below(16));
     switch (rng.below(5)) {
       case 0:
         if (!s.empty()) s[at] = static_cast<char>(rng.below(256));
@@ -35,9 +36,7 @@ std::string damaged(std::string s, Rng& rng) {
         s.insert(at, s.substr(place(rng, s), length));
         break;
       case 3:
-        s.insert(
-            at,
-            kNasty[static_cast<std::size_t>(rng.below(static_cast<std::int64_t>(kNasty.size())))]);
+        s.insert(at, kNasty[to_size(rng.below(std::ssize(kNasty)))]);
         break;
       default:
         s.resize(at);

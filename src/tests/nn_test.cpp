@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "cfg/parse.h"
+#include "core/index.h"
 #include "core/rng.h"
 #include "core/tensor.h"
 #include "kernels/update.h"
@@ -224,7 +225,7 @@ TEST(Update, AdamIsTheBiasCorrectedRule) {
 TEST(Update, AStepThatIsNotFiniteChangesNothing) {
   UpdateCase c;
   c.g[1] = std::nanf("");
-  std::vector<char> scratch(static_cast<std::size_t>(check_finite_scratch(3)));
+  std::vector<char> scratch(to_size(check_finite_scratch(3)));
   check_finite({}, c.g.data(), 3, &c.state, scratch.data());
   EXPECT_EQ(c.state.status, StepStatus::non_finite);
   c.update(optimizers::Sgd{.9f});

@@ -9,6 +9,7 @@
 
 #include "cfg/parse.h"
 #include "core/file.h"
+#include "core/index.h"
 #include "image/image.h"
 #include "nn/weights.h"
 #include "paths.h"
@@ -54,7 +55,7 @@ std::vector<bool> reached_directly(Network& net) {
   std::vector<bool> direct;
   for (std::int64_t i = 0; i < net.size(); ++i)
     for (const Parameter* p : net.layer(i).parameters())
-      direct.insert(direct.end(), static_cast<std::size_t>(p->value.size()),
+      direct.insert(direct.end(), to_size(p->value.size()),
                     i > last || (i == last && p->role != Role::weights));
   return direct;
 }

@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "core/index.h"
 #include "core/tensor.h"
 
 namespace darknet::testing_order {
@@ -26,8 +27,7 @@ void append(Bytes& to, const Values& values) {
 inline Bytes bytes_of(std::initializer_list<const Tensor*> tensors) {
   Bytes all;
   for (const Tensor* t : tensors)
-    append(all, std::span(static_cast<const std::byte*>(t->buffer().data()),
-                          static_cast<std::size_t>(t->bytes())));
+    append(all, std::span(static_cast<const std::byte*>(t->buffer().data()), to_size(t->bytes())));
   return all;
 }
 

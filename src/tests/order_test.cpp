@@ -13,6 +13,7 @@
 
 #include "core/copy.h"
 #include "core/for_each.h"
+#include "core/index.h"
 #include "core/rng.h"
 #include "detect/head.h"
 #include "kernels/activate.h"
@@ -38,7 +39,7 @@ using testing_order::same_in_any_order;
 const Shape kShape{2, 33, 29, 7};
 
 std::vector<float> noise(std::int64_t n, std::uint64_t stream) {
-  std::vector<float> v(static_cast<std::size_t>(n));
+  std::vector<float> v(to_size(n));
   for (std::size_t i = 0; i < v.size(); ++i) v[i] = random_uniform(3, stream, i) - .5f;
   return v;
 }
@@ -260,7 +261,7 @@ void check_objectness() {
   for (const LogitLoss& loss : all_losses<LogitLoss>())
     EXPECT_TRUE(same_in_any_order([&](const Stream& s) {
       const Tensor logits = random_tensor(shape, 1), gradient({}, shape);
-      std::vector<AnchorRecord> records(static_cast<std::size_t>(anchors));
+      std::vector<AnchorRecord> records(to_size(anchors));
       for (std::size_t i = 0; i < records.size(); ++i)
         records[i] = {.state = static_cast<AnchorState>(i % 3),
                       .truths = static_cast<std::int32_t>(i % 4),
@@ -288,14 +289,14 @@ void check_objectness() {
 
 void check_warp() {
   for (const std::int64_t channels : {1, 3}) {
-    std::vector<std::uint8_t> pixels(static_cast<std::size_t>(50 * 40 * channels));
+    std::vector<std::uint8_t> pixels(to_size(50 * 40 * channels));
     for (std::size_t i = 0; i < pixels.size(); ++i)
       pixels[i] = static_cast<std::uint8_t>(random_bits(1, 2, i));
     EXPECT_TRUE(same_in_any_order([&](const Stream& s) {
       const Tensor out = random_tensor({1, 99, 101, channels}, 3);
       WarpArguments a{.pixels = pixels.data(), .width = 50, .height = 40};
       a.out = out.view().as<>();
-      a.placement = {.part = {3, 2, 98, 99},
+      a.placement = {.region = {3, 2, 98, 99},
                      .scale_x = -.5f,
                      .shift_x = 47,
                      .scale_y = .4f,
@@ -448,7 +449,7 @@ template <class Finish>
 bool finish_is_sound() {
   const Tensor x = random_tensor(kShape, 1);
   return same_in_any_order([&](const Stream& s) {
-    std::vector<double> found(static_cast<std::size_t>(kShape.c));
+    std::vector<double> found(to_size(kShape.c));
     const Buffer scratch({}, reduce_channels_scratch(kShape, 1));
     const View<const float> view = x.view().as<>();
     reduce_channels<1>(s, kShape, PixelSum{view}, Finish{found.data()}, scratch.data());

@@ -1,5 +1,6 @@
 // The stages of a video with stand-ins for source, network and outputs.
 #include "video/pipeline.h"
+#include "core/index.h"
 
 #include <gtest/gtest.h>
 
@@ -29,7 +30,7 @@ TEST(BoundedQueue, GivesEverythingInOrderAndThenEnds) {
   queue.close();
   reader.join();
   ASSERT_EQ(got.size(), 1000u);
-  for (int i = 0; i < 1000; ++i) EXPECT_EQ(got[static_cast<std::size_t>(i)], i);
+  for (int i = 0; i < 1000; ++i) EXPECT_EQ(got[to_size(i)], i);
   EXPECT_FALSE(queue.push(1));
   EXPECT_FALSE(queue.push_newest(1).has_value());
   EXPECT_TRUE(queue.finished());
@@ -120,7 +121,7 @@ TEST(Pipeline, EveryFrameOfAFileComesInOrderFromSeveralDetectors) {
     EXPECT_EQ(s.frames, 40);
     EXPECT_EQ(s.dropped, 0);
     EXPECT_GT(s.latency, 0);
-    EXPECT_GT(s.stages[static_cast<std::size_t>(Stage::detect)].wall, 1);
+    EXPECT_GT(s.stages[to_size(Stage::detect)].wall, 1);
   }
 }
 

@@ -10,6 +10,7 @@
 
 #include "cfg/parse.h"
 #include "cli_harness.h"
+#include "core/index.h"
 #include "core/rng.h"
 #include "nn/weights.h"
 #include "paths.h"
@@ -35,13 +36,13 @@ std::vector<Section> in_precision(std::vector<Section> cfg, const std::string& p
 // Blobs of many sizes, nearer to an image than noise is: sums of waves.
 void put_image(const Network& net) {
   const Shape s = net.input_shape();
-  std::vector<float> pixels(static_cast<std::size_t>(s.size()));
+  std::vector<float> pixels(to_size(s.size()));
   for (std::int64_t p = 0; p < s.pixels(); ++p)
     for (std::int64_t c = 0; c < s.c; ++c) {
       const auto x = static_cast<float>(p % s.w), y = static_cast<float>(p / s.w % s.h);
       const float wave = std::sin(x * .13f + static_cast<float>(c)) * std::cos(y * .21f) +
                          std::sin((x + 2 * y) * .037f);
-      pixels[static_cast<std::size_t>(p * s.c + c)] = .5f + .25f * wave;
+      pixels[to_size(p * s.c + c)] = .5f + .25f * wave;
     }
   memory(DeviceType::cpu)
       .copy_in(net.stream(), net.input().data, pixels.data(), pixels.size() * sizeof(float));
@@ -73,7 +74,7 @@ void compare_heads(const Network& half, const Network& wide, double tolerance) {
               tolerance)
         << wide.layer(at.layer).title();
     const auto a = to_host({}, half.output(at.layer)), b = to_host({}, wide.output(at.layer));
-    const auto entries = static_cast<std::size_t>(5 + at.head->settings().classes);
+    const auto entries = to_size(5 + at.head->settings().classes);
     for (std::size_t i = 0; i < b.size(); ++i)
       if (i % entries >= 4) {
         ASSERT_NEAR(a[i], b[i], .1) << "value " << i;

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "core/copy.h"
+#include "core/index.h"
 #include "core/rng.h"
 #include "core/wide_conv.h"
 
@@ -15,7 +16,7 @@ constexpr Device kChecked{.checked = true};
 
 // Numbers that every element type holds; their products have too many digits.
 std::vector<float> short_numbers(std::int64_t n, std::uint64_t stream) {
-  std::vector<float> v(static_cast<std::size_t>(n));
+  std::vector<float> v(to_size(n));
   for (std::size_t i = 0; i < v.size(); ++i)
     v[i] = std::round(random_uniform(5, stream, i) * 256 - 128) / 128;
   return v;
@@ -159,7 +160,7 @@ TEST_P(HalfConvTest, ASlicesElementsAreCopiedAndAddedInAnyType) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, HalfConvTest, testing::Values(DType::bf16, DType::f16),
-                         [](const auto& info) { return std::string(to_string(info.param)); });
+                         [](const auto& info) { return std::string(name_of(info.param)); });
 
 }  // namespace
 }  // namespace darknet

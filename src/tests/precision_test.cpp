@@ -20,7 +20,7 @@ T half_of(float x) {
 }
 
 // The value of a pattern with `fraction` bits of fraction below its exponent, by the definition.
-double value_of(std::uint32_t bits, int exponent_bits, int fraction_bits) {
+double value_of_bits(std::uint32_t bits, int exponent_bits, int fraction_bits) {
   const int bias = (1 << (exponent_bits - 1)) - 1,
             exponent = bits >> fraction_bits & ((1 << exponent_bits) - 1);
   const double fraction = std::ldexp(bits & ((1u << fraction_bits) - 1), -fraction_bits);
@@ -34,7 +34,7 @@ template <class T>
 void expect_every_value(int exponent_bits, int fraction_bits) {
   for (std::uint32_t bits = 0; bits < 0x10000u; ++bits) {
     const T h{static_cast<std::uint16_t>(bits)};
-    const double expected = value_of(bits, exponent_bits, fraction_bits);
+    const double expected = value_of_bits(bits, exponent_bits, fraction_bits);
     const float x = h;
     if (std::isnan(expected)) {
       ASSERT_TRUE(std::isnan(x) && std::isnan(float{half_of<T>(x)})) << bits;
@@ -113,7 +113,7 @@ struct HalfSample {
 
 void PrintTo(const HalfSample& s, std::ostream* to) {
   PrintTo(s.sample, to);
-  *to << ' ' << to_string(s.type) << (s.reference ? ", reference" : "");
+  *to << ' ' << name_of(s.type) << (s.reference ? ", reference" : "");
 }
 
 bool cpu_computes(DType type) {

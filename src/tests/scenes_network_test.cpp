@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cfg/data_file.h"
+#include "core/index.h"
 #include "dataset/scene_shapes.h"
 #include "dataset/scenes.h"
 #include "detect/overlap.h"
@@ -43,7 +44,7 @@ TEST_F(ScenesNetwork, IsSmall) {
 TEST_F(ScenesNetwork, HasTheNamesThatScenesHave) {
   const auto names = read_names(work_.path("data/scenes.names"), 0);
   EXPECT_TRUE(std::equal(names.begin(), names.end(), kSceneClasses.begin()));
-  EXPECT_EQ(names.size(), static_cast<std::size_t>(SceneSettings{}.classes));
+  EXPECT_EQ(names.size(), to_size(SceneSettings{}.classes));
 }
 
 Box box_of(const nlohmann::json& object) {
@@ -63,7 +64,7 @@ TEST_F(ScenesNetwork, FindsEveryObjectOfTheScene) {
   const std::vector<Truth> truths = ground_truths();
   EXPECT_EQ(truths.size(), 6u);
   for (const Truth& t : truths) {
-    const std::string name = kSceneClasses[static_cast<std::size_t>(t.class_id)];
+    const std::string name = kSceneClasses[to_size(t.class_id)];
     EXPECT_NE(ran.out.find(name + ": "), ran.out.npos) << ran.all();
     EXPECT_EQ(std::count_if(objects.begin(), objects.end(),
                             [&](const auto& o) {

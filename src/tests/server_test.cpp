@@ -1,5 +1,6 @@
 // The web server: what it serves, and what clients cannot do to it.
 #include "video/server.h"
+#include "core/index.h"
 
 #include <gtest/gtest.h>
 #include <httplib.h>
@@ -116,7 +117,7 @@ class RawClient {
     while (all.size() < enough) {
       const ssize_t got = ::recv(socket_, some.data(), some.size(), 0);
       if (got <= 0) break;
-      all.append(some.data(), static_cast<std::size_t>(got));
+      all.append(some.data(), to_size(got));
     }
     return all;
   }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/index.h"
 #include "core/ops.h"
 #include "tests/simulated_device_queues.h"
 
@@ -159,8 +160,8 @@ class SimulatedSum final : public AllReduceLibrary {
       : devices_(devices.begin(), devices.end()) {}
   void run(std::span<const Stream> streams, std::span<float* const> arrays,
            std::int64_t n) override {
-    const auto bytes = static_cast<std::size_t>(n) * sizeof(float);
-    std::vector<float> sum(static_cast<std::size_t>(n)), one(sum.size());
+    const auto bytes = to_size(n) * sizeof(float);
+    std::vector<float> sum(to_size(n)), one(sum.size());
     for (std::size_t d = 0; d < devices_.size(); ++d) {
       if (!(streams[d].device == devices_[d])) fail("simulated device: a sum in another order");
       simulated_memory().require_for_peers(arrays[d]);

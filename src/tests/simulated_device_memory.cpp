@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "core/error.h"
+#include "core/index.h"
 
 namespace darknet::simulated {
 namespace {
@@ -38,7 +39,7 @@ DeviceMemory::DeviceMemory() {
   if (all == MAP_FAILED) fail("simulated device: no addresses");
   first_address = reinterpret_cast<std::uintptr_t>(all);
   for (int d = 0; d < kDevices; ++d)
-    region(d).base = static_cast<char*>(all) + static_cast<std::size_t>(d) * kRegion;
+    region(d).base = static_cast<char*>(all) + to_size(d) * kRegion;
   struct sigaction action = {};
   action.sa_sigaction = explain_error;
   action.sa_flags = SA_SIGINFO;
@@ -56,7 +57,7 @@ void* DeviceMemory::allocate(int device, std::size_t bytes) {
 
 void DeviceMemory::release(int device, void* p, std::size_t bytes) {
   Region& r = region(device);
-  const auto found = r.live.find(static_cast<std::size_t>(static_cast<char*>(p) - r.base));
+  const auto found = r.live.find(to_size(static_cast<char*>(p) - r.base));
   if (found == r.live.end() || found->second != whole_pages(bytes))
     fail("simulated device: a release of what was not allocated");
   ::madvise(p, found->second, MADV_DONTNEED);
@@ -65,7 +66,7 @@ void DeviceMemory::release(int device, void* p, std::size_t bytes) {
 }
 
 void DeviceMemory::require(int device, const void* p, std::size_t bytes) const {
-  const Region& r = regions_[static_cast<std::size_t>(device)];
+  const Region& r = regions_[to_size(device)];
   const auto at = reinterpret_cast<std::uintptr_t>(p);
   const auto base = reinterpret_cast<std::uintptr_t>(r.base);
   if (at < base || at - base > r.top || bytes > r.top - (at - base))

@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <map>
 
+#include "core/index.h"
+
 namespace darknet::simulated {
 
 inline constexpr int kDevices = 2;
@@ -28,7 +30,7 @@ class DeviceMemory {
     bool open = false;
   };
   static void protect(const Region&, int protection);
-  Region& region(int device) { return regions_[static_cast<std::size_t>(device)]; }
+  Region& region(int device) { return regions_[to_size(device)]; }
 
   std::array<Region, kDevices> regions_;
 };

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/index.h"
 
 namespace darknet::simulated {
 namespace {
@@ -20,7 +21,7 @@ bool has_undone(const Task& t) {
 }  // namespace
 
 Queues::Queues() {
-  for (int d = 0; d < kDevices; ++d) null_[static_cast<std::size_t>(d)].device = d;
+  for (int d = 0; d < kDevices; ++d) null_[to_size(d)].device = d;
   const char* const variable = std::getenv("DARKNET_SIMULATED_SCHEDULE");
   const std::string word = variable ? variable : "late";
   if (word == "late") return;
@@ -54,7 +55,7 @@ Queue* Queues::captured_by_this_thread() {
 Queue& Queues::queue_of(const Stream& s) {
   if (s.device.index < 0 || s.device.index >= kDevices)
     fail("simulated device: no ", to_string(s.device));
-  if (!s.native) return null_[static_cast<std::size_t>(s.device.index)];
+  if (!s.native) return null_[to_size(s.device.index)];
   for (const auto& q : open_)
     if (q.get() == s.native) {
       if (q->device != s.device.index)
@@ -69,7 +70,7 @@ Queue& Queues::queue_of(const Stream& s) {
 // that records asks of that stream alone, and nobody else asks of it.
 void Queues::refuse(Queue& q, const char* what, bool may_record) {
   Queue* const mine = captured_by_this_thread();
-  const bool null = &q == &null_[static_cast<std::size_t>(q.device)];
+  const bool null = &q == &null_[to_size(q.device)];
   bool bad = mine ? mine != &q || !may_record : q.capture.has_value();
   if (mine && bad) mine->capture->spoilt = true;
   for (const auto& other : open_)  // the null stream waits for all of its device
@@ -93,7 +94,7 @@ void Queues::spoil_capture() noexcept {
 
 void* Queues::allocate(int device, std::size_t bytes) {
   const std::lock_guard lock(mutex_);
-  Queue& null = null_[static_cast<std::size_t>(device)];
+  Queue& null = null_[to_size(device)];
   refuse(null, "an allocation", false);
   void* const p = memory_.allocate(device, bytes);
   append(null, {[p, bytes] { std::memset(p, 0xFF, bytes); }});
@@ -103,7 +104,7 @@ void* Queues::allocate(int device, std::size_t bytes) {
 void Queues::release(int device, void* p, std::size_t bytes) noexcept {
   const std::lock_guard lock(mutex_);
   try {
-    Queue& null = null_[static_cast<std::size_t>(device)];
+    Queue& null = null_[to_size(device)];
     refuse(null, "a release", false);
     append(null, {[this, device, p, bytes] { memory_.release(device, p, bytes); }});
   } catch (...) {  // a recording that it spoilt says so when it ends
@@ -134,7 +135,7 @@ void Queues::close(Queue* q) noexcept {
 TaskPointer Queues::append(Queue& q, Work work, const TaskPointer& after) {
   auto task = std::make_shared<Task>(Task{.work = std::move(work), .queue = &q});
   if (after && !after->done && after->queue != &q) task->after.push_back(after);
-  Queue& null = null_[static_cast<std::size_t>(q.device)];
+  Queue& null = null_[to_size(q.device)];
   const auto follow = [&](const Queue& other) {
     if (!other.tasks.empty()) task->after.push_back(other.tasks.back());
   };
@@ -169,7 +170,7 @@ void Queues::mark(const Stream& s, TaskPointer& event) {
   event = append(q, {[] {}});
 }
 
-void Queues::hold(const Stream& s, const TaskPointer& event) {
+void Queues::make_wait(const Stream& s, const TaskPointer& event) {
   const std::lock_guard lock(mutex_);
   Queue& q = queue_of(s);
   refuse(q, "an event", false);

@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "cfg/parse.h"
+#include "core/index.h"
 #include "core/rng.h"
 #include "nn/weights.h"
 #include "tests/simulated_device.h"
@@ -31,7 +32,7 @@ std::vector<std::vector<float>> train_on(const Device& device) {
   net.initialise();
   net.parameters_changed();
   TrainingStep step(net, optimizer, 3);
-  std::vector<float> pixels(static_cast<std::size_t>(4 * net.input_shape().features()));
+  std::vector<float> pixels(to_size(4 * net.input_shape().features()));
   const std::vector<std::vector<Truth>> truths(4, {{{.4f, .6f, .3f, .4f}, 1}});
   for (int k = 0; k < 4; ++k) {
     for (std::size_t i = 0; i < pixels.size(); ++i)

@@ -1,6 +1,7 @@
 // The training step: working ahead of the host, several devices that share a batch, scaled losses
 // and errors. Devices are the CPU, and two CUDA devices, simulated ones in a build without CUDA.
 #include "train/step.h"
+#include "core/index.h"
 
 #include <gtest/gtest.h>
 
@@ -57,7 +58,7 @@ struct Team {
     NetworkOptions options{.mode = Mode::training,
                            .exact = true,
                            .deterministic = in_order,
-                           .replicas = static_cast<std::int64_t>(devices.size()),
+                           .replicas = std::ssize(devices),
                            .seed = 5};
     for (const Device& d : devices) {
       options.device = d;
@@ -72,7 +73,7 @@ struct Team {
   void begin(std::int64_t k, float spoiled = 0, std::int64_t image = -1) {
     std::vector<float> pixels = random_pixels(kBatch * features(), static_cast<std::uint64_t>(k));
     const auto truths = random_truths(kBatch, 2, static_cast<std::uint64_t>(k));
-    if (image >= 0) pixels[static_cast<std::size_t>(image * features() + 11)] = spoiled;
+    if (image >= 0) pixels[to_size(image * features() + 11)] = spoiled;
     step->begin({pixels, truths}, {.iteration = k + 1, .learning_rate = .01f}, k * kBatch, true);
     std::fill(pixels.begin(), pixels.end(), -1.f);  // whoever reads them later notices
   }
@@ -254,7 +255,7 @@ TEST(Errors, OfOneDeviceHoldBackAllAndStay) {
     EXPECT_FALSE(after.finite);
     EXPECT_EQ(parameters(), before) << name_of(devices);
     std::vector<float> pixels = random_pixels(kBatch * team.features(), 1);
-    pixels[static_cast<std::size_t>(kImage * team.features() + 11)] = nan;
+    pixels[to_size(kImage * team.features() + 11)] = nan;
     const auto truths = random_truths(kBatch, 2, 1);
     EXPECT_EQ(team.step->non_finite_layer({pixels, truths}, bad),
               "layer 0 [convolutional] (net.cfg:9)");

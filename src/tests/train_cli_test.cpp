@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "cli_harness.h"
+#include "core/index.h"
 #include "core/rng.h"
 
 namespace darknet::test {
@@ -64,7 +65,7 @@ TEST_P(Determinism, TheSameSeedGivesTheSameBytes) {
     if (name.ends_with(".weights") || name.ends_with(".state"))
       for (const char* other : {"b", "c"}) expect_same("a", other, name.substr(2));
   const auto a = log("a"), c = log("c");
-  ASSERT_EQ(a.size(), static_cast<std::size_t>(GetParam().iterations));
+  ASSERT_EQ(a.size(), to_size(GetParam().iterations));
   for (std::size_t i = 0; i < a.size(); ++i) EXPECT_EQ(a[i]["loss"], c.at(i)["loss"]) << i;
 }
 
@@ -135,7 +136,7 @@ class ResumeTest : public TrainTest {
                              "x_350.weights", "x_1400.weights"})
       expect_same(a, b, name);
     const auto lines = log(b), uninterrupted = log(a);
-    ASSERT_EQ(lines.size(), static_cast<std::size_t>(kIterations));
+    ASSERT_EQ(lines.size(), to_size(kIterations));
     for (std::size_t i = 0; i < lines.size(); ++i) {
       EXPECT_EQ(lines[i]["iteration"], i + 1);
       EXPECT_EQ(lines[i]["average_loss"], uninterrupted.at(i)["average_loss"]) << i;

@@ -2,6 +2,7 @@
 // measured, on the CPU and through the CUDA devices, real or simulated.
 #include "core/tuning.h"
 #include "core/file.h"
+#include "core/index.h"
 
 #include <gtest/gtest.h>
 
@@ -152,7 +153,7 @@ TEST_F(TuningFileTest, OnlyTheDevicesOwnChoicesAreUsed) {
 }
 
 std::vector<float> noise(std::int64_t n, std::uint64_t stream) {
-  std::vector<float> v(static_cast<std::size_t>(n));
+  std::vector<float> v(to_size(n));
   for (std::size_t i = 0; i < v.size(); ++i) v[i] = random_uniform(5, stream, i) - .5f;
   return v;
 }
@@ -258,7 +259,7 @@ void expect_taken(const Network& net, const Tuning& tuning) {
     for (const ConvDirection d : kDirections) {
       const ConvChoice* const c = tuning.find(conv_use(d, work->spec, work->options));
       if (!c) continue;
-      EXPECT_EQ(work->algorithms[static_cast<std::size_t>(d)], c->algorithm) << "layer " << i;
+      EXPECT_EQ(work->algorithms[to_size(d)], c->algorithm) << "layer " << i;
     }
   }
 }
@@ -305,7 +306,7 @@ TEST(Tune, MeasuresEveryChoiceOnEveryKindOfDevice) {
       const Network net(sections(), {.device = device, .mode = mode, .batch = 2});
       const TuneReport r = tune(net, 3);
       EXPECT_EQ(r.tuning.library(), ops(device.type).name(device));
-      EXPECT_EQ(r.tuning.size(), static_cast<std::int64_t>(r.convolutions.size()));
+      EXPECT_EQ(r.tuning.size(), std::ssize(r.convolutions));
       EXPECT_GE(r.tuning.size(), mode == Mode::training ? 3 : 1) << to_string(device);
       for (const TunedConvolution& t : r.convolutions) {
         EXPECT_GE(t.timed.size(), 2u);

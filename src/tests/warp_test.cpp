@@ -1,4 +1,5 @@
 #include "kernels/warp.h"
+#include "core/index.h"
 
 #include <gtest/gtest.h>
 
@@ -57,12 +58,12 @@ double sampled(const WarpArguments& a, int channels, double x, double y, int c) 
 struct Case {
   Case(std::int64_t w, std::int64_t h, std::int64_t out_w, std::int64_t out_h, int channels)
       : image(noise(w, h, channels)),
-        out(static_cast<std::size_t>(out_w * out_h * channels), -7.f),
+        out(to_size(out_w * out_h * channels), -7.f),
         a{.pixels = image.pixels.data(),
           .width = w,
           .height = h,
           .out = {out.data(), {1, out_h, out_w, channels}, channels},
-          .placement = {.part = {0, 0, out_w, out_h}}} {}
+          .placement = {.region = {0, 0, out_w, out_h}}} {}
   float at(std::int64_t x, std::int64_t y, int c) const {
     return a.out.at(a.out.pixel(0, y, x), c);
   }
@@ -86,12 +87,11 @@ void expect_reference(const Case& t, double tolerance) {
                           sy > static_cast<double>(t.a.height);
       Colour3 expected{-7, -7, -7};
       for (int c = 0; c < channels && inside; ++c)
-        expected[static_cast<std::size_t>(c)] =
-            beyond ? t.a.fill[c] : sampled(t.a, channels, sx, sy, c);
+        expected[to_size(c)] = beyond ? t.a.fill[c] : sampled(t.a, channels, sx, sy, c);
       if (inside && channels == 3) expected = recoloured(expected, t.a);
       if (inside && channels == 1) expected[0] = std::min(1., expected[0] * t.a.placement.exposure);
       for (int c = 0; c < channels; ++c)
-        ASSERT_NEAR(t.at(x, y, c), expected[static_cast<std::size_t>(c)], tolerance)
+        ASSERT_NEAR(t.at(x, y, c), expected[to_size(c)], tolerance)
             << "pixel " << x << ", " << y << " channel " << c;
     }
 }
@@ -178,7 +178,7 @@ TEST(Warp, OnePixelFillsEverything) {
   warp({}, t.a);
   for (int i = 0; i < 64; ++i)
     for (int c = 0; c < 3; ++c)
-      ASSERT_NEAR(t.out[static_cast<std::size_t>(3 * i + c)], t.image.pixels[c] / 255.f, 1e-6);
+      ASSERT_NEAR(t.out[to_size(3 * i + c)], t.image.pixels[c] / 255.f, 1e-6);
 }
 
 TEST(Warp, AnyOrderGivesTheSameBits) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/file.h"
+#include "core/index.h"
 #include "dataset/detection_files.h"
 #include "dataset/result_writer.h"
 
@@ -42,7 +43,7 @@ inline std::string coco_results(const ImageSet& set,
 inline std::string voc_results(const ImageSet& set,
                                const std::vector<std::vector<Detection>>& detections,
                                std::int64_t class_id) {
-  const std::string& name = set.names[static_cast<std::size_t>(class_id)];
+  const std::string& name = set.names[to_size(class_id)];
   return written_results("voc", set, detections).at("comp4_det_test_" + name + ".txt");
 }
 

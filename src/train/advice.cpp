@@ -5,6 +5,7 @@
 #include <limits>
 #include <tuple>
 
+#include "core/index.h"
 #include "core/text.h"
 #include "train/plan.h"
 
@@ -53,9 +54,9 @@ std::vector<HeadAnchors> anchors_by_head(const Network& net) {
 }
 
 std::vector<std::int64_t> count_classes(const GroundTruths& truths, std::int64_t classes) {
-  std::vector<std::int64_t> counts(static_cast<std::size_t>(classes));
+  std::vector<std::int64_t> counts(to_size(classes));
   for (const auto image : truths)
-    for (const Truth& t : image) ++counts.at(static_cast<std::size_t>(t.class_id));
+    for (const Truth& t : image) ++counts.at(to_size(t.class_id));
   return counts;
 }
 
@@ -158,7 +159,7 @@ void advise_crowded(Findings& to, const Network& net, const GroundTruths& truths
   std::int64_t max = std::numeric_limits<std::int64_t>::max(), images = 0, left_out = 0;
   for (const HeadAt& at : net.heads()) max = std::min(max, at.head->settings().max_truths);
   for (const auto image : truths) {
-    const auto n = static_cast<std::int64_t>(image.size());
+    const auto n = std::ssize(image);
     images += n > max;
     left_out += std::max<std::int64_t>(0, n - max);
   }
@@ -181,7 +182,7 @@ void advise_overlap(Findings& to, const Overlap& o) {
 Findings advise(const AdviceInput& in) {
   Findings to;
   if (in.train->images.empty()) return to;
-  const auto classes = static_cast<std::int64_t>(in.names.size());
+  const auto classes = std::ssize(in.names);
   advise_labels(to, *in.train, "train=");
   if (in.valid) advise_labels(to, *in.valid, "valid=");
   const auto counted = count_classes(in.train->truths, classes);
@@ -192,8 +193,7 @@ Findings advise(const AdviceInput& in) {
     advise_overlap(to, find_overlap(in.train->images, in.valid->images, in.overlap_seconds));
   if (!in.net) return to;
   const Network& net = *in.net;
-  advise_length(to, net.settings().max_batches, net.settings().batch,
-                static_cast<std::int64_t>(in.train->images.size()));
+  advise_length(to, net.settings().max_batches, net.settings().batch, std::ssize(in.train->images));
   advise_anchors(to, anchors_by_head(net));
   advise_crowded(to, net, in.train->truths);
   const ImbalanceReport report = in.imbalance ? *in.imbalance : imbalance(net, *in.train);

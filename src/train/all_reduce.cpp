@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "core/device_guard.h"
+#include "core/index.h"
 #include "kernels/all_reduce.h"
 #include "kernels/batch_norm.h"
 #include "nn/weights.h"
@@ -22,7 +23,7 @@ Memory& memory_of(const Replica& s) { return memory(stream_of(s).device.type); }
 const Device& device_of(const Replica& s) { return stream_of(s).device; }
 
 float* floats(const Buffer& b) { return static_cast<float*>(b.data()); }
-std::size_t bytes_of(const Tensor& t) { return static_cast<std::size_t>(t.bytes()); }
+std::size_t bytes_of(const Tensor& t) { return to_size(t.bytes()); }
 
 }  // namespace
 
@@ -85,7 +86,7 @@ float* AllReduce::visit(Place& p, Gradient gradient, Statistics statistics) cons
 void AllReduce::pack(Place& p, std::int64_t device) {
   const DeviceGuard guard(device_of(p.side));
   const Stream& stream = stream_of(p.side);
-  const auto later = static_cast<float>(static_cast<std::int64_t>(places_.size()) - 1 - device);
+  const auto later = static_cast<float>(std::ssize(places_) - 1 - device);
   float* const error = visit(
       p,
       [&](const Tensor& g, float* to) {
@@ -112,7 +113,7 @@ void AllReduce::unpack(Place& p) {
 void AllReduce::sum_in_order() {
   Place& first = places_.front();
   const Stream& stream = stream_of(first.side);
-  const std::size_t bytes = static_cast<std::size_t>(floats_) * sizeof(float);
+  const std::size_t bytes = to_size(floats_) * sizeof(float);
   const DeviceGuard guard(device_of(first.side));
   for (std::size_t d = 1; d < places_.size(); ++d) {
     const Place& p = places_[d];

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "core/error.h"
+#include "core/index.h"
 #include "core/log.h"
 #include "core/rng.h"
 #include "eval/imbalance.h"
@@ -21,10 +22,9 @@ float fit(const AnchorShape& a, const AnchorShape& b) {
 // so far.
 std::vector<AnchorShape> first_anchors(std::span<const AnchorShape> objects, std::int64_t count,
                                        Rng& rng) {
-  std::vector<AnchorShape> anchors{
-      objects[static_cast<std::size_t>(rng.below(static_cast<std::int64_t>(objects.size())))]};
+  std::vector<AnchorShape> anchors{objects[to_size(rng.below(std::ssize(objects)))]};
   std::vector<double> weights(objects.size(), 1e30);
-  while (static_cast<std::int64_t>(anchors.size()) < count) {
+  while (std::ssize(anchors) < count) {
     double sum = 0;
     for (std::size_t i = 0; i < objects.size(); ++i) {
       const double distance = 1 - static_cast<double>(fit(objects[i], anchors.back()));
@@ -47,7 +47,7 @@ std::vector<AnchorShape> first_anchors(std::span<const AnchorShape> objects, std
 std::vector<AnchorShape> means(std::span<const AnchorShape> objects, const AnchorResult& r) {
   std::vector<double> width(r.anchors.size()), height(r.anchors.size());
   for (std::size_t i = 0; i < objects.size(); ++i) {
-    const auto k = static_cast<std::size_t>(r.assigned[i]);
+    const auto k = to_size(r.assigned[i]);
     width[k] += static_cast<double>(objects[i].width);
     height[k] += static_cast<double>(objects[i].height);
   }
@@ -145,7 +145,7 @@ AnchorResult assign_anchors(std::span<const AnchorShape> objects,
 AnchorResult calc_anchors(std::span<const AnchorShape> objects, const AnchorSettings& s) {
   std::set<std::pair<float, float>> sizes;
   for (const AnchorShape& o : objects) sizes.insert({o.width, o.height});
-  if (static_cast<std::int64_t>(sizes.size()) < s.anchors)
+  if (std::ssize(sizes) < s.anchors)
     fail("the objects have ", sizes.size(), " different sizes, too few for ", s.anchors,
          " anchors");
   AnchorResult best;

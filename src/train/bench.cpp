@@ -5,6 +5,7 @@
 #include <fstream>
 #include <memory>
 
+#include "core/index.h"
 #include "train/bench_reference.h"
 #include "train/bench_workload.h"
 
@@ -71,7 +72,7 @@ void MatrixProduct::make(bool exact) {
   const Shape shape{1, 1, size_, size_};
   a_ = Tensor(stream_.device, shape), b_ = Tensor(stream_.device, shape);
   c_ = Tensor(stream_.device, shape);
-  const std::vector<float> ones(static_cast<std::size_t>(a_.size()), 1.f);
+  const std::vector<float> ones(to_size(a_.size()), 1.f);
   a_.copy_from(stream_, ones), b_.copy_from(stream_, ones);
   gemm_ = ops(stream_.device.type).gemm({.m = size_, .n = size_, .k = size_, .exact = exact});
   workspace_ = Buffer(stream_.device, std::max<std::int64_t>(1, gemm_->workspace()));
@@ -111,10 +112,10 @@ class LayerClock final : public LayerObserver {
   // Seconds of each layer since start(); waits for the device.
   std::vector<double> seconds(bool backward) const {
     memory(net_.stream().device.type).synchronize(net_.stream());
-    std::vector<double> all(static_cast<std::size_t>(net_.size()));
+    std::vector<double> all(to_size(net_.size()));
     for (std::size_t i = 0; i < used_; ++i)
       if (const Span& s = spans_[i]; s.backward == backward)
-        all[static_cast<std::size_t>(s.layer)] += s.end->seconds_since(*s.begin);
+        all[to_size(s.layer)] += s.end->seconds_since(*s.begin);
     return all;
   }
 
@@ -171,7 +172,7 @@ class Bench {
 
 void Bench::warm_up() {
   for (int i = 0; i < kWarmUp; ++i) work_->run();
-  layers_.resize(static_cast<std::size_t>(net().size()));
+  layers_.resize(to_size(net().size()));
 }
 
 void Bench::make_reference() {
@@ -211,8 +212,8 @@ void Bench::baseline() {
   const auto times = planned_->run(phases());
   planned_seconds_.push_back(seconds_since(before));
   for (const auto& t : times) {
-    layers_[static_cast<std::size_t>(t.layer)].baseline_forward.push_back(t.forward);
-    layers_[static_cast<std::size_t>(t.layer)].baseline_backward.push_back(t.backward);
+    layers_[to_size(t.layer)].baseline_forward.push_back(t.forward);
+    layers_[to_size(t.layer)].baseline_backward.push_back(t.backward);
   }
   before = Clock::now();
   direct_->run(phases());
@@ -236,7 +237,7 @@ void Bench::measure() {
 
 LayerBench Bench::layer_report(std::int64_t i) {
   const Layer& layer = net().layer(i);
-  const LayerSamples& s = layers_[static_cast<std::size_t>(i)];
+  const LayerSamples& s = layers_[to_size(i)];
   const LayerSummary summary = layer.summary();
   LayerBench b{
       .type = layer.type(), .size = summary.size, .head = net().layer(i).head() != nullptr};

@@ -16,7 +16,7 @@ class BaselineNetwork {
 
   // as_planned: with the network's own choice of algorithms, else direct throughout.
   BaselineNetwork(const Network&, bool as_planned);
-  std::int64_t convolutions() const { return static_cast<std::int64_t>(convolutions_.size()); }
+  std::int64_t convolutions() const { return std::ssize(convolutions_); }
   // Forward of all, then backward from last to first, once per micro-batch. Adds each layer's times
   // up.
   std::vector<LayerTimes> run(std::int64_t micro_batches);

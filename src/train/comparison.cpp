@@ -106,11 +106,11 @@ std::vector<EvaluatedImage> detections_of(const TrainerOptions& t, const fs::pat
                                           const EvaluationSet& set) {
   std::vector<Section> cfg = read_cfg(t.cfg);
   apply_overrides(cfg, t.overrides);
-  Network net(std::move(cfg), {.device = t.device,
-                               .exact = t.exact,
-                               .batch = std::min<std::int64_t>(
-                                   kEvaluationBatch, static_cast<std::int64_t>(set.images.size())),
-                               .tuning = tuning_for(t.tuning, t.device)});
+  Network net(std::move(cfg),
+              {.device = t.device,
+               .exact = t.exact,
+               .batch = std::min<std::int64_t>(kEvaluationBatch, std::ssize(set.images)),
+               .tuning = tuning_for(t.tuning, t.device)});
   load_weights(weights, net);
   net.parameters_changed();
   return run_evaluation(net, set, t.threads);
@@ -209,7 +209,7 @@ void Comparer::evaluate_run(ComparedRun& run, const TrainerOptions& training) {
   run.weights = file("_final.weights");
   run.history = read_history(file("_log.jsonl"));
   run.images = detections_of(training, run.weights, set_);
-  score(run, static_cast<std::int64_t>(found_.names.size()));
+  score(run, std::ssize(found_.names));
   add_history(run);
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/index.h"
 #include "nn/weights.h"
 #include "train/random_batch.h"
 #include "train/step.h"
@@ -30,15 +31,13 @@ struct LayerValues {
 // Takes what each layer made as soon as it is there.
 class Collector final : public LayerObserver {
  public:
-  explicit Collector(Network& net) : net_(net), values_(static_cast<std::size_t>(net.size())) {
-    net.observe(this);
-  }
+  explicit Collector(Network& net) : net_(net), values_(to_size(net.size())) { net.observe(this); }
   Collector(const Collector&) = delete;
   Collector& operator=(const Collector&) = delete;
   ~Collector() override { net_.observe(nullptr); }
   void before(std::int64_t, bool) override {}
   void after(std::int64_t layer, bool backward) override {
-    LayerValues& v = values_[static_cast<std::size_t>(layer)];
+    LayerValues& v = values_[to_size(layer)];
     if (!backward) {
       v = {.output = to_host(net_.stream(), net_.output(layer))};  // of the last pass alone
       return;
@@ -97,7 +96,7 @@ std::vector<LayerValues> train_once(std::vector<Section> cfg, const CheckedDevic
   cfg.front().set("batch", std::to_string(kImages), {"darknet check", 0});
   cfg.front().set("subdivisions", "1", {"darknet check", 0});
   Network net(in_precision(std::move(cfg), d), network_options(d, o, Mode::training));
-  if (net.heads().empty()) return std::vector<LayerValues>(static_cast<std::size_t>(net.size()));
+  if (net.heads().empty()) return std::vector<LayerValues>(to_size(net.size()));
   put_weights(net, o);
   Optimizer optimizer(net, net.settings());
   TrainingStep step(net, optimizer, o.seed);

@@ -10,6 +10,7 @@
 #include "cfg/data_file.h"
 #include "cfg/parse.h"
 #include "cfg/shipped.h"
+#include "core/index.h"
 #include "core/log.h"
 #include "core/text.h"
 #include "dataset/image_list.h"
@@ -50,10 +51,10 @@ struct DataFacts {
 // Taken evenly from the whole list.
 template <class List>
 List sampled(const List& all, std::int64_t max) {
-  const auto n = static_cast<std::int64_t>(all.size());
+  const auto n = std::ssize(all);
   if (n <= max) return all;
   List some;
-  for (std::int64_t i = 0; i < max; ++i) some.push_back(all[static_cast<std::size_t>(i * n / max)]);
+  for (std::int64_t i = 0; i < max; ++i) some.push_back(all[to_size(i * n / max)]);
   return some;
 }
 
@@ -67,14 +68,14 @@ double median_aspect(const ImagePaths& images) {
 DataFacts facts_of(const DataFile& data, BadLabels bad) {
   DataFacts f;
   f.names = data.names.empty() ? names_of("", data.classes) : read_names(data.names, data.classes);
-  f.classes = static_cast<std::int64_t>(f.names.size());
+  f.classes = std::ssize(f.names);
   if (f.classes == 0)
     fail_at({data.path.string(), 0}, "names= or classes= is required: how many classes are there?");
   f.train = read_all_labels(read_image_list(required(data, data.train, "train")), f.classes, bad);
   if (!data.valid.empty()) f.valid = read_all_labels(read_image_list(data.valid), f.classes, bad);
   std::vector<double> sides;
   for (const auto& truths : f.train.truths) {
-    f.max_objects = std::max(f.max_objects, static_cast<std::int64_t>(truths.size()));
+    f.max_objects = std::max(f.max_objects, std::ssize(truths));
     for (const Truth& t : truths) {
       f.objects.push_back({t.box.w, t.box.h});
       sides.push_back(std::sqrt(static_cast<double>(t.box.w) * static_cast<double>(t.box.h)));
@@ -82,7 +83,7 @@ DataFacts facts_of(const DataFile& data, BadLabels bad) {
   }
   if (f.objects.empty())
     fail_at({data.train.string(), 0}, "no image of this list has an object in its label file");
-  f.images = static_cast<std::int64_t>(f.train.images.size());
+  f.images = std::ssize(f.train.images);
   f.aspect = median_aspect(f.train.images);
   f.smallest = percentile(sides, kSmallObjectShare);
   f.largest = percentile(std::move(sides), kLargeShare);
@@ -247,8 +248,7 @@ void Drafter::set_anchors() {
   for (const HeadPlace& h : places) wanted += h.anchors;
   if (!cfg_.value(places[0].section, "num").empty())
     wanted = std::stoll(cfg_.value(places[0].section, "num"));
-  AnchorResult r =
-      calc_anchors(objects, {.anchors = std::min(wanted, static_cast<std::int64_t>(sizes.size()))});
+  AnchorResult r = calc_anchors(objects, {.anchors = std::min(wanted, std::ssize(sizes))});
   while (r.anchors.size() < places.size())  // every head needs one
     r.anchors.push_back({2 * r.anchors.back().width, 2 * r.anchors.back().height});
   std::vector<std::size_t> by_stride(places.size());
@@ -280,8 +280,7 @@ void Drafter::write_anchors(const HeadPlace& head, const AnchorResult& r,
   cfg_.set(head.section, "anchors", anchors);
   cfg_.set(head.section, "num", std::to_string(r.anchors.size()));
   if (!region) cfg_.set(head.section, "mask", indices);
-  cfg_.set(head.section - 1, "filters",
-           std::to_string((facts_.classes + 5) * static_cast<std::int64_t>(mask.size())),
+  cfg_.set(head.section - 1, "filters", std::to_string((facts_.classes + 5) * std::ssize(mask)),
            "(classes + 5) x anchors of the head below");
 }
 

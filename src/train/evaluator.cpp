@@ -17,7 +17,7 @@ constexpr std::int64_t kBatch = 4;
 Network evaluated_network(const std::vector<Section>& cfg, const NetworkOptions& training,
                           const AnnotatedImages& images) {
   const log::WithoutWarnings quiet;  // the network that is trained gave those of the cfg
-  const auto count = static_cast<std::int64_t>(images.images.size());
+  const auto count = std::ssize(images.images);
   return Network(cfg, {.device = training.device,
                        .exact = training.exact,
                        .batch = std::min(kBatch, count),

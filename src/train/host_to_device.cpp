@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "core/device_guard.h"
+#include "core/index.h"
 
 namespace darknet {
 namespace {
@@ -15,7 +16,7 @@ std::size_t aligned(std::size_t bytes) {
 }
 
 bool has_tiles(const StepInput& input, std::int64_t image) {
-  return !input.tiles.empty() && !input.tiles[static_cast<std::size_t>(image)].empty();
+  return !input.tiles.empty() && !input.tiles[to_size(image)].empty();
 }
 
 // Whether none of the images is yet to be put together.
@@ -34,10 +35,10 @@ struct PackedTruths {
 
 PackedTruths pack(std::span<const std::vector<Truth>> images, std::int64_t capacity) {
   PackedTruths p;
-  p.truths.resize(images.size() * static_cast<std::size_t>(capacity));
+  p.truths.resize(images.size() * to_size(capacity));
   auto to = p.truths.begin();
   for (const std::vector<Truth>& image : images) {
-    const auto there = static_cast<std::int64_t>(image.size()), n = std::min(capacity, there);
+    const auto there = std::ssize(image), n = std::min(capacity, there);
     std::copy_n(image.begin(), n, to);
     p.counts.push_back(static_cast<std::int32_t>(n));
     p.left_out += there - n;
@@ -71,15 +72,14 @@ Truths HostToDevice::truths() const {
 std::vector<HostToDevice::Item> HostToDevice::pixels(const StepInput& input,
                                                      std::int64_t first) const {
   const Shape in = net_.input_shape();
-  const auto floats = static_cast<std::size_t>(in.features());
+  const auto floats = to_size(in.features());
   std::vector<Item> items;
   for (std::int64_t image = first; image < first + in.n; ++image) {
     if (!has_tiles(input, image)) {
-      items.push_back(
-          {input.pixels.data() + static_cast<std::size_t>(image) * floats, floats * sizeof(float)});
+      items.push_back({input.pixels.data() + to_size(image) * floats, floats * sizeof(float)});
       continue;
     }
-    for (const PlacedTile& p : input.tiles[static_cast<std::size_t>(image)])
+    for (const PlacedTile& p : input.tiles[to_size(image)])
       items.push_back({p.image->image.pixels.data(), p.image->image.pixels.size()});
   }
   return items;
@@ -128,7 +128,7 @@ void HostToDevice::place_pixels(const StepInput& input, std::int64_t first,
       device.copy(stream, to.data, next(), bytes);
       continue;
     }
-    for (const PlacedTile& p : input.tiles[static_cast<std::size_t>(first + i)])
+    for (const PlacedTile& p : input.tiles[to_size(first + i)])
       place_on_device(stream, static_cast<const std::uint8_t*>(next()), *p.image, p.placement,
                       to.as<>());
   }
@@ -139,9 +139,7 @@ std::int64_t HostToDevice::send(const StepInput& input, std::int64_t first,
   const Stream& stream = net_.stream();
   const DeviceGuard guard(stream.device);
   const PackedTruths truths =
-      pack(input.truths.subspan(static_cast<std::size_t>(first),
-                                static_cast<std::size_t>(net_.input_shape().n)),
-           capacity_);
+      pack(input.truths.subspan(to_size(first), to_size(net_.input_shape().n)), capacity_);
   const Shape in = net_.input_shape();
   const bool in_place = direct() && all_whole(input, first, in.n);
   net_.set_input(in_place ? input.pixels.data() + first * in.features() : nullptr);

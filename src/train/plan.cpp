@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "core/index.h"
 #include "core/text.h"
 
 namespace darknet {
@@ -48,7 +49,7 @@ std::vector<std::string> words_of(const std::string& name) {
 double percentile(std::vector<double> values, double share) {
   if (values.empty()) return 0;
   const double rank = std::ceil(share * static_cast<double>(values.size()));
-  const auto at = static_cast<std::size_t>(std::max(1., rank)) - 1;
+  const auto at = to_size(std::max(1., rank)) - 1;
   std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(at), values.end());
   return values[at];
 }
@@ -74,18 +75,17 @@ InputPlan plan_input(const InputQuestion& q) {
 
 std::vector<std::vector<std::int64_t>> split_anchors(std::span<const AnchorShape> by_area,
                                                      std::span<const std::int64_t> strides) {
-  const auto anchors = static_cast<std::int64_t>(by_area.size());
-  const auto heads = static_cast<std::int64_t>(strides.size());
+  const auto anchors = std::ssize(by_area);
+  const auto heads = std::ssize(strides);
   if (anchors < heads) fail("too few anchors: ", anchors, " for ", plural(heads, "head"));
   std::vector<std::vector<std::int64_t>> split(strides.size());
   std::int64_t next = 0;
   for (std::int64_t h = 0; h < heads; ++h) {
-    const auto k = static_cast<std::size_t>(h);
+    const auto k = to_size(h);
     const double limit = kStridesOfAnAnchor * static_cast<double>(strides[k]);
     const std::int64_t left_for_others = heads - 1 - h;
     const auto takes = [&] {
-      return split[k].empty() || h == heads - 1 ||
-             side(by_area[static_cast<std::size_t>(next)]) < limit;
+      return split[k].empty() || h == heads - 1 || side(by_area[to_size(next)]) < limit;
     };
     while (next < anchors - left_for_others && takes()) split[k].push_back(next++);
   }

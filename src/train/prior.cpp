@@ -4,6 +4,7 @@
 #include <cmath>
 #include <span>
 
+#include "core/index.h"
 #include "dataset/input_truths.h"
 
 namespace darknet {
@@ -28,7 +29,7 @@ double share_of_positives(const Network& net, const Head& head, const GroundTrut
 void set_biases(const Network& net, Parameter& bias, const Head& head, float prior) {
   std::vector<float> values = bias.value.to_host(net.stream());
   for (const std::int64_t channel : head.objectness_channels())
-    values.at(static_cast<std::size_t>(channel)) = -std::log((1 - prior) / prior);
+    values.at(to_size(channel)) = -std::log((1 - prior) / prior);
   bias.value.copy_from(net.stream(), values);
 }
 

@@ -1,5 +1,6 @@
 #include "train/random_batch.h"
 
+#include "core/index.h"
 #include "core/rng.h"
 
 namespace darknet {
@@ -8,7 +9,7 @@ constexpr int kTruthsPerImage = 8;
 }
 
 std::vector<float> random_pixels(std::int64_t n, std::uint64_t seed) {
-  std::vector<float> values(static_cast<std::size_t>(n));
+  std::vector<float> values(to_size(n));
   Rng rng(seed);
   for (float& v : values) v = rng.uniform();
   return values;
@@ -16,7 +17,7 @@ std::vector<float> random_pixels(std::int64_t n, std::uint64_t seed) {
 
 std::vector<std::vector<Truth>> random_truths(std::int64_t images, std::int64_t classes,
                                               std::uint64_t seed) {
-  std::vector<std::vector<Truth>> all(static_cast<std::size_t>(images));
+  std::vector<std::vector<Truth>> all(to_size(images));
   Rng rng(seed, 1);
   for (auto& truths : all)
     for (int i = 0; i < kTruthsPerImage; ++i) {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/device_guard.h"
+#include "core/index.h"
 #include "core/log.h"
 #include "kernels/objectness.h"
 #include "kernels/update.h"
@@ -128,14 +129,14 @@ TrainingStep::TrainingStep(Network& net, Optimizer& optimizer, std::uint64_t see
 
 TrainingStep::TrainingStep(const std::vector<Replica>& replicas, std::uint64_t seed) : seed_(seed) {
   const Network& net = *replicas.front().net;
-  const auto devices = static_cast<std::int64_t>(replicas.size());
+  const auto devices = std::ssize(replicas);
   micro_batches_ = net.settings().batch / (images_of(net) * devices);
   if (micro_batches_ * images_of(net) * devices != net.settings().batch)
     fail("a batch of ", net.settings().batch, " images for ", devices, " networks of ",
          images_of(net));
   std::vector<StepState*> states;
   for (const Replica& r : replicas) {
-    const auto first = static_cast<std::int64_t>(devices_.size()) * micro_batches_;
+    const auto first = std::ssize(devices_) * micro_batches_;
     devices_.push_back(std::make_unique<DeviceState>(r, first, micro_batches_));
     states.push_back(devices_.back()->state());
   }
@@ -207,7 +208,7 @@ void TrainingStep::end(DeviceState& device, std::int64_t batch, bool average) {
   });
   memory(device.net.options().device.type)
       .fetch(device.net.stream(), device.now->host.data(), device.report.data(),
-             static_cast<std::size_t>(device.report.bytes()));
+             to_size(device.report.bytes()));
   device.mark();
 }
 
@@ -228,7 +229,7 @@ void TrainingStep::begin(const StepInput& input, StepParams params, std::int64_t
   if (in_flight() == kMaxInFlight) fail("at most ", kMaxInFlight, " steps in flight");
   freeze(params.iteration);
   const std::int64_t batch = devices_.front()->net.settings().batch;
-  if (static_cast<std::int64_t>(input.truths.size()) != batch)
+  if (std::ssize(input.truths) != batch)
     fail("a step over ", input.truths.size(), " images where batch=", batch);
   StepResult result{.input = devices_.front()->net.input_shape()};
   result.positives = count_positives(devices_.front()->net, input.truths);
@@ -279,7 +280,7 @@ StepResult TrainingStep::finish() {
 std::string TrainingStep::first_non_finite(const StepInput& input, std::int64_t image,
                                            StepParams params) {
   const std::int64_t micro_batch = image / images();
-  DeviceState& device = *devices_[static_cast<std::size_t>(micro_batch / micro_batches_)];
+  DeviceState& device = *devices_[to_size(micro_batch / micro_batches_)];
   const DeviceGuard guard(device.device());
   params.images_seen += image + images();
   device.inputs.send(input, image, params);

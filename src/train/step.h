@@ -52,7 +52,7 @@ class TrainingStep {
   // `seen`: images before this batch. `average`: whether the weights' running average takes part.
   void begin(const StepInput&, StepParams, std::int64_t seen, bool average);
   // Steps that were begun and not yet finished.
-  std::int64_t in_flight() const { return static_cast<std::int64_t>(in_flight_.size()); }
+  std::int64_t in_flight() const { return std::ssize(in_flight_); }
   // The result of the oldest step in flight; waits for it.
   StepResult finish();
   // The name of what was not finite, from the batch of the step that failed.

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "cfg/data_file.h"
+#include "core/index.h"
 #include "core/input.h"
 #include "core/log.h"
 #include "core/text.h"
@@ -115,7 +116,7 @@ NetworkOptions training_network(const TrainerOptions& o) {
           .mode = Mode::training,
           .exact = o.exact,
           .deterministic = o.deterministic,
-          .replicas = 1 + static_cast<std::int64_t>(o.others.size()),
+          .replicas = 1 + std::ssize(o.others),
           .seed = o.seed.value_or(1),
           .tuning = tuning_for(o.tuning, o.device)};
 }
@@ -162,7 +163,7 @@ void Trainer::read_labels() {
 
 void Trainer::make_evaluator(LabelledImages valid) {
   const NetSettings& n = net_.settings();
-  const auto images = static_cast<std::int64_t>(labelled_.images.size());
+  const auto images = std::ssize(labelled_.images);
   evaluator_.emplace(
       EvaluatorSettings{.images = std::move(valid),
                         .period = evaluation_period(options_.map_epochs, images, n.batch),
@@ -323,7 +324,7 @@ void Trainer::begin_step(const Batch& batch) {
 void Trainer::count(const StepResult& result) {
   if (result.truths_left_out > 0 && !warned_left_out_) {
     warned_left_out_ = true;
-    log::warn(cat("iteration ", result.order.iteration, ": ",
+    log::warn(cat("iteration ", result.params.iteration, ": ",
                   plural(result.truths_left_out, "object"),
                   " of this batch left out, beyond the heads' max=; later ones are "
                   "in the log as truths_left_out"));
@@ -361,16 +362,16 @@ bool Trainer::may_work_ahead() const {
 void Trainer::report_not_finite(const StepResult& result) {
   log::end_progress();
   not_finite_ = true;
-  const Batch batch = batches_->make(result.order.iteration - 1);
+  const Batch batch = batches_->make(result.params.iteration - 1);
   const std::string layer =
       step_->non_finite_layer({batch.pixels, batch.truths, batch.tiles}, result);
   const bool any = result.non_finite_image < 0;
-  const auto begin = any ? 0 : static_cast<std::size_t>(result.non_finite_image);
-  const auto count = any ? batch.images.size() : static_cast<std::size_t>(net_.input_shape().n);
+  const auto begin = any ? 0 : to_size(result.non_finite_image);
+  const auto count = any ? batch.images.size() : to_size(net_.input_shape().n);
   std::string images;
   for (std::size_t i = begin; i < std::min(begin + count, batch.images.size()); ++i)
-    images += "\n  " + labelled_.images[static_cast<std::size_t>(batch.images[i])].string();
-  fail("iteration ", result.order.iteration, ": ", layer,
+    images += "\n  " + labelled_.images[to_size(batch.images[i])].string();
+  fail("iteration ", result.params.iteration, ": ", layer,
        " is not finite; nothing was updated, and the weights in ", backup_.string(),
        " stay as they were. A lower learning_rate, a longer burn_in or clip= may help. Images of "
        "this step:",
@@ -408,8 +409,8 @@ double Trainer::evaluate() {
   const EvaluationRecord& record = state_.evaluation;
   if (record.best_iteration == state_.iteration) checkpoints_.save_best(net_, state_);
   log::info(cat("iteration ", state_.iteration, ": mAP@0.5 ", *map, " on ",
-                plural(static_cast<std::int64_t>(evaluator_->images().images.size()), "image"),
-                "; best ", record.best_map, " at iteration ", record.best_iteration));
+                plural(std::ssize(evaluator_->images().images), "image"), "; best ",
+                record.best_map, " at iteration ", record.best_iteration));
   return *map;
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "core/copy.h"
+#include "core/index.h"
 #include "kernels/activate.h"
 #include "train/bench.h"
 #include "train/random_batch.h"
@@ -190,7 +191,7 @@ TuneReport tune(const Network& net, int repeats) {
     if (!work) continue;
     std::unique_ptr<Subject> subject;
     for (const ConvDirection d : kDirections) {
-      if (work->algorithms[static_cast<std::size_t>(d)].empty() ||
+      if (work->algorithms[to_size(d)].empty() ||
           report.tuning.find(conv_use(d, work->spec, work->options)))
         continue;
       if (!subject) subject = std::make_unique<Subject>(net, *work);

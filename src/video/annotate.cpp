@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "core/index.h"
 #include "core/utf8.h"
 #include "image/draw.h"
 
@@ -16,7 +17,7 @@ std::string caption(const TrackedDetection& t, const std::string& name) {
 }
 
 const std::string& name_of(const TrackedDetection& t, const std::vector<std::string>& names) {
-  return names[static_cast<std::size_t>(t.detection.class_id)];
+  return names[to_size(t.detection.class_id)];
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/index.h"
 #include "core/start_thread.h"
 #include "video/http_socket.h"
 
@@ -129,7 +130,7 @@ class HttpListener::Threads : public httplib::TaskQueue {
     while (jobs_.size() >= kMaxWaiting && !stopping_) changed_.wait_for(lock, kGlance);
     jobs_.push_back(std::move(job));
     const bool all_busy = jobs_.size() > idle_;
-    if (all_busy && threads_.size() < static_cast<std::size_t>(kMaxClients))
+    if (all_busy && threads_.size() < to_size(kMaxClients))
       for (std::thread& t : start_threads(1, [this] { work(); })) threads_.push_back(std::move(t));
     changed_.notify_all();
   }

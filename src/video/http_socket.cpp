@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/index.h"
+
 namespace darknet {
 namespace {
 
@@ -35,7 +37,7 @@ HttpSocket::~HttpSocket() {
     if (time.count() <= 0 || events_of(socket_, POLLIN, time) == 0) break;
     const ssize_t got = ::recv(socket_, buffer_.data(), buffer_.size(), 0);
     if (got <= 0) break;
-    left -= std::min(left, static_cast<std::size_t>(got));
+    left -= std::min(left, to_size(got));
   }
   ::close(socket_);
 }
@@ -52,7 +54,7 @@ bool HttpSocket::is_writable() const { return events_of(socket_, POLLOUT, kStall
 bool HttpSocket::fill() {
   if (received_ >= kMaxRequest || !is_readable()) return false;
   const ssize_t got = ::recv(socket_, buffer_.data(), buffer_.size(), 0);
-  begin_ = 0, end_ = got > 0 ? static_cast<std::size_t>(got) : 0;
+  begin_ = 0, end_ = got > 0 ? to_size(got) : 0;
   received_ += end_;
   return end_ > 0;
 }

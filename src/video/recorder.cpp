@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "core/error.h"
+#include "core/index.h"
 #include "dataset/results_darknet.h"
 
 namespace darknet {
@@ -36,7 +37,7 @@ bool write_at(int descriptor, const std::string& text, std::int64_t position) {
     const ssize_t wrote = ::pwrite(descriptor, text.data() + done, text.size() - done,
                                    position + static_cast<std::int64_t>(done));
     if (wrote < 0 && errno != EINTR) return false;
-    done += static_cast<std::size_t>(std::max<ssize_t>(wrote, 0));
+    done += to_size(std::max<ssize_t>(wrote, 0));
   }
   return true;
 }
@@ -61,11 +62,10 @@ std::string state_json(const Frame& frame, const std::vector<std::string>& names
                        const VideoSummary& s, const std::map<std::int32_t, std::int64_t>& seen) {
   json counts = json::object(), tracked = json::object();
   for (const TrackedDetection& t : frame.found) {
-    json& count = counts[names[static_cast<std::size_t>(t.detection.class_id)]];
+    json& count = counts[names[to_size(t.detection.class_id)]];
     count = count.is_null() ? 1 : count.get<int>() + 1;
   }
-  for (const auto& [class_id, count] : seen)
-    tracked[names[static_cast<std::size_t>(class_id)]] = count;
+  for (const auto& [class_id, count] : seen) tracked[names[to_size(class_id)]] = count;
   return one_line({{"frame_id", frame.number},
                    {"seconds", frame.seconds},
                    {"fps", s.recent_fps},
@@ -81,7 +81,7 @@ JsonArrayFile::JsonArrayFile(std::filesystem::path path) : path_(std::move(path)
   const std::string empty = cat(kArrayBegin, kArrayEnd);
   if (descriptor_ < 0 || !write_at(descriptor_, empty, 0))
     fail(path_.string(), ": cannot write a JSON array here: ", std::strerror(errno));
-  end_ = static_cast<std::int64_t>(kArrayBegin.size());
+  end_ = std::ssize(kArrayBegin);
 }
 
 JsonArrayFile::~JsonArrayFile() {
@@ -93,7 +93,7 @@ void JsonArrayFile::add(const std::string& element) {
   if (!write_at(descriptor_, text, end_)) {
     const int why = errno;
     write_at(descriptor_, std::string(kArrayEnd), end_);  // over bytes that the file has already
-    const auto end = end_ + static_cast<std::int64_t>(kArrayEnd.size());
+    const auto end = end_ + std::ssize(kArrayEnd);
     const bool whole = ::ftruncate(descriptor_, end) == 0;
     fail(path_.string(), ": cannot write: ", std::strerror(why),
          whole ? "" : "; the array is damaged");

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "core/error.h"
+#include "core/index.h"
 #include "dataset/moving_scene.h"
 
 namespace darknet {
@@ -70,7 +71,7 @@ class SourceReader {
     T value{};
     const auto [end, error] = std::from_chars(left_.data(), left_.data() + left_.size(), value);
     if (error != std::errc() || !(value >= low && value <= high)) refuse();
-    left_.remove_prefix(static_cast<std::size_t>(end - left_.data()));
+    left_.remove_prefix(to_size(end - left_.data()));
     return value;
   }
   [[noreturn]] void refuse() const {

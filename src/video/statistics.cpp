@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/index.h"
 #include "core/text.h"
 #include "core/threads.h"
 
@@ -26,7 +27,7 @@ void follow(double& mean, double value, bool first) {
 double VideoSummary::stage_limit() const {
   double slowest = 0;  // milliseconds per frame
   for (std::size_t i = 0; i < stages.size(); ++i) {
-    const bool detect = i == static_cast<std::size_t>(Stage::detect);
+    const bool detect = i == to_size(Stage::detect);
     slowest = std::max(slowest, stages[i].cpu / (detect ? parallel_detectors : 1));
   }
   return slowest > 0 ? kMilli / slowest : 0;
@@ -41,7 +42,7 @@ void VideoStatistics::detect_in_parallel(int detectors) {
 
 void VideoStatistics::worked(Stage stage, double wall, double cpu) {
   const std::lock_guard lock(mutex_);
-  const auto at = static_cast<std::size_t>(stage);
+  const auto at = to_size(stage);
   StageTimes& t = summary_.stages[at];
   t.wall += kMilli * wall, t.cpu += kMilli * cpu;
   follow(t.recent, kMilli * wall, worked_[at]++ == 0);

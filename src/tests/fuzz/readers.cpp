@@ -11,6 +11,7 @@
 
 #include "cfg/parse.h"
 #include "core/file.h"
+#include "core/index.h"
 #include "core/text.h"
 #include "dataset/detection_files.h"
 #include "dataset/labels.h"
@@ -134,13 +135,11 @@ struct SampleTruths {
   explicit SampleTruths(const Network& net) {
     capacity = std::max(capacity, net.layer(0).context().truths);
     const std::int64_t images = net.input_shape().n;
-    data.resize(static_cast<std::size_t>(images * capacity), {{.5f, .25f, .25f, .5f}, 0});
+    data.resize(to_size(images * capacity), {{.5f, .25f, .25f, .5f}, 0});
     for (std::int64_t n = 0; n < images; ++n)
       counts.push_back(static_cast<std::int32_t>(std::min(capacity, 1 + n % 2)));
   }
-  Truths view() const {
-    return {data.data(), counts.data(), static_cast<std::int64_t>(counts.size()), capacity};
-  }
+  Truths view() const { return {data.data(), counts.data(), std::ssize(counts), capacity}; }
 };
 
 void run_network(const std::vector<Section>& cfg, Mode mode) {
@@ -280,8 +279,7 @@ void read_image_bytes(const std::string& bytes) {
   for (const std::int64_t channels : {1, 3}) {
     const Image image = decode_image(bytes, "x", channels);
     require(image.channels == channels && image.width > 0 && image.height > 0, "an empty image");
-    require(image.pixels.size() ==
-                static_cast<std::size_t>(image.width * image.height * image.channels),
+    require(image.pixels.size() == to_size(image.width * image.height * image.channels),
             "pixels that are not as many as the size says");
   }
 }
