@@ -13,7 +13,10 @@ namespace darknet::testing_files {
 
 class InFolder : public testing::Test {
  protected:
-  InFolder() { std::filesystem::create_directories(folder_); }
+  InFolder() {
+    std::filesystem::remove_all(folder_);  // of a process of the same number that was killed
+    std::filesystem::create_directories(folder_);
+  }
   ~InFolder() override { std::filesystem::remove_all(folder_); }
 
   // Writes a file below the folder, making the folders on its way.
