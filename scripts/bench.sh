@@ -20,7 +20,7 @@ measure() {
   if [ -n "${FULL:-}" ]; then
     cat "$report"
   else
-    grep -E '^(peak|inference|training step|bare|memory|  waiting)' "$report"
+    grep -E '^(peak|inference|training step|library-only|memory|  waiting)' "$report"
   fi
 }
 
@@ -55,11 +55,11 @@ measure 'yolov3-tiny, training, 16 images a step' cfg/yolov3-tiny.cfg -train -ba
   "${three_classes[@]}" -reference -iterations "$trainings"
 peers <<'EOF'
 others: AlexeyAB 7.5 to 8.5 s a step and 2079 MiB, hank-ai 4.5 s and 2078 MiB (both load images
-next to it), PyTorch 2.1 s and 1574 MiB (synthetic images and a synthetic loss)
+meanwhile), PyTorch 2.1 s and 1574 MiB (synthetic images and a synthetic loss)
 EOF
 
 if [ -f data/bccd/bccd.data ]; then
-  measure 'yolov3-tiny, training on blood cells, images loaded next to it' cfg/yolov3-tiny.cfg \
+  measure 'yolov3-tiny, training on blood cells, images loaded meanwhile' cfg/yolov3-tiny.cfg \
     -train -batch 16 "${three_classes[@]}" -data data/bccd/bccd.data -iterations "$trainings"
 else
   printf '\n%s\n' 'data/bccd/bccd.data is not there: training with real images was not measured'

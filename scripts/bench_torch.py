@@ -393,7 +393,7 @@ def parse(arguments):
 
 def tell(row):
     print(f"{row['what']}, batch {row['batch']}, {row['precision']}, {row['mode']}: "
-          f"{1e3 * row['seconds']:.3f} ms ({1e3 * row['least']:.3f} to {1e3 * row['most']:.3f}), "
+          f"{1e3 * row['seconds']:.3f} ms ({1e3 * row['min']:.3f} to {1e3 * row['max']:.3f}), "
           f"{row['images_per_second']:.1f} images/s; median of {row['iterations']}", flush=True)
 
 

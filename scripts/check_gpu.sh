@@ -36,7 +36,7 @@ darknet=$build/darknet
 tests=$build/src/tests/darknet_tests
 
 step version "$darknet" version
-on_device='*Device*:PartsTest*:WorkingAhead*:Errors*:LossScaling*'
+on_device='*Device*:TilesTest*:WorkingAhead*:StepErrors*:LossScaling*'
 step tests-on-device "$tests" --gtest_filter="$on_device"
 if grep -q 'SKIPPED' "$out/tests-on-device.txt"; then
   echo "tests-on-device: FAILED, some were skipped: the program sees no GPU"

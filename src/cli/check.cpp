@@ -7,6 +7,7 @@
 #include "cli/network_arguments.h"
 #include "cli/run_inputs.h"
 #include "core/ops.h"
+#include "core/tensor.h"
 #include "core/text.h"
 #include "train/device_check.h"
 
@@ -97,7 +98,7 @@ void add_check(CLI::App& program, Run& run) {
   add_arithmetic(app, o->check.exact, o->overrides, o->check.tuning);
   app.add_option("--against", o->against,
                  "element type of activations on the second device, where it is not the first's")
-      ->check(CLI::IsMember({"f32", "bf16", "f16"}))
+      ->check(CLI::IsMember(names_of<DType>()))
       ->type_name("TYPE");
   add_deterministic(app, o->check.deterministic);
   app.final_callback([o, &run] { run = [o] { return run_check(*o); }; });

@@ -88,7 +88,7 @@ void print_hints(const Options& o, const ImbalanceReport& r) {
         share(r.without_an_anchor));
 }
 
-// The labels of a list without those at error, which were reported already.
+// The labels of a list without invalid ones, which were reported already.
 LabelledImages sound_labels(const std::filesystem::path& list, std::int64_t classes,
                             BadLabels bad) {
   LabelledImages all;
@@ -168,7 +168,10 @@ int run_check(const Options& o) {
   const std::int64_t warnings = advise(o, net ? &*net : nullptr, data, names);
   fmt::print("{}\n", summary(errors, warnings));
   if (errors > train.unreadable + valid.unreadable)
-    fmt::print("-bad_labels skip, or clip, makes train, map and the others skip those labels\n");
+    fmt::print(
+        "-bad_labels skip leaves invalid lines out of train, map and other commands; clip cuts "
+        "boxes "
+        "that reach out of their image\n");
   return errors == 0 ? 0 : 1;
 }
 

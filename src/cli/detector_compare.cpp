@@ -172,7 +172,7 @@ void add_detector_compare(CLI::App& program, Run& run) {
   app.add_option("--variant,--arm", o->variants,
                  "a variant, NAME: KEY=VALUE ...; the first is the baseline")
       ->allow_extra_args(false)
-      ->type_name("ARM");
+      ->type_name("VARIANT");
   app.add_option("--seed", o->seed_texts, "a seed or a range such as 1..5; may be repeated (1)")
       ->allow_extra_args(false)
       ->type_name("SEEDS");

@@ -8,6 +8,7 @@
 #include "cli/run_inputs.h"
 #include "core/error.h"
 #include "core/number.h"
+#include "core/tensor.h"
 #include "core/text.h"
 #include "core/waiting.h"
 #include "image/image_warnings.h"
@@ -231,7 +232,7 @@ void add_arithmetic(CLI::App& app, bool& exact, std::vector<std::string>& overri
          [&overrides](const std::string& type) { overrides.push_back("net.0.precision=" + type); },
          "element type of activations: f32, bf16 (half the memory, about twice as fast where the "
          "processor or the GPU has it) or f16 (GPUs); the cfg's [net] precision=")
-      ->check(CLI::IsMember({"f32", "bf16", "f16"}))
+      ->check(CLI::IsMember(names_of<DType>()))
       ->type_name("TYPE");
   as_input(app.add_option("--tuning", tuning,
                           "take the convolutions' algorithms from this file of darknet bench "

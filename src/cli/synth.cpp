@@ -71,7 +71,7 @@ Imbalance imbalance_of(const Network& net, const SceneSettings& s, std::int64_t 
   return all;
 }
 
-// Up to `most` objects, on the average half of that and a half.
+// Up to `max` objects, on the average half of that and a half.
 SceneSettings with_objects(SceneSettings s, std::int64_t max) {
   s.max_objects = max;
   s.min_objects = max > 1 ? 1 : 0;

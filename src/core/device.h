@@ -37,7 +37,7 @@ struct Stream {
   void* native = nullptr;  // CUDA: the cudaStream_t
 };
 
-// What a device type offers next to launches: memory and copies. One instance per type lives in
+// What a device type offers apart from launches: memory and copies. One instance per type lives in
 // cpu/ and cuda/.
 class Memory {
  public:
@@ -58,7 +58,7 @@ class Memory {
   virtual void copy(const Stream&, void* to, const void* from, std::size_t bytes) = 0;
   // Host memory that the device reaches by itself, so that send() and fetch() return at once; what
   // they name stays as it is until the stream has got there (an Event tells). 64-byte aligned.
-  virtual void* allocate_pinned(std::size_t bytes);
+  virtual void* allocate_pinned(std::size_t bytes);  // of the CPU: ordinary memory
   virtual void release_pinned(void*) noexcept;
   virtual void send(const Stream& s, void* to, const void* from_host, std::size_t bytes) {
     copy_in(s, to, from_host, bytes);
@@ -119,7 +119,7 @@ class Streams {
   // Null where the device type has no library for it.
   virtual std::unique_ptr<AllReduceLibrary> all_reduce(std::span<const Device>) { return nullptr; }
   // Records what `work` asks of the stream instead of doing it. `work` must not allocate, copy from
-  // or to the host, or wait. Null where the device has no recordings; `work` was not called then.
+  // or to the host, or wait. Null where the device has no graphs; `work` was not called then.
   virtual std::unique_ptr<CapturedGraph> record(const Stream&,
                                                 const std::function<void()>& /*work*/) {
     return nullptr;

@@ -70,7 +70,7 @@ AtomicFile::~AtomicFile() {
 
 void AtomicFile::open(int flags) {
   descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CLOEXEC | flags, 0666);
-  if (descriptor_ < 0) fail_io("create");
+  if (descriptor_ < 0) fail_io((flags & O_CREAT) != 0 ? "create" : "write");
 }
 
 void AtomicFile::pause() {

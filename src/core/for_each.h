@@ -213,7 +213,7 @@ struct PixelElement {  // one element of a box of pixels and channels: what a CU
 };
 
 // f(pixel, channel) for every pixel and channel, each an index of its own: in boxes of at most
-// `most` elements, which is one box but for tensors of billions.
+// `max` elements, which is one box but for tensors of billions.
 template <class F>
 void for_each_element(const Stream& s, std::int64_t pixels, std::int64_t channels, F f,
                       std::int64_t max = kMaxAtOnce) {

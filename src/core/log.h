@@ -21,8 +21,8 @@ class WithoutWarnings {
   ~WithoutWarnings();
 };
 
-// One line that is rewritten in place on a terminal and printed plainly, as reported by
-// `every_line`, elsewhere. end_progress() leaves the last one standing.
+// One line that is rewritten in place on a terminal and printed plainly elsewhere, where
+// `also_when_plain`. end_progress() leaves the last one standing.
 bool on_terminal();
 void progress(const std::string& line, bool also_when_plain);
 void end_progress();

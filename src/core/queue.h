@@ -44,7 +44,7 @@ class BoundedQueue {
     changed_.wait(lock, [&] { return closed_ || !items_.empty(); });
     return take();
   }
-  // The same, waiting no longer than `most`.
+  // The same, waiting no longer than `max`.
   std::optional<T> pop_within(std::chrono::milliseconds max) {
     std::unique_lock lock(mutex_);
     changed_.wait_for(lock, max, [&] { return closed_ || !items_.empty(); });
@@ -95,7 +95,7 @@ class Latest {
     const std::lock_guard lock(mutex_);
     return reading_;
   }
-  // What came after `seen`, waiting no longer than `most`; a null value where nothing did.
+  // What came after `seen`, waiting no longer than `max`; a null value where nothing did.
   Reading newer_than(std::uint64_t seen, std::chrono::milliseconds max) const {
     std::unique_lock lock(mutex_);
     changed_.wait_for(lock, max, [&] { return closed_ || reading_.version > seen; });

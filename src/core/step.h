@@ -1,4 +1,4 @@
-// What a training step is reported and what it remembers, in device memory, so that launches read
+// What a training step is given and what it keeps, in device memory, so that launches read
 // it there and a recorded step can be replayed.
 #pragma once
 #include <cstdint>

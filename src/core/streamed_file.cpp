@@ -5,12 +5,13 @@
 namespace darknet {
 
 void StreamedFile::append(std::string_view text) {
-  if (!failure_.empty()) return;
+  if (!failure_.empty()) throw Error(failure_);
   buffer_ += text;
   if (buffer_.size() >= kBufferBytes) flush();
 }
 
 void StreamedFile::flush() try {
+  if (!failure_.empty()) throw Error(failure_);
   if (!file_) file_.emplace(path_, format_);
   file_->write(buffer_);
   file_->pause();
@@ -21,7 +22,6 @@ void StreamedFile::flush() try {
 }
 
 void StreamedFile::commit() {
-  if (!failure_.empty()) throw Error(failure_);
   flush();
   file_->commit();
 }

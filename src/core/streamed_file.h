@@ -12,21 +12,21 @@ namespace darknet {
 // Collects text, and appends it to an AtomicFile's temporary next to `path` whenever there is
 // enough: between two appends no file is open, and before the first nothing is on the disk.
 // commit() puts the whole in the place of `path`; without it the temporary is removed and the
-// previous file stays. Throws what AtomicFile throws; after a failed append() nothing more is
-// written, and commit() throws the same again.
+// previous file stays. Throws what AtomicFile throws; after a failure every call throws the
+// same again.
 class StreamedFile {
  public:
   StreamedFile(std::filesystem::path path, FileFormat format)
       : path_(std::move(path)), format_(std::move(format)) {}
 
   void append(std::string_view text);
+  void flush();  // brings all text so far to the disk
   void commit();
   const std::filesystem::path& path() const { return path_; }
 
   static constexpr std::size_t kBufferBytes = std::size_t{16} << 10;
 
  private:
-  void flush();
   std::filesystem::path path_;
   FileFormat format_;
   std::string buffer_, failure_;

@@ -1,4 +1,4 @@
-// What is done to the images of one training image, drawn at random and written down first (a
+// What is done to the source images of one input image, drawn at random and written down first (a
 // plan is a pure function of its random numbers), then carried out by kernels/warp.
 #pragma once
 #include <cstdint>
@@ -33,12 +33,12 @@ Placement plain_placement(const Image&, std::int64_t height, std::int64_t width,
 Placement random_placement(const Augmentation&, Rng&, const Image&, std::int64_t height,
                            std::int64_t width);
 
-// The four tiles of a mosaic around a random point; images[k] lies in part k: upper left, upper
+// The four tiles of a mosaic around a random point; images[k] lies in tile k: upper left, upper
 // right, lower left, lower right. Each shows what of its image lies towards the point.
 std::vector<Placement> mosaic_placements(const Augmentation&, Rng&, std::span<const Image* const>,
                                          std::int64_t height, std::int64_t width);
 
-// Writes the part of `out` ({1, h, w, c}, host memory).
+// Writes the region of `out` ({1, h, w, c}, host memory).
 void place(const Stream&, const DecodedImage&, const Placement&, View<float> out);
 // The same with grey outside the image.
 void place(const Stream&, const Image&, const Placement&, View<float> out);

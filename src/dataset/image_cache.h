@@ -21,7 +21,7 @@ struct DecodedImage {
 
 enum class Outside : std::uint8_t { grey, mean };  // the image's mean colour
 
-// Either kept by the Images or owned by the borrower.
+// Either kept by the ImageCache or owned by the borrower.
 class CachedImage {
  public:
   explicit CachedImage(const DecodedImage* kept) : image_(kept) {}

@@ -59,7 +59,7 @@ ImageSize image_size_of(const std::filesystem::path& path) {
   const std::string head = next_bytes(in, kHeader);
   ImageSize size = image_size(head);
   const FileKind kind = file_kind(head);
-  // Missing, no image, or told further behind; or of a kind that OpenCV turns on its own.
+  // Missing, no image, or given further behind; or of a kind that OpenCV turns on its own.
   if (size.width <= 0 || kind == FileKind::tiff || kind == FileKind::jpeg2000) {
     const Image image = read_image(path);
     return {image.width, image.height};

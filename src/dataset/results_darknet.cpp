@@ -21,9 +21,11 @@ class DarknetResults : public JsonResults {
     for (const Detection& d : shown) objects.push_back(darknet_object(d, names()));
     const json frame{
         {"frame_id", ++frames_}, {"filename", image.path.string()}, {"objects", objects}};
-    std::string text = " " + frame.dump(1, ' ', false, json::error_handler_t::replace);
-    for (auto end = text.find('\n'); end != text.npos; end = text.find('\n', end + 1))
-      text.insert(end + 1, 1, ' ');  // as in an array that is dumped whole
+    std::string text = " ";
+    for (const char c : frame.dump(1, ' ', false, json::error_handler_t::replace)) {
+      text += c;
+      if (c == '\n') text += ' ';  // as in an array that is dumped whole
+    }
     add_entry(text);
   }
 

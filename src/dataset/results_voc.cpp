@@ -24,7 +24,8 @@ class VocResults : public ResultWriter {
 
   void check_images(const ResultImages& images) override {
     require_writable_folder(target_.path);
-    remove_leftovers(target_.path, target_.file_with_prefix(kPrefix, "").filename().string());
+    const fs::path any = target_.file_with_prefix(kPrefix, "");
+    if (any.has_filename()) remove_leftovers(any.parent_path(), any.filename().string());
     require_voc_images(images.paths);
   }
   void set_classes(const std::vector<std::string>& names) override {
@@ -54,6 +55,7 @@ class VocResults : public ResultWriter {
     }
   }
   void finish() override {
+    for (StreamedFile& file : files_) file.flush();  // a full disk leaves all earlier files
     for (StreamedFile& file : files_) file.commit();
   }
   std::vector<fs::path> outputs() const override {

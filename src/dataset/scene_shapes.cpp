@@ -10,7 +10,7 @@ namespace {
 
 constexpr float kPi = std::numbers::pi_v<float>;
 
-// `corners` corners whose distances from the centre are `outer` and `inner` alternating.
+// `corners` corners whose distances from the centre are alternately `outer` and `inner`.
 Outline polar(int corners, float outer, float inner) {
   Outline points;
   for (int i = 0; i < corners; ++i) {

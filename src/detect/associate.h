@@ -13,7 +13,7 @@ namespace darknet {
 inline constexpr std::size_t kUnmatched = to_size(-1);
 
 // For each detection the index of its box in `known`, or kUnmatched. Only boxes of one class and an
-// IoU of at least `least` are paired, each once.
+// IoU of at least `min` are paired, each once.
 std::vector<std::size_t> associate(std::span<const Detection> detections,
                                    std::span<const Detection> known, float min);
 

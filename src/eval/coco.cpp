@@ -109,7 +109,7 @@ Order order_of(const Subject& s, int size) {
 
 constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
 
-// The free truth that detection d overlaps most, at least by `least`; one that counts before one
+// The free truth that detection d overlaps most, at least by `min`; one that counts before one
 // that is ignored.
 std::size_t taken_by(std::size_t d, const Subject& s, const Order& o,
                      const std::vector<bool>& taken, double min) {

@@ -39,11 +39,11 @@ void forward(Network& net, const std::vector<float>& pixels) {
   const Stream& stream = net.stream();
   const bool in_place =
       stream.device.type == DeviceType::cpu && std::ssize(pixels) == net.input_shape().size();
-  net.set_input(in_place ? pixels.data() : nullptr);
   if (!in_place)
     memory(stream.device.type)
         .copy_in(stream, net.input().data, pixels.data(), pixels.size() * sizeof(float));
-  net.forward({.stream = stream, .mode = Mode::inference});
+  net.forward(
+      {.stream = stream, .mode = Mode::inference, .input = in_place ? pixels.data() : nullptr});
 }
 
 }  // namespace

@@ -50,7 +50,7 @@ struct TruthChoice {
   std::uint64_t anchors = 0;  // bits over this head's anchors
 };
 
-// The cell of a box's centre. x == 1 lies in the last one; Darknet writes next to the map there.
+// The cell of a box's centre. x == 1 lies in the last one; Darknet writes outside the map there.
 DN_HD inline std::int32_t cell_of(const Box& box, const Shape& grid) {
   const auto x =
       math::clamp(static_cast<std::int64_t>(box.x * grid.w), std::int64_t{0}, grid.w - 1);

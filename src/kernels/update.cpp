@@ -26,7 +26,7 @@ struct MarkNotFinite {
   }
 };
 
-struct Tell {
+struct SetParams {
   const StepParams* params;
   StepState* state;
   bool begin;
@@ -110,11 +110,11 @@ void for_each_in_rows(const Stream& s, std::int64_t n, F f) {
 }  // namespace
 
 void begin_step(const Stream& s, const StepParams* params, StepState* state) {
-  for_each(s, 1, Tell{params, state, true});
+  for_each(s, 1, SetParams{params, state, true});
 }
 
 void set_step_params(const Stream& s, const StepParams* params, StepState* state) {
-  for_each(s, 1, Tell{params, state, false});
+  for_each(s, 1, SetParams{params, state, false});
 }
 
 void adapt_loss_scale(const Stream& s, StepState* state) { for_each(s, 1, AdaptLossScale{state}); }

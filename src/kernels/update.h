@@ -21,12 +21,12 @@ struct UpdateArrays {
   float clip = 0;         // limit on |gradient|; 0: none
 };
 
-// Before the first micro-batch: takes over `order`; only an error of an earlier step stays.
+// Before the first micro-batch: takes over `params`; only an error of an earlier step stays.
 void begin_step(const Stream&, const StepParams* params, StepState*);
 // Before the others.
 void set_step_params(const Stream&, const StepParams* params, StepState*);
 
-// Where any gradient is NaN or infinite, an overflow if the loss is scaled, else an error.
+// Where any gradient is NaN or infinite, an overflow if the loss is scaled, else the step fails.
 // `scratch`: check_finite_scratch(n) bytes.
 std::int64_t check_finite_scratch(std::int64_t n);
 void check_finite(const Stream&, const float* gradient, std::int64_t n, StepState* state,

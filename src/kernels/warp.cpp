@@ -27,7 +27,7 @@ struct Rgb {
 
 DN_HD float clamp01(float v) { return v < 0 ? 0 : v > 1 ? 1 : v; }
 
-// HSV (Smith, SIGGRAPH 1978) and back: hue alternating.
+// HSV (Smith, SIGGRAPH 1978) and back: hue in revolutions.
 DN_HD Rgb recolour(const Rgb& c, float hue, float saturation, float exposure) {
   const float max = fmaxf(c.v[0], fmaxf(c.v[1], c.v[2]));
   const float min = fminf(c.v[0], fminf(c.v[1], c.v[2]));

@@ -76,6 +76,9 @@ struct Pass {
   std::int64_t subdivision = 0;  // which part of the step's batch this is
   Truths truths;                 // training of heads
   TensorView targets;            // training of [softmax] and [cost]: {n,1,1,classes}; may be null
+  // The network's input in place of Network::input(), without a copy: input_shape().size() values
+  // in the memory of its device, the same in forward and backward. Null: Network::input().
+  const float* input = nullptr;
 };
 
 // Where an input's gradient goes. Without data nobody wants it. add: += , otherwise overwrite.

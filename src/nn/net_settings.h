@@ -43,7 +43,7 @@ struct ImageAugmentation {
     v("flip", flip, TrainingOnly{Flag{}}, "mirror half of the images");
     v("mosaic", mosaic, TrainingOnly{Flag{}}, "half of the images are put together from four");
     v("mosaic_bound", mosaic_bound, TrainingOnly{Flag{}},
-      "a mosaic's parts stay within their image");
+      "tiles of a mosaic stay within their image");
     v("resize_step", resize_step, TrainingOnly{Integers{1, 1024}},
       "multi-scale sizes are multiples of it");
   }

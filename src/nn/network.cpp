@@ -54,14 +54,8 @@ TensorView Network::Impl::block_view(std::size_t block, const Shape& shape, DTyp
   return {static_cast<char*>(arena.data()) + plan.offsets[block], type, shape, shape.c};
 }
 
-TensorView Network::Impl::input_view() const {
-  TensorView view = input.view();
-  if (given_input) view.data = const_cast<float*>(given_input);  // no layer writes its input
-  return view;
-}
-
 TensorView Network::Impl::output(std::int64_t i) {
-  if (i < 0) return input_view();
+  if (i < 0) return input.view();
   return block_view(node(i).output_block, node(i).needs.output, node(i).writes);
 }
 
@@ -69,9 +63,16 @@ TensorView Network::Impl::gradient(std::int64_t i) {
   return block_view(node(i).gradient_block, node(i).needs.output, node(i).writes);
 }
 
+// The output of a layer, or for -1 the network's input.
+TensorView Network::Impl::made_by(const Pass& pass, std::int64_t source) {
+  TensorView view = output(source);
+  if (source < 0 && pass.input) view.data = const_cast<float*>(pass.input);  // nobody writes to it
+  return view;
+}
+
 // What the layer reads of its k-th source.
-TensorView Network::Impl::input_of(const Node& n, std::size_t k) {
-  const TensorView made = output(n.sources[k]);
+TensorView Network::Impl::input_of(const Pass& pass, const Node& n, std::size_t k) {
+  const TensorView made = made_by(pass, n.sources[k]);
   const std::size_t block = n.converted_blocks[k];
   return block == kNone ? made : block_view(block, made.shape, n.reads);
 }
@@ -92,8 +93,9 @@ void Network::Impl::run_forward(const Pass& pass, std::int64_t i) {
   Node& n = node(i);
   std::vector<TensorView> in;
   for (std::size_t k = 0; k < n.sources.size(); ++k) {
-    in.push_back(input_of(n, k));
-    if (n.converted_blocks[k] != kNone) copy_pixels(stream(), output(n.sources[k]), in.back());
+    in.push_back(input_of(pass, n, k));
+    if (n.converted_blocks[k] != kNone)
+      copy_pixels(stream(), made_by(pass, n.sources[k]), in.back());
   }
   n.layer->forward(pass_for(pass, n), in, output(i));
 }
@@ -113,7 +115,7 @@ void Network::Impl::run_backward(const Pass& pass, std::int64_t i) {
   std::vector<TensorView> in;
   std::vector<GradientSlot> slots;
   for (std::size_t k = 0; k < n.sources.size(); ++k) {
-    in.push_back(n.needs.needs_input ? input_of(n, k) : TensorView{});
+    in.push_back(n.needs.needs_input ? input_of(pass, n, k) : TensorView{});
     slots.push_back(slot_for(n, k));
   }
   const bool head = n.layer->head() != nullptr;
@@ -195,7 +197,6 @@ std::int64_t Network::reshapes() const { return impl_->reshapes; }
 Shape Network::input_shape() const { return impl_->input_shape; }
 Shape Network::output_shape(std::int64_t layer) const { return impl_->node(layer).needs.output; }
 TensorView Network::input() const { return impl_->input.view(); }
-void Network::set_input(const float* pixels) { impl_->given_input = pixels; }
 TensorView Network::output(std::int64_t layer) const { return impl_->output(layer); }
 void Network::observe(LayerObserver* observer) { impl_->observer = observer; }
 

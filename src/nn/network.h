@@ -83,13 +83,10 @@ class Network {
   Shape input_shape() const;
   Shape output_shape(std::int64_t layer) const;
 
-  // {n, h, w, c} values 0..1, f32, go into input(); then forward(). Afterwards output(i) holds what
-  // layer i made, where it is kept: heads, the last layer, and all of them with keep_outputs.
+  // {n, h, w, c} values 0..1, f32, go into input() (or Pass::input names them); then forward().
+  // Afterwards output(i) holds what layer i made, where it is kept: heads, the last layer, and all
+  // of them with keep_outputs.
   TensorView input() const;
-  // The passes that follow read their input here instead, without a copy: input_shape().size()
-  // values in the memory of the network's device, unchanged as long as passes read them. Null:
-  // input() again.
-  void set_input(const float* pixels);
   void forward(const Pass&);  // stream, mode, workspace and saved are filled in here
   TensorView output(std::int64_t layer) const;
   // dL/doutput of a layer before backward(), for tests; heads make their own gradient.

@@ -40,7 +40,6 @@ struct Network::Impl {
   Shape input_shape;
   DType precision = DType::f32;
   Tensor input;
-  const float* given_input = nullptr;  // read in place of `input`
   Buffer arena, workspace;
   MemoryPlan plan;
   Tuning algorithms;
@@ -49,7 +48,6 @@ struct Network::Impl {
   std::int64_t reshapes = 0;
 
   const Stream& stream() const { return queue.get(); }
-  TensorView input_view() const;
   Ops& library() const { return options.reference ? reference_ops() : ops(options.device.type); }
   std::int64_t size() const { return std::ssize(nodes); }
   Node& node(std::int64_t i) { return nodes[to_size(i)]; }
@@ -79,7 +77,8 @@ struct Network::Impl {
   TensorView block_view(std::size_t block, const Shape& shape, DType type) const;
   TensorView output(std::int64_t i);
   TensorView gradient(std::int64_t i);
-  TensorView input_of(const Node& n, std::size_t k);
+  TensorView made_by(const Pass&, std::int64_t source);
+  TensorView input_of(const Pass&, const Node& n, std::size_t k);
   Pass pass_for(const Pass& pass, const Node& node) const;
   void run_forward(const Pass& pass, std::int64_t i);
   GradientSlot slot_for(const Node& n, std::size_t k);

@@ -164,7 +164,6 @@ void Network::Impl::plan_anew() {
   backwards.forget();
   arena = {};  // released before the new one is taken
   input = {};
-  given_input = nullptr;
   for (Node& n : nodes) n.layer->set_network_size(input_shape.h, input_shape.w);
   const std::int64_t bytes = shape_layers();
   plan_arena();

@@ -5,11 +5,12 @@ namespace darknet {
 // The structs are taken apart whole: a field that is added to one of them does not compile until it
 // has its place here. Of the stream a graph holds nothing.
 CapturedPass captured_of(const Pass& pass) {
-  const auto& [stream, mode, workspace, saved, step, seed, subdivision, truths, targets] = pass;
+  const auto& [stream, mode, workspace, saved, step, seed, subdivision, truths, targets, input] =
+      pass;
   const auto& [truth_data, counts, images, capacity] = truths;
   const auto& [target_data, type, shape, pixel_stride] = targets;
-  return {mode,   workspace, saved,    step,        seed, subdivision, truth_data,
-          counts, images,    capacity, target_data, type, shape,       pixel_stride};
+  return {mode,   workspace, saved,       step, seed,  subdivision,  truth_data, counts,
+          images, capacity,  target_data, type, shape, pixel_stride, input};
 }
 
 void GraphCache::run(const Stream& stream, const Pass& pass, std::int64_t key,

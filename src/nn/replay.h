@@ -13,9 +13,9 @@
 namespace darknet {
 
 // Everything of a Pass that a graph holds once it is captured, comparable as one value.
-using CapturedPass =
-    std::tuple<Mode, void*, void*, const StepState*, std::uint64_t, std::int64_t, const Truth*,
-               const std::int32_t*, std::int64_t, std::int64_t, void*, DType, Shape, std::int64_t>;
+using CapturedPass = std::tuple<Mode, void*, void*, const StepState*, std::uint64_t, std::int64_t,
+                                const Truth*, const std::int32_t*, std::int64_t, std::int64_t,
+                                void*, DType, Shape, std::int64_t, const float*>;
 CapturedPass captured_of(const Pass&);
 
 class GraphCache {

@@ -89,7 +89,7 @@ std::string of_seeds(const VariantDifference& d) {
                        : ": no difference is shown.");
 }
 
-// False positives and missed objects of one image, as its image shows them.
+// False positives and missed objects of one image, as its panels show them.
 std::int64_t errors_of(const ComparedRun& run, std::size_t image) {
   const EvaluatedImage& i = run.images[image];
   const SceneCounts c = count_of(shown_detections(run, image), i.truths, .5f);

@@ -8,7 +8,7 @@
 namespace darknet {
 namespace {
 
-// The least of 1, 2, 5 times a power of ten that makes at most `most` steps.
+// The least of 1, 2, 5 times a power of ten that makes at most `max` steps.
 double nice_step(double range, int max) {
   const double rough = range / max, power = std::pow(10, std::floor(std::log10(rough)));
   for (const double factor : {1., 2., 5.})

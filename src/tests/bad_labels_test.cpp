@@ -1,4 +1,4 @@
-// Labels that are at error: how far a box may reach out of its image, and -bad_labels in every
+// Invalid labels: how far a box may reach out of its image, and -bad_labels in every
 // command that reads labels.
 #include <gtest/gtest.h>
 

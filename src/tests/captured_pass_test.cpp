@@ -15,7 +15,7 @@ TEST(CapturedPass, DiffersWithEveryField) {
   std::int32_t count = 0;
   Truth truth;
   StepState state;
-  std::vector<Pass> others(11, pass);
+  std::vector<Pass> others(12, pass);
   others[0].mode = Mode::training;
   others[1].workspace = &count;
   others[2].saved = &count;
@@ -27,6 +27,8 @@ TEST(CapturedPass, DiffersWithEveryField) {
   others[8].truths = {.images = 1};
   others[9].truths = {.capacity = 1};
   others[10].targets = {.data = &count};
+  const float pixel = 0;
+  others[11].input = &pixel;
   EXPECT_EQ(captured_of(pass), captured_of(Pass{.stream = stream}));
   for (std::size_t i = 0; i < others.size(); ++i)
     EXPECT_NE(captured_of(pass), captured_of(others[i])) << i;

@@ -21,7 +21,7 @@ std::vector<Section> cfg_of(const std::string& text) {
   return parse_cfg(in, "x.cfg");
 }
 
-TEST(Arm, KeysWithoutASectionAreOfEveryHead) {
+TEST(Variant, KeysWithoutASectionAreOfEveryHead) {
   const auto cfg = cfg_of("[net]\nwidth=32\n[region]\n[yolo]\n[yolo]\n");
   const ComparedVariant variant = parse_variant("a-1: obj_loss=focal net.0.batch=2", cfg);
   EXPECT_EQ(variant.name, "a-1");
@@ -31,7 +31,7 @@ TEST(Arm, KeysWithoutASectionAreOfEveryHead) {
   EXPECT_TRUE(parse_variant("plain", cfg).overrides.empty());
 }
 
-TEST(Arm, UnsoundOnesAreRefused) {
+TEST(Variant, UnsoundOnesAreRefused) {
   const auto cfg = cfg_of("[net]\n[yolo]\n");
   for (const char* text : {"", "../x: a=1", "a b: c=1", "a: obj_loss", "a: =1", ".hidden"})
     EXPECT_THROW(parse_variant(text, cfg), Error) << text;

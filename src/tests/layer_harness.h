@@ -55,7 +55,7 @@ const std::vector<LayerSample>& layer_samples();
 
 // A layer with everything a network would give it, on checked buffers.
 struct Trial {
-  // type: of activations, where the layer does not work in f32 whatever it is reported.
+  // type: of activations, where the layer does not work in f32 whatever it is asked.
   Trial(const LayerSample&, Mode, Order order = Order::parallel, DType type = DType::f32,
         Ops& library = ops(DeviceType::cpu));
 

@@ -434,7 +434,7 @@ TEST_F(OutputTest, NamesDoNotSteerTheTerminal) {
     const CommandResult ran = work_.darknet(words);
     EXPECT_FALSE(holds(ran.all(), "\x1b") || holds(ran.all(), "\x07"))
         << words[0] << ' ' << words.back() << ran.all();
-    EXPECT_TRUE(holds(ran.all(), "\\x1B")) << ran.all();  // the name is reported of
+    EXPECT_TRUE(holds(ran.all(), "\\x1B")) << ran.all();  // the name is printed
   }
 }
 

@@ -154,20 +154,22 @@ TEST(Pipeline, AnErrorOfAnyStageEndsItAndIsReported) {
     Scene scene{.frames = 1 << 20};
     std::vector<std::int64_t> out;
     auto stages = stages_of(scene, out, 2, 0ms);
-    const auto error = [&, stage](int here) {
+    const auto fail_in = [&, stage](int here) {
       if (here == stage && scene.next > 10) fail("stage ", here);
     };
     const PipelineStages sound = stages;
-    stages.capture = [&, sound](Image& i) { return error(0), sound.capture(i); };
-    stages.prepare = [&, sound](const Image& i) { return error(1), sound.prepare(i); };
-    stages.detect[1] = [&, sound](const PreparedImage& p) { return error(2), sound.detect[1](p); };
-    stages.draw = [&, sound](Frame& f) { error(3), sound.draw(f); };
-    stages.output = [&, sound](const FinishedFrame& f) { error(4), sound.output(f); };
+    stages.capture = [&, sound](Image& i) { return fail_in(0), sound.capture(i); };
+    stages.prepare = [&, sound](const Image& i) { return fail_in(1), sound.prepare(i); };
+    stages.detect[1] = [&, sound](const PreparedImage& p) {
+      return fail_in(2), sound.detect[1](p);
+    };
+    stages.draw = [&, sound](Frame& f) { fail_in(3), sound.draw(f); };
+    stages.output = [&, sound](const FinishedFrame& f) { fail_in(4), sound.output(f); };
     VideoStatistics statistics;
     Pipeline pipeline(std::move(stages), {}, statistics);
     try {
       pipeline.join();
-      ADD_FAILURE() << "no error told of stage " << stage;
+      ADD_FAILURE() << "no error from stage " << stage;
     } catch (const Error& e) {
       EXPECT_EQ(std::string(e.what()), cat("stage ", stage));
     }

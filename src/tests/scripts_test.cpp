@@ -272,7 +272,7 @@ TEST_F(CocoScriptTest, TwoCallsMakeOneDataFile) {
 TEST_F(CocoScriptTest, ErrorsNameTheFile) {
   expect_error(run_coco(), "instances_tiny.json: No such file");
   expect_error(run_changed("]}", "]"), "instances_tiny.json: malformed JSON");
-  expect_error(run_changed("\"images\"", "\"images\""), "instances_tiny.json: 'images'");
+  expect_error(run_changed("\"images\"", "\"frames\""), "instances_tiny.json: 'images'");
   expect_error(run_changed("\"category_id\": 90", "\"category_id\": 8"), "annotation 1");
   expect_error(run_changed("\"image_id\": 3", "\"image_id\": 4"), "annotation 4: image_id 4");
   expect_error(run_changed("[20, 10, 40, 20]", "[20, 10, NaN, 20]"), "annotation 1: bbox");

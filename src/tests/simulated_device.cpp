@@ -22,7 +22,7 @@ using simulated::Queues;
 using simulated::queues;
 using simulated::TaskPointer;
 
-// Which host memory the devices may reach later than they are reported to.
+// Which host memory the devices may reach later than they are asked to.
 class PinnedMemory {
  public:
   void add(const void* p, std::size_t bytes) {

@@ -28,7 +28,7 @@ void explain_error(int, siginfo_t* info, void*) {
   const auto at = reinterpret_cast<std::uintptr_t>(info->si_addr);
   if (at >= first_address && at - first_address < kRegion * kDevices)
     static_cast<void>(!::write(STDERR_FILENO, kSaid, sizeof kSaid - 1));
-  ::sigaction(SIGSEGV, &earlier_handler, nullptr);  // which the same error reaches now
+  ::sigaction(SIGSEGV, &earlier_handler, nullptr);  // which the same access reaches now
 }
 
 }  // namespace

@@ -239,7 +239,7 @@ TEST(WorkingAhead, HasItsLimit) {
   EXPECT_THROW(team.begin(2), Error);
 }
 
-TEST(Errors, OfOneDeviceHoldBackAllAndStay) {
+TEST(StepErrors, OfOneDeviceHoldBackAllAndStay) {
   constexpr std::int64_t kImage = 5;  // of the second device
   for (const auto& devices : pairs()) {
     Team team(2, devices);

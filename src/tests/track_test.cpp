@@ -1,4 +1,4 @@
-// Identities and smoothing, on boxes that move as reported.
+// Identities and smoothing, on boxes that move as set.
 #include "video/track.h"
 
 #include <gtest/gtest.h>

@@ -15,7 +15,7 @@ using namespace testing_images;
 
 using Colour3 = std::array<double, 3>;
 
-// The usual hexcone, branch by branch; hue alternating.
+// The usual hexcone, branch by branch; hue in revolutions.
 Colour3 to_hsv(const Colour3& c) {
   const double max = std::max({c[0], c[1], c[2]}), range = max - std::min({c[0], c[1], c[2]});
   double h = 0;

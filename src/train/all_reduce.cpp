@@ -32,13 +32,13 @@ AllReduce::AllReduce(const std::vector<Replica>& replicas, const std::vector<Ste
   keep_ = std::pow(kRollingKeep, static_cast<float>(micro_batches));
   std::vector<Device> devices;
   for (std::size_t d = 0; d < replicas.size(); ++d) {
-    const Replica& side = replicas[d];
-    Place p{.side = side, .state = states[d]};
-    const Device& device = stream_of(side).device;
+    const Replica& replica = replicas[d];
+    Place p{.replica = replica, .state = states[d]};
+    const Device& device = stream_of(replica).device;
     devices.push_back(device);
     std::int64_t n = 1;
-    for (const Tensor* g : side.optimizer->gradients()) n += g->size();
-    for (const Parameter* r : rolling(*side.net)) {
+    for (const Tensor* g : replica.optimizer->gradients()) n += g->size();
+    for (const Parameter* r : rolling(*replica.net)) {
       n += r->value.size();
       p.kept.emplace_back(device, r->value.bytes());
     }
@@ -57,23 +57,23 @@ AllReduce::AllReduce(const std::vector<Replica>& replicas, const std::vector<Ste
 
 void AllReduce::keep_statistics() {
   for (Place& p : places_) {
-    const DeviceGuard guard(device_of(p.side));
-    const auto statistics = rolling(*p.side.net);
+    const DeviceGuard guard(device_of(p.replica));
+    const auto statistics = rolling(*p.replica.net);
     for (std::size_t i = 0; i < statistics.size(); ++i)
-      memory_of(p.side).copy(stream_of(p.side), p.kept[i].data(), statistics[i]->value.data(),
-                             bytes_of(statistics[i]->value));
+      memory_of(p.replica).copy(stream_of(p.replica), p.kept[i].data(), statistics[i]->value.data(),
+                                bytes_of(statistics[i]->value));
   }
 }
 
 template <class Gradient, class Statistics>
 float* AllReduce::visit(Place& p, Gradient gradient, Statistics statistics) const {
   float* at = floats(p.shared);
-  for (const Tensor* g : p.side.optimizer->gradients()) {
+  for (const Tensor* g : p.replica.optimizer->gradients()) {
     gradient(*g, at);
     at += g->size();
   }
   std::size_t i = 0;
-  for (const Parameter* r : rolling(*p.side.net)) {
+  for (const Parameter* r : rolling(*p.replica.net)) {
     // Frozen ones are equal everywhere, and stay.
     if (r->moves())
       statistics(RollingArrays{r->value.data(), floats(p.kept[i]), at, r->value.size()});
@@ -84,13 +84,13 @@ float* AllReduce::visit(Place& p, Gradient gradient, Statistics statistics) cons
 }
 
 void AllReduce::pack(Place& p, std::int64_t device) {
-  const DeviceGuard guard(device_of(p.side));
-  const Stream& stream = stream_of(p.side);
+  const DeviceGuard guard(device_of(p.replica));
+  const Stream& stream = stream_of(p.replica);
   const auto later = static_cast<float>(std::ssize(places_) - 1 - device);
   float* const error = visit(
       p,
       [&](const Tensor& g, float* to) {
-        memory_of(p.side).copy(stream, to, g.data(), bytes_of(g));
+        memory_of(p.replica).copy(stream, to, g.data(), bytes_of(g));
       },
       [&](const RollingArrays& r) { share_rolling(stream, r, keep_, std::pow(keep_, later)); });
   share_error(stream, p.state, error);
@@ -98,13 +98,13 @@ void AllReduce::pack(Place& p, std::int64_t device) {
 }
 
 void AllReduce::unpack(Place& p) {
-  const DeviceGuard guard(device_of(p.side));
-  const Stream& stream = stream_of(p.side);
+  const DeviceGuard guard(device_of(p.replica));
+  const Stream& stream = stream_of(p.replica);
   const float keep = std::pow(keep_, static_cast<float>(places_.size()));
   const float* const error = visit(
       p,
       [&](const Tensor& g, const float* from) {
-        memory_of(p.side).copy(stream, g.data(), from, bytes_of(g));
+        memory_of(p.replica).copy(stream, g.data(), from, bytes_of(g));
       },
       [&](const RollingArrays& r) { take_rolling(stream, r, keep); });
   take_error(stream, error, p.state);
@@ -112,24 +112,25 @@ void AllReduce::unpack(Place& p) {
 
 void AllReduce::sum_in_order() {
   Place& first = places_.front();
-  const Stream& stream = stream_of(first.side);
+  const Stream& stream = stream_of(first.replica);
   const std::size_t bytes = to_size(floats_) * sizeof(float);
-  const DeviceGuard guard(device_of(first.side));
+  const DeviceGuard guard(device_of(first.replica));
   for (std::size_t d = 1; d < places_.size(); ++d) {
     const Place& p = places_[d];
     p.packed->make_wait(stream);
-    memory_of(first.side)
-        .copy_from(stream, first.incoming.data(), stream_of(p.side).device, p.shared.data(), bytes);
+    memory_of(first.replica)
+        .copy_from(stream, first.incoming.data(), stream_of(p.replica).device, p.shared.data(),
+                   bytes);
     add_array(stream, floats(first.incoming), floats(first.shared), floats_);
   }
   summed_->record(stream);
   for (std::size_t d = 1; d < places_.size(); ++d) {
     Place& p = places_[d];
-    const DeviceGuard other(device_of(p.side));
-    summed_->make_wait(stream_of(p.side));
-    memory_of(p.side).copy_from(stream_of(p.side), p.shared.data(), stream.device,
-                                first.shared.data(), bytes);
-    p.taken->record(stream_of(p.side));
+    const DeviceGuard other(device_of(p.replica));
+    summed_->make_wait(stream_of(p.replica));
+    memory_of(p.replica).copy_from(stream_of(p.replica), p.shared.data(), stream.device,
+                                   first.shared.data(), bytes);
+    p.taken->record(stream_of(p.replica));
   }
   for (std::size_t d = 1; d < places_.size(); ++d) places_[d].taken->make_wait(stream);
 }
@@ -140,7 +141,7 @@ void AllReduce::run() {
     std::vector<Stream> all;
     std::vector<float*> arrays;
     for (const Place& p : places_) {
-      all.push_back(stream_of(p.side));
+      all.push_back(stream_of(p.replica));
       arrays.push_back(floats(p.shared));
     }
     library_->run(all, arrays, floats_);

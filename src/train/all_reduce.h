@@ -32,7 +32,7 @@ class AllReduce {
 
  private:
   struct Place {
-    Replica side;
+    Replica replica;
     StepState* state = nullptr;
     Buffer shared;             // all gradients, then rolling statistics, then the error
     std::vector<Buffer> kept;  // rolling statistics from before the step

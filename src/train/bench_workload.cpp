@@ -66,7 +66,7 @@ class Training final : public Workload {
   IterationTimes run() override;
 
  private:
-  void make_up_images();
+  void make_random_images();
   void start_loader(const BenchOptions& o);
   StepInput next();
 
@@ -94,12 +94,12 @@ Training::Training(const BenchOptions& o)
   net_.initialise();
   net_.parameters_changed();
   if (o.data.empty())
-    make_up_images();
+    make_random_images();
   else
     start_loader(o);
 }
 
-void Training::make_up_images() {
+void Training::make_random_images() {
   const std::int64_t batch = net_.settings().batch;
   pixels_ = random_pixels(batch * net_.input_shape().features(), kSeed);
   truths_ = random_truths(batch, classes_of(net_), kSeed);

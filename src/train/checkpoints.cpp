@@ -186,8 +186,9 @@ void load_start(Network& net, Optimizer& optimizer, const StartOptions& options,
     start.summary = describe(loaded, net, options.weights) + start.summary;
     if (!options.clear && loaded.complete) start.state.seen = loaded.seen;
     if (start.state.seen > kMaxSeen)
-      fail(options.weights.string(), ": has seen ",
-           plural(static_cast<std::int64_t>(start.state.seen), "image"), "; -clear counts anew");
+      fail(options.weights.string(), ": the header says ",
+           plural(static_cast<std::int64_t>(start.state.seen), "image"),
+           " were seen, which cannot be; -clear counts from 0");
     start.state.iteration =
         static_cast<std::int64_t>(start.state.seen) / net.settings().batch;  // Darknet's counting
   }

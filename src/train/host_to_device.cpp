@@ -142,7 +142,7 @@ std::int64_t HostToDevice::send(const StepInput& input, std::int64_t first,
       pack(input.truths.subspan(to_size(first), to_size(net_.input_shape().n)), capacity_);
   const Shape in = net_.input_shape();
   const bool in_place = direct() && all_whole(input, first, in.n);
-  net_.set_input(in_place ? input.pixels.data() + first * in.features() : nullptr);
+  in_place_ = in_place ? input.pixels.data() + first * in.features() : nullptr;
   const std::vector<Item> images = in_place ? std::vector<Item>{} : pixels(input, first);
   std::vector<Item> items{{&params, sizeof params},
                           {truths.truths.data(), truths.truths.size() * sizeof(Truth)},

@@ -15,7 +15,7 @@
 namespace darknet {
 
 // A whole batch in host memory: images one after the other, NHWC, values 0..1. An image that has
-// micro-batches is put together on the network's device instead.
+// tiles is put together on the network's device instead.
 struct StepInput {
   std::span<const float> pixels;
   std::span<const std::vector<Truth>> truths;           // one entry per image
@@ -27,12 +27,13 @@ class HostToDevice {
   explicit HostToDevice(Network&);
 
   // Sends as many images of the batch as the network takes, from `first` on, into its input and
-  // truths(), and `order` into order(). The batch may be gone when it returns. Returns how many
-  // ground truths were beyond what the heads take of an image. On the CPU the network reads
-  // `pixels` where they are: they stay until its passes are done.
+  // truths(), and `params` into params(). On the CPU the pixels are not copied: they stay until the
+  // passes that read input() are done; on other devices the batch may be gone when it returns.
+  // Returns how many ground truths were beyond what the heads take of an image.
   std::int64_t send(const StepInput&, std::int64_t first, const StepParams& params);
 
   Truths truths() const;
+  const float* input() const { return in_place_; }  // Pass::input
   const StepParams* params() const { return static_cast<const StepParams*>(params_.data()); }
 
  private:
@@ -53,6 +54,7 @@ class HostToDevice {
   void place_pixels(const StepInput&, std::int64_t first, std::span<const Item>, const char* at);
 
   Network& net_;
+  const float* in_place_ = nullptr;
   std::int64_t capacity_;  // ground truths of an image: what the network gave its layers
   std::array<StagingBuffer, 2> staging_;
   std::size_t next_ = 0;

@@ -51,7 +51,7 @@ std::string non_finite_gradient(Network& net) {
 
 std::int64_t images_of(const Network& net) { return net.input_shape().n; }
 
-// What a device reports a step: its state, then the sums of each head.
+// What a device reports of a step: its state, then the sums of each head.
 std::int64_t report_bytes(const Network& net) {
   return static_cast<std::int64_t>(sizeof(StepState) + net.heads().size() * sizeof(HeadTelemetry));
 }
@@ -172,7 +172,8 @@ Pass TrainingStep::pass(const DeviceState& device, std::int64_t micro_batch) con
           .step = device.state(),
           .seed = seed_,
           .subdivision = device.first_micro_batch + micro_batch,
-          .truths = device.inputs.truths()};
+          .truths = device.inputs.truths(),
+          .input = device.inputs.input()};
 }
 
 // Returns how many truths there was no room for.
@@ -276,7 +277,7 @@ StepResult TrainingStep::finish() {
   return result;
 }
 
-// Once more with the order of that step: what dropout leaves out depends on it.
+// Once more with the parameters of that step: what dropout leaves out depends on it.
 std::string TrainingStep::first_non_finite(const StepInput& input, std::int64_t image,
                                            StepParams params) {
   const std::int64_t micro_batch = image / images();

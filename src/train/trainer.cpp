@@ -262,8 +262,8 @@ void Trainer::log_plan() const {
       static_cast<double>(max_batches() * n.batch) / static_cast<double>(labelled_.images.size());
   log::info(cat("iterations ", state_.iteration + 1, " to ", max_batches(), ", ",
                 plural(n.batch, "image"), " each in ",
-                plural(n.subdivisions * net_.options().replicas, "part"), " (",
-                plural(static_cast<std::int64_t>(epochs), "epoch"), " in all); learning rate ",
+                plural(n.subdivisions * net_.options().replicas, "micro-batch"), " (",
+                plural(static_cast<std::int64_t>(epochs), "epoch"), " in total); learning rate ",
                 n.learning_rate, " policy ", name_of(n.policy),
                 n.burn_in > 0 ? cat(", burn_in ", n.burn_in) : "", "; seed ", state_.seed,
                 "; files go to ", backup_.string()));

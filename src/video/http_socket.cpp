@@ -19,7 +19,7 @@ constexpr milliseconds kRequestTime(5000);     // for all of a request
 constexpr milliseconds kStalled(2000);         // without taking a byte: the client is let go
 constexpr milliseconds kFarewell(200);
 
-// The events that came within `most`; 0: none.
+// The events that came within `max`; 0: none.
 int events_of(socket_t socket, int events, milliseconds max) {
   ::pollfd asked{.fd = socket, .events = static_cast<short>(events), .revents = 0};
   const int found = ::poll(&asked, 1, static_cast<int>(std::max(max, milliseconds(0)).count()));

@@ -44,7 +44,7 @@ class Pipeline {
 
   // The next frame for a window, in order (live: the newest); none where none came in time.
   std::optional<FinishedFrame> next_shown(std::chrono::milliseconds max);
-  // Whether every frame has left; waits for that no longer than `most`.
+  // Whether every frame has left; waits for that no longer than `max`.
   bool finished(std::chrono::milliseconds max);
   void stop();  // captures nothing more; what is on its way goes on
   void join();  // waits for the end and throws what went wrong first
