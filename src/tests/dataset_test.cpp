@@ -113,7 +113,7 @@ TEST_F(DatasetFiles, LabelsLieInTheLabelsFolderOrBeside) {
   expect("JPEGImages/a.jpg", "labels/a.txt");
   expect("images/train2017/b.jpeg", "labels/train2017/b.txt");
   expect("images/train2017/other.png", "images/train2017/other.txt");
-  expect("images/a.jpg", "images/a.txt");
+  expect("photos/a.jpg", "photos/a.txt");
   file("images/set/labels/c.txt", "");  // of two such folders the last counts
   expect("images/set/images/c.jpg", "images/set/labels/c.txt");
   file("labels/x.y.txt", "");
