@@ -46,6 +46,12 @@ void let_signals_end_reads() {
   }
 }
 
+struct Prediction {
+  fs::path path, annotated;  // annotated: where the image with its boxes goes
+  Image image;
+  std::vector<Detection> found;
+};
+
 class Predictor {
  public:
   Predictor(const PredictOptions& o, PredictionFiles& files)
@@ -53,12 +59,15 @@ class Predictor {
     files_.set_names(class_names(net_, o.names, o.shipped_names));
   }
 
-  void run(const fs::path& path);
+  // False where this image cannot be read. What cannot be written ends the run.
+  bool run(const fs::path& path);
   bool run_all(const std::vector<fs::path>& images);  // false where one of them failed
   bool run_typed();  // paths from standard input; false where one of them failed
   int exit_code() const { return interrupt_.exit_code(); }  // 0: it was not interrupted
 
  private:
+  Prediction predict(const fs::path& path);
+  void output(Prediction);
   void print(const std::vector<Detection>& found, const Image& image) const;
   void draw(Image& image, const std::vector<Detection>& found) const;
   std::string name(const Detection& d) const {
@@ -84,25 +93,43 @@ void Predictor::draw(Image& image, const std::vector<Detection>& found) const {
   draw_found(image, untracked, files_.names());
 }
 
-void Predictor::run(const fs::path& path) {
-  const fs::path to = files_.begin(path);
-  Image image = read_image(path, net_.settings().channels);
+Prediction Predictor::predict(const fs::path& path) {
+  Prediction p{.path = path, .annotated = files_.begin(path)};
+  p.image = read_image(path, net_.settings().channels);
   const auto before = std::chrono::steady_clock::now();
-  auto found = detect(net_, image, detection_options(options_));
+  p.found = detect(net_, p.image, detection_options(options_));
   const std::chrono::duration<double, std::milli> ms = std::chrono::steady_clock::now() - before;
   fmt::print("{}: Predicted in {:.3f} milli-seconds.\n", printable(path.string()), ms.count());
-  files_.add({image.width, image.height}, found);
-  if (found.empty())
+  return p;
+}
+
+void Predictor::output(Prediction p) {
+  files_.add({p.image.width, p.image.height}, p.found);
+  if (p.found.empty())
     fmt::print(
         "nothing found: no score is above the threshold {:.3g} (-thresh); the highest is "
         "{:.3f}\n",
         options_.thresh, highest_probability(net_));
-  remove_hidden(found, files_.names());
-  print(found, image);
-  draw(image, found);
-  write_image(to, image);
-  fmt::print("-> {}\n", printable(to.string()));
-  if (!options_.dont_show) show_image(path.string(), image);
+  remove_hidden(p.found, files_.names());
+  print(p.found, p.image);
+  draw(p.image, p.found);
+  write_image(p.annotated, p.image);
+  fmt::print("-> {}\n", printable(p.annotated.string()));
+  if (!options_.dont_show) show_image(p.path.string(), p.image);
+}
+
+bool Predictor::run(const fs::path& path) {
+  Prediction p;
+  try {
+    p = predict(path);
+  } catch (const Error& e) {
+    fmt::print("\n");
+    std::fflush(stdout);
+    log::error(e.what());
+    return false;
+  }
+  output(std::move(p));
+  return true;
 }
 
 bool Predictor::run_typed() {
@@ -112,12 +139,7 @@ bool Predictor::run_typed() {
   for (std::string_view path; !interrupt_.requested() && (fmt::print("Enter Image Path: "),
                                                           std::fflush(stdout), lines.next(path));) {
     if (path.empty()) continue;
-    try {
-      run(fs::path(path));
-    } catch (const Error& e) {  // a typing error is no reason to load the network again
-      log::error(e.what());
-      good = false;
-    }
+    good &= run(fs::path(path));  // a typing error is no reason to load the network again
   }
   fmt::print("\n");
   return good;
@@ -125,7 +147,7 @@ bool Predictor::run_typed() {
 
 bool Predictor::run_all(const std::vector<fs::path>& images) {
   if (images.size() == 1) {
-    run(images.front());
+    output(predict(images.front()));
     return true;
   }
   bool good = true;
@@ -136,14 +158,7 @@ bool Predictor::run_all(const std::vector<fs::path>& images) {
         i == 0 ? 0
                : spent.count() / static_cast<double>(i) * static_cast<double>(images.size() - i);
     fmt::print("[{}/{}{}] ", i + 1, images.size(), i == 0 ? "" : ", ETA " + log::duration(left));
-    try {
-      run(images[i]);
-    } catch (const Error& e) {  // the others may be sound
-      fmt::print("\n");
-      std::fflush(stdout);
-      log::error(e.what());
-      good = false;
-    }
+    good &= run(images[i]);  // the others may be sound
   }
   return good;
 }
