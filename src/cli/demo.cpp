@@ -114,7 +114,7 @@ Demo::Demo(const DemoOptions& o)
   // OMP_NUM_THREADS counts here too.
   threads_of_detector_ =
       std::max(1, std::min(core_count(), launch_threads()) / static_cast<int>(nets_.size()));
-  names_ = class_names(nets_.front(), data.names);
+  names_ = class_names(nets_.front(), data);
   if (o.track)
     tracker_.emplace(TrackerSettings{.frames_to_keep = std::llround(std::max(1., format_.fps))});
   if (o.benchmark) return;
@@ -296,8 +296,9 @@ int Demo::run() {
     writer_.reset();  // a video gets its index, also where the source was lost
     throw;
   }
-  writer_.reset();
   log::end_progress();
+  if (writer_) writer_->close();
+  writer_.reset();
   print_end(statistics_.summary());
   return interrupt_.exit_code();
 }

@@ -74,7 +74,7 @@ std::vector<EvaluatedImage> detect_all(const Options& o, const NetworkArguments&
                                        const DataFile& data, Labelled& to) {
   Network net = open_network(network, kEvaluationBatch);
   classes_of(net);
-  to = read_labelled(data, class_names(net, data.names), o.bad_labels);
+  to = read_labelled(data, class_names(net, data), o.bad_labels);
   return run_evaluation(net, to.set, o.threads);
 }
 

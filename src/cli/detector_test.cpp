@@ -11,7 +11,7 @@ void add_detector_test(CLI::App& program, Run& run) {
   add_predict_arguments(app, *o, Positionals::data_cfg_weights);
   app.final_callback([o, &run] {
     run = [o] {
-      o->names = open_data(*o, ListedFiles::none).names.string();
+      o->data_file = open_data(*o, ListedFiles::none);
       return predict_images(*o);
     };
   });

@@ -51,7 +51,7 @@ int valid(const Options& o) {
   const ImagePaths images = read_image_list(required(data, data.valid, "valid"));
   results->check_images({images});
   Network net = open_network(network, kEvaluationBatch);
-  results->set_classes(class_names(net, data.names));
+  results->set_classes(class_names(net, data));
   const InterruptGuard interrupt;  // from here on: what was found so far is written
   const DetectionRun run{.threads = o.threads,
                          .stop = [&] { return interrupt.requested(); },

@@ -19,5 +19,7 @@ Network open_network(const NetworkArguments&, std::int64_t batch = 1);
 // the list under data/ that is called like the cfg or is COCO's or VOC's, and has as many.
 std::vector<std::string> class_names(const Network&, const std::filesystem::path& names,
                                      bool shipped = false);
+// From the .data file; throws where its classes= is another number than the network's.
+std::vector<std::string> class_names(const Network&, const DataFile&);
 
 }  // namespace darknet::cli

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cmath>
@@ -56,7 +57,8 @@ class Predictor {
  public:
   Predictor(const PredictOptions& o, PredictionFiles& files)
       : options_(o), files_(files), net_(open_network(o)) {
-    files_.set_names(class_names(net_, o.names, o.shipped_names));
+    files_.set_names(o.data_file ? class_names(net_, *o.data_file)
+                                 : class_names(net_, o.names, o.shipped_names));
   }
 
   // False where this image cannot be read. What cannot be written ends the run.
@@ -88,8 +90,17 @@ void Predictor::print(const std::vector<Detection>& found, const Image& image) c
 }
 
 void Predictor::draw(Image& image, const std::vector<Detection>& found) const {
+  constexpr std::size_t kMaxDrawn = 300;
   std::vector<TrackedDetection> untracked;  // the highest-scoring first
   for (const Detection& d : found) untracked.push_back({d});
+  if (untracked.size() > kMaxDrawn) {
+    std::stable_sort(untracked.begin(), untracked.end(), [](const auto& a, const auto& b) {
+      return a.detection.probability > b.detection.probability;
+    });
+    untracked.resize(kMaxDrawn);
+    log::warn(cat("of ", found.size(), " boxes the ", kMaxDrawn,
+                  " with the highest scores are drawn; a higher -thresh finds fewer"));
+  }
   draw_found(image, untracked, files_.names());
 }
 
@@ -172,8 +183,9 @@ void add_predict_arguments(CLI::App& app, PredictOptions& o, Positionals network
       "images, folders, patterns, .txt lists of images; none: paths from standard input");
   add_threshold_flags(app, o);
   app.add_flag("--ext_output", o.ext_output, "print the boxes in pixels");
-  app.add_option("--out", o.out, "write all detections to this file or folder, see -format");
-  add_format(app, o.format)->capture_default_str();
+  CLI::Option* const out =
+      app.add_option("--out", o.out, "write all detections to this file or folder, see -format");
+  add_format(app, o.format)->capture_default_str()->needs(out);
   app.add_flag("--recursive", o.recursive, "the images in folders of a folder too");
   app.add_option("--prefix", o.prefix,
                  "name of the annotated image without .jpg; of several: their folder");

@@ -1,8 +1,10 @@
 // What `detector test` and `detect` share: images in, lines, annotated images and results out.
 #pragma once
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "cfg/data_file.h"
 #include "cli/command.h"
 #include "cli/network_arguments.h"
 #include "image/image.h"
@@ -10,10 +12,11 @@
 namespace darknet::cli {
 
 struct PredictOptions : NetworkArguments, ThresholdArguments {
-  std::string names;                // the .names file; "": there is none
-  std::vector<std::string> images;  // as images_of() takes them; none: standard input
-  std::string out;                  // file or folder of all detections; "": none
-  std::string format = "darknet";   // of `out`: dataset/result_formats.def
+  std::string names;                  // the .names file; "": there is none
+  std::optional<DataFile> data_file;  // in place of `names`
+  std::vector<std::string> images;    // as images_of() takes them; none: standard input
+  std::string out;                    // file or folder of all detections; "": none
+  std::string format = "darknet";     // of `out`: dataset/result_formats.def
   std::string prefix;          // "" : predictions.jpg, or predictions/NAME.jpg for several images
   bool shipped_names = false;  // without a .names file: one of those under data/
   bool ext_output = false, save_labels = false, dont_show = false, recursive = false;

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstdio>
+#include <regex>
 #include <utility>
 
 #include "cfg/parse.h"
@@ -118,13 +119,36 @@ std::string surplus(const CLI::App& app, std::string word) {
              word, "'", near.empty() ? "" : cat("; did you mean '", near, "'?"));
 }
 
+// A flag in the place of a value is a value that was forgotten.
+void refuse_flags_as_values(CLI::App& app) {
+  for (CLI::Option* o : app.get_options())
+    if (o->nonpositional() && o->get_items_expected_max() > 0)
+      o->check([](const std::string& value) {
+        return value.starts_with("--") ? cat("needs a value before '", value.substr(1), "'") : "";
+      });
+  for (CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; }))
+    refuse_flags_as_values(*sub);
+}
+
+// CLI11's sentences as the other messages are.
+std::string in_plain_words(std::string text) {
+  static const std::vector<std::pair<std::regex, std::string>> kRewrites{
+      {std::regex("^(--?\\S+): At Most 1 required but received (\\d+)$"), "$1 is given $2 times"},
+      {std::regex("^(--?\\S+): 1 required (\\S+) missing$"), "$1 needs a value ($2)"},
+      {std::regex("^(--?\\S+): (.*) not in \\{(.*)\\}$"), "$1: '$2' is none of $3"},
+      {std::regex("^(--?\\S+): Value (\\S+) not in range (\\S+) to (\\S+)$"),
+       "$1: $2 is not from $3 to $4"}};
+  for (const auto& [pattern, plain] : kRewrites) text = std::regex_replace(text, pattern, plain);
+  return text.starts_with("--") ? text.substr(1) : text;
+}
+
 int print_usage_error(const CLI::App& program, const CLI::ParseError& e) {
   const auto path = named(program);
   std::string words;
   for (const CLI::App* a : path) words += (words.empty() ? "" : " ") + a->get_name();
   const std::vector<std::string> left = program.remaining(true);
   const std::string text =
-      left.empty() ? std::string(e.what()) : surplus(*path.back(), left.front());
+      left.empty() ? in_plain_words(e.what()) : surplus(*path.back(), left.front());
   std::fprintf(stderr, "%s: %s\nsee: %s --help\n", words.c_str(), printable(text, "\n").c_str(),
                words.c_str());
   return kUsageError;
@@ -164,7 +188,11 @@ CLI::App& subcommand(CLI::App& program, const std::vector<std::string>& words,
 std::vector<std::string> normalise(const std::vector<std::string>& arguments) {
   std::vector<std::string> out;
   out.reserve(arguments.size());
-  for (const std::string& a : arguments) out.push_back(normalised(a));
+  bool names = false;  // behind "--" nothing is a flag
+  for (const std::string& a : arguments) {
+    out.push_back(names ? a : normalised(a));
+    names |= a == "--";
+  }
   return out;
 }
 
@@ -177,6 +205,7 @@ int run_program(int argc, char** argv) {
 #include "cli/commands.def"
 #undef COMMAND
   describe_groups(program);
+  refuse_flags_as_values(program);
   std::vector<std::string> arguments = normalise({argv + std::min(argc, 1), argv + argc});
   if (arguments.size() == 1 && arguments[0] == "--version") arguments = {"version"};
   put_commands_first(program, arguments);

@@ -25,7 +25,8 @@ std::string isa_name() {
 // the processor has bf16 ones.
 std::string bf16_on(dnnl::cpu_isa isa) {
   if (isa < dnnl::cpu_isa::avx512_core)
-    fail("oneDNN computes it on processors with AVX-512 only, this one has ", isa_name());
+    fail("oneDNN computes it on processors with AVX-512 only, this one has ", isa_name(),
+         "; use f32");
   if (isa < dnnl::cpu_isa::avx512_core_bf16)
     return "this processor has no bf16 instructions; oneDNN emulates them, several times slower "
            "than f32";
@@ -47,7 +48,8 @@ class CpuOps final : public Ops {
   }
   std::unique_ptr<GemmPlan> gemm(const GemmSpec& s) override { return make_cpu_gemm(s); }
   std::string accept_precision(DType t, const Device&) const override {
-    if (t == DType::f16) fail("the CPU does not compute in f16; use bf16");
+    if (t == DType::f16)
+      fail("the CPU does not compute in f16; use f32, or bf16 on a processor with AVX-512");
     return t == DType::bf16 ? bf16_on(dnnl::get_effective_cpu_isa()) : "";
   }
   std::string name(const Device&) const override {

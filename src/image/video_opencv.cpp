@@ -93,7 +93,7 @@ std::string default_codec(const fs::path& path) {
 class FileWriter : public VideoWriter {
  public:
   FileWriter(const fs::path& path, const WriterSettings& s)
-      : size_(static_cast<int>(s.width), static_cast<int>(s.height)) {
+      : path_(path), size_(static_cast<int>(s.width), static_cast<int>(s.height)) {
     require_unprotected(path);
     require_format(path, kVideoFormat);
     const std::string extension = default_codec(path);  // refuses what is no video
@@ -109,6 +109,17 @@ class FileWriter : public VideoWriter {
            s.height, ")");
   }
   void write(const Image& image) override { writer_.write(fitted(bgr_of(image))); }
+  void close() override {
+    writer_.release();
+    constexpr std::uintmax_t kFull = 64 << 10;  // bytes
+    std::error_code unknown;
+    const fs::space_info space = fs::space(path_, unknown);
+    cv::Mat frame;
+    cv::VideoCapture written(path_.string(), cv::CAP_FFMPEG);
+    if ((!unknown && space.available < kFull) || !written.read(frame))
+      fail(path_.string(), ": this video is incomplete",
+           !unknown && space.available < kFull ? ": its disk is full" : ", it cannot be read back");
+  }
 
  private:
   cv::Mat fitted(cv::Mat frame) const {
@@ -124,6 +135,7 @@ class FileWriter : public VideoWriter {
     cv::resize(frame, out(middle), inner, 0, 0, cv::INTER_AREA);
     return out;
   }
+  fs::path path_;
   cv::Size size_;
   cv::VideoWriter writer_;
 };

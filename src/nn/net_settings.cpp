@@ -1,6 +1,9 @@
 #include "nn/net_settings.h"
 
+#include <algorithm>
+
 #include "cfg/legacy_keys.h"
+#include "core/log.h"
 
 namespace darknet {
 
@@ -24,6 +27,9 @@ void check_training(const Section& section, const NetSettings& net) {
                          cat("there are ", net.scales.size(), " scales for ", net.steps.size(),
                              " steps; give scales= and steps= as many numbers: each step "
                              "multiplies the learning rate by its scale"));
+  if (!std::ranges::is_sorted(net.steps))
+    log::warn(cat(to_string(section.where()),
+                  ": [net] steps: not in ascending order; a step behind a larger one comes late"));
   if ((net.policy == Policy::poly || net.policy == Policy::sgdr) && net.max_batches == 0)
     section.fail_between({"max_batches", "policy"},
                          cat("policy=", name_of(net.policy),

@@ -171,7 +171,7 @@ Network::Network(std::vector<Section> cfg, const NetworkOptions& options)
   if (options.height > 0) net.settings.height = options.height;
   net.algorithms = Tuning(net.library().name(options.device));
   if (options.tuning.library() == net.algorithms.library()) net.algorithms = options.tuning;
-  net.precision = accepted_precision(net.settings, net.where, net.library(), options.device);
+  net.precision = accepted_precision(net.settings.precision, cfg[0], net.library(), options.device);
   net.make_layers(cfg);
   net.connect();
   net.freeze(net.trained_at(std::numeric_limits<std::int64_t>::max()));

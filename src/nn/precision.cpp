@@ -4,16 +4,14 @@
 
 namespace darknet {
 
-DType accepted_precision(const NetSettings& settings, const Where& where, const Ops& ops,
-                         const Device& device) {
-  const DType precision = settings.precision;
+DType accepted_precision(DType asked, const Section& net, const Ops& ops, const Device& device) {
   try {
-    const std::string note = ops.accept_precision(precision, device);
-    if (!note.empty()) log::warn(cat("precision=", name_of(precision), ": ", note));
+    const std::string note = ops.accept_precision(asked, device);
+    if (!note.empty()) log::warn(cat("precision=", name_of(asked), ": ", note));
   } catch (const Error& e) {
-    fail_at(where, "[net] precision=", name_of(precision), ": ", e.what());
+    net.fail("precision", cat(name_of(asked), ": ", e.what()));
   }
-  return precision;
+  return asked;
 }
 
 }  // namespace darknet

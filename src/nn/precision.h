@@ -5,8 +5,8 @@
 
 namespace darknet {
 
-// Warns where it costs more than it saves; throws, naming [net] at `where`, where `ops` does not
-// have it on that device.
-DType accepted_precision(const NetSettings&, const Where& where, const Ops&, const Device&);
+// Warns where it costs more than it saves; throws, naming the place of `net` that asks for it,
+// where the device does not have it. Returns `asked`.
+DType accepted_precision(DType asked, const Section& net, const Ops&, const Device&);
 
 }  // namespace darknet

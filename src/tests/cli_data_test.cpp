@@ -182,6 +182,23 @@ TEST_F(DataTest, NothingFoundIsSaidWithTheThreshold) {
   EXPECT_EQ(some.out.find("nothing found"), std::string::npos) << some.all();
 }
 
+TEST_F(DataTest, ManyBoxesAreDrawnInPart) {
+  put_tiny_weights(work_, "x.weights");
+  const CommandResult ran = test({"x.weights", "images/0.png", "-thresh", "0", "-nms", "0"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.all();
+  EXPECT_NE(ran.err.find(" boxes the 300 with the highest scores are drawn"), std::string::npos)
+      << ran.all();
+  EXPECT_TRUE(work_.has("predictions.jpg"));
+}
+
+TEST_F(DataTest, ClassesOfTheDataFileAreThoseOfTheNetwork) {
+  put_tiny_weights(work_, "x.weights");
+  work_.put("more.data", replaced(work_.get("x.data"), "classes = 3", "classes = 7"));
+  for (const char* command : {"test", "valid", "map"})
+    expect_refused(work_.darknet({"detector", command, "more.data", "x.cfg", "x.weights"}),
+                   "more.data: classes=7, but the heads of x.cfg have ");
+}
+
 TEST_F(DataTest, ImagesFromStandardInput) {
   put_tiny_weights(work_, "x.weights");
   const std::vector<std::string> command = {"detector", "test",      "x.data",

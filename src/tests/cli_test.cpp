@@ -73,6 +73,16 @@ TEST_P(UsageErrors, AreReportedWithExitCode2) {
 
 const Usage kUsage[] = {
     {"nothing", {}, "darknet: "},
+    {"flag_as_value",
+     {"detector", "test", "x.data", "x.cfg", "x.weights", "images/0.png", "-out", "-dont_show"},
+     "-out: needs a value before '-dont_show'"},
+    {"no_value", {"detector", "train", "x.data", "x.cfg", "-backup"}, "-backup needs a value"},
+    {"twice",
+     {"detector", "train", "x.data", "x.cfg", "-max_batches", "1", "-max_batches", "2"},
+     "-max_batches is given 2 times"},
+    {"format_without_out",
+     {"detector", "test", "x.data", "x.cfg", "x.weights", "images/0.png", "-format", "coco"},
+     "-format requires --out"},
     {"unknown_command", {"detektor"}, "unknown command 'detektor'; did you mean 'detector'?"},
     {"unknown_subcommand",
      {"detector", "trian", "x.data"},
@@ -121,6 +131,15 @@ const Usage kUsage[] = {
 std::string name_of(const auto& info) { return info.param.name; }
 INSTANTIATE_TEST_SUITE_P(Cli, UsageErrors, testing::ValuesIn(kUsage),
                          name_of<testing::TestParamInfo<Usage>>);
+
+TEST_F(UsageTest, BehindTwoDashesNothingIsAFlag) {
+  put_tiny_weights(work_, "x.weights");
+  work_.put("-a-b.png", work_.get("images/0.png"));
+  const CommandResult ran =
+      work_.darknet({"detect", "-dont_show", "x.cfg", "x.weights", "--", "-a-b.png"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.all();
+  EXPECT_NE(ran.out.find("-a-b.png: Predicted"), std::string::npos) << ran.all();
+}
 
 TEST_F(UsageTest, FlagsOfTheDarknets) {
   put_tiny_weights(work_, "x.weights");

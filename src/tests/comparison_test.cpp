@@ -194,6 +194,11 @@ TEST_F(CompareTest, AnInvalidVariantLeavesTheFolderToTheNextCall) {
   expect_refused(compare({"-variant", sound, "-variant", "b: foo=1"}), "foo: unknown key");
   expect_refused(compare({"-variant", sound, "-variant", "a: obj_loss=focal"}), "have this name",
                  2);
+  expect_refused(compare({"-variant", sound, "-variant", "b: obj_loss=foc"}),
+                 "-variant b: ");  // before anything is trained
+  expect_refused(compare({"-variant", sound, "-variant", "b: obj_loss=ce"}), "the same keys as a",
+                 2);
+  EXPECT_FALSE(work_.has("r/variants.json"));
   const CommandResult ran = compare({"-variant", sound, "-variant", "b: obj_loss=focal", "-map",
                                      "-images=0", "-seed=18446744073709551615"});
   EXPECT_EQ(ran.exit_code, 0) << ran.all();

@@ -275,8 +275,8 @@ TEST_F(Bf16Training, ResumesBitForBitInItsPrecisionOnly) {
 
 TEST_F(CliTest, PrecisionsThatTheCpuLacksAreRefused) {
   expect_refused(train({"-precision=f16"}),
-                 "[net] precision=f16: the CPU does not compute in f16; use bf16");
-  expect_refused(train({"-precision=f64"}), "f64 not in {f32,bf16,f16}", 2);
+                 "[net] precision: f16: the CPU does not compute in f16; use f32, or bf16");
+  expect_refused(train({"-precision=f64"}), "'f64' is none of f32,bf16,f16", 2);
   work_.put("x.cfg", replaced(kTinyCfg, "[net]\n", "[net]\nprecision=half\n"));
   expect_refused(train(), "x.cfg:2: [net] precision: 'half' is none of f32,bf16,f16");
 }

@@ -96,6 +96,7 @@ TrainerOptions training_of(const ComparisonOptions& o, const ComparedVariant& va
   t.overrides.insert(t.overrides.end(), variant.overrides.begin(), variant.overrides.end());
   t.seed = seed;
   t.map = o.map, t.exact = o.exact, t.device = o.device, t.tuning = o.tuning;
+  t.how_to_resume = "run the same command again";
   t.max_batches = o.max_batches, t.threads = o.threads, t.bad_labels = o.bad_labels;
   const fs::path begun = t.backup / (o.cfg.stem().string() + "_last.weights");
   if (is_present(begun)) t.weights = begun;
@@ -160,10 +161,13 @@ class Comparer {
 
 // Each variant has a folder of its own, called like it.
 void require_distinct_names(const std::vector<ComparedVariant>& variants) {
-  std::set<std::string> names;
-  for (const ComparedVariant& variant : variants)
-    if (!names.insert(variant.name).second)
-      throw Error(cat("-variant ", variant.name, ": two variants have this name"), 2);
+  for (auto variant = variants.begin(); variant != variants.end(); ++variant)
+    for (auto earlier = variants.begin(); earlier != variant; ++earlier) {
+      if (earlier->name == variant->name)
+        throw Error(cat("-variant ", variant->name, ": two variants have this name"), 2);
+      if (earlier->overrides == variant->overrides)
+        throw Error(cat("-variant ", variant->name, ": has the same keys as ", earlier->name), 2);
+    }
 }
 
 // Every variant is a sound cfg, which its training would else say hours later.
@@ -172,11 +176,18 @@ void Comparer::read_variants(const std::vector<Section>& cfg) {
     found_.variants.push_back(parse_variant(text, cfg));
   if (options_.variants.empty()) found_.variants = default_variants(cfg);
   require_distinct_names(found_.variants);
+  const log::WithoutWarnings once;  // the training runs print them
   for (const ComparedVariant& variant : found_.variants) {
     std::vector<Section> changed = cfg;
     apply_overrides(changed, options_.overrides);
     apply_overrides(changed, variant.overrides);
-    const Network sound(std::move(changed), {});
+    if (options_.max_batches > 0)
+      changed.front().set("max_batches", std::to_string(options_.max_batches), {"-max_batches", 0});
+    try {
+      const Network sound(std::move(changed), {.device = options_.device, .mode = Mode::training});
+    } catch (const Error& e) {
+      throw Error(cat("-variant ", variant.name, ": ", e.what()), e.exit_code());
+    }
   }
 }
 

@@ -417,8 +417,10 @@ double Trainer::evaluate() {
 TrainingOutcome Trainer::finish(int exit_code) {
   for (const auto& observer : observers_) observer->finished(exit_code == 0);
   if (exit_code != 0)
-    log::info(cat("interrupted at iteration ", state_.iteration, "; saved. To go on: give ",
-                  checkpoints_.file("_last.weights").string()));
+    log::info(cat("interrupted at iteration ", state_.iteration, "; saved. To resume, ",
+                  options_.how_to_resume.empty()
+                      ? cat("give ", checkpoints_.file("_last.weights").string(), " as weights")
+                      : options_.how_to_resume));
   else
     log::info(cat("done: ", checkpoints_.file("_final.weights").string()));
   return {state_.iteration, state_.evaluation.best_map, exit_code};

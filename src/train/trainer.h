@@ -33,6 +33,7 @@ struct TrainerOptions {
   std::int64_t cache_mb = 2048;  // decoded images kept in memory
   double max_bad = .01;          // share of images that may be unreadable
   BadLabels bad_labels = BadLabels::stop;
+  std::string how_to_resume = {};  // for the message of an interrupted run; "": with its weights
 };
 
 struct TrainingOutcome {
