@@ -18,6 +18,11 @@ constexpr auto choices(BoxLoss) {
                                         {"diou", BoxLoss::diou},
                                         {"ciou", BoxLoss::ciou}});
 }
+enum class BoxGradientRule : std::uint8_t { darknet, exact };
+constexpr auto choices(BoxGradientRule) {
+  return std::to_array<Named<BoxGradientRule>>(
+      {{"darknet", BoxGradientRule::darknet}, {"exact", BoxGradientRule::exact}});
+}
 // The overlap of a loss that is one.
 DN_HD constexpr Overlap overlap_of(BoxLoss loss) {
   return loss == BoxLoss::giou   ? Overlap::giou
@@ -30,6 +35,7 @@ struct YoloKeys : HeadKeys, NmsKeys {
   float ignore_thresh = .5f, truth_thresh = 1, iou_thresh = 1;
   Overlap iou_thresh_kind = Overlap::iou;
   BoxLoss iou_loss = BoxLoss::mse;
+  BoxGradientRule box_gradient = BoxGradientRule::darknet;
   float iou_normalizer = .75f, cls_normalizer = 1, delta_normalizer = 1;
   float label_smooth_eps = 0, max_delta = 0, scale_x_y = 1;
   bool new_coords = false, objectness_smooth = false;
@@ -46,6 +52,8 @@ struct YoloKeys : HeadKeys, NmsKeys {
     v("iou_thresh_kind", iou_thresh_kind, TrainingOnly{Choice<Overlap>{}},
       "overlap that iou_thresh compares");
     v("iou_loss", iou_loss, TrainingOnly{Choice<BoxLoss>{}}, "loss of the boxes");
+    v("box_gradient", box_gradient, TrainingOnly{Choice<BoxGradientRule>{}},
+      "exact: the true gradient of the box loss in the logits");
     v("iou_normalizer", iou_normalizer, TrainingOnly{Reals{0, 1e6f}}, "weight of the box loss");
     v("cls_normalizer", cls_normalizer, TrainingOnly{Reals{0, 1e6f}},
       "weight of the true class with counters_per_class");
@@ -148,7 +156,7 @@ struct YoloBoxes {
                              object.y * grid.h - at.cell / grid.w,
                              s.new_coords ? math::sqrt(rw / 4) : math::log(rw),
                              s.new_coords ? math::sqrt(rh / 4) : math::log(rh)};
-    const bool exact = a.rules.exact_box_gradient();
+    const bool exact = a.keys.box_gradient == BoxGradientRule::exact;
     const float w = (2 - object.w * object.h) * weight;
     for (int e = 0; e < 4; ++e) {
       const float d = out(e) - target[e];
@@ -166,7 +174,7 @@ struct YoloBoxes {
 
   DN_HD void add_overlap_gradient(const Box& object, float weight, AnchorRecord& r) const {
     const Overlap kind = overlap_of(a.keys.iou_loss);
-    const losses::BoxGradient<float> q = a.rules.exact_box_gradient()
+    const losses::BoxGradient<float> q = a.keys.box_gradient == BoxGradientRule::exact
                                              ? exact_gradient(kind, object)
                                              : darknet_gradient(kind, object);
     const float of[4] = {q.x, q.y, q.w, q.h}, limit = a.keys.max_delta;

@@ -2,6 +2,7 @@
 
 #include "cfg/legacy_keys.h"
 #include "cfg/parse.h"
+#include "nn/head_types.h"
 #include "nn/layer.h"
 
 namespace darknet {
@@ -18,9 +19,11 @@ struct Entry {
   std::string_view name, alias;
   LayerPtr (*make)(Section&, const LayerContext&);
   void (*describe)(KeyDocs&);
+  bool head;
 };
 constexpr Entry kLayers[] = {
-#define LAYER(name, alias) {#name, #alias, make_##name, describe_##name},
+#define LAYER(name, alias) {#name, #alias, make_##name, describe_##name, false},
+#define HEAD(name, alias) {#name, #alias, make_##name, describe_##name, true},
 #include "layers/layers.def"
 #undef LAYER
 };
@@ -58,6 +61,11 @@ KeyDocs layer_keys(std::string_view type) {
   KeyDocs docs;
   e->describe(docs);
   return docs;
+}
+
+bool is_head_type(std::string_view type) {
+  const Entry* const e = entry_of(type);
+  return e && e->head;
 }
 
 std::vector<std::string> layer_types() {

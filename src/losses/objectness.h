@@ -26,23 +26,15 @@ constexpr auto choices(ObjectnessNorm) {
       {{"images", ObjectnessNorm::images}, {"positives", ObjectnessNorm::positives}});
 }
 
-enum class BoxGradientRule : std::uint8_t { darknet, exact };
-constexpr auto choices(BoxGradientRule) {
-  return std::to_array<Named<BoxGradientRule>>(
-      {{"darknet", BoxGradientRule::darknet}, {"exact", BoxGradientRule::exact}});
-}
-
 // What kernels need of the keys.
 struct ObjectnessRules {
   ObjectnessTarget target = ObjectnessTarget::from_keys;
   ObjectnessNorm norm = ObjectnessNorm::images;
-  BoxGradientRule box_gradient = BoxGradientRule::darknet;
 
   DN_HD bool target_is_one() const { return target == ObjectnessTarget::one; }
   DN_HD bool target_is_overlap() const { return target == ObjectnessTarget::overlap; }
   DN_HD bool target_from_keys() const { return target == ObjectnessTarget::from_keys; }
   DN_HD bool by_positives() const { return norm == ObjectnessNorm::positives; }
-  DN_HD bool exact_box_gradient() const { return box_gradient == BoxGradientRule::exact; }
 };
 static_assert(std::is_trivially_copyable_v<ObjectnessRules>);
 
@@ -61,8 +53,6 @@ struct ObjectnessKeys {
     v("obj_prior", prior, Text{},
       "initial foreground probability of a fresh start; auto: the stationary one of the training "
       "labels");
-    v("box_gradient", rules.box_gradient, Choice<BoxGradientRule>{},
-      "exact: the true gradient of the box loss in the logits");
   }
 };
 

@@ -7,12 +7,19 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <regex>
+#include <set>
 #include <sstream>
 
 #include "cli/documents.h"
 #include "cli/image_arguments.h"
 #include "cli_harness.h"
+#include "core/activation.h"
 #include "core/file.h"
+#include "dataset/result_writer.h"
+#include "kernels/optimizers.h"
+#include "losses/class_loss.h"
+#include "losses/losses.h"
+#include "nn/layer.h"
 #include "paths.h"
 
 namespace darknet::test {
@@ -95,6 +102,28 @@ TEST(Pages, ThatTheSourcesCiteExist) {
     }
   }
   EXPECT_GT(citations, 5u);
+}
+
+// What a file defines is of no use until it stands in its list.
+TEST(Lists, HoldWhatTheFilesDefine) {
+  std::set<std::string> listed;
+  const auto list = [&](const std::vector<std::string>& names) {
+    listed.insert(names.begin(), names.end());
+  };
+  list(layer_types()), list(loss_names<LogitLoss>()), list(loss_names<ClassLoss>());
+  list(names_of<OptimizerRule>()), list(names_of<Activation>());
+  for (const ResultFormat& format : result_formats()) listed.insert(format.name);
+  const std::regex defined(
+      R"re((?:LayerPtr make_|<ResultWriter> make_|std::string_view name = ")([a-z0-9_]+?)(?:_results)?["\(])re");
+  std::size_t found = 0;
+  for (const char* folder : {"layers", "losses", "kernels", "dataset", "core"})
+    for (const auto& entry : fs::directory_iterator(source_dir() / "src" / folder))
+      for (const std::string& name : all_matches(text_of(entry.path()), defined)) {
+        if (name == "result_writer" || name == "layer") continue;  // what makes all of them
+        EXPECT_TRUE(listed.contains(name)) << entry.path() << " defines " << name;
+        ++found;
+      }
+  EXPECT_GE(found, listed.size());
 }
 
 TEST(Pages, ReadmeNamesEveryCommand) {

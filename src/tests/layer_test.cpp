@@ -1,4 +1,5 @@
 // Every layer type, with every sample, through the same checks.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -221,9 +222,11 @@ TEST(LayerErrors, NameFileLineAndWhatWasExpected) {
   EXPECT_EQ(error_of("[convolutional]\nxnor=1\n", 5),
             "net.cfg:2: [convolutional] xnor: not supported: binary weights");
   EXPECT_EQ(error_of("[convolutional]\nxnor=0\n", 5, {{1, 4, 4, 3}}), "");
-  EXPECT_EQ(error_of("[convolutional]\nactivation=leeky\n", 5),
-            "net.cfg:2: [convolutional] activation: 'leeky' is none of "
-            "linear,leaky,relu,logistic,tanh,mish,swish; did you mean 'leaky'?");
+  EXPECT_EQ(
+      error_of("[convolutional]\nactivation=leeky\n", 5),
+      fmt::format("net.cfg:2: [convolutional] activation: 'leeky' is none of {}; did you mean "
+                  "'leaky'?",
+                  fmt::join(names_of<Activation>(), ",")));
   EXPECT_EQ(
       error_of("[route]\nlayers=-1,-2\n", 5, {{1, 4, 4, 3}, {1, 2, 2, 3}}),
       "layer 5 [route] (net.cfg:1): layer 3 is 2x2 and layer 4 is 4x4; only equal sizes can be "

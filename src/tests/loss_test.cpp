@@ -1,6 +1,7 @@
 // Losses on one logit. What every loss must do is asked of each alternative of LogitLoss under many
 // settings of its keys, so a new loss is tested without a line here; what the papers say of one
 // loss is asked of that loss.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <bit>
@@ -301,7 +302,7 @@ TEST(BalancedCrossEntropy, AlphaBelongsToTheStateNotToTheTarget) {
 TEST(Defaults, GiveTheDarknetsDeltasWithinRounding) {
   const Objectness yolo = objectness_of("", "ce"), region = objectness_of("", "mse");
   EXPECT_EQ(yolo.rules.target, ObjectnessTarget::from_keys);
-  EXPECT_FALSE(yolo.rules.by_positives() || yolo.rules.exact_box_gradient() || yolo.prior != 0);
+  EXPECT_FALSE(yolo.rules.by_positives() || yolo.prior != 0);
   for (const float x : many_logits())
     for (const float t : {0.f, .37f, 1.f}) {
       const float p = math::sigmoid(x);
@@ -406,20 +407,20 @@ TEST(StationaryPrior, IsWhatTheFactsSayOfVoc) {  // gamma 2, alpha .25, 2.42 obj
 TEST(ObjectnessKeys, AreReadAndRefused) {
   const Objectness o = objectness_of(
       "obj_loss=focal\nobj_gamma=1.5\nobj_alpha=-1\nobj_target=one\nobj_norm=positives\n"
-      "obj_prior=.02\nbox_gradient=exact\n");
+      "obj_prior=.02\n");
   const auto& loss = std::get<losses::Focal>(o.loss);
   EXPECT_EQ(loss.gamma, 1.5f);
   EXPECT_EQ(loss.alpha, -1);
   EXPECT_EQ(o.rules.target, ObjectnessTarget::one);
-  EXPECT_TRUE(o.rules.by_positives() && o.rules.exact_box_gradient());
+  EXPECT_TRUE(o.rules.by_positives());
   EXPECT_EQ(o.prior, .02f);
   EXPECT_EQ(objectness_of("obj_prior=auto\nobj_target=iou\n").prior, -1);
   const auto refused = [](const std::string& keys) {
     return error_of([&] { objectness_of(keys); });
   };
   EXPECT_EQ(refused("obj_loss=foca\n"),
-            "net.cfg:2: [yolo] obj_loss: 'foca' is none of "
-            "mse,ce,balanced_ce,focal,quality_focal; did you mean 'focal'?");
+            fmt::format("net.cfg:2: [yolo] obj_loss: 'foca' is none of {}; did you mean 'focal'?",
+                        fmt::join(loss_names<LogitLoss>(), ",")));
   EXPECT_EQ(refused("obj_loss=quality_focal\nobj_gamma=.5\n"),
             "net.cfg:3: [yolo] obj_gamma: quality_focal needs 0 or at least 1: between them its "
             "gradient is infinite at p = t");

@@ -129,7 +129,9 @@ bool cpu_computes(DType type) {
 // Heads and losses are always f32.
 std::vector<HalfSample> half_samples() {
   std::vector<HalfSample> all;
+  const auto types = layer_types();
   for (const LayerSample& s : layer_samples()) {
+    if (std::ranges::find(types, s.type) == types.end()) continue;  // LayerTypes reports it
     if (layer_of("[" + s.type + "]\n" + s.keys, 9)->works_in_f32()) continue;
     for (const DType type : {DType::bf16, DType::f16}) {
       all.push_back({s, type, true});

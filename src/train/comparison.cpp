@@ -18,6 +18,7 @@
 #include "eval/coco.h"
 #include "eval/matching.h"
 #include "eval/predict.h"
+#include "nn/head_types.h"
 #include "nn/weights.h"
 #include "train/trainer.h"
 
@@ -32,11 +33,11 @@ constexpr std::int64_t kEvaluationBatch = 4;
 std::vector<std::string> head_types(const std::vector<Section>& cfg) {
   std::vector<std::string> types;
   for (const Section& s : cfg)
-    if ((s.type() == "yolo" || s.type() == "region") &&
-        std::find(types.begin(), types.end(), s.type()) == types.end())
+    if (is_head_type(s.type()) && std::find(types.begin(), types.end(), s.type()) == types.end())
       types.push_back(s.type());
   if (types.empty())
-    fail_at(cfg.front().where(), "no [yolo] and no [region]: there is no objectness to compare");
+    fail_at(cfg.front().where(),
+            "there is no detection head such as [yolo], whose losses could be compared");
   return types;
 }
 

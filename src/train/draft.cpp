@@ -16,6 +16,7 @@
 #include "dataset/image_list.h"
 #include "dataset/image_sizes.h"
 #include "dataset/labels.h"
+#include "nn/head_types.h"
 #include "nn/network.h"
 #include "nn/weights.h"
 #include "train/anchors.h"
@@ -195,7 +196,7 @@ std::vector<Drafter::HeadPlace> Drafter::find_heads() const {
   const Network net = network(Mode::inference);
   std::vector<HeadPlace> places;
   for (std::size_t s = 1; s < cfg_.size(); ++s)
-    if (cfg_.type(s) == "yolo" || cfg_.type(s) == "region") places.push_back({.section = s});
+    if (is_head_type(cfg_.type(s))) places.push_back({.section = s});
   for (std::size_t k = 0; k < places.size(); ++k) {
     const HeadAt at = net.heads()[k];
     const Shape grid = net.output_shape(at.layer), input = net.input_shape();
