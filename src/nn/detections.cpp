@@ -11,9 +11,9 @@ std::vector<InputDetection> detections(const Network& net, std::int64_t image, f
     View<const float> view = one.as<float>();
     if (net.stream().device.type != DeviceType::cpu) {
       host.resize(to_size(one.shape.size()));
-      darknet::memory(DeviceType::cuda)
-          .copy_out(net.stream(), host.data(), one.data, host.size() * sizeof(float));
-      darknet::memory(DeviceType::cuda).synchronize(net.stream());
+      Memory& device = memory(net.stream().device.type);
+      device.copy_out(net.stream(), host.data(), one.data, host.size() * sizeof(float));
+      device.synchronize(net.stream());
       view.data = host.data();
     }
     at.head->decode(view, net.input_shape(), threshold, found);
