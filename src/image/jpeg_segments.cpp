@@ -48,6 +48,37 @@ void note_scan(std::string_view scan, bool progressive, std::vector<Component>& 
     }
 }
 
+// Which Huffman tables there are: bit 4 * class + number, class 0 for DC and 1 for AC.
+struct Tables {
+  std::uint32_t defined = 0;
+  bool has(std::uint64_t of_class, std::uint64_t number) const {
+    return number < 4 && (defined >> (4 * of_class + number) & 1) != 0;
+  }
+  void define(std::string_view segment) {
+    constexpr std::size_t kHead = 17;
+    while (segment.size() >= kHead) {
+      std::size_t codes = 0;
+      for (std::size_t i = 1; i < kHead; ++i) codes += to_size(big_endian(segment, i, 1));
+      const std::uint64_t name = big_endian(segment, 0, 1);
+      if (name / 16 < 2 && name % 16 < 4) defined |= 1U << (name / 16 * 4 + name % 16);
+      segment.remove_prefix(std::min(segment.size(), kHead + codes));
+    }
+  }
+  bool serve(std::string_view scan, bool progressive) const {
+    const auto count = to_size(big_endian(scan, 0, 1));
+    const bool first_is_dc = big_endian(scan, 1 + 2 * count, 1) == 0;
+    const bool refines = big_endian(scan, 3 + 2 * count, 1) / 16 > 0;
+    for (std::size_t k = 0; k < count; ++k) {
+      const std::uint64_t selected = big_endian(scan, 2 + 2 * k, 1);
+      const bool needs_dc = !progressive || (first_is_dc && !refines);
+      const bool needs_ac = !progressive || !first_is_dc;
+      if (needs_dc && !has(0, selected / 16)) return false;
+      if (needs_ac && !has(1, selected % 16)) return false;
+    }
+    return true;
+  }
+};
+
 }  // namespace
 
 std::size_t start_of(std::string_view s) {
@@ -90,6 +121,19 @@ bool scans_are_all_there(std::string_view s) {
            return std::all_of(c.lowest_bit.begin(), c.lowest_bit.end(),
                               [](std::uint8_t bit) { return bit == 0; });
          });
+}
+
+bool scans_have_tables(std::string_view s) {
+  Segment segment{0, 0, start_of(s)};
+  Tables tables;
+  bool progressive = false;
+  while (next_segment(s, segment.end, segment) && segment.marker != kEndOfImage) {
+    const std::string_view contents = s.substr(segment.begin, segment.end - segment.begin);
+    if (is_frame(segment.marker)) progressive = is_progressive(segment.marker);
+    if (segment.marker == kHuffmanTables) tables.define(contents);
+    if (segment.marker == kStartOfScan && !tables.serve(contents, progressive)) return false;
+  }
+  return true;
 }
 
 }  // namespace darknet::jpeg

@@ -28,4 +28,7 @@ bool is_frame(unsigned marker);
 // ends between two scans, some were not.
 bool scans_are_all_there(std::string_view);
 
+// Whether every Huffman table that a scan decodes with was defined before it (B.2.3, B.2.4.2).
+bool scans_have_tables(std::string_view);
+
 }  // namespace darknet::jpeg

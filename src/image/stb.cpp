@@ -29,6 +29,7 @@
 #include "image/codec.h"
 #include "image/file_check.h"
 #include "image/image_size.h"
+#include "image/jpeg_segments.h"
 
 #if !defined(DARKNET_OPENCV)
 #define STB_IMAGE_WRITE_IMPLEMENTATION
@@ -46,6 +47,8 @@ const stbi_uc* data_of(const std::string& bytes) {
 }  // namespace
 
 Image decode_by_stb(const std::string& bytes) {
+  // stb decodes with tables that were never defined, from memory that was never written.
+  if (file_kind(bytes) == FileKind::jpeg && !jpeg::scans_have_tables(bytes)) return {};
   int w = 0, h = 0, c = 0;
   const std::unique_ptr<stbi_uc, decltype(&stbi_image_free)> rgb(
       stbi_load_from_memory(data_of(bytes), static_cast<int>(bytes.size()), &w, &h, &c, 3),

@@ -12,6 +12,7 @@
 #include "image/codec.h"
 #include "image/draw.h"
 #include "image/file_check.h"
+#include "image/jpeg_segments.h"
 #include "tests/image_bytes.h"
 #include "tests/image_samples.h"
 
@@ -153,6 +154,22 @@ TEST(Decode, ACutJpegIsRefusedWhereverItIsCut) {
     ASSERT_NE(refusal(bytes.substr(0, n)), "") << n << " of " << bytes.size();
   EXPECT_EQ(refusal(bytes.substr(0, bytes.size() - 3)), "x.jpg: truncated image (no end marker)");
   EXPECT_EQ(refusal(bytes + "trailing bytes"), "");
+}
+
+TEST(JpegSegments, AScanNeedsItsTables) {
+  const std::string colour = encode(noise(40, 30, 3), ".jpg");
+  EXPECT_TRUE(jpeg::scans_have_tables(colour));
+  EXPECT_TRUE(jpeg::scans_have_tables(encode(noise(40, 30, 1), ".jpg")));
+  int tables = 0;
+  jpeg::Segment segment{0, 0, jpeg::start_of(colour)};
+  while (jpeg::next_segment(colour, segment.end, segment) && segment.marker != jpeg::kEndOfImage) {
+    if (segment.marker != jpeg::kHuffmanTables) continue;
+    std::string changed = colour;
+    changed[segment.begin] ^= 2;  // its number: 0 and 1 become 2 and 3
+    EXPECT_FALSE(jpeg::scans_have_tables(changed)) << "table " << tables;
+    ++tables;
+  }
+  EXPECT_GE(tables, 1);
 }
 
 TEST(Decode, ACutPngIsRefusedWhereverItIsCut) {
