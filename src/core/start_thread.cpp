@@ -6,12 +6,14 @@
 
 #ifdef __SANITIZE_THREAD__
 // The checker does not see the locks and barriers of libraries that were compiled without it:
-// oneDNN's threads are libgomp's; FFmpeg has its own. GDAL, which OpenCV loads, takes two locks in
-// both orders while it starts.
+// oneDNN's threads are libgomp's, OpenCV's are TBB's; FFmpeg has its own. GDAL, which OpenCV loads,
+// takes two locks in both orders while it starts.
 extern "C" const char* __tsan_default_suppressions() {
   return "race:libfontconfig\nrace:libpango\nrace:libglib\n"
          "called_from_lib:libdnnl\nrace:libdnnl\nrace:libgomp\n"
          "race:libavutil\nrace:libavcodec\nrace:libavformat\nrace:libsw\n"
+         "race:libopencv_dnn\ncalled_from_lib:libopencv_dnn\n"
+         "race:libtbb\ncalled_from_lib:libtbb.so\n"
          "deadlock:libav\ndeadlock:libgdal\n";
 }
 extern "C" const char* __tsan_default_options() { return "print_suppressions=0"; }
