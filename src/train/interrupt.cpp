@@ -1,21 +1,27 @@
 #include "train/interrupt.h"
 
+#include <atomic>
+#include <cerrno>
 #include <csignal>
 
 namespace darknet {
 namespace {
 
-// A signal handler can reach nothing but a variable of this kind.
-volatile std::sig_atomic_t received = 0;  // NOLINT
+// Written by the signal handler, read by threads.
+std::atomic<int> received = 0;
+static_assert(std::atomic<int>::is_always_lock_free);
 
 // A terminal that closes sends SIGHUP twice, by the kernel and by the shell, and a session's
 // SIGTERM may follow: only a second signal that somebody sends on purpose ends the program.
 extern "C" void remember(int signal) {
+  const int interrupted = errno;  // of the call that the signal came into
   if (received == 0) received = signal;
   std::signal(SIGHUP, SIG_IGN);
-  if (signal == SIGHUP) return;
-  std::signal(SIGINT, SIG_DFL);
-  std::signal(SIGTERM, SIG_DFL);
+  if (signal != SIGHUP) {
+    std::signal(SIGINT, SIG_DFL);
+    std::signal(SIGTERM, SIG_DFL);
+  }
+  errno = interrupted;
 }
 
 }  // namespace
