@@ -226,7 +226,7 @@ void Demo::press(int key, const Frame* frame) {
 }
 
 // A file is shown at its own speed. While it pauses nobody takes its frames, and all work rests; a
-// live source goes on behind the still image.
+// live source continues behind the still image.
 void Demo::show(Pipeline& pipeline, Window& window) {
   const milliseconds step(format_.live ? 1 : std::max(1, static_cast<int>(1000 / format_.fps)));
   FinishedFrame shown;

@@ -213,7 +213,7 @@ std::string manual_page(const CLI::App& program) {
       "143\ninterrupted (SIGHUP, Ctrl-C, SIGTERM); a "
       "training has saved its state\n.SH FILES\n.TP\n.I NAME_last.weights, NAME_last.state\nwhere "
       "a "
-      "training goes on\n.TP\n.I NAME_best.weights, NAME_final.weights\nof the best evaluation, "
+      "training resumes\n.TP\n.I NAME_best.weights, NAME_final.weights\nof the best evaluation, "
       "and "
       "of the end\n.TP\n.I NAME_log.jsonl, NAME_chart.svg, NAME_chart.png\nthe log of a training "
       "run, "

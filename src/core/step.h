@@ -1,5 +1,5 @@
-// What a training step is given and what it keeps, in device memory, so that launches read
-// it there and a recorded step can be replayed.
+// What a training step is given and what it keeps, in device memory, so that kernels read it there
+// and a captured step can be replayed.
 #pragma once
 #include <cstdint>
 #include "core/hd.h"

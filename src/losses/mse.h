@@ -1,5 +1,5 @@
-// Squared error through the sigmoid, (p - t)^2 / 2: the objectness of [region] in the living
-// Darknets and of heads with new_coords.
+// Squared error through the sigmoid, (p - t)^2 / 2: the objectness of [region] in the maintained
+// Darknet forks and of heads with new_coords.
 #pragma once
 #include <string_view>
 #include "losses/logit.h"

@@ -31,14 +31,12 @@ constexpr double kTolerance = 1e-4;  // of the largest reference value
 
 class TemporaryFolder {
  public:
-  TemporaryFolder() : path_(fs::temp_directory_path() / cat("darknet-dnn-", getpid())) {
-    fs::create_directories(path_);
-  }
+  TemporaryFolder() { fs::create_directories(path_); }
   ~TemporaryFolder() { fs::remove_all(path_); }
   fs::path operator/(const char* name) const { return path_ / name; }
 
  private:
-  fs::path path_;
+  fs::path path_ = fs::temp_directory_path() / cat("darknet-dnn-", getpid());
 };
 
 // The worst difference of each kind of output, for the report.

@@ -128,6 +128,17 @@ class ValidOfMany : public Hangup {
     EXPECT_TRUE(array.is_array());
     return format == "darknet" ? static_cast<int>(array.size()) : -1;
   }
+  // Closes the terminal once `sign` was printed: the run ends with SIGHUP's code and an array of
+  // the images so far.
+  void expect_whole_file_after_close(Terminal& terminal, const char* sign) const {
+    const std::string before = terminal.read_until(sign);
+    ASSERT_NE(before.find(sign), std::string::npos) << before;
+    terminal.close();
+    EXPECT_EQ(terminal.exit_code(), 128 + SIGHUP);
+    const int images = images_in("darknet");
+    EXPECT_GE(images, 4);
+    EXPECT_LT(images, kImages);
+  }
 };
 
 class InterruptedValid : public ValidOfMany, public testing::WithParamInterface<const char*> {};
@@ -156,24 +167,12 @@ TEST_F(ValidOfMany, SoHasDetectorTest) {
   std::filesystem::create_directories(work_.path("r"));
   Terminal terminal(work_, {"detector", "test", "many.data", "x.cfg", "x.weights", "many.txt",
                             "-dont_show", "-thresh", ".1", "-out", "r/o.json"});
-  const std::string before = terminal.read_until("[5/");
-  ASSERT_NE(before.find("[5/"), std::string::npos) << before;
-  terminal.close();
-  EXPECT_EQ(terminal.exit_code(), 128 + SIGHUP);
-  const int images = images_in("darknet");
-  EXPECT_GE(images, 4);
-  EXPECT_LT(images, kImages);
+  expect_whole_file_after_close(terminal, "[5/");
 }
 
 TEST_F(ValidOfMany, HasWholeFilesWhereTheTerminalIsClosed) {
   Terminal terminal(work_, valid("darknet"));
-  const std::string before = terminal.read_until("evaluating ");
-  ASSERT_NE(before.find("evaluating "), std::string::npos) << before;
-  terminal.close();
-  EXPECT_EQ(terminal.exit_code(), 128 + SIGHUP);
-  const int images = images_in("darknet");
-  EXPECT_GE(images, 4);
-  EXPECT_LT(images, kImages);
+  expect_whole_file_after_close(terminal, "evaluating ");
 }
 
 }  // namespace
