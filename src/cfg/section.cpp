@@ -47,7 +47,7 @@ std::vector<T> parse_list(const Section& s, std::string_view key, std::string_vi
 
 std::string join(const auto& list) {
   std::string all;
-  for (const auto& v : list) all += (all.empty() ? "" : ",") + cat(v);
+  for (const auto& v : list) all += cat(all.empty() ? "" : ",", v);
   return all;
 }
 

@@ -45,7 +45,7 @@ std::unique_ptr<VideoSource> live(const std::string& name, double patience,
 void add_sources(const DemoOptions& o, ProtectedFiles& inputs) {
   for (const std::string& source : o.source) {
     inputs.add("the source", source);
-    if (names_images(source)) add_images(inputs, images_of({source}, false), true);
+    if (names_images(source)) add_images(inputs, ImagePaths(images_of({source}, false)), true);
   }
 }
 

@@ -139,7 +139,7 @@ ListCheck check(const char* name, const std::filesystem::path& list,
     if (!o.all && reported++ >= kMaxMessages) return;
     finding == Finding::error ? log::error(message) : log::warn(message);
   };
-  const ListCheck result = check_list(list, input.classes, input.channels, report, o.bad_labels);
+  ListCheck result = check_list(list, input.classes, input.channels, report, o.bad_labels);
   if (reported > kMaxMessages)
     log::error(cat(plural(reported - kMaxMessages, "more message"), "; -all shows them"));
   print(name, result, names);

@@ -145,7 +145,7 @@ int map(const Options& o) {
   if (!o.detections.empty() && !o.cfg.empty())
     throw Error("-detections: no cfg and no weights are used then", 2);
   // Once: it may be a pipe.
-  NetworkArguments network = o;
+  NetworkArguments network = static_cast<const NetworkArguments&>(o);
   const DataFile data = open_data(network, ListedFiles::images_and_labels);
   check_outputs(o);
   const auto before = std::chrono::steady_clock::now();

@@ -45,7 +45,7 @@ void write(const std::string& base, const std::vector<ProposalRecall>& rows) {
 }
 
 int recall(const Options& o) {
-  NetworkArguments network = o;
+  NetworkArguments network = static_cast<const NetworkArguments&>(o);
   const DataFile data = open_data(network, ListedFiles::images_and_labels);
   const ImagePaths listed = read_image_list(required(data, data.valid, "valid"));
   if (!o.out.empty()) {

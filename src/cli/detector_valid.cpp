@@ -43,7 +43,7 @@ std::size_t detect_all(Network& net, const ImagePaths& images, const DetectionRu
 }
 
 int valid(const Options& o) {
-  NetworkArguments network = o;
+  NetworkArguments network = static_cast<const NetworkArguments&>(o);
   // No label files: it reads none, and format yolo guards them.
   const DataFile data = open_data(network, ListedFiles::images);
   require_writable_folder(data.results);

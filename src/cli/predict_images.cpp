@@ -200,7 +200,7 @@ void add_predict_arguments(CLI::App& app, PredictOptions& o, Positionals network
 int predict_images(const PredictOptions& o) {
   const bool open_end = o.images.empty();
   const auto images = images_of(o.images, o.recursive);
-  PredictionFiles files(o, images, open_end);  // which checks them before the work
+  PredictionFiles files(o, ImagePaths(images), open_end);  // which checks them before the work
   Predictor predictor(o, files);
   bool good = false;
   std::exception_ptr closed;

@@ -62,7 +62,7 @@ std::optional<std::size_t> ImageFinder::by_name(const std::string& name, const W
 // "a/b/1" is "1" where the common folder is /x/a/b.
 std::string ImageFinder::without_folder(const std::string& name) const {
   for (auto slash = name.find('/'); slash != name.npos; slash = name.find('/', slash + 1))
-    if (("/" + folder_).ends_with("/" + name.substr(0, slash))) return name.substr(slash + 1);
+    if (cat("/", folder_).ends_with(cat("/", name.substr(0, slash)))) return name.substr(slash + 1);
   return name;
 }
 

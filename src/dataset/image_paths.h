@@ -17,7 +17,7 @@ class ImagePaths {
  public:
   ImagePaths() = default;
   ImagePaths(std::initializer_list<std::filesystem::path> paths) { add(paths); }
-  ImagePaths(const std::vector<std::filesystem::path>& paths) { add(paths); }
+  explicit ImagePaths(const std::vector<std::filesystem::path>& paths) { add(paths); }
 
   std::size_t size() const { return text_.size(); }
   bool empty() const { return text_.empty(); }
@@ -71,7 +71,7 @@ class GroundTruths : public PackedLists<Truth> {
  public:
   GroundTruths() = default;
   GroundTruths(std::initializer_list<std::vector<Truth>> images) { add(images); }
-  GroundTruths(const std::vector<std::vector<Truth>>& images) { add(images); }
+  explicit GroundTruths(const std::vector<std::vector<Truth>>& images) { add(images); }
 
  private:
   template <class Images>

@@ -37,11 +37,11 @@ struct CommonKeys {
   float learning_rate = 1, clip = 0;
   template <class V>
   void fields(V&& v) {
-    constexpr TrainingOnly until{Integers{0, std::int64_t{1} << 40}};
+    constexpr TrainingOnly kUntil{Integers{0, std::int64_t{1} << 40}};
     v("onlyforward", onlyforward, TrainingOnly{Flag{}}, "frozen: no gradient passes this layer");
-    v("stopbackward", stopbackward, until,
+    v("stopbackward", stopbackward, kUntil,
       "this layer and those before it are frozen; 1: for good, N: in the first N iterations");
-    v("dont_update", dont_update, until,
+    v("dont_update", dont_update, kUntil,
       "frozen, but gradients pass; 1: for good, N: in the first N iterations");
     v("train_only_bn", train_only_bn, TrainingOnly{Flag{}},
       "of this layer and those before it only the batch normalisation is trained");

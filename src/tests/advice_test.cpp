@@ -60,7 +60,7 @@ Network network(const std::string& cfg) {
 TEST(Advice, ImbalanceWithoutAPrior) {
   const std::string large =
       replaced(replaced(kTinyCfg, "width=32", "width=64"), "height=32", "height=64");
-  const std::vector<std::vector<Truth>> truths{{{{.5f, .5f, .2f, .2f}, 0}}};
+  const GroundTruths truths{{{{.5f, .5f, .2f, .2f}, 0}}};
   const auto said = [&](const std::string& cfg, std::int64_t loaded) {
     const Network net = network(cfg);
     const ImbalanceReport report = imbalance(net, truths);
@@ -77,13 +77,14 @@ TEST(Advice, ImbalanceWithoutAPrior) {
 TEST(Advice, ObjectsBelowEightPixels) {
   const Network net = network(kTinyCfg);  // 32 x 32
   const auto said = [&](int small) {
-    std::vector<std::vector<Truth>> truths(1);
+    std::vector<Truth> truths;
     for (int i = 0; i < 20; ++i) {
       const float side = i < small ? .24f : .26f;  // 7.7 and 8.3 pixels
-      truths[0].push_back({{.5f, .5f, side, side}, 0});
+      truths.push_back({{.5f, .5f, side, side}, 0});
     }
-    return only_finding(
-        [&](Findings& to) { advise_small_objects(to, imbalance(net, truths), net.input_shape()); });
+    return only_finding([&](Findings& to) {
+      advise_small_objects(to, imbalance(net, GroundTruths{truths}), net.input_shape());
+    });
   };
   EXPECT_EQ(said(1), "");  // 5 %
   EXPECT_TRUE(holds(said(2), "10 % of the objects")) << said(2);
@@ -200,11 +201,10 @@ class OverlapOfLists : public testing_files::InFolder {
 
 TEST_F(OverlapOfLists, IsFoundByPathContentAndLook) {
   const Image a = scene(64, .3, .3, 250), b = scene(64, .7, .4, 10), c = scene(64, .5, .8, 200);
-  const std::vector<std::filesystem::path> train{put("t/a.png", a), put("t/b.png", b),
-                                                 put("t/c.png", c), folder_ / "missing.png"};
-  const std::vector<std::filesystem::path> valid{
-      folder_ / "t" / ".." / "t" / "a.png", put("v/b.png", b), put("v/c.jpg", c),
-      put("v/d.png", scene(64, .2, .8, 250)), folder_ / "none.png"};
+  const ImagePaths train{put("t/a.png", a), put("t/b.png", b), put("t/c.png", c),
+                         folder_ / "missing.png"};
+  const ImagePaths valid{folder_ / "t" / ".." / "t" / "a.png", put("v/b.png", b), put("v/c.jpg", c),
+                         put("v/d.png", scene(64, .2, .8, 250)), folder_ / "none.png"};
   const Overlap o = find_overlap(train, valid, 60);
   EXPECT_EQ(o.same_path, 1);
   EXPECT_EQ(o.same_bytes, 1);

@@ -97,7 +97,7 @@ TEST(Imbalance, CountsWhatCanBeCountedByHand) {
       "[yolo]\nclasses=1\nnum=2\nmask=0,1\nanchors=8,8, 32,32\n");
   const Network net(parse_cfg(cfg, "x.cfg"), {});
   const auto object = [](float x, float side) { return Truth{{x, .5f, side / 64, side / 64}, 0}; };
-  const std::vector<std::vector<Truth>> truths{
+  const GroundTruths truths{
       {object(.5f, 8), object(.505f, 8), object(.2f, 32)}, {object(.1f, 1)}, {}};
   const ImbalanceReport r = imbalance(net, truths);
   EXPECT_EQ(r.truths, 4);

@@ -79,8 +79,8 @@ TEST_F(LabelFolder, TheSizeIsTheUprightImages) {
 }
 
 TEST_F(LabelFolder, SkipLeavesOutAndCounts) {
-  const std::vector<std::filesystem::path> images{image("a", 100, 100), image("b", 100, 100),
-                                                  image("c", 100, 100), image("d", 100, 100)};
+  const ImagePaths images{image("a", 100, 100), image("b", 100, 100), image("c", 100, 100),
+                          image("d", 100, 100)};
   file("a.txt", "0 .5 .5 .1 .1\nx\n0 .9 .5 .4 .1\n"), file("c.txt", ""),
       file("d.txt", "1 .5 .5 1 1");
   EXPECT_NE(testing_files::error_of([&] { read_all_labels(images, 2); }).find("-bad_labels skip"),

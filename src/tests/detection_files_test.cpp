@@ -15,8 +15,8 @@ namespace {
 using test::coco_results;
 using test::voc_results;
 
-ImageSet set_of(std::vector<std::filesystem::path> images) {
-  ImageSet set{.images = std::move(images), .names = {"cell", "red cell"}};
+ImageSet set_of(const std::vector<std::filesystem::path>& images) {
+  ImageSet set{.images = ImagePaths(images), .names = {"cell", "red cell"}};
   set.sizes.assign(set.images.size(), {200, 100});
   return set;
 }
@@ -221,10 +221,9 @@ TEST(CocoNumbers, AreThoseOfTheEightyClasses) {
 }
 
 TEST(ImageIds, AreTheDigitsOrThePlace) {
-  using Paths = std::vector<std::filesystem::path>;
-  EXPECT_EQ(image_ids(Paths{"a/COCO_000042.jpg", "7.png"}), (std::vector<std::int64_t>{42, 7}));
-  EXPECT_EQ(image_ids(Paths{"a/1.jpg", "b/1.jpg"}), (std::vector<std::int64_t>{1, 2}));
-  EXPECT_EQ(image_ids(Paths{"a.jpg", "7.png"}), (std::vector<std::int64_t>{1, 2}));
+  EXPECT_EQ(image_ids({"a/COCO_000042.jpg", "7.png"}), (std::vector<std::int64_t>{42, 7}));
+  EXPECT_EQ(image_ids({"a/1.jpg", "b/1.jpg"}), (std::vector<std::int64_t>{1, 2}));
+  EXPECT_EQ(image_ids({"a.jpg", "7.png"}), (std::vector<std::int64_t>{1, 2}));
 }
 
 }  // namespace

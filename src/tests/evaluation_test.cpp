@@ -272,7 +272,9 @@ TEST_F(MapTest, LetterBoxIsTakenByEveryEvaluation) {
       return all;
     };
     EXPECT_EQ(run({"-letter_box"}), run({"-set", "net.0.letter_box=1"})) << command;
-    if (command == std::string("valid")) EXPECT_NE(run({"-letter_box"}), run({}));
+    if (command == std::string("valid")) {
+      EXPECT_NE(run({"-letter_box"}), run({}));
+    }
   }
 }
 

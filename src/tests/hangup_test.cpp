@@ -157,7 +157,9 @@ TEST_P(InterruptedValid, HasWholeFilesOfTheImagesSoFar) {
   EXPECT_NE(after.find(cat(" images of ", kImages)), std::string::npos) << after;
   EXPECT_GE(images, 4);
   EXPECT_LT(images, kImages);
-  if (const int written = images_in(GetParam()); written >= 0) EXPECT_EQ(written, images);
+  if (const int written = images_in(GetParam()); written >= 0) {
+    EXPECT_EQ(written, images);
+  }
 }
 INSTANTIATE_TEST_SUITE_P(Formats, InterruptedValid,
                          testing::Values("darknet", "coco", "voc", "yolo"),

@@ -57,8 +57,8 @@ class LoaderTest : public testing_files::InFolder {
   }
 
   BatchSettings augmented() const {
-    return {.images = images_,
-            .truths = truths_,
+    return {.images = ImagePaths(images_),
+            .truths = GroundTruths(truths_),
             .batch = kBatch,
             .size =
                 [](std::int64_t k) {
@@ -76,8 +76,8 @@ class LoaderTest : public testing_files::InFolder {
     return {augmented(), {.threads = threads}, 8000};  // room for some of the images
   }
   Settings plain(int threads) const {
-    return {{.images = images_,
-             .truths = truths_,
+    return {{.images = ImagePaths(images_),
+             .truths = GroundTruths(truths_),
              .batch = kBatch,
              .size =
                  [](std::int64_t) {
@@ -313,7 +313,8 @@ TEST_F(LoaderTest, ALoaderMayBeDroppedWhileItWorks) {
 
 TEST_F(LoaderTest, ImagesAndLabelsMustCorrespond) {
   Settings settings = training(1);
-  settings.batches.truths = std::vector(truths_.begin(), truths_.end() - 1);
+  truths_.pop_back();
+  settings.batches.truths = GroundTruths(truths_);
   EXPECT_EQ(error_of([&] { Loaded loader(settings); }), "there are labels of 22 images for 23");
   settings.batches.truths = GroundTruths();
   EXPECT_NE(error_of([&] { Loaded loader(settings); }), "");

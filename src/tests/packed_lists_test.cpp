@@ -97,7 +97,7 @@ TEST(PackedLists, ACopyMayEndInAnotherThread) {
 
 TEST(ImagePaths, AreWhatWasPutIn) {
   const std::vector<fs::path> paths{"a/b.jpg", "", "/with space/c d.png"};
-  const ImagePaths images = paths;
+  const ImagePaths images(paths);
   ASSERT_EQ(images.size(), 3u);
   EXPECT_TRUE(std::equal(paths.begin(), paths.end(), images.begin(), images.end()));
   EXPECT_EQ(images[2].filename(), "c d.png");

@@ -42,7 +42,7 @@ void set_run_length(Section& net, std::int64_t iterations, const Where& where) {
     if (given.has(key)) net.set(key, std::to_string(scaled(given.integer(key, 0), factor)), where);
   std::string steps;
   for (const std::int64_t step : given.integers("steps"))
-    steps += (steps.empty() ? "" : ",") + std::to_string(scaled(step, factor));
+    steps += cat(steps.empty() ? "" : ",", scaled(step, factor));
   if (!steps.empty()) net.set("steps", steps, where);
 }
 
