@@ -88,6 +88,21 @@ float Section::real(std::string_view key, float fallback, Reals range) {
   return e ? parse_number(*this, key, e->value, range) : fallback;
 }
 
+RealOrAuto Section::real_or_auto(std::string_view key, RealOrAuto fallback,
+                                 const NumberOrAuto& allowed) {
+  const Entry* e = find(key);
+  if (!e) return fallback;
+  if (e->value == "auto") return {1, true};
+  std::string_view text = e->value;
+  const bool scaled = allowed.scaled && text.starts_with("auto*");
+  if (scaled) text.remove_prefix(5);
+  float value = 0;
+  if (!read_number(text, value))
+    fail(key, cat("expected ", allowed.scaled ? "auto, auto*NUMBER" : "auto", " or a number, got '",
+                  shown(e->value), "'"));
+  return {parse_number(*this, key, text, allowed.range), scaled};
+}
+
 bool Section::flag(std::string_view key, bool fallback) {
   return integer(key, fallback ? 1 : 0, {0, 1}) != 0;
 }
@@ -171,6 +186,13 @@ std::string KeyDocs::show(const std::vector<std::int64_t>& v) { return join(v); 
 std::string KeyDocs::show(const std::vector<float>& v) { return join(v); }
 std::string KeyDocs::show(const Integers& r) { return show_range(r); }
 std::string KeyDocs::show(const Reals& r) { return show_range(r); }
+std::string KeyDocs::show(const RealOrAuto& v) {
+  if (!v.automatic) return cat(v.value);
+  return v.value == 1 ? "auto" : cat("auto*", v.value);
+}
+std::string KeyDocs::show(const NumberOrAuto& a) {
+  return cat(a.scaled ? "auto, auto*NUMBER or " : "auto or ", show_range(a.range));
+}
 std::string KeyDocs::show(const OneOf& o) { return join(o.words); }
 
 }  // namespace darknet

@@ -35,6 +35,16 @@ requires(HasChoices<E> || NamedList<E>) struct Choice {
 struct Flag {};
 // Any text.
 struct Text {};
+// A number, or `auto`: what the program finds for it, `value` times where that is allowed.
+struct RealOrAuto {
+  float value = 0;
+  bool automatic = false;
+  friend bool operator==(const RealOrAuto&, const RealOrAuto&) = default;
+};
+struct NumberOrAuto {
+  Reals range = {};
+  bool scaled = false;  // whether `auto*2` is allowed too
+};
 // A comma-separated list of numbers, each within the range.
 template <class T>
 struct ListOf {
@@ -64,6 +74,7 @@ class Section {
   // outside the range throws Error with file and line.
   std::int64_t integer(std::string_view key, std::int64_t fallback, Integers = {});
   float real(std::string_view key, float fallback, Reals = {});
+  RealOrAuto real_or_auto(std::string_view key, RealOrAuto fallback, const NumberOrAuto&);
   bool flag(std::string_view key, bool fallback);
   std::string text(std::string_view key, std::string_view fallback);
   std::string word(std::string_view key, std::string_view fallback, const OneOf&);
@@ -116,6 +127,9 @@ class Section {
 
   std::int64_t get(std::string_view k, std::int64_t v, Integers r) { return integer(k, v, r); }
   float get(std::string_view k, float v, Reals r) { return real(k, v, r); }
+  RealOrAuto get(std::string_view k, RealOrAuto v, const NumberOrAuto& a) {
+    return real_or_auto(k, v, a);
+  }
   bool get(std::string_view k, bool v, Flag) { return flag(k, v); }
   std::string get(std::string_view k, const std::string& v, Text) { return text(k, v); }
   std::string get(std::string_view k, const std::string& v, const OneOf& o) {
@@ -170,6 +184,7 @@ class KeyDocs {
  private:
   static std::string show(std::int64_t v) { return std::to_string(v); }
   static std::string show(float v) { return cat(v); }
+  static std::string show(const RealOrAuto&);
   static std::string show(bool v) { return v ? "1" : "0"; }
   static std::string show(const std::string& v) { return v; }
   template <class E>
@@ -180,6 +195,7 @@ class KeyDocs {
   static std::string show(const std::vector<float>&);
   static std::string show(const Integers&);
   static std::string show(const Reals&);
+  static std::string show(const NumberOrAuto&);
   static std::string show(const OneOf&);
   template <class E>
   static std::string show(Choice<E>) {

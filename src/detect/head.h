@@ -51,15 +51,16 @@ struct HeadKeys {
   std::int64_t classes = 20, num = 1;
   std::int64_t max_truths = 200;  // an image
   AugmentationKeys augmentation;
-  float obj_normalizer = 1;
+  RealOrAuto obj_normalizer{1};
   template <class V>
   void fields(V&& v) {
     v("classes", classes, Integers{1, 1 << 16}, "number of classes");
     v("num", num, Integers{1, kMaxAnchors}, "anchors, with mask those of all heads together");
     v("max", max_truths, TrainingOnly{Integers{1, 100000}}, "most truths of an image");
     augmentation.fields(v);
-    v("obj_normalizer", obj_normalizer, TrainingOnly{Reals{0, 1e6f}},
-      "weight of the whole objectness loss");
+    v("obj_normalizer", obj_normalizer, TrainingOnly{NumberOrAuto{{0, 1e6f}, true}},
+      "weight of the whole objectness loss; auto: an anchor with an object gets the gradient that "
+      "it would get from ce, each loss at its prior p*; auto*2: twice that");
   }
 };
 
@@ -68,6 +69,13 @@ struct HeadSettings : HeadKeys, NmsKeys {
   std::int64_t anchors = 1;             // of this head
   std::string objectness_loss;          // its name, for charts and tables
   bool normalise_by_positives = false;  // obj_norm=positives
+};
+
+// What a head asks of the objectness of a fresh start (obj_prior, obj_init).
+struct ObjectnessStart {
+  RealOrAuto prior;          // initial foreground probability; 0: none asked for
+  RealOrAuto deviation{-1};  // of the initial logits, standard deviation; below 0: as they are
+  bool has_prior() const { return prior.automatic || prior.value > 0; }
 };
 
 struct AnchorShape {
@@ -94,10 +102,18 @@ class Head {
   // Anchors of one image: grid cells times anchors of a cell.
   virtual std::int64_t candidates(const Shape& net) const = 0;
 
-  // obj_prior: the initial foreground probability asked for; 0 = off, -1 = auto.
-  virtual float prior() const = 0;
-  // The stationary probability p* (docs/loss-math.md) for a share `eta` of positive anchors.
-  virtual float stationary_prior(double eta) const = 0;
+  // What a fresh start and the labels' share `eta` of positive anchors decide: obj_prior, obj_init,
+  // obj_normalizer=auto.
+  virtual const ObjectnessStart& start() const = 0;
+  // The offset of these initial logits at which positives and negatives balance
+  // (docs/loss-math.md, The start); of one logit of 0 it is the logit of p*.
+  virtual double balancing_offset(std::span<const float> logits, double eta) const = 0;
+  // Gradient of an anchor with an object by cross-entropy at its p* over that of this loss at its
+  // own: what obj_normalizer=auto multiplies.
+  virtual double gradient_ratio(double eta) const = 0;
+  // A factor on the objectness loss, 1 until it is set; before the first training pass.
+  virtual void set_objectness_factor(float) = 0;
+  virtual float objectness_factor() const = 0;
   // Which channels of the layer below are objectness logits.
   virtual std::vector<std::int64_t> objectness_channels() const = 0;
 

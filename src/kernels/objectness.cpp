@@ -19,8 +19,9 @@ struct ApplyObjectness {
     const std::int64_t channel = i % a.layout.anchors * a.layout.entries + a.layout.objectness;
     const float x = a.logits.at(pixel, channel);
     const bool positive = r.state == AnchorState::positive;
-    const float w =
-        r.state == AnchorState::ignored ? 0 : r.weight * (a.scale ? a.step->objectness_scale : 1);
+    const float w = r.state == AnchorState::ignored
+                        ? 0
+                        : r.weight * a.factor * (a.scale ? a.step->objectness_scale : 1);
     a.gradient.at(pixel, channel) = w == 0 ? 0 : w * loss.gradient(x, r.target, positive);
     r.objectness_loss = w == 0 ? 0 : w * loss.value(x, r.target, positive);
   }

@@ -28,14 +28,15 @@ struct AnchorLayout {
   DN_HD std::int64_t class_entry(std::int64_t k) const { return objectness + 1 + k; }
 };
 
-// Gradient of the objectness entry of every anchor and its loss into the record. `scale`:
-// multiplies both by step->objectness_scale.
+// Gradient of the objectness entry of every anchor and its loss into the record, both times
+// `factor` and, with `scale`, times step->objectness_scale.
 struct ObjectnessArguments {
   View<const float> logits;
   View<float> gradient;
   AnchorRecord* records = nullptr;
   AnchorLayout layout;
   const StepState* step = nullptr;
+  float factor = 1;
   bool scale = false;
   bool last_truth_wins = false;  // of those that share an anchor the others are lost
 };

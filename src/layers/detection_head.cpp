@@ -72,6 +72,7 @@ void DetectionHead::forward(const Pass& pass, std::span<const TensorView> in, Te
                               .records = a.records,
                               .layout = layout_,
                               .step = pass.step,
+                              .factor = objectness_factor_,
                               .scale = a.rules.by_positives(),
                               .last_truth_wins = setup_.last_truth_wins};
   apply_objectness(pass.stream, setup_.objectness.loss, o);
@@ -132,9 +133,12 @@ std::int64_t DetectionHead::candidates(const Shape&) const {
   return shape_.h * shape_.w * layout_.anchors;
 }
 
-float DetectionHead::stationary_prior(double eta) const {
-  return darknet::stationary_prior(setup_.objectness.loss, eta, setup_.weight_positive,
-                                   setup_.weight_negative);
+double DetectionHead::balancing_offset(std::span<const float> logits, double eta) const {
+  return darknet::balancing_offset(setup_.objectness.loss, logits, balance(eta));
+}
+
+double DetectionHead::gradient_ratio(double eta) const {
+  return darknet::gradient_ratio(setup_.objectness.loss, balance(eta));
 }
 
 std::vector<std::int64_t> DetectionHead::objectness_channels() const {

@@ -29,8 +29,11 @@ class DetectionHead : public Layer, public Head {
   std::int64_t positives(std::span<const Truth> truths, const Shape& net) const override;
   std::vector<AnchorShape> anchor_shapes(const Shape& net) const override;
   std::int64_t candidates(const Shape& net) const override;
-  float prior() const override { return setup_.objectness.prior; }
-  float stationary_prior(double eta) const override;
+  const ObjectnessStart& start() const override { return setup_.objectness.start; }
+  double balancing_offset(std::span<const float> logits, double eta) const override;
+  double gradient_ratio(double eta) const override;
+  void set_objectness_factor(float factor) override { objectness_factor_ = factor; }
+  float objectness_factor() const override { return objectness_factor_; }
   std::vector<std::int64_t> objectness_channels() const override;
   const HeadTelemetry* sums() const override {
     return static_cast<const HeadTelemetry*>(sums_.data());
@@ -72,7 +75,12 @@ class DetectionHead : public Layer, public Head {
   std::int64_t records_at() const { return shape_.size() * size_of(DType::f32); }
   TensorView gradient(const Pass& pass) const { return {pass.saved, DType::f32, shape_, shape_.c}; }
 
+  Balance balance(double eta) const {
+    return {eta, setup_.weight_positive, setup_.weight_negative};
+  }
+
   Setup setup_;
+  float objectness_factor_ = 1;
   AnchorLayout layout_;
   AnchorTable anchors_;
   HeadSettings settings_;

@@ -130,7 +130,7 @@ struct Assign {
     const AnchorPlace at = a.place(i);
     const Box predicted = keys.decode_box(a.anchors, at, a.grid(), a.outputs(at));
     AnchorRecord r;
-    r.weight = keys.noobject_scale * keys.obj_normalizer;
+    r.weight = keys.noobject_scale * keys.obj_normalizer.value;
     for (std::int64_t e = 0; e < a.layout.entries; ++e) a.g(at, e) = 0;
     match_by_overlap(at, predicted, r);
     if (a.step->images_seen < kPriorImages)
@@ -171,7 +171,7 @@ struct Assign {
     r.iou = iou(predicted, truth.box);
     r.target =
         a.rules.target_is_overlap() || (keys.rescore && !a.rules.target_is_one()) ? r.iou : 1;
-    r.weight = keys.object_scale * keys.obj_normalizer;
+    r.weight = keys.object_scale * keys.obj_normalizer.value;
     set_box_gradient(at, truth.box, keys.coord_scale, r);
     set_class_gradient(at, truth.class_id, keys.class_scale, r);
   }
@@ -231,7 +231,7 @@ class RegionLayer final : public KeyedHead<RegionKeys> {
     Setup setup{.keys = keys_,
                 .anchors = std::move(lists.anchors),
                 .anchors_in_cells = true,
-                .objectness = read_objectness(section, "mse"),
+                .objectness = read_objectness(section, "mse", keys_.obj_normalizer),
                 .weight_positive = keys_.object_scale,
                 .weight_negative = keys_.noobject_scale,
                 .min_objectness = keys_.classfix == -1 ? .5f : 0,  // Darknet
@@ -286,11 +286,11 @@ void RegionLayer::check_losses(const Section& section, const Objectness& objectn
   const bool soft = rules.target_is_overlap() ||
                     (rules.target_from_keys() && (keys_.rescore || keys_.classfix == -1));
   require_hard_targets(section, objectness, soft);
-  if (!keys_.bias_match && (rules.by_positives() || objectness.prior < 0))
+  if (!keys_.bias_match && objectness.needs_labels)
     section.fail_between(
-        {"bias_match", "obj_norm", "obj_prior"},
+        {"bias_match", "obj_norm", "obj_prior", "obj_normalizer"},
         "with bias_match=0 the positives depend on predictions and cannot be counted from "
-        "the labels, as obj_norm=positives and obj_prior=auto ask");
+        "the labels, as obj_norm=positives, obj_prior=auto and obj_normalizer=auto ask");
 }
 
 }  // namespace

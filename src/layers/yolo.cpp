@@ -64,7 +64,7 @@ struct Assign {
     const PredictedBox at = predicted(i);
     const YoloBoxes boxes{a, at};
     AnchorRecord r;
-    r.weight = a.keys.obj_normalizer;
+    r.weight = a.keys.obj_normalizer.value;
     for (std::int64_t e = 0; e < a.layout.entries; ++e) a.g(at, e) = 0;
     std::int64_t first = match_by_overlap(at, r);  // the ground truth that sets all classes, or -1
     for (std::int64_t t = 0; t < a.truths_of(at); ++t) {
@@ -121,7 +121,7 @@ struct Assign {
     r.state = AnchorState::positive;
     if (!a.smooth()) {
       r.target = a.rules.target_is_overlap() ? r.iou : 1;
-      r.weight = m * a.keys.obj_normalizer;
+      r.weight = m * a.keys.obj_normalizer.value;
     }  // Darknet: with objectness_smooth the target stays what match_by_overlap left
     const YoloClasses<C> classes{a, at, class_loss};
     first < 0 ? classes.set_gradient(t, r) : classes.add_class(t, first, r);
@@ -155,7 +155,7 @@ class YoloLayer final : public KeyedHead<YoloKeys> {
                 .nms = keys_,
                 .anchors = std::move(lists.anchors),
                 .mask = std::move(lists.mask),
-                .objectness = read_objectness(section, default_loss),
+                .objectness = read_objectness(section, default_loss, keys_.obj_normalizer),
                 .gradient_factor = keys_.delta_normalizer};
     class_loss_ = read_sigmoid_class_loss(section, default_loss);
     if (section.training()) check_losses(section, setup.objectness);
@@ -209,11 +209,11 @@ void YoloLayer::check_losses(const Section& section, const Objectness& objectnes
             "prediction overlaps little are trained towards 0; obj_target=one or iou fixes it"));
   if (keys_.label_smooth_eps > 0)
     require_hard_class_targets(section, class_loss_, "label_smooth_eps");
-  if (keys_.truth_thresh < 1 && (rules.by_positives() || objectness.prior < 0))
+  if (keys_.truth_thresh < 1 && objectness.needs_labels)
     section.fail_between(
-        {"truth_thresh", "obj_norm", "obj_prior"},
+        {"truth_thresh", "obj_norm", "obj_prior", "obj_normalizer"},
         "with truth_thresh below 1 the positives depend on predictions and cannot be counted "
-        "from the labels, as obj_norm=positives and obj_prior=auto ask");
+        "from the labels, as obj_norm=positives, obj_prior=auto and obj_normalizer=auto ask");
 }
 
 // Darknet: max(count) / count, capped at max_delta.

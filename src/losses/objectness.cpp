@@ -1,32 +1,36 @@
 #include "losses/objectness.h"
 
-#include "core/number.h"
+#include <cmath>
+
+#include "core/math.h"
 
 namespace darknet {
 namespace {
 
-float read_prior(Section& section, const std::string& text, const LogitLoss& loss) {
-  if (text == "auto") {
-    if (const std::string_view why = traits_of(loss).no_automatic_prior; !why.empty())
-      section.fail_between({"obj_prior", "obj_loss"},
-                           cat("obj_prior=auto is not for obj_loss=", name_of(loss), ", ", why));
-    return -1;
-  }
-  float prior = 0;
-  if (!read_number(text, prior) || !(prior >= 0 && prior < 1))
-    section.fail("obj_prior", cat("expected auto or a number in [0, 1), got '", text, "'"));
-  return prior;
+void require_balance(const Section& section, std::string_view key, const LogitLoss& loss) {
+  if (const std::string_view why = traits_of(loss).no_automatic_prior; !why.empty())
+    section.fail_between({key, "obj_loss"},
+                         cat(key, "=auto is not for obj_loss=", name_of(loss), ", ", why));
+}
+
+double gradient_of_positive(const LogitLoss& loss, double x) {
+  return std::visit([&](const auto& l) { return std::abs(l.gradient(x, 1., true)); }, loss);
 }
 
 }  // namespace
 
-Objectness read_objectness(Section& section, std::string_view default_loss) {
+Objectness read_objectness(Section& section, std::string_view default_loss, RealOrAuto normalizer) {
   ObjectnessKeys keys;
   section.read_training(keys);
   Objectness o{.rules = keys.rules};
   o.loss = read_loss<LogitLoss>(section, "obj_",
                                 keys.loss.empty() ? default_loss : std::string_view(keys.loss));
-  if (section.training()) o.prior = read_prior(section, keys.prior, o.loss);
+  if (!section.training()) return o;
+  o.start = keys.start;
+  if (o.start.deviation.automatic) o.start.deviation.value = kInitialDeviation;
+  if (o.start.prior.automatic) require_balance(section, "obj_prior", o.loss);
+  if (normalizer.automatic) require_balance(section, "obj_normalizer", o.loss);
+  o.needs_labels = o.rules.by_positives() || o.start.prior.automatic || normalizer.automatic;
   return o;
 }
 
@@ -45,22 +49,37 @@ void describe_objectness(KeyDocs& docs) {
   describe_losses<LogitLoss>(docs, "obj_");
 }
 
-float stationary_prior(const LogitLoss& loss, double eta, double weight_positive,
-                       double weight_negative) {
-  const auto balance = [&](double x) {
-    return std::visit(
-        [&](const auto& l) {
-          return eta * weight_positive * l.gradient(x, 1., true) +
-                 (1 - eta) * weight_negative * l.gradient(x, 0., false);
-        },
-        loss);
+double balancing_offset(const LogitLoss& loss, std::span<const float> logits, const Balance& b) {
+  return std::visit(
+      [&](const auto& l) {
+        const auto pull = [&](double offset) {  // rises through zero once
+          double sum = 0;
+          for (const float x : logits)
+            sum += b.eta * b.weight_positive * l.gradient(x + offset, 1., true) +
+                   (1 - b.eta) * b.weight_negative * l.gradient(x + offset, 0., false);
+          return sum;
+        };
+        double lo = -40, hi = 40;
+        for (int i = 0; i < 100; ++i) {
+          const double middle = (lo + hi) / 2;
+          (pull(middle) < 0 ? lo : hi) = middle;
+        }
+        return (lo + hi) / 2;
+      },
+      loss);
+}
+
+float stationary_prior(const LogitLoss& loss, const Balance& balance) {
+  const float zero = 0;
+  return static_cast<float>(math::sigmoid(balancing_offset(loss, {&zero, 1}, balance)));
+}
+
+double gradient_ratio(const LogitLoss& loss, const Balance& balance) {
+  const float zero = 0;
+  const auto at_prior = [&](const LogitLoss& l) {
+    return gradient_of_positive(l, balancing_offset(l, {&zero, 1}, balance));
   };
-  double lo = -40, hi = 40;  // the balance rises through zero once between them
-  for (int i = 0; i < 100; ++i) {
-    const double middle = (lo + hi) / 2;
-    (balance(middle) < 0 ? lo : hi) = middle;
-  }
-  return static_cast<float>(math::sigmoid((lo + hi) / 2));
+  return at_prior(losses::CrossEntropy{}) / at_prior(loss);
 }
 
 }  // namespace darknet

@@ -1,11 +1,13 @@
 // The obj_* keys of a detection head: the loss of the objectness, its targets, its normalisation,
-// and the prior that a fresh network starts with. Reading only; the kernels are in
+// and what a fresh network starts with. Reading only; the kernels are in
 // kernels/objectness.h.
 #pragma once
 #include <cstdint>
+#include <span>
 #include <string>
 #include <type_traits>
 #include "cfg/section.h"
+#include "detect/head.h"
 #include "losses/loss_keys.h"
 
 namespace darknet {
@@ -38,8 +40,13 @@ struct ObjectnessRules {
 };
 static_assert(std::is_trivially_copyable_v<ObjectnessRules>);
 
+// obj_init=auto. From .1 to .3 the gradient of the background is within (1 + gamma)^2 s^2 / 2 of
+// that of equal logits: 42 % at gamma 2, 9 % at gamma 0 (docs/loss-math.md).
+inline constexpr float kInitialDeviation = .2f;
+
 struct ObjectnessKeys {
-  std::string loss, prior = "0";
+  std::string loss;
+  ObjectnessStart start;
   ObjectnessRules rules;
   template <class V>
   void fields(V&& v) {
@@ -50,28 +57,42 @@ struct ObjectnessKeys {
       "target of assigned anchors; without it as rescore and objectness_smooth say");
     v("obj_norm", rules.norm, Choice<ObjectnessNorm>{},
       "positives: objectness loss times batch / positive anchors of the batch");
-    v("obj_prior", prior, Text{},
+    v("obj_prior", start.prior, NumberOrAuto{{0, .999999f}},
       "initial foreground probability of a fresh start; auto: the stationary one of the training "
       "labels");
+    v("obj_init", start.deviation, NumberOrAuto{{-1, 10}},
+      "standard deviation of the objectness logits of the first batch, to which a fresh start "
+      "scales their weights before it balances the bias; auto: .2; -1: as initialised");
   }
 };
 
 struct Objectness {
   LogitLoss loss;
   ObjectnessRules rules;
-  float prior = 0;  // -1: auto
+  ObjectnessStart start;
+  bool needs_labels = false;  // a key counts the positives of the training labels
 };
 
-// Reads the keys; throws on obj_prior=auto with a loss that allows no prior.
-Objectness read_objectness(Section&, std::string_view default_loss);
+// Reads the keys; throws on obj_prior=auto, and obj_normalizer=auto, with a loss that allows no
+// prior.
+Objectness read_objectness(Section&, std::string_view default_loss, RealOrAuto normalizer = {1});
 // Throws where targets are soft and the loss needs hard ones, naming the loss that does not.
 void require_hard_targets(const Section&, const Objectness&, bool soft);
 void describe_objectness(KeyDocs&);
 
-// p*: the constant prediction at which a share eta of positives and 1 - eta of negatives balance,
-// eta w+ g+(x) + (1 - eta) w- g-(x) = 0, by bisection
+// How anchors with and without an object are weighted against each other.
+struct Balance {
+  double eta = 0;  // share of positives
+  double weight_positive = 1, weight_negative = 1;
+};
+// The offset b at which a share eta of positives and 1 - eta of negatives balance that both have
+// these logits x_i: eta w+ mean g+(x_i + b) + (1 - eta) w- mean g-(x_i + b) = 0, by bisection
+// (docs/loss-math.md, The start).
+double balancing_offset(const LogitLoss&, std::span<const float> logits, const Balance&);
+// p*, the constant prediction that balances: the sigmoid of the offset of one logit of 0
 // (docs/loss-math.md, The stationary prior).
-float stationary_prior(const LogitLoss&, double eta, double weight_positive,
-                       double weight_negative);
+float stationary_prior(const LogitLoss&, const Balance&);
+// |g+| of cross-entropy at its p* over that of this loss at its own.
+double gradient_ratio(const LogitLoss&, const Balance&);
 
 }  // namespace darknet

@@ -122,7 +122,7 @@ TEST_P(CfgFile, FocalEqualsItsBaseButForObjectnessKeys) {
   const Network trained(read_cfg(path()), {.mode = Mode::training, .width = 64, .height = 64});
   for (const HeadAt& at : trained.heads()) {
     EXPECT_EQ(at.head->settings().objectness_loss, "focal");
-    EXPECT_EQ(at.head->prior(), -1);
+    EXPECT_TRUE(at.head->start().prior.automatic);
   }
 }
 

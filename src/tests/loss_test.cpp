@@ -187,7 +187,7 @@ TEST_P(EveryLoss, BalancesAtItsStationaryPrior) {
     const bool both = value(loss, 0., {1, true}) > 0 && value(loss, 0., {0, false}) > 0;
     if (!asked || !both) continue;
     for (const double eta : {.0005, .02, .5}) {
-      const double p = stationary_prior(loss, eta, 5, .5), x = std::log(p / (1 - p));
+      const double p = stationary_prior(loss, {eta, 5, .5}), x = std::log(p / (1 - p));
       const double up = eta * 5 * gradient(loss, x, {1, true});
       const double down = (1 - eta) * .5 * gradient(loss, x, {0, false});
       EXPECT_NEAR(up / down, -1, 1e-5) << GetParam() << ' ' << keys << "eta " << eta;
@@ -302,7 +302,7 @@ TEST(BalancedCrossEntropy, AlphaBelongsToTheStateNotToTheTarget) {
 TEST(Defaults, GiveTheDarknetsDeltasWithinRounding) {
   const Objectness yolo = objectness_of("", "ce"), region = objectness_of("", "mse");
   EXPECT_EQ(yolo.rules.target, ObjectnessTarget::from_keys);
-  EXPECT_FALSE(yolo.rules.by_positives() || yolo.prior != 0);
+  EXPECT_FALSE(yolo.rules.by_positives() || yolo.start.has_prior());
   for (const float x : many_logits())
     for (const float t : {0.f, .37f, 1.f}) {
       const float p = math::sigmoid(x);
@@ -394,14 +394,14 @@ TEST(StationaryPrior, IsTheTableOfTheMinimisers) {
   };
   for (const Row& r : rows)
     for (int i = 0; i < 7; ++i)
-      EXPECT_NEAR(stationary_prior(focal(r.gamma, r.alpha), eta[i], 1, 1), r.at[i], 6e-4)
+      EXPECT_NEAR(stationary_prior(focal(r.gamma, r.alpha), {eta[i], 1, 1}), r.at[i], 6e-4)
           << "gamma " << r.gamma << " alpha " << r.alpha << " eta " << eta[i];
 }
 
 TEST(StationaryPrior, IsWhatTheFactsSayOfVoc) {  // gamma 2, alpha .25, 2.42 objects per image
-  EXPECT_NEAR(stationary_prior(focal(2, .25f), 2.42 / 845, 5, 1), .121, .001);
-  EXPECT_NEAR(stationary_prior(losses::CrossEntropy{}, .02, 1, 1), .02, 1e-6);
-  EXPECT_NEAR(stationary_prior(losses::CrossEntropy{}, .02, 5, 1), .1 / (.1 + .98), 1e-6);
+  EXPECT_NEAR(stationary_prior(focal(2, .25f), {2.42 / 845, 5, 1}), .121, .001);
+  EXPECT_NEAR(stationary_prior(losses::CrossEntropy{}, {.02, 1, 1}), .02, 1e-6);
+  EXPECT_NEAR(stationary_prior(losses::CrossEntropy{}, {.02, 5, 1}), .1 / (.1 + .98), 1e-6);
 }
 
 TEST(ObjectnessKeys, AreReadAndRefused) {
@@ -413,8 +413,8 @@ TEST(ObjectnessKeys, AreReadAndRefused) {
   EXPECT_EQ(loss.alpha, -1);
   EXPECT_EQ(o.rules.target, ObjectnessTarget::one);
   EXPECT_TRUE(o.rules.by_positives());
-  EXPECT_EQ(o.prior, .02f);
-  EXPECT_EQ(objectness_of("obj_prior=auto\nobj_target=iou\n").prior, -1);
+  EXPECT_EQ(o.start.prior, RealOrAuto{.02f});
+  EXPECT_EQ(objectness_of("obj_prior=auto\nobj_target=iou\n").start.prior, (RealOrAuto{1, true}));
   const auto refused = [](const std::string& keys) {
     return error_of([&] { objectness_of(keys); });
   };
@@ -428,8 +428,7 @@ TEST(ObjectnessKeys, AreReadAndRefused) {
             "net.cfg:3: [yolo] obj_prior: obj_prior=auto is not for obj_loss=mse, whose gradient "
             "vanishes at "
             "a small prior");
-  EXPECT_EQ(refused("obj_prior=1\n"),
-            "net.cfg:2: [yolo] obj_prior: expected auto or a number in [0, 1), got '1'");
+  EXPECT_EQ(refused("obj_prior=1\n"), "net.cfg:2: [yolo] obj_prior: 1 is outside [0, 0.999999]");
   EXPECT_NE(refused("obj_loss=focal\nobj_gamma=9\n"), "");
   EXPECT_EQ(refused("obj_loss=ce\nobj_gamma=3\n"), "");  // a sweep may keep it: a warning
   EXPECT_NE(refused("obj_loss=ce\nobj_gamma=nan\n"), "");

@@ -99,7 +99,7 @@ void advise_imbalance(Findings& to, const Network& net, const ImbalanceReport& r
   for (std::size_t k = 0; k < r.heads.size(); ++k) {
     const HeadImbalance& h = r.heads[k];
     const bool learned = net.layer(h.layer).sources().front() < loaded_layers;
-    if (learned || net.heads()[k].head->prior() != 0) continue;
+    if (learned || net.heads()[k].head->start().has_prior()) continue;
     if (h.negatives_per_positive() <= kMaxImbalance) continue;
     worst = std::max(worst, h.negatives_per_positive());
     titles += (titles.empty() ? "" : ", ") + net.layer(h.layer).title();

@@ -295,7 +295,7 @@ void Drafter::set_losses() {
       cfg_.set(s, "obj_gamma", "2");
       cfg_.set(s, "obj_alpha", ".25");
       cfg_.set(s, "obj_target", "one");
-      if (yolo) cfg_.set(s, "obj_normalizer", "2", "focal gradients are smaller; 1 to 4");
+      cfg_.set(s, "obj_normalizer", "auto", "focal gradients are smaller; auto makes up for it");
     }
     cfg_.set(s, "obj_prior", "auto", "start from the share of anchors that have an object");
     const std::string box = cfg_.value(s, "iou_loss");

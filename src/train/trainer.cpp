@@ -1,5 +1,6 @@
 #include "train/trainer.h"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <chrono>
 #include <memory>
@@ -23,7 +24,7 @@
 #include "train/interrupt.h"
 #include "train/live_chart.h"
 #include "train/numerics_config.h"
-#include "train/prior.h"
+#include "train/objectness_start.h"
 #include "train/progress.h"
 #include "train/run_length.h"
 #include "train/step.h"
@@ -34,7 +35,8 @@ namespace darknet {
 namespace {
 namespace fs = std::filesystem;
 
-constexpr double kAverageLoss = .1;  // Darknet: share of the newest loss in the running average
+constexpr double kBalancedShare = .2;  // of the first step's gradient, for its positives
+constexpr double kAverageLoss = .1;    // Darknet: share of the newest loss in the running average
 
 using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point t) {
@@ -71,6 +73,7 @@ class Trainer {
     while (step_->in_flight() > 0) finish_step();
   }
   void count(const StepResult& result);
+  void report_first_step(const StepResult& result) const;
   [[noreturn]] void report_not_finite(const StepResult& result);
   void report(const StepResult& result, double map, double seconds);
   std::int64_t asked() const { return state_.iteration + step_->in_flight(); }
@@ -184,11 +187,13 @@ void Trainer::start() {
                              .seed = options_.seed};
   const Start start = start_training(net_, optimizer_, options);
   state_ = start.state;
+  batches_.emplace(training_batches(net_, labelled_, state_.seed), &cache_);
   checkpoints_.register_existing(state_);
   log::info(start.summary);
   if (state_.iteration >= max_batches()) report_nothing_left(start.kind);
   if (start.kind == StartKind::weights)
     checkpoints_.keep_start(options.weights, state_.iteration, max_batches());
+  for (const std::string& said : weigh_objectness(net_, labelled_)) log::info(said);
   if (start.kind == StartKind::resumed)
     check_compatible(numerics(), state_, options_.weights.string()), resume_algorithms();
   else
@@ -252,7 +257,8 @@ void Trainer::start_fresh(const Start& start) {
             ", _best.weights and _log.jsonl of an earlier training will be replaced; to go on "
             "with that training instead, give its _last.weights"));
   give_advice(start);
-  for (const PriorReport& r : apply_priors(net_, labelled_, start.loaded_layers))
+  for (const StartReport& r : start_objectness(
+           net_, labelled_, [this] { return batches_->make(0); }, start.loaded_layers))
     log::info(to_string(r));
 }
 
@@ -302,6 +308,9 @@ void Trainer::make_replicas() {
     others_.push_back(std::make_unique<OtherDevice>(cfg_, options));
     replicas.push_back({&others_.back()->net, &others_.back()->optimizer});
     copy_training(replicas.front(), replicas.back());
+    for (std::size_t h = 0; h < net_.heads().size(); ++h)
+      replicas.back().net->heads()[h].head->set_objectness_factor(
+          net_.heads()[h].head->objectness_factor());
   }
   step_ = std::make_unique<TrainingStep>(replicas, state_.seed);
   if (state_.loss_scale.scale > 0) step_->set_loss_scale(state_.loss_scale);
@@ -321,6 +330,27 @@ void Trainer::begin_step(const Batch& batch) {
                averaging());
 }
 
+// Whether positives and negatives start in balance, as a prior is meant to make them.
+void Trainer::report_first_step(const StepResult& result) const {
+  for (std::size_t h = 0; h < result.heads.size(); ++h) {
+    const HeadAt at = net_.heads()[h];
+    const HeadTelemetry& t = result.heads[h];
+    if (!at.head->start().has_prior() || t.positives == 0 || !(t.gradient() > 0)) continue;
+    const double share = t.gradient_positive / t.gradient();
+    log::end_progress();
+    const std::string text =
+        fmt::format("layer {}: positives make {:.2f} of the objectness gradient of the first step",
+                    at.layer, share);
+    if (share >= kBalancedShare)
+      log::info(text);
+    else
+      log::warn(cat(text, ", so background drowns them at the start; ",
+                    at.head->start().deviation.value < 0
+                        ? "obj_init=auto in that section balances them"
+                        : "a larger batch= or another -seed may help"));
+  }
+}
+
 void Trainer::count(const StepResult& result) {
   if (result.truths_left_out > 0 && !warned_left_out_) {
     warned_left_out_ = true;
@@ -329,6 +359,7 @@ void Trainer::count(const StepResult& result) {
                   " of this batch left out, beyond the heads' max=; later ones are "
                   "in the log as truths_left_out"));
   }
+  if (state_.iteration == 0) report_first_step(result);
   ++state_.iteration;
   state_.seen += static_cast<std::uint64_t>(net_.settings().batch);
   state_.loss_scale = result.loss_scale;
@@ -446,7 +477,6 @@ void Trainer::run_steps() {
 
 TrainingOutcome Trainer::run() {
   const std::int64_t first = state_.iteration;
-  batches_.emplace(training_batches(net_, labelled_, state_.seed), &cache_);
   loader_.emplace(*batches_, LoaderOptions{.first = state_.iteration,
                                            .threads = options_.threads,
                                            .max_bad = options_.max_bad});

@@ -1,0 +1,37 @@
+// What the training labels and the first batch decide about the objectness before the first step:
+// its biases (obj_prior), the scale of its weights (obj_init), and the weight of its loss
+// (obj_normalizer=auto).
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+#include "dataset/batches.h"
+#include "dataset/labels.h"
+#include "nn/network.h"
+
+namespace darknet {
+
+struct StartReport {
+  std::int64_t layer = 0;  // the head
+  double eta = 0;          // share of positive anchors among all candidates, where it was asked for
+  RealOrAuto prior;        // as asked for
+  double p = 0;            // mean objectness at the start, where a prior was asked for
+  double deviation_before = 0, deviation = 0;  // of the logits; 0: not measured
+  std::string skipped;                         // why nothing was set, or ""
+};
+
+// For a fresh start. Changes the convolution below every head that asks for a prior or an initial
+// deviation, unless that convolution is among the first `loaded_layers` layers. The labels are
+// those of all training images, unaugmented. `first_batch` is asked for where logits are measured:
+// they are those of a training pass over it, which leaves the rolling statistics as they were.
+std::vector<StartReport> start_objectness(Network&, const LabelledImages&,
+                                          const std::function<Batch()>& first_batch,
+                                          std::int64_t loaded_layers);
+std::string to_string(const StartReport&);
+
+// For every start: the factor on the loss of heads with obj_normalizer=auto, from the labels.
+// Returns a sentence for each.
+std::vector<std::string> weigh_objectness(Network&, const LabelledImages&);
+
+}  // namespace darknet
