@@ -17,7 +17,7 @@ std::string read_class_loss_name(Section& section, const std::string& fallback) 
 
 SigmoidClassLoss read_sigmoid_class_loss(Section& section, const std::string& fallback) {
   const std::string name = read_class_loss_name(section, fallback);
-  const std::vector<std::string> known = loss_names<SigmoidClassLoss>();
+  const std::vector<std::string> known = names_of<SigmoidClassLoss>();
   if (std::find(known.begin(), known.end(), name) == known.end())
     section.fail("cls_loss", cat(name, " is for [region]; here every class has a sigmoid"));
   return read_loss<SigmoidClassLoss>(section, "cls_", name);

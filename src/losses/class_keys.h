@@ -12,7 +12,7 @@ struct ClassKeys {
   bool focal_loss = false;
   template <class V>
   void fields(V&& v) {
-    v("cls_loss", loss, OneOf{loss_names<ClassLoss>()},
+    v("cls_loss", loss, OneOf{names_of<ClassLoss>()},
       "loss of the classes; without it as in Darknet: [yolo] ce, new_coords mse, [region] "
       "softmax");
     v("focal_loss", focal_loss, TrainingOnly{Flag{}}, "Darknet's: cls_loss=darknet_focal");

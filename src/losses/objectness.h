@@ -43,7 +43,7 @@ struct ObjectnessKeys {
   ObjectnessRules rules;
   template <class V>
   void fields(V&& v) {
-    v("obj_loss", loss, OneOf{loss_names<LogitLoss>()},
+    v("obj_loss", loss, OneOf{names_of<LogitLoss>()},
       "loss of the objectness; without it what Darknet does: [yolo] ce, new_coords and [region] "
       "mse");
     v("obj_target", rules.target, Choice<ObjectnessTarget>{},

@@ -110,7 +110,7 @@ TEST(Lists, HoldWhatTheFilesDefine) {
   const auto list = [&](const std::vector<std::string>& names) {
     listed.insert(names.begin(), names.end());
   };
-  list(layer_types()), list(loss_names<LogitLoss>()), list(loss_names<ClassLoss>());
+  list(layer_types()), list(names_of<LogitLoss>()), list(names_of<ClassLoss>());
   list(names_of<OptimizerRule>()), list(names_of<Activation>());
   for (const ResultFormat& format : result_formats()) listed.insert(format.name);
   const std::pair<const char*, std::regex> kDefinitions[] = {

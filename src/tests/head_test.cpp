@@ -285,7 +285,7 @@ TEST_P(EachObjectness, ReportsTheSumsOfItsGradients) {
   EXPECT_NEAR(told.p_negative, p_negative, 1e-5);
 }
 
-INSTANTIATE_TEST_SUITE_P(Losses, EachObjectness, testing::ValuesIn(loss_names<LogitLoss>()),
+INSTANTIATE_TEST_SUITE_P(Losses, EachObjectness, testing::ValuesIn(names_of<LogitLoss>()),
                          [](const auto& info) { return info.param; });
 
 TEST(HeadTelemetry, ReportsAnError) {
