@@ -3,6 +3,7 @@
 // of their losses is checked with head_samples.cpp.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 #include <tuple>
@@ -287,6 +288,29 @@ TEST_P(EachObjectness, ReportsTheSumsOfItsGradients) {
 
 INSTANTIATE_TEST_SUITE_P(Losses, EachObjectness, testing::ValuesIn(names_of<LogitLoss>()),
                          [](const auto& info) { return info.param; });
+
+// Heads with positives, both kinds of negatives, ignored anchors, ground truths in one anchor, and
+// an error: a figure that is 0 for all of them has a value that nothing writes.
+TEST(HeadTelemetry, HasNoFigureThatIsAlwaysZero) {
+  const std::vector<Truth> truths = {kWide, kWide, kSmall, kSquare};
+  std::vector<HeadTelemetry> told;
+  for (const LayerSample& s :
+       {sample_of("yolo", without(kYolo, "ignore_thresh") + "ignore_thresh=.2\n", 14, truths),
+        sample_of("region", kRegion, 14, truths)}) {
+    Trial t(s, Mode::training);
+    t.in[0].data()[4] = -5;  // an easy negative
+    for (const float bad : {0.f, NAN}) {
+      t.in[0].data()[3 * 14 + 4] += bad;
+      t.forward();
+      told.push_back(t.layer->head()->telemetry({}));
+    }
+  }
+  for (const TelemetryFigure& f : kTelemetryFigures)
+    EXPECT_TRUE(std::any_of(
+        told.begin(), told.end(),
+        [&](const HeadTelemetry& h) { return std::isfinite(h.*f.sum) && h.*f.sum != 0; }))
+        << "figure " << static_cast<int>(f.figure) << ' ' << f.key;
+}
 
 TEST(HeadTelemetry, ReportsAnError) {
   Trial t(sample_of("yolo", kYolo, 14, {kWide}), Mode::training);
