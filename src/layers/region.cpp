@@ -1,6 +1,5 @@
 // [region]: the detection head of YOLOv2: its keys, its kernels and the layer.
 #include <type_traits>
-#include "cfg/anchors_key.h"
 #include "core/for_each.h"
 #include "layers/detection_head.h"
 #include "losses/class_keys.h"
@@ -53,14 +52,7 @@ struct RegionKeys : HeadKeys {
 };
 static_assert(std::is_trivially_copyable_v<RegionKeys>);
 
-struct RegionAnchors {
-  std::vector<float> anchors;
-  template <class V>
-  void fields(V&& v) {
-    v("anchors", anchors, ListOf<float>{{1e-6f, 1e6f}},
-      "width,height of every anchor in grid cells");
-  }
-};
+constexpr AnchorUnit kAnchorUnit = AnchorUnit::grid_cell;
 
 // softmax=0 without cls_loss: squared error of the raw scores (Darknet).
 struct SquaredError {
@@ -224,13 +216,12 @@ struct Assign {
 class RegionLayer final : public KeyedHead<RegionKeys> {
  public:
   RegionLayer(Section& section, const LayerContext& context) : KeyedHead(section, context) {
-    RegionAnchors lists;
+    AnchorsKey anchors{kAnchorUnit};
     section.read(keys_);
-    section.read(lists);
-    take_anchors(section, keys_.num, lists.anchors);
+    section.read(anchors);
+    take_anchors(section, keys_.num, anchors);
     Setup setup{.keys = keys_,
-                .anchors = std::move(lists.anchors),
-                .anchors_in_cells = true,
+                .anchors = std::move(anchors),
                 .objectness = read_objectness(section, "mse"),
                 .weight_positive = keys_.object_scale,
                 .weight_negative = keys_.noobject_scale,
@@ -301,7 +292,7 @@ LayerPtr make_region(Section& section, const LayerContext& context) {
 
 void describe_region(KeyDocs& docs) {
   docs.add(RegionKeys{});
-  docs.add(RegionAnchors{});
+  docs.add(AnchorsKey{kAnchorUnit});
   describe_objectness(docs);
   describe_class_losses(docs);
 }

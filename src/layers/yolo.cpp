@@ -3,7 +3,6 @@
 #include "kernels/yolo.h"
 #include <algorithm>
 #include <set>
-#include "cfg/anchors_key.h"
 #include "core/for_each.h"
 #include "core/log.h"
 #include "layers/detection_head.h"
@@ -17,13 +16,12 @@ constexpr float kClassMatch = .25f;  // Darknet's compare_yolo_class: any class 
 // Keys of as many numbers as a file gives.
 struct YoloLists {
   std::vector<std::int64_t> mask, counters_per_class;
-  std::vector<float> anchors;
+  AnchorsKey anchors{AnchorUnit::input_pixel};
   template <class V>
   void fields(V&& v) {
     v("mask", mask, ListOf<std::int64_t>{{0, kMaxAnchors - 1}},
       "this head's anchors; without it all");
-    v("anchors", anchors, ListOf<float>{{1e-6f, 1e6f}},
-      "width,height of every anchor in input pixels");
+    anchors.fields(v);
     v("counters_per_class", counters_per_class,
       TrainingOnly{ListOf<std::int64_t>{{1, std::int64_t{1} << 40}}},
       "objects per class; rare classes get a larger weight");

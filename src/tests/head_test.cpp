@@ -507,6 +507,20 @@ TEST(HeadErrors, NameTheKeyAndTheWayOut) {
             "net.cfg:5: [region] cls_loss: ce is a loss per class; it needs softmax=0");
 }
 
+TEST(Heads, ReportTheUnitOfTheirAnchors) {
+  for (const auto& [type, keys, side] :
+       {std::tuple{"yolo", kYolo, 1.f}, std::tuple{"region", kRegion, 8.f}}) {
+    const Trial t(sample_of(type, keys, 14, {kWide}), Mode::training);
+    const Head& head = *t.layer->head();
+    const AnchorShape unit = head.anchor_unit({1, 32, 32, 3});
+    EXPECT_EQ(unit.width, side) << type;
+    EXPECT_EQ(unit.height, side) << type;
+    const AnchorShape wide = head.anchor_shapes({1, 32, 32, 3})[type[0] == 'y' ? 0 : 1];
+    EXPECT_EQ(wide.width, 16) << type;  // 16,8 pixels of [yolo], 2,1 cells of [region]
+    EXPECT_EQ(wide.height, 8) << type;
+  }
+}
+
 // Another head of the network may take more truths, and this one is given as many.
 TEST(Heads, HaveRoomForTheTruthsOfTheWholeNetwork) {
   for (const std::string& text : {"[yolo]\nmax=2\n" + kYolo, "[region]\nmax=2\n" + kRegion}) {
