@@ -16,6 +16,7 @@
 #include "dataset/input_truths.h"
 #include "dataset/labels.h"
 #include "eval/imbalance.h"
+#include "nn/head_types.h"
 #include "nn/network.h"
 #include "report/chart.h"
 #include "train/anchors.h"
@@ -45,7 +46,8 @@ Target target_of(const Options& o) {
     const Network net(sections_of(o), {});
     const Shape input = net.input_shape();
     t.width = input.w, t.height = input.h, t.letter_box = net.settings().letter_box;
-    if (net.heads().empty()) fail_at({o.cfg, 0}, "no [yolo] and no [region]: no anchors");
+    if (net.heads().empty())
+      fail_at({o.cfg, 0}, "no anchors: there is no detection head (", head_names("or"), ")");
     for (const HeadAt& at : net.heads()) {
       for (const AnchorShape& a : at.head->anchor_shapes(input)) t.anchors.push_back(a);
       t.classes = at.head->settings().classes;
