@@ -364,7 +364,7 @@ double Drafter::seconds_per_image() {
   set_parts();
   log::info("measuring some training iterations");
   const BenchOptions options{.cfg = name_,
-                             .cfg_text = cfg_.text(),
+                             .sections = sections(cfg_, name_),
                              .data = options_.data,
                              .bad_labels = options_.bad_labels,
                              .device = options_.device};
