@@ -52,6 +52,7 @@ struct RegionKeys : HeadKeys {
 };
 static_assert(std::is_trivially_copyable_v<RegionKeys>);
 
+constexpr const char* kDefaultObjectness = "mse";
 constexpr AnchorUnit kAnchorUnit = AnchorUnit::grid_cell;
 
 // softmax=0 without cls_loss: squared error of the raw scores (Darknet).
@@ -222,7 +223,7 @@ class RegionLayer final : public KeyedHead<RegionKeys> {
     take_anchors(section, keys_.num, anchors);
     Setup setup{.keys = keys_,
                 .anchors = std::move(anchors),
-                .objectness = read_objectness(section, "mse"),
+                .objectness = read_objectness(section, kDefaultObjectness),
                 .weight_positive = keys_.object_scale,
                 .weight_negative = keys_.noobject_scale,
                 .min_objectness = keys_.classfix == -1 ? .5f : 0,  // Darknet
@@ -293,8 +294,8 @@ LayerPtr make_region(Section& section, const LayerContext& context) {
 void describe_region(KeyDocs& docs) {
   docs.add(RegionKeys{});
   docs.add(AnchorsKey{kAnchorUnit});
-  describe_objectness(docs);
-  describe_class_losses(docs);
+  describe_objectness(docs, kDefaultObjectness);
+  describe_class_losses(docs, "softmax; with softmax=0 squared error of raw scores");
 }
 
 }  // namespace darknet

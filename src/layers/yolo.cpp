@@ -11,6 +11,7 @@
 namespace darknet {
 namespace {
 
+constexpr const char *kDefaultLoss = "ce", *kNewCoordsLoss = "mse";  // of objectness and classes
 constexpr float kClassMatch = .25f;  // Darknet's compare_yolo_class: any class above it
 
 // Keys of as many numbers as a file gives.
@@ -148,7 +149,7 @@ class YoloLayer final : public KeyedHead<YoloKeys> {
     section.read(keys_);
     section.read(lists);
     check_lists(section, keys_, lists);
-    const char* const default_loss = keys_.new_coords ? "mse" : "ce";
+    const char* const default_loss = keys_.new_coords ? kNewCoordsLoss : kDefaultLoss;
     Setup setup{.keys = keys_,
                 .nms = keys_,
                 .anchors = std::move(lists.anchors),
@@ -237,8 +238,9 @@ LayerPtr make_yolo(Section& section, const LayerContext& context) {
 void describe_yolo(KeyDocs& docs) {
   docs.add(YoloKeys{});
   docs.add(YoloLists{});
-  describe_objectness(docs);
-  describe_class_losses(docs);
+  const std::string without = cat(kDefaultLoss, "; with new_coords=1 ", kNewCoordsLoss);
+  describe_objectness(docs, without);
+  describe_class_losses(docs, without);
 }
 
 }  // namespace darknet

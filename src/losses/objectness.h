@@ -39,13 +39,13 @@ struct ObjectnessRules {
 static_assert(std::is_trivially_copyable_v<ObjectnessRules>);
 
 struct ObjectnessKeys {
+  std::string_view without;  // for help: the loss that a head takes without obj_loss
   std::string loss, prior = "0";
   ObjectnessRules rules;
   template <class V>
   void fields(V&& v) {
     v("obj_loss", loss, OneOf{names_of<LogitLoss>()},
-      "loss of the objectness; without it what Darknet does: [yolo] ce, new_coords and [region] "
-      "mse");
+      cat("loss of the objectness; without it, as in Darknet, ", without));
     v("obj_target", rules.target, Choice<ObjectnessTarget>{},
       "target of assigned anchors; without it as rescore and objectness_smooth say");
     v("obj_norm", rules.norm, Choice<ObjectnessNorm>{},
@@ -66,7 +66,8 @@ struct Objectness {
 Objectness read_objectness(Section&, std::string_view default_loss);
 // Throws where targets are soft and the loss needs hard ones, naming the loss that does not.
 void require_hard_targets(const Section&, const Objectness&, bool soft);
-void describe_objectness(KeyDocs&);
+// `without`: the loss that the head takes without obj_loss.
+void describe_objectness(KeyDocs&, std::string_view without);
 
 // p*: the constant prediction at which a share eta of positives and 1 - eta of negatives balance,
 // eta w+ g+(x) + (1 - eta) w- g-(x) = 0, by bisection

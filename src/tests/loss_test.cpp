@@ -363,7 +363,8 @@ TEST(ClassLosses, ReadTheirOwnKeysAlone) {
       << warnings;
   EXPECT_NE(error_of([&] { read("cls_loss=ce\ncls_gamma=9\n"); }), "");  // unused, yet unsound
   EXPECT_EQ(error_of([&] { read("cls_loss=softmax\n"); }),
-            "net.cfg:2: [yolo] cls_loss: softmax is for [region]; here every class has a sigmoid");
+            "net.cfg:2: [yolo] cls_loss: softmax is for scores that go through a softmax; here "
+            "every class has a sigmoid");
 }
 
 TEST(EveryLossList, NamesALossForSoftTargetsThatTakesThem) {
