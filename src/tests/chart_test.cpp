@@ -271,7 +271,7 @@ TEST(TrainingChart, DrawsEveryFigureThatNamesAPanel) {
     EXPECT_EQ(drawn(f, h.figures), wanted) << f.key;
     EXPECT_EQ(drawn(f, h.heads[1].figures), wanted && f.panel != TelemetryPanel::boxes) << f.key;
   }
-  EXPECT_EQ(shown, 10u);
+  EXPECT_GE(shown, 10u);
 }
 
 TEST(TrainingHistory, KeepsEachHeadByItself) {
