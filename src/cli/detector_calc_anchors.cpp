@@ -16,6 +16,7 @@
 #include "dataset/input_truths.h"
 #include "dataset/labels.h"
 #include "eval/imbalance.h"
+#include "nn/head_types.h"
 #include "nn/network.h"
 #include "report/chart.h"
 #include "train/anchors.h"
@@ -34,9 +35,9 @@ struct Options : CfgArguments {
 // The network's input, and its present anchors where a cfg is given.
 struct Target {
   std::int64_t width = 416, height = 416, classes = 0;
-  bool letter_box = false, region = false;
+  bool letter_box = false;
   std::vector<AnchorShape> anchors;
-  float cell_width = 1, cell_height = 1;  // pixels, of a [region]
+  AnchorShape unit{1, 1};  // of the key anchors=, in pixels
 };
 
 Target target_of(const Options& o) {
@@ -45,14 +46,12 @@ Target target_of(const Options& o) {
     const Network net(sections_of(o), {});
     const Shape input = net.input_shape();
     t.width = input.w, t.height = input.h, t.letter_box = net.settings().letter_box;
-    if (net.heads().empty()) fail_at({o.cfg, 0}, "no [yolo] and no [region]: no anchors");
+    if (net.heads().empty())
+      fail_at({o.cfg, 0}, "no anchors: there is no detection head (", head_names("or"), ")");
     for (const HeadAt& at : net.heads()) {
       for (const AnchorShape& a : at.head->anchor_shapes(input)) t.anchors.push_back(a);
       t.classes = at.head->settings().classes;
-      const Shape grid = net.output_shape(at.layer);
-      t.region = net.layer(at.layer).type() == "region";
-      t.cell_width = static_cast<float>(input.w) / static_cast<float>(grid.w);
-      t.cell_height = static_cast<float>(input.h) / static_cast<float>(grid.h);
+      t.unit = at.head->anchor_unit(input);
     }
   }
   if (o.width > 0) t.width = o.width;
@@ -77,14 +76,15 @@ std::vector<AnchorShape> objects_of(const LabelledImages& labelled, const Target
 }
 
 std::string anchors_line(const AnchorResult& r, const Target& t) {
+  const bool in_pixels = t.unit.width == 1 && t.unit.height == 1;
   std::string line = "anchors=";
   for (std::size_t k = 0; k < r.anchors.size(); ++k) {
     const AnchorShape& a = r.anchors[k];
     line += k == 0 ? " " : ", ";
-    line += t.region
-                ? fmt::format("{:.3f},{:.3f}", a.width / t.cell_width, a.height / t.cell_height)
-                // Whole pixels would cost small anchors more overlap than a restart gains.
-                : fmt::format("{:.4g},{:.4g}", a.width, a.height);
+    // Whole pixels would cost small anchors more overlap than a restart gains.
+    line += in_pixels
+                ? fmt::format("{:.4g},{:.4g}", a.width, a.height)
+                : fmt::format("{:.3f},{:.3f}", a.width / t.unit.width, a.height / t.unit.height);
   }
   return line;
 }
@@ -147,8 +147,8 @@ void add_detector_calc_anchors(CLI::App& program, Run& run) {
   app.footer(
       "k-means++ on the objects' widths and heights with 1 - IoU as the distance; the best of "
       "several starts, moved to\nwhere the mean IoU is largest. The line can be pasted into the "
-      "cfg: into every [yolo] (whose mask= says "
-      "which are its own), with num= as many.");
+      "cfg: into every detection head (whose mask=, "
+      "if it has one, says which are its own), with num= as many.");
   const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
   data_argument(app, o->data)->required();
   as_input(

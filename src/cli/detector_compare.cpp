@@ -14,6 +14,7 @@
 #include "core/input.h"
 #include "core/log.h"
 #include "core/text.h"
+#include "nn/head_types.h"
 #include "report/comparison_page.h"
 #include "report/side_by_side.h"
 #include "train/comparison.h"
@@ -160,11 +161,11 @@ void add_detector_compare(CLI::App& program, Run& run) {
   CLI::App& app = subcommand(program, {"detector", "compare"},
                              "train with two or more losses from the same seeds, and compare");
   app.footer(
-      "A variant is a name and the cfg keys that make it: -variant 'ce: obj_loss=ce' -variant "
-      "'focal: "
-      "obj_loss=focal\nobj_gamma=2'. A key without a section holds in every [yolo] and [region]. "
-      "Without -variant: ce and focal.\nThe same call resumes an interrupted comparison; with more "
-      "seeds it trains those that are missing.");
+      cat("A variant is a name and the cfg keys that make it: -variant 'ce: obj_loss=ce' -variant "
+          "'focal: obj_loss=focal\nobj_gamma=2'. A key without a section holds in every ",
+          head_names("and"),
+          ". Without -variant: ce and focal.\nThe same call resumes an interrupted comparison; "
+          "with more seeds it trains those that are missing."));
   const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
   data_argument(app, o->data)->required();
   cfg_argument(app, o->cfg)->required();

@@ -13,6 +13,7 @@
 #include "dataset/input_truths.h"
 #include "dataset/scene_set.h"
 #include "dataset/scene_shapes.h"
+#include "nn/head_types.h"
 #include "nn/network.h"
 
 namespace darknet::cli {
@@ -144,7 +145,8 @@ int synth(Options& o) {
     apply_overrides(cfg, o.overrides);
     net.emplace(std::move(cfg), NetworkOptions{});
     if (net->heads().empty())
-      fail_at({o.cfg, 0}, "no [yolo] and no [region] classifies anchors here");
+      fail_at({o.cfg, 0}, "no anchors to classify: there is no detection head (", head_names("or"),
+              ")");
   }
   if (o.background > 0) o.set.scenes = with_background(*net, o.set.scenes, o.background);
   const SceneSettings& s = o.set.scenes;

@@ -2,6 +2,7 @@
 // std::variant whose alternatives have `static constexpr std::string_view name`. All that a new one
 // needs is its place in the list.
 #pragma once
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <optional>
@@ -19,9 +20,26 @@ concept NamedList = requires {
 }
 &&requires { std::variant_alternative_t<0, List>::name; };
 
+template <class List>
+struct ListTraits;
+template <class... Known>
+struct ListTraits<std::variant<Known...>> {
+  template <class... More>
+  using Extended = std::variant<Known..., More...>;
+  static constexpr bool distinct_names() {
+    std::array<std::string_view, sizeof...(Known)> names{Known::name...};
+    std::sort(names.begin(), names.end());
+    return std::adjacent_find(names.begin(), names.end()) == names.end();
+  }
+};
+// A list that continues another one.
+template <class List, class... More>
+using Extended = typename ListTraits<List>::template Extended<More...>;
+
 // Every alternative with its defaults, in the order of the list.
 template <NamedList List>
 auto all_of() {
+  static_assert(ListTraits<List>::distinct_names(), "two alternatives of a list have one name");
   return []<std::size_t... i>(std::index_sequence<i...>) {
     return std::array{List(std::in_place_index<i>)...};
   }

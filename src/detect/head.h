@@ -1,4 +1,4 @@
-// What a detection head ([yolo], [region]) offers to the trainer, to evaluation and to the user:
+// What a detection head offers to the trainer, to evaluation and to the user:
 // its keys and settings, decoding of its output, counting of positives, and telemetry of the last
 // step.
 #pragma once
@@ -95,10 +95,12 @@ class Head {
 
   // How many distinct anchors of this head the truths of one image make positive on a grid of a
   // network input `net`, from the labels alone: without what predictions choose (truth_thresh < 1,
-  // [region] without bias_match).
+  // bias_match=0).
   virtual std::int64_t positives(std::span<const Truth> truths, const Shape& net) const = 0;
   // The anchors of this head.
   virtual std::vector<AnchorShape> anchor_shapes(const Shape& net) const = 0;
+  // What 1 stands for in its key `anchors`: a pixel of the network's input, or a cell of the grid.
+  virtual AnchorShape anchor_unit(const Shape& net) const = 0;
   // Anchors of one image: grid cells times anchors of a cell.
   virtual std::int64_t candidates(const Shape& net) const = 0;
 

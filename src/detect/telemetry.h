@@ -11,32 +11,11 @@
 
 namespace darknet {
 
-// Sums over the images of one forward pass of one head; of several passes and heads by +=.
-struct HeadTelemetry {
-#define TELEMETRY(name, key, scale) double name = 0;
-#include "detect/telemetry.def"
-#undef TELEMETRY
-
-  DN_HD HeadTelemetry& operator+=(const HeadTelemetry& o) {
-#define TELEMETRY(name, key, scale) name += o.name;
-#include "detect/telemetry.def"
-#undef TELEMETRY
-    return *this;
-  }
-  DN_HD bool finite() const { return not_finite == 0; }
-  double loss() const {
-    return objectness_loss_positive + objectness_loss_negative + class_loss + box_loss;
-  }
-  double gradient() const {  // of the objectness
-    return gradient_easy_negative + gradient_hard_negative + gradient_positive;
-  }
-};
-static_assert(std::is_trivially_copyable_v<HeadTelemetry>);
-
 // What a logged figure is: its sum divided by the images of the step, by all of the gradient, by
-// the number of positive or of negative anchors; or the sum itself, an integer.
+// the number of positive or of negative anchors; or the sum itself, an integer. Those of
+// loss_per_image add up to the loss, those of share_of_gradient to the gradient of the objectness.
 enum class TelemetryScale : std::uint8_t {
-  per_image,
+  loss_per_image,
   share_of_gradient,
   per_positive,
   per_negative,
@@ -44,8 +23,46 @@ enum class TelemetryScale : std::uint8_t {
   unlogged
 };
 
+// Where the charts draw it (report/training_chart.cpp).
+enum class TelemetryPanel : std::uint8_t {
+  loss_parts,
+  gradient_shares,
+  mean_objectness,
+  boxes,
+  none
+};
+
+// Sums over the images of one forward pass of one head; of several passes and heads by +=.
+struct HeadTelemetry {
+#define TELEMETRY(name, key, scale, panel, series) double name = 0;
+#include "detect/telemetry.def"
+#undef TELEMETRY
+
+  DN_HD HeadTelemetry& operator+=(const HeadTelemetry& o) {
+#define TELEMETRY(name, key, scale, panel, series) name += o.name;
+#include "detect/telemetry.def"
+#undef TELEMETRY
+    return *this;
+  }
+  DN_HD bool finite() const { return not_finite == 0; }
+  double loss() const { return sum_of(TelemetryScale::loss_per_image); }
+  // Of the objectness.
+  double gradient() const { return sum_of(TelemetryScale::share_of_gradient); }
+
+ private:
+  double sum_of(TelemetryScale wanted) const {
+    double sum = 0;
+#define TELEMETRY(name, key, scale, panel, series) \
+  if (TelemetryScale::scale == wanted) sum += name;
+#include "detect/telemetry.def"
+#undef TELEMETRY
+    return sum;
+  }
+};
+static_assert(std::is_trivially_copyable_v<HeadTelemetry>);
+
 enum class Figure : std::uint8_t {
-#define TELEMETRY(name, key, scale) name,
+#define TELEMETRY(name, key, scale, panel, series) name,
 #include "detect/telemetry.def"
 #undef TELEMETRY
 };
@@ -55,12 +72,14 @@ struct TelemetryFigure {
   Figure figure;
   std::string_view key;  // in the training log
   TelemetryScale scale;
+  TelemetryPanel panel;
+  std::string_view series;  // its name there; "" where the panel has one only
   TelemetrySum sum;
 };
 
 inline constexpr auto kTelemetryFigures = std::to_array<TelemetryFigure>({
-#define TELEMETRY(name, key, scale) \
-  {Figure::name, key, TelemetryScale::scale, &HeadTelemetry::name},
+#define TELEMETRY(name, key, scale, panel, series) \
+  {Figure::name, key, TelemetryScale::scale, TelemetryPanel::panel, series, &HeadTelemetry::name},
 #include "detect/telemetry.def"
 #undef TELEMETRY
 });
@@ -74,7 +93,7 @@ inline double logged_value(const HeadTelemetry& t, const TelemetryFigure& f, dou
   const double sum = t.*f.sum;
   const auto share = [&](double whole) { return whole > 0 ? sum / whole : 0; };
   switch (f.scale) {
-    case TelemetryScale::per_image:
+    case TelemetryScale::loss_per_image:
       return sum / images;
     case TelemetryScale::share_of_gradient:
       return share(t.gradient());

@@ -7,6 +7,7 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "detect/nms.h"
+#include "nn/head_types.h"
 
 namespace darknet {
 namespace {
@@ -58,7 +59,7 @@ std::int64_t classes_of(const Network& net) {
     classes = here;
   }
   if (classes == 0)
-    fail_at({net.where().file, 0}, "this network has no detection head ([yolo] or [region])");
+    fail_at({net.where().file, 0}, "this network has no detection head (", head_names("or"), ")");
   return classes;
 }
 

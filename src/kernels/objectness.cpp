@@ -27,34 +27,59 @@ struct ApplyObjectness {
   }
 };
 
+// The figures of one anchor, each by a function of its name in detect/telemetry.def.
+class AnchorFigures {
+ public:
+  DN_HD AnchorFigures(const ObjectnessArguments& a, std::int64_t i)
+      : a_(a),
+        r_(a.records[i]),
+        pixel_(i / a.layout.anchors),
+        first_(i % a.layout.anchors * a.layout.entries),
+        p_(math::sigmoid(a.logits.at(pixel_, first_ + a.layout.objectness))),
+        g_(math::abs(a.gradient.at(pixel_, first_ + a.layout.objectness))) {}
+
+  DN_HD double objectness_loss_positive() const { return of_positive(r_.objectness_loss); }
+  DN_HD double objectness_loss_negative() const { return of_negative(r_.objectness_loss); }
+  DN_HD double class_loss() const { return r_.class_loss; }
+  DN_HD double box_loss() const { return r_.box_loss; }
+  DN_HD double gradient_easy_negative() const { return p_ < kEasy ? of_negative(g_) : 0; }
+  DN_HD double gradient_hard_negative() const { return p_ < kEasy ? 0 : of_negative(g_); }
+  DN_HD double gradient_positive() const { return of_positive(g_); }
+  DN_HD double p_positive() const { return of_positive(p_); }
+  DN_HD double p_negative() const { return of_negative(p_); }
+  DN_HD double iou_positive() const { return of_positive(r_.iou); }
+  DN_HD double positives() const { return of_positive(1); }
+  DN_HD double negatives() const { return of_negative(1); }
+  DN_HD double ignored() const { return r_.state == AnchorState::ignored ? 1 : 0; }
+  DN_HD double truths() const { return r_.truths; }
+  DN_HD double truths_lost() const { return a_.last_truth_wins ? more_truths() : 0; }
+  DN_HD double truths_sharing() const { return a_.last_truth_wins ? 0 : more_truths(); }
+  DN_HD double not_finite() const {
+    float sum = r_.class_loss + r_.box_loss + r_.objectness_loss;
+    for (std::int64_t e = 0; e < a_.layout.entries; ++e) sum += a_.gradient.at(pixel_, first_ + e);
+    return sum - sum == 0 ? 0 : 1;
+  }
+
+ private:
+  DN_HD double of_positive(double v) const { return r_.state == AnchorState::positive ? v : 0; }
+  DN_HD double of_negative(double v) const { return r_.state == AnchorState::negative ? v : 0; }
+  DN_HD double more_truths() const { return r_.truths > 1 ? r_.truths - 1 : 0; }
+
+  const ObjectnessArguments& a_;
+  const AnchorRecord& r_;
+  std::int64_t pixel_, first_;
+  double p_, g_;  // objectness, and |gradient| in its logit
+};
+
 struct AnchorSums {
   ObjectnessArguments a;
   DN_HD HeadTelemetry operator()(std::int64_t i) const {
-    const AnchorRecord& r = a.records[i];
-    const std::int64_t pixel = i / a.layout.anchors;
-    const std::int64_t channel = i % a.layout.anchors * a.layout.entries + a.layout.objectness;
-    const double p = math::sigmoid(a.logits.at(pixel, channel));
-    const double g = math::abs(a.gradient.at(pixel, channel));
+    const AnchorFigures figures(a, i);
     HeadTelemetry s;
-    s.class_loss = r.class_loss, s.box_loss = r.box_loss;
-    s.truths = r.truths;
-    (a.last_truth_wins ? s.truths_lost : s.truths_sharing) = r.truths > 1 ? r.truths - 1 : 0;
-    if (r.state == AnchorState::positive) {
-      s.positives = 1, s.objectness_loss_positive = r.objectness_loss;
-      s.gradient_positive = g, s.p_positive = p, s.iou_positive = r.iou;
-    } else if (r.state == AnchorState::negative) {
-      s.negatives = 1, s.objectness_loss_negative = r.objectness_loss, s.p_negative = p;
-      (p < kEasy ? s.gradient_easy_negative : s.gradient_hard_negative) = g;
-    } else {
-      s.ignored = 1;
-    }
-    s.not_finite = is_finite(pixel, channel - a.layout.objectness, r) ? 0 : 1;
+#define TELEMETRY(name, key, scale, panel, series) s.name = figures.name();
+#include "detect/telemetry.def"
+#undef TELEMETRY
     return s;
-  }
-  DN_HD bool is_finite(std::int64_t pixel, std::int64_t first, const AnchorRecord& r) const {
-    float sum = r.class_loss + r.box_loss + r.objectness_loss;
-    for (std::int64_t e = 0; e < a.layout.entries; ++e) sum += a.gradient.at(pixel, first + e);
-    return sum - sum == 0;
   }
 };
 

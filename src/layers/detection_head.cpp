@@ -13,8 +13,8 @@ void DetectionHead::set_up(Setup setup) {
   setup_ = std::move(setup);
   anchors_.total = setup_.keys.num;
   for (std::int64_t n = 0; n < anchors_.total; ++n) {
-    anchors_.width[n] = setup_.anchors[to_size(2 * n)];
-    anchors_.height[n] = setup_.anchors[to_size(2 * n + 1)];
+    anchors_.width[n] = setup_.anchors.sides[to_size(2 * n)];
+    anchors_.height[n] = setup_.anchors.sides[to_size(2 * n + 1)];
     anchors_.mask[n] = static_cast<std::int32_t>(n);
   }
   if (!setup_.mask.empty()) std::copy(setup_.mask.begin(), setup_.mask.end(), anchors_.mask);
@@ -29,7 +29,7 @@ void DetectionHead::set_up(Setup setup) {
 
 AnchorTable DetectionHead::anchors_for(const Shape& net, const Shape& grid) const {
   AnchorTable table = anchors_;
-  const Shape& unit = setup_.anchors_in_cells ? grid : net;
+  const Shape& unit = setup_.anchors.unit == AnchorUnit::grid_cell ? grid : net;
   table.unit_w = static_cast<float>(unit.w), table.unit_h = static_cast<float>(unit.h);
   return table;
 }
@@ -120,13 +120,16 @@ std::int64_t DetectionHead::positives(std::span<const Truth> truths, const Shape
 }
 
 std::vector<AnchorShape> DetectionHead::anchor_shapes(const Shape& net) const {
-  const AnchorTable anchors = anchors_for(net, shape_);
-  const float w = static_cast<float>(net.w) / anchors.unit_w,
-              h = static_cast<float>(net.h) / anchors.unit_h;
+  const AnchorShape unit = anchor_unit(net);
   std::vector<AnchorShape> shapes;
   for (std::int64_t n = 0; n < layout_.anchors; ++n)
-    shapes.push_back({anchors.own_width(n) * w, anchors.own_height(n) * h});
+    shapes.push_back({anchors_.own_width(n) * unit.width, anchors_.own_height(n) * unit.height});
   return shapes;
+}
+
+AnchorShape DetectionHead::anchor_unit(const Shape& net) const {
+  const AnchorTable units = anchors_for(net, shape_);
+  return {static_cast<float>(net.w) / units.unit_w, static_cast<float>(net.h) / units.unit_h};
 }
 
 std::int64_t DetectionHead::candidates(const Shape&) const {

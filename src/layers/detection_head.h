@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 #include <vector>
+#include "cfg/anchors_key.h"
 #include "detect/head.h"
 #include "kernels/assignment.h"
 #include "losses/objectness.h"
@@ -28,6 +29,7 @@ class DetectionHead : public Layer, public Head {
               std::vector<InputDetection>& to) const override;
   std::int64_t positives(std::span<const Truth> truths, const Shape& net) const override;
   std::vector<AnchorShape> anchor_shapes(const Shape& net) const override;
+  AnchorShape anchor_unit(const Shape& net) const override;
   std::int64_t candidates(const Shape& net) const override;
   const ObjectnessStart& start() const override { return setup_.objectness.start; }
   double balancing_offset(std::span<const float> logits, double eta) const override;
@@ -44,9 +46,8 @@ class DetectionHead : public Layer, public Head {
   struct Setup {
     HeadKeys keys;
     NmsKeys nms;
-    std::vector<float> anchors;      // width, height of keys.num anchors
+    AnchorsKey anchors;              // keys.num of them
     std::vector<std::int64_t> mask;  // this head's; empty: all
-    bool anchors_in_cells = false;   // of the grid; else in pixels of the input
     std::int64_t box_entries = 4;    // of an anchor; then the objectness and the classes
     Objectness objectness;
     float weight_positive = 1, weight_negative = 1;  // of the objectness, in its stationary prior

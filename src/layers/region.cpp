@@ -1,6 +1,5 @@
 // [region]: the detection head of YOLOv2: its keys, its kernels and the layer.
 #include <type_traits>
-#include "cfg/anchors_key.h"
 #include "core/for_each.h"
 #include "layers/detection_head.h"
 #include "losses/class_keys.h"
@@ -53,14 +52,8 @@ struct RegionKeys : HeadKeys {
 };
 static_assert(std::is_trivially_copyable_v<RegionKeys>);
 
-struct RegionAnchors {
-  std::vector<float> anchors;
-  template <class V>
-  void fields(V&& v) {
-    v("anchors", anchors, ListOf<float>{{1e-6f, 1e6f}},
-      "width,height of every anchor in grid cells");
-  }
-};
+constexpr const char* kDefaultObjectness = "mse";
+constexpr AnchorUnit kAnchorUnit = AnchorUnit::grid_cell;
 
 // softmax=0 without cls_loss: squared error of the raw scores (Darknet).
 struct SquaredError {
@@ -224,14 +217,13 @@ struct Assign {
 class RegionLayer final : public KeyedHead<RegionKeys> {
  public:
   RegionLayer(Section& section, const LayerContext& context) : KeyedHead(section, context) {
-    RegionAnchors lists;
+    AnchorsKey anchors{kAnchorUnit};
     section.read(keys_);
-    section.read(lists);
-    take_anchors(section, keys_.num, lists.anchors);
+    section.read(anchors);
+    take_anchors(section, keys_.num, anchors);
     Setup setup{.keys = keys_,
-                .anchors = std::move(lists.anchors),
-                .anchors_in_cells = true,
-                .objectness = read_objectness(section, "mse", keys_.obj_normalizer),
+                .anchors = std::move(anchors),
+                .objectness = read_objectness(section, kDefaultObjectness, keys_.obj_normalizer),
                 .weight_positive = keys_.object_scale,
                 .weight_negative = keys_.noobject_scale,
                 .min_objectness = keys_.classfix == -1 ? .5f : 0,  // Darknet
@@ -301,9 +293,9 @@ LayerPtr make_region(Section& section, const LayerContext& context) {
 
 void describe_region(KeyDocs& docs) {
   docs.add(RegionKeys{});
-  docs.add(RegionAnchors{});
-  describe_objectness(docs);
-  describe_class_losses(docs);
+  docs.add(AnchorsKey{kAnchorUnit});
+  describe_objectness(docs, kDefaultObjectness);
+  describe_class_losses(docs, "softmax; with softmax=0 squared error of raw scores");
 }
 
 }  // namespace darknet

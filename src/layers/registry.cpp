@@ -68,6 +68,23 @@ bool is_head_type(std::string_view type) {
   return e && e->head;
 }
 
+std::vector<std::string> head_types() {
+  std::vector<std::string> names;
+  for (const Entry& e : kLayers)
+    if (e.head) names.emplace_back(e.name);
+  return names;
+}
+
+std::string head_names(std::string_view conjunction) {
+  std::string text;
+  const std::vector<std::string> all = head_types();
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const bool last = i + 1 == all.size();
+    text += cat(i == 0 ? "" : last ? cat(' ', conjunction, ' ') : ", ", '[', all[i], ']');
+  }
+  return text;
+}
+
 std::vector<std::string> layer_types() {
   std::vector<std::string> names;
   for (const Entry& e : kLayers) names.emplace_back(e.name);

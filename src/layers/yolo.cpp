@@ -3,7 +3,6 @@
 #include "kernels/yolo.h"
 #include <algorithm>
 #include <set>
-#include "cfg/anchors_key.h"
 #include "core/for_each.h"
 #include "core/log.h"
 #include "layers/detection_head.h"
@@ -12,18 +11,18 @@
 namespace darknet {
 namespace {
 
+constexpr const char *kDefaultLoss = "ce", *kNewCoordsLoss = "mse";  // of objectness and classes
 constexpr float kClassMatch = .25f;  // Darknet's compare_yolo_class: any class above it
 
 // Keys of as many numbers as a file gives.
 struct YoloLists {
   std::vector<std::int64_t> mask, counters_per_class;
-  std::vector<float> anchors;
+  AnchorsKey anchors{AnchorUnit::input_pixel};
   template <class V>
   void fields(V&& v) {
     v("mask", mask, ListOf<std::int64_t>{{0, kMaxAnchors - 1}},
       "this head's anchors; without it all");
-    v("anchors", anchors, ListOf<float>{{1e-6f, 1e6f}},
-      "width,height of every anchor in input pixels");
+    anchors.fields(v);
     v("counters_per_class", counters_per_class,
       TrainingOnly{ListOf<std::int64_t>{{1, std::int64_t{1} << 40}}},
       "objects per class; rare classes get a larger weight");
@@ -150,7 +149,7 @@ class YoloLayer final : public KeyedHead<YoloKeys> {
     section.read(keys_);
     section.read(lists);
     check_lists(section, keys_, lists);
-    const char* const default_loss = keys_.new_coords ? "mse" : "ce";
+    const char* const default_loss = keys_.new_coords ? kNewCoordsLoss : kDefaultLoss;
     Setup setup{.keys = keys_,
                 .nms = keys_,
                 .anchors = std::move(lists.anchors),
@@ -239,8 +238,9 @@ LayerPtr make_yolo(Section& section, const LayerContext& context) {
 void describe_yolo(KeyDocs& docs) {
   docs.add(YoloKeys{});
   docs.add(YoloLists{});
-  describe_objectness(docs);
-  describe_class_losses(docs);
+  const std::string without = cat(kDefaultLoss, "; with new_coords=1 ", kNewCoordsLoss);
+  describe_objectness(docs, without);
+  describe_class_losses(docs, without);
 }
 
 }  // namespace darknet

@@ -17,9 +17,11 @@ std::string read_class_loss_name(Section& section, const std::string& fallback) 
 
 SigmoidClassLoss read_sigmoid_class_loss(Section& section, const std::string& fallback) {
   const std::string name = read_class_loss_name(section, fallback);
-  const std::vector<std::string> known = loss_names<SigmoidClassLoss>();
+  const std::vector<std::string> known = names_of<SigmoidClassLoss>();
   if (std::find(known.begin(), known.end(), name) == known.end())
-    section.fail("cls_loss", cat(name, " is for [region]; here every class has a sigmoid"));
+    section.fail(
+        "cls_loss",
+        cat(name, " is for scores that go through a softmax; here every class has a sigmoid"));
   return read_loss<SigmoidClassLoss>(section, "cls_", name);
 }
 
@@ -31,8 +33,8 @@ void require_hard_class_targets(const Section& section, const SigmoidClassLoss& 
                                                         softened_by, " softens them; use ", other));
 }
 
-void describe_class_losses(KeyDocs& docs) {
-  docs.add(ClassKeys{});
+void describe_class_losses(KeyDocs& docs, std::string_view without) {
+  docs.add(ClassKeys{.without = without});
   describe_losses<ClassLoss>(docs, "cls_");
 }
 

@@ -8,13 +8,13 @@
 namespace darknet {
 
 struct ClassKeys {
+  std::string_view without;  // for help: the loss that a head takes without cls_loss
   std::string loss;
   bool focal_loss = false;
   template <class V>
   void fields(V&& v) {
-    v("cls_loss", loss, OneOf{loss_names<ClassLoss>()},
-      "loss of the classes; without it as in Darknet: [yolo] ce, new_coords mse, [region] "
-      "softmax");
+    v("cls_loss", loss, OneOf{names_of<ClassLoss>()},
+      cat("loss of the classes; without it, as in Darknet, ", without));
     v("focal_loss", focal_loss, TrainingOnly{Flag{}}, "Darknet's: cls_loss=darknet_focal");
   }
 };
@@ -26,6 +26,7 @@ SigmoidClassLoss read_sigmoid_class_loss(Section&, const std::string& fallback);
 // Throws where the loss needs hard targets and the key `softened_by` is on.
 void require_hard_class_targets(const Section&, const SigmoidClassLoss&,
                                 const std::string& softened_by);
-void describe_class_losses(KeyDocs&);
+// `without`: the loss that the head takes without cls_loss.
+void describe_class_losses(KeyDocs&, std::string_view without);
 
 }  // namespace darknet

@@ -48,14 +48,12 @@ decltype(auto) with_keys(List& loss, const std::string& prefix, const std::set<s
 template <class List>
 List read_loss(Section& section, const std::string& prefix, std::string_view name) {
   std::set<std::string> known;
-  List chosen;
-  for (List& l : all_losses<List>())
-    if (name_of(l) == name) chosen = l;
+  List chosen = value_of<List>(name).value();
   with_keys(chosen, prefix, {}, [&](auto keys) {
     section.read_training(keys);
     known = keys.names();
   });
-  for (List& l : all_losses<List>())
+  for (List& l : all_of<List>())
     with_keys(l, prefix, known, [&](auto keys) {
       section.read_training(keys);
       for (const std::string& key : keys.names()) {
@@ -78,8 +76,7 @@ List read_loss(Section& section, const std::string& prefix, std::string_view nam
 // The keys of every loss of the list, for `darknet help`.
 template <class List>
 void describe_losses(KeyDocs& docs, const std::string& prefix) {
-  for (List& loss : all_losses<List>())
-    with_keys(loss, prefix, {}, [&](auto keys) { docs.add(keys); });
+  for (List& loss : all_of<List>()) with_keys(loss, prefix, {}, [&](auto keys) { docs.add(keys); });
 }
 
 }  // namespace darknet

@@ -44,8 +44,8 @@ void require_hard_targets(const Section& section, const Objectness& o, bool soft
                              other));
 }
 
-void describe_objectness(KeyDocs& docs) {
-  docs.add(ObjectnessKeys{});
+void describe_objectness(KeyDocs& docs, std::string_view without) {
+  docs.add(ObjectnessKeys{.without = without});
   describe_losses<LogitLoss>(docs, "obj_");
 }
 

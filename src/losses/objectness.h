@@ -40,19 +40,19 @@ struct ObjectnessRules {
 };
 static_assert(std::is_trivially_copyable_v<ObjectnessRules>);
 
-// obj_init=auto. From .1 to .3 the gradient of the background is within (1 + gamma)^2 s^2 / 2 of
-// that of equal logits: 42 % at gamma 2, 9 % at gamma 0 (docs/loss-math.md).
+// obj_init=auto: the background's gradient is then 1.2 times that of equal logits at gamma 2, 1.02
+// times at gamma 0 (docs/loss-math.md, The start).
 inline constexpr float kInitialDeviation = .2f;
 
 struct ObjectnessKeys {
+  std::string_view without;  // for help: the loss that a head takes without obj_loss
   std::string loss;
   ObjectnessStart start;
   ObjectnessRules rules;
   template <class V>
   void fields(V&& v) {
-    v("obj_loss", loss, OneOf{loss_names<LogitLoss>()},
-      "loss of the objectness; without it what Darknet does: [yolo] ce, new_coords and [region] "
-      "mse");
+    v("obj_loss", loss, OneOf{names_of<LogitLoss>()},
+      cat("loss of the objectness; without it, as in Darknet, ", without));
     v("obj_target", rules.target, Choice<ObjectnessTarget>{},
       "target of assigned anchors; without it as rescore and objectness_smooth say");
     v("obj_norm", rules.norm, Choice<ObjectnessNorm>{},
@@ -78,7 +78,8 @@ struct Objectness {
 Objectness read_objectness(Section&, std::string_view default_loss, RealOrAuto normalizer = {1});
 // Throws where targets are soft and the loss needs hard ones, naming the loss that does not.
 void require_hard_targets(const Section&, const Objectness&, bool soft);
-void describe_objectness(KeyDocs&);
+// `without`: the loss that the head takes without obj_loss.
+void describe_objectness(KeyDocs&, std::string_view without);
 
 // How anchors with and without an object are weighted against each other.
 struct Balance {

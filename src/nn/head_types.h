@@ -1,10 +1,15 @@
-// Which sections are detection heads.
+// Which sections are detection heads: those that are HEAD in layers/layers.def.
 #pragma once
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace darknet {
 
-// Whether `type`, as a section is called, is that of a detection head (layers/layers.def).
+// Whether `type`, as a section is called, is that of a detection head.
 bool is_head_type(std::string_view type);
+std::vector<std::string> head_types();
+// For messages: "[yolo] or [region]"; of three, "[a], [b] or [c]".
+std::string head_names(std::string_view conjunction);
 
 }  // namespace darknet

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/device_guard.h"
 #include "core/index.h"
 #include "nn/freezing.h"
 
@@ -61,7 +62,7 @@ void Optimizer::update(Slot& slot, const OptimizerStep& step, const StepState* s
 
 void Optimizer::step(StepState* state, std::int64_t images, bool average) {
   const Stream& stream = net_.stream();
-  streams(stream.device.type).use(stream.device);
+  const DeviceGuard guard(stream.device);
   for (Slot& s : slots_)
     if (s.parameter->updated())
       check_finite(stream, s.parameter->gradient.data(), s.parameter->gradient.size(), state,

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -44,7 +45,7 @@ double of_all_heads(const std::vector<LoggedHead>& heads, const TelemetryFigure&
       return over_heads(heads, f.figure, &kPositives);
     case TelemetryScale::per_negative:
       return over_heads(heads, f.figure, &kNegatives);
-    case TelemetryScale::per_image:
+    case TelemetryScale::loss_per_image:
     case TelemetryScale::count:
     case TelemetryScale::unlogged:
       break;
@@ -140,23 +141,48 @@ std::vector<Series> one_of_each(const std::vector<TrainingHistory>& all, Figure 
   return list;
 }
 
-// What the panels of all heads together show, of one by itself.
-std::vector<Panel> panels_of(const HeadHistory& head, const TrainingHistory& h) {
-  const auto title = [&](const char* what) { return cat(head.name, ": ", what, " (smoothed)"); };
-  return {log_scale(panel(
-              title("parts of the loss"), "loss per image",
-              {series("objects", h, smoothed(head.figures[Figure::objectness_loss_positive])),
-               series("background", h, smoothed(head.figures[Figure::objectness_loss_negative])),
-               series("class", h, smoothed(head.figures[Figure::class_loss])),
-               series("box", h, smoothed(head.figures[Figure::box_loss]))})),
-          share_of(panel(
-              title("who moves the objectness"), "share of the gradient",
-              {series("easy background", h, smoothed(head.figures[Figure::gradient_easy_negative])),
-               series("hard background", h, smoothed(head.figures[Figure::gradient_hard_negative])),
-               series("objects", h, smoothed(head.figures[Figure::gradient_positive]))})),
-          log_scale(panel(title("mean objectness"), "probability p",
-                          {series("objects", h, smoothed(head.figures[Figure::p_positive])),
-                           series("background", h, smoothed(head.figures[Figure::p_negative]))}))};
+// How a panel of figures looks.
+struct FigurePanel {
+  TelemetryPanel panel;
+  const char *title, *y_label;
+  Panel (*scaled)(Panel);
+  bool of_each_head = true;  // also of each by itself
+};
+constexpr FigurePanel kFigurePanels[] = {
+    {TelemetryPanel::loss_parts, "parts of the loss", "loss per image", log_scale},
+    {TelemetryPanel::gradient_shares, "who moves the objectness", "share of the gradient",
+     share_of},
+    {TelemetryPanel::mean_objectness, "mean objectness", "probability p", log_scale},
+    {TelemetryPanel::boxes, "boxes of objects", "mean IoU", share_of, false}};
+
+constexpr bool every_panel_is_drawn() {
+  for (const TelemetryFigure& f : kTelemetryFigures) {
+    bool drawn = f.panel == TelemetryPanel::none;
+    for (const FigurePanel& p : kFigurePanels) drawn |= p.panel == f.panel;
+    if (!drawn) return false;
+  }
+  return true;
+}
+static_assert(every_panel_is_drawn(), "a panel of detect/telemetry.def is not in kFigurePanels");
+
+// The panel with the figures that detect/telemetry.def puts there.
+Panel figure_panel(const FigurePanel& p, const std::string& title, const TrainingHistory& h,
+                   const FigureHistory& figures) {
+  std::vector<Series> all;
+  for (const TelemetryFigure& f : kTelemetryFigures)
+    if (f.panel == p.panel)
+      all.push_back(series(std::string(f.series), h, smoothed(figures[f.figure])));
+  return p.scaled(panel(title + " (smoothed)", p.y_label, std::move(all)));
+}
+
+std::string capitalised(std::string text) {
+  text.front() = static_cast<char>(std::toupper(static_cast<unsigned char>(text.front())));
+  return text;
+}
+
+Panel panel_of_all_heads(const FigurePanel& p, const TrainingHistory& h) {
+  const bool summed = p.panel == TelemetryPanel::loss_parts && h.heads.size() > 1;
+  return figure_panel(p, capitalised(p.title) + (summed ? ", all heads" : ""), h, h.figures);
 }
 
 }  // namespace
@@ -206,34 +232,24 @@ TrainingHistory read_history(const std::filesystem::path& log) {
 
 Chart training_chart(const TrainingHistory& h) {
   Chart chart{.title = h.label};
-  chart.panels = {
-      log_scale(panel(
-          "Loss", "loss per image",
-          {series("of the iteration", h, h.loss), series("running average", h, h.average_loss)})),
-      log_scale(
-          panel(h.heads.size() > 1 ? "Parts of the loss, all heads (smoothed)"
-                                   : "Parts of the loss (smoothed)",
-                "loss per image",
-                {series("objects", h, smoothed(h.figures[Figure::objectness_loss_positive])),
-                 series("background", h, smoothed(h.figures[Figure::objectness_loss_negative])),
-                 series("class", h, smoothed(h.figures[Figure::class_loss])),
-                 series("box", h, smoothed(h.figures[Figure::box_loss]))})),
-      share_of(panel("Average precision on valid=", "mAP@0.5", {sparse("", h, h.map)})),
-      share_of(
-          panel("Who moves the objectness (smoothed)", "share of the gradient",
-                {series("easy background", h, smoothed(h.figures[Figure::gradient_easy_negative])),
-                 series("hard background", h, smoothed(h.figures[Figure::gradient_hard_negative])),
-                 series("objects", h, smoothed(h.figures[Figure::gradient_positive]))})),
-      log_scale(panel("Mean objectness (smoothed)", "probability p",
-                      {series("objects", h, smoothed(h.figures[Figure::p_positive])),
-                       series("background", h, smoothed(h.figures[Figure::p_negative]))})),
-      share_of(panel("Boxes of objects (smoothed)", "mean IoU",
-                     {series("", h, smoothed(h.figures[Figure::iou_positive]))})),
-      from_zero(panel("Learning rate", "rate", {series("", h, h.learning_rate)})),
-      from_zero(panel("Speed", "images per second", {series("", h, h.images_per_second)}))};
-  if (h.heads.size() > 1)
-    for (const HeadHistory& head : h.heads)
-      for (Panel& p : panels_of(head, h)) chart.panels.push_back(std::move(p));
+  std::vector<Panel>& panels = chart.panels;
+  panels.push_back(log_scale(panel(
+      "Loss", "loss per image",
+      {series("of the iteration", h, h.loss), series("running average", h, h.average_loss)})));
+  for (const FigurePanel& p : kFigurePanels) {
+    panels.push_back(panel_of_all_heads(p, h));
+    if (p.panel == TelemetryPanel::loss_parts)
+      panels.push_back(
+          share_of(panel("Average precision on valid=", "mAP@0.5", {sparse("", h, h.map)})));
+  }
+  panels.push_back(from_zero(panel("Learning rate", "rate", {series("", h, h.learning_rate)})));
+  panels.push_back(
+      from_zero(panel("Speed", "images per second", {series("", h, h.images_per_second)})));
+  if (h.heads.size() < 2) return chart;
+  for (const HeadHistory& head : h.heads)
+    for (const FigurePanel& p : kFigurePanels)
+      if (p.of_each_head)
+        panels.push_back(figure_panel(p, cat(head.name, ": ", p.title), h, head.figures));
   return chart;
 }
 

@@ -247,6 +247,33 @@ TEST(TrainingHistory, OfAnIterationIsThatOfItsLine) {
   EXPECT_EQ(drawn.heads[1].name, read.heads[1].name);
 }
 
+// Each figure has values of its own here, which its line must show.
+TEST(TrainingChart, DrawsEveryFigureThatNamesAPanel) {
+  TrainingHistory h;
+  LoggedIteration i{.iteration = 1, .heads = std::vector<LoggedHead>(2)};
+  for (double k = 1; LoggedHead & head : i.heads) {
+    head.layer = k;
+    for (double& value : head.figures) value = ++k / 100;
+  }
+  h.add(i);
+  const Chart chart = training_chart(h);
+  const auto drawn = [&](const TelemetryFigure& f, const FigureHistory& figures) {
+    return std::any_of(chart.panels.begin(), chart.panels.end(), [&](const Panel& p) {
+      return std::any_of(p.series.begin(), p.series.end(), [&](const Series& s) {
+        return s.name == f.series && s.y == figures[f.figure];
+      });
+    });
+  };
+  std::size_t shown = 0;
+  for (const TelemetryFigure& f : kTelemetryFigures) {
+    const bool wanted = f.panel != TelemetryPanel::none;
+    shown += wanted;
+    EXPECT_EQ(drawn(f, h.figures), wanted) << f.key;
+    EXPECT_EQ(drawn(f, h.heads[1].figures), wanted && f.panel != TelemetryPanel::boxes) << f.key;
+  }
+  EXPECT_GE(shown, 10u);
+}
+
 TEST(TrainingHistory, KeepsEachHeadByItself) {
   TrainingHistory h;
   ASSERT_TRUE(h.add(R"({"iteration":1})"));  // a line without heads

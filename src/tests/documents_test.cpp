@@ -16,6 +16,7 @@
 #include "core/activation.h"
 #include "core/file.h"
 #include "dataset/result_writer.h"
+#include "detect/telemetry.h"
 #include "kernels/optimizers.h"
 #include "losses/class_loss.h"
 #include "losses/losses.h"
@@ -110,7 +111,7 @@ TEST(Lists, HoldWhatTheFilesDefine) {
   const auto list = [&](const std::vector<std::string>& names) {
     listed.insert(names.begin(), names.end());
   };
-  list(layer_types()), list(loss_names<LogitLoss>()), list(loss_names<ClassLoss>());
+  list(layer_types()), list(names_of<LogitLoss>()), list(names_of<ClassLoss>());
   list(names_of<OptimizerRule>()), list(names_of<Activation>());
   for (const ResultFormat& format : result_formats()) listed.insert(format.name);
   const std::pair<const char*, std::regex> kDefinitions[] = {
@@ -128,6 +129,20 @@ TEST(Lists, HoldWhatTheFilesDefine) {
         ++found;
       }
   EXPECT_GE(found, listed.size());
+}
+
+TEST(Pages, FocalExplainsEveryFigureOfTheLog) {
+  const std::string page = text_of(source_dir() / "docs/focal.md");
+  const auto begin = page.find("\n| field | meaning |\n|---|---|");
+  ASSERT_NE(begin, page.npos);
+  const std::string table = page.substr(begin, page.find("\n\n", begin) - begin);
+  std::multiset<std::string> explained, logged;
+  for (const std::string& fields : all_matches(table, std::regex(R"(\n\|([^|]*)\|)")))
+    for (const std::string& key : all_matches(fields, std::regex("`([^`]*)`")))
+      explained.insert(key);
+  for (const TelemetryFigure& f : kTelemetryFigures)
+    if (f.scale != TelemetryScale::unlogged) logged.insert(std::string(f.key));
+  EXPECT_EQ(explained, logged);
 }
 
 TEST(Pages, ReadmeNamesEveryCommand) {

@@ -3,6 +3,7 @@
 // of their losses is checked with head_samples.cpp.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 #include <tuple>
@@ -285,8 +286,31 @@ TEST_P(EachObjectness, ReportsTheSumsOfItsGradients) {
   EXPECT_NEAR(told.p_negative, p_negative, 1e-5);
 }
 
-INSTANTIATE_TEST_SUITE_P(Losses, EachObjectness, testing::ValuesIn(loss_names<LogitLoss>()),
+INSTANTIATE_TEST_SUITE_P(Losses, EachObjectness, testing::ValuesIn(names_of<LogitLoss>()),
                          [](const auto& info) { return info.param; });
+
+// Heads with positives, both kinds of negatives, ignored anchors, ground truths in one anchor, and
+// an error: a figure that is 0 for all of them has a value that nothing writes.
+TEST(HeadTelemetry, HasNoFigureThatIsAlwaysZero) {
+  const std::vector<Truth> truths = {kWide, kWide, kSmall, kSquare};
+  std::vector<HeadTelemetry> told;
+  for (const LayerSample& s :
+       {sample_of("yolo", without(kYolo, "ignore_thresh") + "ignore_thresh=.2\n", 14, truths),
+        sample_of("region", kRegion, 14, truths)}) {
+    Trial t(s, Mode::training);
+    t.in[0].data()[4] = -5;  // an easy negative
+    for (const float bad : {0.f, NAN}) {
+      t.in[0].data()[3 * 14 + 4] += bad;
+      t.forward();
+      told.push_back(t.layer->head()->telemetry({}));
+    }
+  }
+  for (const TelemetryFigure& f : kTelemetryFigures)
+    EXPECT_TRUE(std::any_of(
+        told.begin(), told.end(),
+        [&](const HeadTelemetry& h) { return std::isfinite(h.*f.sum) && h.*f.sum != 0; }))
+        << "figure " << static_cast<int>(f.figure) << ' ' << f.key;
+}
 
 TEST(HeadTelemetry, ReportsAnError) {
   Trial t(sample_of("yolo", kYolo, 14, {kWide}), Mode::training);
@@ -481,6 +505,20 @@ TEST(HeadErrors, NameTheKeyAndTheWayOut) {
             "them; use quality_focal");
   EXPECT_EQ(error_of(region + "softmax=1\ncls_loss=ce\n"),
             "net.cfg:5: [region] cls_loss: ce is a loss per class; it needs softmax=0");
+}
+
+TEST(Heads, ReportTheUnitOfTheirAnchors) {
+  for (const auto& [type, keys, side] :
+       {std::tuple{"yolo", kYolo, 1.f}, std::tuple{"region", kRegion, 8.f}}) {
+    const Trial t(sample_of(type, keys, 14, {kWide}), Mode::training);
+    const Head& head = *t.layer->head();
+    const AnchorShape unit = head.anchor_unit({1, 32, 32, 3});
+    EXPECT_EQ(unit.width, side) << type;
+    EXPECT_EQ(unit.height, side) << type;
+    const AnchorShape wide = head.anchor_shapes({1, 32, 32, 3})[type[0] == 'y' ? 0 : 1];
+    EXPECT_EQ(wide.width, 16) << type;  // 16,8 pixels of [yolo], 2,1 cells of [region]
+    EXPECT_EQ(wide.height, 8) << type;
+  }
 }
 
 // Another head of the network may take more truths, and this one is given as many.

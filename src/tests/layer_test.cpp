@@ -7,6 +7,7 @@
 
 #include "core/activation.h"
 #include "core/index.h"
+#include "nn/head_types.h"
 #include "tests/layer_harness.h"
 
 namespace darknet::testing_layers {
@@ -240,6 +241,18 @@ TEST(LayerErrors, NameFileLineAndWhatWasExpected) {
   EXPECT_EQ(error_of("[maxpool]\nsize=2\npadding=4\n", 5),
             "net.cfg:3: [maxpool] padding: padding=4 leaves windows of size=2 without any input");
   EXPECT_THROW(layer_keys("convolutionel"), Error);
+}
+
+TEST(Layers, ThatAreHeadsAreNamedInMessages) {
+  const std::vector<std::string> heads = head_types();
+  ASSERT_GE(heads.size(), 2u);
+  std::string text;
+  for (const std::string& type : layer_types()) {
+    EXPECT_EQ(is_head_type(type), std::count(heads.begin(), heads.end(), type) == 1) << type;
+    if (!is_head_type(type)) continue;
+    text += cat(text.empty() ? "" : type == heads.back() ? " or " : ", ", '[', type, ']');
+  }
+  EXPECT_EQ(head_names("or"), text);
 }
 
 std::vector<bool> updates(const std::string& keys) {

@@ -195,7 +195,7 @@ TEST_P(EveryLoss, BalancesAtItsStationaryPrior) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Variant, EveryLoss, testing::ValuesIn(loss_names<LogitLoss>()),
+INSTANTIATE_TEST_SUITE_P(Variant, EveryLoss, testing::ValuesIn(names_of<LogitLoss>()),
                          [](const auto& info) { return info.param; });
 
 LogitLoss focal(float gamma, float alpha) { return losses::Focal{gamma, alpha}; }
@@ -327,7 +327,7 @@ TEST(DarknetFocal, HasTheKnownFactor) {  // alpha .5, gamma 2 (docs/loss-math.md
 // Of the losses that look at the true class alone: factor (p - 1) is the slope in its logit.
 TEST(ClassLosses, OfTheTrueClassHaveTheirValuesSlope) {
   int checked = 0;
-  for (const ClassLoss& loss : all_losses<ClassLoss>())
+  for (const ClassLoss& loss : all_of<ClassLoss>())
     std::visit(
         [&](const auto& l) {
           using L = std::decay_t<decltype(l)>;
@@ -363,11 +363,12 @@ TEST(ClassLosses, ReadTheirOwnKeysAlone) {
       << warnings;
   EXPECT_NE(error_of([&] { read("cls_loss=ce\ncls_gamma=9\n"); }), "");  // unused, yet unsound
   EXPECT_EQ(error_of([&] { read("cls_loss=softmax\n"); }),
-            "net.cfg:2: [yolo] cls_loss: softmax is for [region]; here every class has a sigmoid");
+            "net.cfg:2: [yolo] cls_loss: softmax is for scores that go through a softmax; here "
+            "every class has a sigmoid");
 }
 
 TEST(EveryLossList, NamesALossForSoftTargetsThatTakesThem) {
-  for (const ClassLoss& loss : all_losses<ClassLoss>()) {
+  for (const ClassLoss& loss : all_of<ClassLoss>()) {
     const std::string_view other = traits_of(loss).for_soft_targets;
     if (other.empty()) continue;
     EXPECT_TRUE(takes_soft_targets(loss_of(std::string(other)))) << name_of(loss);
@@ -420,7 +421,7 @@ TEST(ObjectnessKeys, AreReadAndRefused) {
   };
   EXPECT_EQ(refused("obj_loss=foca\n"),
             fmt::format("net.cfg:2: [yolo] obj_loss: 'foca' is none of {}; did you mean 'focal'?",
-                        fmt::join(loss_names<LogitLoss>(), ",")));
+                        fmt::join(names_of<LogitLoss>(), ",")));
   EXPECT_EQ(refused("obj_loss=quality_focal\nobj_gamma=.5\n"),
             "net.cfg:3: [yolo] obj_gamma: quality_focal needs 0 or at least 1: between them its "
             "gradient is infinite at p = t");

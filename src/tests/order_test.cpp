@@ -258,7 +258,7 @@ void check_objectness() {
   constexpr AnchorLayout kLayout{.anchors = 3, .entries = 6};
   const Shape shape{2, 31, 37, kLayout.anchors * kLayout.entries};
   const std::int64_t anchors = shape.pixels() * kLayout.anchors;
-  for (const LogitLoss& loss : all_losses<LogitLoss>())
+  for (const LogitLoss& loss : all_of<LogitLoss>())
     EXPECT_TRUE(same_in_any_order([&](const Stream& s) {
       const Tensor logits = random_tensor(shape, 1), gradient({}, shape);
       std::vector<AnchorRecord> records(to_size(anchors));

@@ -6,6 +6,8 @@
 #include <sstream>
 
 #include "cfg/parse.h"
+#include "core/device_guard.h"
+#include "core/for_each.h"
 #include "core/index.h"
 #include "core/rng.h"
 #include "nn/weights.h"
@@ -61,6 +63,28 @@ TEST(SimulatedTraining, LeavesTheSameBytesOnEverySchedule) {
     for (const auto& values : found.front())
       for (const float v : values) ASSERT_TRUE(std::isfinite(v));
   }
+}
+
+struct SetOne {
+  float* x;
+  DN_HD void operator()(std::int64_t) const { *x = 1; }
+};
+
+TEST(SimulatedTraining, AnOptimizersStepLeavesTheDeviceOfItsCaller) {
+  const Device first{.type = DeviceType::cuda, .index = 0},
+      second{.type = DeviceType::cuda, .index = 1};
+  std::istringstream cfg(kNetwork);
+  Network net(parse_cfg(cfg, "net.cfg"), {.device = second, .mode = Mode::training});
+  Optimizer optimizer(net, net.settings());
+  net.initialise();
+  net.parameters_changed();
+  const StepState begun;
+  Buffer state(second, sizeof begun), x(first, sizeof(float));
+  memory(second.type).copy_in(net.stream(), state.data(), &begun, sizeof begun);
+  const DeviceGuard guard(first);
+  const OwnedStream stream({.device = first});
+  optimizer.step(static_cast<StepState*>(state.data()), 4, true);
+  EXPECT_NO_THROW(for_each(stream.get(), 1, SetOne{static_cast<float*>(x.data())}));
 }
 
 }  // namespace

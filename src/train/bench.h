@@ -16,8 +16,8 @@ namespace darknet {
 
 struct BenchOptions {
   std::filesystem::path cfg;
-  std::string cfg_text;        // a cfg that is no file yet; "": the file's
-  std::filesystem::path data;  // training: images of its train list; "": synthetic pixels
+  std::vector<Section> sections;  // a cfg that is parsed already; empty: the file's
+  std::filesystem::path data;     // training: images of its train list; "": synthetic pixels
   BadLabels bad_labels = BadLabels::stop;
   std::vector<std::string> overrides;  // -set
   Device device;

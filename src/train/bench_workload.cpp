@@ -1,7 +1,6 @@
 #include "train/bench_workload.h"
 
 #include <chrono>
-#include <sstream>
 
 #include "cfg/data_file.h"
 #include "cfg/parse.h"
@@ -23,8 +22,7 @@ double seconds_since(Clock::time_point t) {
 }
 
 std::vector<Section> sections_of(const BenchOptions& o) {
-  std::istringstream text(o.cfg_text);
-  std::vector<Section> cfg = o.cfg_text.empty() ? read_cfg(o.cfg) : parse_cfg(text, o.cfg.string());
+  std::vector<Section> cfg = o.sections.empty() ? read_cfg(o.cfg) : o.sections;
   if (o.training && o.batch > 0) cfg.front().set("batch", std::to_string(o.batch), {"-batch", 0});
   apply_overrides(cfg, o.overrides);
   return cfg;

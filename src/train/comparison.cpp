@@ -30,14 +30,14 @@ using nlohmann::json;
 constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 26;  // of a manifest, a list, a cfg
 constexpr std::int64_t kEvaluationBatch = 4;
 
-std::vector<std::string> head_types(const std::vector<Section>& cfg) {
+std::vector<std::string> head_types_of(const std::vector<Section>& cfg) {
   std::vector<std::string> types;
   for (const Section& s : cfg)
     if (is_head_type(s.type()) && std::find(types.begin(), types.end(), s.type()) == types.end())
       types.push_back(s.type());
   if (types.empty())
-    fail_at(cfg.front().where(),
-            "there is no detection head such as [yolo], whose losses could be compared");
+    fail_at(cfg.front().where(), "there is no detection head (", head_names("or"),
+            ") whose losses could be compared");
   return types;
 }
 
@@ -253,7 +253,7 @@ ComparedVariant parse_variant(const std::string& text, const std::vector<Section
       variant.overrides.push_back(word);
       continue;
     }
-    for (const std::string& type : head_types(cfg))
+    for (const std::string& type : head_types_of(cfg))
       variant.overrides.push_back(cat(type, ".*.", word));
   }
   return variant;

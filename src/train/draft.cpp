@@ -119,7 +119,8 @@ class Drafter {
  private:
   struct HeadPlace {
     std::size_t section = 0;
-    std::int64_t stride_x = 0, stride_y = 0, anchors = 0;
+    std::int64_t stride = 0, anchors = 0;
+    AnchorShape unit;  // of its key anchors
   };
   std::string chosen_network();
   std::string network_for_weights();
@@ -133,6 +134,7 @@ class Drafter {
     return share * static_cast<double>(memory(options_.device.type).capacity(options_.device));
   }
   std::vector<HeadPlace> find_heads() const;
+  bool takes(const HeadPlace& head, std::string_view key) const;
   void set_classes();
   void set_input();
   void set_anchors();
@@ -200,10 +202,17 @@ std::vector<Drafter::HeadPlace> Drafter::find_heads() const {
   for (std::size_t k = 0; k < places.size(); ++k) {
     const HeadAt at = net.heads()[k];
     const Shape grid = net.output_shape(at.layer), input = net.input_shape();
-    places[k].stride_x = input.w / grid.w, places[k].stride_y = input.h / grid.h;
+    places[k].stride = input.w / grid.w, places[k].unit = at.head->anchor_unit(input);
     places[k].anchors = at.head->settings().anchors;
   }
   return places;
+}
+
+// Whether the section type has such a key.
+bool Drafter::takes(const HeadPlace& head, std::string_view key) const {
+  const KeyDocs keys = layer_keys(cfg_.type(head.section));
+  return std::any_of(keys.docs().begin(), keys.docs().end(),
+                     [&](const KeyDoc& k) { return k.key == key; });
 }
 
 void Drafter::set_classes() {
@@ -255,9 +264,9 @@ void Drafter::set_anchors() {
   std::vector<std::size_t> by_stride(places.size());
   for (std::size_t k = 0; k < places.size(); ++k) by_stride[k] = k;
   std::sort(by_stride.begin(), by_stride.end(),
-            [&](std::size_t a, std::size_t b) { return places[a].stride_x < places[b].stride_x; });
+            [&](std::size_t a, std::size_t b) { return places[a].stride < places[b].stride; });
   std::vector<std::int64_t> strides;
-  for (const std::size_t k : by_stride) strides.push_back(places[k].stride_x);
+  for (const std::size_t k : by_stride) strides.push_back(places[k].stride);
   const auto split = split_anchors(r.anchors, strides);
   std::string per_head;
   for (std::size_t k = 0; k < split.size(); ++k) {
@@ -270,9 +279,8 @@ void Drafter::set_anchors() {
 
 void Drafter::write_anchors(const HeadPlace& head, const AnchorResult& r,
                             const std::vector<std::int64_t>& mask) {
-  const bool region = cfg_.type(head.section) == "region";  // whose anchors are in grid cells
-  const double unit_x = region ? static_cast<double>(head.stride_x) : 1;
-  const double unit_y = region ? static_cast<double>(head.stride_y) : 1;
+  const auto unit_x = static_cast<double>(head.unit.width);
+  const auto unit_y = static_cast<double>(head.unit.height);
   std::string anchors, indices;
   for (const AnchorShape& a : r.anchors)
     anchors += cat(anchors.empty() ? "" : ", ", fixed(static_cast<double>(a.width) / unit_x, 2),
@@ -280,7 +288,7 @@ void Drafter::write_anchors(const HeadPlace& head, const AnchorResult& r,
   for (const std::int64_t m : mask) indices += cat(indices.empty() ? "" : ",", m);
   cfg_.set(head.section, "anchors", anchors);
   cfg_.set(head.section, "num", std::to_string(r.anchors.size()));
-  if (!region) cfg_.set(head.section, "mask", indices);
+  if (takes(head, "mask")) cfg_.set(head.section, "mask", indices);
   cfg_.set(head.section - 1, "filters", std::to_string((facts_.classes + 5) * std::ssize(mask)),
            "(classes + 5) x anchors of the head below");
 }
@@ -289,7 +297,6 @@ void Drafter::set_losses() {
   const bool focal = options_.loss == "focal";
   for (const HeadPlace& head : heads_) {
     const std::size_t s = head.section;
-    const bool yolo = cfg_.type(s) == "yolo";
     cfg_.set(s, "obj_loss", options_.loss, "or focal: -loss focal; docs/results.md compares them");
     if (focal) {
       cfg_.set(s, "obj_gamma", "2");
@@ -299,7 +306,7 @@ void Drafter::set_losses() {
     }
     cfg_.set(s, "obj_prior", "auto", "start from the share of anchors that have an object");
     const std::string box = cfg_.value(s, "iou_loss");
-    if (yolo && !box.empty() && box != "mse") cfg_.set(s, "box_gradient", "exact");
+    if (!box.empty() && box != "mse") cfg_.set(s, "box_gradient", "exact");
   }
   because(
       cat("objectness by ", focal ? "focal loss" : "cross-entropy",
@@ -356,7 +363,7 @@ double Drafter::seconds_per_image() {
   set_parts();
   log::info("measuring some training iterations");
   const BenchOptions options{.cfg = name_,
-                             .cfg_text = cfg_.text(),
+                             .sections = sections(cfg_, name_),
                              .data = options_.data,
                              .bad_labels = options_.bad_labels,
                              .device = options_.device};

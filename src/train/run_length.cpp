@@ -41,7 +41,8 @@ std::int64_t planned_by_epochs(const TrainerOptions& o, const DataFile& data,
   return iterations_of_epochs(o.length.epochs, images, read_net(cfg.front()).batch);
 }
 
-std::int64_t planned_by_hours(const TrainerOptions& o, const DataFile& data) {
+std::int64_t planned_by_hours(const TrainerOptions& o, const DataFile& data,
+                              const std::vector<Section>& cfg) {
   const fs::path backup = o.backup.empty() ? data.backup : o.backup;
   if (const std::int64_t planned = length_at_start(o, backup); planned > 0) {
     log::info(cat("-hours: the run keeps its planned length of ", plural(planned, "iteration")));
@@ -49,6 +50,7 @@ std::int64_t planned_by_hours(const TrainerOptions& o, const DataFile& data) {
   }
   log::info("-hours: measuring some iterations");
   const double seconds = seconds_per_iteration({.cfg = o.cfg,
+                                                .sections = cfg,
                                                 .data = o.data,
                                                 .bad_labels = o.bad_labels,
                                                 .overrides = o.overrides,
@@ -68,7 +70,7 @@ std::int64_t planned_iterations(const TrainerOptions& o, const DataFile& data,
                                 const std::vector<Section>& cfg) {
   refuse_a_second_length(o);
   const log::WithoutWarnings quiet;  // the run itself gives those of the cfg
-  return o.length.hours > 0 ? planned_by_hours(o, data) : planned_by_epochs(o, data, cfg);
+  return o.length.hours > 0 ? planned_by_hours(o, data, cfg) : planned_by_epochs(o, data, cfg);
 }
 
 }  // namespace
