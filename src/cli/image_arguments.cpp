@@ -60,21 +60,18 @@ bool is_image_name(const fs::path& path) {
   return std::find(kExtensions.begin(), kExtensions.end(), extension) != kExtensions.end();
 }
 
-std::vector<fs::path> images_of(const std::vector<std::string>& arguments, bool recursive) {
-  std::vector<fs::path> all;
-  const auto add = [&](const auto& more) {
-    for (const fs::path& path : more) all.push_back(path);
-  };
+ImagePaths images_of(const std::vector<std::string>& arguments, bool recursive) {
+  ImagePaths all;
   for (const std::string& argument : arguments) {
     if (is_folder(argument))
-      add(of_folder(argument, recursive));
+      all.append(ImagePaths(of_folder(argument, recursive)));
     else if (fs::path(argument).extension() == ".txt" ||
              (is_pipe(argument) && !is_image_name(argument)))
-      add(read_image_list(argument));
+      all.append(read_image_list(argument));
     else if (!is_present(argument) && argument.find_first_of("*?[") != std::string::npos)
-      add(of_pattern(argument));
+      all.append(ImagePaths(of_pattern(argument)));
     else
-      all.emplace_back(argument);
+      all.push_back(argument);
   }
   return all;
 }

@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "dataset/image_paths.h"
+
 namespace darknet::cli {
 
 // Whether a file's name has an extension of images.
@@ -12,7 +14,6 @@ bool is_image_name(const std::filesystem::path&);
 // In the order given; a folder's images by name, with those of its folders where `recursive`; a
 // .txt file is a list; a pattern ("shots/*.jpg", quoted) is expanded here where the shell did not.
 // Throws where a folder or a pattern gives nothing.
-std::vector<std::filesystem::path> images_of(const std::vector<std::string>& arguments,
-                                             bool recursive);
+ImagePaths images_of(const std::vector<std::string>& arguments, bool recursive);
 
 }  // namespace darknet::cli

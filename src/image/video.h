@@ -4,6 +4,7 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -39,8 +40,9 @@ struct CameraSettings {
 std::unique_ptr<VideoSource> open_video_file(const std::filesystem::path&);
 std::unique_ptr<VideoSource> open_camera(int index, const CameraSettings&);
 std::unique_ptr<VideoSource> open_stream(const std::string& url);
-// Images as the frames of a video.
-std::unique_ptr<VideoSource> image_source(std::vector<std::filesystem::path>, double fps);
+// Images as the frames of a video: `read` returns the image `i` of so many, or throws.
+std::unique_ptr<VideoSource> image_source(std::size_t images,
+                                          std::function<Image(std::size_t i)> read, double fps);
 
 struct WriterSettings {
   double fps = 25;
