@@ -36,7 +36,8 @@ struct Options : NetworkArguments, ReadingArguments {
 GroundTruths difficult_truths(const DataFile& data, const LabelledImages& labelled,
                               std::int64_t classes, BadLabels bad) {
   if (data.difficult.empty()) return {};
-  const ImagePaths all_difficult = read_image_list(data.difficult);
+  ImagePaths all_difficult = read_image_list(data.difficult);
+  all_difficult.set_lists({});  // its labels count, its images need not be there
   const std::size_t listed = labelled.images.size() + labelled.left_out.size();
   if (all_difficult.size() != listed)
     fail_at({data.difficult.string(), 0}, "lists ", plural(std::ssize(all_difficult), "image"),

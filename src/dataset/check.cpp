@@ -31,9 +31,8 @@ void count_objects(ListCheck& check, const std::vector<Truth>& truths) {
   }
 }
 
-void check_labels(ListCheck& check, const fs::path& image, std::int64_t classes, BadLabels bad,
-                  const Report& report) {
-  const LabelFile file = read_label_file(image, classes, bad);
+void check_labels(ListCheck& check, const LabelFile& file, BadLabels bad, const Report& report) {
+  if (file.image_missing) return;  // check_image() reports it
   const bool skipped = bad == BadLabels::skip;
   for (const std::string& error : file.errors)
     report(skipped ? Finding::fixed : Finding::error, skipped ? error + "; left out" : error);
@@ -72,7 +71,7 @@ ListCheck check_list(const fs::path& list, std::int64_t classes, std::int64_t ch
       report(Finding::error, cat(list.string(), ": ", image.string(), " is listed more than once"));
     }
     check_image(check, images, i, channels, report);
-    check_labels(check, image, classes, bad, report);
+    check_labels(check, read_label_file(images, i, classes, bad), bad, report);
     progress.at(++check.images);
   }
   return check;
