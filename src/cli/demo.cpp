@@ -253,11 +253,14 @@ void Demo::print_end(const VideoSummary& s) const {
     fail(options_.source.empty() ? "the camera" : options_.source.front(),
          ": no frame of it can be read");
   constexpr double kNearlyAll = .95;  // containers report lengths that are not exact
+  const std::int64_t skipped = source_->skipped();
   if (!stop_requested() &&
-      static_cast<double>(s.frames) < kNearlyAll * static_cast<double>(format_.frames))
+      static_cast<double>(s.frames + skipped) < kNearlyAll * static_cast<double>(format_.frames))
     log::warn(cat(options_.source.front(), ": ended after ", s.frames, " of the ", format_.frames,
                   " frames that it reports"));
   log::info(describe(s, core_count()));
+  if (skipped > 0)
+    log::info(cat(skipped, " of ", plural(format_.frames, "image"), " could not be read"));
 }
 
 std::unique_ptr<Window> Demo::open_window_if_asked() const {
@@ -300,7 +303,8 @@ int Demo::run() {
   if (writer_) writer_->close();
   writer_.reset();
   print_end(statistics_.summary());
-  return interrupt_.exit_code();
+  if (interrupt_.requested()) return interrupt_.exit_code();
+  return source_->skipped() > 0 ? 1 : 0;
 }
 
 }  // namespace

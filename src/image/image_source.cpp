@@ -1,5 +1,7 @@
 #include <utility>
 
+#include "core/error.h"
+#include "core/log.h"
 #include "image/video.h"
 
 namespace darknet {
@@ -13,15 +15,23 @@ class ImageSource : public VideoSource {
     return {.fps = fps_, .frames = static_cast<std::int64_t>(images_)};
   }
   bool read(Image& image) override {
-    if (next_ == images_) return false;
-    image = read_(next_++);
-    return true;
+    while (next_ < images_) try {
+        image = read_(next_++);
+        return true;
+      } catch (const Error& e) {
+        if (images_ == 1) throw;
+        log::warn(cat(e.what(), "; this image is skipped"));
+        ++skipped_;
+      }
+    return false;
   }
+  std::int64_t skipped() const override { return skipped_; }
 
  private:
   std::size_t images_, next_ = 0;
   std::function<Image(std::size_t)> read_;
   double fps_;
+  std::int64_t skipped_ = 0;
 };
 
 }  // namespace

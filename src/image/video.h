@@ -28,6 +28,8 @@ class VideoSource {
   // The next frame, RGB; false at the end, which of a live source is its loss. Throws where a
   // frame cannot be read.
   virtual bool read(Image&) = 0;
+  // Frames so far that could not be read and were skipped, with a warning each.
+  virtual std::int64_t skipped() const { return 0; }
 };
 
 // What a camera is asked for; 0: its own choice.
@@ -40,7 +42,8 @@ struct CameraSettings {
 std::unique_ptr<VideoSource> open_video_file(const std::filesystem::path&);
 std::unique_ptr<VideoSource> open_camera(int index, const CameraSettings&);
 std::unique_ptr<VideoSource> open_stream(const std::string& url);
-// Images as the frames of a video: `read` returns the image `i` of so many, or throws.
+// Images as the frames of a video: `read` returns the image `i` of so many. Of several those are
+// skipped for which it throws; of one it is the source that cannot be read.
 std::unique_ptr<VideoSource> image_source(std::size_t images,
                                           std::function<Image(std::size_t i)> read, double fps);
 
