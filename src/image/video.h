@@ -58,8 +58,8 @@ class VideoWriter {
   virtual ~VideoWriter() = default;  // closes the file; before that an .mp4 cannot be played
   // A frame of another size than the video's is fitted into it, with black bars.
   virtual void write(const Image&) = 0;
-  // Closes the file; throws where it cannot be played, or where its disk is full: the encoder does
-  // not report failed writes.
+  // Closes the file; throws where it cannot be played, or where it could not grow further (a full
+  // disk): the encoder does not report failed writes.
   virtual void close() = 0;
 };
 std::unique_ptr<VideoWriter> create_video(const std::filesystem::path&, const WriterSettings&);
