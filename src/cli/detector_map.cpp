@@ -11,6 +11,7 @@
 #include "cli/map_report.h"
 #include "cli/network_arguments.h"
 #include "cli/open_network.h"
+#include "cli/results.h"
 #include "cli/run_inputs.h"
 #include "core/file.h"
 #include "core/input.h"
@@ -71,12 +72,12 @@ Labelled read_labelled(const DataFile& data, std::vector<std::string> names, Bad
           std::move(names)};
 }
 
-std::vector<EvaluatedImage> detect_all(const Options& o, const NetworkArguments& network,
-                                       const DataFile& data, Labelled& to) {
+WholeEvaluation detect_all(const Options& o, const NetworkArguments& network, const DataFile& data,
+                           Labelled& to) {
   Network net = open_network(network, kEvaluationBatch);
   classes_of(net);
   to = read_labelled(data, class_names(net, data), o.bad_labels);
-  return run_evaluation(net, to.set, o.threads);
+  return evaluate_all(net, to.set, o.threads);
 }
 
 // Of another program.
@@ -151,8 +152,10 @@ int map(const Options& o) {
   check_outputs(o);
   const auto before = std::chrono::steady_clock::now();
   Labelled labelled;
-  const auto images =
-      o.detections.empty() ? detect_all(o, network, data, labelled) : read_all(o, data, labelled);
+  const auto [images, interrupted] = o.detections.empty()
+                                         ? detect_all(o, network, data, labelled)
+                                         : WholeEvaluation{read_all(o, data, labelled)};
+  if (interrupted != 0) return interrupted;
   const MapResult result = score(images, o, labelled.names);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - before;
   print(result);
