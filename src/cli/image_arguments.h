@@ -16,4 +16,9 @@ bool is_image_name(const std::filesystem::path&);
 // Throws where a folder or a pattern gives nothing.
 ImagePaths images_of(const std::vector<std::string>& arguments, bool recursive);
 
+// What a line of standard input names, typed or dragged into a terminal. Where there is nothing of
+// this very name, quotes, escapes (a\ b.jpg) and ~/ are read as a shell reads them, and several
+// such words are several images; folders, lists and patterns as above. Throws as images_of().
+ImagePaths images_typed(const std::string& line, bool recursive);
+
 }  // namespace darknet::cli

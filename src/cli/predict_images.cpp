@@ -64,8 +64,9 @@ class Predictor {
 
   // False where this image cannot be read. What cannot be written ends the run.
   bool run(const ImagePaths& images, std::size_t i);
-  bool run_all(const ImagePaths& images);  // false where one of them failed
-  bool run_typed();  // paths from standard input; false where one of them failed
+  bool run_all(const ImagePaths& images);                   // false where one of them failed
+  bool run_typed();                                         // paths from standard input; the same
+  bool run_line(const std::string& line);                   // one of them
   int exit_code() const { return interrupt_.exit_code(); }  // 0: it was not interrupted
 
  private:
@@ -145,14 +146,27 @@ bool Predictor::run(const ImagePaths& images, std::size_t i) {
   return true;
 }
 
+bool Predictor::run_line(const std::string& line) {
+  ImagePaths images;
+  try {
+    images = images_typed(line, options_.recursive);
+  } catch (const Error& e) {
+    log::error(e.what());
+    return false;
+  }
+  bool good = true;
+  for (std::size_t i = 0; i < images.size() && !interrupt_.requested(); ++i) good &= run(images, i);
+  return good;
+}
+
 bool Predictor::run_typed() {
   let_signals_end_reads();
   bool good = true;
   LineReader lines(std::cin, "standard input");
-  for (std::string_view path; !interrupt_.requested() && (fmt::print("Enter Image Path: "),
-                                                          std::fflush(stdout), lines.next(path));) {
-    if (path.empty()) continue;
-    good &= run({fs::path(path)}, 0);  // a typing error is no reason to load the network again
+  for (std::string_view line; !interrupt_.requested() && (fmt::print("Enter Image Path: "),
+                                                          std::fflush(stdout), lines.next(line));) {
+    if (line.empty()) continue;
+    good &= run_line(std::string(line));  // a typing error is no reason to load the network again
   }
   fmt::print("\n");
   return good;
