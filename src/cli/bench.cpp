@@ -55,8 +55,10 @@ int run_bench(const Options& o) {
   BenchOptions options = o;
   options.stop = [&] { return interrupt.requested(); };
   const BenchReport r = bench(options);
+  const bool written = r.iterations > 0 && !o.json.empty();
+  if (written) write_file_atomically(o.json, bench_json(o, r));
   if (r.iterations > 0) print_bench(o, r);
-  if (r.iterations > 0 && !o.json.empty()) write_file_atomically(o.json, bench_json(o, r));
+  if (written) fmt::print("-> {}\n", printable(o.json.string()));
   if (r.iterations < o.iterations)
     fmt::print("interrupted after {} of {}\n", plural(r.iterations, "iteration"), o.iterations);
   return interrupt.exit_code();

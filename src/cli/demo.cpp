@@ -68,6 +68,7 @@ class Demo {
   std::unique_ptr<Window> open_window_if_asked() const;
   void print_addresses() const;
   void print_end(const VideoSummary&) const;
+  void print_outputs(std::int64_t frames) const;
   void press(int key, const Frame*);
   bool stop_requested() const;
   void print_progress(const VideoSummary&) const;
@@ -263,6 +264,15 @@ void Demo::print_end(const VideoSummary& s) const {
     log::info(cat(skipped, " of ", plural(format_.frames, "image"), " could not be read"));
 }
 
+void Demo::print_outputs(std::int64_t frames) const {
+  if (options_.benchmark || frames == 0) return;
+  for (const std::string& file : {options_.out_filename, options_.json_file_output})
+    if (!file.empty()) log::info("-> " + printable(file));
+  if (!options_.prefix.empty())
+    log::info(
+        fmt::format("-> {0}_00000001.jpg to {0}_{1:08}.jpg", printable(options_.prefix), frames));
+}
+
 std::unique_ptr<Window> Demo::open_window_if_asked() const {
   if (options_.dont_show || options_.benchmark) return nullptr;
   if (has_display()) return open_window("Darknet Focal");
@@ -303,6 +313,7 @@ int Demo::run() {
   if (writer_) writer_->close();
   writer_.reset();
   print_end(statistics_.summary());
+  print_outputs(statistics_.summary().frames);
   if (interrupt_.requested()) return interrupt_.exit_code();
   return source_->skipped() > 0 ? 1 : 0;
 }

@@ -161,8 +161,14 @@ int map(const Options& o) {
   print(result);
   if (o.detections.empty()) print_advice(o, result.best);
   fmt::print("{} in {:.1f} s\n", plural(std::ssize(images), "image"), seconds.count());
-  if (!o.out.empty()) write_file_atomically(o.out, to_json(result));
-  if (!o.curves.empty()) write_curves(o.curves, result);
+  if (!o.out.empty()) {
+    write_file_atomically(o.out, to_json(result));
+    fmt::print("-> {}\n", printable(o.out));
+  }
+  if (!o.curves.empty()) {
+    write_curves(o.curves, result);
+    fmt::print("-> {}\n", printable(o.curves));
+  }
   if (!o.errors.empty())
     for (const auto& sheet :
          write_error_sheets(o.errors, result.errors, {labelled.set.images, result.names}))

@@ -66,7 +66,9 @@ int recall(const Options& o) {
                100 * r.recall, r.best_iou);
   fmt::print("{} with {}, whatever the class\n", plural(std::ssize(images), "image"),
              plural(labelled.objects, "object"));
-  if (!o.out.empty()) write(o.out, rows);
+  if (o.out.empty()) return 0;
+  write(o.out, rows);
+  fmt::print("-> {0}.csv, {0}.svg, {0}.png\n", printable(o.out));
   return 0;
 }
 

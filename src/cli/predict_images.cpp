@@ -118,7 +118,7 @@ Prediction Predictor::predict(const ImagePaths& images, std::size_t i) {
 }
 
 void Predictor::output(Prediction p) {
-  files_.add({p.image.width, p.image.height}, p.found);
+  const fs::path labels = files_.add({p.image.width, p.image.height}, p.found);
   if (p.found.empty())
     fmt::print(
         "nothing found: no score is above the threshold {:.3g} (-thresh); the highest is "
@@ -129,6 +129,7 @@ void Predictor::output(Prediction p) {
   draw(p.image, p.found);
   write_image(p.annotated, p.image);
   fmt::print("-> {}\n", printable(p.annotated.string()));
+  if (!labels.empty()) fmt::print("-> {}\n", printable(labels.string()));
   if (!options_.dont_show) show_image(p.path.string(), p.image);
 }
 
@@ -227,6 +228,8 @@ int predict_images(const PredictOptions& o) {
     closed = std::current_exception();
   }
   files.finish();
+  for (const fs::path& path : files.outputs())  // also where the terminal was closed meanwhile
+    log::info("-> " + printable(path.string()));
   if (predictor.exit_code() == 0 && closed) std::rethrow_exception(closed);
   if (predictor.exit_code() == 0) return good ? 0 : 1;
   report_interrupted(files.images(), open_end ? std::nullopt : std::optional(images.size()), o.out);
