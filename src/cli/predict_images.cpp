@@ -72,6 +72,7 @@ class Predictor {
  private:
   Prediction predict(const ImagePaths& images, std::size_t i);
   void output(Prediction);
+  static bool report(const Error&);  // on a line of its own; false
   void print(const std::vector<Detection>& found, const Image& image) const;
   void draw(Image& image, const std::vector<Detection>& found) const;
   std::string name(const Detection& d) const {
@@ -133,15 +134,19 @@ void Predictor::output(Prediction p) {
   if (!options_.dont_show) show_image(p.path.string(), p.image);
 }
 
+bool Predictor::report(const Error& e) {
+  fmt::print("\n");
+  std::fflush(stdout);
+  log::error(e.what());
+  return false;
+}
+
 bool Predictor::run(const ImagePaths& images, std::size_t i) {
   Prediction p;
   try {
     p = predict(images, i);
   } catch (const Error& e) {
-    fmt::print("\n");
-    std::fflush(stdout);
-    log::error(e.what());
-    return false;
+    return report(e);
   }
   output(std::move(p));
   return true;
@@ -152,8 +157,7 @@ bool Predictor::run_line(const std::string& line) {
   try {
     images = images_typed(line, options_.recursive);
   } catch (const Error& e) {
-    log::error(e.what());
-    return false;
+    return report(e);
   }
   bool good = true;
   for (std::size_t i = 0; i < images.size() && !interrupt_.requested(); ++i) good &= run(images, i);
