@@ -13,9 +13,12 @@
 #include "core/input.h"
 #include "core/text.h"
 #include "train/bench_workload.h"
+#include "train/interrupt.h"
 
 namespace darknet::cli {
 namespace {
+
+constexpr int kRepeats = 7;  // of -tune
 
 struct Options : BenchOptions {
   std::filesystem::path tune, json;  // files to write; "": none
@@ -34,22 +37,31 @@ int run_tune(const Options& o) {
   require_writable_file(o.tune, json_format({"library"}));
   if (is_present(o.tune)) read_tunings(o.tune);  // to fail before it is measured
   const auto work = make_workload(o);
-  const TuneReport r = tune(work->network());
+  const InterruptGuard interrupt;
+  const TuneReport r = tune(work->network(), kRepeats, [&] { return interrupt.requested(); });
   print_tuning(r);
   merge_into_file(o.tune, r.tuning);
   fmt::print("{} for {} -> {}\n", plural(r.tuning.size(), "choice"), r.tuning.library(),
              printable(o.tune.string()));
-  return 0;
+  if (interrupt.requested()) fmt::print("interrupted: other convolutions were not measured\n");
+  return interrupt.exit_code();
 }
 
 int run_bench(const Options& o) {
   require_sense(o);
   if (!o.tune.empty()) return run_tune(o);
   if (!o.json.empty()) require_writable_file(o.json, json_format({"cfg"}));
-  const BenchReport r = bench(o);
-  print_bench(o, r);
-  if (!o.json.empty()) write_file_atomically(o.json, bench_json(o, r));
-  return 0;
+  const InterruptGuard interrupt;
+  BenchOptions options = o;
+  options.stop = [&] { return interrupt.requested(); };
+  const BenchReport r = bench(options);
+  const bool written = r.iterations > 0 && !o.json.empty();
+  if (written) write_file_atomically(o.json, bench_json(o, r));
+  if (r.iterations > 0) print_bench(o, r);
+  if (written) fmt::print("-> {}\n", printable(o.json.string()));
+  if (r.iterations < o.iterations)
+    fmt::print("interrupted after {} of {}\n", plural(r.iterations, "iteration"), o.iterations);
+  return interrupt.exit_code();
 }
 
 void add_files(CLI::App& app, Options& o) {

@@ -71,7 +71,7 @@ void print_layers(const BenchOptions& o, const BenchReport& r) {
 
 void print_total(const BenchOptions& o, const BenchReport& r) {
   fmt::print("{}: {}, {:.2f} images/s; median of {}\n", o.training ? "training step" : "inference",
-             milliseconds(r.total), static_cast<double>(r.images) / r.total.median, o.iterations);
+             milliseconds(r.total), static_cast<double>(r.images) / r.total.median, r.iterations);
   if (r.idle) fmt::print("  the device was idle {:.1f} % of the time\n", 100 * *r.idle);
   if (!o.training) return;
   const double step = r.total.median / 100;
@@ -158,7 +158,7 @@ std::string bench_json(const BenchOptions& o, const BenchReport& r) {
            {"set", o.overrides},
            {"images", r.images},
            {"input", {r.input.n, r.input.h, r.input.w, r.input.c}},
-           {"iterations", o.iterations},
+           {"iterations", r.iterations},
            {"seconds", json_of(r.total)},
            {"images_per_second", static_cast<double>(r.images) / r.total.median},
            {"peak_flops", r.peak_flops},

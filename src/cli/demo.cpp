@@ -68,6 +68,7 @@ class Demo {
   std::unique_ptr<Window> open_window_if_asked() const;
   void print_addresses() const;
   void print_end(const VideoSummary&) const;
+  void print_outputs(std::int64_t frames) const;
   void press(int key, const Frame*);
   bool stop_requested() const;
   void print_progress(const VideoSummary&) const;
@@ -253,11 +254,23 @@ void Demo::print_end(const VideoSummary& s) const {
     fail(options_.source.empty() ? "the camera" : options_.source.front(),
          ": no frame of it can be read");
   constexpr double kNearlyAll = .95;  // containers report lengths that are not exact
+  const std::int64_t skipped = source_->skipped();
   if (!stop_requested() &&
-      static_cast<double>(s.frames) < kNearlyAll * static_cast<double>(format_.frames))
+      static_cast<double>(s.frames + skipped) < kNearlyAll * static_cast<double>(format_.frames))
     log::warn(cat(options_.source.front(), ": ended after ", s.frames, " of the ", format_.frames,
                   " frames that it reports"));
   log::info(describe(s, core_count()));
+  if (skipped > 0)
+    log::info(cat(skipped, " of ", plural(format_.frames, "image"), " could not be read"));
+}
+
+void Demo::print_outputs(std::int64_t frames) const {
+  if (options_.benchmark || frames == 0) return;
+  for (const std::string& file : {options_.out_filename, options_.json_file_output})
+    if (!file.empty()) log::info("-> " + printable(file));
+  if (!options_.prefix.empty())
+    log::info(
+        fmt::format("-> {0}_00000001.jpg to {0}_{1:08}.jpg", printable(options_.prefix), frames));
 }
 
 std::unique_ptr<Window> Demo::open_window_if_asked() const {
@@ -300,7 +313,9 @@ int Demo::run() {
   if (writer_) writer_->close();
   writer_.reset();
   print_end(statistics_.summary());
-  return interrupt_.exit_code();
+  print_outputs(statistics_.summary().frames);
+  if (interrupt_.requested()) return interrupt_.exit_code();
+  return source_->skipped() > 0 ? 1 : 0;
 }
 
 }  // namespace

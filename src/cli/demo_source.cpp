@@ -5,6 +5,7 @@
 #include "cli/image_arguments.h"
 #include "core/error.h"
 #include "core/input.h"
+#include "dataset/image_list.h"
 #include "dataset/run_inputs.h"
 #include "video/reconnect.h"
 #include "video/scene_source.h"
@@ -30,7 +31,10 @@ std::unique_ptr<VideoSource> images(const DemoOptions& o) {
     if (!names_images(source))
       fail(source, ": one video at a time; several sources have to be images, folders or lists");
   const double fps = o.camera_settings.fps;
-  return image_source(images_of(o.source, false), fps > 0 ? fps : kImagesPerSecond);
+  const ImagePaths paths = images_of(o.source, false);
+  return image_source(
+      paths.size(), [paths](std::size_t i) { return read_listed_image(paths, i); },
+      fps > 0 ? fps : kImagesPerSecond);
 }
 
 std::unique_ptr<VideoSource> live(const std::string& name, double patience,
@@ -45,7 +49,7 @@ std::unique_ptr<VideoSource> live(const std::string& name, double patience,
 void add_sources(const DemoOptions& o, ProtectedFiles& inputs) {
   for (const std::string& source : o.source) {
     inputs.add("the source", source);
-    if (names_images(source)) add_images(inputs, ImagePaths(images_of({source}, false)), true);
+    if (names_images(source)) add_images(inputs, images_of({source}, false), true);
   }
 }
 

@@ -92,12 +92,13 @@ void print_hints(const Options& o, const ImbalanceReport& r) {
 LabelledImages sound_labels(const std::filesystem::path& list, std::int64_t classes,
                             BadLabels bad) {
   LabelledImages all;
-  for (const auto& image : read_image_list(list)) {
-    LabelFile file = read_label_file(image, classes, bad);
+  const ImagePaths images = read_image_list(list);
+  for (std::size_t i = 0; i < images.size(); ++i) {
+    const LabelFile file = read_label_file(images, i, classes, bad);
     if (!file.readable || (!file.errors.empty() && bad != BadLabels::skip)) continue;
     all.objects += std::ssize(file.labels.truths);
     all.empty += file.labels.truths.empty();
-    all.images.push_back(image);
+    all.images.push_back(images[i]);
     all.truths.push_back(file.labels.truths);
   }
   return all;

@@ -11,6 +11,7 @@
 #include "cli/map_report.h"
 #include "cli/network_arguments.h"
 #include "cli/open_network.h"
+#include "cli/results.h"
 #include "cli/run_inputs.h"
 #include "core/file.h"
 #include "core/input.h"
@@ -36,7 +37,8 @@ struct Options : NetworkArguments, ReadingArguments {
 GroundTruths difficult_truths(const DataFile& data, const LabelledImages& labelled,
                               std::int64_t classes, BadLabels bad) {
   if (data.difficult.empty()) return {};
-  const ImagePaths all_difficult = read_image_list(data.difficult);
+  ImagePaths all_difficult = read_image_list(data.difficult);
+  all_difficult.set_lists({});  // its labels count, its images need not be there
   const std::size_t listed = labelled.images.size() + labelled.left_out.size();
   if (all_difficult.size() != listed)
     fail_at({data.difficult.string(), 0}, "lists ", plural(std::ssize(all_difficult), "image"),
@@ -70,12 +72,12 @@ Labelled read_labelled(const DataFile& data, std::vector<std::string> names, Bad
           std::move(names)};
 }
 
-std::vector<EvaluatedImage> detect_all(const Options& o, const NetworkArguments& network,
-                                       const DataFile& data, Labelled& to) {
+WholeEvaluation detect_all(const Options& o, const NetworkArguments& network, const DataFile& data,
+                           Labelled& to) {
   Network net = open_network(network, kEvaluationBatch);
   classes_of(net);
   to = read_labelled(data, class_names(net, data), o.bad_labels);
-  return run_evaluation(net, to.set, o.threads);
+  return evaluate_all(net, to.set, o.threads);
 }
 
 // Of another program.
@@ -150,15 +152,23 @@ int map(const Options& o) {
   check_outputs(o);
   const auto before = std::chrono::steady_clock::now();
   Labelled labelled;
-  const auto images =
-      o.detections.empty() ? detect_all(o, network, data, labelled) : read_all(o, data, labelled);
+  const auto [images, interrupted] = o.detections.empty()
+                                         ? detect_all(o, network, data, labelled)
+                                         : WholeEvaluation{read_all(o, data, labelled)};
+  if (interrupted != 0) return interrupted;
   const MapResult result = score(images, o, labelled.names);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - before;
   print(result);
   if (o.detections.empty()) print_advice(o, result.best);
   fmt::print("{} in {:.1f} s\n", plural(std::ssize(images), "image"), seconds.count());
-  if (!o.out.empty()) write_file_atomically(o.out, to_json(result));
-  if (!o.curves.empty()) write_curves(o.curves, result);
+  if (!o.out.empty()) {
+    write_file_atomically(o.out, to_json(result));
+    fmt::print("-> {}\n", printable(o.out));
+  }
+  if (!o.curves.empty()) {
+    write_curves(o.curves, result);
+    fmt::print("-> {}\n", printable(o.curves));
+  }
   if (!o.errors.empty())
     for (const auto& sheet :
          write_error_sheets(o.errors, result.errors, {labelled.set.images, result.names}))

@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "cli/network_arguments.h"
 #include "cli/open_network.h"
+#include "cli/results.h"
 #include "core/file.h"
 #include "core/text.h"
 #include "dataset/image_list.h"
@@ -55,7 +56,8 @@ int recall(const Options& o) {
   Network net = open_network(network, kEvaluationBatch);
   LabelledImages labelled = read_all_labels(listed, classes_of(net), o.bad_labels);
   const EvaluationSet set{std::move(labelled.images), std::move(labelled.truths), {}};
-  const auto images = run_evaluation(net, set, o.threads);
+  const auto [images, interrupted] = evaluate_all(net, set, o.threads);
+  if (interrupted != 0) return interrupted;
   const auto rows = proposal_recall(images, kProposals);
   fmt::print("{:>10} {:>10} {:>13} {:>14}\n", "proposals", "recall@.5", "recall@.5:.95",
              "mean best IoU");
@@ -64,7 +66,9 @@ int recall(const Options& o) {
                100 * r.recall, r.best_iou);
   fmt::print("{} with {}, whatever the class\n", plural(std::ssize(images), "image"),
              plural(labelled.objects, "object"));
-  if (!o.out.empty()) write(o.out, rows);
+  if (o.out.empty()) return 0;
+  write(o.out, rows);
+  fmt::print("-> {0}.csv, {0}.svg, {0}.png\n", printable(o.out));
   return 0;
 }
 

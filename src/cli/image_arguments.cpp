@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
+#include <string_view>
 #include <system_error>
 
 #include "core/error.h"
@@ -50,6 +52,46 @@ std::vector<fs::path> of_pattern(const std::string& pattern) {
   return paths;
 }
 
+// Whether a backslash before `next` is no part of the word; `quote`: in which it stands, 0: none.
+bool escapes(char quote, char next) {
+  constexpr std::string_view kInDoubleQuotes = "\"\\$`";
+  return quote == 0 || (quote == '"' && kInDoubleQuotes.find(next) != kInDoubleQuotes.npos);
+}
+
+// As a shell splits a line; nothing where a quote is not closed.
+std::vector<std::string> shell_words(const std::string& line) {
+  std::vector<std::string> words;
+  char quote = 0;
+  bool inside = false;  // of a word
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    const char c = line[i];
+    const bool blank = quote == 0 && (c == ' ' || c == '\t');
+    if (!blank && !inside) words.emplace_back();
+    inside = !blank;
+    if (blank) continue;
+    if (c == quote)
+      quote = 0;
+    else if (quote == 0 && (c == '\'' || c == '"'))
+      quote = c;
+    else if (c == '\\' && i + 1 < line.size() && escapes(quote, line[i + 1]))
+      words.back() += line[++i];
+    else
+      words.back() += c;
+  }
+  return quote == 0 ? words : std::vector<std::string>{};
+}
+
+// Names with blanks are typed too: only quotes and escapes make words of a line.
+std::vector<std::string> typed_words(const std::string& line) {
+  std::vector<std::string> words;
+  if (line.find_first_of("'\"\\") != line.npos) words = shell_words(line);
+  if (words.empty()) words = {line};
+  const char* const home = std::getenv("HOME");
+  for (std::string& word : words)
+    if (home && word.starts_with("~/") && !is_present(word)) word.replace(0, 1, home);
+  return words;
+}
+
 }  // namespace
 
 bool is_image_name(const fs::path& path) {
@@ -60,23 +102,28 @@ bool is_image_name(const fs::path& path) {
   return std::find(kExtensions.begin(), kExtensions.end(), extension) != kExtensions.end();
 }
 
-std::vector<fs::path> images_of(const std::vector<std::string>& arguments, bool recursive) {
-  std::vector<fs::path> all;
-  const auto add = [&](const auto& more) {
-    for (const fs::path& path : more) all.push_back(path);
-  };
+ImagePaths images_of(const std::vector<std::string>& arguments, bool recursive) {
+  ImagePaths all;
   for (const std::string& argument : arguments) {
     if (is_folder(argument))
-      add(of_folder(argument, recursive));
+      all.append(ImagePaths(of_folder(argument, recursive)));
     else if (fs::path(argument).extension() == ".txt" ||
              (is_pipe(argument) && !is_image_name(argument)))
-      add(read_image_list(argument));
+      all.append(read_image_list(argument));
     else if (!is_present(argument) && argument.find_first_of("*?[") != std::string::npos)
-      add(of_pattern(argument));
+      all.append(ImagePaths(of_pattern(argument)));
     else
-      all.emplace_back(argument);
+      all.push_back(argument);
   }
   return all;
+}
+
+ImagePaths images_typed(const std::string& line, bool recursive) {
+  const std::vector<std::string> words = is_present(line) ? std::vector{line} : typed_words(line);
+  // A pipe of this process is where the lines come from.
+  if (std::any_of(words.begin(), words.end(), [](const auto& word) { return is_pipe(word); }))
+    return {fs::path(line)};
+  return images_of(words, recursive);
 }
 
 }  // namespace darknet::cli

@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "dataset/image_paths.h"
+
 namespace darknet::cli {
 
 // Whether a file's name has an extension of images.
@@ -12,7 +14,11 @@ bool is_image_name(const std::filesystem::path&);
 // In the order given; a folder's images by name, with those of its folders where `recursive`; a
 // .txt file is a list; a pattern ("shots/*.jpg", quoted) is expanded here where the shell did not.
 // Throws where a folder or a pattern gives nothing.
-std::vector<std::filesystem::path> images_of(const std::vector<std::string>& arguments,
-                                             bool recursive);
+ImagePaths images_of(const std::vector<std::string>& arguments, bool recursive);
+
+// What a line of standard input names, typed or dragged into a terminal. Where there is nothing of
+// this very name, quotes, escapes (a\ b.jpg) and ~/ are read as a shell reads them, and several
+// such words are several images; folders, lists and patterns as above. Throws as images_of().
+ImagePaths images_typed(const std::string& line, bool recursive);
 
 }  // namespace darknet::cli

@@ -20,6 +20,7 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "dataset/hidden_classes.h"
+#include "dataset/image_list.h"
 #include "eval/predict.h"
 #include "image/image.h"
 #include "train/interrupt.h"
@@ -62,14 +63,16 @@ class Predictor {
   }
 
   // False where this image cannot be read. What cannot be written ends the run.
-  bool run(const fs::path& path);
-  bool run_all(const std::vector<fs::path>& images);  // false where one of them failed
-  bool run_typed();  // paths from standard input; false where one of them failed
+  bool run(const ImagePaths& images, std::size_t i);
+  bool run_all(const ImagePaths& images);                   // false where one of them failed
+  bool run_typed();                                         // paths from standard input; the same
+  bool run_line(const std::string& line);                   // one of them
   int exit_code() const { return interrupt_.exit_code(); }  // 0: it was not interrupted
 
  private:
-  Prediction predict(const fs::path& path);
+  Prediction predict(const ImagePaths& images, std::size_t i);
   void output(Prediction);
+  static bool report(const Error&);  // on a line of its own; false
   void print(const std::vector<Detection>& found, const Image& image) const;
   void draw(Image& image, const std::vector<Detection>& found) const;
   std::string name(const Detection& d) const {
@@ -104,9 +107,10 @@ void Predictor::draw(Image& image, const std::vector<Detection>& found) const {
   draw_found(image, untracked, files_.names());
 }
 
-Prediction Predictor::predict(const fs::path& path) {
+Prediction Predictor::predict(const ImagePaths& images, std::size_t i) {
+  const fs::path path = images[i];
   Prediction p{.path = path, .annotated = files_.begin(path)};
-  p.image = read_image(path, net_.settings().channels);
+  p.image = read_listed_image(images, i, net_.settings().channels);
   const auto before = std::chrono::steady_clock::now();
   p.found = detect(net_, p.image, detection_options(options_));
   const std::chrono::duration<double, std::milli> ms = std::chrono::steady_clock::now() - before;
@@ -115,7 +119,7 @@ Prediction Predictor::predict(const fs::path& path) {
 }
 
 void Predictor::output(Prediction p) {
-  files_.add({p.image.width, p.image.height}, p.found);
+  const fs::path labels = files_.add({p.image.width, p.image.height}, p.found);
   if (p.found.empty())
     fmt::print(
         "nothing found: no score is above the threshold {:.3g} (-thresh); the highest is "
@@ -126,39 +130,56 @@ void Predictor::output(Prediction p) {
   draw(p.image, p.found);
   write_image(p.annotated, p.image);
   fmt::print("-> {}\n", printable(p.annotated.string()));
+  if (!labels.empty()) fmt::print("-> {}\n", printable(labels.string()));
   if (!options_.dont_show) show_image(p.path.string(), p.image);
 }
 
-bool Predictor::run(const fs::path& path) {
+bool Predictor::report(const Error& e) {
+  fmt::print("\n");
+  std::fflush(stdout);
+  log::error(e.what());
+  return false;
+}
+
+bool Predictor::run(const ImagePaths& images, std::size_t i) {
   Prediction p;
   try {
-    p = predict(path);
+    p = predict(images, i);
   } catch (const Error& e) {
-    fmt::print("\n");
-    std::fflush(stdout);
-    log::error(e.what());
-    return false;
+    return report(e);
   }
   output(std::move(p));
   return true;
+}
+
+bool Predictor::run_line(const std::string& line) {
+  ImagePaths images;
+  try {
+    images = images_typed(line, options_.recursive);
+  } catch (const Error& e) {
+    return report(e);
+  }
+  bool good = true;
+  for (std::size_t i = 0; i < images.size() && !interrupt_.requested(); ++i) good &= run(images, i);
+  return good;
 }
 
 bool Predictor::run_typed() {
   let_signals_end_reads();
   bool good = true;
   LineReader lines(std::cin, "standard input");
-  for (std::string_view path; !interrupt_.requested() && (fmt::print("Enter Image Path: "),
-                                                          std::fflush(stdout), lines.next(path));) {
-    if (path.empty()) continue;
-    good &= run(fs::path(path));  // a typing error is no reason to load the network again
+  for (std::string_view line; !interrupt_.requested() && (fmt::print("Enter Image Path: "),
+                                                          std::fflush(stdout), lines.next(line));) {
+    if (line.empty()) continue;
+    good &= run_line(std::string(line));  // a typing error is no reason to load the network again
   }
   fmt::print("\n");
   return good;
 }
 
-bool Predictor::run_all(const std::vector<fs::path>& images) {
+bool Predictor::run_all(const ImagePaths& images) {
   if (images.size() == 1) {
-    output(predict(images.front()));
+    output(predict(images, 0));
     return true;
   }
   bool good = true;
@@ -169,7 +190,7 @@ bool Predictor::run_all(const std::vector<fs::path>& images) {
         i == 0 ? 0
                : spent.count() / static_cast<double>(i) * static_cast<double>(images.size() - i);
     fmt::print("[{}/{}{}] ", i + 1, images.size(), i == 0 ? "" : ", ETA " + log::duration(left));
-    good &= run(images[i]);  // the others may be sound
+    good &= run(images, i);  // the others may be sound
   }
   return good;
 }
@@ -200,7 +221,7 @@ void add_predict_arguments(CLI::App& app, PredictOptions& o, Positionals network
 int predict_images(const PredictOptions& o) {
   const bool open_end = o.images.empty();
   const auto images = images_of(o.images, o.recursive);
-  PredictionFiles files(o, ImagePaths(images), open_end);  // which checks them before the work
+  PredictionFiles files(o, images, open_end);  // which checks them before the work
   Predictor predictor(o, files);
   bool good = false;
   std::exception_ptr closed;
@@ -211,6 +232,8 @@ int predict_images(const PredictOptions& o) {
     closed = std::current_exception();
   }
   files.finish();
+  for (const fs::path& path : files.outputs())  // also where the terminal was closed meanwhile
+    log::info("-> " + printable(path.string()));
   if (predictor.exit_code() == 0 && closed) std::rethrow_exception(closed);
   if (predictor.exit_code() == 0) return good ? 0 : 1;
   report_interrupted(files.images(), open_end ? std::nullopt : std::optional(images.size()), o.out);

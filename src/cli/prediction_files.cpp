@@ -95,11 +95,16 @@ fs::path PredictionFiles::begin(const fs::path& image) {
   return annotated(image_.name);
 }
 
-void PredictionFiles::add(const ImageSize& size, const std::vector<Detection>& found) {
-  if (options_.save_labels)
-    write_file_atomically(saved_labels(image_.path), label_lines(found, false));
+fs::path PredictionFiles::add(const ImageSize& size, const std::vector<Detection>& found) {
+  const fs::path labels = options_.save_labels ? saved_labels(image_.path) : fs::path();
+  if (!labels.empty()) write_file_atomically(labels, label_lines(found, false));
   if (results_) results_->add(image_, size, found);
   ++images_;
+  return labels;
+}
+
+std::vector<fs::path> PredictionFiles::outputs() const {
+  return results_ ? results_->outputs() : std::vector<fs::path>{};
 }
 
 void PredictionFiles::finish() {

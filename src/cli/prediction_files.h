@@ -21,10 +21,11 @@ class PredictionFiles {
   void set_names(std::vector<std::string> names);
   // Before an image is worked on, in order. Returns where its annotated image goes.
   std::filesystem::path begin(const std::filesystem::path& image);
-  // What was found in the image that was begun.
-  void add(const ImageSize&, const std::vector<Detection>&);
+  // What was found in the image that was begun. Returns where its labels were saved; "": nowhere.
+  std::filesystem::path add(const ImageSize&, const std::vector<Detection>&);
   // Completes -out with the images so far.
   void finish();
+  std::vector<std::filesystem::path> outputs() const;  // of -out
 
   const std::vector<std::string>& names() const { return names_; }  // of the classes
   std::size_t images() const { return images_; }                    // that were added

@@ -1,12 +1,15 @@
 #include "cli/results.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
 #include "core/error.h"
+#include "core/index.h"
 #include "core/log.h"
 #include "core/text.h"
 #include "dataset/result_writer.h"
+#include "train/interrupt.h"
 
 namespace darknet::cli {
 
@@ -20,11 +23,32 @@ CLI::Option* add_format(CLI::App& app, std::string& format, const std::string& r
   return app.add_option("--format", format, help + remark)->check(CLI::IsMember(names));
 }
 
+namespace {
+
+std::string interrupted_after(std::size_t images, std::optional<std::size_t> all) {
+  return cat("interrupted after ", plural(static_cast<std::int64_t>(images), "image"),
+             all ? cat(" of ", *all) : "");
+}
+
+}  // namespace
+
 void report_interrupted(std::size_t images, std::optional<std::size_t> all,
                         const std::string& files) {
-  log::info(cat("interrupted after ", plural(static_cast<std::int64_t>(images), "image"),
-                all ? cat(" of ", *all) : "",
+  log::info(cat(interrupted_after(images, all),
                 files.empty() ? "" : cat("; what was found in them is in ", files)));
+}
+
+WholeEvaluation evaluate_all(Network& net, const EvaluationSet& set, int threads) {
+  const InterruptGuard interrupt;
+  WholeEvaluation e{.images =
+                        run_evaluation(net, set, threads, [&] { return interrupt.requested(); })};
+  const auto done = std::count_if(e.images.begin(), e.images.end(),
+                                  [](const EvaluatedImage& image) { return image.width > 0; });
+  if (to_size(done) == e.images.size()) return e;
+  log::info(cat(interrupted_after(to_size(done), e.images.size()),
+                "; no figures are given, they need all of them"));
+  e.exit_code = interrupt.exit_code();
+  return e;
 }
 
 }  // namespace darknet::cli

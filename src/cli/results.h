@@ -4,6 +4,9 @@
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <vector>
+
+#include "eval/predict.h"
 
 namespace darknet::cli {
 
@@ -19,5 +22,13 @@ inline constexpr const char* kImageIds =
 // that is known. `files`: where the detections are; "": nowhere.
 void report_interrupted(std::size_t images, std::optional<std::size_t> all,
                         const std::string& files);
+
+// run_evaluation() for figures of a whole set. Once a signal comes it ends, the number of images so
+// far is printed, and `exit_code` is the program's: there are no figures of a part.
+struct WholeEvaluation {
+  std::vector<EvaluatedImage> images;
+  int exit_code = 0;  // 0: it was not interrupted
+};
+WholeEvaluation evaluate_all(Network&, const EvaluationSet&, int threads);
 
 }  // namespace darknet::cli

@@ -118,14 +118,20 @@ AppendedFile::AppendedFile(fs::path path)
 
 AppendedFile::~AppendedFile() { ::close(descriptor_); }
 
-void AppendedFile::fail_io() const {
-  fail(path_.string(), ": cannot write this file: ", std::strerror(errno));
+void AppendedFile::fail_io(const char* more) const {
+  fail(path_.string(), ": cannot write this file: ", std::strerror(errno), more);
 }
 
 void AppendedFile::append(const std::string& text) {
+  const ::off_t before = ::lseek(descriptor_, 0, SEEK_END);
   for (std::size_t done = 0; done < text.size();) {
     const ::ssize_t n = ::write(descriptor_, text.data() + done, text.size() - done);
-    if (n < 0 && errno != EINTR) fail_io();
+    if (n < 0 && errno != EINTR) {
+      const int why = errno;
+      const bool whole = done == 0 || (before >= 0 && ::ftruncate(descriptor_, before) == 0);
+      errno = why;
+      fail_io(whole ? "" : "; its last line is incomplete");
+    }
     done += to_size(std::max<::ssize_t>(n, 0));
   }
 }

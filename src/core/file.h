@@ -40,8 +40,8 @@ class AtomicFile {
   int descriptor_ = -1;               // -1: paused
 };
 
-// Grows at its end, each text by one call of the system where possible: a kill leaves whole texts.
-// Made where it is missing.
+// Grows at its end, each text by one call of the system where possible: a kill leaves whole texts,
+// and so does a full disk. Made where it is missing.
 class AppendedFile {
  public:
   explicit AppendedFile(std::filesystem::path path);
@@ -51,7 +51,7 @@ class AppendedFile {
   void append(const std::string& text);
 
  private:
-  [[noreturn]] void fail_io() const;
+  [[noreturn]] void fail_io(const char* more = "") const;
   std::filesystem::path path_;
   int descriptor_ = -1;
 };

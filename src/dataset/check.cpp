@@ -11,7 +11,6 @@
 #include "core/input.h"
 #include "core/log.h"
 #include "dataset/image_list.h"
-#include "image/image.h"
 
 namespace darknet {
 namespace {
@@ -32,9 +31,8 @@ void count_objects(ListCheck& check, const std::vector<Truth>& truths) {
   }
 }
 
-void check_labels(ListCheck& check, const fs::path& image, std::int64_t classes, BadLabels bad,
-                  const Report& report) {
-  const LabelFile file = read_label_file(image, classes, bad);
+void check_labels(ListCheck& check, const LabelFile& file, BadLabels bad, const Report& report) {
+  if (file.image_missing) return;  // check_image() reports it
   const bool skipped = bad == BadLabels::skip;
   for (const std::string& error : file.errors)
     report(skipped ? Finding::fixed : Finding::error, skipped ? error + "; left out" : error);
@@ -47,10 +45,10 @@ void check_labels(ListCheck& check, const fs::path& image, std::int64_t classes,
   count_objects(check, file.labels.truths);
 }
 
-void check_image(ListCheck& check, const fs::path& image, std::int64_t channels,
+void check_image(ListCheck& check, const ImagePaths& images, std::size_t i, std::int64_t channels,
                  const Report& report) {
   try {
-    read_image(image, channels);
+    read_listed_image(images, i, channels);
   } catch (const Error& e) {
     ++check.unreadable;
     report(Finding::error, e.what());
@@ -72,8 +70,8 @@ ListCheck check_list(const fs::path& list, std::int64_t classes, std::int64_t ch
       ++check.duplicates;
       report(Finding::error, cat(list.string(), ": ", image.string(), " is listed more than once"));
     }
-    check_image(check, image, channels, report);
-    check_labels(check, image, classes, bad, report);
+    check_image(check, images, i, channels, report);
+    check_labels(check, read_label_file(images, i, classes, bad), bad, report);
     progress.at(++check.images);
   }
   return check;

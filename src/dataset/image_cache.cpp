@@ -1,5 +1,7 @@
 #include "dataset/image_cache.h"
 
+#include "dataset/image_list.h"
+
 namespace darknet {
 namespace {
 
@@ -26,7 +28,7 @@ ImageCache::ImageCache(ImagePaths paths, std::int64_t channels, CacheBudget* bud
 
 std::unique_ptr<const DecodedImage> ImageCache::load(std::size_t i) const {
   auto image = std::make_unique<DecodedImage>();
-  image->image = read_image(paths_[i], channels_);
+  image->image = read_listed_image(paths_, i, channels_);
   if (outside_ == Outside::mean) set_mean(*image);
   return image;
 }

@@ -1,6 +1,9 @@
 #include "dataset/image_list.h"
 
+#include <algorithm>
+#include <functional>
 #include <system_error>
+
 #include "cfg/data_file.h"
 #include "core/error.h"
 #include "core/input.h"
@@ -25,21 +28,62 @@ fs::path in_labels_folder(const fs::path& image) {
   return {};
 }
 
+// Each line that is not blank, with its number.
+void each_line(const fs::path& list, const std::function<void(const fs::path&, int)>& take) {
+  InputFile in(list, kMaxBytes, Pipes::allowed);
+  LineReader reader(in, list.string());
+  for (std::string_view line; reader.next(line);) {
+    if (line.find('\0') != line.npos)
+      fail_at({list.string(), reader.number()}, "this is not a text file");
+    if (!line.empty()) take(fs::path(line), reader.number());
+  }
+}
+
 }  // namespace
 
 ImagePaths read_image_list(const fs::path& path) {
-  InputFile in(path, kMaxBytes, Pipes::allowed);
   ImagePaths images;
   std::error_code unknown;  // a pipe has no size
   if (const auto bytes = fs::file_size(path, unknown); !unknown) images.reserve(0, bytes);
-  LineReader reader(in, path.string());
-  for (std::string_view line; reader.next(line);) {
-    if (line.find('\0') != line.npos)
-      fail_at({path.string(), reader.number()}, "this is not a text file");
-    if (!line.empty()) images.push_back(resolve_next_to(fs::path(line), path));
-  }
+  each_line(path,
+            [&](const fs::path& line, int) { images.push_back(resolve_next_to(line, path)); });
   if (images.empty()) fail_at({path.string(), 0}, "no image in this list");
+  images.set_lists({std::make_shared<const ListLines>(path)});
   return images;
+}
+
+// The same for a relative line and for the image that it means in the list's folder.
+std::uint64_t ListLines::key(const fs::path& image) const {
+  const fs::path in_folder = image.is_absolute() ? image : list_.parent_path() / image;
+  return std::hash<std::string>()(in_folder.string());
+}
+
+void ListLines::read() const {
+  try {
+    each_line(list_,
+              [&](const fs::path& line, int number) { lines_.emplace_back(key(line), number); });
+  } catch (const Error&) {  // it was there before: the lines up to here count
+  }
+  std::sort(lines_.begin(), lines_.end());
+}
+
+std::optional<Where> ListLines::of(const fs::path& image) const {
+  std::call_once(once_, [this] { read(); });
+  for (const std::uint64_t wanted :
+       {std::uint64_t{std::hash<std::string>()(image.string())}, key(image)}) {
+    const auto at = std::lower_bound(lines_.begin(), lines_.end(), std::pair{wanted, 0});
+    if (at != lines_.end() && at->first == wanted) return Where{list_.string(), at->second};
+  }
+  return std::nullopt;
+}
+
+std::optional<Error> missing_image(const ImagePaths& images, std::size_t i) {
+  if (images.lists().empty() || is_present(images[i])) return std::nullopt;
+  const fs::path image = images[i];
+  for (const auto& list : images.lists())
+    if (const auto line = list->of(image))
+      return Error(cat(to_string(*line), ": no such image: ", image.string()));
+  return std::nullopt;
 }
 
 fs::path label_path(const fs::path& image) {

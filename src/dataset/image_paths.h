@@ -1,8 +1,10 @@
 // The paths of a list of images and the ground truths of each image, packed: lists of hundreds of
 // thousands of lines are common, and a std::filesystem::path takes half a kilobyte.
 #pragma once
+#include <algorithm>
 #include <filesystem>
 #include <initializer_list>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -11,6 +13,8 @@
 #include "detect/box.h"
 
 namespace darknet {
+
+class ListLines;  // dataset/image_list.h
 
 // Copies share their memory.
 class ImagePaths {
@@ -26,6 +30,19 @@ class ImagePaths {
   std::string_view text(std::size_t i) const { return {text_[i].data(), text_[i].size()}; }
   void push_back(const std::filesystem::path& path) { text_.push_back(path.native()); }
   void reserve(std::size_t paths, std::size_t bytes) { text_.reserve(paths, bytes); }
+  void append(const ImagePaths& more) {
+    for (std::size_t i = 0; i < more.size(); ++i) text_.push_back(more.text_[i]);
+    add_lists_of(more);
+  }
+
+  // The lists that name these images, for messages; images of the command line are in none.
+  using Lists = std::vector<std::shared_ptr<const ListLines>>;
+  const Lists& lists() const { return lists_; }
+  void set_lists(Lists lists) { lists_ = std::move(lists); }
+  void add_lists_of(const ImagePaths& others) {
+    for (const auto& list : others.lists_)
+      if (std::find(lists_.begin(), lists_.end(), list) == lists_.end()) lists_.push_back(list);
+  }
 
   class Iterator : public PackedLists<char>::Iterator {
    public:
@@ -53,6 +70,7 @@ class ImagePaths {
     for (const std::filesystem::path& p : paths) push_back(p);
   }
   PackedLists<char> text_;
+  Lists lists_;
 };
 
 // The list without those at `places`, which ascend.
@@ -63,6 +81,7 @@ inline ImagePaths without(const ImagePaths& paths, std::span<const std::size_t> 
       ++k;
     else
       rest.push_back(paths[i]);
+  rest.set_lists(paths.lists());
   return rest;
 }
 

@@ -6,6 +6,7 @@
 #include "core/index.h"
 #include "core/input.h"
 #include "core/log.h"
+#include "dataset/image_list.h"
 #include "image/bytes.h"
 #include "image/file_check.h"
 #include "image/image.h"
@@ -71,8 +72,8 @@ ImageSize image_size_of(const std::filesystem::path& path) {
 std::vector<ImageSize> image_sizes(const ImagePaths& paths) {
   std::vector<ImageSize> sizes;
   log::Progress progress("reading the sizes of images", std::ssize(paths));
-  for (const auto& path : paths) {
-    sizes.push_back(image_size_of(path));
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    sizes.push_back(read_listed(paths, i, image_size_of));
     progress.at(std::ssize(sizes));
   }
   return sizes;

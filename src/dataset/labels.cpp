@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <sstream>
 
 #include "core/file.h"
@@ -125,6 +126,7 @@ class FirstFew {
 // Throws the first error, with the flag that makes the command continue.
 void require_sound(const LabelFile& file, BadLabels bad) {
   if (file.errors.empty()) return;
+  if (file.image_missing) fail(file.errors.front());
   if (!file.readable)
     fail(file.errors.front(),
          " (an empty file marks an image without objects; labels may also lie in a folder labels/ "
@@ -160,8 +162,10 @@ Labels parse_labels(const std::string& text, const LabelRules& rules, const Labe
   return labels;
 }
 
-LabelFile read_label_file(const fs::path& image, std::int64_t classes, BadLabels bad) {
+LabelFile read_label_file(const ImagePaths& images, std::size_t i, std::int64_t classes,
+                          BadLabels bad) {
   LabelFile file;
+  const fs::path image = images[i];
   const fs::path path = label_path(image);
   const LabelRules rules{.classes = classes, .bad = bad, .size = [&]() -> ImageSize {
                            try {
@@ -171,8 +175,12 @@ LabelFile read_label_file(const fs::path& image, std::int64_t classes, BadLabels
                            }
                          }};
   try {
-    if (!is_present(path))
+    if (!is_present(path)) {
+      const std::optional<Error> missing = missing_image(images, i);
+      file.image_missing = missing.has_value();
+      if (missing) throw Error(*missing);
       fail_at({path.string(), 0}, "the label file of ", image.string(), " is missing");
+    }
     file.labels =
         parse_labels(read_file(path, kMaxBytes), rules, [&](int line, const std::string& why) {
           file.errors.push_back(cat(path.string(), ':', line, ": ", why));
@@ -187,7 +195,7 @@ LabelFile read_label_file(const fs::path& image, std::int64_t classes, BadLabels
 }
 
 Labels read_labels(const fs::path& image, std::int64_t classes, BadLabels bad) {
-  LabelFile file = read_label_file(image, classes, bad);
+  LabelFile file = read_label_file({image}, 0, classes, bad);
   if (bad != BadLabels::skip) require_sound(file, bad);
   return std::move(file.labels);
 }
@@ -198,7 +206,7 @@ LabelledImages read_all_labels(const ImagePaths& images, std::int64_t classes, B
   FirstFew left_out, lines, cut;
   log::Progress progress("reading labels", std::ssize(images));
   for (std::size_t i = 0; i < images.size(); ++i) {
-    LabelFile file = read_label_file(images[i], classes, bad);
+    LabelFile file = read_label_file(images, i, classes, bad);
     if (bad != BadLabels::skip) require_sound(file, bad);
     (file.readable ? lines : left_out).add(file.errors);
     cut.add(file.cut);

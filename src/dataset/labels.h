@@ -47,14 +47,15 @@ using LabelReport = std::function<void(int line, const std::string& why)>;
 Labels parse_labels(const std::string& text, const LabelRules&, const LabelReport& report);
 Labels parse_labels(const std::string& text, std::int64_t classes, const LabelReport& report);
 
-// The labels of one image with all that is wrong with them: "FILE:LINE: reason", or "FILE: reason"
-// where the file is missing or cannot be read. Nothing is thrown.
+// The labels of the image `i` with all that is wrong with them: "FILE:LINE: reason", or
+// "FILE: reason" where the file is missing or cannot be read, or that the image itself is missing
+// (missing_image()) and has no label file. Nothing is thrown.
 struct LabelFile {
   Labels labels;
-  bool readable = true;
+  bool readable = true, image_missing = false;
   std::vector<std::string> errors, cut;
 };
-LabelFile read_label_file(const std::filesystem::path& image, std::int64_t classes, BadLabels);
+LabelFile read_label_file(const ImagePaths& images, std::size_t i, std::int64_t classes, BadLabels);
 
 // Throws on the first error, and where the file is missing, naming where it was looked for.
 Labels read_labels(const std::filesystem::path& image, std::int64_t classes,

@@ -4,6 +4,7 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -27,6 +28,8 @@ class VideoSource {
   // The next frame, RGB; false at the end, which of a live source is its loss. Throws where a
   // frame cannot be read.
   virtual bool read(Image&) = 0;
+  // Frames so far that could not be read and were skipped, with a warning each.
+  virtual std::int64_t skipped() const { return 0; }
 };
 
 // What a camera is asked for; 0: its own choice.
@@ -39,8 +42,10 @@ struct CameraSettings {
 std::unique_ptr<VideoSource> open_video_file(const std::filesystem::path&);
 std::unique_ptr<VideoSource> open_camera(int index, const CameraSettings&);
 std::unique_ptr<VideoSource> open_stream(const std::string& url);
-// Images as the frames of a video.
-std::unique_ptr<VideoSource> image_source(std::vector<std::filesystem::path>, double fps);
+// Images as the frames of a video: `read` returns the image `i` of so many. Of several those are
+// skipped for which it throws; of one it is the source that cannot be read.
+std::unique_ptr<VideoSource> image_source(std::size_t images,
+                                          std::function<Image(std::size_t i)> read, double fps);
 
 struct WriterSettings {
   double fps = 25;
@@ -53,8 +58,8 @@ class VideoWriter {
   virtual ~VideoWriter() = default;  // closes the file; before that an .mp4 cannot be played
   // A frame of another size than the video's is fitted into it, with black bars.
   virtual void write(const Image&) = 0;
-  // Closes the file; throws where it cannot be played, or where its disk is full: the encoder does
-  // not report failed writes.
+  // Closes the file; throws where it cannot be played, or where it could not grow further (a full
+  // disk): the encoder does not report failed writes.
   virtual void close() = 0;
 };
 std::unique_ptr<VideoWriter> create_video(const std::filesystem::path&, const WriterSettings&);

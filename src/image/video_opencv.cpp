@@ -1,5 +1,6 @@
 // Video by OpenCV's videoio and highgui; empty in a build without it (image/video_absent.cpp).
 #if defined(DARKNET_OPENCV)
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,6 +18,7 @@
 
 #include "core/error.h"
 #include "core/file_format.h"
+#include "core/index.h"
 #include "core/input.h"
 #include "core/protected_files.h"
 #include "image/mat.h"
@@ -90,6 +92,24 @@ std::string default_codec(const fs::path& path) {
   fail(path.string(), ": videos are written as .mp4, .m4v, .mov, .avi, .mkv or .webm");
 }
 
+// The error number of writing a little more behind the end of a file, which is tried and taken
+// back; 0: it can grow. Disks, quotas and limits on the size of files may be full.
+int why_it_cannot_grow(const fs::path& path) {
+  const std::vector<char> more(64 << 10);
+  const int descriptor = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
+  if (descriptor < 0) return errno;
+  const ::off_t end = ::lseek(descriptor, 0, SEEK_END);
+  int why = 0;
+  for (std::size_t done = 0; done < more.size() && why == 0;) {
+    const ::ssize_t n = ::write(descriptor, more.data(), more.size() - done);
+    if (n < 0 && errno != EINTR) why = errno;
+    done += to_size(std::max<::ssize_t>(n, 0));
+  }
+  if (end < 0 || ::ftruncate(descriptor, end) != 0) why = errno;
+  ::close(descriptor);
+  return why;
+}
+
 class FileWriter : public VideoWriter {
  public:
   FileWriter(const fs::path& path, const WriterSettings& s)
@@ -111,14 +131,12 @@ class FileWriter : public VideoWriter {
   void write(const Image& image) override { writer_.write(fitted(bgr_of(image))); }
   void close() override {
     writer_.release();
-    constexpr std::uintmax_t kFull = 64 << 10;  // bytes
-    std::error_code unknown;
-    const fs::space_info space = fs::space(path_, unknown);
+    if (const int why = why_it_cannot_grow(path_); why != 0)
+      fail(path_.string(), ": this video is incomplete: ", std::strerror(why));
     cv::Mat frame;
     cv::VideoCapture written(path_.string(), cv::CAP_FFMPEG);
-    if ((!unknown && space.available < kFull) || !written.read(frame))
-      fail(path_.string(), ": this video is incomplete",
-           !unknown && space.available < kFull ? ": its disk is full" : ", it cannot be read back");
+    if (!written.read(frame))
+      fail(path_.string(), ": this video is incomplete, it cannot be read back");
   }
 
  private:

@@ -2,6 +2,7 @@
 // convolutions are the ones that the network runs.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -55,6 +56,19 @@ TEST(Bench, InferenceTimesEveryLayer) {
   EXPECT_EQ(r.reference->convolutions, 13);
   EXPECT_GT(r.reference->planned.min, 0);
   EXPECT_GT(r.reference->direct.min, 0);
+}
+
+TEST(Bench, StopsBetweenIterations) {
+  constexpr int kWarmUp = 3, kIterations = 3;
+  for (int stopped = 1; stopped <= kWarmUp + kIterations + 1; ++stopped) {  // when asked so often
+    BenchOptions o = small();
+    o.reference = false, o.iterations = kIterations;
+    o.stop = [asked = 0, stopped]() mutable { return ++asked >= stopped; };
+    const BenchReport r = bench(o);
+    EXPECT_EQ(r.iterations, std::max(stopped - kWarmUp - 1, 0));
+    EXPECT_EQ(r.layers.empty(), r.iterations == 0);
+    EXPECT_EQ(r.total.median > 0, r.iterations > 0);
+  }
 }
 
 TEST(Bench, TrainingTimesStepsInTheirParts) {

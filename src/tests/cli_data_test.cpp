@@ -124,8 +124,8 @@ TEST_F(DataTest, BadImagesCountInTrainAndEndTheOthers) {
     EXPECT_NE(tested.err.find(c.said), std::string::npos) << tested.all();
     work_.put("train.txt", "images/8.jpg\nimages/0.png\n");
     expect_refused(work_.darknet({"detector", "map", "x.data", "x.cfg", "x.weights"}),
-                   "images/8.jpg: ");
-    expect_refused(work_.darknet({"detector", "check", "x.data"}), "images/8.jpg: ");
+                   "images/8.jpg");
+    expect_refused(work_.darknet({"detector", "check", "x.data"}), "images/8.jpg");
     const CommandResult strict = train();
     expect_refused(strict, "1 of 2 images cannot be read, more than -max_bad 1 %");
     EXPECT_NE(strict.err.find("images/8.jpg"), std::string::npos);
@@ -211,6 +211,65 @@ TEST_F(DataTest, ImagesFromStandardInput) {
   EXPECT_NE(ran.err.find("images/nothing.png"), std::string::npos) << ran.all();
   EXPECT_NE(ran.out.find("images/1.png: Predicted"), std::string::npos) << ran.all();
   EXPECT_EQ(ran.exit_code, 1) << ran.all();
+}
+
+// As people type them, and as terminals write what is dragged into them.
+TEST_F(DataTest, TypedPathsAreReadAsAShellReadsThem) {
+  put_tiny_weights(work_, "x.weights");
+  const std::vector<std::string> command = {"detect", "x.cfg", "x.weights", "-dont_show"};
+  const std::string bytes = work_.get("images/0.png");
+  for (const char* name : {"my dog.png", "it's.png", "'quoted.png'", "a[1].png", "a1.png",
+                           "home/at home.png", "set/1.png", "set/2.png"})
+    work_.put(name, bytes);
+  const char* const set = std::getenv("HOME");
+  const std::string home_before = set ? set : "";
+  ::setenv("HOME", work_.path("home").c_str(), 1);
+  const auto home = [&](const char* name) { return work_.path("home").string() + '/' + name; };
+  struct Case {
+    std::string typed;
+    std::vector<std::string> images;
+  };
+  const std::vector<Case> cases{
+      {"my dog.png", {"my dog.png"}},
+      {"'my dog.png'", {"my dog.png"}},
+      {"\"my dog.png\"", {"my dog.png"}},
+      {"my\\ dog.png", {"my dog.png"}},
+      {"'" + work_.path("my dog.png").string() + "' ", {work_.path("my dog.png").string()}},
+      {"it's.png", {"it's.png"}},
+      {"it\\'s.png", {"it's.png"}},
+      {"'it'\\''s.png'", {"it's.png"}},
+      {"\"it's.png\"", {"it's.png"}},
+      {"'quoted.png'", {"'quoted.png'"}},  // there is one of this name
+      {"a[1].png", {"a[1].png"}},
+      {"'set/1.png' my\\ dog.png", {"set/1.png", "my dog.png"}},
+      {"~/at home.png", {home("at home.png")}},
+      {"~/at\\ home.png", {home("at home.png")}},
+      {"~/*.png", {home("at home.png")}},
+      {"set/*.png", {"set/1.png", "set/2.png"}},
+      {"'set/?.png'", {"set/1.png", "set/2.png"}},
+      {"set", {"set/1.png", "set/2.png"}}};
+  for (const Case& c : cases) {
+    const CommandResult ran = work_.darknet(command, {.input = c.typed + "\n"});
+    EXPECT_EQ(ran.exit_code, 0) << c.typed << ' ' << ran.all();
+    std::size_t at = 0, found = 0;
+    for (const std::string& image : c.images)
+      if (const auto next = ran.out.find(image + ": Predicted", at); next != ran.out.npos)
+        at = next, ++found;
+    EXPECT_EQ(found, c.images.size()) << c.typed << ' ' << ran.all();
+  }
+  for (const auto& [typed, said] :
+       {std::pair{"'no such.png'", "no such.png: cannot read this file"},
+        {"no's.png", "no's.png: cannot read this file"},
+        {"none/*.png", "none/*.png: no file matches"},
+        {"/dev/stdin", "/dev/stdin: "}}) {
+    const CommandResult ran = work_.darknet(command, {.input = cat(typed, "\nset/1.png\n")});
+    expect_refused(ran, said);
+    EXPECT_NE(ran.out.find("set/1.png: Predicted"), std::string::npos) << typed << ran.all();
+  }
+  if (set)
+    ::setenv("HOME", home_before.c_str(), 1);
+  else
+    ::unsetenv("HOME");
 }
 
 TEST_F(DataTest, ALearningRateFarTooHighEndsTheTraining) {

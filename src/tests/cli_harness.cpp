@@ -38,13 +38,15 @@ void execute(const fs::path& folder, const std::vector<std::string>& arguments,
   };
   if (::chdir(folder.c_str()) != 0) return;
   redirect(".in", O_RDONLY, 0);
-  redirect(".out", O_WRONLY | O_CREAT | O_TRUNC, 1);
+  redirect(o.max_file > 0 ? "/dev/null" : ".out", O_WRONLY | O_CREAT | O_TRUNC, 1);
   redirect(".err", O_WRONLY | O_CREAT | O_TRUNC, 2);
   ::setenv("OMP_WAIT_POLICY", "passive", 1);
   ::unsetenv("DISPLAY");
   std::signal(SIGHUP, o.ignores_hangup ? SIG_IGN : SIG_DFL);  // whatever the suite inherited
   const ::rlimit limit{o.memory, o.memory};
   if (o.memory > 0) ::setrlimit(RLIMIT_AS, &limit);
+  const ::rlimit file{o.max_file, o.max_file};
+  if (o.max_file > 0) std::signal(SIGXFSZ, SIG_IGN), ::setrlimit(RLIMIT_FSIZE, &file);
   std::vector<char*> argv;
   for (const std::string& a : arguments) argv.push_back(const_cast<char*>(a.c_str()));
   argv.push_back(nullptr);

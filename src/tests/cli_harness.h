@@ -34,6 +34,9 @@ struct CommandOptions {
   int signal = SIGKILL;
   std::uint64_t memory = 0;     // bytes of address space; 0: as much as there is
   bool ignores_hangup = false;  // started as by nohup
+  // Bytes that a file may grow to, as where the disk is full; 0: as many as there is room for. The
+  // standard output is lost then.
+  std::uint64_t max_file = 0;
 };
 
 // A folder that goes away with it.

@@ -44,6 +44,26 @@ TEST_F(DemoTest, ImagesAreFramesWithoutOpenCVToo) {
   EXPECT_NE(ran.out.find("8 frames in"), std::string::npos) << ran.all();
 }
 
+// One that is missing, one that is none, and one cut short at the end.
+TEST_F(DemoTest, ImagesThatCannotBeReadAreSkippedAndCounted) {
+  work_.put("x.jsonl", "");
+  work_.put("text.png", "this is no image");
+  work_.put("cut.png", work_.get("images/3.png").substr(0, 60));
+  work_.put("mixed.txt",
+            "images/0.png\n\nnone.png\nimages/1.png\ntext.png\nimages/2.png\ncut.png\n");
+  const CommandResult ran = demo({"mixed.txt", "-json_file_output", "x.jsonl", "-prefix", "still"});
+  expect_refused(ran, "mixed.txt:3: no such image: none.png; this image is skipped");
+  for (const char* name : {"text.png: ", "cut.png: "})
+    EXPECT_NE(ran.err.find(name), std::string::npos) << ran.all();
+  EXPECT_EQ(lines("x.jsonl").size(), 3u);
+  EXPECT_TRUE(work_.has("still_00000003.jpg"));
+  EXPECT_NE(ran.out.find("3 frames in"), std::string::npos) << ran.all();
+  EXPECT_NE(ran.out.find("3 of 6 images could not be read"), std::string::npos) << ran.all();
+  EXPECT_EQ(ran.err.find("ended after"), std::string::npos) << ran.all();
+  expect_refused(demo({"none.png", "none.png"}), "none.png: no frame of it can be read");
+  expect_refused(demo({"text.png"}), "text.png: ");
+}
+
 TEST_F(DemoTest, SeveralDetectorsFindTheSameAsOne) {
   std::string first;
   for (const char* detectors : {"1", "2", "4"}) {

@@ -33,8 +33,11 @@ TEST_F(FileTest, LinksInACircleAreReportedWithASentence) {
   EXPECT_EQ(error_of([&] { entries_of(loop); }).find(loop.string() + ": cannot read this folder"),
             0u);
   EXPECT_EQ(error_of([&] { require_scene_folder(loop); }), loop.string() + ": this is no folder");
-  EXPECT_EQ(cli::images_of({folder_.string()}, false), std::vector{loop});
-  EXPECT_EQ(cli::images_of({folder_.string()}, true), std::vector{loop});
+  for (const bool recursive : {false, true}) {
+    const ImagePaths images = cli::images_of({folder_.string()}, recursive);
+    ASSERT_EQ(images.size(), 1u);
+    EXPECT_EQ(images[0], loop);
+  }
 }
 
 TEST_F(FileTest, ALabelFileThatIsALinkInACircleIsNotReplaced) {

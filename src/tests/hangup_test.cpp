@@ -11,6 +11,7 @@
 
 #include "cli_harness.h"
 #include "core/index.h"
+#include "core/text.h"
 #include "paths.h"
 
 namespace darknet::test {
@@ -128,6 +129,20 @@ class ValidOfMany : public Hangup {
     EXPECT_TRUE(array.is_array());
     return format == "darknet" ? static_cast<int>(array.size()) : -1;
   }
+  // As `said` has it: some, and not all.
+  static int images_before_the_interrupt(const std::string& said) {
+    const std::string words = "interrupted after ";
+    const auto at = said.find(words);
+    if (at == said.npos) {
+      ADD_FAILURE() << said;
+      return 0;
+    }
+    const int images = std::stoi(said.substr(at + words.size()));
+    EXPECT_NE(said.find(cat(" images of ", kImages)), std::string::npos) << said;
+    EXPECT_GE(images, 4);
+    EXPECT_LT(images, kImages);
+    return images;
+  }
   // Closes the terminal once `sign` was printed: the run ends with SIGHUP's code and an array of
   // the images so far.
   void expect_whole_file_after_close(Terminal& terminal, const char* sign) const {
@@ -150,13 +165,7 @@ TEST_P(InterruptedValid, HasWholeFilesOfTheImagesSoFar) {
   terminal.type("\x03");
   const std::string after = terminal.read_until("what was found in them is in r");
   EXPECT_EQ(terminal.exit_code(), 128 + SIGINT) << after;
-  const std::string words = "interrupted after ";
-  const auto at = after.find(words);
-  ASSERT_NE(at, std::string::npos) << after;
-  const int images = std::stoi(after.substr(at + words.size()));
-  EXPECT_NE(after.find(cat(" images of ", kImages)), std::string::npos) << after;
-  EXPECT_GE(images, 4);
-  EXPECT_LT(images, kImages);
+  const int images = images_before_the_interrupt(after);
   if (const int written = images_in(GetParam()); written >= 0) {
     EXPECT_EQ(written, images);
   }
@@ -164,6 +173,48 @@ TEST_P(InterruptedValid, HasWholeFilesOfTheImagesSoFar) {
 INSTANTIATE_TEST_SUITE_P(Formats, InterruptedValid,
                          testing::Values("darknet", "coco", "voc", "yolo"),
                          [](const auto& info) { return std::string(info.param); });
+
+// Figures need all images.
+class InterruptedFigures : public ValidOfMany, public testing::WithParamInterface<const char*> {
+ protected:
+  InterruptedFigures() {
+    for (int i = 0; i < kImages; ++i)
+      std::filesystem::create_hard_link(work_.path(cat("images/", i % kTinyImages, ".txt")),
+                                        work_.path(cat("many/", i, ".txt")));
+  }
+};
+
+TEST_P(InterruptedFigures, AreNotGivenOfAPart) {
+  Terminal terminal(work_,
+                    {"detector", GetParam(), "many.data", "x.cfg", "x.weights", "-out", "figures"});
+  const std::string before = terminal.read_until("evaluating ");
+  ASSERT_NE(before.find("evaluating "), std::string::npos) << before;
+  terminal.type("\x03");
+  const std::string after = terminal.read_until("no figures are given, they need all of them");
+  EXPECT_EQ(terminal.exit_code(), 128 + SIGINT) << after;
+  images_before_the_interrupt(after);
+  for (const auto& [name, bytes] : work_.tree("."))
+    EXPECT_FALSE(name.starts_with("figures")) << name;
+}
+INSTANTIATE_TEST_SUITE_P(Commands, InterruptedFigures, testing::Values("map", "recall"),
+                         [](const auto& info) { return std::string(info.param); });
+
+// The iterations of the layers' times are those that were measured.
+TEST_F(Hangup, AnInterruptedBenchPrintsWhatItMeasured) {
+  CommandResult ran = work_.darknet({"bench", "x.cfg", "-iterations", "1000000", "-json", "b.json"},
+                                    {.signal_after = 3, .signal = SIGINT});
+  EXPECT_EQ(ran.exit_code, 128 + SIGINT) << ran.all();
+  const auto figures = nlohmann::json::parse(work_.get("b.json"));
+  const auto iterations = figures["iterations"].get<std::int64_t>();
+  EXPECT_GE(iterations, 1);
+  EXPECT_LT(iterations, 1000000);
+  EXPECT_GT(figures["seconds"]["median"].get<double>(), 0);
+  for (const auto& layer : figures["layers"]) EXPECT_GT(layer["forward"].get<double>(), 0);
+  EXPECT_NE(ran.out.find(cat("median of ", iterations, "\n")), std::string::npos) << ran.all();
+  EXPECT_NE(ran.out.find(cat("interrupted after ", plural(iterations, "iteration"), " of 1000000")),
+            std::string::npos)
+      << ran.all();
+}
 
 TEST_F(ValidOfMany, SoHasDetectorTest) {
   std::filesystem::create_directories(work_.path("r"));

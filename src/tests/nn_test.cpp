@@ -56,6 +56,25 @@ TEST(Schedule, BurnInThenStepsAsDarknet) {
   EXPECT_FLOAT_EQ(learning_rate(net, 450, 0), 0.00001f);
 }
 
+TEST(Schedule, StepsOutOfOrderAreWarnedOfAndComeLate) {
+  const auto said = [](const std::string& steps, NetSettings& net) {
+    testing::internal::CaptureStderr();
+    net = net_of("learning_rate=.001\npolicy=steps\nsteps=" + steps + "\nscales=.1,.5\n");
+    return testing::internal::GetCapturedStderr();
+  };
+  NetSettings net;
+  const std::string warned = said("450,400", net);
+  EXPECT_NE(
+      warned.find("net.cfg:1: [net] steps: not in ascending order; a step behind a larger one "
+                  "comes late\n"),
+      std::string::npos)
+      << warned;
+  EXPECT_FLOAT_EQ(learning_rate(net, 449, 0), .001f);
+  EXPECT_FLOAT_EQ(learning_rate(net, 450, 0), .00005f);
+  EXPECT_EQ(said("400,450", net), "");
+  EXPECT_EQ(said("400,400", net), "");
+}
+
 TEST(Schedule, NegativeFirstStepIsAWarmUp) {  // yolov2-tiny-voc.cfg
   const NetSettings net = net_of("learning_rate=.001\npolicy=steps\nsteps=-1,100\nscales=.1,10\n");
   EXPECT_FLOAT_EQ(learning_rate(net, 1, 0), .0001f);

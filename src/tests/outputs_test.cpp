@@ -115,6 +115,30 @@ TEST_F(OutputTest, NoLabelFileOfTheDataSetIsReplaced) {
   EXPECT_EQ(work_.tree("images"), before);
 }
 
+TEST_F(OutputTest, AllAreAnnounced) {
+  const auto expect_announced = [](const CommandResult& ran,
+                                   const std::vector<std::string>& files) {
+    EXPECT_EQ(ran.exit_code, 0) << ran.all();
+    for (const std::string& file : files)
+      EXPECT_TRUE(holds(ran.out, "-> " + file + "\n")) << file << ran.all();
+  };
+  work_.put("w/0.png", work_.get("images/0.png"));
+  expect_announced(test({"x.weights", "w/0.png", "-out", "t.json", "-prefix", "p", "-save_labels"}),
+                   {"p.jpg", "w/0.txt", "t.json"});
+  expect_announced(test({"x.weights", "images/a.jpg", "images/b.jpg", "-out", "l", "-format",
+                         "yolo", "-prefix", "drawn"}),
+                   {"drawn/a.jpg", "drawn/b.jpg", "l"});
+  expect_announced(map({"x.cfg", "x.weights", "-out", "m.json", "-curves", "c"}), {"m.json", "c"});
+  expect_announced(
+      work_.darknet({"detector", "recall", "x.data", "x.cfg", "x.weights", "-out", "r"}),
+      {"r.csv, r.svg, r.png"});
+  expect_announced(work_.darknet({"bench", "x.cfg", "-iterations", "1", "-json", "b.json"}),
+                   {"b.json"});
+  expect_announced(work_.darknet({"detector", "demo", "x.data", "x.cfg", "x.weights", "train.txt",
+                                  "-dont_show", "-json_file_output", "d.json", "-prefix", "still"}),
+                   {"d.json", "still_00000001.jpg to still_00000008.jpg"});
+}
+
 TEST_F(OutputTest, TheSameCallTwiceWorks) {
   for (int i = 0; i < 2; ++i) {
     EXPECT_EQ(valid({"-format", "yolo"}).exit_code, 0) << i;

@@ -319,6 +319,8 @@ TEST(Tune, MeasuresEveryChoiceOnEveryKindOfDevice) {
       }
       const NetworkOptions o{.device = device, .mode = mode, .batch = 2, .tuning = r.tuning};
       expect_taken(Network(sections(), o), r.tuning);
+      const TuneReport part = tune(net, 1, [asked = 0]() mutable { return ++asked > 1; });
+      EXPECT_EQ(part.tuning.size(), 1) << "interrupted after the first";
     }
 }
 

@@ -37,7 +37,7 @@ class RecorderTest : public InFolder {};
 TEST_F(RecorderTest, LinesAreWholeAfterEachFrame) {
   const auto path = file("x.jsonl", "{\"frame_id\": 1}\n");
   Recorder recorder(path, RecordFormat::lines);
-  EXPECT_EQ(read_file(path, 1 << 20), "");
+  EXPECT_EQ(read_file(path, 1 << 20), "{\"frame_id\": 1}\n");  // until there is another record
   recorder.add(frame_of(1)->line);
   recorder.add(frame_of(2)->line);
   EXPECT_EQ(read_file(path, 1 << 20), frame_of(1)->line + "\n" + frame_of(2)->line + "\n");
@@ -46,11 +46,12 @@ TEST_F(RecorderTest, LinesAreWholeAfterEachFrame) {
 TEST_F(RecorderTest, AnArrayIsWholeAfterEachFrame) {
   const auto path = file("x.json", "[{\"frame_id\": 1, \"objects\": \"longer than the array\"}]\n");
   Recorder recorder(path, RecordFormat::array);
-  for (std::size_t frames = 0; frames < 4; ++frames) {
+  EXPECT_EQ(json::parse(read_file(path, 1 << 20))[0]["objects"], "longer than the array");
+  for (std::size_t frames = 1; frames < 5; ++frames) {
+    recorder.add(frame_of(static_cast<std::int64_t>(frames))->line);
     const json j = json::parse(read_file(path, 1 << 20));
     ASSERT_EQ(j.size(), frames);
     for (std::size_t i = 0; i < frames; ++i) EXPECT_EQ(j[i]["frame_id"], i + 1);
-    recorder.add(frame_of(static_cast<std::int64_t>(frames) + 1)->line);
   }
   EXPECT_NE(error_of([&] {
               Recorder(folder_ / "missing" / "x.json", RecordFormat::lines);
@@ -59,19 +60,48 @@ TEST_F(RecorderTest, AnArrayIsWholeAfterEachFrame) {
 }
 
 // A full disk, as the limit on a file's size makes it.
-TEST_F(RecorderTest, WhatCannotBeWrittenLeavesTheArrayAsItWas) {
-  ::rlimit before{};
-  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
-  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+class FullDiskTest : public RecorderTest {
+ protected:
+  // What an Error of `f` says while no file may grow beyond so many bytes.
+  template <class F>
+  static std::string error_within(::rlim_t bytes, const F& f) {
+    ::rlimit before{};
+    EXPECT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+    const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+    const ::rlimit little{bytes, before.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &little);
+    const std::string said = error_of(f);
+    ::setrlimit(RLIMIT_FSIZE, &before);
+    std::signal(SIGXFSZ, handler);
+    return said;
+  }
+};
+
+TEST_F(FullDiskTest, WhatCannotBeWrittenLeavesTheArrayAsItWas) {
   JsonArrayFile array(folder_ / "x.json");
   array.add("1");
-  const ::rlimit little{20, before.rlim_max};
-  ::setrlimit(RLIMIT_FSIZE, &little);
-  const std::string said = error_of([&] { array.add("\"" + std::string(100, 'x') + "\""); });
-  ::setrlimit(RLIMIT_FSIZE, &before);
-  std::signal(SIGXFSZ, handler);
+  const std::string said =
+      error_within(20, [&] { array.add("\"" + std::string(100, 'x') + "\""); });
   EXPECT_NE(said.find("x.json: cannot write: "), std::string::npos) << said;
   EXPECT_EQ(json::parse(read_file(folder_ / "x.json", 1 << 20)), json::parse("[1]"));
+}
+
+TEST_F(FullDiskTest, WhatCannotBeWrittenLeavesWholeLines) {
+  Recorder recorder(folder_ / "x.jsonl", RecordFormat::lines);
+  for (const char* line : {"1", "2"}) recorder.add(line);
+  const std::string said = error_within(20, [&] { recorder.add(std::string(100, '3')); });
+  EXPECT_NE(said.find("x.jsonl: cannot write this file: "), std::string::npos) << said;
+  EXPECT_EQ(read_file(folder_ / "x.jsonl", 1 << 20), "1\n2\n");
+}
+
+TEST_F(FullDiskTest, WithoutAFirstRecordTheEarlierFileStays) {
+  for (const char* name : {"x.json", "x.jsonl"}) {
+    const auto path = file(name, "[{\"frame_id\": 1}]\n");
+    const std::string said =
+        error_within(20, [&] { Recorder(path, record_format_of(path)).add(frame_of(1)->line); });
+    EXPECT_NE(said.find(cat(name, ": cannot write this file: ")), std::string::npos) << said;
+    EXPECT_EQ(read_file(path, 1 << 20), "[{\"frame_id\": 1}]\n");
+  }
 }
 
 TEST(RecordFormat, TheNameDecides) {

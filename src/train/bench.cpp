@@ -153,6 +153,7 @@ class Bench {
   BenchReport report();
   void report_iterations(BenchReport& report) const;
   LayerBench layer_report(std::int64_t i);
+  bool stopped() const { return options_.stop && options_.stop(); }
   StepTimes median_phases() const;
   double idle(const BenchReport& report) const;
 
@@ -171,7 +172,7 @@ class Bench {
 };
 
 void Bench::warm_up() {
-  for (int i = 0; i < kWarmUp; ++i) work_->run();
+  for (int i = 0; i < kWarmUp && !stopped(); ++i) work_->run();
   layers_.resize(to_size(net().size()));
 }
 
@@ -224,7 +225,7 @@ void Bench::baseline() {
 // whole iterations one behind the other, as it works ahead of the host.
 void Bench::measure() {
   const bool in_turns = options_.device.type == DeviceType::cpu;
-  for (std::int64_t i = 0; i < options_.iterations; ++i) {
+  for (std::int64_t i = 0; i < options_.iterations && !stopped(); ++i) {
     plain();
     if (planned_) baseline();
     if (in_turns) observed();
@@ -232,7 +233,7 @@ void Bench::measure() {
   memory(options_.device.type).synchronize(net().stream());
   if (in_turns) return;
   product_ = std::make_unique<MatrixProduct>(net().stream(), options_.exact);
-  for (std::int64_t i = 0; i < options_.iterations; ++i) observed();
+  for (std::int64_t i = 0; i < options_.iterations && !stopped(); ++i) observed();
 }
 
 LayerBench Bench::layer_report(std::int64_t i) {
@@ -290,6 +291,7 @@ BenchReport Bench::report() {
   BenchReport r{.library = ops(options_.device.type).name(options_.device),
                 .input = net().input_shape(),
                 .images = work_->images(),
+                .iterations = std::ssize(iterations_),
                 .memory = net().memory()};
   report_iterations(r);
   for (std::int64_t i = 0; i < net().size(); ++i) r.layers.push_back(layer_report(i));
@@ -310,8 +312,9 @@ BenchReport Bench::report() {
 BenchReport Bench::run() {
   warm_up();
   std::int64_t max = peak_memory();  // before the reference takes its own
-  if (options_.reference) make_reference();
+  if (options_.reference && !stopped()) make_reference();
   measure();
+  if (iterations_.empty()) return {};
   if (!options_.reference) max = peak_memory();
   BenchReport r = report();
   r.peak_memory = max;

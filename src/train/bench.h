@@ -4,6 +4,7 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,6 +27,7 @@ struct BenchOptions {
   std::int64_t iterations = 20;
   int threads = 0;               // of the loader; 0: chosen
   std::filesystem::path tuning;  // algorithms; "": heuristics
+  std::function<bool()> stop;    // asked between iterations; once it says yes, none follows
 };
 
 // Of several iterations, seconds.
@@ -53,6 +55,7 @@ struct BenchReport {
   std::string library;             // name and version
   Shape input;                     // of one forward pass
   std::int64_t images = 0;         // per iteration
+  std::int64_t iterations = 0;     // that were measured; 0: nothing else is known either
   double peak_flops = 0;           // of a large matrix product in this run, per second
   std::int64_t peak_size = 0;      // its rows and columns
   std::string peak_arithmetic;     // what it was computed in

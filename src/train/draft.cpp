@@ -60,8 +60,10 @@ List sampled(const List& all, std::int64_t max) {
 }
 
 double median_aspect(const ImagePaths& images) {
+  ImagePaths some = sampled(images, kMaxSizedImages);
+  some.add_lists_of(images);
   std::vector<double> aspects;
-  for (const ImageSize& s : image_sizes(sampled(images, kMaxSizedImages)))
+  for (const ImageSize& s : image_sizes(some))
     aspects.push_back(static_cast<double>(s.width) / static_cast<double>(s.height));
   return percentile(std::move(aspects), .5);
 }

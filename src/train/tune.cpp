@@ -183,7 +183,7 @@ double TunedConvolution::seconds_of(const std::string& algorithm) const {
   return 0;
 }
 
-TuneReport tune(const Network& net, int repeats) {
+TuneReport tune(const Network& net, int repeats, const std::function<bool()>& stop) {
   const std::string& library = net.algorithms().library();
   TuneReport report{.convolutions = {}, .tuning = Tuning(library)};
   for (std::int64_t i = 0; i < net.size(); ++i) {
@@ -194,6 +194,7 @@ TuneReport tune(const Network& net, int repeats) {
       if (work->algorithms[to_size(d)].empty() ||
           report.tuning.find(conv_use(d, work->spec, work->options)))
         continue;
+      if (stop && stop()) return report;
       if (!subject) subject = std::make_unique<Subject>(net, *work);
       TunedConvolution t = subject->measure(d, library, repeats);
       t.layer = i;

@@ -2,6 +2,7 @@
 // and makes the table of the quickest: `darknet bench -tune`.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -29,7 +30,8 @@ struct TuneReport {
 
 // Measures with the network's device, mode and options; whatever table it was made with is not
 // looked at. The rule's choice stays unless another is clearly quicker. `repeats`: times that each
-// is measured, interleaved.
-TuneReport tune(const Network&, int repeats = 7);
+// is measured, interleaved. `stop` is asked before each convolution; once it says yes, the report
+// is of those so far.
+TuneReport tune(const Network&, int repeats, const std::function<bool()>& stop = nullptr);
 
 }  // namespace darknet

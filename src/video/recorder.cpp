@@ -42,10 +42,10 @@ bool write_at(int descriptor, const std::string& text, std::int64_t position) {
   return true;
 }
 
-// An empty file: what an earlier run recorded is not mixed with this one.
-const std::filesystem::path& emptied(const std::filesystem::path& path) {
-  AtomicFile(path, record_format()).commit();
-  return path;
+void replace(const std::filesystem::path& path, const std::string& text) {
+  AtomicFile file(path, record_format());
+  file.write(text);
+  file.commit();
 }
 
 }  // namespace
@@ -76,21 +76,20 @@ std::string state_json(const Frame& frame, const std::vector<std::string>& names
                    {"objects", objects_of(frame, names)}});
 }
 
-JsonArrayFile::JsonArrayFile(std::filesystem::path path) : path_(std::move(path)) {
-  descriptor_ = ::open(emptied(path_).c_str(), O_WRONLY | O_CLOEXEC);
-  const std::string empty = cat(kArrayBegin, kArrayEnd);
-  if (descriptor_ < 0 || !write_at(descriptor_, empty, 0))
-    fail(path_.string(), ": cannot write a JSON array here: ", std::strerror(errno));
-  end_ = std::ssize(kArrayBegin);
-}
+JsonArrayFile::JsonArrayFile(std::filesystem::path path) : path_(std::move(path)) {}
 
 JsonArrayFile::~JsonArrayFile() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
 void JsonArrayFile::add(const std::string& element) {
-  const std::string text = cat(first_ ? "" : ",\n", element, kArrayEnd);
-  if (!write_at(descriptor_, text, end_)) {
+  const bool first = descriptor_ < 0;
+  const std::string text = cat(first ? kArrayBegin : ",\n", element, kArrayEnd);
+  if (first) {
+    replace(path_, text);
+    descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CLOEXEC);
+    if (descriptor_ < 0) fail(path_.string(), ": cannot write: ", std::strerror(errno));
+  } else if (!write_at(descriptor_, text, end_)) {
     const int why = errno;
     write_at(descriptor_, std::string(kArrayEnd), end_);  // over bytes that the file has already
     const auto end = end_ + std::ssize(kArrayEnd);
@@ -99,25 +98,26 @@ void JsonArrayFile::add(const std::string& element) {
          whole ? "" : "; the array is damaged");
   }
   end_ += static_cast<std::int64_t>(text.size() - kArrayEnd.size());
-  first_ = false;
 }
 
 RecordFormat record_format_of(const std::filesystem::path& path) {
   return path.extension() == ".json" ? RecordFormat::array : RecordFormat::lines;
 }
 
-Recorder::Recorder(const std::filesystem::path& path, RecordFormat format) {
-  if (format == RecordFormat::array)
-    array_.emplace(path);
-  else
-    lines_.emplace(emptied(path));
+Recorder::Recorder(std::filesystem::path path, RecordFormat format) : path_(std::move(path)) {
+  const AtomicFile unused(path_, record_format());
+  if (format == RecordFormat::array) array_.emplace(path_);
 }
 
 void Recorder::add(const std::string& line) {
-  if (array_)
+  if (array_) {
     array_->add(line);
-  else
+  } else if (lines_) {
     lines_->append(line + "\n");
+  } else {
+    replace(path_, line + "\n");
+    lines_.emplace(path_);
+  }
 }
 
 }  // namespace darknet

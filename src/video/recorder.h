@@ -24,33 +24,36 @@ std::string state_json(const Frame&, const std::vector<std::string>& names, cons
 // the array's end over the last end.
 class JsonArrayFile {
  public:
-  explicit JsonArrayFile(std::filesystem::path);  // replaces the file
+  explicit JsonArrayFile(std::filesystem::path);
   JsonArrayFile(const JsonArrayFile&) = delete;
   JsonArrayFile& operator=(const JsonArrayFile&) = delete;
   ~JsonArrayFile();
-  void add(const std::string& element);  // where that fails, the array stays as it was
+  // The first element replaces the file. Where one cannot be written, the file stays as it was.
+  void add(const std::string& element);
 
  private:
   std::filesystem::path path_;
-  int descriptor_ = -1;
+  int descriptor_ = -1;   // from the first element on
   std::int64_t end_ = 0;  // bytes before the array's end
-  bool first_ = true;
 };
 
 // lines: one object a line (JSON Lines). array: AlexeyAB's file. Both are valid whenever the
-// program ends.
+// program ends, also where the disk is full.
 enum class RecordFormat : std::uint8_t { lines, array };
 RecordFormat record_format_of(const std::filesystem::path&);  // .json: an array
 
 FileFormat record_format();  // of the file, either way
 
+// The file of an earlier run is replaced by the first record: a run that records nothing leaves it.
 class Recorder {
  public:
-  Recorder(const std::filesystem::path&, RecordFormat);  // replaces the file
+  // Throws where the file could not be replaced.
+  Recorder(std::filesystem::path, RecordFormat);
   void add(const std::string& line);
 
  private:
-  std::optional<AppendedFile> lines_;
+  std::filesystem::path path_;
+  std::optional<AppendedFile> lines_;  // from the second line on
   std::optional<JsonArrayFile> array_;
 };
 
