@@ -53,13 +53,11 @@ double above_p(const PairedStatistics& s, double bound) {
 
 RunOutcome RunOutcome::finished(double value) {
   require_finite(std::span(&value, 1), "the result of a run that did not diverge");
-  RunOutcome outcome;
-  outcome.value_ = value, outcome.diverged_ = false;
-  return outcome;
+  return RunOutcome(State::finished, value);
 }
 
 double RunOutcome::value() const {
-  if (diverged_) fail("a run that diverged has no result");
+  if (!has_finished()) fail("a run that diverged or is missing has no result");
   return value_;
 }
 
@@ -69,7 +67,7 @@ PairedRuns pair_runs(std::span<const RunOutcome> baseline, std::span<const RunOu
          " of the variant, expected one of each per seed");
   PairedRuns pairs;
   for (std::size_t i = 0; i < baseline.size(); ++i) {
-    const bool left_out = baseline[i].has_diverged() || variant[i].has_diverged();
+    const bool left_out = !baseline[i].has_finished() || !variant[i].has_finished();
     pairs.baseline_diverged += baseline[i].has_diverged();
     pairs.variant_diverged += variant[i].has_diverged();
     pairs.left_out += left_out;

@@ -12,26 +12,30 @@
 
 namespace darknet {
 
-// What one run gave: a figure, or nothing because the run diverged.
+// What one run gave: a figure, or nothing because the run diverged or has not been made yet.
 class RunOutcome {
  public:
   static RunOutcome finished(double value);  // throws where it is not finite
-  static RunOutcome diverged() { return {}; }
-  bool has_diverged() const { return diverged_; }
-  double value() const;  // throws where the run diverged
+  static RunOutcome diverged() { return RunOutcome(State::diverged); }
+  static RunOutcome missing() { return RunOutcome(State::missing); }
+  bool has_finished() const { return state_ == State::finished; }
+  bool has_diverged() const { return state_ == State::diverged; }
+  double value() const;  // throws where the run has not finished
 
  private:
-  RunOutcome() = default;
-  double value_ = 0;
-  bool diverged_ = true;
+  enum class State : std::uint8_t { finished, diverged, missing };
+  explicit RunOutcome(State state, double value = 0) : state_(state), value_(value) {}
+  State state_;
+  double value_;
 };
 
 // Differences variant - baseline of the runs that share a seed. A pair of which either run diverged
-// has no difference: it is left out and counted.
+// or is missing has no difference: it is left out and counted.
 struct PairedRuns {
   std::vector<double> differences;  // of the pairs that finished, in the order of the seeds
   std::int64_t baseline_diverged = 0, variant_diverged = 0;  // runs; both may be of one pair
-  std::int64_t left_out = 0;                                 // pairs
+  std::int64_t left_out = 0;                                 // pairs, for either reason
+  bool any_diverged() const { return baseline_diverged + variant_diverged > 0; }
 };
 // One outcome per seed on each side, in the same order; throws where their numbers differ.
 PairedRuns pair_runs(std::span<const RunOutcome> baseline, std::span<const RunOutcome> variant);

@@ -28,6 +28,7 @@ class SequentialPlan {
   static SequentialPlan after_each(std::int64_t first, std::int64_t last);
 
   const std::vector<std::int64_t>& looks() const { return looks_; }
+  double level() const { return confidence_; }
   bool planned(std::int64_t pairs) const;
   // The first look after so many pairs; 0 where none is left.
   std::int64_t next_look(std::int64_t pairs) const;

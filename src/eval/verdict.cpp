@@ -49,7 +49,7 @@ bool too_few(const Verdict& v, const VerdictRules& rules) {
 
 VerdictKind kind_of(const Verdict& v, const Family& family) {
   const VerdictRules& rules = family.rules;
-  if (v.runs.left_out > 0) return VerdictKind::diverged;
+  if (v.runs.any_diverged()) return VerdictKind::diverged;
   if (too_few(v, rules)) return VerdictKind::too_few_seeds;
   if (v.adjusted_p <= rules.alpha)
     return (v.statistics.mean > 0) == family.metric.higher_is_better ? VerdictKind::better
@@ -63,7 +63,7 @@ template <class Member>
 void adjust(std::vector<Verdict>& all, const VerdictRules& rules, Member member) {
   std::vector<double> p;
   for (const Verdict& v : all)
-    p.push_back(v.runs.left_out > 0 || too_few(v, rules) ? 1 : v.*member);
+    p.push_back(v.runs.any_diverged() || too_few(v, rules) ? 1 : v.*member);
   const std::vector<double> adjusted = holm_adjusted(p);
   for (std::size_t i = 0; i < all.size(); ++i)
     all[i].*(member == &Verdict::p_value ? &Verdict::adjusted_p : member) = adjusted[i];
@@ -80,13 +80,15 @@ std::string difference_text(const Verdict& v, const Metric& m) {
 }
 
 std::string interval_text(const Verdict& v, const Family& family) {
+  if (v.statistics.all_equal) return "all differences are equal";
   const double scale = family.metric.scale;
-  std::string text = fmt::format("95 % interval {:+.2f} to {:+.2f}", scale * v.interval.low,
-                                 scale * v.interval.high);
-  if (family.rules.plan)
+  const SequentialPlan* plan = family.rules.plan;
+  std::string text =
+      fmt::format("{:g} % interval {:+.2f} to {:+.2f}", 100 * (plan ? plan->level() : kConfidence),
+                  scale * v.interval.low, scale * v.interval.high);
+  if (plan)
     text += fmt::format(", valid at all {} planned looks and {:.2f} times as wide for it",
-                        family.rules.plan->looks().size(),
-                        family.rules.plan->widening(v.statistics.pairs));
+                        plan->looks().size(), plan->widening(v.statistics.pairs));
   return text;
 }
 
@@ -106,9 +108,9 @@ std::string test_text(const Verdict& v, const Family& family) {
 }
 
 std::string within_margin(const Verdict& v, const Family& family) {
-  return fmt::format("within {:.2f} {} of each other ({} of two one-sided tests)",
+  return fmt::format("within {:.2f} {} of each other ({} of two one-sided tests{})",
                      family.metric.scale * family.rules.margin, family.metric.unit,
-                     p_text(v.equivalence_p));
+                     p_text(v.equivalence_p), family.variants > 1 ? ", adjusted too" : "");
 }
 
 std::string claim(const Verdict& v, const std::string& name, const Family& family) {

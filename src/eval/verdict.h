@@ -40,14 +40,14 @@ struct VerdictRules {
 
 struct VariantRuns {
   std::string name;
-  std::vector<RunOutcome> runs;  // one per seed, in the order of the baseline's
+  std::vector<RunOutcome> runs;  // one per seed, in the order of the baseline's, missing ones too
 };
 
 struct Verdict {
   VerdictKind kind = VerdictKind::too_few_seeds;
   PairedRuns runs;
   PairedStatistics statistics;
-  Interval interval;         // of the mean difference, 95 %, for this variant alone
+  Interval interval;         // of the mean difference, 95 % or the plan's, for this variant alone
   double p_value = 1;        // two-sided, Student's t; the plan's where there is one
   double adjusted_p = 1;     // by Holm over all variants
   double equivalence_p = 1;  // two one-sided tests, by Holm over all variants; 1 without a margin

@@ -93,6 +93,25 @@ TEST(Resampling, WithoutSpreadOverSeedsItIsTheIntervalOverImages) {
   EXPECT_NEAR(r.over_both.width(), 2 * student_t(.95, 399) * .5 / 20, .005);
 }
 
+// Effects of seed and image that add up: the variance of the mean is s^2 / 3 of the seeds, where
+// drawing three seeds of three would make it 2/3 of that, and 1 / 400 of the images.
+TEST(Resampling, TheStandardErrorIsThatOfBoth) {
+  std::vector<std::vector<double>> by_seed;
+  for (const double seed : {0., .1, .2}) {
+    by_seed.emplace_back();
+    for (int i = 0; i < 400; ++i) by_seed.back().push_back(seed + (i % 2 == 0 ? 1 : -1));
+  }
+  const SeedsAndImages r =
+      resample_seeds_and_images(pairs_of(by_seed), {.images = 400, .resamples = 8000});
+  EXPECT_NEAR(r.seeds_error, .1 / std::sqrt(3.), 1e-12);
+  EXPECT_NEAR(r.images_error, .05, .001);
+  const double seeds = .01 / 3, images = 1. / 400;
+  EXPECT_NEAR(r.standard_error, std::sqrt(seeds + images), .002);
+  EXPECT_NEAR(r.degrees_of_freedom,
+              (seeds + images) * (seeds + images) / (seeds * seeds / 2 + images * images / 399),
+              .6);
+}
+
 TEST(Resampling, IsDeterministicAndRefusesWhatIsNoExperiment) {
   const auto pairs = pairs_of({{1, 2, 3, 9}, {2, 2, 5, 1}, {0, 1, 4, 4}});
   const ResampleOptions options{.images = 4, .resamples = 333, .seed = 9};

@@ -121,16 +121,18 @@ TEST(PairedStatistics, TheSmallestSignFlipP) {
 
 TEST(PairedRuns, LeaveOutPairsOfWhichARunDiverged) {
   const auto ok = [](double v) { return RunOutcome::finished(v); };
-  const std::array baseline{ok(.5), RunOutcome::diverged(), ok(.6), RunOutcome::diverged()};
-  const std::array variant{ok(.75), ok(.7), RunOutcome::diverged(), RunOutcome::diverged()};
+  const auto diverged = RunOutcome::diverged(), missing = RunOutcome::missing();
+  const std::array baseline{ok(.5), diverged, ok(.6), diverged, missing, ok(.4)};
+  const std::array variant{ok(.75), ok(.7), diverged, diverged, missing, missing};
   const PairedRuns pairs = pair_runs(baseline, variant);
   EXPECT_EQ(pairs.differences, std::vector<double>{.25});
-  EXPECT_EQ(pairs.left_out, 3);
+  EXPECT_EQ(pairs.left_out, 5);
   EXPECT_EQ(pairs.baseline_diverged, 2);
   EXPECT_EQ(pairs.variant_diverged, 2);
   EXPECT_THROW(pair_runs(std::span(baseline).first(3), variant), Error);
   EXPECT_THROW(RunOutcome::finished(kNan), Error);
-  EXPECT_THROW(RunOutcome::diverged().value(), Error);
+  EXPECT_THROW(diverged.value(), Error);
+  EXPECT_THROW(missing.value(), Error);
 }
 
 void expect_near(const std::vector<double>& got, const std::vector<double>& expected) {

@@ -75,6 +75,7 @@ TEST(Verdict, FewSeedsClaimNothing) {
 // Three equal differences: Student's formula has p = 0, the signs .25.
 TEST(Verdict, EqualDifferencesAreNoProof) {
   EXPECT_EQ(verdict_of({.01, .01, .01}).kind, VerdictKind::no_difference_shown);
+  EXPECT_TRUE(says(verdict_of({.01, .01, .01}), "all differences are equal; p = 0.250"));
   EXPECT_EQ(verdict_of({0, 0, 0, 0}).kind, VerdictKind::no_difference_shown);
 }
 
@@ -89,6 +90,15 @@ TEST(Verdict, ADivergedRunEndsAllClaims) {
   variant = runs_of("focal", {.01, .01, .02, .03, .03, .02});
   baseline.runs[2] = RunOutcome::diverged();
   EXPECT_EQ(verdicts(baseline, std::span(&variant, 1)).front().kind, VerdictKind::diverged);
+}
+
+TEST(Verdict, RunsThatAreStillMissingAreNotDiverged) {
+  const VariantRuns baseline = runs_of("ce", {0, 0, 0, 0, 0, 0});
+  VariantRuns variant = runs_of("focal", kBetter);
+  variant.runs.push_back(RunOutcome::missing());
+  const Verdict v = verdicts(baseline, std::span(&variant, 1)).front();
+  EXPECT_EQ(v.kind, VerdictKind::better);
+  EXPECT_EQ(v.statistics.pairs, 5);
 }
 
 TEST(Verdict, EquivalenceNeedsAMargin) {
