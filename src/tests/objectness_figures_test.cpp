@@ -33,12 +33,22 @@ TEST(ClassAgnostic, RanksByObjectness) {
   EXPECT_DOUBLE_EQ(class_agnostic_average_precision(images, {}, .45f), 1);
 }
 
+// Of a box whose IoU with itself is 1 to the last bit: suppression above 1 leaves it alone.
 TEST(ClassAgnostic, AnAnchorOfTwoClassesIsOneDetection) {
-  const std::vector<EvaluatedImage> images{
-      image_of({found(.2f, .9f, 0, .6f), found(.2f, .9f, 1, .4f), found(.8f, .5f, 0)},
-               {truth(.2f, 0), truth(.8f, 0)})};
+  std::vector<EvaluatedImage> images{
+      image_of({found(.25f, .9f, 0, .6f), found(.25f, .9f, 1, .4f), found(.75f, .5f, 0)},
+               {truth(.25f, 0), truth(.75f, 0)})};
+  for (Detection& d : images[0].detections) d.box.w = d.box.h = .25f;
+  for (Truth& t : images[0].truths) t.box.w = t.box.h = .25f;
   EXPECT_DOUBLE_EQ(class_agnostic_average_precision(images, {.classes = 2}, 1), 1);
   EXPECT_EQ(merge_classes(images, 1).front().detections.size(), 2u);
+}
+
+// What the network's own suppression kept of one class (it may be one by distance, too) stays.
+TEST(ClassAgnostic, DetectionsOfOneClassAllStay) {
+  const std::vector<EvaluatedImage> images{
+      image_of({found(.2f, .9f, 0), found(.22f, .8f, 0)}, {truth(.2f, 0)})};
+  EXPECT_EQ(merge_classes(images, .45f).front().detections.size(), 2u);
 }
 
 // Two anchors on one object, IoU (.2 - .02) / (.2 + .02) = .82, that took it for two classes.
