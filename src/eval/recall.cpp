@@ -18,18 +18,13 @@ void add_truth(float overlap, ProposalRecall& row) {
     row.recall += overlap >= .5f + .05f * static_cast<float>(i) ? 1. / kThresholds : 0;
 }
 
-bool same_proposal(const Detection& a, const Detection& b) {
-  return a.objectness == b.objectness && a.box.x == b.box.x && a.box.y == b.box.y &&
-         a.box.w == b.box.w && a.box.h == b.box.h;
-}
-
 // The best first; an anchor that is a detection of several classes is one proposal.
 std::vector<Detection> proposals_of(const EvaluatedImage& image) {
   std::vector<Detection> ranked = image.detections;
   std::stable_sort(ranked.begin(), ranked.end(), [](const Detection& a, const Detection& b) {
     return std::tie(b.objectness, a.box.x, a.box.y) < std::tie(a.objectness, b.box.x, b.box.y);
   });
-  ranked.erase(std::unique(ranked.begin(), ranked.end(), same_proposal), ranked.end());
+  ranked.erase(std::unique(ranked.begin(), ranked.end(), same_anchor), ranked.end());
   return ranked;
 }
 
@@ -45,6 +40,11 @@ void add_image(const EvaluatedImage& image, std::vector<ProposalRecall>& rows) {
 }
 
 }  // namespace
+
+bool same_anchor(const Detection& a, const Detection& b) {
+  return a.objectness == b.objectness && a.box.x == b.box.x && a.box.y == b.box.y &&
+         a.box.w == b.box.w && a.box.h == b.box.h;
+}
 
 std::vector<ProposalRecall> proposal_recall(std::span<const EvaluatedImage> images,
                                             std::span<const std::int64_t> proposals) {

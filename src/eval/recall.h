@@ -16,6 +16,9 @@ struct ProposalRecall {
   double best_iou = 0;         // mean over the truths of the best overlap
 };
 
+// Whether two detections are of one anchor, detected as several classes.
+bool same_anchor(const Detection&, const Detection&);
+
 // One row for each number of proposals. Truths may share a proposal, as in Darknet.
 std::vector<ProposalRecall> proposal_recall(std::span<const EvaluatedImage>,
                                             std::span<const std::int64_t> proposals);

@@ -6,11 +6,11 @@
 
 #include "cli_harness.h"
 #include "core/index.h"
-#include "core/rng.h"
 #include "eval/coco.h"
 #include "eval/errors.h"
 #include "eval/matching.h"
 #include "eval/recall.h"
+#include "random_detections.h"
 
 namespace darknet::test {
 namespace {
@@ -20,35 +20,6 @@ Detection at(float x, float probability, std::int32_t class_id = 0, float size =
 }
 Truth truth(float x, std::int32_t class_id = 0, float size = .2f) {
   return {{x, .5f, size, size}, class_id};
-}
-EvaluatedImage image_of(std::vector<Detection> d, std::vector<Truth> t, std::int64_t side = 100) {
-  return {.detections = std::move(d), .truths = std::move(t), .width = side, .height = side};
-}
-
-std::vector<EvaluatedImage> random_images(std::uint64_t seed, int count) {
-  Rng rng(seed);
-  std::vector<EvaluatedImage> images;
-  for (int i = 0; i < count; ++i) {
-    EvaluatedImage image = image_of({}, {}, 64 + rng.below(600));
-    const auto box = [&] {
-      return Box{rng.uniform(), rng.uniform(), rng.uniform(.02f, .4f), rng.uniform(.02f, .4f)};
-    };
-    for (std::int64_t t = rng.below(6); t > 0; --t)
-      (rng.below(5) == 0 ? image.difficult : image.truths)
-          .push_back({box(), static_cast<std::int32_t>(rng.below(3))});
-    for (std::int64_t d = rng.below(12); d > 0; --d) {
-      Detection one{box(), static_cast<std::int32_t>(rng.below(3)), 1,
-                    static_cast<float>(rng.below(20)) / 20};  // ties are wanted
-      if (!image.truths.empty() && rng.flip()) {
-        const Truth& t = image.truths[to_size(rng.below(std::ssize(image.truths)))];
-        one.box = t.box, one.class_id = t.class_id;
-        one.box.x += rng.uniform(-.04f, .04f), one.box.w *= rng.uniform(.7f, 1.3f);
-      }
-      image.detections.push_back(one);
-    }
-    images.push_back(std::move(image));
-  }
-  return images;
 }
 
 TEST(Matching, BestF1IsTheBestOfAllThresholds) {
