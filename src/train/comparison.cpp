@@ -260,9 +260,10 @@ ComparedVariant parse_variant(const std::string& text, const std::vector<Section
 }
 
 std::vector<ComparedVariant> default_variants(const std::vector<Section>& cfg) {
-  // The same start and the same targets for both: without its prior, cross-entropy spends its first
-  // steps on unlearning p = .5 everywhere, and that would be the difference that is measured.
-  const std::string both = " obj_prior=auto obj_target=one";
+  // The same start, strength and targets for both: without its prior, cross-entropy spends its
+  // first steps on unlearning p = .5 everywhere; without equal strength, the weight of the
+  // objectness beside boxes and classes would be the difference that is measured.
+  const std::string both = " obj_prior=auto obj_init=auto obj_normalizer=auto obj_target=one";
   return {parse_variant("ce: obj_loss=ce" + both, cfg),
           parse_variant("focal: obj_loss=focal obj_gamma=2 obj_alpha=.25" + both, cfg)};
 }
