@@ -193,8 +193,8 @@ void Demo::write_video(const Frame& frame) {
 
 void Demo::output(const FinishedFrame& frame) {
   if (options_.benchmark) return;
+  if (recorder_) recorder_->add(frame->line);  // before the frame is seen anywhere
   if (options_.ext_output) print(*frame);
-  if (recorder_) recorder_->add(frame->line);
   if (server_) server_->publish(frame);
   if (!options_.prefix.empty())
     write_image(fmt::format("{}_{:08}.jpg", options_.prefix, frame->number), frame->image);

@@ -62,7 +62,7 @@ const Output kOutputs[] = {
     {"map_curves",
      {"detector", "map", "x.data", "x.cfg", "x.weights", "-curves", "c"},
      1500,
-     "c/precision-recall.svg"},
+     "c/0-red.csv"},
     {"chart", {"chart", "b/x_log.jsonl", "-out", "c"}, 1000, "c.svg"},
     {"anchors",
      {"detector", "calc_anchors", "x.data", "-num_of_clusters", "2", "-out", "a"},
@@ -102,7 +102,7 @@ class FullDiskDemo : public CliTest {
 };
 
 TEST_F(FullDiskDemo, KeepsTheRecordsThatHadRoom) {
-  constexpr std::uint64_t kRoom = 100 << 10;
+  constexpr std::uint64_t kRoom = 500 << 10;
   for (const char* name : {"x.json", "x.jsonl"}) {
     const CommandResult full = demo({"synth:64x64?frames=5000", "-json_file_output", name}, kRoom);
     expect_refused(full, cat(name, ": cannot write"));
@@ -133,8 +133,9 @@ TEST_F(FullDiskDemo, WithoutRoomForARecordTheEarlierOnesStay) {
 
 #if defined(DARKNET_OPENCV)
 TEST_F(FullDiskDemo, SaysThatAVideoIsIncomplete) {
-  for (const char* name : {"x.avi", "x.mkv", "x.mp4", "x.webm"}) {
-    const std::vector<std::string> arguments{"synth:320x240?frames=60", "-out_filename", name};
+  for (const char* name : {"x.avi", "x.mkv", "x.mp4"}) {
+    const std::vector<std::string> arguments{"synth:320x240?frames=40", "-out_filename", name,
+                                             "-dontdraw_bbox"};
     EXPECT_EQ(demo(arguments).exit_code, 0) << name;
     const auto whole = work_.get(name).size();
     const CommandResult full = demo(arguments, whole / 2);
