@@ -65,7 +65,7 @@ class InstalledProgram : public CliTest {
   }
   ShellResult run(const std::string& arguments) const {
     return run_in_shell(cat("cd '", work_.path("").string(),
-                            "' && DISPLAY= OMP_WAIT_POLICY=passive bin/darknet ", arguments));
+                            "' && env -u DISPLAY OMP_WAIT_POLICY=passive bin/darknet ", arguments));
   }
   void install(const char* file) const {
     fs::create_symlink(kBuilt / file, work_.path("lib/darknet") / file);
