@@ -50,7 +50,7 @@ fuzz: packages
 	@scripts/fuzz.sh build-fuzz
 
 install: build
-	@cmake --install $(BUILD)
+	@cmake --install $(BUILD) $(if $(PREFIX),--prefix "$(PREFIX)")
 
 format:
 	@git ls-files 'src/*.cpp' 'src/*.h' | xargs clang-format -i

@@ -7,22 +7,16 @@
 
 namespace darknet {
 
-// Throws where this build has no Kalman filter.
-void require_box_motion();
-
 class BoxMotion {
  public:
-  explicit BoxMotion(const Box& seen);
-  BoxMotion(BoxMotion&&) noexcept;
-  BoxMotion& operator=(BoxMotion&&) noexcept;
-  ~BoxMotion();
+  virtual ~BoxMotion() = default;
   // Moves on by one frame, and tells where the box is expected.
-  Box predict();
-  void correct(const Box& seen);  // in the frame that was predicted last
-
- private:
-  struct Filter;
-  std::unique_ptr<Filter> filter_;
+  virtual Box predict() = 0;
+  virtual void correct(const Box& seen) = 0;  // in the frame that was predicted last
 };
+
+// Both throw where this build has no Kalman filter.
+void require_box_motion();
+std::unique_ptr<BoxMotion> box_motion(const Box& first_seen);
 
 }  // namespace darknet

@@ -1,67 +1,73 @@
-// OpenCV behind decoding, encoding and an image's window; empty in a build without it
-// (image/stb.cpp). Video is in video_opencv.cpp.
+// What OpenCV does, by the modules of image/opencv/, behind the checks that need no OpenCV. Empty
+// in a build without it (image/stb.cpp, image/video_absent.cpp).
 #if defined(DARKNET_OPENCV)
-#include <opencv2/highgui.hpp>
-#include <opencv2/imgcodecs.hpp>
-#include <opencv2/imgproc.hpp>
+#include <cstdlib>
+#include <limits>
+#include <opencv2/core/version.hpp>
 
+#include "core/error.h"
+#include "core/file_format.h"
+#include "core/input.h"
+#include "core/protected_files.h"
 #include "image/codec.h"
-#include "image/mat.h"
-#include "image/video.h"
+#include "image/opencv_modules.h"
 
 namespace darknet {
 namespace {
+namespace fs = std::filesystem;
 
-constexpr int kJpegQuality = 95;
+const OpencvVideo& video() { return opencv_module<OpencvVideo>(); }
+
+void require_readable(const fs::path& path) {
+  if (is_folder(path)) fail(path.string(), ": this is a folder, not a video");
+  // Refuses what would keep the decoder waiting, deaf to signals: FIFOs, devices.
+  const InputFile opened(path, std::numeric_limits<std::uint64_t>::max(), Pipes::once);
+}
 
 }  // namespace
 
-cv::Mat bgr_of(const Image& image) {
-  const cv::Mat view(static_cast<int>(image.height), static_cast<int>(image.width),
-                     image.channels == 3 ? CV_8UC3 : CV_8UC1,
-                     const_cast<std::uint8_t*>(image.pixels.data()));  // read only below
-  cv::Mat bgr;
-  if (image.channels == 3)
-    cv::cvtColor(view, bgr, cv::COLOR_RGB2BGR);
-  else
-    bgr = view;
-  return bgr;
-}
+Image decode_rgb(const std::string& bytes) { return opencv_module<OpencvImages>().decode(bytes); }
 
-Image rgb_of(const cv::Mat& bgr) {
-  Image image(bgr.cols, bgr.rows, 3);
-  cv::Mat rgb(bgr.rows, bgr.cols, CV_8UC3, image.pixels.data());
-  cv::cvtColor(bgr, rgb, cv::COLOR_BGR2RGB);
-  return image;
-}
-
-Image decode_rgb(const std::string& bytes) try {
-  const cv::Mat raw(1, static_cast<int>(bytes.size()), CV_8U,
-                    const_cast<char*>(bytes.data()));  // imdecode only reads
-  const cv::Mat bgr = cv::imdecode(raw, cv::IMREAD_COLOR | cv::IMREAD_IGNORE_ORIENTATION);
-  return bgr.empty() ? Image{} : rgb_of(bgr);
-} catch (const cv::Exception& e) {
-  if (e.code == cv::Error::StsNoMem) throw std::bad_alloc();
-  return {};
-}
-
-std::string encode(const Image& image, const std::string& extension) try {
-  std::vector<std::uint8_t> out;
-  cv::imencode(extension, bgr_of(image), out, {cv::IMWRITE_JPEG_QUALITY, kJpegQuality});
-  return {out.begin(), out.end()};
-} catch (const cv::Exception&) {
-  return {};
+std::string encode(const Image& image, const std::string& extension) {
+  return opencv_module<OpencvImages>().encode(image, extension);
 }
 
 std::string image_library() { return std::string("OpenCV ") + CV_VERSION; }
 
-bool show_image(const std::string& title, const Image& image) try {
-  if (!has_display()) return false;
-  cv::imshow(title, bgr_of(image));
-  cv::waitKey(0);
-  return true;
-} catch (const cv::Exception&) {
-  return false;
+bool has_display() { return std::getenv("DISPLAY") || std::getenv("WAYLAND_DISPLAY"); }
+
+bool show_image(const std::string& title, const Image& image) {
+  return has_display() && video().show_image(title, image);
+}
+
+std::unique_ptr<VideoSource> open_video_file(const fs::path& path) {
+  require_readable(path);
+  return video().open_file(path);
+}
+
+std::unique_ptr<VideoSource> open_camera(int index, const CameraSettings& s) {
+  return video().open_camera(index, s);
+}
+
+std::unique_ptr<VideoSource> open_stream(const std::string& url) {
+  return video().open_stream(url);
+}
+
+std::unique_ptr<VideoWriter> create_video(const fs::path& path, const WriterSettings& s) {
+  require_unprotected(path);
+  require_format(path, kVideoFormat);
+  return video().create_video(path, s);
+}
+
+std::unique_ptr<Window> open_window(const std::string& title) {
+  if (!has_display()) fail("there is no display to open a window on; -dont_show opens none");
+  return video().open_window(title);
+}
+
+void require_box_motion() { video(); }
+
+std::unique_ptr<BoxMotion> box_motion(const Box& first_seen) {
+  return video().box_motion(first_seen);
 }
 
 }  // namespace darknet

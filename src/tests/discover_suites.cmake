@@ -1,5 +1,5 @@
 # One ctest entry for each test suite of PROGRAM, written to FILE after each build. A process for each of 1700 tests would
-# spend half of the time in the loader: OpenCV brings some 260 shared libraries.
+# spend half of the time in the loader: OpenCV, with its dnn module and what decodes images, brings hundreds of shared libraries.
 execute_process(COMMAND "${PROGRAM}" --gtest_list_tests OUTPUT_VARIABLE listed COMMAND_ERROR_IS_FATAL ANY)
 string(REGEX REPLACE ";" "\\\\;" listed "${listed}")
 string(REPLACE "\n" ";" lines "${listed}")

@@ -1,10 +1,8 @@
 // Runs scripts/*.py on data sets of a few images.
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
-#include <cstdio>
 #include <filesystem>
 #include <sstream>
 #include <string>
@@ -13,27 +11,14 @@
 #include "core/file.h"
 #include "dataset/labels.h"
 #include "paths.h"
+#include "shell_command.h"
 
 namespace darknet {
 namespace {
 namespace fs = std::filesystem;
 
-struct Ran {
-  int exit_code = -1;
-  std::string output;  // stdout and stderr
-};
-
-Ran run_command(const std::string& command) {
-  Ran ran;
-  FILE* pipe = ::popen((command + " 2>&1").c_str(), "r");
-  if (!pipe) fail("popen: ", command);
-  std::array<char, 4096> part{};
-  while (const std::size_t n = std::fread(part.data(), 1, part.size(), pipe))
-    ran.output.append(part.data(), n);
-  const int status = ::pclose(pipe);
-  ran.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  return ran;
-}
+using test::run_in_shell;
+using Ran = test::ShellResult;
 
 std::string object(const std::string& name, const std::string& box, bool difficult = false) {
   const std::array<const char*, 4> keys = {"xmin", "ymin", "xmax", "ymax"};
@@ -56,7 +41,7 @@ std::string annotation(const std::string& objects, int width = 100, int height =
 class ScriptsTest : public testing::Test {
  protected:
   void SetUp() override {
-    if (run_command("python3 --version").exit_code != 0) GTEST_SKIP() << "no python3";
+    if (run_in_shell("python3 --version").exit_code != 0) GTEST_SKIP() << "no python3";
     fs::create_directories(folder_ / "voc");
   }
   ~ScriptsTest() override { fs::remove_all(folder_); }
@@ -68,8 +53,8 @@ class ScriptsTest : public testing::Test {
   std::string get(const fs::path& name) const { return read_file(folder_ / name, 1 << 20); }
   std::string path(const fs::path& name) const { return (folder_ / name).string(); }
   Ran run_script(const std::string& name, const std::string& arguments) const {
-    return run_command(cat("cd '", folder_.string(), "' && python3 -B '",
-                           test::source_dir().string(), "/scripts/", name, "' ", arguments));
+    return run_in_shell(cat("cd '", folder_.string(), "' && python3 -B '",
+                            test::source_dir().string(), "/scripts/", name, "' ", arguments));
   }
 
   void put_voc() const {
@@ -305,7 +290,7 @@ TEST_F(ScriptsTest, TheTorchBenchBuildsTheSameLayers) {
     if (entry.path().extension() != ".cfg") continue;
     const std::string cfg = "'" + entry.path().string() + "'";
     const Ran listed = run_script("bench_torch.py", cfg + " --list");
-    const Ran info = run_command(cat("'", test::program().string(), "' net info ", cfg));
+    const Ran info = run_in_shell(cat("'", test::program().string(), "' net info ", cfg));
     ASSERT_EQ(info.exit_code, 0) << info.output;
     EXPECT_EQ(listed.exit_code, 0) << listed.output;
     EXPECT_EQ(listed.output, layers_of(info.output)) << cfg;
@@ -317,7 +302,7 @@ TEST_F(ScriptsTest, TheTorchBenchBuildsTheSameLayers) {
 TEST_F(ScriptsTest, TheSyntheticNetworkIsWhatItsScriptWrites) {
   const fs::path data = test::test_data() / "synthetic";
   const Ran made =
-      run_command(cat("python3 -B '", (data / "make.py").string(), "' '", folder_.string(), "'"));
+      run_in_shell(cat("python3 -B '", (data / "make.py").string(), "' '", folder_.string(), "'"));
   ASSERT_EQ(made.exit_code, 0) << made.output;
   for (const char* name : {"synthetic.cfg", "synthetic.weights"})
     EXPECT_TRUE(get(name) == read_file(data / name, 1 << 20)) << name;

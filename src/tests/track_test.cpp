@@ -76,14 +76,14 @@ TEST(Associate, NoOtherAssignmentOverlapsMore) {
 #if defined(DARKNET_OPENCV)
 TEST(BoxMotion, ExpectsWhatMovesSteadily) {
   Rng rng(3);
-  BoxMotion motion({.2f, .5f, .1f, .2f});
+  const auto motion = box_motion({.2f, .5f, .1f, .2f});
   for (int i = 1; i <= 20; ++i) {  // a detector that trembles by 2 % of the box
-    motion.predict();
-    motion.correct({.2f + .01f * static_cast<float>(i) + rng.uniform(-.002f, .002f),
-                    .5f - .005f * static_cast<float>(i) + rng.uniform(-.004f, .004f), .1f, .2f});
+    motion->predict();
+    motion->correct({.2f + .01f * static_cast<float>(i) + rng.uniform(-.002f, .002f),
+                     .5f - .005f * static_cast<float>(i) + rng.uniform(-.004f, .004f), .1f, .2f});
   }
   Box expected;
-  for (int i = 0; i < 10; ++i) expected = motion.predict();  // hidden for ten frames
+  for (int i = 0; i < 10; ++i) expected = motion->predict();  // hidden for ten frames
   EXPECT_NEAR(expected.x, .2f + .30f, .01f);
   EXPECT_NEAR(expected.y, .5f - .15f, .02f);
   EXPECT_NEAR(expected.w, .1f, .002f);

@@ -27,7 +27,7 @@ std::vector<std::size_t> Tracker::match(std::span<const Detection> found, float 
     if (match[i] == kUnmatched) continue;
     match[i] = which[match[i]];
     Track& t = tracks_[match[i]];
-    t.motion.correct(found[i].box);
+    t.motion->correct(found[i].box);
     t.unseen = 0, t.matched = true;
   }
   return match;
@@ -42,12 +42,12 @@ void Tracker::hit(Track& t) {
 std::vector<TrackedDetection> Tracker::next(std::span<const Detection> found, float threshold) {
   std::vector<Detection> above, below;
   for (const Detection& d : found) (d.probability >= threshold ? above : below).push_back(d);
-  for (Track& t : tracks_) t.expected.box = t.motion.predict(), t.matched = false;
+  for (Track& t : tracks_) t.expected.box = t.motion->predict(), t.matched = false;
   const auto tracks = match(above, kMinOverlap, false);
   match(below, kMinOverlapBelow, true);
   std::vector<TrackedDetection> out;
   for (std::size_t i = 0; i < above.size(); ++i) {
-    if (tracks[i] == kUnmatched) tracks_.push_back({above[i], BoxMotion(above[i].box)});
+    if (tracks[i] == kUnmatched) tracks_.push_back({above[i], box_motion(above[i].box)});
     Track& t = tracks[i] == kUnmatched ? tracks_.back() : tracks_[tracks[i]];
     hit(t);
     out.push_back({above[i], t.id});

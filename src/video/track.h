@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -37,7 +38,7 @@ class Tracker {
  private:
   struct Track {
     Detection expected;  // in this frame
-    BoxMotion motion;
+    std::unique_ptr<BoxMotion> motion;
     std::int64_t id = 0, hits = 0, unseen = 0;  // hits: detections from the threshold on
     bool matched = true;                        // in this frame
   };

@@ -1,5 +1,5 @@
-// Video by OpenCV's videoio and highgui; empty in a build without it (image/video_absent.cpp).
-#if defined(DARKNET_OPENCV)
+// The module darknet_video: videos, cameras and windows by OpenCV's videoio and highgui
+// (image/opencv_modules.h).
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -10,21 +10,18 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
-#include <limits>
 #include <opencv2/core/utils/logger.hpp>
 #include <opencv2/highgui.hpp>
 #include <opencv2/imgproc.hpp>
 #include <opencv2/videoio.hpp>
 
 #include "core/error.h"
-#include "core/file_format.h"
 #include "core/index.h"
-#include "core/input.h"
-#include "core/protected_files.h"
-#include "image/mat.h"
-#include "image/video.h"
+#include "image/opencv/kalman_motion.h"
+#include "image/opencv/mat.h"
+#include "image/opencv_modules.h"
 
-namespace darknet {
+namespace darknet::opencv {
 namespace {
 namespace fs = std::filesystem;
 
@@ -72,12 +69,6 @@ class CaptureSource : public VideoSource {
   VideoFormat format_;
 };
 
-void require_readable(const fs::path& path) {
-  if (is_folder(path)) fail(path.string(), ": this is a folder, not a video");
-  // Refuses what would keep the decoder waiting, deaf to signals: FIFOs, devices.
-  const InputFile opened(path, std::numeric_limits<std::uint64_t>::max(), Pipes::once);
-}
-
 std::string default_codec(const fs::path& path) {
   std::string extension = path.extension().string();
   std::transform(extension.begin(), extension.end(), extension.begin(), ::tolower);
@@ -114,8 +105,6 @@ class FileWriter : public VideoWriter {
  public:
   FileWriter(const fs::path& path, const WriterSettings& s)
       : path_(path), size_(static_cast<int>(s.width), static_cast<int>(s.height)) {
-    require_unprotected(path);
-    require_format(path, kVideoFormat);
     const std::string extension = default_codec(path);  // refuses what is no video
     const std::string codec = s.codec.empty() ? extension : s.codec;
     if (codec.size() != 4) fail("-codec ", codec, ": four letters name a codec, such as mp4v");
@@ -187,10 +176,7 @@ class ScreenWindow : public Window {
   bool shown_ = false;
 };
 
-}  // namespace
-
-std::unique_ptr<VideoSource> open_video_file(const fs::path& path) {
-  require_readable(path);
+std::unique_ptr<VideoSource> open_file(const fs::path& path) {
   silence_libraries();
   cv::VideoCapture capture(path.string(), cv::CAP_FFMPEG);
   if (!capture.isOpened()) fail(path.string(), ": this is no video that can be decoded");
@@ -222,14 +208,30 @@ std::unique_ptr<VideoWriter> create_video(const fs::path& path, const WriterSett
   return std::make_unique<FileWriter>(path, s);
 }
 
-bool has_display() { return std::getenv("DISPLAY") || std::getenv("WAYLAND_DISPLAY"); }
+bool show_image(const std::string& title, const Image& image) try {
+  cv::imshow(title, bgr_of(image));
+  cv::waitKey(0);
+  return true;
+} catch (const cv::Exception&) {
+  return false;
+}
 
 std::unique_ptr<Window> open_window(const std::string& title) try {
-  if (!has_display()) fail("there is no display to open a window on; -dont_show opens none");
   return std::make_unique<ScreenWindow>(title);
 } catch (const cv::Exception&) {
   fail("no window can be opened on this display; -dont_show opens none");
 }
 
-}  // namespace darknet
-#endif
+}  // namespace
+}  // namespace darknet::opencv
+
+const void* darknet::darknet_module(std::uint64_t interface) {
+  static constexpr OpencvVideo kFunctions{.open_file = opencv::open_file,
+                                          .open_camera = opencv::open_camera,
+                                          .open_stream = opencv::open_stream,
+                                          .create_video = opencv::create_video,
+                                          .show_image = opencv::show_image,
+                                          .open_window = opencv::open_window,
+                                          .box_motion = opencv::kalman_motion};
+  return interface == DARKNET_MODULE_INTERFACE ? &kFunctions : nullptr;
+}
