@@ -3,12 +3,9 @@
 
 #include <fmt/core.h>
 
-#include <memory>
-
 #include "cli/bad_labels.h"
 #include "cli/bench_report.h"
-#include "cli/command.h"
-#include "cli/run_inputs.h"
+#include "cli/common_flags.h"
 #include "core/file.h"
 #include "core/input.h"
 #include "core/text.h"
@@ -64,53 +61,52 @@ int run_bench(const Options& o) {
   return interrupt.exit_code();
 }
 
-void add_files(CLI::App& app, Options& o) {
-  app.add_option("--json", o.json, "also write the figures to this file")->type_name("FILE");
-  CLI::Option* const tune =
-      app.add_option("--tune", o.tune,
+void add_files(const Command& command, Options& o) {
+  command.option("-json", o.json, "also write the figures to this file").value_name("FILE");
+  const Option tune =
+      command.option("-tune", o.tune,
                      "measure instead what algorithms the convolutions could take, and put the "
                      "quickest into this file, for -tuning");
-  tune->type_name("FILE");
-  for (const char* other : {"--json", "--reference", "--data", "--tuning"})
-    tune->excludes(app.get_option(other));
+  tune.value_name("FILE");
+  for (const char* other : {"-json", "-reference", "-data", "-tuning"})
+    tune.excludes(command.at(other));
 }
 
 }  // namespace
 
-void add_bench(CLI::App& program, Run& run) {
-  CLI::App& app = subcommand(program, {"bench"}, "how fast a network runs, layer by layer");
-  app.footer(
-      "Weights are random, images are noise unless -data names some. Times of layers are "
-      "medians of\niterations of their own and in milliseconds; peak is the share of the fastest "
-      "matrix product.\nGFLOP/s count the multiply-adds of plain convolution, so Winograd's may "
-      "exceed the peak.\n-tune measures the shapes of this cfg, -batch and mode: for a training "
-      "run "
-      "and for its evaluation call it twice\nwith one file, with -train and without.");
-  const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
-  cfg_argument(app, o->cfg)->required();
-  app.add_flag("--train", o->training, "training steps instead of inference");
-  app.add_option("--batch", o->batch,
-                 "images per forward pass (1); with -train per step, in the cfg's subdivisions")
-      ->check(CLI::Range(1, 1 << 16))
-      ->type_name("N");
-  app.add_option("--iterations", o->iterations, "iterations to take the median of")
-      ->check(CLI::Range(1, 1 << 20))
-      ->type_name("N")
-      ->capture_default_str();
-  app.add_flag("--reference", o->reference,
+void add_bench(Program& program) {
+  const Command command = program.command("bench", "how fast a network runs, layer by layer");
+  command.footer(
+      "Weights are random, images are noise unless -data names some. Times of layers are medians "
+      "of iterations of their own and in milliseconds; peak is the share of the fastest matrix "
+      "product. GFLOP/s count the multiply-adds of plain convolution, so Winograd's may exceed the "
+      "peak. -tune measures the shapes of this cfg, -batch and mode: for a training run and for "
+      "its evaluation call it twice with one file, with -train and without.");
+  auto& o = command.options<Options>();
+  cfg_argument(command, o.cfg).required();
+  command.flag("-train", o.training, "training steps instead of inference");
+  command
+      .option("-batch", o.batch,
+              "images per forward pass (1); with -train per step, in the cfg's subdivisions")
+      .integer_in(1, 1 << 16)
+      .value_name("N");
+  command.option("-iterations", o.iterations, "iterations to take the median of")
+      .integer_in(1, 1 << 20)
+      .value_name("N")
+      .show_default();
+  command.flag("-reference", o.reference,
                "interleaved with the library's convolutions alone, and the ratio");
-  as_input(
-      app.add_option("--data", o->data, "with -train: the images of this .data file's train list"),
-      "the .data file")
-      ->type_name("FILE");
-  add_threads(app, o->threads, "with -data: threads that read and augment images");
-  add_bad_labels(app, o->bad_labels);
-  add_overrides(app, o->overrides);
-  add_arithmetic(app, o->exact, o->overrides, o->tuning);
-  add_device(app, o->device);
-  add_deterministic(app, o->deterministic);
-  add_files(app, *o);
-  app.final_callback([o, &run] { run = [o] { return run_bench(*o); }; });
+  command.option("-data", o.data, "with -train: the images of this .data file's train list")
+      .input("the .data file")
+      .value_name("FILE");
+  add_threads(command, o.threads, "with -data: threads that read and augment images");
+  add_bad_labels(command, o.bad_labels);
+  add_overrides(command, o.overrides);
+  add_arithmetic(command, o.exact, o.overrides, o.tuning);
+  add_device(command, o.device);
+  add_deterministic(command, o.deterministic);
+  add_files(command, o);
+  command.runs([&o] { return run_bench(o); });
 }
 
 }  // namespace darknet::cli

@@ -1,10 +1,7 @@
 // darknet chart logs
 #include <fmt/core.h>
 
-#include <memory>
-
 #include "cli/command.h"
-#include "cli/run_inputs.h"
 #include "core/error.h"
 #include "core/text.h"
 #include "report/training_chart.h"
@@ -35,20 +32,18 @@ int chart(const Options& o) {
 
 }  // namespace
 
-void add_chart(CLI::App& program, Run& run) {
-  CLI::App& app =
-      subcommand(program, {"chart"}, "draw the log of a training run, or several in one chart");
-  const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
-  as_input(
-      app.add_option("logs", o->logs, "NAME_log.jsonl next to the weights; several: one line each"),
-      "the log")
-      ->required();
-  app.add_option("--out", o->out, "the chart's name without .svg and .png")->capture_default_str();
-  app.add_option("--label", o->labels, "the name of a log's line, in the order of the logs")
-      ->allow_extra_args(false)
-      ->type_name("TEXT");
-  app.add_flag("--dark", o->dark, "a dark .png (the .svg is as its page is)");
-  app.final_callback([o, &run] { run = [o] { return chart(*o); }; });
+void add_chart(Program& program) {
+  const Command command =
+      program.command("chart", "draw the log of a training run, or several in one chart");
+  auto& o = command.options<Options>();
+  command.argument("logs", o.logs, "NAME_log.jsonl next to the weights; several: one line each")
+      .input("the log")
+      .required();
+  command.option("-out", o.out, "the chart's name without .svg and .png").show_default();
+  command.option("-label", o.labels, "the name of a log's line, in the order of the logs")
+      .value_name("TEXT");
+  command.flag("-dark", o.dark, "a dark .png (the .svg is as its page is)");
+  command.runs([&o] { return chart(o); });
 }
 
 }  // namespace darknet::cli

@@ -1,11 +1,8 @@
 // darknet check cfg [weights]
 #include <fmt/core.h>
 
-#include <memory>
-
-#include "cli/command.h"
+#include "cli/common_flags.h"
 #include "cli/network_arguments.h"
-#include "cli/run_inputs.h"
 #include "core/ops.h"
 #include "core/tensor.h"
 #include "core/text.h"
@@ -78,30 +75,31 @@ int run_check(Options& o) {
 
 }  // namespace
 
-void add_check(CLI::App& program, Run& run) {
-  CLI::App& app = subcommand(program, {"check"}, "the same network on two devices, layer by layer");
-  app.footer(
+void add_check(Program& program) {
+  const Command command =
+      program.command("check", "the same network on two devices, layer by layer");
+  command.footer(
       "Differences are the largest of a layer, absolute and relative to the layer's largest "
-      "magnitude.\nImages are noise, ground truths are synthetic; weights are random where no file "
-      "is "
-      "named.\n'reference' is the reference implementation on the CPU, plain loops: slow with "
-      "large networks, -set "
-      "net.0.width=96\n-set net.0.height=96 helps.");
-  const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
-  cfg_argument(app, o->cfg)->required();
-  as_input(app.add_option("weights", o->check.weights, "weights; without them random ones"),
-           "the weights file");
-  app.add_option("--devices", o->devices,
-                 "two of cpu, cuda, cuda:N, reference (cpu and a GPU, or else the reference)")
-      ->type_name("A,B");
-  add_overrides(app, o->overrides);
-  add_arithmetic(app, o->check.exact, o->overrides, o->check.tuning);
-  app.add_option("--against", o->against,
-                 "element type of activations on the second device, where it is not the first's")
-      ->check(CLI::IsMember(names_of<DType>()))
-      ->type_name("TYPE");
-  add_deterministic(app, o->check.deterministic);
-  app.final_callback([o, &run] { run = [o] { return run_check(*o); }; });
+      "magnitude. Images are noise, ground truths are synthetic; weights are random where no file "
+      "is named. 'reference' is the reference implementation on the CPU, plain loops: slow with "
+      "large networks, -set net.0.width=96 -set net.0.height=96 helps.");
+  auto& o = command.options<Options>();
+  cfg_argument(command, o.cfg).required();
+  command.argument("weights", o.check.weights, "weights; without them random ones")
+      .input("the weights file");
+  command
+      .option("-devices", o.devices,
+              "two of cpu, cuda, cuda:N, reference (cpu and a GPU, or else the reference)")
+      .value_name("A,B");
+  add_overrides(command, o.overrides);
+  add_arithmetic(command, o.check.exact, o.overrides, o.check.tuning);
+  command
+      .option("-against", o.against,
+              "element type of activations on the second device, where it is not the first's")
+      .one_of(names_of<DType>())
+      .value_name("TYPE");
+  add_deterministic(command, o.check.deterministic);
+  command.runs([&o] { return run_check(o); });
 }
 
 }  // namespace darknet::cli

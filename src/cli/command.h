@@ -1,55 +1,135 @@
-// The commands of the program. Each lies in a file of its own, declares its flags with CLI11 and
-// leaves what is to be run; commands.def is the list.
+// What a command is declared with: its arguments, options and flags, and what it runs. Each command
+// lies in a file of its own; commands.def is the list:
+//
+//   void add_partial(Program& program) {
+//     const Command command = program.command("partial", "cut a backbone out of a weights file");
+//     auto& o = command.options<Options>();
+//     cfg_argument(command, o.cfg).required();  // cli/common_flags.h: what several commands have
+//     command.option("-layers", o.layers, "how many").integer_in(1, 999).show_default();
+//     command.runs([&o] { return partial(o); });
+//   }
+//
+// Behind this is CLI11, which only command.cpp and program.cpp include: it takes seconds to
+// compile.
 #pragma once
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
+#include <variant>
 #include <vector>
 
-#include "core/device.h"
-#include "train/length.h"
+namespace CLI {
+class App;
+class Option;
+}  // namespace CLI
 
 namespace darknet::cli {
 
-// What the command line asked for; its result is the exit code.
+struct CommandDoc;
+
+// What a command does; its result is the exit code.
 using Run = std::function<int()>;
 
-// The subcommand `words` ("detector", "train"); groups on the way are made when missing.
-CLI::App& subcommand(CLI::App& program, const std::vector<std::string>& words,
-                     const std::string& help);
+// Where a value goes: a variable, which holds the default; a list, which takes every word of an
+// argument, or one value each time that an option is given; or a function that gets the value.
+using Value =
+    std::variant<std::reference_wrapper<int>, std::reference_wrapper<std::int64_t>,
+                 std::reference_wrapper<float>, std::reference_wrapper<double>,
+                 std::reference_wrapper<std::string>, std::reference_wrapper<std::filesystem::path>,
+                 std::reference_wrapper<std::optional<std::int64_t>>,
+                 std::reference_wrapper<std::vector<std::string>>,
+                 std::function<void(const std::string&)>, std::function<void(double)>>;
 
-#define COMMAND(name) void add_##name(CLI::App& program, Run& run);
+// A declared argument, option or flag. Each function adds to the declaration and returns it; what a
+// value violates is a usage error.
+class Option {
+ public:
+  explicit Option(CLI::Option& option) : option_(&option) {}
+
+  Option required() const;
+  Option integer_in(std::int64_t low, std::int64_t high) const;  // both included
+  Option integer_from(std::int64_t low) const;
+  Option number_in(double low, double high) const;  // both included; nan is refused
+  Option one_of(const std::vector<std::string>&) const;
+  Option existing_file() const;
+  // `wrong` returns what is wrong with a value, "" for nothing.
+  Option check(std::function<std::string(const std::string&)> wrong) const;
+  Option needs(const Option& other) const;
+  Option excludes(const Option& other) const;
+
+  // It names input files, which no output of the command may replace. `what`: "the cfg", for
+  // messages.
+  Option input(const char* what) const;
+
+  Option value_name(const char* name) const;  // for the help, instead of INT, FLOAT or TEXT
+  Option show_default() const;                // in the help
+  Option for_compatibility() const;           // listed apart: other Darknet forks have it
+
+ private:
+  CLI::Option* option_;
+};
+
+class Program;
+
+// A command that is being declared. Names of options and flags are given as people type them,
+// "-dont_show"; "-camera,-c" are two names of one option.
+class Command {
+ public:
+  Command(Program& program, CLI::App& app) : program_(&program), app_(&app) {}
+
+  // What the declarations below fill in: a T that lives as long as the program.
+  template <class T>
+  T& options() const {
+    const auto made = std::make_shared<T>();
+    keep(made);
+    return *made;
+  }
+
+  Option argument(std::string_view name, const Value&, std::string_view help) const;
+  Option option(std::string_view names, const Value&, std::string_view help) const;
+  Option flag(std::string_view names, bool& given, std::string_view help) const;
+  Option flag(std::string_view names, std::function<void()> when_given,
+              std::string_view help) const;
+  bool has(std::string_view name) const;
+  Option at(std::string_view name) const;  // one that was declared
+
+  void footer(const std::string& text) const;              // closes the help
+  void when_parsed(std::function<void()> complete) const;  // before the command runs
+  void runs(Run) const;
+
+ private:
+  void keep(std::shared_ptr<void>) const;
+
+  Program* program_;
+  CLI::App* app_;
+};
+
+// All commands.
+class Program {
+ public:
+  explicit Program(CLI::App& app) : app_(&app) {}
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+
+  // "detector train": its groups are made when missing.
+  Command command(std::string_view words, std::string_view help);
+  CommandDoc document() const;  // cli/documents.h
+  int run() const { return run_(); }
+
+ private:
+  friend class Command;
+
+  CLI::App* app_;
+  Run run_;                                  // of the command that the command line named
+  std::vector<std::shared_ptr<void>> kept_;  // options of the commands
+};
+
+#define COMMAND(name) void add_##name(Program&);
 #include "cli/commands.def"
 #undef COMMAND
-
-// Darknet's habits into CLI11's: -dont_show becomes --dont_show; numbers such as -1 stay.
-std::vector<std::string> normalise(const std::vector<std::string>& arguments);
-
-// Flags that several commands have; more are in cli/network_arguments.h.
-void add_overrides(CLI::App&, std::vector<std::string>& overrides);
-// -seed: from 0 to 2^64 - 1.
-void add_seed(CLI::App&, const std::string& help, std::function<void(std::uint64_t)> take);
-inline constexpr const char* kReadingThreads = "threads that read images";
-void add_threads(CLI::App&, int& threads, const std::string& help);
-// -exact, -precision, which is an override, and -tuning, a file of algorithms.
-void add_arithmetic(CLI::App&, bool& exact, std::vector<std::string>& overrides,
-                    std::filesystem::path& tuning);
-// A number from `low` to `high`; unlike CLI::Range it refuses nan.
-CLI::Validator between(double low, double high);
-// -i, -gpus, -nogpu: `device` is filled in before the command runs; without them the first GPU that
-// there is. Where there is none the CPU is taken, with a warning if one was asked for.
-void add_device(CLI::App&, Device& device);
-// The same for several, as -gpus 0,1.
-void add_devices(CLI::App&, Device& first, std::vector<Device>& others);
-// -epochs and -hours, which exclude each other and `other`, a third flag for the length (or null).
-void add_run_length(CLI::App&, RunLength&, CLI::Option* other);
-void add_deterministic(CLI::App&, bool& deterministic);
-// An integer not below `low`; CLI's own checks name their limit with 300 digits.
-CLI::Validator whole_from(std::int64_t low);
-// Flags that the Darknet forks take and that mean nothing on this path; accepted where people type
-// them. After the command's own flags.
-void add_darknet_habits(CLI::App&);
 
 }  // namespace darknet::cli

@@ -1,19 +1,19 @@
 // darknet detect cfg weights [images]
-#include <memory>
 
+#include "cli/command.h"
 #include "cli/predict_images.h"
-#include "cli/run_inputs.h"
 
 namespace darknet::cli {
 
-void add_detect(CLI::App& program, Run& run) {
-  CLI::App& app = subcommand(program, {"detect"}, "detect objects in images, without a .data file");
-  const auto o = std::make_shared<PredictOptions>();  // outlives this call, in CLI11's callbacks
-  o->shipped_names = true;
-  add_predict_arguments(app, *o, Positionals::cfg_weights);
-  as_input(app.add_option("--names", o->names, "the .names file (data/coco.names, data/voc.names)"),
-           "the names file");
-  app.final_callback([o, &run] { run = [o] { return predict_images(*o); }; });
+void add_detect(Program& program) {
+  const Command command =
+      program.command("detect", "detect objects in images, without a .data file");
+  auto& o = command.options<PredictOptions>();
+  o.shipped_names = true;
+  add_predict_arguments(command, o, Positionals::cfg_weights);
+  command.option("-names", o.names, "the .names file (data/coco.names, data/voc.names)")
+      .input("the names file");
+  command.runs([&o] { return predict_images(o); });
 }
 
 }  // namespace darknet::cli

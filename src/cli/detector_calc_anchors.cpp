@@ -2,12 +2,11 @@
 #include <fmt/core.h>
 
 #include <cmath>
-#include <memory>
 #include <optional>
 
 #include "cfg/data_file.h"
 #include "cli/bad_labels.h"
-#include "cli/command.h"
+#include "cli/common_flags.h"
 #include "cli/network_arguments.h"
 #include "cli/run_inputs.h"
 #include "core/file.h"
@@ -27,7 +26,7 @@ namespace {
 struct Options : CfgArguments {
   std::string data, out = "anchors";
   AnchorSettings settings;
-  bool count_given = false;
+  std::optional<std::int64_t> clusters;  // none: the cfg's number of anchors, or the usual one
   std::int64_t width = 0, height = 0;
   BadLabels bad_labels = BadLabels::stop;
 };
@@ -117,7 +116,8 @@ int run_calc_anchors(Options o) {
   const ImagePaths images = read_image_list(required(data, data.train, "train"));
   require_writable_chart(o.out);
   const Target t = target_of(o);
-  if (!o.count_given && !t.anchors.empty()) o.settings.anchors = std::ssize(t.anchors);
+  if (!t.anchors.empty()) o.settings.anchors = std::ssize(t.anchors);
+  if (o.clusters) o.settings.anchors = *o.clusters;
   const LabelledImages labelled = read_all_labels(images, classes_of(t, data), o.bad_labels);
   const std::vector<AnchorShape> objects = objects_of(labelled, t);
   if (objects.empty()) fail_at({data.train.string(), 0}, "no objects in the labels of this list");
@@ -141,38 +141,34 @@ int run_calc_anchors(Options o) {
 
 }  // namespace
 
-void add_detector_calc_anchors(CLI::App& program, Run& run) {
-  CLI::App& app =
-      subcommand(program, {"detector", "calc_anchors"}, "anchors that fit the objects of train=");
-  app.footer(
+void add_detector_calc_anchors(Program& program) {
+  const Command command =
+      program.command("detector calc_anchors", "anchors that fit the objects of train=");
+  command.footer(
       "k-means++ on the objects' widths and heights with 1 - IoU as the distance; the best of "
-      "several starts, moved to\nwhere the mean IoU is largest. The line can be pasted into the "
-      "cfg: into every detection head (whose mask=, "
-      "if it has one, says which are its own), with num= as many.");
-  const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
-  data_argument(app, o->data)->required();
-  as_input(
-      app.add_option("--cfg", o->cfg, "take size, number and kind of anchors from this network"),
-      "the cfg")
-      ->type_name("CFG");
-  app.add_option_function<std::int64_t>(
-         "--num_of_clusters",
-         [o](const std::int64_t& n) { o->settings.anchors = n, o->count_given = true; },
-         "how many anchors (9, or the cfg's)")
-      ->check(CLI::Range(1, 1000));
-  app.add_option("--width", o->width, "of the network's input, pixels (416, or the cfg's)")
-      ->check(CLI::Range(1, 1 << 16));
-  app.add_option("--height", o->height, "of the network's input, pixels (416, or the cfg's)")
-      ->check(CLI::Range(1, 1 << 16));
-  app.add_option("--restarts", o->settings.restarts, "starts, of which the best counts")
-      ->check(CLI::Range(1, 10000))
-      ->capture_default_str();
-  add_seed(app, "of the starts (1)", [o](std::uint64_t seed) { o->settings.seed = seed; });
-  app.add_option("--out", o->out, "name of the chart without .svg and .png")->capture_default_str();
-  add_bad_labels(app, o->bad_labels);
-  add_overrides(app, o->overrides);
-  add_darknet_habits(app);
-  app.final_callback([o, &run] { run = [o] { return run_calc_anchors(*o); }; });
+      "several starts, moved to where the mean IoU is largest. The line can be pasted into the "
+      "cfg: into every detection head (whose mask=, if it has one, says which are its own), with "
+      "num= as many.");
+  auto& o = command.options<Options>();
+  data_argument(command, o.data).required();
+  command.option("-cfg", o.cfg, "take size, number and kind of anchors from this network")
+      .input("the cfg")
+      .value_name("CFG");
+  command.option("-num_of_clusters", o.clusters, "how many anchors (9, or the cfg's)")
+      .integer_in(1, 1000);
+  command.option("-width", o.width, "of the network's input, pixels (416, or the cfg's)")
+      .integer_in(1, 1 << 16);
+  command.option("-height", o.height, "of the network's input, pixels (416, or the cfg's)")
+      .integer_in(1, 1 << 16);
+  command.option("-restarts", o.settings.restarts, "starts, of which the best counts")
+      .integer_in(1, 10000)
+      .show_default();
+  add_seed(command, "of the starts (1)", [&o](std::uint64_t seed) { o.settings.seed = seed; });
+  command.option("-out", o.out, "name of the chart without .svg and .png").show_default();
+  add_bad_labels(command, o.bad_labels);
+  add_overrides(command, o.overrides);
+  add_darknet_habits(command);
+  command.runs([&o] { return run_calc_anchors(o); });
 }
 
 }  // namespace darknet::cli

@@ -1,14 +1,12 @@
 // darknet detector check data [cfg]
 #include <fmt/core.h>
 
-#include <memory>
 #include <optional>
 
 #include "cfg/data_file.h"
 #include "cli/bad_labels.h"
-#include "cli/command.h"
+#include "cli/common_flags.h"
 #include "cli/network_arguments.h"
-#include "cli/run_inputs.h"
 #include "core/log.h"
 #include "core/text.h"
 #include "dataset/check.h"
@@ -178,16 +176,16 @@ int run_check(const Options& o) {
 
 }  // namespace
 
-void add_detector_check(CLI::App& program, Run& run) {
-  CLI::App& app =
-      subcommand(program, {"detector", "check"}, "find everything that is wrong with a data set");
-  const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
-  data_argument(app, o->data)->required();
-  app.add_option("cfg", o->cfg, "also hold the labels against its heads, anchors and grid");
-  app.add_flag("--all", o->all, "show every message");
-  add_bad_labels(app, o->bad_labels);
-  add_overrides(app, o->overrides);
-  app.final_callback([o, &run] { run = [o] { return run_check(*o); }; });
+void add_detector_check(Program& program) {
+  const Command command =
+      program.command("detector check", "find everything that is wrong with a data set");
+  auto& o = command.options<Options>();
+  data_argument(command, o.data).required();
+  command.argument("cfg", o.cfg, "also hold the labels against its heads, anchors and grid");
+  command.flag("-all", o.all, "show every message");
+  add_bad_labels(command, o.bad_labels);
+  add_overrides(command, o.overrides);
+  command.runs([&o] { return run_check(o); });
 }
 
 }  // namespace darknet::cli

@@ -3,11 +3,10 @@
 
 #include <algorithm>
 #include <charconv>
-#include <memory>
 
 #include "cfg/data_file.h"
 #include "cli/bad_labels.h"
-#include "cli/command.h"
+#include "cli/common_flags.h"
 #include "cli/run_inputs.h"
 #include "core/file.h"
 #include "core/index.h"
@@ -157,44 +156,41 @@ int compare(const Options& o) {
 
 }  // namespace
 
-void add_detector_compare(CLI::App& program, Run& run) {
-  CLI::App& app = subcommand(program, {"detector", "compare"},
-                             "train with two or more losses from the same seeds, and compare");
-  app.footer(
+void add_detector_compare(Program& program) {
+  const Command command = program.command(
+      "detector compare", "train with two or more losses from the same seeds, and compare");
+  command.footer(
       cat("A variant is a name and the cfg keys that make it: -variant 'ce: obj_loss=ce' -variant "
-          "'focal: obj_loss=focal\nobj_gamma=2'. A key without a section holds in every ",
+          "'focal: obj_loss=focal obj_gamma=2'. A key without a section holds in every ",
           head_names("and"),
-          ". Without -variant: ce and focal.\nThe same call resumes an interrupted comparison; "
+          ". Without -variant: ce and focal. The same call resumes an interrupted comparison; "
           "with more seeds it trains those that are missing."));
-  const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
-  data_argument(app, o->data)->required();
-  cfg_argument(app, o->cfg)->required();
-  app.add_option("--out", o->out, "folder of everything made (runs/NAME_OF_CFG)");
-  app.add_option("--variant,--arm", o->variants,
-                 "a variant, NAME: KEY=VALUE ...; the first is the baseline")
-      ->allow_extra_args(false)
-      ->type_name("VARIANT");
-  app.add_option("--seed", o->seed_texts, "a seed or a range such as 1..5; may be repeated (1)")
-      ->allow_extra_args(false)
-      ->type_name("SEEDS");
-  app.add_option("--max_batches", o->max_batches, "iterations, instead of the cfg's max_batches")
-      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40));
-  app.add_option("--images,--pictures", o->images, "images drawn side by side")
-      ->check(CLI::Range(0, 1000))
-      ->capture_default_str();
-  add_bad_labels(app, o->bad_labels);
-  app.add_flag("--map", o->map, "also evaluate as the training runs go, for the chart");
-  add_overrides(app, o->overrides);
-  add_threads(app, o->threads, "threads that read and augment images");
-  add_arithmetic(app, o->exact, o->overrides, o->tuning);
-  add_device(app, o->device);
-  add_darknet_habits(app);
-  app.final_callback([o, &run] {
-    run = [o] {
-      if (o->out.empty()) o->out = fs::path("runs") / o->cfg.stem();
-      if (!o->seed_texts.empty()) o->seeds = parse_seeds(o->seed_texts);
-      return compare(*o);
-    };
+  auto& o = command.options<Options>();
+  data_argument(command, o.data).required();
+  cfg_argument(command, o.cfg).required();
+  command.option("-out", o.out, "folder of everything made (runs/NAME_OF_CFG)");
+  command
+      .option("-variant,-arm", o.variants,
+              "a variant, NAME: KEY=VALUE ...; the first is the baseline")
+      .value_name("VARIANT");
+  command.option("-seed", o.seed_texts, "a seed or a range such as 1..5; may be repeated (1)")
+      .value_name("SEEDS");
+  command.option("-max_batches", o.max_batches, "iterations, instead of the cfg's max_batches")
+      .integer_in(1, std::int64_t{1} << 40);
+  command.option("-images,-pictures", o.images, "images drawn side by side")
+      .integer_in(0, 1000)
+      .show_default();
+  add_bad_labels(command, o.bad_labels);
+  command.flag("-map", o.map, "also evaluate as the training runs go, for the chart");
+  add_overrides(command, o.overrides);
+  add_threads(command, o.threads, "threads that read and augment images");
+  add_arithmetic(command, o.exact, o.overrides, o.tuning);
+  add_device(command, o.device);
+  add_darknet_habits(command);
+  command.runs([&o] {
+    if (o.out.empty()) o.out = fs::path("runs") / o.cfg.stem();
+    if (!o.seed_texts.empty()) o.seeds = parse_seeds(o.seed_texts);
+    return compare(o);
   });
 }
 

@@ -1,11 +1,9 @@
 // darknet detector init data
 #include <fmt/core.h>
 
-#include <memory>
-
 #include "cfg/data_file.h"
 #include "cli/bad_labels.h"
-#include "cli/command.h"
+#include "cli/common_flags.h"
 #include "cli/run_inputs.h"
 #include "core/file.h"
 #include "core/input.h"
@@ -44,33 +42,34 @@ int run_init(Options o) {
 
 }  // namespace
 
-void add_detector_init(CLI::App& program, Run& run) {
-  CLI::App& app = subcommand(program, {"detector", "init"}, "write a cfg for your own images");
-  app.footer(
+void add_detector_init(Program& program) {
+  const Command command = program.command("detector init", "write a cfg for your own images");
+  command.footer(
       "Reads the labels and image sizes of train=, measures memory and some training iterations, "
-      "and "
-      "writes a cfg with\nwhat follows from them: input size, anchors, batch, length and schedule. "
-      "It says why, in the cfg too.");
-  const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
-  data_argument(app, o->draft.data)->required();
-  app.add_option("--like", o->draft.like,
-                 "the network to start from; without it the objects' sizes, or the weights, choose")
-      ->check(CLI::IsMember(draft_networks()))
-      ->type_name("NETWORK");
-  add_run_length(app, o->draft.length, nullptr);
-  as_input(app.add_option("--weights", o->draft.weights,
-                          "a backbone (or other weights) to start from: checks that it fits"),
-           "the weights file")
-      ->check(CLI::ExistingFile)
-      ->type_name("FILE");
-  app.add_option("--loss", o->draft.loss, "of the objectness: ce or focal")
-      ->check(CLI::IsMember({"ce", "focal"}))
-      ->capture_default_str();
-  add_bad_labels(app, o->draft.bad_labels);
-  app.add_option("--out", o->out, "the cfg to write (the .data file's name with .cfg)");
-  app.add_flag("--force", o->force, "replace an existing file");
-  add_device(app, o->draft.device);
-  app.final_callback([o, &run] { run = [o] { return run_init(*o); }; });
+      "and writes a cfg with what follows from them: input size, anchors, batch, length and "
+      "schedule. It says why, in the cfg too.");
+  auto& o = command.options<Options>();
+  data_argument(command, o.draft.data).required();
+  command
+      .option("-like", o.draft.like,
+              "the network to start from; without it the objects' sizes, or the weights, choose")
+      .one_of(draft_networks())
+      .value_name("NETWORK");
+  add_run_length(command, o.draft.length, nullptr);
+  command
+      .option("-weights", o.draft.weights,
+              "a backbone (or other weights) to start from: checks that it fits")
+      .input("the weights file")
+      .existing_file()
+      .value_name("FILE");
+  command.option("-loss", o.draft.loss, "of the objectness: ce or focal")
+      .one_of({"ce", "focal"})
+      .show_default();
+  add_bad_labels(command, o.draft.bad_labels);
+  command.option("-out", o.out, "the cfg to write (the .data file's name with .cfg)");
+  command.flag("-force", o.force, "replace an existing file");
+  add_device(command, o.draft.device);
+  command.runs([&o] { return run_init(o); });
 }
 
 }  // namespace darknet::cli

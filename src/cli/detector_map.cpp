@@ -4,10 +4,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <memory>
 
 #include "cfg/data_file.h"
-#include "cli/command.h"
+#include "cli/common_flags.h"
 #include "cli/map_report.h"
 #include "cli/network_arguments.h"
 #include "cli/open_network.h"
@@ -178,43 +177,38 @@ int map(const Options& o) {
 
 }  // namespace
 
-void add_detector_map(CLI::App& program, Run& run) {
-  CLI::App& app =
-      subcommand(program, {"detector", "map"},
-                 "average precision on valid=, of a network or of other programs' detections");
-  app.footer(
+void add_detector_map(Program& program) {
+  const Command command = program.command(
+      "detector map", "average precision on valid=, of a network or of other programs' detections");
+  command.footer(
       "The first table and mAP@IoU are VOC's: a detection belongs to the ground truth of its class "
-      "that it overlaps\nmost, a second one of the same object is false, one of a difficult object "
-      "counts neither way. COCO's figures\nare pycocotools': free ground truths first, 100 "
-      "detections of a class "
-      "in an image, difficult objects as crowd-like\nones that count neither way. "
-      "docs/evaluation.md "
-      "says where the two differ.");
-  const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
-  add_positionals(app, *o, Positionals::data);
-  as_input(
-      app.add_option("--detections", o->detections,
-                     "score these instead: COCO results (.json), or a folder of VOC comp4 files"),
-      "the detections");
-  app.add_option("--iou_thresh", o->iou_thresh, "least overlap of a hit")
-      ->check(between(0, 1))
-      ->capture_default_str();
-  app.add_option("--thresh", o->thresh, "of the counts TP, FP, FN")
-      ->check(between(0, 1))
-      ->capture_default_str();
-  app.add_option("--points", o->points, "0: area under the curve; 11 (VOC 2007); 101 (COCO)")
-      ->check(CLI::IsMember({0, 11, 101}))
-      ->capture_default_str();
-  app.add_option("--out", o->out, "also write the figures to this JSON file");
-  app.add_option(
-      "--curves", o->curves,
+      "that it overlaps most, a second one of the same object is false, one of a difficult object "
+      "counts neither way. COCO's figures are pycocotools': free ground truths first, 100 "
+      "detections of a class in an image, difficult objects as crowd-like ones that count neither "
+      "way. docs/evaluation.md says where the two differ.");
+  auto& o = command.options<Options>();
+  add_positionals(command, o, Positionals::data);
+  command
+      .option("-detections", o.detections,
+              "score these instead: COCO results (.json), or a folder of VOC comp4 files")
+      .input("the detections");
+  command.option("-iou_thresh", o.iou_thresh, "least overlap of a hit")
+      .number_in(0, 1)
+      .show_default();
+  command.option("-thresh", o.thresh, "of the counts TP, FP, FN").number_in(0, 1).show_default();
+  command.option("-points", o.points, "0: area under the curve; 11 (VOC 2007); 101 (COCO)")
+      .one_of({"0", "11", "101"})
+      .show_default();
+  command.option("-out", o.out, "also write the figures to this JSON file");
+  command.option(
+      "-curves", o.curves,
       "folder for precision-recall curves (CSV, SVG, PNG) and the confusion matrix (PNG)");
-  app.add_option("--errors", o->errors,
+  command.option("-errors", o.errors,
                  "folder for contact sheets of the worst errors, and errors.csv");
-  add_reading_flags(app, *o);
-  add_network_flags(app, *o);
-  add_darknet_habits(app);
-  app.final_callback([o, &run] { run = [o] { return map(*o); }; });
+  add_reading_flags(command, o);
+  add_network_flags(command, o);
+  add_darknet_habits(command);
+  command.runs([&o] { return map(o); });
 }
 
 }  // namespace darknet::cli

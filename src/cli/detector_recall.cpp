@@ -2,10 +2,9 @@
 #include <fmt/core.h>
 
 #include <array>
-#include <memory>
 
 #include "cfg/data_file.h"
-#include "cli/command.h"
+#include "cli/common_flags.h"
 #include "cli/network_arguments.h"
 #include "cli/open_network.h"
 #include "cli/results.h"
@@ -74,16 +73,16 @@ int recall(const Options& o) {
 
 }  // namespace
 
-void add_detector_recall(CLI::App& program, Run& run) {
-  CLI::App& app = subcommand(program, {"detector", "recall"},
-                             "how many objects the best N boxes of an image find");
-  const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
-  add_positionals(app, *o, Positionals::data_cfg_weights);
-  app.add_option("--out", o->out, "also write OUT.csv, OUT.svg and OUT.png");
-  add_reading_flags(app, *o);
-  add_network_flags(app, *o);
-  add_darknet_habits(app);
-  app.final_callback([o, &run] { run = [o] { return recall(*o); }; });
+void add_detector_recall(Program& program) {
+  const Command command =
+      program.command("detector recall", "how many objects the best N boxes of an image find");
+  auto& o = command.options<Options>();
+  add_positionals(command, o, Positionals::data_cfg_weights);
+  command.option("-out", o.out, "also write OUT.csv, OUT.svg and OUT.png");
+  add_reading_flags(command, o);
+  add_network_flags(command, o);
+  add_darknet_habits(command);
+  command.runs([&o] { return recall(o); });
 }
 
 }  // namespace darknet::cli

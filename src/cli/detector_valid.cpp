@@ -1,8 +1,7 @@
 // darknet detector valid data cfg weights
-#include <memory>
 
 #include "cfg/data_file.h"
-#include "cli/command.h"
+#include "cli/common_flags.h"
 #include "cli/network_arguments.h"
 #include "cli/open_network.h"
 #include "cli/results.h"
@@ -65,25 +64,25 @@ int valid(const Options& o) {
 
 }  // namespace
 
-void add_detector_valid(CLI::App& program, Run& run) {
-  CLI::App& app = subcommand(program, {"detector", "valid"},
-                             "write the detections on valid= for other programs to score");
-  app.footer(
+void add_detector_valid(Program& program) {
+  const Command command = program.command(
+      "detector valid", "write the detections on valid= for other programs to score");
+  command.footer(
       cat("The files go to the folder that the .data file's results= names (results). Boxes are "
-          "clipped to the image.\n`detector map` uses -thresh .005 -nms .45 instead. Ctrl-C ends "
-          "it with whole files of the images so far.\n",
+          "clipped to the image. `detector map` uses -thresh .005 -nms .45 instead. Ctrl-C ends "
+          "it with whole files of the images so far. ",
           kImageIds));
-  const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
-  add_positionals(app, *o, Positionals::data_cfg_weights);
-  add_format(app, o->format, " (coco where the .data file has eval=coco, else voc)");
-  app.add_option("--out", o->out,
+  auto& o = command.options<Options>();
+  add_positionals(command, o, Positionals::data_cfg_weights);
+  add_format(command, o.format, " (coco where the .data file has eval=coco, else voc)");
+  command.option("-out", o.out,
                  "name of the file without .json (coco_results, darknet_results); prefix of the "
                  "comp4 files (comp4_det_test_)");
-  add_threshold_flags(app, *o);
-  add_threads(app, o->threads, kReadingThreads);
-  add_network_flags(app, *o);
-  add_darknet_habits(app);
-  app.final_callback([o, &run] { run = [o] { return valid(*o); }; });
+  add_threshold_flags(command, o);
+  add_threads(command, o.threads, kReadingThreads);
+  add_network_flags(command, o);
+  add_darknet_habits(command);
+  command.runs([&o] { return valid(o); });
 }
 
 }  // namespace darknet::cli

@@ -2,10 +2,10 @@
 #include <algorithm>
 #include <charconv>
 #include <functional>
-#include <memory>
+#include <string>
 #include <vector>
 
-#include "cli/command.h"
+#include "cli/common_flags.h"
 #include "core/error.h"
 #include "core/log.h"
 
@@ -67,69 +67,62 @@ std::vector<Device> chosen_devices(const Gpus& gpus, bool several) {
   return {{}};
 }
 
-// -i and -gpus, each with its own name in messages. `take` gets what was typed.
-std::vector<CLI::Option*> add_gpus(CLI::App& app, const std::string& help,
-                                   const std::function<void(const Gpus&)>& take) {
-  std::vector<CLI::Option*> options;
-  for (const char* flag : {"--gpus", "-i"})
-    options.push_back(app.add_option_function<std::string>(
+// -gpus and -i, each with its own name in messages. `take` gets what was typed.
+std::vector<Option> add_gpus(const Command& command, const char* help,
+                             const std::function<void(const Gpus&)>& take) {
+  std::vector<Option> options;
+  for (const char* flag : {"-gpus", "-i"})
+    options.push_back(command.option(
         flag,
         [flag, take](const std::string& value) {
-          take({flag == std::string("-i") ? "-i" : "-gpus", value});
+          take({flag, value});
         },
         options.empty() ? help : "the same as -gpus"));
-  options[1]->excludes(options[0]);
+  options[1].excludes(options[0]);
   return options;
 }
 
-void add_flags(CLI::App& app, bool several, const std::function<void(std::vector<Device>)>& take) {
-  const auto gpus = std::make_shared<Gpus>();  // outlives this call, in CLI11's callbacks
+void add_flags(const Command& command, bool several,
+               const std::function<void(std::vector<Device>)>& take) {
+  Gpus& gpus = command.options<Gpus>();
   const auto named =
-      add_gpus(app,
+      add_gpus(command,
                several ? "the GPUs to compute on, counted from 0, as 0 or 0,1; -1: the CPU"
                        : "the GPU to compute on, counted from 0; -1: the CPU",
-               [gpus](const Gpus& typed) { *gpus = typed; });
-  CLI::Option* const none = app.add_flag_callback(
-      "--nogpu", [gpus] { gpus->value = "-1"; }, "compute on the CPU");
-  for (CLI::Option* option : named)
-    option->type_name(several ? "N,..." : "N"), none->excludes(option);
-  app.parse_complete_callback([gpus, several, take] { take(chosen_devices(*gpus, several)); });
+               [&gpus](const Gpus& typed) { gpus = typed; });
+  const Option none = command.flag(
+      "-nogpu", [&gpus] { gpus.value = "-1"; }, "compute on the CPU");
+  for (const Option option : named)
+    option.value_name(several ? "N,..." : "N"), none.excludes(option);
+  command.when_parsed([&gpus, several, take] { take(chosen_devices(gpus, several)); });
 }
 
 }  // namespace
 
-void add_deterministic(CLI::App& app, bool& deterministic) {
-  app.add_flag("--deterministic", deterministic,
-               "GPUs: only algorithms that are bitwise reproducible");
+void add_device(const Command& command, Device& device) {
+  add_flags(command, false, [&device](const std::vector<Device>& d) { device = d.front(); });
 }
 
-void add_device(CLI::App& app, Device& device) {
-  add_flags(app, false, [&device](const std::vector<Device>& d) { device = d.front(); });
-}
-
-void add_devices(CLI::App& app, Device& first, std::vector<Device>& others) {
-  add_flags(app, true, [&](const std::vector<Device>& d) {
+void add_devices(const Command& command, Device& first, std::vector<Device>& others) {
+  add_flags(command, true, [&](const std::vector<Device>& d) {
     first = d.front();
     others.assign(d.begin() + 1, d.end());
   });
 }
 
-void add_darknet_habits(CLI::App& app) {
-  static constexpr const char* kGroup = "Accepted from the Darknet forks";
-  if (!app.get_option_no_throw("--dont_show"))
-    app.add_flag_callback(
-           "--dont_show", [] {}, "open no window")
-        ->group(kGroup);
-  if (app.get_option_no_throw("--gpus")) return;
-  app.add_flag_callback(
-         "--nogpu", [] {}, "compute on the CPU, as this command does anyway")
-      ->group(kGroup);
-  const auto ignored = add_gpus(app, "which GPU; -1: none", [](const Gpus& gpus) {
+void add_darknet_habits(const Command& command) {
+  const auto nothing = [] {};
+  if (!command.has("-dont_show"))
+    command.flag("-dont_show", nothing, "open no window").for_compatibility();
+  if (command.has("-gpus")) return;
+  command.flag("-nogpu", nothing, "compute on the CPU, as this command does anyway")
+      .for_compatibility();
+  const auto ignored = add_gpus(command, "which GPU; -1: none", [](const Gpus& gpus) {
     if (gpus.value == "-1") return;
     numbers(gpus, true);
     log::warn(cat(to_string(gpus), " has no effect: this command computes on the CPU"));
   });
-  for (CLI::Option* option : ignored) option->group(kGroup);
+  for (const Option option : ignored) option.for_compatibility();
 }
 
 }  // namespace darknet::cli

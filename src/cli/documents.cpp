@@ -12,34 +12,19 @@
 namespace darknet::cli {
 namespace {
 
-void collect(const CLI::App& at, const std::vector<std::string>& words,
-             std::vector<CommandEntry>& to) {
-  for (const CLI::App* sub : at.get_subcommands([](const CLI::App*) { return true; })) {
-    std::vector<std::string> path = words;
-    path.push_back(sub->get_name());
-    const bool group = !sub->get_subcommands([](const CLI::App*) { return true; }).empty();
-    if (group)
-      collect(*sub, path, to);
-    else
-      to.push_back({path, sub});
-  }
-}
-
-std::vector<const CLI::Option*> flags_of(const CLI::App& app) {
-  std::vector<const CLI::Option*> flags;
-  for (const CLI::Option* o : app.get_options())
-    if (o->nonpositional() && o->get_name() != "--help") flags.push_back(o);
+std::vector<const OptionDoc*> flags_of(const CommandDoc& command) {
+  std::vector<const OptionDoc*> flags;
+  for (const OptionDoc& o : command.options)
+    if (!o.argument && o.name != "-help") flags.push_back(&o);
   return flags;
 }
 
-std::vector<const CLI::Option*> positionals_of(const CLI::App& app) {
-  std::vector<const CLI::Option*> words;
-  for (const CLI::Option* o : app.get_options())
-    if (!o->nonpositional()) words.push_back(o);
-  return words;
+std::vector<const OptionDoc*> arguments_of(const CommandDoc& command) {
+  std::vector<const OptionDoc*> arguments;
+  for (const OptionDoc& o : command.options)
+    if (o.argument) arguments.push_back(&o);
+  return arguments;
 }
-
-bool takes_value(const CLI::Option& o) { return o.get_type_size() != 0; }
 
 // ---- Markdown
 
@@ -86,25 +71,20 @@ std::string roff(const std::string& text) {
   return out;
 }
 
-std::string synopsis(const CommandEntry& c) {
+std::string synopsis(const CommandDoc& c) {
   std::string text = "darknet " + c.name();
-  for (const CLI::Option* o : positionals_of(*c.app)) {
-    const std::string name = o->get_name(true) + (o->get_items_expected_max() > 1 ? "..." : "");
-    text += o->get_required() ? " " + name : " [" + name + "]";
-  }
+  for (const OptionDoc* o : arguments_of(c)) text += " " + o->usage();
   return text + " [flags]";
 }
 
-std::string command_page(const CommandEntry& c) {
-  std::string page =
-      fmt::format(".SS \"{}\"\n{}.\n", roff(synopsis(c)), roff(c.app->get_description()));
-  for (const CLI::Option* o : positionals_of(*c.app))
-    page += fmt::format(".TP\n.I {}\n{}\n", roff(o->get_name(true)), roff(o->get_description()));
-  for (const CLI::Option* o : flags_of(*c.app))
-    page += fmt::format(".TP\n.B {}{}\n{}\n", roff(flag_name(*o)),
-                        takes_value(*o) ? " \\fI" + roff(o->get_type_name()) + "\\fR" : "",
-                        roff(o->get_description()));
-  if (!c.app->get_footer().empty()) page += ".PP\n" + roff(c.app->get_footer()) + "\n";
+std::string command_page(const CommandDoc& c) {
+  std::string page = fmt::format(".SS \"{}\"\n{}.\n", roff(synopsis(c)), roff(c.help));
+  for (const OptionDoc* o : arguments_of(c))
+    page += fmt::format(".TP\n.I {}\n{}\n", roff(o->name), roff(o->help));
+  for (const OptionDoc* o : flags_of(c))
+    page += fmt::format(".TP\n.B {}{}\n{}\n", roff(o->name),
+                        o->value.empty() ? "" : " \\fI" + roff(o->value) + "\\fR", roff(o->help));
+  if (!c.footer.empty()) page += ".PP\n" + roff(c.footer) + "\n";
   return page;
 }
 
@@ -117,33 +97,41 @@ std::string file_kind(const std::string& word) {
   return "";
 }
 
-std::string completion_case(const CommandEntry& c) {
+std::string completion_case(const CommandDoc& c) {
   std::string flags, kinds;
-  for (const CLI::Option* o : flags_of(*c.app)) flags += flag_name(*o) + " ";
-  for (const CLI::Option* o : positionals_of(*c.app)) {
-    const std::string kind = file_kind(o->get_name(true));
+  for (const OptionDoc* o : flags_of(c)) flags += o->name + " ";
+  for (const OptionDoc* o : arguments_of(c)) {
+    const std::string kind = file_kind(o->name);
     kinds += (kind.empty() ? "any" : kind) + " ";
   }
   return fmt::format("    '{}') flags='{}' kinds='{}' ;;\n", c.name(), flags, kinds);
 }
 
+void collect(const CommandDoc& at, std::vector<CommandDoc>& to) {
+  for (const CommandDoc& c : at.commands)
+    if (c.commands.empty())
+      to.push_back(c);
+    else
+      collect(c, to);
+}
+
 }  // namespace
 
-std::string CommandEntry::name() const {
+std::string OptionDoc::usage() const {
+  const std::string word = name + (many ? "..." : "");
+  return required ? word : "[" + word + "]";
+}
+
+std::string CommandDoc::name() const {
   std::string text;
   for (const std::string& w : words) text += (text.empty() ? "" : " ") + w;
   return text;
 }
 
-std::vector<CommandEntry> commands_of(const CLI::App& program) {
-  std::vector<CommandEntry> all;
-  collect(program, {}, all);
+std::vector<CommandDoc> commands_of(const CommandDoc& program) {
+  std::vector<CommandDoc> all;
+  collect(program, all);
   return all;
-}
-
-std::string flag_name(const CLI::Option& o) {
-  if (!o.get_lnames().empty()) return "-" + o.get_lnames().front();
-  return "-" + o.get_snames().front();
 }
 
 std::vector<std::string> cfg_sections() {
@@ -196,7 +184,7 @@ std::string cfg_reference() {
   return page;
 }
 
-std::string manual_page(const CLI::App& program) {
+std::string manual_page(const CommandDoc& program) {
   std::string page = fmt::format(
       ".TH DARKNET 1 \"\" \"Darknet Focal {}\" \"User Commands\"\n.SH NAME\ndarknet \\- {}\n.SH "
       "SYNOPSIS\n.B darknet\n.I command\n[\\fIwords\\fR] [\\fIflags\\fR]\n.SH DESCRIPTION\n{}\n.SH "
@@ -206,7 +194,7 @@ std::string manual_page(const CLI::App& program) {
                " layers can be trained with focal loss, chosen in the .cfg (obj_loss=focal). "
                "Weights are those of the other Darknet forks. Flags may stand anywhere after the "
                "command and begin with one dash or two.")));
-  for (const CommandEntry& c : commands_of(program)) page += command_page(c);
+  for (const CommandDoc& c : commands_of(program)) page += command_page(c);
   page +=
       ".SH EXIT STATUS\n.TP\n.B 0\nall went well\n.TP\n.B 1\nsomething read was wrong, or could "
       "not "
@@ -227,17 +215,17 @@ std::string manual_page(const CLI::App& program) {
   return page;
 }
 
-std::string bash_completion(const CLI::App& program) {
+std::string bash_completion(const CommandDoc& program) {
   std::string cases;
   std::set<std::string> first;
   std::string groups;
-  for (const CommandEntry& c : commands_of(program)) {
+  for (const CommandDoc& c : commands_of(program)) {
     cases += completion_case(c);
     first.insert(c.words.front());
   }
   for (const std::string& word : first) {
     std::string inner;
-    for (const CommandEntry& c : commands_of(program))
+    for (const CommandDoc& c : commands_of(program))
       if (c.words.front() == word && c.words.size() > 1) inner += c.words[1] + " ";
     if (!inner.empty()) groups += fmt::format("    {}) inner='{}' ;;\n", word, inner);
   }

@@ -1,27 +1,36 @@
 // darknet help [command or section], and the pages that are made from the declarations: reference,
 // manual, completion
+#include "cli/help.h"
+
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <memory>
 
 #include "cfg/parse.h"
 #include "cli/command.h"
 #include "cli/documents.h"
+#include "cli/help_page.h"
 #include "nn/layer.h"
 
 namespace darknet::cli {
 namespace {
 
+// The four columns of a section's keys; the texts below where little room is left for them.
+void print_row(const KeyDoc& d) {
+  constexpr std::size_t kBeside = 61, kBelow = 24, kMinWidth = 100;
+  const std::size_t width = page_width();
+  fmt::print("{}", two_columns(fmt::format("{:<20} {:<12} {:<24}", d.key,
+                                           d.fallback.empty() ? "-" : d.fallback, d.allowed),
+                               d.help, width < kMinWidth ? kBelow : kBeside, width));
+}
+
 void print(const std::string& title, const KeyDocs& docs) {
   fmt::print("[{}]\n", title);
-  for (const KeyDoc& d : docs.docs())
-    fmt::print("  {:<20} {:<12} {:<24} {}\n", d.key, d.fallback.empty() ? "-" : d.fallback,
-               d.allowed, d.help);
+  for (const KeyDoc& d : docs.docs()) print_row(d);
 }
 
 void print_section(const std::string& section) {
-  fmt::print("  {:<20} {:<12} {:<24} {}\n", "key", "default", "values", "meaning");
+  print_row({"key", "default", "values", "meaning"});
   print(section, keys_of(section));
   if (section == "net" || section == "network") return;
   KeyDocs common;
@@ -29,20 +38,35 @@ void print_section(const std::string& section) {
   print("every section", common);
 }
 
-void print_all(const CLI::App& program) {
-  // not program.help(), which is that of the command being run: of this one
+void print_all(const CommandDoc& program) {
+  const std::size_t width = page_width();
+  std::string sections;
+  for (const std::string& section : cfg_sections()) sections += " " + section;
   fmt::print(
-      "{}\nSections of a .cfg (darknet help SECTION lists their keys):\n ",
-      program.get_formatter()->make_help(&program, program.get_name(), CLI::AppFormatMode::Normal));
-  for (const std::string& section : cfg_sections()) fmt::print(" {}", section);
-  fmt::print("\nCommands in full: darknet help COMMAND, or darknet COMMAND --help\n");
+      "{}\nSections of a .cfg (darknet help SECTION lists their keys):\n  {}Commands in full: "
+      "darknet help COMMAND, or darknet COMMAND --help\n",
+      help_page(program, width), paragraph(sections, width - 2, 2));
 }
 
-// "detector train", or "train" where only one command ends so.
-const CLI::App* command_of(const CLI::App& program, const std::vector<std::string>& words) {
-  for (const CommandEntry& c : commands_of(program))
-    if (c.words == words || (words.size() == 1 && c.words.back() == words.front())) return c.app;
+// The command or group with these words; null where there is none.
+const CommandDoc* with_words(const CommandDoc& at, const std::vector<std::string>& words) {
+  if (at.words == words) return &at;
+  for (const CommandDoc& c : at.commands)
+    if (const CommandDoc* const found = with_words(c, words)) return found;
   return nullptr;
+}
+
+// "train" for "detector train".
+const CommandDoc* with_last_word(const CommandDoc& at, const std::string& word) {
+  if (!at.words.empty() && at.words.back() == word) return &at;
+  for (const CommandDoc& c : at.commands)
+    if (const CommandDoc* const found = with_last_word(c, word)) return found;
+  return nullptr;
+}
+
+const CommandDoc* command_of(const CommandDoc& program, const std::vector<std::string>& words) {
+  const CommandDoc* const found = with_words(program, words);
+  return found || words.size() != 1 ? found : with_last_word(program, words.front());
 }
 
 bool is_section(const std::string& word) {
@@ -50,11 +74,11 @@ bool is_section(const std::string& word) {
   return word == "network" || std::find(all.begin(), all.end(), word) != all.end();
 }
 
-[[noreturn]] void fail_unknown(const CLI::App& program, const std::vector<std::string>& words) {
+[[noreturn]] void fail_unknown(const CommandDoc& program, const std::vector<std::string>& words) {
   std::vector<std::string> known = cfg_sections();
   std::string asked;
   for (const std::string& w : words) asked += (asked.empty() ? "" : " ") + w;
-  for (const CommandEntry& c : commands_of(program)) {
+  for (const CommandDoc& c : commands_of(program)) {
     known.push_back(c.name());
     known.push_back(c.words.back());
   }
@@ -64,7 +88,18 @@ bool is_section(const std::string& word) {
               2);
 }
 
-int help(const CLI::App& program, std::vector<std::string> words) {
+// A command that prints a page.
+template <class Page>
+void add_page(Program& program, const char* word, const char* what, const Page& page) {
+  program.command(word, what).runs([page] {
+    fmt::print("{}", page());
+    return 0;
+  });
+}
+
+}  // namespace
+
+int print_help(const CommandDoc& program, std::vector<std::string> words) {
   if (words.empty()) {
     print_all(program);
     return 0;
@@ -72,50 +107,26 @@ int help(const CLI::App& program, std::vector<std::string> words) {
   std::string& word = words.front();
   if (words.size() == 1 && word.starts_with('[') && word.ends_with(']'))
     word = word.substr(1, word.size() - 2);
-  if (const CLI::App* const app = command_of(program, words)) {
-    std::string name = "darknet";
-    for (const CommandEntry& c : commands_of(program))
-      if (c.app == app) name += " " + c.name();
-    fmt::print("{}", app->get_formatter()->make_help(app, name, CLI::AppFormatMode::Normal));
+  if (const CommandDoc* const command = command_of(program, words)) {
+    fmt::print("{}", help_page(*command, page_width()));
     return 0;
   }
-  for (const CLI::App* group : program.get_subcommands([](const CLI::App*) { return true; }))
-    if (words.size() == 1 && group->get_name() == word) {
-      fmt::print("{}", group->get_formatter()->make_help(group, "darknet " + word,
-                                                         CLI::AppFormatMode::Normal));
-      return 0;
-    }
   if (words.size() != 1 || !is_section(word)) fail_unknown(program, words);
   print_section(word);
   return 0;
 }
 
-// A command that prints a page.
-template <class Page>
-void add_page(CLI::App& program, Run& run, const std::vector<std::string>& words,
-              const std::string& what, const Page& page) {
-  subcommand(program, words, what).final_callback([&run, page] {
-    run = [page] {
-      fmt::print("{}", page());
-      return 0;
-    };
-  });
-}
-
-}  // namespace
-
-void add_help(CLI::App& program, Run& run) {
-  CLI::App& app = subcommand(program, {"help"}, "a command, or every key of a cfg section");
-  const auto words = std::make_shared<std::vector<std::string>>();  // outlives this call
-  app.add_option("topic", *words, "e.g. yolo, or detector train");
-  app.final_callback(
-      [words, &program, &run] { run = [words, &program] { return help(program, *words); }; });
-  add_page(program, run, {"reference"}, "every key of every section, as Markdown",
+void add_help(Program& program) {
+  const Command command = program.command("help", "a command, or every key of a cfg section");
+  auto& words = command.options<std::vector<std::string>>();
+  command.argument("topic", words, "e.g. yolo, or detector train");
+  command.runs([&program, &words] { return print_help(program.document(), words); });
+  add_page(program, "reference", "every key of every section, as Markdown",
            [] { return cfg_reference(); });
-  add_page(program, run, {"manual"}, "the manual page: darknet manual | man -l -",
-           [&program] { return manual_page(program); });
-  add_page(program, run, {"completion"}, "for bash: source <(darknet completion)",
-           [&program] { return bash_completion(program); });
+  add_page(program, "manual", "the manual page: darknet manual | man -l -",
+           [&program] { return manual_page(program.document()); });
+  add_page(program, "completion", "for bash: source <(darknet completion)",
+           [&program] { return bash_completion(program.document()); });
 }
 
 }  // namespace darknet::cli

@@ -1,11 +1,8 @@
 // darknet net info cfg
 #include <fmt/core.h>
 
-#include <memory>
-
-#include "cli/command.h"
+#include "cli/common_flags.h"
 #include "cli/network_arguments.h"
-#include "cli/run_inputs.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/text.h"
@@ -74,13 +71,13 @@ int info(const CfgArguments& o) {
 
 }  // namespace
 
-void add_net_info(CLI::App& program, Run& run) {
-  CLI::App& app =
-      subcommand(program, {"net", "info"}, "the layers of a cfg, its size and its memory");
-  const auto o = std::make_shared<CfgArguments>();  // outlives this call, in CLI11's callbacks
-  cfg_argument(app, o->cfg)->required();
-  add_overrides(app, o->overrides);
-  app.final_callback([o, &run] { run = [o] { return info(*o); }; });
+void add_net_info(Program& program) {
+  const Command command =
+      program.command("net info", "the layers of a cfg, its size and its memory");
+  auto& o = command.options<CfgArguments>();
+  cfg_argument(command, o.cfg).required();
+  add_overrides(command, o.overrides);
+  command.runs([&o] { return info(o); });
 }
 
 }  // namespace darknet::cli

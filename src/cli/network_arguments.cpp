@@ -2,7 +2,7 @@
 
 #include "cfg/parse.h"
 #include "cli/bad_labels.h"
-#include "cli/command.h"
+#include "cli/common_flags.h"
 #include "cli/run_inputs.h"
 
 namespace darknet::cli {
@@ -13,21 +13,21 @@ std::vector<Section> sections_of(const CfgArguments& a) {
   return cfg;
 }
 
-void add_positionals(CLI::App& app, NetworkArguments& a, Positionals positionals) {
-  if (positionals != Positionals::cfg_weights) data_argument(app, a.data)->required();
-  CLI::Option* const cfg = cfg_argument(app, a.cfg);
-  CLI::Option* const weights = weights_argument(app, a.weights);
+void add_positionals(const Command& command, NetworkArguments& a, Positionals positionals) {
+  if (positionals != Positionals::cfg_weights) data_argument(command, a.data).required();
+  const Option cfg = cfg_argument(command, a.cfg);
+  const Option weights = weights_argument(command, a.weights);
   if (positionals == Positionals::data)
-    weights->needs(cfg);
+    weights.needs(cfg);
   else
-    cfg->required(), weights->required();
+    cfg.required(), weights.required();
 }
 
-void add_network_flags(CLI::App& app, NetworkArguments& a) {
-  app.add_flag("--letter_box", a.letter_box, "keep the aspect ratio, grey bars around");
-  add_overrides(app, a.overrides);
-  add_arithmetic(app, a.exact, a.overrides, a.tuning);
-  add_device(app, a.device);
+void add_network_flags(const Command& command, NetworkArguments& a) {
+  command.flag("-letter_box", a.letter_box, "keep the aspect ratio, grey bars around");
+  add_overrides(command, a.overrides);
+  add_arithmetic(command, a.exact, a.overrides, a.tuning);
+  add_device(command, a.device);
 }
 
 DataFile open_data(NetworkArguments& a, ListedFiles listed) {
@@ -36,18 +36,18 @@ DataFile open_data(NetworkArguments& a, ListedFiles listed) {
   return data;
 }
 
-void add_threshold_flags(CLI::App& app, ThresholdArguments& a) {
-  app.add_option("--thresh", a.thresh, "least probability of a detection")
-      ->check(between(0, 1))
-      ->capture_default_str();
-  app.add_option("--nms", a.nms, "overlap above which the weaker of two detections goes; 0: none")
-      ->check(between(0, 1))
-      ->capture_default_str();
+void add_threshold_flags(const Command& command, ThresholdArguments& a) {
+  command.option("-thresh", a.thresh, "least probability of a detection")
+      .number_in(0, 1)
+      .show_default();
+  command.option("-nms", a.nms, "overlap above which the weaker of two detections goes; 0: none")
+      .number_in(0, 1)
+      .show_default();
 }
 
-void add_reading_flags(CLI::App& app, ReadingArguments& a) {
-  add_bad_labels(app, a.bad_labels);
-  add_threads(app, a.threads, kReadingThreads);
+void add_reading_flags(const Command& command, ReadingArguments& a) {
+  add_bad_labels(command, a.bad_labels);
+  add_threads(command, a.threads, kReadingThreads);
 }
 
 }  // namespace darknet::cli

@@ -1,7 +1,6 @@
 // Arguments and flags that commands have in common, each as the field that it fills; a command's
 // options embed those that it has.
 #pragma once
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -9,6 +8,7 @@
 
 #include "cfg/data_file.h"
 #include "cfg/section.h"
+#include "cli/command.h"
 #include "core/device.h"
 #include "dataset/labels.h"
 #include "dataset/run_inputs.h"
@@ -35,9 +35,9 @@ struct NetworkArguments : CfgArguments {  // overrides: -precision too
 // The positional arguments of a command: `data cfg weights`, all of them required; `cfg weights`;
 // or `data [cfg weights]`, both or none of the two.
 enum class Positionals : std::uint8_t { data_cfg_weights, cfg_weights, data };
-void add_positionals(CLI::App&, NetworkArguments&, Positionals);
+void add_positionals(const Command&, NetworkArguments&, Positionals);
 // -letter_box, -set, -exact, -precision, -tuning, -gpus, -i, -nogpu.
-void add_network_flags(CLI::App&, NetworkArguments&);
+void add_network_flags(const Command&, NetworkArguments&);
 
 // Reads the .data file and, with `weights`, puts in their place what find_weights() finds in its
 // backup folder. All that it names is input (cli/run_inputs.h).
@@ -47,7 +47,7 @@ DataFile open_data(NetworkArguments&, ListedFiles);
 struct ThresholdArguments {
   float thresh = .25f, nms = kDefaultNms;
 };
-void add_threshold_flags(CLI::App&, ThresholdArguments&);
+void add_threshold_flags(const Command&, ThresholdArguments&);
 inline DetectionOptions detection_options(const ThresholdArguments& a) { return {a.thresh, a.nms}; }
 
 // -threads and -bad_labels, of commands that read images with their labels.
@@ -55,6 +55,6 @@ struct ReadingArguments {
   int threads = 0;  // 0: chosen
   BadLabels bad_labels = BadLabels::stop;
 };
-void add_reading_flags(CLI::App&, ReadingArguments&);
+void add_reading_flags(const Command&, ReadingArguments&);
 
 }  // namespace darknet::cli

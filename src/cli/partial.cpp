@@ -1,5 +1,4 @@
 // darknet partial in.cfg in.weights out N
-#include <memory>
 
 #include "cli/command.h"
 #include "cli/network_arguments.h"
@@ -40,13 +39,13 @@ int partial(const Options& o) {
 
 }  // namespace
 
-void add_partial(CLI::App& program, Run& run) {
-  CLI::App& app = subcommand(program, {"partial"}, "cut a backbone out of a weights file");
-  const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
-  add_positionals(app, *o, Positionals::cfg_weights);
-  app.add_option("out", o->out, "the file to write")->required();
-  app.add_option("N", o->layers, "how many layers, counted as darknet net info does")->required();
-  app.final_callback([o, &run] { run = [o] { return partial(*o); }; });
+void add_partial(Program& program) {
+  const Command command = program.command("partial", "cut a backbone out of a weights file");
+  auto& o = command.options<Options>();
+  add_positionals(command, o, Positionals::cfg_weights);
+  command.argument("out", o.out, "the file to write").required();
+  command.argument("N", o.layers, "how many layers, counted as darknet net info does").required();
+  command.runs([&o] { return partial(o); });
 }
 
 }  // namespace darknet::cli

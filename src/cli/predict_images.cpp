@@ -12,6 +12,7 @@
 #include <iostream>
 #include <system_error>
 
+#include "cli/common_flags.h"
 #include "cli/image_arguments.h"
 #include "cli/open_network.h"
 #include "cli/prediction_files.h"
@@ -197,25 +198,25 @@ bool Predictor::run_all(const ImagePaths& images) {
 
 }  // namespace
 
-void add_predict_arguments(CLI::App& app, PredictOptions& o, Positionals network) {
-  add_positionals(app, o, network);
-  app.add_option(
+void add_predict_arguments(const Command& command, PredictOptions& o, Positionals network) {
+  add_positionals(command, o, network);
+  command.argument(
       "images", o.images,
       "images, folders, patterns, .txt lists of images; none: paths from standard input");
-  add_threshold_flags(app, o);
-  app.add_flag("--ext_output", o.ext_output, "print the boxes in pixels");
-  CLI::Option* const out =
-      app.add_option("--out", o.out, "write all detections to this file or folder, see -format");
-  add_format(app, o.format)->capture_default_str()->needs(out);
-  app.add_flag("--recursive", o.recursive, "the images in folders of a folder too");
-  app.add_option("--prefix", o.prefix,
+  add_threshold_flags(command, o);
+  command.flag("-ext_output", o.ext_output, "print the boxes in pixels");
+  const Option out =
+      command.option("-out", o.out, "write all detections to this file or folder, see -format");
+  add_format(command, o.format).show_default().needs(out);
+  command.flag("-recursive", o.recursive, "the images in folders of a folder too");
+  command.option("-prefix", o.prefix,
                  "name of the annotated image without .jpg; of several: their folder");
-  app.add_flag("--save_labels", o.save_labels, "write the detections as label files");
-  app.add_flag("--dont_show", o.dont_show, "open no window");
-  add_network_flags(app, o);
-  add_darknet_habits(app);
-  app.footer(
-      cat(kImageIds, "\nOf images from standard input they are the place in the order given."));
+  command.flag("-save_labels", o.save_labels, "write the detections as label files");
+  command.flag("-dont_show", o.dont_show, "open no window");
+  add_network_flags(command, o);
+  add_darknet_habits(command);
+  command.footer(
+      cat(kImageIds, " Of images from standard input they are the place in the order given."));
 }
 
 int predict_images(const PredictOptions& o) {

@@ -26,7 +26,7 @@ struct PredictOptions : NetworkArguments, ThresholdArguments {
 std::string box_in_pixels(const Box&, const Image&);
 
 // The positional arguments, with those of the network as `network` has them, and the flags.
-void add_predict_arguments(CLI::App&, PredictOptions&, Positionals network);
+void add_predict_arguments(const Command&, PredictOptions&, Positionals network);
 int predict_images(const PredictOptions&);
 
 }  // namespace darknet::cli

@@ -1,3 +1,7 @@
+// From the words of the command line to a command that runs, or to a usage error.
+#include "cli/program.h"
+
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <regex>
@@ -5,11 +9,11 @@
 
 #include "cfg/parse.h"
 #include "cli/command.h"
-#include "cli/program.h"
+#include "cli/documents.h"
+#include "cli/help.h"
 #include "cli/run_inputs.h"
 #include "core/error.h"
 #include "core/number.h"
-#include "core/tensor.h"
 #include "core/text.h"
 #include "core/waiting.h"
 #include "image/image_warnings.h"
@@ -134,7 +138,7 @@ void refuse_flags_as_values(CLI::App& app) {
 std::string in_plain_words(std::string text) {
   static const std::vector<std::pair<std::regex, std::string>> kRewrites{
       {std::regex("^(--?\\S+): At Most 1 required but received (\\d+)$"), "$1 is given $2 times"},
-      {std::regex("^(--?\\S+): 1 required (\\S+) missing$"), "$1 needs a value ($2)"},
+      {std::regex("^(--?\\S+): 1 required (.+) missing$"), "$1 needs a value ($2)"},
       {std::regex("^(--?\\S+): (.*) not in \\{(.*)\\}$"), "$1: '$2' is none of $3"},
       {std::regex("^(--?\\S+): Value (\\S+) not in range (\\S+) to (\\S+)$"),
        "$1: $2 is not from $3 to $4"}};
@@ -142,13 +146,9 @@ std::string in_plain_words(std::string text) {
   return text.starts_with("--") ? text.substr(1) : text;
 }
 
-int print_usage_error(const CLI::App& program, const CLI::ParseError& e) {
-  const auto path = named(program);
+int print_usage_error(const CLI::App& app, const std::string& text) {
   std::string words;
-  for (const CLI::App* a : path) words += (words.empty() ? "" : " ") + a->get_name();
-  const std::vector<std::string> left = program.remaining(true);
-  const std::string text =
-      left.empty() ? in_plain_words(e.what()) : surplus(*path.back(), left.front());
+  for (const CLI::App* a : named(app)) words += (words.empty() ? "" : " ") + a->get_name();
   std::fprintf(stderr, "%s: %s\nsee: %s --help\n", words.c_str(), printable(text, "\n").c_str(),
                words.c_str());
   return kUsageError;
@@ -165,26 +165,7 @@ void describe_groups(CLI::App& program) {
   }
 }
 
-}  // namespace
-
-CLI::App& subcommand(CLI::App& program, const std::vector<std::string>& words,
-                     const std::string& help) {
-  CLI::App* at = &program;
-  for (std::size_t i = 0; i < words.size(); ++i) {
-    const auto known =
-        at->get_subcommands([&](const CLI::App* a) { return a->get_name() == words[i]; });
-    CLI::App* next = known.empty() ? nullptr : known.front();
-    if (!next) {
-      next = at->add_subcommand(words[i], "");
-      next->require_subcommand(0);
-      if (i + 1 < words.size()) next->require_subcommand(1);
-    }
-    at = next;
-  }
-  at->description(help);
-  return *at;
-}
-
+// Darknet's habits into CLI11's: -dont_show becomes --dont_show; numbers such as -1 stay.
 std::vector<std::string> normalise(const std::vector<std::string>& arguments) {
   std::vector<std::string> out;
   out.reserve(arguments.size());
@@ -196,116 +177,56 @@ std::vector<std::string> normalise(const std::vector<std::string>& arguments) {
   return out;
 }
 
-int run_program(int argc, char** argv) {
-  CLI::App program("Darknet Focal: trains and runs detectors described by .cfg files", "darknet");
-  program.option_defaults()->ignore_case()->ignore_underscore();
-  program.require_subcommand(1);
-  Run run;
-#define COMMAND(name) add_##name(program, run);
-#include "cli/commands.def"
-#undef COMMAND
-  describe_groups(program);
-  refuse_flags_as_values(program);
-  std::vector<std::string> arguments = normalise({argv + std::min(argc, 1), argv + argc});
+// Of the command that the words name; "recall --help" is of `detector recall`.
+int print_help_of(const CLI::App& app, const Program& program) {
+  std::vector<std::string> words;
+  for (const CLI::App* a : named(app))
+    if (a != &app) words.push_back(a->get_name());
+  const std::vector<std::string> left = app.remaining(true);
+  const auto word = std::find_if_not(left.begin(), left.end(), is_flag);
+  if (words.empty() && word != left.end()) words.push_back(*word);
+  return print_help(program.document(), words);
+}
+
+int parse_and_run(CLI::App& app, Program& program, const std::vector<std::string>& typed) {
+  std::vector<std::string> arguments = normalise(typed);
   if (arguments.size() == 1 && arguments[0] == "--version") arguments = {"version"};
-  put_commands_first(program, arguments);
-  join_flag_values(program, arguments);
+  put_commands_first(app, arguments);
+  join_flag_values(app, arguments);
   std::reverse(arguments.begin(), arguments.end());  // as CLI11 takes them
   try {
-    program.parse(std::move(arguments));
-  } catch (const CLI::CallForHelp& e) {
-    return program.exit(e);
-  } catch (const CLI::ParseError& e) {
-    return print_usage_error(program, e);
+    app.parse(std::move(arguments));
+  } catch (const CLI::CallForHelp&) {
+    return print_help_of(app, program);
   }
   const RunOutputs outputs;
   const WarningsOfImages at_the_end;
   const AdaptiveWaiting waiting;
-  return run();
+  return program.run();
 }
 
-void add_overrides(CLI::App& app, std::vector<std::string>& overrides) {
-  app.add_option("--set", overrides,
-                 "override a cfg key: type.index.key=value, e.g. yolo.0.obj_gamma=1.5; may be "
-                 "repeated")
-      ->allow_extra_args(false)
-      ->type_name("KEY=VALUE");
-}
+}  // namespace
 
-void add_seed(CLI::App& app, const std::string& help, std::function<void(std::uint64_t)> take) {
-  const auto number = [take = std::move(take)](const std::string& text) {
-    std::uint64_t seed = 0;
-    read_number(text, seed);
-    take(seed);
-  };
-  const CLI::Validator fits(
-      [](const std::string& text) {
-        std::uint64_t seed = 0;
-        return read_number(text, seed)
-                   ? std::string()
-                   : cat("'", shown(text), "': expected an integer from 0 to 2^64 - 1");
-      },
-      "");
-  app.add_option_function<std::string>("--seed", number, help)->check(fits)->type_name("N");
-}
-
-void add_threads(CLI::App& app, int& threads, const std::string& help) {
-  app.add_option("--threads", threads, help)->check(CLI::Range(1, 1024))->type_name("N");
-}
-
-void add_arithmetic(CLI::App& app, bool& exact, std::vector<std::string>& overrides,
-                    std::filesystem::path& tuning) {
-  app.add_flag("--exact", exact, "direct convolutions only: slower, closest to plain arithmetic");
-  app.add_option_function<std::string>(
-         "--precision",
-         [&overrides](const std::string& type) { overrides.push_back("net.0.precision=" + type); },
-         "element type of activations: f32, bf16 (half the memory, about twice as fast where the "
-         "processor or the GPU has it) or f16 (GPUs); the cfg's [net] precision=")
-      ->check(CLI::IsMember(names_of<DType>()))
-      ->type_name("TYPE");
-  as_input(app.add_option("--tuning", tuning,
-                          "take the convolutions' algorithms from this file of darknet bench "
-                          "-tune"),
-           "the tuning file")
-      ->type_name("FILE");
-}
-
-void add_run_length(CLI::App& app, RunLength& length, CLI::Option* other) {
-  CLI::Option* const epochs =
-      app.add_option(
-             "--epochs", length.epochs,
-             "length of the run in passes over the training images; burn_in and steps scale "
-             "along")
-          ->check(between(1e-3, 1e9));
-  CLI::Option* const hours =
-      app.add_option(
-             "--hours", length.hours,
-             "length of the run in hours on this machine, from a few iterations measured at "
-             "its start; burn_in and steps scale along")
-          ->check(between(1e-4, 1e6));
-  hours->excludes(epochs);
-  if (other) epochs->excludes(other), hours->excludes(other);
-}
-
-CLI::Validator between(double low, double high) {
-  return {[low, high](const std::string& text) {
-            double value = 0;
-            const bool number = CLI::detail::lexical_cast(text, value);
-            return number && value >= low && value <= high
-                       ? std::string()
-                       : cat("'", text, "' is not a number from ", low, " to ", high);
-          },
-          cat("FLOAT in [", low, " - ", high, "]")};
-}
-
-CLI::Validator whole_from(std::int64_t low) {
-  return {[low](const std::string& text) {
-            std::int64_t value = 0;
-            return read_number(text, value) && value >= low
-                       ? std::string()
-                       : cat("'", shown(text), "' is not an integer from ", low, " on");
-          },
-          cat("from ", low, " on")};
+int run_program(int argc, char** argv) {
+  CLI::App app("Darknet Focal: trains and runs detectors described by .cfg files", "darknet");
+  app.option_defaults()->ignore_case()->ignore_underscore();
+  app.require_subcommand(1);
+  Program program(app);
+#define COMMAND(name) add_##name(program);
+#include "cli/commands.def"
+#undef COMMAND
+  describe_groups(app);
+  refuse_flags_as_values(app);
+  try {
+    return parse_and_run(app, program, {argv + std::min(argc, 1), argv + argc});
+  } catch (const CLI::ParseError& e) {
+    const std::vector<std::string> left = app.remaining(true);
+    return print_usage_error(
+        app, left.empty() ? in_plain_words(e.what()) : surplus(*named(app).back(), left.front()));
+  } catch (const Error& e) {
+    if (e.exit_code() != kUsageError) throw;
+    return print_usage_error(app, e.what());
+  }
 }
 
 }  // namespace darknet::cli

@@ -1,4 +1,4 @@
-// The program behind main(). Not command.h, which brings CLI11: that takes seconds to compile.
+// The program behind main().
 #pragma once
 
 namespace darknet::cli {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "cli/command.h"
 #include "core/error.h"
 #include "core/index.h"
 #include "core/log.h"
@@ -13,14 +14,14 @@
 
 namespace darknet::cli {
 
-CLI::Option* add_format(CLI::App& app, std::string& format, const std::string& remark) {
+Option add_format(const Command& command, std::string& format, const std::string& remark) {
   std::vector<std::string> names;
   std::string help;
   for (const ResultFormat& f : result_formats()) {
     names.emplace_back(f.name);
     help += cat(help.empty() ? "" : "; ", f.name, ": ", f.help);
   }
-  return app.add_option("--format", format, help + remark)->check(CLI::IsMember(names));
+  return command.option("-format", format, help + remark).one_of(names);
 }
 
 namespace {

@@ -1,6 +1,5 @@
 // What the commands have in common that write detections for other programs (test, detect, valid).
 #pragma once
-#include <CLI/CLI.hpp>
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -8,15 +7,17 @@
 
 #include "eval/predict.h"
 
+#include "cli/command.h"
+
 namespace darknet::cli {
 
 // -format, from the list of dataset/result_formats.def. `remark`: for the end of its help.
-CLI::Option* add_format(CLI::App&, std::string& format, const std::string& remark = "");
+Option add_format(const Command&, std::string& format, const std::string& remark = "");
 
 // For the help of these commands.
 inline constexpr const char* kImageIds =
     "Image ids in COCO's file are the digits at the end of the images' names where every image of "
-    "the\nlist has some and no two have the same, else their place in the list.";
+    "the list has some and no two have the same, else their place in the list.";
 
 // Of a run that a signal ended: of how many images the files are, and of how many in all where
 // that is known. `files`: where the detections are; "": nowhere.

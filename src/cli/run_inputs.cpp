@@ -9,10 +9,6 @@ ProtectedFiles& run_inputs() {
   return inputs;
 }
 
-CLI::Option* as_input(CLI::Option* option, const char* what) {
-  return option->each([what](const std::string& file) { run_inputs().add(what, file); });
-}
-
 DataFile open_data(const std::filesystem::path& path, ListedFiles listed) {
   DataFile data = read_data_file(path);
   add_data(run_inputs(), data, listed);

@@ -2,12 +2,10 @@
 #include <fmt/core.h>
 
 #include <cmath>
-#include <memory>
 #include <optional>
 
 #include "cfg/parse.h"
-#include "cli/command.h"
-#include "cli/run_inputs.h"
+#include "cli/common_flags.h"
 #include "core/number.h"
 #include "core/text.h"
 #include "dataset/input_truths.h"
@@ -162,42 +160,41 @@ int synth(Options& o) {
 
 }  // namespace
 
-void add_synth(CLI::App& program, Run& run) {
-  CLI::App& app = subcommand(program, {"synth"}, "draw a data set of small objects on clutter");
-  app.footer(
+void add_synth(Program& program) {
+  const Command command = program.command("synth", "draw a data set of small objects on clutter");
+  command.footer(
       "The same seed draws the same bytes. The folder gets images/, labels/, train.txt, test.txt, "
-      "scenes.names\nand scenes.data; scenes made there before are replaced, other files never.");
-  const auto o = std::make_shared<Options>();  // outlives this call, in CLI11's callbacks
-  o->size = "416x416", o->objects = "1..6";
-  SceneSettings& s = o->set.scenes;
-  app.add_option("folder", o->folder, "where the scenes go")->required();
-  app.add_option("-n", o->set.count, "images in all")
-      ->check(CLI::Range(1, 10'000'000))
-      ->capture_default_str();
-  app.add_option("--test", o->test, "how many of them are for tests, valid = (a fifth)")
-      ->check(whole_from(0));
-  add_seed(app, "of everything random (1)", [&s](std::uint64_t seed) { s.seed = seed; });
-  app.add_option("--size", o->size, "of an image, WxH pixels")->capture_default_str();
-  app.add_option("--objects", o->objects, "in one image")->capture_default_str();
-  app.add_option("--object_size", o->object_size,
+      "scenes.names and scenes.data; scenes made there before are replaced, other files never.");
+  auto& o = command.options<Options>();
+  o.size = "416x416", o.objects = "1..6";
+  SceneSettings& s = o.set.scenes;
+  command.argument("folder", o.folder, "where the scenes go").required();
+  command.option("-n", o.set.count, "images in all").integer_in(1, 10'000'000).show_default();
+  command.option("-test", o.test, "how many of them are for tests, valid = (a fifth)")
+      .integer_from(0);
+  add_seed(command, "of everything random (1)", [&s](std::uint64_t seed) { s.seed = seed; });
+  command.option("-size", o.size, "of an image, WxH pixels").show_default();
+  command.option("-objects", o.objects, "in one image").show_default();
+  command.option("-object_size", o.object_size,
                  "the larger side of an object, pixels (4 to 14 % of the image)");
-  app.add_option("--classes", s.classes, "kinds of objects, 1 to 10")->capture_default_str();
-  app.add_option("--clutter", s.clutter, "look-alikes and lines around them, 0 to 100")
-      ->capture_default_str();
-  app.add_option_function<std::string>(
-         "--format", [o](const std::string& f) { o->set.extension = "." + f; }, "jpg or png (jpg)")
-      ->check(CLI::IsMember({"jpg", "png"}));
-  as_input(app.add_option("--cfg", o->cfg, "print how many of this network's anchors are positive"),
-           "the cfg")
-      ->type_name("CFG");
-  app.add_option(
-         "--background", o->background,
-         "with -cfg: as many objects as make this the ratio of negative to positive anchors")
-      ->check(between(1, 1e9))
-      ->type_name("RATIO");
-  add_overrides(app, o->overrides);
-  add_threads(app, o->set.threads, "threads that draw");
-  app.final_callback([o, &run] { run = [o] { return synth(*o); }; });
+  command.option("-classes", s.classes, "kinds of objects, 1 to 10").show_default();
+  command.option("-clutter", s.clutter, "look-alikes and lines around them, 0 to 100")
+      .show_default();
+  command
+      .option(
+          "-format", [&o](const std::string& f) { o.set.extension = "." + f; }, "jpg or png (jpg)")
+      .one_of({"jpg", "png"});
+  command.option("-cfg", o.cfg, "print how many of this network's anchors are positive")
+      .input("the cfg")
+      .value_name("CFG");
+  command
+      .option("-background", o.background,
+              "with -cfg: as many objects as make this the ratio of negative to positive anchors")
+      .number_in(1, 1e9)
+      .value_name("RATIO");
+  add_overrides(command, o.overrides);
+  add_threads(command, o.set.threads, "threads that draw");
+  command.runs([&o] { return synth(o); });
 }
 
 }  // namespace darknet::cli

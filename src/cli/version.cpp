@@ -11,20 +11,18 @@
 
 namespace darknet::cli {
 
-void add_version(CLI::App& program, Run& run) {
-  CLI::App& app = subcommand(program, {"version"}, "say which program and libraries these are");
-  app.final_callback([&run] {
-    run = [] {
-      fmt::print("Darknet Focal {}\nbuild: {}, compiler {}\nCPU: {}\n", DARKNET_VERSION,
-                 DARKNET_BUILD, __VERSION__, ops(DeviceType::cpu).name({}));
-      const int cards = device_count(DeviceType::cuda);
-      if (cards == 0) fmt::print("CUDA: none (this build or this machine has no CUDA device)\n");
-      for (int i = 0; i < cards; ++i)
-        fmt::print("CUDA: {}\n", ops(DeviceType::cuda).name({DeviceType::cuda, i}));
-      fmt::print("images: {}\ncores: {}\nwaiting threads: {}\n", image_library(),
-                 std::thread::hardware_concurrency(), waiting_policy());
-      return 0;
-    };
+void add_version(Program& program) {
+  const Command command = program.command("version", "say which program and libraries these are");
+  command.runs([] {
+    fmt::print("Darknet Focal {}\nbuild: {}, compiler {}\nCPU: {}\n", DARKNET_VERSION,
+               DARKNET_BUILD, __VERSION__, ops(DeviceType::cpu).name({}));
+    const int cards = device_count(DeviceType::cuda);
+    if (cards == 0) fmt::print("CUDA: none (this build or this machine has no CUDA device)\n");
+    for (int i = 0; i < cards; ++i)
+      fmt::print("CUDA: {}\n", ops(DeviceType::cuda).name({DeviceType::cuda, i}));
+    fmt::print("images: {}\ncores: {}\nwaiting threads: {}\n", image_library(),
+               std::thread::hardware_concurrency(), waiting_policy());
+    return 0;
   });
 }
 

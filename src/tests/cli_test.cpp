@@ -1,4 +1,5 @@
 // The command line itself: commands, flags, help, and what is wrong with them.
+#include <regex>
 #include <string>
 
 #include "cli_harness.h"
@@ -67,7 +68,8 @@ class UsageErrors : public CliTest, public testing::WithParamInterface<Usage> {}
 TEST_P(UsageErrors, AreReportedWithExitCode2) {
   const CommandResult ran = work_.darknet(GetParam().arguments);
   expect_refused(ran, GetParam().said, 2);
-  EXPECT_NE(ran.err.find("--help"), std::string::npos) << ran.all();
+  EXPECT_TRUE(std::regex_search(ran.err, std::regex("\nsee: darknet[a-z_ ]* --help\n$")))
+      << ran.all();
   EXPECT_FALSE(work_.has("backup"));
 }
 
@@ -76,6 +78,7 @@ const Usage kUsage[] = {
     {"flag_as_value",
      {"detector", "test", "x.data", "x.cfg", "x.weights", "images/0.png", "-out", "-dont_show"},
      "-out: needs a value before '-dont_show'"},
+    {"no_value_of_a_range", {"detector", "map", "x.data", "-thresh"}, "-thresh needs a value"},
     {"no_value", {"detector", "train", "x.data", "x.cfg", "-backup"}, "-backup needs a value"},
     {"twice",
      {"detector", "train", "x.data", "x.cfg", "-max_batches", "1", "-max_batches", "2"},
@@ -127,6 +130,17 @@ const Usage kUsage[] = {
     {"whole_number_large",
      {"detector", "train", "x.data", "x.cfg", "-patience", "9223372036854775808", "-map"},
      "9223372036854775808"},
+    // found by the commands
+    {"gpu_twice",
+     {"detector", "train", "x.data", "x.cfg", "-gpus", "0,0"},
+     "darknet detector train: -gpus 0,0: "},
+    {"partial_without_weights",
+     {"detector", "train", "x.data", "x.cfg", "-partial", "2"},
+     "darknet detector train: -partial needs a weights file"},
+    {"map_of_nothing", {"detector", "map", "x.data"}, "darknet detector map: expected a cfg"},
+    {"images_without_train", {"bench", "x.cfg", "-data", "x.data"}, "darknet bench: -data: images"},
+    {"background_of_nothing", {"synth", "folder", "-background", "9"}, "darknet synth: "},
+    {"help_of_nothing", {"help", "frobnicate"}, "darknet help: 'frobnicate' is no command"},
 };
 std::string name_of(const auto& info) { return info.param.name; }
 INSTANTIATE_TEST_SUITE_P(Cli, UsageErrors, testing::ValuesIn(kUsage),
@@ -161,6 +175,23 @@ TEST_F(UsageTest, FlagsOfTheDarknets) {
     const CommandResult ran = work_.darknet(line);
     EXPECT_EQ(ran.exit_code, 0) << testing::PrintToString(line) << ran.all();
   }
+}
+
+// AlexeyAB's command lines for training, as they are pasted.
+TEST_F(UsageTest, TrainingTakesTheFlagsOfOtherForks) {
+  const CommandResult ran =
+      train({"-dont_show", "-mjpeg_port", "8090", "-http_port", "8080", "-show", "-show_imgs",
+             "-chart", "chart.png", "-max_batches", "1"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.all();
+  EXPECT_TRUE(work_.has("backup/x_chart.svg"));  // as the warning says
+  for (const std::string flag :
+       {"-mjpeg_port 8090", "-http_port 8080", "-show", "-show_imgs", "-chart chart.png"}) {
+    const std::string warning = "warning: " + flag + " has no effect: ";
+    const auto at = ran.err.find(warning);
+    EXPECT_NE(at, std::string::npos) << flag << ran.all();
+    EXPECT_EQ(ran.err.find(warning, at + 1), std::string::npos) << flag << ran.all();
+  }
+  EXPECT_EQ(ran.err.find("dont_show"), std::string::npos) << ran.all();
 }
 
 // A command line that names GPUs holds on machines without any.

@@ -1,9 +1,15 @@
 // Pages made from the declarations: help, the reference in docs/, the manual, completion; links
 // between the pages that people write; and the images that a command line names.
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <pty.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cctype>
+#include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <regex>
@@ -11,6 +17,7 @@
 #include <sstream>
 
 #include "cli/documents.h"
+#include "cli/help_page.h"
 #include "cli/image_arguments.h"
 #include "cli_harness.h"
 #include "core/activation.h"
@@ -145,15 +152,25 @@ TEST(Pages, FocalExplainsEveryFigureOfTheLog) {
   EXPECT_EQ(explained, logged);
 }
 
-TEST(Pages, ReadmeNamesEveryCommand) {
-  const std::string readme = text_of(source_dir() / "README.md");
-  for (std::string command : {
-#define COMMAND(name) std::string(#name),
+// The words of every command: {"detector", "train"}.
+std::vector<std::vector<std::string>> all_commands() {
+  std::vector<std::vector<std::string>> commands;
+  for (const std::string name : {
+#define COMMAND(name) #name,
 #include "cli/commands.def"
 #undef COMMAND
        }) {
-    for (const std::string group : {"detector_", "net_"})
-      if (command.starts_with(group)) command[group.size() - 1] = ' ';
+    commands.push_back({name});
+    for (const std::string group : {"detector", "net"})
+      if (name.starts_with(group + "_")) commands.back() = {group, name.substr(group.size() + 1)};
+  }
+  return commands;
+}
+
+TEST(Pages, ReadmeNamesEveryCommand) {
+  const std::string readme = text_of(source_dir() / "README.md");
+  for (const auto& words : all_commands()) {
+    const std::string command = words.size() == 2 ? words[0] + " " + words[1] : words[0];
     const std::regex named("`" + command + "[ `]");
     EXPECT_TRUE(std::regex_search(readme, named)) << command;
   }
@@ -174,6 +191,99 @@ TEST_F(Documents, HelpKnowsCommandsAndSections) {
   EXPECT_NE(page({"help", "detector"}).find("calc_anchors"), std::string::npos);
   EXPECT_EQ(page({"help", "[yolo]"}), page({"help", "yolo"}));
   expect_refused(work_.darknet({"help", "detector", "trian"}), "detector train", 2);
+  // Not the first command that ends so, `detector check`.
+  EXPECT_NE(page({"help", "check"}).find("Usage: darknet check "), std::string::npos);
+}
+
+TEST_F(Documents, ShortFormsHaveTheHelpOfTheirCommand) {
+  const auto commands = all_commands();
+  std::size_t short_forms = 0;
+  for (const auto& words : commands) {
+    const std::vector<std::string> last{words.back()};
+    if (words.size() == 1 || std::find(commands.begin(), commands.end(), last) != commands.end())
+      continue;
+    const std::string whole = page({words[0], words[1], "--help"});
+    EXPECT_NE(whole.find("Usage: darknet " + words[0] + " " + words[1]), std::string::npos);
+    EXPECT_EQ(page({last[0], "--help"}), whole);
+    EXPECT_EQ(page({last[0], "x.data", "x.cfg", "-h"}), whole);
+    ++short_forms;
+  }
+  EXPECT_GE(short_forms, 10u);
+  EXPECT_EQ(page({"--help"}), page({"help"}));
+  expect_refused(work_.darknet({"reacll", "--help"}), "did you mean 'recall'?", 2);
+}
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);) lines.push_back(line);
+  return lines;
+}
+
+std::string without_layout(const std::string& text) {
+  std::string words;
+  std::istringstream in(text);
+  for (std::string word; in >> word;) words += word + " ";
+  return words;
+}
+
+TEST_F(Documents, HelpFitsTheTerminal) {
+  auto pages = all_commands();
+  for (auto& words : pages) words.emplace_back("--help");
+  pages.insert(pages.end(), {{"help"}, {"detector", "--help"}, {"help", "yolo"}, {"help", "net"}});
+  for (const auto& words : pages) {
+    std::set<std::string> texts;
+    for (const std::size_t columns : {80, 100, 120}) {
+      ::setenv("COLUMNS", std::to_string(columns).c_str(), 1);
+      const std::string text = page(words);
+      ::unsetenv("COLUMNS");
+      for (const std::string& line : lines_of(text)) EXPECT_LE(line.size(), columns) << line;
+      texts.insert(without_layout(text));
+    }
+    EXPECT_EQ(texts.size(), 1u) << testing::PrintToString(words);
+  }
+}
+
+TEST_F(Documents, HelpHasTwoColumns) {
+  ::setenv("COLUMNS", "80", 1);
+  const std::string text = page({"detector", "train", "--help"});
+  ::unsetenv("COLUMNS");
+  const std::string column(30, ' ');
+  for (const std::string& part :
+       {std::string("\n  --map                       evaluate on valid= during the run; keeps\n") +
+            column + "_best.weights\n",
+        "\n  --mAP_epochs FLOAT:FLOAT in [0.001 - 1e+06]=4 Needs: --map\n" + column +
+            "epochs between evaluations (at least 100 iterations)\n"})
+    EXPECT_NE(text.find(part), std::string::npos) << part << text;
+}
+
+// page_width() where standard output is a terminal of so many columns (0: it is none), and COLUMNS
+// says `asked`.
+int width_on(unsigned short columns, const char* asked) {
+  ::winsize size{.ws_row = 24, .ws_col = columns, .ws_xpixel = 0, .ws_ypixel = 0};
+  int near = -1, far = -1;
+  EXPECT_EQ(::openpty(&near, &far, nullptr, nullptr, &size), 0);
+  const ::pid_t child = ::fork();
+  if (child == 0) {
+    if (asked) ::setenv("COLUMNS", asked, 1);
+    if (!asked) ::unsetenv("COLUMNS");
+    const int out = columns == 0 ? ::open("/dev/null", O_WRONLY) : far;
+    ::_exit(::dup2(out, STDOUT_FILENO) < 0 ? 0 : static_cast<int>(cli::page_width()));
+  }
+  int status = 0;
+  EXPECT_EQ(::waitpid(child, &status, 0), child);
+  ::close(near), ::close(far);
+  return WEXITSTATUS(status);
+}
+
+TEST(HelpPage, IsAsWideAsTheTerminal) {
+  EXPECT_EQ(width_on(0, nullptr), 100);
+  EXPECT_EQ(width_on(93, nullptr), 93);
+  EXPECT_EQ(width_on(40, nullptr), 80);
+  EXPECT_EQ(width_on(200, nullptr), 120);
+  EXPECT_EQ(width_on(93, "110"), 110);
+  EXPECT_EQ(width_on(93, "wide"), 93);
+  EXPECT_EQ(width_on(0, "7"), 80);
 }
 
 TEST_F(Documents, TheManualHasEveryCommand) {

@@ -1,0 +1,103 @@
+#include "cli/common_flags.h"
+
+#include <utility>
+
+#include "core/error.h"
+#include "core/log.h"
+#include "core/number.h"
+#include "core/tensor.h"
+#include "core/text.h"
+
+namespace darknet::cli {
+
+Option data_argument(const Command& command, const Value& data) {
+  return command.argument("data", data, "the .data file").input("the .data file");
+}
+
+Option cfg_argument(const Command& command, const Value& cfg) {
+  return command.argument("cfg", cfg, "the network's .cfg").input("the cfg");
+}
+
+Option weights_argument(const Command& command, const Value& weights) {
+  return command.argument("weights", weights, "its .weights").input("the weights file");
+}
+
+void add_overrides(const Command& command, std::vector<std::string>& overrides) {
+  command
+      .option("-set", overrides,
+              "override a cfg key: type.index.key=value, e.g. yolo.0.obj_gamma=1.5; may be "
+              "repeated")
+      .value_name("KEY=VALUE");
+}
+
+void add_seed(const Command& command, const char* help, std::function<void(std::uint64_t)> take) {
+  const auto number = [take = std::move(take)](const std::string& text) {
+    std::uint64_t seed = 0;
+    read_number(text, seed);
+    take(seed);
+  };
+  const auto wrong = [](const std::string& text) {
+    std::uint64_t seed = 0;
+    return read_number(text, seed)
+               ? std::string()
+               : cat("'", shown(text), "': expected an integer from 0 to 2^64 - 1");
+  };
+  command.option("-seed", number, help).check(wrong).value_name("N");
+}
+
+void add_threads(const Command& command, int& threads, const char* help) {
+  command.option("-threads", threads, help).integer_in(1, 1024).value_name("N");
+}
+
+void add_arithmetic(const Command& command, bool& exact, std::vector<std::string>& overrides,
+                    std::filesystem::path& tuning) {
+  command.flag("-exact", exact, "direct convolutions only: slower, closest to plain arithmetic");
+  command
+      .option(
+          "-precision",
+          [&overrides](const std::string& type) { overrides.push_back("net.0.precision=" + type); },
+          "element type of activations: f32, bf16 (half the memory, about twice as fast where the "
+          "processor or the GPU has it) or f16 (GPUs); the cfg's [net] precision=")
+      .one_of(names_of<DType>())
+      .value_name("TYPE");
+  command
+      .option("-tuning", tuning,
+              "take the convolutions' algorithms from this file of darknet bench -tune")
+      .input("the tuning file")
+      .value_name("FILE");
+}
+
+void add_run_length(const Command& command, RunLength& length, const Option* other) {
+  const Option epochs =
+      command
+          .option("-epochs", length.epochs,
+                  "length of the run in passes over the training images; burn_in and steps scale "
+                  "along")
+          .number_in(1e-3, 1e9);
+  const Option hours =
+      command
+          .option("-hours", length.hours,
+                  "length of the run in hours on this machine, from a few iterations measured at "
+                  "its start; burn_in and steps scale along")
+          .number_in(1e-4, 1e6);
+  hours.excludes(epochs);
+  if (other) epochs.excludes(*other), hours.excludes(*other);
+}
+
+void add_deterministic(const Command& command, bool& deterministic) {
+  command.flag("-deterministic", deterministic,
+               "GPUs: only algorithms that are bitwise reproducible");
+}
+
+void add_ignored(const Command& command, const IgnoredFlag& ignored) {
+  const auto warn = [ignored](const std::string& value) {
+    log::warn(
+        cat(ignored.name, value.empty() ? "" : " ", shown(value), " has no effect: ", ignored.why));
+  };
+  const Option option = ignored.takes_value ? command.option(ignored.name, warn, ignored.why)
+                                            : command.flag(
+                                                  ignored.name, [warn] { warn(""); }, ignored.why);
+  option.for_compatibility();
+}
+
+}  // namespace darknet::cli
