@@ -253,7 +253,7 @@ TEST_F(Documents, HelpHasTwoColumns) {
        {std::string("\n  --map                       evaluate on valid= during the run; keeps\n") +
             column + "_best.weights\n",
         "\n  --mAP_epochs FLOAT:FLOAT in [0.001 - 1e+06]=4 Needs: --map\n" + column +
-            "epochs between evaluations (at least 100 iterations)\n"})
+            "epochs between evaluations (at least 100\n"})
     EXPECT_NE(text.find(part), std::string::npos) << part << text;
 }
 
