@@ -217,10 +217,11 @@ struct YoloClasses {
   DN_HD void set_gradient(std::int64_t t, AnchorRecord& r) const {
     const std::int32_t c = a.truth(at, t).class_id;
     if constexpr (OfTrueClass<C>) {
-      const float pt = out(c), factor = C::factor(pt);
+      const losses::TrueClass own = losses::true_class_of_sigmoid(logit(c));
+      const float factor = C::factor(own);
       for (std::int64_t k = 0; k < a.keys.classes; ++k)
         g(k) = factor * (out(k) - (k == c ? 1.f : 0.f));
-      r.class_loss += C::value(pt);
+      r.class_loss += C::value(own);
     } else {
       for (std::int64_t k = 0; k < a.keys.classes; ++k) {
         const float y = smoothed(k == c ? 1.f : 0.f), w = k == c ? weight(c) : 1;

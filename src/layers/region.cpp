@@ -117,6 +117,7 @@ template <class C>
 struct Assign {
   AssignArguments a;
   RegionKeys keys;
+  ClassScores scores;
   C class_loss;
 
   DN_HD void operator()(std::int64_t i) const {
@@ -189,14 +190,23 @@ struct Assign {
   DN_HD void set_class_gradient(const AnchorPlace& at, std::int32_t c, float scale,
                                 AnchorRecord& r) const {
     if constexpr (OfTrueClass<C>) {
-      const float pt = out(at, 5 + c), factor = C::factor(pt);
-      r.class_loss = scale * C::value(pt);
+      const losses::TrueClass own = true_class(at, c);
+      const float factor = C::factor(own);
+      r.class_loss = scale * C::value(own);
       for (std::int64_t k = 0; k < keys.classes; ++k)
         a.g(at, 5 + k) = scale * factor * (out(at, 5 + k) - (k == c ? 1.f : 0.f));
     } else {
       r.class_loss = 0;
       for (std::int64_t k = 0; k < keys.classes; ++k) add_class(at, k, k == c, scale, r);
     }
+  }
+
+  DN_HD losses::TrueClass true_class(const AnchorPlace& at, std::int32_t c) const {
+    if (scores == ClassScores::softmax)
+      return losses::true_class_of_softmax(keys.classes, c,
+                                           [&](std::int64_t k) { return a.logit(at, 5 + k); });
+    const float raw = out(at, 5 + c);  // Darknet: focal_loss=1 takes raw scores for probabilities
+    return {raw, math::log(raw + 1e-15f)};
   }
 
   DN_HD void add_class(const AnchorPlace& at, std::int64_t k, bool own, float scale,
@@ -246,7 +256,7 @@ class RegionLayer final : public KeyedHead<RegionKeys> {
              ChooseAnchors<ByShapeOrPrediction>{a, {keys_}});
     std::visit(
         [&](const auto& loss) {
-          for_each(s, a.size(), Assign<std::decay_t<decltype(loss)>>{a, keys_, loss});
+          for_each(s, a.size(), Assign<std::decay_t<decltype(loss)>>{a, keys_, scores_, loss});
         },
         class_loss_);
   }

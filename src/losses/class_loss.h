@@ -2,10 +2,34 @@
 // and those that look at the score of the true class alone.
 #pragma once
 #include <concepts>
+#include <cstdint>
 #include <string_view>
+#include "losses/logit.h"
 #include "losses/losses.h"
 
 namespace darknet::losses {
+
+// The score of the true class: its probability and the logarithm of that, which stays finite where
+// the probability rounds to 0.
+struct TrueClass {
+  float p, log_p;
+};
+// Of a sigmoid's logit.
+DN_HD inline TrueClass true_class_of_sigmoid(float logit) {
+  const auto l = logit_parts(logit);
+  return {l.p, l.log_p};
+}
+// Of class c among `classes` that go through a softmax, logit(k) each: log-sum-exp.
+template <class F>
+DN_HD TrueClass true_class_of_softmax(std::int64_t classes, std::int64_t c, F logit) {
+  float largest = logit(0), others = 0;
+  for (std::int64_t k = 1; k < classes; ++k) largest = math::max(largest, logit(k));
+  for (std::int64_t k = 0; k < classes; ++k)
+    if (k != c) others += math::exp(logit(k) - largest);
+  const float below = logit(c) - largest, own = math::exp(below);
+  const float log_p = below == 0 ? -math::log1p(others) : below - math::log(own + others);
+  return {own / (own + others), log_p};
+}
 
 // Cross-entropy of scores that went through a softmax.
 struct Softmax {
@@ -13,8 +37,8 @@ struct Softmax {
   static constexpr LossTraits traits{};
   template <class V>
   void fields(V&&) {}
-  DN_HD static float factor(float /*pt_of_true*/) { return 1; }
-  DN_HD static float value(float pt_of_true) { return -math::log(pt_of_true + 1e-15f); }
+  DN_HD static float factor(const TrueClass&) { return 1; }
+  DN_HD static float value(const TrueClass& own) { return -own.log_p; }
 };
 
 // Softmax focal loss, gamma 2, alpha .5: (p - y) alpha (1 - pt)(2 pt log pt + pt - 1) with pt of
@@ -25,14 +49,12 @@ struct DarknetFocal {
   static constexpr LossTraits traits{};
   template <class V>
   void fields(V&&) {}
-  // The factor on (p - y) of every class, from the true class's probability. Not negative.
-  DN_HD static float factor(float pt_of_true) {
-    const float pt = pt_of_true + 1e-15f;
-    return -.5f * (1 - pt) * (2 * pt * math::log(pt) + pt - 1);
+  // The factor on (p - y) of every class. Not negative.
+  DN_HD static float factor(const TrueClass& own) {
+    return -.5f * (1 - own.p) * (2 * own.p * own.log_p + own.p - 1);
   }
-  DN_HD static float value(float pt_of_true) {
-    const float pt = pt_of_true + 1e-15f;
-    return -.5f * (1 - pt) * (1 - pt) * math::log(pt);
+  DN_HD static float value(const TrueClass& own) {
+    return -.5f * (1 - own.p) * (1 - own.p) * own.log_p;
   }
 };
 
@@ -40,11 +62,11 @@ struct DarknetFocal {
 
 namespace darknet {
 
-// factor(pt) (p - y) is its gradient in the score of every class, pt the score of the true class.
+// factor(own) (p - y) is its gradient in the score of every class.
 template <class L>
-concept OfTrueClass = requires(float pt) {
-  L::factor(pt);
-  L::value(pt);
+concept OfTrueClass = requires(const losses::TrueClass& own) {
+  L::factor(own);
+  L::value(own);
 };
 
 // Of class scores that are independent sigmoids.

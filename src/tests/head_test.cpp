@@ -137,6 +137,29 @@ TEST(Region, ALaterTruthOverwritesAnEarlier) {
   EXPECT_EQ(both.layer->head()->telemetry({}).truths_lost, 0);
 }
 
+// The reported loss of a class that the network is sure to be wrong about goes on as its gradient
+// says, also where the probability of the true class rounds to 0.
+TEST(Region, TheSoftmaxLossGrowsWithTheLogits) {
+  Trial t(sample_of("region", kRegion + "softmax=1\n", 14, {kWide}), Mode::training);
+  const std::int64_t cell = (2 * kCells + 1) * 14;
+  const auto loss_at = [&](float x) {
+    for (const std::int64_t anchor : {0, 7})  // entries 5 and 6: the classes, the truth's is 0
+      t.in[0].data()[cell + anchor + 5] = x, t.in[0].data()[cell + anchor + 6] = 0;
+    t.forward();
+    t.backward(false, NAN);
+    return t.layer->head()->telemetry({}).class_loss;
+  };
+  const auto gradient = [&] {
+    return t.in_gradient[0].data()[cell + 5] + t.in_gradient[0].data()[cell + 7 + 5];
+  };
+  const double at_30 = loss_at(-30), slope_30 = gradient();
+  const double at_60 = loss_at(-60), at_200 = loss_at(-200), slope_200 = gradient();
+  EXPECT_NEAR(slope_200, slope_30, 1e-6);
+  EXPECT_LT(slope_200, -.1);
+  EXPECT_NEAR((at_60 - at_30) / -30, slope_30, 1e-5);
+  EXPECT_NEAR((at_200 - at_60) / -140, slope_200, 1e-5);
+}
+
 TEST(Yolo, TruthsThatShareAnAnchorAddTheirBoxesAndJoinTheirClasses) {
   const std::string keys = kYolo + "iou_loss=ciou\n";
   Truth other = kWide;
