@@ -1,5 +1,6 @@
 // Focal loss: cross-entropy that down-weights examples that are classified well already,
-//   FL(p_t) = -alpha_t (1 - p_t)^gamma log p_t        (Lin et al., ICCV 2017, eq. 5)
+//   FL(p_t) = -alpha_t (1 - p_t)^gamma log p_t        (Lin et al., ICCV 2017, eq. 5; eq. 4 without
+//   alpha)
 // for hard targets t in {0, 1}. Computed from log-probabilities, so that no power of a difference
 // is formed; its derivative is bounded for every gamma >= 0.
 #pragma once
@@ -22,30 +23,15 @@ struct Focal {
   }
   template <class T>
   DN_HD T value(T x, T t, bool positive) const {
-    const Side<T> s = side(x, t);
-    return -alpha_weight<T>(alpha, positive) * modulation(s) * s.log_pt;
+    const auto s = target_parts(x, t);
+    return -alpha_weight<T>(alpha, positive) * power_of_log(s.log_qt, T(gamma)) * s.log_pt;
   }
   template <class T>
   DN_HD T gradient(T x, T t, bool positive) const {
-    const Side<T> s = side(x, t);
-    const T dz =
-        alpha_weight<T>(alpha, positive) * modulation(s) * (T(gamma) * s.pt * s.log_pt - s.qt);
+    const auto s = target_parts(x, t);
+    const T dz = alpha_weight<T>(alpha, positive) * power_of_log(s.log_qt, T(gamma)) *
+                 (T(gamma) * s.pt * s.log_pt - s.qt);
     return t > T(.5) ? dz : -dz;
-  }
-
- private:
-  template <class T>
-  struct Side {  // the example seen from its own class: p_t, 1 - p_t and their logarithms
-    T pt, qt, log_pt, log_qt;
-  };
-  template <class T>
-  DN_HD static Side<T> side(T x, T t) {
-    const auto l = logit_parts(x);
-    return t > T(.5) ? Side<T>{l.p, l.q, l.log_p, l.log_q} : Side<T>{l.q, l.p, l.log_q, l.log_p};
-  }
-  template <class T>
-  DN_HD T modulation(const Side<T>& s) const {
-    return gamma == 0 ? T(1) : math::exp(T(gamma) * s.log_qt);
   }
 };
 

@@ -19,6 +19,24 @@ DN_HD LogitParts<T> logit_parts(T x) {
           -(math::max(x, T(0)) + l)};
 }
 
+// The same seen from the target t in {0, 1}: p_t, 1 - p_t and their logarithms.
+template <class T>
+struct TargetParts {
+  T pt, qt, log_pt, log_qt;
+};
+template <class T>
+DN_HD TargetParts<T> target_parts(T x, T t) {
+  const auto l = logit_parts(x);
+  return t > T(.5) ? TargetParts<T>{l.p, l.q, l.log_p, l.log_q}
+                   : TargetParts<T>{l.q, l.p, l.log_q, l.log_p};
+}
+
+// A power of a number in [0, 1] that is known by its logarithm; 0^0 = 1.
+template <class T>
+DN_HD T power_of_log(T log_base, T exponent) {
+  return exponent == 0 ? T(1) : math::exp(exponent * log_base);
+}
+
 // alpha_t: the weight of an anchor by its state; alpha < 0 is off.
 template <class T>
 DN_HD T alpha_weight(float alpha, bool positive) {

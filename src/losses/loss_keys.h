@@ -42,6 +42,19 @@ decltype(auto) with_keys(List& loss, const std::string& prefix, const std::set<s
       loss);
 }
 
+// Throws where the values of a loss's own keys do not go together.
+template <class List>
+void require_sound(const Section& section, const std::string& prefix, const List& loss) {
+  std::visit(
+      [&](const auto& l) {
+        if constexpr (requires { l.error(); })
+          if (const auto error = l.error())
+            section.fail_between({prefix + std::string(error->key), prefix + "loss"},
+                                 cat(l.name, ' ', error->why));
+      },
+      loss);
+}
+
 // The loss called `name`, which the list has, with its keys <prefix>gamma, <prefix>alpha, ... of
 // the section. A key of another loss gives a warning, so that sweeps can keep it, and must be
 // sound.
@@ -61,15 +74,7 @@ List read_loss(Section& section, const std::string& prefix, std::string_view nam
         known.insert(key);
       }
     });
-  if (section.training())
-    std::visit(
-        [&](const auto& l) {
-          if constexpr (requires { l.error(); })
-            if (const auto error = l.error())
-              section.fail_between({prefix + std::string(error->key), prefix + "loss"},
-                                   cat(l.name, ' ', error->why));
-        },
-        chosen);
+  if (section.training()) require_sound(section, prefix, chosen);
   return chosen;
 }
 
@@ -78,5 +83,9 @@ template <class List>
 void describe_losses(KeyDocs& docs, const std::string& prefix) {
   for (List& loss : all_of<List>()) with_keys(loss, prefix, {}, [&](auto keys) { docs.add(keys); });
 }
+
+// A loss as a command line names it, with its own keys: focal, or focal:gamma=2,alpha=.25. Throws
+// on anything else, naming `text`.
+LogitLoss parse_loss(const std::string& text);
 
 }  // namespace darknet

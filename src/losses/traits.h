@@ -12,6 +12,9 @@ struct LossTraits {
   std::string_view no_automatic_prior = {};
   // An error of p, not of a logarithm of it: its gradient in the logit has the factor p (1 - p).
   bool of_probability = false;
+  // One rule for objects and background: the loss of x against t is that of -x against 1 - t, with
+  // alpha and 1 - alpha exchanged.
+  bool mirrored = true;
 };
 
 // A value of one of its own keys that a loss refuses (`error()` of a loss that has such).

@@ -152,6 +152,60 @@ TEST(Pages, FocalExplainsEveryFigureOfTheLog) {
   EXPECT_EQ(explained, logged);
 }
 
+// The rows of a Markdown table under a heading, without its head.
+std::vector<std::vector<std::string>> rows_under(const std::string& page,
+                                                 const std::string& heading) {
+  std::istringstream lines(page.substr(page.find("\n" + heading + "\n") + 1));
+  std::vector<std::vector<std::string>> rows;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("## ") && line != heading) break;
+    if (!line.starts_with("| `")) continue;
+    rows.emplace_back();
+    for (std::size_t at = 1, end = 0; (end = line.find(" |", at)) != line.npos; at = end + 2)
+      if (line[end - 1] != '\\') rows.back().push_back(line.substr(at + 1, end - at - 1));
+  }
+  return rows;
+}
+
+std::string documented_keys(const LogitLoss& loss) {
+  std::string text;
+  std::visit(
+      [&](auto l) {
+        l.fields([&](std::string_view key, float value, const auto&, std::string_view) {
+          std::string number = cat(value);
+          if (number.starts_with("0.")) number.erase(0, 1);
+          text += cat(text.empty() ? "" : ", ", '`', key, "` ", number);
+        });
+      },
+      loss);
+  return text.empty() ? "-" : text;
+}
+
+TEST(Pages, LossesDescribesEveryLoss) {
+  const std::string page = text_of(source_dir() / "docs/losses.md");
+  std::vector<std::vector<std::string>> right;
+  std::vector<std::string> names, formulas;
+  for (const LogitLoss& loss : all_of<LogitLoss>()) {
+    const LossTraits traits = traits_of(loss);
+    names.push_back(cat('`', name_of(loss), '`'));
+    right.push_back({names.back(), documented_keys(loss),
+                     traits.for_soft_targets.empty() ? "hard, soft" : "hard",
+                     traits.no_automatic_prior.empty() ? "yes" : "no"});
+  }
+  auto written = rows_under(page, "## Which one");
+  for (auto& row : written) {
+    ASSERT_EQ(row.size(), 5u) << row[0];
+    EXPECT_GT(row.back().size(), 10u) << row[0];
+    row.pop_back();
+  }
+  EXPECT_EQ(written, right);
+  for (const auto& row : rows_under(page, "## Formulas")) {
+    EXPECT_EQ(row.size(), 4u) << row[0];
+    formulas.push_back(row[0]);
+  }
+  EXPECT_EQ(formulas, names);
+}
+
 // The words of every command: {"detector", "train"}.
 std::vector<std::vector<std::string>> all_commands() {
   std::vector<std::vector<std::string>> commands;

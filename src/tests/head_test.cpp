@@ -186,6 +186,7 @@ struct SoftTarget {
 
 const SoftTarget kSoftTargets[] = {
     {"YoloIou", "yolo", kYolo + "obj_target=iou\nobj_loss=quality_focal\nignore_thresh=.2\n"},
+    {"YoloIouVarifocal", "yolo", kYolo + "obj_target=iou\nobj_loss=varifocal\nignore_thresh=.2\n"},
     {"YoloIouCe", "yolo", kYolo + "obj_target=iou\n"},
     {"YoloSmooth", "yolo", kYolo + "objectness_smooth=1\n"},
     {"RegionRescore", "region", kRegion + "rescore=1\n"},
