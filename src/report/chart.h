@@ -29,7 +29,8 @@ struct Panel {
 
 struct Chart {
   std::string title;
-  std::vector<Panel> panels;  // two in a row
+  std::vector<Panel> panels;
+  std::int64_t columns = 2;  // panels in a row
 };
 
 bool has_data(const Panel&);  // something that can be drawn

@@ -11,6 +11,7 @@
 #include "core/utf8.h"
 #include "image/canvas.h"
 #include "image/draw.h"
+#include "report/csv.h"
 
 namespace darknet {
 namespace {
@@ -114,13 +115,6 @@ std::vector<Cell> missed_cells(const DetectionErrors& e, const ErrorSheets& s) {
   return cells;
 }
 
-// A field of a CSV file.
-std::string quoted(const std::string& text) {
-  std::string out = "\"";
-  for (const char c : text) out += c == '"' ? "\"\"" : std::string(1, c);
-  return out + "\"";
-}
-
 constexpr const char* kCsvHeader = "image,kind,class,probability,truth,iou,x,y,width,height\n";
 
 std::string csv(const DetectionErrors& e, const ErrorSheets& s) {
@@ -128,14 +122,14 @@ std::string csv(const DetectionErrors& e, const ErrorSheets& s) {
   const auto box = [](const Box& b) {
     return fmt::format("{:.6f},{:.6f},{:.6f},{:.6f}\n", b.x, b.y, b.w, b.h);
   };
-  const auto image = [&](std::int64_t i) { return quoted(s.images[to_size(i)].string()); };
+  const auto image = [&](std::int64_t i) { return csv_field(s.images[to_size(i)].string()); };
   for (const FalsePositive& f : e.false_positives)
     text += fmt::format("{},{},{},{:.6g},{},{:.4f},", image(f.image), name_of(f.kind),
-                        quoted(name_of_class(s, f.detection.class_id)), f.detection.probability,
-                        quoted(name_of_class(s, f.confused_with)), f.iou) +
+                        csv_field(name_of_class(s, f.detection.class_id)), f.detection.probability,
+                        csv_field(name_of_class(s, f.confused_with)), f.iou) +
             box(f.detection.box);
   for (const MissedTruth& m : e.misses) {
-    const std::string name = quoted(name_of_class(s, m.truth.class_id));
+    const std::string name = csv_field(name_of_class(s, m.truth.class_id));
     text += fmt::format("{},missed,,,{},,", image(m.image), name) + box(m.truth.box);
   }
   return text;

@@ -216,7 +216,8 @@ Drawing lay_out(const Chart& chart) {
     if (has_data(p)) shown.push_back(&p);
   if (shown.empty() && !chart.panels.empty()) shown.push_back(&chart.panels.front());
   const auto panels = std::ssize(shown);
-  const std::int64_t columns = std::clamp<std::int64_t>(panels, 1, 2), rows = (panels + 1) / 2;
+  const std::int64_t columns = std::clamp<std::int64_t>(panels, 1, chart.columns);
+  const std::int64_t rows = (panels + columns - 1) / columns;
   const float bar = chart.title.empty() ? kGapAbove : kTitleBar;
   Drawing d{
       .width = columns * static_cast<std::int64_t>(kInChart.width),
