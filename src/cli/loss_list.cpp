@@ -24,7 +24,7 @@ void add_loss_list(Program& program) {
   const Command command =
       program.command("loss list", "the losses of one logit, their keys, defaults and ranges");
   command.footer(
-      "In a cfg they are obj_loss=NAME with obj_KEY=..., and cls_loss=NAME with cls_KEY=....\n"
+      "In a cfg they are obj_loss=NAME with obj_KEY=..., and cls_loss=NAME with cls_KEY=... . "
       "Their formulas are in docs/losses.md.");
   command.runs([] { return list(); });
 }

@@ -51,9 +51,10 @@ void add_loss_plot(Program& program) {
   const Command command =
       program.command("loss plot", "draw losses of one logit and their gradients against p_t");
   command.footer(
-      "Without losses: figure 1 of \"Focal Loss for Dense Object Detection\", with the gradients "
-      "below:\nfocal loss for gamma 0, .5, 1, 2 and 5. With losses, as `darknet loss list` names "
-      "them:\n  darknet loss plot ce focal:gamma=2,alpha=.25 poly1:epsilon=-1");
+      "Without losses: figure 1 of \"Focal Loss for Dense Object Detection\", focal loss for gamma "
+      "0, .5, 1, 2 and 5, with the gradients below. With losses, as `darknet loss list` names "
+      "them: "
+      "`darknet loss plot ce focal:gamma=2,alpha=.25 poly1:epsilon=-1`.");
   auto& o = command.options<Options>();
   command.argument("losses", o.losses, "LOSS or LOSS:key=value,key=value").value_name("LOSS");
   command.option("-out", o.out, "the name of the files without .svg, .png and .csv").show_default();
