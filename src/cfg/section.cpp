@@ -45,9 +45,9 @@ std::vector<T> parse_list(const Section& s, std::string_view key, std::string_vi
   }
 }
 
-std::string join(const auto& list) {
+std::string join(const auto& list, const char* between = ",") {
   std::string all;
-  for (const auto& v : list) all += cat(all.empty() ? "" : ",", v);
+  for (const auto& v : list) all += cat(all.empty() ? "" : between, v);
   return all;
 }
 
@@ -193,6 +193,6 @@ std::string KeyDocs::show(const RealOrAuto& v) {
 std::string KeyDocs::show(const NumberOrAuto& a) {
   return cat(a.scaled ? "auto, auto*NUMBER or " : "auto or ", show_range(a.range));
 }
-std::string KeyDocs::show(const OneOf& o) { return join(o.words); }
+std::string KeyDocs::show(const OneOf& o) { return join(o.words, ", "); }  // lines can break there
 
 }  // namespace darknet

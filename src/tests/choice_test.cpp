@@ -60,7 +60,7 @@ TEST(Choice, IsDocumentedByItsNames) {
   ASSERT_EQ(docs.docs().size(), 2u);
   EXPECT_EQ(docs.docs()[0].fallback, "");
   EXPECT_EQ(docs.docs()[1].fallback, "half");
-  for (const KeyDoc& d : docs.docs()) EXPECT_EQ(d.allowed, "none,half");
+  for (const KeyDoc& d : docs.docs()) EXPECT_EQ(d.allowed, "none, half");
 }
 
 }  // namespace
