@@ -49,7 +49,7 @@ int run_bench(const Options& o) {
   if (!o.tune.empty()) return run_tune(o);
   if (!o.json.empty()) require_writable_file(o.json, json_format({"cfg"}));
   const InterruptGuard interrupt;
-  BenchOptions options = o;
+  BenchOptions options = static_cast<const BenchOptions&>(o);
   options.stop = [&] { return interrupt.requested(); };
   const BenchReport r = bench(options);
   const bool written = r.iterations > 0 && !o.json.empty();

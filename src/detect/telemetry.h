@@ -53,7 +53,7 @@ struct HeadTelemetry {
   double sum_of(TelemetryScale wanted) const {
     double sum = 0;
 #define TELEMETRY(name, key, scale, panel, series) \
-  if (TelemetryScale::scale == wanted) sum += name;
+  if (TelemetryScale::scale == wanted) sum += (name);
 #include "detect/telemetry.def"
 #undef TELEMETRY
     return sum;
