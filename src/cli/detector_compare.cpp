@@ -52,9 +52,13 @@ std::vector<std::uint64_t> parse_seeds(const std::vector<std::string>& texts) {
 }
 
 SideBySide sides_of(const Comparison& c, std::size_t image) {
-  SideBySide sides{.truths = c.run(0, 0).images[image].truths, .names = c.names};
-  for (std::size_t a = 0; a < c.variants.size(); ++a)
-    sides.panels.push_back({c.variants[a].name, shown_detections(c.run(a, 0), image)});
+  const std::size_t seed = shown_seed(c).value();
+  SideBySide sides{.names = c.names};
+  for (const std::size_t variant : finished_variants(c, seed)) {
+    const ComparedRun& run = c.run(variant, seed);
+    sides.truths = run.images[image].truths;
+    sides.panels.push_back({c.variants[variant].name, shown_detections(run, image)});
+  }
   return sides;
 }
 
@@ -73,7 +77,7 @@ PageScene write_scene(const Comparison& c, const Options& o, std::size_t image,
 // The scene of the largest difference, which is said of it, and scenes that nobody chose: spread
 // evenly over the list.
 void write_scenes(const Comparison& c, const Options& o, PageFiles& files) {
-  if (o.images == 0) return;
+  if (o.images == 0 || !shown_seed(c)) return;
   make_folder(o.out / "images");
   const auto size = std::ssize(c.images);
   const std::int64_t count = std::min(o.images, size);
@@ -149,7 +153,7 @@ int compare(const Options& o) {
   write_file_atomically(o.out / "results.json", comparison_json(c, found));
   write_file_atomically(o.out / "index.html", comparison_page(c, found, files));
   fmt::print("\n{}\n", printable(table, "\n"));
-  for (const VariantDifference& d : found) fmt::print("{}\n", printable(verdict(c, d), "\n"));
+  for (const VariantDifference& d : found) fmt::print("{}\n", printable(verdict_text(c, d), "\n"));
   fmt::print("-> {}\n", printable((o.out / "index.html").string()));
   return 0;
 }

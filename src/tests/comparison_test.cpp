@@ -46,7 +46,7 @@ Comparison synthetic_comparison(std::vector<std::uint64_t> seeds) {
   c.images = {"1.png", "2.png", "3.png", "4.png"};
   for (std::size_t variant = 0; variant < 2; ++variant)
     for (std::size_t s = 0; s < c.seeds.size(); ++s) {
-      ComparedRun run{.variant = variant, .seed = c.seeds[s]};
+      ComparedRun run{.variant = variant, .seed = c.seeds[s], .state = RunState::finished};
       for (std::size_t i = 0; i < 4; ++i) {
         const Box box{.5f, .5f, .2f, .2f};
         run.images.push_back({.truths = {{box, 0}}});
@@ -62,21 +62,80 @@ TEST(Comparison, SaysThatOneSeedProvesNothing) {
   const Comparison c = synthetic_comparison({1});
   const auto found = differences(c);
   ASSERT_EQ(found.size(), 1u);
-  EXPECT_NEAR(found[0].by_seed.at(0), .25, 1e-12);
-  EXPECT_LE(found[0].over_images.low, .25);
-  EXPECT_GE(found[0].over_images.high, .25);
-  EXPECT_NE(verdict(c, found[0]).find("One seed proves nothing"), std::string::npos);
+  EXPECT_NEAR(found[0].by_seed.at(0).value(), .25, 1e-12);
+  EXPECT_LE(found[0].over_images.value().low, .25);
+  EXPECT_GE(found[0].over_images.value().high, .25);
+  const std::string text = verdict_text(c, found[0]);
+  EXPECT_NE(text.find("one seed says nothing about others"), std::string::npos) << text;
+  EXPECT_NE(text.find("the 4 test images alone leave"), std::string::npos) << text;
 }
 
 TEST(Comparison, SaysWhatSeveralSeedsShow) {
   const Comparison c = synthetic_comparison({1, 2, 3});
   const auto found = differences(c);
-  EXPECT_EQ(found[0].over_seeds.pairs, 3);
-  EXPECT_DOUBLE_EQ(found[0].over_seeds.p_value, .25);
-  EXPECT_NE(verdict(c, found[0]).find("Over 3 paired seeds"), std::string::npos);
+  EXPECT_EQ(found[0].verdict.statistics.pairs, 3);
+  EXPECT_DOUBLE_EQ(found[0].verdict.statistics.p_value, .25);
+  EXPECT_NE(verdict_text(c, found[0]).find("Over 3 seeds"), std::string::npos);
   const auto j = nlohmann::json::parse(comparison_json(c, found));
   EXPECT_NEAR(j["differences"][0]["mean"].get<double>(), .25, 1e-12);
   EXPECT_EQ(j["runs"].size(), 6u);
+}
+
+// Of variant 1, the run of seed 2 diverged and that of seed 3 is missing.
+Comparison incomplete_comparison() {
+  Comparison c = synthetic_comparison({1, 2, 3});
+  ComparedRun& diverged = c.runs[4];
+  diverged = {.variant = 1, .seed = 2, .state = RunState::diverged, .reason = "layer <3> is nan"};
+  diverged.diverged_at = 17;
+  c.runs[5] = {.variant = 1, .seed = 3};
+  return c;
+}
+
+TEST(Comparison, RunsThatDivergedOrAreMissingGiveNoFigure) {
+  const Comparison c = incomplete_comparison();
+  const auto found = differences(c);
+  EXPECT_EQ(found[0].verdict.kind, VerdictKind::diverged);
+  EXPECT_EQ(found[0].verdict.statistics.pairs, 1);
+  EXPECT_NEAR(found[0].by_seed[0].value(), .25, 1e-12);
+  EXPECT_FALSE(found[0].by_seed[1] || found[0].by_seed[2]);
+  const std::string text = verdict_text(c, found[0]);
+  EXPECT_NE(text.find("<b> diverged in 1 and ce in 0 of 3 seeds"), text.npos) << text;
+  const std::string table = comparison_table(c);
+  EXPECT_NE(table.find("diverged at iteration 17\n"), table.npos) << table;
+  EXPECT_NE(table.find("missing\n"), table.npos) << table;
+  const auto j = nlohmann::json::parse(comparison_json(c, found));
+  EXPECT_EQ(j["runs"].size(), 6u);
+  EXPECT_EQ(j["runs"][4]["state"], "diverged");
+  EXPECT_EQ(j["runs"][4]["iteration"], 17);
+  EXPECT_FALSE(j["runs"][5].contains("map50"));
+  EXPECT_TRUE(j["differences"][0]["map50_by_seed"][1].is_null());
+  const std::string page = comparison_page(c, found, {});
+  EXPECT_NE(page.find("<td>diverged at iteration 17</td>"), page.npos);
+  EXPECT_NE(page.find("layer &lt;3&gt; is nan"), page.npos);
+}
+
+TEST(Comparison, ChartsShowTheSeedWithMostFinishedRuns) {
+  Comparison c = incomplete_comparison();
+  EXPECT_EQ(shown_seed(c), std::optional<std::size_t>(0));
+  std::swap(c.runs[3], c.runs[4]);  // now it is seed 2's that has finished
+  EXPECT_EQ(shown_seed(c), std::optional<std::size_t>(1));
+  EXPECT_EQ(finished_variants(c, 1), (std::vector<std::size_t>{0, 1}));
+  EXPECT_EQ(finished_variants(c, 0), (std::vector<std::size_t>{0}));
+  EXPECT_EQ(precision_recall_chart(c).panels.at(0).series.size(), 2u);
+  EXPECT_EQ(most_different_image(c), std::optional<std::size_t>(2));
+}
+
+TEST(Comparison, WorksBeforeAnyRunHasFinished) {
+  Comparison c = incomplete_comparison();
+  for (ComparedRun& r : c.runs) r = {.variant = r.variant, .seed = r.seed};
+  const auto found = differences(c);
+  EXPECT_EQ(shown_seed(c), std::nullopt);
+  EXPECT_EQ(most_different_image(c), std::nullopt);
+  EXPECT_FALSE(found[0].over_images);
+  const std::string text = verdict_text(c, found[0]);
+  EXPECT_NE(text.find("ce no result"), text.npos) << text;
+  EXPECT_NE(comparison_page(c, found, {}).find("<td>missing</td>"), std::string::npos);
+  for (const Panel& panel : training_chart(c).panels) EXPECT_FALSE(has_data(panel));
 }
 
 TEST(ComparisonPage, EscapesWhatStrangersNamed) {
@@ -171,7 +230,7 @@ class CompareTest : public CliTest {
 TEST_F(CompareTest, TrainsBothVariantsAndIsTakenUpAgain) {
   const CommandResult first = compare({"-images", "2"});
   ASSERT_EQ(first.exit_code, 0) << first.all();
-  EXPECT_NE(first.out.find("One seed proves nothing"), std::string::npos) << first.out;
+  EXPECT_NE(first.out.find("one seed says nothing about others"), std::string::npos) << first.out;
   const std::string page = work_.get("r/index.html");
   for (std::size_t at = 0; (at = page.find("src=\"", at)) != page.npos; ++at) {
     const std::string file = page.substr(at + 5, page.find('"', at + 5) - at - 5);
@@ -183,7 +242,7 @@ TEST_F(CompareTest, TrainsBothVariantsAndIsTakenUpAgain) {
   const std::string weights = work_.get("r/ce-seed1/x_final.weights");
   const CommandResult more = compare({"-images", "0", "-seed", "1..2"});
   ASSERT_EQ(more.exit_code, 0) << more.all();
-  EXPECT_NE(more.out.find("Over 2 paired seeds"), std::string::npos) << more.out;
+  EXPECT_NE(more.out.find("With 2 seeds"), std::string::npos) << more.out;
   EXPECT_EQ(work_.get("r/ce-seed1/x_final.weights"), weights);
   const auto results = nlohmann::json::parse(work_.get("r/results.json"));
   EXPECT_EQ(results["runs"].size(), 4u);

@@ -221,6 +221,8 @@ void Comparer::evaluate_run(ComparedRun& run, const TrainerOptions& training) {
   run.weights = file("_final.weights");
   run.history = read_history(file("_log.jsonl"));
   run.images = detections_of(training, run.weights, set_);
+  run.folder = training.backup;
+  run.state = RunState::finished;
   score(run, std::ssize(found_.names));
   add_history(run);
 }
