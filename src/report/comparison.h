@@ -1,6 +1,6 @@
 // What a comparison of variants found: the same network on the same data and the same seeds, with
 // only the keys of a variant different. Its table, its verdict and its JSON; the page is
-// report/comparison_page.h, the training runs are train/comparison.h.
+// report/comparison_page.h, the training runs are train/sweep.h.
 #pragma once
 #include <cstdint>
 #include <filesystem>

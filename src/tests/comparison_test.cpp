@@ -1,13 +1,11 @@
 // Comparing variants: what a variant may be, the folder that is taken up again, what is said of one
 // seed and of several.
-#include "train/comparison.h"
+#include "report/comparison.h"
 
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
-#include <sstream>
 
-#include "cfg/parse.h"
 #include "cli_harness.h"
 #include "core/utf8.h"
 #include "report/comparison_page.h"
@@ -15,28 +13,6 @@
 
 namespace darknet::test {
 namespace {
-
-std::vector<Section> cfg_of(const std::string& text) {
-  std::istringstream in(text);
-  return parse_cfg(in, "x.cfg");
-}
-
-TEST(Variant, KeysWithoutASectionAreOfEveryHead) {
-  const auto cfg = cfg_of("[net]\nwidth=32\n[region]\n[yolo]\n[yolo]\n");
-  const ComparedVariant variant = parse_variant("a-1: obj_loss=focal net.0.batch=2", cfg);
-  EXPECT_EQ(variant.name, "a-1");
-  EXPECT_EQ(variant.overrides,
-            (std::vector<std::string>{"region.*.obj_loss=focal", "yolo.*.obj_loss=focal",
-                                      "net.0.batch=2"}));
-  EXPECT_TRUE(parse_variant("plain", cfg).overrides.empty());
-}
-
-TEST(Variant, UnsoundOnesAreRefused) {
-  const auto cfg = cfg_of("[net]\n[yolo]\n");
-  for (const char* text : {"", "../x: a=1", "a b: c=1", "a: obj_loss", "a: =1", ".hidden"})
-    EXPECT_THROW(parse_variant(text, cfg), Error) << text;
-  EXPECT_THROW(default_variants(cfg_of("[net]\n[convolutional]\n")), Error);
-}
 
 // A comparison whose variants find some of four objects, one an image.
 Comparison synthetic_comparison(std::vector<std::uint64_t> seeds) {
@@ -254,10 +230,10 @@ TEST_F(CompareTest, AnInvalidVariantLeavesTheFolderToTheNextCall) {
   expect_refused(compare({"-variant", sound, "-variant", "a: obj_loss=focal"}), "have this name",
                  2);
   expect_refused(compare({"-variant", sound, "-variant", "b: obj_loss=foc"}),
-                 "-variant b: ");  // before anything is trained
+                 "variant b: ");  // before anything is trained
   expect_refused(compare({"-variant", sound, "-variant", "b: obj_loss=ce"}), "the same keys as a",
                  2);
-  EXPECT_FALSE(work_.has("r/variants.json"));
+  EXPECT_FALSE(work_.has("r/sweep.json"));
   const CommandResult ran = compare({"-variant", sound, "-variant", "b: obj_loss=focal", "-map",
                                      "-images=0", "-seed=18446744073709551615"});
   EXPECT_EQ(ran.exit_code, 0) << ran.all();
@@ -268,10 +244,11 @@ TEST_F(CompareTest, AnInvalidVariantLeavesTheFolderToTheNextCall) {
 
 TEST_F(CompareTest, AnotherComparisonsFolderIsRefused) {
   ASSERT_EQ(compare({"-images", "0"}).exit_code, 0);
-  expect_refused(compare({"-arm", "a: obj_loss=mse", "-pictures", "0"}),
-                 "a comparison of other variants");
+  expect_refused(compare({"-arm", "focal: obj_loss=mse", "-pictures", "0"}),
+                 "this folder holds a variant focal with other keys");
+  expect_refused(compare({"-set", "net.0.momentum=.8"}), "of other data or settings (set)");
   expect_refused(compare({"-seed", "5..1"}), "a range such as 1..5", 2);
-  work_.put("r/arms.json", std::string("{}"));
+  work_.put("r/variants.json", std::string("{}"));
   expect_refused(compare({}), "a comparison by an earlier version");
 }
 
