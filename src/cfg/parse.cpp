@@ -1,8 +1,8 @@
 #include "cfg/parse.h"
 
 #include <algorithm>
-#include <charconv>
 
+#include "cfg/override.h"
 #include "core/input.h"
 #include "core/text.h"
 
@@ -74,33 +74,12 @@ std::vector<Section> read_cfg(const std::filesystem::path& path) {
 }
 
 void apply_overrides(std::vector<Section>& sections, std::span<const std::string> assignments) {
+  std::vector<std::string> types;
+  for (const Section& s : sections) types.push_back(s.type());
   for (const std::string& a : assignments) {
-    const Where where{"-set " + a, 0};
-    const auto eq = a.find('='), dot = a.find('.'), second = a.find('.', dot + 1);
-    if (eq == a.npos || dot == a.npos || second == a.npos || second > eq)
-      fail_at(where, "expected type.index.key=value, e.g. yolo.0.obj_gamma=1.5");
-    const std::string type = a.substr(0, dot), index = a.substr(dot + 1, second - dot - 1);
-    const std::string key(trim(std::string_view(a).substr(second + 1, eq - second - 1)));
-    if (key.empty()) fail_at(where, "expected a key before the =, e.g. yolo.0.obj_gamma=1.5");
-    const std::string value(trim(std::string_view(a).substr(eq + 1)));
-    int wanted = -1, seen = 0, hit = 0;
-    std::vector<std::string> types;
-    if (index != "*") {
-      const auto [end, ec] = std::from_chars(index.data(), index.data() + index.size(), wanted);
-      if (ec != std::errc{} || end != index.data() + index.size() || wanted < 0)
-        fail_at(where, "'", index, "' is neither an index nor *");
-    }
-    for (Section& s : sections) {
-      types.push_back(s.type());
-      if (s.type() != type && !(s.type() == "network" && type == "net")) continue;
-      if (wanted < 0 || seen == wanted) s.set(key, value, where), ++hit;
-      ++seen;
-    }
-    if (hit > 0) continue;
-    const std::string near = seen == 0 ? nearest(type, types) : "";
-    fail_at(where, "there ", seen == 1 ? "is 1 [" : cat("are ", seen, " ["), type, "] section",
-            seen == 1 ? "" : "s", " in this cfg", seen > 0 ? ", counted from 0" : "",
-            near.empty() ? "" : cat("; did you mean '", near, "'?"));
+    const Override o = parse_override(a);
+    for (const std::size_t place : places_of(o, types))
+      sections[place].set(o.key, o.value, o.where);
   }
 }
 

@@ -9,15 +9,25 @@ void add_bad_labels(const Command& command, BadLabels& bad) {
       .option(
           "-bad_labels",
           [&bad](const std::string& word) {
-            bad = word == "skip"   ? BadLabels::skip
-                  : word == "clip" ? BadLabels::clip
-                                   : BadLabels::stop;
+            for (const BadLabels one : {BadLabels::stop, BadLabels::clip, BadLabels::skip})
+              if (word == word_of(one)) bad = one;
           },
           "of invalid labels: stop; clip (boxes that reach out of the image are cut to it); skip "
           "(bad "
           "lines, and images without a label file, are left out and listed) (stop)")
-      .one_of({"stop", "clip", "skip"})
+      .one_of({word_of(BadLabels::stop), word_of(BadLabels::clip), word_of(BadLabels::skip)})
       .value_name("WHAT");
+}
+
+const char* word_of(BadLabels bad) {
+  switch (bad) {
+    case BadLabels::clip:
+      return "clip";
+    case BadLabels::skip:
+      return "skip";
+    default:
+      return "stop";
+  }
 }
 
 }  // namespace darknet::cli

@@ -6,5 +6,6 @@
 namespace darknet::cli {
 
 void add_bad_labels(const Command&, BadLabels&);
+const char* word_of(BadLabels);  // as the flag takes it
 
 }  // namespace darknet::cli

@@ -104,18 +104,18 @@ bool runs_here(const Holder& h, const Holder& self) {
 
 }  // namespace
 
-LockFile::LockFile(fs::path path, const std::string& held_for) : path_(std::move(path)) {
-  try {
-    acquire(held_for);
-  } catch (...) {
-    if (descriptor_ >= 0) ::close(descriptor_);
-    throw;
-  }
+LockFile::LockFile(fs::path path, const std::string& held_for) : LockFile(std::move(path)) {
+  if (const std::string held = acquire(held_for); !held.empty()) fail(held);
+}
+
+std::unique_ptr<LockFile> LockFile::try_lock(fs::path path, const std::string& held_for) {
+  std::unique_ptr<LockFile> lock(new LockFile(std::move(path)));
+  return lock->acquire(held_for).empty() ? std::move(lock) : nullptr;
 }
 
 LockFile::~LockFile() {
-  ::unlink(path_.c_str());  // while it is locked: nobody has taken it yet
-  ::close(descriptor_);
+  if (taken_) ::unlink(path_.c_str());  // while it is locked: nobody has taken it yet
+  if (descriptor_ >= 0) ::close(descriptor_);
 }
 
 LockFile::Lock LockFile::open_and_lock() {
@@ -138,7 +138,7 @@ LockFile::Lock LockFile::open_and_lock() {
   }
 }
 
-void LockFile::acquire(const std::string& held_for) {
+std::string LockFile::acquire(const std::string& held_for) {
   const Lock lock = open_and_lock();
   std::array<char, kMaxBytes> bytes{};
   const ::ssize_t length = ::pread(descriptor_, bytes.data(), bytes.size(), 0);
@@ -149,11 +149,11 @@ void LockFile::acquire(const std::string& held_for) {
   const Holder self = this_process();
   const bool elsewhere = holder.process > 0 && holder.host != self.host;
   if (lock == Lock::held || runs_here(holder, self))
-    fail(path_.string(), ": ", held_for, " already runs in this folder: ", describe(holder),
-         "; wait for it, end it, or use another folder");
+    return cat(path_.string(), ": ", held_for, " already runs in this folder: ", describe(holder),
+               "; wait for it, end it, or use another folder");
   if (elsewhere && lock == Lock::unknown)
-    fail(path_.string(), ": ", held_for, " may still run in this folder: ", describe(holder),
-         "; if it does not, remove this file");
+    return cat(path_.string(), ": ", held_for, " may still run in this folder: ", describe(holder),
+               "; if it does not, remove this file");
   if (elsewhere)
     log::warn(cat(path_.string(), ": left by ", describe(holder),
                   "; its lock is gone, so it is taken over"));
@@ -167,6 +167,8 @@ void LockFile::acquire(const std::string& held_for) {
     ::unlink(path_.c_str());
     fail(path_.string(), ": cannot write this lock file: ", std::strerror(why));
   }
+  taken_ = true;
+  return "";
 }
 
 }  // namespace darknet

@@ -71,7 +71,8 @@ void load_parameter(Reader& file, const Stream& stream, const std::string& title
   file.take(host.data(), host.size() * sizeof(float), title);
   for (const float v : host)
     if (!std::isfinite(v))
-      fail(file.path(), ": ", title, ": the file holds a value that is not finite");
+      throw NotFiniteWeights(
+          cat(file.path(), ": ", title, ": the file holds a value that is not finite"));
   if (p.role == Role::weights) {
     std::vector<float> ohwi(host.size());
     permute(p.value.shape(), host.data(), ohwi.data(), false);

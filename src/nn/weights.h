@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include "core/error.h"
 #include "nn/network.h"
 
 namespace darknet {
@@ -27,8 +28,14 @@ struct LoadedWeights {
   std::uint64_t checksum = 0;  // of the whole file
 };
 
+// Of weights that hold a value that is not finite.
+class NotFiniteWeights : public Error {
+ public:
+  using Error::Error;
+};
+
 // Throws where the file is no weights file, too short or too long for the network, naming layer and
-// bytes, or holds a value that is not finite. The caller calls parameters_changed().
+// bytes, or NotFiniteWeights. The caller calls parameters_changed().
 LoadedWeights load_weights(const std::filesystem::path&, Network&, const LoadOptions& = {});
 
 // The bytes of a .weights file with layers [0, end) (-1: all).

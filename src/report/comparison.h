@@ -1,6 +1,6 @@
 // What a comparison of variants found: the same network on the same data and the same seeds, with
 // only the keys of a variant different. Its table, its verdict and its JSON; the page is
-// report/comparison_page.h, the training runs are train/comparison.h.
+// report/comparison_page.h, the training runs are train/sweep.h.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -10,16 +10,24 @@
 
 #include "dataset/image_paths.h"
 #include "eval/average_precision.h"
-#include "eval/paired.h"
+#include "eval/verdict.h"
 #include "report/training_chart.h"
 
 namespace darknet {
 
-// One trained network of a variant.
+enum class RunState : std::uint8_t { missing, finished, diverged };
+const char* name_of(RunState);
+
+// One training run of a variant. What it found is there where it has finished; one that diverged
+// has its history up to there.
 struct ComparedRun {
   std::size_t variant = 0;
   std::uint64_t seed = 1;
-  std::filesystem::path weights;
+  RunState state = RunState::missing;
+  std::string reason;                          // why it diverged, in one sentence
+  std::int64_t diverged_at = 0;                // the iteration
+  std::string command;                         // that repeats this one run
+  std::filesystem::path folder, cfg, weights;  // the cfg as it was trained
   TrainingHistory history;
   std::vector<EvaluatedImage> images;  // of the valid list, detections above .005
   Evaluation at50;                     // IoU .5, area under the curve, counts at `threshold`
@@ -29,6 +37,8 @@ struct ComparedRun {
   double training_seconds = 0, negatives_per_positive = 0;
   double easy_negative_share = 0;         // of the objectness gradient, mean of the training
   double p_positive = 0, p_negative = 0;  // means of the last tenth
+
+  bool has_finished() const { return state == RunState::finished; }
 };
 
 struct ComparedVariant {
@@ -40,7 +50,8 @@ struct Comparison {
   std::filesystem::path data, cfg;
   std::vector<ComparedVariant> variants;  // the first is what the others are compared with
   std::vector<std::uint64_t> seeds;
-  std::vector<ComparedRun> runs;  // every variant with every seed, variant by variant
+  // Every variant with every seed, variant by variant, those that are missing or diverged too.
+  std::vector<ComparedRun> runs;
   std::vector<std::string> names;
   ImagePaths images;  // of the valid list
   std::int64_t training_images = 0, iterations = 0, objects = 0;
@@ -50,27 +61,38 @@ struct Comparison {
   }
 };
 
+// mAP@0.5 (a fraction) of a run that has finished; else that it diverged or is missing.
+RunOutcome outcome_of(const ComparedRun&);
+
+// The seed (its place in `seeds`) whose networks stand for the variants in charts and images: the
+// first of those with which most runs have finished; none where no run has.
+std::optional<std::size_t> shown_seed(const Comparison&);
+// The variants whose run with that seed has finished, in their order.
+std::vector<std::size_t> finished_variants(const Comparison&, std::size_t seed);
+
 // A variant against the first, in mAP@0.5 (fractions).
 struct VariantDifference {
   std::size_t variant = 0;
-  std::vector<double> by_seed;
-  PairedStatistics over_seeds;
-  Interval over_images;  // of the first seed's two networks, were the images drawn anew
+  std::vector<std::optional<double>> by_seed;  // none where either run has not finished
+  Verdict verdict;                             // over seeds
+  // Of the two networks of the first seed with which both have finished, were the images drawn
+  // anew; none where there is no such seed.
+  std::optional<Interval> over_images;
 };
 std::vector<VariantDifference> differences(const Comparison&);
 
-// One or two sentences on what came out and how little or much it proves.
-std::string verdict(const Comparison&, const VariantDifference&);
+// A few sentences on what came out and how little or much it proves.
+std::string verdict_text(const Comparison&, const VariantDifference&);
 
-// The training runs of the first seed side by side.
+// The training runs of the shown seed side by side, those that diverged too.
 Chart training_chart(const Comparison&);
-// Precision over recall at IoU .5, all classes together, of the first seed's networks.
+// Precision over recall at IoU .5, a panel for each class, of the shown seed's networks.
 Chart precision_recall_chart(const Comparison&);
 
 // Of one test image, above the run's threshold.
 std::vector<Detection> shown_detections(const ComparedRun&, std::size_t image);
-// The test image on which the first seed's networks differ most in errors, each at its threshold,
-// for the objects that it has; none where they differ on none.
+// The test image on which the shown seed's networks differ most in errors from the first of them,
+// each at its threshold, for the objects that it has; none where they differ on none.
 std::optional<std::size_t> most_different_image(const Comparison&);
 
 std::string comparison_table(const Comparison&);

@@ -92,42 +92,95 @@ class Table {
   std::string rows_;
 };
 
+// "focal" and "1", which the figures of the run follow.
+std::vector<std::string> row_of(const Comparison& c, const ComparedRun& r) {
+  return {c.variants[r.variant].name, std::to_string(r.seed)};
+}
+
+std::string state_text(const ComparedRun& r) {
+  return r.state == RunState::diverged ? fmt::format("diverged at iteration {}", r.diverged_at)
+                                       : name_of(r.state);
+}
+
+void append(std::vector<std::string>& row, std::vector<std::string> cells) {
+  row.insert(row.end(), cells.begin(), cells.end());
+}
+
 std::string runs_table(const Comparison& c) {
-  Table table({"objectness", "seed", "mAP@0.5", "AP@[.5:.95]", "best F1", "at threshold",
-               "precision", "recall", "training"});
-  for (const ComparedRun& r : c.runs)
-    table.add({c.variants[r.variant].name, std::to_string(r.seed),
-               percent(r.at50.mean_average_precision), percent(r.average_precision),
-               fmt::format("{:.3f}", r.at50.f1()), fmt::format("{:.2f}", r.threshold),
-               fmt::format("{:.3f}", r.at50.precision()), fmt::format("{:.3f}", r.at50.recall()),
-               fmt::format("{:.0f} s", r.training_seconds)});
+  const std::vector<std::string> head{"variant",     "seed",    "mAP@0.5",
+                                      "AP@[.5:.95]", "best F1", "at threshold",
+                                      "precision",   "recall",  "training"};
+  Table table(head);
+  for (const ComparedRun& r : c.runs) {
+    std::vector<std::string> row = row_of(c, r);
+    if (r.has_finished())
+      append(row,
+             {percent(r.at50.mean_average_precision), percent(r.average_precision),
+              fmt::format("{:.3f}", r.at50.f1()), fmt::format("{:.2f}", r.threshold),
+              fmt::format("{:.3f}", r.at50.precision()), fmt::format("{:.3f}", r.at50.recall()),
+              fmt::format("{:.0f} s", r.training_seconds)});
+    else
+      row.push_back(state_text(r)), row.resize(head.size());
+    table.add(row);
+  }
   return table.html();
 }
 
 std::string imbalance_table(const Comparison& c) {
-  Table table({"objectness", "seed", "background anchors per object anchor",
+  Table table({"variant", "seed", "background anchors per object anchor",
                "gradient from easy background", "mean p of objects", "mean p of background"});
-  for (const ComparedRun& r : c.runs)
-    table.add({c.variants[r.variant].name, std::to_string(r.seed),
-               fmt::format("{:.0f} : 1", r.negatives_per_positive), percent(r.easy_negative_share),
-               fmt::format("{:.3f}", r.p_positive), fmt::format("{:.5f}", r.p_negative)});
+  for (const ComparedRun& r : c.runs) {
+    if (!r.has_finished()) continue;
+    std::vector<std::string> row = row_of(c, r);
+    append(row,
+           {fmt::format("{:.0f} : 1", r.negatives_per_positive), percent(r.easy_negative_share),
+            fmt::format("{:.3f}", r.p_positive), fmt::format("{:.5f}", r.p_negative)});
+    table.add(row);
+  }
   return table.html();
 }
 
 std::string classes_table(const Comparison& c) {
   std::vector<std::string> head{"class", "objects"};
+  std::vector<const ComparedRun*> finished;
   for (const ComparedRun& r : c.runs)
-    head.push_back(fmt::format("{}, seed {}", c.variants[r.variant].name, r.seed));
+    if (r.has_finished()) {
+      finished.push_back(&r);
+      head.push_back(fmt::format("{}, seed {}", c.variants[r.variant].name, r.seed));
+    }
+  if (finished.empty()) return "";
   Table table(head);
   for (std::size_t k = 0; k < c.names.size(); ++k) {
-    std::vector<std::string> row{c.names[k], std::to_string(c.runs.front().at50.classes[k].truths)};
-    for (const ComparedRun& r : c.runs) {
-      const ClassEvaluation& one = r.at50.classes[k];
+    std::vector<std::string> row{c.names[k],
+                                 std::to_string(finished.front()->at50.classes[k].truths)};
+    for (const ComparedRun* r : finished) {
+      const ClassEvaluation& one = r->at50.classes[k];
       row.push_back(one.truths > 0 ? percent(one.average_precision) : "-");
     }
     table.add(row);
   }
   return table.html();
+}
+
+// Runs that diverged, with their reasons.
+std::string diverged_list(const Comparison& c) {
+  std::string items;
+  for (const ComparedRun& r : c.runs)
+    if (r.state == RunState::diverged)
+      items +=
+          fmt::format("<li><b>{}, seed {}</b>: {}</li>\n",
+                      escaped_markup(c.variants[r.variant].name), r.seed, escaped_markup(r.reason));
+  return items.empty() ? "" : "<h2>Diverged</h2>\n<ul>\n" + items + "</ul>\n";
+}
+
+// The command of each run.
+std::string commands_list(const Comparison& c) {
+  std::string items;
+  for (const ComparedRun& r : c.runs)
+    if (!r.command.empty()) items += escaped_markup(r.command) + "\n";
+  return items.empty() ? ""
+                       : "<details><summary>Each run by itself</summary>\n<pre>" + items +
+                             "</pre></details>\n";
 }
 
 std::string variants_list(const Comparison& c) {
@@ -162,13 +215,18 @@ std::string scene(const PageScene& s) {
                      escaped_markup(s.name), figures(s.panels));
 }
 
-std::string scenes(const PageFiles& files) {
+// "seed 3", of the networks in charts and images.
+std::string seed_text(const Comparison& c) {
+  return fmt::format("seed {}", c.seeds[shown_seed(c).value_or(0)]);
+}
+
+std::string scenes(const Comparison& c, const PageFiles& files) {
   if (!files.difference && files.scenes.empty()) return "";
   std::string text =
       "<h2>Images</h2>\n<p>Every network at the threshold where its own F1 is "
-      "best, first seed.<br>\n" +
-      key(kTruthColour, "ground truth") + key(kHitColour, "hit") + key(kFalseColour, "false") +
-      key(kMissedColour, "missed") + "</p>\n";
+      "best, " +
+      seed_text(c) + ".<br>\n" + key(kTruthColour, "ground truth") + key(kHitColour, "hit") +
+      key(kFalseColour, "false") + key(kMissedColour, "missed") + "</p>\n";
   if (files.difference)
     text +=
         "<h3>Where they differ most</h3>\n<p class=\"soft\">Chosen for it by the program from "
@@ -179,16 +237,18 @@ std::string scenes(const PageFiles& files) {
   return text;
 }
 
-std::string charts(const PageFiles& files) {
+std::string charts(const Comparison& c, const PageFiles& files) {
   std::string text;
   if (!files.training.empty())
-    text += "<h2>Training</h2>\n<p class=\"soft\">First seed.</p>\n" + figures(files.training);
+    text += fmt::format("<h2>Training</h2>\n<p class=\"soft\">Of {}.</p>\n", seed_text(c)) +
+            figures(files.training);
   if (!files.precision_recall.empty())
-    text +=
-        "<h2>Precision over recall</h2>\n<p class=\"soft\">IoU 0.5, first seed, one panel for "
-        "each class. Each threshold is a point: the share of detections that are hits, over "
-        "the share of objects that are found. Up and to the right is better.</p>\n" +
-        figures(files.precision_recall);
+    text += fmt::format("<h2>Precision over recall</h2>\n<p class=\"soft\">IoU 0.5, {}, ",
+                        seed_text(c)) +
+            "one panel for each class. Each threshold is a point: the share of detections that are "
+            "hits, over "
+            "the share of objects that are found. Up and to the right is better.</p>\n" +
+            figures(files.precision_recall);
   return text;
 }
 
@@ -205,10 +265,10 @@ std::string title_of(const Comparison& c) {
   return text + " on " + c.data.filename().string();
 }
 
-std::string verdicts(const Comparison& c, const std::vector<VariantDifference>& found) {
+std::string verdict_paragraphs(const Comparison& c, const std::vector<VariantDifference>& found) {
   std::string text;
   for (const VariantDifference& d : found)
-    text += fmt::format("<p class=\"verdict\">{}</p>\n", escaped_markup(verdict(c, d)));
+    text += fmt::format("<p class=\"verdict\">{}</p>\n", escaped_markup(verdict_text(c, d)));
   return text;
 }
 
@@ -222,7 +282,7 @@ std::string comparison_page(const Comparison& c, const std::vector<VariantDiffer
       "name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{0}</title>\n"
       "<style>{1}</style>\n</head>\n<body>\n<h1>{0}</h1>\n",
       title, kStyle);
-  page += verdicts(c, found);
+  page += verdict_paragraphs(c, found);
   page += fmt::format(
       "<p>The same network (<code>{}</code>), trained from the same random weights on the same "
       "batches: {}, {}; only the keys below differ. Tested on {} of valid= with {}, "
@@ -237,9 +297,9 @@ std::string comparison_page(const Comparison& c, const std::vector<VariantDiffer
       "<p class=\"soft\">The share of the objectness gradient is the mean of the whole training, p "
       "that of its last tenth. Focal loss pulls p towards one half, so its thresholds are lower "
       "and its p are not comparable.</p>\n";
-  page += scenes(files) + charts(files) + terms();
-  page += fmt::format("<h2>Again</h2>\n<pre>{}</pre>\n</body>\n</html>\n",
-                      escaped_markup(files.command));
+  page += diverged_list(c) + scenes(c, files) + charts(c, files) + terms();
+  page += fmt::format("<h2>Again</h2>\n<pre>{}</pre>\n{}</body>\n</html>\n",
+                      escaped_markup(files.command), commands_list(c));
   return page;
 }
 

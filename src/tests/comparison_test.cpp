@@ -1,13 +1,11 @@
 // Comparing variants: what a variant may be, the folder that is taken up again, what is said of one
 // seed and of several.
-#include "train/comparison.h"
+#include "report/comparison.h"
 
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
-#include <sstream>
 
-#include "cfg/parse.h"
 #include "cli_harness.h"
 #include "core/utf8.h"
 #include "report/comparison_page.h"
@@ -15,28 +13,6 @@
 
 namespace darknet::test {
 namespace {
-
-std::vector<Section> cfg_of(const std::string& text) {
-  std::istringstream in(text);
-  return parse_cfg(in, "x.cfg");
-}
-
-TEST(Variant, KeysWithoutASectionAreOfEveryHead) {
-  const auto cfg = cfg_of("[net]\nwidth=32\n[region]\n[yolo]\n[yolo]\n");
-  const ComparedVariant variant = parse_variant("a-1: obj_loss=focal net.0.batch=2", cfg);
-  EXPECT_EQ(variant.name, "a-1");
-  EXPECT_EQ(variant.overrides,
-            (std::vector<std::string>{"region.*.obj_loss=focal", "yolo.*.obj_loss=focal",
-                                      "net.0.batch=2"}));
-  EXPECT_TRUE(parse_variant("plain", cfg).overrides.empty());
-}
-
-TEST(Variant, UnsoundOnesAreRefused) {
-  const auto cfg = cfg_of("[net]\n[yolo]\n");
-  for (const char* text : {"", "../x: a=1", "a b: c=1", "a: obj_loss", "a: =1", ".hidden"})
-    EXPECT_THROW(parse_variant(text, cfg), Error) << text;
-  EXPECT_THROW(default_variants(cfg_of("[net]\n[convolutional]\n")), Error);
-}
 
 // A comparison whose variants find some of four objects, one an image.
 Comparison synthetic_comparison(std::vector<std::uint64_t> seeds) {
@@ -46,7 +22,7 @@ Comparison synthetic_comparison(std::vector<std::uint64_t> seeds) {
   c.images = {"1.png", "2.png", "3.png", "4.png"};
   for (std::size_t variant = 0; variant < 2; ++variant)
     for (std::size_t s = 0; s < c.seeds.size(); ++s) {
-      ComparedRun run{.variant = variant, .seed = c.seeds[s]};
+      ComparedRun run{.variant = variant, .seed = c.seeds[s], .state = RunState::finished};
       for (std::size_t i = 0; i < 4; ++i) {
         const Box box{.5f, .5f, .2f, .2f};
         run.images.push_back({.truths = {{box, 0}}});
@@ -62,21 +38,80 @@ TEST(Comparison, SaysThatOneSeedProvesNothing) {
   const Comparison c = synthetic_comparison({1});
   const auto found = differences(c);
   ASSERT_EQ(found.size(), 1u);
-  EXPECT_NEAR(found[0].by_seed.at(0), .25, 1e-12);
-  EXPECT_LE(found[0].over_images.low, .25);
-  EXPECT_GE(found[0].over_images.high, .25);
-  EXPECT_NE(verdict(c, found[0]).find("One seed proves nothing"), std::string::npos);
+  EXPECT_NEAR(found[0].by_seed.at(0).value(), .25, 1e-12);
+  EXPECT_LE(found[0].over_images.value().low, .25);
+  EXPECT_GE(found[0].over_images.value().high, .25);
+  const std::string text = verdict_text(c, found[0]);
+  EXPECT_NE(text.find("one seed says nothing about others"), std::string::npos) << text;
+  EXPECT_NE(text.find("the 4 test images alone leave"), std::string::npos) << text;
 }
 
 TEST(Comparison, SaysWhatSeveralSeedsShow) {
   const Comparison c = synthetic_comparison({1, 2, 3});
   const auto found = differences(c);
-  EXPECT_EQ(found[0].over_seeds.pairs, 3);
-  EXPECT_DOUBLE_EQ(found[0].over_seeds.p_value, .25);
-  EXPECT_NE(verdict(c, found[0]).find("Over 3 paired seeds"), std::string::npos);
+  EXPECT_EQ(found[0].verdict.statistics.pairs, 3);
+  EXPECT_DOUBLE_EQ(found[0].verdict.statistics.p_value, .25);
+  EXPECT_NE(verdict_text(c, found[0]).find("Over 3 seeds"), std::string::npos);
   const auto j = nlohmann::json::parse(comparison_json(c, found));
   EXPECT_NEAR(j["differences"][0]["mean"].get<double>(), .25, 1e-12);
   EXPECT_EQ(j["runs"].size(), 6u);
+}
+
+// Of variant 1, the run of seed 2 diverged and that of seed 3 is missing.
+Comparison incomplete_comparison() {
+  Comparison c = synthetic_comparison({1, 2, 3});
+  ComparedRun& diverged = c.runs[4];
+  diverged = {.variant = 1, .seed = 2, .state = RunState::diverged, .reason = "layer <3> is nan"};
+  diverged.diverged_at = 17;
+  c.runs[5] = {.variant = 1, .seed = 3};
+  return c;
+}
+
+TEST(Comparison, RunsThatDivergedOrAreMissingGiveNoFigure) {
+  const Comparison c = incomplete_comparison();
+  const auto found = differences(c);
+  EXPECT_EQ(found[0].verdict.kind, VerdictKind::diverged);
+  EXPECT_EQ(found[0].verdict.statistics.pairs, 1);
+  EXPECT_NEAR(found[0].by_seed[0].value(), .25, 1e-12);
+  EXPECT_FALSE(found[0].by_seed[1] || found[0].by_seed[2]);
+  const std::string text = verdict_text(c, found[0]);
+  EXPECT_NE(text.find("<b> diverged in 1 and ce in 0 of 3 seeds"), text.npos) << text;
+  const std::string table = comparison_table(c);
+  EXPECT_NE(table.find("diverged at iteration 17\n"), table.npos) << table;
+  EXPECT_NE(table.find("missing\n"), table.npos) << table;
+  const auto j = nlohmann::json::parse(comparison_json(c, found));
+  EXPECT_EQ(j["runs"].size(), 6u);
+  EXPECT_EQ(j["runs"][4]["state"], "diverged");
+  EXPECT_EQ(j["runs"][4]["iteration"], 17);
+  EXPECT_FALSE(j["runs"][5].contains("map50"));
+  EXPECT_TRUE(j["differences"][0]["map50_by_seed"][1].is_null());
+  const std::string page = comparison_page(c, found, {});
+  EXPECT_NE(page.find("<td>diverged at iteration 17</td>"), page.npos);
+  EXPECT_NE(page.find("layer &lt;3&gt; is nan"), page.npos);
+}
+
+TEST(Comparison, ChartsShowTheSeedWithMostFinishedRuns) {
+  Comparison c = incomplete_comparison();
+  EXPECT_EQ(shown_seed(c), std::optional<std::size_t>(0));
+  std::swap(c.runs[3], c.runs[4]);  // now it is seed 2's that has finished
+  EXPECT_EQ(shown_seed(c), std::optional<std::size_t>(1));
+  EXPECT_EQ(finished_variants(c, 1), (std::vector<std::size_t>{0, 1}));
+  EXPECT_EQ(finished_variants(c, 0), (std::vector<std::size_t>{0}));
+  EXPECT_EQ(precision_recall_chart(c).panels.at(0).series.size(), 2u);
+  EXPECT_EQ(most_different_image(c), std::optional<std::size_t>(2));
+}
+
+TEST(Comparison, WorksBeforeAnyRunHasFinished) {
+  Comparison c = incomplete_comparison();
+  for (ComparedRun& r : c.runs) r = {.variant = r.variant, .seed = r.seed};
+  const auto found = differences(c);
+  EXPECT_EQ(shown_seed(c), std::nullopt);
+  EXPECT_EQ(most_different_image(c), std::nullopt);
+  EXPECT_FALSE(found[0].over_images);
+  const std::string text = verdict_text(c, found[0]);
+  EXPECT_NE(text.find("ce no result"), text.npos) << text;
+  EXPECT_NE(comparison_page(c, found, {}).find("<td>missing</td>"), std::string::npos);
+  for (const Panel& panel : training_chart(c).panels) EXPECT_FALSE(has_data(panel));
 }
 
 TEST(ComparisonPage, EscapesWhatStrangersNamed) {
@@ -171,7 +206,7 @@ class CompareTest : public CliTest {
 TEST_F(CompareTest, TrainsBothVariantsAndIsTakenUpAgain) {
   const CommandResult first = compare({"-images", "2"});
   ASSERT_EQ(first.exit_code, 0) << first.all();
-  EXPECT_NE(first.out.find("One seed proves nothing"), std::string::npos) << first.out;
+  EXPECT_NE(first.out.find("one seed says nothing about others"), std::string::npos) << first.out;
   const std::string page = work_.get("r/index.html");
   for (std::size_t at = 0; (at = page.find("src=\"", at)) != page.npos; ++at) {
     const std::string file = page.substr(at + 5, page.find('"', at + 5) - at - 5);
@@ -183,7 +218,7 @@ TEST_F(CompareTest, TrainsBothVariantsAndIsTakenUpAgain) {
   const std::string weights = work_.get("r/ce-seed1/x_final.weights");
   const CommandResult more = compare({"-images", "0", "-seed", "1..2"});
   ASSERT_EQ(more.exit_code, 0) << more.all();
-  EXPECT_NE(more.out.find("Over 2 paired seeds"), std::string::npos) << more.out;
+  EXPECT_NE(more.out.find("With 2 seeds"), std::string::npos) << more.out;
   EXPECT_EQ(work_.get("r/ce-seed1/x_final.weights"), weights);
   const auto results = nlohmann::json::parse(work_.get("r/results.json"));
   EXPECT_EQ(results["runs"].size(), 4u);
@@ -195,10 +230,10 @@ TEST_F(CompareTest, AnInvalidVariantLeavesTheFolderToTheNextCall) {
   expect_refused(compare({"-variant", sound, "-variant", "a: obj_loss=focal"}), "have this name",
                  2);
   expect_refused(compare({"-variant", sound, "-variant", "b: obj_loss=foc"}),
-                 "-variant b: ");  // before anything is trained
+                 "variant b: ");  // before anything is trained
   expect_refused(compare({"-variant", sound, "-variant", "b: obj_loss=ce"}), "the same keys as a",
                  2);
-  EXPECT_FALSE(work_.has("r/variants.json"));
+  EXPECT_FALSE(work_.has("r/sweep.json"));
   const CommandResult ran = compare({"-variant", sound, "-variant", "b: obj_loss=focal", "-map",
                                      "-images=0", "-seed=18446744073709551615"});
   EXPECT_EQ(ran.exit_code, 0) << ran.all();
@@ -209,10 +244,11 @@ TEST_F(CompareTest, AnInvalidVariantLeavesTheFolderToTheNextCall) {
 
 TEST_F(CompareTest, AnotherComparisonsFolderIsRefused) {
   ASSERT_EQ(compare({"-images", "0"}).exit_code, 0);
-  expect_refused(compare({"-arm", "a: obj_loss=mse", "-pictures", "0"}),
-                 "a comparison of other variants");
+  expect_refused(compare({"-arm", "focal: obj_loss=mse", "-pictures", "0"}),
+                 "this folder holds a variant focal with other keys");
+  expect_refused(compare({"-set", "net.0.momentum=.8"}), "of other data or settings (set)");
   expect_refused(compare({"-seed", "5..1"}), "a range such as 1..5", 2);
-  work_.put("r/arms.json", std::string("{}"));
+  work_.put("r/variants.json", std::string("{}"));
   expect_refused(compare({}), "a comparison by an earlier version");
 }
 

@@ -274,7 +274,7 @@ TEST_P(NoFiles, AreRefusedWithASentence) {
   expect_refusal("x_last.state",
                  {"detector", "train", "x.data", "x.cfg", "x_last.weights", "-epochs", "3"});
   fs::create_directories(work_.path("c"));
-  expect_refusal("c/variants.json", {"detector", "compare", "x.data", "x.cfg", "-out", "c"});
+  expect_refusal("c/sweep.json", {"detector", "compare", "x.data", "x.cfg", "-out", "c"});
   expect_refusal("x.json", {"detector", "map", "x.data", "-detections", "x.json"});
   expect_refusal("x_log.jsonl", {"chart", "x_log.jsonl"});
   expect_refusal("x.tuning",

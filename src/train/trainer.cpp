@@ -402,11 +402,13 @@ void Trainer::report_not_finite(const StepResult& result) {
   std::string images;
   for (std::size_t i = begin; i < std::min(begin + count, batch.images.size()); ++i)
     images += "\n  " + labelled_.images[to_size(batch.images[i])].string();
-  fail("iteration ", result.params.iteration, ": ", layer,
-       " is not finite; nothing was updated, and the weights in ", backup_.string(),
-       " stay as they were. A lower learning_rate, a longer burn_in or clip= may help. Images of "
-       "this step:",
-       images);
+  throw Diverged(
+      result.params.iteration,
+      cat("iteration ", result.params.iteration, ": ", layer, " is not finite"),
+      cat("; nothing was updated, and the weights in ", backup_.string(),
+          " stay as they were. A lower learning_rate, a longer burn_in or clip= may help. Images "
+          "of this step:",
+          images));
 }
 
 void Trainer::report(const StepResult& result, double map, double seconds) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/device.h"
+#include "core/error.h"
 #include "dataset/labels.h"
 #include "train/length.h"
 
@@ -36,12 +37,27 @@ struct TrainerOptions {
   std::string how_to_resume = {};  // for the message of an interrupted run; "": with its weights
 };
 
+// A loss or gradient that is not finite: the training run ended there.
+class Diverged : public Error {
+ public:
+  // `what` goes on where `reason` ends.
+  Diverged(std::int64_t iteration, std::string reason, const std::string& more)
+      : Error(reason + more), iteration_(iteration), reason_(std::move(reason)) {}
+  std::int64_t iteration() const { return iteration_; }
+  const std::string& reason() const { return reason_; }  // one sentence without its full stop
+
+ private:
+  std::int64_t iteration_;
+  std::string reason_;
+};
+
 struct TrainingOutcome {
   std::int64_t iterations = 0;
   double best_map = -1;
   int exit_code = 0;  // 130, 143: interrupted, after saving
 };
 
+// Throws Diverged, and Error where anything else is wrong.
 TrainingOutcome train_detector(const TrainerOptions&);
 
 }  // namespace darknet

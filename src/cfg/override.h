@@ -1,0 +1,31 @@
+// The "type.index.key=value" of -set: which keys of which sections it changes. Sections as they are
+// read take it in cfg/parse.h; here also the text of a cfg.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/error.h"
+
+namespace darknet {
+
+struct Override {
+  std::string type, key, value;
+  std::int64_t index = -1;  // among the sections of that type, from 0; -1: every one
+  Where where;              // for messages
+};
+
+// Throws where the text is none.
+Override parse_override(const std::string& text);
+
+// The places of the sections that it changes, of the types of all sections in their order; throws
+// where there is none.
+std::vector<std::size_t> places_of(const Override&, std::span<const std::string> types);
+
+// The text of a cfg with the assignments applied in their order: a line that gives a changed key is
+// replaced, a key that no line gives comes below its section's name, everything else stays. Reading
+// it gives what apply_overrides() makes of the sections of `text`. Throws as that does.
+std::string with_overrides(const std::string& text, std::span<const std::string> assignments);
+
+}  // namespace darknet

@@ -1,0 +1,240 @@
+#include "train/sweep.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "cfg/data_file.h"
+#include "cfg/parse.h"
+#include "core/file.h"
+#include "core/input.h"
+#include "core/log.h"
+#include "core/text.h"
+#include "dataset/image_list.h"
+#include "detect/head.h"
+#include "nn/network.h"
+
+namespace darknet {
+namespace {
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 36;
+
+void add_file(Checksum& sum, const fs::path& file) {
+  const std::string bytes = InputFile(file, kMaxBytes, Pipes::allowed).rest();
+  sum.add(bytes.data(), bytes.size());
+}
+
+// What must be the same for the training runs in a folder to be taken up.
+json shared_by_all(const SweepOptions& o, const DataFile& data) {
+  Checksum inputs, weights;
+  for (const fs::path& file : {o.cfg, data.train, data.valid}) add_file(inputs, file);
+  if (!o.weights.empty()) add_file(weights, o.weights);
+  return {{"cfg", o.cfg.filename().string()},
+          {"inputs", inputs.value()},
+          {"weights", o.weights.empty() ? 0 : weights.value()},
+          {"clear", o.clear},
+          {"max_batches", o.max_batches},
+          {"exact", o.exact},
+          {"deterministic", o.deterministic},
+          {"set", o.overrides},
+          {"bad_labels", static_cast<int>(o.bad_labels)}};
+}
+
+void set_max_batches(std::vector<Section>& cfg, const SweepOptions& o) {
+  if (o.max_batches > 0)
+    cfg.front().set("max_batches", std::to_string(o.max_batches), {"-max_batches", 0});
+}
+
+std::vector<std::string> default_objectness(const Network& net) {
+  std::vector<std::string> losses;
+  for (const HeadAt& at : net.heads()) losses.push_back(at.head->settings().objectness_loss);
+  return losses;
+}
+
+}  // namespace
+
+Sweep::Sweep(const SweepOptions& options) : setting_{.options = options}, folder_(options.out) {
+  if (options.request.empty()) adopt_settings();
+  read_cfg_and_plan();
+  read_valid();
+  const SweepOptions& o = setting_.options;
+  if (o.request.empty())
+    shared_["weights"] = folder_.settings()["weights"];  // which nothing needs any more
+  else
+    folder_.add(shared_, planned_, o.seeds, o.request.baseline);
+  make_queue();
+  arrange();
+}
+
+void Sweep::adopt_settings() try {
+  SweepOptions& o = setting_.options;
+  const json shared = folder_.settings();
+  o.overrides = shared.at("set").get<std::vector<std::string>>();
+  o.max_batches = shared.at("max_batches").get<std::int64_t>();
+  o.clear = shared.at("clear").get<bool>();
+  o.exact = shared.at("exact").get<bool>();
+  o.deterministic = shared.at("deterministic").get<bool>();
+  o.bad_labels = static_cast<BadLabels>(shared.at("bad_labels").get<int>());
+} catch (const json::exception& e) {
+  fail_at({(setting_.options.out / "sweep.json").string(), 0}, "unexpected settings: ", e.what());
+}
+
+void Sweep::read_cfg_and_plan() {
+  const SweepOptions& o = setting_.options;
+  const DataFile data = read_data_file(o.data);
+  required(data, data.train, "train");
+  required(data, data.valid, "valid");
+  setting_.cfg_text = InputFile(o.cfg, kMaxBytes, Pipes::allowed).rest();
+  std::vector<Section> cfg = read_cfg(o.cfg);
+  apply_overrides(cfg, o.overrides);
+  set_max_batches(cfg, o);
+  found_.data = o.data, found_.cfg = o.cfg;
+  const Network net(cfg, {});
+  setting_.classes = classes_of(net);
+  found_.iterations = net.settings().max_batches;
+  found_.names = names_of(data.names, setting_.classes);
+  if (!o.request.empty()) {
+    planned_ = plan_variants(o.request, {cfg, default_objectness(net)});
+    check_variants(cfg);
+  }
+  shared_ = shared_by_all(o, data);
+}
+
+// Every variant is a sound cfg, which its training would else say hours later.
+void Sweep::check_variants(const std::vector<Section>& cfg) {
+  const log::WithoutWarnings once;  // the training runs print them
+  for (const PlannedVariant& variant : planned_) {
+    std::vector<Section> changed = cfg;
+    try {
+      apply_overrides(changed, variant.overrides);
+      set_max_batches(changed, setting_.options);
+      const Network sound(std::move(changed),
+                          {.device = setting_.options.device, .mode = Mode::training});
+    } catch (const Error& e) {
+      throw Error(cat("variant ", variant.name, ": ", e.what()), e.exit_code());
+    }
+  }
+}
+
+void Sweep::read_valid() {
+  const SweepOptions& o = setting_.options;
+  require_writable_folder(o.out);  // reading the labels may take long
+  const DataFile data = read_data_file(o.data);
+  found_.training_images = static_cast<std::int64_t>(read_image_list(data.train).size());
+  LabelledImages valid =
+      read_all_labels(read_image_list(data.valid), setting_.classes, o.bad_labels);
+  found_.images = valid.images, found_.objects = valid.objects;
+  setting_.valid = {std::move(valid.images), std::move(valid.truths), {}};
+}
+
+void Sweep::make_queue() {
+  const SweepOptions& o = setting_.options;
+  std::int64_t number = 0;
+  for (const std::uint64_t seed : o.seeds)
+    for (const PlannedVariant& variant : planned_)
+      if (number++ % o.shards == o.shard - 1)
+        queue_.push_back({variant, seed, folder_.of_run(variant.name, seed)});
+}
+
+// Runs that were taken up stay, in whichever order they now have.
+void Sweep::arrange() {
+  SweepContents now = folder_.contents(shared_);
+  const SweepRequest& request = setting_.options.request;
+  const bool asked = request.empty() && !request.baseline.empty();  // else the folder has it
+  const std::string& name = asked ? request.baseline : now.baseline;
+  const auto baseline = std::find_if(now.variants.begin(), now.variants.end(),
+                                     [&](const ComparedVariant& v) { return v.name == name; });
+  if (baseline == now.variants.end())
+    throw Error(cat("-baseline '", shown(name), "': there is no such variant in ",
+                    setting_.options.out.string()),
+                2);
+  std::rotate(now.variants.begin(), baseline, baseline + 1);
+  std::vector<ComparedRun> runs;
+  for (std::size_t v = 0; v < now.variants.size(); ++v)
+    for (const std::uint64_t seed : now.seeds) {
+      const auto before =
+          std::find_if(found_.runs.begin(), found_.runs.end(), [&](const ComparedRun& r) {
+            return r.seed == seed && found_.variants[r.variant].name == now.variants[v].name;
+          });
+      ComparedRun run{.seed = seed};
+      if (before != found_.runs.end()) run = std::move(*before);
+      run.variant = v;
+      runs.push_back(std::move(run));
+    }
+  found_.variants = std::move(now.variants);
+  found_.seeds = std::move(now.seeds);
+  found_.runs = std::move(runs);
+}
+
+std::vector<const ComparedRun*> Sweep::take_up() {
+  arrange();
+  std::vector<const ComparedRun*> ended;
+  for (ComparedRun& run : found_.runs) {
+    if (run.state != RunState::missing) continue;
+    const ComparedVariant& variant = found_.variants[run.variant];
+    auto taken = take_up_run(setting_, {variant, run.seed, folder_.of_run(variant.name, run.seed)});
+    if (!taken) continue;
+    taken->variant = run.variant;
+    run = std::move(*taken);
+    ended.push_back(&run);
+  }
+  return ended;
+}
+
+Sweep::Taken Sweep::take_next() const {
+  for (const SweepSite& site : queue_) {
+    if (read_record(site.folder)) continue;
+    std::unique_ptr<LockFile> lock = try_lock_run(site.folder);
+    // Another process may have ended it since.
+    if (lock && !read_record(site.folder)) return {&site, std::move(lock)};
+  }
+  return {nullptr, nullptr};
+}
+
+int Sweep::run(const std::function<void()>& after_run) {
+  for (;;) {
+    const Taken taken = take_next();
+    if (!taken.site) return 0;
+    log::info(cat("== ", taken.site->variant.name, ", seed ", taken.site->seed));
+    if (const int code = make_run(setting_, *taken.site); code != 0) return code;
+    after_run();
+  }
+}
+
+std::int64_t Sweep::unfinished() const {
+  return std::count_if(queue_.begin(), queue_.end(),
+                       [](const SweepSite& site) { return !read_record(site.folder); });
+}
+
+void Sweep::forget_diverged() {
+  for (const SweepSite& site : queue_) {
+    const std::optional<RunRecord> record = read_record(site.folder);
+    if (!record || record->state != RunState::diverged) continue;
+    if (const auto lock = try_lock_run(site.folder)) darknet::forget_diverged(setting_, site);
+  }
+  for (ComparedRun& run : found_.runs)
+    if (run.state == RunState::diverged) run = {.variant = run.variant, .seed = run.seed};
+}
+
+SweepProgress::SweepProgress(const Sweep& sweep)
+    : sweep_(sweep), start_(std::chrono::steady_clock::now()) {}
+
+void SweepProgress::report(const ComparedRun& run) {
+  ++made_;
+  const std::int64_t left = sweep_.unfinished();
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  const std::string result =
+      run.has_finished() ? fmt::format("mAP@0.5 {:.1f} %", 100 * run.at50.mean_average_precision)
+                         : fmt::format("diverged at iteration {}", run.diverged_at);
+  const std::string eta =
+      log::duration(seconds / static_cast<double>(made_) * static_cast<double>(left));
+  log::info(fmt::format("run {} of {}: {}, seed {}: {}{}", sweep_.size() - left, sweep_.size(),
+                        sweep_.comparison().variants[run.variant].name, run.seed, result,
+                        left > 0 ? ", ETA " + eta : ""));
+}
+
+}  // namespace darknet

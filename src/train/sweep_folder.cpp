@@ -1,0 +1,180 @@
+#include "train/sweep_folder.h"
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
+#include "core/file.h"
+#include "core/input.h"
+#include "core/text.h"
+
+namespace darknet {
+namespace {
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 26;
+
+// Throws what LockFile does where it is not free after a minute.
+std::unique_ptr<LockFile> wait_for_lock(const fs::path& file, const std::string& held_for) {
+  constexpr auto kPoll = std::chrono::milliseconds(20);
+  constexpr int kPolls = 3000;
+  for (int k = 0; k < kPolls; ++k) {
+    if (auto lock = LockFile::try_lock(file, held_for)) return lock;
+    std::this_thread::sleep_for(kPoll);
+  }
+  return std::make_unique<LockFile>(file, held_for);
+}
+
+[[noreturn]] void refuse_file(const fs::path& file) {
+  fail_at({file.string(), 0},
+          "this file is not as this program writes it; restore it, or remove it");
+}
+
+json read_json(const fs::path& file) {
+  json j = json::parse(read_file(file, kMaxBytes), nullptr, false);
+  if (!j.is_object()) refuse_file(file);
+  return j;
+}
+
+json to_json(const json& settings, const SweepContents& c) {
+  json out{{"baseline", c.baseline},
+           {"seeds", c.seeds},
+           {"settings", settings},
+           {"variants", json::array()}};
+  for (const ComparedVariant& v : c.variants)
+    out["variants"].push_back({{"name", v.name}, {"set", v.overrides}});
+  return out;
+}
+
+SweepContents contents_of(const json& j, const fs::path& file) try {
+  SweepContents c{.variants = {},
+                  .seeds = j.at("seeds").get<std::vector<std::uint64_t>>(),
+                  .baseline = j.at("baseline").get<std::string>()};
+  for (const json& v : j.at("variants"))
+    c.variants.push_back(
+        {v.at("name").get<std::string>(), v.at("set").get<std::vector<std::string>>()});
+  return c;
+} catch (const json::exception&) {
+  refuse_file(file);
+}
+
+// "max_batches, set"; of two objects.
+std::string differing(const json& a, const json& b) {
+  std::string keys;
+  for (const auto& [key, value] : b.items())
+    if (!a.contains(key) || a[key] != value) keys += (keys.empty() ? "" : ", ") + key;
+  return keys;
+}
+
+void require_no_earlier_version(const fs::path& folder) {
+  for (const char* name : {"variants.json", "arms.json"})
+    if (is_present(folder / name))
+      fail_at({(folder / name).string(), 0},
+              "this folder holds a comparison by an earlier version of this program; give another "
+              "-out or remove the folder");
+}
+
+void add_variant(PlannedVariant& planned, SweepContents& to, const fs::path& file) {
+  std::vector<std::string> taken;
+  for (const ComparedVariant& v : to.variants) {
+    if (same_keys(v, planned)) {
+      if (planned.named && planned.name != v.name)
+        fail_at({file.string(), 0}, "the keys of variant ", planned.name, " are those of ", v.name,
+                " in this folder; call it so, or give another -out");
+      planned.name = v.name;
+      return;
+    }
+    taken.push_back(v.name);
+  }
+  const std::string name = free_name(planned.name, taken);
+  if (planned.named && name != planned.name)
+    fail_at({file.string(), 0}, "this folder holds a variant ", planned.name,
+            " with other keys; give the variant another name, or another -out");
+  planned.name = name;
+  to.variants.push_back(planned);
+}
+
+}  // namespace
+
+json SweepFolder::settings() const {
+  if (!is_present(file())) fail_at({folder_.string(), 0}, "there is no sweep in this folder yet");
+  const json now = read_json(file());
+  if (!now.contains("settings") || !now["settings"].is_object()) refuse_file(file());
+  return now["settings"];
+}
+
+SweepContents SweepFolder::contents(const json& mine) const {
+  if (const json theirs = settings(); theirs != mine)
+    fail_at({file().string(), 0}, "this folder holds a comparison of other data or settings (",
+            differing(theirs, mine), "); give another -out or remove the folder");
+  return contents_of(read_json(file()), file());
+}
+
+void SweepFolder::add(const json& settings, std::vector<PlannedVariant>& variants,
+                      const std::vector<std::uint64_t>& seeds, const std::string& baseline) {
+  require_writable_folder(folder_);
+  require_no_earlier_version(folder_);
+  const auto lock = wait_for_lock(folder_ / "sweep.lock", "a change of sweep.json");
+  const bool there = is_present(file());
+  SweepContents c = there ? contents(settings) : SweepContents{};
+  const json before = to_json(settings, c);
+  for (PlannedVariant& v : variants) add_variant(v, c, file());
+  for (const std::uint64_t seed : seeds)
+    if (std::find(c.seeds.begin(), c.seeds.end(), seed) == c.seeds.end()) c.seeds.push_back(seed);
+  if (!baseline.empty() || c.baseline.empty())
+    c.baseline = variants.empty() ? c.baseline : variants.front().name;
+  if (const json now = to_json(settings, c); !there || now != before)
+    write_file_atomically(file(), now.dump(2) + "\n");
+}
+
+fs::path SweepFolder::of_run(const std::string& variant, std::uint64_t seed) const {
+  return folder_ / cat(variant, "-seed", seed);
+}
+
+std::unique_ptr<LockFile> SweepFolder::lock_page() const {
+  return wait_for_lock(folder_ / "page.lock", "writing the page of a sweep");
+}
+
+std::unique_ptr<LockFile> SweepFolder::try_lock_page() const {
+  return LockFile::try_lock(folder_ / "page.lock", "writing the page of a sweep");
+}
+
+std::optional<RunRecord> read_record(const fs::path& run) {
+  const fs::path file = run / "result.json";
+  if (!is_present(file)) return std::nullopt;
+  const json j = read_json(file);
+  try {
+    RunRecord r{.state = j.at("state").get<std::string>() == name_of(RunState::finished)
+                             ? RunState::finished
+                             : RunState::diverged,
+                .reason = {},
+                .command = j.at("command").get<std::string>()};
+    if (r.state == RunState::finished)
+      r.weights = j.at("weights_checksum").get<std::uint64_t>();
+    else
+      r.reason = j.at("reason").get<std::string>(),
+      r.diverged_at = j.at("iteration").get<std::int64_t>();
+    return r;
+  } catch (const json::exception&) {
+    refuse_file(file);
+  }
+}
+
+void write_record(const fs::path& run, const RunRecord& r, json more) {
+  more["state"] = name_of(r.state);
+  more["command"] = r.command;
+  if (r.state == RunState::finished)
+    more["weights_checksum"] = r.weights;
+  else
+    more["reason"] = r.reason, more["iteration"] = r.diverged_at;
+  write_file_atomically(run / "result.json",
+                        more.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
+}
+
+std::unique_ptr<LockFile> try_lock_run(const fs::path& run) {
+  make_folder(run);
+  return LockFile::try_lock(run / "run.lock", "this run of a sweep");
+}
+
+}  // namespace darknet
