@@ -134,6 +134,8 @@ void refuse_flags_as_values(CLI::App& app) {
     refuse_flags_as_values(*sub);
 }
 
+constexpr std::size_t kMaxRewritten = 4096;
+
 // CLI11's sentences as the other messages are.
 std::string in_plain_words(std::string text) {
   static const std::vector<std::pair<std::regex, std::string>> kRewrites{
@@ -142,6 +144,8 @@ std::string in_plain_words(std::string text) {
       {std::regex("^(--?\\S+): (.*) not in \\{(.*)\\}$"), "$1: '$2' is none of $3"},
       {std::regex("^(--?\\S+): Value (\\S+) not in range (\\S+) to (\\S+)$"),
        "$1: $2 is not from $3 to $4"}};
+  // std::regex recurses for each character.
+  if (text.size() > kMaxRewritten) return text;
   for (const auto& [pattern, plain] : kRewrites) text = std::regex_replace(text, pattern, plain);
   return text.starts_with("--") ? text.substr(1) : text;
 }

@@ -40,8 +40,8 @@ class AtomicFile {
   int descriptor_ = -1;               // -1: paused
 };
 
-// Grows at its end, each text by one call of the system where possible: a kill leaves whole texts,
-// and so does a full disk. Made where it is missing.
+// Grows at its end, each text by one call of the system where possible: a kill between two texts
+// leaves whole ones, and so does a full disk. Made where it is missing.
 class AppendedFile {
  public:
   explicit AppendedFile(std::filesystem::path path);

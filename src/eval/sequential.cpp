@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <limits>
 
 #include "core/error.h"
 #include "core/index.h"
@@ -59,7 +60,8 @@ SequentialPlan::SequentialPlan(std::vector<std::int64_t> looks, double confidenc
   const double z = normal_z(confidence);
   for (const std::int64_t n : looks_) {
     const double share = static_cast<double>(n) / static_cast<double>(looks_.back());
-    const double level = normal_two_sided(z / std::sqrt(share));
+    const double level =
+        std::max(normal_two_sided(z / std::sqrt(share)), 2 * std::numeric_limits<double>::min());
     boundaries_.push_back(student_t_of_tail(level / 2, static_cast<double>(n - 1)));
   }
   ratios_.resize(to_size(kSimulations));

@@ -206,7 +206,7 @@ struct Assign {
       return losses::true_class_of_softmax(keys.classes, c,
                                            [&](std::int64_t k) { return a.logit(at, 5 + k); });
     const float raw = out(at, 5 + c);  // Darknet: focal_loss=1 takes raw scores for probabilities
-    return {raw, math::log(raw + 1e-15f)};
+    return {raw, math::log(math::max(raw, 0.f) + 1e-15f)};
   }
 
   DN_HD void add_class(const AnchorPlace& at, std::int64_t k, bool own, float scale,

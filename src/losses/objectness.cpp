@@ -52,7 +52,7 @@ void describe_objectness(KeyDocs& docs, std::string_view without) {
 double balancing_offset(const LogitLoss& loss, std::span<const float> logits, const Balance& b) {
   return std::visit(
       [&](const auto& l) {
-        const auto pull = [&](double offset) {  // rises through zero once
+        const auto gradient_sum = [&](double offset) {  // rises through zero once
           double sum = 0;
           for (const float x : logits)
             sum += b.eta * b.weight_positive * l.gradient(x + offset, 1., true) +
@@ -62,7 +62,7 @@ double balancing_offset(const LogitLoss& loss, std::span<const float> logits, co
         double lo = -40, hi = 40;
         for (int i = 0; i < 100; ++i) {
           const double middle = (lo + hi) / 2;
-          (pull(middle) < 0 ? lo : hi) = middle;
+          (gradient_sum(middle) < 0 ? lo : hi) = middle;
         }
         return (lo + hi) / 2;
       },

@@ -61,8 +61,9 @@ struct ObjectnessKeys {
       "initial foreground probability of a fresh start; auto: the stationary one of the training "
       "labels");
     v("obj_init", start.deviation, NumberOrAuto{{-1, 10}},
-      "standard deviation of the objectness logits of the first batch, to which a fresh start "
-      "scales their weights before it balances the bias; auto: .2; -1: as initialised");
+      cat("standard deviation of the objectness logits of the first batch, to which a fresh start "
+          "scales their weights before it balances the bias; auto: ",
+          kInitialDeviation, "; -1: as initialised"));
   }
 };
 

@@ -14,7 +14,9 @@
 namespace darknet {
 namespace {
 
-constexpr double kMin = 1e-4, kMax = .5;     // p* is kept within these
+constexpr double kMin = 1e-4, kMax = .5;  // bounds of the bias's sigmoid
+constexpr double kBalanced = .2;   // share of the first step's gradient that positives should have
+constexpr double kMaxRatio = 1e4;  // of obj_normalizer=auto; beyond it the loss has no balance
 constexpr std::int64_t kMaxLogits = 20'000;  // of a head, evenly spaced: what the bias is solved on
 
 Parameter* find(Layer& layer, Role role) {
@@ -71,18 +73,37 @@ struct Start {
   Parameter* rows = nullptr;  // what scales its logits: weights, or the scales of normalised ones
   StartReport report;
   std::vector<float> logits;  // of the first batch, without their bias; where they are measured
-  bool measured() const { return at.head->start().deviation.value >= 0; }
+  bool measured() const { return report.skipped.empty() && at.head->start().deviation.value >= 0; }
 };
 
-// Of the head's output, whose objectness is the logits' sigmoid.
-void add_logits(const Network& net, Start& start) {
-  const TensorView view = net.output(start.at.layer);
-  const std::vector<float> out = to_host(net.stream(), view);
-  const auto channels = view.shape.c;
-  for (std::int64_t pixel = 0; pixel < view.shape.pixels(); ++pixel)
-    for (const std::int64_t channel : start.at.head->objectness_channels())
-      start.logits.push_back(static_cast<float>(logit(out[to_size(pixel * channels + channel)])));
-}
+// Takes the logits as soon as the layer below a head has made them. The head's output would not do:
+// probabilities round to 1.
+class LogitReader final : public LayerObserver {
+ public:
+  LogitReader(Network& net, std::span<Start> starts) : net_(net), starts_(starts) {
+    for (Start& s : starts_) s.logits.clear();
+    net.observe(this);
+  }
+  LogitReader(const LogitReader&) = delete;
+  LogitReader& operator=(const LogitReader&) = delete;
+  ~LogitReader() override { net_.observe(nullptr); }
+  void before(std::int64_t, bool) override {}
+  void after(std::int64_t layer, bool) override {
+    for (Start& s : starts_)
+      if (s.measured() && net_.layer(s.at.layer).sources().front() == layer) add(s, layer);
+  }
+
+ private:
+  void add(Start& start, std::int64_t layer) const {
+    const TensorView view = net_.output(layer);
+    const std::vector<float> out = to_host(net_.stream(), view);
+    for (std::int64_t pixel = 0; pixel < view.shape.pixels(); ++pixel)
+      for (const std::int64_t channel : start.at.head->objectness_channels())
+        start.logits.push_back(out[to_size(pixel * view.shape.c + channel)]);
+  }
+  Network& net_;
+  std::span<Start> starts_;
+};
 
 void measure(Network& net, const Batch& batch, std::span<Start> starts) {
   const Shape before = net.input_shape();
@@ -94,6 +115,7 @@ void measure(Network& net, const Batch& batch, std::span<Start> starts) {
   const StepState fresh;
   memory(net.options().device.type).copy_in(net.stream(), state.data(), &fresh, sizeof fresh);
   const StepInput input{batch.pixels, batch.truths, batch.tiles};
+  const LogitReader reader(net, starts);
   for (std::int64_t first = 0; first < std::ssize(batch.truths); first += net.input_shape().n) {
     inputs.send(input, first, {.iteration = 1});
     auto* const step = static_cast<StepState*>(state.data());
@@ -103,8 +125,6 @@ void measure(Network& net, const Batch& batch, std::span<Start> starts) {
                  .step = step,
                  .subdivision = first / net.input_shape().n,
                  .input = inputs.input()});
-    for (Start& s : starts)
-      if (s.measured()) add_logits(net, s);
   }
   kept.put_back();
   net.resize(before.n, before.h, before.w);
@@ -118,10 +138,15 @@ double deviation_of(std::span<const float> values) {
   return std::sqrt(squares / n);
 }
 
-std::vector<float> thinned(std::vector<float> values) {
-  const auto step = std::max<std::size_t>(1, values.size() / to_size(kMaxLogits));
+// Every logit of evenly spaced pixels: of all anchors alike.
+std::vector<float> thinned(const std::vector<float>& values, std::size_t anchors) {
+  const std::size_t pixels = values.size() / anchors,
+                    most = std::max<std::size_t>(1, to_size(kMaxLogits) / anchors),
+                    taken = std::min(pixels, most);
   std::vector<float> some;
-  for (std::size_t i = 0; i < values.size(); i += step) some.push_back(values[i]);
+  for (std::size_t k = 0; k < taken; ++k)
+    for (std::size_t n = 0; n < anchors; ++n)
+      some.push_back(values[k * pixels / taken * anchors + n]);
   return some;
 }
 
@@ -137,13 +162,11 @@ void scale_rows(const Network& net, const Start& start, double factor) {
 }
 
 void scale_logits(const Network& net, Start& start) {
-  start.report.deviation = start.report.deviation_before = deviation_of(start.logits);
-  const double asked = start.at.head->start().deviation.value;
-  if (!(start.report.deviation > 0)) return;
-  const double factor = asked / start.report.deviation;
-  scale_rows(net, start, factor);
-  for (float& x : start.logits) x *= static_cast<float>(factor);
-  start.report.deviation = asked;
+  const double deviation = start.report.deviation_before = deviation_of(start.logits);
+  if (!std::isfinite(deviation))
+    fail(net.layer(start.at.layer).title(),
+         ": obj_init: the logits of the first batch are not finite; check the images and weights");
+  if (deviation > 0) scale_rows(net, start, start.at.head->start().deviation.value / deviation);
 }
 
 // The offset at which the mean of these logits' sigmoids is p.
@@ -161,7 +184,7 @@ double offset_for(double p, std::span<const float> logits) {
 void set_bias(const Network& net, Start& start, Positives& positives) {
   const RealOrAuto asked = start.at.head->start().prior;
   if (!start.at.head->start().has_prior()) return;
-  std::vector<float> logits = thinned(start.logits);
+  std::vector<float> logits = thinned(start.logits, start.at.head->objectness_channels().size());
   if (logits.empty()) logits = {0};
   double offset = 0;
   if (asked.automatic) {
@@ -185,6 +208,9 @@ std::vector<Start> heads_that_ask(Network& net, std::int64_t loaded_layers) {
     const ObjectnessStart& asked = at.head->start();
     if (!asked.has_prior() && asked.deviation.value < 0) continue;
     Start start{.at = at, .report = {.layer = at.layer, .prior = asked.prior}};
+    if (asked.has_prior()) start.report.keys = "obj_prior";
+    if (asked.deviation.value >= 0)
+      start.report.keys += start.report.keys.empty() ? "obj_init" : " and obj_init";
     const std::int64_t below = net.layer(at.layer).sources().front();
     if (below >= 0) {
       start.bias = find(net.layer(below), Role::bias);
@@ -205,18 +231,22 @@ std::vector<Start> heads_that_ask(Network& net, std::int64_t loaded_layers) {
 std::vector<StartReport> start_objectness(Network& net, const LabelledImages& labelled,
                                           const std::function<Batch()>& first_batch,
                                           std::int64_t loaded_layers) {
-  std::vector<Start> all = heads_that_ask(net, loaded_layers);
-  const auto measured = [](const Start& s) { return s.report.skipped.empty() && s.measured(); };
+  std::vector<Start> starts = heads_that_ask(net, loaded_layers);
   net.parameters_changed();
-  if (std::ranges::any_of(all, measured)) measure(net, first_batch(), all);
+  if (std::ranges::any_of(starts, &Start::measured)) {
+    const Batch batch = first_batch();
+    measure(net, batch, starts);
+    for (Start& s : starts)
+      if (s.measured()) scale_logits(net, s);
+    net.parameters_changed();
+    measure(net, batch, starts);  // behind a nonlinear activation they are not in proportion
+  }
   Positives positives(net, labelled);
   std::vector<StartReport> reports;
-  for (Start& start : all) {
-    if (start.report.skipped.empty()) {
-      if (start.measured()) scale_logits(net, start);
-      set_bias(net, start, positives);
-    }
-    reports.push_back(start.report);
+  for (Start& s : starts) {
+    if (s.measured()) s.report.deviation = deviation_of(s.logits);
+    if (s.report.skipped.empty()) set_bias(net, s, positives);
+    reports.push_back(s.report);
   }
   net.parameters_changed();
   return reports;
@@ -224,34 +254,63 @@ std::vector<StartReport> start_objectness(Network& net, const LabelledImages& la
 
 std::string to_string(const StartReport& r) {
   const std::string where = cat("layer ", r.layer, ": ");
-  if (!r.skipped.empty()) return cat(where, "obj_prior and obj_init have no effect: ", r.skipped);
-  std::string text = where;
+  if (!r.skipped.empty()) return cat(where, r.keys, " without effect: ", r.skipped);
+  std::string text;
   if (r.deviation_before > 0)
-    text += fmt::format(
-        "obj_init: the objectness logits of the first batch are scaled from a standard deviation "
-        "of "
-        "{:.3g} to {:.3g}; ",
+    text = fmt::format(
+        "obj_init: the standard deviation of the objectness logits of the first batch is scaled "
+        "from {:.3g} to {:.3g}",
         r.deviation_before, r.deviation);
+  if (r.p > 0 && !text.empty()) text += "; ";
   if (r.prior.automatic)
     text += cat("obj_prior=auto: ", r.eta,
                 " of the anchors are positive, objectness starts at p* = ", r.p);
-  else if (r.prior.value > 0)
+  else if (r.p > 0)
     text += cat("objectness starts at p = ", r.p);
-  return text;
+  return where + (text.empty() ? "obj_init: all objectness logits are equal already" : text);
+}
+
+std::vector<FirstStepShare> first_step_shares(const Network& net,
+                                              std::span<const StartReport> starts,
+                                              std::span<const HeadTelemetry> heads) {
+  std::vector<FirstStepShare> shares;
+  for (std::size_t h = 0; h < heads.size(); ++h)
+    for (const StartReport& start : starts) {
+      if (start.layer != net.heads()[h].layer || !start.skipped.empty() || !(start.p > 0)) continue;
+      if (heads[h].positives == 0 || !(heads[h].gradient() > 0)) continue;
+      const double share = heads[h].gradient_positive / heads[h].gradient();
+      std::string text = fmt::format(
+          "layer {}: positives make {:.2f} of the objectness gradient of the first step",
+          start.layer, share);
+      const bool balanced = share >= kBalanced;
+      if (!balanced)
+        text += start.deviation_before > 0
+                    ? "; background outweighs them at first; a larger batch= has more of them"
+                    : "; background outweighs them at first; obj_init=auto balances them";
+      shares.push_back({text, balanced});
+    }
+  return shares;
 }
 
 std::vector<std::string> weigh_objectness(Network& net, const LabelledImages& labelled) {
   Positives positives(net, labelled);
-  std::vector<std::string> said;
+  std::vector<std::string> messages;
   for (const HeadAt& at : net.heads()) {
-    if (!at.head->settings().obj_normalizer.automatic) continue;
+    const RealOrAuto& normalizer = at.head->settings().obj_normalizer;
+    if (!normalizer.automatic) continue;
     const double eta = positives.share(*at.head);
-    const double factor = eta > 0 ? at.head->gradient_ratio(eta) : 1;
-    at.head->set_objectness_factor(static_cast<float>(factor));
-    said.push_back(fmt::format("layer {}: obj_normalizer=auto: {:.3g}", at.layer,
-                               factor * at.head->settings().obj_normalizer.value));
+    const double ratio = eta > 0 ? at.head->gradient_ratio(eta) : 1;
+    if (!(ratio < kMaxRatio))
+      fail(net.layer(at.layer).title(), ": obj_normalizer=auto: the loss ",
+           at.head->settings().objectness_loss,
+           " with these keys has no balance of objects and background (obj_alpha=0 or 1?); give "
+           "obj_normalizer a number");
+    at.head->set_objectness_factor(static_cast<float>(ratio));
+    messages.push_back(fmt::format("layer {}: obj_normalizer=auto: {:.3g}{}", at.layer,
+                                   ratio * normalizer.value,
+                                   eta > 0 ? "" : "; no training label is positive in this head"));
   }
-  return said;
+  return messages;
 }
 
 }  // namespace darknet

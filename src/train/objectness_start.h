@@ -4,6 +4,7 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 #include "dataset/batches.h"
@@ -18,7 +19,8 @@ struct StartReport {
   RealOrAuto prior;        // as asked for
   double p = 0;            // mean objectness at the start, where a prior was asked for
   double deviation_before = 0, deviation = 0;  // of the logits; 0: not measured
-  std::string skipped;                         // why nothing was set, or ""
+  std::string keys;     // those that the head gives: "obj_prior and obj_init"
+  std::string skipped;  // why nothing was set, or ""
 };
 
 // For a fresh start. Changes the convolution below every head that asks for a prior or an initial
@@ -30,8 +32,17 @@ std::vector<StartReport> start_objectness(Network&, const LabelledImages&,
                                           std::int64_t loaded_layers);
 std::string to_string(const StartReport&);
 
+// Whether positives and background start in balance, as a prior is meant to make them: a sentence
+// for each head whose start was set, from its telemetry of the first step.
+struct FirstStepShare {
+  std::string text;
+  bool balanced = true;  // positives make at least a fifth of the objectness gradient
+};
+std::vector<FirstStepShare> first_step_shares(const Network&, std::span<const StartReport>,
+                                              std::span<const HeadTelemetry>);
+
 // For every start: the factor on the loss of heads with obj_normalizer=auto, from the labels.
-// Returns a sentence for each.
+// Returns a sentence for each; throws where a loss has no balance (obj_alpha=0).
 std::vector<std::string> weigh_objectness(Network&, const LabelledImages&);
 
 }  // namespace darknet

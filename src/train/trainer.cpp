@@ -1,6 +1,5 @@
 #include "train/trainer.h"
 
-#include <fmt/format.h>
 #include <algorithm>
 #include <chrono>
 #include <memory>
@@ -35,8 +34,7 @@ namespace darknet {
 namespace {
 namespace fs = std::filesystem;
 
-constexpr double kBalancedShare = .2;  // of the first step's gradient, for its positives
-constexpr double kAverageLoss = .1;    // Darknet: share of the newest loss in the running average
+constexpr double kAverageLoss = .1;  // Darknet: share of the newest loss in the running average
 
 using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point t) {
@@ -73,7 +71,6 @@ class Trainer {
     while (step_->in_flight() > 0) finish_step();
   }
   void count(const StepResult& result);
-  void report_first_step(const StepResult& result) const;
   [[noreturn]] void report_not_finite(const StepResult& result);
   void report(const StepResult& result, double map, double seconds);
   std::int64_t asked() const { return state_.iteration + step_->in_flight(); }
@@ -99,6 +96,7 @@ class Trainer {
   LabelledImages labelled_;
   Checkpoints checkpoints_;
   TrainingState state_;
+  std::vector<StartReport> starts_;     // of a fresh start
   std::optional<Evaluator> evaluator_;  // with -map
   std::vector<std::unique_ptr<OtherDevice>> others_;
   std::unique_ptr<TrainingStep> step_;
@@ -257,9 +255,9 @@ void Trainer::start_fresh(const Start& start) {
             ", _best.weights and _log.jsonl of an earlier training will be replaced; to go on "
             "with that training instead, give its _last.weights"));
   give_advice(start);
-  for (const StartReport& r : start_objectness(
-           net_, labelled_, [this] { return batches_->make(0); }, start.loaded_layers))
-    log::info(to_string(r));
+  starts_ = start_objectness(
+      net_, labelled_, [this] { return batches_->make(0); }, start.loaded_layers);
+  for (const StartReport& r : starts_) log::info(to_string(r));
 }
 
 void Trainer::log_plan() const {
@@ -330,27 +328,6 @@ void Trainer::begin_step(const Batch& batch) {
                averaging());
 }
 
-// Whether positives and negatives start in balance, as a prior is meant to make them.
-void Trainer::report_first_step(const StepResult& result) const {
-  for (std::size_t h = 0; h < result.heads.size(); ++h) {
-    const HeadAt at = net_.heads()[h];
-    const HeadTelemetry& t = result.heads[h];
-    if (!at.head->start().has_prior() || t.positives == 0 || !(t.gradient() > 0)) continue;
-    const double share = t.gradient_positive / t.gradient();
-    log::end_progress();
-    const std::string text =
-        fmt::format("layer {}: positives make {:.2f} of the objectness gradient of the first step",
-                    at.layer, share);
-    if (share >= kBalancedShare)
-      log::info(text);
-    else
-      log::warn(cat(text, ", so background drowns them at the start; ",
-                    at.head->start().deviation.value < 0
-                        ? "obj_init=auto in that section balances them"
-                        : "a larger batch= or another -seed may help"));
-  }
-}
-
 void Trainer::count(const StepResult& result) {
   if (result.truths_left_out > 0 && !warned_left_out_) {
     warned_left_out_ = true;
@@ -359,7 +336,9 @@ void Trainer::count(const StepResult& result) {
                   " of this batch left out, beyond the heads' max=; later ones are "
                   "in the log as truths_left_out"));
   }
-  if (state_.iteration == 0) report_first_step(result);
+  if (state_.iteration == 0)
+    for (const FirstStepShare& share : first_step_shares(net_, starts_, result.heads))
+      log::end_progress(), share.balanced ? log::info(share.text) : log::warn(share.text);
   ++state_.iteration;
   state_.seen += static_cast<std::uint64_t>(net_.settings().batch);
   state_.loss_scale = result.loss_scale;

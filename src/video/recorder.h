@@ -21,7 +21,7 @@ std::string state_json(const Frame&, const std::vector<std::string>& names, cons
                        const std::map<std::int32_t, std::int64_t>& seen);
 
 // A JSON array in a file, whole after each element: one call of the system writes an element and
-// the array's end over the last end.
+// the array's end over the last end. Only a kill in the middle of that call can cut an element.
 class JsonArrayFile {
  public:
   explicit JsonArrayFile(std::filesystem::path);
@@ -37,8 +37,8 @@ class JsonArrayFile {
   std::int64_t end_ = 0;  // bytes before the array's end
 };
 
-// lines: one object a line (JSON Lines). array: AlexeyAB's file. Both are valid whenever the
-// program ends, also where the disk is full.
+// lines: one object a line (JSON Lines). array: AlexeyAB's file. Both are valid when the
+// program ends or is killed between two records, also where the disk is full.
 enum class RecordFormat : std::uint8_t { lines, array };
 RecordFormat record_format_of(const std::filesystem::path&);  // .json: an array
 
