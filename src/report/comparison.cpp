@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/index.h"
 #include "core/error.h"
+#include "core/index.h"
 #include "report/side_by_side.h"
 
 namespace darknet {

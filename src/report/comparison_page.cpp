@@ -50,90 +50,6 @@ Terms general_terms() {
   };
 }
 
-std::string points(double fraction) { return fmt::format("{:+.2f}", 100 * fraction); }
-std::string percent(double fraction) { return to_text(MetricUnit::percent, fraction); }
-std::string points(const Interval& i) {
-  if (!std::isfinite(i.low) || !std::isfinite(i.high)) return "-";
-  return points(i.low) + " to " + points(i.high);
-}
-
-// mAP of every seed, with what became of the runs that have none.
-std::string variants_table(const Comparison& c, const ComparisonStatistics& s) {
-  std::vector<std::string> head{"mAP@0.5", "n", "mean", "sd", "95 % interval"};
-  for (const std::uint64_t seed : c.seeds) head.push_back(fmt::format("seed {}", seed));
-  PageTable table(head);
-  for (std::size_t v = 0; v < c.variants.size(); ++v) {
-    const SampleSummary& map = s.variants[v][metric_of("map50")];
-    const bool spread = map.values.size() > 1;
-    std::vector<std::string> row{
-        c.variants[v].name, std::to_string(map.values.size()),
-        map.values.empty() ? "-" : percent(map.mean), spread ? percent(map.deviation) : "-",
-        spread ? percent(map.confidence.low) + " to " + percent(map.confidence.high) : "-"};
-    for (std::size_t seed = 0; seed < c.seeds.size(); ++seed) {
-      const ComparedRun& r = c.run(v, seed);
-      row.push_back(r.has_finished() ? percent(r.at50.mean_average_precision) : name_of(r.state));
-    }
-    table.add(row);
-  }
-  return table.html();
-}
-
-// "12 (5 to 61)".
-std::string needed_text(const PowerTable& power, std::size_t row) {
-  const PowerRow& r = power.rows[row];
-  std::string text = seeds_needed_text(power, row);
-  if (power.seen < 2) return text;
-  const auto end = [](const std::optional<std::int64_t>& n) {
-    return n ? std::to_string(*n) : std::string("more than can be");
-  };
-  return text + fmt::format(" ({} to {})", end(r.at_low), end(r.at_high));
-}
-
-std::string sign_flip_text(const PairedStatistics& s) {
-  return fmt::format("{} ({})", std::isfinite(s.p_value) ? p_text(s.p_value) : "-",
-                     p_text(smallest_sign_flip_p(s.pairs)));
-}
-
-std::string differences_table(const Comparison& c, const ComparisonStatistics& s) {
-  if (s.differences.empty()) return "";
-  PageTable table({"points of mAP@0.5 above " + c.variants.front().name, "pairs", "mean", "sd",
-                   "95 % over seeds", "95 % over seeds and images", "p (t)", "p (Holm)",
-                   "p (sign-flip)", "seeds needed for 1 point", "for 2 points", "for 3 points"});
-  for (std::size_t k = 0; k < s.differences.size(); ++k) {
-    const VariantDifference& d = s.differences[k];
-    const PairedStatistics& p = d.verdict.statistics;
-    std::vector<std::string> row{c.variants[d.variant].name, std::to_string(p.pairs),
-                                 p.pairs > 0 ? points(p.mean) : "-"};
-    const std::vector<std::string> of_several{fmt::format("{:.2f}", 100 * p.deviation),
-                                              points(p.confidence),
-                                              d.resampled ? points(d.resampled->over_both) : "-",
-                                              p_text(d.verdict.p_value),
-                                              p_text(d.verdict.adjusted_p),
-                                              sign_flip_text(p),
-                                              needed_text(s.power[k], 0),
-                                              needed_text(s.power[k], 1),
-                                              needed_text(s.power[k], 2)};
-    for (const std::string& text : of_several) row.push_back(p.pairs > 1 ? text : "-");
-    table.add(row);
-  }
-  return table.html();
-}
-
-// A row for each metric, a column for each variant.
-std::string metrics_table(const Comparison& c, const ComparisonStatistics& s) {
-  std::vector<std::string> head{"mean ± sd"};
-  for (const ComparedVariant& v : c.variants) head.push_back(v.name);
-  PageTable table(head);
-  for (const RunMetric& m : kRunMetrics) {
-    std::vector<std::string> row{m.name};
-    bool any = false;
-    for (const VariantStatistics& v : s.variants)
-      row.push_back(to_text(m.unit, v[m])), any |= !v[m].values.empty();
-    if (any) table.add(row);
-  }
-  return table.html();
-}
-
 std::string runs_table(const Comparison& c, const ComparisonStatistics& s) {
   constexpr std::array kShown{"map50",           "ap",     "best_f1", "best_f1_threshold",
                               "precision",       "recall", "d_ece",   "lift_off_iteration",
@@ -143,14 +59,14 @@ std::string runs_table(const Comparison& c, const ComparisonStatistics& s) {
   for (const RunMetric& m : kRunMetrics)
     if (std::find(kShown.begin(), kShown.end(), std::string_view(m.key)) != kShown.end())
       shown.push_back(&m), head.emplace_back(m.name);
-  PageTable table(head);
+  Cells cells{std::move(head)};
   for (std::size_t i = 0; i < c.runs.size(); ++i) {
     const ComparedRun& r = c.runs[i];
     std::vector<std::string> row{c.variants[r.variant].name, std::to_string(r.seed), state_text(r)};
     for (const RunMetric* m : shown) row.push_back(to_text(m->unit, s.runs[i].*m->value));
-    table.add(row);
+    cells.push_back(std::move(row));
   }
-  return table.html();
+  return page_table(cells);
 }
 
 SampleSummary class_summary(const Comparison& c, std::size_t variant, std::size_t k) {
@@ -167,15 +83,15 @@ std::string classes_table(const Comparison& c) {
   if (finished == c.runs.end()) return "";
   std::vector<std::string> head{"AP at IoU 0.5 by class", "objects"};
   for (const ComparedVariant& v : c.variants) head.push_back(v.name);
-  PageTable table(head);
+  Cells cells{std::move(head)};
   for (std::size_t k = 0; k < c.names.size(); ++k) {
     const std::int64_t objects = finished->at50.classes[k].truths;
     std::vector<std::string> row{c.names[k], std::to_string(objects)};
     for (std::size_t v = 0; v < c.variants.size(); ++v)
       row.push_back(objects > 0 ? to_text(MetricUnit::percent, class_summary(c, v, k)) : "-");
-    table.add(row);
+    cells.push_back(std::move(row));
   }
-  return table.html();
+  return page_table(cells);
 }
 
 // Runs that give no figure, by name.
@@ -303,8 +219,9 @@ std::string comparison_page(const Comparison& c, const ComparisonStatistics& s,
   for (const VariantDifference& d : s.differences) page += paragraph(verdict_text(c, d), "verdict");
   page += what_was_done(c) + variants_list(c);
   page += section("Results", "", result_charts(c, s));
-  page += variants_table(c, s) + differences_table(c, s) + unfinished_list(c);
-  page += "<h2>All metrics</h2>\n" + metrics_table(c, s) + classes_table(c);
+  page += page_table(variants_cells(c, s)) + page_table(differences_cells(c, s));
+  page += unfinished_list(c);
+  page += "<h2>All metrics</h2>\n" + page_table(metrics_cells(c, s)) + classes_table(c);
   page += scenes(c, images) + training_charts(c, s) + detection_charts(c, s);
   page += "<h2>Terms</h2>\n" + terms(s);
   page += "<h2>Runs</h2>\n" + runs_table(c, s);

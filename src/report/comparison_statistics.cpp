@@ -194,10 +194,4 @@ ComparisonStatistics statistics_of(const Comparison& c) {
 
 std::string p_text(double p) { return p < .001 ? "< 0.001" : fmt::format("{:.3f}", p); }
 
-std::string seeds_needed_text(const PowerTable& power, std::size_t row) {
-  if (power.seen < 2) return "-";
-  const auto& pairs = power.rows.at(row).pairs;
-  return pairs ? std::to_string(*pairs) : fmt::format("over {}", kMaxPlannedPairs);
-}
-
 }  // namespace darknet

@@ -146,7 +146,4 @@ ComparisonStatistics statistics_of(const Comparison&);
 
 // "0.031", "< 0.001".
 std::string p_text(double p);
-// "12", or "over 1000000" where none is few enough; "-" without a spread.
-std::string seeds_needed_text(const PowerTable&, std::size_t row);
-
 }  // namespace darknet

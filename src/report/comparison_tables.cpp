@@ -19,13 +19,8 @@ constexpr double kPoints = 100;  // of a fraction
 // Columns as wide as their widest cell; the first is aligned left, the others right.
 class TextTable {
  public:
-  explicit TextTable(std::vector<std::string> head) { add(std::move(head)); }
-  void add(std::vector<std::string> cells) {
-    widths_.resize(std::max(widths_.size(), cells.size()));
-    for (std::size_t k = 0; k < cells.size(); ++k)
-      widths_[k] =
-          std::max(widths_[k], fmt::formatted_size("{}", cells[k]) - extra_bytes(cells[k]));
-    rows_.push_back(std::move(cells));
+  explicit TextTable(const Cells& rows) {
+    for (const auto& row : rows) add(row);
   }
   std::string text() const {
     std::string all;
@@ -42,6 +37,13 @@ class TextTable {
   }
 
  private:
+  void add(std::vector<std::string> cells) {
+    widths_.resize(std::max(widths_.size(), cells.size()));
+    for (std::size_t k = 0; k < cells.size(); ++k)
+      widths_[k] =
+          std::max(widths_[k], fmt::formatted_size("{}", cells[k]) - extra_bytes(cells[k]));
+    rows_.push_back(std::move(cells));
+  }
   // Continuation bytes of UTF-8 take no column.
   static std::size_t extra_bytes(const std::string& text) {
     return to_size(std::count_if(text.begin(), text.end(),
@@ -52,74 +54,37 @@ class TextTable {
 };
 
 std::string points(double fraction) { return fmt::format("{:+.2f}", kPoints * fraction); }
+std::string percent(double fraction) { return fmt::format("{:.2f}", kPoints * fraction); }
 
-std::string interval_text(const Interval& i, double scale, const char* format_of_end) {
+std::string interval_text(const Interval& i, std::string (*text)(double)) {
   if (!std::isfinite(i.low) || !std::isfinite(i.high)) return "-";
-  return fmt::format(fmt::runtime(format_of_end), scale * i.low) + " to " +
-         fmt::format(fmt::runtime(format_of_end), scale * i.high);
-}
-
-std::string variants_text(const Comparison& c, const ComparisonStatistics& s) {
-  constexpr const RunMetric& kMap = metric_of("map50");
-  std::vector<std::string> head{"mAP@0.5 in %", "n", "mean", "sd", "95 % interval"};
-  for (const std::uint64_t seed : c.seeds) head.push_back(fmt::format("seed {}", seed));
-  TextTable table(head);
-  for (std::size_t v = 0; v < c.variants.size(); ++v) {
-    const SampleSummary& map = s.variants[v][kMap];
-    const std::size_t n = map.values.size();
-    std::vector<std::string> row{c.variants[v].name, std::to_string(n),
-                                 n > 0 ? fmt::format("{:.2f}", kPoints * map.mean) : "-",
-                                 n > 1 ? fmt::format("{:.2f}", kPoints * map.deviation) : "-",
-                                 n > 1 ? interval_text(map.confidence, kPoints, "{:.2f}") : "-"};
-    for (std::size_t seed = 0; seed < c.seeds.size(); ++seed) {
-      const ComparedRun& r = c.run(v, seed);
-      row.push_back(r.has_finished()
-                        ? fmt::format("{:.2f}", kPoints * r.at50.mean_average_precision)
-                        : name_of(r.state));
-    }
-    table.add(std::move(row));
-  }
-  return table.text();
+  return text(i.low) + " to " + text(i.high);
 }
 
 std::string sign_flip_text(const PairedStatistics& s) {
-  if (s.pairs < 2) return "-";
-  const std::string p = std::isfinite(s.p_value) ? p_text(s.p_value) : "-";
-  return fmt::format("{} ({})", p, p_text(smallest_sign_flip_p(s.pairs)));
+  return fmt::format("{} ({})", std::isfinite(s.p_value) ? p_text(s.p_value) : "-",
+                     p_text(smallest_sign_flip_p(s.pairs)));
 }
 
-std::string differences_text(const Comparison& c, const ComparisonStatistics& s) {
-  TextTable table({"less " + c.variants.front().name + ", points", "pairs", "mean", "sd",
-                   "95 %, seeds", "95 %, seeds and images", "p (t)", "p (Holm)",
-                   "p (sign-flip; lowest)", "seeds for 1, 2, 3 points"});
-  for (std::size_t k = 0; k < s.differences.size(); ++k) {
-    const VariantDifference& d = s.differences[k];
-    const PairedStatistics& p = d.verdict.statistics;
-    const bool spread = p.pairs > 1;
-    std::string needed;
-    for (std::size_t i = 0; i < kPlannedDifferences.size(); ++i)
-      needed += (i == 0 ? "" : ", ") + seeds_needed_text(s.power[k], i);
-    table.add({c.variants[d.variant].name, std::to_string(p.pairs),
-               p.pairs > 0 ? points(p.mean) : "-",
-               spread ? fmt::format("{:.2f}", kPoints * p.deviation) : "-",
-               spread ? interval_text(p.confidence, kPoints, "{:+.2f}") : "-",
-               d.resampled ? interval_text(d.resampled->over_both, kPoints, "{:+.2f}") : "-",
-               spread ? p_text(d.verdict.p_value) : "-",
-               spread ? p_text(d.verdict.adjusted_p) : "-", sign_flip_text(p), needed});
-  }
-  return table.text();
+// "12 (5 to 61)".
+std::string seeds_needed_text(const PowerRow& r) {
+  const auto text = [](const std::optional<std::int64_t>& n) {
+    return n ? std::to_string(*n) : fmt::format("over {}", kMaxPlannedPairs);
+  };
+  return fmt::format("{} ({} to {})", text(r.pairs), text(r.at_low), text(r.at_high));
 }
 
-std::string metrics_text(const Comparison& c, const ComparisonStatistics& s) {
-  std::vector<std::string> head{"mean ± sd"};
-  for (const ComparedVariant& v : c.variants) head.push_back(v.name);
-  TextTable table(head);
-  for (const RunMetric& m : kRunMetrics) {
-    std::vector<std::string> row{m.name};
-    for (const VariantStatistics& v : s.variants) row.push_back(to_text(m.unit, v[m]));
-    table.add(std::move(row));
-  }
-  return table.text();
+// The figures that take more than one pair.
+std::vector<std::string> spread_cells(const VariantDifference& d, const PowerTable& power) {
+  const PairedStatistics& p = d.verdict.statistics;
+  std::vector<std::string> cells{percent(p.deviation),
+                                 interval_text(p.confidence, points),
+                                 d.resampled ? interval_text(d.resampled->over_both, points) : "-",
+                                 p_text(d.verdict.p_value),
+                                 p_text(d.verdict.adjusted_p),
+                                 sign_flip_text(p)};
+  for (const PowerRow& row : power.rows) cells.push_back(seeds_needed_text(row));
+  return cells;
 }
 
 std::string unfinished_text(const Comparison& c) {
@@ -129,6 +94,12 @@ std::string unfinished_text(const Comparison& c) {
       text += fmt::format("{}, seed {}: {}{}\n", c.variants[r.variant].name, r.seed, state_text(r),
                           r.reason.empty() ? "" : ": " + r.reason);
   return text.empty() ? "" : "\n" + text;
+}
+
+std::string joined_keys(const ComparedVariant& v) {
+  std::string keys;
+  for (const std::string& o : v.overrides) keys += (keys.empty() ? "" : " ") + o;
+  return keys;
 }
 
 json number(double value) { return std::isfinite(value) ? json(value) : json(); }
@@ -225,21 +196,68 @@ std::string csv_line(const std::vector<std::string>& fields) {
 
 }  // namespace
 
+Cells variants_cells(const Comparison& c, const ComparisonStatistics& s) {
+  Cells cells{{"mAP@0.5 in %", "n", "mean", "sd", "95 % interval"}};
+  for (const std::uint64_t seed : c.seeds) cells.front().push_back(fmt::format("seed {}", seed));
+  for (std::size_t v = 0; v < c.variants.size(); ++v) {
+    const SampleSummary& map = s.variants[v][metric_of("map50")];
+    const std::size_t n = map.values.size();
+    std::vector<std::string> row{
+        c.variants[v].name, std::to_string(n), n > 0 ? percent(map.mean) : "-",
+        n > 1 ? percent(map.deviation) : "-", interval_text(map.confidence, percent)};
+    for (std::size_t seed = 0; seed < c.seeds.size(); ++seed) {
+      const ComparedRun& r = c.run(v, seed);
+      row.push_back(r.has_finished() ? percent(r.at50.mean_average_precision) : name_of(r.state));
+    }
+    cells.push_back(std::move(row));
+  }
+  return cells;
+}
+
+Cells differences_cells(const Comparison& c, const ComparisonStatistics& s) {
+  if (s.differences.empty()) return {};
+  Cells cells{{"points of mAP@0.5 above " + c.variants.front().name, "pairs", "mean", "sd",
+               "95 % over seeds", "over seeds and images", "p (t)", "p (Holm)", "p (sign-flip)",
+               "seeds needed for 1 point", "for 2 points", "for 3 points"}};
+  for (std::size_t k = 0; k < s.differences.size(); ++k) {
+    const VariantDifference& d = s.differences[k];
+    const PairedStatistics& p = d.verdict.statistics;
+    std::vector<std::string> row{c.variants[d.variant].name, std::to_string(p.pairs),
+                                 p.pairs > 0 ? points(p.mean) : "-"};
+    if (p.pairs > 1)
+      for (std::string& cell : spread_cells(d, s.power[k])) row.push_back(std::move(cell));
+    row.resize(cells.front().size(), "-");
+    cells.push_back(std::move(row));
+  }
+  return cells;
+}
+
+Cells metrics_cells(const Comparison& c, const ComparisonStatistics& s) {
+  Cells cells{{"mean ± sd"}};
+  for (const ComparedVariant& v : c.variants) cells.front().push_back(v.name);
+  for (const RunMetric& m : kRunMetrics) {
+    std::vector<std::string> row{m.name};
+    bool any = false;
+    for (const VariantStatistics& v : s.variants)
+      row.push_back(to_text(m.unit, v[m])), any |= !v[m].values.empty();
+    if (any) cells.push_back(std::move(row));
+  }
+  return cells;
+}
+
 std::string state_text(const ComparedRun& r) {
   return r.state == RunState::diverged ? fmt::format("diverged at iteration {}", r.diverged_at)
                                        : name_of(r.state);
 }
 
 std::string keys_text(const ComparedVariant& v) {
-  std::string keys;
-  for (const std::string& o : v.overrides) keys += (keys.empty() ? "" : " ") + o;
-  return keys.empty() ? "the cfg as it is" : keys;
+  return v.overrides.empty() ? "the cfg as it is" : joined_keys(v);
 }
 
 std::string comparison_table(const Comparison& c, const ComparisonStatistics& s) {
-  std::string text = variants_text(c, s) + "\n";
-  if (!s.differences.empty()) text += differences_text(c, s) + "\n";
-  return text + metrics_text(c, s) + unfinished_text(c);
+  std::string text = TextTable(variants_cells(c, s)).text() + "\n";
+  if (!s.differences.empty()) text += TextTable(differences_cells(c, s)).text() + "\n";
+  return text + TextTable(metrics_cells(c, s)).text() + unfinished_text(c);
 }
 
 std::string comparison_json(const Comparison& c, const ComparisonStatistics& s) {

@@ -1,10 +1,20 @@
 // The figures of a comparison as text: a table to read, JSON, and CSV with a row for each run.
 #pragma once
 #include <string>
+#include <vector>
 
 #include "report/comparison_statistics.h"
 
 namespace darknet {
+
+// Rows of cells; the first is the head, and the first cell of a row what it is about.
+using Cells = std::vector<std::vector<std::string>>;
+// mAP@0.5 of every seed, with what became of the runs that have none.
+Cells variants_cells(const Comparison&, const ComparisonStatistics&);
+// Against the first variant. Empty where there is no other.
+Cells differences_cells(const Comparison&, const ComparisonStatistics&);
+// A row for each metric that any run has, a column for each variant.
+Cells metrics_cells(const Comparison&, const ComparisonStatistics&);
 
 // table.txt: variants, differences, runs, and what diverged or is missing by name.
 std::string comparison_table(const Comparison&, const ComparisonStatistics&);

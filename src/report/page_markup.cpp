@@ -75,15 +75,17 @@ std::string page_head(const std::string& title) {
       escaped_markup(title), kStyle, chart_style());
 }
 
-std::string PageTable::html() const {
-  return "<div class=\"wide\"><table>\n" + rows_ + "</table></div>\n";
-}
-
-void PageTable::row(const std::vector<std::string>& cells, const char* kind) {
-  rows_ += "<tr>";
-  for (const std::string& cell : cells)
-    rows_ += fmt::format("<{}>{}</{}>", kind, escaped_markup(cell), kind);
-  rows_ += "</tr>\n";
+std::string page_table(const std::vector<std::vector<std::string>>& rows) {
+  if (rows.empty()) return "";
+  std::string html = "<div class=\"wide\"><table>\n";
+  for (const auto& row : rows) {
+    const char* const kind = &row == rows.data() ? "th" : "td";
+    html += "<tr>";
+    for (const std::string& cell : row)
+      html += fmt::format("<{}>{}</{}>", kind, escaped_markup(cell), kind);
+    html += "</tr>\n";
+  }
+  return html + "</table></div>\n";
 }
 
 std::string chart_figures(const Chart& chart) {

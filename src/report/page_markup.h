@@ -16,16 +16,8 @@ namespace darknet {
 std::string page_head(const std::string& title);
 inline constexpr const char* kPageEnd = "</body>\n</html>\n";
 
-class PageTable {
- public:
-  explicit PageTable(const std::vector<std::string>& head) { row(head, "th"); }
-  void add(const std::vector<std::string>& cells) { row(cells, "td"); }
-  std::string html() const;
-
- private:
-  void row(const std::vector<std::string>& cells, const char* kind);
-  std::string rows_;
-};
+// The first row is the head. "" without rows.
+std::string page_table(const std::vector<std::vector<std::string>>& rows);
 
 struct PageImage {
   std::filesystem::path path;  // relative to the page
