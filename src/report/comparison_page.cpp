@@ -193,12 +193,11 @@ std::string terms(const ComparisonStatistics& s) {
 }
 
 std::string title_of(const Comparison& c) {
-  constexpr std::size_t kNamed = 3;
-  std::string text;
-  for (std::size_t v = 0; v < std::min(kNamed, c.variants.size()); ++v)
-    text += (v == 0 ? "" : " against ") + c.variants[v].name;
-  if (c.variants.size() > kNamed) text += fmt::format(" and {} more", c.variants.size() - kNamed);
-  return text + " on " + c.data.filename().string();
+  const std::string& baseline = c.variants.front().name;
+  const std::string where = " on " + c.data.filename().string();
+  if (c.variants.size() == 1) return baseline + where;
+  if (c.variants.size() == 2) return baseline + " against " + c.variants[1].name + where;
+  return fmt::format("{} variants against {}", c.variants.size() - 1, baseline) + where;
 }
 
 std::string what_was_done(const Comparison& c) {

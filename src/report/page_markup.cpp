@@ -39,7 +39,7 @@ pre { white-space: pre-wrap; padding: .6rem 1rem; border: 1px solid var(--line);
 @media (max-width: 40rem) {
   body { margin-top: 1rem; } h1 { font-size: 1.35rem; }
   th, td { padding: .25rem .45rem; font-size: .85rem; }
-  td:first-child { white-space: normal; max-width: 8rem; }
+  th:first-child { min-width: 5rem; } td:first-child { white-space: normal; max-width: 8rem; }
 }
 @media print {
   body { margin: 0; max-width: none; font-size: 10pt; } .wide { overflow: visible; }
