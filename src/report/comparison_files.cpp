@@ -76,10 +76,12 @@ void require_writable_comparison(const fs::path& folder) {
       {"results.json", json_format({"variants", "cfg", "data"})},
       {"index.html", kHtmlFormat},
       {"difference.jpg", kImageFormat}};
-  if (!is_present(folder)) return;
   for (const auto& [name, format] : files)
     if (is_present(folder / name)) require_writable_file(folder / name, format);
-  for (const char* chart : kCharts) require_writable_chart(folder / chart);
+  for (const std::string chart : kCharts)
+    for (const auto& [file, format] : {std::pair{folder / (chart + ".svg"), kSvgFormat},
+                                       {folder / (chart + ".png"), kImageFormat}})
+      if (is_present(file)) require_writable_file(file, format);
   if (is_present(folder / "images")) require_writable_folder(folder / "images");
 }
 

@@ -15,8 +15,8 @@ struct ComparisonFiles {
   std::int64_t images = 8;       // test images drawn; 0: none
 };
 
-// Throws where write_comparison() could not write them or would write over something else: to be
-// asked before long work. The folder need not exist.
+// Throws where write_comparison() could not replace what stands there or would write over something
+// else: to be asked before long work. The folder need not exist.
 void require_writable_comparison(const std::filesystem::path& folder);
 // Replaces each file atomically and returns the figures that they hold.
 ComparisonStatistics write_comparison(const Comparison&, const ComparisonFiles&);
