@@ -16,8 +16,8 @@
 namespace darknet::test {
 namespace {
 
-// Differences 3, 2 and 4 points: mean 3, deviation 1, t(2) = 4.3027, t = 3 sqrt(3) = 5.196, and p of
-// two degrees of freedom is 1 - t / sqrt(2 + t^2) = .0351. Seeds needed: the power of the paired
+// Differences 3, 2 and 4 points: mean 3, deviation 1, t(2) = 4.3027, t = 3 sqrt(3) = 5.196, and p
+// of two degrees of freedom is 1 - t / sqrt(2 + t^2) = .0351. Seeds needed: the power of the paired
 // t-test integrated numerically, for deviations of 1 and of .5207 and 6.285, the ends of its
 // 95 % interval.
 Comparison worked_out() { return comparison_of({.50, .52, .54}, {.53, .54, .58}); }
