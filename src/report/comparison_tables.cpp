@@ -8,6 +8,7 @@
 
 #include "core/index.h"
 #include "core/text.h"
+#include "report/csv.h"
 
 namespace darknet {
 namespace {
@@ -178,18 +179,12 @@ json difference_json(const Comparison& c, const VariantDifference& d, const Powe
   return out;
 }
 
-std::string csv_field(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return quoted + "\"";
-}
-
 std::string csv_line(const std::vector<std::string>& fields) {
   std::string line;
   for (std::size_t i = 0; i < fields.size(); ++i) {
     if (i > 0) line += ',';
-    line += csv_field(fields[i]);
+    const bool plain = fields[i].find_first_of(",\"\r\n") == std::string::npos;
+    line += plain ? fields[i] : csv_field(fields[i]);
   }
   return line + "\r\n";
 }
