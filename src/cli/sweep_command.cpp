@@ -67,8 +67,8 @@ class SweepCall {
   void finish() {
     const auto lock = sweep_.folder().lock_page();
     sweep_.take_up();
-    write_sweep_page(sweep_.comparison(), o_, true);
-    fmt::print("\n{}", sweep_summary(sweep_.comparison()));
+    const ComparisonStatistics found = write_sweep_page(sweep_.comparison(), o_, true);
+    fmt::print("\n{}", sweep_summary(sweep_.comparison(), found));
     if (const std::int64_t left = sweep_.unfinished(); left > 0)
       fmt::print("{} made by other processes now; -collect writes them into the page\n",
                  left == 1 ? "1 run is" : fmt::format("{} runs are", left));

@@ -3,18 +3,18 @@
 #include <string>
 
 #include "cli/sweep_arguments.h"
-#include "report/comparison.h"
+#include "report/comparison_statistics.h"
 
 namespace darknet::cli {
 
 // Throws where one of them could not be written: before the training runs, which take hours.
 void check_sweep_outputs(const SweepArguments&);
 
-// index.html, table.txt, results.json and the charts; with `images` also what the networks find on
-// some of them.
-void write_sweep_page(const Comparison&, const SweepArguments&, bool images);
+// The files of report/comparison_files.h; with `images` also what the networks find on some of
+// them.
+ComparisonStatistics write_sweep_page(const Comparison&, const SweepArguments&, bool images);
 
 // The table and what is said of every variant, for a terminal.
-std::string sweep_summary(const Comparison&);
+std::string sweep_summary(const Comparison&, const ComparisonStatistics&);
 
 }  // namespace darknet::cli

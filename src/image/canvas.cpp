@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <numbers>
 #include <vector>
 
@@ -66,19 +67,31 @@ void Overlay::blend() {
   }
 }
 
-void draw_polyline(Image& image, std::span<const CanvasPoint> points, const Pen& pen) {
+namespace {
+
+// What covers these points and `reach` pixels around them; none where that is nothing of the image.
+std::unique_ptr<Overlay> over_points(Image& image, std::span<const CanvasPoint> points,
+                                     float reach) {
   float left = kFar, top = kFar, right = -kFar, bottom = -kFar;
   for (const CanvasPoint& p : points)
     if (drawable(p))
       left = std::min(left, p.x), right = std::max(right, p.x), top = std::min(top, p.y),
       bottom = std::max(bottom, p.y);
-  if (left > right) return;
-  const auto margin = std::llround(pen.width / 2) + 2;
+  if (left > right) return nullptr;
+  const auto margin = std::llround(reach) + 2;
   const auto x = std::llround(left) - margin, y = std::llround(top) - margin;
-  Overlay overlay(image, x, y, std::llround(right) + margin - x, std::llround(bottom) + margin - y);
-  if (overlay.empty()) return;
-  cairo_t* const c = overlay.context();
-  overlay.set_colour(pen.colour);
+  auto overlay = std::make_unique<Overlay>(image, x, y, std::llround(right) + margin - x,
+                                           std::llround(bottom) + margin - y);
+  return overlay->empty() ? nullptr : std::move(overlay);
+}
+
+}  // namespace
+
+void draw_polyline(Image& image, std::span<const CanvasPoint> points, const Pen& pen) {
+  const auto overlay = over_points(image, points, pen.width / 2);
+  if (!overlay) return;
+  cairo_t* const c = overlay->context();
+  overlay->set_colour(pen.colour);
   cairo_set_line_width(c, pen.width);
   cairo_set_line_cap(c, CAIRO_LINE_CAP_ROUND);
   cairo_set_line_join(c, CAIRO_LINE_JOIN_ROUND);
@@ -90,7 +103,7 @@ void draw_polyline(Image& image, std::span<const CanvasPoint> points, const Pen&
     else
       cairo_line_to(c, p.x, p.y);  // moves there where a line begins
   cairo_stroke(c);
-  overlay.blend();
+  overlay->blend();
 }
 
 void draw_disc(Image& image, CanvasPoint centre, float radius, const Colour& colour) {
@@ -103,6 +116,19 @@ void draw_disc(Image& image, CanvasPoint centre, float radius, const Colour& col
   cairo_arc(overlay.context(), centre.x, centre.y, radius, 0, 2 * std::numbers::pi);
   cairo_fill(overlay.context());
   overlay.blend();
+}
+
+void fill_polygon(Image& image, std::span<const CanvasPoint> corners, const Colour& colour,
+                  float opacity) {
+  const auto overlay = over_points(image, corners, 0);
+  if (!overlay) return;
+  cairo_t* const c = overlay->context();
+  cairo_set_source_rgba(c, colour[0] / 255., colour[1] / 255., colour[2] / 255., opacity);
+  for (const CanvasPoint& p : corners)
+    if (drawable(p)) cairo_line_to(c, p.x, p.y);
+  cairo_close_path(c);
+  cairo_fill(c);
+  overlay->blend();
 }
 
 void fill_rectangle(Image& image, std::int64_t x, std::int64_t y, std::int64_t width,

@@ -25,6 +25,8 @@ struct Pen {
 // Points that are not finite are left out, and the line broken there.
 void draw_polyline(Image&, std::span<const CanvasPoint>, const Pen&);
 void draw_disc(Image&, CanvasPoint centre, float radius, const Colour&);
+// A closed area, laid over what is there: opacity 0 changes nothing, 1 hides it.
+void fill_polygon(Image&, std::span<const CanvasPoint> corners, const Colour&, float opacity);
 void fill_rectangle(Image&, std::int64_t x, std::int64_t y, std::int64_t width, std::int64_t height,
                     const Colour&);
 

@@ -68,13 +68,25 @@ std::string rules(Theme theme) {
   return css;
 }
 
+std::span<const float> dashes_of(const Stroke& s) {
+  if (s.whole) return {};
+  return dash_of(s.role);
+}
+
 std::string svg_stroke(const Stroke& s) {
   std::string points, dash;
   for (const CanvasPoint& p : s.points) points += fmt::format("{:.1f},{:.1f} ", p.x, p.y);
-  for (const float d : dash_of(s.role)) dash += fmt::format("{:g} ", d);
+  for (const float d : dashes_of(s)) dash += fmt::format("{:g} ", d);
   if (!dash.empty()) dash = " stroke-dasharray=\"" + dash + "\"";
   return fmt::format("<polyline class=\"l {}\" stroke-width=\"{:g}\"{} points=\"{}\"/>\n",
                      css_class(s.role), s.width, dash, points);
+}
+
+std::string svg_area(const Area& a) {
+  std::string points;
+  for (const CanvasPoint& p : a.corners) points += fmt::format("{:.1f},{:.1f} ", p.x, p.y);
+  return fmt::format("<polygon class=\"{}\" fill-opacity=\"{:.2f}\" points=\"{}\"/>\n",
+                     css_class(a.role), a.opacity, points);
 }
 
 std::string svg_label(const Label& l) {
@@ -106,24 +118,23 @@ void draw(Image& image, const Label& l, Theme theme) {
     draw_text(image, l.text, x - before, y - style.height / 2, style);
 }
 
-std::string svg_of(const Drawing& d, const std::string& title) {
-  std::string svg = fmt::format(
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" "
-      "height=\"{1}\" font-family=\"DejaVu Sans, Verdana, sans-serif\">\n<title>{2}</title>\n"
-      "<style>\n{3}@media (prefers-color-scheme: dark) {{\n{4}}}\n.l {{ stroke: var(--c); fill: "
-      "none; stroke-linejoin: round; }}\ntext, circle, rect {{ fill: var(--c); }}\n</style>\n<rect "
-      "class=\"paper\" width=\"{0}\" height=\"{1}\"/>\n",
-      d.width, d.height, escaped_markup(title), rules(Theme::light), rules(Theme::dark));
+// Everything between <svg> and </svg> except the style.
+std::string svg_elements(const Drawing& d) {
+  std::string svg =
+      fmt::format("<rect class=\"paper\" width=\"{}\" height=\"{}\"/>\n", d.width, d.height);
   for (const Stroke& s : d.strokes)
     if (beneath(s)) svg += svg_stroke(s);
+  for (const Area& area : d.areas) svg += svg_area(area);
   for (const Dot& dot : d.dots)
     svg += fmt::format("<circle class=\"{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"{:g}\"/>\n",
                        css_class(dot.role), dot.centre.x, dot.centre.y, dot.radius);
   for (const Stroke& s : d.strokes)
     if (!beneath(s)) svg += svg_stroke(s);
   for (const Label& l : d.labels) svg += svg_label(l);
-  return svg + "</svg>\n";
+  return svg;
 }
+
+constexpr const char* kFonts = "DejaVu Sans, Verdana, sans-serif";
 
 }  // namespace
 
@@ -167,8 +178,30 @@ Colour colour_of(PaintRole role, Theme theme) {
   }
 }
 
-std::string to_svg(const Chart& chart) { return svg_of(lay_out(chart), chart.title); }
-std::string to_svg(const Panel& panel) { return svg_of(lay_out(panel), panel.title); }
+// Printed in light colours, whatever the screen has.
+std::string chart_style() {
+  return fmt::format(
+      "{}@media screen and (prefers-color-scheme: dark) {{\n{}}}\n.l {{ stroke: var(--c); fill: "
+      "none; stroke-linejoin: round; }}\nsvg text, svg circle, svg rect, svg polygon {{ fill: "
+      "var(--c); }}\n",
+      rules(Theme::light), rules(Theme::dark));
+}
+
+std::string to_svg(const Chart& chart) {
+  const Drawing d = lay_out(chart);
+  return fmt::format(
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" "
+      "height=\"{1}\" font-family=\"{2}\">\n<title>{3}</title>\n<style>\n{4}</style>\n{5}</svg>\n",
+      d.width, d.height, kFonts, escaped_markup(chart.title), chart_style(), svg_elements(d));
+}
+
+std::string inline_svg(const Panel& panel) {
+  const Drawing d = lay_out(panel);
+  return fmt::format(
+      "<svg viewBox=\"0 0 {} {}\" width=\"100%\" role=\"img\" aria-label=\"{}\" "
+      "font-family=\"{}\">\n{}</svg>\n",
+      d.width, d.height, escaped_markup(panel.title), kFonts, svg_elements(d));
+}
 
 Image to_image(const Chart& chart, Theme theme) {
   const Drawing d = lay_out(chart);
@@ -177,9 +210,11 @@ Image to_image(const Chart& chart, Theme theme) {
   const auto draw_strokes = [&](bool of_frame) {
     for (const Stroke& s : d.strokes)
       if (beneath(s) == of_frame)
-        draw_polyline(image, s.points, {colour_of(s.role, theme), s.width, dash_of(s.role)});
+        draw_polyline(image, s.points, {colour_of(s.role, theme), s.width, dashes_of(s)});
   };
   draw_strokes(true);
+  for (const Area& area : d.areas)
+    fill_polygon(image, area.corners, colour_of(area.role, theme), area.opacity);
   for (const Dot& dot : d.dots)
     draw_disc(image, dot.centre, dot.radius, colour_of(dot.role, theme));
   draw_strokes(false);
@@ -195,16 +230,6 @@ void require_writable_chart(const std::filesystem::path& base) {
 void write_chart(const std::filesystem::path& base, const Chart& chart, Theme theme) {
   write_file_atomically(base.string() + ".svg", to_svg(chart));
   write_image(base.string() + ".png", to_image(chart, theme));
-}
-
-std::vector<PanelFile> write_panels(const std::filesystem::path& base, const Chart& chart) {
-  std::vector<PanelFile> files;
-  for (const Panel& p : chart.panels) {
-    if (!has_data(p)) continue;
-    files.push_back({fmt::format("{}-{}.svg", base.string(), files.size() + 1), p.title, p.note});
-    write_file_atomically(files.back().path, to_svg(p));
-  }
-  return files;
 }
 
 }  // namespace darknet

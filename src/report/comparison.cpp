@@ -4,42 +4,28 @@
 
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "core/error.h"
 #include "core/index.h"
-#include "eval/matching.h"
 #include "report/side_by_side.h"
 
 namespace darknet {
 namespace {
 
-using nlohmann::json;
-
 double points(double fraction) { return 100 * fraction; }
 
-// The first seed with which both variants have finished.
-std::optional<std::size_t> common_seed(const Comparison& c, std::size_t variant) {
-  for (std::size_t s = 0; s < c.seeds.size(); ++s)
-    if (c.run(0, s).has_finished() && c.run(variant, s).has_finished()) return s;
-  return std::nullopt;
-}
-
-// Both networks see the same images in every sample.
-std::optional<Interval> over_images(const Comparison& c, std::size_t variant) {
+// Were the test images drawn anew, and the seeds too; every network sees the same images.
+std::optional<SeedsAndImages> resampled(const Comparison& c,
+                                        const std::vector<ResampledStatistic>& of_runs,
+                                        std::size_t variant) {
   constexpr int kResamples = 1000;
-  const std::optional<std::size_t> seed = common_seed(c, variant);
-  if (!seed) return std::nullopt;
-  const auto size = std::ssize(c.images);
-  const auto classes = std::ssize(c.names);
-  const auto baseline = match(c.run(0, *seed).images, classes, .5f);
-  const auto other = match(c.run(variant, *seed).images, classes, .5f);
-  std::vector<std::int64_t> weights(c.images.size());
-  return bootstrap(size, kResamples, c.seeds[*seed], [&](std::span<const std::int64_t> drawn) {
-    std::fill(weights.begin(), weights.end(), 0);
-    for (const std::int64_t i : drawn) ++weights[to_size(i)];
-    return mean_average_precision(other, weights) - mean_average_precision(baseline, weights);
-  });
+  std::vector<SeedPair> pairs;
+  for (std::size_t s = 0; s < c.seeds.size(); ++s)
+    if (c.run(0, s).has_finished() && c.run(variant, s).has_finished())
+      pairs.push_back({of_runs[s], of_runs[variant * c.seeds.size() + s]});
+  if (pairs.empty() || c.images.empty()) return std::nullopt;
+  return resample_seeds_and_images(
+      pairs, {.images = std::ssize(c.images), .resamples = kResamples, .seed = c.seeds.front()});
 }
 
 VariantRuns outcomes_of(const Comparison& c, std::size_t variant) {
@@ -47,57 +33,6 @@ VariantRuns outcomes_of(const Comparison& c, std::size_t variant) {
   for (std::size_t s = 0; s < c.seeds.size(); ++s)
     runs.runs.push_back(outcome_of(c.run(variant, s)));
   return runs;
-}
-
-void add_found(json& out, const Comparison& c, const ComparedRun& r) {
-  json classes = json::object();
-  for (std::size_t i = 0; i < c.names.size(); ++i)
-    classes[c.names[i]] = r.at50.classes[i].average_precision;
-  out.update({{"map50", r.at50.mean_average_precision},
-              {"ap", r.average_precision},
-              {"classes", classes},
-              {"best_f1", r.at50.f1()},
-              {"best_f1_threshold", r.threshold},
-              {"precision", r.at50.precision()},
-              {"recall", r.at50.recall()},
-              {"training_seconds", r.training_seconds},
-              {"negatives_per_positive", r.negatives_per_positive},
-              {"gradient_share_easy_negative", r.easy_negative_share},
-              {"mean_p_positive", r.p_positive},
-              {"mean_p_negative", r.p_negative},
-              {"weights", r.weights.string()}});
-}
-
-json run_json(const Comparison& c, const ComparedRun& r) {
-  json out{{"variant", c.variants[r.variant].name},
-           {"seed", r.seed},
-           {"state", name_of(r.state)},
-           {"folder", r.folder.string()},
-           {"command", r.command}};
-  if (r.has_finished()) add_found(out, c, r);
-  if (r.state == RunState::diverged) out["iteration"] = r.diverged_at, out["reason"] = r.reason;
-  return out;
-}
-
-json difference_json(const Comparison& c, const VariantDifference& d) {
-  const PairedStatistics& s = d.verdict.statistics;
-  json out{{"variant", c.variants[d.variant].name},
-           {"baseline", c.variants.front().name},
-           {"verdict", name_of(d.verdict.kind)},
-           {"sentence", d.verdict.sentence},
-           {"pairs", s.pairs},
-           {"map50_by_seed", json::array()}};
-  for (const std::optional<double>& one : d.by_seed)
-    out["map50_by_seed"].push_back(one ? json(*one) : json());
-  if (d.over_images) out["over_images_95"] = {d.over_images->low, d.over_images->high};
-  if (s.pairs > 0) out["mean"] = s.mean;
-  if (s.pairs < 2) return out;
-  out["deviation"] = s.deviation;
-  out["over_seeds_95"] = {s.confidence.low, s.confidence.high};
-  out["p"] = d.verdict.p_value;
-  out["adjusted_p"] = d.verdict.adjusted_p;
-  if (std::isfinite(s.p_value)) out["sign_flip_p"] = s.p_value;
-  return out;
 }
 
 // What a single pair of networks leaves open.
@@ -189,11 +124,22 @@ std::optional<std::size_t> most_different_image(const Comparison& c) {
   return best;
 }
 
-std::vector<VariantDifference> differences(const Comparison& c) {
+MatchedRuns match_runs(const Comparison& c) {
+  MatchedRuns matched;
+  for (const ComparedRun& r : c.runs)
+    matched.push_back(r.has_finished() ? match(r.images, std::ssize(c.names), .5f)
+                                       : std::vector<MatchedClass>{});
+  return matched;
+}
+
+std::vector<VariantDifference> differences(const Comparison& c, const MatchedRuns& matched) {
   std::vector<VariantRuns> others;
   for (std::size_t variant = 1; variant < c.variants.size(); ++variant)
     others.push_back(outcomes_of(c, variant));
   const std::vector<Verdict> found = verdicts(outcomes_of(c, 0), others);
+  std::vector<ResampledStatistic> statistics;
+  for (const auto& classes : matched)
+    statistics.push_back(resampled_mean_average_precision(classes));
   std::vector<VariantDifference> all;
   for (std::size_t variant = 1; variant < c.variants.size(); ++variant) {
     VariantDifference d{.variant = variant, .by_seed = {}, .verdict = found[variant - 1]};
@@ -204,7 +150,7 @@ std::vector<VariantDifference> differences(const Comparison& c) {
               ? std::optional(b.at50.mean_average_precision - a.at50.mean_average_precision)
               : std::nullopt);
     }
-    d.over_images = over_images(c, variant);
+    d.resampled = resampled(c, statistics, variant);
     all.push_back(std::move(d));
   }
   return all;
@@ -213,83 +159,9 @@ std::vector<VariantDifference> differences(const Comparison& c) {
 std::string verdict_text(const Comparison& c, const VariantDifference& d) {
   std::string text =
       cat("mAP@0.5: ", mean_text(c, 0), ", ", mean_text(c, d.variant), ". ", d.verdict.sentence);
-  if (d.verdict.statistics.pairs == 1 && d.over_images) text += of_one_seed(c, *d.over_images);
+  if (d.verdict.statistics.pairs == 1 && d.resampled)
+    text += of_one_seed(c, d.resampled->over_images);
   return text;
-}
-
-Chart training_chart(const Comparison& c) {
-  std::vector<TrainingHistory> histories;
-  const std::size_t seed = shown_seed(c).value_or(0);
-  for (std::size_t variant = 0; variant < c.variants.size(); ++variant) {
-    const ComparedRun& run = c.run(variant, seed);
-    if (run.history.iteration.empty()) continue;
-    histories.push_back(run.history);
-    histories.back().label = c.variants[variant].name;
-  }
-  return comparison_chart(histories);
-}
-
-Chart precision_recall_chart(const Comparison& c) {
-  const auto classes = std::ssize(c.names);
-  const std::optional<std::size_t> seed = shown_seed(c);
-  std::vector<Panel> panels;
-  std::vector<std::pair<std::string, std::vector<MatchedClass>>> matched;
-  if (seed)
-    for (const std::size_t variant : finished_variants(c, *seed))
-      matched.emplace_back(c.variants[variant].name,
-                           match(c.run(variant, *seed).images, classes, .5f));
-  for (std::size_t k = 0; k < c.names.size(); ++k) {
-    Panel p{.title = c.names[k], .x_label = "recall", .y_label = "precision"};
-    p.x_low = p.y_low = 0, p.x_high = p.y_high = 1;
-    for (const auto& [name, of_classes] : matched) {
-      Series s{.name = name};
-      for (const CurvePoint& point : precision_recall(of_classes[k]))
-        s.x.push_back(point.recall), s.y.push_back(point.precision);
-      p.series.push_back(std::move(s));
-    }
-    panels.push_back(std::move(p));
-  }
-  return {"Precision over recall, IoU 0.5", std::move(panels)};
-}
-
-std::string comparison_table(const Comparison& c) {
-  std::size_t width = 16;
-  for (const ComparedVariant& v : c.variants) width = std::max(width, v.name.size());
-  std::string text = fmt::format("{:<{}} {:>5} {:>8} {:>11} {:>14} {:>9} {:>7} {:>8} {:>8} {:>6}\n",
-                                 "variant", width, "seed", "mAP@0.5", "AP@.5:.95", "best F1 (at)",
-                                 "precision", "recall", "p object", "p backg.", "time");
-  for (const ComparedRun& r : c.runs) {
-    text += fmt::format("{:<{}} {:>5} ", c.variants[r.variant].name, width, r.seed);
-    if (!r.has_finished()) {
-      text += fmt::format(
-          "{:>8}{}\n", name_of(r.state),
-          r.state == RunState::diverged ? fmt::format(" at iteration {}", r.diverged_at) : "");
-      continue;
-    }
-    text +=
-        fmt::format("{:>6.2f} % {:>9.2f} % {:>14} {:>9.3f} {:>7.3f} {:>8.3f} {:>8.5f} {:>4.0f} s\n",
-                    points(r.at50.mean_average_precision), points(r.average_precision),
-                    fmt::format("{:.3f} ({:.2f})", r.at50.f1(), r.threshold), r.at50.precision(),
-                    r.at50.recall(), r.p_positive, r.p_negative, r.training_seconds);
-  }
-  return text;
-}
-
-std::string comparison_json(const Comparison& c, const std::vector<VariantDifference>& found) {
-  json out{{"data", c.data.string()},
-           {"cfg", c.cfg.string()},
-           {"seeds", c.seeds},
-           {"iterations", c.iterations},
-           {"training_images", c.training_images},
-           {"test_images", c.images.size()},
-           {"variants", json::array()},
-           {"runs", json::array()},
-           {"differences", json::array()}};
-  for (const ComparedVariant& a : c.variants)
-    out["variants"].push_back({{"name", a.name}, {"keys", a.overrides}});
-  for (const ComparedRun& r : c.runs) out["runs"].push_back(run_json(c, r));
-  for (const VariantDifference& d : found) out["differences"].push_back(difference_json(c, d));
-  return out.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace darknet

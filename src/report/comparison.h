@@ -1,6 +1,7 @@
 // What a comparison of variants found: the same network on the same data and the same seeds, with
-// only the keys of a variant different. Its table, its verdict and its JSON; the page is
-// report/comparison_page.h, the training runs are train/sweep.h.
+// only the keys of a variant different, and what may be claimed of them. All figures are in
+// report/comparison_statistics.h; tables, charts and the page are made from both. The training runs
+// are train/sweep.h.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -10,6 +11,8 @@
 
 #include "dataset/image_paths.h"
 #include "eval/average_precision.h"
+#include "eval/matching.h"
+#include "eval/resampling.h"
 #include "eval/verdict.h"
 #include "report/training_chart.h"
 
@@ -70,32 +73,29 @@ std::optional<std::size_t> shown_seed(const Comparison&);
 // The variants whose run with that seed has finished, in their order.
 std::vector<std::size_t> finished_variants(const Comparison&, std::size_t seed);
 
+// The detections of every run matched at IoU .5 (eval/matching.h), in the order of `runs`; nothing
+// for runs that have not finished.
+using MatchedRuns = std::vector<std::vector<MatchedClass>>;
+MatchedRuns match_runs(const Comparison&);
+
 // A variant against the first, in mAP@0.5 (fractions).
 struct VariantDifference {
   std::size_t variant = 0;
   std::vector<std::optional<double>> by_seed;  // none where either run has not finished
   Verdict verdict;                             // over seeds
-  // Of the two networks of the first seed with which both have finished, were the images drawn
-  // anew; none where there is no such seed.
-  std::optional<Interval> over_images;
+  // Of the networks of the seeds with which both have finished, were the images drawn anew, or
+  // images and seeds; none where there is no such seed.
+  std::optional<SeedsAndImages> resampled;
 };
-std::vector<VariantDifference> differences(const Comparison&);
+std::vector<VariantDifference> differences(const Comparison&, const MatchedRuns&);
 
 // A few sentences on what came out and how little or much it proves.
 std::string verdict_text(const Comparison&, const VariantDifference&);
-
-// The training runs of the shown seed side by side, those that diverged too.
-Chart training_chart(const Comparison&);
-// Precision over recall at IoU .5, a panel for each class, of the shown seed's networks.
-Chart precision_recall_chart(const Comparison&);
 
 // Of one test image, above the run's threshold.
 std::vector<Detection> shown_detections(const ComparedRun&, std::size_t image);
 // The test image on which the shown seed's networks differ most in errors from the first of them,
 // each at its threshold, for the objects that it has; none where they differ on none.
 std::optional<std::size_t> most_different_image(const Comparison&);
-
-std::string comparison_table(const Comparison&);
-std::string comparison_json(const Comparison&, const std::vector<VariantDifference>&);
 
 }  // namespace darknet

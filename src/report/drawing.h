@@ -1,5 +1,5 @@
-// A chart laid out: strokes, dots and labels at their pixels, with the part each plays instead of a
-// colour. SVG and images are two ways to write one Drawing.
+// A chart laid out: strokes, areas, dots and labels at their pixels, with the part each plays
+// instead of a colour. SVG and images are two ways to write one Drawing.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -26,11 +26,17 @@ struct Stroke {
   std::vector<CanvasPoint> points;
   PaintRole role = PaintRole::ink;
   float width = 1;
+  bool whole = false;  // without the dashes of its series
 };
 struct Dot {
   CanvasPoint centre;
   float radius = 1;
   PaintRole role = PaintRole::ink;
+};
+struct Area {  // beneath all strokes and dots of data
+  std::vector<CanvasPoint> corners;
+  PaintRole role = PaintRole::ink;
+  float opacity = 1;
 };
 struct Label {
   CanvasPoint at;  // anchor across, middle of a capital letter up and down
@@ -45,6 +51,7 @@ struct Label {
 struct Drawing {
   std::int64_t width = 0, height = 0;
   std::vector<Stroke> strokes;
+  std::vector<Area> areas;
   std::vector<Dot> dots;
   std::vector<Label> labels;
 };

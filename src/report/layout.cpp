@@ -12,6 +12,9 @@ namespace {
 constexpr float kTitleBar = 46, kGapAbove = 8;
 constexpr float kText = 9, kTitle = 11;  // heights of capital letters
 constexpr float kLegendRow = 18;
+constexpr float kRow = 46, kCell = 44;  // at least, of named rows and of heat maps
+// A row's name stands above what it shows; in rows, which are 1 high.
+constexpr double kNameOfRow = -.3;
 
 // Sizes of a panel, pixels; around its plot: left, right, bottom, and above the first legend row.
 struct PanelSize {
@@ -20,6 +23,17 @@ struct PanelSize {
 };
 constexpr PanelSize kInChart{680, 330, 84, 28, 52, 34, 8, 6};
 constexpr PanelSize kAlone{400, 270, 68, 16, 48, 8, 5, 5};
+
+// Named rows and heat maps are as high as they need.
+float height_of(const Panel& p, const PanelSize& size) {
+  const float around = size.top + size.bottom + 8;
+  if (p.heat)
+    return std::max(size.height, around + kCell * static_cast<float>(p.heat->rows.size()));
+  return p.rows.empty() ? size.height : around + kRow * static_cast<float>(p.rows.size());
+}
+
+// Rows of a legend that this height does not hold already.
+float legend_of(const Panel& p) { return p.rows.empty() ? 0 : 2; }
 
 struct Bounds {
   double low = std::numeric_limits<double>::infinity();
@@ -30,6 +44,16 @@ struct Bounds {
 
 bool shows(const Panel& p, double x, double y) {
   return std::isfinite(x) && std::isfinite(y) && (!p.log_x || x > 0) && (!p.log_y || y > 0);
+}
+// The value and, of a band, its edges.
+bool shows(const Panel& p, const Series& s, std::size_t i) {
+  if (s.mark != Series::Mark::band) return shows(p, s.x[i], s.y[i]);
+  return shows(p, s.x[i], s.low[i]) && shows(p, s.x[i], s.high[i]);
+}
+std::size_t size_of(const Series& s) {
+  const std::size_t values = std::min(s.x.size(), s.y.size());
+  const bool wide = s.mark == Series::Mark::intervals || s.mark == Series::Mark::band;
+  return wide ? std::min({values, s.low.size(), s.high.size()}) : values;
 }
 
 // One panel at its place.
@@ -49,6 +73,7 @@ class PanelLayout {
   int legend_rows() const { return legend_rows_; }
 
   void draw(bool with_title) {
+    if (panel_.heat && has_data(panel_)) return draw_heat(with_title);
     if (with_title)
       label({(left_ + right_) / 2, origin_.y + 14}, panel_.title, Anchor::middle, kTitle);
     if (!measure()) {
@@ -57,19 +82,40 @@ class PanelLayout {
     }
     axes();
     for (const Entry& e : legend_) draw_entry(e);
-    for (std::size_t i = 0; i < panel_.series.size(); ++i) series(panel_.series[i], role_of(i));
+    for (std::size_t i = 0; i < panel_.series.size(); ++i)
+      draw_series(panel_.series[i], role_of(i));
   }
 
  private:
+  void add_bounds(const Series& s, Bounds& xs, Bounds& ys) const {
+    for (std::size_t i = 0; i < size_of(s); ++i) {
+      if (!shows(panel_, s, i)) continue;
+      xs.add(s.x[i]);
+      if (s.mark == Series::Mark::band)
+        ys.add(s.low[i]), ys.add(s.high[i]);
+      else
+        ys.add(s.y[i]);
+      if (s.mark == Series::Mark::intervals && has_interval(s, i))
+        xs.add(s.low[i]), xs.add(s.high[i]);
+    }
+  }
+  static bool has_interval(const Series& s, std::size_t i) {
+    return std::isfinite(s.low[i]) && std::isfinite(s.high[i]);
+  }
+
   bool measure() {
     Bounds xs, ys;
-    for (const Series& s : panel_.series)
-      for (std::size_t i = 0; i < std::min(s.x.size(), s.y.size()); ++i)
-        if (shows(panel_, s.x[i], s.y[i])) xs.add(s.x[i]), ys.add(s.y[i]);
+    for (const Series& s : panel_.series) add_bounds(s, xs, ys);
     if (xs.empty()) return false;
     xs = {panel_.x_low.value_or(xs.low), panel_.x_high.value_or(xs.high)};
-    x_ = xs.high > xs.low && !panel_.log_x ? fixed_axis(xs.low, xs.high, size_.ticks_x)
-                                           : axis_for(xs.low, xs.high, size_.ticks_x, panel_.log_x);
+    // Dots at the very edge of named rows would be cut.
+    const bool as_is = xs.high > xs.low && !panel_.log_x && (panel_.rows.empty() || panel_.x_high);
+    x_ = as_is ? fixed_axis(xs.low, xs.high, size_.ticks_x)
+               : axis_for(xs.low, xs.high, size_.ticks_x, panel_.log_x);
+    if (!panel_.rows.empty()) {
+      y_ = {.low = static_cast<double>(panel_.rows.size()) - .5, .high = -.5};
+      return true;
+    }
     const double low = panel_.y_low.value_or(ys.low), high = panel_.y_high.value_or(ys.high);
     y_ = panel_.y_low && panel_.y_high
              ? fixed_axis(low, high, size_.ticks_y)
@@ -82,7 +128,7 @@ class PanelLayout {
     return series_role(style >= 0 ? style : static_cast<int>(i));
   }
   float pixel_x(double v) const {
-    return left_ + (right_ - left_) * static_cast<float>(x_.place(v));
+    return left_ + (right_ - left_) * static_cast<float>(std::clamp(x_.place(v), 0., 1.));
   }
   float pixel_y(double v) const {
     const double inside = std::clamp(y_.place(v), 0., 1.);
@@ -95,7 +141,18 @@ class PanelLayout {
     to_.strokes.push_back({{a, b}, role, width});
   }
 
+  // Names stand over the plot, however long they are.
+  void row_names() {
+    for (std::size_t i = 0; i < panel_.rows.size(); ++i) {
+      const double row = static_cast<double>(i);
+      if (i > 0) line({left_, pixel_y(row - .5)}, {right_, pixel_y(row - .5)}, PaintRole::grid);
+      label({left_ + 6, pixel_y(row + kNameOfRow)}, panel_.rows[i], Anchor::start);
+      to_.labels.back().max_width = right_ - left_ - 12;
+    }
+  }
+
   void axes() {
+    row_names();
     for (const Tick& t : y_.ticks) {
       line({left_, pixel_y(t.value)}, {right_, pixel_y(t.value)}, PaintRole::grid);
       label({left_ - 8, pixel_y(t.value)}, t.label, Anchor::end);
@@ -106,6 +163,9 @@ class PanelLayout {
     }
     line({left_, bottom_}, {right_, bottom_}, PaintRole::soft);
     line({left_, top_}, {left_, bottom_}, PaintRole::soft);
+    axis_names();
+  }
+  void axis_names() {
     label({(left_ + right_) / 2, bottom_ + 32}, panel_.x_label, Anchor::middle);
     to_.labels.push_back({{origin_.x + 14, (top_ + bottom_) / 2},
                           panel_.y_label,
@@ -140,27 +200,98 @@ class PanelLayout {
   void draw_entry(const Entry& e) {
     const Series& s = panel_.series[e.series];
     const auto [x, y] = e.at;
-    if (s.mark == Series::Mark::line)
+    if (s.mark == Series::Mark::line || s.mark == Series::Mark::intervals)
       line({x, y}, {x + 26, y}, role_of(e.series), 2.2f);
-    else
-      to_.dots.push_back({{x + 13, y}, 4, role_of(e.series)});
+    if (s.mark != Series::Mark::line) to_.dots.push_back({{x + 13, y}, 4, role_of(e.series)});
     label({x + kSample, y}, s.name, Anchor::start);
     to_.labels.back().max_width = static_cast<float>(name_style().max_width);
   }
 
-  void series(const Series& s, PaintRole role) {
-    const std::size_t count = std::min(s.x.size(), s.y.size());
+  void draw_series(const Series& s, PaintRole role) {
+    if (s.mark == Series::Mark::band) return draw_band(s, role);
+    const std::size_t count = size_of(s);
     Stroke stroke{.role = role, .width = 2};
     for (std::size_t i = 0; i <= count; ++i) {
-      const bool gap = i == count || !shows(panel_, s.x[i], s.y[i]);
+      const bool gap = i == count || !shows(panel_, s, i);
       if (!gap && s.mark == Series::Mark::points)
-        to_.dots.push_back({{pixel_x(s.x[i]), pixel_y(s.y[i])}, 2.2f, role});
+        to_.dots.push_back(
+            {{pixel_x(s.x[i]), pixel_y(s.y[i])}, panel_.rows.empty() ? 2.2f : 3.2f, role});
+      else if (!gap && s.mark == Series::Mark::intervals)
+        draw_interval(s, i, role);
       else if (!gap)
         stroke.points.push_back({pixel_x(s.x[i]), pixel_y(s.y[i])});
       else
         finish(stroke);
     }
   }
+  // Its ends have caps; where it leaves the plot it has none.
+  void draw_interval(const Series& s, std::size_t i, PaintRole role) {
+    constexpr float kCap = 4;
+    const float y = pixel_y(s.y[i]);
+    to_.dots.push_back({{pixel_x(s.x[i]), y}, 4.5f, role});
+    if (!has_interval(s, i)) return;
+    to_.strokes.push_back({{{pixel_x(s.low[i]), y}, {pixel_x(s.high[i]), y}}, role, 2, true});
+    for (const double end : {s.low[i], s.high[i]})
+      if (x_.place(end) >= 0 && x_.place(end) <= 1)
+        to_.strokes.push_back(
+            {{{pixel_x(end), y - kCap}, {pixel_x(end), y + kCap}}, role, 2, true});
+  }
+
+  void draw_band(const Series& s, PaintRole role) {
+    constexpr float kOpacity = .16f;
+    std::vector<CanvasPoint> upper, lower;
+    const auto close = [&] {
+      upper.insert(upper.end(), lower.rbegin(), lower.rend());
+      if (upper.size() > 2) to_.areas.push_back({std::move(upper), role, kOpacity});
+      upper.clear(), lower.clear();
+    };
+    for (std::size_t i = 0; i < size_of(s); ++i) {
+      if (!shows(panel_, s, i)) {
+        close();
+        continue;
+      }
+      upper.push_back({pixel_x(s.x[i]), pixel_y(s.high[i])});
+      lower.push_back({pixel_x(s.x[i]), pixel_y(s.low[i])});
+    }
+    close();
+  }
+
+  void draw_heat(bool with_title) {
+    const HeatMap& heat = *panel_.heat;
+    if (with_title)
+      label({(left_ + right_) / 2, origin_.y + 14}, panel_.title, Anchor::middle, kTitle);
+    Bounds values;
+    for (const HeatCell& c : heat.cells)
+      if (std::isfinite(c.value)) values.add(c.value);
+    x_ = {.low = -.5, .high = static_cast<double>(heat.columns.size()) - .5};
+    y_ = {.low = -.5, .high = static_cast<double>(heat.rows.size()) - .5};
+    for (const HeatCell& c : heat.cells)
+      if (std::isfinite(c.value)) draw_cell(c, values);
+    for (std::size_t k = 0; k < heat.columns.size(); ++k)
+      label({pixel_x(static_cast<double>(k)), bottom_ + 13}, heat.columns[k], Anchor::middle);
+    for (std::size_t k = 0; k < heat.rows.size(); ++k)
+      label({left_ - 8, pixel_y(static_cast<double>(k))}, heat.rows[k], Anchor::end);
+    axis_names();
+  }
+  // Shades that text can be read on in both themes.
+  void draw_cell(const HeatCell& c, const Bounds& values) {
+    constexpr float kFaint = .06f, kFull = .6f, kGap = 1.5f;
+    const double column = static_cast<double>(c.column), row = static_cast<double>(c.row);
+    const double range = values.high - values.low;
+    const double place = range > 0 ? (c.value - values.low) / range : .5;
+    const float l = pixel_x(column - .5) + kGap, r = pixel_x(column + .5) - kGap;
+    const float t = pixel_y(row + .5) + kGap, b = pixel_y(row - .5) - kGap;
+    to_.areas.push_back({{{l, t}, {r, t}, {r, b}, {l, b}},
+                         series_role(0),
+                         kFaint + (kFull - kFaint) * static_cast<float>(place)});
+    const float middle = (l + r) / 2, centre = (t + b) / 2, apart = c.note.empty() ? 0 : 8;
+    label({middle, centre - apart}, c.text, Anchor::middle);
+    to_.labels.back().max_width = r - l;
+    if (c.note.empty()) return;
+    label({middle, centre + apart}, c.note, Anchor::middle);
+    to_.labels.back().max_width = r - l;
+  }
+
   void finish(Stroke& stroke) {
     if (stroke.points.size() == 1) to_.dots.push_back({stroke.points.front(), 3, stroke.role});
     if (stroke.points.size() > 1) {
@@ -204,9 +335,12 @@ class PanelLayout {
 }  // namespace
 
 bool has_data(const Panel& p) {
+  if (p.heat)
+    return std::any_of(p.heat->cells.begin(), p.heat->cells.end(),
+                       [](const HeatCell& c) { return std::isfinite(c.value); });
   for (const Series& s : p.series)
-    for (std::size_t i = 0; i < std::min(s.x.size(), s.y.size()); ++i)
-      if (shows(p, s.x[i], s.y[i])) return true;
+    for (std::size_t i = 0; i < size_of(s); ++i)
+      if (shows(p, s, i)) return true;
   return false;
 }
 
@@ -215,25 +349,27 @@ Drawing lay_out(const Chart& chart) {
   for (const Panel& p : chart.panels)
     if (has_data(p)) shown.push_back(&p);
   if (shown.empty() && !chart.panels.empty()) shown.push_back(&chart.panels.front());
-  const auto panels = std::ssize(shown);
-  const std::int64_t columns = std::clamp<std::int64_t>(panels, 1, chart.columns);
-  const std::int64_t rows = (panels + columns - 1) / columns;
-  const float bar = chart.title.empty() ? kGapAbove : kTitleBar;
-  Drawing d{
-      .width = columns * static_cast<std::int64_t>(kInChart.width),
-      .height = static_cast<std::int64_t>(bar) + rows * static_cast<std::int64_t>(kInChart.height)};
+  const std::size_t columns = std::clamp<std::size_t>(shown.size(), 1, to_size(chart.columns));
+  Drawing d{.width =
+                static_cast<std::int64_t>(columns) * static_cast<std::int64_t>(kInChart.width)};
+  float top = chart.title.empty() ? kGapAbove : kTitleBar;
+  for (std::size_t first = 0; first < shown.size(); first += columns) {
+    PanelSize size = kInChart;
+    const std::size_t end = std::min(first + columns, shown.size());
+    for (std::size_t i = first; i < end; ++i)
+      size.height =
+          std::max(size.height, height_of(*shown[i], kInChart) + kLegendRow * legend_of(*shown[i]));
+    for (std::size_t i = first; i < end; ++i)
+      PanelLayout(*shown[i], size, {static_cast<float>(i - first) * size.width, top}, d).draw(true);
+    top += size.height;
+  }
+  d.height = static_cast<std::int64_t>(top);
   d.labels.push_back({{static_cast<float>(d.width) / 2, kTitleBar / 2},
                       chart.title,
                       13,
                       PaintRole::ink,
                       Anchor::middle,
                       false});
-  for (std::int64_t i = 0; i < panels; ++i)
-    PanelLayout(*shown[to_size(i)], kInChart,
-                {static_cast<float>(i % columns) * kInChart.width,
-                 bar + static_cast<float>(i / columns) * kInChart.height},
-                d)
-        .draw(true);
   return d;
 }
 
@@ -241,6 +377,8 @@ Drawing lay_out(const Chart& chart) {
 Drawing lay_out(const Panel& panel) {
   Drawing d{.width = static_cast<std::int64_t>(kAlone.width)};
   PanelSize size = kAlone;
+  size.height = height_of(panel, kAlone);
+  if (!panel.rows.empty()) size.left = size.right;  // there are no ticks
   size.height += kLegendRow * static_cast<float>(PanelLayout(panel, size, {}, d).legend_rows());
   d.height = static_cast<std::int64_t>(size.height);
   PanelLayout(panel, size, {}, d).draw(false);

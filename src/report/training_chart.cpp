@@ -6,12 +6,14 @@
 #include <array>
 #include <cctype>
 #include <cmath>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
 #include "core/index.h"
 #include "core/input.h"
 #include "core/text.h"
+#include "eval/sample.h"
 
 namespace darknet {
 namespace {
@@ -133,12 +135,49 @@ Panel log_scale(Panel p) {
   return p;
 }
 
-std::vector<Series> one_of_each(const std::vector<TrainingHistory>& all, Figure figure) {
+using HistoryValues = std::vector<double> (*)(const TrainingHistory&);
+
+// The values that any of the runs has at an iteration, by iteration.
+std::map<double, std::vector<double>> by_iteration(const HistoryGroup& g,
+                                                   const HistoryValues& values_of) {
+  std::map<double, std::vector<double>> all;
+  for (const TrainingHistory* h : g.histories) {
+    const std::vector<double> values = values_of(*h);
+    for (std::size_t i = 0; i < std::min(values.size(), h->iteration.size()); ++i)
+      if (std::isfinite(values[i]) && std::isfinite(h->iteration[i]))
+        all[h->iteration[i]].push_back(values[i]);
+  }
+  return all;
+}
+
+// A band where there are several runs, and a line for their mean. Smoothed curves need no more
+// points than these.
+void add_curve(std::vector<Series>& to, const HistoryGroup& g, int style,
+               const HistoryValues& values_of) {
+  constexpr std::size_t kPoints = 160;
+  const auto all = by_iteration(g, values_of);
+  const std::size_t every = std::max<std::size_t>(1, all.size() / kPoints);
+  Series line{.name = g.label, .style = style}, band{.mark = Series::Mark::band, .style = style};
+  for (std::size_t i = 0; const auto& [iteration, values] : all) {
+    if (i++ % every != 0 && i != all.size()) continue;
+    const auto [low, high] = std::minmax_element(values.begin(), values.end());
+    line.x.push_back(iteration), line.y.push_back(mean_of(values));
+    band.low.push_back(*low), band.high.push_back(*high);
+  }
+  band.x = line.x, band.y = line.y;
+  if (g.histories.size() > 1) to.push_back(std::move(band));
+  to.push_back(std::move(line));
+}
+
+std::vector<Series> curves(const std::vector<HistoryGroup>& all, const HistoryValues& values_of) {
   std::vector<Series> list;
-  list.reserve(all.size());
-  for (const TrainingHistory& h : all)
-    list.push_back(series(h.label, h, smoothed(h.figures[figure])));
+  for (int style = 0; const HistoryGroup& g : all) add_curve(list, g, style++, values_of);
   return list;
+}
+
+template <Figure kFigure>
+std::vector<double> smooth_figure(const TrainingHistory& h) {
+  return smoothed(h.figures[kFigure]);
 }
 
 // How a panel of figures looks.
@@ -254,37 +293,43 @@ Chart training_chart(const TrainingHistory& h) {
 }
 
 Chart comparison_chart(const std::vector<TrainingHistory>& all) {
+  std::vector<HistoryGroup> groups;
+  groups.reserve(all.size());
+  for (const TrainingHistory& h : all) groups.push_back({h.label, {&h}});
+  return comparison_chart(groups);
+}
+
+Chart comparison_chart(const std::vector<HistoryGroup>& all) {
   Chart chart;
-  for (const TrainingHistory& h : all)
-    chart.title += (chart.title.empty() ? "" : " against ") + h.label;
+  for (const HistoryGroup& g : all)
+    chart.title += (chart.title.empty() ? "" : " against ") + g.label;
   using H = TrainingHistory;
-  std::vector<Series> maps;
-  maps.reserve(all.size());
-  for (const H& h : all) maps.push_back(sparse(h.label, h, h.map));
-  const bool evaluated =
-      std::any_of(maps.begin(), maps.end(), [](const Series& s) { return !s.x.empty(); });
-  if (evaluated)
-    chart.panels.push_back(
-        noted(share_of(panel("Average precision on valid=", "mAP@0.5", std::move(maps))),
-              "How well objects are found, at all thresholds together; 1 is perfect."));
-  const std::vector<Panel> others = {
+  chart.panels = {
+      noted(from_zero(panel("Average precision on valid=", "mAP@0.5",
+                            curves(all, [](const H& h) { return h.map; }))),
+            "How well objects are found, at all thresholds together; 1 is perfect."),
+      noted(log_scale(panel("Loss (smoothed)", "loss per image",
+                            curves(all, [](const H& h) { return smoothed(h.loss); }))),
+            "Losses of different kinds have different values: compare shapes, not heights."),
       noted(share_of(panel("Objectness gradient from easy background (smoothed)", "share",
-                           one_of_each(all, Figure::gradient_easy_negative))),
+                           curves(all, smooth_figure<Figure::gradient_easy_negative>))),
             "How much of what moves the objectness comes from background that is already known "
             "to be background (p below .1). Focal loss is made to lower it."),
+      noted(share_of(panel("Objectness gradient from objects (smoothed)", "share",
+                           curves(all, smooth_figure<Figure::gradient_positive>))),
+            "The rest comes from background, easy and hard."),
       noted(log_scale(panel("Mean objectness of objects (smoothed)", "probability p",
-                            one_of_each(all, Figure::p_positive))),
+                            curves(all, smooth_figure<Figure::p_positive>))),
             "p of the anchors that an object is assigned to; higher is more certain."),
       noted(log_scale(panel("Mean objectness of background (smoothed)", "probability p",
-                            one_of_each(all, Figure::p_negative))),
+                            curves(all, smooth_figure<Figure::p_negative>))),
             "p of the anchors without an object; lower is more certain."),
       noted(log_scale(panel("Class loss (smoothed)", "loss per image",
-                            one_of_each(all, Figure::class_loss))),
+                            curves(all, smooth_figure<Figure::class_loss>))),
             "Lower: the classes of objects are separated better."),
-      noted(log_scale(
-                panel("Box loss (smoothed)", "loss per image", one_of_each(all, Figure::box_loss))),
+      noted(log_scale(panel("Box loss (smoothed)", "loss per image",
+                            curves(all, smooth_figure<Figure::box_loss>))),
             "Lower: boxes lie closer to their objects.")};
-  chart.panels.insert(chart.panels.end(), others.begin(), others.end());
   return chart;
 }
 

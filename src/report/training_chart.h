@@ -76,4 +76,11 @@ Chart training_chart(const TrainingHistory&);
 // What can be compared of several, one line each.
 Chart comparison_chart(const std::vector<TrainingHistory>&);
 
+// Training runs of one recipe: a line for their mean and a band from the lowest to the highest.
+struct HistoryGroup {
+  std::string label;
+  std::vector<const TrainingHistory*> histories;  // not null; must outlive the call
+};
+Chart comparison_chart(const std::vector<HistoryGroup>&);
+
 }  // namespace darknet

@@ -154,6 +154,70 @@ TEST(Chart, PointsLieOverTheGridAndUnderTheLines) {
   EXPECT_LT(svg.rfind("<circle"), svg.find("class=\"l s1\""));
 }
 
+std::vector<std::string> parts(const std::string& text, const std::string& separator) {
+  std::vector<std::string> all;
+  std::size_t from = 0;
+  for (std::size_t at; (at = text.find(separator, from)) != text.npos; from = at + 1)
+    all.push_back(text.substr(from, at - from));
+  all.push_back(text.substr(from));
+  return all;
+}
+
+TEST(Chart, ABandFillsTheAreaBetweenItsEdgesInImageAndSvg) {
+  const Chart chart = one_panel({.x = {0, 1, 2, 3},
+                                 .y = {1, 1, 1, 1},
+                                 .mark = Series::Mark::band,
+                                 .low = {0, 0, 0, NAN},
+                                 .high = {2, 2, 2, 2}});
+  const Drawing d = lay_out(chart);
+  ASSERT_EQ(d.areas.size(), 1u);  // the gap is no part of it
+  EXPECT_EQ(d.areas[0].corners.size(), 6u);
+  EXPECT_EQ(parts(to_svg(chart), "<polygon").size(), 2u);
+  const CanvasPoint a = d.areas[0].corners[0], b = d.areas[0].corners[3];
+  const Image image = to_image(chart);
+  const auto x = std::lround((a.x + b.x) / 2 + 3), y = std::lround((a.y + b.y) / 2 + 5);
+  const Colour full = colour_of(series_role(0), Theme::light);
+  const float expected = 255 + (static_cast<float>(full[0]) - 255) * d.areas[0].opacity;
+  EXPECT_NEAR(image.at(x, y)[0], expected, 2);
+}
+
+TEST(Chart, IntervalsReachFromLowToHighInTheirNamedRow) {
+  Panel p{.rows = {"first", "second"}};
+  p.series = {{.x = {5, 7},
+               .y = {0, 1},
+               .mark = Series::Mark::intervals,
+               .low = {4, -INFINITY},
+               .high = {8, INFINITY}}};
+  const Drawing d = lay_out(p);
+  ASSERT_EQ(d.dots.size(), 2u);
+  std::vector<const Stroke*> lines;
+  for (const Stroke& s : d.strokes)
+    if (s.role >= PaintRole::series) lines.push_back(&s);
+  ASSERT_EQ(lines.size(), 3u);  // one interval and its caps; an unbounded one has no line
+  const Stroke& line = *lines.front();
+  const float width = line.points[1].x - line.points[0].x;
+  EXPECT_NEAR(d.dots[0].centre.x - line.points[0].x, width / 4, .01f);
+  EXPECT_LT(d.dots[0].centre.y, d.dots[1].centre.y);  // the first row is above
+  for (const char* name : {"first", "second"})
+    EXPECT_EQ(std::count_if(d.labels.begin(), d.labels.end(),
+                            [&](const Label& l) { return l.text == name; }),
+              1);
+}
+
+TEST(Chart, CellsOfAHeatMapAreDeeperTheHigherTheirValueIs) {
+  Panel p{.x_label = "gamma", .y_label = "alpha"};
+  p.heat = {{"1", "2"}, {".25", ".5"}, {{0, 0, 10, "10.0", "n = 3"}, {1, 1, 30, "30.0", "n = 2"}}};
+  const Drawing d = lay_out(p);
+  ASSERT_EQ(d.areas.size(), 2u);
+  EXPECT_LT(d.areas[0].opacity, d.areas[1].opacity);
+  EXPECT_LT(d.areas[0].corners[0].x, d.areas[1].corners[0].x);
+  EXPECT_GT(d.areas[0].corners[0].y, d.areas[1].corners[0].y);  // row 0 is below
+  const std::string svg = inline_svg(p);
+  for (const char* text : {">10.0<", ">n = 2<", ">gamma<", ">alpha<", ">.25<"})
+    EXPECT_NE(svg.find(text), svg.npos) << text;
+  EXPECT_FALSE(has_data(Panel{.heat = HeatMap{}}));
+}
+
 TEST(Chart, SvgKeepsStrangersTextApartFromItsMarkup) {
   Chart chart = one_panel({.name = "a<b>&\x01\xff\xed\xa0\x80", .x = {0, 1}, .y = {0, 1}});
   chart.title = "</svg><script>";
@@ -161,7 +225,7 @@ TEST(Chart, SvgKeepsStrangersTextApartFromItsMarkup) {
   EXPECT_EQ(svg.find("<script>"), std::string::npos);
   EXPECT_NE(svg.find("a&lt;b&gt;&amp;\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD"),
             std::string::npos);
-  EXPECT_NE(svg.find("prefers-color-scheme: dark"), std::string::npos);
+  EXPECT_NE(svg.find("@media screen and (prefers-color-scheme: dark)"), std::string::npos);
   EXPECT_EQ(svg.find("nan"), std::string::npos);
 }
 

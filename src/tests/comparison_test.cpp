@@ -8,7 +8,9 @@
 
 #include "cli_harness.h"
 #include "core/utf8.h"
+#include "report/comparison_charts.h"
 #include "report/comparison_page.h"
+#include "report/comparison_tables.h"
 #include "report/side_by_side.h"
 
 namespace darknet::test {
@@ -36,11 +38,11 @@ Comparison synthetic_comparison(std::vector<std::uint64_t> seeds) {
 
 TEST(Comparison, SaysThatOneSeedProvesNothing) {
   const Comparison c = synthetic_comparison({1});
-  const auto found = differences(c);
+  const auto found = statistics_of(c).differences;
   ASSERT_EQ(found.size(), 1u);
   EXPECT_NEAR(found[0].by_seed.at(0).value(), .25, 1e-12);
-  EXPECT_LE(found[0].over_images.value().low, .25);
-  EXPECT_GE(found[0].over_images.value().high, .25);
+  EXPECT_LE(found[0].resampled.value().over_images.low, .25);
+  EXPECT_GE(found[0].resampled.value().over_images.high, .25);
   const std::string text = verdict_text(c, found[0]);
   EXPECT_NE(text.find("one seed says nothing about others"), std::string::npos) << text;
   EXPECT_NE(text.find("the 4 test images alone leave"), std::string::npos) << text;
@@ -48,11 +50,12 @@ TEST(Comparison, SaysThatOneSeedProvesNothing) {
 
 TEST(Comparison, SaysWhatSeveralSeedsShow) {
   const Comparison c = synthetic_comparison({1, 2, 3});
-  const auto found = differences(c);
+  const ComparisonStatistics statistics = statistics_of(c);
+  const auto& found = statistics.differences;
   EXPECT_EQ(found[0].verdict.statistics.pairs, 3);
   EXPECT_DOUBLE_EQ(found[0].verdict.statistics.p_value, .25);
   EXPECT_NE(verdict_text(c, found[0]).find("Over 3 seeds"), std::string::npos);
-  const auto j = nlohmann::json::parse(comparison_json(c, found));
+  const auto j = nlohmann::json::parse(comparison_json(c, statistics));
   EXPECT_NEAR(j["differences"][0]["mean"].get<double>(), .25, 1e-12);
   EXPECT_EQ(j["runs"].size(), 6u);
 }
@@ -69,23 +72,25 @@ Comparison incomplete_comparison() {
 
 TEST(Comparison, RunsThatDivergedOrAreMissingGiveNoFigure) {
   const Comparison c = incomplete_comparison();
-  const auto found = differences(c);
+  const ComparisonStatistics statistics = statistics_of(c);
+  const auto& found = statistics.differences;
   EXPECT_EQ(found[0].verdict.kind, VerdictKind::diverged);
   EXPECT_EQ(found[0].verdict.statistics.pairs, 1);
   EXPECT_NEAR(found[0].by_seed[0].value(), .25, 1e-12);
   EXPECT_FALSE(found[0].by_seed[1] || found[0].by_seed[2]);
   const std::string text = verdict_text(c, found[0]);
   EXPECT_NE(text.find("<b> diverged in 1 and ce in 0 of 3 seeds"), text.npos) << text;
-  const std::string table = comparison_table(c);
-  EXPECT_NE(table.find("diverged at iteration 17\n"), table.npos) << table;
-  EXPECT_NE(table.find("missing\n"), table.npos) << table;
-  const auto j = nlohmann::json::parse(comparison_json(c, found));
+  const std::string table = comparison_table(c, statistics);
+  EXPECT_NE(table.find("<b>, seed 2: diverged at iteration 17: layer <3> is nan\n"), table.npos)
+      << table;
+  EXPECT_NE(table.find("<b>, seed 3: missing\n"), table.npos) << table;
+  const auto j = nlohmann::json::parse(comparison_json(c, statistics));
   EXPECT_EQ(j["runs"].size(), 6u);
   EXPECT_EQ(j["runs"][4]["state"], "diverged");
   EXPECT_EQ(j["runs"][4]["iteration"], 17);
   EXPECT_FALSE(j["runs"][5].contains("map50"));
   EXPECT_TRUE(j["differences"][0]["map50_by_seed"][1].is_null());
-  const std::string page = comparison_page(c, found, {});
+  const std::string page = comparison_page(c, statistics, {}, "");
   EXPECT_NE(page.find("<td>diverged at iteration 17</td>"), page.npos);
   EXPECT_NE(page.find("layer &lt;3&gt; is nan"), page.npos);
 }
@@ -97,28 +102,29 @@ TEST(Comparison, ChartsShowTheSeedWithMostFinishedRuns) {
   EXPECT_EQ(shown_seed(c), std::optional<std::size_t>(1));
   EXPECT_EQ(finished_variants(c, 1), (std::vector<std::size_t>{0, 1}));
   EXPECT_EQ(finished_variants(c, 0), (std::vector<std::size_t>{0}));
-  EXPECT_EQ(precision_recall_chart(c).panels.at(0).series.size(), 2u);
+  EXPECT_EQ(precision_recall_chart(c, statistics_of(c)).panels.at(0).series.size(), 2u);
   EXPECT_EQ(most_different_image(c), std::optional<std::size_t>(2));
 }
 
 TEST(Comparison, WorksBeforeAnyRunHasFinished) {
   Comparison c = incomplete_comparison();
   for (ComparedRun& r : c.runs) r = {.variant = r.variant, .seed = r.seed};
-  const auto found = differences(c);
+  const ComparisonStatistics statistics = statistics_of(c);
+  const auto& found = statistics.differences;
   EXPECT_EQ(shown_seed(c), std::nullopt);
   EXPECT_EQ(most_different_image(c), std::nullopt);
-  EXPECT_FALSE(found[0].over_images);
+  EXPECT_FALSE(found[0].resampled);
   const std::string text = verdict_text(c, found[0]);
   EXPECT_NE(text.find("ce no result"), text.npos) << text;
-  EXPECT_NE(comparison_page(c, found, {}).find("<td>missing</td>"), std::string::npos);
+  EXPECT_NE(comparison_page(c, statistics, {}, "").find("<td>missing</td>"), std::string::npos);
   for (const Panel& panel : training_chart(c).panels) EXPECT_FALSE(has_data(panel));
 }
 
 TEST(ComparisonPage, EscapesWhatStrangersNamed) {
   const Comparison c = synthetic_comparison({1});
-  const std::string page = comparison_page(
-      c, differences(c),
-      {.difference = PageScene{"<i>\xFF", {{"images/a b\".png", "<u>", "n"}}}, .command = "x <y>"});
+  const std::string page =
+      comparison_page(c, statistics_of(c),
+                      {.difference = PageScene{"<i>\xFF", {{"images/a b\".png", "<u>"}}}}, "x <y>");
   EXPECT_EQ(page.find("<b>:"), std::string::npos);
   EXPECT_NE(page.find("&lt;b&gt;"), std::string::npos);
   EXPECT_NE(page.find("a &amp; b"), std::string::npos);
@@ -132,23 +138,10 @@ TEST(ComparisonPage, IsValidUtf8WhateverNamesHold) {
   Comparison c = synthetic_comparison({1});
   c.names = {"\xC3("}, c.data = "\xFF.data", c.cfg = "\xED\xA0\x80.cfg";
   c.variants[1].overrides = {"a=\x80\x1b[31m"};
-  const std::string page = comparison_page(c, differences(c), {.command = "\xF0\x9F"});
+  const std::string page = comparison_page(c, statistics_of(c), {}, "\xF0\x9F");
   std::string lines = page;  // line ends are the page's own
   std::replace(lines.begin(), lines.end(), '\n', ' ');
   EXPECT_EQ(printable_utf8(lines), lines);
-}
-
-TEST(ComparisonPage, HasOneFigureForEachPanelAndExplainsItsTerms) {
-  const Comparison c = synthetic_comparison({1});
-  const PanelFile one{"charts/a-1.svg", "Loss", "lower is better"}, two{"charts/a-2.svg", "p", ""};
-  const std::string page = comparison_page(c, differences(c), {.training = {one, two}});
-  std::size_t figures = 0;
-  for (std::size_t at = 0; (at = page.find("<figure>", at)) != page.npos; ++at) ++figures;
-  EXPECT_EQ(figures, 2u);
-  EXPECT_NE(page.find("lower is better"), page.npos);
-  EXPECT_EQ(page.find("<h2>Images"), page.npos);  // there are none
-  for (const char* term : {"<dt>IoU</dt>", "<dt>mAP@0.5</dt>", "<dt>seed</dt>"})
-    EXPECT_NE(page.find(term), page.npos) << term;
 }
 
 TEST(Comparison, TheMostDifferentImageIsWhereTheErrorsDifferMost) {
@@ -212,8 +205,9 @@ TEST_F(CompareTest, TrainsBothVariantsAndIsTakenUpAgain) {
     const std::string file = page.substr(at + 5, page.find('"', at + 5) - at - 5);
     EXPECT_TRUE(work_.has("r/" + file)) << file;
   }
-  for (const char* name : {"index.html", "results.json", "table.txt", "ce-seed1/x_final.weights",
-                           "focal-seed1/x_final.weights"})
+  for (const char* name :
+       {"index.html", "results.json", "summary.csv", "table.txt", "variants.svg", "differences.png",
+        "ce-seed1/x_final.weights", "focal-seed1/x_final.weights"})
     EXPECT_TRUE(work_.has(std::string("r/") + name)) << name;
   const std::string weights = work_.get("r/ce-seed1/x_final.weights");
   const CommandResult more = compare({"-images", "0", "-seed", "1..2"});

@@ -37,6 +37,7 @@ std::map<std::string, std::string> results(const Workspace& work) {
     if (name.ends_with("results.json")) {
       auto j = nlohmann::json::parse(text);
       for (auto& run : j["runs"]) run.erase("training_seconds");
+      for (auto& variant : j["variants"]) variant["metrics"].erase("training_seconds");
       text = j.dump();
     } else if (!name.ends_with("_final.weights") && !name.ends_with(".bin") &&
                !name.ends_with("result.json") && !name.ends_with(".cfg") &&

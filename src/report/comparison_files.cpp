@@ -1,0 +1,102 @@
+#include "report/comparison_files.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "core/file.h"
+#include "core/index.h"
+#include "core/input.h"
+#include "core/log.h"
+#include "report/comparison_charts.h"
+#include "report/comparison_page.h"
+#include "report/comparison_tables.h"
+#include "report/side_by_side.h"
+
+namespace darknet {
+namespace {
+namespace fs = std::filesystem;
+
+SideBySide sides_of(const Comparison& c, std::size_t image) {
+  const std::size_t seed = shown_seed(c).value();
+  SideBySide sides{.names = c.names};
+  for (const std::size_t variant : finished_variants(c, seed)) {
+    const ComparedRun& run = c.run(variant, seed);
+    sides.truths = run.images[image].truths;
+    sides.panels.push_back({c.variants[variant].name, shown_detections(run, image)});
+  }
+  return sides;
+}
+
+PageScene write_scene(const Comparison& c, const fs::path& folder, std::size_t image,
+                      const std::string& prefix) {
+  PageScene scene{c.images[image].filename().string(), {}};
+  const std::string stem = prefix + "-" + c.images[image].stem().string();
+  for (const ScenePanel& panel : scene_panels(read_image(c.images[image]), sides_of(c, image))) {
+    const fs::path to = fs::path("images") / fmt::format("{}-{}.png", stem, scene.panels.size());
+    write_image(folder / to, panel.image);
+    scene.panels.push_back({to, panel.title});
+  }
+  return scene;
+}
+
+// The scene of the largest difference, which is said of it, and scenes that nobody chose: spread
+// evenly over the list.
+PageScenes write_scenes(const Comparison& c, const ComparisonFiles& o) {
+  PageScenes scenes;
+  if (o.images == 0 || !shown_seed(c)) return scenes;
+  make_folder(o.folder / "images");
+  const auto size = std::ssize(c.images);
+  const std::int64_t count = std::min(o.images, size);
+  log::Progress progress("drawing", count + 1);
+  if (const auto image = most_different_image(c)) {
+    scenes.difference = write_scene(c, o.folder, *image, "difference");
+    write_image(o.folder / "difference.jpg",
+                side_by_side(read_image(c.images[*image]), sides_of(c, *image)));
+  }
+  for (std::int64_t k = 0; k < count; ++k) {
+    progress.at(k + 1);
+    scenes.others.push_back(
+        write_scene(c, o.folder, to_size(k * size / count), std::to_string(k + 1)));
+  }
+  progress.at(count + 1);
+  return scenes;
+}
+
+constexpr std::array kCharts{"chart", "precision-recall", "variants", "differences"};
+
+}  // namespace
+
+void require_writable_comparison(const fs::path& folder) {
+  const std::pair<const char*, FileFormat> files[] = {
+      {"table.txt", kTextFormat},
+      {"summary.csv", format_of(comparison_csv_header())},
+      {"results.json", json_format({"variants", "cfg", "data"})},
+      {"index.html", kHtmlFormat},
+      {"difference.jpg", kImageFormat}};
+  for (const auto& [name, format] : files)
+    if (is_present(folder / name)) require_writable_file(folder / name, format);
+  for (const std::string chart : kCharts)
+    for (const auto& [file, format] : {std::pair{folder / (chart + ".svg"), kSvgFormat},
+                                       {folder / (chart + ".png"), kImageFormat}})
+      if (is_present(file)) require_writable_file(file, format);
+  if (is_present(folder / "images")) require_writable_folder(folder / "images");
+}
+
+ComparisonStatistics write_comparison(const Comparison& c, const ComparisonFiles& o) {
+  ComparisonStatistics s = statistics_of(c);
+  const std::array charts{training_chart(c), precision_recall_chart(c, s), variants_chart(c, s),
+                          differences_chart(c, s)};
+  static_assert(charts.size() == kCharts.size());
+  for (std::size_t i = 0; i < charts.size(); ++i) write_chart(o.folder / kCharts[i], charts[i]);
+  const PageScenes scenes = write_scenes(c, o);
+  write_file_atomically(o.folder / "table.txt", comparison_table(c, s));
+  write_file_atomically(o.folder / "summary.csv", comparison_csv(c, s));
+  write_file_atomically(o.folder / "results.json", comparison_json(c, s));
+  write_file_atomically(o.folder / "index.html", comparison_page(c, s, scenes, o.command));
+  return s;
+}
+
+}  // namespace darknet
