@@ -75,6 +75,7 @@ std::vector<Section> read_cfg(const std::filesystem::path& path) {
 
 void apply_overrides(std::vector<Section>& sections, std::span<const std::string> assignments) {
   std::vector<std::string> types;
+  types.reserve(sections.size());
   for (const Section& s : sections) types.push_back(s.type());
   for (const std::string& a : assignments) {
     const Override o = parse_override(a);
