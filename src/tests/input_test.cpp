@@ -295,7 +295,7 @@ class OutOfMemoryTest : public test::CliTest {
     put_tiny_weights(work_, "x.weights");
   }
   test::CommandResult run(const std::vector<std::string>& command) const {
-    return work_.darknet(command, {.memory = std::uint64_t{2000} << 20});
+    return work_.darknet(command, {.memory = std::uint64_t{1500} << 20});
   }
   void grow(const char* name, std::uint64_t bytes) const {
     fs::resize_file(work_.path(name), bytes);
