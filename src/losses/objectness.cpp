@@ -52,19 +52,13 @@ void describe_objectness(KeyDocs& docs, std::string_view without) {
 double balancing_offset(const LogitLoss& loss, std::span<const float> logits, const Balance& b) {
   return std::visit(
       [&](const auto& l) {
-        const auto gradient_sum = [&](double offset) {  // rises through zero once
-          double sum = 0;
+        return root_of_rising([&](double offset) {
+          double gradient = 0;
           for (const float x : logits)
-            sum += b.eta * b.weight_positive * l.gradient(x + offset, 1., true) +
-                   (1 - b.eta) * b.weight_negative * l.gradient(x + offset, 0., false);
-          return sum;
-        };
-        double lo = -40, hi = 40;
-        for (int i = 0; i < 100; ++i) {
-          const double middle = (lo + hi) / 2;
-          (gradient_sum(middle) < 0 ? lo : hi) = middle;
-        }
-        return (lo + hi) / 2;
+            gradient += b.eta * b.weight_positive * l.gradient(x + offset, 1., true) +
+                        (1 - b.eta) * b.weight_negative * l.gradient(x + offset, 0., false);
+          return gradient;
+        });
       },
       loss);
 }

@@ -82,6 +82,17 @@ void require_hard_targets(const Section&, const Objectness&, bool soft);
 // `without`: the loss that the head takes without obj_loss.
 void describe_objectness(KeyDocs&, std::string_view without);
 
+// The root of a function of a logit that rises through zero once between -40 and 40, by bisection.
+template <class F>
+double root_of_rising(F f) {
+  double lo = -40, hi = 40;
+  for (int i = 0; i < 100; ++i) {
+    const double middle = (lo + hi) / 2;
+    (f(middle) < 0 ? lo : hi) = middle;
+  }
+  return (lo + hi) / 2;
+}
+
 // How anchors with and without an object are weighted against each other.
 struct Balance {
   double eta = 0;  // share of positives

@@ -9,6 +9,7 @@
 #include "core/math.h"
 #include "dataset/input_truths.h"
 #include "kernels/update.h"
+#include "losses/objectness.h"
 #include "train/host_to_device.h"
 
 namespace darknet {
@@ -169,33 +170,28 @@ void scale_logits(const Network& net, Start& start) {
   if (deviation > 0) scale_rows(net, start, start.at.head->start().deviation.value / deviation);
 }
 
-// The offset at which the mean of these logits' sigmoids is p.
-double offset_for(double p, std::span<const float> logits) {
-  double lo = -40, hi = 40;
-  for (int i = 0; i < 100; ++i) {
-    const double middle = (lo + hi) / 2;
-    double sum = 0;
-    for (const float x : logits) sum += math::sigmoid(x + middle);
-    (sum < p * static_cast<double>(logits.size()) ? lo : hi) = middle;
-  }
-  return (lo + hi) / 2;
+// Of the sigmoids of these logits, shifted.
+double mean_probability(std::span<const float> logits, double offset) {
+  double sum = 0;
+  for (const float x : logits) sum += math::sigmoid(x + offset);
+  return sum / static_cast<double>(logits.size());
 }
 
 void set_bias(const Network& net, Start& start, Positives& positives) {
-  const RealOrAuto asked = start.at.head->start().prior;
-  if (!start.at.head->start().has_prior()) return;
+  const ObjectnessStart& asked = start.at.head->start();
+  if (!asked.has_prior()) return;
   std::vector<float> logits = thinned(start.logits, start.at.head->objectness_channels().size());
   if (logits.empty()) logits = {0};
   double offset = 0;
-  if (asked.automatic) {
+  if (asked.prior.automatic) {
     start.report.eta = positives.share(*start.at.head);
-    offset = start.at.head->balancing_offset(logits, start.report.eta);
+    offset = std::clamp(start.at.head->balancing_offset(logits, start.report.eta), logit(kMin),
+                        logit(kMax));
   } else {
-    offset = offset_for(asked.value, logits);
+    offset =
+        root_of_rising([&](double b) { return mean_probability(logits, b) - asked.prior.value; });
   }
-  if (asked.automatic) offset = std::clamp(offset, logit(kMin), logit(kMax));
-  for (const float x : logits)
-    start.report.p += math::sigmoid(x + offset) / static_cast<double>(logits.size());
+  start.report.p = mean_probability(logits, offset);
   std::vector<float> values = start.bias->value.to_host(net.stream());
   for (const std::int64_t channel : start.at.head->objectness_channels())
     values.at(to_size(channel)) = static_cast<float>(offset);
