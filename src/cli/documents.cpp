@@ -44,7 +44,7 @@ std::string key_rows(const KeyDocs& docs) {
 }
 
 std::string what_happens(const LegacyKey& k) {
-  const std::string why = cell(std::string(k.why));
+  std::string why = cell(std::string(k.why));
   if (k.kind == LegacyKey::Kind::unsupported) return "an error unless 0: " + why;
   if (k.kind == LegacyKey::Kind::untrainable) return "in training an error unless 0: " + why;
   return why;

@@ -96,6 +96,7 @@ void Predictor::print(const std::vector<Detection>& found, const Image& image) c
 void Predictor::draw(Image& image, const std::vector<Detection>& found) const {
   constexpr std::size_t kMaxDrawn = 300;
   std::vector<TrackedDetection> untracked;  // the highest-scoring first
+  untracked.reserve(found.size());
   for (const Detection& d : found) untracked.push_back({d});
   if (untracked.size() > kMaxDrawn) {
     std::stable_sort(untracked.begin(), untracked.end(), [](const auto& a, const auto& b) {

@@ -96,7 +96,7 @@ fs::path PredictionFiles::begin(const fs::path& image) {
 }
 
 fs::path PredictionFiles::add(const ImageSize& size, const std::vector<Detection>& found) {
-  const fs::path labels = options_.save_labels ? saved_labels(image_.path) : fs::path();
+  fs::path labels = options_.save_labels ? saved_labels(image_.path) : fs::path();
   if (!labels.empty()) write_file_atomically(labels, label_lines(found, false));
   if (results_) results_->add(image_, size, found);
   ++images_;

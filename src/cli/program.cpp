@@ -138,7 +138,7 @@ constexpr std::size_t kMaxRewritten = 4096;
 
 // CLI11's sentences as the other messages are.
 std::string in_plain_words(std::string text) {
-  static const std::vector<std::pair<std::regex, std::string>> kRewrites{
+  static const std::vector<std::pair<std::regex, std::string>> rewrites{
       {std::regex("^(--?\\S+): At Most 1 required but received (\\d+)$"), "$1 is given $2 times"},
       {std::regex("^(--?\\S+): 1 required (.+) missing$"), "$1 needs a value ($2)"},
       {std::regex("^(--?\\S+): (.*) not in \\{(.*)\\}$"), "$1: '$2' is none of $3"},
@@ -146,7 +146,7 @@ std::string in_plain_words(std::string text) {
        "$1: $2 is not from $3 to $4"}};
   // std::regex recurses for each character.
   if (text.size() > kMaxRewritten) return text;
-  for (const auto& [pattern, plain] : kRewrites) text = std::regex_replace(text, pattern, plain);
+  for (const auto& [pattern, plain] : rewrites) text = std::regex_replace(text, pattern, plain);
   return text.starts_with("--") ? text.substr(1) : text;
 }
 

@@ -16,7 +16,7 @@ DataFile open_data(const std::filesystem::path& path, ListedFiles listed) {
 }
 
 std::filesystem::path open_weights(const std::filesystem::path& given, const DataFile& data) {
-  const std::filesystem::path found = find_weights(given, data.backup);
+  std::filesystem::path found = find_weights(given, data.backup);
   run_inputs().add("the weights file", found);
   return found;
 }

@@ -182,15 +182,15 @@ std::string foreign_field(const FileFormat& here, const FileFormat& format) {
 
 FileFormat json_format(std::vector<std::string> keys) { return {kJson, std::move(keys)}; }
 
-FileFormat format_of(std::string_view bytes) {
-  bytes = bytes.substr(0, kFormatBytes);
+FileFormat format_of(std::string_view head) {
+  std::string_view bytes = head.substr(0, kFormatBytes);
   for (const Signature& s : kSignatures)
     if (bytes.size() >= s.at && bytes.substr(s.at).starts_with(s.bytes)) return s.format;
   if (bytes.find('\0') != bytes.npos) return format_of_binary(bytes);
   if (bytes.starts_with("\xEF\xBB\xBF")) bytes.remove_prefix(3);  // the byte order mark of UTF-8
   const std::string_view line = first_line(bytes);
   if (line.empty()) return {};
-  const FileFormat format = format_of_line(line);
+  FileFormat format = format_of_line(line);
   const bool json = line.front() == '{' || (line.front() == '[' && format.kind != kCfgFormat.kind);
   if (!json || format.kind == kVocFormat.kind || format.kind == kImageListFormat.kind)
     return format;

@@ -11,7 +11,7 @@ void note_image_warning(const std::string& file, const std::string& why);
 // Tells of what was noted meanwhile, when it goes.
 class WarningsOfImages {
  public:
-  WarningsOfImages() {}  // not trivial: it is there for its end
+  WarningsOfImages() = default;
   WarningsOfImages(const WarningsOfImages&) = delete;
   WarningsOfImages& operator=(const WarningsOfImages&) = delete;
   ~WarningsOfImages();
