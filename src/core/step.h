@@ -10,7 +10,7 @@ namespace darknet {
 struct StepParams {
   std::int64_t iteration = 0;  // 1 for the first update
   float learning_rate = 0;
-  float objectness_scale = 1;    // obj_norm=positives: B / max(1, N)
+  float objectness_scale = 1;    // images / positives, for heads with obj_norm=positives or _ema
   std::int64_t images_seen = 0;  // Darknet's `seen`, this micro-batch's images included
 };
 

@@ -64,11 +64,24 @@ struct HeadKeys {
   }
 };
 
+// What the objectness loss, a sum over anchors, is divided by. Positives are those of the whole
+// batch in all heads that ask for them.
+enum class ObjectnessNorm : std::uint8_t {
+  images,        // of the batch, as all other losses (Darknet)
+  positives,     // at least 1
+  positives_ema  // their exponential moving average over the iterations
+};
+constexpr auto choices(ObjectnessNorm) {
+  return std::to_array<Named<ObjectnessNorm>>({{"images", ObjectnessNorm::images},
+                                               {"positives", ObjectnessNorm::positives},
+                                               {"positives_ema", ObjectnessNorm::positives_ema}});
+}
+
 // What others need of a head's keys.
 struct HeadSettings : HeadKeys, NmsKeys {
-  std::int64_t anchors = 1;             // of this head
-  std::string objectness_loss;          // its name, for charts and tables
-  bool normalise_by_positives = false;  // obj_norm=positives
+  std::int64_t anchors = 1;     // of this head
+  std::string objectness_loss;  // its name, for charts and tables
+  ObjectnessNorm objectness_norm = ObjectnessNorm::images;
 };
 
 // What a head asks of the objectness of a fresh start (obj_prior, obj_init).

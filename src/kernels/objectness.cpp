@@ -27,6 +27,26 @@ struct ApplyObjectness {
   }
 };
 
+// A loss whose exponents rise over the first iterations.
+template <losses::Focusing L>
+struct Ramped {
+  L loss;
+  const StepState* step;
+  std::int64_t over;
+  DN_HD L now() const {
+    return losses::with_focusing(loss, losses::ramp_share(step->iteration, over));
+  }
+  DN_HD float value(float x, float t, bool positive) const { return now().value(x, t, positive); }
+  DN_HD float gradient(float x, float t, bool positive) const {
+    return now().gradient(x, t, positive);
+  }
+};
+
+template <class L>
+void apply(const Stream& s, const L& loss, const ObjectnessArguments& a) {
+  for_each(s, a.logits.shape.pixels() * a.layout.anchors, ApplyObjectness<L>{loss, a});
+}
+
 // The figures of one anchor, each by a function of its name in detect/telemetry.def.
 class AnchorFigures {
  public:
@@ -111,8 +131,10 @@ struct Backward {
 void apply_objectness(const Stream& s, const LogitLoss& loss, const ObjectnessArguments& a) {
   std::visit(
       [&](const auto& l) {
-        for_each(s, a.logits.shape.pixels() * a.layout.anchors,
-                 ApplyObjectness<std::decay_t<decltype(l)>>{l, a});
+        using L = std::decay_t<decltype(l)>;
+        if constexpr (losses::Focusing<L>)
+          if (a.gamma_ramp > 0) return apply(s, Ramped<L>{l, a.step, a.gamma_ramp}, a);
+        apply(s, l, a);
       },
       loss);
 }

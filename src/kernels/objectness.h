@@ -38,6 +38,8 @@ struct ObjectnessArguments {
   const StepState* step = nullptr;
   float factor = 1;
   bool scale = false;
+  std::int64_t gamma_ramp =
+      0;  // iterations in which gamma rises to its value; 0: it has it at once
   bool last_truth_wins = false;  // of those that share an anchor the others are lost
 };
 void apply_objectness(const Stream&, const LogitLoss&, const ObjectnessArguments&);

@@ -11,6 +11,8 @@ namespace darknet {
 
 void DetectionHead::set_up(Setup setup) {
   setup_ = std::move(setup);
+  if (setup_.objectness.gamma_ramp && context_.burn_in == 0)
+    fail(title(), ": obj_gamma_ramp=1 needs burn_in above 0 in [net]: gamma rises over it");
   anchors_.total = setup_.keys.num;
   for (std::int64_t n = 0; n < anchors_.total; ++n) {
     anchors_.width[n] = setup_.anchors.sides[to_size(2 * n)];
@@ -23,8 +25,7 @@ void DetectionHead::set_up(Setup setup) {
              .entries = setup_.box_entries + 1 + setup_.keys.classes,
              .objectness = setup_.box_entries};
   settings_ = {setup_.keys, setup_.nms, anchors_.count,
-               std::string(name_of(setup_.objectness.loss)),
-               setup_.objectness.rules.by_positives()};
+               std::string(name_of(setup_.objectness.loss)), setup_.objectness.rules.norm};
 }
 
 AnchorTable DetectionHead::anchors_for(const Shape& net, const Shape& grid) const {
@@ -74,6 +75,7 @@ void DetectionHead::forward(const Pass& pass, std::span<const TensorView> in, Te
                               .step = pass.step,
                               .factor = objectness_factor_,
                               .scale = a.rules.by_positives(),
+                              .gamma_ramp = setup_.objectness.gamma_ramp ? context_.burn_in : 0,
                               .last_truth_wins = setup_.last_truth_wins};
   apply_objectness(pass.stream, setup_.objectness.loss, o);
   sum_telemetry(pass.stream, o, static_cast<HeadTelemetry*>(sums_.data()), pass.workspace);
@@ -137,7 +139,8 @@ std::int64_t DetectionHead::candidates(const Shape&) const {
 }
 
 double DetectionHead::balancing_offset(std::span<const float> logits, double eta) const {
-  return darknet::balancing_offset(setup_.objectness.loss, logits, balance(eta));
+  return darknet::balancing_offset(loss_of_first_iteration(setup_.objectness), logits,
+                                   balance(eta));
 }
 
 double DetectionHead::gradient_ratio(double eta) const {

@@ -292,7 +292,8 @@ void RegionLayer::check_losses(const Section& section, const Objectness& objectn
     section.fail_between(
         {"bias_match", "obj_norm", "obj_prior", "obj_normalizer"},
         "with bias_match=0 the positives depend on predictions and cannot be counted from "
-        "the labels, as obj_norm=positives, obj_prior=auto and obj_normalizer=auto ask");
+        "the labels, as obj_norm=positives or positives_ema, obj_prior=auto and "
+        "obj_normalizer=auto ask");
 }
 
 }  // namespace

@@ -212,7 +212,8 @@ void YoloLayer::check_losses(const Section& section, const Objectness& objectnes
     section.fail_between(
         {"truth_thresh", "obj_norm", "obj_prior", "obj_normalizer"},
         "with truth_thresh below 1 the positives depend on predictions and cannot be counted "
-        "from the labels, as obj_norm=positives, obj_prior=auto and obj_normalizer=auto ask");
+        "from the labels, as obj_norm=positives or positives_ema, obj_prior=auto and "
+        "obj_normalizer=auto ask");
 }
 
 // Darknet: max(count) / count, capped at max_delta.

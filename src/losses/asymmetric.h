@@ -26,6 +26,10 @@ struct Asymmetric {
     v("gamma_neg", gamma_neg, Reals{0, 8}, "how strongly easy background is discounted");
     v("margin", margin, Reals{0, .9f}, "background below this probability has no loss");
   }
+  template <class F>
+  DN_HD void focusing(F f) {
+    f(gamma_pos), f(gamma_neg);
+  }
   template <class T>
   DN_HD T value(T x, T t, bool positive) const {
     if (t > T(.5)) return Focal{gamma_pos, -1}.value(x, t, positive);

@@ -21,6 +21,10 @@ struct Focal {
     v("alpha", alpha, Reals{-1, 1},
       "weight of the foreground, background gets 1 - alpha; -1: none");
   }
+  template <class F>
+  DN_HD void focusing(F f) {
+    f(gamma);
+  }
   template <class T>
   DN_HD T value(T x, T t, bool positive) const {
     const auto s = target_parts(x, t);

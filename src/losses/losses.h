@@ -1,6 +1,7 @@
 // The closed set of losses on one logit, chosen by name in the cfg. A new loss is a header like
 // focal.h and its name in the list below; parser, help, CPU, CUDA and tests follow.
 #pragma once
+#include <type_traits>
 #include <variant>
 #include "core/named_list.h"
 #include "losses/asymmetric.h"
@@ -8,6 +9,7 @@
 #include "losses/cross_entropy.h"
 #include "losses/focal.h"
 #include "losses/focal_star.h"
+#include "losses/focusing.h"
 #include "losses/mse.h"
 #include "losses/poly1.h"
 #include "losses/quality_focal.h"
@@ -26,6 +28,23 @@ static_assert(losses::kComplete<LogitLoss>);
 template <class... L>
 LossTraits traits_of(const std::variant<L...>& loss) {
   return std::visit([](const auto& l) { return l.traits; }, loss);
+}
+
+// Whether its exponents can be scaled down to 0, and the loss with them so scaled.
+template <class... L>
+bool has_focusing(const std::variant<L...>& loss) {
+  return std::visit([](const auto& l) { return losses::Focusing<std::decay_t<decltype(l)>>; },
+                    loss);
+}
+template <class... L>
+std::variant<L...> with_focusing(std::variant<L...> loss, float share) {
+  std::visit(
+      [&](auto& l) {
+        if constexpr (losses::Focusing<std::decay_t<decltype(l)>>)
+          l = losses::with_focusing(l, share);
+      },
+      loss);
+  return loss;
 }
 
 }  // namespace darknet

@@ -26,12 +26,20 @@ Objectness read_objectness(Section& section, std::string_view default_loss, Real
   o.loss = read_loss<LogitLoss>(section, "obj_",
                                 keys.loss.empty() ? default_loss : std::string_view(keys.loss));
   if (!section.training()) return o;
+  o.gamma_ramp = keys.gamma_ramp && has_focusing(o.loss);
+  if (keys.gamma_ramp && !o.gamma_ramp)
+    section.ignore("obj_gamma_ramp",
+                   cat("the loss ", name_of(o.loss), " has no gamma that could begin at 0"));
   o.start = keys.start;
   if (o.start.deviation.automatic) o.start.deviation.value = kInitialDeviation;
   if (o.start.prior.automatic) require_balance(section, "obj_prior", o.loss);
   if (normalizer.automatic) require_balance(section, "obj_normalizer", o.loss);
   o.needs_labels = o.rules.by_positives() || o.start.prior.automatic || normalizer.automatic;
   return o;
+}
+
+LogitLoss loss_of_first_iteration(const Objectness& o) {
+  return o.gamma_ramp ? with_focusing(o.loss, 0) : o.loss;
 }
 
 void require_hard_targets(const Section& section, const Objectness& o, bool soft) {

@@ -22,12 +22,6 @@ constexpr auto choices(ObjectnessTarget) {
       {{"one", ObjectnessTarget::one}, {"iou", ObjectnessTarget::overlap}});
 }
 
-enum class ObjectnessNorm : std::uint8_t { images, positives };
-constexpr auto choices(ObjectnessNorm) {
-  return std::to_array<Named<ObjectnessNorm>>(
-      {{"images", ObjectnessNorm::images}, {"positives", ObjectnessNorm::positives}});
-}
-
 // What kernels need of the keys.
 struct ObjectnessRules {
   ObjectnessTarget target = ObjectnessTarget::from_keys;
@@ -36,7 +30,7 @@ struct ObjectnessRules {
   DN_HD bool target_is_one() const { return target == ObjectnessTarget::one; }
   DN_HD bool target_is_overlap() const { return target == ObjectnessTarget::overlap; }
   DN_HD bool target_from_keys() const { return target == ObjectnessTarget::from_keys; }
-  DN_HD bool by_positives() const { return norm == ObjectnessNorm::positives; }
+  DN_HD bool by_positives() const { return norm != ObjectnessNorm::images; }
 };
 static_assert(std::is_trivially_copyable_v<ObjectnessRules>);
 
@@ -49,6 +43,7 @@ struct ObjectnessKeys {
   std::string loss;
   ObjectnessStart start;
   ObjectnessRules rules;
+  bool gamma_ramp = false;
   template <class V>
   void fields(V&& v) {
     v("obj_loss", loss, OneOf{names_of<LogitLoss>()},
@@ -56,7 +51,11 @@ struct ObjectnessKeys {
     v("obj_target", rules.target, Choice<ObjectnessTarget>{},
       "target of assigned anchors; without it as rescore and objectness_smooth say");
     v("obj_norm", rules.norm, Choice<ObjectnessNorm>{},
-      "positives: objectness loss times batch / positive anchors of the batch");
+      "positives: objectness loss times batch / positive anchors of the batch; positives_ema: "
+      "their "
+      "exponential moving average instead");
+    v("obj_gamma_ramp", gamma_ramp, Flag{},
+      "gamma rises from 0 at the first iteration to its value after the burn_in of [net]");
     v("obj_prior", start.prior, NumberOrAuto{{0, .999999f}},
       "initial foreground probability of a fresh start; auto: the stationary one of the training "
       "labels");
@@ -71,12 +70,15 @@ struct Objectness {
   LogitLoss loss;
   ObjectnessRules rules;
   ObjectnessStart start;
+  bool gamma_ramp = false;    // the loss has a gamma, and it rises over burn_in
   bool needs_labels = false;  // a key counts the positives of the training labels
 };
 
 // Reads the keys; throws on obj_prior=auto, and obj_normalizer=auto, with a loss that allows no
 // prior.
 Objectness read_objectness(Section&, std::string_view default_loss, RealOrAuto normalizer = {1});
+// What the first iteration trains with: with obj_gamma_ramp the loss at gamma 0.
+LogitLoss loss_of_first_iteration(const Objectness&);
 // Throws where targets are soft and the loss needs hard ones, naming the loss that does not.
 void require_hard_targets(const Section&, const Objectness&, bool soft);
 // `without`: the loss that the head takes without obj_loss.

@@ -23,6 +23,10 @@ struct Poly1 {
     v("epsilon", epsilon, Reals{-1, 10},
       "added to the weight of the leading term; 0: focal, -1: without that term");
   }
+  template <class F>
+  DN_HD void focusing(F f) {
+    f(gamma);
+  }
   // With h = -log p_t - q, q = 1 - p_t, the loss is q^gamma ((1 + epsilon) q + h), a sum without
   // cancellation.
   template <class T>

@@ -20,6 +20,10 @@ struct Varifocal {
     v("alpha", alpha, Reals{0, 1}, "weight of the background; the foreground has its IoU");
     v("gamma", gamma, Reals{0, 8}, "how strongly easy background is discounted");
   }
+  template <class F>
+  DN_HD void focusing(F f) {
+    f(gamma);
+  }
   template <class T>
   DN_HD T value(T x, T t, bool positive) const {
     return t > 0 ? t * CrossEntropy{}.value(x, t, positive)

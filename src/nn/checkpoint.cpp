@@ -43,6 +43,7 @@ json header_of(const TrainingState& s, const std::vector<Optimizer::Array>& arra
               {"precision", s.precision},
               {"loss_scale", s.loss_scale.scale},
               {"loss_scale_steps", s.loss_scale.steps},
+              {"positives_average", s.positives_average},
               {"evaluation_pending", s.evaluation.pending},
               {"weights_checksum", s.weights_checksum},
               {"previous_checksum", s.previous_checksum},
@@ -67,7 +68,7 @@ void require_sense(const TrainingState& s, const std::string& path) {
   if (!within(s.iteration, 0) || s.seen > std::uint64_t{1} << 62 || !within(s.devices, 1) ||
       !within(s.evaluation.without_gain, 0) || !within(s.skipped_images, 0) ||
       !within(s.planned_iterations, 0) || !(s.evaluation.best_map <= 1) ||
-      !(s.loss_scale.scale >= 0) || !within(s.loss_scale.steps, 0))
+      !(s.loss_scale.scale >= 0) || !within(s.loss_scale.steps, 0) || !(s.positives_average >= 0))
     fail(path, ": the file is damaged: its header makes no sense");
 }
 
@@ -91,6 +92,7 @@ TrainingState state_of(const json& h, const std::string& path) {
       .deterministic = h.value("deterministic", false),
       .precision = h.value("precision", "f32"),  // states of before there were others
       .loss_scale = {h.value("loss_scale", 0.f), h.value("loss_scale_steps", std::int64_t{0})},
+      .positives_average = h.value("positives_average", 0.),
       .weights_checksum = h.at("weights_checksum"),
       .previous_checksum = h.at("previous_checksum"),
       .algorithms = algorithms_of(h, path)};

@@ -33,6 +33,7 @@ struct TrainingState {
   bool deterministic = false;           // -deterministic
   std::string precision = "f32";        // of the activations
   LossScale loss_scale{.scale = 0};     // 0: not known yet
+  double positives_average = 0;         // of obj_norm=positives_ema; 0: none yet
   std::uint64_t weights_checksum = 0;   // of the .weights file written with it, after it
   std::uint64_t previous_checksum = 0;  // of the .weights file that one replaced
   Tuning algorithms;                    // of the convolutions; library "": not known

@@ -14,6 +14,7 @@ namespace darknet {
 void Network::Impl::make_layers(std::vector<Section>& cfg) {
   LayerContext context{.net_width = settings.width,
                        .net_height = settings.height,
+                       .burn_in = settings.burn_in,
                        .mode = options.mode,
                        .device = options.device};
   if (cfg.size() < 2) fail_at(cfg[0].where(), "no layer after [net]");

@@ -131,6 +131,21 @@ TEST_F(DeviceTraining, AStateWithoutSenseIsRefused) {
             path.string() + ": the file is damaged: its header makes no sense");
 }
 
+// The average of obj_norm=positives_ema is part of the state: without it the eighth step would
+// divide by another number.
+TEST_F(DeviceTraining, AnAverageOfPositivesGoesOnFromACheckpointBitForBit) {
+  file("x.cfg", std::string(kCfg) + "obj_norm=positives_ema\n");
+  const std::string whole = train("whole", {{}}, 14);
+  train("half", {{}}, 7);
+  const fs::path weights = folder_ / "half/x_last.weights";
+  const TrainingState state = read_state(state_path(weights));
+  EXPECT_GT(state.positives_average, 1);
+  EXPECT_LT(state.positives_average, 100);
+  EXPECT_TRUE(train("half", {{}}, 14, weights) == whole);
+  EXPECT_EQ(read_state(state_path(weights)).positives_average,
+            read_state(folder_ / "whole/x_last.state").positives_average);
+}
+
 TEST_F(DeviceTraining, GoesOnFromACheckpointBitForBit) {
   const int there = device_count(DeviceType::cuda);
   if (there == 0) GTEST_SKIP() << why_no_cuda();

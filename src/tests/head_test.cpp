@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <set>
+#include <sstream>
 #include <tuple>
 
 #include "core/index.h"
@@ -417,6 +418,36 @@ TEST(HeadWeights, OfRegionMultiplyItsLosses) {
   expect_reported(early, p);
 }
 
+TEST(GammaRamp, RaisesGammaFromZeroOverTheBurnIn) {
+  const auto gradients = [](const std::string& keys, std::int64_t iteration) {
+    LayerSample s = sample_of("yolo", kYolo + "obj_loss=focal\n" + keys, 14, {kWide, kSquare});
+    s.step.iteration = iteration;
+    return passed(s).in_gradient[0].to_host({});
+  };
+  const std::tuple<std::int64_t, const char*> at[] = {{1, "obj_gamma=0\n"},
+                                                      {kBurnIn / 2 + 1, "obj_gamma=1\n"},
+                                                      {kBurnIn + 1, "obj_gamma=2\n"},
+                                                      {1000, "obj_gamma=2\n"}};
+  for (const auto& [iteration, keys] : at) {
+    EXPECT_EQ(gradients("obj_gamma=2\nobj_gamma_ramp=1\n", iteration), gradients(keys, iteration))
+        << iteration;
+  }
+  EXPECT_NE(gradients("obj_gamma_ramp=1\n", 1), gradients("", 1));
+  EXPECT_EQ(gradients("obj_gamma_ramp=0\n", 1), gradients("", 1));
+}
+
+// The start has to suit the loss that the first iterations train with.
+TEST(GammaRamp, IsBalancedAtItsBeginning) {
+  const auto offset = [](const std::string& keys) {
+    const Trial t(sample_of("yolo", kYolo + keys, 14, {kWide}), Mode::training);
+    const float zero = 0;
+    return t.layer->head()->balancing_offset({&zero, 1}, .01);
+  };
+  const double balanced = offset("obj_loss=balanced_ce\nobj_alpha=.25\n");
+  EXPECT_NEAR(offset("obj_loss=focal\nobj_gamma_ramp=1\n"), balanced, 1e-9);
+  EXPECT_GT(offset("obj_loss=focal\n"), balanced + 1);
+}
+
 // The second anchor of kWide's cell predicts kWide exactly, though the first is the one chosen.
 Trial with_a_rival(const std::string& type, const std::string& keys, float class_logit) {
   Trial t(sample_of(type, keys, 14, {kWide}), Mode::training);
@@ -497,13 +528,18 @@ TEST(HeadDecoding, IsDarknets) {
   EXPECT_TRUE(decoded("region", kRegion + "classfix=-1\n", false, {0, 0, 0, 0, .4f, 1, 1}).empty());
 }
 
-std::string error_of(const std::string& text) {
+template <class F>
+std::string message_of(F f) {
   try {
-    layer_of(text, 0);
+    f();
     return "";
   } catch (const Error& e) {
     return e.what();
   }
+}
+
+std::string error_of(const std::string& text) {
+  return message_of([&] { layer_of(text, 0); });
 }
 
 TEST(HeadErrors, NameTheKeyAndTheWayOut) {
@@ -527,6 +563,12 @@ TEST(HeadErrors, NameTheKeyAndTheWayOut) {
   EXPECT_EQ(error_of(yolo + "cls_loss=focal\nlabel_smooth_eps=.1\n"),
             "net.cfg:4: [yolo] cls_loss: focal needs hard targets, and label_smooth_eps softens "
             "them; use quality_focal");
+  LayerContext without_burn_in{.index = 0, .mode = Mode::training};
+  std::istringstream in(yolo + "obj_loss=focal\nobj_gamma_ramp=1\n");
+  Section section = parse_cfg(in, "net.cfg").at(0);
+  EXPECT_EQ(message_of([&] { make_layer(section, without_burn_in); }),
+            "layer 0 [yolo] (net.cfg:1): obj_gamma_ramp=1 needs burn_in above 0 in [net]: gamma "
+            "rises over it");
   EXPECT_EQ(error_of(region + "softmax=1\ncls_loss=ce\n"),
             "net.cfg:5: [region] cls_loss: ce is a loss per class; it needs softmax=0");
 }

@@ -26,7 +26,12 @@ Section section_of(const std::string& text) {
 }
 
 LayerContext context_of(std::int64_t index, std::int64_t size, Mode mode) {
-  return {.index = index, .net_width = size, .net_height = size, .mode = mode, .device = kChecked};
+  return {.index = index,
+          .net_width = size,
+          .net_height = size,
+          .burn_in = kBurnIn,
+          .mode = mode,
+          .device = kChecked};
 }
 
 void fill_random(Tensor& t, std::uint64_t stream, float lo, float hi) {

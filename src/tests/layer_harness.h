@@ -53,6 +53,8 @@ inline void PrintTo(const LayerSample& s, std::ostream* to) {  // for GoogleTest
 bool add_layer_samples(std::vector<LayerSample>);  // always true
 const std::vector<LayerSample>& layer_samples();
 
+inline constexpr std::int64_t kBurnIn = 10;  // of the network
+
 // A layer with everything a network would give it, on checked buffers.
 struct Trial {
   // type: of activations, where the layer does not work in f32 whatever it is asked.

@@ -270,8 +270,12 @@ void check_objectness() {
                       .class_loss = random_uniform(5, 2, i),
                       .box_loss = random_uniform(5, 3, i)};
       StepState step{{.objectness_scale = 1.5f}};
-      const ObjectnessArguments a{
-          logits.view().as<>(), gradient.view().as<>(), records.data(), kLayout, &step, true};
+      const ObjectnessArguments a{.logits = logits.view().as<>(),
+                                  .gradient = gradient.view().as<>(),
+                                  .records = records.data(),
+                                  .layout = kLayout,
+                                  .step = &step,
+                                  .scale = true};
       HeadTelemetry sums, total;
       const Buffer scratch({}, telemetry_scratch(anchors));
       apply_objectness(s, loss, a);

@@ -7,6 +7,7 @@
 
 #include <cmath>
 #include <limits>
+#include <set>
 #include <sstream>
 
 #include "cfg/parse.h"
@@ -21,7 +22,10 @@ namespace {
 constexpr std::int64_t kBatch = 8;
 
 // Batch normalisation, dropout, two heads of different kinds, an average of the weights.
-std::vector<Section> cfg_of(std::int64_t subdivisions, const char* more = "") {
+std::vector<Section> cfg_of(std::int64_t subdivisions, const char* more = "",
+                            const char* norms = "positives,positives") {
+  const std::string both = norms;
+  const std::size_t comma = both.find(',');
   std::istringstream in(
       cat("[net]\nbatch=", kBatch, "\nsubdivisions=", subdivisions,
           "\nwidth=64\nheight=64\nmomentum=.9\ndecay=.0005\nema_alpha=.9\n", more,
@@ -34,10 +38,13 @@ std::vector<Section> cfg_of(std::int64_t subdivisions, const char* more = "") {
           "activation=leaky\n"
           "[convolutional]\nfilters=14\nsize=1\npad=1\nactivation=linear\n"
           "[yolo]\nmask=0,1\nanchors=5,7,13,9,30,25\nnum=3\nclasses=2\nobj_loss=focal\n"
-          "iou_loss=ciou\nobj_norm=positives\n"
+          "iou_loss=ciou\nobj_norm=",
+          both.substr(0, comma),
+          "\n"
           "[route]\nlayers=-4\n"
           "[convolutional]\nfilters=7\nsize=1\npad=1\nactivation=linear\n"
-          "[yolo]\nmask=2\nanchors=5,7,13,9,30,25\nnum=3\nclasses=2\nobj_norm=positives\n"));
+          "[yolo]\nmask=2\nanchors=5,7,13,9,30,25\nnum=3\nclasses=2\nobj_norm=",
+          both.substr(comma + 1), "\n"));
   return parse_cfg(in, "net.cfg");
 }
 
@@ -286,6 +293,43 @@ TEST(LossScaling, AnOverflowSkipsTheUpdateAndTheTrainingGoesOn) {
     }
     EXPECT_EQ(team.trained(), expected.trained()) << "the lost step's gradients are gone";
   }
+}
+
+// obj_norm=positives_ema: what the step before left has the weight .9.
+TEST(PositivesAverage, IsUsedAndReportedWithTheStepsOwnCount) {
+  Trainee trainee(cfg_of(2, "", "positives_ema,positives_ema"), {.mode = Mode::training});
+  TrainingStep step(trainee.net, trainee.optimizer, 3);
+  const auto pixels = random_pixels(kBatch * trainee.net.input_shape().features(), 1);
+  double average = 100;
+  std::set<std::int64_t> counts;
+  for (std::int64_t k = 1; k < 6; ++k) {
+    std::vector<std::vector<Truth>> truths(kBatch);
+    if (k != 3) truths = random_truths(kBatch, 2, static_cast<std::uint64_t>(k));
+    const StepResult r = step.run({pixels, truths}, {.iteration = k}, 0, false);
+    EXPECT_EQ(r.positives, count_positives(trainee.net, truths));
+    counts.insert(r.positives);
+    average = .9 * average + (1 - .9) * static_cast<double>(std::max<std::int64_t>(1, r.positives));
+    EXPECT_DOUBLE_EQ(r.positives_average, average);
+    EXPECT_FLOAT_EQ(r.params.objectness_scale, static_cast<float>(kBatch / average));
+  }
+  EXPECT_TRUE(counts.contains(0));
+  EXPECT_GT(counts.size(), 1u);
+}
+
+TEST(PositivesAverage, IsOneForAllHeads) {
+  for (const char* norms : {"positives,positives_ema", "positives_ema,positives"}) {
+    Trainee trainee(cfg_of(2, "", norms), {.mode = Mode::training});
+    try {
+      const TrainingStep step(trainee.net, trainee.optimizer, 3);
+      FAIL() << norms;
+    } catch (const Error& e) {
+      EXPECT_NE(std::string(e.what()).find("heads that divide by positives share one count"),
+                std::string::npos)
+          << e.what();
+    }
+  }
+  Trainee trainee(cfg_of(2, "", "images,positives_ema"), {.mode = Mode::training});
+  const TrainingStep step(trainee.net, trainee.optimizer, 3);
 }
 
 // The plain loops compute in f16 on the CPU.

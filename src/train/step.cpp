@@ -49,6 +49,22 @@ std::string non_finite_gradient(Network& net) {
   return "no layer";
 }
 
+// The obj_norm of the heads that do not divide by images: they share one count of positives.
+ObjectnessNorm shared_norm(const Network& net) {
+  const HeadAt* first = nullptr;
+  const std::vector<HeadAt> heads = net.heads();
+  for (const HeadAt& at : heads) {
+    const ObjectnessNorm norm = at.head->settings().objectness_norm;
+    if (norm == ObjectnessNorm::images) continue;
+    if (!first) first = &at;
+    if (const ObjectnessNorm other = first->head->settings().objectness_norm; norm != other)
+      fail(net.layer(at.layer).title(), ": obj_norm=", name_of(norm), ", but ",
+           net.layer(first->layer).title(), " has obj_norm=", name_of(other),
+           "; heads that divide by positives share one count, so give them the same");
+  }
+  return first ? first->head->settings().objectness_norm : ObjectnessNorm::images;
+}
+
 std::int64_t images_of(const Network& net) { return net.input_shape().n; }
 
 // What a device reports of a step: its state, then the sums of each head.
@@ -134,6 +150,7 @@ TrainingStep::TrainingStep(const std::vector<Replica>& replicas, std::uint64_t s
   if (micro_batches_ * images_of(net) * devices != net.settings().batch)
     fail("a batch of ", net.settings().batch, " images for ", devices, " networks of ",
          images_of(net));
+  norm_ = shared_norm(net);
   std::vector<StepState*> states;
   for (const Replica& r : replicas) {
     const auto first = std::ssize(devices_) * micro_batches_;
@@ -213,6 +230,17 @@ void TrainingStep::end(DeviceState& device, std::int64_t batch, bool average) {
   device.mark();
 }
 
+// Images over positives, or over their average with this step's.
+float TrainingStep::objectness_scale(StepResult& result) {
+  auto divisor = static_cast<double>(std::max<std::int64_t>(1, result.positives));
+  if (norm_ == ObjectnessNorm::positives_ema) {
+    positives_average_ =
+        kPositivesMomentum * positives_average_ + (1 - kPositivesMomentum) * divisor;
+    divisor = result.positives_average = positives_average_;
+  }
+  return static_cast<float>(devices_.front()->net.settings().batch) / static_cast<float>(divisor);
+}
+
 // Sets which layers this step leaves as they are; prints it where that changes.
 void TrainingStep::freeze(std::int64_t iteration) {
   for (const auto& device : devices_) device->net.set_iteration(iteration);
@@ -234,8 +262,7 @@ void TrainingStep::begin(const StepInput& input, StepParams params, std::int64_t
     fail("a step over ", input.truths.size(), " images where batch=", batch);
   StepResult result{.input = devices_.front()->net.input_shape()};
   result.positives = count_positives(devices_.front()->net, input.truths);
-  params.objectness_scale =
-      static_cast<float>(batch) / static_cast<float>(std::max<std::int64_t>(1, result.positives));
+  params.objectness_scale = objectness_scale(result);
   params.images_seen = seen;
   result.params = params;
   for (const auto& device : devices_) {
@@ -308,7 +335,7 @@ StepResult TrainingStep::run(const StepInput& input, const StepParams& params, s
 std::int64_t count_positives(const Network& net, std::span<const std::vector<Truth>> truths) {
   std::int64_t positives = 0;
   for (const HeadAt& at : net.heads())
-    if (at.head->settings().normalise_by_positives)
+    if (at.head->settings().objectness_norm != ObjectnessNorm::images)
       for (const auto& image : truths) positives += at.head->positives(image, net.input_shape());
   return positives;
 }

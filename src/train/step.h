@@ -28,7 +28,8 @@ struct StepResult {
   Shape input;                       // of the network then
   std::vector<HeadTelemetry> heads;  // sums over the whole batch, in the order of Network::heads()
   double loss = 0;                   // mean per image of the true loss, all heads
-  std::int64_t positives = 0;        // obj_norm=positives: N; else 0
+  std::int64_t positives = 0;        // N of obj_norm=positives and positives_ema; else 0
+  double positives_average = 0;      // obj_norm=positives_ema: of N, this step included; else 0
   bool finite = true;                // false: no update was made, nor will any be
   bool overflow = false;             // no update was made, for the scale of the loss was too large
   LossScale loss_scale;              // after this step
@@ -37,6 +38,10 @@ struct StepResult {
   std::int64_t truths_left_out = 0;    // beyond the heads' max=, of all images
   std::int64_t non_finite_image = -1;  // first of the micro-batch whose loss was not finite
 };
+
+// obj_norm=positives_ema: average = momentum average + (1 - momentum) max(1, N), before its use in
+// the step of N; both values and the rule are those of Detectron2's RetinaNet (loss_normalizer).
+inline constexpr double kFirstPositivesAverage = 100, kPositivesMomentum = .9;
 
 class TrainingStep {
  public:
@@ -62,6 +67,7 @@ class TrainingStep {
   StepResult run(const StepInput&, const StepParams&, std::int64_t seen, bool average);
 
   void set_loss_scale(const LossScale&);  // as an earlier training left it
+  void set_positives_average(double average) { positives_average_ = average; }  // the same
 
  private:
   struct DeviceState;
@@ -73,6 +79,7 @@ class TrainingStep {
   Pass pass(const DeviceState&, std::int64_t micro_batch) const;
   std::int64_t run_micro_batch(DeviceState&, const StepInput&, StepParams,
                                std::int64_t micro_batch);
+  float objectness_scale(StepResult&);
   void freeze(std::int64_t iteration);
   void end(DeviceState&, std::int64_t batch, bool average);
   std::string first_non_finite(const StepInput&, std::int64_t image, StepParams);
@@ -80,6 +87,8 @@ class TrainingStep {
   std::vector<std::unique_ptr<DeviceState>> devices_;
   std::unique_ptr<AllReduce> all_reduce_;  // with several devices
   std::uint64_t seed_;
+  ObjectnessNorm norm_ = ObjectnessNorm::images;  // of the heads with another than this
+  double positives_average_ = kFirstPositivesAverage;
   std::int64_t micro_batches_ = 1;    // of each device
   std::deque<InFlight> in_flight_;    // the oldest first
   std::vector<std::int64_t> frozen_;  // layers of the last step that were
@@ -87,7 +96,7 @@ class TrainingStep {
   std::size_t next_report_ = 0;
 };
 
-// N of obj_norm=positives: positive anchors of all heads that ask for it; 0 where none does.
+// N: positive anchors of all heads whose obj_norm asks for them; 0 where none does.
 std::int64_t count_positives(const Network&, std::span<const std::vector<Truth>> truths);
 
 }  // namespace darknet

@@ -312,6 +312,7 @@ void Trainer::make_replicas() {
   }
   step_ = std::make_unique<TrainingStep>(replicas, state_.seed);
   if (state_.loss_scale.scale > 0) step_->set_loss_scale(state_.loss_scale);
+  if (state_.positives_average > 0) step_->set_positives_average(state_.positives_average);
 }
 
 void Trainer::begin_step(const Batch& batch) {
@@ -342,6 +343,7 @@ void Trainer::count(const StepResult& result) {
   ++state_.iteration;
   state_.seen += static_cast<std::uint64_t>(net_.settings().batch);
   state_.loss_scale = result.loss_scale;
+  state_.positives_average = result.positives_average;
   state_.average_loss = state_.average_loss < 0
                             ? result.loss
                             : (1 - kAverageLoss) * state_.average_loss + kAverageLoss * result.loss;
