@@ -15,14 +15,12 @@ struct ApplyObjectness {
   ObjectnessArguments a;
   DN_HD void operator()(std::int64_t i) const {
     AnchorRecord& r = a.records[i];
-    const std::int64_t pixel = i / a.layout.anchors;
-    const std::int64_t channel = i % a.layout.anchors * a.layout.entries + a.layout.objectness;
-    const float x = a.logits.at(pixel, channel);
+    const float x = a.logit(i);
     const bool positive = r.state == AnchorState::positive;
     const float w = r.state == AnchorState::ignored
                         ? 0
                         : r.weight * a.factor * (a.scale ? a.step->objectness_scale : 1);
-    a.gradient.at(pixel, channel) = w == 0 ? 0 : w * loss.gradient(x, r.target, positive);
+    a.gradient_of(i) = w == 0 ? 0 : w * loss.gradient(x, r.target, positive);
     r.objectness_loss = w == 0 ? 0 : w * loss.value(x, r.target, positive);
   }
 };
@@ -42,9 +40,105 @@ struct Ramped {
   }
 };
 
+// What the passes of a loss of its batch share.
+template <losses::OfBatch L>
+struct BatchPass {
+  using Statistic = typename L::Statistic;
+  L loss;
+  ObjectnessArguments a;
+  Statistic* known;
+  losses::BatchCounts* counts;
+
+  DN_HD losses::BatchAnchor anchor(std::int64_t i) const {
+    const AnchorRecord& r = a.records[i];
+    return {a.logit(i), r.target, r.state == AnchorState::positive, r.objectness_loss};
+  }
+  DN_HD bool ignored(std::int64_t i) const { return a.records[i].state == AnchorState::ignored; }
+};
+
+template <class L>
+struct ClearStatistic : BatchPass<L> {
+  DN_HD void operator()(std::int64_t) const { *this->known = {}; }
+};
+
+template <class L>
+struct CountAnchor : BatchPass<L> {
+  DN_HD losses::BatchHit operator()(std::int64_t i) const {
+    if (this->ignored(i)) return {};
+    const losses::BatchAnchor anchor = this->anchor(i);
+    return {true, anchor.positive, this->loss.bin(anchor, *this->known)};
+  }
+};
+
+template <class L>
+struct NextStatistic : BatchPass<L> {
+  DN_HD void operator()(std::int64_t) const {
+    *this->known = this->loss.next(*this->known, *this->counts);
+  }
+};
+
+// Value and gradient of an anchor times a constant.
+DN_HD inline void multiply(const ObjectnessArguments& a, std::int64_t i, double w) {
+  float& g = a.gradient_of(i);
+  float& loss = a.records[i].objectness_loss;
+  g = w == 0 ? 0 : static_cast<float>(w * g);
+  loss = w == 0 ? 0 : static_cast<float>(w * loss);
+}
+
+template <class L>
+struct WeightAnchor : BatchPass<L> {
+  DN_HD void operator()(std::int64_t i) const {
+    if (!this->ignored(i)) multiply(this->a, i, this->loss.weight(this->anchor(i), *this->known));
+  }
+};
+
+template <losses::OfBatch L>
+void weight_by_batch(const Stream& s, const L& loss, const ObjectnessArguments& a, void* scratch) {
+  auto* const bytes = static_cast<char*>(scratch);
+  const BatchPass<L> pass{
+      loss, a, reinterpret_cast<typename L::Statistic*>(bytes),
+      reinterpret_cast<losses::BatchCounts*>(bytes + losses::kMaxStatisticBytes)};
+  for_each(s, 1, ClearStatistic<L>{pass});
+  for (int round = 0; round < L::rounds; ++round) {
+    reduce(s, a.size(), CountAnchor<L>{pass}, pass.counts, pass.counts + 1);
+    for_each(s, 1, NextStatistic<L>{pass});
+  }
+  for_each(s, a.size(), WeightAnchor<L>{pass});
+}
+
+// Of all anchors.
+struct LossSums {
+  double objectness = 0, box = 0;
+  DN_HD LossSums& operator+=(const LossSums& o) {
+    objectness += o.objectness, box += o.box;
+    return *this;
+  }
+};
+
+struct LossesOf {
+  const AnchorRecord* records;
+  DN_HD LossSums operator()(std::int64_t i) const {
+    return {records[i].objectness_loss, records[i].box_loss};
+  }
+};
+
+struct Guide {
+  ObjectnessArguments a;
+  const LossSums* sums;
+  DN_HD void operator()(std::int64_t i) const {
+    multiply(a, i, sums->objectness == 0 ? 0 : a.guided * sums->box / sums->objectness);
+  }
+};
+
+void guide(const Stream& s, const ObjectnessArguments& a, void* scratch) {
+  auto* const sums = static_cast<LossSums*>(scratch);
+  reduce(s, a.size(), LossesOf{a.records}, sums, sums + 1);
+  for_each(s, a.size(), Guide{a, sums});
+}
+
 template <class L>
 void apply(const Stream& s, const L& loss, const ObjectnessArguments& a) {
-  for_each(s, a.logits.shape.pixels() * a.layout.anchors, ApplyObjectness<L>{loss, a});
+  for_each(s, a.size(), ApplyObjectness<L>{loss, a});
 }
 
 // The figures of one anchor, each by a function of its name in detect/telemetry.def.
@@ -128,15 +222,24 @@ struct Backward {
 
 }  // namespace
 
-void apply_objectness(const Stream& s, const LogitLoss& loss, const ObjectnessArguments& a) {
+std::int64_t objectness_scratch(std::int64_t anchors) {
+  static_assert(sizeof(losses::BatchCounts) >= sizeof(LossSums));
+  return losses::kMaxStatisticBytes + std::int64_t{sizeof(losses::BatchCounts)} +
+         reduce_scratch<losses::BatchCounts>(anchors);
+}
+
+void apply_objectness(const Stream& s, const LogitLoss& loss, const ObjectnessArguments& a,
+                      void* scratch) {
   std::visit(
       [&](const auto& l) {
         using L = std::decay_t<decltype(l)>;
         if constexpr (losses::Focusing<L>)
           if (a.gamma_ramp > 0) return apply(s, Ramped<L>{l, a.step, a.gamma_ramp}, a);
         apply(s, l, a);
+        if constexpr (losses::OfBatch<L>) weight_by_batch(s, l, a, scratch);
       },
       loss);
+  if (a.guided > 0) guide(s, a, scratch);
 }
 
 std::int64_t telemetry_scratch(std::int64_t anchors) {
@@ -145,7 +248,7 @@ std::int64_t telemetry_scratch(std::int64_t anchors) {
 
 void sum_telemetry(const Stream& s, const ObjectnessArguments& a, HeadTelemetry* out,
                    void* scratch) {
-  reduce(s, a.logits.shape.pixels() * a.layout.anchors, AnchorSums{a}, out, scratch);
+  reduce(s, a.size(), AnchorSums{a}, out, scratch);
 }
 
 void add_telemetry(const Stream& s, const MicroBatchTelemetry& micro_batch, StepState* state) {

@@ -29,7 +29,9 @@ struct AnchorLayout {
 };
 
 // Gradient of the objectness entry of every anchor and its loss into the record, both times
-// `factor` and, with `scale`, times step->objectness_scale.
+// `factor` and, with `scale`, times step->objectness_scale. A loss of its batch multiplies both by
+// the anchor's weight. With `guided` both are then scaled so that the sum of all objectness losses
+// is `guided` times that of the box losses (0 where that is 0).
 struct ObjectnessArguments {
   View<const float> logits;
   View<float> gradient;
@@ -39,10 +41,24 @@ struct ObjectnessArguments {
   float factor = 1;
   bool scale = false;
   std::int64_t gamma_ramp =
-      0;  // iterations in which gamma rises to its value; 0: it has it at once
+      0;             // iterations in which gamma rises to its value; 0: it has it at once
+  float guided = 0;  // 0: not scaled
   bool last_truth_wins = false;  // of those that share an anchor the others are lost
+
+  std::int64_t size() const { return logits.shape.pixels() * layout.anchors; }
+  // The objectness of anchor i.
+  DN_HD float logit(std::int64_t i) const { return logits.at(i / layout.anchors, channel(i)); }
+  DN_HD float& gradient_of(std::int64_t i) const {
+    return gradient.at(i / layout.anchors, channel(i));
+  }
+  DN_HD std::int64_t channel(std::int64_t i) const {
+    return i % layout.anchors * layout.entries + layout.objectness;
+  }
 };
-void apply_objectness(const Stream&, const LogitLoss&, const ObjectnessArguments&);
+// `scratch`: objectness_scratch(anchors) bytes, which losses of an anchor by itself without
+// `guided` do not touch.
+std::int64_t objectness_scratch(std::int64_t anchors);
+void apply_objectness(const Stream&, const LogitLoss&, const ObjectnessArguments&, void* scratch);
 
 // Sums over all records, on the device.
 std::int64_t telemetry_scratch(std::int64_t anchors);

@@ -49,7 +49,8 @@ Requirements DetectionHead::reshape(std::span<const Shape> in, Ops&, const PlanO
   const std::int64_t anchors = shape_.pixels() * layout_.anchors;
   const std::int64_t truths = shape_.n * std::max(setup_.keys.max_truths, context_.truths);
   r.saved = records_at() + anchors * std::int64_t{sizeof(AnchorRecord)};
-  r.workspace = std::max(telemetry_scratch(anchors), truths * std::int64_t{sizeof(TruthChoice)});
+  r.workspace = std::max({telemetry_scratch(anchors), objectness_scratch(anchors),
+                          truths * std::int64_t{sizeof(TruthChoice)}});
   return r;
 }
 
@@ -68,16 +69,18 @@ void DetectionHead::forward(const Pass& pass, std::span<const TensorView> in, Te
       .records = reinterpret_cast<AnchorRecord*>(static_cast<char*>(pass.saved) + records_at()),
       .step = pass.step};
   assign_truths(pass.stream, a);
-  const ObjectnessArguments o{.logits = a.logits,
-                              .gradient = a.gradient,
-                              .records = a.records,
-                              .layout = layout_,
-                              .step = pass.step,
-                              .factor = objectness_factor_,
-                              .scale = a.rules.by_positives(),
-                              .gamma_ramp = setup_.objectness.gamma_ramp ? context_.burn_in : 0,
-                              .last_truth_wins = setup_.last_truth_wins};
-  apply_objectness(pass.stream, setup_.objectness.loss, o);
+  const ObjectnessArguments o{
+      .logits = a.logits,
+      .gradient = a.gradient,
+      .records = a.records,
+      .layout = layout_,
+      .step = pass.step,
+      .factor = objectness_factor_,
+      .scale = a.rules.by_positives(),
+      .gamma_ramp = setup_.objectness.gamma_ramp ? context_.burn_in : 0,
+      .guided = setup_.objectness.guided ? setup_.keys.obj_normalizer.value : 0,
+      .last_truth_wins = setup_.last_truth_wins};
+  apply_objectness(pass.stream, setup_.objectness.loss, o, pass.workspace);
   sum_telemetry(pass.stream, o, static_cast<HeadTelemetry*>(sums_.data()), pass.workspace);
 }
 

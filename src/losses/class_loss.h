@@ -70,8 +70,8 @@ concept OfTrueClass = requires(const losses::TrueClass& own) {
 };
 
 // Of class scores that are independent sigmoids.
-using SigmoidClassLoss = Extended<LogitLoss, losses::DarknetFocal>;
+using SigmoidClassLoss = Extended<PointwiseLoss, losses::DarknetFocal>;
 // All that the key cls_loss names.
-using ClassLoss = Extended<LogitLoss, losses::Softmax, losses::DarknetFocal>;
+using ClassLoss = Extended<PointwiseLoss, losses::Softmax, losses::DarknetFocal>;
 
 }  // namespace darknet

@@ -18,7 +18,7 @@ LogitLoss parse_loss(const std::string& text) {
     rest.remove_prefix(std::min(rest.size(), pair.size() + 1));
   }
   LogitLoss loss =
-      value_of<LogitLoss>(section.word("name", "", OneOf{names_of<LogitLoss>()})).value();
+      value_of<LogitLoss>(section.word("name", "", OneOf{names_of<PointwiseLoss>()})).value();
   std::visit([&](auto& l) { section.read(l); }, loss);
   section.finish();
   require_sound(section, "", loss);

@@ -84,8 +84,8 @@ void describe_losses(KeyDocs& docs, const std::string& prefix) {
   for (List& loss : all_of<List>()) with_keys(loss, prefix, {}, [&](auto keys) { docs.add(keys); });
 }
 
-// A loss as a command line names it, with its own keys: focal, or focal:gamma=2,alpha=.25. Throws
-// on anything else, naming `text`.
+// A loss of a logit by itself as a command line names it, with its own keys: focal, or
+// focal:gamma=2,alpha=.25. Throws on anything else, naming `text`.
 LogitLoss parse_loss(const std::string& text);
 
 }  // namespace darknet

@@ -6,11 +6,14 @@
 #include "core/named_list.h"
 #include "losses/asymmetric.h"
 #include "losses/balanced_ce.h"
+#include "losses/class_balanced.h"
 #include "losses/cross_entropy.h"
 #include "losses/focal.h"
 #include "losses/focal_star.h"
 #include "losses/focusing.h"
+#include "losses/ghm.h"
 #include "losses/mse.h"
+#include "losses/ohem.h"
 #include "losses/poly1.h"
 #include "losses/quality_focal.h"
 #include "losses/requirements.h"
@@ -19,9 +22,12 @@
 
 namespace darknet {
 
-using LogitLoss = std::variant<losses::Mse, losses::CrossEntropy, losses::BalancedCrossEntropy,
-                               losses::Focal, losses::QualityFocal, losses::FocalStar,
-                               losses::Varifocal, losses::Poly1, losses::Asymmetric>;
+// Losses of each logit by itself: of the objectness and of the class scores.
+using PointwiseLoss = std::variant<losses::Mse, losses::CrossEntropy, losses::BalancedCrossEntropy,
+                                   losses::Focal, losses::QualityFocal, losses::FocalStar,
+                                   losses::Varifocal, losses::Poly1, losses::Asymmetric>;
+// And those that weight it by its batch (losses/of_batch.h): of the objectness alone.
+using LogitLoss = Extended<PointwiseLoss, losses::ClassBalanced, losses::Ghm, losses::Ohem>;
 
 static_assert(losses::kComplete<LogitLoss>);
 

@@ -30,6 +30,11 @@ Objectness read_objectness(Section& section, std::string_view default_loss, Real
   if (keys.gamma_ramp && !o.gamma_ramp)
     section.ignore("obj_gamma_ramp",
                    cat("the loss ", name_of(o.loss), " has no gamma that could begin at 0"));
+  o.guided = keys.guided;
+  if (o.guided && (o.rules.by_positives() || normalizer.automatic))
+    section.fail_between({"obj_guided", "obj_norm", "obj_normalizer"},
+                         "obj_guided=1 sets the weight of the objectness loss by the box loss; "
+                         "obj_norm=positives and obj_normalizer=auto would set it too");
   o.start = keys.start;
   if (o.start.deviation.automatic) o.start.deviation.value = kInitialDeviation;
   if (o.start.prior.automatic) require_balance(section, "obj_prior", o.loss);

@@ -43,7 +43,7 @@ struct ObjectnessKeys {
   std::string loss;
   ObjectnessStart start;
   ObjectnessRules rules;
-  bool gamma_ramp = false;
+  bool gamma_ramp = false, guided = false;
   template <class V>
   void fields(V&& v) {
     v("obj_loss", loss, OneOf{names_of<LogitLoss>()},
@@ -56,6 +56,8 @@ struct ObjectnessKeys {
       "exponential moving average instead");
     v("obj_gamma_ramp", gamma_ramp, Flag{},
       "gamma rises from 0 at the first iteration to its value after the burn_in of [net]");
+    v("obj_guided", guided, Flag{},
+      "the objectness loss is scaled to obj_normalizer times the box loss of the same images");
     v("obj_prior", start.prior, NumberOrAuto{{0, .999999f}},
       "initial foreground probability of a fresh start; auto: the stationary one of the training "
       "labels");
@@ -71,6 +73,7 @@ struct Objectness {
   ObjectnessRules rules;
   ObjectnessStart start;
   bool gamma_ramp = false;    // the loss has a gamma, and it rises over burn_in
+  bool guided = false;        // the loss is scaled to the box loss
   bool needs_labels = false;  // a key counts the positives of the training labels
 };
 

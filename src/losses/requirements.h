@@ -5,6 +5,7 @@
 #include <string_view>
 #include <type_traits>
 #include <variant>
+#include "losses/of_batch.h"
 #include "losses/traits.h"
 
 namespace darknet::losses {
@@ -39,6 +40,9 @@ constexpr bool is_complete() {
       ComputesIn<L, float> && ComputesIn<L, double>,
       "a loss has const templates `T value(T x, T t, bool positive)` and `T gradient(...)` "
       "that compute in float and in double");
+  static_assert(
+      !requires { L::rounds; } || OfBatch<L>,
+      "a loss that weights anchors by their batch has `rounds` and what losses/of_batch.h lists");
   static_assert(std::is_trivially_copyable_v<L> && std::is_default_constructible_v<L>,
                 "kernels copy a loss to the device: its members are numbers with defaults");
   return true;

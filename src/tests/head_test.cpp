@@ -311,7 +311,7 @@ TEST_P(EachObjectness, ReportsTheSumsOfItsGradients) {
   EXPECT_NEAR(told.p_negative, p_negative, 1e-5);
 }
 
-INSTANTIATE_TEST_SUITE_P(Losses, EachObjectness, testing::ValuesIn(names_of<LogitLoss>()),
+INSTANTIATE_TEST_SUITE_P(Losses, EachObjectness, testing::ValuesIn(names_of<PointwiseLoss>()),
                          [](const auto& info) { return info.param; });
 
 // Heads with positives, both kinds of negatives, ignored anchors, ground truths in one anchor, and
@@ -448,6 +448,29 @@ TEST(GammaRamp, IsBalancedAtItsBeginning) {
   EXPECT_GT(offset("obj_loss=focal\n"), balanced + 1);
 }
 
+// The weight of the box loss in the head's own records; nothing else of the head changes.
+TEST(Guided, FollowsTheBoxLossOfItsHead) {
+  for (const char* type : {"yolo", "region"}) {
+    const std::string keys = std::string(type) == "yolo" ? kYolo : kRegion;
+    const auto told = [&](const std::string& more) {
+      return passed(sample_of(type, keys + "obj_loss=ce\n" + more, 14, {kWide, kSquare}))
+          .layer->head()
+          ->telemetry({});
+    };
+    const HeadTelemetry plain = told(""), guided = told("obj_guided=1\nobj_normalizer=1.5\n");
+    const auto objectness = [](const HeadTelemetry& t) {
+      return t.objectness_loss_positive + t.objectness_loss_negative;
+    };
+    EXPECT_EQ(guided.box_loss, plain.box_loss);
+    EXPECT_EQ(guided.class_loss, plain.class_loss);
+    EXPECT_NEAR(objectness(guided), 1.5 * plain.box_loss, 1e-5) << type;
+    EXPECT_NEAR(guided.objectness_loss_positive / objectness(guided),
+                plain.objectness_loss_positive / objectness(plain), 1e-6);
+    EXPECT_NEAR(guided.gradient_positive / guided.gradient(),
+                plain.gradient_positive / plain.gradient(), 1e-6);
+  }
+}
+
 // The second anchor of kWide's cell predicts kWide exactly, though the first is the one chosen.
 Trial with_a_rival(const std::string& type, const std::string& keys, float class_logit) {
   Trial t(sample_of(type, keys, 14, {kWide}), Mode::training);
@@ -569,6 +592,9 @@ TEST(HeadErrors, NameTheKeyAndTheWayOut) {
   EXPECT_EQ(message_of([&] { make_layer(section, without_burn_in); }),
             "layer 0 [yolo] (net.cfg:1): obj_gamma_ramp=1 needs burn_in above 0 in [net]: gamma "
             "rises over it");
+  EXPECT_NE(
+      error_of(yolo + "cls_loss=ohem\n").find("net.cfg:4: [yolo] cls_loss: 'ohem' is none of"),
+      std::string::npos);
   EXPECT_EQ(error_of(region + "softmax=1\ncls_loss=ce\n"),
             "net.cfg:5: [region] cls_loss: ce is a loss per class; it needs softmax=0");
 }

@@ -378,6 +378,7 @@ TEST(LossText, IsReadAndRefused) {
   EXPECT_NE(refused("focal:gamma=2,,alpha=1"), "");
   EXPECT_NE(refused("quality_focal:gamma=.5").find("gradient is infinite"), std::string::npos);
   EXPECT_NE(refused(""), "");
+  EXPECT_NE(refused("ghm"), "") << "its weights depend on the batch";
 }
 
 TEST(EveryLossList, NamesALossForSoftTargetsThatTakesThem) {
@@ -480,6 +481,15 @@ TEST(ObjectnessKeys, AreReadAndRefused) {
             "net.cfg:3: [yolo] obj_prior: obj_prior=auto is not for obj_loss=mse, whose gradient "
             "vanishes at "
             "a small prior");
+  EXPECT_EQ(refused("obj_loss=ohem\nobj_prior=auto\n"),
+            "net.cfg:3: [yolo] obj_prior: obj_prior=auto is not for obj_loss=ohem, whose weights "
+            "depend on the batch");
+  EXPECT_NE(refused("obj_loss=ghm\nobj_bins=33\n"), "");
+  EXPECT_EQ(
+      refused("obj_guided=1\nobj_norm=positives\n"),
+      "net.cfg:2: [yolo] obj_guided: obj_guided=1 sets the weight of the objectness loss by the "
+      "box loss; obj_norm=positives and obj_normalizer=auto would set it too");
+  EXPECT_EQ(refused("obj_guided=1\n"), "");
   EXPECT_EQ(refused("obj_prior=1\n"), "net.cfg:2: [yolo] obj_prior: 1 is outside [0, 0.999999]");
   EXPECT_NE(refused("obj_loss=focal\nobj_gamma=9\n"), "");
   EXPECT_EQ(refused("obj_loss=ce\nobj_gamma=3\n"), "");  // a sweep may keep it: a warning

@@ -259,36 +259,38 @@ void check_objectness() {
   const Shape shape{2, 31, 37, kLayout.anchors * kLayout.entries};
   const std::int64_t anchors = shape.pixels() * kLayout.anchors;
   for (const LogitLoss& loss : all_of<LogitLoss>())
-    EXPECT_TRUE(same_in_any_order([&](const Stream& s) {
-      const Tensor logits = random_tensor(shape, 1), gradient({}, shape);
-      std::vector<AnchorRecord> records(to_size(anchors));
-      for (std::size_t i = 0; i < records.size(); ++i)
-        records[i] = {.state = static_cast<AnchorState>(i % 3),
-                      .truths = static_cast<std::int32_t>(i % 4),
-                      .target = i % 3 == 1 ? 1.f : 0.f,
-                      .weight = random_uniform(5, 1, i),
-                      .class_loss = random_uniform(5, 2, i),
-                      .box_loss = random_uniform(5, 3, i)};
-      StepState step{{.objectness_scale = 1.5f}};
-      const ObjectnessArguments a{.logits = logits.view().as<>(),
-                                  .gradient = gradient.view().as<>(),
-                                  .records = records.data(),
-                                  .layout = kLayout,
-                                  .step = &step,
-                                  .scale = true};
-      HeadTelemetry sums, total;
-      const Buffer scratch({}, telemetry_scratch(anchors));
-      apply_objectness(s, loss, a);
-      sum_telemetry(s, a, &sums, scratch.data());
-      EXPECT_GT(sums.objectness_loss_negative, 0);
-      add_telemetry(s, {&sums, &total, 0, true}, &step);
-      add_telemetry(s, {&sums, &total, 1, false}, &step);
-      EXPECT_EQ(total.objectness_loss_negative, 2 * sums.objectness_loss_negative);
-      Bytes all = bytes_of({&gradient});
-      append(all, records);
-      append(all, std::span(&total, 1));
-      return all;
-    })) << name_of(loss);
+    for (const float guided : {0.f, 2.f})
+      EXPECT_TRUE(same_in_any_order([&](const Stream& s) {
+        const Tensor logits = random_tensor(shape, 1), gradient({}, shape);
+        std::vector<AnchorRecord> records(to_size(anchors));
+        for (std::size_t i = 0; i < records.size(); ++i)
+          records[i] = {.state = static_cast<AnchorState>(i % 3),
+                        .truths = static_cast<std::int32_t>(i % 4),
+                        .target = i % 3 == 1 ? 1.f : 0.f,
+                        .weight = random_uniform(5, 1, i),
+                        .class_loss = random_uniform(5, 2, i),
+                        .box_loss = random_uniform(5, 3, i)};
+        StepState step{{.objectness_scale = 1.5f}};
+        const ObjectnessArguments a{.logits = logits.view().as<>(),
+                                    .gradient = gradient.view().as<>(),
+                                    .records = records.data(),
+                                    .layout = kLayout,
+                                    .step = &step,
+                                    .scale = true,
+                                    .guided = guided};
+        HeadTelemetry sums, total;
+        const Buffer scratch({}, std::max(telemetry_scratch(anchors), objectness_scratch(anchors)));
+        apply_objectness(s, loss, a, scratch.data());
+        sum_telemetry(s, a, &sums, scratch.data());
+        EXPECT_GT(sums.objectness_loss_negative, 0);
+        add_telemetry(s, {&sums, &total, 0, true}, &step);
+        add_telemetry(s, {&sums, &total, 1, false}, &step);
+        EXPECT_EQ(total.objectness_loss_negative, 2 * sums.objectness_loss_negative);
+        Bytes all = bytes_of({&gradient});
+        append(all, records);
+        append(all, std::span(&total, 1));
+        return all;
+      })) << name_of(loss);
 }
 
 void check_warp() {
