@@ -23,7 +23,12 @@ KeyUse use_by(const std::string& prefix, const std::string& loss, const std::str
 
 KeyUse use_of(const Section& head, const std::string& key, const std::string& objectness) {
   Section read = head;
-  const KeyUse use = use_by<LogitLoss>("obj_", read.text("obj_loss", objectness), key);
+  const std::string loss = read.text("obj_loss", objectness);
+  if (key == kGammaRampKey) {
+    const auto known = value_of<LogitLoss>(loss);
+    return !known || has_focusing(*known) ? KeyUse::used : KeyUse::unused;
+  }
+  const KeyUse use = use_by<LogitLoss>("obj_", loss, key);
   if (use != KeyUse::not_of_a_loss) return use;
   return use_by<ClassLoss>("cls_", read_class_loss_name(read, ""), key);
 }

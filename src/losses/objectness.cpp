@@ -28,7 +28,7 @@ Objectness read_objectness(Section& section, std::string_view default_loss, Real
   if (!section.training()) return o;
   o.gamma_ramp = keys.gamma_ramp && has_focusing(o.loss);
   if (keys.gamma_ramp && !o.gamma_ramp)
-    section.ignore("obj_gamma_ramp",
+    section.ignore(kGammaRampKey,
                    cat("the loss ", name_of(o.loss), " has no gamma that could begin at 0"));
   o.guided = keys.guided;
   if (o.guided && (o.rules.by_positives() || normalizer.automatic))

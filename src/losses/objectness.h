@@ -38,6 +38,8 @@ static_assert(std::is_trivially_copyable_v<ObjectnessRules>);
 // times at gamma 0 (docs/loss-math.md, The start).
 inline constexpr float kInitialDeviation = .2f;
 
+inline constexpr const char* kGammaRampKey = "obj_gamma_ramp";
+
 struct ObjectnessKeys {
   std::string_view without;  // for help: the loss that a head takes without obj_loss
   std::string loss;
@@ -54,7 +56,7 @@ struct ObjectnessKeys {
       "positives: objectness loss times batch / positive anchors of the batch; positives_ema: "
       "their "
       "exponential moving average instead");
-    v("obj_gamma_ramp", gamma_ramp, Flag{},
+    v(kGammaRampKey, gamma_ramp, Flag{},
       "gamma rises from 0 at the first iteration to its value after the burn_in of [net]");
     v("obj_guided", guided, Flag{},
       "the objectness loss is scaled to obj_normalizer times the box loss of the same images");

@@ -209,6 +209,8 @@ TEST(KeyUse, IsWhatTheLossesDeclare) {
   EXPECT_EQ(use_of(head, "obj_prior", ""), KeyUse::not_of_a_loss);
   const Section bare = cfg_of("[yolo]\n").front();
   EXPECT_EQ(use_of(bare, "obj_gamma", "ce"), KeyUse::unused);
+  EXPECT_EQ(use_of(bare, "obj_gamma_ramp", "ce"), KeyUse::unused);
+  EXPECT_EQ(use_of(bare, "obj_gamma_ramp", "focal"), KeyUse::used);
   EXPECT_EQ(use_of(bare, "cls_gamma", "ce"), KeyUse::used) << "which loss it is, is not known";
 }
 
