@@ -6,38 +6,18 @@
 #include <algorithm>
 #include <cmath>
 #include <set>
-#include <sstream>
 #include <tuple>
 
 #include "core/index.h"
 #include "detect/head.h"
 #include "detect/overlap.h"
 #include "kernels/objectness.h"
-#include "tests/layer_harness.h"
+#include "tests/head_harness.h"
 
 namespace darknet::testing_layers {
 namespace {
 
-constexpr std::int64_t kCells = 4;  // the grid is 4x4 and the network's input 32x32
 using Place = std::tuple<std::int64_t, std::int64_t, std::int64_t>;  // row, column, anchor
-
-LayerSample sample_of(const std::string& type, const std::string& keys, std::int64_t channels,
-                      const std::vector<Truth>& truths) {
-  return {.type = type,
-          .keys = keys,
-          .in = {{1, kCells, kCells, channels}},
-          .objective = [](const Trial& t) { return t.layer->head()->telemetry({}).loss(); },
-          .truths = truths,
-          .truths_per_image = std::ssize(truths),
-          .step = {{.iteration = 3, .images_seen = 20000}}};
-}
-
-Trial passed(const LayerSample& s) {
-  Trial t(s, Mode::training);
-  t.forward();
-  t.backward(false, NAN);
-  return t;
-}
 
 struct Assignment {
   const char* name;
@@ -46,17 +26,6 @@ struct Assignment {
   std::vector<Truth> truths;
   std::set<Place> chosen;
 };
-
-// Anchors of 1x1, 2x1 and 2x2 cells; all but the first belong to this head.
-const std::string kYolo =
-    "classes=2\nnum=3\nmask=1,2\nanchors=8,8,16,8,16,16\nignore_thresh=1\ntruth_thresh=1\n";
-const std::string kRegion = "classes=2\nnum=2\nanchors=1,1,2,1\nthresh=1\nbias_match=1\n";
-
-const Truth kWide{{.30f, .60f, .5f, .25f}, 0};    // 2x1 cells, centre in row 2, column 1
-const Truth kSquare{{.30f, .60f, .5f, .5f}, 1};   // 2x2 cells, the same centre
-const Truth kSmall{{.80f, .10f, .25f, .25f}, 1};  // 1x1 cell, row 0, column 3
-const Truth kTall{{.80f, .10f, .25f, .5f}, 1};    // 1x2 cells: overlaps 1x1 and 2x2 alike
-const Truth kCorner{{1, 1, .5f, .25f}, 0};
 
 const Assignment kAssignments[] = {
     {"YoloByShape", "yolo", kYolo, {kWide, kSquare}, {{2, 1, 0}, {2, 1, 1}}},
@@ -418,59 +387,6 @@ TEST(HeadWeights, OfRegionMultiplyItsLosses) {
   expect_reported(early, p);
 }
 
-TEST(GammaRamp, RaisesGammaFromZeroOverTheBurnIn) {
-  const auto gradients = [](const std::string& keys, std::int64_t iteration) {
-    LayerSample s = sample_of("yolo", kYolo + "obj_loss=focal\n" + keys, 14, {kWide, kSquare});
-    s.step.iteration = iteration;
-    return passed(s).in_gradient[0].to_host({});
-  };
-  const std::tuple<std::int64_t, const char*> at[] = {{1, "obj_gamma=0\n"},
-                                                      {kBurnIn / 2 + 1, "obj_gamma=1\n"},
-                                                      {kBurnIn + 1, "obj_gamma=2\n"},
-                                                      {1000, "obj_gamma=2\n"}};
-  for (const auto& [iteration, keys] : at) {
-    EXPECT_EQ(gradients("obj_gamma=2\nobj_gamma_ramp=1\n", iteration), gradients(keys, iteration))
-        << iteration;
-  }
-  EXPECT_NE(gradients("obj_gamma_ramp=1\n", 1), gradients("", 1));
-  EXPECT_EQ(gradients("obj_gamma_ramp=0\n", 1), gradients("", 1));
-}
-
-// The start has to suit the loss that the first iterations train with.
-TEST(GammaRamp, IsBalancedAtItsBeginning) {
-  const auto offset = [](const std::string& keys) {
-    const Trial t(sample_of("yolo", kYolo + keys, 14, {kWide}), Mode::training);
-    const float zero = 0;
-    return t.layer->head()->balancing_offset({&zero, 1}, .01);
-  };
-  const double balanced = offset("obj_loss=balanced_ce\nobj_alpha=.25\n");
-  EXPECT_NEAR(offset("obj_loss=focal\nobj_gamma_ramp=1\n"), balanced, 1e-9);
-  EXPECT_GT(offset("obj_loss=focal\n"), balanced + 1);
-}
-
-// The weight of the box loss in the head's own records; nothing else of the head changes.
-TEST(Guided, FollowsTheBoxLossOfItsHead) {
-  for (const char* type : {"yolo", "region"}) {
-    const std::string keys = std::string(type) == "yolo" ? kYolo : kRegion;
-    const auto told = [&](const std::string& more) {
-      return passed(sample_of(type, keys + "obj_loss=ce\n" + more, 14, {kWide, kSquare}))
-          .layer->head()
-          ->telemetry({});
-    };
-    const HeadTelemetry plain = told(""), guided = told("obj_guided=1\nobj_normalizer=1.5\n");
-    const auto objectness = [](const HeadTelemetry& t) {
-      return t.objectness_loss_positive + t.objectness_loss_negative;
-    };
-    EXPECT_EQ(guided.box_loss, plain.box_loss);
-    EXPECT_EQ(guided.class_loss, plain.class_loss);
-    EXPECT_NEAR(objectness(guided), 1.5 * plain.box_loss, 1e-5) << type;
-    EXPECT_NEAR(guided.objectness_loss_positive / objectness(guided),
-                plain.objectness_loss_positive / objectness(plain), 1e-6);
-    EXPECT_NEAR(guided.gradient_positive / guided.gradient(),
-                plain.gradient_positive / plain.gradient(), 1e-6);
-  }
-}
-
 // The second anchor of kWide's cell predicts kWide exactly, though the first is the one chosen.
 Trial with_a_rival(const std::string& type, const std::string& keys, float class_logit) {
   Trial t(sample_of(type, keys, 14, {kWide}), Mode::training);
@@ -551,18 +467,13 @@ TEST(HeadDecoding, IsDarknets) {
   EXPECT_TRUE(decoded("region", kRegion + "classfix=-1\n", false, {0, 0, 0, 0, .4f, 1, 1}).empty());
 }
 
-template <class F>
-std::string message_of(F f) {
+std::string error_of(const std::string& text) {
   try {
-    f();
+    layer_of(text, 0);
     return "";
   } catch (const Error& e) {
     return e.what();
   }
-}
-
-std::string error_of(const std::string& text) {
-  return message_of([&] { layer_of(text, 0); });
 }
 
 TEST(HeadErrors, NameTheKeyAndTheWayOut) {
@@ -586,12 +497,6 @@ TEST(HeadErrors, NameTheKeyAndTheWayOut) {
   EXPECT_EQ(error_of(yolo + "cls_loss=focal\nlabel_smooth_eps=.1\n"),
             "net.cfg:4: [yolo] cls_loss: focal needs hard targets, and label_smooth_eps softens "
             "them; use quality_focal");
-  LayerContext without_burn_in{.index = 0, .mode = Mode::training};
-  std::istringstream in(yolo + "obj_loss=focal\nobj_gamma_ramp=1\n");
-  Section section = parse_cfg(in, "net.cfg").at(0);
-  EXPECT_EQ(message_of([&] { make_layer(section, without_burn_in); }),
-            "layer 0 [yolo] (net.cfg:1): obj_gamma_ramp=1 needs burn_in above 0 in [net]: gamma "
-            "rises over it");
   EXPECT_NE(
       error_of(yolo + "cls_loss=ohem\n").find("net.cfg:4: [yolo] cls_loss: 'ohem' is none of"),
       std::string::npos);

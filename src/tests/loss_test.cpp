@@ -419,43 +419,6 @@ TEST(StationaryPrior, IsWhatTheFactsSayOfVoc) {  // gamma 2, alpha .25, 2.42 obj
   EXPECT_NEAR(stationary_prior(losses::CrossEntropy{}, {.02, 5, 1}), .1 / (.1 + .98), 1e-6);
 }
 
-TEST(GammaRamp, BeginsWithTheLossAtGammaZero) {
-  const auto first = [](const std::string& keys) {
-    return loss_of_first_iteration(objectness_of(keys + "obj_gamma_ramp=1\n"));
-  };
-  for (const Example& e : {kPositive, kNegative}) {
-    expect_equal(first("obj_loss=focal\n"), losses::BalancedCrossEntropy{.25f}, e, 1e-12);
-    expect_equal(first("obj_loss=poly1\nobj_alpha=.25\nobj_epsilon=0\n"),
-                 losses::BalancedCrossEntropy{.25f}, e, 1e-8);
-    expect_equal(first("obj_loss=asymmetric\nobj_gamma_pos=1\nobj_margin=0\n"),
-                 losses::CrossEntropy{}, e, 1e-12);
-  }
-  expect_equal(first("obj_loss=varifocal\n"), losses::BalancedCrossEntropy{.25f}, kNegative, 1e-12);
-  expect_equal(loss_of_first_iteration(objectness_of("obj_loss=focal\n")), focal(2, .25f),
-               kPositive, 0);
-}
-
-TEST(GammaRamp, IsLinear) {
-  const float shares[] = {0, .25f, .5f, .75f, 1, 1, 1};
-  for (std::int64_t i = 0; i < 7; ++i) EXPECT_EQ(losses::ramp_share(i + 1, 4), shares[i]);
-  EXPECT_EQ(losses::ramp_share(0, 4), 0);  // of a pass that belongs to no training
-  EXPECT_EQ(losses::ramp_share(1, 0), 1);
-}
-
-// A sweep may keep the key.
-TEST(GammaRamp, OfALossWithoutGammaGivesAWarning) {
-  for (const std::string& name : names_of<LogitLoss>()) {
-    testing::internal::CaptureStderr();
-    const Objectness o = objectness_of("obj_loss=" + name + "\nobj_gamma_ramp=1\n");
-    const std::string said = testing::internal::GetCapturedStderr();
-    EXPECT_EQ(o.gamma_ramp, has_focusing(o.loss)) << name;
-    EXPECT_EQ(said.find("has no gamma that could begin at 0") != said.npos, !o.gamma_ramp) << said;
-  }
-  EXPECT_TRUE(objectness_of("obj_loss=focal\nobj_gamma_ramp=1\n").gamma_ramp);
-  EXPECT_FALSE(has_focusing(LogitLoss(losses::CrossEntropy{})));
-  EXPECT_FALSE(has_focusing(LogitLoss(losses::QualityFocal{})));  // no gradient between 0 and 1
-}
-
 TEST(ObjectnessKeys, AreReadAndRefused) {
   const Objectness o = objectness_of(
       "obj_loss=focal\nobj_gamma=1.5\nobj_alpha=-1\nobj_target=one\nobj_norm=positives\n"
