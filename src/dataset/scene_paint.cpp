@@ -159,7 +159,7 @@ Image exposed(const SceneCanvas& canvas, const SceneSettings& s, std::int64_t k,
       for (std::size_t c = 0; c < 3; ++c, bits >>= 20) {
         const auto sum = static_cast<float>((bits & 1023) + ((bits >> 10) & 1023)) / 1023 - 1;
         const float value = light * canvas.at(x, y)[c] + noise * 2.45f * sum;
-        image.at(x, y)[c] = static_cast<std::uint8_t>(std::clamp(value, 0.f, 255.f) + .5f);
+        image.at(x, y)[c] = static_cast<std::uint8_t>(std::lround(std::clamp(value, 0.f, 255.f)));
       }
     }
   return image;

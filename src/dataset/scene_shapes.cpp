@@ -24,7 +24,7 @@ Outline polar(int corners, float outer, float inner) {
 Outline circle(float radius) { return polar(32, radius, radius); }
 
 Outline cross() {
-  constexpr float a = .95f, b = .3f;
+  const float a = .95f, b = .3f;
   return {{b, b},   {b, a},   {-b, a}, {-b, b}, {-a, b}, {-a, -b},
           {-b, -b}, {-b, -a}, {b, -a}, {b, -b}, {a, -b}, {a, b}};
 }
