@@ -84,6 +84,14 @@ void add_run_length(const Command& command, RunLength& length, const Option* oth
   if (other) epochs.excludes(*other), hours.excludes(*other);
 }
 
+void add_freeze(const Command& command, std::int64_t& layers) {
+  command
+      .option("-freeze", layers,
+              "keep the first N layers as the weights have them (stopbackward=1 of the last)")
+      .integer_from(1)
+      .value_name("N");
+}
+
 void add_deterministic(const Command& command, bool& deterministic) {
   command.flag("-deterministic", deterministic,
                "GPUs: only algorithms that are bitwise reproducible");

@@ -39,6 +39,7 @@ void add_start(const Command& command, TrainerOptions& o) {
   command.option("-partial", o.cutoff, "load only the first N layers of the weights")
       .integer_from(1)
       .value_name("N");
+  add_freeze(command, o.freeze);
   add_seed(command, "of everything random; the same seed gives the same weights (1)",
            [&o](std::uint64_t seed) { o.seed = seed; });
 }
@@ -90,7 +91,10 @@ void add_detector_train(Program& program) {
   add_devices(command, o.device, o.others);
   add_deterministic(command, o.deterministic);
   add_training_habits(command);
-  command.runs([&o] { return train_detector(o).exit_code; });
+  command.runs([&o] {
+    if (o.freeze > 0 && o.weights.empty()) throw Error("-freeze needs a weights file", 2);
+    return train_detector(o).exit_code;
+  });
 }
 
 }  // namespace darknet::cli

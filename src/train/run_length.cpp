@@ -12,6 +12,7 @@
 #include "nn/checkpoint.h"
 #include "nn/net_settings.h"
 #include "nn/weights.h"
+#include "train/freeze.h"
 #include "train/pace.h"
 
 namespace darknet {
@@ -86,6 +87,9 @@ void note_run_length(const TrainerOptions& o, std::int64_t max_batches, Training
 
 std::vector<Section> training_sections(TrainerOptions& o, const DataFile& data) {
   std::vector<Section> cfg = read_cfg(o.cfg);
+  if (o.freeze > 0)  // -set has the last word
+    o.overrides.insert(o.overrides.begin(), freezing_override(cfg, o.freeze));
+  o.freeze = 0;
   if (o.length.given()) o.planned = planned_iterations(o, data, cfg);
   if (o.max_batches > 0)
     cfg.front().set("max_batches", std::to_string(o.max_batches), {"-max_batches", 0});

@@ -26,6 +26,7 @@ struct TrainerOptions {
   double map_epochs = 4;      // evaluate every so many epochs, at least every 100 iterations
   std::int64_t patience = 0;  // end after so many evaluations without a better mAP; 0: never
   std::int64_t cutoff = -1;   // layers to load from `weights`
+  std::int64_t freeze = 0;    // the first layers, which keep their values
   std::int64_t save_every = 0;
   std::int64_t max_batches = 0;  // 0: the cfg's
   RunLength length;              // instead of max_batches: the rest of the schedule scales along
