@@ -46,6 +46,7 @@ DataFile read_data_file(const fs::path& path) {
   data.train = place("train");
   data.valid = place("valid");
   data.difficult = place("difficult");
+  data.tune = place("tune");
   data.names =
       section.has("names") ? place("names") : resolve_next_to(section.text("labels", ""), path);
   data.backup = section.text("backup", "backup");

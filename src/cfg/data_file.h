@@ -11,6 +11,7 @@ struct DataFile {
   std::filesystem::path path;
   std::int64_t classes = 0;                       // 0: not given
   std::filesystem::path train, valid, difficult;  // lists of images; empty: not given
+  std::filesystem::path tune;                     // one more: the tuning split of a sweep
   std::filesystem::path names;
   std::filesystem::path backup = "backup";    // folder of the weights of a training run
   std::filesystem::path results = "results";  // folder of what detector valid writes

@@ -162,11 +162,12 @@ int run_check(const Options& o) {
   if (classes == 0) fail_at({o.data, 0}, "names= or classes= is required");
   required(data, data.train, "train");
   const ListCheck train = check("train", data.train, names, {classes, channels}, o),
-                  valid = check("valid", data.valid, names, {classes, channels}, o);
-  const std::int64_t errors = train.errors() + valid.errors();
+                  valid = check("valid", data.valid, names, {classes, channels}, o),
+                  tune = check("tune", data.tune, names, {classes, channels}, o);
+  const std::int64_t errors = train.errors() + valid.errors() + tune.errors();
   const std::int64_t warnings = advise(o, net ? &*net : nullptr, data, names);
   fmt::print("{}\n", summary(errors, warnings));
-  if (errors > train.unreadable + valid.unreadable)
+  if (errors > train.unreadable + valid.unreadable + tune.unreadable)
     fmt::print(
         "-bad_labels skip leaves invalid lines out of train, map and other commands; clip cuts "
         "boxes "

@@ -81,7 +81,12 @@ Words words_of(const SweepArguments& o) {
   add("-search", o.search_text);
   add("-budget", r.budget > 0 ? std::to_string(r.budget) : "");
   add("-baseline", r.baseline);
+  if (o.tune) words.emplace_back("-tune");
+  if (o.tune && o.tune_share != kTuneShare) add("-tune_share", cat(o.tune_share));
+  if (o.tune && o.per != kDefaultPer) add("-per", o.per);
+  if (o.confirm > 0) add("-confirm", std::to_string(o.confirm));
   add("-weights", o.weights.string());
+  add("-freeze", o.freeze > 0 ? std::to_string(o.freeze) : "");
   for (const std::string& set : o.overrides) add("-set", set);
   add("-max_batches", o.max_batches > 0 ? std::to_string(o.max_batches) : "");
   for (const std::string& seeds : o.seed_texts) add("-seed", seeds);
@@ -112,6 +117,7 @@ void declare_sweep_arguments(const Command& command, SweepArguments& o) {
   command.option("-weights", o.weights, "weights that every run starts from")
       .input("the weights file");
   command.flag("-clear", o.clear, "with -weights: count iterations from zero");
+  add_freeze(command, o.freeze);
   command.option("-jobs", o.jobs, "processes that share the runs and the cores of this machine")
       .integer_in(1, 1024)
       .value_name("N");
@@ -149,6 +155,26 @@ void declare_sweep_plan(const Command& command, SweepArguments& o) {
   command.option("-budget", o.request.budget, "variants of a search")
       .integer_in(1, 1000)
       .value_name("N");
+  const Option tune = command.flag(
+      "-tune", o.tune,
+      "keep a tuning split out of the training list, and choose by it the best variant of each "
+      "loss; valid= stays unseen. The split is tune= of the .data file, or a share of train");
+  command
+      .option("-tune_share", o.share,
+              cat("share of train that is the tuning split (", kTuneShare, ")"))
+      .number_in(.01, .9)
+      .needs(tune)
+      .value_name("SHARE");
+  command
+      .option("-per", o.per, cat("choose for each value of this key, not for each ", kDefaultPer))
+      .needs(tune)
+      .value_name("KEY");
+  command
+      .option("-confirm", o.confirm,
+              "then train what was chosen, and the baseline, with K seeds that tuning did not use, "
+              "on all of train, and evaluate it once on valid=")
+      .integer_in(1, 1000)
+      .value_name("K");
   command
       .option("-shard", o.shard_text,
               "only every N-th run, from the I-th on; for machines without a shared folder")
@@ -163,7 +189,13 @@ void finish_sweep_arguments(SweepArguments& o) {
   if (!o.seed_texts.empty()) o.seeds = parse_seeds(o.seed_texts);
   if (const auto search = value_of<Search>(o.search_text)) o.request.search = *search;
   parse_shard(o);
+  if (o.share > 0) o.tune_share = o.share;
+  if (o.confirm > 0 && !o.tune && !o.collect)
+    throw Error(
+        "-confirm needs -tune: what was chosen on valid= cannot be confirmed on the same images",
+        2);
   if (o.clear && o.weights.empty()) throw Error("-clear needs -weights", 2);
+  if (o.freeze > 0 && o.weights.empty()) throw Error("-freeze needs -weights", 2);
   o.train_flags = training_flags(o);
 }
 
@@ -178,7 +210,7 @@ std::string sweep_command(const SweepArguments& o) {
 
 std::vector<std::string> words_of_job(const SweepArguments& o) {
   SweepArguments job = o;
-  job.command = "sweep";
+  job.command = "sweep";  // which has all flags
   Words words = words_of(job);
   words.emplace_back("-no_page");
   if (!o.shard_text.empty()) words.insert(words.end(), {"-shard", o.shard_text});

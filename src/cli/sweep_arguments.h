@@ -16,6 +16,8 @@ struct SweepArguments : SweepOptions {
   std::string search_text, shard_text;
   std::int64_t images = 8;  // drawn side by side
   int jobs = 1;
+  double share = 0;          // -tune_share; 0: not given
+  std::int64_t confirm = 0;  // seeds; 0: tuning only
   bool collect = false, no_page = false;
 };
 

@@ -3,16 +3,26 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <chrono>
+#include <optional>
+#include <thread>
 
 #include "cli/sweep_page.h"
 #include "core/error.h"
 #include "core/input.h"
+#include "core/log.h"
 #include "core/text.h"
 #include "train/sweep.h"
+#include "train/sweep_confirmation.h"
 #include "train/sweep_jobs.h"
 
 namespace darknet::cli {
 namespace {
+
+// The words behind "these runs are made by others".
+std::string others_text(std::int64_t runs) {
+  return runs == 1 ? "1 run is" : fmt::format("{} runs are", runs);
+}
 
 class SweepCall {
  public:
@@ -20,11 +30,14 @@ class SweepCall {
       : o_(arguments), sweep_(o_), progress_(sweep_) {
     sweep_.take_up();
     if (o_.collect) say_what_was_collected();
+    if (o_.tune && SweepFolder(confirmation_folder(o_.out)).is_there())
+      open_confirmation(begun_confirmation(sweep_.options()));
     if (o_.retry) sweep_.forget_diverged();
   }
 
   int run() {
-    const int code = o_.collect ? 0 : o_.jobs > 1 ? by_jobs() : by_itself();
+    int code = o_.collect ? 0 : make(sweep_, progress_, 0);
+    if (code == 0 && o_.confirm > 0) code = confirm();
     if (code == 0 && !o_.no_page) finish();
     return code;
   }
@@ -44,40 +57,90 @@ class SweepCall {
       o_.seed_texts.push_back(std::to_string(seed));
   }
 
-  int by_itself() {
-    return sweep_.run([this] { note_ended(); });
+  void open_confirmation(const SweepOptions& options) {
+    confirmation_progress_.reset();
+    confirmation_.emplace(options);
+    confirmation_progress_.emplace(*confirmation_);
+    confirmation_->take_up();
+    if (o_.collect) o_.confirm = std::ssize(confirmation_->comparison().seeds);
   }
 
-  int by_jobs() {
-    const auto jobs = static_cast<int>(std::min<std::int64_t>(o_.jobs, sweep_.unfinished()));
+  // The runs of this call in one folder; `confirm` is the flag of the jobs that make them.
+  int make(Sweep& sweep, SweepProgress& progress, std::int64_t confirm) {
+    const auto note = [&] { note_ended(sweep, progress); };
+    if (o_.jobs == 1) return sweep.run(note);
+    const auto jobs = static_cast<int>(std::min<std::int64_t>(o_.jobs, sweep.unfinished()));
     if (jobs == 0) return 0;
-    return run_jobs({.jobs = jobs, .arguments = words_of_job(o_), .folder = o_.out},
-                    [this] { note_ended(); });
+    SweepArguments of_job = o_;
+    of_job.confirm = confirm;
+    return run_jobs(
+        {.jobs = jobs, .arguments = words_of_job(of_job), .folder = sweep.options().out}, note);
   }
 
   // Where another process writes the page just now, the next run's end is soon enough.
-  void note_ended() {
-    const std::vector<const ComparedRun*> ended = sweep_.take_up();
-    for (const ComparedRun* run : ended) progress_.report(*run);
+  void note_ended(Sweep& sweep, SweepProgress& progress) {
+    const std::vector<const ComparedRun*> ended = sweep.take_up();
+    for (const ComparedRun* run : ended) progress.report(*run);
     if (ended.empty() || o_.no_page) return;
-    if (const auto lock = sweep_.folder().try_lock_page())
-      write_sweep_page(sweep_.comparison(), o_, false);
+    if (const auto lock = sweep_.folder().try_lock_page()) write_sweep_page(parts(), o_, false);
+  }
+
+  SweepParts parts() const {
+    return {sweep_.comparison(), confirmation_ ? &confirmation_->comparison() : nullptr};
+  }
+
+  // A choice needs all runs. Those of a process that is killed are made here.
+  int wait_for_others() {
+    constexpr auto kPoll = std::chrono::seconds(1);
+    if (const std::int64_t left = sweep_.unfinished(); left > 0)
+      log::info(others_text(left) + " made by other processes; waiting for their end");
+    while (sweep_.unfinished() > 0) {
+      std::this_thread::sleep_for(kPoll);
+      if (const int code = make(sweep_, progress_, 0); code != 0) return code;
+    }
+    note_ended(sweep_, progress_);
+    return 0;
+  }
+
+  // The confirmation that may be; where there may be none, the page says why too.
+  SweepOptions confirmation_options() try {
+    return confirmation_of(sweep_, o_.confirm);
+  } catch (const Error&) {
+    if (!o_.no_page) finish();
+    throw;
+  }
+
+  int confirm() {
+    if (o_.collect) return 0;
+    if (const int code = wait_for_others(); code != 0) return code;
+    open_confirmation(confirmation_options());
+    const Comparison& c = confirmation_->comparison();
+    std::string names;
+    for (const ComparedVariant& v : c.variants) names += (names.empty() ? "" : ", ") + v.name;
+    log::info(
+        fmt::format("== confirmation of {} with {}", names, plural(std::ssize(c.seeds), "seed")));
+    if (o_.retry) confirmation_->forget_diverged();
+    return make(*confirmation_, *confirmation_progress_, o_.confirm);
   }
 
   void finish() {
     const auto lock = sweep_.folder().lock_page();
     sweep_.take_up();
-    const ComparisonStatistics found = write_sweep_page(sweep_.comparison(), o_, true);
-    fmt::print("\n{}", sweep_summary(sweep_.comparison(), found));
-    if (const std::int64_t left = sweep_.unfinished(); left > 0)
+    if (confirmation_) confirmation_->take_up();
+    fmt::print("\n{}", write_sweep_page(parts(), o_, true));
+    std::int64_t left = sweep_.unfinished();
+    if (confirmation_) left += confirmation_->unfinished();
+    if (left > 0)
       fmt::print("{} made by other processes now; -collect writes them into the page\n",
-                 left == 1 ? "1 run is" : fmt::format("{} runs are", left));
+                 others_text(left));
     fmt::print("-> {}\n", printable((o_.out / "index.html").string()));
   }
 
   SweepArguments o_;
   Sweep sweep_;
   SweepProgress progress_;
+  std::optional<Sweep> confirmation_;
+  std::optional<SweepProgress> confirmation_progress_;
 };
 
 }  // namespace
@@ -85,13 +148,15 @@ class SweepCall {
 int run_sweep(SweepArguments o) {
   finish_sweep_arguments(o);
   if (o.collect)
-    o.request = {.variants = {}, .file = {}, .vary = {}, .baseline = o.request.baseline};
+    o.request = {
+        .variants = {}, .file = {}, .vary = {}, .baseline = o.request.baseline, .complete = {}};
   if (o.jobs > 1)
     for (const auto& file : {o.data, o.cfg, o.weights})
       if (is_pipe(file))
         throw Error(
             cat(file.string(), ": only one process can read a pipe; give a file, or no -jobs"), 2);
   check_sweep_outputs(o);
+  if (o.tune && !o.collect) require_other_seeds(o);
   return SweepCall(o).run();
 }
 

@@ -10,11 +10,13 @@ namespace darknet::cli {
 // Throws where one of them could not be written: before the training runs, which take hours.
 void check_sweep_outputs(const SweepArguments&);
 
+// What a page is made of; only tuning has a confirmation, and that not before it is begun.
+struct SweepParts {
+  const Comparison& sweep;
+  const Comparison* confirmation = nullptr;
+};
 // The files of report/comparison_files.h; with `images` also what the networks find on some of
-// them.
-ComparisonStatistics write_sweep_page(const Comparison&, const SweepArguments&, bool images);
-
-// The table and what is said of every variant, for a terminal.
-std::string sweep_summary(const Comparison&, const ComparisonStatistics&);
+// them. The tables and what is said of every variant, for a terminal.
+std::string write_sweep_page(const SweepParts&, const SweepArguments&, bool images);
 
 }  // namespace darknet::cli

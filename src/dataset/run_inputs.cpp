@@ -31,7 +31,8 @@ void add_images(ProtectedFiles& inputs, const ImagePaths& images, bool labels) {
 void add_data(ProtectedFiles& inputs, const DataFile& data, ListedFiles listed) {
   inputs.add("the .data file", data.path);
   inputs.add("the names file", data.names);
-  for (const auto& list : {data.train, data.valid, data.difficult}) add_list(inputs, list, listed);
+  for (const auto& list : {data.train, data.valid, data.difficult, data.tune})
+    add_list(inputs, list, listed);
 }
 
 }  // namespace darknet

@@ -82,6 +82,20 @@ const char* name_of(RunState state) {
   }
 }
 
+std::int64_t missing_runs(const Comparison& c) {
+  return std::count_if(c.runs.begin(), c.runs.end(),
+                       [](const ComparedRun& r) { return r.state == RunState::missing; });
+}
+
+bool may_claim(const Comparison& c) {
+  return c.purpose == Purpose::comparison ||
+         (c.purpose == Purpose::confirmation && missing_runs(c) == 0);
+}
+
+const char* evaluated_on(const Comparison& c) {
+  return c.purpose == Purpose::tuning ? "the tuning split" : "valid=";
+}
+
 RunOutcome outcome_of(const ComparedRun& run) {
   if (run.state == RunState::diverged) return RunOutcome::diverged();
   return run.has_finished() ? RunOutcome::finished(run.at50.mean_average_precision)

@@ -15,6 +15,7 @@
 #include "eval/resampling.h"
 #include "eval/verdict.h"
 #include "report/training_chart.h"
+#include "report/tuning_choice.h"
 
 namespace darknet {
 
@@ -49,20 +50,33 @@ struct ComparedVariant {
   std::vector<std::string> overrides;  // the keys that make it
 };
 
+// What a comparison is for. Only the figures of one whose variants were not chosen by them are
+// claimed: tuning has a choice instead, and a confirmation claims once all of its runs have ended,
+// because who looks earlier looks more than once.
+enum class Purpose : std::uint8_t { comparison, tuning, confirmation };
+
 struct Comparison {
+  Purpose purpose = Purpose::comparison;
+  std::optional<TuningChoice> choice;  // of tuning
   std::filesystem::path data, cfg;
   std::vector<ComparedVariant> variants;  // the first is what the others are compared with
   std::vector<std::uint64_t> seeds;
   // Every variant with every seed, variant by variant, those that are missing or diverged too.
   std::vector<ComparedRun> runs;
   std::vector<std::string> names;
-  ImagePaths images;  // of the valid list
+  ImagePaths images;  // of the valid list, or of the tuning split
   std::int64_t training_images = 0, iterations = 0, objects = 0;
 
   const ComparedRun& run(std::size_t variant, std::size_t seed) const {
     return runs[variant * seeds.size() + seed];
   }
 };
+
+std::int64_t missing_runs(const Comparison&);
+// Whether differences to the first variant are computed, and verdicts given.
+bool may_claim(const Comparison&);
+// "valid=", or what else the runs are evaluated on, for sentences.
+const char* evaluated_on(const Comparison&);
 
 // mAP@0.5 (a fraction) of a run that has finished; else that it diverged or is missing.
 RunOutcome outcome_of(const ComparedRun&);

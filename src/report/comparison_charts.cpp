@@ -208,8 +208,9 @@ Chart variants_chart(const Comparison& c, const ComparisonStatistics& s) {
     chart.panels.push_back(metric_panel(c, s, *m));
   chart.panels.front().note =
       "With few seeds the interval is wide even where dots lie close together.";
-  chart.panels.back().note = s.lift_off_of_map ? "When mAP on valid= has half of its final value."
-                                               : "When the loss has gone half of its way.";
+  chart.panels.back().note =
+      s.lift_off_of_map ? cat("When mAP on ", evaluated_on(c), " has half of its final value.")
+                        : "When the loss has gone half of its way.";
   return chart;
 }
 
@@ -260,7 +261,11 @@ Chart training_chart(const Comparison& c) {
     if (!g.histories.empty()) groups.push_back(std::move(g));
   }
   add_diverged(c, groups);
-  return comparison_chart(groups);
+  Chart chart = comparison_chart(groups);
+  for (Panel& p : chart.panels)  // what a training run calls valid=
+    if (const auto at = p.title.find("valid="); at != p.title.npos)
+      p.title.replace(at, 6, evaluated_on(c));
+  return chart;
 }
 
 Chart first_step_chart(const Comparison& c, const ComparisonStatistics& s) {

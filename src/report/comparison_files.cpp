@@ -67,6 +67,40 @@ PageScenes write_scenes(const Comparison& c, const ComparisonFiles& o) {
 
 constexpr std::array kCharts{"chart", "precision-recall", "variants", "differences"};
 
+struct Written {
+  ComparisonStatistics statistics;
+  PageScenes scenes;
+};
+
+// All but what people read first: page and table.
+Written write_figures(const Comparison& c, const ComparisonFiles& o) {
+  ComparisonStatistics s = statistics_of(c);
+  const std::array charts{training_chart(c), precision_recall_chart(c, s), variants_chart(c, s),
+                          differences_chart(c, s)};
+  static_assert(charts.size() == kCharts.size());
+  for (std::size_t i = 0; i < charts.size(); ++i) write_chart(o.folder / kCharts[i], charts[i]);
+  PageScenes scenes = write_scenes(c, o);
+  write_file_atomically(o.folder / "summary.csv", comparison_csv(c, s));
+  write_file_atomically(o.folder / "results.json", comparison_json(c, s));
+  return {std::move(s), std::move(scenes)};
+}
+
+// As the page of the folder above names them.
+PageScenes in_folder(PageScenes scenes) {
+  const auto move = [](PageScene& scene) {
+    for (PageImage& panel : scene.panels) panel.path = kConfirmFolder / panel.path;
+  };
+  if (scenes.difference) move(*scenes.difference);
+  for (PageScene& scene : scenes.others) move(scene);
+  return scenes;
+}
+
+std::string part_table(const Comparison& c, const ComparisonStatistics& s) {
+  std::string text = part_heading(c) + "\n\n" + comparison_table(c, s) + "\n";
+  for (const std::string& sentence : sentences_of(c, s)) text += sentence + "\n";
+  return text;
+}
+
 }  // namespace
 
 void require_writable_comparison(const fs::path& folder) {
@@ -86,17 +120,37 @@ void require_writable_comparison(const fs::path& folder) {
 }
 
 ComparisonStatistics write_comparison(const Comparison& c, const ComparisonFiles& o) {
-  ComparisonStatistics s = statistics_of(c);
-  const std::array charts{training_chart(c), precision_recall_chart(c, s), variants_chart(c, s),
-                          differences_chart(c, s)};
-  static_assert(charts.size() == kCharts.size());
-  for (std::size_t i = 0; i < charts.size(); ++i) write_chart(o.folder / kCharts[i], charts[i]);
-  const PageScenes scenes = write_scenes(c, o);
-  write_file_atomically(o.folder / "table.txt", comparison_table(c, s));
-  write_file_atomically(o.folder / "summary.csv", comparison_csv(c, s));
-  write_file_atomically(o.folder / "results.json", comparison_json(c, s));
-  write_file_atomically(o.folder / "index.html", comparison_page(c, s, scenes, o.command));
-  return s;
+  Written w = write_figures(c, o);
+  write_file_atomically(o.folder / "table.txt", comparison_table(c, w.statistics));
+  write_file_atomically(o.folder / "index.html",
+                        comparison_page(c, w.statistics, w.scenes, o.command));
+  return std::move(w.statistics);
+}
+
+TuningStatistics write_tuning(const Comparison& tuning, const Comparison* confirmation,
+                              const ComparisonFiles& o) {
+  TuningStatistics found;
+  std::optional<PagePart> confirmed;
+  std::string table;
+  if (confirmation) {
+    ComparisonFiles inner = o;
+    inner.folder /= kConfirmFolder;
+    Written w = write_figures(*confirmation, inner);
+    found.confirmation = std::move(w.statistics);
+    write_file_atomically(inner.folder / "table.txt",
+                          comparison_table(*confirmation, *found.confirmation));
+    write_file_atomically(inner.folder / "index.html",
+                          comparison_page(*confirmation, *found.confirmation, w.scenes, o.command));
+    confirmed.emplace(PagePart{*confirmation, *found.confirmation, in_folder(w.scenes)});
+    table = part_table(*confirmation, *found.confirmation) + "\n";
+  }
+  Written w = write_figures(tuning, o);
+  found.tuning = std::move(w.statistics);
+  write_file_atomically(o.folder / "table.txt", table + part_table(tuning, found.tuning));
+  write_file_atomically(o.folder / "index.html",
+                        tuning_page({tuning, found.tuning, std::move(w.scenes)},
+                                    confirmed ? &*confirmed : nullptr, o.command));
+  return found;
 }
 
 }  // namespace darknet

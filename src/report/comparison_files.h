@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "report/comparison_statistics.h"
@@ -20,5 +21,15 @@ struct ComparisonFiles {
 void require_writable_comparison(const std::filesystem::path& folder);
 // Replaces each file atomically and returns the figures that they hold.
 ComparisonStatistics write_comparison(const Comparison&, const ComparisonFiles&);
+
+// The same of a tuning comparison and its confirmation (null: none yet), whose own files lie in the
+// subfolder kConfirmFolder; the page and table.txt of the folder hold both.
+inline constexpr const char* kConfirmFolder = "confirm";
+struct TuningStatistics {
+  ComparisonStatistics tuning;
+  std::optional<ComparisonStatistics> confirmation;
+};
+TuningStatistics write_tuning(const Comparison& tuning, const Comparison* confirmation,
+                              const ComparisonFiles&);
 
 }  // namespace darknet

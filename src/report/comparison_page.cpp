@@ -5,6 +5,7 @@
 #include <cmath>
 #include <utility>
 
+#include "core/error.h"
 #include "core/text.h"
 #include "core/utf8.h"
 #include "report/comparison_charts.h"
@@ -203,30 +204,93 @@ std::string title_of(const Comparison& c) {
 std::string what_was_done(const Comparison& c) {
   return fmt::format(
       "<p>The same network (<code>{}</code>), trained from the same random weights on the same "
-      "batches: {}, {}; only the keys below differ. Tested on {} of valid= with {}, with the "
+      "batches: {}, {}; only the keys below differ. Tested on {} of {} with {}, with the "
       "weights of the last iteration.</p>\n",
       escaped_markup(c.cfg.string()), plural(c.training_images, "image"),
-      plural(c.iterations, "iteration"), plural(std::ssize(c.images), "image"),
+      plural(c.iterations, "iteration"), plural(std::ssize(c.images), "image"), evaluated_on(c),
       plural(c.objects, "object"));
+}
+
+std::string sentences(const Comparison& c, const ComparisonStatistics& s) {
+  std::string html;
+  for (const std::string& text : sentences_of(c, s)) html += paragraph(text, "verdict");
+  return html;
+}
+
+// All of a comparison but its sentences and what explains them.
+std::string body(const Comparison& c, const ComparisonStatistics& s, const PageScenes& images) {
+  std::string html = what_was_done(c) + variants_list(c);
+  html += section("Results", "", result_charts(c, s));
+  html += page_table(variants_cells(c, s)) + page_table(differences_cells(c, s));
+  html += unfinished_list(c);
+  html += "<h2>All metrics</h2>\n" + page_table(metrics_cells(c, s)) + classes_table(c);
+  html += scenes(c, images) + training_charts(c, s) + detection_charts(c, s);
+  return html + "<h2>Runs</h2>\n" + runs_table(c, s);
+}
+
+std::string explained(const ComparisonStatistics& s, const char* files) {
+  return paragraph(cat("All metrics of every run are in ", files, "."), "soft") +
+         "<h2>Terms</h2>\n" + terms(s);
+}
+
+std::string part(const PagePart& p) {
+  const auto& [c, s, scenes] = p;
+  return "<h1>" + escaped_markup(part_heading(c)) + "</h1>\n" + sentences(c, s) +
+         body(c, s, scenes);
 }
 
 }  // namespace
 
+std::string part_heading(const Comparison& c) {
+  const std::string seeds = plural(std::ssize(c.seeds), "seed");
+  if (c.purpose == Purpose::tuning)
+    return fmt::format("Tuning: {} with {} on {} of the training list",
+                       plural(std::ssize(c.variants), "variant"), seeds,
+                       plural(std::ssize(c.images), "image"));
+  return fmt::format("Confirmation: {} with {} that tuning did not use, on {} of valid=",
+                     plural(std::ssize(c.variants), "variant"), seeds,
+                     plural(std::ssize(c.images), "image"));
+}
+
+std::vector<std::string> sentences_of(const Comparison& c, const ComparisonStatistics& s) {
+  if (c.choice) return choice_texts(*c.choice, c);
+  if (!may_claim(c))
+    return {fmt::format(
+        "There is no verdict before all {} runs have ended, because a look at some of them would "
+        "be one look more: {} missing.",
+        c.runs.size(), missing_runs(c) == 1 ? "1 is" : fmt::format("{} are", missing_runs(c)))};
+  std::vector<std::string> texts;
+  for (const VariantDifference& d : s.differences) texts.push_back(verdict_text(c, d));
+  return texts;
+}
+
 std::string comparison_page(const Comparison& c, const ComparisonStatistics& s,
                             const PageScenes& images, const std::string& command) {
-  std::string page = page_head(title_of(c));
-  for (const VariantDifference& d : s.differences) page += paragraph(verdict_text(c, d), "verdict");
-  page += what_was_done(c) + variants_list(c);
-  page += section("Results", "", result_charts(c, s));
-  page += page_table(variants_cells(c, s)) + page_table(differences_cells(c, s));
-  page += unfinished_list(c);
-  page += "<h2>All metrics</h2>\n" + page_table(metrics_cells(c, s)) + classes_table(c);
-  page += scenes(c, images) + training_charts(c, s) + detection_charts(c, s);
-  page += "<h2>Terms</h2>\n" + terms(s);
-  page += "<h2>Runs</h2>\n" + runs_table(c, s);
-  page += paragraph("All metrics of every run are in summary.csv and results.json.", "soft");
-  page += "<h2>Again</h2>\n" + preformatted(command) + commands_list(c);
-  return page + kPageEnd;
+  return page_head(title_of(c)) + sentences(c, s) + body(c, s, images) +
+         explained(s, "summary.csv and results.json") + "<h2>Again</h2>\n" + preformatted(command) +
+         commands_list(c) + kPageEnd;
+}
+
+std::string tuning_page(const PagePart& tuning, const PagePart* confirmation,
+                        const std::string& command) {
+  const Comparison& c = tuning.comparison;
+  std::string page = page_head(title_of(confirmation ? confirmation->comparison : c));
+  page += paragraph(
+      "Two parts: tuning chooses a variant on images kept from the training list; the "
+      "confirmation trains what was chosen anew, on the whole training list with other seeds, and "
+      "evaluates it once on valid=. Verdicts come from the confirmation alone, because figures "
+      "that a variant was chosen by flatter it.",
+      "soft");
+  if (confirmation)
+    page += part(*confirmation);
+  else
+    page += paragraph("Nothing is confirmed yet: -confirm K does it, with K seeds.", "verdict");
+  page += part(tuning);
+  page += explained(tuning.statistics,
+                    "summary.csv and results.json, those of the confirmation in its folder");
+  page += "<h2>Again</h2>\n" + preformatted(command);
+  if (confirmation) page += commands_list(confirmation->comparison);
+  return page + commands_list(c) + kPageEnd;
 }
 
 }  // namespace darknet

@@ -186,7 +186,7 @@ ComparisonStatistics statistics_of(const Comparison& c) {
   s.runs = metrics_of_runs(c, s.matched, s.lift_off_of_map);
   for (std::size_t variant = 0; variant < c.variants.size(); ++variant)
     s.variants.push_back(variant_statistics(c, s, variant));
-  s.differences = differences(c, s.matched);
+  if (may_claim(c)) s.differences = differences(c, s.matched);
   for (const VariantDifference& d : s.differences)
     s.power.push_back(power_of(d, s.differences.size()));
   return s;

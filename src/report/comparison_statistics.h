@@ -133,11 +133,11 @@ struct VariantStatistics {
 
 struct ComparisonStatistics {
   MatchedRuns matched;
-  std::vector<RunMetrics> runs;             // as Comparison::runs
-  std::vector<VariantStatistics> variants;  // as Comparison::variants
-  std::vector<VariantDifference> differences;
-  std::vector<PowerTable> power;  // as `differences`: for .01, .02 and .03 of mAP@0.5
-  bool lift_off_of_map = false;   // else of the loss
+  std::vector<RunMetrics> runs;                // as Comparison::runs
+  std::vector<VariantStatistics> variants;     // as Comparison::variants
+  std::vector<VariantDifference> differences;  // empty where nothing may be claimed
+  std::vector<PowerTable> power;               // as `differences`: for .01, .02 and .03 of mAP@0.5
+  bool lift_off_of_map = false;                // else of the loss
 };
 inline constexpr std::array<double, 3> kPlannedDifferences{.01, .02, .03};
 

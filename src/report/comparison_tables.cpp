@@ -179,6 +179,25 @@ json difference_json(const Comparison& c, const VariantDifference& d, const Powe
   return out;
 }
 
+json choice_json(const TuningChoice& t, const Comparison& c) {
+  json groups = json::array();
+  for (const TunedGroup& g : t.groups) {
+    json group{{"value", g.value}, {"variants", json::array()}, {"edges", json::array()}};
+    for (const std::size_t v : g.variants) group["variants"].push_back(c.variants[v].name);
+    if (g.chosen) group["chosen"] = c.variants[*g.chosen].name, group["mean_map50"] = g.mean;
+    for (const GridEdge& e : g.edges)
+      group["edges"].push_back({{"key", e.key},
+                                {"value", e.value},
+                                {"which", e.largest ? "largest" : "smallest"},
+                                {"add", e.beyond}});
+    groups.push_back(std::move(group));
+  }
+  return {{"key", t.key},
+          {"equal_budgets", t.equal_budgets()},
+          {"groups", groups},
+          {"sentences", choice_texts(t, c)}};
+}
+
 std::string csv_line(const std::vector<std::string>& fields) {
   std::string line;
   for (std::size_t i = 0; i < fields.size(); ++i) {
@@ -263,10 +282,12 @@ std::string comparison_json(const Comparison& c, const ComparisonStatistics& s) 
            {"training_images", c.training_images},
            {"test_images", c.images.size()},
            {"objects", c.objects},
+           {"evaluated_on", evaluated_on(c)},
            {"lift_off_of", s.lift_off_of_map ? "map" : "loss"},
            {"variants", json::array()},
            {"runs", json::array()},
            {"differences", json::array()}};
+  if (c.choice) out["choice"] = choice_json(*c.choice, c);
   for (std::size_t v = 0; v < c.variants.size(); ++v)
     out["variants"].push_back(variant_json(c.variants[v], s.variants[v]));
   for (std::size_t i = 0; i < c.runs.size(); ++i)

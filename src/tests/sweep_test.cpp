@@ -2,70 +2,21 @@
 // that diverge, locks, shards, jobs and kills. Whatever way they are made, they are the same bytes.
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "cli_harness.h"
 #include "core/lock_file.h"
 #include "eval/stored_detections.h"
+#include "sweep_harness.h"
 #include "temporary_folder.h"
 
 namespace darknet::test {
 namespace {
 
-using Words = std::vector<std::string>;
 using testing_files::holds;
 
-// Variants ce and focal, if nothing else is asked for.
-CommandResult sweep(const Workspace& work, const Words& more, const CommandOptions& options = {}) {
-  Words words{"detector", "sweep", "x.data",   "x.cfg", "-out",         "r",
-              "-images",  "0",     "-threads", "1",     "-max_batches", "4"};
-  if (std::find(more.begin(), more.end(), "-vary") == more.end() &&
-      std::find(more.begin(), more.end(), "-collect") == more.end())
-    words.insert(words.end(), {"-vary", "obj_loss=ce,focal"});
-  words.insert(words.end(), more.begin(), more.end());
-  return work.darknet(words, options);
-}
-
-// What a folder of runs is, but for the time that they took and the state to resume from.
-std::map<std::string, std::string> results(const Workspace& work) {
-  std::map<std::string, std::string> kept;
-  for (auto& [name, bytes] : work.tree("r")) {
-    std::string text = bytes;
-    if (name.ends_with("results.json")) {
-      auto j = nlohmann::json::parse(text);
-      for (auto& run : j["runs"]) run.erase("training_seconds");
-      for (auto& variant : j["variants"]) variant["metrics"].erase("training_seconds");
-      text = j.dump();
-    } else if (!name.ends_with("_final.weights") && !name.ends_with(".bin") &&
-               !name.ends_with("result.json") && !name.ends_with(".cfg") &&
-               !name.ends_with("sweep.json")) {
-      continue;
-    }
-    kept[name] = text;
-  }
-  return kept;
-}
-
-void expect_equal(const std::map<std::string, std::string>& a,
-                  const std::map<std::string, std::string>& b) {
-  EXPECT_EQ(a.size(), b.size());
-  for (const auto& [name, bytes] : a) {
-    ASSERT_TRUE(b.contains(name)) << name;
-    EXPECT_TRUE(b.at(name) == bytes) << name;
-  }
-}
-
-nlohmann::json json_of(const Workspace& work, const std::string& name) {
-  return nlohmann::json::parse(work.get(name));
-}
-
-class SweepTest : public CliTest {
+class SweepTest : public SweepFixture {
  protected:
-  SweepTest() { ::setenv("OMP_NUM_THREADS", "1", 1); }  // jobs share out what others have
-  ~SweepTest() override { ::unsetenv("OMP_NUM_THREADS"); }
   static constexpr const char* kLast = "r/focal-seed2";
 };
 
@@ -243,20 +194,40 @@ TEST_F(SweepTest, UnsoundCallsAreRefusedBeforeAnythingIsTrained) {
   EXPECT_FALSE(work_.has("r/sweep.json"));
 }
 
+// The first layer of the tiny network: biases, scales, mean, variance and weights behind a header
+// of 20 bytes.
+constexpr std::size_t kHeader = 20, kFirst = 4 * (4 * 4 + 4 * 3 * 9);
+
+void expect_first_layer_kept(const Workspace& work, const std::string& trained_file) {
+  const std::string start = work.get("start.weights"), trained = work.get(trained_file);
+  ASSERT_EQ(trained.size(), start.size());
+  EXPECT_TRUE(trained.substr(kHeader, kFirst) == start.substr(kHeader, kFirst)) << trained_file;
+  EXPECT_FALSE(trained.substr(kHeader + kFirst, kFirst) == start.substr(kHeader + kFirst, kFirst))
+      << trained_file;
+}
+
 TEST_F(SweepTest, StartsFromWeightsAndFreezesForAllVariants) {
   put_tiny_weights(work_, "start.weights");
-  const CommandResult ran = sweep(
-      work_, {"-weights", "start.weights", "-clear", "-set", "convolutional.0.dont_update=1"});
+  const Words words{"-weights", "start.weights", "-clear", "-freeze", "1"};
+  const CommandResult ran = sweep(work_, words);
   ASSERT_EQ(ran.exit_code, 0) << ran.all();
-  // Biases, scales, mean, variance and weights of the first layer, behind a header of 20 bytes.
-  constexpr std::size_t kHeader = 20, kFirst = 4 * (4 * 4 + 4 * 3 * 9);
-  const std::string start = work_.get("start.weights");
-  for (const char* run : {"r/ce-seed1", "r/focal-seed1"}) {
-    const std::string trained = work_.get(std::string(run) + "/x_final.weights");
-    ASSERT_EQ(trained.size(), start.size());
-    EXPECT_TRUE(trained.substr(kHeader, kFirst) == start.substr(kHeader, kFirst)) << run;
-    EXPECT_FALSE(trained.substr(kHeader) == start.substr(kHeader)) << run;
-  }
+  for (const char* run : {"r/ce-seed1", "r/focal-seed1"})
+    expect_first_layer_kept(work_, cat(run, "/x_final.weights"));
+  EXPECT_TRUE(holds(work_.get("r/ce-seed1/x.cfg"), "stopbackward=1"));
+  EXPECT_TRUE(holds(work_.get("r/index.html"), "-freeze 1"));
+  expect_refused(sweep(work_, {"-weights", "start.weights", "-clear"}), "settings (set)");
+  EXPECT_FALSE(holds(sweep(work_, words).out, "== ")) << "nothing is left to do";
+  EXPECT_EQ(sweep(work_, {"-collect"}).exit_code, 0);
+}
+
+TEST_F(SweepTest, TrainFreezesTheSameLayers) {
+  put_tiny_weights(work_, "start.weights");
+  const CommandResult ran = train({"start.weights", "-clear", "-freeze", "1"});
+  ASSERT_EQ(ran.exit_code, 0) << ran.all();
+  expect_first_layer_kept(work_, "backup/x_final.weights");
+  expect_refused(train({"-freeze", "1"}), "-freeze needs a weights file", 2);
+  expect_refused(train({"start.weights", "-clear", "-freeze", "4"}), "expected 1 to 3", 2);
+  expect_refused(sweep(work_, {"-freeze", "1"}), "-freeze needs -weights", 2);
 }
 
 // A step that leaves infinite weights behind and ends the run is seen by its weights.

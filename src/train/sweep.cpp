@@ -14,6 +14,7 @@
 #include "dataset/image_list.h"
 #include "detect/head.h"
 #include "nn/network.h"
+#include "train/freeze.h"
 
 namespace darknet {
 namespace {
@@ -28,19 +29,21 @@ void add_file(Checksum& sum, const fs::path& file) {
 }
 
 // What must be the same for the training runs in a folder to be taken up.
-json shared_by_all(const SweepOptions& o, const DataFile& data) {
+json shared_by_all(const SweepOptions& o, const DataFile& data, const DataFile& user) {
   Checksum inputs, weights;
   for (const fs::path& file : {o.cfg, data.train, data.valid}) add_file(inputs, file);
   if (!o.weights.empty()) add_file(weights, o.weights);
-  return {{"cfg", o.cfg.filename().string()},
-          {"inputs", inputs.value()},
-          {"weights", o.weights.empty() ? 0 : weights.value()},
-          {"clear", o.clear},
-          {"max_batches", o.max_batches},
-          {"exact", o.exact},
-          {"deterministic", o.deterministic},
-          {"set", o.overrides},
-          {"bad_labels", static_cast<int>(o.bad_labels)}};
+  json shared{{"cfg", o.cfg.filename().string()},
+              {"inputs", inputs.value()},
+              {"weights", o.weights.empty() ? 0 : weights.value()},
+              {"clear", o.clear},
+              {"max_batches", o.max_batches},
+              {"exact", o.exact},
+              {"deterministic", o.deterministic},
+              {"set", o.overrides},
+              {"bad_labels", static_cast<int>(o.bad_labels)}};
+  if (o.tune) shared["tune"] = {{"share", user.tune.empty() ? o.tune_share : 0}, {"per", o.per}};
+  return shared;
 }
 
 void set_max_batches(std::vector<Section>& cfg, const SweepOptions& o) {
@@ -59,6 +62,7 @@ std::vector<std::string> default_objectness(const Network& net) {
 Sweep::Sweep(const SweepOptions& options) : setting_{.options = options}, folder_(options.out) {
   if (options.request.empty()) adopt_settings();
   read_cfg_and_plan();
+  split_lists();
   read_valid();
   const SweepOptions& o = setting_.options;
   if (o.request.empty())
@@ -78,8 +82,21 @@ void Sweep::adopt_settings() try {
   o.exact = shared.at("exact").get<bool>();
   o.deterministic = shared.at("deterministic").get<bool>();
   o.bad_labels = static_cast<BadLabels>(shared.at("bad_labels").get<int>());
+  o.freeze = 0;  // it is among "set"
+  o.tune = shared.contains("tune");
+  if (!o.tune) return;
+  o.per = shared["tune"].at("per").get<std::string>();
+  if (const double share = shared["tune"].at("share").get<double>(); share > 0)
+    o.tune_share = share;
 } catch (const json::exception& e) {
   fail_at({(setting_.options.out / "sweep.json").string(), 0}, "unexpected settings: ", e.what());
+}
+
+// Before the cfg is changed in any other way; -set has the last word.
+void Sweep::freeze(const std::vector<Section>& cfg) {
+  SweepOptions& o = setting_.options;
+  if (o.freeze > 0) o.overrides.insert(o.overrides.begin(), freezing_override(cfg, o.freeze));
+  o.freeze = 0;
 }
 
 void Sweep::read_cfg_and_plan() {
@@ -89,6 +106,7 @@ void Sweep::read_cfg_and_plan() {
   required(data, data.valid, "valid");
   setting_.cfg_text = InputFile(o.cfg, kMaxBytes, Pipes::allowed).rest();
   std::vector<Section> cfg = read_cfg(o.cfg);
+  freeze(cfg);
   apply_overrides(cfg, o.overrides);
   set_max_batches(cfg, o);
   found_.data = o.data, found_.cfg = o.cfg;
@@ -96,11 +114,36 @@ void Sweep::read_cfg_and_plan() {
   setting_.classes = classes_of(net);
   found_.iterations = net.settings().max_batches;
   found_.names = names_of(data.names, setting_.classes);
+  cfg_ = {std::move(cfg), default_objectness(net)};
   if (!o.request.empty()) {
-    planned_ = plan_variants(o.request, {cfg, default_objectness(net)});
-    check_variants(cfg);
+    planned_ = plan_variants(o.request, cfg_);
+    check_variants(cfg_.sections);
+    if (o.tune) require_known_per();
   }
-  shared_ = shared_by_all(o, data);
+}
+
+void Sweep::require_known_per() const {
+  const std::string& per = setting_.options.per;
+  const bool known = std::any_of(planned_.begin(), planned_.end(), [&](const PlannedVariant& v) {
+    return value_of_key(v, per, cfg_) != kNoValue;
+  });
+  if (!known)
+    throw Error(cat("-per '", shown(per), "': neither the cfg nor a variant gives this key"), 2);
+}
+
+void Sweep::split_lists() {
+  const SweepOptions& o = setting_.options;
+  const DataFile user = read_data_file(o.data);
+  setting_.data = o.data;
+  if (o.confirms) found_.purpose = Purpose::confirmation;
+  if (o.tune) {
+    found_.purpose = Purpose::tuning;
+    const TuningSplit split = split_for_tuning(user, o.tune_share);
+    const fs::path train = folder_.keep("tuning-train.txt", list_text(split.train));
+    const fs::path tuning = folder_.keep("tuning-valid.txt", list_text(split.tuning));
+    setting_.data = folder_.keep("tuning.data", tuning_data_text(user, train, tuning));
+  }
+  shared_ = shared_by_all(o, read_data_file(setting_.data), user);
 }
 
 // Every variant is a sound cfg, which its training would else say hours later.
@@ -122,7 +165,7 @@ void Sweep::check_variants(const std::vector<Section>& cfg) {
 void Sweep::read_valid() {
   const SweepOptions& o = setting_.options;
   require_writable_folder(o.out);  // reading the labels may take long
-  const DataFile data = read_data_file(o.data);
+  const DataFile data = read_data_file(setting_.data);
   found_.training_images = static_cast<std::int64_t>(read_image_list(data.train).size());
   LabelledImages valid =
       read_all_labels(read_image_list(data.valid), setting_.classes, o.bad_labels);
@@ -181,7 +224,29 @@ std::vector<const ComparedRun*> Sweep::take_up() {
     run = std::move(*taken);
     ended.push_back(&run);
   }
+  if (setting_.options.tune) choose();
   return ended;
+}
+
+void Sweep::choose() {
+  const std::string& per = setting_.options.per;
+  std::vector<std::string> groups;
+  for (const ComparedVariant& v : found_.variants) groups.push_back(value_of_key(v, per, cfg_));
+  found_.choice = choose_variants(found_, per, groups,
+                                  [&](const auto& overrides) { return is_sound(overrides); });
+}
+
+bool Sweep::is_sound(const std::vector<std::string>& overrides) const {
+  const log::WithoutWarnings quiet;
+  try {
+    std::vector<Section> changed = cfg_.sections;
+    apply_overrides(changed, overrides);
+    const Network sound(std::move(changed),
+                        {.device = setting_.options.device, .mode = Mode::training});
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
 }
 
 Sweep::Taken Sweep::take_next() const {

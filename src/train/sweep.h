@@ -26,7 +26,7 @@ class Sweep {
   const Comparison& comparison() const { return found_; }
 
   // Takes up the variants, seeds and results that this or other processes have added to the folder
-  // since; the runs that have ended since.
+  // since, and with a tuning split chooses; the runs that have ended since.
   std::vector<const ComparedRun*> take_up();
 
   // Makes the runs of this call that have not ended and that no other process makes, one after
@@ -49,16 +49,22 @@ class Sweep {
     std::unique_ptr<LockFile> lock;
   };
   void adopt_settings();
+  void freeze(const std::vector<Section>& cfg);
   void read_cfg_and_plan();
+  void require_known_per() const;
+  void split_lists();
   void read_valid();
   void check_variants(const std::vector<Section>& cfg);
   void make_queue();
   void arrange();
+  void choose();
+  bool is_sound(const std::vector<std::string>& overrides) const;
   Taken take_next() const;
 
   SweepSetting setting_;
   SweepFolder folder_;
   nlohmann::json shared_;  // what all runs of the folder have in common
+  SweptCfg cfg_;
   std::vector<PlannedVariant> planned_;
   std::vector<SweepSite> queue_;
   Comparison found_;

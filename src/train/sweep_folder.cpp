@@ -62,8 +62,11 @@ SweepContents contents_of(const json& j, const fs::path& file) try {
 // "max_batches, set"; of two objects.
 std::string differing(const json& a, const json& b) {
   std::string keys;
-  for (const auto& [key, value] : b.items())
-    if (!a.contains(key) || a[key] != value) keys += (keys.empty() ? "" : ", ") + key;
+  json all = a;
+  all.update(b);
+  for (const auto& [key, value] : all.items())
+    if (!a.contains(key) || !b.contains(key) || a[key] != b[key])
+      keys += (keys.empty() ? "" : ", ") + key;
   return keys;
 }
 
@@ -126,6 +129,21 @@ void SweepFolder::add(const json& settings, std::vector<PlannedVariant>& variant
     c.baseline = variants.empty() ? c.baseline : variants.front().name;
   if (const json now = to_json(settings, c); !there || now != before)
     write_file_atomically(file(), now.dump(2) + "\n");
+}
+
+bool SweepFolder::is_there() const { return is_present(file()); }
+
+fs::path SweepFolder::keep(const std::string& name, const std::string& contents) const {
+  require_writable_folder(folder_);
+  const auto lock = wait_for_lock(folder_ / "sweep.lock", "a new file of a sweep");
+  fs::path path = folder_ / name;
+  if (!is_present(path))
+    write_file_atomically(path, contents);
+  else if (read_file(path, kMaxBytes) != contents)
+    fail_at({path.string(), 0},
+            "this folder holds the tuning split of other lists; give another -out, or call from "
+            "the folder where it was begun");
+  return path;
 }
 
 fs::path SweepFolder::of_run(const std::string& variant, std::uint64_t seed) const {

@@ -37,6 +37,11 @@ class SweepFolder {
   // What it holds now; throws where it is the folder of no sweep, or one of other settings.
   SweepContents contents(const nlohmann::json& settings) const;
 
+  // Holds it: its sweep.json is there.
+  bool is_there() const;
+  // Writes a file that never changes; throws where it is there with other contents.
+  std::filesystem::path keep(const std::string& name, const std::string& contents) const;
+
   std::filesystem::path of_run(const std::string& variant, std::uint64_t seed) const;
   // Waits for other processes that write the page, a minute at most.
   std::unique_ptr<LockFile> lock_page() const;

@@ -8,8 +8,11 @@
 #include "core/device.h"
 #include "dataset/labels.h"
 #include "train/sweep_plan.h"
+#include "train/tuning_split.h"
 
 namespace darknet {
+
+inline constexpr const char* kDefaultPer = "obj_loss";
 
 struct SweepOptions {
   std::filesystem::path data, cfg, out;  // out: the folder of everything made
@@ -27,6 +30,13 @@ struct SweepOptions {
   BadLabels bad_labels = BadLabels::stop;
   std::vector<std::string> train_flags;  // of `detector train`, to repeat a run as told here
   std::int64_t shard = 1, shards = 1;    // of the runs, numbered in their order: each shards-th
+  // The runs are trained without the tuning split (train/tuning_split.h) and evaluated on it; for
+  // each value of the key `per` the best variant is chosen.
+  bool tune = false;
+  double tune_share = kTuneShare;
+  std::string per = kDefaultPer;
+  bool confirms = false;    // what another sweep has chosen, with seeds of its own
+  std::int64_t freeze = 0;  // the first layers, which keep the values of `weights`
 };
 
 }  // namespace darknet

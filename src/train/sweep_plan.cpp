@@ -69,19 +69,24 @@ std::vector<std::string> sorted(std::vector<std::string> list) {
   return list;
 }
 
+// By section: the loss that a head takes where no key names one; "" for other sections.
+std::vector<std::string> default_losses(const SweptCfg& cfg) {
+  std::vector<std::string> all;
+  std::size_t heads = 0;
+  for (const Section& section : cfg.sections)
+    all.push_back(is_head_type(section.type()) && heads < cfg.default_objectness.size()
+                      ? cfg.default_objectness[heads++]
+                      : "");
+  return all;
+}
+
 // A point of the -vary space, with the keys that its losses do not use left out.
 using Chosen = std::vector<std::optional<std::string>>;
 
 class Varied {
  public:
-  Varied(const std::vector<Axis>& axes, const SweptCfg& cfg) : axes_(axes), cfg_(cfg) {
-    std::size_t heads = 0;
-    for (std::size_t i = 0; i < cfg.sections.size(); ++i)
-      default_of_.push_back(is_head_type(cfg.sections[i].type()) &&
-                                    heads < cfg.default_objectness.size()
-                                ? cfg.default_objectness[heads++]
-                                : "");
-  }
+  Varied(const std::vector<Axis>& axes, const SweptCfg& cfg)
+      : axes_(axes), cfg_(cfg), default_of_(default_losses(cfg)) {}
 
   Chosen used(const Point& point) const {
     std::vector<Section> sections = cfg_.sections;
@@ -314,6 +319,26 @@ std::vector<std::string> default_variants() {
   return {"ce: obj_loss=ce" + both, "focal: obj_loss=focal obj_gamma=2 obj_alpha=.25" + both};
 }
 
+std::string value_of_key(const ComparedVariant& variant, const std::string& key,
+                         const SweptCfg& cfg) {
+  std::vector<Section> sections = cfg.sections;
+  apply_overrides(sections, variant.overrides);
+  const std::vector<std::string> types = types_of(sections);
+  const std::vector<std::string> defaults = default_losses(cfg);
+  std::vector<std::string> values;
+  for (const std::string& a : assignments(key, "", sections)) {
+    const Override o = parse_override(a);
+    for (const std::size_t place : places_of(o, types)) {
+      const std::string own = o.key == "obj_loss" ? defaults[place] : kNoValue;
+      const std::string value = sections[place].text(o.key, own);
+      if (std::find(values.begin(), values.end(), value) == values.end()) values.push_back(value);
+    }
+  }
+  std::string text;
+  for (const std::string& value : values) text += (text.empty() ? "" : "+") + value;
+  return text;
+}
+
 bool same_keys(const ComparedVariant& a, const ComparedVariant& b) {
   return sorted(a.overrides) == sorted(b.overrides);
 }
@@ -334,6 +359,7 @@ std::vector<PlannedVariant> plan_variants(const SweepRequest& request, const Swe
   std::vector<PlannedVariant> variants;
   for (const std::string& text : request.variants)
     variants.push_back({parse_variant(text, cfg.sections), true});
+  for (const ComparedVariant& v : request.complete) variants.push_back({v, true});
   add_filed(request, cfg.sections, variants);
   require_distinct(variants);
   add_varied(request, cfg, variants);

@@ -18,9 +18,12 @@ struct SweepRequest {
   std::filesystem::path file;         // "": none; a JSON list of {"name", "set": {KEY: VALUE}}
   std::vector<std::string> vary;      // "KEY=V1,V2" or, for a search, "KEY=LOW..HIGH"
   Search search = Search::grid;
-  std::int64_t budget = 0;  // variants of a search
-  std::string baseline;     // "": the first variant
-  bool empty() const { return variants.empty() && file.empty() && vary.empty(); }
+  std::int64_t budget = 0;                // variants of a search
+  std::string baseline;                   // "": the first variant
+  std::vector<ComparedVariant> complete;  // with the keys of their sections, as a folder has them
+  bool empty() const {
+    return variants.empty() && file.empty() && vary.empty() && complete.empty();
+  }
 };
 
 // The cfg that is varied, -set applied.
@@ -45,6 +48,11 @@ std::vector<PlannedVariant> plan_variants(const SweepRequest&, const SweptCfg&);
 ComparedVariant parse_variant(const std::string& text, const std::vector<Section>& cfg);
 // Objectness by ce and by focal, in the heads of this cfg, from the same prior.
 std::vector<std::string> default_variants();
+
+// The value that a variant gives the key, which may be one of every head, or the cfg does, or of
+// obj_loss the head itself: "ce"; "ce+focal" where sections differ, kNoValue where none has it.
+inline constexpr const char* kNoValue = "none";
+std::string value_of_key(const ComparedVariant&, const std::string& key, const SweptCfg&);
 
 // Whether two make the same cfg of every cfg, whatever they are called.
 bool same_keys(const ComparedVariant&, const ComparedVariant&);

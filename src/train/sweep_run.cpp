@@ -47,7 +47,7 @@ void write_cfg(const SweepSetting& s, const SweepSite& site) {
 
 TrainerOptions training_of(const SweepSetting& s, const SweepSite& site) {
   const SweepOptions& o = s.options;
-  TrainerOptions t{.data = o.data, .cfg = cfg_of(s, site), .weights = o.weights};
+  TrainerOptions t{.data = s.data, .cfg = cfg_of(s, site), .weights = o.weights};
   t.backup = site.folder;
   t.seed = site.seed;
   t.clear = o.clear, t.map = o.map, t.exact = o.exact, t.deterministic = o.deterministic;
@@ -61,7 +61,7 @@ TrainerOptions training_of(const SweepSetting& s, const SweepSite& site) {
 
 std::string command_of(const SweepSetting& s, const SweepSite& site) {
   const SweepOptions& o = s.options;
-  std::vector<std::string> words{"darknet", "detector", "train", o.data.string(),
+  std::vector<std::string> words{"darknet", "detector", "train", s.data.string(),
                                  cfg_of(s, site).string()};
   if (!o.weights.empty()) words.push_back(o.weights.string());
   words.insert(words.end(), o.train_flags.begin(), o.train_flags.end());

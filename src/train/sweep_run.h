@@ -15,7 +15,8 @@ namespace darknet {
 // What all runs have in common.
 struct SweepSetting {
   SweepOptions options;
-  std::string cfg_text;  // of options.cfg
+  std::filesystem::path data;  // that the runs are made with: options.data, or with a tuning split
+  std::string cfg_text;        // of options.cfg
   EvaluationSet valid;
   std::int64_t classes = 0;
 };

@@ -1,0 +1,225 @@
+// The tuning protocol as a user runs it: a tuning split, a choice, and its confirmation with other
+// seeds on the validation list. Whatever way the runs are made, they are the same bytes.
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <set>
+#include <sstream>
+#include <thread>
+
+#include "core/lock_file.h"
+#include "paths.h"
+#include "shell_command.h"
+#include "sweep_harness.h"
+#include "temporary_folder.h"
+
+namespace darknet::test {
+namespace {
+
+using testing_files::holds;
+
+// Six images to train on, two to test.
+void part_lists(const Workspace& work) {
+  std::string train, valid;
+  for (int i = 0; i < kTinyImages; ++i) (i < 6 ? train : valid) += cat("images/", i, ".png\n");
+  work.put("train.txt", train);
+  work.put("valid.txt", valid);
+  work.put("x.data", replaced(work.get("x.data"), "valid = train.txt", "valid = valid.txt"));
+}
+
+class ProtocolTest : public SweepFixture {
+ protected:
+  ProtocolTest() { part_lists(work_); }
+};
+
+std::set<std::string> lines_of(const std::string& text) {
+  std::set<std::string> lines;
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);) lines.insert(line);
+  return lines;
+}
+
+Words plus(Words words, const Words& more) {
+  words.insert(words.end(), more.begin(), more.end());
+  return words;
+}
+
+const Words kTune{"-tune", "-seeds", "1..2"};
+const Words kConfirm = plus(kTune, {"-confirm", "2"});
+
+TEST_F(ProtocolTest, TuningLeavesValidAloneAndItsImagesOutOfTheTraining) {
+  for (const char* unseen : {"images/6.png", "images/6.txt", "images/7.png", "images/7.txt"})
+    work_.remove(unseen);
+  const CommandResult ran = sweep(work_, kTune);
+  ASSERT_EQ(ran.exit_code, 0) << ran.all();
+  const auto train = lines_of(work_.get("r/tuning-train.txt")),
+             tuning = lines_of(work_.get("r/tuning-valid.txt"));
+  EXPECT_EQ(train.size(), 5u);
+  EXPECT_EQ(tuning.size(), 1u);
+  EXPECT_FALSE(train.contains(*tuning.begin()));
+  EXPECT_TRUE(holds(ran.out, "training images: 5 with")) << ran.out;
+  const auto page = json_of(work_, "r/results.json");
+  EXPECT_EQ(page["test_images"], 1);
+  EXPECT_EQ(page["choice"]["groups"].size(), 2u);
+  EXPECT_TRUE(holds(ran.out, "obj_loss=focal: focal is chosen of 1 variant with 2 seeds each"))
+      << ran.out;
+  EXPECT_TRUE(holds(work_.get("r/index.html"), "Nothing is confirmed yet"));
+  EXPECT_TRUE(holds(json_of(work_, "r/ce-seed1/result.json")["command"], " r/tuning.data "));
+  expect_refused(sweep(work_, {"-seeds", "1..2"}), "of other data or settings (inputs, tune)");
+  expect_refused(sweep(work_, plus(kTune, {"-tune_share", ".5"})), "tuning split of other lists");
+  expect_refused(sweep(work_, plus(kTune, {"-per", "obj_gamma"})), "settings (tune)");
+}
+
+TEST_F(ProtocolTest, UnsoundCallsAreRefused) {
+  expect_refused(sweep(work_, {"-confirm", "2"}), "-confirm needs -tune", 2);
+  expect_refused(sweep(work_, plus(kTune, {"-per", "obj_los"})), "obj_los", 2);
+  work_.put("x.data", work_.get("x.data") + "tune = valid.txt\n");
+  expect_refused(sweep(work_, kTune), "2 images of the tuning split are in this list too");
+  expect_refused(sweep(work_, plus(kTune, {"-tune_share", ".5"})), "has tune=", 2);
+  EXPECT_FALSE(work_.has("r/sweep.json"));
+}
+
+TEST_F(ProtocolTest, CheckReadsTheTuningListToo) {
+  work_.put("images/9.png", work_.get("images/0.png"));
+  work_.put("images/9.txt", std::string("no label\n"));
+  work_.put("tune.txt", "images/9.png\n");
+  work_.put("x.data", work_.get("x.data") + "tune = tune.txt\n");
+  expect_refused(work_.darknet({"detector", "check", "x.data"}), "images/9.txt:1");
+}
+
+TEST_F(ProtocolTest, TheChosenAreConfirmedWithOtherSeedsOnAllOfTrain) {
+  const CommandResult ran = sweep(work_, kConfirm);
+  ASSERT_EQ(ran.exit_code, 0) << ran.all();
+  const auto contents = json_of(work_, "r/confirm/sweep.json");
+  EXPECT_EQ(contents["seeds"], (std::vector<int>{1001, 1002}));
+  EXPECT_EQ(contents["variants"].size(), 2u);
+  EXPECT_EQ(contents["baseline"], "ce");
+  EXPECT_TRUE(holds(ran.out, "training images: 6 with"));
+  const auto found = json_of(work_, "r/confirm/results.json");
+  EXPECT_EQ(found["test_images"], 2);
+  EXPECT_EQ(found["training_images"], 6);
+  EXPECT_EQ(found["runs"].size(), 4u);
+  const auto heading =
+      ran.out.find("Confirmation: 2 variants with 2 seeds that tuning did not use");
+  EXPECT_NE(heading, ran.out.npos) << ran.out;
+  EXPECT_NE(ran.out.find("nothing is claimed from fewer than 3 seeds", heading), ran.out.npos);
+  const std::string page = work_.get("r/index.html");
+  EXPECT_LT(page.find("<h1>Confirmation:"), page.find("<h1>Tuning:"));
+  EXPECT_TRUE(holds(page, "-tune -confirm 2"));
+  // Nothing is made twice, and the page of -collect is the same.
+  const CommandResult same = sweep(work_, kConfirm);
+  ASSERT_EQ(same.exit_code, 0) << same.all();
+  EXPECT_FALSE(holds(same.out, ", seed 1")) << same.out;
+  const auto before = results(work_);
+  const CommandResult collected = sweep(work_, {"-collect"});
+  ASSERT_EQ(collected.exit_code, 0) << collected.all();
+  expect_equal(before, results(work_));
+  EXPECT_TRUE(holds(work_.get("r/index.html"), "<h1>Confirmation:"));
+  // valid= is looked at once.
+  expect_refused(sweep(work_, plus(kTune, {"-confirm", "3"})), "was begun with 2 seeds, not 3");
+  expect_refused(sweep(work_, {"-tune", "-seed", "1002"}), "seed 1002 is one of the confirmation");
+  expect_refused(sweep(work_, plus(kConfirm, {"-variant", "mse: obj_loss=mse"})),
+                 "this confirmation is of ce, focal, and tuning now chooses");
+}
+
+// Of equal figures the first variant is chosen: after one iteration nothing is found by any.
+TEST_F(ProtocolTest, AnOptimumAtTheEdgeIsRefusedAndMarked) {
+  const auto tune = [&](const char* values, const char* out) {
+    return work_.darknet({"detector", "sweep", "x.data", "x.cfg", "-out", out, "-images", "0",
+                          "-vary", "obj_loss=focal", "-vary", values, "-tune", "-confirm", "1",
+                          "-max_batches", "1", "-set", "net.0.learning_rate=0"});
+  };
+  const CommandResult ran = tune("obj_gamma=1,2", "r");
+  const std::string said =
+      "obj_gamma=1 of gamma1 is the smallest value tried with obj_loss=focal, so the optimum may "
+      "lie beyond: add 0.5 to -vary obj_gamma.";
+  expect_refused(ran, "nothing is confirmed. " + said);
+  EXPECT_TRUE(holds(work_.get("r/index.html"), said));
+  EXPECT_FALSE(work_.has("r/confirm"));
+  const CommandResult limit = tune("obj_gamma=0,1", "limit");
+  EXPECT_EQ(limit.exit_code, 0) << limit.all();
+  EXPECT_TRUE(work_.has("limit/confirm/gamma0-seed1001/result.json"));
+}
+
+TEST_F(ProtocolTest, ShardsJobsAndKilledCallsGiveTheSameBytes) {
+  ASSERT_EQ(sweep(work_, kConfirm).exit_code, 0);
+  const auto single = results(work_);
+  ASSERT_TRUE(single.contains("r/confirm/focal-seed1002/result.json"));
+  {
+    const Workspace shards;
+    put_tiny_data(shards), part_lists(shards);
+    ASSERT_EQ(sweep(shards, plus(kTune, {"-shard", "2/2", "-no_page"})).exit_code, 0);
+    expect_refused(sweep(shards, plus(kConfirm, {"-shard", "2/2", "-no_page"})),
+                   "-confirm needs all tuning runs: 2 of 4 are missing");
+    ASSERT_EQ(sweep(shards, plus(kTune, {"-shard", "1/2", "-no_page"})).exit_code, 0);
+    ASSERT_EQ(sweep(shards, plus(kConfirm, {"-shard", "2/2", "-no_page"})).exit_code, 0);
+    EXPECT_FALSE(shards.has("r/confirm/ce-seed1001/result.json"));
+    ASSERT_EQ(sweep(shards, plus(kConfirm, {"-shard", "1/2", "-no_page"})).exit_code, 0);
+    EXPECT_FALSE(shards.has("r/index.html"));
+    ASSERT_EQ(sweep(shards, {"-collect"}).exit_code, 0);
+    expect_equal(single, results(shards));
+  }
+  {
+    const Workspace jobs;
+    put_tiny_data(jobs), part_lists(jobs);
+    const CommandResult ran = sweep(jobs, plus(kConfirm, {"-jobs", "2"}));
+    ASSERT_EQ(ran.exit_code, 0) << ran.all();
+    EXPECT_TRUE(jobs.has("r/confirm/job-2.log"));
+    expect_equal(single, results(jobs));
+  }
+  const Workspace killed;
+  put_tiny_data(killed), part_lists(killed);
+  int kills = 0;
+  for (const double moment : {.05, .1, .2, .3, .3, .3, .3})
+    kills += sweep(killed, kConfirm, {.signal_after = moment}).signal == SIGKILL;
+  EXPECT_GT(kills, 3);
+  ASSERT_EQ(sweep(killed, kConfirm).exit_code, 0);
+  expect_equal(single, results(killed));
+}
+
+TEST_F(ProtocolTest, TheConfirmationWaitsForTheTuningRunsOfOthers) {
+  std::filesystem::create_directories(work_.path("r/ce-seed1"));
+  auto other = std::make_unique<LockFile>(work_.path("r/ce-seed1/run.lock"), "a test");
+  std::thread ends([&] {
+    std::this_thread::sleep_for(std::chrono::seconds(2));
+    other.reset();
+  });
+  const CommandResult ran = sweep(work_, kConfirm);
+  ends.join();
+  ASSERT_EQ(ran.exit_code, 0) << ran.all();
+  EXPECT_TRUE(holds(ran.out, "1 run is made by other processes; waiting")) << ran.out;
+  EXPECT_EQ(json_of(work_, "r/results.json")["runs"][0]["state"], "finished");
+  EXPECT_TRUE(work_.has("r/confirm/focal-seed1002/result.json"));
+}
+
+// The script of a SLURM task, with programs in place of darknet and scontrol.
+TEST_F(ProtocolTest, ATaskOfSlurmWhoseProgramIsKilledGoesBackIntoTheQueue) {
+  work_.put("bin/scontrol", "#!/bin/sh\necho \"$@\" >> requeued\n");
+  work_.put("bin/well", "#!/bin/sh\necho \"$OMP_NUM_THREADS: $@\" > asked\n");
+  work_.put("bin/killed", "#!/bin/sh\nkill -9 $$\n");
+  work_.put("bin/wrong", "#!/bin/sh\nexit 2\n");
+  work_.put("bin/saves",
+            "#!/bin/sh\ntrap 'echo saved > saved; exit 143' TERM\nwhile :; do sleep .1; done\n");
+  const auto task = [&](const std::string& program, const std::string& before = "") {
+    return run_in_shell(cat("cd '", work_.path("").string(),
+                            "' && chmod +x bin/* && export PATH=\"$PWD/bin:$PATH\" ",
+                            "SLURM_JOB_ID=7 SLURM_CPUS_PER_TASK=3 DARKNET=bin/", program, " && ",
+                            before, " '", source_dir().string(),
+                            "/scripts/sweep.sbatch' x.data 'a b'"))
+        .exit_code;
+  };
+  EXPECT_EQ(task("well"), 0);
+  EXPECT_EQ(work_.get("asked"), "3: detector sweep x.data a b\n");
+  EXPECT_EQ(task("wrong"), 2);
+  EXPECT_FALSE(work_.has("requeued"));
+  EXPECT_EQ(task("killed"), 137);
+  EXPECT_EQ(work_.get("requeued"), "requeue 7\n");
+  EXPECT_EQ(task("killed", "SLURM_RESTART_COUNT=20"), 137);
+  EXPECT_EQ(work_.get("requeued"), "requeue 7\n") << "often enough";
+  // Its time limit is near: the program saves, and is waited for.
+  EXPECT_EQ(task("saves", "timeout -s TERM 1 bash"), 124);
+  EXPECT_TRUE(work_.has("saved"));
+}
+
+}  // namespace
+}  // namespace darknet::test

@@ -1,0 +1,127 @@
+#include "train/sweep_confirmation.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/error.h"
+#include "core/text.h"
+#include "report/comparison_files.h"
+
+namespace darknet {
+namespace {
+namespace fs = std::filesystem;
+
+bool holds(const std::vector<std::uint64_t>& seeds, std::uint64_t seed) {
+  return std::find(seeds.begin(), seeds.end(), seed) != seeds.end();
+}
+
+// Far from those that people count from 1, so that tuning may get more of them later.
+std::vector<std::uint64_t> fresh_seeds(const std::vector<std::uint64_t>& used, std::int64_t count) {
+  constexpr std::uint64_t kFirst = 1001;
+  std::vector<std::uint64_t> seeds;
+  for (std::uint64_t seed = kFirst; std::ssize(seeds) < count; ++seed)
+    if (!holds(used, seed)) seeds.push_back(seed);
+  return seeds;
+}
+
+void require_choice(const Sweep& tuning) {
+  const Comparison& c = tuning.comparison();
+  const TuningChoice& choice = c.choice.value();
+  const std::string folder = tuning.options().out.string();
+  if (choice.missing > 0)
+    fail_at({folder, 0}, "-confirm needs all tuning runs: ", choice.missing, " of ", c.runs.size(),
+            " are missing; make them, or copy their folders here");
+  if (choice.at_an_edge()) fail_at({folder, 0}, "nothing is confirmed. ", edges_text(choice, c));
+  if (std::none_of(choice.groups.begin(), choice.groups.end(),
+                   [](const TunedGroup& g) { return g.chosen.has_value(); }))
+    fail_at({folder, 0}, "nothing can be confirmed: every variant has a run that diverged");
+}
+
+bool has_diverged(const Comparison& c, std::size_t variant) {
+  for (std::size_t s = 0; s < c.seeds.size(); ++s)
+    if (c.run(variant, s).state == RunState::diverged) return true;
+  return false;
+}
+
+std::vector<ComparedVariant> confirmed_variants(const Comparison& c) {
+  std::vector<std::size_t> places;
+  for (const TunedGroup& g : c.choice->groups) {
+    if (!g.chosen) continue;
+    const bool of_baseline =
+        std::find(g.variants.begin(), g.variants.end(), std::size_t{0}) != g.variants.end();
+    places.insert(of_baseline ? places.begin() : places.end(), *g.chosen);
+  }
+  if (std::find(places.begin(), places.end(), std::size_t{0}) == places.end() &&
+      !has_diverged(c, 0))
+    places.push_back(0);
+  std::vector<ComparedVariant> variants;
+  for (const std::size_t place : places) variants.push_back(c.variants[place]);
+  return variants;
+}
+
+std::string names_of(const std::vector<ComparedVariant>& variants) {
+  std::string names;
+  for (const ComparedVariant& v : variants) names += (names.empty() ? "" : ", ") + v.name;
+  return names;
+}
+
+SweepContents contents_of(const SweepFolder& folder) { return folder.contents(folder.settings()); }
+
+bool same_variants(const std::vector<ComparedVariant>& a, const std::vector<ComparedVariant>& b) {
+  return std::is_permutation(a.begin(), a.end(), b.begin(), b.end(), same_keys);
+}
+
+void require_same(const SweepContents& begun, const SweepOptions& now) {
+  const std::string folder = now.out.string();
+  const std::string anew =
+      ". valid= has been looked at: a further confirmation on it would be a second try. Give "
+      "another -out and other test images, or remove that folder and say so where you report it";
+  if (!same_variants(begun.variants, now.request.complete))
+    fail_at({folder, 0}, "this confirmation is of ", names_of(begun.variants),
+            ", and tuning now chooses ", names_of(now.request.complete), anew);
+  if (begun.seeds.size() != now.seeds.size())
+    fail_at({folder, 0}, "this confirmation was begun with ",
+            plural(std::ssize(begun.seeds), "seed"), ", not ", now.seeds.size(), anew);
+}
+
+SweepOptions inner_options(SweepOptions o) {
+  o.out = confirmation_folder(o.out);
+  o.tune = false, o.confirms = true;
+  o.map = false;  // valid= is evaluated once
+  o.request = {.variants = {}, .file = {}, .vary = {}, .baseline = {}, .complete = {}};
+  return o;
+}
+
+}  // namespace
+
+fs::path confirmation_folder(const fs::path& sweep) { return sweep / kConfirmFolder; }
+
+SweepOptions confirmation_of(const Sweep& tuning, std::int64_t seeds) {
+  require_choice(tuning);
+  const Comparison& c = tuning.comparison();
+  SweepOptions o = inner_options(tuning.options());
+  o.request.complete = confirmed_variants(c);
+  o.request.baseline = o.request.complete.front().name;
+  o.seeds = fresh_seeds(c.seeds, seeds);
+  if (const SweepFolder folder(o.out); folder.is_there()) {
+    const SweepContents begun = contents_of(folder);
+    require_same(begun, o);
+    o.seeds = begun.seeds;
+  }
+  return o;
+}
+
+SweepOptions begun_confirmation(const SweepOptions& tuning) { return inner_options(tuning); }
+
+void require_other_seeds(const SweepOptions& tuning) {
+  const SweepFolder folder(confirmation_folder(tuning.out));
+  if (!folder.is_there()) return;
+  for (const std::uint64_t seed : contents_of(folder).seeds)
+    if (holds(tuning.seeds, seed))
+      fail_at({confirmation_folder(tuning.out).string(), 0}, "seed ", seed,
+              " is one of the confirmation; tune with others");
+}
+
+}  // namespace darknet

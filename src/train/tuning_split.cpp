@@ -1,0 +1,115 @@
+#include "train/tuning_split.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "core/index.h"
+#include "core/rng.h"
+#include "core/text.h"
+#include "dataset/image_list.h"
+
+namespace darknet {
+namespace {
+namespace fs = std::filesystem;
+
+// Images by their places, whichever way they are written.
+class Places {
+ public:
+  explicit Places(const ImagePaths& images) {
+    for (std::size_t i = 0; i < images.size(); ++i) all_.insert(place_of(images[i]));
+  }
+  bool hold(const fs::path& image) const { return all_.contains(place_of(image)); }
+
+ private:
+  static std::string place_of(const fs::path& image) {
+    return fs::absolute(image).lexically_normal().string();
+  }
+  std::unordered_set<std::string> all_;
+};
+
+// FNV-1a spreads the last characters of a text over the low bits only, so they are mixed.
+std::uint64_t hash_of(const std::string& text) {
+  Checksum sum;
+  sum.add(text.data(), text.size());
+  return mix(sum.value());
+}
+
+// An image that the list has twice is one.
+ImagePaths share_of(const ImagePaths& images, const fs::path& list, double share) {
+  const fs::path folder = fs::absolute(list).lexically_normal().parent_path();
+  std::vector<std::pair<std::uint64_t, std::string>> ordered;  // hash and path from the folder
+  std::vector<std::pair<std::string, std::size_t>> first;      // that path and its first place
+  for (std::size_t i = 0; i < images.size(); ++i) {
+    const std::string path =
+        fs::absolute(images[i]).lexically_normal().lexically_relative(folder).generic_string();
+    ordered.emplace_back(hash_of(path), path);
+    first.emplace_back(path, i);
+  }
+  std::sort(ordered.begin(), ordered.end());
+  ordered.erase(std::unique(ordered.begin(), ordered.end()), ordered.end());
+  const auto wanted = std::llround(share * static_cast<double>(ordered.size()));
+  ordered.resize(std::min(ordered.size(), to_size(std::max<std::int64_t>(1, wanted))));
+  std::sort(first.begin(), first.end());
+  std::vector<std::size_t> places;
+  for (const auto& [hash, path] : ordered)
+    places.push_back(
+        std::lower_bound(first.begin(), first.end(), std::pair{path, std::size_t{0}})->second);
+  std::sort(places.begin(), places.end());
+  ImagePaths chosen;
+  for (const std::size_t place : places) chosen.push_back(images[place]);
+  chosen.set_lists(images.lists());
+  return chosen;
+}
+
+void require_unseen(const DataFile& data, const Places& tuning) {
+  if (data.valid.empty()) return;
+  std::size_t shared = 0;
+  std::string first;
+  for (const fs::path& image : read_image_list(data.valid))
+    if (tuning.hold(image) && shared++ == 0) first = image.string();
+  if (shared > 0)
+    fail_at({data.valid.string(), 0}, plural(static_cast<std::int64_t>(shared), "image"),
+            " of the tuning split are in this list too, the first is ", first,
+            ": variants must not be chosen by images that judge them later; take them out of one "
+            "of the lists");
+}
+
+}  // namespace
+
+TuningSplit split_for_tuning(const DataFile& data, double share) {
+  const ImagePaths all = read_image_list(required(data, data.train, "train"));
+  TuningSplit split;
+  split.tuning = data.tune.empty() ? share_of(all, data.train, share) : read_image_list(data.tune);
+  const Places tuning(split.tuning);
+  require_unseen(data, tuning);
+  std::vector<std::size_t> left_out;
+  for (std::size_t i = 0; i < all.size(); ++i)
+    if (tuning.hold(all[i])) left_out.push_back(i);
+  if (left_out.size() == all.size())
+    fail_at({data.train.string(), 0},
+            "the tuning split takes all of its images, and none is left to train on");
+  split.train = without(all, left_out);
+  return split;
+}
+
+std::string list_text(const ImagePaths& images) {
+  std::string text;
+  for (std::size_t i = 0; i < images.size(); ++i) text += std::string(images.text(i)) + "\n";
+  return text;
+}
+
+std::string tuning_data_text(const DataFile& data, const fs::path& train, const fs::path& tuning) {
+  std::string text = cat("# ", data.path.string(), " with a tuning split in place of valid\n");
+  if (data.classes > 0) text += cat("classes = ", data.classes, "\n");
+  text += cat("train = ", train.string(), "\nvalid = ", tuning.string(), "\n");
+  if (!data.names.empty()) text += cat("names = ", data.names.string(), "\n");
+  return text;
+}
+
+}  // namespace darknet

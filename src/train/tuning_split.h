@@ -1,0 +1,30 @@
+// The tuning split: images by which a sweep chooses between variants, so that the validation list
+// stays unseen until the choice is made. The variants are trained without them.
+#pragma once
+#include <string>
+
+#include "cfg/data_file.h"
+#include "dataset/image_paths.h"
+
+namespace darknet {
+
+inline constexpr double kTuneShare = .2;
+
+struct TuningSplit {
+  ImagePaths train, tuning;
+};
+
+// The list tune= of the data file; where there is none, the share of the training list (0 < share <
+// 1; one image at least) whose paths have the smallest hashes. A path counts from the folder of its
+// list: the split is the same from every working directory, and wherever the data set lies. The
+// order of the list does not matter, and a few images more change the place of few others. Throws
+// where no image would be left to train on, and where the validation list holds one of the split.
+TuningSplit split_for_tuning(const DataFile&, double share);
+
+// One path a line.
+std::string list_text(const ImagePaths&);
+// A .data file with these lists, and classes and names of `data`.
+std::string tuning_data_text(const DataFile& data, const std::filesystem::path& train,
+                             const std::filesystem::path& tuning);
+
+}  // namespace darknet
