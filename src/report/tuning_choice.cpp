@@ -67,7 +67,8 @@ bool are_whole(const std::vector<TriedValue>& tried) {
 }
 
 // What might be tried next beyond `edge`, whose neighbour was tried too: as far away as that one,
-// by its factor where the values grow by factors, or less far where the key ends before.
+// by its factor where the values grow by factors, or less far where the key ends before. `whole`:
+// for keys that take integers alone, rounded ones follow.
 std::vector<double> candidates(double edge, double neighbour, bool whole) {
   constexpr double kFactor = 1.5;  // from here on two values are taken as of a geometric series
   constexpr int kHalvings = 6;
@@ -77,9 +78,10 @@ std::vector<double> candidates(double edge, double neighbour, bool whole) {
   double step = edge - neighbour;
   for (int k = 0; k < kHalvings; ++k, step /= 2) all.push_back(edge + step);
   if (whole) {
-    for (double& one : all) one = std::round(one);
+    const std::vector<double> fractions = all;
+    for (const double one : fractions)
+      if (std::round(one) != edge) all.push_back(std::round(one));
     all.push_back(edge + (edge > neighbour ? 1 : -1));
-    all.erase(std::remove(all.begin(), all.end(), edge), all.end());
   }
   return all;
 }

@@ -65,9 +65,8 @@ TEST_F(ProtocolTest, TuningLeavesValidAloneAndItsImagesOutOfTheTraining) {
       << ran.out;
   EXPECT_TRUE(holds(work_.get("r/index.html"), "Nothing is confirmed yet"));
   EXPECT_TRUE(holds(json_of(work_, "r/ce-seed1/result.json")["command"], " r/tuning.data "));
-  expect_refused(sweep(work_, {"-seeds", "1..2"}), "of other data or settings (inputs, tune)");
   expect_refused(sweep(work_, plus(kTune, {"-tune_share", ".5"})), "tuning split of other lists");
-  expect_refused(sweep(work_, plus(kTune, {"-per", "obj_gamma"})), "settings (tune)");
+  expect_refused(sweep(work_, plus(kTune, {"-per", "net.0.momentum"})), "settings (tune)");
 }
 
 TEST_F(ProtocolTest, UnsoundCallsAreRefused) {
@@ -115,6 +114,7 @@ TEST_F(ProtocolTest, TheChosenAreConfirmedWithOtherSeedsOnAllOfTrain) {
   ASSERT_EQ(collected.exit_code, 0) << collected.all();
   expect_equal(before, results(work_));
   EXPECT_TRUE(holds(work_.get("r/index.html"), "<h1>Confirmation:"));
+  expect_refused(sweep(work_, {"-seeds", "1..2"}), "of other data or settings (inputs, tune)");
   // valid= is looked at once.
   expect_refused(sweep(work_, plus(kTune, {"-confirm", "3"})), "was begun with 2 seeds, not 3");
   expect_refused(sweep(work_, {"-tune", "-seed", "1002"}), "seed 1002 is one of the confirmation");

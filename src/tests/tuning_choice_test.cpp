@@ -288,7 +288,7 @@ TEST(NullExperiment, IsConfirmedAsADifferenceInOneOfTwenty) {
   // do not, whatever the budgets.
   const Null unequal = simulate(2000, 1, 10);
   EXPECT_NEAR(unequal.confirmed, 100, 3 * 9.75);
-  EXPECT_GT(unequal.by_tuning_alone, 400);
+  EXPECT_GT(unequal.by_tuning_alone, 200);
 }
 
 }  // namespace
