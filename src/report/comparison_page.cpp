@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -233,6 +234,18 @@ std::string explained(const ComparisonStatistics& s, const char* files) {
          "<h2>Terms</h2>\n" + terms(s);
 }
 
+// Runs may be added to tuning after its confirmation, and change what it chooses.
+std::string outdated_text(const Comparison& tuning, const Comparison& confirmation) {
+  for (const TunedGroup& g : tuning.choice->groups)
+    if (g.chosen && std::none_of(confirmation.variants.begin(), confirmation.variants.end(),
+                                 [&](const ComparedVariant& v) {
+                                   return v.name == tuning.variants[*g.chosen].name;
+                                 }))
+      return cat("This confirms what was chosen before: tuning now chooses ",
+                 tuning.variants[*g.chosen].name, ", which is not confirmed.");
+  return "";
+}
+
 std::string part(const PagePart& p) {
   const auto& [c, s, scenes] = p;
   return "<h1>" + escaped_markup(part_heading(c)) + "</h1>\n" + sentences(c, s) +
@@ -281,9 +294,10 @@ std::string tuning_page(const PagePart& tuning, const PagePart* confirmation,
       "evaluates it once on valid=. Verdicts come from the confirmation alone, because figures "
       "that a variant was chosen by flatter it.",
       "soft");
-  if (confirmation)
-    page += part(*confirmation);
-  else
+  if (confirmation) {
+    const std::string outdated = outdated_text(c, confirmation->comparison);
+    page += (outdated.empty() ? "" : paragraph(outdated, "verdict")) + part(*confirmation);
+  } else
     page += paragraph("Nothing is confirmed yet: -confirm K does it, with K seeds.", "verdict");
   page += part(tuning);
   page += explained(tuning.statistics,

@@ -185,9 +185,10 @@ Comparison tuned() {
                                 {"focal", {"rate=1"}, {.5, .5, .5}},
                                 {"focal", {"rate=2"}, {.9, .9, .8}}}));
 }
-Comparison confirmed(std::vector<double> focal) {
+Comparison confirmed(const std::vector<double>& focal) {
   Comparison c = comparison_of({.50, .52, .54}, focal);
   c.purpose = Purpose::confirmation;
+  c.variants[0].name = "ce1", c.variants[1].name = "focal3";  // what tuned() chooses
   return c;
 }
 std::string page_of(const Comparison& tuning, const Comparison* confirmation) {
@@ -205,7 +206,7 @@ TEST(TuningPage, ClaimsFromTheConfirmationAlone) {
   const auto first = page.find("<h1>Confirmation: 2 variants with 3 seeds that tuning did not use"),
              second = page.find("<h1>Tuning: 4 variants with 3 seeds");
   ASSERT_TRUE(first != page.npos && second != page.npos && first < second) << page;
-  EXPECT_TRUE(holds(page.substr(first, second - first), "focal is better than ce"));
+  EXPECT_TRUE(holds(page.substr(first, second - first), "focal3 is better than ce1"));
   for (const char* claim : {" is better than ", " is worse than ", "no difference is shown"})
     EXPECT_FALSE(holds(page.substr(second), claim)) << claim;
   EXPECT_FALSE(holds(page.substr(second, page.find("<h2>Terms") - second), "p (Holm)"));
@@ -217,6 +218,14 @@ TEST(TuningPage, ClaimsFromTheConfirmationAlone) {
   EXPECT_TRUE(j["differences"].empty());
   EXPECT_EQ(j["choice"]["groups"][1]["chosen"], "focal3");
   EXPECT_EQ(j["choice"]["groups"][1]["edges"][0]["add"], "4");
+}
+
+TEST(TuningPage, SaysThatTuningHasChangedItsChoice) {
+  const std::string said = "tuning now chooses focal3, which is not confirmed";
+  Comparison confirmation = confirmed({.53, .54, .58});
+  EXPECT_FALSE(holds(page_of(tuned(), &confirmation), said));
+  confirmation.variants[1].name = "focal2";
+  EXPECT_TRUE(holds(page_of(tuned(), &confirmation), said));
 }
 
 TEST(TuningPage, AnUnfinishedConfirmationClaimsNothing) {

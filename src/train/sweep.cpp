@@ -179,7 +179,8 @@ void Sweep::make_queue() {
   for (const std::uint64_t seed : o.seeds)
     for (const PlannedVariant& variant : planned_)
       if (number++ % o.shards == o.shard - 1)
-        queue_.push_back({variant, seed, folder_.of_run(variant.name, seed)});
+        queue_.push_back({static_cast<const ComparedVariant&>(variant), seed,
+                          folder_.of_run(variant.name, seed)});
 }
 
 // Runs that were taken up stay, in whichever order they now have.

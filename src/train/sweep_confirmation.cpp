@@ -57,6 +57,7 @@ std::vector<ComparedVariant> confirmed_variants(const Comparison& c) {
       !has_diverged(c, 0))
     places.push_back(0);
   std::vector<ComparedVariant> variants;
+  variants.reserve(places.size());
   for (const std::size_t place : places) variants.push_back(c.variants[place]);
   return variants;
 }

@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 class Places {
  public:
   explicit Places(const ImagePaths& images) {
-    for (std::size_t i = 0; i < images.size(); ++i) all_.insert(place_of(images[i]));
+    for (const fs::path& image : images) all_.insert(place_of(image));
   }
   bool hold(const fs::path& image) const { return all_.contains(place_of(image)); }
 
@@ -57,6 +57,7 @@ ImagePaths share_of(const ImagePaths& images, const fs::path& list, double share
   ordered.resize(std::min(ordered.size(), to_size(std::max<std::int64_t>(1, wanted))));
   std::sort(first.begin(), first.end());
   std::vector<std::size_t> places;
+  places.reserve(ordered.size());
   for (const auto& [hash, path] : ordered)
     places.push_back(
         std::lower_bound(first.begin(), first.end(), std::pair{path, std::size_t{0}})->second);
