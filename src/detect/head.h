@@ -9,6 +9,7 @@
 #include "cfg/section.h"
 #include "core/named.h"
 #include "core/tensor.h"
+#include "detect/anchor_record.h"
 #include "detect/box.h"
 #include "detect/telemetry.h"
 
@@ -82,6 +83,7 @@ struct HeadSettings : HeadKeys, NmsKeys {
   std::int64_t anchors = 1;     // of this head
   std::string objectness_loss;  // its name, for charts and tables
   ObjectnessNorm objectness_norm = ObjectnessNorm::images;
+  bool calibrated = false;  // obj_calibrate=1
 };
 
 // What a head asks of the objectness of a fresh start (obj_prior, obj_init).
@@ -131,6 +133,12 @@ class Head {
   virtual float objectness_factor() const = 0;
   // Which channels of the layer below are objectness logits.
   virtual std::vector<std::int64_t> objectness_channels() const = 0;
+  // What training would make of the anchors, in a network of either mode, by the head's own rules
+  // and loss: assignment, weights (obj_norm=positives counts as 1), loss and gradient. `logits`:
+  // what the layer below made, {n, h, w, c} as the network's shape says; `truths`: one entry for
+  // each of the n images, in fractions of the network's input.
+  virtual AssignedAnchors assigned_anchors(const Stream&, std::span<const float> logits,
+                                           std::span<const std::vector<Truth>> truths) const = 0;
 
   // Telemetry of the last training pass: where it lies on the device, and on the host (waits for
   // the device).

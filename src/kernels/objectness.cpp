@@ -7,8 +7,6 @@ namespace darknet {
 
 namespace {
 
-constexpr float kEasy = .1f;  // a negative below this probability counts as easy
-
 template <class L>
 struct ApplyObjectness {
   L loss;
@@ -141,6 +139,17 @@ void apply(const Stream& s, const L& loss, const ObjectnessArguments& a) {
   for_each(s, a.size(), ApplyObjectness<L>{loss, a});
 }
 
+template <class L>
+struct CalibrateObjectness {
+  L loss;
+  CalibrationArguments a;
+  DN_HD void operator()(std::int64_t i) const {
+    const std::int64_t pixel = i / a.layout.anchors;
+    const std::int64_t channel = i % a.layout.anchors * a.layout.entries + a.layout.objectness;
+    a.out.at(pixel, channel) = posterior(loss, a.logits.at(pixel, channel), a.weights);
+  }
+};
+
 // The figures of one anchor, each by a function of its name in detect/telemetry.def.
 class AnchorFigures {
  public:
@@ -156,8 +165,8 @@ class AnchorFigures {
   DN_HD double objectness_loss_negative() const { return of_negative(r_.objectness_loss); }
   DN_HD double class_loss() const { return r_.class_loss; }
   DN_HD double box_loss() const { return r_.box_loss; }
-  DN_HD double gradient_easy_negative() const { return p_ < kEasy ? of_negative(g_) : 0; }
-  DN_HD double gradient_hard_negative() const { return p_ < kEasy ? 0 : of_negative(g_); }
+  DN_HD double gradient_easy_negative() const { return p_ < kEasyNegative ? of_negative(g_) : 0; }
+  DN_HD double gradient_hard_negative() const { return p_ < kEasyNegative ? 0 : of_negative(g_); }
   DN_HD double gradient_positive() const { return of_positive(g_); }
   DN_HD double p_positive() const { return of_positive(p_); }
   DN_HD double p_negative() const { return of_negative(p_); }
@@ -240,6 +249,15 @@ void apply_objectness(const Stream& s, const LogitLoss& loss, const ObjectnessAr
       },
       loss);
   if (a.guided > 0) guide(s, a, scratch);
+}
+
+void calibrate_objectness(const Stream& s, const LogitLoss& loss, const CalibrationArguments& a) {
+  std::visit(
+      [&](const auto& l) {
+        for_each(s, a.logits.shape.pixels() * a.layout.anchors,
+                 CalibrateObjectness<std::decay_t<decltype(l)>>{l, a});
+      },
+      loss);
 }
 
 std::int64_t telemetry_scratch(std::int64_t anchors) {

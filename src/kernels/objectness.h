@@ -5,22 +5,14 @@
 #include <cstdint>
 #include "core/step.h"
 #include "core/tensor.h"
+#include "detect/anchor_record.h"
 #include "detect/telemetry.h"
 #include "losses/losses.h"
+#include "losses/posterior.h"
 
 namespace darknet {
 
-enum class AnchorState : std::int32_t { negative, positive, ignored };
-
-// Anchor a of a head, a = pixel * anchors + n. Written by the head's assignment.
-struct AnchorRecord {
-  AnchorState state = AnchorState::negative;
-  std::int32_t truths = 0;  // that chose this anchor
-  float target = 0;         // of the objectness, in [0, 1]
-  float weight = 0;         // of the objectness loss
-  float class_loss = 0, box_loss = 0, iou = 0;
-  float objectness_loss = 0;  // filled in by apply_objectness
-};
+inline constexpr float kEasyNegative = .1f;  // a negative below this probability counts as easy
 
 struct AnchorLayout {
   std::int64_t anchors = 1, entries = 6;  // per cell; per anchor: 4 box, objectness, classes
@@ -59,6 +51,16 @@ struct ObjectnessArguments {
 // `guided` do not touch.
 std::int64_t objectness_scratch(std::int64_t anchors);
 void apply_objectness(const Stream&, const LogitLoss&, const ObjectnessArguments&, void* scratch);
+
+// Inference with obj_calibrate=1: the objectness of every anchor of `out` becomes the posterior
+// (losses/posterior.h) of its logit.
+struct CalibrationArguments {
+  View<const float> logits;
+  View<float> out;
+  AnchorLayout layout;
+  PosteriorWeights weights;
+};
+void calibrate_objectness(const Stream&, const LogitLoss&, const CalibrationArguments&);
 
 // Sums over all records, on the device.
 std::int64_t telemetry_scratch(std::int64_t anchors);

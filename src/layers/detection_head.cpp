@@ -1,13 +1,56 @@
 #include "layers/detection_head.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <utility>
 
 #include "core/index.h"
 #include "core/text.h"
+#include "detect/packed_truths.h"
 
 namespace darknet {
+namespace {
+
+// Values on the device, in the order of those in host memory.
+template <class T>
+class OnDevice {
+ public:
+  OnDevice(const Stream& stream, std::int64_t count)
+      : stream_(stream), count_(count), buffer_(stream.device, count * std::int64_t{sizeof(T)}) {}
+  OnDevice(const Stream& stream, std::span<const T> values) : OnDevice(stream, std::ssize(values)) {
+    memory(stream.device.type).copy_in(stream, data(), values.data(), values.size_bytes());
+  }
+  T* data() const { return static_cast<T*>(buffer_.data()); }
+  std::vector<T> to_host() const {
+    std::vector<T> values(to_size(count_));
+    memory(stream_.device.type).copy_out(stream_, values.data(), data(), count_ * sizeof(T));
+    memory(stream_.device.type).synchronize(stream_);
+    return values;
+  }
+
+ private:
+  const Stream& stream_;
+  std::int64_t count_;
+  Buffer buffer_;
+};
+
+// How many anchors each ground truth of an image keeps.
+std::vector<std::int32_t> anchors_kept(std::span<const TruthChoice> choices, bool last_wins) {
+  std::vector<std::int32_t> kept(choices.size(), 0);
+  std::map<std::pair<std::int32_t, int>, std::size_t> owners;
+  for (std::size_t t = 0; t < choices.size(); ++t)
+    for (int n = 0; n < kMaxAnchors; ++n) {
+      if (choices[t].cell < 0 || !(choices[t].anchors >> n & 1)) continue;
+      ++kept[t];
+      const auto [owner, first] = owners.try_emplace({choices[t].cell, n}, t);
+      if (!first && last_wins) --kept[owner->second];
+      owner->second = t;
+    }
+  return kept;
+}
+
+}  // namespace
 
 void DetectionHead::set_up(Setup setup) {
   setup_ = std::move(setup);
@@ -24,8 +67,12 @@ void DetectionHead::set_up(Setup setup) {
   layout_ = {.anchors = anchors_.count,
              .entries = setup_.box_entries + 1 + setup_.keys.classes,
              .objectness = setup_.box_entries};
-  settings_ = {setup_.keys, setup_.nms, anchors_.count,
-               std::string(name_of(setup_.objectness.loss)), setup_.objectness.rules.norm};
+  settings_ = {setup_.keys,
+               setup_.nms,
+               anchors_.count,
+               std::string(name_of(setup_.objectness.loss)),
+               setup_.objectness.rules.norm,
+               setup_.objectness.calibrate};
 }
 
 AnchorTable DetectionHead::anchors_for(const Shape& net, const Shape& grid) const {
@@ -56,6 +103,9 @@ Requirements DetectionHead::reshape(std::span<const Shape> in, Ops&, const PlanO
 
 void DetectionHead::forward(const Pass& pass, std::span<const TensorView> in, TensorView out) {
   decode_outputs(pass.stream, in[0].as<>(), out.as<>());
+  if (pass.mode == Mode::inference && setup_.objectness.calibrate)
+    calibrate_objectness(pass.stream, setup_.objectness.loss,
+                         {in[0].as<>(), out.as<>(), layout_, posterior_weights()});
   if (pass.mode == Mode::inference || !pass.truths.data) return;
   const AssignArguments a{
       .anchors = anchors_,
@@ -69,19 +119,22 @@ void DetectionHead::forward(const Pass& pass, std::span<const TensorView> in, Te
       .records = reinterpret_cast<AnchorRecord*>(static_cast<char*>(pass.saved) + records_at()),
       .step = pass.step};
   assign_truths(pass.stream, a);
-  const ObjectnessArguments o{
-      .logits = a.logits,
-      .gradient = a.gradient,
-      .records = a.records,
-      .layout = layout_,
-      .step = pass.step,
-      .factor = objectness_factor_,
-      .scale = a.rules.by_positives(),
-      .gamma_ramp = setup_.objectness.gamma_ramp ? context_.burn_in : 0,
-      .guided = setup_.objectness.guided ? setup_.keys.obj_normalizer.value : 0,
-      .last_truth_wins = setup_.last_truth_wins};
+  const ObjectnessArguments o = objectness_arguments(a);
   apply_objectness(pass.stream, setup_.objectness.loss, o, pass.workspace);
   sum_telemetry(pass.stream, o, static_cast<HeadTelemetry*>(sums_.data()), pass.workspace);
+}
+
+ObjectnessArguments DetectionHead::objectness_arguments(const AssignArguments& a) const {
+  return {.logits = a.logits,
+          .gradient = a.gradient,
+          .records = a.records,
+          .layout = layout_,
+          .step = a.step,
+          .factor = objectness_factor_,
+          .scale = a.rules.by_positives(),
+          .gamma_ramp = setup_.objectness.gamma_ramp ? context_.burn_in : 0,
+          .guided = setup_.objectness.guided ? setup_.keys.obj_normalizer.value : 0,
+          .last_truth_wins = setup_.last_truth_wins};
 }
 
 void DetectionHead::backward(const Pass& pass, const BackwardArguments& a) {
@@ -155,6 +208,59 @@ std::vector<std::int64_t> DetectionHead::objectness_channels() const {
   for (std::int64_t n = 0; n < layout_.anchors; ++n)
     channels.push_back(n * layout_.entries + layout_.objectness);
   return channels;
+}
+
+// Of every anchor, from the values of all channels.
+std::vector<float> DetectionHead::objectness_of(std::span<const float> values) const {
+  std::vector<float> all;
+  for (std::int64_t pixel = 0; pixel < shape_.pixels(); ++pixel)
+    for (const std::int64_t channel : objectness_channels())
+      all.push_back(values[to_size(pixel * shape_.c + channel)]);
+  return all;
+}
+
+AssignedAnchors DetectionHead::assigned_anchors(const Stream& stream, std::span<const float> logits,
+                                                std::span<const std::vector<Truth>> truths) const {
+  if (std::ssize(logits) != shape_.size() || std::ssize(truths) != shape_.n)
+    fail(title(), ": anchors of ", truths.size(), " images and ", logits.size(),
+         " logits are asked for, the network has ", shape_.n, " and ", shape_.size());
+  const std::int64_t anchors = shape_.pixels() * layout_.anchors;
+  const std::int64_t capacity = std::max<std::int64_t>(1, context_.truths);
+  const PackedTruths packed = pack_truths(truths, capacity);
+  const OnDevice<float> in(stream, logits), out(stream, shape_.size()),
+      gradient(stream, shape_.size());
+  const OnDevice<Truth> data(stream, std::span<const Truth>(packed.truths));
+  const OnDevice<std::int32_t> counts(stream, std::span<const std::int32_t>(packed.counts));
+  const OnDevice<TruthChoice> choices(stream, std::ssize(packed.truths));
+  const OnDevice<AnchorRecord> records(stream, anchors);
+  constexpr std::int64_t kLate = std::int64_t{1} << 40;  // behind burn_in and other starts
+  const StepState late{{.iteration = kLate, .images_seen = kLate}};
+  const OnDevice<StepState> step(stream, std::span(&late, 1));
+  const auto view = [&](float* values) { return View<float>{values, shape_, shape_.c}; };
+  decode_outputs(stream, view(in.data()), view(out.data()));
+  const AssignArguments a{.anchors = anchors_,
+                          .layout = layout_,
+                          .rules = setup_.objectness.rules,
+                          .logits = view(in.data()),
+                          .out = view(out.data()),
+                          .gradient = view(gradient.data()),
+                          .truths = {data.data(), counts.data(), shape_.n, capacity},
+                          .choices = choices.data(),
+                          .records = records.data(),
+                          .step = step.data()};
+  assign_truths(stream, a);
+  const OnDevice<char> scratch(stream, objectness_scratch(anchors));
+  apply_objectness(stream, setup_.objectness.loss, objectness_arguments(a), scratch.data());
+  AssignedAnchors result{.records = records.to_host(),
+                         .logits = objectness_of(logits),
+                         .gradients = objectness_of(gradient.to_host())};
+  const std::vector<TruthChoice> chosen = choices.to_host();
+  for (std::size_t i = 0; i < truths.size(); ++i) {
+    const std::span all(chosen.data() + i * to_size(capacity), to_size(packed.counts[i]));
+    result.anchors_of_truth.push_back(anchors_kept(all, setup_.last_truth_wins));
+    result.anchors_of_truth.back().resize(truths[i].size(), 0);
+  }
+  return result;
 }
 
 }  // namespace darknet

@@ -37,6 +37,8 @@ class DetectionHead : public Layer, public Head {
   void set_objectness_factor(float factor) override { objectness_factor_ = factor; }
   float objectness_factor() const override { return objectness_factor_; }
   std::vector<std::int64_t> objectness_channels() const override;
+  AssignedAnchors assigned_anchors(const Stream&, std::span<const float> logits,
+                                   std::span<const std::vector<Truth>> truths) const override;
   const HeadTelemetry* sums() const override {
     return static_cast<const HeadTelemetry*>(sums_.data());
   }
@@ -73,6 +75,11 @@ class DetectionHead : public Layer, public Head {
 
  private:
   AnchorTable anchors_for(const Shape& net, const Shape& grid) const;
+  ObjectnessArguments objectness_arguments(const AssignArguments&) const;
+  std::vector<float> objectness_of(std::span<const float> values) const;
+  PosteriorWeights posterior_weights() const {
+    return {setup_.weight_positive, setup_.weight_negative};
+  }
   std::int64_t records_at() const { return shape_.size() * size_of(DType::f32); }
   TensorView gradient(const Pass& pass) const { return {pass.saved, DType::f32, shape_, shape_.c}; }
 

@@ -239,7 +239,7 @@ class RegionLayer final : public KeyedHead<RegionKeys> {
                 .min_objectness = keys_.classfix == -1 ? .5f : 0,  // Darknet
                 .last_truth_wins = true};
     read_class_loss(section);
-    if (section.training()) check_losses(section, setup.objectness);
+    if (section.training() || setup.objectness.calibrate) check_losses(section, setup.objectness);
     set_up(std::move(setup));
   }
 
@@ -288,6 +288,7 @@ void RegionLayer::check_losses(const Section& section, const Objectness& objectn
   const bool soft = rules.target_is_overlap() ||
                     (rules.target_from_keys() && (keys_.rescore || keys_.classfix == -1));
   require_hard_targets(section, objectness, soft);
+  require_posterior(section, objectness, soft, {keys_.object_scale, keys_.noobject_scale});
   if (!keys_.bias_match && objectness.needs_labels)
     section.fail_between(
         {"bias_match", "obj_norm", "obj_prior", "obj_normalizer"},

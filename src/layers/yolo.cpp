@@ -157,7 +157,7 @@ class YoloLayer final : public KeyedHead<YoloKeys> {
                 .objectness = read_objectness(section, default_loss, keys_.obj_normalizer),
                 .gradient_factor = keys_.delta_normalizer};
     class_loss_ = read_sigmoid_class_loss(section, default_loss);
-    if (section.training()) check_losses(section, setup.objectness);
+    if (section.training() || setup.objectness.calibrate) check_losses(section, setup.objectness);
     counters_per_class_ = std::move(lists.counters_per_class);
     set_up(std::move(setup));
   }
@@ -166,7 +166,7 @@ class YoloLayer final : public KeyedHead<YoloKeys> {
     const Requirements r = DetectionHead::reshape(in, ops, options);
     if (keys_.new_coords && !accepted_)
       fail(title(), ": new_coords=1 needs activation=logistic in the convolution before it");
-    if (options.mode == Mode::training) upload_multipliers();
+    upload_multipliers();
     return r;
   }
   bool accept_activation(const Activation& a) override {
@@ -201,6 +201,7 @@ void YoloLayer::check_losses(const Section& section, const Objectness& objectnes
   const ObjectnessRules& rules = objectness.rules;
   const bool smooth = keys_.objectness_smooth && rules.target_from_keys();
   require_hard_targets(section, objectness, smooth || rules.target_is_overlap());
+  require_posterior(section, objectness, smooth || rules.target_is_overlap());
   if (smooth)
     log::warn(
         cat(title(),
@@ -216,9 +217,10 @@ void YoloLayer::check_losses(const Section& section, const Objectness& objectnes
         "obj_normalizer=auto ask");
 }
 
-// Darknet: max(count) / count, capped at max_delta.
+// Darknet: max(count) / count, capped at max_delta. Where nothing is trained their number was not
+// checked.
 void YoloLayer::upload_multipliers() {
-  if (counters_per_class_.empty() || !multipliers_.empty()) return;
+  if (std::ssize(counters_per_class_) != keys_.classes || !multipliers_.empty()) return;
   const auto max =
       static_cast<float>(*std::max_element(counters_per_class_.begin(), counters_per_class_.end()));
   std::vector<float> values;

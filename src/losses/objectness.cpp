@@ -20,12 +20,17 @@ double gradient_of_positive(const LogitLoss& loss, double x) {
 }  // namespace
 
 Objectness read_objectness(Section& section, std::string_view default_loss, RealOrAuto normalizer) {
+  CalibrationKey calibration;
+  section.read(calibration);
   ObjectnessKeys keys;
+  const bool training = section.training();
+  section.set_training(training || calibration.calibrate);  // the loss is used, so it is checked
   section.read_training(keys);
-  Objectness o{.rules = keys.rules};
+  Objectness o{.rules = keys.rules, .calibrate = calibration.calibrate};
   o.loss = read_loss<LogitLoss>(section, "obj_",
                                 keys.loss.empty() ? default_loss : std::string_view(keys.loss));
-  if (!section.training()) return o;
+  section.set_training(training);
+  if (!training) return o;
   o.gamma_ramp = keys.gamma_ramp && has_focusing(o.loss);
   if (keys.gamma_ramp && !o.gamma_ramp)
     section.ignore(kGammaRampKey,
@@ -57,8 +62,37 @@ void require_hard_targets(const Section& section, const Objectness& o, bool soft
                              other));
 }
 
+bool has_posterior(const LogitLoss& loss, const PosteriorWeights& weights) {
+  constexpr double kFar = 200, kEnd = 1e-3;
+  return std::visit(
+      [&](const auto& l) {
+        if constexpr (losses::OfBatch<std::decay_t<decltype(l)>>) return false;
+        return posterior(l, -kFar, weights) < kEnd && posterior(l, kFar, weights) > 1 - kEnd;
+      },
+      loss);
+}
+
+void require_posterior(const Section& section, const Objectness& o, bool soft,
+                       const PosteriorWeights& weights) {
+  if (!o.calibrate) return;
+  if (soft)
+    section.fail_between(
+        {"obj_calibrate", "obj_target", "rescore", "classfix", "objectness_smooth"},
+        "obj_calibrate=1 needs hard targets: where they are an IoU, the "
+        "objectness is no probability of an object; use obj_target=one");
+  if (!has_posterior(o.loss, weights))
+    section.fail_between(
+        {"obj_calibrate", "obj_loss", "obj_alpha", "obj_margin", "object_scale", "noobject_scale"},
+        cat("obj_calibrate=1: with these keys no probability of an object follows "
+            "from the loss ",
+            name_of(o.loss),
+            ": it has no gradient of objects, or none of background, or none of "
+            "background near p = 1, or it weighs anchors by their batch"));
+}
+
 void describe_objectness(KeyDocs& docs, std::string_view without) {
   docs.add(ObjectnessKeys{.without = without});
+  docs.add(CalibrationKey{});
   describe_losses<LogitLoss>(docs, "obj_");
 }
 

@@ -9,6 +9,7 @@
 #include "cfg/section.h"
 #include "detect/head.h"
 #include "losses/loss_keys.h"
+#include "losses/posterior.h"
 
 namespace darknet {
 
@@ -70,6 +71,16 @@ struct ObjectnessKeys {
   }
 };
 
+struct CalibrationKey {
+  bool calibrate = false;
+  template <class V>
+  void fields(V&& v) {
+    v("obj_calibrate", calibrate, Flag{},
+      "1: detections have the probability of an object for which this loss gives their objectness; "
+      "focal losses pull it towards .5");
+  }
+};
+
 struct Objectness {
   LogitLoss loss;
   ObjectnessRules rules;
@@ -77,6 +88,7 @@ struct Objectness {
   bool gamma_ramp = false;    // the loss has a gamma, and it rises over burn_in
   bool guided = false;        // the loss is scaled to the box loss
   bool needs_labels = false;  // a key counts the positives of the training labels
+  bool calibrate = false;     // at inference
 };
 
 // Reads the keys; throws on obj_prior=auto, and obj_normalizer=auto, with a loss that allows no
@@ -86,6 +98,13 @@ Objectness read_objectness(Section&, std::string_view default_loss, RealOrAuto n
 LogitLoss loss_of_first_iteration(const Objectness&);
 // Throws where targets are soft and the loss needs hard ones, naming the loss that does not.
 void require_hard_targets(const Section&, const Objectness&, bool soft);
+// Whether every probability of an object has a prediction of its own: not where the loss has no
+// gradient of one side, or, as asymmetric with a margin, none of background near p = 1,
+// nor where it weighs anchors by their batch.
+bool has_posterior(const LogitLoss&, const PosteriorWeights&);
+// Throws where obj_calibrate=1 and no posterior follows from the objectness: of soft targets,
+// or without has_posterior().
+void require_posterior(const Section&, const Objectness&, bool soft, const PosteriorWeights& = {});
 // `without`: the loss that the head takes without obj_loss.
 void describe_objectness(KeyDocs&, std::string_view without);
 

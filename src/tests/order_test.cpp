@@ -286,7 +286,9 @@ void check_objectness() {
         add_telemetry(s, {&sums, &total, 0, true}, &step);
         add_telemetry(s, {&sums, &total, 1, false}, &step);
         EXPECT_EQ(total.objectness_loss_negative, 2 * sums.objectness_loss_negative);
-        Bytes all = bytes_of({&gradient});
+        const Tensor out = random_tensor(shape, 2);
+        calibrate_objectness(s, loss, {logits.view().as<>(), out.view().as<>(), kLayout, {}});
+        Bytes all = bytes_of({&gradient, &out});
         append(all, records);
         append(all, std::span(&total, 1));
         return all;

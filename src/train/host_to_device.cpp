@@ -5,6 +5,7 @@
 
 #include "core/device_guard.h"
 #include "core/index.h"
+#include "detect/packed_truths.h"
 
 namespace darknet {
 namespace {
@@ -24,27 +25,6 @@ bool all_whole(const StepInput& input, std::int64_t first, std::int64_t count) {
   for (std::int64_t image = first; image < first + count; ++image)
     if (has_tiles(input, image)) return false;
   return true;
-}
-
-// The truths of one micro-batch of a batch, `capacity` places for each image.
-struct PackedTruths {
-  std::vector<Truth> truths;
-  std::vector<std::int32_t> counts;
-  std::int64_t left_out = 0;
-};
-
-PackedTruths pack(std::span<const std::vector<Truth>> images, std::int64_t capacity) {
-  PackedTruths p;
-  p.truths.resize(images.size() * to_size(capacity));
-  auto to = p.truths.begin();
-  for (const std::vector<Truth>& image : images) {
-    const auto there = std::ssize(image), n = std::min(capacity, there);
-    std::copy_n(image.begin(), n, to);
-    p.counts.push_back(static_cast<std::int32_t>(n));
-    p.left_out += there - n;
-    to += capacity;
-  }
-  return p;
 }
 
 }  // namespace
@@ -139,7 +119,7 @@ std::int64_t HostToDevice::send(const StepInput& input, std::int64_t first,
   const Stream& stream = net_.stream();
   const DeviceGuard guard(stream.device);
   const PackedTruths truths =
-      pack(input.truths.subspan(to_size(first), to_size(net_.input_shape().n)), capacity_);
+      pack_truths(input.truths.subspan(to_size(first), to_size(net_.input_shape().n)), capacity_);
   const Shape in = net_.input_shape();
   const bool in_place = direct() && all_whole(input, first, in.n);
   in_place_ = in_place ? input.pixels.data() + first * in.features() : nullptr;

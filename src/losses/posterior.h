@@ -1,0 +1,27 @@
+// The way back from what a loss makes of a probability. Where a share eta of like anchors holds an
+// object, the expected loss eta w+ L(x, 1) + (1 - eta) w- L(x, 0) is smallest at the logit x with
+//   eta w+ g+(x) + (1 - eta) w- g-(x) = 0,
+// which is eta itself only for cross-entropy (docs/loss-math.md, What focal loss does to
+// probabilities). Solved for eta this is a closed form, without iterations or tables.
+#pragma once
+#include "core/hd.h"
+
+namespace darknet {
+
+// Of positives and of negatives in the loss, apart from the loss's own: object_scale and
+// noobject_scale of [region].
+struct PosteriorWeights {
+  float positive = 1, negative = 1;
+};
+
+// eta in [0, 1] of the logit x, for hard targets. It rises with x where has_posterior()
+// (losses/objectness.h).
+template <class L, class T>
+DN_HD T posterior(const L& loss, T x, const PosteriorWeights& w) {
+  const T up = -T(w.positive) * loss.gradient(x, T(1), true);
+  const T down = T(w.negative) * loss.gradient(x, T(0), false);
+  const T sum = up + down;
+  return sum > 0 ? down / sum : x < 0 ? T(0) : T(1);  // both underflow far out (mse)
+}
+
+}  // namespace darknet
