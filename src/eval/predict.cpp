@@ -23,20 +23,26 @@ struct Placed {
 // image.
 std::vector<Detection> detections_in_image(const Network& net, std::int64_t image,
                                            const DetectionOptions& options, const Placed& placed) {
-  std::vector<InputDetection> found = detections(net, image, options.threshold);
+  const ConfidenceMap& calibrated = options.calibration;
+  std::vector<InputDetection> found =
+      detections(net, image, calibrated.lower_bound(options.threshold));
   const HeadSettings& head = net.heads().back().head->settings();
   if (options.nms > 0) nms(found, head.nms_kind, options.nms, head.beta_nms);
   std::vector<Detection> all;
   all.reserve(found.size());
-  for (const InputDetection& d : found)
+  for (const InputDetection& d : found) {
+    const float probability = calibrated(d.probability);
+    if (!(probability > options.threshold)) continue;
     all.push_back({to_image(d.box, placed.placement, placed.width, placed.height, placed.input.h,
                             placed.input.w),
-                   d.class_id, d.objectness, d.probability});
+                   d.class_id, d.objectness, probability});
+  }
   return all;
 }
 
-// `pixels`: of as many images as there are, the network's input may have more.
-void forward(Network& net, const std::vector<float>& pixels) {
+}  // namespace
+
+void forward_images(Network& net, const std::vector<float>& pixels) {
   const Stream& stream = net.stream();
   const bool in_place =
       stream.device.type == DeviceType::cpu && std::ssize(pixels) == net.input_shape().size();
@@ -46,8 +52,6 @@ void forward(Network& net, const std::vector<float>& pixels) {
   net.forward(
       {.stream = stream, .mode = Mode::inference, .input = in_place ? pixels.data() : nullptr});
 }
-
-}  // namespace
 
 std::int64_t classes_of(const Network& net) {
   std::int64_t classes = 0;
@@ -82,7 +86,7 @@ PreparedImage prepare_image(const Stream& stream, const Image& image, const Shap
 
 std::vector<Detection> detect(Network& net, const PreparedImage& image,
                               const DetectionOptions& options) {
-  forward(net, image.pixels);
+  forward_images(net, image.pixels);
   return detections_in_image(net, 0, options,
                              {image.placement, image.width, image.height, net.input_shape()});
 }
@@ -126,7 +130,7 @@ void detect_batches(Network& net, Loader& loader, std::size_t images, const Dete
   while (true) {
     const Batch& batch = loader.next();
     if (batch.images.empty() || (run.stop && run.stop())) return;
-    forward(net, batch.pixels);
+    forward_images(net, batch.pixels);
     for (std::size_t i = 0; i < batch.images.size(); ++i, ++done) {
       const ImageSize size{batch.sizes[i].width, batch.sizes[i].height};
       take(

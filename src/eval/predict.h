@@ -11,6 +11,7 @@
 #include "dataset/loader.h"
 #include "detect/box.h"
 #include "eval/average_precision.h"
+#include "eval/confidence_map.h"
 #include "image/image.h"
 #include "image/image_size.h"
 #include "nn/network.h"
@@ -21,8 +22,9 @@ inline constexpr float kDefaultNms = .45f;            // Darknet
 inline constexpr float kEvaluationThreshold = .005f;  // Darknet: detections that count for the AP
 
 struct DetectionOptions {
-  float threshold = .25f;
-  float nms = kDefaultNms;  // 0: none
+  float threshold = .25f;          // of the probability, calibrated
+  float nms = kDefaultNms;         // 0: none
+  ConfidenceMap calibration = {};  // of the probabilities; their order and the boxes stay
 };
 
 // An image as the network's input, and the way back.
@@ -33,6 +35,9 @@ struct PreparedImage {
 };
 // `input`: net.input_shape(). Needs no network, so that it can be done while one is at work.
 PreparedImage prepare_image(const Stream&, const Image&, const Shape& input, bool letter_box);
+
+// The forward pass over NHWC pixels of as many images as there are; the network may take more.
+void forward_images(Network& net, const std::vector<float>& pixels);
 
 // The detections of one image; `net` was made for inference with a batch of 1.
 std::vector<Detection> detect(Network& net, const PreparedImage&, const DetectionOptions&);

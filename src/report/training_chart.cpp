@@ -269,6 +269,12 @@ TrainingHistory read_history(const std::filesystem::path& log) {
   return h;
 }
 
+Panel gradient_share_panel(const TrainingHistory& h) {
+  const auto shares =
+      std::ranges::find(kFigurePanels, TelemetryPanel::gradient_shares, &FigurePanel::panel);
+  return panel_of_all_heads(*shares, h);
+}
+
 Chart training_chart(const TrainingHistory& h) {
   Chart chart{.title = h.label};
   std::vector<Panel>& panels = chart.panels;

@@ -73,6 +73,8 @@ TrainingHistory read_history(const std::filesystem::path& log);
 
 // All figures of one training.
 Chart training_chart(const TrainingHistory&);
+// Of it, the shares of easy and hard background and of objects in the objectness gradient.
+Panel gradient_share_panel(const TrainingHistory&);
 // What can be compared of several, one line each.
 Chart comparison_chart(const std::vector<TrainingHistory>&);
 
