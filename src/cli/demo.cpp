@@ -35,9 +35,9 @@ constexpr milliseconds kGlance(50);
 constexpr float kThresholdStep = .05f;
 
 // Networks for frames that are worked on at the same time, each on its share of the cores.
-std::vector<Network> open_networks(const DemoOptions& o, int detectors) {
+std::vector<Network> open_networks(const DemoOptions& o, int detectors, std::uint64_t& checksum) {
   std::vector<Network> nets;
-  nets.push_back(open_network(o));
+  nets.push_back(open_network(o, 1, &checksum));
   const log::WithoutWarnings told;
   while (static_cast<int>(nets.size()) < detectors) nets.push_back(open_network(o));
   return nets;
@@ -81,6 +81,7 @@ class Demo {
   std::unique_ptr<VideoSource> source_;
   VideoFormat format_;
   std::vector<Network> nets_;
+  ConfidenceMap calibration_;
   int threads_of_detector_ = 1;
   std::vector<std::string> names_;
   Smoother smoother_;
@@ -111,7 +112,9 @@ Demo::Demo(const DemoOptions& o)
   source_ = open_source(o, [this] { return stop_requested(); });
   format_ = source_->format();
   if (format_.fps <= 0) format_.fps = kUnknownFps;
-  nets_ = open_networks(options_, detectors_of(o, format_));
+  std::uint64_t checksum = 0;
+  nets_ = open_networks(options_, detectors_of(o, format_), checksum);
+  if (o.calibrate) calibration_ = stored_calibration(options_, nets_.front(), checksum);
   // OMP_NUM_THREADS counts here too.
   threads_of_detector_ =
       std::max(1, std::min(core_count(), launch_threads()) / static_cast<int>(nets_.size()));
@@ -144,7 +147,7 @@ PipelineStages Demo::stages() {
 
 std::vector<Detection> Demo::detect(std::size_t worker, const PreparedImage& image) {
   limit_threads(threads_of_detector_);
-  return darknet::detect(nets_[worker], image, {network_threshold(), options_.nms});
+  return darknet::detect(nets_[worker], image, {network_threshold(), options_.nms, calibration_});
 }
 
 void Demo::finish(Frame& frame) {

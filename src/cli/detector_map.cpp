@@ -7,6 +7,7 @@
 
 #include "cfg/data_file.h"
 #include "cli/common_flags.h"
+#include "cli/evaluation_set.h"
 #include "cli/map_report.h"
 #include "cli/network_arguments.h"
 #include "cli/open_network.h"
@@ -17,9 +18,7 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "dataset/detection_files.h"
-#include "dataset/image_list.h"
 #include "dataset/image_sizes.h"
-#include "dataset/labels.h"
 #include "eval/predict.h"
 #include "report/error_sheet.h"
 
@@ -29,30 +28,9 @@ namespace {
 struct Options : NetworkArguments, ReadingArguments {
   std::string out, detections, curves, errors;
   float iou_thresh = .5f, thresh = .25f;
+  bool calibrate = false;
   int points = 0;
 };
-
-// `difficult` lists the same images; their labels lie in a folder of their own next to it.
-GroundTruths difficult_truths(const DataFile& data, const LabelledImages& labelled,
-                              std::int64_t classes, BadLabels bad) {
-  if (data.difficult.empty()) return {};
-  ImagePaths all_difficult = read_image_list(data.difficult);
-  all_difficult.set_lists({});  // its labels count, its images need not be there
-  const std::size_t listed = labelled.images.size() + labelled.left_out.size();
-  if (all_difficult.size() != listed)
-    fail_at({data.difficult.string(), 0}, "lists ", plural(std::ssize(all_difficult), "image"),
-            ", valid lists ", listed);
-  const ImagePaths difficult = without(all_difficult, labelled.left_out);
-  for (std::size_t i = 0; i < difficult.size(); ++i)
-    if (difficult[i].filename() != labelled.images[i].filename())
-      fail_at({data.difficult.string(), 0}, "image ", i + 1, " is ", difficult[i].string(),
-              ", in valid it is ", labelled.images[i].string());
-  LabelledImages all = read_all_labels(difficult, classes, bad);
-  if (!all.left_out.empty())
-    fail_at({data.difficult.string(), 0}, all.left_out.size(),
-            " of its images have no label file: those of difficult objects must all be there");
-  return std::move(all.truths);
-}
 
 // What is to be scored: images with their ground truths, and later detections.
 struct Labelled {
@@ -62,21 +40,19 @@ struct Labelled {
 };
 
 Labelled read_labelled(const DataFile& data, std::vector<std::string> names, BadLabels bad) {
-  const auto classes = std::ssize(names);
-  LabelledImages labelled =
-      read_all_labels(read_image_list(required(data, data.valid, "valid")), classes, bad);
-  auto difficult = difficult_truths(data, labelled, classes, bad);
-  return {data,
-          {std::move(labelled.images), std::move(labelled.truths), std::move(difficult)},
-          std::move(names)};
+  EvaluationSet set = read_validation_set(data, std::ssize(names), bad);
+  return {data, std::move(set), std::move(names)};
 }
 
 WholeEvaluation detect_all(const Options& o, const NetworkArguments& network, const DataFile& data,
                            Labelled& to) {
-  Network net = open_network(network, kEvaluationBatch);
+  std::uint64_t checksum = 0;
+  Network net = open_network(network, kEvaluationBatch, &checksum);
   classes_of(net);
   to = read_labelled(data, class_names(net, data), o.bad_labels);
-  return evaluate_all(net, to.set, o.threads);
+  DetectionOptions options{kEvaluationThreshold, kDefaultNms};
+  if (o.calibrate) options.calibration = stored_calibration(network, net, checksum);
+  return evaluate_all(net, to.set, o.threads, options);
 }
 
 // Of another program.
@@ -135,14 +111,17 @@ void print_advice(const Options& o, const BestF1& best) {
   }
   fmt::print(
       "F1 is best at threshold {0:.3f}: darknet detector test {1} {2} {3} IMAGE -thresh "
-      "{0:.3f}{4}\n",
+      "{0:.3f}{4}{5}\n",
       std::floor(std::max(0., best.threshold - 1e-6) * kSteps) / kSteps, printable(o.data),
-      printable(o.cfg), printable(o.weights), o.letter_box ? " -letter_box" : "");
+      printable(o.cfg), printable(o.weights), o.letter_box ? " -letter_box" : "",
+      o.calibrate ? " -calibrate" : "");
 }
 
 int map(const Options& o) {
   if (o.detections.empty() && o.weights.empty())
     throw Error("expected a cfg and weights, or -detections", 2);
+  if (!o.detections.empty() && o.calibrate)
+    throw Error("-calibrate: it is of a network's detections, not of -detections", 2);
   if (!o.detections.empty() && !o.cfg.empty())
     throw Error("-detections: no cfg and no weights are used then", 2);
   // Once: it may be a pipe.
@@ -205,6 +184,7 @@ void add_detector_map(Program& program) {
       "folder for precision-recall curves (CSV, SVG, PNG) and the confusion matrix (PNG)");
   command.option("-errors", o.errors,
                  "folder for contact sheets of the worst errors, and errors.csv");
+  add_calibrate(command, o.calibrate);
   add_reading_flags(command, o);
   add_network_flags(command, o);
   add_darknet_habits(command);

@@ -49,12 +49,14 @@ int valid(const Options& o) {
   const auto results = make_result_writer(format_of(o, data), {data.results, true, o.out});
   const ImagePaths images = read_image_list(required(data, data.valid, "valid"));
   results->check_images({images});
-  Network net = open_network(network, kEvaluationBatch);
+  std::uint64_t checksum = 0;
+  Network net = open_network(network, kEvaluationBatch, &checksum);
   results->set_classes(class_names(net, data));
   const InterruptGuard interrupt;  // from here on: what was found so far is written
-  const DetectionRun run{.threads = o.threads,
-                         .stop = [&] { return interrupt.requested(); },
-                         .options = detection_options(o)};
+  DetectionRun run{.threads = o.threads,
+                   .stop = [&] { return interrupt.requested(); },
+                   .options = detection_options(o)};
+  if (o.calibrate) run.options.calibration = stored_calibration(network, net, checksum);
   const std::size_t done = detect_all(net, images, run, *results);
   for (const auto& path : results->outputs())  // also where the terminal was closed meanwhile
     log::info("-> " + printable(path.string()));

@@ -206,7 +206,9 @@ std::string manual_page(const CommandDoc& program) {
       "and "
       "of the end\n.TP\n.I NAME_log.jsonl, NAME_chart.svg, NAME_chart.png\nthe log of a training "
       "run, "
-      "iteration by iteration\n.SH ENVIRONMENT\n.TP\n.B OMP_NUM_THREADS\nhow many cores compute\n"
+      "iteration by iteration\n.TP\n.I NAME.calibration.json\nconfidences fitted by "
+      "detector calibrate, for -calibrate\n.SH ENVIRONMENT\n.TP\n.B OMP_NUM_THREADS\nhow many "
+      "cores compute\n"
       ".TP\n.B OMP_WAIT_POLICY, GOMP_SPINCOUNT\n" +
       roff(
           "how threads wait for each other; without them they spin while other programs leave the "

@@ -43,6 +43,13 @@ void add_threshold_flags(const Command& command, ThresholdArguments& a) {
   command.option("-nms", a.nms, "overlap above which the weaker of two detections goes; 0: none")
       .number_in(0, 1)
       .show_default();
+  add_calibrate(command, a.calibrate);
+}
+
+void add_calibrate(const Command& command, bool& calibrate) {
+  command.flag("-calibrate", calibrate,
+               "calibrated probabilities, by the file next to the weights that `darknet detector "
+               "calibrate` wrote");
 }
 
 void add_reading_flags(const Command& command, ReadingArguments& a) {

@@ -43,11 +43,14 @@ void add_network_flags(const Command&, NetworkArguments&);
 // backup folder. All that it names is input (cli/run_inputs.h).
 DataFile open_data(NetworkArguments&, ListedFiles);
 
-// -thresh and -nms.
+void add_calibrate(const Command&, bool& calibrate);  // -calibrate
+// -thresh, -nms and -calibrate.
 struct ThresholdArguments {
   float thresh = .25f, nms = kDefaultNms;
+  bool calibrate = false;
 };
 void add_threshold_flags(const Command&, ThresholdArguments&);
+// Without the calibration, which cli/open_network.h reads.
 inline DetectionOptions detection_options(const ThresholdArguments& a) { return {a.thresh, a.nms}; }
 
 // -threads and -bad_labels, of commands that read images with their labels.

@@ -1,12 +1,16 @@
 #include "cli/open_network.h"
 
 #include "cfg/data_file.h"
+#include "cli/run_inputs.h"
 #include "core/input.h"
+#include "core/log.h"
+#include "core/text.h"
+#include "eval/calibration_file.h"
 #include "nn/weights.h"
 
 namespace darknet::cli {
 
-Network open_network(const NetworkArguments& a, std::int64_t batch) {
+Network open_network(const NetworkArguments& a, std::int64_t batch, std::uint64_t* checksum) {
   std::vector<Section> cfg = sections_of(a);
   if (a.letter_box) cfg.front().set("letter_box", "1", {"-letter_box", 0});
   Network net(std::move(cfg), {.device = a.device,
@@ -14,9 +18,19 @@ Network open_network(const NetworkArguments& a, std::int64_t batch) {
                                .batch = batch,
                                .tuning = tuning_for(a.tuning, a.device)});
   require_image_input(net);
-  load_weights(a.weights, net);
+  const LoadedWeights loaded = load_weights(a.weights, net);
+  if (checksum) *checksum = loaded.checksum;
   net.parameters_changed();
   return net;
+}
+
+ConfidenceMap stored_calibration(const NetworkArguments& a, const Network& net,
+                                 std::uint64_t checksum) {
+  const std::filesystem::path file = calibration_path(a.weights);
+  ConfidenceMap map = read_calibration(file, calibrated_network(net, checksum));
+  run_inputs().add("the calibration", file);
+  log::info(cat("confidences are calibrated by ", printable(file.string())));
+  return map;
 }
 
 std::vector<std::string> class_names(const Network& net, const std::filesystem::path& names,

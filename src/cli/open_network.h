@@ -13,7 +13,12 @@ namespace darknet::cli {
 inline constexpr std::int64_t kEvaluationBatch = 4;  // images at a time
 
 // `batch`: images of a forward pass. Throws where the weights do not fill the network.
-Network open_network(const NetworkArguments&, std::int64_t batch = 1);
+// `checksum`: where that of the weights file goes; null: nowhere.
+Network open_network(const NetworkArguments&, std::int64_t batch = 1,
+                     std::uint64_t* checksum = nullptr);
+
+// -calibrate: the calibration next to the weights. Throws where there is none of this network.
+ConfidenceMap stored_calibration(const NetworkArguments&, const Network&, std::uint64_t checksum);
 
 // The names of a network's classes: from `names`, or else "class 3"; with `shipped`, before that,
 // the list under data/ that is called like the cfg or is COCO's or VOC's, and has as many.

@@ -58,7 +58,9 @@ struct Prediction {
 class Predictor {
  public:
   Predictor(const PredictOptions& o, PredictionFiles& files)
-      : options_(o), files_(files), net_(open_network(o)) {
+      : options_(o), files_(files), net_(open_network(o, 1, &checksum_)) {
+    detection_ = detection_options(o);
+    if (o.calibrate) detection_.calibration = stored_calibration(o, net_, checksum_);
     files_.set_names(o.data_file ? class_names(net_, *o.data_file)
                                  : class_names(net_, o.names, o.shipped_names));
   }
@@ -82,7 +84,9 @@ class Predictor {
 
   PredictOptions options_;
   PredictionFiles& files_;
+  std::uint64_t checksum_ = 0;  // of the weights
   Network net_;
+  DetectionOptions detection_;
   InterruptGuard interrupt_;  // from here on: what was found so far is written
 };
 
@@ -114,7 +118,7 @@ Prediction Predictor::predict(const ImagePaths& images, std::size_t i) {
   Prediction p{.path = path, .annotated = files_.begin(path)};
   p.image = read_listed_image(images, i, net_.settings().channels);
   const auto before = std::chrono::steady_clock::now();
-  p.found = detect(net_, p.image, detection_options(options_));
+  p.found = detect(net_, p.image, detection_);
   const std::chrono::duration<double, std::milli> ms = std::chrono::steady_clock::now() - before;
   fmt::print("{}: Predicted in {:.3f} milli-seconds.\n", printable(path.string()), ms.count());
   return p;
@@ -126,7 +130,7 @@ void Predictor::output(Prediction p) {
     fmt::print(
         "nothing found: no score is above the threshold {:.3g} (-thresh); the highest is "
         "{:.3f}\n",
-        options_.thresh, highest_probability(net_));
+        options_.thresh, detection_.calibration(highest_probability(net_)));
   remove_hidden(p.found, files_.names());
   print(p.found, p.image);
   draw(p.image, p.found);

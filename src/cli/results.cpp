@@ -39,10 +39,11 @@ void report_interrupted(std::size_t images, std::optional<std::size_t> all,
                 files.empty() ? "" : cat("; what was found in them is in ", files)));
 }
 
-WholeEvaluation evaluate_all(Network& net, const EvaluationSet& set, int threads) {
+WholeEvaluation evaluate_all(Network& net, const EvaluationSet& set, int threads,
+                             const DetectionOptions& options) {
   const InterruptGuard interrupt;
-  WholeEvaluation e{.images =
-                        run_evaluation(net, set, threads, [&] { return interrupt.requested(); })};
+  WholeEvaluation e{.images = run_evaluation(
+                        net, set, threads, [&] { return interrupt.requested(); }, options)};
   const auto done = std::count_if(e.images.begin(), e.images.end(),
                                   [](const EvaluatedImage& image) { return image.width > 0; });
   if (to_size(done) == e.images.size()) return e;

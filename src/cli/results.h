@@ -30,6 +30,7 @@ struct WholeEvaluation {
   std::vector<EvaluatedImage> images;
   int exit_code = 0;  // 0: it was not interrupted
 };
-WholeEvaluation evaluate_all(Network&, const EvaluationSet&, int threads);
+WholeEvaluation evaluate_all(Network&, const EvaluationSet&, int threads,
+                             const DetectionOptions& = {kEvaluationThreshold, kDefaultNms});
 
 }  // namespace darknet::cli

@@ -103,7 +103,8 @@ INSTANTIATE_TEST_SUITE_P(
     Readers, Mutation,
     testing::Values(Damage{"cfg", 2000, 50, 1000}, Damage{"weights", 700, 10, 500},
                     Damage{"state", 700, 10, 300}, Damage{"labels", 6000, 100, 1000},
-                    Damage{"images", 300, 10, 500}, Damage{"detections", 3000, 100, 1000}),
+                    Damage{"images", 300, 10, 500}, Damage{"detections", 3000, 100, 1000},
+                    Damage{"calibration", 1500, 50, 1000}),
     [](const auto& info) { return std::string(info.param.reader); });
 
 }  // namespace

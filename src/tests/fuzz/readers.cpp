@@ -16,6 +16,7 @@
 #include "dataset/detection_files.h"
 #include "dataset/labels.h"
 #include "detect/head.h"
+#include "eval/calibration_file.h"
 #include "image/codec.h"
 #include "image/file_check.h"
 #include "image/image.h"
@@ -320,6 +321,31 @@ void read_detection_bytes(const std::string& bytes) {
   require(n == read.detections, "detections are miscounted");
 }
 
+// calibration: with the checksum of this network, or the reader would look no further.
+
+const CalibratedNetwork kCalibrated{.weights = 7, .obj_calibrate = {true, false}};
+
+std::vector<std::string> calibration_samples() {
+  std::vector<std::string> all;
+  for (const ConfidenceMap& map : {ConfidenceMap::of_temperature(1.5),
+                                   ConfidenceMap::of_knots({{.1, .05}, {.5, .5}, {.9, .75}})}) {
+    const fs::path path = scratch_file("sample.calibration.json", "");
+    write_calibration(path, kCalibrated, {.map = map, .images = 3});
+    all.push_back(read_file(path, 1 << 20));
+  }
+  return all;
+}
+
+void read_calibration_bytes(const std::string& bytes) {
+  const ConfidenceMap map =
+      read_calibration(scratch_file("x.calibration.json", bytes), kCalibrated);
+  float last = 0;
+  for (float p = 0; p <= 1; p += .05f) {
+    require(map(p) >= last && map(p) <= 1, "a map of confidences that falls");
+    last = map(p);
+  }
+}
+
 }  // namespace
 
 const std::vector<FuzzedReader>& fuzzed_readers() {
@@ -329,7 +355,8 @@ const std::vector<FuzzedReader>& fuzzed_readers() {
       {"state", state_samples, read_state_bytes},
       {"labels", label_samples, read_label_bytes},
       {"images", image_samples, read_image_bytes},
-      {"detections", detection_samples, read_detection_bytes}};
+      {"detections", detection_samples, read_detection_bytes},
+      {"calibration", calibration_samples, read_calibration_bytes}};
   return all;
 }
 

@@ -1,0 +1,186 @@
+// `detector imbalance`, `detector calibrate` and -calibrate as users run them, with the network
+// that comes with the program.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "report/imbalance_chart.h"
+#include "tests/cli_harness.h"
+#include "tests/paths.h"
+
+namespace darknet::test {
+namespace {
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr int kImages = 10;
+
+class ScenesCli : public testing::Test {
+ protected:
+  ScenesCli() {
+    fs::create_directories(work_.path("runs"));
+    for (const char* name : {"cfg/scenes.cfg", "data/scenes.weights"})
+      fs::copy_file(source_dir() / name, work_.path(fs::path(name).filename()));
+    const CommandResult drawn = work_.darknet(
+        {"synth", "scenes", "-n", "12", "-test", std::to_string(kImages), "-seed", "7"});
+    EXPECT_EQ(drawn.exit_code, 0) << drawn.all();
+  }
+  CommandResult run(const char* command, std::vector<std::string> more = {}) const {
+    std::vector<std::string> words{"detector", command, "scenes/scenes.data", "scenes.cfg",
+                                   "scenes.weights"};
+    words.insert(words.end(), more.begin(), more.end());
+    return work_.darknet(words);
+  }
+  json read(const fs::path& name) const { return json::parse(work_.get(name)); }
+
+  Workspace work_;
+};
+
+TEST_F(ScenesCli, ImbalanceGivesTheFiguresOfTheSet) {
+  work_.put("scenes_log.jsonl",
+            "{\"iteration\": 1, \"loss\": 2, \"average_loss\": 2, \"heads\": [{\"layer\": 20, "
+            "\"gradient_share_positive\": 0.3, \"gradient_share_hard_negative\": 0.3, "
+            "\"gradient_share_easy_negative\": 0.4}]}\n");
+  const CommandResult ran = run("imbalance", {"-out", "figures", "-json", "figures.json"});
+  ASSERT_EQ(ran.exit_code, 0) << ran.all();
+  EXPECT_NE(ran.out.find("get no anchor of any head"), std::string::npos) << ran.all();
+  EXPECT_NE(ran.all().find("shares over training from scenes_log.jsonl"), std::string::npos)
+      << ran.all();
+  EXPECT_NE(work_.get("figures.svg").find("Who moves the objectness"), std::string::npos);
+  EXPECT_TRUE(work_.has("figures.png"));
+  EXPECT_TRUE(work_.get("figures.csv").starts_with(kImbalanceCsvHeader));
+
+  const json figures = read("figures.json");
+  EXPECT_EQ(figures["images"], kImages);
+  std::int64_t anchors = 0, positives = 0;
+  for (const json& head : figures["heads"]) {
+    anchors += head["positives"].get<std::int64_t>() + head["negatives"].get<std::int64_t>() +
+               head["ignored"].get<std::int64_t>();
+    positives += head["positives"].get<std::int64_t>();
+    const double eta = head["eta"], p_star = head["p_star"], bias = head["bias_p"];
+    EXPECT_GT(p_star, eta);  // focal loss pulls towards .5
+    EXPECT_GT(bias, 0);
+  }
+  EXPECT_EQ(figures["all"]["positives"], positives);
+  EXPECT_EQ(anchors % kImages, 0);
+  EXPECT_GT(anchors, 1000 * kImages);
+  EXPECT_EQ(figures["truths_lost"], 0);
+  // As in the paper, gamma moves the background's loss to its hardest anchors.
+  double last = 0;
+  for (const json& focal : figures["all"]["negative"]["focal"]) {
+    const double share = focal["share_of_hardest"]["0.01"];
+    EXPECT_GT(share, last);
+    last = share;
+  }
+  EXPECT_GT(last, .9);
+  EXPECT_GT(figures["all"]["positive"]["mean_p"], figures["all"]["negative"]["mean_p"]);
+}
+
+// The figures count what the labels say, whatever else the network was told.
+TEST_F(ScenesCli, ImbalanceTakesTheLossOfTheCfg) {
+  const auto sum = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> words{"-json", "x.json"};
+    words.insert(words.end(), more.begin(), more.end());
+    const CommandResult ran = run("imbalance", words);
+    EXPECT_EQ(ran.exit_code, 0) << ran.all();
+    const json figures = read("x.json");
+    return figures["all"]["negative"]["loss"]["sum"].get<double>();
+  };
+  const double ce = sum({"-set", "yolo.*.obj_loss=ce", "-set", "yolo.*.obj_normalizer=1"}),
+               twice = sum({"-set", "yolo.*.obj_loss=ce", "-set", "yolo.*.obj_normalizer=2"}),
+               calibrated = sum({"-set", "yolo.*.obj_loss=ce", "-set", "yolo.*.obj_normalizer=1",
+                                 "-set", "yolo.*.obj_calibrate=1"});
+  EXPECT_NEAR(twice, 2 * ce, 1e-5 * ce);
+  EXPECT_NEAR(calibrated, ce, 1e-9 * ce);
+}
+
+TEST_F(ScenesCli, ImbalanceReplacesNothingElse) {
+  work_.put("figures.csv", "class,name\n");
+  expect_refused(run("imbalance", {"-out", "figures"}), "figures.csv");
+  EXPECT_EQ(work_.get("figures.csv"), "class,name\n");
+}
+
+double map_of(const json& figures) { return figures["map"]; }
+
+TEST_F(ScenesCli, CalibrateWritesWhatCalibrateTakes) {
+  expect_refused(run("map", {"-calibrate"}), "darknet detector calibrate writes one");
+  const CommandResult fitted = run("calibrate", {"-thresh", ".01"});
+  ASSERT_EQ(fitted.exit_code, 0) << fitted.all();
+  EXPECT_NE(fitted.out.find("-> scenes.calibration.json"), std::string::npos) << fitted.all();
+  const json file = read("scenes.calibration.json");
+  EXPECT_GT(file["hits"], 10);
+  const double temperature = file["temperature"];
+  EXPECT_NE(temperature, 1);
+
+  const CommandResult plain = run("map", {"-out", "plain.json"}),
+                      calibrated = run("map", {"-out", "calibrated.json", "-calibrate"});
+  ASSERT_EQ(calibrated.exit_code, 0) << calibrated.all();
+  EXPECT_NE(calibrated.all().find("calibrated by scenes.calibration.json"), std::string::npos);
+  // A rising map keeps the order; only the tail below .005 may differ.
+  EXPECT_NEAR(map_of(read("plain.json")), map_of(read("calibrated.json")), .002);
+  const double raw = read("plain.json")["best_f1_threshold"],
+               mapped = read("calibrated.json")["best_f1_threshold"];
+  EXPECT_NEAR(std::log(mapped / (1 - mapped)), std::log(raw / (1 - raw)) / temperature, 2e-3);
+}
+
+TEST_F(ScenesCli, CalibrationOfOtherWeightsIsRefused) {
+  ASSERT_EQ(run("calibrate", {"-thresh", ".01"}).exit_code, 0);
+  std::string weights = work_.get("scenes.weights");
+  weights[12] ^= 1;  // the images seen, in the header
+  work_.remove("scenes.weights");
+  work_.put("scenes.weights", weights);
+  for (const char* command : {"map", "valid"})
+    expect_refused(run(command, {"-calibrate"}), "this calibration is of other weights");
+  const std::string image = fs::directory_iterator(work_.path("scenes/images"))->path();
+  expect_refused(
+      work_.darknet({"detect", "scenes.cfg", "scenes.weights", image, "-dont_show", "-calibrate"}),
+      "this calibration is of other weights; darknet detector calibrate writes one");
+}
+
+TEST_F(ScenesCli, DetectionsHaveCalibratedProbabilities) {
+  ASSERT_EQ(run("calibrate", {"-thresh", ".01", "-method", "isotonic"}).exit_code, 0);
+  const json curve = read("scenes.calibration.json")["curve"];
+  ASSERT_GT(curve.size(), 2u);
+  const auto mapped = [&](double p) {
+    double x = 0, y = 0;
+    for (const json& knot : curve) {
+      const double kx = knot[0], ky = knot[1];
+      if (p <= kx) return y + (ky - y) * (p - x) / (kx - x);
+      x = kx, y = ky;
+    }
+    return y + (1 - y) * (p - x) / (1 - x);
+  };
+  const auto confidences = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> words{"test",           "scenes/scenes.data", "scenes.cfg",
+                                   "scenes.weights", "scenes/images",      "-dont_show",
+                                   "-out",           "found.json"};
+    words.insert(words.begin(), "detector");
+    words.insert(words.end(), more.begin(), more.end());
+    const CommandResult ran = work_.darknet(words);
+    EXPECT_EQ(ran.exit_code, 0) << ran.all();
+    std::vector<double> all;
+    for (const json& frame : read("found.json"))
+      for (const json& object : frame["objects"]) all.push_back(object["confidence"]);
+    std::ranges::sort(all);
+    return all;
+  };
+  std::vector<double> expected;
+  for (const double p : confidences({"-thresh", ".001"}))
+    if (mapped(p) > .3) expected.push_back(mapped(p));
+  const std::vector<double> found = confidences({"-thresh", ".3", "-calibrate"});
+  ASSERT_EQ(found.size(), expected.size());
+  ASSERT_GT(found.size(), 10u);
+  for (std::size_t i = 0; i < found.size(); ++i) EXPECT_NEAR(found[i], expected[i], 2e-3);
+}
+
+TEST_F(ScenesCli, CalibrateIsOfNetworksOnly) {
+  work_.put("x.json", "[]");
+  const CommandResult ran = work_.darknet(
+      {"detector", "map", "scenes/scenes.data", "-detections", "x.json", "-calibrate"});
+  expect_refused(ran, "-calibrate", 2);
+}
+
+}  // namespace
+}  // namespace darknet::test
