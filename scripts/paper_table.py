@@ -124,7 +124,8 @@ def confirmed_rows(scorer, out):
     found, diverged = scorer.sweep(folder, "confirm")
     if not found:
         return []
-    keys = {v["name"]: v["keys"] for v in read_json(os.path.join(folder, "results.json"))["variants"]}
+    variants = read_json(os.path.join(folder, "results.json"))["variants"]
+    keys = {v["name"]: v["keys"] for v in variants}
     lines = []
     for name, runs in found.items():
         short = " ".join(k.rsplit(".", 1)[-1] for k in keys[name])
@@ -135,18 +136,19 @@ def confirmed_rows(scorer, out):
 def table(program, data, out, notes):
     scorer = Scorer(program, data, out)
     found, diverged = scorer.sweep(os.path.join(out, "rows"), "rows")
-    lines = [f"| | runs | {' | '.join(COLUMNS)} | training |", f"|---|{'---|' * (len(COLUMNS) + 2)}"]
+    lines = [f"| | runs | {' | '.join(COLUMNS)} | training |",
+             f"|---|{'---|' * (len(COLUMNS) + 2)}"]
     lines += [row(ROWS.get(name, name), runs, diverged[name]) for name, runs in found.items()]
     lines += confirmed_rows(scorer, out)
     runs = scorer.two_stage(os.path.join(out, "two-stage"))
     if runs:
         lines.append(row("two-stage: Faster R-CNN from random weights", runs))
-    text = ["# The paper's table", "", f"Per cent on valid= of {data}, mean ± standard deviation over seeds.",
-            "", *lines, "",
-            "Rows without the same number of runs, and differences below two standard deviations, "
-            "say little; `rows/table.txt` and `tuning/table.txt` have the paired intervals. "
-            "Sizes are COCO's, in pixels of the image; `-`: no such objects. The training times are "
-            "of this machine, those of runs next to each other included.", "",
+    text = ["# The paper's table", "",
+            f"Per cent on valid= of {data}, mean ± standard deviation over the runs.", "", *lines, "",
+            "The rows have different numbers of runs, and chance alone makes differences of about "
+            "their standard deviations: `rows/table.txt` and `tuning/table.txt` have the paired "
+            "intervals. Sizes are COCO's, in pixels of the image (-: no such objects). The training "
+            "times are of this machine, while other runs shared it.", "",
             *(note + "\n" for note in notes),
             "## Not the same data", "",
             "The paper gives these figures, as mAP in per cent, without data set, settings and "

@@ -9,7 +9,7 @@
 #   plates   DATA=my.data, any set of yours; SIZE=416x416
 #   voc      VOC=path/to/VOCdevkit with VOC2007 (and VOC2012); WEIGHTS= a backbone; for a GPU
 # SEEDS=1..3, MAX_BATCHES, ROWS='yolov2 ce balanced_ce focal alpha-focal', JOBS, OUT; TUNE=0 leaves
-# the tuning out, TUNE_WEIGHTS and TUNE_SEEDS say what it tries, CONFIRM=4 with how many fresh seeds;
+# the tuning out, TUNE_WEIGHTS and TUNE_SEEDS say what it tries, CONFIRM=4 how many seeds confirm;
 # TWO_STAGE=0 leaves the two-stage detector out, TWO_STAGE_SEEDS and TWO_STAGE_FLAGS change it.
 # DARKNET and PYTHON name the programs.
 set -euo pipefail
@@ -29,6 +29,13 @@ export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 out=${OUT:-runs/paper-$what}
 mkdir -p "$out"
 say() { printf '\n== %s\n' "$*"; }
+# interruptible COMMAND...: its exit code, but an interrupted command ends the script too.
+interruptible() {
+  local code=0
+  "$@" || code=$?
+  [ $code -lt 128 ] || exit $code
+  return $code
+}
 
 # trunk_of and head_of split a cfg before the convolution of its only head.
 head_line() { grep -n '^\[convolutional\]' "$1" | tail -1 | cut -d: -f1; }
@@ -52,8 +59,10 @@ write_cfg() {
   { trunk_of cfg/blood-cells.cfg; head_of cfg/paper-small.cfg; } |
     sed -E -e '1,2c # YOLOv2 ([region]) on the trunk of cfg/blood-cells.cfg.' \
       -e "s/^width=.*/width=$1/; s/^height=.*/height=$2/; s/^max_batches=.*/max_batches=$3/" \
-      -e "s/^burn_in=.*/burn_in=$(($3 / 15))/; s/^steps=.*/steps=$(($3 * 7 / 10)),$(($3 * 9 / 10))/" \
-      -e "s/^filters=40$/filters=$((5 * (classes + 5)))/; s/^classes=.*/classes=$classes/" >"$cfg.part"
+      -e "/^burn_in=/d; s/^steps=.*/steps=-1,$(($3 / 8)),$(($3 * 7 / 10)),$(($3 * 9 / 10))/" \
+      -e 's/^scales=.*/scales=.1,10,.1,.1/' \
+      -e "s/^filters=40$/filters=$((5 * (classes + 5)))/; s/^classes=.*/classes=$classes/" \
+      >"$cfg.part"
   fitted=$("$program" detector calc_anchors "$data" -cfg "$cfg.part" -out "$out/anchors" |
     sed -n 's/^anchors *= *//p' | tail -1)
   [ -n "$fitted" ] || fail "no anchors from darknet detector calc_anchors $data"
@@ -68,7 +77,8 @@ prepare_small() {
   data=$out/scenes/scenes.data
   [ -f "$data" ] || "$program" synth "$out/scenes" -n 800 -test 200 -seed 1 -size 128x128 \
     -object_size 12..36 -cfg "$cfg"
-  two_stage_flags='--backbone resnet10 --channels 64 --hidden 256 --rois 64 --iterations 600'
+  two_stage_flags='--backbone resnet10 --channels 64 --hidden 256 --rois 64 --norm batch'
+  two_stage_flags+=' --iterations 400'
 }
 
 prepare_bccd() {
@@ -99,11 +109,10 @@ prepare_voc() {
   two_stage_flags='--channels 256 --hidden 1024 --rois 512 --batch 16 --size 416 --workers 8'
   two_stage_flags+=' --iterations 40000'
   [ ! -f "$data" ] || return 0
-  local year folder=$PWD/$out/voc
-  [ "${out#/}" = "$out" ] || folder=$out/voc
-  for year in 2007 2012; do
-    [ ! -d "$VOC/VOC$year" ] || convert_voc "$VOC/VOC$year" "$folder/$year" --train trainval
-  done
+  local folder
+  folder=$(realpath "$out")/voc
+  convert_voc "$VOC/VOC2007" "$folder/2007" --train trainval --valid test
+  [ ! -d "$VOC/VOC2012" ] || convert_voc "$VOC/VOC2012" "$folder/2012" --train trainval
   cat "$folder"/20??/trainval.txt >"$folder/train.txt"
   sed "s|^train *=.*|train = $folder/train.txt|" "$folder/2007/2007.data" >"$data.part"
   mv "$data.part" "$data"
@@ -114,31 +123,32 @@ case $what in
   *) echo "$usage" >&2; exit 2 ;;
 esac
 seeds=${SEEDS:-$([ "$what" = voc ] && echo 1 || echo 1..3)}
-jobs=${JOBS:-$([ "$what" = voc ] && echo 1 || echo 2)}
+jobs=${JOBS:-$([ "$what" = voc ] || [ "$(nproc)" = 1 ] && echo 1 || echo 2)}
 common=(-jobs "$jobs" -images 4)
 [ -z "${MAX_BATCHES:-}" ] || common+=(-max_batches "$MAX_BATCHES")
 [ -z "${WEIGHTS:-}" ] || common+=(-weights "$WEIGHTS" -clear)
 
-# What all rows but the published one share: targets of 1, no weights of YOLOv2, and start and weight
-# of the objectness by their derivations (docs/loss-math.md).
-start='"rescore": 0, "object_scale": 1, "obj_prior": "auto", "obj_init": "auto"'
+# What all rows but the published one share: targets of 1 without YOLOv2's weights, and start and
+# weight of the objectness as docs/loss-math.md derives them.
+start='"rescore": 0, "object_scale": 1, "obj_prior": "auto", "obj_init": "auto",
+    "obj_normalizer": "auto"'
+rows=${ROWS:-yolov2 ce balanced_ce focal alpha-focal}
 write_plan() {
-  local row first=1
-  echo '['
-  for row in ${ROWS:-yolov2 ce balanced_ce focal alpha-focal}; do
-    [ $first = 1 ] || echo ','
-    first=0
+  local row keys separator=
+  printf '['
+  for row in $rows; do
     case $row in
-      yolov2) echo ' {"name": "yolov2", "set": {"obj_loss": "mse"}}' ;;
-      ce) echo ' {"name": "ce", "set": {"obj_loss": "ce",' ;;
-      balanced_ce) echo ' {"name": "balanced_ce", "set": {"obj_loss": "balanced_ce", "obj_alpha": 0.75,' ;;
-      focal) echo ' {"name": "focal", "set": {"obj_loss": "focal", "obj_gamma": 2, "obj_alpha": -1,' ;;
-      alpha-focal) echo ' {"name": "alpha-focal", "set": {"obj_loss": "focal", "obj_gamma": 2, "obj_alpha": 0.25,' ;;
+      yolov2) keys='"obj_loss": "mse"' ;;
+      ce) keys="\"obj_loss\": \"ce\", $start" ;;
+      balanced_ce) keys="\"obj_loss\": \"balanced_ce\", \"obj_alpha\": 0.75, $start" ;;
+      focal) keys="\"obj_loss\": \"focal\", \"obj_gamma\": 2, \"obj_alpha\": -1, $start" ;;
+      alpha-focal) keys="\"obj_loss\": \"focal\", \"obj_gamma\": 2, \"obj_alpha\": 0.25, $start" ;;
       *) fail "ROWS: no row $row" ;;
     esac
-    [ "$row" = yolov2 ] || echo "  $start, \"obj_normalizer\": \"auto\"}}"
+    printf '%s\n  {"name": "%s", "set": {%s}}' "$separator" "$row" "$keys"
+    separator=,
   done
-  echo ']'
+  printf '\n]\n'
 }
 
 say "the rows, seeds $seeds"
@@ -149,10 +159,11 @@ write_plan >"$out/rows.json"
 # Both losses get the same tries: weights of the objectness. Where the best is the smallest or the
 # largest, the sweep refuses to confirm it and names the next one, which both losses then try too.
 tune() {
-  local weights=${TUNE_WEIGHTS:-auto*.0625,auto*.25,auto,auto*4} round more
+  local weights=${TUNE_WEIGHTS:-auto,auto*.0625,auto*.25,auto*4} round more
   for round in 1 2 3; do
     say "tuning, objectness weights $weights"
-    if "$program" detector sweep "$data" "$cfg" -out "$out/tuning" -tune -confirm "${CONFIRM:-4}" \
+    if interruptible "$program" detector sweep "$data" "$cfg" -out "$out/tuning" \
+      -tune -confirm "${CONFIRM:-4}" \
       -vary obj_loss=ce,focal -vary "obj_normalizer=$weights" -seeds "${TUNE_SEEDS:-1..2}" \
       -set 'region.*.rescore=0' -set 'region.*.object_scale=1' -set 'region.*.obj_prior=auto' \
       -set 'region.*.obj_init=auto' "${common[@]}"; then
@@ -170,7 +181,8 @@ if [ "${TUNE:-1}" = 0 ]; then
 elif ! "$program" detector sweep -help | grep -q -- '--confirm'; then
   notes+=("The tuned rows are left out: this program has no detector sweep -tune.")
 elif ! tune; then
-  notes+=("The tuned rows are left out: the tuning has no confirmed end (its message is above; with other TUNE_WEIGHTS the same call goes on).")
+  notes+=("The tuned rows are left out: the tuning was not confirmed; its message says why, and the
+same call with more TUNE_WEIGHTS goes on.")
 fi
 
 two_stage() {
@@ -179,8 +191,8 @@ two_stage() {
   for seed in ${TWO_STAGE_SEEDS:-1}; do
     [ ! -f "$out/two-stage/seed${seed}_run.json" ] || continue
     say "two-stage detector, seed $seed"
-    "$python" scripts/two_stage_torch.py "$data" --out "$out/two-stage/seed$seed" --seed "$seed" \
-      "${flags[@]}" || return 1
+    interruptible "$python" scripts/two_stage_torch.py "$data" --out "$out/two-stage/seed$seed" \
+      --seed "$seed" "${flags[@]}" || return 1
   done
 }
 
@@ -201,7 +213,7 @@ mkdir -p "$out/figures"
 "$program" loss plot ce balanced_ce:alpha=.75 focal:gamma=2,alpha=-1 focal:gamma=2,alpha=.25 \
   -out "$out/figures/loss-rows"
 logs=()
-for row in ${ROWS:-yolov2 ce balanced_ce focal alpha-focal}; do
+for row in $rows; do
   weights=$(weights_of "$row")
   [ -n "$weights" ] || continue
   logs+=("${weights%_final.weights}_log.jsonl" -label "$row")

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Trains a two-stage detector, torchvision's Faster R-CNN, on a Darknet data set, and detects on valid.
+"""Trains a two-stage detector, torchvision's Faster R-CNN, on a Darknet data set.
 
 The network starts from random weights: a ResNet with a feature pyramid and trained normalisation.
 It reads the lists, labels and names of the .data file by the rules of `darknet detector train`.
 Training is SGD with a warm-up, two steps of the learning rate and horizontal flips, without any
-other augmentation. Three files are written:
+other augmentation. Then it detects on the images of valid=. Three files are written:
   OUT.json      detections as COCO results: darknet detector map DATA -detections OUT.json
   OUT_run.json  settings, training time and last losses
   OUT.pt        weights and optimizer; the same call resumes from it after an interruption
@@ -60,7 +60,7 @@ def read_data(path):
     names = values.get("names") or values.get("labels")
     if names:
         classes = [line for _, line in read_lines(next_to(names, path))]
-    elif values.get("classes", "").isdigit():
+    elif values.get("classes", "").isdecimal():
         classes = [f"class {i}" for i in range(int(values["classes"]))]
     else:
         raise DataError(f"{path}: names= or classes= is required")
@@ -104,7 +104,7 @@ def read_labels(image, size, class_count):
         where, fields = f"{path}:{number}", line.split()
         if len(fields) != 5:
             raise DataError(f"{where}: expected 5 numbers: class x y w h, got {line!r}")
-        if not fields[0].isdigit() or int(fields[0]) >= class_count:
+        if not fields[0].isdecimal() or int(fields[0]) >= class_count:
             raise DataError(f"{where}: class {fields[0]!r} is not among 0 to {class_count - 1}")
         x, y, w, h = (layout.number(v, k, where) for v, k in zip(fields[1:], "xywh"))
         left, right = cut(x - w / 2, x + w / 2, size[0], where)
@@ -308,7 +308,8 @@ class Run:
                             [{k: v.to(device) for k, v in t.items()} for _, t in batch])
         total = sum(losses.values())
         if not math.isfinite(total.item()):
-            raise DataError(f"the loss is not finite at iteration {self.iteration}; try a lower --lr")
+            raise DataError(f"the loss is not finite at iteration {self.iteration}; "
+                            "try a lower --lr")
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
         self.optimizer.step()
@@ -447,8 +448,9 @@ def main():
     options.device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
     train, valid = Images(train_list, len(names)), Images(valid_list, len(names))
     run = Run(torch, options, train, len(names))
-    print(f"{len(train)} images, {sum(map(len, train.objects))} objects; input {run.settings['input']}"
-          f" pixels, anchors of {', '.join(map(str, run.settings['anchors']))} pixels; "
+    plan = run.settings
+    print(f"{len(train)} images, {sum(map(len, train.objects))} objects; input {plan['input']} "
+          f"pixels, anchors of {', '.join(map(str, plan['anchors']))} pixels; "
           f"{sum(p.numel() for p in run.model.parameters()):,} parameters on {options.device}",
           flush=True)
     run.load()
@@ -456,7 +458,8 @@ def main():
     entries = run.detect(valid)
     run.write(entries)
     print(f"{len(entries)} detections on {len(valid)} images, trained for {duration(run.seconds)}\n"
-          f"-> {options.out}.json: darknet detector map {options.data} -detections {options.out}.json")
+          f"-> {options.out}.json\n"
+          f"score it: darknet detector map {options.data} -detections {options.out}.json")
 
 
 if __name__ == "__main__":
