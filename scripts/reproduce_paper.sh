@@ -178,7 +178,7 @@ tune() {
 notes=()
 if [ "${TUNE:-1}" = 0 ]; then
   notes+=("The tuned rows were left out (TUNE=0).")
-elif ! "$program" detector sweep -help | grep -q -- '--confirm'; then
+elif [[ $("$program" detector sweep -help) != *--confirm* ]]; then
   notes+=("The tuned rows are left out: this program has no detector sweep -tune.")
 elif ! tune; then
   notes+=("The tuned rows are left out: the tuning was not confirmed; its message says why, and the
@@ -212,18 +212,20 @@ mkdir -p "$out/figures"
 "$program" loss plot -out "$out/figures/loss-gamma"
 "$program" loss plot ce balanced_ce:alpha=.75 focal:gamma=2,alpha=-1 focal:gamma=2,alpha=.25 \
   -out "$out/figures/loss-rows"
+has_imbalance=0
+! "$program" detector imbalance -help >/dev/null 2>&1 || has_imbalance=1
 logs=()
 for row in $rows; do
   weights=$(weights_of "$row")
   [ -n "$weights" ] || continue
   logs+=("${weights%_final.weights}_log.jsonl" -label "$row")
-  if [ "$row" != yolov2 ] && "$program" help | grep -q 'detector imbalance'; then
+  if [ $has_imbalance = 1 ]; then
     "$program" detector imbalance "$data" "$(dirname "$weights")/$(basename "$cfg")" "$weights" \
       -out "$out/figures/imbalance-$row" -json "$out/figures/imbalance-$row.json"
   fi
 done
 [ ${#logs[@]} -eq 0 ] || "$program" chart "${logs[@]}" -out "$out/figures/training"
-"$program" help | grep -q 'detector imbalance' ||
+[ $has_imbalance = 1 ] ||
   notes+=("Figure 4 is left out: this program has no detector imbalance.")
 
 say 'the table'
