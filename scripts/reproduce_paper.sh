@@ -213,7 +213,7 @@ mkdir -p "$out/figures"
 "$program" loss plot ce balanced_ce:alpha=.75 focal:gamma=2,alpha=-1 focal:gamma=2,alpha=.25 \
   -out "$out/figures/loss-rows"
 has_imbalance=0
-! "$program" detector imbalance -help >/dev/null 2>&1 || has_imbalance=1
+[[ $("$program" detector imbalance -help 2>&1) != *'detector imbalance ['* ]] || has_imbalance=1
 logs=()
 for row in $rows; do
   weights=$(weights_of "$row")
