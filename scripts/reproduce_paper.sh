@@ -15,8 +15,11 @@
 set -euo pipefail
 usage='usage: scripts/reproduce_paper.sh small|bccd|plates|voc'
 fail() { echo "reproduce_paper: $*" >&2; exit 1; }
-[ $# -eq 1 ] || { echo "$usage" >&2; exit 2; }
-what=$1
+what=${1:-}
+case $#$what in
+  1small | 1bccd | 1plates | 1voc) ;;
+  *) echo "$usage" >&2; exit 2 ;;
+esac
 for given in BCCD DATA VOC WEIGHTS OUT DARKNET; do  # paths from where the call is made
   [ -z "${!given:-}" ] || printf -v "$given" '%s' "$(realpath -m "${!given}")"
 done
@@ -118,10 +121,7 @@ prepare_voc() {
   mv "$data.part" "$data"
 }
 
-case $what in
-  small | bccd | plates | voc) "prepare_$what" ;;
-  *) echo "$usage" >&2; exit 2 ;;
-esac
+"prepare_$what"
 seeds=${SEEDS:-$([ "$what" = voc ] && echo 1 || echo 1..3)}
 jobs=${JOBS:-$([ "$what" = voc ] || [ "$(nproc)" = 1 ] && echo 1 || echo 2)}
 common=(-jobs "$jobs" -images 4)

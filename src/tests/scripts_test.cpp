@@ -299,6 +299,38 @@ TEST_F(ScriptsTest, TheTorchBenchBuildsTheSameLayers) {
   EXPECT_GE(compared, 9);
 }
 
+// Without PyTorch: what is read before it is needed.
+TEST_F(ScriptsTest, TheTwoStageDetectorReadsDarknetsDataSets) {
+  put("x.data", "classes = 2\n# train\ntrain\n");
+  expect_error(run_script("two_stage_torch.py", "x.data"), "x.data:3: expected key = value");
+  put("x.data", "classes = 2\ntrain = train.txt\n");
+  expect_error(run_script("two_stage_torch.py", "x.data"),
+               "x.data: the line valid = ... is missing");
+  put("set/labels/a.txt", "1 .5 .5 .2 .4\n\n0 .99 .5 .04 1\n");
+  put("read.py", cat("import sys\nsys.path.insert(0, '", test::source_dir().string(),
+                     "/scripts')\nimport two_stage_torch as t\n"
+                     "def main():\n  for o in t.read_labels('set/images/a.jpg', (100, 50), 2):\n"
+                     "    print(*(f'{v:g}' for v in o))\nt.layout.run(main)\n"));
+  const auto read = [&] {
+    return run_in_shell(cat("cd '", folder_.string(), "' && python3 -B read.py"));
+  };
+  EXPECT_EQ(read().output, "1 40 15 60 35\n0 97 0 100 50\n");  // a pixel of overhang is cut
+  put("set/labels/a.txt", "1 .5 .5 .2 .4\n2 .5 .5 .2 .4\n");
+  expect_error(read(), "set/labels/a.txt:2: class '2' is not among 0 to 1");
+  put("set/labels/a.txt", "1 .99 .5 .2 .4\n");
+  expect_error(read(), "set/labels/a.txt:1: the box reaches out of the image");
+}
+
+TEST_F(ScriptsTest, ThePapersTableNamesTheWeightsThatTuningLacks) {
+  put("results.json", R"({"choice": {"groups": [
+    {"edges": [{"key": "obj_normalizer", "add": "auto*16"}, {"key": "obj_gamma", "add": "3"}]},
+    {"edges": []}, {"edges": [{"key": "obj_normalizer", "add": "auto*16"}]}]}})");
+  EXPECT_EQ(run_script("paper_table.py", "edges results.json").output, "auto*16\n");
+  EXPECT_EQ(run_script("paper_table.py", "edges none.json").output, "\n");
+  put("results.json", "{");
+  expect_error(run_script("paper_table.py", "edges results.json"), "results.json: malformed JSON");
+}
+
 TEST_F(ScriptsTest, TheSyntheticNetworkIsWhatItsScriptWrites) {
   const fs::path data = test::test_data() / "synthetic";
   const Ran made =
