@@ -7,6 +7,7 @@
 #include "core/number.h"
 #include "core/tensor.h"
 #include "core/text.h"
+#include "web/http_address.h"
 
 namespace darknet::cli {
 
@@ -95,6 +96,15 @@ void add_freeze(const Command& command, std::int64_t& layers) {
 void add_deterministic(const Command& command, bool& deterministic) {
   command.flag("-deterministic", deterministic,
                "GPUs: only algorithms that are bitwise reproducible");
+}
+
+void add_port(const Command& command, const char* names, int& port, const char* help) {
+  command.option(names, port, cat(help, "; 0: any free port")).integer_in(-1, kMaxPort);
+}
+
+void add_bind(const Command& command, std::string& bind) {
+  command.option("-bind", bind, "address that is served; 0.0.0.0: every machine may look")
+      .show_default();
 }
 
 void add_ignored(const Command& command, const IgnoredFlag& ignored) {

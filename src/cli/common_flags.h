@@ -36,6 +36,9 @@ void add_run_length(const Command&, RunLength&, const Option* other);
 // -freeze; for commands that start from weights.
 void add_freeze(const Command&, std::int64_t& layers);
 void add_deterministic(const Command&, bool& deterministic);
+// A port that is served, -1 for none, and the address for all of them (-bind).
+void add_port(const Command&, const char* names, int& port, const char* help);
+void add_bind(const Command&, std::string& bind);
 
 // Flags that the Darknet forks take and that mean nothing on this path; accepted where people type
 // them. After the command's own flags.

@@ -23,6 +23,7 @@
 #include "video/annotate.h"
 #include "video/pace.h"
 #include "video/recorder.h"
+#include "web/http_address.h"
 
 namespace darknet::cli {
 namespace {
@@ -285,7 +286,7 @@ std::unique_ptr<Window> Demo::open_window_if_asked() const {
 
 void Demo::print_addresses() const {
   const auto print = [&](const char* what, int port) {
-    if (port >= 0) log::info(fmt::format("{}: http://{}:{}/", what, options_.server.bind, port));
+    if (port >= 0) log::info(cat(what, ": ", url_of(options_.server.bind, port)));
   };
   print("images", server_->image_port());
   print("JSON", server_->json_port());

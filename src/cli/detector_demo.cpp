@@ -8,7 +8,7 @@
 namespace darknet::cli {
 namespace {
 
-constexpr int kMaxPort = 65535, kMaxSide = 1 << 16, kMaxFrames = 1000;
+constexpr int kMaxSide = 1 << 16, kMaxFrames = 1000;
 
 void add_source_flags(const Command& command, DemoOptions& o) {
   command.argument(
@@ -54,16 +54,10 @@ void add_output_flags(const Command& command, DemoOptions& o) {
       "-json_file_output", o.json_file_output,
       "write what is found: x.json is one array, any other name (x.jsonl) one object a line");
   command.flag("-json_array", o.json_array, "of -json_file_output: one array, whatever its name");
-  command
-      .option("-mjpeg_port", o.server.image_port,
-              "serve a web page and the images as MJPEG; 0: any free port")
-      .integer_in(-1, kMaxPort);
-  command
-      .option("-json_port", o.server.json_port,
-              "serve what is found as a stream of JSON lines; 0: any free port")
-      .integer_in(-1, kMaxPort);
-  command.option("-bind", o.server.bind, "address that is served; 0.0.0.0: every machine may look")
-      .show_default();
+  add_port(command, "-mjpeg_port", o.server.image_port, "serve a web page and the images as MJPEG");
+  add_port(command, "-json_port", o.server.json_port,
+           "serve what is found as a stream of JSON lines");
+  add_bind(command, o.server.bind);
   command.flag("-ext_output", o.ext_output, "print the boxes of every frame in pixels");
   command.flag("-dont_show", o.dont_show, "open no window");
   command.flag("-dontdraw_bbox", o.dontdraw_bbox, "draw no boxes");

@@ -60,13 +60,9 @@ void add_data(const Command& command, TrainerOptions& o) {
 // Flags with which people train elsewhere.
 void add_training_habits(const Command& command) {
   add_darknet_habits(command);
-  constexpr const char* kNoServer =
-      "nothing is served during training; NAME_chart.svg and .png next to the weights show its "
-      "progress";
   for (const IgnoredFlag& flag :
        {IgnoredFlag{"-chart", true,
                     "the chart is always written, as NAME_chart.svg and .png next to the weights"},
-        IgnoredFlag{"-mjpeg_port", true, kNoServer}, IgnoredFlag{"-http_port", true, kNoServer},
         IgnoredFlag{"-show", false, "training opens no window"},
         IgnoredFlag{"-show_imgs", false, "augmented images are not shown"}})
     add_ignored(command, flag);
@@ -90,6 +86,9 @@ void add_detector_train(Program& program) {
   add_arithmetic(command, o.exact, o.overrides, o.tuning);
   add_devices(command, o.device, o.others);
   add_deterministic(command, o.deterministic);
+  add_port(command, "-http_port,-mjpeg_port", o.http.port,
+           "serve a page with progress, charts and, with -map, detections");
+  add_bind(command, o.http.bind);
   add_training_habits(command);
   command.runs([&o] {
     if (o.freeze > 0 && o.weights.empty()) throw Error("-freeze needs a weights file", 2);

@@ -138,9 +138,7 @@ std::string scenes(const Comparison& c, const PageScenes& s) {
   if (!s.difference && s.others.empty()) return "";
   std::string text =
       "<h2>Images</h2>\n<p>Every network at the threshold where its own F1 is best, " +
-      seed_text(c) + ".<br>\n" + colour_key(kTruthColour, "ground truth") +
-      colour_key(kHitColour, "hit") + colour_key(kFalseColour, "false") +
-      colour_key(kMissedColour, "missed") + "</p>\n";
+      seed_text(c) + ".<br>\n" + scene_colour_keys() + "</p>\n";
   if (s.difference)
     text += "<h3>Where they differ most</h3>\n" +
             paragraph(

@@ -60,12 +60,6 @@ double lift_off_of(const TrainingHistory& h, bool of_map) {
   return lift_off(curve, rule).value_or(kNoMetric);
 }
 
-double first_share(const TrainingHistory& h) {
-  const std::vector<double>& share = h.figures[Figure::gradient_positive];
-  return h.iteration.empty() || h.iteration.front() > 1 || share.empty() ? kNoMetric
-                                                                         : share.front();
-}
-
 RunMetrics metrics_of(const ComparedRun& r, std::span<const MatchedClass> matched, bool of_map) {
   RunMetrics m;
   m.map50 = r.at50.mean_average_precision;
@@ -75,7 +69,7 @@ RunMetrics metrics_of(const ComparedRun& r, std::span<const MatchedClass> matche
   m.precision = r.at50.precision(), m.recall = r.at50.recall();
   if (const Calibration found = calibration(matched); found.detections > 0) m.d_ece = found.error;
   m.lift_off = lift_off_of(r.history, of_map);
-  m.first_step_positive_share = first_share(r.history);
+  m.first_step_positive_share = first_positive_share(r.history);
   if (r.history.iteration.empty()) return m;
   m.easy_negative_share = r.easy_negative_share;
   m.negatives_per_positive = r.negatives_per_positive;

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "core/utf8.h"
+#include "report/side_by_side.h"
 
 namespace darknet {
 namespace {
@@ -32,6 +33,10 @@ th:first-child, td:first-child { text-align: left; position: sticky; left: 0; ba
 figure { margin: 0; break-inside: avoid; min-width: 0; } img, svg { width: 100%; height: auto; display: block; }
 dl { columns: 24rem; column-gap: 2rem; } dt { font-weight: 600; break-after: avoid; }
 dd { margin: 0 0 .5rem; color: var(--soft); break-inside: avoid; }
+.now { columns: auto; display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: .7rem 1rem; }
+.now dt { font-weight: 400; font-size: .85rem; color: var(--soft); }
+.now dd { margin: 0; font-size: 1.2rem; color: var(--ink); font-variant-numeric: tabular-nums; }
+progress { width: 100%; accent-color: #0072b2; }
 code, pre { font-family: "DejaVu Sans Mono", monospace; font-size: .9em; }
 pre { white-space: pre-wrap; padding: .6rem 1rem; border: 1px solid var(--line); margin: .2rem 0 .8rem; }
 .key { display: inline-block; white-space: nowrap; margin-right: 1em; }
@@ -50,8 +55,13 @@ pre { white-space: pre-wrap; padding: .6rem 1rem; border: 1px solid var(--line);
 }
 )";
 
-// For src="": what a URL would read as something else.
-std::string address(const std::filesystem::path& path) {
+std::string figures(const std::string& all) {
+  return all.empty() ? "" : "<div class=\"figures\">\n" + all + "</div>\n";
+}
+
+}  // namespace
+
+std::string url_path(const std::filesystem::path& path) {
   std::string out;
   for (const char c : path.generic_string()) {
     const auto byte = static_cast<unsigned char>(c);
@@ -60,12 +70,6 @@ std::string address(const std::filesystem::path& path) {
   }
   return out;
 }
-
-std::string figures(const std::string& all) {
-  return all.empty() ? "" : "<div class=\"figures\">\n" + all + "</div>\n";
-}
-
-}  // namespace
 
 std::string page_head(const std::string& title) {
   return fmt::format(
@@ -103,7 +107,7 @@ std::string image_figures(const std::vector<PageImage>& images) {
     all += fmt::format(
         "<figure><h3>{0}</h3><a href=\"{1}\"><img loading=\"lazy\" src=\"{1}\" alt=\"{0}\"></a>"
         "</figure>\n",
-        escaped_markup(i.title), address(i.path));
+        escaped_markup(i.title), url_path(i.path));
   return figures(all);
 }
 
@@ -134,6 +138,11 @@ std::string colour_key(const Colour& c, const std::string& text) {
   return fmt::format(
       "<span class=\"key\"><i style=\"background:#{:02x}{:02x}{:02x}\"></i>{}</span>\n", c[0], c[1],
       c[2], escaped_markup(text));
+}
+
+std::string scene_colour_keys() {
+  return colour_key(kTruthColour, "ground truth") + colour_key(kHitColour, "hit") +
+         colour_key(kFalseColour, "false") + colour_key(kMissedColour, "missed");
 }
 
 }  // namespace darknet

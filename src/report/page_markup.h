@@ -24,6 +24,9 @@ struct PageImage {
   std::string title;
 };
 
+// For src="" and href="": what a URL would read as something else is encoded.
+std::string url_path(const std::filesystem::path&);
+
 // Next to each other where there is room. Panels without data are left out; "" where none is left.
 std::string chart_figures(const Chart&);
 std::string image_figures(const std::vector<PageImage>&);
@@ -32,5 +35,7 @@ std::string definitions(const std::vector<std::pair<std::string, std::string>>&)
 std::string paragraph(const std::string& text, const char* style_class);  // "": none
 std::string preformatted(const std::string& lines);
 std::string colour_key(const Colour&, const std::string& text);
+// What the colours of report/side_by_side.h mean.
+std::string scene_colour_keys();
 
 }  // namespace darknet

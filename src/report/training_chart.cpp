@@ -256,6 +256,12 @@ bool TrainingHistory::add(const std::string& json_line) {
   return true;
 }
 
+double first_positive_share(const TrainingHistory& h) {
+  const std::vector<double>& share = h.figures[Figure::gradient_positive];
+  return h.iteration.empty() || h.iteration.front() > 1 || share.empty() ? kNotLogged
+                                                                         : share.front();
+}
+
 TrainingHistory read_history(const std::filesystem::path& log) {
   InputFile in(log, kMaxLogBytes, Pipes::allowed);
   TrainingHistory h{.label = log.stem().string()};

@@ -68,6 +68,10 @@ struct TrainingHistory {
 
 inline constexpr std::uint64_t kMaxLogBytes = std::uint64_t{1} << 32;  // of a training run's log
 
+// The share of objects in the objectness gradient of the first training step, mean of the heads;
+// kNotLogged where the history does not begin with it.
+double first_positive_share(const TrainingHistory&);
+
 // Throws where the file cannot be read or no line of it is of a training log.
 TrainingHistory read_history(const std::filesystem::path& log);
 

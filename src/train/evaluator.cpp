@@ -5,6 +5,7 @@
 
 #include "core/log.h"
 #include "dataset/loader.h"
+#include "eval/matching.h"
 #include "eval/predict.h"
 #include "nn/weights.h"
 
@@ -13,6 +14,7 @@ namespace {
 
 constexpr std::int64_t kMaxPeriod = 100;  // iterations, or what the epochs amount to
 constexpr std::int64_t kBatch = 4;
+constexpr std::size_t kSampled = 6;  // images
 
 Network evaluated_network(const std::vector<Section>& cfg, const NetworkOptions& training,
                           const AnnotatedImages& images) {
@@ -22,6 +24,20 @@ Network evaluated_network(const std::vector<Section>& cfg, const NetworkOptions&
                        .exact = training.exact,
                        .batch = std::min(kBatch, count),
                        .tuning = training.tuning});
+}
+
+EvaluationSample sample_of(const ImagePaths& files, const std::vector<EvaluatedImage>& images,
+                           std::int64_t iteration, double threshold) {
+  EvaluationSample sample{iteration, static_cast<float>(threshold), {}};
+  const std::size_t count = std::min(kSampled, images.size());
+  for (std::size_t k = 0; k < count; ++k) {
+    const std::size_t i = k * images.size() / count;
+    SampledImage one{files[i], images[i].truths, {}};
+    for (const Detection& d : images[i].detections)
+      if (d.probability >= sample.threshold) one.detections.push_back(d);
+    sample.images.push_back(std::move(one));
+  }
+  return sample;
 }
 
 }  // namespace
@@ -53,7 +69,10 @@ std::optional<double> Evaluator::evaluate(const Network& trained, std::int64_t i
   const auto images = run_evaluation(net_, settings_.images, loader, stop);
   if (stop()) return std::nullopt;  // a resumed run does it again
   record_.pending = false;
-  const double map = darknet::evaluate(images, {.classes = classes_}).mean_average_precision;
+  const std::vector<MatchedClass> matched = match(images, classes_, EvaluationOptions{}.iou);
+  const double map = evaluate_matched(matched, {.classes = classes_}).mean_average_precision;
+  sample_ = std::make_shared<const EvaluationSample>(
+      sample_of(settings_.images.images, images, iteration, best_f1(matched).threshold));
   ++record_.without_gain;
   if (map > record_.best_map)
     record_ = {.best_map = map, .best_iteration = iteration, .without_gain = 0};

@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "dataset/labels.h"
 #include "nn/checkpoint.h"
 #include "nn/network.h"
+#include "train/evaluation_sample.h"
 
 namespace darknet {
 
@@ -44,6 +46,9 @@ class Evaluator {
   std::optional<double> evaluate(const Network& trained, std::int64_t iteration,
                                  const std::function<bool()>& stop);
   void set_algorithms(const Tuning& t) { net_.set_algorithms(t); }
+  // A few of its images, spread evenly over the list; null before the first evaluation. A new
+  // object each time.
+  const std::shared_ptr<const EvaluationSample>& sample() const { return sample_; }
 
  private:
   EvaluatorSettings settings_;
@@ -51,6 +56,7 @@ class Evaluator {
   std::int64_t classes_;
   Batches batches_;
   EvaluationRecord& record_;
+  std::shared_ptr<const EvaluationSample> sample_;
 };
 
 }  // namespace darknet

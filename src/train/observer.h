@@ -1,8 +1,10 @@
-// Who looks on while a training run goes: its log, chart, progress line and checkpoints.
+// Who looks on while a training run goes: its log, chart, progress line, page and checkpoints.
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <vector>
 
+#include "train/evaluation_sample.h"
 #include "train/step.h"
 
 namespace darknet {
@@ -19,6 +21,8 @@ struct IterationReport {
   double best_map = -1;
   const StepResult* step = nullptr;
   std::vector<std::int64_t> head_layers;
+  // Of the last evaluation; null: none yet. Shared, because an observer may show it later.
+  std::shared_ptr<const EvaluationSample> sample = nullptr;
 };
 
 class TrainingObserver {

@@ -22,6 +22,7 @@
 #include "train/evaluator.h"
 #include "train/interrupt.h"
 #include "train/live_chart.h"
+#include "train/live_page.h"
 #include "train/numerics_config.h"
 #include "train/objectness_start.h"
 #include "train/progress.h"
@@ -85,6 +86,7 @@ class Trainer {
   bool averaging() const;
 
   TrainerOptions options_;
+  std::unique_ptr<LivePage> page_;  // until the observers take it; its port is asked for first
   DataFile data_;
   std::vector<Section> cfg_;  // as every network of this run is made from it
   ProtectedFiles inputs_;
@@ -122,8 +124,16 @@ NetworkOptions training_network(const TrainerOptions& o) {
           .tuning = tuning_for(o.tuning, o.device)};
 }
 
+std::unique_ptr<LivePage> open_page(const TrainerOptions& o) {
+  if (o.http.port < 0) return nullptr;
+  auto page = std::make_unique<LivePage>(o.http, o.cfg.stem().string());
+  log::info(cat("this run can be watched at ", url_of(o.http.bind, page->port())));
+  return page;
+}
+
 Trainer::Trainer(const TrainerOptions& options)
     : options_(options),
+      page_(open_page(options)),
       data_(read_data_file(options.data)),
       cfg_(training_sections(options_, data_)),
       backup_(options.backup.empty() ? data_.backup : options.backup),
@@ -208,11 +218,13 @@ void Trainer::make_observers() {
   auto log = std::make_unique<TrainingLog>(checkpoints_.file("_log.jsonl"), state_.iteration);
   auto chart = std::make_unique<LiveChart>(checkpoints_.file("_chart"),
                                            options_.cfg.stem().string(), log->kept());
+  if (page_) page_->begin(names_of(data_.names, classes_), log->kept());
   observers_.push_back(std::move(log));
   observers_.push_back(std::make_unique<ProgressLine>());
   observers_.push_back(
       std::make_unique<PeriodicCheckpoints>(checkpoints_, net_, optimizer_, state_));
   observers_.push_back(std::move(chart));
+  if (page_) observers_.push_back(std::move(page_));
 }
 
 NumericsConfig Trainer::numerics() const {
@@ -410,6 +422,7 @@ void Trainer::report(const StepResult& result, double map, double seconds) {
       .map = map,
       .best_map = state_.evaluation.best_map,
       .step = &result};
+  if (evaluator_) report.sample = evaluator_->sample();
   for (const HeadAt& at : net_.heads()) report.head_layers.push_back(at.layer);
   for (const auto& observer : observers_) observer->iteration(report);
 }

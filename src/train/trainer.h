@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "dataset/labels.h"
 #include "train/length.h"
+#include "web/http_address.h"
 
 namespace darknet {
 
@@ -35,6 +36,7 @@ struct TrainerOptions {
   std::int64_t cache_mb = 2048;  // decoded images kept in memory
   double max_bad = .01;          // share of images that may be unreadable
   BadLabels bad_labels = BadLabels::stop;
+  HttpAddress http = {};           // of a page that shows the run while it goes
   std::string how_to_resume = {};  // for the message of an interrupted run; "": with its weights
 };
 

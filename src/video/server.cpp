@@ -8,8 +8,8 @@
 #include "core/queue.h"
 #include "core/start_thread.h"
 #include "image/codec.h"
-#include "video/http_listener.h"
 #include "video/page.h"
+#include "web/http_listener.h"
 
 namespace darknet {
 namespace {
@@ -82,11 +82,11 @@ void stream(httplib::Response& response, const std::string& type, const Latest<T
 struct FrameServer::Impl {
   explicit Impl(const ServerOptions& o) {
     if (o.image_port >= 0) {
-      images = std::make_unique<HttpListener>(o.bind, o.image_port);
+      images = std::make_unique<HttpListener>(HttpAddress{o.bind, o.image_port});
       serve_images();
     }
     if (o.json_port >= 0) {
-      findings = std::make_unique<HttpListener>(o.bind, o.json_port);
+      findings = std::make_unique<HttpListener>(HttpAddress{o.bind, o.json_port});
       serve_findings();
     }
     if (images) encoder = start_thread("that encodes frames", [this] { encode(); });

@@ -1,4 +1,4 @@
-#include "video/http_socket.h"
+#include "web/http_socket.h"
 
 #include <poll.h>
 #include <sys/socket.h>

@@ -1,4 +1,4 @@
-#include "video/http_listener.h"
+#include "web/http_listener.h"
 
 #include <arpa/inet.h>
 #include <netdb.h>
@@ -15,7 +15,7 @@
 #include "core/error.h"
 #include "core/index.h"
 #include "core/start_thread.h"
-#include "video/http_socket.h"
+#include "web/http_socket.h"
 
 namespace darknet {
 namespace {
@@ -101,6 +101,11 @@ class LimitedServer : public httplib::Server {
 
 }  // namespace
 
+std::string url_of(const std::string& bind, int port) {
+  const bool ipv6 = bind.find(':') != std::string::npos;
+  return cat("http://", ipv6 ? "[" + bind + "]" : bind, ":", port, "/");
+}
+
 bool is_host_allowed(const std::string& host, const std::string& bind) {
   if (host.empty() || !is_loopback(bind, false)) return true;
   const std::string name = without_port(host);
@@ -168,7 +173,7 @@ class HttpListener::Threads : public httplib::TaskQueue {
   std::vector<std::thread> threads_;
 };
 
-HttpListener::HttpListener(const std::string& bind, int port)
+HttpListener::HttpListener(const HttpAddress& address)
     : server_(std::make_unique<LimitedServer>()) {
   // The library's own setting would share a port that another program listens on.
   server_->set_socket_options([](socket_t socket) {
@@ -176,19 +181,22 @@ HttpListener::HttpListener(const std::string& bind, int port)
     ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
   });
   server_->new_task_queue = [this] { return threads_.release(); };  // its to delete
-  server_->set_pre_routing_handler([bind](const Request& request, Response& response) {
-    return refused(request, response, bind) ? httplib::Server::HandlerResponse::Handled
-                                            : httplib::Server::HandlerResponse::Unhandled;
-  });
+  server_->set_pre_routing_handler(
+      [bind = address.bind](const Request& request, Response& response) {
+        return refused(request, response, bind) ? httplib::Server::HandlerResponse::Handled
+                                                : httplib::Server::HandlerResponse::Unhandled;
+      });
   // Before a body is sent, where the client asks.
   server_->set_expect_100_continue_handler([](const Request&, Response& response) {
     refuse(response, kTooLarge, "nothing is uploaded here: send no body");
     return kTooLarge;
   });
+  const auto& [bind, port] = address;
   port_ = port == 0 ? server_->bind_to_any_port(bind) : port;
   if (port_ < 0 || (port != 0 && !server_->bind_to_port(bind, port)))
     fail("cannot listen on ", bind, ":", port,
-         ": the port is in use, or the address is none of this machine's");
+         ": the port is in use or reserved, or the address is none of this machine's; give another "
+         "port (0: any free one)");
 }
 
 HttpListener::~HttpListener() {

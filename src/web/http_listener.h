@@ -1,5 +1,6 @@
-// One port of the web server (video/server.h): its threads, made when clients come, and which
-// requests are answered at all. Names httplib; included by the server alone.
+// One port of a web server (video/server.h, train/live_page.h, web/folder_server.h): its threads,
+// made when clients come, and which requests are answered at all. Names httplib; included by the
+// servers alone.
 #pragma once
 #include <httplib.h>
 
@@ -7,6 +8,8 @@
 #include <memory>
 #include <string>
 #include <thread>
+
+#include "web/http_address.h"
 
 namespace darknet {
 
@@ -21,7 +24,7 @@ bool is_host_allowed(const std::string& host, const std::string& bind);
 
 class HttpListener {
  public:
-  HttpListener(const std::string& bind, int port);  // throws where the port cannot be had
+  explicit HttpListener(const HttpAddress&);  // throws where the port cannot be had
   HttpListener(const HttpListener&) = delete;
   HttpListener& operator=(const HttpListener&) = delete;
   ~HttpListener();
