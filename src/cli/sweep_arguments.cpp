@@ -166,7 +166,10 @@ void declare_sweep_plan(const Command& command, SweepArguments& o) {
       .needs(tune)
       .value_name("SHARE");
   command
-      .option("-per", o.per, cat("choose for each value of this key, not for each ", kDefaultPer))
+      .option(
+          "-per", o.per,
+          cat("choose for each value of this key, or of these, separated by commas, not for each ",
+              kDefaultPer))
       .needs(tune)
       .value_name("KEY");
   command

@@ -12,6 +12,7 @@
 #include "core/input.h"
 #include "core/log.h"
 #include "core/text.h"
+#include "train/interrupt.h"
 #include "train/sweep.h"
 #include "train/sweep_confirmation.h"
 #include "train/sweep_jobs.h"
@@ -36,13 +37,20 @@ class SweepCall {
   }
 
   int run() {
+    if (interrupt_.requested()) return interrupted();
     int code = o_.collect ? 0 : make(sweep_, progress_, 0);
     if (code == 0 && o_.confirm > 0) code = confirm();
-    if (code == 0 && !o_.no_page) finish();
-    return code;
+    if (code != 0) return code;
+    if (!o_.no_page) finish();
+    return interrupt_.exit_code();
   }
 
  private:
+  int interrupted() const {
+    log::info(cat("interrupted. To resume, ", kHowToResume));
+    return interrupt_.exit_code();
+  }
+
   // So that the page's command makes it again.
   void say_what_was_collected() {
     static_cast<SweepOptions&>(o_) = sweep_.options();
@@ -96,6 +104,7 @@ class SweepCall {
       log::info(others_text(left) + " made by other processes; waiting for their end");
     while (sweep_.unfinished() > 0) {
       std::this_thread::sleep_for(kPoll);
+      if (interrupt_.requested()) return interrupted();
       if (const int code = make(sweep_, progress_, 0); code != 0) return code;
     }
     note_ended(sweep_, progress_);
@@ -136,6 +145,7 @@ class SweepCall {
     fmt::print("-> {}\n", printable((o_.out / "index.html").string()));
   }
 
+  InterruptGuard interrupt_;  // all of it: what takes long asks, pages are written to their end
   SweepArguments o_;
   Sweep sweep_;
   SweepProgress progress_;

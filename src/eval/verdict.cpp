@@ -71,8 +71,10 @@ void adjust(std::vector<Verdict>& all, const VerdictRules& rules, Member member)
 
 std::string seeds(std::int64_t n) { return fmt::format("{} seed{}", n, n == 1 ? "" : "s"); }
 
-std::string p_text(double p) {
-  return p < .001 ? std::string("p < 0.001") : fmt::format("p = {:.3f}", p);
+// "p = 0.031", "p < 0.001".
+std::string p_equation(double p) {
+  const std::string text = p_text(p);
+  return (text.starts_with('<') ? "p " : "p = ") + text;
 }
 
 std::string difference_text(const Verdict& v, const Metric& m) {
@@ -93,12 +95,12 @@ std::string interval_text(const Verdict& v, const Family& family) {
 }
 
 std::string test_text(const Verdict& v, const Family& family) {
-  std::string text = p_text(v.p_value);
+  std::string text = p_equation(v.p_value);
   if (family.variants > 1)
-    text += fmt::format(", {} after Holm's adjustment for {} comparisons", p_text(v.adjusted_p),
+    text += fmt::format(", {} after Holm's adjustment for {} comparisons", p_equation(v.adjusted_p),
                         family.variants);
   if (std::isfinite(v.statistics.p_value)) {
-    text += ", sign-flip " + p_text(v.statistics.p_value);
+    text += ", sign-flip " + p_equation(v.statistics.p_value);
     constexpr std::int64_t kFewPairs = 10;
     if (v.statistics.pairs <= kFewPairs)
       text += fmt::format(" (the lowest possible with {} is {:.3f})", seeds(v.statistics.pairs),
@@ -110,7 +112,7 @@ std::string test_text(const Verdict& v, const Family& family) {
 std::string within_margin(const Verdict& v, const Family& family) {
   return fmt::format("within {:.2f} {} of each other ({} of two one-sided tests{})",
                      family.metric.scale * family.rules.margin, family.metric.unit,
-                     p_text(v.equivalence_p), family.variants > 1 ? ", adjusted too" : "");
+                     p_equation(v.equivalence_p), family.variants > 1 ? ", adjusted too" : "");
 }
 
 std::string claim(const Verdict& v, const std::string& name, const Family& family) {
@@ -210,5 +212,7 @@ std::vector<Verdict> verdicts(const VariantRuns& baseline, std::span<const Varia
   }
   return all;
 }
+
+std::string p_text(double p) { return p < .001 ? "< 0.001" : fmt::format("{:.3f}", p); }
 
 }  // namespace darknet

@@ -62,4 +62,7 @@ struct Verdict {
 std::vector<Verdict> verdicts(const VariantRuns& baseline, std::span<const VariantRuns> variants,
                               const Metric& = {}, const VerdictRules& = {});
 
+// "0.031", "< 0.001".
+std::string p_text(double p);
+
 }  // namespace darknet

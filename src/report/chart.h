@@ -18,13 +18,14 @@ struct Series {
     points,
     intervals,  // a point and a line from low to high of x; without that line where they are not
                 // finite
+    ranges,     // the same with a line from low to high of y
     band        // the area between low and high of y
   };
   std::string name;
   std::vector<double> x, y;  // of one length; what is not finite is a gap
   Mark mark = Mark::line;
   int style = -1;                 // colour and dash, 0..7; -1: its place among the panel's series
-  std::vector<double> low, high;  // of intervals and bands, as long as x
+  std::vector<double> low, high;  // of intervals, ranges and bands, as long as x
 };
 
 // One number for each place of a grid; places without a cell stay empty.

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/index.h"
+#include "eval/coco.h"
 #include "report/side_by_side.h"
 
 namespace darknet {
@@ -45,14 +46,20 @@ std::string of_one_seed(const Comparison& c, const Interval& images) {
       same ? ", which includes no difference at all" : "");
 }
 
-// "ce 51.2 %", the mean of the runs that have finished.
-std::string mean_text(const Comparison& c, std::size_t variant) {
+// mAP@0.5 of the runs that have finished; none where none has.
+std::optional<double> mean_map(const Comparison& c, std::size_t variant) {
   double sum = 0, count = 0;
   for (std::size_t s = 0; s < c.seeds.size(); ++s)
     if (const ComparedRun& r = c.run(variant, s); r.has_finished())
       sum += r.at50.mean_average_precision, ++count;
+  return count > 0 ? std::optional(sum / count) : std::nullopt;
+}
+
+// "ce 51.2 %".
+std::string mean_text(const Comparison& c, std::size_t variant) {
   const std::string& name = c.variants[variant].name;
-  return count > 0 ? fmt::format("{} {:.1f} %", name, points(sum / count)) : name + " no result";
+  const std::optional<double> mean = mean_map(c, variant);
+  return mean ? fmt::format("{} {:.1f} %", name, points(*mean)) : name + " no result";
 }
 
 // False positives and missed objects of one image, as its panels show them.
@@ -69,6 +76,17 @@ std::vector<Detection> shown_detections(const ComparedRun& run, std::size_t imag
   for (const Detection& d : run.images[image].detections)
     if (d.probability > run.threshold) kept.push_back(d);
   return kept;
+}
+
+CocoFigures coco_figures(const std::vector<EvaluatedImage>& images, std::int64_t classes) {
+  const auto or_none = [](double coco) { return coco < 0 ? CocoFigures::kNone : coco; };
+  const CocoEvaluation e = evaluate_coco(images, classes);
+  return {.ap = std::max(0., e.ap()),
+          .ap50 = or_none(e.ap_at(0)),
+          .ap75 = or_none(e.ap_at(5)),
+          .ap_small = or_none(e.ap(ObjectSize::small)),
+          .ap_medium = or_none(e.ap(ObjectSize::medium)),
+          .ap_large = or_none(e.ap(ObjectSize::large))};
 }
 
 const char* name_of(RunState state) {
@@ -102,40 +120,52 @@ RunOutcome outcome_of(const ComparedRun& run) {
                             : RunOutcome::missing();
 }
 
-std::vector<std::size_t> finished_variants(const Comparison& c, std::size_t seed) {
-  std::vector<std::size_t> finished;
-  for (std::size_t variant = 0; variant < c.variants.size(); ++variant)
-    if (c.run(variant, seed).has_finished()) finished.push_back(variant);
-  return finished;
+const ComparedRun* shown_run(const Comparison& c, std::size_t variant) {
+  std::vector<const ComparedRun*> finished;
+  for (std::size_t s = 0; s < c.seeds.size(); ++s)
+    if (const ComparedRun& r = c.run(variant, s); r.has_finished()) finished.push_back(&r);
+  if (finished.empty()) return nullptr;
+  std::stable_sort(finished.begin(), finished.end(), [](const auto* a, const auto* b) {
+    return a->at50.mean_average_precision < b->at50.mean_average_precision;
+  });
+  return finished[(finished.size() - 1) / 2];
 }
 
-std::optional<std::size_t> shown_seed(const Comparison& c) {
-  std::optional<std::size_t> shown;
-  std::size_t most = 0;
-  for (std::size_t s = 0; s < c.seeds.size(); ++s)
-    if (const std::size_t count = finished_variants(c, s).size(); count > most)
-      most = count, shown = s;
+std::vector<std::size_t> shown_variants(const Comparison& c) {
+  std::vector<std::pair<double, std::size_t>> ranked;  // of the mean, highest first
+  for (std::size_t v = 0; v < c.variants.size(); ++v) {
+    if (!shown_run(c, v)) continue;
+    const double rank = v == 0 ? -std::numeric_limits<double>::infinity() : -*mean_map(c, v);
+    ranked.emplace_back(rank, v);
+  }
+  std::sort(ranked.begin(), ranked.end());
+  if (ranked.size() > kMaxShownVariants) ranked.resize(kMaxShownVariants);
+  std::vector<std::size_t> shown;
+  for (const auto& [rank, variant] : ranked) shown.push_back(variant);
+  std::sort(shown.begin(), shown.end());
   return shown;
 }
 
-std::optional<std::size_t> most_different_image(const Comparison& c) {
+std::vector<std::size_t> most_different_images(const Comparison& c, std::size_t count) {
   constexpr double kFewObjects = 3;  // else a scene of one object would always be the first
-  const std::optional<std::size_t> seed = shown_seed(c);
-  if (!seed) return std::nullopt;
-  const std::vector<std::size_t> variants = finished_variants(c, *seed);
-  const ComparedRun& first = c.run(variants.front(), *seed);
-  std::optional<std::size_t> best;
-  double max = 0;
+  std::vector<const ComparedRun*> runs;
+  for (const std::size_t variant : shown_variants(c)) runs.push_back(shown_run(c, variant));
+  if (runs.empty()) return {};
+  std::vector<std::pair<double, std::size_t>> ranked;  // largest difference first
   for (std::size_t i = 0; i < c.images.size(); ++i) {
-    const std::int64_t baseline = errors_of(first, i);
+    const std::int64_t baseline = errors_of(*runs.front(), i);
     std::int64_t difference = 0;
-    for (const std::size_t variant : variants)
-      difference = std::max(difference, std::abs(errors_of(c.run(variant, *seed), i) - baseline));
-    const double share = static_cast<double>(difference) /
-                         (kFewObjects + static_cast<double>(first.images[i].truths.size()));
-    if (share > max) max = share, best = i;
+    for (const ComparedRun* run : runs)
+      difference = std::max(difference, std::abs(errors_of(*run, i) - baseline));
+    const auto objects = static_cast<double>(runs.front()->images[i].truths.size());
+    if (difference > 0)
+      ranked.emplace_back(-static_cast<double>(difference) / (kFewObjects + objects), i);
   }
-  return best;
+  std::sort(ranked.begin(), ranked.end());
+  if (ranked.size() > count) ranked.resize(count);
+  std::vector<std::size_t> images;
+  for (const auto& [share, image] : ranked) images.push_back(image);
+  return images;
 }
 
 MatchedRuns match_runs(const Comparison& c) {

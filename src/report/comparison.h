@@ -5,6 +5,7 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,6 +19,15 @@
 #include "report/tuning_choice.h"
 
 namespace darknet {
+
+// Average precision as COCO counts it (eval/coco.h); NaN where there is nothing to count.
+struct CocoFigures {
+  static constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  double ap = kNone, ap50 = kNone, ap75 = kNone;
+  double ap_small = kNone, ap_medium = kNone, ap_large = kNone;  // by size of the object
+};
+// Throws where an image's size is not known.
+CocoFigures coco_figures(const std::vector<EvaluatedImage>&, std::int64_t classes);
 
 enum class RunState : std::uint8_t { missing, finished, diverged };
 const char* name_of(RunState);
@@ -35,8 +45,8 @@ struct ComparedRun {
   TrainingHistory history;
   std::vector<EvaluatedImage> images;  // of the valid list, detections above .005
   Evaluation at50;                     // IoU .5, area under the curve, counts at `threshold`
-  double average_precision = 0;        // AP@[.5:.95], the mean of ten IoU thresholds
-  float threshold = .25f;              // where F1 is best
+  CocoFigures coco;
+  float threshold = .25f;  // where F1 is best
   // From the history: how the objectness learned.
   double training_seconds = 0, negatives_per_positive = 0;
   double easy_negative_share = 0;         // of the objectness gradient, mean of the training
@@ -81,11 +91,13 @@ const char* evaluated_on(const Comparison&);
 // mAP@0.5 (a fraction) of a run that has finished; else that it diverged or is missing.
 RunOutcome outcome_of(const ComparedRun&);
 
-// The seed (its place in `seeds`) whose networks stand for the variants in charts and images: the
-// first of those with which most runs have finished; none where no run has.
-std::optional<std::size_t> shown_seed(const Comparison&);
-// The variants whose run with that seed has finished, in their order.
-std::vector<std::size_t> finished_variants(const Comparison&, std::size_t seed);
+// The run that stands for a variant in curves and images: of those that have finished the one with
+// the median mAP@0.5, the lower of two in the middle. Null where none has.
+const ComparedRun* shown_run(const Comparison&, std::size_t variant);
+// The variants that curves and images show, of those with a shown run, in their order: the
+// baseline, and of the others the seven with the highest mean mAP@0.5.
+std::vector<std::size_t> shown_variants(const Comparison&);
+inline constexpr std::size_t kMaxShownVariants = 8;  // as many as there are colours
 
 // The detections of every run matched at IoU .5 (eval/matching.h), in the order of `runs`; nothing
 // for runs that have not finished.
@@ -108,8 +120,9 @@ std::string verdict_text(const Comparison&, const VariantDifference&);
 
 // Of one test image, above the run's threshold.
 std::vector<Detection> shown_detections(const ComparedRun&, std::size_t image);
-// The test image on which the shown seed's networks differ most in errors from the first of them,
-// each at its threshold, for the objects that it has; none where they differ on none.
-std::optional<std::size_t> most_different_image(const Comparison&);
+// The test images, at most `count`, on which the shown runs differ most in errors from the first of
+// them, each at its threshold, for the objects that it has; those where they differ most come
+// first.
+std::vector<std::size_t> most_different_images(const Comparison&, std::size_t count);
 
 }  // namespace darknet

@@ -8,13 +8,13 @@
 #include <numeric>
 
 #include "core/error.h"
+#include "core/index.h"
 #include "core/text.h"
 #include "report/comparison_grid.h"
 
 namespace darknet {
 namespace {
 
-constexpr std::size_t kCurves = 8;  // in one panel: as many as there are colours
 constexpr int kSeedStyle = 7, kMeanStyle = 0, kReferenceStyle = 4;
 // In a row of a chart, which is 1 high and centred at 0, below its name.
 constexpr double kSeedsPlace = .08, kMeanPlace = .3;
@@ -82,13 +82,6 @@ Panel metric_panel(const Comparison& c, const ComparisonStatistics& s, const Run
   }
   Panel p = rows_panel(metric.name, axis_name(metric), rows);
   return p;
-}
-
-// The variants whose runs with that seed are drawn as curves: not more than there are colours.
-std::vector<std::size_t> drawn_variants(const Comparison& c, std::size_t seed) {
-  std::vector<std::size_t> variants = finished_variants(c, seed);
-  if (variants.size() > kCurves) variants.resize(kCurves);
-  return variants;
 }
 
 // Every so many points, and the last, where there are more than a panel shows.
@@ -191,10 +184,11 @@ HeatMap heat_of(const ComparisonStatistics& s, const VariantGrid& g) {
   return heat;
 }
 
-// Runs that diverged, each by itself.
+// Runs that diverged, each by itself, while there are colours.
 void add_diverged(const Comparison& c, std::vector<HistoryGroup>& groups) {
   for (const ComparedRun& r : c.runs)
-    if (r.state == RunState::diverged && !r.history.iteration.empty() && groups.size() < kCurves)
+    if (r.state == RunState::diverged && !r.history.iteration.empty() &&
+        groups.size() < kMaxShownVariants)
       groups.push_back(
           {fmt::format("{}, seed {}, diverged", c.variants[r.variant].name, r.seed), {&r.history}});
 }
@@ -254,11 +248,11 @@ Chart grid_chart(const Comparison& c, const ComparisonStatistics& s) {
 
 Chart training_chart(const Comparison& c) {
   std::vector<HistoryGroup> groups;
-  for (std::size_t v = 0; v < c.variants.size() && groups.size() < kCurves; ++v) {
+  for (const std::size_t v : shown_variants(c)) {
     HistoryGroup g{c.variants[v].name, {}};
     for (std::size_t s = 0; s < c.seeds.size(); ++s)
       if (const ComparedRun& r = c.run(v, s); r.has_finished()) g.histories.push_back(&r.history);
-    if (!g.histories.empty()) groups.push_back(std::move(g));
+    groups.push_back(std::move(g));
   }
   add_diverged(c, groups);
   Chart chart = comparison_chart(groups);
@@ -281,11 +275,10 @@ Chart first_step_chart(const Comparison& c, const ComparisonStatistics& s) {
 
 Chart precision_recall_chart(const Comparison& c, const ComparisonStatistics& s) {
   Chart chart{.title = "Precision over recall, IoU 0.5"};
-  const std::optional<std::size_t> seed = shown_seed(c);
-  if (!seed) return chart;
-  const std::vector<std::size_t> variants = drawn_variants(c, *seed);
+  const std::vector<std::size_t> variants = shown_variants(c);
+  if (variants.empty()) return chart;
   const auto matched = [&](std::size_t v) -> const std::vector<MatchedClass>& {
-    return s.matched[v * c.seeds.size() + *seed];
+    return s.matched[to_size(shown_run(c, v) - c.runs.data())];
   };
   const auto named = [&](const std::function<MatchedClass(std::size_t)>& ranking) {
     std::vector<NamedRanking> all;
@@ -313,7 +306,7 @@ Chart reliability_chart(const Comparison& c, const ComparisonStatistics& s) {
       "Detections by confidence, all seeds together; groups of fewer than 10 are left out. On the "
       "diagonal a confidence of .7 means that 7 of 10 are hits; below it the network is "
       "overconfident.";
-  for (std::size_t v = 0; v < c.variants.size() && p.series.size() < kCurves; ++v) {
+  for (const std::size_t v : shown_variants(c)) {
     Series curve{.name = c.variants[v].name, .style = static_cast<int>(p.series.size())};
     for (const ReliabilityBin& b : s.variants[v].calibration.bins)
       if (b.detections >= kFewDetections)

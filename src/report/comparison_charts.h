@@ -15,7 +15,7 @@ Chart grid_chart(const Comparison&, const ComparisonStatistics&);
 Chart training_chart(const Comparison&);
 // What the first step's objectness gradient was made of, a dot for each run.
 Chart first_step_chart(const Comparison&, const ComparisonStatistics&);
-// Of the shown seed's networks at IoU .5: precision over recall of all classes together, F1 against
+// Of the shown runs' networks at IoU .5: precision over recall of all classes together, F1 against
 // the threshold, and precision over recall of the classes with most objects.
 Chart precision_recall_chart(const Comparison&, const ComparisonStatistics&);
 // Share of hits against confidence, the detections of all seeds together.

@@ -20,12 +20,12 @@ namespace {
 namespace fs = std::filesystem;
 
 SideBySide sides_of(const Comparison& c, std::size_t image) {
-  const std::size_t seed = shown_seed(c).value();
   SideBySide sides{.names = c.names};
-  for (const std::size_t variant : finished_variants(c, seed)) {
-    const ComparedRun& run = c.run(variant, seed);
+  for (const std::size_t variant : shown_variants(c)) {
+    const ComparedRun& run = *shown_run(c, variant);
     sides.truths = run.images[image].truths;
-    sides.panels.push_back({c.variants[variant].name, shown_detections(run, image)});
+    sides.panels.push_back({fmt::format("{}, seed {}", c.variants[variant].name, run.seed),
+                            shown_detections(run, image)});
   }
   return sides;
 }
@@ -42,26 +42,27 @@ PageScene write_scene(const Comparison& c, const fs::path& folder, std::size_t i
   return scene;
 }
 
-// The scene of the largest difference, which is said of it, and scenes that nobody chose: spread
+// Scenes where the networks differ, which is said of them, and scenes that nobody chose: spread
 // evenly over the list.
 PageScenes write_scenes(const Comparison& c, const ComparisonFiles& o) {
+  constexpr std::size_t kDifferent = 4;
   PageScenes scenes;
-  if (o.images == 0 || !shown_seed(c)) return scenes;
+  if (o.images == 0 || shown_variants(c).empty()) return scenes;
   make_folder(o.folder / "images");
   const auto size = std::ssize(c.images);
   const std::int64_t count = std::min(o.images, size);
-  log::Progress progress("drawing", count + 1);
-  if (const auto image = most_different_image(c)) {
-    scenes.difference = write_scene(c, o.folder, *image, "difference");
-    write_image(o.folder / "difference.jpg",
-                side_by_side(read_image(c.images[*image]), sides_of(c, *image)));
-  }
-  for (std::int64_t k = 0; k < count; ++k) {
-    progress.at(k + 1);
-    scenes.others.push_back(
-        write_scene(c, o.folder, to_size(k * size / count), std::to_string(k + 1)));
-  }
-  progress.at(count + 1);
+  const std::vector<std::size_t> different = most_different_images(c, kDifferent);
+  const std::int64_t all = std::ssize(different) + count;
+  log::Progress progress("drawing", all);
+  const auto draw = [&](std::vector<PageScene>& to, std::size_t image, const std::string& prefix) {
+    to.push_back(write_scene(c, o.folder, image, prefix + std::to_string(to.size() + 1)));
+    progress.at(std::ssize(scenes.different) + std::ssize(scenes.spread));
+  };
+  for (const std::size_t image : different) draw(scenes.different, image, "different-");
+  for (std::int64_t k = 0; k < count; ++k) draw(scenes.spread, to_size(k * size / count), "");
+  if (!different.empty())
+    write_image(o.folder / "difference.jpg", side_by_side(read_image(c.images[different.front()]),
+                                                          sides_of(c, different.front())));
   return scenes;
 }
 
@@ -87,11 +88,9 @@ Written write_figures(const Comparison& c, const ComparisonFiles& o) {
 
 // As the page of the folder above names them.
 PageScenes in_folder(PageScenes scenes) {
-  const auto move = [](PageScene& scene) {
-    for (PageImage& panel : scene.panels) panel.path = kConfirmFolder / panel.path;
-  };
-  if (scenes.difference) move(*scenes.difference);
-  for (PageScene& scene : scenes.others) move(scene);
+  for (auto* part : {&scenes.different, &scenes.spread})
+    for (PageScene& scene : *part)
+      for (PageImage& panel : scene.panels) panel.path = kConfirmFolder / panel.path;
   return scenes;
 }
 

@@ -129,25 +129,49 @@ std::string scene(const PageScene& s) {
   return "<div class=\"scene\">" + paragraph(s.name, "soft") + image_figures(s.panels) + "</div>\n";
 }
 
-// "seed 3", of the networks in curves and images.
-std::string seed_text(const Comparison& c) {
-  return fmt::format("seed {}", c.seeds[shown_seed(c).value_or(0)]);
+// Which variants have neither curves nor images; "" where all have.
+std::string variants_left_out(const Comparison& c) {
+  std::size_t finished = 0;
+  for (std::size_t v = 0; v < c.variants.size(); ++v) finished += shown_run(c, v) != nullptr;
+  const std::size_t shown = shown_variants(c).size();
+  if (finished == shown) return "";
+  return fmt::format(
+      " Of {} variants {} are drawn: the baseline and those with the highest mean mAP@0.5; "
+      "`darknet chart` draws the others from the logs in their folders.",
+      finished, shown);
 }
 
+// The same of runs that diverged, which get the colours that are left.
+std::string diverged_left_out(const Comparison& c) {
+  std::size_t drawn = shown_variants(c).size(), all = 0;
+  for (const ComparedRun& r : c.runs)
+    all += r.state == RunState::diverged && !r.history.iteration.empty();
+  const std::size_t left = all - std::min(all, kMaxShownVariants - drawn);
+  return left == 0 ? ""
+                   : fmt::format(" {} of {} that diverged are not drawn.", left,
+                                 plural(static_cast<std::int64_t>(all), "run"));
+}
+
+// Whose networks curves and images show.
+const char* const kMedianRuns =
+    "Each variant's network is that of its median seed by mAP@0.5 (the lower of two in the "
+    "middle).";
+
 std::string scenes(const Comparison& c, const PageScenes& s) {
-  if (!s.difference && s.others.empty()) return "";
-  std::string text =
-      "<h2>Images</h2>\n<p>Every network at the threshold where its own F1 is best, " +
-      seed_text(c) + ".<br>\n" + scene_colour_keys() + "</p>\n";
-  if (s.difference)
+  if (s.different.empty() && s.spread.empty()) return "";
+  std::string text = "<h2>Images</h2>\n<p>" + std::string(kMedianRuns) +
+                     " Each is shown at the threshold where its own F1 is best." +
+                     escaped_markup(variants_left_out(c)) + "<br>\n" +
+                     colour_key(kTruthColour, "ground truth") + detection_colour_keys() + "</p>\n";
+  if (!s.different.empty())
     text += "<h3>Where they differ most</h3>\n" +
             paragraph(
-                "Chosen for it by the program from all test images: it shows how they "
+                "Chosen for it by the program from all test images: they show how the networks "
                 "differ, not how often.",
-                "soft") +
-            scene(*s.difference);
-  if (!s.others.empty()) text += "<h3>Spread evenly over the test list, not chosen</h3>\n";
-  for (const PageScene& one : s.others) text += scene(one);
+                "soft");
+  for (const PageScene& one : s.different) text += scene(one);
+  if (!s.spread.empty()) text += "<h3>Spread evenly over the test list, not chosen</h3>\n";
+  for (const PageScene& one : s.spread) text += scene(one);
   return text;
 }
 
@@ -170,17 +194,19 @@ std::string training_charts(const Comparison& c, const ComparisonStatistics& s) 
   all.panels.insert(all.panels.end(), first.panels.begin(), first.panels.end());
   return section("Training",
                  "Lines: mean over the seeds that finished. Bands: from the lowest to the highest "
-                 "of them. Runs that diverged have lines of their own.",
+                 "of them. Runs that diverged have lines of their own." +
+                     variants_left_out(c) + diverged_left_out(c),
                  chart_figures(all));
 }
 
 std::string detection_charts(const Comparison& c, const ComparisonStatistics& s) {
-  if (!shown_seed(c)) return "";
+  if (shown_variants(c).empty()) return "";
   Chart all = precision_recall_chart(c, s);
   const Chart reliability = reliability_chart(c, s);
   all.panels.insert(all.panels.begin() + 2, reliability.panels.begin(), reliability.panels.end());
   return section("Precision, recall and confidence",
-                 "At IoU 0.5, of " + seed_text(c) + " unless said otherwise.", chart_figures(all));
+                 std::string("At IoU 0.5. ") + kMedianRuns + variants_left_out(c),
+                 chart_figures(all));
 }
 
 std::string terms(const ComparisonStatistics& s) {

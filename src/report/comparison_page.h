@@ -1,7 +1,6 @@
 // The page of a comparison: verdicts, charts, tables and images on one index.html. Charts are part
 // of it; only the images lie in files next to it.
 #pragma once
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,8 +16,8 @@ struct PageScene {
 };
 
 struct PageScenes {
-  std::optional<PageScene> difference;  // where the networks differ most
-  std::vector<PageScene> others;        // spread over the list
+  std::vector<PageScene> different;  // where the networks differ most, from there on
+  std::vector<PageScene> spread;     // evenly over the list
 };
 
 // `command`: makes it all again.

@@ -8,26 +8,11 @@
 
 #include "core/index.h"
 #include "eval/class_agnostic.h"
-#include "eval/coco.h"
 #include "eval/lift_off.h"
 #include "eval/predict.h"
 
 namespace darknet {
 namespace {
-
-double or_none(double coco) { return coco < 0 ? kNoMetric : coco; }
-
-void add_coco(RunMetrics& m, const ComparedRun& r, std::int64_t classes) {
-  const bool sizes_known = std::all_of(r.images.begin(), r.images.end(), [](const auto& image) {
-    return image.width > 0 && image.height > 0;
-  });
-  m.ap = r.average_precision;
-  if (!sizes_known || r.images.empty()) return;
-  const CocoEvaluation e = evaluate_coco(r.images, classes);
-  m.ap50 = or_none(e.ap_at(0)), m.ap75 = or_none(e.ap_at(5));
-  m.ap_small = or_none(e.ap(ObjectSize::small)), m.ap_medium = or_none(e.ap(ObjectSize::medium));
-  m.ap_large = or_none(e.ap(ObjectSize::large));
-}
 
 // Of ascending iterations only: what a kill repeated is left out.
 std::vector<CurveValue> curve_of(const TrainingHistory& h, const std::vector<double>& values) {
@@ -63,7 +48,8 @@ double lift_off_of(const TrainingHistory& h, bool of_map) {
 RunMetrics metrics_of(const ComparedRun& r, std::span<const MatchedClass> matched, bool of_map) {
   RunMetrics m;
   m.map50 = r.at50.mean_average_precision;
-  add_coco(m, r, std::ssize(matched));
+  m.ap = r.coco.ap, m.ap50 = r.coco.ap50, m.ap75 = r.coco.ap75;
+  m.ap_small = r.coco.ap_small, m.ap_medium = r.coco.ap_medium, m.ap_large = r.coco.ap_large;
   m.class_agnostic_ap50 = class_agnostic_average_precision(r.images, {.iou = .5f}, kDefaultNms);
   m.best_f1 = r.at50.f1(), m.best_f1_threshold = r.threshold;
   m.precision = r.at50.precision(), m.recall = r.at50.recall();
@@ -185,7 +171,5 @@ ComparisonStatistics statistics_of(const Comparison& c) {
     s.power.push_back(power_of(d, s.differences.size()));
   return s;
 }
-
-std::string p_text(double p) { return p < .001 ? "< 0.001" : fmt::format("{:.3f}", p); }
 
 }  // namespace darknet

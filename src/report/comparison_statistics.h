@@ -143,7 +143,4 @@ inline constexpr std::array<double, 3> kPlannedDifferences{.01, .02, .03};
 
 // 6 variants of 10 seeds with 200 test images take a few seconds.
 ComparisonStatistics statistics_of(const Comparison&);
-
-// "0.031", "< 0.001".
-std::string p_text(double p);
 }  // namespace darknet

@@ -198,16 +198,6 @@ json choice_json(const TuningChoice& t, const Comparison& c) {
           {"sentences", choice_texts(t, c)}};
 }
 
-std::string csv_line(const std::vector<std::string>& fields) {
-  std::string line;
-  for (std::size_t i = 0; i < fields.size(); ++i) {
-    if (i > 0) line += ',';
-    const bool plain = fields[i].find_first_of(",\"\r\n") == std::string::npos;
-    line += plain ? fields[i] : csv_field(fields[i]);
-  }
-  return line + "\r\n";
-}
-
 }  // namespace
 
 Cells variants_cells(const Comparison& c, const ComparisonStatistics& s) {

@@ -52,7 +52,8 @@ bool shows(const Panel& p, const Series& s, std::size_t i) {
 }
 std::size_t size_of(const Series& s) {
   const std::size_t values = std::min(s.x.size(), s.y.size());
-  const bool wide = s.mark == Series::Mark::intervals || s.mark == Series::Mark::band;
+  const bool wide = s.mark == Series::Mark::intervals || s.mark == Series::Mark::ranges ||
+                    s.mark == Series::Mark::band;
   return wide ? std::min({values, s.low.size(), s.high.size()}) : values;
 }
 
@@ -95,12 +96,14 @@ class PanelLayout {
         ys.add(s.low[i]), ys.add(s.high[i]);
       else
         ys.add(s.y[i]);
-      if (s.mark == Series::Mark::intervals && has_interval(s, i))
-        xs.add(s.low[i]), xs.add(s.high[i]);
+      if (!has_interval(s, i)) continue;
+      if (s.mark == Series::Mark::intervals) xs.add(s.low[i]), xs.add(s.high[i]);
+      if (s.mark == Series::Mark::ranges) ys.add(s.low[i]), ys.add(s.high[i]);
     }
   }
   static bool has_interval(const Series& s, std::size_t i) {
-    return std::isfinite(s.low[i]) && std::isfinite(s.high[i]);
+    return i < std::min(s.low.size(), s.high.size()) && std::isfinite(s.low[i]) &&
+           std::isfinite(s.high[i]);
   }
 
   bool measure() {
@@ -200,6 +203,8 @@ class PanelLayout {
   void draw_entry(const Entry& e) {
     const Series& s = panel_.series[e.series];
     const auto [x, y] = e.at;
+    if (s.mark == Series::Mark::ranges)
+      line({x + 13, y - 8}, {x + 13, y + 8}, role_of(e.series), 2.2f);
     if (s.mark == Series::Mark::line || s.mark == Series::Mark::intervals)
       line({x, y}, {x + 26, y}, role_of(e.series), 2.2f);
     if (s.mark != Series::Mark::line) to_.dots.push_back({{x + 13, y}, 4, role_of(e.series)});
@@ -216,7 +221,7 @@ class PanelLayout {
       if (!gap && s.mark == Series::Mark::points)
         to_.dots.push_back(
             {{pixel_x(s.x[i]), pixel_y(s.y[i])}, panel_.rows.empty() ? 2.2f : 3.2f, role});
-      else if (!gap && s.mark == Series::Mark::intervals)
+      else if (!gap && (s.mark == Series::Mark::intervals || s.mark == Series::Mark::ranges))
         draw_interval(s, i, role);
       else if (!gap)
         stroke.points.push_back({pixel_x(s.x[i]), pixel_y(s.y[i])});
@@ -227,14 +232,21 @@ class PanelLayout {
   // Its ends have caps; where it leaves the plot it has none.
   void draw_interval(const Series& s, std::size_t i, PaintRole role) {
     constexpr float kCap = 4;
-    const float y = pixel_y(s.y[i]);
-    to_.dots.push_back({{pixel_x(s.x[i]), y}, 4.5f, role});
+    const CanvasPoint centre{pixel_x(s.x[i]), pixel_y(s.y[i])};
+    to_.dots.push_back({centre, 4.5f, role});
     if (!has_interval(s, i)) return;
-    to_.strokes.push_back({{{pixel_x(s.low[i]), y}, {pixel_x(s.high[i]), y}}, role, 2, true});
-    for (const double end : {s.low[i], s.high[i]})
-      if (x_.place(end) >= 0 && x_.place(end) <= 1)
-        to_.strokes.push_back(
-            {{{pixel_x(end), y - kCap}, {pixel_x(end), y + kCap}}, role, 2, true});
+    const bool upright = s.mark == Series::Mark::ranges;
+    const auto place = [&](double v) {
+      return upright ? CanvasPoint{centre.x, pixel_y(v)} : CanvasPoint{pixel_x(v), centre.y};
+    };
+    to_.strokes.push_back({{place(s.low[i]), place(s.high[i])}, role, 2, true});
+    const float across = upright ? kCap : 0, along = kCap - across;
+    for (const double end : {s.low[i], s.high[i]}) {
+      const double inside = (upright ? y_ : x_).place(end);
+      if (inside < 0 || inside > 1) continue;
+      const auto [x, y] = place(end);
+      to_.strokes.push_back({{{x - across, y - along}, {x + across, y + along}}, role, 2, true});
+    }
   }
 
   void draw_band(const Series& s, PaintRole role) {

@@ -140,9 +140,9 @@ std::string colour_key(const Colour& c, const std::string& text) {
       c[2], escaped_markup(text));
 }
 
-std::string scene_colour_keys() {
-  return colour_key(kTruthColour, "ground truth") + colour_key(kHitColour, "hit") +
-         colour_key(kFalseColour, "false") + colour_key(kMissedColour, "missed");
+std::string detection_colour_keys() {
+  return colour_key(kHitColour, "hit") + colour_key(kFalseColour, "false") +
+         colour_key(kMissedColour, "missed");
 }
 
 }  // namespace darknet

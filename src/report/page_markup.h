@@ -35,7 +35,7 @@ std::string definitions(const std::vector<std::pair<std::string, std::string>>&)
 std::string paragraph(const std::string& text, const char* style_class);  // "": none
 std::string preformatted(const std::string& lines);
 std::string colour_key(const Colour&, const std::string& text);
-// What the colours of report/side_by_side.h mean.
-std::string scene_colour_keys();
+// What the colours of a network's panel in report/side_by_side.h mean.
+std::string detection_colour_keys();
 
 }  // namespace darknet

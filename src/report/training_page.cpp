@@ -8,7 +8,6 @@
 
 #include "core/log.h"
 #include "core/utf8.h"
-#include "report/side_by_side.h"
 
 namespace darknet {
 namespace {
@@ -116,8 +115,8 @@ std::vector<std::pair<std::string, std::string>> training_figures(const Training
               {"mAP@0.5 on valid=", percent(last_finite(h.map))},
               {"best mAP@0.5", p.best_map >= 0 ? percent(p.best_map) : ""},
               {"gradient from objects", percent(figure(Figure::gradient_positive))},
-              {"from hard background", percent(figure(Figure::gradient_hard_negative))},
-              {"from easy background", percent(figure(Figure::gradient_easy_negative))},
+              {"gradient from hard background", percent(figure(Figure::gradient_hard_negative))},
+              {"gradient from easy background", percent(figure(Figure::gradient_easy_negative))},
               {"objects in the first gradient", percent(first_positive_share(h))},
               {"mean p of objects", significant(figure(Figure::p_positive))},
               {"mean p of background", significant(figure(Figure::p_negative))},
@@ -146,7 +145,7 @@ std::string training_images(const TrainingProgress& p, const std::vector<PageIma
              "<h2>Validation images</h2>\n<p class=\"soft\">As the network of iteration {} sees "
              "them, at the threshold where its F1 is best, {:.2f}.<br>\n",
              p.sampled_at, p.threshold) +
-         scene_colour_keys() + "</p>\n" + image_figures(images);
+         detection_colour_keys() + "</p>\n" + image_figures(images);
 }
 
 std::string training_page(const TrainingHistory& h, const TrainingProgress& p,

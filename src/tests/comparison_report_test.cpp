@@ -2,10 +2,13 @@
 // and pages of experiments that are incomplete.
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "comparison_samples.h"
+#include "core/error.h"
 #include "core/file.h"
+#include "image/image.h"
 #include "report/comparison_charts.h"
 #include "report/comparison_files.h"
 #include "report/comparison_grid.h"
@@ -260,6 +263,36 @@ TEST(ComparisonCharts, CellsAreMeansOverTheRunsThatFinished) {
       1e-12);
 }
 
+// A variant for each of these, with runs of the same figures but for their mAP.
+Comparison many_variants(const std::vector<double>& maps) {
+  const Comparison c = grid_comparison(1, 4);
+  Comparison many = c;
+  many.variants.clear(), many.runs.clear();
+  for (std::size_t v = 0; v < maps.size(); ++v) {
+    many.variants.push_back({cat("v", v), {cat("k=", v)}});
+    many.runs.push_back(c.runs.front());
+    many.runs.back().variant = v, many.runs.back().at50.mean_average_precision = maps[v];
+  }
+  return many;
+}
+
+TEST(ComparisonCharts, OfManyVariantsTheBestAreDrawnAndThePageSaysSo) {
+  Comparison c = many_variants({.1, .2, .9, .3, .8, .7, .6, .5, .4, .15});
+  const std::vector<std::size_t> shown{0, 2, 3, 4, 5, 6, 7, 8};
+  EXPECT_EQ(shown_variants(c), shown);
+  const Panel p = training_chart(c).panels.at(1);
+  ASSERT_EQ(p.series.size(), 8u);
+  for (std::size_t i = 0; i < shown.size(); ++i) EXPECT_EQ(p.series[i].name, cat("v", shown[i]));
+  std::string page = page_of(c);
+  EXPECT_EQ(count_of(page, "Of 10 variants 8 are drawn"), 2u);  // of training, and of detections
+  c.runs[9].state = c.runs[1].state = RunState::diverged;
+  c.runs[9].diverged_at = c.runs[1].diverged_at = 300;
+  page = page_of(c);
+  EXPECT_EQ(count_of(page, "variants 8 are drawn"), 0u);
+  EXPECT_EQ(count_of(page, "2 of 2 runs that diverged are not drawn"), 1u);
+  EXPECT_EQ(count_of(page_of(grid_comparison(2, 4)), "are drawn"), 0u);
+}
+
 class ComparisonFilesTest : public testing_files::InFolder {};
 
 TEST_F(ComparisonFilesTest, AreWrittenAndReplaced) {
@@ -272,6 +305,29 @@ TEST_F(ComparisonFilesTest, AreWrittenAndReplaced) {
           "variants.png", "differences.svg", "precision-recall.png"})
       EXPECT_GT(std::filesystem::file_size(folder_ / name), 100u) << name;
   }
+}
+
+// Each variant by its median seed, where they differ and elsewhere.
+TEST_F(ComparisonFilesTest, ImagesAreOfTheMedianSeeds) {
+  Comparison c = grid_comparison(3, 6);
+  c.images = {};
+  for (int i = 0; i < 6; ++i) {
+    const auto file = folder_ / cat(i, ".png");
+    write_image(file, Image(64, 48, 3));
+    c.images.push_back(file);
+  }
+  write_comparison(c, {.folder = folder_, .command = "x", .images = 2});
+  std::ifstream in(folder_ / "index.html");
+  const std::string page(std::istreambuf_iterator<char>(in), {});
+  const std::size_t scenes = most_different_images(c, 4).size() + 2;
+  EXPECT_GT(scenes, 4u);
+  EXPECT_EQ(count_of(page, "class=\"scene\""), scenes);
+  for (std::size_t v = 0; v < c.variants.size(); ++v)
+    EXPECT_EQ(
+        count_of(page, cat("<h3>", c.variants[v].name, ", seed ", shown_run(c, v)->seed, ": ")),
+        scenes)
+        << v;
+  EXPECT_GT(std::filesystem::file_size(folder_ / "difference.jpg"), 1000u);
 }
 
 }  // namespace

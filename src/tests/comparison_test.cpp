@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli_harness.h"
+#include "comparison_samples.h"
 #include "core/utf8.h"
 #include "report/comparison_charts.h"
 #include "report/comparison_page.h"
@@ -95,15 +96,27 @@ TEST(Comparison, RunsThatDivergedOrAreMissingGiveNoFigure) {
   EXPECT_NE(page.find("layer &lt;3&gt; is nan"), page.npos);
 }
 
-TEST(Comparison, ChartsShowTheSeedWithMostFinishedRuns) {
+TEST(Comparison, TheMedianSeedStandsForAVariant) {
+  Comparison c = comparison_of({.3, .5, .4}, {.2, -1, .1});
+  EXPECT_EQ(shown_run(c, 0)->seed, 3u);
+  EXPECT_EQ(shown_run(c, 1)->seed, 3u);  // the lower of two
+  c.runs[5].state = RunState::diverged;
+  EXPECT_EQ(shown_run(c, 1)->seed, 1u);
+  c.runs[3].state = RunState::missing;
+  EXPECT_EQ(shown_run(c, 1), nullptr);
+  EXPECT_EQ(shown_variants(c), (std::vector<std::size_t>{0}));
+}
+
+TEST(Comparison, CurvesAreOfTheMedianSeed) {
   Comparison c = incomplete_comparison();
-  EXPECT_EQ(shown_seed(c), std::optional<std::size_t>(0));
-  std::swap(c.runs[3], c.runs[4]);  // now it is seed 2's that has finished
-  EXPECT_EQ(shown_seed(c), std::optional<std::size_t>(1));
-  EXPECT_EQ(finished_variants(c, 1), (std::vector<std::size_t>{0, 1}));
-  EXPECT_EQ(finished_variants(c, 0), (std::vector<std::size_t>{0}));
+  EXPECT_EQ(shown_variants(c), (std::vector<std::size_t>{0, 1}));
   EXPECT_EQ(precision_recall_chart(c, statistics_of(c)).panels.at(0).series.size(), 2u);
-  EXPECT_EQ(most_different_image(c), std::optional<std::size_t>(2));
+  // Seed 3 of the baseline now finds nothing: the median is of the others, which find two of four.
+  for (EvaluatedImage& image : c.runs[2].images) image.detections.clear();
+  c.runs[2].at50 = evaluate(c.runs[2].images, {});
+  const Panel p = precision_recall_chart(c, statistics_of(c)).panels.at(0);
+  EXPECT_DOUBLE_EQ(p.series[0].x.back(), .5);
+  EXPECT_EQ(most_different_images(c, 4), (std::vector<std::size_t>{2}));
 }
 
 TEST(Comparison, WorksBeforeAnyRunHasFinished) {
@@ -111,8 +124,8 @@ TEST(Comparison, WorksBeforeAnyRunHasFinished) {
   for (ComparedRun& r : c.runs) r = {.variant = r.variant, .seed = r.seed};
   const ComparisonStatistics statistics = statistics_of(c);
   const auto& found = statistics.differences;
-  EXPECT_EQ(shown_seed(c), std::nullopt);
-  EXPECT_EQ(most_different_image(c), std::nullopt);
+  EXPECT_TRUE(shown_variants(c).empty());
+  EXPECT_TRUE(most_different_images(c, 4).empty());
   EXPECT_FALSE(found[0].resampled);
   const std::string text = verdict_text(c, found[0]);
   EXPECT_NE(text.find("ce no result"), text.npos) << text;
@@ -122,9 +135,9 @@ TEST(Comparison, WorksBeforeAnyRunHasFinished) {
 
 TEST(ComparisonPage, EscapesWhatStrangersNamed) {
   const Comparison c = synthetic_comparison({1});
-  const std::string page =
-      comparison_page(c, statistics_of(c),
-                      {.difference = PageScene{"<i>\xFF", {{"images/a b\".png", "<u>"}}}}, "x <y>");
+  const std::string page = comparison_page(
+      c, statistics_of(c),
+      {.different = {{"<i>\xFF", {{"images/a b\".png", "<u>"}}}}, .spread = {}}, "x <y>");
   EXPECT_EQ(page.find("<b>:"), std::string::npos);
   EXPECT_NE(page.find("&lt;b&gt;"), std::string::npos);
   EXPECT_NE(page.find("a &amp; b"), std::string::npos);
@@ -147,10 +160,14 @@ TEST(ComparisonPage, IsValidUtf8WhateverNamesHold) {
 TEST(Comparison, TheMostDifferentImageIsWhereTheErrorsDifferMost) {
   const Comparison c =
       synthetic_comparison({1});  // variant 1 finds the object of the third image too
-  EXPECT_EQ(most_different_image(c), std::optional<std::size_t>(2));
+  EXPECT_EQ(most_different_images(c, 4), (std::vector<std::size_t>{2}));
   Comparison same = c;
   same.runs[1] = same.runs[0];
-  EXPECT_EQ(most_different_image(same), std::nullopt);
+  EXPECT_TRUE(most_different_images(same, 4).empty());
+  Comparison more = c;  // and two of them in the first, which is thus before the third
+  more.runs[1].images[0].detections.assign(3, {{.1f, .1f, .1f, .1f}, 0, 1, .9f});
+  EXPECT_EQ(most_different_images(more, 4), (std::vector<std::size_t>{0, 2}));
+  EXPECT_EQ(most_different_images(more, 1), (std::vector<std::size_t>{0}));
 }
 
 TEST(SideBySide, HasAPanelForTheTruthAndOneForEachNetwork) {

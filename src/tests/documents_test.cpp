@@ -215,7 +215,7 @@ std::vector<std::vector<std::string>> all_commands() {
 #undef COMMAND
        }) {
     commands.push_back({name});
-    for (const std::string group : {"detector", "net", "loss"})
+    for (const std::string group : {"detector", "net", "loss", "report"})
       if (name.starts_with(group + "_")) commands.back() = {group, name.substr(group.size() + 1)};
   }
   return commands;

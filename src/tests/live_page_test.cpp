@@ -86,7 +86,7 @@ TEST_F(LivePageTest, ShowsTheFiguresOfTheRun) {
   EXPECT_EQ(value_of(state, "time left"), "0:12:30");
   EXPECT_EQ(value_of(state, "loss, running average"), "1.5");
   EXPECT_EQ(value_of(state, "gradient from objects"), "75.0 %");
-  EXPECT_EQ(value_of(state, "from easy background"), "25.0 %");
+  EXPECT_EQ(value_of(state, "gradient from easy background"), "25.0 %");
   EXPECT_EQ(value_of(state, "objects in the first gradient"), "75.0 %");
   EXPECT_EQ(value_of(state, "mean p of objects"), "0.5");
   EXPECT_EQ(value_of(state, "mean p of background"), "0.05");

@@ -3,12 +3,7 @@
 #include "core/index.h"
 
 #include <gtest/gtest.h>
-#include <httplib.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include <array>
 #include <atomic>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -83,44 +78,6 @@ TEST(Server, ServesPageStateAndStreams) {
   EXPECT_GT(json::parse(client.Get("/state.json")->body)["frame_id"].get<int>(), 0);
   EXPECT_EQ(client.Get("/etc/passwd")->status, 404);
 }
-
-// A connection that says what it likes.
-class RawClient {
- public:
-  RawClient(int port, const std::string& text) : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
-    const int little = 4096;
-    ::setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &little, sizeof little);
-    ::sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_port = htons(static_cast<std::uint16_t>(port));
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    connected = ::connect(socket_, reinterpret_cast<const ::sockaddr*>(&to), sizeof to) == 0;
-    connected = connected && send(text);
-  }
-  RawClient(const RawClient&) = delete;
-  RawClient& operator=(const RawClient&) = delete;
-  ~RawClient() { ::close(socket_); }
-  bool send(const std::string& text) const {
-    return ::send(socket_, text.data(), text.size(), MSG_NOSIGNAL) ==
-           static_cast<ssize_t>(text.size());
-  }
-  void end_sending() const { ::shutdown(socket_, SHUT_WR); }
-  // What comes until the server closes, or until `enough` bytes.
-  std::string answer(std::size_t enough = 1 << 20) const {
-    std::string all;
-    std::array<char, 4096> some{};
-    while (all.size() < enough) {
-      const ssize_t got = ::recv(socket_, some.data(), some.size(), 0);
-      if (got <= 0) break;
-      all.append(some.data(), to_size(got));
-    }
-    return all;
-  }
-  bool connected = false;
-
- private:
-  int socket_;
-};
 
 const std::string kAskStream = "GET /stream.mjpg HTTP/1.1\r\nHost: localhost\r\n\r\n";
 

@@ -69,6 +69,16 @@ TEST_F(ProtocolTest, TuningLeavesValidAloneAndItsImagesOutOfTheTraining) {
   expect_refused(sweep(work_, plus(kTune, {"-per", "net.0.momentum"})), "settings (tune)");
 }
 
+TEST_F(ProtocolTest, SeveralKeysMakeTheGroups) {
+  const CommandResult ran = sweep(work_, {"-tune", "-per", "obj_loss, obj_gamma", "-vary",
+                                          "obj_loss=ce,focal", "-vary", "obj_gamma=1,2"});
+  ASSERT_EQ(ran.exit_code, 0) << ran.all();
+  std::set<std::string> groups;
+  const auto results = json_of(work_, "r/results.json");
+  for (const auto& group : results["choice"]["groups"]) groups.insert(group["value"]);
+  EXPECT_EQ(groups, (std::set<std::string>{"ce,none", "focal,2", "focal,1"})) << ran.out;
+}
+
 TEST_F(ProtocolTest, UnsoundCallsAreRefused) {
   expect_refused(sweep(work_, {"-confirm", "2"}), "-confirm needs -tune", 2);
   expect_refused(sweep(work_, plus(kTune, {"-per", "obj_los"})), "obj_los", 2);

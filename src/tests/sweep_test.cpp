@@ -176,6 +176,24 @@ TEST_F(SweepTest, AnInterruptionReachesTheJobsWhichSave) {
   EXPECT_TRUE(LockFile::try_lock(work_.path("r/long-seed1/run.lock"), "a test")) << "it has ended";
 }
 
+// Not the training alone: what comes after it may take as long.
+TEST_F(SweepTest, AnInterruptedEvaluationIsMadeByTheSameCall) {
+  std::string list;
+  for (int k = 0; k < 400; ++k)
+    for (int i = 0; i < kTinyImages; ++i) list += cat("images/", i, ".png\n");
+  work_.put("valid.txt", list);
+  work_.put("x.data", replaced(work_.get("x.data"), "valid = train.txt", "valid = valid.txt"));
+  const CommandResult ran = sweep(work_, {}, {.signal_when = "done: ", .signal = SIGINT});
+  EXPECT_EQ(ran.exit_code, 130) << ran.all();
+  EXPECT_TRUE(holds(ran.out, "interrupted while ce, seed 1 is evaluated")) << ran.all();
+  EXPECT_FALSE(work_.has("r/ce-seed1/result.json"));
+  const std::string weights = work_.get("r/ce-seed1/x_final.weights");
+  const CommandResult again = sweep(work_, {});
+  EXPECT_EQ(again.exit_code, 0) << again.all();
+  EXPECT_TRUE(work_.get("r/ce-seed1/x_final.weights") == weights);
+  EXPECT_TRUE(work_.has("r/focal-seed1/result.json"));
+}
+
 TEST_F(SweepTest, AJobThatFailsIsHeard) {
   work_.remove("images/7.png");
   work_.put("images/7.png", std::string("no image"));

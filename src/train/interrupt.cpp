@@ -10,6 +10,7 @@ namespace {
 // Written by the signal handler, read by threads.
 std::atomic<int> received = 0;
 static_assert(std::atomic<int>::is_always_lock_free);
+int guards = 0;  // that live
 
 // A terminal that closes sends SIGHUP twice, by the kernel and by the shell, and a session's
 // SIGTERM may follow: only a second signal that somebody sends on purpose ends the program.
@@ -26,14 +27,17 @@ extern "C" void remember(int signal) {
 
 }  // namespace
 
-InterruptGuard::InterruptGuard() : hangup_(std::signal(SIGHUP, SIG_IGN)) {
+InterruptGuard::InterruptGuard() {
+  if (guards++ > 0) return;
   received = 0;
+  hangup_ = std::signal(SIGHUP, SIG_IGN);
   if (hangup_ != SIG_IGN) std::signal(SIGHUP, remember);
   std::signal(SIGINT, remember);
   std::signal(SIGTERM, remember);
 }
 
 InterruptGuard::~InterruptGuard() {
+  if (--guards > 0) return;
   std::signal(SIGHUP, hangup_ == SIG_ERR ? SIG_DFL : hangup_);
   std::signal(SIGINT, SIG_DFL);
   std::signal(SIGTERM, SIG_DFL);

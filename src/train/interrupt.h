@@ -5,7 +5,8 @@
 namespace darknet {
 
 // While one lives, the first signal only sets a flag; a second SIGINT or SIGTERM ends the program
-// at once. A SIGHUP that the program was started to ignore (nohup) stays ignored.
+// at once. A SIGHUP that the program was started to ignore (nohup) stays ignored. Work within work
+// may have one each, in one thread: they share the flag, which the outermost begins.
 class InterruptGuard {
  public:
   InterruptGuard();
@@ -17,7 +18,7 @@ class InterruptGuard {
   bool requested() const { return exit_code() != 0; }
 
  private:
-  void (*hangup_)(int);  // what a SIGHUP did before
+  void (*hangup_)(int) = nullptr;  // what a SIGHUP did before; of the outermost
 };
 
 }  // namespace darknet

@@ -15,6 +15,7 @@
 #include "detect/head.h"
 #include "nn/network.h"
 #include "train/freeze.h"
+#include "train/interrupt.h"
 
 namespace darknet {
 namespace {
@@ -123,12 +124,13 @@ void Sweep::read_cfg_and_plan() {
 }
 
 void Sweep::require_known_per() const {
-  const std::string& per = setting_.options.per;
-  const bool known = std::any_of(planned_.begin(), planned_.end(), [&](const PlannedVariant& v) {
-    return value_of_key(v, per, cfg_) != kNoValue;
-  });
-  if (!known)
-    throw Error(cat("-per '", shown(per), "': neither the cfg nor a variant gives this key"), 2);
+  for (const std::string& key : comma_separated(setting_.options.per)) {
+    const bool known = std::any_of(planned_.begin(), planned_.end(), [&](const PlannedVariant& v) {
+      return value_of_key(v, key, cfg_) != kNoValue;
+    });
+    if (!known)
+      throw Error(cat("-per '", shown(key), "': neither the cfg nor a variant gives this key"), 2);
+  }
 }
 
 void Sweep::split_lists() {
@@ -231,8 +233,14 @@ std::vector<const ComparedRun*> Sweep::take_up() {
 
 void Sweep::choose() {
   const std::string& per = setting_.options.per;
+  const std::vector<std::string> keys = comma_separated(per);
   std::vector<std::string> groups;
-  for (const ComparedVariant& v : found_.variants) groups.push_back(value_of_key(v, per, cfg_));
+  for (const ComparedVariant& v : found_.variants) {
+    std::string group;
+    for (const std::string& key : keys)
+      group += cat(group.empty() ? "" : ",", value_of_key(v, key, cfg_));
+    groups.push_back(std::move(group));
+  }
   found_.choice = choose_variants(found_, per, groups,
                                   [&](const auto& overrides) { return is_sound(overrides); });
 }
@@ -261,7 +269,12 @@ Sweep::Taken Sweep::take_next() const {
 }
 
 int Sweep::run(const std::function<void()>& after_run) {
+  const InterruptGuard interrupt;
   for (;;) {
+    if (interrupt.requested()) {
+      log::info(cat("interrupted between two runs. To resume, ", kHowToResume));
+      return interrupt.exit_code();
+    }
     const Taken taken = take_next();
     if (!taken.site) return 0;
     log::info(cat("== ", taken.site->variant.name, ", seed ", taken.site->seed));

@@ -68,6 +68,16 @@ double radical_inverse(std::uint64_t index, std::uint64_t base) {
 
 }  // namespace
 
+std::vector<std::string> comma_separated(std::string_view text) {
+  std::vector<std::string> pieces;
+  for (std::size_t from = 0; from <= text.size();) {
+    const auto comma = std::min(text.find(',', from), text.size());
+    pieces.emplace_back(trim(text.substr(from, comma - from)));
+    from = comma + 1;
+  }
+  return pieces;
+}
+
 Axis parse_axis(const std::string& text) {
   const auto equals = text.find('=');
   if (equals == text.npos || equals == 0)
@@ -78,13 +88,10 @@ Axis parse_axis(const std::string& text) {
     axis.range = range_of(text, values, dots);
     return axis;
   }
-  for (std::size_t from = 0; from <= values.size();) {
-    const auto comma = std::min(values.find(',', from), values.size());
-    const std::string value(trim(values.substr(from, comma - from)));
+  for (std::string& value : comma_separated(values)) {
     if (value.empty()) refuse(text, "a value is empty");
     if (std::find(axis.values.begin(), axis.values.end(), value) == axis.values.end())
-      axis.values.push_back(value);
-    from = comma + 1;
+      axis.values.push_back(std::move(value));
   }
   return axis;
 }

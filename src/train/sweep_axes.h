@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/named.h"
@@ -28,6 +29,9 @@ struct Axis {
   std::vector<std::string> values;  // of a list
   std::optional<NumberRange> range;
 };
+
+// "a, b" as "a" and "b"; "" between two commas, too.
+std::vector<std::string> comma_separated(std::string_view text);
 
 // "KEY=V1,V2,..." or "KEY=LOW..HIGH", with ":log" or ":int" behind it; throws, naming the text,
 // where it is neither.

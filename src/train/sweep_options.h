@@ -31,7 +31,8 @@ struct SweepOptions {
   std::vector<std::string> train_flags;  // of `detector train`, to repeat a run as told here
   std::int64_t shard = 1, shards = 1;    // of the runs, numbered in their order: each shards-th
   // The runs are trained without the tuning split (train/tuning_split.h) and evaluated on it; for
-  // each value of the key `per` the best variant is chosen.
+  // each value of the key `per`, or combination of values of its comma-separated keys, the best
+  // variant is chosen.
   bool tune = false;
   double tune_share = kTuneShare;
   std::string per = kDefaultPer;

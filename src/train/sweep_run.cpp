@@ -10,10 +10,10 @@
 #include "core/log.h"
 #include "core/shell.h"
 #include "core/text.h"
-#include "eval/coco.h"
 #include "eval/matching.h"
 #include "eval/stored_detections.h"
 #include "nn/weights.h"
+#include "train/interrupt.h"
 #include "train/sweep_folder.h"
 #include "train/trainer.h"
 
@@ -52,7 +52,7 @@ TrainerOptions training_of(const SweepSetting& s, const SweepSite& site) {
   t.seed = site.seed;
   t.clear = o.clear, t.map = o.map, t.exact = o.exact, t.deterministic = o.deterministic;
   t.device = o.device, t.tuning = o.tuning;
-  t.how_to_resume = "run the same command again";
+  t.how_to_resume = kHowToResume;
   t.threads = o.threads, t.bad_labels = o.bad_labels;
   if (const fs::path begun = file_of(s, site, "_last.weights"); is_present(begun))
     t.weights = begun, t.clear = false;
@@ -75,7 +75,10 @@ struct Detected {
   std::uint64_t weights = 0;  // checksum
 };
 
-Detected detect_valid(const SweepSetting& s, const SweepSite& site) {
+// None where it was interrupted.
+std::optional<Detected> detect_valid(const SweepSetting& s, const SweepSite& site) {
+  const InterruptGuard interrupt;
+  const auto stop = [&] { return interrupt.requested(); };
   const SweepOptions& o = s.options;
   Network net(read_cfg(cfg_of(s, site)),
               {.device = o.device,
@@ -85,7 +88,8 @@ Detected detect_valid(const SweepSetting& s, const SweepSite& site) {
                .tuning = tuning_for(o.tuning, o.device)});
   const LoadedWeights loaded = load_weights(file_of(s, site, "_final.weights"), net);
   net.parameters_changed();
-  return {run_evaluation(net, s.valid, o.threads), loaded.checksum};
+  Detected found{run_evaluation(net, s.valid, o.threads, stop), loaded.checksum};
+  return stop() ? std::nullopt : std::optional(std::move(found));
 }
 
 // The mean of the values from the share `from` of a training run on.
@@ -113,7 +117,7 @@ void score(ComparedRun& run, std::int64_t classes) {
   run.threshold = static_cast<float>(best_f1(matched).threshold);
   const float below = std::nextafter(run.threshold, 0.f);  // "at least", where counts say "above"
   run.at50 = evaluate_matched(matched, {.classes = classes, .threshold = below});
-  run.average_precision = std::max(0., evaluate_coco(run.images, classes).ap());
+  run.coco = coco_figures(run.images, classes);
 }
 
 json about(const SweepSite& site) {
@@ -132,16 +136,22 @@ void end_as_diverged(const SweepSetting& s, const SweepSite& site, std::int64_t 
                about(site));
 }
 
-// The detections are there before the result that counts on them.
-void evaluate_run(const SweepSetting& s, const SweepSite& site) {
-  Detected found = detect_valid(s, site);
-  store_detections(detections_file(site), found.images, found.weights);
+// The detections are there before the result that counts on them. An interruption leaves neither:
+// the same call evaluates again, and trains nothing. Whether it was made.
+bool evaluate_run(const SweepSetting& s, const SweepSite& site) {
+  std::optional<Detected> found = detect_valid(s, site);
+  if (!found) {
+    log::info(cat("interrupted while ", site.variant.name, ", seed ", site.seed,
+                  " is evaluated; its training is saved. To resume, ", kHowToResume));
+    return false;
+  }
+  store_detections(detections_file(site), found->images, found->weights);
   ComparedRun run;
-  run.images = std::move(found.images);
+  run.images = std::move(found->images);
   score(run, s.classes);
   json all = about(site);
   all["metrics"] = {{"map50", run.at50.mean_average_precision},
-                    {"ap", run.average_precision},
+                    {"ap", run.coco.ap},
                     {"best_f1", run.at50.f1()},
                     {"best_f1_threshold", run.threshold},
                     {"precision", run.at50.precision()},
@@ -149,9 +159,10 @@ void evaluate_run(const SweepSetting& s, const SweepSite& site) {
   write_record(site.folder,
                {.state = RunState::finished,
                 .reason = {},
-                .weights = found.weights,
+                .weights = found->weights,
                 .command = command_of(s, site)},
                std::move(all));
+  return true;
 }
 
 TrainingHistory history_of(const SweepSetting& s, const SweepSite& site, const RunRecord& r) try {
@@ -164,11 +175,12 @@ TrainingHistory history_of(const SweepSetting& s, const SweepSite& site, const R
 }  // namespace
 
 int make_run(const SweepSetting& s, const SweepSite& site) {
+  const InterruptGuard interrupt;
   write_cfg(s, site);
   TrainingOutcome outcome;
   try {
     outcome = train_detector(training_of(s, site));
-    if (outcome.exit_code == 0) evaluate_run(s, site);
+    if (outcome.exit_code == 0 && !evaluate_run(s, site)) return interrupt.exit_code();
   } catch (const Diverged& e) {
     end_as_diverged(s, site, e.iteration(), e.reason());
   } catch (const NotFiniteWeights&) {  // of the last update
@@ -191,12 +203,13 @@ std::optional<ComparedRun> take_up_run(const SweepSetting& s, const SweepSite& s
   if (auto stored = stored_detections(detections_file(site), s.valid, r->weights)) {
     run.images = std::move(*stored);
   } else {
-    Detected found = detect_valid(s, site);
-    if (found.weights != r->weights)
+    std::optional<Detected> found = detect_valid(s, site);
+    if (!found) return std::nullopt;
+    if (found->weights != r->weights)
       fail(run.weights.string(), ": these are not the weights that ", site.folder.string(),
            "/result.json is about; remove that file to evaluate them");
-    store_detections(detections_file(site), found.images, found.weights);
-    run.images = std::move(found.images);
+    store_detections(detections_file(site), found->images, found->weights);
+    run.images = std::move(found->images);
   }
   score(run, s.classes);
   add_history(run);

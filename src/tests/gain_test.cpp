@@ -1,0 +1,170 @@
+// The gain over a baseline against the imbalance, from folders of comparisons whose figures are
+// worked out by hand.
+#include "report/gain.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include "cli_harness.h"
+#include "comparison_samples.h"
+#include "core/file.h"
+#include "report/comparison_tables.h"
+#include "temporary_folder.h"
+
+namespace darknet::test {
+namespace {
+namespace fs = std::filesystem;
+using testing_files::error_of;
+using testing_files::holds;
+
+class GainTest : public testing_files::InFolder {
+ protected:
+  // results.json as a comparison writes it; a value below 0: the run is missing.
+  fs::path folder_of(const std::string& name, double ratio, const std::vector<double>& ce,
+                     const std::vector<double>& focal) const {
+    Comparison c = comparison_of(ce, focal);
+    for (ComparedRun& r : c.runs) {
+      r.negatives_per_positive = ratio;
+      r.history.add(LoggedIteration{.iteration = 1});
+    }
+    file(name + "/results.json", comparison_json(c, statistics_of(c)));
+    return folder_ / name;
+  }
+  // Differences 3, 2 and 4 points: 95 % are .516 to 5.484, p = .0351 (comparison_report_test.cpp).
+  fs::path worked_out(const std::string& name, double ratio) const {
+    return folder_of(name, ratio, {.50, .52, .54}, {.53, .54, .58});
+  }
+};
+
+TEST_F(GainTest, APointHasItsRatioAndItsGain) {
+  const GainStudy s = read_gain_study({worked_out("b", 15000), worked_out("a", 150)}, "");
+  EXPECT_EQ(s.baseline, "ce");
+  EXPECT_EQ(s.variants, (std::vector<std::string>{"focal"}));
+  ASSERT_EQ(s.points.size(), 2u);
+  EXPECT_EQ(s.points[0].name, "a");  // by imbalance
+  EXPECT_DOUBLE_EQ(s.points[0].ratio, 150);
+  EXPECT_NEAR(s.points[0].baseline.mean, .52, 1e-12);
+  const VariantGain& g = s.points[1].gains.at(0);
+  EXPECT_NEAR(g.verdict.statistics.mean, .03, 1e-12);
+  EXPECT_NEAR(g.verdict.interval.low, .00516, 1e-5);
+  EXPECT_NEAR(g.verdict.p_value, .0351, 1e-4);
+  EXPECT_NEAR(g.adjusted_p, .0702, 1e-4);  // of the two gains of the page
+}
+
+// What one folder shows, two together need not.
+TEST_F(GainTest, ClaimsAreOfAllFoldersTogether) {
+  const fs::path a = worked_out("a", 150), b = worked_out("b", 15000);
+  EXPECT_TRUE(holds(gain_text(read_gain_study({a}, "")),
+                    "1 of 1 difference is shown to be above ce and 0 below it"));
+  EXPECT_TRUE(holds(gain_text(read_gain_study({a, b}, "")),
+                    "0 of 2 differences are shown to be above ce and 0 below it"));
+  const fs::path few = folder_of("few", 10, {.5, .5}, {.9, -1});
+  const GainStudy s = read_gain_study({few}, "");
+  EXPECT_EQ(s.points[0].gains[0].adjusted_p, 1);
+  EXPECT_TRUE(holds(gain_text(s), "Of 1 no claim is made"));
+}
+
+TEST_F(GainTest, TheChartHasALogarithmicAxisAndIntervals) {
+  const GainStudy s = read_gain_study({worked_out("a", 150), worked_out("b", 15000)}, "");
+  const Panel p = gain_chart(s).panels.at(0);
+  EXPECT_TRUE(p.log_x);
+  ASSERT_EQ(p.series.size(), 3u);  // line, marks, zero
+  EXPECT_EQ(p.series[1].mark, Series::Mark::ranges);
+  EXPECT_EQ(p.series[1].x, (std::vector<double>{150, 15000}));
+  EXPECT_NEAR(p.series[1].y[0], 3, 1e-9);
+  EXPECT_NEAR(p.series[1].low[0], .516, 1e-3);
+  EXPECT_NEAR(p.series[1].high[0], 5.484, 1e-3);
+  EXPECT_EQ(p.series[2].y, (std::vector<double>{0, 0}));
+  const Panel values = gain_chart(s).panels.at(1);
+  EXPECT_NEAR(values.series.back().y[0], 52, 1e-9);  // the baseline
+  EXPECT_EQ(values.series.back().name, "ce");
+}
+
+TEST_F(GainTest, ManyVariantsTakeSeveralPanels) {
+  GainStudy s = read_gain_study({worked_out("a", 150)}, "");
+  const VariantGain one = s.points[0].gains[0];
+  s.points[0].gains.clear(), s.variants.clear();
+  for (int k = 0; k < 9; ++k) {
+    s.variants.push_back(cat("v", k));
+    s.points[0].gains.push_back(one), s.points[0].gains.back().variant = cat("v", k);
+  }
+  const Chart chart = gain_chart(s);
+  ASSERT_EQ(chart.panels.size(), 4u);
+  EXPECT_TRUE(holds(chart.panels[2].title, "(2 of 2)"));
+  EXPECT_EQ(chart.panels[2].series.at(1).name, "v7");
+  const std::vector<Series>& all = chart.panels[0].series;
+  EXPECT_LT(all.at(1).x[0], all.at(3).x[0]);  // apart
+}
+
+TEST_F(GainTest, AnyVariantMayBeTheBaseline) {
+  const GainStudy s = read_gain_study({worked_out("a", 150)}, "focal");
+  EXPECT_EQ(s.variants, (std::vector<std::string>{"ce"}));
+  EXPECT_NEAR(s.points[0].gains[0].verdict.statistics.mean, -.03, 1e-12);
+}
+
+TEST_F(GainTest, SaysWhatIsWrongWithAFolder) {
+  const fs::path good = worked_out("a", 150);
+  const auto said = [&](const fs::path& folder, const std::string& baseline = "") {
+    return error_of([&] { read_gain_study({good, folder}, baseline); });
+  };
+  EXPECT_TRUE(holds(said(folder_ / "none"), "none/results.json"));
+  file("text/results.json", "text");
+  EXPECT_TRUE(holds(said(folder_ / "text"), "no results.json of a comparison"));
+  file("other/results.json", R"({"variants":[{"name":3}]})");
+  EXPECT_TRUE(holds(said(folder_ / "other"), "no results.json of a comparison"));
+  file("wrong/results.json", "[1]");
+  EXPECT_TRUE(holds(said(folder_ / "wrong"), "no results.json of a comparison"));
+  EXPECT_TRUE(holds(said(good, "x"), "no run of 'x' has finished there"));
+  const fs::path empty = folder_of("empty", 10, {-1}, {.5});
+  EXPECT_TRUE(holds(said(empty), "no run of 'ce' has finished there; -baseline"));
+}
+
+TEST_F(GainTest, TheFilesHoldTheSameFigures) {
+  const GainStudy s = read_gain_study({worked_out("a", 150), worked_out("b", 15000)}, "");
+  make_folder(folder_ / "out");
+  for (int again = 0; again < 2; ++again) {
+    EXPECT_NO_THROW(require_writable_gain(folder_ / "out"));
+    write_gain(s, folder_ / "out", "x <y>");
+  }
+  const auto text_of = [&](const char* name) {
+    std::ifstream in(folder_ / "out" / name);
+    return std::string(std::istreambuf_iterator<char>(in), {});
+  };
+  const std::string csv = text_of("summary.csv"), page = text_of("index.html");
+  EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 3);
+  EXPECT_TRUE(holds(csv, "/a,x.data,x.cfg,150,ce,")) << csv;
+  EXPECT_TRUE(holds(csv, cat(",focal,", fmt::format("{}", s.points[0].gains[0].map50.mean), ",",
+                             name_of(VerdictKind::better), ",3,")))
+      << csv;
+  EXPECT_TRUE(holds(page, "<td>+3.00</td><td>+0.52 to +5.48</td><td>0.035</td><td>0.070</td>"));
+  EXPECT_TRUE(holds(page, "<a href=\"../a/index.html\">a</a>"));
+  EXPECT_TRUE(holds(page, "x &lt;y&gt;"));
+  for (const char* outside : {"src=", "http:", "https:", "<script", "@import", "url("})
+    EXPECT_FALSE(holds(page, outside)) << outside;
+  file("sweep/summary.csv", comparison_csv_header());
+  EXPECT_FALSE(error_of([&] { require_writable_gain(folder_ / "sweep"); }).empty());
+}
+
+TEST_F(GainTest, IsACommand) {
+  const Workspace work;
+  for (const auto& [name, ratio] : {std::pair{"a", 150.}, {"b", 1500.}}) {
+    worked_out(name, ratio);
+    std::ifstream in(folder_ / name / "results.json");
+    work.put(std::string(name) + "/results.json",
+             std::string(std::istreambuf_iterator<char>(in), {}));
+  }
+  const CommandResult ran = work.darknet({"report", "gain", "a", "b", "-out", "o p"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.all();
+  EXPECT_TRUE(holds(ran.out, "1 variant against ce in 2 folders")) << ran.all();
+  EXPECT_TRUE(holds(work.get("o p/index.html"), "darknet report gain a b -out &#39;o p&#39;"));
+  EXPECT_TRUE(work.has("o p/gain.svg"));
+  expect_refused(work.darknet({"report", "gain", "a", "-out", "a"}), "its own page", 2);
+  expect_refused(work.darknet({"report", "gain", "none"}), "none/results.json");
+  EXPECT_FALSE(work.has("runs"));
+}
+
+}  // namespace
+}  // namespace darknet::test
