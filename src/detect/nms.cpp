@@ -68,7 +68,7 @@ class Kept {
     return false;
   }
 
-  std::array<std::vector<InputDetection>, kGrid * kGrid> cells_;
+  std::array<std::vector<InputDetection>, std::size_t{kGrid} * kGrid> cells_;
 };
 
 }  // namespace
