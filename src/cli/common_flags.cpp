@@ -104,6 +104,9 @@ void add_port(const Command& command, const char* names, int& port, const char* 
 
 void add_bind(const Command& command, std::string& bind) {
   command.option("-bind", bind, "address that is served; 0.0.0.0: every machine may look")
+      .check([](const std::string& text) {
+        return text.empty() ? "expected an address such as 127.0.0.1" : "";
+      })
       .show_default();
 }
 

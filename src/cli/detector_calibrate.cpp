@@ -9,6 +9,7 @@
 #include "cli/results.h"
 #include "cli/run_inputs.h"
 #include "core/file.h"
+#include "core/input.h"
 #include "core/text.h"
 #include "dataset/run_inputs.h"
 #include "eval/calibration_file.h"
@@ -42,8 +43,6 @@ void print(const Recalibration& r) {
       "among {} of {}\n",
       r.before.error, r.after.error, r.hits, plural(r.detections, "detection"),
       plural(r.images, "image"));
-  if (r.after.error >= r.before.error)
-    fmt::print("calibration does not help here: leave -calibrate out\n");
 }
 
 int calibrate(const Options& o) {
@@ -62,6 +61,11 @@ int calibrate(const Options& o) {
       recalibrate(match(images, classes, o.iou_thresh),
                   value_of<CalibrationMethod>(o.method).value(), static_cast<double>(o.thresh));
   print(r);
+  if (r.after.error >= r.before.error) {
+    fmt::print("calibration does not help here: nothing is written{}\n",
+               is_present(file) ? cat(", ", printable(file.string()), " stays as it is") : "");
+    return 0;
+  }
   write_calibration(file, calibrated_network(net, checksum), r);
   fmt::print("-> {}; -calibrate of test, demo, detect, map and valid takes it\n",
              printable(file.string()));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <set>
 #include <string_view>
 
 #include "cli/bad_labels.h"
@@ -10,6 +11,7 @@
 #include "core/number.h"
 #include "core/shell.h"
 #include "core/text.h"
+#include "train/sweep_axes.h"
 #include "train/sweep_jobs.h"
 
 namespace darknet::cli {
@@ -34,8 +36,12 @@ std::vector<std::uint64_t> parse_seeds(const Words& texts) {
       const auto upper = std::from_chars(at + 2, end, last);
       at = upper.ptr, error = upper.ec;
     }
-    if (error != std::errc{} || at != end || last < first || last - first >= kMax)
-      throw Error(cat("-seed '", shown(text), "': expected a number, or a range such as 1..5"), 2);
+    const auto refuse = [&](const std::string& why) {
+      throw Error(cat("-seeds '", shown(text), "': ", why), 2);
+    };
+    if (error != std::errc{} || at != end) refuse("expected a number, or a range such as 1..5");
+    if (last < first) refuse("the range ends before it begins");
+    if (last - first >= kMax) refuse(cat("a range has at most ", kMax, " seeds"));
     for (std::uint64_t k = 0; k <= last - first; ++k)  // `last` may be the largest number there is
       if (std::find(seeds.begin(), seeds.end(), first + k) == seeds.end())
         seeds.push_back(first + k);
@@ -170,6 +176,14 @@ void declare_sweep_plan(const Command& command, SweepArguments& o) {
           "-per", o.per,
           cat("choose for each value of this key, or of these, separated by commas, not for each ",
               kDefaultPer))
+      .check([](const std::string& keys) {
+        std::set<std::string> seen;
+        for (const std::string& key : comma_separated(keys)) {
+          if (key.empty()) return std::string("a key is empty");
+          if (!seen.insert(key).second) return key + " is given twice";
+        }
+        return std::string();
+      })
       .needs(tune)
       .value_name("KEY");
   command

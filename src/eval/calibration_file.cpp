@@ -40,7 +40,10 @@ ConfidenceMap map_of(const std::filesystem::path& file, const json& from) {
   }
   const json& temperature = field(file, from, "temperature");
   if (!temperature.is_number()) fail_in(file, "\"temperature\" is no number");
-  return ConfidenceMap::of_temperature(temperature.get<double>());
+  const auto value = temperature.get<double>();
+  if (!(value >= kLeastTemperature && value <= kMostTemperature))
+    fail_in(file, cat("\"temperature\" is not from ", kLeastTemperature, " to ", kMostTemperature));
+  return ConfidenceMap::of_temperature(value);
 }
 
 void require_network(const std::filesystem::path& file, const json& from,

@@ -5,6 +5,9 @@
 
 namespace darknet {
 
+// Of a fitted temperature.
+inline constexpr double kLeastTemperature = .01, kMostTemperature = 100;
+
 class ConfidenceMap {
  public:
   // A point of a piecewise linear map.

@@ -11,7 +11,6 @@
 namespace darknet {
 namespace {
 
-constexpr double kLeastTemperature = .01, kMostTemperature = 100;
 constexpr double kCertain = 1e-7;  // scores are kept so far from 0 and 1
 
 // d/ds of the negative log-likelihood of sigmoid(s logit); rises with s.

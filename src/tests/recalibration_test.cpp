@@ -162,6 +162,7 @@ TEST_F(CalibrationFile, DamagedIsRefused) {
   for (const auto& [key, value] :
        std::vector<std::pair<std::string, nlohmann::json>>{{"calibration", 2},
                                                            {"temperature", 0},
+                                                           {"temperature", 1e300},
                                                            {"temperature", "2"},
                                                            {"temperature", nullptr},
                                                            {"weights_checksum", 7},

@@ -82,6 +82,9 @@ TEST_F(ProtocolTest, SeveralKeysMakeTheGroups) {
 TEST_F(ProtocolTest, UnsoundCallsAreRefused) {
   expect_refused(sweep(work_, {"-confirm", "2"}), "-confirm needs -tune", 2);
   expect_refused(sweep(work_, plus(kTune, {"-per", "obj_los"})), "obj_los", 2);
+  expect_refused(sweep(work_, plus(kTune, {"-per", "obj_loss,"})), "a key is empty", 2);
+  expect_refused(sweep(work_, plus(kTune, {"-per", "obj_loss,obj_loss"})), "given twice", 2);
+  expect_refused(sweep(work_, {"-seeds", "5..1"}), "ends before it begins", 2);
   work_.put("x.data", work_.get("x.data") + "tune = valid.txt\n");
   expect_refused(sweep(work_, kTune), "2 images of the tuning split are in this list too");
   expect_refused(sweep(work_, plus(kTune, {"-tune_share", ".5"})), "has tune=", 2);
