@@ -54,7 +54,7 @@ void add_loss_plot(Program& program) {
   command.footer(
       "Without losses: figure 1 of \"Focal Loss for Dense Object Detection\", focal loss for gamma "
       "0, .5, 1, 2 and 5, with the gradients below. With losses, as `darknet loss list` names "
-      "them: "
+      "them, but for those of the objectness only, whose weights depend on the batch: "
       "`darknet loss plot ce focal:gamma=2,alpha=.25 poly1:epsilon=-1`.");
   auto& o = command.options<Options>();
   command.argument("losses", o.losses, "LOSS or LOSS:key=value,key=value").value_name("LOSS");

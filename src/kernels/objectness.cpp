@@ -7,6 +7,13 @@ namespace darknet {
 
 namespace {
 
+// What the loss of an anchor is multiplied by, but for its batch.
+DN_HD inline float scale_of(const ObjectnessArguments& a, const AnchorRecord& r) {
+  return r.state == AnchorState::ignored
+             ? 0
+             : r.weight * a.factor * (a.scale ? a.step->objectness_scale : 1);
+}
+
 template <class L>
 struct ApplyObjectness {
   L loss;
@@ -15,9 +22,7 @@ struct ApplyObjectness {
     AnchorRecord& r = a.records[i];
     const float x = a.logit(i);
     const bool positive = r.state == AnchorState::positive;
-    const float w = r.state == AnchorState::ignored
-                        ? 0
-                        : r.weight * a.factor * (a.scale ? a.step->objectness_scale : 1);
+    const float w = scale_of(a, r);
     a.gradient_of(i) = w == 0 ? 0 : w * loss.gradient(x, r.target, positive);
     r.objectness_loss = w == 0 ? 0 : w * loss.value(x, r.target, positive);
   }
@@ -49,7 +54,8 @@ struct BatchPass {
 
   DN_HD losses::BatchAnchor anchor(std::int64_t i) const {
     const AnchorRecord& r = a.records[i];
-    return {a.logit(i), r.target, r.state == AnchorState::positive, r.objectness_loss};
+    return {a.logit(i), r.target, r.state == AnchorState::positive, r.objectness_loss,
+            scale_of(a, r)};
   }
   DN_HD bool ignored(std::int64_t i) const { return a.records[i].state == AnchorState::ignored; }
 };
@@ -104,9 +110,9 @@ void weight_by_batch(const Stream& s, const L& loss, const ObjectnessArguments& 
   for_each(s, a.size(), WeightAnchor<L>{pass});
 }
 
-// Of all anchors.
 struct LossSums {
-  double objectness = 0, box = 0;
+  double objectness = 0;  // of all anchors
+  double box = 0;         // of positive ones: others may have one that draws them to their prior
   DN_HD LossSums& operator+=(const LossSums& o) {
     objectness += o.objectness, box += o.box;
     return *this;
@@ -116,7 +122,8 @@ struct LossSums {
 struct LossesOf {
   const AnchorRecord* records;
   DN_HD LossSums operator()(std::int64_t i) const {
-    return {records[i].objectness_loss, records[i].box_loss};
+    const AnchorRecord& r = records[i];
+    return {r.objectness_loss, r.state == AnchorState::positive ? r.box_loss : 0};
   }
 };
 

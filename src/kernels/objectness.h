@@ -23,7 +23,7 @@ struct AnchorLayout {
 // Gradient of the objectness entry of every anchor and its loss into the record, both times
 // `factor` and, with `scale`, times step->objectness_scale. A loss of its batch multiplies both by
 // the anchor's weight. With `guided` both are then scaled so that the sum of all objectness losses
-// is `guided` times that of the box losses (0 where that is 0).
+// is `guided` times that of the box losses of positive anchors (0 where that is 0).
 struct ObjectnessArguments {
   View<const float> logits;
   View<float> gradient;

@@ -18,8 +18,8 @@ struct ClassBalanced : CrossEntropy {  // which the weights multiply
   float beta = .999f;
   template <class V>
   void fields(V&& v) {
-    v("beta", beta, Reals{0, .999999f},
-      "the effective number of samples ends at 1 / (1 - beta); 0: no weights");
+    v("effective_beta", beta, Reals{0, .999999f},
+      "beta: the effective number of samples ends at 1 / (1 - beta); 0: no weights");
   }
 
   static constexpr int rounds = 1;

@@ -17,6 +17,9 @@ LogitLoss parse_loss(const std::string& text) {
     section.add(std::string(pair.substr(0, equals)), std::string(pair.substr(equals + 1)), 0);
     rest.remove_prefix(std::min(rest.size(), pair.size() + 1));
   }
+  if (const auto named = value_of<LogitLoss>(text.substr(0, colon)); named && is_of_batch(*named))
+    fail(printable(text), ": the weights of ", name_of(*named),
+         " depend on the batch, so it has no curve");
   LogitLoss loss =
       value_of<LogitLoss>(section.word("name", "", OneOf{names_of<PointwiseLoss>()})).value();
   std::visit([&](auto& l) { section.read(l); }, loss);

@@ -1,5 +1,5 @@
 // The closed set of losses on one logit, chosen by name in the cfg. A new loss is a header like
-// focal.h and its name in the list below; parser, help, CPU, CUDA and tests follow.
+// focal.h and its name in one of the two lists below; parser, help, CPU, CUDA and tests follow.
 #pragma once
 #include <type_traits>
 #include <variant>
@@ -13,6 +13,7 @@
 #include "losses/focusing.h"
 #include "losses/ghm.h"
 #include "losses/mse.h"
+#include "losses/of_batch.h"
 #include "losses/ohem.h"
 #include "losses/poly1.h"
 #include "losses/quality_focal.h"
@@ -34,6 +35,12 @@ static_assert(losses::kComplete<LogitLoss>);
 template <class... L>
 LossTraits traits_of(const std::variant<L...>& loss) {
   return std::visit([](const auto& l) { return l.traits; }, loss);
+}
+
+// Whether it weights a logit by its batch, and so is of the objectness alone.
+template <class... L>
+bool is_of_batch(const std::variant<L...>& loss) {
+  return std::visit([](const auto& l) { return losses::OfBatch<std::decay_t<decltype(l)>>; }, loss);
 }
 
 // Whether its exponents can be scaled down to 0, and the loss with them so scaled.

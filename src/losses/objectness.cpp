@@ -7,10 +7,34 @@
 namespace darknet {
 namespace {
 
-void require_balance(const Section& section, std::string_view key, const LogitLoss& loss) {
+void require_balance(const Section& section, std::string_view key, std::string_view example,
+                     const LogitLoss& loss) {
   if (const std::string_view why = traits_of(loss).no_automatic_prior; !why.empty())
     section.fail_between({key, "obj_loss"},
-                         cat(key, "=auto is not for obj_loss=", name_of(loss), ", ", why));
+                         cat(key, "=auto is not for obj_loss=", name_of(loss), ", ", why,
+                             "; give a number, such as ", key, example));
+}
+
+// Why obj_gamma_ramp has no effect on a loss.
+std::string without_ramp(LogitLoss loss) {
+  const bool has_gamma =
+      with_keys(loss, "", {}, [](auto keys) { return keys.names().contains("gamma"); });
+  return cat("the loss ", name_of(loss),
+             has_gamma ? ": its gamma cannot rise from 0" : " has no gamma");
+}
+
+// The objectness loss follows the box loss, so nothing else may set its weight.
+void require_guide_alone(const Section& section, const ObjectnessRules& rules, bool automatic) {
+  if (!rules.by_positives() && !automatic) return;
+  const std::string norm = rules.by_positives() ? cat("obj_norm=", name_of(rules.norm)) : "",
+                    both = norm.empty() || !automatic ? "" : " and ",
+                    weight = automatic ? "obj_normalizer=auto" : "";
+  section.fail_between({"obj_guided", "obj_norm", "obj_normalizer"},
+                       cat("obj_guided=1 sets the weight of the objectness loss by the box loss, "
+                           "and ",
+                           norm, both, weight,
+                           " would set it too; remove obj_guided, or take obj_norm=images and a "
+                           "number for obj_normalizer"));
 }
 
 double gradient_of_positive(const LogitLoss& loss, double x) {
@@ -32,18 +56,13 @@ Objectness read_objectness(Section& section, std::string_view default_loss, Real
   section.set_training(training);
   if (!training) return o;
   o.gamma_ramp = keys.gamma_ramp && has_focusing(o.loss);
-  if (keys.gamma_ramp && !o.gamma_ramp)
-    section.ignore(kGammaRampKey,
-                   cat("the loss ", name_of(o.loss), " has no gamma that could begin at 0"));
+  if (keys.gamma_ramp && !o.gamma_ramp) section.ignore(kGammaRampKey, without_ramp(o.loss));
   o.guided = keys.guided;
-  if (o.guided && (o.rules.by_positives() || normalizer.automatic))
-    section.fail_between({"obj_guided", "obj_norm", "obj_normalizer"},
-                         "obj_guided=1 sets the weight of the objectness loss by the box loss; "
-                         "obj_norm=positives and obj_normalizer=auto would set it too");
+  if (o.guided) require_guide_alone(section, o.rules, normalizer.automatic);
   o.start = keys.start;
   if (o.start.deviation.automatic) o.start.deviation.value = kInitialDeviation;
-  if (o.start.prior.automatic) require_balance(section, "obj_prior", o.loss);
-  if (normalizer.automatic) require_balance(section, "obj_normalizer", o.loss);
+  if (o.start.prior.automatic) require_balance(section, "obj_prior", "=.01", o.loss);
+  if (normalizer.automatic) require_balance(section, "obj_normalizer", "=1", o.loss);
   o.needs_labels = o.rules.by_positives() || o.start.prior.automatic || normalizer.automatic;
   return o;
 }

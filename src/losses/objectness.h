@@ -55,8 +55,7 @@ struct ObjectnessKeys {
       "target of assigned anchors; without it as rescore and objectness_smooth say");
     v("obj_norm", rules.norm, Choice<ObjectnessNorm>{},
       "positives: objectness loss times batch / positive anchors of the batch; positives_ema: "
-      "their "
-      "exponential moving average instead");
+      "their exponential moving average instead");
     v(kGammaRampKey, gamma_ramp, Flag{},
       "gamma rises from 0 at the first iteration to its value after the burn_in of [net]");
     v("obj_guided", guided, Flag{},

@@ -14,7 +14,8 @@ namespace darknet::losses {
 struct BatchAnchor {
   float x, t;  // logit and target
   bool positive;
-  float loss;  // not yet weighted
+  float loss;   // times `scale`, which the keys of its head give
+  float scale;  // equal for all background
 };
 
 inline constexpr int kBatchBins = 32;

@@ -341,7 +341,7 @@ TEST(Asymmetric, HasNoGradientBelowItsMarginAndLittleAtMislabelledBackground) {
   EXPECT_LT(gradient(loss, logit(.999), kNegative), .1 * gradient(loss, logit(.9), kNegative));
   EXPECT_EQ(error_of([] { objectness_of("obj_loss=asymmetric\nobj_prior=auto\n"); }),
             "net.cfg:3: [yolo] obj_prior: obj_prior=auto is not for obj_loss=asymmetric, which has "
-            "no gradient for background below its margin");
+            "no gradient for background below its margin; give a number, such as obj_prior=.01");
 }
 
 TEST(BalancedCrossEntropy, AlphaBelongsToTheStateNotToTheTarget) {
@@ -378,7 +378,8 @@ TEST(LossText, IsReadAndRefused) {
   EXPECT_NE(refused("focal:gamma=2,,alpha=1"), "");
   EXPECT_NE(refused("quality_focal:gamma=.5").find("gradient is infinite"), std::string::npos);
   EXPECT_NE(refused(""), "");
-  EXPECT_NE(refused("ghm"), "") << "its weights depend on the batch";
+  EXPECT_EQ(refused("ghm:bins=9"),
+            "ghm:bins=9: the weights of ghm depend on the batch, so it has no curve");
 }
 
 TEST(EveryLossList, NamesALossForSoftTargetsThatTakesThem) {
@@ -442,16 +443,20 @@ TEST(ObjectnessKeys, AreReadAndRefused) {
             "gradient is infinite at p = t");
   EXPECT_EQ(refused("obj_loss=mse\nobj_prior=auto\n"),
             "net.cfg:3: [yolo] obj_prior: obj_prior=auto is not for obj_loss=mse, whose gradient "
-            "vanishes at "
-            "a small prior");
+            "vanishes at a small prior; give a number, such as obj_prior=.01");
   EXPECT_EQ(refused("obj_loss=ohem\nobj_prior=auto\n"),
             "net.cfg:3: [yolo] obj_prior: obj_prior=auto is not for obj_loss=ohem, whose weights "
-            "depend on the batch");
+            "depend on the batch; give a number, such as obj_prior=.01");
   EXPECT_NE(refused("obj_loss=ghm\nobj_bins=33\n"), "");
   EXPECT_EQ(
       refused("obj_guided=1\nobj_norm=positives\n"),
       "net.cfg:2: [yolo] obj_guided: obj_guided=1 sets the weight of the objectness loss by the "
-      "box loss; obj_norm=positives and obj_normalizer=auto would set it too");
+      "box loss, and obj_norm=positives would set it too; remove obj_guided, or take "
+      "obj_norm=images and a number for obj_normalizer");
+  EXPECT_NE(refused("obj_guided=1\nobj_norm=positives_ema\n").find("obj_norm=positives_ema would"),
+            std::string::npos);
+  EXPECT_EQ(refused("obj_loss=class_balanced\nobj_effective_beta=.9\n"), "");
+  EXPECT_NE(refused("obj_loss=class_balanced\nobj_effective_beta=1\n"), "");
   EXPECT_EQ(refused("obj_guided=1\n"), "");
   EXPECT_EQ(refused("obj_prior=1\n"), "net.cfg:2: [yolo] obj_prior: 1 is outside [0, 0.999999]");
   EXPECT_NE(refused("obj_loss=focal\nobj_gamma=9\n"), "");

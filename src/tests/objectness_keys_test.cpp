@@ -60,7 +60,10 @@ TEST(GammaRamp, OfALossWithoutGammaGivesAWarning) {
     const Objectness o = objectness_of("obj_loss=" + name + "\nobj_gamma_ramp=1\n");
     const std::string said = testing::internal::GetCapturedStderr();
     EXPECT_EQ(o.gamma_ramp, has_focusing(o.loss)) << name;
-    EXPECT_EQ(said.find("has no gamma that could begin at 0") != said.npos, !o.gamma_ramp) << said;
+    EXPECT_EQ(said.find("obj_gamma_ramp: the loss " + name) != said.npos, !o.gamma_ramp) << said;
+    EXPECT_EQ(said.find(name + ": its gamma cannot rise from 0") != said.npos,
+              name == "quality_focal" || name == "focal_star")
+        << said;
   }
   EXPECT_TRUE(objectness_of("obj_loss=focal\nobj_gamma_ramp=1\n").gamma_ramp);
   EXPECT_FALSE(has_focusing(LogitLoss(losses::CrossEntropy{})));
@@ -127,6 +130,30 @@ TEST(Guided, FollowsTheBoxLossOfItsHead) {
     EXPECT_NEAR(guided.gradient_positive / guided.gradient(),
                 plain.gradient_positive / plain.gradient(), 1e-6);
   }
+}
+
+// Until 12800 images, [region] draws the boxes of all anchors to their prior. That is no loss of an
+// object, so the objectness does not follow it.
+TEST(Guided, FollowsTheBoxesOfObjectsOnly) {
+  const auto pass = [](std::int64_t images_seen, std::int32_t objects) {
+    LayerSample s = sample_of("region", kRegion + "obj_loss=ce\nobj_guided=1\n", 14, {kWide});
+    s.step.images_seen = images_seen;
+    Trial t(s, Mode::training);
+    *static_cast<std::int32_t*>(t.truth_counts.data()) = objects;
+    t.forward();
+    return t.layer->head()->telemetry({});
+  };
+  const auto objectness = [](const HeadTelemetry& t) {
+    return t.objectness_loss_positive + t.objectness_loss_negative;
+  };
+  const HeadTelemetry none = pass(0, 0), early = pass(0, 1), late = pass(20000, 1);
+  EXPECT_GT(none.box_loss, 0);
+  EXPECT_EQ(objectness(none), 0);
+  EXPECT_EQ(none.gradient(), 0);
+  EXPECT_GT(early.box_loss, 1.001 * late.box_loss);
+  EXPECT_GT(late.box_loss, 0);
+  EXPECT_NEAR(objectness(early), late.box_loss, 1e-5);
+  EXPECT_NEAR(objectness(late), late.box_loss, 1e-5);
 }
 
 }  // namespace
