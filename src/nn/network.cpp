@@ -10,6 +10,24 @@
 #include "nn/precision.h"
 
 namespace darknet {
+namespace {
+
+// Heads that divide by positives share one count of them (train/step.h), so one obj_norm.
+void require_one_norm(const Network& net) {
+  const std::vector<HeadAt> heads = net.heads();
+  const HeadAt* first = nullptr;
+  for (const HeadAt& at : heads) {
+    const ObjectnessNorm norm = at.head->settings().objectness_norm;
+    if (norm == ObjectnessNorm::images) continue;
+    if (!first) first = &at;
+    if (const ObjectnessNorm other = first->head->settings().objectness_norm; norm != other)
+      fail(net.layer(at.layer).title(), ": obj_norm=", name_of(norm), ", but ",
+           net.layer(first->layer).title(), " has obj_norm=", name_of(other),
+           "; heads that divide by positives share one count, so give them the same");
+  }
+}
+
+}  // namespace
 
 void Network::Impl::make_layers(std::vector<Section>& cfg) {
   LayerContext context{.net_width = settings.width,
@@ -174,6 +192,7 @@ Network::Network(std::vector<Section> cfg, const NetworkOptions& options)
   if (options.tuning.library() == net.algorithms.library()) net.algorithms = options.tuning;
   net.precision = accepted_precision(net.settings.precision, cfg[0], net.library(), options.device);
   net.make_layers(cfg);
+  if (net.training()) require_one_norm(*this);
   net.connect();
   net.freeze(net.trained_at(std::numeric_limits<std::int64_t>::max()));
   net.set_truth_capacity();

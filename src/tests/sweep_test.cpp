@@ -212,6 +212,18 @@ TEST_F(SweepTest, UnsoundCallsAreRefusedBeforeAnythingIsTrained) {
   EXPECT_FALSE(work_.has("r/sweep.json"));
 }
 
+TEST_F(SweepTest, HeadsThatDoNotGoTogetherAreRefusedBeforeAnythingIsTrained) {
+  work_.put("x.cfg", kTinyCfg + "[route]\nlayers=-2\n" + kTinyCfg.substr(kTinyCfg.find("[yolo]")));
+  const CommandResult ran =
+      work_.darknet({"detector", "sweep", "x.data", "x.cfg", "-out", "r", "-images", "0",
+                     "-max_batches", "1", "-variant", "one:", "-variant",
+                     "two: yolo.0.obj_norm=positives yolo.1.obj_norm=positives_ema"});
+  expect_refused(ran, "variant two: ");
+  EXPECT_TRUE(holds(ran.err, "heads that divide by positives share one count")) << ran.all();
+  EXPECT_FALSE(holds(ran.out, "run 1")) << ran.all();
+  EXPECT_FALSE(work_.has("r/sweep.json"));
+}
+
 // The first layer of the tiny network: biases, scales, mean, variance and weights behind a header
 // of 20 bytes.
 constexpr std::size_t kHeader = 20, kFirst = 4 * (4 * 4 + 4 * 3 * 9);

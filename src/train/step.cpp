@@ -49,20 +49,13 @@ std::string non_finite_gradient(Network& net) {
   return "no layer";
 }
 
-// The obj_norm of the heads that do not divide by images: they share one count of positives.
+// The obj_norm of the heads that do not divide by images, which is one (nn/network.h).
 ObjectnessNorm shared_norm(const Network& net) {
-  const HeadAt* first = nullptr;
-  const std::vector<HeadAt> heads = net.heads();
-  for (const HeadAt& at : heads) {
-    const ObjectnessNorm norm = at.head->settings().objectness_norm;
-    if (norm == ObjectnessNorm::images) continue;
-    if (!first) first = &at;
-    if (const ObjectnessNorm other = first->head->settings().objectness_norm; norm != other)
-      fail(net.layer(at.layer).title(), ": obj_norm=", name_of(norm), ", but ",
-           net.layer(first->layer).title(), " has obj_norm=", name_of(other),
-           "; heads that divide by positives share one count, so give them the same");
-  }
-  return first ? first->head->settings().objectness_norm : ObjectnessNorm::images;
+  for (const HeadAt& at : net.heads())
+    if (const ObjectnessNorm norm = at.head->settings().objectness_norm;
+        norm != ObjectnessNorm::images)
+      return norm;
+  return ObjectnessNorm::images;
 }
 
 std::int64_t images_of(const Network& net) { return net.input_shape().n; }
