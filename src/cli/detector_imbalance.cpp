@@ -61,7 +61,7 @@ int imbalance(const Options& o) {
   check_outputs(o);
   Network net = open_network(network, kEvaluationBatch);
   LabelledImages labelled = read_all_labels(listed, classes_of(net), o.bad_labels);
-  for (const std::string& message : weigh_objectness(net, labelled)) log::info(message);
+  log_reports(weigh_objectness(net, labelled));
   const EvaluationSet set{std::move(labelled.images), std::move(labelled.truths), {}};
   const InterruptGuard interrupt;
   const ObjectnessStatistics s =

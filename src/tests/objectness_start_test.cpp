@@ -236,6 +236,27 @@ TEST_F(ObjectnessStartTest, ALossWithoutABalanceIsRefused) {
   }
 }
 
+// With obj_guided=1 it would learn no objectness, without a word.
+TEST_F(ObjectnessStartTest, AGuidedHeadThatNoLabelChoosesIsWarnedOf) {
+  const auto reports = [&](const std::string& mask, const std::string& keys) {
+    std::istringstream in(
+        cat("[net]\nbatch=4\nsubdivisions=2\nwidth=64\nheight=64\n[convolutional]\nfilters=6\n"
+            "size=8\nstride=8\n[yolo]\nanchors=8,8, 16,16\nnum=2\nclasses=1\nmask=",
+            mask, "\n", keys));
+    Network net(parse_cfg(in, "x.cfg"), {.mode = Mode::training});
+    return weigh_objectness(net, labelled_);
+  };
+  EXPECT_TRUE(reports("0", "obj_guided=1\n").empty());  // labels of 8x8 pixels
+  EXPECT_TRUE(reports("1", "").empty());
+  const auto warned = reports("1", "obj_guided=1\n");
+  ASSERT_EQ(warned.size(), 1u);
+  EXPECT_TRUE(warned[0].warning);
+  EXPECT_EQ(warned[0].text,
+            "layer 1 [yolo] (x.cfg:10): obj_guided=1: no training label is positive in this head, "
+            "so it has no box loss, and its objectness learns nothing; remove obj_guided from it, "
+            "or give it other anchors");
+}
+
 TEST_F(ObjectnessStartTest, LoadedLayersStayAsTheyAre) {
   Network net = network("obj_loss=focal\nobj_target=one\nobj_prior=auto\nobj_init=auto\n");
   const auto reports = start(net, 2);

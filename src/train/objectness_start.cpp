@@ -6,9 +6,11 @@
 #include <span>
 
 #include "core/index.h"
+#include "core/log.h"
 #include "core/math.h"
 #include "dataset/input_truths.h"
 #include "kernels/update.h"
+#include "layers/detection_head.h"
 #include "losses/objectness.h"
 #include "train/host_to_device.h"
 
@@ -27,6 +29,11 @@ Parameter* find(Layer& layer, Role role) {
 }
 
 double logit(double p) { return std::log(p / (1 - p)); }
+
+bool is_guided(const Head& head) {
+  const auto* const h = dynamic_cast<const DetectionHead*>(&head);
+  return h && h->guided();
+}
 
 // The labels as the network's input shows them, made when they are needed.
 class Positives {
@@ -288,10 +295,16 @@ std::vector<FirstStepShare> first_step_shares(const Network& net,
   return shares;
 }
 
-std::vector<std::string> weigh_objectness(Network& net, const LabelledImages& labelled) {
+std::vector<WeightReport> weigh_objectness(Network& net, const LabelledImages& labelled) {
   Positives positives(net, labelled);
-  std::vector<std::string> messages;
+  std::vector<WeightReport> reports;
   for (const HeadAt& at : net.heads()) {
+    if (is_guided(*at.head) && positives.share(*at.head) == 0)
+      reports.push_back({net.layer(at.layer).title() +
+                             ": obj_guided=1: no training label is positive in this head, so it "
+                             "has no box loss, and its objectness learns nothing; remove "
+                             "obj_guided from it, or give it other anchors",
+                         true});
     const RealOrAuto& normalizer = at.head->settings().obj_normalizer;
     if (!normalizer.automatic) continue;
     const double eta = positives.share(*at.head);
@@ -302,11 +315,15 @@ std::vector<std::string> weigh_objectness(Network& net, const LabelledImages& la
            " with these keys has no balance of objects and background (obj_alpha=0 or 1?); give "
            "obj_normalizer a number");
     at.head->set_objectness_factor(static_cast<float>(ratio));
-    messages.push_back(fmt::format("layer {}: obj_normalizer=auto: {:.3g}{}", at.layer,
-                                   ratio * normalizer.value,
-                                   eta > 0 ? "" : "; no training label is positive in this head"));
+    reports.push_back(
+        {fmt::format("layer {}: obj_normalizer=auto: {:.3g}{}", at.layer, ratio * normalizer.value,
+                     eta > 0 ? "" : "; no training label is positive in this head")});
   }
-  return messages;
+  return reports;
+}
+
+void log_reports(const std::vector<WeightReport>& reports) {
+  for (const WeightReport& r : reports) r.warning ? log::warn(r.text) : log::info(r.text);
 }
 
 }  // namespace darknet

@@ -41,8 +41,15 @@ struct FirstStepShare {
 std::vector<FirstStepShare> first_step_shares(const Network&, std::span<const StartReport>,
                                               std::span<const HeadTelemetry>);
 
-// For every start: the factor on the loss of heads with obj_normalizer=auto, from the labels.
-// Returns a sentence for each; throws where a loss has no balance (obj_alpha=0).
-std::vector<std::string> weigh_objectness(Network&, const LabelledImages&);
+struct WeightReport {
+  std::string text;
+  bool warning = false;
+};
+
+// For every start: the factor on the loss of heads with obj_normalizer=auto, from the labels, and a
+// warning for those with obj_guided=1 that no label chooses, which learn no objectness. Throws
+// where a loss has no balance (obj_alpha=0).
+std::vector<WeightReport> weigh_objectness(Network&, const LabelledImages&);
+void log_reports(const std::vector<WeightReport>&);
 
 }  // namespace darknet

@@ -201,7 +201,7 @@ void Trainer::start() {
   if (state_.iteration >= max_batches()) report_nothing_left(start.kind);
   if (start.kind == StartKind::weights)
     checkpoints_.keep_start(options.weights, state_.iteration, max_batches());
-  for (const std::string& said : weigh_objectness(net_, labelled_)) log::info(said);
+  log_reports(weigh_objectness(net_, labelled_));
   if (start.kind == StartKind::resumed)
     check_compatible(numerics(), state_, options_.weights.string()), resume_algorithms();
   else
