@@ -68,7 +68,8 @@ void require_sense(const TrainingState& s, const std::string& path) {
   if (!within(s.iteration, 0) || s.seen > std::uint64_t{1} << 62 || !within(s.devices, 1) ||
       !within(s.evaluation.without_gain, 0) || !within(s.skipped_images, 0) ||
       !within(s.planned_iterations, 0) || !(s.evaluation.best_map <= 1) ||
-      !(s.loss_scale.scale >= 0) || !within(s.loss_scale.steps, 0) || !(s.positives_average >= 0))
+      !(s.loss_scale.scale >= 0) || !within(s.loss_scale.steps, 0) ||
+      !(s.positives_average >= 0 && s.positives_average <= kMax))
     fail(path, ": the file is damaged: its header makes no sense");
 }
 

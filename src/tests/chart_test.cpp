@@ -288,6 +288,10 @@ TEST(TrainingHistory, OfAnIterationIsThatOfItsLine) {
                          .seconds_per_iteration = .3,
                          .step = &step,
                          .head_layers = {16, 23}};
+  EXPECT_EQ(json_line(report).find("positives_average"), std::string::npos);
+  step.positives = 12, step.positives_average = 90.5;
+  EXPECT_NE(json_line(report).find(R"("positives_average":90.5,"positives_of_batch":12)"),
+            std::string::npos);
   TrainingHistory drawn, read;
   for (const double map : {-1., .25}) {
     report.map = map;

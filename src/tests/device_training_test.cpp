@@ -41,10 +41,12 @@ class DeviceTraining : public testing_files::InFolder {
   std::string train(const std::string& name, const std::vector<Device>& devices,
                     std::int64_t iterations, const fs::path& weights = {},
                     std::int64_t subdivisions = 2) const {
+    std::vector<std::string> overrides = keys_;
+    overrides.push_back(cat("net.0.subdivisions=", subdivisions));
     train_detector({.data = folder_ / "set/scenes.data",
                     .cfg = cfg_,
                     .weights = weights,
-                    .overrides = {cat("net.0.subdivisions=", subdivisions)},
+                    .overrides = std::move(overrides),
                     .backup = folder_ / name,
                     .device = devices.front(),
                     .others = {devices.begin() + 1, devices.end()},
@@ -61,7 +63,10 @@ class DeviceTraining : public testing_files::InFolder {
     for (std::string line; std::getline(in, line);) lines.push_back(nlohmann::json::parse(line));
     return lines;
   }
+  void expect_that_of_the_cpu(std::int64_t iterations) const;
+
   fs::path cfg_;
+  std::vector<std::string> keys_;  // SECTION.KEY=VALUE
 };
 
 std::vector<float> values(const std::string& weights) {
@@ -73,20 +78,17 @@ std::vector<float> values(const std::string& weights) {
 
 Device cuda(int index) { return {.type = DeviceType::cuda, .index = index}; }
 
-TEST_F(DeviceTraining, IsThatOfTheCpu) {
-  constexpr std::int64_t kIterations = 24;
-  const int there = device_count(DeviceType::cuda);
-  if (there == 0) GTEST_SKIP() << why_no_cuda();
+void DeviceTraining::expect_that_of_the_cpu(std::int64_t iterations) const {
   std::vector<std::vector<Device>> teams{{cuda(0)}};
-  if (there > 1) teams.push_back({cuda(0), cuda(1)});
+  if (device_count(DeviceType::cuda) > 1) teams.push_back({cuda(0), cuda(1)});
   for (const auto& team : teams) {  // one device with as many parts has the same statistics
     const auto devices = std::ssize(team);
     const std::string cpu = cat("cpu", devices), name = cat("team", devices);
-    const auto expected = values(train(cpu, {{}}, kIterations, {}, 2 * devices));
-    const auto got = values(train(name, team, kIterations));
+    const auto expected = values(train(cpu, {{}}, iterations, {}, 2 * devices));
+    const auto got = values(train(name, team, iterations));
     EXPECT_LT(difference(got, expected).relative, 1e-3) << name;
     const auto lines = log(name), told = log(cpu);
-    ASSERT_EQ(lines.size(), to_size(kIterations));
+    ASSERT_EQ(lines.size(), to_size(iterations));
     ASSERT_EQ(told.size(), lines.size());
     for (std::size_t i = 0; i < lines.size(); ++i) {
       EXPECT_EQ(lines[i]["iteration"], i + 1);
@@ -94,6 +96,27 @@ TEST_F(DeviceTraining, IsThatOfTheCpu) {
       const double loss = told[i]["loss"];
       EXPECT_NEAR(lines[i]["loss"].get<double>(), loss, 1e-3 * loss) << name << ", line " << i;
     }
+  }
+}
+
+TEST_F(DeviceTraining, IsThatOfTheCpu) {
+  if (device_count(DeviceType::cuda) == 0) GTEST_SKIP() << why_no_cuda();
+  expect_that_of_the_cpu(24);
+}
+
+// Where the objectness depends on other anchors, on the iteration, or on the box loss.
+TEST_F(DeviceTraining, IsThatOfTheCpuHoweverTheObjectnessIsWeighted) {
+  if (device_count(DeviceType::cuda) == 0) GTEST_SKIP() << why_no_cuda();
+  const std::vector<std::string> kinds[] = {
+      {"yolo.0.obj_loss=class_balanced", "yolo.0.obj_norm=positives_ema"},
+      {"net.0.burn_in=2", "yolo.0.obj_loss=focal", "yolo.0.obj_gamma_ramp=1"},
+      {"yolo.0.obj_loss=ce", "yolo.0.obj_guided=1"}};
+  for (const std::vector<std::string>& keys : kinds) {
+    SCOPED_TRACE(keys.back());
+    keys_ = keys;
+    expect_that_of_the_cpu(6);
+    fs::remove_all(folder_ / "cpu1"), fs::remove_all(folder_ / "cpu2");
+    fs::remove_all(folder_ / "team1"), fs::remove_all(folder_ / "team2");
   }
 }
 
@@ -124,11 +147,20 @@ TEST_F(DeviceTraining, AStateWithoutSenseIsRefused) {
   const fs::path path = folder_ / "x/x_last.state";
   Network net(read_cfg(cfg_), {.mode = Mode::training});
   Optimizer optimizer(net, net.settings());
-  TrainingState state = load_state(path, net, optimizer);
-  state.iteration = -5;
-  save_state(path, state, net, optimizer);
-  EXPECT_EQ(testing_files::error_of([&] { read_state(path); }),
-            path.string() + ": the file is damaged: its header makes no sense");
+  const TrainingState sound = load_state(path, net, optimizer);
+  std::vector<TrainingState> damaged(4, sound);
+  damaged[0].iteration = -5;
+  damaged[1].positives_average = -1e-3;
+  damaged[2].positives_average = 1e16;
+  damaged[3].positives_average = 1e300;
+  for (const TrainingState& state : damaged) {
+    save_state(path, state, net, optimizer);
+    EXPECT_EQ(testing_files::error_of([&] { read_state(path); }),
+              path.string() + ": the file is damaged: its header makes no sense")
+        << state.iteration << ' ' << state.positives_average;
+  }
+  save_state(path, sound, net, optimizer);
+  read_state(path);
 }
 
 // The average of obj_norm=positives_ema is part of the state: without it the eighth step would

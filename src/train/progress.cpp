@@ -94,6 +94,7 @@ std::string json_line(const IterationReport& r) {
             {"images_per_second", images_per_second(r)},
             {"heads", json::array()}};
   if (r.step->positives > 0) line["positives_of_batch"] = r.step->positives;
+  if (r.step->positives_average > 0) line["positives_average"] = r.step->positives_average;
   if (r.step->truths_left_out > 0) line["truths_left_out"] = r.step->truths_left_out;
   if (r.step->loss_scale.scale != 1 || r.step->overflow) {
     line["loss_scale"] = r.step->loss_scale.scale;
