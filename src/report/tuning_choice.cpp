@@ -86,6 +86,26 @@ std::vector<double> candidates(double edge, double neighbour, bool whole) {
   return all;
 }
 
+// In digits alone where it is whole, for keys that take integers.
+std::string number_text(double number) {
+  constexpr double kExact = 1e15;
+  if (number == std::floor(number) && std::abs(number) < kExact)
+    return fmt::format("{}", static_cast<std::int64_t>(number));
+  return fmt::format("{}", number);
+}
+
+// A fraction in four digits, or in all of them where four would not lie beyond the edge; "" where
+// nothing does.
+std::string text_beyond(double number, double edge, double neighbour) {
+  const auto is_beyond = [&](double one) {
+    return (one < edge) == (edge < neighbour) && one != edge;
+  };
+  if (!is_beyond(number)) return "";
+  double rounded = number;
+  if (number != std::floor(number)) read_number(fmt::format("{:.4g}", number), rounded);
+  return number_text(is_beyond(rounded) ? rounded : number);
+}
+
 std::vector<std::string> replaced(std::vector<std::string> overrides, const std::string& key,
                                   const std::string& value) {
   for (std::string& one : overrides)
@@ -103,7 +123,9 @@ std::optional<GridEdge> edge_of(const Comparison& c, const TunedGroup& group,
   if (tried.size() < 2 || (!smallest && value->number != tried.back().number)) return std::nullopt;
   const double neighbour = smallest ? tried[1].number : tried[tried.size() - 2].number;
   for (const double beyond : candidates(value->number, neighbour, are_whole(tried))) {
-    const std::string text = value->prefix + fmt::format("{:.4g}", beyond);
+    const std::string number = text_beyond(beyond, value->number, neighbour);
+    if (number.empty()) continue;
+    const std::string text = value->prefix + number;
     if (sound(replaced(c.variants[*group.chosen].overrides, chosen.key, text)))
       return GridEdge{without_section(chosen.key), value->text, !smallest, text};
   }

@@ -158,6 +158,20 @@ TEST(TuningChoice, TheEndOfAKeysRangeIsNoEdge) {
   EXPECT_TRUE(edges_of("max", {"1", "10", "30"}, 0, whole).empty());
 }
 
+TEST(TuningChoice, WhatToTryNextIsWrittenSoThatKeysOfIntegersTakeIt) {
+  const IsSound digits = [](const auto& set) {
+    const std::string value = set.back().substr(set.back().find('=') + 1);
+    return value.find_first_not_of("0123456789") == value.npos && value != "0";
+  };
+  expect_edge(edges_of("max_batches", {"10000", "20000"}, 1, digits), "20000", true, "40000");
+  expect_edge(edges_of("max_batches", {"10001", "10003"}, 1, digits), "10003", true, "10005");
+  expect_edge(edges_of("max_batches", {"1000000", "3000000"}, 0, digits), "1000000", false,
+              "333300");
+  // Four digits would be less than what was tried.
+  const auto edges = edges_of("x", {"10000.25", "10000.5"}, 1);
+  expect_edge(edges, "10000.5", true, "10000.75");
+}
+
 TEST(TuningChoice, AnEdgeIsOneOfItsOwnGroup) {
   // ce's best rate is its largest; focal tried a larger one.
   const Comparison c = tuning_of({{"ce", {"rate=1"}, {.5}},
