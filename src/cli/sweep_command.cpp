@@ -33,7 +33,9 @@ class SweepCall {
     if (o_.collect) say_what_was_collected();
     if (o_.tune && SweepFolder(confirmation_folder(o_.out)).is_there())
       open_confirmation(begun_confirmation(sweep_.options()));
-    if (o_.retry) sweep_.forget_diverged();
+    if (!o_.retry) return;
+    if (confirmation_) refuse_retry(*confirmation_);
+    sweep_.forget_diverged();
   }
 
   int run() {
@@ -77,7 +79,7 @@ class SweepCall {
   int make(Sweep& sweep, SweepProgress& progress, std::int64_t confirm) {
     const auto note = [&] { note_ended(sweep, progress); };
     if (o_.jobs == 1) return sweep.run(note);
-    const auto jobs = static_cast<int>(std::min<std::int64_t>(o_.jobs, sweep.unfinished()));
+    const auto jobs = static_cast<int>(std::min<std::int64_t>(o_.jobs, sweep.free_runs()));
     if (jobs == 0) return 0;
     SweepArguments of_job = o_;
     of_job.confirm = confirm;
@@ -128,7 +130,6 @@ class SweepCall {
     for (const ComparedVariant& v : c.variants) names += (names.empty() ? "" : ", ") + v.name;
     log::info(
         fmt::format("== confirmation of {} with {}", names, plural(std::ssize(c.seeds), "seed")));
-    if (o_.retry) confirmation_->forget_diverged();
     return make(*confirmation_, *confirmation_progress_, o_.confirm);
   }
 

@@ -12,6 +12,7 @@
 #include "shell_command.h"
 #include "sweep_harness.h"
 #include "temporary_folder.h"
+#include "train/sweep_folder.h"
 
 namespace darknet::test {
 namespace {
@@ -65,8 +66,31 @@ TEST_F(ProtocolTest, TuningLeavesValidAloneAndItsImagesOutOfTheTraining) {
       << ran.out;
   EXPECT_TRUE(holds(work_.get("r/index.html"), "Nothing is confirmed yet"));
   EXPECT_TRUE(holds(json_of(work_, "r/ce-seed1/result.json")["command"], " r/tuning.data "));
-  expect_refused(sweep(work_, plus(kTune, {"-tune_share", ".5"})), "tuning split of other lists");
+  expect_refused(sweep(work_, plus(kTune, {"-tune_share", ".5"})),
+                 "is by -tune_share 0.2, not by -tune_share 0.5");
   expect_refused(sweep(work_, plus(kTune, {"-per", "net.0.momentum"})), "settings (tune)");
+}
+
+// A split is that of its images, not of the spelling of the call.
+TEST_F(ProtocolTest, PathsOfTheSameSplitMayBeWrittenOtherwise) {
+  const auto tune = [&](const std::string& data, const std::string& out) {
+    return work_.darknet({"detector", "sweep", data, "x.cfg", "-out", out, "-images", "0",
+                          "-threads", "1", "-max_batches", "4", "-vary", "obj_loss=ce,focal",
+                          "-tune"});
+  };
+  ASSERT_EQ(tune("x.data", "r").exit_code, 0);
+  for (const std::string& out : {std::string("./r"), work_.path("r").string()})
+    for (const std::string& data : {std::string("./x.data"), work_.path("x.data").string()}) {
+      const CommandResult same = tune(data, out);
+      EXPECT_EQ(same.exit_code, 0) << same.all();
+      EXPECT_FALSE(holds(same.out, "== ")) << same.out;
+    }
+  work_.put("other.names", work_.get("x.names"));
+  work_.put("named.data", replaced(work_.get("x.data"), "x.names", "other.names"));
+  expect_refused(tune("named.data", "r"), "r/tuning.data: its classes or names are not those of");
+  work_.put("train.txt", work_.get("train.txt") + "images/6.png\n");
+  work_.put("valid.txt", std::string("images/7.png\n"));
+  expect_refused(tune("x.data", "r"), "the tuning split of other lists than those of x.data");
 }
 
 TEST_F(ProtocolTest, SeveralKeysMakeTheGroups) {
@@ -135,6 +159,64 @@ TEST_F(ProtocolTest, TheChosenAreConfirmedWithOtherSeedsOnAllOfTrain) {
                  "this confirmation is of ce, focal, and tuning now chooses");
 }
 
+TEST_F(ProtocolTest, AConfirmationIsNoOrdinarySweepAndItsRunsAreMadeOnce) {
+  ASSERT_EQ(sweep(work_, kConfirm).exit_code, 0);
+  const std::string contents = work_.get("r/confirm/sweep.json");
+  const Words inner{"detector", "sweep", "x.data",   "x.cfg", "-out",         "r/confirm",
+                    "-images",  "0",     "-threads", "1",     "-max_batches", "4"};
+  for (const Words& more :
+       {Words{"-collect"}, Words{"-vary", "obj_loss=ce,focal", "-seeds", "1..2"}})
+    expect_refused(work_.darknet(plus(inner, more)), "r -tune -confirm 2, or -collect in place");
+  EXPECT_EQ(work_.get("r/confirm/sweep.json"), contents);
+  // As where it diverged.
+  const std::string result = "r/confirm/focal-seed1001/result.json";
+  auto record = json_of(work_, result);
+  record["state"] = "diverged", record["reason"] = "it is not finite", record["iteration"] = 3;
+  work_.put(result, record.dump());
+  expect_refused(sweep(work_, plus(kConfirm, {"-retry"})),
+                 "-retry: focal, seed 1001 diverged in the confirmation, whose runs are made once");
+  EXPECT_EQ(work_.get(result), record.dump());
+  EXPECT_EQ(sweep(work_, kConfirm).exit_code, 0);
+}
+
+TEST_F(ProtocolTest, TheBaselineIsOfItsOwnGroupOrThereIsNone) {
+  const Words far{"-tune",
+                  "-confirm",
+                  "1",
+                  "-vary",
+                  "obj_loss=focal",
+                  "-variant",
+                  "far: obj_loss=ce net.0.learning_rate=1e30 obj_normalizer=1e6"};
+  expect_refused(
+      sweep(work_, far),
+      "every variant with obj_loss=ce, that of the baseline far, has a run that diverged");
+  EXPECT_FALSE(work_.has("r/confirm/sweep.json"));
+  const CommandResult ran = sweep(work_, plus(far, {"-baseline", "focal"}));
+  EXPECT_EQ(ran.exit_code, 0) << ran.all();
+  EXPECT_EQ(json_of(work_, "r/confirm/sweep.json")["baseline"], "focal");
+}
+
+using FixedFolder = testing_files::InFolder;
+
+TEST_F(FixedFolder, IsBegunOnceAndTakesTheSameAlone) {
+  const nlohmann::json settings{{"confirms", true}};
+  SweepFolder folder(folder_ / "confirm");
+  std::vector<PlannedVariant> two{{{"a", {"yolo.*.x=1"}}, true}, {{"b", {"yolo.*.x=2"}}, true}};
+  std::vector<PlannedVariant> one{two.front()}, three = two;
+  three.push_back({{"c", {"yolo.*.x=3"}}, true});
+  folder.add(settings, two, {1, 2}, "a", Additions::refused);
+  folder.add(settings, two, {1, 2}, "a", Additions::refused);
+  for (std::vector<PlannedVariant>* other : {&one, &three})
+    EXPECT_THROW(folder.add(settings, *other, {1, 2}, "a", Additions::refused), Error);
+  for (const std::vector<std::uint64_t>& seeds : {std::vector<std::uint64_t>{1}, {1, 3}, {1, 2, 3}})
+    EXPECT_THROW(folder.add(settings, two, seeds, "a", Additions::refused), Error);
+  const SweepContents kept = folder.contents(settings);
+  EXPECT_EQ(kept.variants.size(), 2u);
+  EXPECT_EQ(kept.seeds, (std::vector<std::uint64_t>{1, 2}));
+  folder.add(settings, three, {1, 2, 3}, "a");
+  EXPECT_EQ(folder.contents(settings).variants.size(), 3u);
+}
+
 // Of equal figures the first variant is chosen: after one iteration nothing is found by any.
 TEST_F(ProtocolTest, AnOptimumAtTheEdgeIsRefusedAndMarked) {
   const auto tune = [&](const char* values, const char* out) {
@@ -190,27 +272,42 @@ TEST_F(ProtocolTest, ShardsJobsAndKilledCallsGiveTheSameBytes) {
   expect_equal(single, results(killed));
 }
 
-TEST_F(ProtocolTest, TheConfirmationWaitsForTheTuningRunsOfOthers) {
-  std::filesystem::create_directories(work_.path("r/ce-seed1"));
-  auto other = std::make_unique<LockFile>(work_.path("r/ce-seed1/run.lock"), "a test");
+// While another process makes a run, which it does not end.
+CommandResult confirm_beside_others(const Workspace& work, const Words& words) {
+  std::filesystem::create_directories(work.path("r/ce-seed1"));
+  auto other = std::make_unique<LockFile>(work.path("r/ce-seed1/run.lock"), "a test");
   bool begun_too_early = false;
   std::thread ends([&] {
     constexpr auto kPoll = std::chrono::milliseconds(50);
     const auto others_have_ended = [&] {
-      return work_.has("r/focal-seed1/result.json") && work_.has("r/ce-seed2/result.json") &&
-             work_.has("r/focal-seed2/result.json");
+      return work.has("r/focal-seed1/result.json") && work.has("r/ce-seed2/result.json") &&
+             work.has("r/focal-seed2/result.json");
     };
     for (int k = 0; k < 1000 && !others_have_ended(); ++k) std::this_thread::sleep_for(kPoll);
     std::this_thread::sleep_for(std::chrono::seconds(2));  // a call that does not wait ends here
-    begun_too_early = work_.has("r/confirm");
+    begun_too_early = work.has("r/confirm");
     other.reset();
   });
-  const CommandResult ran = sweep(work_, kConfirm);
+  const CommandResult ran = sweep(work, plus(kConfirm, words));
   ends.join();
-  ASSERT_EQ(ran.exit_code, 0) << ran.all();
   EXPECT_FALSE(begun_too_early);
+  return ran;
+}
+
+TEST_F(ProtocolTest, TheConfirmationWaitsForTheTuningRunsOfOthers) {
+  const CommandResult ran = confirm_beside_others(work_, {});
+  ASSERT_EQ(ran.exit_code, 0) << ran.all();
   EXPECT_EQ(json_of(work_, "r/results.json")["runs"][0]["state"], "finished");
   EXPECT_TRUE(work_.has("r/confirm/focal-seed1002/result.json"));
+}
+
+TEST_F(ProtocolTest, JobsOfACallThatWaitsKeepTheirLogs) {
+  const CommandResult ran = confirm_beside_others(work_, {"-jobs", "2"});
+  ASSERT_EQ(ran.exit_code, 0) << ran.all();
+  const std::string logs = work_.get("r/job-1.log") + work_.get("r/job-2.log");
+  for (const char* run :
+       {"== ce, seed 1\n", "== ce, seed 2\n", "== focal, seed 1\n", "== focal, seed 2\n"})
+    EXPECT_TRUE(holds(logs, run)) << run << logs;
 }
 
 // The script of a SLURM task, with programs in place of darknet and scontrol.

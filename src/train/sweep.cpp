@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 #include "cfg/data_file.h"
@@ -29,6 +30,11 @@ void add_file(Checksum& sum, const fs::path& file) {
   sum.add(bytes.data(), bytes.size());
 }
 
+// Of the training list, that is the tuning split; 0: it is a list of its own.
+double tuning_share(const SweepOptions& o, const DataFile& user) {
+  return user.tune.empty() ? o.tune_share : 0;
+}
+
 // What must be the same for the training runs in a folder to be taken up.
 json shared_by_all(const SweepOptions& o, const DataFile& data, const DataFile& user) {
   Checksum inputs, weights;
@@ -43,8 +49,22 @@ json shared_by_all(const SweepOptions& o, const DataFile& data, const DataFile& 
               {"deterministic", o.deterministic},
               {"set", o.overrides},
               {"bad_labels", static_cast<int>(o.bad_labels)}};
-  if (o.tune) shared["tune"] = {{"share", user.tune.empty() ? o.tune_share : 0}, {"per", o.per}};
+  if (o.tune) shared["tune"] = {{"share", tuning_share(o, user)}, {"per", o.per}};
+  if (o.confirms) shared["confirms"] = true;
   return shared;
+}
+
+// Throws where the split of the folder was made in another way.
+void require_same_share(const SweepFolder& folder, const SweepOptions& o, const DataFile& user) {
+  if (!folder.is_there()) return;
+  const json before = folder.settings().value(json::json_pointer("/tune/share"), json());
+  const double now = tuning_share(o, user);
+  if (!before.is_number() || before.get<double>() == now) return;
+  const auto way = [&](double share) {
+    return share > 0 ? cat("-tune_share ", share) : "tune= of the .data file";
+  };
+  fail_at({o.out.string(), 0}, "the tuning split of this folder is by ", way(before.get<double>()),
+          ", not by ", way(now), "; give the same, or another -out");
 }
 
 void set_max_batches(std::vector<Section>& cfg, const SweepOptions& o) {
@@ -61,6 +81,7 @@ std::vector<std::string> default_objectness(const Network& net) {
 }  // namespace
 
 Sweep::Sweep(const SweepOptions& options) : setting_{.options = options}, folder_(options.out) {
+  require_own_kind();
   if (options.request.empty()) adopt_settings();
   read_cfg_and_plan();
   split_lists();
@@ -69,9 +90,25 @@ Sweep::Sweep(const SweepOptions& options) : setting_{.options = options}, folder
   if (o.request.empty())
     shared_["weights"] = folder_.settings()["weights"];  // which nothing needs any more
   else
-    folder_.add(shared_, planned_, o.seeds, o.request.baseline);
+    folder_.add(shared_, planned_, o.seeds, o.request.baseline,
+                o.confirms ? Additions::refused : Additions::allowed);
   make_queue();
   arrange();
+}
+
+// As an ordinary sweep a confirmation would get more seeds or variants after a look at its figures,
+// and verdicts before its end.
+void Sweep::require_own_kind() const {
+  const SweepOptions& o = setting_.options;
+  if (o.confirms || !folder_.is_there()) return;
+  const json there = folder_.settings();
+  if (there.value("confirms", json()) != json(true)) return;
+  const fs::path out = (fs::absolute(o.out) / "").lexically_normal().parent_path();
+  fail_at({o.out.string(), 0},
+          "this folder is the confirmation of a tuning sweep, which that sweep alone makes and "
+          "shows: give -out ",
+          out.parent_path().string(), " -tune -confirm ", folder_.contents(there).seeds.size(),
+          ", or -collect in place of -confirm");
 }
 
 void Sweep::adopt_settings() try {
@@ -140,12 +177,20 @@ void Sweep::split_lists() {
   if (o.confirms) found_.purpose = Purpose::confirmation;
   if (o.tune) {
     found_.purpose = Purpose::tuning;
-    const TuningSplit split = split_for_tuning(user, o.tune_share);
-    const fs::path train = folder_.keep("tuning-train.txt", list_text(split.train));
-    const fs::path tuning = folder_.keep("tuning-valid.txt", list_text(split.tuning));
-    setting_.data = folder_.keep("tuning.data", tuning_data_text(user, train, tuning));
+    require_same_share(folder_, o, user);
+    setting_.data = keep_split(user).data;
   }
   shared_ = shared_by_all(o, read_data_file(setting_.data), user);
+}
+
+TuningFiles Sweep::keep_split(const DataFile& user) const {
+  const TuningSplit split = split_for_tuning(user, setting_.options.tune_share);
+  TuningFiles files;
+  files.train = folder_.keep("tuning-train.txt", list_text(split.train));
+  files.tuning = folder_.keep("tuning-valid.txt", list_text(split.tuning));
+  files.data = folder_.keep("tuning.data", tuning_data_text(user, files.train, files.tuning));
+  require_kept(files, split, user);
+  return files;
 }
 
 // Every variant is a sound cfg, which its training would else say hours later.
@@ -245,16 +290,21 @@ void Sweep::choose() {
                                   [&](const auto& overrides) { return is_sound(overrides); });
 }
 
+// On the CPU, in the precision that it always has: what a GPU cannot do at this moment says nothing
+// about the keys, and neither does memory that is not there.
 bool Sweep::is_sound(const std::vector<std::string>& overrides) const {
   const log::WithoutWarnings quiet;
   try {
+    std::vector<std::string> all = overrides;
+    all.emplace_back("net.0.precision=f32");
     std::vector<Section> changed = cfg_.sections;
-    apply_overrides(changed, overrides);
-    const Network sound(std::move(changed),
-                        {.device = setting_.options.device, .mode = Mode::training});
+    apply_overrides(changed, all);
+    const Network sound(std::move(changed), {.mode = Mode::training});
     return true;
   } catch (const Error&) {
     return false;
+  } catch (const std::bad_alloc&) {
+    return true;
   }
 }
 
@@ -286,6 +336,12 @@ int Sweep::run(const std::function<void()>& after_run) {
 std::int64_t Sweep::unfinished() const {
   return std::count_if(queue_.begin(), queue_.end(),
                        [](const SweepSite& site) { return !read_record(site.folder); });
+}
+
+std::int64_t Sweep::free_runs() const {
+  return std::count_if(queue_.begin(), queue_.end(), [](const SweepSite& site) {
+    return !read_record(site.folder) && try_lock_run(site.folder);
+  });
 }
 
 void Sweep::forget_diverged() {

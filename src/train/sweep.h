@@ -38,6 +38,8 @@ class Sweep {
   // processes make.
   std::int64_t size() const { return static_cast<std::int64_t>(queue_.size()); }
   std::int64_t unfinished() const;
+  // How many of them have not ended and are made by nobody at this moment.
+  std::int64_t free_runs() const;
   // Forgets those that diverged and that nobody makes, to train them again.
   void forget_diverged();
 
@@ -48,11 +50,13 @@ class Sweep {
     const SweepSite* site;
     std::unique_ptr<LockFile> lock;
   };
+  void require_own_kind() const;
   void adopt_settings();
   void freeze(const std::vector<Section>& cfg);
   void read_cfg_and_plan();
   void require_known_per() const;
   void split_lists();
+  TuningFiles keep_split(const DataFile& user) const;
   void read_valid();
   void check_variants(const std::vector<Section>& cfg);
   void make_queue();

@@ -26,6 +26,10 @@ std::vector<std::uint64_t> fresh_seeds(const std::vector<std::uint64_t>& used, s
   return seeds;
 }
 
+bool holds_baseline(const TunedGroup& g) {
+  return std::find(g.variants.begin(), g.variants.end(), std::size_t{0}) != g.variants.end();
+}
+
 void require_choice(const Sweep& tuning) {
   const Comparison& c = tuning.comparison();
   const TuningChoice& choice = c.choice.value();
@@ -37,6 +41,12 @@ void require_choice(const Sweep& tuning) {
   if (std::none_of(choice.groups.begin(), choice.groups.end(),
                    [](const TunedGroup& g) { return g.chosen.has_value(); }))
     fail_at({folder, 0}, "nothing can be confirmed: every variant has a run that diverged");
+  for (const TunedGroup& g : choice.groups)
+    if (holds_baseline(g) && !g.chosen)
+      fail_at({folder, 0}, "nothing is confirmed: every variant with ", choice.key, "=", g.value,
+              ", that of the baseline ", c.variants.front().name,
+              ", has a run that diverged; make these again (-retry), add other values to -vary, or "
+              "give a variant of another group as -baseline");
 }
 
 bool has_diverged(const Comparison& c, std::size_t variant) {
@@ -49,9 +59,7 @@ std::vector<ComparedVariant> confirmed_variants(const Comparison& c) {
   std::vector<std::size_t> places;
   for (const TunedGroup& g : c.choice->groups) {
     if (!g.chosen) continue;
-    const bool of_baseline =
-        std::find(g.variants.begin(), g.variants.end(), std::size_t{0}) != g.variants.end();
-    places.insert(of_baseline ? places.begin() : places.end(), *g.chosen);
+    places.insert(holds_baseline(g) ? places.begin() : places.end(), *g.chosen);
   }
   if (std::find(places.begin(), places.end(), std::size_t{0}) == places.end() &&
       !has_diverged(c, 0))
@@ -115,6 +123,15 @@ SweepOptions confirmation_of(const Sweep& tuning, std::int64_t seeds) {
 }
 
 SweepOptions begun_confirmation(const SweepOptions& tuning) { return inner_options(tuning); }
+
+void refuse_retry(const Sweep& confirmation) {
+  const Comparison& c = confirmation.comparison();
+  for (const ComparedRun& run : c.runs)
+    if (run.state == RunState::diverged)
+      fail_at({confirmation.options().out.string(), 0}, "-retry: ", c.variants[run.variant].name,
+              ", seed ", run.seed,
+              " diverged in the confirmation, whose runs are made once; call without -retry");
+}
 
 void require_other_seeds(const SweepOptions& tuning) {
   const SweepFolder folder(confirmation_folder(tuning.out));

@@ -98,6 +98,14 @@ void add_variant(PlannedVariant& planned, SweepContents& to, const fs::path& fil
   to.variants.push_back(planned);
 }
 
+[[noreturn]] void refuse_additions(const fs::path& folder, const SweepContents& begun) {
+  std::string names;
+  for (const ComparedVariant& v : begun.variants) names += (names.empty() ? "" : ", ") + v.name;
+  fail_at({folder.string(), 0}, "this was begun with ", names, ", baseline ", begun.baseline,
+          ", and ", plural(std::ssize(begun.seeds), "seed"),
+          ", to which nothing is added; ask for the same, or give another -out");
+}
+
 }  // namespace
 
 json SweepFolder::settings() const {
@@ -115,20 +123,25 @@ SweepContents SweepFolder::contents(const json& mine) const {
 }
 
 void SweepFolder::add(const json& settings, std::vector<PlannedVariant>& variants,
-                      const std::vector<std::uint64_t>& seeds, const std::string& baseline) {
+                      const std::vector<std::uint64_t>& seeds, const std::string& baseline,
+                      Additions additions) {
   require_writable_folder(folder_);
   require_no_earlier_version(folder_);
   const auto lock = wait_for_lock(folder_ / "sweep.lock", "a change of sweep.json");
   const bool there = is_present(file());
   SweepContents c = there ? contents(settings) : SweepContents{};
-  const json before = to_json(settings, c);
+  const SweepContents begun = c;
   for (PlannedVariant& v : variants) add_variant(v, c, file());
   for (const std::uint64_t seed : seeds)
     if (std::find(c.seeds.begin(), c.seeds.end(), seed) == c.seeds.end()) c.seeds.push_back(seed);
   if (!baseline.empty() || c.baseline.empty())
     c.baseline = variants.empty() ? c.baseline : variants.front().name;
-  if (const json now = to_json(settings, c); !there || now != before)
-    write_file_atomically(file(), now.dump(2) + "\n");
+  const json now = to_json(settings, c);
+  const bool changed = now != to_json(settings, begun);
+  if (there && additions == Additions::refused &&
+      (changed || variants.size() != begun.variants.size() || seeds.size() != begun.seeds.size()))
+    refuse_additions(folder_, begun);
+  if (!there || changed) write_file_atomically(file(), now.dump(2) + "\n");
 }
 
 bool SweepFolder::is_there() const { return is_present(file()); }
@@ -137,12 +150,7 @@ fs::path SweepFolder::keep(const std::string& name, const std::string& contents)
   require_writable_folder(folder_);
   const auto lock = wait_for_lock(folder_ / "sweep.lock", "a new file of a sweep");
   fs::path path = folder_ / name;
-  if (!is_present(path))
-    write_file_atomically(path, contents);
-  else if (read_file(path, kMaxBytes) != contents)
-    fail_at({path.string(), 0},
-            "this folder holds the tuning split of other lists; give another -out, or call from "
-            "the folder where it was begun");
+  if (!is_present(path)) write_file_atomically(path, contents);
   return path;
 }
 

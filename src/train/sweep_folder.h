@@ -23,15 +23,20 @@ struct SweepContents {
   std::string baseline;
 };
 
+// Of variants and seeds, to a folder that is there.
+enum class Additions : std::uint8_t { allowed, refused };
+
 class SweepFolder {
  public:
   explicit SweepFolder(std::filesystem::path folder) : folder_(std::move(folder)) {}
 
   // Makes the folder or takes it up, and adds variants and seeds to it. A variant that the user did
   // not name takes the name that the folder has for its keys. `baseline`: "" leaves it as it is.
-  // Throws where the folder holds runs of other settings, or the name stands for other keys.
+  // Throws where the folder holds runs of other settings, or the name stands for other keys; where
+  // additions are refused, also where it holds other variants, seeds or another baseline.
   void add(const nlohmann::json& settings, std::vector<PlannedVariant>& variants,
-           const std::vector<std::uint64_t>& seeds, const std::string& baseline);
+           const std::vector<std::uint64_t>& seeds, const std::string& baseline,
+           Additions additions = Additions::allowed);
   // What its runs have in common; throws where it is the folder of no sweep.
   nlohmann::json settings() const;
   // What it holds now; throws where it is the folder of no sweep, or one of other settings.
@@ -39,7 +44,7 @@ class SweepFolder {
 
   // Holds it: its sweep.json is there.
   bool is_there() const;
-  // Writes a file that never changes; throws where it is there with other contents.
+  // Writes a file that never changes, unless it is there.
   std::filesystem::path keep(const std::string& name, const std::string& contents) const;
 
   std::filesystem::path of_run(const std::string& variant, std::uint64_t seed) const;

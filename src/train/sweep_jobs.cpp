@@ -50,8 +50,9 @@ class Job {
  public:
   Job(Start& start, fs::path output, int number) : output_(std::move(output)), number_(number) {
     const int to =
-        ::open(output_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
+        ::open(output_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0666);
     if (to < 0) fail(output_.string(), ": cannot write this file: ", std::strerror(errno));
+    begin_ = static_cast<std::size_t>(std::max<::off_t>(0, ::lseek(to, 0, SEEK_END)));
     const ::pid_t parent = ::getpid();
     id_ = ::fork();
     if (id_ == 0) become(start, to, parent);
@@ -62,6 +63,7 @@ class Job {
   Job(Job&& other) noexcept
       : output_(std::move(other.output_)),
         number_(other.number_),
+        begin_(other.begin_),
         id_(std::exchange(other.id_, -1)),
         status_(other.status_) {}
   Job(const Job&) = delete;
@@ -109,13 +111,14 @@ class Job {
     const std::string text = read_file(output_, kMaxBytes);
     const std::string mark = "darknet: ";
     const auto at = text.rfind(mark);
-    if (at == text.npos) return "see its output";
+    if (at == text.npos || at < begin_) return "see its output";
     std::string words = text.substr(at + mark.size());
     return words.substr(0, words.find('\n'));
   }
 
   fs::path output_;
   int number_;
+  std::size_t begin_ = 0;  // of what this process writes there
   ::pid_t id_ = -1;
   int status_ = 0;
 };

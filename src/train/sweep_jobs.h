@@ -10,7 +10,7 @@ namespace darknet {
 struct JobsOptions {
   int jobs = 2;
   std::vector<std::string> arguments;  // of each process, without the program's name
-  std::filesystem::path folder;        // of their output: job-1.log ...
+  std::filesystem::path folder;        // of their output, which is added to job-1.log ...
 };
 
 // Starts them, each with its share of the cores (OMP_NUM_THREADS, unless it is set), and waits

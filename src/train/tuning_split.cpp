@@ -18,6 +18,10 @@ namespace darknet {
 namespace {
 namespace fs = std::filesystem;
 
+std::string place_of(const fs::path& image) {
+  return fs::absolute(image).lexically_normal().string();
+}
+
 // Images by their places, whichever way they are written.
 class Places {
  public:
@@ -27,9 +31,6 @@ class Places {
   bool hold(const fs::path& image) const { return all_.contains(place_of(image)); }
 
  private:
-  static std::string place_of(const fs::path& image) {
-    return fs::absolute(image).lexically_normal().string();
-  }
   std::unordered_set<std::string> all_;
 };
 
@@ -81,6 +82,22 @@ void require_unseen(const DataFile& data, const Places& tuning) {
             "of the lists");
 }
 
+constexpr const char* kOtherwise =
+    "; give another -out, or call from the folder where the sweep was begun";
+
+void require_images(const fs::path& kept, const ImagePaths& now, const DataFile& data) {
+  const auto same = [](const fs::path& a, const fs::path& b) { return place_of(a) == place_of(b); };
+  const ImagePaths before = read_image_list(kept);
+  if (!std::equal(before.begin(), before.end(), now.begin(), now.end(), same))
+    fail_at({kept.string(), 0}, "this folder holds the tuning split of other lists than those of ",
+            data.path.string(), kOtherwise);
+}
+
+bool same_file(const fs::path& a, const fs::path& b) {
+  if (a.empty() || b.empty()) return a.empty() && b.empty();
+  return fs::weakly_canonical(fs::absolute(a)) == fs::weakly_canonical(fs::absolute(b));
+}
+
 }  // namespace
 
 TuningSplit split_for_tuning(const DataFile& data, double share) {
@@ -111,6 +128,17 @@ std::string tuning_data_text(const DataFile& data, const fs::path& train, const 
   text += cat("train = ", train.string(), "\nvalid = ", tuning.string(), "\n");
   if (!data.names.empty()) text += cat("names = ", data.names.string(), "\n");
   return text;
+}
+
+void require_kept(const TuningFiles& files, const TuningSplit& split, const DataFile& data) {
+  require_images(files.train, split.train, data);
+  require_images(files.tuning, split.tuning, data);
+  const DataFile kept = read_data_file(files.data);
+  if (!same_file(kept.train, files.train) || !same_file(kept.valid, files.tuning))
+    fail_at({files.data.string(), 0}, "its lists are not those of this folder", kOtherwise);
+  if (kept.classes != data.classes || !same_file(kept.names, data.names))
+    fail_at({files.data.string(), 0}, "its classes or names are not those of ", data.path.string(),
+            kOtherwise);
 }
 
 }  // namespace darknet

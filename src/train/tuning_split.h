@@ -14,6 +14,11 @@ struct TuningSplit {
   ImagePaths train, tuning;
 };
 
+// Where a split is kept: a .data file and its lists.
+struct TuningFiles {
+  std::filesystem::path data, train, tuning;
+};
+
 // The list tune= of the data file; where there is none, the share of the training list (0 < share <
 // 1; one image at least) whose paths have the smallest hashes. A path counts from the folder of its
 // list: the split is the same from every working directory, and wherever the data set lies. The
@@ -26,5 +31,8 @@ std::string list_text(const ImagePaths&);
 // A .data file with these lists, and classes and names of `data`.
 std::string tuning_data_text(const DataFile& data, const std::filesystem::path& train,
                              const std::filesystem::path& tuning);
+// Throws, saying what differs, where these files, which an earlier call may have written, are of
+// another split or name other classes, whichever way paths are written.
+void require_kept(const TuningFiles&, const TuningSplit&, const DataFile& data);
 
 }  // namespace darknet
