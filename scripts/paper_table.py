@@ -4,9 +4,10 @@
   paper_table.py edges TUNING/results.json         values that a tuning sweep asks for next
   paper_table.py table PROGRAM DATA OUT [NOTE...]  scores every run and writes OUT/table.md
 
-Scores are kept in OUT/scores; a run that has some is not scored again.
+Scores are kept in OUT/scores; a run is not scored again while its files are the same.
 """
 import glob
+import hashlib
 import json
 import os
 import statistics
@@ -43,6 +44,11 @@ def read_json(path):
         raise DataError(f"{path}: malformed JSON: {error}") from None
 
 
+def read_text(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
 def missing_values(path):
     """Weights of the objectness to be tried next, of a tuning whose best is at an edge."""
     if not os.path.exists(path):
@@ -50,6 +56,14 @@ def missing_values(path):
     groups = read_json(path).get("choice", {}).get("groups", [])
     values = [e["add"] for g in groups for e in g["edges"] if e["key"] == "obj_normalizer"]
     return list(dict.fromkeys(values))
+
+
+def checksum(path):
+    found = hashlib.sha256()
+    with open(path, "rb") as file:
+        while piece := file.read(1 << 20):
+            found.update(piece)
+    return found.hexdigest()
 
 
 class Scorer:
@@ -61,12 +75,17 @@ class Scorer:
     def score(self, name, words):
         """The columns, of `detector map DATA words`; None where there is nothing of that kind."""
         found = {}
+        scored = json.dumps([checksum(w) for w in (self.data, *words) if os.path.isfile(w)]) + "\n"
+        mark = os.path.join(self.folder, f"{name}.sha256.json")
+        kept = os.path.exists(mark) and read_text(mark) == scored
         for points in (11, 0):
             file = os.path.join(self.folder, f"{name}-points{points}.json")
-            if not os.path.exists(file):
+            if not kept or not os.path.exists(file):
                 subprocess.run([self.program, "detector", "map", self.data, *words, "-points",
                                 str(points), "-out", file], check=True, stdout=subprocess.DEVNULL)
             found[points] = read_json(file)
+        if not kept:
+            layout.write_text(mark, scored)
         coco = found[0]["coco"]
         sizes = [coco[size]["ap"] for size in ("small", "medium", "large")]
         return [found[11]["map"], found[0]["map"], coco["ap"],
@@ -119,12 +138,19 @@ def row(name, runs, diverged=0):
     return f"| {name} | {count} | {' | '.join(cells)} | {seconds} |"
 
 
-def confirmed_rows(scorer, out):
+def confirmed_rows(scorer, out, notes):
+    """None before all runs of the confirmation have ended, which is noted."""
     folder = os.path.join(out, "tuning", "confirm")
-    found, diverged = scorer.sweep(folder, "confirm")
-    if not found:
+    results = os.path.join(folder, "results.json")
+    if not os.path.exists(results):
         return []
-    variants = read_json(os.path.join(folder, "results.json"))["variants"]
+    variants = read_json(results)["variants"]
+    missing = sum(v["missing"] for v in variants)
+    if missing:
+        notes.append(f"The confirmed rows are left out: {missing} of the confirmation's runs are "
+                     "missing. The same call goes on.")
+        return []
+    found, diverged = scorer.sweep(folder, "confirm")
     keys = {v["name"]: v["keys"] for v in variants}
     lines = []
     for name, runs in found.items():
@@ -139,7 +165,8 @@ def table(program, data, out, notes):
     lines = [f"| | runs | {' | '.join(COLUMNS)} | training |",
              f"|---|{'---|' * (len(COLUMNS) + 2)}"]
     lines += [row(ROWS.get(name, name), runs, diverged[name]) for name, runs in found.items()]
-    lines += confirmed_rows(scorer, out)
+    notes = list(notes)
+    lines += confirmed_rows(scorer, out, notes)
     runs = scorer.two_stage(os.path.join(out, "two-stage"))
     if runs:
         lines.append(row("two-stage: Faster R-CNN from random weights", runs))

@@ -53,12 +53,21 @@ class_count() {
 }
 
 # write_cfg WIDTH HEIGHT ITERATIONS: the trunk of the blood cells' network with YOLOv2's head, as in
-# cfg/paper-small.cfg, for this data set.
+# cfg/paper-small.cfg, for this data set. One that is there must be what would be written.
 write_cfg() {
   cfg=$out/paper.cfg
-  [ ! -f "$cfg" ] || return 0
-  local classes fitted
+  local classes fitted line lines anchors
   classes=$(class_count "$data")
+  anchors="# Anchors of $(realpath "$data")."
+  if [ -f "$cfg" ]; then
+    lines=("width=$1" "height=$2" "max_batches=$3" "classes=$classes")
+    ! grep -q '^# Anchors of ' "$cfg" || lines+=("$anchors")
+    for line in "${lines[@]}"; do
+      grep -qxF -- "$line" "$cfg" ||
+        fail "$cfg is of another call: it has no line '$line'; give another OUT=, or remove $out"
+    done
+    return 0
+  fi
   { trunk_of cfg/blood-cells.cfg; head_of cfg/paper-small.cfg; } |
     sed -E -e '1,2c # YOLOv2 ([region]) on the trunk of cfg/blood-cells.cfg.' \
       -e "s/^width=.*/width=$1/; s/^height=.*/height=$2/; s/^max_batches=.*/max_batches=$3/" \
@@ -70,6 +79,7 @@ write_cfg() {
     sed -n 's/^anchors *= *//p' | tail -1)
   [ -n "$fitted" ] || fail "no anchors from darknet detector calc_anchors $data"
   sed -i "s/^anchors=.*/anchors=$fitted/" "$cfg.part"
+  sed -i '1r /dev/stdin' "$cfg.part" <<<"$anchors"
   mv "$cfg.part" "$cfg"
 }
 

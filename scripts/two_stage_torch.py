@@ -25,6 +25,7 @@ from darknet_layout import DataError
 OVERHANG = 1e-3, 2  # a box may reach out of its image by so much of a side, or by so many pixels
 COCO_GAPS = 12, 26, 29, 30, 45, 66, 68, 69, 71, 83  # ids that the 80 classes of COCO leave out
 SMALLEST_ANCHOR, LARGEST_FIRST_ANCHOR = 8, 32  # pixels; of the finest level, whose stride is 4
+EXIF_ORIENTATION = 0x0112
 CHECKPOINT_SECONDS, PROGRESS_SECONDS = 120, 10
 
 
@@ -113,6 +114,13 @@ def read_labels(image, size, class_count):
     return objects
 
 
+def upright_size(image):
+    """Width and height as it is looked at: EXIF's orientations 5 to 8 lie on their side."""
+    width, height = image.size
+    return (height, width) if image.getexif().get(EXIF_ORIENTATION) in (5, 6, 7, 8) \
+        else (width, height)
+
+
 class Images:
     """The images of a list, with sizes and labels: what PyTorch's loaders call a data set."""
 
@@ -123,7 +131,7 @@ class Images:
             file = next_to(line, path)
             try:
                 with Image.open(file) as image:  # reads the header
-                    self.sizes.append(image.size)
+                    self.sizes.append(upright_size(image))
             except FileNotFoundError:
                 raise DataError(f"{path}:{number}: no such image: {file}") from None
             except OSError as error:
@@ -139,12 +147,12 @@ class Images:
     def __getitem__(self, key):
         """key: the image's place, and whether it is flipped. Pixels in 0 to 1, and its target."""
         import torch
-        from PIL import Image
+        from PIL import Image, ImageOps
         from torchvision.transforms import functional
         place, flipped = key
         try:
             with Image.open(self.files[place]) as image:
-                pixels = functional.to_tensor(image.convert("RGB"))
+                pixels = functional.to_tensor(ImageOps.exif_transpose(image).convert("RGB"))
         except OSError as error:
             raise DataError(f"{self.files[place]}: {error}") from None
         objects = self.objects[place]

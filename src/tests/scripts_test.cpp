@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <sstream>
@@ -329,6 +330,114 @@ TEST_F(ScriptsTest, ThePapersTableNamesTheWeightsThatTuningLacks) {
   EXPECT_EQ(run_script("paper_table.py", "edges none.json").output, "\n");
   put("results.json", "{");
   expect_error(run_script("paper_table.py", "edges results.json"), "results.json: malformed JSON");
+}
+
+TEST_F(ScriptsTest, TextIsWrittenInTheWorkingFolder) {
+  put("write.py", cat("import sys\nsys.path.insert(0, '", test::source_dir().string(),
+                      "/scripts')\nimport darknet_layout as layout\n"
+                      "layout.write_text('two_stage.json', 'x')\n"
+                      "layout.write_text('a/b.json', 'y')\n"));
+  const Ran ran = run_in_shell(cat("cd '", folder_.string(), "' && python3 -B write.py"));
+  ASSERT_EQ(ran.exit_code, 0) << ran.output;
+  EXPECT_EQ(get("two_stage.json"), "x");
+  EXPECT_EQ(get("a/b.json"), "y");
+}
+
+// Labels are of the image as it is looked at.
+TEST_F(ScriptsTest, TheTwoStageDetectorTurnsImagesAsTheirCameraWasHeld) {
+  if (run_in_shell("python3 -c 'import PIL'").exit_code != 0) GTEST_SKIP() << "no Pillow";
+  put("turn.py", cat("import os, sys\nsys.path.insert(0, '", test::source_dir().string(),
+                     "/scripts')\nimport two_stage_torch as t\nfrom PIL import Image\n"
+                     "os.makedirs('images'), os.makedirs('labels')\n"
+                     "for o in 1, 3, 5, 6, 8:\n"
+                     "  exif = Image.Exif()\n  exif[0x0112] = o\n"
+                     "  Image.new('RGB', (40, 20)).save(f'images/{o}.jpg', exif=exif)\n"
+                     "  open(f'labels/{o}.txt', 'w').write('0 .5 .5 .5 1\\n')\n"
+                     "open('list.txt', 'w').write(''.join(f'images/{o}.jpg\\n' for o in "
+                     "(1, 3, 5, 6, 8)))\n"
+                     "images = t.Images('list.txt', 1)\n"
+                     "print(images.sizes, images.objects[3][0])\n"));
+  EXPECT_EQ(run_in_shell(cat("cd '", folder_.string(), "' && python3 -B turn.py")).output,
+            "[(40, 20), (40, 20), (20, 40), (20, 40), (20, 40)] (0, 5.0, 0.0, 15.0, 40.0)\n");
+}
+
+// A program that notes its calls and finds the same in all weights.
+class PaperScripts : public ScriptsTest {
+ protected:
+  void SetUp() override {
+    ScriptsTest::SetUp();
+    put("darknet", cat("#!/bin/sh\necho \"$*\" >>'", path("calls"),
+                       "'\nfor last; do :; done\ncase $* in\n*-points*) echo '{\"map\": 0.5, "
+                       "\"coco\": {\"ap\": 0.25, \"small\": {\"ap\": -1}, \"medium\": {\"ap\": "
+                       "0.25}, \"large\": {\"ap\": 0.25}}}' >\"$last\" ;;\n"
+                       "*calc_anchors*) echo 'anchors = 1,2, 3,4' ;;\nesac\n"));
+    fs::permissions(folder_ / "darknet", fs::perms::owner_all);
+    put("x.data", "classes = 2\n");
+  }
+  // One run of one variant, and how many more are missing.
+  void put_sweep(const std::string& folder, int missing) const {
+    put(folder + "/ce-seed1/x_final.weights", "weights");
+    put(folder + "/ce-seed1/x.cfg", "cfg");
+    fs::remove(folder_ / folder / "results.json");
+    put(folder + "/results.json",
+        cat(R"({"cfg": "x.cfg", "variants": [{"name": "ce", "keys": [], "diverged": 0, "missing": )",
+            missing, R"(}], "runs": [{"variant": "ce", "seed": 1, "state": "finished", )",
+            R"("training_seconds": 3}]})"));
+  }
+  std::string table() const {
+    const Ran ran = run_script("paper_table.py", "table ./darknet x.data out");
+    EXPECT_EQ(ran.exit_code, 0) << ran.output;
+    return ran.output;
+  }
+  std::int64_t calls() const {
+    const std::string all = get("calls");
+    return std::count(all.begin(), all.end(), '\n');
+  }
+};
+
+TEST_F(PaperScripts, OtherWeightsAreScoredAnew) {
+  put_sweep("out/rows", 0);
+  EXPECT_NE(table().find("| 1 | 50.0 | 50.0 | 25.0 | - | 25.0 | 25.0 | 3 s |"), std::string::npos);
+  EXPECT_EQ(calls(), 2);
+  table();
+  EXPECT_EQ(calls(), 2);
+  fs::remove(folder_ / "out/rows/ce-seed1/x_final.weights");
+  put("out/rows/ce-seed1/x_final.weights", "WEIGHTS");
+  table();
+  EXPECT_EQ(calls(), 4);
+}
+
+TEST_F(PaperScripts, AnUnfinishedConfirmationIsNotConfirmed) {
+  put_sweep("out/tuning/confirm", 1);
+  const std::string part = table();
+  EXPECT_EQ(part.find("confirmed on fresh seeds"), std::string::npos) << part;
+  EXPECT_NE(part.find("1 of the confirmation's runs are missing"), std::string::npos) << part;
+  put_sweep("out/tuning/confirm", 0);
+  const std::string whole = table();
+  EXPECT_NE(whole.find("confirmed on fresh seeds"), std::string::npos) << whole;
+  EXPECT_EQ(whole.find("missing"), std::string::npos) << whole;
+}
+
+TEST_F(PaperScripts, ACfgOfAnotherCallIsRefused) {
+  const auto run = [&](const std::string& settings) {
+    return run_in_shell(cat("cd '", folder_.string(), "' && OUT=out DARKNET=./darknet TUNE=0 ",
+                            "TWO_STAGE=0 ROWS=ce ", settings, " '", test::source_dir().string(),
+                            "/scripts/reproduce_paper.sh' plates 2>&1"));
+  };
+  put("y.data", "classes = 2\n");
+  fs::create_directories(folder_ / "out/rows");  // which the sweep would leave
+  for (int again = 0; again < 2; ++again) {
+    const Ran ran = run("DATA=x.data SIZE=64x32");
+    EXPECT_EQ(ran.exit_code, 0) << ran.output;
+  }
+  EXPECT_NE(get("out/paper.cfg").find("\nanchors=1,2, 3,4\n"), std::string::npos);
+  const Ran size = run("DATA=x.data SIZE=96x32"), data = run("DATA=y.data SIZE=64x32");
+  EXPECT_EQ(size.exit_code, 1);
+  EXPECT_NE(size.output.find("paper.cfg is of another call: it has no line 'width=96'"),
+            std::string::npos)
+      << size.output;
+  EXPECT_EQ(data.exit_code, 1);
+  EXPECT_NE(data.output.find("no line '# Anchors of "), std::string::npos) << data.output;
 }
 
 TEST_F(ScriptsTest, TheSyntheticNetworkIsWhatItsScriptWrites) {
