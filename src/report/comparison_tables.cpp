@@ -6,6 +6,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "core/error.h"
 #include "core/index.h"
 #include "core/text.h"
 #include "report/csv.h"
@@ -129,6 +130,18 @@ json summary_json(const SampleSummary& s) {
   if (s.values.size() < 2) return out;
   out["deviation"] = s.deviation, out["mean_95"] = interval_json(s.confidence);
   return out;
+}
+
+const char* name_of(Purpose p) {
+  switch (p) {
+    case Purpose::comparison:
+      return "comparison";
+    case Purpose::tuning:
+      return "tuning";
+    case Purpose::confirmation:
+      return "confirmation";
+  }
+  fail("a purpose of no name");
 }
 
 json variant_json(const ComparedVariant& v, const VariantStatistics& s) {
@@ -273,6 +286,8 @@ std::string comparison_json(const Comparison& c, const ComparisonStatistics& s) 
            {"test_images", c.images.size()},
            {"objects", c.objects},
            {"evaluated_on", evaluated_on(c)},
+           {"purpose", name_of(c.purpose)},
+           {"may_claim", may_claim(c)},
            {"lift_off_of", s.lift_off_of_map ? "map" : "loss"},
            {"variants", json::array()},
            {"runs", json::array()},

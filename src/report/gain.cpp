@@ -12,6 +12,7 @@
 #include "core/input.h"
 #include "core/text.h"
 #include "core/utf8.h"
+#include "report/comparison_files.h"
 #include "report/csv.h"
 #include "report/drawing.h"
 #include "report/page_markup.h"
@@ -62,7 +63,21 @@ std::vector<std::string> variants_of(const json& results) {
   return names;
 }
 
+// Figures by which variants were chosen are too good to be claimed.
+void refuse_tuning(const json& results, const fs::path& folder) {
+  if (results.contains("choice") || results.value("purpose", "") == "tuning")
+    fail("these are the figures by which a tuning chose its variants; give ",
+         printable((folder / kConfirmFolder).string()),
+         ", which detector sweep -tune -confirm leaves, instead");
+}
+
+std::int64_t missing_of(const VariantRuns& runs) {
+  return std::count_if(runs.runs.begin(), runs.runs.end(),
+                       [](const RunOutcome& r) { return !r.has_finished() && !r.has_diverged(); });
+}
+
 GainPoint point_of(const json& results, const fs::path& folder, const std::string& baseline) {
+  refuse_tuning(results, folder);
   GainPoint point{.folder = folder,
                   .data = results.at("data").get<std::string>(),
                   .cfg = results.at("cfg").get<std::string>(),
@@ -76,6 +91,8 @@ GainPoint point_of(const json& results, const fs::path& folder, const std::strin
   std::vector<VariantRuns> others;
   for (const std::string& name : variants_of(results))
     if (name != baseline) others.push_back(runs_of(results, name));
+  point.missing = missing_of(reference);
+  for (const VariantRuns& other : others) point.missing += missing_of(other);
   const std::vector<Verdict> found = verdicts(reference, others);
   for (std::size_t i = 0; i < others.size(); ++i)
     point.gains.push_back({others[i].name, found[i], summary_of(others[i])});
@@ -89,16 +106,19 @@ json read_results(const fs::path& file) {
   return results;
 }
 
-bool claims_nothing(const Verdict& v) {
-  return v.kind == VerdictKind::too_few_seeds || v.kind == VerdictKind::diverged;
+bool claims_nothing(const GainPoint& point, const VariantGain& g) {
+  return point.missing > 0 || g.verdict.kind == VerdictKind::too_few_seeds ||
+         g.verdict.kind == VerdictKind::diverged;
 }
+
+bool is_shown(const VariantGain& g) { return g.adjusted_p <= VerdictRules{}.alpha; }
 
 // All claims of the page are one family.
 void adjust(GainStudy& study) {
   std::vector<double> p;
   for (const GainPoint& point : study.points)
     for (const VariantGain& g : point.gains)
-      p.push_back(claims_nothing(g.verdict) ? 1 : g.verdict.p_value);
+      p.push_back(claims_nothing(point, g) ? 1 : g.verdict.p_value);
   const std::vector<double> adjusted = holm_adjusted(p);
   for (std::size_t i = 0; GainPoint & point : study.points)
     for (VariantGain& g : point.gains) g.adjusted_p = adjusted[i++];
@@ -158,11 +178,16 @@ Panel over_ratio(const std::string& title, const std::string& y_label) {
 
 using ValueOf = SampleSummary (*)(const VariantGain&);
 
+// By which the marks of a variant are moved to the side of the others.
+double aside_of(std::size_t variant, const GainStudy& s, std::size_t variants) {
+  const double middle = static_cast<double>(variants - 1) / 2;
+  return std::pow(step_aside(s), static_cast<double>(variant) - middle);
+}
+
 void add_variants(Panel& panel, const GainStudy& s, const std::vector<std::string>& variants,
                   ValueOf value_of) {
-  const double step = step_aside(s), middle = static_cast<double>(variants.size() - 1) / 2;
   for (std::size_t v = 0; v < variants.size(); ++v) {
-    const double aside = std::pow(step, static_cast<double>(v) - middle);
+    const double aside = aside_of(v, s, variants.size());
     std::vector<double> xs;
     std::vector<SampleSummary> values;
     for (const GainPoint& point : s.points)
@@ -172,14 +197,30 @@ void add_variants(Panel& panel, const GainStudy& s, const std::vector<std::strin
   }
 }
 
+// Over the marks of gains that may be claimed: dots without an interval, in place of coloured ones.
+void add_shown(Panel& panel, const GainStudy& s, const std::vector<std::string>& variants) {
+  Series dots{
+      .name = "shown after Holm's adjustment", .mark = Series::Mark::intervals, .style = kGrey};
+  for (std::size_t v = 0; v < variants.size(); ++v)
+    for (const GainPoint& point : s.points)
+      if (const VariantGain* g = gain_of(point, variants[v]); g && is_shown(*g)) {
+        dots.x.push_back(point.ratio * aside_of(v, s, variants.size()));
+        dots.y.push_back(kPoints * differences_of(*g).mean);
+      }
+  dots.low = dots.high = std::vector<double>(dots.x.size(), std::nan(""));
+  if (!dots.x.empty()) panel.series.push_back(std::move(dots));
+}
+
 Panel gains_panel(const GainStudy& s, const std::vector<std::string>& variants,
                   const std::string& part) {
   Panel p = over_ratio("Gain over " + s.baseline + " against imbalance" + part,
                        "points of mAP@0.5 above " + s.baseline);
   p.note =
       "Each mark: the mean over the seeds of one folder, with its 95 % interval, for that mark "
-      "alone. One whose interval holds the line at 0 shows no difference.";
+      "alone. One whose interval holds the line at 0 shows no difference; one that misses it need "
+      "not be a claim. A grey dot marks what is shown after Holm's adjustment over all marks.";
   add_variants(p, s, variants, differences_of);
+  add_shown(p, s, variants);
   if (!has_data(p)) return p;
   const double reach = std::pow(step_aside(s), static_cast<double>(variants.size()));
   p.series.push_back({.x = {s.points.front().ratio / reach, s.points.back().ratio * reach},
@@ -224,7 +265,8 @@ Rows gain_rows(const GainStudy& s) {
           {p.name, fmt::format("{:.0f}", p.ratio), fmt::format("{:.2f}", kPoints * p.baseline.mean),
            g.variant, std::to_string(d.values.size()), d.values.empty() ? "-" : points_text(d.mean),
            many ? points_text(d.confidence.low) + " to " + points_text(d.confidence.high) : "-",
-           many ? p_text(g.verdict.p_value) : "-", many ? p_text(g.adjusted_p) : "-"});
+           many ? p_text(g.verdict.p_value) : "-",
+           many && !claims_nothing(p, g) ? p_text(g.adjusted_p) : "-"});
     }
   return rows;
 }
@@ -291,8 +333,8 @@ std::string gain_text(const GainStudy& s) {
   for (const GainPoint& p : s.points)
     for (const VariantGain& g : p.gains) {
       ++all;
-      no_claim += claims_nothing(g.verdict);
-      if (g.adjusted_p > VerdictRules{}.alpha) continue;
+      no_claim += claims_nothing(p, g);
+      if (!is_shown(g)) continue;
       (g.verdict.statistics.mean > 0 ? better : worse) += 1;
     }
   std::string text = fmt::format(
@@ -301,7 +343,13 @@ std::string gain_text(const GainStudy& s) {
       plural(std::ssize(s.variants), "variant"), s.baseline, plural(std::ssize(s.points), "folder"),
       better, all, all == 1 ? "difference is" : "differences are", s.baseline, worse);
   if (no_claim > 0)
-    text += fmt::format(" Of {} no claim is made: too few seeds, or runs that diverged.", no_claim);
+    text += fmt::format(
+        " Of {} no claim is made: too few seeds, or runs that diverged or are missing.", no_claim);
+  for (const GainPoint& p : s.points)
+    if (p.missing > 0)
+      text += fmt::format(
+          " In {} {} missing: the call that made it finishes it, and then there are claims.",
+          p.name, p.missing == 1 ? "1 run is" : fmt::format("{} runs are", p.missing));
   if (better + worse < all)
     text += " What is not shown may still be there: more seeds narrow the intervals.";
   return text;
@@ -337,7 +385,7 @@ std::string gain_csv(const GainStudy& s) {
                         name_of(g.verdict.kind), std::to_string(d.values.size()),
                         csv_number(d.values.empty() ? none : d.mean), csv_number(d.confidence.low),
                         csv_number(d.confidence.high), csv_number(many ? g.verdict.p_value : none),
-                        csv_number(many ? g.adjusted_p : none)});
+                        csv_number(many && !claims_nothing(p, g) ? g.adjusted_p : none)});
     }
   return text;
 }

@@ -22,10 +22,11 @@ struct VariantGain {
 
 struct GainPoint {
   std::filesystem::path folder;
-  std::string data, cfg;   // as the comparison was told
-  std::string name;        // of the folder, for tables
-  double ratio = 0;        // negatives per positive, mean of the baseline's runs that finished
-  SampleSummary baseline;  // its mAP@0.5
+  std::string data, cfg;     // as the comparison was told
+  std::string name;          // of the folder, for tables
+  double ratio = 0;          // negatives per positive, mean of the baseline's runs that finished
+  SampleSummary baseline;    // its mAP@0.5
+  std::int64_t missing = 0;  // runs; nothing is claimed before all have ended
   std::vector<VariantGain> gains;  // a variant with no run that finished is here too
 };
 
@@ -36,7 +37,8 @@ struct GainStudy {
 };
 
 // `baseline` "": the first variant of the first folder. Throws, naming the file, where a folder has
-// no results.json, it is none, or the baseline has no run there that has finished.
+// no results.json, it is none or that of a tuning, or the baseline has no run there that has
+// finished.
 GainStudy read_gain_study(const std::vector<std::filesystem::path>& folders,
                           const std::string& baseline);
 

@@ -24,8 +24,10 @@ class GainTest : public testing_files::InFolder {
  protected:
   // results.json as a comparison writes it; a value below 0: the run is missing.
   fs::path folder_of(const std::string& name, double ratio, const std::vector<double>& ce,
-                     const std::vector<double>& focal) const {
+                     const std::vector<double>& focal,
+                     Purpose purpose = Purpose::comparison) const {
     Comparison c = comparison_of(ce, focal);
+    c.purpose = purpose;
     for (ComparedRun& r : c.runs) {
       r.negatives_per_positive = ratio;
       r.history.add(LoggedIteration{.iteration = 1});
@@ -67,6 +69,30 @@ TEST_F(GainTest, ClaimsAreOfAllFoldersTogether) {
   EXPECT_TRUE(holds(gain_text(s), "Of 1 no claim is made"));
 }
 
+TEST_F(GainTest, NothingIsClaimedBeforeAllRunsHaveEnded) {
+  const std::vector<double> ce{.50, .52, .54, .50}, focal{.53, .54, .58, -1};
+  for (const Purpose purpose : {Purpose::comparison, Purpose::confirmation}) {
+    const GainStudy s = read_gain_study({folder_of("part", 10, ce, focal, purpose)}, "");
+    EXPECT_EQ(s.points[0].missing, 1);
+    EXPECT_LT(s.points[0].gains[0].verdict.p_value, .05);
+    EXPECT_EQ(s.points[0].gains[0].adjusted_p, 1);
+    const std::string said = gain_text(s);
+    EXPECT_TRUE(holds(said, "0 of 1 difference is shown")) << said;
+    EXPECT_TRUE(holds(said, "In part 1 run is missing: the call that made it finishes it")) << said;
+    EXPECT_EQ(gain_chart(s).panels.at(0).series.size(), 3u) << "no grey dot";
+  }
+}
+
+// Its figures are those that its variants were chosen by.
+TEST_F(GainTest, ATuningIsRefusedAndItsConfirmationIsNot) {
+  const std::vector<double> ce{.50, .52, .54}, focal{.53, .54, .58};
+  const fs::path tuning = folder_of("sweep", 10, ce, focal, Purpose::tuning);
+  const std::string said = error_of([&] { read_gain_study({tuning}, ""); });
+  EXPECT_TRUE(holds(said, "sweep/results.json") && holds(said, "sweep/confirm")) << said;
+  const fs::path confirm = folder_of("sweep/confirm", 10, ce, focal, Purpose::confirmation);
+  EXPECT_TRUE(holds(gain_text(read_gain_study({confirm}, "")), "1 of 1 difference is shown"));
+}
+
 TEST_F(GainTest, TheChartHasALogarithmicAxisAndIntervals) {
   const GainStudy s = read_gain_study({worked_out("a", 150), worked_out("b", 15000)}, "");
   const Panel p = gain_chart(s).panels.at(0);
@@ -78,6 +104,13 @@ TEST_F(GainTest, TheChartHasALogarithmicAxisAndIntervals) {
   EXPECT_NEAR(p.series[1].low[0], .516, 1e-3);
   EXPECT_NEAR(p.series[1].high[0], 5.484, 1e-3);
   EXPECT_EQ(p.series[2].y, (std::vector<double>{0, 0}));
+  EXPECT_TRUE(holds(p.note, "need not be a claim"));
+  const Panel shown = gain_chart(read_gain_study({worked_out("a", 150)}, "")).panels.at(0);
+  ASSERT_EQ(shown.series.size(), 4u);  // alone it is a claim, and has a dot of its own
+  EXPECT_EQ(shown.series[2].mark, Series::Mark::intervals);
+  EXPECT_EQ(shown.series[2].low.size(), shown.series[2].x.size());  // else it is not drawn
+  EXPECT_EQ(shown.series[2].x, shown.series[1].x);
+  EXPECT_EQ(shown.series[2].y, shown.series[1].y);
   const Panel values = gain_chart(s).panels.at(1);
   EXPECT_NEAR(values.series.back().y[0], 52, 1e-9);  // the baseline
   EXPECT_EQ(values.series.back().name, "ce");
