@@ -1,6 +1,8 @@
 // darknet detector imbalance data cfg weights
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "cfg/data_file.h"
 #include "cli/common_flags.h"
 #include "cli/imbalance_report.h"
@@ -54,6 +56,26 @@ void write_charts(const Options& o, const ObjectnessStatistics& s, const fs::pat
   fmt::print("-> {0}.svg, {0}.png, {0}.csv\n", printable(o.out));
 }
 
+// The weight of the loss is decided by the training images, whatever valid= holds.
+void weigh_as_in_training(Network& net, const DataFile& data, BadLabels bad) {
+  const std::vector<HeadAt> heads = net.heads();
+  if (std::ranges::none_of(
+          heads, [](const HeadAt& at) { return at.head->settings().obj_normalizer.automatic; }))
+    return;
+  const LabelledImages train =
+      read_all_labels(read_image_list(required(data, data.train, "train")), classes_of(net), bad);
+  log_reports(weigh_objectness(net, train));
+}
+
+// It scales each batch's loss by its boxes', which are not compared here.
+void say_what_is_ignored(const CfgArguments& cfg) {
+  for (Section& section : sections_of(cfg))
+    if (section.has("obj_guided") && section.flag("obj_guided", false))
+      log::info(cat(section.where().file, ":", section.where().line, ": [", section.type(),
+                    "] obj_guided=1 is ignored: the objectness loss counts as it is before it is "
+                    "scaled to the box loss"));
+}
+
 int imbalance(const Options& o) {
   NetworkArguments network = static_cast<const NetworkArguments&>(o);
   const DataFile data = open_data(network, ListedFiles::images_and_labels);
@@ -61,7 +83,8 @@ int imbalance(const Options& o) {
   check_outputs(o);
   Network net = open_network(network, kEvaluationBatch);
   LabelledImages labelled = read_all_labels(listed, classes_of(net), o.bad_labels);
-  log_reports(weigh_objectness(net, labelled));
+  weigh_as_in_training(net, data, o.bad_labels);
+  say_what_is_ignored(network);
   const EvaluationSet set{std::move(labelled.images), std::move(labelled.truths), {}};
   const InterruptGuard interrupt;
   const ObjectnessStatistics s =

@@ -5,7 +5,6 @@
 #include <cmath>
 
 #include "core/error.h"
-#include "core/index.h"
 #include "core/math.h"
 
 namespace darknet {
@@ -57,14 +56,16 @@ ConfidenceMap fitted_curve(std::vector<ScoredHit> all) {
   return ConfidenceMap::of_knots(std::move(knots));
 }
 
-// The detections from the threshold on, of the images of each half.
+// The detections from the threshold on, of the images of the first half of the list and of the
+// second. Halves in one piece, because neighbours are often frames of one video.
 std::array<std::vector<ScoredHit>, 2> halves_of(std::span<const MatchedClass> classes,
                                                 double threshold) {
   std::array<std::vector<ScoredHit>, 2> halves;
+  const std::int64_t images = classes.empty() ? 0 : std::ssize(classes.front().truths_of_image);
   for (const MatchedClass& one : classes)
     for (const MatchedDetection& d : one.ranked)
       if (static_cast<double>(d.score) >= threshold)
-        halves.at(to_size(d.image % 2)).push_back({std::min(d.score, 1.f), d.hit});
+        halves.at(2 * d.image < images ? 0 : 1).push_back({std::min(d.score, 1.f), d.hit});
   return halves;
 }
 

@@ -14,14 +14,16 @@ struct PosteriorWeights {
   float positive = 1, negative = 1;
 };
 
-// eta in [0, 1] of the logit x, for hard targets. It rises with x where has_posterior()
-// (losses/objectness.h).
+// eta in [0, 1] of the logit x, for hard targets; NaN of NaN, 0 and 1 of -inf and inf. It rises
+// with x where has_posterior() (losses/objectness.h).
 template <class L, class T>
 DN_HD T posterior(const L& loss, T x, const PosteriorWeights& w) {
   const T up = -T(w.positive) * loss.gradient(x, T(1), true);
   const T down = T(w.negative) * loss.gradient(x, T(0), false);
   const T sum = up + down;
-  return sum > 0 ? down / sum : x < 0 ? T(0) : T(1);  // both underflow far out (mse)
+  const T eta = down / sum;
+  if (sum > 0 && eta >= 0) return eta;
+  return x < 0 ? T(0) : x >= 0 ? T(1) : x;  // both underflow far out (mse); x is infinite or NaN
 }
 
 }  // namespace darknet

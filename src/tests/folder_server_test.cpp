@@ -134,6 +134,47 @@ TEST_F(FolderServerTest, LargeFilesComeInPiecesAndInRanges) {
   EXPECT_EQ(client.Head("/x.weights")->get_header_value("Content-Length"), "3000000");
 }
 
+// What a GET would send, from what the system says of the file; a list has no length before it is
+// made.
+TEST_F(FolderServerTest, HeadIsAnsweredWithoutReading) {
+  file("out/empty.txt", "");
+  const FolderServer server(folder_ / "out", {.port = 0});
+  auto client = client_of(server.port());
+  for (const char* path : {"/", "/index.html", "/table.txt", "/empty.txt"}) {
+    const auto head = client.Head(path), whole = client.Get(path);
+    ASSERT_TRUE(head && whole) << path;
+    EXPECT_EQ(head->status, 200) << path;
+    for (const char* name : {"Content-Length", "Content-Type", "ETag"})
+      EXPECT_EQ(head->get_header_value(name), whole->get_header_value(name)) << path << name;
+  }
+  const auto head = client.Head("/run/");
+  ASSERT_TRUE(head);
+  EXPECT_EQ(head->status, 200);
+  EXPECT_FALSE(head->has_header("Content-Length"));
+  EXPECT_EQ(head->get_header_value("ETag"), client.Get("/run/")->get_header_value("ETag"));
+}
+
+TEST_F(FolderServerTest, LargePagesAreSentAsTheyAre) {
+  const std::string large = "<body>" + std::string(4 << 20, 'x') + "</body>";
+  file("out/large.html", large);
+  const FolderServer server(folder_ / "out", {.port = 0});
+  auto client = client_of(server.port());
+  const auto page = client.Get("/large.html");
+  ASSERT_TRUE(page);
+  EXPECT_EQ(page->get_header_value("Content-Type"), "text/html; charset=utf-8");
+  EXPECT_TRUE(page->body == large);
+  EXPECT_EQ(client.Head("/large.html")->get_header_value("Content-Length"),
+            std::to_string(large.size()));
+}
+
+TEST_F(FolderServerTest, AListSaysHowManyItLeavesOut) {
+  for (int i = 0; i < 5003; ++i) file(cat("out/many/", i, ".txt"), "");
+  const FolderServer server(folder_ / "out", {.port = 0});
+  auto client = client_of(server.port());
+  EXPECT_TRUE(holds(client.Get("/many/")->body, ">3 more are not listed"));
+  EXPECT_FALSE(holds(client.Get("/run/")->body, "more are not listed"));
+}
+
 TEST_F(FolderServerTest, AFolderThatGoesAwayIsNotFound) {
   const FolderServer server(folder_ / "out", {.port = 0});
   std::filesystem::remove_all(folder_ / "out");

@@ -96,6 +96,39 @@ TEST_F(ScenesCli, ImbalanceTakesTheLossOfTheCfg) {
   EXPECT_NEAR(calibrated, ce, 1e-9 * ce);
 }
 
+// As training did, whatever images are looked at: without any object there the factor is 1.
+TEST_F(ScenesCli, ImbalanceWeighsByTheTrainingImages) {
+  const fs::path image = *fs::directory_iterator(work_.path("scenes/images")),
+                 blank = work_.path("scenes/images/blank") += image.extension();
+  fs::copy_file(image, blank);
+  work_.put("scenes/labels/blank.txt", "");
+  work_.put("blank.txt", blank.string() + "\n");
+  const auto said = [&](const fs::path& train) {
+    work_.remove("x.data");
+    work_.put("x.data", cat("train=", train.string(),
+                            "\nvalid=", work_.path("scenes/test.txt").string(), "\n"));
+    const CommandResult ran =
+        work_.darknet({"detector", "imbalance", "x.data", "scenes.cfg", "scenes.weights", "-set",
+                       "yolo.*.obj_normalizer=auto"});
+    EXPECT_EQ(ran.exit_code, 0) << ran.all();
+    return ran.all();
+  };
+  const std::string nothing = "obj_normalizer=auto: 1; no training label is positive",
+                    without = said(work_.path("blank.txt")),
+                    with = said(work_.path("scenes/train.txt"));
+  EXPECT_NE(without.find(nothing), std::string::npos) << without;
+  EXPECT_EQ(with.find(nothing), std::string::npos) << with;
+  EXPECT_NE(with.find("obj_normalizer=auto: 3.5"), std::string::npos) << with;
+}
+
+TEST_F(ScenesCli, ImbalanceSaysThatGuidingIsIgnored) {
+  const std::string said = "[yolo] obj_guided=1 is ignored";
+  EXPECT_EQ(run("imbalance").all().find(said), std::string::npos);
+  const CommandResult ran = run("imbalance", {"-set", "yolo.*.obj_guided=1"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.all();
+  EXPECT_NE(ran.all().find(said), std::string::npos) << ran.all();
+}
+
 TEST_F(ScenesCli, ImbalanceReplacesNothingElse) {
   work_.put("figures.csv", "class,name\n");
   expect_refused(run("imbalance", {"-out", "figures"}), "figures.csv");

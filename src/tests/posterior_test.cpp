@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 #include <sstream>
 
 #include "cfg/parse.h"
@@ -121,6 +122,17 @@ TEST(Posterior, RisesAndIsAccurateInSinglePrecision) {
     }
     for (const float x : {-3e38f, 3e38f, -700.f, 700.f})
       EXPECT_EQ(posterior_of(loss, x), x < 0 ? 0 : 1) << name_of(loss) << " at " << x;
+  }
+}
+
+// What has blown up must be seen to.
+TEST(Posterior, LeavesNotANumberAsItIs) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  for (const LogitLoss& loss : sampled_losses()) {
+    EXPECT_TRUE(std::isnan(posterior_of(loss, std::nanf("")))) << name_of(loss);
+    EXPECT_TRUE(std::isnan(posterior_of(loss, std::nan("")))) << name_of(loss);
+    EXPECT_EQ(posterior_of(loss, kInfinity), 1) << name_of(loss);
+    EXPECT_EQ(posterior_of(loss, -kInfinity), 0) << name_of(loss);
   }
 }
 

@@ -61,12 +61,29 @@ TEST(Recalibration, IsotonicMendsWhatNoTemperatureDoes) {
 TEST(Recalibration, ErrorAfterIsOfImagesThatTheFitDidNotSee) {
   Rng rng(3);
   MatchedClass one;
+  one.truths_of_image.resize(2);
   for (int i = 0; i < 400; ++i)
     one.ranked.push_back({.score = .5f + .0005f * static_cast<float>(i),
                           .hit = i % 2 == 0 ? i >= 200 : rng.uniform(0, 1) < .5f,
                           .image = i % 2});
   const Recalibration r = recalibrate({&one, 1}, CalibrationMethod::isotonic, 0);
   EXPECT_GT(r.after.error, .2);
+}
+
+// Frames of two videos, one after the other: nine in ten detections of one are hits, of the
+// other one in ten. No fit to one of them holds for the other, as a fit to every second frame
+// would.
+TEST(Recalibration, NeighboursInTheListAreOfOneHalf) {
+  constexpr std::int64_t kImages = 40;
+  MatchedClass one;
+  one.truths_of_image.resize(kImages);
+  for (std::int64_t image = 0; image < kImages; ++image)
+    for (int k = 0; k < 10; ++k)
+      one.ranked.push_back(
+          {.score = .6f, .hit = k < (2 * image < kImages ? 9 : 1), .image = image});
+  const Recalibration r = recalibrate({&one, 1}, CalibrationMethod::isotonic, 0);
+  EXPECT_NEAR(r.before.error, .1, 1e-6);
+  EXPECT_NEAR(r.after.error, .8, 1e-6);
 }
 
 TEST(Recalibration, IsotonicPoolsAdjacentViolators) {

@@ -303,7 +303,9 @@ Null simulate(int experiments, std::size_t ce_variants, std::size_t focal_varian
   return found;
 }
 
-// A binomial of 2000 and .05 has mean 100 and standard deviation 9.75.
+// That the confirmation keeps its level is by construction: its figures are drawn anew, whatever
+// was chosen. What tuning by itself would claim is not. A binomial of 2000 and .05 has mean 100 and
+// standard deviation 9.75.
 TEST(NullExperiment, IsConfirmedAsADifferenceInOneOfTwenty) {
   const Null equal = simulate(2000, 6, 6);
   EXPECT_NEAR(equal.confirmed, 100, 3 * 9.75);

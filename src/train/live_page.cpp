@@ -1,7 +1,6 @@
 #include "train/live_page.h"
 
 #include <charconv>
-#include <mutex>
 #include <sstream>
 
 #include "core/error.h"
@@ -140,6 +139,8 @@ LivePage::LivePage(const HttpAddress& address, const std::string& title)
 LivePage::~LivePage() = default;
 
 int LivePage::port() const { return impl_->listener.port(); }
+
+std::unique_lock<std::mutex> LivePage::hold_drawing() { return std::unique_lock(impl_->drawing); }
 
 void LivePage::begin(std::vector<std::string> names, const std::string& past) {
   const std::lock_guard lock(impl_->drawing);

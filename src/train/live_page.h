@@ -2,6 +2,7 @@
 // leaves its figures here; charts and images are drawn when somebody looks.
 #pragma once
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,8 @@ class LivePage final : public TrainingObserver {
   LivePage& operator=(const LivePage&) = delete;
   ~LivePage() override;
   int port() const;
+  // While it is locked whoever looks waits; the run must not.
+  std::unique_lock<std::mutex> hold_drawing();
 
   // Before the first iteration. `names`: of the classes; `past`: the lines of the log that a
   // resumed run keeps.

@@ -26,7 +26,7 @@ namespace fs = std::filesystem;
 using httplib::Request, httplib::Response;
 
 constexpr int kMoved = 301, kUnchanged = 304, kNotFound = 404;
-constexpr std::size_t kPiece = 64 << 10, kMaxPage = 64 << 20, kMaxListed = 5000;
+constexpr std::size_t kPiece = 64 << 10, kMaxPage = 4 << 20, kMaxListed = 5000;
 constexpr const char *kHtml = "text/html; charset=utf-8", *kText = "text/plain; charset=utf-8";
 
 constexpr std::pair<std::string_view, const char*> kTypes[] = {
@@ -139,9 +139,13 @@ std::optional<std::string> all_of(const Opened& file, std::size_t bytes) {
   return text;
 }
 
-void send_page(Response& response, std::string html, const std::string& tag) {
+std::string reload_script(const std::string& tag) {
   std::string script = kReload;
-  script.replace(script.find("%s"), 2, tag);
+  return script.replace(script.find("%s"), 2, tag);
+}
+
+void send_page(Response& response, std::string html, const std::string& tag) {
+  const std::string script = reload_script(tag);
   const std::size_t end = html.rfind("</body>");
   html.insert(std::min(end, html.size()), script);
   response.set_content(std::move(html), kHtml);
@@ -160,6 +164,17 @@ void send_file(Response& response, Opened opened, std::size_t bytes, const char*
       });
 }
 
+// For HEAD, which open pages ask for every few seconds: without reading. The function is not
+// called.
+void send_length(Response& response, std::size_t bytes, const char* type) {
+  response.set_content_provider(bytes, type,
+                                [](std::size_t, std::size_t, httplib::DataSink&) { return false; });
+}
+void send_no_length(Response& response, const char* type) {
+  response.set_chunked_content_provider(type,
+                                        [](std::size_t, httplib::DataSink&) { return false; });
+}
+
 struct Entry {
   std::string name;
   bool folder = false;
@@ -168,8 +183,13 @@ struct Entry {
   }
 };
 
-std::vector<Entry> entries_of(Opened folder) {
-  std::vector<Entry> all;
+struct Entries {
+  std::vector<Entry> listed;
+  std::size_t more = 0;  // that are not, in folders beyond all reason
+};
+
+Entries entries_of(Opened folder) {
+  Entries all;
   const int descriptor = folder.release();
   ::DIR* const list = ::fdopendir(descriptor);
   if (!list) {
@@ -178,23 +198,30 @@ std::vector<Entry> entries_of(Opened folder) {
   }
   while (const ::dirent* e = ::readdir(list)) {
     struct ::stat s {};
-    if (e->d_name[0] == '.' || all.size() >= kMaxListed ||
-        ::fstatat(descriptor, e->d_name, &s, AT_SYMLINK_NOFOLLOW) != 0)
+    if (e->d_name[0] == '.' || ::fstatat(descriptor, e->d_name, &s, AT_SYMLINK_NOFOLLOW) != 0 ||
+        (!S_ISDIR(s.st_mode) && !S_ISREG(s.st_mode)))
       continue;
-    if (S_ISDIR(s.st_mode) || S_ISREG(s.st_mode)) all.push_back({e->d_name, S_ISDIR(s.st_mode)});
+    if (all.listed.size() < kMaxListed)
+      all.listed.push_back({e->d_name, S_ISDIR(s.st_mode)});
+    else
+      ++all.more;
   }
   ::closedir(list);
-  std::sort(all.begin(), all.end());
+  std::sort(all.listed.begin(), all.listed.end());
   return all;
 }
 
-std::string listing(const std::string& title, const std::vector<Entry>& entries, bool top) {
+std::string listing(const std::string& title, const Entries& entries, bool top) {
   std::string html = page_head(title) + "<ul>\n";
   if (!top) html += "<li><a href=\"../\">..</a></li>\n";
-  for (const Entry& e : entries)
+  for (const Entry& e : entries.listed)
     html += fmt::format("<li><a href=\"./{0}{2}\">{1}{2}</a></li>\n", url_path(e.name),
                         escaped_markup(e.name), e.folder ? "/" : "");
-  return html + "</ul>\n" + kPageEnd;
+  html += "</ul>\n";
+  if (entries.more > 0)
+    html += paragraph(
+        fmt::format("{} more are not listed; their addresses are served.", entries.more), "soft");
+  return html + kPageEnd;
 }
 
 void send_not_found(Response& response, const std::string& path) {
@@ -242,6 +269,7 @@ void FolderServer::Impl::send_folder(const Request& asked, Response& response,
   const std::string title = top ? root.filename().string() : asked.path;
   const std::string tag = tag_of(folder.status());
   response.set_header("ETag", tag);
+  if (asked.method == "HEAD") return send_no_length(response, kHtml);
   send_page(response, listing(title, entries_of(std::move(folder)), top), tag);
 }
 
@@ -256,12 +284,15 @@ void FolderServer::Impl::send(const Request& asked, Response& response, Opened f
     return;
   }
   const std::size_t bytes = to_size(s.st_size);
-  if (type == kHtml && bytes <= kMaxPage) {
+  const bool reloads = type == kHtml && bytes <= kMaxPage;
+  if (bytes == 0 && !reloads) return response.set_content("", type);
+  if (asked.method == "HEAD")
+    return send_length(response, bytes + (reloads ? reload_script(tag).size() : 0), type);
+  if (reloads) {
     std::optional<std::string> html = all_of(file, bytes);
     if (!html) return send_not_found(response, asked.path);
     return send_page(response, std::move(*html), tag);
   }
-  if (bytes == 0) return response.set_content("", type);
   send_file(response, std::move(file), bytes, type);
 }
 
