@@ -27,9 +27,23 @@ std::string command_of(const Options& o) {
   return shell_command(words);
 }
 
+// Each folder is a point of its own: one given twice would count twice.
+void require_different(const std::vector<std::string>& folders) {
+  for (auto a = folders.begin(); a != folders.end(); ++a) {
+    if (!is_folder(*a))
+      throw Error(cat("'", shown(*a),
+                      "': there is no such folder; give those of `detector compare` "
+                      "or `detector sweep`"));
+    for (auto b = folders.begin(); b != a; ++b)
+      if (fs::equivalent(*a, *b))
+        throw Error(cat(shown(*a), ": this folder is given twice; give each once"), 2);
+  }
+}
+
 int report(const Options& o) {
+  require_different(o.folders);
   for (const std::string& folder : o.folders)
-    if (is_present(o.out) && is_folder(folder) && fs::equivalent(folder, o.out))
+    if (is_present(o.out) && fs::equivalent(folder, o.out))
       throw Error(
           cat("-out ", shown(folder), ": its own page would be replaced; give another folder"), 2);
   const GainStudy study = read_gain_study({o.folders.begin(), o.folders.end()}, o.baseline);

@@ -311,8 +311,10 @@ GainStudy read_gain_study(const std::vector<fs::path>& folders, const std::strin
     try {
       if (study.baseline.empty()) study.baseline = variants_of(results).at(0);
       study.points.push_back(point_of(results, folder, study.baseline));
-    } catch (const json::exception& e) {
-      fail_at({file.string(), 0}, "this is no results.json of a comparison or sweep: ", e.what());
+    } catch (const json::exception&) {
+      fail_at({file.string(), 0},
+              "this is no results.json of a comparison or sweep, or of an older program; the same "
+              "call with -collect writes it again");
     } catch (const Error& e) {
       fail_at({file.string(), 0}, e.what());
     }

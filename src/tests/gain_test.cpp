@@ -195,7 +195,9 @@ TEST_F(GainTest, IsACommand) {
   EXPECT_TRUE(holds(work.get("o p/index.html"), "darknet report gain a b -out &#39;o p&#39;"));
   EXPECT_TRUE(work.has("o p/gain.svg"));
   expect_refused(work.darknet({"report", "gain", "a", "-out", "a"}), "its own page", 2);
-  expect_refused(work.darknet({"report", "gain", "none"}), "none/results.json");
+  expect_refused(work.darknet({"report", "gain", "none"}), "'none': there is no such folder");
+  expect_refused(work.darknet({"report", "gain", "a", ""}), "'': there is no such folder");
+  expect_refused(work.darknet({"report", "gain", "a", "./a/"}), "given twice", 2);
   EXPECT_FALSE(work.has("runs"));
 }
 
