@@ -258,7 +258,7 @@ TEST_F(CompareTest, AnotherComparisonsFolderIsRefused) {
   expect_refused(compare({"-arm", "focal: obj_loss=mse", "-pictures", "0"}),
                  "this folder holds a variant focal with other keys");
   expect_refused(compare({"-set", "net.0.momentum=.8"}), "of other data or settings (set)");
-  expect_refused(compare({"-seed", "5..1"}), "a range such as 1..5", 2);
+  expect_refused(compare({"-seed", "5..1"}), "ends before it begins", 2);
   work_.put("r/variants.json", std::string("{}"));
   expect_refused(compare({}), "a comparison by an earlier version");
 }
