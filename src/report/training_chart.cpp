@@ -276,7 +276,7 @@ TrainingHistory read_history(const std::filesystem::path& log) {
 }
 
 Panel gradient_share_panel(const TrainingHistory& h) {
-  const auto shares =
+  const auto* const shares =
       std::ranges::find(kFigurePanels, TelemetryPanel::gradient_shares, &FigurePanel::panel);
   return panel_of_all_heads(*shares, h);
 }

@@ -202,7 +202,7 @@ class BatchLoss : public testing::TestWithParam<std::string> {
 // The weights are constants: the gradient is theirs times that of cross-entropy.
 TEST_P(BatchLoss, HasTheGradientOfItsWeightedLoss) {
   Anchors anchors(500, .05f);
-  constexpr double h = 1e-5;
+  const double h = 1e-5;
   const auto w = anchors.weights(loss_);
   std::size_t differ = 0;
   for (std::size_t i = 0; i < w.size(); ++i) {

@@ -157,7 +157,7 @@ TEST(Chart, PointsLieOverTheGridAndUnderTheLines) {
 std::vector<std::string> parts(const std::string& text, const std::string& separator) {
   std::vector<std::string> all;
   std::size_t from = 0;
-  for (std::size_t at; (at = text.find(separator, from)) != text.npos; from = at + 1)
+  for (std::size_t at = 0; (at = text.find(separator, from)) != text.npos; from = at + 1)
     all.push_back(text.substr(from, at - from));
   all.push_back(text.substr(from));
   return all;

@@ -173,7 +173,7 @@ TEST(ComparisonPage, HasAPanelOfEveryKindAndNeedsNoOtherFile) {
 TEST(ComparisonPage, NamesWhatDivergedOrIsMissing) {
   Comparison c = grid_comparison(2, 4);
   for (std::size_t s = 0; s < 2; ++s) {  // of variant 4, all
-    ComparedRun& r = c.runs[4 * 2 + s];
+    ComparedRun& r = c.runs[to_size(4) * 2 + s];
     r.state = RunState::diverged, r.diverged_at = 120, r.reason = "a <b> is nan";
   }
   c.runs[2 * 2 + 1] = {.variant = 2, .seed = 2};

@@ -121,14 +121,14 @@ TEST(Lists, HoldWhatTheFilesDefine) {
   list(layer_types()), list(names_of<LogitLoss>()), list(names_of<ClassLoss>());
   list(names_of<OptimizerRule>()), list(names_of<Activation>());
   for (const ResultFormat& format : result_formats()) listed.insert(format.name);
-  const std::pair<const char*, std::regex> kDefinitions[] = {
+  const std::pair<const char*, std::regex> definitions[] = {
       {"layers", std::regex(R"(LayerPtr make_([a-z0-9_]+)\(Section& \w+, const LayerContext&)")},
       {"dataset", std::regex(R"(<ResultWriter> make_([a-z0-9_]+)_results\()")},
       {"losses", std::regex(R"re(std::string_view name = "([a-z0-9_]+)")re")},
       {"kernels", std::regex(R"re(std::string_view name = "([a-z0-9_]+)")re")},
       {"core", std::regex(R"re(std::string_view name = "([a-z0-9_]+)")re")}};
   std::size_t found = 0;
-  for (const auto& [folder, defined] : kDefinitions)
+  for (const auto& [folder, defined] : definitions)
     for (const auto& entry : fs::directory_iterator(source_dir() / "src" / folder))
       for (const std::string& name : all_matches(text_of(entry.path()), defined)) {
         if (name == "layer") continue;  // the function that makes any of them

@@ -181,7 +181,7 @@ TEST_P(HeadTargets, AreConstants) {
   Trial t = passed(soft_sample(GetParam()));
   const Trial unjudged = passed(soft_sample(GetParam(), "obj_normalizer=0\n"));
   const auto got = t.in_gradient[0].to_host({}), rest = unjudged.in_gradient[0].to_host({});
-  constexpr float h = 4e-3f;
+  const float h = 4e-3f;
   const auto loss_at = [&](float& x, float value) {
     const float keep = std::exchange(x, value);
     t.forward();

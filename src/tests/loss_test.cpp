@@ -81,7 +81,7 @@ class EveryLoss : public testing::TestWithParam<std::string> {
 };
 
 TEST_P(EveryLoss, GradientsAreCentralDifferences) {
-  constexpr double h = 1e-5;
+  const double h = 1e-5;
   each([&](const LogitLoss& loss, const Example& e) {
     for (double x = -30; x < 30; x += .37) {
       if (e.positive != (e.t == 1) && std::fabs(sigmoid(x) - e.t) < .01) continue;  // |p - t|^gamma

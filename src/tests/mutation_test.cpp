@@ -20,7 +20,7 @@ std::size_t place(Rng& rng, const std::string& s) {
 
 // One to four small damages: bytes changed, cut, repeated, or replaced by what readers stumble on.
 std::string damaged(std::string s, Rng& rng) {
-  static const std::vector<std::string> kNasty = {
+  static const std::vector<std::string> nasty = {
       "-1", "99999999999999999999", "1e308",    "nan",      "=",          "[", "]", ",", "\n",
       "#",  std::string(1, '\0'),   "\xFF\xFF", "\xFF\xD9", "2147483648", "0"};
   for (std::int64_t n = 1 + rng.below(4); n > 0; --n) {
@@ -36,7 +36,7 @@ std::string damaged(std::string s, Rng& rng) {
         s.insert(at, s.substr(place(rng, s), length));
         break;
       case 3:
-        s.insert(at, kNasty[to_size(rng.below(std::ssize(kNasty)))]);
+        s.insert(at, nasty[to_size(rng.below(std::ssize(nasty)))]);
         break;
       default:
         s.resize(at);

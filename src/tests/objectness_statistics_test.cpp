@@ -133,7 +133,7 @@ class Logits final : public LayerObserver {
 
 std::vector<float> sample_pixels() {
   Rng rng(3);
-  std::vector<float> pixels(to_size(3 * 64 * 64 * 3));
+  std::vector<float> pixels(std::size_t{3} * 64 * 64 * 3);
   for (float& v : pixels) v = rng.uniform(0, 1);
   return pixels;
 }

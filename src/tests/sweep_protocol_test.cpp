@@ -288,7 +288,7 @@ CommandResult confirm_beside_others(const Workspace& work, const Words& words) {
     begun_too_early = work.has("r/confirm");
     other.reset();
   });
-  const CommandResult ran = sweep(work, plus(kConfirm, words));
+  CommandResult ran = sweep(work, plus(kConfirm, words));
   ends.join();
   EXPECT_FALSE(begun_too_early);
   return ran;

@@ -33,13 +33,13 @@ class TuningSplitTest : public testing_files::InFolder {
  protected:
   DataFile listing(const std::string& folder, const std::vector<std::string>& images) const {
     std::string text;
-    for (const std::string& line : images) text += line + "\n";
+    for (const std::string& line : images) text += cat(line, "\n");
     DataFile data;
     data.path = folder_ / folder / "x.data";
     data.train = file(folder + "/train.txt", text);
     // A relative line is next to its list where there is such a file.
     for (const std::string& line : images)
-      if (!line.starts_with('/')) file(folder + "/" + line, "");
+      if (!line.starts_with('/')) file(cat(folder, "/", line), "");
     return data;
   }
 };

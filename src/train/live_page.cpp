@@ -44,7 +44,7 @@ struct LivePage::Impl {
     std::shared_ptr<const EvaluationSample> sample;
   };
   Snapshot look();  // and takes up what waits; drawing is held
-  void take_up(std::vector<LoggedIteration>);
+  void take_up(const std::vector<LoggedIteration>&);
   std::vector<PageImage> images_of(const Snapshot&) const;
   void serve();
   void answer(const char* path, const char* type, const std::function<std::string()>& made);
@@ -60,7 +60,7 @@ struct LivePage::Impl {
   HttpListener listener;  // gone first: its clients use the others
 };
 
-void LivePage::Impl::take_up(std::vector<LoggedIteration> iterations) {
+void LivePage::Impl::take_up(const std::vector<LoggedIteration>& iterations) {
   for (const LoggedIteration& i : iterations) history.add(i);
 }
 
@@ -69,7 +69,7 @@ LivePage::Impl::Snapshot LivePage::Impl::look() {
   std::vector<LoggedIteration> more = std::exchange(waiting, {});
   Snapshot now = newest;
   lock.unlock();
-  take_up(std::move(more));
+  take_up(more);
   return now;
 }
 

@@ -148,7 +148,7 @@ void send_page(Response& response, std::string html, const std::string& tag) {
   const std::string script = reload_script(tag);
   const std::size_t end = html.rfind("</body>");
   html.insert(std::min(end, html.size()), script);
-  response.set_content(std::move(html), kHtml);
+  response.set_content(html, kHtml);
 }
 
 // Piece by piece: weights may be larger than what memory is free. Shared, because the library
