@@ -148,7 +148,7 @@ def confirmed_rows(scorer, out, notes):
     missing = sum(v["missing"] for v in variants)
     if missing:
         notes.append(f"The confirmed rows are left out: {missing} of the confirmation's runs are "
-                     "missing. The same call goes on.")
+                     "missing. The same call resumes.")
         return []
     found, diverged = scorer.sweep(folder, "confirm")
     keys = {v["name"]: v["keys"] for v in variants}

@@ -192,7 +192,7 @@ elif [[ $("$program" detector sweep -help) != *--confirm* ]]; then
   notes+=("The tuned rows are left out: this program has no detector sweep -tune.")
 elif ! tune; then
   notes+=("The tuned rows are left out: the tuning was not confirmed; its message says why, and the
-same call with more TUNE_WEIGHTS goes on.")
+same call with more TUNE_WEIGHTS resumes.")
 fi
 
 two_stage() {

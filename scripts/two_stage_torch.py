@@ -248,13 +248,13 @@ class Progress:
 
     def __init__(self, what, done, total):
         self.what, self.begin, self.total = what, done, total
-        self.started = self.told = time.monotonic()
+        self.started = self.printed = time.monotonic()
 
     def at(self, done, more=""):
         now = time.monotonic()
-        if done < self.total and now - self.told < PROGRESS_SECONDS:
+        if done < self.total and now - self.printed < PROGRESS_SECONDS:
             return
-        self.told = now
+        self.printed = now
         left = (now - self.started) / max(1, done - self.begin) * (self.total - done)
         print(f"{self.what} {done} of {self.total}{more}, {duration(left)} left", flush=True)
 

@@ -84,6 +84,7 @@ struct HeadSettings : HeadKeys, NmsKeys {
   std::string objectness_loss;  // its name, for charts and tables
   ObjectnessNorm objectness_norm = ObjectnessNorm::images;
   bool calibrated = false;  // obj_calibrate=1
+  bool guided = false;      // obj_guided=1: without positives the objectness learns nothing
 };
 
 // What a head asks of the objectness of a fresh start (obj_prior, obj_init).

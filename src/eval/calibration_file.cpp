@@ -21,7 +21,7 @@ constexpr const char* kRemedy = "darknet detector calibrate writes one";
 
 const json& field(const std::filesystem::path& file, const json& from, const char* key) {
   const auto at = from.find(key);
-  if (at == from.end()) fail_in(file, cat("no calibration, it has no \"", key, "\""));
+  if (at == from.end()) fail_in(file, cat("this is not a calibration: it has no \"", key, "\""));
   return *at;
 }
 
@@ -33,13 +33,13 @@ ConfidenceMap map_of(const std::filesystem::path& file, const json& from) {
     std::vector<ConfidenceMap::Knot> points;
     for (const json& point : *knots) {
       if (!point.is_array() || point.size() != 2 || !point[0].is_number() || !point[1].is_number())
-        fail_in(file, "\"curve\" is no list of pairs of numbers");
+        fail_in(file, "\"curve\" is not a list of pairs of numbers");
       points.push_back({point[0].get<double>(), point[1].get<double>()});
     }
     return ConfidenceMap::of_knots(std::move(points));
   }
   const json& temperature = field(file, from, "temperature");
-  if (!temperature.is_number()) fail_in(file, "\"temperature\" is no number");
+  if (!temperature.is_number()) fail_in(file, "\"temperature\" is not a number");
   const auto value = temperature.get<double>();
   if (!(value >= kLeastTemperature && value <= kMostTemperature))
     fail_in(file, cat("\"temperature\" is not from ", kLeastTemperature, " to ", kMostTemperature));
@@ -97,7 +97,7 @@ ConfidenceMap read_calibration(const std::filesystem::path& file,
                                const CalibratedNetwork& network) {
   if (!is_present(file)) fail_in(file, "there is no such file");
   const json from = json::parse(read_file(file, kMaxBytes), nullptr, false);
-  if (!from.is_object()) fail_in(file, "this is no JSON object");
+  if (!from.is_object()) fail_in(file, "this is not a JSON object");
   if (field(file, from, "calibration") != 1) fail_in(file, "a calibration of an unknown form");
   require_network(file, from, network);
   try {

@@ -11,6 +11,7 @@
 #include "dataset/loader.h"
 #include "kernels/objectness.h"
 #include "losses/focal.h"
+#include "nn/head_inputs.h"
 
 namespace darknet {
 namespace {
@@ -31,28 +32,6 @@ void add_anchor(const AnchorValues& v, bool positive, SideStatistics& side) {
   const auto bin = static_cast<std::size_t>(p_t * static_cast<double>(kProbabilityBins));
   ++side.p_t[std::min(bin, kProbabilityBins - 1)];
 }
-
-// The logits that a head reads, as it is about to read them: its output would not do, for
-// probabilities round to 1.
-class HeadInputs final : public LayerObserver {
- public:
-  explicit HeadInputs(Network& net) : net_(net), logits_(net.heads().size()) { net.observe(this); }
-  HeadInputs(const HeadInputs&) = delete;
-  HeadInputs& operator=(const HeadInputs&) = delete;
-  ~HeadInputs() override { net_.observe(nullptr); }
-  void before(std::int64_t layer, bool) override {
-    const auto heads = net_.heads();
-    for (std::size_t h = 0; h < heads.size(); ++h)
-      if (heads[h].layer == layer)
-        logits_[h] = to_host(net_.stream(), net_.output(net_.layer(layer).sources().front()));
-  }
-  void after(std::int64_t, bool) override {}
-  const std::vector<float>& of(std::size_t head) const { return logits_[head]; }
-
- private:
-  Network& net_;
-  std::vector<std::vector<float>> logits_;
-};
 
 double bias_prior(Network& net, const HeadAt& at) {
   const std::int64_t below = net.layer(at.layer).sources().front();

@@ -72,7 +72,8 @@ void DetectionHead::set_up(Setup setup) {
                anchors_.count,
                std::string(name_of(setup_.objectness.loss)),
                setup_.objectness.rules.norm,
-               setup_.objectness.calibrate};
+               setup_.objectness.calibrate,
+               setup_.objectness.guided};
 }
 
 AnchorTable DetectionHead::anchors_for(const Shape& net, const Shape& grid) const {

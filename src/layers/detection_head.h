@@ -43,8 +43,6 @@ class DetectionHead : public Layer, public Head {
     return static_cast<const HeadTelemetry*>(sums_.data());
   }
   HeadTelemetry telemetry(const Stream& s) const override { return to_host(s, sums()); }
-  // obj_guided=1: without positives the objectness learns nothing.
-  bool guided() const { return setup_.objectness.guided; }
 
  protected:
   struct Setup {

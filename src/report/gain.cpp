@@ -102,7 +102,7 @@ GainPoint point_of(const json& results, const fs::path& folder, const std::strin
 json read_results(const fs::path& file) {
   json results = json::parse(read_file(file, kMaxResults), nullptr, false);
   if (!results.is_object())
-    fail_at({file.string(), 0}, "this is no results.json of a comparison or sweep");
+    fail_at({file.string(), 0}, "this is not a results.json of a comparison or sweep");
   return results;
 }
 
@@ -130,8 +130,8 @@ const VariantGain* gain_of(const GainPoint& point, const std::string& variant) {
   return nullptr;
 }
 
-// Points of several variants at one ratio are moved apart so that their intervals can be told
-// apart: by this factor from one to the next. The axis has whole decades.
+// Points of several variants at one ratio are moved apart so that their intervals can be
+// seen: by this factor from one to the next. The axis has whole decades.
 double step_aside(const GainStudy& s) {
   constexpr double kApart = .02;  // of the axis
   const double first = std::floor(std::log10(s.points.front().ratio));
@@ -312,9 +312,10 @@ GainStudy read_gain_study(const std::vector<fs::path>& folders, const std::strin
       if (study.baseline.empty()) study.baseline = variants_of(results).at(0);
       study.points.push_back(point_of(results, folder, study.baseline));
     } catch (const json::exception&) {
-      fail_at({file.string(), 0},
-              "this is no results.json of a comparison or sweep, or of an older program; the same "
-              "call with -collect writes it again");
+      fail_at(
+          {file.string(), 0},
+          "this is not a results.json of a comparison or sweep, or of an older program; the same "
+          "call with -collect writes it again");
     } catch (const Error& e) {
       fail_at({file.string(), 0}, e.what());
     }

@@ -145,11 +145,11 @@ TEST_F(GainTest, SaysWhatIsWrongWithAFolder) {
   };
   EXPECT_TRUE(holds(said(folder_ / "none"), "none/results.json"));
   file("text/results.json", "text");
-  EXPECT_TRUE(holds(said(folder_ / "text"), "no results.json of a comparison"));
+  EXPECT_TRUE(holds(said(folder_ / "text"), "not a results.json of a comparison"));
   file("other/results.json", R"({"variants":[{"name":3}]})");
-  EXPECT_TRUE(holds(said(folder_ / "other"), "no results.json of a comparison"));
+  EXPECT_TRUE(holds(said(folder_ / "other"), "not a results.json of a comparison"));
   file("wrong/results.json", "[1]");
-  EXPECT_TRUE(holds(said(folder_ / "wrong"), "no results.json of a comparison"));
+  EXPECT_TRUE(holds(said(folder_ / "wrong"), "not a results.json of a comparison"));
   EXPECT_TRUE(holds(said(good, "x"), "no run of 'x' has finished there"));
   const fs::path empty = folder_of("empty", 10, {-1}, {.5});
   EXPECT_TRUE(holds(said(empty), "no run of 'ce' has finished there; -baseline"));

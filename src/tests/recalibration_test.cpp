@@ -194,7 +194,7 @@ TEST_F(CalibrationFile, DamagedIsRefused) {
   }
   remove_file(file_);
   write_file_atomically(file_, "{");
-  EXPECT_NE(refusal(network_).find("no JSON"), std::string::npos);
+  EXPECT_NE(refusal(network_).find("not a JSON object"), std::string::npos);
 }
 
 }  // namespace

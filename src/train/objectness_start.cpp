@@ -10,8 +10,8 @@
 #include "core/math.h"
 #include "dataset/input_truths.h"
 #include "kernels/update.h"
-#include "layers/detection_head.h"
 #include "losses/objectness.h"
+#include "nn/head_inputs.h"
 #include "train/host_to_device.h"
 
 namespace darknet {
@@ -29,11 +29,6 @@ Parameter* find(Layer& layer, Role role) {
 }
 
 double logit(double p) { return std::log(p / (1 - p)); }
-
-bool is_guided(const Head& head) {
-  const auto* const h = dynamic_cast<const DetectionHead*>(&head);
-  return h && h->guided();
-}
 
 // The labels as the network's input shows them, made when they are needed.
 class Positives {
@@ -84,34 +79,20 @@ struct Start {
   bool measured() const { return report.skipped.empty() && at.head->start().deviation.value >= 0; }
 };
 
-// Takes the logits as soon as the layer below a head has made them. The head's output would not do:
-// probabilities round to 1.
-class LogitReader final : public LayerObserver {
- public:
-  LogitReader(Network& net, std::span<Start> starts) : net_(net), starts_(starts) {
-    for (Start& s : starts_) s.logits.clear();
-    net.observe(this);
+// Of the last forward pass.
+void add_logits(Network& net, const HeadInputs& inputs, std::span<Start> starts) {
+  const std::vector<HeadAt> heads = net.heads();
+  for (Start& s : starts) {
+    if (!s.measured()) continue;
+    const auto at = std::ranges::find(heads, s.at.layer, &HeadAt::layer);
+    const std::span<const float> input = inputs.of(to_size(at - heads.begin()));
+    const std::int64_t below = net.layer(s.at.layer).sources().front();
+    const std::size_t channels = to_size(net.output(below).shape.c);
+    for (std::size_t pixel = 0; pixel < input.size(); pixel += channels)
+      for (const std::int64_t channel : s.at.head->objectness_channels())
+        s.logits.push_back(input[pixel + to_size(channel)]);
   }
-  LogitReader(const LogitReader&) = delete;
-  LogitReader& operator=(const LogitReader&) = delete;
-  ~LogitReader() override { net_.observe(nullptr); }
-  void before(std::int64_t, bool) override {}
-  void after(std::int64_t layer, bool) override {
-    for (Start& s : starts_)
-      if (s.measured() && net_.layer(s.at.layer).sources().front() == layer) add(s, layer);
-  }
-
- private:
-  void add(Start& start, std::int64_t layer) const {
-    const TensorView view = net_.output(layer);
-    const std::vector<float> out = to_host(net_.stream(), view);
-    for (std::int64_t pixel = 0; pixel < view.shape.pixels(); ++pixel)
-      for (const std::int64_t channel : start.at.head->objectness_channels())
-        start.logits.push_back(out[to_size(pixel * view.shape.c + channel)]);
-  }
-  Network& net_;
-  std::span<Start> starts_;
-};
+}
 
 void measure(Network& net, const Batch& batch, std::span<Start> starts) {
   const Shape before = net.input_shape();
@@ -123,7 +104,8 @@ void measure(Network& net, const Batch& batch, std::span<Start> starts) {
   const StepState fresh;
   memory(net.options().device.type).copy_in(net.stream(), state.data(), &fresh, sizeof fresh);
   const StepInput input{batch.pixels, batch.truths, batch.tiles};
-  const LogitReader reader(net, starts);
+  for (Start& s : starts) s.logits.clear();
+  const HeadInputs read(net);
   for (std::int64_t first = 0; first < std::ssize(batch.truths); first += net.input_shape().n) {
     inputs.send(input, first, {.iteration = 1});
     auto* const step = static_cast<StepState*>(state.data());
@@ -133,6 +115,7 @@ void measure(Network& net, const Batch& batch, std::span<Start> starts) {
                  .step = step,
                  .subdivision = first / net.input_shape().n,
                  .input = inputs.input()});
+    add_logits(net, read, starts);
   }
   kept.put_back();
   net.resize(before.n, before.h, before.w);
@@ -299,7 +282,7 @@ std::vector<WeightReport> weigh_objectness(Network& net, const LabelledImages& l
   Positives positives(net, labelled);
   std::vector<WeightReport> reports;
   for (const HeadAt& at : net.heads()) {
-    if (is_guided(*at.head) && positives.share(*at.head) == 0)
+    if (at.head->settings().guided && positives.share(*at.head) == 0)
       reports.push_back({net.layer(at.layer).title() +
                              ": obj_guided=1: no training label is positive in this head, so it "
                              "has no box loss, and its objectness learns nothing; remove "

@@ -31,7 +31,7 @@ class Sweep {
 
   // Makes the runs of this call that have not ended and that no other process makes, one after
   // another, and calls `after_run` after each. 0, or the exit code of an interruption, after
-  // saving; the same call goes on.
+  // saving; the same call resumes.
   int run(const std::function<void()>& after_run);
 
   // The runs of this call, and how many of them have not ended: after run(), those that other

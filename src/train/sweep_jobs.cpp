@@ -83,7 +83,7 @@ class Job {
   std::string failure() const {
     if (WIFSIGNALED(status_))
       return cat("job ", number_, " was ended by signal ", WTERMSIG(status_),
-                 "; the same call goes on");
+                 "; the same call resumes");
     const int code = WEXITSTATUS(status_);
     if (code == 0 || code > 128) return "";
     if (code == kCannotStart) return "cannot start this program once more";
