@@ -3,6 +3,8 @@
 #include <cstdlib>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <numeric>
+#include <vector>
 
 #include "cli_harness.h"
 #include "core/file.h"
@@ -153,7 +155,11 @@ TEST_F(DemoTest, WhereThreadsCannotBeStartedASentenceSaysSo) {
   ASSERT_TRUE(std::filesystem::exists(library)) << library;
   int refused = 0, served = 0;
   ::setenv("LD_PRELOAD", library.c_str(), 1);
-  for (int max = 0; max <= 16; ++max) {
+  // OpenMP and OpenCV start a thread for each core: the last one is enough for any machine.
+  std::vector<int> allowed(17);
+  std::iota(allowed.begin(), allowed.end(), 0);
+  allowed.push_back(100'000);
+  for (const int max : allowed) {
     ::setenv("FEW_THREADS", std::to_string(max).c_str(), 1);
     const CommandResult ran = demo({"synth:64x64?frames=20", "-mjpeg_port", "0", "-json_port", "0",
                                     "-json_file_output", "x.json", "-detectors", "2"},
