@@ -147,6 +147,7 @@ const char* name_of(Purpose p) {
 json variant_json(const ComparedVariant& v, const VariantStatistics& s) {
   json out{{"name", v.name},         {"keys", v.overrides},  {"finished", s.finished},
            {"diverged", s.diverged}, {"missing", s.missing}, {"metrics", json::object()}};
+  if (!v.group.empty()) out["group"] = v.group;
   for (const RunMetric& m : kRunMetrics) out["metrics"][m.key] = summary_json(s[m]);
   out["reliability"] = json::array();
   for (const ReliabilityBin& b : s.calibration.bins)

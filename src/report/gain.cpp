@@ -57,10 +57,23 @@ double ratio_of(const json& results, const std::string& baseline) {
   return ratios.empty() ? 0 : mean_of(ratios);
 }
 
-std::vector<std::string> variants_of(const json& results) {
-  std::vector<std::string> names;
-  for (const json& v : results.at("variants")) names.push_back(v.at("name").get<std::string>());
-  return names;
+// A variant of one folder, and the name that joins it with those of others: tuning may choose other
+// keys for each data set.
+struct NamedVariant {
+  std::string name, series;
+  std::string chosen() const { return name == series ? "" : name; }
+};
+
+std::vector<NamedVariant> variants_of(const json& results) {
+  const json& variants = results.at("variants");
+  const bool tuned = std::any_of(variants.begin(), variants.end(),
+                                 [](const json& v) { return v.contains("group"); });
+  std::vector<NamedVariant> all;
+  for (const json& v : variants) {
+    const auto name = v.at("name").get<std::string>();
+    all.push_back({name, v.value("group", tuned ? name + ", not tuned" : name)});
+  }
+  return all;
 }
 
 // Figures by which variants were chosen are too good to be claimed.
@@ -76,26 +89,49 @@ std::int64_t missing_of(const VariantRuns& runs) {
                        [](const RunOutcome& r) { return !r.has_finished() && !r.has_diverged(); });
 }
 
+[[noreturn]] void fail_without(const std::string& baseline) {
+  fail("no run of '", shown(baseline),
+       "' has finished there; -baseline names another variant, which every folder needs");
+}
+
+// Baseline first.
+std::vector<NamedVariant> variants_from(const json& results, const std::string& baseline) {
+  std::vector<NamedVariant> all = variants_of(results);
+  const auto place = std::find_if(all.begin(), all.end(),
+                                  [&](const NamedVariant& v) { return v.series == baseline; });
+  if (place == all.end()) fail_without(baseline);
+  std::rotate(all.begin(), place, place + 1);
+  return all;
+}
+
+std::string name_of_folder(const fs::path& folder) {
+  const fs::path path = (fs::absolute(folder) / "x").lexically_normal().parent_path();
+  return path.filename() == kConfirmFolder
+             ? (path.parent_path().filename() / kConfirmFolder).string()
+             : path.filename().string();
+}
+
 GainPoint point_of(const json& results, const fs::path& folder, const std::string& baseline) {
   refuse_tuning(results, folder);
+  const std::vector<NamedVariant> variants = variants_from(results, baseline);
+  std::vector<VariantRuns> runs;
+  for (const NamedVariant& v : variants) runs.push_back(runs_of(results, v.name));
   GainPoint point{.folder = folder,
                   .data = results.at("data").get<std::string>(),
                   .cfg = results.at("cfg").get<std::string>(),
-                  .name = (folder / "x").lexically_normal().parent_path().filename().string(),
-                  .ratio = ratio_of(results, baseline)};
-  const VariantRuns reference = runs_of(results, baseline);
-  point.baseline = summary_of(reference);
-  if (point.baseline.values.empty() || !(point.ratio > 0))
-    fail("no run of '", shown(baseline),
-         "' has finished there; -baseline names another variant, which every folder needs");
-  std::vector<VariantRuns> others;
-  for (const std::string& name : variants_of(results))
-    if (name != baseline) others.push_back(runs_of(results, name));
-  point.missing = missing_of(reference);
-  for (const VariantRuns& other : others) point.missing += missing_of(other);
-  const std::vector<Verdict> found = verdicts(reference, others);
+                  .chosen = variants.front().chosen(),
+                  .name = name_of_folder(folder),
+                  .ratio = ratio_of(results, variants.front().name),
+                  .baseline = summary_of(runs.front())};
+  if (point.baseline.values.empty() || !(point.ratio > 0)) fail_without(baseline);
+  for (const VariantRuns& one : runs) point.missing += missing_of(one);
+  const std::vector<VariantRuns> others(runs.begin() + 1, runs.end());
+  const std::vector<Verdict> found = verdicts(runs.front(), others);
   for (std::size_t i = 0; i < others.size(); ++i)
-    point.gains.push_back({others[i].name, found[i], summary_of(others[i])});
+    point.gains.push_back({.variant = variants[i + 1].series,
+                           .chosen = variants[i + 1].chosen(),
+                           .verdict = found[i],
+                           .map50 = summary_of(others[i])});
   return point;
 }
 
@@ -252,6 +288,10 @@ std::string points_text(double fraction) {
   return std::isfinite(fraction) ? fmt::format("{:+.2f}", kPoints * fraction) : "-";
 }
 
+std::string with_chosen(const std::string& text, const std::string& chosen) {
+  return chosen.empty() ? text : cat(text, " (", chosen, ")");
+}
+
 using Rows = std::vector<std::vector<std::string>>;
 
 Rows gain_rows(const GainStudy& s) {
@@ -262,8 +302,10 @@ Rows gain_rows(const GainStudy& s) {
       const SampleSummary d = differences_of(g);
       const bool many = d.values.size() > 1;
       rows.push_back(
-          {p.name, fmt::format("{:.0f}", p.ratio), fmt::format("{:.2f}", kPoints * p.baseline.mean),
-           g.variant, std::to_string(d.values.size()), d.values.empty() ? "-" : points_text(d.mean),
+          {p.name, fmt::format("{:.0f}", p.ratio),
+           with_chosen(fmt::format("{:.2f}", kPoints * p.baseline.mean), p.chosen),
+           with_chosen(g.variant, g.chosen), std::to_string(d.values.size()),
+           d.values.empty() ? "-" : points_text(d.mean),
            many ? points_text(d.confidence.low) + " to " + points_text(d.confidence.high) : "-",
            many ? p_text(g.verdict.p_value) : "-",
            many && !claims_nothing(p, g) ? p_text(g.adjusted_p) : "-"});
@@ -309,7 +351,7 @@ GainStudy read_gain_study(const std::vector<fs::path>& folders, const std::strin
     const fs::path file = folder / "results.json";
     const json results = read_results(file);
     try {
-      if (study.baseline.empty()) study.baseline = variants_of(results).at(0);
+      if (study.baseline.empty()) study.baseline = variants_of(results).at(0).series;
       study.points.push_back(point_of(results, folder, study.baseline));
     } catch (const json::exception&) {
       fail_at(
@@ -371,8 +413,8 @@ Chart gain_chart(const GainStudy& s) {
 }
 
 std::string gain_csv_header() {
-  return "folder,data,cfg,negatives_per_positive,baseline,baseline_map50,variant,map50,"
-         "verdict_in_folder,pairs,gain,gain_low,gain_high,p,p_holm\r\n";
+  return "folder,data,cfg,negatives_per_positive,baseline,baseline_chosen,baseline_map50,variant,"
+         "chosen,map50,verdict_in_folder,pairs,gain,gain_low,gain_high,p,p_holm\r\n";
 }
 
 std::string gain_csv(const GainStudy& s) {
@@ -382,8 +424,8 @@ std::string gain_csv(const GainStudy& s) {
       const SampleSummary d = differences_of(g);
       const double none = std::nan("");
       const bool many = d.values.size() > 1;
-      text += csv_line({p.folder.string(), p.data, p.cfg, csv_number(p.ratio), s.baseline,
-                        csv_number(p.baseline.mean), g.variant,
+      text += csv_line({p.folder.string(), p.data, p.cfg, csv_number(p.ratio), s.baseline, p.chosen,
+                        csv_number(p.baseline.mean), g.variant, g.chosen,
                         csv_number(g.map50.values.empty() ? none : g.map50.mean),
                         name_of(g.verdict.kind), std::to_string(d.values.size()),
                         csv_number(d.values.empty() ? none : d.mean), csv_number(d.confidence.low),

@@ -14,7 +14,8 @@
 namespace darknet {
 
 struct VariantGain {
-  std::string variant;
+  std::string variant;    // of a confirmation: what tuning chose it for, such as "focal,2"
+  std::string chosen;     // then its name in the folder; "" where that is `variant`
   Verdict verdict;        // of mAP@0.5 (fractions), over seeds, within its folder
   SampleSummary map50;    // of the variant's own runs
   double adjusted_p = 1;  // by Holm over all gains of the study
@@ -23,6 +24,7 @@ struct VariantGain {
 struct GainPoint {
   std::filesystem::path folder;
   std::string data, cfg;     // as the comparison was told
+  std::string chosen;        // the baseline's own name, as in VariantGain
   std::string name;          // of the folder, for tables
   double ratio = 0;          // negatives per positive, mean of the baseline's runs that finished
   SampleSummary baseline;    // its mAP@0.5

@@ -22,7 +22,7 @@ struct GridEdge {
 };
 
 struct TunedGroup {
-  std::string value;                  // of the key
+  std::string value;                  // of the key, or of several: "focal,2"
   std::vector<std::size_t> variants;  // their places
   std::int64_t diverged = 0;          // variants with a run that did: they cannot be chosen
   std::optional<std::size_t> chosen;  // none before all runs have ended, or where all diverged

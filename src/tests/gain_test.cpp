@@ -28,6 +28,9 @@ class GainTest : public testing_files::InFolder {
                      Purpose purpose = Purpose::comparison) const {
     Comparison c = comparison_of(ce, focal);
     c.purpose = purpose;
+    return folder_of(name, ratio, std::move(c));
+  }
+  fs::path folder_of(const std::string& name, double ratio, Comparison c) const {
     for (ComparedRun& r : c.runs) {
       r.negatives_per_positive = ratio;
       r.history.add(LoggedIteration{.iteration = 1});
@@ -91,6 +94,32 @@ TEST_F(GainTest, ATuningIsRefusedAndItsConfirmationIsNot) {
   EXPECT_TRUE(holds(said, "sweep/results.json") && holds(said, "sweep/confirm")) << said;
   const fs::path confirm = folder_of("sweep/confirm", 10, ce, focal, Purpose::confirmation);
   EXPECT_TRUE(holds(gain_text(read_gain_study({confirm}, "")), "1 of 1 difference is shown"));
+}
+
+// Tuning chooses other keys for each data set; it is still the loss that is compared.
+TEST_F(GainTest, WhatTuningChoseIsJoinedByWhatItWasChosenFor) {
+  const auto confirmation = [&](const std::string& name, double ratio, const char* suffix) {
+    Comparison c = comparison_of({.50, .52, .54}, {.53, .54, .58});
+    c.purpose = Purpose::confirmation;
+    for (ComparedVariant& v : c.variants) v.group = v.name, v.name += suffix;
+    c.variants.push_back({.name = "ce", .overrides = {}, .group = {}});
+    for (const std::uint64_t seed : c.seeds) c.runs.push_back({.variant = 2, .seed = seed});
+    return folder_of(name, ratio, std::move(c));
+  };
+  const fs::path b = confirmation("b/confirm", 15000, "-1"),
+                 a = confirmation("a/confirm", 150, "-4");
+  const GainStudy s = read_gain_study({b, a}, "");
+  EXPECT_EQ(s.baseline, "ce");
+  EXPECT_EQ(s.variants, (std::vector<std::string>{"focal", "ce, not tuned"}));
+  EXPECT_EQ(s.points[0].name, "a/confirm");
+  EXPECT_EQ(s.points[0].chosen, "ce-4");
+  EXPECT_EQ(s.points[0].missing, 3);
+  EXPECT_EQ(s.points[1].gains[0].chosen, "focal-1");
+  EXPECT_NEAR(s.points[1].gains[0].verdict.statistics.mean, .03, 1e-12);
+  EXPECT_TRUE(s.points[1].gains[1].map50.values.empty());
+  const std::string page = gain_page(s, folder_, "x");
+  EXPECT_TRUE(holds(page, "<td>52.00 (ce-4)</td><td>focal (focal-4)</td>")) << page;
+  EXPECT_TRUE(holds(gain_csv(s), ",150,ce,ce-4,0.52,focal,focal-4,")) << gain_csv(s);
 }
 
 TEST_F(GainTest, TheChartHasALogarithmicAxisAndIntervals) {
@@ -168,8 +197,8 @@ TEST_F(GainTest, TheFilesHoldTheSameFigures) {
   };
   const std::string csv = text_of("summary.csv"), page = text_of("index.html");
   EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 3);
-  EXPECT_TRUE(holds(csv, "/a,x.data,x.cfg,150,ce,")) << csv;
-  EXPECT_TRUE(holds(csv, cat(",focal,", fmt::format("{}", s.points[0].gains[0].map50.mean), ",",
+  EXPECT_TRUE(holds(csv, "/a,x.data,x.cfg,150,ce,,")) << csv;
+  EXPECT_TRUE(holds(csv, cat(",focal,,", fmt::format("{}", s.points[0].gains[0].map50.mean), ",",
                              name_of(VerdictKind::better), ",3,")))
       << csv;
   EXPECT_TRUE(holds(page, "<td>+3.00</td><td>+0.52 to +5.48</td><td>0.035</td><td>0.070</td>"));

@@ -100,7 +100,7 @@ TEST_F(ProtocolTest, SeveralKeysMakeTheGroups) {
   std::set<std::string> groups;
   const auto results = json_of(work_, "r/results.json");
   for (const auto& group : results["choice"]["groups"]) groups.insert(group["value"]);
-  EXPECT_EQ(groups, (std::set<std::string>{"ce,none", "focal,2", "focal,1"})) << ran.out;
+  EXPECT_EQ(groups, (std::set<std::string>{"ce", "focal,2", "focal,1"})) << ran.out;
 }
 
 TEST_F(ProtocolTest, UnsoundCallsAreRefused) {
@@ -130,11 +130,13 @@ TEST_F(ProtocolTest, TheChosenAreConfirmedWithOtherSeedsOnAllOfTrain) {
   EXPECT_EQ(contents["seeds"], (std::vector<int>{1001, 1002}));
   EXPECT_EQ(contents["variants"].size(), 2u);
   EXPECT_EQ(contents["baseline"], "ce");
+  EXPECT_EQ(contents["variants"][1]["group"], "focal");
   EXPECT_TRUE(holds(ran.out, "training images: 6 with"));
   const auto found = json_of(work_, "r/confirm/results.json");
   EXPECT_EQ(found["test_images"], 2);
   EXPECT_EQ(found["training_images"], 6);
   EXPECT_EQ(found["runs"].size(), 4u);
+  EXPECT_EQ(found["variants"][1]["group"], "focal");
   const auto heading =
       ran.out.find("Confirmation: 2 variants with 2 seeds that tuning did not use");
   EXPECT_NE(heading, ran.out.npos) << ran.out;

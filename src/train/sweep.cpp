@@ -281,10 +281,10 @@ void Sweep::choose() {
   const std::vector<std::string> keys = comma_separated(per);
   std::vector<std::string> groups;
   for (const ComparedVariant& v : found_.variants) {
-    std::string group;
-    for (const std::string& key : keys)
-      group += cat(group.empty() ? "" : ",", value_of_key(v, key, cfg_));
-    groups.push_back(std::move(group));
+    std::vector<std::string> values;
+    for (const std::string& key : keys) values.push_back(value_of_key(v, key, cfg_));
+    while (values.size() > 1 && values.back() == kNoValue) values.pop_back();
+    groups.push_back(fmt::format("{}", fmt::join(values, ",")));
   }
   found_.choice = choose_variants(found_, per, groups,
                                   [&](const auto& overrides) { return is_sound(overrides); });

@@ -56,17 +56,16 @@ bool has_diverged(const Comparison& c, std::size_t variant) {
 }
 
 std::vector<ComparedVariant> confirmed_variants(const Comparison& c) {
-  std::vector<std::size_t> places;
+  std::vector<ComparedVariant> variants;
+  bool with_baseline = false;
   for (const TunedGroup& g : c.choice->groups) {
     if (!g.chosen) continue;
-    places.insert(holds_baseline(g) ? places.begin() : places.end(), *g.chosen);
+    ComparedVariant chosen = c.variants[*g.chosen];
+    chosen.group = g.value;
+    variants.insert(holds_baseline(g) ? variants.begin() : variants.end(), std::move(chosen));
+    with_baseline |= *g.chosen == 0;
   }
-  if (std::find(places.begin(), places.end(), std::size_t{0}) == places.end() &&
-      !has_diverged(c, 0))
-    places.push_back(0);
-  std::vector<ComparedVariant> variants;
-  variants.reserve(places.size());
-  for (const std::size_t place : places) variants.push_back(c.variants[place]);
+  if (!with_baseline && !has_diverged(c, 0)) variants.push_back(c.variants.front());
   return variants;
 }
 

@@ -42,8 +42,11 @@ json to_json(const json& settings, const SweepContents& c) {
            {"seeds", c.seeds},
            {"settings", settings},
            {"variants", json::array()}};
-  for (const ComparedVariant& v : c.variants)
-    out["variants"].push_back({{"name", v.name}, {"set", v.overrides}});
+  for (const ComparedVariant& v : c.variants) {
+    json variant{{"name", v.name}, {"set", v.overrides}};
+    if (!v.group.empty()) variant["group"] = v.group;
+    out["variants"].push_back(std::move(variant));
+  }
   return out;
 }
 
@@ -52,8 +55,8 @@ SweepContents contents_of(const json& j, const fs::path& file) try {
                   .seeds = j.at("seeds").get<std::vector<std::uint64_t>>(),
                   .baseline = j.at("baseline").get<std::string>()};
   for (const json& v : j.at("variants"))
-    c.variants.push_back(
-        {v.at("name").get<std::string>(), v.at("set").get<std::vector<std::string>>()});
+    c.variants.push_back({v.at("name").get<std::string>(),
+                          v.at("set").get<std::vector<std::string>>(), v.value("group", "")});
   return c;
 } catch (const json::exception&) {
   refuse_file(file);
