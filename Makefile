@@ -3,7 +3,7 @@ JOBS ?= $(shell nproc)
 PRESET ?= release
 BUILD := $(if $(filter release,$(PRESET)),build,build-$(PRESET))
 
-.PHONY: all deps packages build quickstart demo test cuda bench fuzz install format lint clean
+.PHONY: all deps packages build quickstart demo test cuda bench experiment fuzz install format lint clean
 all: build
 
 deps:
@@ -41,6 +41,10 @@ cuda:
 
 bench: build
 	@scripts/bench.sh ./darknet
+
+# Losses against imbalance, hours long; resumes. What came out so far is docs/experiment/.
+experiment: build
+	@scripts/experiment.sh ./darknet
 
 # A minute for each reader of files: make fuzz FUZZ_SECONDS=600. Needs clang and its libFuzzer.
 fuzz: packages
