@@ -76,11 +76,11 @@ std::streamsize DecoderMessageStreams::Buffer::xsputn(const char* data, std::str
 // manual).
 DecoderMessageStreams::DecoderMessageStreams() {
 #if defined(__GLIBC__)
-  stream_ = ::fopencookie(nullptr, "w", {.write = write_cookie});
+  stream_.reset(::fopencookie(nullptr, "w", {.write = write_cookie}));
   if (!stream_) return;
-  std::setvbuf(stream_, nullptr, _IONBF, 0);
+  std::setvbuf(stream_.get(), nullptr, _IONBF, 0);
   stderr_ = stderr;
-  stderr = stream_;
+  stderr = stream_.get();
   static std::once_flag once;  // GLib takes one writer
   std::call_once(once, [] { g_log_set_writer_func(write_glib_message, nullptr, nullptr); });
   cerr_ = std::cerr.rdbuf(&buffer_);
@@ -93,7 +93,6 @@ DecoderMessageStreams::~DecoderMessageStreams() {
 #if defined(__GLIBC__)
   stderr = stderr_;
 #endif
-  std::fclose(stream_);
 }
 
 DecoderMessages::DecoderMessages() : outer_(kept) { kept = &text_; }

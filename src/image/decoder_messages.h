@@ -2,6 +2,7 @@
 // image is decoded again in every epoch.
 #pragma once
 #include <cstdio>
+#include <memory>
 #include <ostream>
 #include <streambuf>
 #include <string>
@@ -27,7 +28,8 @@ class DecoderMessageStreams {
   };
   Buffer buffer_;
   std::streambuf* cerr_ = nullptr;
-  std::FILE *stream_ = nullptr, *stderr_ = nullptr;
+  std::unique_ptr<std::FILE, int (*)(std::FILE*)> stream_{nullptr, &std::fclose};
+  std::FILE* stderr_ = nullptr;
 };
 
 // While one lives, what its thread writes to the streams of a DecoderMessageStreams is kept in

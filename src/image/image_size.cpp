@@ -166,12 +166,12 @@ ImageSize of_hdr(std::string_view s) {
 
 }  // namespace
 
-PnmSamples pnm_samples(std::string_view s) {
-  const PnmHeader h = pnm_header(s);
-  PnmSamples p{.channels = s[1] == '6' ? 3u : 1u, .bytes_each = h.largest > 255 ? 2u : 1u};
+PnmSamples pnm_samples(std::string_view file) {
+  const PnmHeader h = pnm_header(file);
+  PnmSamples p{.channels = file[1] == '6' ? 3u : 1u, .bytes_each = h.largest > 255 ? 2u : 1u};
   const std::uint64_t row = h.width * p.channels * p.bytes_each;
-  if (row > 0 && s.size() > h.end && (s.size() - h.end - 1) / row >= h.height)
-    p.bytes = s.substr(h.end + 1, to_size(row * h.height));
+  if (row > 0 && file.size() > h.end && (file.size() - h.end - 1) / row >= h.height)
+    p.bytes = file.substr(h.end + 1, to_size(row * h.height));
   return p;
 }
 

@@ -76,7 +76,7 @@ TEST(Overlaps, OfNothingAreFinite) {
 }
 
 void expect_exact(Overlap kind, const Wide& p, const Wide& t) {
-  constexpr double h = 1e-6;
+  const double h = 1e-6;
   const auto slope = [&](double Wide::*side) {
     Wide up = p, down = p;
     up.*side += h, down.*side -= h;

@@ -294,13 +294,15 @@ TEST_F(DataTest, ALearningRateFarTooHighEndsTheTraining) {
 
 // A file system of 64 KiB, as root may mount one.
 class FullDisk : public CliTest {
+ public:
+  ~FullDisk() override {
+    if (mounted_) ::umount(work_.path("backup").c_str());
+  }
+
  protected:
   void SetUp() override {
     std::filesystem::create_directories(work_.path("backup"));
     mounted_ = ::mount("none", work_.path("backup").c_str(), "tmpfs", 0, "size=64k") == 0;
-  }
-  ~FullDisk() override {
-    if (mounted_) ::umount(work_.path("backup").c_str());
   }
   bool mounted_ = false;
 };

@@ -20,11 +20,13 @@ const std::map<std::string, std::string> kFormerFiles = {
 
 // With a backup folder that holds the files of an earlier training.
 class ErrorTest : public CliTest {
+ public:
+  ~ErrorTest() override { EXPECT_EQ(work_.tree("backup"), kFormerFiles); }
+
  protected:
   ErrorTest() {
     for (const auto& [name, bytes] : kFormerFiles) work_.put(name, bytes);
   }
-  ~ErrorTest() override { EXPECT_EQ(work_.tree("backup"), kFormerFiles); }
 };
 
 std::string name_of(const auto& info) { return info.param.name; }
@@ -259,9 +261,7 @@ TEST_F(ErrorTest, LabelFilesThatAreNone) {
 }
 
 TEST_F(CliTest, LabelFilesThatWork) {
-  for (const char* text : {"", "\n\n", "\r\n",
-                           "\xEF\xBB\xBF"
-                           "0 .5 .5 .2 .2\r\n\r\n1 .4 .4 .1 .1",
+  for (const char* text : {"", "\n\n", "\r\n", "\357\273\2770 .5 .5 .2 .2\r\n\r\n1 .4 .4 .1 .1",
                            "  0\t.5 .5  .2 .2  ", "0 .5 .5 1 1", "0 .9 .5 .2005 .2"}) {
     work_.put("images/3.txt", text);
     const CommandResult ran = train({"-max_batches", "1"});

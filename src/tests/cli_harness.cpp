@@ -96,7 +96,7 @@ class Child {
 };
 
 // A dark gradient with one bright square of the class's colour.
-Image image(int index) {
+Image image(std::int64_t index) {
   Image image(64, 64, 3);
   const std::int64_t side = 16 + 4 * (index % 3), x0 = 6 + 4 * index, y0 = 34 - 4 * index;
   for (std::int64_t y = 0; y < 64; ++y)

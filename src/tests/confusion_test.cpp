@@ -43,7 +43,8 @@ TEST(ConfusionImage, RightAndWrongAreDistinguishedByColour) {
   DetectionErrors f = errors_of(3);
   for (std::int64_t k = 0; k < 3; ++k) cell(f, k, 3) = 10;
   const Image wrong = confusion_image(f, names_of(3), "t");
-  constexpr std::int64_t kCells = 3 * 63 * 63;  // of 64 pixels with a line between, some with text
+  constexpr std::int64_t kCells =
+      std::int64_t{3} * 63 * 63;  // of 64 pixels with a line between, some with text
   EXPECT_GT(strong(right, true), kCells * 8 / 10);
   EXPECT_GT(strong(wrong, false), kCells * 8 / 10);
   EXPECT_LT(strong(right, false), kCells / 4);  // the scale alone

@@ -86,7 +86,7 @@ struct Store {
 };
 
 TEST(Reduce, SumsAreExactAndIndependentOfOrderAndThreads) {
-  constexpr std::int64_t n = 100001;
+  const std::int64_t n = 100001;
   std::vector<float> x(n);
   for (std::int64_t i = 0; i < n; ++i) x[i] = random_uniform(1, 2, i);
   double expected = 0;

@@ -217,7 +217,7 @@ class Pair {
     opencv_.setInput(nchw(input_, net.input_shape()));
   }
 
-  std::unique_ptr<Network> ours(NetworkOptions options) {
+  std::unique_ptr<Network> ours(const NetworkOptions& options) {
     auto owner = std::make_unique<Network>(sections(), options);
     Network& net = *owner;
     load_weights(folder_ / "ours.weights", net);

@@ -71,7 +71,8 @@ TEST(Draw, AnOutlineReadsOnAGroundOfItsOwnColour) {
 TEST(Draw, WildBoxesAndCaptionsStayInside) {  // where they do not, a sanitizer tells
   const float wild[] = {
       0, .5f, 1, -3, 1e30f, -1e30f, std::numeric_limits<float>::infinity(), std::nanf("")};
-  for (const auto& [w, h, c] : {std::array{1, 1, 3}, {7, 300, 3}, {300, 7, 1}, {40, 30, 3}})
+  for (const auto& [w, h, c] :
+       {std::array<std::int64_t, 3>{1, 1, 3}, {7, 300, 3}, {300, 7, 1}, {40, 30, 3}})
     for (const float x : wild)
       for (const float size : wild) {
         Image image(w, h, c);
@@ -86,7 +87,7 @@ TEST(Draw, WildBoxesAndCaptionsStayInside) {  // where they do not, a sanitizer 
 }
 
 TEST(Draw, TextOverAnEdgeIsTheVisiblePartOfWholeText) {
-  constexpr std::int64_t margin = 60, side = 50, border = 2;  // OpenCV smooths clipped lines anew
+  const std::int64_t margin = 60, side = 50, border = 2;  // OpenCV smooths clipped lines anew
   for (const auto& [x, y] : {std::pair{-20, 10}, {30, -4}, {5, 45}, {48, 48}, {-55, -55}}) {
     Image whole(side + 2 * margin, side + 2 * margin, 3), part(side, side, 3);
     draw_text(whole, "Wg|_1", x + margin, y + margin, {14, kWhite});

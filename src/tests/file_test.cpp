@@ -15,14 +15,7 @@ namespace {
 namespace fs = std::filesystem;
 using testing_files::error_of;
 
-class FileTest : public testing::Test {
- protected:
-  FileTest() { fs::create_directories(folder_); }
-  ~FileTest() override { fs::remove_all(folder_); }
-  fs::path folder_ =
-      fs::temp_directory_path() /
-      (std::string("dn-file-") + testing::UnitTest::GetInstance()->current_test_info()->name());
-};
+class FileTest : public testing_files::InFolder {};
 
 // std::filesystem's functions throw what is no Error where links lead in a circle.
 TEST_F(FileTest, LinksInACircleAreReportedWithASentence) {

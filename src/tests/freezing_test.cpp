@@ -230,7 +230,7 @@ TEST(Freezing, AdamCountsTheUpdatesOfALayer) {
 // asked for before the last frozen one is done.
 TEST(Freezing, EndsAlikeOnEveryDeviceAndAhead) {
   for (const Setting& s : settings()) {
-    if (s.net != "") continue;
+    if (!s.net.empty()) continue;
     Training t({"", "stopbackward=3\n", ""}, s.devices);
     Training expected({"", "stopbackward=3\n", ""}, {{}}, "", t.nets[0]->input_shape().n);
     for (std::int64_t k = 0; k < 8; k += 2) {

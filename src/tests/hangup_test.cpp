@@ -38,7 +38,7 @@ class Terminal {
   ~Terminal() { close(); }
 
   // What it printed, until that holds `wanted`; the rest where it ends before.
-  std::string read_until(const std::string& wanted) {
+  std::string read_until(const std::string& wanted) const {
     std::string all;
     std::array<char, 4096> some{};
     while (all.find(wanted) == all.npos) {
@@ -48,14 +48,14 @@ class Terminal {
     }
     return all;
   }
-  void type(const std::string& keys) {
+  void type(const std::string& keys) const {
     EXPECT_EQ(::write(terminal_, keys.data(), keys.size()), static_cast<ssize_t>(keys.size()));
   }
   void close() {
     if (terminal_ >= 0) ::close(terminal_);
     terminal_ = -1;
   }
-  int exit_code() {  // -1: a signal ended it
+  int exit_code() const {  // -1: a signal ended it
     int status = 0;
     ::waitpid(child_, &status, 0);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;

@@ -21,7 +21,7 @@ class Init : public CliTest {
   Init() { work_.remove("x.cfg"); }
   CommandResult init(std::vector<std::string> more = {}, int exit_code = 0) const {
     more.insert(more.begin(), {"detector", "init", "x.data"});
-    const CommandResult ran = work_.darknet(more);
+    CommandResult ran = work_.darknet(more);
     EXPECT_EQ(ran.exit_code, exit_code) << ran.all();
     return ran;
   }

@@ -159,7 +159,7 @@ std::vector<Host> Trial::host_parameters() const {
   return all;
 }
 
-void Trial::set_parameters(const std::vector<Host>& values) {
+void Trial::set_parameters(const std::vector<Host>& values) const {
   const auto parameters = layer->parameters();
   for (std::size_t i = 0; i < parameters.size(); ++i)
     parameters[i]->value.copy_from(stream, values[i].v);

@@ -46,8 +46,8 @@ struct LayerSample {
   bool takes_logistic = false;  // the layer below hands its logistic over; `in` holds logits
 };
 
-inline void PrintTo(const LayerSample& s, std::ostream* to) {  // for GoogleTest's messages
-  *to << '[' << s.type << "] " << s.keys;
+inline std::ostream& operator<<(std::ostream& to, const LayerSample& s) {  // GoogleTest's messages
+  return to << '[' << s.type << "] " << s.keys;
 }
 
 bool add_layer_samples(std::vector<LayerSample>);  // always true
@@ -57,8 +57,8 @@ inline constexpr std::int64_t kBurnIn = 10;  // of the network
 
 // A layer with everything a network would give it, on checked buffers.
 struct Trial {
-  // type: of activations, where the layer does not work in f32 whatever it is asked.
-  Trial(const LayerSample&, Mode, Order order = Order::parallel, DType type = DType::f32,
+  // wanted: type of activations, where the layer does not work in f32 whatever it is asked.
+  Trial(const LayerSample&, Mode, Order order = Order::parallel, DType wanted = DType::f32,
         Ops& library = ops(DeviceType::cpu));
 
   void forward();
@@ -67,7 +67,7 @@ struct Trial {
   double objective() const;  // after forward()
   std::vector<Host> host_inputs() const;
   std::vector<Host> host_parameters() const;
-  void set_parameters(const std::vector<Host>&);
+  void set_parameters(const std::vector<Host>&) const;
   void expect_guards() const;
   bool own_objective() const { return static_cast<bool>(sample.objective); }
   Pass pass() const;

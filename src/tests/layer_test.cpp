@@ -101,7 +101,7 @@ TEST_P(LayerTest, WithoutInputGradientsParametersGetTheSame) {
 
 // One number of a trial that can be moved, with the gradient that backward() gave it.
 void expect_slope(Trial& t, float& x, double gradient, const std::string& what) {
-  constexpr float h = 4e-3f;
+  const float h = 4e-3f;
   const float keep = x;
   const auto at = [&](float value) {
     x = value;

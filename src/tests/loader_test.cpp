@@ -211,7 +211,7 @@ TEST_F(LoaderTest, APlainRunIsInOrderAndEnds) {
         EXPECT_TRUE(std::ranges::equal(b.truths[i], truths, same));  // as they stand in the file
         const Image image = read_image(images_[to_size(at)]);
         EXPECT_EQ(b.sizes[i].width, image.width);
-        std::vector<float> expected(32 * 64 * 3);
+        std::vector<float> expected(std::size_t{32} * 64 * 3);
         place({}, {.image = image}, plain_placement(image, 32, 64, false),
               {expected.data(), {1, 32, 64, 3}, 3});
         ASSERT_TRUE(std::equal(expected.begin(), expected.end(),

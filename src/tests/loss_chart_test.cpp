@@ -25,7 +25,7 @@ std::map<std::string, std::vector<std::array<double, 3>>> table_of(const std::st
   while (std::getline(lines, line)) {
     const auto end = line.find('"', 1);
     std::array<double, 3> row{};
-    EXPECT_EQ(std::sscanf(line.c_str() + end + 1, ",%lf,%lf,%lf", &row[0], &row[1], &row[2]), 3);
+    EXPECT_EQ(std::sscanf(line.c_str() + end + 1, ",%lf,%lf,%lf", row.data(), &row[1], &row[2]), 3);
     table[line.substr(1, end - 1)].push_back(row);
   }
   return table;

@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "cfg/parse.h"
+#include "core/error.h"
 #include "losses/objectness.h"
 #include "tests/head_harness.h"
 #include "tests/loss_harness.h"
@@ -114,7 +115,7 @@ TEST(Guided, FollowsTheBoxLossOfItsHead) {
   for (const char* type : {"yolo", "region"}) {
     const std::string keys = std::string(type) == "yolo" ? kYolo : kRegion;
     const auto told = [&](const std::string& more) {
-      return passed(sample_of(type, keys + "obj_loss=ce\n" + more, 14, {kWide, kSquare}))
+      return passed(sample_of(type, cat(keys, "obj_loss=ce\n", more), 14, {kWide, kSquare}))
           .layer->head()
           ->telemetry({});
     };

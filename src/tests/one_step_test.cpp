@@ -25,7 +25,7 @@ constexpr double kExactBound = 5e-5;
 const fs::path kData = test::test_data() / "one-step";
 
 std::vector<float> floats_of(const std::string& bytes) {
-  constexpr std::size_t header = 20;
+  const std::size_t header = 20;
   std::vector<float> values((bytes.size() - header) / sizeof(float));
   std::memcpy(values.data(), bytes.data() + header, values.size() * sizeof(float));
   return values;

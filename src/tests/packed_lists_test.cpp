@@ -69,7 +69,7 @@ TEST(PackedLists, WhatWasCopiedIsNeverChanged) {
     return Counted::copies;
   };
   EXPECT_EQ(copied(), 1);  // in place
-  { const PackedLists<Counted> copy = lists; }
+  std::make_unique<PackedLists<Counted>>(lists).reset();
   EXPECT_GE(copied(), 4);  // the three that were there, and the new one
   PackedLists<Counted> moved = std::move(lists);
   moved.push_back({});

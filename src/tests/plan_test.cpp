@@ -29,7 +29,7 @@ TEST(Plan, PercentilesAreByNearestRank) {
 
 // The usual area in the images' shape: sqrt(76800 * 4 / 3) = 320, sqrt(76800 * 3 / 4) = 240.
 TEST(Plan, InputTakesTheShapeOfTheImages) {
-  const InputPlan p = plan_input({.smallest = .1, .aspect = 4. / 3, .usual_pixels = 320 * 240});
+  const InputPlan p = plan_input({.smallest = .1, .aspect = 4. / 3, .usual_pixels = 76'800});
   EXPECT_EQ(p.width, 320);
   EXPECT_EQ(p.height, 256);  // 240 is no multiple of 32
   EXPECT_NEAR(p.smallest, 28.62, .01);
@@ -57,7 +57,7 @@ TEST(Plan, InputStaysBelowItsLimit) {
   const InputPlan wide = plan_input({.smallest = .004, .aspect = 2});
   EXPECT_EQ(wide.width, 1440);  // 1448.2 and 724.1, rounded down
   EXPECT_EQ(wide.height, 704);
-  const InputPlan poor = plan_input({.smallest = .1, .aspect = 1, .max_pixels = 100 * 100});
+  const InputPlan poor = plan_input({.smallest = .1, .aspect = 1, .max_pixels = 10'000});
   EXPECT_EQ(poor.width, 96);
   EXPECT_FALSE(poor.raised);
 }

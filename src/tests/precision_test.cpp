@@ -111,9 +111,8 @@ struct HalfSample {
   bool reference;  // plain loops in place of the CPU's library
 };
 
-void PrintTo(const HalfSample& s, std::ostream* to) {
-  PrintTo(s.sample, to);
-  *to << ' ' << name_of(s.type) << (s.reference ? ", reference" : "");
+std::ostream& operator<<(std::ostream& to, const HalfSample& s) {
+  return to << s.sample << ' ' << name_of(s.type) << (s.reference ? ", reference" : "");
 }
 
 bool cpu_computes(DType type) {
@@ -222,7 +221,7 @@ TEST_P(HalfLayerTest, AnyOrderGivesTheSameBytesAndGradientsAdd) {
 
 // Negative control: what bf16 makes of a convolution is not within the tolerance of f16.
 TEST(HalfTolerance, ReportsTheTypesApart) {
-  const auto samples = layer_samples();
+  const auto& samples = layer_samples();
   const auto sample = std::find_if(samples.begin(), samples.end(),
                                    [](const auto& s) { return s.type == "convolutional"; });
   ASSERT_NE(sample, samples.end());

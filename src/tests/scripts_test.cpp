@@ -1,6 +1,5 @@
 // Runs scripts/*.py on data sets of a few images.
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -13,6 +12,7 @@
 #include "dataset/labels.h"
 #include "paths.h"
 #include "shell_command.h"
+#include "temporary_folder.h"
 
 namespace darknet {
 namespace {
@@ -39,13 +39,12 @@ std::string annotation(const std::string& objects, int width = 100, int height =
              objects, "</annotation>");
 }
 
-class ScriptsTest : public testing::Test {
+class ScriptsTest : public testing_files::InFolder {
  protected:
   void SetUp() override {
     if (run_in_shell("python3 --version").exit_code != 0) GTEST_SKIP() << "no python3";
     fs::create_directories(folder_ / "voc");
   }
-  ~ScriptsTest() override { fs::remove_all(folder_); }
 
   void put(const fs::path& name, const std::string& text) const {
     fs::create_directories((folder_ / name).parent_path());
@@ -81,10 +80,6 @@ class ScriptsTest : public testing::Test {
     EXPECT_EQ(ran.output.find("Traceback"), std::string::npos) << ran.output;
     EXPECT_FALSE(fs::exists(folder_ / "out"));
   }
-
-  fs::path folder_ = fs::temp_directory_path() /
-                     cat("dn-scripts-", ::getpid(), "-",
-                         testing::UnitTest::GetInstance()->current_test_info()->name());
 };
 
 TEST_F(ScriptsTest, VocBoxesCountFromOneAndAreClipped) {

@@ -194,7 +194,7 @@ TEST(Server, OnItsOwnMachineItAnswersToThisMachinesNamesOnly) {
   }
   const FrameServer server({.image_port = 0, .json_port = 0});
   for (const int port : {server.image_port(), server.json_port()}) {
-    const auto path = port == server.json_port() ? "/latest.json" : "/state.json";
+    const char* path = port == server.json_port() ? "/latest.json" : "/state.json";
     EXPECT_EQ(client_of(port).Get(path, {{"Host", cat("evil.example:", port)}})->status, 403);
     EXPECT_EQ(client_of(port).Get(path, {{"Host", cat("localhost:", port)}})->status, 200);
   }

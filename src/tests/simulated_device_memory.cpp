@@ -1,9 +1,9 @@
 #include "tests/simulated_device_memory.h"
 
-#include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdint>
 
 #include "core/error.h"

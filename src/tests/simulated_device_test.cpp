@@ -99,7 +99,7 @@ TEST_F(SimulatedDevice, SchedulesDifferInWhatOtherStreamsDo) {
     note(a_, seen, 'x');
     note(a_, seen, 'y');
     device_memory().synchronize(a_);
-    const std::string then = seen;
+    std::string then = seen;
     device_memory().synchronize(b_);
     return then;
   };

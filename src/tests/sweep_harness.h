@@ -63,9 +63,11 @@ inline nlohmann::json json_of(const Workspace& work, const std::string& name) {
 
 // One thread for each process, as jobs share out what others have.
 class SweepFixture : public CliTest {
+ public:
+  ~SweepFixture() override { ::unsetenv("OMP_NUM_THREADS"); }
+
  protected:
   SweepFixture() { ::setenv("OMP_NUM_THREADS", "1", 1); }
-  ~SweepFixture() override { ::unsetenv("OMP_NUM_THREADS"); }
 };
 
 }  // namespace darknet::test

@@ -12,16 +12,18 @@
 namespace darknet::testing_files {
 
 class InFolder : public testing::Test {
+ public:
+  ~InFolder() override { std::filesystem::remove_all(folder_); }
+
  protected:
   InFolder() {
     std::filesystem::remove_all(folder_);  // of a process of the same number that was killed
     std::filesystem::create_directories(folder_);
   }
-  ~InFolder() override { std::filesystem::remove_all(folder_); }
 
   // Writes a file below the folder, making the folders on its way.
   std::filesystem::path file(const std::filesystem::path& name, const std::string& contents) const {
-    const auto path = folder_ / name;
+    auto path = folder_ / name;
     std::filesystem::create_directories(path.parent_path());
     std::ofstream out(path, std::ios::binary);  // replaces what our writers refuse to
     out << contents;

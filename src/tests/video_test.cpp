@@ -70,7 +70,7 @@ class FullDiskTest : public RecorderTest {
     const auto handler = std::signal(SIGXFSZ, SIG_IGN);
     const ::rlimit little{bytes, before.rlim_max};
     ::setrlimit(RLIMIT_FSIZE, &little);
-    const std::string said = error_of(f);
+    std::string said = error_of(f);
     ::setrlimit(RLIMIT_FSIZE, &before);
     std::signal(SIGXFSZ, handler);
     return said;

@@ -23,9 +23,9 @@ double percentile(std::vector<double> values, double share);
 // Sides are sqrt(width * height). `smallest`: the 5th percentile of the sides, in fractions of an
 // image that is stretched to a square of side 1.
 struct InputQuestion {
-  double smallest = 0, aspect = 1;        // aspect: width / height of the images
-  std::int64_t usual_pixels = 416 * 416;  // input area that the network is made for
-  std::int64_t max_pixels = 1024 * 1024;  // what memory allows
+  double smallest = 0, aspect = 1;                      // aspect: width / height of the images
+  std::int64_t usual_pixels = std::int64_t{416} * 416;  // input area that the network is made for
+  std::int64_t max_pixels = std::int64_t{1024} * 1024;  // what memory allows
 };
 struct InputPlan {
   std::int64_t width = 0, height = 0;  // multiples of 32
