@@ -36,7 +36,7 @@ std::vector<std::vector<float>> train_on(const Device& device) {
   TrainingStep step(net, optimizer, 3);
   std::vector<float> pixels(to_size(4 * net.input_shape().features()));
   const std::vector<std::vector<Truth>> truths(4, {{{.4f, .6f, .3f, .4f}, 1}});
-  for (int k = 0; k < 4; ++k) {
+  for (std::int64_t k = 0; k < 4; ++k) {
     for (std::size_t i = 0; i < pixels.size(); ++i)
       pixels[i] = random_uniform(5, static_cast<std::uint64_t>(k), i);
     step.run({pixels, truths}, {.iteration = k + 1, .learning_rate = .01f}, 4 * k, true);

@@ -77,14 +77,14 @@ struct Team {
     step = std::make_unique<TrainingStep>(replicas, 3);
   }
   // The batch of step k lives only for the call.
-  void begin(std::int64_t k, float spoiled = 0, std::int64_t image = -1) {
+  void begin(std::int64_t k, float spoiled = 0, std::int64_t image = -1) const {
     std::vector<float> pixels = random_pixels(kBatch * features(), static_cast<std::uint64_t>(k));
     const auto truths = random_truths(kBatch, 2, static_cast<std::uint64_t>(k));
     if (image >= 0) pixels[to_size(image * features() + 11)] = spoiled;
     step->begin({pixels, truths}, {.iteration = k + 1, .learning_rate = .01f}, k * kBatch, true);
     std::fill(pixels.begin(), pixels.end(), -1.f);  // whoever reads them later notices
   }
-  StepResult run(std::int64_t k) {
+  StepResult run(std::int64_t k) const {
     begin(k);
     return step->finish();
   }

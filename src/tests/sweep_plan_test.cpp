@@ -91,7 +91,7 @@ TEST(SweepPlan, NamesArePlainUniqueAndNotEndless) {
             (Names{"yolo.0.max1", "yolo.0.max2"}));
   EXPECT_EQ(names(varied({"obj_loss=ce"})), (Names{"ce"})) << "nothing differs";
   const std::string endless(200, 'x');
-  for (const std::string& name : names(varied({"net.0.a=" + endless + "1," + endless + "2"})))
+  for (const std::string& name : names(varied({cat("net.0.a=", endless, "1,", endless, "2")})))
     EXPECT_LE(name.size(), kMaxVariantName);
 }
 

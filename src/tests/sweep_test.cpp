@@ -226,7 +226,7 @@ TEST_F(SweepTest, HeadsThatDoNotGoTogetherAreRefusedBeforeAnythingIsTrained) {
 
 // The first layer of the tiny network: biases, scales, mean, variance and weights behind a header
 // of 20 bytes.
-constexpr std::size_t kHeader = 20, kFirst = 4 * (4 * 4 + 4 * 3 * 9);
+constexpr std::size_t kHeader = 20, kFirst = sizeof(float) * (4 * 4 + 4 * 3 * 9);
 
 void expect_first_layer_kept(const Workspace& work, const std::string& trained_file) {
   const std::string start = work.get("start.weights"), trained = work.get(trained_file);
@@ -262,11 +262,11 @@ TEST_F(SweepTest, TrainFreezesTheSameLayers) {
 
 // A step that leaves infinite weights behind and ends the run is seen by its weights.
 TEST_F(SweepTest, WeightsThatAreNotFiniteAreDivergedToo) {
-  const CommandResult ran = work_.darknet({"detector", "sweep", "x.data", "x.cfg", "-out", "r",
-                                           "-images", "0", "-max_batches", "1", "-variant",
-                                           "far: net.0.learning_rate=1e30 obj_normalizer=1e6 "
-                                           "net.0.width=320 net.0.height=320",
-                                           "-variant", "near:"});
+  const std::string steep =
+      "far: net.0.learning_rate=1e30 obj_normalizer=1e6 net.0.width=320 net.0.height=320";
+  const CommandResult ran =
+      work_.darknet({"detector", "sweep", "x.data", "x.cfg", "-out", "r", "-images", "0",
+                     "-max_batches", "1", "-variant", steep, "-variant", "near:"});
   ASSERT_EQ(ran.exit_code, 0) << ran.all();
   const auto far = json_of(work_, "r/far-seed1/result.json");
   EXPECT_EQ(far["state"], "diverged") << ran.all();

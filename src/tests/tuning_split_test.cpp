@@ -18,8 +18,8 @@ using Names = std::set<std::string>;
 
 Names names(const ImagePaths& images) {
   Names all;
-  for (std::size_t i = 0; i < images.size(); ++i)
-    all.insert(images[i].lexically_normal().filename().string());
+  for (const std::filesystem::path& image : images)
+    all.insert(image.lexically_normal().filename().string());
   return all;
 }
 

@@ -145,7 +145,7 @@ TEST(SceneSource, WhatCannotBeReadIsReportedWithItsPlace) {
                                       {"synth:64x64 ", "\" \""},
                                       {"synth:99999x64", "\"99999x64\""},
                                       {"synth:?frames=0", "\"0\""}}) {
-    const std::string said = error_of([&] { open_scene_source(source); });
+    const std::string said = error_of([text = source] { open_scene_source(text); });
     EXPECT_NE(said.find(cat(source, ": cannot be read from ", place, " on")), std::string::npos)
         << source << ": " << said;
   }

@@ -125,7 +125,7 @@ class Drafter {
     AnchorShape unit;  // of its key anchors
   };
   std::string chosen_network();
-  std::string network_for_weights();
+  std::string network_for_weights() const;
   std::int64_t number(const char* key) const { return std::stoll(cfg_.value(0, key)); }
   Network network(Mode mode, std::int64_t batch = 1) const {
     return Network(sections(cfg_, name_),
@@ -168,7 +168,7 @@ std::optional<LoadedWeights> loaded(const std::filesystem::path& weights, Networ
   return std::nullopt;
 }
 
-std::string Drafter::network_for_weights() {
+std::string Drafter::network_for_weights() const {
   for (const char* name :
        {"yolov4-tiny", "yolov3-tiny", "yolov2-tiny-voc", "blood-cells", "quickstart"}) {
     const CfgText cfg(shipped_cfg(name));
