@@ -211,6 +211,11 @@ void finish_sweep_arguments(SweepArguments& o) {
     throw Error(
         "-confirm needs -tune: what was chosen on valid= cannot be confirmed on the same images",
         2);
+  if (o.collect && o.retry)
+    throw Error(
+        "-collect trains nothing, so it cannot go with -retry: give -retry without -collect", 2);
+  if (o.collect && o.no_page)
+    throw Error("-collect only writes the page, and -no_page writes none: give one of them", 2);
   if (o.clear && o.weights.empty()) throw Error("-clear needs -weights", 2);
   if (o.freeze > 0 && o.weights.empty()) throw Error("-freeze needs -weights", 2);
   o.train_flags = training_flags(o);
@@ -223,6 +228,19 @@ std::string sweep_command(const SweepArguments& o) {
     text += shell_word(word);
   }
   return text;
+}
+
+std::string command_of_run(const SweepArguments& o, const ComparedVariant& variant,
+                           std::uint64_t seed) {
+  SweepArguments run = o;
+  run.request = {
+      .variants = {variant_text(variant)}, .file = {}, .vary = {}, .baseline = {}, .complete = {}};
+  run.search_text.clear();
+  run.seed_texts = {std::to_string(seed)};
+  run.confirm = 0;
+  Words words = words_of(run);
+  words.insert(words.begin(), "darknet");
+  return shell_command(words);
 }
 
 std::vector<std::string> words_of_job(const SweepArguments& o) {

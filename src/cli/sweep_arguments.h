@@ -31,6 +31,8 @@ void finish_sweep_arguments(SweepArguments&);
 
 // "darknet detector sweep x.data x.cfg ...": makes the same page once more.
 std::string sweep_command(const SweepArguments&);
+// "darknet detector sweep x.data x.cfg ...": makes one run of it, by a single process.
+std::string command_of_run(const SweepArguments&, const ComparedVariant&, std::uint64_t seed);
 // The words behind `darknet` of one of `jobs` processes that share the runs.
 std::vector<std::string> words_of_job(const SweepArguments&);
 

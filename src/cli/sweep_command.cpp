@@ -34,7 +34,7 @@ class SweepCall {
     if (o_.tune && SweepFolder(confirmation_folder(o_.out)).is_there())
       open_confirmation(begun_confirmation(sweep_.options()));
     if (!o_.retry) return;
-    if (confirmation_) refuse_retry(*confirmation_);
+    if (confirmation_) refuse_retry(sweep_, *confirmation_);
     sweep_.forget_diverged();
   }
 
@@ -56,11 +56,8 @@ class SweepCall {
   // So that the page's command makes it again.
   void say_what_was_collected() {
     static_cast<SweepOptions&>(o_) = sweep_.options();
-    for (const ComparedVariant& v : sweep_.comparison().variants) {
-      std::string text = v.name + ":";
-      for (const std::string& key : v.overrides) text += " " + key;
-      o_.request.variants.push_back(text);
-    }
+    for (const ComparedVariant& v : sweep_.comparison().variants)
+      o_.request.variants.push_back(variant_text(v));
     o_.request.baseline.clear();  // it comes first
     o_.seed_texts.clear();
     for (const std::uint64_t seed : sweep_.comparison().seeds)
@@ -115,7 +112,9 @@ class SweepCall {
 
   // The confirmation that may be; where there may be none, the page says why too.
   SweepOptions confirmation_options() try {
-    return confirmation_of(sweep_, o_.confirm);
+    return confirmation_of(sweep_, o_.confirm, [&](const ComparedVariant& v, std::uint64_t seed) {
+      return command_of_run(o_, v, seed);
+    });
   } catch (const Error&) {
     if (!o_.no_page) finish();
     throw;
@@ -167,7 +166,7 @@ int run_sweep(SweepArguments o) {
         throw Error(
             cat(file.string(), ": only one process can read a pipe; give a file, or no -jobs"), 2);
   check_sweep_outputs(o);
-  if (o.tune && !o.collect) require_other_seeds(o);
+  if (o.tune && !o.collect) require_begun_confirmation(o, o.confirm);
   return SweepCall(o).run();
 }
 

@@ -86,6 +86,11 @@ std::optional<Error> missing_image(const ImagePaths& images, std::size_t i) {
   return std::nullopt;
 }
 
+void require_all_present(const ImagePaths& images) {
+  for (std::size_t i = 0; i < images.size(); ++i)
+    if (const auto missing = missing_image(images, i)) throw Error(*missing);
+}
+
 fs::path label_path(const fs::path& image) {
   fs::path folder = in_labels_folder(image);
   if (!folder.empty() && is_present(folder)) return folder;

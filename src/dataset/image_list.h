@@ -37,6 +37,9 @@ class ListLines {
 // "LIST:LINE: no such image: PATH" where a list names the image `i` and it is missing.
 std::optional<Error> missing_image(const ImagePaths&, std::size_t i);
 
+// Throws missing_image() of the first image that a list names and that is missing.
+void require_all_present(const ImagePaths&);
+
 // What `read` makes of the path of the image `i`. Throws what `read` throws; where that is because
 // the image is missing, missing_image().
 template <class Read>

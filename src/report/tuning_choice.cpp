@@ -160,6 +160,8 @@ void choose_in(const Comparison& c, TunedGroup& group) {
     if (!mean) ++group.diverged;
     if (mean && (!group.chosen || *mean > group.mean)) group.chosen = v, group.mean = *mean;
   }
+  group.nothing_found = group.chosen && !(group.mean > 0);
+  if (group.nothing_found) group.chosen.reset();
 }
 
 std::string counted(std::size_t count, std::string_view noun) {
@@ -173,6 +175,7 @@ std::string group_name(const TuningChoice& t, const TunedGroup& g) {
 std::string group_text(const TuningChoice& t, const TunedGroup& g, const Comparison& c) {
   const std::string tried = counted(g.variants.size(), "variant") + " with " +
                             counted(static_cast<std::size_t>(t.seeds), "seed") + " each";
+  if (g.nothing_found) return cat("With ", group_name(t, g), " ", kNothingFound, ".");
   std::string text = group_name(t, g) + ": ";
   if (!g.chosen)
     return text + "none of " + tried + " can be chosen: each of them has a run that diverged.";

@@ -186,8 +186,9 @@ TEST_F(PlanFile, IsReadAndItsFaultsAreNamed) {
   EXPECT_EQ(plan[1].overrides,
             (Names{"net.0.letter_box=1", "yolo.*.obj_gamma=0.5", "yolo.*.obj_loss=focal"}));
   const std::vector<std::pair<std::string, std::string>> cases{
-      {"{", "no JSON list"},
-      {"[3]", "'3' is no object"},
+      {"{", "plan.json: this is not a JSON list"},
+      {"[]", "plan.json: this file holds no variants"},
+      {"[3]", "'3' is not an object"},
       {R"([{"set": {}}])", "has no name"},
       {R"([{"name": "a/b"}])", "'a/b'"},
       {R"([{"name": "a", "sets": {}}])", "'sets': unknown field"},

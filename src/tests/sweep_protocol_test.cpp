@@ -17,6 +17,7 @@
 namespace darknet::test {
 namespace {
 
+using namespace std::string_literals;
 using testing_files::holds;
 
 // Six images to train on, two to test.
@@ -157,8 +158,120 @@ TEST_F(ProtocolTest, TheChosenAreConfirmedWithOtherSeedsOnAllOfTrain) {
   // valid= is looked at once.
   expect_refused(sweep(work_, plus(kTune, {"-confirm", "3"})), "was begun with 2 seeds, not 3");
   expect_refused(sweep(work_, {"-tune", "-seed", "1002"}), "seed 1002 is one of the confirmation");
-  expect_refused(sweep(work_, plus(kConfirm, {"-variant", "mse: obj_loss=mse"})),
-                 "this confirmation is of ce, focal, and tuning now chooses");
+}
+
+// Before they are trained for hours.
+TEST_F(ProtocolTest, NothingIsAddedToATuningThatIsConfirmed) {
+  ASSERT_EQ(sweep(work_, kConfirm).exit_code, 0);
+  const std::string contents = work_.get("r/sweep.json"),
+                    said =
+                        "this confirmation of ce, focal with 2 seeds has begun, so nothing is "
+                        "added to the tuning any more (";
+  for (const Words& asked : {kTune, kConfirm}) {
+    expect_refused(sweep(work_, plus(asked, {"-variant", "mse: obj_loss=mse"})),
+                   said + "variant mse)");
+    expect_refused(sweep(work_, plus(asked, {"-vary", "obj_loss=ce,poly1", "-seed", "3"})),
+                   said + "variant poly1, seed 3)");
+  }
+  EXPECT_EQ(work_.get("r/sweep.json"), contents);
+  EXPECT_FALSE(work_.has("r/mse-seed1") || work_.has("r/ce-seed3"));
+  const CommandResult fewer = sweep(work_, {"-tune", "-seed", "2", "-confirm", "2"});
+  EXPECT_EQ(fewer.exit_code, 0) << fewer.all();
+  // As where it diverged.
+  const std::string result = "r/focal-seed1/result.json";
+  auto record = json_of(work_, result);
+  record["state"] = "diverged", record["reason"] = "it is not finite", record["iteration"] = 3;
+  work_.put(result, record.dump());
+  expect_refused(sweep(work_, plus(kConfirm, {"-retry"})),
+                 "-retry: focal, seed 1 diverged in the tuning, whose confirmation has begun");
+  EXPECT_EQ(work_.get(result), record.dump());
+}
+
+TEST_F(ProtocolTest, AConfirmationOfOtherVariantsIsASecondTry) {
+  const Words words{"-tune", "-confirm", "1", "-variant", "other: obj_loss=ce net.0.momentum=.8"};
+  const CommandResult ran = sweep(work_, plus(words, {"-baseline", "ce"}));
+  ASSERT_EQ(ran.exit_code, 0) << ran.all();
+  expect_refused(sweep(work_, plus(words, {"-baseline", "other"})),
+                 ", and tuning now chooses other, ");
+}
+
+TEST_F(ProtocolTest, NothingIsChosenWhereNothingIsFound) {
+  work_.put("images/9.png", work_.get("images/0.png"));
+  work_.put("images/9.txt", std::string("0 .1 .1 .005 .005\n"));  // far smaller than any anchor
+  work_.put("tune.txt", "images/9.png\n");
+  work_.put("x.data", work_.get("x.data") + "tune = tune.txt\n");
+  const std::string said =
+      "nothing can be chosen, since every variant has mAP@0.5 0 on the tuning split; train longer "
+      "(-max_batches) or check the data (darknet detector check)";
+  const CommandResult ran =
+      sweep(work_, {"-tune", "-confirm", "1", "-vary", "obj_loss=focal", "-vary", "obj_gamma=1,2"});
+  expect_refused(ran, "nothing is confirmed: with obj_loss=focal " + said);
+  EXPECT_FALSE(holds(ran.all(), "value tried")) << ran.all();
+  EXPECT_TRUE(holds(ran.out, "With obj_loss=focal " + said + ".")) << ran.out;
+  EXPECT_TRUE(holds(work_.get("r/index.html"), said));
+  EXPECT_FALSE(work_.has("r/confirm"));
+}
+
+bool holds_lists(const Workspace& work) {
+  return work.has("r/tuning.data") || work.has("r/tuning-train.txt") ||
+         work.has("r/tuning-valid.txt");
+}
+
+TEST_F(ProtocolTest, ARefusedCallLeavesNoLists) {
+  ASSERT_EQ(sweep(work_, {}).exit_code, 0);
+  expect_refused(sweep(work_, kTune), "settings (inputs, tune)");
+  EXPECT_FALSE(holds_lists(work_));
+  work_.remove("r");
+  const std::string list = work_.get("train.txt");
+  work_.put("train.txt", list + "images/9.png\n");
+  work_.put("tune.txt", "images/9.png\n");
+  work_.put("x.data", work_.get("x.data") + "tune = tune.txt\n");
+  work_.put("images/9.png", work_.get("images/0.png"));
+  work_.put("images/9.txt", std::string("no label\n"));
+  expect_refused(sweep(work_, kTune), "images/9.txt:1");
+  EXPECT_FALSE(holds_lists(work_)) << "the next call may be of other lists";
+  work_.put("tune.txt", "images/0.png\n");
+  work_.put("train.txt", list);
+  EXPECT_EQ(sweep(work_, kTune).exit_code, 0);
+  EXPECT_TRUE(holds_lists(work_));
+}
+
+TEST_F(ProtocolTest, AMissingImageIsThatOfTheUsersList) {
+  work_.put("tune.txt", "images/7.png\nimages/none.png\n");
+  work_.put("valid.txt", "images/6.png\n");
+  const std::string data = work_.get("x.data");
+  work_.put("x.data", data + "tune = tune.txt\n");
+  work_.put("images/none.txt", work_.get("images/0.txt"));
+  expect_refused(sweep(work_, kTune), "darknet: tune.txt:2: no such image: images/none.png");
+  EXPECT_FALSE(work_.has("r/sweep.json"));
+  // And of a share of the training list.
+  work_.put("x.data", data);
+  ASSERT_EQ(sweep(work_, kTune).exit_code, 0);
+  const std::string kept = work_.get("r/tuning-valid.txt");
+  ASSERT_TRUE(kept.starts_with("../images/") && kept.ends_with(".png\n")) << kept;
+  const std::string image = kept.substr(3, kept.size() - 4);
+  work_.remove("r"), work_.remove(image);
+  const int line = image["images/"s.size()] - '0' + 1;
+  expect_refused(sweep(work_, kTune), cat("darknet: train.txt:", line, ": no such image: ", image));
+}
+
+TEST_F(ProtocolTest, ItsFolderHoldsFromEveryWorkingDirectory) {
+  ASSERT_EQ(sweep(work_, kTune).exit_code, 0);
+  const std::string from_images =
+      cat("cd '", work_.path("images").string(), "' && OMP_WAIT_POLICY=passive '",
+          program().string(), "' detector ");
+  const ShellResult same =
+      run_in_shell(from_images +
+                   "sweep ../x.data ../x.cfg -out ../r -images 0 -threads 1 -max_batches 4 "
+                   "-vary obj_loss=ce,focal -tune -seeds 1..2");
+  EXPECT_EQ(same.exit_code, 0) << same.output;
+  EXPECT_FALSE(holds(same.output, "== ")) << same.output;
+  const ShellResult repeated =
+      run_in_shell(from_images +
+                   "train ../r/tuning.data ../r/ce-seed1/x.cfg -threads 1 -backup ../again "
+                   "-seed 1 -nogpu");
+  EXPECT_EQ(repeated.exit_code, 0) << repeated.output;
+  EXPECT_TRUE(work_.get("again/x_final.weights") == work_.get("r/ce-seed1/x_final.weights"));
 }
 
 TEST_F(ProtocolTest, AConfirmationIsNoOrdinarySweepAndItsRunsAreMadeOnce) {
@@ -247,7 +360,17 @@ TEST_F(ProtocolTest, ShardsJobsAndKilledCallsGiveTheSameBytes) {
     put_tiny_data(shards), part_lists(shards);
     ASSERT_EQ(sweep(shards, plus(kTune, {"-shard", "2/2", "-no_page"})).exit_code, 0);
     expect_refused(sweep(shards, plus(kConfirm, {"-shard", "2/2", "-no_page"})),
-                   "-confirm needs all tuning runs: 2 of 4 are missing");
+                   "-confirm needs all tuning runs: 2 of 4 are missing, the first is ce, seed 1; "
+                   "make it by darknet detector sweep x.data x.cfg -out r -variant 'ce: "
+                   "yolo.*.obj_loss=ce' -tune -max_batches 4 -seed 1 or copy its folder here");
+    ASSERT_EQ(shards
+                  .darknet({"detector", "sweep", "x.data", "x.cfg", "-out", "r", "-variant",
+                            "ce: yolo.*.obj_loss=ce", "-tune", "-max_batches", "4", "-seed", "1",
+                            "-no_page"})
+                  .exit_code,
+              0);
+    EXPECT_TRUE(shards.has("r/ce-seed1/result.json"));
+    EXPECT_FALSE(shards.has("r/ce-seed2/result.json"));
     ASSERT_EQ(sweep(shards, plus(kTune, {"-shard", "1/2", "-no_page"})).exit_code, 0);
     ASSERT_EQ(sweep(shards, plus(kConfirm, {"-shard", "2/2", "-no_page"})).exit_code, 0);
     EXPECT_FALSE(shards.has("r/confirm/ce-seed1001/result.json"));

@@ -209,6 +209,8 @@ TEST_F(SweepTest, UnsoundCallsAreRefusedBeforeAnythingIsTrained) {
   expect_refused(sweep(work_, {"-shard", "3/2"}), "'3/2'", 2);
   expect_refused(sweep(work_, {"-vary", "obj_loss=ce,foc"}), "variant foc: ");
   expect_refused(sweep(work_, {"-clear"}), "-clear needs -weights", 2);
+  expect_refused(sweep(work_, {"-collect", "-retry"}), "give -retry without -collect", 2);
+  expect_refused(sweep(work_, {"-collect", "-no_page"}), "give one of them", 2);
   EXPECT_FALSE(work_.has("r/sweep.json"));
 }
 
@@ -245,7 +247,13 @@ TEST_F(SweepTest, StartsFromWeightsAndFreezesForAllVariants) {
     expect_first_layer_kept(work_, cat(run, "/x_final.weights"));
   EXPECT_TRUE(holds(work_.get("r/ce-seed1/x.cfg"), "stopbackward=1"));
   EXPECT_TRUE(holds(work_.get("r/index.html"), "-freeze 1"));
-  expect_refused(sweep(work_, {"-weights", "start.weights", "-clear"}), "settings (set)");
+  const std::string was = "settings (set); set was convolutional.0.stopbackward=1 and is ";
+  expect_refused(sweep(work_, {"-weights", "start.weights", "-clear"}), was + "nothing;");
+  const Words other{"-weights", "start.weights", "-clear", "-freeze", "2"};
+  expect_refused(sweep(work_, other), was + "convolutional.1.stopbackward=1;");
+  Words collects = other;
+  collects.emplace_back("-collect");
+  expect_refused(sweep(work_, collects), "-collect takes the settings of this folder, and set is");
   EXPECT_FALSE(holds(sweep(work_, words).out, "== ")) << "nothing is left to do";
   EXPECT_EQ(sweep(work_, {"-collect"}).exit_code, 0);
 }

@@ -105,6 +105,22 @@ TEST(TuningChoice, WaitsForAllRunsAndPassesOverWhatDiverged) {
   EXPECT_TRUE(holds(text_of(t, ended), "obj_loss=focal: none of 1 variant"));
 }
 
+TEST(TuningChoice, IsNoneWhereNothingIsFound) {
+  const Comparison c = tuning_of({{"focal", {"obj_gamma=1"}, {0, 0}},
+                                  {"focal", {"obj_gamma=2"}, {0, 0}},
+                                  {"ce", {"obj_gamma=1"}, {0, 0}},
+                                  {"ce", {"obj_gamma=2"}, {0, .01}}});
+  const TuningChoice t = chosen_of(c);
+  EXPECT_FALSE(t.groups[0].chosen);
+  EXPECT_TRUE(t.groups[0].nothing_found);
+  EXPECT_TRUE(t.groups[0].edges.empty());
+  EXPECT_EQ(t.groups[1].chosen, 3u);
+  EXPECT_FALSE(t.groups[1].nothing_found);
+  EXPECT_TRUE(holds(text_of(t, c),
+                    "With obj_loss=focal nothing can be chosen, since every variant has mAP@0.5 0"))
+      << text_of(t, c);
+}
+
 // The values of one key, of which the one at `best` wins.
 std::vector<GridEdge> edges_of(
     const std::string& key, const std::vector<std::string>& values, std::size_t best,

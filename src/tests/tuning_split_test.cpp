@@ -115,13 +115,37 @@ TEST_F(TuningSplitTest, IsRefusedWhereItLeavesNothingOrWasSeen) {
 TEST_F(TuningSplitTest, ItsDataFileReadsBack) {
   DataFile data = listing("a", lines(3));
   data.classes = 2, data.names = file("a/x.names", "a\nb\n");
-  const auto train = file("t.txt", list_text(read_image_list(data.train)));
-  const DataFile read = read_data_file(file("t.data", tuning_data_text(data, train, data.train)));
+  const auto train = file("t.txt", list_text(read_image_list(data.train), folder_));
+  const DataFile read =
+      read_data_file(file("t.data", tuning_data_text(data, {{}, train, data.train})));
   EXPECT_EQ(read.classes, 2);
   EXPECT_EQ(read.train, train);
   EXPECT_EQ(read.valid, data.train);
   EXPECT_EQ(read.names, data.names);
   EXPECT_EQ(names(read_image_list(read.train)), (Names{"0.png", "1.png", "2.png"}));
+}
+
+TEST_F(TuningSplitTest, ItsListsHoldFromEveryWorkingDirectory) {
+  namespace fs = std::filesystem;
+  const ImagePaths images{fs::path("a/1.png"), fs::path("/b/2.png")};
+  EXPECT_EQ(list_text(images, "a/r"), "../1.png\n/b/2.png\n");
+  EXPECT_EQ(list_text(images, "r/"), "../a/1.png\n/b/2.png\n");
+  // Behind a link ".." is another folder.
+  fs::create_directories(folder_ / "real/inner");
+  fs::create_directory_symlink(folder_ / "real/inner", folder_ / "link");
+  EXPECT_EQ(list_text(images, folder_ / "link"), fs::absolute("a/1.png").string() + "\n/b/2.png\n");
+}
+
+TEST_F(TuningSplitTest, IsKeptWithTheImagesThatAreMissing) {
+  const DataFile data = listing("a", lines(6));
+  std::filesystem::remove(folder_ / "a/images/3.png");
+  const TuningSplit split = split_for_tuning(data, kTuneShare);
+  const TuningFiles files = tuning_files(folder_ / "r");
+  for (const auto& [path, images] :
+       {std::pair{files.train, &split.train}, std::pair{files.tuning, &split.tuning}})
+    file(path.lexically_relative(folder_), list_text(*images, folder_ / "r"));
+  file("r/tuning.data", tuning_data_text(data, files));
+  EXPECT_NO_THROW(require_kept(files, split, data));
 }
 
 }  // namespace

@@ -17,6 +17,7 @@
 #include "nn/network.h"
 #include "train/freeze.h"
 #include "train/interrupt.h"
+#include "train/sweep_confirmation.h"
 
 namespace darknet {
 namespace {
@@ -35,10 +36,24 @@ double tuning_share(const SweepOptions& o, const DataFile& user) {
   return user.tune.empty() ? o.tune_share : 0;
 }
 
-// What must be the same for the training runs in a folder to be taken up.
-json shared_by_all(const SweepOptions& o, const DataFile& data, const DataFile& user) {
+// A file of the tuning split as it is kept, or else will be.
+void add_kept(Checksum& sum, const fs::path& file, const std::string& text) {
+  if (is_present(file)) return add_file(sum, file);
+  sum.add(text.data(), text.size());
+}
+
+// What must be the same for the training runs in a folder to be taken up. `split`: null without
+// one.
+json shared_by_all(const SweepOptions& o, const DataFile& user, const TuningSplit* split) {
   Checksum inputs, weights;
-  for (const fs::path& file : {o.cfg, data.train, data.valid}) add_file(inputs, file);
+  add_file(inputs, o.cfg);
+  if (split) {
+    const TuningFiles files = tuning_files(o.out);
+    add_kept(inputs, files.train, list_text(split->train, o.out));
+    add_kept(inputs, files.tuning, list_text(split->tuning, o.out));
+  } else {
+    for (const fs::path& list : {user.train, user.valid}) add_file(inputs, list);
+  }
   if (!o.weights.empty()) add_file(weights, o.weights);
   json shared{{"cfg", o.cfg.filename().string()},
               {"inputs", inputs.value()},
@@ -85,11 +100,15 @@ Sweep::Sweep(const SweepOptions& options) : setting_{.options = options}, folder
   if (options.request.empty()) adopt_settings();
   read_cfg_and_plan();
   split_lists();
-  read_valid();
   const SweepOptions& o = setting_.options;
   if (o.request.empty())
     shared_["weights"] = folder_.settings()["weights"];  // which nothing needs any more
-  else
+  folder_.require_settings(shared_);
+  if (o.tune && !o.request.empty())
+    require_nothing_added(o, folder_.additions(shared_, planned_, o.seeds));
+  read_valid();
+  if (o.tune) keep_split(read_data_file(o.data));
+  if (!o.request.empty())
     folder_.add(shared_, planned_, o.seeds, o.request.baseline,
                 o.confirms ? Additions::refused : Additions::allowed);
   make_queue();
@@ -111,9 +130,32 @@ void Sweep::require_own_kind() const {
           ", or -collect in place of -confirm");
 }
 
+// Those that were typed all the same.
+void Sweep::require_settings_of(const json& folders) const {
+  const SweepOptions& o = setting_.options;
+  json typed = json::object();
+  if (o.freeze > 0) {
+    typed["set"] = o.overrides;
+    typed["set"].insert(typed["set"].begin(), freezing_override(read_cfg(o.cfg), o.freeze));
+  } else if (!o.overrides.empty()) {
+    typed["set"] = o.overrides;
+  }
+  if (o.max_batches > 0) typed["max_batches"] = o.max_batches;
+  for (const auto& [key, on] :
+       {std::pair{"clear", o.clear}, {"exact", o.exact}, {"deterministic", o.deterministic}})
+    if (on) typed[key] = true;
+  if (o.tune && !folders.contains("tune")) typed["tune"] = true;
+  for (const auto& [key, value] : typed.items())
+    if (folders.value(key, json()) != value)
+      fail_at({o.out.string(), 0}, "-collect takes the settings of this folder, and ", key,
+              " is another one there (", folders.value(key, json()).dump(), ", not ", value.dump(),
+              "); call it without the flags of other settings");
+}
+
 void Sweep::adopt_settings() try {
   SweepOptions& o = setting_.options;
   const json shared = folder_.settings();
+  require_settings_of(shared);
   o.overrides = shared.at("set").get<std::vector<std::string>>();
   o.max_batches = shared.at("max_batches").get<std::int64_t>();
   o.clear = shared.at("clear").get<bool>();
@@ -178,19 +220,21 @@ void Sweep::split_lists() {
   if (o.tune) {
     found_.purpose = Purpose::tuning;
     require_same_share(folder_, o, user);
-    setting_.data = keep_split(user).data;
+    setting_.data = tuning_files(o.out).data;
+    split_ = split_for_tuning(user, o.tune_share);
+    require_kept(tuning_files(o.out), *split_, user);
   }
-  shared_ = shared_by_all(o, read_data_file(setting_.data), user);
+  shared_ = shared_by_all(o, user, split_ ? &*split_ : nullptr);
 }
 
-TuningFiles Sweep::keep_split(const DataFile& user) const {
-  const TuningSplit split = split_for_tuning(user, setting_.options.tune_share);
-  TuningFiles files;
-  files.train = folder_.keep("tuning-train.txt", list_text(split.train));
-  files.tuning = folder_.keep("tuning-valid.txt", list_text(split.tuning));
-  files.data = folder_.keep("tuning.data", tuning_data_text(user, files.train, files.tuning));
-  require_kept(files, split, user);
-  return files;
+// Once nothing else is refused: lists of another split would refuse the next call.
+void Sweep::keep_split(const DataFile& user) const {
+  const fs::path& out = setting_.options.out;
+  const TuningFiles files = tuning_files(out);
+  folder_.keep(files.train.filename(), list_text(split_->train, out));
+  folder_.keep(files.tuning.filename(), list_text(split_->tuning, out));
+  folder_.keep(files.data.filename(), tuning_data_text(user, files));
+  require_kept(files, *split_, user);  // another process may have been first
 }
 
 // Every variant is a sound cfg, which its training would else say hours later.
@@ -212,10 +256,12 @@ void Sweep::check_variants(const std::vector<Section>& cfg) {
 void Sweep::read_valid() {
   const SweepOptions& o = setting_.options;
   require_writable_folder(o.out);  // reading the labels may take long
-  const DataFile data = read_data_file(setting_.data);
-  found_.training_images = static_cast<std::int64_t>(read_image_list(data.train).size());
-  LabelledImages valid =
-      read_all_labels(read_image_list(data.valid), setting_.classes, o.bad_labels);
+  const DataFile data = read_data_file(o.data);
+  // Of a split as the user's own list has them, which messages name.
+  found_.training_images = std::ssize(split_ ? split_->train : read_image_list(data.train));
+  LabelledImages valid = read_all_labels(split_ ? split_->tuning : read_image_list(data.valid),
+                                         setting_.classes, o.bad_labels);
+  require_all_present(valid.images);
   found_.images = valid.images, found_.objects = valid.objects;
   setting_.valid = {std::move(valid.images), std::move(valid.truths), {}};
 }

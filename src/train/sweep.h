@@ -5,6 +5,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -52,11 +53,12 @@ class Sweep {
   };
   void require_own_kind() const;
   void adopt_settings();
+  void require_settings_of(const nlohmann::json& folders) const;
   void freeze(const std::vector<Section>& cfg);
   void read_cfg_and_plan();
   void require_known_per() const;
   void split_lists();
-  TuningFiles keep_split(const DataFile& user) const;
+  void keep_split(const DataFile& user) const;
   void read_valid();
   void check_variants(const std::vector<Section>& cfg);
   void make_queue();
@@ -69,6 +71,7 @@ class Sweep {
   SweepFolder folder_;
   nlohmann::json shared_;  // what all runs of the folder have in common
   SweptCfg cfg_;
+  std::optional<TuningSplit> split_;  // where a tuning split is kept
   std::vector<PlannedVariant> planned_;
   std::vector<SweepSite> queue_;
   Comparison found_;

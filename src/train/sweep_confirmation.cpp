@@ -30,25 +30,6 @@ bool holds_baseline(const TunedGroup& g) {
   return std::find(g.variants.begin(), g.variants.end(), std::size_t{0}) != g.variants.end();
 }
 
-void require_choice(const Sweep& tuning) {
-  const Comparison& c = tuning.comparison();
-  const TuningChoice& choice = c.choice.value();
-  const std::string folder = tuning.options().out.string();
-  if (choice.missing > 0)
-    fail_at({folder, 0}, "-confirm needs all tuning runs: ", choice.missing, " of ", c.runs.size(),
-            " are missing; make them, or copy their folders here");
-  if (choice.at_an_edge()) fail_at({folder, 0}, "nothing is confirmed. ", edges_text(choice, c));
-  if (std::none_of(choice.groups.begin(), choice.groups.end(),
-                   [](const TunedGroup& g) { return g.chosen.has_value(); }))
-    fail_at({folder, 0}, "nothing can be confirmed: every variant has a run that diverged");
-  for (const TunedGroup& g : choice.groups)
-    if (holds_baseline(g) && !g.chosen)
-      fail_at({folder, 0}, "nothing is confirmed: every variant with ", choice.key, "=", g.value,
-              ", that of the baseline ", c.variants.front().name,
-              ", has a run that diverged; make these again (-retry), add other values to -vary, or "
-              "give a variant of another group as -baseline");
-}
-
 bool has_diverged(const Comparison& c, std::size_t variant) {
   for (std::size_t s = 0; s < c.seeds.size(); ++s)
     if (c.run(variant, s).state == RunState::diverged) return true;
@@ -69,6 +50,40 @@ std::vector<ComparedVariant> confirmed_variants(const Comparison& c) {
   return variants;
 }
 
+void require_all_runs(const Sweep& tuning, const RunCommand& command) {
+  const Comparison& c = tuning.comparison();
+  const auto first = std::find_if(c.runs.begin(), c.runs.end(), [](const ComparedRun& r) {
+    return r.state == RunState::missing;
+  });
+  if (first == c.runs.end()) return;
+  const ComparedVariant& variant = c.variants[first->variant];
+  fail_at({tuning.options().out.string(), 0},
+          "-confirm needs all tuning runs: ", c.choice.value().missing, " of ", c.runs.size(),
+          " are missing, the first is ", variant.name, ", seed ", first->seed, "; make it by ",
+          command(variant, first->seed), " or copy its folder here");
+}
+
+void require_choice(const Sweep& tuning) {
+  const Comparison& c = tuning.comparison();
+  const TuningChoice& choice = c.choice.value();
+  const std::string folder = tuning.options().out.string();
+  const bool comparable = confirmed_variants(c).size() > 1;
+  for (const TunedGroup& g : choice.groups)
+    if (g.nothing_found && (holds_baseline(g) || !comparable))
+      fail_at({folder, 0}, "nothing is confirmed: with ", choice.key, "=", g.value, " ",
+              kNothingFound);
+  if (choice.at_an_edge()) fail_at({folder, 0}, "nothing is confirmed. ", edges_text(choice, c));
+  if (std::none_of(choice.groups.begin(), choice.groups.end(),
+                   [](const TunedGroup& g) { return g.chosen.has_value(); }))
+    fail_at({folder, 0}, "nothing can be confirmed: every variant has a run that diverged");
+  for (const TunedGroup& g : choice.groups)
+    if (holds_baseline(g) && !g.chosen)
+      fail_at({folder, 0}, "nothing is confirmed: every variant with ", choice.key, "=", g.value,
+              ", that of the baseline ", c.variants.front().name,
+              ", has a run that diverged; make these again (-retry), add other values to -vary, or "
+              "give a variant of another group as -baseline");
+}
+
 std::string names_of(const std::vector<ComparedVariant>& variants) {
   std::string names;
   for (const ComparedVariant& v : variants) names += (names.empty() ? "" : ", ") + v.name;
@@ -81,17 +96,32 @@ bool same_variants(const std::vector<ComparedVariant>& a, const std::vector<Comp
   return std::is_permutation(a.begin(), a.end(), b.begin(), b.end(), same_keys);
 }
 
-void require_same(const SweepContents& begun, const SweepOptions& now) {
-  const std::string folder = now.out.string();
-  const std::string anew =
-      ". valid= has been looked at: a further confirmation on it would be a second try. Give "
-      "another -out and other test images, or remove that folder and say so where you report it";
+constexpr const char* kAnew =
+    ". valid= has been looked at: a further confirmation on it would be a second try. Give "
+    "another -out and other test images, or remove that folder and say so where you report it";
+
+std::string seeds_text(const SweepContents& c) { return plural(std::ssize(c.seeds), "seed"); }
+
+void require_same_variants(const SweepContents& begun, const SweepOptions& now) {
   if (!same_variants(begun.variants, now.request.complete))
-    fail_at({folder, 0}, "this confirmation is of ", names_of(begun.variants),
-            ", and tuning now chooses ", names_of(now.request.complete), anew);
-  if (begun.seeds.size() != now.seeds.size())
-    fail_at({folder, 0}, "this confirmation was begun with ",
-            plural(std::ssize(begun.seeds), "seed"), ", not ", now.seeds.size(), anew);
+    fail_at({now.out.string(), 0}, "this confirmation is of ", names_of(begun.variants),
+            ", and tuning now chooses ", names_of(now.request.complete), kAnew);
+}
+
+void require_same_seeds(const SweepContents& begun, const fs::path& folder, std::int64_t seeds) {
+  if (std::ssize(begun.seeds) != seeds)
+    fail_at({folder.string(), 0}, "this confirmation was begun with ", seeds_text(begun), ", not ",
+            seeds, kAnew);
+}
+
+const ComparedRun* first_diverged(const Comparison& c) {
+  const auto at = std::find_if(c.runs.begin(), c.runs.end(),
+                               [](const ComparedRun& r) { return r.state == RunState::diverged; });
+  return at == c.runs.end() ? nullptr : &*at;
+}
+
+std::string run_text(const Comparison& c, const ComparedRun& run) {
+  return cat(c.variants[run.variant].name, ", seed ", run.seed);
 }
 
 SweepOptions inner_options(SweepOptions o) {
@@ -106,7 +136,8 @@ SweepOptions inner_options(SweepOptions o) {
 
 fs::path confirmation_folder(const fs::path& sweep) { return sweep / kConfirmFolder; }
 
-SweepOptions confirmation_of(const Sweep& tuning, std::int64_t seeds) {
+SweepOptions confirmation_of(const Sweep& tuning, std::int64_t seeds, const RunCommand& command) {
+  require_all_runs(tuning, command);
   require_choice(tuning);
   const Comparison& c = tuning.comparison();
   SweepOptions o = inner_options(tuning.options());
@@ -115,7 +146,8 @@ SweepOptions confirmation_of(const Sweep& tuning, std::int64_t seeds) {
   o.seeds = fresh_seeds(c.seeds, seeds);
   if (const SweepFolder folder(o.out); folder.is_there()) {
     const SweepContents begun = contents_of(folder);
-    require_same(begun, o);
+    require_same_variants(begun, o);
+    require_same_seeds(begun, o.out, seeds);
     o.seeds = begun.seeds;
   }
   return o;
@@ -123,22 +155,35 @@ SweepOptions confirmation_of(const Sweep& tuning, std::int64_t seeds) {
 
 SweepOptions begun_confirmation(const SweepOptions& tuning) { return inner_options(tuning); }
 
-void refuse_retry(const Sweep& confirmation) {
-  const Comparison& c = confirmation.comparison();
-  for (const ComparedRun& run : c.runs)
-    if (run.state == RunState::diverged)
-      fail_at({confirmation.options().out.string(), 0}, "-retry: ", c.variants[run.variant].name,
-              ", seed ", run.seed,
-              " diverged in the confirmation, whose runs are made once; call without -retry");
+void refuse_retry(const Sweep& tuning, const Sweep& confirmation) {
+  const std::string folder = confirmation.options().out.string();
+  if (const ComparedRun* run = first_diverged(confirmation.comparison()))
+    fail_at({folder, 0}, "-retry: ", run_text(confirmation.comparison(), *run),
+            " diverged in the confirmation, whose runs are made once; call without -retry");
+  if (const ComparedRun* run = first_diverged(tuning.comparison()))
+    fail_at({folder, 0}, "-retry: ", run_text(tuning.comparison(), *run),
+            " diverged in the tuning, whose confirmation has begun; call without -retry");
 }
 
-void require_other_seeds(const SweepOptions& tuning) {
-  const SweepFolder folder(confirmation_folder(tuning.out));
+void require_begun_confirmation(const SweepOptions& tuning, std::int64_t confirm) {
+  const fs::path path = confirmation_folder(tuning.out);
+  const SweepFolder folder(path);
   if (!folder.is_there()) return;
-  for (const std::uint64_t seed : contents_of(folder).seeds)
+  const SweepContents begun = contents_of(folder);
+  for (const std::uint64_t seed : begun.seeds)
     if (holds(tuning.seeds, seed))
-      fail_at({confirmation_folder(tuning.out).string(), 0}, "seed ", seed,
-              " is one of the confirmation; tune with others");
+      fail_at({path.string(), 0}, "seed ", seed, " is one of the confirmation; tune with others");
+  if (confirm > 0) require_same_seeds(begun, path, confirm);
+}
+
+void require_nothing_added(const SweepOptions& tuning, const std::string& added) {
+  const fs::path path = confirmation_folder(tuning.out);
+  const SweepFolder folder(path);
+  if (added.empty() || !folder.is_there()) return;
+  const SweepContents begun = contents_of(folder);
+  fail_at({path.string(), 0}, "this confirmation of ", names_of(begun.variants), " with ",
+          seeds_text(begun), " has begun, so nothing is added to the tuning any more (", added, ")",
+          kAnew);
 }
 
 }  // namespace darknet

@@ -73,6 +73,29 @@ std::string differing(const json& a, const json& b) {
   return keys;
 }
 
+// "a=1 b=2"; of those in `a` that `b` does not have.
+std::string only_in(const json& a, const json& b) {
+  std::string text;
+  for (const json& one : a)
+    if (std::find(b.begin(), b.end(), one) == b.end())
+      text += cat(text.empty() ? "" : " ", one.is_string() ? one.get<std::string>() : one.dump());
+  return text.empty() ? "nothing" : text;
+}
+
+// Of the settings that people type, those that differ: "; set was net.0.momentum=.8 and is
+// nothing".
+std::string values_of_differing(const json& theirs, const json& mine) {
+  std::string text;
+  for (const char* key : {"set", "max_batches"}) {
+    const json there = theirs.value(key, json()), now = mine.value(key, json());
+    if (there == now) continue;
+    const bool lists = there.is_array() && now.is_array();
+    text += cat("; ", key, " was ", lists ? only_in(there, now) : there.dump(), " and is ",
+                lists ? only_in(now, there) : now.dump());
+  }
+  return text;
+}
+
 void require_no_earlier_version(const fs::path& folder) {
   for (const char* name : {"variants.json", "arms.json"})
     if (is_present(folder / name))
@@ -101,6 +124,14 @@ void add_variant(PlannedVariant& planned, SweepContents& to, const fs::path& fil
   to.variants.push_back(planned);
 }
 
+void merge(std::vector<PlannedVariant>& variants, const std::vector<std::uint64_t>& seeds,
+           SweepContents& to, const fs::path& file) {
+  for (PlannedVariant& v : variants) add_variant(v, to, file);
+  for (const std::uint64_t seed : seeds)
+    if (std::find(to.seeds.begin(), to.seeds.end(), seed) == to.seeds.end())
+      to.seeds.push_back(seed);
+}
+
 [[noreturn]] void refuse_additions(const fs::path& folder, const SweepContents& begun) {
   std::string names;
   for (const ComparedVariant& v : begun.variants) names += (names.empty() ? "" : ", ") + v.name;
@@ -121,7 +152,8 @@ json SweepFolder::settings() const {
 SweepContents SweepFolder::contents(const json& mine) const {
   if (const json theirs = settings(); theirs != mine)
     fail_at({file().string(), 0}, "this folder holds a comparison of other data or settings (",
-            differing(theirs, mine), "); give another -out or remove the folder");
+            differing(theirs, mine), ")", values_of_differing(theirs, mine),
+            "; give another -out or remove the folder");
   return contents_of(read_json(file()), file());
 }
 
@@ -134,9 +166,7 @@ void SweepFolder::add(const json& settings, std::vector<PlannedVariant>& variant
   const bool there = is_present(file());
   SweepContents c = there ? contents(settings) : SweepContents{};
   const SweepContents begun = c;
-  for (PlannedVariant& v : variants) add_variant(v, c, file());
-  for (const std::uint64_t seed : seeds)
-    if (std::find(c.seeds.begin(), c.seeds.end(), seed) == c.seeds.end()) c.seeds.push_back(seed);
+  merge(variants, seeds, c, file());
   if (!baseline.empty() || c.baseline.empty())
     c.baseline = variants.empty() ? c.baseline : variants.front().name;
   const json now = to_json(settings, c);
@@ -145,6 +175,25 @@ void SweepFolder::add(const json& settings, std::vector<PlannedVariant>& variant
       (changed || variants.size() != begun.variants.size() || seeds.size() != begun.seeds.size()))
     refuse_additions(folder_, begun);
   if (!there || changed) write_file_atomically(file(), now.dump(2) + "\n");
+}
+
+std::string SweepFolder::additions(const json& settings, std::vector<PlannedVariant> variants,
+                                   const std::vector<std::uint64_t>& seeds) const {
+  if (!is_there()) return "";
+  SweepContents c = contents(settings);
+  const std::size_t variants_before = c.variants.size(), seeds_before = c.seeds.size();
+  merge(variants, seeds, c, file());
+  std::string text;
+  for (std::size_t v = variants_before; v < c.variants.size(); ++v)
+    text += (text.empty() ? "variant " : ", variant ") + c.variants[v].name;
+  for (std::size_t s = seeds_before; s < c.seeds.size(); ++s)
+    text += cat(text.empty() ? "seed " : ", seed ", c.seeds[s]);
+  return text;
+}
+
+void SweepFolder::require_settings(const json& settings) const {
+  require_no_earlier_version(folder_);
+  if (is_there()) contents(settings);
 }
 
 bool SweepFolder::is_there() const { return is_present(file()); }

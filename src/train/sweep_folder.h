@@ -37,11 +37,18 @@ class SweepFolder {
   void add(const nlohmann::json& settings, std::vector<PlannedVariant>& variants,
            const std::vector<std::uint64_t>& seeds, const std::string& baseline,
            Additions additions = Additions::allowed);
+  // What add() would add to what the folder holds: "variant mse, seed 3"; "" for nothing, or where
+  // there is no sweep yet. Throws what add() throws.
+  std::string additions(const nlohmann::json& settings, std::vector<PlannedVariant> variants,
+                        const std::vector<std::uint64_t>& seeds) const;
   // What its runs have in common; throws where it is the folder of no sweep.
   nlohmann::json settings() const;
   // What it holds now; throws where it is the folder of no sweep, or one of other settings.
   SweepContents contents(const nlohmann::json& settings) const;
 
+  // Throws where the folder holds something else than a sweep with these settings. Nothing is
+  // written.
+  void require_settings(const nlohmann::json& settings) const;
   // Holds it: its sweep.json is there.
   bool is_there() const;
   // Writes a file that never changes, unless it is there.

@@ -240,7 +240,7 @@ std::string value_text(const json& value, const std::filesystem::path& file,
 
 PlannedVariant filed_variant(const json& entry, const std::filesystem::path& file,
                              const std::vector<Section>& cfg) {
-  if (!entry.is_object()) refuse_file(file, cat("'", shown(entry.dump()), "' is no object"));
+  if (!entry.is_object()) refuse_file(file, cat("'", shown(entry.dump()), "' is not an object"));
   for (const auto& [key, value] : entry.items())
     if (key != "name" && key != "set") refuse_file(file, cat("'", shown(key), "': unknown field"));
   if (!entry.contains("name") || !entry["name"].is_string())
@@ -249,7 +249,7 @@ PlannedVariant filed_variant(const json& entry, const std::filesystem::path& fil
   require_sound_name(variant.name, "-plan: variant");
   if (!entry.contains("set")) return variant;
   if (!entry["set"].is_object())
-    refuse_file(file, cat("'", shown(variant.name), "': its \"set\" is no object"));
+    refuse_file(file, cat("'", shown(variant.name), "': its \"set\" is not an object"));
   for (const auto& [key, value] : entry["set"].items())
     append(variant.overrides, assignments(key, value_text(value, file, key), cfg));
   return variant;
@@ -260,7 +260,8 @@ void add_filed(const SweepRequest& r, const std::vector<Section>& cfg,
   if (r.file.empty()) return;
   constexpr std::uint64_t kMaxBytes = 16u << 20;
   const json list = json::parse(read_file(r.file, kMaxBytes), nullptr, false);
-  if (!list.is_array()) refuse_file(r.file, "this is no JSON list");
+  if (!list.is_array()) refuse_file(r.file, "this is not a JSON list");
+  if (list.empty()) refuse_file(r.file, "this file holds no variants");
   for (const json& entry : list) to.push_back(filed_variant(entry, r.file, cfg));
 }
 
@@ -309,6 +310,12 @@ ComparedVariant parse_variant(const std::string& text, const std::vector<Section
     append(variant.overrides, assignments(word.substr(0, equals), word.substr(equals + 1), cfg));
   }
   return variant;
+}
+
+std::string variant_text(const ComparedVariant& variant) {
+  std::string text = variant.name + ":";
+  for (const std::string& key : variant.overrides) text += " " + key;
+  return text;
 }
 
 std::vector<std::string> default_variants() {

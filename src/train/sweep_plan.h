@@ -46,6 +46,8 @@ std::vector<PlannedVariant> plan_variants(const SweepRequest&, const SweptCfg&);
 // "focal: obj_loss=focal obj_gamma=2": a key without a section is one of every head of the cfg.
 // Throws where the text, the name or a key is unsound.
 ComparedVariant parse_variant(const std::string& text, const std::vector<Section>& cfg);
+// The text that parse_variant() reads as this variant.
+std::string variant_text(const ComparedVariant&);
 // Objectness by ce and by focal, in the heads of this cfg, from the same prior.
 std::vector<std::string> default_variants();
 

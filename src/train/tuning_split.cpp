@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/index.h"
+#include "core/input.h"
 #include "core/rng.h"
 #include "core/text.h"
 #include "dataset/image_list.h"
@@ -86,7 +87,11 @@ constexpr const char* kOtherwise =
     "; give another -out, or call from the folder where the sweep was begun";
 
 void require_images(const fs::path& kept, const ImagePaths& now, const DataFile& data) {
-  const auto same = [](const fs::path& a, const fs::path& b) { return place_of(a) == place_of(b); };
+  // A relative path counts from the list's folder, also where no image is there.
+  const auto same = [&](const fs::path& a, const fs::path& b) {
+    const std::string place = place_of(b);
+    return place_of(a) == place || place_of(kept.parent_path() / a) == place;
+  };
   const ImagePaths before = read_image_list(kept);
   if (!std::equal(before.begin(), before.end(), now.begin(), now.end(), same))
     fail_at({kept.string(), 0}, "this folder holds the tuning split of other lists than those of ",
@@ -116,23 +121,40 @@ TuningSplit split_for_tuning(const DataFile& data, double share) {
   return split;
 }
 
-std::string list_text(const ImagePaths& images) {
+TuningFiles tuning_files(const fs::path& folder) {
+  return {.data = folder / "tuning.data",
+          .train = folder / "tuning-train.txt",
+          .tuning = folder / "tuning-valid.txt"};
+}
+
+std::string list_text(const ImagePaths& images, const fs::path& folder) {
+  const fs::path from = fs::absolute(folder / "").lexically_normal().parent_path();
+  const bool by_a_link = fs::weakly_canonical(from) != from;
   std::string text;
-  for (std::size_t i = 0; i < images.size(); ++i) text += std::string(images.text(i)) + "\n";
+  for (const fs::path& image : images) {
+    const fs::path whole = fs::absolute(image).lexically_normal();
+    const bool as_it_is = image.is_absolute();
+    text += (as_it_is ? image : by_a_link ? whole : whole.lexically_relative(from)).string() + "\n";
+  }
   return text;
 }
 
-std::string tuning_data_text(const DataFile& data, const fs::path& train, const fs::path& tuning) {
+std::string tuning_data_text(const DataFile& data, const TuningFiles& files) {
   std::string text = cat("# ", data.path.string(), " with a tuning split in place of valid\n");
+  const auto add = [&](const char* key, const fs::path& file) {
+    text += cat(key, " = ", fs::absolute(file).lexically_normal().string(), "\n");
+  };
   if (data.classes > 0) text += cat("classes = ", data.classes, "\n");
-  text += cat("train = ", train.string(), "\nvalid = ", tuning.string(), "\n");
-  if (!data.names.empty()) text += cat("names = ", data.names.string(), "\n");
+  add("train", files.train);
+  add("valid", files.tuning);
+  if (!data.names.empty()) add("names", data.names);
   return text;
 }
 
 void require_kept(const TuningFiles& files, const TuningSplit& split, const DataFile& data) {
-  require_images(files.train, split.train, data);
-  require_images(files.tuning, split.tuning, data);
+  if (is_present(files.train)) require_images(files.train, split.train, data);
+  if (is_present(files.tuning)) require_images(files.tuning, split.tuning, data);
+  if (!is_present(files.data)) return;
   const DataFile kept = read_data_file(files.data);
   if (!same_file(kept.train, files.train) || !same_file(kept.valid, files.tuning))
     fail_at({files.data.string(), 0}, "its lists are not those of this folder", kOtherwise);

@@ -26,13 +26,16 @@ struct TuningFiles {
 // where no image would be left to train on, and where the validation list holds one of the split.
 TuningSplit split_for_tuning(const DataFile&, double share);
 
-// One path a line.
-std::string list_text(const ImagePaths&);
-// A .data file with these lists, and classes and names of `data`.
-std::string tuning_data_text(const DataFile& data, const std::filesystem::path& train,
-                             const std::filesystem::path& tuning);
-// Throws, saying what differs, where these files, which an earlier call may have written, are of
-// another split or name other classes, whichever way paths are written.
+// Where the folder of a sweep has it.
+TuningFiles tuning_files(const std::filesystem::path& folder);
+// One path a line, for a list in `folder` that holds from every working directory: a relative path
+// becomes the one from there (and an absolute one where a link leads to the folder, because then
+// its ".." leads elsewhere), so that the same data in another place makes the same list.
+std::string list_text(const ImagePaths&, const std::filesystem::path& folder);
+// A .data file with these lists, and classes and names of `data`, by absolute paths.
+std::string tuning_data_text(const DataFile& data, const TuningFiles&);
+// Throws, saying what differs, where those of these files that are there, which an earlier call may
+// have written, are of another split or name other classes, whichever way paths are written.
 void require_kept(const TuningFiles&, const TuningSplit&, const DataFile& data);
 
 }  // namespace darknet
