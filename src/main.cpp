@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <exception>
@@ -85,6 +86,7 @@ int finish(int exit_code, int output_error) {
 
 int main(int argc, char** argv) {
   keep_standard_descriptors();
+  std::signal(SIGXFSZ, SIG_IGN);  // a write beyond `ulimit -f` fails with a reason instead
   const darknet::DecoderMessageStreams streams;  // before any thread
   int output_error = 0;
   const int exit_code = run(argc, argv, output_error);

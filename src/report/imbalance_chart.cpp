@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/error.h"
 #include "report/csv.h"
 
 namespace darknet {
@@ -120,9 +121,13 @@ std::vector<LossDistribution> loss_distributions(const SideStatistics& side,
 
 std::string own_loss_name(const ObjectnessStatistics& s) {
   std::vector<std::string> names;
-  for (const HeadObjectness& head : s.heads)
-    if (std::ranges::find(names, head.loss) == names.end()) names.push_back(head.loss);
-  return fmt::format("the cfg's loss ({})", fmt::join(names, ", "));
+  std::string listed;
+  for (const HeadObjectness& head : s.heads) {
+    if (std::ranges::find(names, head.loss) != names.end()) continue;
+    names.push_back(head.loss);
+    listed += cat(listed.empty() ? "" : ", ", head.loss);
+  }
+  return cat("the cfg's loss (", listed, ")");
 }
 
 std::vector<std::pair<double, double>> p_t_histogram(const SideStatistics& side) {

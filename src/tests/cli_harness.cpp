@@ -46,7 +46,7 @@ void execute(const fs::path& folder, const std::vector<std::string>& arguments,
   const ::rlimit limit{o.memory, o.memory};
   if (o.memory > 0) ::setrlimit(RLIMIT_AS, &limit);
   const ::rlimit file{o.max_file, o.max_file};
-  if (o.max_file > 0) std::signal(SIGXFSZ, SIG_IGN), ::setrlimit(RLIMIT_FSIZE, &file);
+  if (o.max_file > 0) std::signal(SIGXFSZ, SIG_DFL), ::setrlimit(RLIMIT_FSIZE, &file);
   std::vector<char*> argv;
   for (const std::string& a : arguments) argv.push_back(const_cast<char*>(a.c_str()));
   argv.push_back(nullptr);

@@ -140,8 +140,9 @@ std::optional<std::string> all_of(const Opened& file, std::size_t bytes) {
 }
 
 std::string reload_script(const std::string& tag) {
-  std::string script = kReload;
-  return script.replace(script.find("%s"), 2, tag);
+  constexpr std::string_view kState = "%s", kScript = kReload;
+  constexpr std::size_t kAt = kScript.find(kState);
+  return cat(kScript.substr(0, kAt), tag, kScript.substr(kAt + kState.size()));
 }
 
 void send_page(Response& response, std::string html, const std::string& tag) {
