@@ -84,7 +84,7 @@ def output_name(out):
 def check_names(names, where):
     for name in names:
         if not name or name != name.strip() or len(name.splitlines()) != 1:
-            raise DataError(f"{where}: {name!r} is no class name")
+            raise DataError(f"{where}: {name!r} is not a class name")
         if names.count(name) > 1:
             raise DataError(f"{where}: the class {name!r} is there twice")
 

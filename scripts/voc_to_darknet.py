@@ -43,7 +43,7 @@ def check_ids(ids, path):
         if i in seen:
             raise DataError(f"{path}: {i} is there twice")
         if "/" in i:
-            raise DataError(f"{path}: {i!r} is no image's id")
+            raise DataError(f"{path}: {i!r} is not the id of an image")
         seen.add(i)
 
 

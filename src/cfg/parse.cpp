@@ -60,7 +60,7 @@ std::vector<Section> parse_cfg(std::istream& in, const std::string& name) {
     if (sections.empty())
       fail_at(
           {name, number},
-          "a key before the first [section]: this is no .cfg (a .data file is named before it)");
+          "a key before the first [section]: this is not a .cfg (a .data file is named before it)");
     sections.back().add(std::string(trim(line.substr(0, eq))),
                         std::string(trim(line.substr(eq + 1))), number);
   }

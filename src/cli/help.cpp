@@ -83,7 +83,7 @@ bool is_section(const std::string& word) {
     known.push_back(c.words.back());
   }
   const std::string near = nearest(asked, known);
-  throw Error(cat("'", asked, "' is no command and no section of a .cfg",
+  throw Error(cat("'", asked, "' is neither a command nor a section of a .cfg",
                   near.empty() ? "" : cat("; did you mean '", near, "'?")),
               2);
 }

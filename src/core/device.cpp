@@ -52,7 +52,7 @@ Device device_of(const std::string& name) {
     const auto [at, error] = std::from_chars(name.data() + prefix.size(), end, device.index);
     if (error == std::errc{} && at == end && device.index >= 0) return device;
   }
-  fail("'", name, "' is no device; expected cpu, cuda or cuda:N");
+  fail("'", name, "' is not a device; expected cpu, cuda or cuda:N");
 }
 
 // Defined in cpu/ and in cuda/ (or cuda/absent.cpp): the two ends that core knows by name only.

@@ -32,7 +32,7 @@ fs::path replaceable(const fs::path& path) {
   if (fs::is_directory(status))
     fail(path.string(), ": this is a folder, no file can take its place");
   if (!fs::is_regular_file(status))
-    fail(path.string(), ": this is no ordinary file, and would be replaced by one");
+    fail(path.string(), ": this is not an ordinary file, and would be replaced by one");
   if (::access(path.c_str(), W_OK) != 0)
     fail(path.string(), ": cannot write this file: ", std::strerror(errno));
   if (!fs::is_symlink(path, ignored)) return path;

@@ -125,7 +125,7 @@ LockFile::Lock LockFile::open_and_lock() {
     struct ::stat named {};
     if (descriptor_ < 0 || ::fstat(descriptor_, &opened) != 0)
       fail(path_.string(), ": cannot make this lock file: ", std::strerror(errno));
-    if (!S_ISREG(opened.st_mode)) fail(path_.string(), ": this is no ordinary file");
+    if (!S_ISREG(opened.st_mode)) fail(path_.string(), ": this is not an ordinary file");
     int failed = 0;
     do failed = ::flock(descriptor_, LOCK_EX | LOCK_NB);
     while (failed != 0 && errno == EINTR);
@@ -144,7 +144,8 @@ std::string LockFile::acquire(const std::string& held_for) {
   const ::ssize_t length = ::pread(descriptor_, bytes.data(), bytes.size(), 0);
   const std::string before(bytes.data(), to_size(std::max<::ssize_t>(length, 0)));
   if (!before.empty() && !before.starts_with("process "))
-    fail(path_.string(), ": this is no lock file of this program; remove it or call it otherwise");
+    fail(path_.string(),
+         ": this is not a lock file of this program; remove it or call it otherwise");
   const Holder holder = parse(before);
   const Holder self = this_process();
   const bool elsewhere = holder.process > 0 && holder.host != self.host;

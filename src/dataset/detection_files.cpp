@@ -123,10 +123,10 @@ class CocoReader : public nlohmann::json_sax<nlohmann::json> {
     return true;
   }
   void id(std::optional<std::int64_t> n) {
-    if (!n) refuse(key_, " is no integer");
+    if (!n) refuse(key_, " is not an integer");
     if (key_ == "image_id") {
       image_ = finder_.by_id(*n);
-      if (!image_) refuse("image_id ", *n, " is no image of the list");
+      if (!image_) refuse("image_id ", *n, " is not an image of the list");
       return;
     }
     const auto at = classes_.find(*n);

@@ -25,7 +25,7 @@ std::unique_ptr<ResultWriter> make_result_writer(const std::string& format,
                                                  const ResultTarget& target) {
   for (const ResultFormat& f : kFormats)
     if (format == f.name) return f.make(target);
-  fail("'", shown(format), "' is no format of results");
+  fail("'", shown(format), "' is not a format of results");
 }
 
 fs::path ResultTarget::file(const std::string& stem, const std::string& extension) const {

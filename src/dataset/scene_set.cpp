@@ -136,7 +136,7 @@ nlohmann::json mark_of(const SceneSetSettings& s) {
 
 void require_scene_folder(const fs::path& folder) {
   if (is_present(folder)) {
-    if (!is_folder(folder)) fail_at({folder.string(), 0}, "this is no folder");
+    if (!is_folder(folder)) fail_at({folder.string(), 0}, "this is not a folder");
     if (!is_present(folder / kMark) && !entries_of(folder).empty())
       fail_at({folder.string(), 0}, "this folder is not empty and holds no earlier scenes (no ",
               kMark, "); give another one");

@@ -124,7 +124,8 @@ class ReorgLayer final : public Layer {
     if (!reorg_.reverse && !pixels)
       fail(title(), ": stride=", s, " does not divide its input of ", in.w, 'x', in.h);
     if ((reorg_.reverse || historic_) && !channels)
-      fail(title(), ": the ", in.c, " input channels are no multiple of stride*stride = ", s * s);
+      fail(title(), ": the ", in.c,
+           " input channels are not a multiple of stride*stride = ", s * s);
     if (reorg_.reverse) return {in.n, in.h * s, in.w * s, in.c / (s * s)};
     return {in.n, in.h / s, in.w / s, in.c * s * s};
   }

@@ -98,7 +98,7 @@ void require_posterior(const Section& section, const Objectness& o, bool soft,
     section.fail_between(
         {"obj_calibrate", "obj_target", "rescore", "classfix", "objectness_smooth"},
         "obj_calibrate=1 needs hard targets: where they are an IoU, the "
-        "objectness is no probability of an object; use obj_target=one");
+        "objectness is not the probability of an object; use obj_target=one");
   if (!has_posterior(o.loss, weights))
     section.fail_between(
         {"obj_calibrate", "obj_loss", "obj_alpha", "obj_margin", "object_scale", "noobject_scale"},

@@ -169,7 +169,7 @@ TEST_F(ErrorTest, CfgFilesThatAreNone) {
                                  7));
   expect_refused(train(), "x.cfg:1: this is not a text file");
   work_.put("x.cfg", work_.get("x.data"));
-  expect_refused(train(), "x.cfg:1: a key before the first [section]: this is no .cfg");
+  expect_refused(train(), "x.cfg:1: a key before the first [section]: this is not a .cfg");
   work_.put("x.cfg", std::string(1 << 20, '\x81'));
   expect_refused(train(), "x.cfg:1: ");
   work_.put("x.cfg", "[net]\nbatch=" + std::string(100000, '9') + "\n");

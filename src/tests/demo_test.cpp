@@ -288,7 +288,7 @@ TEST_F(DemoVideoTest, TrackingNumbersAndCountsObjects) {
 
 TEST_F(DemoVideoTest, WhatCannotBeReadEndsInOneSentence) {
   work_.put("text.mp4", "no video");
-  for (const auto& [source, said] : {std::pair{"text.mp4", "text.mp4: this is no video"},
+  for (const auto& [source, said] : {std::pair{"text.mp4", "text.mp4: this is not a video"},
                                      {"missing.mp4", "missing.mp4: cannot read this file"},
                                      {"http://127.0.0.1:1/x", "this stream cannot be opened"}}) {
     const CommandResult ran = demo({source, "-nogpu"});

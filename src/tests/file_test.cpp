@@ -25,7 +25,8 @@ TEST_F(FileTest, LinksInACircleAreReportedWithASentence) {
       error_of([&] { make_folder(loop / "x"); }).find((loop / "x").string() + ": cannot make"), 0u);
   EXPECT_EQ(error_of([&] { entries_of(loop); }).find(loop.string() + ": cannot read this folder"),
             0u);
-  EXPECT_EQ(error_of([&] { require_scene_folder(loop); }), loop.string() + ": this is no folder");
+  EXPECT_EQ(error_of([&] { require_scene_folder(loop); }),
+            loop.string() + ": this is not a folder");
   for (const bool recursive : {false, true}) {
     const ImagePaths images = cli::images_of({folder_.string()}, recursive);
     ASSERT_EQ(images.size(), 1u);

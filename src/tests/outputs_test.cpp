@@ -317,7 +317,7 @@ TEST_F(LockTest, TheProcessIsLookedFor) {
     EXPECT_EQ(train().exit_code, 0) << junk;
   }
   work_.put("backup/x.lock", "of another program");
-  expect_refused(train(), "backup/x.lock: this is no lock file of this program");
+  expect_refused(train(), "backup/x.lock: this is not a lock file of this program");
   EXPECT_EQ(work_.get("backup/x.lock"), "of another program");
 }
 

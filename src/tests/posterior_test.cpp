@@ -222,7 +222,7 @@ TEST(ObjCalibrate, IsRefusedWhereNoProbabilityFollows) {
   for (const Mode mode : {Mode::training, Mode::inference}) {
     EXPECT_EQ(refusal("yolo", "obj_loss=quality_focal\nobj_target=iou\nobj_calibrate=1\n", mode),
               "x.cfg:18: [yolo] obj_calibrate: obj_calibrate=1 needs hard targets: where they are "
-              "an IoU, the objectness is no probability of an object; use obj_target=one");
+              "an IoU, the objectness is not the probability of an object; use obj_target=one");
     EXPECT_NE(refusal("yolo", "obj_loss=asymmetric\nobj_calibrate=1\n", mode), "");
     EXPECT_NE(refusal("region", "obj_loss=ce\nrescore=1\nobj_calibrate=1\n", mode), "");
     for (const char* alpha : {"0", "1"})

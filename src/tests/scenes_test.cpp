@@ -141,7 +141,7 @@ TEST(SceneSet, AFileIsNoFolder) {
     write_scene_set(work.path("a"), {.scenes = small()});
     FAIL();
   } catch (const Error& e) {
-    EXPECT_NE(std::string(e.what()).find("this is no folder"), std::string::npos) << e.what();
+    EXPECT_NE(std::string(e.what()).find("this is not a folder"), std::string::npos) << e.what();
   }
 }
 

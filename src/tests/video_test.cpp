@@ -197,7 +197,7 @@ TEST_F(VideoFile, AFrameOfAnotherSizeIsFittedWithBars) {
 
 TEST_F(VideoFile, WhatCannotBeOpenedIsReportedByName) {
   const auto text = file("text.mp4", "this is no video");
-  EXPECT_NE(error_of([&] { open_video_file(text); }).find("text.mp4: this is no video"),
+  EXPECT_NE(error_of([&] { open_video_file(text); }).find("text.mp4: this is not a video"),
             std::string::npos);
   EXPECT_NE(error_of([&] { open_video_file(folder_ / "no.mp4"); }).find("No such file"),
             std::string::npos);

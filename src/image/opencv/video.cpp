@@ -179,7 +179,7 @@ class ScreenWindow : public Window {
 std::unique_ptr<VideoSource> open_file(const fs::path& path) {
   silence_libraries();
   cv::VideoCapture capture(path.string(), cv::CAP_FFMPEG);
-  if (!capture.isOpened()) fail(path.string(), ": this is no video that can be decoded");
+  if (!capture.isOpened()) fail(path.string(), ": this is not a video that can be decoded");
   return std::make_unique<CaptureSource>(path.string(), std::move(capture), false);
 }
 
