@@ -2,6 +2,8 @@
 #include "cli/command.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
 #include <utility>
 
 #include "cli/documents.h"
@@ -51,6 +53,22 @@ Option declared(CLI::App& app, std::string_view names, const Value& value, std::
   return Option(*std::visit(
       [&](const auto& to) { return declare(app, long_names(names), to, std::string(help)); },
       value));
+}
+
+// Of names of files and folders: "" would be another place than any that was meant, or none.
+Option refuse_empty(const Option& named) {
+  return named.check([](const std::string& name) {
+    return name.empty() ? "it is empty; give a name, or leave it out" : "";
+  });
+}
+
+// Options that name what is written.
+bool names_an_output(std::string_view names) {
+  constexpr std::array<std::string_view, 9> kOutputs{
+      "-out",    "-prefix",       "-backup",           "-json", "-curves",
+      "-errors", "-out_filename", "-json_file_output", "-tune"};
+  const std::string_view first = names.substr(0, names.find(','));
+  return std::find(kOutputs.begin(), kOutputs.end(), first) != kOutputs.end();
 }
 
 OptionDoc document(const CLI::Option& o, const CLI::Formatter& formatter) {
@@ -146,7 +164,7 @@ Option Option::excludes(const Option& other) const {
 
 Option Option::input(const char* what) const {
   option_->each([what](const std::string& file) { run_inputs().add(what, file); });
-  return *this;
+  return refuse_empty(*this);
 }
 
 Option Option::value_name(const char* name) const {
@@ -165,11 +183,12 @@ Option Option::for_compatibility() const {
 }
 
 Option Command::argument(std::string_view name, const Value& value, std::string_view help) const {
-  return declared(*app_, name, value, help);
+  return refuse_empty(declared(*app_, name, value, help));
 }
 
 Option Command::option(std::string_view names, const Value& value, std::string_view help) const {
-  return declared(*app_, names, value, help);
+  const Option made = declared(*app_, names, value, help);
+  return names_an_output(names) ? refuse_empty(made) : made;
 }
 
 Option Command::flag(std::string_view names, bool& given, std::string_view help) const {

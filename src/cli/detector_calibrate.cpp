@@ -32,11 +32,10 @@ void print(const Recalibration& r) {
       fmt::print("{:>5.1f} to {:>3.1f} {:>10} {:>10.3f} {:>10.3f}\n", bin.low, bin.high,
                  bin.detections, bin.mean_confidence, bin.precision());
   if (r.map.knots().empty())
-    fmt::print("temperature {:.3f}: confidences {}\n", r.map.temperature(),
+    fmt::print("{}: confidences {}\n", text_of(r.map),
                r.map.temperature() > 1 ? "were too far from .5" : "were too near .5");
   else
-    fmt::print("isotonic curve of {}\n",
-               plural(static_cast<std::int64_t>(r.map.knots().size()), "point"));
+    fmt::print("{}\n", text_of(r.map));
   fmt::print(
       "D-ECE {:.4f} before, {:.4f} after (each half of the images by the fit to the other); {} "
       "hits "
@@ -66,7 +65,10 @@ int calibrate(const Options& o) {
                is_present(file) ? cat(", ", printable(file.string()), " stays as it is") : "");
     return 0;
   }
-  write_calibration(file, calibrated_network(net, checksum), r);
+  const CalibratedNetwork calibrated = calibrated_network(net, checksum);
+  const std::string earlier = calibration_text(file, calibrated);
+  write_calibration(file, calibrated, r);
+  if (!earlier.empty()) fmt::print("this replaces the earlier calibration: {}\n", earlier);
   fmt::print("-> {}; -calibrate of test, demo, detect, map and valid takes it\n",
              printable(file.string()));
   return 0;

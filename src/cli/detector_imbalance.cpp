@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "cfg/data_file.h"
 #include "cli/common_flags.h"
@@ -44,12 +45,18 @@ void check_outputs(const Options& o) {
   require_writable_file(o.out + ".csv", format_of(kImbalanceCsvHeader));
 }
 
-void write_charts(const Options& o, const ObjectnessStatistics& s, const fs::path& log) {
-  std::optional<TrainingHistory> history;
-  if (!log.empty()) {
-    history = read_history(log);
-    log::info(cat("shares over training from ", printable(log.string())));
-  }
+// For the chart, before long work; none where there is no log.
+std::optional<TrainingHistory> history_for(const Options& o, const fs::path& weights) {
+  if (o.out.empty()) return std::nullopt;
+  const fs::path log = o.log.empty() ? log_next_to(weights) : fs::path(o.log);
+  if (log.empty()) return std::nullopt;
+  TrainingHistory history = read_history(log);
+  log::info(cat("shares over training from ", printable(log.string())));
+  return history;
+}
+
+void write_charts(const Options& o, const ObjectnessStatistics& s,
+                  const std::optional<TrainingHistory>& history) {
   write_chart(o.out, imbalance_chart(s, history ? &*history : nullptr),
               o.dark ? Theme::dark : Theme::light);
   write_file_atomically(o.out + ".csv", imbalance_csv(s));
@@ -81,6 +88,7 @@ int imbalance(const Options& o) {
   const DataFile data = open_data(network, ListedFiles::images_and_labels);
   const ImagePaths listed = read_image_list(required(data, data.valid, "valid"));
   check_outputs(o);
+  const std::optional<TrainingHistory> history = history_for(o, network.weights);
   Network net = open_network(network, kEvaluationBatch);
   LabelledImages labelled = read_all_labels(listed, classes_of(net), o.bad_labels);
   weigh_as_in_training(net, data, o.bad_labels);
@@ -100,8 +108,7 @@ int imbalance(const Options& o) {
     write_file_atomically(o.json, to_json(s));
     fmt::print("-> {}\n", printable(o.json));
   }
-  if (!o.out.empty())
-    write_charts(o, s, o.log.empty() ? log_next_to(network.weights) : fs::path(o.log));
+  if (!o.out.empty()) write_charts(o, s, history);
   return 0;
 }
 
@@ -120,12 +127,14 @@ void add_detector_imbalance(Program& program) {
       "Another loss: -set 'yolo.*.obj_loss=ce'. docs/focal.md says how to read it.");
   auto& o = command.options<Options>();
   add_positionals(command, o, Positionals::data_cfg_weights);
-  command.option("-out", o.out, "also draw OUT.svg and OUT.png, and write OUT.csv");
+  const Option out =
+      command.option("-out", o.out, "also draw OUT.svg and OUT.png, and write OUT.csv");
   command.option("-json", o.json, "also write the figures to this file").value_name("FILE");
   command.option("-log", o.log, "the training log (NAME_log.jsonl next to the weights)")
       .input("the log")
+      .needs(out)
       .value_name("FILE");
-  command.flag("-dark", o.dark, "a dark .png (the .svg is as its page is)");
+  command.flag("-dark", o.dark, "a dark .png (the .svg is as its page is)").needs(out);
   add_reading_flags(command, o);
   add_network_flags(command, o);
   add_darknet_habits(command);

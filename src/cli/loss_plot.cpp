@@ -29,7 +29,6 @@ std::vector<NamedLoss> losses_of(const Options& o) try {
 }
 
 int plot(const Options& o) {
-  if (o.out.empty()) throw Error("-out: expected the name of the files", 2);
   const std::vector<LossCurve> curves = loss_curves(losses_of(o));
   Chart chart = loss_chart(curves);
   if (const auto drawn = std::ssize(chart.panels.front().series); drawn > kStyles)

@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/input.h"
+#include "core/text.h"
 
 namespace darknet {
 namespace {
@@ -91,6 +92,25 @@ void write_calibration(const std::filesystem::path& file, const CalibratedNetwor
       out["curve"].push_back({confidence, precision});
   }
   write_file_atomically(file, out.dump(2) + "\n");
+}
+
+std::string text_of(const ConfidenceMap& map) {
+  return map.knots().empty() ? fmt::format("temperature {:.3f}", map.temperature())
+                             : "isotonic curve of " + plural(std::ssize(map.knots()), "point");
+}
+
+std::string calibration_text(const std::filesystem::path& file,
+                             const CalibratedNetwork& network) try {
+  if (!is_present(file)) return "";
+  const json from = json::parse(read_file(file, kMaxBytes));
+  const bool same = from.at("weights_checksum") == checksum_text(network.weights) &&
+                    from.at("obj_calibrate") == json(network.obj_calibrate);
+  return fmt::format("{} by {} in {}, D-ECE {:.4f} after it{}", text_of(map_of(file, from)),
+                     plural(from.at("detections").get<std::int64_t>(), "detection"),
+                     plural(from.at("images").get<std::int64_t>(), "image"),
+                     from.at("d_ece_after").get<double>(), same ? "" : ", of another network");
+} catch (const std::exception&) {
+  return "a file that is damaged";
 }
 
 ConfidenceMap read_calibration(const std::filesystem::path& file,

@@ -1,29 +1,59 @@
 #include "losses/loss_keys.h"
 
+#include <algorithm>
+#include <vector>
+
 #include "core/text.h"
 
 namespace darknet {
+namespace {
 
-LogitLoss parse_loss(const std::string& text) {
-  Section section("loss", {printable(text), 0});
-  const std::size_t colon = text.find(':');
-  section.add("name", text.substr(0, colon), 0);
-  std::string_view rest = colon == text.npos ? "" : std::string_view(text).substr(colon + 1);
-  while (!rest.empty()) {
-    const std::string_view pair = rest.substr(0, rest.find(','));
+std::vector<std::string> keys_of(const LogitLoss& loss) {
+  KeyDocs docs;
+  std::visit([&](const auto& l) { docs.add(l); }, loss);
+  std::vector<std::string> keys;
+  for (const KeyDoc& doc : docs.docs()) keys.push_back(doc.key);
+  return keys;
+}
+
+// "gamma=2,alpha=.25" into the section of a loss that `text` names.
+void add_keys(Section& section, std::string_view pairs, const LogitLoss& loss,
+              const std::string& text) {
+  const std::vector<std::string> known = keys_of(loss);
+  while (!pairs.empty()) {
+    const std::string_view pair = pairs.substr(0, pairs.find(','));
     const std::size_t equals = pair.find('=');
     if (equals == pair.npos)
-      fail(printable(text), ": '", shown(pair), "' is no key=value, as in focal:gamma=2,alpha=.25");
-    section.add(std::string(pair.substr(0, equals)), std::string(pair.substr(equals + 1)), 0);
-    rest.remove_prefix(std::min(rest.size(), pair.size() + 1));
+      fail(printable(text), ": '", shown(pair),
+           "' is not key=value, as in focal:gamma=2,alpha=.25");
+    const std::string key(pair.substr(0, equals));
+    if (std::find(known.begin(), known.end(), key) == known.end()) {
+      std::string list;
+      for (const std::string& one : known) list += (list.empty() ? "" : ", ") + one;
+      fail(printable(text), ": ", name_of(loss), " has no key '", shown(key), "'; ",
+           known.empty() ? "it has none at all" : "its keys are " + list);
+    }
+    if (section.has(key)) fail(printable(text), ": ", key, " is given twice");
+    section.add(key, std::string(pair.substr(equals + 1)), 0);
+    pairs.remove_prefix(std::min(pairs.size(), pair.size() + 1));
   }
-  if (const auto named = value_of<LogitLoss>(text.substr(0, colon)); named && is_of_batch(*named))
+}
+
+}  // namespace
+
+LogitLoss parse_loss(const std::string& text) {
+  const std::size_t colon = std::min(text.find(':'), text.size());
+  const std::string name = text.substr(0, colon);
+  if (const auto named = value_of<LogitLoss>(name); named && is_of_batch(*named))
     fail(printable(text), ": the weights of ", name_of(*named),
          " depend on the batch, so it has no curve");
+  const Where where{printable(text), 0};
+  Section names("loss", where), section("loss", where);
+  names.add("name", name, 0);
   LogitLoss loss =
-      value_of<LogitLoss>(section.word("name", "", OneOf{names_of<PointwiseLoss>()})).value();
+      value_of<LogitLoss>(names.word("name", "", OneOf{names_of<PointwiseLoss>()})).value();
+  add_keys(section, std::string_view(text).substr(std::min(colon + 1, text.size())), loss, text);
   std::visit([&](auto& l) { section.read(l); }, loss);
-  section.finish();
   require_sound(section, "", loss);
   return loss;
 }

@@ -85,7 +85,7 @@ const Usage kUsage[] = {
      "-max_batches is given 2 times"},
     {"format_without_out",
      {"detector", "test", "x.data", "x.cfg", "x.weights", "images/0.png", "-format", "coco"},
-     "-format requires --out"},
+     "darknet detector test: -format needs -out\n"},
     {"unknown_command", {"detektor"}, "unknown command 'detektor'; did you mean 'detector'?"},
     {"unknown_subcommand",
      {"detector", "trian", "x.data"},
@@ -130,6 +130,18 @@ const Usage kUsage[] = {
     {"whole_number_large",
      {"detector", "train", "x.data", "x.cfg", "-patience", "9223372036854775808", "-map"},
      "9223372036854775808"},
+    {"flag_without_its_other",
+     {"detector", "sweep", "x.data", "x.cfg", "-vary", "obj_loss=ce,focal", "-tune_share", ".3"},
+     "darknet detector sweep: -tune_share needs -tune\n"},
+    {"log_without_a_chart",
+     {"detector", "imbalance", "x.data", "x.cfg", "x.weights", "-log", "x_log.jsonl"},
+     "darknet detector imbalance: -log needs -out\n"},
+    {"flags_that_exclude_each_other",
+     {"detector", "train", "x.data", "x.cfg", "-hours", "1", "-epochs", "2"},
+     "darknet detector train: -epochs and -hours cannot be given together\n"},
+    {"short_flags_that_exclude_each_other",
+     {"detector", "train", "x.data", "x.cfg", "-i", "0", "-gpus", "0"},
+     "darknet detector train: -gpus and -i cannot be given together\n"},
     // found by the commands
     {"gpu_twice",
      {"detector", "train", "x.data", "x.cfg", "-gpus", "0,0"},
@@ -137,11 +149,46 @@ const Usage kUsage[] = {
     {"map_of_nothing", {"detector", "map", "x.data"}, "darknet detector map: expected a cfg"},
     {"images_without_train", {"bench", "x.cfg", "-data", "x.data"}, "darknet bench: -data: images"},
     {"background_of_nothing", {"synth", "folder", "-background", "9"}, "darknet synth: "},
-    {"help_of_nothing", {"help", "frobnicate"}, "darknet help: 'frobnicate' is no command"},
+    {"help_of_nothing",
+     {"help", "frobnicate"},
+     "darknet help: 'frobnicate' is neither a command nor a section"},
 };
 std::string name_of(const auto& info) { return info.param.name; }
 INSTANTIATE_TEST_SUITE_P(Cli, UsageErrors, testing::ValuesIn(kUsage),
                          name_of<testing::TestParamInfo<Usage>>);
+
+// "" would be another place than any that was meant.
+TEST_F(UsageTest, EmptyNamesOfFilesAreRefused) {
+  const std::vector<std::vector<std::string>> commands{
+      {"detector", "sweep", "x.data", "x.cfg", "-vary", "obj_loss=ce,focal", "-out"},
+      {"detector", "compare", "x.data", "x.cfg", "-out"},
+      {"detector", "train", "x.data", "x.cfg", "-backup"},
+      {"detector", "init", "x.data", "-out"},
+      {"detector", "test", "x.data", "x.cfg", "x.weights", "images/0.png", "-prefix"},
+      {"detector", "test", "x.data", "x.cfg", "x.weights", "images/0.png", "-out"},
+      {"detector", "valid", "x.data", "x.cfg", "x.weights", "-out"},
+      {"detector", "map", "x.data", "x.cfg", "x.weights", "-curves"},
+      {"detector", "recall", "x.data", "x.cfg", "x.weights", "-out"},
+      {"detector", "imbalance", "x.data", "x.cfg", "x.weights", "-json"},
+      {"detector", "calc_anchors", "x.data", "-num_of_clusters", "2", "-out"},
+      {"detector", "demo", "x.data", "x.cfg", "x.weights", "images", "-out_filename"},
+      {"bench", "x.cfg", "-tune"},
+      {"chart", "x_log.jsonl", "-out"},
+      {"loss", "plot", "-out"},
+      {"report", "gain", "r", "-out"}};
+  put_tiny_weights(work_, "x.weights");
+  for (std::vector<std::string> words : commands) {
+    const std::string said = words.back() + ": it is empty; give a name";
+    words.emplace_back("");
+    expect_refused(work_.darknet(words), said, 2);
+  }
+  const std::string said = ": it is empty; give a name";
+  expect_refused(work_.darknet({"detector", "train", "x.data", ""}), "cfg" + said, 2);
+  expect_refused(work_.darknet({"synth", ""}), "folder" + said, 2);
+  expect_refused(work_.darknet({"detector", "compare", "x.data", "x.cfg", "-weights", ""}),
+                 "-weights" + said, 2);
+  EXPECT_FALSE(work_.has("runs") || work_.has("backup"));
+}
 
 TEST_F(UsageTest, BehindTwoDashesNothingIsAFlag) {
   put_tiny_weights(work_, "x.weights");
@@ -244,7 +291,8 @@ TEST_F(UsageTest, CheckComparesTwoDevices) {
   EXPECT_NE(ran.out.find("passed"), std::string::npos) << ran.all();
   EXPECT_NE(ran.out.find("cpu in f32"), std::string::npos) << ran.all();
   expect_refused(work_.darknet({"check", "x.cfg", "-devices", "cpu"}), "expected two", 2);
-  expect_refused(work_.darknet({"check", "x.cfg", "-devices", "cpu,gpu"}), "'gpu' is no device", 2);
+  expect_refused(work_.darknet({"check", "x.cfg", "-devices", "cpu,gpu"}), "'gpu' is not a device",
+                 2);
   expect_refused(work_.darknet({"check", "x.cfg", "-devices", "cpu,cuda:77"}), "cuda:77");
 }
 

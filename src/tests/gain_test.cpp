@@ -225,7 +225,7 @@ TEST_F(GainTest, IsACommand) {
   EXPECT_TRUE(work.has("o p/gain.svg"));
   expect_refused(work.darknet({"report", "gain", "a", "-out", "a"}), "its own page", 2);
   expect_refused(work.darknet({"report", "gain", "none"}), "'none': there is no such folder");
-  expect_refused(work.darknet({"report", "gain", "a", ""}), "'': there is no such folder");
+  expect_refused(work.darknet({"report", "gain", "a", ""}), "folders: it is empty", 2);
   expect_refused(work.darknet({"report", "gain", "a", "./a/"}), "given twice", 2);
   EXPECT_FALSE(work.has("runs"));
 }

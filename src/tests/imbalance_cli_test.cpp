@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "report/imbalance_chart.h"
@@ -135,6 +137,22 @@ TEST_F(ScenesCli, ImbalanceReplacesNothingElse) {
   EXPECT_EQ(work_.get("figures.csv"), "class,name\n");
 }
 
+// Before the network has run over all images.
+TEST_F(ScenesCli, ImbalanceReadsItsLogFirst) {
+  work_.put("other_log.jsonl", std::string("no log\n"));
+  for (const CommandResult& ran :
+       {run("imbalance", {"-out", "figures", "-json", "x.json", "-log", "other_log.jsonl"}),
+        run("imbalance", {"-out", "figures", "-json", "x.json", "-log", "none.jsonl"})}) {
+    EXPECT_EQ(ran.exit_code, 1) << ran.all();
+    EXPECT_NE(ran.err.find(".jsonl: "), std::string::npos) << ran.all();
+    EXPECT_EQ(ran.out, "");
+  }
+  EXPECT_FALSE(work_.has("x.json"));
+  work_.put("scenes_log.jsonl", std::string("no log\n"));  // the one next to the weights
+  expect_refused(run("imbalance", {"-out", "figures"}), "scenes_log.jsonl:1: ");
+  EXPECT_EQ(run("imbalance").exit_code, 0) << "nothing is drawn";
+}
+
 double map_of(const json& figures) { return figures["map"]; }
 
 TEST_F(ScenesCli, CalibrateWritesWhatCalibrateTakes) {
@@ -156,6 +174,31 @@ TEST_F(ScenesCli, CalibrateWritesWhatCalibrateTakes) {
   const double raw = read("plain.json")["best_f1_threshold"],
                mapped = read("calibrated.json")["best_f1_threshold"];
   EXPECT_NEAR(std::log(mapped / (1 - mapped)), std::log(raw / (1 - raw)) / temperature, 2e-3);
+}
+
+TEST_F(ScenesCli, CalibrateSaysWhatItReplaces) {
+  const std::string replaces = "this replaces the earlier calibration: ";
+  const CommandResult first = run("calibrate", {"-thresh", ".01"});
+  EXPECT_EQ(first.out.find(replaces), std::string::npos) << first.all();
+  const json file = read("scenes.calibration.json");
+  const double temperature = file["temperature"], error = file["d_ece_after"];
+  std::array<char, 200> said{};
+  std::snprintf(said.data(), said.size(),
+                "temperature %.3f by %d detections in %d images, D-ECE %.4f after it\n",
+                temperature, file["detections"].get<int>(), kImages, error);
+  const CommandResult second = run("calibrate", {"-thresh", ".01", "-method", "isotonic"});
+  EXPECT_NE(second.out.find(replaces + said.data()), std::string::npos)
+      << said.data() << second.all();
+  const auto points = read("scenes.calibration.json")["curve"].size();
+  std::string weights = work_.get("scenes.weights");
+  weights[12] ^= 1;  // the images seen, in the header
+  work_.remove("scenes.weights");
+  work_.put("scenes.weights", weights);
+  const CommandResult third = run("calibrate", {"-thresh", ".01"});
+  EXPECT_NE(third.out.find(cat(replaces, "isotonic curve of ", points, " points by ")),
+            std::string::npos)
+      << third.all();
+  EXPECT_NE(third.out.find(", of another network\n"), std::string::npos) << third.all();
 }
 
 TEST_F(ScenesCli, CalibrationOfOtherWeightsIsRefused) {

@@ -373,7 +373,12 @@ TEST(LossText, IsReadAndRefused) {
   EXPECT_EQ(poly.gamma, .5f);
   EXPECT_NE(refused("foca").find("did you mean 'focal'?"), std::string::npos);
   EXPECT_EQ(refused("focal:gamma=9"), "focal:gamma=9: [loss] gamma: 9 is outside [0, 8]");
-  EXPECT_NE(refused("ce:gamma=2").find("gamma: unknown key"), std::string::npos);
+  EXPECT_EQ(refused("focal:gama=2"),
+            "focal:gama=2: focal has no key 'gama'; its keys are gamma, alpha");
+  EXPECT_EQ(refused("focal:name=ce"),
+            "focal:name=ce: focal has no key 'name'; its keys are gamma, alpha");
+  EXPECT_EQ(refused("ce:gamma=2"), "ce:gamma=2: ce has no key 'gamma'; it has none at all");
+  EXPECT_EQ(refused("focal:gamma=2,gamma=3"), "focal:gamma=2,gamma=3: gamma is given twice");
   EXPECT_NE(refused("focal:gamma"), "");
   EXPECT_NE(refused("focal:gamma=2,,alpha=1"), "");
   EXPECT_NE(refused("quality_focal:gamma=.5").find("gradient is infinite"), std::string::npos);

@@ -100,9 +100,9 @@ TEST(Server, APortInUseAndAForeignAddressAreRefused) {
   const std::string in_use = error_of([&] { FrameServer({.image_port = first.image_port()}); });
   EXPECT_NE(in_use.find("in use"), std::string::npos);
   EXPECT_NE(in_use.find("give another port"), std::string::npos);
-  EXPECT_NE(
-      error_of([&] { FrameServer({.bind = "192.0.2.1", .image_port = 0}); }).find("192.0.2.1"),
-      std::string::npos);
+  EXPECT_TRUE(error_of([&] {
+                FrameServer({.bind = "192.0.2.1", .image_port = 0});
+              }).starts_with("-bind 192.0.2.1: this address cannot be used"));
 }
 
 int threads_now() {

@@ -4,6 +4,7 @@
 #include <netdb.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <condition_variable>
@@ -15,6 +16,7 @@
 #include "core/error.h"
 #include "core/index.h"
 #include "core/start_thread.h"
+#include "core/text.h"
 #include "web/http_socket.h"
 
 namespace darknet {
@@ -44,6 +46,32 @@ bool is_loopback(const std::string& address, bool numeric) {
   const bool loopback = is_loopback(*found->ai_addr);
   ::freeaddrinfo(found);
   return loopback;
+}
+
+// Whether a server of this machine can have the address, by any free port of it: what is wrong with
+// a port says nothing about that.
+bool is_usable(const std::string& address) {
+  ::addrinfo hints{}, *found = nullptr;
+  hints.ai_socktype = SOCK_STREAM, hints.ai_flags = AI_PASSIVE;
+  if (::getaddrinfo(address.c_str(), "0", &hints, &found) != 0) return false;
+  bool usable = false;
+  for (const ::addrinfo* a = found; a && !usable; a = a->ai_next) {
+    const int tried = ::socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC, a->ai_protocol);
+    if (tried < 0) continue;
+    usable = ::bind(tried, a->ai_addr, a->ai_addrlen) == 0;
+    ::close(tried);
+  }
+  ::freeaddrinfo(found);
+  return usable;
+}
+
+[[noreturn]] void refuse_address(const HttpAddress& address) {
+  if (!is_usable(address.bind))
+    fail("-bind ", printable(address.bind),
+         ": this address cannot be used, because this machine does not have it; give another one, "
+         "such as 127.0.0.1, or 0.0.0.0 for all that it has");
+  fail("cannot listen on ", address.bind, ":", address.port,
+       ": the port is in use or reserved; give another port (0: any free one)");
 }
 
 // "[::1]:8090" -> "::1", "localhost:8090" -> "localhost".
@@ -193,10 +221,7 @@ HttpListener::HttpListener(const HttpAddress& address)
   });
   const auto& [bind, port] = address;
   port_ = port == 0 ? server_->bind_to_any_port(bind) : port;
-  if (port_ < 0 || (port != 0 && !server_->bind_to_port(bind, port)))
-    fail("cannot listen on ", bind, ":", port,
-         ": the port is in use or reserved, or the address is none of this machine's; give another "
-         "port (0: any free one)");
+  if (port_ < 0 || (port != 0 && !server_->bind_to_port(bind, port))) refuse_address(address);
 }
 
 HttpListener::~HttpListener() {
