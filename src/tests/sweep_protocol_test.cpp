@@ -49,6 +49,16 @@ Words plus(Words words, const Words& more) {
 const Words kTune{"-tune", "-seeds", "1..2"};
 const Words kConfirm = plus(kTune, {"-confirm", "2"});
 
+// Of a run whose result is put as where it diverged, and stays.
+void expect_retry_refused(const Workspace& work, const std::string& run, const std::string& said) {
+  const std::string result = run + "/result.json";
+  auto record = json_of(work, result);
+  record["state"] = "diverged", record["reason"] = "it is not finite", record["iteration"] = 3;
+  work.put(result, record.dump());
+  expect_refused(sweep(work, plus(kConfirm, {"-retry"})), "-retry: " + said);
+  EXPECT_EQ(work.get(result), record.dump());
+}
+
 TEST_F(ProtocolTest, TuningLeavesValidAloneAndItsImagesOutOfTheTraining) {
   for (const char* unseen : {"images/6.png", "images/6.txt", "images/7.png", "images/7.txt"})
     work_.remove(unseen);
@@ -177,14 +187,8 @@ TEST_F(ProtocolTest, NothingIsAddedToATuningThatIsConfirmed) {
   EXPECT_FALSE(work_.has("r/mse-seed1") || work_.has("r/ce-seed3"));
   const CommandResult fewer = sweep(work_, {"-tune", "-seed", "2", "-confirm", "2"});
   EXPECT_EQ(fewer.exit_code, 0) << fewer.all();
-  // As where it diverged.
-  const std::string result = "r/focal-seed1/result.json";
-  auto record = json_of(work_, result);
-  record["state"] = "diverged", record["reason"] = "it is not finite", record["iteration"] = 3;
-  work_.put(result, record.dump());
-  expect_refused(sweep(work_, plus(kConfirm, {"-retry"})),
-                 "-retry: focal, seed 1 diverged in the tuning, whose confirmation has begun");
-  EXPECT_EQ(work_.get(result), record.dump());
+  expect_retry_refused(work_, "r/focal-seed1",
+                       "focal, seed 1 diverged in the tuning, whose confirmation has begun");
 }
 
 TEST_F(ProtocolTest, AConfirmationOfOtherVariantsIsASecondTry) {
@@ -283,14 +287,8 @@ TEST_F(ProtocolTest, AConfirmationIsNoOrdinarySweepAndItsRunsAreMadeOnce) {
        {Words{"-collect"}, Words{"-vary", "obj_loss=ce,focal", "-seeds", "1..2"}})
     expect_refused(work_.darknet(plus(inner, more)), "r -tune -confirm 2, or -collect in place");
   EXPECT_EQ(work_.get("r/confirm/sweep.json"), contents);
-  // As where it diverged.
-  const std::string result = "r/confirm/focal-seed1001/result.json";
-  auto record = json_of(work_, result);
-  record["state"] = "diverged", record["reason"] = "it is not finite", record["iteration"] = 3;
-  work_.put(result, record.dump());
-  expect_refused(sweep(work_, plus(kConfirm, {"-retry"})),
-                 "-retry: focal, seed 1001 diverged in the confirmation, whose runs are made once");
-  EXPECT_EQ(work_.get(result), record.dump());
+  expect_retry_refused(work_, "r/confirm/focal-seed1001",
+                       "focal, seed 1001 diverged in the confirmation, whose runs are made once");
   EXPECT_EQ(sweep(work_, kConfirm).exit_code, 0);
 }
 
