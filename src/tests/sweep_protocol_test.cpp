@@ -261,21 +261,29 @@ TEST_F(ProtocolTest, AMissingImageIsThatOfTheUsersList) {
 
 TEST_F(ProtocolTest, ItsFolderHoldsFromEveryWorkingDirectory) {
   ASSERT_EQ(sweep(work_, kTune).exit_code, 0);
-  const std::string from_images =
-      cat("cd '", work_.path("images").string(), "' && OMP_WAIT_POLICY=passive '",
-          program().string(), "' detector ");
-  const ShellResult same =
-      run_in_shell(from_images +
-                   "sweep ../x.data ../x.cfg -out ../r -images 0 -threads 1 -max_batches 4 "
-                   "-vary obj_loss=ce,focal -tune -seeds 1..2");
+  const auto in = [&](const char* folder, const std::string& command) {
+    return run_in_shell(cat("cd '", work_.path(folder).string(), "' && OMP_WAIT_POLICY=passive '",
+                            program().string(), "' detector ", command));
+  };
+  const std::string settings =
+      " -images 0 -threads 1 -max_batches 4 -vary obj_loss=ce,focal -tune -seeds 1..2";
+  const ShellResult same = in("images", "sweep ../x.data ../x.cfg -out ../r" + settings);
   EXPECT_EQ(same.exit_code, 0) << same.output;
   EXPECT_FALSE(holds(same.output, "== ")) << same.output;
-  const ShellResult repeated =
-      run_in_shell(from_images +
-                   "train ../r/tuning.data ../r/ce-seed1/x.cfg -threads 1 -backup ../again "
-                   "-seed 1 -nogpu");
+  const ShellResult repeated = in(
+      "images", "train ../r/tuning.data ../r/ce-seed1/x.cfg -threads 1 -backup ../again -seed 1");
   EXPECT_EQ(repeated.exit_code, 0) << repeated.output;
   EXPECT_TRUE(work_.get("again/x_final.weights") == work_.get("r/ce-seed1/x_final.weights"));
+  // Paths hold from the working directory first: other images there are not taken for these.
+  for (int i = 0; i < kTinyImages; ++i)
+    work_.put(cat("far/images/", i, ".png"), work_.get(cat("images/", i, ".png")));
+  work_.put("far/away/x.txt", std::string());
+  const ShellResult other =
+      in("far/away", "sweep ../../x.data ../../x.cfg -out ../../r" + settings);
+  EXPECT_EQ(other.exit_code, 1) << other.output;
+  EXPECT_TRUE(
+      holds(other.output, "r/tuning-train.txt: this folder holds the tuning split of other"))
+      << other.output;
 }
 
 TEST_F(ProtocolTest, AConfirmationIsNoOrdinarySweepAndItsRunsAreMadeOnce) {

@@ -43,8 +43,9 @@ class SweepFolder {
                         const std::vector<std::uint64_t>& seeds) const;
   // What its runs have in common; throws where it is the folder of no sweep.
   nlohmann::json settings() const;
-  // What it holds now; throws where it is the folder of no sweep, or one of other settings.
-  SweepContents contents(const nlohmann::json& settings) const;
+  // What it holds now; throws where it is the folder of no sweep, or of one whose settings are not
+  // `mine`.
+  SweepContents contents(const nlohmann::json& mine) const;
 
   // Throws where the folder holds something else than a sweep with these settings. Nothing is
   // written.

@@ -87,10 +87,10 @@ constexpr const char* kOtherwise =
     "; give another -out, or call from the folder where the sweep was begun";
 
 void require_images(const fs::path& kept, const ImagePaths& now, const DataFile& data) {
-  // A relative path counts from the list's folder, also where no image is there.
+  // Of a missing image the list has the path from its own folder, where others are found by it.
   const auto same = [&](const fs::path& a, const fs::path& b) {
     const std::string place = place_of(b);
-    return place_of(a) == place || place_of(kept.parent_path() / a) == place;
+    return place_of(a) == place || (!is_present(a) && place_of(kept.parent_path() / a) == place);
   };
   const ImagePaths before = read_image_list(kept);
   if (!std::equal(before.begin(), before.end(), now.begin(), now.end(), same))
