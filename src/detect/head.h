@@ -15,6 +15,9 @@
 
 namespace darknet {
 
+class RunningValues;
+struct StepState;
+
 enum class NmsKind : std::uint8_t { by_class, greedy, diou };
 constexpr auto choices(NmsKind) {
   return std::to_array<Named<NmsKind>>(
@@ -145,6 +148,13 @@ class Head {
   // the device).
   virtual const HeadTelemetry* sums() const = 0;
   virtual HeadTelemetry telemetry(const Stream&) const = 0;
+
+  // What its losses keep from step to step (detect/running_values.h), in a fixed order; none in a
+  // network that does not train.
+  virtual std::vector<RunningValues*> running() { return {}; }
+  // After a step, on every device with the sums of all: takes them into the values, unless the step
+  // made no update.
+  virtual void end_step(const Stream&, const StepState*) {}
 };
 
 }  // namespace darknet

@@ -5,6 +5,8 @@
 namespace darknet {
 namespace {
 
+constexpr std::int64_t kBitsPerFloat = 16, kFloatMask = (1 << kBitsPerFloat) - 1;
+
 struct AddArray {
   const float* from;
   float* to;
@@ -23,6 +25,26 @@ struct TakeRolling {
   RollingArrays a;
   float keep;
   DN_HD void operator()(std::int64_t i) const { a.value[i] = keep * a.kept[i] + a.shared[i]; }
+};
+
+struct ShareIntegers {
+  const std::int64_t* values;
+  float* shared;
+  DN_HD void operator()(std::int64_t i) const {
+    const std::int64_t bits = i % kFloatsPerInteger * kBitsPerFloat;
+    shared[i] = static_cast<float>(values[i / kFloatsPerInteger] >> bits & kFloatMask);
+  }
+};
+
+struct TakeIntegers {
+  const float* shared;
+  std::int64_t* values;
+  DN_HD void operator()(std::int64_t i) const {
+    std::int64_t sum = 0;
+    for (std::int64_t k = kFloatsPerInteger; k-- > 0;)
+      sum = (sum << kBitsPerFloat) + static_cast<std::int64_t>(shared[i * kFloatsPerInteger + k]);
+    values[i] = sum;
+  }
 };
 
 struct ShareError {
@@ -53,6 +75,14 @@ void share_rolling(const Stream& s, const RollingArrays& a, float keep, float we
 
 void take_rolling(const Stream& s, const RollingArrays& a, float keep) {
   for_each(s, a.n, TakeRolling{a, keep});
+}
+
+void share_integers(const Stream& s, const std::int64_t* values, float* shared, std::int64_t n) {
+  for_each(s, n * kFloatsPerInteger, ShareIntegers{values, shared});
+}
+
+void take_integers(const Stream& s, const float* shared, std::int64_t* values, std::int64_t n) {
+  for_each(s, n, TakeIntegers{shared, values});
 }
 
 void share_error(const Stream& s, const StepState* state, float* shared) {

@@ -23,6 +23,12 @@ struct RollingArrays {
 void share_rolling(const Stream&, const RollingArrays&, float keep, float weight);
 void take_rolling(const Stream&, const RollingArrays&, float keep);
 
+// Integers of 0 to 2^62 as four floats of 16 bits each, whose sums over at most 256 devices are
+// exact: n of them into 4 n `shared`, and the sums back.
+inline constexpr std::int64_t kFloatsPerInteger = 4;
+void share_integers(const Stream&, const std::int64_t* values, float* shared, std::int64_t n);
+void take_integers(const Stream&, const float* shared, std::int64_t* values, std::int64_t n);
+
 // An error of one device is an error of all: 1 or 0 into *shared; a sum above 0 means that one
 // failed.
 void share_error(const Stream&, const StepState*, float* shared);

@@ -12,6 +12,7 @@
 #include "detect/head.h"
 #include "detect/overlap.h"
 #include "kernels/objectness.h"
+#include "losses/equalized_focal.h"
 #include "losses/objectness.h"
 
 namespace darknet {
@@ -84,6 +85,7 @@ struct AssignArguments {
   TruthChoice* choices = nullptr;   // truths.images * truths.capacity
   AnchorRecord* records = nullptr;  // one per anchor
   const StepState* step = nullptr;
+  const double* class_gradients = nullptr;  // kernels/class_gradients.h; null: none yet
 
   DN_HD const Shape& grid() const { return logits.shape; }
   std::int64_t size() const { return logits.shape.pixels() * layout.anchors; }
@@ -101,6 +103,16 @@ struct AssignArguments {
   DN_HD const float* outputs(const AnchorPlace& at) const { return &out.at(at.pixel, at.first); }
   DN_HD float logit(const AnchorPlace& at, std::int64_t entry) const {
     return logits.at(at.pixel, at.first + entry);
+  }
+  // The loss on the logit of class k.
+  template <class L>
+  DN_HD auto loss_of_class(const L& loss, std::int64_t k) const {
+    if constexpr (losses::DiffersByClass<L>) {
+      const double* const sums = class_gradients ? class_gradients + 2 * k : nullptr;
+      return loss.of_class(sums ? losses::positive_negative_ratio(sums[0], sums[1]) : 1);
+    } else {
+      return loss;
+    }
   }
   DN_HD std::int64_t truths_of(const AnchorPlace& at) const { return truths.counts[at.image]; }
   DN_HD const Truth& truth(const AnchorPlace& at, std::int64_t t) const {

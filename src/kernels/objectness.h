@@ -18,6 +18,7 @@ struct AnchorLayout {
   std::int64_t anchors = 1, entries = 6;  // per cell; per anchor: 4 box, objectness, classes
   std::int64_t objectness = 4;            // index of the objectness among the entries
   DN_HD std::int64_t class_entry(std::int64_t k) const { return objectness + 1 + k; }
+  DN_HD std::int64_t classes() const { return entries - objectness - 1; }
 };
 
 // Gradient of the objectness entry of every anchor and its loss into the record, both times

@@ -225,8 +225,9 @@ struct YoloClasses {
     } else {
       for (std::int64_t k = 0; k < a.keys.classes; ++k) {
         const float y = smoothed(k == c ? 1.f : 0.f), w = k == c ? weight(c) : 1;
-        g(k) = w * loss.gradient(logit(k), y, k == c);
-        r.class_loss += w * loss.value(logit(k), y, k == c);
+        const auto own = a.loss_of_class(loss, k);
+        g(k) = w * own.gradient(logit(k), y, k == c);
+        r.class_loss += w * own.value(logit(k), y, k == c);
       }
     }
   }
@@ -249,10 +250,11 @@ struct YoloClasses {
       g(c) = w * plain.gradient(x, y, true);
       r.class_loss += w * plain.value(x, y, true);
     } else {
-      g(c) = w * loss.gradient(x, y, true);
-      const float positive = loss.value(x, y, true), before = weight_before(t, first);
+      const auto own = a.loss_of_class(loss, c);
+      g(c) = w * own.gradient(x, y, true);
+      const float positive = own.value(x, y, true), before = weight_before(t, first);
       r.class_loss +=
-          w * positive - (before < 0 ? loss.value(x, smoothed(0), false) : before * positive);
+          w * positive - (before < 0 ? own.value(x, smoothed(0), false) : before * positive);
     }
   }
 

@@ -8,6 +8,7 @@
 #include "core/index.h"
 #include "core/text.h"
 #include "detect/packed_truths.h"
+#include "kernels/class_gradients.h"
 
 namespace darknet {
 namespace {
@@ -94,11 +95,16 @@ Requirements DetectionHead::reshape(std::span<const Shape> in, Ops&, const PlanO
   Requirements r{.output = in[0], .needs_input = false, .needs_output = false};
   if (options.mode == Mode::inference) return r;
   if (sums_.bytes() == 0) sums_ = Buffer(context_.device, sizeof(HeadTelemetry));
+  const std::int64_t classes = setup_.keys.classes;
+  if (setup_.keeps_class_gradients && class_gradients_.empty())
+    class_gradients_ = {"class gradients", context_.device, 2 * classes, 2 * classes};
   const std::int64_t anchors = shape_.pixels() * layout_.anchors;
   const std::int64_t truths = shape_.n * std::max(setup_.keys.max_truths, context_.truths);
   r.saved = records_at() + anchors * std::int64_t{sizeof(AnchorRecord)};
   r.workspace = std::max({telemetry_scratch(anchors), objectness_scratch(anchors),
                           truths * std::int64_t{sizeof(TruthChoice)}});
+  if (!class_gradients_.empty())
+    r.workspace = std::max(r.workspace, class_gradient_scratch(anchors, classes));
   return r;
 }
 
@@ -118,8 +124,13 @@ void DetectionHead::forward(const Pass& pass, std::span<const TensorView> in, Te
       .truths = pass.truths,
       .choices = static_cast<TruthChoice*>(pass.workspace),
       .records = reinterpret_cast<AnchorRecord*>(static_cast<char*>(pass.saved) + records_at()),
-      .step = pass.step};
+      .step = pass.step,
+      .class_gradients = class_gradients_.arrays().values};
   assign_truths(pass.stream, a);
+  if (!class_gradients_.empty())
+    add_class_gradients(pass.stream,
+                        {a.gradient, a.records, layout_, class_gradients_.arrays().sums},
+                        pass.workspace);
   const ObjectnessArguments o = objectness_arguments(a);
   apply_objectness(pass.stream, setup_.objectness.loss, o, pass.workspace);
   sum_telemetry(pass.stream, o, static_cast<HeadTelemetry*>(sums_.data()), pass.workspace);
@@ -136,6 +147,17 @@ ObjectnessArguments DetectionHead::objectness_arguments(const AssignArguments& a
           .gamma_ramp = setup_.objectness.gamma_ramp ? context_.burn_in : 0,
           .guided = setup_.objectness.guided ? setup_.keys.obj_normalizer.value : 0,
           .last_truth_wins = setup_.last_truth_wins};
+}
+
+std::vector<RunningValues*> DetectionHead::running() {
+  std::vector<RunningValues*> kept;
+  if (!class_gradients_.empty()) kept.push_back(&class_gradients_);
+  return kept;
+}
+
+void DetectionHead::end_step(const Stream& stream, const StepState* state) {
+  if (!class_gradients_.empty())
+    keep_class_gradients(stream, class_gradients_.arrays(), class_gradients_.values(), state);
 }
 
 void DetectionHead::backward(const Pass& pass, const BackwardArguments& a) {

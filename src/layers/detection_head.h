@@ -7,6 +7,7 @@
 #include <vector>
 #include "cfg/anchors_key.h"
 #include "detect/head.h"
+#include "detect/running_values.h"
 #include "kernels/assignment.h"
 #include "losses/objectness.h"
 #include "nn/layer.h"
@@ -43,6 +44,8 @@ class DetectionHead : public Layer, public Head {
     return static_cast<const HeadTelemetry*>(sums_.data());
   }
   HeadTelemetry telemetry(const Stream& s) const override { return to_host(s, sums()); }
+  std::vector<RunningValues*> running() override;
+  void end_step(const Stream&, const StepState*) override;
 
  protected:
   struct Setup {
@@ -56,6 +59,7 @@ class DetectionHead : public Layer, public Head {
     float gradient_factor = 1;                       // on all of the gradient
     float min_objectness = 0;                        // decoding: what is below counts as 0
     bool last_truth_wins = false;  // of those that share an anchor the others are lost
+    bool keeps_class_gradients = false;
   };
   // The constructor of a head calls it with what it has read.
   void set_up(Setup);
@@ -93,6 +97,7 @@ class DetectionHead : public Layer, public Head {
   AnchorTable anchors_;
   HeadSettings settings_;
   Buffer sums_;
+  RunningValues class_gradients_;
   Shape shape_;
 };
 

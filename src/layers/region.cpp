@@ -218,8 +218,9 @@ struct Assign {
       r.class_loss += scale * d * d / 2;
     } else {
       const float x = a.logit(at, 5 + k);
-      a.g(at, 5 + k) = scale * class_loss.gradient(x, y, own);
-      r.class_loss += scale * class_loss.value(x, y, own);
+      const auto loss = a.loss_of_class(class_loss, k);
+      a.g(at, 5 + k) = scale * loss.gradient(x, y, own);
+      r.class_loss += scale * loss.value(x, y, own);
     }
   }
 };
@@ -239,6 +240,7 @@ class RegionLayer final : public KeyedHead<RegionKeys> {
                 .min_objectness = keys_.classfix == -1 ? .5f : 0,  // Darknet
                 .last_truth_wins = true};
     read_class_loss(section);
+    setup.keeps_class_gradients = differs_by_class(class_loss_);
     if (section.training() || setup.objectness.calibrate) check_losses(section, setup.objectness);
     set_up(std::move(setup));
   }

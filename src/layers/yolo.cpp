@@ -157,6 +157,7 @@ class YoloLayer final : public KeyedHead<YoloKeys> {
                 .objectness = read_objectness(section, default_loss, keys_.obj_normalizer),
                 .gradient_factor = keys_.delta_normalizer};
     class_loss_ = read_sigmoid_class_loss(section, default_loss);
+    setup.keeps_class_gradients = differs_by_class(class_loss_);
     if (section.training() || setup.objectness.calibrate) check_losses(section, setup.objectness);
     counters_per_class_ = std::move(lists.counters_per_class);
     set_up(std::move(setup));
@@ -209,6 +210,8 @@ void YoloLayer::check_losses(const Section& section, const Objectness& objectnes
             "prediction overlaps little are trained towards 0; obj_target=one or iou fixes it"));
   if (keys_.label_smooth_eps > 0)
     require_hard_class_targets(section, class_loss_, "label_smooth_eps");
+  if (smooth && differs_by_class(class_loss_))  // positives may then have a negative's gradient
+    require_hard_class_targets(section, class_loss_, "objectness_smooth");
   if (keys_.truth_thresh < 1 && objectness.needs_labels)
     section.fail_between(
         {"truth_thresh", "obj_norm", "obj_prior", "obj_normalizer"},

@@ -1,9 +1,11 @@
 // Losses of the class scores of an assigned anchor: those on one logit, for each class by itself,
-// and those that look at the score of the true class alone.
+// the same where they are another for every class, and those that look at the score of the true
+// class alone.
 #pragma once
 #include <concepts>
 #include <cstdint>
 #include <string_view>
+#include "losses/equalized_focal.h"
 #include "losses/logit.h"
 #include "losses/losses.h"
 
@@ -70,8 +72,16 @@ concept OfTrueClass = requires(const losses::TrueClass& own) {
 };
 
 // Of class scores that are independent sigmoids.
-using SigmoidClassLoss = Extended<PointwiseLoss, losses::DarknetFocal>;
+using SigmoidClassLoss = Extended<PointwiseLoss, losses::DarknetFocal, losses::EqualizedFocal>;
 // All that the key cls_loss names.
-using ClassLoss = Extended<PointwiseLoss, losses::Softmax, losses::DarknetFocal>;
+using ClassLoss =
+    Extended<PointwiseLoss, losses::Softmax, losses::DarknetFocal, losses::EqualizedFocal>;
+
+// Whether it needs the gradients that each class had before.
+template <class... L>
+bool differs_by_class(const std::variant<L...>& loss) {
+  return std::visit([](const auto& l) { return losses::DiffersByClass<std::decay_t<decltype(l)>>; },
+                    loss);
+}
 
 }  // namespace darknet

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "core/math.h"
+#include "losses/equalized_focal.h"
 
 namespace darknet {
 namespace {
@@ -13,6 +14,15 @@ void require_balance(const Section& section, std::string_view key, std::string_v
     section.fail_between({key, "obj_loss"},
                          cat(key, "=auto is not for obj_loss=", name_of(loss), ", ", why,
                              "; give a number, such as ", key, example));
+}
+
+void refuse_class_loss(Section& section) {
+  if (section.text("obj_loss", "") == losses::EqualizedFocal::name)
+    section.fail("obj_loss",
+                 cat(losses::EqualizedFocal::name,
+                     " weighs classes against each other, and the objectness is but one; use "
+                     "obj_loss=focal, and cls_loss=",
+                     losses::EqualizedFocal::name, " for the class scores"));
 }
 
 // Why obj_gamma_ramp has no effect on a loss.
@@ -49,6 +59,7 @@ Objectness read_objectness(Section& section, std::string_view default_loss, Real
   ObjectnessKeys keys;
   const bool training = section.training();
   section.set_training(training || calibration.calibrate);  // the loss is used, so it is checked
+  if (section.training()) refuse_class_loss(section);
   section.read_training(keys);
   Objectness o{.rules = keys.rules, .calibrate = calibration.calibrate};
   o.loss = read_loss<LogitLoss>(section, "obj_",

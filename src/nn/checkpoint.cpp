@@ -1,10 +1,13 @@
 #include "nn/checkpoint.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "core/file.h"
 #include "core/index.h"
+#include "detect/running_values.h"
 
 namespace darknet {
 namespace {
@@ -22,6 +25,35 @@ std::vector<Optimizer::Array> arrays_of(const Network& net, Optimizer& optimizer
     arrays.push_back({cat("parameter ", i), &parameters[i]->value});
   for (Optimizer::Array& a : optimizer.state()) arrays.push_back(std::move(a));
   return arrays;
+}
+
+// f(name in the header, values) of all that the losses of the heads keep.
+template <class F>
+void for_each_running(const Network& net, F f) {
+  for (const HeadAt& at : net.heads())
+    for (RunningValues* r : at.head->running()) f(cat("layer ", at.layer, ": ", r->name()), *r);
+}
+
+json running_of(const Network& net) {
+  json all = json::object();
+  for_each_running(net, [&](const std::string& name, const RunningValues& r) {
+    all[name] = r.to_host(net.stream());
+  });
+  return all;
+}
+
+// What another loss left is not taken, and a loss without values of its own begins with none.
+void take_running(const json& header, const Network& net, const std::string& path) {
+  const json all = header.value("running", json::object());
+  for_each_running(net, [&](const std::string& name, RunningValues& r) {
+    const auto found = all.find(name);
+    if (found == all.end()) return;
+    const auto values = found->get<std::vector<double>>();
+    if (std::ssize(values) != r.values() ||
+        !std::ranges::all_of(values, [](double v) { return std::isfinite(v) && v >= 0; }))
+      fail(path, ": the file is damaged: '", name, "' in its header makes no sense");
+    r.copy_from(net.stream(), values);
+  });
 }
 
 json header_of(const TrainingState& s, const std::vector<Optimizer::Array>& arrays,
@@ -136,7 +168,9 @@ std::filesystem::path state_path(std::filesystem::path weights) {
 void save_state(const std::filesystem::path& path, const TrainingState& state, const Network& net,
                 Optimizer& optimizer) {
   const auto arrays = arrays_of(net, optimizer);
-  const std::string header = header_of(state, arrays, optimizer.has_average()).dump();
+  json described = header_of(state, arrays, optimizer.has_average());
+  described["running"] = running_of(net);
+  const std::string header = described.dump();
   AtomicFile file(path);
   Checksum sum;
   const auto put = [&](const void* data, std::size_t bytes) {
@@ -187,6 +221,7 @@ TrainingState load_state(const std::filesystem::path& path, Network& net, Optimi
       at += host.size() * sizeof(float);
     }
     optimizer.set_averaging(layout.header.at("averaging"));
+    take_running(layout.header, net, path.string());
     return state_of(layout.header, path.string());
   } catch (const json::exception& e) {
     fail(path.string(), ": the file is damaged: ", e.what());

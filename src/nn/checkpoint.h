@@ -42,8 +42,8 @@ struct TrainingState {
 void save_state(const std::filesystem::path&, const TrainingState&, const Network&, Optimizer&);
 // The state alone; throws where the file is damaged.
 TrainingState read_state(const std::filesystem::path&);
-// Also takes parameters and the optimizer's arrays from it. Throws where the file is damaged or
-// belongs to another network, naming what differs.
+// Also takes parameters, the optimizer's arrays and what losses keep from it. Throws where the file
+// is damaged or belongs to another network, naming what differs.
 TrainingState load_state(const std::filesystem::path&, Network&, Optimizer&);
 
 // x.weights -> x.state

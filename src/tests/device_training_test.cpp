@@ -9,6 +9,7 @@
 #include "core/file.h"
 #include "core/index.h"
 #include "dataset/scene_set.h"
+#include "detect/running_values.h"
 #include "nn/checkpoint.h"
 #include "nn/weights.h"
 #include "tests/temporary_folder.h"
@@ -64,6 +65,8 @@ class DeviceTraining : public testing_files::InFolder {
     return lines;
   }
   void expect_that_of_the_cpu(std::int64_t iterations) const;
+  // Of a .state file: what its losses keep becomes `factor` times what it was.
+  void change_running(const fs::path& state_file, double factor) const;
 
   fs::path cfg_;
   std::vector<std::string> keys_;  // SECTION.KEY=VALUE
@@ -77,6 +80,21 @@ std::vector<float> values(const std::string& weights) {
 }
 
 Device cuda(int index) { return {.type = DeviceType::cuda, .index = index}; }
+
+void DeviceTraining::change_running(const fs::path& path, double factor) const {
+  Network net(read_cfg(cfg_), {.mode = Mode::training});
+  Optimizer optimizer(net, net.settings());
+  const TrainingState state = load_state(path, net, optimizer);
+  double sum = 0;
+  for (const HeadAt& at : net.heads())
+    for (RunningValues* r : at.head->running()) {
+      std::vector<double> values = r->to_host(net.stream());
+      for (double& v : values) sum += v, v *= factor;
+      r->copy_from(net.stream(), values);
+    }
+  EXPECT_GT(sum, 0);
+  save_state(path, state, net, optimizer);
+}
 
 void DeviceTraining::expect_that_of_the_cpu(std::int64_t iterations) const {
   std::vector<std::vector<Device>> teams{{cuda(0)}};
@@ -110,7 +128,8 @@ TEST_F(DeviceTraining, IsThatOfTheCpuHoweverTheObjectnessIsWeighted) {
   const std::vector<std::string> kinds[] = {
       {"yolo.0.obj_loss=class_balanced", "yolo.0.obj_norm=positives_ema"},
       {"net.0.burn_in=2", "yolo.0.obj_loss=focal", "yolo.0.obj_gamma_ramp=1"},
-      {"yolo.0.obj_loss=ce", "yolo.0.obj_guided=1"}};
+      {"yolo.0.obj_loss=ce", "yolo.0.obj_guided=1"},
+      {"yolo.0.cls_loss=equalized_focal"}};
   for (const std::vector<std::string>& keys : kinds) {
     SCOPED_TRACE(keys.back());
     keys_ = keys;
@@ -176,6 +195,25 @@ TEST_F(DeviceTraining, AnAverageOfPositivesGoesOnFromACheckpointBitForBit) {
   EXPECT_TRUE(train("half", {{}}, 14, weights) == whole);
   EXPECT_EQ(read_state(state_path(weights)).positives_average,
             read_state(folder_ / "whole/x_last.state").positives_average);
+}
+
+// What the losses of the heads keep is part of the state: equalized focal loss its sums of
+// gradients, without which the eighth step would learn otherwise.
+TEST_F(DeviceTraining, WhatLossesKeepGoesOnFromACheckpointBitForBit) {
+  file("x.cfg", std::string(kCfg) + "cls_loss=equalized_focal\n");
+  const std::string whole = train("whole", {{}}, 14);
+  train("half", {{}}, 7);
+  fs::copy(folder_ / "half", folder_ / "without");
+  change_running(folder_ / "without/x_last.state", 0);
+  EXPECT_FALSE(train("without", {{}}, 14, folder_ / "without/x_last.weights") == whole);
+  EXPECT_TRUE(train("half", {{}}, 14, folder_ / "half/x_last.weights") == whole);
+  EXPECT_TRUE(read_file(folder_ / "half/x_last.state", kMaxBytes) ==
+              read_file(folder_ / "whole/x_last.state", kMaxBytes));
+  const fs::path damaged = folder_ / "without/x_last.state";
+  change_running(damaged, -1);
+  EXPECT_EQ(testing_files::error_of([&] { change_running(damaged, 0); }),
+            damaged.string() +
+                ": the file is damaged: 'layer 3: class gradients' in its header makes no sense");
 }
 
 TEST_F(DeviceTraining, GoesOnFromACheckpointBitForBit) {

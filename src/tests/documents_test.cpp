@@ -167,7 +167,8 @@ std::vector<std::vector<std::string>> rows_under(const std::string& page,
   return rows;
 }
 
-std::string documented_keys(const LogitLoss& loss) {
+template <class List>
+std::string documented_keys(const List& loss) {
   std::string text;
   std::visit(
       [&](auto l) {
@@ -204,6 +205,15 @@ TEST(Pages, LossesDescribesEveryLoss) {
     formulas.push_back(row[0]);
   }
   EXPECT_EQ(formulas, names);
+  std::vector<std::vector<std::string>> own, own_written;
+  for (const ClassLoss& loss : all_of<ClassLoss>())
+    if (!value_of<LogitLoss>(name_of(loss)))
+      own.push_back({cat('`', name_of(loss), '`'), documented_keys(loss)});
+  for (auto& row : rows_under(page, "## Losses of the class scores alone")) {
+    EXPECT_EQ(row.size(), 4u) << row[0];
+    own_written.push_back({row[0], row[1]});
+  }
+  EXPECT_EQ(own_written, own);
 }
 
 // The words of every command: {"detector", "train"}.

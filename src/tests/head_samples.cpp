@@ -104,6 +104,7 @@ const bool kYoloSamples = add_layer_samples({
     yolo("obj_loss=focal\niou_loss=ciou\n"),
     yolo("obj_loss=focal\nobj_gamma=.5\nobj_alpha=-1\niou_loss=giou\ncls_loss=focal\n"),
     yolo("obj_loss=focal\nobj_gamma_ramp=1\niou_loss=ciou\n"),  // in the third iteration
+    yolo("obj_loss=ce\niou_loss=ciou\ncls_loss=equalized_focal\n"),
     yolo("obj_loss=class_balanced\nobj_effective_beta=.9\niou_loss=ciou\n"),
     yolo("obj_loss=quality_focal\nobj_target=one\niou_loss=iou\ncls_loss=balanced_ce\n"),
     yolo("obj_loss=mse\niou_loss=diou\ncls_loss=quality_focal\nlabel_smooth_eps=.1\n"),

@@ -9,7 +9,7 @@
 
 #include "cli_harness.h"
 #include "image/image.h"
-#include "losses/losses.h"
+#include "losses/class_loss.h"
 #include "report/loss_chart.h"
 
 namespace darknet::test {
@@ -91,6 +91,8 @@ TEST_F(LossPlot, TheListHasEveryLossAndItsKeys) {
   std::vector<std::string> expected = names_of<LogitLoss>();
   for (std::string& name : expected)
     if (!value_of<PointwiseLoss>(name)) name += " (of the objectness only)";
+  for (const std::string& name : names_of<ClassLoss>())
+    if (!value_of<LogitLoss>(name)) expected.push_back(name + " (of the class scores only)");
   EXPECT_EQ(names, expected);
   EXPECT_NE(ran.out.find("  epsilon            1  [-1, 10]"), std::string::npos) << ran.out;
 }

@@ -19,6 +19,7 @@
 #include "kernels/activate.h"
 #include "kernels/all_reduce.h"
 #include "kernels/batch_norm.h"
+#include "kernels/class_gradients.h"
 #include "kernels/objectness.h"
 #include "kernels/pool.h"
 #include "kernels/update.h"
@@ -226,6 +227,15 @@ void check_all_reduce() {
     share_error(s, &state, row + 3 * n);
     take_error(s, row + 3 * n, &other);
     EXPECT_EQ(other.status, StepStatus::non_finite);
+    std::vector<std::int64_t> integers(to_size(n / kFloatsPerInteger));
+    for (std::size_t i = 0; i < integers.size(); ++i)
+      integers[i] = static_cast<std::int64_t>(random_bits(1, 2, i) >> 2);
+    std::vector<std::int64_t> sums(integers.size());
+    share_integers(s, integers.data(), row, std::ssize(integers));
+    std::copy_n(row, n, row + n);
+    add_array(s, row, row + n, n);
+    take_integers(s, row + n, sums.data(), std::ssize(sums));
+    for (std::size_t i = 0; i < sums.size(); ++i) EXPECT_EQ(sums[i], 2 * integers[i]);
     return bytes_of({&rows});
   }));
 }
@@ -295,6 +305,29 @@ void check_objectness() {
       })) << name_of(loss);
 }
 
+// Of more anchors than chunks of them.
+void check_class_gradients() {
+  constexpr AnchorLayout kLayout{.anchors = 3, .entries = 12};
+  const Shape shape{2, 31, 37, kLayout.anchors * kLayout.entries};
+  EXPECT_TRUE(same_in_any_order([&](const Stream& s) {
+    const Tensor gradient = random_tensor(shape, 1);
+    std::vector<AnchorRecord> records(to_size(shape.pixels() * kLayout.anchors));
+    for (std::size_t i = 0; i < records.size(); ++i) records[i].class_loss = i % 5 == 0 ? 1.f : 0.f;
+    std::vector<std::int64_t> sums(to_size(2 * kLayout.classes()), 7);
+    std::vector<double> values(sums.size(), .5);
+    const Buffer scratch({}, class_gradient_scratch(std::ssize(records), kLayout.classes()));
+    add_class_gradients(s, {gradient.view().as<>(), records.data(), kLayout, sums.data()},
+                        scratch.data());
+    const StepState state;
+    keep_class_gradients(s, {values.data(), sums.data()}, std::ssize(sums), &state);
+    EXPECT_GT(values[0], 1);
+    Bytes all;
+    append(all, sums);
+    append(all, values);
+    return all;
+  }));
+}
+
 void check_warp() {
   for (const std::int64_t channels : {1, 3}) {
     std::vector<std::uint8_t> pixels(to_size(2000 * channels));
@@ -321,6 +354,7 @@ void check_warp() {
 const std::map<std::string, void (*)()> kChecks = {
     {"kernels/activate.cpp", check_activate},
     {"kernels/batch_norm.cpp", check_batch_norm},
+    {"kernels/class_gradients.cpp", check_class_gradients},
     {"core/copy.cpp", check_copy},
     {"kernels/all_reduce.cpp", check_all_reduce},
     {"kernels/objectness.cpp", check_objectness},

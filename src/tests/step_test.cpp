@@ -2,6 +2,7 @@
 // and errors. Devices are the CPU, and two CUDA devices, simulated ones in a build without CUDA.
 #include "train/step.h"
 #include "core/index.h"
+#include "detect/running_values.h"
 
 #include <gtest/gtest.h>
 
@@ -9,6 +10,7 @@
 #include <limits>
 #include <set>
 #include <sstream>
+#include <tuple>
 
 #include "cfg/parse.h"
 #include "kernels/update.h"
@@ -21,7 +23,8 @@ namespace {
 
 constexpr std::int64_t kBatch = 8;
 
-// Batch normalisation, dropout, two heads of different kinds, an average of the weights.
+// Batch normalisation, dropout, two heads of different kinds, of which one keeps the gradients of
+// its classes, an average of the weights.
 std::vector<Section> cfg_of(std::int64_t subdivisions, const char* more = "",
                             const char* norms = "positives,positives") {
   const std::string both = norms;
@@ -43,7 +46,8 @@ std::vector<Section> cfg_of(std::int64_t subdivisions, const char* more = "",
           "\n"
           "[route]\nlayers=-4\n"
           "[convolutional]\nfilters=7\nsize=1\npad=1\nactivation=linear\n"
-          "[yolo]\nmask=2\nanchors=5,7,13,9,30,25\nnum=3\nclasses=2\nobj_norm=",
+          "[yolo]\nmask=2\nanchors=5,7,13,9,30,25\nnum=3\nclasses=2\n"
+          "cls_loss=equalized_focal\nobj_norm=",
           both.substr(comma + 1), "\n"));
   return parse_cfg(in, "net.cfg");
 }
@@ -100,6 +104,15 @@ struct Team {
   std::vector<std::vector<float>> trained(std::size_t member = 0) const {
     return parameters(member, true);
   }
+  // What the losses of the heads keep.
+  std::vector<double> running(std::size_t member = 0) const {
+    const Network& net = members[member]->net;
+    std::vector<double> all;
+    for (const HeadAt& at : net.heads())
+      for (const RunningValues* r : at.head->running())
+        for (const double v : r->to_host(net.stream())) all.push_back(v);
+    return all;
+  }
   Replica replica(std::size_t member) const {
     return {&members[member]->net, &members[member]->optimizer};
   }
@@ -147,6 +160,9 @@ TEST_P(SeveralDevices, TrainAsOneWithAsManyParts) {
       ASSERT_TRUE(a.finite && b.finite);
       EXPECT_NEAR(a.loss, b.loss, 1e-5 * a.loss) << name_of(devices) << "step " << k;
       EXPECT_EQ(a.positives, b.positives);
+      if (k == 0) {
+        EXPECT_EQ(two.running(), one.running());
+      }
       for (std::size_t h = 0; h < a.heads.size(); ++h) {
         EXPECT_EQ(a.heads[h].positives, b.heads[h].positives);
         EXPECT_EQ(a.heads[h].ignored, b.heads[h].ignored);
@@ -154,6 +170,11 @@ TEST_P(SeveralDevices, TrainAsOneWithAsManyParts) {
     }
     expect_near(one.parameters(), two.parameters(), 2e-5, name_of(devices));
     EXPECT_EQ(two.parameters(0), two.parameters(1)) << "the same bytes on every device";
+    EXPECT_EQ(two.running(0), two.running(1));
+    for (std::size_t i = 0; i < 4; ++i) {
+      EXPECT_GT(one.running().at(i), 0);
+      EXPECT_NEAR(one.running().at(i), two.running().at(i), 1e-4 * one.running().at(i));
+    }
     one.members[0]->optimizer.swap_average();
     for (const auto& member : two.members) member->optimizer.swap_average();
     expect_near(one.parameters(), two.parameters(1), 2e-5, name_of(devices));
@@ -168,8 +189,10 @@ TEST(SeveralDevicesTest, TakeUpATraining) {
     Team one(4, {devices.front()}), two(2, devices);
     for (std::int64_t k = 0; k < 2; ++k) one.run(k);
     for (std::size_t m = 0; m < 2; ++m) copy_training(one.replica(0), two.replica(m));
+    EXPECT_EQ(two.running(1), one.running());
     for (std::int64_t k = 2; k < 4; ++k) one.run(k), two.run(k);
     expect_near(one.parameters(), two.parameters(1), 2e-5, name_of(devices));
+    EXPECT_EQ(two.running(0), two.running(1));
     one.members[0]->optimizer.swap_average();
     two.members[1]->optimizer.swap_average();
     expect_near(one.parameters(), two.parameters(1), 2e-5, name_of(devices));
@@ -251,7 +274,9 @@ TEST(StepErrors, OfOneDeviceHoldBackAllAndStay) {
   for (const auto& devices : pairs()) {
     Team team(2, devices);
     team.run(0);
-    const auto parameters = [&] { return std::pair(team.trained(0), team.trained(1)); };
+    const auto parameters = [&] {
+      return std::tuple(team.trained(0), team.trained(1), team.running(0), team.running(1));
+    };
     const auto before = parameters();
     const float nan = std::numeric_limits<float>::quiet_NaN();
     team.begin(1, nan, kImage);
@@ -292,6 +317,7 @@ TEST(LossScaling, AnOverflowSkipsTheUpdateAndTheTrainingGoesOn) {
       expected.run(k);
     }
     EXPECT_EQ(team.trained(), expected.trained()) << "the lost step's gradients are gone";
+    EXPECT_EQ(team.running(), expected.running());
   }
 }
 

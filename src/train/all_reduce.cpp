@@ -4,6 +4,7 @@
 
 #include "core/device_guard.h"
 #include "core/index.h"
+#include "detect/running_values.h"
 #include "kernels/all_reduce.h"
 #include "kernels/batch_norm.h"
 #include "nn/weights.h"
@@ -16,6 +17,14 @@ std::vector<Parameter*> rolling(const Network& net) {
   for (Parameter* p : net.parameters())
     if (!p->trained()) found.push_back(p);
   return found;
+}
+
+// Of all heads.
+std::vector<RunningValues*> running_values(const Network& net) {
+  std::vector<RunningValues*> all;
+  for (const HeadAt& at : net.heads())
+    for (RunningValues* r : at.head->running()) all.push_back(r);
+  return all;
 }
 
 const Stream& stream_of(const Replica& s) { return s.net->stream(); }
@@ -42,6 +51,7 @@ AllReduce::AllReduce(const std::vector<Replica>& replicas, const std::vector<Ste
       n += r->value.size();
       p.kept.emplace_back(device, r->value.bytes());
     }
+    for (const RunningValues* r : running_values(*replica.net)) n += kFloatsPerInteger * r->sums();
     floats_ = n;
     p.shared = Buffer(device, n * std::int64_t{sizeof(float)}, MemoryAccess::peer);
     p.packed = streams(device.type).event(device);
@@ -65,8 +75,8 @@ void AllReduce::keep_statistics() {
   }
 }
 
-template <class Gradient, class Statistics>
-float* AllReduce::visit(Place& p, Gradient gradient, Statistics statistics) const {
+template <class Gradient, class Statistics, class Running>
+float* AllReduce::visit(Place& p, Gradient gradient, Statistics statistics, Running running) const {
   float* at = floats(p.shared);
   for (const Tensor* g : p.replica.optimizer->gradients()) {
     gradient(*g, at);
@@ -80,6 +90,10 @@ float* AllReduce::visit(Place& p, Gradient gradient, Statistics statistics) cons
     ++i;
     at += r->value.size();
   }
+  for (const RunningValues* r : running_values(*p.replica.net)) {
+    running(*r, at);
+    at += kFloatsPerInteger * r->sums();
+  }
   return at;
 }
 
@@ -92,7 +106,10 @@ void AllReduce::pack(Place& p, std::int64_t device) {
       [&](const Tensor& g, float* to) {
         memory_of(p.replica).copy(stream, to, g.data(), bytes_of(g));
       },
-      [&](const RollingArrays& r) { share_rolling(stream, r, keep_, std::pow(keep_, later)); });
+      [&](const RollingArrays& r) { share_rolling(stream, r, keep_, std::pow(keep_, later)); },
+      [&](const RunningValues& r, float* to) {
+        share_integers(stream, r.arrays().sums, to, r.sums());
+      });
   share_error(stream, p.state, error);
   p.packed->record(stream);
 }
@@ -106,7 +123,10 @@ void AllReduce::unpack(Place& p) {
       [&](const Tensor& g, const float* from) {
         memory_of(p.replica).copy(stream, g.data(), from, bytes_of(g));
       },
-      [&](const RollingArrays& r) { take_rolling(stream, r, keep); });
+      [&](const RollingArrays& r) { take_rolling(stream, r, keep); },
+      [&](const RunningValues& r, const float* from) {
+        take_integers(stream, from, r.arrays().sums, r.sums());
+      });
   take_error(stream, error, p.state);
 }
 
@@ -156,6 +176,9 @@ void copy_training(const Replica& from, const Replica& to) {
   const auto sources = from.optimizer->state(), targets = to.optimizer->state();
   for (std::size_t i = 0; i < sources.size(); ++i)
     targets[i].tensor->copy_from(stream_of(to), sources[i].tensor->to_host(stream_of(from)));
+  const auto kept = running_values(*from.net), others = running_values(*to.net);
+  for (std::size_t i = 0; i < kept.size(); ++i)
+    others[i]->copy_from(stream_of(to), kept[i]->to_host(stream_of(from)));
   to.optimizer->set_averaging(from.optimizer->has_average());
 }
 

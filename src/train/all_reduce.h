@@ -1,6 +1,7 @@
 // What the devices of one training exchange in every step, so that all make the same update:
-// the sums of their gradients and, device after device, the rolling statistics of batch
-// normalisation, whose batch statistics stay each device's own.
+// the sums of their gradients, the sums of the step that losses keep (detect/running_values.h) and,
+// device after device, the rolling statistics of batch normalisation, whose batch statistics stay
+// each device's own.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -34,15 +35,16 @@ class AllReduce {
   struct Place {
     Replica replica;
     StepState* state = nullptr;
-    Buffer shared;             // all gradients, then rolling statistics, then the error
+    // All gradients, then rolling statistics, then what losses keep, then the error.
+    Buffer shared;
     std::vector<Buffer> kept;  // rolling statistics from before the step
     std::unique_ptr<Event> packed, taken;
     Buffer incoming;  // of the first device: another's `shared`
   };
-  // Calls gradient(tensor, its place in `shared`), then statistics(arrays), in their fixed order;
-  // returns the place of the error.
-  template <class Gradient, class Statistics>
-  float* visit(Place&, Gradient, Statistics) const;
+  // Calls gradient(tensor, its place in `shared`), then statistics(arrays), then running(values,
+  // their place), in their fixed order; returns the place of the error.
+  template <class Gradient, class Statistics, class Running>
+  float* visit(Place&, Gradient, Statistics, Running) const;
   void pack(Place&, std::int64_t device);
   void unpack(Place&);
   void sum_in_order();
@@ -54,7 +56,7 @@ class AllReduce {
   std::int64_t floats_ = 0;
 };
 
-// Makes one equal to another: parameters, and what the optimizer keeps.
+// Makes one equal to another: parameters, and what the optimizer and the losses keep.
 void copy_training(const Replica& from, const Replica& to);
 
 }  // namespace darknet

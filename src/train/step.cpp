@@ -9,6 +9,7 @@
 #include "core/device_guard.h"
 #include "core/index.h"
 #include "core/log.h"
+#include "detect/running_values.h"
 #include "kernels/objectness.h"
 #include "kernels/update.h"
 #include "nn/freezing.h"
@@ -215,6 +216,7 @@ void TrainingStep::end(DeviceState& device, std::int64_t batch, bool average) {
   const DeviceGuard guard(device.device());
   device.updates.run(device.net.stream(), pass(device, 0), average ? 1 : 0, [&] {
     device.optimizer.step(device.state(), batch, average);
+    for (const HeadAt& at : device.heads) at.head->end_step(device.net.stream(), device.state());
     device.net.parameters_changed();
   });
   memory(device.net.options().device.type)
@@ -262,6 +264,8 @@ void TrainingStep::begin(const StepInput& input, StepParams params, std::int64_t
     device->now = &device->reports[next_report_];
     device->now->passed = 0;
     const DeviceGuard guard(device->device());
+    for (const HeadAt& at : device->heads)
+      for (RunningValues* r : at.head->running()) r->begin_step(device->net.stream());
     device->mark();
   }
   if (all_reduce_) all_reduce_->keep_statistics();

@@ -16,6 +16,7 @@
 #include "dataset/detection_files.h"
 #include "dataset/labels.h"
 #include "detect/head.h"
+#include "detect/running_values.h"
 #include "eval/calibration_file.h"
 #include "image/codec.h"
 #include "image/file_check.h"
@@ -181,13 +182,15 @@ void read_cfg_bytes(const std::string& text) {
 
 constexpr const char* kStoredCfg =
     "[net]\nwidth=8\nheight=8\nchannels=3\nbatch=1\nlearning_rate=.1\n[convolutional]\n"
-    "batch_normalize=1\nfilters=2\nsize=3\npad=1\nactivation=leaky\n[convolutional]\nfilters=1\n"
-    "size=1\nactivation=linear\n";
+    "batch_normalize=1\nfilters=2\nsize=3\npad=1\nactivation=leaky\n[convolutional]\nfilters=7\n"
+    "size=1\nactivation=linear\n[yolo]\nclasses=2\nnum=1\nanchors=4,4\n"
+    "cls_loss=equalized_focal\n";
 
 struct Stored {
   Network net{sections_of(kStoredCfg), {.mode = Mode::training, .threads = 1}};
   Optimizer optimizer{net, net.settings()};
   Stored() { net.initialise(); }
+  RunningValues& running() const { return *net.heads().at(0).head->running().at(0); }
 };
 
 Stored& stored() {
@@ -219,6 +222,7 @@ void read_weights_bytes(const std::string& bytes) {
 // Without the checksum at the end, which a fuzzer would never find; the reader adds it.
 std::vector<std::string> state_samples() {
   Stored fresh;
+  fresh.running().copy_from(fresh.net.stream(), std::vector<double>{.125, 2, 1.5, 3e-4});
   const fs::path path = scratch_file("sample.state", "");
   TrainingState state{.iteration = 7, .seen = 14, .seed = 3, .device = "CPU", .threads = 1};
   save_state(path, state, fresh.net, fresh.optimizer);
@@ -233,6 +237,8 @@ void read_state_bytes(const std::string& bytes) {
   const TrainingState state = read_state(path);
   require(state.iteration >= 0 && state.devices >= 1, "a state that makes no sense was accepted");
   load_state(path, stored().net, stored().optimizer);
+  for (const double v : stored().running().to_host(stored().net.stream()))
+    require(std::isfinite(v) && v >= 0, "sums of gradients that make no sense were accepted");
 }
 
 std::vector<std::string> label_samples() {
