@@ -77,7 +77,28 @@ struct CountAnchor : BatchPass<L> {
 template <class L>
 struct NextStatistic : BatchPass<L> {
   DN_HD void operator()(std::int64_t) const {
-    *this->known = this->loss.next(*this->known, *this->counts);
+    if constexpr (losses::WithMomentum<L>) {
+      *this->known = this->loss.next(*this->known, *this->counts, this->a.running.values);
+      if (this->a.running.sums) add_to(this->a.running.sums);
+    } else {
+      *this->known = this->loss.next(*this->known, *this->counts);
+    }
+  }
+  DN_HD void add_to(std::int64_t* sums) const {
+    for (int b = 0; b < losses::kBatchBins; ++b) sums[b] += this->counts->bins[b];
+    ++sums[losses::kBatchBins];
+  }
+};
+
+template <class L>
+struct KeepCounts {
+  L loss;
+  RunningArrays a;
+  const StepState* state;
+  DN_HD void operator()(std::int64_t b) const {
+    if (state->status != StepStatus::update || a.sums[b] == 0) return;
+    const auto micro_batches = static_cast<double>(a.sums[losses::kBatchBins]);
+    a.values[b] = loss.averaged(a.values[b], static_cast<double>(a.sums[b]) / micro_batches);
   }
 };
 
@@ -256,6 +277,17 @@ void apply_objectness(const Stream& s, const LogitLoss& loss, const ObjectnessAr
       },
       loss);
   if (a.guided > 0) guide(s, a, scratch);
+}
+
+void keep_counts(const Stream& s, const LogitLoss& loss, const RunningArrays& a,
+                 const StepState* state) {
+  std::visit(
+      [&](const auto& l) {
+        using L = std::decay_t<decltype(l)>;
+        if constexpr (losses::WithMomentum<L>)
+          for_each(s, kRunningCounts, KeepCounts<L>{l, a, state});
+      },
+      loss);
 }
 
 void calibrate_objectness(const Stream& s, const LogitLoss& loss, const CalibrationArguments& a) {

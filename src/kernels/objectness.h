@@ -6,6 +6,7 @@
 #include "core/step.h"
 #include "core/tensor.h"
 #include "detect/anchor_record.h"
+#include "detect/running_values.h"
 #include "detect/telemetry.h"
 #include "losses/losses.h"
 #include "losses/posterior.h"
@@ -37,6 +38,7 @@ struct ObjectnessArguments {
       0;             // iterations in which gamma rises to its value; 0: it has it at once
   float guided = 0;  // 0: not scaled
   bool last_truth_wins = false;  // of those that share an anchor the others are lost
+  RunningArrays running;         // of a loss with momentum (keep_counts)
 
   std::int64_t size() const { return logits.shape.pixels() * layout.anchors; }
   // The objectness of anchor i.
@@ -52,6 +54,13 @@ struct ObjectnessArguments {
 // `guided` do not touch.
 std::int64_t objectness_scratch(std::int64_t anchors);
 void apply_objectness(const Stream&, const LogitLoss&, const ObjectnessArguments&, void* scratch);
+
+// What a loss with momentum keeps: the running count of each bin, and of a step the anchors in each
+// bin, then the micro-batches.
+inline constexpr std::int64_t kRunningCounts = losses::kBatchBins, kCountSums = kRunningCounts + 1;
+// After a step: a running count becomes what follows from the mean count of the step's
+// micro-batches, where the step has any anchor in the bin; unless the step made no update.
+void keep_counts(const Stream&, const LogitLoss&, const RunningArrays&, const StepState*);
 
 // Inference with obj_calibrate=1: the objectness of every anchor of `out` becomes the posterior
 // (losses/posterior.h) of its logit.

@@ -51,6 +51,17 @@ std::vector<std::int32_t> anchors_kept(std::span<const TruthChoice> choices, boo
   return kept;
 }
 
+// In a checkpoint: counts of other bins are no use.
+std::string name_of_counts(const LogitLoss& loss) {
+  return std::visit(
+      [](const auto& l) -> std::string {
+        if constexpr (losses::WithMomentum<std::decay_t<decltype(l)>>)
+          return cat(l.name, " counts of ", plural(l.bins, "bin"));
+        return {};
+      },
+      loss);
+}
+
 }  // namespace
 
 void DetectionHead::set_up(Setup setup) {
@@ -95,16 +106,14 @@ Requirements DetectionHead::reshape(std::span<const Shape> in, Ops&, const PlanO
   Requirements r{.output = in[0], .needs_input = false, .needs_output = false};
   if (options.mode == Mode::inference) return r;
   if (sums_.bytes() == 0) sums_ = Buffer(context_.device, sizeof(HeadTelemetry));
-  const std::int64_t classes = setup_.keys.classes;
-  if (setup_.keeps_class_gradients && class_gradients_.empty())
-    class_gradients_ = {"class gradients", context_.device, 2 * classes, 2 * classes};
+  make_running_values();
   const std::int64_t anchors = shape_.pixels() * layout_.anchors;
   const std::int64_t truths = shape_.n * std::max(setup_.keys.max_truths, context_.truths);
   r.saved = records_at() + anchors * std::int64_t{sizeof(AnchorRecord)};
   r.workspace = std::max({telemetry_scratch(anchors), objectness_scratch(anchors),
                           truths * std::int64_t{sizeof(TruthChoice)}});
   if (!class_gradients_.empty())
-    r.workspace = std::max(r.workspace, class_gradient_scratch(anchors, classes));
+    r.workspace = std::max(r.workspace, class_gradient_scratch(anchors, setup_.keys.classes));
   return r;
 }
 
@@ -131,7 +140,8 @@ void DetectionHead::forward(const Pass& pass, std::span<const TensorView> in, Te
     add_class_gradients(pass.stream,
                         {a.gradient, a.records, layout_, class_gradients_.arrays().sums},
                         pass.workspace);
-  const ObjectnessArguments o = objectness_arguments(a);
+  ObjectnessArguments o = objectness_arguments(a);
+  o.running = bin_counts_.arrays();
   apply_objectness(pass.stream, setup_.objectness.loss, o, pass.workspace);
   sum_telemetry(pass.stream, o, static_cast<HeadTelemetry*>(sums_.data()), pass.workspace);
 }
@@ -149,15 +159,28 @@ ObjectnessArguments DetectionHead::objectness_arguments(const AssignArguments& a
           .last_truth_wins = setup_.last_truth_wins};
 }
 
+void DetectionHead::make_running_values() {
+  const Device& device = context_.device;
+  const std::int64_t sums = 2 * setup_.keys.classes;
+  if (setup_.keeps_class_gradients && class_gradients_.empty())
+    class_gradients_ = {"class gradients", device, sums, sums};
+  const LogitLoss& loss = setup_.objectness.loss;
+  if (momentum_of(loss) > 0 && bin_counts_.empty())
+    bin_counts_ = {name_of_counts(loss), device, kRunningCounts, kCountSums};
+}
+
 std::vector<RunningValues*> DetectionHead::running() {
   std::vector<RunningValues*> kept;
-  if (!class_gradients_.empty()) kept.push_back(&class_gradients_);
+  for (RunningValues* r : {&class_gradients_, &bin_counts_})
+    if (!r->empty()) kept.push_back(r);
   return kept;
 }
 
 void DetectionHead::end_step(const Stream& stream, const StepState* state) {
   if (!class_gradients_.empty())
     keep_class_gradients(stream, class_gradients_.arrays(), class_gradients_.values(), state);
+  if (!bin_counts_.empty())
+    keep_counts(stream, setup_.objectness.loss, bin_counts_.arrays(), state);
 }
 
 void DetectionHead::backward(const Pass& pass, const BackwardArguments& a) {

@@ -78,6 +78,7 @@ class DetectionHead : public Layer, public Head {
   const AnchorLayout& layout() const { return layout_; }
 
  private:
+  void make_running_values();
   AnchorTable anchors_for(const Shape& net, const Shape& grid) const;
   ObjectnessArguments objectness_arguments(const AssignArguments&) const;
   std::vector<float> objectness_of(std::span<const float> values) const;
@@ -97,7 +98,7 @@ class DetectionHead : public Layer, public Head {
   AnchorTable anchors_;
   HeadSettings settings_;
   Buffer sums_;
-  RunningValues class_gradients_;
+  RunningValues class_gradients_, bin_counts_;  // of the class loss, of the objectness loss
   Shape shape_;
 };
 

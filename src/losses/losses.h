@@ -43,6 +43,17 @@ bool is_of_batch(const std::variant<L...>& loss) {
   return std::visit([](const auto& l) { return losses::OfBatch<std::decay_t<decltype(l)>>; }, loss);
 }
 
+// Of the running counts of its bins; 0: it keeps none.
+template <class... L>
+float momentum_of(const std::variant<L...>& loss) {
+  return std::visit(
+      [](const auto& l) -> float {
+        if constexpr (losses::WithMomentum<std::decay_t<decltype(l)>>) return l.momentum;
+        return 0;
+      },
+      loss);
+}
+
 // Whether its exponents can be scaled down to 0, and the loss with them so scaled.
 template <class... L>
 bool has_focusing(const std::variant<L...>& loss) {

@@ -65,6 +65,18 @@ concept OfBatch = requires(const L loss, const BatchAnchor& a, const typename L:
   requires sizeof(typename L::Statistic) <= kMaxStatisticBytes;
 };
 
+// One that keeps running counts of the bins while its momentum is above 0 has also
+//   Statistic next(Statistic, BatchCounts, const double* running) const   running counts, or null
+//   double averaged(double running, double count) const                   of a bin, after a batch
+template <class L>
+concept WithMomentum = OfBatch<L> && requires(const L loss, const typename L::Statistic& known,
+                                              const BatchCounts& counts, const double* running) {
+  { loss.momentum } -> std::convertible_to<float>;
+  { loss.bins } -> std::convertible_to<std::int64_t>;
+  { loss.next(known, counts, running) } -> std::same_as<typename L::Statistic>;
+  { loss.averaged(0., 0.) } -> std::same_as<double>;
+};
+
 inline constexpr const char* kWeightsDependOnTheBatch = "whose weights depend on the batch";
 
 }  // namespace darknet::losses

@@ -12,6 +12,7 @@
 #include "core/index.h"
 #include "core/rng.h"
 #include "kernels/objectness.h"
+#include "losses/objectness.h"
 #include "tests/loss_harness.h"
 
 namespace darknet::testing_losses {
@@ -135,6 +136,104 @@ TEST(Ghm, LeavesEmptyIntervalsOut) {
   EXPECT_NEAR(w[0], .25, 1e-6);
   EXPECT_NEAR(w[1], .25, 1e-6);
   EXPECT_NEAR(w[2], .5, 1e-6);
+}
+
+// A running count of each bin, the sums of a step, and the step that they belong to.
+struct Running {
+  std::vector<double> values = std::vector<double>(to_size(kRunningCounts));
+  std::vector<std::int64_t> sums = std::vector<std::int64_t>(to_size(kCountSums));
+  StepState step;
+  RunningArrays arrays() { return {values.data(), sums.data()}; }
+  void end_step(const LogitLoss& loss) {
+    keep_counts({}, loss, arrays(), &step);
+    std::ranges::fill(sums, 0);
+  }
+};
+
+// Two anchors in bin 0 and one in the last, 9; then three in the last. By hand, with a momentum of
+// 3/4: running counts 2, 1; the second batch divides by 3/4 * 1 + 1/4 * 3 = 1.5, and bin 0, which
+// is empty in it, keeps its 2.
+TEST(Ghm, WithMomentumDividesByRunningCounts) {
+  const losses::Ghm loss{{}, 10, .75f};
+  Running running;
+  Anchors anchors(1, 0);
+  anchors.x(0) = -5, anchors.x(1) = -5.5f, anchors.x(2) = 6;
+  const auto weights = [&] {
+    anchors.apply(loss, {.running = running.arrays()});
+    std::vector<double> w;
+    for (std::size_t i = 0; i < 3; ++i)
+      w.push_back(anchors.records[i].objectness_loss / anchors.cross_entropy(i));
+    return w;
+  };
+  const auto first = weights();
+  EXPECT_NEAR(first[0], 1. / (2 * 2), 1e-6);
+  EXPECT_NEAR(first[2], 1. / (2 * 1), 1e-6);
+  running.end_step(loss);
+  EXPECT_EQ(running.values[0], 2);
+  EXPECT_EQ(running.values[9], 1);
+  anchors.x(0) = anchors.x(1) = 6;
+  for (const double w : weights()) EXPECT_NEAR(w, 1 / 1.5, 1e-6);
+  running.end_step(loss);
+  EXPECT_EQ(running.values[0], 2);
+  EXPECT_EQ(running.values[9], 1.5);
+  EXPECT_EQ(std::accumulate(running.values.begin(), running.values.end(), 0.), 3.5);
+  for (const StepStatus status : {StepStatus::overflow, StepStatus::non_finite}) {
+    running.step.status = status;
+    weights(), running.end_step(loss);
+    EXPECT_EQ(running.values[9], 1.5) << "a step without an update";
+  }
+}
+
+// The mean of two micro-batches, 3 and 1 anchors in the last bin: 2; one of them alone has any in
+// bin 0: 2 / 2.
+TEST(Ghm, RunningCountsTakeTheMeanOfAStep) {
+  const losses::Ghm loss{{}, 10, .5f};
+  Running running;
+  Anchors anchors(1, 0);
+  running.values[9] = 4;
+  for (const float x : {6.f, -5.f}) {
+    anchors.x(0) = anchors.x(1) = x, anchors.x(2) = 6;
+    anchors.apply(loss, {.running = running.arrays()});
+  }
+  EXPECT_EQ(running.values[9], 4) << "both see what was before the step";
+  running.end_step(loss);
+  EXPECT_EQ(running.values[9], 3);
+  EXPECT_EQ(running.values[0], 1);
+}
+
+// The weights, running counts included, are constants in the gradient.
+TEST(Ghm, WithMomentumHasTheGradientOfItsWeightedLoss) {
+  const LogitLoss loss = losses::Ghm{{}, 30, .9f};
+  Running running;
+  Anchors before(500, .2f), anchors(500, .05f);
+  before.apply(loss, {.running = running.arrays()});
+  running.end_step(loss);
+  anchors.apply(loss, {.running = running.arrays()});
+  const auto plain = [] {
+    Anchors same(500, .05f);
+    return same.weights(losses::Ghm{{}, 30});
+  }();
+  const double h = 1e-5;
+  std::size_t differ = 0;
+  for (std::size_t i = 0; i < anchors.records.size(); ++i) {
+    const AnchorRecord& r = anchors.records[i];
+    const Example e{r.target, r.state == AnchorState::positive};
+    const double x = anchors.x(i), w = r.objectness_loss / anchors.cross_entropy(i);
+    const double slope =
+        (value(kCrossEntropy, x + h, e) - value(kCrossEntropy, x - h, e)) / (2 * h);
+    ASSERT_NEAR(anchors.g(i), w * slope, 1e-5 * std::fabs(w * slope) + 1e-9) << i;
+    differ += std::fabs(w - plain[i]) > .01 * plain[i];
+  }
+  EXPECT_GT(differ, 100u);
+}
+
+TEST(Ghm, WithoutMomentumNothingIsKept) {
+  EXPECT_EQ(momentum_of(LogitLoss{losses::Ghm{}}), 0);
+  EXPECT_EQ(momentum_of(LogitLoss{losses::Ghm{{}, 30, .75f}}), .75f);
+  EXPECT_EQ(momentum_of(LogitLoss{losses::Ohem{}}), 0);
+  Section section = section_of("obj_loss=ghm\nobj_momentum=1\n");
+  EXPECT_NE(error_of([&] { read_objectness(section, "ce"); }).find("obj_momentum"),
+            std::string::npos);
 }
 
 TEST(Ohem, KeepsTheBackgroundWithTheLargestLoss) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <sstream>
 
 #include "cfg/parse.h"
@@ -65,8 +66,9 @@ class DeviceTraining : public testing_files::InFolder {
     return lines;
   }
   void expect_that_of_the_cpu(std::int64_t iterations) const;
-  // Of a .state file: what its losses keep becomes `factor` times what it was.
-  void change_running(const fs::path& state_file, double factor) const;
+  // Of a .state file: what its losses keep becomes `factor` times what it was, which it returns.
+  std::vector<double> change_running(const fs::path& path, double factor) const;
+  std::vector<double> running(const fs::path& path) const { return change_running(path, 1); }
 
   fs::path cfg_;
   std::vector<std::string> keys_;  // SECTION.KEY=VALUE
@@ -81,19 +83,21 @@ std::vector<float> values(const std::string& weights) {
 
 Device cuda(int index) { return {.type = DeviceType::cuda, .index = index}; }
 
-void DeviceTraining::change_running(const fs::path& path, double factor) const {
+std::vector<double> DeviceTraining::change_running(const fs::path& path, double factor) const {
   Network net(read_cfg(cfg_), {.mode = Mode::training});
   Optimizer optimizer(net, net.settings());
   const TrainingState state = load_state(path, net, optimizer);
-  double sum = 0;
+  std::vector<double> before;
   for (const HeadAt& at : net.heads())
     for (RunningValues* r : at.head->running()) {
       std::vector<double> values = r->to_host(net.stream());
-      for (double& v : values) sum += v, v *= factor;
+      before.insert(before.end(), values.begin(), values.end());
+      for (double& v : values) v *= factor;
       r->copy_from(net.stream(), values);
     }
-  EXPECT_GT(sum, 0);
-  save_state(path, state, net, optimizer);
+  EXPECT_GT(std::accumulate(before.begin(), before.end(), 0.), 0);
+  if (factor != 1) save_state(path, state, net, optimizer);
+  return before;
 }
 
 void DeviceTraining::expect_that_of_the_cpu(std::int64_t iterations) const {
@@ -129,7 +133,8 @@ TEST_F(DeviceTraining, IsThatOfTheCpuHoweverTheObjectnessIsWeighted) {
       {"yolo.0.obj_loss=class_balanced", "yolo.0.obj_norm=positives_ema"},
       {"net.0.burn_in=2", "yolo.0.obj_loss=focal", "yolo.0.obj_gamma_ramp=1"},
       {"yolo.0.obj_loss=ce", "yolo.0.obj_guided=1"},
-      {"yolo.0.cls_loss=equalized_focal"}};
+      {"yolo.0.cls_loss=equalized_focal"},
+      {"yolo.0.obj_loss=ghm", "yolo.0.obj_momentum=.75"}};
   for (const std::vector<std::string>& keys : kinds) {
     SCOPED_TRACE(keys.back());
     keys_ = keys;
@@ -198,23 +203,36 @@ TEST_F(DeviceTraining, AnAverageOfPositivesGoesOnFromACheckpointBitForBit) {
 }
 
 // What the losses of the heads keep is part of the state: equalized focal loss its sums of
-// gradients, without which the eighth step would learn otherwise.
-TEST_F(DeviceTraining, WhatLossesKeepGoesOnFromACheckpointBitForBit) {
-  file("x.cfg", std::string(kCfg) + "cls_loss=equalized_focal\n");
+// gradients, GHM-C the running counts of its bins. Without them the eighth step would learn
+// otherwise.
+struct KeepingLoss {
+  const char *name, *key, *kept;  // for the test; in [yolo]; what a .state file calls its values
+};
+class KeptByALoss : public DeviceTraining, public testing::WithParamInterface<KeepingLoss> {};
+
+TEST_P(KeptByALoss, GoesOnFromACheckpointBitForBit) {
+  std::string cfg = kCfg;
+  cfg.replace(cfg.find("obj_loss=focal"), 14, GetParam().key);
+  file("x.cfg", cfg);
   const std::string whole = train("whole", {{}}, 14);
   train("half", {{}}, 7);
   fs::copy(folder_ / "half", folder_ / "without");
   change_running(folder_ / "without/x_last.state", 0);
   EXPECT_FALSE(train("without", {{}}, 14, folder_ / "without/x_last.weights") == whole);
   EXPECT_TRUE(train("half", {{}}, 14, folder_ / "half/x_last.weights") == whole);
-  EXPECT_TRUE(read_file(folder_ / "half/x_last.state", kMaxBytes) ==
-              read_file(folder_ / "whole/x_last.state", kMaxBytes));
+  EXPECT_EQ(running(folder_ / "half/x_last.state"), running(folder_ / "whole/x_last.state"));
   const fs::path damaged = folder_ / "without/x_last.state";
   change_running(damaged, -1);
-  EXPECT_EQ(testing_files::error_of([&] { change_running(damaged, 0); }),
-            damaged.string() +
-                ": the file is damaged: 'layer 3: class gradients' in its header makes no sense");
+  EXPECT_EQ(testing_files::error_of([&] { running(damaged); }),
+            cat(damaged.string(), ": the file is damaged: 'layer 3: ", GetParam().kept,
+                "' in its header makes no sense"));
 }
+
+INSTANTIATE_TEST_SUITE_P(
+    Losses, KeptByALoss,
+    testing::Values(KeepingLoss{"EqualizedFocal", "cls_loss=equalized_focal", "class gradients"},
+                    KeepingLoss{"Ghm", "obj_loss=ghm\nobj_momentum=.75", "ghm counts of 30 bins"}),
+    [](const auto& info) { return std::string(info.param.name); });
 
 TEST_F(DeviceTraining, GoesOnFromACheckpointBitForBit) {
   const int there = device_count(DeviceType::cuda);

@@ -268,7 +268,9 @@ void check_objectness() {
   constexpr AnchorLayout kLayout{.anchors = 3, .entries = 6};
   const Shape shape{2, 31, 37, kLayout.anchors * kLayout.entries};
   const std::int64_t anchors = shape.pixels() * kLayout.anchors;
-  for (const LogitLoss& loss : all_of<LogitLoss>())
+  std::vector<LogitLoss> all_losses{losses::Ghm{{}, 30, .75f}};
+  for (const LogitLoss& loss : all_of<LogitLoss>()) all_losses.push_back(loss);
+  for (const LogitLoss& loss : all_losses)
     for (const float guided : {0.f, 2.f})
       EXPECT_TRUE(same_in_any_order([&](const Stream& s) {
         const Tensor logits = random_tensor(shape, 1), gradient({}, shape);
@@ -281,16 +283,20 @@ void check_objectness() {
                         .class_loss = random_uniform(5, 2, i),
                         .box_loss = random_uniform(5, 3, i)};
         StepState step{{.objectness_scale = 1.5f}};
+        std::vector<double> running(to_size(kRunningCounts), 50);
+        std::vector<std::int64_t> counts(to_size(kCountSums));
         const ObjectnessArguments a{.logits = logits.view().as<>(),
                                     .gradient = gradient.view().as<>(),
                                     .records = records.data(),
                                     .layout = kLayout,
                                     .step = &step,
                                     .scale = true,
-                                    .guided = guided};
+                                    .guided = guided,
+                                    .running = {running.data(), counts.data()}};
         HeadTelemetry sums, total;
         const Buffer scratch({}, std::max(telemetry_scratch(anchors), objectness_scratch(anchors)));
         apply_objectness(s, loss, a, scratch.data());
+        keep_counts(s, loss, a.running, &step);
         sum_telemetry(s, a, &sums, scratch.data());
         EXPECT_GT(sums.objectness_loss_negative, 0);
         add_telemetry(s, {&sums, &total, 0, true}, &step);
@@ -301,6 +307,7 @@ void check_objectness() {
         Bytes all = bytes_of({&gradient, &out});
         append(all, records);
         append(all, std::span(&total, 1));
+        append(all, running);
         return all;
       })) << name_of(loss);
 }

@@ -64,7 +64,9 @@ struct Trainee {
 
 // One training on several devices.
 struct Team {
-  Team(std::int64_t subdivisions, const std::vector<Device>& devices, bool in_order = true) {
+  Team(std::int64_t subdivisions, const std::vector<Device>& devices, bool in_order = true)
+      : Team(cfg_of(subdivisions), devices, in_order) {}
+  Team(const std::vector<Section>& cfg, const std::vector<Device>& devices, bool in_order = true) {
     std::vector<Replica> replicas;
     NetworkOptions options{.mode = Mode::training,
                            .exact = true,
@@ -73,7 +75,7 @@ struct Team {
                            .seed = 5};
     for (const Device& d : devices) {
       options.device = d;
-      members.push_back(std::make_unique<Trainee>(cfg_of(subdivisions), options));
+      members.push_back(std::make_unique<Trainee>(cfg, options));
       replicas.push_back({&members.back()->net, &members.back()->optimizer});
       ++options.seed;  // nothing is equal but by copy_training
       if (members.size() > 1) copy_training(replicas.front(), replicas.back());
@@ -196,6 +198,29 @@ TEST(SeveralDevicesTest, TakeUpATraining) {
     one.members[0]->optimizer.swap_average();
     two.members[1]->optimizer.swap_average();
     expect_near(one.parameters(), two.parameters(1), 2e-5, name_of(devices));
+  }
+}
+
+// Those of ghm with momentum: the mean of all micro-batches, wherever they are computed.
+TEST(SeveralDevicesTest, ShareTheRunningCountsOfBins) {
+  const auto cfg = [](std::int64_t subdivisions) {
+    std::vector<Section> sections = cfg_of(subdivisions);
+    for (Section& s : sections)
+      if (s.type() == "yolo") {
+        s.set("obj_loss", "ghm", {"test", 0});
+        s.set("obj_momentum", ".5", {"test", 0});
+      }
+    return sections;
+  };
+  for (const auto& devices : pairs()) {
+    Team one(cfg(4), {devices.front()}), two(cfg(2), devices);
+    one.run(0), two.run(0);
+    const std::vector<double> first = one.running();
+    EXPECT_EQ(two.running(), first) << name_of(devices);
+    EXPECT_GT(*std::ranges::max_element(first), 10);
+    two.run(1);
+    EXPECT_EQ(two.running(0), two.running(1));
+    EXPECT_NE(two.running(), first);
   }
 }
 
