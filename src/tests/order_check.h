@@ -3,15 +3,32 @@
 #pragma once
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <initializer_list>
 #include <ranges>
 #include <span>
 #include <vector>
 
 #include "core/index.h"
+#include "core/rng.h"
 #include "core/tensor.h"
 
 namespace darknet::testing_order {
+
+// Several chunks of pixels, and enough elements for a team of threads.
+inline constexpr Shape kShape{2, 33, 29, 7};
+
+inline std::vector<float> noise(std::int64_t n, std::uint64_t stream) {
+  std::vector<float> v(to_size(n));
+  for (std::size_t i = 0; i < v.size(); ++i) v[i] = random_uniform(3, stream, i) - .5f;
+  return v;
+}
+
+inline Tensor random_tensor(const Shape& shape, std::uint64_t stream, DType type = DType::f32) {
+  Tensor t({}, shape, type);
+  t.copy_from({}, noise(t.size(), stream));
+  return t;
+}
 
 using Bytes = std::vector<std::byte>;
 

@@ -1,5 +1,5 @@
-// Every launch of kernels/ in scattered order, and launches that are wrong on purpose, which the
-// same check must find. Those of layers/ are put through it by layer_test and precision_test.
+// Every launch of kernels/ in scattered order. Those of layers/ are put through the same check by
+// layer_test and precision_test; that it finds what is wrong is in order_check_test.cpp.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -12,7 +12,6 @@
 #include <string>
 
 #include "core/copy.h"
-#include "core/for_each.h"
 #include "core/index.h"
 #include "core/rng.h"
 #include "detect/head.h"
@@ -34,22 +33,9 @@ namespace {
 using testing_order::append;
 using testing_order::Bytes;
 using testing_order::bytes_of;
+using testing_order::kShape;
+using testing_order::random_tensor;
 using testing_order::same_in_any_order;
-
-// Several chunks of pixels, and enough elements for a team of threads.
-const Shape kShape{2, 33, 29, 7};
-
-std::vector<float> noise(std::int64_t n, std::uint64_t stream) {
-  std::vector<float> v(to_size(n));
-  for (std::size_t i = 0; i < v.size(); ++i) v[i] = random_uniform(3, stream, i) - .5f;
-  return v;
-}
-
-Tensor random_tensor(const Shape& shape, std::uint64_t stream, DType type = DType::f32) {
-  Tensor t({}, shape, type);
-  t.copy_from({}, noise(t.size(), stream));
-  return t;
-}
 
 template <class F>
 void for_each_type(F f) {
@@ -401,120 +387,6 @@ TEST(LaunchOrder, EveryFileThatLaunchesIsChecked) {
   std::set<std::string> checked;
   for (const auto& entry : kChecks) checked.insert(entry.first);
   EXPECT_EQ(files_that_launch(), checked);
-}
-
-// Negative controls.
-
-struct ReadsItsNeighbour {
-  float* y;
-  void operator()(std::int64_t i) const { y[i] += i > 0 ? y[i - 1] : 0; }
-};
-struct ScattersSums {
-  const float* x;
-  float* y;
-  void operator()(std::int64_t i) const { y[i % 3] += x[i]; }
-};
-struct ScattersValues {
-  const float* x;
-  float* y;
-  void operator()(std::int64_t i) const { y[i / 2] = x[i]; }
-};
-struct ReadsTheNextChannel {
-  View<float> y;
-  void operator()(std::int64_t p, std::int64_t c) const {
-    y.at(p, c) += y.at(p, (c + 1) % y.shape.c);
-  }
-};
-struct MovesItsOwn {  // nothing is wrong with this one
-  const float* x;
-  float* y;
-  void operator()(std::int64_t i) const { y[i] += 2 * x[i]; }
-};
-
-template <class Make>
-bool launch_is_sound(Make make) {
-  const std::int64_t n = 1000;
-  const std::vector<float> x = noise(n, 1);
-  return same_in_any_order([&](const Stream& s) {
-    std::vector<float> y = noise(n, 2);
-    for_each(s, n, make(x.data(), y.data()));
-    Bytes all;
-    append(all, y);
-    return all;
-  });
-}
-
-TEST(LaunchOrder, TheCheckFindsWhatScattersOrReadsAnothersResult) {
-  EXPECT_TRUE(launch_is_sound([](const float* x, float* y) { return MovesItsOwn{x, y}; }));
-  EXPECT_FALSE(launch_is_sound([](const float*, float* y) { return ReadsItsNeighbour{y}; }));
-  EXPECT_FALSE(launch_is_sound([](const float* x, float* y) { return ScattersSums{x, y}; }));
-  EXPECT_FALSE(launch_is_sound([](const float* x, float* y) { return ScattersValues{x, y}; }));
-  EXPECT_FALSE(same_in_any_order([](const Stream& s) {
-    const Tensor y = random_tensor(kShape, 1);
-    for_each_pixel(s, kShape, ReadsTheNextChannel{y.view().as<>()});
-    return bytes_of({&y});
-  }));
-}
-
-struct Plain {
-  const float* x;
-  float operator()(std::int64_t i) const { return x[i]; }
-};
-struct DependsOnWhatWasSeen {
-  const float* x;
-  std::int64_t* seen;
-  float operator()(std::int64_t i) const { return x[i] * static_cast<float>(++*seen); }
-};
-
-template <class Make>
-bool reduction_is_sound(Make make) {
-  const std::int64_t n = 3 * kReduceChunk + 17;
-  const std::vector<float> x = noise(n, 1);
-  return same_in_any_order([&](const Stream& s) {
-    std::int64_t seen = 0;
-    float sum = 0;
-    const Buffer scratch({}, reduce_scratch<float>(n));
-    reduce(s, n, make(x.data(), &seen), &sum, scratch.data());
-    Bytes all;
-    append(all, std::span(&sum, 1));
-    return all;
-  });
-}
-
-struct PixelSum {
-  View<const float> x;
-  Sums<1> operator()(std::int64_t p, std::int64_t c) const { return {{x.at(p, c)}}; }
-};
-struct Store {
-  double* to;
-  void operator()(std::int64_t c, const double* sums) const { to[c] = sums[0]; }
-};
-struct AddsAcrossChannels {
-  double* to;
-  void operator()(std::int64_t c, const double* sums) const { to[c] = to[0] += sums[0] / 3; }
-};
-
-template <class Finish>
-bool finish_is_sound() {
-  const Tensor x = random_tensor(kShape, 1);
-  return same_in_any_order([&](const Stream& s) {
-    std::vector<double> found(to_size(kShape.c));
-    const Buffer scratch({}, reduce_channels_scratch(kShape, 1));
-    const View<const float> view = x.view().as<>();
-    reduce_channels<1>(s, kShape, PixelSum{view}, Finish{found.data()}, scratch.data());
-    Bytes all;
-    append(all, found);
-    return all;
-  });
-}
-
-TEST(LaunchOrder, TheCheckFindsReductionsThatDependOnTheOrder) {
-  EXPECT_TRUE(reduction_is_sound([](const float* x, std::int64_t*) { return Plain{x}; }));
-  EXPECT_FALSE(reduction_is_sound([](const float* x, std::int64_t* seen) {
-    return DependsOnWhatWasSeen{x, seen};
-  }));
-  EXPECT_TRUE(finish_is_sound<Store>());
-  EXPECT_FALSE(finish_is_sound<AddsAcrossChannels>());
 }
 
 }  // namespace
