@@ -2,8 +2,6 @@
 #include "cli/command.h"
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
-#include <array>
 #include <utility>
 
 #include "cli/documents.h"
@@ -55,20 +53,16 @@ Option declared(CLI::App& app, std::string_view names, const Value& value, std::
       value));
 }
 
-// Of names of files and folders: "" would be another place than any that was meant, or none.
+// "" for text, such as a file's name, would be another place than any that was meant.
 Option refuse_empty(const Option& named) {
-  return named.check([](const std::string& name) {
-    return name.empty() ? "it is empty; give a name, or leave it out" : "";
+  return named.check([](const std::string& text) {
+    return text.empty() ? "it is empty; give a value, or leave it out" : "";
   });
 }
 
-// Options that name what is written.
-bool names_an_output(std::string_view names) {
-  constexpr std::array<std::string_view, 9> kOutputs{
-      "-out",    "-prefix",       "-backup",           "-json", "-curves",
-      "-errors", "-out_filename", "-json_file_output", "-tune"};
-  const std::string_view first = names.substr(0, names.find(','));
-  return std::find(kOutputs.begin(), kOutputs.end(), first) != kOutputs.end();
+bool takes_text(const Value& value) {
+  return std::holds_alternative<std::reference_wrapper<std::string>>(value) ||
+         std::holds_alternative<std::reference_wrapper<std::filesystem::path>>(value);
 }
 
 OptionDoc document(const CLI::Option& o, const CLI::Formatter& formatter) {
@@ -188,7 +182,7 @@ Option Command::argument(std::string_view name, const Value& value, std::string_
 
 Option Command::option(std::string_view names, const Value& value, std::string_view help) const {
   const Option made = declared(*app_, names, value, help);
-  return names_an_output(names) ? refuse_empty(made) : made;
+  return takes_text(value) ? refuse_empty(made) : made;
 }
 
 Option Command::flag(std::string_view names, bool& given, std::string_view help) const {

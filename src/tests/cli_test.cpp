@@ -178,11 +178,11 @@ TEST_F(UsageTest, EmptyNamesOfFilesAreRefused) {
       {"report", "gain", "r", "-out"}};
   put_tiny_weights(work_, "x.weights");
   for (std::vector<std::string> words : commands) {
-    const std::string said = words.back() + ": it is empty; give a name";
+    const std::string said = words.back() + ": it is empty; give a value";
     words.emplace_back("");
     expect_refused(work_.darknet(words), said, 2);
   }
-  const std::string said = ": it is empty; give a name";
+  const std::string said = ": it is empty; give a value";
   expect_refused(work_.darknet({"detector", "train", "x.data", ""}), "cfg" + said, 2);
   expect_refused(work_.darknet({"synth", ""}), "folder" + said, 2);
   expect_refused(work_.darknet({"detector", "compare", "x.data", "x.cfg", "-weights", ""}),

@@ -184,7 +184,7 @@ TEST_F(WatchedTraining, APortInUseEndsItBeforeAnythingIsRead) {
   const std::string port = std::to_string(other.port());
   expect_refused(train({"-http_port", port}), "127.0.0.1:" + port + ": the port is in use");
   expect_refused(train({"-http_port", "70000"}), "http_port", 2);
-  expect_refused(train({"-http_port", port, "-bind", ""}), "expected an address", 2);
+  expect_refused(train({"-http_port", port, "-bind", ""}), "-bind: it is empty", 2);
   expect_refused(train({"-bind", "0.0.0.0"}), "-bind needs -http_port", 2);
   for (const char* bind : {"192.0.2.1", "nowhere.invalid"})
     expect_refused(train({"-http_port", "0", "-bind", bind}),
