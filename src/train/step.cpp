@@ -104,7 +104,7 @@ struct TrainingStep::DeviceState {
     return reinterpret_cast<HeadTelemetry*>(static_cast<char*>(report.data()) + sizeof(StepState)) +
            head;
   }
-  void mark() { now->timestamps[now->passed++]->record(net.stream()); }
+  void mark() const { now->timestamps[now->passed++]->record(net.stream()); }
   const Device& device() const { return net.options().device; }
 };
 

@@ -75,7 +75,7 @@ bool is_usable(const std::string& address) {
 }
 
 // "[::1]:8090" -> "::1", "localhost:8090" -> "localhost".
-std::string without_port(std::string host) {
+std::string without_port(const std::string& host) {
   if (const auto bracket = host.find(']'); host.starts_with('[') && bracket != host.npos)
     return host.substr(1, bracket - 1);
   return host.substr(0, host.find(':'));

@@ -14,9 +14,10 @@ class HttpSocket : public httplib::Stream {
   explicit HttpSocket(socket_t socket) : socket_(socket) {}
   HttpSocket(const HttpSocket&) = delete;
   HttpSocket& operator=(const HttpSocket&) = delete;
-  ~HttpSocket();  // closes it, once the client had the chance to read the answer
+  ~HttpSocket() override;  // closes it, once the client had the chance to read the answer
 
-  // Virtual in all versions of the library, or in later ones only: hence no `override`.
+  // Some of them are virtual in later versions of the library only: hence no `override`.
+  // NOLINTBEGIN(modernize-use-override)
   bool is_readable() const;
   bool wait_readable() const { return is_readable(); }
   bool is_writable() const;
@@ -27,6 +28,7 @@ class HttpSocket : public httplib::Stream {
   void get_local_ip_and_port(std::string& ip, int& port) const;
   socket_t socket() const { return socket_; }
   time_t duration() const;
+  // NOLINTEND(modernize-use-override)
 
  private:
   bool fill();
