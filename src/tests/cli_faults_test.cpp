@@ -308,7 +308,7 @@ const WeightsError kWeights[] = {
     {"too_long", [](const std::string& g) { return g + "more"; },
      "x.weights: the file is too long"},
     {"text",
-     [](const std::string&) { return "this is no weights file\n" + std::string(9000, 'x'); },
+     [](const std::string&) { return cat("this is text\n", std::string(9000, 'x')); },
      "x.weights: this is not a .weights file"},
     {"image",
      [](const std::string&) { return std::string("\x89PNG\r\n\x1A\n", 8) + std::string(9000, 7); },

@@ -330,7 +330,9 @@ void Sweep::choose() {
     std::vector<std::string> values;
     for (const std::string& key : keys) values.push_back(value_of_key(v, key, cfg_));
     while (values.size() > 1 && values.back() == kNoValue) values.pop_back();
-    groups.push_back(fmt::format("{}", fmt::join(values, ",")));
+    std::string group;
+    for (const std::string& value : values) group += (group.empty() ? "" : ",") + value;
+    groups.push_back(std::move(group));
   }
   found_.choice = choose_variants(found_, per, groups,
                                   [&](const auto& overrides) { return is_sound(overrides); });
