@@ -42,7 +42,7 @@ cuda:
 bench: build
 	@scripts/bench.sh ./darknet
 
-# Losses against imbalance, hours long; resumes. What came out so far is docs/experiment/.
+# Losses against imbalance, hours long; resumes (docs/focal.md).
 experiment: build
 	@scripts/experiment.sh ./darknet
 

@@ -42,14 +42,30 @@ def commands(build):
 def included_headers(build, root):
     """The repository's headers that each source file includes, by its absolute path."""
     listed = subprocess.run(
-        ["ninja", "-C", build, "-t", "deps"], check=True, capture_output=True, text=True
-    ).stdout
+        ["ninja", "-C", build, "-t", "deps"], capture_output=True, text=True, check=False
+    )
+    if listed.returncode != 0:
+        sys.exit(f"lint: {build} is not a build by ninja: {listed.stderr.strip()}")
     found = {}
-    for block in listed.split("\n\n"):
+    for block in listed.stdout.split("\n\n"):
         paths = [os.path.realpath(os.path.join(build, line.strip())) for line in block.split("\n")[1:]]
         if paths:
-            found[paths[0]] = [path for path in paths[1:] if path.startswith(root + os.sep)]
+            found.setdefault(paths[0], set()).update(
+                path for path in paths[1:] if path.startswith(root + os.sep) and os.path.exists(path)
+            )
     return found
+
+
+def version_file(folder):
+    """A file that changes when clang-tidy becomes another version."""
+    version = subprocess.run(
+        ["clang-tidy", "--version"], capture_output=True, text=True, check=True
+    ).stdout
+    path = os.path.join(folder, "clang-tidy.version")
+    if not os.path.exists(path) or open(path, encoding="utf-8").read() != version:
+        with open(path, "w", encoding="utf-8") as out:
+            out.write(version)
+    return path
 
 
 def escape(path):
@@ -64,12 +80,13 @@ def main():
     known = commands(build)
     headers = included_headers(build, root)
     rules = [f"rule tidy\n  command = {{ {TIDY}; }} && touch $out # $flags\n  description = clang-tidy $in\n"]
+    for_all = [os.path.join(root, ".clang-tidy"), version_file(folder)]
     chosen, left_out = [], []
     for path in filter(None, sys.stdin.read().split("\0")):
         absolute = os.path.join(root, path)
         (chosen if absolute in known else left_out).append(absolute)
     for path in chosen:
-        inputs = [*headers.get(path, []), os.path.join(root, ".clang-tidy")]
+        inputs = [*sorted(headers.get(path, [])), *for_all]
         stamp = os.path.relpath(path, root) + ".stamp"
         os.makedirs(os.path.dirname(os.path.join(folder, stamp)), exist_ok=True)
         flags = hashlib.sha256(known[path]["command"].encode()).hexdigest()[:16]

@@ -71,7 +71,8 @@ void add_report_gain(Program& program) {
   command.option("-out", o.out, "folder of the page").show_default();
   command
       .option("-baseline", o.baseline,
-              "the variant that the others are compared with (the first of the first folder)")
+              "the variant that the others are compared with, of tuned sweeps the loss, or the "
+              "values of -per, that it was chosen for (the first of the first folder)")
       .value_name("NAME");
   command.runs([&o] { return report(o); });
 }

@@ -58,7 +58,7 @@ struct ComparedRun {
 struct ComparedVariant {
   std::string name;
   std::vector<std::string> overrides;  // the keys that make it
-  std::string group;  // of a confirmation: what tuning chose it for (TunedGroup::value), else ""
+  std::string group;  // of a confirmation: what tuning chose it for, "obj_loss=focal"; else ""
 };
 
 // What a comparison is for. Only the figures of one whose variants were not chosen by them are

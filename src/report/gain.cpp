@@ -4,12 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "core/error.h"
 #include "core/file.h"
 #include "core/index.h"
-#include "core/input.h"
 #include "core/text.h"
 #include "core/utf8.h"
 #include "report/comparison_files.h"
@@ -20,145 +18,11 @@
 namespace darknet {
 namespace {
 namespace fs = std::filesystem;
-using nlohmann::json;
 
-constexpr std::uint64_t kMaxResults = 1u << 28;  // bytes
-constexpr double kPoints = 100;                  // of a fraction
-constexpr int kGrey = 7;                         // style of lines to compare with
-
-// The runs of one variant of a results.json, one for each of its seeds.
-VariantRuns runs_of(const json& results, const std::string& variant) {
-  VariantRuns all{.name = variant, .runs = {}};
-  for (const json& seed : results.at("seeds")) {
-    RunOutcome outcome = RunOutcome::missing();
-    for (const json& run : results.at("runs"))
-      if (run.at("variant") == variant && run.at("seed") == seed) {
-        if (run.at("state") == "diverged") outcome = RunOutcome::diverged();
-        if (run.at("state") == "finished")
-          outcome = RunOutcome::finished(run.at("map50").get<double>());
-      }
-    all.runs.push_back(outcome);
-  }
-  return all;
-}
-
-SampleSummary summary_of(const VariantRuns& runs) {
-  std::vector<double> values;
-  for (const RunOutcome& r : runs.runs)
-    if (r.has_finished()) values.push_back(r.value());
-  return summarize(values);
-}
-
-double ratio_of(const json& results, const std::string& baseline) {
-  std::vector<double> ratios;
-  for (const json& run : results.at("runs"))
-    if (run.at("variant") == baseline && run.contains("negatives_per_positive"))
-      ratios.push_back(run.at("negatives_per_positive").get<double>());
-  return ratios.empty() ? 0 : mean_of(ratios);
-}
-
-// A variant of one folder, and the name that joins it with those of others: tuning may choose other
-// keys for each data set.
-struct NamedVariant {
-  std::string name, series;
-  std::string chosen() const { return name == series ? "" : name; }
-};
-
-std::vector<NamedVariant> variants_of(const json& results) {
-  const json& variants = results.at("variants");
-  const bool tuned = std::any_of(variants.begin(), variants.end(),
-                                 [](const json& v) { return v.contains("group"); });
-  std::vector<NamedVariant> all;
-  for (const json& v : variants) {
-    const auto name = v.at("name").get<std::string>();
-    all.push_back({name, v.value("group", tuned ? name + ", not tuned" : name)});
-  }
-  return all;
-}
-
-// Figures by which variants were chosen are too good to be claimed.
-void refuse_tuning(const json& results, const fs::path& folder) {
-  if (results.contains("choice") || results.value("purpose", "") == "tuning")
-    fail("these are the figures by which a tuning chose its variants; give ",
-         printable((folder / kConfirmFolder).string()),
-         ", which detector sweep -tune -confirm leaves, instead");
-}
-
-std::int64_t missing_of(const VariantRuns& runs) {
-  return std::count_if(runs.runs.begin(), runs.runs.end(),
-                       [](const RunOutcome& r) { return !r.has_finished() && !r.has_diverged(); });
-}
-
-[[noreturn]] void fail_without(const std::string& baseline) {
-  fail("no run of '", shown(baseline),
-       "' has finished there; -baseline names another variant, which every folder needs");
-}
-
-// Baseline first.
-std::vector<NamedVariant> variants_from(const json& results, const std::string& baseline) {
-  std::vector<NamedVariant> all = variants_of(results);
-  const auto place = std::find_if(all.begin(), all.end(),
-                                  [&](const NamedVariant& v) { return v.series == baseline; });
-  if (place == all.end()) fail_without(baseline);
-  std::rotate(all.begin(), place, place + 1);
-  return all;
-}
-
-std::string name_of_folder(const fs::path& folder) {
-  const fs::path path = (fs::absolute(folder) / "x").lexically_normal().parent_path();
-  return path.filename() == kConfirmFolder
-             ? (path.parent_path().filename() / kConfirmFolder).string()
-             : path.filename().string();
-}
-
-GainPoint point_of(const json& results, const fs::path& folder, const std::string& baseline) {
-  refuse_tuning(results, folder);
-  const std::vector<NamedVariant> variants = variants_from(results, baseline);
-  std::vector<VariantRuns> runs;
-  for (const NamedVariant& v : variants) runs.push_back(runs_of(results, v.name));
-  GainPoint point{.folder = folder,
-                  .data = results.at("data").get<std::string>(),
-                  .cfg = results.at("cfg").get<std::string>(),
-                  .chosen = variants.front().chosen(),
-                  .name = name_of_folder(folder),
-                  .ratio = ratio_of(results, variants.front().name),
-                  .baseline = summary_of(runs.front())};
-  if (point.baseline.values.empty() || !(point.ratio > 0)) fail_without(baseline);
-  for (const VariantRuns& one : runs) point.missing += missing_of(one);
-  const std::vector<VariantRuns> others(runs.begin() + 1, runs.end());
-  const std::vector<Verdict> found = verdicts(runs.front(), others);
-  for (std::size_t i = 0; i < others.size(); ++i)
-    point.gains.push_back({.variant = variants[i + 1].series,
-                           .chosen = variants[i + 1].chosen(),
-                           .verdict = found[i],
-                           .map50 = summary_of(others[i])});
-  return point;
-}
-
-json read_results(const fs::path& file) {
-  json results = json::parse(read_file(file, kMaxResults), nullptr, false);
-  if (!results.is_object())
-    fail_at({file.string(), 0}, "this is not a results.json of a comparison or sweep");
-  return results;
-}
-
-bool claims_nothing(const GainPoint& point, const VariantGain& g) {
-  return point.missing > 0 || g.verdict.kind == VerdictKind::too_few_seeds ||
-         g.verdict.kind == VerdictKind::diverged;
-}
+constexpr double kPoints = 100;  // of a fraction
+constexpr int kGrey = 7;         // style of lines to compare with
 
 bool is_shown(const VariantGain& g) { return g.adjusted_p <= VerdictRules{}.alpha; }
-
-// All claims of the page are one family.
-void adjust(GainStudy& study) {
-  std::vector<double> p;
-  for (const GainPoint& point : study.points)
-    for (const VariantGain& g : point.gains)
-      p.push_back(claims_nothing(point, g) ? 1 : g.verdict.p_value);
-  const std::vector<double> adjusted = holm_adjusted(p);
-  for (std::size_t i = 0; GainPoint & point : study.points)
-    for (VariantGain& g : point.gains) g.adjusted_p = adjusted[i++];
-}
 
 const VariantGain* gain_of(const GainPoint& point, const std::string& variant) {
   for (const VariantGain& g : point.gains)
@@ -308,7 +172,7 @@ Rows gain_rows(const GainStudy& s) {
            d.values.empty() ? "-" : points_text(d.mean),
            many ? points_text(d.confidence.low) + " to " + points_text(d.confidence.high) : "-",
            many ? p_text(g.verdict.p_value) : "-",
-           many && !claims_nothing(p, g) ? p_text(g.adjusted_p) : "-"});
+           many && g.may_claim ? p_text(g.adjusted_p) : "-"});
     }
   return rows;
 }
@@ -345,40 +209,12 @@ std::string folders_list(const GainStudy& s, const fs::path& page) {
 
 }  // namespace
 
-GainStudy read_gain_study(const std::vector<fs::path>& folders, const std::string& baseline) {
-  GainStudy study{.baseline = baseline};
-  for (const fs::path& folder : folders) {
-    const fs::path file = folder / "results.json";
-    const json results = read_results(file);
-    try {
-      if (study.baseline.empty()) study.baseline = variants_of(results).at(0).series;
-      study.points.push_back(point_of(results, folder, study.baseline));
-    } catch (const json::exception&) {
-      fail_at(
-          {file.string(), 0},
-          "this is not a results.json of a comparison or sweep, or of an older program; the same "
-          "call with -collect writes it again");
-    } catch (const Error& e) {
-      fail_at({file.string(), 0}, e.what());
-    }
-  }
-  std::stable_sort(study.points.begin(), study.points.end(),
-                   [](const auto& a, const auto& b) { return a.ratio < b.ratio; });
-  for (const GainPoint& p : study.points)
-    for (const VariantGain& g : p.gains)
-      if (std::find(study.variants.begin(), study.variants.end(), g.variant) ==
-          study.variants.end())
-        study.variants.push_back(g.variant);
-  adjust(study);
-  return study;
-}
-
 std::string gain_text(const GainStudy& s) {
   std::int64_t all = 0, better = 0, worse = 0, no_claim = 0;
   for (const GainPoint& p : s.points)
     for (const VariantGain& g : p.gains) {
       ++all;
-      no_claim += claims_nothing(p, g);
+      no_claim += !g.may_claim;
       if (!is_shown(g)) continue;
       (g.verdict.statistics.mean > 0 ? better : worse) += 1;
     }
@@ -430,7 +266,7 @@ std::string gain_csv(const GainStudy& s) {
                         name_of(g.verdict.kind), std::to_string(d.values.size()),
                         csv_number(d.values.empty() ? none : d.mean), csv_number(d.confidence.low),
                         csv_number(d.confidence.high), csv_number(many ? g.verdict.p_value : none),
-                        csv_number(many && !claims_nothing(p, g) ? g.adjusted_p : none)});
+                        csv_number(many && g.may_claim ? g.adjusted_p : none)});
     }
   return text;
 }

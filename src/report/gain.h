@@ -14,11 +14,12 @@
 namespace darknet {
 
 struct VariantGain {
-  std::string variant;    // of a confirmation: what tuning chose it for, such as "focal,2"
-  std::string chosen;     // then its name in the folder; "" where that is `variant`
-  Verdict verdict;        // of mAP@0.5 (fractions), over seeds, within its folder
-  SampleSummary map50;    // of the variant's own runs
-  double adjusted_p = 1;  // by Holm over all gains of the study
+  std::string variant;     // of a confirmation: what tuning chose it for, such as "focal,2"
+  std::string chosen;      // then its name in the folder; "" where that is `variant`
+  Verdict verdict;         // of mAP@0.5 (fractions), over seeds, within its folder
+  SampleSummary map50;     // of the variant's own runs
+  bool may_claim = false;  // not of too few seeds, nor where a run diverged or is missing
+  double adjusted_p = 1;   // by Holm over all gains of the study
 };
 
 struct GainPoint {
@@ -39,8 +40,8 @@ struct GainStudy {
 };
 
 // `baseline` "": the first variant of the first folder. Throws, naming the file, where a folder has
-// no results.json, it is none or that of a tuning, or the baseline has no run there that has
-// finished.
+// no results.json, it is none or that of a tuning, its variants were chosen for other keys than
+// those of the first folder, or the baseline has no run there that has finished.
 GainStudy read_gain_study(const std::vector<std::filesystem::path>& folders,
                           const std::string& baseline);
 

@@ -101,7 +101,7 @@ Image image(std::int64_t index) {
   const std::int64_t side = 16 + 4 * (index % 3), x0 = 6 + 4 * index, y0 = 34 - 4 * index;
   for (std::int64_t y = 0; y < 64; ++y)
     for (std::int64_t x = 0; x < 64; ++x)
-      for (int c = 0; c < 3; ++c) {
+      for (std::int64_t c = 0; c < 3; ++c) {
         const bool inside = x >= x0 && x < x0 + side && y >= y0 && y < y0 + side;
         const std::int64_t dark = (x * 3 + y * 5 + c * 17 + index * 29) % 64;
         image.at(x, y)[c] = static_cast<std::uint8_t>(inside && c == index % 3 ? 255 : dark);

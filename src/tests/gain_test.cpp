@@ -101,7 +101,7 @@ TEST_F(GainTest, WhatTuningChoseIsJoinedByWhatItWasChosenFor) {
   const auto confirmation = [&](const std::string& name, double ratio, const char* suffix) {
     Comparison c = comparison_of({.50, .52, .54}, {.53, .54, .58});
     c.purpose = Purpose::confirmation;
-    for (ComparedVariant& v : c.variants) v.group = v.name, v.name += suffix;
+    for (ComparedVariant& v : c.variants) v.group = "obj_loss=" + v.name, v.name += suffix;
     c.variants.push_back({.name = "ce", .overrides = {}, .group = {}});
     for (const std::uint64_t seed : c.seeds) c.runs.push_back({.variant = 2, .seed = seed});
     return folder_of(name, ratio, std::move(c));
@@ -119,6 +119,8 @@ TEST_F(GainTest, WhatTuningChoseIsJoinedByWhatItWasChosenFor) {
   EXPECT_TRUE(s.points[1].gains[1].map50.values.empty());
   const std::string page = gain_page(s, folder_, "x");
   EXPECT_TRUE(holds(page, "<td>52.00 (ce-4)</td><td>focal (focal-4)</td>")) << page;
+  EXPECT_TRUE(holds(error_of([&] { read_gain_study({a}, "ce-4"); }),
+                    "-baseline: ce (ce-4); focal (focal-4); ce, not tuned (ce)"));
   EXPECT_TRUE(holds(gain_csv(s), ",150,ce,ce-4,0.52,focal,focal-4,")) << gain_csv(s);
 }
 
@@ -179,7 +181,14 @@ TEST_F(GainTest, SaysWhatIsWrongWithAFolder) {
   EXPECT_TRUE(holds(said(folder_ / "other"), "not a results.json of a comparison"));
   file("wrong/results.json", "[1]");
   EXPECT_TRUE(holds(said(folder_ / "wrong"), "not a results.json of a comparison"));
-  EXPECT_TRUE(holds(said(good, "x"), "no run of 'x' has finished there"));
+  EXPECT_TRUE(holds(said(good, "x"),
+                    "there is no 'x' there; give one that every folder has as "
+                    "-baseline: ce; focal"));
+  Comparison chosen = comparison_of({.5, .5}, {.5, .5});
+  for (ComparedVariant& v : chosen.variants) v.group = "obj_loss,obj_gamma=" + v.name;
+  EXPECT_TRUE(holds(said(folder_of("chosen", 10, chosen)),
+                    "its variants are chosen by tuning for each obj_loss,obj_gamma, those of " +
+                        good.string() + " as they were given"));
   const fs::path empty = folder_of("empty", 10, {-1}, {.5});
   EXPECT_TRUE(holds(said(empty), "no run of 'ce' has finished there; -baseline"));
 }

@@ -141,13 +141,13 @@ TEST_F(ProtocolTest, TheChosenAreConfirmedWithOtherSeedsOnAllOfTrain) {
   EXPECT_EQ(contents["seeds"], (std::vector<int>{1001, 1002}));
   EXPECT_EQ(contents["variants"].size(), 2u);
   EXPECT_EQ(contents["baseline"], "ce");
-  EXPECT_EQ(contents["variants"][1]["group"], "focal");
+  EXPECT_EQ(contents["variants"][1]["group"], "obj_loss=focal");
   EXPECT_TRUE(holds(ran.out, "training images: 6 with"));
   const auto found = json_of(work_, "r/confirm/results.json");
   EXPECT_EQ(found["test_images"], 2);
   EXPECT_EQ(found["training_images"], 6);
   EXPECT_EQ(found["runs"].size(), 4u);
-  EXPECT_EQ(found["variants"][1]["group"], "focal");
+  EXPECT_EQ(found["variants"][1]["group"], "obj_loss=focal");
   const auto heading =
       ran.out.find("Confirmation: 2 variants with 2 seeds that tuning did not use");
   EXPECT_NE(heading, ran.out.npos) << ran.out;

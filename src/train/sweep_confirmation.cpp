@@ -42,7 +42,7 @@ std::vector<ComparedVariant> confirmed_variants(const Comparison& c) {
   for (const TunedGroup& g : c.choice->groups) {
     if (!g.chosen) continue;
     ComparedVariant chosen = c.variants[*g.chosen];
-    chosen.group = g.value;
+    chosen.group = cat(c.choice->key, "=", g.value);
     variants.insert(holds_baseline(g) ? variants.begin() : variants.end(), std::move(chosen));
     with_baseline |= *g.chosen == 0;
   }
