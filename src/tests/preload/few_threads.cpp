@@ -27,8 +27,12 @@ void* counted(void* work) {
 
 }  // namespace
 
-extern "C" int pthread_create(pthread_t* thread, const pthread_attr_t* attributes,
-                              void* (*function)(void*), void* argument) {
+// By its name for the linker alone, since <pthread.h> declares it with names that are reserved.
+extern "C" int create_or_refuse(pthread_t* thread, const pthread_attr_t* attributes,
+                                void* (*function)(void*), void* argument) asm("pthread_create");
+
+int create_or_refuse(pthread_t* thread, const pthread_attr_t* attributes, void* (*function)(void*),
+                     void* argument) {
   static const auto create =
       reinterpret_cast<decltype(&pthread_create)>(::dlsym(RTLD_NEXT, "pthread_create"));
   const char* max = std::getenv("FEW_THREADS");
