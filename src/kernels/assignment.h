@@ -11,6 +11,7 @@
 #include "detect/box.h"
 #include "detect/head.h"
 #include "detect/overlap.h"
+#include "kernels/class_gradients.h"
 #include "kernels/objectness.h"
 #include "losses/equalized_focal.h"
 #include "losses/objectness.h"
@@ -108,8 +109,11 @@ struct AssignArguments {
   template <class L>
   DN_HD auto loss_of_class(const L& loss, std::int64_t k) const {
     if constexpr (losses::DiffersByClass<L>) {
-      const double* const sums = class_gradients ? class_gradients + 2 * k : nullptr;
-      return loss.of_class(sums ? losses::positive_negative_ratio(sums[0], sums[1]) : 1);
+      const auto sum = [&](bool positive) {
+        return class_gradients[class_gradient_place(k, positive)];
+      };
+      return loss.of_class(class_gradients ? losses::positive_negative_ratio(sum(true), sum(false))
+                                           : 1);
     } else {
       return loss;
     }

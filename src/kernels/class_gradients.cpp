@@ -28,10 +28,11 @@ DN_HD inline std::int64_t units(float size) {
 struct SumChunk {
   ClassGradientArguments a;
   std::int64_t classes, all, chunk;
-  std::int64_t* partial;  // 2 `classes` of each chunk
+  std::int64_t* partial;  // the sums of each chunk
   DN_HD void operator()(std::int64_t c) const {
-    std::int64_t* const sums = partial + 2 * classes * c;
-    for (std::int64_t k = 0; k < 2 * classes; ++k) sums[k] = 0;
+    const std::int64_t n = class_gradient_count(classes);
+    std::int64_t* const sums = partial + n * c;
+    for (std::int64_t k = 0; k < n; ++k) sums[k] = 0;
     const std::int64_t begin = c * chunk, end = math::min(begin + chunk, all);
     for (std::int64_t i = begin; i < end; ++i)
       if (a.records[i].class_loss != 0) add(i, sums);
@@ -40,7 +41,7 @@ struct SumChunk {
     const std::int64_t first = i % a.layout.anchors * a.layout.entries;
     for (std::int64_t k = 0; k < classes; ++k) {
       const float g = a.gradient.at(i / a.layout.anchors, first + a.layout.class_entry(k));
-      sums[2 * k + (g < 0 ? 0 : 1)] += units(math::abs(g));
+      sums[class_gradient_place(k, g < 0)] += units(math::abs(g));
     }
   }
 };
@@ -66,7 +67,8 @@ struct KeepSums {
 }  // namespace
 
 std::int64_t class_gradient_scratch(std::int64_t anchors, std::int64_t classes) {
-  return Chunks(anchors, classes).count * 2 * classes * std::int64_t{sizeof(std::int64_t)};
+  return Chunks(anchors, classes).count * class_gradient_count(classes) *
+         std::int64_t{sizeof(std::int64_t)};
 }
 
 void add_class_gradients(const Stream& s, const ClassGradientArguments& a, void* scratch) {
@@ -74,7 +76,8 @@ void add_class_gradients(const Stream& s, const ClassGradientArguments& a, void*
   const std::int64_t classes = a.layout.classes();
   const Chunks chunks(a.size(), classes);
   for_each(s, chunks.count, SumChunk{a, classes, a.size(), chunks.anchors, partial});
-  for_each(s, 2 * classes, AddChunks{partial, chunks.count, 2 * classes, a.sums});
+  const std::int64_t n = class_gradient_count(classes);
+  for_each(s, n, AddChunks{partial, chunks.count, n, a.sums});
 }
 
 void keep_class_gradients(const Stream& s, const RunningArrays& a, std::int64_t n,

@@ -161,7 +161,7 @@ ObjectnessArguments DetectionHead::objectness_arguments(const AssignArguments& a
 
 void DetectionHead::make_running_values() {
   const Device& device = context_.device;
-  const std::int64_t sums = 2 * setup_.keys.classes;
+  const std::int64_t sums = class_gradient_count(setup_.keys.classes);
   if (setup_.keeps_class_gradients && class_gradients_.empty())
     class_gradients_ = {"class gradients", device, sums, sums};
   const LogitLoss& loss = setup_.objectness.loss;

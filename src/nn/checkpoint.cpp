@@ -7,7 +7,8 @@
 
 #include "core/file.h"
 #include "core/index.h"
-#include "detect/running_values.h"
+#include "core/log.h"
+#include "nn/running_values.h"
 
 namespace darknet {
 namespace {
@@ -27,33 +28,33 @@ std::vector<Optimizer::Array> arrays_of(const Network& net, Optimizer& optimizer
   return arrays;
 }
 
-// f(name in the header, values) of all that the losses of the heads keep.
-template <class F>
-void for_each_running(const Network& net, F f) {
-  for (const HeadAt& at : net.heads())
-    for (RunningValues* r : at.head->running()) f(cat("layer ", at.layer, ": ", r->name()), *r);
+// In the header, of what the loss of a head keeps.
+std::string name_of(const RunningAt& at) {
+  return cat("layer ", at.layer, ": ", at.values->name());
 }
 
 json running_of(const Network& net) {
   json all = json::object();
-  for_each_running(net, [&](const std::string& name, const RunningValues& r) {
-    all[name] = r.to_host(net.stream());
-  });
+  for (const RunningAt& at : running_values(net))
+    all[name_of(at)] = at.values->to_host(net.stream());
   return all;
 }
 
-// What another loss left is not taken, and a loss without values of its own begins with none.
+// What another loss left is not taken: a loss without values of its own in the file begins with 0.
 void take_running(const json& header, const Network& net, const std::string& path) {
   const json all = header.value("running", json::object());
-  for_each_running(net, [&](const std::string& name, RunningValues& r) {
-    const auto found = all.find(name);
-    if (found == all.end()) return;
-    const auto values = found->get<std::vector<double>>();
-    if (std::ssize(values) != r.values() ||
+  for (const RunningAt& at : running_values(net)) {
+    const std::string name = name_of(at);
+    std::vector<double> values(to_size(at.values->values()));
+    if (const auto found = all.find(name); found != all.end())
+      found->get_to(values);
+    else
+      log::info(cat(name, " begin with 0: the .state file has none"));
+    if (std::ssize(values) != at.values->values() ||
         !std::ranges::all_of(values, [](double v) { return std::isfinite(v) && v >= 0; }))
       fail(path, ": the file is damaged: '", name, "' in its header makes no sense");
-    r.copy_from(net.stream(), values);
-  });
+    at.values->copy_from(net.stream(), values);
+  }
 }
 
 json header_of(const TrainingState& s, const std::vector<Optimizer::Array>& arrays,

@@ -10,8 +10,8 @@
 #include "core/file.h"
 #include "core/index.h"
 #include "dataset/scene_set.h"
-#include "detect/running_values.h"
 #include "nn/checkpoint.h"
+#include "nn/running_values.h"
 #include "nn/weights.h"
 #include "tests/temporary_folder.h"
 #include "train/device_check.h"
@@ -88,13 +88,12 @@ std::vector<double> DeviceTraining::change_running(const fs::path& path, double 
   Optimizer optimizer(net, net.settings());
   const TrainingState state = load_state(path, net, optimizer);
   std::vector<double> before;
-  for (const HeadAt& at : net.heads())
-    for (RunningValues* r : at.head->running()) {
-      std::vector<double> values = r->to_host(net.stream());
-      before.insert(before.end(), values.begin(), values.end());
-      for (double& v : values) v *= factor;
-      r->copy_from(net.stream(), values);
-    }
+  for (const RunningAt& at : running_values(net)) {
+    std::vector<double> values = at.values->to_host(net.stream());
+    before.insert(before.end(), values.begin(), values.end());
+    for (double& v : values) v *= factor;
+    at.values->copy_from(net.stream(), values);
+  }
   EXPECT_GT(std::accumulate(before.begin(), before.end(), 0.), 0);
   if (factor != 1) save_state(path, state, net, optimizer);
   return before;
@@ -189,7 +188,7 @@ TEST_F(DeviceTraining, AStateWithoutSenseIsRefused) {
 
 // The average of obj_norm=positives_ema is part of the state: without it the eighth step would
 // divide by another number.
-TEST_F(DeviceTraining, AnAverageOfPositivesGoesOnFromACheckpointBitForBit) {
+TEST_F(DeviceTraining, AnAverageOfPositivesResumesFromACheckpointBitForBit) {
   file("x.cfg", std::string(kCfg) + "obj_norm=positives_ema\n");
   const std::string whole = train("whole", {{}}, 14);
   train("half", {{}}, 7);
@@ -210,7 +209,7 @@ struct KeepingLoss {
 };
 class KeptByALoss : public DeviceTraining, public testing::WithParamInterface<KeepingLoss> {};
 
-TEST_P(KeptByALoss, GoesOnFromACheckpointBitForBit) {
+TEST_P(KeptByALoss, ResumesFromACheckpointBitForBit) {
   std::string cfg = kCfg;
   cfg.replace(cfg.find("obj_loss=focal"), 14, GetParam().key);
   file("x.cfg", cfg);
@@ -228,13 +227,29 @@ TEST_P(KeptByALoss, GoesOnFromACheckpointBitForBit) {
                 "' in its header makes no sense"));
 }
 
+// What the network had before is not the training run's.
+TEST_F(DeviceTraining, AStateWithoutWhatALossKeepsMakesIt0) {
+  train("x", {{}}, 3);
+  const fs::path path = folder_ / "x/x_last.state";
+  std::string cfg = kCfg;
+  cfg.replace(cfg.find("obj_loss=focal"), 14, "cls_loss=equalized_focal");
+  file("x.cfg", cfg);
+  Network net(read_cfg(cfg_), {.mode = Mode::training});
+  Optimizer optimizer(net, net.settings());
+  RunningValues& kept = *running_values(net).at(0).values;
+  const std::vector<double> ones(to_size(kept.values()), 1), zeros(ones.size());
+  kept.copy_from(net.stream(), ones);
+  load_state(path, net, optimizer);
+  EXPECT_EQ(kept.to_host(net.stream()), zeros);
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Losses, KeptByALoss,
     testing::Values(KeepingLoss{"EqualizedFocal", "cls_loss=equalized_focal", "class gradients"},
                     KeepingLoss{"Ghm", "obj_loss=ghm\nobj_momentum=.75", "ghm counts of 30 bins"}),
     [](const auto& info) { return std::string(info.param.name); });
 
-TEST_F(DeviceTraining, GoesOnFromACheckpointBitForBit) {
+TEST_F(DeviceTraining, ResumesFromACheckpointBitForBit) {
   const int there = device_count(DeviceType::cuda);
   if (there == 0) GTEST_SKIP() << why_no_cuda();
   std::vector<Device> team{cuda(0)};

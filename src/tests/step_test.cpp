@@ -2,7 +2,7 @@
 // and errors. Devices are the CPU, and two CUDA devices, simulated ones in a build without CUDA.
 #include "train/step.h"
 #include "core/index.h"
-#include "detect/running_values.h"
+#include "nn/running_values.h"
 
 #include <gtest/gtest.h>
 
@@ -111,9 +111,8 @@ struct Team {
   std::vector<double> running(std::size_t member = 0) const {
     const Network& net = members[member]->net;
     std::vector<double> all;
-    for (const HeadAt& at : net.heads())
-      for (const RunningValues* r : at.head->running())
-        for (const double v : r->to_host(net.stream())) all.push_back(v);
+    for (const RunningAt& at : running_values(net))
+      for (const double v : at.values->to_host(net.stream())) all.push_back(v);
     return all;
   }
   Replica replica(std::size_t member) const {

@@ -120,6 +120,49 @@ TEST_F(TuningCliTest, AnotherLibraryIsReportedAndOldStatesLoad) {
            "bits"));
 }
 
+// A .state of before losses kept anything has no "running"; one of another loss, or of another
+// number of bins, has other names in it.
+TEST_F(TuningCliTest, WhatALossKeepsBeginsWithZeroWhereTheStateHasNone) {
+  const std::pair<std::string, std::string> losses[] = {
+      {"cls_loss=equalized_focal", "class gradients"},
+      {"obj_loss=ghm\nobj_momentum=.75\nobj_bins=20", "ghm counts of 20 bins"}};
+  for (const auto& [keys, kept] : losses) {
+    SCOPED_TRACE(kept);
+    work_.put("x.cfg", kCfg + keys + "\n");
+    for (const char* folder : {"a", "b", "zero", "whole"}) work_.remove(folder);
+    ASSERT_EQ(train_to(6, "whole").exit_code, 0);
+    const std::string weights_at_6 = work_.get("whole/x_last.weights"),
+                      state = work_.get("whole/x_last.state");
+    const auto resumed = [&](const std::string& folder, auto change) {
+      work_.put(folder + "/x_last.weights", weights_at_6);
+      work_.put(folder + "/x_last.state", with_header(state, change));
+      CommandResult ran = train_to(12, folder);
+      EXPECT_EQ(ran.exit_code, 0) << ran.all();
+      return ran;
+    };
+    std::string layer;
+    const CommandResult zero = resumed("zero", [&](json& h) {
+      ASSERT_EQ(h["running"].size(), 1u);
+      layer = h["running"].items().begin().key();
+      for (json& v : h["running"][layer]) v = 0.;
+    });
+    EXPECT_TRUE(layer.ends_with(": " + kept)) << layer;
+    EXPECT_FALSE(said(zero, "begin with 0")) << zero.all();
+    const std::string message = layer + " begin with 0: the .state file has none\n";
+    const CommandResult older = resumed("a", [](json& h) { ASSERT_EQ(h.erase("running"), 1u); });
+    EXPECT_TRUE(said(older, message)) << older.all();
+    EXPECT_TRUE(weights("a") == weights("zero"));
+    const CommandResult other = resumed("b", [&](json& h) {
+      h["running"] = {{layer.substr(0, layer.find(':')) + ": ghm counts of 30 bins",
+                       std::vector<double>(30, 7.)}};
+    });
+    EXPECT_TRUE(said(other, message)) << other.all();
+    EXPECT_TRUE(weights("b") == weights("zero"));
+    EXPECT_EQ(train_to(12, "whole").exit_code, 0);
+    EXPECT_FALSE(weights("whole") == weights("zero")) << "what is kept has no effect here";
+  }
+}
+
 TEST_F(TuningCliTest, TheBenchMeasuresAndTheCommandsUseIt) {
   CommandResult ran = work_.darknet({"bench", "x.cfg", "-train", "-tune", "t.tuning"});
   EXPECT_EQ(ran.exit_code, 0) << ran.all();

@@ -4,9 +4,9 @@
 
 #include "core/device_guard.h"
 #include "core/index.h"
-#include "detect/running_values.h"
 #include "kernels/all_reduce.h"
 #include "kernels/batch_norm.h"
+#include "nn/running_values.h"
 #include "nn/weights.h"
 
 namespace darknet {
@@ -17,14 +17,6 @@ std::vector<Parameter*> rolling(const Network& net) {
   for (Parameter* p : net.parameters())
     if (!p->trained()) found.push_back(p);
   return found;
-}
-
-// Of all heads.
-std::vector<RunningValues*> running_values(const Network& net) {
-  std::vector<RunningValues*> all;
-  for (const HeadAt& at : net.heads())
-    for (RunningValues* r : at.head->running()) all.push_back(r);
-  return all;
 }
 
 const Stream& stream_of(const Replica& s) { return s.net->stream(); }
@@ -51,7 +43,8 @@ AllReduce::AllReduce(const std::vector<Replica>& replicas, const std::vector<Ste
       n += r->value.size();
       p.kept.emplace_back(device, r->value.bytes());
     }
-    for (const RunningValues* r : running_values(*replica.net)) n += kFloatsPerInteger * r->sums();
+    for (const RunningAt& at : running_values(*replica.net))
+      n += kFloatsPerInteger * at.values->sums();
     floats_ = n;
     p.shared = Buffer(device, n * std::int64_t{sizeof(float)}, MemoryAccess::peer);
     p.packed = streams(device.type).event(device);
@@ -90,9 +83,9 @@ float* AllReduce::visit(Place& p, Gradient gradient, Statistics statistics, Runn
     ++i;
     at += r->value.size();
   }
-  for (const RunningValues* r : running_values(*p.replica.net)) {
-    running(*r, at);
-    at += kFloatsPerInteger * r->sums();
+  for (const RunningAt& kept : running_values(*p.replica.net)) {
+    running(*kept.values, at);
+    at += kFloatsPerInteger * kept.values->sums();
   }
   return at;
 }
@@ -178,7 +171,7 @@ void copy_training(const Replica& from, const Replica& to) {
     targets[i].tensor->copy_from(stream_of(to), sources[i].tensor->to_host(stream_of(from)));
   const auto kept = running_values(*from.net), others = running_values(*to.net);
   for (std::size_t i = 0; i < kept.size(); ++i)
-    others[i]->copy_from(stream_of(to), kept[i]->to_host(stream_of(from)));
+    others[i].values->copy_from(stream_of(to), kept[i].values->to_host(stream_of(from)));
   to.optimizer->set_averaging(from.optimizer->has_average());
 }
 

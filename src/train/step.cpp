@@ -9,11 +9,11 @@
 #include "core/device_guard.h"
 #include "core/index.h"
 #include "core/log.h"
-#include "detect/running_values.h"
 #include "kernels/objectness.h"
 #include "kernels/update.h"
 #include "nn/freezing.h"
 #include "nn/replay.h"
+#include "nn/running_values.h"
 
 namespace darknet {
 namespace {
@@ -264,8 +264,8 @@ void TrainingStep::begin(const StepInput& input, StepParams params, std::int64_t
     device->now = &device->reports[next_report_];
     device->now->passed = 0;
     const DeviceGuard guard(device->device());
-    for (const HeadAt& at : device->heads)
-      for (RunningValues* r : at.head->running()) r->begin_step(device->net.stream());
+    for (const RunningAt& at : running_values(device->net))
+      at.values->begin_step(device->net.stream());
     device->mark();
   }
   if (all_reduce_) all_reduce_->keep_statistics();
