@@ -20,8 +20,8 @@ void refuse_class_loss(Section& section) {
   if (section.text("obj_loss", "") == losses::EqualizedFocal::name)
     section.fail("obj_loss",
                  cat(losses::EqualizedFocal::name,
-                     " weighs classes against each other, and the objectness is but one; use "
-                     "obj_loss=focal, and cls_loss=",
+                     " weighs classes against each other, and there is only one objectness score; "
+                     "use obj_loss=focal, and cls_loss=",
                      losses::EqualizedFocal::name, " for the class scores"));
 }
 

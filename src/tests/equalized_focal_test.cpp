@@ -86,7 +86,7 @@ class InAHead : public testing::TestWithParam<const char*> {
   static RunningValues& running(const Trial& t) { return *t.layer->head()->running().at(0); }
 };
 
-TEST_P(InAHead, HasTheGradientOfTheLossThatItTells) {
+TEST_P(InAHead, HasTheGradientOfTheLossThatItReports) {
   Trial t = with("cls_loss=equalized_focal\ncls_scale_factor=6\ncls_alpha=.4\n");
   running(t).copy_from(t.stream, std::vector<double>{1, 4, 3, 2});
   t.forward();
@@ -226,9 +226,9 @@ TEST(EqualizedFocal, IsRefusedWhereItMeansNothing) {
   Section objectness = section_of("obj_loss=equalized_focal\n");
   EXPECT_EQ(
       error_of([&] { read_objectness(objectness, "ce"); }),
-      "net.cfg:2: [yolo] obj_loss: equalized_focal weighs classes against each other, and the "
-      "objectness is but one; use obj_loss=focal, and cls_loss=equalized_focal for the class "
-      "scores");
+      "net.cfg:2: [yolo] obj_loss: equalized_focal weighs classes against each other, and there "
+      "is only one objectness score; use obj_loss=focal, and cls_loss=equalized_focal for the "
+      "class scores");
   const std::string keys = testing_layers::kYolo + "cls_loss=equalized_focal\n";
   for (const std::string softened : {"label_smooth_eps=.1", "objectness_smooth=1"}) {
     const std::string text = cat("[yolo]\n", keys, softened, '\n');
