@@ -175,7 +175,7 @@ std::string group_name(const TuningChoice& t, const TunedGroup& g) {
 std::string group_text(const TuningChoice& t, const TunedGroup& g, const Comparison& c) {
   const std::string tried = counted(g.variants.size(), "variant") + " with " +
                             counted(static_cast<std::size_t>(t.seeds), "seed") + " each";
-  if (g.nothing_found) return cat("With ", group_name(t, g), " ", kNothingFound, ".");
+  if (g.nothing_found) return cat("With ", group_name(t, g), " ", nothing_found_text(g), ".");
   std::string text = group_name(t, g) + ": ";
   if (!g.chosen)
     return text + "none of " + tried + " can be chosen: each of them has a run that diverged.";
@@ -240,6 +240,16 @@ std::string edges_text(const TuningChoice& t, const Comparison& c) {
           text.empty() ? "" : " ", e.key, e.value, c.variants[*g.chosen].name,
           e.largest ? "largest" : "smallest", group_name(t, g), e.beyond, e.key);
   return text;
+}
+
+std::string nothing_found_text(const TunedGroup& g) {
+  std::string text =
+      "nothing can be chosen, since no variant that finished has a mAP@0.5 above 0 on the tuning "
+      "split";
+  if (g.diverged > 0)
+    text += cat(" (", counted(static_cast<std::size_t>(g.diverged), "variant"),
+                " with a run that diverged)");
+  return text + "; train longer (-max_batches) or check the data (darknet detector check)";
 }
 
 std::vector<std::string> choice_texts(const TuningChoice& t, const Comparison& c) {

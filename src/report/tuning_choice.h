@@ -25,16 +25,14 @@ struct TunedGroup {
   std::string value;                  // of the key, or of several: "focal,2"
   std::vector<std::size_t> variants;  // their places
   std::int64_t diverged = 0;          // variants with a run that did: they cannot be chosen
-  bool nothing_found = false;         // by any variant that did not: all have mAP 0
+  bool nothing_found = false;         // by the variants that did not diverge: all have mAP 0
   std::optional<std::size_t> chosen;  // none before all runs have ended, or where none can be
   double mean = 0;                    // mAP@0.5 of the chosen one over the seeds, a fraction
   std::vector<GridEdge> edges;        // of the chosen one
 };
 
-// Behind "with obj_loss=focal ".
-inline constexpr const char* kNothingFound =
-    "nothing can be chosen, since every variant has mAP@0.5 0 on the tuning split; train longer "
-    "(-max_batches) or check the data (darknet detector check)";
+// Of a group in which nothing was found, behind "with obj_loss=focal ".
+std::string nothing_found_text(const TunedGroup&);
 
 struct TuningChoice {
   std::string key;  // without its section

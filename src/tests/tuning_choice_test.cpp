@@ -116,9 +116,14 @@ TEST(TuningChoice, IsNoneWhereNothingIsFound) {
   EXPECT_TRUE(t.groups[0].edges.empty());
   EXPECT_EQ(t.groups[1].chosen, 3u);
   EXPECT_FALSE(t.groups[1].nothing_found);
-  EXPECT_TRUE(holds(text_of(t, c),
-                    "With obj_loss=focal nothing can be chosen, since every variant has mAP@0.5 0"))
-      << text_of(t, c);
+  const std::string said =
+      "With obj_loss=focal nothing can be chosen, since no variant that finished has a mAP@0.5 "
+      "above 0 on the tuning split";
+  EXPECT_TRUE(holds(text_of(t, c), said + "; train longer")) << text_of(t, c);
+  const Comparison diverged =
+      tuning_of({{"focal", {"obj_gamma=1"}, {0, 0}}, {"focal", {"obj_gamma=2"}, {.5, kDiverged}}});
+  const std::string text = text_of(chosen_of(diverged), diverged);
+  EXPECT_TRUE(holds(text, said + " (1 variant with a run that diverged); train longer")) << text;
 }
 
 // The values of one key, of which the one at `best` wins.

@@ -71,7 +71,7 @@ void require_choice(const Sweep& tuning) {
   for (const TunedGroup& g : choice.groups)
     if (g.nothing_found && (holds_baseline(g) || !comparable))
       fail_at({folder, 0}, "nothing is confirmed: with ", choice.key, "=", g.value, " ",
-              kNothingFound);
+              nothing_found_text(g));
   if (choice.at_an_edge()) fail_at({folder, 0}, "nothing is confirmed. ", edges_text(choice, c));
   if (std::none_of(choice.groups.begin(), choice.groups.end(),
                    [](const TunedGroup& g) { return g.chosen.has_value(); }))
