@@ -173,7 +173,7 @@ void declare_sweep_plan(const Command& command, SweepArguments& o) {
       .value_name("SHARE");
   command
       .option(
-          "-per", o.per,
+          "-per", o.per_text,
           cat("choose for each value of this key, or of these, separated by commas, not for each ",
               kDefaultPer))
       .check([](const std::string& keys) {
@@ -206,7 +206,8 @@ void finish_sweep_arguments(SweepArguments& o) {
   if (!o.seed_texts.empty()) o.seeds = parse_seeds(o.seed_texts);
   if (const auto search = value_of<Search>(o.search_text)) o.request.search = *search;
   parse_shard(o);
-  if (o.share > 0) o.tune_share = o.share;
+  if (o.share > 0 || o.collect) o.tune_share = o.share;
+  if (!o.per_text.empty() || o.collect) o.per = o.per_text;
   if (o.confirm > 0 && !o.tune && !o.collect)
     throw Error(
         "-confirm needs -tune: what was chosen on valid= cannot be confirmed on the same images",

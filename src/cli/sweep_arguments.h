@@ -14,6 +14,7 @@ struct SweepArguments : SweepOptions {
   std::string command = "sweep";  // or compare
   std::vector<std::string> seed_texts;
   std::string search_text, shard_text;
+  std::string per_text;     // -per; "": not given
   std::int64_t images = 8;  // drawn side by side
   int jobs = 1;
   double share = 0;          // -tune_share; 0: not given

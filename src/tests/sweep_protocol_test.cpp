@@ -114,6 +114,56 @@ TEST_F(ProtocolTest, SeveralKeysMakeTheGroups) {
   EXPECT_EQ(groups, (std::set<std::string>{"ce", "focal,2", "focal,1"})) << ran.out;
 }
 
+// Its command has one variant, to which a key of the others means nothing.
+TEST_F(ProtocolTest, TheCommandOfAMissingRunMakesIt) {
+  const Words call = {"-tune", "-per",          "obj_loss,obj_gamma", "-vary", "obj_loss=ce,focal",
+                      "-vary", "obj_gamma=1,2", "-confirm",           "1"};
+  ASSERT_EQ(sweep(work_, plus(call, {"-shard", "2/3", "-no_page"})).exit_code, 1);
+  ASSERT_EQ(sweep(work_, plus(call, {"-shard", "3/3", "-no_page"})).exit_code, 1);
+  const CommandResult ran = sweep(work_, plus(call, {"-shard", "2/3", "-no_page"}));
+  expect_refused(ran, "1 of 3 are missing, the first is ce, seed 1; make it by darknet ");
+  const std::size_t begin = ran.err.find("by darknet ") + 11;
+  const std::string command = ran.err.substr(begin, ran.err.find(" or copy") - begin);
+  const ShellResult made =
+      run_in_shell(cat("cd '", work_.path("").string(), "' && OMP_WAIT_POLICY=passive '",
+                       program().string(), "' ", command));
+  EXPECT_EQ(made.exit_code, 0) << command << '\n' << made.output;
+  EXPECT_EQ(json_of(work_, "r/ce-seed1/result.json")["state"], "finished");
+}
+
+TEST_F(ProtocolTest, CollectReplacesNoFlagOfTuning) {
+  ASSERT_EQ(sweep(work_, plus(kTune, {"-per", "obj_loss"})).exit_code, 0);
+  EXPECT_EQ(sweep(work_, {"-collect"}).exit_code, 0);
+  EXPECT_EQ(sweep(work_, {"-collect", "-tune"}).exit_code, 0);
+  EXPECT_EQ(sweep(work_, {"-collect", "-tune", "-per", "obj_loss", "-tune_share", ".2"}).exit_code,
+            0);
+  const std::string takes = ", and -collect takes its settings; call it without ";
+  expect_refused(sweep(work_, {"-collect", "-tune", "-per", "obj_gamma"}),
+                 "r: this folder was made with -per obj_loss, not obj_gamma" + takes + "-per");
+  expect_refused(sweep(work_, {"-collect", "-tune", "-tune_share", ".5"}),
+                 "r: this folder was made with -tune_share 0.2, not 0.5" + takes + "-tune_share");
+}
+
+// The same call, and -collect; a run to be made needs them.
+TEST_F(ProtocolTest, ThePageOfRunsThatHaveEndedNeedsNoImages) {
+  ASSERT_EQ(sweep(work_, kTune).exit_code, 0);
+  const std::string kept = work_.get("r/tuning-valid.txt"), image = kept.substr(3, kept.size() - 4),
+                    page = work_.get("r/results.json");
+  ASSERT_TRUE(work_.has(image)) << kept;
+  work_.remove(image);
+  for (const Words& words : {kTune, Words{"-collect"}}) {
+    work_.remove("r/results.json");
+    const CommandResult ran = sweep(work_, words);
+    EXPECT_EQ(ran.exit_code, 0) << ran.all();
+    EXPECT_EQ(work_.get("r/results.json"), page);
+  }
+  for (const Words& more : {Words{"-tune", "-seed", "3"}, plus(kTune, {"-retry"})})
+    expect_refused(sweep(work_, more), "no such image: " + image);
+  work_.remove("r/ce-seed2/result.json");
+  expect_refused(sweep(work_, kTune), "no such image: " + image);
+  EXPECT_FALSE(work_.has("r/ce-seed3"));
+}
+
 TEST_F(ProtocolTest, UnsoundCallsAreRefused) {
   expect_refused(sweep(work_, {"-confirm", "2"}), "-confirm needs -tune", 2);
   expect_refused(sweep(work_, plus(kTune, {"-per", "obj_los"})), "obj_los", 2);
@@ -205,8 +255,8 @@ TEST_F(ProtocolTest, NothingIsChosenWhereNothingIsFound) {
   work_.put("tune.txt", "images/9.png\n");
   work_.put("x.data", work_.get("x.data") + "tune = tune.txt\n");
   const std::string said =
-      "nothing can be chosen, since every variant has mAP@0.5 0 on the tuning split; train longer "
-      "(-max_batches) or check the data (darknet detector check)";
+      "nothing can be chosen, since no variant that finished has a mAP@0.5 above 0 on the tuning "
+      "split; train longer (-max_batches) or check the data (darknet detector check)";
   const CommandResult ran =
       sweep(work_, {"-tune", "-confirm", "1", "-vary", "obj_loss=focal", "-vary", "obj_gamma=1,2"});
   expect_refused(ran, "nothing is confirmed: with obj_loss=focal " + said);

@@ -83,6 +83,48 @@ TEST_F(SweepTest, VariantsAndSeedsAreAddedAndNothingIsMadeTwice) {
   expect_refused(sweep(work_, {"-collect"}), "of other data or settings (inputs)");
 }
 
+TEST_F(SweepTest, CollectReplacesNoFlag) {
+  put_tiny_weights(work_, "start.weights"), put_tiny_weights(work_, "other.weights", 4);
+  ASSERT_EQ(sweep(work_, {"-weights", "start.weights"}).exit_code, 0);
+  const auto collected = [&](Words words) {
+    words.insert(words.begin(),
+                 {"detector", "sweep", "x.data", "x.cfg", "-out", "r", "-images", "0", "-collect"});
+    return work_.darknet(words);
+  };
+  EXPECT_EQ(collected({"-weights", "start.weights", "-max_batches", "4"}).exit_code, 0);
+  const std::string takes = ", and -collect takes its settings; call it without ";
+  const auto expect = [&](const Words& words, const std::string& made) {
+    expect_refused(collected(words), "r: this folder was made " + made + takes + words.front());
+  };
+  expect({"-tune"}, "without -tune");
+  expect({"-set", "net.0.momentum=.8"}, "without -set");
+  expect({"-max_batches", "5"}, "with -max_batches 4, not 5");
+  expect({"-exact"}, "without -exact");
+  expect({"-deterministic"}, "without -deterministic");
+  expect({"-clear", "-weights", "start.weights"}, "without -clear");
+  expect({"-freeze", "1", "-weights", "start.weights"}, "without -freeze");
+  expect({"-bad_labels", "skip"}, "without -bad_labels");
+  expect({"-weights", "other.weights"}, "with another -weights");
+}
+
+TEST_F(SweepTest, OtherSettingsAreReportedWithTheirValues) {
+  const auto call = [&](const Words& words) {
+    Words all{"detector", "sweep",   "x.data", "x.cfg", "-out",
+              "r",        "-images", "0",      "-vary", "obj_loss=ce,focal"};
+    all.insert(all.end(), words.begin(), words.end());
+    return work_.darknet(all);
+  };
+  const std::string a = "net.0.momentum=.8", b = "net.0.decay=.001",
+                    short_run = "net.0.max_batches=2";
+  const Words set{"-set", short_run, "-set", a, "-set", b};
+  ASSERT_EQ(call(set).exit_code, 0);
+  expect_refused(call({"-set", short_run, "-set", b, "-set", a}),
+                 cat("(set); set was ", short_run, ' ', a, ' ', b, " and is ", short_run, ' ', b,
+                     ' ', a, ';'));
+  expect_refused(call({"-set", short_run, "-set", a, "-set", b, "-max_batches", "3"}),
+                 "(max_batches); max_batches was not given and is 3;");
+}
+
 TEST_F(SweepTest, ARunThatDivergesIsRecordedAndTheRestGoesOn) {
   const Words words{"-variant", "bad: net.0.learning_rate=1e9", "-max_batches", "60"};
   Words all{"detector", "sweep", "x.data", "x.cfg", "-out", "r", "-images", "0"};
@@ -253,7 +295,10 @@ TEST_F(SweepTest, StartsFromWeightsAndFreezesForAllVariants) {
   expect_refused(sweep(work_, other), was + "convolutional.1.stopbackward=1;");
   Words collects = other;
   collects.emplace_back("-collect");
-  expect_refused(sweep(work_, collects), "-collect takes the settings of this folder, and set is");
+  expect_refused(sweep(work_, collects),
+                 "this folder was made with -set convolutional.0.stopbackward=1, not "
+                 "convolutional.1.stopbackward=1, and -collect takes its settings; call it without "
+                 "-freeze");
   EXPECT_FALSE(holds(sweep(work_, words).out, "== ")) << "nothing is left to do";
   EXPECT_EQ(sweep(work_, {"-collect"}).exit_code, 0);
 }

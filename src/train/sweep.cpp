@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <new>
 #include <utility>
 
@@ -69,6 +70,55 @@ json shared_by_all(const SweepOptions& o, const DataFile& user, const TuningSpli
   return shared;
 }
 
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : " ") + word;
+  return text;
+}
+
+// Of the settings of a folder, or of those that were typed: the flags that make them, and the value
+// of each; "" of one that takes none.
+std::map<std::string, std::string> flags_of(const json& settings) {
+  std::map<std::string, std::string> flags;
+  const auto number = [&](const char* key) { return settings.value(key, std::uint64_t{0}); };
+  for (const char* key : {"clear", "exact", "deterministic"})
+    if (settings.value(key, false)) flags[cat("-", key)] = "";
+  for (const char* key : {"max_batches", "weights", "bad_labels"})
+    if (number(key) > 0) flags[cat("-", key)] = std::to_string(number(key));
+  if (const auto set = settings.value("set", std::vector<std::string>()); !set.empty())
+    flags["-set"] = joined(set);
+  if (!settings.contains("tune")) return flags;
+  const json& tune = settings["tune"];
+  flags["-tune"] = "";
+  if (const std::string per = tune.value("per", ""); !per.empty()) flags["-per"] = per;
+  if (const double share = tune.value("share", 0.); share > 0) flags["-tune_share"] = cat(share);
+  return flags;
+}
+
+// Else it is a checksum, or a number that no flag takes.
+bool has_shown_value(const std::string& flag) {
+  return flag != "-weights" && flag != "-bad_labels";
+}
+
+// As shared_by_all() has them, those alone that differ from what a call without flags has.
+json typed_settings(const SweepOptions& o) {
+  std::vector<std::string> set = o.overrides;
+  if (o.freeze > 0) set.insert(set.begin(), freezing_override(read_cfg(o.cfg), o.freeze));
+  json typed{{"set", set},
+             {"max_batches", o.max_batches},
+             {"clear", o.clear},
+             {"exact", o.exact},
+             {"deterministic", o.deterministic},
+             {"bad_labels", static_cast<int>(o.bad_labels)}};
+  if (!o.weights.empty()) {
+    Checksum weights;
+    add_file(weights, o.weights);
+    typed["weights"] = weights.value();
+  }
+  if (o.tune) typed["tune"] = {{"share", o.tune_share}, {"per", o.per}};
+  return typed;
+}
+
 // Throws where the split of the folder was made in another way.
 void require_same_share(const SweepFolder& folder, const SweepOptions& o, const DataFile& user) {
   if (!folder.is_there()) return;
@@ -130,26 +180,21 @@ void Sweep::require_own_kind() const {
           ", or -collect in place of -confirm");
 }
 
-// Those that were typed all the same.
+// Those that were typed all the same: no flag is silently replaced by the folder's.
 void Sweep::require_settings_of(const json& folders) const {
   const SweepOptions& o = setting_.options;
-  json typed = json::object();
-  if (o.freeze > 0) {
-    typed["set"] = o.overrides;
-    typed["set"].insert(typed["set"].begin(), freezing_override(read_cfg(o.cfg), o.freeze));
-  } else if (!o.overrides.empty()) {
-    typed["set"] = o.overrides;
+  const std::map<std::string, std::string> theirs = flags_of(folders);
+  for (const auto& [flag, value] : flags_of(typed_settings(o))) {
+    const auto there = theirs.find(flag);
+    if (there != theirs.end() && there->second == value) continue;
+    const std::string typed = flag == "-set" && o.freeze > 0 ? "-freeze" : flag;
+    std::string made = "without " + typed;
+    if (there != theirs.end())
+      made = has_shown_value(flag) ? cat("with ", flag, " ", there->second, ", not ", value)
+                                   : "with another " + flag;
+    fail_at({o.out.string(), 0}, "this folder was made ", made,
+            ", and -collect takes its settings; call it without ", typed);
   }
-  if (o.max_batches > 0) typed["max_batches"] = o.max_batches;
-  for (const auto& [key, on] :
-       {std::pair{"clear", o.clear}, {"exact", o.exact}, {"deterministic", o.deterministic}})
-    if (on) typed[key] = true;
-  if (o.tune && !folders.contains("tune")) typed["tune"] = true;
-  for (const auto& [key, value] : typed.items())
-    if (folders.value(key, json()) != value)
-      fail_at({o.out.string(), 0}, "-collect takes the settings of this folder, and ", key,
-              " is another one there (", folders.value(key, json()).dump(), ", not ", value.dump(),
-              "); call it without the flags of other settings");
 }
 
 void Sweep::adopt_settings() try {
@@ -166,8 +211,8 @@ void Sweep::adopt_settings() try {
   o.tune = shared.contains("tune");
   if (!o.tune) return;
   o.per = shared["tune"].at("per").get<std::string>();
-  if (const double share = shared["tune"].at("share").get<double>(); share > 0)
-    o.tune_share = share;
+  const auto share = shared["tune"].at("share").get<double>();
+  o.tune_share = share > 0 ? share : kTuneShare;
 } catch (const json::exception& e) {
   fail_at({(setting_.options.out / "sweep.json").string(), 0}, "unexpected settings: ", e.what());
 }
@@ -203,6 +248,10 @@ void Sweep::read_cfg_and_plan() {
 }
 
 void Sweep::require_known_per() const {
+  // Where a folder is chosen by it already, one of the variants there gives the key.
+  if (folder_.is_there() && folder_.settings().value(json::json_pointer("/tune/per"), json()) ==
+                                json(setting_.options.per))
+    return;
   for (const std::string& key : comma_separated(setting_.options.per)) {
     const bool known = std::any_of(planned_.begin(), planned_.end(), [&](const PlannedVariant& v) {
       return value_of_key(v, key, cfg_) != kNoValue;
@@ -261,9 +310,23 @@ void Sweep::read_valid() {
   found_.training_images = std::ssize(split_ ? split_->train : read_image_list(data.train));
   LabelledImages valid = read_all_labels(split_ ? split_->tuning : read_image_list(data.valid),
                                          setting_.classes, o.bad_labels);
-  require_all_present(valid.images);
+  if (has_runs_to_make()) require_all_present(valid.images);
   found_.images = valid.images, found_.objects = valid.objects;
   setting_.valid = {std::move(valid.images), std::move(valid.truths), {}};
+}
+
+// Of the folder or to be added to it; before either is certain. The page of runs that have ended
+// needs no images.
+bool Sweep::has_runs_to_make() const {
+  const SweepOptions& o = setting_.options;
+  if (o.request.empty()) return false;
+  if (o.retry || !folder_.is_there() || !folder_.additions(shared_, planned_, o.seeds).empty())
+    return true;
+  const SweepContents there = folder_.contents(shared_);
+  for (const ComparedVariant& variant : there.variants)
+    for (const std::uint64_t seed : there.seeds)
+      if (!read_record(folder_.of_run(variant.name, seed))) return true;
+  return false;
 }
 
 void Sweep::make_queue() {

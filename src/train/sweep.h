@@ -60,6 +60,7 @@ class Sweep {
   void split_lists();
   void keep_split(const DataFile& user) const;
   void read_valid();
+  bool has_runs_to_make() const;
   void check_variants(const std::vector<Section>& cfg);
   void make_queue();
   void arrange();

@@ -82,6 +82,20 @@ std::string only_in(const json& a, const json& b) {
   return text.empty() ? "nothing" : text;
 }
 
+// Of a setting that people type, as it was or is; of a list what `other` does not have, or all of
+// it where the order alone differs.
+std::string value_beside(const json& value, const json& other) {
+  if (!value.is_array() || !other.is_array())
+    return value == json() || value == json(0) ? "not given" : value.dump();
+  const auto all_in = [](const json& a, const json& b) {
+    return std::all_of(a.begin(), a.end(), [&](const json& one) {
+      return std::find(b.begin(), b.end(), one) != b.end();
+    });
+  };
+  const bool reordered = all_in(value, other) && all_in(other, value);
+  return only_in(value, reordered ? json::array() : other);
+}
+
 // Of the settings that people type, those that differ: "; set was net.0.momentum=.8 and is
 // nothing".
 std::string values_of_differing(const json& theirs, const json& mine) {
@@ -89,9 +103,7 @@ std::string values_of_differing(const json& theirs, const json& mine) {
   for (const char* key : {"set", "max_batches"}) {
     const json there = theirs.value(key, json()), now = mine.value(key, json());
     if (there == now) continue;
-    const bool lists = there.is_array() && now.is_array();
-    text += cat("; ", key, " was ", lists ? only_in(there, now) : there.dump(), " and is ",
-                lists ? only_in(now, there) : now.dump());
+    text += cat("; ", key, " was ", value_beside(there, now), " and is ", value_beside(now, there));
   }
   return text;
 }

@@ -32,7 +32,7 @@ struct SweepOptions {
   std::int64_t shard = 1, shards = 1;    // of the runs, numbered in their order: each shards-th
   // The runs are trained without the tuning split (train/tuning_split.h) and evaluated on it; for
   // each value of the key `per`, or combination of values of its comma-separated keys, the best
-  // variant is chosen.
+  // variant is chosen. With an empty request, 0 and "" are the folder's.
   bool tune = false;
   double tune_share = kTuneShare;
   std::string per = kDefaultPer;
