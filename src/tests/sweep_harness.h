@@ -16,6 +16,20 @@ namespace darknet::test {
 
 using Words = std::vector<std::string>;
 
+inline Words plus(Words words, const Words& more) {
+  words.insert(words.end(), more.begin(), more.end());
+  return words;
+}
+
+// Six images to train on, two to test.
+inline void part_lists(const Workspace& work) {
+  std::string train, valid;
+  for (int i = 0; i < kTinyImages; ++i) (i < 6 ? train : valid) += cat("images/", i, ".png\n");
+  work.put("train.txt", train);
+  work.put("valid.txt", valid);
+  work.put("x.data", replaced(work.get("x.data"), "valid = train.txt", "valid = valid.txt"));
+}
+
 // Variants ce and focal, if nothing else is asked for.
 inline CommandResult sweep(const Workspace& work, const Words& more,
                            const CommandOptions& options = {}) {

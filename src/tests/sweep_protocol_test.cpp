@@ -20,15 +20,6 @@ namespace {
 using namespace std::string_literals;
 using testing_files::holds;
 
-// Six images to train on, two to test.
-void part_lists(const Workspace& work) {
-  std::string train, valid;
-  for (int i = 0; i < kTinyImages; ++i) (i < 6 ? train : valid) += cat("images/", i, ".png\n");
-  work.put("train.txt", train);
-  work.put("valid.txt", valid);
-  work.put("x.data", replaced(work.get("x.data"), "valid = train.txt", "valid = valid.txt"));
-}
-
 class ProtocolTest : public SweepFixture {
  protected:
   ProtocolTest() { part_lists(work_); }
@@ -39,11 +30,6 @@ std::set<std::string> lines_of(const std::string& text) {
   std::istringstream in(text);
   for (std::string line; std::getline(in, line);) lines.insert(line);
   return lines;
-}
-
-Words plus(Words words, const Words& more) {
-  words.insert(words.end(), more.begin(), more.end());
-  return words;
 }
 
 const Words kTune{"-tune", "-seeds", "1..2"};
@@ -129,39 +115,6 @@ TEST_F(ProtocolTest, TheCommandOfAMissingRunMakesIt) {
                        program().string(), "' ", command));
   EXPECT_EQ(made.exit_code, 0) << command << '\n' << made.output;
   EXPECT_EQ(json_of(work_, "r/ce-seed1/result.json")["state"], "finished");
-}
-
-TEST_F(ProtocolTest, CollectReplacesNoFlagOfTuning) {
-  ASSERT_EQ(sweep(work_, plus(kTune, {"-per", "obj_loss"})).exit_code, 0);
-  EXPECT_EQ(sweep(work_, {"-collect"}).exit_code, 0);
-  EXPECT_EQ(sweep(work_, {"-collect", "-tune"}).exit_code, 0);
-  EXPECT_EQ(sweep(work_, {"-collect", "-tune", "-per", "obj_loss", "-tune_share", ".2"}).exit_code,
-            0);
-  const std::string takes = ", and -collect takes its settings; call it without ";
-  expect_refused(sweep(work_, {"-collect", "-tune", "-per", "obj_gamma"}),
-                 "r: this folder was made with -per obj_loss, not obj_gamma" + takes + "-per");
-  expect_refused(sweep(work_, {"-collect", "-tune", "-tune_share", ".5"}),
-                 "r: this folder was made with -tune_share 0.2, not 0.5" + takes + "-tune_share");
-}
-
-// The same call, and -collect; a run to be made needs them.
-TEST_F(ProtocolTest, ThePageOfRunsThatHaveEndedNeedsNoImages) {
-  ASSERT_EQ(sweep(work_, kTune).exit_code, 0);
-  const std::string kept = work_.get("r/tuning-valid.txt"), image = kept.substr(3, kept.size() - 4),
-                    page = work_.get("r/results.json");
-  ASSERT_TRUE(work_.has(image)) << kept;
-  work_.remove(image);
-  for (const Words& words : {kTune, Words{"-collect"}}) {
-    work_.remove("r/results.json");
-    const CommandResult ran = sweep(work_, words);
-    EXPECT_EQ(ran.exit_code, 0) << ran.all();
-    EXPECT_EQ(work_.get("r/results.json"), page);
-  }
-  for (const Words& more : {Words{"-tune", "-seed", "3"}, plus(kTune, {"-retry"})})
-    expect_refused(sweep(work_, more), "no such image: " + image);
-  work_.remove("r/ce-seed2/result.json");
-  expect_refused(sweep(work_, kTune), "no such image: " + image);
-  EXPECT_FALSE(work_.has("r/ce-seed3"));
 }
 
 TEST_F(ProtocolTest, UnsoundCallsAreRefused) {

@@ -83,30 +83,6 @@ TEST_F(SweepTest, VariantsAndSeedsAreAddedAndNothingIsMadeTwice) {
   expect_refused(sweep(work_, {"-collect"}), "of other data or settings (inputs)");
 }
 
-TEST_F(SweepTest, CollectReplacesNoFlag) {
-  put_tiny_weights(work_, "start.weights"), put_tiny_weights(work_, "other.weights", 4);
-  ASSERT_EQ(sweep(work_, {"-weights", "start.weights"}).exit_code, 0);
-  const auto collected = [&](Words words) {
-    words.insert(words.begin(),
-                 {"detector", "sweep", "x.data", "x.cfg", "-out", "r", "-images", "0", "-collect"});
-    return work_.darknet(words);
-  };
-  EXPECT_EQ(collected({"-weights", "start.weights", "-max_batches", "4"}).exit_code, 0);
-  const std::string takes = ", and -collect takes its settings; call it without ";
-  const auto expect = [&](const Words& words, const std::string& made) {
-    expect_refused(collected(words), "r: this folder was made " + made + takes + words.front());
-  };
-  expect({"-tune"}, "without -tune");
-  expect({"-set", "net.0.momentum=.8"}, "without -set");
-  expect({"-max_batches", "5"}, "with -max_batches 4, not 5");
-  expect({"-exact"}, "without -exact");
-  expect({"-deterministic"}, "without -deterministic");
-  expect({"-clear", "-weights", "start.weights"}, "without -clear");
-  expect({"-freeze", "1", "-weights", "start.weights"}, "without -freeze");
-  expect({"-bad_labels", "skip"}, "without -bad_labels");
-  expect({"-weights", "other.weights"}, "with another -weights");
-}
-
 TEST_F(SweepTest, OtherSettingsAreReportedWithTheirValues) {
   const auto call = [&](const Words& words) {
     Words all{"detector", "sweep",   "x.data", "x.cfg", "-out",
