@@ -43,7 +43,7 @@ PageScene write_scene(const Comparison& c, const fs::path& folder, std::size_t i
 }
 
 // Scenes where the networks differ, which is said of them, and scenes that nobody chose: spread
-// evenly over the list.
+// evenly over the list. What is found needs no image, so those that are missing are left out.
 PageScenes write_scenes(const Comparison& c, const ComparisonFiles& o) {
   constexpr std::size_t kDifferent = 4;
   PageScenes scenes;
@@ -51,7 +51,8 @@ PageScenes write_scenes(const Comparison& c, const ComparisonFiles& o) {
   make_folder(o.folder / "images");
   const auto size = std::ssize(c.images);
   const std::int64_t count = std::min(o.images, size);
-  const std::vector<std::size_t> different = most_different_images(c, kDifferent);
+  std::vector<std::size_t> different = most_different_images(c, kDifferent);
+  std::erase_if(different, [&](std::size_t image) { return !is_present(c.images[image]); });
   const std::int64_t all = std::ssize(different) + count;
   log::Progress progress("drawing", all);
   const auto draw = [&](std::vector<PageScene>& to, std::size_t image, const std::string& prefix) {
@@ -59,7 +60,13 @@ PageScenes write_scenes(const Comparison& c, const ComparisonFiles& o) {
     progress.at(std::ssize(scenes.different) + std::ssize(scenes.spread));
   };
   for (const std::size_t image : different) draw(scenes.different, image, "different-");
-  for (std::int64_t k = 0; k < count; ++k) draw(scenes.spread, to_size(k * size / count), "");
+  for (std::int64_t k = 0; k < count; ++k) {
+    const std::size_t image = to_size(k * size / count);
+    if (is_present(c.images[image]))
+      draw(scenes.spread, image, "");
+    else
+      log::warn(fmt::format("not drawn: no such image: {}", c.images[image].string()));
+  }
   if (!different.empty())
     write_image(o.folder / "difference.jpg", side_by_side(read_image(c.images[different.front()]),
                                                           sides_of(c, different.front())));

@@ -62,6 +62,11 @@ TEST_F(CollectTest, ThePageOfRunsThatHaveEndedNeedsNoImages) {
     EXPECT_EQ(ran.exit_code, 0) << ran.all();
     EXPECT_EQ(work_.get("r/results.json"), page);
   }
+  const CommandResult drawn = work_.darknet(
+      {"detector", "sweep", "x.data", "x.cfg", "-out", "r", "-images", "2", "-collect"});
+  EXPECT_EQ(drawn.exit_code, 0) << drawn.all();
+  EXPECT_NE(drawn.all().find("warning: not drawn: no such image: " + image), std::string::npos)
+      << drawn.all();
   for (const Words& more : {Words{"-tune", "-seed", "3"}, plus(kTune, {"-retry"})})
     expect_refused(sweep(work_, more), "no such image: " + image);
   work_.remove("r/ce-seed2/result.json");
