@@ -21,7 +21,7 @@ class PackedLists {
   PackedLists() = default;
   PackedLists(const PackedLists& other) : data_(other.shared()) {}
   PackedLists& operator=(const PackedLists& other) {
-    data_ = other.shared();
+    if (this != &other) data_ = other.shared();
     return *this;
   }
   PackedLists(PackedLists&&) noexcept = default;
