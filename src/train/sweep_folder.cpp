@@ -86,7 +86,7 @@ std::string only_in(const json& a, const json& b) {
 // it where the order alone differs.
 std::string value_beside(const json& value, const json& other) {
   if (!value.is_array() || !other.is_array())
-    return value == json() || value == json(0) ? "not given" : value.dump();
+    return value.is_null() || value == json(0) ? "not given" : value.dump();
   const auto all_in = [](const json& a, const json& b) {
     return std::all_of(a.begin(), a.end(), [&](const json& one) {
       return std::find(b.begin(), b.end(), one) != b.end();
