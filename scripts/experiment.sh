@@ -9,7 +9,7 @@
 #   POINTS='150 700 3000 15000'  the points to work on
 #   JOBS=N                       processes on this machine, one thread each (as many as cores)
 #   WEIGHTS='auto*1 auto*.25 auto*4 auto*.0625'  of the objectness, tried with every loss but
-#   MSE_WEIGHTS='16 4 64 1'      squared error, which has no `auto`: as many
+#   MSE_WEIGHTS='.016 .0625 .004 .001'           squared error, which has no `auto`: as many
 # Where the best weight of a loss is the smallest or the largest, its point ends with the weight to
 # add: add one to both lists, so that all losses have as many tries, and call again.
 set -euo pipefail
@@ -21,7 +21,7 @@ cd "$(dirname "$0")/.."
 out=${OUT:-$PWD/runs/experiment}
 points=${POINTS:-150 700 3000 15000}
 read -ra weights <<<"${WEIGHTS:-auto*1 auto*.25 auto*4 auto*.0625}"
-read -ra mse_weights <<<"${MSE_WEIGHTS:-16 4 64 1}"
+read -ra mse_weights <<<"${MSE_WEIGHTS:-.016 .0625 .004 .001}"
 [ ${#weights[@]} -eq ${#mse_weights[@]} ] ||
   code=2 fail "WEIGHTS has ${#weights[@]} weights and MSE_WEIGHTS ${#mse_weights[@]}; give as many of each"
 # One thread each: no core waits for another, and a run has the same bits on all machines of a kind.
@@ -60,7 +60,8 @@ run_point() {
   point "$1"
   local scenes=$out/scenes-$1 net=(-set "net.0.width=$size" -set "net.0.height=$size")
   draw_scenes "$1" || return
-  # `auto` is the weight at which all losses pull equally at their start; squared error has none.
+  # `auto` is the weight at which all losses pull equally at their start. Squared error has none, and
+  # from .25 on its background ends the learning within the first steps.
   local start='obj_prior=auto obj_init=auto'
   variants ce "obj_loss=ce $start" "${weights[@]}"
   variants mse 'obj_loss=mse' "${mse_weights[@]}"
