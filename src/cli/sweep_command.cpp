@@ -125,10 +125,8 @@ class SweepCall {
     if (const int code = wait_for_others(); code != 0) return code;
     open_confirmation(confirmation_options());
     const Comparison& c = confirmation_->comparison();
-    std::string names;
-    for (const ComparedVariant& v : c.variants) names += (names.empty() ? "" : ", ") + v.name;
-    log::info(
-        fmt::format("== confirmation of {} with {}", names, plural(std::ssize(c.seeds), "seed")));
+    log::info(fmt::format("== confirmation of {} with {}", names_of(c.variants),
+                          plural(std::ssize(c.seeds), "seed")));
     return make(*confirmation_, *confirmation_progress_, o_.confirm);
   }
 

@@ -206,7 +206,7 @@ TEST(ClassGradients, AreTheSameSumsHoweverTheBatchIsCut) {
   }
 }
 
-// Of what is not finite, or larger than the sums have room for.
+// Of what is not finite, or larger than the sums can hold.
 TEST(ClassGradients, StayWithinTheirRange) {
   const AnchorLayout layout{.anchors = 1, .entries = 8};
   std::vector<float> gradient(8);

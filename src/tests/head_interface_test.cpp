@@ -1,5 +1,5 @@
 // Detection heads as others see them: decoding, the errors of their keys, the unit of their anchors
-// and room for ground truths.
+// and capacity for ground truths.
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -43,10 +43,25 @@ void add_kept(Checksum& sum, const fs::path& file, const std::string& text) {
   sum.add(text.data(), text.size());
 }
 
+// The settings that flags make. `share`: of the training list, that is the tuning split.
+json settings_of(const SweepOptions& o, double share) {
+  Checksum weights;
+  if (!o.weights.empty()) add_file(weights, o.weights);
+  json settings{{"weights", o.weights.empty() ? 0 : weights.value()},
+                {"clear", o.clear},
+                {"max_batches", o.max_batches},
+                {"exact", o.exact},
+                {"deterministic", o.deterministic},
+                {"set", o.overrides},
+                {"bad_labels", static_cast<int>(o.bad_labels)}};
+  if (o.tune) settings["tune"] = {{"share", share}, {"per", o.per}};
+  return settings;
+}
+
 // What must be the same for the training runs in a folder to be taken up. `split`: null without
 // one.
 json shared_by_all(const SweepOptions& o, const DataFile& user, const TuningSplit* split) {
-  Checksum inputs, weights;
+  Checksum inputs;
   add_file(inputs, o.cfg);
   if (split) {
     const TuningFiles files = tuning_files(o.out);
@@ -55,17 +70,9 @@ json shared_by_all(const SweepOptions& o, const DataFile& user, const TuningSpli
   } else {
     for (const fs::path& list : {user.train, user.valid}) add_file(inputs, list);
   }
-  if (!o.weights.empty()) add_file(weights, o.weights);
-  json shared{{"cfg", o.cfg.filename().string()},
-              {"inputs", inputs.value()},
-              {"weights", o.weights.empty() ? 0 : weights.value()},
-              {"clear", o.clear},
-              {"max_batches", o.max_batches},
-              {"exact", o.exact},
-              {"deterministic", o.deterministic},
-              {"set", o.overrides},
-              {"bad_labels", static_cast<int>(o.bad_labels)}};
-  if (o.tune) shared["tune"] = {{"share", tuning_share(o, user)}, {"per", o.per}};
+  json shared = settings_of(o, tuning_share(o, user));
+  shared["cfg"] = o.cfg.filename().string();
+  shared["inputs"] = inputs.value();
   if (o.confirms) shared["confirms"] = true;
   return shared;
 }
@@ -98,25 +105,6 @@ std::map<std::string, std::string> flags_of(const json& settings) {
 // Else it is a checksum, or a number that no flag takes.
 bool has_shown_value(const std::string& flag) {
   return flag != "-weights" && flag != "-bad_labels";
-}
-
-// As shared_by_all() has them, those alone that differ from what a call without flags has.
-json typed_settings(const SweepOptions& o) {
-  std::vector<std::string> set = o.overrides;
-  if (o.freeze > 0) set.insert(set.begin(), freezing_override(read_cfg(o.cfg), o.freeze));
-  json typed{{"set", set},
-             {"max_batches", o.max_batches},
-             {"clear", o.clear},
-             {"exact", o.exact},
-             {"deterministic", o.deterministic},
-             {"bad_labels", static_cast<int>(o.bad_labels)}};
-  if (!o.weights.empty()) {
-    Checksum weights;
-    add_file(weights, o.weights);
-    typed["weights"] = weights.value();
-  }
-  if (o.tune) typed["tune"] = {{"share", o.tune_share}, {"per", o.per}};
-  return typed;
 }
 
 // Throws where the split of the folder was made in another way.
@@ -182,9 +170,11 @@ void Sweep::require_own_kind() const {
 
 // Those that were typed all the same: no flag is silently replaced by the folder's.
 void Sweep::require_settings_of(const json& folders) const {
-  const SweepOptions& o = setting_.options;
+  SweepOptions o = setting_.options;
+  if (o.freeze > 0)
+    o.overrides.insert(o.overrides.begin(), freezing_override(read_cfg(o.cfg), o.freeze));
   const std::map<std::string, std::string> theirs = flags_of(folders);
-  for (const auto& [flag, value] : flags_of(typed_settings(o))) {
+  for (const auto& [flag, value] : flags_of(settings_of(o, o.tune_share))) {
     const auto there = theirs.find(flag);
     if (there != theirs.end() && there->second == value) continue;
     const std::string typed = flag == "-set" && o.freeze > 0 ? "-freeze" : flag;

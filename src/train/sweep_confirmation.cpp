@@ -84,12 +84,6 @@ void require_choice(const Sweep& tuning) {
               "give a variant of another group as -baseline");
 }
 
-std::string names_of(const std::vector<ComparedVariant>& variants) {
-  std::string names;
-  for (const ComparedVariant& v : variants) names += (names.empty() ? "" : ", ") + v.name;
-  return names;
-}
-
 SweepContents contents_of(const SweepFolder& folder) { return folder.contents(folder.settings()); }
 
 bool same_variants(const std::vector<ComparedVariant>& a, const std::vector<ComparedVariant>& b) {

@@ -145,10 +145,8 @@ void merge(std::vector<PlannedVariant>& variants, const std::vector<std::uint64_
 }
 
 [[noreturn]] void refuse_additions(const fs::path& folder, const SweepContents& begun) {
-  std::string names;
-  for (const ComparedVariant& v : begun.variants) names += (names.empty() ? "" : ", ") + v.name;
-  fail_at({folder.string(), 0}, "this was begun with ", names, ", baseline ", begun.baseline,
-          ", and ", plural(std::ssize(begun.seeds), "seed"),
+  fail_at({folder.string(), 0}, "this was begun with ", names_of(begun.variants), ", baseline ",
+          begun.baseline, ", and ", plural(std::ssize(begun.seeds), "seed"),
           ", to which nothing is added; ask for the same, or give another -out");
 }
 

@@ -284,9 +284,9 @@ void put_baseline_first(const std::string& name, std::vector<PlannedVariant>& va
     std::rotate(variants.begin(), at, at + 1);
     return;
   }
-  std::string names;
-  for (const PlannedVariant& v : variants) names += (names.empty() ? "" : ", ") + v.name;
-  throw Error(cat("-baseline '", shown(name), "': no variant has this name; there are ", names), 2);
+  throw Error(cat("-baseline '", shown(name), "': no variant has this name; there are ",
+                  names_of(variants)),
+              2);
 }
 
 void require_sound(const SweepRequest& r) {

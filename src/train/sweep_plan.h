@@ -51,6 +51,14 @@ std::string variant_text(const ComparedVariant&);
 // Objectness by ce and by focal, in the heads of this cfg, from the same prior.
 std::vector<std::string> default_variants();
 
+// "ce, focal", for messages.
+template <class Variant>
+std::string names_of(const std::vector<Variant>& variants) {
+  std::string names;
+  for (const Variant& v : variants) names += (names.empty() ? "" : ", ") + v.name;
+  return names;
+}
+
 // The value that a variant gives the key, which may be one of every head, or the cfg does, or of
 // obj_loss the head itself: "ce"; "ce+focal" where sections differ, kNoValue where none has it.
 inline constexpr const char* kNoValue = "none";
