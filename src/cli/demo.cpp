@@ -45,8 +45,10 @@ std::vector<Network> open_networks(const DemoOptions& o, int detectors, std::uin
 }
 
 // Single threads waste nothing on waiting for each other, so frames of a file are best detected
-// several at a time; of a live source the newest matters, and all cores hurry for it.
+// several at a time; of a live source the newest matters, and all cores hurry for it. A GPU works
+// for one thread at a time.
 int detectors_of(const DemoOptions& o, const VideoFormat& format) {
+  if (o.device.type != DeviceType::cpu) return 1;
   if (o.detectors > 0) return o.detectors;
   return format.live ? 1 : std::min(core_count(), kMaxDetectors);
 }
@@ -98,6 +100,14 @@ class Demo {
   std::atomic<bool> quit_ = false;
 };
 
+void check_detectors(const DemoOptions& o) {
+  if (o.detectors > 1 && o.device.type != DeviceType::cpu)
+    throw Error(cat("-detectors ", o.detectors, ": a network on ", to_string(o.device),
+                    " uses the whole GPU, several would only wait for each other; leave "
+                    "-detectors out, or add -nogpu"),
+                2);
+}
+
 // Before the source is opened and the networks are read.
 void check_outputs(const DemoOptions& o) {
   add_sources(o, run_inputs());  // a recording over its own source would destroy both
@@ -108,6 +118,7 @@ void check_outputs(const DemoOptions& o) {
 
 Demo::Demo(const DemoOptions& o)
     : options_(o), threshold_(o.thresh), smoother_(to_size(o.avgframes)) {
+  check_detectors(o);
   const DataFile data = open_data(options_, ListedFiles::none);
   check_outputs(o);
   source_ = open_source(o, [this] { return stop_requested(); });

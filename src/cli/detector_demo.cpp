@@ -40,7 +40,7 @@ void add_detection_flags(const Command& command, DemoOptions& o) {
   command
       .option("-detectors", o.detectors,
               "networks at work at once, on different frames (files: one per core, at most 4; "
-              "live: 1)")
+              "live, and on a GPU: 1)")
       .integer_in(1, 64);
   add_network_flags(command, o);
 }

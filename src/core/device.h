@@ -119,7 +119,8 @@ class Streams {
   // Null where the device type has no library for it.
   virtual std::unique_ptr<AllReduceLibrary> all_reduce(std::span<const Device>) { return nullptr; }
   // Records what `work` asks of the stream instead of doing it. `work` must not allocate, copy from
-  // or to the host, or wait. Null where the device has no graphs; `work` was not called then.
+  // or to the host, or wait. Null where the device has no graphs, or refuses this one: then none of
+  // the work was done, also where `work` was called.
   virtual std::unique_ptr<CapturedGraph> record(const Stream&,
                                                 const std::function<void()>& /*work*/) {
     return nullptr;

@@ -1,26 +1,22 @@
 #include "core/wide_conv.h"
 
 #include "core/copy.h"
+#include "core/parts.h"
 
 namespace darknet {
 namespace {
 
-constexpr std::int64_t kAlignment = 256;
-
-std::int64_t after(std::int64_t at, std::int64_t bytes) {
-  return (at + bytes + kAlignment - 1) / kAlignment * kAlignment;
-}
-
 class WideConv final : public ConvPlan {
  public:
   WideConv(std::unique_ptr<ConvPlan> plan, const ConvSpec& spec, const PlanOptions& options)
-      : plan_(std::move(plan)), in_at_(after(0, plan_->workspace())) {
-    out_at_ = after(in_at_, spec.in.size() * size_of(DType::f32));
-    end_ = options.f32_output ? out_at_ : out_at_ + spec.out().size() * size_of(DType::f32);
+      : plan_(std::move(plan)) {
+    parts_.take(plan_->workspace());
+    in_at_ = parts_.take(spec.in.size() * size_of(DType::f32));
+    if (!options.f32_output) out_at_ = parts_.take(spec.out().size() * size_of(DType::f32));
   }
 
   Epilogue fused() const override { return plan_->fused(); }
-  std::int64_t workspace() const override { return end_; }
+  std::int64_t workspace() const override { return parts_.total(); }
   std::string description() const override { return "f32 " + plan_->description(); }
   void set_weights(const Stream& s, const float* weights, void* workspace) override {
     plan_->set_weights(s, weights, workspace);
@@ -53,7 +49,7 @@ class WideConv final : public ConvPlan {
   // The tensor itself where it is f32, or its place in the workspace.
   static TensorView place(const TensorView& t, std::int64_t at, void* workspace) {
     if (t.dtype == DType::f32) return t;
-    return {static_cast<char*>(workspace) + at, DType::f32, t.shape, t.shape.c};
+    return {part(workspace, at), DType::f32, t.shape, t.shape.c};
   }
   static TensorView wide(const Stream& s, const TensorView& t, std::int64_t at, void* workspace) {
     const TensorView to = place(t, at, workspace);
@@ -62,7 +58,8 @@ class WideConv final : public ConvPlan {
   }
 
   std::unique_ptr<ConvPlan> plan_;
-  std::int64_t in_at_, out_at_ = 0, end_ = 0;  // bytes
+  Parts parts_;  // of the workspace
+  std::int64_t in_at_ = 0, out_at_ = 0;
 };
 
 }  // namespace

@@ -72,7 +72,7 @@ BaselineDirection CpuBaselineConv::direction(const Pd& pd, const char* name, con
                       .scratch = pd.scratchpad_desc(),
                       .output_argument = argument,
                       .arguments = {}};
-  Areas areas;
+  Parts areas;
   areas.take(static_cast<std::int64_t>(output.get_size()));
   d.scratch_at = areas.take(static_cast<std::int64_t>(d.scratch.get_size()));
   workspace_ = std::max(workspace_, areas.total());
@@ -124,7 +124,7 @@ void CpuBaselineConv::run(ConvDirection direction, void* workspace) {
   checked("convolution", about(spec_), [&] {
     d.arguments.insert_or_assign(d.output_argument, memory_at(d.output, workspace));
     d.arguments.insert_or_assign(DNNL_ARG_SCRATCHPAD,
-                                 memory_at(d.scratch, at(workspace, d.scratch_at)));
+                                 memory_at(d.scratch, part(workspace, d.scratch_at)));
     d.primitive.execute(stream(), d.arguments);
     stream().wait();
   });

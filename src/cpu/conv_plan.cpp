@@ -86,7 +86,7 @@ CpuConvPlan::Direction CpuConvPlan::direction(const Pd& pd, Desc source, Desc we
               .weights = weights,
               .destination = destination,
               .scratch = pd.scratchpad_desc()};
-  Areas areas;  // destination first: backward() leaves it from one direction to the other
+  Parts areas;  // destination first: backward() leaves it from one direction to the other
   d.destination_at = areas.take(
       destination == user_destination_ ? 0 : static_cast<std::int64_t>(destination.get_size()));
   d.source_at =
@@ -121,7 +121,7 @@ void CpuConvPlan::make_backward_data(const ForwardDesc& hint) {
   data_out_ = Reorder(data_.source, user_source_);
   data_add_ = Reorder(data_.source, user_source_, true);
   if (!data_out_.needed()) {  // adding needs a place of its own for the result
-    data_.source_at = (workspace_ + 63) / 64 * 64;
+    data_.source_at = part_bytes(workspace_);
     workspace_ = data_.source_at + static_cast<std::int64_t>(data_.source.get_size());
   }
   pack_data_ = Reorder(user_weights_, data_.weights);
@@ -154,7 +154,7 @@ CpuConvPlan::CpuConvPlan(const ConvSpec& spec, const Epilogue& epilogue, const P
     if (options.input_gradient) make_backward_data(hint);
     if (options.weight_gradient) make_backward_weights(hint);
   });
-  reorder_scratch_at_ = (workspace_ + 63) / 64 * 64;
+  reorder_scratch_at_ = part_bytes(workspace_);
   std::int64_t max = 0;
   for (const Reorder* r :
        {&forward_in_, &forward_out_, &data_in_, &data_out_, &data_add_, &weights_source_,
@@ -166,8 +166,8 @@ CpuConvPlan::CpuConvPlan(const ConvSpec& spec, const Epilogue& epilogue, const P
 const void* CpuConvPlan::bring(const Reorder& reorder, const void* from, void* workspace,
                                std::int64_t area) const {
   if (!reorder.needed()) return from;
-  reorder.run(from, at(workspace, area), at(workspace, reorder_scratch_at_));
-  return at(workspace, area);
+  reorder.run(from, part(workspace, area), part(workspace, reorder_scratch_at_));
+  return part(workspace, area);
 }
 
 void require_dense(const TensorView& v) {
@@ -175,7 +175,7 @@ void require_dense(const TensorView& v) {
 }
 
 void CpuConvPlan::set_weights(const Stream&, const float* weights, void* workspace) {
-  void* const scratch = at(workspace, reorder_scratch_at_);
+  void* const scratch = part(workspace, reorder_scratch_at_);
   checked("reorder of weights", about(spec_), [&] {
     for (const auto& [pack, buffer, desc] :
          {std::tuple{&pack_forward_, &packed_forward_, &forward_.weights},
@@ -197,19 +197,19 @@ void CpuConvPlan::forward(const Stream&, TensorView in, const float* bias, Tenso
   checked("convolution", about(spec_), [&] {
     const void* source = bring(forward_in_, in.data, workspace, forward_.source_at);
     void* const destination =
-        forward_out_.needed() ? at(workspace, forward_.destination_at) : out.data;
+        forward_out_.needed() ? part(workspace, forward_.destination_at) : out.data;
     std::unordered_map<int, dnnl::memory> arguments{
         {DNNL_ARG_SRC, memory_at(forward_.source, source)},
         {DNNL_ARG_WEIGHTS, memory_at(forward_.weights, packed_forward_.data())},
         {DNNL_ARG_DST, memory_at(forward_.destination, destination)},
-        {DNNL_ARG_SCRATCHPAD, memory_at(forward_.scratch, at(workspace, forward_.scratch_at))}};
+        {DNNL_ARG_SCRATCHPAD, memory_at(forward_.scratch, part(workspace, forward_.scratch_at))}};
     if (fused_.bias)
       arguments.insert(
           {DNNL_ARG_BIAS,
            memory_at(Desc({spec_.filters}, dnnl::memory::data_type::f32, Tag::a), bias)});
     forward_.primitive->execute(stream(), arguments);
     if (forward_out_.needed())
-      forward_out_.run(destination, out.data, at(workspace, reorder_scratch_at_));
+      forward_out_.run(destination, out.data, part(workspace, reorder_scratch_at_));
     stream().wait();
   });
 }
@@ -218,14 +218,16 @@ void CpuConvPlan::run_data(const void* destination, const TensorView& in_gradien
                            void* workspace) {
   require_dense(in_gradient);
   const bool apart = add || data_out_.needed();
-  void* const source = apart ? at(workspace, data_.source_at) : in_gradient.data;
+  void* const source = apart ? part(workspace, data_.source_at) : in_gradient.data;
   data_.primitive->execute(
-      stream(), {{DNNL_ARG_DIFF_DST, memory_at(data_.destination, destination)},
-                 {DNNL_ARG_WEIGHTS, memory_at(data_.weights, packed_data_.data())},
-                 {DNNL_ARG_DIFF_SRC, memory_at(data_.source, source)},
-                 {DNNL_ARG_SCRATCHPAD, memory_at(data_.scratch, at(workspace, data_.scratch_at))}});
+      stream(),
+      {{DNNL_ARG_DIFF_DST, memory_at(data_.destination, destination)},
+       {DNNL_ARG_WEIGHTS, memory_at(data_.weights, packed_data_.data())},
+       {DNNL_ARG_DIFF_SRC, memory_at(data_.source, source)},
+       {DNNL_ARG_SCRATCHPAD, memory_at(data_.scratch, part(workspace, data_.scratch_at))}});
   if (apart)
-    (add ? data_add_ : data_out_).run(source, in_gradient.data, at(workspace, reorder_scratch_at_));
+    (add ? data_add_ : data_out_)
+        .run(source, in_gradient.data, part(workspace, reorder_scratch_at_));
   stream().wait();
 }
 
@@ -233,14 +235,14 @@ void CpuConvPlan::run_weights(const TensorView& in, const void* destination, flo
                               void* workspace) {
   require_dense(in);
   const void* source = bring(weights_source_, in.data, workspace, weights_.source_at);
-  void* const result = at(workspace, weights_.weights_at);
+  void* const result = part(workspace, weights_.weights_at);
   weights_.primitive->execute(
       stream(),
       {{DNNL_ARG_SRC, memory_at(weights_.source, source)},
        {DNNL_ARG_DIFF_DST, memory_at(weights_.destination, destination)},
        {DNNL_ARG_DIFF_WEIGHTS, memory_at(weights_.weights, result)},
-       {DNNL_ARG_SCRATCHPAD, memory_at(weights_.scratch, at(workspace, weights_.scratch_at))}});
-  weights_out_.run(result, weight_gradient, at(workspace, reorder_scratch_at_));
+       {DNNL_ARG_SCRATCHPAD, memory_at(weights_.scratch, part(workspace, weights_.scratch_at))}});
+  weights_out_.run(result, weight_gradient, part(workspace, reorder_scratch_at_));
   stream().wait();
 }
 

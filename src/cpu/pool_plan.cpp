@@ -66,7 +66,7 @@ void CpuPoolPlan::make_backward(dnnl::algorithm algorithm, const Dims& kernel,
   backward_scratch_ = pd.scratchpad_desc();
   backward_.emplace(pd);
   add_ = Reorder(source_, source_, true);
-  Areas areas;
+  Parts areas;
   areas.take(static_cast<std::int64_t>(backward_scratch_.get_size()));
   result_at_ = areas.take(static_cast<std::int64_t>(source_.get_size()));
   reorder_scratch_at_ = areas.take(add_.scratch_bytes());
@@ -92,7 +92,7 @@ void CpuPoolPlan::backward(const Stream&, TensorView out_gradient, TensorView in
   if (!out_gradient.contiguous() || !in_gradient.contiguous())
     fail("pooling of a slice of channels");
   checked("pooling backward", about(spec_), [&] {
-    void* const result = add ? at(workspace, result_at_) : in_gradient.data;
+    void* const result = add ? part(workspace, result_at_) : in_gradient.data;
     std::unordered_map<int, dnnl::memory> arguments{
         {DNNL_ARG_DIFF_DST, {destination_, engine(), out_gradient.data}},
         {DNNL_ARG_DIFF_SRC, {source_, engine(), result}},
@@ -100,7 +100,7 @@ void CpuPoolPlan::backward(const Stream&, TensorView out_gradient, TensorView in
     if (!is_empty(kept_))
       arguments.insert({DNNL_ARG_WORKSPACE, {kept_, engine(), const_cast<void*>(saved)}});
     backward_->execute(stream(), arguments);
-    if (add) add_.run(result, in_gradient.data, at(workspace, reorder_scratch_at_));
+    if (add) add_.run(result, in_gradient.data, part(workspace, reorder_scratch_at_));
     stream().wait();
   });
 }

@@ -2,6 +2,7 @@
 #pragma once
 #include <optional>
 
+#include "core/parts.h"
 #include "cpu/onednn.h"
 
 namespace darknet::onednn {
@@ -36,23 +37,5 @@ class Reorder {
   Desc from_, to_, scratch_;
   std::optional<dnnl::reorder> primitive_;
 };
-
-// Hands out aligned parts of one workspace.
-class Areas {
- public:
-  std::int64_t take(std::int64_t bytes) {
-    const std::int64_t at = total_;
-    total_ += (bytes + 63) / 64 * 64;
-    return at;
-  }
-  std::int64_t total() const { return total_; }
-
- private:
-  std::int64_t total_ = 0;
-};
-
-inline void* at(void* workspace, std::int64_t offset) {
-  return static_cast<char*>(workspace) + offset;
-}
 
 }  // namespace darknet::onednn

@@ -6,10 +6,13 @@
 #include "core/copy.h"
 #include "core/index.h"
 #include "core/log.h"
+#include "core/parts.h"
+#include "core/split_conv.h"
 #include "core/tuning.h"
 #include "core/wide_conv.h"
 #include "cuda/calls.h"
 #include "cuda/plans.h"
+#include "kernels/direct_conv.h"
 
 namespace darknet {
 namespace {
@@ -18,7 +21,7 @@ using namespace cuda;
 
 constexpr std::size_t kWorkspaceLimit = std::size_t{1} << 30;  // Darknet: workspace_size_limit_MB
 constexpr int kMaxAlgorithms = 16;
-constexpr std::int64_t kAlignment = 256;  // of what lies behind an algorithm's workspace
+constexpr std::int64_t kMaxElements = std::numeric_limits<int>::max();  // cuDNN's, of a tensor
 
 std::string about(const ConvSpec& s) {
   return cat(to_string(s.in), " filters ", s.filters, " size ", s.size_y, 'x', s.size_x, " stride ",
@@ -51,16 +54,24 @@ void describe(const ConvolutionDescriptor& d, const ConvSpec& s, cudnnMathType_t
   check(cudnnSetConvolutionMathType(d.get(), math), "cudnnSetConvolutionMathType", about(s));
 }
 
-// A direction: its algorithm, what it needs, and the convolution as that algorithm was proposed.
+// What the library proposed and may be taken.
 template <class Algorithm>
-struct Chosen {
-  ConvDirection direction;
+struct Candidate {
   Algorithm algorithm{};
+  cudnnMathType_t math = CUDNN_DEFAULT_MATH;
   std::int64_t workspace = 0;
+  std::string word;  // in a tuning table; "": not planned
+};
+
+// A direction: its algorithm, what may stand in for it, and the convolution as it was proposed.
+template <class Algorithm>
+struct Chosen : Candidate<Algorithm> {
+  explicit Chosen(ConvDirection d) : direction(d) {}
+  ConvDirection direction;
   ConvolutionDescriptor convolution;
-  std::string word;                // the algorithm's in a tuning table; "": not planned
-  std::vector<std::string> words;  // of all that are acceptable
-  bool tuned = false;              // by a measured entry of the table
+  std::vector<Candidate<Algorithm>> others;  // best first; none needs more workspace
+  std::vector<std::string> words;            // of all that are acceptable
+  bool tuned = false;                        // by a measured entry of the table
 };
 
 // Not those that transform the data (Winograd, FFT): their rounding is another.
@@ -87,6 +98,8 @@ cudnnMathType_t asked_math(const PlanOptions& o) {
 template <class Proposal>
 bool acceptable(const Proposal& p, const PlanOptions& o) {
   if (p.status != CUDNN_STATUS_SUCCESS || p.memory > kWorkspaceLimit) return false;
+  if (o.precision == DType::f32 && p.mathType == CUDNN_TENSOR_OP_MATH_ALLOW_CONVERSION)
+    return false;  // it rounds to f16
   const bool rounds = o.precision == DType::f32 && p.mathType != CUDNN_FMA_MATH;
   if (o.exact && (rounds || !is_direct(p.algo))) return false;
   return !o.deterministic || p.determinism == CUDNN_DETERMINISTIC;
@@ -122,12 +135,16 @@ void choose(Chosen<Algorithm>& chosen, std::span<Proposal> proposals, const Conv
     describe(chosen.convolution, spec, p.mathType);
     std::size_t bytes = 0;
     if (workspace_of(p.algo, bytes) != CUDNN_STATUS_SUCCESS || bytes > kWorkspaceLimit) continue;
-    chosen.algorithm = p.algo;
-    chosen.word = word_of(p);
+    const Candidate<Algorithm> candidate{p.algo, p.mathType, static_cast<std::int64_t>(bytes),
+                                         word_of(p)};
+    if (!chosen.word.empty()) {
+      if (candidate.workspace <= chosen.workspace) chosen.others.push_back(candidate);
+      continue;
+    }
+    static_cast<Candidate<Algorithm>&>(chosen) = candidate;
     chosen.tuned = is_wanted(p) && wanted->milliseconds > 0;
-    chosen.workspace = static_cast<std::int64_t>(bytes);
-    return;
   }
+  if (!chosen.word.empty()) return describe(chosen.convolution, spec, chosen.math);
   fail("cuDNN (", about(spec), "): none of its algorithms can be taken",
        options.exact ? " with -exact" : "", options.deterministic ? " with -deterministic" : "",
        "; it proposed ", refused);
@@ -136,8 +153,6 @@ void choose(Chosen<Algorithm>& chosen, std::span<Proposal> proposals, const Conv
 TensorView vector_view(const void* data, DType type, std::int64_t n) {
   return {const_cast<void*>(data), type, vector_shape(n), n};
 }
-
-void* behind(void* workspace, std::int64_t bytes) { return static_cast<char*>(workspace) + bytes; }
 
 // All its tensors have one element type, as cuDNN's convolutions ask for: also weights, their
 // gradient and the bias, which a plan of 16 bits therefore converts from and to f32. Sums are f32.
@@ -170,12 +185,11 @@ class CudaConvPlan final : public ConvPlan {
   void fuse(const Epilogue& wanted);
   bool half() const { return options_.precision != DType::f32; }
   // Where a bias and a weight gradient of 16 bits lie in the workspace.
-  std::int64_t bias_at() const { return aligned(forward_.workspace); }
-  std::int64_t gradient_at() const { return aligned(weights_.workspace); }
-  static std::int64_t aligned(std::int64_t bytes) {
-    return (bytes + kAlignment - 1) / kAlignment * kAlignment;
-  }
+  std::int64_t bias_at() const { return part_bytes(forward_.workspace); }
+  std::int64_t gradient_at() const { return part_bytes(weights_.workspace); }
   const void* library_bias(const Stream&, const float* bias, void* workspace) const;
+  template <class Algorithm, class Call>
+  void run(Chosen<Algorithm>&, const char* name, Call call);
   template <class F>
   auto with(ConvDirection d, F f) const {
     if (d == ConvDirection::forward) return f(forward_);
@@ -316,10 +330,26 @@ void CudaConvPlan::set_weights(const Stream& stream, const float* weights, void*
 const void* CudaConvPlan::library_bias(const Stream& stream, const float* bias,
                                        void* workspace) const {
   if (!half()) return bias;
-  const TensorView to =
-      vector_view(behind(workspace, bias_at()), options_.precision, spec_.filters);
+  const TensorView to = vector_view(part(workspace, bias_at()), options_.precision, spec_.filters);
   copy_pixels(stream, vector_view(bias, DType::f32, spec_.filters), to);
   return to.data;
+}
+
+// A proposal may still fail when it is run: then the next one takes its place. This is found in the
+// first pass, which no graph captures.
+template <class Algorithm, class Call>
+void CudaConvPlan::run(Chosen<Algorithm>& chosen, const char* name, Call call) {
+  cudnnStatus_t status = call();
+  while (status != CUDNN_STATUS_SUCCESS && !chosen.others.empty()) {
+    cudaGetLastError();  // not to be found by the next launch
+    log::warn(cat(name, " (", about(spec_), "): algorithm ", chosen.word, " failed (",
+                  cudnnGetErrorString(status), "); taking ", chosen.others.front().word));
+    static_cast<Candidate<Algorithm>&>(chosen) = chosen.others.front();
+    chosen.others.erase(chosen.others.begin());
+    describe(chosen.convolution, spec_, chosen.math);
+    status = call();
+  }
+  check(status, name, about(spec_));
 }
 
 void CudaConvPlan::forward(const Stream& stream, TensorView in, const float* bias, TensorView out,
@@ -332,37 +362,43 @@ void CudaConvPlan::forward(const Stream& stream, TensorView in, const float* bia
         cudnn(stream), &one, in_.get(), in.data, filter_.get(), packed_, forward_.convolution.get(),
         forward_.algorithm, workspace, bytes, &zero, out_.get(), out.data, bias_.get(),
         library_bias(stream, bias, workspace), activation_.get(), out_.get(), out.data);
-    if (status != CUDNN_STATUS_NOT_SUPPORTED)
-      return check(status, "cudnnConvolutionBiasActivationForward", about(spec_));
-    fused_ = {};  // from now on the caller does the rest
+    if (status == CUDNN_STATUS_SUCCESS) return;
+    if (CUDNN_STATUS_CATEGORY(status) != CUDNN_STATUS_NOT_SUPPORTED)
+      log::warn(cat("cudnnConvolutionBiasActivationForward (", about(spec_), ") failed (",
+                    cudnnGetErrorString(status), "); bias and activation follow apart"));
+    cudaGetLastError();  // not to be found by the next launch
+    fused_ = {};         // from now on the caller does the rest
   }
-  check(cudnnConvolutionForward(cudnn(stream), &one, in_.get(), in.data, filter_.get(), packed_,
-                                forward_.convolution.get(), forward_.algorithm, workspace, bytes,
-                                &zero, out_.get(), out.data),
-        "cudnnConvolutionForward", about(spec_));
+  run(forward_, "cudnnConvolutionForward", [&] {
+    return cudnnConvolutionForward(cudnn(stream), &one, in_.get(), in.data, filter_.get(), packed_,
+                                   forward_.convolution.get(), forward_.algorithm, workspace,
+                                   to_size(forward_.workspace), &zero, out_.get(), out.data);
+  });
 }
 
 void CudaConvPlan::backward_data(const Stream& stream, TensorView out_gradient,
                                  TensorView in_gradient, bool add, void* workspace) {
   require_dense(out_gradient, in_gradient);
   const float one = 1, beta = add ? 1.f : 0.f;
-  check(cudnnConvolutionBackwardData(cudnn(stream), &one, filter_.get(), packed_, out_.get(),
-                                     out_gradient.data, data_.convolution.get(), data_.algorithm,
-                                     workspace, to_size(data_.workspace), &beta, in_.get(),
-                                     in_gradient.data),
-        "cudnnConvolutionBackwardData", about(spec_));
+  run(data_, "cudnnConvolutionBackwardData", [&] {
+    return cudnnConvolutionBackwardData(cudnn(stream), &one, filter_.get(), packed_, out_.get(),
+                                        out_gradient.data, data_.convolution.get(), data_.algorithm,
+                                        workspace, to_size(data_.workspace), &beta, in_.get(),
+                                        in_gradient.data);
+  });
 }
 
 void CudaConvPlan::backward_weights(const Stream& stream, TensorView in, TensorView out_gradient,
                                     float* weight_gradient, void* workspace) {
   require_dense(in, out_gradient);
   const float one = 1, beta = half() ? 0.f : 1.f;
-  void* const to = half() ? behind(workspace, gradient_at()) : weight_gradient;
-  check(cudnnConvolutionBackwardFilter(cudnn(stream), &one, in_.get(), in.data, out_.get(),
-                                       out_gradient.data, weights_.convolution.get(),
-                                       weights_.algorithm, workspace, to_size(weights_.workspace),
-                                       &beta, filter_.get(), to),
-        "cudnnConvolutionBackwardFilter", about(spec_));
+  void* const to = half() ? part(workspace, gradient_at()) : weight_gradient;
+  run(weights_, "cudnnConvolutionBackwardFilter", [&] {
+    return cudnnConvolutionBackwardFilter(cudnn(stream), &one, in_.get(), in.data, out_.get(),
+                                          out_gradient.data, weights_.convolution.get(),
+                                          weights_.algorithm, workspace,
+                                          to_size(weights_.workspace), &beta, filter_.get(), to);
+  });
   if (half())
     put_pixels(stream, vector_view(to, options_.precision, spec_.weights()),
                vector_view(weight_gradient, DType::f32, spec_.weights()), true);
@@ -380,18 +416,35 @@ std::unique_ptr<ConvPlan> make_half(const ConvSpec& spec, const Epilogue& epilog
   }
 }
 
-}  // namespace
+std::unique_ptr<ConvPlan> make_wide(const ConvSpec& spec, const Epilogue& epilogue,
+                                    const PlanOptions& options) {
+  try {
+    return std::make_unique<CudaConvPlan>(spec, epilogue, options);
+  } catch (const Error& e) {
+    log::warn(cat(e.what(), "; computing this convolution without cuDNN, which is slow"));
+    return make_launched_conv(spec);
+  }
+}
 
 // cuDNN has no convolution from 16 bits to f32. What asks for one feeds a head or another part in
 // f32: it is computed in f32 throughout, and the logits and their gradients stay whole.
-std::unique_ptr<ConvPlan> make_cuda_conv(const ConvSpec& spec, const Epilogue& epilogue,
-                                         const PlanOptions& options) {
+std::unique_ptr<ConvPlan> make_whole(const ConvSpec& spec, const Epilogue& epilogue,
+                                     const PlanOptions& options) {
   PlanOptions wide = options;
   wide.precision = DType::f32;
-  if (options.precision == DType::f32) return std::make_unique<CudaConvPlan>(spec, epilogue, wide);
+  if (options.precision == DType::f32) return make_wide(spec, epilogue, wide);
   if (!options.f32_output)
     if (auto plan = make_half(spec, epilogue, options)) return plan;
-  return widened(std::make_unique<CudaConvPlan>(spec, epilogue, wide), spec, options);
+  return widened(make_wide(spec, epilogue, wide), spec, options);
+}
+
+}  // namespace
+
+std::unique_ptr<ConvPlan> make_cuda_conv(const ConvSpec& spec, const Epilogue& epilogue,
+                                         const PlanOptions& options) {
+  if (!exceeds(spec, kMaxElements)) return make_whole(spec, epilogue, options);
+  return split_along_batch(spec, kMaxElements,
+                           [&](const ConvSpec& s) { return make_whole(s, {}, options); });
 }
 
 }  // namespace darknet

@@ -1,6 +1,8 @@
 // Device memory from the driver's own pool, which keeps what is given back for the next request,
 // and copies in the order of a stream.
 #include <limits>
+#include <map>
+#include <mutex>
 
 #include "core/device.h"
 #include "cuda/calls.h"
@@ -21,18 +23,19 @@ class CudaMemory final : public Memory {
   }
   void* allocate(const Device& device, std::size_t bytes) override {
     streams(DeviceType::cuda).use(device);
-    keep_freed_memory(device);
     void* p = nullptr;
-    const cudaError_t status = cudaMallocAsync(&p, bytes + 1, nullptr);
+    const bool pool = traits(device).has_pool;
+    const cudaError_t status =
+        pool ? cudaMallocAsync(&p, bytes + 1, nullptr) : cudaMalloc(&p, bytes + 1);
     if (status == cudaErrorMemoryAllocation) {
       cudaGetLastError();  // a failed allocation is not to be found by the next launch
       fail("out of memory on ", to_string(device), ": ", bytes, " bytes");
     }
-    check(status, "cudaMallocAsync", cat(bytes, " bytes"));
+    check(status, pool ? "cudaMallocAsync" : "cudaMalloc", cat(bytes, " bytes"));
     return p;
   }
   void release(const Device& device, void* p, std::size_t) noexcept override {
-    on_device(device, [p] { cudaFreeAsync(p, nullptr); });
+    on_device(device, [&] { traits(device).has_pool ? cudaFreeAsync(p, nullptr) : cudaFree(p); });
   }
   // Not from the pool, whose memory only its own device may touch: NCCL reaches into its peers'.
   void* allocate_for_peers(const Device& device, std::size_t bytes) override {
@@ -104,23 +107,42 @@ class CudaMemory final : public Memory {
                    cudaMemcpyKind kind) {
     if (bytes == 0) return;
     begin_copy(s, to, from, bytes, kind);
-    if (kind != cudaMemcpyDeviceToDevice && reads_host_memory(s.device))
+    // The host reads next what it fetched; of what it sends, ordinary memory was taken over when
+    // the call returned, unless the device reads it itself.
+    const bool waits = kind == cudaMemcpyDeviceToHost ||
+                       (kind == cudaMemcpyHostToDevice && traits(s.device).reads_host_memory);
+    if (waits)
       check(cudaStreamSynchronize(native(s)), "cudaStreamSynchronize", to_string(s.device));
   }
-  // Such a device copies from ordinary host memory itself, later than the call; elsewhere the call
-  // returns when the host memory was taken over or filled.
-  static bool reads_host_memory(const Device& device) {
-    int yes = 0;
-    check(cudaDeviceGetAttribute(&yes, cudaDevAttrPageableMemoryAccess, device.index),
-          "cudaDeviceGetAttribute");
-    return yes != 0;
+  // What never changes of a device: asked for once.
+  struct Traits {
+    bool has_pool;           // else, as on parts of a virtual GPU, memory comes from cudaMalloc
+    bool reads_host_memory;  // ordinary memory of the host, by itself
+  };
+  static const Traits& traits(const Device& device) {
+    static std::mutex mutex;
+    static std::map<int, Traits> known;
+    const std::lock_guard lock(mutex);
+    const auto [found, fresh] = known.try_emplace(device.index);
+    if (fresh)
+      found->second = {attribute(cudaDevAttrMemoryPoolsSupported, device) && keep_freed(device),
+                       attribute(cudaDevAttrPageableMemoryAccess, device)};
+    return found->second;
   }
-  static void keep_freed_memory(const Device& device) {
+  static bool attribute(cudaDeviceAttr which, const Device& device) {
+    int value = 0;
+    check(cudaDeviceGetAttribute(&value, which, device.index), "cudaDeviceGetAttribute",
+          to_string(device));
+    return value != 0;
+  }
+  // The pool gives nothing back to the driver before the program ends.
+  static bool keep_freed(const Device& device) {
     cudaMemPool_t pool = nullptr;
     check(cudaDeviceGetDefaultMemPool(&pool, device.index), "cudaDeviceGetDefaultMemPool");
     std::uint64_t max = std::numeric_limits<std::uint64_t>::max();
     check(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &max),
           "cudaMemPoolSetAttribute");
+    return true;
   }
 };
 

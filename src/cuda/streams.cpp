@@ -1,5 +1,8 @@
 // Streams, events and recordings (CUDA graphs), and which devices there are.
+#include <mutex>
+
 #include "core/device.h"
+#include "core/log.h"
 #include "cuda/calls.h"
 #include "cuda/plans.h"
 
@@ -88,19 +91,32 @@ class CudaStreams final : public Streams {
   }
   std::unique_ptr<CapturedGraph> record(const Stream& s,
                                         const std::function<void()>& work) override {
-    check(cudaStreamBeginCapture(native(s), cudaStreamCaptureModeThreadLocal),
-          "cudaStreamBeginCapture");
+    cudaError_t status = cudaStreamBeginCapture(native(s), cudaStreamCaptureModeThreadLocal);
+    if (status != cudaSuccess) return refused(status);
     cudaGraph_t graph = nullptr;
     try {
       work();
-    } catch (...) {  // the stream must not be left recording
-      cudaStreamEndCapture(native(s), &graph);
+    } catch (...) {  // the stream must not be left capturing
+      status = cudaStreamEndCapture(native(s), &graph);
       if (graph) cudaGraphDestroy(graph);
-      cudaGetLastError();  // what the capture left is not to be found by the next launch
+      if (status != cudaSuccess) return refused(status);  // what threw was told of the capture
       throw;
     }
-    check(cudaStreamEndCapture(native(s), &graph), "cudaStreamEndCapture");
+    status = cudaStreamEndCapture(native(s), &graph);
+    if (status != cudaSuccess) return refused(status);
     return std::make_unique<CudaGraph>(graph);
+  }
+
+ private:
+  // The work goes on without a graph, at the cost of its launches.
+  static std::unique_ptr<CapturedGraph> refused(cudaError_t status) {
+    cudaGetLastError();  // not to be found by the next launch
+    static std::once_flag told;
+    std::call_once(told, [&] {
+      log::warn(cat("no CUDA graph could be captured (", cudaGetErrorString(status),
+                    "); every step launches its work anew, which is slower"));
+    });
+    return nullptr;
   }
 };
 

@@ -1,6 +1,7 @@
 #include "kernels/batch_norm.h"
 
 #include "core/for_each.h"
+#include "core/parts.h"
 #include "kernels/with_functor.h"
 
 namespace darknet {
@@ -140,7 +141,9 @@ struct FoldBias {
   }
 };
 
-std::int64_t means_bytes(const Shape& s) { return 2 * s.c * std::int64_t{sizeof(float)}; }
+std::int64_t means_bytes(const Shape& s) {
+  return part_bytes(2 * s.c * std::int64_t{sizeof(float)});
+}
 
 }  // namespace
 
@@ -169,7 +172,7 @@ void batch_norm_inference(const Stream& s, const BatchNorm& b, const TensorView&
 void batch_norm_backward(const Stream& s, const BatchNorm& b, const TensorView& z,
                          const BatchNormGradient& to, void* scratch) {
   float* const means = static_cast<float*>(scratch);
-  void* const partial = static_cast<char*>(scratch) + means_bytes(z.shape);
+  void* const partial = part(scratch, means_bytes(z.shape));
   with_functor(b.activation, z.dtype, [&](auto f, auto element) {
     using F = decltype(f);
     using T = decltype(element);

@@ -2,6 +2,7 @@
 
 #include "core/for_each.h"
 #include "core/math.h"
+#include "core/parts.h"
 
 namespace darknet {
 
@@ -117,12 +118,13 @@ struct WeightAnchor : BatchPass<L> {
   }
 };
 
+constexpr std::int64_t kCountsAt = part_bytes(losses::kMaxStatisticBytes);
+
 template <losses::OfBatch L>
 void weight_by_batch(const Stream& s, const L& loss, const ObjectnessArguments& a, void* scratch) {
-  auto* const bytes = static_cast<char*>(scratch);
   const BatchPass<L> pass{
-      loss, a, reinterpret_cast<typename L::Statistic*>(bytes),
-      reinterpret_cast<losses::BatchCounts*>(bytes + losses::kMaxStatisticBytes)};
+      loss, a, static_cast<typename L::Statistic*>(scratch),
+      part<losses::BatchCounts>(scratch, kCountsAt)};
   for_each(s, 1, ClearStatistic<L>{pass});
   for (int round = 0; round < L::rounds; ++round) {
     reduce(s, a.size(), CountAnchor<L>{pass}, pass.counts, pass.counts + 1);
@@ -261,7 +263,7 @@ struct Backward {
 
 std::int64_t objectness_scratch(std::int64_t anchors) {
   static_assert(sizeof(losses::BatchCounts) >= sizeof(LossSums));
-  return losses::kMaxStatisticBytes + std::int64_t{sizeof(losses::BatchCounts)} +
+  return kCountsAt + std::int64_t{sizeof(losses::BatchCounts)} +
          reduce_scratch<losses::BatchCounts>(anchors);
 }
 

@@ -1,6 +1,7 @@
 // [connected] output, activation, batch_normalize: every output from every input of an image.
 // Weights lie in memory as inputs do, {output, h, w, channels}; files have Darknet's order.
 #include <algorithm>
+#include "core/parts.h"
 #include "kernels/activate.h"
 #include "nn/channel_parameters.h"
 
@@ -132,11 +133,10 @@ class ConnectedLayer final : public Layer {
   bool keeps(Mode mode) const {
     return mode == Mode::training && (normalises() || !derivative_from_output(activation_));
   }
-  std::int64_t kept_bytes() const { return out_.size() * std::int64_t{sizeof(float)}; }
+  std::int64_t kept_bytes() const { return part_bytes(out_.size() * size_of(DType::f32)); }
   TensorView kept(const Pass& pass) const { return {pass.saved, DType::f32, out_, out_.c}; }
   BatchNorm batch_norm(const Pass& pass) const {
-    auto* const behind = reinterpret_cast<float*>(static_cast<char*>(pass.saved) + kept_bytes());
-    return channels_.arrays(activation_, behind);
+    return channels_.arrays(activation_, part<float>(pass.saved, kept_bytes()));
   }
 
   void add_bias(const Pass& pass, const TensorView& sum, const TensorView& out) {

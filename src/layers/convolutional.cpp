@@ -2,6 +2,7 @@
 // convolution's result z is kept and one launch normalises, scales and activates it; at inference
 // all of it is folded into the plan.
 #include <algorithm>
+#include "core/parts.h"
 #include "kernels/activate.h"
 #include "nn/channel_parameters.h"
 
@@ -189,12 +190,11 @@ class ConvolutionalLayer final : public Layer {
     return r;
   }
 
-  std::int64_t kept_bytes() const { return out_.size() * size_of(kept_type_); }
+  std::int64_t kept_bytes() const { return part_bytes(out_.size() * size_of(kept_type_)); }
   // z with batch normalisation; z + bias where the activation's derivative needs it.
   TensorView kept(const Pass& pass) const { return {pass.saved, kept_type_, out_, out_.c}; }
   BatchNorm batch_norm(const Pass& pass) const {
-    auto* const behind = reinterpret_cast<float*>(static_cast<char*>(pass.saved) + kept_bytes());
-    return channels_.arrays(activation_, behind);
+    return channels_.arrays(activation_, part<float>(pass.saved, kept_bytes()));
   }
   float* weights_gradient() const { return weights_.summed_gradient(); }
 

@@ -132,7 +132,7 @@ void DetectionHead::forward(const Pass& pass, std::span<const TensorView> in, Te
       .gradient = gradient(pass).as<>(),
       .truths = pass.truths,
       .choices = static_cast<TruthChoice*>(pass.workspace),
-      .records = reinterpret_cast<AnchorRecord*>(static_cast<char*>(pass.saved) + records_at()),
+      .records = part<AnchorRecord>(pass.saved, records_at()),
       .step = pass.step,
       .class_gradients = class_gradients_.arrays().values};
   assign_truths(pass.stream, a);

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 #include "cfg/anchors_key.h"
+#include "core/parts.h"
 #include "detect/head.h"
 #include "detect/running_values.h"
 #include "kernels/assignment.h"
@@ -85,7 +86,7 @@ class DetectionHead : public Layer, public Head {
   PosteriorWeights posterior_weights() const {
     return {setup_.weight_positive, setup_.weight_negative};
   }
-  std::int64_t records_at() const { return shape_.size() * size_of(DType::f32); }
+  std::int64_t records_at() const { return part_bytes(shape_.size() * size_of(DType::f32)); }
   TensorView gradient(const Pass& pass) const { return {pass.saved, DType::f32, shape_, shape_.c}; }
 
   Balance balance(double eta) const {

@@ -4,14 +4,10 @@
 #include <cmath>
 #include <numeric>
 
+#include "core/parts.h"
+
 namespace darknet {
 namespace {
-
-constexpr std::int64_t kAlignment = 64;
-
-std::int64_t aligned(std::int64_t bytes) {
-  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
-}
 
 bool alive_together(const Block& a, const Block& b) { return a.begin <= b.end && b.begin <= a.end; }
 
@@ -33,10 +29,10 @@ MemoryPlan plan_memory(std::span<const Block> blocks) {
     for (const std::size_t p : placed) {
       if (!alive_together(blocks[i], blocks[p])) continue;
       if (plan.offsets[p] >= at + blocks[i].bytes) break;
-      at = std::max(at, plan.offsets[p] + aligned(blocks[p].bytes));
+      at = std::max(at, plan.offsets[p] + part_bytes(blocks[p].bytes));
     }
     plan.offsets[i] = at;
-    plan.bytes = std::max(plan.bytes, at + aligned(blocks[i].bytes));
+    plan.bytes = std::max(plan.bytes, at + part_bytes(blocks[i].bytes));
     const auto after = std::upper_bound(placed.begin(), placed.end(), at, [&](auto offset, auto p) {
       return offset < plan.offsets[p];
     });

@@ -6,6 +6,7 @@
 
 #include "core/copy.h"
 #include "core/device_guard.h"
+#include "core/parts.h"
 #include "nn/network_impl.h"
 #include "nn/precision.h"
 
@@ -70,7 +71,7 @@ void Network::Impl::connect() {
 }
 
 TensorView Network::Impl::block_view(std::size_t block, const Shape& shape, DType type) const {
-  return {static_cast<char*>(arena.data()) + plan.offsets[block], type, shape, shape.c};
+  return {part(arena.data(), plan.offsets[block]), type, shape, shape.c};
 }
 
 TensorView Network::Impl::output(std::int64_t i) {
@@ -100,7 +101,7 @@ Pass Network::Impl::pass_for(const Pass& pass, const Node& n) const {
   return {.stream = stream(),
           .mode = mode_of(n),
           .workspace = workspace.data(),
-          .saved = static_cast<char*>(arena.data()) + plan.offsets[n.saved_block],
+          .saved = part(arena.data(), plan.offsets[n.saved_block]),
           .step = pass.step,
           .seed = pass.seed,
           .subdivision = pass.subdivision,

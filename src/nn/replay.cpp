@@ -17,7 +17,10 @@ void GraphCache::run(const Stream& stream, const Pass& pass, std::int64_t key,
                      const std::function<void()>& work) {
   Entry& e = by_key_[key];
   if (const CapturedPass given = captured_of(pass); e.given != given) e = {.given = given};
-  if (e.done_once && !e.graph) e.graph = streams(stream.device.type).record(stream, work);
+  if (e.done_once && !e.asked) {
+    e.asked = true;
+    e.graph = streams(stream.device.type).record(stream, work);
+  }
   if (e.graph)
     e.graph->replay(stream);
   else

@@ -27,7 +27,7 @@ class GraphCache {
  private:
   struct Entry {
     CapturedPass given;
-    bool done_once = false;
+    bool done_once = false, asked = false;  // for a graph
     std::unique_ptr<CapturedGraph> graph;
   };
   std::map<std::int64_t, Entry> by_key_;

@@ -5,16 +5,13 @@
 
 #include "core/device_guard.h"
 #include "core/index.h"
+#include "core/parts.h"
 #include "detect/packed_truths.h"
 
 namespace darknet {
 namespace {
 
-constexpr std::size_t kAlignment = 64;
-
-std::size_t aligned(std::size_t bytes) {
-  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
-}
+std::size_t aligned(std::size_t bytes) { return to_size(part_bytes(static_cast<std::int64_t>(bytes))); }
 
 bool has_tiles(const StepInput& input, std::int64_t image) {
   return !input.tiles.empty() && !input.tiles[to_size(image)].empty();
