@@ -8,7 +8,7 @@
 #   OUT=runs/experiment          the folder of everything made; its page is OUT/gain/index.html
 #   POINTS='150 700 3000 15000'  the points to work on
 #   JOBS=N                       processes on this machine, one thread each (as many as cores)
-#   WEIGHTS='auto*1 auto*.25 auto*4 auto*.0625'  of the objectness, tried with every loss but
+#   WEIGHTS='auto*1 auto*.25 auto*4 auto*16'  of the objectness, tried with every loss but
 #   MSE_WEIGHTS='.016 .0625 .004 .001'           squared error, which has no `auto`: as many
 # Where the best weight of a loss is the smallest or the largest, its point ends with the weight to
 # add: add one to both lists, so that all losses have as many tries, and call again.
@@ -20,7 +20,7 @@ program=$(realpath "${1:?$usage}")
 cd "$(dirname "$0")/.."
 out=${OUT:-$PWD/runs/experiment}
 points=${POINTS:-150 700 3000 15000}
-read -ra weights <<<"${WEIGHTS:-auto*1 auto*.25 auto*4 auto*.0625}"
+read -ra weights <<<"${WEIGHTS:-auto*1 auto*.25 auto*4 auto*16}"
 read -ra mse_weights <<<"${MSE_WEIGHTS:-.016 .0625 .004 .001}"
 [ ${#weights[@]} -eq ${#mse_weights[@]} ] ||
   code=2 fail "WEIGHTS has ${#weights[@]} weights and MSE_WEIGHTS ${#mse_weights[@]}; give as many of each"

@@ -12,7 +12,6 @@
 namespace darknet::testing_layers {
 namespace {
 
-constexpr Device kChecked{.checked = true};
 constexpr std::int64_t kIndex = 9;
 
 std::vector<LayerSample>& all_samples() {
@@ -25,20 +24,21 @@ Section section_of(const std::string& text) {
   return parse_cfg(in, "net.cfg").at(0);
 }
 
-LayerContext context_of(std::int64_t index, std::int64_t size, Mode mode) {
+LayerContext context_of(std::int64_t index, std::int64_t size, Mode mode,
+                        const Device& device = kChecked) {
   return {.index = index,
           .net_width = size,
           .net_height = size,
           .burn_in = kBurnIn,
           .mode = mode,
-          .device = kChecked};
+          .device = device};
 }
 
 void fill_random(Tensor& t, std::uint64_t stream, float lo, float hi) {
   std::vector<float> values(to_size(t.size()));
   for (std::size_t i = 0; i < values.size(); ++i)
     values[i] = lo + (hi - lo) * random_uniform(17, stream, i);
-  t.copy_from({}, values);
+  t.copy_from({.device = t.buffer().device()}, values);
 }
 
 Host host_of(const Tensor& t) { return {t.shape(), t.to_host({})}; }
@@ -47,11 +47,15 @@ void put_truths(Trial& t) {
   const LayerSample& s = t.sample;
   const std::int64_t images = s.in[0].n;
   if (s.truths_per_image == 0) return;
-  t.truth_boxes = Buffer(kChecked, static_cast<std::int64_t>(s.truths.size() * sizeof(Truth)));
-  std::copy(s.truths.begin(), s.truths.end(), static_cast<Truth*>(t.truth_boxes.data()));
-  t.truth_counts = Buffer(kChecked, images * std::int64_t{sizeof(std::int32_t)});
-  std::fill_n(static_cast<std::int32_t*>(t.truth_counts.data()), images,
-              static_cast<std::int32_t>(s.truths_per_image));
+  const std::vector<std::int32_t> counts(to_size(images),
+                                         static_cast<std::int32_t>(s.truths_per_image));
+  const auto put = [&t](Buffer& to, const auto& values) {
+    const std::size_t bytes = values.size() * sizeof values[0];
+    to = Buffer(t.stream.device, static_cast<std::int64_t>(bytes));
+    memory(t.stream.device.type).copy_in(t.stream, to.data(), values.data(), bytes);
+  };
+  put(t.truth_boxes, s.truths);
+  put(t.truth_counts, counts);
 }
 
 }  // namespace
@@ -68,31 +72,34 @@ LayerPtr layer_of(const std::string& text, std::int64_t index, Mode mode) {
   return make_layer(section, context_of(index, 32, mode));
 }
 
-Trial::Trial(const LayerSample& s, Mode m, Order order, DType wanted, Ops& library)
+Trial::Trial(const LayerSample& s, Mode m, Order order, DType wanted, Ops& library,
+             const Device& device)
     : sample(s),
       mode(m),
-      stream{.device = kChecked, .order = order},
+      stream{.device = device, .order = order},
       section(section_of("[" + s.type + "]\n" + s.keys)) {
-  layer = make_layer(section, context_of(kIndex, s.net_size, mode));
+  layer = make_layer(section, context_of(kIndex, s.net_size, mode, device));
   EXPECT_EQ(layer->sources().size(), s.in.size());
   EXPECT_TRUE(!s.takes_logistic || layer->accept_activation(activations::Logistic{}));
   type = layer->works_in_f32() ? DType::f32 : wanted;
-  needs = layer->reshape(s.in, library, {.mode = mode, .precision = type});
+  const bool exact = device.type != DeviceType::cpu;  // no TF32
+  needs = layer->reshape(s.in, library, {.mode = mode, .exact = exact, .precision = type});
   for (std::size_t i = 0; i < s.in.size(); ++i) {
-    in.emplace_back(kChecked, s.in[i], type);
+    in.emplace_back(device, s.in[i], type);
     fill_random(in.back(), 100 + i, -1.5f, 1.5f);
-    in_gradient.emplace_back(kChecked, s.in[i], type);
+    in_gradient.emplace_back(device, s.in[i], type);
   }
-  out = Tensor(kChecked, needs.output, type);
-  out_gradient = Tensor(kChecked, needs.output, type);
-  loss_weights = Tensor(kChecked, needs.output);
+  out = Tensor(device, needs.output, type);
+  out_gradient = Tensor(device, needs.output, type);
+  loss_weights = Tensor(device, needs.output);
   fill_random(loss_weights, 200, -1, 1);
-  saved = Buffer(kChecked, needs.saved);
-  workspace = Buffer(kChecked, needs.workspace);
+  saved = Buffer(device, needs.saved);
+  workspace = Buffer(device, needs.workspace);
   step = s.step;
+  if (device.type != DeviceType::cpu) device_step = Buffer(device, sizeof step);
   const auto features = std::ssize(s.targets) / s.in[0].n;
   if (features > 0) {
-    targets = Tensor(kChecked, {s.in[0].n, 1, 1, features});
+    targets = Tensor(device, {s.in[0].n, 1, 1, features});
     targets.copy_from(stream, s.targets);
   }
   put_truths(*this);
@@ -108,6 +115,10 @@ Trial::Trial(const LayerSample& s, Mode m, Order order, DType wanted, Ops& libra
 Pass Trial::pass() const {
   Pass p{.stream = stream, .mode = mode, .workspace = workspace.data(), .saved = saved.data()};
   p.step = &step;
+  if (device_step.data()) {
+    memory(stream.device.type).copy_in(stream, device_step.data(), &step, sizeof step);
+    p.step = static_cast<const StepState*>(device_step.data());
+  }
   p.seed = 7;
   if (!targets.empty()) p.targets = targets.view();
   if (sample.truths_per_image > 0)

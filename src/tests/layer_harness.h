@@ -55,16 +55,18 @@ const std::vector<LayerSample>& layer_samples();
 
 inline constexpr std::int64_t kBurnIn = 10;  // of the network
 
-// A layer with everything a network would give it, on checked buffers.
+inline constexpr Device kChecked{.checked = true};
+
+// A layer with everything a network would give it, by default on checked buffers of the CPU.
 struct Trial {
   // wanted: type of activations, where the layer does not work in f32 whatever it is asked.
   Trial(const LayerSample&, Mode, Order order = Order::parallel, DType wanted = DType::f32,
-        Ops& library = ops(DeviceType::cpu));
+        Ops& library = ops(DeviceType::cpu), const Device& device = kChecked);
 
   void forward();
   // Runs backward on a fresh gradient from above; in_gradient starts as `start`.
   void backward(bool add, float start, bool inputs = true);
-  double objective() const;  // after forward()
+  double objective() const;  // after forward(), on the CPU
   std::vector<Host> host_inputs() const;
   std::vector<Host> host_parameters() const;
   void set_parameters(const std::vector<Host>&) const;
@@ -83,6 +85,7 @@ struct Trial {
   Tensor out, out_gradient, loss_weights, targets;
   Buffer saved, workspace, truth_boxes, truth_counts;
   StepState step;
+  Buffer device_step;  // a copy of `step` for a device that cannot read the host's memory
 };
 
 // The layer of a section's text, e.g. "[route]\nlayers=-1\n"; `index` is its place in the network.

@@ -1,0 +1,190 @@
+#!/usr/bin/env python3
+"""Puts faults into the CUDA code, one at a time, and shows which of them the emulated GPU finds.
+
+    scripts/mutate_cuda.py [--build build-cuda] [--only WORD]
+
+A fault of a kernel is an edit of its PTX when it is loaded; one of the host is an edit of a source
+file, compiled, tested and taken back. Run it in a clone of its own: while it runs, sources are wrong.
+"""
+import argparse
+import os
+import re
+import subprocess
+import sys
+import time
+
+# name, part of the kernels' mangled names, regular expression, replacement
+KERNELS = [
+    ("barrier: none before a block's sums are added", "fold_channel_kernel", r"bar\.sync[^;]*;", ""),
+    ("barrier: none in the sum of a chunk", "sum_chunk_kernel", r"bar\.sync[^;]*;", ""),
+    ("barrier: none in the last sum", "11fold_kernel", r"bar\.sync[^;]*;", ""),
+    ("barrier: half of the threads leave before it", "11fold_kernel",
+     r"(bar\.sync[^;]*;)", r"setp.gt.u32 %p1, %tid.x, 127; @%p1 ret; $1"),
+    ("bounds: one index too many", "for_each_kernel", r"setp\.ge\.u32", "setp.gt.u32"),
+    ("index: every thread takes the first", "Normalise", r"%tid\.x", "0"),
+    ("index: the element behind, pooling", "MaxForward", r"(ld\.global\.f32[^\]]*)\];", r"$1+4];"),
+    ("index: the element behind, batch normalisation", "Normalise",
+     r"(st\.global\.f32 \[%rd\d+)\]", r"$1+4]"),
+    ("index: the block's number left out", "Leaky", r"%ctaid\.x", "0"),
+    ("index: a sum takes its neighbour's place", "fold_channel_kernel",
+     r"(st\.shared\.f64 \[%r\d+)\]", r"$1+8]"),
+    ("stride: elements 8 bytes apart", "BackwardInput", r"(shl\.b64\s+%rd\d+, %rd\d+, )2;", r"$013;"),
+    ("stride: elements 8 bytes apart, update", "Sgd", r"(shl\.b64\s+%rd\d+, %rd\d+, )2;", r"$013;"),
+    ("alignment: two bytes further", "Normalise", r"(ld\.global\.f32\s+%f\d+, \[%rd\d+)\]", r"$1+2]"),
+    ("alignment: one byte further, 16 bits", "F16", r"(ld\.global\.u16\s+%rs\d+, \[%rd\d+)\]", r"$1+1]"),
+    ("type: 16 bits read as 8", "F16", r"ld\.global\.u16", "ld.global.u8"),
+    ("type: 16 bits written as 8", "4BF16", r"st\.global\.u16", "st.global.u8"),
+    ("type: floats read as integers", "Assign", r"cvt\.rn\.f32\.s64\s+(%f\d+), (%rd\d+)",
+     r"mov.b32 $1, 0"),
+    ("write: a result is not stored", "Decode", r"st\.global\.f32[^;]*;", ""),
+    ("write: a result is not stored, warp", "Warp", r"st\.global\.f32[^;]*;", ""),
+    ("arithmetic: difference for sum", "Adam", r"add\.f32", "sub.f32"),
+    ("arithmetic: a comparison turned round", "ChooseAnchors", r"setp\.lt\.f32", "setp.ge.f32"),
+    ("space: global memory taken for shared", "fold_channel_kernel", r"ld\.global\.f32",
+     "ld.shared.f32"),
+]
+
+# name, file, text, replacement
+HOST = [
+    ("event: a stream does not wait", "src/cuda/streams.cpp",
+     'check(cudaStreamWaitEvent(native(s), event_, 0), "cudaStreamWaitEvent", to_string(s.device));',
+     "static_cast<void>(s);"),
+    ("event: the host does not wait", "src/cuda/streams.cpp",
+     'check(cudaEventSynchronize(event_), "cudaEventSynchronize", to_string(device_));', ""),
+    ("event: never recorded", "src/cuda/streams.cpp",
+     'check(cudaEventRecord(event_, native(s)), "cudaEventRecord", to_string(device_));',
+     "static_cast<void>(s);"),
+    ("event: the staging buffer is filled before it was copied", "src/train/host_to_device.cpp",
+     "p.copied->wait();", ""),
+    ("event: computing does not wait for the copy", "src/train/host_to_device.cpp",
+     "p.copied->make_wait(net_.stream());", ""),
+    ("event: the copy does not wait for what reads the old one", "src/train/host_to_device.cpp",
+     "p.unpacked->make_wait(copies_.get());", ""),
+    ("wait: synchronize() returns at once", "src/cuda/memory.cpp",
+     'check(cudaStreamSynchronize(native(s)), "cudaStreamSynchronize", to_string(s.device));\n  }\n\n',
+     "}\n\n"),
+    ("wait: what was fetched is read too early", "src/cuda/memory.cpp",
+     "if (waits)", "if (false && waits)"),
+    ("memory: pool memory released as other", "src/cuda/memory.cpp",
+     "traits(device).has_pool ? cudaFreeAsync(p, nullptr) : cudaFree(p);", "cudaFree(p);"),
+    ("memory: NCCL's arrays from the pool", "src/cuda/memory.cpp",
+     'check(cudaMalloc(&p, bytes + 1), "cudaMalloc", cat(bytes, " bytes"));\n    return p;\n  }\n  void release_for_peers(const Device& device, void* p, std::size_t) noexcept override {\n    on_device(device, [p] { cudaFree(p); });',
+     'check(cudaMallocAsync(&p, bytes + 1, nullptr), "cudaMalloc", cat(bytes, " bytes"));\n    return p;\n  }\n  void release_for_peers(const Device& device, void* p, std::size_t) noexcept override {\n    on_device(device, [p] { cudaFreeAsync(p, nullptr); });'),
+    ("memory: one float too few", "src/cuda/memory.cpp",
+     "pool ? cudaMallocAsync(&p, bytes + 1, nullptr)", "pool ? cudaMallocAsync(&p, bytes - 3, nullptr)"),
+    ("copy: the wrong direction", "src/cuda/memory.cpp",
+     "copy(s, to, from, bytes, cudaMemcpyDeviceToHost);", "copy(s, to, from, bytes, cudaMemcpyHostToDevice);"),
+    ("copy: to the wrong device", "src/cuda/memory.cpp",
+     "cudaMemcpyPeerAsync(to, s.device.index, from, there.index,",
+     "cudaMemcpyPeerAsync(to, there.index, from, s.device.index,"),
+    ("device: a stream is opened on the current one", "src/cuda/streams.cpp",
+     "    use(device);\n    cudaStream_t stream = nullptr;", "    cudaStream_t stream = nullptr;"),
+    ("device: memory of the current one", "src/cuda/memory.cpp",
+     "streams(DeviceType::cuda).use(device);\n    void* p = nullptr;\n    const bool pool",
+     "void* p = nullptr;\n    const bool pool"),
+    ("device: one library handle for all", "src/cuda/calls.cpp", "of_device[current_device()]",
+     "of_device[0]"),
+    ("capture: not ended after an error", "src/cuda/streams.cpp",
+     "status = cudaStreamEndCapture(native(s), &graph);\n      if (graph)", "if (graph)"),
+    ("arguments: alpha for beta", "src/cuda/conv_plan.cpp", "const float one = 1, beta = add ? 1.f : 0.f;",
+     "const float one = add ? 1.f : 0.f, beta = 1;"),
+    ("arguments: padding of the other axis", "src/cuda/conv_plan.cpp",
+     "to_int(s.pad_y), to_int(s.pad_x)", "to_int(s.pad_x), to_int(s.pad_y)"),
+    ("arguments: stride for dilation", "src/cuda/conv_plan.cpp",
+     "to_int(s.dilation), to_int(s.dilation)", "to_int(s.stride_y), to_int(s.stride_x)"),
+    ("arguments: groups forgotten", "src/cuda/conv_plan.cpp",
+     "cudnnSetConvolutionGroupCount(d.get(), to_int(s.groups))",
+     "cudnnSetConvolutionGroupCount(d.get(), 1)"),
+    ("arguments: the matrices of a product exchanged", "src/cuda/gemm_plan.cpp",
+     "operation(s.transpose_b), operation(s.transpose_a)",
+     "operation(s.transpose_a), operation(s.transpose_b)"),
+    ("workspace: smaller than said", "src/cuda/conv_plan.cpp", "workspace, bytes, &zero, out_.get()",
+     "workspace, bytes / 2, &zero, out_.get()"),
+    ("workspace: the bias lies in it", "src/cuda/conv_plan.cpp",
+     "std::int64_t bias_at() const { return part_bytes(forward_.workspace); }",
+     "std::int64_t bias_at() const { return 0; }"),
+    ("workspace: the gradient lies in it", "src/cuda/conv_plan.cpp",
+     "std::int64_t gradient_at() const { return part_bytes(weights_.workspace); }",
+     "std::int64_t gradient_at() const { return 0; }"),
+    ("workspace: misaligned for cuBLAS", "src/cuda/gemm_plan.cpp",
+     "cublasSetWorkspace(handle, workspace, kWorkspace)",
+     "cublasSetWorkspace(handle, static_cast<char*>(workspace) + 16, kWorkspace)"),
+    ("parts: not aligned", "src/core/parts.h",
+     "return (bytes + kPartAlignment - 1) / kPartAlignment * kPartAlignment;", "return bytes;"),
+    ("NCCL: no group", "src/cuda/nccl.cpp", 'check_nccl(ncclGroupStart(), "ncclGroupStart");', ""),
+    ("NCCL: one number left out", "src/cuda/nccl.cpp", "to_size(n), ncclFloat", "to_size(n - 1), ncclFloat"),
+]
+
+SUITES = "^(EmulatedGpu\\.(Networks|Steps|Program|ReadingMemoryOfTheHost|Training))$"
+
+
+def run(command, **more):
+    return subprocess.run(command, capture_output=True, text=True, errors="replace", **more)
+
+
+def tested(build, environment=None):
+    """The names of the suites that failed, and what they wrote."""
+    ran = run(["ctest", "--test-dir", build, "-R", SUITES, "--stop-on-failure", "--timeout", "240", "-V",
+               "-j", "2"], env={**os.environ, **(environment or {})})
+    failed = re.findall(r"EmulatedGpu\.(\w+) \.*\**(?:Failed|Timeout|Subprocess|Exception)", ran.stdout)
+    said = re.search(r"emulated GPU \d: (.*)|Failure\n(.*)|what\(\): (.*)|description \"(.*?)\"", ran.stdout)
+    reason = next((g for g in said.groups() if g), "")[:110] if said else ""
+    return failed, reason, ran.stdout
+
+
+def report(name, failed, reason, seconds):
+    print(f"{'found' if failed else 'MISSED':7} {name:62} {seconds:4.0f} s  {reason}", flush=True)
+    return bool(failed)
+
+
+def kernel_mutations(build, only):
+    for name, kernel, pattern, replacement in KERNELS:
+        if only not in name:
+            continue
+        start = time.time()
+        edit = {"EMULATED_GPU_EDIT": f"{kernel}|{pattern}|{replacement}"}
+        failed, reason, said = tested(build, edit)
+        if "a kernel is edited" not in said:
+            sys.exit(f"{name}: no kernel has this text any more")
+        yield report(name, failed, reason, time.time() - start)
+
+
+def host_mutations(build, only):
+    for name, path, text, replacement in HOST:
+        if only not in name:
+            continue
+        start = time.time()
+        with open(path) as f:
+            source = f.read()
+        if source.count(text) != 1:
+            sys.exit(f"{name}: {path} has the text {source.count(text)} times")
+        try:
+            with open(path, "w") as f:
+                f.write(source.replace(text, replacement))
+            built = run(["cmake", "--build", build, "--target", "darknet_tests"])
+            if built.returncode:
+                sys.exit(f"{name}: does not compile\n{built.stdout[-2000:]}")
+            yield report(name, *tested(build)[:2], time.time() - start)
+        finally:
+            with open(path, "w") as f:
+                f.write(source)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", default="build-cuda", help="a built CUDA preset (%(default)s)")
+    parser.add_argument("--only", default="", help="faults whose name holds this")
+    arguments = parser.parse_args()
+    os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+    failed, reason, said = tested(arguments.build)
+    if failed or "100% tests passed" not in said:
+        sys.exit(f"without a fault the suites must pass: {failed} {reason}\n{said[-2000:]}")
+    found = list(kernel_mutations(arguments.build, arguments.only))
+    found += host_mutations(arguments.build, arguments.only)
+    run(["cmake", "--build", arguments.build, "--target", "darknet_tests"])
+    print(f"{sum(found)} of {len(found)} faults found")
+
+
+if __name__ == "__main__":
+    main()

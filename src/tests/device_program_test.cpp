@@ -1,0 +1,70 @@
+// The program on CUDA devices, as a user runs it; on real or emulated ones, of a CUDA build.
+#include "tests/cli_harness.h"
+
+#include "core/device.h"
+
+namespace darknet {
+namespace {
+
+using test::CommandResult;
+using test::expect_refused;
+
+class DeviceProgram : public test::CliTest {
+ protected:
+  void SetUp() override {
+    if (!built_with_cuda() || device_count(DeviceType::cuda) == 0) GTEST_SKIP() << why_no_cuda();
+  }
+  // 20 iterations into a folder of their own; the bytes of the weights.
+  std::string trained(const std::string& folder, std::vector<std::string> more) const {
+    work_.put(folder + ".data",
+              test::replaced(work_.get("x.data"), "backup = backup", "backup = " + folder));
+    std::vector<std::string> command{"detector",      "train", folder + ".data",
+                                     "x.cfg",         "-set",  "net.0.max_batches=20",
+                                     "-deterministic"};
+    command.insert(command.end(), more.begin(), more.end());
+    const CommandResult ran = work_.darknet(command);
+    EXPECT_EQ(ran.exit_code, 0) << ran.all();
+    return work_.get(folder + "/x_final.weights");
+  }
+};
+
+TEST_F(DeviceProgram, AgreesWithTheCpuInEveryType) {
+  const auto check = [&](const char* devices, const char* precision) {
+    const CommandResult ran =
+        work_.darknet({"check", "x.cfg", "-devices", devices, "-exact", "-precision", precision});
+    EXPECT_EQ(ran.exit_code, 0) << ran.all();
+    EXPECT_NE(ran.out.find("passed"), std::string::npos) << ran.all();
+  };
+  check("cpu,cuda", "f32");
+  for (const char* precision : {"f16", "bf16"}) check("reference,cuda", precision);
+}
+
+TEST_F(DeviceProgram, TrainsTheSameBytesAgain) {
+  const std::string once = trained("a", {"-gpus", "0"});
+  EXPECT_EQ(once, trained("b", {"-gpus", "0"}));
+  EXPECT_NE(once, trained("c", {"-gpus", "0", "-precision", "f16"}));
+}
+
+TEST_F(DeviceProgram, TrainsOnTwoDevices) {
+  if (device_count(DeviceType::cuda) < 2) GTEST_SKIP() << "one device";
+  EXPECT_EQ(trained("a", {"-gpus", "0,1"}), trained("b", {"-gpus", "0,1"}));
+}
+
+TEST_F(DeviceProgram, RefusesDevicesThatAreNotThere) {
+  const std::string beyond = std::to_string(device_count(DeviceType::cuda));
+  expect_refused(train({"-gpus", "0," + beyond}), "there is no GPU " + beyond);
+}
+
+TEST_F(DeviceProgram, ADemoHasOneNetworkOnAGpu) {
+  put_tiny_weights(work_, "x.weights");
+  const std::vector<std::string> demo{"detector", "demo",       "x.data", "x.cfg", "x.weights",
+                                      "images",   "-benchmark", "-gpus",  "0"};
+  std::vector<std::string> several = demo;
+  several.insert(several.end(), {"-detectors", "2"});
+  expect_refused(work_.darknet(several), "-detectors 2: a network on cuda:0 uses the whole GPU", 2);
+  const CommandResult ran = work_.darknet(demo);
+  EXPECT_EQ(ran.exit_code, 0) << ran.all();
+}
+
+}  // namespace
+}  // namespace darknet

@@ -1,0 +1,110 @@
+// Running a kernel: blocks one after the other, the lanes of a warp together. Lanes whose branches
+// differ are carried on in groups, always the one that is furthest behind, so that they meet again.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "tests/emulator/fault.h"
+#include "tests/emulator/kernel.h"
+#include "tests/emulator/memory.h"
+
+namespace emulator {
+
+struct Grid {
+  std::uint32_t blocks = 1, threads = 1;  // threads of a block
+};
+
+// Executions of each instruction of a kernel, summed over threads.
+using Counts = std::vector<std::uint64_t>;
+
+class Block;
+
+class Warp {
+ public:
+  Warp(Block&, std::uint32_t first_thread, std::uint32_t threads);
+
+  std::uint64_t* slot(std::int32_t index) { return slots_.data() + index * kLanes; }
+  Block& block() { return *block_; }
+  std::uint32_t thread(int lane) const { return first_thread_ + static_cast<std::uint32_t>(lane); }
+  unsigned char* local(int lane);
+
+  // Until every lane has ended, or waits at a barrier.
+  void run();
+  // The index of the barrier where the lanes wait, or -1: they have ended.
+  std::int32_t barrier() const { return barrier_; }
+  void pass_barrier();
+
+ private:
+  struct Group {
+    std::int32_t at;
+    LaneMask lanes;
+  };
+  void run_furthest_behind();
+  void split(std::int32_t at, LaneMask lanes);
+  LaneMask guarded(const Instruction&, LaneMask);
+
+  Block* block_;
+  std::uint32_t first_thread_;
+  std::vector<std::uint64_t> slots_;
+  std::vector<unsigned char> local_;
+  std::vector<Group> groups_;  // by `at`, descending: the last is furthest behind
+  std::int32_t barrier_ = -1;
+  LaneMask all_;
+};
+
+class Block {
+ public:
+  Block(const Kernel&, const Grid&, std::uint32_t index, std::span<const unsigned char> parameters,
+        const Memory&, int device, Counts&);
+
+  void run();
+
+  const Kernel& kernel() const { return kernel_; }
+  const Grid& grid() const { return grid_; }
+  std::uint32_t index() const { return index_; }
+  Counts& counts() { return counts_; }
+
+  // Where the bytes of an address lie, after all checks. Each throws Fault.
+  unsigned char* global(Address, std::int32_t bytes, bool write);
+  unsigned char* shared(Address, std::int32_t bytes, bool write, std::uint32_t thread);
+  unsigned char* parameter(Address, std::int32_t bytes) const;
+  unsigned char* generic(Address, std::int32_t bytes, bool write, Warp&, int lane);
+
+ private:
+  // Who touched a byte of shared memory since the last barrier: two threads, of which one writes,
+  // are a race.
+  struct Touched {
+    std::uint32_t write_epoch = 0, read_epoch = 0;
+    std::uint32_t writer = 0, reader = 0;
+    bool several_readers = false;
+  };
+  void touch(Touched&, bool write, std::uint32_t thread, Address) const;
+
+  const Kernel& kernel_;
+  Grid grid_;
+  std::uint32_t index_;
+  std::span<const unsigned char> parameters_;
+  const Memory& memory_;
+  int device_;
+  Counts& counts_;
+  std::vector<unsigned char> shared_;
+  std::vector<Touched> touched_;
+  std::uint32_t epoch_ = 1;
+  const Allocation* last_ = nullptr;  // that an access fell into
+};
+
+// All blocks, the last one first: nothing may rely on their order. `parameters`: of the layout of
+// Kernel::parameters. Throws Fault, naming the instruction and the thread.
+void run_kernel(const Kernel&, const Grid&, std::span<const unsigned char> parameters,
+                const Memory&, int device, Counts&);
+
+// Checks alignment; throws Fault.
+inline void require_aligned(Address at, std::int32_t bytes) {
+  if (at % static_cast<Address>(bytes) != 0)
+    throw Fault(FaultKind::misaligned_address,
+                std::to_string(bytes) + " bytes at an address that is no multiple of them");
+}
+
+}  // namespace emulator

@@ -1,0 +1,182 @@
+#include "tests/emulator/gpu.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <sstream>
+
+#include "tests/emulator/fault.h"
+
+namespace emulator {
+namespace {
+
+Options read_options() {
+  Options o;
+  if (const char* const n = std::getenv("EMULATED_GPU_DEVICES")) o.devices = std::atoi(n);
+  if (const char* const n = std::getenv("EMULATED_GPU_MEMORY"))
+    o.memory = static_cast<std::size_t>(std::atol(n)) << 20;
+  if (const char* const yes = std::getenv("EMULATED_GPU_PAGEABLE"))
+    o.pageable_access = std::atoi(yes) != 0;
+  if (const char* const order = std::getenv("EMULATED_GPU_ORDER"))
+    o.at_once = std::string_view(order) == "at_once";
+  if (const char* const list = std::getenv("EMULATED_GPU_REFUSE")) {
+    std::istringstream in(list);
+    for (std::string word; std::getline(in, word, ',');) o.refusals.insert(word);
+  }
+  return o;
+}
+
+cudaError_t error_of(const Fault& f) {
+  switch (f.kind()) {
+    case FaultKind::illegal_address:
+      return cudaErrorIllegalAddress;
+    case FaultKind::misaligned_address:
+      return cudaErrorMisalignedAddress;
+    case FaultKind::instruction:
+      return cudaErrorIllegalInstruction;
+    default:
+      return cudaErrorLaunchFailure;
+  }
+}
+
+}  // namespace
+
+void Queue::push(Work work, std::vector<Point> after) {
+  pending_.push_back({std::move(work), std::move(after)});
+  ++issued_;
+}
+
+void Queue::carry_out(std::uint64_t count) {
+  while (carried_out_ < count) {
+    const Item item = std::move(pending_.front());
+    pending_.pop_front();
+    ++carried_out_;
+    for (const Point& p : item.after) p.queue->carry_out(p.count);
+    Gpus::instance().run(device_, item.work);
+  }
+}
+
+Gpus& Gpus::instance() {
+  static Gpus* const gpus = new Gpus;  // outlives the destructors of static objects
+  return *gpus;
+}
+
+Gpus::Gpus()
+    : options_(read_options()),
+      memory_(options_.memory * static_cast<std::size_t>(options_.devices)),
+      devices_(static_cast<std::size_t>(options_.devices)) {
+  for (std::size_t d = 0; d < devices_.size(); ++d)
+    devices_[d].legacy.queue = std::make_shared<Queue>(static_cast<int>(d), true);
+}
+
+int& Gpus::current_device() {
+  static thread_local int device = 0;
+  return device;
+}
+
+cudaError_t& Gpus::last_error() {
+  static thread_local cudaError_t error = cudaSuccess;
+  return error;
+}
+
+cudaError_t Gpus::fail(cudaError_t error) {
+  if (error != cudaSuccess) last_error() = error;
+  return error;
+}
+
+Stream* Gpus::find(cudaStream_t handle) {
+  if (!handle) return &devices_[static_cast<std::size_t>(current_device())].legacy;
+  for (const auto& s : streams_)
+    if (reinterpret_cast<cudaStream_t>(s.get()) == handle) return s.get();
+  return nullptr;
+}
+
+cudaStream_t Gpus::open_stream() {
+  auto stream = std::make_unique<Stream>();
+  stream->queue = std::make_shared<Queue>(current_device(), false);
+  streams_.push_back(std::move(stream));
+  return reinterpret_cast<cudaStream_t>(streams_.back().get());
+}
+
+void Gpus::close_stream(cudaStream_t handle) {
+  Stream* const stream = find(handle);
+  stream->queue->carry_out(stream->queue->issued());
+  std::erase_if(streams_, [&](const auto& s) { return s.get() == stream; });
+}
+
+// The legacy stream waits for all others of its device, and they wait for it.
+std::vector<Point> Gpus::before(const Stream& stream) const {
+  std::vector<Point> points = stream.awaited;
+  const int device = stream.queue->device();
+  const auto add = [&](const Stream& s) {
+    if (!s.queue->done(s.queue->issued())) points.push_back({s.queue, s.queue->issued()});
+  };
+  if (!stream.queue->legacy()) {
+    add(devices_[static_cast<std::size_t>(device)].legacy);
+  } else {
+    for (const auto& s : streams_)
+      if (s->queue->device() == device) add(*s);
+  }
+  return points;
+}
+
+cudaError_t Gpus::issue(cudaStream_t handle, Work work) {
+  Stream* const stream = find(handle);
+  if (!stream || stream->queue->device() != current_device())
+    return fail(cudaErrorInvalidResourceHandle);
+  const int device = stream->queue->device();
+  if (const cudaError_t e = sticky(device)) return fail(e);
+  if (stream->capture) {
+    if (stream->capture->invalidated) return fail(cudaErrorStreamCaptureInvalidated);
+    stream->capture->graph->work.push_back(std::move(work));
+    return cudaSuccess;
+  }
+  if (stream->queue->legacy())
+    for (const auto& s : streams_)
+      if (s->capture && s->queue->device() == device) {
+        s->capture->invalidated = true;
+        return fail(cudaErrorStreamCaptureImplicit);
+      }
+  stream->queue->push(std::move(work), before(*stream));
+  stream->awaited.clear();
+  if (options_.at_once) stream->queue->carry_out(stream->queue->issued());
+  return cudaSuccess;
+}
+
+cudaError_t Gpus::wait(const Point& point) {
+  point.queue->carry_out(point.count);
+  return fail(sticky(point.queue->device()));
+}
+
+cudaError_t Gpus::wait_for_device(int device) {
+  const auto wait_for = [](const Stream& s) { s.queue->carry_out(s.queue->issued()); };
+  wait_for(devices_[static_cast<std::size_t>(device)].legacy);
+  for (const auto& s : streams_)
+    if (s->queue->device() == device) wait_for(*s);
+  return fail(sticky(device));
+}
+
+cudaError_t Gpus::allow_unsafe_call() {
+  for (const auto& s : streams_) {
+    if (!s->capture || s->capture->mode == cudaStreamCaptureModeRelaxed) continue;
+    if (s->capture->mode == cudaStreamCaptureModeThreadLocal &&
+        s->capture->thread != std::this_thread::get_id())
+      continue;
+    s->capture->invalidated = true;
+    return fail(cudaErrorStreamCaptureUnsupported);
+  }
+  return cudaSuccess;
+}
+
+void Gpus::run(int device, const Work& work) {
+  Device& d = devices_[static_cast<std::size_t>(device)];
+  if (d.sticky != cudaSuccess) return;
+  try {
+    work();
+  } catch (const Fault& f) {
+    std::fprintf(stderr, "emulated GPU %d: %s\n", device, f.what());
+    d.sticky = error_of(f);
+  }
+}
+
+}  // namespace emulator

@@ -1,0 +1,141 @@
+// The emulated GPUs: their memory, their streams, and the order of the work in them.
+//
+// Work is carried out as late as CUDA allows: when the host waits for it, or for work that waits
+// for it. A program that forgets to wait, or orders two streams by no event, therefore reads memory
+// that nothing has written yet.
+#pragma once
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tests/emulator/memory.h"
+
+namespace emulator {
+
+using Work = std::function<void()>;
+
+class Queue;
+
+// Everything up to the n-th work of a queue.
+struct Point {
+  std::shared_ptr<Queue> queue;
+  std::uint64_t count = 0;
+};
+
+// A stream.
+class Queue {
+ public:
+  Queue(int device, bool legacy) : device_(device), legacy_(legacy) {}
+  int device() const { return device_; }
+  bool legacy() const { return legacy_; }
+  std::uint64_t issued() const { return issued_; }
+  bool done(std::uint64_t count) const { return carried_out_ >= count; }
+
+  void push(Work work, std::vector<Point> after);
+  // Carries out what is before and at a count.
+  void carry_out(std::uint64_t count);
+
+ private:
+  struct Item {
+    Work work;
+    std::vector<Point> after;
+  };
+  int device_;
+  bool legacy_;
+  std::uint64_t issued_ = 0, carried_out_ = 0;
+  std::deque<Item> pending_;
+};
+
+// A CUDA graph: work in the order of the stream that it was captured from.
+struct Graph {
+  int device = 0;
+  std::vector<Work> work;
+};
+
+struct Capture {
+  std::unique_ptr<Graph> graph;
+  cudaStreamCaptureMode mode;
+  std::thread::id thread;
+  bool invalidated = false;
+};
+
+struct Stream {
+  std::shared_ptr<Queue> queue;
+  std::unique_ptr<Capture> capture;
+  std::vector<Point> awaited;  // by cudaStreamWaitEvent, for the next work
+};
+
+struct Event {
+  int device = 0;
+  Point point;
+  const Graph* captured = nullptr;            // recorded in a capture
+  std::shared_ptr<double> seconds = nullptr;  // when it was reached
+};
+
+// What the environment asks of the emulated machine.
+struct Options {
+  int devices = 2;                            // EMULATED_GPU_DEVICES
+  std::size_t memory = std::size_t{4} << 30;  // EMULATED_GPU_MEMORY, in MiB, of each device
+  bool pageable_access = false;               // EMULATED_GPU_PAGEABLE=1: as GPUs that read any
+                                              // memory of the host
+  bool at_once = false;                       // EMULATED_GPU_ORDER=at_once: no work is kept
+  std::set<std::string> refusals;             // EMULATED_GPU_REFUSE=fused,pools,...
+  bool refuses(const char* what) const { return refusals.contains(what); }
+};
+
+class Gpus {
+ public:
+  static Gpus& instance();
+
+  // Held during every call of the runtime and of the libraries.
+  std::recursive_mutex& mutex() { return mutex_; }
+  Memory& memory() { return memory_; }
+  const Options& options() const { return options_; }
+
+  // Of the calling thread.
+  static int& current_device();
+  static cudaError_t& last_error();
+  // Remembers an error for cudaGetLastError() and returns it.
+  static cudaError_t fail(cudaError_t);
+
+  // Null, or a handle that lives; nullptr where it does not.
+  Stream* find(cudaStream_t);
+  cudaStream_t open_stream();
+  void close_stream(cudaStream_t);
+
+  // Work for a stream of the current device: kept for later, or captured.
+  cudaError_t issue(cudaStream_t, Work);
+  // Waits as cudaStreamSynchronize() does.
+  cudaError_t wait(const Point&);
+  cudaError_t wait_for_device(int device);
+  // cudaSuccess unless the calling thread is capturing in a mode that forbids unsafe calls.
+  cudaError_t allow_unsafe_call();
+  // The error that a device is left with after a fault, or cudaSuccess.
+  cudaError_t sticky(int device) const { return devices_[static_cast<std::size_t>(device)].sticky; }
+  // Carries out one work and remembers its fault.
+  void run(int device, const Work&);
+
+ private:
+  struct Device {
+    Stream legacy;
+    cudaError_t sticky = cudaSuccess;
+  };
+  Gpus();
+  std::vector<Point> before(const Stream&) const;
+
+  std::recursive_mutex mutex_;
+  Options options_;
+  Memory memory_;  // of all devices
+  std::vector<Device> devices_;
+  std::vector<std::unique_ptr<Stream>> streams_;
+};
+
+}  // namespace emulator

@@ -1,0 +1,118 @@
+// The calls of NCCL that the program makes: a sum over the devices when a group ends, in streams
+// that wait for each other as NCCL's kernels do.
+#include <nccl.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "tests/emulator/gpu.h"
+
+using namespace emulator;
+
+namespace {
+
+using Lock = std::lock_guard<std::recursive_mutex>;
+
+struct Communicator {
+  int device = 0, devices = 0;
+  friend bool operator==(const Communicator&, const Communicator&) = default;
+};
+struct Call {
+  Communicator communicator;
+  const float* from;
+  float* to;
+  std::size_t count;
+  cudaStream_t stream;
+};
+thread_local std::vector<Call> calls;
+thread_local int depth = 0;
+
+// NCCL reaches into memory of other devices, which pools do not allow.
+float* view(const void* p, std::size_t count, int device) {
+  return reinterpret_cast<float*>(Gpus::instance().memory().view(p, count * sizeof(float), device));
+}
+bool in_a_pool(const void* p) {
+  const Allocation* const a = Gpus::instance().memory().find(reinterpret_cast<Address>(p));
+  return a && a->kind == MemoryKind::pool;
+}
+
+}  // namespace
+
+extern "C" {
+
+const char* ncclGetErrorString(ncclResult_t result) {
+  return result == ncclSuccess ? "no error" : "an error of the emulated NCCL";
+}
+ncclResult_t ncclCommInitAll(ncclComm_t* communicators, int count, const int* devices) {
+  for (int i = 0; i < count; ++i)
+    if (devices[i] < 0 || devices[i] >= Gpus::instance().options().devices)
+      return ncclInvalidArgument;
+  for (int i = 0; i < count; ++i)
+    communicators[i] = reinterpret_cast<ncclComm_t>(new Communicator{devices[i], count});
+  return ncclSuccess;
+}
+ncclResult_t ncclCommDestroy(ncclComm_t communicator) {
+  delete reinterpret_cast<Communicator*>(communicator);
+  return ncclSuccess;
+}
+ncclResult_t ncclGroupStart() {
+  ++depth;
+  return ncclSuccess;
+}
+ncclResult_t ncclAllReduce(const void* from, void* to, std::size_t count, ncclDataType_t type,
+                           ncclRedOp_t operation, ncclComm_t communicator, cudaStream_t stream) {
+  const Lock lock(Gpus::instance().mutex());
+  if (type != ncclFloat || operation != ncclSum || in_a_pool(from) || in_a_pool(to))
+    return ncclInvalidArgument;
+  if (depth == 0) return ncclInvalidUsage;  // one thread would wait for its own later calls
+  calls.push_back({*reinterpret_cast<Communicator*>(communicator), static_cast<const float*>(from),
+                   static_cast<float*>(to), count, stream});
+  return ncclSuccess;
+}
+ncclResult_t ncclGroupEnd() {
+  const Lock lock(Gpus::instance().mutex());
+  if (--depth > 0) return ncclSuccess;
+  const std::vector<Call> group = std::move(calls);
+  calls.clear();
+  if (group.empty()) return ncclSuccess;
+  const std::size_t count = group[0].count;
+  const int before = Gpus::current_device();
+  std::vector<Stream*> streams;
+  for (std::size_t i = 1; i < group.size(); ++i)
+    for (std::size_t j = 0; j < i; ++j)
+      if (group[i].communicator == group[j].communicator) return ncclInvalidUsage;
+  for (const Call& call : group) {
+    Gpus::current_device() = call.communicator.device;
+    streams.push_back(Gpus::instance().find(call.stream));
+    if (call.count != count || !streams.back() ||
+        streams.back()->queue->device() != call.communicator.device ||
+        static_cast<std::size_t>(call.communicator.devices) != group.size()) {
+      Gpus::current_device() = before;
+      return ncclInvalidUsage;
+    }
+  }
+  // The first stream sums when all have come as far; the others go on when it has.
+  for (std::size_t i = 1; i < group.size(); ++i)
+    streams[0]->awaited.push_back({streams[i]->queue, streams[i]->queue->issued()});
+  Gpus::current_device() = group[0].communicator.device;
+  cudaError_t error = Gpus::instance().issue(group[0].stream, [group, count] {
+    std::vector<float> sums(count);
+    for (const Call& call : group) {
+      const float* const from = view(call.from, count, call.communicator.device);
+      for (std::size_t i = 0; i < count; ++i) sums[i] += from[i];
+    }
+    for (const Call& call : group)
+      std::copy(sums.begin(), sums.end(), view(call.to, count, call.communicator.device));
+  });
+  const Point done{streams[0]->queue, streams[0]->queue->issued()};
+  for (std::size_t i = 1; i < group.size() && !error; ++i) {
+    Gpus::current_device() = group[i].communicator.device;
+    streams[i]->awaited.push_back(done);
+    error = Gpus::instance().issue(group[i].stream, [] {});
+  }
+  Gpus::current_device() = before;
+  return error ? ncclUnhandledCudaError : ncclSuccess;
+}
+
+}  // extern "C"
