@@ -10,6 +10,7 @@
 #   JOBS=N                       processes on this machine, one thread each (as many as cores)
 #   WEIGHTS='auto*1 auto*.25 auto*4 auto*16'  of the objectness, tried with every loss but
 #   MSE_WEIGHTS='.016 .0625 .004 .001'           squared error, which has no `auto`: as many
+# Focal losses take four times the weight of cross-entropy, so that the lists reach up to sixteen.
 # Where the best weight of a loss is the smallest or the largest, its point ends with the weight to
 # add: add one to both lists, so that all losses have as many tries, and call again.
 set -euo pipefail

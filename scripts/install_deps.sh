@@ -14,7 +14,7 @@ packages=(
   libgtest-dev libbenchmark-dev python3
 )
 # The emulated GPU of the tests unpacks nvcc's device code.
-if command -v nvcc >/dev/null; then packages+=(libzstd-dev); fi
+if command -v nvcc >/dev/null || [ -x /usr/local/cuda/bin/nvcc ]; then packages+=(libzstd-dev); fi
 
 if ! command -v dpkg-query >/dev/null; then
   echo "install_deps: not a Debian or Ubuntu machine; the build needs: ${packages[*]}" >&2

@@ -29,7 +29,7 @@ KERNELS = [
     ("index: a sum takes its neighbour's place", "fold_channel_kernel",
      r"(st\.shared\.f64 \[%r\d+)\]", r"$1+8]"),
     ("stride: elements 8 bytes apart", "BackwardInput", r"(shl\.b64\s+%rd\d+, %rd\d+, )2;", r"$013;"),
-    ("stride: elements 8 bytes apart, update", "Sgd", r"(shl\.b64\s+%rd\d+, %rd\d+, )2;", r"$013;"),
+    ("index: the element before, update", "Sgd", r"(ld\.global\.f32\s+%f\d+, \[%rd\d+)\]", r"$1+-4]"),
     ("alignment: two bytes further", "Normalise", r"(ld\.global\.f32\s+%f\d+, \[%rd\d+)\]", r"$1+2]"),
     ("alignment: one byte further, 16 bits", "F16", r"(ld\.global\.u16\s+%rs\d+, \[%rd\d+)\]", r"$1+1]"),
     ("type: 16 bits read as 8", "F16", r"ld\.global\.u16", "ld.global.u8"),
@@ -65,15 +65,14 @@ HOST = [
      "}\n\n"),
     ("wait: what was fetched is read too early", "src/cuda/memory.cpp",
      "if (waits)", "if (false && waits)"),
-    ("memory: pool memory released as other", "src/cuda/memory.cpp",
-     "traits(device).has_pool ? cudaFreeAsync(p, nullptr) : cudaFree(p);", "cudaFree(p);"),
     ("memory: NCCL's arrays from the pool", "src/cuda/memory.cpp",
      'check(cudaMalloc(&p, bytes + 1), "cudaMalloc", cat(bytes, " bytes"));\n    return p;\n  }\n  void release_for_peers(const Device& device, void* p, std::size_t) noexcept override {\n    on_device(device, [p] { cudaFree(p); });',
      'check(cudaMallocAsync(&p, bytes + 1, nullptr), "cudaMalloc", cat(bytes, " bytes"));\n    return p;\n  }\n  void release_for_peers(const Device& device, void* p, std::size_t) noexcept override {\n    on_device(device, [p] { cudaFreeAsync(p, nullptr); });'),
     ("memory: one float too few", "src/cuda/memory.cpp",
      "pool ? cudaMallocAsync(&p, bytes + 1, nullptr)", "pool ? cudaMallocAsync(&p, bytes - 3, nullptr)"),
     ("copy: the wrong direction", "src/cuda/memory.cpp",
-     "copy(s, to, from, bytes, cudaMemcpyDeviceToHost);", "copy(s, to, from, bytes, cudaMemcpyHostToDevice);"),
+     "    copy(s, to, from, bytes, cudaMemcpyDeviceToHost);",
+     "    copy(s, to, from, bytes, cudaMemcpyHostToDevice);"),
     ("copy: to the wrong device", "src/cuda/memory.cpp",
      "cudaMemcpyPeerAsync(to, s.device.index, from, there.index,",
      "cudaMemcpyPeerAsync(to, there.index, from, s.device.index,"),
@@ -85,7 +84,7 @@ HOST = [
     ("device: one library handle for all", "src/cuda/calls.cpp", "of_device[current_device()]",
      "of_device[0]"),
     ("capture: not ended after an error", "src/cuda/streams.cpp",
-     "status = cudaStreamEndCapture(native(s), &graph);\n      if (graph)", "if (graph)"),
+     "      status = cudaStreamEndCapture(native(s), &graph);\n      if (graph)", "      if (graph)"),
     ("arguments: alpha for beta", "src/cuda/conv_plan.cpp", "const float one = 1, beta = add ? 1.f : 0.f;",
      "const float one = add ? 1.f : 0.f, beta = 1;"),
     ("arguments: padding of the other axis", "src/cuda/conv_plan.cpp",
@@ -115,7 +114,7 @@ HOST = [
     ("NCCL: one number left out", "src/cuda/nccl.cpp", "to_size(n), ncclFloat", "to_size(n - 1), ncclFloat"),
 ]
 
-SUITES = "^(EmulatedGpu\\.(Networks|Steps|Program|ReadingMemoryOfTheHost|Training))$"
+SUITES = "^EmulatedGpu\\.(Networks|Steps|Program|OthersFirst|ReadingMemoryOfTheHost|Training)$"
 
 
 def run(command, **more):
@@ -126,9 +125,12 @@ def tested(build, environment=None):
     """The names of the suites that failed, and what they wrote."""
     ran = run(["ctest", "--test-dir", build, "-R", SUITES, "--stop-on-failure", "--timeout", "240", "-V",
                "-j", "2"], env={**os.environ, **(environment or {})})
-    failed = re.findall(r"EmulatedGpu\.(\w+) \.*\**(?:Failed|Timeout|Subprocess|Exception)", ran.stdout)
+    failed = re.findall(r"EmulatedGpu\.(\w+) \.*\**(Failed|Timeout|Not Run|Subprocess|Exception)", ran.stdout)
     said = re.search(r"emulated GPU \d: (.*)|Failure\n(.*)|what\(\): (.*)|description \"(.*?)\"", ran.stdout)
     reason = next((g for g in said.groups() if g), "")[:110] if said else ""
+    if any(how in ("Timeout", "Not Run") for _, how in failed):
+        reason = f"{failed[0][1]}: not decided, run it again on a quiet machine"
+        failed = []
     return failed, reason, ran.stdout
 
 
@@ -156,8 +158,6 @@ def host_mutations(build, only):
         start = time.time()
         with open(path) as f:
             source = f.read()
-        if source.count(text) != 1:
-            sys.exit(f"{name}: {path} has the text {source.count(text)} times")
         try:
             with open(path, "w") as f:
                 f.write(source.replace(text, replacement))
@@ -180,10 +180,17 @@ def main():
     failed, reason, said = tested(arguments.build)
     if failed or "100% tests passed" not in said:
         sys.exit(f"without a fault the suites must pass: {failed} {reason}\n{said[-2000:]}")
+    for name, path, text, _ in HOST:
+        with open(path) as f:
+            if (count := f.read().count(text)) != 1:
+                sys.exit(f"{name}: {path} has the text {count} times")
     found = list(kernel_mutations(arguments.build, arguments.only))
     found += host_mutations(arguments.build, arguments.only)
-    run(["cmake", "--build", arguments.build, "--target", "darknet_tests"])
+    if run(["cmake", "--build", arguments.build, "--target", "darknet_tests"]).returncode:
+        sys.exit("the sources are as they were, but do not build")
     print(f"{sum(found)} of {len(found)} faults found")
+    if not found or not all(found):
+        sys.exit(1)
 
 
 if __name__ == "__main__":

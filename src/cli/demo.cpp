@@ -103,8 +103,8 @@ class Demo {
 void check_detectors(const DemoOptions& o) {
   if (o.detectors > 1 && o.device.type != DeviceType::cpu)
     throw Error(cat("-detectors ", o.detectors, ": a network on ", to_string(o.device),
-                    " uses the whole GPU, several would only wait for each other; leave "
-                    "-detectors out, or add -nogpu"),
+                    " uses the whole GPU, and several would only wait for each other; "
+                    "leave -detectors out, or add -nogpu"),
                 2);
 }
 

@@ -44,7 +44,8 @@ class Memory {
   virtual ~Memory() = default;
   // Bytes in all, used or not.
   virtual std::int64_t capacity(const Device&) { return std::numeric_limits<std::int64_t>::max(); }
-  virtual void* allocate(const Device&, std::size_t bytes) = 0;  // 64-byte aligned
+  // Aligned as its libraries ask: on the CPU to 64 bytes, on a GPU to 256.
+  virtual void* allocate(const Device&, std::size_t bytes) = 0;
   virtual void release(const Device&, void*, std::size_t bytes) noexcept = 0;
   // The same where other devices of the type may read and write it.
   virtual void* allocate_for_peers(const Device& d, std::size_t bytes) {

@@ -1,5 +1,5 @@
-// Parts of one buffer that begin where any type, GPU and library may use them: by construction, so
-// that no part depends on the size of what lies before it.
+// Parts of one buffer, so placed behind its start that any type and library may use them: by
+// construction, whatever the size of what lies before.
 #pragma once
 #include <cstdint>
 #include "core/error.h"

@@ -13,14 +13,13 @@ std::int64_t largest_image(const ConvSpec& s) {
 
 class SplitConv final : public ConvPlan {
  public:
-  SplitConv(const ConvSpec& spec, std::int64_t images,
-            const std::function<std::unique_ptr<ConvPlan>(const ConvSpec&)>& make)
+  SplitConv(const ConvSpec& spec, std::int64_t images, const MakeConv& make)
       : total_(spec.in.n), images_(images) {
     ConvSpec some = spec;
     some.in.n = images;
-    whole_ = make(some);
+    whole_ = make(some, {});
     some.in.n = total_ % images;
-    if (some.in.n > 0) rest_ = make(some);
+    if (some.in.n > 0) rest_ = make(some, {});
   }
 
   Epilogue fused() const override { return {}; }
@@ -29,10 +28,6 @@ class SplitConv final : public ConvPlan {
   }
   std::string description() const override {
     return cat(images_, " of ", total_, " images at a time, ", whole_->description());
-  }
-  std::string algorithm(ConvDirection d) const override { return whole_->algorithm(d); }
-  std::vector<std::string> algorithms(ConvDirection d) const override {
-    return whole_->algorithms(d);
   }
 
   void set_weights(const Stream& s, const float* weights, void* workspace) override {
@@ -73,18 +68,14 @@ class SplitConv final : public ConvPlan {
 
 }  // namespace
 
-bool exceeds(const ConvSpec& s, std::int64_t max_elements) {
-  return s.in.n * largest_image(s) > max_elements;
-}
-
-std::unique_ptr<ConvPlan> split_along_batch(
-    const ConvSpec& spec, std::int64_t max_elements,
-    const std::function<std::unique_ptr<ConvPlan>(const ConvSpec&)>& make) {
+std::unique_ptr<ConvPlan> split_along_batch(const ConvSpec& spec, const Epilogue& epilogue,
+                                            std::int64_t max_elements, const MakeConv& make) {
   const std::int64_t images = max_elements / largest_image(spec);
+  if (images >= spec.in.n) return make(spec, epilogue);
   if (images == 0)
     fail("a convolution of ", to_string(spec.in), " with ", spec.filters,
          " filters: one image has more than ", max_elements, " elements");
-  return std::make_unique<SplitConv>(spec, std::min(images, spec.in.n), make);
+  return std::make_unique<SplitConv>(spec, images, make);
 }
 
 }  // namespace darknet

@@ -8,12 +8,12 @@
 
 namespace darknet {
 
-// `make` plans the same convolution of fewer images; it is to fuse nothing. No tensor that it gets
-// has more than `max_elements` elements; throws Error where one image has more.
-std::unique_ptr<ConvPlan> split_along_batch(
-    const ConvSpec&, std::int64_t max_elements,
-    const std::function<std::unique_ptr<ConvPlan>(const ConvSpec&)>& make);
-// Whether a tensor of the convolution has more than `max_elements`.
-bool exceeds(const ConvSpec&, std::int64_t max_elements);
+// Plans the convolution of as many images as it is given, with this epilogue.
+using MakeConv = std::function<std::unique_ptr<ConvPlan>(const ConvSpec&, const Epilogue&)>;
+
+// What `make` plans where no tensor has more than `max_elements` elements; else parts of the batch
+// that have no more, with nothing fused. Throws Error where one image has more.
+std::unique_ptr<ConvPlan> split_along_batch(const ConvSpec&, const Epilogue&,
+                                            std::int64_t max_elements, const MakeConv& make);
 
 }  // namespace darknet

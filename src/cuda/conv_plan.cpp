@@ -38,20 +38,32 @@ cudnnDataType_t library_type(DType t) {
   return t == DType::f16 ? CUDNN_DATA_HALF : CUDNN_DATA_FLOAT;
 }
 
+// The library has no convolution for a shape and the options asked for.
+struct NoAlgorithm : Error {
+  using Error::Error;
+};
+
+// Of a call that plans: what the library does not support is no error.
+void supported(cudnnStatus_t status, const char* call, const std::string& what) {
+  if (CUDNN_STATUS_CATEGORY(status) == CUDNN_STATUS_NOT_SUPPORTED)
+    throw NoAlgorithm(cat(call, " (", what, "): ", cudnnGetErrorString(status)));
+  check(status, call, what);
+}
+
 void describe(const TensorDescriptor& d, const Shape& s, DType type) {
-  check(cudnnSetTensor4dDescriptor(d.get(), CUDNN_TENSOR_NHWC, library_type(type), to_int(s.n),
-                                   to_int(s.c), to_int(s.h), to_int(s.w)),
-        "cudnnSetTensor4dDescriptor", to_string(s));
+  supported(cudnnSetTensor4dDescriptor(d.get(), CUDNN_TENSOR_NHWC, library_type(type), to_int(s.n),
+                                       to_int(s.c), to_int(s.h), to_int(s.w)),
+            "cudnnSetTensor4dDescriptor", to_string(s));
 }
 
 void describe(const ConvolutionDescriptor& d, const ConvSpec& s, cudnnMathType_t math) {
-  check(cudnnSetConvolution2dDescriptor(
-            d.get(), to_int(s.pad_y), to_int(s.pad_x), to_int(s.stride_y), to_int(s.stride_x),
-            to_int(s.dilation), to_int(s.dilation), CUDNN_CROSS_CORRELATION, CUDNN_DATA_FLOAT),
-        "cudnnSetConvolution2dDescriptor", about(s));
-  check(cudnnSetConvolutionGroupCount(d.get(), to_int(s.groups)), "cudnnSetConvolutionGroupCount",
-        about(s));
-  check(cudnnSetConvolutionMathType(d.get(), math), "cudnnSetConvolutionMathType", about(s));
+  supported(cudnnSetConvolution2dDescriptor(
+                d.get(), to_int(s.pad_y), to_int(s.pad_x), to_int(s.stride_y), to_int(s.stride_x),
+                to_int(s.dilation), to_int(s.dilation), CUDNN_CROSS_CORRELATION, CUDNN_DATA_FLOAT),
+            "cudnnSetConvolution2dDescriptor", about(s));
+  supported(cudnnSetConvolutionGroupCount(d.get(), to_int(s.groups)),
+            "cudnnSetConvolutionGroupCount", about(s));
+  supported(cudnnSetConvolutionMathType(d.get(), math), "cudnnSetConvolutionMathType", about(s));
 }
 
 // What the library proposed and may be taken.
@@ -144,10 +156,28 @@ void choose(Chosen<Algorithm>& chosen, std::span<Proposal> proposals, const Conv
     static_cast<Candidate<Algorithm>&>(chosen) = candidate;
     chosen.tuned = is_wanted(p) && wanted->milliseconds > 0;
   }
-  if (!chosen.word.empty()) return describe(chosen.convolution, spec, chosen.math);
-  fail("cuDNN (", about(spec), "): none of its algorithms can be taken",
-       options.exact ? " with -exact" : "", options.deterministic ? " with -deterministic" : "",
-       "; it proposed ", refused);
+  if (!chosen.word.empty()) {
+    describe(chosen.convolution, spec, chosen.math);
+    return;
+  }
+  throw NoAlgorithm(cat("cuDNN (", about(spec), "): none of its algorithms can be taken",
+                        options.exact ? " with -exact" : "",
+                        options.deterministic ? " with -deterministic" : "", "; it proposed ",
+                        refused));
+}
+
+// Whether a call that answered this can be tried in another way: not where it was wrong, where the
+// device is in error, or where a capture would keep what was captured of it.
+bool may_go_another_way(const Stream& stream, cudnnStatus_t status, bool adds) {
+  const cudnnStatus_t category = CUDNN_STATUS_FULL_ERROR_CODE(CUDNN_STATUS_CATEGORY(status), 0);
+  const bool refused = category == CUDNN_STATUS_NOT_SUPPORTED;
+  if (!refused && (adds || category != CUDNN_STATUS_EXECUTION_FAILED)) return false;
+  cudaStreamCaptureStatus capture = cudaStreamCaptureStatusNone;
+  check(cudaStreamIsCapturing(native(stream), &capture), "cudaStreamIsCapturing");
+  if (capture != cudaStreamCaptureStatusNone) return false;
+  cudaGetLastError();                                    // not to be found by the next launch
+  check(cudaPeekAtLastError(), "the device before it");  // an error that stays
+  return true;
 }
 
 TensorView vector_view(const void* data, DType type, std::int64_t n) {
@@ -189,7 +219,7 @@ class CudaConvPlan final : public ConvPlan {
   std::int64_t gradient_at() const { return part_bytes(weights_.workspace); }
   const void* library_bias(const Stream&, const float* bias, void* workspace) const;
   template <class Algorithm, class Call>
-  void run(Chosen<Algorithm>&, const char* name, Call call);
+  void run(const Stream&, Chosen<Algorithm>&, bool adds, const char* name, Call call);
   template <class F>
   auto with(ConvDirection d, F f) const {
     if (d == ConvDirection::forward) return f(forward_);
@@ -231,10 +261,10 @@ void CudaConvPlan::describe_all() {
   describe(in_, spec_.in, type);
   describe(out_, spec_.out(), type);
   describe(bias_, vector_shape(spec_.filters), type);
-  check(cudnnSetFilter4dDescriptor(filter_.get(), library_type(type), CUDNN_TENSOR_NHWC,
-                                   to_int(spec_.filters), to_int(spec_.in.c / spec_.groups),
-                                   to_int(spec_.size_y), to_int(spec_.size_x)),
-        "cudnnSetFilter4dDescriptor", about(spec_));
+  supported(cudnnSetFilter4dDescriptor(filter_.get(), library_type(type), CUDNN_TENSOR_NHWC,
+                                       to_int(spec_.filters), to_int(spec_.in.c / spec_.groups),
+                                       to_int(spec_.size_y), to_int(spec_.size_x)),
+            "cudnnSetFilter4dDescriptor", about(spec_));
   describe(convolution_, spec_, asked_math(options_));
 }
 
@@ -246,10 +276,10 @@ void CudaConvPlan::require_dense(const TensorView& a, const TensorView& b) const
 void CudaConvPlan::choose_forward() {
   std::array<cudnnConvolutionFwdAlgoPerf_t, kMaxAlgorithms> found{};
   int count = 0;
-  check(cudnnGetConvolutionForwardAlgorithm_v7(cudnn({}), in_.get(), filter_.get(),
-                                               convolution_.get(), out_.get(), kMaxAlgorithms,
-                                               &count, found.data()),
-        "cudnnGetConvolutionForwardAlgorithm_v7", about(spec_));
+  supported(cudnnGetConvolutionForwardAlgorithm_v7(cudnn({}), in_.get(), filter_.get(),
+                                                   convolution_.get(), out_.get(), kMaxAlgorithms,
+                                                   &count, found.data()),
+            "cudnnGetConvolutionForwardAlgorithm_v7", about(spec_));
   choose(forward_, std::span(found.data(), to_size(count)), spec_, options_,
          [&](cudnnConvolutionFwdAlgo_t algorithm, std::size_t& bytes) {
            return cudnnGetConvolutionForwardWorkspaceSize(cudnn({}), in_.get(), filter_.get(),
@@ -261,10 +291,10 @@ void CudaConvPlan::choose_forward() {
 void CudaConvPlan::choose_data() {
   std::array<cudnnConvolutionBwdDataAlgoPerf_t, kMaxAlgorithms> found{};
   int count = 0;
-  check(cudnnGetConvolutionBackwardDataAlgorithm_v7(cudnn({}), filter_.get(), out_.get(),
-                                                    convolution_.get(), in_.get(), kMaxAlgorithms,
-                                                    &count, found.data()),
-        "cudnnGetConvolutionBackwardDataAlgorithm_v7", about(spec_));
+  supported(cudnnGetConvolutionBackwardDataAlgorithm_v7(cudnn({}), filter_.get(), out_.get(),
+                                                        convolution_.get(), in_.get(),
+                                                        kMaxAlgorithms, &count, found.data()),
+            "cudnnGetConvolutionBackwardDataAlgorithm_v7", about(spec_));
   choose(data_, std::span(found.data(), to_size(count)), spec_, options_,
          [&](cudnnConvolutionBwdDataAlgo_t algorithm, std::size_t& bytes) {
            return cudnnGetConvolutionBackwardDataWorkspaceSize(cudnn({}), filter_.get(), out_.get(),
@@ -276,10 +306,10 @@ void CudaConvPlan::choose_data() {
 void CudaConvPlan::choose_weights() {
   std::array<cudnnConvolutionBwdFilterAlgoPerf_t, kMaxAlgorithms> found{};
   int count = 0;
-  check(cudnnGetConvolutionBackwardFilterAlgorithm_v7(cudnn({}), in_.get(), out_.get(),
-                                                      convolution_.get(), filter_.get(),
-                                                      kMaxAlgorithms, &count, found.data()),
-        "cudnnGetConvolutionBackwardFilterAlgorithm_v7", about(spec_));
+  supported(cudnnGetConvolutionBackwardFilterAlgorithm_v7(cudnn({}), in_.get(), out_.get(),
+                                                          convolution_.get(), filter_.get(),
+                                                          kMaxAlgorithms, &count, found.data()),
+            "cudnnGetConvolutionBackwardFilterAlgorithm_v7", about(spec_));
   choose(weights_, std::span(found.data(), to_size(count)), spec_, options_,
          [&](cudnnConvolutionBwdFilterAlgo_t algorithm, std::size_t& bytes) {
            return cudnnGetConvolutionBackwardFilterWorkspaceSize(cudnn({}), in_.get(), out_.get(),
@@ -335,13 +365,14 @@ const void* CudaConvPlan::library_bias(const Stream& stream, const float* bias,
   return to.data;
 }
 
-// A proposal may still fail when it is run: then the next one takes its place. This is found in the
-// first pass, which no graph captures.
+// A proposal may still fail when it is run, in the first pass, which no graph captures: then the
+// next one takes its place. A call that adds may have failed half-way, so that there only a refusal
+// counts.
 template <class Algorithm, class Call>
-void CudaConvPlan::run(Chosen<Algorithm>& chosen, const char* name, Call call) {
+void CudaConvPlan::run(const Stream& stream, Chosen<Algorithm>& chosen, bool adds, const char* name,
+                       Call call) {
   cudnnStatus_t status = call();
-  while (status != CUDNN_STATUS_SUCCESS && !chosen.others.empty()) {
-    cudaGetLastError();  // not to be found by the next launch
+  while (may_go_another_way(stream, status, adds) && !chosen.others.empty()) {
     log::warn(cat(name, " (", about(spec_), "): algorithm ", chosen.word, " failed (",
                   cudnnGetErrorString(status), "); taking ", chosen.others.front().word));
     static_cast<Candidate<Algorithm>&>(chosen) = chosen.others.front();
@@ -362,14 +393,14 @@ void CudaConvPlan::forward(const Stream& stream, TensorView in, const float* bia
         cudnn(stream), &one, in_.get(), in.data, filter_.get(), packed_, forward_.convolution.get(),
         forward_.algorithm, workspace, bytes, &zero, out_.get(), out.data, bias_.get(),
         library_bias(stream, bias, workspace), activation_.get(), out_.get(), out.data);
-    if (status == CUDNN_STATUS_SUCCESS) return;
+    if (!may_go_another_way(stream, status, false))
+      return check(status, "cudnnConvolutionBiasActivationForward", about(spec_));
     if (CUDNN_STATUS_CATEGORY(status) != CUDNN_STATUS_NOT_SUPPORTED)
       log::warn(cat("cudnnConvolutionBiasActivationForward (", about(spec_), ") failed (",
                     cudnnGetErrorString(status), "); bias and activation follow apart"));
-    cudaGetLastError();  // not to be found by the next launch
-    fused_ = {};         // from now on the caller does the rest
+    fused_ = {};  // from now on the caller does the rest
   }
-  run(forward_, "cudnnConvolutionForward", [&] {
+  run(stream, forward_, false, "cudnnConvolutionForward", [&] {
     return cudnnConvolutionForward(cudnn(stream), &one, in_.get(), in.data, filter_.get(), packed_,
                                    forward_.convolution.get(), forward_.algorithm, workspace,
                                    to_size(forward_.workspace), &zero, out_.get(), out.data);
@@ -380,7 +411,7 @@ void CudaConvPlan::backward_data(const Stream& stream, TensorView out_gradient,
                                  TensorView in_gradient, bool add, void* workspace) {
   require_dense(out_gradient, in_gradient);
   const float one = 1, beta = add ? 1.f : 0.f;
-  run(data_, "cudnnConvolutionBackwardData", [&] {
+  run(stream, data_, add, "cudnnConvolutionBackwardData", [&] {
     return cudnnConvolutionBackwardData(cudnn(stream), &one, filter_.get(), packed_, out_.get(),
                                         out_gradient.data, data_.convolution.get(), data_.algorithm,
                                         workspace, to_size(data_.workspace), &beta, in_.get(),
@@ -393,7 +424,7 @@ void CudaConvPlan::backward_weights(const Stream& stream, TensorView in, TensorV
   require_dense(in, out_gradient);
   const float one = 1, beta = half() ? 0.f : 1.f;
   void* const to = half() ? part(workspace, gradient_at()) : weight_gradient;
-  run(weights_, "cudnnConvolutionBackwardFilter", [&] {
+  run(stream, weights_, !half(), "cudnnConvolutionBackwardFilter", [&] {
     return cudnnConvolutionBackwardFilter(cudnn(stream), &one, in_.get(), in.data, out_.get(),
                                           out_gradient.data, weights_.convolution.get(),
                                           weights_.algorithm, workspace,
@@ -409,7 +440,7 @@ std::unique_ptr<ConvPlan> make_half(const ConvSpec& spec, const Epilogue& epilog
                                     const PlanOptions& options) {
   try {
     return std::make_unique<CudaConvPlan>(spec, epilogue, options);
-  } catch (const Error& e) {
+  } catch (const NoAlgorithm& e) {
     log::warn(
         cat(e.what(), "; computing this convolution in f32, not ", name_of(options.precision)));
     return nullptr;
@@ -420,7 +451,7 @@ std::unique_ptr<ConvPlan> make_wide(const ConvSpec& spec, const Epilogue& epilog
                                     const PlanOptions& options) {
   try {
     return std::make_unique<CudaConvPlan>(spec, epilogue, options);
-  } catch (const Error& e) {
+  } catch (const NoAlgorithm& e) {
     log::warn(cat(e.what(), "; computing this convolution without cuDNN, which is slow"));
     return make_launched_conv(spec);
   }
@@ -442,9 +473,9 @@ std::unique_ptr<ConvPlan> make_whole(const ConvSpec& spec, const Epilogue& epilo
 
 std::unique_ptr<ConvPlan> make_cuda_conv(const ConvSpec& spec, const Epilogue& epilogue,
                                          const PlanOptions& options) {
-  if (!exceeds(spec, kMaxElements)) return make_whole(spec, epilogue, options);
-  return split_along_batch(spec, kMaxElements,
-                           [&](const ConvSpec& s) { return make_whole(s, {}, options); });
+  return split_along_batch(spec, epilogue, kMaxElements, [&](const ConvSpec& s, const Epilogue& e) {
+    return make_whole(s, e, options);
+  });
 }
 
 }  // namespace darknet

@@ -123,11 +123,11 @@ class CudaMemory final : public Memory {
     static std::mutex mutex;
     static std::map<int, Traits> known;
     const std::lock_guard lock(mutex);
-    const auto [found, fresh] = known.try_emplace(device.index);
-    if (fresh)
-      found->second = {attribute(cudaDevAttrMemoryPoolsSupported, device) && keep_freed(device),
-                       attribute(cudaDevAttrPageableMemoryAccess, device)};
-    return found->second;
+    if (const auto found = known.find(device.index); found != known.end()) return found->second;
+    const Traits traits{attribute(cudaDevAttrMemoryPoolsSupported, device),
+                        attribute(cudaDevAttrPageableMemoryAccess, device)};
+    if (traits.has_pool) keep_freed_memory(device);
+    return known.emplace(device.index, traits).first->second;
   }
   static bool attribute(cudaDeviceAttr which, const Device& device) {
     int value = 0;
@@ -136,13 +136,12 @@ class CudaMemory final : public Memory {
     return value != 0;
   }
   // The pool gives nothing back to the driver before the program ends.
-  static bool keep_freed(const Device& device) {
+  static void keep_freed_memory(const Device& device) {
     cudaMemPool_t pool = nullptr;
     check(cudaDeviceGetDefaultMemPool(&pool, device.index), "cudaDeviceGetDefaultMemPool");
     std::uint64_t max = std::numeric_limits<std::uint64_t>::max();
     check(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &max),
           "cudaMemPoolSetAttribute");
-    return true;
   }
 };
 

@@ -14,22 +14,16 @@ using cuda::native;
 
 class CudaGraph final : public CapturedGraph {
  public:
-  explicit CudaGraph(cudaGraph_t graph) {
-    const cudaError_t status = cudaGraphInstantiate(&run_, graph, 0);
-    cudaGraphDestroy(graph);
-    check(status, "cudaGraphInstantiate");
-  }
+  explicit CudaGraph(cudaGraphExec_t run) : run_(run) {}
   CudaGraph(const CudaGraph&) = delete;
   CudaGraph& operator=(const CudaGraph&) = delete;
-  ~CudaGraph() override {
-    if (run_) cudaGraphExecDestroy(run_);
-  }
+  ~CudaGraph() override { cudaGraphExecDestroy(run_); }
   void replay(const Stream& s) override {
     check(cudaGraphLaunch(run_, native(s)), "cudaGraphLaunch", to_string(s.device));
   }
 
  private:
-  cudaGraphExec_t run_ = nullptr;
+  cudaGraphExec_t run_;
 };
 
 class CudaEvent final : public Event {
@@ -92,28 +86,34 @@ class CudaStreams final : public Streams {
   std::unique_ptr<CapturedGraph> record(const Stream& s,
                                         const std::function<void()>& work) override {
     cudaError_t status = cudaStreamBeginCapture(native(s), cudaStreamCaptureModeThreadLocal);
-    if (status != cudaSuccess) return refused(status);
+    if (status != cudaSuccess) return refused("cudaStreamBeginCapture", status);
     cudaGraph_t graph = nullptr;
     try {
       work();
-    } catch (...) {  // the stream must not be left capturing
+    } catch (const std::exception& e) {  // the stream must not be left capturing
       status = cudaStreamEndCapture(native(s), &graph);
       if (graph) cudaGraphDestroy(graph);
-      if (status != cudaSuccess) return refused(status);  // what threw was told of the capture
+      if (status != cudaSuccess) return refused(e.what(), status);
+      cudaGetLastError();  // what the capture left is not to be found by the next launch
       throw;
     }
     status = cudaStreamEndCapture(native(s), &graph);
-    if (status != cudaSuccess) return refused(status);
-    return std::make_unique<CudaGraph>(graph);
+    if (status != cudaSuccess) return refused("cudaStreamEndCapture", status);
+    cudaGraphExec_t run = nullptr;
+    status = cudaGraphInstantiate(&run, graph, 0);
+    cudaGraphDestroy(graph);
+    if (status != cudaSuccess) return refused("cudaGraphInstantiate", status);
+    return std::make_unique<CudaGraph>(run);
   }
 
  private:
   // The work goes on without a graph, at the cost of its launches.
-  static std::unique_ptr<CapturedGraph> refused(cudaError_t status) {
-    cudaGetLastError();  // not to be found by the next launch
+  static std::unique_ptr<CapturedGraph> refused(const std::string& what, cudaError_t status) {
+    cudaGetLastError();                          // not to be found by the next launch
+    check(cudaPeekAtLastError(), what.c_str());  // an error of the device that stays
     static std::once_flag told;
     std::call_once(told, [&] {
-      log::warn(cat("no CUDA graph could be captured (", cudaGetErrorString(status),
+      log::warn(cat("no CUDA graph could be captured (", what, ": ", cudaGetErrorString(status),
                     "); every step launches its work anew, which is slower"));
     });
     return nullptr;

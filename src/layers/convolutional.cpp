@@ -60,8 +60,6 @@ class ConvolutionalLayer final : public Layer {
     plan.weight_gradient &= weights_.update;
     plan_ = ops.conv(spec_, epilogue(), plan);
     planned_ = {spec_, epilogue(), plan, {}};
-    for (std::size_t d = 0; d < planned_.algorithms.size(); ++d)
-      planned_.algorithms[d] = plan_->algorithm(static_cast<ConvDirection>(d));
     packed_ = false;
     make_folded(folds);
     return requirements(plan);
@@ -141,7 +139,12 @@ class ConvolutionalLayer final : public Layer {
             .multiply_adds = spec_.multiply_adds()};
   }
 
-  std::optional<ConvolutionWork> convolution() const override { return planned_; }
+  std::optional<ConvolutionWork> convolution() const override {
+    ConvolutionWork work = planned_;  // algorithms as they are now: one may have failed when it ran
+    for (std::size_t d = 0; plan_ && d < work.algorithms.size(); ++d)
+      work.algorithms[d] = plan_->algorithm(static_cast<ConvDirection>(d));
+    return work;
+  }
 
  private:
   ConvSpec spec(const Shape& in) const {

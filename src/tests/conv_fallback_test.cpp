@@ -79,21 +79,34 @@ TEST(SplitConv, IsTheWholeConvolutionHoweverManyImagesItTakes) {
     const std::int64_t image = std::max(spec.in.features(), spec.out().features());
     for (std::int64_t images = 1; images <= spec.in.n; ++images) {
       std::vector<std::int64_t> planned;
-      const auto plan = split_along_batch(spec, images * image, [&](const ConvSpec& s) {
-        planned.push_back(s.in.n);
-        return whole(s);
-      });
+      const auto plan =
+          split_along_batch(spec, {}, images * image, [&](const ConvSpec& s, const Epilogue&) {
+            planned.push_back(s.in.n);
+            return whole(s);
+          });
       EXPECT_EQ(planned.front(), images);
       expect_equal(*plan, spec);
     }
-    EXPECT_TRUE(exceeds(spec, spec.in.n * image - 1));
-    EXPECT_FALSE(exceeds(spec, spec.in.n * image));
   }
 }
 
 TEST(SplitConv, RefusesAnImageThatIsTooLarge) {
   const ConvSpec spec = specs().front();
-  EXPECT_THROW(split_along_batch(spec, 9 * 7 * 6 - 1, whole), Error);
+  const auto make = [](const ConvSpec& s, const Epilogue&) { return whole(s); };
+  EXPECT_THROW(split_along_batch(spec, {}, 9 * 7 * 6 - 1, make), Error);
+}
+
+TEST(SplitConv, FusesNothingInParts) {
+  const ConvSpec spec = specs().front();
+  const Epilogue wanted{.bias = true, .activation = activations::Relu{}};
+  std::vector<bool> asked;
+  const auto make = [&](const ConvSpec& s, const Epilogue& e) {
+    asked.push_back(e.bias);
+    return whole(s);
+  };
+  split_along_batch(spec, wanted, 5 * 9 * 7 * 6, make);
+  split_along_batch(spec, wanted, 5 * 9 * 7 * 6 - 1, make);
+  EXPECT_EQ(asked, (std::vector<bool>{true, false, false}));
 }
 
 TEST(LaunchedConv, IsTheLibrarysConvolution) {

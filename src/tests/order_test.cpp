@@ -19,6 +19,7 @@
 #include "kernels/all_reduce.h"
 #include "kernels/batch_norm.h"
 #include "kernels/class_gradients.h"
+#include "kernels/direct_conv.h"
 #include "kernels/objectness.h"
 #include "kernels/pool.h"
 #include "kernels/update.h"
@@ -138,6 +139,23 @@ void check_pool(PoolKind kind, DType type) {
 void check_pools() {
   for (const PoolKind kind : {PoolKind::max, PoolKind::average})
     for_each_type([&](DType type) { check_pool(kind, type); });
+}
+
+void check_direct_conv() {
+  const ConvSpec spec{
+      .in = kShape, .filters = 4, .size_y = 3, .size_x = 2, .stride_y = 2, .pad_y = 1};
+  const auto plan = make_launched_conv(spec);
+  const Tensor weights = random_tensor(vector_shape(spec.weights()), 1);
+  plan->set_weights({}, weights.data(), nullptr);
+  EXPECT_TRUE(same_in_any_order([&](const Stream& s) {
+    const Tensor in = random_tensor(spec.in, 2), out({}, spec.out());
+    const Tensor gradient = random_tensor(spec.out(), 3), to = random_tensor(spec.in, 4);
+    const Tensor sums = random_tensor(vector_shape(spec.weights()), 5);
+    plan->forward(s, in.view(), nullptr, out.view(), nullptr);
+    plan->backward_data(s, gradient.view(), to.view(), true, nullptr);
+    plan->backward_weights(s, in.view(), gradient.view(), sums.data(), nullptr);
+    return bytes_of({&out, &to, &sums});
+  }));
 }
 
 // Rows and what is left over of them, in several chunks.
@@ -349,6 +367,7 @@ const std::map<std::string, void (*)()> kChecks = {
     {"kernels/batch_norm.cpp", check_batch_norm},
     {"kernels/class_gradients.cpp", check_class_gradients},
     {"core/copy.cpp", check_copy},
+    {"kernels/direct_conv.cpp", check_direct_conv},
     {"kernels/all_reduce.cpp", check_all_reduce},
     {"kernels/objectness.cpp", check_objectness},
     {"kernels/pool.cpp", check_pools},

@@ -11,7 +11,9 @@
 namespace darknet {
 namespace {
 
-std::size_t aligned(std::size_t bytes) { return to_size(part_bytes(static_cast<std::int64_t>(bytes))); }
+std::size_t aligned(std::size_t bytes) {
+  return to_size(part_bytes(static_cast<std::int64_t>(bytes)));
+}
 
 bool has_tiles(const StepInput& input, std::int64_t image) {
   return !input.tiles.empty() && !input.tiles[to_size(image)].empty();

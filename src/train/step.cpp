@@ -9,6 +9,7 @@
 #include "core/device_guard.h"
 #include "core/index.h"
 #include "core/log.h"
+#include "core/parts.h"
 #include "kernels/objectness.h"
 #include "kernels/update.h"
 #include "nn/freezing.h"
@@ -62,8 +63,9 @@ ObjectnessNorm shared_norm(const Network& net) {
 std::int64_t images_of(const Network& net) { return net.input_shape().n; }
 
 // What a device reports of a step: its state, then the sums of each head.
+constexpr std::int64_t kSumsAt = part_bytes(sizeof(StepState));
 std::int64_t report_bytes(const Network& net) {
-  return static_cast<std::int64_t>(sizeof(StepState) + net.heads().size() * sizeof(HeadTelemetry));
+  return kSumsAt + std::ssize(net.heads()) * std::int64_t{sizeof(HeadTelemetry)};
 }
 
 }  // namespace
@@ -80,7 +82,7 @@ struct TrainingStep::DeviceState {
     const StepState& state() const { return *reinterpret_cast<const StepState*>(host.data()); }
     HeadTelemetry sums(std::size_t head) const {
       HeadTelemetry s;
-      std::memcpy(&s, host.data() + sizeof(StepState) + head * sizeof s, sizeof s);
+      std::memcpy(&s, host.data() + kSumsAt + head * sizeof s, sizeof s);
       return s;
     }
     StepTimes times() const;
@@ -101,8 +103,7 @@ struct TrainingStep::DeviceState {
 
   StepState* state() const { return static_cast<StepState*>(report.data()); }
   HeadTelemetry* sums(std::size_t head) const {
-    return reinterpret_cast<HeadTelemetry*>(static_cast<char*>(report.data()) + sizeof(StepState)) +
-           head;
+    return part<HeadTelemetry>(report.data(), kSumsAt) + head;
   }
   void mark() const { now->timestamps[now->passed++]->record(net.stream()); }
   const Device& device() const { return net.options().device; }

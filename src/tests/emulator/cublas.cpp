@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 
 #include "tests/emulator/gpu.h"
 
@@ -15,6 +16,8 @@ using Lock = std::lock_guard<std::recursive_mutex>;
 struct Handle {
   cudaStream_t stream = nullptr;
   int device = 0;
+  void* workspace = nullptr;
+  std::size_t workspace_bytes = 0;
 };
 Handle& of(cublasHandle_t h) { return *reinterpret_cast<Handle*>(h); }
 
@@ -65,9 +68,11 @@ cublasStatus_t cublasSetStream_v2(cublasHandle_t handle, cudaStream_t stream) {
   of(handle).stream = stream;
   return CUBLAS_STATUS_SUCCESS;
 }
-cublasStatus_t cublasSetWorkspace_v2(cublasHandle_t, void* workspace, std::size_t) {
-  return reinterpret_cast<Address>(workspace) % 256 == 0 ? CUBLAS_STATUS_SUCCESS
-                                                         : CUBLAS_STATUS_INVALID_VALUE;
+cublasStatus_t cublasSetWorkspace_v2(cublasHandle_t handle, void* workspace, std::size_t bytes) {
+  if (reinterpret_cast<Address>(workspace) % 256 != 0) return CUBLAS_STATUS_INVALID_VALUE;
+  of(handle).workspace = workspace;
+  of(handle).workspace_bytes = bytes;
+  return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasGemmEx_64(cublasHandle_t handle, cublasOperation_t op_a,
                                cublasOperation_t op_b, std::int64_t m, std::int64_t n,
@@ -88,6 +93,9 @@ cublasStatus_t cublasGemmEx_64(cublasHandle_t handle, cublasOperation_t op_a,
     return CUBLAS_STATUS_INVALID_VALUE;
   const auto work = [=, by = *static_cast<const float*>(alpha),
                      keep = *static_cast<const float*>(beta)] {
+    if (h.workspace_bytes > 0)
+      std::memset(Gpus::instance().memory().view(h.workspace, h.workspace_bytes, h.device),
+                  Memory::kPoison, h.workspace_bytes);
     const Matrix x = left.viewed(h.device), y = right.viewed(h.device);
     auto* const to = const_cast<float*>(result.viewed(h.device).at);
     for (std::int64_t column = 0; column < n; ++column)

@@ -157,7 +157,7 @@ cudnnStatus_t check_call(const Tensor4& x, const Filter& w, const Convolution& c
   if (const cudnnStatus_t s = check_shapes(x, w, c, y)) return s;
   if (!known_algorithm(algorithm)) return CUDNN_STATUS_NOT_SUPPORTED;
   if (Gpus::instance().options().refuses("first-algorithm") && algorithm == 1)
-    return CUDNN_STATUS_EXECUTION_FAILED_CUDART;
+    return CUDNN_STATUS_NOT_SUPPORTED_SHARED_MEMORY_INSUFFICIENT;
   if (workspace.bytes < static_cast<std::int64_t>(kWorkspaceBytes))
     return CUDNN_STATUS_BAD_PARAM_SIZE_INSUFFICIENT;
   return CUDNN_STATUS_SUCCESS;

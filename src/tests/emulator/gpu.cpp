@@ -18,7 +18,8 @@ Options read_options() {
   if (const char* const yes = std::getenv("EMULATED_GPU_PAGEABLE"))
     o.pageable_access = std::atoi(yes) != 0;
   if (const char* const order = std::getenv("EMULATED_GPU_ORDER"))
-    o.at_once = std::string_view(order) == "at_once";
+    o.at_once = std::string_view(order) == "at_once",
+    o.others_first = std::string_view(order) == "others_first";
   if (const char* const list = std::getenv("EMULATED_GPU_REFUSE")) {
     std::istringstream in(list);
     for (std::string word; std::getline(in, word, ',');) o.refusals.insert(word);
@@ -48,12 +49,27 @@ void Queue::push(Work work, std::vector<Point> after) {
 
 void Queue::carry_out(std::uint64_t count) {
   while (carried_out_ < count) {
-    const Item item = std::move(pending_.front());
-    pending_.pop_front();
-    ++carried_out_;
-    for (const Point& p : item.after) p.queue->carry_out(p.count);
-    Gpus::instance().run(device_, item.work);
+    Gpus::instance().run_others(*this);
+    if (carried_out_ < count) carry_out_next();
   }
+}
+
+void Queue::carry_out_next() {
+  const Item item = std::move(pending_.front());
+  pending_.pop_front();
+  busy_ = true;  // what it waits for may let other streams run ahead, but not this one
+  for (const Point& p : item.after) p.queue->carry_out(p.count);
+  Gpus::instance().run(device_, item.work);
+  busy_ = false;
+  ++carried_out_;
+}
+
+void Queue::run_ahead() {
+  const auto ready = [](const Item& item) {
+    return std::all_of(item.after.begin(), item.after.end(),
+                       [](const Point& p) { return p.queue->done(p.count); });
+  };
+  while (!busy_ && !pending_.empty() && ready(pending_.front())) carry_out_next();
 }
 
 Gpus& Gpus::instance() {
@@ -166,6 +182,14 @@ cudaError_t Gpus::allow_unsafe_call() {
     return fail(cudaErrorStreamCaptureUnsupported);
   }
   return cudaSuccess;
+}
+
+void Gpus::run_others(const Queue& self) {
+  if (!options_.others_first || running_others_) return;
+  running_others_ = true;
+  for (const auto& s : streams_)
+    if (s->queue.get() != &self) s->queue->run_ahead();
+  running_others_ = false;
 }
 
 void Gpus::run(int device, const Work& work) {

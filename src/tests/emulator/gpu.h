@@ -2,7 +2,8 @@
 //
 // Work is carried out as late as CUDA allows: when the host waits for it, or for work that waits
 // for it. A program that forgets to wait, or orders two streams by no event, therefore reads memory
-// that nothing has written yet.
+// that nothing has written yet. In the order others_first the streams that nobody waits for run
+// ahead instead, and write memory that is still to be read.
 #pragma once
 #include <cuda_runtime_api.h>
 
@@ -42,8 +43,11 @@ class Queue {
   void push(Work work, std::vector<Point> after);
   // Carries out what is before and at a count.
   void carry_out(std::uint64_t count);
+  // Carries out what waits for nothing that is still to be done.
+  void run_ahead();
 
  private:
+  void carry_out_next();
   struct Item {
     Work work;
     std::vector<Point> after;
@@ -51,6 +55,7 @@ class Queue {
   int device_;
   bool legacy_;
   std::uint64_t issued_ = 0, carried_out_ = 0;
+  bool busy_ = false;
   std::deque<Item> pending_;
 };
 
@@ -86,6 +91,7 @@ struct Options {
   std::size_t memory = std::size_t{4} << 30;  // EMULATED_GPU_MEMORY, in MiB, of each device
   bool pageable_access = false;               // EMULATED_GPU_PAGEABLE=1: as GPUs that read any
                                               // memory of the host
+  bool others_first = false;                  // EMULATED_GPU_ORDER=others_first
   bool at_once = false;                       // EMULATED_GPU_ORDER=at_once: no work is kept
   std::set<std::string> refusals;             // EMULATED_GPU_REFUSE=fused,pools,...
   bool refuses(const char* what) const { return refusals.contains(what); }
@@ -120,6 +126,8 @@ class Gpus {
   cudaError_t allow_unsafe_call();
   // The error that a device is left with after a fault, or cudaSuccess.
   cudaError_t sticky(int device) const { return devices_[static_cast<std::size_t>(device)].sticky; }
+  // In the order others_first: what all streams but this one can do.
+  void run_others(const Queue&);
   // Carries out one work and remembers its fault.
   void run(int device, const Work&);
 
@@ -136,6 +144,7 @@ class Gpus {
   Memory memory_;  // of all devices
   std::vector<Device> devices_;
   std::vector<std::unique_ptr<Stream>> streams_;
+  bool running_others_ = false;
 };
 
 }  // namespace emulator

@@ -204,8 +204,8 @@ struct Rem {
 struct Min {
   template <class T>
   T operator()(T a, T b) const {
-    if constexpr (std::is_floating_point_v<T>)
-      return std::fmin(a, b);
+    if constexpr (std::is_floating_point_v<T>)  // -0 is below +0
+      return a == b && std::signbit(a) ? a : std::fmin(a, b);
     else
       return std::min(a, b);
   }
@@ -214,7 +214,7 @@ struct Max {
   template <class T>
   T operator()(T a, T b) const {
     if constexpr (std::is_floating_point_v<T>)
-      return std::fmax(a, b);
+      return a == b && std::signbit(a) ? b : std::fmax(a, b);
     else
       return std::max(a, b);
   }

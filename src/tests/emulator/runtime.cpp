@@ -120,7 +120,11 @@ cudaError_t cudaGetLastError() {
   Gpus::last_error() = cudaSuccess;
   return error;
 }
-cudaError_t cudaPeekAtLastError() { return Gpus::last_error(); }
+cudaError_t cudaPeekAtLastError() {
+  const Lock lock(gpus().mutex());
+  if (const cudaError_t e = gpus().sticky(Gpus::current_device())) return e;
+  return Gpus::last_error();
+}
 
 cudaError_t cudaGetDeviceCount(int* count) {
   *count = gpus().options().devices;
@@ -184,6 +188,8 @@ cudaError_t cudaFree(void* p) {  // waits for all work of the device
   const Lock lock(gpus().mutex());
   if (const cudaError_t e = gpus().allow_unsafe_call()) return e;
   const int device = Gpus::current_device();
+  const Allocation* const a = gpus().memory().find(reinterpret_cast<Address>(p));
+  if (a && a->kind == MemoryKind::pool) return give_back(p, a->kind, device);  // does not wait
   if (const cudaError_t e = gpus().wait_for_device(device)) return e;
   return p ? give_back(p, MemoryKind::device, device) : cudaSuccess;
 }
@@ -340,6 +346,16 @@ cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t first, cudaEve
 }
 
 // Captures and graphs.
+
+cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status) {
+  const Lock lock(gpus().mutex());
+  const Stream* const s = gpus().find(stream);
+  if (!s) return Gpus::fail(cudaErrorInvalidResourceHandle);
+  *status = !s->capture               ? cudaStreamCaptureStatusNone
+            : s->capture->invalidated ? cudaStreamCaptureStatusInvalidated
+                                      : cudaStreamCaptureStatusActive;
+  return cudaSuccess;
+}
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode) {
   const Lock lock(gpus().mutex());
