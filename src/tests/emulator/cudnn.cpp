@@ -218,6 +218,46 @@ cudnnStatus_t forward(const Handle& h, float alpha, const Tensor4& x, const void
   });
 }
 
+// A direction of the backward pass: the sums of out_gradient times `factor`, into `to`. places(i,
+// k): of the run of products at i in x and k in the filters, where it begins in `factor` and in
+// `to`.
+struct Problem {
+  Tensor4 x;
+  Filter w;
+  Convolution c;
+  Tensor4 y;
+};
+struct Scales {
+  float alpha, beta;
+};
+struct Run {
+  std::int64_t factor, to;
+};
+template <class Factor, class To, class Places>
+cudnnStatus_t backward(const Handle& h, const Problem& p, int algorithm, const Workspace& workspace,
+                       const void* out_gradient, const Factor& of_factor, const void* factor,
+                       const To& of_to, void* to, const Scales& scales, Places places) {
+  if (const cudnnStatus_t s = check_call(p.x, p.w, p.c, p.y, algorithm, workspace)) return s;
+  if (const cudnnStatus_t s = misaligned({out_gradient, factor, to})) return s;
+  return issue(h, [=, device = h.device] {
+    workspace.spoil(device);
+    const std::vector<float> g = wide(p.y, out_gradient, device);
+    const std::vector<float> f = wide(of_factor, factor, device);
+    std::vector<double> sums(static_cast<std::size_t>(of_to.size()));
+    for_products(p.x, p.w, p.c, p.y,
+                 [&](std::int64_t i, std::int64_t k, std::int64_t n, std::int64_t o) {
+                   const Run run = places(i, k);
+                   const double gradient = g[static_cast<std::size_t>(o)];
+                   for (std::int64_t j = 0; j < n; ++j)
+                     sums[static_cast<std::size_t>(run.to + j)] +=
+                         gradient * double{f[static_cast<std::size_t>(run.factor + j)]};
+                 });
+    store(of_to, to, device, sums, scales.alpha, scales.beta);
+  });
+}
+
+float number(const void* p) { return *static_cast<const float*>(p); }
+
 }  // namespace
 
 extern "C" {
@@ -367,10 +407,9 @@ cudnnStatus_t cudnnConvolutionForward(cudnnHandle_t handle, const void* alpha,
                                       std::size_t bytes, const void* beta,
                                       const cudnnTensorDescriptor_t y, void* out) {
   const Lock lock(Gpus::instance().mutex());
-  return forward(of<Handle>(handle), *static_cast<const float*>(alpha), of<Tensor4>(x), in,
-                 of<Filter>(w), weights, of<Convolution>(c), algorithm,
-                 {workspace, static_cast<std::int64_t>(bytes)}, *static_cast<const float*>(beta),
-                 of<Tensor4>(y), out, {});
+  return forward(of<Handle>(handle), number(alpha), of<Tensor4>(x), in, of<Filter>(w), weights,
+                 of<Convolution>(c), algorithm, {workspace, static_cast<std::int64_t>(bytes)},
+                 number(beta), of<Tensor4>(y), out, {});
 }
 
 cudnnStatus_t cudnnConvolutionBiasActivationForward(
@@ -390,12 +429,11 @@ cudnnStatus_t cudnnConvolutionBiasActivationForward(
       of<Tensor4>(z).size() != of_out.size() || in == out)
     return CUDNN_STATUS_BAD_PARAM_SHAPE_MISMATCH;
   if (of_bias.type != of_out.type) return CUDNN_STATUS_NOT_SUPPORTED_DATA_TYPE;
-  if (*static_cast<const float*>(beta) != 0) return CUDNN_STATUS_NOT_SUPPORTED;
+  if (number(beta) != 0) return CUDNN_STATUS_NOT_SUPPORTED;
   if (const cudnnStatus_t s = misaligned({bias})) return s;
-  return forward(of<Handle>(handle), *static_cast<const float*>(alpha), of<Tensor4>(x), in,
-                 of<Filter>(w), weights, of<Convolution>(c), algorithm,
-                 {workspace, static_cast<std::int64_t>(bytes)}, 0, of_out, out,
-                 {bias, mode == CUDNN_ACTIVATION_RELU});
+  return forward(of<Handle>(handle), number(alpha), of<Tensor4>(x), in, of<Filter>(w), weights,
+                 of<Convolution>(c), algorithm, {workspace, static_cast<std::int64_t>(bytes)}, 0,
+                 of_out, out, {bias, mode == CUDNN_ACTIVATION_RELU});
 }
 
 cudnnStatus_t cudnnConvolutionBackwardData(
@@ -405,26 +443,13 @@ cudnnStatus_t cudnnConvolutionBackwardData(
     void* workspace, std::size_t bytes, const void* beta,
     const cudnnTensorDescriptor_t x_descriptor, void* in_gradient) {
   const Lock lock(Gpus::instance().mutex());
-  const Handle& h = of<Handle>(handle);
-  const auto& w = of<Filter>(w_descriptor);
-  const auto &x = of<Tensor4>(x_descriptor), &y = of<Tensor4>(y_descriptor);
-  const auto& c = of<Convolution>(c_descriptor);
-  const Workspace space{workspace, static_cast<std::int64_t>(bytes)};
-  if (const cudnnStatus_t s = check_call(x, w, c, y, algorithm, space)) return s;
-  if (const cudnnStatus_t s = misaligned({weights, out_gradient, in_gradient})) return s;
-  return issue(h, [=, device = h.device, a = *static_cast<const float*>(alpha),
-                   add = *static_cast<const float*>(beta)] {
-    space.spoil(device);
-    const std::vector<float> g = wide(y, out_gradient, device), b = wide(w, weights, device);
-    std::vector<double> sums(static_cast<std::size_t>(x.size()));
-    for_products(x, w, c, y, [&](std::int64_t i, std::int64_t k, std::int64_t n, std::int64_t o) {
-      const double factor = g[static_cast<std::size_t>(o)];
-      for (std::int64_t j = 0; j < n; ++j)
-        sums[static_cast<std::size_t>(i + j)] +=
-            factor * double{b[static_cast<std::size_t>(k + j)]};
-    });
-    store(x, in_gradient, device, sums, a, add);
-  });
+  const Problem p{of<Tensor4>(x_descriptor), of<Filter>(w_descriptor),
+                  of<Convolution>(c_descriptor), of<Tensor4>(y_descriptor)};
+  return backward(of<Handle>(handle), p, algorithm, {workspace, static_cast<std::int64_t>(bytes)},
+                  out_gradient, p.w, weights, p.x, in_gradient, {number(alpha), number(beta)},
+                  [](std::int64_t i, std::int64_t k) {
+                    return Run{k, i};
+                  });
 }
 
 cudnnStatus_t cudnnConvolutionBackwardFilter(
@@ -434,26 +459,13 @@ cudnnStatus_t cudnnConvolutionBackwardFilter(
     void* workspace, std::size_t bytes, const void* beta,
     const cudnnFilterDescriptor_t w_descriptor, void* weight_gradient) {
   const Lock lock(Gpus::instance().mutex());
-  const Handle& h = of<Handle>(handle);
-  const auto& w = of<Filter>(w_descriptor);
-  const auto &x = of<Tensor4>(x_descriptor), &y = of<Tensor4>(y_descriptor);
-  const auto& c = of<Convolution>(c_descriptor);
-  const Workspace space{workspace, static_cast<std::int64_t>(bytes)};
-  if (const cudnnStatus_t s = check_call(x, w, c, y, algorithm, space)) return s;
-  if (const cudnnStatus_t s = misaligned({in, out_gradient, weight_gradient})) return s;
-  return issue(h, [=, device = h.device, a = *static_cast<const float*>(alpha),
-                   add = *static_cast<const float*>(beta)] {
-    space.spoil(device);
-    const std::vector<float> g = wide(y, out_gradient, device), v = wide(x, in, device);
-    std::vector<double> sums(static_cast<std::size_t>(w.size()));
-    for_products(x, w, c, y, [&](std::int64_t i, std::int64_t k, std::int64_t n, std::int64_t o) {
-      const double factor = g[static_cast<std::size_t>(o)];
-      for (std::int64_t j = 0; j < n; ++j)
-        sums[static_cast<std::size_t>(k + j)] +=
-            factor * double{v[static_cast<std::size_t>(i + j)]};
-    });
-    store(w, weight_gradient, device, sums, a, add);
-  });
+  const Problem p{of<Tensor4>(x_descriptor), of<Filter>(w_descriptor),
+                  of<Convolution>(c_descriptor), of<Tensor4>(y_descriptor)};
+  return backward(of<Handle>(handle), p, algorithm, {workspace, static_cast<std::int64_t>(bytes)},
+                  out_gradient, p.x, in, p.w, weight_gradient, {number(alpha), number(beta)},
+                  [](std::int64_t i, std::int64_t k) {
+                    return Run{i, k};
+                  });
 }
 
 }  // extern "C"
