@@ -1,5 +1,8 @@
 #include "kernels/pool.h"
 
+#include <algorithm>
+#include <limits>
+
 #include "core/for_each.h"
 #include "core/math.h"
 #include "kernels/copy.h"
@@ -7,78 +10,134 @@
 namespace darknet {
 namespace {
 
-// Where windows lie: output i covers [i*stride - before, ... + size) on each axis.
+// Where windows lie: output i covers [i*stride - before, ... + size) on each axis. In 32 bits: a
+// GPU divides 64-bit numbers several times slower.
 struct Geometry {
-  Shape in, out;
-  std::int64_t size, stride_y, stride_x, before;
+  std::int32_t in_h, in_w, out_h, out_w, size, stride_y, stride_x, before;
 
-  struct Window {  // the part of a window that lies in the image
-    std::int64_t y0, y1, x0, x1;
-    DN_HD std::int64_t pixels() const { return (y1 - y0) * (x1 - x0); }
+  struct Place {  // of a pixel in its image
+    std::int32_t y, x;
+    std::int64_t image;  // the index of its first pixel, in the tensor that is asked for
   };
-  DN_HD Window window(std::int64_t y, std::int64_t x) const {
-    const std::int64_t top = y * stride_y - before, left = x * stride_x - before;
-    return {math::max<std::int64_t>(top, 0), math::min(top + size, in.h),
-            math::max<std::int64_t>(left, 0), math::min(left + size, in.w)};
+  DN_HD Place of_output(std::int64_t pixel) const {
+    return place(pixel, out_h, out_w, std::int64_t{in_h} * in_w);
   }
-  // The outputs [first, last] on an axis whose windows cover input position p.
-  DN_HD std::int64_t first(std::int64_t p, std::int64_t stride) const {
-    const std::int64_t room = p + before - size;  // the last position that a window ends before p
-    return room < 0 ? 0 : room / stride + 1;
+  DN_HD Place of_input(std::int64_t pixel) const {
+    return place(pixel, in_h, in_w, std::int64_t{out_h} * out_w);
   }
-  DN_HD std::int64_t last(std::int64_t p, std::int64_t stride, std::int64_t count) const {
+
+  // The part of the window of an output that lies in the image, from the window's own corner.
+  struct Window {
+    std::int32_t top, left;       // of the whole window, in the image
+    std::int32_t y0, y1, x0, x1;  // within the window
+    DN_HD std::int32_t pixels() const { return (y1 - y0) * (x1 - x0); }
+  };
+  DN_HD Window window(std::int32_t y, std::int32_t x) const {
+    const std::int32_t top = y * stride_y - before, left = x * stride_x - before;
+    return {top,
+            left,
+            math::max(-top, 0),
+            math::min(size, in_h - top),
+            math::max(-left, 0),
+            math::min(size, in_w - left)};
+  }
+  // The last output on an axis of `count` whose window covers input position p.
+  DN_HD std::int32_t last(std::int32_t p, std::int32_t stride, std::int32_t count) const {
     return math::min((p + before) / stride, count - 1);
   }
+  // Whether every input pixel lies in exactly one window.
+  bool tiles() const {
+    return before == 0 && stride_y == size && stride_x == size && out_h * size >= in_h &&
+           out_w * size >= in_w;
+  }
+
+ private:
+  DN_HD static Place place(std::int64_t pixel, std::int32_t h, std::int32_t w,
+                           std::int64_t pixels_of_other) {
+    const auto p = static_cast<std::uint32_t>(pixel), columns = static_cast<std::uint32_t>(w);
+    const auto rows = static_cast<std::uint32_t>(h);
+    const std::uint32_t line = p / columns, n = line / rows;
+    return {static_cast<std::int32_t>(line - n * rows),
+            static_cast<std::int32_t>(p - line * columns), n * pixels_of_other};
+  }
 };
 
-struct Place {  // of a pixel in its image
-  std::int64_t n, y, x;
-};
-DN_HD Place place_of(std::int64_t pixel, const Shape& s) {
-  return {pixel / (s.h * s.w), pixel / s.w % s.h, pixel % s.w};
+// f(input pixel, its place within the window) for the pixels of an output's window, line by line.
+template <class F>
+DN_HD void for_window(const Geometry& g, std::int64_t output, F f) {
+  const Geometry::Place at = g.of_output(output);
+  const Geometry::Window w = g.window(at.y, at.x);
+  for (std::int32_t y = w.y0; y < w.y1; ++y) {
+    const std::int64_t line = at.image + std::int64_t{w.top + y} * g.in_w + w.left;
+    for (std::int32_t x = w.x0; x < w.x1; ++x) f(line + x, y * g.size + x);
+  }
 }
 
-template <class T>
+template <class T, class Winner>
 struct MaxForward {
   Geometry g;
   View<const T> in;
   View<T> out;
-  std::int32_t* winners;  // null at inference; of each output element: the pixel within its image
+  Winner* winners;  // null at inference; of each output element: the place within its window
   DN_HD void operator()(std::int64_t p, std::int64_t c) const {
-    const Place at = place_of(p, g.out);
-    const Geometry::Window w = g.window(at.y, at.x);
-    std::int64_t winner = w.y0 * g.in.w + w.x0;
-    const std::int64_t image = at.n * g.in.h * g.in.w;
-    for (std::int64_t y = w.y0; y < w.y1; ++y)
-      for (std::int64_t x = w.x0; x < w.x1; ++x)
-        if (in.at(image + y * g.in.w + x, c) > in.at(image + winner, c)) winner = y * g.in.w + x;
-    out.at(p, c) = in.at(image + winner, c);
-    if (winners) winners[p * g.out.c + c] = static_cast<std::int32_t>(winner);
+    std::int32_t winner = 0;
+    T max{};
+    bool first = true;
+    for_window(g, p, [&](std::int64_t pixel, std::int32_t place) {
+      const T value = in.at(pixel, c);
+      const bool wins = first | (value > max);
+      max = wins ? value : max, winner = wins ? place : winner, first = false;
+    });
+    out.at(p, c) = max;
+    if (winners) winners[p * out.shape.c + c] = static_cast<Winner>(winner);
   }
 };
 
-// Calls take(output pixel, window) for every window that covers the input pixel.
-template <class Take>
-DN_HD void for_windows(const Geometry& g, const Place& at, const Take& take) {
-  for (std::int64_t y = g.first(at.y, g.stride_y); y <= g.last(at.y, g.stride_y, g.out.h); ++y)
-    for (std::int64_t x = g.first(at.x, g.stride_x); x <= g.last(at.x, g.stride_x, g.out.w); ++x)
-      take((at.n * g.out.h + y) * g.out.w + x, g.window(y, x));
+// f(output pixel, place of the input pixel within its window, window) for every window that covers
+// the input pixel.
+template <class F>
+DN_HD void for_windows(const Geometry& g, std::int64_t input, F f) {
+  const Geometry::Place at = g.of_input(input);
+  for (std::int32_t y = g.last(at.y, g.stride_y, g.out_h); y >= 0; --y) {
+    const std::int32_t within_y = at.y - (y * g.stride_y - g.before);
+    if (within_y >= g.size) break;
+    for (std::int32_t x = g.last(at.x, g.stride_x, g.out_w); x >= 0; --x) {
+      const std::int32_t within_x = at.x - (x * g.stride_x - g.before);
+      if (within_x >= g.size) break;
+      f(at.image + std::int64_t{y} * g.out_w + x, within_y * g.size + within_x, g.window(y, x));
+    }
+  }
 }
 
-template <class T>
+template <class T, class Winner>
 struct MaxBackward {
   Geometry g;
   View<const T> gradient;
-  const std::int32_t* winners;
+  const Winner* winners;
   Sink<T> in;
   DN_HD void operator()(std::int64_t p, std::int64_t c) const {
-    const Place at = place_of(p, g.in);
-    const std::int64_t here = at.y * g.in.w + at.x;
     float sum = 0;
-    for_windows(g, at, [&](std::int64_t o, const Geometry::Window&) {
-      if (winners[o * g.out.c + c] == here) sum += gradient.at(o, c);
+    for_windows(g, p, [&](std::int64_t o, std::int32_t place, const Geometry::Window&) {
+      if (static_cast<std::int32_t>(winners[o * gradient.shape.c + c]) == place)
+        sum += gradient.at(o, c);
     });
     in.put(p, c, sum);
+  }
+};
+
+// The same where windows tile the image: an output gives its window's pixels theirs.
+template <class T, class Winner>
+struct MaxBackwardOfTiles {
+  Geometry g;
+  View<const T> gradient;
+  const Winner* winners;
+  Sink<T> in;
+  DN_HD void operator()(std::int64_t o, std::int64_t c) const {
+    const auto winner = static_cast<std::int32_t>(winners[o * gradient.shape.c + c]);
+    const float value = gradient.at(o, c);
+    for_window(g, o, [&](std::int64_t pixel, std::int32_t place) {
+      in.put(pixel, c, place == winner ? value : 0);
+    });
   }
 };
 
@@ -88,12 +147,10 @@ struct AverageForward {
   View<const T> in;
   View<T> out;
   DN_HD void operator()(std::int64_t p, std::int64_t c) const {
-    const Place at = place_of(p, g.out);
-    const Geometry::Window w = g.window(at.y, at.x);
     float sum = 0;
-    for (std::int64_t y = w.y0; y < w.y1; ++y)
-      for (std::int64_t x = w.x0; x < w.x1; ++x) sum += in.at((at.n * g.in.h + y) * g.in.w + x, c);
-    out.at(p, c) = sum / static_cast<float>(w.pixels());
+    std::int32_t pixels = 0;
+    for_window(g, p, [&](std::int64_t pixel, std::int32_t) { sum += in.at(pixel, c), ++pixels; });
+    out.at(p, c) = sum / static_cast<float>(pixels);
   }
 };
 
@@ -104,57 +161,90 @@ struct AverageBackward {
   Sink<T> in;
   DN_HD void operator()(std::int64_t p, std::int64_t c) const {
     float sum = 0;
-    for_windows(g, place_of(p, g.in), [&](std::int64_t o, const Geometry::Window& w) {
+    for_windows(g, p, [&](std::int64_t o, std::int32_t, const Geometry::Window& w) {
       sum += gradient.at(o, c) / static_cast<float>(w.pixels());
     });
     in.put(p, c, sum);
   }
 };
 
+std::int32_t narrow(std::int64_t v) { return static_cast<std::int32_t>(v); }
+
+Geometry geometry_of(const PoolSpec& s) {
+  const Shape out = s.out();
+  if (std::max(s.in.pixels(), out.pixels()) > std::numeric_limits<std::int32_t>::max())
+    fail("pooling of ", to_string(s.in), ": it counts 2^31 pixels at most");
+  return {.in_h = narrow(s.in.h),
+          .in_w = narrow(s.in.w),
+          .out_h = narrow(out.h),
+          .out_w = narrow(out.w),
+          .size = narrow(s.size),
+          .stride_y = narrow(s.stride_y),
+          .stride_x = narrow(s.stride_x),
+          .before = narrow(s.padding / 2)};
+}
+
 class LaunchedPool final : public PoolPlan {
  public:
   LaunchedPool(const PoolSpec& spec, const PlanOptions& options)
-      : kind_(spec.kind),
-        geometry_{spec.in, spec.out(), spec.size, spec.stride_y, spec.stride_x, spec.padding / 2},
-        training_(options.mode == Mode::training) {}
+      : spec_(spec), out_(spec.out()), geometry_(geometry_of(spec)) {
+    keeps_ = options.mode == Mode::training && spec.kind == PoolKind::max;
+  }
 
   std::int64_t workspace() const override { return 0; }
   std::int64_t saved() const override {
-    const bool keeps = training_ && kind_ == PoolKind::max;
-    return keeps ? geometry_.out.size() * std::int64_t{sizeof(std::int32_t)} : 0;
+    const std::int64_t bytes = small_ ? sizeof(std::uint8_t) : sizeof(std::int32_t);
+    return keeps_ ? out_.size() * bytes : 0;
   }
   std::string description() const override { return "launched"; }
 
   void forward(const Stream& s, TensorView in, TensorView out, void* saved, void*) override {
-    auto* const winners = training_ ? static_cast<std::int32_t*>(saved) : nullptr;
-    with_element(in.dtype, [&](auto element) {
+    with_types(in.dtype, [&](auto element, auto winner) {
       using T = decltype(element);
+      using Winner = decltype(winner);
       const View<T> from = in.as<T>(), to = out.as<T>();
-      if (kind_ == PoolKind::average)
-        for_each_pixel(s, geometry_.out, AverageForward<T>{geometry_, from, to});
+      if (spec_.kind == PoolKind::average)
+        for_each_pixel(s, out_, AverageForward<T>{geometry_, from, to});
       else
-        for_each_pixel(s, geometry_.out, MaxForward<T>{geometry_, from, to, winners});
+        for_each_pixel(s, out_,
+                       MaxForward<T, Winner>{geometry_, from, to,
+                                             keeps_ ? static_cast<Winner*>(saved) : nullptr});
     });
   }
 
   void backward(const Stream& s, TensorView out_gradient, TensorView in_gradient, bool add,
                 const void* saved, void*) override {
-    const auto* const winners = static_cast<const std::int32_t*>(saved);
-    with_element(in_gradient.dtype, [&](auto element) {
+    with_types(in_gradient.dtype, [&](auto element, auto winner) {
       using T = decltype(element);
+      using Winner = decltype(winner);
       const View<T> from = out_gradient.as<T>();
-      const Sink<T> sink{in_gradient.as<T>(), add};
-      if (kind_ == PoolKind::average)
-        for_each_pixel(s, geometry_.in, AverageBackward<T>{geometry_, from, sink});
+      const Sink<T> to{in_gradient.as<T>(), add};
+      const auto* const winners = static_cast<const Winner*>(saved);
+      if (spec_.kind == PoolKind::average)
+        for_each_pixel(s, spec_.in, AverageBackward<T>{geometry_, from, to});
+      else if (geometry_.tiles())
+        for_each_pixel(s, out_, MaxBackwardOfTiles<T, Winner>{geometry_, from, winners, to});
       else
-        for_each_pixel(s, geometry_.in, MaxBackward<T>{geometry_, from, winners, sink});
+        for_each_pixel(s, spec_.in, MaxBackward<T, Winner>{geometry_, from, winners, to});
     });
   }
 
  private:
-  PoolKind kind_;
+  template <class F>
+  void with_types(DType type, F f) const {
+    with_element(type, [&](auto element) {
+      if (small_)
+        f(element, std::uint8_t{});
+      else
+        f(element, std::int32_t{});
+    });
+  }
+
+  PoolSpec spec_;
+  Shape out_;
   Geometry geometry_;
-  bool training_;
+  bool keeps_ = false;                           // winners
+  bool small_ = spec_.size * spec_.size <= 256;  // a byte holds a place within a window
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include "core/ops.h"
 #include "core/rng.h"
+#include "kernels/pool.h"
 
 namespace darknet {
 namespace {
@@ -247,11 +248,8 @@ struct PoolCase {
 
 class PoolPlanTest : public testing::TestWithParam<PoolCase> {};
 
-TEST_P(PoolPlanTest, EqualsTheLoops) {
-  const PoolSpec& s = GetParam().s;
+void expect_equal_to_loops(PoolPlan& plan, const PoolSpec& s) {
   const Shape out_shape = s.out();
-  const auto plan = ops(DeviceType::cpu).pool(s, {.mode = Mode::training});
-  EXPECT_EQ(plan->description().find("ref"), std::string::npos) << plan->description();
   const Tensor in = random_tensor(s.in, 1), dy = random_tensor(out_shape, 2);
   Tensor out(kChecked, out_shape), dx(kChecked, s.in);
   std::vector<double> y(out.size()), gx(in.size());
@@ -277,15 +275,33 @@ TEST_P(PoolPlanTest, EqualsTheLoops) {
       for (const auto i : window) gx[i] += dy.data()[o] / double(window.size());
     }
   }
-  const Buffer workspace(kChecked, plan->workspace()), saved(kChecked, plan->saved());
-  plan->forward(kStream, in.view(), out.view(), saved.data(), workspace.data());
+  const Buffer workspace(kChecked, plan.workspace()), saved(kChecked, plan.saved());
+  plan.forward(kStream, in.view(), out.view(), saved.data(), workspace.data());
   expect_close(y, out.data(), "forward");
-  plan->backward(kStream, dy.view(), dx.view(), false, saved.data(), workspace.data());
+  plan.backward(kStream, dy.view(), dx.view(), false, saved.data(), workspace.data());
   expect_close(gx, dx.data(), "backward");
-  plan->backward(kStream, dy.view(), dx.view(), true, saved.data(), workspace.data());
+  plan.backward(kStream, dy.view(), dx.view(), true, saved.data(), workspace.data());
   for (double& g : gx) g *= 2;
   expect_close(gx, dx.data(), "add");
   EXPECT_TRUE(workspace.guards_intact() && saved.guards_intact() && out.buffer().guards_intact());
+}
+
+TEST_P(PoolPlanTest, EqualsTheLoops) {
+  const PlanOptions training{.mode = Mode::training};
+  const auto plan = ops(DeviceType::cpu).pool(GetParam().s, training);
+  EXPECT_EQ(plan->description().find("ref"), std::string::npos) << plan->description();
+  expect_equal_to_loops(*plan, GetParam().s);
+  expect_equal_to_loops(*make_launched_pool(GetParam().s, training), GetParam().s);
+}
+
+// Windows of more places than a byte has numbers, and pixels in no window.
+TEST(LaunchedPool, EqualsTheLoops) {
+  for (const PoolSpec& s : {PoolSpec{{2, 19, 21, 3}, PoolKind::max, 17, 1, 1, 16},
+                            PoolSpec{{1, 9, 8, 4}, PoolKind::max, 2, 3, 3, 0},
+                            PoolSpec{{2, 7, 9, 4}, PoolKind::max, 3, 3, 3, 2},
+                            PoolSpec{{2, 8, 7, 3}, PoolKind::max, 4, 4, 4, 3},
+                            PoolSpec{{1, 9, 10, 5}, PoolKind::max, 2, 2, 1, 1}})
+    expect_equal_to_loops(*make_launched_pool(s, {.mode = Mode::training}), s);
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, PoolPlanTest,
