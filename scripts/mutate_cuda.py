@@ -9,6 +9,7 @@ file, compiled, tested and taken back. Run it in a clone of its own: while it ru
 import argparse
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -176,6 +177,7 @@ def main():
     parser.add_argument("--build", default="build-cuda", help="a built CUDA preset (%(default)s)")
     parser.add_argument("--only", default="", help="faults whose name holds this")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended; the sources are as they were"))
     os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
     failed, reason, said = tested(arguments.build)
     if failed or "100% tests passed" not in said:
