@@ -29,7 +29,7 @@ const Sample kNetworks[] = {
     {"yolo",
      "[net]\nbatch=4\nsubdivisions=2\nwidth=64\nheight=64\nmomentum=.9\ndecay=.0005\n"
      "[convolutional]\nbatch_normalize=1\nfilters=8\nsize=3\nstride=2\npad=1\nactivation=leaky\n"
-     "[convolutional]\nbatch_normalize=1\nfilters=8\nsize=3\npad=1\nactivation=mish\n"
+     "[convolutional]\nbatch_normalize=1\nfilters=8\nsize=3\npad=1\nactivation=mish\nclip=.01\n"
      "[shortcut]\nfrom=-2\nactivation=leaky\n"
      "[maxpool]\nsize=2\nstride=2\n"
      "[maxpool]\nsize=2\nstride=1\n"
