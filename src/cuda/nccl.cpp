@@ -32,6 +32,12 @@ class NcclAllReduce final : public AllReduceLibrary {
   // A group: one thread may not wait in the first device's call for those it has yet to make.
   void run(std::span<const Stream> streams, std::span<float* const> arrays,
            std::int64_t n) override {
+    // What a link or another device broke after an earlier call returned.
+    for (const ncclComm_t c : communicators_) {
+      ncclResult_t since = ncclSuccess;
+      check_nccl(ncclCommGetAsyncError(c, &since), "ncclCommGetAsyncError");
+      check_nccl(since, "an all-reduce of NCCL");
+    }
     check_nccl(ncclGroupStart(), "ncclGroupStart");
     ncclResult_t status = ncclSuccess;
     for (std::size_t d = 0; d < streams.size() && status == ncclSuccess; ++d)

@@ -1,6 +1,9 @@
 // The program on CUDA devices, as a user runs it; on real or emulated ones, of a CUDA build.
 #include "tests/cli_harness.h"
 
+#include <cstdlib>
+#include <string_view>
+
 #include "core/device.h"
 
 namespace darknet {
@@ -48,6 +51,16 @@ TEST_F(DeviceProgram, TrainsTheSameBytesAgain) {
 TEST_F(DeviceProgram, TrainsOnTwoDevices) {
   if (device_count(DeviceType::cuda) < 2) GTEST_SKIP() << "one device";
   EXPECT_EQ(trained("a", {"-gpus", "0,1"}), trained("b", {"-gpus", "0,1"}));
+}
+
+TEST_F(DeviceProgram, ReportsWhatBrokeBetweenDevices) {
+  const char* const preloaded = std::getenv("LD_PRELOAD");
+  if (!preloaded || std::string_view(preloaded).find("emulated_gpu") == std::string_view::npos)
+    return;  // a link of a real device does not break on request
+  setenv("EMULATED_GPU_REFUSE", "all-reduce", 1);
+  const CommandResult ran = train({"-gpus", "0,1"});
+  unsetenv("EMULATED_GPU_REFUSE");
+  expect_refused(ran, "an all-reduce of NCCL: ");
 }
 
 TEST_F(DeviceProgram, RefusesDevicesThatAreNotThere) {

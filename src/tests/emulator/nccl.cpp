@@ -56,6 +56,10 @@ ncclResult_t ncclCommDestroy(ncclComm_t communicator) {
   delete reinterpret_cast<Communicator*>(communicator);
   return ncclSuccess;
 }
+ncclResult_t ncclCommGetAsyncError(ncclComm_t, ncclResult_t* error) {
+  *error = Gpus::instance().options().refuses("all-reduce") ? ncclRemoteError : ncclSuccess;
+  return ncclSuccess;
+}
 ncclResult_t ncclGroupStart() {
   ++depth;
   return ncclSuccess;
