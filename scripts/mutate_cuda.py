@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Puts faults into the CUDA code, one at a time, and shows which of them the emulated GPU finds.
 
-    scripts/mutate_cuda.py [--build build-cuda] [--only WORD]
+    scripts/mutate_cuda.py [--build build-cuda] [--only EXPRESSION]
 
 A fault of a kernel is an edit of its PTX when it is loaded; one of the host is an edit of a source
 file, compiled, tested and taken back. Run it in a clone of its own: while it runs, sources are wrong.
@@ -143,7 +143,7 @@ def report(name, failed, reason, seconds):
 
 def kernel_mutations(build, only):
     for name, kernel, pattern, replacement in KERNELS:
-        if only not in name:
+        if not re.search(only, name):
             continue
         start = time.time()
         edit = {"EMULATED_GPU_EDIT": f"{kernel}|{pattern}|{replacement}"}
@@ -155,7 +155,7 @@ def kernel_mutations(build, only):
 
 def host_mutations(build, only):
     for name, path, text, replacement in HOST:
-        if only not in name:
+        if not re.search(only, name):
             continue
         start = time.time()
         with open(path) as f:
@@ -176,7 +176,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", default="build-cuda", help="a built CUDA preset (%(default)s)")
-    parser.add_argument("--only", default="", help="faults whose name holds this")
+    parser.add_argument("--only", default="", help="faults whose name this regular expression finds")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended; the sources are as they were"))
     os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
