@@ -395,6 +395,18 @@ TEST(DeviceTest, ARecordingHoldsWhatItsWorkWasGiven) {
   EXPECT_EQ(a.to_host(stream.get())[0], 0);
 }
 
+TEST(DeviceTest, AnErrorInRecordedWorkEndsTheRecording) {
+  if (cuda_devices().empty()) GTEST_SKIP() << why_no_cuda();
+  const Device device = cuda_devices().front();
+  const OwnedStream stream({.device = device});
+  Tensor a(device, {1, 1, 1, 1});
+  EXPECT_THROW(streams(device.type).record(stream.get(), [] { fail("on purpose"); }), Error);
+  const float one = 1;
+  memory(device.type).copy_in(stream.get(), a.data(), &one, sizeof one);
+  EXPECT_EQ(a.to_host(stream.get())[0], 1);
+  EXPECT_TRUE(streams(device.type).record(stream.get(), [&] { a.zero(stream.get()); }));
+}
+
 TEST(DeviceTest, TheSamplesHaveEveryLayer) {
   std::string all = kClassifier;
   for (const Sample& s : kNetworks) all += s.cfg;
