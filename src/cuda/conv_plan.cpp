@@ -168,7 +168,7 @@ void choose(Chosen<Algorithm>& chosen, std::span<Proposal> proposals, const Conv
 
 // Whether a call that answered this can be tried in another way: not where it was wrong, where the
 // device is in error, or where a capture would keep what was captured of it.
-bool may_go_another_way(const Stream& stream, cudnnStatus_t status, bool adds) {
+bool may_retry(const Stream& stream, cudnnStatus_t status, bool adds) {
   const cudnnStatus_t category = CUDNN_STATUS_FULL_ERROR_CODE(CUDNN_STATUS_CATEGORY(status), 0);
   const bool refused = category == CUDNN_STATUS_NOT_SUPPORTED;
   if (!refused && (adds || category != CUDNN_STATUS_EXECUTION_FAILED)) return false;
@@ -372,7 +372,7 @@ template <class Algorithm, class Call>
 void CudaConvPlan::run(const Stream& stream, Chosen<Algorithm>& chosen, bool adds, const char* name,
                        Call call) {
   cudnnStatus_t status = call();
-  while (may_go_another_way(stream, status, adds) && !chosen.others.empty()) {
+  while (may_retry(stream, status, adds) && !chosen.others.empty()) {
     log::warn(cat(name, " (", about(spec_), "): algorithm ", chosen.word, " failed (",
                   cudnnGetErrorString(status), "); taking ", chosen.others.front().word));
     static_cast<Candidate<Algorithm>&>(chosen) = chosen.others.front();
@@ -393,7 +393,7 @@ void CudaConvPlan::forward(const Stream& stream, TensorView in, const float* bia
         cudnn(stream), &one, in_.get(), in.data, filter_.get(), packed_, forward_.convolution.get(),
         forward_.algorithm, workspace, bytes, &zero, out_.get(), out.data, bias_.get(),
         library_bias(stream, bias, workspace), activation_.get(), out_.get(), out.data);
-    if (!may_go_another_way(stream, status, false))
+    if (!may_retry(stream, status, false))
       return check(status, "cudnnConvolutionBiasActivationForward", about(spec_));
     if (CUDNN_STATUS_CATEGORY(status) != CUDNN_STATUS_NOT_SUPPORTED)
       log::warn(cat("cudnnConvolutionBiasActivationForward (", about(spec_), ") failed (",

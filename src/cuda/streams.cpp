@@ -111,8 +111,8 @@ class CudaStreams final : public Streams {
   static std::unique_ptr<CapturedGraph> refused(const std::string& what, cudaError_t status) {
     cudaGetLastError();                          // not to be found by the next launch
     check(cudaPeekAtLastError(), what.c_str());  // an error of the device that stays
-    static std::once_flag told;
-    std::call_once(told, [&] {
+    static std::once_flag warned;
+    std::call_once(warned, [&] {
       log::warn(cat("no CUDA graph could be captured (", what, ": ", cudaGetErrorString(status),
                     "); every step launches its work anew, which is slower"));
     });

@@ -122,9 +122,8 @@ constexpr std::int64_t kCountsAt = part_bytes(losses::kMaxStatisticBytes);
 
 template <losses::OfBatch L>
 void weight_by_batch(const Stream& s, const L& loss, const ObjectnessArguments& a, void* scratch) {
-  const BatchPass<L> pass{
-      loss, a, static_cast<typename L::Statistic*>(scratch),
-      part<losses::BatchCounts>(scratch, kCountsAt)};
+  const BatchPass<L> pass{loss, a, static_cast<typename L::Statistic*>(scratch),
+                          part<losses::BatchCounts>(scratch, kCountsAt)};
   for_each(s, 1, ClearStatistic<L>{pass});
   for (int round = 0; round < L::rounds; ++round) {
     reduce(s, a.size(), CountAnchor<L>{pass}, pass.counts, pass.counts + 1);

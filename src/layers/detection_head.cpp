@@ -123,18 +123,17 @@ void DetectionHead::forward(const Pass& pass, std::span<const TensorView> in, Te
     calibrate_objectness(pass.stream, setup_.objectness.loss,
                          {in[0].as<>(), out.as<>(), layout_, posterior_weights()});
   if (pass.mode == Mode::inference || !pass.truths.data) return;
-  const AssignArguments a{
-      .anchors = anchors_,
-      .layout = layout_,
-      .rules = setup_.objectness.rules,
-      .logits = in[0].as<>(),
-      .out = out.as<>(),
-      .gradient = gradient(pass).as<>(),
-      .truths = pass.truths,
-      .choices = static_cast<TruthChoice*>(pass.workspace),
-      .records = part<AnchorRecord>(pass.saved, records_at()),
-      .step = pass.step,
-      .class_gradients = class_gradients_.arrays().values};
+  const AssignArguments a{.anchors = anchors_,
+                          .layout = layout_,
+                          .rules = setup_.objectness.rules,
+                          .logits = in[0].as<>(),
+                          .out = out.as<>(),
+                          .gradient = gradient(pass).as<>(),
+                          .truths = pass.truths,
+                          .choices = static_cast<TruthChoice*>(pass.workspace),
+                          .records = part<AnchorRecord>(pass.saved, records_at()),
+                          .step = pass.step,
+                          .class_gradients = class_gradients_.arrays().values};
   assign_truths(pass.stream, a);
   if (!class_gradients_.empty())
     add_class_gradients(pass.stream,

@@ -11,11 +11,7 @@ using namespace emulator;
 
 namespace {
 
-using Lock = std::lock_guard<std::recursive_mutex>;
-
-struct Handle {
-  cudaStream_t stream = nullptr;
-  int device = 0;
+struct Handle : LibraryHandle {
   void* workspace = nullptr;
   std::size_t workspace_bytes = 0;
 };
@@ -54,7 +50,7 @@ const char* cublasGetStatusString(cublasStatus_t status) {
 cublasStatus_t cublasCreate_v2(cublasHandle_t* handle) {
   const Lock lock(Gpus::instance().mutex());
   if (Gpus::instance().allow_unsafe_call()) return CUBLAS_STATUS_NOT_INITIALIZED;
-  *handle = reinterpret_cast<cublasHandle_t>(new Handle{nullptr, Gpus::current_device()});
+  *handle = reinterpret_cast<cublasHandle_t>(new Handle{{nullptr, Gpus::current_device()}});
   return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasDestroy_v2(cublasHandle_t handle) {

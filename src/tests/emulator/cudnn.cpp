@@ -9,17 +9,13 @@
 #include <vector>
 
 #include "tests/emulator/gpu.h"
+#include "tests/emulator/half.h"
 
 using namespace emulator;
 
 namespace {
 
-using Lock = std::lock_guard<std::recursive_mutex>;
-
-struct Handle {
-  cudaStream_t stream = nullptr;
-  int device = 0;
-};
+using Handle = LibraryHandle;
 struct Tensor4 {
   cudnnDataType_t type;
   std::int64_t n = 0, c = 0, h = 0, w = 0;
@@ -52,21 +48,16 @@ std::int64_t bytes_of(cudnnDataType_t t) { return t == CUDNN_DATA_FLOAT ? 4 : 2;
 float get(cudnnDataType_t type, const void* p, std::int64_t i) {
   if (type == CUDNN_DATA_FLOAT) return static_cast<const float*>(p)[i];
   const std::uint16_t bits = static_cast<const std::uint16_t*>(p)[i];
-  if (type == CUDNN_DATA_HALF) return static_cast<float>(std::bit_cast<_Float16>(bits));
-  return std::bit_cast<float>(std::uint32_t{bits} << 16);
+  return type == CUDNN_DATA_HALF ? from_half(bits) : from_bfloat(bits);
 }
 void put(cudnnDataType_t type, void* p, std::int64_t i, float x) {
-  if (type == CUDNN_DATA_FLOAT) {
+  if (type == CUDNN_DATA_FLOAT)
     static_cast<float*>(p)[i] = x;
-  } else if (type == CUDNN_DATA_HALF) {
-    static_cast<std::uint16_t*>(p)[i] = std::bit_cast<std::uint16_t>(static_cast<_Float16>(x));
-  } else {
-    const auto bits = std::bit_cast<std::uint32_t>(x);
+  else
     static_cast<std::uint16_t*>(p)[i] =
-        std::isnan(x) ? std::uint16_t{0x7FFF}
-                      : static_cast<std::uint16_t>((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
-  }
+        type == CUDNN_DATA_HALF ? to_half(double{x}) : to_bfloat(double{x});
 }
+
 std::int64_t output_size(std::int64_t in, std::int64_t pad, std::int64_t size, std::int64_t stride,
                          std::int64_t dilation) {
   return (in + 2 * pad - ((size - 1) * dilation + 1)) / stride + 1;

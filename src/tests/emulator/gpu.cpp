@@ -122,7 +122,7 @@ void Gpus::close_stream(cudaStream_t handle) {
 
 // The legacy stream waits for all others of its device, and they wait for it.
 std::vector<Point> Gpus::before(const Stream& stream) const {
-  std::vector<Point> points = stream.awaited;
+  std::vector<Point> points;
   const int device = stream.queue->device();
   const auto add = [&](const Stream& s) {
     if (!s.queue->done(s.queue->issued())) points.push_back({s.queue, s.queue->issued()});
@@ -154,7 +154,6 @@ cudaError_t Gpus::issue(cudaStream_t handle, Work work) {
         return fail(cudaErrorStreamCaptureImplicit);
       }
   stream->queue->push(std::move(work), before(*stream));
-  stream->awaited.clear();
   if (options_.at_once) stream->queue->carry_out(stream->queue->issued());
   return cudaSuccess;
 }

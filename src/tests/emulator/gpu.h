@@ -41,6 +41,10 @@ class Queue {
   bool done(std::uint64_t count) const { return carried_out_ >= count; }
 
   void push(Work work, std::vector<Point> after);
+  // What follows is carried out after the point.
+  void wait_for(Point point) {
+    push([] {}, {std::move(point)});
+  }
   // Carries out what is before and at a count.
   void carry_out(std::uint64_t count);
   // Carries out what waits for nothing that is still to be done.
@@ -75,7 +79,6 @@ struct Capture {
 struct Stream {
   std::shared_ptr<Queue> queue;
   std::unique_ptr<Capture> capture;
-  std::vector<Point> awaited;  // by cudaStreamWaitEvent, for the next work
 };
 
 struct Event {
@@ -95,6 +98,14 @@ struct Options {
   bool at_once = false;                       // EMULATED_GPU_ORDER=at_once: no work is kept
   std::set<std::string> refusals;             // EMULATED_GPU_REFUSE=fused,pools,...
   bool refuses(const char* what) const { return refusals.contains(what); }
+};
+
+using Lock = std::lock_guard<std::recursive_mutex>;
+
+// What handles of cuDNN and cuBLAS have in common.
+struct LibraryHandle {
+  cudaStream_t stream = nullptr;
+  int device = 0;
 };
 
 class Gpus {

@@ -12,8 +12,6 @@ using namespace emulator;
 
 namespace {
 
-using Lock = std::lock_guard<std::recursive_mutex>;
-
 struct Communicator {
   int device = 0, devices = 0;
   friend bool operator==(const Communicator&, const Communicator&) = default;
@@ -98,7 +96,7 @@ ncclResult_t ncclGroupEnd() {
   }
   // The first stream sums when all have come as far; the others go on when it has.
   for (std::size_t i = 1; i < group.size(); ++i)
-    streams[0]->awaited.push_back({streams[i]->queue, streams[i]->queue->issued()});
+    streams[0]->queue->wait_for({streams[i]->queue, streams[i]->queue->issued()});
   Gpus::current_device() = group[0].communicator.device;
   cudaError_t error = Gpus::instance().issue(group[0].stream, [group, count] {
     std::vector<float> sums(count);
@@ -112,7 +110,7 @@ ncclResult_t ncclGroupEnd() {
   const Point done{streams[0]->queue, streams[0]->queue->issued()};
   for (std::size_t i = 1; i < group.size() && !error; ++i) {
     Gpus::current_device() = group[i].communicator.device;
-    streams[i]->awaited.push_back(done);
+    streams[i]->queue->wait_for(done);
     error = Gpus::instance().issue(group[i].stream, [] {});
   }
   Gpus::current_device() = before;

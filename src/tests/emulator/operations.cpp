@@ -11,6 +11,7 @@
 #include <type_traits>
 
 #include "tests/emulator/block.h"
+#include "tests/emulator/half.h"
 
 namespace emulator {
 namespace {
@@ -23,8 +24,8 @@ struct BFloat {
   std::uint16_t bits;
 };
 
-float widen(Half h) { return static_cast<float>(std::bit_cast<_Float16>(h.bits)); }
-float widen(BFloat b) { return std::bit_cast<float>(std::uint32_t{b.bits} << 16); }
+float widen(Half h) { return from_half(h.bits); }
+float widen(BFloat b) { return from_bfloat(b.bits); }
 float widen(float x) { return x; }
 double widen(double x) { return x; }
 
@@ -34,15 +35,11 @@ T narrow(double x) {
 }
 template <>
 Half narrow<Half>(double x) {
-  return {std::bit_cast<std::uint16_t>(static_cast<_Float16>(x))};
+  return {to_half(x)};
 }
 template <>
-BFloat narrow<BFloat>(double x) {  // to nearest even; from f32, so that nothing is rounded twice
-  const float near = static_cast<float>(x);
-  auto bits = std::bit_cast<std::uint32_t>(near);
-  if (std::isnan(x)) return {0x7FFF};
-  if (near != x && bits % 2 == 0) bits += std::fabs(near) > std::fabs(x) ? ~0u : 1u;  // to odd
-  return {static_cast<std::uint16_t>((bits + 0x7FFF + (bits >> 16 & 1)) >> 16)};
+BFloat narrow<BFloat>(double x) {
+  return {to_bfloat(x)};
 }
 
 template <class T>

@@ -14,8 +14,6 @@ using namespace emulator;
 
 namespace {
 
-using Lock = std::lock_guard<std::recursive_mutex>;
-
 Gpus& gpus() { return Gpus::instance(); }
 
 bool exists(int device) { return device >= 0 && device < gpus().options().devices; }
@@ -299,7 +297,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t handle, unsigne
     return s->capture && s->capture->graph.get() == event.captured
                ? cudaSuccess
                : Gpus::fail(cudaErrorStreamCaptureIsolation);
-  if (event.point.queue) s->queue->push([] {}, {event.point});
+  if (event.point.queue) s->queue->wait_for(event.point);
   return cudaSuccess;
 }
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* handle, unsigned) {
