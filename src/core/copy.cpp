@@ -1,48 +1,36 @@
 #include "core/copy.h"
 
-#include "core/for_each.h"
+#include "core/elementwise.h"
 
 namespace darknet {
 namespace {
 
-template <class From, class To>
-struct CopyPixels {
-  View<const From> from;
-  View<To> to;
-  DN_HD void operator()(std::int64_t p, std::int64_t c) const { to.at(p, c) = from.at(p, c); }
+struct Same {
+  DN_HD float operator()(float x) const { return x; }
 };
 
-template <class From, class To>
-struct AddPixels {
-  View<const From> from;
-  View<To> to;
-  DN_HD void operator()(std::int64_t p, std::int64_t c) const {
-    to.at(p, c) = to.at(p, c) + from.at(p, c);
-  }
-};
-
-template <template <class, class> class Functor>
-void each_pixel(const Stream& s, const TensorView& from, const TensorView& to) {
+// f(from element, to element) with the element types of both.
+template <class F>
+void with_types(const TensorView& from, const TensorView& to, F f) {
   with_element(from.dtype, [&](auto source) {
-    with_element(to.dtype, [&](auto target) {
-      using From = decltype(source);
-      using To = decltype(target);
-      for_each_pixel(s, to.shape, Functor<From, To>{from.as<From>(), to.as<To>()});
-    });
+    with_element(to.dtype, [&](auto target) { f(source, target); });
   });
 }
 
 }  // namespace
 
 void copy_pixels(const Stream& s, const TensorView& from, const TensorView& to) {
-  each_pixel<CopyPixels>(s, from, to);
+  with_types(from, to, [&](auto source, auto target) {
+    map_pixels(s, Same{}, to.as<decltype(target)>(), input<decltype(source)>(from));
+  });
 }
 
 void put_pixels(const Stream& s, const TensorView& from, const TensorView& to, bool add) {
-  if (add)
-    each_pixel<AddPixels>(s, from, to);
-  else
-    copy_pixels(s, from, to);
+  if (!add) return copy_pixels(s, from, to);
+  with_types(from, to, [&](auto source, auto target) {
+    using To = decltype(target);
+    map_pixels(s, Plus{}, to.as<To>(), input<To>(to), input<decltype(source)>(from));
+  });
 }
 
 }  // namespace darknet

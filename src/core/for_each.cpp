@@ -7,6 +7,8 @@
 #include <cstring>
 #include <vector>
 
+#include "core/array_table.h"
+
 namespace darknet {
 namespace {
 
@@ -53,6 +55,14 @@ void run_on_host(const Stream& s, const HostGrid& grid, const HostFunctor& f) {
   launch_elsewhere(s, [order = s.order, grid, loop = f.loop, functor = std::move(functor)] {
     run_here({.order = order}, grid, {functor.data(), functor.size(), loop});
   });
+}
+
+std::vector<ArrayRow> rows_of(std::span<const std::int64_t> sizes) {
+  std::vector<ArrayRow> rows;
+  for (std::size_t entry = 0; entry < sizes.size(); ++entry)
+    for (std::int64_t row = 0; row < chunks_of(sizes[entry], kArrayRow); ++row)
+      rows.push_back({static_cast<std::int32_t>(entry), static_cast<std::int32_t>(row)});
+  return rows;
 }
 
 }  // namespace darknet

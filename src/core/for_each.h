@@ -17,9 +17,7 @@ namespace darknet {
 
 inline constexpr std::int64_t kSerialBelow = 8192;  // fewer elements than this do not pay a team
 inline constexpr std::int64_t kReduceChunk = 4096;  // elements summed by one index of reduce()
-inline constexpr std::int64_t kChannelChunk =
-    256;                            // pixels summed by one index of reduce_channels()
-inline constexpr int kBlock = 256;  // CUDA: threads of a block
+inline constexpr int kBlock = 256;                  // CUDA: threads of a block
 // Elements of one launch: 32 bits count them. A GPU divides 64-bit numbers many times slower.
 inline constexpr std::int64_t kMaxAtOnce = std::int64_t{1} << 31;
 
@@ -27,20 +25,10 @@ inline std::int64_t chunks_of(std::int64_t n, std::int64_t chunk) {
   return (n + chunk - 1) / chunk;
 }
 
-// K sums that travel together, e.g. a gradient and its product with the input.
-template <int K>
-struct Sums {
-  float v[K] = {};
-};
-
 // Bytes of device memory that reduce<T>() over n elements needs as scratch.
 template <class T>
 std::int64_t reduce_scratch(std::int64_t n) {
   return chunks_of(n, kReduceChunk) * static_cast<std::int64_t>(sizeof(T));
-}
-// Bytes of device memory that reduce_channels<K>() needs as scratch.
-inline std::int64_t reduce_channels_scratch(const Shape& s, int k) {
-  return chunks_of(s.pixels(), kChannelChunk) * s.c * k * std::int64_t{sizeof(float)};
 }
 
 // Indices [row, row_end) x [column, column_end).
@@ -136,27 +124,52 @@ void reduce_cuda(const Stream& s, std::int64_t n, F f, T* out, T* partial) {
   check_launch();
 }
 
-template <int K, class Finish>
-__global__ void fold_channel_kernel(Finish finish, const float* partial, std::int64_t chunks,
-                                    std::int64_t channels) {  // a block per channel
-  const std::int64_t channel = blockIdx.x;
-  double sums[K];
-  for (int k = 0; k < K; ++k) {
-    double mine = 0;
-    for (std::int64_t chunk = threadIdx.x; chunk < chunks; chunk += kBlock)
-      mine += partial[(chunk * K + k) * channels + channel];
-    sums[k] = block_sum(mine);
-    __syncthreads();  // before the next sum takes the same shared memory
+// How the threads of a launch share pixels and groups of channels. A block is `columns` threads
+// wide, each with a group of its own, and has as many rows of pixels as that leaves.
+struct PixelGrid {
+  std::int64_t pixels = 0, groups = 0;
+  unsigned log2_columns = 0;
+  unsigned column_blocks = 1, row_blocks = 1;  // of the launch
+
+  PixelGrid(std::int64_t pixel_count, std::int64_t group_count)
+      : pixels(pixel_count), groups(group_count) {
+    // The widest that leaves at most a quarter of the threads without a group.
+    std::int64_t columns = kBlock;
+    while (columns > 1 && chunks_of(groups, columns) * columns * 3 > groups * 4) columns /= 2;
+    while (columns >> log2_columns > 1) ++log2_columns;
+    const std::int64_t across = chunks_of(groups, columns);
+    const std::int64_t down = chunks_of(pixels, kBlock / columns);
+    // Several pixels for each thread, but blocks enough for a large card.
+    constexpr std::int64_t kPixels = 8, kFilled = 1024, kMost = 4096;
+    const std::int64_t wanted = std::clamp(across * down / kPixels, kFilled, kMost);
+    column_blocks = static_cast<unsigned>(across);
+    row_blocks = static_cast<unsigned>(std::clamp<std::int64_t>(wanted / across, 1, down));
   }
-  if (threadIdx.x == 0) finish(channel, static_cast<const double*>(sums));
+  dim3 blocks() const { return {column_blocks, row_blocks}; }
+
+  // Of the calling thread.
+  __device__ unsigned rows() const { return static_cast<unsigned>(kBlock) >> log2_columns; }
+  __device__ unsigned row() const { return threadIdx.x >> log2_columns; }
+  __device__ unsigned column() const { return threadIdx.x & ((1u << log2_columns) - 1); }
+  __device__ std::int64_t group() const {
+    return (std::int64_t{blockIdx.x} << log2_columns) + column();
+  }
+  __device__ std::int64_t first_pixel() const { return std::int64_t{blockIdx.y} * rows() + row(); }
+  __device__ std::int64_t step() const { return std::int64_t{gridDim.y} * rows(); }
+};
+
+// Threads keep their channel and walk the pixels, so that nothing is divided per element.
+template <class F>
+__global__ void for_each_pixel_kernel(PixelGrid grid, F f) {
+  const std::int64_t channel = grid.group(), step = grid.step();
+  if (channel >= grid.groups) return;
+  for (std::int64_t p = grid.first_pixel(); p < grid.pixels; p += step) f(p, channel);
 }
 
-template <int K, class Finish>
-void fold_channels_cuda(const Stream& s, Finish finish, const float* partial, std::int64_t chunks,
-                        std::int64_t channels) {
-  fold_channel_kernel<K>
-      <<<static_cast<unsigned>(channels), kBlock, 0, static_cast<cudaStream_t>(s.native)>>>(
-          finish, partial, chunks, channels);
+template <class F>
+void for_each_pixel_cuda(const Stream& s, const Shape& shape, F f) {
+  const PixelGrid grid(shape.pixels(), shape.c);
+  for_each_pixel_kernel<<<grid.blocks(), kBlock, 0, static_cast<cudaStream_t>(s.native)>>>(grid, f);
   check_launch();
 }
 #endif
@@ -201,31 +214,6 @@ void for_each(const Stream& s, std::int64_t n, F f) {
   run_on_host(s, {.rows = n}, f, IndexLoop<F>::run);
 }
 
-template <class F>
-struct PixelElement {  // one element of a box of pixels and channels: what a CUDA thread does
-  F f;
-  std::int64_t first_pixel, first_channel;
-  std::uint32_t channels;  // of the box, which has at most kMaxAtOnce elements
-  DN_HD void operator()(std::int64_t i) const {
-    const auto k = static_cast<std::uint32_t>(i);
-    f(first_pixel + k / channels, first_channel + k % channels);
-  }
-};
-
-// f(pixel, channel) for every pixel and channel, each an index of its own: in boxes of at most
-// `max` elements, which is one box but for tensors of billions.
-template <class F>
-void for_each_element(const Stream& s, std::int64_t pixels, std::int64_t channels, F f,
-                      std::int64_t max = kMaxAtOnce) {
-  const std::int64_t wide = std::min(channels, max), high = std::max<std::int64_t>(1, max / wide);
-  for (std::int64_t p = 0; p < pixels; p += high)
-    for (std::int64_t c = 0; c < channels; c += wide) {
-      const std::int64_t width = std::min(wide, channels - c);
-      for_each(s, std::min(high, pixels - p) * width,
-               PixelElement<F>{f, p, c, static_cast<std::uint32_t>(width)});
-    }
-}
-
 // f(pixel, channel) for every pixel = (n*h + y)*w + x and channel of `shape`. On the CPU channels
 // are the innermost, vectorised loop, so f should be free of branches that differ by channel.
 template <class F>
@@ -233,7 +221,7 @@ void for_each_pixel(const Stream& s, const Shape& shape, F f) {
   const std::int64_t pixels = shape.pixels();
   if (pixels <= 0 || shape.c <= 0) return;
 #if defined(__CUDACC__)
-  if (s.device.type == DeviceType::cuda) return for_each_element(s, pixels, shape.c, f);
+  if (s.device.type == DeviceType::cuda) return for_each_pixel_cuda(s, shape, f);
 #endif
   run_on_host(s, {.rows = pixels, .columns = shape.c}, f, PixelLoop<F>::run);
 }
@@ -279,87 +267,6 @@ void reduce(const Stream& s, std::int64_t n, F f, T* out, void* scratch) {
     run_on_host(s, {.rows = chunks, .grain = kReduceChunk}, chunk,
                 IndexLoop<ReduceChunk<T, F>>::run);
   for_each(s, 1, ReduceFold<T>{partial, chunks, out});
-}
-
-template <int K, class F>
-struct ChannelChunk {  // one element of partial: the sum over one chunk of pixels of one channel
-  F f;
-  Shape shape;
-  float* partial;  // [chunk][k][channel]
-  DN_HD std::int64_t end(std::int64_t begin) const {
-    const std::int64_t pixels = shape.pixels();
-    return begin + kChannelChunk < pixels ? begin + kChannelChunk : pixels;
-  }
-  DN_HD void operator()(std::int64_t chunk, std::int64_t channel) const {
-    const std::int64_t begin = chunk * kChannelChunk;
-    float sum[K] = {};
-    for (std::int64_t p = begin; p < end(begin); ++p) {
-      const Sums<K> v = f(p, channel);
-      for (int k = 0; k < K; ++k) sum[k] += v.v[k];
-    }
-    for (int k = 0; k < K; ++k) partial[(chunk * K + k) * shape.c + channel] = sum[k];
-  }
-};
-
-// The same for every chunk (row) and channel (column) of the block, with channels innermost.
-template <int K, class F>
-struct ChannelLoop {
-  using Chunk = ChannelChunk<K, F>;
-  static void run(const void* functor, const IndexBlock& b) {
-    const Chunk all = *static_cast<const Chunk*>(functor);
-    for (std::int64_t chunk = b.row; chunk < b.row_end; ++chunk) {
-      const std::int64_t begin = chunk * kChannelChunk, end = all.end(begin);
-      float* const sum = all.partial + chunk * K * all.shape.c;
-      for (int k = 0; k < K; ++k)
-        for (std::int64_t c = b.column; c < b.column_end; ++c) sum[k * all.shape.c + c] = 0;
-      for (std::int64_t p = begin; p < end; ++p) {
-#pragma omp simd
-        for (std::int64_t c = b.column; c < b.column_end; ++c)
-          add(all, p, c, sum, std::make_index_sequence<K>{});
-      }
-    }
-  }
-  // A function of its own: GCC does not vectorise a loop that declares an array.
-  template <std::size_t... k>
-  [[gnu::always_inline]] static void add(const Chunk& all, std::int64_t p, std::int64_t c,
-                                         float* sum, std::index_sequence<k...>) {
-    const Sums<K> v = all.f(p, c);
-    ((sum[static_cast<std::int64_t>(k) * all.shape.c + c] += v.v[k]), ...);
-  }
-};
-
-template <int K, class Finish>
-struct ChannelFold {
-  Finish finish;
-  const float* partial;
-  std::int64_t chunks, channels;
-  DN_HD void operator()(std::int64_t channel) const {
-    double sum[K] = {};
-    for (std::int64_t chunk = 0; chunk < chunks; ++chunk)
-      for (int k = 0; k < K; ++k) sum[k] += partial[(chunk * K + k) * channels + channel];
-    finish(channel, sum);
-  }
-};
-
-// For every channel: the K sums over all pixels of f(pixel, channel) -> Sums<K>, in float within a
-// chunk of pixels and in double across chunks, in an order that depends on the shape and the device
-// type alone; then
-// finish(channel, const double* sums). `scratch`: reduce_channels_scratch(shape, K) device bytes.
-template <int K, class F, class Finish>
-void reduce_channels(const Stream& s, const Shape& shape, F f, Finish finish, void* scratch) {
-  float* const partial = static_cast<float*>(scratch);
-  const std::int64_t chunks = chunks_of(shape.pixels(), kChannelChunk);
-  const ChannelChunk<K, F> chunk{f, shape, partial};
-#if defined(__CUDACC__)
-  if (s.device.type == DeviceType::cuda) {
-    for_each_element(s, chunks, shape.c, chunk);
-    return fold_channels_cuda<K>(s, finish, partial, chunks, shape.c);
-  }
-#endif
-  if (chunks > 0 && shape.c > 0)
-    run_on_host(s, {.rows = chunks, .columns = shape.c, .grain = kChannelChunk}, chunk,
-                ChannelLoop<K, F>::run);
-  for_each(s, shape.c, ChannelFold<K, Finish>{finish, partial, chunks, shape.c});
 }
 
 }  // namespace DN_TU

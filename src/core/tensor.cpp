@@ -170,6 +170,7 @@ std::vector<float> Tensor::to_host(const Stream& s) const {
 }
 
 std::vector<float> to_host(const Stream& s, const TensorView& v) {
+  if (!v) return {};
   if (!v.contiguous()) fail("a copy to the host of a slice of channels");
   return floats_of(memory(s.device.type), s, v);
 }

@@ -1,61 +1,34 @@
 #include "kernels/activate.h"
 
-#include "core/for_each.h"
+#include "core/elementwise.h"
 #include "kernels/with_functor.h"
 
 namespace darknet {
 namespace {
 
-template <class F, class T>
+template <class F>
 struct Activate {
   F f;
-  View<const T> in;
-  View<T> out;
-  DN_HD void operator()(std::int64_t p, std::int64_t c) const {
-    const float x = in.at(p, c);
-    out.at(p, c) = f.value(x);
-  }
+  DN_HD float operator()(float x) const { return f.value(x); }
 };
 
-template <class F, class T>
+template <class F>
 struct ActivateBias {
   F f;
-  View<const T> in;
   const float* bias;
-  View<T> out;
-  DN_HD void operator()(std::int64_t p, std::int64_t c) const {
-    out.at(p, c) = f.value(in.at(p, c) + bias[c]);
-  }
+  struct Channel {
+    float bias;
+  };
+  DN_HD Channel channel(std::int64_t c) const { return {bias[c]}; }
+  DN_HD float operator()(const Channel& k, float x) const { return f.value(x + k.bias); }
 };
 
-template <class F, class T>
+template <class F>
 struct ActivationBackward {
   F f;
-  View<const T> known;
-  View<T> gradient;
-  DN_HD void operator()(std::int64_t p, std::int64_t c) const {
-    const float v = known.at(p, c);
-    gradient.at(p, c) = gradient.at(p, c) * f.derivative(v);
+  DN_HD float operator()(float known, float gradient) const {
+    return gradient * f.derivative(known);
   }
-};
-
-// reduce_channels visits every element once, so it may also write that element.
-template <class F, class T>
-struct ActivationBiasBackward {
-  F f;
-  View<const T> known;
-  View<T> gradient;
-  DN_HD Sums<1> operator()(std::int64_t p, std::int64_t c) const {
-    const float v = known.at(p, c), g = gradient.at(p, c) * f.derivative(v);
-    gradient.at(p, c) = g;
-    return {{g}};
-  }
-};
-
-template <class T>
-struct Value {
-  View<const T> x;
-  DN_HD Sums<1> operator()(std::int64_t p, std::int64_t c) const { return {{x.at(p, c)}}; }
 };
 
 struct AddTo {
@@ -73,9 +46,9 @@ void activate(const Stream& s, const Activation& a, const TensorView& in, const 
     using F = decltype(f);
     using T = decltype(element);
     if (bias)
-      for_each_pixel(s, out.shape, ActivateBias<F, T>{f, in.as<T>(), bias, out.as<T>()});
+      map_pixels(s, ActivateBias<F>{f, bias}, out.as<T>(), input<T>(in));
     else
-      for_each_pixel(s, out.shape, Activate<F, T>{f, in.as<T>(), out.as<T>()});
+      map_pixels(s, Activate<F>{f}, out.as<T>(), input<T>(in));
   });
 }
 
@@ -84,8 +57,8 @@ void activation_backward(const Stream& s, const Activation& a, const TensorView&
   if (is_linear(a)) return;
   with_functor(a, gradient.dtype, [&](auto f, auto element) {
     using T = decltype(element);
-    const ActivationBackward<decltype(f), T> each{f, known.as<T>(), gradient.as<T>()};
-    for_each_pixel(s, gradient.shape, each);
+    map_pixels(s, ActivationBackward<decltype(f)>{f}, gradient.as<T>(), input<T>(known),
+               input<T>(gradient));
   });
 }
 
@@ -93,16 +66,10 @@ std::int64_t activation_bias_scratch(const Shape& s) { return reduce_channels_sc
 
 void activation_bias_backward(const Stream& s, const Activation& a, const TensorView& known,
                               const TensorView& gradient, float* bias_gradient, void* scratch) {
-  const AddTo finish{bias_gradient};
-  if (is_linear(a))
-    return with_element(gradient.dtype, [&](auto element) {
-      const Value<decltype(element)> value{gradient.as<decltype(element)>()};
-      reduce_channels<1>(s, gradient.shape, value, finish, scratch);
-    });
-  with_functor(a, gradient.dtype, [&](auto f, auto element) {
-    using T = decltype(element);
-    const ActivationBiasBackward<decltype(f), T> each{f, known.as<T>(), gradient.as<T>()};
-    reduce_channels<1>(s, gradient.shape, each, finish, scratch);
+  activation_backward(s, a, known, gradient);
+  with_element(gradient.dtype, [&](auto element) {
+    reduce_channels<1>(s, gradient.shape, SumOfValues{}, AddTo{bias_gradient}, scratch,
+                       input<decltype(element)>(gradient));
   });
 }
 

@@ -17,12 +17,12 @@ struct Adam {
     v("eps", epsilon, TrainingOnly{Reals{0, 1}}, "Adam's epsilon");
   }
 
-  struct Step {  // corrections of the moments' bias towards their start at zero
+  struct Step {  // factors against the moments' bias towards their start at zero
     float first, second;
   };
   DN_HD Step step(std::int64_t updates) const {
     const auto t = static_cast<float>(updates);
-    return {1 - math::pow(b1, t), 1 - math::pow(b2, t)};
+    return {1 / (1 - math::pow(b1, t)), 1 / (1 - math::pow(b2, t))};
   }
   DN_HD void update(const Step& s, const UpdateElement& e, float& weight, float& first,
                     float& second) const {
@@ -31,7 +31,7 @@ struct Adam {
     const float v = b2 * second + (1 - b2) * g * g;
     first = m;
     second = v;
-    weight -= e.rate * (m / s.first) / (math::sqrt(v / s.second) + epsilon);
+    weight -= e.rate * (m * s.first) / (math::sqrt(v * s.second) + epsilon);
   }
 };
 

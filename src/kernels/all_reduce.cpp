@@ -13,18 +13,33 @@ struct AddArray {
   DN_HD void operator()(std::int64_t i) const { to[i] += from[i]; }
 };
 
+struct KeepRolling {
+  DN_HD RollingArrays begin(const RollingArrays& a, std::int64_t) const { return a; }
+  DN_HD void operator()(const RollingArrays& a, std::int64_t i) const { a.kept[i] = a.value[i]; }
+};
+
 struct ShareRolling {
-  RollingArrays a;
   float keep, weight;
-  DN_HD void operator()(std::int64_t i) const {
+  DN_HD RollingArrays begin(const RollingArrays& a, std::int64_t) const { return a; }
+  DN_HD void operator()(const RollingArrays& a, std::int64_t i) const {
     a.shared[i] = weight * (a.value[i] - keep * a.kept[i]);
   }
 };
 
 struct TakeRolling {
-  RollingArrays a;
   float keep;
-  DN_HD void operator()(std::int64_t i) const { a.value[i] = keep * a.kept[i] + a.shared[i]; }
+  const StepState* state;
+  struct Known {
+    RollingArrays a;
+    bool changes;
+  };
+  DN_HD Known begin(const RollingArrays& a, std::int64_t) const {
+    return {a, state->iteration > a.frozen};
+  }
+  DN_HD void operator()(const Known& known, std::int64_t i) const {
+    const RollingArrays& a = known.a;
+    if (known.changes) a.value[i] = keep * a.kept[i] + a.shared[i];
+  }
 };
 
 struct ShareIntegers {
@@ -69,12 +84,16 @@ void add_array(const Stream& s, const float* from, float* to, std::int64_t n) {
   for_each(s, n, AddArray{from, to});
 }
 
-void share_rolling(const Stream& s, const RollingArrays& a, float keep, float weight) {
-  for_each(s, a.n, ShareRolling{a, keep, weight});
+void keep_rolling(const Stream& s, const RollingTable& table) {
+  for_each_array(s, table, KeepRolling{});
 }
 
-void take_rolling(const Stream& s, const RollingArrays& a, float keep) {
-  for_each(s, a.n, TakeRolling{a, keep});
+void share_rolling(const Stream& s, const RollingTable& table, float keep, float weight) {
+  for_each_array(s, table, ShareRolling{keep, weight});
+}
+
+void take_rolling(const Stream& s, const RollingTable& table, float keep, const StepState* state) {
+  for_each_array(s, table, TakeRolling{keep, state});
 }
 
 void share_integers(const Stream& s, const std::int64_t* values, float* shared, std::int64_t n) {

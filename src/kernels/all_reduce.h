@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 
+#include "core/array_table.h"
 #include "core/device.h"
 #include "core/step.h"
 
@@ -15,13 +16,16 @@ void add_array(const Stream&, const float* from, float* to, std::int64_t n);
 // weight u, weight = keep^(s (n - 1 - d)); the sum of all with keep^(s n) r0 is what one device
 // would have after the micro-batches of all, device after device.
 struct RollingArrays {
-  float* value = nullptr;       // r
-  const float* kept = nullptr;  // r0, from before the step
-  float* shared = nullptr;      // what is summed
+  float* value = nullptr;   // r
+  float* kept = nullptr;    // r0, from before the step
+  float* shared = nullptr;  // what is summed
   std::int64_t n = 0;
+  std::int64_t frozen = 0;  // iterations in which it stays, and is equal everywhere
 };
-void share_rolling(const Stream&, const RollingArrays&, float keep, float weight);
-void take_rolling(const Stream&, const RollingArrays&, float keep);
+using RollingTable = ArrayTable<RollingArrays>;
+void keep_rolling(const Stream&, const RollingTable&);  // before the step
+void share_rolling(const Stream&, const RollingTable&, float keep, float weight);
+void take_rolling(const Stream&, const RollingTable&, float keep, const StepState*);
 
 // Integers of 0 to 2^62 as four floats of 16 bits each, whose sums over at most 256 devices are
 // exact: n of them into 4 n `shared`, and the sums back.

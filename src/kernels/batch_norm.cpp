@@ -1,6 +1,6 @@
 #include "kernels/batch_norm.h"
 
-#include "core/for_each.h"
+#include "core/elementwise.h"
 #include "core/parts.h"
 #include "kernels/with_functor.h"
 
@@ -12,9 +12,13 @@ constexpr float kEpsilon = 1e-5f;  // Darknet (AlexeyAB): under the root
 // Sums of z and z^2 about the channel's first value, so that a large mean does not cancel.
 template <class T>
 struct Moments {
-  View<const T> z;
-  DN_HD Sums<2> operator()(std::int64_t p, std::int64_t c) const {
-    const float d = z.at(p, c) - z.data[c];
+  const T* first;
+  struct Channel {
+    float first;
+  };
+  DN_HD Channel channel(std::int64_t c) const { return {first[c]}; }
+  DN_HD Sums<2> operator()(const Channel& k, float z) const {
+    const float d = z - k.first;
     return {{d, d * d}};
   }
 };
@@ -36,27 +40,35 @@ struct Statistics {
   }
 };
 
-template <class F, class T>
+// (z - mean) inverse_deviation is the normalised value x^.
+struct Normalised {
+  float mean, inverse_deviation, scale, bias;
+  DN_HD float value(float z) const { return (z - mean) * inverse_deviation; }
+  DN_HD float scaled(float normalised) const { return normalised * scale + bias; }
+};
+
+template <class F>
 struct Normalise {
   F f;
   BatchNorm b;
-  View<const T> z;
-  View<T> out;
-  DN_HD void operator()(std::int64_t p, std::int64_t c) const {
-    const float x = (z.at(p, c) - b.mean[c]) * b.inverse_deviation[c];
-    out.at(p, c) = f.value(x * b.scale[c] + b.bias[c]);
+  DN_HD Normalised channel(std::int64_t c) const {
+    return {b.mean[c], b.inverse_deviation[c], b.scale[c], b.bias[c]};
+  }
+  DN_HD float operator()(const Normalised& k, float z) const {
+    return f.value(k.scaled(k.value(z)));
   }
 };
 
-template <class F, class T>
+template <class F>
 struct NormaliseRolling {
   F f;
   BatchNorm b;
-  View<const T> z;
-  View<T> out;
-  DN_HD void operator()(std::int64_t p, std::int64_t c) const {
+  DN_HD Normalised channel(std::int64_t c) const {
     const float r = 1 / math::sqrt(b.rolling_variance[c] + kEpsilon);
-    out.at(p, c) = f.value((z.at(p, c) - b.rolling_mean[c]) * r * b.scale[c] + b.bias[c]);
+    return {b.rolling_mean[c], r, b.scale[c], b.bias[c]};
+  }
+  DN_HD float operator()(const Normalised& k, float z) const {
+    return f.value(k.scaled(k.value(z)));
   }
 };
 
@@ -74,24 +86,16 @@ struct BackwardPoint {
   float normalised, gradient;  // x^ and dL/d(scale x^ + bias)
 };
 
-template <class F, class T>
-struct Backward {
-  F f;
-  BatchNorm b;
-  View<const T> z;
-  View<T> gradient;
-  DN_HD BackwardPoint at(std::int64_t p, std::int64_t c) const {
-    const float x = (z.at(p, c) - b.mean[c]) * b.inverse_deviation[c];
-    const float u = x * b.scale[c] + b.bias[c];
-    return {x, gradient.at(p, c) * slope(f, u)};
-  }
-};
+template <class F>
+DN_HD BackwardPoint backward_at(const F& f, const Normalised& k, float z, float gradient) {
+  const float x = k.value(z);
+  return {x, gradient * slope(f, k.scaled(x))};
+}
 
-template <class F, class T>
-struct BackwardSums {
-  Backward<F, T> back;
-  DN_HD Sums<2> operator()(std::int64_t p, std::int64_t c) const {
-    const BackwardPoint v = back.at(p, c);
+template <class F>
+struct BackwardSums : Normalise<F> {
+  DN_HD Sums<2> operator()(const Normalised& k, float z, float gradient) const {
+    const BackwardPoint v = backward_at(this->f, k, z, gradient);
     return {{v.gradient, v.gradient * v.normalised}};
   }
 };
@@ -111,15 +115,23 @@ struct BackwardFinish {
   }
 };
 
-template <class F, class T>
+template <class F>
 struct BackwardInput {
-  Backward<F, T> back;
-  const float* mean;
-  const float* slope;
-  DN_HD void operator()(std::int64_t p, std::int64_t c) const {
-    const BackwardPoint v = back.at(p, c);
-    back.gradient.at(p, c) = back.b.scale[c] * back.b.inverse_deviation[c] *
-                             (v.gradient - mean[c] - v.normalised * slope[c]);
+  F f;
+  BatchNorm b;
+  const float* means;  // of BackwardFinish
+  std::int64_t channels;
+  struct Channel {
+    Normalised normalised;
+    float factor, mean, slope;
+  };
+  DN_HD Channel channel(std::int64_t c) const {
+    const Normalised n = Normalise<F>{f, b}.channel(c);
+    return {n, n.scale * n.inverse_deviation, means[c], means[channels + c]};
+  }
+  DN_HD float operator()(const Channel& k, float z, float gradient) const {
+    const BackwardPoint v = backward_at(f, k.normalised, z, gradient);
+    return k.factor * (v.gradient - k.mean - v.normalised * k.slope);
   }
 };
 
@@ -155,9 +167,9 @@ void batch_norm_forward(const Stream& s, const BatchNorm& b, const TensorView& z
                         const TensorView& out, void* scratch) {
   with_functor(b.activation, z.dtype, [&](auto f, auto element) {
     using T = decltype(element);
-    const View<const T> in = z.as<T>();
-    reduce_channels<2>(s, z.shape, Moments<T>{in}, Statistics<T>{b, in}, scratch);
-    for_each_pixel(s, z.shape, Normalise<decltype(f), T>{f, b, in, out.as<T>()});
+    const View<const T> in = input<T>(z);
+    reduce_channels<2>(s, z.shape, Moments<T>{in.data}, Statistics<T>{b, in}, scratch, in);
+    map_pixels(s, Normalise<decltype(f)>{f, b}, out.as<T>(), in);
   });
 }
 
@@ -165,7 +177,7 @@ void batch_norm_inference(const Stream& s, const BatchNorm& b, const TensorView&
                           const TensorView& out) {
   with_functor(b.activation, z.dtype, [&](auto f, auto element) {
     using T = decltype(element);
-    for_each_pixel(s, z.shape, NormaliseRolling<decltype(f), T>{f, b, z.as<T>(), out.as<T>()});
+    map_pixels(s, NormaliseRolling<decltype(f)>{f, b}, out.as<T>(), input<T>(z));
   });
 }
 
@@ -176,9 +188,11 @@ void batch_norm_backward(const Stream& s, const BatchNorm& b, const TensorView& 
   with_functor(b.activation, z.dtype, [&](auto f, auto element) {
     using F = decltype(f);
     using T = decltype(element);
-    const Backward<F, T> back{f, b, z.as<T>(), to.gradient.as<T>()};
-    reduce_channels<2>(s, z.shape, BackwardSums<F, T>{back}, BackwardFinish{to, means}, partial);
-    if (to.input) for_each_pixel(s, z.shape, BackwardInput<F, T>{back, means, means + z.shape.c});
+    const View<const T> in = input<T>(z), gradient = input<T>(to.gradient);
+    reduce_channels<2>(s, z.shape, BackwardSums<F>{{f, b}}, BackwardFinish{to, means}, partial, in,
+                       gradient);
+    if (to.input)
+      map_pixels(s, BackwardInput<F>{f, b, means, z.shape.c}, to.gradient.as<T>(), in, gradient);
   });
 }
 

@@ -1,6 +1,7 @@
 // Where a launch puts a gradient; and the copies of core/copy.h.
 #pragma once
 #include "core/copy.h"
+#include "core/elementwise.h"
 #include "core/hd.h"
 #include "core/tensor.h"
 
@@ -17,5 +18,15 @@ struct Sink {
     at = add ? at + value : value;
   }
 };
+
+// The same of N channels from `channel` on, in a launch by for_each_vec().
+template <int N, class T>
+DN_HD void put_vec(const Sink<T>& sink, std::int64_t pixel, std::int64_t channel,
+                   const Vec<float, N>& values) {
+  Vec<T, N> stored;
+  if (sink.add) stored = load_vec<N>(sink.to, pixel, channel);
+  for (int k = 0; k < N; ++k) stored[k] = sink.add ? stored[k] + values[k] : values[k];
+  store_vec<N>(sink.to, pixel, channel, stored);
+}
 
 }  // namespace darknet

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "core/for_each.h"
+#include "core/elementwise.h"
 #include "core/math.h"
 #include "kernels/copy.h"
 
@@ -78,18 +78,23 @@ struct MaxForward {
   Geometry g;
   View<const T> in;
   View<T> out;
-  Winner* winners;  // null at inference; of each output element: the place within its window
-  DN_HD void operator()(std::int64_t p, std::int64_t c) const {
-    std::int32_t winner = 0;
-    T max{};
+  View<Winner> winners;  // null at inference; of each output element: the place within its window
+  template <int N>
+  DN_HD void run(std::int64_t p, std::int64_t c) const {
+    Vec<T, N> max{};
+    Vec<Winner, N> winner{};
     bool first = true;
     for_window(g, p, [&](std::int64_t pixel, std::int32_t place) {
-      const T value = in.at(pixel, c);
-      const bool wins = first | (value > max);
-      max = wins ? value : max, winner = wins ? place : winner, first = false;
+      const auto values = load_vec<N>(in, pixel, c);
+      for (int k = 0; k < N; ++k) {
+        const bool wins = first | (values[k] > max[k]);
+        max[k] = wins ? values[k] : max[k];
+        winner[k] = wins ? static_cast<Winner>(place) : winner[k];
+      }
+      first = false;
     });
-    out.at(p, c) = max;
-    if (winners) winners[p * out.shape.c + c] = static_cast<Winner>(winner);
+    store_vec<N>(out, p, c, max);
+    if (winners.data) store_vec<N>(winners, p, c, winner);
   }
 };
 
@@ -113,15 +118,18 @@ template <class T, class Winner>
 struct MaxBackward {
   Geometry g;
   View<const T> gradient;
-  const Winner* winners;
+  View<const Winner> winners;
   Sink<T> in;
-  DN_HD void operator()(std::int64_t p, std::int64_t c) const {
-    float sum = 0;
+  template <int N>
+  DN_HD void run(std::int64_t p, std::int64_t c) const {
+    Vec<float, N> sum{};
     for_windows(g, p, [&](std::int64_t o, std::int32_t place, const Geometry::Window&) {
-      if (static_cast<std::int32_t>(winners[o * gradient.shape.c + c]) == place)
-        sum += gradient.at(o, c);
+      const auto winner = load_vec<N>(winners, o, c);
+      const auto values = load_vec<N>(gradient, o, c);
+      for (int k = 0; k < N; ++k)
+        sum[k] += static_cast<std::int32_t>(winner[k]) == place ? float{values[k]} : 0;
     });
-    in.put(p, c, sum);
+    put_vec<N>(in, p, c, sum);
   }
 };
 
@@ -130,13 +138,17 @@ template <class T, class Winner>
 struct MaxBackwardOfTiles {
   Geometry g;
   View<const T> gradient;
-  const Winner* winners;
+  View<const Winner> winners;
   Sink<T> in;
-  DN_HD void operator()(std::int64_t o, std::int64_t c) const {
-    const auto winner = static_cast<std::int32_t>(winners[o * gradient.shape.c + c]);
-    const float value = gradient.at(o, c);
+  template <int N>
+  DN_HD void run(std::int64_t o, std::int64_t c) const {
+    const auto winner = load_vec<N>(winners, o, c);
+    const auto values = load_vec<N>(gradient, o, c);
     for_window(g, o, [&](std::int64_t pixel, std::int32_t place) {
-      in.put(pixel, c, place == winner ? value : 0);
+      Vec<float, N> share;
+      for (int k = 0; k < N; ++k)
+        share[k] = static_cast<std::int32_t>(winner[k]) == place ? float{values[k]} : 0;
+      put_vec<N>(in, pixel, c, share);
     });
   }
 };
@@ -202,13 +214,13 @@ class LaunchedPool final : public PoolPlan {
     with_types(in.dtype, [&](auto element, auto winner) {
       using T = decltype(element);
       using Winner = decltype(winner);
-      const View<T> from = in.as<T>(), to = out.as<T>();
+      const View<const T> from = input<T>(in);
+      const View<T> to = out.as<T>();
       if (spec_.kind == PoolKind::average)
-        for_each_pixel(s, out_, AverageForward<T>{geometry_, from, to});
-      else
-        for_each_pixel(s, out_,
-                       MaxForward<T, Winner>{geometry_, from, to,
-                                             keeps_ ? static_cast<Winner*>(saved) : nullptr});
+        return for_each_pixel(s, out_, AverageForward<T>{geometry_, from, to});
+      const View<Winner> winners = winners_in<Winner>(keeps_ ? saved : nullptr);
+      for_each_vec<kVecWidth<T>>(s, out_, MaxForward<T, Winner>{geometry_, from, to, winners}, from,
+                                 to, winners);
     });
   }
 
@@ -217,19 +229,27 @@ class LaunchedPool final : public PoolPlan {
     with_types(in_gradient.dtype, [&](auto element, auto winner) {
       using T = decltype(element);
       using Winner = decltype(winner);
-      const View<T> from = out_gradient.as<T>();
+      const View<const T> from = input<T>(out_gradient);
       const Sink<T> to{in_gradient.as<T>(), add};
-      const auto* const winners = static_cast<const Winner*>(saved);
       if (spec_.kind == PoolKind::average)
-        for_each_pixel(s, spec_.in, AverageBackward<T>{geometry_, from, to});
-      else if (geometry_.tiles())
-        for_each_pixel(s, out_, MaxBackwardOfTiles<T, Winner>{geometry_, from, winners, to});
+        return for_each_pixel(s, spec_.in, AverageBackward<T>{geometry_, from, to});
+      const View<const Winner> winners = winners_in<const Winner>(saved);
+      const auto launch = [&](const Shape& shape, const auto& f) {
+        for_each_vec<kVecWidth<T>>(s, shape, f, from, to.to, winners);
+      };
+      if (geometry_.tiles())
+        launch(out_, MaxBackwardOfTiles<T, Winner>{geometry_, from, winners, to});
       else
-        for_each_pixel(s, spec_.in, MaxBackward<T, Winner>{geometry_, from, winners, to});
+        launch(spec_.in, MaxBackward<T, Winner>{geometry_, from, winners, to});
     });
   }
 
  private:
+  template <class Winner, class Memory>
+  View<Winner> winners_in(Memory* saved) const {
+    return {static_cast<Winner*>(saved), out_, out_.c};
+  }
+
   template <class F>
   void with_types(DType type, F f) const {
     with_element(type, [&](auto element) {

@@ -10,8 +10,6 @@
 namespace darknet {
 namespace {
 
-constexpr std::int64_t kRow = 1024;
-
 struct NotFinite {
   const float* x;
   DN_HD std::int64_t operator()(std::int64_t i) const { return x[i] - x[i] == 0 ? 0 : 1; }
@@ -50,19 +48,16 @@ DN_HD inline float clipped(float g, float limit) {
   return limit > 0 ? math::clamp(g, -limit, limit) : g;
 }
 
-// Whether this step updates; an overflow's gradient is cleared.
-DN_HD inline bool updates(const StepState& state, float& gradient) {
-  if (state.status == StepStatus::overflow) gradient = 0;
-  return state.status == StepStatus::update;
-}
-
+// What all elements of a parameter share in one step.
 template <class Rule>
 struct BeginUpdate {
   Rule rule;
+  const UpdateArrays* arrays;
   typename Rule::Step* shared;
-  std::int64_t frozen;
   const StepState* state;
-  DN_HD void operator()(std::int64_t) const { *shared = rule.step(state->iteration - frozen); }
+  DN_HD void operator()(std::int64_t entry) const {
+    shared[entry] = rule.step(state->iteration - arrays[entry].frozen);
+  }
 };
 
 template <class Rule, class States>
@@ -70,42 +65,52 @@ struct Update;
 template <class Rule, std::size_t... k>
 struct Update<Rule, std::index_sequence<k...>> {
   Rule rule;
-  UpdateArrays a;
   float images;
-  const typename Rule::Step* shared;
+  const typename Rule::Step* shared;  // null where it is nothing
   const StepState* state;
-  DN_HD void operator()(std::int64_t i) const {
-    if (!updates(*state, a.gradient[i])) return;
-    const UpdateElement e{clipped(a.gradient[i] / state->loss.scale, a.clip),
-                          state->learning_rate * a.rate_factor, a.decay, images};
+
+  struct Known {
+    UpdateArrays a;
+    typename Rule::Step step;
+    float unscaled, rate;
+    bool updates, clears;
+  };
+  DN_HD Known begin(const UpdateArrays& a, std::int64_t entry) const {
+    const bool active = state->iteration > a.frozen;
+    return {.a = a,
+            .step = shared ? shared[entry] : typename Rule::Step{},
+            .unscaled = 1 / state->loss.scale,  // a power of 2: exact
+            .rate = state->learning_rate * a.rate_factor,
+            .updates = active && state->status == StepStatus::update,
+            .clears = active && state->status == StepStatus::overflow};
+  }
+  DN_HD void operator()(const Known& known, std::int64_t i) const {
+    const UpdateArrays& a = known.a;
+    if (known.clears) a.gradient[i] = 0;
+    if (!known.updates) return;
+    const UpdateElement e{clipped(a.gradient[i] * known.unscaled, a.clip), known.rate, a.decay,
+                          images};
     a.gradient[i] = 0;
-    rule.update(*shared, e, a.value[i], a.states[k][i]...);
+    rule.update(known.step, e, a.value[i], a.states[k][i]...);
   }
 };
 
 struct Average {
-  AverageArrays a;
   const StepState* state;
-  DN_HD void operator()(std::int64_t i) const {
-    if (state->status == StepStatus::update)
-      a.average[i] = a.alpha * a.average[i] + (1 - a.alpha) * a.value[i];
+  struct Known {
+    AverageArrays a;
+    bool changes;
+  };
+  DN_HD Known begin(AverageArrays a, std::int64_t) const {
+    const bool moves = state->iteration > a.frozen;
+    if (!moves) a.alpha = 0;
+    return {a, !moves || state->status == StepStatus::update};
+  }
+  DN_HD void operator()(const Known& known, std::int64_t i) const {
+    const AverageArrays& a = known.a;
+    if (known.changes) a.average[i] = a.alpha * a.average[i] + (1 - a.alpha) * a.value[i];
   }
 };
-
-// An array as rows of kRow elements, whose loop for_each_pixel vectorises, and what is left over.
-template <class F>
-struct InRows {
-  F f;
-  std::int64_t begin;
-  DN_HD void operator()(std::int64_t row, std::int64_t i) const { f(begin + row * kRow + i); }
-};
-
-template <class F>
-void for_each_in_rows(const Stream& s, std::int64_t n, F f) {
-  const std::int64_t rows = n / kRow;
-  for_each_pixel(s, {1, 1, rows, kRow}, InRows<F>{f, 0});
-  for_each_pixel(s, {1, 1, 1, n - rows * kRow}, InRows<F>{f, rows * kRow});
-}
 
 }  // namespace
 
@@ -130,35 +135,27 @@ void check_finite(const Stream& s, const float* gradient, std::int64_t n, StepSt
   for_each(s, 1, MarkNotFinite{count, state});
 }
 
-void begin_update(const Stream& s, const OptimizerStep& step, const StepState* state) {
+void update_parameters(const Stream& s, const ArrayTable<UpdateArrays>& table,
+                       const OptimizerStep& step, const StepState* state) {
   std::visit(
       [&](const auto& rule) {
         using Rule = std::remove_cvref_t<decltype(rule)>;
         using Shared = typename Rule::Step;
-        static_assert(sizeof(Shared) <= kOptimizerStepBytes);
-        if constexpr (!std::is_empty_v<Shared>)
-          for_each(s, 1,
-                   BeginUpdate<Rule>{rule, static_cast<Shared*>(step.shared), step.frozen, state});
-      },
-      step.rule);
-}
-
-void parameter_update(const Stream& s, const UpdateArrays& a, const OptimizerStep& step,
-                      const StepState* state) {
-  std::visit(
-      [&](const auto& rule) {
-        using Rule = std::remove_cvref_t<decltype(rule)>;
         using States = std::make_index_sequence<std::size(Rule::states)>;
-        for_each_in_rows(
-            s, a.n,
-            Update<Rule, States>{rule, a, step.images,
-                                 static_cast<typename Rule::Step*>(step.shared), state});
+        static_assert(sizeof(Shared) <= kOptimizerStepBytes);
+        Shared* shared = nullptr;
+        if constexpr (!std::is_empty_v<Shared>) {
+          shared = static_cast<Shared*>(step.shared);
+          for_each(s, table.size(), BeginUpdate<Rule>{rule, table.list(), shared, state});
+        }
+        for_each_array(s, table, Update<Rule, States>{rule, step.images, shared, state});
       },
       step.rule);
 }
 
-void average_update(const Stream& s, const AverageArrays& a, const StepState* state) {
-  for_each_in_rows(s, a.n, Average{a, state});
+void update_averages(const Stream& s, const ArrayTable<AverageArrays>& table,
+                     const StepState* state) {
+  for_each_array(s, table, Average{state});
 }
 
 }  // namespace darknet

@@ -4,11 +4,16 @@
 // gradients, an error leaves them for whoever asks which layer it was.
 #pragma once
 #include <cstdint>
+#include <limits>
+#include "core/array_table.h"
 #include "core/device.h"
 #include "core/step.h"
 #include "kernels/optimizers.h"
 
 namespace darknet {
+
+// Iterations before the first update of what is never updated.
+inline constexpr std::int64_t kNeverTrained = std::numeric_limits<std::int64_t>::max();
 
 // The arrays of one parameter; all have n elements.
 struct UpdateArrays {
@@ -16,9 +21,10 @@ struct UpdateArrays {
   float* gradient = nullptr;                // is set to zero by the update
   float* states[kMaxOptimizerStates] = {};  // as many as the optimizer has
   std::int64_t n = 0;
-  float rate_factor = 1;  // the layer's
-  float decay = 0;        // 0 for biases and scales
-  float clip = 0;         // limit on |gradient|; 0: none
+  float rate_factor = 1;    // the layer's
+  float decay = 0;          // 0 for biases and scales
+  float clip = 0;           // limit on |gradient|; 0: none
+  std::int64_t frozen = 0;  // iterations before its first update
 };
 
 // Before the first micro-batch: takes over `params`; only an error of an earlier step stays.
@@ -38,26 +44,26 @@ inline constexpr float kFirstLossScale = 65536, kMaxLossScale = 16777216;
 inline constexpr std::int64_t kScaleRaisedAfter = 2000;
 void adapt_loss_scale(const Stream&, StepState*);
 
-// An optimizer in one step: `shared` is device memory for its Step, kOptimizerStepBytes.
+// An optimizer in one step: `shared` is device memory, kOptimizerStepBytes for every entry of the
+// table.
 struct OptimizerStep {
   OptimizerRule rule;
   float images = 1;  // of the step, all subdivisions together
   void* shared = nullptr;
-  std::int64_t frozen = 0;  // iterations before the first update of the parameters
 };
 inline constexpr std::int64_t kOptimizerStepBytes = 64;
-// Of every step, before its updates: what they share. Parameters share it that have been frozen for
-// equally long.
-void begin_update(const Stream&, const OptimizerStep&, const StepState*);
-void parameter_update(const Stream&, const UpdateArrays&, const OptimizerStep&, const StepState*);
+void update_parameters(const Stream&, const ArrayTable<UpdateArrays>&, const OptimizerStep&,
+                       const StepState*);
 
-// average = alpha average + (1 - alpha) value, over n elements.
+// average = alpha average + (1 - alpha) value, over n elements; while the value is frozen it is the
+// value, which a resumed run may have frozen anew.
 struct AverageArrays {
   float* average = nullptr;
   const float* value = nullptr;
   std::int64_t n = 0;
   float alpha = 0;
+  std::int64_t frozen = 0;  // iterations before the first change of the value
 };
-void average_update(const Stream&, const AverageArrays&, const StepState*);
+void update_averages(const Stream&, const ArrayTable<AverageArrays>&, const StepState*);
 
 }  // namespace darknet

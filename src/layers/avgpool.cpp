@@ -1,16 +1,10 @@
 // [avgpool]: the mean over all pixels of an image, channel by channel.
-#include "core/for_each.h"
+#include "core/elementwise.h"
 #include "kernels/copy.h"
 #include "nn/layer.h"
 
 namespace darknet {
 namespace {
-
-template <class T>
-struct Value {
-  View<const T> in;
-  DN_HD Sums<1> operator()(std::int64_t p, std::int64_t c) const { return {{in.at(p, c)}}; }
-};
 
 template <class T>
 struct Mean {
@@ -48,9 +42,9 @@ class AvgpoolLayer final : public Layer {
     with_element(out.dtype, [&](auto element) {
       using T = decltype(element);
       for (std::int64_t n = 0; n < out.shape.n; ++n) {
-        const View<const T> image = in[0].images(n, 1).as<T>();
+        const View<const T> image = input<T>(in[0].images(n, 1));
         const Mean<T> mean{out.images(n, 1).as<T>().data, image.shape.pixels()};
-        reduce_channels<1>(pass.stream, image.shape, Value<T>{image}, mean, pass.workspace);
+        reduce_channels<1>(pass.stream, image.shape, SumOfValues{}, mean, pass.workspace, image);
       }
     });
   }

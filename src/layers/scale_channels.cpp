@@ -1,6 +1,6 @@
 // [scale_channels] from, scale_wh, activation: an earlier layer times the layer before, which has
 // one value per channel of an image, or with scale_wh=1 one per pixel. [sam] from: one per element.
-#include "core/for_each.h"
+#include "core/elementwise.h"
 #include "kernels/copy.h"
 #include "nn/layer_index.h"
 #include "nn/output_activation.h"
@@ -32,12 +32,8 @@ struct Scale {
   }
 };
 
-template <class T>
 struct Product {
-  View<const T> a, b;
-  DN_HD Sums<1> operator()(std::int64_t p, std::int64_t c) const {
-    return {{a.at(p, c) * b.at(p, c)}};
-  }
+  DN_HD Sums<1> operator()(float a, float b) const { return {{a * b}}; }
 };
 
 template <class T>
@@ -161,11 +157,12 @@ class ScaleLayer final : public Layer {
   static void sum_images(const Pass& pass, const TensorView& gradient, const TensorView& from,
                          const Sink<T>& to) {
     for (std::int64_t n = 0; n < gradient.shape.n; ++n) {
-      const Product<T> product{gradient.images(n, 1).as<T>(), from.images(n, 1).as<T>()};
+      const TensorView a = gradient.images(n, 1), b = from.images(n, 1);
       Sink<T> one = to;
       one.to.data += n * to.to.pixel_stride;
       one.to.shape.n = 1;
-      reduce_channels<1>(pass.stream, product.a.shape, product, PutSum<T>{one}, pass.workspace);
+      reduce_channels<1>(pass.stream, a.shape, Product{}, PutSum<T>{one}, pass.workspace,
+                         input<T>(a), input<T>(b));
     }
   }
 

@@ -1,22 +1,13 @@
 // [shortcut] from, activation: the layer before plus earlier layers. Where these have other sizes,
 // Darknet's rule: pixels by whole steps, missing channels count as zero.
 #include <algorithm>
-#include "core/for_each.h"
+#include "core/elementwise.h"
 #include "kernels/copy.h"
 #include "nn/layer_index.h"
 #include "nn/output_activation.h"
 
 namespace darknet {
 namespace {
-
-template <class T>
-struct Add {
-  View<const T> a, b;
-  View<T> out;
-  DN_HD void operator()(std::int64_t p, std::int64_t c) const {
-    out.at(p, c) = a.at(p, c) + b.at(p, c);
-  }
-};
 
 // Darknet (shortcut_cpu): for x < min(w1, w2), out[x * sample] += from[x * stride], likewise y,
 // with stride = from / out and sample = out / from, at least 1.
@@ -141,7 +132,7 @@ class ShortcutLayer final : public Layer {
     with_element(out.dtype, [&](auto element) {
       using T = decltype(element);
       if (fit.from == fit.out)
-        for_each_pixel(s, out.shape, Add<T>{a.as<T>(), b.as<T>(), out.as<T>()});
+        map_pixels(s, Plus{}, out.as<T>(), input<T>(a), input<T>(b));
       else
         for_each_pixel(s, out.shape, AddFitted<T>{fit, a.as<T>(), b.as<T>(), out.as<T>()});
     });

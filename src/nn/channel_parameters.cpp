@@ -25,10 +25,7 @@ Parameter make_parameter(const Layer& layer, Role role, const Shape& shape, bool
   p.learning_rate = keys.learning_rate;
   p.update = p.trained() && keys.dont_update != 1 && (normalised || !keys.train_only_bn);
   p.load = !keys.dontload && !(keys.dontloadscales && is_scale(role));
-  if (p.update && layer.context().mode == Mode::training) {
-    p.gradient = Tensor(layer.context().device, shape);
-    p.gradient.zero(stream_of(p.gradient));
-  }
+  p.sums_gradient = p.update && layer.context().mode == Mode::training;
   return p;
 }
 

@@ -36,7 +36,7 @@ std::vector<LayerTraining> trained_layers(std::span<const FreezableLayer> layers
 std::vector<std::int64_t> frozen_iterations(std::span<const FreezableLayer> layers) {
   std::set<std::int64_t> ends{0};  // of freezing, the only iterations after which anything changes
   for (const FreezableLayer& l : layers) ends.insert({l.keys->stopbackward, l.keys->dont_update});
-  std::vector<std::int64_t> all(layers.size());
+  std::vector<std::int64_t> all(layers.size(), kNeverTrained);
   for (auto end = ends.rbegin(); end != ends.rend(); ++end) {
     const std::vector<LayerTraining> next = trained_layers(layers, *end + 1);
     for (std::size_t i = 0; i < layers.size(); ++i)

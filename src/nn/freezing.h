@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/update.h"
 #include "nn/layer.h"
 
 namespace darknet {
@@ -31,7 +32,7 @@ bool freezes(std::int64_t until, std::int64_t iteration);
 std::vector<LayerTraining> trained_layers(std::span<const FreezableLayer>, std::int64_t iteration);
 
 // Of each layer, the last iteration before its first update: 0 where it is trained from the
-// beginning on, or never.
+// beginning on, kNeverTrained where none comes.
 std::vector<std::int64_t> frozen_iterations(std::span<const FreezableLayer>);
 
 // Layers 0 to 5 and 8 of {0..5, 8}: "0-5, 8".

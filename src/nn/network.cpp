@@ -242,6 +242,11 @@ std::vector<Parameter*> Network::parameters(std::int64_t end) const {
   return all;
 }
 
+TensorView Network::gradients() const {
+  const Shape shape = vector_shape(impl_->gradients.bytes() / std::int64_t{sizeof(float)});
+  return {impl_->gradients.data(), DType::f32, shape, shape.c};
+}
+
 void Network::initialise() {
   for (Node& n : impl_->nodes) n.layer->initialise(impl_->options.seed);
 }
@@ -298,10 +303,8 @@ void Network::backward(const Pass& pass) {
 
 MemoryUse Network::memory() const {
   MemoryUse use;
-  for (const Parameter* p : parameters()) {
-    use.parameters += p->value.bytes();
-    use.parameter_gradients += p->gradient.bytes();
-  }
+  for (const Parameter* p : parameters()) use.parameters += p->value.bytes();
+  use.parameter_gradients = impl_->gradients.bytes();
   use.activations = impl_->input.bytes() + impl_->arena.bytes();
   use.workspace = impl_->workspace.bytes();
   return use;

@@ -68,6 +68,10 @@ class Network {
   // Every parameter of layers [0, end), in the order of .weights files.
   std::vector<Parameter*> parameters(std::int64_t end = -1) const;
 
+  // In device memory, f32: the gradients of all parameters one after the other, with zeros between
+  // them; empty at inference.
+  TensorView gradients() const;
+
   // Fresh parameter values from the seed. To be followed by parameters_changed().
   void initialise();
   // Packs weights, folds batch normalisation; after loading or updating parameters.

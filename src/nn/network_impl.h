@@ -40,7 +40,7 @@ struct Network::Impl {
   Shape input_shape;
   DType precision = DType::f32;
   Tensor input;
-  Buffer arena, workspace;
+  Buffer arena, workspace, gradients;
   MemoryPlan plan;
   Tuning algorithms;
   LayerObserver* observer = nullptr;
@@ -56,6 +56,9 @@ struct Network::Impl {
   Mode mode_of(const Node& n) const {
     return n.trains.gradient || n.layer->head() ? options.mode : Mode::inference;
   }
+  std::vector<Parameter*> parameters();
+  std::vector<FreezableLayer> freezable_layers() const;
+  void set_frozen_iterations();
   std::vector<LayerTraining> trained_at(std::int64_t iteration) const;
   bool freeze(const std::vector<LayerTraining>&);
   void plan_anew();

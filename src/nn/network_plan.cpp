@@ -141,11 +141,29 @@ void Network::Impl::plan_arena() {
   plan = plan_memory(blocks);
 }
 
-std::vector<LayerTraining> Network::Impl::trained_at(std::int64_t iteration) const {
+std::vector<Parameter*> Network::Impl::parameters() {
+  std::vector<Parameter*> all;
+  for (Node& n : nodes)
+    for (Parameter* p : n.layer->parameters()) all.push_back(p);
+  return all;
+}
+
+std::vector<FreezableLayer> Network::Impl::freezable_layers() const {
   std::vector<FreezableLayer> layers;
   for (const Node& n : nodes)
     layers.push_back({&n.layer->keys(), n.sources, n.layer->head() != nullptr});
-  return trained_layers(layers, iteration);
+  return layers;
+}
+
+std::vector<LayerTraining> Network::Impl::trained_at(std::int64_t iteration) const {
+  return trained_layers(freezable_layers(), iteration);
+}
+
+void Network::Impl::set_frozen_iterations() {
+  const std::vector<std::int64_t> frozen = frozen_iterations(freezable_layers());
+  for (std::size_t i = 0; i < nodes.size(); ++i)
+    for (Parameter* p : nodes[i].layer->parameters())
+      p->frozen_iterations = p->trained() && !p->update ? kNeverTrained : frozen[i];
 }
 
 // Whether that changes anything.
@@ -170,6 +188,11 @@ void Network::Impl::plan_anew() {
   require_memory(where, options.device, input_shape, training(),
                  static_cast<double>(plan.bytes) + static_cast<double>(bytes));
   try {
+    if (reshapes == 1) {
+      set_frozen_iterations();
+      gradients = allocate_gradients(
+          stream(), parameters(), options.replicas > 1 ? MemoryAccess::peer : MemoryAccess::local);
+    }
     input = Tensor(options.device, input_shape);
     arena = Buffer(options.device, plan.bytes);
     if (bytes > workspace.bytes()) workspace = Buffer(options.device, bytes);

@@ -21,8 +21,6 @@ class Optimizer {
 
   // Whether gradients come as large as StepState::loss says: with precision=f16.
   bool scales_loss() const { return settings_.precision == DType::f16; }
-  // Parameters' gradients that step() reads, in a fixed order: what several devices sum.
-  std::vector<Tensor*> gradients();
 
   // The running average in place of the weights, and back; no effect before the average started.
   bool has_average() const { return averaging_; }
@@ -40,19 +38,18 @@ class Optimizer {
   struct Slot {
     Parameter* parameter = nullptr;
     std::int64_t layer = 0;
-    std::int64_t frozen = 0;  // iterations before its first update
-    float clip = 0;
-    bool trained = false;        // by a step, unless it is frozen then
     std::vector<Tensor> states;  // of OptimizerRule, in its order
     Tensor average;
   };
-  void update(Slot&, const OptimizerStep&, const StepState*);
-  void copy_into_average(Slot&);
+  Slot make_slot(Parameter&, std::int64_t layer) const;
+  UpdateArrays update_of(Slot&) const;
   void start_average();
 
   Network& net_;
   NetSettings settings_;
-  std::vector<Slot> slots_;
+  std::vector<Slot> slots_;  // of all parameters
+  ArrayTable<UpdateArrays> updates_;
+  ArrayTable<AverageArrays> averages_;
   Buffer scratch_, shared_;
   bool averaging_ = false;
 };

@@ -2,6 +2,7 @@
 // of it.
 #pragma once
 #include <cstdint>
+#include <span>
 #include <string>
 #include "core/tensor.h"
 
@@ -11,21 +12,28 @@ enum class Role : std::uint8_t { weights, bias, scale, rolling_mean, rolling_var
 
 struct Parameter {
   Role role = Role::weights;
-  Tensor value;     // weights: shape {out, h, w, in} (OHWI); others {1, 1, 1, n}
-  Tensor gradient;  // dL/dvalue summed over images and subdivisions; empty for statistics and
-                    // inference
+  Tensor value;  // weights: shape {out, h, w, in} (OHWI); others {1, 1, 1, n}
+  // dL/dvalue summed over images and subdivisions, f32: a part of what allocate_gradients() made.
+  // Null for statistics, at inference and where it is never trained.
+  TensorView gradient;
   float learning_rate = 1;  // the layer's factor
   bool update = true;       // dont_update=1, train_only_bn and statistics switch it off
   bool frozen = false;      // at present, with its whole layer: nothing may change it
-  bool load = true;         // dontload, dontloadscales switch it off
+  // How many iterations pass before a step may change it, as an update or as a statistic;
+  // kNeverTrained: all.
+  std::int64_t frozen_iterations = 0;
+  bool sums_gradient = false;  // asks for a gradient
+  bool load = true;            // dontload, dontloadscales switch it off
 
   bool trained() const { return role != Role::rolling_mean && role != Role::rolling_variance; }
   bool updated() const { return trained() && update && !frozen; }  // by a step, at present
-  // Whether a step may change it, as an update or as a statistic.
-  bool moves() const { return !frozen && (update || !trained()); }
   // Where its gradient is summed; null while none is wanted.
-  float* summed_gradient() const { return frozen ? nullptr : gradient.data(); }
+  float* summed_gradient() const { return frozen ? nullptr : static_cast<float*>(gradient.data); }
   bool decays() const { return role == Role::weights; }  // Darknet: no decay on biases and scales
 };
+
+// The gradients of all parameters that ask for one, in one array, so that one launch visits them
+// all: each begins at a multiple of kPartAlignment bytes, and all are zero.
+Buffer allocate_gradients(const Stream&, std::span<Parameter* const>, MemoryAccess);
 
 }  // namespace darknet

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "core/for_each.h"
+#include "core/elementwise.h"
 #include "core/index.h"
 #include "core/rng.h"
 
@@ -31,52 +31,12 @@ TEST(ForEach, ScatteredOrderFindsADependence) {
   EXPECT_FALSE(order_independent(100, [](float* y) { return Running{y}; }));
 }
 
-struct Mark {
-  View<std::int64_t> to;
-  void operator()(std::int64_t p, std::int64_t c) const { to.at(p, c) += 1 + p * to.shape.c + c; }
-};
-
-// What 32 bits count is a box of a launch; the boxes together are the tensor, each element once.
-TEST(ForEachElement, BoxesOfAnySizeVisitEveryElementOnce) {
-  const Shape shape{1, 3, 7, 10};
-  for (const std::int64_t max : {kMaxAtOnce, std::int64_t{210}, std::int64_t{64}, std::int64_t{10},
-                                 std::int64_t{9}, std::int64_t{4}, std::int64_t{1}})
-    for (const Order order : {Order::parallel, Order::scattered}) {
-      std::vector<std::int64_t> marks(210);
-      const View<std::int64_t> view{marks.data(), shape, shape.c};
-      for_each_element({.order = order}, shape.pixels(), shape.c, Mark{view}, max);
-      for (std::size_t i = 0; i < marks.size(); ++i)
-        ASSERT_EQ(marks[i], static_cast<std::int64_t>(i) + 1) << "boxes of " << max;
-    }
-}
-
-struct Visited {
-  std::int64_t *pixel, *channel;
-  void operator()(std::int64_t p, std::int64_t c) const { *pixel = p, *channel = c; }
-};
-
-TEST(ForEachElement, NarrowIndicesAreThoseOfWideOnes) {
-  constexpr std::int64_t kFirst = std::int64_t{1} << 40;
-  for (const std::int64_t channels : {std::int64_t{1}, std::int64_t{3}, std::int64_t{255},
-                                      std::int64_t{1} << 20, kMaxAtOnce - 1, kMaxAtOnce})
-    for (const std::int64_t i : {std::int64_t{0}, std::int64_t{65537}, kMaxAtOnce - 1}) {
-      std::int64_t pixel = -1, channel = -1;
-      PixelElement<Visited>{
-          {&pixel, &channel}, kFirst, 2 * kFirst, static_cast<std::uint32_t>(channels)}(i);
-      EXPECT_EQ(pixel, kFirst + i / channels) << channels;
-      EXPECT_EQ(channel, 2 * kFirst + i % channels) << channels;
-    }
-}
-
 struct Value {
   const float* x;
   double operator()(std::int64_t i) const { return x[i]; }
 };
-struct PixelValue {
-  View<const float> x;
-  Sums<2> operator()(std::int64_t p, std::int64_t c) const {
-    return {{x.at(p, c), x.at(p, c) * x.at(p, c)}};
-  }
+struct ValueAndSquare {
+  Sums<2> operator()(float x) const { return {{x, x * x}}; }
 };
 struct Store {
   double* out;
@@ -113,9 +73,9 @@ TEST(ReduceChannels, SumsEveryChannelInAnyOrder) {
     for (std::int64_t c = 0; c < shape.c; ++c)
       expected[2 * c] += view.at(p, c), expected[2 * c + 1] += view.at(p, c) * view.at(p, c);
   std::vector<char> scratch(reduce_channels_scratch(shape, 2));
-  reduce_channels<2>({}, shape, PixelValue{view}, Store{a.data()}, scratch.data());
-  reduce_channels<2>({.order = Order::scattered}, shape, PixelValue{view}, Store{b.data()},
-                     scratch.data());
+  reduce_channels<2>({}, shape, ValueAndSquare{}, Store{a.data()}, scratch.data(), view);
+  reduce_channels<2>({.order = Order::scattered}, shape, ValueAndSquare{}, Store{b.data()},
+                     scratch.data(), view);
   for (int i = 0; i < 10; ++i) EXPECT_NEAR(a[i], expected[i], 1e-4);
   EXPECT_EQ(a, b);
 }

@@ -36,18 +36,18 @@ struct Left {
 
 Left passes(Trial& t) {
   Left left;
-  const auto keep = [&](const std::string& what, const Tensor& tensor) {
-    if (!tensor.empty()) left.tensors.emplace_back(what, tensor.to_host(t.stream));
+  const auto keep = [&](const std::string& what, const TensorView& tensor) {
+    if (tensor) left.tensors.emplace_back(what, to_host(t.stream, tensor));
   };
   for (const bool add : {false, true}) {
     t.forward();
-    keep("output", t.out);
+    keep("output", t.out.view());
     if (const Head* const head = t.layer->head())
       left.losses.emplace_back("loss", head->telemetry(t.stream).loss());
     t.backward(add, add ? 2.5f : NAN);
-    for (const Tensor& g : t.in_gradient) keep("gradient of the input", g);
+    for (const Tensor& g : t.in_gradient) keep("gradient of the input", g.view());
     for (const Parameter* p : t.layer->parameters()) {
-      keep("parameter", p->value);
+      keep("parameter", p->value.view());
       keep("gradient of a parameter", p->gradient);
     }
   }

@@ -232,7 +232,7 @@ std::vector<std::vector<float>> classifier_gradients(const Device& device) {
   }
   std::vector<std::vector<float>> all;
   for (const Parameter* p : net.parameters())
-    if (!p->gradient.empty()) all.push_back(p->gradient.to_host(net.stream()));
+    if (p->gradient) all.push_back(to_host(net.stream(), p->gradient));
   return all;
 }
 

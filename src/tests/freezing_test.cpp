@@ -319,7 +319,7 @@ std::vector<float> gradient_below(const std::string& type, const std::string& ke
   const auto from_above = random_pixels(above.shape.size(), 9);
   std::copy(from_above.begin(), from_above.end(), above.data);
   net.backward(pass);
-  return net.layer(0).parameters().back()->gradient.to_host({});
+  return to_host(Stream{}, net.layer(0).parameters().back()->gradient);
 }
 
 TEST(Freezing, GradientsPassAsThroughTheFoldedLayer) {

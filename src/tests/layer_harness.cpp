@@ -103,9 +103,11 @@ Trial::Trial(const LayerSample& s, Mode m, Order order, DType wanted, Ops& libra
     targets.copy_from(stream, s.targets);
   }
   put_truths(*this);
+  const std::vector<Parameter*> parameters = layer->parameters();
+  gradients = allocate_gradients(stream, parameters, MemoryAccess::local);
   layer->initialise(5);
   std::uint64_t k = 300;
-  for (Parameter* p : layer->parameters()) {
+  for (Parameter* p : parameters) {
     const bool positive = p->role == Role::scale || p->role == Role::rolling_variance;
     fill_random(p->value, k++, positive ? .5f : -.6f, positive ? 1.5f : .6f);
   }
@@ -184,9 +186,9 @@ void Trial::expect_guards() const {
     EXPECT_TRUE(t->buffer().guards_intact());
   EXPECT_TRUE(saved.guards_intact());
   EXPECT_TRUE(workspace.guards_intact());
+  EXPECT_TRUE(gradients.guards_intact());
   for (const Parameter* p : layer->parameters()) {
     EXPECT_TRUE(p->value.buffer().guards_intact());
-    EXPECT_TRUE(p->gradient.buffer().guards_intact());
   }
 }
 

@@ -83,6 +83,7 @@ struct Trial {
   Requirements needs;
   std::vector<Tensor> in, in_gradient;
   Tensor out, out_gradient, loss_weights, targets;
+  Buffer gradients;  // of the parameters
   Buffer saved, workspace, truth_boxes, truth_counts;
   StepState step;
   Buffer device_step;  // a copy of `step` for a device that cannot read the host's memory

@@ -164,9 +164,7 @@ struct UpdateCase {
   }
   void update(const OptimizerRule& rule) {
     char shared[kOptimizerStepBytes];
-    const OptimizerStep step{rule, 4, shared};
-    begin_update({}, step, &state);
-    parameter_update({}, arrays(), step, &state);
+    update_parameters({}, {{}, {arrays()}}, {rule, 4, shared}, &state);
   }
 };
 
@@ -248,7 +246,7 @@ TEST(Update, AStepThatIsNotFiniteChangesNothing) {
   check_finite({}, c.g.data(), 3, &c.state, scratch.data());
   EXPECT_EQ(c.state.status, StepStatus::non_finite);
   c.update(optimizers::Sgd{.9f});
-  average_update({}, {c.states[0].data(), c.w.data(), 3, .5f}, &c.state);
+  update_averages({}, {{}, {{c.states[0].data(), c.w.data(), 3, .5f}}}, &c.state);
   EXPECT_EQ(c.w, (std::vector<float>{1, -2, 3}));
   EXPECT_EQ(c.states[0], (std::vector<float>{.1f, .2f, .3f}));
   EXPECT_EQ(c.g[0], .5f);  // the gradients stay for whoever asks which layer it was

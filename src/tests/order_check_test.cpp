@@ -1,7 +1,7 @@
 // Launches that are wrong on purpose: what the check of their order must find.
 #include <gtest/gtest.h>
 
-#include "core/for_each.h"
+#include "core/elementwise.h"
 #include "tests/order_check.h"
 
 namespace darknet {
@@ -91,10 +91,6 @@ bool reduction_is_sound(Make make) {
   });
 }
 
-struct PixelSum {
-  View<const float> x;
-  Sums<1> operator()(std::int64_t p, std::int64_t c) const { return {{x.at(p, c)}}; }
-};
 struct Store {
   double* to;
   void operator()(std::int64_t c, const double* sums) const { to[c] = sums[0]; }
@@ -110,8 +106,8 @@ bool finish_is_sound() {
   return same_in_any_order([&](const Stream& s) {
     std::vector<double> found(to_size(kShape.c));
     const Buffer scratch({}, reduce_channels_scratch(kShape, 1));
-    const View<const float> view = x.view().as<>();
-    reduce_channels<1>(s, kShape, PixelSum{view}, Finish{found.data()}, scratch.data());
+    reduce_channels<1>(s, kShape, SumOfValues{}, Finish{found.data()}, scratch.data(),
+                       input<float>(x.view()));
     Bytes all;
     append(all, found);
     return all;

@@ -141,8 +141,8 @@ std::vector<HalfSample> half_samples() {
 }
 
 // The largest difference of two tensors in roundings of `type` at the largest magnitude (or 1).
-double roundings(const Tensor& half, const Tensor& wide, DType type) {
-  const auto got = half.to_host({}), expected = wide.to_host({});
+double roundings(const TensorView& half, const TensorView& wide, DType type) {
+  const auto got = to_host(Stream{}, half), expected = to_host(Stream{}, wide);
   EXPECT_EQ(got.size(), expected.size());
   double largest = 1, apart = 0;
   for (std::size_t i = 0; i < got.size(); ++i) {
@@ -170,7 +170,7 @@ class HalfLayerTest : public testing::TestWithParam<HalfSample> {
     return wide;
   }
   // Every stored number is rounded once; sums of several such may be off by a few roundings.
-  void expect_near(const Tensor& half, const Tensor& wide, const std::string& what) const {
+  void expect_near(const TensorView& half, const TensorView& wide, const std::string& what) const {
     EXPECT_LT(roundings(half, wide, GetParam().type), 4) << what;
   }
 };
@@ -185,17 +185,18 @@ TEST_P(HalfLayerTest, ComputesWhatItDoesInF32) {
     Trial half = trial(mode), wide = wide_twin(half);
     half.forward(), wide.forward();
     half.expect_guards();
-    expect_near(half.out, wide.out, "output");
+    expect_near(half.out.view(), wide.out.view(), "output");
     if (mode == Mode::inference) continue;
     half.backward(false, NAN), wide.backward(false, NAN);
     half.expect_guards();
     for (std::size_t i = 0; i < half.in.size(); ++i)
-      expect_near(half.in_gradient[i], wide.in_gradient[i], cat("gradient of input ", i));
+      expect_near(half.in_gradient[i].view(), wide.in_gradient[i].view(),
+                  cat("gradient of input ", i));
     const auto ph = half.layer->parameters(), pw = wide.layer->parameters();
     for (std::size_t i = 0; i < ph.size(); ++i) {
       EXPECT_EQ(ph[i]->value.dtype(), DType::f32);
-      expect_near(ph[i]->value, pw[i]->value, cat("parameter ", i));
-      if (!ph[i]->gradient.empty())
+      expect_near(ph[i]->value.view(), pw[i]->value.view(), cat("parameter ", i));
+      if (ph[i]->gradient)
         expect_near(ph[i]->gradient, pw[i]->gradient, cat("gradient of parameter ", i));
     }
   }
@@ -216,7 +217,8 @@ TEST_P(HalfLayerTest, AnyOrderGivesTheSameBytesAndGradientsAdd) {
   }
   const auto pa = a.layer->parameters(), pb = b.layer->parameters();
   for (std::size_t i = 0; i < pa.size(); ++i)
-    EXPECT_EQ(pa[i]->gradient.to_host({}), pb[i]->gradient.to_host({})) << "parameter " << i;
+    EXPECT_EQ(to_host(Stream{}, pa[i]->gradient), to_host(Stream{}, pb[i]->gradient))
+        << "parameter " << i;
 }
 
 // Negative control: what bf16 makes of a convolution is not within the tolerance of f16.
@@ -228,13 +230,14 @@ TEST(HalfTolerance, ReportsTheTypesApart) {
   Trial wide(*sample, Mode::inference, Order::parallel, DType::f32, reference_ops());
   Trial half(*sample, Mode::inference, Order::parallel, DType::bf16, reference_ops());
   wide.forward(), half.forward();
-  EXPECT_LT(roundings(half.out, wide.out, DType::bf16), 4);
-  EXPECT_GT(roundings(half.out, wide.out, DType::f16), 4);
+  EXPECT_LT(roundings(half.out.view(), wide.out.view(), DType::bf16), 4);
+  EXPECT_GT(roundings(half.out.view(), wide.out.view(), DType::f16), 4);
   Tensor spoilt({}, wide.out.shape());
   std::vector<float> values = wide.out.to_host({});
   values.back() += .02f;
   spoilt.copy_from({}, values);
-  EXPECT_GT(roundings(spoilt, wide.out, DType::f16), 4) << "one element in many is noticed";
+  EXPECT_GT(roundings(spoilt.view(), wide.out.view(), DType::f16), 4)
+      << "one element in many is noticed";
 }
 
 INSTANTIATE_TEST_SUITE_P(Samples, HalfLayerTest, testing::ValuesIn(half_samples()), half_name);

@@ -1,10 +1,11 @@
 #include "train/all_reduce.h"
 
+#include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "core/device_guard.h"
 #include "core/index.h"
-#include "kernels/all_reduce.h"
 #include "kernels/batch_norm.h"
 #include "nn/running_values.h"
 #include "nn/weights.h"
@@ -12,11 +13,14 @@
 namespace darknet {
 namespace {
 
-std::vector<Parameter*> rolling(const Network& net) {
-  std::vector<Parameter*> found;
-  for (Parameter* p : net.parameters())
-    if (!p->trained()) found.push_back(p);
-  return found;
+// Of all statistics, without the places where they are kept and summed.
+std::vector<RollingArrays> rolling_arrays(const Network& net) {
+  std::vector<RollingArrays> all;
+  for (const Parameter* p : net.parameters())
+    if (!p->trained())
+      all.push_back(
+          {.value = p->value.data(), .n = p->value.size(), .frozen = p->frozen_iterations});
+  return all;
 }
 
 const Stream& stream_of(const Replica& s) { return s.net->stream(); }
@@ -24,65 +28,69 @@ Memory& memory_of(const Replica& s) { return memory(stream_of(s).device.type); }
 const Device& device_of(const Replica& s) { return stream_of(s).device; }
 
 float* floats(const Buffer& b) { return static_cast<float*>(b.data()); }
-std::size_t bytes_of(const Tensor& t) { return to_size(t.bytes()); }
+std::int64_t floats_of(std::int64_t bytes) { return bytes / std::int64_t{sizeof(float)}; }
+std::size_t bytes_of(std::int64_t n) { return to_size(n) * sizeof(float); }
 
 }  // namespace
+
+std::array<AllReduce::Summed, 2> AllReduce::Place::summed() const {
+  const TensorView gradients = replica.net->gradients();
+  return {{{gradients.as<>().data, gradients.shape.size()},
+           {floats(shared), floats_of(shared.bytes())}}};
+}
+
+AllReduce::Place AllReduce::make_place(const Replica& replica, StepState* state) {
+  Place p{.replica = replica, .state = state};
+  const Device& device = device_of(replica);
+  const DeviceGuard guard(device);
+  std::vector<RollingArrays> rolling = rolling_arrays(*replica.net);
+  std::int64_t statistics = 0, n = 1;
+  for (const RollingArrays& r : rolling) statistics += r.n;
+  for (const RunningAt& at : running_values(*replica.net))
+    n += kFloatsPerInteger * at.values->sums();
+  p.shared =
+      Buffer(device, static_cast<std::int64_t>(bytes_of(statistics + n)), MemoryAccess::peer);
+  p.kept = Buffer(device, static_cast<std::int64_t>(bytes_of(statistics)));
+  std::int64_t at = 0;
+  for (RollingArrays& r : rolling) {
+    r.kept = floats(p.kept) + at;
+    r.shared = floats(p.shared) + at;
+    at += r.n;
+  }
+  p.rolling = {stream_of(replica), std::move(rolling)};
+  p.packed = streams(device.type).event(device);
+  p.taken = streams(device.type).event(device);
+  return p;
+}
 
 AllReduce::AllReduce(const std::vector<Replica>& replicas, const std::vector<StepState*>& states,
                      std::int64_t micro_batches, bool in_order) {
   keep_ = std::pow(kRollingKeep, static_cast<float>(micro_batches));
   std::vector<Device> devices;
   for (std::size_t d = 0; d < replicas.size(); ++d) {
-    const Replica& replica = replicas[d];
-    Place p{.replica = replica, .state = states[d]};
-    const Device& device = stream_of(replica).device;
-    devices.push_back(device);
-    std::int64_t n = 1;
-    for (const Tensor* g : replica.optimizer->gradients()) n += g->size();
-    for (const Parameter* r : rolling(*replica.net)) {
-      n += r->value.size();
-      p.kept.emplace_back(device, r->value.bytes());
-    }
-    for (const RunningAt& at : running_values(*replica.net))
-      n += kFloatsPerInteger * at.values->sums();
-    floats_ = n;
-    p.shared = Buffer(device, n * std::int64_t{sizeof(float)}, MemoryAccess::peer);
-    p.packed = streams(device.type).event(device);
-    p.taken = streams(device.type).event(device);
-    places_.push_back(std::move(p));
+    places_.push_back(make_place(replicas[d], states[d]));
+    devices.push_back(device_of(replicas[d]));
   }
   const DeviceType type = devices.front().type;
   if (!in_order) library_ = streams(type).all_reduce(devices);
   if (library_) return;
   summed_ = streams(type).event(devices.front());
-  places_.front().incoming = Buffer(devices.front(), places_.front().shared.bytes());
+  std::int64_t largest = 0;
+  for (const Summed& s : places_.front().summed()) largest = std::max(largest, s.n);
+  places_.front().incoming =
+      Buffer(devices.front(), static_cast<std::int64_t>(bytes_of(largest)), MemoryAccess::peer);
 }
 
 void AllReduce::keep_statistics() {
-  for (Place& p : places_) {
+  for (const Place& p : places_) {
     const DeviceGuard guard(device_of(p.replica));
-    const auto statistics = rolling(*p.replica.net);
-    for (std::size_t i = 0; i < statistics.size(); ++i)
-      memory_of(p.replica).copy(stream_of(p.replica), p.kept[i].data(), statistics[i]->value.data(),
-                                bytes_of(statistics[i]->value));
+    keep_rolling(stream_of(p.replica), p.rolling);
   }
 }
 
-template <class Gradient, class Statistics, class Running>
-float* AllReduce::visit(Place& p, Gradient gradient, Statistics statistics, Running running) const {
-  float* at = floats(p.shared);
-  for (const Tensor* g : p.replica.optimizer->gradients()) {
-    gradient(*g, at);
-    at += g->size();
-  }
-  std::size_t i = 0;
-  for (const Parameter* r : rolling(*p.replica.net)) {
-    // Frozen ones are equal everywhere, and stay.
-    if (r->moves())
-      statistics(RollingArrays{r->value.data(), floats(p.kept[i]), at, r->value.size()});
-    ++i;
-    at += r->value.size();
-  }
+template <class Running>
+float* AllReduce::visit(const Place& p, Running running) {
+  float* at = floats(p.shared) + floats_of(p.kept.bytes());
   for (const RunningAt& kept : running_values(*p.replica.net)) {
     running(*kept.values, at);
     at += kFloatsPerInteger * kept.values->sums();
@@ -94,15 +102,10 @@ void AllReduce::pack(Place& p, std::int64_t device) {
   const DeviceGuard guard(device_of(p.replica));
   const Stream& stream = stream_of(p.replica);
   const auto later = static_cast<float>(std::ssize(places_) - 1 - device);
-  float* const error = visit(
-      p,
-      [&](const Tensor& g, float* to) {
-        memory_of(p.replica).copy(stream, to, g.data(), bytes_of(g));
-      },
-      [&](const RollingArrays& r) { share_rolling(stream, r, keep_, std::pow(keep_, later)); },
-      [&](const RunningValues& r, float* to) {
-        share_integers(stream, r.arrays().sums, to, r.sums());
-      });
+  share_rolling(stream, p.rolling, keep_, std::pow(keep_, later));
+  float* const error = visit(p, [&](const RunningValues& r, float* to) {
+    share_integers(stream, r.arrays().sums, to, r.sums());
+  });
   share_error(stream, p.state, error);
   p.packed->record(stream);
 }
@@ -110,39 +113,33 @@ void AllReduce::pack(Place& p, std::int64_t device) {
 void AllReduce::unpack(Place& p) {
   const DeviceGuard guard(device_of(p.replica));
   const Stream& stream = stream_of(p.replica);
-  const float keep = std::pow(keep_, static_cast<float>(places_.size()));
-  const float* const error = visit(
-      p,
-      [&](const Tensor& g, const float* from) {
-        memory_of(p.replica).copy(stream, g.data(), from, bytes_of(g));
-      },
-      [&](const RollingArrays& r) { take_rolling(stream, r, keep); },
-      [&](const RunningValues& r, const float* from) {
-        take_integers(stream, from, r.arrays().sums, r.sums());
-      });
+  take_rolling(stream, p.rolling, std::pow(keep_, static_cast<float>(places_.size())), p.state);
+  const float* const error = visit(p, [&](const RunningValues& r, const float* from) {
+    take_integers(stream, from, r.arrays().sums, r.sums());
+  });
   take_error(stream, error, p.state);
 }
 
-void AllReduce::sum_in_order() {
+void AllReduce::sum_in_order(std::size_t array) {
   Place& first = places_.front();
+  const Summed sum = first.summed()[array];
   const Stream& stream = stream_of(first.replica);
-  const std::size_t bytes = to_size(floats_) * sizeof(float);
   const DeviceGuard guard(device_of(first.replica));
   for (std::size_t d = 1; d < places_.size(); ++d) {
     const Place& p = places_[d];
     p.packed->make_wait(stream);
     memory_of(first.replica)
-        .copy_from(stream, first.incoming.data(), stream_of(p.replica).device, p.shared.data(),
-                   bytes);
-    add_array(stream, floats(first.incoming), floats(first.shared), floats_);
+        .copy_from(stream, first.incoming.data(), device_of(p.replica), p.summed()[array].data,
+                   bytes_of(sum.n));
+    add_array(stream, floats(first.incoming), sum.data, sum.n);
   }
   summed_->record(stream);
   for (std::size_t d = 1; d < places_.size(); ++d) {
     Place& p = places_[d];
     const DeviceGuard other(device_of(p.replica));
     summed_->make_wait(stream_of(p.replica));
-    memory_of(p.replica).copy_from(stream_of(p.replica), p.shared.data(), stream.device,
-                                   first.shared.data(), bytes);
+    memory_of(p.replica).copy_from(stream_of(p.replica), p.summed()[array].data, stream.device,
+                                   sum.data, bytes_of(sum.n));
     p.taken->record(stream_of(p.replica));
   }
   for (std::size_t d = 1; d < places_.size(); ++d) places_[d].taken->make_wait(stream);
@@ -150,16 +147,18 @@ void AllReduce::sum_in_order() {
 
 void AllReduce::run() {
   for (std::size_t d = 0; d < places_.size(); ++d) pack(places_[d], static_cast<std::int64_t>(d));
-  if (library_) {
+  for (std::size_t array = 0; array < places_.front().summed().size(); ++array) {
+    if (!library_) {
+      sum_in_order(array);
+      continue;
+    }
     std::vector<Stream> all;
     std::vector<float*> arrays;
     for (const Place& p : places_) {
       all.push_back(stream_of(p.replica));
-      arrays.push_back(floats(p.shared));
+      arrays.push_back(p.summed()[array].data);
     }
-    library_->run(all, arrays, floats_);
-  } else {
-    sum_in_order();
+    library_->run(all, arrays, places_.front().summed()[array].n);
   }
   for (Place& p : places_) unpack(p);
 }

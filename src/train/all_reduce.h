@@ -3,11 +3,13 @@
 // device after device, the rolling statistics of batch normalisation, whose batch statistics stay
 // each device's own.
 #pragma once
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <vector>
 
 #include "core/step.h"
+#include "kernels/all_reduce.h"
 #include "nn/network.h"
 #include "nn/optimizer.h"
 
@@ -32,28 +34,36 @@ class AllReduce {
   void run();
 
  private:
+  // An array that is summed over the devices; n elements.
+  struct Summed {
+    float* data = nullptr;
+    std::int64_t n = 0;
+  };
   struct Place {
     Replica replica;
     StepState* state = nullptr;
-    // All gradients, then rolling statistics, then what losses keep, then the error.
+    // What is summed apart from the gradients: rolling statistics, what losses keep, the error.
     Buffer shared;
-    std::vector<Buffer> kept;  // rolling statistics from before the step
+    Buffer kept;  // rolling statistics from before the step
+    RollingTable rolling;
     std::unique_ptr<Event> packed, taken;
-    Buffer incoming;  // of the first device: another's `shared`
+    Buffer incoming;  // of the first device: another's array
+
+    std::array<Summed, 2> summed() const;  // gradients, `shared`
   };
-  // Calls gradient(tensor, its place in `shared`), then statistics(arrays), then running(values,
-  // their place), in their fixed order; returns the place of the error.
-  template <class Gradient, class Statistics, class Running>
-  float* visit(Place&, Gradient, Statistics, Running) const;
+  static Place make_place(const Replica&, StepState*);
+  // Calls running(values, their place in `shared`) in a fixed order; returns the place of the
+  // error.
+  template <class Running>
+  static float* visit(const Place&, Running);
   void pack(Place&, std::int64_t device);
   void unpack(Place&);
-  void sum_in_order();
+  void sum_in_order(std::size_t array);
 
   std::vector<Place> places_;
   std::unique_ptr<AllReduceLibrary> library_;
   std::unique_ptr<Event> summed_;
   float keep_ = 1;  // of the rolling statistics, over one device's micro-batches
-  std::int64_t floats_ = 0;
 };
 
 // Makes one equal to another: parameters, and what the optimizer and the losses keep.

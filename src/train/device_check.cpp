@@ -43,8 +43,8 @@ class Collector final : public LayerObserver {
       return;
     }
     for (const Parameter* p : net_.layer(layer).parameters()) {
-      if (p->gradient.empty()) continue;
-      const std::vector<float> g = p->gradient.to_host(net_.stream());
+      if (!p->gradient) continue;
+      const std::vector<float> g = to_host(net_.stream(), p->gradient);
       v.gradient.insert(v.gradient.end(), g.begin(), g.end());
     }
   }

@@ -45,7 +45,7 @@ class NonFiniteFinder final : public LayerObserver {
 std::string non_finite_gradient(Network& net) {
   for (std::int64_t i = 0; i < net.size(); ++i)
     for (const Parameter* p : net.layer(i).parameters()) {
-      if (!p->gradient.empty() && !is_finite(p->gradient.to_host(net.stream())))
+      if (p->gradient && !is_finite(to_host(net.stream(), p->gradient)))
         return net.layer(i).title() + " (its gradients)";
     }
   return "no layer";

@@ -43,8 +43,10 @@ Warp::Warp(Block& block, std::uint32_t first_thread, std::uint32_t threads)
     slot(kLane)[lane] = static_cast<std::uint64_t>(lane);
   }
   fill(kThreads, block.grid().threads);
-  fill(kBlockX, block.index());
+  fill(kBlockX, block.index() % block.grid().blocks);
+  fill(kBlockY, block.index() / block.grid().blocks);
   fill(kBlocks, block.grid().blocks);
+  fill(kRows, block.grid().rows);
   fill(kZero, 0);
   fill(kOne, 1);
   for (const Constant& c : block.kernel().constants) fill(c.slot, c.value);
@@ -228,7 +230,7 @@ unsigned char* Block::generic(Address at, std::int32_t bytes, bool write, Warp& 
 void run_kernel(const Kernel& kernel, const Grid& grid, std::span<const unsigned char> parameters,
                 const Memory& memory, int device, Counts& counts) {
   counts.resize(kernel.code.size());
-  for (std::uint32_t index = grid.blocks; index-- > 0;)
+  for (std::uint32_t index = grid.blocks * grid.rows; index-- > 0;)
     Block(kernel, grid, index, parameters, memory, device, counts).run();
 }
 

@@ -13,7 +13,8 @@
 namespace emulator {
 
 struct Grid {
-  std::uint32_t blocks = 1, threads = 1;  // threads of a block
+  std::uint32_t blocks = 1, threads = 1;  // side by side; threads of a block
+  std::uint32_t rows = 1;                 // of blocks
 };
 
 // Executions of each instruction of a kernel, summed over threads.

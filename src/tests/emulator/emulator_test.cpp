@@ -1947,6 +1947,17 @@ TEST_F(Launch, RunsInItsStream) {
   EXPECT_EQ(launch(a_, p), cudaErrorInvalidResourceHandle);
 }
 
+TEST_F(Launch, HasRowsOfBlocks) {
+  load(
+      "mov.u32 %r2, %ctaid.x;\nmov.u32 %r3, %ctaid.y;\nmov.u32 %r4, %nctaid.x;\n"
+      "mov.u32 %r5, %nctaid.y;\nmad.lo.s32 %r6, %r3, %r4, %r2;\nmul.wide.u32 %rd6, %r6, 4;\n"
+      "add.s64 %rd7, %rd1, %rd6;\nmad.lo.s32 %r7, %r3, 10, %r5;\nst.global.u32 [%rd7], %r7;");
+  int* const p = filled(std::vector<int>(6));
+  EXPECT_EQ(launch(a_, p, dim3(2, 3)), cudaSuccess);
+  EXPECT_EQ(cudaStreamSynchronize(a_), cudaSuccess);
+  EXPECT_EQ(contents(p, 6), (std::vector{3, 3, 13, 13, 23, 23}));
+}
+
 TEST_F(Launch, IsCapturedWithItsArguments) {
   load(kIncrement);
   int* const p = filled(std::vector{5});
@@ -1970,7 +1981,9 @@ TEST_F(Launch, OfASizeThatNoDeviceHasIsRefused) {
   EXPECT_EQ(launch(a_, p, 1, 1025), cudaErrorInvalidConfiguration);
   EXPECT_EQ(launch(a_, p, 0x80000000), cudaErrorInvalidConfiguration);
   EXPECT_EQ(launch(a_, p, 1, 1024), cudaSuccess);
-  EXPECT_NE(launch(a_, p, dim3(1, 2)), cudaSuccess);  // that the emulator does not run
+  EXPECT_EQ(launch(a_, p, dim3(1, 0)), cudaErrorInvalidConfiguration);
+  EXPECT_EQ(launch(a_, p, dim3(1, 65536)), cudaErrorInvalidConfiguration);
+  EXPECT_NE(launch(a_, p, dim3(1, 1, 2)), cudaSuccess);  // that the emulator does not run
   EXPECT_NE(launch(a_, p, 1, dim3(1, 2)), cudaSuccess);
   EXPECT_NE(launch(a_, p, 1, 1, 4), cudaSuccess);
   const int unknown = 0;

@@ -56,8 +56,10 @@ enum SpecialSlot : std::int32_t {
   kThreadX,
   kThreads,  // of a block
   kBlockX,
-  kBlocks,  // of the grid
-  kZero,    // the other indices: launches have one dimension
+  kBlockY,
+  kBlocks,  // of the grid, side by side
+  kRows,    // of blocks
+  kZero,    // the other indices
   kOne,
   kLane,
   kSpecialSlots

@@ -67,17 +67,19 @@ const Kernel& Launches::find(const Registered& r, int device) {
 cudaError_t Launches::launch(const void* host_function, dim3 grid, dim3 block,
                              void* const* arguments, std::size_t dynamic_shared,
                              cudaStream_t stream) {
-  constexpr unsigned kMaxGrid = 2147483647, kMaxThreads = 1024;
-  if (grid.x < 1 || grid.x > kMaxGrid || block.x < 1 || block.x * block.y * block.z > kMaxThreads)
+  constexpr unsigned kMaxGrid = 2147483647, kMaxRows = 65535, kMaxThreads = 1024;
+  if (grid.x < 1 || grid.x > kMaxGrid || grid.y < 1 || grid.y > kMaxRows || block.x < 1 ||
+      block.x * block.y * block.z > kMaxThreads)
     return Gpus::fail(cudaErrorInvalidConfiguration);
   const auto found = kernels_.find(host_function);
   if (found == kernels_.end()) return Gpus::fail(cudaErrorInvalidDeviceFunction);
   const int device = Gpus::current_device();
   const Kernel* kernel = nullptr;
   try {
-    if (grid.y != 1 || grid.z != 1 || block.y != 1 || block.z != 1 || dynamic_shared != 0)
-      throw Fault(FaultKind::instruction,
-                  "the emulator runs grids of one dimension without dynamic shared memory");
+    if (grid.z != 1 || block.y != 1 || block.z != 1 || dynamic_shared != 0)
+      throw Fault(
+          FaultKind::instruction,
+          "the emulator runs rows of blocks of one dimension without dynamic shared memory");
     kernel = &find(found->second, device);
   } catch (const Fault& f) {
     std::fprintf(stderr, "emulated GPU %d: %s\n", device, f.what());
@@ -90,7 +92,7 @@ cudaError_t Launches::launch(const void* host_function, dim3 grid, dim3 block,
     std::memcpy(parameters.data() + p.offset, arguments[k], static_cast<std::size_t>(p.bytes));
   }
   return Gpus::instance().issue(
-      stream, [this, kernel, device, size = Grid{grid.x, block.x}, parameters] {
+      stream, [this, kernel, device, size = Grid{grid.x, block.x, grid.y}, parameters] {
         Counts counts;
         run_kernel(*kernel, size, parameters, Gpus::instance().memory(), device, counts);
         count(*kernel, size, counts);
@@ -101,9 +103,13 @@ void Launches::count(const Kernel& kernel, const Grid& grid, const Counts& count
   Ran& ran = ran_[kernel.name];
   ran.by_cost.resize(static_cast<std::size_t>(Cost::count));
   ++ran.launches;
-  ran.threads += std::uint64_t{grid.blocks} * grid.threads;
-  for (std::size_t k = 0; k < counts.size(); ++k)
-    ran.by_cost[static_cast<std::size_t>(kernel.code[k].cost)] += counts[k];
+  ran.threads += std::uint64_t{grid.blocks} * grid.rows * grid.threads;
+  for (std::size_t k = 0; k < counts.size(); ++k) {
+    const Instruction& i = kernel.code[k];
+    ran.by_cost[static_cast<std::size_t>(i.cost)] += counts[k];
+    if (i.cost == Cost::global_memory)
+      ran.global_bytes += counts[k] * static_cast<std::uint64_t>(i.bytes * i.elements);
+  }
 }
 
 void Launches::write_statistics() const {
@@ -120,7 +126,8 @@ void Launches::write_statistics() const {
     for (std::size_t k = 0; k < ran.by_cost.size(); ++k)
       std::fprintf(out, ", \"%s\": %llu", kNames[k],
                    static_cast<unsigned long long>(ran.by_cost[k]));
-    std::fprintf(out, "}\n");
+    std::fprintf(out, ", \"global_bytes\": %llu}\n",
+                 static_cast<unsigned long long>(ran.global_bytes));
   }
   std::fclose(out);
 }

@@ -36,7 +36,7 @@ class Launches {
     std::string name;
   };
   struct Ran {
-    std::uint64_t launches = 0, threads = 0;
+    std::uint64_t launches = 0, threads = 0, global_bytes = 0;
     std::vector<std::uint64_t> by_cost;
   };
   const Kernel& find(const Registered&, int device);

@@ -212,8 +212,8 @@ class Decoder {
       static const std::map<std::string_view, std::int32_t> special{
           {"%tid.x", kThreadX},   {"%ntid.x", kThreads}, {"%ctaid.x", kBlockX},
           {"%nctaid.x", kBlocks}, {"%tid.y", kZero},     {"%tid.z", kZero},
-          {"%ctaid.y", kZero},    {"%ctaid.z", kZero},   {"%ntid.y", kOne},
-          {"%ntid.z", kOne},      {"%nctaid.y", kOne},   {"%nctaid.z", kOne},
+          {"%ctaid.y", kBlockY},  {"%ctaid.z", kZero},   {"%ntid.y", kOne},
+          {"%ntid.z", kOne},      {"%nctaid.y", kRows},  {"%nctaid.z", kOne},
           {"%laneid", kLane}};
       if (const auto s = special.find(o); s != special.end()) return s->second;
       refuse("unknown register " + std::string(o), where);
