@@ -107,6 +107,17 @@ DN_HD void store_vec(const View<T>& to, std::int64_t pixel, std::int64_t c, cons
 #endif
 }
 
+template <class To, class From, int N>
+DN_HD Vec<To, N> convert(const Vec<From, N>& from) {
+  Vec<To, N> to;
+  for (int k = 0; k < N; ++k)
+    if constexpr (std::is_integral_v<To>)
+      to[k] = static_cast<To>(from[k]);
+    else
+      to[k] = from[k];
+  return to;
+}
+
 // Channels of one thread of a GPU: 16 bytes of the narrowest type.
 template <class... T>
 constexpr int kVecWidth = 16 / std::min({sizeof(T)...});

@@ -81,20 +81,21 @@ struct MaxForward {
   View<Winner> winners;  // null at inference; of each output element: the place within its window
   template <int N>
   DN_HD void run(std::int64_t p, std::int64_t c) const {
-    Vec<T, N> max{};
-    Vec<Winner, N> winner{};
+    Vec<float, N> max{};
+    Vec<std::int32_t, N> winner{};
     bool first = true;
     for_window(g, p, [&](std::int64_t pixel, std::int32_t place) {
       const auto values = load_vec<N>(in, pixel, c);
       for (int k = 0; k < N; ++k) {
-        const bool wins = first | (values[k] > max[k]);
-        max[k] = wins ? values[k] : max[k];
-        winner[k] = wins ? static_cast<Winner>(place) : winner[k];
+        const float value = values[k];
+        const bool wins = first | (value > max[k]);
+        max[k] = wins ? value : max[k];
+        winner[k] = wins ? place : winner[k];
       }
       first = false;
     });
-    store_vec<N>(out, p, c, max);
-    if (winners.data) store_vec<N>(winners, p, c, winner);
+    store_vec<N>(out, p, c, convert<T>(max));
+    if (winners.data) store_vec<N>(winners, p, c, convert<Winner>(winner));
   }
 };
 
