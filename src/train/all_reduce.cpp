@@ -148,6 +148,7 @@ void AllReduce::sum_in_order(std::size_t array) {
 void AllReduce::run() {
   for (std::size_t d = 0; d < places_.size(); ++d) pack(places_[d], static_cast<std::int64_t>(d));
   for (std::size_t array = 0; array < places_.front().summed().size(); ++array) {
+    if (places_.front().summed()[array].n == 0) continue;  // nothing is trained
     if (!library_) {
       sum_in_order(array);
       continue;
