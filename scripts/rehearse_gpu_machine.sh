@@ -4,6 +4,7 @@
 # there. Default: all stages of check_gpu.py on emulated devices, with small networks.
 # In namespaces of its own (no root needed) it hides every Debian package except KEPT and what those
 # need, moves cuDNN and NCCL into Python's nvidia packages, as pip installs them, and has no network.
+# STAGE=a runs one stage; a second call continues, as check_gpu.py does.
 # It works in runs/rehearsal: tree (a copy of what git knows or does not ignore, with data/bccd),
 # prefix (the packages of gpu_packages.sh), out. Needs Debian, nvcc, cuDNN and overlayfs.
 set -euo pipefail
@@ -58,8 +59,10 @@ ip link set lo up
 
 echo "hidden: $(wc -l <"$work/hidden/packages") packages; kept: $(wc -l <"$work/hidden/kept-packages")"
 cd "$work/tree"
-export PYTHONPATH=$site PATH=/usr/local/cuda/bin:/usr/bin:/bin
+export CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)} PYTHONPATH=$site PATH=/usr/local/cuda/bin:/usr/bin:/bin
 if [ $# -eq 0 ]; then
-  set -- scripts/check_gpu.py --small --emulated --prefix "$work/prefix" "$work/out"
+  set -- scripts/check_gpu.py --small --emulated --deadline 100000 --prefix "$work/prefix" \
+    --cmake=-DCMAKE_BUILD_TYPE=RelWithDebInfo --cmake=-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1 \
+    ${STAGE:+--stage "$STAGE"} "$work/out"
 fi
 "$@"
