@@ -304,7 +304,10 @@ class Bench:
         pixels = torch.rand(batch, *self.image).contiguous(memory_format=torch.channels_last)
         self.host = pixels.pin_memory() if self.gpu else pixels
         self.pixels = self.host.to(self.options.device)
-        self.forward = torch.compile(self.net) if mode == "compile" else self.net
+        self.forward = self.net
+        if mode == "compile":  # for this size of batch alone
+            torch._dynamo.reset()
+            self.forward = torch.compile(self.net, dynamic=False)
         if self.options.train:
             with torch.no_grad(), self.autocast():
                 self.targets = [torch.rand_like(out, dtype=torch.float32)

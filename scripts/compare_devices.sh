@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # scripts/compare_devices.sh OUT [DATA [CFG]]: the same trainings on two devices; the
 # curves on one chart, and whether the mean mAPs lie within two standard deviations of the first
-# device's seeds. From the environment: DARKNET (build-gpu/darknet), FIRST and SECOND (flags: "-nogpu",
-# "-i 0"), SEEDS ("1 2 3"), ITERATIONS (300), LEAST (.05: a mean below it has learnt nothing).
+# device's seeds. A second call with the same OUT repeats no training that ended. From the
+# environment: DARKNET (build-gpu/darknet), FIRST and SECOND (flags: "-nogpu", "-i 0"), SEEDS
+# ("1 2 3"), ITERATIONS (300), LEAST (.05: a mean below it has learnt nothing).
 set -euo pipefail
 if [ $# -lt 1 ] || [ $# -gt 3 ] || [[ $1 == -* ]]; then
   echo "usage: scripts/compare_devices.sh OUT [DATA [CFG]]" >&2
@@ -25,10 +26,13 @@ labels=()
 # train NAME FLAGS SEED
 train() {
   local folder=$out/$1-$3
-  # shellcheck disable=SC2086 # the flags are several words
-  "$darknet" detector train "$data" "$cfg" -dont_show -map -mAP_epochs 1000000 -seed "$3" \
-    -max_batches "${ITERATIONS:-300}" -backup "$folder" $2 >"$out/$1-$3.txt" 2>&1 ||
-    { tail -n 5 "$out/$1-$3.txt" >&2; exit 1; }
+  if [ ! -f "$folder/ended" ]; then
+    # shellcheck disable=SC2086 # the flags are several words
+    "$darknet" detector train "$data" "$cfg" -dont_show -map -mAP_epochs 1000000 -seed "$3" \
+      -max_batches "${ITERATIONS:-300}" -backup "$folder" $2 >"$out/$1-$3.txt" 2>&1 ||
+      { tail -n 5 "$out/$1-$3.txt" >&2; exit 1; }
+    touch "$folder/ended"
+  fi
   logs+=("$folder/$(basename "$cfg" .cfg)_log.jsonl")
   labels+=(--label "$1 $3")
 }

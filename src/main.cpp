@@ -17,6 +17,7 @@
 #include "core/out_of_memory.h"
 #include "core/text.h"
 #include "image/decoder_messages.h"
+#include "nn/memory_plan.h"
 
 namespace {
 
@@ -43,6 +44,10 @@ int report(const char* what, int exit_code) {
 // `output_error`: the error number of a write to standard output that failed meanwhile.
 int run(int argc, char** argv, int& output_error) try {
   return darknet::cli::run_program(argc, argv);
+} catch (const darknet::DeviceOutOfMemory& e) {
+  constexpr darknet::Device kDevice{.type = darknet::DeviceType::cuda};
+  return report(darknet::cat(e.what(), "; ", darknet::how_to_need_less(kDevice, true)).c_str(),
+                e.exit_code());
 } catch (const darknet::Error& e) {
   return report(e.what(), e.exit_code());
 } catch (const darknet::OutOfMemory& e) {

@@ -106,6 +106,7 @@ void print_memory(const BenchReport& r) {
       "gradients {:.1f}, activations {:.1f}, workspace {:.1f})\n",
       mib(r.peak_memory), mib(r.memory.total()), mib(r.memory.parameters),
       mib(r.memory.parameter_gradients), mib(r.memory.activations), mib(r.memory.workspace));
+  if (!r.device_memory.empty()) fmt::print("{}\n", r.device_memory);
 }
 
 json json_of(const Spread& s) { return {{"median", s.median}, {"min", s.min}, {"max", s.max}}; }

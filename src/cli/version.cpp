@@ -7,6 +7,7 @@
 #include "core/device.h"
 #include "core/ops.h"
 #include "core/waiting.h"
+#include "image/canvas.h"
 #include "image/image.h"
 
 namespace darknet::cli {
@@ -20,8 +21,8 @@ void add_version(Program& program) {
     if (cards == 0) fmt::print("CUDA: none (this build or this machine has no CUDA device)\n");
     for (int i = 0; i < cards; ++i)
       fmt::print("CUDA: {}\n", ops(DeviceType::cuda).name({DeviceType::cuda, i}));
-    fmt::print("images: {}\ncores: {}\nwaiting threads: {}\n", image_library(),
-               std::thread::hardware_concurrency(), waiting_policy());
+    fmt::print("images: {}\ntext in images: {}\ncores: {}\nwaiting threads: {}\n", image_library(),
+               text_library(), std::thread::hardware_concurrency(), waiting_policy());
     return 0;
   });
 }

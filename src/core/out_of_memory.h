@@ -6,7 +6,15 @@
 #include <string>
 #include <utility>
 
+#include "core/error.h"
+
 namespace darknet {
+
+// A device's own memory: which device, how much was asked for and how much there is.
+class DeviceOutOfMemory : public Error {
+ public:
+  using Error::Error;
+};
 
 class OutOfMemory : public std::bad_alloc {
  public:

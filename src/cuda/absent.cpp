@@ -1,5 +1,5 @@
 // Stands in for the CUDA device: says that there is none and how to get one.
-#include "core/device.h"
+#include "core/device_memory.h"
 #include "core/error.h"
 #include "core/ops.h"
 
@@ -18,6 +18,7 @@ Memory& cuda_memory() { absent(); }
 Streams& cuda_streams() { absent(); }
 Ops& cuda_ops() { absent(); }
 int cuda_device_count() { return 0; }
+MemoryInUse cuda_memory_in_use(const Device&) { absent(); }
 void launch_elsewhere(const Stream&, const std::function<void()>&) { absent(); }
 
 }  // namespace darknet

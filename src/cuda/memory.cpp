@@ -1,14 +1,21 @@
 // Device memory from the driver's own pool, which keeps what is given back for the next request,
 // and copies in the order of a stream.
+#include <array>
+#include <atomic>
+#include <iomanip>
 #include <limits>
 #include <map>
 #include <mutex>
 
-#include "core/device.h"
+#include "core/device_memory.h"
+#include "core/index.h"
+#include "core/out_of_memory.h"
 #include "cuda/calls.h"
 
 namespace darknet {
 namespace {
+
+constexpr std::size_t kMaxDevices = 64;
 
 using cuda::check;
 using cuda::native;
@@ -27,24 +34,22 @@ class CudaMemory final : public Memory {
     const bool pool = traits(device).has_pool;
     const cudaError_t status =
         pool ? cudaMallocAsync(&p, bytes + 1, nullptr) : cudaMalloc(&p, bytes + 1);
-    if (status == cudaErrorMemoryAllocation) {
-      cudaGetLastError();  // a failed allocation is not to be found by the next launch
-      fail("out of memory on ", to_string(device), ": ", bytes, " bytes");
-    }
-    check(status, pool ? "cudaMallocAsync" : "cudaMalloc", cat(bytes, " bytes"));
+    require(status, pool ? "cudaMallocAsync" : "cudaMalloc", device, bytes);
     return p;
   }
-  void release(const Device& device, void* p, std::size_t) noexcept override {
+  void release(const Device& device, void* p, std::size_t bytes) noexcept override {
+    count(device) -= bytes;
     on_device(device, [&] { traits(device).has_pool ? cudaFreeAsync(p, nullptr) : cudaFree(p); });
   }
   // Not from the pool, whose memory only its own device may touch: NCCL reaches into its peers'.
   void* allocate_for_peers(const Device& device, std::size_t bytes) override {
     streams(DeviceType::cuda).use(device);
     void* p = nullptr;
-    check(cudaMalloc(&p, bytes + 1), "cudaMalloc", cat(bytes, " bytes"));
+    require(cudaMalloc(&p, bytes + 1), "cudaMalloc", device, bytes);
     return p;
   }
-  void release_for_peers(const Device& device, void* p, std::size_t) noexcept override {
+  void release_for_peers(const Device& device, void* p, std::size_t bytes) noexcept override {
+    count(device) -= bytes;
     on_device(device, [p] { cudaFree(p); });
   }
   void copy_in(const Stream& s, void* to, const void* from, std::size_t bytes) override {
@@ -85,8 +90,43 @@ class CudaMemory final : public Memory {
     streams(DeviceType::cuda).use(s.device);
     check(cudaStreamSynchronize(native(s)), "cudaStreamSynchronize", to_string(s.device));
   }
+  // What the pool keeps for the next request is free.
+  MemoryInUse in_use(const Device& device) {
+    streams(DeviceType::cuda).use(device);
+    std::size_t free = 0, total = 0;
+    check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo", to_string(device));
+    std::uint64_t reserved = 0, used = 0;
+    if (cudaMemPool_t pool = nullptr; traits(device).has_pool) {
+      check(cudaDeviceGetDefaultMemPool(&pool, device.index), "cudaDeviceGetDefaultMemPool");
+      check(cudaMemPoolGetAttribute(pool, cudaMemPoolAttrReservedMemCurrent, &reserved),
+            "cudaMemPoolGetAttribute");
+      check(cudaMemPoolGetAttribute(pool, cudaMemPoolAttrUsedMemCurrent, &used),
+            "cudaMemPoolGetAttribute");
+    }
+    return {static_cast<std::int64_t>(count(device).load()),
+            static_cast<std::int64_t>(free + (reserved - used))};
+  }
 
  private:
+  // Bytes of all buffers of a device.
+  static std::atomic<std::size_t>& count(const Device& device) {
+    static std::array<std::atomic<std::size_t>, kMaxDevices> bytes{};
+    return bytes.at(to_size(std::int64_t{device.index}));
+  }
+  // That an allocation succeeded, which is then counted.
+  void require(cudaError_t status, const char* call, const Device& device, std::size_t bytes) {
+    if (status == cudaErrorMemoryAllocation) {
+      cudaGetLastError();  // a failed allocation is not to be found by the next launch
+      const MemoryInUse now = in_use(device);
+      const auto mib = [](auto n) { return static_cast<double>(n) / (1 << 20); };
+      throw DeviceOutOfMemory(cat("out of memory on ", to_string(device), ": ", std::fixed,
+                                  std::setprecision(1), mib(bytes), " MiB more were needed where ",
+                                  "this program uses ", mib(now.used), " MiB and ", mib(now.free),
+                                  " MiB are free"));
+    }
+    check(status, call, cat(bytes, " bytes"));
+    count(device) += bytes;
+  }
   // And back to the device that was the thread's.
   template <class F>
   static void on_device(const Device& device, F f) noexcept {
@@ -147,9 +187,14 @@ class CudaMemory final : public Memory {
 
 }  // namespace
 
-Memory& cuda_memory() {
+namespace {
+CudaMemory& the_memory() {
   static CudaMemory memory;
   return memory;
 }
+}  // namespace
+
+Memory& cuda_memory() { return the_memory(); }
+MemoryInUse cuda_memory_in_use(const Device& device) { return the_memory().in_use(device); }
 
 }  // namespace darknet

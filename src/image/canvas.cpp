@@ -35,8 +35,6 @@ void blend_pixel(std::uint8_t* to, std::int64_t channels, std::uint32_t from) {
 
 }  // namespace
 
-int luma_of(const Colour& c) { return (77 * c[0] + 150 * c[1] + 29 * c[2]) / 256; }
-
 Overlay::Overlay(Image& image, std::int64_t x, std::int64_t y, std::int64_t width,
                  std::int64_t height)
     : image_(image),
@@ -87,6 +85,8 @@ std::unique_ptr<Overlay> over_points(Image& image, std::span<const CanvasPoint> 
 
 }  // namespace
 
+bool has_canvas() { return true; }
+
 void draw_polyline(Image& image, std::span<const CanvasPoint> points, const Pen& pen) {
   const auto overlay = over_points(image, points, pen.width / 2);
   if (!overlay) return;
@@ -129,19 +129,6 @@ void fill_polygon(Image& image, std::span<const CanvasPoint> corners, const Colo
   cairo_close_path(c);
   cairo_fill(c);
   overlay->blend();
-}
-
-void fill_rectangle(Image& image, std::int64_t x, std::int64_t y, std::int64_t width,
-                    std::int64_t height, const Colour& colour) {
-  const std::int64_t right = std::min(x + width, image.width),
-                     bottom = std::min(y + height, image.height);
-  const auto grey = static_cast<std::uint8_t>(luma_of(colour));
-  for (std::int64_t row = std::max<std::int64_t>(y, 0); row < bottom; ++row)
-    for (std::int64_t column = std::max<std::int64_t>(x, 0); column < right; ++column)
-      if (image.channels == 1)
-        *image.at(column, row) = grey;
-      else
-        std::copy_n(colour.begin(), 3, image.at(column, row));
 }
 
 }  // namespace darknet

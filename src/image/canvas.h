@@ -12,6 +12,11 @@ namespace darknet {
 using Colour = std::array<std::uint8_t, 3>;  // RGB; a grey image takes its luminance
 int luma_of(const Colour&);                  // 0..255
 
+// Whether lines, discs, areas and text are drawn. False in a build without Cairo and Pango, where
+// they are left out and the first call of any of them warns.
+bool has_canvas();
+std::string text_library();  // which Pango draws text, or "none" and why
+
 struct CanvasPoint {
   float x = 0, y = 0;  // pixels; a pixel's centre lies at .5
 };

@@ -1,6 +1,5 @@
 #include "image/decoder_messages.h"
 
-#include <glib.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +10,10 @@
 #include <new>
 
 #include "core/index.h"
+
+#if defined(DARKNET_GLIB)
+#include <glib.h>
+#endif
 
 namespace darknet {
 namespace {
@@ -43,7 +46,9 @@ ssize_t write_cookie(void*, const char* data, std::size_t bytes) {
   keep_or_write(data, bytes);
   return static_cast<ssize_t>(bytes);
 }
+#endif
 
+#if defined(__GLIBC__) && defined(DARKNET_GLIB)
 // GLib, below Pango, asks stderr for its file descriptor, which a stream of cookies does not have,
 // and ends the program without a word.
 GLogWriterOutput write_glib_message(GLogLevelFlags level, const GLogField* fields, gsize count,
@@ -81,8 +86,10 @@ DecoderMessageStreams::DecoderMessageStreams() {
   std::setvbuf(stream_.get(), nullptr, _IONBF, 0);
   stderr_ = stderr;
   stderr = stream_.get();
+#if defined(DARKNET_GLIB)
   static std::once_flag once;  // GLib takes one writer
   std::call_once(once, [] { g_log_set_writer_func(write_glib_message, nullptr, nullptr); });
+#endif
   cerr_ = std::cerr.rdbuf(&buffer_);
 #endif
 }

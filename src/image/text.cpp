@@ -141,6 +141,8 @@ SharedTypesetter& shared_typesetter() {
 
 }  // namespace
 
+std::string text_library() { return std::string("Pango ") + pango_version_string(); }
+
 TextSize text_size(const std::string& text, const TextStyle& style) {
   SharedTypesetter& shared = shared_typesetter();
   const std::lock_guard lock(shared.mutex);

@@ -41,7 +41,11 @@ MemoryPlan plan_memory(std::span<const Block> blocks) {
   return plan;
 }
 
-const char* how_to_need_less(bool training) {
+const char* how_to_need_less(const Device& device, bool training) {
+  if (device.type != DeviceType::cpu)
+    return training
+               ? "larger subdivisions=, a smaller width= and height=, or precision=f16 need less"
+               : "a smaller width= and height=, or precision=f16 need less";
   return training ? "a smaller batch, more subdivisions or a smaller input need less"
                   : "a smaller input needs less";
 }
@@ -54,7 +58,7 @@ void require_memory(const Where& where, const Device& device, const Shape& input
   if (needed > there)
     fail_at(where, "[net]: ", input.n, " images of ", input.w, 'x', input.h, " at a time need ",
             std::ceil(needed / kGiB), " GiB of memory, there are ", std::floor(there / kGiB), "; ",
-            how_to_need_less(training));
+            how_to_need_less(device, training));
 }
 
 }  // namespace darknet

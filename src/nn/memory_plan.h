@@ -23,7 +23,7 @@ struct MemoryPlan {
 MemoryPlan plan_memory(std::span<const Block>);
 
 // What the user can do about it, as a sentence goes on.
-const char* how_to_need_less(bool training);
+const char* how_to_need_less(const Device&, bool training);
 
 // Throws, naming [net] at `where`, where the device cannot hold `bytes` and the f32 `input`. To be
 // asked before anything is allocated: a system that promises more memory than it has would end the

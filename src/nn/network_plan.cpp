@@ -198,7 +198,7 @@ void Network::Impl::plan_anew() {
     if (bytes > workspace.bytes()) workspace = Buffer(options.device, bytes);
   } catch (const Error& e) {
     fail_at(where, "[net]: activations for an input of ", to_string(input_shape), ": ", e.what(),
-            "; ", how_to_need_less(training()));
+            "; ", how_to_need_less(options.device, training()));
   }
 }
 

@@ -229,7 +229,7 @@ void require_writable_chart(const std::filesystem::path& base) {
 
 void write_chart(const std::filesystem::path& base, const Chart& chart, Theme theme) {
   write_file_atomically(base.string() + ".svg", to_svg(chart));
-  write_image(base.string() + ".png", to_image(chart, theme));
+  if (has_canvas()) write_image(base.string() + ".png", to_image(chart, theme));
 }
 
 }  // namespace darknet

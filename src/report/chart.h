@@ -70,7 +70,7 @@ std::string chart_style();
 Image to_image(const Chart&, Theme = Theme::light);
 // Throws where write_chart() could not write them: to be asked before long work.
 void require_writable_chart(const std::filesystem::path& base);
-// base.svg and base.png, replaced atomically.
+// base.svg and, where has_canvas(), base.png; replaced atomically.
 void write_chart(const std::filesystem::path& base, const Chart&, Theme = Theme::light);
 
 }  // namespace darknet

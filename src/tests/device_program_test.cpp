@@ -17,6 +17,10 @@ class DeviceProgram : public test::CliTest {
   void SetUp() override {
     if (!built_with_cuda() || device_count(DeviceType::cuda) == 0) GTEST_SKIP() << why_no_cuda();
   }
+  static bool emulated() {
+    const char* const preloaded = std::getenv("LD_PRELOAD");
+    return preloaded && std::string_view(preloaded).find("emulated_gpu") != std::string_view::npos;
+  }
   // 20 iterations into a folder of their own; the bytes of the weights.
   std::string trained(const std::string& folder, std::vector<std::string> more) const {
     work_.put(folder + ".data",
@@ -54,9 +58,7 @@ TEST_F(DeviceProgram, TrainsOnTwoDevices) {
 }
 
 TEST_F(DeviceProgram, ReportsWhatBrokeBetweenDevices) {
-  const char* const preloaded = std::getenv("LD_PRELOAD");
-  if (!preloaded || std::string_view(preloaded).find("emulated_gpu") == std::string_view::npos)
-    return;  // a link of a real device does not break on request
+  if (!emulated()) return;  // a link of a real device does not break on request
   setenv("EMULATED_GPU_REFUSE", "all-reduce", 1);
   const CommandResult ran = train({"-gpus", "0,1"});
   unsetenv("EMULATED_GPU_REFUSE");
@@ -66,6 +68,34 @@ TEST_F(DeviceProgram, ReportsWhatBrokeBetweenDevices) {
 TEST_F(DeviceProgram, RefusesDevicesThatAreNotThere) {
   const std::string beyond = std::to_string(device_count(DeviceType::cuda));
   expect_refused(train({"-gpus", "0," + beyond}), "there is no GPU " + beyond);
+}
+
+// Whatever it is that there is no room for, it is said before the first step.
+TEST_F(DeviceProgram, SaysBeforeTheFirstStepThatMemoryIsShort) {
+  if (!emulated()) return;  // a real device has the memory that it has
+  const std::vector<std::string> command{"detector",       "train",          "x.data",
+                                         "x.cfg",          "-gpus",          "0,1",
+                                         "-map",           "-set",           "net.0.max_batches=2",
+                                         "-set",           "net.0.width=96", "-set",
+                                         "net.0.height=96"};
+  int refused = 0, mib = 1;
+  for (CommandResult ran;; ++mib) {
+    ASSERT_LT(mib, 64);
+    setenv("EMULATED_GPU_MEMORY", std::to_string(mib).c_str(), 1);
+    ran = work_.darknet(command);
+    unsetenv("EMULATED_GPU_MEMORY");
+    if (ran.exit_code == 0) {
+      EXPECT_NE(ran.out.find("memory of cuda:0, MiB: parameters "), std::string::npos) << ran.out;
+      EXPECT_NE(ran.out.find("memory of cuda:1, MiB: parameters "), std::string::npos) << ran.out;
+      EXPECT_NE(ran.out.find("evaluation "), std::string::npos) << ran.out;
+      break;
+    }
+    ++refused;
+    expect_refused(ran, "out of memory on cuda:");
+    expect_refused(ran, "larger subdivisions=, a smaller width= and height=, or precision=f16");
+    EXPECT_EQ(ran.out.find("memory of cuda:1"), std::string::npos) << "too late: " << ran.all();
+  }
+  EXPECT_GT(refused, 1);
 }
 
 TEST_F(DeviceProgram, ADemoHasOneNetworkOnAGpu) {

@@ -3,13 +3,16 @@
 // alone and the host none, and a recording holds what it was given. What runs here on every
 // schedule neither forgets a wait nor uses memory too early or too late. It says nothing about nvcc
 // or a card.
+#include <array>
 #include <cstring>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <set>
 #include <utility>
 #include <vector>
 
+#include "core/device_memory.h"
 #include "core/error.h"
 #include "core/index.h"
 #include "core/ops.h"
@@ -55,9 +58,13 @@ class SimulatedMemory final : public Memory {
  public:
   void* allocate(const Device& device, std::size_t bytes) override {
     Queues::use(device);
-    return queues().allocate(device.index, bytes);
+    void* const p = queues().allocate(device.index, bytes);
+    in_use_.at(to_size(std::int64_t{device.index})) += static_cast<std::int64_t>(bytes);
+    return p;
   }
+  std::int64_t in_use(int device) const { return in_use_.at(to_size(std::int64_t{device})); }
   void release(const Device& device, void* p, std::size_t bytes) noexcept override {
+    in_use_.at(to_size(std::int64_t{device.index})) -= static_cast<std::int64_t>(bytes);
     queues().release(device.index, p, bytes);
   }
   void* allocate_for_peers(const Device& device, std::size_t bytes) override {
@@ -142,6 +149,7 @@ class SimulatedMemory final : public Memory {
 
  private:
   std::set<const void*> for_peers_;
+  std::array<std::int64_t, simulated::kDevices> in_use_{};  // bytes
   static void prepare(const Stream& s, const void* on_device, std::size_t bytes) {
     Queues::use(s.device);
     queues().require_memory(s.device.index, on_device, bytes);
@@ -308,6 +316,9 @@ class SimulatedOps final : public Ops {
 
 bool built_with_cuda() { return false; }
 std::string why_no_cuda() { return ""; }
+MemoryInUse cuda_memory_in_use(const Device& device) {
+  return {simulated_memory().in_use(device.index), std::numeric_limits<std::int64_t>::max() / 2};
+}
 int cuda_device_count() { return simulated::kDevices; }
 Memory& cuda_memory() { return simulated_memory(); }
 Streams& cuda_streams() {

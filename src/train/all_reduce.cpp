@@ -81,6 +81,13 @@ AllReduce::AllReduce(const std::vector<Replica>& replicas, const std::vector<Ste
       Buffer(devices.front(), static_cast<std::int64_t>(bytes_of(largest)), MemoryAccess::peer);
 }
 
+std::int64_t AllReduce::bytes(std::size_t place) const {
+  const Place& p = places_[place];
+  std::int64_t all = p.shared.bytes() + p.incoming.bytes();
+  for (const Buffer& kept : p.kept) all += kept.bytes();
+  return all;
+}
+
 void AllReduce::keep_statistics() {
   for (const Place& p : places_) {
     const DeviceGuard guard(device_of(p.replica));

@@ -29,6 +29,8 @@ class AllReduce {
   AllReduce(const std::vector<Replica>&, const std::vector<StepState*>& states,
             std::int64_t micro_batches, bool in_order);
 
+  std::int64_t bytes(std::size_t place) const;  // of the replica there, on its device
+
   void keep_statistics();  // before the first micro-batch of a step
   // After the last micro-batch, before the updates; asks and does not wait.
   void run();

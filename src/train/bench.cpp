@@ -293,6 +293,7 @@ BenchReport Bench::report() {
                 .images = work_->images(),
                 .iterations = std::ssize(iterations_),
                 .memory = net().memory()};
+  if (const auto of_device = work_->device_memory()) r.device_memory = to_string(*of_device);
   report_iterations(r);
   for (std::int64_t i = 0; i < net().size(); ++i) r.layers.push_back(layer_report(i));
   for (const LayerBench& b : r.layers)

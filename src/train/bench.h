@@ -67,6 +67,7 @@ struct BenchReport {
   std::optional<double> idle;      // not on the CPU: share of the time in which the device had no
                                    // work: outside of `phases`, at inference of `layers`
   MemoryUse memory;                // what the network planned
+  std::string device_memory;       // what takes the device's, as a line; "" for the CPU
   std::int64_t peak_memory = 0;    // bytes of the whole process; 0 where it is unknown
   std::optional<ReferenceBench> reference;
 };

@@ -61,6 +61,9 @@ class Training final : public Workload {
   explicit Training(const BenchOptions& o);
   Network& network() override { return net_; }
   std::int64_t images() const override { return net_.settings().batch; }
+  std::optional<MemoryReport> device_memory() override {
+    return memory_report(net_, optimizer_, step_, 0);
+  }
   IterationTimes run() override;
 
  private:

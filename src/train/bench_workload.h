@@ -1,8 +1,10 @@
 // One iteration of what `darknet bench` measures: a forward pass, or a whole training step.
 #pragma once
 #include <memory>
+#include <optional>
 
 #include "train/bench.h"
+#include "train/memory_report.h"
 
 namespace darknet {
 
@@ -17,6 +19,7 @@ class Workload {
   virtual Network& network() = 0;
   virtual std::int64_t images() const = 0;  // per iteration
   virtual IterationTimes run() = 0;
+  virtual std::optional<MemoryReport> device_memory() { return memory_report(network()); }
 };
 
 std::unique_ptr<Workload> make_workload(const BenchOptions&);

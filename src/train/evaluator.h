@@ -45,6 +45,7 @@ class Evaluator {
   // pending, where `stop` said yes meanwhile.
   std::optional<double> evaluate(const Network& trained, std::int64_t iteration,
                                  const std::function<bool()>& stop);
+  std::int64_t bytes() const { return net_.memory().total(); }  // of its network
   void set_algorithms(const Tuning& t) { net_.set_algorithms(t); }
   // A few of its images, spread evenly over the list; null before the first evaluation. A new
   // object each time.

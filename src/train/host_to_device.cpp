@@ -26,6 +26,15 @@ bool all_whole(const StepInput& input, std::int64_t first, std::int64_t count) {
   return true;
 }
 
+// A micro-batch of this size at most, next to `truths`: tiles go up only where they have fewer
+// bytes than the image that they make. Taken before the first step, which then cannot lack it.
+std::int64_t max_bytes(const Network& net, std::int64_t truths) {
+  constexpr std::int64_t kTiles = 4, kAlignment = 64;
+  const Shape in = net.input_shape();
+  const std::int64_t image = in.features() * std::int64_t{sizeof(float)} + kTiles * kAlignment;
+  return part_bytes(sizeof(StepParams)) + truths + 2 * kAlignment + in.n * image;
+}
+
 }  // namespace
 
 HostToDevice::HostToDevice(Network& net)
@@ -40,7 +49,14 @@ HostToDevice::HostToDevice(Network& net)
   for (StagingBuffer& p : staging_) {
     p.copied = streams(device.type).event(device);
     p.unpacked = streams(device.type).event(device);
+    if (!direct()) reserve(p, max_bytes(net, truths_.bytes() + counts_.bytes()));
   }
+}
+
+std::int64_t HostToDevice::bytes() const {
+  std::int64_t all = params_.bytes() + truths_.bytes() + counts_.bytes();
+  for (const StagingBuffer& p : staging_) all += p.there.bytes();
+  return all;
 }
 
 Truths HostToDevice::truths() const {
@@ -64,6 +80,13 @@ std::vector<HostToDevice::Item> HostToDevice::pixels(const StepInput& input,
   return items;
 }
 
+void HostToDevice::reserve(StagingBuffer& p, std::int64_t bytes) {
+  const Device& device = net_.options().device;
+  PinnedBuffer packed(device.type, bytes);
+  p.there = Buffer(device, bytes);
+  p.packed = std::move(packed);  // last: its size says what both hold
+}
+
 // Packs the items and sends them as soon as the staging buffer's last contents have been unpacked.
 void HostToDevice::enqueue(StagingBuffer& p, std::span<const Item> items) {
   const Device& device = net_.stream().device;
@@ -72,10 +95,7 @@ void HostToDevice::enqueue(StagingBuffer& p, std::span<const Item> items) {
   p.copied->wait();  // until then its memory is read
   if (static_cast<std::int64_t>(bytes) > p.packed.bytes()) {
     p.unpacked->wait();
-    const auto room = static_cast<std::int64_t>(bytes + bytes / 4);  // images differ in size
-    PinnedBuffer packed(device.type, room);
-    p.there = Buffer(device, room);
-    p.packed = std::move(packed);  // last: its size says what both hold
+    reserve(p, static_cast<std::int64_t>(bytes + bytes / 4));  // images differ in size
   }
   char* to = p.packed.data();
   for (const Item& i : items) {

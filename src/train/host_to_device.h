@@ -33,6 +33,8 @@ class HostToDevice {
   std::int64_t send(const StepInput&, std::int64_t first, const StepParams& params);
 
   Truths truths() const;
+  // Of the device, where images of another size have not made it grow yet.
+  std::int64_t bytes() const;
   const float* input() const { return in_place_; }  // Pass::input
   const StepParams* params() const { return static_cast<const StepParams*>(params_.data()); }
 
@@ -50,6 +52,7 @@ class HostToDevice {
   // Where the pixels are can be read at once, they are taken from where they lie.
   bool direct() const { return net_.stream().device.type == DeviceType::cpu; }
   std::vector<Item> pixels(const StepInput&, std::int64_t first) const;
+  void reserve(StagingBuffer&, std::int64_t bytes);
   void enqueue(StagingBuffer&, std::span<const Item>);
   void place_pixels(const StepInput&, std::int64_t first, std::span<const Item>, const char* at);
 

@@ -167,6 +167,10 @@ TrainingStep::~TrainingStep() {
     }
 }
 
+StepMemory TrainingStep::memory_use(std::size_t place) const {
+  return {devices_[place]->inputs.bytes(), all_reduce_ ? all_reduce_->bytes(place) : 0};
+}
+
 void TrainingStep::set_loss_scale(const LossScale& scale) {
   StepState state;
   state.loss = scale;

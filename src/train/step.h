@@ -43,6 +43,11 @@ struct StepResult {
 // the step of N; both values and the rule are those of Detectron2's RetinaNet (loss_normalizer).
 inline constexpr double kFirstPositivesAverage = 100, kPositivesMomentum = .9;
 
+struct StepMemory {             // bytes on one device
+  std::int64_t inputs = 0;      // upload buffers
+  std::int64_t all_reduce = 0;  // what several devices exchange
+};
+
 class TrainingStep {
  public:
   TrainingStep(Network&, Optimizer&, std::uint64_t seed);
@@ -65,6 +70,9 @@ class TrainingStep {
 
   // Both, and the error's name where there is one.
   StepResult run(const StepInput&, const StepParams&, std::int64_t seen, bool average);
+
+  // Of the replica at this place, next to its network and optimizer.
+  StepMemory memory_use(std::size_t place) const;
 
   void set_loss_scale(const LossScale&);  // as an earlier training left it
   void set_positives_average(double average) { positives_average_ = average; }  // the same

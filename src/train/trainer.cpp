@@ -23,6 +23,7 @@
 #include "train/interrupt.h"
 #include "train/live_chart.h"
 #include "train/live_page.h"
+#include "train/memory_report.h"
 #include "train/numerics_config.h"
 #include "train/objectness_start.h"
 #include "train/progress.h"
@@ -65,6 +66,7 @@ class Trainer {
   void resume_algorithms();
   void log_plan() const;
   void make_replicas();
+  void log_memory();
   void make_observers();
   void begin_step(const Batch& batch);
   void finish_step();
@@ -210,6 +212,7 @@ void Trainer::start() {
   note_run_length(options_, max_batches(), state_);
   if (state_.iteration < max_batches()) log_plan();
   make_replicas();
+  log_memory();
   make_observers();
 }
 
@@ -325,6 +328,16 @@ void Trainer::make_replicas() {
   step_ = std::make_unique<TrainingStep>(replicas, state_.seed);
   if (state_.loss_scale.scale > 0) step_->set_loss_scale(state_.loss_scale);
   if (state_.positives_average > 0) step_->set_positives_average(state_.positives_average);
+}
+
+void Trainer::log_memory() {
+  if (auto first = memory_report(net_, optimizer_, *step_, 0)) {
+    if (evaluator_) first->evaluation = evaluator_->bytes();
+    log::info(to_string(*first));
+  }
+  for (std::size_t i = 0; i < others_.size(); ++i)
+    if (const auto other = memory_report(others_[i]->net, others_[i]->optimizer, *step_, i + 1))
+      log::info(to_string(*other));
 }
 
 void Trainer::begin_step(const Batch& batch) {

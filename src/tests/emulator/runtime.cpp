@@ -177,6 +177,12 @@ cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int device) {
 cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t pool, cudaMemPoolAttr, void*) {
   return pool ? cudaSuccess : Gpus::fail(cudaErrorInvalidValue);
 }
+// Memory that was given back is free at once.
+cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t pool, cudaMemPoolAttr, void* value) {
+  if (!pool) return Gpus::fail(cudaErrorInvalidValue);
+  *static_cast<std::uint64_t*>(value) = 0;
+  return cudaSuccess;
+}
 cudaError_t cudaMalloc(void** p, std::size_t bytes) {
   const Lock lock(gpus().mutex());
   if (const cudaError_t e = gpus().allow_unsafe_call()) return e;

@@ -1,0 +1,217 @@
+"""Runs steps in stages on a machine whose time is short, for check_gpu.py.
+
+Every step has a deadline of its own and a line in the summary; a failure never ends a stage. What
+passed or failed is kept in a file, so that a call that was cut off is continued by the next one.
+"""
+import dataclasses
+import datetime
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import tarfile
+import time
+
+PASSED, FAILED, FINDINGS, SKIPPED = "passed", "FAILED", "findings", "skipped"
+KEPT_FILES = (".txt", ".json", ".jsonl", ".svg", ".tuning", ".log")
+MAX_LOG = 1 << 20  # bytes of a file in an archive; the middle of a longer one is left out
+MIN_SECONDS = 3    # with less left, no step is begun
+
+
+@dataclasses.dataclass
+class Step:
+    """A command of a stage. `skip`: why it cannot run here. `needs`: a step that must have passed.
+    `informative`: a failure is reported as findings and does not count. `expect`: a regular
+    expression that the output must hold. `environment`: more variables."""
+    stage: str
+    name: str
+    command: list
+    seconds: float = 120
+    needs: str = ""
+    skip: str = ""
+    informative: bool = False
+    expect: str = ""
+    environment: dict = dataclasses.field(default_factory=dict)
+
+
+class Interrupted(Exception):
+    """A signal asked for the end."""
+
+
+def on_signal(number, _):
+    signal.signal(number, signal.SIG_IGN)
+    raise Interrupted(number)
+
+
+def stop(process):
+    """Ends a step with everything that it started; gives up on what a driver holds."""
+    for number, patience in ((signal.SIGTERM, 5), (signal.SIGKILL, 10)):
+        try:
+            os.killpg(process.pid, number)
+            process.wait(patience)
+            return
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
+
+
+class Runner:
+    """`folder`: state and logs of the steps; `out`: the summary and one archive for each stage."""
+
+    def __init__(self, folder, out, deadline, figures):
+        self.folder, self.out, self.figures = folder, out, re.compile(figures)
+        self.end = time.monotonic() + deadline
+        self.state_file = os.path.join(folder, "state.json")
+        os.makedirs(folder, exist_ok=True)
+        os.makedirs(out, exist_ok=True)
+        self.done, self.lines, self.unfinished = {}, [], []
+        if os.path.exists(self.state_file):
+            with open(self.state_file, encoding="utf-8") as file:
+                self.done = json.load(file)
+
+    def forget(self, expression):
+        """Steps of such names run again."""
+        for name in [n for n in self.done if re.fullmatch(expression, n)]:
+            del self.done[name]
+
+    def run(self, steps):
+        """Runs what is not done yet; the exit code."""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, on_signal)
+        code = 0
+        try:
+            for step in steps:
+                self._take(step)
+        except Interrupted as interrupted:
+            code = 128 + interrupted.args[0]
+        left = [s.name for s in steps if s.name not in self.done and s.name not in self._skipped()]
+        if left:
+            self._say(f"not finished: {len(left)} steps, {left[0]} first; the same call continues")
+        self._write(steps)
+        failed = [s for s in steps if self.done.get(s.name, {}).get("result") == FAILED]
+        return code or (1 if failed or left else 0)
+
+    def _skipped(self):
+        return {line.split(":")[0] for line in self.lines if f": {SKIPPED}" in line}
+
+    def _take(self, step):
+        earlier = self.done.get(step.name)
+        left = self.end - time.monotonic()
+        if earlier:
+            self._say(f"{step.name}: {earlier['result']} earlier ({earlier['seconds']:.0f} s)")
+        elif step.skip:
+            self._say(f"{step.name}: {SKIPPED}, {step.skip}")
+        elif left < MIN_SECONDS:
+            return
+        elif step.needs and self.done.get(step.needs, {}).get("result") != PASSED:
+            self._say(f"{step.name}: {SKIPPED}, it needs {step.needs}")
+        else:
+            self._execute(step, left)
+            self._write_summary()
+
+    def _log(self, step):
+        return os.path.join(self.folder, step.name + ".txt")
+
+    def _execute(self, step, left):
+        begin = time.monotonic()
+        with open(self._log(step), "wb") as log:
+            log.write(("$ " + " ".join(step.command) + "\n").encode())
+            log.flush()
+            try:
+                process = subprocess.Popen(
+                    step.command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                    start_new_session=True, env={**os.environ, **step.environment})
+            except OSError as error:
+                self._finish(step, FAILED, begin, str(error))
+                return
+            try:
+                code = process.wait(min(step.seconds, left))
+            except subprocess.TimeoutExpired:
+                stop(process)
+                if left <= step.seconds:  # not its own fault
+                    self._say(f"{step.name}: cut off by the deadline after {left:.0f} s")
+                else:
+                    self._finish(step, FAILED, begin, f"it took longer than {step.seconds:.0f} s")
+                return
+            except Interrupted:
+                stop(process)
+                raise
+        self._finish(step, *self._verdict(step, code, begin))
+
+    def _verdict(self, step, code, begin):
+        if code != 0:
+            return FAILED, begin, f"exit code {code}"
+        with open(self._log(step), encoding="utf-8", errors="replace") as log:
+            text = log.read()
+        if step.expect and not re.search(step.expect, text):
+            return FAILED, begin, f"nothing in its output is {step.expect!r}"
+        skipped = len(set(re.findall(r"^\[  SKIPPED \] (\S+)$", text, re.MULTILINE)))
+        return PASSED, begin, f"{skipped} tests skipped" if skipped else ""
+
+    def _finish(self, step, result, begin, note=""):
+        if result == FAILED and step.informative:
+            result = FINDINGS
+        seconds = time.monotonic() - begin
+        self.done[step.name] = {"result": result, "seconds": round(seconds, 2), "note": note}
+        temporary = self.state_file + ".new"
+        with open(temporary, "w", encoding="utf-8") as file:
+            json.dump(self.done, file, indent=1)
+        os.replace(temporary, self.state_file)
+        self._say(f"{step.name}: {result} ({seconds:.0f} s)" + (f", {note}" if note else ""))
+        if result == FAILED:
+            with open(self._log(step), encoding="utf-8", errors="replace") as log:
+                for line in log.read().splitlines()[-5:]:
+                    print("    " + line, flush=True)
+
+    def _say(self, line):
+        self.lines.append(line)
+        print(line, flush=True)
+
+    def _figures_of(self, step):
+        try:
+            with open(self._log(step), encoding="utf-8", errors="replace") as log:
+                return [line.rstrip() for line in log if self.figures.search(line)]
+        except OSError:
+            return []
+
+    def _write_summary(self, steps=()):
+        stamp = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+        lines = [f"as of {stamp}", *self.lines]
+        for step in steps:
+            if self.done.get(step.name, {}).get("result") == PASSED:
+                lines += [f"{step.name}: {figure}" for figure in self._figures_of(step)]
+        with open(os.path.join(self.out, "summary.txt"), "w", encoding="utf-8") as file:
+            file.write("\n".join(lines) + "\n")
+        return lines
+
+    def _write(self, steps):
+        """The summary with all figures, and the archives."""
+        for line in self._write_summary(steps)[1 + len(self.lines):]:
+            print(line, flush=True)
+        for stage in sorted({s.stage for s in steps}):
+            names = [s.name for s in steps if s.stage == stage]
+            with tarfile.open(os.path.join(self.out, f"stage-{stage}.tar.gz"), "w:gz") as archive:
+                for path in self._files_of(names):
+                    add_shortened(archive, path, os.path.relpath(path, self.folder))
+
+    def _files_of(self, names):
+        """A step's log, and what it left in a folder or files of its name."""
+        for folder, _, files in os.walk(self.folder):
+            for file in sorted(files):
+                path = os.path.join(folder, file)
+                first = os.path.relpath(path, self.folder).split(os.sep)[0]
+                if os.path.splitext(first)[0] in names and file.endswith(KEPT_FILES):
+                    yield path
+
+
+def add_shortened(archive, path, name):
+    with open(path, "rb") as file:
+        data = file.read()
+    if len(data) > MAX_LOG:
+        data = data[:MAX_LOG // 2] + b"\n[...]\n" + data[-MAX_LOG // 2:]
+    info = tarfile.TarInfo(name)
+    info.size, info.mtime = len(data), int(os.path.getmtime(path))
+    archive.addfile(info, io.BytesIO(data))
