@@ -19,32 +19,44 @@ struct ArrayRow {
   std::int32_t entry = 0, row = 0;
 };
 std::vector<ArrayRow> rows_of(std::span<const std::int64_t> sizes);
+template <class Entry>
+std::vector<std::int64_t> sizes_of(std::span<const Entry> entries) {
+  std::vector<std::int64_t> sizes;
+  for (const Entry& e : entries) sizes.push_back(e.n);
+  return sizes;
+}
 
+// The entries, and where launches on another device than the CPU find them and the rows of blocks.
+template <class Entry>
+struct ArrayList {
+  std::span<const Entry> entries;    // in host memory
+  const Entry* on_device = nullptr;  // the same, in the memory of the stream's device
+  const ArrayRow* rows = nullptr;    // likewise
+  std::int64_t blocks = 0;           // how many rows
+};
+
+// A list that stays as it is, with its copy on the device.
 template <class Entry>
 class ArrayTable {
  public:
   ArrayTable() = default;
-  // Copies the list to the device, if that is not the CPU, and waits for the copy.
+  // Waits for the copy.
   ArrayTable(const Stream& s, std::vector<Entry> entries) : entries_(std::move(entries)) {
     if (s.device.type == DeviceType::cpu || entries_.empty()) return;
-    std::vector<std::int64_t> sizes;
-    for (const Entry& e : entries_) sizes.push_back(e.n);
-    const std::vector<ArrayRow> rows = rows_of(sizes);
+    const std::vector<ArrayRow> rows = rows_of(sizes_of(std::span<const Entry>(entries_)));
     blocks_ = std::ssize(rows);
     on_device_ = copied(s, std::span<const Entry>(entries_));
     rows_ = copied(s, std::span<const ArrayRow>(rows));
   }
 
   std::int64_t size() const { return std::ssize(entries_); }
-  std::span<const Entry> entries() const { return entries_; }
-  std::int64_t bytes() const { return on_device_.bytes() + rows_.bytes(); }
-
-  // Where launches read the entries, and the rows of blocks.
-  const Entry* list() const {
-    return on_device_.data() ? static_cast<const Entry*>(on_device_.data()) : entries_.data();
+  ArrayList<Entry> list() const {
+    const bool apart = on_device_.data() != nullptr;
+    return {.entries = entries_,
+            .on_device = apart ? static_cast<const Entry*>(on_device_.data()) : entries_.data(),
+            .rows = static_cast<const ArrayRow*>(rows_.data()),
+            .blocks = blocks_};
   }
-  const ArrayRow* rows() const { return static_cast<const ArrayRow*>(rows_.data()); }
-  std::int64_t blocks() const { return blocks_; }
 
  private:
   template <class T>
@@ -96,23 +108,27 @@ struct ArrayLoop {
 // f(known, i) for every element i of every entry, with known = f.begin(entry, its index): what a
 // thread needs to know of an entry, which it asks for once.
 template <class Entry, class F>
-void for_each_array(const Stream& s, const ArrayTable<Entry>& table, F f) {
+void for_each_array(const Stream& s, const ArrayList<Entry>& list, F f) {
 #if defined(__CUDACC__)
   if (s.device.type == DeviceType::cuda) {
-    if (table.blocks() == 0) return;
-    arrays_kernel<<<static_cast<unsigned>(table.blocks()), kBlock, 0,
-                    static_cast<cudaStream_t>(s.native)>>>(table.list(), table.rows(), f);
+    if (list.blocks == 0) return;
+    arrays_kernel<<<static_cast<unsigned>(list.blocks), kBlock, 0,
+                    static_cast<cudaStream_t>(s.native)>>>(list.on_device, list.rows, f);
     return check_launch();
   }
 #endif
-  for (std::int64_t k = 0; k < table.size(); ++k) {
-    const Entry& entry = table.entries()[to_size(k)];
+  for (std::int64_t k = 0; k < std::ssize(list.entries); ++k) {
+    const Entry& entry = list.entries[to_size(k)];
     if (entry.n == 0) continue;
     using Loop = ArrayLoop<Entry, F>;
     const HostGrid grid{.rows = chunks_of(entry.n, kArrayRow),
                         .columns = std::min(entry.n, kArrayRow)};
     run_on_host(s, grid, Loop{f, entry, k}, Loop::run);
   }
+}
+template <class Entry, class F>
+void for_each_array(const Stream& s, const ArrayTable<Entry>& table, F f) {
+  for_each_array(s, table.list(), f);
 }
 
 }  // namespace DN_TU

@@ -166,15 +166,16 @@ void place(const Stream& stream, const Image& image, const Placement& p, View<fl
 }
 
 void place(const Stream& stream, const DecodedImage& image, const Placement& p, View<float> out) {
-  place_on_device(stream, image.image.pixels.data(), image, p, out);
+  warp(stream, warp_of(image.image.pixels.data(), image, p, out));
 }
 
-void place_on_device(const Stream& stream, const std::uint8_t* pixels, const DecodedImage& image,
-                     const Placement& p, View<float> out) {
+WarpArguments warp_of(const std::uint8_t* pixels, const DecodedImage& image, const Placement& p,
+                      View<float> out) {
   WarpArguments a = warp_of(image.image, p, out);
   a.pixels = pixels;
   std::copy(image.outside.begin(), image.outside.end(), a.fill);
-  warp(stream, a);
+  a.set_pixels();
+  return a;
 }
 
 void place_truths(std::span<const Truth> truths, const Image& image, const Placement& p,

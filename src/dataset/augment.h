@@ -42,9 +42,9 @@ std::vector<Placement> mosaic_placements(const Augmentation&, Rng&, std::span<co
 void place(const Stream&, const DecodedImage&, const Placement&, View<float> out);
 // The same with grey outside the image.
 void place(const Stream&, const Image&, const Placement&, View<float> out);
-// The first on the stream's device: `pixels` are the image's bytes, and lie there like `out`.
-void place_on_device(const Stream&, const std::uint8_t* pixels, const DecodedImage&,
-                     const Placement&, View<float> out);
+// What the first does, on another device: `pixels` are the image's bytes, and lie there like `out`.
+WarpArguments warp_of(const std::uint8_t* pixels, const DecodedImage&, const Placement&,
+                      View<float> out);
 
 // An image on its way into a part of an input image.
 struct PlacedTile {

@@ -146,7 +146,7 @@ void update_parameters(const Stream& s, const ArrayTable<UpdateArrays>& table,
         Shared* shared = nullptr;
         if constexpr (!std::is_empty_v<Shared>) {
           shared = static_cast<Shared*>(step.shared);
-          for_each(s, table.size(), BeginUpdate<Rule>{rule, table.list(), shared, state});
+          for_each(s, table.size(), BeginUpdate<Rule>{rule, table.list().on_device, shared, state});
         }
         for_each_array(s, table, Update<Rule, States>{rule, step.images, shared, state});
       },

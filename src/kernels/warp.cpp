@@ -1,6 +1,8 @@
 #include "kernels/warp.h"
 
-#include "core/for_each.h"
+#include <algorithm>
+
+#include "core/array_table.h"
 #include "core/math.h"
 
 namespace darknet {
@@ -86,20 +88,35 @@ struct WarpPixel {
   }
 };
 
+template <int channels>
+struct WarpPixels {
+  DN_HD WarpPixel<channels> begin(const WarpArguments& a, std::int64_t) const {
+    const Placement& p = a.placement;
+    return {a, p.hue != 0 || p.saturation != 1 || p.exposure != 1};
+  }
+  DN_HD void operator()(const WarpPixel<channels>& pixels, std::int64_t i) const { pixels(i); }
+};
+
 }  // namespace
 
-void warp(const Stream& stream, const WarpArguments& a) {
-  const Placement& to = a.placement;
-  const Rect& part = to.region;
-  const std::int64_t pixels = (part.x1 - part.x0) * (part.y1 - part.y0);
-  if (part.x1 <= part.x0 || part.y1 <= part.y0) return;
-  const bool colour = to.hue != 0 || to.saturation != 1 || to.exposure != 1;
-  if (a.out.shape.c == 3)
-    for_each(stream, pixels, WarpPixel<3>{a, colour});
-  else if (a.out.shape.c == 1)
-    for_each(stream, pixels, WarpPixel<1>{a, colour});
+void WarpArguments::set_pixels() {
+  if (out.shape.c != 1 && out.shape.c != 3)
+    fail("warp: images have 1 or 3 channels, not ", out.shape.c);
+  const Rect& r = placement.region;
+  n = std::max<std::int64_t>(0, r.x1 - r.x0) * std::max<std::int64_t>(0, r.y1 - r.y0);
+}
+
+void warp(const Stream& s, const ArrayList<WarpArguments>& list) {
+  if (list.entries.empty()) return;
+  if (list.entries.front().out.shape.c == 3)
+    for_each_array(s, list, WarpPixels<3>{});
   else
-    fail("warp: images have 1 or 3 channels, not ", a.out.shape.c);
+    for_each_array(s, list, WarpPixels<1>{});
+}
+
+void warp(const Stream& s, WarpArguments a) {
+  a.set_pixels();
+  warp(s, ArrayList<WarpArguments>{.entries = {&a, 1}});
 }
 
 }  // namespace darknet

@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 
+#include "core/array_table.h"
 #include "core/device.h"
 #include "core/tensor.h"
 
@@ -22,6 +23,7 @@ struct Placement {
   float hue = 0, saturation = 1, exposure = 1;
 };
 
+// An entry of a list of arrays: `n` pixels of the input.
 struct WarpArguments {
   // Source, interleaved bytes in the memory of the stream's device; channels as in `out`.
   const std::uint8_t* pixels = nullptr;
@@ -29,8 +31,15 @@ struct WarpArguments {
   View<float> out;  // one image of 1 or 3 channels
   Placement placement;
   float fill[3] = {.5f, .5f, .5f};  // outside the image
+  std::int64_t n = 0;               // pixels of the region; set_pixels() counts them
+
+  // Throws Error where the image has neither 1 nor 3 channels.
+  void set_pixels();
 };
 
-void warp(const Stream&, const WarpArguments&);
+// The regions of the list do not overlap; all images have equally many channels.
+void warp(const Stream&, const ArrayList<WarpArguments>&);
+// A single one, on the CPU.
+void warp(const Stream&, WarpArguments);
 
 }  // namespace darknet

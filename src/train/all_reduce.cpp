@@ -83,9 +83,7 @@ AllReduce::AllReduce(const std::vector<Replica>& replicas, const std::vector<Ste
 
 std::int64_t AllReduce::bytes(std::size_t place) const {
   const Place& p = places_[place];
-  std::int64_t all = p.shared.bytes() + p.incoming.bytes();
-  for (const Buffer& kept : p.kept) all += kept.bytes();
-  return all;
+  return p.shared.bytes() + p.incoming.bytes() + p.kept.bytes();
 }
 
 void AllReduce::keep_statistics() {

@@ -11,8 +11,18 @@
 namespace darknet {
 namespace {
 
+constexpr std::size_t kParallelAbove = 1 << 20;  // bytes that pay for several threads
+
 std::size_t aligned(std::size_t bytes) {
   return to_size(part_bytes(static_cast<std::int64_t>(bytes)));
+}
+
+// Where items lie that are packed one after the other; the last: how many bytes all take.
+template <class Items>
+std::vector<std::size_t> offsets_of(const Items& items) {
+  std::vector<std::size_t> all{0};
+  for (const auto& i : items) all.push_back(all.back() + aligned(i.bytes));
+  return all;
 }
 
 bool has_tiles(const StepInput& input, std::int64_t image) {
@@ -29,10 +39,12 @@ bool all_whole(const StepInput& input, std::int64_t first, std::int64_t count) {
 // A micro-batch of this size at most, next to `truths`: tiles go up only where they have fewer
 // bytes than the image that they make. Taken before the first step, which then cannot lack it.
 std::int64_t max_bytes(const Network& net, std::int64_t truths) {
-  constexpr std::int64_t kTiles = 4, kAlignment = 64;
+  constexpr std::int64_t kTiles = 4, kItems = 5;
+  constexpr std::int64_t kTile = kPartAlignment + sizeof(WarpArguments) + sizeof(ArrayRow);
   const Shape in = net.input_shape();
-  const std::int64_t image = in.features() * std::int64_t{sizeof(float)} + kTiles * kAlignment;
-  return part_bytes(sizeof(StepParams)) + truths + 2 * kAlignment + in.n * image;
+  const std::int64_t rows = in.h * in.w / kArrayRow * std::int64_t{sizeof(ArrayRow)};
+  const std::int64_t image = in.features() * std::int64_t{sizeof(float)} + kTiles * kTile + rows;
+  return std::int64_t{sizeof(StepParams)} + truths + kItems * kPartAlignment + in.n * image;
 }
 
 }  // namespace
@@ -87,49 +99,61 @@ void HostToDevice::reserve(StagingBuffer& p, std::int64_t bytes) {
   p.packed = std::move(packed);  // last: its size says what both hold
 }
 
+// Waits until the staging buffer may be filled, and makes it large enough.
+void HostToDevice::prepare(StagingBuffer& p, std::size_t bytes) {
+  p.copied->wait();  // until then its memory is read
+  if (static_cast<std::int64_t>(bytes) <= p.packed.bytes()) return;
+  p.unpacked->wait();
+  reserve(p, static_cast<std::int64_t>(bytes + bytes / 4));  // images differ in size
+}
+
 // Packs the items and sends them as soon as the staging buffer's last contents have been unpacked.
 void HostToDevice::enqueue(StagingBuffer& p, std::span<const Item> items) {
-  const Device& device = net_.stream().device;
-  std::size_t bytes = 0;
-  for (const Item& i : items) bytes += aligned(i.bytes);
-  p.copied->wait();  // until then its memory is read
-  if (static_cast<std::int64_t>(bytes) > p.packed.bytes()) {
-    p.unpacked->wait();
-    reserve(p, static_cast<std::int64_t>(bytes + bytes / 4));  // images differ in size
-  }
-  char* to = p.packed.data();
-  for (const Item& i : items) {
-    if (i.bytes > 0) std::memcpy(to, i.data, i.bytes);
-    to += aligned(i.bytes);
-  }
+  const std::vector<std::size_t> at = offsets_of(items);
+  char* const to = p.packed.data();
+#pragma omp parallel for schedule(dynamic) if (at.back() > kParallelAbove)
+  for (std::size_t i = 0; i < items.size(); ++i)
+    if (items[i].bytes > 0) std::memcpy(to + at[i], items[i].data, items[i].bytes);
   p.unpacked->make_wait(copies_.get());
-  memory(device.type).send(copies_.get(), p.there.data(), p.packed.data(), bytes);
+  memory(net_.stream().device.type).send(copies_.get(), p.there.data(), to, at.back());
   p.copied->record(copies_.get());
   p.copied->make_wait(net_.stream());
 }
 
 // `at`: where the items lie on the device; null: they are read where they are.
-void HostToDevice::place_pixels(const StepInput& input, std::int64_t first,
-                                std::span<const Item> items, const char* at) {
-  const Stream& stream = net_.stream();
-  Memory& device = memory(stream.device.type);
-  auto item = items.begin();
-  const auto next = [&] {
-    const void* const found = at ? at : item->data;
-    if (at) at += aligned(item->bytes);
-    ++item;
-    return found;
-  };
+std::vector<WarpArguments> HostToDevice::warps(const StepInput& input, std::int64_t first,
+                                               std::span<const Item> items, const char* at) const {
+  const std::vector<std::size_t> offsets = offsets_of(items);
+  std::vector<WarpArguments> all;
+  std::size_t k = 0;
   for (std::int64_t i = 0; i < net_.input_shape().n; ++i) {
-    const TensorView to = net_.input().images(i, 1);
+    const View<float> to = net_.input().images(i, 1).as<>();
     if (!has_tiles(input, first + i)) {
-      const std::size_t bytes = item->bytes;
-      device.copy(stream, to.data, next(), bytes);
+      ++k;
       continue;
     }
-    for (const PlacedTile& p : input.tiles[to_size(first + i)])
-      place_on_device(stream, static_cast<const std::uint8_t*>(next()), *p.image, p.placement,
-                      to.as<>());
+    for (const PlacedTile& p : input.tiles[to_size(first + i)]) {
+      const void* const pixels = at ? at + offsets[k] : items[k].data;
+      all.push_back(warp_of(static_cast<const std::uint8_t*>(pixels), *p.image, p.placement, to));
+      ++k;
+    }
+  }
+  return all;
+}
+
+void HostToDevice::copy_whole_images(const StepInput& input, std::int64_t first,
+                                     std::span<const Item> items, const char* at) {
+  const std::vector<std::size_t> offsets = offsets_of(items);
+  std::size_t k = 0;
+  for (std::int64_t i = 0; i < net_.input_shape().n; ++i) {
+    if (has_tiles(input, first + i)) {
+      k += input.tiles[to_size(first + i)].size();
+      continue;
+    }
+    const void* const from = at ? at + offsets[k] : items[k].data;
+    memory(net_.stream().device.type)
+        .copy(net_.stream(), net_.input().images(i, 1).data, from, items[k].bytes);
+    ++k;
   }
 }
 
@@ -137,26 +161,42 @@ std::int64_t HostToDevice::send(const StepInput& input, std::int64_t first,
                                 const StepParams& params) {
   const Stream& stream = net_.stream();
   const DeviceGuard guard(stream.device);
-  const PackedTruths truths =
-      pack_truths(input.truths.subspan(to_size(first), to_size(net_.input_shape().n)), capacity_);
   const Shape in = net_.input_shape();
+  const PackedTruths truths =
+      pack_truths(input.truths.subspan(to_size(first), to_size(in.n)), capacity_);
   const bool in_place = direct() && all_whole(input, first, in.n);
   in_place_ = in_place ? input.pixels.data() + first * in.features() : nullptr;
   const std::vector<Item> images = in_place ? std::vector<Item>{} : pixels(input, first);
+  // The tiles' list names where the images will lie, so these come first and it is filled in later.
+  std::vector<WarpArguments> tiles =
+      in_place ? std::vector<WarpArguments>{} : warps(input, first, images, nullptr);
+  const std::vector<ArrayRow> rows = rows_of(sizes_of(std::span<const WarpArguments>(tiles)));
   std::vector<Item> items{{&params, sizeof params},
                           {truths.truths.data(), truths.truths.size() * sizeof(Truth)},
                           {truths.counts.data(), truths.counts.size() * sizeof(std::int32_t)}};
-  const std::size_t few = items.size();
-  if (!direct()) items.insert(items.end(), images.begin(), images.end());
-  StagingBuffer& staging = staging_[next_++ % staging_.size()];
-  enqueue(staging, items);
-  const char* at = static_cast<const char*>(staging.there.data());
   void* const to[] = {params_.data(), truths_.data(), counts_.data()};
-  for (std::size_t i = 0; i < few; ++i) {
-    memory(stream.device.type).copy(stream, to[i], at, items[i].bytes);
-    at += aligned(items[i].bytes);
+  const std::size_t few = items.size();
+  if (!direct()) {
+    items.push_back({tiles.data(), tiles.size() * sizeof(WarpArguments)});
+    items.push_back({rows.data(), rows.size() * sizeof(ArrayRow)});
+    items.insert(items.end(), images.begin(), images.end());
   }
-  if (!in_place) place_pixels(input, first, images, direct() ? nullptr : at);
+  const std::vector<std::size_t> offsets = offsets_of(items);
+  StagingBuffer& staging = staging_[next_++ % staging_.size()];
+  prepare(staging, offsets.back());
+  const char* const at = static_cast<const char*>(staging.there.data());
+  const char* const images_at = direct() ? nullptr : at + offsets[few + 2];
+  if (!direct()) std::ranges::copy(warps(input, first, images, images_at), tiles.begin());
+  enqueue(staging, items);
+  for (std::size_t i = 0; i < few; ++i)
+    memory(stream.device.type).copy(stream, to[i], at + offsets[i], items[i].bytes);
+  if (!in_place) copy_whole_images(input, first, images, images_at);
+  ArrayList<WarpArguments> list{.entries = tiles, .blocks = std::ssize(rows)};
+  if (!direct()) {
+    list.on_device = reinterpret_cast<const WarpArguments*>(at + offsets[few]);
+    list.rows = reinterpret_cast<const ArrayRow*>(at + offsets[few + 1]);
+  }
+  warp(stream, list);
   staging.unpacked->record(stream);
   return truths.left_out;
 }

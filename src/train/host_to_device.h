@@ -53,8 +53,12 @@ class HostToDevice {
   bool direct() const { return net_.stream().device.type == DeviceType::cpu; }
   std::vector<Item> pixels(const StepInput&, std::int64_t first) const;
   void reserve(StagingBuffer&, std::int64_t bytes);
+  void prepare(StagingBuffer&, std::size_t bytes);
   void enqueue(StagingBuffer&, std::span<const Item>);
-  void place_pixels(const StepInput&, std::int64_t first, std::span<const Item>, const char* at);
+  std::vector<WarpArguments> warps(const StepInput&, std::int64_t first, std::span<const Item>,
+                                   const char* at) const;
+  void copy_whole_images(const StepInput&, std::int64_t first, std::span<const Item>,
+                         const char* at);
 
   Network& net_;
   const float* in_place_ = nullptr;
