@@ -69,8 +69,8 @@ HOST = [
     ("event: the copy does not wait for what reads the old one", "src/train/host_to_device.cpp",
      "p.unpacked->make_wait(copies_.get());", ""),
     ("wait: synchronize() returns at once", "src/cuda/memory.cpp",
-     'check(cudaStreamSynchronize(native(s)), "cudaStreamSynchronize", to_string(s.device));\n  }\n  //',
-     "}\n  //"),
+     'override {\n    streams(DeviceType::cuda).use(s.device);\n    check(cudaStreamSynchronize(native(s)), '
+     '"cudaStreamSynchronize", to_string(s.device));', "override {\n    static_cast<void>(s);"),
     ("wait: what was fetched is read too early", "src/cuda/memory.cpp",
      "if (waits)", "if (false && waits)"),
     ("memory: NCCL's arrays from the pool", "src/cuda/memory.cpp",

@@ -19,7 +19,7 @@ struct Sink {
   }
 };
 
-// The same of N channels from `channel` on, in a launch by for_each_vec().
+// The same of N channels from `channel` on, in a launch of for_each_vec.
 template <int N, class T>
 DN_HD void put_vec(const Sink<T>& sink, std::int64_t pixel, std::int64_t channel,
                    const Vec<float, N>& values) {
