@@ -52,13 +52,14 @@ const char* how_to_need_less(const Device& device, bool training) {
 
 void require_memory(const Where& where, const Device& device, const Shape& input, bool training,
                     double bytes) {
-  constexpr double kGiB = 1 << 30;
   const double needed = bytes + static_cast<double>(input.size()) * sizeof(float);
   const auto there = static_cast<double>(memory(device.type).capacity(device));
+  const bool large = there >= 1 << 30;
+  const double unit = large ? 1 << 30 : 1 << 20;
   if (needed > there)
     fail_at(where, "[net]: ", input.n, " images of ", input.w, 'x', input.h, " at a time need ",
-            std::ceil(needed / kGiB), " GiB of memory, there are ", std::floor(there / kGiB), "; ",
-            how_to_need_less(device, training));
+            std::ceil(needed / unit), large ? " GiB" : " MiB", " of memory, there are ",
+            std::floor(there / unit), "; ", how_to_need_less(device, training));
 }
 
 }  // namespace darknet

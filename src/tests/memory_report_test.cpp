@@ -62,10 +62,7 @@ void expect_every_part(const MemoryReport& r, const Network& net, bool several) 
   const std::int64_t pixels = in.size() * std::int64_t{sizeof(float)};
   EXPECT_GE(r.inputs, 2 * pixels);  // while one is read, the next is filled
   EXPECT_GE(r.network.activations, pixels);
-  EXPECT_EQ(r.all_reduce > 0, several);
-  if (several) {
-    EXPECT_GE(r.all_reduce, trained);
-  }
+  EXPECT_EQ(r.all_reduce > 0, several);  // of the gradients, none: they are summed where they are
   EXPECT_GE(r.in_use.used, r.network.total() + r.optimizer + r.inputs + r.all_reduce);
   EXPECT_GT(r.in_use.free, 0);
 }
