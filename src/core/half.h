@@ -1,6 +1,7 @@
 // The 16-bit element types of activations: storage only. They are loaded to float and rounded to
-// the nearest, ties to even, when stored; NaN stays NaN. On the host it is plain integer code without
-// branches, so that the compiler vectorises it; a GPU has instructions that give the same numbers.
+// the nearest, ties to even, when stored; NaN stays NaN. On the host that is plain integer code
+// without branches, so that the compiler vectorises it; a GPU has instructions that give the same
+// numbers.
 #pragma once
 #include <cstdint>
 #include <cstring>
