@@ -10,7 +10,9 @@ namespace darknet::cuda {
 namespace {
 
 constexpr std::int64_t kWorkspaceLimit = std::int64_t{1} << 30;  // Darknet: workspace_size_limit_MB
-constexpr std::int64_t kMaxOfAMode = 16;                         // proposals that are looked at
+constexpr std::int64_t kMaxPerMode = 16;                         // proposals that are taken note of
+// Of an output. To compile a kernel takes as long as some 10^4 passes over it.
+constexpr std::int64_t kMinBytesToCompile = std::int64_t{4} << 20;
 constexpr TensorId kX = 1, kWeights = 2, kY = 3, kBias = 4;
 
 // The operations of an activation.
@@ -47,24 +49,17 @@ bool acceptable(const Engine& e, const PlanOptions& o) {
   return !o.deterministic || e.deterministic;
 }
 
-// A generic kernel without tensor cores, compiled for a fused graph, is no match for those of the
-// convolution alone.
-bool pays(const Engine& e, const Epilogue& fused) {
-  return !fused.bias || e.tensor_cores || !e.compiled;
-}
-
 // The best proposals of one mode that may be taken, and whether there were any.
 struct Proposals {
   std::vector<Engine> taken;
   bool any = false;
 };
-Proposals proposals(const OperationGraph& graph, cudnnBackendHeurMode_t mode, const Epilogue& fused,
+Proposals proposals(const OperationGraph& graph, cudnnBackendHeurMode_t mode,
                     const PlanOptions& o) {
   Proposals p;
   for (Engine& e : graph.proposals(mode)) {
     p.any = true;
-    if (std::ssize(p.taken) < kMaxOfAMode && acceptable(e, o) && pays(e, fused))
-      p.taken.push_back(std::move(e));
+    if (std::ssize(p.taken) < kMaxPerMode && acceptable(e, o)) p.taken.push_back(std::move(e));
   }
   return p;
 }
@@ -72,13 +67,12 @@ Proposals proposals(const OperationGraph& graph, cudnnBackendHeurMode_t mode, co
 // cuDNN's fast heuristic first; its slower one where that knows nothing to take; then what supports
 // most shapes. The last is for a fused graph only where nobody knows anything else: it does not ask
 // what is fast.
-std::vector<Engine> engines_of(const OperationGraph& graph, const Epilogue& fused,
-                               const PlanOptions& o) {
-  Proposals fast = proposals(graph, CUDNN_HEUR_MODE_A, fused, o);
+std::vector<Engine> engines_of(const OperationGraph& graph, bool fused, const PlanOptions& o) {
+  Proposals fast = proposals(graph, CUDNN_HEUR_MODE_A, o);
   std::vector<Engine> all = std::move(fast.taken);
-  if (fused.bias && fast.any) return all;
-  if (all.empty()) all = proposals(graph, CUDNN_HEUR_MODE_B, fused, o).taken;
-  for (Engine& e : proposals(graph, CUDNN_HEUR_MODE_FALLBACK, fused, o).taken) {
+  if (fused && fast.any) return all;
+  if (all.empty()) all = proposals(graph, CUDNN_HEUR_MODE_B, o).taken;
+  for (Engine& e : proposals(graph, CUDNN_HEUR_MODE_FALLBACK, o).taken) {
     const bool known = std::ranges::any_of(all, [&](const Engine& a) { return a.word == e.word; });
     if (!known) all.push_back(std::move(e));
   }
@@ -138,10 +132,10 @@ std::vector<ConvEngines::Candidate> ConvEngines::candidates(const Epilogue& fuse
   std::vector<Engine> twins;
   if (direction_ == ConvDirection::backward_data) {
     graphs.push_back(graph(fused, true));
-    twins = engines_of(*graphs[1], fused, options_);
+    twins = engines_of(*graphs[1], fused.bias, options_);
   }
   std::vector<Candidate> all;
-  for (Engine& e : engines_of(*graphs[0], fused, options_)) {
+  for (Engine& e : engines_of(*graphs[0], fused.bias, options_)) {
     const auto twin = std::ranges::find(twins, e.word, &Engine::word);
     if (graphs.size() > 1 && twin == twins.end()) continue;
     Candidate c{.word = cat(fused.bias ? "fused engine " : "engine ", e.word),
@@ -152,6 +146,15 @@ std::vector<ConvEngines::Candidate> ConvEngines::candidates(const Epilogue& fuse
     all.push_back(std::move(c));
   }
   return all;
+}
+
+bool ConvEngines::pays(const Candidate& fused) const {
+  const Engine& e = fused.engines[0];
+  if (!e.compiled) return true;
+  const DType type = options_.output();
+  const bool compiled_anyway = type != options_.precision;
+  return e.tensor_cores &&
+         (compiled_anyway || spec_.out().size() * size_of(type) >= kMinBytesToCompile);
 }
 
 std::string ConvEngines::key(const Candidate& c, std::size_t i) const {
@@ -185,8 +188,12 @@ ConvEngines::ConvEngines(ConvDirection direction, const ConvSpec& spec, const Ep
     : direction_(direction), spec_(spec), options_(options) {
   // In training a fused ReLU would turn a NaN into a zero.
   const bool fuses = direction == ConvDirection::forward && options.mode == Mode::inference;
-  if (fuses && epilogue.bias) others_ = candidates(epilogue);
+  std::vector<Candidate> fused;
+  if (fuses && epilogue.bias) fused = candidates(epilogue);
+  const auto others = std::ranges::stable_partition(fused, [&](const auto& c) { return pays(c); });
+  others_.assign(std::make_move_iterator(fused.begin()), std::make_move_iterator(others.begin()));
   std::ranges::move(candidates({}), std::back_inserter(others_));
+  std::ranges::move(others, std::back_inserter(others_));
   for (const Candidate& c : others_) words_.push_back(c.word);
   const ConvChoice* const wanted =
       options.tuning ? options.tuning->find(conv_use(direction, spec, options)) : nullptr;
@@ -205,8 +212,22 @@ ConvEngines::ConvEngines(ConvDirection direction, const ConvSpec& spec, const Ep
                            options.exact ? " with -exact" : "",
                            options.deterministic ? " with -deterministic" : "", "; it proposed ",
                            refused.empty() ? "none that may be" : refused));
-  for (const auto& plan : plans_) workspace_ = std::max(workspace_, plan->workspace());
+  reserve(plans_);
+  if (taken_.fused.bias || taken_.engines[0].compiled) reserve(stand_in());
   tuned_ = wanted && wanted->milliseconds > 0 && wanted->algorithm == taken_.word;
+}
+
+void ConvEngines::reserve(const Plans& plans) {
+  for (const auto& plan : plans) workspace_ = std::max(workspace_, plan->workspace());
+}
+
+ConvEngines::Plans ConvEngines::stand_in() const {
+  std::string why;
+  for (const Candidate& c : others_) {
+    if (c.fused.bias || c.engines[0].compiled) continue;
+    if (Plans plans = make_plans(c, why); !plans.empty()) return plans;
+  }
+  return {};
 }
 
 cudnnStatus_t ConvEngines::run(cudnnHandle_t handle, const ConvOperands& o, bool add,

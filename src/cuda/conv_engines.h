@@ -22,7 +22,7 @@ class ConvEngines {
  public:
   // Takes the engine that the tuning table names, else cuDNN's best that the options allow, which
   // is a heuristic of the shape and the card: nothing is timed. At inference, engines that also
-  // compute the epilogue come first. Throws NotSupported where there is none.
+  // compute the epilogue come first where that pays. Throws NotSupported where there is none.
   ConvEngines(ConvDirection, const ConvSpec&, const Epilogue&, const PlanOptions&);
 
   const std::string& word() const { return taken_.word; }
@@ -49,9 +49,16 @@ class ConvEngines {
 
   std::vector<Candidate> candidates(const Epilogue& fused) const;
   std::shared_ptr<const OperationGraph> graph(const Epilogue& fused, bool add) const;
+  // Whether a fused engine goes before those of the convolution alone: where cuDNN brings it
+  // ready-made, or it uses tensor cores and saves enough for the time that compiling it takes.
+  bool pays(const Candidate& fused) const;
   std::string key(const Candidate&, std::size_t i) const;
   // Empty where cuDNN refuses one of them; `why` says so.
   Plans make_plans(const Candidate&, std::string& why) const;
+  void reserve(const Plans&);  // workspace
+  // The best engine of the convolution alone that cuDNN brings ready-made: what takes the place of
+  // one that needs less workspace, but is compiled here or fused, where that fails.
+  Plans stand_in() const;
 
   ConvDirection direction_;
   ConvSpec spec_;

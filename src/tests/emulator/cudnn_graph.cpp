@@ -187,7 +187,7 @@ std::vector<EngineConfig> engines_of_one(const Operation& o, cudnnBackendHeurMod
   if (o.x.type != o.y.type) {  // from 16 bits to f32: forward only, channels in pairs
     const bool known = half && o.kind == kForward && !o.y.half() && o.w.c % 2 == 0;
     if (!known || mode != CUDNN_HEUR_MODE_FALLBACK || refuses("mixed")) return {};
-    return {engine(6, 1024, {kTensorCore}, true)};
+    return {engine(6, 0, {kTensorCore}, true)};
   }
   const EngineConfig plain = engine(0, 512, {CUDNN_NUMERICAL_NOTE_STRICT_NAN_PROP});
   if (mode == CUDNN_HEUR_MODE_FALLBACK) return {plain};
