@@ -1,6 +1,7 @@
 // Tuning files and what a .state remembers of algorithms, through the built program.
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <regex>
 
 #include "cfg/parse.h"
 #include "cli_harness.h"
@@ -118,6 +119,22 @@ TEST_F(TuningCliTest, AnotherLibraryIsReportedAndOldStatesLoad) {
                        ASSERT_EQ(h.erase(key), 1u) << key;
                    }),
            "bits"));
+}
+
+// As where the words of the algorithms are those of an earlier version of the program.
+TEST_F(TuningCliTest, AlgorithmsThatCannotBeTakenAreReported) {
+  ASSERT_EQ(train_to(6, "a").exit_code, 0);
+  CommandResult ran = train_to(8, "a");
+  EXPECT_FALSE(said(ran, "cannot be taken any more")) << ran.all();
+  work_.put("a/x_last.state", with_header(work_.get("a/x_last.state"), [](json& h) {
+              const std::regex word("\"algorithm\":\"[^\"]*\"");
+              h["algorithms"] = std::regex_replace(h["algorithms"].get<std::string>(), word,
+                                                   "\"algorithm\":\"1 fma\"");
+            }));
+  ran = train_to(10, "a");
+  EXPECT_EQ(ran.exit_code, 0) << ran.all();
+  EXPECT_TRUE(said(ran, "algorithms that the run began with cannot be taken any more: it resumes"))
+      << ran.all();
 }
 
 // A .state of before losses kept anything has no "running"; one of another loss, or of another

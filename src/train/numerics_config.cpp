@@ -1,8 +1,12 @@
 #include "train/numerics_config.h"
 
+#include <set>
+#include <sstream>
+
 #include "core/error.h"
 #include "core/log.h"
 #include "core/text.h"
+#include "core/tuning.h"
 
 namespace darknet {
 namespace {
@@ -44,6 +48,17 @@ void check_compatible(const NumericsConfig& now, const TrainingState& then,
   if (known && then.devices != now.devices)
     log::warn(cat("that training ran on ", plural(then.devices, "device"), ", this one on ",
                   now.devices, kNotBitwise));
+}
+
+void check_algorithms(const Tuning& remembered, const Tuning& taken) {
+  std::set<std::string> known;
+  std::istringstream now(taken.lines()), then(remembered.lines());
+  for (std::string line; std::getline(now, line);) known.insert(line);
+  std::int64_t missing = 0;
+  for (std::string line; std::getline(then, line);) missing += !known.contains(line);
+  if (missing > 0)
+    log::warn(cat(missing, " of the ", plural(remembered.size(), "algorithm"),
+                  " that the run began with cannot be taken any more", kNotBitwise));
 }
 
 }  // namespace darknet

@@ -24,5 +24,8 @@ void record(const NumericsConfig&, TrainingState&);
 // Throws where the training of `weights` ran otherwise; warns where it only cannot give the same
 // bits. What a state of an earlier version does not hold is not checked.
 void check_compatible(const NumericsConfig&, const TrainingState&, const std::string& weights);
+// Warns where a network that was given these algorithms has others: a library of the same version
+// that another version of this program asks in other words.
+void check_algorithms(const Tuning& remembered, const Tuning& taken);
 
 }  // namespace darknet

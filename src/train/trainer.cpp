@@ -250,6 +250,7 @@ void Trainer::resume_algorithms() {
     log::info("the run resumes with the algorithms it began with, not those of -tuning");
   net_.set_algorithms(remembered);
   net_.parameters_changed();
+  check_algorithms(remembered, net_.algorithms());
   if (evaluator_) evaluator_->set_algorithms(remembered);
 }
 
