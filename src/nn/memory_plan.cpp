@@ -42,23 +42,22 @@ MemoryPlan plan_memory(std::span<const Block> blocks) {
 }
 
 const char* how_to_need_less(const Device& device, bool training) {
-  if (device.type != DeviceType::cpu)
-    return training
-               ? "larger subdivisions=, a smaller width= and height=, or precision=f16 need less"
-               : "a smaller width= and height=, or precision=f16 need less";
+  if (device.type != DeviceType::cpu)  // a network for inference may be that of -map
+    return "larger subdivisions= (training), a smaller width= and height=, or precision=f16 "
+           "need less";
   return training ? "a smaller batch, more subdivisions or a smaller input need less"
                   : "a smaller input needs less";
 }
 
 void require_memory(const Where& where, const Device& device, const Shape& input, bool training,
                     double bytes) {
-  constexpr double kGiB = 1 << 30;
+  constexpr double kTenthOfGiB = (1 << 30) / 10.;
   const double needed = bytes + static_cast<double>(input.size()) * sizeof(float);
   const auto there = static_cast<double>(memory(device.type).capacity(device));
   if (needed > there)
     fail_at(where, "[net]: ", input.n, " images of ", input.w, 'x', input.h, " at a time need ",
-            std::ceil(needed / kGiB), " GiB of memory, there are ", std::floor(there / kGiB), "; ",
-            how_to_need_less(device, training));
+            std::ceil(needed / kTenthOfGiB) / 10, " GiB of memory, there are ",
+            std::floor(there / kTenthOfGiB) / 10, "; ", how_to_need_less(device, training));
 }
 
 }  // namespace darknet
