@@ -12,8 +12,9 @@
 
 Every stage begins with the build. Results of steps are kept in build-gpu/check: a stage that was cut
 off by --deadline or a signal is continued by the next call, and what passed or failed is not
-repeated, except with --repeat. OUT gets summary.txt, a line for each step and the figures, and one
-archive of logs for each stage. The exit code is 0 if every step passed or was skipped.
+repeated, except the build and what --repeat names. OUT gets summary.txt, a line for each step and
+the figures, and one archive of logs for each stage. The exit code is 0 if every step passed or was
+skipped.
 
 The machine needs nvcc, CMake, Ninja, a C++ compiler, cuDNN and the libraries of the build; where it
 has no network, scripts/gpu_packages.sh carries them, and --prefix names the folder.
@@ -84,6 +85,8 @@ class Steps:
 
     def __init__(self, options):
         self.options, self.steps, self.stage = options, [], "a"
+        self.measured = MEASURED[:1] if options.small else MEASURED
+        self.checked = self.measured if options.small else ("yolov2-tiny-voc", *MEASURED)
         self.nvcc = shutil.which("nvcc") or "/usr/local/cuda/bin/nvcc"
         toolkit = os.path.dirname(os.path.dirname(os.path.realpath(self.nvcc)))
         # cuDNN compiles some of its kernels with the toolkit's nvrtc.
@@ -137,7 +140,8 @@ class Steps:
         self.add("configure", ["cmake", "-S", ".", "-B", BUILD, "-G", "Ninja", "-DDARKNET_CUDA=ON",
                                f"-DCMAKE_CUDA_ARCHITECTURES={o.architectures}", *prefix, *o.cmake],
                  120, environment={"CUDACXX": os.environ.get("CUDACXX", self.nvcc)})
-        self.add("build-program", ["cmake", "--build", BUILD, *target], 540, needs="configure")
+        self.add("build-program", ["cmake", "--build", BUILD, *target], 540, needs="configure",
+                 always=True)
         on_a_gpu = r"CUDA: (?!none)"
         self.darknet("version", "version", seconds=60, expect=on_a_gpu)
 
@@ -146,7 +150,8 @@ class Steps:
             self.check("exact", network, "cpu,cuda", "-exact")
         self.darknet("check-scenes-exact", "check", "cfg/scenes.cfg", "data/scenes.weights",
                      "-devices", "cpu,cuda", "-exact", *(self.size(0) if self.options.small else []))
-        self.add("build-tests", ["cmake", "--build", BUILD], 540, needs="build-program")
+        self.add("build-tests", ["cmake", "--build", BUILD], 540, needs="build-program",
+                 always=True)
         self.add("tests-on-device", [TESTS, f"--gtest_filter={self.tests_on_device()}"], 300,
                  needs="build-tests", environment=self.on_device)
 
@@ -154,20 +159,20 @@ class Steps:
         return ON_EMULATED_DEVICE if self.options.emulated else ON_DEVICE
 
     def stage_b(self):
-        for network in ("yolov2-tiny-voc", *MEASURED):
+        for network in self.checked:
             self.check("tf32", network, "cpu,cuda")
             for precision in ("f16", "bf16"):
                 self.check(f"{precision}-against-f32", network, "cuda,cpu", "-precision", precision,
                            "-against", "f32")
         self.benches()
-        for network in ("yolov2-tiny-voc", *MEASURED):
+        for network in self.checked:
             for precision in ("f16", "bf16"):  # the reference has both types, but takes its time
                 self.check(precision, network, "cuda,reference", "-precision", precision, pixels=160)
 
     def benches(self):
         kinds = {"tf32": [], "f16": ["-precision", "f16"], "bf16": ["-precision", "bf16"],
                  "exact": ["-exact"]}
-        for network in MEASURED:
+        for network in self.measured:
             for kind, arguments in kinds.items():
                 for batch in (1, 16, 64):
                     self.bench(f"{batch}-{kind}", network, *arguments, batch=batch)
@@ -181,7 +186,7 @@ class Steps:
         probe = f"'{python}' -c 'import torch, sys; sys.exit(not torch.cuda.is_available())'"
         torch_here = os.system(probe + " 2>/dev/null") == 0
         for mode in ("eager", "compile"):
-            for network in MEASURED:
+            for network in self.measured:
                 for precision in ("f32", "f16"):
                     for kind in ("", "-train"):
                         self.add(f"torch-{network}-{precision}{kind}-{mode}",
@@ -194,7 +199,8 @@ class Steps:
     def stage_d(self):
         sanitizer = shutil.which("compute-sanitizer")
         tests = self.tests_on_device() + "-*TheHostCannot*:DeviceProgram*"
-        self.add("build-tests", ["cmake", "--build", BUILD], 540, needs="build-program")
+        self.add("build-tests", ["cmake", "--build", BUILD], 540, needs="build-program",
+                 always=True)
         # cuDNN and cuBLAS read parts of workspaces that they never wrote, and order accesses in
         # ways that racecheck does not know: what these two find may not be ours.
         for tool in ("memcheck", "synccheck", "racecheck", "initcheck"):
@@ -203,9 +209,9 @@ class Steps:
                       f"--gtest_filter={tests}"], 200, needs="build-tests",
                      skip="" if sanitizer else "there is no compute-sanitizer",
                      informative=tool in ("racecheck", "initcheck"), environment=self.on_device)
-        for network in ("yolov2-tiny-voc", *MEASURED):
+        for network in self.checked:
             self.check("exact-deterministic", network, "cpu,cuda", "-exact", "-deterministic")
-        for network in MEASURED:
+        for network in self.measured:
             self.bench("train-deterministic", network, "-train", "-set", "net.0.subdivisions=1",
                        "-deterministic", batch=16)
             self.tuned(network)
@@ -224,10 +230,12 @@ class Steps:
 
     def stage_e(self):
         here = os.path.exists("data/bccd/bccd.data")
-        small = {"ITERATIONS": "3", "LEAST": "0"} if self.options.small else {}
+        small = {"ITERATIONS": "3", "LEAST": "0", "FLAGS": " ".join(
+            [*self.size(0), "-set", "net.0.batch=2", "-set", "net.0.subdivisions=1"])}
         self.add("compare", ["scripts/compare_devices.sh", os.path.join(CHECK, "compare")], 500,
                  needs="build-program", skip="" if here else "data/bccd is not here",
-                 environment={"SEEDS": "1 2", **self.on_device, **small})
+                 environment={"SEEDS": "1 2", **self.on_device,
+                              **(small if self.options.small else {})})
 
     def of(self, stage):
         self.stage = stage

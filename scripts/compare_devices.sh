@@ -2,8 +2,8 @@
 # scripts/compare_devices.sh OUT [DATA [CFG]]: the same trainings on two devices; the
 # curves on one chart, and whether the mean mAPs lie within two standard deviations of the first
 # device's seeds. A second call with the same OUT repeats no training that ended. From the
-# environment: DARKNET (build-gpu/darknet), FIRST and SECOND (flags: "-nogpu", "-i 0"), SEEDS
-# ("1 2 3"), ITERATIONS (300), LEAST (.05: a mean below it has learnt nothing).
+# environment: DARKNET (build-gpu/darknet), FIRST and SECOND (flags: "-nogpu", "-i 0"), FLAGS (of
+# both), SEEDS ("1 2 3"), ITERATIONS (300), LEAST (.05: a mean below it has learnt nothing).
 set -euo pipefail
 if [ $# -lt 1 ] || [ $# -gt 3 ] || [[ $1 == -* ]]; then
   echo "usage: scripts/compare_devices.sh OUT [DATA [CFG]]" >&2
@@ -29,7 +29,7 @@ train() {
   if [ ! -f "$folder/ended" ]; then
     # shellcheck disable=SC2086 # the flags are several words
     "$darknet" detector train "$data" "$cfg" -dont_show -map -mAP_epochs 1000000 -seed "$3" \
-      -max_batches "${ITERATIONS:-300}" -backup "$folder" $2 >"$out/$1-$3.txt" 2>&1 ||
+      -max_batches "${ITERATIONS:-300}" -backup "$folder" ${FLAGS:-} $2 >"$out/$1-$3.txt" 2>&1 ||
       { tail -n 5 "$out/$1-$3.txt" >&2; exit 1; }
     touch "$folder/ended"
   fi

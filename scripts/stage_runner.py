@@ -23,8 +23,8 @@ MIN_SECONDS = 3    # with less left, no step is begun
 @dataclasses.dataclass
 class Step:
     """A command of a stage. `skip`: why it cannot run here. `needs`: a step that must have passed.
-    `informative`: a failure is reported as findings and does not count. `expect`: a regular
-    expression that the output must hold. `environment`: more variables."""
+    `informative`: a failure is reported as findings and does not count. `always`: it runs in every
+    call. `expect`: a regular expression that the output must hold. `environment`: more variables."""
     stage: str
     name: str
     command: list
@@ -32,6 +32,7 @@ class Step:
     needs: str = ""
     skip: str = ""
     informative: bool = False
+    always: bool = False
     expect: str = ""
     environment: dict = dataclasses.field(default_factory=dict)
 
@@ -98,6 +99,8 @@ class Runner:
         return {line.split(":")[0] for line in self.lines if f": {SKIPPED}" in line}
 
     def _take(self, step):
+        if step.always:
+            self.done.pop(step.name, None)
         earlier = self.done.get(step.name)
         left = self.end - time.monotonic()
         if earlier:

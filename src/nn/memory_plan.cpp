@@ -42,10 +42,9 @@ MemoryPlan plan_memory(std::span<const Block> blocks) {
 }
 
 const char* how_to_need_less(const Device& device, bool training) {
-  if (device.type != DeviceType::cpu)
-    return training
-               ? "larger subdivisions=, a smaller width= and height=, or precision=f16 need less"
-               : "a smaller width= and height=, or precision=f16 need less";
+  if (device.type != DeviceType::cpu)  // a network for inference may be that of -map
+    return "larger subdivisions= (training), a smaller width= and height=, or precision=f16 "
+           "need less";
   return training ? "a smaller batch, more subdivisions or a smaller input need less"
                   : "a smaller input needs less";
 }

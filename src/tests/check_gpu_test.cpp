@@ -87,7 +87,7 @@ TEST_F(CheckGpu, AFailureOrAHangingStepEndsNothing) {
 }
 
 TEST_F(CheckGpu, ACallThatWasCutOffIsContinued) {
-  put_steps(step("first", "true") + ", " + step("bad", "exit 1") + ", " +
+  put_steps(step("first", "true", ", \"always\": true") + ", " + step("bad", "exit 1") + ", " +
             step("slow", "[ -e fast ] || sleep 100") + ", " + step("last", "true"));
   const Ran cut = run("--steps steps.json --deadline 5 out");
   EXPECT_EQ(cut.exit_code, 1) << cut.output;
@@ -96,11 +96,11 @@ TEST_F(CheckGpu, ACallThatWasCutOffIsContinued) {
   expect_holds(cut.output, "not finished: 2 steps, slow first");
   write_file_atomically(folder_ / "fast", "");
   const Ran continued = run("--steps steps.json out");
-  EXPECT_EQ(get("ran"), "first\nbad\nslow\nslow\nlast\n") << continued.output;
+  EXPECT_EQ(get("ran"), "first\nbad\nslow\nfirst\nslow\nlast\n") << continued.output;
   EXPECT_EQ(continued.exit_code, 1) << "one failed earlier";
   expect_holds(continued.output, "bad: FAILED earlier");
   const Ran repeated = run("--steps steps.json --repeat 'bad|none' out");
-  EXPECT_EQ(get("ran"), "first\nbad\nslow\nslow\nlast\nbad\n") << repeated.output;
+  EXPECT_EQ(get("ran"), "first\nbad\nslow\nfirst\nslow\nlast\nfirst\nbad\n") << repeated.output;
 }
 
 TEST_F(CheckGpu, ASignalLeavesTheSummaryAndEndsTheStep) {

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "core/rng.h"
+#include "image/canvas.h"
 #include "image/caption_places.h"
 
 namespace darknet {
@@ -100,6 +101,7 @@ TEST(Draw, TextOverAnEdgeIsTheVisiblePartOfWholeText) {
 }
 
 TEST(Draw, TextFillsAboutTheRequestedSize) {
+  if (!has_canvas()) GTEST_SKIP() << text_library();
   const TextSize size = text_size("HXM", {20});
   Image image(size.width + 40, size.height + 40, 3);
   draw_text(image, "HXM", 20, 20, {20, kWhite});

@@ -46,6 +46,13 @@ TEST(Utf8, MarkupIsEscaped) {
             "&lt;a href=&#39;x&#39; title=&quot;y&quot;&gt;&amp;" + kReplacement);
 }
 
+class Text : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!has_canvas()) GTEST_SKIP() << text_library();
+  }
+};
+
 struct Ink {
   std::int64_t pixels = 0, left = 1000, right = -1, top = 1000, bottom = -1;
 };
@@ -61,7 +68,7 @@ Ink ink_of(const std::string& text, TextStyle style = {30, kWhite}) {
   return ink;
 }
 
-TEST(Text, ACapitalLetterHasTheHeightThatWasAskedFor) {
+TEST_F(Text, ACapitalLetterHasTheHeightThatWasAskedFor) {
   for (const std::int64_t height : {9, 12, 20, 40}) {
     const Ink ink = ink_of("H", {height, kWhite});
     EXPECT_NEAR(static_cast<double>(ink.bottom - ink.top + 1), static_cast<double>(height), 1.5);
@@ -69,7 +76,7 @@ TEST(Text, ACapitalLetterHasTheHeightThatWasAskedFor) {
   }
 }
 
-TEST(Text, LettersOfAScriptAreNotAllTheSameBox) {
+TEST_F(Text, LettersOfAScriptAreNotAllTheSameBox) {
   // Scripts that DejaVu Sans holds: Greek, Cyrillic, Armenian, Arabic, Hebrew is not asked for.
   for (const auto& [a, b] : {std::pair{"\xCE\xA9", "\xCE\x99"},
                              {"\xD0\x96", "\xD0\x93"},
@@ -78,7 +85,7 @@ TEST(Text, LettersOfAScriptAreNotAllTheSameBox) {
     EXPECT_GT(std::abs(ink_of(a).pixels - ink_of(b).pixels), 20) << a << " " << b;
 }
 
-TEST(Text, ArabicLettersAreJoinedAndReadFromTheRight) {
+TEST_F(Text, ArabicLettersAreJoinedAndReadFromTheRight) {
   // Three letters beh: joined they are narrower than apart (with a zero-width non-joiner between).
   const std::string beh = "\xD8\xA8", apart = "\xE2\x80\x8C";
   EXPECT_LT(2 * text_size(beh + beh + beh, {30}).width,
@@ -96,7 +103,7 @@ TEST(Text, ArabicLettersAreJoinedAndReadFromTheRight) {
   EXPECT_GT(tall_at, 20 + text_size("\xD8\xA7\xD8\xB3", {30}).width / 2);
 }
 
-TEST(Text, CombiningMarksStandAboveTheirLetter) {
+TEST_F(Text, CombiningMarksStandAboveTheirLetter) {
   const std::string e = "e", acute = "\xCC\x81";
   EXPECT_EQ(text_size(e + acute, {30}).width, text_size(e, {30}).width);
   EXPECT_GT(ink_of(e + acute).pixels, ink_of(e).pixels);
@@ -107,7 +114,7 @@ TEST(Text, CombiningMarksStandAboveTheirLetter) {
   EXPECT_LE(text_size(pile, {30}).above, 30);
 }
 
-TEST(Text, BytesThatAreNoLettersAreDrawnAsSuch) {
+TEST_F(Text, BytesThatAreNoLettersAreDrawnAsSuch) {
   EXPECT_EQ(ink_of("a\xFF"
                    "b")
                 .pixels,
@@ -115,7 +122,7 @@ TEST(Text, BytesThatAreNoLettersAreDrawnAsSuch) {
   EXPECT_GT(ink_of("\xFF").pixels, 50);
 }
 
-TEST(Text, ANameOfAnotherDirectionLeavesTheOrderOfItsLine) {
+TEST_F(Text, ANameOfAnotherDirectionLeavesTheOrderOfItsLine) {
   // "NAME 87%": the percent sign ends the line.
   const std::string name = "\xD8\xB3\xD8\xB3";
   Image with(400, 100, 1), without(400, 100, 1);
@@ -132,7 +139,7 @@ TEST(Text, ANameOfAnotherDirectionLeavesTheOrderOfItsLine) {
   EXPECT_EQ(isolated("plain"), "plain");
 }
 
-TEST(Text, LongTextIsCutToItsWidth) {
+TEST_F(Text, LongTextIsCutToItsWidth) {
   const std::string text(200, 'W');
   const TextSize whole = text_size(text, {12}), cut = text_size(text, {12, kWhite, 100});
   EXPECT_GT(whole.width, 1000);
@@ -141,7 +148,7 @@ TEST(Text, LongTextIsCutToItsWidth) {
   EXPECT_EQ(text_size("W", {12, kWhite, 100}).width, text_size("W", {12}).width);
 }
 
-TEST(Text, TurnedTextIsTheSameTextTurned) {
+TEST_F(Text, TurnedTextIsTheSameTextTurned) {
   Image flat(100, 100, 1), turned(100, 100, 1);
   const std::int64_t width = text_size("HT", {20}).width;
   draw_text(flat, "HT", 30, 40, {20, kWhite});
@@ -153,7 +160,7 @@ TEST(Text, TurnedTextIsTheSameTextTurned) {
   EXPECT_LT(apart, 40);
 }
 
-TEST(Text, SeveralThreadsDrawTheSame) {
+TEST_F(Text, SeveralThreadsDrawTheSame) {
   Image expected(300, 60, 3);
   draw_text(expected, "person 87 %", 5, 20, {14, kWhite});
   std::atomic<int> different = 0;
@@ -171,7 +178,7 @@ TEST(Text, SeveralThreadsDrawTheSame) {
   EXPECT_EQ(different, 0);
 }
 
-TEST(Text, AGreyImageTakesTheLuminance) {
+TEST_F(Text, AGreyImageTakesTheLuminance) {
   Image image(60, 60, 1);
   fill_rectangle(image, 0, 0, 60, 60, {0, 255, 0});
   EXPECT_EQ(*image.at(5, 5), luma_of({0, 255, 0}));
