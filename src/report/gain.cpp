@@ -53,14 +53,30 @@ void add_curve(Panel& panel, const std::string& name, int style, const std::vect
   panel.series.push_back(std::move(line)), panel.series.push_back(std::move(marks));
 }
 
-// The variants of one panel: as many as there are colours, the baseline's among them.
+// So far from the baseline that the others could not be told apart on the same axis.
+bool is_far(const GainStudy& s, const std::string& variant) {
+  constexpr double kFar = .25;
+  return std::ranges::any_of(s.points, [&](const GainPoint& point) {
+    const VariantGain* const g = gain_of(point, variant);
+    return g && !g->verdict.runs.differences.empty() &&
+           std::abs(summarize(g->verdict.runs.differences).mean) >= kFar;
+  });
+}
+
+// The variants of each panel: as many as there are colours, the baseline's among them; those that
+// are far from it come last, in panels of their own.
 constexpr std::size_t kInPanel = kStyles - 1;
-std::vector<std::vector<std::string>> panels_of(const std::vector<std::string>& variants) {
+std::vector<std::vector<std::string>> panels_of(const GainStudy& s) {
   std::vector<std::vector<std::string>> all;
-  for (std::size_t i = 0; i < variants.size(); i += kInPanel)
-    all.emplace_back(
-        variants.begin() + static_cast<std::ptrdiff_t>(i),
-        variants.begin() + static_cast<std::ptrdiff_t>(std::min(i + kInPanel, variants.size())));
+  for (const bool far : {false, true}) {
+    bool fresh = true;
+    for (const std::string& variant : s.variants) {
+      if (is_far(s, variant) != far) continue;
+      if (fresh || all.back().size() == kInPanel) all.emplace_back();
+      fresh = false;
+      all.back().push_back(variant);
+    }
+  }
   return all;
 }
 
@@ -238,7 +254,7 @@ std::string gain_text(const GainStudy& s) {
 
 Chart gain_chart(const GainStudy& s) {
   Chart chart{.title = "Gain over " + s.baseline + " against imbalance"};
-  const auto panels = panels_of(s.variants);
+  const auto panels = panels_of(s);
   for (std::size_t i = 0; i < panels.size(); ++i) {
     const std::string part =
         panels.size() > 1 ? fmt::format(" ({} of {})", i + 1, panels.size()) : "";

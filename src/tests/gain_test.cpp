@@ -163,6 +163,19 @@ TEST_F(GainTest, ManyVariantsTakeSeveralPanels) {
   EXPECT_LT(all.at(1).x[0], all.at(3).x[0]);  // apart
 }
 
+TEST_F(GainTest, AVariantThatIsFarAwayHasAPanelOfItsOwn) {
+  GainStudy s = read_gain_study({worked_out("a", 150)}, "");
+  VariantGain far = s.points[0].gains[0];
+  far.variant = "far";
+  for (double& difference : far.verdict.runs.differences) difference -= .5;
+  s.variants.insert(s.variants.begin(), "far");
+  s.points[0].gains.push_back(far);
+  const Chart chart = gain_chart(s);
+  ASSERT_EQ(chart.panels.size(), 4u);
+  EXPECT_EQ(chart.panels[0].series.at(1).name, "focal");
+  EXPECT_EQ(chart.panels[2].series.at(1).name, "far");
+}
+
 TEST_F(GainTest, AnyVariantMayBeTheBaseline) {
   const GainStudy s = read_gain_study({worked_out("a", 150)}, "focal");
   EXPECT_EQ(s.variants, (std::vector<std::string>{"ce"}));
