@@ -80,7 +80,7 @@ template <class Entry, class F>
 __global__ void arrays_kernel(const Entry* entries, const ArrayRow* rows, F f) {
   const ArrayRow at = rows[blockIdx.x];
   const Entry entry = entries[at.entry];
-  const auto known = f.begin(entry, at.entry);
+  const auto known = f.prepare(entry, at.entry);
   const std::int64_t begin = at.row * kArrayRow;
   const std::int64_t end = begin + kArrayRow < entry.n ? begin + kArrayRow : entry.n;
   for (std::int64_t i = begin + threadIdx.x; i < end; i += kBlock) f(known, i);
@@ -95,7 +95,7 @@ struct ArrayLoop {
   std::int64_t index;
   static void run(const void* functor, const IndexBlock& b) {
     const ArrayLoop all = *static_cast<const ArrayLoop*>(functor);
-    const auto known = all.f.begin(all.entry, all.index);
+    const auto known = all.f.prepare(all.entry, all.index);
     for (std::int64_t row = b.row; row < b.row_end; ++row) {
       const std::int64_t first = row * kArrayRow;
       const std::int64_t end = std::min(first + b.column_end, all.entry.n);
@@ -105,7 +105,7 @@ struct ArrayLoop {
   }
 };
 
-// f(known, i) for every element i of every entry, with known = f.begin(entry, its index): what a
+// f(known, i) for every element i of every entry, with known = f.prepare(entry, its index): what a
 // thread needs to know of an entry, which it asks for once.
 template <class Entry, class F>
 void for_each_array(const Stream& s, const ArrayList<Entry>& list, F f) {

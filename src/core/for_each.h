@@ -1,4 +1,5 @@
-// Launches: the only loops over elements. On the CPU they are loops that several threads share, on
+// Launches: the only loops over elements, with those of core/elementwise.h and core/array_table.h.
+// On the CPU they are loops that several threads share, on
 // CUDA kernels; the functor is the same. Call them from layers/, kernels/ and core/copy.cpp only,
 // which nvcc compiles in a CUDA build. A functor writes its own index's elements and reads nothing
 // that others write.
@@ -140,10 +141,10 @@ struct PixelGrid {
     const std::int64_t across = chunks_of(groups, columns);
     const std::int64_t down = chunks_of(pixels, kBlock / columns);
     // Several pixels for each thread, but blocks enough for a large card.
-    constexpr std::int64_t kPixels = 8, kFilled = 1024, kMost = 4096;
-    const std::int64_t wanted = std::clamp(across * down / kPixels, kFilled, kMost);
+    constexpr std::int64_t kPixelsPerThread = 8, kMinBlocks = 1024, kMaxBlocks = 4096;
+    const std::int64_t total = std::clamp(across * down / kPixelsPerThread, kMinBlocks, kMaxBlocks);
     column_blocks = static_cast<unsigned>(across);
-    row_blocks = static_cast<unsigned>(std::clamp<std::int64_t>(wanted / across, 1, down));
+    row_blocks = static_cast<unsigned>(std::clamp<std::int64_t>(total / across, 1, down));
   }
   dim3 blocks() const { return {column_blocks, row_blocks}; }
 

@@ -25,14 +25,14 @@ class ConvEngines {
   // compute the epilogue come first where that pays. Throws NotSupported where there is none.
   ConvEngines(ConvDirection, const ConvSpec&, const Epilogue&, const PlanOptions&);
 
-  const std::string& word() const { return taken_.word; }
-  const std::vector<std::string>& words() const { return words_; }  // of all that could be taken
+  const std::string& name() const { return taken_.name; }
+  const std::vector<std::string>& names() const { return names_; }  // of all that could be taken
   bool tuned() const { return tuned_; }  // by a measured entry of the table
   const Epilogue& fused() const { return taken_.fused; }
   std::int64_t workspace() const { return workspace_; }  // bytes, whichever is taken later
 
-  // add: to what the result's tensor holds (backward_data; the others have their own rule, see
-  // adds()).
+  // add: to what the result's tensor holds (backward_data; backward_weights in f32 always adds,
+  // what else there is never).
   cudnnStatus_t run(cudnnHandle_t, const ConvOperands&, bool add, void* workspace) const;
   // Takes the next engine that needs no more workspace. False where there is none.
   bool take_next();
@@ -40,7 +40,7 @@ class ConvEngines {
  private:
   // An engine of a graph, and of its twin that adds (backward_data only).
   struct Candidate {
-    std::string word;
+    std::string name;
     Epilogue fused;
     std::vector<std::shared_ptr<const OperationGraph>> graphs;
     std::vector<Engine> engines;
@@ -66,7 +66,7 @@ class ConvEngines {
   Candidate taken_;
   Plans plans_;
   std::vector<Candidate> others_;  // best first
-  std::vector<std::string> words_;
+  std::vector<std::string> names_;
   std::int64_t workspace_ = 0;
   bool tuned_ = false;
 };

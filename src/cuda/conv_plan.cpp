@@ -25,7 +25,9 @@ constexpr std::int64_t kMaxElements = std::numeric_limits<int>::max();  // cuDNN
 bool may_retry(const Stream& stream, cudnnStatus_t status, bool adds) {
   const cudnnStatus_t category = CUDNN_STATUS_FULL_ERROR_CODE(CUDNN_STATUS_CATEGORY(status), 0);
   const bool refused = category == CUDNN_STATUS_NOT_SUPPORTED;
-  if (!refused && (adds || category != CUDNN_STATUS_EXECUTION_FAILED)) return false;
+  const bool failed = category == CUDNN_STATUS_EXECUTION_FAILED ||
+                      category == CUDNN_STATUS_INTERNAL_ERROR;  // also: it cannot be compiled
+  if (!refused && (adds || !failed)) return false;
   cudaStreamCaptureStatus capture = cudaStreamCaptureStatusNone;
   check(cudaStreamIsCapturing(native(stream), &capture), "cudaStreamIsCapturing");
   if (capture != cudaStreamCaptureStatusNone) return false;
@@ -105,11 +107,11 @@ std::int64_t CudaConvPlan::workspace() const {
 }
 
 std::string CudaConvPlan::algorithm(ConvDirection d) const {
-  return engines(d) ? engines(d)->word() : "";
+  return engines(d) ? engines(d)->name() : "";
 }
 
 std::vector<std::string> CudaConvPlan::algorithms(ConvDirection d) const {
-  return engines(d) ? engines(d)->words() : std::vector<std::string>{};
+  return engines(d) ? engines(d)->names() : std::vector<std::string>{};
 }
 
 std::string CudaConvPlan::description() const {
@@ -121,7 +123,7 @@ std::string CudaConvPlan::description() const {
     text += cat(text.empty()                  ? ""
                 : d == ConvDirection::forward ? " "
                                               : ", ",
-                names[static_cast<std::size_t>(d)], " cudnn:", engines(d)->word(),
+                names[static_cast<std::size_t>(d)], " cudnn:", engines(d)->name(),
                 engines(d)->tuned() ? " (tuned)" : "",
                 engines(d)->fused().bias ? " with bias and activation" : "");
   }
@@ -142,10 +144,10 @@ void CudaConvPlan::run(const Stream& stream, std::optional<ConvEngines>& engines
                        const ConvOperands& operands, bool adds, void* workspace) {
   cudnnStatus_t status = engines->run(cudnn(stream), operands, adds, workspace);
   while (may_retry(stream, status, adds)) {
-    const std::string failed = engines->word();
+    const std::string failed = engines->name();
     if (!engines->take_next()) break;
     log::warn(cat("a convolution of cuDNN (", about(spec_), "): algorithm ", failed, " failed (",
-                  cudnnGetErrorString(status), "); taking ", engines->word()));
+                  cudnnGetErrorString(status), "); taking ", engines->name()));
     status = engines->run(cudnn(stream), operands, adds, workspace);
   }
   check(status, "cudnnBackendExecute", about(spec_));
@@ -223,14 +225,14 @@ class MixedConv final : public ConvPlan {
 };
 
 // What is to be planned: of the convolutions below, one.
-struct Wanted {
+struct Request {
   ConvSpec spec;
   Epilogue epilogue;
   PlanOptions options;
 };
 
 // Null where cuDNN refuses the convolution in 16 bits.
-std::unique_ptr<ConvPlan> make_half(const Wanted& w, const Directions& directions) {
+std::unique_ptr<ConvPlan> make_half(const Request& w, const Directions& directions) {
   try {
     return std::make_unique<CudaConvPlan>(w.spec, w.epilogue, w.options, directions);
   } catch (const NotSupported& e) {
@@ -241,7 +243,7 @@ std::unique_ptr<ConvPlan> make_half(const Wanted& w, const Directions& direction
   }
 }
 
-std::unique_ptr<ConvPlan> make_f32(Wanted w, const Directions& directions) {
+std::unique_ptr<ConvPlan> make_f32(Request w, const Directions& directions) {
   w.options.precision = DType::f32;
   try {
     return std::make_unique<CudaConvPlan>(w.spec, w.epilogue, w.options, directions);
@@ -253,7 +255,7 @@ std::unique_ptr<ConvPlan> make_f32(Wanted w, const Directions& directions) {
 
 // What asks for an f32 output feeds a head or another part in f32. Where cuDNN cannot write one
 // from 16 bits, and with -exact, it is computed in f32 throughout.
-std::unique_ptr<ConvPlan> make_mixed(const Wanted& w) {
+std::unique_ptr<ConvPlan> make_mixed(const Request& w) {
   Directions directions = directions_of(w.options);
   std::unique_ptr<ConvPlan> forward = w.options.exact ? nullptr : make_half(w, {});
   if (forward && !directions.data && !directions.weights) return forward;
@@ -263,7 +265,7 @@ std::unique_ptr<ConvPlan> make_mixed(const Wanted& w) {
   return std::make_unique<MixedConv>(std::move(forward), std::move(f32));
 }
 
-std::unique_ptr<ConvPlan> make_whole(const Wanted& w) {
+std::unique_ptr<ConvPlan> make_whole(const Request& w) {
   const Directions directions = directions_of(w.options);
   if (w.options.precision == DType::f32) return make_f32(w, directions);
   if (w.options.f32_output) return make_mixed(w);

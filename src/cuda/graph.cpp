@@ -86,7 +86,7 @@ Engine engine_of(BackendDescriptor config) {
   };
   const auto index =
       engine.get<std::int64_t>(CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1).at(0);
-  return {.word = cat(index, settings_of(config)),
+  return {.name = cat(index, settings_of(config)),
           .tensor_cores = has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE),
           .rounds_inputs = has(CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS),
           .rounds_sums = has(CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION),

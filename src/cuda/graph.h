@@ -74,7 +74,7 @@ class BackendDescriptor {
 
 // One way to compute a graph, as cuDNN proposes it.
 struct Engine {
-  std::string word;  // "62 2=20 13=0": its index and settings (knobs) in cuDNN's numbers
+  std::string name;  // "62 2=20 13=0": its index and settings (knobs) in cuDNN's numbers
   bool tensor_cores = false, rounds_inputs = false, rounds_sums = false, transforms = false;
   bool deterministic = true;
   bool compiled = false;  // its kernel is compiled when a plan is made
@@ -99,8 +99,8 @@ struct PointwiseNode {
 // Operations, each of which may read what one before it computes.
 class OperationGraph {
  public:
-  // A tensor in memory, or one that is only handed on and never there. Filters are a tensor, too:
-  // n of them, with the channels of one group.
+  // A tensor in memory, or a virtual one (cuDNN): the result of one operation that only others
+  // read. Filters are a tensor, too: n of them, with the channels of one group.
   TensorId tensor(const Shape&, DType);
   TensorId intermediate(const Shape&);
   void add(const ConvolutionNode&);

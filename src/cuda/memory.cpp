@@ -120,9 +120,9 @@ class CudaMemory final : public Memory {
       const MemoryInUse now = in_use(device);
       const auto mib = [](auto n) { return static_cast<double>(n) / (1 << 20); };
       throw DeviceOutOfMemory(cat("out of memory on ", to_string(device), ": ", std::fixed,
-                                  std::setprecision(1), mib(bytes), " MiB more were needed where ",
-                                  "this program uses ", mib(now.used), " MiB and ", mib(now.free),
-                                  " MiB are free"));
+                                  std::setprecision(1), "cannot allocate ", mib(bytes),
+                                  " MiB; this program uses ", mib(now.used), " MiB, ",
+                                  mib(now.free), " MiB are free"));
     }
     check(status, call, cat(bytes, " bytes"));
     count(device) += bytes;

@@ -174,7 +174,7 @@ WarpArguments warp_of(const std::uint8_t* pixels, const DecodedImage& image, con
   WarpArguments a = warp_of(image.image, p, out);
   a.pixels = pixels;
   std::copy(image.outside.begin(), image.outside.end(), a.fill);
-  a.set_pixels();
+  a.set_count();
   return a;
 }
 

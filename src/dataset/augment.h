@@ -42,7 +42,7 @@ std::vector<Placement> mosaic_placements(const Augmentation&, Rng&, std::span<co
 void place(const Stream&, const DecodedImage&, const Placement&, View<float> out);
 // The same with grey outside the image.
 void place(const Stream&, const Image&, const Placement&, View<float> out);
-// What the first does, on another device: `pixels` are the image's bytes, and lie there like `out`.
+// The arguments of the first for `pixels`, the image's bytes in the memory in which `out` lies.
 WarpArguments warp_of(const std::uint8_t* pixels, const DecodedImage&, const Placement&,
                       View<float> out);
 

@@ -14,13 +14,13 @@ struct AddArray {
 };
 
 struct KeepRolling {
-  DN_HD RollingArrays begin(const RollingArrays& a, std::int64_t) const { return a; }
+  DN_HD RollingArrays prepare(const RollingArrays& a, std::int64_t) const { return a; }
   DN_HD void operator()(const RollingArrays& a, std::int64_t i) const { a.kept[i] = a.value[i]; }
 };
 
 struct ShareRolling {
   float keep, weight;
-  DN_HD RollingArrays begin(const RollingArrays& a, std::int64_t) const { return a; }
+  DN_HD RollingArrays prepare(const RollingArrays& a, std::int64_t) const { return a; }
   DN_HD void operator()(const RollingArrays& a, std::int64_t i) const {
     a.shared[i] = weight * (a.value[i] - keep * a.kept[i]);
   }
@@ -29,14 +29,14 @@ struct ShareRolling {
 struct TakeRolling {
   float keep;
   const StepState* state;
-  struct Known {
+  struct PerEntry {
     RollingArrays a;
     bool changes;
   };
-  DN_HD Known begin(const RollingArrays& a, std::int64_t) const {
+  DN_HD PerEntry prepare(const RollingArrays& a, std::int64_t) const {
     return {a, state->iteration > a.frozen};
   }
-  DN_HD void operator()(const Known& known, std::int64_t i) const {
+  DN_HD void operator()(const PerEntry& known, std::int64_t i) const {
     const RollingArrays& a = known.a;
     if (known.changes) a.value[i] = keep * a.kept[i] + a.shared[i];
   }

@@ -186,7 +186,7 @@ std::int32_t narrow(std::int64_t v) { return static_cast<std::int32_t>(v); }
 Geometry geometry_of(const PoolSpec& s) {
   const Shape out = s.out();
   if (std::max(s.in.pixels(), out.pixels()) > std::numeric_limits<std::int32_t>::max())
-    fail("pooling of ", to_string(s.in), ": it counts 2^31 pixels at most");
+    fail("pooling of ", to_string(s.in), ": at most 2^31 - 1 pixels; use a smaller batch or input");
   return {.in_h = narrow(s.in.h),
           .in_w = narrow(s.in.w),
           .out_h = narrow(out.h),

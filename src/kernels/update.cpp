@@ -69,13 +69,13 @@ struct Update<Rule, std::index_sequence<k...>> {
   const typename Rule::Step* shared;  // null where it is nothing
   const StepState* state;
 
-  struct Known {
+  struct PerEntry {
     UpdateArrays a;
     typename Rule::Step step;
     float unscaled, rate;
     bool updates, clears;
   };
-  DN_HD Known begin(const UpdateArrays& a, std::int64_t entry) const {
+  DN_HD PerEntry prepare(const UpdateArrays& a, std::int64_t entry) const {
     const bool active = state->iteration > a.frozen;
     return {.a = a,
             .step = shared ? shared[entry] : typename Rule::Step{},
@@ -84,7 +84,7 @@ struct Update<Rule, std::index_sequence<k...>> {
             .updates = active && state->status == StepStatus::update,
             .clears = active && state->status == StepStatus::overflow};
   }
-  DN_HD void operator()(const Known& known, std::int64_t i) const {
+  DN_HD void operator()(const PerEntry& known, std::int64_t i) const {
     const UpdateArrays& a = known.a;
     if (known.clears) a.gradient[i] = 0;
     if (!known.updates) return;
@@ -97,16 +97,16 @@ struct Update<Rule, std::index_sequence<k...>> {
 
 struct Average {
   const StepState* state;
-  struct Known {
+  struct PerEntry {
     AverageArrays a;
     bool changes;
   };
-  DN_HD Known begin(AverageArrays a, std::int64_t) const {
+  DN_HD PerEntry prepare(AverageArrays a, std::int64_t) const {
     const bool moves = state->iteration > a.frozen;
     if (!moves) a.alpha = 0;
     return {a, !moves || state->status == StepStatus::update};
   }
-  DN_HD void operator()(const Known& known, std::int64_t i) const {
+  DN_HD void operator()(const PerEntry& known, std::int64_t i) const {
     const AverageArrays& a = known.a;
     if (known.changes) a.average[i] = a.alpha * a.average[i] + (1 - a.alpha) * a.value[i];
   }

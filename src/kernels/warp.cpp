@@ -90,7 +90,7 @@ struct WarpPixel {
 
 template <int channels>
 struct WarpPixels {
-  DN_HD WarpPixel<channels> begin(const WarpArguments& a, std::int64_t) const {
+  DN_HD WarpPixel<channels> prepare(const WarpArguments& a, std::int64_t) const {
     const Placement& p = a.placement;
     return {a, p.hue != 0 || p.saturation != 1 || p.exposure != 1};
   }
@@ -99,7 +99,7 @@ struct WarpPixels {
 
 }  // namespace
 
-void WarpArguments::set_pixels() {
+void WarpArguments::set_count() {
   if (out.shape.c != 1 && out.shape.c != 3)
     fail("warp: images have 1 or 3 channels, not ", out.shape.c);
   const Rect& r = placement.region;
@@ -115,7 +115,8 @@ void warp(const Stream& s, const ArrayList<WarpArguments>& list) {
 }
 
 void warp(const Stream& s, WarpArguments a) {
-  a.set_pixels();
+  if (s.device.type != DeviceType::cpu) fail("warp: a list of its own is for the CPU alone");
+  a.set_count();
   warp(s, ArrayList<WarpArguments>{.entries = {&a, 1}});
 }
 

@@ -13,7 +13,7 @@ struct Rect {
   std::int64_t x0 = 0, y0 = 0, x1 = 0, y1 = 0;  // [x0, x1) x [y0, y1)
 };
 
-// One image's way into a part of the network's input.
+// Which pixels of an image a part of the network's input shows, and in which colours.
 struct Placement {
   Rect region;  // pixels of the input
   // The centre of input pixel x shows what lies scale_x * (x + .5) + shift_x source pixels from the
@@ -31,10 +31,10 @@ struct WarpArguments {
   View<float> out;  // one image of 1 or 3 channels
   Placement placement;
   float fill[3] = {.5f, .5f, .5f};  // outside the image
-  std::int64_t n = 0;               // pixels of the region; set_pixels() counts them
+  std::int64_t n = 0;               // pixels of the region
 
-  // Throws Error where the image has neither 1 nor 3 channels.
-  void set_pixels();
+  // Counts them. Throws Error where the image has neither 1 nor 3 channels.
+  void set_count();
 };
 
 // The regions of the list do not overlap; all images have equally many channels.

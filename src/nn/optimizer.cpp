@@ -41,7 +41,7 @@ Optimizer::Optimizer(Network& net, const NetSettings& settings) : net_(net), set
   std::vector<AverageArrays> averages;
   for (Slot& s : slots_) {
     const Parameter& p = *s.parameter;
-    if (p.gradient && p.frozen_iterations != kNeverTrained) updates.push_back(update_of(s));
+    if (p.gradient) updates.push_back(update_of(s));
     if (!s.average.empty())
       averages.push_back({s.average.data(), p.value.data(), p.value.size(), settings.ema_alpha,
                           p.frozen_iterations});

@@ -106,6 +106,9 @@ class ConvDeviceTest : public testing::Test {
       tuning.put(conv_use(ConvDirection::forward, s, o), {word, 1});
       o.tuning = &tuning;
       const auto plan = ops(DeviceType::cuda).conv(s, e, o);
+      if (all_engines_known() && word != "none") {
+        EXPECT_EQ(plan->algorithm(ConvDirection::forward), word);
+      }
       EXPECT_LE(difference(forward(*plan, s, e, o), right).relative, 2 * rounding_of(o.precision))
           << plan->description() << ", " << to_string(s.in) << ", activation "
           << e.activation.index();

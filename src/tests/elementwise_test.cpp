@@ -102,7 +102,8 @@ TEST(ElementwiseDeviceTest, ConversionsRoundAsOnTheCpu) {
 }
 
 struct Normalised {
-  std::vector<float> out, gradient, statistics;
+  std::vector<float> out, gradient;
+  std::vector<std::vector<float>> statistics;
 };
 Normalised normalised(const Device& device, const Shape& shape, DType type) {
   const Stream s{.device = device};
@@ -128,12 +129,12 @@ Normalised normalised(const Device& device, const Shape& shape, DType type) {
   Normalised all{out.to_host(s), gradient.to_host(s), {}};
   for (const Tensor* t :
        {&mean, &deviation, &rolling_mean, &rolling_variance, &scale_gradient, &bias_gradient})
-    for (const float v : t->to_host(s)) all.statistics.push_back(v);
+    all.statistics.push_back(t->to_host(s));
   return all;
 }
 
 void expect_near(const std::vector<float>& got, const std::vector<float>& expected, double allowed,
-                 const std::string& what) {
+                 std::string_view what) {
   ASSERT_EQ(got.size(), expected.size());
   double largest = 1, apart = 0;
   for (std::size_t i = 0; i < got.size(); ++i) {
@@ -155,12 +156,20 @@ TEST(ElementwiseDeviceTest, SumsChannelsOfAnyShape) {
       const double rounding = type == DType::f32 ? 2e-5 : type == DType::f16 ? 2e-3 : 1.6e-2;
       expect_near(got.out, expected.out, rounding, "output " + what);
       expect_near(got.gradient, expected.gradient, rounding, "gradient " + what);
-      expect_near(got.statistics, expected.statistics, 1e-4, "statistics " + what);
+      for (std::size_t k = 0; k < got.statistics.size(); ++k)
+        expect_near(got.statistics[k], expected.statistics[k], 1e-4,
+                    cat("statistic ", k, ' ', what));
     }
 }
 
-// Two updates of arrays of several lengths, one of them not yet trained, and one average.
-std::vector<float> updated(const Device& device, StepStatus status) {
+void make_positive(Tensor& t) {  // as Adam's second state is
+  std::vector<float> values = t.to_host({.device = t.device()});
+  for (float& v : values) v = std::fabs(v);
+  t.copy_from({.device = t.device()}, values);
+}
+
+// Arrays of several lengths, one of them not yet trained and one for an iteration only.
+std::vector<float> updated(const Device& device, const OptimizerRule& rule, StepStatus status) {
   const Stream s{.device = device};
   std::vector<Tensor> rows;
   std::vector<UpdateArrays> updates;
@@ -171,8 +180,13 @@ std::vector<float> updated(const Device& device, StepStatus status) {
     const auto array = [&] {
       return rows.emplace_back(random_tensor(device, vector_shape(n), ++k, DType::f32)).data();
     };
-    a.value = array(), a.gradient = array(), a.states[0] = array();
+    a.value = array(), a.gradient = array();
+    for (std::size_t i = 0; i < states_of(rule).size(); ++i) {
+      a.states[i] = array();
+      make_positive(rows.back());
+    }
     if (n == 9999) a.frozen = 3;
+    if (n == 1) a.frozen = 2;
     averages.push_back({array(), a.value, n, .9f, a.frozen});
     updates.push_back(a);
   }
@@ -182,7 +196,7 @@ std::vector<float> updated(const Device& device, StepStatus status) {
   memory(device.type).copy_in(s, there.data(), &state, sizeof state);
   const Buffer shared(device, std::ssize(updates) * kOptimizerStepBytes);
   const auto* const step = static_cast<const StepState*>(there.data());
-  update_parameters(s, {s, updates}, {optimizers::Sgd{}, 4, shared.data()}, step);
+  update_parameters(s, {s, updates}, {rule, 4, shared.data()}, step);
   update_averages(s, {s, averages}, step);
   std::vector<float> all;
   for (const Tensor& t : rows)
@@ -192,8 +206,10 @@ std::vector<float> updated(const Device& device, StepStatus status) {
 
 TEST(ElementwiseDeviceTest, UpdatesAllArraysInOneLaunch) {
   if (device_count(DeviceType::cuda) == 0) GTEST_SKIP() << why_no_cuda();
-  for (const StepStatus status : {StepStatus::update, StepStatus::overflow, StepStatus::non_finite})
-    expect_near(updated(kCuda, status), updated({}, status), 1e-6, "arrays");
+  for (const OptimizerRule& rule : all_of<OptimizerRule>())
+    for (const StepStatus status :
+         {StepStatus::update, StepStatus::overflow, StepStatus::non_finite})
+      expect_near(updated(kCuda, rule, status), updated({}, rule, status), 1e-6, name_of(rule));
 }
 
 TEST(ArrayTable, CutsArraysIntoRowsOfBlocks) {

@@ -1,5 +1,5 @@
-// The way of a batch to a network's device, micro-batch by micro-batch: everything of a micro-batch
-// in one copy from page-locked memory, next to the work on the micro-batch before it.
+// Copies a batch to a network's device, micro-batch by micro-batch: everything of a micro-batch in
+// one copy from page-locked memory, next to the work on the micro-batch before it.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -39,7 +39,8 @@ class HostToDevice {
   const StepParams* params() const { return static_cast<const StepParams*>(params_.data()); }
 
  private:
-  // What goes into a staging buffer, one after the other; each lies at a multiple of 64 bytes.
+  // What goes into a staging buffer, one after the other; each lies at a multiple of kPartAlignment
+  // bytes.
   struct Item {
     const void* data = nullptr;
     std::size_t bytes = 0;
