@@ -8,7 +8,8 @@
   b  TF32, f16 and bf16 against other devices; speed (darknet bench)
   c  speed of PyTorch, eager and compiled, on the same networks; darknet bench next to it
   d  compute-sanitizer, auto-tuned algorithms, deterministic ones, all tests
-  e  training of the blood cells on the CPU and the GPU with the same seeds (needs data/bccd)
+  e  training of the blood cells on the CPU and the GPU with the same seeds (needs data/bccd,
+     the BCCD data set in VOC's layout)
 
 Every stage begins with the build. Results of steps are kept in build-gpu/check: a stage that was cut
 off by --deadline or a signal is continued by the next call, and what passed or failed is not
@@ -229,11 +230,15 @@ class Steps:
         self.check("tuned", network, "cpu,cuda", "-tuning", file)
 
     def stage_e(self):
-        here = os.path.exists("data/bccd/bccd.data")
+        data, needs = "data/bccd/bccd.data", "build-program"
+        if os.path.isdir("data/bccd/Annotations"):  # VOC's layout, which has no absolute paths
+            data, needs = f"{BUILD}/bccd/bccd.data", "bccd"
+            self.add("bccd", ["python3", "scripts/voc_to_darknet.py", "data/bccd", f"{BUILD}/bccd"])
+        here = needs == "bccd" or os.path.exists(data)
         small = {"ITERATIONS": "3", "LEAST": "0", "FLAGS": " ".join(
             [*self.size(0), "-set", "net.0.batch=2", "-set", "net.0.subdivisions=1"])}
-        self.add("compare", ["scripts/compare_devices.sh", os.path.join(CHECK, "compare")], 500,
-                 needs="build-program", skip="" if here else "data/bccd is not here",
+        self.add("compare", ["scripts/compare_devices.sh", os.path.join(CHECK, "compare"), data],
+                 500, needs=needs, skip="" if here else "data/bccd is not here",
                  environment={"SEEDS": "1 2", **self.on_device,
                               **(small if self.options.small else {})})
 
