@@ -10,19 +10,28 @@
 set -euo pipefail
 KEPT=(g++ ninja-build cmake python3 gawk git util-linux mount iproute2 procps file)
 
-if [ "${1:-}" = --help ]; then sed -n '2,/^set/{/^#/s/^# \?//p}' "$0"; exit 0; fi
+if [ "${1:-}" = --help ] || [ "${1:-}" = -h ]; then sed -n '2,/^set/{/^#/s/^# \?//p}' "$0"; exit 0; fi
 cd "$(dirname "$0")/.."
 work=$PWD/runs/rehearsal
 
 if [ "${REHEARSAL_INSIDE:-}" != yes ]; then
   [ -n "$(ls build-packages/*.deb 2>/dev/null)" ] || scripts/gpu_packages.sh collect
   mkdir -p "$work/tree" "$work/out" "$work/hidden"
-  git ls-files -z -co --exclude-standard | tar -c --null -T - | tar -x -C "$work/tree"
+  # Anew, but for what was built: CMake compiles every source that it finds.
+  find "$work/tree" -mindepth 1 -maxdepth 1 ! -name build-gpu -exec rm -rf {} +
+  git ls-files -z -co --exclude-standard | tar -c --null --ignore-failed-read -T - |
+    tar -x -C "$work/tree"
   if [ -d data/bccd ]; then cp -rLpu data/bccd "$work/tree/data/"; fi
   [ -d "$work/prefix" ] || scripts/gpu_packages.sh unpack build-packages "$work/prefix"
   REHEARSAL_INSIDE=yes exec unshare --user --map-root-user --mount --net --pid --fork --mount-proc \
-    "$0" "$@"
+    "scripts/$(basename "$0")" "$@"
 fi
+
+# Files are hidden through these links, in a layer over /usr.
+[ -L /bin ] && [ -L /lib ] && [[ $(readlink -f /usr/local/cuda) = /usr/* ]] || {
+  echo "rehearse: /bin and /lib must be links into /usr, and /usr/local/cuda lie there" >&2
+  exit 1
+}
 
 # The packages that stay: KEPT, the essential ones, and all that these depend on.
 mapfile -t essential < <(dpkg-query -W -f='${Essential} ${Package}\n' | sed -n 's/^yes //p')

@@ -47,25 +47,24 @@ def on_signal(number, _):
 
 
 def stop(process):
-    """Ends a step with everything that it started; gives up on what a driver holds."""
+    """Ends a step with everything that it started; gives up on what a driver holds. What ignores the
+    first signal, or outlives its parent, gets the second."""
     for number, patience in ((signal.SIGTERM, 5), (signal.SIGKILL, 10)):
         try:
             os.killpg(process.pid, number)
             process.wait(patience)
-            return
-        except ProcessLookupError:
-            return
-        except subprocess.TimeoutExpired:
+        except (ProcessLookupError, subprocess.TimeoutExpired):
             continue
 
 
 class Runner:
-    """`folder`: state and logs of the steps; `out`: the summary and one archive for each stage."""
+    """`folder`: state and logs of the steps; `out`: the summary and one archive for each stage;
+    `kind` of the run: what was done of another kind counts as not done."""
 
-    def __init__(self, folder, out, deadline, figures):
+    def __init__(self, folder, out, deadline, figures, kind=""):
         self.folder, self.out, self.figures = folder, out, re.compile(figures)
         self.end = time.monotonic() + deadline
-        self.state_file = os.path.join(folder, "state.json")
+        self.state_file = os.path.join(folder, f"state-{kind}.json" if kind else "state.json")
         os.makedirs(folder, exist_ok=True)
         os.makedirs(out, exist_ok=True)
         self.done, self.lines, self.unfinished = {}, [], []

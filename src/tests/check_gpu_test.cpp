@@ -58,6 +58,8 @@ TEST_F(CheckGpu, EveryStageBuildsAndHasStepsOfItsOwn) {
     expect_holds(listed.output, cat(stage, " build-program: cmake --build"));
   }
   const std::string all = run("--list").output;
+  const std::string beside = run("--list --stage c").output;
+  expect_holds(beside, "bench-yolov3-tiny-next-to-torch-16-f16:");
   for (const char* part : {"check-yolov4-tiny-exact:", "bench-yolov3-tiny-16-f16:",
                            "torch-yolov3-tiny-f16-train-compile:", "sanitizer-memcheck:",
                            "compare: scripts/compare_devices.sh"})
@@ -84,6 +86,14 @@ TEST_F(CheckGpu, AFailureOrAHangingStepEndsNothing) {
   const Ran archived =
       run_in_shell(cat("tar -xzOf '", (folder_ / "out/stage-a.tar.gz").string(), "' bad.txt"));
   expect_holds(archived.output, "it broke");
+}
+
+TEST_F(CheckGpu, AStepEndsWithWhatIgnoresTheFirstSignal) {
+  put_steps(step("stubborn", "(trap '' TERM; sleep 3; echo survived >> ran) & sleep 100",
+                 ", \"seconds\": 1"));
+  EXPECT_EQ(run("--steps steps.json out").exit_code, 1);
+  run_in_shell("sleep 3");
+  EXPECT_EQ(get("ran"), "stubborn\n");
 }
 
 TEST_F(CheckGpu, ACallThatWasCutOffIsContinued) {
