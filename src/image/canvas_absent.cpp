@@ -11,8 +11,8 @@ bool has_canvas() {
   static std::once_flag once;
   std::call_once(once, [] {
     log::warn(
-        "this build has no Cairo and Pango: no lines and text are drawn into images, and charts are "
-        "written as SVG alone; install libpango1.0-dev and pkg-config, and build again");
+        "this build has no Cairo and Pango: no lines and text are drawn into images, and charts "
+        "are written as SVG alone; install libpango1.0-dev and pkg-config, and build again");
   });
   return false;
 }
