@@ -225,7 +225,7 @@ std::vector<EngineConfig> engines_of_fused(const OperationList& g, cudnnBackendH
   if (!half && (relu || only_bias)) all.push_back(engine(11, 1024, {}));
   const bool fast = (!half || c.w.c % 2 == 0) && c.groups() != c.x.c;
   if (fast && !(mixed && refuses("mixed"))) all.push_back(engine(7, 0, {kTensorCore}, true));
-  if (!mixed) all.push_back(engine(8, 0, {}, true));
+  if (!mixed && (!fast || mode == CUDNN_HEUR_MODE_FALLBACK)) all.push_back(engine(8, 0, {}, true));
   return all;
 }
 
