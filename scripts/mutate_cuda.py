@@ -120,7 +120,7 @@ HOST = [
      "if (o.exact && e.transforms) return false;"),
     ("engine: a slow one that fuses", "src/cuda/conv_engines.cpp",
      "return e.tensor_cores &&\n         (compiled_anyway", "return (compiled_anyway"),
-    ("engine: no room for what takes its place", "src/cuda/conv_engines.cpp",
+    ("engine: too little workspace for the next one", "src/cuda/conv_engines.cpp",
      "if (taken_.fused.bias || taken_.engines[0].compiled) reserve(stand_in());", ""),
     ("fused: the slope of leaky left out", "src/cuda/conv_engines.cpp",
      "one(CUDNN_POINTWISE_RELU_FWD, leaky.derivative(-1.f));",

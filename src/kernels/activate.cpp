@@ -52,6 +52,12 @@ void activate(const Stream& s, const Activation& a, const TensorView& in, const 
   });
 }
 
+void activate_rest(const Stream& s, const Epilogue& wanted, const Epilogue& done,
+                   const TensorView& out, const float* bias) {
+  if (done.bias == wanted.bias && done.activation == wanted.activation) return;
+  activate(s, wanted.activation, out, wanted.bias && !done.bias ? bias : nullptr, out);
+}
+
 void activation_backward(const Stream& s, const Activation& a, const TensorView& known,
                          const TensorView& gradient) {
   if (is_linear(a)) return;

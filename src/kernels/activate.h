@@ -4,6 +4,7 @@
 #include <cstdint>
 #include "core/activation.h"
 #include "core/device.h"
+#include "core/ops.h"
 #include "core/tensor.h"
 
 namespace darknet {
@@ -13,6 +14,10 @@ namespace darknet {
 // out = f(in + bias[channel]); bias may be null, and in and out the same memory.
 void activate(const Stream&, const Activation&, const TensorView& in, const float* bias,
               const TensorView& out);
+
+// The rest of a convolution's epilogue, in place, where the plan did `done` of `wanted`.
+void activate_rest(const Stream&, const Epilogue& wanted, const Epilogue& done,
+                   const TensorView& out, const float* bias);
 
 // gradient *= f'. `known` is the output where derivative_from_output(f), else the input.
 void activation_backward(const Stream&, const Activation&, const TensorView& known,

@@ -206,9 +206,7 @@ class ConvolutionalLayer final : public Layer {
         folded_bias_.empty() ? channels_.bias().value.data() : folded_bias_.data();
     const TensorView sum = keeps_sum_ ? kept(pass) : out;
     plan_->forward(pass.stream, in, bias, sum, pass.workspace);
-    const Epilogue wanted = epilogue(), done = plan_->fused();
-    if (!done.bias || done.activation != wanted.activation)
-      activate(pass.stream, wanted.activation, sum, done.bias ? nullptr : bias, sum);
+    activate_rest(pass.stream, epilogue(), plan_->fused(), sum, bias);
     if (keeps_sum_) activate(pass.stream, activation_, sum, nullptr, out);
   }
 

@@ -80,9 +80,7 @@ class ConvDeviceTest : public testing::Test {
     const Buffer workspace(stream.device, plan.workspace());
     plan.set_weights(stream, weights.data(), workspace.data());
     plan.forward(stream, x.view(), bias.data(), out.view(), workspace.data());
-    const Epilogue done = plan.fused();
-    if (done.bias != e.bias || done.activation != e.activation)
-      activate(stream, e.activation, out.view(), done.bias ? nullptr : bias.data(), out.view());
+    activate_rest(stream, e, plan.fused(), out.view(), bias.data());
     return out.to_host(stream);
   }
   // The same in f32 by plain loops.

@@ -70,7 +70,7 @@ TEST_F(DeviceProgram, RefusesDevicesThatAreNotThere) {
   expect_refused(train({"-gpus", "0," + beyond}), "there is no GPU " + beyond);
 }
 
-// Whatever it is that there is no room for, it is said before the first step.
+// Memory that does not suffice, for whatever it is, is reported before the first step.
 TEST_F(DeviceProgram, SaysBeforeTheFirstStepThatMemoryIsShort) {
   if (!emulated()) return;  // a real device has the memory that it has
   int by_plan = 0, by_allocation = 0;

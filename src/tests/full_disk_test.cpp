@@ -30,7 +30,7 @@ class FullDiskOutputs : public CliTest, public testing::WithParamInterface<Outpu
 };
 
 TEST_P(FullDiskOutputs, LeaveTheEarlierFileWhole) {
-  if (!has_canvas()) GTEST_SKIP() << "its warning takes the room of the message";
+  if (!has_canvas()) GTEST_SKIP() << "its warning fills the file before the message";
   auto [name, arguments, room, file] = GetParam();
   const bool computes = std::count(arguments.begin(), arguments.end(), "x.weights") > 0;
   if (computes) arguments.push_back("-nogpu");  // a build with CUDA else says that there is no GPU

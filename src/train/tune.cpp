@@ -100,10 +100,7 @@ PlanOptions Subject::options_for(ConvDirection d, const Tuning* tuning) const {
 // As the layer does it, with what of the epilogue the plan leaves.
 void Subject::forward(ConvPlan& plan) {
   plan.forward(stream_, in_.view(), bias_.floats(), out_.view(), workspace_.data());
-  const Epilogue &wanted = work_.epilogue, done = plan.fused();  // as of this call
-  if (done.bias != wanted.bias || done.activation != wanted.activation)
-    activate(stream_, wanted.activation, out_.view(), done.bias ? nullptr : bias_.floats(),
-             out_.view());
+  activate_rest(stream_, work_.epilogue, plan.fused(), out_.view(), bias_.floats());
 }
 
 void Subject::run(ConvPlan& plan, ConvDirection d) {

@@ -328,10 +328,10 @@ cudnnStatus_t finalize(Descriptor& d) {
 
 // Descriptors of one type that are filled with what is read.
 template <class T>
-cudnnStatus_t fill(const std::vector<T>& from, cudnnBackendDescriptorType_t type, std::int64_t room,
+cudnnStatus_t fill(const std::vector<T>& from, cudnnBackendDescriptorType_t type, std::int64_t max,
                    std::int64_t* count, void* to) {
   *count = std::ssize(from);
-  for (std::int64_t i = 0; i < std::min<std::int64_t>(room, *count); ++i) {
+  for (std::int64_t i = 0; i < std::min<std::int64_t>(max, *count); ++i) {
     Descriptor* const d = find(static_cast<void**>(to)[i]);
     if (!d || d->type != type) return CUDNN_STATUS_BAD_PARAM_DESCRIPTOR_TYPE;
     if (d->finalized) return kBad;
@@ -342,16 +342,16 @@ cudnnStatus_t fill(const std::vector<T>& from, cudnnBackendDescriptorType_t type
 }
 
 template <class T>
-cudnnStatus_t copy(const std::vector<T>& from, std::int64_t room, std::int64_t* count, void* to) {
+cudnnStatus_t copy(const std::vector<T>& from, std::int64_t max, std::int64_t* count, void* to) {
   *count = std::ssize(from);
-  std::copy_n(from.data(), std::min<std::int64_t>(room, *count), static_cast<T*>(to));
+  std::copy_n(from.data(), std::min<std::int64_t>(max, *count), static_cast<T*>(to));
   return CUDNN_STATUS_SUCCESS;
 }
 
 struct Read {  // of an attribute: what it is asked as, and where it goes
   cudnnBackendAttributeName_t name;
   cudnnBackendAttributeType_t type;
-  std::int64_t room;
+  std::int64_t max;
   std::int64_t* count;
   void* to;
   bool is(cudnnBackendAttributeName_t n, cudnnBackendAttributeType_t t) const {
@@ -361,13 +361,13 @@ struct Read {  // of an attribute: what it is asked as, and where it goes
 
 cudnnStatus_t read_engine(const EngineConfig& e, const Read& r) {
   if (r.is(CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64))
-    return copy<std::int64_t>({e.index}, r.room, r.count, r.to);
+    return copy<std::int64_t>({e.index}, r.max, r.count, r.to);
   if (r.is(CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE))
-    return copy(e.notes, r.room, r.count, r.to);
+    return copy(e.notes, r.max, r.count, r.to);
   if (r.is(CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE, CUDNN_TYPE_BEHAVIOR_NOTE)) {
     std::vector<cudnnBackendBehaviorNote_t> notes;
     if (e.compiled) notes.push_back(CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION);
-    return copy(notes, r.room, r.count, r.to);
+    return copy(notes, r.max, r.count, r.to);
   }
   return kBad;
 }
@@ -375,28 +375,27 @@ cudnnStatus_t read_engine(const EngineConfig& e, const Read& r) {
 cudnnStatus_t read(const Descriptor& d, const Read& r) {
   if (const auto* const h = std::get_if<Heuristic>(&d.meaning))
     return r.is(CUDNN_ATTR_ENGINEHEUR_RESULTS, kDescriptor)
-               ? fill(h->results, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, r.room, r.count, r.to)
+               ? fill(h->results, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, r.max, r.count, r.to)
                : kBad;
   if (const auto* const c = std::get_if<EngineConfig>(&d.meaning)) {
     if (r.is(CUDNN_ATTR_ENGINECFG_ENGINE, kDescriptor))
-      return fill(std::vector{EngineOf{*c}}, CUDNN_BACKEND_ENGINE_DESCRIPTOR, r.room, r.count,
-                  r.to);
+      return fill(std::vector{EngineOf{*c}}, CUDNN_BACKEND_ENGINE_DESCRIPTOR, r.max, r.count, r.to);
     std::vector<Knob> knobs;
     for (const auto& [type, v] : c->knobs) knobs.push_back({type, v});
     return r.is(CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, kDescriptor)
-               ? fill(knobs, CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR, r.room, r.count, r.to)
+               ? fill(knobs, CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR, r.max, r.count, r.to)
                : kBad;
   }
   if (const auto* const e = std::get_if<EngineOf>(&d.meaning)) return read_engine(e->config, r);
   if (const auto* const k = std::get_if<Knob>(&d.meaning)) {
     if (r.is(CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE, CUDNN_TYPE_KNOB_TYPE))
-      return copy(std::vector{k->type}, r.room, r.count, r.to);
+      return copy(std::vector{k->type}, r.max, r.count, r.to);
     if (r.is(CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE, CUDNN_TYPE_INT64))
-      return copy(std::vector{k->value}, r.room, r.count, r.to);
+      return copy(std::vector{k->value}, r.max, r.count, r.to);
   }
   if (const auto* const p = std::get_if<Plan>(&d.meaning))
     if (r.is(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64))
-      return copy<std::int64_t>({p->config.workspace}, r.room, r.count, r.to);
+      return copy<std::int64_t>({p->config.workspace}, r.max, r.count, r.to);
   return kBad;
 }
 
@@ -453,13 +452,13 @@ cudnnStatus_t cudnnBackendFinalize(cudnnBackendDescriptor_t descriptor) {
 
 cudnnStatus_t cudnnBackendGetAttribute(cudnnBackendDescriptor_t descriptor,
                                        cudnnBackendAttributeName_t name,
-                                       cudnnBackendAttributeType_t type, std::int64_t room,
+                                       cudnnBackendAttributeType_t type, std::int64_t max,
                                        std::int64_t* count, void* to) {
   const Lock lock(Gpus::instance().mutex());
   const Descriptor* const d = find(descriptor);
-  if (!d || !count || (room > 0 && !to)) return CUDNN_STATUS_BAD_PARAM_NULL_POINTER;
+  if (!d || !count || (max > 0 && !to)) return CUDNN_STATUS_BAD_PARAM_NULL_POINTER;
   if (!d->finalized) return CUDNN_STATUS_NOT_INITIALIZED;
-  return read(*d, {name, type, room, count, to});
+  return read(*d, {name, type, max, count, to});
 }
 
 cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t plan,
