@@ -328,11 +328,16 @@ cudnnStatus_t execute(const LibraryHandle& h, const EngineConfig& e,
   if (refuses("first-algorithm") && (e.index == 1 || e.index == 7))
     return CUDNN_STATUS_NOT_SUPPORTED_SHARED_MEMORY_INSUFFICIENT;
   if (h.device != Gpus::current_device()) return CUDNN_STATUS_BAD_PARAM_STREAM_MISMATCH;
+  // Used from the first to the last moment: neither what is read nor what is written may lie there.
   const cudaError_t issued = Gpus::instance().issue(h.stream, [=, device = h.device] {
-    if (e.workspace > 0)
-      std::memset(view(workspace, e.workspace, device), Memory::kPoison,
-                  static_cast<std::size_t>(e.workspace));
+    const auto spoil = [&] {
+      if (e.workspace > 0)
+        std::memset(view(workspace, e.workspace, device), Memory::kPoison,
+                    static_cast<std::size_t>(e.workspace));
+    };
+    spoil();
     Execution(e, pointers, device)();
+    spoil();
   });
   return issued == cudaSuccess ? CUDNN_STATUS_SUCCESS : CUDNN_STATUS_EXECUTION_FAILED;
 }
