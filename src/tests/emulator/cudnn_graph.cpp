@@ -285,6 +285,7 @@ cudnnStatus_t check_operation(const Operation& o) {
 
 // Ids are of one tensor each; what is only handed on is computed before it is read, and read.
 cudnnStatus_t check_graph(const OperationList& g) {
+  if (g.operations.size() > 1 && refuses("graphs")) return CUDNN_STATUS_NOT_SUPPORTED_GRAPH_PATTERN;
   std::map<std::int64_t, TensorNode> known;
   std::map<std::int64_t, int> uses;  // of tensors that are not in memory: computed, then read
   for (const Operation& o : g.operations) {
