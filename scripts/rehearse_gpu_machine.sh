@@ -8,7 +8,7 @@
 # It works in runs/rehearsal: tree (a copy of what git knows or does not ignore, with data/bccd),
 # prefix (the packages of gpu_packages.sh), out. Needs Debian, nvcc, cuDNN and overlayfs.
 set -euo pipefail
-KEPT=(g++ ninja-build cmake python3 gawk git util-linux mount iproute2 procps file)
+KEPT=(g++ ninja-build cmake python3 mawk gawk git util-linux mount iproute2 procps file)
 
 if [ "${1:-}" = --help ] || [ "${1:-}" = -h ]; then sed -n '2,/^set/{/^#/s/^# \?//p}' "$0"; exit 0; fi
 cd "$(dirname "$0")/.."
