@@ -26,7 +26,7 @@ int chart(const Options& o) {
   const Chart drawn =
       histories.size() == 1 ? training_chart(histories.front()) : comparison_chart(histories);
   write_chart(o.out, drawn, o.dark ? Theme::dark : Theme::light);
-  fmt::print("-> {0}.svg, {0}.png\n", printable(o.out));
+  fmt::print("-> {}\n", printable(written_charts(o.out)));
   return 0;
 }
 

@@ -135,7 +135,7 @@ int run_calc_anchors(Options o) {
   const std::string line = anchors_line(r, t);
   fmt::print("{}\n", line);
   write_charts(o, objects, r);
-  fmt::print("-> {0}.svg, {0}.png\n", printable(o.out));
+  fmt::print("-> {}\n", printable(written_charts(o.out)));
   return 0;
 }
 

@@ -60,7 +60,7 @@ void write_charts(const Options& o, const ObjectnessStatistics& s,
   write_chart(o.out, imbalance_chart(s, history ? &*history : nullptr),
               o.dark ? Theme::dark : Theme::light);
   write_file_atomically(o.out + ".csv", imbalance_csv(s));
-  fmt::print("-> {0}.svg, {0}.png, {0}.csv\n", printable(o.out));
+  fmt::print("-> {}, {}.csv\n", printable(written_charts(o.out)), printable(o.out));
 }
 
 // The weight of the loss is decided by the training images, whatever valid= holds.

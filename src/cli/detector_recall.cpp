@@ -67,7 +67,7 @@ int recall(const Options& o) {
              plural(labelled.objects, "object"));
   if (o.out.empty()) return 0;
   write(o.out, rows);
-  fmt::print("-> {0}.csv, {0}.svg, {0}.png\n", printable(o.out));
+  fmt::print("-> {}.csv, {}\n", printable(o.out), printable(written_charts(o.out)));
   return 0;
 }
 

@@ -41,7 +41,7 @@ int plot(const Options& o) {
   if (o.losses.empty()) chart.title = "Focal loss, -(1 - p_t)^gamma log p_t";
   write_chart(o.out, chart, o.dark ? Theme::dark : Theme::light);
   write_file_atomically(csv, loss_csv(curves));
-  fmt::print("-> {0}.svg, {0}.png, {0}.csv\n", printable(o.out));
+  fmt::print("-> {}, {}.csv\n", printable(written_charts(o.out)), printable(o.out));
   return 0;
 }
 

@@ -227,6 +227,11 @@ void require_writable_chart(const std::filesystem::path& base) {
   require_writable_file(base.string() + ".png", kImageFormat);
 }
 
+std::string written_charts(const std::filesystem::path& base) {
+  const std::string svg = base.string() + ".svg";
+  return has_canvas() ? svg + ", " + base.string() + ".png" : svg;
+}
+
 void write_chart(const std::filesystem::path& base, const Chart& chart, Theme theme) {
   write_file_atomically(base.string() + ".svg", to_svg(chart));
   if (has_canvas()) write_image(base.string() + ".png", to_image(chart, theme));

@@ -72,5 +72,6 @@ Image to_image(const Chart&, Theme = Theme::light);
 void require_writable_chart(const std::filesystem::path& base);
 // base.svg and, where has_canvas(), base.png; replaced atomically.
 void write_chart(const std::filesystem::path& base, const Chart&, Theme = Theme::light);
+std::string written_charts(const std::filesystem::path& base);  // their names, for a message
 
 }  // namespace darknet
