@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <map>
 
-#include "core/tuning.h"
 #include "cuda/calls.h"
 
 namespace darknet::cuda {
@@ -14,6 +13,7 @@ constexpr std::int64_t kMaxPerMode = 16;                         // proposals th
 // Bytes of an output. From here on a fused kernel saves microseconds a pass, next to the .3 to .7 s
 // in which it is compiled (cuDNN 9.19 on an AMD EPYC, Zen 3).
 constexpr std::int64_t kMinBytesToCompile = std::int64_t{4} << 20;
+constexpr std::size_t kMaxDecisions = 4096;  // some ten sizes of a large network
 constexpr TensorId kX = 1, kWeights = 2, kY = 3, kBias = 4;
 
 // The operations of an activation.
@@ -158,18 +158,18 @@ bool ConvEngines::pays(const Candidate& fused) const {
          (compiled_anyway || spec_.out().size() * size_of(type) >= kMinBytesToCompile);
 }
 
-std::string ConvEngines::key(const Candidate& c, std::size_t i) const {
+std::string ConvEngines::key() const {
   const ConvSpec& s = spec_;
-  return cat(current_device(), ' ', static_cast<int>(direction_), ' ', i, ' ', about(s), ' ',
-             s.stride_x, ' ', s.dilation, ' ', s.pad_y, ' ', s.pad_x, ' ',
-             name_of(options_.precision), ' ', name_of(options_.output()), ' ',
-             c.fused.activation.index(), ' ', c.name);
+  return cat(current_device(), ' ', static_cast<int>(direction_), ' ', about(s), ' ', s.stride_x,
+             ' ', s.dilation, ' ', s.pad_y, ' ', s.pad_x, ' ', name_of(options_.precision), ' ',
+             name_of(options_.output()));
 }
 
 ConvEngines::Plans ConvEngines::make_plans(const Candidate& c, std::string& why) const {
   Plans plans;
   for (std::size_t i = 0; i < c.graphs.size(); ++i) {
-    std::weak_ptr<const ExecutionPlan>& known = plan_cache(key(c, i));
+    std::weak_ptr<const ExecutionPlan>& known =
+        plan_cache(cat(key(), ' ', i, ' ', c.fused.activation.index(), ' ', c.name));
     std::shared_ptr<const ExecutionPlan> plan = known.lock();
     cudnnStatus_t status = CUDNN_STATUS_SUCCESS;
     if (!plan) plan = ExecutionPlan::make(cudnn({}), c.graphs[i], c.engines[i], status);
@@ -187,8 +187,36 @@ ConvEngines::Plans ConvEngines::make_plans(const Candidate& c, std::string& why)
 ConvEngines::ConvEngines(ConvDirection direction, const ConvSpec& spec, const Epilogue& epilogue,
                          const PlanOptions& options)
     : direction_(direction), spec_(spec), options_(options) {
+  const ConvChoice* const wanted =
+      options.tuning ? options.tuning->find(conv_use(direction, spec, options)) : nullptr;
+  if (options.mode == Mode::inference) {
+    choose(epilogue, wanted);
+  } else {  // nothing is fused: the epilogue does not matter
+    std::map<std::string, ConvEngines>& known = decisions();
+    const std::string question =
+        cat(key(), ' ', options.exact, options.deterministic, ' ', wanted ? wanted->algorithm : "");
+    if (const auto found = known.find(question); found != known.end()) {
+      *this = found->second;
+      options_ = options;
+    } else {
+      choose(epilogue, wanted);
+      if (known.size() == kMaxDecisions) known.clear();
+      known.emplace(question, *this);
+    }
+  }
+  tuned_ = wanted && wanted->milliseconds > 0 && wanted->algorithm == taken_.name;
+}
+
+// Of this thread. With random=1 every size comes again, and to ask cuDNN anew takes longer than a
+// step. Never destroyed, because cuDNN may be gone before.
+std::map<std::string, ConvEngines>& ConvEngines::decisions() {
+  static thread_local auto& all = *new std::map<std::string, ConvEngines>;
+  return all;
+}
+
+void ConvEngines::choose(const Epilogue& epilogue, const ConvChoice* wanted) {
   // In training a fused ReLU would turn a NaN into a zero.
-  const bool fuses = direction == ConvDirection::forward && options.mode == Mode::inference;
+  const bool fuses = direction_ == ConvDirection::forward && options_.mode == Mode::inference;
   std::vector<Candidate> fused;
   if (fuses && epilogue.bias) try {
       fused = candidates(epilogue);
@@ -199,8 +227,6 @@ ConvEngines::ConvEngines(ConvDirection direction, const ConvSpec& spec, const Ep
   std::ranges::move(candidates({}), std::back_inserter(others_));
   std::ranges::move(others, std::back_inserter(others_));
   for (const Candidate& c : others_) names_.push_back(c.name);
-  const ConvChoice* const wanted =
-      options.tuning ? options.tuning->find(conv_use(direction, spec, options)) : nullptr;
   std::ranges::stable_partition(
       others_, [&](const Candidate& c) { return wanted && c.name == wanted->algorithm; });
   std::string refused;
@@ -212,13 +238,12 @@ ConvEngines::ConvEngines(ConvDirection direction, const ConvSpec& spec, const Ep
     refused += cat(refused.empty() ? "" : ", ", taken_.name, ": ", why);
   }
   if (plans_.empty())
-    throw NotSupported(cat("cuDNN (", about(spec), "): none of its algorithms can be taken",
-                           options.exact ? " with -exact" : "",
-                           options.deterministic ? " with -deterministic" : "", "; it proposed ",
+    throw NotSupported(cat("cuDNN (", about(spec_), "): none of its algorithms can be taken",
+                           options_.exact ? " with -exact" : "",
+                           options_.deterministic ? " with -deterministic" : "", "; it proposed ",
                            refused.empty() ? "none that may be" : refused));
   reserve(plans_);
   if (taken_.fused.bias || taken_.engines[0].compiled) reserve(stand_in());
-  tuned_ = wanted && wanted->milliseconds > 0 && wanted->algorithm == taken_.name;
 }
 
 void ConvEngines::reserve(const Plans& plans) {

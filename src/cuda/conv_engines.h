@@ -1,11 +1,13 @@
 // A direction of a convolution as a graph of cuDNN, with what follows it where cuDNN can do both at
 // once, and the engine that computes it. Included in cuda/ only.
 #pragma once
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "core/ops.h"
+#include "core/tuning.h"
 #include "cuda/graph.h"
 
 namespace darknet::cuda {
@@ -47,12 +49,14 @@ class ConvEngines {
   };
   using Plans = std::vector<std::shared_ptr<const ExecutionPlan>>;
 
+  static std::map<std::string, ConvEngines>& decisions();
+  void choose(const Epilogue&, const ConvChoice* wanted);
   std::vector<Candidate> candidates(const Epilogue& fused) const;
   std::shared_ptr<const OperationGraph> graph(const Epilogue& fused, bool add) const;
   // Whether a fused engine goes before those of the convolution alone: where cuDNN brings it
   // ready-made, or it uses tensor cores and saves enough for the time that compiling it takes.
   bool pays(const Candidate& fused) const;
-  std::string key(const Candidate&, std::size_t i) const;
+  std::string key() const;  // device, direction, shape and types
   // Empty where cuDNN refuses one of them; `why` says so.
   Plans make_plans(const Candidate&, std::string& why) const;
   void reserve(const Plans&);  // workspace
