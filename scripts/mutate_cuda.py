@@ -44,7 +44,7 @@ KERNELS = [
     ("type: floats read as integers", "Assign", r"cvt\.rn\.f32\.s64\s+(%f\d+), (%rd\d+)",
      r"mov.b32 $1, 0"),
     ("write: a result is not stored", "Decode", r"st\.global\.f32[^;]*;", ""),
-    ("write: a result is not stored, warp", "Warp", r"st\.global\.f32[^;]*;", ""),
+    ("write: a result is not stored, warp", "Warp", r"st\.f32[^;]*;", ""),
     ("arithmetic: difference for sum", "Adam", r"add\.f32", "sub.f32"),
     ("arithmetic: a comparison turned round", "ChooseAnchors", r"setp\.lt\.f32", "setp.ge.f32"),
     ("space: global memory taken for shared", "fold_channels_kernel", r"ld\.global\.f32",
