@@ -24,10 +24,11 @@ import argparse
 import glob
 import json
 import os
+import re
 import shutil
 import sys
 
-from stage_runner import Runner, Step
+from stage_runner import BadFile, Runner, Step
 
 BUILD = "build-gpu"
 CHECK = os.path.join(BUILD, "check")
@@ -71,6 +72,17 @@ def parse(arguments):
         parser.error("OUT is missing")
     if not options.deadline > 0:
         parser.error("--deadline: expected seconds, more than 0")
+    if options.iterations < 1:
+        parser.error("--iterations: expected at least 1")
+    if not re.fullmatch(r"\d+[af]?(-real|-virtual)?(;\d+[af]?(-real|-virtual)?)*",
+                        options.architectures):
+        parser.error(f"--architectures {options.architectures}: expected numbers, as 90 or '80;90'")
+    if options.prefix and not os.path.isdir(options.prefix):
+        parser.error(f"--prefix {options.prefix}: no such folder; gpu_packages.sh unpack makes one")
+    try:
+        re.compile(options.repeat or "")
+    except re.error as error:
+        parser.error(f"--repeat {options.repeat}: no regular expression: {error}")
     return options
 
 
@@ -257,7 +269,10 @@ class Steps:
 def steps_of(options):
     if options.steps:
         with open(options.steps, encoding="utf-8") as file:
-            return [Step(**step) for step in json.load(file)]
+            try:
+                return [Step(**step) for step in json.load(file)]
+            except (ValueError, TypeError) as error:
+                raise BadFile(f"{options.steps}: not a list of steps: {error}") from error
     stages = "abcde" if options.stage == "all" else options.stage
     made, seen = Steps(options), {}
     for stage in stages:
@@ -284,4 +299,7 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except (BadFile, OSError) as error:
+        sys.exit(f"check_gpu: {error}")

@@ -14,6 +14,7 @@ import argparse
 import json
 import re
 import subprocess
+import sys
 
 # H100 SXM: 132 processors that issue 128 instructions a clock at 1.755 GHz; HBM3.
 ISSUED = 132 * 128 * 1.755e9
@@ -38,8 +39,13 @@ def short(name):
 def read(file):
     """The kernels of all runs in the file, by name."""
     kernels = {}
-    with open(file, encoding="utf-8") as lines:
-        rows = [json.loads(line) for line in lines]
+    try:
+        with open(file, encoding="utf-8") as lines:
+            rows = [json.loads(line) for line in lines]
+        if not rows or not all({"kernel", "launches", "threads"} <= row.keys() for row in rows):
+            raise ValueError("no counts of kernels")
+    except (OSError, ValueError, AttributeError) as error:
+        sys.exit(f"count_cuda: {file}: not what EMULATED_GPU_STATISTICS writes: {error}")
     names = subprocess.run(["c++filt"], input="\n".join(r["kernel"] for r in rows), capture_output=True,
                            text=True, check=True).stdout.splitlines()
     for row, name in zip(rows, names):
@@ -58,6 +64,8 @@ def main():
     parser.add_argument("--images", type=float, default=1, help="times the images of the run (1)")
     parser.add_argument("--rows", type=int, default=20, help="kernels that are printed (20)")
     a = parser.parse_args()
+    if a.steps < 1 or a.images <= 0:
+        parser.error("--steps and --images: expected numbers above 0")
     lines, total = [], [0, 0, 0, 0]
     for name, k in read(a.file).items():
         factor = (1 if any(p in name for p in OF_PARAMETERS) else a.images) / a.steps

@@ -211,8 +211,16 @@ def main():
     parser.add_argument("--build", default="build-cuda", help="a built CUDA preset (%(default)s)")
     parser.add_argument("--only", default="", help="faults whose name this regular expression finds")
     arguments = parser.parse_args()
+    try:
+        chosen = [m[0] for m in KERNELS + HOST if re.search(arguments.only, m[0])]
+    except re.error as error:
+        parser.error(f"--only {arguments.only}: no regular expression: {error}")
+    if not chosen:
+        parser.error(f"--only {arguments.only}: no fault has such a name")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended; the sources are as they were"))
     os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+    if not os.path.exists(os.path.join(arguments.build, "CTestTestfile.cmake")):
+        sys.exit(f"mutate_cuda: {arguments.build} is no build of this program; run make cuda first")
     failed, reason, said = tested(arguments.build)
     if failed or "100% tests passed" not in said:
         sys.exit(f"without a fault the suites must pass: {failed} {reason}\n{said[-2000:]}")

@@ -37,6 +37,10 @@ class Step:
     environment: dict = dataclasses.field(default_factory=dict)
 
 
+class BadFile(Exception):
+    """A file that this program wrote, or was given, does not hold what it should."""
+
+
 class Interrupted(Exception):
     """A signal asked for the end."""
 
@@ -69,8 +73,18 @@ class Runner:
         os.makedirs(out, exist_ok=True)
         self.done, self.lines, self.unfinished = {}, [], []
         if os.path.exists(self.state_file):
+            self.done = self._read_state()
+
+    def _read_state(self):
+        try:
             with open(self.state_file, encoding="utf-8") as file:
-                self.done = json.load(file)
+                done = json.load(file)
+            if all({"result", "seconds", "note"} <= step.keys() for step in done.values()):
+                return done
+            reason = "a step without a result"
+        except (ValueError, AttributeError) as error:
+            reason = error
+        raise BadFile(f"{self.state_file}: damaged ({reason}); remove it to begin anew")
 
     def forget(self, expression):
         """Steps of such names run again."""

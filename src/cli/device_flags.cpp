@@ -75,6 +75,7 @@ std::vector<Option> add_gpus(const Command& command, const char* help,
     options.push_back(command.option(
         flag,
         [flag, take](const std::string& value) {
+          if (value.empty()) expected({flag, value}, true);
           take({flag, value});
         },
         options.empty() ? help : "the same as -gpus"));

@@ -47,7 +47,9 @@ TEST_F(CheckGpu, SaysHowItIsCalled) {
   EXPECT_EQ(help.exit_code, 0) << help.output;
   for (const char* part : {"--stage", "--deadline", "--prefix", "--repeat", "gpu_packages.sh"})
     expect_holds(help.output, part);
-  for (const char* wrong : {"", "--stage f out", "--deadline 0 out", "--deadline soon out"})
+  for (const char* wrong :
+       {"", "--stage f out", "--deadline 0 out", "--deadline soon out", "--iterations 0 out",
+        "--prefix nowhere out", "--architectures x out", "--repeat '[' out"})
     EXPECT_EQ(run(wrong).exit_code, 2) << wrong;
 }
 
@@ -86,6 +88,23 @@ TEST_F(CheckGpu, AFailureOrAHangingStepEndsNothing) {
   const Ran archived =
       run_in_shell(cat("tar -xzOf '", (folder_ / "out/stage-a.tar.gz").string(), "' bad.txt"));
   expect_holds(archived.output, "it broke");
+}
+
+TEST_F(CheckGpu, AFileThatIsBrokenIsNamed) {
+  put_steps(step("first", "true"));
+  write_file_atomically(folder_ / "broken.json", "[{]");
+  write_file_atomically(folder_ / "number.json", "[1]");
+  for (const char* file : {"broken.json", "number.json", "nowhere.json"}) {
+    const Ran refused = run(cat("--steps ", file, " out"));
+    EXPECT_EQ(refused.exit_code, 1) << refused.output;
+    expect_holds(refused.output, "check_gpu: ");
+    expect_holds(refused.output, file);
+  }
+  EXPECT_EQ(run("--steps steps.json out").exit_code, 0);
+  write_file_atomically(folder_ / "build-gpu/check/state.json", "{\"first\": {}}");
+  const Ran damaged = run("--steps steps.json out");
+  EXPECT_EQ(damaged.exit_code, 1);
+  expect_holds(damaged.output, "state.json: damaged (a step without a result); remove it");
 }
 
 TEST_F(CheckGpu, AStepEndsWithWhatIgnoresTheFirstSignal) {

@@ -241,6 +241,7 @@ TEST_F(UsageTest, TrainingTakesTheFlagsOfOtherForks) {
 TEST_F(UsageTest, WithoutAGpuTheCpuIsTaken) {
   put_tiny_weights(work_, "x.weights");
   expect_refused(train({"-gpus", "first"}), "expected the number of one GPU", 2);
+  expect_refused(train({"-gpus", ""}), "expected the number of one GPU", 2);
   expect_refused(work_.darknet({"detector", "calc_anchors", "x.data", "-i", "first"}),
                  "expected the number of one GPU", 2);
   const auto warned = [](const CommandResult& ran, const std::string& text) {

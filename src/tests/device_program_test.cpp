@@ -96,6 +96,14 @@ TEST_F(DeviceProgram, SaysBeforeTheFirstStepThatMemoryIsShort) {
   EXPECT_GE(by_allocation, 1);
 }
 
+TEST_F(DeviceProgram, SaysHowManyIterationsAnOverflowLeftWithoutAnUpdate) {
+  const CommandResult ran = train({"-precision", "f16", "-set", "net.0.learning_rate=.001"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.all();
+  EXPECT_NE(ran.err.find(" iterations updated nothing, because gradients overflowed f16"),
+            std::string::npos)
+      << ran.all();
+}
+
 TEST_F(DeviceProgram, ADemoHasOneNetworkOnAGpu) {
   put_tiny_weights(work_, "x.weights");
   const std::vector<std::string> demo{"detector", "demo",       "x.data", "x.cfg", "x.weights",

@@ -139,8 +139,17 @@ void ProgressLine::iteration(const IterationReport& r) {
   const bool plain =
       r.iteration % kPlainEvery == 0 || r.iteration == 1 || r.iteration == r.max_batches;
   log::progress(progress_line(r), plain);
+  ++iterations_;
+  if (r.step->overflow) ++overflows_;
 }
 
-void ProgressLine::finished(bool /*complete*/) { log::end_progress(); }
+void ProgressLine::finished(bool /*complete*/) {
+  log::end_progress();
+  if (overflows_ > 0)
+    log::warn(cat(overflows_, " of ", iterations_,
+                  " iterations updated nothing, because gradients ",
+                  "overflowed f16; a few at the start are normal, else use precision=bf16 or a ",
+                  "lower learning rate"));
+}
 
 }  // namespace darknet

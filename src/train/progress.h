@@ -34,11 +34,15 @@ class TrainingLog final : public TrainingObserver {
   std::optional<AppendedFile> file_;
 };
 
-// On a terminal a line that is rewritten with every iteration; elsewhere one now and then.
+// On a terminal a line that is rewritten with every iteration; elsewhere one now and then. At the
+// end, how many iterations an overflow of f16 left without an update.
 class ProgressLine final : public TrainingObserver {
  public:
   void iteration(const IterationReport&) override;
   void finished(bool complete) override;
+
+ private:
+  std::int64_t iterations_ = 0, overflows_ = 0;  // of this call
 };
 
 }  // namespace darknet

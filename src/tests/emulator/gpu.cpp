@@ -10,11 +10,23 @@
 namespace emulator {
 namespace {
 
+// An environment variable of 1 to `max`; ends the program with what is wrong with another.
+long number_of(const char* name, long normally, long max) {
+  const char* const text = std::getenv(name);
+  if (!text) return normally;
+  char* end = nullptr;
+  const long value = std::strtol(text, &end, 10);
+  if (*text != '\0' && *end == '\0' && value >= 1 && value <= max) return value;
+  std::fprintf(stderr, "%s=%s: expected 1 to %ld\n", name, text, max);
+  std::_Exit(1);
+}
+
 Options read_options() {
   Options o;
-  if (const char* const n = std::getenv("EMULATED_GPU_DEVICES")) o.devices = std::atoi(n);
-  if (const char* const n = std::getenv("EMULATED_GPU_MEMORY"))
-    o.memory = static_cast<std::size_t>(std::atol(n)) << 20;
+  o.devices = static_cast<int>(number_of("EMULATED_GPU_DEVICES", o.devices, 64));
+  o.memory = static_cast<std::size_t>(
+                 number_of("EMULATED_GPU_MEMORY", static_cast<long>(o.memory >> 20), 65536))
+             << 20;
   if (const char* const yes = std::getenv("EMULATED_GPU_PAGEABLE"))
     o.pageable_access = std::atoi(yes) != 0;
   if (const char* const order = std::getenv("EMULATED_GPU_ORDER"))
