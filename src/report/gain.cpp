@@ -53,7 +53,7 @@ void add_curve(Panel& panel, const std::string& name, int style, const std::vect
   panel.series.push_back(std::move(line)), panel.series.push_back(std::move(marks));
 }
 
-// So far from the baseline that the others could not be told apart on the same axis.
+// So far from the baseline that an axis which shows it makes the others one line.
 bool is_far(const GainStudy& s, const std::string& variant) {
   constexpr double kFar = .25;
   return std::ranges::any_of(s.points, [&](const GainPoint& point) {

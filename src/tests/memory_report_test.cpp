@@ -22,7 +22,7 @@ const char* const kNetwork =
     "[yolo]\nmask=0,1\nanchors=5,7,13,9\nnum=2\nclasses=2\n";
 constexpr std::int64_t kBatch = 8;
 
-// A training on the first `devices` devices.
+// A training run on the first `devices` devices.
 struct TrainingRun {
   explicit TrainingRun(int devices);
   MemoryReport report(std::size_t place) {

@@ -1,4 +1,4 @@
-// What the devices of a training run exchange in every step, so that all make the same update:
+// What the devices of a training run exchange in every step, so that all compute the same update:
 // the sums of their gradients, the sums of the step that losses keep (detect/running_values.h) and,
 // device after device, the rolling statistics of batch normalisation, whose batch statistics stay
 // each device's own.

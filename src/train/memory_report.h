@@ -1,4 +1,4 @@
-// What takes the memory of a device in a training run or a benchmark, and what is left, as one
+// What uses the memory of a device in a training run or a benchmark, and how much is free, as one
 // line.
 #pragma once
 #include <cstdint>

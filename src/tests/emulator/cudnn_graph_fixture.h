@@ -296,7 +296,7 @@ class CudnnGraph : public Runtime {
     for (const float x : v) words.push_back(as_16_bits(type, x + 0.f));
     EXPECT_EQ(contents(static_cast<const std::uint16_t*>(p), v.size()), words);
   }
-  // x, filters and room for y.
+  // x, filters and memory for y.
   std::vector<const void*> memory_for(const Call& c) {
     return {values(c.x_type, numbers(product(c.x()), 5)),
             values(c.w_type, numbers(product(c.weights()), 3)), on_device<float>(product(c.y()))};
