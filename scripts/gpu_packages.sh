@@ -10,6 +10,7 @@ set -euo pipefail
 
 packages=(
   libdnnl-dev libdnnl2 ocl-icd-libopencl1 # libdnnl.so loads OpenCL
+  libhwy-dev libhwy1
   libfmt-dev libfmt9 libspdlog-dev libspdlog1.10 libcli11-dev nlohmann-json3-dev libstb-dev
   libcpp-httplib-dev libcpp-httplib0.11 libssl-dev libssl3 libbrotli-dev libbrotli1 zlib1g-dev zlib1g
   liblemon-dev libboost1.74-dev # headers

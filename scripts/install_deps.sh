@@ -5,7 +5,7 @@ set -euo pipefail
 
 packages=(
   g++ cmake make ninja-build ccache pkg-config
-  libdnnl-dev libfmt-dev libspdlog-dev libcli11-dev nlohmann-json3-dev libstb-dev libcpp-httplib-dev
+  libdnnl-dev libhwy-dev libfmt-dev libspdlog-dev libcli11-dev nlohmann-json3-dev libstb-dev libcpp-httplib-dev
   libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev libopencv-videoio-dev
   libopencv-highgui-dev libopencv-video-dev liblemon-dev
   libopencv-dnn-dev # dnn: an independent reference in the tests

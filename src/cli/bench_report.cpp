@@ -11,8 +11,6 @@ namespace {
 
 using json = nlohmann::ordered_json;
 
-constexpr double kMib = 1 << 20;
-
 std::string milliseconds(const Spread& s) {
   return fmt::format("{:.1f} ms ({:.1f} to {:.1f})", 1e3 * s.median, 1e3 * s.min, 1e3 * s.max);
 }
@@ -99,13 +97,8 @@ void print_reference(const BenchOptions& o, const BenchReport& r) {
 }
 
 void print_memory(const BenchReport& r) {
-  const auto mib = [](std::int64_t bytes) { return static_cast<double>(bytes) / kMib; };
-  fmt::print(
-      "memory: the process at most {:.1f} MiB of the host's; the network {:.1f} MiB (parameters "
-      "{:.1f}, their "
-      "gradients {:.1f}, activations {:.1f}, workspace {:.1f})\n",
-      mib(r.peak_memory), mib(r.memory.total()), mib(r.memory.parameters),
-      mib(r.memory.parameter_gradients), mib(r.memory.activations), mib(r.memory.workspace));
+  fmt::print("memory: the process at most {} MiB of the host's; the network {}\n",
+             mebibytes(r.peak_memory), to_string(r.memory));
   if (!r.device_memory.empty()) fmt::print("{}\n", r.device_memory);
 }
 

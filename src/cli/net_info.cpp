@@ -30,13 +30,7 @@ void print_layer(Network& net, std::int64_t i, double bflops, std::int64_t param
 }
 
 void print_memory(const char* what, const MemoryUse& m) {
-  constexpr double kMiB = 1 << 20;
-  fmt::print(
-      "{}: {:.1f} MiB (parameters {:.1f}, their gradients {:.1f}, activations {:.1f}, "
-      "workspace {:.1f})\n",
-      what, static_cast<double>(m.total()) / kMiB, static_cast<double>(m.parameters) / kMiB,
-      static_cast<double>(m.parameter_gradients) / kMiB, static_cast<double>(m.activations) / kMiB,
-      static_cast<double>(m.workspace) / kMiB);
+  fmt::print("{}: {}\n", what, to_string(m));
 }
 
 // What hinders training alone is worth a line, not a failure.

@@ -39,6 +39,8 @@ class ConvPlan {
   // Which parts of the epilogue forward() does itself; the rest is the caller's launch.
   virtual Epilogue fused() const = 0;
   virtual std::int64_t workspace() const = 0;  // bytes, the same buffer for every call below
+  // Bytes of the weights that set_weights() keeps, in the layouts and types of the algorithms.
+  virtual std::int64_t packed_weights() const = 0;
   // Names of the chosen implementations, "forward jit:avx2, ...".
   virtual std::string description() const = 0;
   // The chosen algorithm, in the words of Tuning; "" where the direction is not planned or the

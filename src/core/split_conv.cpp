@@ -26,6 +26,9 @@ class SplitConv final : public ConvPlan {
   std::int64_t workspace() const override {
     return std::max(whole_->workspace(), rest_ ? rest_->workspace() : 0);
   }
+  std::int64_t packed_weights() const override {
+    return whole_->packed_weights() + (rest_ ? rest_->packed_weights() : 0);
+  }
   std::string description() const override {
     return cat(images_, " of ", total_, " images at a time, ", whole_->description());
   }

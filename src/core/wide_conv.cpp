@@ -17,6 +17,7 @@ class WideConv final : public ConvPlan {
 
   Epilogue fused() const override { return plan_->fused(); }
   std::int64_t workspace() const override { return parts_.total(); }
+  std::int64_t packed_weights() const override { return plan_->packed_weights(); }
   std::string description() const override { return "f32 " + plan_->description(); }
   void set_weights(const Stream& s, const float* weights, void* workspace) override {
     plan_->set_weights(s, weights, workspace);

@@ -4,6 +4,7 @@
 #include "cpu/conv_choice.h"
 #include "cpu/plans.h"
 #include "cpu/reorder.h"
+#include "cpu/winograd.h"
 
 namespace darknet {
 namespace {
@@ -12,8 +13,10 @@ using namespace onednn;
 
 dnnl::memory memory_at(const Desc& d, void* p) { return {d, engine(), p}; }
 
-// One direction with everything it reads; what it writes and the scratchpad lie in the workspace.
+// One direction of the library with everything it reads; what it writes and the scratchpad lie in
+// the workspace.
 struct BaselineDirection {
+  std::function<void(void*)> winograd;  // runs in the workspace; empty: the primitive
   dnnl::primitive primitive;
   Desc output, scratch;
   int output_argument = 0;
@@ -38,9 +41,11 @@ class CpuBaselineConv final : public BaselineConv {
   void* filled(const Desc& desc, float value);
   template <class Pd>
   BaselineDirection direction(const Pd& pd, const char* name, const Desc& output, int argument);
-  ForwardDesc make_forward(const Epilogue& fused, Choice choice);
-  void make_backward_data(const ForwardDesc& hint, Choice choice);
-  void make_backward_weights(const ForwardDesc& hint, Choice choice);
+  // Makes Winograd's algorithm of this direction, if it is chosen, and says whether.
+  bool make_winograd(ConvDirection direction, Choice choice);
+  void make_forward(const Epilogue& fused, Choice choice);
+  void make_backward_data(Choice choice);
+  void make_backward_weights(Choice choice);
 
   ConvSpec spec_;
   PlanOptions options_;
@@ -63,11 +68,42 @@ void* CpuBaselineConv::filled(const Desc& desc, float value) {
   return b.data();
 }
 
+bool CpuBaselineConv::make_winograd(ConvDirection direction, Choice choice) {
+  const auto chosen =
+      choice == Choice::planned ? choose_winograd(direction, spec_, options_) : std::nullopt;
+  if (!chosen) return false;
+  constexpr const char* kNames[] = {"forward ", "backward data ", "backward weights "};
+  description_ += cat(description_.empty() ? "" : ", ", kNames[to_size(direction)], chosen->word());
+  const auto values = [this](const Shape& s, float value) {
+    return static_cast<float*>(filled(nhwc(s, DType::f32), value));
+  };
+  float* const in = values(spec_.in, 1);
+  float* const out = values(spec_.out(), 1);
+  float* const weights = values({1, 1, 1, spec_.weights()}, .02f);
+  const auto use = [&](const auto& conv, auto run) {
+    workspace_ = std::max(workspace_, conv->workspace());
+    slot(direction) = BaselineDirection{.winograd = std::move(run)};
+  };
+  if (direction == ConvDirection::backward_weights) {
+    const auto conv = std::make_shared<WinogradWeightGradient>(spec_, chosen->m);
+    use(conv, [=](void* workspace) { conv->run({}, in, out, weights, workspace); });
+    return true;
+  }
+  const auto conv = std::make_shared<WinogradConv>(spec_, direction, chosen->m);
+  conv->set_weights({}, weights);
+  const bool forward = direction == ConvDirection::forward;
+  use(conv, [=](void* workspace) {
+    conv->run({}, forward ? in : out, forward ? out : in, {}, workspace);
+  });
+  return true;
+}
+
 template <class Pd>
 BaselineDirection CpuBaselineConv::direction(const Pd& pd, const char* name, const Desc& output,
                                              int argument) {
   description_ += cat(description_.empty() ? "" : ", ", name, " ", pd.impl_info_str());
-  BaselineDirection d{.primitive = dnnl::primitive(pd.get()),
+  BaselineDirection d{.winograd = {},
+                      .primitive = dnnl::primitive(pd.get()),
                       .output = output,
                       .scratch = pd.scratchpad_desc(),
                       .output_argument = argument,
@@ -79,18 +115,20 @@ BaselineDirection CpuBaselineConv::direction(const Pd& pd, const char* name, con
   return d;
 }
 
-ForwardDesc CpuBaselineConv::make_forward(const Epilogue& fused, Choice choice) {
-  ForwardDesc pd = choose_forward(spec_, fused, options_, choice).pd;
+void CpuBaselineConv::make_forward(const Epilogue& fused, Choice choice) {
+  if (make_winograd(ConvDirection::forward, choice)) return;
+  const ForwardDesc pd = choose_forward(spec_, fused, options_, choice).pd;
   BaselineDirection d = direction(pd, "forward", pd.dst_desc(), DNNL_ARG_DST);
   d.arguments = {{DNNL_ARG_SRC, memory_at(pd.src_desc(), filled(pd.src_desc(), 1))},
                  {DNNL_ARG_WEIGHTS, memory_at(pd.weights_desc(), filled(pd.weights_desc(), .02f))}};
   if (fused.bias)
     d.arguments.insert({DNNL_ARG_BIAS, memory_at(pd.bias_desc(), filled(pd.bias_desc(), .1f))});
   slot(ConvDirection::forward) = std::move(d);
-  return pd;
 }
 
-void CpuBaselineConv::make_backward_data(const ForwardDesc& hint, Choice choice) {
+void CpuBaselineConv::make_backward_data(Choice choice) {
+  if (make_winograd(ConvDirection::backward_data, choice)) return;
+  const ForwardDesc hint = choose_forward(spec_, {}, options_, choice).pd;
   const DataDesc pd = choose_backward_data(spec_, options_, hint, choice).pd;
   BaselineDirection d = direction(pd, "backward data", pd.diff_src_desc(), DNNL_ARG_DIFF_SRC);
   d.arguments = {{DNNL_ARG_DIFF_DST, memory_at(pd.diff_dst_desc(), filled(pd.diff_dst_desc(), 1))},
@@ -98,7 +136,9 @@ void CpuBaselineConv::make_backward_data(const ForwardDesc& hint, Choice choice)
   slot(ConvDirection::backward_data) = std::move(d);
 }
 
-void CpuBaselineConv::make_backward_weights(const ForwardDesc& hint, Choice choice) {
+void CpuBaselineConv::make_backward_weights(Choice choice) {
+  if (make_winograd(ConvDirection::backward_weights, choice)) return;
+  const ForwardDesc hint = choose_forward(spec_, {}, options_, choice).pd;
   const WeightsDesc pd = choose_backward_weights(spec_, options_, hint, choice).pd;
   BaselineDirection d =
       direction(pd, "backward weights", pd.diff_weights_desc(), DNNL_ARG_DIFF_WEIGHTS);
@@ -111,16 +151,17 @@ CpuBaselineConv::CpuBaselineConv(const ConvSpec& spec, const Epilogue& epilogue,
                                  const PlanOptions& options, Choice choice)
     : spec_(spec), options_(options) {
   checked("convolution", about(spec), [&] {
-    const auto hint = make_forward(fused_epilogue(spec, epilogue, options, choice), choice);
+    make_forward(fused_epilogue(spec, epilogue, options, choice), choice);
     if (options.mode != Mode::training) return;
-    if (options.input_gradient) make_backward_data(hint, choice);
-    if (options.weight_gradient) make_backward_weights(hint, choice);
+    if (options.input_gradient) make_backward_data(choice);
+    if (options.weight_gradient) make_backward_weights(choice);
   });
 }
 
 void CpuBaselineConv::run(ConvDirection direction, void* workspace) {
   if (!runs(direction)) fail("a library-only convolution without this direction");
   BaselineDirection& d = *slot(direction);
+  if (d.winograd) return d.winograd(workspace);
   checked("convolution", about(spec_), [&] {
     d.arguments.insert_or_assign(d.output_argument, memory_at(d.output, workspace));
     d.arguments.insert_or_assign(DNNL_ARG_SCRATCHPAD,

@@ -5,7 +5,9 @@
 #include <utility>
 #include <vector>
 
+#include "core/for_each.h"
 #include "core/tuning.h"
+#include "cpu/winograd.h"
 
 namespace darknet::onednn {
 namespace {
@@ -32,13 +34,34 @@ bool prefer_blocked(const ConvSpec& s, Way way) {
   return way == Way::forward && !one && intensity(s) >= 300;
 }
 
-// Winograd F(4x4, 3x3) nearly halves the work where the library offers it (AVX-512); it loses on
-// the first layer and on small batches, and takes no fused activation.
-bool try_winograd(const ConvSpec& s, const PlanOptions& o) {
-  return wide_vectors() && !o.exact && o.precision == DType::f32 && o.mode == Mode::training &&
-         s.in.n >= 8 && s.in.c >= 16 && s.groups == 1 && s.size_y == 3 && s.size_x == 3 &&
-         s.stride_y == 1 && s.stride_x == 1 && s.dilation == 1;
+constexpr int kWinogradTiles[] = {2, 4, 6};
+// Of the direct convolution's cost: as much as Winograd's transforms are allowed for.
+constexpr double kWinogradBelow = .7;
+
+bool can_use_winograd(const ConvSpec& s, const PlanOptions& o) {
+  return !o.exact && o.precision == DType::f32 && winograd_fits(s);
 }
+
+// The cost of a channel and filter in multiply-adds: `weights` values for each of `positions`.
+// Values come from memory, which takes as long as some multiply-adds.
+double cost(double weights, std::int64_t positions) {
+  constexpr double kReading = 6;
+  return weights * (static_cast<double>(positions) + kReading);
+}
+double direct_cost(const ConvSpec& s) { return cost(9, s.out().pixels()); }
+double winograd_cost(const ConvSpec& s, int m) {
+  const Shape out = s.out();
+  return cost((m + 2) * (m + 2), out.n * chunks_of(out.h, m) * chunks_of(out.w, m));
+}
+
+struct SlopeOf {
+  template <class F>
+  std::optional<float> operator()(const F& f) const {
+    if constexpr (F::from == DerivativeFrom::sign)
+      if (f.derivative(1.f) == 1) return f.derivative(-1.f);
+    return std::nullopt;
+  }
+};
 
 // oneDNN's form of an activation and its parameter; what it does not know is not fused.
 using Eltwise = std::optional<std::pair<algorithm, float>>;
@@ -87,19 +110,13 @@ bool is_reference(const char* name) { return std::string_view(name).starts_with(
 
 struct Candidate {
   const char* word;
-  algorithm kind;
   Tag layout;
 };
 
-constexpr Candidate kWinograd{"winograd", algorithm::convolution_winograd, Tag::any};
-constexpr Candidate kDirect{"direct", algorithm::convolution_direct, Tag::nhwc};
-constexpr Candidate kBlocked{"blocked", algorithm::convolution_direct, Tag::any};
-constexpr Candidate kPlanar{"planar", algorithm::convolution_direct, Tag::nchw};
-constexpr Candidate kAll[] = {kWinograd, kDirect, kBlocked, kPlanar};
-
-bool allowed(const Candidate& c, const PlanOptions& o) {
-  return c.kind != algorithm::convolution_winograd || (!o.exact && o.precision == DType::f32);
-}
+constexpr Candidate kDirect{"direct", Tag::nhwc};
+constexpr Candidate kBlocked{"blocked", Tag::any};
+constexpr Candidate kPlanar{"planar", Tag::nchw};
+constexpr Candidate kAll[] = {kDirect, kBlocked, kPlanar};
 
 const ConvChoice* tuned(const ConvSpec& s, Way way, const PlanOptions& o) {
   return o.tuning ? o.tuning->find(conv_use(way, s, o)) : nullptr;
@@ -111,8 +128,7 @@ std::vector<Candidate> candidates(const ConvSpec& s, Way way, const PlanOptions&
   std::vector<Candidate> list;
   if (const ConvChoice* const wanted = tuned(s, way, o))
     for (const Candidate& c : kAll)
-      if (wanted->algorithm == c.word && allowed(c, o)) list.push_back(c);
-  if (try_winograd(s, o)) list.push_back(kWinograd);
+      if (wanted->algorithm == c.word) list.push_back(c);
   const bool blocked = prefer_blocked(s, way);
   for (const Candidate& c : {blocked ? kBlocked : kDirect, blocked ? kDirect : kBlocked, kPlanar})
     list.push_back(c);
@@ -141,11 +157,13 @@ auto choose(const ConvSpec& s, Way way, const PlanOptions& o, Choice choice, Mak
 }
 
 template <class Make>
-std::vector<std::string> available(const PlanOptions& o, Make make) {
+std::vector<std::string> available(const ConvSpec& s, const PlanOptions& o, Make make) {
   std::vector<std::string> words;
+  if (can_use_winograd(s, o))
+    for (const int m : kWinogradTiles) words.push_back(WinogradChoice{m, false}.word());
   for (const Candidate& c : kAll) {
     try {
-      if (allowed(c, o) && !is_reference(make(c).impl_info_str())) words.emplace_back(c.word);
+      if (!is_reference(make(c).impl_info_str())) words.emplace_back(c.word);
     } catch (const dnnl::error&) {  // the library has none
     }
   }
@@ -181,14 +199,27 @@ std::string about(const ConvSpec& s) {
              " groups ", s.groups);
 }
 
-// Winograd takes no activation with it.
 Epilogue fused_epilogue(const ConvSpec& s, const Epilogue& wanted, const PlanOptions& o,
                         Choice choice) {
-  const Epilogue bias{.bias = wanted.bias};
-  if (!eltwise(wanted.activation)) return bias;
-  const bool winograd =
-      choice == Choice::planned && choose_forward(s, bias, o, choice).algorithm == kWinograd.word;
-  return winograd ? bias : wanted;
+  const bool winograd = choice == Choice::planned && choose_winograd(Way::forward, s, o);
+  const bool known =
+      winograd ? slope_of(wanted.activation).has_value() : eltwise(wanted.activation).has_value();
+  return known ? wanted : Epilogue{.bias = wanted.bias};
+}
+
+std::optional<float> slope_of(const Activation& a) { return std::visit(SlopeOf{}, a); }
+
+std::optional<WinogradChoice> choose_winograd(Way way, const ConvSpec& s, const PlanOptions& o) {
+  if (!can_use_winograd(s, o)) return std::nullopt;
+  if (const ConvChoice* const wanted = tuned(s, way, o)) {
+    for (const int m : kWinogradTiles)
+      if (WinogradChoice c{m, wanted->milliseconds > 0}; wanted->algorithm == c.word()) return c;
+    for (const Candidate& c : kAll)
+      if (wanted->algorithm == c.word) return std::nullopt;
+  }
+  const double two = winograd_cost(s, 2), four = winograd_cost(s, 4);
+  if (std::min(two, four) > kWinogradBelow * direct_cost(s)) return std::nullopt;
+  return WinogradChoice{two < four ? 2 : 4, false};
 }
 
 namespace {
@@ -199,21 +230,21 @@ auto forward_maker(const ConvSpec& s, const Epilogue& fused, const PlanOptions& 
                                                : dnnl::prop_kind::forward_inference;
     ConvTensors t = tensors_of(s, c.layout, types_of(Way::forward, o));
     if (fused.bias) t.bias = Desc({s.filters}, data_type(DType::f32), Tag::a);
-    return conv_forward(kind, c.kind, t, geometry_of(s), attributes(fused));
+    return conv_forward(kind, algorithm::convolution_direct, t, geometry_of(s), attributes(fused));
   };
 }
 
 auto data_maker(const ConvSpec& s, const PlanOptions& o, const ForwardDesc& hint) {
   return [s, o, hint](const Candidate& c) -> DataDesc {
     const ConvTensors t = tensors_of(s, c.layout, types_of(Way::backward_data, o));
-    return conv_backward_data(c.kind, t, geometry_of(s), hint);
+    return conv_backward_data(algorithm::convolution_direct, t, geometry_of(s), hint);
   };
 }
 
 auto weights_maker(const ConvSpec& s, const PlanOptions& o, const ForwardDesc& hint) {
   return [s, o, hint](const Candidate& c) -> WeightsDesc {
     const ConvTensors t = tensors_of(s, c.layout, types_of(Way::backward_weights, o));
-    return conv_backward_weights(c.kind, t, geometry_of(s), hint);
+    return conv_backward_weights(algorithm::convolution_direct, t, geometry_of(s), hint);
   };
 }
 
@@ -237,10 +268,10 @@ Chosen<WeightsDesc> choose_backward_weights(const ConvSpec& s, const PlanOptions
 std::vector<std::string> algorithms_of(ConvDirection direction, const ConvSpec& s,
                                        const Epilogue& wanted, const PlanOptions& o) {
   const Epilogue bias{.bias = wanted.bias};
-  if (direction == Way::forward) return available(o, forward_maker(s, bias, o));
+  if (direction == Way::forward) return available(s, o, forward_maker(s, bias, o));
   const ForwardDesc hint = choose_forward(s, bias, o, Choice::planned).pd;
-  if (direction == Way::backward_data) return available(o, data_maker(s, o, hint));
-  return available(o, weights_maker(s, o, hint));
+  if (direction == Way::backward_data) return available(s, o, data_maker(s, o, hint));
+  return available(s, o, weights_maker(s, o, hint));
 }
 
 }  // namespace darknet::onednn

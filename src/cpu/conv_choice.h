@@ -1,7 +1,8 @@
 // Which algorithm and layouts a convolution uses: what a tuning table says, else a rule of its
-// shape, shared by the plans and by the library-only convolutions they are measured against. Makes
+// shape, shared by the plans and by the convolutions alone that they are measured against. Makes
 // descriptors, runs nothing.
 #pragma once
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,12 +13,24 @@ namespace darknet::onednn {
 
 enum class Choice : std::uint8_t {
   planned,  // what the plans use
-  library,  // direct convolution in the layouts the library likes best
+  library,  // the library's convolution in the layouts that it likes best
 };
 
 std::string about(const ConvSpec&);  // for messages
 Geometry geometry_of(const ConvSpec&);
 Desc user_weights(const ConvSpec&);  // OHWI, the layout of parameters in memory
+
+// Winograd's algorithm with tiles of m x m outputs.
+struct WinogradChoice {
+  int m = 0;
+  bool tuned = false;  // by a measured entry of the table
+
+  std::string word() const { return cat("winograd", m); }
+};
+// Nothing: the library computes this direction.
+std::optional<WinogradChoice> choose_winograd(ConvDirection, const ConvSpec&, const PlanOptions&);
+// y = x > 0 ? x : slope * x is the activation. Nothing: it is another function.
+std::optional<float> slope_of(const Activation&);
 
 // What of the epilogue the convolution does itself.
 Epilogue fused_epilogue(const ConvSpec&, const Epilogue&, const PlanOptions&, Choice);
@@ -26,8 +39,8 @@ using ForwardDesc = dnnl::convolution_forward::primitive_desc;
 using DataDesc = dnnl::convolution_backward_data::primitive_desc;
 using WeightsDesc = dnnl::convolution_backward_weights::primitive_desc;
 
-// A descriptor and the word for how it came about: "winograd" (in the layouts it likes best),
-// "direct" (NHWC), "blocked" (direct, in the library's blocked layouts), "planar" (direct, NCHW).
+// A descriptor and the word for how it came about: "direct" (NHWC), "blocked" (in the library's
+// blocked layouts), "planar" (NCHW).
 template <class Pd>
 struct Chosen {
   Pd pd;
@@ -35,6 +48,7 @@ struct Chosen {
   bool tuned = false;  // by a measured entry of the table
 };
 
+// The library's algorithm, which is used where choose_winograd() says nothing.
 Chosen<ForwardDesc> choose_forward(const ConvSpec&, const Epilogue& fused, const PlanOptions&,
                                    Choice);
 Chosen<DataDesc> choose_backward_data(const ConvSpec&, const PlanOptions&, const ForwardDesc& hint,

@@ -5,6 +5,7 @@
 #include "cpu/conv_choice.h"
 #include "cpu/plans.h"
 #include "cpu/reorder.h"
+#include "cpu/winograd.h"
 
 namespace darknet {
 namespace {
@@ -19,6 +20,7 @@ class CpuConvPlan final : public ConvPlan {
 
   Epilogue fused() const override { return fused_; }
   std::int64_t workspace() const override { return workspace_; }
+  std::int64_t packed_weights() const override { return packed_weights_; }
   std::string description() const override { return description_; }
   std::string algorithm(ConvDirection d) const override { return algorithms_[to_size(d)]; }
   std::vector<std::string> algorithms(ConvDirection d) const override {
@@ -44,11 +46,19 @@ class CpuConvPlan final : public ConvPlan {
   };
   template <class Pd>
   Direction direction(const Pd& pd, Desc source, Desc weights, Desc destination);
+  void note(ConvDirection direction, const std::string& name, const std::string& algorithm,
+            bool tuned);
   template <class Pd>
-  void note(ConvDirection direction, const Chosen<Pd>& chosen);
-  ForwardDesc make_forward();
-  void make_backward_data(const ForwardDesc& hint);
-  void make_backward_weights(const ForwardDesc& hint);
+  void note(ConvDirection direction, const Chosen<Pd>& chosen) {
+    note(direction, chosen.pd.impl_info_str(), chosen.algorithm, chosen.tuned);
+  }
+  // Makes Winograd's algorithm of this direction, if it is chosen, and says whether.
+  template <class Conv>
+  bool make_winograd(ConvDirection direction, std::optional<Conv>& conv);
+  void make_forward();
+  void make_backward_data();
+  void make_backward_weights();
+  ForwardDesc forward_hint() const;
   // `destination`: out_gradient in the layout that the direction wants.
   void run_data(const void* destination, const TensorView& in_gradient, bool add, void* workspace);
   void run_weights(const TensorView& in, const void* destination, float* weight_gradient,
@@ -60,23 +70,41 @@ class CpuConvPlan final : public ConvPlan {
   PlanOptions options_;
   Epilogue wanted_, fused_;
   Desc user_source_, user_weights_, user_destination_;
+  // A direction is computed by Winograd's algorithm where it is here, else by the library.
+  std::optional<WinogradConv> winograd_forward_, winograd_data_;
+  std::optional<WinogradWeightGradient> winograd_weights_;
   Direction forward_, data_, weights_;
   Reorder forward_in_, forward_out_, data_in_, data_out_, data_add_, weights_source_,
       weights_destination_, weights_out_;
   Reorder pack_forward_, pack_data_;
   Buffer packed_forward_, packed_data_;
-  std::int64_t workspace_ = 0, reorder_scratch_at_ = 0;
+  std::int64_t workspace_ = 0, packed_weights_ = 0, reorder_scratch_at_ = 0;
   std::string description_;
   std::array<std::string, 3> algorithms_;  // by ConvDirection
 };
 
-template <class Pd>
-void CpuConvPlan::note(ConvDirection direction, const Chosen<Pd>& chosen) {
+void CpuConvPlan::note(ConvDirection direction, const std::string& name,
+                       const std::string& algorithm, bool tuned) {
   constexpr const char* kNames[] = {"forward", "backward data", "backward weights"};
   const auto d = to_size(direction);
-  description_ += cat(description_.empty() ? "" : ", ", kNames[d], " ", chosen.pd.impl_info_str(),
-                      chosen.tuned ? " (tuned)" : "");
-  algorithms_[d] = chosen.algorithm;
+  description_ +=
+      cat(description_.empty() ? "" : ", ", kNames[d], " ", name, tuned ? " (tuned)" : "");
+  algorithms_[d] = algorithm;
+}
+
+template <class Conv>
+bool CpuConvPlan::make_winograd(ConvDirection direction, std::optional<Conv>& conv) {
+  const auto chosen = choose_winograd(direction, spec_, options_);
+  if (!chosen) return false;
+  if constexpr (std::is_same_v<Conv, WinogradConv>) {
+    conv.emplace(spec_, direction, chosen->m);
+    packed_weights_ += conv->packed_weights();
+  } else {
+    conv.emplace(spec_, chosen->m);
+  }
+  note(direction, chosen->word(), chosen->word(), chosen->tuned);
+  workspace_ = std::max(workspace_, conv->workspace());
+  return true;
 }
 
 template <class Pd>
@@ -97,7 +125,13 @@ CpuConvPlan::Direction CpuConvPlan::direction(const Pd& pd, Desc source, Desc we
   return d;
 }
 
-ForwardDesc CpuConvPlan::make_forward() {
+// What the library's backward passes want to see.
+ForwardDesc CpuConvPlan::forward_hint() const {
+  return choose_forward(spec_, {.bias = fused_.bias}, options_, Choice::planned).pd;
+}
+
+void CpuConvPlan::make_forward() {
+  if (make_winograd(ConvDirection::forward, winograd_forward_)) return;
   const auto chosen = choose_forward(spec_, fused_, options_, Choice::planned);
   note(ConvDirection::forward, chosen);
   const ForwardDesc& pd = chosen.pd;
@@ -106,13 +140,13 @@ ForwardDesc CpuConvPlan::make_forward() {
   forward_in_ = Reorder(user_source_, forward_.source);
   forward_out_ = Reorder(forward_.destination, user_destination_);
   pack_forward_ = Reorder(user_weights_, forward_.weights);
-  if (pack_forward_.needed())
-    packed_forward_ = Buffer({}, static_cast<std::int64_t>(forward_.weights.get_size()));
-  return pd;
+  packed_forward_ = Buffer({}, static_cast<std::int64_t>(forward_.weights.get_size()));
+  packed_weights_ += packed_forward_.bytes();
 }
 
-void CpuConvPlan::make_backward_data(const ForwardDesc& hint) {
-  const auto chosen = choose_backward_data(spec_, options_, hint, Choice::planned);
+void CpuConvPlan::make_backward_data() {
+  if (make_winograd(ConvDirection::backward_data, winograd_data_)) return;
+  const auto chosen = choose_backward_data(spec_, options_, forward_hint(), Choice::planned);
   note(ConvDirection::backward_data, chosen);
   const DataDesc& pd = chosen.pd;
   data_ = direction(pd, pd.diff_src_desc(), pd.weights_desc(), pd.diff_dst_desc());
@@ -125,12 +159,13 @@ void CpuConvPlan::make_backward_data(const ForwardDesc& hint) {
     workspace_ = data_.source_at + static_cast<std::int64_t>(data_.source.get_size());
   }
   pack_data_ = Reorder(user_weights_, data_.weights);
-  if (pack_data_.needed())
-    packed_data_ = Buffer({}, static_cast<std::int64_t>(data_.weights.get_size()));
+  packed_data_ = Buffer({}, static_cast<std::int64_t>(data_.weights.get_size()));
+  packed_weights_ += packed_data_.bytes();
 }
 
-void CpuConvPlan::make_backward_weights(const ForwardDesc& hint) {
-  const auto chosen = choose_backward_weights(spec_, options_, hint, Choice::planned);
+void CpuConvPlan::make_backward_weights() {
+  if (make_winograd(ConvDirection::backward_weights, winograd_weights_)) return;
+  const auto chosen = choose_backward_weights(spec_, options_, forward_hint(), Choice::planned);
   note(ConvDirection::backward_weights, chosen);
   const WeightsDesc& pd = chosen.pd;
   weights_ = direction(pd, pd.src_desc(), pd.diff_weights_desc(), pd.diff_dst_desc());
@@ -149,10 +184,10 @@ CpuConvPlan::CpuConvPlan(const ConvSpec& spec, const Epilogue& epilogue, const P
       user_weights_(user_weights(spec)),
       user_destination_(nhwc(spec.out(), options.output())) {
   checked("convolution", about(spec), [&] {
-    const auto hint = make_forward();
+    make_forward();
     if (options.mode != Mode::training) return;
-    if (options.input_gradient) make_backward_data(hint);
-    if (options.weight_gradient) make_backward_weights(hint);
+    if (options.input_gradient) make_backward_data();
+    if (options.weight_gradient) make_backward_weights();
   });
   reorder_scratch_at_ = part_bytes(workspace_);
   std::int64_t max = 0;
@@ -174,14 +209,13 @@ void require_dense(const TensorView& v) {
   if (!v.contiguous()) fail("a convolution of a slice of channels");
 }
 
-void CpuConvPlan::set_weights(const Stream&, const float* weights, void* workspace) {
+void CpuConvPlan::set_weights(const Stream& s, const float* weights, void* workspace) {
+  for (auto* const conv : {&winograd_forward_, &winograd_data_})
+    if (*conv) (*conv)->set_weights(s, weights);
   void* const scratch = part(workspace, reorder_scratch_at_);
   checked("reorder of weights", about(spec_), [&] {
-    for (const auto& [pack, buffer, desc] :
-         {std::tuple{&pack_forward_, &packed_forward_, &forward_.weights},
-          {&pack_data_, &packed_data_, &data_.weights}}) {
-      if (!pack->needed() && !is_empty(*desc) && buffer->bytes() == 0)
-        *buffer = Buffer({}, static_cast<std::int64_t>(desc->get_size()));
+    for (const auto& [pack, buffer] :
+         {std::pair{&pack_forward_, &packed_forward_}, {&pack_data_, &packed_data_}}) {
       if (pack->needed())
         pack->run(weights, buffer->data(), scratch);
       else if (buffer->bytes() > 0)
@@ -191,9 +225,14 @@ void CpuConvPlan::set_weights(const Stream&, const float* weights, void* workspa
   });
 }
 
-void CpuConvPlan::forward(const Stream&, TensorView in, const float* bias, TensorView out,
+void CpuConvPlan::forward(const Stream& s, TensorView in, const float* bias, TensorView out,
                           void* workspace) {
   require_dense(in), require_dense(out);
+  if (winograd_forward_)
+    return winograd_forward_->run(
+        s, in.as().data, out.as().data,
+        {.bias = fused_.bias ? bias : nullptr, .slope = slope_of(fused_.activation).value()},
+        workspace);
   checked("convolution", about(spec_), [&] {
     const void* source = bring(forward_in_, in.data, workspace, forward_.source_at);
     void* const destination =
@@ -246,18 +285,28 @@ void CpuConvPlan::run_weights(const TensorView& in, const void* destination, flo
   stream().wait();
 }
 
-void CpuConvPlan::backward_data(const Stream&, TensorView out_gradient, TensorView in_gradient,
+void CpuConvPlan::backward_data(const Stream& s, TensorView out_gradient, TensorView in_gradient,
                                 bool add, void* workspace) {
   require_dense(out_gradient);
+  if (winograd_data_) {
+    require_dense(in_gradient);
+    return winograd_data_->run(s, out_gradient.as().data, in_gradient.as().data, {.add = add},
+                               workspace);
+  }
   checked("backward data", about(spec_), [&] {
     run_data(bring(data_in_, out_gradient.data, workspace, data_.destination_at), in_gradient, add,
              workspace);
   });
 }
 
-void CpuConvPlan::backward_weights(const Stream&, TensorView in, TensorView out_gradient,
+void CpuConvPlan::backward_weights(const Stream& s, TensorView in, TensorView out_gradient,
                                    float* weight_gradient, void* workspace) {
   require_dense(out_gradient);
+  if (winograd_weights_) {
+    require_dense(in);
+    return winograd_weights_->run(s, in.as().data, out_gradient.as().data, weight_gradient,
+                                  workspace);
+  }
   checked("backward weights", about(spec_), [&] {
     run_weights(in,
                 bring(weights_destination_, out_gradient.data, workspace, weights_.destination_at),
@@ -268,7 +317,8 @@ void CpuConvPlan::backward_weights(const Stream&, TensorView in, TensorView out_
 void CpuConvPlan::backward(const Stream& s, TensorView in, TensorView out_gradient,
                            float* weight_gradient, TensorView in_gradient, bool add,
                            void* workspace) {
-  if (!(data_.destination == weights_.destination))
+  const bool both = data_.primitive && weights_.primitive;
+  if (!both || !(data_.destination == weights_.destination))
     return ConvPlan::backward(s, in, out_gradient, weight_gradient, in_gradient, add, workspace);
   require_dense(out_gradient);
   checked("backward", about(spec_), [&] {

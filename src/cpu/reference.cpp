@@ -47,6 +47,9 @@ class ReferenceConv final : public ConvPlan {
   Epilogue fused() const override { return {}; }
   std::int64_t workspace() const override { return 0; }
   std::string description() const override { return "reference"; }
+  std::int64_t packed_weights() const override {
+    return s_.weights() * std::int64_t{sizeof(float)};
+  }
   void set_weights(const Stream&, const float* weights, void*) override {
     weights_.assign(weights, weights + s_.weights());
     with_element(precision_, [&](auto element) {

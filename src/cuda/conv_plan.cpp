@@ -57,6 +57,7 @@ class CudaConvPlan final : public ConvPlan {
 
   Epilogue fused() const override { return forward_ ? forward_->fused() : Epilogue{}; }
   std::int64_t workspace() const override;
+  std::int64_t packed_weights() const override { return half_weights_.bytes(); }
   std::string description() const override;
   std::string algorithm(ConvDirection) const override;
   std::vector<std::string> algorithms(ConvDirection) const override;
@@ -192,6 +193,9 @@ class MixedConv final : public ConvPlan {
   Epilogue fused() const override { return forward_->fused(); }
   std::int64_t workspace() const override {
     return std::max(forward_->workspace(), backward_->workspace());
+  }
+  std::int64_t packed_weights() const override {
+    return forward_->packed_weights() + backward_->packed_weights();
   }
   std::string description() const override {
     return cat(forward_->description(), ", ", backward_->description());

@@ -114,6 +114,7 @@ class LaunchedConv final : public ConvPlan {
 
   Epilogue fused() const override { return {}; }
   std::int64_t workspace() const override { return 0; }
+  std::int64_t packed_weights() const override { return 0; }
   std::string description() const override { return "plain launches"; }
   void set_weights(const Stream&, const float* weights, void*) override { weights_ = weights; }
   void forward(const Stream& s, TensorView in, const float*, TensorView out, void*) override {

@@ -182,7 +182,8 @@ class ConvolutionalLayer final : public Layer {
   }
 
   Requirements requirements(const PlanOptions& plan) const {
-    Requirements r{.output = out_, .workspace = plan_->workspace()};
+    Requirements r{
+        .output = out_, .workspace = plan_->workspace(), .packed_weights = plan_->packed_weights()};
     r.needs_input = plan.weight_gradient;
     r.needs_output = !normalises_ && !keeps_sum_ && !is_linear(activation_);
     if (normalises_ || keeps_sum_) r.saved = kept_bytes();

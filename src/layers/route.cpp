@@ -9,15 +9,9 @@ namespace darknet {
 namespace {
 
 template <class T>
-struct PutGroup {  // the gradient of one group of channels; the others get none
-  View<const T> gradient;
-  Sink<T> in;
-  std::int64_t first;
-  DN_HD void operator()(std::int64_t p, std::int64_t c) const {
-    const std::int64_t k = c - first;
-    const bool inside = k >= 0 && k < gradient.shape.c;
-    in.put(p, c, inside ? float{gradient.at(p, k)} : 0);
-  }
+struct Clear {  // the gradient of channels that are not taken
+  View<T> to;
+  DN_HD void operator()(std::int64_t p, std::int64_t c) const { to.at(p, c) = 0.f; }
 };
 
 struct RouteKeys {
@@ -90,12 +84,17 @@ class RouteLayer final : public Layer {
  private:
   void put_gradient(const Stream& s, const TensorView& gradient, const GradientSlot& slot,
                     std::int64_t count) const {
-    const std::int64_t first = count * route_.group_id;
-    if (slot.add) return put_pixels(s, gradient, slot.view.channels(first, count), true);
-    with_element(slot.view.dtype, [&](auto element) {
+    const std::int64_t first = count * route_.group_id, end = first + count;
+    put_pixels(s, gradient, slot.view.channels(first, count), slot.add);
+    if (slot.add) return;
+    if (first > 0) clear(s, slot.view.channels(0, first));
+    if (end < slot.view.shape.c) clear(s, slot.view.channels(end, slot.view.shape.c - end));
+  }
+
+  static void clear(const Stream& s, const TensorView& view) {
+    with_element(view.dtype, [&](auto element) {
       using T = decltype(element);
-      const Sink<T> sink{slot.view.as<T>(), false};
-      for_each_pixel(s, slot.view.shape, PutGroup<T>{gradient.as<T>(), sink, first});
+      for_each_pixel(s, view.shape, Clear<T>{view.as<T>()});
     });
   }
 

@@ -59,11 +59,12 @@ struct CommonKeys {
 // What a layer answers when it learns its input shapes.
 struct Requirements {
   Shape output;
-  std::int64_t workspace = 0;  // bytes it may use during one call
-  std::int64_t saved = 0;      // bytes the network keeps for it from forward to backward
-  bool needs_input = true;     // backward reads the inputs
-  bool needs_output = true;    // backward reads the output
-  bool in_place = false;       // the output may share the first input's memory (inference)
+  std::int64_t workspace = 0;       // bytes it may use during one call
+  std::int64_t saved = 0;           // bytes the network keeps for it from forward to backward
+  std::int64_t packed_weights = 0;  // bytes that its plans keep
+  bool needs_input = true;          // backward reads the inputs
+  bool needs_output = true;         // backward reads the output
+  bool in_place = false;            // the output may share the first input's memory (inference)
 };
 
 // What one call is given apart from its tensors.

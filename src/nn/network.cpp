@@ -305,6 +305,7 @@ MemoryUse Network::memory() const {
   MemoryUse use;
   for (const Parameter* p : parameters()) use.parameters += p->value.bytes();
   use.parameter_gradients = impl_->gradients.bytes();
+  for (const Node& n : impl_->nodes) use.packed_weights += n.needs.packed_weights;
   use.activations = impl_->input.bytes() + impl_->arena.bytes();
   use.workspace = impl_->workspace.bytes();
   return use;

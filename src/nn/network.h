@@ -8,6 +8,7 @@
 #include "core/tuning.h"
 #include "detect/head.h"
 #include "nn/layer.h"
+#include "nn/memory_use.h"
 #include "nn/net_settings.h"
 
 namespace darknet {
@@ -27,14 +28,6 @@ struct NetworkOptions {
   int threads = 0;
   bool keep_outputs = false;  // every output(i) stays valid after forward(); costs memory
   Tuning tuning = {};         // choices of algorithms; of another card or library: not used
-};
-
-struct MemoryUse {                       // bytes
-  std::int64_t parameters = 0;           // values
-  std::int64_t parameter_gradients = 0;  // training
-  std::int64_t activations = 0;  // outputs, their gradients and what layers save, sharing one arena
-  std::int64_t workspace = 0;
-  std::int64_t total() const { return parameters + parameter_gradients + activations + workspace; }
 };
 
 // Told before and after each layer's work, e.g. to time it or to look at its output.

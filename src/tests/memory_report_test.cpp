@@ -105,8 +105,8 @@ TEST(DeviceMemory, APartOfNothingIsNotInTheLine) {
   MemoryReport r{.device = {DeviceType::cuda, 1}};
   r.network.parameters = 3 << 20, r.inputs = 1 << 19, r.in_use = {.used = 4 << 20, .free = 1 << 20};
   EXPECT_EQ(to_string(r),
-            "memory of cuda:1, MiB: parameters 3.0, upload buffers 0.5, others (copies of weights "
-            "for convolutions, heads) 0.5; 4.0 in all, 1.0 free");
+            "memory of cuda:1, MiB: parameters 3.0, upload buffers 0.5, others 0.5; 4.0 in all, "
+            "1.0 free");
 }
 
 }  // namespace

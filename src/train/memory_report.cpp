@@ -1,16 +1,6 @@
 #include "train/memory_report.h"
 
-#include <fmt/core.h>
-
 namespace darknet {
-namespace {
-
-std::string mib(std::int64_t bytes) {
-  return fmt::format("{:.1f}", static_cast<double>(bytes) / (1 << 20));
-}
-
-}  // namespace
-
 std::optional<MemoryReport> memory_report(const Network& net) {
   const Device& device = net.options().device;
   const std::optional<MemoryInUse> in_use = memory_in_use(device);
@@ -29,22 +19,20 @@ std::optional<MemoryReport> memory_report(const Network& net, Optimizer& optimiz
 }
 
 std::string to_string(const MemoryReport& r) {
-  const struct {
-    const char* name;
-    std::int64_t bytes;
-  } parts[] = {
-      {"parameters", r.network.parameters}, {"their gradients", r.network.parameter_gradients},
-      {"optimizer", r.optimizer},           {"activations", r.network.activations},
-      {"workspace", r.network.workspace},   {"upload buffers", r.inputs},
-      {"all-reduce", r.all_reduce},         {"evaluation", r.evaluation}};
+  std::vector<MemoryPart> parts = r.network.parts();
+  for (const MemoryPart& p : {MemoryPart{"optimizer", r.optimizer},
+                              {"upload buffers", r.inputs},
+                              {"all-reduce", r.all_reduce},
+                              {"evaluation", r.evaluation}})
+    parts.push_back(p);
   std::string text = "memory of " + to_string(r.device) + ", MiB: ";
   std::int64_t rest = r.in_use.used;
-  for (const auto& part : parts) {
+  for (const MemoryPart& part : parts) {
     rest -= part.bytes;
-    if (part.bytes > 0) text += cat(part.name, ' ', mib(part.bytes), ", ");
+    if (part.bytes > 0) text += cat(part.name, ' ', mebibytes(part.bytes), ", ");
   }
-  return cat(text, "others (copies of weights for convolutions, heads) ", mib(rest), "; ",
-             mib(r.in_use.used), " in all, ", mib(r.in_use.free), " free");
+  return cat(text, "others ", mebibytes(rest), "; ", mebibytes(r.in_use.used), " in all, ",
+             mebibytes(r.in_use.free), " free");
 }
 
 }  // namespace darknet

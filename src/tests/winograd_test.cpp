@@ -1,0 +1,128 @@
+// Winograd's convolutions, each tile size and direction, against obvious loops in double.
+#include "cpu/winograd.h"
+
+#include <gtest/gtest.h>
+
+#include <bit>
+
+#include "core/index.h"
+#include "core/threads.h"
+#include "tests/conv_loops.h"
+
+namespace darknet {
+namespace {
+
+struct Results {
+  std::vector<float> out, in_gradient, weight_gradient;
+
+  bool operator==(const Results&) const = default;
+};
+
+struct Problem {
+  Conv c;
+  Tensor in = random_tensor(c.s.in, 1), out_gradient = random_tensor(c.out, 3);
+  Tensor weights = random_tensor({c.s.filters, 3, 3, c.in_group}, 2);
+  Tensor bias = random_tensor(vector_shape(c.s.filters), 5);
+
+  // leaky(conv + bias); the gradients are added to what random tensors hold.
+  Results run(int m, const Stream& stream = {}) const {
+    WinogradConv forward(c.s, ConvDirection::forward, m);
+    WinogradConv data(c.s, ConvDirection::backward_data, m);
+    const WinogradWeightGradient gradient(c.s, m);
+    Tensor out(kChecked, c.out), dx = random_tensor(c.s.in, 4);
+    Tensor dw = random_tensor(weights.shape(), 6);
+    const Buffer forward_space(kChecked, forward.workspace());
+    const Buffer data_space(kChecked, data.workspace());
+    const Buffer gradient_space(kChecked, gradient.workspace());
+    forward.set_weights(stream, weights.data());
+    data.set_weights(stream, weights.data());
+    forward.run(stream, in.data(), out.data(), {.bias = bias.data(), .slope = .1f},
+                forward_space.data());
+    data.run(stream, out_gradient.data(), dx.data(), {.add = true}, data_space.data());
+    gradient.run(stream, in.data(), out_gradient.data(), dw.data(), gradient_space.data());
+    for (const Buffer* b :
+         {&out.buffer(), &dx.buffer(), &dw.buffer(), &forward_space, &data_space, &gradient_space})
+      EXPECT_TRUE(b->guards_intact());
+    return {out.to_host(stream), dx.to_host(stream), dw.to_host(stream)};
+  }
+};
+
+ConvSpec padded(const Shape& in, std::int64_t filters, std::int64_t pad_y, std::int64_t pad_x,
+                std::int64_t groups = 1) {
+  return {in, filters, groups, 3, 3, 1, 1, 1, pad_y, pad_x};
+}
+
+const ConvSpec kSpecs[] = {
+    padded({2, 13, 11, 16}, 32, 1, 1),  padded({1, 26, 26, 64}, 48, 1, 1),
+    padded({3, 9, 7, 32}, 16, 0, 2),    padded({2, 5, 8, 64}, 32, 2, 0, 2),
+    padded({1, 3, 3, 16}, 16, 0, 0),    padded({1, 1, 2, 48}, 96, 1, 1),
+    padded({1, 24, 20, 16}, 16, 1, 1),  padded({4, 2, 2, 128}, 128, 1, 1),
+    padded({2, 40, 37, 32}, 144, 1, 1),
+};
+
+TEST(Winograd, EqualsTheLoopsInEveryDirection) {
+  for (const ConvSpec& s : kSpecs) {
+    ASSERT_TRUE(winograd_fits(s));
+    const Problem p{.c = Conv{s}};
+    std::vector<double> y(to_size(p.c.out.size())), dx, dw;
+    for (const float x : random_tensor(s.in, 4).to_host(kStream)) dx.push_back(x);
+    for (const float x : random_tensor(p.weights.shape(), 6).to_host(kStream)) dw.push_back(x);
+    p.c.visit([&](auto o, auto i, auto w) {
+      y[o] += double{p.in.data()[i]} * p.weights.data()[w];
+      dx[i] += double{p.out_gradient.data()[o]} * p.weights.data()[w];
+      dw[w] += double{p.out_gradient.data()[o]} * p.in.data()[i];
+    });
+    for (std::size_t o = 0; o < y.size(); ++o) {
+      y[o] += p.bias.data()[o % to_size(s.filters)];
+      y[o] = std::max(y[o], .1 * y[o]);
+    }
+    for (const int m : {2, 4, 6}) {
+      const std::string what = cat(to_string(s.in), " * ", s.filters, ", m ", m);
+      const Results r = p.run(m);
+      expect_close(y, r.out.data(), what + " forward");
+      expect_close(dx, r.in_gradient.data(), what + " data");
+      expect_close(dw, r.weight_gradient.data(), what + " weights");
+    }
+  }
+}
+
+TEST(Winograd, HasTheSameBitsWithAnyNumberOfThreadsAndInAnyOrder) {
+  const int threads = launch_threads();
+  for (const ConvSpec& s : kSpecs) {
+    const Problem p{.c = Conv{s}};
+    limit_threads(1);
+    const Results alone = p.run(4);
+    for (const int n : {2, 3, 7}) {
+      limit_threads(n);
+      EXPECT_TRUE(p.run(4) == alone) << n << " threads";
+      EXPECT_TRUE(p.run(4, {.order = Order::scattered}) == alone) << n << " threads, scattered";
+    }
+    limit_threads(threads);
+  }
+}
+
+TEST(Winograd, KnowsWhatItCannotCompute) {
+  const Shape in{1, 8, 8, 16};
+  EXPECT_TRUE(winograd_fits(spec(in, 16, 3, 1)));
+  EXPECT_FALSE(winograd_fits(spec(in, 16, 3, 2)));        // stride
+  EXPECT_FALSE(winograd_fits(spec(in, 16, 1, 1)));        // 1x1
+  EXPECT_FALSE(winograd_fits(spec(in, 16, 3, 1, 1, 2)));  // dilation
+  EXPECT_FALSE(winograd_fits(spec(in, 24, 3, 1)));        // filters
+  EXPECT_FALSE(winograd_fits(spec(in, 32, 3, 1, 2)));     // channels of a group
+  EXPECT_FALSE(winograd_fits(padded(in, 16, 3, 1)));      // padding
+}
+
+// The choice: never with -exact or in 16 bits, nor where tiles are mostly empty.
+TEST(Winograd, IsChosenWhereItPays) {
+  Ops& cpu = ops(DeviceType::cpu);
+  const auto algorithm = [&](const ConvSpec& s, const PlanOptions& o) {
+    return cpu.conv(s, {}, o)->algorithm(ConvDirection::forward);
+  };
+  EXPECT_EQ(algorithm(spec({1, 52, 52, 64}, 128, 3, 1), {}), "winograd4");
+  EXPECT_EQ(algorithm(spec({1, 1, 1, 64}, 128, 3, 1), {}).find("winograd"), std::string::npos);
+  EXPECT_NE(algorithm(spec({1, 52, 52, 64}, 128, 3, 1), {.exact = true}), "winograd4");
+  EXPECT_NE(algorithm(spec({1, 52, 52, 64}, 128, 3, 2), {}), "winograd4");
+}
+
+}  // namespace
+}  // namespace darknet
