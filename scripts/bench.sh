@@ -20,7 +20,7 @@ measure() {
   if [ -n "${FULL:-}" ]; then
     cat "$report"
   else
-    grep -E '^(peak|inference|training step|library-only|memory|  waiting)' "$report"
+    grep -E '^(peak|inference|training step|convolutions alone|memory|  waiting)' "$report"
   fi
 }
 
@@ -37,7 +37,7 @@ The other programs' figures below are not from this run. They were measured once
 alternating runs, on two cores of an AMD EPYC (Zen 4, 3.6 GHz, 230 GFLOP/s) shared with other work,
 with AlexeyAB/darknet 59596d7 (plain and -march=native), hank-ai/darknet f684e1d (OpenBLAS, as
 shipped), OpenCV dnn 4.6 and PyTorch 1.13 (the best of its modes). Compare them on a like and quiet
-machine only; anywhere, the ratio to the library-only oneDNN convolutions, which run interleaved with the
+machine only; anywhere, the ratio to the convolutions alone, which run interleaved with the
 network in one process, says how much is lost around them.
 EOF
 

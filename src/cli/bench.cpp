@@ -94,8 +94,7 @@ void add_bench(Program& program) {
       .integer_in(1, 1 << 20)
       .value_name("N")
       .show_default();
-  command.flag("-reference", o.reference,
-               "interleaved with the library's convolutions alone, and the ratio");
+  command.flag("-reference", o.reference, "interleaved with the convolutions alone, and the ratio");
   command.option("-data", o.data, "with -train: the images of this .data file's train list")
       .input("the .data file")
       .value_name("FILE");

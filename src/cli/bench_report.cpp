@@ -89,11 +89,10 @@ void print_reference(const BenchOptions& o, const BenchReport& r) {
                milliseconds(s), o.training ? "a step" : "the network", r.total.median / s.median,
                r.total.min / s.min);
   };
-  line("library-only convolutions, algorithms as in the network", b.planned);
-  line("library-only convolutions, direct", b.direct);
+  line("convolutions alone, algorithms as in the network", b.planned);
+  line("convolutions alone, direct", b.direct);
   if (b.left_out > 0)
-    fmt::print("  {} [connected] layers are not among the library-only {}\n", b.left_out,
-               b.convolutions);
+    fmt::print("  {} [connected] layers are not among these {}\n", b.left_out, b.convolutions);
 }
 
 void print_memory(const BenchReport& r) {

@@ -67,7 +67,7 @@ class ConvPlan {
   }
 };
 
-// The library's convolutions alone, on data of their own in the layouts they like best, with
+// Convolutions alone, on data of their own in the layouts they like best, with
 // nothing around them: the yardstick of `darknet bench`.
 class BaselineConv {
  public:

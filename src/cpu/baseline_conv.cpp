@@ -1,3 +1,5 @@
+#include <functional>
+#include <memory>
 #include <optional>
 
 #include "core/index.h"
@@ -13,10 +15,10 @@ using namespace onednn;
 
 dnnl::memory memory_at(const Desc& d, void* p) { return {d, engine(), p}; }
 
-// One direction of the library with everything it reads; what it writes and the scratchpad lie in
-// the workspace.
+// One direction with everything it reads. What the library writes and its scratchpad lie in the
+// workspace; Winograd's algorithm writes to an array of its own.
 struct BaselineDirection {
-  std::function<void(void*)> winograd;  // runs in the workspace; empty: the primitive
+  std::function<void(void*)> winograd;  // called with the workspace; empty: the primitive runs
   dnnl::primitive primitive;
   Desc output, scratch;
   int output_argument = 0;
@@ -40,9 +42,10 @@ class CpuBaselineConv final : public BaselineConv {
   }
   void* filled(const Desc& desc, float value);
   template <class Pd>
-  BaselineDirection direction(const Pd& pd, const char* name, const Desc& output, int argument);
+  BaselineDirection direction(const Pd& pd, ConvDirection of, const Desc& output, int argument);
   // Makes Winograd's algorithm of this direction, if it is chosen, and says whether.
-  bool make_winograd(ConvDirection direction, Choice choice);
+  bool make_winograd(ConvDirection direction, const Epilogue& fused, Choice choice);
+  void note(ConvDirection direction, const std::string& implementation);
   void make_forward(const Epilogue& fused, Choice choice);
   void make_backward_data(Choice choice);
   void make_backward_weights(Choice choice);
@@ -68,12 +71,11 @@ void* CpuBaselineConv::filled(const Desc& desc, float value) {
   return b.data();
 }
 
-bool CpuBaselineConv::make_winograd(ConvDirection direction, Choice choice) {
+bool CpuBaselineConv::make_winograd(ConvDirection direction, const Epilogue& fused, Choice choice) {
   const auto chosen =
       choice == Choice::planned ? choose_winograd(direction, spec_, options_) : std::nullopt;
   if (!chosen) return false;
-  constexpr const char* kNames[] = {"forward ", "backward data ", "backward weights "};
-  description_ += cat(description_.empty() ? "" : ", ", kNames[to_size(direction)], chosen->word());
+  note(direction, chosen->word());
   const auto values = [this](const Shape& s, float value) {
     return static_cast<float*>(filled(nhwc(s, DType::f32), value));
   };
@@ -91,17 +93,25 @@ bool CpuBaselineConv::make_winograd(ConvDirection direction, Choice choice) {
   }
   const auto conv = std::make_shared<WinogradConv>(spec_, direction, chosen->m);
   conv->set_weights({}, weights);
-  const bool forward = direction == ConvDirection::forward;
-  use(conv, [=](void* workspace) {
-    conv->run({}, forward ? in : out, forward ? out : in, {}, workspace);
-  });
+  if (direction == ConvDirection::backward_data) {
+    use(conv, [=](void* workspace) { conv->run({}, out, in, {}, workspace); });
+    return true;
+  }
+  const winograd::Finish finish{
+      .bias = fused.bias ? values(vector_shape(spec_.filters), .1f) : nullptr,
+      .slope = slope_of(fused.activation).value()};
+  use(conv, [=](void* workspace) { conv->run({}, in, out, finish, workspace); });
   return true;
 }
 
+void CpuBaselineConv::note(ConvDirection direction, const std::string& implementation) {
+  description_ += cat(description_.empty() ? "" : ", ", name_of(direction), " ", implementation);
+}
+
 template <class Pd>
-BaselineDirection CpuBaselineConv::direction(const Pd& pd, const char* name, const Desc& output,
+BaselineDirection CpuBaselineConv::direction(const Pd& pd, ConvDirection of, const Desc& output,
                                              int argument) {
-  description_ += cat(description_.empty() ? "" : ", ", name, " ", pd.impl_info_str());
+  note(of, pd.impl_info_str());
   BaselineDirection d{.winograd = {},
                       .primitive = dnnl::primitive(pd.get()),
                       .output = output,
@@ -116,9 +126,9 @@ BaselineDirection CpuBaselineConv::direction(const Pd& pd, const char* name, con
 }
 
 void CpuBaselineConv::make_forward(const Epilogue& fused, Choice choice) {
-  if (make_winograd(ConvDirection::forward, choice)) return;
+  if (make_winograd(ConvDirection::forward, fused, choice)) return;
   const ForwardDesc pd = choose_forward(spec_, fused, options_, choice).pd;
-  BaselineDirection d = direction(pd, "forward", pd.dst_desc(), DNNL_ARG_DST);
+  BaselineDirection d = direction(pd, ConvDirection::forward, pd.dst_desc(), DNNL_ARG_DST);
   d.arguments = {{DNNL_ARG_SRC, memory_at(pd.src_desc(), filled(pd.src_desc(), 1))},
                  {DNNL_ARG_WEIGHTS, memory_at(pd.weights_desc(), filled(pd.weights_desc(), .02f))}};
   if (fused.bias)
@@ -127,21 +137,22 @@ void CpuBaselineConv::make_forward(const Epilogue& fused, Choice choice) {
 }
 
 void CpuBaselineConv::make_backward_data(Choice choice) {
-  if (make_winograd(ConvDirection::backward_data, choice)) return;
+  if (make_winograd(ConvDirection::backward_data, {}, choice)) return;
   const ForwardDesc hint = choose_forward(spec_, {}, options_, choice).pd;
   const DataDesc pd = choose_backward_data(spec_, options_, hint, choice).pd;
-  BaselineDirection d = direction(pd, "backward data", pd.diff_src_desc(), DNNL_ARG_DIFF_SRC);
+  BaselineDirection d =
+      direction(pd, ConvDirection::backward_data, pd.diff_src_desc(), DNNL_ARG_DIFF_SRC);
   d.arguments = {{DNNL_ARG_DIFF_DST, memory_at(pd.diff_dst_desc(), filled(pd.diff_dst_desc(), 1))},
                  {DNNL_ARG_WEIGHTS, memory_at(pd.weights_desc(), filled(pd.weights_desc(), .02f))}};
   slot(ConvDirection::backward_data) = std::move(d);
 }
 
 void CpuBaselineConv::make_backward_weights(Choice choice) {
-  if (make_winograd(ConvDirection::backward_weights, choice)) return;
+  if (make_winograd(ConvDirection::backward_weights, {}, choice)) return;
   const ForwardDesc hint = choose_forward(spec_, {}, options_, choice).pd;
   const WeightsDesc pd = choose_backward_weights(spec_, options_, hint, choice).pd;
   BaselineDirection d =
-      direction(pd, "backward weights", pd.diff_weights_desc(), DNNL_ARG_DIFF_WEIGHTS);
+      direction(pd, ConvDirection::backward_weights, pd.diff_weights_desc(), DNNL_ARG_DIFF_WEIGHTS);
   d.arguments = {{DNNL_ARG_SRC, memory_at(pd.src_desc(), filled(pd.src_desc(), 1))},
                  {DNNL_ARG_DIFF_DST, memory_at(pd.diff_dst_desc(), filled(pd.diff_dst_desc(), 1))}};
   slot(ConvDirection::backward_weights) = std::move(d);
@@ -159,7 +170,7 @@ CpuBaselineConv::CpuBaselineConv(const ConvSpec& spec, const Epilogue& epilogue,
 }
 
 void CpuBaselineConv::run(ConvDirection direction, void* workspace) {
-  if (!runs(direction)) fail("a library-only convolution without this direction");
+  if (!runs(direction)) fail("a convolution alone without this direction");
   BaselineDirection& d = *slot(direction);
   if (d.winograd) return d.winograd(workspace);
   checked("convolution", about(spec_), [&] {

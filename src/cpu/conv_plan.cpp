@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <array>
+#include <optional>
+#include <type_traits>
 
 #include "core/index.h"
 #include "cpu/conv_choice.h"
@@ -85,11 +87,9 @@ class CpuConvPlan final : public ConvPlan {
 
 void CpuConvPlan::note(ConvDirection direction, const std::string& name,
                        const std::string& algorithm, bool tuned) {
-  constexpr const char* kNames[] = {"forward", "backward data", "backward weights"};
-  const auto d = to_size(direction);
   description_ +=
-      cat(description_.empty() ? "" : ", ", kNames[d], " ", name, tuned ? " (tuned)" : "");
-  algorithms_[d] = algorithm;
+      cat(description_.empty() ? "" : ", ", name_of(direction), " ", name, tuned ? " (tuned)" : "");
+  algorithms_[to_size(direction)] = algorithm;
 }
 
 template <class Conv>

@@ -40,7 +40,7 @@ Range share(std::int64_t n, std::int64_t worker, std::int64_t workers) {
 // f(worker) in as many threads, if there are as many.
 template <class F>
 void in_parallel(const Stream& s, std::int64_t workers, const F& f) {
-  run_on_host(s, {.rows = workers, .grain = kSerialBelow}, {&f, sizeof f, IndexLoop<F>::run});
+  run_on_host(s, {.rows = workers, .grain = kSerialBelow}, f, IndexLoop<F>::run);
 }
 
 }  // namespace
@@ -69,31 +69,38 @@ WinogradConv::WinogradConv(const ConvSpec& spec, ConvDirection direction, int m)
                  : tiles_before(source, out_, 2 - spec.pad_y, 2 - spec.pad_x);
   inputs_ = source.c / spec.groups;
   outputs_ = target.c / spec.groups;
-
-  // A block of tiles is transformed, multiplied and transformed back at a time. It has as many
-  // tiles as make the filters worth reading again, and its matrices stay in a second-level cache
-  // where they can. Where there are few tiles, threads share the filters of a block instead.
-  constexpr std::int64_t kBlockBytes = 384 << 10, kMinTiles = 24, kMaxTiles = 96;
-  const std::int64_t panels = outputs_ / kPanel, tiles = out_.count();
-  slice_ = std::min<std::int64_t>(panels, 4);
-  const std::int64_t threads = launch_threads();
-  for (std::int64_t n = 1; n <= threads; ++n)
-    if (threads % n == 0 && (n == 1 || n * kMinTiles <= tiles)) tile_groups_ = n;
-  filter_groups_ = std::min(panels, threads / tile_groups_);
-  const std::int64_t tile_bytes = bytes(matrices_ * (inputs_ + slice_ * kPanel));
-  block_ = std::clamp(kBlockBytes / tile_bytes, kMinTiles, kMaxTiles);
-  const std::int64_t of_group = chunks_of(tiles, tile_groups_);
-  block_ = chunks_of(of_group, chunks_of(of_group, block_));
-
+  divide_work();
   in_layout_ = {.matrix = block_ * inputs_ + kMatrixPadding, .panel = kPanel, .row = inputs_};
   const std::int64_t slice_channels = slice_ * kPanel;
   out_layout_ = {
       .matrix = block_ * slice_channels + kMatrixPadding, .panel = kPanel, .row = slice_channels};
   worker_bytes_ = part_bytes(bytes(matrices_ * in_layout_.matrix)) +
                   part_bytes(bytes(matrices_ * out_layout_.matrix));
-  filter_matrix_ = inputs_ * outputs_;
+  filter_matrix_ = inputs_ * outputs_ + kMatrixPadding;
   group_filters_ = matrices_ * filter_matrix_;
   filters_ = Buffer({}, bytes(spec.groups * group_filters_));
+}
+
+// A block of tiles is transformed, multiplied and transformed back at a time. It has as many tiles
+// as make the filters worth reading again, and its matrices stay in a second-level cache where they
+// can. Groups of tiles occupy the threads; where there are few tiles, groups of filters do too,
+// although each of them transforms the same input.
+void WinogradConv::divide_work() {
+  constexpr std::int64_t kBlockBytes = 384 << 10, kMinTiles = 24, kMaxTiles = 96;
+  const std::int64_t panels = outputs_ / kPanel, tiles = out_.count(), threads = launch_threads();
+  const std::int64_t most_groups = std::clamp<std::int64_t>(tiles / kMinTiles, 1, threads);
+  std::int64_t most_used = 0;
+  for (std::int64_t groups = most_groups; groups >= 1; --groups) {
+    const std::int64_t filter_groups = std::min(panels, threads / groups);
+    if (groups * filter_groups <= most_used) continue;
+    most_used = groups * filter_groups;
+    tile_groups_ = groups, filter_groups_ = filter_groups;
+  }
+  slice_ = std::min<std::int64_t>(panels, 4);
+  const std::int64_t tile_bytes = bytes(matrices_ * (inputs_ + slice_ * kPanel));
+  block_ = std::clamp(kBlockBytes / tile_bytes, kMinTiles, kMaxTiles);
+  const std::int64_t of_group = chunks_of(tiles, tile_groups_);
+  block_ = chunks_of(of_group, chunks_of(of_group, block_));
 }
 
 std::int64_t WinogradConv::workspace() const {

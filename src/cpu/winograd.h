@@ -1,8 +1,10 @@
 // 3x3 convolutions of stride 1 by Winograd's minimal filtering: tiles of the input, of the output
 // and filters are transformed, so that m x m pixels cost (m + 2)^2 multiplications a channel in
 // place of 9 m^2 (Lavin and Gray, arXiv 1509.09308). In f32, NHWC, for any group count. Results do
-// not depend on the number of threads. Largest error, of the largest output: about 4e-7 with m = 2,
-// 1e-6 with m = 4, 1e-5 with m = 6; that of direct sums is about 3e-7.
+// not depend on the number of threads. Largest difference from oneDNN's direct convolution,
+// relative to the largest output, in layers of 16 to 512 channels, forward and backward data: 3e-7
+// to 3e-6 with m = 2, 9e-7 to 5e-6 with m = 4, 6e-6 to 2e-5 with m = 6; the gradient of weights,
+// where both sum over all pixels of a batch: up to 2e-5 with any m.
 #pragma once
 #include <cstdint>
 
@@ -31,6 +33,7 @@ class WinogradConv {
 
  private:
   struct Job;
+  void divide_work();
   void work(const Job&, std::int64_t worker) const;
 
   ConvSpec spec_;

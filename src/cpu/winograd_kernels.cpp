@@ -5,6 +5,9 @@
 #include <array>
 #include <utility>
 
+// Their vectors have no size that the compiler knows, and make no arrays.
+#undef HWY_DISABLED_TARGETS
+#define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/winograd_kernels.cpp"
 #include <hwy/foreach_target.h>
@@ -19,18 +22,21 @@ using Lanes = hn::CappedTag<float, kPanel>;
 using Vector = hn::Vec<Lanes>;
 constexpr std::int64_t kLanes = HWY_MIN(HWY_LANES(float), kPanel);
 constexpr int kVectors = kPanel / kLanes;  // of a panel
-// Rows and panels of C that a product keeps in registers, next to one value of A and a row of B.
-constexpr bool kManyRegisters = HWY_ARCH_ARM_A64 || HWY_LANES(float) >= 16;
+// Rows and panels of C that a product keeps in registers, next to a row of B, a value of A and,
+// where there is no fused multiply-add, a product.
+constexpr int kRegisters = HWY_ARCH_ARM_A64 || kLanes == kPanel ? 32 : 16;
 constexpr int kColumns = kVectors == 1 ? 2 : 1;
-constexpr int kRows = HWY_MAX(1, (kManyRegisters ? 24 : 12) / (kVectors * kColumns));
+constexpr int kAcross = kVectors * kColumns;
+constexpr int kRows = HWY_MAX(1, (kRegisters - 2 - kAcross) / kAcross);
 
 Vector load(const float* p) { return hn::LoadU(Lanes(), p); }
 void store(Vector v, float* p) { hn::StoreU(v, Lanes(), p); }
 Vector all(float x) { return hn::Set(Lanes(), x); }
 
-// F(m x m, 3 x 3) with m = 2 Pairs evaluates polynomials at 0, at Pairs pairs of points +-x and at
-// infinity (Lavin and Gray, arXiv 1509.09308). The pairs are those of the smallest rounding errors
-// among those that we tried: with sqrt(1/2) and sqrt(2) a quarter of those of 1 and 2.
+// F(m x m, 3 x 3) with m = 2 Pairs evaluates polynomials at 0, at the pairs of points x and -x that
+// are listed here, and at infinity (Lavin and Gray, arXiv 1509.09308). Other points give the same
+// products with other rounding errors: the usual 1 and 2 have four times those of sqrt(1/2) and
+// sqrt(2).
 template <int Pairs>
 constexpr std::array<double, Pairs> points() {
   if constexpr (Pairs == 1)
@@ -80,7 +86,7 @@ class Transforms {
     y[m - 1] = hn::Add(y[m - 1], p[tile - 1]);
   }
 
-  // A y, the transposed of output().
+  // A y, the transpose of output().
   static void output_gradient(const Vector (&y)[m], Vector (&p)[tile]) {
     p[0] = y[0];
     p[tile - 1] = y[m - 1];
@@ -294,7 +300,7 @@ void filters(const FilterShape& shape, std::int64_t output_panel, const float* f
              std::int64_t matrix) {
   constexpr int kMatrices = Transforms<Pairs>::tile * Transforms<Pairs>::tile;
   constexpr int kTile = Transforms<Pairs>::tile;
-  alignas(64) static thread_local float block[kMatrices][kPanel][kPanel];  // [output][input]
+  alignas(64) float block[kMatrices][kPanel][kPanel];  // [output][input]
   for (std::int64_t i = 0; i < shape.inputs; i += kPanel) {
     for (std::int64_t o = 0; o < kPanel; ++o)
       for (std::int64_t c = 0; c < kPanel; c += kLanes) {
@@ -351,20 +357,22 @@ HWY_INLINE void each(const F& f) {
 template <int Rows, int Columns>
 void product_block(const Product& p, const float* HWY_RESTRICT a, const float* HWY_RESTRICT b,
                    float* HWY_RESTRICT c) {
-  constexpr int kAcross = Columns * kVectors, kSums = Rows * kAcross;
+  constexpr int kVectorsOfRow = Columns * kVectors, kSums = Rows * kVectorsOfRow;
   Vector sums[kSums];
-  const auto place = [&](int i) { return c + i / kAcross * p.c_row + i % kAcross * kLanes; };
+  const auto place = [&](int i) {
+    return c + i / kVectorsOfRow * p.c_row + i % kVectorsOfRow * kLanes;
+  };
   each<kSums>([&](int i) { sums[i] = hn::Zero(Lanes()); });
   if (p.add) each<kSums>([&](int i) { sums[i] = load(place(i)); });
   const std::int64_t a_row = p.a_row, a_column = p.a_column, b_panel = p.b_panel;
   for (std::int64_t k = 0; k < p.depth; ++k, a += a_column, b += kPanel) {
-    Vector across[kAcross];
-    each<kAcross>(
+    Vector across[kVectorsOfRow];
+    each<kVectorsOfRow>(
         [&](int v) { across[v] = load(b + v / kVectors * b_panel + v % kVectors * kLanes); });
     each<Rows>([&](int r) {
       const Vector x = all(a[r * a_row]);
-      each<kAcross>([&](int v) {
-        Vector& sum = sums[r * kAcross + v];
+      each<kVectorsOfRow>([&](int v) {
+        Vector& sum = sums[r * kVectorsOfRow + v];
         sum = hn::MulAdd(x, across[v], sum);
       });
     });

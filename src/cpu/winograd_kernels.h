@@ -62,7 +62,7 @@ struct Kernels {
   // A^T p A, written to the m^2 pixels of each tile.
   void (*output)(const Tiles&, Range, const float* from, const Layout&, std::int64_t channels,
                  float* image, const Finish&);
-  // A g A^T of the m^2 pixels of each tile: the transposed of output().
+  // A g A^T of the m^2 pixels of each tile: the transpose of output().
   void (*output_gradient)(const Tiles&, Range, const float* image, std::int64_t channels, float* to,
                           const Layout&);
   // G f G^T of the filters of one panel of outputs, as B of a Product over inputs: matrix k, input

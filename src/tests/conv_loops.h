@@ -47,15 +47,16 @@ struct Conv {
   }
 };
 
+// No difference is larger than `bound` times the largest value or 1.
 inline void expect_close(const std::vector<double>& expected, const float* got,
-                         const std::string& what) {
+                         const std::string& what, double bound = 2e-5) {
   double worst = 0, largest = 0;
   for (std::size_t i = 0; i < expected.size(); ++i) {
     worst = std::max(worst, std::fabs(expected[i] - got[i]));
     largest = std::max(largest, std::fabs(expected[i]));
     ASSERT_TRUE(std::isfinite(got[i])) << what << " " << i;
   }
-  EXPECT_LE(worst, 2e-5 * std::max(1., largest)) << what;
+  EXPECT_LE(worst, bound * std::max(1., largest)) << what;
 }
 
 inline ConvSpec spec(const Shape& in, std::int64_t filters, std::int64_t size, std::int64_t stride,

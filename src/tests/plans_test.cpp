@@ -135,35 +135,62 @@ INSTANTIATE_TEST_SUITE_P(
                     ConvSpec{{1, 9, 12, 8}, 8, 1, 3, 3, 2, 1, 1, 0, 0},
                     ConvSpec{{8, 14, 14, 32}, 32, 1, 3, 3, 1, 1, 1, 1, 1}));
 
-class EpilogueTest : public testing::TestWithParam<Activation> {};
+struct EpilogueCase {
+  Activation activation;
+  std::int64_t filters;  // 48: by Winograd's algorithm
+};
+class EpilogueTest : public testing::TestWithParam<EpilogueCase> {};
 
 TEST_P(EpilogueTest, FusedBiasAndActivationEqualOurFormulas) {
-  const Conv c{spec({1, 13, 13, 16}, 40, 3, 1)};
-  const auto plan = ops(DeviceType::cpu).conv(c.s, {true, GetParam()}, {});
+  const auto& [activation, filters] = GetParam();
+  const Conv c{spec({1, 13, 13, 16}, filters, 3, 1)};
+  const auto plan = ops(DeviceType::cpu).conv(c.s, {true, activation}, {});
+  ASSERT_EQ(plan->algorithm(ConvDirection::forward) == "winograd4", filters == 48);
   ASSERT_TRUE(plan->fused().bias);
-  const Activation fused = plan->fused().activation;  // an activation that oneDNN lacks is not
-  ASSERT_TRUE(fused == GetParam() || is_linear(fused));
-  const Tensor in = random_tensor(c.s.in, 1), weights = random_tensor({40, 3, 3, 16}, 2),
-               bias = random_tensor(vector_shape(40), 5);
+  const Activation fused = plan->fused().activation;  // one that the plan lacks is not
+  ASSERT_TRUE(fused == activation || is_linear(fused));
+  const Tensor in = random_tensor(c.s.in, 1), weights = random_tensor({filters, 3, 3, 16}, 2),
+               bias = random_tensor(vector_shape(filters), 5);
   Tensor out(kChecked, c.out);
   const Buffer workspace(kChecked, plan->workspace());
   std::vector<double> y(out.size());
   c.visit([&](auto o, auto i, auto w) { y[o] += double{in.data()[i]} * weights.data()[w]; });
   for (std::size_t o = 0; o < y.size(); ++o)
-    y[o] = std::visit([&](const auto& f) { return f.value(y[o] + bias.data()[o % 40]); }, fused);
+    y[o] =
+        std::visit([&](const auto& f) { return f.value(y[o] + bias.data()[o % filters]); }, fused);
   plan->set_weights(kStream, weights.data(), workspace.data());
   plan->forward(kStream, in.view(), bias.data(), out.view(), workspace.data());
-  expect_close(y, out.data(), std::string(name_of(GetParam())));
+  expect_close(y, out.data(), std::string(name_of(activation)));
 }
 
-INSTANTIATE_TEST_SUITE_P(Activations, EpilogueTest, testing::ValuesIn(all_of<Activation>()));
+std::vector<EpilogueCase> epilogues() {
+  std::vector<EpilogueCase> all;
+  for (const Activation& a : all_of<Activation>())
+    for (const std::int64_t filters : {40, 48}) all.push_back({a, filters});
+  return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(Activations, EpilogueTest, testing::ValuesIn(epilogues()));
+
+Activation fused_with(const Activation& a, std::int64_t filters) {
+  return ops(DeviceType::cpu)
+      .conv(spec({1, 13, 13, 16}, filters, 3, 1), {true, a}, {})
+      ->fused()
+      .activation;
+}
 
 TEST(ConvPlan, FusesTheActivationsThatOneDnnKnows) {
-  const ConvSpec s = spec({1, 13, 13, 16}, 40, 3, 1);
   for (const Activation& a : {Activation(activations::Leaky{}), Activation(activations::Relu{}),
                               Activation(activations::Logistic{}), Activation(activations::Tanh{}),
                               Activation(activations::Mish{}), Activation(activations::Swish{})})
-    EXPECT_EQ(ops(DeviceType::cpu).conv(s, {true, a}, {})->fused().activation, a) << name_of(a);
+    EXPECT_EQ(fused_with(a, 40), a) << name_of(a);
+}
+
+TEST(ConvPlan, WinogradFusesActivationsThatAreLinearOnBothSidesOfZero) {
+  const Activation linear = activations::Linear{}, leaky = activations::Leaky{},
+                   relu = activations::Relu{};
+  for (const Activation& a : all_of<Activation>())
+    EXPECT_EQ(fused_with(a, 48), a == leaky || a == relu ? a : linear) << name_of(a);
 }
 
 // Layers of the networks people train: none of them may fall to the library's reference code.

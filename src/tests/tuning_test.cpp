@@ -25,7 +25,7 @@ using testing_files::error_of;
 using testing_tuning::kDirections;
 using testing_tuning::others_for;
 
-// Large enough for Winograd to be among the choices, where the processor has it.
+// Large enough for Winograd to be among the choices.
 ConvSpec square(std::int64_t images = 8) {
   return {
       .in = {images, 12, 12, 32}, .filters = 32, .size_y = 3, .size_x = 3, .pad_y = 1, .pad_x = 1};

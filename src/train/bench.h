@@ -1,5 +1,5 @@
 // Measures how fast a network runs and what it takes: whole iterations, their phases, every layer,
-// and the library-only convolutions next to them. Times are the device's own (Event), the warm-up
+// and the convolutions alone next to them. Times are the device's own (Event), the warm-up
 // is not among them. Prints nothing; cli/bench_report.h does.
 #pragma once
 #include <cstdint>

@@ -12,7 +12,8 @@ BaselineNetwork::BaselineNetwork(const Network& net, bool as_planned) {
     if (!work) continue;
     auto baseline =
         ops(device.type).baseline_conv(work->spec, work->epilogue, work->options, as_planned);
-    if (!baseline) fail("-reference: ", to_string(device), " has no library-only convolutions");
+    if (!baseline)
+      fail("-reference: ", to_string(device), " has no convolutions alone to compare with");
     workspace = std::max(workspace, baseline->workspace());
     convolutions_.push_back({i, std::move(baseline)});
   }

@@ -1,4 +1,4 @@
-// The library-only convolutions of a network, run one after the other.
+// The convolutions of a network alone, run one after the other.
 #pragma once
 #include <memory>
 #include <vector>
