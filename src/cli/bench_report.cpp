@@ -70,6 +70,7 @@ void print_layers(const BenchOptions& o, const BenchReport& r) {
 void print_total(const BenchOptions& o, const BenchReport& r) {
   fmt::print("{}: {}, {:.2f} images/s; median of {}\n", o.training ? "training step" : "inference",
              milliseconds(r.total), static_cast<double>(r.images) / r.total.median, r.iterations);
+  if (r.cpu) fmt::print("  processor time of all threads: {}\n", milliseconds(*r.cpu));
   if (r.idle) fmt::print("  the device was idle {:.1f} % of the time\n", 100 * *r.idle);
   if (!o.training) return;
   const double step = r.total.median / 100;
@@ -165,6 +166,7 @@ std::string bench_json(const BenchOptions& o, const BenchReport& r) {
                 {"backward", r.phases.backward},
                 {"update", r.phases.update},
                 {"heads", r.heads}});
+  if (r.cpu) out["cpu_seconds"] = json_of(*r.cpu);
   if (r.idle) out["idle"] = *r.idle;
   if (r.reference)
     out["reference"] = {{"planned", json_of(r.reference->planned)},

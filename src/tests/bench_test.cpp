@@ -53,6 +53,9 @@ TEST(Bench, InferenceTimesEveryLayer) {
   EXPECT_EQ(r.peak_arithmetic, "f32");
   EXPECT_FALSE(r.idle);
   EXPECT_LE(r.total.min, r.total.median);
+  ASSERT_TRUE(r.cpu);
+  EXPECT_GT(r.cpu->min, 0);
+  EXPECT_LE(r.cpu->min, r.cpu->median);
   EXPECT_EQ(r.reference->convolutions, 13);
   EXPECT_GT(r.reference->planned.min, 0);
   EXPECT_GT(r.reference->direct.min, 0);
@@ -110,6 +113,7 @@ TEST(Bench, ADeviceReportsItsIdleShare) {
                             "[yolo]\nmask=0\nanchors=5,7\nnum=1\nclasses=2\n";
     const BenchReport r = bench(o);
     ASSERT_TRUE(r.idle);
+    EXPECT_FALSE(r.cpu);
     EXPECT_GE(*r.idle, 0);
     EXPECT_LT(*r.idle, 1);
     EXPECT_EQ(r.peak_arithmetic == "f32", training);
@@ -154,6 +158,12 @@ TEST(BenchReport, JsonHasTheFigures) {
   EXPECT_EQ(figures["backward"], .008);
   EXPECT_EQ(figures["images_per_second"], 400);
   EXPECT_EQ(figures["layers"][1]["backward"], .003);
+  EXPECT_FALSE(figures.contains("cpu_seconds"));  // of a GPU
+  BenchReport r = synthetic_report(4e11);
+  r.cpu = {.04, .03, .05};
+  EXPECT_EQ(nlohmann::json::parse(cli::bench_json({}, r))["cpu_seconds"]["median"], .04);
+  EXPECT_NE(printed(r).find("processor time of all threads: 40.0 ms (30.0 to 50.0)"),
+            std::string::npos);
 }
 
 TEST(Bench, TrainingWantsAHead) {

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "core/index.h"
+#include "core/threads.h"
 #include "train/bench_reference.h"
 #include "train/bench_workload.h"
 
@@ -165,6 +166,7 @@ class Bench {
   struct Iteration {
     std::unique_ptr<Event> begin, end;
     IterationTimes times;
+    double cpu = 0;
   };
   std::vector<LayerSamples> layers_;
   std::vector<Iteration> iterations_;
@@ -186,9 +188,11 @@ void Bench::make_reference() {
 void Bench::plain() {
   const Stream& stream = net().stream();
   Iteration i{event_on(stream), event_on(stream), {}};
+  const double before = process_cpu_seconds();
   i.begin->record(stream);
   i.times = work_->run();
   i.end->record(stream);
+  i.cpu = process_cpu_seconds() - before;
   iterations_.push_back(std::move(i));
 }
 
@@ -279,12 +283,14 @@ double Bench::idle(const BenchReport& r) const {
 }
 
 void Bench::report_iterations(BenchReport& r) const {
-  std::vector<double> totals, loads;
+  std::vector<double> totals, loads, cpu;
   for (const Iteration& i : iterations_) {
     totals.push_back(i.end->seconds_since(*i.begin));
     loads.push_back(i.times.load);
+    cpu.push_back(i.cpu);
   }
   r.total = spread_of(totals), r.load = median(loads), r.phases = median_phases();
+  if (options_.device.type == DeviceType::cpu) r.cpu = spread_of(cpu);
 }
 
 BenchReport Bench::report() {

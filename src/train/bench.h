@@ -60,6 +60,7 @@ struct BenchReport {
   std::int64_t peak_size = 0;      // its rows and columns
   std::string peak_arithmetic;     // what it was computed in
   Spread total;                    // whole iterations
+  std::optional<Spread> cpu;       // on the CPU: processor time of all threads in an iteration
   StepTimes phases;                // training: medians
   double load = 0;                 // training: median seconds of waiting for a batch
   std::vector<LayerBench> layers;  // from iterations of their own
