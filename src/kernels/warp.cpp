@@ -1,8 +1,6 @@
 #include "kernels/warp.h"
 
 #include <algorithm>
-#include <bit>
-#include <cstring>
 
 #include "core/array_table.h"
 #include "core/math.h"
@@ -91,16 +89,12 @@ struct SourceRow {
 
   std::uint32_t at(std::int32_t column) const {
     const std::int64_t begin = std::int64_t{column} * channels;
-    if (channels == 1) return bytes[begin];
-    std::uint32_t word = 0;
-    if (begin + 4 <= readable) {  // with a byte of the next pixel: one read, not three
-      std::memcpy(&word, bytes + begin, sizeof word);
-      return std::endian::native == std::endian::little
-                 ? word
-                 : word >> 24 | (word >> 8 & 0xFF00) | (word << 8 & 0xFF0000);
-    }
-    for (int c = 0; c < channels; ++c) word |= std::uint32_t{bytes[begin + c]} << 8 * c;
-    return word;
+    const std::uint8_t* const p = bytes + begin;
+    if (channels == 1) return p[0];
+    const auto byte = [p](int k) { return std::uint32_t{p[k]} << 8 * k; };
+    // With a byte of the next pixel it is one read of four bytes.
+    if (begin + 4 <= readable) return byte(0) | byte(1) | byte(2) | byte(3);
+    return byte(0) | byte(1) | byte(2);
   }
 };
 
