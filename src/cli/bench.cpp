@@ -1,4 +1,4 @@
-// darknet bench cfg
+// darknet bench cfg; darknet bench data is in cli/bench_data.cpp
 #include "train/bench.h"
 
 #include <fmt/core.h>
@@ -22,6 +22,7 @@ struct Options : BenchOptions {
 };
 
 void require_sense(const Options& o) {
+  if (o.cfg.empty()) throw Error("cfg is required", 2);
   if (!o.data.empty() && !o.training) throw Error("-data: images are for -train", 2);
   if (!o.data.empty() && o.reference)
     throw Error(
@@ -83,7 +84,7 @@ void add_bench(Program& program) {
       "peak. -tune measures the shapes of this cfg, -batch and mode: for a training run and for "
       "its evaluation call it twice with one file, with -train and without.");
   auto& o = command.options<Options>();
-  cfg_argument(command, o.cfg).required();
+  cfg_argument(command, o.cfg);  // required, but for the commands behind this word
   command.flag("-train", o.training, "training steps instead of inference");
   command
       .option("-batch", o.batch,

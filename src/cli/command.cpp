@@ -83,7 +83,8 @@ CommandDoc document(const CLI::App& app, std::vector<std::string> words) {
                  .help = app.get_description(),
                  .footer = app.get_footer(),
                  .options = {},
-                 .commands = {}};
+                 .commands = {},
+                 .runs = app.get_require_subcommand_min() == 0};
   for (const CLI::Option* o : app.get_options()) doc.options.push_back(document(*o, formatter));
   for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) {
     std::vector<std::string> inner = doc.words;
@@ -210,7 +211,10 @@ void Command::when_parsed(std::function<void()> complete) const {
 }
 
 void Command::runs(Run run) const {
-  app_->final_callback([to = program_, run = std::move(run)] { to->run_ = run; });
+  // The command of a word behind this one comes first, and counts.
+  app_->final_callback([to = program_, app = app_, run = std::move(run)] {
+    if (app->get_subcommands().empty()) to->run_ = run;
+  });
 }
 
 void Command::keep(std::shared_ptr<void> options) const {

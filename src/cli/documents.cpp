@@ -108,11 +108,10 @@ std::string completion_case(const CommandDoc& c) {
 }
 
 void collect(const CommandDoc& at, std::vector<CommandDoc>& to) {
-  for (const CommandDoc& c : at.commands)
-    if (c.commands.empty())
-      to.push_back(c);
-    else
-      collect(c, to);
+  for (const CommandDoc& c : at.commands) {
+    if (c.runs) to.push_back(c);
+    collect(c, to);
+  }
 }
 
 }  // namespace
@@ -226,22 +225,27 @@ std::string bash_completion(const CommandDoc& program) {
     first.insert(c.words.front());
   }
   for (const std::string& word : first) {
-    std::string inner;
+    std::string inner, alone;
     for (const CommandDoc& c : commands_of(program))
-      if (c.words.front() == word && c.words.size() > 1) inner += c.words[1] + " ";
-    if (!inner.empty()) groups += fmt::format("    {}) inner='{}' ;;\n", word, inner);
+      if (c.words.front() == word) (c.words.size() > 1 ? inner : alone) += c.words.back() + " ";
+    if (!inner.empty())
+      groups += fmt::format("    {}) inner='{}' alone='{}' ;;\n", word, inner, alone);
   }
   std::string words;
   for (const std::string& word : first) words += word + " ";
   return "# bash completion of darknet; made by `darknet completion`\n_darknet() {\n"
          "  local current=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]} at=2 inner='' "
-         "flags='' kinds=''\n"
+         "flags='' kinds='' alone=''\n"
          "  COMPREPLY=()\n"
          "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n    COMPREPLY=($(compgen -W '" +
          words + "' -- \"$current\"))\n    return\n  fi\n  case $command in\n" + groups +
          "  esac\n  if [ -n \"$inner\" ]; then\n    if [ \"$COMP_CWORD\" -eq 2 ]; then\n"
-         "      COMPREPLY=($(compgen -W \"$inner\" -- \"$current\"))\n      return\n    fi\n"
-         "    command=\"$command ${COMP_WORDS[2]}\" at=3\n  fi\n  case $command in\n" +
+         "      COMPREPLY=($(compgen -W \"$inner\" -- \"$current\"))\n"
+         "      [ -n \"$alone\" ] && [ -z \"$COMPREPLY\" ] || return\n"
+         "    fi\n"
+         "    case \" $inner\" in *\" ${COMP_WORDS[2]} \"*) command=\"$command ${COMP_WORDS[2]}\" "
+         "at=3 ;; esac\n"
+         "  fi\n  case $command in\n" +
          cases +
          "  esac\n  case $current in -*)\n    COMPREPLY=($(compgen -W \"$flags\" -- "
          "\"$current\"))\n"

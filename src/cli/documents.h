@@ -25,10 +25,11 @@ struct CommandDoc {
   std::string help, footer;
   std::vector<OptionDoc> options;
   std::vector<CommandDoc> commands;  // of a group
+  bool runs = false;                 // by itself, without a command of the group
   std::string name() const;          // "detector train"
 };
 
-// Every command that is no group.
+// Every command that runs.
 std::vector<CommandDoc> commands_of(const CommandDoc& program);
 // The sections of a .cfg and the keys of one.
 std::vector<std::string> cfg_sections();

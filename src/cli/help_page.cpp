@@ -41,7 +41,7 @@ std::string usage(const CommandDoc& c) {
   std::string text = cat("Usage: darknet ", c.name(), c.words.empty() ? "" : " ", "[OPTIONS]");
   for (const OptionDoc& o : c.options)
     if (o.argument) text += " " + o.usage();
-  return text + (c.commands.empty() ? "" : " SUBCOMMAND");
+  return text + (c.commands.empty() ? "" : c.runs ? " [SUBCOMMAND]" : " SUBCOMMAND");
 }
 
 }  // namespace

@@ -166,7 +166,7 @@ void describe_groups(CLI::App& program) {
     std::string names;
     for (const CLI::App* sub : subcommands(*group))
       names += (names.empty() ? "" : ", ") + sub->get_name();
-    if (!names.empty())
+    if (!names.empty() && group->get_require_subcommand_min() > 0)
       group->description(names + "; see darknet " + group->get_name() + " --help");
   }
 }

@@ -99,14 +99,19 @@ struct ArrayLoop {
     for (std::int64_t row = b.row; row < b.row_end; ++row) {
       const std::int64_t first = row * kArrayRow;
       const std::int64_t end = std::min(first + b.column_end, all.entry.n);
+      if constexpr (requires { all.f.range(known, first, end); }) {
+        if (first + b.column < end) all.f.range(known, first + b.column, end);
+      } else {
 #pragma omp simd
-      for (std::int64_t i = first + b.column; i < end; ++i) all.f(known, i);
+        for (std::int64_t i = first + b.column; i < end; ++i) all.f(known, i);
+      }
     }
   }
 };
 
 // f(known, i) for every element i of every entry, with known = f.prepare(entry, its index): what a
-// thread needs to know of an entry, which it asks for once.
+// thread needs to know of an entry, which it asks for once. Where f has range(known, begin, end),
+// which means the same for each of [begin, end), the host calls that.
 template <class Entry, class F>
 void for_each_array(const Stream& s, const ArrayList<Entry>& list, F f) {
 #if defined(__CUDACC__)

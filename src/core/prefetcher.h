@@ -15,6 +15,7 @@
 
 #include "core/index.h"
 #include "core/start_thread.h"
+#include "core/threads.h"
 
 namespace darknet {
 
@@ -30,7 +31,7 @@ class Prefetcher {
   using Item = typename Source::Item;
 
   // `source` outlives this. `first`: the item that next() returns first. `threads`: 0: one per
-  // core, at most 8. `purpose` of the threads completes an error message: "that reads images".
+  // core. `purpose` of the threads completes an error message: "that reads images".
   Prefetcher(const Source& source, std::int64_t first, int threads, const std::string& purpose);
   ~Prefetcher();
   Prefetcher(const Prefetcher&) = delete;
@@ -44,8 +45,7 @@ class Prefetcher {
 
  private:
   static constexpr std::int64_t kDepth = 3;  // one item in use, the others in the making
-  static constexpr int kMaxThreads = 8;
-  struct Slot {  // an item in the making
+  struct Slot {                              // an item in the making
     Item item;
     std::int64_t index = -1, done = 0;  // pieces
     std::exception_ptr failure;
@@ -71,9 +71,8 @@ template <class Source>
 Prefetcher<Source>::Prefetcher(const Source& source, std::int64_t first, int threads,
                                const std::string& purpose)
     : source_(source), consumed_(first), making_(first) {
-  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   const auto work = [this] { run(); };
-  threads_ = start_threads(threads > 0 ? threads : std::min(cores, kMaxThreads), work);
+  threads_ = start_threads(threads > 0 ? threads : core_count(), work);
   if (threads_.empty()) threads_.push_back(start_thread(purpose, work));
 }
 

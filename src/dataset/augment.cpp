@@ -149,6 +149,22 @@ std::vector<Placement> mosaic_placements(const Augmentation& a, Rng& rng,
   return tiles;
 }
 
+int reduction_for(const Placement& p) {
+  const float scale = std::min(std::abs(p.scale_x), p.scale_y);
+  return scale >= 8 ? 8 : scale >= 4 ? 4 : scale >= 2 ? 2 : 1;
+}
+
+bool shows_outside(const Placement& p, const Image& image) {
+  const auto beyond = [](float scale, float shift, std::int64_t begin, std::int64_t end,
+                         float size) {
+    const float a = scale * static_cast<float>(begin) + shift;
+    const float b = scale * static_cast<float>(end) + shift;
+    return !(std::min(a, b) >= 0 && std::max(a, b) <= size);
+  };
+  return beyond(p.scale_x, p.shift_x, p.region.x0, p.region.x1, static_cast<float>(image.width)) ||
+         beyond(p.scale_y, p.shift_y, p.region.y0, p.region.y1, static_cast<float>(image.height));
+}
+
 namespace {
 
 WarpArguments warp_of(const Image& image, const Placement& p, View<float> out) {
@@ -173,6 +189,9 @@ WarpArguments warp_of(const std::uint8_t* pixels, const DecodedImage& image, con
                       View<float> out) {
   WarpArguments a = warp_of(image.image, p, out);
   a.pixels = pixels;
+  const auto reduction = static_cast<float>(image.reduction);
+  a.placement.scale_x /= reduction, a.placement.shift_x /= reduction;
+  a.placement.scale_y /= reduction, a.placement.shift_y /= reduction;
   std::copy(image.outside.begin(), image.outside.end(), a.fill);
   a.set_count();
   return a;

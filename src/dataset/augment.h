@@ -38,6 +38,12 @@ Placement random_placement(const Augmentation&, Rng&, const Image&, std::int64_t
 std::vector<Placement> mosaic_placements(const Augmentation&, Rng&, std::span<const Image* const>,
                                          std::int64_t height, std::int64_t width);
 
+// By how much the image may be reduced (decode_image() in image/image.h): as far as the input still
+// shows each pixel of the reduced image at most once on either axis.
+int reduction_for(const Placement&);
+// Whether any part of the region lies beyond the image's edges, or nearly so.
+bool shows_outside(const Placement&, const Image&);
+
 // Writes the region of `out` ({1, h, w, c}, host memory).
 void place(const Stream&, const DecodedImage&, const Placement&, View<float> out);
 // The same with grey outside the image.

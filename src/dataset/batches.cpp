@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/index.h"
 #include "core/out_of_memory.h"
+#include "core/threads.h"
 
 namespace darknet {
 namespace {
@@ -17,12 +18,25 @@ constexpr int kTriesForReadable = 64;
 // Streams of random numbers, one per purpose.
 constexpr std::uint64_t kShuffle = 0x5348, kSample = 0x5341, kSize = 0x5349;
 
-std::size_t bytes_of(const std::vector<const Image*>& images) {
+std::size_t bytes_of(const std::vector<CachedImage>& images) {
   std::size_t bytes = 0;
-  for (const Image* p : images) bytes += p->pixels.size();
+  for (const CachedImage& i : images) bytes += i->image.pixels.size();
   return bytes;
 }
 std::size_t bytes_of(const Shape& input) { return to_size(input.size()) * sizeof(float); }
+
+// f(), with its time added to a part of `times`.
+template <class F>
+auto timed(LoadTimes* times, std::atomic<std::int64_t> LoadTimes::*part, F f) -> decltype(f()) {
+  if (!times) return f();
+  struct Sum {
+    std::atomic<std::int64_t>& to;
+    double start = thread_cpu_seconds();
+    ~Sum() { to += std::llround(1e9 * (thread_cpu_seconds() - start)); }
+  };
+  const Sum sum{times->*part};
+  return f();
+}
 
 const BatchSettings& checked(const BatchSettings& s) {
   if (s.truths.size() != s.images.size() && (s.augmentation || !s.truths.empty()))
@@ -119,48 +133,76 @@ void Batches::make_plain(Batch& b, std::int64_t i) const {
   b.truths[at].assign(truths.begin(), truths.end());
 }
 
-// The image asked for or, where it cannot be read, another one at random.
-CachedImage Batches::readable(std::int64_t& image, Rng& rng,
+// What an input image is made of: one entry per image that it shows.
+struct Batches::Shown {
+  std::vector<std::int64_t> images;
+  std::vector<Image> sizes;  // whole, without pixels
+  std::vector<Placement> placements;
+  std::vector<CachedImage> decoded;
+};
+
+// `at`: the image in hand, where something is thrown.
+void Batches::decode(Shown& s, std::size_t& at, Rng rng, const InputSize& input) const {
+  const Augmentation& a = *settings_.augmentation;
+  std::vector<OpenedImage> opened;
+  std::vector<const Image*> sizes;
+  for (at = 0; at < s.images.size(); ++at)
+    opened.push_back(
+        timed(settings_.times, &LoadTimes::read, [&] { return images_.open(s.images[at]); }));
+  for (const OpenedImage& o : opened) s.sizes.push_back(o.size);
+  for (const Image& size : s.sizes) sizes.push_back(&size);
+  s.placements = sizes.size() == 1
+                     ? std::vector{random_placement(a, rng, *sizes[0], input.height, input.width)}
+                     : mosaic_placements(a, rng, sizes, input.height, input.width);
+  for (at = 0; at < s.images.size(); ++at) {
+    const Placement& p = s.placements[at];
+    const Wanted wanted{.reduction = a.image.scaled_decode ? reduction_for(p) : 1,
+                        .outside = shows_outside(p, s.sizes[at])};
+    s.decoded.push_back(timed(settings_.times, &LoadTimes::decode,
+                              [&] { return images_.get(std::move(opened[at]), wanted); }));
+  }
+}
+
+// The images asked for or, where one cannot be read, another one at random in its place.
+Batches::Shown Batches::shown(const Batch& b, std::vector<std::int64_t> images, Rng& rng,
                               std::vector<UnreadableImage>& met) const {
-  for (int attempt = 0; attempt < kTriesForReadable; ++attempt) {
+  std::vector<int> failures(images.size());
+  while (true) {
+    std::size_t at = 0;
     try {
-      return images_.get(image);
+      Shown s{.images = images, .sizes = {}, .placements = {}, .decoded = {}};
+      decode(s, at, rng, b.size);
+      return s;
     } catch (const Error& e) {
-      met.push_back({image, e.what()});
-      image = rng.below(images_.size());
+      met.push_back({images[at], e.what()});
+      images[at] = rng.below(images_.size());
+      if (++failures[at] == kTriesForReadable)
+        fail("no readable image found in ", kTriesForReadable, " tries");
     }
   }
-  fail("no readable image found in ", kTriesForReadable, " tries");
 }
 
 void Batches::make_augmented(Batch& b, std::int64_t i) const {
   const auto at = to_size(i);
-  const Augmentation& a = *settings_.augmentation;
   const std::int64_t sample = b.index * settings_.batch + i;
   Rng rng(settings_.seed ^ kSample, static_cast<std::uint64_t>(sample));
   std::vector<std::int64_t> images{orders_.at(sample)};
-  if (a.image.mosaic && rng.flip())
+  if (settings_.augmentation->image.mosaic && rng.flip())
     for (int k = 1; k < 4; ++k) images.push_back(rng.below(images_.size()));
-  std::vector<CachedImage> borrowed;
-  std::vector<const Image*> decoded;
-  for (std::int64_t& image : images) {
-    borrowed.push_back(readable(image, rng, b.unreadable[at]));
-    decoded.push_back(&borrowed.back()->image);
+  Shown s = shown(b, std::move(images), rng, b.unreadable[at]);
+  const bool forward = settings_.tiles && bytes_of(s.decoded) < bytes_of(view(b, i).shape);
+  for (std::size_t k = 0; k < s.images.size(); ++k) {
+    const auto warp = [&] { place({.threads = 1}, *s.decoded[k], s.placements[k], view(b, i)); };
+    if (!forward) timed(settings_.times, &LoadTimes::warp, warp);
+    timed(settings_.times, &LoadTimes::labels, [&] {
+      place_truths(settings_.truths[to_size(s.images[k])], s.sizes[k], s.placements[k],
+                   b.size.height, b.size.width, b.truths[at]);
+    });
   }
-  const auto [height, width] = b.size;
-  const std::vector<Placement> tiles =
-      images.size() == 1 ? std::vector{random_placement(a, rng, *decoded[0], height, width)}
-                         : mosaic_placements(a, rng, decoded, height, width);
-  const bool forward = settings_.tiles && bytes_of(decoded) < bytes_of(view(b, i).shape);
-  for (std::size_t k = 0; k < tiles.size(); ++k) {
-    if (!forward) place({.threads = 1}, *borrowed[k], tiles[k], view(b, i));
-    place_truths(settings_.truths[to_size(images[k])], *decoded[k], tiles[k], height, width,
-                 b.truths[at]);
-  }
-  b.images[at] = images[0], b.placements[at] = tiles[0];
-  b.sizes[at].width = decoded[0]->width, b.sizes[at].height = decoded[0]->height;
-  for (std::size_t k = 0; forward && k < tiles.size(); ++k)
-    b.tiles[at].push_back({std::move(borrowed[k]), tiles[k]});
+  b.images[at] = s.images[0], b.placements[at] = s.placements[0], b.sizes[at] = s.sizes[0];
+  for (std::size_t k = 0; forward && k < s.images.size(); ++k)
+    b.tiles[at].push_back({std::move(s.decoded[k]), s.placements[k]});
+  if (settings_.times) ++settings_.times->images;
 }
 
 InputSize random_size(const NetSettings& net, float random, std::uint64_t seed, std::int64_t batch,

@@ -3,6 +3,7 @@
 // order, gets the same bytes. Making them ahead by threads is dataset/loader.h.
 #pragma once
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <mutex>
@@ -20,6 +21,12 @@ struct InputSize {
   std::int64_t height = 0, width = 0;
 };
 
+// Processor time of the parts of the work, in nanoseconds, summed over all threads.
+struct LoadTimes {
+  std::atomic<std::int64_t> read = 0, decode = 0, warp = 0, labels = 0;
+  std::atomic<std::int64_t> images = 0;  // that were made
+};
+
 struct BatchSettings {
   ImagePaths images;
   GroundTruths truths;  // one entry per image, or none at all
@@ -32,6 +39,7 @@ struct BatchSettings {
   std::uint64_t seed = 1;
   // Training: leave to the user what is less to send as bytes than as floats (Batch::tiles).
   bool tiles = false;
+  LoadTimes* times = nullptr;  // where these are counted; null: nowhere. Outlives the Batches
 };
 
 // An image that could not be read and was replaced by another one.
@@ -96,7 +104,10 @@ class Batches {
   bool training() const { return settings_.augmentation.has_value(); }
   void make_plain(Batch&, std::int64_t i) const;
   void make_augmented(Batch&, std::int64_t i) const;
-  CachedImage readable(std::int64_t& image, Rng&, std::vector<UnreadableImage>& met) const;
+  struct Shown;
+  Shown shown(const Batch&, std::vector<std::int64_t> images, Rng&,
+              std::vector<UnreadableImage>& met) const;
+  void decode(Shown&, std::size_t& at, Rng, const InputSize&) const;
   View<float> view(Batch&, std::int64_t i) const;
 
   BatchSettings settings_;

@@ -4,9 +4,11 @@
 #include <atomic>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <mutex>
-#include <vector>
+#include <optional>
+#include <string>
 
 #include "core/index.h"
 #include "dataset/image_paths.h"
@@ -15,24 +17,44 @@
 namespace darknet {
 
 struct DecodedImage {
-  Image image;
+  Image image;                                     // sides divided by `reduction`, rounded up
   std::array<float, 3> outside = {.5f, .5f, .5f};  // what is shown beyond its edges, 0..1
+  int reduction = 1;
 };
 
 enum class Outside : std::uint8_t { grey, mean };  // the image's mean colour
+
+// Leaves its memory to the next image that the thread decodes.
+struct RecycleImage {
+  void operator()(DecodedImage*) const;
+};
+using OwnImage = std::unique_ptr<DecodedImage, RecycleImage>;
 
 // Either kept by the ImageCache or owned by the borrower.
 class CachedImage {
  public:
   explicit CachedImage(const DecodedImage* kept) : image_(kept) {}
-  explicit CachedImage(std::unique_ptr<const DecodedImage> own)
-      : own_(std::move(own)), image_(own_.get()) {}
+  explicit CachedImage(OwnImage own) : own_(std::move(own)), image_(own_.get()) {}
   const DecodedImage& operator*() const { return *image_; }
   const DecodedImage* operator->() const { return image_; }
 
  private:
-  std::unique_ptr<const DecodedImage> own_;
+  OwnImage own_;
   const DecodedImage* image_;
+};
+
+// An image whose size is known, on its way to be decoded.
+struct OpenedImage {
+  std::int64_t index = 0;
+  Image size;                          // width and height as it stands upright, no pixels
+  std::string bytes;                   // of its file, where they were read
+  std::optional<CachedImage> decoded;  // where only the whole image can be had
+};
+
+// How an image is to be decoded.
+struct Wanted {
+  int reduction = 1;    // of decode_image()
+  bool outside = true;  // whether DecodedImage::outside is used
 };
 
 // Memory for decoded images, which several lists may share: whoever comes first takes it.
@@ -45,6 +67,7 @@ class CacheBudget {
       if (left_.compare_exchange_weak(left, left - bytes)) return true;
     return false;
   }
+  void give_back(std::int64_t bytes) { left_ += bytes; }
 
  private:
   std::atomic<std::int64_t> left_;
@@ -57,17 +80,31 @@ class ImageCache {
   std::int64_t size() const { return std::ssize(paths_); }
   std::filesystem::path path(std::int64_t i) const { return paths_[to_size(i)]; }
   // May be called from several threads at once. Throws where the image cannot be read.
-  CachedImage get(std::int64_t i);
+  CachedImage get(std::int64_t i) { return get(open(i), {}); }
+  // The same in two steps: what is wanted may depend on the size. What is returned does not depend
+  // on what is kept.
+  OpenedImage open(std::int64_t i);
+  CachedImage get(OpenedImage, const Wanted&);
 
  private:
-  std::unique_ptr<const DecodedImage> load(std::size_t) const;
+  static constexpr std::size_t kReductions = 4;  // 1, 2, 4, 8
+  struct Kept {                                  // of one image and one reduction
+    OwnImage image;
+    Image size;         // as of OpenedImage
+    bool whole = true;  // there are no other reductions
+  };
+  static std::size_t place(std::int64_t i, int reduction);
+  const Kept* any_kept(std::int64_t i) const;
+  CachedImage decode(const OpenedImage&, const Wanted&, bool whole);
+  template <class Read>
+  auto read_listed_with_memory(std::int64_t i, Read read) const;
 
   ImagePaths paths_;
   std::int64_t channels_;
   Outside outside_;
   std::mutex mutex_;
   CacheBudget* budget_;
-  std::vector<std::unique_ptr<const DecodedImage>> kept_;
+  std::map<std::size_t, Kept> kept_;  // by place()
 };
 
 }  // namespace darknet

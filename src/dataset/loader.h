@@ -11,7 +11,7 @@ namespace darknet {
 
 struct LoaderOptions {
   std::int64_t first = 0;  // the first batch that next() returns
-  int threads = 0;         // 0: one per core, at most 8
+  int threads = 0;         // 0: one per core
   double max_bad = 0;      // training: share of the images that may be unreadable and is skipped
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <new>
 
 #include "core/error.h"
 #include "core/file.h"
@@ -18,7 +19,9 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 30;
-constexpr std::int64_t kMaxPixels = std::int64_t{1} << 28;
+
+constexpr std::size_t kMaxSpare = 4;  // of a thread: as many as a mosaic has
+thread_local std::vector<std::vector<std::uint8_t>> spare;
 
 // Where pixel (x, y) of the upright image is stored (Exif 2.3, tag Orientation).
 struct Orientation {
@@ -45,22 +48,32 @@ Image upright(Image stored, int code) {
   return out;
 }
 
+// A mirror moves what a side that is no multiple has too much to the other end of the image.
+int reduction_of(const ImageSize& stored, int code, int wanted) {
+  while (code != 1 && (stored.width % wanted != 0 || stored.height % wanted != 0)) wanted /= 2;
+  return wanted;
+}
+
 bool is_too_large(std::int64_t width, std::int64_t height) {
   return width > kMaxPixels / std::max<std::int64_t>(height, 1);
 }
 
-Image decode_stored(const std::string& bytes) {
-  return file_kind(bytes) == FileKind::gif ? decode_by_stb(bytes) : decode_rgb(bytes);
+Image decode_stored(const std::string& bytes, int reduction) {
+  const FileKind kind = file_kind(bytes);
+  if (kind == FileKind::gif) return decode_by_stb(bytes);
+  if (kind == FileKind::jpeg)
+    if (auto image = decode_jpeg(bytes, reduction)) return std::move(*image);
+  return decode_rgb(bytes);
 }
 
 // A JPEG of which only the end marker is missing: whatever bytes follow, it decodes alike. Width 0
 // where data are missing too.
-Image decode_without_end(const std::string& bytes) {
+Image decode_without_end(const std::string& bytes, int reduction) {
   if (!jpeg::scans_are_all_there(bytes)) return {};
   const std::string data = bytes.ends_with('\xFF') ? bytes.substr(0, bytes.size() - 1) : bytes;
   const auto decoded = [&](char following) {
     constexpr std::size_t kFollowing = 64;
-    return decode_stored(data + std::string(kFollowing, following) + "\xFF\xD9");
+    return decode_stored(data + std::string(kFollowing, following) + "\xFF\xD9", reduction);
   };
   Image image = decoded('\0');
   return image.pixels == decoded('\xAA').pixels ? image : Image{};
@@ -70,19 +83,27 @@ Image decode_without_end(const std::string& bytes) {
   fail_at({name, 0}, "truncated image (no end marker)");
 }
 
+// Bytes whose kind and size are known to be sound; `complete`: with an end marker.
+struct Checked {
+  const std::string& bytes;
+  bool complete;
+  int reduction;
+};
+
 // Width 0 where it cannot be decoded. `warning`: what is wrong with it all the same.
-Image decode_quietly(const std::string& bytes, bool complete, std::string& warning) {
+Image decode_quietly(const Checked& c, std::string& warning) {
   const DecoderMessages messages;
-  Image image = complete ? decode_stored(bytes) : decode_without_end(bytes);
-  warning = complete ? messages.text() : "the end marker is missing; all else is there";
+  Image image =
+      c.complete ? decode_stored(c.bytes, c.reduction) : decode_without_end(c.bytes, c.reduction);
+  warning = c.complete ? messages.text() : "the end marker is missing; all else is there";
   return image;
 }
 
-Image decode_checked(const std::string& bytes, bool complete, const std::string& name) {
-  if (!complete && file_kind(bytes) != FileKind::jpeg) refuse_cut(name);
+Image decode_checked(const Checked& c, const std::string& name) {
+  if (!c.complete && file_kind(c.bytes) != FileKind::jpeg) refuse_cut(name);
   std::string warning;
-  Image image = decode_quietly(bytes, complete, warning);
-  if (image.width == 0 && !complete) refuse_cut(name);
+  Image image = decode_quietly(c, warning);
+  if (image.width == 0 && !c.complete) refuse_cut(name);
   if (image.width == 0) fail_at({name, 0}, "cannot decode image");
   if (!warning.empty()) note_image_warning(name, warning);  // once nothing is kept any more
   return image;
@@ -97,6 +118,19 @@ std::string extension_of(const fs::path& path) {
 
 }  // namespace
 
+void recycle(std::vector<std::uint8_t> pixels) noexcept try {
+  if (spare.size() < kMaxSpare) spare.push_back(std::move(pixels));
+} catch (const std::bad_alloc&) {  // then it is given back
+}
+
+std::vector<std::uint8_t> recycled_pixels(std::size_t bytes) {
+  std::vector<std::uint8_t> pixels;
+  if (!spare.empty()) pixels = std::move(spare.back()), spare.pop_back();
+  if (pixels.capacity() < bytes) pixels = {};  // nothing to be moved
+  pixels.resize(bytes);
+  return pixels;
+}
+
 Image grey_of(const Image& rgb) {
   Image out(rgb.width, rgb.height, 1);
   for (std::size_t i = 0; i < out.pixels.size(); ++i) {
@@ -106,10 +140,11 @@ Image grey_of(const Image& rgb) {
   return out;
 }
 
-Image decode_image(const std::string& bytes, const std::string& name, std::int64_t channels) {
+Image decode_image(const std::string& bytes, const std::string& name, std::int64_t channels,
+                   int reduction) {
   if (bytes.empty()) fail_at({name, 0}, "empty file (0 bytes)");
   if (const std::size_t start = jpeg::start_of(bytes); start > 2)  // OpenCV takes no fill bytes
-    return decode_image(bytes.substr(start - 2), name, channels);
+    return decode_image(bytes.substr(start - 2), name, channels, reduction);
   const ImageSize size = image_size(bytes);
   const Soundness sound = soundness(bytes);
   if (size.width <= 0) {
@@ -123,16 +158,22 @@ Image decode_image(const std::string& bytes, const std::string& name, std::int64
   };
   require_moderate(size.width, size.height);
   if (!sound.sound_tables) fail_at({name, 0}, "damaged image: invalid Huffman tables");
-  Image image = decode_checked(bytes, sound.complete, name);
+  const int code = exif_orientation(bytes);
+  Image image = decode_checked({bytes, sound.complete, reduction_of(size, code, reduction)}, name);
   require_moderate(image.width, image.height);  // a decoder may read the header otherwise
-  image = upright(std::move(image), exif_orientation(bytes));
+  image = upright(std::move(image), code);
   return channels == 1 ? grey_of(image) : image;
 }
 
 Image read_image(const fs::path& path, std::int64_t channels) {
-  return with_memory_for(
-      [&] { return cat("the image ", path.string()); },
-      [&] { return decode_image(read_file(path, kMaxBytes), path.string(), channels); });
+  return with_memory_for([&] { return cat("the image ", path.string()); },
+                         [&] { return decode_image(image_bytes(path), path.string(), channels); });
+}
+
+std::string image_bytes(const fs::path& path) { return read_file(path, kMaxBytes); }
+
+bool can_reduce(const std::string& bytes) {
+  return reduces_jpeg() && file_kind(bytes) == FileKind::jpeg;
 }
 
 void write_image(const fs::path& path, const Image& image) {

@@ -30,7 +30,13 @@ struct Image {
 // is missing, no image, larger than 2^28 pixels, or cut short. A JPEG of which only the end
 // marker is missing is taken, with a warning (image/image_warnings.h); of a GIF the first frame.
 Image read_image(const std::filesystem::path&, std::int64_t channels = 3);
-Image decode_image(const std::string& bytes, const std::string& name, std::int64_t channels = 3);
+// `reduction`: 1, 2, 4 or 8, by which sides are divided (and rounded up) where can_reduce(): each
+// pixel is the mean of as many, but for what libjpeg rounds. By less, or not at all, where the
+// image is to be turned and its sides are no multiples.
+Image decode_image(const std::string& bytes, const std::string& name, std::int64_t channels = 3,
+                   int reduction = 1);
+std::string image_bytes(const std::filesystem::path&);  // what decode_image takes; 1 GiB at most
+bool can_reduce(const std::string& bytes);  // a JPEG, and this build decodes it by libjpeg
 
 // One channel of an RGB image's three.
 Image grey_of(const Image& rgb);

@@ -9,18 +9,38 @@ namespace darknet {
 namespace {
 
 struct Tap {  // two neighbours on one axis and the weight of the second
-  std::int64_t first, second;
+  std::int32_t first, second;
   float weight;
-  bool outside;
+  std::int32_t outside;  // 0 or 1: as wide as the others, for vectors
 };
 
-DN_HD Tap tap_at(float position, std::int64_t size) {
-  const float p = position - .5f;  // in units of pixel centres
-  const float floor = floorf(p);
-  const bool outside = !(position >= 0 && position <= static_cast<float>(size));
-  const auto i = outside ? 0 : static_cast<std::int64_t>(floor);
-  const std::int64_t last = size - 1;
-  return {i < 0 ? 0 : i > last ? last : i, i + 1 > last ? last : i + 1, p - floor, outside};
+// Below 2^31 in magnitude; in instructions that every processor has for vectors.
+DN_HD float floor_of(float v) {
+  const auto towards_zero = static_cast<float>(static_cast<std::int32_t>(v));
+  return towards_zero - (towards_zero > v ? 1.f : 0.f);
+}
+
+DN_HD Tap tap_at(float position, std::int32_t size) {
+  // 0 of what is no number.
+  const float inside = math::min(math::max(0.f, position), static_cast<float>(size));
+  const float p = inside - .5f;  // in units of pixel centres
+  const float floor = floor_of(p);
+  const auto i = static_cast<std::int32_t>(floor);
+  const std::int32_t last = size - 1;
+  return {.first = math::clamp(i, 0, last),
+          .second = math::min(i + 1, last),
+          .weight = p - floor,
+          .outside = inside == position ? 0 : 1};
+}
+DN_HD Tap tap_of(float scale, float shift, std::int32_t at, std::int32_t size) {
+  return tap_at(scale * (static_cast<float>(at) + .5f) + shift, size);
+}
+
+// Bytes at the upper left, upper right, lower left and lower right to 0..1.
+DN_HD float blended(const float (&corner)[4], float x, float y) {
+  const float top = corner[0] * (1 - x) + corner[1] * x;
+  const float bottom = corner[2] * (1 - x) + corner[3] * x;
+  return (top * (1 - y) + bottom * y) * (1.f / 255);
 }
 
 struct Rgb {
@@ -29,62 +49,167 @@ struct Rgb {
 
 DN_HD float clamp01(float v) { return v < 0 ? 0 : v > 1 ? 1 : v; }
 
-// HSV (Smith, SIGGRAPH 1978) and back: hue in revolutions.
-DN_HD Rgb recolour(const Rgb& c, float hue, float saturation, float exposure) {
-  const float max = fmaxf(c.v[0], fmaxf(c.v[1], c.v[2]));
-  const float min = fminf(c.v[0], fminf(c.v[1], c.v[2]));
-  const float range = max - min;
-  float h = 0;
-  if (range > 0) {
-    if (max == c.v[0])
-      h = (c.v[1] - c.v[2]) / range;
-    else if (max == c.v[1])
-      h = 2 + (c.v[2] - c.v[0]) / range;
-    else
-      h = 4 + (c.v[0] - c.v[1]) / range;
-  }
-  h += 6 * hue;
-  h -= 6 * floorf(h / 6);
-  const float s = max > 0 ? clamp01(saturation * range / max) : 0;
-  const float v = clamp01(exposure * max);
-  Rgb out;
-  for (int i = 0; i < 3; ++i) {
-    const float offset = i == 0 ? 5.f : i == 1 ? 3.f : 1.f;
-    float k = offset + h;
-    k -= 6 * floorf(k / 6);
-    out.v[i] = v - v * s * clamp01(fminf(k, 4 - k));
-  }
-  return out;
+// One channel of HSV as RGB; `k`: hue in sectors from where the channel is 0, below 12.
+DN_HD float channel_of(float k, float s, float v) {
+  const float turned = k < 6 ? k : k - 6;
+  return v - v * s * clamp01(math::min(turned, 4 - turned));
 }
+
+// HSV (Smith, SIGGRAPH 1978) and back, without branches: hue in revolutions.
+DN_HD Rgb recolour(float r, float g, float b, float hue, float saturation, float exposure) {
+  const float max = math::max(r, math::max(g, b)), range = max - math::min(r, math::min(g, b));
+  const float of_blue = max == g ? b - r : r - g, of_green = max == g ? 2.f : 4.f;
+  const float difference = max == r ? g - b : of_blue, sector = max == r ? 0.f : of_green;
+  const float sectors = sector + difference / range;
+  float h = (range > 0 ? sectors : 0.f) + 6 * hue;
+  h -= 6 * floor_of(h / 6);
+  const float scaled = clamp01(saturation * range / max);
+  const float s = max > 0 ? scaled : 0.f;
+  const float v = clamp01(exposure * max);
+  return {{channel_of(5 + h, s, v), channel_of(3 + h, s, v), channel_of(1 + h, s, v)}};
+}
+
+// The host's pixels are computed in blocks, step by step, so that the compiler makes vectors of all
+// steps but the reading.
+constexpr std::int32_t kBlockPixels = 64;
+
+template <int channels>
+struct Block {
+  std::int32_t first[kBlockPixels], second[kBlockPixels], outside[kBlockPixels];
+  float weight[kBlockPixels];
+  std::uint32_t corner[4][kBlockPixels];  // a pixel's channels, the first in the low byte
+  float value[channels][kBlockPixels];
+};
+
+// A row of the image.
+template <int channels>
+struct SourceRow {
+  const std::uint8_t* bytes;
+  std::int64_t readable;  // bytes from there to the image's end
+
+  std::uint32_t at(std::int32_t column) const {
+    const std::int64_t begin = std::int64_t{column} * channels;
+    const std::uint8_t* const p = bytes + begin;
+    if (channels == 1) return p[0];
+    const auto byte = [p](int k) { return std::uint32_t{p[k]} << 8 * k; };
+    // With a byte of the next pixel it is one read of four bytes.
+    if (begin + 4 <= readable) return byte(0) | byte(1) | byte(2) | byte(3);
+    return byte(0) | byte(1) | byte(2);
+  }
+};
 
 template <int channels>
 struct WarpPixel {
   WarpArguments a;
   bool colour;
 
-  DN_HD float sample(const Tap& x, const Tap& y, int c) const {
-    const std::uint8_t* const top = a.pixels + y.first * a.width * channels + c;
-    const std::uint8_t* const bottom = a.pixels + y.second * a.width * channels + c;
-    const float u = static_cast<float>(top[x.first * channels]) * (1 - x.weight) +
-                    static_cast<float>(top[x.second * channels]) * x.weight;
-    const float v = static_cast<float>(bottom[x.first * channels]) * (1 - x.weight) +
-                    static_cast<float>(bottom[x.second * channels]) * x.weight;
-    return (u * (1 - y.weight) + v * y.weight) * (1.f / 255);
+  DN_HD std::int32_t image_width() const { return static_cast<std::int32_t>(a.width); }
+  DN_HD std::int32_t image_height() const { return static_cast<std::int32_t>(a.height); }
+  DN_HD std::int32_t region_width() const {
+    return static_cast<std::int32_t>(a.placement.region.x1 - a.placement.region.x0);
   }
+  DN_HD Tap column_tap(std::int32_t x) const {
+    return tap_of(a.placement.scale_x, a.placement.shift_x, x, image_width());
+  }
+  DN_HD Tap row_tap(std::int32_t y) const {
+    return tap_of(a.placement.scale_y, a.placement.shift_y, y, image_height());
+  }
+  DN_HD Rgb coloured(float r, float g, float b) const {
+    return recolour(r, g, b, a.placement.hue, a.placement.saturation, a.placement.exposure);
+  }
+  DN_HD float coloured(float grey) const { return clamp01(grey * a.placement.exposure); }
 
+  // A single pixel.
   DN_HD void operator()(std::int64_t i) const {
     const Placement& to = a.placement;
-    const std::int64_t w = to.region.x1 - to.region.x0;
-    const std::int64_t row = to.region.y0 + i / w, column = to.region.x0 + i % w;
-    const Tap x = tap_at(to.scale_x * (static_cast<float>(column) + .5f) + to.shift_x, a.width);
-    const Tap y = tap_at(to.scale_y * (static_cast<float>(row) + .5f) + to.shift_y, a.height);
+    const std::int64_t row = to.region.y0 + i / region_width();
+    const std::int64_t column = to.region.x0 + i % region_width();
+    const Tap x = column_tap(static_cast<std::int32_t>(column));
+    const Tap y = row_tap(static_cast<std::int32_t>(row));
+    const std::uint8_t* const top = a.pixels + y.first * a.width * channels;
+    const std::uint8_t* const bottom = a.pixels + y.second * a.width * channels;
+    const std::int64_t left = std::int64_t{x.first} * channels,
+                       right = std::int64_t{x.second} * channels;
     Rgb value;
-    for (int c = 0; c < channels; ++c)
-      value.v[c] = x.outside || y.outside ? a.fill[c] : sample(x, y, c);
-    if (channels == 3 && colour) value = recolour(value, to.hue, to.saturation, to.exposure);
-    if (channels == 1) value.v[0] = clamp01(value.v[0] * to.exposure);
+    for (int c = 0; c < channels; ++c) {
+      const float corner[4] = {
+          static_cast<float>(top[left + c]), static_cast<float>(top[right + c]),
+          static_cast<float>(bottom[left + c]), static_cast<float>(bottom[right + c])};
+      value.v[c] = x.outside || y.outside ? a.fill[c] : blended(corner, x.weight, y.weight);
+    }
+    if (channels == 3 && colour) value = coloured(value.v[0], value.v[1], value.v[2]);
+    if (channels == 1) value.v[0] = coloured(value.v[0]);
     const std::int64_t pixel = row * a.out.shape.w + column;
     for (int c = 0; c < channels; ++c) a.out.at(pixel, c) = value.v[c];
+  }
+
+  // The same for [begin, end), on the host.
+  void range(std::int64_t begin, std::int64_t end) const {
+    Block<channels> block;
+    const std::int64_t w = region_width();
+    while (begin < end) {
+      const std::int64_t in_row = begin % w;
+      const auto n = static_cast<std::int32_t>(
+          std::min({end - begin, w - in_row, std::int64_t{kBlockPixels}}));
+      const auto y = static_cast<std::int32_t>(a.placement.region.y0 + begin / w);
+      const auto x = static_cast<std::int32_t>(a.placement.region.x0 + in_row);
+      read(block, x, row_tap(y), n);
+      blend(block, row_tap(y), n);
+      if (channels == 1 || colour) change_colour(block, n);
+      store(block, y * a.out.shape.w + x, n);
+      begin += n;
+    }
+  }
+
+  SourceRow<channels> source_row(std::int32_t y) const {
+    const std::int64_t bytes = a.width * channels;
+    return {a.pixels + y * bytes, (a.height - y) * bytes};
+  }
+
+  void read(Block<channels>& b, std::int32_t x, const Tap& y, std::int32_t n) const {
+#pragma omp simd
+    for (std::int32_t i = 0; i < n; ++i) {
+      const Tap tap = column_tap(x + i);
+      b.first[i] = tap.first, b.second[i] = tap.second;
+      b.weight[i] = tap.weight, b.outside[i] = tap.outside;
+    }
+    const SourceRow<channels> top = source_row(y.first), bottom = source_row(y.second);
+    for (std::int32_t i = 0; i < n; ++i) {
+      b.corner[0][i] = top.at(b.first[i]), b.corner[1][i] = top.at(b.second[i]);
+      b.corner[2][i] = bottom.at(b.first[i]), b.corner[3][i] = bottom.at(b.second[i]);
+    }
+  }
+
+  void blend(Block<channels>& b, const Tap& y, std::int32_t n) const {
+    for (int c = 0; c < channels; ++c) {
+      const float fill = a.fill[c];
+      const auto byte = [&](int k, std::int32_t i) {
+        return static_cast<float>(static_cast<std::int32_t>(b.corner[k][i] >> 8 * c & 0xFF));
+      };
+#pragma omp simd
+      for (std::int32_t i = 0; i < n; ++i) {
+        const float corner[4] = {byte(0, i), byte(1, i), byte(2, i), byte(3, i)};
+        const float inside = blended(corner, b.weight[i], y.weight);
+        b.value[c][i] = (b.outside[i] | y.outside) != 0 ? fill : inside;
+      }
+    }
+  }
+
+  void change_colour(Block<channels>& b, std::int32_t n) const {
+#pragma omp simd
+    for (std::int32_t i = 0; i < n; ++i) {
+      if constexpr (channels == 1) {
+        b.value[0][i] = coloured(b.value[0][i]);
+      } else {
+        const Rgb out = coloured(b.value[0][i], b.value[1][i], b.value[2][i]);
+        b.value[0][i] = out.v[0], b.value[1][i] = out.v[1], b.value[2][i] = out.v[2];
+      }
+    }
+  }
+
+  void store(const Block<channels>& b, std::int64_t pixel, std::int32_t n) const {
+    for (std::int32_t i = 0; i < n; ++i)
+      for (int c = 0; c < channels; ++c) a.out.at(pixel + i, c) = b.value[c][i];
   }
 };
 
@@ -95,6 +220,9 @@ struct WarpPixels {
     return {a, p.hue != 0 || p.saturation != 1 || p.exposure != 1};
   }
   DN_HD void operator()(const WarpPixel<channels>& pixels, std::int64_t i) const { pixels(i); }
+  void range(const WarpPixel<channels>& pixels, std::int64_t begin, std::int64_t end) const {
+    pixels.range(begin, end);
+  }
 };
 
 }  // namespace

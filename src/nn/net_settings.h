@@ -33,7 +33,7 @@ struct OptimizerKeys {
 // AugmentationKeys in detect/head.h).
 struct ImageAugmentation {
   float saturation = 1, exposure = 1, hue = 0;
-  bool flip = true, mosaic = false, mosaic_bound = false;
+  bool flip = true, mosaic = false, mosaic_bound = false, scaled_decode = true;
   std::int64_t resize_step = 32;
   template <class V>
   void fields(V&& v) {
@@ -44,6 +44,8 @@ struct ImageAugmentation {
     v("mosaic", mosaic, TrainingOnly{Flag{}}, "half of the images are put together from four");
     v("mosaic_bound", mosaic_bound, TrainingOnly{Flag{}},
       "tiles of a mosaic stay within their image");
+    v("scaled_decode", scaled_decode, TrainingOnly{Flag{}},
+      "decode JPEGs at 1/2, 1/4 or 1/8 where the input needs no more pixels");
     v("resize_step", resize_step, TrainingOnly{Integers{1, 1024}},
       "multi-scale sizes are multiples of it");
   }

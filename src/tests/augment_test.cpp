@@ -93,6 +93,34 @@ Augmentation geometry(Rng& rng) {
   return a;
 }
 
+TEST(Augment, AnImageIsReducedNoFurtherThanItIsShown) {
+  const auto reduction = [](float x, float y) {
+    return reduction_for({.scale_x = x, .scale_y = y});
+  };
+  EXPECT_EQ(reduction(1.99f, 5), 1);
+  EXPECT_EQ(reduction(-2, 3), 2);  // mirrored
+  EXPECT_EQ(reduction(4, 3.99f), 2);
+  EXPECT_EQ(reduction(7, -4.f * -1), 4);
+  EXPECT_EQ(reduction(-100, 100), 8);
+}
+
+TEST(Augment, WhatLiesOutsideIsKnownBeforeItIsShown) {
+  for (std::uint64_t seed = 0; seed < 300; ++seed) {
+    Rng rng(seed);
+    const Scene scene(rng);
+    const Placement p = random_placement(geometry(rng), rng, scene.decoded.image, 32, 32);
+    DecodedImage marked{.image = scene.decoded.image, .outside = {-9, -9, -9}};
+    Input input(32, 32);
+    place({.threads = 1}, marked, p, input.view);
+    bool seen = false;
+    for (std::int64_t i = 0; i < 32 * 32; ++i) seen |= input.view.at(i, 0) == -9;
+    if (seen) EXPECT_TRUE(shows_outside(p, scene.decoded.image)) << seed;
+  }
+  const Image image(40, 20, 3);
+  EXPECT_FALSE(shows_outside(plain_placement(image, 32, 32, false), image));
+  EXPECT_TRUE(shows_outside(plain_placement(image, 32, 32, true), image));
+}
+
 TEST(Augment, ATruthIsWhereItsBoxIsSeen) {
   Offsets offsets;
   for (std::uint64_t seed = 0; seed < 200; ++seed) {

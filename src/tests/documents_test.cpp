@@ -225,7 +225,7 @@ std::vector<std::vector<std::string>> all_commands() {
 #undef COMMAND
        }) {
     commands.push_back({name});
-    for (const std::string group : {"detector", "net", "loss", "report"})
+    for (const std::string group : {"bench", "detector", "net", "loss", "report"})
       if (name.starts_with(group + "_")) commands.back() = {group, name.substr(group.size() + 1)};
   }
   return commands;
@@ -352,7 +352,8 @@ TEST(HelpPage, IsAsWideAsTheTerminal) {
 
 TEST_F(Documents, TheManualHasEveryCommand) {
   const std::string manual = page({"manual"});
-  for (const char* name : {"darknet detector train", "darknet synth", "darknet chart"})
+  for (const char* name : {"darknet detector train", "darknet synth", "darknet bench",
+                           "darknet bench data", "darknet chart"})
     EXPECT_NE(manual.find(name), std::string::npos) << name;
   EXPECT_NE(manual.find(".SH EXIT STATUS"), std::string::npos);
 }
@@ -365,12 +366,18 @@ t darknet detector calc
 t darknet detector map -cur
 t darknet detector train x.d
 t darknet detector train x.data x.c
+t darknet bench da
+t darknet bench x.c
+t darknet bench x.cfg -ref
+t darknet bench data x.d
 )");
   const std::string command =
       "cd '" + work_.path("").string() + "' && bash done.bash > done.txt 2> done.err";
   if (std::system("command -v bash > /dev/null") != 0) GTEST_SKIP() << "no bash here";
   ASSERT_EQ(std::system(command.c_str()), 0);
-  EXPECT_EQ(work_.get("done.txt"), "detect detector\ncalc_anchors\n-curves\nx.data\nx.cfg\n");
+  EXPECT_EQ(work_.get("done.txt"),
+            "detect detector\ncalc_anchors\n-curves\nx.data\nx.cfg\n"
+            "data\nx.cfg\n-reference\nx.data\n");
 }
 
 TEST_F(Documents, VersionSaysWhatItIsMadeOf) {

@@ -12,6 +12,7 @@
 #include "image/codec.h"
 #include "image/draw.h"
 #include "image/file_check.h"
+#include "image/image_size.h"
 #include "image/jpeg_segments.h"
 #include "tests/image_bytes.h"
 #include "tests/image_samples.h"
@@ -154,6 +155,71 @@ TEST(Decode, ACutJpegIsRefusedWhereverItIsCut) {
     ASSERT_NE(refusal(bytes.substr(0, n)), "") << n << " of " << bytes.size();
   EXPECT_EQ(refusal(bytes.substr(0, bytes.size() - 3)), "x.jpg: truncated image (no end marker)");
   EXPECT_EQ(refusal(bytes + "trailing bytes"), "");
+}
+
+// Damaged and whole: what libjpeg is called for directly is what OpenCV makes of it.
+TEST(DecodeJpeg, EqualsOpenCv) {
+  if (!reduces_jpeg() || image_library() == "stb") GTEST_SKIP() << "there is one decoder";
+  Rng rng(5);
+  int decoded = 0;
+  testing::internal::CaptureStderr();  // the decoders complain
+  for (const std::string& whole :
+       {from_hex(kBaseline), from_hex(kProgressive), encode(noise(70, 50, 3), ".jpg"),
+        encode(ramp(64, 48), ".jpg"), encode(noise(33, 9, 1), ".jpg")})
+    for (int trial = 0; trial < 200; ++trial) {
+      std::string bytes = whole;
+      for (int k = 0; k < trial % 4; ++k)
+        bytes[to_size(rng.below(std::ssize(bytes)))] = static_cast<char>(rng.below(256));
+      if (image_size(bytes).width > 1000 || image_size(bytes).height > 1000) continue;
+      const auto direct = decode_jpeg(bytes, 1);
+      if (!direct) continue;
+      const Image other = decode_rgb(bytes);
+      EXPECT_EQ(direct->width, other.width) << trial;
+      EXPECT_TRUE(direct->pixels == other.pixels) << trial;
+      decoded += direct->width > 0;
+    }
+  testing::internal::GetCapturedStderr();
+  EXPECT_GT(decoded, 500);
+}
+
+TEST(DecodeJpeg, LeavesOtherColoursToOtherDecoders) {
+  EXPECT_FALSE(decode_jpeg(from_hex(kCmyk), 1));
+  EXPECT_FALSE(can_reduce(encode(noise(9, 5, 3), ".png")));
+  EXPECT_EQ(decode_image(encode(noise(9, 5, 3), ".png"), "x.png", 3, 4).width, 9);
+}
+
+TEST(DecodeJpeg, ReducedPixelsAreMeans) {
+  if (!reduces_jpeg()) GTEST_SKIP() << "built without libjpeg";
+  const auto smooth = [](int w, int h) {
+    Image image(w, h, 3);
+    for (int y = 0; y < h; ++y)
+      for (int x = 0; x < w; ++x) {
+        const int colours[] = {40 + 2 * x, 200 - 3 * y, 60 + x + y};
+        std::copy_n(colours, 3, image.at(x, y));
+      }
+    return encode(image, ".jpg");
+  };
+  for (const std::string& bytes :
+       {smooth(75, 41), with_exif(smooth(72, 40), 6, true), with_exif(smooth(72, 40), 3, true)})
+    for (const int reduction : {1, 2, 4, 8}) {
+      ASSERT_TRUE(can_reduce(bytes));
+      const Image whole = decode_image(bytes, "x.jpg");
+      const Image reduced = decode_image(bytes, "x.jpg", 3, reduction);
+      ASSERT_EQ(reduced.width, (whole.width + reduction - 1) / reduction);
+      ASSERT_EQ(reduced.height, (whole.height + reduction - 1) / reduction);
+      const std::int64_t columns = whole.width / reduction, rows = whole.height / reduction;
+      for (std::int64_t y = 0; y < rows; ++y)
+        for (std::int64_t x = 0; x < columns; ++x)
+          for (int c = 0; c < 3; ++c) {
+            double sum = 0;
+            for (int k = 0; k < reduction * reduction; ++k)
+              sum += whole.at(x * reduction + k % reduction, y * reduction + k / reduction)[c];
+            ASSERT_NEAR(reduced.at(x, y)[c], sum / (reduction * reduction), 5)
+                << "1/" << reduction << " at " << x << ", " << y;
+          }
+    }
+  const std::string turned = with_exif(smooth(76, 41), 6, true);  // 41 is no multiple
+  EXPECT_EQ(decode_image(turned, "x.jpg", 3, 4).height, 76);
 }
 
 TEST(JpegSegments, AScanNeedsItsTables) {

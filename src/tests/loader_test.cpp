@@ -149,6 +149,33 @@ TEST_F(LoaderTest, ABatchIsAPureFunctionOfItsIndex) {
   EXPECT_TRUE(ends.make(5).images.empty());
 }
 
+// JPEGs, which are decoded reduced where the input shows no more of them.
+TEST_F(LoaderTest, ReducedImagesAreTheSameForAnyCacheAndNearToWholeOnes) {
+  std::vector<fs::path> jpegs;
+  for (int i = 0; i < 6; ++i)
+    jpegs.push_back(file(std::to_string(i) + ".jpg",
+                         encode(testing_images::ramp(200 + 30 * i, 150 + 20 * i), ".jpg")));
+  BatchSettings settings = augmented();
+  settings.images = ImagePaths(jpegs);
+  settings.truths = GroundTruths(std::vector<std::vector<Truth>>(jpegs.size()));
+  CacheBudget cache(1 << 24), small(30000);
+  const Batches fresh(settings), kept(settings, &cache), some(settings, &small);
+  settings.augmentation->image.scaled_decode = false;
+  const Batches whole(settings);
+  bool differs = false;
+  for (const std::int64_t k : {3, 0, 3, 1, 2, 0}) {
+    const Batch expected = fresh.make(k), other = whole.make(k);
+    expect_same(kept.make(k), expected);
+    expect_same(some.make(k), expected);
+    differs |= other.pixels != expected.pixels;
+    double difference = 0;
+    for (std::size_t i = 0; i < expected.pixels.size(); ++i)
+      difference += std::abs(double{expected.pixels[i]} - other.pixels[i]);
+    EXPECT_LT(difference / static_cast<double>(expected.pixels.size()), .02) << k;
+  }
+  if (can_reduce(read_file(jpegs[0], 1 << 20))) EXPECT_TRUE(differs);
+}
+
 // The images of a run and of its evaluations share one budget; what it holds is not read again.
 TEST_F(LoaderTest, DecodedImagesAreKeptWithinTheBudget) {
   constexpr std::int64_t kEnough = 1 << 20;
@@ -167,6 +194,9 @@ TEST_F(LoaderTest, DecodedImagesAreKeptWithinTheBudget) {
   CacheBudget two(10);
   EXPECT_TRUE(two.take(6));
   EXPECT_FALSE(two.take(6));
+  EXPECT_TRUE(two.take(4));
+  two.give_back(4);
+  EXPECT_FALSE(two.take(5));
   EXPECT_TRUE(two.take(4));
 }
 

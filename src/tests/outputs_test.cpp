@@ -365,6 +365,9 @@ const Unwritable kUnwritable[] = {
     {"anchors", {"detector", "calc_anchors", "x.data", "-out", "none/a"}, "none/a.svg: cannot"},
     {"chart", {"chart", "none.jsonl", "-out", "none/c"}, "none/c.svg: cannot"},
     {"bench", {"bench", "x.cfg", "-json", "none/b.json"}, "none/b.json: cannot"},
+    {"bench_data",
+     {"bench", "data", "x.data", "x.cfg", "-json", "none/b.json"},
+     "none/b.json: cannot"},
     {"synth", {"synth", "x.names/s"}, "x.names/s: cannot make this folder"},
 };
 INSTANTIATE_TEST_SUITE_P(Cli, UnwritableOutputs, testing::ValuesIn(kUnwritable),

@@ -1,0 +1,139 @@
+// JPEGs by libjpeg, for most of a training set is JPEGs: without OpenCV's copies, and reduced while
+// they are decoded. In a build without libjpeg the other decoders take them (image/codec.h).
+#include "image/codec.h"
+
+#if defined(DARKNET_JPEG)
+#include <algorithm>
+#include <array>
+#include <csetjmp>
+#include <cstdio>  // before jpeglib.h, which needs it
+#include <new>
+
+#include <jerror.h>
+#include <jpeglib.h>
+
+namespace darknet {
+namespace {
+
+constexpr std::int64_t kRowsAtOnce = 16;  // of the output; libjpeg takes what it has ready
+
+enum class Outcome { decoded, damaged, other_colours };
+
+// The state of libjpeg, which reports an error by a jump to `failed`.
+struct Decoder {
+  jpeg_decompress_struct info{};
+  jpeg_error_mgr errors{};
+  jpeg_source_mgr source{};
+  std::jmp_buf failed{};
+  bool has_rows = false;  // all of them
+
+  Decoder() = default;
+  Decoder(const Decoder&) = delete;
+  Decoder& operator=(const Decoder&) = delete;
+  ~Decoder() { jpeg_destroy_decompress(&info); }
+};
+
+[[noreturn]] void jump_out(j_common_ptr info) {
+  std::longjmp(static_cast<Decoder*>(info->client_data)->failed, 1);
+}
+
+void nothing(j_decompress_ptr) {}
+// Behind the last byte there is nothing: libjpeg returns with what it has.
+boolean no_more(j_decompress_ptr) { return FALSE; }
+void skip(j_decompress_ptr info, long bytes) {
+  if (bytes <= 0) return;
+  const std::size_t skipped = std::min(static_cast<std::size_t>(bytes), info->src->bytes_in_buffer);
+  info->src->next_input_byte += skipped;
+  info->src->bytes_in_buffer -= skipped;
+}
+
+void begin(Decoder& d, const std::string& bytes) {
+  d.source.next_input_byte = reinterpret_cast<const JOCTET*>(bytes.data());
+  d.source.bytes_in_buffer = bytes.size();
+  d.source.init_source = nothing, d.source.term_source = nothing;
+  d.source.fill_input_buffer = no_more, d.source.skip_input_data = skip;
+  d.source.resync_to_restart = jpeg_resync_to_restart;
+  jpeg_create_decompress(&d.info);
+  d.info.client_data = &d;
+  d.info.src = &d.source;
+}
+
+bool has_usual_colours(const jpeg_decompress_struct& info) {
+  return info.num_components == 1
+             ? info.jpeg_color_space == JCS_GRAYSCALE
+             : info.jpeg_color_space == JCS_YCbCr || info.jpeg_color_space == JCS_RGB;
+}
+
+// All rows; where the data end before them, the last one again, as in OpenCV. False without any.
+bool read_rows(jpeg_decompress_struct& info, Image& image) {
+  while (info.output_scanline < info.output_height) {
+    const std::int64_t y = info.output_scanline, left = image.height - y;
+    std::array<JSAMPROW, kRowsAtOnce> rows{};
+    const std::int64_t count = std::min(left, kRowsAtOnce);
+    for (std::int64_t k = 0; k < count; ++k) rows[to_size(k)] = image.at(0, y + k);
+    if (jpeg_read_scanlines(&info, rows.data(), static_cast<JDIMENSION>(count)) > 0) continue;
+    if (y == 0) return false;
+    for (std::int64_t k = 0; k < left; ++k)
+      std::copy_n(image.at(0, y - 1), 3 * image.width, image.at(0, y + k));
+    return true;
+  }
+  return true;
+}
+
+// Nothing with a destructor lives here: an error of libjpeg jumps over it.
+Outcome decode(Decoder& d, const std::string& bytes, unsigned reduction, Image& image) {
+  d.info.err = jpeg_std_error(&d.errors);
+  d.errors.error_exit = jump_out;
+  d.info.client_data = &d;
+  if (setjmp(d.failed) != 0) {
+    if (d.has_rows) return Outcome::decoded;
+    if (d.errors.msg_code == JERR_OUT_OF_MEMORY) throw std::bad_alloc();
+    return Outcome::damaged;
+  }
+  begin(d, bytes);
+  if (jpeg_read_header(&d.info, TRUE) != JPEG_HEADER_OK) return Outcome::damaged;
+  if (!has_usual_colours(d.info)) return Outcome::other_colours;
+  d.info.out_color_space = JCS_RGB;
+  d.info.scale_num = 1, d.info.scale_denom = reduction;
+  jpeg_calc_output_dimensions(&d.info);
+  if (std::int64_t{d.info.output_width} * d.info.output_height > kMaxPixels)
+    return Outcome::damaged;
+  if (!jpeg_start_decompress(&d.info)) return Outcome::damaged;
+  image.width = d.info.output_width, image.height = d.info.output_height;
+  image.pixels = recycled_pixels(to_size(3 * image.width * image.height));
+  if (!read_rows(d.info, image)) return Outcome::damaged;
+  d.has_rows = true;
+  jpeg_finish_decompress(&d.info);  // may complain of what follows them; as in OpenCV, no matter
+  return Outcome::decoded;
+}
+
+}  // namespace
+
+bool reduces_jpeg() { return true; }
+
+std::optional<Image> decode_jpeg(const std::string& bytes, int reduction) {
+  if (!bytes.starts_with("\xFF\xD8\xFF")) return std::nullopt;  // OpenCV takes no other
+  Decoder decoder;
+  Image image;
+  switch (decode(decoder, bytes, static_cast<unsigned>(reduction), image)) {
+    case Outcome::decoded:
+      return image;
+    case Outcome::damaged:
+      return Image{};
+    case Outcome::other_colours:
+      break;
+  }
+  return std::nullopt;
+}
+
+}  // namespace darknet
+
+#else
+
+namespace darknet {
+
+bool reduces_jpeg() { return false; }
+std::optional<Image> decode_jpeg(const std::string&, int) { return std::nullopt; }
+
+}  // namespace darknet
+#endif
