@@ -55,7 +55,7 @@ class MatrixProduct {
   const Stream& stream_;
   std::int64_t size_ = kMinPeak;
   Tensor a_, b_, c_;
-  std::unique_ptr<GemmPlan> gemm_;
+  std::shared_ptr<GemmPlan> gemm_;
   Buffer workspace_;
   double seconds_ = 0;
 };
