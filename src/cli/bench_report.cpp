@@ -5,13 +5,12 @@
 #include <nlohmann/json.hpp>
 
 #include "core/text.h"
+#include "train/memory_report.h"
 
 namespace darknet::cli {
 namespace {
 
 using json = nlohmann::ordered_json;
-
-constexpr double kMib = 1 << 20;
 
 std::string milliseconds(const Spread& s) {
   return fmt::format("{:.1f} ms ({:.1f} to {:.1f})", 1e3 * s.median, 1e3 * s.min, 1e3 * s.max);
@@ -99,11 +98,9 @@ void print_reference(const BenchOptions& o, const BenchReport& r) {
 }
 
 void print_memory(const BenchReport& r) {
-  const auto mib = [](std::int64_t bytes) { return static_cast<double>(bytes) / kMib; };
   fmt::print(
-      "memory: the process at most {:.1f} MiB of the host's; the network {:.1f} MiB (parameters "
-      "{:.1f}, their "
-      "gradients {:.1f}, activations {:.1f}, workspace {:.1f})\n",
+      "memory: the process at most {} MiB of the host's; the network {} MiB (parameters {}, their "
+      "gradients {}, activations {}, workspace {})\n",
       mib(r.peak_memory), mib(r.memory.total()), mib(r.memory.parameters),
       mib(r.memory.parameter_gradients), mib(r.memory.activations), mib(r.memory.workspace));
   if (!r.device_memory.empty()) fmt::print("{}\n", r.device_memory);

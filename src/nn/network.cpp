@@ -206,7 +206,7 @@ Network::Network(std::vector<Section> cfg, const NetworkOptions& options)
   net.set_truth_capacity();
   net.choose_types();
   const std::int64_t usual =
-      net.training() ? images_of_part(net.settings, options.replicas, net.where) : 1;
+      net.training() ? images_of_part(net.settings, options.replicas, cfg[0]) : 1;
   resize(options.batch > 0 ? options.batch : usual, net.settings.height, net.settings.width);
 }
 

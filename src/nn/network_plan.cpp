@@ -4,7 +4,9 @@
 #include <utility>
 
 #include "core/device_guard.h"
+#include "core/log.h"
 #include "core/out_of_memory.h"
+#include "core/text.h"
 #include "nn/network_impl.h"
 #include "nn/precision.h"
 
@@ -62,11 +64,18 @@ Requirements Network::Impl::shape_layer(Node& n, Ops& plans) {
 
 std::int64_t Network::Impl::shape_layers(Ops& plans) {
   std::int64_t max_workspace = 0;
+  std::vector<std::string> refused;
   for (Node& n : nodes) {
     n.needs = shape_layer(n, plans);
-    remember_algorithms(*n.layer, algorithms);
+    for (std::string& line : remember_algorithms(*n.layer, algorithms))
+      refused.push_back(std::move(line));
     max_workspace = std::max(max_workspace, n.needs.workspace);
   }
+  if (!refused.empty())
+    log::warn(cat(plural(refused.size(), "choice"),
+                  " of the tuning file cannot be taken, and the heuristic's are; bench -tune "
+                  "measures anew; the first: ",
+                  refused.front()));
   return max_workspace;
 }
 

@@ -247,7 +247,8 @@ TEST(SeveralDevicesTest, NeedABatchThatCanBeShared) {
     const Trainee odd(cfg_of(4), {.mode = Mode::training, .replicas = 3});
     FAIL() << "8 images in 12 parts";
   } catch (const Error& e) {
-    EXPECT_NE(std::string(e.what()).find("net.cfg:1: [net] batch=8: 3 devices"), std::string::npos)
+    EXPECT_NE(std::string(e.what()).find("net.cfg:2: [net] batch: batch=8, but 3 devices"),
+              std::string::npos)
         << e.what();
   }
 }

@@ -3,13 +3,11 @@
 #include <fmt/core.h>
 
 namespace darknet {
-namespace {
 
 std::string mib(std::int64_t bytes) {
-  return fmt::format("{:.1f}", static_cast<double>(bytes) / (1 << 20));
+  const double value = static_cast<double>(bytes) / (1 << 20);
+  return value < .1 ? fmt::format("{:.2g}", value) : fmt::format("{:.1f}", value);
 }
-
-}  // namespace
 
 std::optional<MemoryReport> memory_report(const Network& net) {
   const Device& device = net.options().device;

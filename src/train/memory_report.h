@@ -12,6 +12,10 @@
 
 namespace darknet {
 
+// In MiB: one digit behind the point, and two digits of what is below 0.1, so that only nothing is
+// 0.
+std::string mib(std::int64_t bytes);
+
 struct MemoryReport {  // bytes
   Device device;
   MemoryUse network;
