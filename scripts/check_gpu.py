@@ -13,15 +13,16 @@
 
 Every stage begins with the build. Results of steps are kept in build-gpu/check: a stage that was cut
 off by --deadline or a signal is continued by the next call, and what passed or failed is not
-repeated, except the build and what --repeat names. OUT gets summary.txt, a line for each step and
-the figures, and one archive of logs for each stage. The exit code is 0 if every step passed or was
-skipped.
+repeated, except the build, what --repeat names, and everything where a source has changed. OUT gets
+summary.txt, a line for each step and the figures, and one archive of logs for each stage. The exit
+code is 0 if every step passed or was skipped.
 
 The machine needs nvcc, CMake, Ninja, a C++ compiler, cuDNN and the libraries of the build; where it
 has no network, scripts/gpu_packages.sh carries them, and --prefix names the folder.
 """
 import argparse
 import glob
+import hashlib
 import json
 import os
 import re
@@ -37,6 +38,7 @@ TESTS = os.path.join(BUILD, "src", "tests", "darknet_tests")
 EMULATOR = os.path.join(BUILD, "src", "tests", "emulator", "libemulated_gpu.so")
 FIGURES = r"^(inference|training step|peak|memory|means?|seed|.*images/s|the fastest|all layers)"
 ON_DEVICE = "*Device*:TilesTest*:WorkingAhead*:StepErrors*:LossScaling*"
+SOURCES = ("CMakeLists.txt", "CMakePresets.json", "src", "scripts", "cfg")  # of all that is checked
 ON_EMULATED_DEVICE = "DeviceProgram*:TilesTest*:StepErrors*"
 MEASURED = ("yolov3-tiny", "yolov4-tiny")  # where speeds are compared
 # What the first contact with a machine has to know of it.
@@ -201,7 +203,7 @@ class Steps:
         self.benches("next-to-torch-")
         python = os.environ.get("TORCH_PYTHON", "python3")
         probe = f"'{python}' -c 'import torch, sys; sys.exit(not torch.cuda.is_available())'"
-        torch_here = os.system(probe + " 2>/dev/null") == 0
+        torch_here = self.options.list or os.system(probe + " 2>/dev/null") == 0
         for mode in ("eager", "compile"):
             for network in self.measured:
                 for precision in ("f32", "f16"):
@@ -266,6 +268,21 @@ class Steps:
         return steps
 
 
+def hash_of(paths):
+    """Of the files, and of those in the folders, with their names."""
+    found = []
+    for path in paths:
+        found += [path] if os.path.isfile(path) else [
+            os.path.join(folder, file) for folder, _, files in os.walk(path) for file in files
+            if not file.endswith(".pyc")]
+    digest = hashlib.sha256()
+    for path in sorted(found):
+        with open(path, "rb") as file:
+            content = hashlib.sha256(file.read()).hexdigest()
+        digest.update(f"{path}\0{content}\n".encode())
+    return digest.hexdigest()
+
+
 def steps_of(options):
     if options.steps:
         with open(options.steps, encoding="utf-8") as file:
@@ -292,7 +309,8 @@ def main():
             print(step.stage, step.name + ":", *step.command)
         return 0
     kind = "-".join(name for name in ("small", "emulated") if getattr(options, name))
-    runner = Runner(os.path.abspath(CHECK), out, options.deadline, FIGURES, kind)
+    source = hash_of([options.steps] if options.steps else SOURCES)
+    runner = Runner(os.path.abspath(CHECK), out, options.deadline, FIGURES, kind, source)
     if options.repeat:
         runner.forget(options.repeat)
     return runner.run(steps)

@@ -18,6 +18,7 @@ PASSED, FAILED, FINDINGS, SKIPPED = "passed", "FAILED", "findings", "skipped"
 KEPT_FILES = (".txt", ".json", ".jsonl", ".svg", ".tuning", ".log")
 MAX_LOG = 1 << 20  # bytes of a file in an archive; the middle of a longer one is left out
 MIN_SECONDS = 3    # with less left, no step is begun
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 @dataclasses.dataclass
@@ -45,9 +46,27 @@ class Interrupted(Exception):
     """A signal asked for the end."""
 
 
-def on_signal(number, _):
-    signal.signal(number, signal.SIG_IGN)
-    raise Interrupted(number)
+class Signals:
+    """Makes the first signal an Interrupted; not while it is held, when a step is being started that
+    nobody could stop yet."""
+
+    def __init__(self):
+        self.received, self.held = 0, False
+        for number in SIGNALS:
+            signal.signal(number, self._receive)
+
+    def _receive(self, number, _):
+        for other in SIGNALS:
+            signal.signal(other, signal.SIG_IGN)
+        self.received = number
+        if not self.held:
+            raise Interrupted(number)
+
+    def let_go(self):
+        self.held = False
+        if self.received:
+            raise Interrupted(self.received)
+
 
 
 def stop(process):
@@ -63,17 +82,23 @@ def stop(process):
 
 class Runner:
     """`folder`: state and logs of the steps; `out`: the summary and one archive for each stage;
-    `kind` of the run: what was done of another kind counts as not done."""
+    `kind` of the run and `source`: what was done of another kind, or with other sources, counts as
+    not done."""
 
-    def __init__(self, folder, out, deadline, figures, kind=""):
+    def __init__(self, folder, out, deadline, figures, kind="", source=""):
         self.folder, self.out, self.figures = folder, out, re.compile(figures)
+        self.source, self.signals = source, None
         self.end = time.monotonic() + deadline
         self.state_file = os.path.join(folder, f"state-{kind}.json" if kind else "state.json")
         os.makedirs(folder, exist_ok=True)
         os.makedirs(out, exist_ok=True)
         self.done, self.lines, self.unfinished = {}, [], []
         if os.path.exists(self.state_file):
-            self.done = self._read_state()
+            all_done = self._read_state()
+            self.done = {n: s for n, s in all_done.items() if s.get("source") == source}
+            if len(self.done) < len(all_done):
+                self._say(f"the sources have changed: {len(all_done) - len(self.done)} results of "
+                          "before do not count")
 
     def _read_state(self):
         try:
@@ -93,8 +118,7 @@ class Runner:
 
     def run(self, steps):
         """Runs what is not done yet; the exit code."""
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, on_signal)
+        self.signals = Signals()
         code = 0
         try:
             for step in steps:
@@ -136,14 +160,17 @@ class Runner:
         with open(self._log(step), "wb") as log:
             log.write(("$ " + " ".join(step.command) + "\n").encode())
             log.flush()
+            self.signals.held = True
             try:
                 process = subprocess.Popen(
                     step.command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
                     start_new_session=True, env={**os.environ, **step.environment})
             except OSError as error:
+                self.signals.let_go()
                 self._finish(step, FAILED, begin, str(error))
                 return
             try:
+                self.signals.let_go()
                 code = process.wait(min(step.seconds, left))
             except subprocess.TimeoutExpired:
                 stop(process)
@@ -171,7 +198,8 @@ class Runner:
         if result == FAILED and step.informative:
             result = FINDINGS
         seconds = time.monotonic() - begin
-        self.done[step.name] = {"result": result, "seconds": round(seconds, 2), "note": note}
+        self.done[step.name] = {"result": result, "seconds": round(seconds, 2), "note": note,
+                                "source": self.source}
         temporary = self.state_file + ".new"
         with open(temporary, "w", encoding="utf-8") as file:
             json.dump(self.done, file, indent=1)

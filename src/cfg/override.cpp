@@ -57,6 +57,7 @@ Override parse_override(const std::string& text) {
   o.key = trim(std::string_view(text).substr(second + 1, eq - second - 1));
   if (o.key.empty()) fail_at(o.where, "expected a key before the =, e.g. yolo.0.obj_gamma=1.5");
   o.value = trim(std::string_view(text).substr(eq + 1));
+  if (text.starts_with("net.0.precision=")) o.where.file = "-precision " + o.value;  // its flag
   if (index != "*" && (!read_number(index, o.index) || o.index < 0))
     fail_at(o.where, "'", index, "' is neither an index nor *");
   return o;

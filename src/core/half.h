@@ -36,6 +36,17 @@ DN_HD inline std::uint16_t to_bf16(float x) {
 #endif
 }
 
+// Two in one word, which is one instruction of a GPU.
+DN_HD inline std::uint32_t to_bf16_pair(float low, float high) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  std::uint32_t converted = 0;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(converted) : "f"(high), "f"(low));
+  return converted;
+#else
+  return to_bf16(low) | std::uint32_t{to_bf16(high)} << 16;
+#endif
+}
+
 // IEEE binary16 has 5 bits of exponent and 10 of fraction; below 2^-14 its steps are 2^-24.
 DN_HD inline float from_f16(std::uint16_t h) {
 #if defined(__CUDA_ARCH__)
@@ -69,6 +80,16 @@ DN_HD inline std::uint16_t to_f16(float x) {
 #endif
 }
 
+DN_HD inline std::uint32_t to_f16_pair(float low, float high) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  std::uint32_t converted = 0;
+  asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(converted) : "f"(high), "f"(low));
+  return converted;
+#else
+  return to_f16(low) | std::uint32_t{to_f16(high)} << 16;
+#endif
+}
+
 }  // namespace half_bits
 
 struct BF16 {  // the upper half of a float
@@ -79,6 +100,10 @@ struct BF16 {  // the upper half of a float
     bits = half_bits::to_bf16(x);
     return *this;
   }
+  // The bits of two that lie one after the other.
+  DN_HD static std::uint32_t pair(float first, float second) {
+    return half_bits::to_bf16_pair(first, second);
+  }
 };
 
 struct F16 {  // IEEE binary16
@@ -88,6 +113,10 @@ struct F16 {  // IEEE binary16
   DN_HD F16& operator=(float x) {
     bits = half_bits::to_f16(x);
     return *this;
+  }
+  // The bits of two that lie one after the other.
+  DN_HD static std::uint32_t pair(float first, float second) {
+    return half_bits::to_f16_pair(first, second);
   }
 };
 

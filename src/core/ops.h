@@ -135,10 +135,11 @@ struct PlanOptions {
   DType output() const { return f32_output ? DType::f32 : precision; }
 };
 
+// Plans are shared: captured graphs hold what a plan owns, so that who keeps graphs keeps plans.
 class Ops {
  public:
   virtual ~Ops() = default;
-  virtual std::unique_ptr<ConvPlan> conv(const ConvSpec&, const Epilogue&, const PlanOptions&) = 0;
+  virtual std::shared_ptr<ConvPlan> conv(const ConvSpec&, const Epilogue&, const PlanOptions&) = 0;
   // as_planned: with the algorithm that conv() chooses, else plain direct convolution. Null where
   // the device has none.
   virtual std::unique_ptr<BaselineConv> baseline_conv(const ConvSpec&, const Epilogue&,
@@ -146,8 +147,8 @@ class Ops {
     return nullptr;
   }
   // Null where the device's library has none of this geometry: kernels/pool.h does it.
-  virtual std::unique_ptr<PoolPlan> pool(const PoolSpec&, const PlanOptions&) = 0;
-  virtual std::unique_ptr<GemmPlan> gemm(const GemmSpec&) = 0;
+  virtual std::shared_ptr<PoolPlan> pool(const PoolSpec&, const PlanOptions&) = 0;
+  virtual std::shared_ptr<GemmPlan> gemm(const GemmSpec&) = 0;
   // Library and version, "oneDNN 2.6.3 (avx2)"; of a GPU also which card that device is.
   virtual std::string name(const Device&) const = 0;
   // Throws with the reason where the device cannot compute in `precision`; otherwise what the user

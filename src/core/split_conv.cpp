@@ -66,12 +66,12 @@ class SplitConv final : public ConvPlan {
   }
 
   std::int64_t total_, images_;  // at a time
-  std::unique_ptr<ConvPlan> whole_, rest_;
+  std::shared_ptr<ConvPlan> whole_, rest_;
 };
 
 }  // namespace
 
-std::unique_ptr<ConvPlan> split_along_batch(const ConvSpec& spec, const Epilogue& epilogue,
+std::shared_ptr<ConvPlan> split_along_batch(const ConvSpec& spec, const Epilogue& epilogue,
                                             std::int64_t max_elements, const MakeConv& make) {
   const std::int64_t images = max_elements / largest_image(spec);
   if (images >= spec.in.n) return make(spec, epilogue);

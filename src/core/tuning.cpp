@@ -37,7 +37,7 @@ const char* word_of(const std::pair<const char*, T> (&words)[n], T value) {
 
 json json_of(const ConvUse& u) {
   const ConvSpec& s = u.spec;
-  return {{"direction", word_of(kDirections, u.direction)},
+  return {{"direction", name_of(u.direction)},
           {"input", {s.in.n, s.in.h, s.in.w, s.in.c}},
           {"filters", s.filters},
           {"groups", s.groups},
@@ -161,6 +161,8 @@ Tuning& table_of(std::vector<Tuning>& all, const std::string& library) {
 }
 
 }  // namespace
+
+const char* name_of(ConvDirection direction) { return word_of(kDirections, direction); }
 
 ConvUse conv_use(ConvDirection direction, const ConvSpec& spec, const PlanOptions& o) {
   return {.direction = direction,

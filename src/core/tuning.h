@@ -27,6 +27,8 @@ struct ConvChoice {
   double milliseconds = 0;  // 0: remembered, not measured
 };
 
+const char* name_of(ConvDirection);  // as in the files
+
 class Tuning {
  public:
   Tuning() = default;

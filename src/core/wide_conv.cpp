@@ -8,7 +8,7 @@ namespace {
 
 class WideConv final : public ConvPlan {
  public:
-  WideConv(std::unique_ptr<ConvPlan> plan, const ConvSpec& spec, const PlanOptions& options)
+  WideConv(std::shared_ptr<ConvPlan> plan, const ConvSpec& spec, const PlanOptions& options)
       : plan_(std::move(plan)) {
     parts_.take(plan_->workspace());
     in_at_ = parts_.take(spec.in.size() * size_of(DType::f32));
@@ -58,14 +58,14 @@ class WideConv final : public ConvPlan {
     return to;
   }
 
-  std::unique_ptr<ConvPlan> plan_;
+  std::shared_ptr<ConvPlan> plan_;
   Parts parts_;  // of the workspace
   std::int64_t in_at_ = 0, out_at_ = 0;
 };
 
 }  // namespace
 
-std::unique_ptr<ConvPlan> widened(std::unique_ptr<ConvPlan> f32_plan, const ConvSpec& spec,
+std::shared_ptr<ConvPlan> widened(std::shared_ptr<ConvPlan> f32_plan, const ConvSpec& spec,
                                   const PlanOptions& options) {
   return std::make_unique<WideConv>(std::move(f32_plan), spec, options);
 }

@@ -7,7 +7,7 @@ namespace darknet {
 
 // `f32_plan` was made for `spec` and options that are these but for their precision. Converted
 // tensors lie behind its workspace; what `options` let be f32 is not converted.
-std::unique_ptr<ConvPlan> widened(std::unique_ptr<ConvPlan> f32_plan, const ConvSpec& spec,
+std::shared_ptr<ConvPlan> widened(std::shared_ptr<ConvPlan> f32_plan, const ConvSpec& spec,
                                   const PlanOptions& options);
 
 }  // namespace darknet

@@ -331,7 +331,7 @@ void CpuConvPlan::backward(const Stream& s, TensorView in, TensorView out_gradie
 
 }  // namespace
 
-std::unique_ptr<ConvPlan> make_cpu_conv(const ConvSpec& spec, const Epilogue& epilogue,
+std::shared_ptr<ConvPlan> make_cpu_conv(const ConvSpec& spec, const Epilogue& epilogue,
                                         const PlanOptions& options) {
   if (spec.groups <= 0 || spec.in.c % spec.groups != 0 || spec.filters % spec.groups != 0)
     fail("groups=", spec.groups, " divides neither or only one of ", spec.in.c, " channels and ",

@@ -24,7 +24,7 @@ class CpuGemmPlan final : public GemmPlan {
 
 }  // namespace
 
-std::unique_ptr<GemmPlan> make_cpu_gemm(const GemmSpec& spec) {
+std::shared_ptr<GemmPlan> make_cpu_gemm(const GemmSpec& spec) {
   return std::make_unique<CpuGemmPlan>(spec);
 }
 

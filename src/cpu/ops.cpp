@@ -35,7 +35,7 @@ std::string bf16_on(dnnl::cpu_isa isa) {
 
 class CpuOps final : public Ops {
  public:
-  std::unique_ptr<ConvPlan> conv(const ConvSpec& s, const Epilogue& e,
+  std::shared_ptr<ConvPlan> conv(const ConvSpec& s, const Epilogue& e,
                                  const PlanOptions& o) override {
     return make_cpu_conv(s, e, o);
   }
@@ -43,10 +43,10 @@ class CpuOps final : public Ops {
                                               const PlanOptions& o, bool as_planned) override {
     return make_cpu_baseline_conv(s, e, o, as_planned);
   }
-  std::unique_ptr<PoolPlan> pool(const PoolSpec& s, const PlanOptions& o) override {
+  std::shared_ptr<PoolPlan> pool(const PoolSpec& s, const PlanOptions& o) override {
     return make_cpu_pool(s, o);
   }
-  std::unique_ptr<GemmPlan> gemm(const GemmSpec& s) override { return make_cpu_gemm(s); }
+  std::shared_ptr<GemmPlan> gemm(const GemmSpec& s) override { return make_cpu_gemm(s); }
   std::string accept_precision(DType t, const Device&) const override {
     if (t == DType::f16)
       fail("the CPU does not compute in f16; use f32, or bf16 on a processor with AVX-512");

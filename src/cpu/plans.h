@@ -6,10 +6,10 @@
 
 namespace darknet {
 
-std::unique_ptr<ConvPlan> make_cpu_conv(const ConvSpec&, const Epilogue&, const PlanOptions&);
+std::shared_ptr<ConvPlan> make_cpu_conv(const ConvSpec&, const Epilogue&, const PlanOptions&);
 std::unique_ptr<BaselineConv> make_cpu_baseline_conv(const ConvSpec&, const Epilogue&,
                                                      const PlanOptions&, bool as_planned);
-std::unique_ptr<PoolPlan> make_cpu_pool(const PoolSpec&, const PlanOptions&);
-std::unique_ptr<GemmPlan> make_cpu_gemm(const GemmSpec&);
+std::shared_ptr<PoolPlan> make_cpu_pool(const PoolSpec&, const PlanOptions&);
+std::shared_ptr<GemmPlan> make_cpu_gemm(const GemmSpec&);
 
 }  // namespace darknet

@@ -107,7 +107,7 @@ void CpuPoolPlan::backward(const Stream&, TensorView out_gradient, TensorView in
 
 }  // namespace
 
-std::unique_ptr<PoolPlan> make_cpu_pool(const PoolSpec& spec, const PlanOptions& options) {
+std::shared_ptr<PoolPlan> make_cpu_pool(const PoolSpec& spec, const PlanOptions& options) {
   return std::make_unique<CpuPoolPlan>(spec, options);
 }
 

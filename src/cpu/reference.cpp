@@ -173,12 +173,12 @@ class ReferenceGemm final : public GemmPlan {
 
 class ReferenceOps final : public Ops {
  public:
-  std::unique_ptr<ConvPlan> conv(const ConvSpec& s, const Epilogue&,
+  std::shared_ptr<ConvPlan> conv(const ConvSpec& s, const Epilogue&,
                                  const PlanOptions& o) override {
     return std::make_unique<ReferenceConv>(s, o.precision);
   }
-  std::unique_ptr<PoolPlan> pool(const PoolSpec&, const PlanOptions&) override { return nullptr; }
-  std::unique_ptr<GemmPlan> gemm(const GemmSpec& s) override {
+  std::shared_ptr<PoolPlan> pool(const PoolSpec&, const PlanOptions&) override { return nullptr; }
+  std::shared_ptr<GemmPlan> gemm(const GemmSpec& s) override {
     return std::make_unique<ReferenceGemm>(s);
   }
   std::string accept_precision(DType, const Device&) const override { return ""; }

@@ -187,7 +187,7 @@ void CudaConvPlan::backward_weights(const Stream& stream, TensorView in, TensorV
 // gradient is, from converted activations.
 class MixedConv final : public ConvPlan {
  public:
-  MixedConv(std::unique_ptr<ConvPlan> forward, std::unique_ptr<ConvPlan> backward)
+  MixedConv(std::shared_ptr<ConvPlan> forward, std::shared_ptr<ConvPlan> backward)
       : forward_(std::move(forward)), backward_(std::move(backward)) {}
 
   Epilogue fused() const override { return forward_->fused(); }
@@ -225,7 +225,7 @@ class MixedConv final : public ConvPlan {
   const ConvPlan& of(ConvDirection d) const {
     return d == ConvDirection::forward ? *forward_ : *backward_;
   }
-  std::unique_ptr<ConvPlan> forward_, backward_;
+  std::shared_ptr<ConvPlan> forward_, backward_;
 };
 
 // What is to be planned: of the convolutions below, one.
@@ -236,7 +236,7 @@ struct Request {
 };
 
 // Null where cuDNN refuses the convolution in 16 bits.
-std::unique_ptr<ConvPlan> make_half(const Request& w, const Directions& directions) {
+std::shared_ptr<ConvPlan> make_half(const Request& w, const Directions& directions) {
   try {
     return std::make_unique<CudaConvPlan>(w.spec, w.epilogue, w.options, directions);
   } catch (const NotSupported& e) {
@@ -247,7 +247,7 @@ std::unique_ptr<ConvPlan> make_half(const Request& w, const Directions& directio
   }
 }
 
-std::unique_ptr<ConvPlan> make_f32(Request w, const Directions& directions) {
+std::shared_ptr<ConvPlan> make_f32(Request w, const Directions& directions) {
   w.options.precision = DType::f32;
   try {
     return std::make_unique<CudaConvPlan>(w.spec, w.epilogue, w.options, directions);
@@ -259,9 +259,9 @@ std::unique_ptr<ConvPlan> make_f32(Request w, const Directions& directions) {
 
 // What asks for an f32 output feeds a head or another part in f32. Where cuDNN cannot write one
 // from 16 bits, and with -exact, it is computed in f32 throughout.
-std::unique_ptr<ConvPlan> make_mixed(const Request& w) {
+std::shared_ptr<ConvPlan> make_mixed(const Request& w) {
   Directions directions = directions_of(w.options);
-  std::unique_ptr<ConvPlan> forward = w.options.exact ? nullptr : make_half(w, {});
+  std::shared_ptr<ConvPlan> forward = w.options.exact ? nullptr : make_half(w, {});
   if (forward && !directions.data && !directions.weights) return forward;
   directions.forward = !forward;
   auto f32 = widened(make_f32(w, directions), w.spec, w.options);
@@ -269,7 +269,7 @@ std::unique_ptr<ConvPlan> make_mixed(const Request& w) {
   return std::make_unique<MixedConv>(std::move(forward), std::move(f32));
 }
 
-std::unique_ptr<ConvPlan> make_whole(const Request& w) {
+std::shared_ptr<ConvPlan> make_whole(const Request& w) {
   const Directions directions = directions_of(w.options);
   if (w.options.precision == DType::f32) return make_f32(w, directions);
   if (w.options.f32_output) return make_mixed(w);
@@ -279,7 +279,7 @@ std::unique_ptr<ConvPlan> make_whole(const Request& w) {
 
 }  // namespace
 
-std::unique_ptr<ConvPlan> make_cuda_conv(const ConvSpec& spec, const Epilogue& epilogue,
+std::shared_ptr<ConvPlan> make_cuda_conv(const ConvSpec& spec, const Epilogue& epilogue,
                                          const PlanOptions& options) {
   return split_along_batch(spec, epilogue, kMaxElements, [&](const ConvSpec& s, const Epilogue& e) {
     return make_whole({s, e, options});

@@ -34,7 +34,7 @@ class CudaGemmPlan final : public GemmPlan {
 
 }  // namespace
 
-std::unique_ptr<GemmPlan> make_cuda_gemm(const GemmSpec& spec) {
+std::shared_ptr<GemmPlan> make_cuda_gemm(const GemmSpec& spec) {
   return std::make_unique<CudaGemmPlan>(spec);
 }
 

@@ -8,13 +8,13 @@ namespace {
 
 class CudaOps final : public Ops {
  public:
-  std::unique_ptr<ConvPlan> conv(const ConvSpec& s, const Epilogue& e,
+  std::shared_ptr<ConvPlan> conv(const ConvSpec& s, const Epilogue& e,
                                  const PlanOptions& o) override {
     return make_cuda_conv(s, e, o);
   }
   // cuDNN pads both sides alike; Darknet's size 2 stride 1 does not.
-  std::unique_ptr<PoolPlan> pool(const PoolSpec&, const PlanOptions&) override { return nullptr; }
-  std::unique_ptr<GemmPlan> gemm(const GemmSpec& s) override { return make_cuda_gemm(s); }
+  std::shared_ptr<PoolPlan> pool(const PoolSpec&, const PlanOptions&) override { return nullptr; }
+  std::shared_ptr<GemmPlan> gemm(const GemmSpec& s) override { return make_cuda_gemm(s); }
   std::string accept_precision(DType t, const Device& device) const override {
     const cudaDeviceProp card = properties(device);
     if (t == DType::bf16 && card.major < 8)

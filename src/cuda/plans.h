@@ -7,8 +7,8 @@
 
 namespace darknet {
 
-std::unique_ptr<ConvPlan> make_cuda_conv(const ConvSpec&, const Epilogue&, const PlanOptions&);
-std::unique_ptr<GemmPlan> make_cuda_gemm(const GemmSpec&);
+std::shared_ptr<ConvPlan> make_cuda_conv(const ConvSpec&, const Epilogue&, const PlanOptions&);
+std::shared_ptr<GemmPlan> make_cuda_gemm(const GemmSpec&);
 // Null in a build without NCCL.
 std::unique_ptr<AllReduceLibrary> make_nccl_all_reduce(std::span<const Device>);
 

@@ -139,7 +139,7 @@ class LaunchedConv final : public ConvPlan {
 
 }  // namespace
 
-std::unique_ptr<ConvPlan> make_launched_conv(const ConvSpec& spec) {
+std::shared_ptr<ConvPlan> make_launched_conv(const ConvSpec& spec) {
   return std::make_unique<LaunchedConv>(spec);
 }
 

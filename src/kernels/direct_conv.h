@@ -7,6 +7,6 @@
 
 namespace darknet {
 
-std::unique_ptr<ConvPlan> make_launched_conv(const ConvSpec&);
+std::shared_ptr<ConvPlan> make_launched_conv(const ConvSpec&);
 
 }  // namespace darknet

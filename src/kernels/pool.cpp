@@ -270,7 +270,7 @@ class LaunchedPool final : public PoolPlan {
 
 }  // namespace
 
-std::unique_ptr<PoolPlan> make_launched_pool(const PoolSpec& spec, const PlanOptions& options) {
+std::shared_ptr<PoolPlan> make_launched_pool(const PoolSpec& spec, const PlanOptions& options) {
   return std::make_unique<LaunchedPool>(spec, options);
 }
 

@@ -121,8 +121,8 @@ class ConnectedLayer final : public Layer {
   void make_folded(bool wanted) {
     folded_ = false;
     if (wanted != folded_weights_.empty()) return;
-    folded_weights_ = wanted ? Tensor(context_.device, weights_.value.shape()) : Tensor();
     folded_bias_ = wanted ? Tensor(context_.device, vector_shape(connected_.output)) : Tensor();
+    folded_weights_ = wanted ? Tensor(context_.device, weights_.value.shape()) : Tensor();  // last
   }
   bool normalises() const { return channels_.normalised() && folded_weights_.empty(); }
   const float* weights() const {
@@ -167,7 +167,7 @@ class ConnectedLayer final : public Layer {
   Parameter weights_;
   Tensor folded_weights_, folded_bias_;  // frozen with batch normalisation
   bool folded_ = false;                  // whether they have the present parameters
-  std::unique_ptr<GemmPlan> forward_, weights_plan_, input_plan_[2];  // [add]
+  std::shared_ptr<GemmPlan> forward_, weights_plan_, input_plan_[2];  // [add]
 };
 
 }  // namespace

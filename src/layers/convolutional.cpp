@@ -177,8 +177,8 @@ class ConvolutionalLayer final : public Layer {
 
   void make_folded(bool wanted) {
     if (wanted != folded_weights_.empty()) return;
-    folded_weights_ = wanted ? Tensor(context_.device, weights_.value.shape()) : Tensor();
     folded_bias_ = wanted ? Tensor(context_.device, vector_shape(spec_.filters)) : Tensor();
+    folded_weights_ = wanted ? Tensor(context_.device, weights_.value.shape()) : Tensor();  // last
   }
 
   Requirements requirements(const PlanOptions& plan) const {
@@ -235,7 +235,7 @@ class ConvolutionalLayer final : public Layer {
   ChannelParameters channels_;
   Parameter weights_;
   Tensor folded_weights_, folded_bias_;  // batch normalisation at inference, or frozen
-  std::unique_ptr<ConvPlan> plan_;
+  std::shared_ptr<ConvPlan> plan_;
   ConvolutionWork planned_;
   DType kept_type_ = DType::f32;
   bool normalises_ = false;  // by the batch's statistics

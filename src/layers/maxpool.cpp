@@ -114,7 +114,7 @@ class PoolLayer final : public Layer {
  private:
   PoolKind kind_;
   PoolKeys pool_;
-  std::unique_ptr<PoolPlan> plan_;
+  std::shared_ptr<PoolPlan> plan_;
 };
 
 class DepthPoolLayer final : public Layer {

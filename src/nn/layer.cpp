@@ -1,6 +1,5 @@
 #include "nn/layer.h"
 
-#include "core/log.h"
 #include "core/tuning.h"
 #include "nn/layer_index.h"
 
@@ -15,18 +14,21 @@ std::string Layer::title() const {
   return cat("layer ", context_.index, " [", type_, "] (", to_string(where_), ')');
 }
 
-void remember_algorithms(const Layer& layer, Tuning& tuning) {
+std::vector<std::string> remember_algorithms(const Layer& layer, Tuning& tuning) {
   const auto work = layer.convolution();
-  if (!work) return;
+  std::vector<std::string> refused;
+  if (!work) return refused;
   for (std::size_t d = 0; d < work->algorithms.size(); ++d) {
-    const ConvUse use = conv_use(static_cast<ConvDirection>(d), work->spec, work->options);
+    const auto direction = static_cast<ConvDirection>(d);
+    const ConvUse use = conv_use(direction, work->spec, work->options);
     const ConvChoice* const known = tuning.find(use);
     if (work->algorithms[d].empty() || (known && known->algorithm == work->algorithms[d])) continue;
     if (known && known->milliseconds > 0)
-      log::warn(cat(layer.title(), ": cannot take the algorithm '", known->algorithm,
-                    "' of the tuning file, takes '", work->algorithms[d], "'"));
+      refused.push_back(cat(layer.title(), ", ", name_of(direction), ": '", known->algorithm,
+                            "', takes '", work->algorithms[d], "'"));
     tuning.put(use, {.algorithm = work->algorithms[d]});
   }
+  return refused;
 }
 
 std::int64_t layer_index(const Section& section, std::string_view key, std::int64_t value,

@@ -179,8 +179,9 @@ class Layer {
 using LayerPtr = std::unique_ptr<Layer>;
 
 // Puts the algorithms of its convolution, if it is one, into the table: so that a resumed training
-// takes the same, whatever the rule or a tuning file will say then.
-void remember_algorithms(const Layer&, Tuning&);
+// takes the same, whatever the rule or a tuning file will say then. A line for each choice of a
+// tuning file that could not be taken.
+std::vector<std::string> remember_algorithms(const Layer&, Tuning&);
 
 // Looks the section's type up in layers/layers.def, makes the layer and checks that every key was
 // read. Throws on an unknown type, with a suggestion. Defined in layers/registry.cpp.

@@ -4,6 +4,7 @@
 
 #include "cfg/legacy_keys.h"
 #include "core/log.h"
+#include "core/text.h"
 
 namespace darknet {
 
@@ -49,11 +50,13 @@ NetSettings read_net(Section& section) {
   return net;
 }
 
-std::int64_t images_of_part(const NetSettings& net, std::int64_t replicas, const Where& where) {
+std::int64_t images_of_part(const NetSettings& net, std::int64_t replicas, const Section& section) {
   const std::int64_t parts = net.subdivisions * replicas;
   if (net.batch % parts != 0)
-    fail_at(where, "[net] batch=", net.batch, ": ", replicas,
-            " devices with subdivisions=", net.subdivisions, " need a multiple of ", parts);
+    section.fail_between(
+        {"batch", "subdivisions"},
+        cat("batch=", net.batch, ", but ", plural(replicas, "device"),
+            " with subdivisions=", net.subdivisions, " need a multiple of ", parts));
   return net.batch / parts;
 }
 

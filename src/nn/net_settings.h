@@ -119,9 +119,9 @@ struct NetSettings {
   }
 };
 
-// Of a forward pass in a training that `replicas` networks share; throws, naming [net] at `where`,
+// Of a forward pass in a training that `replicas` networks share; throws, naming a key of `net`,
 // where the batch cannot be shared so.
-std::int64_t images_of_part(const NetSettings&, std::int64_t replicas, const Where& where);
+std::int64_t images_of_part(const NetSettings&, std::int64_t replicas, const Section& net);
 
 // Reads the first section, which must be [net] or [network]. Throws; also, where it is read in
 // order to train, on batch % subdivisions and on policies that lack what they need.

@@ -75,7 +75,7 @@ TensorView Network::Impl::block_view(std::size_t block, const Shape& shape, DTyp
 }
 
 TensorView Network::Impl::output(std::int64_t i) {
-  if (i < 0) return input.view();
+  if (i < 0) return input_view();
   return block_view(node(i).output_block, node(i).needs.output, node(i).writes);
 }
 
@@ -170,11 +170,18 @@ void Network::Impl::backward(const Pass& pass) {
   }
 }
 
-void Network::Impl::run(GraphCache& graphs, const Pass& pass,
-                        const std::function<void()>& work) const {
+void Network::Impl::run(GraphCache& graphs, const Pass& pass, std::int64_t key,
+                        const std::function<void()>& work) {
   const DeviceGuard guard(options.device);
   if (observer) return work();  // it looks between the layers
-  graphs.run(stream(), pass, pass.subdivision, work);
+  if (!graphs.run(stream(), pass, key, work)) ++enqueued;
+}
+
+// Other layers learn, or by other algorithms: no plan stays, and less memory may be enough.
+void Network::Impl::forget_sizes() {
+  const DeviceGuard guard(options.device);
+  sizes.clear();
+  arena = {};
 }
 
 Network::Network(std::vector<Section> cfg, const NetworkOptions& options)
@@ -199,7 +206,7 @@ Network::Network(std::vector<Section> cfg, const NetworkOptions& options)
   net.set_truth_capacity();
   net.choose_types();
   const std::int64_t usual =
-      net.training() ? images_of_part(net.settings, options.replicas, net.where) : 1;
+      net.training() ? images_of_part(net.settings, options.replicas, cfg[0]) : 1;
   resize(options.batch > 0 ? options.batch : usual, net.settings.height, net.settings.width);
 }
 
@@ -215,9 +222,10 @@ const Tuning& Network::algorithms() const { return impl_->algorithms; }
 Layer& Network::layer(std::int64_t i) { return *impl_->node(i).layer; }
 const Layer& Network::layer(std::int64_t i) const { return *impl_->node(i).layer; }
 std::int64_t Network::reshapes() const { return impl_->reshapes; }
+std::int64_t Network::enqueued() const { return impl_->enqueued; }
 Shape Network::input_shape() const { return impl_->input_shape; }
 Shape Network::output_shape(std::int64_t layer) const { return impl_->node(layer).needs.output; }
-TensorView Network::input() const { return impl_->input.view(); }
+TensorView Network::input() const { return impl_->input_view(); }
 TensorView Network::output(std::int64_t layer) const { return impl_->output(layer); }
 void Network::observe(LayerObserver* observer) { impl_->observer = observer; }
 
@@ -274,6 +282,7 @@ void Network::set_iteration(std::int64_t iteration) {
   if (!impl_->training() || !impl_->freeze(impl_->trained_at(iteration))) return;
   // Steps may still be on their way.
   darknet::memory(impl_->options.device.type).synchronize(impl_->stream());
+  impl_->forget_sizes();
   impl_->plan_anew();
 }
 
@@ -289,16 +298,23 @@ void Network::set_algorithms(const Tuning& tuning) {
   if (tuning.library() != algorithms().library())
     fail("choices for ", tuning.library(), " given to a network on ", algorithms().library());
   impl_->algorithms = tuning;
+  impl_->forget_sizes();
   impl_->plan_anew();
 }
 
 void Network::forward(const Pass& pass) {
-  impl_->run(impl_->forwards, pass, [&] { impl_->forward(pass); });
+  Impl& net = *impl_;
+  net.run(net.sizes.present().forwards, pass, pass.subdivision, [&] { net.forward(pass); });
 }
 
 void Network::backward(const Pass& pass) {
   if (!impl_->training()) fail("backward of a network made for inference");
-  impl_->run(impl_->backwards, pass, [&] { impl_->backward(pass); });
+  Impl& net = *impl_;
+  net.run(net.sizes.present().backwards, pass, pass.subdivision, [&] { net.backward(pass); });
+}
+
+void Network::update(const Pass& pass, std::int64_t key, const std::function<void()>& work) {
+  impl_->run(impl_->sizes.present().updates, pass, key, work);
 }
 
 MemoryUse Network::memory() const {

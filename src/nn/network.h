@@ -2,6 +2,7 @@
 // Not here: the optimizer (nn/optimizer.h), files (nn/weights.h), the training loop (train/).
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -70,9 +71,10 @@ class Network {
   // Packs weights, folds batch normalisation; after loading or updating parameters.
   void parameters_changed();
 
-  // Shapes every layer and plans the memory. The constructor calls it.
+  // Shapes every layer and plans the memory. The constructor calls it. On a GPU the plans and
+  // captured graphs of the last sizes are kept: a size that comes back goes on with them.
   void resize(std::int64_t batch, std::int64_t height, std::int64_t width);
-  std::int64_t reshapes() const;  // how often: recordings of its plans' work end with each
+  std::int64_t reshapes() const;  // how often its layers were shaped
   // The step that comes next, 1 for the first: sets which layers are frozen in it, and where that
   // changes plans anew, as resize() does. Until it is called none is but those frozen for good.
   void set_iteration(std::int64_t iteration);
@@ -90,6 +92,11 @@ class Network {
   TensorView output_gradient(std::int64_t layer) const;
   // Adds to the gradients of the parameters.
   void backward(const Pass&);
+  // What else is done to a network once in a step and refers to its plans: parameters_changed().
+  // Like the passes captured as a CUDA graph, for this size and `key`, and replayed.
+  void update(const Pass&, std::int64_t key, const std::function<void()>& work);
+  // How many of all these were not replays.
+  std::int64_t enqueued() const;
 
   MemoryUse memory() const;
   // The algorithms of all convolutions, in every size that the network has had, and whatever else

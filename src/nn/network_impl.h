@@ -6,13 +6,15 @@
 
 #include "core/index.h"
 #include "nn/freezing.h"
+#include "nn/kept_sizes.h"
 #include "nn/memory_plan.h"
 #include "nn/network.h"
-#include "nn/replay.h"
 
 namespace darknet {
 
 inline constexpr auto kNone = to_size(-1);
+// All of random=1 up to 1088x1088. A CPU has no graphs, and its plans hold copies of the weights.
+inline constexpr std::size_t kMaxSizes = 24, kMaxSizesOfCpu = 1;
 
 // One layer and where its tensors lie. Moments of a step: layer i runs forward at i and backward at
 // 2N - 1 - i.
@@ -39,15 +41,18 @@ struct Network::Impl {
   std::vector<Node> nodes;
   Shape input_shape;
   DType precision = DType::f32;
+  // Shared by all input sizes: what the largest so far needs.
   Tensor input;
-  Buffer arena, workspace, gradients;
+  Buffer arena, workspace;
+  Buffer gradients;
   MemoryPlan plan;
   Tuning algorithms;
   LayerObserver* observer = nullptr;
-  GraphCache forwards, backwards;
-  std::int64_t reshapes = 0;
+  KeptSizes sizes;
+  std::int64_t reshapes = 0, enqueued = 0;
 
   const Stream& stream() const { return queue.get(); }
+  TensorView input_view() const { return {input.data(), DType::f32, input_shape, input_shape.c}; }
   Ops& library() const { return options.reference ? reference_ops() : ops(options.device.type); }
   std::int64_t size() const { return std::ssize(nodes); }
   Node& node(std::int64_t i) { return nodes[to_size(i)]; }
@@ -62,14 +67,17 @@ struct Network::Impl {
   std::vector<LayerTraining> trained_at(std::int64_t iteration) const;
   bool freeze(const std::vector<LayerTraining>&);
   void plan_anew();
+  void plan_size(KeptPlans&);
+  void reserve(std::int64_t workspace_bytes);
+  void forget_sizes();
   std::int64_t backward_moment(std::int64_t i) const { return 2 * size() - 1 - i; }
 
   void make_layers(std::vector<Section>& cfg);
   void connect();
   void set_truth_capacity();
   void choose_types();
-  std::int64_t shape_layers();
-  Requirements shape_layer(Node& node);
+  std::int64_t shape_layers(Ops&);
+  Requirements shape_layer(Node& node, Ops&);
   bool may_share_input(std::int64_t i);
   DType type_of(std::int64_t source) { return source < 0 ? DType::f32 : node(source).writes; }
   bool converts(const Node& n, std::int64_t source) { return type_of(source) != n.reads; }
@@ -88,7 +96,7 @@ struct Network::Impl {
   void run_backward(const Pass& pass, std::int64_t i);
   void forward(const Pass& pass);
   void backward(const Pass& pass);
-  void run(GraphCache&, const Pass&, const std::function<void()>& work) const;
+  void run(GraphCache&, const Pass&, std::int64_t key, const std::function<void()>& work);
 };
 
 }  // namespace darknet

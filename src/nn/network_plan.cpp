@@ -4,6 +4,9 @@
 #include <utility>
 
 #include "core/device_guard.h"
+#include "core/log.h"
+#include "core/out_of_memory.h"
+#include "core/text.h"
 #include "nn/network_impl.h"
 #include "nn/precision.h"
 
@@ -27,7 +30,7 @@ void Network::Impl::choose_types() {
   }
 }
 
-Requirements Network::Impl::shape_layer(Node& n) {
+Requirements Network::Impl::shape_layer(Node& n, Ops& plans) {
   std::vector<Shape> in;
   bool source_wants = false;
   for (const std::int64_t s : n.sources) {
@@ -46,8 +49,10 @@ Requirements Network::Impl::shape_layer(Node& n) {
   Requirements needs;
   const std::string title = n.layer->title();
   try {
-    needs = n.layer->reshape(in, library(), plan);
+    needs = n.layer->reshape(in, plans, plan);
     checked_size(needs.output);
+  } catch (const DeviceOutOfMemory& e) {
+    throw DeviceOutOfMemory(cat(title, ": ", e.what()));
   } catch (const Error& e) {
     if (std::string_view(e.what()).starts_with(title)) throw;
     throw Error(cat(title, ": ", e.what()));
@@ -57,13 +62,20 @@ Requirements Network::Impl::shape_layer(Node& n) {
   return needs;
 }
 
-std::int64_t Network::Impl::shape_layers() {
+std::int64_t Network::Impl::shape_layers(Ops& plans) {
   std::int64_t max_workspace = 0;
+  std::vector<std::string> refused;
   for (Node& n : nodes) {
-    n.needs = shape_layer(n);
-    remember_algorithms(*n.layer, algorithms);
+    n.needs = shape_layer(n, plans);
+    for (std::string& line : remember_algorithms(*n.layer, algorithms))
+      refused.push_back(std::move(line));
     max_workspace = std::max(max_workspace, n.needs.workspace);
   }
+  if (!refused.empty())
+    log::warn(cat(plural(refused.size(), "choice"),
+                  " of the tuning file cannot be taken, and the heuristic's are; bench -tune "
+                  "measures anew; the first: ",
+                  refused.front()));
   return max_workspace;
 }
 
@@ -174,32 +186,60 @@ bool Network::Impl::freeze(const std::vector<LayerTraining>& trained) {
   return changes;
 }
 
-// Shapes every layer for the input's shape and plans the memory.
+// Shapes every layer for the input's shape and plans the memory. Where it is short, other sizes go.
 void Network::Impl::plan_anew() {
   const DeviceGuard guard(options.device);
   ++reshapes;
-  forwards.forget();  // they hold addresses
-  backwards.forget();
-  arena = {};  // released before the new one is taken
-  input = {};
+  const bool on_cpu = options.device.type == DeviceType::cpu;
+  KeptSize& size = sizes.use(input_shape, library(), on_cpu ? kMaxSizesOfCpu : kMaxSizes);
   for (Node& n : nodes) n.layer->set_network_size(input_shape.h, input_shape.w);
-  const std::int64_t bytes = shape_layers();
+  for (bool planned = false, last_try = false; !planned;) try {
+      plan_size(size.plans);
+      planned = true;
+    } catch (const DeviceOutOfMemory& e) {
+      const bool dropped = !last_try && sizes.drop_least_used();
+      if (last_try || (!dropped && arena.bytes() == 0))
+        throw DeviceOutOfMemory(cat(to_string(where), ": [net]: for an input of ",
+                                    to_string(input_shape), ": ", e.what()));
+      if (!dropped) {
+        sizes.forget_graphs();
+        arena = {};  // of a larger size
+        last_try = true;
+      }
+      // What was released is free once the device has got there.
+      darknet::memory(options.device.type).synchronize({.device = options.device});
+    }
+  // Plans have the weights of their last step, and a replay does not ask for the present ones.
+  if (std::exchange(size.complete, true))
+    for (Node& n : nodes) n.layer->parameters_changed(stream(), workspace.data());
+}
+
+void Network::Impl::plan_size(KeptPlans& plans) {
+  plans.restart();
+  const std::int64_t workspace_bytes = shape_layers(plans);
   plan_arena();
   require_memory(where, options.device, input_shape, training(),
-                 static_cast<double>(plan.bytes) + static_cast<double>(bytes));
-  try {
-    if (reshapes == 1) {
-      set_frozen_iterations();
-      gradients = allocate_gradients(
-          stream(), parameters(), options.replicas > 1 ? MemoryAccess::peer : MemoryAccess::local);
-    }
-    input = Tensor(options.device, input_shape);
-    arena = Buffer(options.device, plan.bytes);
-    if (bytes > workspace.bytes()) workspace = Buffer(options.device, bytes);
-  } catch (const Error& e) {
-    fail_at(where, "[net]: activations for an input of ", to_string(input_shape), ": ", e.what(),
-            "; ", how_to_need_less(options.device, training()));
+                 static_cast<double>(plan.bytes) + static_cast<double>(workspace_bytes));
+  if (gradients.bytes() == 0) {
+    set_frozen_iterations();
+    gradients = allocate_gradients(stream(), parameters(),
+                                   options.replicas > 1 ? MemoryAccess::peer : MemoryAccess::local);
   }
+  reserve(workspace_bytes);
+}
+
+// Makes what all sizes share as large as this one needs. Graphs hold its addresses.
+void Network::Impl::reserve(std::int64_t workspace_bytes) {
+  const bool input_grows = input_shape.size() > input.size();
+  const bool arena_grows = plan.bytes > arena.bytes();
+  const bool workspace_grows = workspace_bytes > workspace.bytes();
+  if (input_grows || arena_grows || workspace_grows) sizes.forget_graphs();
+  if (input_grows) input = {};  // all is released before anything new is taken
+  if (arena_grows) arena = {};
+  if (workspace_grows) workspace = {};
+  if (input_grows) input = Tensor(options.device, vector_shape(input_shape.size()));
+  if (arena_grows) arena = Buffer(options.device, plan.bytes);
+  if (workspace_grows) workspace = Buffer(options.device, workspace_bytes);
 }
 
 }  // namespace darknet

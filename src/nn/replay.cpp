@@ -13,10 +13,11 @@ CapturedPass captured_of(const Pass& pass) {
           images, capacity,  target_data, type, shape, pixel_stride, input};
 }
 
-void GraphCache::run(const Stream& stream, const Pass& pass, std::int64_t key,
+bool GraphCache::run(const Stream& stream, const Pass& pass, std::int64_t key,
                      const std::function<void()>& work) {
   Entry& e = by_key_[key];
   if (const CapturedPass given = captured_of(pass); e.given != given) e = {.given = given};
+  const bool captured = e.graph != nullptr;
   if (e.done_once && !e.asked) {
     e.asked = true;
     e.graph = streams(stream.device.type).record(stream, work);
@@ -26,6 +27,7 @@ void GraphCache::run(const Stream& stream, const Pass& pass, std::int64_t key,
   else
     work();
   e.done_once = true;
+  return captured;
 }
 
 void GraphCache::forget() { by_key_.clear(); }

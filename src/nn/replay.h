@@ -21,7 +21,8 @@ CapturedPass captured_of(const Pass&);
 class GraphCache {
  public:
   // `work` is what the pass does; its addresses must be those of the last call with this `key`.
-  void run(const Stream&, const Pass&, std::int64_t key, const std::function<void()>& work);
+  // Whether it was replayed, without a call of `work`.
+  bool run(const Stream&, const Pass&, std::int64_t key, const std::function<void()>& work);
   void forget();  // addresses have changed
 
  private:

@@ -142,6 +142,10 @@ GainPoint point_of(const json& results, const fs::path& folder, const std::strin
 }
 
 json read_results(const fs::path& file) {
+  if (!is_present(file))
+    fail_at({file.parent_path().string(), 0},
+            "no comparison or sweep: it has no results.json; detector compare and detector sweep "
+            "make such folders");
   json results = json::parse(read_file(file, kMaxResults), nullptr, false);
   if (!results.is_object())
     fail_at({file.string(), 0}, "this is not a results.json of a comparison or sweep");

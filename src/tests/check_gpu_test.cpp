@@ -68,6 +68,14 @@ TEST_F(CheckGpu, EveryStageBuildsAndHasStepsOfItsOwn) {
     expect_holds(all, part);
 }
 
+TEST_F(CheckGpu, ListingTheStepsAsksNoPyTorch) {
+  write_file_atomically(folder_ / "python", "#!/bin/sh\ntouch asked\n");
+  fs::permissions(folder_ / "python", fs::perms::owner_all);
+  const Ran listed = run("--list --stage c", "TORCH_PYTHON=\"$PWD/python\"");
+  EXPECT_EQ(listed.exit_code, 0) << listed.output;
+  EXPECT_FALSE(fs::exists(folder_ / "asked"));
+}
+
 TEST_F(CheckGpu, AFailureOrAHangingStepEndsNothing) {
   put_steps(step("good", "echo 'inference: 2 ms'") + ", " + step("bad", "echo it broke; exit 3") +
             ", " + step("hangs", "sleep 100", ", \"seconds\": 1") + ", " +
@@ -130,6 +138,58 @@ TEST_F(CheckGpu, ACallThatWasCutOffIsContinued) {
   expect_holds(continued.output, "bad: FAILED earlier");
   const Ran repeated = run("--steps steps.json --repeat 'bad|none' out");
   EXPECT_EQ(get("ran"), "first\nbad\nslow\nfirst\nslow\nlast\nfirst\nbad\n") << repeated.output;
+}
+
+TEST_F(CheckGpu, ResultsOfOtherSourcesDoNotCount) {
+  put_steps(step("first", "true") + ", " + step("second", "true"));
+  for (int call = 0; call < 2; ++call) EXPECT_EQ(run("--steps steps.json out").exit_code, 0);
+  EXPECT_EQ(get("ran"), "first\nsecond\n");
+  put_steps(step("first", "true") + ", " + step("second", "exit 0"));
+  const Ran changed = run("--steps steps.json out");
+  expect_holds(changed.output, "the sources have changed: 2 results of before do not count");
+  EXPECT_EQ(get("ran"), "first\nsecond\nfirst\nsecond\n");
+}
+
+TEST_F(CheckGpu, ASourceIsWhatItsFilesHold) {
+  fs::create_directories(folder_ / "src/a");
+  write_file_atomically(folder_ / "src/a/x.cpp", "1");
+  const auto hash = [&] {
+    return run_in_shell(cat("cd '", folder_.string(), "' && PYTHONPATH='",
+                            test::source_dir().string(),
+                            "/scripts' python3 -B -c 'import check_gpu; "
+                            "print(check_gpu.hash_of([\"src\"]))'"))
+        .output;
+  };
+  const std::string before = hash();
+  EXPECT_EQ(before.size(), 65u) << before;
+  EXPECT_EQ(hash(), before);
+  write_file_atomically(folder_ / "src/a/x.cpp", "2");
+  EXPECT_NE(hash(), before);
+  write_file_atomically(folder_ / "src/a/x.cpp", "1");
+  EXPECT_EQ(hash(), before);
+  fs::rename(folder_ / "src/a/x.cpp", folder_ / "src/a/y.cpp");
+  EXPECT_NE(hash(), before);
+}
+
+// A signal that comes when the step runs already, but Popen has not returned.
+TEST_F(CheckGpu, ASignalWhileAStepIsStartedEndsIt) {
+  write_file_atomically(folder_ / "late.py", R"(
+import os, signal, subprocess, sys
+import stage_runner
+begin = subprocess.Popen
+def late(*arguments, **more):
+    process = begin(*arguments, **more)
+    os.kill(os.getpid(), signal.SIGTERM)
+    return process
+subprocess.Popen = late
+runner = stage_runner.Runner("state", "out", 100, "none")
+sys.exit(runner.run([stage_runner.Step("a", "slow", ["bash", "-c", "sleep 2; echo late >> ran"])]))
+)");
+  const Ran ended = run_in_shell(cat("cd '", folder_.string(), "' && PYTHONPATH='",
+                                     test::source_dir().string(), "/scripts' python3 -B late.py"));
+  EXPECT_EQ(ended.exit_code, 143) << ended.output;
+  run_in_shell("sleep 3");
+  EXPECT_FALSE(fs::exists(folder_ / "ran"));
 }
 
 TEST_F(CheckGpu, ASignalLeavesTheSummaryAndEndsTheStep) {

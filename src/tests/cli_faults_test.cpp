@@ -194,6 +194,13 @@ TEST_F(CliTest, CfgFilesFromOtherEditors) {
   }
 }
 
+TEST_F(CliTest, AFlagForAKeyIsNamedAsItWasTyped) {
+  expect_refused(
+      work_.darknet({"check", "x.cfg", "-devices", "cpu,reference", "-precision", "f16"}),
+      "-precision f16: [net] precision: f16: ");
+  expect_refused(train({"-set", "net.0.batch=0"}), "-set net.0.batch=0: [net] batch: ");
+}
+
 TEST_F(CliTest, AKeySetTwiceIsAWarning) {
   work_.put("x.cfg", replaced(kTinyCfg, "filters=24", "filters=24\nfilters=25"));
   const CommandResult ran = train({"-max_batches", "1"});

@@ -63,7 +63,7 @@ std::vector<std::vector<float>> results(ConvPlan& plan, const ConvSpec& spec) {
   return all;
 }
 
-std::unique_ptr<ConvPlan> whole(const ConvSpec& spec) {
+std::shared_ptr<ConvPlan> whole(const ConvSpec& spec) {
   return ops(DeviceType::cpu).conv(spec, {}, kTraining);
 }
 

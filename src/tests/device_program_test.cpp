@@ -58,7 +58,7 @@ TEST_F(DeviceProgram, TrainsOnTwoDevices) {
 }
 
 TEST_F(DeviceProgram, ReportsWhatBrokeBetweenDevices) {
-  if (!emulated()) return;  // a link of a real device does not break on request
+  if (!emulated()) GTEST_SKIP() << "a link of a real device does not break on request";
   setenv("EMULATED_GPU_REFUSE", "all-reduce", 1);
   const CommandResult ran = train({"-gpus", "0,1"});
   unsetenv("EMULATED_GPU_REFUSE");
@@ -72,7 +72,7 @@ TEST_F(DeviceProgram, RefusesDevicesThatAreNotThere) {
 
 // Memory that does not suffice, for whatever it is, is reported before the first step.
 TEST_F(DeviceProgram, SaysBeforeTheFirstStepThatMemoryIsShort) {
-  if (!emulated()) return;  // a real device has the memory that it has
+  if (!emulated()) GTEST_SKIP() << "a real device has the memory that it has";
   int by_plan = 0, by_allocation = 0;
   const auto trains_in = [&](int mib, const std::string& side) {
     setenv("EMULATED_GPU_MEMORY", std::to_string(mib).c_str(), 1);

@@ -1,77 +1,17 @@
-// The same networks on the CPU and on every CUDA device: real ones in a CUDA build on a machine
-// that has them, simulated ones (simulated_device.cpp) in a build without CUDA.
+// The same networks on the CPU and on every CUDA device.
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
-#include <sstream>
 
-#include "cfg/parse.h"
-#include "core/index.h"
-#include "core/rng.h"
-#include "dataset/loader.h"
-#include "image/codec.h"
-#include "nn/weights.h"
-#include "tests/image_samples.h"
-#include "tests/temporary_folder.h"
-#include "train/device_check.h"
+#include "nn/layer.h"
+#include "tests/device_networks.h"
 #include "train/step.h"
 
 namespace darknet {
 namespace {
 
-struct Sample {
-  const char *name, *cfg;
-};
-
-// Together they have every section type.
-const Sample kNetworks[] = {
-    {"yolo",
-     "[net]\nbatch=4\nsubdivisions=2\nwidth=64\nheight=64\nmomentum=.9\ndecay=.0005\n"
-     "[convolutional]\nbatch_normalize=1\nfilters=8\nsize=3\nstride=2\npad=1\nactivation=leaky\n"
-     "[convolutional]\nbatch_normalize=1\nfilters=8\nsize=3\npad=1\nactivation=mish\nclip=.01\n"
-     "[shortcut]\nfrom=-2\nactivation=leaky\n"
-     "[maxpool]\nsize=2\nstride=2\n"
-     "[maxpool]\nsize=2\nstride=1\n"
-     "[route]\nlayers=-1,-2\n"
-     "[dropout]\nprobability=.2\n"
-     "[convolutional]\nbatch_normalize=1\nfilters=16\nsize=3\nstride=2\npad=1\nactivation=swish\n"
-     "[avgpool]\n"
-     "[scale_channels]\nfrom=-2\n"
-     "[local_avgpool]\nsize=3\nstride=1\n"
-     "[upsample]\nstride=2\n"
-     "[reorg]\nstride=2\n"
-     "[reorg3d]\nstride=2\n"
-     "[activation]\nactivation=logistic\n"
-     "[convolutional]\nfilters=14\nsize=1\npad=1\nactivation=linear\n"
-     "[yolo]\nmask=0,1\nanchors=5,7,13,9,30,25\nnum=3\nclasses=2\nobj_loss=focal\niou_loss=ciou\n"
-     "ignore_thresh=.5\nobj_norm=positives\n"},
-    {"region",
-     "[net]\nbatch=2\nwidth=64\nheight=64\nadam=1\nema_alpha=.9\n"
-     "[convolutional]\nbatch_normalize=1\nfilters=8\nsize=3\nstride=2\npad=1\nactivation=leaky\n"
-     "[convolutional]\nfilters=8\nsize=1\nactivation=logistic\n"
-     "[sam]\nfrom=-2\n"
-     "[batchnorm]\n"
-     "[convolutional]\nbatch_normalize=1\nfilters=12\nsize=3\nstride=2\npad=1\ngroups=4\n"
-     "activation=relu\n"
-     "[convolutional]\nfilters=14\nsize=1\nactivation=linear\n"
-     "[region]\nanchors=1,1,3,2\nnum=2\nclasses=2\nsoftmax=1\nbias_match=1\nobj_loss=focal\n"},
-};
-
-// Trained by targets, not by truths.
-const char* const kClassifier =
-    "[net]\nbatch=3\nwidth=16\nheight=16\n"
-    "[convolutional]\nbatch_normalize=1\nfilters=6\nsize=3\nstride=2\npad=1\nactivation=tanh\n"
-    "[maxpool]\nsize=3\nstride=2\n"
-    "[connected]\noutput=12\nbatch_normalize=1\nactivation=leaky\n"
-    "[connected]\noutput=5\nactivation=linear\n"
-    "[softmax]\n"
-    "[cost]\ntype=sse\n";
-
-std::vector<Section> sections(const std::string& cfg) {
-  std::istringstream in(cfg);
-  return parse_cfg(in, "net.cfg");
-}
+using namespace testing_devices;
 
 // Everything a training run leaves: parameters, what the heads report, where the output stands.
 struct Trained {
@@ -79,12 +19,6 @@ struct Trained {
   std::vector<double> losses;
   std::vector<std::int64_t> positives;
 };
-
-std::vector<float> noise(std::int64_t n, std::uint64_t stream) {
-  std::vector<float> v(to_size(n));
-  for (std::size_t i = 0; i < v.size(); ++i) v[i] = random_uniform(11, stream, i);
-  return v;
-}
 
 // reference: by plain loops, on the CPU.
 Trained train(const std::string& cfg, const Device& device, int steps, bool reference = false) {
@@ -122,18 +56,6 @@ Trained train(const std::string& cfg, const Device& device, int steps, bool refe
   return result;
 }
 
-double worst_difference(const std::vector<float>& a, const std::vector<float>& b) {
-  const double relative = difference(a, b).relative;  // to the largest magnitude
-  return std::isnan(relative) ? INFINITY : relative;
-}
-
-std::vector<Device> cuda_devices() {
-  std::vector<Device> devices;
-  for (int i = 0; i < device_count(DeviceType::cuda); ++i)
-    devices.push_back({.type = DeviceType::cuda, .index = i});
-  return devices;
-}
-
 class DeviceTest : public testing::TestWithParam<Sample> {};
 
 TEST_P(DeviceTest, ATrainingIsTheSameOnEveryDevice) {
@@ -157,62 +79,6 @@ TEST_P(DeviceTest, TwoTrainingsOnADeviceGiveTheSameBytes) {
   const Device device = cuda_devices().front();
   EXPECT_EQ(train(GetParam().cfg, device, 3).parameters,
             train(GetParam().cfg, device, 3).parameters);
-}
-
-// What a network's input holds after the loader's parts were put together on its device.
-std::vector<float> input_made_of(const Batch& batch, const Device& device) {
-  if (device.type == DeviceType::cpu &&
-      std::ranges::all_of(batch.tiles, &std::vector<PlacedTile>::empty))
-    return batch.pixels;  // read where they are
-  Network net(sections(kNetworks[1].cfg), {.device = device, .mode = Mode::training});
-  Optimizer optimizer(net, net.settings());
-  net.initialise();
-  net.parameters_changed();
-  net.resize(2, batch.size.height, batch.size.width);
-  TrainingStep step(net, optimizer, 1);
-  const std::vector<std::vector<Truth>> none(2);
-  step.run({batch.pixels, none, batch.tiles}, {.iteration = 1, .learning_rate = 0}, 0, false);
-  const TensorView in = net.input();
-  std::vector<float> host(to_size(in.shape.size()));
-  memory(device.type).copy_out(net.stream(), host.data(), in.data, host.size() * sizeof(float));
-  memory(device.type).synchronize(net.stream());
-  return host;
-}
-
-class TilesTest : public testing_files::InFolder {};
-
-TEST_F(TilesTest, ImagesPlacedOnADeviceAreThoseOfTheLoader) {
-  const auto small = file("small.png", encode(testing_images::noise(30, 20, 3), ".png"));
-  const auto large = file("large.png", encode(testing_images::noise(400, 300, 3), ".png"));
-  BatchSettings settings{.images = {small, large},
-                         .truths = {{}, {}},
-                         .batch = 2,
-                         .size =
-                             [](std::int64_t) {
-                               return InputSize{64, 64};
-                             },
-                         .augmentation = Augmentation{.image = {.saturation = 1.5f,
-                                                                .exposure = 1.5f,
-                                                                .hue = .1f,
-                                                                .flip = true,
-                                                                .mosaic = true},
-                                                      .head = {.jitter = .2f}},
-                         .seed = 5};
-  const Batches placing(settings);
-  settings.tiles = true;
-  const Batches forwarding(settings);
-  std::vector<Device> devices = cuda_devices();
-  devices.emplace_back();
-  std::size_t handed_on = 0, placed = 0;
-  for (int k = 0; k < 6; ++k) {
-    const Batch expected = placing.make(k), got = forwarding.make(k);
-    for (const auto& tiles : got.tiles) ++(tiles.empty() ? placed : handed_on);
-    for (const Device& device : devices)
-      EXPECT_LT(worst_difference(input_made_of(got, device), expected.pixels), 1e-5)
-          << to_string(device) << ", batch " << k;
-  }
-  EXPECT_GT(handed_on, 2u);
-  EXPECT_GT(placed, 2u);  // images with more bytes than the input has as floats
 }
 
 // Gradients of every parameter after three passes: as they stand, recorded, replayed.
@@ -345,31 +211,6 @@ TEST_P(DeviceTest, ATrainingIn16BitsIsTheSameOnEveryDevice) {
 INSTANTIATE_TEST_SUITE_P(Networks, DeviceTest, testing::ValuesIn(kNetworks),
                          [](const auto& info) { return std::string(info.param.name); });
 
-TEST(DeviceTest, ADifferentSizeIsRecordedAnew) {
-  if (cuda_devices().empty()) GTEST_SKIP() << why_no_cuda();
-  std::vector<std::vector<float>> found[2];
-  const Device devices[] = {{}, cuda_devices().front()};
-  for (int d = 0; d < 2; ++d) {
-    Network net(sections(kNetworks[0].cfg), {.device = devices[d], .exact = true});
-    net.initialise();
-    net.parameters_changed();
-    for (const std::int64_t size : {64, 96, 64})
-      for (int run = 0; run < 3; ++run) {
-        net.resize(1, size, size);
-        const std::vector<float> pixels = noise(net.input_shape().size(), 4);
-        memory(devices[d].type)
-            .copy_in(net.stream(), net.input().data, pixels.data(), pixels.size() * sizeof(float));
-        net.forward({.stream = net.stream()});
-        std::vector<float> scores;
-        for (const InputDetection& x : detections(net, 0, .001f)) scores.push_back(x.probability);
-        found[d].push_back(scores);
-      }
-  }
-  ASSERT_FALSE(found[0][0].empty());
-  for (std::size_t i = 0; i < found[0].size(); ++i)
-    EXPECT_LT(worst_difference(found[0][i], found[1][i]), 1e-5) << i;
-}
-
 // Negative controls: what this file relies on does notice.
 TEST(DeviceTest, TheHostCannotReadDeviceMemory) {
   if (cuda_devices().empty()) GTEST_SKIP() << why_no_cuda();
@@ -433,75 +274,6 @@ TEST_P(DeviceTest, EveryDeviceAgreesWithPlainLoops) {
       EXPECT_GT(gradients, 3);
     }
   }
-}
-
-TEST(DeviceCheckTest, ANumberThatIsNotFiniteIsADifference) {
-  const std::vector<float> sound{1, -2, 3};
-  EXPECT_EQ(difference(sound, sound).relative, 0);
-  EXPECT_EQ(difference(sound, {1, -2, 1.5f}).relative, .5);
-  EXPECT_NEAR(difference({3, 4}, {0, 4}).overall, .75, 1e-9);
-  for (std::size_t at = 0; at < 3; ++at)
-    for (const float bad : {NAN, INFINITY}) {
-      std::vector<float> spoilt = sound;
-      spoilt[at] = bad;
-      EXPECT_TRUE(std::isnan(difference(sound, spoilt).relative)) << at;
-      EXPECT_TRUE(std::isnan(difference(spoilt, spoilt).relative)) << at;
-    }
-  EXPECT_THROW(difference(sound, {1, 2}), Error);
-}
-
-TEST(DeviceCheckTest, FailsOnALargeDifferenceAndOnNan) {
-  const DeviceCheck check{
-      .inference_tolerance = 1e-5, .training_tolerance = 1e-4, .gradient_tolerance = 1e-4};
-  const auto of = [](double relative) { return Difference{1, relative, 0, true}; };
-  EXPECT_TRUE(check.passes({.inference = of(9e-6), .training = of(9e-5), .gradient = of(9e-5)}));
-  EXPECT_FALSE(check.passes({.inference = of(2e-5)}));
-  EXPECT_FALSE(check.passes({.training = of(2e-4)}));
-  EXPECT_FALSE(check.passes({.gradient = of(2e-4)}));
-  EXPECT_FALSE(check.passes({.inference = of(NAN)}));
-}
-
-TEST(DeviceCheckTest, JudgesGradientsIn16BitsOverall) {
-  const DeviceCheck check{.gradient_tolerance = .5, .gradients_overall = true};
-  const auto of = [](double relative, double overall) {
-    return LayerCheck{.gradient = {1, relative, overall, true}};
-  };
-  EXPECT_TRUE(check.passes(of(2, .4)));
-  EXPECT_FALSE(check.passes(of(.1, .6)));
-  EXPECT_FALSE(check.passes(of(.1, NAN)));
-}
-
-// Gradients that never arrived, or all with the other sign, are noticed in every element type.
-TEST(DeviceCheckTest, LostGradientsAreMoreThanIsAllowed) {
-  const std::vector<float> sound{1, -2, 3}, lost(3), turned{-1, 2, -3};
-  for (const char* type : {"f32", "bf16", "f16"}) {
-    DeviceCheckOptions o{.first = checked_device("reference"),
-                         .second = checked_device("reference")};
-    o.first.precision = value_of<DType>(type);
-    DeviceCheck check = check_devices(sections(kNetworks[1].cfg), o);
-    EXPECT_TRUE(check.passes()) << type;
-    for (const auto& bad : {lost, turned}) {
-      LayerCheck spoilt = check.layers.front();
-      spoilt.gradient = difference(bad, sound);
-      EXPECT_FALSE(check.passes(spoilt)) << type;
-    }
-  }
-}
-
-TEST(DeviceCheckTest, ComparesTwoThingsThatDiffer) {
-  const DeviceCheckOptions o{.second = checked_device("reference")};
-  DeviceCheck same = check_devices(sections(kNetworks[0].cfg), o);
-  EXPECT_TRUE(same.passes());
-  same.inference_tolerance = 0;
-  EXPECT_FALSE(same.passes()) << "plain loops and oneDNN agree to the last bit";
-}
-
-TEST(DeviceName, IsReadAndRefused) {
-  EXPECT_EQ(device_of("cpu"), Device{});
-  EXPECT_EQ(device_of("cuda"), (Device{.type = DeviceType::cuda}));
-  EXPECT_EQ(device_of("cuda:3"), (Device{.type = DeviceType::cuda, .index = 3}));
-  for (const char* word : {"", "gpu", "cuda:", "cuda:x", "cuda:-1", "cuda:1x"})
-    EXPECT_THROW(device_of(word), Error) << word;
 }
 
 }  // namespace

@@ -187,7 +187,12 @@ TEST_F(GainTest, SaysWhatIsWrongWithAFolder) {
   const auto said = [&](const fs::path& folder, const std::string& baseline = "") {
     return error_of([&] { read_gain_study({good, folder}, baseline); });
   };
-  EXPECT_TRUE(holds(said(folder_ / "none"), "none/results.json"));
+  fs::create_directory(folder_ / "other");
+  for (const char* none : {"none", "other"})
+    EXPECT_EQ(said(folder_ / none),
+              (folder_ / none).string() +
+                  ": no comparison or sweep: it has no results.json; detector compare and detector "
+                  "sweep make such folders");
   file("text/results.json", "text");
   EXPECT_TRUE(holds(said(folder_ / "text"), "not a results.json of a comparison"));
   file("other/results.json", R"({"variants":[{"name":3}]})");

@@ -107,6 +107,11 @@ TEST(DeviceMemory, APartOfNothingIsNotInTheLine) {
   EXPECT_EQ(to_string(r),
             "memory of cuda:1, MiB: parameters 3.0, upload buffers 0.5, others 0.5; 4.0 in all, "
             "1.0 free");
+  r.network.parameters = 1234, r.inputs = 99 << 10, r.in_use.used = 1234 + (99 << 10);
+  EXPECT_EQ(
+      to_string(r),
+      "memory of cuda:1, MiB: parameters 0.0012, upload buffers 0.097, others 0; 0.098 in all, "
+      "1.0 free");
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "nn/memory_plan.h"
 #include "nn/net_settings.h"
 #include "nn/schedule.h"
+#include "tests/temporary_folder.h"
 
 namespace darknet {
 namespace {
@@ -44,6 +45,19 @@ NetSettings net_of(const std::string& keys) {
   std::istringstream in("[net]\n" + keys);
   auto cfg = parse_cfg(in, "net.cfg");
   return read_net(cfg[0]);
+}
+
+TEST(NetSettings, ABatchThatDevicesCannotShareIsReportedWhereItWasSet) {
+  std::istringstream in("[net]\nbatch=8\nsubdivisions=2\n");
+  auto cfg = parse_cfg(in, "net.cfg");
+  EXPECT_EQ(images_of_part(read_net(cfg[0]), 2, cfg[0]), 2);
+  const std::string set = "net.0.batch=6";
+  apply_overrides(cfg, {&set, 1});
+  const NetSettings net = read_net(cfg[0]);
+  EXPECT_EQ(images_of_part(net, 3, cfg[0]), 1);
+  EXPECT_EQ(testing_files::error_of([&] { images_of_part(net, 2, cfg[0]); }),
+            "-set net.0.batch=6: [net] batch: batch=6, but 2 devices with subdivisions=2 need a "
+            "multiple of 4");
 }
 
 TEST(Schedule, BurnInThenStepsAsDarknet) {

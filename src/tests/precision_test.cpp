@@ -74,6 +74,21 @@ TEST(HalfTypes, RoundToTheNearestAndHalfwayToEven) {
   expect_nearest_even<F16>(0x7BFF);
 }
 
+template <class T>
+void expect_pairs_in_order() {
+  const float values[] = {0, -0.f, 1, -1.003f, 3e-6f, 70000, INFINITY};
+  for (const float first : values)
+    for (const float second : values) {
+      const T both[] = {half_of<T>(first), half_of<T>(second)};
+      ASSERT_EQ(T::pair(first, second), std::bit_cast<std::uint32_t>(both)) << first;
+    }
+}
+
+TEST(HalfTypes, TwoLieInAWordAsInMemory) {
+  expect_pairs_in_order<F16>();
+  expect_pairs_in_order<BF16>();
+}
+
 TEST(HalfTypes, WhatIsTooLargeBecomesInfinity) {
   EXPECT_EQ(half_of<F16>(65519.996f).bits, 0x7BFF);
   EXPECT_EQ(half_of<F16>(65520).bits, 0x7C00);

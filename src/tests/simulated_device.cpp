@@ -258,7 +258,7 @@ class SimulatedStreams final : public Streams {
 // The CPU's plan; what was asked of it may be done when this one is gone.
 class SimulatedConv final : public ConvPlan {
  public:
-  explicit SimulatedConv(std::unique_ptr<ConvPlan> plan) : plan_(std::move(plan)) {}
+  explicit SimulatedConv(std::shared_ptr<ConvPlan> plan) : plan_(std::move(plan)) {}
   Epilogue fused() const override { return plan_->fused(); }
   std::int64_t workspace() const override { return plan_->workspace(); }
   std::int64_t packed_weights() const override { return plan_->packed_weights(); }
@@ -288,7 +288,7 @@ class SimulatedConv final : public ConvPlan {
 
 class SimulatedGemm final : public GemmPlan {
  public:
-  explicit SimulatedGemm(std::unique_ptr<GemmPlan> plan) : plan_(std::move(plan)) {}
+  explicit SimulatedGemm(std::shared_ptr<GemmPlan> plan) : plan_(std::move(plan)) {}
   std::int64_t workspace() const override { return plan_->workspace(); }
   void run(const Stream& s, const float* a, const float* b, float* c, void* w) override {
     launch_elsewhere(s, [=, plan = plan_] { plan->run({}, a, b, c, w); });
@@ -300,13 +300,13 @@ class SimulatedGemm final : public GemmPlan {
 
 class SimulatedOps final : public Ops {
  public:
-  std::unique_ptr<ConvPlan> conv(const ConvSpec& s, const Epilogue& e,
+  std::shared_ptr<ConvPlan> conv(const ConvSpec& s, const Epilogue& e,
                                  const PlanOptions& o) override {
     Ops& plans = o.precision == DType::f32 ? ops(DeviceType::cpu) : reference_ops();
     return std::make_unique<SimulatedConv>(plans.conv(s, e, o));
   }
-  std::unique_ptr<PoolPlan> pool(const PoolSpec&, const PlanOptions&) override { return nullptr; }
-  std::unique_ptr<GemmPlan> gemm(const GemmSpec& s) override {
+  std::shared_ptr<PoolPlan> pool(const PoolSpec&, const PlanOptions&) override { return nullptr; }
+  std::shared_ptr<GemmPlan> gemm(const GemmSpec& s) override {
     return std::make_unique<SimulatedGemm>(ops(DeviceType::cpu).gemm(s));
   }
   std::string accept_precision(DType, const Device&) const override { return ""; }

@@ -180,6 +180,23 @@ TEST_F(TuningCliTest, WhatALossKeepsBeginsWithZeroWhereTheStateHasNone) {
   }
 }
 
+TEST_F(TuningCliTest, ChoicesThatCannotBeTakenAreOneWarning) {
+  put_others("t.tuning");
+  const std::regex word("\"algorithm\":\"[^\"]*\"");
+  work_.put("t.tuning", std::regex_replace(work_.get("t.tuning"), word, "\"algorithm\":\"1 fma\""));
+  const CommandResult ran = train_to(2, "a", {"-tuning", "t.tuning"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.all();
+  const auto choices = read_tunings(work_.path("t.tuning")).at(0).size();
+  const std::string warning =
+      cat(choices,
+          " choices of the tuning file cannot be taken, and the heuristic's are; bench -tune "
+          "measures anew; the first: layer 0 [convolutional] (x.cfg:");
+  const std::size_t at = ran.all().find(warning);
+  ASSERT_NE(at, std::string::npos) << ran.all();
+  EXPECT_TRUE(said(ran, ", forward: '1 fma', takes '")) << ran.all();
+  EXPECT_EQ(ran.all().find("fma", ran.all().find("1 fma") + 5), std::string::npos) << ran.all();
+}
+
 TEST_F(TuningCliTest, TheBenchMeasuresAndTheCommandsUseIt) {
   CommandResult ran = work_.darknet({"bench", "x.cfg", "-train", "-tune", "t.tuning"});
   EXPECT_EQ(ran.exit_code, 0) << ran.all();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <fstream>
+#include <functional>
 #include <memory>
 
 #include "core/index.h"
@@ -15,8 +16,10 @@ namespace {
 
 // Iterations before any is counted: done as they stand, recorded, replayed for the first time.
 constexpr int kWarmUp = 3;
-constexpr std::int64_t kMinPeak = 2048, kMaxPeak = 16384;  // rows of the matrix product
-constexpr double kPeakSeconds = 2e-3;                      // that it is to take at least
+// Rows of the matrix product: as many as make it take kPeakSeconds at least, but not so many that a
+// slow device needs more than kMaxPeakSeconds for one.
+constexpr std::int64_t kFirstPeak = 512, kMinPeak = 2048, kMaxPeak = 16384;
+constexpr double kPeakSeconds = 2e-3, kMaxPeakSeconds = 1;
 constexpr int kPeakRuns = 8;
 constexpr double kHeadStart = .03;  // seconds of other work before layers are timed on a device
 
@@ -40,7 +43,8 @@ std::unique_ptr<Event> event_on(const Stream& s) { return streams(s.device.type)
 // A matrix product that is large enough for the device.
 class MatrixProduct {
  public:
-  MatrixProduct(const Stream& stream, bool exact);
+  // `stop`: as of BenchOptions.
+  MatrixProduct(const Stream& stream, bool exact, const std::function<bool()>& stop);
   void run() { gemm_->run(stream_, a_.data(), b_.data(), c_.data(), workspace_.data()); }
   double seconds() const { return seconds_; }
   std::int64_t size() const { return size_; }
@@ -51,21 +55,23 @@ class MatrixProduct {
 
  private:
   void make(bool exact);
-  double best();
+  double measure(const std::function<bool()>& stop);
 
   const Stream& stream_;
-  std::int64_t size_ = kMinPeak;
+  std::int64_t size_ = kFirstPeak;
   Tensor a_, b_, c_;
-  std::unique_ptr<GemmPlan> gemm_;
+  std::shared_ptr<GemmPlan> gemm_;
   Buffer workspace_;
   double seconds_ = 0;
 };
 
-MatrixProduct::MatrixProduct(const Stream& stream, bool exact) : stream_(stream) {
+MatrixProduct::MatrixProduct(const Stream& stream, bool exact, const std::function<bool()>& stop)
+    : stream_(stream) {
   for (;; size_ *= 2) {
     make(exact);
-    seconds_ = best();
-    if (seconds_ >= kPeakSeconds || size_ >= kMaxPeak) return;
+    const double waited = measure(stop);
+    if (seconds_ >= kPeakSeconds && size_ >= kMinPeak) return;
+    if (8 * waited > kMaxPeakSeconds || size_ >= kMaxPeak || (stop && stop())) return;
   }
 }
 
@@ -79,18 +85,22 @@ void MatrixProduct::make(bool exact) {
   workspace_ = Buffer(stream_.device, std::max<std::int64_t>(1, gemm_->workspace()));
 }
 
-// Of several: what the machine can do, not what it did next to others.
-double MatrixProduct::best() {
+// The best of several: what the machine can do, not what it did next to others. How long the host
+// waited for one is the result.
+double MatrixProduct::measure(const std::function<bool()>& stop) {
   const auto begin = event_on(stream_), end = event_on(stream_);
-  double best = 1e30;
-  for (int i = 0; i < kPeakRuns; ++i) {
+  double waited = 1e30;
+  seconds_ = 1e30;
+  for (int i = 0; i < kPeakRuns && !(i > 0 && stop && stop()); ++i) {
+    const auto asked = Clock::now();
     begin->record(stream_);
     run();
     end->record(stream_);
     end->wait();
-    best = std::min(best, end->seconds_since(*begin));
+    waited = std::min(waited, seconds_since(asked));
+    seconds_ = std::min(seconds_, end->seconds_since(*begin));
   }
-  return best;
+  return waited;
 }
 
 std::string arithmetic_of(const BenchOptions& o) {
@@ -147,6 +157,9 @@ class Bench {
   std::int64_t phases() { return work_->images() / net().input_shape().n; }
   void warm_up();
   void make_reference();
+  void make_product() {
+    product_ = std::make_unique<MatrixProduct>(net().stream(), options_.exact, options_.stop);
+  }
   void measure();
   void plain();
   void observed();
@@ -236,7 +249,7 @@ void Bench::measure() {
   }
   memory(options_.device.type).synchronize(net().stream());
   if (in_turns) return;
-  product_ = std::make_unique<MatrixProduct>(net().stream(), options_.exact);
+  make_product();
   for (std::int64_t i = 0; i < options_.iterations && !stopped(); ++i) observed();
 }
 
@@ -305,7 +318,7 @@ BenchReport Bench::report() {
   for (const LayerBench& b : r.layers)
     if (b.head) r.heads += b.forward + b.backward;
   if (options_.device.type != DeviceType::cpu) r.idle = idle(r);
-  if (!product_) product_ = std::make_unique<MatrixProduct>(net().stream(), options_.exact);
+  if (!product_) make_product();
   r.peak_flops = product_->flops(), r.peak_size = product_->size();
   r.peak_arithmetic = arithmetic_of(options_);
   if (planned_)

@@ -27,7 +27,7 @@ struct BenchOptions {
   std::int64_t iterations = 20;
   int threads = 0;               // of the loader; 0: chosen
   std::filesystem::path tuning;  // algorithms; "": heuristics
-  std::function<bool()> stop;    // asked between iterations; once it says yes, none follows
+  std::function<bool()> stop;    // asked between measurements; once it says yes, none follows
 };
 
 // Of several iterations, seconds.

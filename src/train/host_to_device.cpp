@@ -87,7 +87,7 @@ std::vector<HostToDevice::Item> HostToDevice::pixels(const StepInput& input,
       continue;
     }
     for (const PlacedTile& p : input.tiles[to_size(image)])
-      items.push_back({p.image->image.pixels.data(), p.image->image.pixels.size()});
+      items.push_back({p.image->image.pixels.data(), p.image->image.pixels.size(), true});
   }
   return items;
 }
@@ -120,23 +120,14 @@ void HostToDevice::enqueue(StagingBuffer& p, std::span<const Item> items) {
   p.copied->make_wait(net_.stream());
 }
 
-// `at`: where the items lie on the device; null: they are read where they are.
-std::vector<WarpArguments> HostToDevice::warps(const StepInput& input, std::int64_t first,
-                                               std::span<const Item> items, const char* at) const {
-  const std::vector<std::size_t> offsets = offsets_of(items);
+// From where the tiles lie in host memory.
+std::vector<WarpArguments> HostToDevice::warps(const StepInput& input, std::int64_t first) const {
   std::vector<WarpArguments> all;
-  std::size_t k = 0;
   for (std::int64_t i = 0; i < net_.input_shape().n; ++i) {
+    if (!has_tiles(input, first + i)) continue;
     const View<float> to = net_.input().images(i, 1).as<>();
-    if (!has_tiles(input, first + i)) {
-      ++k;
-      continue;
-    }
-    for (const PlacedTile& p : input.tiles[to_size(first + i)]) {
-      const void* const pixels = at ? at + offsets[k] : items[k].data;
-      all.push_back(warp_of(static_cast<const std::uint8_t*>(pixels), *p.image, p.placement, to));
-      ++k;
-    }
+    for (const PlacedTile& p : input.tiles[to_size(first + i)])
+      all.push_back(warp_of(p.image->image.pixels.data(), *p.image, p.placement, to));
   }
   return all;
 }
@@ -167,9 +158,7 @@ std::int64_t HostToDevice::send(const StepInput& input, std::int64_t first,
   const bool in_place = direct() && all_whole(input, first, in.n);
   in_place_ = in_place ? input.pixels.data() + first * in.features() : nullptr;
   const std::vector<Item> images = in_place ? std::vector<Item>{} : pixels(input, first);
-  // The tiles' list names where the images will lie, so these come first and it is filled in later.
-  std::vector<WarpArguments> tiles =
-      in_place ? std::vector<WarpArguments>{} : warps(input, first, images, nullptr);
+  std::vector<WarpArguments> tiles = in_place ? std::vector<WarpArguments>{} : warps(input, first);
   const std::vector<ArrayRow> rows = rows_of(sizes_of(std::span<const WarpArguments>(tiles)));
   std::vector<Item> items{{&params, sizeof params},
                           {truths.truths.data(), truths.truths.size() * sizeof(Truth)},
@@ -186,7 +175,11 @@ std::int64_t HostToDevice::send(const StepInput& input, std::int64_t first,
   prepare(staging, offsets.back());
   const char* const at = static_cast<const char*>(staging.there.data());
   const char* const images_at = direct() ? nullptr : at + offsets[few + 2];
-  if (!direct()) std::ranges::copy(warps(input, first, images, images_at), tiles.begin());
+  // The list goes up with the tiles, so that it names where they will lie.
+  std::size_t tile = 0;
+  for (std::size_t i = 0; i < items.size(); ++i)
+    if (items[i].tile)
+      tiles[tile++].pixels = reinterpret_cast<const std::uint8_t*>(at + offsets[i]);
   enqueue(staging, items);
   for (std::size_t i = 0; i < few; ++i)
     memory(stream.device.type).copy(stream, to[i], at + offsets[i], items[i].bytes);

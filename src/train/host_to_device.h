@@ -44,6 +44,7 @@ class HostToDevice {
   struct Item {
     const void* data = nullptr;
     std::size_t bytes = 0;
+    bool tile = false;  // of an image that is put together on the device
   };
   struct StagingBuffer {
     PinnedBuffer packed;
@@ -56,8 +57,7 @@ class HostToDevice {
   void reserve(StagingBuffer&, std::int64_t bytes);
   void prepare(StagingBuffer&, std::size_t bytes);
   void enqueue(StagingBuffer&, std::span<const Item>);
-  std::vector<WarpArguments> warps(const StepInput&, std::int64_t first, std::span<const Item>,
-                                   const char* at) const;
+  std::vector<WarpArguments> warps(const StepInput&, std::int64_t first) const;
   void copy_whole_images(const StepInput&, std::int64_t first, std::span<const Item>,
                          const char* at);
 

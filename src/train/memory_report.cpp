@@ -1,6 +1,7 @@
 #include "train/memory_report.h"
 
 namespace darknet {
+
 std::optional<MemoryReport> memory_report(const Network& net) {
   const Device& device = net.options().device;
   const std::optional<MemoryInUse> in_use = memory_in_use(device);

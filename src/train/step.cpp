@@ -13,7 +13,6 @@
 #include "kernels/objectness.h"
 #include "kernels/update.h"
 #include "nn/freezing.h"
-#include "nn/replay.h"
 #include "nn/running_values.h"
 
 namespace darknet {
@@ -98,8 +97,6 @@ struct TrainingStep::DeviceState {
   Buffer report;  // as on the device
   std::array<Report, kMaxInFlight> reports;
   Report* now = nullptr;
-  GraphCache updates;           // with and without the average of the weights
-  std::int64_t updates_of = 0;  // Network::reshapes() when they were recorded
 
   StepState* state() const { return static_cast<StepState*>(report.data()); }
   HeadTelemetry* sums(std::size_t head) const {
@@ -216,10 +213,8 @@ std::int64_t TrainingStep::run_micro_batch(DeviceState& device, const StepInput&
 
 // The update, and what is reported of the step.
 void TrainingStep::end(DeviceState& device, std::int64_t batch, bool average) {
-  if (std::exchange(device.updates_of, device.net.reshapes()) != device.net.reshapes())
-    device.updates.forget();
   const DeviceGuard guard(device.device());
-  device.updates.run(device.net.stream(), pass(device, 0), average ? 1 : 0, [&] {
+  device.net.update(pass(device, 0), average ? 1 : 0, [&] {
     device.optimizer.step(device.state(), batch, average);
     for (const HeadAt& at : device.heads) at.head->end_step(device.net.stream(), device.state());
     device.net.parameters_changed();

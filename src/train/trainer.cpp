@@ -26,6 +26,7 @@
 #include "train/memory_report.h"
 #include "train/numerics_config.h"
 #include "train/objectness_start.h"
+#include "train/other_device.h"
 #include "train/progress.h"
 #include "train/run_length.h"
 #include "train/step.h"
@@ -50,12 +51,6 @@ class Trainer {
   TrainingOutcome run();
 
  private:
-  struct OtherDevice {
-    OtherDevice(const std::vector<Section>& cfg, const NetworkOptions& options)
-        : net(cfg, options), optimizer(net, net.settings()) {}
-    Network net;
-    Optimizer optimizer;
-  };
   void read_labels();
   void make_evaluator(LabelledImages valid);
   void start();
@@ -103,6 +98,7 @@ class Trainer {
   std::vector<StartReport> starts_;     // of a fresh start
   std::optional<Evaluator> evaluator_;  // with -map
   std::vector<std::unique_ptr<OtherDevice>> others_;
+  std::vector<Replica> replicas_;  // net_, then others_
   std::unique_ptr<TrainingStep> step_;
   std::optional<Batches> batches_;
   std::optional<Loader> loader_;
@@ -313,40 +309,33 @@ bool Trainer::averaging() const {
 
 // Every device starts with what the first one has.
 void Trainer::make_replicas() {
-  std::vector<Replica> replicas{{&net_, &optimizer_}};
+  replicas_ = {{&net_, &optimizer_}};
   const log::WithoutWarnings quiet;  // the first network gave those of the cfg
   for (const Device& device : options_.others) {
     NetworkOptions options = training_network(options_);
     options.device = device;
     options.tuning = net_.algorithms();
-    others_.push_back(std::make_unique<OtherDevice>(cfg_, options));
-    replicas.push_back({&others_.back()->net, &others_.back()->optimizer});
-    copy_training(replicas.front(), replicas.back());
-    for (std::size_t h = 0; h < net_.heads().size(); ++h)
-      replicas.back().net->heads()[h].head->set_objectness_factor(
-          net_.heads()[h].head->objectness_factor());
+    others_.push_back(std::make_unique<OtherDevice>(cfg_, options, replicas_.front()));
+    replicas_.push_back(others_.back()->replica());
   }
-  step_ = std::make_unique<TrainingStep>(replicas, state_.seed);
+  step_ = std::make_unique<TrainingStep>(replicas_, state_.seed);
   if (state_.loss_scale.scale > 0) step_->set_loss_scale(state_.loss_scale);
   if (state_.positives_average > 0) step_->set_positives_average(state_.positives_average);
 }
 
 void Trainer::log_memory() {
-  if (auto first = memory_report(net_, optimizer_, *step_, 0)) {
-    if (evaluator_) first->evaluation = evaluator_->bytes();
-    log::info(to_string(*first));
+  for (std::size_t i = 0; i < replicas_.size(); ++i) {
+    auto report = memory_report(*replicas_[i].net, *replicas_[i].optimizer, *step_, i);
+    if (!report) continue;
+    if (i == 0 && evaluator_) report->evaluation = evaluator_->bytes();
+    log::info(to_string(*report));
   }
-  for (std::size_t i = 0; i < others_.size(); ++i)
-    if (const auto other = memory_report(others_[i]->net, others_[i]->optimizer, *step_, i + 1))
-      log::info(to_string(*other));
 }
 
 void Trainer::begin_step(const Batch& batch) {
   const Shape now = net_.input_shape();
-  if (now.h != batch.size.height || now.w != batch.size.width) {
-    net_.resize(now.n, batch.size.height, batch.size.width);
-    for (const auto& other : others_) other->net.resize(now.n, batch.size.height, batch.size.width);
-  }
+  if (now.h != batch.size.height || now.w != batch.size.width)
+    for (const Replica& r : replicas_) r.net->resize(now.n, batch.size.height, batch.size.width);
   const std::int64_t iteration = asked() + 1;
   step_->begin({batch.pixels, batch.truths, batch.tiles},
                {.iteration = iteration,

@@ -44,7 +44,7 @@ class Noise {
 struct Candidate {
   std::string algorithm;
   std::unique_ptr<Tuning> forced;  // the plan refers to it
-  std::unique_ptr<ConvPlan> plan;
+  std::shared_ptr<ConvPlan> plan;
   double calls = 1;  // between two events
   std::vector<double> seconds;
 };

@@ -1,0 +1,89 @@
+// Networks that tests run on several devices, and what they need for it. The CUDA devices are real
+// ones in a CUDA build on a machine that has them, simulated ones (simulated_device.cpp) in a build
+// without CUDA.
+#pragma once
+#include <cmath>
+#include <cstdint>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "cfg/parse.h"
+#include "core/index.h"
+#include "core/rng.h"
+#include "train/device_check.h"
+
+namespace darknet::testing_devices {
+
+struct Sample {
+  const char *name, *cfg;
+};
+
+// Together they have every section type.
+inline const Sample kNetworks[] = {
+    {"yolo",
+     "[net]\nbatch=4\nsubdivisions=2\nwidth=64\nheight=64\nmomentum=.9\ndecay=.0005\n"
+     "[convolutional]\nbatch_normalize=1\nfilters=8\nsize=3\nstride=2\npad=1\nactivation=leaky\n"
+     "[convolutional]\nbatch_normalize=1\nfilters=8\nsize=3\npad=1\nactivation=mish\nclip=.01\n"
+     "[shortcut]\nfrom=-2\nactivation=leaky\n"
+     "[maxpool]\nsize=2\nstride=2\n"
+     "[maxpool]\nsize=2\nstride=1\n"
+     "[route]\nlayers=-1,-2\n"
+     "[dropout]\nprobability=.2\n"
+     "[convolutional]\nbatch_normalize=1\nfilters=16\nsize=3\nstride=2\npad=1\nactivation=swish\n"
+     "[avgpool]\n"
+     "[scale_channels]\nfrom=-2\n"
+     "[local_avgpool]\nsize=3\nstride=1\n"
+     "[upsample]\nstride=2\n"
+     "[reorg]\nstride=2\n"
+     "[reorg3d]\nstride=2\n"
+     "[activation]\nactivation=logistic\n"
+     "[convolutional]\nfilters=14\nsize=1\npad=1\nactivation=linear\n"
+     "[yolo]\nmask=0,1\nanchors=5,7,13,9,30,25\nnum=3\nclasses=2\nobj_loss=focal\niou_loss=ciou\n"
+     "ignore_thresh=.5\nobj_norm=positives\n"},
+    {"region",
+     "[net]\nbatch=2\nwidth=64\nheight=64\nadam=1\nema_alpha=.9\n"
+     "[convolutional]\nbatch_normalize=1\nfilters=8\nsize=3\nstride=2\npad=1\nactivation=leaky\n"
+     "[convolutional]\nfilters=8\nsize=1\nactivation=logistic\n"
+     "[sam]\nfrom=-2\n"
+     "[batchnorm]\n"
+     "[convolutional]\nbatch_normalize=1\nfilters=12\nsize=3\nstride=2\npad=1\ngroups=4\n"
+     "activation=relu\n"
+     "[convolutional]\nfilters=14\nsize=1\nactivation=linear\n"
+     "[region]\nanchors=1,1,3,2\nnum=2\nclasses=2\nsoftmax=1\nbias_match=1\nobj_loss=focal\n"},
+};
+
+// Trained by targets, not by truths.
+inline const char* const kClassifier =
+    "[net]\nbatch=3\nwidth=16\nheight=16\n"
+    "[convolutional]\nbatch_normalize=1\nfilters=6\nsize=3\nstride=2\npad=1\nactivation=tanh\n"
+    "[maxpool]\nsize=3\nstride=2\n"
+    "[connected]\noutput=12\nbatch_normalize=1\nactivation=leaky\n"
+    "[connected]\noutput=5\nactivation=linear\n"
+    "[softmax]\n"
+    "[cost]\ntype=sse\n";
+
+inline std::vector<Section> sections(const std::string& cfg) {
+  std::istringstream in(cfg);
+  return parse_cfg(in, "net.cfg");
+}
+
+inline std::vector<float> noise(std::int64_t n, std::uint64_t stream) {
+  std::vector<float> v(to_size(n));
+  for (std::size_t i = 0; i < v.size(); ++i) v[i] = random_uniform(11, stream, i);
+  return v;
+}
+
+inline double worst_difference(const std::vector<float>& a, const std::vector<float>& b) {
+  const double relative = difference(a, b).relative;  // to the largest magnitude
+  return std::isnan(relative) ? INFINITY : relative;
+}
+
+inline std::vector<Device> cuda_devices() {
+  std::vector<Device> devices;
+  for (int i = 0; i < device_count(DeviceType::cuda); ++i)
+    devices.push_back({.type = DeviceType::cuda, .index = i});
+  return devices;
+}
+
+}  // namespace darknet::testing_devices

@@ -1,0 +1,103 @@
+// Images that a network's device puts together from parts that the loader left as they are.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "dataset/loader.h"
+#include "image/codec.h"
+#include "tests/device_networks.h"
+#include "tests/image_samples.h"
+#include "tests/temporary_folder.h"
+#include "train/step.h"
+
+namespace darknet {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace testing_devices;
+
+constexpr std::int64_t kSide = 64;  // of the network's input
+
+// What a network's input holds after the loader's parts were put together on its device.
+std::vector<float> input_made_of(const Batch& batch, const Device& device) {
+  if (device.type == DeviceType::cpu &&
+      std::ranges::all_of(batch.tiles, &std::vector<PlacedTile>::empty))
+    return batch.pixels;  // read where they are
+  Network net(sections(kNetworks[1].cfg), {.device = device, .mode = Mode::training});
+  Optimizer optimizer(net, net.settings());
+  net.initialise();
+  net.parameters_changed();
+  net.resize(2, batch.size.height, batch.size.width);
+  TrainingStep step(net, optimizer, 1);
+  const std::int64_t upload_buffers = step.memory_use(0).inputs;
+  const std::vector<std::vector<Truth>> none(2);
+  step.run({batch.pixels, none, batch.tiles}, {.iteration = 1, .learning_rate = 0}, 0, false);
+  if (device.type != DeviceType::cpu) {
+    EXPECT_EQ(step.memory_use(0).inputs, upload_buffers) << "they grew";
+  }
+  const TensorView in = net.input();
+  std::vector<float> host(to_size(in.shape.size()));
+  memory(device.type).copy_out(net.stream(), host.data(), in.data, host.size() * sizeof(float));
+  memory(device.type).synchronize(net.stream());
+  return host;
+}
+
+class TilesTest : public testing_files::InFolder {
+ protected:
+  fs::path image(const std::string& name, std::int64_t width, std::int64_t height) const {
+    return file(name, encode(testing_images::noise(width, height, 3), ".png"));
+  }
+  struct Count {
+    int handed_on = 0, placed = 0;
+  };
+  // Batches that a device puts together against those of the loader.
+  static Count compare(const std::vector<fs::path>& images, bool mosaic);
+};
+
+TilesTest::Count TilesTest::compare(const std::vector<fs::path>& images, bool mosaic) {
+  BatchSettings settings{.images = ImagePaths(images),
+                         .batch = 2,
+                         .size =
+                             [](std::int64_t) {
+                               return InputSize{kSide, kSide};
+                             },
+                         .augmentation = Augmentation{.image = {.saturation = 1.5f,
+                                                                .exposure = 1.5f,
+                                                                .hue = .1f,
+                                                                .flip = true,
+                                                                .mosaic = mosaic},
+                                                      .head = {.jitter = .2f}},
+                         .seed = 5};
+  for (std::size_t i = 0; i < images.size(); ++i) settings.truths.push_back({});
+  const Batches placing(settings);
+  settings.tiles = true;
+  const Batches forwarding(settings);
+  std::vector<Device> devices = cuda_devices();
+  devices.emplace_back();
+  Count count;
+  for (int k = 0; k < 6; ++k) {
+    const Batch expected = placing.make(k), got = forwarding.make(k);
+    for (const auto& tiles : got.tiles) ++(tiles.empty() ? count.placed : count.handed_on);
+    for (const Device& device : devices)
+      EXPECT_LT(worst_difference(input_made_of(got, device), expected.pixels), 1e-4)
+          << to_string(device) << ", batch " << k;
+  }
+  return count;
+}
+
+TEST_F(TilesTest, ImagesPlacedOnADeviceAreThoseOfTheLoader) {
+  const Count count = compare({image("small.png", 30, 20), image("large.png", 400, 300)}, true);
+  EXPECT_GT(count.handed_on, 2);
+  EXPECT_GT(count.placed, 2);  // images with more bytes than the input has as floats
+}
+
+// As many bytes as the tiles of an image may have: its floats are kSide * kSide * 3 * 4.
+TEST_F(TilesTest, FitIntoTheUploadBuffersThatWereTakenBefore) {
+  constexpr std::int64_t kHalf = 2 * kSide, kQuarter = kSide;
+  EXPECT_EQ(compare({image("one.png", kHalf - 1, kHalf + 1)}, false).placed, 0);
+  EXPECT_GT(compare({image("four.png", kQuarter - 1, kQuarter + 1)}, true).handed_on, 2);
+}
+
+}  // namespace
+}  // namespace darknet
