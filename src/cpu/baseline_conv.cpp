@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "core/index.h"
+#include "core/tuning.h"
 #include "cpu/conv_choice.h"
 #include "cpu/plans.h"
 #include "cpu/reorder.h"

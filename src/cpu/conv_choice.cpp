@@ -14,7 +14,7 @@ namespace {
 
 using dnnl::algorithm;
 
-using Way = ConvDirection;
+using Direction = ConvDirection;
 
 bool wide_vectors() { return dnnl::get_effective_cpu_isa() >= dnnl::cpu_isa::avx512_core; }
 
@@ -27,11 +27,11 @@ std::int64_t intensity(const ConvSpec& s) {
 // Zen 3 (AVX2) with the layers of yolov3-tiny: blocked backward-weights is up to twice as fast,
 // blocked forward 15-20 % where a layer computes enough to pay for moving its tensors;
 // backward-data and 1x1 kernels are as fast in NHWC. With AVX-512 NHWC is within 5 % everywhere.
-bool prefer_blocked(const ConvSpec& s, Way way) {
+bool prefer_blocked(const ConvSpec& s, Direction direction) {
   if (wide_vectors() || s.in.c / s.groups < 8 || s.filters / s.groups < 8) return false;
   const bool one = s.size_y * s.size_x == 1;
-  if (way == Way::backward_weights) return !one || intensity(s) < 200;
-  return way == Way::forward && !one && intensity(s) >= 300;
+  if (direction == Direction::backward_weights) return !one || intensity(s) < 200;
+  return direction == Direction::forward && !one && intensity(s) >= 300;
 }
 
 // Larger tiles round more and have larger filters: 6 x 6 is taken only where a tuning file says so.
@@ -96,10 +96,10 @@ struct ElementTypes {
 
 // Sums and biases are f32 throughout, and so are the gradients of weights, which others are added
 // to. A direction that reads the gradient of an f32 output reads it rounded, like its other factor.
-ElementTypes types_of(Way way, const PlanOptions& o) {
+ElementTypes types_of(Direction direction, const PlanOptions& o) {
   const DType p = o.precision;
-  if (way == Way::forward) return {p, p, o.output()};
-  return {p, way == Way::backward_weights ? DType::f32 : p, p};
+  if (direction == Direction::forward) return {p, p, o.output()};
+  return {p, direction == Direction::backward_weights ? DType::f32 : p, p};
 }
 
 ConvTensors tensors_of(const ConvSpec& s, Tag layout, const ElementTypes& types) {
@@ -121,30 +121,32 @@ constexpr Candidate kBlocked{"blocked", Tag::any};
 constexpr Candidate kPlanar{"planar", Tag::nchw};
 constexpr Candidate kAll[] = {kDirect, kBlocked, kPlanar};
 
-const ConvChoice* tuned(const ConvSpec& s, Way way, const PlanOptions& o) {
-  return o.tuning ? o.tuning->find(conv_use(way, s, o)) : nullptr;
+const ConvChoice* tuned(const ConvSpec& s, Direction direction, const PlanOptions& o) {
+  return o.tuning ? o.tuning->find(conv_use(direction, s, o)) : nullptr;
 }
 
 // The order in which they are tried; the first that is not the library's reference code wins.
-std::vector<Candidate> candidates(const ConvSpec& s, Way way, const PlanOptions& o, Choice choice) {
+std::vector<Candidate> candidates(const ConvSpec& s, Direction direction, const PlanOptions& o,
+                                  Choice choice) {
   if (choice == Choice::library) return {kBlocked};
   std::vector<Candidate> list;
-  if (const ConvChoice* const wanted = tuned(s, way, o))
+  if (const ConvChoice* const wanted = tuned(s, direction, o))
     for (const Candidate& c : kAll)
       if (wanted->algorithm == c.word) list.push_back(c);
-  const bool blocked = prefer_blocked(s, way);
+  const bool blocked = prefer_blocked(s, direction);
   for (const Candidate& c : {blocked ? kBlocked : kDirect, blocked ? kDirect : kBlocked, kPlanar})
     list.push_back(c);
   return list;
 }
 
 template <class Make>
-auto choose(const ConvSpec& s, Way way, const PlanOptions& o, Choice choice, Make make) {
+auto choose(const ConvSpec& s, Direction direction, const PlanOptions& o, Choice choice,
+            Make make) {
   using Pd = decltype(make(kDirect));
   std::optional<Chosen<Pd>> reference;
   std::string why = "no implementation";
-  const ConvChoice* const wanted = choice == Choice::planned ? tuned(s, way, o) : nullptr;
-  for (const Candidate& c : candidates(s, way, o, choice)) {
+  const ConvChoice* const wanted = choice == Choice::planned ? tuned(s, direction, o) : nullptr;
+  for (const Candidate& c : candidates(s, direction, o, choice)) {
     try {
       Chosen<Pd> chosen{make(c), c.word};
       chosen.tuned = wanted && wanted->milliseconds > 0 && wanted->algorithm == c.word;
@@ -154,7 +156,7 @@ auto choose(const ConvSpec& s, Way way, const PlanOptions& o, Choice choice, Mak
       why = e.what();
     }
   }
-  if (!reference) fail("oneDNN ", name_of(way), " convolution (", about(s), "): ", why);
+  if (!reference) fail("oneDNN ", name_of(direction), " convolution (", about(s), "): ", why);
   return *reference;
 }
 
@@ -185,11 +187,6 @@ dnnl::primitive_attr attributes(const Epilogue& fused) {
 
 }  // namespace
 
-const char* name_of(ConvDirection d) {
-  constexpr const char* kNames[] = {"forward", "backward data", "backward weights"};
-  return kNames[static_cast<int>(d)];
-}
-
 Geometry geometry_of(const ConvSpec& s) {
   const Dims pad{s.pad_y, s.pad_x};
   return {{s.stride_y, s.stride_x}, {s.dilation - 1, s.dilation - 1}, pad, pad};
@@ -209,7 +206,7 @@ std::string about(const ConvSpec& s) {
 
 Epilogue fused_epilogue(const ConvSpec& s, const Epilogue& wanted, const PlanOptions& o,
                         Choice choice) {
-  const bool winograd = choice == Choice::planned && choose_winograd(Way::forward, s, o);
+  const bool winograd = choice == Choice::planned && choose_winograd(Direction::forward, s, o);
   const bool known =
       winograd ? slope_of(wanted.activation).has_value() : eltwise(wanted.activation).has_value();
   return known ? wanted : Epilogue{.bias = wanted.bias};
@@ -217,9 +214,10 @@ Epilogue fused_epilogue(const ConvSpec& s, const Epilogue& wanted, const PlanOpt
 
 std::optional<float> slope_of(const Activation& a) { return std::visit(SlopeOf{}, a); }
 
-std::optional<WinogradChoice> choose_winograd(Way way, const ConvSpec& s, const PlanOptions& o) {
+std::optional<WinogradChoice> choose_winograd(Direction direction, const ConvSpec& s,
+                                              const PlanOptions& o) {
   if (!can_use_winograd(s, o)) return std::nullopt;
-  if (const ConvChoice* const wanted = tuned(s, way, o)) {
+  if (const ConvChoice* const wanted = tuned(s, direction, o)) {
     for (const int m : kWinogradTiles)
       if (WinogradChoice c{m, wanted->milliseconds > 0}; wanted->algorithm == c.word()) return c;
     for (const Candidate& c : kAll)
@@ -236,7 +234,7 @@ auto forward_maker(const ConvSpec& s, const Epilogue& fused, const PlanOptions& 
   return [s, fused, o](const Candidate& c) -> ForwardDesc {
     const auto kind = o.mode == Mode::training ? dnnl::prop_kind::forward_training
                                                : dnnl::prop_kind::forward_inference;
-    ConvTensors t = tensors_of(s, c.layout, types_of(Way::forward, o));
+    ConvTensors t = tensors_of(s, c.layout, types_of(Direction::forward, o));
     if (fused.bias) t.bias = Desc({s.filters}, data_type(DType::f32), Tag::a);
     return conv_forward(kind, algorithm::convolution_direct, t, geometry_of(s), attributes(fused));
   };
@@ -244,14 +242,14 @@ auto forward_maker(const ConvSpec& s, const Epilogue& fused, const PlanOptions& 
 
 auto data_maker(const ConvSpec& s, const PlanOptions& o, const ForwardDesc& hint) {
   return [s, o, hint](const Candidate& c) -> DataDesc {
-    const ConvTensors t = tensors_of(s, c.layout, types_of(Way::backward_data, o));
+    const ConvTensors t = tensors_of(s, c.layout, types_of(Direction::backward_data, o));
     return conv_backward_data(algorithm::convolution_direct, t, geometry_of(s), hint);
   };
 }
 
 auto weights_maker(const ConvSpec& s, const PlanOptions& o, const ForwardDesc& hint) {
   return [s, o, hint](const Candidate& c) -> WeightsDesc {
-    const ConvTensors t = tensors_of(s, c.layout, types_of(Way::backward_weights, o));
+    const ConvTensors t = tensors_of(s, c.layout, types_of(Direction::backward_weights, o));
     return conv_backward_weights(algorithm::convolution_direct, t, geometry_of(s), hint);
   };
 }
@@ -260,25 +258,25 @@ auto weights_maker(const ConvSpec& s, const PlanOptions& o, const ForwardDesc& h
 
 Chosen<ForwardDesc> choose_forward(const ConvSpec& s, const Epilogue& fused, const PlanOptions& o,
                                    Choice choice) {
-  return choose(s, Way::forward, o, choice, forward_maker(s, fused, o));
+  return choose(s, Direction::forward, o, choice, forward_maker(s, fused, o));
 }
 
 Chosen<DataDesc> choose_backward_data(const ConvSpec& s, const PlanOptions& o,
                                       const ForwardDesc& hint, Choice choice) {
-  return choose(s, Way::backward_data, o, choice, data_maker(s, o, hint));
+  return choose(s, Direction::backward_data, o, choice, data_maker(s, o, hint));
 }
 
 Chosen<WeightsDesc> choose_backward_weights(const ConvSpec& s, const PlanOptions& o,
                                             const ForwardDesc& hint, Choice choice) {
-  return choose(s, Way::backward_weights, o, choice, weights_maker(s, o, hint));
+  return choose(s, Direction::backward_weights, o, choice, weights_maker(s, o, hint));
 }
 
-std::vector<std::string> algorithms_of(ConvDirection direction, const ConvSpec& s,
+std::vector<std::string> algorithms_of(Direction direction, const ConvSpec& s,
                                        const Epilogue& wanted, const PlanOptions& o) {
   const Epilogue bias{.bias = wanted.bias};
-  if (direction == Way::forward) return available(s, o, forward_maker(s, bias, o));
+  if (direction == Direction::forward) return available(s, o, forward_maker(s, bias, o));
   const ForwardDesc hint = choose_forward(s, bias, o, Choice::planned).pd;
-  if (direction == Way::backward_data) return available(s, o, data_maker(s, o, hint));
+  if (direction == Direction::backward_data) return available(s, o, data_maker(s, o, hint));
   return available(s, o, weights_maker(s, o, hint));
 }
 

@@ -17,7 +17,6 @@ enum class Choice : std::uint8_t {
 };
 
 std::string about(const ConvSpec&);  // for messages
-const char* name_of(ConvDirection);
 Geometry geometry_of(const ConvSpec&);
 Desc user_weights(const ConvSpec&);  // OHWI, the layout of parameters in memory
 

@@ -4,6 +4,7 @@
 #include <type_traits>
 
 #include "core/index.h"
+#include "core/tuning.h"
 #include "cpu/conv_choice.h"
 #include "cpu/plans.h"
 #include "cpu/reorder.h"

@@ -5,7 +5,7 @@
 #include <array>
 #include <utility>
 
-// Their vectors have no size that the compiler knows, and make no arrays.
+// Vectors of SVE and RVV have no size at compile time: there are no arrays of them.
 #undef HWY_DISABLED_TARGETS
 #define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
 #undef HWY_TARGET_INCLUDE

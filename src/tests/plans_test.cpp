@@ -72,7 +72,7 @@ TEST(ConvPlan, WinogradErrsLittleAgainstDirectConvolution) {
   const Directions fast = all_directions(spec, false), exact = all_directions(spec, true);
   EXPECT_EQ(exact.description.find("wino"), std::string::npos) << exact.description;
   EXPECT_EQ(fast.description,
-            "forward winograd4, backward data winograd4, backward weights winograd4");
+            "forward winograd4, backward_data winograd4, backward_weights winograd4");
   const double out = relative_error(fast.out, exact.out), dx = relative_error(fast.dx, exact.dx),
                dw = relative_error(fast.dw, exact.dw);
   std::printf("  forward %.1e, data %.1e, weights %.1e\n", out, dx, dw);

@@ -114,7 +114,7 @@ TEST(Winograd, HasTheSameBitsWithAnyNumberOfThreadsAndInAnyOrder) {
   }
 }
 
-TEST(Winograd, KnowsWhatItCannotCompute) {
+TEST(Winograd, SaysWhatItCanCompute) {
   const Shape in{1, 8, 8, 16};
   EXPECT_TRUE(winograd_fits(spec(in, 16, 3, 1)));
   EXPECT_FALSE(winograd_fits(spec(in, 16, 3, 2)));        // stride
