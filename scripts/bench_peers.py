@@ -341,7 +341,42 @@ def choose_engines(options):
     options.engines = [OURS] + [name for name in wanted if there[name]]
 
 
+def check_outputs(options):
+    """Before hours are spent: the files can be written, and none that another program made is lost."""
+    for path, is_ours in (options.json, is_report), (options.markdown, is_table):
+        if path is None:
+            continue
+        if os.path.isfile(path) and os.path.getsize(path) > 0 and not is_ours(path):
+            raise BenchError(f"{path} exists, and is nothing that this script wrote; "
+                             "give another name or remove it")
+        folder = os.path.dirname(os.path.abspath(path))
+        if os.path.isdir(path) or not os.path.isdir(folder) or not os.access(folder, os.W_OK):
+            raise BenchError(f"{path} cannot be written: give a file in a folder that exists")
+
+
+def is_report(path):
+    try:
+        return bool(read_report(path))
+    except (BenchError, OSError):
+        return False
+
+
+def is_table(path):
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return "|---" in file.read(10000)
+
+
+def check_inputs(options):
+    for path, what in [(options.darknet, "the program: build it, or name it with --darknet"),
+                       *((cfg, "a .cfg file") for cfg in options.cfg),
+                       *((weights, "a .weights file") for weights in options.weights or [])]:
+        if not os.path.isfile(path):
+            raise BenchError(f"{path} does not exist; expected {what}")
+
+
 def measure(options):
+    check_inputs(options)
+    check_outputs(options)
     for package in ("numpy", "onnx"):  # networks are written with them
         try:
             importlib.import_module(package)

@@ -19,6 +19,14 @@ void add_bad_labels(const Command& command, BadLabels& bad) {
       .value_name("WHAT");
 }
 
+void add_max_bad(const Command& command, double& share) {
+  command
+      .option(
+          "-max_bad", [&share](double percent) { share = percent / 100; },
+          "per cent of the images that may be unreadable and are skipped (1)")
+      .number_in(0, 100);
+}
+
 const char* word_of(BadLabels bad) {
   switch (bad) {
     case BadLabels::clip:

@@ -1,4 +1,4 @@
-// The flag -bad_labels of every command that reads labels.
+// The flags of commands that read labels, or many images, of what to do with invalid ones.
 #pragma once
 #include "cli/command.h"
 #include "dataset/labels.h"
@@ -6,6 +6,8 @@
 namespace darknet::cli {
 
 void add_bad_labels(const Command&, BadLabels&);
+// -max_bad: the share of images that may be unreadable, .01 = 1 %.
+void add_max_bad(const Command&, double& share);
 const char* word_of(BadLabels);  // as the flag takes it
 
 }  // namespace darknet::cli

@@ -43,16 +43,13 @@ void print(const Options& o, const LoaderBenchReport& r) {
 }
 
 std::string json_of(const Options& o, const LoaderBenchReport& r) {
-  nlohmann::ordered_json out{{"data", o.data.string()},
-                             {"cfg", o.cfg.string()},
-                             {"set", o.overrides},
-                             {"library", image_library()},
-                             {"input", {r.size.height, r.size.width}},
-                             {"images", r.images},
-                             {"threads", r.threads},
-                             {"seconds", r.seconds},
-                             {"images_per_second", rate(r)},
-                             {"images_per_second_and_core", 1 / r.times.total()}};
+  nlohmann::ordered_json out{
+      {"data", o.data.string()},      {"cfg", o.cfg.string()},
+      {"set", o.overrides},           {"library", image_library()},
+      {"height", r.size.height},      {"width", r.size.width},
+      {"images", r.images},           {"interrupted", r.images < o.images},
+      {"threads", r.threads},         {"seconds", r.seconds},
+      {"images_per_second", rate(r)}, {"images_per_second_and_core", 1 / r.times.total()}};
   for (const auto& [name, seconds] : parts_of(r.times)) out["seconds_per_image"][name] = seconds;
   return out.dump(2) + "\n";
 }
@@ -64,6 +61,8 @@ int run(const Options& o) {
   options.stop = [&] { return interrupt.requested(); };
   const LoaderBenchReport r = bench_loader(options);
   if (r.images > 0) print(o, r);
+  if (interrupt.requested())
+    fmt::print("interrupted after {} of {}\n", plural(r.images, "image"), o.images);
   if (r.images > 0 && !o.json.empty()) {
     write_file_atomically(o.json, json_of(o, r));
     fmt::print("-> {}\n", printable(o.json.string()));
@@ -78,8 +77,8 @@ void add_bench_data(Program& program) {
       program.command("bench data", "how fast the images of a training are loaded");
   command.footer(
       "No network runs. Images are read from the train list, decoded and augmented as in a "
-      "training "
-      "on a CPU, and none is kept decoded. Times are of processors, per image and summed over "
+      "training on a CPU, and none is kept decoded. Times are of processors, per image and summed "
+      "over "
       "threads; labels are read before.");
   auto& o = command.options<Options>();
   data_argument(command, o.data).required();
@@ -89,6 +88,7 @@ void add_bench_data(Program& program) {
       .value_name("N")
       .show_default();
   add_threads(command, o.threads, "threads that read and augment images");
+  add_max_bad(command, o.max_bad);
   add_bad_labels(command, o.bad_labels);
   add_overrides(command, o.overrides);
   command.option("-json", o.json, "also write the figures to this file").value_name("FILE");

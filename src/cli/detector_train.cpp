@@ -49,11 +49,7 @@ void add_data(const Command& command, TrainerOptions& o) {
   command.option("-cache", o.cache_mb, "MB of decoded images kept in memory")
       .integer_in(0, 1 << 30)
       .show_default();
-  command
-      .option(
-          "-max_bad", [&o](double percent) { o.max_bad = percent / 100; },
-          "per cent of the images that may be unreadable and are skipped (1)")
-      .number_in(0, 100);
+  add_max_bad(command, o.max_bad);
   add_bad_labels(command, o.bad_labels);
 }
 

@@ -220,12 +220,20 @@ void Network::Impl::plan_size(KeptPlans& plans) {
   plan_arena();
   require_memory(where, options.device, input_shape, training(),
                  static_cast<double>(plan.bytes) + static_cast<double>(workspace_bytes));
-  if (gradients.bytes() == 0) {
-    set_frozen_iterations();
-    gradients = allocate_gradients(stream(), parameters(),
-                                   options.replicas > 1 ? MemoryAccess::peer : MemoryAccess::local);
+  try {
+    if (gradients.bytes() == 0) {
+      set_frozen_iterations();
+      const bool several = options.replicas > 1;
+      gradients = allocate_gradients(stream(), parameters(),
+                                     several ? MemoryAccess::peer : MemoryAccess::local);
+    }
+    reserve(workspace_bytes);
+  } catch (const DeviceOutOfMemory&) {  // other sizes may go
+    throw;
+  } catch (const Error& e) {
+    fail_at(where, "[net]: memory for an input of ", to_string(input_shape), ": ", e.what(), "; ",
+            how_to_need_less(options.device, training()));
   }
-  reserve(workspace_bytes);
 }
 
 // Makes what all sizes share as large as this one needs. Graphs hold its addresses.

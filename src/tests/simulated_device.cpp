@@ -261,7 +261,7 @@ class SimulatedConv final : public ConvPlan {
   explicit SimulatedConv(std::shared_ptr<ConvPlan> plan) : plan_(std::move(plan)) {}
   Epilogue fused() const override { return plan_->fused(); }
   std::int64_t workspace() const override { return plan_->workspace(); }
-  std::int64_t packed_weights() const override { return plan_->packed_weights(); }
+  std::int64_t packed_weights() const override { return 0; }  // on the device; the host has some
   std::string description() const override { return plan_->description(); }
   std::string algorithm(ConvDirection d) const override { return plan_->algorithm(d); }
   std::vector<std::string> algorithms(ConvDirection d) const override {

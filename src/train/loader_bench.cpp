@@ -71,7 +71,7 @@ LoaderBenchReport bench_loader(const LoaderBenchOptions& o) {
   LoaderBenchReport report{.size = settings.size(0),
                            .threads = o.threads > 0 ? o.threads : core_count()};
   const Batches batches(std::move(settings));
-  Loader loader(batches, {.threads = report.threads});
+  Loader loader(batches, {.threads = report.threads, .max_bad = o.max_bad});
   loader.next();
   const Moment begin(times, Clock::now());
   while (report.images < o.images && !(o.stop && o.stop()))

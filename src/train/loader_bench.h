@@ -15,6 +15,7 @@ namespace darknet {
 struct LoaderBenchOptions {
   std::filesystem::path data, cfg;
   BadLabels bad_labels = BadLabels::stop;
+  double max_bad = .01;                // share of images that may be unreadable
   std::vector<std::string> overrides;  // -set
   std::int64_t images = 512;           // at least, in whole batches
   int threads = 0;                     // 0: one per core
