@@ -1,5 +1,5 @@
-// What `darknet bench` measures: medians, that every layer is timed, and that the convolutions alone
-// are the ones that the network runs.
+// What `darknet bench` measures: medians, that every layer is timed, and that the convolutions
+// alone are the ones that the network runs.
 #include <gtest/gtest.h>
 
 #include <algorithm>
