@@ -73,10 +73,9 @@ int run(const Options& o) {
 }  // namespace
 
 void add_bench_data(Program& program) {
-  const Command command =
-      program.command("bench data", "how fast the images of a training are loaded");
+  const Command command = program.command("bench data", "how fast training images are loaded");
   command.footer(
-      "No network runs. Images are read from the train list, decoded and augmented as in a "
+      "No network runs. Images are read from the train list, decoded and augmented as in "
       "training on a CPU, and none is kept decoded. Times are of processors, per image and summed "
       "over "
       "threads; labels are read before.");

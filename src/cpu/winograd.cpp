@@ -16,7 +16,6 @@ using winograd::kPanel, winograd::Layout, winograd::Range, winograd::Tiles;
 // the same set of a cache.
 constexpr std::int64_t kMatrixPadding = kPanel;
 
-std::int64_t floats(std::int64_t bytes) { return bytes / std::int64_t{sizeof(float)}; }
 std::int64_t bytes(std::int64_t floats) { return floats * std::int64_t{sizeof(float)}; }
 
 // Tiles of m x m pixels.
@@ -129,7 +128,8 @@ void WinogradConv::set_weights(const Stream& s, const float* weights) {
 
 void WinogradConv::work(const Job& job, std::int64_t worker) const {
   auto* const in = part<float>(job.workspace, worker * worker_bytes_);
-  auto* const out = in + floats(part_bytes(bytes(matrices_ * in_layout_.matrix)));
+  auto* const out = part<float>(
+      job.workspace, worker * worker_bytes_ + part_bytes(bytes(matrices_ * in_layout_.matrix)));
   const auto* const filters = static_cast<const float*>(filters_.data());
   const Range panels = share(outputs_ / kPanel, worker % filter_groups_, filter_groups_);
   const Range mine = share(out_.count(), worker / filter_groups_, tile_groups_);

@@ -1,4 +1,4 @@
-// What a network keeps of the input sizes that it has had, so that one which comes back costs
+// What a network keeps of the input sizes that it has had, so that using one again costs
 // little: the plans of its layers, and the CUDA graphs, which hold addresses of what the plans own.
 // Not here: the memory that all sizes share (nn/network_impl.h).
 #pragma once

@@ -17,8 +17,24 @@ namespace {
 using test::run_in_shell;
 using Ran = test::ShellResult;
 
+constexpr const char* kYolo = R"([yolo]
+mask=1
+anchors=1,2, 3,4
+classes=2
+num=2
+scale_x_y=1.1
+[route]
+layers=0
+)";
+constexpr const char* kRegion = R"([region]
+anchors=1,2, 3,1
+classes=2
+num=2
+softmax=1
+)";
+
 // Odd padding, a layer with two readers, halves of channels, both heads.
-constexpr const char* kCfg = R"([net]
+const std::string kCfg = cat(R"([net]
 width=16
 height=8
 [convolutional]
@@ -48,28 +64,17 @@ layers=-1,-2
 filters=7
 size=1
 activation=linear
-[yolo]
-mask=1
-anchors=1,2, 3,4
-classes=2
-num=2
-scale_x_y=1.1
-[route]
-layers=0
-[convolutional]
+)",
+                             kYolo, R"([convolutional]
 batch_normalize=1
 filters=14
 size=1
 activation=linear
-[region]
-anchors=1,2, 3,1
-classes=2
-num=2
-softmax=1
-)";
+)",
+                             kRegion);
 
 // The convolutions 1x1 that a test can compute itself; the heads as above.
-constexpr const char* kPointwise = R"([net]
+const std::string kPointwise = cat(R"([net]
 width=16
 height=8
 [convolutional]
@@ -77,24 +82,13 @@ batch_normalize=1
 filters=7
 size=1
 activation=linear
-[yolo]
-mask=1
-anchors=1,2, 3,4
-classes=2
-num=2
-scale_x_y=1.1
-[route]
-layers=0
-[convolutional]
+)",
+                                   kYolo, R"([convolutional]
 filters=14
 size=1
 activation=linear
-[region]
-anchors=1,2, 3,1
-classes=2
-num=2
-softmax=1
-)";
+)",
+                                   kRegion);
 
 class BenchPeersTest : public testing_files::InFolder {
  protected:

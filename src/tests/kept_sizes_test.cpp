@@ -76,7 +76,7 @@ TEST_F(KeptSizesTest, WhereMemoryIsShortAllButThePresentOneGo) {
   EXPECT_EQ(ops_.made, 3 * kPlans);
 }
 
-// Shaping was cut off by an error: it goes on where it was.
+// Shaping was cut off by an error: it resumes where it was.
 TEST_F(KeptSizesTest, PlansThatWereMadeBeforeAnErrorAreNotMadeAgain) {
   KeptPlans& plans = sizes_.use(kLarge, ops_, 3).plans;
   const auto first = plans.conv({.in = kLarge}, {}, {});

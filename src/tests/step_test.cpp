@@ -286,8 +286,8 @@ TEST(WorkingAhead, ChangesOfSizeAreFollowed) {
   }
 }
 
-// A size that comes back goes on with its plans and captured graphs, and computes what a network
-// without a past computes. In 16 bits plans have copies of the weights.
+// A size that is used again reuses its plans and captured graphs, and computes what a new network
+// computes. In 16 bits plans have copies of the weights.
 void expect_replayed(const std::vector<Device>& devices, const char* keys) {
   const std::vector<Section> cfg = cfg_of(2, keys);
   Team team(cfg, devices);

@@ -1,4 +1,4 @@
-// Measures the loader of a training alone: reading, decoding, warping and labelling of its images,
+// Measures the loader of training images alone: reading, decoding, warping and labelling of its images,
 // without a network's step. Prints nothing; cli/bench_data.cpp does.
 #pragma once
 #include <cstdint>

@@ -1,4 +1,4 @@
-// What the interpreter refuses, each beside a like case that it accepts.
+// What the interpreter refuses, each next to a similar case that it accepts.
 #include <gtest/gtest.h>
 
 #include <array>
