@@ -119,7 +119,7 @@ struct NetSettings {
   }
 };
 
-// Of a forward pass in a training that `replicas` networks share; throws, naming a key of `net`,
+// Of a forward pass in training shared by `replicas` networks; throws, naming a key of `net`,
 // where the batch cannot be shared so.
 std::int64_t images_of_part(const NetSettings&, std::int64_t replicas, const Section& net);
 

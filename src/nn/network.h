@@ -72,7 +72,7 @@ class Network {
   void parameters_changed();
 
   // Shapes every layer and plans the memory. The constructor calls it. On a GPU the plans and
-  // captured graphs of the last sizes are kept: a size that comes back goes on with them.
+  // captured graphs of the last sizes are kept, and reused where a size is used again.
   void resize(std::int64_t batch, std::int64_t height, std::int64_t width);
   std::int64_t reshapes() const;  // how often its layers were shaped
   // The step that comes next, 1 for the first: sets which layers are frozen in it, and where that
