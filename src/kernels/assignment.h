@@ -22,7 +22,14 @@ namespace darknet {
 struct AnchorPlace {
   std::int64_t pixel = 0, first = 0;  // its first channel
   std::int64_t image = 0, cell = 0;   // y * w + x
+  std::int64_t x = 0, y = 0;          // of the cell
   std::int64_t n = 0;                 // among this head's anchors
+};
+
+// The box of an anchor before its outputs move it: the corner of its cell, in cells, and its size
+// in the unit of the anchors.
+struct AnchorOrigin {
+  float x, y, w, h;
 };
 
 // The anchors of the key `anchors`, of which a head has some.
@@ -37,14 +44,36 @@ struct AnchorTable {
   DN_HD float own_width(std::int64_t n) const { return width[mask[n]]; }
   DN_HD float own_height(std::int64_t n) const { return height[mask[n]]; }
 
+  DN_HD AnchorOrigin origin(const AnchorPlace& at) const {
+    return {static_cast<float>(at.x), static_cast<float>(at.y), own_width(at.n), own_height(at.n)};
+  }
+
   // The box, in fractions of the input, at the offset x, y within its cell and `w`, `h` times as
   // large as its anchor.
-  DN_HD Box box(const AnchorPlace& at, const Shape& grid, const Box& offsets) const {
-    return {(at.cell % grid.w + offsets.x) / grid.w, (at.cell / grid.w + offsets.y) / grid.h,
-            offsets.w * own_width(at.n) / unit_w, offsets.h * own_height(at.n) / unit_h};
+  DN_HD Box box(const AnchorOrigin& from, const Shape& grid, const Box& offsets) const {
+    return {(from.x + offsets.x) / grid.w, (from.y + offsets.y) / grid.h,
+            offsets.w * from.w / unit_w, offsets.h * from.h / unit_h};
   }
 };
 static_assert(std::is_trivially_copyable_v<AnchorTable>);
+
+// How the width or height of a box, in anchors, follows from a decoded output: of its logarithm, or
+// of the root of a quarter of it.
+struct SideOfLogarithm {
+  DN_HD float operator()(float o) const { return math::fast_exp(o); }
+};
+struct SideOfRoot {
+  DN_HD float operator()(float o) const { return 4 * o * o; }
+};
+
+// The box of decoded outputs o: x, y in the cell, w and h as keys.with_sides() says.
+template <class Keys>
+DN_HD Box decode_box(const Keys& keys, const AnchorTable& anchors, const AnchorOrigin& from,
+                     const Shape& grid, const Box& o) {
+  return keys.with_sides([&](auto side) {
+    return anchors.box(from, grid, {o.x, o.y, side(o.w), side(o.h)});
+  });
+}
 
 // The cell and the anchors of this head that one ground truth chooses.
 struct TruthChoice {
@@ -75,6 +104,16 @@ DN_HD std::int64_t best_shape(std::int64_t count, const Box& box, ShapeOf shape_
   return best_n;
 }
 
+// Of a cell's first anchor.
+DN_HD inline AnchorPlace place_of(const Shape& grid, std::int64_t image, std::int64_t cell) {
+  const std::int64_t y = cell / grid.w;
+  return {.pixel = image * grid.h * grid.w + cell,
+          .image = image,
+          .cell = cell,
+          .x = cell - y * grid.w,
+          .y = y};
+}
+
 // What an assignment kernel reads and writes.
 struct AssignArguments {
   AnchorTable anchors;
@@ -89,14 +128,21 @@ struct AssignArguments {
   const double* class_gradients = nullptr;  // kernels/class_gradients.h; null: none yet
 
   DN_HD const Shape& grid() const { return logits.shape; }
-  std::int64_t size() const { return logits.shape.pixels() * layout.anchors; }
+  DN_HD std::int64_t anchors_of_image() const { return grid().h * grid().w * layout.anchors; }
+  // What launches over all anchors run over: a pixel for each image, a channel for each anchor.
+  Shape anchors_by_image() const { return {grid().n, 1, 1, anchors_of_image()}; }
 
-  DN_HD AnchorPlace place(std::int64_t i) const {  // of anchor i = pixel * anchors + n
-    AnchorPlace at;
-    at.pixel = i / layout.anchors, at.n = i % layout.anchors, at.first = at.n * layout.entries;
-    const std::int64_t cells = grid().h * grid().w;
-    at.image = at.pixel / cells, at.cell = at.pixel % cells;
+  DN_HD AnchorPlace place(std::int64_t image, std::int64_t i) const {  // i = cell * anchors + n
+    AnchorPlace at = place_of(grid(), image, i / layout.anchors);
+    at.n = i - at.cell * layout.anchors, at.first = at.n * layout.entries;
     return at;
+  }
+  // To the place of the anchor after it.
+  DN_HD void advance(AnchorPlace& at) const {
+    ++at.n, at.first += layout.entries;
+    if (at.n < layout.anchors) return;
+    at.n = 0, at.first = 0, ++at.cell, ++at.pixel, ++at.x;
+    if (at.x == grid().w) at.x = 0, ++at.y;
   }
   DN_HD float& g(const AnchorPlace& at, std::int64_t entry) const {
     return gradient.at(at.pixel, at.first + entry);
@@ -122,8 +168,11 @@ struct AssignArguments {
   DN_HD const Truth& truth(const AnchorPlace& at, std::int64_t t) const {
     return truths.data[at.image * truths.capacity + t];
   }
+  DN_HD const TruthChoice& choice(const AnchorPlace& at, std::int64_t t) const {
+    return choices[at.image * truths.capacity + t];
+  }
   DN_HD bool chosen_by(const AnchorPlace& at, std::int64_t t) const {
-    const TruthChoice c = choices[at.image * truths.capacity + t];
+    const TruthChoice& c = choice(at, t);
     return c.cell == at.cell && (c.anchors >> at.n & 1);
   }
 };
@@ -142,17 +191,70 @@ struct ChooseAnchors {
   }
 };
 
-// The overlap of a predicted box with the ground truth that it overlaps most.
+// The overlap of a predicted box with the ground truth that it overlaps most, the first of equals.
 struct BestOverlap {
   float iou = 0;
   std::int64_t truth = 0;
 };
-DN_HD inline BestOverlap best_overlap(const AssignArguments& a, const AnchorPlace& at,
-                                      const Box& predicted) {
-  BestOverlap best;
-  for (std::int64_t t = 0; t < a.truths_of(at); ++t)
-    if (const float o = iou(predicted, a.truth(at, t).box); o > best.iou) best = {o, t};
-  return best;
-}
+
+// What assignment looks at first, of N anchors of an image that follow each other: the boxes that
+// they predict, the ground truths that these overlap most, and which of them a ground truth chose.
+template <int N>
+class AnchorGroup {
+ public:
+  template <class Keys>
+  DN_HD AnchorGroup(const AssignArguments& a, const Keys& keys, const AnchorPlace& first) {
+    predict(a, keys, first);
+    const std::int64_t begin = first.cell * a.layout.anchors + first.n;
+    for (std::int64_t t = 0; t < a.truths_of(first); ++t) {
+      compare(a.truth(first, t).box, static_cast<std::int32_t>(t));
+      find_chosen(a.choice(first, t), a.layout.anchors, begin);
+    }
+  }
+  DN_HD Box box(int k) const { return {x_[k], y_[k], w_[k], h_[k]}; }
+  DN_HD BestOverlap best(int k) const { return {iou_[k], truth_[k]}; }
+  DN_HD bool chosen(int k) const { return chosen_ >> k & 1; }
+
+ private:
+  template <class Keys>
+  DN_HD void predict(const AssignArguments& a, const Keys& keys, AnchorPlace at) {
+    float x[N], y[N], w[N], h[N];  // the outputs
+    float left[N], top[N], anchor_w[N], anchor_h[N];
+    for (int k = 0; k < N; ++k, a.advance(at)) {
+      const float* const o = a.outputs(at);
+      x[k] = o[0], y[k] = o[1], w[k] = o[2], h[k] = o[3];
+      const AnchorOrigin from = a.anchors.origin(at);
+      left[k] = from.x, top[k] = from.y, anchor_w[k] = from.w, anchor_h[k] = from.h;
+    }
+    keys.with_sides([&](auto side) {  // outside of the loop, which then vectorises
+#pragma omp simd
+      for (int k = 0; k < N; ++k) {
+        const Box b = a.anchors.box({left[k], top[k], anchor_w[k], anchor_h[k]}, a.grid(),
+                                    {x[k], y[k], side(w[k]), side(h[k])});
+        x_[k] = b.x, y_[k] = b.y, w_[k] = b.w, h_[k] = b.h;
+        iou_[k] = 0, truth_[k] = 0;
+      }
+    });
+  }
+  DN_HD void compare(const Box& object, std::int32_t t) {
+#pragma omp simd
+    for (int k = 0; k < N; ++k) {
+      const float o = iou(Box{x_[k], y_[k], w_[k], h_[k]}, object);
+      truth_[k] = o > iou_[k] ? t : truth_[k];
+      iou_[k] = o > iou_[k] ? o : iou_[k];
+    }
+  }
+  DN_HD void find_chosen(const TruthChoice& c, std::int64_t anchors, std::int64_t begin) {
+    const std::int64_t ahead = c.cell * anchors - begin;  // from the first of these to its cell's
+    if (c.cell < 0 || ahead >= N || ahead + anchors <= 0) return;
+    for (int k = 0; k < N; ++k)
+      if (k >= ahead && k < ahead + anchors) chosen_ |= (c.anchors >> (k - ahead) & 1) << k;
+  }
+
+  float x_[N], y_[N], w_[N], h_[N];  // the boxes
+  float iou_[N];
+  std::int32_t truth_[N];
+  std::uint64_t chosen_ = 0;
+};
 
 }  // namespace darknet

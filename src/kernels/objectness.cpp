@@ -1,6 +1,6 @@
 #include "kernels/objectness.h"
 
-#include "core/for_each.h"
+#include "core/elementwise.h"
 #include "core/math.h"
 #include "core/parts.h"
 
@@ -19,13 +19,32 @@ template <class L>
 struct ApplyObjectness {
   L loss;
   ObjectnessArguments a;
-  DN_HD void operator()(std::int64_t i) const {
-    AnchorRecord& r = a.records[i];
-    const float x = a.logit(i);
-    const bool positive = r.state == AnchorState::positive;
-    const float w = scale_of(a, r);
-    a.gradient_of(i) = w == 0 ? 0 : w * loss.gradient(x, r.target, positive);
-    r.objectness_loss = w == 0 ? 0 : w * loss.value(x, r.target, positive);
+  // N anchors, from one of an image on.
+  template <int N>
+  DN_HD void run(std::int64_t image, std::int64_t anchor) const {
+    const std::int64_t first = image * a.anchors_of_image() + anchor;
+    float x[N], target[N], w[N], gradient[N], value[N];
+    std::int32_t positive[N];
+    float* to[N];
+    AnchorWalk at(a.layout, first);
+    for (int k = 0; k < N; ++k, at.next(a.layout)) {
+      const AnchorRecord& r = a.records[first + k];
+      x[k] = a.logits.at(at.pixel, at.first + a.layout.objectness);
+      target[k] = r.target, w[k] = scale_of(a, r);
+      positive[k] = r.state == AnchorState::positive;
+      to[k] = &a.gradient.at(at.pixel, at.first + a.layout.objectness);
+    }
+#pragma omp simd
+    for (int k = 0; k < N; ++k) {
+      const float g = loss.gradient(x[k], target[k], positive[k] != 0);
+      const float v = loss.value(x[k], target[k], positive[k] != 0);
+      gradient[k] = w[k] == 0 ? 0 : w[k] * g;
+      value[k] = w[k] == 0 ? 0 : w[k] * v;
+    }
+    for (int k = 0; k < N; ++k) {
+      *to[k] = gradient[k];
+      a.records[first + k].objectness_loss = value[k];
+    }
   }
 };
 
@@ -165,7 +184,8 @@ void guide(const Stream& s, const ObjectnessArguments& a, void* scratch) {
 
 template <class L>
 void apply(const Stream& s, const L& loss, const ObjectnessArguments& a) {
-  for_each(s, a.size(), ApplyObjectness<L>{loss, a});
+  const Shape anchors{a.logits.shape.n, 1, 1, a.anchors_of_image()};
+  for_each_vec<1>(s, anchors, ApplyObjectness<L>{loss, a});
 }
 
 template <class L>
@@ -179,60 +199,92 @@ struct CalibrateObjectness {
   }
 };
 
-// The figures of one anchor, each by a function of its name in detect/telemetry.def.
+// A figure of anchors in another state than that of an anchor, to whose sum it adds nothing.
+struct OfOthers {};
+DN_HD inline void add_figure(double& sum, double value) { sum += value; }
+DN_HD inline void add_figure(double&, OfOthers) {}
+
+// The figures of one anchor in that state, each by a function of its name in detect/telemetry.def.
+template <AnchorState state>
 class AnchorFigures {
  public:
-  DN_HD AnchorFigures(const ObjectnessArguments& a, std::int64_t i)
+  DN_HD AnchorFigures(const ObjectnessArguments& a, const AnchorRecord& r, const AnchorWalk& at)
       : a_(a),
-        r_(a.records[i]),
-        pixel_(i / a.layout.anchors),
-        first_(i % a.layout.anchors * a.layout.entries),
-        p_(math::sigmoid(a.logits.at(pixel_, first_ + a.layout.objectness))),
-        g_(math::abs(a.gradient.at(pixel_, first_ + a.layout.objectness))) {}
+        r_(r),
+        gradient_(&a.gradient.at(at.pixel, at.first)),
+        p_(math::fast_sigmoid(a.logits.at(at.pixel, at.first + a.layout.objectness))),
+        g_(math::abs(gradient_[a.layout.objectness])) {}
 
-  DN_HD double objectness_loss_positive() const { return of_positive(r_.objectness_loss); }
-  DN_HD double objectness_loss_negative() const { return of_negative(r_.objectness_loss); }
+  DN_HD auto objectness_loss_positive() const { return of_positive(r_.objectness_loss); }
+  DN_HD auto objectness_loss_negative() const { return of_negative(r_.objectness_loss); }
   DN_HD double class_loss() const { return r_.class_loss; }
   DN_HD double box_loss() const { return r_.box_loss; }
-  DN_HD double gradient_easy_negative() const { return p_ < kEasyNegative ? of_negative(g_) : 0; }
-  DN_HD double gradient_hard_negative() const { return p_ < kEasyNegative ? 0 : of_negative(g_); }
-  DN_HD double gradient_positive() const { return of_positive(g_); }
-  DN_HD double p_positive() const { return of_positive(p_); }
-  DN_HD double p_negative() const { return of_negative(p_); }
-  DN_HD double iou_positive() const { return of_positive(r_.iou); }
-  DN_HD double positives() const { return of_positive(1); }
-  DN_HD double negatives() const { return of_negative(1); }
-  DN_HD double ignored() const { return r_.state == AnchorState::ignored ? 1 : 0; }
+  DN_HD auto gradient_easy_negative() const { return of_negative(p_ < kEasyNegative ? g_ : 0); }
+  DN_HD auto gradient_hard_negative() const { return of_negative(p_ < kEasyNegative ? 0 : g_); }
+  DN_HD auto gradient_positive() const { return of_positive(g_); }
+  DN_HD auto p_positive() const { return of_positive(p_); }
+  DN_HD auto p_negative() const { return of_negative(p_); }
+  DN_HD auto iou_positive() const { return of_positive(r_.iou); }
+  DN_HD auto positives() const { return of_positive(1); }
+  DN_HD auto negatives() const { return of_negative(1); }
+  DN_HD auto ignored() const { return of<AnchorState::ignored>(1); }
   DN_HD double truths() const { return r_.truths; }
   DN_HD double truths_lost() const { return a_.last_truth_wins ? more_truths() : 0; }
   DN_HD double truths_sharing() const { return a_.last_truth_wins ? 0 : more_truths(); }
   DN_HD double not_finite() const {
     float sum = r_.class_loss + r_.box_loss + r_.objectness_loss;
-    for (std::int64_t e = 0; e < a_.layout.entries; ++e) sum += a_.gradient.at(pixel_, first_ + e);
+    for (std::int64_t e = 0; e < a_.layout.entries; ++e) sum += gradient_[e];
     return sum - sum == 0 ? 0 : 1;
   }
 
  private:
-  DN_HD double of_positive(double v) const { return r_.state == AnchorState::positive ? v : 0; }
-  DN_HD double of_negative(double v) const { return r_.state == AnchorState::negative ? v : 0; }
+  template <AnchorState wanted>
+  DN_HD static auto of(double v) {
+    if constexpr (state == wanted)
+      return v;
+    else
+      return OfOthers{};
+  }
+  DN_HD static auto of_positive(double v) { return of<AnchorState::positive>(v); }
+  DN_HD static auto of_negative(double v) { return of<AnchorState::negative>(v); }
   DN_HD double more_truths() const { return r_.truths > 1 ? r_.truths - 1 : 0; }
 
   const ObjectnessArguments& a_;
   const AnchorRecord& r_;
-  std::int64_t pixel_, first_;
-  double p_, g_;  // objectness, and |gradient| in its logit
+  const float* gradient_;  // in all logits of the anchor
+  double p_, g_;           // objectness, and |gradient| in its logit
 };
+
+// An anchor as a term of the sums.
+struct AnchorTerm {
+  const ObjectnessArguments& a;
+  std::int64_t i;
+
+  template <AnchorState state>
+  DN_HD void add(HeadTelemetry& sum) const {
+    const AnchorFigures<state> figures(a, a.records[i], AnchorWalk(a.layout, i));
+#define TELEMETRY(name, key, scale, panel, series) add_figure(sum.name, figures.name());
+#include "detect/telemetry.def"
+#undef TELEMETRY
+  }
+};
+DN_HD inline HeadTelemetry& operator+=(HeadTelemetry& sum, const AnchorTerm& term) {
+  switch (term.a.records[term.i].state) {
+    case AnchorState::negative:
+      term.add<AnchorState::negative>(sum);
+      break;
+    case AnchorState::positive:
+      term.add<AnchorState::positive>(sum);
+      break;
+    case AnchorState::ignored:
+      term.add<AnchorState::ignored>(sum);
+  }
+  return sum;
+}
 
 struct AnchorSums {
   ObjectnessArguments a;
-  DN_HD HeadTelemetry operator()(std::int64_t i) const {
-    const AnchorFigures figures(a, i);
-    HeadTelemetry s;
-#define TELEMETRY(name, key, scale, panel, series) s.name = figures.name();
-#include "detect/telemetry.def"
-#undef TELEMETRY
-    return s;
-  }
+  DN_HD AnchorTerm operator()(std::int64_t i) const { return {a, i}; }
 };
 
 struct AddTelemetry {

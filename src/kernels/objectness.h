@@ -22,6 +22,19 @@ struct AnchorLayout {
   DN_HD std::int64_t classes() const { return entries - objectness - 1; }
 };
 
+// The place of anchor i = pixel * anchors + n and of those after it, with one division, of 32 bits:
+// launches have fewer elements, and those of 64 bits take longer than all else.
+struct AnchorWalk {
+  std::int64_t pixel, first;  // the anchor's first channel
+  DN_HD AnchorWalk(const AnchorLayout& layout, std::int64_t i)
+      : pixel(static_cast<std::uint32_t>(i) / static_cast<std::uint32_t>(layout.anchors)),
+        first((i - pixel * layout.anchors) * layout.entries) {}
+  DN_HD void next(const AnchorLayout& layout) {
+    first += layout.entries;
+    if (first == layout.anchors * layout.entries) first = 0, ++pixel;
+  }
+};
+
 // Gradient of the objectness entry of every anchor and its loss into the record, both times
 // `factor` and, with `scale`, times step->objectness_scale. A loss of its batch multiplies both by
 // the anchor's weight. With `guided` both are then scaled so that the sum of all objectness losses
@@ -41,6 +54,9 @@ struct ObjectnessArguments {
   RunningArrays running;         // of a loss with momentum (keep_counts)
 
   std::int64_t size() const { return logits.shape.pixels() * layout.anchors; }
+  DN_HD std::int64_t anchors_of_image() const {
+    return logits.shape.h * logits.shape.w * layout.anchors;
+  }
   // The objectness of anchor i.
   DN_HD float logit(std::int64_t i) const { return logits.at(i / layout.anchors, channel(i)); }
   DN_HD float& gradient_of(std::int64_t i) const {

@@ -71,13 +71,10 @@ struct YoloKeys : HeadKeys, NmsKeys {
     NmsKeys::fields(v);
   }
 
-  // The box of decoded outputs o: x, y in the cell, then the logarithms of w and h in anchors, or
-  // with new_coords the roots of a quarter of them.
-  DN_HD Box decode_box(const AnchorTable& anchors, const AnchorPlace& at, const Shape& grid,
-                       const float* o) const {
-    const float w = new_coords ? 4 * o[2] * o[2] : math::exp(o[2]);
-    const float h = new_coords ? 4 * o[3] * o[3] : math::exp(o[3]);
-    return anchors.box(at, grid, {o[0], o[1], w, h});
+  // Calls f with how w and h follow from decoded outputs.
+  template <class F>
+  DN_HD auto with_sides(F f) const {
+    return new_coords ? f(SideOfRoot{}) : f(SideOfLogarithm{});
   }
 
   // The anchor that fits best of those of all heads, where it is this head's, and this head's
@@ -152,8 +149,7 @@ struct YoloBoxes {
     const Shape& grid = a.grid();
     const float rw = object.w * a.anchors.unit_w / a.anchors.own_width(at.n),
                 rh = object.h * a.anchors.unit_h / a.anchors.own_height(at.n);
-    const float target[4] = {object.x * grid.w - at.cell % grid.w,
-                             object.y * grid.h - at.cell / grid.w,
+    const float target[4] = {object.x * grid.w - at.x, object.y * grid.h - at.y,
                              s.new_coords ? math::sqrt(rw / 4) : math::log(rw),
                              s.new_coords ? math::sqrt(rh / 4) : math::log(rh)};
     const bool exact = a.keys.box_gradient == BoxGradientRule::exact;

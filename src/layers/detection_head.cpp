@@ -199,7 +199,8 @@ void DetectionHead::decode(View<const float> output, const Shape& net, float thr
   const AnchorTable anchors = anchors_for(net, output.shape);
   for (std::int64_t pixel = 0; pixel < output.shape.pixels(); ++pixel) {
     for (std::int64_t n = 0; n < layout_.anchors; ++n) {
-      const AnchorPlace at{.pixel = pixel, .first = n * layout_.entries, .cell = pixel, .n = n};
+      AnchorPlace at = place_of(output.shape, 0, pixel);
+      at.n = n, at.first = n * layout_.entries;
       const float* const o = &output.at(pixel, at.first);
       const float p = o[layout_.objectness], objectness = p < setup_.min_objectness ? 0 : p;
       if (!(objectness > threshold)) continue;

@@ -103,7 +103,7 @@ class DetectionHead : public Layer, public Head {
   Shape shape_;
 };
 
-// A head whose Keys, trivially copyable for the kernels, have choose() and decode_box().
+// A head whose Keys, trivially copyable for the kernels, have choose() and with_sides().
 template <class Keys>
 class KeyedHead : public DetectionHead {
  public:
@@ -116,7 +116,8 @@ class KeyedHead : public DetectionHead {
   }
   Box box_of(const AnchorTable& anchors, const AnchorPlace& at, const Shape& grid,
              const float* outputs) const override {
-    return keys_.decode_box(anchors, at, grid, outputs);
+    const Box o{outputs[0], outputs[1], outputs[2], outputs[3]};
+    return decode_box(keys_, anchors, anchors.origin(at), grid, o);
   }
 
   Keys keys_;

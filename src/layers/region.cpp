@@ -1,6 +1,6 @@
 // [region]: the detection head of YOLOv2: its keys, its kernels and the layer.
 #include <type_traits>
-#include "core/for_each.h"
+#include "core/elementwise.h"
 #include "layers/detection_head.h"
 #include "losses/class_keys.h"
 
@@ -37,10 +37,10 @@ struct RegionKeys : HeadKeys {
     v("class_scale", class_scale, TrainingOnly{Reals{0, 1e6f}}, "weight of the class loss");
   }
 
-  // The box of decoded outputs o: x, y in the cell, logarithms of w and h in anchors.
-  DN_HD Box decode_box(const AnchorTable& anchors, const AnchorPlace& at, const Shape& grid,
-                       const float* o) const {
-    return anchors.box(at, grid, {o[0], o[1], math::exp(o[2]), math::exp(o[3])});
+  // Calls f with how w and h follow from decoded outputs.
+  template <class F>
+  DN_HD auto with_sides(F f) const {
+    return f(SideOfLogarithm{});
   }
 
   // The anchor that fits best by its shape.
@@ -76,14 +76,14 @@ struct Decode {
     const std::int64_t pixel = i / layout.anchors, first = i % layout.anchors * layout.entries;
     const float* const x = &in.at(pixel, first);
     float* const y = &out.at(pixel, first);
-    y[0] = math::sigmoid(x[0]), y[1] = math::sigmoid(x[1]);
+    y[0] = math::fast_sigmoid(x[0]), y[1] = math::fast_sigmoid(x[1]);
     y[2] = x[2], y[3] = x[3];
-    y[4] = math::sigmoid(x[4]);
+    y[4] = math::fast_sigmoid(x[4]);
     switch (scores) {
       case ClassScores::softmax:
         return softmax(x + 5, y + 5);
       case ClassScores::sigmoid:
-        for (std::int64_t k = 0; k < classes; ++k) y[5 + k] = math::sigmoid(x[5 + k]);
+        for (std::int64_t k = 0; k < classes; ++k) y[5 + k] = math::fast_sigmoid(x[5 + k]);
         return;
       case ClassScores::raw:
         for (std::int64_t k = 0; k < classes; ++k) y[5 + k] = x[5 + k];
@@ -92,7 +92,8 @@ struct Decode {
   DN_HD void softmax(const float* x, float* y) const {
     float largest = x[0], sum = 0;
     for (std::int64_t k = 1; k < classes; ++k) largest = math::max(largest, x[k]);
-    for (std::int64_t k = 0; k < classes; ++k) sum += y[k] = math::exp(x[k] - largest);
+    for (std::int64_t k = 0; k < classes; ++k) y[k] = math::fast_exp(x[k] - largest);
+    for (std::int64_t k = 0; k < classes; ++k) sum += y[k];
     for (std::int64_t k = 0; k < classes; ++k) y[k] /= sum;
   }
 };
@@ -103,10 +104,12 @@ struct ByShapeOrPrediction {
     const Shape& grid = a.grid();
     if (keys.bias_match) return keys.choose(t, a.anchors, grid);
     const std::int32_t cell = cell_of(t.box, grid);
-    AnchorPlace at{.pixel = image * grid.h * grid.w + cell, .image = image, .cell = cell};
+    AnchorPlace at = place_of(grid, image, cell);
     const std::int64_t n = best_shape(a.anchors.count, t.box, [&](std::int64_t k) {
       at.n = k, at.first = k * a.layout.entries;
-      const Box predicted = keys.decode_box(a.anchors, at, grid, a.outputs(at));
+      const float* const o = a.outputs(at);
+      const Box predicted =
+          decode_box(keys, a.anchors, a.anchors.origin(at), grid, {o[0], o[1], o[2], o[3]});
       return Box{0, 0, predicted.w, predicted.h};
     });
     return {cell, std::uint64_t{1} << n};
@@ -120,25 +123,26 @@ struct Assign {
   ClassScores scores;
   C class_loss;
 
-  DN_HD void operator()(std::int64_t i) const {
-    const AnchorPlace at = a.place(i);
-    const Box predicted = keys.decode_box(a.anchors, at, a.grid(), a.outputs(at));
-    AnchorRecord r;
-    r.weight = keys.noobject_scale * keys.obj_normalizer.value;
-    for (std::int64_t e = 0; e < a.layout.entries; ++e) a.g(at, e) = 0;
-    match_by_overlap(at, predicted, r);
-    if (a.step->images_seen < kPriorImages)
-      set_box_gradient(at, a.anchors.box(at, a.grid(), {.5f, .5f, 1, 1}), kPriorScale, r);
-    const std::int64_t last = last_truth(at, r);
-    if (last >= 0) assign(at, predicted, a.truth(at, last), r);
-    a.records[i] = r;
+  template <int N>
+  DN_HD void run(std::int64_t image, std::int64_t first) const {
+    AnchorPlace at = a.place(image, first);
+    const AnchorGroup<N> group(a, keys, at);
+    for (int k = 0; k < N; ++k, a.advance(at)) {
+      AnchorRecord r;
+      r.weight = keys.noobject_scale * keys.obj_normalizer.value;
+      for (std::int64_t e = 0; e < a.layout.entries; ++e) a.g(at, e) = 0;
+      match_by_overlap(at, group.best(k), r);
+      if (a.step->images_seen < kPriorImages) pull_to_anchor(at, r);
+      if (group.chosen(k)) assign(at, group.box(k), a.truth(at, last_truth(at, r)), r);
+      a.records[image * a.anchors_of_image() + first + k] = r;
+    }
   }
 
  private:
   DN_HD float out(const AnchorPlace& at, std::int64_t entry) const { return a.outputs(at)[entry]; }
 
-  DN_HD void match_by_overlap(const AnchorPlace& at, const Box& predicted, AnchorRecord& r) const {
-    const BestOverlap best = best_overlap(a, at, predicted);
+  DN_HD void match_by_overlap(const AnchorPlace& at, const BestOverlap& best,
+                              AnchorRecord& r) const {
     if (keys.classfix == -1 && !a.rules.target_is_one()) {
       r.target = best.iou;
     } else if (best.iou > keys.thresh) {
@@ -150,6 +154,11 @@ struct Assign {
         set_class_gradient(at, a.truth(at, best.truth).class_id,
                            keys.class_scale * (keys.classfix == 2 ? out(at, 4) : 1), r);
     }
+  }
+
+  DN_HD void pull_to_anchor(const AnchorPlace& at, AnchorRecord& r) const {
+    const Box middle = a.anchors.box(a.anchors.origin(at), a.grid(), {.5f, .5f, 1, 1});
+    set_box_gradient(at, middle, kPriorScale, r);
   }
 
   DN_HD std::int64_t last_truth(const AnchorPlace& at, AnchorRecord& r) const {
@@ -175,8 +184,7 @@ struct Assign {
                               AnchorRecord& r) const {
     const AnchorTable& anchors = a.anchors;
     const Shape& grid = a.grid();
-    const float target[4] = {truth.x * grid.w - at.cell % grid.w,
-                             truth.y * grid.h - at.cell / grid.w,
+    const float target[4] = {truth.x * grid.w - at.x, truth.y * grid.h - at.y,
                              math::log(truth.w * anchors.unit_w / anchors.own_width(at.n)),
                              math::log(truth.h * anchors.unit_h / anchors.own_height(at.n))};
     r.box_loss = 0;
@@ -258,7 +266,8 @@ class RegionLayer final : public KeyedHead<RegionKeys> {
              ChooseAnchors<ByShapeOrPrediction>{a, {keys_}});
     std::visit(
         [&](const auto& loss) {
-          for_each(s, a.size(), Assign<std::decay_t<decltype(loss)>>{a, keys_, scores_, loss});
+          const Assign<std::decay_t<decltype(loss)>> assign{a, keys_, scores_, loss};
+          for_each_vec<1>(s, a.anchors_by_image(), assign);
         },
         class_loss_);
   }

@@ -3,7 +3,7 @@
 #include "kernels/yolo.h"
 #include <algorithm>
 #include <set>
-#include "core/for_each.h"
+#include "core/elementwise.h"
 #include "core/log.h"
 #include "layers/detection_head.h"
 #include "losses/class_keys.h"
@@ -30,22 +30,31 @@ struct YoloLists {
 };
 
 // Darknet's output: x, y, objectness and classes through the sigmoid (x, y scaled by scale_x_y), w
-// and h raw (new_coords: through the sigmoid too).
-struct Decode {
+// and h raw (new_coords: through the sigmoid too). First all through the sigmoid, in one loop that
+// vectorises, then what is left to do to the boxes.
+struct Sigmoid {
+  DN_HD float operator()(float x) const { return math::fast_sigmoid(x); }
+};
+struct DecodeBox {
   YoloKeys keys;
-  AnchorLayout layout;
+  std::int64_t entries;
   View<const float> in;
   View<float> out;
-  DN_HD void operator()(std::int64_t i) const {  // one anchor
-    const std::int64_t pixel = i / layout.anchors, first = i % layout.anchors * layout.entries;
-    const float* const x = &in.at(pixel, first);
-    float* const y = &out.at(pixel, first);
+  DN_HD void operator()(std::int64_t pixel, std::int64_t n) const {  // one anchor
+    const float* const x = &in.at(pixel, n * entries);
+    float* const y = &out.at(pixel, n * entries);
     const float shift = (keys.scale_x_y - 1) / 2;
-    for (int e = 0; e < 2; ++e) y[e] = keys.scale_x_y * math::sigmoid(x[e]) - shift;
-    for (int e = 2; e < 4; ++e) y[e] = keys.new_coords ? math::sigmoid(x[e]) : x[e];
-    for (std::int64_t e = 4; e < layout.entries; ++e) y[e] = math::sigmoid(x[e]);
+    y[0] = keys.scale_x_y * y[0] - shift, y[1] = keys.scale_x_y * y[1] - shift;
+    if (!keys.new_coords) y[2] = x[2], y[3] = x[3];
   }
 };
+
+// A dense tensor as the rows of its images: a loop over a row is longer than one over a pixel.
+template <class T>
+View<T> by_rows(const View<T>& v) {
+  const std::int64_t row = v.shape.w * v.shape.c;
+  return {v.data, {v.shape.n, v.shape.h, 1, row}, row};
+}
 
 struct ByShape {
   YoloKeys keys;
@@ -59,13 +68,26 @@ struct Assign {
   YoloArguments a;
   C class_loss;
 
-  DN_HD void operator()(std::int64_t i) const {
-    const PredictedBox at = predicted(i);
+  template <int N>
+  DN_HD void run(std::int64_t image, std::int64_t anchor) const {
+    AnchorPlace at = a.place(image, anchor);
+    const AnchorGroup<N> group(a, a.keys, at);
+    AnchorRecord* const records = a.records + image * a.anchors_of_image() + anchor;
+    const float least = math::min(a.keys.ignore_thresh, a.keys.truth_thresh);
+    const AnchorRecord negative{.weight = a.keys.obj_normalizer.value};
+    for (int k = 0; k < N; ++k, a.advance(at)) {
+      records[k] = negative;
+      for (std::int64_t e = 0; e < a.layout.entries; ++e) a.g(at, e) = 0;
+      if (group.chosen(k) || group.best(k).iou > least)
+        assign_all({at, group.box(k)}, group.best(k), records[k]);
+    }
+  }
+
+ private:
+  DN_HD void assign_all(const PredictedBox& at, const BestOverlap& best, AnchorRecord& r) const {
     const YoloBoxes boxes{a, at};
-    AnchorRecord r;
-    r.weight = a.keys.obj_normalizer.value;
-    for (std::int64_t e = 0; e < a.layout.entries; ++e) a.g(at, e) = 0;
-    std::int64_t first = match_by_overlap(at, r);  // the ground truth that sets all classes, or -1
+    // The ground truth that sets all classes, or -1.
+    std::int64_t first = match_by_overlap(at, best, r);
     for (std::int64_t t = 0; t < a.truths_of(at); ++t) {
       if (!a.chosen_by(at, t)) continue;
       assign(at, t, first, r);
@@ -73,13 +95,6 @@ struct Assign {
     }
     if (first >= 0 && a.keys.iou_thresh < 1) boxes.average();
     if (first >= 0 && a.keys.new_coords) boxes.through_sigmoid();
-    a.records[i] = r;
-  }
-
- private:
-  DN_HD PredictedBox predicted(std::int64_t i) const {
-    const AnchorPlace at = a.place(i);
-    return {at, a.keys.decode_box(a.anchors, at, a.grid(), a.outputs(at))};
   }
 
   DN_HD bool predicts_some_class(const PredictedBox& at) const {
@@ -90,8 +105,8 @@ struct Assign {
 
   // ignore_thresh and truth_thresh; the ground truth that the anchor is assigned to by its
   // prediction, or -1.
-  DN_HD std::int64_t match_by_overlap(const PredictedBox& at, AnchorRecord& r) const {
-    const BestOverlap best = best_overlap(a, at, at.box);
+  DN_HD std::int64_t match_by_overlap(const PredictedBox& at, const BestOverlap& best,
+                                      AnchorRecord& r) const {
     if (best.iou > a.keys.ignore_thresh && predicts_some_class(at)) {
       if (a.rules.target_is_overlap() || a.smooth())
         r.target = best.iou;
@@ -180,14 +195,21 @@ class YoloLayer final : public KeyedHead<YoloKeys> {
   void upload_multipliers();
 
   void decode_outputs(const Stream& s, View<const float> logits, View<float> out) const override {
-    for_each(s, logits.shape.pixels() * layout().anchors, Decode{keys_, layout(), logits, out});
+    const Shape& grid = logits.shape;
+    if (logits.pixel_stride == grid.c && out.pixel_stride == grid.c)
+      map_pixels(s, Sigmoid{}, by_rows(out), by_rows(logits));
+    else
+      map_pixels(s, Sigmoid{}, out, logits);
+    for_each_pixel(s, {grid.n, grid.h, grid.w, layout().anchors},
+                   DecodeBox{keys_, layout().entries, logits, out});
   }
   void assign_truths(const Stream& s, const AssignArguments& a) const override {
     for_each(s, a.truths.images * a.truths.capacity, ChooseAnchors<ByShape>{a, {keys_}});
     const YoloArguments arguments{a, keys_, multipliers_.empty() ? nullptr : multipliers_.data()};
     std::visit(
         [&](const auto& loss) {
-          for_each(s, a.size(), Assign<std::decay_t<decltype(loss)>>{arguments, loss});
+          const Assign<std::decay_t<decltype(loss)>> assign{arguments, loss};
+          for_each_vec<1>(s, a.anchors_by_image(), assign);
         },
         class_loss_);
   }

@@ -23,7 +23,7 @@ struct FocalStar {
   DN_HD T value(T x, T t, bool) const {
     const T z = own_logit(x, t), y = T(gamma) * z + T(beta);
     return math::max(-(z + T(beta) / T(gamma)), T(0)) +
-           math::log1p(math::exp(-math::abs(y))) / T(gamma);
+           log1p_of_fraction(exp_of_negative(-math::abs(y))) / T(gamma);
   }
   template <class T>
   DN_HD T gradient(T x, T t, bool) const {

@@ -63,6 +63,28 @@ Examples examples_of(const LogitLoss& loss) {
   return all;
 }
 
+// Over all magnitudes: every 1021st float from the smallest normal ones on.
+TEST(LogitMath, HasTheErrorsThatItsHeaderStates) {
+  constexpr auto kFirst = std::bit_cast<std::uint32_t>(2 * std::numeric_limits<float>::min());
+  double of_exp = 0, of_log = 0;
+  for (std::uint32_t bits = kFirst; bits <= std::bit_cast<std::uint32_t>(87.3f); bits += 1021) {
+    const auto a = std::bit_cast<float>(bits);
+    const double exact = a;
+    of_exp = std::max(of_exp, std::fabs(losses::exp_of_negative(-a) / std::exp(-exact) - 1));
+    if (a <= 1)
+      of_log = std::max(of_log, std::fabs(losses::log1p_of_fraction(a) / std::log1p(exact) - 1));
+  }
+  EXPECT_LT(of_exp, 4e-7);
+  EXPECT_LT(of_log, 3e-7);
+  EXPECT_EQ(losses::exp_of_negative(0.f), 1);
+  EXPECT_EQ(losses::log1p_of_fraction(0.f), 0);
+  EXPECT_NEAR(losses::log1p_of_fraction(1.f), std::log(2.), 2e-7);
+  for (const float x : {-104.f, -1e9f, -std::numeric_limits<float>::infinity()})
+    EXPECT_EQ(losses::exp_of_negative(x), 0);
+  EXPECT_TRUE(std::isnan(losses::exp_of_negative(NAN)));
+  EXPECT_TRUE(std::isnan(losses::log1p_of_fraction(NAN)));
+}
+
 class EveryLoss : public testing::TestWithParam<std::string> {
  protected:
   // f(loss, example) for all settings and targets.
