@@ -239,8 +239,10 @@ Tuning tuning_for(const std::filesystem::path& path, const Device& device) {
     if (t.library() == library) return std::move(t);
     others += t.size();
   }
-  log::warn(cat(path.string(), ": none of its ", others, " choices are for ", library,
-                "; they are not used"));
+  log::warn(others == 0
+                ? cat(path.string(), ": holds no choices; darknet bench -tune puts some there")
+                : cat(path.string(), ": none of its ", others, " choices are for ", library,
+                      "; they are not used"));
   return Tuning(library);
 }
 

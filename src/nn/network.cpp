@@ -6,9 +6,11 @@
 
 #include "core/copy.h"
 #include "core/device_guard.h"
+#include "core/log.h"
 #include "core/parts.h"
 #include "nn/network_impl.h"
 #include "nn/precision.h"
+#include "nn/tuning_use.h"
 
 namespace darknet {
 namespace {
@@ -208,6 +210,9 @@ Network::Network(std::vector<Section> cfg, const NetworkOptions& options)
   const std::int64_t usual =
       net.training() ? images_of_part(net.settings, options.replicas, cfg[0]) : 1;
   resize(options.batch > 0 ? options.batch : usual, net.settings.height, net.settings.width);
+  if (options.tuning.library() != net.algorithms.library()) return;
+  if (const std::string warning = tuning_warning(*this, options.tuning); !warning.empty())
+    log::warn(warning);
 }
 
 Network::~Network() = default;

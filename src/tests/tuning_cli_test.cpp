@@ -197,6 +197,26 @@ TEST_F(TuningCliTest, ChoicesThatCannotBeTakenAreOneWarning) {
   EXPECT_EQ(ran.all().find("fma", ran.all().find("1 fma") + 5), std::string::npos) << ran.all();
 }
 
+TEST_F(TuningCliTest, AFileWithoutChoicesForANetworkSaysSo) {
+  const auto bench = [&](const std::string& file, std::vector<std::string> more = {}) {
+    more.insert(more.begin(), {"bench", "x.cfg", "-iterations", "1", "-tuning", file});
+    const CommandResult ran = work_.darknet(more);
+    EXPECT_EQ(ran.exit_code, 0) << ran.all();
+    return ran;
+  };
+  work_.put("empty.tuning", "");
+  EXPECT_TRUE(said(bench("empty.tuning"),
+                   "empty.tuning: holds no choices; darknet bench -tune puts some there"));
+  put_others("t.tuning");
+  for (const std::string& more : {"", "-train"}) {
+    const CommandResult ran =
+        bench("t.tuning", more.empty() ? std::vector<std::string>{} : std::vector{more});
+    EXPECT_EQ(said(ran, ", none for a convolution of x.cfg at inference with 1 image "),
+              more.empty())
+        << ran.all();
+  }
+}
+
 TEST_F(TuningCliTest, TheBenchMeasuresAndTheCommandsUseIt) {
   CommandResult ran = work_.darknet({"bench", "x.cfg", "-train", "-tune", "t.tuning"});
   EXPECT_EQ(ran.exit_code, 0) << ran.all();

@@ -12,6 +12,7 @@
 
 #include "cfg/parse.h"
 #include "core/rng.h"
+#include "nn/tuning_use.h"
 #include "tests/other_algorithms.h"
 #include "tests/temporary_folder.h"
 #include "train/device_check.h"
@@ -55,6 +56,34 @@ TEST(Tuning, IsReadAsItWasWritten) {
   EXPECT_EQ(all[1].find(use())->algorithm, "7");
   EXPECT_FALSE(all[1].find(other));
   EXPECT_EQ(all[0].lines() + all[1].lines(), a.lines() + b.lines());
+}
+
+Network network_of(const std::string& convolution) {
+  std::istringstream cfg("[net]\nwidth=24\nheight=24\nchannels=32\n[convolutional]\n" +
+                         convolution + "pad=1\nactivation=leaky\n");
+  return Network(parse_cfg(cfg, "x.cfg"), {});
+}
+
+TEST(TuningWarning, SaysWhatAFileLacksForANetwork) {
+  const std::string three = "filters=32\nsize=3\n", one = "filters=32\nsize=1\n";
+  const Network net = network_of(three), without = network_of(one);
+  const auto choice = [](const Network& of, const std::string& algorithm) {
+    const auto work = of.layer(0).convolution();
+    Tuning t(of.algorithms().library());
+    t.put(conv_use(ConvDirection::forward, work->spec, work->options), {algorithm, 1});
+    return t;
+  };
+  EXPECT_EQ(tuning_warning(net, Tuning(net.algorithms().library())), "");
+  EXPECT_EQ(tuning_warning(net, choice(net, "winograd4")), "");
+  EXPECT_NE(tuning_warning(net, choice(net, "direct"))
+                .find("has no Winograd convolution, which "
+                      "layer 0 [convolutional] (x.cfg:5)"),
+            std::string::npos);
+  EXPECT_EQ(tuning_warning(without, choice(without, "direct")), "");
+  EXPECT_EQ(
+      tuning_warning(net, choice(without, "direct")),
+      "the tuning file has 1 choice, none for a convolution of x.cfg at inference with 1 image"
+      " of 24 x 24 at a time; darknet bench -tune measures them");
 }
 
 TEST(Tuning, EveryPartOfAUseReportsItFromOthers) {

@@ -64,12 +64,16 @@ class Subject {
   void run(ConvPlan&, ConvDirection);
   void forward(ConvPlan&);
   double timed(Candidate&, ConvDirection);
+  double packing(ConvPlan&);
+  double packing_share(Candidate&, ConvDirection);
 
   const Stream& stream_;
   Ops& ops_;
+  double subdivisions_;
   ConvolutionWork work_;
   Noise in_, out_, out_gradient_, in_gradient_, weights_, weight_gradient_, bias_;
   Buffer workspace_;
+  std::shared_ptr<ConvPlan> forward_alone_;  // packs the weights of no other direction
   std::unique_ptr<Event> begin_, end_;
 };
 
@@ -78,6 +82,7 @@ Shape weight_shape(const ConvSpec& s) { return {s.filters, s.size_y, s.size_x, s
 Subject::Subject(const Network& net, ConvolutionWork work)
     : stream_(net.stream()),
       ops_(ops(stream_.device.type)),
+      subdivisions_(static_cast<double>(net.settings().subdivisions)),
       work_(std::move(work)),
       in_(stream_, work_.spec.in, work_.options.precision),
       out_(stream_, work_.spec.out(), work_.options.output()),
@@ -123,6 +128,23 @@ double Subject::timed(Candidate& c, ConvDirection d) {
   return end_->seconds_since(*begin_) / c.calls;
 }
 
+// Seconds of packing the weights of all directions of the plan.
+double Subject::packing(ConvPlan& plan) {
+  begin_->record(stream_);
+  plan.set_weights(stream_, weights_.floats(), workspace_.data());
+  end_->record(stream_);
+  end_->wait();
+  return end_->seconds_since(*begin_);
+}
+
+// Of packing the weights of this direction, which happens once a step, in seconds of a call.
+double Subject::packing_share(Candidate& c, ConvDirection d) {
+  if (work_.options.mode != Mode::training || d == ConvDirection::backward_weights) return 0;
+  double seconds = packing(*c.plan);
+  if (d == ConvDirection::backward_data) seconds -= packing(*forward_alone_);
+  return std::max(0., seconds) / subdivisions_;
+}
+
 // False where the library proposes the algorithm and then refuses it.
 bool Subject::prepare(Candidate& c, ConvDirection d) {
   try {
@@ -163,8 +185,12 @@ TunedConvolution Subject::measure(ConvDirection d, const std::string& library, i
   const std::vector<std::string> words = plan->algorithms(d);
   if (words.size() < 2) return t;
   std::vector<Candidate> all = candidates(t, words, library);
+  forward_alone_ =
+      ops_.conv(work_.spec, work_.epilogue, options_for(ConvDirection::forward, nullptr));
+  if (forward_alone_->workspace() > workspace_.bytes())
+    workspace_ = Buffer(stream_.device, forward_alone_->workspace());
   for (int i = 0; i < repeats; ++i)  // interleaved, so that noise falls on all alike
-    for (Candidate& c : all) c.seconds.push_back(timed(c, d));
+    for (Candidate& c : all) c.seconds.push_back(timed(c, d) + packing_share(c, d));
   for (Candidate& c : all) t.timed.push_back({c.algorithm, spread_of(std::move(c.seconds)).median});
   const double of_rule = t.seconds_of(t.rule);
   double min = of_rule > 0 ? kClearly * of_rule : 1e30;

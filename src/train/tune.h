@@ -12,7 +12,9 @@ namespace darknet {
 
 struct TimedAlgorithm {
   std::string algorithm;
-  double seconds = 0;  // median of one call, with what of the epilogue the plan leaves to a launch
+  // Median of one call, with what of the epilogue the plan leaves to a launch and, where weights
+  // change in every step, the call's share of packing them for the algorithm.
+  double seconds = 0;
 };
 
 struct TunedConvolution {

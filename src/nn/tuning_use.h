@@ -1,0 +1,16 @@
+// What a tuning file is worth to a network: a warning where it holds nothing for it.
+#pragma once
+#include <string>
+
+#include "core/tuning.h"
+
+namespace darknet {
+
+class Network;
+
+// `measured`: a tuning file's choices for the network's device. What is to be said where none of
+// them is for a convolution of the network, in its mode and at its present size, or where they hold
+// no Winograd convolution although one of the network's convolutions could take it; else "".
+std::string tuning_warning(const Network&, const Tuning& measured);
+
+}  // namespace darknet
