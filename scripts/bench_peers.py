@@ -29,7 +29,7 @@ from darknet_cfg import HEADS, CfgError, output_layers, plan_layers, read_cfg
 from peer_engines import ENGINES
 from peer_tables import OURS, markdown
 
-NETWORKS = ["cfg/yolov3-tiny.cfg", "cfg/yolov4-tiny.cfg", "cfg/yolov2-tiny-voc.cfg"]
+NETWORKS = ["yolov3-tiny", "yolov4-tiny", "yolov2-tiny-voc"]
 # Of probabilities, and of boxes in fractions of the image. MNN's Winograd convolutions differ by
 # 1e-3, the others' results by 2e-5; a slope of .11 instead of .1 in one layer makes 2e-2.
 TOLERANCE = 5e-3
@@ -55,18 +55,24 @@ class Network:
 
     def __init__(self, cfg, weights, folder):
         self.cfg, self.folder = cfg, folder
-        self.image, self.layers = plan_layers(read_cfg(cfg), None)
-        self.heads = [self.layers[i] for i in output_layers(self.layers)]
-        if self.heads[0].kind not in HEADS:
-            raise CfgError("has no detection head, by which outputs are compared")
-        if self.image[0] != 3:
-            raise CfgError("channels is not 3: darknet is given an image file")
+        try:
+            self.read()
+        except CfgError as error:
+            raise CfgError(f"{cfg}: {error}") from None
         self.write_weights(weights)
         import numpy
         rng = numpy.random.default_rng(SEED)
         self.bytes = rng.integers(0, 256, (*self.image[1:], 3), dtype=numpy.uint8)
         with open(self.path("image.ppm"), "wb") as file:
             file.write(b"P6 %d %d 255\n" % (self.image[2], self.image[1]) + self.bytes.tobytes())
+
+    def read(self):
+        self.image, self.layers = plan_layers(read_cfg(self.cfg), None)
+        self.heads = [self.layers[i] for i in output_layers(self.layers)]
+        if self.heads[0].kind not in HEADS:
+            raise CfgError("has no detection head, by which outputs are compared")
+        if self.image[0] != 3:
+            raise CfgError("channels is not 3: darknet is given an image file")
 
     def path(self, name):
         return os.path.join(self.folder, name)
@@ -299,6 +305,13 @@ def whole_list(text):
     return values
 
 
+def thread_list(text):
+    values, cores = whole_list(text), len(os.sched_getaffinity(0))
+    if max(values) > cores:
+        raise argparse.ArgumentTypeError(f"{max(values)}: this process has {cores} cores")
+    return values
+
+
 def engine_list(text):
     names = [name.strip() for name in text.split(",")]
     unknown = [name for name in names if name not in ENGINES]
@@ -311,13 +324,17 @@ def parse(arguments):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0],
                                      epilog="\n".join(__doc__.splitlines()[2:]),
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("cfg", nargs="*", default=NETWORKS, help="default: " + ", ".join(NETWORKS))
+    cfgs = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "cfg")
+    parser.add_argument("cfg", nargs="*", help="default: " + ", ".join(NETWORKS) + " of cfg/",
+                        default=[os.path.relpath(os.path.join(cfgs, f"{name}.cfg"))
+                                 for name in NETWORKS])
     parser.add_argument("--weights", action="append", metavar="FILE", help="one for each cfg")
     parser.add_argument("--darknet", default="./darknet", help="the program")
     parser.add_argument("--engines", type=engine_list, metavar="NAME,...",
                         help="default: all that are installed")
     parser.add_argument("--batch", type=whole_list, default=[1, 8], metavar="N,...")
-    parser.add_argument("--threads", type=whole_list, default=[1, 2], metavar="N,...")
+    parser.add_argument("--threads", type=thread_list,
+                        default=sorted({1, min(2, len(os.sched_getaffinity(0)))}), metavar="N,...")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--iterations", type=int, default=10, help="of each engine in a round")
     parser.add_argument("--json", help="also write the figures to this file")
@@ -338,6 +355,8 @@ def choose_engines(options):
     options.missing = [name for name in wanted if not there[name]]
     for name in options.missing:
         print(f"{name} is left out: pip install {ENGINES[name].package}", file=sys.stderr)
+    if not any(there.values()):
+        raise BenchError("none of these engines is installed; docs/contributing.md, Profile, says how")
     options.engines = [OURS] + [name for name in wanted if there[name]]
 
 

@@ -157,6 +157,13 @@ void Section::set(std::string_view key, std::string value, Where where) {
   entries_.push_back({std::string(key), std::move(value), std::move(where)});
 }
 
+std::vector<std::string> Section::overrides() const {
+  std::vector<std::string> given;
+  for (const Entry& e : entries_)
+    if (e.where.line == 0) given.push_back(e.where.file);
+  return given;
+}
+
 void Section::finish() const {
   for (const Entry& e : entries_) {
     if (e.used) continue;

@@ -108,6 +108,8 @@ class Section {
   void add(std::string key, std::string value, int line);
   // -set: replaces or adds.
   void set(std::string_view key, std::string value, Where where);
+  // The assignments that set() made, as the command line has them: "-set net.0.width=96".
+  std::vector<std::string> overrides() const;
   // Throws on the first key that nobody read, with "did you mean".
   void finish() const;
   [[noreturn]] void fail(std::string_view key, std::string_view why) const;

@@ -4,6 +4,7 @@
 
 #include <map>
 
+#include "cli/image_arguments.h"
 #include "cli/run_inputs.h"
 #include "core/error.h"
 #include "core/file.h"
@@ -30,6 +31,10 @@ std::string PredictionFiles::UnusedNames::of(const fs::path& image) {
 
 PredictionFiles::PredictionFiles(const PredictOptions& o, const ImagePaths& images, bool open_end)
     : options_(o), open_end_(open_end), several_(open_end || images.size() > 1) {
+  if (is_image_name(o.out))
+    throw Error(cat("-out ", printable(o.out), ": detections are no image; name a file of -format ",
+                    o.format, ", or the annotated image with -prefix"),
+                2);
   if (!o.out.empty()) results_ = make_result_writer(o.format, {o.out});
   add_images(run_inputs(), images, !(results_ && results_->writes_label_files()));
   for (const std::string& argument : o.images)

@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <limits>
+#include <span>
+#include <string_view>
 #include <utility>
 
 #include "core/copy.h"
 #include "core/device_guard.h"
 #include "core/log.h"
+#include "core/out_of_memory.h"
 #include "core/parts.h"
 #include "nn/network_impl.h"
 #include "nn/precision.h"
@@ -28,6 +31,16 @@ void require_one_norm(const Network& net) {
            net.layer(first->layer).title(), " has obj_norm=", name_of(other),
            "; heads that divide by positives share one count, so give them the same");
   }
+}
+
+// "; changed by -set net.0.width=96": the sizes of a layer follow from other sections, so an error
+// that names a line of the cfg may come from what the command line changed elsewhere.
+std::string overrides_of(std::span<const Section> cfg) {
+  std::string list;
+  for (const Section& section : cfg)
+    for (const std::string& given : section.overrides())
+      list += (list.empty() ? "; changed by " : ", ") + given;
+  return list;
 }
 
 }  // namespace
@@ -188,6 +201,18 @@ void Network::Impl::forget_sizes() {
 
 Network::Network(std::vector<Section> cfg, const NetworkOptions& options)
     : impl_(std::make_unique<Impl>()) {
+  const std::string overrides = overrides_of(cfg);
+  try {
+    build(std::move(cfg), options);
+  } catch (const DeviceOutOfMemory&) {
+    throw;
+  } catch (const Error& e) {
+    const bool named = std::string_view(e.what()).starts_with("-");  // the assignment itself
+    throw Error(named ? e.what() : e.what() + overrides, e.exit_code());
+  }
+}
+
+void Network::build(std::vector<Section> cfg, const NetworkOptions& options) {
   Impl& net = *impl_;
   net.options = options;
   net.queue =

@@ -108,6 +108,7 @@ class Network {
   void observe(LayerObserver*);  // null: nobody; must outlive its use
 
  private:
+  void build(std::vector<Section> cfg, const NetworkOptions&);
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

@@ -155,6 +155,15 @@ const CfgError kCfg[] = {
 INSTANTIATE_TEST_SUITE_P(Cli, CfgErrors, testing::ValuesIn(kCfg),
                          name_of<testing::TestParamInfo<CfgError>>);
 
+// The line that is named is right in the file: what the command line changed is named too.
+TEST_F(ErrorTest, SizesThatFollowFromTheCommandLine) {
+  const CommandResult ran = work_.darknet({"net", "info", "x.cfg", "-set", "yolo.0.classes=9"});
+  EXPECT_EQ(ran.exit_code, 1);
+  EXPECT_NE(ran.err.find("in the convolution before it; changed by -set yolo.0.classes=9"),
+            std::string::npos)
+      << ran.err;
+}
+
 TEST_F(ErrorTest, CfgFilesThatAreNone) {
   work_.remove("x.cfg");
   expect_refused(train(), "x.cfg: cannot read this file: No such file");

@@ -204,6 +204,7 @@ TEST_F(Hangup, AnInterruptedBenchPrintsWhatItMeasured) {
   CommandResult ran = work_.darknet({"bench", "x.cfg", "-iterations", "1000000", "-json", "b.json"},
                                     {.signal_after = 3, .signal = SIGINT});
   EXPECT_EQ(ran.exit_code, 128 + SIGINT) << ran.all();
+  EXPECT_NE(ran.err.find("stopping after the step in progress"), std::string::npos) << ran.err;
   const auto figures = nlohmann::json::parse(work_.get("b.json"));
   const auto iterations = figures["iterations"].get<std::int64_t>();
   EXPECT_GE(iterations, 1);

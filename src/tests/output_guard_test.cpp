@@ -161,13 +161,15 @@ TEST_F(OutputGuardTest, OwnOutputsAreReplaced) {
 }
 
 TEST_F(OutputGuardTest, TwoOutputsOfOneName) {
-  expect_refused(detector("test", {"images/0.png", "-out", "predictions.jpg"}),
-                 "predictions.jpg: two outputs of this run have this name");
-  expect_refused(detector("test", {"images/0.png", "images/1.png", "-out", "predictions/1.jpg"}),
-                 "predictions/1.jpg: two outputs of this run have this name");
   expect_refused(detector("demo", {"images", "-dont_show", "-prefix", "s", "-json_file_output",
                                    "s_00000001.jpg"}),
                  "s_00000001.jpg: two outputs of this run have this name");
+}
+
+TEST_F(OutputGuardTest, DetectionsAreNotWrittenAsAnImage) {
+  const CommandResult ran = detector("test", {"images/0.png", "-out", "predictions.jpg"});
+  EXPECT_EQ(ran.exit_code, 2) << ran.all();
+  EXPECT_TRUE(holds(ran.err, "-out predictions.jpg: detections are no image")) << ran.err;
   EXPECT_FALSE(work_.has("predictions.jpg"));
 }
 

@@ -1,8 +1,11 @@
 #include "train/interrupt.h"
 
+#include <unistd.h>
+
 #include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <string_view>
 
 namespace darknet {
 namespace {
@@ -12,10 +15,17 @@ std::atomic<int> received = 0;
 static_assert(std::atomic<int>::is_always_lock_free);
 int guards = 0;  // that live
 
+constexpr std::string_view kStopping =
+    "\nstopping after the step in progress; a second signal stops at once, without saving\n";
+
 // A terminal that closes sends SIGHUP twice, by the kernel and by the shell, and a session's
 // SIGTERM may follow: only a second signal that somebody sends on purpose ends the program.
 extern "C" void remember(int signal) {
   const int interrupted = errno;  // of the call that the signal came into
+  // A step may take minutes: without an answer people send the signal again. A closed terminal
+  // reads none.
+  if (received == 0 && signal != SIGHUP)
+    static_cast<void>(!::write(STDERR_FILENO, kStopping.data(), kStopping.size()));
   if (received == 0) received = signal;
   std::signal(SIGHUP, SIG_IGN);
   if (signal != SIGHUP) {
