@@ -29,6 +29,11 @@ void require_sense(const Options& o) {
         "-data with -reference: the loader would work ahead while the network waits; "
         "measure them apart",
         2);
+  if (o.int8 && (o.training || o.reference || !o.tune.empty()))
+    throw Error(
+        "-precision int8 is for inference alone, and has no other algorithms to compare with: "
+        "-train, -reference and -tune are not for it",
+        2);
 }
 
 int run_tune(const Options& o) {
@@ -102,7 +107,7 @@ void add_bench(Program& program) {
   add_threads(command, o.threads, "with -data: threads that read and augment images");
   add_bad_labels(command, o.bad_labels);
   add_overrides(command, o.overrides);
-  add_arithmetic(command, o.exact, o.overrides, o.tuning);
+  add_arithmetic(command, o.exact, o.overrides, o.tuning, &o.int8);
   add_device(command, o.device);
   add_deterministic(command, o.deterministic);
   add_files(command, o);

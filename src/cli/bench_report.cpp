@@ -68,7 +68,10 @@ void print_layers(const BenchOptions& o, const BenchReport& r) {
 }
 
 void print_total(const BenchOptions& o, const BenchReport& r) {
-  fmt::print("{}: {}, {:.2f} images/s; median of {}\n", o.training ? "training step" : "inference",
+  fmt::print("{}: {}, {:.2f} images/s; median of {}\n",
+             o.training ? "training step"
+             : o.int8   ? "inference in int8"
+                        : "inference",
              milliseconds(r.total), static_cast<double>(r.images) / r.total.median, r.iterations);
   if (r.cpu) fmt::print("  processor time of all threads: {}\n", milliseconds(*r.cpu));
   if (r.idle) fmt::print("  the device was idle {:.1f} % of the time\n", 100 * *r.idle);
@@ -147,6 +150,7 @@ std::string bench_json(const BenchOptions& o, const BenchReport& r) {
            {"library", r.library},
            {"training", o.training},
            {"exact", o.exact},
+           {"int8", o.int8},
            {"deterministic", o.deterministic},
            {"tuning", o.tuning.string()},
            {"set", o.overrides},

@@ -50,17 +50,41 @@ void add_threads(const Command& command, int& threads, const char* help) {
   command.option("-threads", threads, help).integer_in(1, 1024).value_name("N");
 }
 
-void add_arithmetic(const Command& command, bool& exact, std::vector<std::string>& overrides,
-                    std::filesystem::path& tuning) {
-  command.flag("-exact", exact, "direct convolutions only: slower, closest to plain arithmetic");
+namespace {
+
+constexpr const char* kInt8 = "int8";
+
+void set_precision(const std::string& type, std::vector<std::string>& overrides, bool* int8) {
+  if (type == kInt8 && !int8)
+    throw Error(
+        "-precision int8 is for inference: train in f32, bf16 or f16; then darknet quantize", 2);
+  if (int8) *int8 = type == kInt8;
+  overrides.push_back("net.0.precision=" +
+                      (type == kInt8 ? std::string(name_of(DType::f32)) : type));
+}
+
+void add_precision(const Command& command, std::vector<std::string>& overrides, bool* int8) {
+  std::vector<std::string> types = names_of<DType>();
+  types.emplace_back(kInt8);
+  const std::string help =
+      cat("element type of activations: f32, bf16 (half the memory, about twice as fast where the "
+          "processor or the GPU has it) or f16 (GPUs); the cfg's [net] precision=",
+          int8 ? ". int8: convolutions in 8-bit integers, on the CPU" : "");
   command
       .option(
           "-precision",
-          [&overrides](const std::string& type) { overrides.push_back("net.0.precision=" + type); },
-          "element type of activations: f32, bf16 (half the memory, about twice as fast where the "
-          "processor or the GPU has it) or f16 (GPUs); the cfg's [net] precision=")
-      .one_of(names_of<DType>())
+          [&overrides, int8](const std::string& type) { set_precision(type, overrides, int8); },
+          help)
+      .one_of(types)
       .value_name("TYPE");
+}
+
+}  // namespace
+
+void add_arithmetic(const Command& command, bool& exact, std::vector<std::string>& overrides,
+                    std::filesystem::path& tuning, bool* int8) {
+  command.flag("-exact", exact, "direct convolutions only: slower, closest to plain arithmetic");
+  add_precision(command, overrides, int8);
   command
       .option("-tuning", tuning,
               "take the convolutions' algorithms from this file of darknet bench -tune")

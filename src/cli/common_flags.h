@@ -23,9 +23,10 @@ void add_overrides(const Command&, std::vector<std::string>& overrides);  // -se
 void add_seed(const Command&, const char* help, std::function<void(std::uint64_t)> take);
 inline constexpr const char* kReadingThreads = "threads that read images";
 void add_threads(const Command&, int& threads, const char* help);
-// -exact, -precision, which is an override, and -tuning, a file of algorithms.
+// -exact, -precision, which is an override but for int8, and -tuning, a file of algorithms. `int8`:
+// where -precision int8 goes; null in commands that refuse it, since they do not only infer.
 void add_arithmetic(const Command&, bool& exact, std::vector<std::string>& overrides,
-                    std::filesystem::path& tuning);
+                    std::filesystem::path& tuning, bool* int8 = nullptr);
 // -i, -gpus, -nogpu: `device` is filled in before the command runs; without them the first GPU that
 // there is. Where there is none the CPU is taken, with a warning if one was asked for.
 void add_device(const Command&, Device& device);

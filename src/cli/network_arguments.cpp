@@ -26,7 +26,7 @@ void add_positionals(const Command& command, NetworkArguments& a, Positionals po
 void add_network_flags(const Command& command, NetworkArguments& a) {
   command.flag("-letter_box", a.letter_box, "keep the aspect ratio, grey bars around");
   add_overrides(command, a.overrides);
-  add_arithmetic(command, a.exact, a.overrides, a.tuning);
+  add_arithmetic(command, a.exact, a.overrides, a.tuning, &a.int8);
   add_device(command, a.device);
 }
 

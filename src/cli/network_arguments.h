@@ -28,6 +28,7 @@ std::vector<Section> sections_of(const CfgArguments&);
 struct NetworkArguments : CfgArguments {  // overrides: -precision too
   std::string data, weights;
   bool exact = false, letter_box = false;  // letter_box: whatever the cfg says
+  bool int8 = false;  // 8-bit integers, by the file of `darknet quantize` next to the weights
   std::filesystem::path tuning;
   Device device;
 };

@@ -6,9 +6,24 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "eval/calibration_file.h"
+#include "eval/quantization_file.h"
 #include "nn/weights.h"
 
 namespace darknet::cli {
+namespace {
+
+void use_int8(Network& net, const std::filesystem::path& weights, std::uint64_t checksum) {
+  if (net.options().device.type != DeviceType::cpu)
+    fail("-precision int8 is for the CPU: add -nogpu");
+  const std::filesystem::path file = quantization_path(weights);
+  Quantization quantization = read_quantization(file, identity_of(net, checksum));
+  run_inputs().add("the quantisation", file);
+  log::info(cat(plural(std::ssize(quantization), "convolution"), " in int8 by ",
+                printable(file.string())));
+  net.set_quantization(std::move(quantization));
+}
+
+}  // namespace
 
 Network open_network(const NetworkArguments& a, std::int64_t batch, std::uint64_t* checksum) {
   std::vector<Section> cfg = sections_of(a);
@@ -20,6 +35,7 @@ Network open_network(const NetworkArguments& a, std::int64_t batch, std::uint64_
   require_image_input(net);
   const LoadedWeights loaded = load_weights(a.weights, net);
   if (checksum) *checksum = loaded.checksum;
+  if (a.int8) use_int8(net, a.weights, loaded.checksum);
   net.parameters_changed();
   return net;
 }

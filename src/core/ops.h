@@ -118,6 +118,15 @@ class GemmPlan {
 
 class Tuning;  // core/tuning.h
 
+// How a convolution computes in 8-bit integers. An input x stands as the integer
+// round(x / scale) + zero_point, 0 to 255; the weights of a filter as integers times a scale of
+// their own, without zero point. Sums are 32-bit integers; bias, activation and output are f32.
+struct ConvQuantization {
+  float scale = 1;              // of the input, above 0
+  std::int32_t zero_point = 0;  // the integer of x = 0
+  std::vector<float> ranges;    // of each filter: the magnitude of its largest integer, not below 0
+};
+
 struct PlanOptions {
   Mode mode = Mode::inference;
   bool exact = false;           // direct convolution only; no TF32
@@ -131,6 +140,9 @@ struct PlanOptions {
   // Choices that go before the device's rule where they can be taken; null: none. Outlives the
   // plan.
   const Tuning* tuning = nullptr;
+  // Inference in f32: compute in 8-bit integers where the library has more than reference code for
+  // it. Null: no. Outlives the plan.
+  const ConvQuantization* int8 = nullptr;
 
   DType output() const { return f32_output ? DType::f32 : precision; }
 };
@@ -157,6 +169,9 @@ class Ops {
     if (precision != DType::f32) fail("this device computes in f32 only");
     return "";
   }
+  // Throws with the reason where PlanOptions::int8 cannot be followed; otherwise what the user
+  // should know of it, or "".
+  virtual std::string accept_int8() const { fail("8-bit integers are for the CPU"); }
 };
 
 // The CPU's other Ops: a reference implementation in plain loops, for checks.

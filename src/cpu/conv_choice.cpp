@@ -104,12 +104,10 @@ ElementTypes types_of(Direction direction, const PlanOptions& o) {
 
 ConvTensors tensors_of(const ConvSpec& s, Tag layout, const ElementTypes& types) {
   return {.source = Desc(dims(s.in), data_type(types.source), layout),
-          .weights = Desc(weight_dims(s), data_type(types.weights), Tag::any),
+          .weights = any_weights(s, data_type(types.weights)),
           .destination = Desc(dims(s.out()), data_type(types.destination), layout),
           .bias = {}};
 }
-
-bool is_reference(const char* name) { return std::string_view(name).starts_with("ref"); }
 
 struct Candidate {
   const char* word;
@@ -175,7 +173,14 @@ std::vector<std::string> available(const ConvSpec& s, const PlanOptions& o, Make
   return words;
 }
 
-dnnl::primitive_attr attributes(const Epilogue& fused) {
+}  // namespace
+
+Geometry geometry_of(const ConvSpec& s) {
+  const Dims pad{s.pad_y, s.pad_x};
+  return {{s.stride_y, s.stride_x}, {s.dilation - 1, s.dilation - 1}, pad, pad};
+}
+
+dnnl::primitive_attr attributes_of(const Epilogue& fused) {
   dnnl::primitive_attr attr = plain_attributes();
   const auto op = eltwise(fused.activation);
   if (!op) return attr;
@@ -185,18 +190,17 @@ dnnl::primitive_attr attributes(const Epilogue& fused) {
   return attr;
 }
 
-}  // namespace
+bool is_reference(const char* name) { return std::string_view(name).starts_with("ref"); }
 
-Geometry geometry_of(const ConvSpec& s) {
-  const Dims pad{s.pad_y, s.pad_x};
-  return {{s.stride_y, s.stride_x}, {s.dilation - 1, s.dilation - 1}, pad, pad};
+Desc any_weights(const ConvSpec& s, dnnl::memory::data_type type) {
+  return {weight_dims(s), type, Tag::any};
 }
 
-Desc user_weights(const ConvSpec& s) {
+Desc user_weights(const ConvSpec& s, dnnl::memory::data_type type) {
   const std::int64_t in = s.in.c / s.groups, row = s.size_x * in, filter = s.size_y * row;
   Dims strides = s.groups == 1 ? Dims{filter, 1, row, in}
                                : Dims{s.filters / s.groups * filter, filter, 1, row, in};
-  return {weight_dims(s), dnnl::memory::data_type::f32, strides};
+  return {weight_dims(s), type, strides};
 }
 
 std::string about(const ConvSpec& s) {
@@ -236,7 +240,8 @@ auto forward_maker(const ConvSpec& s, const Epilogue& fused, const PlanOptions& 
                                                : dnnl::prop_kind::forward_inference;
     ConvTensors t = tensors_of(s, c.layout, types_of(Direction::forward, o));
     if (fused.bias) t.bias = Desc({s.filters}, data_type(DType::f32), Tag::a);
-    return conv_forward(kind, algorithm::convolution_direct, t, geometry_of(s), attributes(fused));
+    return conv_forward(kind, algorithm::convolution_direct, t, geometry_of(s),
+                        attributes_of(fused));
   };
 }
 

@@ -18,7 +18,9 @@ enum class Choice : std::uint8_t {
 
 std::string about(const ConvSpec&);  // for messages
 Geometry geometry_of(const ConvSpec&);
-Desc user_weights(const ConvSpec&);  // OHWI, the layout of parameters in memory
+// OHWI, the layout of parameters in memory.
+Desc user_weights(const ConvSpec&, dnnl::memory::data_type = dnnl::memory::data_type::f32);
+Desc any_weights(const ConvSpec&, dnnl::memory::data_type);  // in the library's favourite layout
 
 // Winograd's algorithm with tiles of m x m outputs.
 struct WinogradChoice {
@@ -34,6 +36,8 @@ std::optional<float> slope_of(const Activation&);
 
 // What of the epilogue the convolution does itself.
 Epilogue fused_epilogue(const ConvSpec&, const Epilogue&, const PlanOptions&, Choice);
+dnnl::primitive_attr attributes_of(const Epilogue& fused);
+bool is_reference(const char* implementation);  // code of the library that is not made for speed
 
 using ForwardDesc = dnnl::convolution_forward::primitive_desc;
 using DataDesc = dnnl::convolution_backward_data::primitive_desc;

@@ -6,6 +6,7 @@
 #include "core/index.h"
 #include "core/tuning.h"
 #include "cpu/conv_choice.h"
+#include "cpu/int8_conv.h"
 #include "cpu/plans.h"
 #include "cpu/reorder.h"
 #include "cpu/winograd.h"
@@ -337,6 +338,8 @@ std::shared_ptr<ConvPlan> make_cpu_conv(const ConvSpec& spec, const Epilogue& ep
   if (spec.groups <= 0 || spec.in.c % spec.groups != 0 || spec.filters % spec.groups != 0)
     fail("groups=", spec.groups, " divides neither or only one of ", spec.in.c, " channels and ",
          spec.filters, " filters");
+  if (options.int8)
+    if (auto plan = make_int8_conv(spec, epilogue, options)) return plan;
   return std::make_unique<CpuConvPlan>(spec, epilogue, options);
 }
 

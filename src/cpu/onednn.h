@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <string>
+#include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "core/error.h"
 #include "core/tensor.h"
@@ -96,6 +98,18 @@ inline void append_eltwise(dnnl::post_ops& ops, dnnl::algorithm a, float alpha) 
   ops.append_eltwise(a, alpha, 0);
 }
 inline bool is_bf16(const Desc& d) { return d.get_data_type() == dnnl::memory::data_type::bf16; }
+// The scales of an integer convolution, one for each filter: scale * sum + bias.
+inline constexpr bool kBiasBeforeScales = false;
+inline void set_filter_scales(dnnl::primitive_attr& attr, const std::vector<float>&, bool grouped) {
+  attr.set_scales_mask(DNNL_ARG_WEIGHTS, grouped ? 3 : 1);
+}
+inline void add_filter_scales(std::unordered_map<int, dnnl::memory>& arguments,
+                              std::vector<float>& scales) {
+  const Desc desc({static_cast<dnnl::memory::dim>(scales.size())}, dnnl::memory::data_type::f32,
+                  Tag::a);
+  arguments.insert(
+      {DNNL_ARG_ATTR_SCALES | DNNL_ARG_WEIGHTS, dnnl::memory(desc, engine(), scales.data())});
+}
 inline constexpr auto kPoolAverage = dnnl::algorithm::pooling_avg_exclude_padding;
 inline dnnl::matmul::primitive_desc matmul(const Desc& a, const Desc& b, const Desc& c,
                                            const dnnl::primitive_attr& attr) {
@@ -153,6 +167,12 @@ inline void append_eltwise(dnnl::post_ops& ops, dnnl::algorithm a, float alpha) 
   ops.append_eltwise(1.f, a, alpha, 0);
 }
 inline bool is_bf16(const Desc& d) { return d.data_type() == dnnl::memory::data_type::bf16; }
+// The scales of an integer convolution, one for each filter: scale * (sum + bias).
+inline constexpr bool kBiasBeforeScales = true;
+inline void set_filter_scales(dnnl::primitive_attr& attr, const std::vector<float>& scales, bool) {
+  attr.set_output_scales(1 << 1, scales);
+}
+inline void add_filter_scales(std::unordered_map<int, dnnl::memory>&, std::vector<float>&) {}
 inline constexpr auto kPoolAverage = dnnl::algorithm::pooling_avg_exclude_padding;
 inline dnnl::matmul::primitive_desc matmul(const Desc& a, const Desc& b, const Desc& c,
                                            const dnnl::primitive_attr& attr) {

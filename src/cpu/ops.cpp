@@ -1,5 +1,6 @@
 #include "core/ops.h"
 
+#include "cpu/int8_conv.h"
 #include "cpu/onednn.h"
 #include "cpu/plans.h"
 
@@ -51,6 +52,10 @@ class CpuOps final : public Ops {
     if (t == DType::f16)
       fail("the CPU does not compute in f16; use f32, or bf16 on a processor with AVX-512");
     return t == DType::bf16 ? bf16_on(dnnl::get_effective_cpu_isa()) : "";
+  }
+  std::string accept_int8() const override {
+    if (int8_weight_limit() == 127) return "";
+    return "this processor has no VNNI instructions: weights get 7 bits, and it is slower than f32";
   }
   std::string name(const Device&) const override {
     const dnnl::version_t& v = *dnnl::version();

@@ -2,58 +2,37 @@
 
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
-
 #include "core/error.h"
 #include "core/file.h"
 #include "core/input.h"
 #include "core/text.h"
+#include "eval/stored_json.h"
 
 namespace darknet {
 namespace {
 using nlohmann::json;
 
 constexpr std::uint64_t kMaxBytes = std::uint64_t{64} << 20;
-constexpr const char* kRemedy = "darknet detector calibrate writes one";
 
-[[noreturn]] void fail_in(const std::filesystem::path& file, const std::string& why) {
-  fail(file.string(), ": ", why, "; ", kRemedy);
-}
-
-const json& field(const std::filesystem::path& file, const json& from, const char* key) {
-  const auto at = from.find(key);
-  if (at == from.end()) fail_in(file, cat("this is not a calibration: it has no \"", key, "\""));
-  return *at;
-}
-
-// As text: JSON numbers are doubles to many programs.
-std::string checksum_text(std::uint64_t sum) { return fmt::format("{:016x}", sum); }
-
-ConfidenceMap map_of(const std::filesystem::path& file, const json& from) {
+ConfidenceMap map_of(const StoredJson& file) {
+  const json& from = file.root();
   if (const auto knots = from.find("curve"); knots != from.end()) {
     std::vector<ConfidenceMap::Knot> points;
     for (const json& point : *knots) {
       if (!point.is_array() || point.size() != 2 || !point[0].is_number() || !point[1].is_number())
-        fail_in(file, "\"curve\" is not a list of pairs of numbers");
+        file.fail_in("\"curve\" is not a list of pairs of numbers");
       points.push_back({point[0].get<double>(), point[1].get<double>()});
     }
     return ConfidenceMap::of_knots(std::move(points));
   }
-  const json& temperature = field(file, from, "temperature");
-  if (!temperature.is_number()) fail_in(file, "\"temperature\" is not a number");
-  const auto value = temperature.get<double>();
+  const double value = file.number(file.field(from, "temperature"), "temperature");
   if (!(value >= kLeastTemperature && value <= kMostTemperature))
-    fail_in(file, cat("\"temperature\" is not from ", kLeastTemperature, " to ", kMostTemperature));
+    file.fail_in(cat("\"temperature\" is not from ", kLeastTemperature, " to ", kMostTemperature));
   return ConfidenceMap::of_temperature(value);
 }
 
-void require_network(const std::filesystem::path& file, const json& from,
-                     const CalibratedNetwork& network) {
-  const json& weights = field(file, from, "weights_checksum");
-  if (!weights.is_string() || weights.get<std::string>() != checksum_text(network.weights))
-    fail_in(file, "this calibration is of other weights");
-  if (field(file, from, "obj_calibrate") != json(network.obj_calibrate))
-    fail_in(file, "this calibration is of a network with another obj_calibrate");
+StoredJson stored(const std::filesystem::path& file) {
+  return {file, "darknet detector calibrate writes one", kMaxBytes};
 }
 
 }  // namespace
@@ -102,10 +81,11 @@ std::string text_of(const ConfidenceMap& map) {
 std::string calibration_text(const std::filesystem::path& file,
                              const CalibratedNetwork& network) try {
   if (!is_present(file)) return "";
-  const json from = json::parse(read_file(file, kMaxBytes));
+  const StoredJson read = stored(file);
+  const json& from = read.root();
   const bool same = from.at("weights_checksum") == checksum_text(network.weights) &&
                     from.at("obj_calibrate") == json(network.obj_calibrate);
-  return fmt::format("{} by {} in {}, D-ECE {:.4f} after it{}", text_of(map_of(file, from)),
+  return fmt::format("{} by {} in {}, D-ECE {:.4f} after it{}", text_of(map_of(read)),
                      plural(from.at("detections").get<std::int64_t>(), "detection"),
                      plural(from.at("images").get<std::int64_t>(), "image"),
                      from.at("d_ece_after").get<double>(), same ? "" : ", of another network");
@@ -113,17 +93,19 @@ std::string calibration_text(const std::filesystem::path& file,
   return "a file that is damaged";
 }
 
-ConfidenceMap read_calibration(const std::filesystem::path& file,
+ConfidenceMap read_calibration(const std::filesystem::path& path,
                                const CalibratedNetwork& network) {
-  if (!is_present(file)) fail_in(file, "there is no such file");
-  const json from = json::parse(read_file(file, kMaxBytes), nullptr, false);
-  if (!from.is_object()) fail_in(file, "this is not a JSON object");
-  if (field(file, from, "calibration") != 1) fail_in(file, "a calibration of an unknown form");
-  require_network(file, from, network);
+  const StoredJson file = stored(path);
+  const json& from = file.root();
+  if (file.field(from, "calibration") != 1) file.fail_in("a calibration of an unknown form");
+  file.require_checksum("weights_checksum", network.weights,
+                        "this calibration is of other weights");
+  if (file.field(from, "obj_calibrate") != json(network.obj_calibrate))
+    file.fail_in("this calibration is of a network with another obj_calibrate");
   try {
-    return map_of(file, from);
+    return map_of(file);
   } catch (const Error& e) {
-    fail(file.string(), ": ", e.what());
+    fail(path.string(), ": ", e.what());
   }
 }
 

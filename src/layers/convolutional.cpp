@@ -60,6 +60,7 @@ class ConvolutionalLayer final : public Layer {
     plan.weight_gradient &= weights_.update;
     plan_ = ops.conv(spec_, epilogue(), plan);
     planned_ = {spec_, epilogue(), plan, {}};
+    planned_.options.int8 = nullptr;  // what it is measured against, and tuned as
     packed_ = false;
     make_folded(folds);
     return requirements(plan);
@@ -143,6 +144,7 @@ class ConvolutionalLayer final : public Layer {
     ConvolutionWork work = planned_;  // algorithms as they are now: one may have failed when it ran
     for (std::size_t d = 0; plan_ && d < work.algorithms.size(); ++d)
       work.algorithms[d] = plan_->algorithm(static_cast<ConvDirection>(d));
+    work.weights = folded_weights_.empty() ? weights_.value.data() : folded_weights_.data();
     return work;
   }
 

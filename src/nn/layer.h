@@ -109,6 +109,9 @@ struct ConvolutionWork {
   Epilogue epilogue;
   PlanOptions options;
   std::array<std::string, 3> algorithms;  // by ConvDirection; "": not planned, or no choice
+  // OHWI, in device memory. At inference batch normalisation is folded in, from the first
+  // parameters_changed() on.
+  const float* weights = nullptr;
 };
 
 class Layer {

@@ -1,6 +1,7 @@
 #include "nn/network.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <span>
 #include <string_view>
@@ -43,7 +44,35 @@ std::string overrides_of(std::span<const Section> cfg) {
   return list;
 }
 
+void require_ranges(const Network& net, std::int64_t layer, const ConvQuantization& q) {
+  if (layer < 0 || layer >= net.size())
+    fail("there is no layer ", layer, " to quantise: the network has ", net.size());
+  const auto work = net.layer(layer).convolution();
+  if (!work) fail(net.layer(layer).title(), ": it has no convolution to quantise");
+  if (std::ssize(q.ranges) != work->spec.filters)
+    fail(net.layer(layer).title(), ": ", q.ranges.size(), " ranges for ", work->spec.filters,
+         " filters");
+  const bool sound =
+      std::isnormal(q.scale) && q.scale > 0 && q.zero_point >= 0 && q.zero_point <= 255 &&
+      std::ranges::all_of(q.ranges, [](float r) { return std::isfinite(r) && r >= 0; });
+  if (!sound) fail(net.layer(layer).title(), ": its scale, zero point or ranges make no sense");
+}
+
 }  // namespace
+
+// Warns where it costs more than it saves.
+void Network::Impl::require_int8() const {
+  const std::string where_int8 = cat(to_string(where), ": int8: ");
+  if (training()) fail(where_int8, "a network is trained in f32, bf16 or f16");
+  if (precision != DType::f32)
+    fail(where_int8, "other layers compute in f32, not in ", name_of(precision));
+  try {
+    if (const std::string note = library().accept_int8(); !note.empty())
+      log::warn(cat("int8: ", note));
+  } catch (const Error& e) {
+    fail(where_int8, e.what());
+  }
+}
 
 void Network::Impl::make_layers(std::vector<Section>& cfg) {
   LayerContext context{.net_width = settings.width,
@@ -330,6 +359,15 @@ void Network::set_algorithms(const Tuning& tuning) {
   impl_->algorithms = tuning;
   impl_->forget_sizes();
   impl_->plan_anew();
+}
+
+void Network::set_quantization(Quantization quantization) {
+  Impl& net = *impl_;
+  if (!quantization.empty()) net.require_int8();
+  for (const auto& [layer, q] : quantization) require_ranges(*this, layer, q);
+  net.quantization = std::move(quantization);
+  net.forget_sizes();
+  net.plan_anew();
 }
 
 void Network::forward(const Pass& pass) {

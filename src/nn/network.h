@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <vector>
@@ -38,6 +39,9 @@ class LayerObserver {
   virtual void before(std::int64_t layer, bool backward) = 0;
   virtual void after(std::int64_t layer, bool backward) = 0;
 };
+
+// The convolutions that compute in 8-bit integers, by layer.
+using Quantization = std::map<std::int64_t, ConvQuantization>;
 
 struct HeadAt {
   std::int64_t layer = 0;
@@ -105,6 +109,10 @@ class Network {
   // Plans anew with these, which are of this card and library; to be followed by
   // parameters_changed().
   void set_algorithms(const Tuning&);
+  // Plans anew: the convolutions in these layers compute in 8-bit integers, all others as before;
+  // to be followed by parameters_changed(). Throws in training, in 16 bits, on a device without,
+  // and where a layer has no convolution or another number of filters.
+  void set_quantization(Quantization);
   void observe(LayerObserver*);  // null: nobody; must outlive its use
 
  private:

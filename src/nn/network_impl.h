@@ -47,6 +47,7 @@ struct Network::Impl {
   Buffer gradients;
   MemoryPlan plan;
   Tuning algorithms;
+  Quantization quantization;
   LayerObserver* observer = nullptr;
   KeptSizes sizes;
   std::int64_t reshapes = 0, enqueued = 0;
@@ -79,6 +80,8 @@ struct Network::Impl {
   std::int64_t shape_layers(Ops&);
   Requirements shape_layer(Node& node, Ops&);
   bool may_share_input(std::int64_t i);
+  void require_int8() const;
+  const ConvQuantization* quantization_of(const Node& n) const;
   DType type_of(std::int64_t source) { return source < 0 ? DType::f32 : node(source).writes; }
   bool converts(const Node& n, std::int64_t source) { return type_of(source) != n.reads; }
   void plan_conversions(std::int64_t i, std::vector<Block>& blocks);

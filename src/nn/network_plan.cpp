@@ -30,6 +30,11 @@ void Network::Impl::choose_types() {
   }
 }
 
+const ConvQuantization* Network::Impl::quantization_of(const Node& n) const {
+  const auto at = quantization.find(&n - nodes.data());
+  return at == quantization.end() ? nullptr : &at->second;
+}
+
 Requirements Network::Impl::shape_layer(Node& n, Ops& plans) {
   std::vector<Shape> in;
   bool source_wants = false;
@@ -45,7 +50,8 @@ Requirements Network::Impl::shape_layer(Node& n, Ops& plans) {
                          .weight_gradient = reached && n.trains.update,
                          .precision = n.reads,
                          .f32_output = n.writes == DType::f32,
-                         .tuning = &algorithms};
+                         .tuning = &algorithms,
+                         .int8 = quantization_of(n)};
   Requirements needs;
   const std::string title = n.layer->title();
   try {

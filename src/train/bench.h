@@ -23,6 +23,7 @@ struct BenchOptions {
   std::vector<std::string> overrides;  // -set
   Device device;
   bool training = false, reference = false, exact = false, deterministic = false;
+  bool int8 = false;       // inference in 8-bit integers, with the ranges of its own pixels
   std::int64_t batch = 0;  // images per forward pass, or per step; 0: one, or the cfg's
   std::int64_t iterations = 20;
   int threads = 0;               // of the loader; 0: chosen

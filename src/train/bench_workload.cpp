@@ -8,6 +8,7 @@
 #include "dataset/labels.h"
 #include "dataset/loader.h"
 #include "eval/predict.h"
+#include "eval/quantizer.h"
 #include "train/random_batch.h"
 #include "train/training_batches.h"
 
@@ -42,6 +43,9 @@ class Inference final : public Workload {
     const std::vector<float> pixels = random_pixels(in.shape.size(), kSeed);
     memory(net_.stream().device.type)
         .copy_in(net_.stream(), in.data, pixels.data(), pixels.size() * sizeof(float));
+    if (!o.int8) return;
+    net_.set_quantization(quantization_for_input(net_));
+    net_.parameters_changed();
   }
   Network& network() override { return net_; }
   std::int64_t images() const override { return net_.input_shape().n; }

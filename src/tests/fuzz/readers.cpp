@@ -18,6 +18,7 @@
 #include "detect/head.h"
 #include "detect/running_values.h"
 #include "eval/calibration_file.h"
+#include "eval/quantization_file.h"
 #include "image/codec.h"
 #include "image/file_check.h"
 #include "image/image.h"
@@ -352,6 +353,33 @@ void read_calibration_bytes(const std::string& bytes) {
   }
 }
 
+// quantization: likewise; what is read goes to a network of these layers.
+
+const NetworkIdentity kQuantized{.weights = 7, .layers = 9};
+
+std::vector<std::string> quantization_samples() {
+  const fs::path path = scratch_file("sample.int8", "");
+  QuantizationReport report{
+      .layers = {{0, Kept::int8, .01, {.01f, 20, {.5f, 1e-3f}}}, {1, Kept::before_head, 0, {}}},
+      .error = .01,
+      .images = 3};
+  write_quantization(path, kQuantized, report);
+  return {read_file(path, 1 << 20)};
+}
+
+void read_quantization_bytes(const std::string& bytes) {
+  static Network net(sections_of(kStoredCfg), {.threads = 1});
+  const Quantization all = read_quantization(scratch_file("x.int8", bytes), kQuantized);
+  for (const auto& [layer, q] : all) {
+    require(layer >= 0 && q.scale > 0 && std::isfinite(q.scale), "a layer or a scale");
+    require(q.zero_point >= 0 && q.zero_point <= 255, "a zero point that is no byte");
+    for (const float range : q.ranges) require(range >= 0 && std::isfinite(range), "a range");
+  }
+  net.set_quantization(all);
+  net.parameters_changed();
+  net.forward({.stream = net.stream()});
+}
+
 }  // namespace
 
 const std::vector<FuzzedReader>& fuzzed_readers() {
@@ -362,7 +390,8 @@ const std::vector<FuzzedReader>& fuzzed_readers() {
       {"labels", label_samples, read_label_bytes},
       {"images", image_samples, read_image_bytes},
       {"detections", detection_samples, read_detection_bytes},
-      {"calibration", calibration_samples, read_calibration_bytes}};
+      {"calibration", calibration_samples, read_calibration_bytes},
+      {"quantization", quantization_samples, read_quantization_bytes}};
   return all;
 }
 

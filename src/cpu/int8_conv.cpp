@@ -1,0 +1,223 @@
+#include "cpu/int8_conv.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "core/for_each.h"
+#include "core/index.h"
+#include "core/parts.h"
+#include "cpu/conv_choice.h"
+#include "cpu/reorder.h"
+
+namespace darknet {
+namespace {
+
+using namespace onednn;
+using Type = dnnl::memory::data_type;
+
+constexpr float kMaxInput = 255;
+// A filter's range, and the product of the scales of input and weights, are at least this: below it
+// its weights count as 0, for what is divided by them would overflow.
+constexpr float kMinScale = 1e-30f;
+
+// With the padding in the tensor itself, where it has the integer of 0.
+ConvSpec padded(const ConvSpec& s) {
+  ConvSpec p = s;
+  p.in.h += 2 * s.pad_y, p.in.w += 2 * s.pad_x;
+  p.pad_y = p.pad_x = 0;
+  return p;
+}
+
+// One row of the padded input.
+struct QuantiseRow {
+  View<const float> in;
+  std::uint8_t* out;
+  std::int64_t pad_y, pad_x;
+  float inverse_scale;
+  std::int32_t zero_point;
+
+  void operator()(std::int64_t row) const {
+    const std::int64_t rows = in.shape.h + 2 * pad_y, c = in.shape.c;
+    const std::int64_t n = row / rows, y = row % rows - pad_y, width = in.shape.w * c;
+    std::uint8_t* to = out + row * (in.shape.w + 2 * pad_x) * c;
+    const auto zero = static_cast<std::uint8_t>(zero_point);
+    if (y < 0 || y >= in.shape.h) {
+      std::fill_n(to, width + 2 * pad_x * c, zero);
+      return;
+    }
+    std::fill_n(to, pad_x * c, zero);
+    convert(&in.at(in.pixel(n, y, 0), 0), to + pad_x * c, width);
+    std::fill_n(to + pad_x * c + width, pad_x * c, zero);
+  }
+
+  void convert(const float* from, std::uint8_t* to, std::int64_t count) const {
+    const float inverse = inverse_scale, offset = static_cast<float>(zero_point) + .5f;
+    for (std::int64_t i = 0; i < count; ++i) {
+      const float q = from[i] * inverse + offset;
+      const float low = q > 0 ? q : 0;  // NaN too: an integer cannot stand for it
+      to[i] =
+          static_cast<std::uint8_t>(static_cast<std::int32_t>(low < kMaxInput ? low : kMaxInput));
+    }
+  }
+};
+
+class Int8Conv final : public ConvPlan {
+ public:
+  Int8Conv(const ConvSpec& spec, const Epilogue& epilogue, const PlanOptions& options);
+  bool is_reference() const { return onednn::is_reference(desc_->impl_info_str()); }
+
+  Epilogue fused() const override { return fused_; }
+  std::int64_t workspace() const override { return parts_.total(); }
+  std::int64_t packed_weights() const override { return packed_.bytes(); }
+  std::string description() const override { return cat("forward ", desc_->impl_info_str()); }
+  void set_weights(const Stream&, const float* weights, void* workspace) override;
+  void forward(const Stream&, TensorView in, const float* bias, TensorView out,
+               void* workspace) override;
+  void backward_data(const Stream&, TensorView, TensorView, bool, void*) override { no_gradient(); }
+  void backward_weights(const Stream&, TensorView, TensorView, float*, void*) override {
+    no_gradient();
+  }
+
+ private:
+  [[noreturn]] static void no_gradient() {
+    fail("a convolution in 8-bit integers has no gradient");
+  }
+  void make_scales();
+  void make_primitive();
+  std::vector<std::int8_t> integers(const float* weights);
+  void set_bias(const float* bias, float* to) const;
+
+  ConvSpec spec_, padded_;
+  ConvQuantization quantization_;
+  Epilogue fused_;
+  std::vector<float> weight_inverses_, scales_;  // by filter; 0: its weights count as 0
+  std::vector<std::int64_t> weight_sums_;        // by filter, of its integers
+  std::optional<ForwardDesc> desc_;
+  std::optional<dnnl::convolution_forward> primitive_;
+  Reorder pack_;
+  Buffer packed_;
+  Parts parts_;  // of the workspace
+  std::int64_t source_at_ = 0, bias_at_ = 0, scratch_at_ = 0;
+};
+
+Int8Conv::Int8Conv(const ConvSpec& spec, const Epilogue& epilogue, const PlanOptions& options)
+    : spec_(spec),
+      padded_(padded(spec)),
+      quantization_(*options.int8),
+      fused_(fused_epilogue(spec, epilogue, options, Choice::library)) {
+  fused_.bias = true;  // it also makes up for the zero point
+  make_scales();
+  checked("int8 convolution", about(spec), [&] { make_primitive(); });
+  source_at_ = parts_.take(padded_.in.size());
+  bias_at_ = parts_.take(spec.filters * std::int64_t{sizeof(float)});
+  scratch_at_ = parts_.take(std::max(
+      pack_.scratch_bytes(), static_cast<std::int64_t>(desc_->scratchpad_desc().get_size())));
+}
+
+void Int8Conv::make_scales() {
+  const auto limit = static_cast<float>(int8_weight_limit());
+  for (const float range : quantization_.ranges) {
+    const float scale = quantization_.scale * range / limit;
+    const bool zero = scale < kMinScale || range < kMinScale;
+    weight_inverses_.push_back(zero ? 0 : limit / range);
+    scales_.push_back(zero ? 1 : scale);
+  }
+}
+
+void Int8Conv::make_primitive() {
+  dnnl::primitive_attr attributes = attributes_of(fused_);
+  set_filter_scales(attributes, scales_, spec_.groups > 1);
+  const ConvTensors tensors{.source = Desc(dims(padded_.in), Type::u8, Tag::nhwc),
+                            .weights = any_weights(spec_, Type::s8),
+                            .destination = nhwc(spec_.out(), DType::f32),
+                            .bias = Desc({spec_.filters}, Type::f32, Tag::a)};
+  desc_ = conv_forward(dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct,
+                       tensors, geometry_of(padded_), attributes);
+  primitive_.emplace(*desc_);
+  pack_ = Reorder(user_weights(spec_, Type::s8), desc_->weights_desc());
+  packed_ = Buffer({}, static_cast<std::int64_t>(desc_->weights_desc().get_size()));
+}
+
+// OHWI; also the sums.
+std::vector<std::int8_t> Int8Conv::integers(const float* weights) {
+  const std::int64_t of_filter = spec_.weights() / spec_.filters;
+  const auto limit = static_cast<float>(int8_weight_limit());
+  std::vector<std::int8_t> all;
+  all.reserve(to_size(spec_.weights()));
+  weight_sums_.clear();
+  for (std::int64_t f = 0; f < spec_.filters; ++f) {
+    std::int64_t sum = 0;
+    for (std::int64_t i = 0; i < of_filter; ++i) {
+      const float w = weights[f * of_filter + i] * weight_inverses_[to_size(f)];
+      all.push_back(static_cast<std::int8_t>(std::lround(std::clamp(w, -limit, limit))));
+      sum += all.back();
+    }
+    weight_sums_.push_back(sum);
+  }
+  return all;
+}
+
+void Int8Conv::set_weights(const Stream&, const float* weights, void* workspace) {
+  const std::vector<std::int8_t> all = integers(weights);
+  checked("reorder of weights", about(spec_), [&] {
+    if (pack_.needed())
+      pack_.run(all.data(), packed_.data(), part(workspace, scratch_at_));
+    else
+      std::copy(all.begin(), all.end(), static_cast<std::int8_t*>(packed_.data()));
+    stream().wait();
+  });
+}
+
+// Of sums over q instead of over q - zero_point.
+void Int8Conv::set_bias(const float* bias, float* to) const {
+  for (std::size_t f = 0; f < scales_.size(); ++f) {
+    const auto excess = static_cast<float>(quantization_.zero_point * weight_sums_[f]);
+    const float own = bias ? bias[f] : 0;
+    to[f] = kBiasBeforeScales ? own / scales_[f] - excess : own - excess * scales_[f];
+  }
+}
+
+void Int8Conv::forward(const Stream& s, TensorView in, const float* bias, TensorView out,
+                       void* workspace) {
+  if (!in.contiguous() || !out.contiguous()) fail("a convolution of a slice of channels");
+  auto* const source = part<std::uint8_t>(workspace, source_at_);
+  auto* const own_bias = part<float>(workspace, bias_at_);
+  const QuantiseRow quantise{
+      in.as(), source, spec_.pad_y, spec_.pad_x, 1 / quantization_.scale, quantization_.zero_point};
+  run_on_host(s, {.rows = in.shape.n * padded_.in.h, .grain = padded_.in.w * padded_.in.c},
+              quantise, IndexLoop<QuantiseRow>::run);
+  set_bias(bias, own_bias);
+  const auto at = [](const Desc& d, void* p) { return dnnl::memory(d, engine(), p); };
+  checked("int8 convolution", about(spec_), [&] {
+    std::unordered_map<int, dnnl::memory> arguments{
+        {DNNL_ARG_SRC, at(desc_->src_desc(), source)},
+        {DNNL_ARG_WEIGHTS, at(desc_->weights_desc(), packed_.data())},
+        {DNNL_ARG_BIAS, at(desc_->bias_desc(), own_bias)},
+        {DNNL_ARG_DST, at(desc_->dst_desc(), out.data)},
+        {DNNL_ARG_SCRATCHPAD, at(desc_->scratchpad_desc(), part(workspace, scratch_at_))}};
+    add_filter_scales(arguments, scales_);
+    primitive_->execute(stream(), arguments);
+    stream().wait();
+  });
+}
+
+}  // namespace
+
+int int8_weight_limit() {
+  const auto isa = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
+  constexpr auto kVnni = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_vnni);
+  return (isa & kVnni) == kVnni ? 127 : 64;
+}
+
+std::shared_ptr<ConvPlan> make_int8_conv(const ConvSpec& spec, const Epilogue& epilogue,
+                                         const PlanOptions& options) {
+  if (options.mode == Mode::training || options.precision != DType::f32)
+    fail("8-bit integers are for inference in f32");
+  if (std::ssize(options.int8->ranges) != spec.filters)
+    fail(options.int8->ranges.size(), " ranges for ", spec.filters, " filters");
+  auto plan = std::make_shared<Int8Conv>(spec, epilogue, options);
+  return plan->is_reference() ? nullptr : plan;
+}
+
+}  // namespace darknet

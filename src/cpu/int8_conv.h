@@ -1,0 +1,20 @@
+// Convolutions at inference in 8-bit integers (PlanOptions::int8). The plan quantises its f32
+// input; the library's convolution multiplies unsigned by signed integers, and scales, biases and
+// activates into f32.
+#pragma once
+#include <memory>
+
+#include "core/ops.h"
+
+namespace darknet {
+
+// The largest magnitude of a weight's integer. With VNNI instructions of AVX-512 products are added
+// in 32 bits: 127. Other instructions first add two products in 16 bits with saturation: 64, for
+// 2 * 255 * 64 < 2^15.
+int int8_weight_limit();
+
+// Null where the library has only its reference code for it. options.int8 is not null and has a
+// range for each filter.
+std::shared_ptr<ConvPlan> make_int8_conv(const ConvSpec&, const Epilogue&, const PlanOptions&);
+
+}  // namespace darknet
