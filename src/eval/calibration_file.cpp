@@ -2,11 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
-
 #include "core/error.h"
 #include "core/file.h"
 #include "core/input.h"
+#include "core/json.h"
 #include "core/text.h"
 
 namespace darknet {
@@ -91,7 +90,7 @@ void write_calibration(const std::filesystem::path& file, const CalibratedNetwor
     for (const auto& [confidence, precision] : r.map.knots())
       out["curve"].push_back({confidence, precision});
   }
-  write_file_atomically(file, out.dump(2) + "\n");
+  write_file_atomically(file, dump_json(out, 2) + "\n");
 }
 
 std::string text_of(const ConfidenceMap& map) {
@@ -102,7 +101,7 @@ std::string text_of(const ConfidenceMap& map) {
 std::string calibration_text(const std::filesystem::path& file,
                              const CalibratedNetwork& network) try {
   if (!is_present(file)) return "";
-  const json from = json::parse(read_file(file, kMaxBytes));
+  const json from = parse_json(read_file(file, kMaxBytes));
   const bool same = from.at("weights_checksum") == checksum_text(network.weights) &&
                     from.at("obj_calibrate") == json(network.obj_calibrate);
   return fmt::format("{} by {} in {}, D-ECE {:.4f} after it{}", text_of(map_of(file, from)),
@@ -116,7 +115,7 @@ std::string calibration_text(const std::filesystem::path& file,
 ConfidenceMap read_calibration(const std::filesystem::path& file,
                                const CalibratedNetwork& network) {
   if (!is_present(file)) fail_in(file, "there is no such file");
-  const json from = json::parse(read_file(file, kMaxBytes), nullptr, false);
+  const json from = parse_json(read_file(file, kMaxBytes), false);
   if (!from.is_object()) fail_in(file, "this is not a JSON object");
   if (field(file, from, "calibration") != 1) fail_in(file, "a calibration of an unknown form");
   require_network(file, from, network);
