@@ -2,12 +2,12 @@
 #include <fmt/core.h>
 
 #include <array>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "cli/bad_labels.h"
 #include "cli/common_flags.h"
 #include "core/file.h"
+#include "core/json.h"
 #include "core/text.h"
 #include "image/image.h"
 #include "train/interrupt.h"
@@ -51,7 +51,7 @@ std::string json_of(const Options& o, const LoaderBenchReport& r) {
       {"threads", r.threads},         {"seconds", r.seconds},
       {"images_per_second", rate(r)}, {"images_per_second_and_core", 1 / r.times.total()}};
   for (const auto& [name, seconds] : parts_of(r.times)) out["seconds_per_image"][name] = seconds;
-  return out.dump(2) + "\n";
+  return dump_json(out, 2) + "\n";
 }
 
 int run(const Options& o) {

@@ -2,8 +2,7 @@
 
 #include <fmt/core.h>
 
-#include <nlohmann/json.hpp>
-
+#include "core/json.h"
 #include "core/text.h"
 
 namespace darknet::cli {
@@ -177,7 +176,7 @@ std::string bench_json(const BenchOptions& o, const BenchReport& r) {
                         {"direct", json_of(r.reference->direct)}};
   out["layers"] = json::array();
   for (const LayerBench& b : r.layers) out["layers"].push_back(json_of(b));
-  return out.dump(2) + "\n";
+  return dump_json(out, 2) + "\n";
 }
 
 void print_tuning(const TuneReport& r) {

@@ -3,8 +3,8 @@
 #include <fmt/core.h>
 
 #include <array>
-#include <nlohmann/json.hpp>
 
+#include "core/json.h"
 #include "core/text.h"
 #include "report/imbalance_chart.h"
 
@@ -131,7 +131,7 @@ std::string to_json(const ObjectnessStatistics& s) {
     head["bias_p"] = h.prior_bias >= 0 ? json(h.prior_bias) : json();
     out["heads"].push_back(std::move(head));
   }
-  return out.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+  return dump_json(out, 2, InvalidUtf8::replace) + "\n";
 }
 
 FileFormat imbalance_json_format() {

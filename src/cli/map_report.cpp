@@ -2,9 +2,8 @@
 
 #include <fmt/core.h>
 
-#include <nlohmann/json.hpp>
-
 #include "core/file.h"
+#include "core/json.h"
 #include "core/text.h"
 #include "report/chart.h"
 #include "report/confusion.h"
@@ -143,7 +142,7 @@ std::string to_json(const MapResult& r) {
            {"confusion", confusion_json(r)},
            {"classes", json::array()}};
   for (std::size_t i = 0; i < r.names.size(); ++i) out["classes"].push_back(class_json(r, i));
-  return out.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+  return dump_json(out, 2, InvalidUtf8::replace) + "\n";
 }
 
 FileFormat map_json_format() { return json_format({"average_iou", "map", "points"}); }

@@ -1,7 +1,6 @@
 #include "core/tuning.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <sstream>
 #include <utility>
@@ -9,6 +8,7 @@
 #include "core/device_guard.h"
 #include "core/file.h"
 #include "core/input.h"
+#include "core/json.h"
 #include "core/log.h"
 #include "core/text.h"
 
@@ -142,7 +142,7 @@ struct Line {
 };
 
 Line line_of(std::string_view text, const Where& where) {
-  const json object = json::parse(text, nullptr, false);
+  const json object = parse_ordered_json(text, false);
   if (object.is_discarded()) fail_at(where, "this is not JSON: ", shown(text));
   Fields f(object, where);
   Line line{
@@ -176,12 +176,12 @@ ConvUse conv_use(ConvDirection direction, const ConvSpec& spec, const PlanOption
 
 const ConvChoice* Tuning::find(const ConvUse& use) const {
   if (choices_.empty()) return nullptr;
-  const auto found = choices_.find(json_of(use).dump());
+  const auto found = choices_.find(dump_json(json_of(use)));
   return found == choices_.end() ? nullptr : &found->second;
 }
 
 void Tuning::put(const ConvUse& use, ConvChoice choice) {
-  choices_.insert_or_assign(json_of(use).dump(), std::move(choice));
+  choices_.insert_or_assign(dump_json(json_of(use)), std::move(choice));
 }
 
 void Tuning::add(const Tuning& other) {
@@ -194,10 +194,10 @@ std::string Tuning::lines() const {
   std::string text;
   for (const auto& [use, choice] : choices_) {
     json line{{"library", library_}};
-    line.update(json::parse(use));
+    line.update(parse_ordered_json(use));
     line["algorithm"] = choice.algorithm;
     line["milliseconds"] = choice.milliseconds;
-    text += line.dump() + "\n";
+    text += dump_json(line) + "\n";
   }
   return text;
 }

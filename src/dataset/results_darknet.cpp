@@ -1,9 +1,8 @@
 // Format darknet: the layout of AlexeyAB's -out files, boxes in fractions of the image.
 #include "dataset/results_darknet.h"
 
-#include <nlohmann/json.hpp>
-
 #include "core/index.h"
+#include "core/json.h"
 #include "dataset/hidden_classes.h"
 #include "dataset/json_results.h"
 
@@ -22,7 +21,7 @@ class DarknetResults : public JsonResults {
     const json frame{
         {"frame_id", ++frames_}, {"filename", image.path.string()}, {"objects", objects}};
     std::string text = " ";
-    for (const char c : frame.dump(1, ' ', false, json::error_handler_t::replace)) {
+    for (const char c : dump_json(frame, 1, InvalidUtf8::replace)) {
       text += c;
       if (c == '\n') text += ' ';  // as in an array that is dumped whole
     }

@@ -6,7 +6,6 @@
 #include <atomic>
 #include <exception>
 #include <mutex>
-#include <nlohmann/json.hpp>
 #include <system_error>
 #include <thread>
 #include <vector>
@@ -15,6 +14,7 @@
 #include "core/file.h"
 #include "core/index.h"
 #include "core/input.h"
+#include "core/json.h"
 #include "core/log.h"
 #include "core/start_thread.h"
 #include "dataset/scene_shapes.h"
@@ -150,7 +150,7 @@ void write_scene_set(const fs::path& folder, const SceneSetSettings& s) {
     fail("-n ", s.count, " -test ", s.test, ": at least one image, no more tests than images");
   require_scene_folder(folder);
   clear(folder);
-  write_file_atomically(folder / kMark, mark_of(s).dump(2) + "\n");
+  write_file_atomically(folder / kMark, dump_json(mark_of(s), 2) + "\n");
   make_folder(folder / "images");
   make_folder(folder / "labels");
   Writers(folder, s).run();

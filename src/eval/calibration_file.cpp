@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/input.h"
+#include "core/json.h"
 #include "core/text.h"
 #include "eval/stored_json.h"
 
@@ -70,7 +71,7 @@ void write_calibration(const std::filesystem::path& file, const CalibratedNetwor
     for (const auto& [confidence, precision] : r.map.knots())
       out["curve"].push_back({confidence, precision});
   }
-  write_file_atomically(file, out.dump(2) + "\n");
+  write_file_atomically(file, dump_json(out, 2) + "\n");
 }
 
 std::string text_of(const ConfidenceMap& map) {

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/json.h"
 #include "eval/stored_json.h"
 
 namespace darknet {
@@ -76,7 +77,7 @@ void write_quantization(const fs::path& file, const NetworkIdentity& network,
            {"layers", json::array()}};
   if (r.rule.method == RangeMethod::percentile) out["percentile"] = r.rule.percentile;
   for (const QuantizedLayer& l : r.layers) out["layers"].push_back(to_json(l));
-  write_file_atomically(file, out.dump(1) + "\n");
+  write_file_atomically(file, dump_json(out, 1) + "\n");
 }
 
 Quantization read_quantization(const fs::path& path, const NetworkIdentity& network) {

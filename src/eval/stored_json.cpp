@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/input.h"
+#include "core/json.h"
 
 namespace darknet {
 using nlohmann::json;
@@ -14,7 +15,7 @@ std::string checksum_text(std::uint64_t sum) { return fmt::format("{:016x}", sum
 StoredJson::StoredJson(std::filesystem::path file, std::string remedy, std::uint64_t max_bytes)
     : file_(std::move(file)), remedy_(std::move(remedy)) {
   if (!is_present(file_)) fail_in("there is no such file");
-  root_ = json::parse(read_file(file_, max_bytes), nullptr, false);
+  root_ = parse_json(read_file(file_, max_bytes), false);
   if (!root_.is_object()) fail_in("this is not a JSON object");
 }
 

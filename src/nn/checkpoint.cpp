@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <nlohmann/json.hpp>
 
 #include "core/file.h"
 #include "core/index.h"
+#include "core/json.h"
 #include "core/log.h"
 #include "nn/running_values.h"
 
@@ -154,7 +154,7 @@ Layout parse_layout(const std::string& bytes, const std::string& path) {
       kPrefix + length + sizeof stored > bytes.size())
     fail(path, ": the file is damaged (checksum)");
   try {
-    return {json::parse(bytes.substr(kPrefix, length)), kPrefix + to_size(length)};
+    return {parse_json(bytes.substr(kPrefix, length)), kPrefix + to_size(length)};
   } catch (const json::exception& e) {
     fail(path, ": the file is damaged: ", e.what());
   }
@@ -171,7 +171,7 @@ void save_state(const std::filesystem::path& path, const TrainingState& state, c
   const auto arrays = arrays_of(net, optimizer);
   json described = header_of(state, arrays, optimizer.has_average());
   described["running"] = running_of(net);
-  const std::string header = described.dump();
+  const std::string header = dump_json(described);
   AtomicFile file(path);
   Checksum sum;
   const auto put = [&](const void* data, std::size_t bytes) {

@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "core/error.h"
 #include "core/index.h"
+#include "core/json.h"
 #include "core/text.h"
 #include "report/csv.h"
 
@@ -300,7 +300,7 @@ std::string comparison_json(const Comparison& c, const ComparisonStatistics& s) 
     out["runs"].push_back(run_json(c, c.runs[i], s.runs[i]));
   for (std::size_t k = 0; k < s.differences.size(); ++k)
     out["differences"].push_back(difference_json(c, s.differences[k], s.power[k]));
-  return out.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+  return dump_json(out, 2, InvalidUtf8::replace) + "\n";
 }
 
 std::string comparison_csv_header() {

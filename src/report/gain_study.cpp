@@ -1,9 +1,9 @@
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "core/error.h"
 #include "core/file.h"
 #include "core/input.h"
+#include "core/json.h"
 #include "core/text.h"
 #include "report/comparison_files.h"
 #include "report/gain.h"
@@ -146,7 +146,7 @@ json read_results(const fs::path& file) {
     fail_at({file.parent_path().string(), 0},
             "no comparison or sweep: it has no results.json; detector compare and detector sweep "
             "make such folders");
-  json results = json::parse(read_file(file, kMaxResults), nullptr, false);
+  json results = parse_json(read_file(file, kMaxResults), false);
   if (!results.is_object())
     fail_at({file.string(), 0}, "this is not a results.json of a comparison or sweep");
   return results;

@@ -7,11 +7,11 @@
 #include <cctype>
 #include <cmath>
 #include <map>
-#include <nlohmann/json.hpp>
 
 #include "core/error.h"
 #include "core/index.h"
 #include "core/input.h"
+#include "core/json.h"
 #include "core/text.h"
 #include "eval/sample.h"
 
@@ -240,7 +240,7 @@ void TrainingHistory::add(const LoggedIteration& i) {
 }
 
 bool TrainingHistory::add(const std::string& json_line) {
-  const json line = json::parse(json_line, nullptr, false);
+  const json line = parse_json(json_line, false);
   if (!line.is_object() || !std::isfinite(number(line, "iteration"))) return false;
   LoggedIteration i{.iteration = number(line, "iteration"),
                     .loss = number(line, "loss"),

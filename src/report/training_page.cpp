@@ -4,8 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
 
+#include "core/json.h"
 #include "core/log.h"
 #include "core/utf8.h"
 
@@ -127,14 +127,14 @@ std::vector<std::pair<std::string, std::string>> training_figures(const Training
 }
 
 std::string training_state_json(const TrainingHistory& h, const TrainingProgress& p) {
-  return json{{"phase", name_of(p.phase)},
-              {"sentence", sentence(p.phase)},
-              {"done", share_done(p)},
-              {"iteration", p.iteration},
-              {"max_batches", p.max_batches},
-              {"sampled_at", p.sampled_at},
-              {"figures", training_figures(h, p)}}
-      .dump(-1, ' ', false, json::error_handler_t::replace);
+  return dump_json(json{{"phase", name_of(p.phase)},
+                        {"sentence", sentence(p.phase)},
+                        {"done", share_done(p)},
+                        {"iteration", p.iteration},
+                        {"max_batches", p.max_batches},
+                        {"sampled_at", p.sampled_at},
+                        {"figures", training_figures(h, p)}},
+                   -1, InvalidUtf8::replace);
 }
 
 std::string training_charts(const TrainingHistory& h) { return chart_figures(training_chart(h)); }

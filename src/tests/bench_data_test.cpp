@@ -1,7 +1,7 @@
 // `darknet bench data`: what the loader alone takes.
-#include <nlohmann/json.hpp>
 
 #include "cli_harness.h"
+#include "core/json.h"
 
 namespace darknet::test {
 namespace {
@@ -14,7 +14,7 @@ TEST_F(BenchData, MeasuresThePartsOfTheLoader) {
   ASSERT_EQ(ran.exit_code, 0) << ran.all();
   for (const char* part : {"images/s per core", "  read ", "  decode ", "  warp ", "  labels "})
     EXPECT_NE(ran.out.find(part), std::string::npos) << part << ran.all();
-  const auto figures = nlohmann::json::parse(work_.get("b.json"));
+  const auto figures = parse_json(work_.get("b.json"));
   EXPECT_EQ(figures["images"], 10);  // batches of two
   EXPECT_EQ(figures["threads"], 2);
   EXPECT_GT(figures["images_per_second"], 0);

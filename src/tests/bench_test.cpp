@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <nlohmann/json.hpp>
 
 #include "cli/bench_report.h"
 #include "core/error.h"
+#include "core/json.h"
 #include "paths.h"
 #include "train/bench.h"
 
@@ -153,8 +153,7 @@ TEST(BenchReport, ReportsSharesAndRatesInUnitsThatCanBeRead) {
 }
 
 TEST(BenchReport, JsonHasTheFigures) {
-  const auto figures =
-      nlohmann::json::parse(cli::bench_json({.training = true}, synthetic_report(4e14)));
+  const auto figures = parse_json(cli::bench_json({.training = true}, synthetic_report(4e14)));
   EXPECT_EQ(figures["idle"], .25);
   EXPECT_EQ(figures["backward"], .008);
   EXPECT_EQ(figures["images_per_second"], 400);
@@ -162,7 +161,7 @@ TEST(BenchReport, JsonHasTheFigures) {
   EXPECT_FALSE(figures.contains("cpu_seconds"));  // of a GPU
   BenchReport r = synthetic_report(4e11);
   r.cpu = {.04, .03, .05};
-  EXPECT_EQ(nlohmann::json::parse(cli::bench_json({}, r))["cpu_seconds"]["median"], .04);
+  EXPECT_EQ(parse_json(cli::bench_json({}, r))["cpu_seconds"]["median"], .04);
   EXPECT_NE(printed(r).find("processor time of all threads: 40.0 ms (30.0 to 50.0)"),
             std::string::npos);
 }

@@ -3,11 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
-#include <nlohmann/json.hpp>
 
 #include "comparison_samples.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "core/json.h"
 #include "image/image.h"
 #include "report/comparison_charts.h"
 #include "report/comparison_files.h"
@@ -50,7 +50,7 @@ TEST(ComparisonTable, HoldsWhatWasWorkedOutByHand) {
 
 TEST(ComparisonJson, HoldsTheSameFigures) {
   const Comparison c = worked_out();
-  const auto j = nlohmann::json::parse(comparison_json(c, statistics_of(c)));
+  const auto j = parse_json(comparison_json(c, statistics_of(c)));
   const auto& d = j["differences"][0];
   EXPECT_NEAR(d["mean"].get<double>(), .03, 1e-12);
   EXPECT_NEAR(d["p"].get<double>(), .0351, 5e-5);

@@ -4,10 +4,9 @@
 
 #include <gtest/gtest.h>
 
-#include <nlohmann/json.hpp>
-
 #include "cli_harness.h"
 #include "comparison_samples.h"
+#include "core/json.h"
 #include "core/utf8.h"
 #include "report/comparison_charts.h"
 #include "report/comparison_page.h"
@@ -56,7 +55,7 @@ TEST(Comparison, SaysWhatSeveralSeedsShow) {
   EXPECT_EQ(found[0].verdict.statistics.pairs, 3);
   EXPECT_DOUBLE_EQ(found[0].verdict.statistics.p_value, .25);
   EXPECT_NE(verdict_text(c, found[0]).find("Over 3 seeds"), std::string::npos);
-  const auto j = nlohmann::json::parse(comparison_json(c, statistics));
+  const auto j = parse_json(comparison_json(c, statistics));
   EXPECT_NEAR(j["differences"][0]["mean"].get<double>(), .25, 1e-12);
   EXPECT_EQ(j["runs"].size(), 6u);
 }
@@ -85,7 +84,7 @@ TEST(Comparison, RunsThatDivergedOrAreMissingGiveNoFigure) {
   EXPECT_NE(table.find("<b>, seed 2: diverged at iteration 17: layer <3> is nan\n"), table.npos)
       << table;
   EXPECT_NE(table.find("<b>, seed 3: missing\n"), table.npos) << table;
-  const auto j = nlohmann::json::parse(comparison_json(c, statistics));
+  const auto j = parse_json(comparison_json(c, statistics));
   EXPECT_EQ(j["runs"].size(), 6u);
   EXPECT_EQ(j["runs"][4]["state"], "diverged");
   EXPECT_EQ(j["runs"][4]["iteration"], 17);
@@ -231,7 +230,7 @@ TEST_F(CompareTest, TrainsBothVariantsAndIsTakenUpAgain) {
   ASSERT_EQ(more.exit_code, 0) << more.all();
   EXPECT_NE(more.out.find("With 2 seeds"), std::string::npos) << more.out;
   EXPECT_EQ(work_.get("r/ce-seed1/x_final.weights"), weights);
-  const auto results = nlohmann::json::parse(work_.get("r/results.json"));
+  const auto results = parse_json(work_.get("r/results.json"));
   EXPECT_EQ(results["runs"].size(), 4u);
 }
 

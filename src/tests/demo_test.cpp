@@ -2,13 +2,13 @@
 #include <csignal>
 #include <cstdlib>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <numeric>
 #include <vector>
 
 #include "cli_harness.h"
 #include "core/file.h"
 #include "core/index.h"
+#include "core/json.h"
 #include "image/video.h"
 #include "paths.h"
 
@@ -29,7 +29,7 @@ class DemoTest : public CliTest {
   std::vector<json> lines(const std::string& name) const {
     std::vector<json> out;
     std::istringstream in(work_.get(name));
-    for (std::string line; std::getline(in, line);) out.push_back(json::parse(line));
+    for (std::string line; std::getline(in, line);) out.push_back(parse_json(line));
     return out;
   }
 };
@@ -79,9 +79,9 @@ TEST_F(DemoTest, SeveralDetectorsFindTheSameAsOne) {
 
 TEST_F(DemoTest, TheNameReportsWhatTheJsonIs) {
   EXPECT_EQ(demo({"images", "-json_file_output", "x.json"}).exit_code, 0);
-  EXPECT_EQ(json::parse(work_.get("x.json")).size(), to_size(kTinyImages));
+  EXPECT_EQ(parse_json(work_.get("x.json")).size(), to_size(kTinyImages));
   EXPECT_EQ(demo({"images", "-json_file_output", "x.txt", "-json_array"}).exit_code, 0);
-  EXPECT_EQ(json::parse(work_.get("x.txt")).size(), to_size(kTinyImages));
+  EXPECT_EQ(parse_json(work_.get("x.txt")).size(), to_size(kTinyImages));
   EXPECT_EQ(demo({"images", "-json_file_output", "x.ndjson"}).exit_code, 0);
   EXPECT_EQ(lines("x.ndjson").size(), to_size(kTinyImages));
 }
@@ -89,7 +89,7 @@ TEST_F(DemoTest, TheNameReportsWhatTheJsonIs) {
 TEST_F(DemoTest, AMovingSceneIsASource) {
   CommandResult ran = demo({"synth:64x64?frames=12", "-json_file_output", "x.json"});
   EXPECT_EQ(ran.exit_code, 0) << ran.all();
-  EXPECT_EQ(json::parse(work_.get("x.json")).size(), 12u);
+  EXPECT_EQ(parse_json(work_.get("x.json")).size(), 12u);
   ran = demo({"synth:64x64@100", "-time_limit_sec", "1", "-mjpeg_port", "0"});  // without an end
   EXPECT_EQ(ran.exit_code, 0) << ran.all();
   EXPECT_NE(ran.out.find("images: http://127.0.0.1:"), std::string::npos) << ran.all();
@@ -106,7 +106,7 @@ TEST_F(DemoTest, AfterAKillTheJsonArrayIsWhole) {
          "-json_file_output", "x.json", "-ext_output", "-dont_show", "-thresh", ".99"},
         {.signal_when = frame});  // short records: the kernel may cut one of several pages
     EXPECT_EQ(ran.signal, SIGKILL) << ran.all();
-    EXPECT_TRUE(json::parse(work_.get("x.json")).is_array()) << frame;
+    EXPECT_TRUE(parse_json(work_.get("x.json")).is_array()) << frame;
   }
 }
 
@@ -114,7 +114,7 @@ TEST_F(DemoTest, AfterAKillTheJsonArrayIsWhole) {
 TEST_F(DemoTest, HiddenClassesAreNeitherDrawnNorReported) {
   const auto names_in = [&](const std::string& file) {
     std::map<std::string, int> counts;
-    for (const json& frame : json::parse(work_.get(file)))
+    for (const json& frame : parse_json(work_.get(file)))
       for (const json& object : frame["objects"]) ++counts[object["name"].get<std::string>()];
     return counts;
   };
@@ -193,7 +193,7 @@ TEST_F(DemoTest, FlagsAsDarknetUsersTypeThem) {
                                   "-hier",      ".5",          "-s",
                                   "0",          "-letter_box", "-dontdraw_bbox"});
   EXPECT_EQ(ran.exit_code, 0) << ran.all();
-  EXPECT_EQ(json::parse(work_.get("x.json")).size(), to_size(kTinyImages));
+  EXPECT_EQ(parse_json(work_.get("x.json")).size(), to_size(kTinyImages));
   EXPECT_NE(ran.out.find("images: http://127.0.0.1:"), std::string::npos) << ran.all();
   EXPECT_NE(ran.out.find("frame 8:"), std::string::npos) << ran.all();
   const CommandResult fast = demo({"images", "-benchmark", "-json_file_output", "none.json"});
@@ -265,7 +265,7 @@ TEST_F(DemoVideoTest, CtrlCAndAHangupCloseAllFiles) {
                                     "x.json", "-json_array", "-ext_output"},
                                    {.signal_when = "frame 50:", .signal = signal});
     EXPECT_EQ(ran.exit_code, 128 + signal) << ran.all();
-    const json frames = json::parse(work_.get("x.json"));
+    const json frames = parse_json(work_.get("x.json"));
     EXPECT_GE(frames.size(), 50u);
     EXPECT_LT(frames.size(), 5000u);
     EXPECT_EQ(frames_in("out.mp4"), static_cast<int>(frames.size()));
@@ -278,7 +278,7 @@ TEST_F(DemoVideoTest, TrackingNumbersAndCountsObjects) {
   work_.put("still.txt", list);
   const CommandResult ran = demo({"still.txt", "-json_file_output", "x.json", "-track"});
   EXPECT_EQ(ran.exit_code, 0) << ran.all();
-  const json frames = json::parse(work_.get("x.json"));
+  const json frames = parse_json(work_.get("x.json"));
   ASSERT_EQ(frames.size(), 10u);
   ASSERT_FALSE(frames[0]["objects"].empty());
   for (std::size_t i = 0; i < 10; ++i)

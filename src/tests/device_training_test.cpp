@@ -2,13 +2,13 @@
 // CUDA): the same log, the same weights within rounding, and on from a checkpoint bit for bit.
 #include <gtest/gtest.h>
 
-#include <nlohmann/json.hpp>
 #include <numeric>
 #include <sstream>
 
 #include "cfg/parse.h"
 #include "core/file.h"
 #include "core/index.h"
+#include "core/json.h"
 #include "dataset/scene_set.h"
 #include "nn/checkpoint.h"
 #include "nn/running_values.h"
@@ -62,7 +62,7 @@ class DeviceTraining : public testing_files::InFolder {
   std::vector<nlohmann::json> log(const std::string& name) const {
     std::vector<nlohmann::json> lines;
     std::istringstream in(read_file(folder_ / name / "x_log.jsonl", kMaxBytes));
-    for (std::string line; std::getline(in, line);) lines.push_back(nlohmann::json::parse(line));
+    for (std::string line; std::getline(in, line);) lines.push_back(parse_json(line));
     return lines;
   }
   void expect_that_of_the_cpu(std::int64_t iterations) const;

@@ -11,7 +11,6 @@
 #include <cctype>
 #include <cstdlib>
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <regex>
 #include <set>
 #include <sstream>
@@ -22,6 +21,7 @@
 #include "cli_harness.h"
 #include "core/activation.h"
 #include "core/file.h"
+#include "core/json.h"
 #include "dataset/result_writer.h"
 #include "detect/telemetry.h"
 #include "kernels/optimizers.h"
@@ -398,7 +398,7 @@ TEST_F(Images, ComeFromFoldersPatternsAndLists) {
     words.insert(words.end(), {"-dont_show", "-out", "o.json"});
     const CommandResult ran = work_.darknet(words);
     EXPECT_EQ(ran.exit_code, exit_code) << ran.all();
-    EXPECT_EQ(nlohmann::json::parse(work_.get("o.json")).size(), wanted) << ran.all();
+    EXPECT_EQ(parse_json(work_.get("o.json")).size(), wanted) << ran.all();
   };
   count({"images"}, 8);
   count({"images", "-recursive"}, 9);
@@ -424,7 +424,7 @@ TEST_F(Images, OtherFormatsAreWritten) {
     EXPECT_EQ(ran.exit_code, 0) << ran.all();
   };
   write("coco", "c.json");
-  EXPECT_TRUE(nlohmann::json::parse(work_.get("c.json")).is_array());
+  EXPECT_TRUE(parse_json(work_.get("c.json")).is_array());
   write("voc", "v");
   EXPECT_EQ(work_.tree("v").size(), 3u);
   write("yolo", "y");

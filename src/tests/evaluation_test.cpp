@@ -2,10 +2,9 @@
 // against slow and obvious ones.
 #include <gtest/gtest.h>
 
-#include <nlohmann/json.hpp>
-
 #include "cli_harness.h"
 #include "core/index.h"
+#include "core/json.h"
 #include "eval/coco.h"
 #include "eval/errors.h"
 #include "eval/matching.h"
@@ -180,7 +179,7 @@ TEST_F(MapTest, WritesJsonCurvesAndSheets) {
       work_.darknet({"detector", "map", "x.data", "x.cfg", "x.weights", "-thresh", "0", "-out",
                      "m.json", "-curves", "c", "-errors", "e"});
   ASSERT_EQ(ran.exit_code, 0) << ran.all();
-  const auto j = nlohmann::json::parse(work_.get("m.json"));
+  const auto j = parse_json(work_.get("m.json"));
   EXPECT_TRUE(j["coco"]["ap"].is_number());
   EXPECT_EQ(j["confusion"].size(), 4u);
   EXPECT_EQ(work_.has("c/precision-recall.png"), has_canvas());
@@ -195,7 +194,7 @@ TEST_F(MapTest, ScoresWhatValidWroteTheSame) {
     words.insert(words.end(), {"-out", "m.json"});
     const CommandResult ran = work_.darknet(words);
     EXPECT_EQ(ran.exit_code, 0) << ran.all();
-    return nlohmann::json::parse(work_.get("m.json"));
+    return parse_json(work_.get("m.json"));
   };
   const auto direct = json_of({"x.cfg", "x.weights"});
   for (const char* format : {"coco", "voc"}) {
@@ -218,7 +217,7 @@ TEST_F(MapTest, ValidTakesThresholds) {
     words.insert(words.end(), more.begin(), more.end());
     const CommandResult ran = work_.darknet(words);
     EXPECT_EQ(ran.exit_code, 0) << ran.all();
-    return nlohmann::json::parse(work_.get("results/coco_results.json"));
+    return parse_json(work_.get("results/coco_results.json"));
   };
   const auto by_default = written({});
   EXPECT_EQ(by_default, written({"-thresh", ".001", "-nms", ".6"}));

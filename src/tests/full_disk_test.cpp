@@ -1,9 +1,9 @@
 // Where the disk is full a command ends with a sentence, and files of an earlier run stay whole. A
 // limit on the size of files stands for the disk.
-#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "cli_harness.h"
+#include "core/json.h"
 #include "image/canvas.h"
 #include "image/video.h"
 
@@ -115,9 +115,9 @@ TEST_F(FullDiskDemo, KeepsTheRecordsThatHadRoom) {
     json frames = json::array();
     std::istringstream lines(text);
     if (std::string(name) == "x.json")
-      frames = json::parse(text);
+      frames = parse_json(text);
     else
-      for (std::string line; std::getline(lines, line);) frames.push_back(json::parse(line));
+      for (std::string line; std::getline(lines, line);) frames.push_back(parse_json(line));
     ASSERT_GT(frames.size(), 2u) << name;
     for (std::size_t i = 0; i < frames.size(); ++i) EXPECT_EQ(frames[i]["frame_id"], i + 1);
     EXPECT_TRUE(text.ends_with("\n"));

@@ -7,10 +7,10 @@
 #include <unistd.h>
 
 #include <array>
-#include <nlohmann/json.hpp>
 
 #include "cli_harness.h"
 #include "core/index.h"
+#include "core/json.h"
 #include "core/text.h"
 #include "paths.h"
 
@@ -125,7 +125,7 @@ class ValidOfMany : public Hangup {
       return -1;
     }
     EXPECT_EQ(files.size(), 1u);
-    const auto array = nlohmann::json::parse(files.begin()->second);
+    const auto array = parse_json(files.begin()->second);
     EXPECT_TRUE(array.is_array());
     return format == "darknet" ? static_cast<int>(array.size()) : -1;
   }
@@ -205,7 +205,7 @@ TEST_F(Hangup, AnInterruptedBenchPrintsWhatItMeasured) {
                                     {.signal_after = 3, .signal = SIGINT});
   EXPECT_EQ(ran.exit_code, 128 + SIGINT) << ran.all();
   EXPECT_NE(ran.err.find("stopping after the step in progress"), std::string::npos) << ran.err;
-  const auto figures = nlohmann::json::parse(work_.get("b.json"));
+  const auto figures = parse_json(work_.get("b.json"));
   const auto iterations = figures["iterations"].get<std::int64_t>();
   EXPECT_GE(iterations, 1);
   EXPECT_LT(iterations, 1000000);

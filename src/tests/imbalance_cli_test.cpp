@@ -6,8 +6,8 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
-#include <nlohmann/json.hpp>
 
+#include "core/json.h"
 #include "report/imbalance_chart.h"
 #include "tests/cli_harness.h"
 #include "tests/paths.h"
@@ -35,7 +35,7 @@ class ScenesCli : public testing::Test {
     words.insert(words.end(), more.begin(), more.end());
     return work_.darknet(words);
   }
-  json read(const fs::path& name) const { return json::parse(work_.get(name)); }
+  json read(const fs::path& name) const { return parse_json(work_.get(name)); }
 
   Workspace work_;
 };

@@ -5,11 +5,11 @@
 
 #include <atomic>
 #include <future>
-#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "cli_harness.h"
 #include "core/index.h"
+#include "core/json.h"
 #include "http_client.h"
 #include "image/image.h"
 #include "report/training_page.h"
@@ -64,7 +64,7 @@ TEST_F(LivePageTest, IsThereBeforeTheFirstIteration) {
   EXPECT_EQ(found->status, 200);
   EXPECT_TRUE(holds(found->body, "<title>Training of cells</title>"));
   EXPECT_TRUE(holds(found->body, "name=\"viewport\""));
-  EXPECT_EQ(json::parse(client.Get("/state.json")->body)["phase"], "preparing");
+  EXPECT_EQ(parse_json(client.Get("/state.json")->body)["phase"], "preparing");
   EXPECT_EQ(client.Get("/charts.html")->body, "");
   EXPECT_EQ(client.Get("/images.html")->body, "");
   EXPECT_EQ(client.Get("/images/100/0.jpg")->status, 404);
@@ -77,7 +77,7 @@ TEST_F(LivePageTest, ShowsTheFiguresOfTheRun) {
   KnownRun run;
   for (std::int64_t i = 1; i <= 2500; ++i) page.iteration(run.report(i));
   auto client = client_of(page.port());
-  json state = json::parse(client.Get("/state.json")->body);
+  json state = parse_json(client.Get("/state.json")->body);
   EXPECT_EQ(state["phase"], "training");
   EXPECT_EQ(state["iteration"], 2500);
   EXPECT_EQ(state["done"], .25);
@@ -98,7 +98,7 @@ TEST_F(LivePageTest, ShowsTheFiguresOfTheRun) {
     EXPECT_TRUE(holds(html, panel)) << panel;
   EXPECT_TRUE(holds(client.Get("/charts.html")->body, "<h3>Loss</h3><svg"));
   page.finished(false);
-  state = json::parse(client.Get("/state.json")->body);
+  state = parse_json(client.Get("/state.json")->body);
   EXPECT_EQ(state["phase"], "interrupted");
   EXPECT_EQ(value_of(state, "time left"), "");
 }
@@ -111,7 +111,7 @@ TEST_F(LivePageTest, TakesUpWhatAResumedRunKeeps) {
              R"({"iteration":1,"loss":3,"map":0.25,"heads":[{"gradient_share_positive":0.1}]})"
              "\n");
   page.iteration(run.report(2));
-  const json state = json::parse(client_of(page.port()).Get("/state.json")->body);
+  const json state = parse_json(client_of(page.port()).Get("/state.json")->body);
   EXPECT_EQ(value_of(state, "mAP@0.5 on valid="), "25.0 %");
   EXPECT_EQ(value_of(state, "objects in the first gradient"), "10.0 %");
 }
@@ -129,7 +129,7 @@ TEST_F(LivePageTest, DrawsTheImagesOfTheLastEvaluation) {
   page.begin({"</b>"}, "");
   page.iteration(run.report(100));
   auto client = client_of(page.port());
-  EXPECT_EQ(json::parse(client.Get("/state.json")->body)["sampled_at"], 100);
+  EXPECT_EQ(parse_json(client.Get("/state.json")->body)["sampled_at"], 100);
   const std::string html = client.Get("/images.html")->body;
   EXPECT_TRUE(holds(html, "src=\"images/100/0.jpg\""));
   EXPECT_TRUE(holds(html, "a &lt;b&gt;.png"));
@@ -149,7 +149,7 @@ TEST_F(LivePageTest, NobodyWhoLooksHoldsTheRun) {
   page.begin({"a"}, "");
   auto drawing = page.hold_drawing();
   auto viewer = std::async(std::launch::async, [&] {
-    return json::parse(client_of(page.port()).Get("/state.json")->body);
+    return parse_json(client_of(page.port()).Get("/state.json")->body);
   });
   auto run = std::async(std::launch::async, [&] {
     KnownRun known;
@@ -207,7 +207,7 @@ TEST_F(WatchedTraining, ShowsDetectionsWhileItGoesAndEndsOnCtrlC) {
   while (run.wait_for(5ms) != std::future_status::ready && image.empty()) {
     const auto found = client.Get("/state.json");
     if (!found) continue;
-    state = json::parse(found->body);
+    state = parse_json(found->body);
     if (state["sampled_at"] < 0) continue;
     const std::string html = client.Get("/images.html")->body;
     const auto at = html.find("src=\"") + 5;

@@ -4,10 +4,10 @@
 #include <unistd.h>
 
 #include <cstdlib>
-#include <nlohmann/json.hpp>
 
 #include "cli_harness.h"
 #include "core/file.h"
+#include "core/json.h"
 #include "core/lock_file.h"
 #include "core/protected_files.h"
 #include "core/text.h"
@@ -476,7 +476,7 @@ TEST_F(OutputTest, AnInterruptedTestWritesWhatItHas) {
                                            "many.txt", "-dont_show", "-out", "o.json"},
                                           {.signal_when = "[3/", .signal = SIGINT});
   EXPECT_EQ(ran.exit_code, 130) << ran.all();
-  const auto frames = nlohmann::json::parse(work_.get("o.json"));
+  const auto frames = parse_json(work_.get("o.json"));
   EXPECT_GE(frames.size(), 2u);
   EXPECT_LT(frames.size(), kMany);
   EXPECT_TRUE(holds(ran.out, cat("interrupted after ", frames.size(), " images"))) << ran.all();

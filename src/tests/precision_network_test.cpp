@@ -5,12 +5,12 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "cfg/parse.h"
 #include "cli_harness.h"
 #include "core/index.h"
+#include "core/json.h"
 #include "core/rng.h"
 #include "nn/weights.h"
 #include "paths.h"
@@ -236,8 +236,7 @@ class Bf16Training : public CliTest {
   std::vector<double> losses(const std::string& folder) const {
     std::vector<double> all;
     std::istringstream in(work_.get(folder + "/x_log.jsonl"));
-    for (std::string line; std::getline(in, line);)
-      all.push_back(nlohmann::json::parse(line)["loss"]);
+    for (std::string line; std::getline(in, line);) all.push_back(parse_json(line)["loss"]);
     return all;
   }
   void train_into(const std::string& folder, std::vector<std::string> flags) const {

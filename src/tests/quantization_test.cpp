@@ -2,12 +2,12 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "cfg/parse.h"
 #include "core/file.h"
 #include "core/index.h"
+#include "core/json.h"
 #include "core/rng.h"
 #include "eval/quantization_file.h"
 #include "tests/temporary_folder.h"
@@ -275,10 +275,10 @@ TEST_F(QuantizationFile, OfAnotherNetworkIsRefusedWithTheRemedy) {
 
 TEST_F(QuantizationFile, DamagedIsRefused) {
   write_quantization(file_, network_, report());
-  const auto sound = nlohmann::json::parse(read_file(file_, 1 << 20));
+  const auto sound = parse_json(read_file(file_, 1 << 20));
   const auto refused = [&](const nlohmann::json& changed) {
     remove_file(file_);
-    write_file_atomically(file_, changed.dump());
+    write_file_atomically(file_, dump_json(changed));
     return refusal(network_);
   };
   EXPECT_EQ(refused(sound), "");

@@ -2,8 +2,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
+#include "core/json.h"
 #include "tests/cli_harness.h"
 #include "tests/paths.h"
 #include "tests/temporary_folder.h"
@@ -36,11 +36,11 @@ class QuantizeCommand : public testing::Test {
                std::move(more));
   }
   double map_of(const std::string& file) const {
-    return json::parse(work_.get(file)).at("map").get<double>();
+    return parse_json(work_.get(file)).at("map").get<double>();
   }
   // Of the report's entries: how many hold the key.
   std::int64_t entries_with(const char* key) const {
-    const json all = json::parse(work_.get("scenes.int8")).at("layers");
+    const json all = parse_json(work_.get("scenes.int8")).at("layers");
     return std::ranges::count_if(all, [&](const json& l) { return l.contains(key); });
   }
   Workspace work_;
@@ -72,7 +72,7 @@ TEST_F(QuantizeCommand, LayersStayInF32) {
   EXPECT_TRUE(holds(strict.out, "f32 (error)")) << strict.out;
   EXPECT_GT(in_int8, 0);
   EXPECT_GT(entries_with("scale"), 0);
-  EXPECT_LE(json::parse(work_.get("scenes.int8")).at("error").get<double>(), .02);
+  EXPECT_LE(parse_json(work_.get("scenes.int8")).at("error").get<double>(), .02);
   const CommandResult none = quantize({"-images", "8", "-max_error", "0"});
   EXPECT_EQ(none.exit_code, 1) << none.all();
   EXPECT_TRUE(holds(none.err, "no convolution is left")) << none.all();

@@ -5,10 +5,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/json.h"
 #include "core/math.h"
 #include "core/rng.h"
 #include "eval/calibration_file.h"
@@ -175,7 +175,7 @@ TEST_F(CalibrationFile, OfAnotherNetworkIsRefusedWithTheRemedy) {
 
 TEST_F(CalibrationFile, DamagedIsRefused) {
   write_calibration(file_, network_, {.map = ConfidenceMap::of_temperature(2)});
-  const auto sound = nlohmann::json::parse(read_file(file_, 1 << 20));
+  const auto sound = parse_json(read_file(file_, 1 << 20));
   for (const auto& [key, value] :
        std::vector<std::pair<std::string, nlohmann::json>>{{"calibration", 2},
                                                            {"temperature", 0},
@@ -189,7 +189,7 @@ TEST_F(CalibrationFile, DamagedIsRefused) {
     nlohmann::json changed = sound;
     changed[key] = value;
     remove_file(file_);
-    write_file_atomically(file_, changed.dump());
+    write_file_atomically(file_, dump_json(changed));
     EXPECT_NE(refusal(network_), "") << changed;
   }
   remove_file(file_);

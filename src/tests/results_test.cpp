@@ -1,9 +1,8 @@
 // The formats of results, each through every command that writes them.
 #include <gtest/gtest.h>
 
-#include <nlohmann/json.hpp>
-
 #include "cli_harness.h"
+#include "core/json.h"
 #include "core/number.h"
 #include "core/text.h"
 #include "dataset/result_writer.h"
@@ -105,7 +104,7 @@ TEST_F(ResultsTest, JsonOfNoImagesIsAnEmptyArray) {
   for (const char* format : {"darknet", "coco"}) {
     const CommandResult ran = detector("test", {"-out", "o.json", "-format", format});  // no input
     EXPECT_EQ(ran.exit_code, 0) << ran.all();
-    EXPECT_EQ(json::parse(work_.get("o.json")), json::array());
+    EXPECT_EQ(parse_json(work_.get("o.json")), json::array());
     work_.remove("o.json");
   }
 }
@@ -116,7 +115,7 @@ TEST_F(ResultsTest, CocoIdsOfTypedImagesAreTheirPlaces) {
                   {"-out", "o.json", "-format", "coco", "-thresh", "0", "-dont_show"});
     const CommandResult ran = detector("test", images, {.input = typed});
     std::vector<int> all;
-    for (const json& entry : json::parse(work_.get("o.json")))
+    for (const json& entry : parse_json(work_.get("o.json")))
       if (all.empty() || all.back() != entry["image_id"]) all.push_back(entry["image_id"]);
     return all;
   };
@@ -130,7 +129,7 @@ TEST_F(ResultsTest, CocoIdsAreThoseOfTheList) {
   const CommandResult ran = detector("test", {"images/7.png", "images/a.png", "images/5.png",
                                               "-out", "o.json", "-format", "coco", "-thresh", "0"});
   EXPECT_EQ(ran.exit_code, 1) << ran.all();
-  const json entries = json::parse(work_.get("o.json"));
+  const json entries = parse_json(work_.get("o.json"));
   ASSERT_FALSE(entries.empty());
   EXPECT_EQ(entries.front()["image_id"], 1);
   EXPECT_EQ(entries.back()["image_id"], 3);

@@ -3,10 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "cfg/data_file.h"
 #include "core/index.h"
+#include "core/json.h"
 #include "dataset/scene_shapes.h"
 #include "dataset/scenes.h"
 #include "detect/overlap.h"
@@ -58,7 +58,7 @@ TEST_F(ScenesNetwork, FindsEveryObjectOfTheScene) {
                                            "data/scene.png", "-dont_show", "-out", "found.json"});
   ASSERT_EQ(ran.exit_code, 0) << ran.all();
   EXPECT_TRUE(work_.has("predictions.jpg"));
-  const auto frames = nlohmann::json::parse(work_.get("found.json"));
+  const auto frames = parse_json(work_.get("found.json"));
   ASSERT_EQ(frames.size(), 1u);
   const auto& objects = frames[0].at("objects");
   const std::vector<Truth> truths = ground_truths();

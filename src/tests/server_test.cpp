@@ -5,10 +5,10 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "core/error.h"
+#include "core/json.h"
 #include "frame_samples.h"
 #include "http_client.h"
 #include "temporary_folder.h"
@@ -73,9 +73,9 @@ TEST(Server, ServesPageStateAndStreams) {
     EXPECT_EQ(stream.substr(start, 2), "\xFF\xD8") << path;
   }
   const std::string lines = received(server.json_port(), "/", "\n", 5);
-  const json first = json::parse(lines.substr(0, lines.find('\n')));
+  const json first = parse_json(lines.substr(0, lines.find('\n')));
   EXPECT_EQ(first["objects"].size(), 2u);
-  EXPECT_GT(json::parse(client.Get("/state.json")->body)["frame_id"].get<int>(), 0);
+  EXPECT_GT(parse_json(client.Get("/state.json")->body)["frame_id"].get<int>(), 0);
   EXPECT_EQ(client.Get("/etc/passwd")->status, 404);
 }
 

@@ -6,11 +6,11 @@
 #include <algorithm>
 #include <cstdlib>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "cli_harness.h"
+#include "core/json.h"
 
 namespace darknet::test {
 
@@ -48,10 +48,10 @@ inline std::map<std::string, std::string> results(const Workspace& work) {
   for (auto& [name, bytes] : work.tree("r")) {
     std::string text = bytes;
     if (name.ends_with("results.json")) {
-      auto j = nlohmann::json::parse(text);
+      auto j = parse_json(text);
       for (auto& run : j["runs"]) run.erase("training_seconds");
       for (auto& variant : j["variants"]) variant["metrics"].erase("training_seconds");
-      text = j.dump();
+      text = dump_json(j);
     } else if (!name.ends_with("_final.weights") && !name.ends_with(".bin") &&
                !name.ends_with("result.json") && !name.ends_with(".cfg") &&
                !name.ends_with("sweep.json")) {
@@ -72,7 +72,7 @@ inline void expect_equal(const std::map<std::string, std::string>& a,
 }
 
 inline nlohmann::json json_of(const Workspace& work, const std::string& name) {
-  return nlohmann::json::parse(work.get(name));
+  return parse_json(work.get(name));
 }
 
 // One thread for each process, as jobs share out what others have.

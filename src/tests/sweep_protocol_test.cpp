@@ -7,6 +7,7 @@
 #include <sstream>
 #include <thread>
 
+#include "core/json.h"
 #include "core/lock_file.h"
 #include "paths.h"
 #include "shell_command.h"
@@ -40,9 +41,9 @@ void expect_retry_refused(const Workspace& work, const std::string& run, const s
   const std::string result = run + "/result.json";
   auto record = json_of(work, result);
   record["state"] = "diverged", record["reason"] = "it is not finite", record["iteration"] = 3;
-  work.put(result, record.dump());
+  work.put(result, dump_json(record));
   expect_refused(sweep(work, plus(kConfirm, {"-retry"})), "-retry: " + said);
-  EXPECT_EQ(work.get(result), record.dump());
+  EXPECT_EQ(work.get(result), dump_json(record));
 }
 
 TEST_F(ProtocolTest, TuningLeavesValidAloneAndItsImagesOutOfTheTraining) {

@@ -1,11 +1,11 @@
 // Training runs through the built program: the same bytes from the same seed, whatever interrupts
 // them.
 #include <chrono>
-#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "cli_harness.h"
 #include "core/index.h"
+#include "core/json.h"
 #include "core/rng.h"
 
 namespace darknet::test {
@@ -33,7 +33,7 @@ class TrainTest : public CliTest {
   std::vector<json> log(const std::string& folder) const {
     std::vector<json> lines;
     std::istringstream in(work_.get(folder + "/x_log.jsonl"));
-    for (std::string line; std::getline(in, line);) lines.push_back(json::parse(line));
+    for (std::string line; std::getline(in, line);) lines.push_back(parse_json(line));
     return lines;
   }
 };

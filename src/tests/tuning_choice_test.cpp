@@ -4,9 +4,8 @@
 
 #include <gtest/gtest.h>
 
-#include <nlohmann/json.hpp>
-
 #include "comparison_samples.h"
+#include "core/json.h"
 #include "eval/normal_numbers.h"
 #include "report/comparison_files.h"
 #include "report/comparison_page.h"
@@ -249,7 +248,7 @@ TEST(TuningPage, ClaimsFromTheConfirmationAlone) {
   EXPECT_TRUE(holds(page.substr(second), "add 4 to -vary rate"));
   EXPECT_TRUE(holds(page.substr(second), "of the tuning split"));
   EXPECT_TRUE(holds(page_of(tuning, nullptr), "Nothing is confirmed yet"));
-  const auto j = nlohmann::json::parse(comparison_json(tuning, statistics_of(tuning)));
+  const auto j = parse_json(comparison_json(tuning, statistics_of(tuning)));
   EXPECT_TRUE(j["differences"].empty());
   EXPECT_EQ(j["choice"]["groups"][1]["chosen"], "focal3");
   EXPECT_EQ(j["choice"]["groups"][1]["edges"][0]["add"], "4");

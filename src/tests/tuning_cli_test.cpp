@@ -1,11 +1,11 @@
 // Tuning files and what a .state remembers of algorithms, through the built program.
 #include <cstring>
-#include <nlohmann/json.hpp>
 #include <regex>
 
 #include "cfg/parse.h"
 #include "cli_harness.h"
 #include "core/file.h"
+#include "core/json.h"
 #include "core/tuning.h"
 #include "nn/network.h"
 #include "tests/other_algorithms.h"
@@ -28,9 +28,9 @@ template <class F>
 std::string with_header(const std::string& state, F change) {
   std::uint64_t length = 0;
   std::memcpy(&length, state.data() + 8, sizeof length);
-  json header = json::parse(state.substr(16, length));
+  json header = parse_json(state.substr(16, length));
   change(header);
-  const std::string text = header.dump();
+  const std::string text = dump_json(header);
   const std::uint64_t new_length = text.size();
   std::string out = state.substr(0, 8);
   out.append(reinterpret_cast<const char*>(&new_length), sizeof new_length);
@@ -230,7 +230,7 @@ TEST_F(TuningCliTest, TheBenchMeasuresAndTheCommandsUseIt) {
   ran = work_.darknet(
       {"bench", "x.cfg", "-iterations", "2", "-tuning", "t.tuning", "-json", "x.json"});
   EXPECT_EQ(ran.exit_code, 0) << ran.all();
-  const json figures = json::parse(work_.get("x.json"));
+  const json figures = parse_json(work_.get("x.json"));
   EXPECT_EQ(figures["tuning"], "t.tuning");
   EXPECT_EQ(figures["layers"].size(), 4u);
   EXPECT_GT(figures["seconds"]["median"], 0);

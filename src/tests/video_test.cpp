@@ -6,8 +6,8 @@
 #include <sys/resource.h>
 
 #include <csignal>
-#include <nlohmann/json.hpp>
 
+#include "core/json.h"
 #include "dataset/moving_scene.h"
 #include "frame_samples.h"
 #include "temporary_folder.h"
@@ -19,7 +19,7 @@ namespace {
 using nlohmann::json;
 
 TEST(FrameJson, IsAlexeyABsWithTimeAndIdentities) {
-  const json j = json::parse(frame_of(12)->line);
+  const json j = parse_json(frame_of(12)->line);
   EXPECT_EQ(j["frame_id"], 12);
   EXPECT_EQ(j["seconds"], .25);
   ASSERT_EQ(j["objects"].size(), 2u);
@@ -27,7 +27,7 @@ TEST(FrameJson, IsAlexeyABsWithTimeAndIdentities) {
   EXPECT_EQ(j["objects"][0]["track_id"], 7);
   EXPECT_FLOAT_EQ(j["objects"][0]["relative_coordinates"]["center_y"].get<float>(), .4f);
   EXPECT_FALSE(j["objects"][1].contains("track_id"));
-  const json state = json::parse(frame_of(12)->state);
+  const json state = parse_json(frame_of(12)->state);
   EXPECT_EQ(state["counts"]["person"], 1);
   EXPECT_EQ(state["seen"]["person"], 3);
 }
@@ -46,10 +46,10 @@ TEST_F(RecorderTest, LinesAreWholeAfterEachFrame) {
 TEST_F(RecorderTest, AnArrayIsWholeAfterEachFrame) {
   const auto path = file("x.json", "[{\"frame_id\": 1, \"objects\": \"longer than the array\"}]\n");
   Recorder recorder(path, RecordFormat::array);
-  EXPECT_EQ(json::parse(read_file(path, 1 << 20))[0]["objects"], "longer than the array");
+  EXPECT_EQ(parse_json(read_file(path, 1 << 20))[0]["objects"], "longer than the array");
   for (std::size_t frames = 1; frames < 5; ++frames) {
     recorder.add(frame_of(static_cast<std::int64_t>(frames))->line);
-    const json j = json::parse(read_file(path, 1 << 20));
+    const json j = parse_json(read_file(path, 1 << 20));
     ASSERT_EQ(j.size(), frames);
     for (std::size_t i = 0; i < frames; ++i) EXPECT_EQ(j[i]["frame_id"], i + 1);
   }
@@ -83,7 +83,7 @@ TEST_F(FullDiskTest, WhatCannotBeWrittenLeavesTheArrayAsItWas) {
   const std::string said =
       error_within(20, [&] { array.add("\"" + std::string(100, 'x') + "\""); });
   EXPECT_NE(said.find("x.json: cannot write: "), std::string::npos) << said;
-  EXPECT_EQ(json::parse(read_file(folder_ / "x.json", 1 << 20)), json::parse("[1]"));
+  EXPECT_EQ(parse_json(read_file(folder_ / "x.json", 1 << 20)), parse_json("[1]"));
 }
 
 TEST_F(FullDiskTest, WhatCannotBeWrittenLeavesWholeLines) {

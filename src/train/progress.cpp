@@ -8,10 +8,10 @@
 #include <cerrno>
 #include <cmath>
 #include <cstring>
-#include <nlohmann/json.hpp>
 
 #include "core/file.h"
 #include "core/input.h"
+#include "core/json.h"
 #include "core/log.h"
 #include "core/text.h"
 #include "report/training_chart.h"
@@ -104,7 +104,7 @@ std::string json_line(const IterationReport& r) {
   for (std::size_t h = 0; h < r.step->heads.size(); ++h)
     line["heads"].push_back(
         head_json(r.step->heads[h], r.head_layers.at(h), static_cast<double>(r.images)));
-  return line.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+  return dump_json(line, -1, InvalidUtf8::replace) + "\n";
 }
 
 FileFormat training_log_format() { return json_format({"average_loss", "iteration", "loss"}); }
@@ -115,7 +115,7 @@ TrainingLog::TrainingLog(std::filesystem::path path, std::int64_t keep) : path_(
     InputFile old(path_, kMaxLogBytes);
     LineReader lines(old, path_.string());
     for (std::string_view line; lines.next(line);) {
-      const json j = json::parse(line, nullptr, false);  // a kill may have cut the last line
+      const json j = parse_json(line, false);  // a kill may have cut the last line
       if (j.is_object() && j.contains("iteration") && j["iteration"].is_number_integer() &&
           j["iteration"] <= keep)
         kept.append(line) += '\n';

@@ -6,6 +6,7 @@
 
 #include "core/file.h"
 #include "core/input.h"
+#include "core/json.h"
 #include "core/text.h"
 
 namespace darknet {
@@ -32,7 +33,7 @@ std::unique_ptr<LockFile> wait_for_lock(const fs::path& file, const std::string&
 }
 
 json read_json(const fs::path& file) {
-  json j = json::parse(read_file(file, kMaxBytes), nullptr, false);
+  json j = parse_json(read_file(file, kMaxBytes), false);
   if (!j.is_object()) refuse_file(file);
   return j;
 }
@@ -78,7 +79,8 @@ std::string only_in(const json& a, const json& b) {
   std::string text;
   for (const json& one : a)
     if (std::find(b.begin(), b.end(), one) == b.end())
-      text += cat(text.empty() ? "" : " ", one.is_string() ? one.get<std::string>() : one.dump());
+      text +=
+          cat(text.empty() ? "" : " ", one.is_string() ? one.get<std::string>() : dump_json(one));
   return text.empty() ? "nothing" : text;
 }
 
@@ -86,7 +88,7 @@ std::string only_in(const json& a, const json& b) {
 // it where the order alone differs.
 std::string value_beside(const json& value, const json& other) {
   if (!value.is_array() || !other.is_array())
-    return value.is_null() || value == json(0) ? "not given" : value.dump();
+    return value.is_null() || value == json(0) ? "not given" : dump_json(value);
   const auto all_in = [](const json& a, const json& b) {
     return std::all_of(a.begin(), a.end(), [&](const json& one) {
       return std::find(b.begin(), b.end(), one) != b.end();
@@ -184,7 +186,7 @@ void SweepFolder::add(const json& settings, std::vector<PlannedVariant>& variant
   if (there && additions == Additions::refused &&
       (changed || variants.size() != begun.variants.size() || seeds.size() != begun.seeds.size()))
     refuse_additions(folder_, begun);
-  if (!there || changed) write_file_atomically(file(), now.dump(2) + "\n");
+  if (!there || changed) write_file_atomically(file(), dump_json(now, 2) + "\n");
 }
 
 std::string SweepFolder::additions(const json& settings, std::vector<PlannedVariant> variants,
@@ -256,8 +258,7 @@ void write_record(const fs::path& run, const RunRecord& r, json more) {
     more["weights_checksum"] = r.weights;
   else
     more["reason"] = r.reason, more["iteration"] = r.diverged_at;
-  write_file_atomically(run / "result.json",
-                        more.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
+  write_file_atomically(run / "result.json", dump_json(more, 2, InvalidUtf8::replace) + "\n");
 }
 
 std::unique_ptr<LockFile> try_lock_run(const fs::path& run) {

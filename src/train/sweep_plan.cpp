@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cctype>
 #include <functional>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 #include <sstream>
@@ -11,6 +10,7 @@
 #include "cfg/override.h"
 #include "cfg/parse.h"
 #include "core/file.h"
+#include "core/json.h"
 #include "core/number.h"
 #include "core/text.h"
 #include "losses/key_use.h"
@@ -234,17 +234,18 @@ std::string value_text(const json& value, const std::filesystem::path& file,
                        const std::string& key) {
   if (value.is_string()) return value.get<std::string>();
   if (value.is_boolean()) return value.get<bool>() ? "1" : "0";
-  if (value.is_number()) return value.dump();
+  if (value.is_number()) return dump_json(value);
   refuse_file(file, cat("'", shown(key), "': its value is neither a text nor a number"));
 }
 
 PlannedVariant filed_variant(const json& entry, const std::filesystem::path& file,
                              const std::vector<Section>& cfg) {
-  if (!entry.is_object()) refuse_file(file, cat("'", shown(entry.dump()), "' is not an object"));
+  if (!entry.is_object())
+    refuse_file(file, cat("'", shown(dump_json(entry)), "' is not an object"));
   for (const auto& [key, value] : entry.items())
     if (key != "name" && key != "set") refuse_file(file, cat("'", shown(key), "': unknown field"));
   if (!entry.contains("name") || !entry["name"].is_string())
-    refuse_file(file, cat("'", shown(entry.dump()), "' has no name"));
+    refuse_file(file, cat("'", shown(dump_json(entry)), "' has no name"));
   PlannedVariant variant{{entry["name"].get<std::string>(), {}}, true};
   require_sound_name(variant.name, "-plan: variant");
   if (!entry.contains("set")) return variant;
@@ -259,7 +260,7 @@ void add_filed(const SweepRequest& r, const std::vector<Section>& cfg,
                std::vector<PlannedVariant>& to) {
   if (r.file.empty()) return;
   constexpr std::uint64_t kMaxBytes = 16u << 20;
-  const json list = json::parse(read_file(r.file, kMaxBytes), nullptr, false);
+  const json list = parse_json(read_file(r.file, kMaxBytes), false);
   if (!list.is_array()) refuse_file(r.file, "this is not a JSON list");
   if (list.empty()) refuse_file(r.file, "this file holds no variants");
   for (const json& entry : list) to.push_back(filed_variant(entry, r.file, cfg));

@@ -6,11 +6,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <nlohmann/json.hpp>
 #include <string_view>
 
 #include "core/error.h"
 #include "core/index.h"
+#include "core/json.h"
 #include "dataset/results_darknet.h"
 
 namespace darknet {
@@ -26,9 +26,7 @@ json objects_of(const Frame& frame, const std::vector<std::string>& names) {
   return objects;
 }
 
-std::string one_line(const json& j) {
-  return j.dump(-1, ' ', false, json::error_handler_t::replace);
-}
+std::string one_line(const json& j) { return dump_json(j, -1, InvalidUtf8::replace); }
 
 constexpr std::string_view kArrayBegin = "[\n", kArrayEnd = "\n]\n";
 
