@@ -88,7 +88,7 @@ class InstalledProgram : public CliTest {
 
 TEST_F(InstalledProgram, FindsModulesInLib) {
   install(OpencvImages::kFile);
-  const ShellResult ran = run("detect x.cfg x.weights images/0.png -out found.jpg -dont_show");
+  const ShellResult ran = run("detect x.cfg x.weights images/0.png -prefix found -dont_show");
   EXPECT_EQ(ran.exit_code, 0) << ran.output;
   EXPECT_TRUE(work_.has("found.jpg")) << ran.output;
 }

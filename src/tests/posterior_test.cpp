@@ -93,9 +93,10 @@ TEST(Posterior, OfFocalLossIsAsDocumented) {
 }
 
 TEST(Posterior, OfCrossEntropyIsTheProbabilityItself) {
+  // exp_of_negative() has 4e-7, math::sigmoid() rounds too.
   for (float x = -80; x <= 80; x += .37f)
     EXPECT_NEAR(posterior_of(LogitLoss(losses::CrossEntropy{}), x), math::sigmoid(x),
-                2e-7f * math::sigmoid(x));
+                6e-7f * math::sigmoid(x));
 }
 
 TEST(Posterior, IsTheInverseOfTheStationaryPrior) {
