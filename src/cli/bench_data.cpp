@@ -77,8 +77,7 @@ void add_bench_data(Program& program) {
   command.footer(
       "No network runs. Images are read from the train list, decoded and augmented as in "
       "training on a CPU, and none is kept decoded. Times are of processors, per image and summed "
-      "over "
-      "threads; labels are read before.");
+      "over threads; labels are read before.");
   auto& o = command.options<Options>();
   data_argument(command, o.data).required();
   cfg_argument(command, o.cfg).required();

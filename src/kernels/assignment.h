@@ -128,9 +128,6 @@ struct AssignArguments {
   const double* class_gradients = nullptr;  // kernels/class_gradients.h; null: none yet
 
   DN_HD const Shape& grid() const { return logits.shape; }
-  DN_HD std::int64_t anchors_of_image() const { return grid().h * grid().w * layout.anchors; }
-  // What launches over all anchors run over: a pixel for each image, a channel for each anchor.
-  Shape anchors_by_image() const { return {grid().n, 1, 1, anchors_of_image()}; }
 
   DN_HD AnchorPlace place(std::int64_t image, std::int64_t i) const {  // i = cell * anchors + n
     AnchorPlace at = place_of(grid(), image, i / layout.anchors);

@@ -22,7 +22,7 @@ struct ApplyObjectness {
   // N anchors, from one of an image on.
   template <int N>
   DN_HD void run(std::int64_t image, std::int64_t anchor) const {
-    const std::int64_t first = image * a.anchors_of_image() + anchor;
+    const std::int64_t first = image * a.layout.anchors_of_image(a.logits.shape) + anchor;
     float x[N], target[N], w[N], gradient[N], value[N];
     std::int32_t positive[N];
     float* to[N];
@@ -184,8 +184,7 @@ void guide(const Stream& s, const ObjectnessArguments& a, void* scratch) {
 
 template <class L>
 void apply(const Stream& s, const L& loss, const ObjectnessArguments& a) {
-  const Shape anchors{a.logits.shape.n, 1, 1, a.anchors_of_image()};
-  for_each_vec<1>(s, anchors, ApplyObjectness<L>{loss, a});
+  for_each_vec<1>(s, a.layout.anchors_by_image(a.logits.shape), ApplyObjectness<L>{loss, a});
 }
 
 template <class L>

@@ -20,6 +20,9 @@ struct AnchorLayout {
   std::int64_t objectness = 4;            // index of the objectness among the entries
   DN_HD std::int64_t class_entry(std::int64_t k) const { return objectness + 1 + k; }
   DN_HD std::int64_t classes() const { return entries - objectness - 1; }
+  DN_HD std::int64_t anchors_of_image(const Shape& grid) const { return grid.h * grid.w * anchors; }
+  // What launches over all anchors run over: a pixel for each image, a channel for each anchor.
+  Shape anchors_by_image(const Shape& grid) const { return {grid.n, 1, 1, anchors_of_image(grid)}; }
 };
 
 // The place of anchor i = pixel * anchors + n and of those after it, with one division, of 32 bits:
@@ -54,9 +57,6 @@ struct ObjectnessArguments {
   RunningArrays running;         // of a loss with momentum (keep_counts)
 
   std::int64_t size() const { return logits.shape.pixels() * layout.anchors; }
-  DN_HD std::int64_t anchors_of_image() const {
-    return logits.shape.h * logits.shape.w * layout.anchors;
-  }
   // The objectness of anchor i.
   DN_HD float logit(std::int64_t i) const { return logits.at(i / layout.anchors, channel(i)); }
   DN_HD float& gradient_of(std::int64_t i) const {

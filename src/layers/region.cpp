@@ -134,7 +134,7 @@ struct Assign {
       match_by_overlap(at, group.best(k), r);
       if (a.step->images_seen < kPriorImages) pull_to_anchor(at, r);
       if (group.chosen(k)) assign(at, group.box(k), a.truth(at, last_truth(at, r)), r);
-      a.records[image * a.anchors_of_image() + first + k] = r;
+      a.records[image * a.layout.anchors_of_image(a.grid()) + first + k] = r;
     }
   }
 
@@ -267,7 +267,7 @@ class RegionLayer final : public KeyedHead<RegionKeys> {
     std::visit(
         [&](const auto& loss) {
           const Assign<std::decay_t<decltype(loss)>> assign{a, keys_, scores_, loss};
-          for_each_vec<1>(s, a.anchors_by_image(), assign);
+          for_each_vec<1>(s, a.layout.anchors_by_image(a.grid()), assign);
         },
         class_loss_);
   }

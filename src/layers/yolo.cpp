@@ -72,7 +72,7 @@ struct Assign {
   DN_HD void run(std::int64_t image, std::int64_t anchor) const {
     AnchorPlace at = a.place(image, anchor);
     const AnchorGroup<N> group(a, a.keys, at);
-    AnchorRecord* const records = a.records + image * a.anchors_of_image() + anchor;
+    AnchorRecord* const records = a.records + image * a.layout.anchors_of_image(a.grid()) + anchor;
     const float least = math::min(a.keys.ignore_thresh, a.keys.truth_thresh);
     const AnchorRecord negative{.weight = a.keys.obj_normalizer.value};
     for (int k = 0; k < N; ++k, a.advance(at)) {
@@ -209,7 +209,7 @@ class YoloLayer final : public KeyedHead<YoloKeys> {
     std::visit(
         [&](const auto& loss) {
           const Assign<std::decay_t<decltype(loss)>> assign{arguments, loss};
-          for_each_vec<1>(s, a.anchors_by_image(), assign);
+          for_each_vec<1>(s, a.layout.anchors_by_image(a.grid()), assign);
         },
         class_loss_);
   }

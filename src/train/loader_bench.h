@@ -1,5 +1,5 @@
-// Measures the loader of training images alone: reading, decoding, warping and labelling of its images,
-// without a network's step. Prints nothing; cli/bench_data.cpp does.
+// Measures the loader of training images alone: reading, decoding, warping and labels, without a
+// network's step. Prints nothing; cli/bench_data.cpp does.
 #pragma once
 #include <cstdint>
 #include <filesystem>
