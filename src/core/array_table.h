@@ -83,7 +83,18 @@ __global__ void arrays_kernel(const Entry* entries, const ArrayRow* rows, F f) {
   const auto known = f.prepare(entry, at.entry);
   const std::int64_t begin = at.row * kArrayRow;
   const std::int64_t end = begin + kArrayRow < entry.n ? begin + kArrayRow : entry.n;
-  for (std::int64_t i = begin + threadIdx.x; i < end; i += kBlock) f(known, i);
+  std::int64_t i = begin + threadIdx.x;
+  if constexpr (requires { f.read(known, i); }) {
+    constexpr int kAtOnce = 8;
+    for (; i + (kAtOnce - 1) * kBlock < end; i += kAtOnce * kBlock) {
+      decltype(f.read(known, i)) elements[kAtOnce];
+#pragma unroll
+      for (int k = 0; k < kAtOnce; ++k) elements[k] = f.read(known, i + k * kBlock);
+#pragma unroll
+      for (int k = 0; k < kAtOnce; ++k) f.write(known, i + k * kBlock, elements[k]);
+    }
+  }
+  for (; i < end; i += kBlock) f(known, i);
 }
 #endif
 
@@ -111,7 +122,9 @@ struct ArrayLoop {
 
 // f(known, i) for every element i of every entry, with known = f.prepare(entry, its index): what a
 // thread needs to know of an entry, which it asks for once. Where f has range(known, begin, end),
-// which means the same for each of [begin, end), the host calls that.
+// which means the same for each of [begin, end), the host calls that. Where it has read(known, i)
+// and write(known, i, what that gave), which mean the same as f(known, i), a GPU's thread reads
+// several elements before it writes one: the arrays might overlap for all that the compiler knows.
 template <class Entry, class F>
 void for_each_array(const Stream& s, const ArrayList<Entry>& list, F f) {
 #if defined(__CUDACC__)

@@ -16,8 +16,8 @@
 
 namespace darknet {
 
-inline constexpr std::int64_t kChannelChunk = 256;  // pixels summed at a time, at least
-inline constexpr std::int64_t kMaxChunks = 512;     // CUDA: of a reduction; chunks grow instead
+inline constexpr std::int64_t kChannelChunk = 256;    // pixels summed at a time
+inline constexpr std::int64_t kMinChannelChunk = 32;  // CUDA: the same, at least
 
 // K sums that travel together, e.g. a gradient and its product with the input.
 template <int K>
@@ -33,9 +33,15 @@ struct SumOfValues {
   DN_HD Sums<1> operator()(float x) const { return {{x}}; }
 };
 
+// CUDA: what a block of reduce_channels() sums, so that there are many blocks, but no more partial
+// sums than are quickly added up.
+inline std::int64_t channel_chunk_cuda(std::int64_t pixels) {
+  return std::max(kMinChannelChunk, chunks_of(pixels, kManyBlocks));
+}
 // Bytes of device memory that reduce_channels<K>() needs as scratch.
 inline std::int64_t reduce_channels_scratch(const Shape& s, int k) {
-  return chunks_of(s.pixels(), kChannelChunk) * s.c * k * std::int64_t{sizeof(float)};
+  const std::int64_t chunk = std::min(kChannelChunk, channel_chunk_cuda(s.pixels()));
+  return chunks_of(s.pixels(), chunk) * s.c * k * std::int64_t{sizeof(float)};
 }
 
 // A tensor as an input of the launches below.
@@ -262,23 +268,23 @@ __global__ void sum_chunks_kernel(PixelGrid grid, std::int64_t chunk, F f, float
   }
 }
 
-// 32 channels side by side, so that neighbours read neighbouring partial sums.
-inline constexpr int kFoldColumns = 32;
+// 32 channels side by side, so that neighbours read neighbouring partial sums, and many rows: a
+// thread waits for every few that it reads.
+inline constexpr int kFoldColumns = 32, kFoldRows = 32;
 template <int K, class Finish>
 __global__ void fold_channels_kernel(Finish finish, const float* partial, std::int64_t chunks,
                                      std::int64_t channels) {
-  constexpr int kRows = kBlock / kFoldColumns;
-  __shared__ double sums[K][kRows][kFoldColumns];
+  __shared__ double sums[K][kFoldRows][kFoldColumns];
   const int column = threadIdx.x % kFoldColumns, row = threadIdx.x / kFoldColumns;
   const std::int64_t channel = std::int64_t{blockIdx.x} * kFoldColumns + column;
   double mine[K] = {};
   if (channel < channels)
-    for (std::int64_t chunk = row; chunk < chunks; chunk += kRows)
+    for (std::int64_t chunk = row; chunk < chunks; chunk += kFoldRows)
       for (int k = 0; k < K; ++k) mine[k] += partial[(chunk * K + k) * channels + channel];
   for (int k = 0; k < K; ++k) sums[k][row][column] = mine[k];
   __syncthreads();
   if (row > 0 || channel >= channels) return;
-  for (int r = 1; r < kRows; ++r)
+  for (int r = 1; r < kFoldRows; ++r)
     for (int k = 0; k < K; ++k) mine[k] += sums[k][r][column];
   finish(channel, static_cast<const double*>(mine));
 }
@@ -288,8 +294,7 @@ void reduce_channels_cuda(const Stream& s, const Shape& shape, F f, Finish finis
                           const View<const From>&... in) {
   const auto stream = static_cast<cudaStream_t>(s.native);
   const std::int64_t pixels = shape.pixels();
-  const std::int64_t chunk = std::max(kChannelChunk, chunks_of(pixels, kMaxChunks));
-  const std::int64_t chunks = chunks_of(pixels, chunk);
+  const std::int64_t chunk = channel_chunk_cuda(pixels), chunks = chunks_of(pixels, chunk);
   const auto launch = [&](auto n) {
     constexpr int kN = decltype(n)::value;
     PixelGrid grid(pixels, shape.c / kN);
@@ -299,8 +304,8 @@ void reduce_channels_cuda(const Stream& s, const Shape& shape, F f, Finish finis
   };
   with_width<kVecWidth<From...>>(launch, in...);
   fold_channels_kernel<K>
-      <<<static_cast<unsigned>(chunks_of(shape.c, kFoldColumns)), kBlock, 0, stream>>>(
-          finish, static_cast<const float*>(partial), chunks, shape.c);
+      <<<static_cast<unsigned>(chunks_of(shape.c, kFoldColumns)), kFoldColumns * kFoldRows, 0,
+         stream>>>(finish, static_cast<const float*>(partial), chunks, shape.c);
   check_launch();
 }
 #endif

@@ -17,8 +17,10 @@
 namespace darknet {
 
 inline constexpr std::int64_t kSerialBelow = 8192;  // fewer elements than this do not pay a team
-inline constexpr std::int64_t kReduceChunk = 4096;  // elements summed by one index of reduce()
-inline constexpr int kBlock = 256;                  // CUDA: threads of a block
+inline constexpr std::int64_t kReduceChunk =
+    4096;                           // elements summed by one index of reduce(), at most
+inline constexpr int kBlock = 256;  // CUDA: threads of a block
+inline constexpr std::int64_t kManyBlocks = 512;  // CUDA: as many keep a large card busy
 // Elements of one launch: 32 bits count them. A GPU divides 64-bit numbers many times slower.
 inline constexpr std::int64_t kMaxAtOnce = std::int64_t{1} << 31;
 
@@ -26,10 +28,14 @@ inline std::int64_t chunks_of(std::int64_t n, std::int64_t chunk) {
   return (n + chunk - 1) / chunk;
 }
 
+// CUDA: what a block of reduce() sums, so that there are many blocks, and work for all its threads.
+inline std::int64_t reduce_chunk_cuda(std::int64_t n) {
+  return std::clamp(chunks_of(n, kManyBlocks), std::int64_t{kBlock}, kReduceChunk);
+}
 // Bytes of device memory that reduce<T>() over n elements needs as scratch.
 template <class T>
 std::int64_t reduce_scratch(std::int64_t n) {
-  return chunks_of(n, kReduceChunk) * static_cast<std::int64_t>(sizeof(T));
+  return chunks_of(n, reduce_chunk_cuda(n)) * static_cast<std::int64_t>(sizeof(T));
 }
 
 // Indices [row, row_end) x [column, column_end).
@@ -98,9 +104,9 @@ __device__ T block_sum(const T& mine) {
 }
 
 template <class T, class F>
-__global__ void sum_chunk_kernel(std::int64_t n, F f, T* partial) {  // a block per chunk
-  const std::int64_t begin = std::int64_t{blockIdx.x} * kReduceChunk;
-  const std::int64_t end = begin + kReduceChunk < n ? begin + kReduceChunk : n;
+__global__ void sum_chunk_kernel(std::int64_t n, std::int64_t chunk, F f, T* partial) {
+  const std::int64_t begin = blockIdx.x * chunk;  // a block per chunk
+  const std::int64_t end = begin + chunk < n ? begin + chunk : n;
   T mine{};
   for (std::int64_t i = begin + threadIdx.x; i < end; i += kBlock) mine += f(i);
   const T sum = block_sum(mine);
@@ -118,9 +124,9 @@ __global__ void fold_kernel(const T* partial, std::int64_t chunks, T* out) {  //
 template <class T, class F>
 void reduce_cuda(const Stream& s, std::int64_t n, F f, T* out, T* partial) {
   const auto stream = static_cast<cudaStream_t>(s.native);
-  const std::int64_t chunks = chunks_of(n, kReduceChunk);
+  const std::int64_t chunk = reduce_chunk_cuda(n), chunks = chunks_of(n, chunk);
   if (chunks > 0)
-    sum_chunk_kernel<<<static_cast<unsigned>(chunks), kBlock, 0, stream>>>(n, f, partial);
+    sum_chunk_kernel<<<static_cast<unsigned>(chunks), kBlock, 0, stream>>>(n, chunk, f, partial);
   fold_kernel<<<1, kBlock, 0, stream>>>(partial, chunks, out);
   check_launch();
 }

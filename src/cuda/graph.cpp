@@ -173,8 +173,9 @@ void OperationGraph::add(const ConvolutionNode& n) {
   operation.set(of.x, at(n.x));
   operation.set(of.weights, at(n.weights));
   operation.set(of.y, at(n.y));
-  operation.set(of.alpha, CUDNN_TYPE_DOUBLE, 1.);
-  operation.set(of.beta, CUDNN_TYPE_DOUBLE, n.add ? 1. : 0.);
+  // Of the type of the computation: cuDNN takes a double, too, and reads its first bytes, zeros.
+  operation.set(of.alpha, CUDNN_TYPE_FLOAT, 1.f);
+  operation.set(of.beta, CUDNN_TYPE_FLOAT, n.add ? 1.f : 0.f);
   operation.finalize("operation of a convolution");
 }
 

@@ -121,13 +121,15 @@ struct BackwardInput {
   BatchNorm b;
   const float* means;  // of BackwardFinish
   std::int64_t channels;
+  bool several;  // values of a channel. A single one is its own mean: its gradient is 0, not
+                 // rounding
   struct Channel {
     Normalised normalised;
     float factor, mean, slope;
   };
   DN_HD Channel channel(std::int64_t c) const {
     const Normalised n = Normalise<F>{f, b}.channel(c);
-    return {n, n.scale * n.inverse_deviation, means[c], means[channels + c]};
+    return {n, several ? n.scale * n.inverse_deviation : 0, means[c], means[channels + c]};
   }
   DN_HD float operator()(const Channel& k, float z, float gradient) const {
     const BackwardPoint v = backward_at(f, k.normalised, z, gradient);
@@ -192,7 +194,8 @@ void batch_norm_backward(const Stream& s, const BatchNorm& b, const TensorView& 
     reduce_channels<2>(s, z.shape, BackwardSums<F>{{f, b}}, BackwardFinish{to, means}, partial, in,
                        gradient);
     if (to.input)
-      map_pixels(s, BackwardInput<F>{f, b, means, z.shape.c}, to.gradient.as<T>(), in, gradient);
+      map_pixels(s, BackwardInput<F>{f, b, means, z.shape.c, z.shape.pixels() > 1},
+                 to.gradient.as<T>(), in, gradient);
   });
 }
 

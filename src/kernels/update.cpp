@@ -84,14 +84,25 @@ struct Update<Rule, std::index_sequence<k...>> {
             .updates = active && state->status == StepStatus::update,
             .clears = active && state->status == StepStatus::overflow};
   }
-  DN_HD void operator()(const PerEntry& known, std::int64_t i) const {
+  struct Element {
+    float gradient, value;
+    float states[sizeof...(k)];
+  };
+  DN_HD Element read(const PerEntry& known, std::int64_t i) const {
+    return {known.a.gradient[i], known.a.value[i], {known.a.states[k][i]...}};
+  }
+  DN_HD void write(const PerEntry& known, std::int64_t i, Element x) const {
     const UpdateArrays& a = known.a;
-    if (known.clears) a.gradient[i] = 0;
+    if (known.updates || known.clears) a.gradient[i] = 0;
     if (!known.updates) return;
-    const UpdateElement e{clipped(a.gradient[i] * known.unscaled, a.clip), known.rate, a.decay,
+    const UpdateElement e{clipped(x.gradient * known.unscaled, a.clip), known.rate, a.decay,
                           images};
-    a.gradient[i] = 0;
-    rule.update(known.step, e, a.value[i], a.states[k][i]...);
+    rule.update(known.step, e, x.value, x.states[k]...);
+    a.value[i] = x.value;
+    ((a.states[k][i] = x.states[k]), ...);
+  }
+  DN_HD void operator()(const PerEntry& known, std::int64_t i) const {
+    write(known, i, read(known, i));
   }
 };
 
@@ -106,9 +117,18 @@ struct Average {
     if (!moves) a.alpha = 0;
     return {a, !moves || state->status == StepStatus::update};
   }
+  struct Element {
+    float average, value;
+  };
+  DN_HD Element read(const PerEntry& known, std::int64_t i) const {
+    return {known.a.average[i], known.a.value[i]};
+  }
+  DN_HD void write(const PerEntry& known, std::int64_t i, const Element& x) const {
+    if (known.changes)
+      known.a.average[i] = known.a.alpha * x.average + (1 - known.a.alpha) * x.value;
+  }
   DN_HD void operator()(const PerEntry& known, std::int64_t i) const {
-    const AverageArrays& a = known.a;
-    if (known.changes) a.average[i] = a.alpha * a.average[i] + (1 - a.alpha) * a.value[i];
+    write(known, i, read(known, i));
   }
 };
 

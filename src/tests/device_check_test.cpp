@@ -31,15 +31,14 @@ TEST(DeviceCheckTest, FailsOnALargeDifferenceAndOnNan) {
   const DeviceCheck check{
       .inference_tolerance = 1e-5, .training_tolerance = 1e-4, .gradient_tolerance = 1e-4};
   const auto of = [](double relative) { return Difference{1, relative, 0, true}; };
-  EXPECT_TRUE(check.passes({.inference = of(9e-6), .training = of(9e-5), .gradient = of(9e-5)}));
+  EXPECT_TRUE(check.passes({.inference = of(9e-6), .training = of(9e-5)}));
   EXPECT_FALSE(check.passes({.inference = of(2e-5)}));
   EXPECT_FALSE(check.passes({.training = of(2e-4)}));
-  EXPECT_FALSE(check.passes({.gradient = of(2e-4)}));
   EXPECT_FALSE(check.passes({.inference = of(NAN)}));
 }
 
-TEST(DeviceCheckTest, JudgesGradientsIn16BitsOverall) {
-  const DeviceCheck check{.gradient_tolerance = .5, .gradients_overall = true};
+TEST(DeviceCheckTest, JudgesGradientsOverall) {
+  const DeviceCheck check{.gradient_tolerance = .5};
   const auto of = [](double relative, double overall) {
     return LayerCheck{.gradient = {1, relative, overall, true}};
   };

@@ -147,7 +147,8 @@ void expect_near(const std::vector<float>& got, const std::vector<float>& expect
 
 TEST(ElementwiseDeviceTest, SumsChannelsOfAnyShape) {
   if (device_count(DeviceType::cuda) == 0) GTEST_SKIP() << why_no_cuda();
-  const std::int64_t many = kChannelChunk * kMaxChunks / 300 + 1;  // pixels of a row: longer chunks
+  const std::int64_t many =
+      kMinChannelChunk * kManyBlocks / 300 + 1;  // pixels of a row: longer chunks
   for (const Shape& shape : {Shape{1, 1, 1, 3}, Shape{2, 13, 13, 5}, Shape{1, 26, 26, 16},
                              Shape{2, 4, 4, 264}, Shape{1, 300, many, 1}, Shape{1, 17, 16, 8}})
     for (const DType type : kTypes) {

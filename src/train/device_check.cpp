@@ -13,16 +13,15 @@ namespace {
 
 struct Tolerances {  // of relative differences
   double inference, training, gradient;
-  bool overall = false;
 };
 
 constexpr std::int64_t kImages = 2;
 // Of sums of up to 10^4 products that were added in other orders, which batch normalisation over
 // two images magnifies in training; TF32 keeps 10 bits of a factor.
-constexpr Tolerances kF32{1e-5, 1e-4, 1e-4}, kTf32{1e-2, 5e-2, 5e-2};
+constexpr Tolerances kF32{1e-5, 1e-4, 2e-2}, kTf32{1e-2, 5e-2, 3e-1};
 // Of two computations in 16 bits, or of one and f32: about twice what the deepest network at hand
 // shows with its published weights (docs/cuda.md), but less than the 1 of a gradient that is lost.
-constexpr Tolerances kBf16{2e-1, 4e-1, 9e-1, true}, kF16{3e-2, 8e-2, 5e-1, true};
+constexpr Tolerances kBf16{2e-1, 4e-1, 9e-1}, kF16{3e-2, 8e-2, 5e-1};
 
 struct LayerValues {
   std::vector<float> output, gradient;
@@ -174,13 +173,9 @@ bool DeviceCheck::passes(const LayerCheck& l) const {
   const auto within = [](const Difference& d, double tolerance) {
     return !d.compared || d.relative <= tolerance;
   };
-  const bool gradients = !l.gradient.compared || gradient(l) <= gradient_tolerance;
+  const bool gradients = !l.gradient.compared || l.gradient.overall <= gradient_tolerance;
   return within(l.inference, inference_tolerance) && within(l.training, training_tolerance) &&
          gradients;
-}
-
-double DeviceCheck::gradient(const LayerCheck& l) const {
-  return gradients_overall ? l.gradient.overall : l.gradient.relative;
 }
 
 bool DeviceCheck::passes() const {
@@ -191,8 +186,7 @@ DeviceCheck check_devices(const std::vector<Section>& cfg, const DeviceCheckOpti
   const Tolerances t = tolerances(cfg, o);
   DeviceCheck check{.inference_tolerance = t.inference,
                     .training_tolerance = t.training,
-                    .gradient_tolerance = t.gradient,
-                    .gradients_overall = t.overall};
+                    .gradient_tolerance = t.gradient};
   const auto inference = std::pair{infer(cfg, o.first, o), infer(cfg, o.second, o)};
   const auto training = std::pair{train_once(cfg, o.first, o), train_once(cfg, o.second, o)};
   for (std::size_t i = 0; i < inference.first.size(); ++i)

@@ -79,6 +79,8 @@ std::size_t size_of(cudnnBackendAttributeType_t type) {
       return sizeof(std::int64_t);
     case CUDNN_TYPE_DOUBLE:
       return sizeof(double);
+    case CUDNN_TYPE_FLOAT:
+      return sizeof(float);
     case CUDNN_TYPE_HANDLE:
     case CUDNN_TYPE_VOID_PTR:
     case CUDNN_TYPE_BACKEND_DESCRIPTOR:
@@ -91,11 +93,13 @@ std::size_t size_of(cudnnBackendAttributeType_t type) {
 constexpr auto kDescriptor = CUDNN_TYPE_BACKEND_DESCRIPTOR;
 
 std::vector<Rule> rules_of_operation(cudnnBackendAttributeName_t alpha) {
-  // alpha, beta, the convolution, and three tensors, in cuDNN's numbers.
+  // alpha, beta, the convolution, and three tensors, in cuDNN's numbers. cuDNN itself accepts alpha
+  // and beta as doubles, but its kernels read them in the type of the computation, which is f32
+  // here: 1.0 becomes 0 (seen on an H200).
   std::vector<Rule> all;
   for (int i = 0; i < 6; ++i)
     all.push_back({static_cast<cudnnBackendAttributeName_t>(alpha + i),
-                   i < 2 ? CUDNN_TYPE_DOUBLE : kDescriptor});
+                   i < 2 ? CUDNN_TYPE_FLOAT : kDescriptor});
   return all;
 }
 
@@ -227,7 +231,7 @@ cudnnStatus_t finalize_operation(Descriptor& d, int first, std::array<int, 3> te
   Operation o = convolution->geometry;
   o.kind = d.type;
   o.x = *nodes[0], o.w = *nodes[1], o.y = *nodes[2];
-  o.alpha = value<double>(d, name(0)), o.beta = value<double>(d, name(1));
+  o.alpha = value<float>(d, name(0)), o.beta = value<float>(d, name(1));
   d.meaning = o;
   return check_operation(o);
 }

@@ -33,7 +33,7 @@ struct Call {
   cudnnDataType_t x_type = CUDNN_DATA_FLOAT, w_type = x_type, y_type = x_type;
   std::int64_t n = 1, c = 4, h = 5, w = 6, filters = 4, size_y = 3, size_x = 3, groups = 1;
   std::int64_t pad_y = 1, pad_x = 1, stride_y = 1, stride_x = 1, dilation_y = 1, dilation_x = 1;
-  double alpha = 1, beta = 0;
+  float alpha = 1, beta = 0;
   std::int64_t out_h = 0, out_c = 0, filter_channels = 0;  // other than they should be
 
   std::int64_t filter_c() const { return filter_channels ? filter_channels : c / groups; }
@@ -181,8 +181,8 @@ class CudnnGraph : public Runtime {
                                           {3, finalized(tensor(2, c.w_type, c.weights()))},
                                           {4, finalized(tensor(1, c.x_type, c.x()))},
                                           {5, y ? y : finalized(tensor(3, c.y_type, c.y()))}};
-    EXPECT_EQ(set(o, name(0), CUDNN_TYPE_DOUBLE, std::vector{c.alpha}), kOk);
-    EXPECT_EQ(set(o, name(1), CUDNN_TYPE_DOUBLE, std::vector{c.beta}), kOk);
+    EXPECT_EQ(set(o, name(0), CUDNN_TYPE_FLOAT, std::vector{c.alpha}), kOk);
+    EXPECT_EQ(set(o, name(1), CUDNN_TYPE_FLOAT, std::vector{c.beta}), kOk);
     for (const auto& [i, d] : parts)
       EXPECT_EQ(set(o, name(i), CUDNN_TYPE_BACKEND_DESCRIPTOR, std::vector{d}), kOk);
     return o;

@@ -84,7 +84,7 @@ TEST_F(CudnnGraph, BetaOfZeroDoesNotReadTheOutput) {
   ASSERT_EQ(run(plan_of(graph_of(c)), memory), kOk);
   for (float& v : y) v *= 2;
   expect(CUDNN_DATA_FLOAT, memory[2], y);
-  c.beta = .5;
+  c.beta = .5f;
   ASSERT_EQ(run(plan_of(graph_of(c)), memory), kOk);
   for (float& v : y) v *= 1.5f;
   expect(CUDNN_DATA_FLOAT, memory[2], y);
@@ -209,6 +209,17 @@ TEST_F(CudnnGraph, AttributesHaveTypesAndCountsAndATime) {
   cudnnBackendCreateDescriptor(CUDNN_BACKEND_TENSOR_DESCRIPTOR, &gone);
   EXPECT_EQ(cudnnBackendDestroyDescriptor(gone), kOk);
   EXPECT_EQ(cudnnBackendDestroyDescriptor(gone), kBad);
+}
+
+// cuDNN accepts a double here and computes with 0 (cudnn_backend.cpp).
+TEST_F(CudnnGraph, AConvolutionsScalesAreOfTheTypeItComputesIn) {
+  const Descriptor o = make(CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR);
+  for (const auto name : {CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA,
+                          CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA}) {
+    EXPECT_EQ(set(o, name, CUDNN_TYPE_DOUBLE, std::vector{1.}),
+              CUDNN_STATUS_BAD_PARAM_ATTRIBUTE_TYPE);
+    EXPECT_EQ(set(o, name, CUDNN_TYPE_FLOAT, std::vector{1.f}), kOk);
+  }
 }
 
 // What each kind of descriptor cannot do without.
