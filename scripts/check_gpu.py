@@ -7,7 +7,7 @@
   a  configure, build, version, check -exact on four networks, tests on the device
   b  TF32, f16 and bf16 against other devices; speed (darknet bench)
   c  speed of PyTorch, eager and compiled, on the same networks; darknet bench next to it
-  d  compute-sanitizer, auto-tuned algorithms, deterministic ones, all tests
+  d  compute-sanitizer, a profile by ncu, auto-tuned algorithms, deterministic ones, all tests
   e  training of the blood cells on the CPU and the GPU with the same seeds (needs data/bccd,
      the BCCD data set in VOC's layout)
 
@@ -40,6 +40,8 @@ FIGURES = r"^(inference|training step|peak|memory|means?|seed|.*images/s|the fas
 ON_DEVICE = "*Device*:TilesTest*:WorkingAhead*:StepErrors*:LossScaling*"
 SOURCES = ("CMakeLists.txt", "CMakePresets.json", "src", "scripts", "cfg")  # of all that is checked
 ON_EMULATED_DEVICE = "DeviceProgram*:TilesTest*:StepErrors*"
+# Every engine that cuDNN proposes for some shapes: hundreds, many of which it compiles first.
+ENGINES = "ConvDeviceTest.BiasAndActivationFollowWhoeverComputesThem"
 MEASURED = ("yolov3-tiny", "yolov4-tiny")  # where speeds are compared
 # What the first contact with a machine has to know of it.
 MACHINE = r"""
@@ -59,6 +61,8 @@ def parse(arguments):
     parser.add_argument("--deadline", type=float, default=540, metavar="SECONDS",
                         help="for this call (%(default).0f)")
     parser.add_argument("--prefix", help="where packages lie that the system lacks")
+    parser.add_argument("--jobs", type=int, default=4, metavar="N",
+                        help="steps that measure no times run beside each other (%(default)s)")
     parser.add_argument("--architectures", default="90", help="of the GPU (%(default)s)")
     parser.add_argument("--cmake", action="append", default=[], metavar="ARGUMENT",
                         help="one more for cmake, may be repeated: --cmake=-DCUDNN_ROOT=...")
@@ -74,6 +78,8 @@ def parse(arguments):
         parser.error("OUT is missing")
     if not options.deadline > 0:
         parser.error("--deadline: expected seconds, more than 0")
+    if options.jobs < 1:
+        parser.error("--jobs: expected at least 1")
     if options.iterations < 1:
         parser.error("--iterations: expected at least 1")
     if not re.fullmatch(r"\d+[af]?(-real|-virtual)?(;\d+[af]?(-real|-virtual)?)*",
@@ -131,7 +137,7 @@ class Steps:
     def check(self, name, network, devices, *arguments, pixels=0, **more):
         of_size = self.size(pixels) if pixels or self.options.small else []
         self.darknet(f"check-{network}-{name}", "check", f"cfg/{network}.cfg", "-devices", devices,
-                     *arguments, *of_size, **more)
+                     *arguments, *of_size, beside=True, **more)
 
     def bench(self, name, network, *arguments, batch=1, **more):
         """Times mean nothing on an emulated device, whose matrix product would take hours."""
@@ -167,11 +173,15 @@ class Steps:
         for network in ("yolov2-tiny-voc", *MEASURED):
             self.check("exact", network, "cpu,cuda", "-exact")
         self.darknet("check-scenes-exact", "check", "cfg/scenes.cfg", "data/scenes.weights",
-                     "-devices", "cpu,cuda", "-exact", *(self.size(0) if self.options.small else []))
+                     "-devices", "cpu,cuda", "-exact",
+                     *(self.size(0) if self.options.small else []), beside=True)
         self.add("build-tests", ["cmake", "--build", BUILD], 540, needs="build-program",
                  always=True)
-        self.add("tests-on-device", [TESTS, f"--gtest_filter={self.tests_on_device()}"], 300,
-                 needs="build-tests", expect=SOME_PASSED, environment=self.on_device)
+        for name, tests in (("tests-on-device", f"{self.tests_on_device()}-{ENGINES}"),
+                            ("tests-of-engines", ENGINES)):
+            self.add(name, [TESTS, f"--gtest_filter={tests}"], 300, needs="build-tests",
+                     expect=SOME_PASSED, environment=self.on_device, beside=True,
+                     skip="the suite runs them" if self.options.emulated and tests == ENGINES else "")
 
     def tests_on_device(self):
         return ON_EMULATED_DEVICE if self.options.emulated else ON_DEVICE
@@ -217,7 +227,7 @@ class Steps:
 
     def stage_d(self):
         sanitizer = shutil.which("compute-sanitizer")
-        tests = self.tests_on_device() + "-*TheHostCannot*:DeviceProgram*"
+        tests = self.tests_on_device() + "-*TheHostCannot*:DeviceProgram*:" + ENGINES
         self.add("build-tests", ["cmake", "--build", BUILD], 540, needs="build-program",
                  always=True)
         # cuDNN and cuBLAS read parts of workspaces that they never wrote, and order accesses in
@@ -227,9 +237,20 @@ class Steps:
                      [sanitizer or "compute-sanitizer", "--tool", tool, "--error-exitcode", 1, TESTS,
                       f"--gtest_filter={tests}"], 200, needs="build-tests", expect=SOME_PASSED,
                      skip="" if sanitizer else "there is no compute-sanitizer",
-                     informative=tool in ("racecheck", "initcheck"), environment=self.on_device)
+                     informative=tool in ("racecheck", "initcheck"), environment=self.on_device,
+                     beside=True)
         for network in self.checked:
             self.check("exact-deterministic", network, "cpu,cuda", "-exact", "-deterministic")
+        ncu = shutil.which("ncu")
+        for network in self.measured:
+            self.add(f"profile-{network}",
+                     [ncu or "ncu", "--clock-control", "none", "--csv", "--page", "raw",
+                      "--kernel-name-base", "demangled", "--kernel-name", "regex:darknet",
+                      "--metrics", "gpu__time_duration.sum,dram__bytes.sum", "--launch-count", 200,
+                      PROGRAM, "bench", f"cfg/{network}.cfg", "-train", "-batch", 64, "-iterations",
+                      1, "-set", "net.0.subdivisions=1"], 60, needs="build-program",
+                     informative=True, environment=self.on_device,
+                     skip="" if ncu and not self.options.small else "no ncu, or small networks")
         for network in self.measured:
             self.bench("train-deterministic", network, "-train", "-set", "net.0.subdivisions=1",
                        "-deterministic", batch=16)
@@ -310,7 +331,8 @@ def main():
         return 0
     kind = "-".join(name for name in ("small", "emulated") if getattr(options, name))
     source = hash_of([options.steps] if options.steps else SOURCES)
-    runner = Runner(os.path.abspath(CHECK), out, options.deadline, FIGURES, kind, source)
+    runner = Runner(os.path.abspath(CHECK), out, options.deadline, FIGURES, kind, source,
+                    1 if options.emulated else options.jobs)
     if options.repeat:
         runner.forget(options.repeat)
     return runner.run(steps)

@@ -25,7 +25,8 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 class Step:
     """A command of a stage. `skip`: why it cannot run here. `needs`: a step that must have passed.
     `informative`: a failure is reported as findings and does not count. `always`: it runs in every
-    call. `expect`: a regular expression that the output must hold. `environment`: more variables."""
+    call. `expect`: a regular expression that the output must hold. `environment`: more variables.
+    `beside`: it measures no times, so that its neighbours that measure none may run beside it."""
     stage: str
     name: str
     command: list
@@ -36,6 +37,16 @@ class Step:
     always: bool = False
     expect: str = ""
     environment: dict = dataclasses.field(default_factory=dict)
+    beside: bool = False
+
+
+@dataclasses.dataclass
+class Running:
+    step: Step
+    process: subprocess.Popen
+    begin: float  # seconds, as all times here
+    end: float    # when it is stopped
+    by_deadline: bool
 
 
 class BadFile(Exception):
@@ -83,10 +94,11 @@ def stop(process):
 class Runner:
     """`folder`: state and logs of the steps; `out`: the summary and one archive for each stage;
     `kind` of the run and `source`: what was done of another kind, or with other sources, counts as
-    not done."""
+    not done; `jobs`: how many steps may run beside each other."""
 
-    def __init__(self, folder, out, deadline, figures, kind="", source=""):
+    def __init__(self, folder, out, deadline, figures, kind="", source="", jobs=1):
         self.folder, self.out, self.figures = folder, out, re.compile(figures)
+        self.jobs, self.running = jobs, []
         self.source, self.signals = source, None
         self.end = time.monotonic() + deadline
         self.state_file = os.path.join(folder, f"state-{kind}.json" if kind else "state.json")
@@ -123,8 +135,11 @@ class Runner:
         try:
             for step in steps:
                 self._take(step)
+            self._wait(0)
         except Interrupted as interrupted:
             code = 128 + interrupted.args[0]
+            for r in self.running:
+                stop(r.process)
         left = [s.name for s in steps if s.name not in self.done and s.name not in self._skipped()]
         if left:
             self._say(f"not finished: {len(left)} steps, {left[0]} first; the same call continues")
@@ -136,6 +151,9 @@ class Runner:
         return {line.split(":")[0] for line in self.lines if f": {SKIPPED}" in line}
 
     def _take(self, step):
+        """Starts it, or says why not. Steps before it that must not run beside it have ended."""
+        if not step.beside or any(step.needs == r.step.name for r in self.running):
+            self._wait(0)
         if step.always:
             self.done.pop(step.name, None)
         earlier = self.done.get(step.name)
@@ -149,13 +167,13 @@ class Runner:
         elif step.needs and self.done.get(step.needs, {}).get("result") != PASSED:
             self._say(f"{step.name}: {SKIPPED}, it needs {step.needs}")
         else:
-            self._execute(step, left)
-            self._write_summary()
+            self._start(step, left)
+            self._wait(self.jobs - 1 if step.beside else 0)
 
     def _log(self, step):
         return os.path.join(self.folder, step.name + ".txt")
 
-    def _execute(self, step, left):
+    def _start(self, step, left):
         begin = time.monotonic()
         with open(self._log(step), "wb") as log:
             log.write(("$ " + " ".join(step.command) + "\n").encode())
@@ -165,24 +183,35 @@ class Runner:
                 process = subprocess.Popen(
                     step.command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
                     start_new_session=True, env={**os.environ, **step.environment})
+                self.running.append(Running(step, process, begin, begin + min(step.seconds, left),
+                                            left <= step.seconds))
             except OSError as error:
-                self.signals.let_go()
                 self._finish(step, FAILED, begin, str(error))
-                return
-            try:
-                self.signals.let_go()
-                code = process.wait(min(step.seconds, left))
-            except subprocess.TimeoutExpired:
-                stop(process)
-                if left <= step.seconds:  # not its own fault
-                    self._say(f"{step.name}: cut off by the deadline after {left:.0f} s")
-                else:
-                    self._finish(step, FAILED, begin, f"it took longer than {step.seconds:.0f} s")
-                return
-            except Interrupted:
-                stop(process)
-                raise
-        self._finish(step, *self._verdict(step, code, begin))
+        self.signals.let_go()
+
+    def _wait(self, most):
+        """Until at most that many steps run."""
+        while len(self.running) > most:
+            ended = [r for r in self.running if self._has_ended(r)]
+            self.running = [r for r in self.running if r not in ended]
+            if ended:
+                self._write_summary()
+            else:
+                time.sleep(.02)
+
+    def _has_ended(self, r):
+        code = r.process.poll()
+        if code is not None:
+            self._finish(r.step, *self._verdict(r.step, code, r.begin))
+        elif time.monotonic() > r.end:
+            stop(r.process)
+            if r.by_deadline:  # not its own fault
+                self._say(f"{r.step.name}: cut off by the deadline after {r.end - r.begin:.0f} s")
+            else:
+                self._finish(r.step, FAILED, r.begin, f"it took longer than {r.step.seconds:.0f} s")
+        else:
+            return False
+        return True
 
     def _verdict(self, step, code, begin):
         if code != 0:

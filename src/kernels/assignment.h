@@ -215,7 +215,7 @@ class AnchorGroup {
  private:
   template <class Keys>
   DN_HD void predict(const AssignArguments& a, const Keys& keys, AnchorPlace at) {
-    float x[N], y[N], w[N], h[N];  // the outputs
+    float x[N] = {}, y[N] = {}, w[N] = {}, h[N] = {};  // the outputs
     float left[N], top[N], anchor_w[N], anchor_h[N];
     for (int k = 0; k < N; ++k, a.advance(at)) {
       const float* const o = a.outputs(at);

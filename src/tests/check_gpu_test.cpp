@@ -98,6 +98,20 @@ TEST_F(CheckGpu, AFailureOrAHangingStepEndsNothing) {
   expect_holds(archived.output, "it broke");
 }
 
+// Two that wait for each other end only side by side; what measures times, or needs one, comes after.
+TEST_F(CheckGpu, StepsThatMeasureNoTimesRunBesideEachOther) {
+  const std::string beside = ", \"beside\": true";
+  const auto meets = [](const char* other) {
+    return cat("for i in $(seq 100); do grep -q ", other, " ran && exit 0; sleep .1; done; exit 1");
+  };
+  put_steps(step("left", meets("right"), beside) + ", " + step("right", meets("left"), beside) +
+            ", " + step("alone", "[ $(wc -l < ran) = 3 ]") + ", " +
+            step("first", "sleep 1; echo ended >> ran", beside) + ", " +
+            step("second", "tail -n 2 ran | grep -q ended", beside + ", \"needs\": \"first\""));
+  const Ran ran = run("--steps steps.json --jobs 2 out");
+  EXPECT_EQ(ran.exit_code, 0) << ran.output;
+}
+
 TEST_F(CheckGpu, AFileThatIsBrokenIsNamed) {
   put_steps(step("first", "true"));
   write_file_atomically(folder_ / "broken.json", "[{]");
