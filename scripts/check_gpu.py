@@ -262,8 +262,9 @@ class Steps:
     def tuned(self, network):
         file = os.path.join(CHECK, f"bench-{network}-tune.tuning")
         training = ["-train", "-set", "net.0.subdivisions=1"]
-        self.bench("tune", network, "-tune", file, batch=16)
-        self.bench("tune-train", network, *training, "-tune", file, batch=16)
+        # Many proposals are compiled before they are timed.
+        self.bench("tune", network, "-tune", file, batch=16, seconds=300)
+        self.bench("tune-train", network, *training, "-tune", file, batch=16, seconds=400)
         self.bench("16-tuned", network, "-tuning", file, batch=16)
         self.bench("train-tuned", network, *training, "-tuning", file, batch=16)
         self.check("tuned", network, "cpu,cuda", "-tuning", file)

@@ -24,10 +24,11 @@ void check_training(const Section& section, const NetSettings& net) {
                          "policy=steps needs steps and scales; add both, for example "
                          "steps=4000,4500 and scales=.1,.1");
   if (net.policy == Policy::steps && net.steps.size() != net.scales.size())
-    section.fail_between({net.scales.empty() ? "steps" : "scales", "steps"},
-                         cat("there are ", net.scales.size(), " scales for ", net.steps.size(),
-                             " steps; give scales= and steps= as many numbers: each step "
-                             "multiplies the learning rate by its scale"));
+    section.fail_between(
+        {net.scales.empty() ? "steps" : "scales", "steps"},
+        cat(plural(std::ssize(net.scales), "scale"), " for ", plural(std::ssize(net.steps), "step"),
+            "; give scales= and steps= as many numbers: each step multiplies the "
+            "learning rate by its scale"));
   if (!std::ranges::is_sorted(net.steps))
     log::warn(cat(to_string(section.where()),
                   ": [net] steps: not in ascending order; a step behind a larger one comes late"));

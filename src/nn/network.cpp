@@ -52,10 +52,14 @@ void require_ranges(const Network& net, std::int64_t layer, const ConvQuantizati
   if (std::ssize(q.ranges) != work->spec.filters)
     fail(net.layer(layer).title(), ": ", q.ranges.size(), " ranges for ", work->spec.filters,
          " filters");
-  const bool sound =
-      std::isnormal(q.scale) && q.scale > 0 && q.zero_point >= 0 && q.zero_point <= 255 &&
-      std::ranges::all_of(q.ranges, [](float r) { return std::isfinite(r) && r >= 0; });
-  if (!sound) fail(net.layer(layer).title(), ": its scale, zero point or ranges make no sense");
+  const auto require = [&](bool sound, const char* what, auto value, const char* expected) {
+    if (!sound)
+      fail(net.layer(layer).title(), ": its ", what, " is ", value, "; expected ", expected);
+  };
+  require(std::isnormal(q.scale) && q.scale > 0, "scale", q.scale, "a number above 0");
+  require(q.zero_point >= 0 && q.zero_point <= 255, "zero point", q.zero_point, "0 to 255");
+  for (const float r : q.ranges)
+    require(std::isfinite(r) && r >= 0, "range of a filter", r, "a number, at least 0");
 }
 
 }  // namespace

@@ -136,7 +136,7 @@ TEST(Net, ContradictionsNameTheCommandLineFirst) {
     FAIL();
   } catch (const Error& e) {
     EXPECT_TRUE(std::string(e.what()).starts_with(
-        "-set net.0.steps=1,2,3: [net] steps: there are 2 scales for 3 steps"))
+        "-set net.0.steps=1,2,3: [net] steps: 2 scales for 3 steps"))
         << e.what();
   }
 }
@@ -144,16 +144,14 @@ TEST(Net, ContradictionsNameTheCommandLineFirst) {
 TEST(Net, ContradictionsNameLineAndReason) {
   EXPECT_EQ(error_of("batch=4\nsubdivisions=3\n"),
             "net.cfg:3: [net] subdivisions: batch=4 is not a multiple of subdivisions=3");
-  EXPECT_EQ(
-      error_of("policy=steps\nsteps=1,2\nscales=.1\n"),
-      "net.cfg:4: [net] scales: there are 1 scales for 2 steps; give scales= and steps= as many "
-      "numbers: each step multiplies the learning rate by its scale");
+  EXPECT_EQ(error_of("policy=steps\nsteps=1,2\nscales=.1\n"),
+            "net.cfg:4: [net] scales: 1 scale for 2 steps; give scales= and steps= as many "
+            "numbers: each step multiplies the learning rate by its scale");
   EXPECT_NE(
       error_of("policy=steps\nsteps=1,2\n").find("net.cfg:3: [net] steps: there are 0 scales"),
       std::string::npos);
-  EXPECT_NE(
-      error_of("scales=1\npolicy=steps\n").find("net.cfg:2: [net] scales: there are 1 scales"),
-      std::string::npos);
+  EXPECT_NE(error_of("scales=1\npolicy=steps\n").find("net.cfg:2: [net] scales: there are 1 scale"),
+            std::string::npos);
   EXPECT_NE(error_of("batch=4\npolicy=steps\n").find("net.cfg:3: [net] policy: policy=steps needs"),
             std::string::npos);
   EXPECT_NE(error_of("batch=4\npolicy=poly\n").find("net.cfg:3: [net] policy: policy=poly needs"),

@@ -223,11 +223,11 @@ TEST(QuantizedNetwork, RefusesWhatDoesNotFit) {
   EXPECT_TRUE(holds(refusal(net, {{3, q}}), "8 ranges for 6 filters"));
   ConvQuantization wrong = q;
   wrong.scale = 0;
-  EXPECT_TRUE(holds(refusal(net, {{0, wrong}}), "make no sense"));
+  EXPECT_TRUE(holds(refusal(net, {{0, wrong}}), "its scale is 0; expected a number above 0"));
   wrong = q, wrong.zero_point = 256;
-  EXPECT_TRUE(holds(refusal(net, {{0, wrong}}), "make no sense"));
+  EXPECT_TRUE(holds(refusal(net, {{0, wrong}}), "its zero point is 256; expected 0 to 255"));
   wrong = q, wrong.ranges[1] = NAN;
-  EXPECT_TRUE(holds(refusal(net, {{0, wrong}}), "make no sense"));
+  EXPECT_TRUE(holds(refusal(net, {{0, wrong}}), "its range of a filter is nan; expected a number"));
   Network training(sections(), {.mode = Mode::training});
   EXPECT_TRUE(holds(refusal(training, {{0, q}}), "trained in f32"));
   Network reference(sections(), {.reference = true});
