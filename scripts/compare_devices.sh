@@ -4,6 +4,8 @@
 # device's seeds. A second call with the same OUT repeats no training that ended. From the
 # environment: DARKNET (build-gpu/darknet), FIRST and SECOND (flags: "-nogpu", "-i 0"), FLAGS (of
 # both), SEEDS ("1 2 3"), ITERATIONS (300), LEAST (.05: a mean below it has learnt nothing).
+# The learning rate falls after 7 and 9 tenths of the iterations: at a constant one the mAP of the
+# blood cells varied three times as much between seeds (standard deviation .075, then .025).
 set -euo pipefail
 if [ $# -lt 1 ] || [ $# -gt 3 ] || [[ $1 == -* ]]; then
   echo "usage: scripts/compare_devices.sh OUT [DATA [CFG]]" >&2
@@ -22,6 +24,7 @@ fi
 mkdir -p "$out"
 logs=()
 labels=()
+iterations=${ITERATIONS:-300}
 
 # train NAME FLAGS SEED
 train() {
@@ -29,7 +32,8 @@ train() {
   if [ ! -f "$folder/ended" ]; then
     # shellcheck disable=SC2086 # the flags are several words
     "$darknet" detector train "$data" "$cfg" -dont_show -map -mAP_epochs 1000000 -seed "$3" \
-      -max_batches "${ITERATIONS:-300}" -backup "$folder" ${FLAGS:-} $2 >"$out/$1-$3.txt" 2>&1 ||
+      -max_batches "$iterations" -set "net.0.steps=$((iterations * 7 / 10)),$((iterations * 9 / 10))" \
+      -set net.0.scales=.1,.1 -backup "$folder" ${FLAGS:-} $2 >"$out/$1-$3.txt" 2>&1 ||
       { tail -n 5 "$out/$1-$3.txt" >&2; exit 1; }
     touch "$folder/ended"
   fi
