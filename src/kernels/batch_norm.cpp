@@ -121,8 +121,9 @@ struct BackwardInput {
   BatchNorm b;
   const float* means;  // of BackwardFinish
   std::int64_t channels;
-  bool several;  // values of a channel. A single one is its own mean: its gradient is 0, not
-                 // rounding
+  // Whether a channel has several values: one alone is its own mean, so that its gradient is 0,
+  // which rounding would miss.
+  bool several;
   struct Channel {
     Normalised normalised;
     float factor, mean, slope;

@@ -148,10 +148,11 @@ TEST(Net, ContradictionsNameLineAndReason) {
             "net.cfg:4: [net] scales: 1 scale for 2 steps; give scales= and steps= as many "
             "numbers: each step multiplies the learning rate by its scale");
   EXPECT_NE(
-      error_of("policy=steps\nsteps=1,2\n").find("net.cfg:3: [net] steps: there are 0 scales"),
+      error_of("policy=steps\nsteps=1,2\n").find("net.cfg:3: [net] steps: 0 scales for 2 steps"),
       std::string::npos);
-  EXPECT_NE(error_of("scales=1\npolicy=steps\n").find("net.cfg:2: [net] scales: there are 1 scale"),
-            std::string::npos);
+  EXPECT_NE(
+      error_of("scales=1\npolicy=steps\n").find("net.cfg:2: [net] scales: 1 scale for 0 steps"),
+      std::string::npos);
   EXPECT_NE(error_of("batch=4\npolicy=steps\n").find("net.cfg:3: [net] policy: policy=steps needs"),
             std::string::npos);
   EXPECT_NE(error_of("batch=4\npolicy=poly\n").find("net.cfg:3: [net] policy: policy=poly needs"),
