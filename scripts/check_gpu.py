@@ -42,6 +42,7 @@ SOURCES = ("CMakeLists.txt", "CMakePresets.json", "src", "scripts", "cfg")  # of
 ON_EMULATED_DEVICE = "DeviceProgram*:TilesTest*:StepErrors*"
 # Every engine that cuDNN proposes for some shapes: hundreds, many of which it compiles first.
 ENGINES = "ConvDeviceTest.BiasAndActivationFollowWhoeverComputesThem"
+SHORT_MEMORY = "ShortDeviceMemory*"  # takes all memory of the device: nothing may run beside it
 MEASURED = ("yolov3-tiny", "yolov4-tiny")  # where speeds are compared
 # What the first contact with a machine has to know of it.
 MACHINE = r"""
@@ -62,7 +63,8 @@ def parse(arguments):
                         help="for this call (%(default).0f)")
     parser.add_argument("--prefix", help="where packages lie that the system lacks")
     parser.add_argument("--jobs", type=int, default=4, metavar="N",
-                        help="steps that measure no times run beside each other (%(default)s)")
+                        help="steps that measure no times run beside each other (%(default)s); 1 "
+                             "where the GPU has little memory")
     parser.add_argument("--architectures", default="90", help="of the GPU (%(default)s)")
     parser.add_argument("--cmake", action="append", default=[], metavar="ARGUMENT",
                         help="one more for cmake, may be repeated: --cmake=-DCUDNN_ROOT=...")
@@ -124,6 +126,8 @@ class Steps:
     def add(self, name, command, seconds=120, **more):
         if self.options.emulated:  # by a CPU with few cores
             seconds *= 10
+        elif more.get("beside"):  # they share the processor
+            seconds *= self.options.jobs
         self.steps.append(Step(self.stage, name, [str(c) for c in command], seconds, **more))
 
     def darknet(self, name, *arguments, seconds=120, **more):
@@ -177,11 +181,15 @@ class Steps:
                      *(self.size(0) if self.options.small else []), beside=True)
         self.add("build-tests", ["cmake", "--build", BUILD], 540, needs="build-program",
                  always=True)
-        for name, tests in (("tests-on-device", f"{self.tests_on_device()}-{ENGINES}"),
-                            ("tests-of-engines", ENGINES)):
-            self.add(name, [TESTS, f"--gtest_filter={tests}"], 300, needs="build-tests",
-                     expect=SOME_PASSED, environment=self.on_device, beside=True,
-                     skip="the suite runs them" if self.options.emulated and tests == ENGINES else "")
+        own = "the suite runs it" if self.options.emulated else ""
+        for name, tests, seconds, more in (
+                ("tests-on-device", f"{self.tests_on_device()}-{ENGINES}:{SHORT_MEMORY}", 300,
+                 {"beside": True}),
+                ("tests-of-engines", ENGINES, 600,
+                 {"beside": True, "informative": True, "skip": own}),
+                ("tests-of-short-memory", SHORT_MEMORY, 120, {"skip": own})):
+            self.add(name, [TESTS, f"--gtest_filter={tests}"], seconds, needs="build-tests",
+                     expect=SOME_PASSED, environment=self.on_device, **more)
 
     def tests_on_device(self):
         return ON_EMULATED_DEVICE if self.options.emulated else ON_DEVICE
@@ -227,7 +235,7 @@ class Steps:
 
     def stage_d(self):
         sanitizer = shutil.which("compute-sanitizer")
-        tests = self.tests_on_device() + "-*TheHostCannot*:DeviceProgram*:" + ENGINES
+        tests = self.tests_on_device() + f"-*TheHostCannot*:DeviceProgram*:{ENGINES}:{SHORT_MEMORY}"
         self.add("build-tests", ["cmake", "--build", BUILD], 540, needs="build-program",
                  always=True)
         # cuDNN and cuBLAS read parts of workspaces that they never wrote, and order accesses in
@@ -279,7 +287,7 @@ class Steps:
             [*self.size(0), "-set", "net.0.batch=2", "-set", "net.0.subdivisions=1"])}
         self.add("compare", ["scripts/compare_devices.sh", os.path.join(CHECK, "compare"), data],
                  500, needs=needs, skip="" if here else "data/bccd is not here",
-                 environment={"SEEDS": "1 2", **self.on_device,
+                 environment={"SEEDS": "1 2" if self.options.small else "1 2 3 4", **self.on_device,
                               **(small if self.options.small else {})})
 
     def of(self, stage):

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # scripts/compare_devices.sh OUT [DATA [CFG]]: the same trainings on two devices; the
-# curves on one chart, and whether the mean mAPs lie within two standard deviations of the first
-# device's seeds. A second call with the same OUT repeats no training that ended. From the
+# curves on one chart, and whether the mean mAPs differ by more than the seeds explain (t-test with
+# equal variances, p < .01). A second call with the same OUT repeats no training that ended. From the
 # environment: DARKNET (build-gpu/darknet), FIRST and SECOND (flags: "-nogpu", "-i 0"), FLAGS (of
 # both), SEEDS ("1 2 3"), ITERATIONS (300), LEAST (.05: a mean below it has learnt nothing).
 # The learning rate falls after 7 and 9 tenths of the iterations: at a constant one the mAP of the
@@ -54,16 +54,19 @@ done | awk -v first="${FIRST:--nogpu}" -v second="${SECOND:--i 0}" -v least="${L
   END {
     for (s in seeds) {
       n++; a = map["first", s]; b = map["second", s]
-      sum_a += a; sum_b += b; squares += a * a
+      sum_a += a; sum_b += b; squares += a * a + b * b
       printf "seed %s: %s mAP %.4f, %s mAP %.4f\n", s, first, a, second, b
     }
     mean_a = sum_a / n; mean_b = sum_b / n
-    variance = (squares - n * mean_a ^ 2) / (n - 1)
-    spread = variance > 0 ? sqrt(variance) : 0
+    variance = (squares - n * mean_a ^ 2 - n * mean_b ^ 2) / (2 * n - 2)
+    # Of the t distribution with 2n - 2 degrees of freedom: .995.
+    split("0 9.925 4.604 3.707 3.355 3.169 3.055 2.977", quantiles, " ")
+    quantile = n <= 8 ? quantiles[n] : 2.977
+    explained = variance > 0 ? quantile * sqrt(variance * 2 / n) : 0
     apart = mean_a > mean_b ? mean_a - mean_b : mean_b - mean_a
-    passed = apart <= 2 * spread && mean_a >= least && mean_b >= least
-    printf "means %.4f and %.4f, apart %.4f; two standard deviations of the first %.4f: %s\n",
-           mean_a, mean_b, apart, 2 * spread, passed ? "passed" : "FAILED"
+    passed = apart <= explained && mean_a >= least && mean_b >= least
+    printf "means %.4f and %.4f, apart %.4f; the seeds explain %.4f: %s\n",
+           mean_a, mean_b, apart, explained, passed ? "passed" : "FAILED"
     if (mean_a < least || mean_b < least) printf "a mean below %s: nothing was learnt\n", least
     exit !passed
   }'

@@ -80,15 +80,18 @@ class Signals:
 
 
 
-def stop(process):
-    """Ends a step with everything that it started; gives up on what a driver holds. What ignores the
+def stop(processes):
+    """Ends steps with everything that they started; gives up on what a driver holds. What ignores the
     first signal, or outlives its parent, gets the second."""
     for number, patience in ((signal.SIGTERM, 5), (signal.SIGKILL, 10)):
-        try:
-            os.killpg(process.pid, number)
-            process.wait(patience)
-        except (ProcessLookupError, subprocess.TimeoutExpired):
-            continue
+        for process in processes:
+            try:
+                os.killpg(process.pid, number)
+            except ProcessLookupError:
+                pass
+        end = time.monotonic() + patience
+        while any(p.poll() is None for p in processes) and time.monotonic() < end:
+            time.sleep(.02)
 
 
 class Runner:
@@ -138,8 +141,8 @@ class Runner:
             self._wait(0)
         except Interrupted as interrupted:
             code = 128 + interrupted.args[0]
-            for r in self.running:
-                stop(r.process)
+        finally:
+            stop([r.process for r in self.running])
         left = [s.name for s in steps if s.name not in self.done and s.name not in self._skipped()]
         if left:
             self._say(f"not finished: {len(left)} steps, {left[0]} first; the same call continues")
@@ -192,26 +195,25 @@ class Runner:
     def _wait(self, most):
         """Until at most that many steps run."""
         while len(self.running) > most:
-            ended = [r for r in self.running if self._has_ended(r)]
+            now = time.monotonic()
+            late = [r for r in self.running if r.process.poll() is None and now > r.end]
+            stop([r.process for r in late])
+            ended = [r for r in self.running if r in late or r.process.poll() is not None]
             self.running = [r for r in self.running if r not in ended]
+            for r in ended:
+                self._end(r, r in late)
             if ended:
                 self._write_summary()
             else:
                 time.sleep(.02)
 
-    def _has_ended(self, r):
-        code = r.process.poll()
-        if code is not None:
-            self._finish(r.step, *self._verdict(r.step, code, r.begin))
-        elif time.monotonic() > r.end:
-            stop(r.process)
-            if r.by_deadline:  # not its own fault
-                self._say(f"{r.step.name}: cut off by the deadline after {r.end - r.begin:.0f} s")
-            else:
-                self._finish(r.step, FAILED, r.begin, f"it took longer than {r.step.seconds:.0f} s")
+    def _end(self, r, late):
+        if not late:
+            self._finish(r.step, *self._verdict(r.step, r.process.returncode, r.begin))
+        elif r.by_deadline:  # not its own fault
+            self._say(f"{r.step.name}: cut off by the deadline after {r.end - r.begin:.0f} s")
         else:
-            return False
-        return True
+            self._finish(r.step, FAILED, r.begin, f"it took longer than {r.step.seconds:.0f} s")
 
     def _verdict(self, step, code, begin):
         if code != 0:

@@ -98,7 +98,8 @@ TEST_F(CheckGpu, AFailureOrAHangingStepEndsNothing) {
   expect_holds(archived.output, "it broke");
 }
 
-// Two that wait for each other end only side by side; what measures times, or needs one, comes after.
+// Two that wait for each other end only side by side; what measures times, or needs one, comes
+// after.
 TEST_F(CheckGpu, StepsThatMeasureNoTimesRunBesideEachOther) {
   const std::string beside = ", \"beside\": true";
   const auto meets = [](const char* other) {
@@ -214,6 +215,17 @@ TEST_F(CheckGpu, ASignalLeavesTheSummaryAndEndsTheStep) {
   EXPECT_EQ(ended.exit_code, 143) << ended.output;
   EXPECT_EQ(get("ran"), "first\nslow\n");
   expect_holds(get("out/summary.txt"), "not finished: 2 steps, slow first");
+}
+
+TEST_F(CheckGpu, ASignalEndsAllThatRunBesideEachOther) {
+  const std::string beside = ", \"beside\": true";
+  const std::string late = "trap '' TERM; sleep 9; echo late >> ran";
+  put_steps(step("left", late, beside) + ", " + step("right", late, beside));
+  const Ran ended = run("--steps steps.json --jobs 2 out", "timeout --preserve-status 2");
+  EXPECT_EQ(ended.exit_code, 143) << ended.output;
+  run_in_shell("sleep 4");  // what the steps would have needed
+  EXPECT_EQ(get("ran").find("late"), std::string::npos);
+  expect_holds(get("out/summary.txt"), "not finished: 2 steps, left first");
 }
 
 }  // namespace
