@@ -42,7 +42,7 @@ SOURCES = ("CMakeLists.txt", "CMakePresets.json", "src", "scripts", "cfg")  # of
 ON_EMULATED_DEVICE = "DeviceProgram*:TilesTest*:StepErrors*"
 # Every engine that cuDNN proposes for some shapes: hundreds, many of which it compiles first.
 ENGINES = "ConvDeviceTest.BiasAndActivationFollowWhoeverComputesThem"
-SHORT_MEMORY = "ShortDeviceMemory*"  # takes all memory of the device: nothing may run beside it
+SHORT_MEMORY = "ShortDeviceMemory*"  # takes all memory of the device: nothing else may run then
 MEASURED = ("yolov3-tiny", "yolov4-tiny")  # where speeds are compared
 # What the first contact with a machine has to know of it.
 MACHINE = r"""
@@ -63,7 +63,7 @@ def parse(arguments):
                         help="for this call (%(default).0f)")
     parser.add_argument("--prefix", help="where packages lie that the system lacks")
     parser.add_argument("--jobs", type=int, default=4, metavar="N",
-                        help="steps that measure no times run beside each other (%(default)s); 1 "
+                        help="as many steps that measure no times run concurrently (%(default)s); 1 "
                              "where the GPU has little memory")
     parser.add_argument("--architectures", default="90", help="of the GPU (%(default)s)")
     parser.add_argument("--cmake", action="append", default=[], metavar="ARGUMENT",
@@ -126,7 +126,7 @@ class Steps:
     def add(self, name, command, seconds=120, **more):
         if self.options.emulated:  # by a CPU with few cores
             seconds *= 10
-        elif more.get("beside"):  # they share the processor
+        elif more.get("concurrent"):  # they share the processor
             seconds *= self.options.jobs
         self.steps.append(Step(self.stage, name, [str(c) for c in command], seconds, **more))
 
@@ -141,7 +141,7 @@ class Steps:
     def check(self, name, network, devices, *arguments, pixels=0, **more):
         of_size = self.size(pixels) if pixels or self.options.small else []
         self.darknet(f"check-{network}-{name}", "check", f"cfg/{network}.cfg", "-devices", devices,
-                     *arguments, *of_size, beside=True, **more)
+                     *arguments, *of_size, concurrent=True, **more)
 
     def bench(self, name, network, *arguments, batch=1, **more):
         """Times mean nothing on an emulated device, whose matrix product would take hours."""
@@ -178,15 +178,15 @@ class Steps:
             self.check("exact", network, "cpu,cuda", "-exact")
         self.darknet("check-scenes-exact", "check", "cfg/scenes.cfg", "data/scenes.weights",
                      "-devices", "cpu,cuda", "-exact",
-                     *(self.size(0) if self.options.small else []), beside=True)
+                     *(self.size(0) if self.options.small else []), concurrent=True)
         self.add("build-tests", ["cmake", "--build", BUILD], 540, needs="build-program",
                  always=True)
         own = "the suite runs it" if self.options.emulated else ""
         for name, tests, seconds, more in (
                 ("tests-on-device", f"{self.tests_on_device()}-{ENGINES}:{SHORT_MEMORY}", 300,
-                 {"beside": True}),
+                 {"concurrent": True}),
                 ("tests-of-engines", ENGINES, 600,
-                 {"beside": True, "informative": True, "skip": own}),
+                 {"concurrent": True, "informative": True, "skip": own}),
                 ("tests-of-short-memory", SHORT_MEMORY, 120, {"skip": own})):
             self.add(name, [TESTS, f"--gtest_filter={tests}"], seconds, needs="build-tests",
                      expect=SOME_PASSED, environment=self.on_device, **more)
@@ -246,7 +246,7 @@ class Steps:
                       f"--gtest_filter={tests}"], 200, needs="build-tests", expect=SOME_PASSED,
                      skip="" if sanitizer else "there is no compute-sanitizer",
                      informative=tool in ("racecheck", "initcheck"), environment=self.on_device,
-                     beside=True)
+                     concurrent=True)
         for network in self.checked:
             self.check("exact-deterministic", network, "cpu,cuda", "-exact", "-deterministic")
         ncu = shutil.which("ncu")

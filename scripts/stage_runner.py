@@ -26,7 +26,7 @@ class Step:
     """A command of a stage. `skip`: why it cannot run here. `needs`: a step that must have passed.
     `informative`: a failure is reported as findings and does not count. `always`: it runs in every
     call. `expect`: a regular expression that the output must hold. `environment`: more variables.
-    `beside`: it measures no times, so that its neighbours that measure none may run beside it."""
+    `concurrent`: it measures no times, so that it may run at the same time as others of that kind."""
     stage: str
     name: str
     command: list
@@ -37,7 +37,7 @@ class Step:
     always: bool = False
     expect: str = ""
     environment: dict = dataclasses.field(default_factory=dict)
-    beside: bool = False
+    concurrent: bool = False
 
 
 @dataclasses.dataclass
@@ -97,7 +97,7 @@ def stop(processes):
 class Runner:
     """`folder`: state and logs of the steps; `out`: the summary and one archive for each stage;
     `kind` of the run and `source`: what was done of another kind, or with other sources, counts as
-    not done; `jobs`: how many steps may run beside each other."""
+    not done; `jobs`: how many steps may run at the same time."""
 
     def __init__(self, folder, out, deadline, figures, kind="", source="", jobs=1):
         self.folder, self.out, self.figures = folder, out, re.compile(figures)
@@ -154,8 +154,8 @@ class Runner:
         return {line.split(":")[0] for line in self.lines if f": {SKIPPED}" in line}
 
     def _take(self, step):
-        """Starts it, or says why not. Steps before it that must not run beside it have ended."""
-        if not step.beside or any(step.needs == r.step.name for r in self.running):
+        """Starts it, or says why not. Waits for steps that must end before."""
+        if not step.concurrent or any(step.needs == r.step.name for r in self.running):
             self._wait(0)
         if step.always:
             self.done.pop(step.name, None)
@@ -171,7 +171,7 @@ class Runner:
             self._say(f"{step.name}: {SKIPPED}, it needs {step.needs}")
         else:
             self._start(step, left)
-            self._wait(self.jobs - 1 if step.beside else 0)
+            self._wait(self.jobs - 1 if step.concurrent else 0)
 
     def _log(self, step):
         return os.path.join(self.folder, step.name + ".txt")

@@ -173,7 +173,7 @@ void OperationGraph::add(const ConvolutionNode& n) {
   operation.set(of.x, at(n.x));
   operation.set(of.weights, at(n.weights));
   operation.set(of.y, at(n.y));
-  // Of the type of the computation: cuDNN takes a double, too, and reads its first bytes, zeros.
+  // cuDNN accepts doubles, too, but reads their first four bytes as a float: 1.0 becomes 0.
   operation.set(of.alpha, CUDNN_TYPE_FLOAT, 1.f);
   operation.set(of.beta, CUDNN_TYPE_FLOAT, n.add ? 1.f : 0.f);
   operation.finalize("operation of a convolution");

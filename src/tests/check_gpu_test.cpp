@@ -100,15 +100,16 @@ TEST_F(CheckGpu, AFailureOrAHangingStepEndsNothing) {
 
 // Two that wait for each other end only side by side; what measures times, or needs one, comes
 // after.
-TEST_F(CheckGpu, StepsThatMeasureNoTimesRunBesideEachOther) {
-  const std::string beside = ", \"beside\": true";
+TEST_F(CheckGpu, StepsThatMeasureNoTimesRunConcurrently) {
+  const std::string concurrent = ", \"concurrent\": true";
   const auto meets = [](const char* other) {
     return cat("for i in $(seq 100); do grep -q ", other, " ran && exit 0; sleep .1; done; exit 1");
   };
-  put_steps(step("left", meets("right"), beside) + ", " + step("right", meets("left"), beside) +
-            ", " + step("alone", "[ $(wc -l < ran) = 3 ]") + ", " +
-            step("first", "sleep 1; echo ended >> ran", beside) + ", " +
-            step("second", "tail -n 2 ran | grep -q ended", beside + ", \"needs\": \"first\""));
+  put_steps(step("left", meets("right"), concurrent) + ", " +
+            step("right", meets("left"), concurrent) + ", " +
+            step("alone", "[ $(wc -l < ran) = 3 ]") + ", " +
+            step("first", "sleep 1; echo ended >> ran", concurrent) + ", " +
+            step("second", "tail -n 2 ran | grep -q ended", concurrent + ", \"needs\": \"first\""));
   const Ran ran = run("--steps steps.json --jobs 2 out");
   EXPECT_EQ(ran.exit_code, 0) << ran.output;
 }
@@ -217,10 +218,10 @@ TEST_F(CheckGpu, ASignalLeavesTheSummaryAndEndsTheStep) {
   expect_holds(get("out/summary.txt"), "not finished: 2 steps, slow first");
 }
 
-TEST_F(CheckGpu, ASignalEndsAllThatRunBesideEachOther) {
-  const std::string beside = ", \"beside\": true";
+TEST_F(CheckGpu, ASignalEndsAllConcurrentSteps) {
+  const std::string concurrent = ", \"concurrent\": true";
   const std::string late = "trap '' TERM; sleep 9; echo late >> ran";
-  put_steps(step("left", late, beside) + ", " + step("right", late, beside));
+  put_steps(step("left", late, concurrent) + ", " + step("right", late, concurrent));
   const Ran ended = run("--steps steps.json --jobs 2 out", "timeout --preserve-status 2");
   EXPECT_EQ(ended.exit_code, 143) << ended.output;
   run_in_shell("sleep 4");  // what the steps would have needed
