@@ -33,8 +33,8 @@ struct SumOfValues {
   DN_HD Sums<1> operator()(float x) const { return {{x}}; }
 };
 
-// CUDA: what a block of reduce_channels() sums, so that there are many blocks, but no more partial
-// sums than are quickly added up.
+// CUDA: pixels that a block of reduce_channels() sums, so that there are many blocks, but no more
+// partial sums than are quickly added up. The number of chunks is not monotone in the pixels.
 inline std::int64_t channel_chunk_cuda(std::int64_t pixels) {
   return std::max(kMinChannelChunk, chunks_of(pixels, kManyBlocks));
 }
@@ -219,8 +219,20 @@ __global__ void map_kernel(PixelGrid grid, F f, View<To> out, View<const From>..
     store_vec<N>(out, p, c, map(convert<float>(load_vec<N>(in, p, c))...));
 }
 
+// The elements of a dense tensor, N to a pixel.
+template <int N, class T>
+View<T> in_groups(const View<T>& v) {
+  return {v.data, {1, 1, v.shape.size() / N, N}, N};
+}
+
 template <class F, class To, class... From>
 void map_pixels_cuda(const Stream& s, F f, const View<To>& out, const View<const From>&... in) {
+  // Where channels do not matter, their number need not be a multiple of the width.
+  if constexpr (constexpr int kN = kVecWidth<To, From...>; !HasChannel<F>) {
+    const auto dense = [](const auto& v) { return v.pixel_stride == v.shape.c; };
+    if (out.shape.c % kN != 0 && out.shape.size() % kN == 0 && dense(out) && (dense(in) && ...))
+      return map_pixels_cuda(s, f, in_groups<kN>(out), in_groups<kN>(in)...);
+  }
   const auto launch = [&](auto n) {
     constexpr int kN = decltype(n)::value;
     const PixelGrid grid(out.shape.pixels(), out.shape.c / kN);
@@ -272,8 +284,9 @@ __global__ void sum_chunks_kernel(PixelGrid grid, std::int64_t chunk, F f, float
 // thread waits for every few that it reads.
 inline constexpr int kFoldColumns = 32, kFoldRows = 32;
 template <int K, class Finish>
-__global__ void fold_channels_kernel(Finish finish, const float* partial, std::int64_t chunks,
-                                     std::int64_t channels) {
+__global__ void __launch_bounds__(kFoldColumns* kFoldRows)
+    fold_channels_kernel(Finish finish, const float* partial, std::int64_t chunks,
+                         std::int64_t channels) {
   __shared__ double sums[K][kFoldRows][kFoldColumns];
   const int column = threadIdx.x % kFoldColumns, row = threadIdx.x / kFoldColumns;
   const std::int64_t channel = std::int64_t{blockIdx.x} * kFoldColumns + column;

@@ -12,6 +12,7 @@
 #include "cuda/conv_engines.h"
 #include "cuda/plans.h"
 #include "kernels/direct_conv.h"
+#include "kernels/stem_conv.h"
 
 namespace darknet {
 namespace {
@@ -35,6 +36,8 @@ bool may_retry(const Stream& stream, cudnnStatus_t status, bool adds) {
   check(cudaPeekAtLastError(), "the device before it");  // an error that stays
   return true;
 }
+
+Device current_cuda() { return {.type = DeviceType::cuda, .index = current_device()}; }
 
 TensorView vector_view(const void* data, DType type, std::int64_t n) {
   return {const_cast<void*>(data), type, vector_shape(n), n};
@@ -94,9 +97,7 @@ CudaConvPlan::CudaConvPlan(const ConvSpec& spec, const Epilogue& epilogue,
   if (directions.data) data_.emplace(ConvDirection::backward_data, spec, epilogue, options);
   if (directions.weights)
     weights_.emplace(ConvDirection::backward_weights, spec, epilogue, options);
-  if (half())
-    half_weights_ =
-        Buffer({.type = DeviceType::cuda, .index = current_device()}, spec.weights() * 2);
+  if (half()) half_weights_ = Buffer(current_cuda(), spec.weights() * 2);
 }
 
 std::int64_t CudaConvPlan::workspace() const {
@@ -282,6 +283,7 @@ std::shared_ptr<ConvPlan> make_whole(const Request& w) {
 std::shared_ptr<ConvPlan> make_cuda_conv(const ConvSpec& spec, const Epilogue& epilogue,
                                          const PlanOptions& options) {
   return split_along_batch(spec, epilogue, kMaxElements, [&](const ConvSpec& s, const Epilogue& e) {
+    if (is_stem_conv(s, options)) return make_stem_conv(s, e, options, current_cuda());
     return make_whole({s, e, options});
   });
 }

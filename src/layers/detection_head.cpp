@@ -134,7 +134,7 @@ void DetectionHead::forward(const Pass& pass, std::span<const TensorView> in, Te
                           .records = part<AnchorRecord>(pass.saved, records_at()),
                           .step = pass.step,
                           .class_gradients = class_gradients_.arrays().values};
-  assign_truths(pass.stream, a);
+  assign(pass.stream, a);
   if (!class_gradients_.empty())
     add_class_gradients(pass.stream,
                         {a.gradient, a.records, layout_, class_gradients_.arrays().sums},
@@ -143,6 +143,12 @@ void DetectionHead::forward(const Pass& pass, std::span<const TensorView> in, Te
   o.running = bin_counts_.arrays();
   apply_objectness(pass.stream, setup_.objectness.loss, o, pass.workspace);
   sum_telemetry(pass.stream, o, static_cast<HeadTelemetry*>(sums_.data()), pass.workspace);
+}
+
+void DetectionHead::assign(const Stream& stream, const AssignArguments& a) const {
+  memory(stream.device.type)
+      .zero(stream, a.gradient.data, to_size(shape_.size() * size_of(DType::f32)));
+  assign_truths(stream, a);
 }
 
 ObjectnessArguments DetectionHead::objectness_arguments(const AssignArguments& a) const {
@@ -294,7 +300,7 @@ AssignedAnchors DetectionHead::assigned_anchors(const Stream& stream, std::span<
                           .choices = choices.data(),
                           .records = records.data(),
                           .step = step.data()};
-  assign_truths(stream, a);
+  assign(stream, a);
   const OnDevice<char> scratch(stream, objectness_scratch(anchors));
   apply_objectness(stream, setup_.objectness.loss, objectness_arguments(a), scratch.data());
   AssignedAnchors result{.records = records.to_host(),

@@ -130,7 +130,6 @@ struct Assign {
     for (int k = 0; k < N; ++k, a.advance(at)) {
       AnchorRecord r;
       r.weight = keys.noobject_scale * keys.obj_normalizer.value;
-      for (std::int64_t e = 0; e < a.layout.entries; ++e) a.g(at, e) = 0;
       match_by_overlap(at, group.best(k), r);
       if (a.step->images_seen < kPriorImages) pull_to_anchor(at, r);
       if (group.chosen(k)) assign(at, group.box(k), a.truth(at, last_truth(at, r)), r);

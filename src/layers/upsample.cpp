@@ -1,42 +1,61 @@
 // [upsample] stride, scale: nearest-neighbour enlargement; a negative stride shrinks by summing
 // blocks, as Darknet does, which is the transposed operation.
-#include "core/for_each.h"
+#include "core/elementwise.h"
 #include "kernels/copy.h"
 #include "nn/layer.h"
 
 namespace darknet {
 namespace {
 
-template <class T>
-struct Enlarge {  // one element of the large side each
-  View<const T> in;
-  Sink<T> out;
+// The pixels of the large side that one of the small side stands for: a square with this one at its
+// upper left.
+struct Blocks {
+  Shape small;
   std::int64_t stride;
-  float scale;
-  DN_HD void operator()(std::int64_t p, std::int64_t c) const {
-    const Shape& s = out.to.shape;
-    const std::int64_t x = p % s.w, y = p / s.w % s.h, n = p / (s.w * s.h);
-    out.put(p, c, scale * in.at(in.pixel(n, y / stride, x / stride), c));
+  DN_HD std::int64_t first(std::int64_t p) const {
+    const std::int64_t row = p / small.w, x = p - row * small.w;
+    return (row * small.w * stride + x) * stride;
+  }
+  DN_HD std::int64_t pixel(std::int64_t first, std::int64_t dy, std::int64_t dx) const {
+    return first + dy * small.w * stride + dx;
   }
 };
 
-// One element of the small side each. kStride 0: known at run time only; a constant lets the
-// compiler vectorise.
-template <int kStride, class T>
-struct SumBlocks {
+// Both have an index for a pixel of the small side and some of its channels.
+template <class T>
+struct Enlarge {
+  Blocks blocks;
   View<const T> in;
   Sink<T> out;
-  std::int64_t stride;
   float scale;
-  DN_HD void operator()(std::int64_t p, std::int64_t c) const {
-    const Shape& s = out.to.shape;
-    const std::int64_t k = kStride > 0 ? kStride : stride;
-    const std::int64_t x = p % s.w, y = p / s.w % s.h, n = p / (s.w * s.h);
-    const std::int64_t first = in.pixel(n, y * k, x * k);
-    float sum = 0;
-    for (std::int64_t dy = 0; dy < k; ++dy)
-      for (std::int64_t dx = 0; dx < k; ++dx) sum += in.at(first + dy * in.shape.w + dx, c);
-    out.put(p, c, scale * sum);
+  template <int N>
+  DN_HD void run(std::int64_t p, std::int64_t c) const {
+    Vec<float, N> values = convert<float>(load_vec<N>(in, p, c));
+    for (int k = 0; k < N; ++k) values[k] *= scale;
+    const std::int64_t first = blocks.first(p);
+    for (std::int64_t dy = 0; dy < blocks.stride; ++dy)
+      for (std::int64_t dx = 0; dx < blocks.stride; ++dx)
+        put_vec<N>(out, blocks.pixel(first, dy, dx), c, values);
+  }
+};
+
+template <class T>
+struct SumBlocks {
+  Blocks blocks;
+  View<const T> in;
+  Sink<T> out;
+  float scale;
+  template <int N>
+  DN_HD void run(std::int64_t p, std::int64_t c) const {
+    Vec<float, N> sum{};
+    const std::int64_t first = blocks.first(p);
+    for (std::int64_t dy = 0; dy < blocks.stride; ++dy)
+      for (std::int64_t dx = 0; dx < blocks.stride; ++dx) {
+        const auto values = convert<float>(load_vec<N>(in, blocks.pixel(first, dy, dx), c));
+        for (int k = 0; k < N; ++k) sum[k] += values[k];
+      }
+    for (int k = 0; k < N; ++k) sum[k] *= scale;
+    put_vec<N>(out, p, c, sum);
   }
 };
 
@@ -87,14 +106,15 @@ class UpsampleLayer final : public Layer {
   void put(const Stream& s, bool sums, const TensorView& in, const GradientSlot& to) const {
     with_element(in.dtype, [&](auto element) {
       using T = decltype(element);
+      const View<const T> from = in.as<T>();
       const Sink<T> sink{to.view.as<T>(), to.add};
-      if (!sums)
-        for_each_pixel(s, to.view.shape, Enlarge<T>{in.as<T>(), sink, factor(), upsample_.scale});
-      else if (factor() == 2)
-        for_each_pixel(s, to.view.shape, SumBlocks<2, T>{in.as<T>(), sink, 2, upsample_.scale});
+      const Blocks blocks{sums ? to.view.shape : in.shape, factor()};
+      if (sums)
+        for_each_vec<kVecWidth<T>>(
+            s, blocks.small, SumBlocks<T>{blocks, from, sink, upsample_.scale}, from, sink.to);
       else
-        for_each_pixel(s, to.view.shape,
-                       SumBlocks<0, T>{in.as<T>(), sink, factor(), upsample_.scale});
+        for_each_vec<kVecWidth<T>>(s, blocks.small, Enlarge<T>{blocks, from, sink, upsample_.scale},
+                                   from, sink.to);
     });
   }
 

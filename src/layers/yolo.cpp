@@ -77,7 +77,6 @@ struct Assign {
     const AnchorRecord negative{.weight = a.keys.obj_normalizer.value};
     for (int k = 0; k < N; ++k, a.advance(at)) {
       records[k] = negative;
-      for (std::int64_t e = 0; e < a.layout.entries; ++e) a.g(at, e) = 0;
       if (group.chosen(k) || group.best(k).iou > least)
         assign_all({at, group.box(k)}, group.best(k), records[k]);
     }

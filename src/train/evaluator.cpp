@@ -22,6 +22,7 @@ Network evaluated_network(const std::vector<Section>& cfg, const NetworkOptions&
   const auto count = std::ssize(images.images);
   return Network(cfg, {.device = training.device,
                        .exact = training.exact,
+                       .deterministic = training.deterministic,
                        .batch = std::min(kBatch, count),
                        .tuning = training.tuning});
 }

@@ -125,6 +125,8 @@ TrainingStep::DeviceState::DeviceState(const Replica& r, std::int64_t first,
       inputs(net),
       report(net.options().device, report_bytes(net)) {
   const Device& device = net.options().device;
+  // The gap between its parts is fetched, too.
+  memory(device.type).zero(net.stream(), report.data(), to_size(report.bytes()));
   for (Report& t : reports) {
     t.host = PinnedBuffer(device.type, report.bytes());
     for (std::int64_t k = 0; k < 3 * micro_batches + 2; ++k)
