@@ -142,8 +142,8 @@ std::string in_plain_words(std::string text) {
       {std::regex("^(--?\\S+): At Most 1 required but received (\\d+)$"), "$1 is given $2 times"},
       {std::regex("^(--?\\S+): 1 required (.+) missing$"), "$1 needs a value ($2)"},
       {std::regex("^(--?\\S+): (.*) not in \\{(.*)\\}$"), "$1: '$2' is none of $3"},
-      {std::regex("^(--?\\S+): Value (\\S+) not in range (\\S+) to (\\S+)$"),
-       "$1: $2 is not from $3 to $4"},
+      {std::regex("^(--?\\S+): Value (.*) not in range (\\S+) to (\\S+)$"),
+       "$1: '$2' is not from $3 to $4"},
       {std::regex("^-?(-\\S+) requires -?(-\\S+)$"), "$1 needs $2"},
       {std::regex("^-?(-\\S+) excludes -?(-\\S+)$"), "$1 and $2 cannot be given together"}};
   // std::regex recurses for each character.

@@ -25,10 +25,10 @@ constexpr const char* kWriteTest = ".write-test";
 // Where a link points, so that it stays one. Only ordinary files are replaced: a rename would put
 // one in the place of a device or a pipe too.
 fs::path replaceable(const fs::path& path) {
+  require_unprotected(path);
   std::error_code ignored;
   const fs::file_status status = fs::status(path, ignored);
   if (!fs::exists(status)) return path;
-  require_unprotected(path);
   if (fs::is_directory(status))
     fail(path.string(), ": this is a folder, no file can take its place");
   if (!fs::is_regular_file(status))

@@ -50,7 +50,8 @@ class ProtectedFiles {
   bool sorted_ = true;
 };
 
-// Throws, naming both, where `output` is a file that a ProtectedFiles of this process holds.
+// Throws, naming both, where `output` is a file that a ProtectedFiles of this process holds, and
+// where it is "-".
 void require_unprotected(const std::filesystem::path& output);
 
 // While one lives, the outputs of this process are counted as those of one run.

@@ -24,7 +24,11 @@ ConfidenceMap map_of(const StoredJson& file) {
         file.fail_in("\"curve\" is not a list of pairs of numbers");
       points.push_back({point[0].get<double>(), point[1].get<double>()});
     }
-    return ConfidenceMap::of_knots(std::move(points));
+    try {
+      return ConfidenceMap::of_knots(std::move(points));
+    } catch (const Error& e) {
+      file.fail_in(e.what());
+    }
   }
   const double value = file.number(file.field(from, "temperature"), "temperature");
   if (!(value >= kLeastTemperature && value <= kMostTemperature))
@@ -103,11 +107,7 @@ ConfidenceMap read_calibration(const std::filesystem::path& path,
                         "this calibration is of other weights");
   if (file.field(from, "obj_calibrate") != json(network.obj_calibrate))
     file.fail_in("this calibration is of a network with another obj_calibrate");
-  try {
-    return map_of(file);
-  } catch (const Error& e) {
-    fail(path.string(), ": ", e.what());
-  }
+  return map_of(file);
 }
 
 }  // namespace darknet

@@ -68,6 +68,11 @@ TEST_F(FileFormatTest, AnotherKindIsNotReplaced) {
     EXPECT_EQ(error_of([&] { require_writable_file(file("d.json", own), results); }), "") << own;
 }
 
+TEST(OutputFile, NeedsAName) {
+  EXPECT_TRUE(holds(error_of([] { require_writable_file("-", kTextFormat); }), "name of a file"));
+  EXPECT_FALSE(fs::exists("-"));
+}
+
 TEST_F(FileFormatTest, AFileListedLaterIsProtected) {
   const fs::path image = file("a.png", "\x89PNG"), text = file("b.txt", "text");
   int asked = 0;
