@@ -32,9 +32,15 @@ struct Plus {
 struct SumOfValues {
   DN_HD Sums<1> operator()(float x) const { return {{x}}; }
 };
+struct AddTo {  // finishes reduce_channels(): to[channel] += its sum
+  float* to;
+  DN_HD void operator()(std::int64_t channel, const double* sums) const {
+    to[channel] += static_cast<float>(sums[0]);
+  }
+};
 
 // CUDA: pixels that a block of reduce_channels() sums, so that there are many blocks, but no more
-// partial sums than are quickly added up. The number of chunks is not monotone in the pixels.
+// partial sums than are quickly added up.
 inline std::int64_t channel_chunk_cuda(std::int64_t pixels) {
   return std::max(kMinChannelChunk, chunks_of(pixels, kManyBlocks));
 }
@@ -227,7 +233,8 @@ View<T> in_groups(const View<T>& v) {
 
 template <class F, class To, class... From>
 void map_pixels_cuda(const Stream& s, F f, const View<To>& out, const View<const From>&... in) {
-  // Where channels do not matter, their number need not be a multiple of the width.
+  // Where F does not use the channel, a dense tensor is read as groups of N elements, even if its
+  // channels are no multiple of N.
   if constexpr (constexpr int kN = kVecWidth<To, From...>; !HasChannel<F>) {
     const auto dense = [](const auto& v) { return v.pixel_stride == v.shape.c; };
     if (out.shape.c % kN != 0 && out.shape.size() % kN == 0 && dense(out) && (dense(in) && ...))

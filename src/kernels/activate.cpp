@@ -31,13 +31,6 @@ struct ActivationBackward {
   }
 };
 
-struct AddTo {
-  float* to;
-  DN_HD void operator()(std::int64_t c, const double* sums) const {
-    to[c] += static_cast<float>(sums[0]);
-  }
-};
-
 }  // namespace
 
 void activate(const Stream& s, const Activation& a, const TensorView& in, const float* bias,

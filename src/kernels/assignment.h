@@ -120,7 +120,7 @@ struct AssignArguments {
   AnchorLayout layout;
   ObjectnessRules rules;
   View<const float> logits, out;
-  View<float> gradient;  // zeros before the kernel: most anchors have none
+  View<float> gradient;  // all zeros on entry
   Truths truths;
   TruthChoice* choices = nullptr;   // truths.images * truths.capacity
   AnchorRecord* records = nullptr;  // one per anchor

@@ -9,13 +9,14 @@
 namespace darknet {
 namespace {
 
-constexpr int kChannels = 3, kSize = 3;  // of the input and the kernels
-constexpr int kFilters = 4;              // of one index of a launch, side by side
-constexpr int kWide = 4;                 // input elements that are read at once
-constexpr int kRun = 8;                  // forward: output pixels of one index, in a row
-constexpr int kTile = 4;                 // backward: the same at a time,
-constexpr std::int64_t kSegment = 64;    // and one after the other
-// Backward: sums that are written before they are added up, at most.
+constexpr int kChannels = 3, kSize = 3;   // of the input and the kernels
+constexpr std::int64_t kMaxFilters = 64;  // with more, a tensor core is busy enough
+constexpr int kFilters = 4;               // filters that one thread computes
+constexpr int kWide = 4;                  // input elements that are read at once
+constexpr int kRun = 8;                   // forward: output pixels that one thread computes
+constexpr int kTile = 4;  // weight gradient: output pixels whose inputs are read together
+constexpr std::int64_t kSegment = 64;  // weight gradient: of a row, without interruption
+// Weight gradient: sums of all threads that are written and then added up.
 constexpr std::int64_t kMaxPartialSums = std::int64_t{4} << 20;
 
 // Input pixels in a row that `pixels` outputs read.
@@ -43,9 +44,9 @@ std::int64_t row_parts(const Shape& out, std::int64_t length) {
   return out.n * out.h * chunks_of(out.w, length);
 }
 
-// The inputs in a row that some outputs read, from pixel `x` on, with zeros outside of the image.
-// kAligned: images whose rows, and `x` but for the padding of 1, begin at multiples of kWide
-// elements, so that these are read at once.
+// kPixels pixels of an input row, from pixel `x` on; zeros outside of the image. kAligned: the
+// width is a multiple of 4 and the padding 1. Then every row, and the pixel after the first one
+// that is asked for, begins at a multiple of kWide elements, and kWide elements are read at once.
 template <int kPixels, bool kAligned>
 struct Inputs {
   static constexpr int kLead = kAligned ? kWide - kChannels : 0;  // before the first pixel
@@ -74,18 +75,19 @@ struct Pack {
   float* packed;
   std::int64_t filters;
   DN_HD void operator()(std::int64_t i) const {
-    packed[i] = weights[i % filters * (kSize * kSize * kChannels) + i / filters];
+    constexpr std::int64_t kTaps = std::int64_t{kSize} * kSize * kChannels;  // of a filter
+    packed[i] = weights[i % filters * kTaps + i / filters];
   }
 };
 
-// activation(convolution + bias) of kRun pixels and kFilters filters, filters innermost.
+// activation(convolution + bias) of kRun pixels and kFilters filters.
 template <class T, int kStride, bool kAligned>
 struct Forward {
   Geometry g;
   View<const T> in;
-  View<const float> weights;  // a tap and channel of the kernels is a pixel
+  View<const float> weights;  // [ky][kx * channel][filter]
   const float* bias;          // null: none
-  float negative_slope;       // of the activation
+  float negative_slope;       // of the activation; 0 * NaN stays NaN
   View<T> out;
 
   DN_HD void operator()(std::int64_t index) const {
@@ -167,13 +169,6 @@ struct WeightGradient {
   }
 };
 
-struct AddTo {
-  float* total;
-  DN_HD void operator()(std::int64_t i, const double* sum) const {
-    total[i] += static_cast<float>(*sum);
-  }
-};
-
 // The slope below zero of an activation that is the identity above. Null: it has none.
 std::optional<float> negative_slope(const Activation& a) {
   if (is_linear(a)) return 1.f;
@@ -214,6 +209,7 @@ class StemConv final : public ConvPlan {
     for_each(s, spec_.weights(), Pack{weights, packed().data, spec_.filters});
   }
   void forward(const Stream& s, TensorView in, const float* bias, TensorView out, void*) override {
+    require_dense(in, out);
     with_kernel(in, [&](auto element, auto stride, auto aligned) {
       using T = decltype(element);
       for_each(
@@ -227,6 +223,8 @@ class StemConv final : public ConvPlan {
   }
   void backward_weights(const Stream& s, TensorView in, TensorView out_gradient,
                         float* weight_gradient, void* workspace) override {
+    require_dense(in, out_gradient);
+    if (chunks_ == 0) fail("a stem convolution that was planned without its weights' gradient");
     float* const partial = part<float>(workspace, 0);
     with_kernel(in, [&](auto element, auto stride, auto aligned) {
       using T = decltype(element);
@@ -243,11 +241,15 @@ class StemConv final : public ConvPlan {
   }
 
  private:
+  static void require_dense(const TensorView& a, const TensorView& b) {
+    if (!a.contiguous() || !b.contiguous()) fail("a stem convolution of a slice of channels");
+  }
   // launch(T{}, stride, aligned): the last two as constants.
   template <class Launch>
   void with_kernel(const TensorView& in, Launch launch) const {
-    const bool aligned = spec_.pad_x == 1 && spec_.in.w % kWide == 0 &&
-                         reinterpret_cast<std::uintptr_t>(in.data) % kPartAlignment == 0;
+    const bool aligned =
+        spec_.pad_x == 1 && spec_.in.w % kWide == 0 &&
+        reinterpret_cast<std::uintptr_t>(in.data) % alignof(Vec<float, kWide>) == 0;
     with_element(in.dtype, [&](auto element) {
       const auto with_stride = [&](auto stride) {
         aligned ? launch(element, stride, std::true_type{})
@@ -262,7 +264,7 @@ class StemConv final : public ConvPlan {
   Shape partial_sums() const { return {1, 1, chunks_, spec_.weights()}; }
   View<float> packed() const {
     return {static_cast<float*>(packed_.data()),
-            {1, kSize, kSize * kChannels, spec_.filters},
+            {1, kSize, std::int64_t{kSize} * kChannels, spec_.filters},
             spec_.filters};
   }
 
@@ -280,7 +282,7 @@ class StemConv final : public ConvPlan {
 bool is_stem_conv(const ConvSpec& s, const PlanOptions& o) {
   return s.in.c == kChannels && s.groups == 1 && s.size_y == kSize && s.size_x == kSize &&
          s.stride_y == s.stride_x && (s.stride_x == 1 || s.stride_x == 2) && s.dilation == 1 &&
-         s.filters % kFilters == 0 && s.filters <= 64 && o.output() == o.precision &&
+         s.filters % kFilters == 0 && s.filters <= kMaxFilters && o.output() == o.precision &&
          (o.mode == Mode::inference || !o.input_gradient);
 }
 

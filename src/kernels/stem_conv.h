@@ -1,6 +1,6 @@
 // Convolution of images, the first layer of most networks: 3x3 kernels over three channels, by our
-// own launches. Libraries fill a tensor core's 8 or 16 channels with zeros there. On an H200 the
-// engines of cuDNN took 4 (f32) to 8 (f16) times as long as moving the tensors takes.
+// own launches. A tensor core takes 8 or 16 channels at a time, most of which would be zeros:
+// libraries take about twice as long (docs/cuda.md).
 #pragma once
 #include <memory>
 
@@ -12,9 +12,9 @@ namespace darknet {
 // in multiples of 4, an output of the input's type, and no gradient of the input.
 bool is_stem_conv(const ConvSpec&, const PlanOptions&);
 
-// Products and sums are f32 in every precision, and the weights are not rounded. Results depend on
-// the shape alone, so that the plan is also one for `exact` and `deterministic`.
-// Weights are packed into memory of `device`, where the tensors are.
+// Products and sums are f32 in every precision, and the weights are not rounded. Sums are formed in
+// an order that depends on the shape alone, as `exact` and `deterministic` ask. Weights are packed
+// into memory of `device`, where the tensors are, which are dense. There is no backward_data.
 std::shared_ptr<ConvPlan> make_stem_conv(const ConvSpec&, const Epilogue&, const PlanOptions&,
                                          const Device& device);
 

@@ -134,7 +134,7 @@ void DetectionHead::forward(const Pass& pass, std::span<const TensorView> in, Te
                           .records = part<AnchorRecord>(pass.saved, records_at()),
                           .step = pass.step,
                           .class_gradients = class_gradients_.arrays().values};
-  assign(pass.stream, a);
+  zero_gradient_and_assign(pass.stream, a);
   if (!class_gradients_.empty())
     add_class_gradients(pass.stream,
                         {a.gradient, a.records, layout_, class_gradients_.arrays().sums},
@@ -145,9 +145,9 @@ void DetectionHead::forward(const Pass& pass, std::span<const TensorView> in, Te
   sum_telemetry(pass.stream, o, static_cast<HeadTelemetry*>(sums_.data()), pass.workspace);
 }
 
-void DetectionHead::assign(const Stream& stream, const AssignArguments& a) const {
+void DetectionHead::zero_gradient_and_assign(const Stream& stream, const AssignArguments& a) const {
   memory(stream.device.type)
-      .zero(stream, a.gradient.data, to_size(shape_.size() * size_of(DType::f32)));
+      .zero(stream, a.gradient.data, to_size(a.gradient.shape.size() * size_of(DType::f32)));
   assign_truths(stream, a);
 }
 
@@ -300,7 +300,7 @@ AssignedAnchors DetectionHead::assigned_anchors(const Stream& stream, std::span<
                           .choices = choices.data(),
                           .records = records.data(),
                           .step = step.data()};
-  assign(stream, a);
+  zero_gradient_and_assign(stream, a);
   const OnDevice<char> scratch(stream, objectness_scratch(anchors));
   apply_objectness(stream, setup_.objectness.loss, objectness_arguments(a), scratch.data());
   AssignedAnchors result{.records = records.to_host(),

@@ -67,8 +67,8 @@ class DetectionHead : public Layer, public Head {
 
   // out = the predictions of these logits, of every anchor.
   virtual void decode_outputs(const Stream&, View<const float> logits, View<float> out) const = 0;
-  // Fills in choices, records (all but their objectness loss) and, where it is not zero, the
-  // gradient of boxes and classes.
+  // Fills in choices, records (all but their objectness loss) and the gradient of boxes and
+  // classes, which is all zeros on entry.
   virtual void assign_truths(const Stream&, const AssignArguments&) const = 0;
   // The anchors that a ground truth chooses by its shape.
   virtual TruthChoice choice_of(const Truth&, const AnchorTable&, const Shape& grid) const = 0;
@@ -86,7 +86,7 @@ class DetectionHead : public Layer, public Head {
   PosteriorWeights posterior_weights() const {
     return {setup_.weight_positive, setup_.weight_negative};
   }
-  void assign(const Stream&, const AssignArguments&) const;
+  void zero_gradient_and_assign(const Stream&, const AssignArguments&) const;
   std::int64_t records_at() const { return part_bytes(shape_.size() * size_of(DType::f32)); }
   TensorView gradient(const Pass& pass) const { return {pass.saved, DType::f32, shape_, shape_.c}; }
 

@@ -40,10 +40,6 @@ const ConvSpec kGroups{.in = {1, 8, 8, 8},
                        .pad_x = 2};
 const ConvSpec kDepthwise{.in = {1, 6, 6, 4}, .filters = 4, .groups = 4, .size_y = 3, .size_x = 3};
 
-// That of kernels/stem_conv.h.
-const ConvSpec kStem{
-    .in = {2, 9, 20, 3}, .filters = 8, .size_y = 3, .size_x = 3, .pad_y = 1, .pad_x = 1};
-
 const Activation kActivations[] = {
     activations::Linear{}, activations::Leaky{}, activations::Relu{}, activations::Logistic{},
     activations::Tanh{},   activations::Mish{},  activations::Swish{}};
@@ -142,7 +138,7 @@ class EmulatedConvDeviceTest : public ConvDeviceTest {
 TEST_F(ConvDeviceTest, BiasAndActivationFollowWhoeverComputesThem) {
   for (const DType type : kTypes)
     for (const bool exact : {false, true})
-      for (const ConvSpec& s : {kPlain, kOdd, kGroups, kDepthwise, kStem})
+      for (const ConvSpec& s : {kPlain, kOdd, kGroups, kDepthwise})
         for (const Activation& a : kActivations)
           by_every_engine(s, {.bias = true, .activation = a}, {.exact = exact, .precision = type});
 }
