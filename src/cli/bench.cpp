@@ -106,6 +106,8 @@ void add_bench(Program& program) {
       .value_name("FILE");
   add_threads(command, o.threads, "with -data: threads that read and augment images");
   add_bad_labels(command, o.bad_labels);
+  for (const char* of_data : {"-threads", "-bad_labels"})
+    command.at(of_data).needs(command.at("-data"));
   add_overrides(command, o.overrides);
   add_arithmetic(command, o.exact, o.overrides, o.tuning, &o.int8);
   add_device(command, o.device);

@@ -84,6 +84,7 @@ class Demo {
   std::unique_ptr<VideoSource> source_;
   VideoFormat format_;
   std::vector<Network> nets_;
+  std::atomic<bool> checked_ = false;  // the first outputs, for numbers that are not finite
   ConfidenceMap calibration_;
   int threads_of_detector_ = 1;
   std::vector<std::string> names_;
@@ -159,7 +160,10 @@ PipelineStages Demo::stages() {
 
 std::vector<Detection> Demo::detect(std::size_t worker, const PreparedImage& image) {
   limit_threads(threads_of_detector_);
-  return darknet::detect(nets_[worker], image, {network_threshold(), options_.nms, calibration_});
+  auto found =
+      darknet::detect(nets_[worker], image, {network_threshold(), options_.nms, calibration_});
+  if (!checked_.exchange(true)) require_finite_outputs(nets_[worker]);
+  return found;
 }
 
 void Demo::finish(Frame& frame) {

@@ -48,12 +48,14 @@ void add_detection_flags(const Command& command, DemoOptions& o) {
 void add_output_flags(const Command& command, DemoOptions& o) {
   command.option("-out_filename", o.out_filename,
                  "write the annotated video: .mp4, .mov, .avi, .mkv, .webm");
-  command.option("-codec", o.codec, "four letters, such as mp4v, avc1, MJPG");
+  command.option("-codec", o.codec, "of -out_filename: four letters, such as mp4v, avc1, MJPG")
+      .needs(command.at("-out_filename"));
   command.option("-prefix", o.prefix, "write every frame as PREFIX_00000001.jpg");
   command.option(
       "-json_file_output", o.json_file_output,
       "write what is found: x.json is one array, any other name (x.jsonl) one object a line");
-  command.flag("-json_array", o.json_array, "of -json_file_output: one array, whatever its name");
+  command.flag("-json_array", o.json_array, "of -json_file_output: one array, whatever its name")
+      .needs(command.at("-json_file_output"));
   add_port(command, "-mjpeg_port", o.server.image_port, "serve a web page and the images as MJPEG");
   add_port(command, "-json_port", o.server.json_port,
            "serve what is found as a stream of JSON lines");

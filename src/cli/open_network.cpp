@@ -1,7 +1,10 @@
 #include "cli/open_network.h"
 
+#include <cmath>
+
 #include "cfg/data_file.h"
 #include "cli/run_inputs.h"
+#include "core/index.h"
 #include "core/input.h"
 #include "core/log.h"
 #include "core/text.h"
@@ -38,6 +41,19 @@ Network open_network(const NetworkArguments& a, std::int64_t batch, std::uint64_
   if (a.int8) use_int8(net, a.weights, loaded.checksum);
   net.parameters_changed();
   return net;
+}
+
+void require_finite_outputs(const Network& net) {
+  for (const HeadAt& at : net.heads()) {
+    const TensorView output = net.output(at.layer);
+    const std::vector<float> values = to_host(net.stream(), output);
+    for (const std::int64_t c : at.head->objectness_channels())
+      for (std::int64_t p = 0; p < output.shape.pixels(); ++p)
+        if (!std::isfinite(values[to_size(p * output.shape.c + c)]))
+          fail(net.layer(at.layer).title(),
+               ": its objectness is not a finite number: the weights are damaged, or of a training "
+               "that diverged; take an earlier file");
+  }
 }
 
 ConfidenceMap stored_calibration(const NetworkArguments& a, const Network& net,

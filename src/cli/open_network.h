@@ -17,6 +17,9 @@ inline constexpr std::int64_t kEvaluationBatch = 4;  // images at a time
 Network open_network(const NetworkArguments&, std::int64_t batch = 1,
                      std::uint64_t* checksum = nullptr);
 
+// After a forward pass. Throws where the objectness of a head is not a finite number.
+void require_finite_outputs(const Network&);
+
 // -calibrate: the calibration next to the weights. Throws where there is none of this network.
 ConfidenceMap stored_calibration(const NetworkArguments&, const Network&, std::uint64_t checksum);
 

@@ -120,6 +120,7 @@ Prediction Predictor::predict(const ImagePaths& images, std::size_t i) {
   const auto before = std::chrono::steady_clock::now();
   p.found = detect(net_, p.image, detection_);
   const std::chrono::duration<double, std::milli> ms = std::chrono::steady_clock::now() - before;
+  require_finite_outputs(net_);
   fmt::print("{}: Predicted in {:.3f} milli-seconds.\n", printable(path.string()), ms.count());
   return p;
 }

@@ -26,7 +26,7 @@ struct Options : NetworkArguments {
   std::string list, keep, method = std::string(name_of(RangeRule{}.method));
   std::int64_t images = 200, sample = QuantizerOptions{}.sample;
   double percentile = RangeRule{}.percentile, max_error = QuantizerOptions{}.max_error;
-  bool depthwise = false;
+  bool depthwise = false, percentile_given = false;
   int threads = 0;
 };
 
@@ -74,6 +74,9 @@ void print(const Network& net, const QuantizationReport& r) {
 }
 
 int run_quantize(const Options& o) {
+  const RangeMethod method = value_of<RangeMethod>(o.method).value();
+  if (o.percentile_given && method != RangeMethod::percentile)
+    throw Error(cat("-percentile is for -method percentile, not ", o.method), 2);
   NetworkArguments network = static_cast<const NetworkArguments&>(o);
   const DataFile data = open_data(network, ListedFiles::images);
   const fs::path file = quantization_path(network.weights);
@@ -82,15 +85,14 @@ int run_quantize(const Options& o) {
   std::uint64_t checksum = 0;
   Network net = open_network(network, kEvaluationBatch, &checksum);
   const InterruptGuard interrupt;
-  const QuantizationReport r =
-      quantize(net, images,
-               {.rule = {value_of<RangeMethod>(o.method).value(), o.percentile},
-                .keep = layers_in(o.keep),
-                .max_error = o.max_error,
-                .depthwise = o.depthwise,
-                .sample = o.sample,
-                .threads = o.threads,
-                .stop = [&] { return interrupt.requested(); }});
+  const QuantizationReport r = quantize(net, images,
+                                        {.rule = {method, o.percentile},
+                                         .keep = layers_in(o.keep),
+                                         .max_error = o.max_error,
+                                         .depthwise = o.depthwise,
+                                         .sample = o.sample,
+                                         .threads = o.threads,
+                                         .stop = [&] { return interrupt.requested(); }});
   if (r.layers.empty()) {
     fmt::print("interrupted: nothing is written\n");
     return interrupt.exit_code();
@@ -118,6 +120,10 @@ void add_choices(const Command& command, Options& o) {
       .show_default();
   command.option("-percentile", o.percentile, "of the values, for -method percentile")
       .number_in(90, 100)
+      .check([&o](const std::string&) {
+        o.percentile_given = true;
+        return "";
+      })
       .show_default();
   command.option("-keep", o.keep, "layers that stay in f32, as 3,7").value_name("N,...");
   command.flag("-depthwise", o.depthwise, "also convolutions with one channel a group");

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "cli/command.h"
+#include "cli/open_network.h"
 #include "core/error.h"
 #include "core/index.h"
 #include "core/log.h"
@@ -44,6 +45,7 @@ WholeEvaluation evaluate_all(Network& net, const EvaluationSet& set, int threads
   const InterruptGuard interrupt;
   WholeEvaluation e{.images = run_evaluation(
                         net, set, threads, [&] { return interrupt.requested(); }, options)};
+  require_finite_outputs(net);
   const auto done = std::count_if(e.images.begin(), e.images.end(),
                                   [](const EvaluatedImage& image) { return image.width > 0; });
   if (to_size(done) == e.images.size()) return e;

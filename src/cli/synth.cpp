@@ -193,6 +193,7 @@ void add_synth(Program& program) {
       .number_in(1, 1e9)
       .value_name("RATIO");
   add_overrides(command, o.overrides);
+  command.at("-set").needs(command.at("-cfg"));
   add_threads(command, o.set.threads, "threads that draw");
   command.runs([&o] { return synth(o); });
 }

@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/index.h"
+#include "core/input.h"
 #include "core/text.h"
 #include "core/utf8.h"
 #include "report/comparison_files.h"
@@ -211,10 +212,17 @@ Rows trend_rows(const GainStudy& s) {
   return rows;
 }
 
+// What shows a folder best: one that is kept for its figures alone has no page.
+fs::path shown_file(const fs::path& folder) {
+  for (const char* name : {"index.html", "table.txt"})
+    if (is_present(folder / name)) return folder / name;
+  return folder / "results.json";
+}
+
 std::string folders_list(const GainStudy& s, const fs::path& page) {
   std::string text = "<ul>\n";
   for (const GainPoint& p : s.points) {
-    const fs::path to = fs::absolute(p.folder / "index.html").lexically_normal();
+    const fs::path to = fs::absolute(shown_file(p.folder)).lexically_normal();
     text +=
         fmt::format("<li><a href=\"{}\">{}</a>: {:.0f} negatives per positive; {}, {}</li>\n",
                     url_path(to.lexically_relative(fs::absolute(page).lexically_normal())),

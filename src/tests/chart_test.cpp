@@ -147,6 +147,11 @@ TEST(Chart, DrawsItsLinesInBothThemes) {
   }
 }
 
+TEST(Chart, AFolderIsNoBeginningOfAFileName) {
+  EXPECT_THROW(require_writable_chart(testing::TempDir() + "/"), Error);
+  EXPECT_NO_THROW(require_writable_chart(testing::TempDir() + "/chart"));
+}
+
 TEST(Chart, PointsLieOverTheGridAndUnderTheLines) {
   Chart chart = one_panel({.x = {0, 1, 2}, .y = {0, 1, 2}, .mark = Series::Mark::points});
   chart.panels[0].series.push_back({.x = {0, 2}, .y = {2, 0}});

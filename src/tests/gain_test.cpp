@@ -214,6 +214,7 @@ TEST_F(GainTest, SaysWhatIsWrongWithAFolder) {
 TEST_F(GainTest, TheFilesHoldTheSameFigures) {
   const GainStudy s = read_gain_study({worked_out("a", 150), worked_out("b", 15000)}, "");
   make_folder(folder_ / "out");
+  file("a/index.html", "<!DOCTYPE html>");
   for (int again = 0; again < 2; ++again) {
     EXPECT_NO_THROW(require_writable_gain(folder_ / "out"));
     write_gain(s, folder_ / "out", "x <y>");
@@ -230,6 +231,7 @@ TEST_F(GainTest, TheFilesHoldTheSameFigures) {
       << csv;
   EXPECT_TRUE(holds(page, "<td>+3.00</td><td>+0.52 to +5.48</td><td>0.035</td><td>0.070</td>"));
   EXPECT_TRUE(holds(page, "<a href=\"../a/index.html\">a</a>"));
+  EXPECT_TRUE(holds(page, "<a href=\"../b/results.json\">b</a>"));  // it has no page
   EXPECT_TRUE(holds(page, "x &lt;y&gt;"));
   for (const char* outside : {"src=", "http:", "https:", "<script", "@import", "url("})
     EXPECT_FALSE(holds(page, outside)) << outside;

@@ -22,6 +22,7 @@
 #include "kernels/direct_conv.h"
 #include "kernels/objectness.h"
 #include "kernels/pool.h"
+#include "kernels/stem_conv.h"
 #include "kernels/update.h"
 #include "kernels/warp.h"
 #include "tests/layer_harness.h"
@@ -155,6 +156,24 @@ void check_direct_conv() {
     plan->backward_data(s, gradient.view(), to.view(), true, nullptr);
     plan->backward_weights(s, in.view(), gradient.view(), sums.data(), nullptr);
     return bytes_of({&out, &to, &sums});
+  }));
+}
+
+void check_stem_conv() {
+  const ConvSpec spec{
+      .in = {2, 33, 140, 3}, .filters = 8, .size_y = 3, .size_x = 3, .pad_y = 1, .pad_x = 1};
+  const PlanOptions training{.mode = Mode::training, .input_gradient = false};
+  const auto plan = make_stem_conv(spec, {}, training, {});
+  const Tensor weights = random_tensor(vector_shape(spec.weights()), 1);
+  const Buffer workspace({}, plan->workspace());
+  EXPECT_TRUE(same_in_any_order([&](const Stream& s) {
+    const Tensor in = random_tensor(spec.in, 2), out({}, spec.out());
+    const Tensor gradient = random_tensor(spec.out(), 3);
+    const Tensor sums = random_tensor(vector_shape(spec.weights()), 5);
+    plan->set_weights(s, weights.data(), workspace.data());
+    plan->forward(s, in.view(), nullptr, out.view(), workspace.data());
+    plan->backward_weights(s, in.view(), gradient.view(), sums.data(), workspace.data());
+    return bytes_of({&out, &sums});
   }));
 }
 
@@ -371,6 +390,7 @@ const std::map<std::string, void (*)()> kChecks = {
     {"kernels/all_reduce.cpp", check_all_reduce},
     {"kernels/objectness.cpp", check_objectness},
     {"kernels/pool.cpp", check_pools},
+    {"kernels/stem_conv.cpp", check_stem_conv},
     {"kernels/update.cpp", check_update},
     {"kernels/warp.cpp", check_warp},
 };

@@ -4,11 +4,14 @@
 
 #include <map>
 
+#include "cfg/parse.h"
 #include "cli_harness.h"
 #include "core/file.h"
 #include "core/file_format.h"
 #include "core/protected_files.h"
 #include "core/text.h"
+#include "nn/network.h"
+#include "nn/weights.h"
 #include "temporary_folder.h"
 
 namespace darknet::test {
@@ -115,6 +118,20 @@ class OutputGuardTest : public CliTest {
     return work_.darknet(more);
   }
 };
+
+// Finite numbers of which a sum is not.
+TEST_F(OutputGuardTest, NoResultsOfWeightsWhoseOutputsAreNotFinite) {
+  Network net(read_cfg(work_.path("x.cfg")), {});
+  net.initialise();
+  for (Parameter* p : net.layer(0).parameters())
+    for (std::int64_t i = 0; i < p->value.size(); ++i) p->value.data()[i] = i % 2 ? 3e38f : -3e38f;
+  work_.put("x.weights", weights_bytes(net, 0));
+  const std::string said = "its objectness is not a finite number";
+  expect_refused(detector("test", {"images/0.png", "-dont_show"}), said);
+  for (const char* command : {"map", "recall", "valid"})
+    expect_refused(detector(command, {}), said);
+  expect_refused(detector("demo", {"synth:96x96?frames=2", "-dont_show"}), said);
+}
 
 TEST_F(OutputGuardTest, WhatIsNotReadIsNotReplacedEither) {
   const std::map<std::string, std::string> files = {{"o/1.txt", "0 .5 .5 .1 .1\n"},

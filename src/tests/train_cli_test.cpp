@@ -86,6 +86,15 @@ const Variant kVariants[] = {
 INSTANTIATE_TEST_SUITE_P(Cli, Determinism, testing::ValuesIn(kVariants),
                          [](const auto& info) { return info.param.name; });
 
+TEST_F(TrainTest, FilesOfAnEarlierTrainingAreNamedBeforeTheyAreReplaced) {
+  EXPECT_FALSE(said(train_into("a", {max_batches(1)}), "earlier training"));
+  EXPECT_TRUE(said(train_into("a", {max_batches(1)}), "give its _last.weights"));
+  for (const char* gone : {"x_last.weights", "x_last.state", "x_log.jsonl"})
+    work_.remove(cat("a/", gone));
+  EXPECT_TRUE(said(train_into("a", {max_batches(1)}),
+                   "x_final.weights of an earlier training will be replaced; to keep them"));
+}
+
 TEST_F(TrainTest, AnotherSeedGivesOtherBytes) {
   train_into("a", {});
   train_into("b", {"-seed", "2"});
