@@ -37,7 +37,7 @@ std::size_t detect_all(Network& net, const ImagePaths& images, const DetectionRu
     results.add({path, path.stem().string(), image.place}, image.size, image.detections);
     ++done;
   });
-  require_finite_outputs(net);
+  if (done > 0) require_finite_outputs(net);
   results.finish();
   return done;
 }

@@ -17,7 +17,7 @@ inline constexpr std::int64_t kEvaluationBatch = 4;  // images at a time
 Network open_network(const NetworkArguments&, std::int64_t batch = 1,
                      std::uint64_t* checksum = nullptr);
 
-// After a forward pass. Throws where the objectness of a head is not a finite number.
+// After a forward pass. Throws where the objectness of its first image is not a finite number.
 void require_finite_outputs(const Network&);
 
 // -calibrate: the calibration next to the weights. Throws where there is none of this network.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <string_view>
+#include <vector>
 
 #include "core/file.h"
 #include "core/input.h"
@@ -93,6 +94,19 @@ void Checkpoints::keep_start(const fs::path& weights, std::int64_t from,
   write_file_atomically(kept, read_file(weights, kMaxWeightBytes));
   log::info(cat(weights.string(), ", which this run starts from and may replace, is kept as ",
                 kept.string()));
+}
+
+void Checkpoints::warn_of_earlier() const {
+  std::vector<std::string> endings{"_log.jsonl"};
+  for (const std::string_view own : kOwnSuffixes) endings.push_back(cat(own, ".weights"));
+  std::string found;
+  for (const std::string& ending : endings)
+    if (is_present(file(ending))) found += cat(found.empty() ? "" : ", ", file(ending).string());
+  if (found.empty()) return;
+  log::warn(cat(found, " of an earlier training will be replaced; ",
+                is_present(file("_last.state"))
+                    ? "to go on with that training instead, give its _last.weights"
+                    : "to keep them, move them, or give another folder with -backup"));
 }
 
 std::int64_t Checkpoints::period(std::int64_t max_batches) const {

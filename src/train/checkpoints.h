@@ -40,6 +40,9 @@ class Checkpoints {
   void keep_start(const std::filesystem::path& weights, std::int64_t from,
                   std::int64_t max_batches) const;
 
+  // For a fresh start: names the files of an earlier training that it will replace.
+  void warn_of_earlier() const;
+
   std::filesystem::path file(const std::string& suffix) const;  // folder/name<suffix>
 
  private:

@@ -56,7 +56,6 @@ class Trainer {
   void start();
   void give_advice(const Start& start) const;
   void report_nothing_left(StartKind kind) const;
-  void warn_of_earlier_files() const;
   void start_fresh(const Start& start);
   NumericsConfig numerics() const;
   void resume_algorithms();
@@ -261,22 +260,8 @@ void Trainer::report_nothing_left(StartKind kind) const {
   log::info(text);
 }
 
-void Trainer::warn_of_earlier_files() const {
-  std::string files;
-  for (const char* suffix :
-       {"_last.weights", "_best.weights", "_final.weights", "_ema.weights", "_log.jsonl"}) {
-    const fs::path file = checkpoints_.file(suffix);
-    if (is_present(file)) files += files.empty() ? file.string() : cat(", ", suffix);
-  }
-  if (files.empty()) return;
-  log::warn(cat(files, " of an earlier training will be replaced; ",
-                is_present(checkpoints_.file("_last.state"))
-                    ? "to go on with that training instead, give its _last.weights"
-                    : "to keep them, move them, or give another folder with -backup"));
-}
-
 void Trainer::start_fresh(const Start& start) {
-  warn_of_earlier_files();
+  checkpoints_.warn_of_earlier();
   give_advice(start);
   starts_ = start_objectness(
       net_, labelled_, [this] { return batches_->make(0); }, start.loaded_layers);
