@@ -157,11 +157,11 @@ void Section::set(std::string_view key, std::string value, Where where) {
   entries_.push_back({std::string(key), std::move(value), std::move(where)});
 }
 
-std::vector<std::string> Section::overrides() const {
-  std::vector<std::string> given;
+std::vector<Section::Override> Section::overrides() const {
+  std::vector<Override> list;
   for (const Entry& e : entries_)
-    if (e.where.line == 0) given.push_back(e.where.file);
-  return given;
+    if (e.where.line == 0) list.push_back({e.key, e.where.file});
+  return list;
 }
 
 void Section::finish() const {

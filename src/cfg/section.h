@@ -108,8 +108,12 @@ class Section {
   void add(std::string key, std::string value, int line);
   // -set: replaces or adds.
   void set(std::string_view key, std::string value, Where where);
-  // The assignments that set() made, as the command line has them: "-set net.0.width=96".
-  std::vector<std::string> overrides() const;
+  // The assignments that set() made.
+  struct Override {
+    std::string key;
+    std::string given;  // as the command line has it: "-set net.0.width=96"
+  };
+  std::vector<Override> overrides() const;
   // Throws on the first key that nobody read, with "did you mean".
   void finish() const;
   [[noreturn]] void fail(std::string_view key, std::string_view why) const;

@@ -152,10 +152,7 @@ int run_check(const Options& o) {
   if (!o.cfg.empty()) {
     net.emplace(sections_of(o), NetworkOptions{.mode = Mode::training, .batch = 1});
     channels = net->settings().channels;
-    if (classes > 0 && classes != classes_of(*net))
-      fail_at({o.data, 0}, "classes=", classes, ", but the heads of ", o.cfg, " have ",
-              classes_of(*net));
-    classes = classes_of(*net);
+    classes = classes_of(*net, data);
   }
   const auto names = names_of(data.names, classes);
   if (classes == 0) classes = std::ssize(names);

@@ -90,7 +90,7 @@ int imbalance(const Options& o) {
   check_outputs(o);
   const std::optional<TrainingHistory> history = history_for(o, network.weights);
   Network net = open_network(network, kEvaluationBatch);
-  LabelledImages labelled = read_all_labels(listed, classes_of(net), o.bad_labels);
+  LabelledImages labelled = read_all_labels(listed, classes_of(net, data), o.bad_labels);
   weigh_as_in_training(net, data, o.bad_labels);
   say_what_is_ignored(network);
   const EvaluationSet set{std::move(labelled.images), std::move(labelled.truths), {}};

@@ -53,7 +53,7 @@ int recall(const Options& o) {
     require_writable_chart(o.out);
   }
   Network net = open_network(network, kEvaluationBatch);
-  LabelledImages labelled = read_all_labels(listed, classes_of(net), o.bad_labels);
+  LabelledImages labelled = read_all_labels(listed, classes_of(net, data), o.bad_labels);
   const EvaluationSet set{std::move(labelled.images), std::move(labelled.truths), {}};
   const auto [images, interrupted] = evaluate_all(net, set, o.threads);
   if (interrupted != 0) return interrupted;

@@ -78,9 +78,7 @@ std::vector<std::string> class_names(const Network& net, const std::filesystem::
 }
 
 std::vector<std::string> class_names(const Network& net, const DataFile& data) {
-  if (const std::int64_t classes = classes_of(net); data.classes > 0 && data.classes != classes)
-    fail_at({data.path.string(), 0}, "classes=", data.classes, ", but the heads of ",
-            net.where().file, " have ", classes);
+  classes_of(net, data);
   return class_names(net, data.names);
 }
 

@@ -78,11 +78,15 @@ std::optional<Where> ListLines::of(const fs::path& image) const {
 }
 
 std::optional<Error> missing_image(const ImagePaths& images, std::size_t i) {
-  if (images.lists().empty() || is_present(images[i])) return std::nullopt;
+  if (images.lists().empty()) return std::nullopt;
   const fs::path image = images[i];
+  const bool folder = is_folder(image);
+  if (is_present(image) && !folder) return std::nullopt;
   for (const auto& list : images.lists())
     if (const auto line = list->of(image))
-      return Error(cat(to_string(*line), ": no such image: ", image.string()));
+      return Error(cat(to_string(*line),
+                       folder ? ": this is a folder, not an image: " : ": no such image: ",
+                       image.string(), folder ? "; name the images in it, one a line" : ""));
   return std::nullopt;
 }
 

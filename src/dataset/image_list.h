@@ -34,14 +34,15 @@ class ListLines {
   mutable std::vector<std::pair<std::uint64_t, int>> lines_;  // key and number, ascending
 };
 
-// "LIST:LINE: no such image: PATH" where a list names the image `i` and it is missing.
+// "LIST:LINE: no such image: PATH" where a list names the image `i` and it is missing, and a like
+// sentence where it is a folder.
 std::optional<Error> missing_image(const ImagePaths&, std::size_t i);
 
 // Throws missing_image() of the first image that a list names and that is missing.
 void require_all_present(const ImagePaths&);
 
 // What `read` makes of the path of the image `i`. Throws what `read` throws; where that is because
-// the image is missing, missing_image().
+// the image is missing or a folder, missing_image().
 template <class Read>
 auto read_listed(const ImagePaths& images, std::size_t i, Read read) {
   try {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cfg/data_file.h"
 #include "core/error.h"
 #include "core/index.h"
 #include "core/log.h"
@@ -59,11 +60,20 @@ std::int64_t classes_of(const Network& net) {
     const std::int64_t here = at.head->settings().classes;
     if (classes > 0 && here != classes)
       fail(net.layer(at.layer).title(), ": has ", plural(here, "class"), ", another head has ",
-           classes);
+           classes, "; give all heads the same classes=");
     classes = here;
   }
   if (classes == 0)
     fail_at({net.where().file, 0}, "this network has no detection head (", head_names("or"), ")");
+  return classes;
+}
+
+std::int64_t classes_of(const Network& net, const DataFile& data) {
+  const std::int64_t classes = classes_of(net);
+  if (data.classes > 0 && data.classes != classes)
+    fail_at({data.path.string(), 0}, "classes=", data.classes, ", but the heads of ",
+            net.where().file, " have ", classes,
+            "; give both the same number (before each head, filters= follows from it)");
   return classes;
 }
 

@@ -18,6 +18,8 @@
 
 namespace darknet {
 
+struct DataFile;  // cfg/data_file.h
+
 inline constexpr float kDefaultNms = .45f;            // Darknet
 inline constexpr float kEvaluationThreshold = .005f;  // Darknet: detections that count for the AP
 
@@ -81,6 +83,8 @@ std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet&, L
 
 // The classes that the network's heads classify; throws where it has no head or they disagree.
 std::int64_t classes_of(const Network&);
+// The same; throws where the .data file gives another number.
+std::int64_t classes_of(const Network&, const DataFile&);
 // Throws where the network's input has a number of channels that no image has.
 void require_image_input(const Network&);
 

@@ -48,6 +48,9 @@ std::string suggestion(std::string_view type) {
 
 LayerPtr make_layer(Section& s, const LayerContext& context) {
   const Entry* const e = entry_of(s.type());
+  if (s.type() == "net" || s.type() == "network")
+    fail_at(s.where(), "a second [", s.type(),
+            "]: a .cfg has one, its first section; put these keys there, or remove them");
   if (!e) fail_at(s.where(), "unknown section [", s.type(), "]", suggestion(s.type()));
   LayerPtr layer = e->make(s, context);
   take_legacy_keys(s, e->name);

@@ -1,6 +1,7 @@
 #include "nn/network.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <span>
@@ -34,14 +35,37 @@ void require_one_norm(const Network& net) {
   }
 }
 
-// "; changed by -set net.0.width=96": the sizes of a layer follow from other sections, so an error
-// that names a line of the cfg may come from what the command line changed elsewhere.
-std::string overrides_of(std::span<const Section> cfg) {
+// Of [net]; its other keys say how to train, and no layer depends on them.
+constexpr std::array<std::string_view, 7> kKeysForLayers{
+    "width", "height", "channels", "batch", "subdivisions", "precision", "burn_in"};
+
+std::string overrides_of(const Section& section, std::span<const std::string_view> keys = {}) {
   std::string list;
-  for (const Section& section : cfg)
-    for (const std::string& given : section.overrides())
-      list += (list.empty() ? "; changed by " : ", ") + given;
+  for (const auto& [key, given] : section.overrides())
+    if (keys.empty() || std::ranges::count(keys, key) > 0) list += ", " + given;
   return list;
+}
+
+// What layers follow from.
+std::string overrides_for_layers(std::span<const Section> cfg) {
+  std::string list = overrides_of(cfg.front(), kKeysForLayers);
+  for (const Section& layer : cfg.subspan(1)) list += overrides_of(layer);
+  return list;
+}
+
+// An error of `work` that names a line of the cfg may come from what the command line changed
+// elsewhere: "; changed by -set net.0.width=96" is added. `overrides`: ", -set net.0.width=96".
+template <class Work>
+void naming_overrides(const std::string& overrides, const Work& work) {
+  try {
+    work();
+  } catch (const DeviceOutOfMemory&) {
+    throw;
+  } catch (const Error& e) {
+    const bool named = std::string_view(e.what()).starts_with("-");  // the assignment itself
+    if (named || overrides.empty()) throw;
+    throw Error(cat(e.what(), "; changed by ", overrides.substr(2)), e.exit_code());
+  }
 }
 
 void require_ranges(const Network& net, std::int64_t layer, const ConvQuantization& q) {
@@ -234,15 +258,10 @@ void Network::Impl::forget_sizes() {
 
 Network::Network(std::vector<Section> cfg, const NetworkOptions& options)
     : impl_(std::make_unique<Impl>()) {
-  const std::string overrides = overrides_of(cfg);
-  try {
-    build(std::move(cfg), options);
-  } catch (const DeviceOutOfMemory&) {
-    throw;
-  } catch (const Error& e) {
-    const bool named = std::string_view(e.what()).starts_with("-");  // the assignment itself
-    throw Error(named ? e.what() : e.what() + overrides, e.exit_code());
-  }
+  if (cfg.empty()) fail("a cfg without sections");
+  for (Section& section : cfg) section.set_training(options.mode == Mode::training);
+  naming_overrides(overrides_of(cfg.front()), [&] { impl_->settings = read_net(cfg.front()); });
+  naming_overrides(overrides_for_layers(cfg), [&] { build(std::move(cfg), options); });
 }
 
 void Network::build(std::vector<Section> cfg, const NetworkOptions& options) {
@@ -250,9 +269,6 @@ void Network::build(std::vector<Section> cfg, const NetworkOptions& options) {
   net.options = options;
   net.queue =
       OwnedStream({.device = options.device, .order = options.order, .threads = options.threads});
-  if (cfg.empty()) fail("a cfg without sections");
-  for (Section& section : cfg) section.set_training(net.training());
-  net.settings = read_net(cfg[0]);
   net.where = cfg[0].where();
   if (options.width > 0) net.settings.width = options.width;
   if (options.height > 0) net.settings.height = options.height;

@@ -7,6 +7,7 @@
 #include <cctype>
 #include <cmath>
 #include <map>
+#include <optional>
 
 #include "core/error.h"
 #include "core/index.h"
@@ -22,9 +23,13 @@ using nlohmann::json;
 constexpr double kNone = kNotLogged;
 constexpr std::size_t kMaxHeads = 16;  // drawn by themselves
 
+// What is missing, or null, was not known.
 double number(const json& from, std::string_view key) {
   const auto at = from.find(key);
-  return at != from.end() && at->is_number() ? at->get<double>() : kNone;
+  if (at == from.end() || at->is_null()) return kNone;
+  if (!at->is_number())
+    fail(key, ": expected a number, got ", shown(dump_json(*at, -1, InvalidUtf8::replace)));
+  return at->get<double>();
 }
 
 // Sum over the heads, or the mean where each head weighs as much as the figure `weight` says.
@@ -78,6 +83,23 @@ LoggedHead logged_head(const json& from) {
   for (std::size_t i = 0; i < kTelemetryFigures.size(); ++i)
     head.figures[i] = number(from, kTelemetryFigures[i].key);
   return head;
+}
+
+// Nothing where the line is none of a log. Throws where a figure is no number.
+std::optional<LoggedIteration> logged_iteration(std::string_view text) {
+  const json line = parse_json(text, false);
+  if (!line.is_object() || !std::isfinite(number(line, "iteration"))) return std::nullopt;
+  LoggedIteration i{.iteration = number(line, "iteration"),
+                    .loss = number(line, "loss"),
+                    .average_loss = number(line, "average_loss"),
+                    .learning_rate = number(line, "learning_rate"),
+                    .images_per_second = number(line, "images_per_second"),
+                    .map = number(line, "map"),
+                    .load_seconds = number(line, "load_seconds"),
+                    .step_seconds = number(line, "step_seconds")};
+  if (const auto found = line.find("heads"); found != line.end() && found->is_array())
+    for (const json& head : *found) i.heads.push_back(logged_head(head));
+  return i;
 }
 
 // Running mean over about a fiftieth of the training: single batches jump.
@@ -240,20 +262,13 @@ void TrainingHistory::add(const LoggedIteration& i) {
 }
 
 bool TrainingHistory::add(const std::string& json_line) {
-  const json line = parse_json(json_line, false);
-  if (!line.is_object() || !std::isfinite(number(line, "iteration"))) return false;
-  LoggedIteration i{.iteration = number(line, "iteration"),
-                    .loss = number(line, "loss"),
-                    .average_loss = number(line, "average_loss"),
-                    .learning_rate = number(line, "learning_rate"),
-                    .images_per_second = number(line, "images_per_second"),
-                    .map = number(line, "map"),
-                    .load_seconds = number(line, "load_seconds"),
-                    .step_seconds = number(line, "step_seconds")};
-  if (const auto found = line.find("heads"); found != line.end() && found->is_array())
-    for (const json& head : *found) i.heads.push_back(logged_head(head));
-  add(i);
-  return true;
+  try {
+    const auto i = logged_iteration(json_line);
+    if (i) add(*i);
+    return i.has_value();
+  } catch (const Error&) {
+    return false;
+  }
 }
 
 double first_positive_share(const TrainingHistory& h) {
@@ -267,9 +282,15 @@ TrainingHistory read_history(const std::filesystem::path& log) {
   TrainingHistory h{.label = log.stem().string()};
   LineReader lines(in, log.string());
   for (std::string_view line; lines.next(line);) {
-    if (line.empty() || h.add(std::string(line)) || !h.iteration.empty()) continue;
-    fail_at({log.string(), lines.number()}, "no line of a training run's NAME_log.jsonl: '",
-            shown(line), "'");
+    const Where where{log.string(), lines.number()};
+    try {
+      if (const auto i = logged_iteration(line))
+        h.add(*i);
+      else if (!line.empty() && h.iteration.empty())
+        fail("no line of a training run's NAME_log.jsonl: '", shown(line), "'");
+    } catch (const Error& e) {
+      fail_at(where, e.what(), "; mend or remove this line, or give another file");
+    }
   }
   if (h.iteration.empty()) fail_at({log.string(), 0}, "this log is empty");
   return h;

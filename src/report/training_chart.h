@@ -62,7 +62,8 @@ struct TrainingHistory {
   std::vector<HeadHistory> heads;  // each by itself
 
   void add(const LoggedIteration&);
-  // The same from a line of a log; false where it is none (a kill may have cut it).
+  // The same from a line of a log; false where it is none (a kill may have cut it) or holds a
+  // figure that is no number.
   bool add(const std::string& json_line);
 };
 
@@ -72,7 +73,8 @@ inline constexpr std::uint64_t kMaxLogBytes = std::uint64_t{1} << 32;  // of a t
 // kNotLogged where the history does not begin with it.
 double first_positive_share(const TrainingHistory&);
 
-// Throws where the file cannot be read or no line of it is of a training log.
+// Throws where the file cannot be read, its first line is of no training log or a figure in it is
+// no number.
 TrainingHistory read_history(const std::filesystem::path& log);
 
 // All figures of one training.

@@ -400,6 +400,17 @@ TEST_F(ChartTest, WhatIsNoLogIsRefused) {
   expect_refused(work_.darknet({"chart", "text.txt"}), "text.txt:1");
   expect_refused(work_.darknet({"chart", "empty"}), "is empty");
   expect_refused(work_.darknet({"chart", "missing"}), "cannot read");
+  const std::string sound = R"({"iteration":1,"loss":2,"heads":[{"positives":3}]})";
+  for (const auto& [from, key] :
+       {std::pair{"1,", "iteration"}, {"2,", "loss"}, {"3}", "positives"}}) {
+    const std::string wrong = replaced(sound, from, cat("\"abc\"", std::string(from).substr(1)));
+    for (const std::string& before : {std::string(), sound + "\n"}) {
+      work_.put("words.jsonl", before + wrong + "\n");
+      expect_refused(work_.darknet({"chart", "words.jsonl"}),
+                     cat("words.jsonl:", before.empty() ? 1 : 2, ": ", key,
+                         ": expected a number, got \"abc\"; mend or remove this line"));
+    }
+  }
   expect_refused(work_.darknet({"chart", "no.jsonl", "-label", "a", "-label", "b"}), "more labels",
                  2);
 }

@@ -27,7 +27,7 @@ TEST_P(DataErrors, AreReported) {
 
 const DataError kData[] = {
     {"classes_differ", "classes = 3", "classes = 4",
-     "x.data: classes=4, but the heads of x.cfg have 3"},
+     "x.data: classes=4, but the heads of x.cfg have 3; give both the same number"},
     {"classes_text", "classes = 3", "classes = three",
      "x.data:1: [data] classes: expected an integer"},
     {"classes_zero", "classes = 3", "classes = 0", "x.data:1: [data] classes: 0 is outside"},
@@ -197,9 +197,22 @@ TEST_F(DataTest, ManyBoxesAreDrawnInPart) {
 TEST_F(DataTest, ClassesOfTheDataFileAreThoseOfTheNetwork) {
   put_tiny_weights(work_, "x.weights");
   work_.put("more.data", replaced(work_.get("x.data"), "classes = 3", "classes = 7"));
-  for (const char* command : {"test", "valid", "map"})
+  for (const char* command : {"compare", "check"})
+    expect_refused(work_.darknet({"detector", command, "more.data", "x.cfg"}),
+                   "more.data: classes=7, but the heads of x.cfg have 3; give both the same");
+  for (const char* command : {"test", "valid", "map", "recall", "imbalance"})
     expect_refused(work_.darknet({"detector", command, "more.data", "x.cfg", "x.weights"}),
                    "more.data: classes=7, but the heads of x.cfg have ");
+}
+
+TEST_F(DataTest, VariantsAndHeadsHaveTheSameClasses) {
+  expect_refused(
+      work_.darknet({"detector", "compare", "x.data", "x.cfg", "-variant", "a: obj_loss=ce",
+                     "-variant", "b: yolo.0.classes=2 convolutional.2.filters=21"}),
+      "variant b: its heads have 2 classes, those of x.cfg 3; variants are compared on the same");
+  work_.put("x.cfg", kTinyCfg + "[route]\nlayers=1\n\n[convolutional]\nfilters=21\n" +
+                         replaced(kTinyCfg.substr(kTinyCfg.find("[yolo]")), "s=3", "s=2"));
+  expect_refused(train(), "has 2 classes, another head has 3; give all heads the same classes=");
 }
 
 TEST_F(DataTest, ImagesFromStandardInput) {

@@ -54,6 +54,8 @@ const CfgError kCfg[] = {
     {"first_section", "[net]", "[nett]", "the first section must be [net], not [nett]"},
     {"unknown_section", "[yolo]", "[foobar]", "unknown section [foobar]"},
     {"section_typo", "[yolo]", "[yola]", "unknown section [yola]; did you mean [yolo]?"},
+    {"second_net", "[yolo]", "[net]\nbatch=1\n\n[yolo]",
+     "a second [net]: a .cfg has one, its first section; put these keys there"},
     {"section_not_closed", "[yolo]", "[yolo", "expected [section], got '[yolo'"},
     {"section_empty", "[yolo]", "[]", "expected [section], got '[]'"},
     {"unknown_key", "num=3", "num=3\nfoo=1", "[yolo] foo: unknown key"},
@@ -161,6 +163,14 @@ TEST_F(ErrorTest, SizesThatFollowFromTheCommandLine) {
   EXPECT_NE(ran.err.find("in the convolution before it; changed by -set yolo.0.classes=9"),
             std::string::npos)
       << ran.err;
+}
+
+TEST_F(ErrorTest, OnlyWhatAnErrorDependsOnIsNamed) {
+  expect_refused(train({"-max_batches", "9", "-set", "yolo.0.classes=9"}),
+                 "in the convolution before it; changed by -set yolo.0.classes=9\n");
+  work_.put("x.cfg", replaced(kTinyCfg, "momentum=0.9", "steps=2,3"));
+  expect_refused(train({"-set", "yolo.0.classes=9", "-set", "net.0.policy=steps"}),
+                 "multiplies the learning rate by its scale; changed by -set net.0.policy=steps\n");
 }
 
 TEST_F(ErrorTest, CfgFilesThatAreNone) {

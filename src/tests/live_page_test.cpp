@@ -186,9 +186,9 @@ TEST_F(WatchedTraining, APortInUseEndsItBeforeAnythingIsRead) {
   expect_refused(train({"-http_port", "70000"}), "http_port", 2);
   expect_refused(train({"-http_port", port, "-bind", ""}), "-bind: it is empty", 2);
   expect_refused(train({"-bind", "0.0.0.0"}), "-bind needs -http_port", 2);
-  for (const char* bind : {"192.0.2.1", "nowhere.invalid"})
-    expect_refused(train({"-http_port", "0", "-bind", bind}),
-                   cat("darknet: -bind ", bind, ": this address cannot be used"));
+  for (const auto& [bind, said] : {std::pair{"192.0.2.1", ": this address cannot be used"},
+                                   {"nowhere.invalid", ": this is neither an address nor"}})
+    expect_refused(train({"-http_port", "0", "-bind", bind}), cat("darknet: -bind ", bind, said));
   EXPECT_FALSE(work_.has("backup"));
 }
 

@@ -111,6 +111,17 @@ TEST_F(MissingImages, AreReportedWithTheLineOfTheirList) {
   expect_reported({"detector", "demo", "x.data", "x.cfg", "x.weights", "train.txt", "-dont_show"});
 }
 
+TEST_F(MissingImages, AFolderIsNoImage) {
+  work_.put("images/5.png/inside", "");
+  const std::string said = "train.txt:7: this is a folder, not an image: images/5.png; name the";
+  expect_reported({"detector", "train", "x.data", "x.cfg"}, said);
+  expect_reported({"detector", "check", "x.data"}, said);
+  expect_reported({"detector", "map", "x.data", "x.cfg", "x.weights"}, said);
+  expect_reported({"detector", "valid", "x.data", "x.cfg", "x.weights"}, said);
+  expect_reported({"detector", "demo", "x.data", "x.cfg", "x.weights", "train.txt", "-dont_show"},
+                  said);
+}
+
 // A training run leaves out some unreadable images.
 TEST_F(MissingImages, AreReportedWhereTheyAreSkipped) {
   const CommandResult ran = train({"-max_bad", "50"});

@@ -112,11 +112,9 @@ void Training::make_random_images() {
 
 void Training::start_loader(const BenchOptions& o) {
   const DataFile data = read_data_file(o.data);
-  if (data.classes > 0 && data.classes != classes_of(net_))
-    fail_at({o.data.string(), 0}, "classes=", data.classes, ", but the heads of ", o.cfg.string(),
-            " have ", classes_of(net_));
-  const LabelledImages labelled = read_all_labels(
-      read_image_list(required(data, data.train, "train")), classes_of(net_), o.bad_labels);
+  const std::int64_t classes = classes_of(net_, data);
+  const LabelledImages labelled =
+      read_all_labels(read_image_list(required(data, data.train, "train")), classes, o.bad_labels);
   const NetSettings& n = net_.settings();
   BatchSettings batches = training_batches(net_, labelled, kSeed);
   batches.size = [&n](std::int64_t) { return InputSize{n.height, n.width}; };

@@ -26,7 +26,7 @@ BatchSettings settings_of(const LoaderBenchOptions& o) {
     fail_at({o.cfg.string(), 0}, "no detection head: its keys say how images are augmented");
   const DataFile data = read_data_file(o.data);
   const LabelledImages labelled = read_all_labels(
-      read_image_list(required(data, data.train, "train")), classes_of(net), o.bad_labels);
+      read_image_list(required(data, data.train, "train")), classes_of(net, data), o.bad_labels);
   BatchSettings settings = training_batches(net, labelled, 1);
   const InputSize size{net.settings().height, net.settings().width};
   settings.size = [size](std::int64_t) { return size; };

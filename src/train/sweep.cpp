@@ -226,7 +226,7 @@ void Sweep::read_cfg_and_plan() {
   set_max_batches(cfg, o);
   found_.data = o.data, found_.cfg = o.cfg;
   const Network net(cfg, {});
-  setting_.classes = classes_of(net);
+  setting_.classes = classes_of(net, data);
   found_.iterations = net.settings().max_batches;
   found_.names = names_of(data.names, setting_.classes);
   cfg_ = {std::move(cfg), default_objectness(net)};
@@ -286,6 +286,10 @@ void Sweep::check_variants(const std::vector<Section>& cfg) {
       set_max_batches(changed, setting_.options);
       const Network sound(std::move(changed),
                           {.device = setting_.options.device, .mode = Mode::training});
+      if (const std::int64_t classes = classes_of(sound); classes != setting_.classes)
+        fail("its heads have ", plural(classes, "class"), ", those of ",
+             setting_.options.cfg.string(), " ", setting_.classes,
+             "; variants are compared on the same classes, so leave classes= out");
     } catch (const Error& e) {
       throw Error(cat("variant ", variant.name, ": ", e.what()), e.exit_code());
     }

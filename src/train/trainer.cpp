@@ -137,14 +137,11 @@ Trainer::Trainer(const TrainerOptions& options)
       backup_(options.backup.empty() ? data_.backup : options.backup),
       net_(cfg_, training_network(options)),
       optimizer_(net_, net_.settings()),
-      classes_(classes_of(net_)),
+      classes_(classes_of(net_, data_)),
       cache_(options.cache_mb << 20),
       checkpoints_(backup_, options.cfg.stem().string(),
                    options.save_every > 0 ? options.save_every : data_.save_weights) {
   require_image_input(net_);
-  if (data_.classes > 0 && data_.classes != classes_)
-    fail_at({data_.path.string(), 0}, "classes=", data_.classes, ", but the heads of ",
-            options.cfg.string(), " have ", classes_);
   if (!data_.names.empty()) read_names(data_.names, classes_);
   if (max_batches() == 0)
     fail_at({options.cfg.string(), 0}, "[net] max_batches must be set (above 0) to train");

@@ -65,7 +65,18 @@ bool is_usable(const std::string& address) {
   return usable;
 }
 
+bool is_address(const std::string& text) {
+  ::addrinfo* found = nullptr;
+  if (::getaddrinfo(text.c_str(), nullptr, nullptr, &found) != 0) return false;
+  ::freeaddrinfo(found);
+  return true;
+}
+
 [[noreturn]] void refuse_address(const HttpAddress& address) {
+  if (!is_address(address.bind))
+    fail("-bind ", printable(address.bind),
+         ": this is neither an address nor the name of a machine; give an address that this "
+         "machine has, such as 127.0.0.1, or 0.0.0.0 for all of them");
   if (!is_usable(address.bind))
     fail("-bind ", printable(address.bind),
          ": this address cannot be used, because this machine does not have it; give another one, "
