@@ -53,10 +53,14 @@ Option declared(CLI::App& app, std::string_view names, const Value& value, std::
       value));
 }
 
-// "" for text, such as a file's name, would be another place than any that was meant.
-Option refuse_empty(const Option& named) {
+// "" for text, such as a file's name, would be another place than any that was meant, and so would
+// "-", also as a folder or as the beginning of a name.
+Option refuse_no_name(const Option& named) {
   return named.check([](const std::string& text) {
-    return text.empty() ? "it is empty; give a value, or leave it out" : "";
+    return text.empty()  ? "it is empty; give a value, or leave it out"
+           : text == "-" ? "'-' does not stand for the standard input or output here; give a name "
+                           "(./- for one that is '-')"
+                         : "";
   });
 }
 
@@ -157,9 +161,11 @@ Option Option::excludes(const Option& other) const {
   return *this;
 }
 
+bool Option::given() const { return option_->count() > 0; }
+
 Option Option::input(const char* what) const {
   option_->each([what](const std::string& file) { run_inputs().add(what, file); });
-  return refuse_empty(*this);
+  return refuse_no_name(*this);
 }
 
 Option Option::value_name(const char* name) const {
@@ -178,12 +184,12 @@ Option Option::for_compatibility() const {
 }
 
 Option Command::argument(std::string_view name, const Value& value, std::string_view help) const {
-  return refuse_empty(declared(*app_, name, value, help));
+  return refuse_no_name(declared(*app_, name, value, help));
 }
 
 Option Command::option(std::string_view names, const Value& value, std::string_view help) const {
   const Option made = declared(*app_, names, value, help);
-  return takes_text(value) ? refuse_empty(made) : made;
+  return takes_text(value) ? refuse_no_name(made) : made;
 }
 
 Option Command::flag(std::string_view names, bool& given, std::string_view help) const {
@@ -202,6 +208,15 @@ bool Command::has(std::string_view name) const {
 
 Option Command::at(std::string_view name) const {
   return Option(*app_->get_option(long_names(name)));
+}
+
+std::vector<Option> Command::declared_by(const std::function<void()>& declare) const {
+  const std::size_t before = app_->get_options().size();
+  declare();
+  std::vector<Option> added;
+  for (CLI::Option* o : app_->get_options()) added.emplace_back(*o);
+  added.erase(added.begin(), added.begin() + static_cast<std::ptrdiff_t>(before));
+  return added;
 }
 
 void Command::footer(const std::string& text) const { app_->footer(text); }

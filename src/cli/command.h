@@ -60,6 +60,7 @@ class Option {
   Option check(std::function<std::string(const std::string&)> wrong) const;
   Option needs(const Option& other) const;
   Option excludes(const Option& other) const;
+  bool given() const;  // on the command line, once that was parsed
 
   // It names input files, which no output of the command may replace. `what`: "the cfg", for
   // messages.
@@ -96,6 +97,8 @@ class Command {
               std::string_view help) const;
   bool has(std::string_view name) const;
   Option at(std::string_view name) const;  // one that was declared
+  // The options and flags that `declare` declares.
+  std::vector<Option> declared_by(const std::function<void()>& declare) const;
 
   void footer(const std::string& text) const;              // closes the help
   void when_parsed(std::function<void()> complete) const;  // before the command runs

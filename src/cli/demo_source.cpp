@@ -53,16 +53,25 @@ void add_sources(const DemoOptions& o, ProtectedFiles& inputs) {
   }
 }
 
+SourceKind kind_of_source(const DemoOptions& o) {
+  if (o.source.empty()) return SourceKind::camera;
+  const std::string& source = o.source.front();
+  if (o.source.size() > 1 || names_images(source)) return SourceKind::images;
+  if (is_scene_source(source)) return SourceKind::scene;
+  return is_url(source) ? SourceKind::stream : SourceKind::video;
+}
+
 std::unique_ptr<VideoSource> open_source(const DemoOptions& o, std::function<bool()> stopped) {
-  if (o.source.empty())
+  const SourceKind kind = kind_of_source(o);
+  if (kind == SourceKind::camera)
     return live(
         cat("camera ", o.camera), o.reconnect,
         [camera = o.camera, settings = o.camera_settings] { return open_camera(camera, settings); },
         std::move(stopped));
   const std::string& source = o.source.front();
-  if (o.source.size() > 1 || names_images(source)) return images(o);
-  if (is_scene_source(source)) return open_scene_source(source);
-  if (!is_url(source)) return open_video_file(source);
+  if (kind == SourceKind::images) return images(o);
+  if (kind == SourceKind::scene) return open_scene_source(source);
+  if (kind == SourceKind::video) return open_video_file(source);
   auto stream = open_stream(source);
   if (!stream->format().live) return stream;
   stream.reset();  // some cameras serve one client only

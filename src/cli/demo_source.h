@@ -1,5 +1,6 @@
 // What the command line names as the source of a demo.
 #pragma once
+#include <cstdint>
 #include <functional>
 #include <memory>
 
@@ -7,6 +8,9 @@
 #include "core/protected_files.h"
 
 namespace darknet::cli {
+
+enum class SourceKind : std::uint8_t { camera, stream, video, images, scene };
+SourceKind kind_of_source(const DemoOptions&);
 
 // `stopped` ends the waiting for a source that was lost.
 std::unique_ptr<VideoSource> open_source(const DemoOptions&, std::function<bool()> stopped);

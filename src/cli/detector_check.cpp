@@ -179,10 +179,12 @@ void add_detector_check(Program& program) {
       program.command("detector check", "find everything that is wrong with a data set");
   auto& o = command.options<Options>();
   data_argument(command, o.data).required();
-  command.argument("cfg", o.cfg, "also hold the labels against its heads, anchors and grid");
+  const Option cfg =
+      command.argument("cfg", o.cfg, "also hold the labels against its heads, anchors and grid");
   command.flag("-all", o.all, "show every message");
   add_bad_labels(command, o.bad_labels);
   add_overrides(command, o.overrides);
+  command.at("-set").needs(cfg);
   command.runs([&o] { return run_check(o); });
 }
 

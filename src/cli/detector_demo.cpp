@@ -2,8 +2,10 @@
 
 #include "cli/common_flags.h"
 #include "cli/demo.h"
+#include "cli/demo_source.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "core/text.h"
 
 namespace darknet::cli {
 namespace {
@@ -67,6 +69,38 @@ void add_output_flags(const Command& command, DemoOptions& o) {
   command.flag("-benchmark", o.benchmark, "only detect, as fast as it goes, and print the times");
 }
 
+struct SourceFlag {
+  const char *name, *sources;  // sources: that it is for, in words
+  bool (*suits)(SourceKind);
+};
+bool is_camera(SourceKind kind) { return kind == SourceKind::camera; }
+constexpr SourceFlag kSourceFlags[] = {
+    {"-width", "a camera", is_camera},
+    {"-height", "a camera", is_camera},
+    {"-fps", "a camera or images",
+     [](SourceKind kind) { return is_camera(kind) || kind == SourceKind::images; }},
+    {"-reconnect", "a camera or a stream",
+     [](SourceKind kind) { return is_camera(kind) || kind == SourceKind::stream; }}};
+
+// Flags that would have no effect.
+void check_flags(const Command& command, const DemoOptions& o) {
+  const SourceKind kind = kind_of_source(o);
+  for (const SourceFlag& flag : kSourceFlags)
+    if (command.at(flag.name).given() && !flag.suits(kind))
+      throw Error(cat(flag.name, " is for ", flag.sources, ", and ", printable(o.source.front()),
+                      " is none; leave it out"),
+                  2);
+  if (command.at("-camera").given() && !is_camera(kind))  // in scripts for other Darknet forks
+    log::warn(cat("-c ", o.camera, " has no effect: the source is ", printable(o.source.front())));
+  const ServerOptions& s = o.server;
+  if (command.at("-bind").given() && s.image_port < 0 && s.json_port < 0)
+    throw Error("-bind needs -mjpeg_port or -json_port: without them nothing is served", 2);
+  if (s.image_port > 0 && s.image_port == s.json_port)
+    throw Error(
+        cat("-mjpeg_port and -json_port are both ", s.json_port, ": give one of them another port"),
+        2);
+}
+
 // Flags of other Darknet forks' demos that change nothing here.
 void add_demo_habits(const Command& command) {
   add_darknet_habits(command);
@@ -88,7 +122,10 @@ void add_detector_demo(Program& program) {
   command.footer(
       "Keys of the window: q or Esc quits, space pauses, s saves the image, + and - change the "
       "threshold.");
-  command.runs([&o] { return run_demo(o); });
+  command.runs([&o, command] {
+    check_flags(command, o);
+    return run_demo(o);
+  });
 }
 
 }  // namespace darknet::cli

@@ -120,8 +120,6 @@ void print_advice(const Options& o, const BestF1& best) {
 int map(const Options& o) {
   if (o.detections.empty() && o.weights.empty())
     throw Error("expected a cfg and weights, or -detections", 2);
-  if (!o.detections.empty() && o.calibrate)
-    throw Error("-calibrate: it is of a network's detections, not of -detections", 2);
   if (!o.detections.empty() && !o.cfg.empty())
     throw Error("-detections: no cfg and no weights are used then", 2);
   // Once: it may be a pipe.
@@ -186,7 +184,9 @@ void add_detector_map(Program& program) {
                  "folder for contact sheets of the worst errors, and errors.csv");
   add_calibrate(command, o.calibrate);
   add_reading_flags(command, o);
-  add_network_flags(command, o);
+  std::vector<Option> of_the_network = add_network_flags(command, o);
+  of_the_network.insert(of_the_network.end(), {command.at("-calibrate"), command.at("-threads")});
+  for (const Option& option : of_the_network) option.excludes(command.at("-detections"));
   add_darknet_habits(command);
   command.runs([&o] { return map(o); });
 }

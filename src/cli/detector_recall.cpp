@@ -49,8 +49,8 @@ int recall(const Options& o) {
   const DataFile data = open_data(network, ListedFiles::images_and_labels);
   const ImagePaths listed = read_image_list(required(data, data.valid, "valid"));
   if (!o.out.empty()) {
-    require_writable_file(o.out + ".csv", format_of(kColumns));
     require_writable_chart(o.out);
+    require_writable_file(o.out + ".csv", format_of(kColumns));
   }
   Network net = open_network(network, kEvaluationBatch);
   LabelledImages labelled = read_all_labels(listed, classes_of(net, data), o.bad_labels);

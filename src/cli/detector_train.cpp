@@ -86,8 +86,8 @@ void add_detector_train(Program& program) {
            "serve a page with progress, charts and, with -map, detections");
   add_bind(command, o.http.bind);
   add_training_habits(command);
-  command.runs([&o] {
-    if (o.http.port < 0 && o.http.bind != HttpAddress{}.bind)
+  command.runs([&o, command] {
+    if (o.http.port < 0 && command.at("-bind").given())
       throw Error("-bind needs -http_port: without it nothing is served", 2);
     if (o.freeze > 0 && o.weights.empty()) throw Error("-freeze needs a weights file", 2);
     return train_detector(o).exit_code;

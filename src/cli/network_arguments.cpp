@@ -23,11 +23,13 @@ void add_positionals(const Command& command, NetworkArguments& a, Positionals po
     cfg.required(), weights.required();
 }
 
-void add_network_flags(const Command& command, NetworkArguments& a) {
-  command.flag("-letter_box", a.letter_box, "keep the aspect ratio, grey bars around");
-  add_overrides(command, a.overrides);
-  add_arithmetic(command, a.exact, a.overrides, a.tuning, &a.int8);
-  add_device(command, a.device);
+std::vector<Option> add_network_flags(const Command& command, NetworkArguments& a) {
+  return command.declared_by([&] {
+    command.flag("-letter_box", a.letter_box, "keep the aspect ratio, grey bars around");
+    add_overrides(command, a.overrides);
+    add_arithmetic(command, a.exact, a.overrides, a.tuning, &a.int8);
+    add_device(command, a.device);
+  });
 }
 
 DataFile open_data(NetworkArguments& a, ListedFiles listed) {

@@ -38,7 +38,8 @@ struct NetworkArguments : CfgArguments {  // overrides: -precision too
 enum class Positionals : std::uint8_t { data_cfg_weights, cfg_weights, data };
 void add_positionals(const Command&, NetworkArguments&, Positionals);
 // -letter_box, -set, -exact, -precision, -tuning, -gpus, -i, -nogpu.
-void add_network_flags(const Command&, NetworkArguments&);
+// Returns them.
+std::vector<Option> add_network_flags(const Command&, NetworkArguments&);
 
 // Reads the .data file and, with `weights`, puts in their place what find_weights() finds in its
 // backup folder. All that it names is input (cli/run_inputs.h).

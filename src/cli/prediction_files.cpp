@@ -44,7 +44,10 @@ PredictionFiles::PredictionFiles(const PredictOptions& o, const ImagePaths& imag
 }
 
 void PredictionFiles::check_images(const ImagePaths& images) const {
-  if (several_) require_writable_folder(annotated("").parent_path());
+  if (several_)
+    require_writable_folder(annotated("").parent_path());
+  else if (!options_.prefix.empty())
+    require_beginning_of_name(options_.prefix);
   ImagePaths names;
   UnusedNames unused;
   for (const fs::path& image : images) names.push_back(unused.of(image));

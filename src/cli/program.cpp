@@ -144,7 +144,7 @@ std::string in_plain_words(std::string text) {
       {std::regex("^(--?\\S+): (.*) not in \\{(.*)\\}$"), "$1: '$2' is none of $3"},
       {std::regex("^(--?\\S+): Value (.*) not in range (\\S+) to (\\S+)$"),
        "$1: '$2' is not from $3 to $4"},
-      {std::regex("^-?(-\\S+) requires -?(-\\S+)$"), "$1 needs $2"},
+      {std::regex("^-?(-\\S+) requires -?(-?\\S+)$"), "$1 needs $2"},
       {std::regex("^-?(-\\S+) excludes -?(-\\S+)$"), "$1 and $2 cannot be given together"}};
   // std::regex recurses for each character.
   if (text.size() > kMaxRewritten) return text;

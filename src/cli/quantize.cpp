@@ -26,7 +26,7 @@ struct Options : NetworkArguments {
   std::string list, keep, method = std::string(name_of(RangeRule{}.method));
   std::int64_t images = 200, sample = QuantizerOptions{}.sample;
   double percentile = RangeRule{}.percentile, max_error = QuantizerOptions{}.max_error;
-  bool depthwise = false, percentile_given = false;
+  bool depthwise = false;
   int threads = 0;
 };
 
@@ -75,8 +75,6 @@ void print(const Network& net, const QuantizationReport& r) {
 
 int run_quantize(const Options& o) {
   const RangeMethod method = value_of<RangeMethod>(o.method).value();
-  if (o.percentile_given && method != RangeMethod::percentile)
-    throw Error(cat("-percentile is for -method percentile, not ", o.method), 2);
   NetworkArguments network = static_cast<const NetworkArguments&>(o);
   const DataFile data = open_data(network, ListedFiles::images);
   const fs::path file = quantization_path(network.weights);
@@ -120,10 +118,6 @@ void add_choices(const Command& command, Options& o) {
       .show_default();
   command.option("-percentile", o.percentile, "of the values, for -method percentile")
       .number_in(90, 100)
-      .check([&o](const std::string&) {
-        o.percentile_given = true;
-        return "";
-      })
       .show_default();
   command.option("-keep", o.keep, "layers that stay in f32, as 3,7").value_name("N,...");
   command.flag("-depthwise", o.depthwise, "also convolutions with one channel a group");
@@ -157,7 +151,11 @@ void add_quantize(Program& program) {
   command.flag("-letter_box", o.letter_box, "keep the aspect ratio, grey bars around");
   add_overrides(command, o.overrides);
   add_darknet_habits(command);
-  command.runs([&o] { return run_quantize(o); });
+  command.runs([&o, command] {
+    if (command.at("-percentile").given() && o.method != name_of(RangeMethod::percentile))
+      throw Error(cat("-percentile is for -method percentile, not ", o.method), 2);
+    return run_quantize(o);
+  });
 }
 
 }  // namespace darknet::cli

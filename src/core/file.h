@@ -73,6 +73,9 @@ void require_writable_folder(const std::filesystem::path& folder);
 // once for every output of a run: two outputs under one name are refused.
 void require_writable_file(const std::filesystem::path&, const FileFormat&);
 
+// Throws where `beginning`, of the names of files, is that of a folder: "shots/".
+void require_beginning_of_name(const std::filesystem::path& beginning);
+
 // For outputs whose names follow from inputs, of which there may be many: throws where one of them
 // would replace an input, something else than `format`, or another output.
 void require_replaceable(const std::filesystem::path&, const FileFormat&);

@@ -111,10 +111,6 @@ bool may_be_of_a_list(const fs::path& output) {
 }  // namespace
 
 void require_unprotected(const fs::path& output) {
-  if (output == "-")
-    fail(
-        "-: this does not stand for the standard output here; give the output the name of a file "
-        "(./- for a file of this name)");
   struct ::stat at {};
   if (::stat(output.c_str(), &at) != 0 || S_ISDIR(at.st_mode)) return;
   if (may_be_of_a_list(output)) ProtectedFiles::add_what_was_put_off();

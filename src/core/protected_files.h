@@ -50,8 +50,7 @@ class ProtectedFiles {
   bool sorted_ = true;
 };
 
-// Throws, naming both, where `output` is a file that a ProtectedFiles of this process holds, and
-// where it is "-".
+// Throws, naming both, where `output` is a file that a ProtectedFiles of this process holds.
 void require_unprotected(const std::filesystem::path& output);
 
 // While one lives, the outputs of this process are counted as those of one run.

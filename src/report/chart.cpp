@@ -6,7 +6,6 @@
 #include <array>
 #include <cmath>
 
-#include "core/error.h"
 #include "core/file.h"
 #include "core/index.h"
 #include "core/utf8.h"
@@ -224,8 +223,7 @@ Image to_image(const Chart& chart, Theme theme) {
 }
 
 void require_writable_chart(const std::filesystem::path& base) {
-  if (base.filename().empty())
-    fail(base.string(), ": expected the beginning of a file name, not a folder");
+  require_beginning_of_name(base);
   require_writable_file(base.string() + ".svg", kSvgFormat);
   require_writable_file(base.string() + ".png", kImageFormat);
 }

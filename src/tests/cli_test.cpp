@@ -97,6 +97,9 @@ const Usage kUsage[] = {
      {"detector", "demo", "x.data", "x.cfg", "x.weights", "images", "-json_array"},
      "-json_array needs -json_file_output"},
     {"set_without_cfg", {"synth", "o", "-set", "net.0.width=64"}, "-set needs -cfg"},
+    {"set_without_a_cfg_to_check",
+     {"detector", "check", "x.data", "-set", "net.0.width=64"},
+     "-set needs cfg\n"},
     {"threads_without_data", {"bench", "x.cfg", "-threads", "2"}, "-threads needs -data"},
     {"percentile_of_another_method",
      {"quantize", "x.cfg", "x.weights", "x.data", "-method", "max", "-percentile", "99"},
@@ -173,7 +176,7 @@ INSTANTIATE_TEST_SUITE_P(Cli, UsageErrors, testing::ValuesIn(kUsage),
                          name_of<testing::TestParamInfo<Usage>>);
 
 // "" would be another place than any that was meant.
-TEST_F(UsageTest, EmptyNamesOfFilesAreRefused) {
+TEST_F(UsageTest, EmptyNamesOfFilesAndDashesAreRefused) {
   const std::vector<std::vector<std::string>> commands{
       {"detector", "sweep", "x.data", "x.cfg", "-vary", "obj_loss=ce,focal", "-out"},
       {"detector", "compare", "x.data", "x.cfg", "-out"},
@@ -194,8 +197,11 @@ TEST_F(UsageTest, EmptyNamesOfFilesAreRefused) {
   put_tiny_weights(work_, "x.weights");
   for (std::vector<std::string> words : commands) {
     const std::string said = words.back() + ": it is empty; give a value";
+    const std::string flag = words.back();
     words.emplace_back("");
     expect_refused(work_.darknet(words), said, 2);
+    words.back() = "-";
+    expect_refused(work_.darknet(words), flag + ": '-' does not stand for the standard input", 2);
   }
   const std::string said = ": it is empty; give a value";
   expect_refused(work_.darknet({"detector", "train", "x.data", ""}), "cfg" + said, 2);
@@ -203,6 +209,28 @@ TEST_F(UsageTest, EmptyNamesOfFilesAreRefused) {
   expect_refused(work_.darknet({"detector", "compare", "x.data", "x.cfg", "-weights", ""}),
                  "-weights" + said, 2);
   EXPECT_FALSE(work_.has("runs") || work_.has("backup"));
+}
+
+TEST_F(UsageTest, FlagsOfANetworkDoNotGoWithDetectionsOfOthers) {
+  work_.put("found.json", "[]");
+  work_.put("tuning.json", "{}");
+  for (const std::vector<std::string>& flag :
+       std::vector<std::vector<std::string>>{{"-letter_box"},
+                                             {"-set", "net.0.width=64"},
+                                             {"-exact"},
+                                             {"-precision", "f32"},
+                                             {"-tuning", "tuning.json"},
+                                             {"-gpus", "-1"},
+                                             {"-i", "-1"},
+                                             {"-nogpu"},
+                                             {"-calibrate"},
+                                             {"-threads", "2"}}) {
+    std::vector<std::string> words{"detector", "map", "x.data", "-detections", "found.json"};
+    EXPECT_EQ(work_.darknet(words).exit_code, 0);
+    words.insert(words.end(), flag.begin(), flag.end());
+    expect_refused(work_.darknet(words),
+                   cat("-detections and ", flag.front(), " cannot be given together\n"), 2);
+  }
 }
 
 TEST_F(UsageTest, BehindTwoDashesNothingIsAFlag) {

@@ -207,6 +207,34 @@ TEST_F(DemoTest, WrongUseIsReported) {
   expect_refused(demo({"images", "-mjpegport2", "1"}), "unknown flag", 2);
   expect_refused(demo({"images", "-json_file_output", "no/such/x.json"}), "no/such");
   expect_refused(demo({"images", "-bind", "192.0.2.1", "-json_port", "0"}), "192.0.2.1");
+  for (const char* none : {"foo bar", "999.1.1.1"})
+    expect_refused(demo({"images", "-bind", none, "-json_port", "0"}),
+                   cat("-bind ", none, ": this is neither an address nor the name of a machine"));
+  expect_refused(demo({"images", "-bind", "127.0.0.1"}), "-bind needs -mjpeg_port or -json_port",
+                 2);
+  expect_refused(demo({"images", "-mjpeg_port", "8090", "-json_port", "8090"}),
+                 "-mjpeg_port and -json_port are both 8090: give one of them another port", 2);
+  expect_refused(demo({"images", "-prefix", "stills/"}),
+                 "stills/: this is a folder; give the beginning of a file name, such as stills/x");
+}
+
+TEST_F(DemoTest, FlagsOfAnotherKindOfSourceAreReported) {
+  const char *scene = "synth:64x64?frames=1", *video = "x.mp4", *stream = "rtsp://127.0.0.1:1/x";
+  const auto refused = [&](const char* source, const char* flag, const char* what) {
+    expect_refused(demo({source, flag, "20"}),
+                   cat(flag, " is for ", what, ", and ", source, " is none; leave it out"), 2);
+  };
+  for (const char* source : {"images", scene, video, stream}) {
+    refused(source, "-width", "a camera");
+    refused(source, "-height", "a camera");
+  }
+  for (const char* source : {scene, video, stream}) refused(source, "-fps", "a camera or images");
+  for (const char* source : {"images", scene, video})
+    refused(source, "-reconnect", "a camera or a stream");
+  const CommandResult ran = demo({"images", "-fps", "20", "-c", "0"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.all();
+  EXPECT_NE(ran.err.find("-c 0 has no effect: the source is images"), std::string::npos)
+      << ran.all();
 }
 
 #if defined(DARKNET_OPENCV)

@@ -71,11 +71,6 @@ TEST_F(FileFormatTest, AnotherKindIsNotReplaced) {
     EXPECT_EQ(error_of([&] { require_writable_file(file("d.json", own), results); }), "") << own;
 }
 
-TEST(OutputFile, NeedsAName) {
-  EXPECT_TRUE(holds(error_of([] { require_writable_file("-", kTextFormat); }), "name of a file"));
-  EXPECT_FALSE(fs::exists("-"));
-}
-
 TEST_F(FileFormatTest, AFileListedLaterIsProtected) {
   const fs::path image = file("a.png", "\x89PNG"), text = file("b.txt", "text");
   int asked = 0;
@@ -186,6 +181,17 @@ TEST_F(OutputGuardTest, TwoOutputsOfOneName) {
   expect_refused(detector("demo", {"images", "-dont_show", "-prefix", "s", "-json_file_output",
                                    "s_00000001.jpg"}),
                  "s_00000001.jpg: two outputs of this run have this name");
+}
+
+TEST_F(OutputGuardTest, AFolderIsNoBeginningOfAName) {
+  const std::string said = "/: this is a folder; give the beginning of a file name, such as ";
+  for (const char* format : {"voc", "coco"})
+    for (const char* name : {"/", "more/"})
+      expect_refused(detector("valid", {"-format", format, "-out", name}), said);
+  expect_refused(detector("test", {"images/0.png", "-prefix", "stills/"}), "stills" + said);
+  for (const char* command : {"recall", "imbalance"})
+    expect_refused(detector(command, {"-out", "more/"}), "more" + said);
+  EXPECT_FALSE(work_.has("stills") || work_.has("more") || work_.has("results"));
 }
 
 TEST_F(OutputGuardTest, DetectionsAreNotWrittenAsAnImage) {

@@ -346,7 +346,7 @@ const Unwritable kUnwritable[] = {
     {"map_out", command("map", {"-out", "x.names/m.json"}), "x.names/m.json: cannot create"},
     {"map_curves", command("map", {"-curves", "x.names/c"}), "x.names/c: cannot make this folder"},
     {"map_errors", command("map", {"-errors", "/proc/e"}), "/proc/e: cannot make this folder"},
-    {"recall", command("recall", {"-out", "x.names/r"}), "x.names/r.csv: cannot create"},
+    {"recall", command("recall", {"-out", "x.names/r"}), "x.names/r.svg: cannot create"},
     {"test_out", command("test", {"images/0.png", "-out", "none/x.json"}), "none/x.json: cannot"},
     {"test_folder", command("test", {"images/0.png", "-format", "voc", "-out", "x.names/v"}),
      "x.names/v: cannot make this folder"},
