@@ -3,10 +3,12 @@
 
 #include "cli/common_flags.h"
 #include "cli/network_arguments.h"
+#include "core/log.h"
 #include "core/ops.h"
 #include "core/tensor.h"
 #include "core/text.h"
 #include "train/device_check.h"
+#include "train/interrupt.h"
 
 namespace darknet::cli {
 namespace {
@@ -60,9 +62,16 @@ int run_check(Options& o) {
   const std::vector<Section> cfg = sections_of(o);
   if (!o.against.empty()) o.check.second.precision = value_of<DType>(o.against);
   choose_devices(o.devices.empty() ? default_devices() : o.devices, cfg, o.check);
+  const InterruptGuard interrupt;
   fmt::print("{}: {} against {}{}\n", printable(o.cfg), about(o.check.first, cfg),
              about(o.check.second, cfg), o.check.exact ? ", -exact" : "");
+  std::fflush(stdout);  // what follows may take minutes
+  o.check.stop = [&] { return interrupt.requested(); };
   const DeviceCheck check = check_devices(cfg, o.check);
+  if (check.stopped) {
+    log::info("interrupted: no figures are given, they need all passes; nothing is written");
+    return interrupt.exit_code();
+  }
   print(check);
   fmt::print(
       "{}: relative differences up to {:.0e} are allowed at inference, {:.0e} in training and "

@@ -16,6 +16,7 @@
 #include "eval/predict.h"
 #include "nn/network.h"
 #include "train/advice.h"
+#include "train/interrupt.h"
 
 namespace darknet::cli {
 namespace {
@@ -27,10 +28,6 @@ struct Options : CfgArguments {
   std::string data;
   bool all = false;
   BadLabels bad_labels = BadLabels::stop;
-};
-
-struct InputFacts {
-  std::int64_t classes = 0, channels = 3;
 };
 
 void print(const char* name, const ListCheck& c, const std::vector<std::string>& names) {
@@ -131,18 +128,38 @@ std::string summary(std::int64_t errors, std::int64_t warnings) {
 }
 
 ListCheck check(const char* name, const std::filesystem::path& list,
-                const std::vector<std::string>& names, const InputFacts& input, const Options& o) {
+                const std::vector<std::string>& names, const ListCheckOptions& how, bool all) {
   if (list.empty()) return {};
   std::int64_t reported = 0;
   const auto report = [&](Finding finding, const std::string& message) {
-    if (!o.all && reported++ >= kMaxMessages) return;
+    if (!all && reported++ >= kMaxMessages) return;
     finding == Finding::error ? log::error(message) : log::warn(message);
   };
-  ListCheck result = check_list(list, input.classes, input.channels, report, o.bad_labels);
+  ListCheck result = check_list(list, how, report);
   if (reported > kMaxMessages)
     log::error(cat(plural(reported - kMaxMessages, "more message"), "; -all shows them"));
-  print(name, result, names);
+  if (!how.stop()) print(name, result, names);
   return result;
+}
+
+struct ListChecks {
+  ListCheck train, valid, tune;
+  int interrupted = 0;  // the exit code; 0: it was not
+};
+
+ListChecks check_lists(const DataFile& data, const std::vector<std::string>& names,
+                       ListCheckOptions how, bool all) {
+  const InterruptGuard interrupt;
+  how.stop = [&] { return interrupt.requested(); };
+  ListChecks lists{.train = check("train", data.train, names, how, all),
+                   .valid = check("valid", data.valid, names, how, all),
+                   .tune = check("tune", data.tune, names, how, all),
+                   .interrupted = interrupt.exit_code()};
+  if (lists.interrupted != 0)
+    log::info(cat("interrupted after ",
+                  plural(lists.train.images + lists.valid.images + lists.tune.images, "image"),
+                  "; the others were not looked at"));
+  return lists;
 }
 
 int run_check(const Options& o) {
@@ -158,9 +175,9 @@ int run_check(const Options& o) {
   if (classes == 0) classes = std::ssize(names);
   if (classes == 0) fail_at({o.data, 0}, "names= or classes= is required");
   required(data, data.train, "train");
-  const ListCheck train = check("train", data.train, names, {classes, channels}, o),
-                  valid = check("valid", data.valid, names, {classes, channels}, o),
-                  tune = check("tune", data.tune, names, {classes, channels}, o);
+  const auto [train, valid, tune, interrupted] = check_lists(
+      data, names, {.classes = classes, .channels = channels, .bad_labels = o.bad_labels}, o.all);
+  if (interrupted != 0) return interrupted;
   const std::int64_t errors = train.errors() + valid.errors() + tune.errors();
   const std::int64_t warnings = advise(o, net ? &*net : nullptr, data, names);
   fmt::print("{}\n", summary(errors, warnings));

@@ -6,6 +6,7 @@
 
 #include "cfg/parse.h"
 #include "cli/common_flags.h"
+#include "core/log.h"
 #include "core/number.h"
 #include "core/text.h"
 #include "dataset/input_truths.h"
@@ -13,6 +14,7 @@
 #include "dataset/scene_shapes.h"
 #include "nn/head_types.h"
 #include "nn/network.h"
+#include "train/interrupt.h"
 
 namespace darknet::cli {
 namespace {
@@ -132,6 +134,23 @@ void read_flags(Options& o) {
   o.set.test = o.test.value_or(o.set.count / 5);
 }
 
+// Returns the exit code of a signal that ended it; 0: none did.
+int draw(Options& o) {
+  const SceneSettings& s = o.set.scenes;
+  const InterruptGuard interrupt;
+  fmt::print(
+      "{}: {} for training, {} for tests; {} x {}, {}, {} to {} objects of {} to {} pixels\n",
+      printable(o.folder), plural(o.set.count - o.set.test, "image"), o.set.test, s.width, s.height,
+      plural(s.classes, "class"), s.min_objects, s.max_objects, s.min_size, s.max_size);
+  std::fflush(stdout);  // what follows may take minutes
+  o.set.stop = [&] { return interrupt.requested(); };
+  const std::int64_t drawn = write_scene_set(o.folder, o.set);
+  if (drawn == o.set.count) return 0;
+  log::info(cat("interrupted after ", plural(drawn, "image"), " of ", o.set.count, "; ",
+                printable(o.folder), " holds them without lists; the same command begins again"));
+  return interrupt.exit_code();
+}
+
 int synth(Options& o) {
   read_flags(o);
   check(o.set.scenes);
@@ -147,13 +166,8 @@ int synth(Options& o) {
               ")");
   }
   if (o.background > 0) o.set.scenes = with_background(*net, o.set.scenes, o.background);
-  const SceneSettings& s = o.set.scenes;
-  write_scene_set(o.folder, o.set);
-  fmt::print(
-      "{}: {} for training, {} for tests; {} x {}, {}, {} to {} objects of {} to {} pixels\n",
-      printable(o.folder), plural(o.set.count - o.set.test, "image"), o.set.test, s.width, s.height,
-      plural(s.classes, "class"), s.min_objects, s.max_objects, s.min_size, s.max_size);
-  if (net) print_imbalance(*net, s, o.set.count);
+  if (const int interrupted = draw(o)) return interrupted;
+  if (net) print_imbalance(*net, o.set.scenes, o.set.count);
   fmt::print("-> {}\n", printable((std::filesystem::path(o.folder) / "scenes.data").string()));
   return 0;
 }

@@ -57,21 +57,22 @@ void check_image(ListCheck& check, const ImagePaths& images, std::size_t i, std:
 
 }  // namespace
 
-ListCheck check_list(const fs::path& list, std::int64_t classes, std::int64_t channels,
-                     const Report& report, BadLabels bad) {
+ListCheck check_list(const fs::path& list, const ListCheckOptions& o, const Report& report) {
+  const BadLabels bad = o.bad_labels;
   ListCheck check{.labels_are_skipped = bad == BadLabels::skip};
-  check.objects_of_class.resize(to_size(classes));
+  check.objects_of_class.resize(to_size(o.classes));
   const ImagePaths images = read_image_list(list);
   std::unordered_set<std::string_view> seen;
   log::Progress progress("checking", std::ssize(images));
   for (std::size_t i = 0; i < images.size(); ++i) {
+    if (o.stop && o.stop()) break;
     const fs::path image = images[i];
     if (!seen.insert(images.text(i)).second) {
       ++check.duplicates;
       report(Finding::error, cat(list.string(), ": ", image.string(), " is listed more than once"));
     }
-    check_image(check, images, i, channels, report);
-    check_labels(check, read_label_file(images, i, classes, bad), bad, report);
+    check_image(check, images, i, o.channels, report);
+    check_labels(check, read_label_file(images, i, o.classes, bad), bad, report);
     progress.at(++check.images);
   }
   return check;

@@ -22,11 +22,16 @@ struct ListCheck {
   }
 };
 
+struct ListCheckOptions {
+  std::int64_t classes = 0, channels = 3;
+  BadLabels bad_labels = BadLabels::stop;
+  std::function<bool()> stop = nullptr;  // asked before each image; the counts are of those before
+};
+
 // `report`: one message, "file:line: reason", per error and per label that -bad_labels clips or
 // skips.
 enum class Finding : std::uint8_t { error, fixed };
-ListCheck check_list(const std::filesystem::path& list, std::int64_t classes, std::int64_t channels,
-                     const std::function<void(Finding, const std::string&)>& report,
-                     BadLabels = BadLabels::stop);
+ListCheck check_list(const std::filesystem::path& list, const ListCheckOptions&,
+                     const std::function<void(Finding, const std::string&)>& report);
 
 }  // namespace darknet

@@ -58,19 +58,22 @@ class Writers {
   Writers(const fs::path& folder, const SceneSetSettings& s)
       : folder_(folder), settings_(s), progress_("drawing scenes", s.count) {}
 
-  void run() {
+  // Returns how many there are.
+  std::int64_t run() {
     const auto cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
     const int count = settings_.threads > 0 ? settings_.threads : cores;
     std::vector<std::thread> threads = start_threads(count - 1, [this] { work(); });
     work();
     for (std::thread& t : threads) t.join();
     if (error_) std::rethrow_exception(error_);
+    return done_;
   }
 
  private:
   void work() {
     try {
       for (std::int64_t k = next_++; k < settings_.count && !stopped_; k = next_++) {
+        if (settings_.stop && settings_.stop()) return;
         write_scene(folder_, settings_, k);
         const std::lock_guard lock(mutex_);
         progress_.at(++done_);
@@ -144,7 +147,7 @@ void require_scene_folder(const fs::path& folder) {
   require_writable_folder(folder);
 }
 
-void write_scene_set(const fs::path& folder, const SceneSetSettings& s) {
+std::int64_t write_scene_set(const fs::path& folder, const SceneSetSettings& s) {
   check(s.scenes);
   if (s.count < 1 || s.test < 0 || s.test > s.count)
     fail("-n ", s.count, " -test ", s.test, ": at least one image, no more tests than images");
@@ -153,7 +156,7 @@ void write_scene_set(const fs::path& folder, const SceneSetSettings& s) {
   write_file_atomically(folder / kMark, dump_json(mark_of(s), 2) + "\n");
   make_folder(folder / "images");
   make_folder(folder / "labels");
-  Writers(folder, s).run();
+  if (const std::int64_t done = Writers(folder, s).run(); done < s.count) return done;
   const std::int64_t training = s.count - s.test;
   if (training > 0) write_list(folder / "train.txt", s, 0, training);
   if (s.test > 0) write_list(folder / "test.txt", s, training, s.count);
@@ -162,6 +165,7 @@ void write_scene_set(const fs::path& folder, const SceneSetSettings& s) {
     names += std::string(kSceneClasses.at(to_size(i))) + "\n";
   write_file_atomically(folder / "scenes.names", names);
   write_file_atomically(folder / "scenes.data", data_text(folder, s));
+  return s.count;
 }
 
 }  // namespace darknet

@@ -125,8 +125,7 @@ TEST_F(LabelFolder, CheckCountsByTheSameRule) {
   file("a.txt", "0 .5 .5 .1 .1\nx\n0 .9 .5 .4 .1\n0 .9 .5 .22 .1\n");
   const auto list = file("list.txt", "a.png\nb.png\n");
   const auto check = [&](BadLabels bad) {
-    return check_list(
-        list, 2, 3, [](Finding, const std::string&) {}, bad);
+    return check_list(list, {.classes = 2, .bad_labels = bad}, [](Finding, const std::string&) {});
   };
   EXPECT_EQ(check(BadLabels::stop).errors(), 3);
   EXPECT_EQ(check(BadLabels::clip).errors(), 2);

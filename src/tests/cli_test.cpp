@@ -340,6 +340,14 @@ TEST_F(UsageTest, CheckComparesTwoDevices) {
   expect_refused(work_.darknet({"check", "x.cfg", "-devices", "cpu,cuda:77"}), "cuda:77");
 }
 
+TEST_F(UsageTest, CheckReportsAnInterrupt) {
+  const CommandResult ran = work_.darknet({"check", "x.cfg", "-devices", "cpu,reference", "-set",
+                                           "net.0.width=1024", "-set", "net.0.height=1024"},
+                                          {.signal_when = "against", .signal = SIGINT});
+  EXPECT_EQ(ran.exit_code, 128 + SIGINT) << ran.all();
+  EXPECT_NE(ran.out.find("interrupted: no figures are given"), std::string::npos) << ran.all();
+}
+
 TEST_F(UsageTest, CheckComparesElementTypes) {
   const CommandResult half = work_.darknet(
       {"check", "x.cfg", "-devices", "reference,cpu", "-precision", "f16", "-against", "f32"});

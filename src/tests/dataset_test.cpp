@@ -237,7 +237,7 @@ TEST_F(DatasetFiles, TheCheckCountsAndReportsEverything) {
   const fs::path list = file("list.txt", "a.png\nb.png\nc.png\nd.png\ne.png\na.png\n");
   std::vector<std::string> told;
   const ListCheck check =
-      check_list(list, 3, 3, [&](Finding, const std::string& m) { told.push_back(m); });
+      check_list(list, {.classes = 3}, [&](Finding, const std::string& m) { told.push_back(m); });
   EXPECT_EQ(check.images, 6);
   EXPECT_EQ(check.duplicates, 1);
   EXPECT_EQ(check.unreadable, 1);

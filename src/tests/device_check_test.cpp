@@ -72,6 +72,16 @@ TEST(DeviceCheckTest, ComparesTwoThingsThatDiffer) {
   EXPECT_FALSE(same.passes()) << "plain loops and oneDNN agree to the last bit";
 }
 
+TEST(DeviceCheckTest, StopsBetweenLayers) {
+  int asked = 0;
+  const DeviceCheckOptions o{.second = checked_device("reference"),
+                             .stop = [&] { return ++asked == 3; }};
+  const DeviceCheck check = check_devices(sections(kNetworks[0].cfg), o);
+  EXPECT_TRUE(check.stopped && check.layers.empty());
+  EXPECT_FALSE(check.passes());
+  EXPECT_EQ(asked, 3);
+}
+
 TEST(DeviceName, IsReadAndRefused) {
   EXPECT_EQ(device_of("cpu"), Device{});
   EXPECT_EQ(device_of("cuda"), (Device{.type = DeviceType::cuda}));

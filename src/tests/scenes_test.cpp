@@ -4,7 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cmath>
+#include <csignal>
 
 #include "cli_harness.h"
 #include "dataset/scene_set.h"
@@ -132,6 +134,28 @@ TEST(SceneSet, WhatWasBegunOnlyCanBeReplaced) {
   EXPECT_TRUE(work.has("a/scenes.data"));
   EXPECT_THROW(write_scene_set(work.path("a"), crowded), Error);
   EXPECT_FALSE(work.has("a/scenes.data"));  // of images that are gone
+}
+
+TEST(SceneSet, StoppedHasNoLists) {
+  const Workspace work;
+  SceneSetSettings s{.scenes = small(), .count = 9, .test = 2, .threads = 2};
+  EXPECT_EQ(write_scene_set(work.path("a"), s), 9);
+  std::atomic<int> asked = 0;
+  s.stop = [&] { return ++asked > 4; };
+  EXPECT_EQ(write_scene_set(work.path("a"), s), 4);
+  for (const char* list : {"a/scenes.data", "a/train.txt", "a/test.txt"})
+    EXPECT_FALSE(work.has(list)) << list;
+}
+
+TEST_F(CliTest, AnInterruptedSceneSetReportsWhatIsThere) {
+  const CommandResult ran = work_.darknet({"synth", "a", "-n", "1000000"},
+                                          {.signal_when = "for tests", .signal = SIGINT});
+  EXPECT_EQ(ran.exit_code, 128 + SIGINT) << ran.all();
+  EXPECT_NE(ran.out.find(" of 1000000; a holds them without lists; the same command begins again"),
+            std::string::npos)
+      << ran.all();
+  EXPECT_TRUE(work_.has("a/images"));
+  EXPECT_FALSE(work_.has("a/scenes.data"));
 }
 
 TEST(SceneSet, AFileIsNoFolder) {

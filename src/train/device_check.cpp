@@ -27,15 +27,21 @@ struct LayerValues {
   std::vector<float> output, gradient;
 };
 
-// Takes what each layer made as soon as it is there.
+struct Stopped {};
+
+// Takes what each layer made as soon as it is there; throws Stopped where `stop` says so.
 class Collector final : public LayerObserver {
  public:
-  explicit Collector(Network& net) : net_(net), values_(to_size(net.size())) { net.observe(this); }
+  Collector(Network& net, const std::function<bool()>& stop)
+      : net_(net), stop_(stop), values_(to_size(net.size())) {
+    net.observe(this);
+  }
   Collector(const Collector&) = delete;
   Collector& operator=(const Collector&) = delete;
   ~Collector() override { net_.observe(nullptr); }
   void before(std::int64_t, bool) override {}
   void after(std::int64_t layer, bool backward) override {
+    if (stop_ && stop_()) throw Stopped();
     LayerValues& v = values_[to_size(layer)];
     if (!backward) {
       v = {.output = to_host(net_.stream(), net_.output(layer))};  // of the last pass alone
@@ -51,6 +57,7 @@ class Collector final : public LayerObserver {
 
  private:
   Network& net_;
+  const std::function<bool()>& stop_;
   std::vector<LayerValues> values_;
 };
 
@@ -85,7 +92,7 @@ std::vector<LayerValues> infer(const std::vector<Section>& cfg, const CheckedDev
   const std::vector<float> pixels = random_pixels(net.input_shape().size(), o.seed);
   memory(d.device.type)
       .copy_in(net.stream(), net.input().data, pixels.data(), pixels.size() * sizeof(float));
-  Collector collector(net);
+  Collector collector(net, o.stop);
   net.forward({.stream = net.stream()});
   return collector.take();
 }
@@ -103,7 +110,7 @@ std::vector<LayerValues> train_once(std::vector<Section> cfg, const CheckedDevic
   for (const HeadAt& at : net.heads()) classes = std::min(classes, at.head->settings().classes);
   const auto pixels = random_pixels(net.input_shape().size(), o.seed + 1);
   const auto truths = random_truths(kImages, classes, o.seed);
-  Collector collector(net);
+  Collector collector(net, o.stop);
   StepResult r;
   do r = step.run({pixels, truths}, {.iteration = 1, .learning_rate = 0}, 0, false);
   while (r.overflow);  // at half the scale then
@@ -179,10 +186,11 @@ bool DeviceCheck::passes(const LayerCheck& l) const {
 }
 
 bool DeviceCheck::passes() const {
-  return std::all_of(layers.begin(), layers.end(), [&](const auto& l) { return passes(l); });
+  return !stopped &&
+         std::all_of(layers.begin(), layers.end(), [&](const auto& l) { return passes(l); });
 }
 
-DeviceCheck check_devices(const std::vector<Section>& cfg, const DeviceCheckOptions& o) {
+DeviceCheck check_devices(const std::vector<Section>& cfg, const DeviceCheckOptions& o) try {
   const Tolerances t = tolerances(cfg, o);
   DeviceCheck check{.inference_tolerance = t.inference,
                     .training_tolerance = t.training,
@@ -197,6 +205,8 @@ DeviceCheck check_devices(const std::vector<Section>& cfg, const DeviceCheckOpti
          .training = difference(training.first[i].output, training.second[i].output),
          .gradient = difference(training.first[i].gradient, training.second[i].gradient)});
   return check;
+} catch (const Stopped&) {
+  return {.stopped = true};
 }
 
 }  // namespace darknet

@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,7 +28,8 @@ struct DeviceCheckOptions {
   CheckedDevice first, second;
   bool exact = false, deterministic = false;
   std::uint64_t seed = 1;
-  std::filesystem::path tuning;  // for both; "": heuristics
+  std::filesystem::path tuning;          // for both; "": heuristics
+  std::function<bool()> stop = nullptr;  // asked after each layer
 };
 
 // Between two arrays. Relative: the largest absolute difference over the largest magnitude.
@@ -49,6 +51,7 @@ struct LayerCheck {
 
 struct DeviceCheck {
   std::vector<LayerCheck> layers;
+  bool stopped = false;  // by `stop`: without layers
   // Of relative differences: outputs at inference and in training; and of overall ones: gradients.
   // A rounding that changes the side of a leaky activation's kink, or a maximum's place, changes
   // single gradients by any amount.
