@@ -2,7 +2,8 @@
 """lint_rules.py BUILD_DIR <FILES: writes BUILD_DIR/lint/build.ninja, a clang-tidy run for each file.
 
 FILES are paths from the repository's root, each ended by a zero byte. A run depends on the headers
-that the last build in BUILD_DIR has seen, so that ninja looks at changed files only.
+that the last build in BUILD_DIR has seen, so that ninja looks at changed files only; in a unity build
+these are the headers of all files that are compiled together.
 """
 import hashlib
 import json
@@ -20,6 +21,15 @@ TIDY = (
 )
 
 
+def sources_of(path):
+    """The file itself, or those that it includes if it is one of CMake's unity files."""
+    if not os.path.basename(path).startswith("unity_"):
+        return [path]
+    with open(path, encoding="utf-8") as unity:
+        names = re.findall(r'^#include "(.*)"$', unity.read(), re.MULTILINE)
+    return [os.path.realpath(name) for name in names]
+
+
 def commands(build):
     """The compile command of each source file, by its absolute path.
 
@@ -35,7 +45,9 @@ def commands(build):
             entry["command"] = re.sub(
                 r" -Winvalid-pch| -include \S*/cmake_pch\.hxx", "", entry["command"]
             )
-            found[path] = entry
+            for source in sources_of(path):
+                command = entry["command"].replace(entry["file"], source)
+                found[source] = {**entry, "file": source, "command": command}
     return found
 
 
@@ -49,10 +61,12 @@ def included_headers(build, root):
     found = {}
     for block in listed.stdout.split("\n\n"):
         paths = [os.path.realpath(os.path.join(build, line.strip())) for line in block.split("\n")[1:]]
-        if paths:
-            found.setdefault(paths[0], set()).update(
-                path for path in paths[1:] if path.startswith(root + os.sep) and os.path.exists(path)
-            )
+        paths = [path for path in paths if os.path.exists(path)]
+        if not paths:
+            continue
+        headers = {p for p in paths[1:] if p.startswith(root + os.sep) and p.endswith(".h")}
+        for source in sources_of(paths[0]):
+            found.setdefault(source, set()).update(headers)
     return found
 
 

@@ -8,11 +8,11 @@ namespace darknet {
 namespace {
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t kMaxBytes = 16u << 20;
+constexpr std::uint64_t kMaxDataBytes = 16u << 20;
 
 Section parse_data(const fs::path& path) {
   Section section("data", {path.string(), 0});
-  InputFile in(path, kMaxBytes, Pipes::allowed);
+  InputFile in(path, kMaxDataBytes, Pipes::allowed);
   LineReader reader(in, path.string());
   for (std::string_view line; reader.next(line);) {
     const Where here{path.string(), reader.number()};
@@ -66,7 +66,7 @@ const fs::path& required(const DataFile& data, const fs::path& list, const char*
 }
 
 std::vector<std::string> read_names(const fs::path& path, std::int64_t classes) {
-  InputFile in(path, kMaxBytes, Pipes::allowed);
+  InputFile in(path, kMaxDataBytes, Pipes::allowed);
   std::vector<std::string> names;
   LineReader reader(in, path.string());
   int blank = 0;

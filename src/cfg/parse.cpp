@@ -9,7 +9,7 @@
 namespace darknet {
 namespace {
 
-constexpr std::uint64_t kMaxBytes = 16u << 20;  // no cfg is; a weights file by mistake is
+constexpr std::uint64_t kMaxCfgBytes = 16u << 20;  // no cfg is; a weights file by mistake is
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);
@@ -43,7 +43,7 @@ std::vector<Section> parse_cfg(std::istream& in, const std::string& name) {
   LineReader reader(in, name);
   for (std::string_view whole; reader.next(whole);) {
     const int number = reader.number();
-    if (whole.find('\0') != whole.npos || reader.bytes() > kMaxBytes)
+    if (whole.find('\0') != whole.npos || reader.bytes() > kMaxCfgBytes)
       fail_at({name, number}, "this is not a text file");
     const std::string_view line = trim(without_comment(whole));
     if (line.empty()) continue;
@@ -69,7 +69,7 @@ std::vector<Section> parse_cfg(std::istream& in, const std::string& name) {
 }
 
 std::vector<Section> read_cfg(const std::filesystem::path& path) {
-  InputFile in(path, kMaxBytes, Pipes::allowed);
+  InputFile in(path, kMaxCfgBytes, Pipes::allowed);
   return parse_cfg(in, path.string());
 }
 

@@ -17,11 +17,11 @@ namespace {
 
 constexpr int kRepeats = 7;  // of -tune
 
-struct Options : BenchOptions {
+struct BenchArguments : BenchOptions {
   std::filesystem::path tune, json;  // files to write; "": none
 };
 
-void require_sense(const Options& o) {
+void require_sense(const BenchArguments& o) {
   if (o.cfg.empty()) throw Error("cfg is required", 2);
   if (!o.data.empty() && !o.training) throw Error("-data: images are for -train", 2);
   if (!o.data.empty() && o.reference)
@@ -36,7 +36,7 @@ void require_sense(const Options& o) {
         2);
 }
 
-int run_tune(const Options& o) {
+int run_tune(const BenchArguments& o) {
   require_writable_file(o.tune, json_format({"library"}));
   if (is_present(o.tune)) read_tunings(o.tune);  // to fail before it is measured
   const auto work = make_workload(o);
@@ -50,7 +50,7 @@ int run_tune(const Options& o) {
   return interrupt.exit_code();
 }
 
-int run_bench(const Options& o) {
+int run_bench(const BenchArguments& o) {
   require_sense(o);
   if (!o.tune.empty()) return run_tune(o);
   if (!o.json.empty()) require_writable_file(o.json, json_format({"cfg"}));
@@ -67,7 +67,7 @@ int run_bench(const Options& o) {
   return interrupt.exit_code();
 }
 
-void add_files(const Command& command, Options& o) {
+void add_files(const Command& command, BenchArguments& o) {
   command.option("-json", o.json, "also write the figures to this file").value_name("FILE");
   const Option tune =
       command.option("-tune", o.tune,
@@ -88,7 +88,7 @@ void add_bench(Program& program) {
       "product. GFLOP/s count the multiply-adds of plain convolution, so Winograd's may exceed the "
       "peak. -tune measures the shapes of this cfg, -batch and mode: for a training run and for "
       "its evaluation call it twice with one file, with -train and without.");
-  auto& o = command.options<Options>();
+  auto& o = command.options<BenchArguments>();
   cfg_argument(command, o.cfg);  // required, but for the commands behind this word
   command.flag("-train", o.training, "training steps instead of inference");
   command

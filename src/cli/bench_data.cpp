@@ -16,7 +16,7 @@
 namespace darknet::cli {
 namespace {
 
-struct Options : LoaderBenchOptions {
+struct BenchDataArguments : LoaderBenchOptions {
   std::filesystem::path json;  // to write; "": none
 };
 
@@ -31,7 +31,7 @@ Parts parts_of(const LoaderTimes& t) {
 
 double rate(const LoaderBenchReport& r) { return static_cast<double>(r.images) / r.seconds; }
 
-void print(const Options& o, const LoaderBenchReport& r) {
+void print(const BenchDataArguments& o, const LoaderBenchReport& r) {
   fmt::print("{}, {}: {} to {} x {}, {}, {}\n", printable(o.data.string()),
              printable(o.cfg.string()), plural(r.images, "image"), r.size.width, r.size.height,
              plural(r.threads, "thread"), image_library());
@@ -42,7 +42,7 @@ void print(const Options& o, const LoaderBenchReport& r) {
                100 * seconds / r.times.total());
 }
 
-std::string json_of(const Options& o, const LoaderBenchReport& r) {
+std::string json_of(const BenchDataArguments& o, const LoaderBenchReport& r) {
   nlohmann::ordered_json out{
       {"data", o.data.string()},      {"cfg", o.cfg.string()},
       {"set", o.overrides},           {"library", image_library()},
@@ -54,7 +54,7 @@ std::string json_of(const Options& o, const LoaderBenchReport& r) {
   return dump_json(out, 2) + "\n";
 }
 
-int run(const Options& o) {
+int run(const BenchDataArguments& o) {
   if (!o.json.empty()) require_writable_file(o.json, json_format({"data"}));
   const InterruptGuard interrupt;
   LoaderBenchOptions options = static_cast<const LoaderBenchOptions&>(o);
@@ -78,7 +78,7 @@ void add_bench_data(Program& program) {
       "No network runs. Images are read from the train list, decoded and augmented as in "
       "training on a CPU, and none is kept decoded. Times are of processors, per image and summed "
       "over threads; labels are read before.");
-  auto& o = command.options<Options>();
+  auto& o = command.options<BenchDataArguments>();
   data_argument(command, o.data).required();
   cfg_argument(command, o.cfg).required();
   command.option("-images", o.images, "images to load, rounded up to whole batches")

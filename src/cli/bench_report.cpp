@@ -8,7 +8,7 @@
 namespace darknet::cli {
 namespace {
 
-using json = nlohmann::ordered_json;
+using nlohmann::ordered_json;
 
 std::string milliseconds(const Spread& s) {
   return fmt::format("{:.1f} ms ({:.1f} to {:.1f})", 1e3 * s.median, 1e3 * s.min, 1e3 * s.max);
@@ -104,16 +104,18 @@ void print_memory(const BenchReport& r) {
   if (!r.device_memory.empty()) fmt::print("{}\n", r.device_memory);
 }
 
-json json_of(const Spread& s) { return {{"median", s.median}, {"min", s.min}, {"max", s.max}}; }
+ordered_json json_of(const Spread& s) {
+  return {{"median", s.median}, {"min", s.min}, {"max", s.max}};
+}
 
-json json_of(const LayerBench& b) {
-  json out{{"type", b.type},
-           {"size", b.size},
-           {"output", {b.output.n, b.output.h, b.output.w, b.output.c}},
-           {"forward", b.forward},
-           {"forward_flops", b.forward_flops},
-           {"backward", b.backward},
-           {"backward_flops", b.backward_flops}};
+ordered_json json_of(const LayerBench& b) {
+  ordered_json out{{"type", b.type},
+                   {"size", b.size},
+                   {"output", {b.output.n, b.output.h, b.output.w, b.output.c}},
+                   {"forward", b.forward},
+                   {"forward_flops", b.forward_flops},
+                   {"backward", b.backward},
+                   {"backward_flops", b.backward_flops}};
   if (b.baseline_forward > 0) out["baseline_forward"] = b.baseline_forward;
   if (b.baseline_backward > 0) out["baseline_backward"] = b.baseline_backward;
   return out;
@@ -145,23 +147,23 @@ void print_bench(const BenchOptions& o, const BenchReport& r) {
 }
 
 std::string bench_json(const BenchOptions& o, const BenchReport& r) {
-  json out{{"cfg", o.cfg.string()},
-           {"library", r.library},
-           {"training", o.training},
-           {"exact", o.exact},
-           {"int8", o.int8},
-           {"deterministic", o.deterministic},
-           {"tuning", o.tuning.string()},
-           {"set", o.overrides},
-           {"images", r.images},
-           {"input", {r.input.n, r.input.h, r.input.w, r.input.c}},
-           {"iterations", r.iterations},
-           {"seconds", json_of(r.total)},
-           {"images_per_second", static_cast<double>(r.images) / r.total.median},
-           {"peak_flops", r.peak_flops},
-           {"peak_arithmetic", r.peak_arithmetic},
-           {"network_bytes", r.memory.total()},
-           {"process_bytes", r.peak_memory}};
+  ordered_json out{{"cfg", o.cfg.string()},
+                   {"library", r.library},
+                   {"training", o.training},
+                   {"exact", o.exact},
+                   {"int8", o.int8},
+                   {"deterministic", o.deterministic},
+                   {"tuning", o.tuning.string()},
+                   {"set", o.overrides},
+                   {"images", r.images},
+                   {"input", {r.input.n, r.input.h, r.input.w, r.input.c}},
+                   {"iterations", r.iterations},
+                   {"seconds", json_of(r.total)},
+                   {"images_per_second", static_cast<double>(r.images) / r.total.median},
+                   {"peak_flops", r.peak_flops},
+                   {"peak_arithmetic", r.peak_arithmetic},
+                   {"network_bytes", r.memory.total()},
+                   {"process_bytes", r.peak_memory}};
   if (o.training)
     out.update({{"load", r.load},
                 {"upload", r.phases.upload},
@@ -174,7 +176,7 @@ std::string bench_json(const BenchOptions& o, const BenchReport& r) {
   if (r.reference)
     out["reference"] = {{"planned", json_of(r.reference->planned)},
                         {"direct", json_of(r.reference->direct)}};
-  out["layers"] = json::array();
+  out["layers"] = ordered_json::array();
   for (const LayerBench& b : r.layers) out["layers"].push_back(json_of(b));
   return dump_json(out, 2) + "\n";
 }

@@ -9,13 +9,13 @@
 namespace darknet::cli {
 namespace {
 
-struct Options {
+struct ChartArguments {
   std::vector<std::string> logs, labels;
   std::string out = "chart";
   bool dark = false;
 };
 
-int chart(const Options& o) {
+int chart(const ChartArguments& o) {
   if (o.labels.size() > o.logs.size()) throw Error("-label: more labels than logs", 2);
   require_writable_chart(o.out);
   std::vector<TrainingHistory> histories;
@@ -35,7 +35,7 @@ int chart(const Options& o) {
 void add_chart(Program& program) {
   const Command command =
       program.command("chart", "draw the log of a training run, or several in one chart");
-  auto& o = command.options<Options>();
+  auto& o = command.options<ChartArguments>();
   command.argument("logs", o.logs, "NAME_log.jsonl next to the weights; several: one line each")
       .input("the log")
       .required();

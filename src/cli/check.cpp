@@ -13,7 +13,7 @@
 namespace darknet::cli {
 namespace {
 
-struct Options : CfgArguments {
+struct CheckArguments : CfgArguments {
   std::string devices, against;
   DeviceCheckOptions check;
 };
@@ -58,7 +58,7 @@ void print(const DeviceCheck& check) {
                text_of(l.gradient, l.gradient.overall), check.passes(l) ? "" : "  FAILED");
 }
 
-int run_check(Options& o) {
+int run_check(CheckArguments& o) {
   const std::vector<Section> cfg = sections_of(o);
   if (!o.against.empty()) o.check.second.precision = value_of<DType>(o.against);
   choose_devices(o.devices.empty() ? default_devices() : o.devices, cfg, o.check);
@@ -92,7 +92,7 @@ void add_check(Program& program) {
       "truths are synthetic; weights are random where no file "
       "is named. 'reference' is the reference implementation on the CPU, plain loops: slow with "
       "large networks, -set net.0.width=96 -set net.0.height=96 helps.");
-  auto& o = command.options<Options>();
+  auto& o = command.options<CheckArguments>();
   cfg_argument(command, o.cfg).required();
   command.argument("weights", o.check.weights, "weights; without them random ones")
       .input("the weights file");

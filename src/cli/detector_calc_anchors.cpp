@@ -23,7 +23,7 @@
 namespace darknet::cli {
 namespace {
 
-struct Options : CfgArguments {
+struct CalcAnchorsArguments : CfgArguments {
   std::string data, out = "anchors";
   AnchorSettings settings;
   std::optional<std::int64_t> clusters;  // none: the cfg's number of anchors, or the usual one
@@ -39,7 +39,7 @@ struct Target {
   AnchorShape unit{1, 1};  // of the key anchors=, in pixels
 };
 
-Target target_of(const Options& o) {
+Target target_of(const CalcAnchorsArguments& o) {
   Target t;
   if (!o.cfg.empty()) {
     const Network net(sections_of(o), {});
@@ -88,7 +88,7 @@ std::string anchors_line(const AnchorResult& r, const Target& t) {
   return line;
 }
 
-void write_charts(const Options& o, const std::vector<AnchorShape>& objects,
+void write_charts(const CalcAnchorsArguments& o, const std::vector<AnchorShape>& objects,
                   const AnchorResult& r) {
   Panel panel{.title = fmt::format("{}, {}, mean IoU {:.3f}", plural(std::ssize(objects), "object"),
                                    plural(std::ssize(r.anchors), "anchor"), r.mean_iou),
@@ -111,7 +111,7 @@ void write_charts(const Options& o, const std::vector<AnchorShape>& objects,
   write_chart(o.out, {"", {std::move(panel)}});
 }
 
-int run_calc_anchors(Options o) {
+int run_calc_anchors(CalcAnchorsArguments o) {
   const DataFile data = open_data(o.data, ListedFiles::images_and_labels);
   const ImagePaths images = read_image_list(required(data, data.train, "train"));
   require_writable_chart(o.out);
@@ -149,7 +149,7 @@ void add_detector_calc_anchors(Program& program) {
       "several starts, moved to where the mean IoU is largest. The line can be pasted into the "
       "cfg: into every detection head (whose mask=, if it has one, says which are its own), with "
       "num= as many.");
-  auto& o = command.options<Options>();
+  auto& o = command.options<CalcAnchorsArguments>();
   data_argument(command, o.data).required();
   command.option("-cfg", o.cfg, "take size, number and kind of anchors from this network")
       .input("the cfg")

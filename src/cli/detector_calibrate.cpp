@@ -20,7 +20,7 @@ namespace darknet::cli {
 namespace {
 namespace fs = std::filesystem;
 
-struct Options : NetworkArguments, ReadingArguments {
+struct CalibrateArguments : NetworkArguments, ReadingArguments {
   std::string images, method = std::string(name_of(CalibrationMethod::temperature));
   float thresh = static_cast<float>(CalibrationOptions{}.threshold), iou_thresh = .5f;
 };
@@ -44,7 +44,7 @@ void print(const Recalibration& r) {
       plural(r.images, "image"));
 }
 
-int calibrate(const Options& o) {
+int calibrate(const CalibrateArguments& o) {
   NetworkArguments network = static_cast<const NetworkArguments&>(o);
   const DataFile data = open_data(network, ListedFiles::images_and_labels);
   const fs::path file = calibration_path(network.weights);
@@ -84,7 +84,7 @@ void add_detector_calibrate(Program& program) {
       "trained on. D-ECE is the mean distance of confidence and precision over ten bins; that "
       "after "
       "the fit is of images that the fit did not see. docs/evaluation.md says more.");
-  auto& o = command.options<Options>();
+  auto& o = command.options<CalibrateArguments>();
   add_positionals(command, o, Positionals::data_cfg_weights);
   command.option("-images", o.images, "a list of images with labels, in place of valid=")
       .input("the list of images")

@@ -24,7 +24,7 @@ namespace {
 constexpr std::int64_t kMaxMessages = 50;  // of one list; the rest is counted
 constexpr double kOverlapSeconds = 300;    // for comparing the images of both lists
 
-struct Options : CfgArguments {
+struct DetectorCheckArguments : CfgArguments {
   std::string data;
   bool all = false;
   BadLabels bad_labels = BadLabels::stop;
@@ -67,7 +67,7 @@ void print_imbalance(const Network& net, const ImbalanceReport& r) {
 }
 
 // What concerns the anchors alone; the rest is train/advice.h.
-void print_hints(const Options& o, const ImbalanceReport& r) {
+void print_hints(const DetectorCheckArguments& o, const ImbalanceReport& r) {
   const auto share = [&](std::int64_t part) {
     return 100 * static_cast<double>(part) / static_cast<double>(r.truths);
   };
@@ -100,7 +100,7 @@ LabelledImages sound_labels(const std::filesystem::path& list, std::int64_t clas
 }
 
 // How the labels meet the network, and warnings; returns how many.
-std::int64_t advise(const Options& o, const Network* net, const DataFile& data,
+std::int64_t advise(const DetectorCheckArguments& o, const Network* net, const DataFile& data,
                     const std::vector<std::string>& names) {
   const auto classes = std::ssize(names);
   const LabelledImages train = sound_labels(data.train, classes, o.bad_labels);
@@ -162,7 +162,7 @@ ListChecks check_lists(const DataFile& data, const std::vector<std::string>& nam
   return lists;
 }
 
-int run_check(const Options& o) {
+int run_check(const DetectorCheckArguments& o) {
   const DataFile data = read_data_file(o.data);
   std::int64_t classes = data.classes, channels = 3;
   std::optional<Network> net;
@@ -194,7 +194,7 @@ int run_check(const Options& o) {
 void add_detector_check(Program& program) {
   const Command command =
       program.command("detector check", "find everything that is wrong with a data set");
-  auto& o = command.options<Options>();
+  auto& o = command.options<DetectorCheckArguments>();
   data_argument(command, o.data).required();
   const Option cfg =
       command.argument("cfg", o.cfg, "also hold the labels against its heads, anchors and grid");

@@ -25,7 +25,7 @@ namespace darknet::cli {
 namespace {
 namespace fs = std::filesystem;
 
-struct Options : NetworkArguments, ReadingArguments {
+struct ImbalanceArguments : NetworkArguments, ReadingArguments {
   std::string out, json, log;
   bool dark = false;
 };
@@ -38,7 +38,7 @@ fs::path log_next_to(const fs::path& weights) {
   return {};
 }
 
-void check_outputs(const Options& o) {
+void check_outputs(const ImbalanceArguments& o) {
   if (!o.json.empty()) require_writable_file(o.json, imbalance_json_format());
   if (o.out.empty()) return;
   require_writable_chart(o.out);
@@ -46,7 +46,7 @@ void check_outputs(const Options& o) {
 }
 
 // For the chart, before long work; none where there is no log.
-std::optional<TrainingHistory> history_for(const Options& o, const fs::path& weights) {
+std::optional<TrainingHistory> history_for(const ImbalanceArguments& o, const fs::path& weights) {
   if (o.out.empty()) return std::nullopt;
   const fs::path log = o.log.empty() ? log_next_to(weights) : fs::path(o.log);
   if (log.empty()) return std::nullopt;
@@ -55,7 +55,7 @@ std::optional<TrainingHistory> history_for(const Options& o, const fs::path& wei
   return history;
 }
 
-void write_charts(const Options& o, const ObjectnessStatistics& s,
+void write_charts(const ImbalanceArguments& o, const ObjectnessStatistics& s,
                   const std::optional<TrainingHistory>& history) {
   write_chart(o.out, imbalance_chart(s, history ? &*history : nullptr),
               o.dark ? Theme::dark : Theme::light);
@@ -83,7 +83,7 @@ void say_what_is_ignored(const CfgArguments& cfg) {
                     "scaled to the box loss"));
 }
 
-int imbalance(const Options& o) {
+int imbalance(const ImbalanceArguments& o) {
   NetworkArguments network = static_cast<const NetworkArguments&>(o);
   const DataFile data = open_data(network, ListedFiles::images_and_labels);
   const ImagePaths listed = read_image_list(required(data, data.valid, "valid"));
@@ -125,7 +125,7 @@ void add_detector_imbalance(Program& program) {
       "loss with gamma 0, .5, 1, 2 on the same logits; histograms of p_t and of the gradient; and, "
       "where a training log lies next to the weights, the shares of the gradient over training. "
       "Another loss: -set 'yolo.*.obj_loss=ce'. docs/focal.md says how to read it.");
-  auto& o = command.options<Options>();
+  auto& o = command.options<ImbalanceArguments>();
   add_positionals(command, o, Positionals::data_cfg_weights);
   const Option out =
       command.option("-out", o.out, "also draw OUT.svg and OUT.png, and write OUT.csv");

@@ -15,13 +15,13 @@ namespace darknet::cli {
 namespace {
 namespace fs = std::filesystem;
 
-struct Options {
+struct InitArguments {
   DraftOptions draft;
   fs::path out;
   bool force = false;
 };
 
-int run_init(Options o) {
+int run_init(InitArguments o) {
   if (o.out.empty()) o.out = fs::path(o.draft.data).replace_extension(".cfg");
   if (is_present(o.out) && !o.force)
     fail(o.out.string(), ": the file exists; -force replaces it, -out writes another");
@@ -48,7 +48,7 @@ void add_detector_init(Program& program) {
       "Reads the labels and image sizes of train=, measures memory and some training iterations, "
       "and writes a cfg with what follows from them: input size, anchors, batch, length and "
       "schedule. It says why, in the cfg too.");
-  auto& o = command.options<Options>();
+  auto& o = command.options<InitArguments>();
   data_argument(command, o.draft.data).required();
   command
       .option("-like", o.draft.like,

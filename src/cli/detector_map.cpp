@@ -25,7 +25,7 @@
 namespace darknet::cli {
 namespace {
 
-struct Options : NetworkArguments, ReadingArguments {
+struct MapArguments : NetworkArguments, ReadingArguments {
   std::string out, detections, curves, errors;
   float iou_thresh = .5f, thresh = .25f;
   bool calibrate = false;
@@ -44,8 +44,8 @@ Labelled read_labelled(const DataFile& data, std::vector<std::string> names, Bad
   return {data, std::move(set), std::move(names)};
 }
 
-WholeEvaluation detect_all(const Options& o, const NetworkArguments& network, const DataFile& data,
-                           Labelled& to) {
+WholeEvaluation detect_all(const MapArguments& o, const NetworkArguments& network,
+                           const DataFile& data, Labelled& to) {
   std::uint64_t checksum = 0;
   Network net = open_network(network, kEvaluationBatch, &checksum);
   classes_of(net);
@@ -56,7 +56,7 @@ WholeEvaluation detect_all(const Options& o, const NetworkArguments& network, co
 }
 
 // Of another program.
-std::vector<EvaluatedImage> read_all(const Options& o, const DataFile& data, Labelled& to) {
+std::vector<EvaluatedImage> read_all(const MapArguments& o, const DataFile& data, Labelled& to) {
   if (data.classes == 0 && data.names.empty())
     fail_at({data.path.string(), 0}, "names= or classes= is required");
   to = read_labelled(data, names_of(data.names, data.classes), o.bad_labels);
@@ -72,7 +72,7 @@ std::vector<EvaluatedImage> read_all(const Options& o, const DataFile& data, Lab
   return images;
 }
 
-MapResult score(const std::vector<EvaluatedImage>& images, const Options& o,
+MapResult score(const std::vector<EvaluatedImage>& images, const MapArguments& o,
                 std::vector<std::string> names) {
   MapResult r{.names = std::move(names)};
   r.options = {.classes = std::ssize(r.names),
@@ -91,7 +91,7 @@ MapResult score(const std::vector<EvaluatedImage>& images, const Options& o,
 }
 
 // Before the work.
-void check_outputs(const Options& o) {
+void check_outputs(const MapArguments& o) {
   if (is_folder(o.detections))
     for (const auto& file : entries_of(o.detections))
       if (file.extension() == ".txt") run_inputs().add("the detections", file);
@@ -102,7 +102,7 @@ void check_outputs(const Options& o) {
 
 // The threshold that this network is best used with. F1 counts scores of at least the threshold,
 // `test` those above it: rounded down.
-void print_advice(const Options& o, const BestF1& best) {
+void print_advice(const MapArguments& o, const BestF1& best) {
   constexpr double kSteps = 1000;
   if (best.f1 <= 0) {
     fmt::print("no detection finds an object by IoU {:.2f}: the network is not trained yet\n",
@@ -117,7 +117,7 @@ void print_advice(const Options& o, const BestF1& best) {
       o.calibrate ? " -calibrate" : "");
 }
 
-int map(const Options& o) {
+int map(const MapArguments& o) {
   if (o.detections.empty() && o.weights.empty())
     throw Error("expected a cfg and weights, or -detections", 2);
   if (!o.detections.empty() && !o.cfg.empty())
@@ -163,7 +163,7 @@ void add_detector_map(Program& program) {
       "counts neither way. COCO's figures are pycocotools': free ground truths first, 100 "
       "detections of a class in an image, difficult objects as crowd-like ones that count neither "
       "way. docs/evaluation.md says where the two differ.");
-  auto& o = command.options<Options>();
+  auto& o = command.options<MapArguments>();
   add_positionals(command, o, Positionals::data);
   command
       .option("-detections", o.detections,

@@ -23,7 +23,7 @@ constexpr std::array<std::int64_t, 10> kProposals{1, 2, 5, 10, 20, 50, 100, 200,
 
 constexpr const char* kColumns = "proposals,recall_50,recall_50_95,mean_best_iou\n";
 
-struct Options : NetworkArguments, ReadingArguments {
+struct RecallArguments : NetworkArguments, ReadingArguments {
   std::string out;
 };
 
@@ -44,7 +44,7 @@ void write(const std::string& base, const std::vector<ProposalRecall>& rows) {
   write_chart(base, {"", {std::move(panel)}});
 }
 
-int recall(const Options& o) {
+int recall(const RecallArguments& o) {
   NetworkArguments network = static_cast<const NetworkArguments&>(o);
   const DataFile data = open_data(network, ListedFiles::images_and_labels);
   const ImagePaths listed = read_image_list(required(data, data.valid, "valid"));
@@ -76,7 +76,7 @@ int recall(const Options& o) {
 void add_detector_recall(Program& program) {
   const Command command =
       program.command("detector recall", "how many objects the best N boxes of an image find");
-  auto& o = command.options<Options>();
+  auto& o = command.options<RecallArguments>();
   add_positionals(command, o, Positionals::data_cfg_weights);
   command.option("-out", o.out, "also write OUT.csv, OUT.svg and OUT.png");
   add_reading_flags(command, o);

@@ -16,14 +16,15 @@
 namespace darknet::cli {
 namespace {
 
-struct Options : NetworkArguments, ThresholdArguments {
-  Options() : ThresholdArguments{.thresh = .001f, .nms = .6f} {}  // AlexeyAB's, of every format
+struct ValidArguments : NetworkArguments, ThresholdArguments {
+  ValidArguments()
+      : ThresholdArguments{.thresh = .001f, .nms = .6f} {}  // AlexeyAB's, of every format
   std::string format, out;  // format "": as eval= of the .data file has it; out "": as the format
   int threads = 0;
 };
 
 // As the .data file's eval= says, where no -format does.
-std::string format_of(const Options& o, const DataFile& data) {
+std::string format_of(const ValidArguments& o, const DataFile& data) {
   if (!o.format.empty()) return o.format;
   return data.eval == "coco" ? "coco" : "voc";
 }
@@ -42,7 +43,7 @@ std::size_t detect_all(Network& net, const ImagePaths& images, const DetectionRu
   return done;
 }
 
-int valid(const Options& o) {
+int valid(const ValidArguments& o) {
   NetworkArguments network = static_cast<const NetworkArguments&>(o);
   // No label files: it reads none, and format yolo guards them.
   const DataFile data = open_data(network, ListedFiles::images);
@@ -76,7 +77,7 @@ void add_detector_valid(Program& program) {
           "clipped to the image. `detector map` uses -thresh .005 -nms .45 instead. Ctrl-C ends "
           "it with whole files of the images so far. ",
           kImageIds));
-  auto& o = command.options<Options>();
+  auto& o = command.options<ValidArguments>();
   add_positionals(command, o, Positionals::data_cfg_weights);
   add_format(command, o.format, " (coco where the .data file has eval=coco, else voc)");
   command.option("-out", o.out,

@@ -13,13 +13,13 @@
 namespace darknet::cli {
 namespace {
 
-struct Options {
+struct LossPlotArguments {
   std::vector<std::string> losses;
   std::string out = "loss";
   bool dark = false;
 };
 
-std::vector<NamedLoss> losses_of(const Options& o) try {
+std::vector<NamedLoss> losses_of(const LossPlotArguments& o) try {
   if (o.losses.empty()) return focal_losses();
   std::vector<NamedLoss> losses;
   for (const std::string& text : o.losses) losses.push_back({text, parse_loss(text)});
@@ -28,7 +28,7 @@ std::vector<NamedLoss> losses_of(const Options& o) try {
   throw Error(e.what(), 2);
 }
 
-int plot(const Options& o) {
+int plot(const LossPlotArguments& o) {
   const std::vector<LossCurve> curves = loss_curves(losses_of(o));
   Chart chart = loss_chart(curves);
   if (const auto drawn = std::ssize(chart.panels.front().series); drawn > kStyles)
@@ -55,7 +55,7 @@ void add_loss_plot(Program& program) {
       "0, .5, 1, 2 and 5, with the gradients below. With losses, as `darknet loss list` names "
       "them, but for those of the objectness only, whose weights depend on the batch: "
       "`darknet loss plot ce focal:gamma=2,alpha=.25 poly1:epsilon=-1`.");
-  auto& o = command.options<Options>();
+  auto& o = command.options<LossPlotArguments>();
   command.argument("losses", o.losses, "LOSS or LOSS:key=value,key=value").value_name("LOSS");
   command.option("-out", o.out, "the name of the files without .svg, .png and .csv").show_default();
   command.flag("-dark", o.dark, "a dark .png (the .svg is as its page is)");

@@ -11,7 +11,7 @@
 namespace darknet::cli {
 namespace {
 
-struct Options : NetworkArguments {
+struct PartialArguments : NetworkArguments {
   std::string out;
   std::int64_t layers = 0;
 };
@@ -26,7 +26,7 @@ void require_same_size(const std::filesystem::path& out, const Network& net, std
          "); give the output another name, or remove the file first");
 }
 
-int partial(const Options& o) {
+int partial(const PartialArguments& o) {
   require_writable_file(o.out, kWeightsFormat);
   const Network net = open_network(o);
   if (o.layers < 1 || o.layers > net.size())
@@ -41,7 +41,7 @@ int partial(const Options& o) {
 
 void add_partial(Program& program) {
   const Command command = program.command("partial", "cut a backbone out of a weights file");
-  auto& o = command.options<Options>();
+  auto& o = command.options<PartialArguments>();
   add_positionals(command, o, Positionals::cfg_weights);
   command.argument("out", o.out, "the file to write").required();
   command.argument("N", o.layers, "how many layers, counted as darknet net info does").required();

@@ -22,7 +22,7 @@ namespace darknet::cli {
 namespace {
 namespace fs = std::filesystem;
 
-struct Options : NetworkArguments {
+struct QuantizeArguments : NetworkArguments {
   std::string list, keep, method = std::string(name_of(RangeRule{}.method));
   std::int64_t images = 200, sample = QuantizerOptions{}.sample;
   double percentile = RangeRule{}.percentile, max_error = QuantizerOptions{}.max_error;
@@ -45,7 +45,7 @@ std::set<std::int64_t> layers_in(const std::string& text) {
 
 // Spread over the list: train= where the .data file has it, as validation is to be of images that
 // nothing was fitted to.
-ImagePaths calibration_images(const Options& o, const DataFile& data) {
+ImagePaths calibration_images(const QuantizeArguments& o, const DataFile& data) {
   const fs::path list = !o.list.empty()       ? fs::path(o.list)
                         : !data.train.empty() ? data.train
                                               : required(data, data.valid, "train or valid");
@@ -73,7 +73,7 @@ void print(const Network& net, const QuantizationReport& r) {
                  : "");
 }
 
-int run_quantize(const Options& o) {
+int run_quantize(const QuantizeArguments& o) {
   const RangeMethod method = value_of<RangeMethod>(o.method).value();
   NetworkArguments network = static_cast<const NetworkArguments&>(o);
   const DataFile data = open_data(network, ListedFiles::images);
@@ -103,7 +103,7 @@ int run_quantize(const Options& o) {
   return 0;
 }
 
-void add_choices(const Command& command, Options& o) {
+void add_choices(const Command& command, QuantizeArguments& o) {
   command.option("-images", o.images, "how many images give the ranges, spread over the list")
       .integer_in(1, 1 << 20)
       .value_name("N")
@@ -142,7 +142,7 @@ void add_quantize(Program& program) {
       "this convolution alone in 8-bit integers: root mean square, over the deviation of their "
       "values in f32; of the worst head. Layers that heads read stay in f32. Compare detector map "
       "with and without -precision int8 afterwards. docs/quantization.md says more.");
-  auto& o = command.options<Options>();
+  auto& o = command.options<QuantizeArguments>();
   cfg_argument(command, o.cfg).required();
   weights_argument(command, o.weights).required();
   data_argument(command, o.data).required();

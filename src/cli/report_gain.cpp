@@ -13,13 +13,13 @@ namespace darknet::cli {
 namespace {
 namespace fs = std::filesystem;
 
-struct Options {
+struct ReportGainArguments {
   std::vector<std::string> folders;
   fs::path out = "runs/gain";
   std::string baseline;
 };
 
-std::string command_of(const Options& o) {
+std::string command_of(const ReportGainArguments& o) {
   std::vector<std::string> words{"darknet", "report", "gain"};
   words.insert(words.end(), o.folders.begin(), o.folders.end());
   words.insert(words.end(), {"-out", o.out.string()});
@@ -40,7 +40,7 @@ void require_different(const std::vector<std::string>& folders) {
   }
 }
 
-int report(const Options& o) {
+int report(const ReportGainArguments& o) {
   require_different(o.folders);
   for (const std::string& folder : o.folders)
     if (is_present(o.out) && fs::equivalent(folder, o.out))
@@ -64,7 +64,7 @@ void add_report_gain(Program& program) {
       "Each FOLDER is what `detector compare` or `detector sweep` left, with data of another "
       "imbalance: a point at its measured negatives per positive, with the paired difference of "
       "every variant to the baseline.");
-  auto& o = command.options<Options>();
+  auto& o = command.options<ReportGainArguments>();
   command.argument("folders", o.folders, "folders of finished comparisons or sweeps")
       .value_name("FOLDER")
       .required();

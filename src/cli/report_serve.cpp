@@ -11,12 +11,12 @@
 namespace darknet::cli {
 namespace {
 
-struct Options {
+struct ReportServeArguments {
   std::filesystem::path folder;
   HttpAddress http{.port = 8090};
 };
 
-int serve(const Options& o) {
+int serve(const ReportServeArguments& o) {
   constexpr std::chrono::milliseconds kGlance(100);
   const InterruptGuard interrupt;
   const FolderServer server(o.folder, o.http);
@@ -34,7 +34,7 @@ void add_report_serve(Program& program) {
       "FOLDER is what `detector compare` or `detector sweep` left or still fills: its page loads "
       "itself again after each run. A folder of such folders works too. Only files of the folder "
       "are served, no links, and nothing whose name begins with a dot.");
-  auto& o = command.options<Options>();
+  auto& o = command.options<ReportServeArguments>();
   command.argument("folder", o.folder, "the folder to serve").required();
   command.option("-http_port", o.http.port, "port to serve; 0: any free port")
       .integer_in(0, kMaxPort)

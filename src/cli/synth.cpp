@@ -19,7 +19,7 @@
 namespace darknet::cli {
 namespace {
 
-struct Options {
+struct SynthArguments {
   SceneSetSettings set;
   std::string folder, size, objects, object_size, cfg;
   std::optional<std::int64_t> test;
@@ -118,7 +118,7 @@ void print_imbalance(const Network& net, const SceneSettings& s, std::int64_t sc
   if (net.heads().size() > 1) line("all heads", imbalance_of(net, s, scenes));
 }
 
-void read_flags(Options& o) {
+void read_flags(SynthArguments& o) {
   SceneSettings& s = o.set.scenes;
   const auto size = pair_of<std::int64_t>("size", o.size, "x");
   s.width = size.first, s.height = size.second;
@@ -135,7 +135,7 @@ void read_flags(Options& o) {
 }
 
 // Returns the exit code of a signal that ended it; 0: none did.
-int draw(Options& o) {
+int draw(SynthArguments& o) {
   const SceneSettings& s = o.set.scenes;
   const InterruptGuard interrupt;
   fmt::print(
@@ -151,7 +151,7 @@ int draw(Options& o) {
   return interrupt.exit_code();
 }
 
-int synth(Options& o) {
+int synth(SynthArguments& o) {
   read_flags(o);
   check(o.set.scenes);
   if (o.background > 0 && o.cfg.empty()) throw Error("-background needs -cfg: whose anchors?", 2);
@@ -179,7 +179,7 @@ void add_synth(Program& program) {
   command.footer(
       "The same seed draws the same bytes. The folder gets images/, labels/, train.txt, test.txt, "
       "scenes.names and scenes.data; scenes made there before are replaced, other files never.");
-  auto& o = command.options<Options>();
+  auto& o = command.options<SynthArguments>();
   o.size = "416x416", o.objects = "1..6";
   SceneSettings& s = o.set.scenes;
   command.argument("folder", o.folder, "where the scenes go").required();

@@ -21,7 +21,7 @@ namespace darknet {
 namespace {
 namespace fs = std::filesystem;
 
-constexpr std::size_t kBlock = 64u << 10;
+constexpr std::size_t kReadBytes = 64u << 10;
 constexpr long kPipeFilesystem = 0x50495045;  // PIPEFS_MAGIC of linux/magic.h
 
 [[noreturn]] void fail_to_read(const fs::path& path, int why) {
@@ -136,8 +136,8 @@ std::string InputBuffer::read_pipe() const {
   std::string all;
   for (std::size_t n = 1; n > 0;) {
     const std::size_t before = all.size();
-    all.resize(before + kBlock);
-    n = read_descriptor(all.data() + before, kBlock);
+    all.resize(before + kReadBytes);
+    n = read_descriptor(all.data() + before, kReadBytes);
     all.resize(before + n);
     require_within_limit(all.size());
   }
@@ -162,7 +162,7 @@ std::size_t InputBuffer::read(char* to, std::size_t bytes) {
 
 // At the end the buffer stays as it is, for those who go back.
 InputBuffer::int_type InputBuffer::underflow() {
-  buffer_.resize(kBlock);
+  buffer_.resize(kReadBytes);
   const std::size_t n = read(buffer_.data(), buffer_.size());
   if (n == 0) return traits_type::eof();
   setg(buffer_.data(), buffer_.data(), buffer_.data() + n);
@@ -200,7 +200,7 @@ std::string InputBuffer::take_rest() {
   bytes.resize(done + to_size(std::max(size_, read_) - read_) + 1);
   while (const std::size_t n = read(bytes.data() + done, bytes.size() - done)) {
     done += n;
-    if (done == bytes.size()) bytes.resize(done + std::max(done, kBlock));
+    if (done == bytes.size()) bytes.resize(done + std::max(done, kReadBytes));
   }
   bytes.resize(done);
   return bytes;

@@ -23,7 +23,7 @@ namespace darknet {
 namespace {
 namespace fs = std::filesystem;
 
-constexpr std::size_t kMaxBytes = 4096;
+constexpr std::size_t kMaxLockBytes = 4096;
 
 // Who holds a lock. A process id comes again, with another start time or after another boot.
 struct Holder {
@@ -140,7 +140,7 @@ LockFile::Lock LockFile::open_and_lock() {
 
 std::string LockFile::acquire(const std::string& held_for) {
   const Lock lock = open_and_lock();
-  std::array<char, kMaxBytes> bytes{};
+  std::array<char, kMaxLockBytes> bytes{};
   const ::ssize_t length = ::pread(descriptor_, bytes.data(), bytes.size(), 0);
   const std::string before(bytes.data(), to_size(std::max<::ssize_t>(length, 0)));
   if (!before.empty() && !before.starts_with("process "))

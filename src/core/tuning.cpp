@@ -15,9 +15,9 @@
 namespace darknet {
 namespace {
 
-using json = nlohmann::ordered_json;
+using nlohmann::ordered_json;
 
-constexpr std::uint64_t kMaxBytes = 64u << 20;
+constexpr std::uint64_t kMaxTuningBytes = 64u << 20;
 constexpr std::int64_t kMaxSize = std::int64_t{1} << 31;
 constexpr std::size_t kMaxWord = 200;
 
@@ -35,7 +35,7 @@ const char* word_of(const std::pair<const char*, T> (&words)[n], T value) {
   fail("a value without a word");
 }
 
-json json_of(const ConvUse& u) {
+ordered_json json_of(const ConvUse& u) {
   const ConvSpec& s = u.spec;
   return {{"direction", name_of(u.direction)},
           {"input", {s.in.n, s.in.h, s.in.w, s.in.c}},
@@ -55,30 +55,30 @@ json json_of(const ConvUse& u) {
 // The fields of one line, each asked for once.
 class Fields {
  public:
-  Fields(const json& object, Where where) : object_(object), where_(std::move(where)) {
+  Fields(const ordered_json& object, Where where) : object_(object), where_(std::move(where)) {
     if (!object.is_object()) error("expected a JSON object");
   }
   [[noreturn]] void error(const std::string& what) const { fail_at(where_, what); }
   std::string text(const char* key) {
-    const json& v = value(key);
+    const ordered_json& v = value(key);
     if (!v.is_string() || v.get<std::string>().size() > kMaxWord) error(cat(key, ": not a word"));
     return v;
   }
   bool flag(const char* key) {
-    const json& v = value(key);
+    const ordered_json& v = value(key);
     if (!v.is_boolean()) error(cat(key, ": not true or false"));
     return v;
   }
   std::int64_t whole(const char* key) { return whole(key, value(key), 1); }
   std::vector<std::int64_t> list(const char* key, std::size_t size, std::int64_t min) {
-    const json& v = value(key);
+    const ordered_json& v = value(key);
     if (!v.is_array() || v.size() != size) error(cat(key, ": not a list of ", size, " numbers"));
     std::vector<std::int64_t> all;
-    for (const json& one : v) all.push_back(whole(key, one, min));
+    for (const ordered_json& one : v) all.push_back(whole(key, one, min));
     return all;
   }
   double milliseconds(const char* key) {
-    const json& v = value(key);
+    const ordered_json& v = value(key);
     if (!v.is_number() || !(v.get<double>() >= 0 && v.get<double>() < 1e9))
       error(cat(key, ": not a time"));
     return v;
@@ -95,19 +95,19 @@ class Fields {
   }
 
  private:
-  const json& value(const char* key) {
+  const ordered_json& value(const char* key) {
     ++asked_;
     const auto found = object_.find(key);
     if (found == object_.end()) error(cat(key, " is missing"));
     return *found;
   }
-  std::int64_t whole(const char* key, const json& v, std::int64_t min) const {
+  std::int64_t whole(const char* key, const ordered_json& v, std::int64_t min) const {
     if (!v.is_number_integer() || v.get<std::int64_t>() < min || v.get<std::int64_t>() > kMaxSize)
       error(cat(key, ": not an integer from ", min, " to 2^31"));
     return v;
   }
 
-  const json& object_;
+  const ordered_json& object_;
   Where where_;
   std::size_t asked_ = 0;
 };
@@ -142,7 +142,7 @@ struct Line {
 };
 
 Line line_of(std::string_view text, const Where& where) {
-  const json object = parse_ordered_json(text, false);
+  const ordered_json object = parse_ordered_json(text, false);
   if (object.is_discarded()) fail_at(where, "this is not JSON: ", shown(text));
   Fields f(object, where);
   Line line{
@@ -193,7 +193,7 @@ void Tuning::add(const Tuning& other) {
 std::string Tuning::lines() const {
   std::string text;
   for (const auto& [use, choice] : choices_) {
-    json line{{"library", library_}};
+    ordered_json line{{"library", library_}};
     line.update(parse_ordered_json(use));
     line["algorithm"] = choice.algorithm;
     line["milliseconds"] = choice.milliseconds;
@@ -218,7 +218,7 @@ std::vector<Tuning> parse_tunings(const std::string& text, const std::string& fi
 }
 
 std::vector<Tuning> read_tunings(const std::filesystem::path& path) {
-  return parse_tunings(read_file(path, kMaxBytes), path.string());
+  return parse_tunings(read_file(path, kMaxTuningBytes), path.string());
 }
 
 void merge_into_file(const std::filesystem::path& path, const Tuning& tuning) {

@@ -10,7 +10,7 @@
 namespace darknet {
 namespace {
 
-using winograd::kPanel, winograd::Layout, winograd::Range, winograd::Tiles;
+using winograd::kPanel, winograd::Layout, winograd::Tiles;
 
 // Floats between matrices beyond what they hold, so that one element of all of them does not lie in
 // the same set of a cache.
@@ -32,7 +32,7 @@ Tiles tiles_before(const Shape& in, const Tiles& out, std::int64_t pad_y, std::i
 }
 
 // The share of `worker` in n equal items.
-Range share(std::int64_t n, std::int64_t worker, std::int64_t workers) {
+winograd::Range share(std::int64_t n, std::int64_t worker, std::int64_t workers) {
   return {n * worker / workers, n * (worker + 1) / workers};
 }
 
@@ -131,12 +131,12 @@ void WinogradConv::work(const Job& job, std::int64_t worker) const {
   auto* const out = part<float>(
       job.workspace, worker * worker_bytes_ + part_bytes(bytes(matrices_ * in_layout_.matrix)));
   const auto* const filters = static_cast<const float*>(filters_.data());
-  const Range panels = share(outputs_ / kPanel, worker % filter_groups_, filter_groups_);
-  const Range mine = share(out_.count(), worker / filter_groups_, tile_groups_);
+  const winograd::Range panels = share(outputs_ / kPanel, worker % filter_groups_, filter_groups_);
+  const winograd::Range mine = share(out_.count(), worker / filter_groups_, tile_groups_);
   const std::int64_t blocks = chunks_of(mine.size(), block_);
   for (std::int64_t i = 0; i < blocks * spec_.groups; ++i) {
     const std::int64_t group = i % spec_.groups, first = mine.begin + i / spec_.groups * block_;
-    const Range tiles{first, std::min(mine.end, first + block_)};
+    const winograd::Range tiles{first, std::min(mine.end, first + block_)};
     kernels_->input(in_, tiles, job.in + group * inputs_, inputs_, in, in_layout_);
     for (std::int64_t panel = panels.begin; panel < panels.end; panel += slice_) {
       const std::int64_t count = std::min(slice_, panels.end - panel);
@@ -173,7 +173,7 @@ struct WinogradWeightGradient::Job {
   float* gradient;
   void* workspace;
   std::int64_t group;
-  Range tiles;
+  winograd::Range tiles;
   bool add;
 };
 
@@ -207,8 +207,8 @@ WinogradWeightGradient::WinogradWeightGradient(const ConvSpec& spec, int m)
 std::int64_t WinogradWeightGradient::workspace() const { return bytes_; }
 
 void WinogradWeightGradient::transform(const Job& job, std::int64_t worker) const {
-  const Range mine = share(job.tiles.size(), worker, workers_);
-  const Range tiles{job.tiles.begin + mine.begin, job.tiles.begin + mine.end};
+  const winograd::Range mine = share(job.tiles.size(), worker, workers_);
+  const winograd::Range tiles{job.tiles.begin + mine.begin, job.tiles.begin + mine.end};
   kernels_->input(in_, tiles, job.in + job.group * inputs_, inputs_,
                   part<float>(job.workspace, 0) + mine.begin * kPanel, in_layout_);
   kernels_->output_gradient(out_, tiles, job.out_gradient + job.group * outputs_, outputs_,
@@ -217,7 +217,7 @@ void WinogradWeightGradient::transform(const Job& job, std::int64_t worker) cons
 
 void WinogradWeightGradient::multiply(const Job& job, std::int64_t worker) const {
   const std::int64_t panels = outputs_ / kPanel;
-  const Range mine = share(matrices_ * panels, worker, workers_);
+  const winograd::Range mine = share(matrices_ * panels, worker, workers_);
   for (std::int64_t i = mine.begin; i < mine.end; ++i) {
     const std::int64_t k = i / panels, panel = i % panels;
     kernels_->product(
@@ -237,7 +237,7 @@ void WinogradWeightGradient::multiply(const Job& job, std::int64_t worker) const
 }
 
 void WinogradWeightGradient::finish(const Job& job, std::int64_t worker) const {
-  const Range mine = share(outputs_, worker, workers_);
+  const winograd::Range mine = share(outputs_, worker, workers_);
   const auto* const sums = part<float>(job.workspace, sums_at_);
   for (std::int64_t o = mine.begin; o < mine.end; ++o)
     kernels_->filter_gradient(inputs_, sums + o * inputs_, sum_matrix_,

@@ -22,7 +22,7 @@ namespace darknet {
 namespace {
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 32;  // of a results file
+constexpr std::uint64_t kMaxResultsBytes = std::uint64_t{1} << 32;  // of a results file
 constexpr double kMaxScore = 1e9;  // beyond, several scores would be one infinity as floats
 
 Box box_of(double x, double y, double w, double h, const ImageSize& size) {
@@ -206,7 +206,7 @@ class JsonBytes {
 };
 
 void read_coco(const fs::path& file, const ImageSet& set, FiledDetections& to) {
-  InputFile in(file, kMaxBytes, Pipes::once);
+  InputFile in(file, kMaxResultsBytes, Pipes::once);
   const std::string name = file.string();
   CocoReader reader(name, set, to);
   nlohmann::json::sax_parse(JsonBytes(*in.rdbuf(), name), JsonBytes(), &reader);
@@ -237,7 +237,7 @@ std::optional<VocLine> parse_voc_line(std::string_view line) {
 
 void read_voc_file(const fs::path& file, std::int32_t class_id, const ImageSet& set,
                    const ImageFinder& finder, FiledDetections& to) {
-  InputFile in(file, kMaxBytes);
+  InputFile in(file, kMaxResultsBytes);
   LineReader lines(in, file.string());
   for (std::string_view line; lines.next(line);) {
     if (line.empty()) continue;

@@ -13,7 +13,7 @@ namespace darknet {
 namespace {
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 30;
+constexpr std::uint64_t kMaxListBytes = std::uint64_t{1} << 30;
 
 fs::path in_labels_folder(const fs::path& image) {
   std::vector<fs::path> parts(image.begin(), image.end());
@@ -30,7 +30,7 @@ fs::path in_labels_folder(const fs::path& image) {
 
 // Each line that is not blank, with its number.
 void each_line(const fs::path& list, const std::function<void(const fs::path&, int)>& take) {
-  InputFile in(list, kMaxBytes, Pipes::allowed);
+  InputFile in(list, kMaxListBytes, Pipes::allowed);
   LineReader reader(in, list.string());
   for (std::string_view line; reader.next(line);) {
     if (line.find('\0') != line.npos)

@@ -14,7 +14,7 @@
 namespace darknet {
 namespace {
 
-constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 30;
+constexpr std::uint64_t kMaxHeaderBytes = std::uint64_t{1} << 30;
 constexpr std::size_t kHeader = 64 << 10;  // bytes in which most images report their size
 
 std::string next_bytes(std::istream& in, std::size_t max) {
@@ -49,14 +49,14 @@ int orientation_of(const std::filesystem::path& path, std::istream& in, const st
   if (kind == FileKind::png) return exif_orientation(exif_of_png(in));
   if (kind == FileKind::webp && head.substr(12, 4) == "VP8X" &&
       (little_endian(head, kFlags, 1) & kHasExif) != 0)
-    return exif_orientation(read_file(path, kMaxBytes));
+    return exif_orientation(read_file(path, kMaxHeaderBytes));
   return exif_orientation(head);
 }
 
 }  // namespace
 
 ImageSize image_size_of(const std::filesystem::path& path) {
-  InputFile in(path, kMaxBytes);
+  InputFile in(path, kMaxHeaderBytes);
   const std::string head = next_bytes(in, kHeader);
   ImageSize size = image_size(head);
   const FileKind kind = file_kind(head);

@@ -18,7 +18,7 @@ namespace darknet {
 namespace {
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 30;
+constexpr std::uint64_t kMaxLabelFileBytes = std::uint64_t{1} << 30;
 constexpr int kHex = 16;
 constexpr double kMinSide = 1e-6;  // of a box: its last digit
 
@@ -33,7 +33,7 @@ std::uint64_t checksum_of(const std::string& text) {
 LabelWriter::LabelWriter(fs::path folder) : folder_(std::move(folder)) {
   require_writable_folder(folder_);
   if (!is_present(record())) return;
-  std::istringstream in(read_file(record(), kMaxBytes));
+  std::istringstream in(read_file(record(), kMaxLabelFileBytes));
   LineReader reader(in, record().string());
   for (std::string_view line; reader.next(line);) {
     std::uint64_t sum = 0;
@@ -48,7 +48,7 @@ void LabelWriter::require_free(const std::string& name) const {
   const fs::path path = folder_ / name;
   require_unprotected(path);
   if (!is_present(path)) return;
-  if (!written_.contains({printable(name), checksum_of(read_file(path, kMaxBytes))}))
+  if (!written_.contains({printable(name), checksum_of(read_file(path, kMaxLabelFileBytes))}))
     fail(path.string(),
          ": this label file was not written by an earlier run, or was changed since: ground truth "
          "is not replaced; give another output folder");

@@ -18,7 +18,7 @@ namespace darknet {
 namespace {
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t kMaxBytes = 64u << 20;
+constexpr std::uint64_t kMaxLabelBytes = 64u << 20;
 constexpr int kFields = 5;
 constexpr std::size_t kMaxSplit = 100;  // fields counted of a line that is no label
 
@@ -182,7 +182,7 @@ LabelFile read_label_file(const ImagePaths& images, std::size_t i, std::int64_t 
       fail_at({path.string(), 0}, "the label file of ", image.string(), " is missing");
     }
     file.labels =
-        parse_labels(read_file(path, kMaxBytes), rules, [&](int line, const std::string& why) {
+        parse_labels(read_file(path, kMaxLabelBytes), rules, [&](int line, const std::string& why) {
           file.errors.push_back(cat(path.string(), ':', line, ": ", why));
         });
     for (const LabelError& c : file.labels.cut)

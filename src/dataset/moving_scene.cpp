@@ -7,7 +7,6 @@
 namespace darknet {
 namespace {
 
-constexpr float kPi = std::numbers::pi_v<float>;
 constexpr float kShortest = 4, kLongest = 9;  // seconds from border to border
 constexpr float kVisible = .5f;               // of an object's box, to be ground truth
 
@@ -65,7 +64,8 @@ MovingScene::Crossing MovingScene::crossing_of(std::int64_t slot, std::int64_t k
   Rng rng(settings_.seed, kCrossings + static_cast<std::uint64_t>(c.id));
   c.class_id = rng.below(settings_.classes);
   const float size = rng.uniform(settings_.min_size, settings_.max_size);
-  const float angle = rng.uniform(0, 2 * kPi) + t * rng.uniform(-kPi, kPi);
+  const float angle = rng.uniform(0, 2 * std::numbers::pi_v<float>) +
+                      t * rng.uniform(-std::numbers::pi_v<float>, std::numbers::pi_v<float>);
   const ScenePoint centre = on_its_way(rng, static_cast<float>(settings_.width),
                                        static_cast<float>(settings_.height), size, t);
   c.paint = random_paint(rng, ground_, softness_);

@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 30;
+constexpr std::uint64_t kMaxImageBytes = std::uint64_t{1} << 30;
 constexpr auto kReportEvery = std::chrono::milliseconds(100);
 
 std::string plain(const fs::path& path) { return fs::absolute(path).lexically_normal().string(); }
@@ -36,7 +36,7 @@ std::uintmax_t size_of(const fs::path& path) {
 
 // Nothing where the file cannot be read.
 std::optional<std::uint64_t> checksum_of(const fs::path& path) try {
-  const std::string bytes = read_file(path, kMaxBytes);
+  const std::string bytes = read_file(path, kMaxImageBytes);
   Checksum sum;
   sum.add(bytes.data(), bytes.size());
   return sum.value();
@@ -45,7 +45,7 @@ std::optional<std::uint64_t> checksum_of(const fs::path& path) try {
 }
 
 bool same_bytes(const fs::path& a, const fs::path& b) try {
-  return read_file(a, kMaxBytes) == read_file(b, kMaxBytes);
+  return read_file(a, kMaxImageBytes) == read_file(b, kMaxImageBytes);
 } catch (const Error&) {
   return false;
 }

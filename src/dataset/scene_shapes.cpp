@@ -8,13 +8,12 @@
 namespace darknet {
 namespace {
 
-constexpr float kPi = std::numbers::pi_v<float>;
-
 // `corners` corners whose distances from the centre are alternately `outer` and `inner`.
 Outline polar(int corners, float outer, float inner) {
   Outline points;
   for (int i = 0; i < corners; ++i) {
-    const float angle = 2 * kPi * static_cast<float>(i) / static_cast<float>(corners);
+    const float angle =
+        2 * std::numbers::pi_v<float> * static_cast<float>(i) / static_cast<float>(corners);
     const float radius = i % 2 ? inner : outer;
     points.push_back({radius * std::cos(angle), radius * std::sin(angle)});
   }
@@ -33,13 +32,13 @@ Outline crescent() {
   Outline points;
   constexpr int kSteps = 14;
   for (int i = 0; i <= kSteps; ++i) {  // the outer arc, from one horn to the other
-    const float angle = kPi * (-.7f + 1.4f * static_cast<float>(i) / kSteps);
+    const float angle = std::numbers::pi_v<float> * (-.7f + 1.4f * static_cast<float>(i) / kSteps);
     points.push_back({std::cos(angle), std::sin(angle)});
   }
   const ScenePoint horn = points.back();
   for (int i = 1; i < kSteps; ++i) {  // back along a flatter one
     const float t = static_cast<float>(i) / kSteps;
-    const float bulge = std::sin(kPi * t);
+    const float bulge = std::sin(std::numbers::pi_v<float> * t);
     points.push_back({horn.x + .85f * bulge, horn.y * (1 - 2 * t)});
   }
   return points;

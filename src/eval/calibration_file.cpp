@@ -13,7 +13,7 @@ namespace darknet {
 namespace {
 using nlohmann::json;
 
-constexpr std::uint64_t kMaxBytes = std::uint64_t{64} << 20;
+constexpr std::uint64_t kMaxCalibrationBytes = std::uint64_t{64} << 20;
 
 ConfidenceMap map_of(const StoredJson& file) {
   const json& from = file.root();
@@ -37,7 +37,7 @@ ConfidenceMap map_of(const StoredJson& file) {
 }
 
 StoredJson stored(const std::filesystem::path& file) {
-  return {file, "darknet detector calibrate writes one", kMaxBytes};
+  return {file, "darknet detector calibrate writes one", kMaxCalibrationBytes};
 }
 
 }  // namespace

@@ -91,13 +91,13 @@ struct Tally {
 };
 
 // Truths in the order of COCO's matching: those that count before those that are ignored.
-struct Order {
+struct TruthOrder {
   std::vector<std::size_t> truths;
   std::vector<bool> ignored;  // by truth, not by order
 };
 
-Order order_of(const Subject& s, int size) {
-  Order o;
+TruthOrder order_of(const Subject& s, int size) {
+  TruthOrder o;
   for (std::size_t t = 0; t < s.truths.size(); ++t)
     o.ignored.push_back(s.difficult[t] || outside(s.truths[t].area(), size));
   o.truths.resize(s.truths.size());
@@ -107,17 +107,17 @@ Order order_of(const Subject& s, int size) {
   return o;
 }
 
-constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
+constexpr std::size_t kNoTruth = std::numeric_limits<std::size_t>::max();
 
 // The free truth that detection d overlaps most, at least by `min`; one that counts before one
 // that is ignored.
-std::size_t taken_by(std::size_t d, const Subject& s, const Order& o,
+std::size_t taken_by(std::size_t d, const Subject& s, const TruthOrder& o,
                      const std::vector<bool>& taken, double min) {
-  std::size_t match = kNone;
+  std::size_t match = kNoTruth;
   double best = std::min(min, 1 - 1e-10);
   for (const std::size_t t : o.truths) {
     if (taken[t] && !s.difficult[t]) continue;
-    if (match != kNone && !o.ignored[match] && o.ignored[t]) break;
+    if (match != kNoTruth && !o.ignored[match] && o.ignored[t]) break;
     const double here = s.overlaps[d * s.truths.size() + t];
     if (here < best) continue;
     best = here, match = t;
@@ -125,14 +125,15 @@ std::size_t taken_by(std::size_t d, const Subject& s, const Order& o,
   return match;
 }
 
-void tally(const Subject& s, int size, int threshold, const Order& o, Tally& to) {
+void tally(const Subject& s, int size, int threshold, const TruthOrder& o, Tally& to) {
   std::vector<bool> taken(s.truths.size());
   to.truths += std::count(o.ignored.begin(), o.ignored.end(), false);
   for (std::size_t d = 0; d < s.detections.size(); ++d) {
     const std::size_t match = taken_by(d, s, o, taken, iou_threshold(threshold));
-    if (match != kNone) taken[match] = true;
-    const bool ignored = match == kNone ? outside(s.boxes[d].area(), size) : bool{o.ignored[match]};
-    if (!ignored) to.detections.push_back({s.detections[d]->probability, match != kNone});
+    if (match != kNoTruth) taken[match] = true;
+    const bool ignored =
+        match == kNoTruth ? outside(s.boxes[d].area(), size) : bool{o.ignored[match]};
+    if (!ignored) to.detections.push_back({s.detections[d]->probability, match != kNoTruth});
   }
 }
 
@@ -169,7 +170,7 @@ CocoClass evaluate_class(std::span<const EvaluatedImage> images,
     const Subject s = subject_of(images[i], detections[i], class_id, outside_image);
     if (s.detections.empty() && s.truths.empty()) continue;
     for (int size = 0; size < kObjectSizes; ++size) {
-      const Order o = order_of(s, size);
+      const TruthOrder o = order_of(s, size);
       for (int t = 0; t < kCocoThresholds; ++t)
         tally(s, size, t, o, tallies[to_size(size)][to_size(t)]);
     }

@@ -9,10 +9,10 @@ namespace darknet {
 namespace {
 
 constexpr float kSomeOverlap = .1f;
-constexpr std::size_t kNone = to_size(-1);
+constexpr std::size_t kNoNearest = to_size(-1);
 
 struct Nearest {
-  std::size_t truth = kNone;
+  std::size_t truth = kNoNearest;
   float iou = 0;
 };
 
@@ -28,9 +28,9 @@ Nearest nearest(const Box& box, const std::vector<Truth>& truths, const May& may
 }
 
 // One image: who took whom.
-class Image {
+class ImageErrors {
  public:
-  Image(const EvaluatedImage& image, std::int64_t number, const EvaluationOptions& o)
+  ImageErrors(const EvaluatedImage& image, std::int64_t number, const EvaluationOptions& o)
       : image_(image), number_(number), min_(o.iou), taken_(image.truths.size()) {
     for (const Detection& d : image.detections)
       if (d.probability > o.threshold) detections_.push_back(d);
@@ -54,7 +54,7 @@ class Image {
     const Nearest n = nearest(d.box, image_.truths, [&](std::size_t t) {
       return !taken_[t] && image_.truths[t].class_id == d.class_id;
     });
-    if (n.truth == kNone || n.iou < min_) return false;
+    if (n.truth == kNoNearest || n.iou < min_) return false;
     taken_[n.truth] = true;
     count(e, d.class_id, d.class_id);
     return true;
@@ -76,7 +76,7 @@ class Image {
     });
     if (same.iou >= min_) {
       f.kind = FalseKind::duplicate, f.confused_with = d.class_id, f.iou = same.iou;
-    } else if (other.truth != kNone && other.iou >= min_) {
+    } else if (other.truth != kNoNearest && other.iou >= min_) {
       f.kind = FalseKind::wrong_class, f.iou = other.iou;
       f.confused_with = image_.truths[other.truth].class_id;
       taken_[other.truth] = true;
@@ -123,7 +123,7 @@ DetectionErrors find_errors(std::span<const EvaluatedImage> images, const Evalua
   DetectionErrors e{.classes = o.classes};
   e.confusion.resize(to_size((o.classes + 1) * (o.classes + 1)));
   for (std::size_t i = 0; i < images.size(); ++i)
-    Image(images[i], static_cast<std::int64_t>(i), o).add_to(e);
+    ImageErrors(images[i], static_cast<std::int64_t>(i), o).add_to(e);
   std::stable_sort(e.false_positives.begin(), e.false_positives.end(),
                    [](const FalsePositive& a, const FalsePositive& b) {
                      return a.detection.probability > b.detection.probability;

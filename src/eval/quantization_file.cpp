@@ -12,7 +12,7 @@ namespace {
 using nlohmann::json;
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t kMaxBytes = std::uint64_t{256} << 20;
+constexpr std::uint64_t kMaxQuantizationBytes = std::uint64_t{256} << 20;
 
 json to_json(const QuantizedLayer& l) {
   json out{{"layer", l.layer}, {"error", l.error}};
@@ -81,7 +81,7 @@ void write_quantization(const fs::path& file, const NetworkIdentity& network,
 }
 
 Quantization read_quantization(const fs::path& path, const NetworkIdentity& network) {
-  const StoredJson file(path, "darknet quantize writes one", kMaxBytes);
+  const StoredJson file(path, "darknet quantize writes one", kMaxQuantizationBytes);
   if (file.field(file.root(), "int8") != 1) file.fail_in("a quantisation of an unknown form");
   file.require_checksum("weights_checksum", network.weights,
                         "this quantisation is of other weights");

@@ -10,13 +10,13 @@
 namespace darknet {
 namespace {
 
-constexpr double kCertain = 1e-7;  // scores are kept so far from 0 and 1
+constexpr double kScoreMargin = 1e-7;  // scores are kept so far from 0 and 1
 
 // d/ds of the negative log-likelihood of sigmoid(s logit); rises with s.
 double slope_at(double s, const std::vector<ScoredHit>& all) {
   double sum = 0;
   for (const ScoredHit& d : all) {
-    const double p = std::clamp(static_cast<double>(d.score), kCertain, 1 - kCertain);
+    const double p = std::clamp(static_cast<double>(d.score), kScoreMargin, 1 - kScoreMargin);
     const double x = std::log(p / (1 - p));
     sum += (math::sigmoid(s * x) - (d.hit ? 1 : 0)) * x;
   }

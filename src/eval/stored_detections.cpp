@@ -11,8 +11,8 @@
 namespace darknet {
 namespace {
 
-constexpr std::string_view kMagic = "darknet detections 1\n";
-constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 36;
+constexpr std::string_view kDetectionsMagic = "darknet detections 1\n";
+constexpr std::uint64_t kMaxDetectionBytes = std::uint64_t{1} << 36;
 
 std::uint64_t sum_of(std::string_view bytes) {
   Checksum sum;
@@ -64,7 +64,7 @@ EvaluatedImage take_image(Reader& reader) {
 
 void store_detections(const std::filesystem::path& file, std::span<const EvaluatedImage> images,
                       std::uint64_t weights) {
-  std::string bytes(kMagic);
+  std::string bytes(kDetectionsMagic);
   put(bytes, weights);
   put(bytes, static_cast<std::uint64_t>(images.size()));
   for (const EvaluatedImage& image : images) {
@@ -83,14 +83,15 @@ std::optional<std::vector<EvaluatedImage>> stored_detections(const std::filesyst
                                                              const EvaluationSet& set,
                                                              std::uint64_t weights) {
   if (!is_present(file)) return std::nullopt;
-  const std::string bytes = read_file(file, kMaxBytes);
+  const std::string bytes = read_file(file, kMaxDetectionBytes);
   std::string_view body = bytes;
-  if (!body.starts_with(kMagic) || body.size() < kMagic.size() + sizeof(std::uint64_t))
+  if (!body.starts_with(kDetectionsMagic) ||
+      body.size() < kDetectionsMagic.size() + sizeof(std::uint64_t))
     return std::nullopt;
   Reader end{body.substr(body.size() - sizeof(std::uint64_t))};
   body.remove_suffix(sizeof(std::uint64_t));
   if (end.take<std::uint64_t>() != sum_of(body)) return std::nullopt;
-  Reader reader{body.substr(kMagic.size())};
+  Reader reader{body.substr(kDetectionsMagic.size())};
   if (reader.take<std::uint64_t>() != weights ||
       reader.take<std::uint64_t>() != set.images.size() || !reader.sound)
     return std::nullopt;

@@ -18,7 +18,7 @@ namespace darknet {
 namespace {
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 30;
+constexpr std::uint64_t kMaxImageBytes = std::uint64_t{1} << 30;
 
 constexpr std::size_t kMaxSpare = 4;  // of a thread: as many as a mosaic has
 thread_local std::vector<std::vector<std::uint8_t>> spare;
@@ -170,7 +170,7 @@ Image read_image(const fs::path& path, std::int64_t channels) {
                          [&] { return decode_image(image_bytes(path), path.string(), channels); });
 }
 
-std::string image_bytes(const fs::path& path) { return read_file(path, kMaxBytes); }
+std::string image_bytes(const fs::path& path) { return read_file(path, kMaxImageBytes); }
 
 bool can_reduce(const std::string& bytes) {
   return reduces_jpeg() && file_kind(bytes) == FileKind::jpeg;

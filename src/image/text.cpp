@@ -24,7 +24,7 @@ namespace {
 
 constexpr const char* kFamilies = "DejaVu Sans, Noto Sans, sans-serif";
 constexpr std::int64_t kMaxHeight = 1000, kMaxWidth = 20000;  // pixels
-constexpr std::size_t kMaxBytes = 4000;                       // of a text
+constexpr std::size_t kMaxTextBytes = 4000;                   // of a text
 constexpr std::size_t kMaxLayouts = 1000;                     // kept for the next frame
 
 struct Unreference {
@@ -104,8 +104,8 @@ class Typesetter {
   LaidText measured(const std::string& text, std::int64_t height, std::int64_t max_width) {
     pango_font_description_set_absolute_size(font_.get(),
                                              static_cast<double>(height) / capital_ * PANGO_SCALE);
-    LaidText laid{lay_out(printable_utf8(std::string_view(text).substr(0, kMaxBytes)), max_width),
-                  {}};
+    LaidText laid{
+        lay_out(printable_utf8(std::string_view(text).substr(0, kMaxTextBytes)), max_width), {}};
     PangoRectangle ink{}, logical{};
     pango_layout_get_extents(laid.layout.get(), &ink, &logical);
     laid.baseline = pixels(pango_layout_get_baseline(laid.layout.get()));

@@ -6,7 +6,7 @@ namespace darknet {
 namespace {
 
 // The convolution, as kernels take it. Filters are OHWI, channels those of one group.
-struct Geometry {
+struct DirectConvGeometry {
   Shape in, out;
   std::int64_t size_y, size_x, stride_y, stride_x, dilation, pad_y, pad_x;
   std::int64_t group_in, group_out;  // channels and filters of a group
@@ -30,7 +30,7 @@ struct Geometry {
 };
 
 struct Forward {
-  Geometry g;
+  DirectConvGeometry g;
   View<const float> in;
   const float* weights;
   View<float> out;
@@ -46,7 +46,7 @@ struct Forward {
 };
 
 struct BackwardData {
-  Geometry g;
+  DirectConvGeometry g;
   const float* weights;
   View<const float> out_gradient;
   View<float> in_gradient;
@@ -75,7 +75,7 @@ struct BackwardData {
 };
 
 struct BackwardWeights {
-  Geometry g;
+  DirectConvGeometry g;
   View<const float> in, out_gradient;
   float* weight_gradient;
   DN_HD void operator()(std::int64_t i) const {  // one weight
@@ -132,7 +132,7 @@ class LaunchedConv final : public ConvPlan {
   }
 
  private:
-  Geometry geometry_;
+  DirectConvGeometry geometry_;
   std::int64_t weight_count_;
   const float* weights_ = nullptr;
 };

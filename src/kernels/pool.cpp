@@ -12,7 +12,7 @@ namespace {
 
 // Where windows lie: output i covers [i*stride - before, ... + size) on each axis. In 32 bits: a
 // GPU divides 64-bit numbers several times slower.
-struct Geometry {
+struct PoolGeometry {
   std::int32_t in_h, in_w, out_h, out_w, size, stride_y, stride_x, before;
 
   struct Place {  // of a pixel in its image
@@ -64,9 +64,9 @@ struct Geometry {
 
 // f(input pixel, its place within the window) for the pixels of an output's window, line by line.
 template <class F>
-DN_HD void for_window(const Geometry& g, std::int64_t output, F f) {
-  const Geometry::Place at = g.of_output(output);
-  const Geometry::Window w = g.window(at.y, at.x);
+DN_HD void for_window(const PoolGeometry& g, std::int64_t output, F f) {
+  const PoolGeometry::Place at = g.of_output(output);
+  const PoolGeometry::Window w = g.window(at.y, at.x);
   for (std::int32_t y = w.y0; y < w.y1; ++y) {
     const std::int64_t line = at.image + std::int64_t{w.top + y} * g.in_w + w.left;
     for (std::int32_t x = w.x0; x < w.x1; ++x) f(line + x, y * g.size + x);
@@ -75,7 +75,7 @@ DN_HD void for_window(const Geometry& g, std::int64_t output, F f) {
 
 template <class T, class Winner>
 struct MaxForward {
-  Geometry g;
+  PoolGeometry g;
   View<const T> in;
   View<T> out;
   View<Winner> winners;  // null at inference; of each output element: the place within its window
@@ -102,8 +102,8 @@ struct MaxForward {
 // f(output pixel, place of the input pixel within its window, window) for every window that covers
 // the input pixel.
 template <class F>
-DN_HD void for_windows(const Geometry& g, std::int64_t input, F f) {
-  const Geometry::Place at = g.of_input(input);
+DN_HD void for_windows(const PoolGeometry& g, std::int64_t input, F f) {
+  const PoolGeometry::Place at = g.of_input(input);
   for (std::int32_t y = g.last(at.y, g.stride_y, g.out_h); y >= 0; --y) {
     const std::int32_t within_y = at.y - (y * g.stride_y - g.before);
     if (within_y >= g.size) break;
@@ -117,14 +117,14 @@ DN_HD void for_windows(const Geometry& g, std::int64_t input, F f) {
 
 template <class T, class Winner>
 struct MaxBackward {
-  Geometry g;
+  PoolGeometry g;
   View<const T> gradient;
   View<const Winner> winners;
   Sink<T> in;
   template <int N>
   DN_HD void run(std::int64_t p, std::int64_t c) const {
     Vec<float, N> sum{};
-    for_windows(g, p, [&](std::int64_t o, std::int32_t place, const Geometry::Window&) {
+    for_windows(g, p, [&](std::int64_t o, std::int32_t place, const PoolGeometry::Window&) {
       const auto winner = load_vec<N>(winners, o, c);
       const auto values = load_vec<N>(gradient, o, c);
       for (int k = 0; k < N; ++k)
@@ -137,7 +137,7 @@ struct MaxBackward {
 // The same where windows tile the image: an output gives its window's pixels theirs.
 template <class T, class Winner>
 struct MaxBackwardOfTiles {
-  Geometry g;
+  PoolGeometry g;
   View<const T> gradient;
   View<const Winner> winners;
   Sink<T> in;
@@ -156,7 +156,7 @@ struct MaxBackwardOfTiles {
 
 template <class T>
 struct AverageForward {
-  Geometry g;
+  PoolGeometry g;
   View<const T> in;
   View<T> out;
   DN_HD void operator()(std::int64_t p, std::int64_t c) const {
@@ -169,12 +169,12 @@ struct AverageForward {
 
 template <class T>
 struct AverageBackward {
-  Geometry g;
+  PoolGeometry g;
   View<const T> gradient;
   Sink<T> in;
   DN_HD void operator()(std::int64_t p, std::int64_t c) const {
     float sum = 0;
-    for_windows(g, p, [&](std::int64_t o, std::int32_t, const Geometry::Window& w) {
+    for_windows(g, p, [&](std::int64_t o, std::int32_t, const PoolGeometry::Window& w) {
       sum += gradient.at(o, c) / static_cast<float>(w.pixels());
     });
     in.put(p, c, sum);
@@ -183,7 +183,7 @@ struct AverageBackward {
 
 std::int32_t narrow(std::int64_t v) { return static_cast<std::int32_t>(v); }
 
-Geometry geometry_of(const PoolSpec& s) {
+PoolGeometry geometry_of(const PoolSpec& s) {
   const Shape out = s.out();
   if (std::max(s.in.pixels(), out.pixels()) > std::numeric_limits<std::int32_t>::max())
     fail("pooling of ", to_string(s.in), ": at most 2^31 - 1 pixels; use a smaller batch or input");
@@ -263,7 +263,7 @@ class LaunchedPool final : public PoolPlan {
 
   PoolSpec spec_;
   Shape out_;
-  Geometry geometry_;
+  PoolGeometry geometry_;
   bool keeps_ = false;                           // winners
   bool small_ = spec_.size * spec_.size <= 256;  // a byte holds a place within a window
 };

@@ -22,7 +22,7 @@ constexpr std::int64_t kMaxPartialSums = std::int64_t{4} << 20;
 // Input pixels in a row that `pixels` outputs read.
 DN_HD constexpr int span(int pixels, int stride) { return (pixels - 1) * stride + kSize; }
 
-struct Geometry {
+struct StemGeometry {
   int in_h = 0, in_w = 0, out_h = 0, out_w = 0;
   int pad_y = 0, pad_x = 0;
   int filters = 0;
@@ -32,7 +32,7 @@ struct Geometry {
 // through all images; 32 bits suffice, because no tensor has 2^31 elements.
 struct RowPart {
   int image, y, x;
-  DN_HD RowPart(const Geometry& g, std::uint32_t part, std::uint32_t length) {
+  DN_HD RowPart(const StemGeometry& g, std::uint32_t part, std::uint32_t length) {
     const std::uint32_t per_row = (static_cast<std::uint32_t>(g.out_w) + length - 1) / length;
     const std::uint32_t row = part / per_row, height = static_cast<std::uint32_t>(g.out_h);
     x = static_cast<int>(part % per_row * length);
@@ -83,7 +83,7 @@ struct Pack {
 // activation(convolution + bias) of kRun pixels and kFilters filters.
 template <class T, int kStride, bool kAligned>
 struct Forward {
-  Geometry g;
+  StemGeometry g;
   View<const T> in;
   View<const float> weights;  // [ky][kx * channel][filter]
   const float* bias;          // null: none
@@ -127,7 +127,7 @@ struct Forward {
 // The sums over some segments of rows, of kFilters filters and one row of their kernels.
 template <class T, int kStride, bool kAligned>
 struct WeightGradient {
-  Geometry g;
+  StemGeometry g;
   View<const T> in, out_gradient;
   std::uint32_t segments, chunks;  // a chunk has every chunks-th segment
   float* partial;                  // [chunk][filter][ky][kx][channel]
@@ -269,7 +269,7 @@ class StemConv final : public ConvPlan {
   }
 
   ConvSpec spec_;
-  Geometry geometry_;
+  StemGeometry geometry_;
   Buffer packed_;
   Epilogue fused_;
   float slope_ = 1;

@@ -13,8 +13,8 @@
 namespace darknet {
 namespace {
 
-constexpr char kMagic[8] = {'D', 'N', 'F', 'S', 'T', 'A', 'T', '1'};
-constexpr std::uint64_t kMaxBytes = std::uint64_t{64} << 30;
+constexpr char kStateMagic[8] = {'D', 'N', 'F', 'S', 'T', 'A', 'T', '1'};
+constexpr std::uint64_t kMaxStateBytes = std::uint64_t{64} << 30;
 constexpr std::uint64_t kMaxHeader = 64u << 20;
 
 using nlohmann::json;
@@ -142,11 +142,11 @@ struct Layout {
 
 Layout parse_layout(const std::string& bytes, const std::string& path) {
   std::uint64_t length = 0, stored = 0;
-  constexpr std::size_t kPrefix = sizeof kMagic + sizeof length;
+  constexpr std::size_t kPrefix = sizeof kStateMagic + sizeof length;
   if (bytes.size() < kPrefix + sizeof stored ||
-      std::memcmp(bytes.data(), kMagic, sizeof kMagic) != 0)
+      std::memcmp(bytes.data(), kStateMagic, sizeof kStateMagic) != 0)
     fail(path, ": this is not a .state file of this program");
-  std::memcpy(&length, bytes.data() + sizeof kMagic, sizeof length);
+  std::memcpy(&length, bytes.data() + sizeof kStateMagic, sizeof length);
   std::memcpy(&stored, bytes.data() + bytes.size() - sizeof stored, sizeof stored);
   Checksum sum;
   sum.add(bytes.data(), bytes.size() - sizeof stored);
@@ -179,7 +179,7 @@ void save_state(const std::filesystem::path& path, const TrainingState& state, c
     file.write(data, bytes);
   };
   const std::uint64_t length = header.size();
-  put(kMagic, sizeof kMagic);
+  put(kStateMagic, sizeof kStateMagic);
   put(&length, sizeof length);
   put(header.data(), header.size());
   for (const auto& a : arrays) {
@@ -192,7 +192,7 @@ void save_state(const std::filesystem::path& path, const TrainingState& state, c
 }
 
 TrainingState read_state(const std::filesystem::path& path) {
-  const Layout layout = parse_layout(read_file(path, kMaxBytes), path.string());
+  const Layout layout = parse_layout(read_file(path, kMaxStateBytes), path.string());
   try {
     return state_of(layout.header, path.string());
   } catch (const json::exception& e) {
@@ -201,7 +201,7 @@ TrainingState read_state(const std::filesystem::path& path) {
 }
 
 TrainingState load_state(const std::filesystem::path& path, Network& net, Optimizer& optimizer) {
-  const std::string bytes = read_file(path, kMaxBytes);
+  const std::string bytes = read_file(path, kMaxStateBytes);
   const Layout layout = parse_layout(bytes, path.string());
   const auto arrays = arrays_of(net, optimizer);
   try {

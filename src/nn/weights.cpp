@@ -10,7 +10,7 @@
 namespace darknet {
 namespace {
 
-constexpr std::uint64_t kMaxBytes = std::uint64_t{16} << 30;
+constexpr std::uint64_t kMaxWeightsBytes = std::uint64_t{16} << 30;
 constexpr std::int32_t kMajor = 0, kMinor = 2,
                        kRevision = 5;  // what AlexeyAB's and hank-ai's write
 
@@ -102,7 +102,7 @@ bool load_layer(Reader& file, const Stream& stream, Layer& layer) {
 
 LoadedWeights load_weights(const std::filesystem::path& path, Network& net,
                            const LoadOptions& options) {
-  Reader file(read_file(path, kMaxBytes), path);
+  Reader file(read_file(path, kMaxWeightsBytes), path);
   LoadedWeights loaded;
   loaded.seen = file.header();
   const std::int64_t end = options.layers < 0 ? net.size() : std::min(options.layers, net.size());

@@ -8,15 +8,15 @@
 #include "core/index.h"
 #include "core/utf8.h"
 #include "image/canvas.h"
+#include "report/picture_style.h"
 
 namespace darknet {
 namespace {
 
-constexpr Colour kPaper{255, 255, 255}, kInk{30, 30, 34}, kSoft{100, 106, 118},
-    kNone{240, 241, 244};
+constexpr Colour kEmpty{240, 241, 244};
 constexpr Colour kRight{0, 90, 160}, kWrong{200, 70, 0};
 constexpr std::int64_t kMatrix = 1140, kMaxCell = 64, kMaxPixels = 1800;  // pixels
-constexpr std::int64_t kText = 8, kTitle = 11, kLabelStep = 14, kMaxLabel = 170, kGap = 12;
+constexpr std::int64_t kTitleLetters = 11, kLabelStep = 14, kMaxLabel = 170, kSpace = 12;
 constexpr std::int64_t kNumberCell = 34, kGridCell = 8;  // cells with a count, with a line between
 constexpr std::size_t kMaxListed = 12;
 
@@ -42,30 +42,30 @@ class ConfusionPlot {
       for (std::int64_t d = 0; d < size_; ++d) totals_.back() += e.confused(t, d);
     }
     if (cell_ < kNumberCell) largest_ = largest_confusions();
-    left_ = kGap + kLabelStep + label_ + 6, top_ = 4 * kGap + kLabelStep + label_;
+    left_ = kSpace + kLabelStep + label_ + 6, top_ = 4 * kSpace + kLabelStep + label_;
   }
 
   Image draw() {
     const std::int64_t matrix = cells_ * cell_;
     const auto listed = std::ssize(largest_);
     const std::int64_t list = listed == 0 ? 0 : (listed + 2) * kLabelStep;
-    image_ = Image(std::max<std::int64_t>(left_ + matrix + kGap, kMinWidth),
-                   top_ + matrix + 4 * kGap + kLabelStep + list, 3);
+    image_ = Image(std::max<std::int64_t>(left_ + matrix + kSpace, kMinWidth),
+                   top_ + matrix + 4 * kSpace + kLabelStep + list, 3);
     std::fill(image_.pixels.begin(), image_.pixels.end(), kPaper[0]);
-    draw_text(image_, title_, kGap, kGap, {kTitle, kInk, image_.width - 2 * kGap});
-    draw_text(image_, "detected as", left_, 3 * kGap, soft());
-    draw_text(image_, "ground truth", kGap, top_, {kText, kSoft, 0, true});
+    draw_text(image_, title_, kSpace, kSpace, {kTitleLetters, kInk, image_.width - 2 * kSpace});
+    draw_text(image_, "detected as", left_, 3 * kSpace, soft());
+    draw_text(image_, "ground truth", kSpace, top_, {kLetters, kSoft, 0, true});
     for (std::int64_t row = 0; row < cells_; ++row)
       for (std::int64_t column = 0; column < cells_; ++column) draw_cell(row, column);
     draw_labels();
-    draw_scale(top_ + matrix + 2 * kGap);
-    draw_list(top_ + matrix + 4 * kGap + kLabelStep);
+    draw_scale(top_ + matrix + 2 * kSpace);
+    draw_list(top_ + matrix + 4 * kSpace + kLabelStep);
     return std::move(image_);
   }
 
  private:
   static constexpr std::int64_t kMinWidth = 480;
-  static TextStyle soft() { return {kText, kSoft, kMaxLabel}; }
+  static TextStyle soft() { return {kLetters, kSoft, kMaxLabel}; }
   const std::string& row_name(std::int64_t k) const {
     static const std::string background = "background";
     return k < errors_.classes ? names_[to_size(k)] : background;
@@ -83,7 +83,7 @@ class ConfusionPlot {
 
   // Small shares too are to be seen.
   Colour shade(double share, bool right) const {
-    if (share <= 0) return kNone;
+    if (share <= 0) return kEmpty;
     const double min = cell_ >= kNumberCell ? .12 : .3;  // a small cell without a number
     const double strength = min + (1 - min) * std::pow(share, .7);
     Colour c = right ? kRight : kWrong;
@@ -102,16 +102,16 @@ class ConfusionPlot {
                        y = top_ + row * cell_;
     fill_rectangle(image_, x, y, cell_ - line, cell_ - line, colour);
     if (cell_ < kNumberCell || max.count == 0) return;
-    const TextStyle style{kText, luma_of(colour) > 128 ? kInk : kPaper, cell_ - 3};
+    const TextStyle style{kLetters, luma_of(colour) > 128 ? kInk : kPaper, cell_ - 3};
     const std::string count =
         max.count < 100000 ? std::to_string(max.count) : fmt::format("{}k", max.count / 1000);
     draw_text(image_, count, x + (cell_ - text_size(count, style).width) / 2,
-              y + (cell_ - kText) / 2, style);
+              y + (cell_ - kLetters) / 2, style);
   }
 
   // As many as have room; the last ones always.
   void draw_labels() {
-    const auto middle = [&](std::int64_t cell) { return cell * cell_ + cell_ / 2 - kText / 2; };
+    const auto middle = [&](std::int64_t cell) { return cell * cell_ + cell_ / 2 - kLetters / 2; };
     const auto draw_one = [&](std::int64_t cell, std::int64_t k) {
       const std::int64_t width = text_size(row_name(k), soft()).width;
       draw_text(image_, row_name(k), left_ - 6 - width, top_ + middle(cell), soft());
@@ -130,10 +130,10 @@ class ConfusionPlot {
     std::int64_t x = left_;
     const auto strip = [&](bool right, const std::string& text) {
       for (std::int64_t i = 0; i < kStrip; ++i)
-        fill_rectangle(image_, x + i, y, 1, kText + 2,
+        fill_rectangle(image_, x + i, y, 1, kLetters + 2,
                        shade(static_cast<double>(i + 1) / kStrip, right));
-      draw_text(image_, text, x + kStrip + 6, y + 1, {kText, kSoft});
-      x += kStrip + 6 + text_size(text, {kText, kSoft}).width + 2 * kGap;
+      draw_text(image_, text, x + kStrip + 6, y + 1, {kLetters, kSoft});
+      x += kStrip + 6 + text_size(text, {kLetters, kSoft}).width + 2 * kSpace;
     };
     strip(true, "right");
     strip(false, "wrong: 0 to 100 % of the row");
@@ -157,14 +157,14 @@ class ConfusionPlot {
 
   void draw_list(std::int64_t y) {
     if (largest_.empty()) return;
-    const std::int64_t width = image_.width - left_ - kGap;
-    draw_text(image_, "Most frequent confusions of classes", left_, y, {kText, kInk, width});
+    const std::int64_t width = image_.width - left_ - kSpace;
+    draw_text(image_, "Most frequent confusions of classes", left_, y, {kLetters, kInk, width});
     for (const Confusion& c : largest_)
       draw_text(
           image_,
           fmt::format("{}: {} as {} ({:.0f} % of its objects)", c.count,
                       isolated(row_name(c.truth)), isolated(row_name(c.detected)), 100 * c.share),
-          left_, y += kLabelStep, {kText, kSoft, width});
+          left_, y += kLabelStep, {kLetters, kSoft, width});
   }
 
   const DetectionErrors& errors_;

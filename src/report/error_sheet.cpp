@@ -12,14 +12,14 @@
 #include "image/canvas.h"
 #include "image/draw.h"
 #include "report/csv.h"
+#include "report/picture_style.h"
 
 namespace darknet {
 namespace {
 namespace fs = std::filesystem;
 
 constexpr std::int64_t kColumns = 5, kRows = 4, kCell = 260, kTile = 200;  // pixels
-constexpr std::int64_t kText = 8, kGap = 6;
-constexpr Colour kPaper{255, 255, 255}, kInk{30, 30, 34}, kSoft{100, 106, 118};
+constexpr std::int64_t kLineGap = 6;
 constexpr Colour kFalse{213, 94, 0}, kMissed{240, 200, 40};
 
 struct Cell {
@@ -51,13 +51,15 @@ Image part_around(const Image& image, const Box& box, const Colour& colour) {
 }
 
 void draw_cell(Image& sheet, std::int64_t place, const Cell& cell, const ErrorSheets& s) {
-  const std::int64_t left = place % kColumns * kCell + kGap, top = place / kColumns * kCell + kGap;
+  const std::int64_t left = place % kColumns * kCell + kLineGap,
+                     top = place / kColumns * kCell + kLineGap;
   const Image part = part_around(read_image(s.images[to_size(cell.image)]), cell.box, cell.colour);
   for (std::int64_t y = 0; y < kTile; ++y)
     std::copy_n(part.at(0, y), 3 * kTile, sheet.at(left, top + y));
-  std::int64_t y = top + kTile + kGap;
-  for (std::size_t i = 0; i < cell.lines.size(); ++i, y += kText + kGap)
-    draw_text(sheet, cell.lines[i], left, y, {kText, i == 0 ? kInk : kSoft, kCell - 2 * kGap});
+  std::int64_t y = top + kTile + kLineGap;
+  for (std::size_t i = 0; i < cell.lines.size(); ++i, y += kLetters + kLineGap)
+    draw_text(sheet, cell.lines[i], left, y,
+              {kLetters, i == 0 ? kInk : kSoft, kCell - 2 * kLineGap});
 }
 
 std::vector<fs::path> write_sheets(const fs::path& base, const std::vector<Cell>& cells,

@@ -13,7 +13,7 @@ namespace {
 
 using Curve = std::vector<std::pair<double, double>>;
 
-constexpr double kSame = 5e-3;           // between curves that are one: wider than a bin makes
+constexpr double kSameCurve = 5e-3;      // between curves that are one: wider than a bin makes
 constexpr int kBinsDrawn = 4;            // of a LogHistogram, together in a chart: ten a decade
 constexpr double kSmallGradient = 1e-9;  // what is below is drawn there
 constexpr double kSmallShare = 1e-6;     // of the anchors, where the tail begins
@@ -40,7 +40,7 @@ Curve tail(const LogHistogram& values) {
 
 bool same(const LogHistogram& a, const LogHistogram& b) {
   return std::ranges::equal(tail(a), tail(b), [](const auto& u, const auto& v) {
-    return std::abs(u.second - v.second) < kSame;
+    return std::abs(u.second - v.second) < kSameCurve;
   });
 }
 

@@ -13,7 +13,7 @@ namespace {
 
 constexpr int kSteps = 500;         // of p_t
 constexpr double kHighestLoss = 5;  // of the figure
-constexpr double kSame = 1e-9;      // between curves that are one
+constexpr double kSameLoss = 1e-9;  // between curves that are one
 
 LossCurve curve_of(const NamedLoss& named, bool object) {
   LossCurve c{.name = named.name};
@@ -34,7 +34,7 @@ LossCurve curve_of(const NamedLoss& named, bool object) {
 
 bool same(const std::vector<double>& a, const std::vector<double>& b) {
   return std::equal(a.begin(), a.end(), b.begin(),
-                    [](double u, double v) { return std::abs(u - v) < kSame; });
+                    [](double u, double v) { return std::abs(u - v) < kSameLoss; });
 }
 
 // Curves that coincide as one with all their names: drawn over each other only the last is seen.

@@ -9,14 +9,14 @@
 #include "core/utf8.h"
 #include "detect/overlap.h"
 #include "image/draw.h"
+#include "report/picture_style.h"
 
 namespace darknet {
 namespace {
 
-constexpr Colour kPaper{255, 255, 255}, kInk{32, 32, 32};
-constexpr std::int64_t kCaption = 12;                           // to be read on a phone
-constexpr std::int64_t kMinWidth = 448, kGap = 8, kTitle = 14;  // pixels
-constexpr std::int64_t kBar = kTitle + 2 * kGap;
+constexpr std::int64_t kCaption = 12;                                 // to be read on a phone
+constexpr std::int64_t kMinWidth = 448, kGap = 8, kTitleHeight = 14;  // pixels
+constexpr std::int64_t kBar = kTitleHeight + 2 * kGap;
 
 struct Matched {
   std::vector<bool> hits;    // one per detection
@@ -130,7 +130,7 @@ Image side_by_side(const Image& image, const SideBySide& s) {
   std::fill(sheet.pixels.begin(), sheet.pixels.end(), kPaper[0]);
   std::int64_t left = 0;
   for (const ScenePanel& p : panels) {
-    draw_text(sheet, p.title, left, kGap, {kTitle, kInk, p.image.width});
+    draw_text(sheet, p.title, left, kGap, {kTitleHeight, kInk, p.image.width});
     paste(sheet, p.image, left, kBar);
     left += p.image.width + kGap;
   }

@@ -34,7 +34,7 @@ softmax=1
 )";
 
 // Odd padding, a layer with two readers, halves of channels, both heads.
-const std::string kCfg = cat(R"([net]
+const std::string kPeersCfg = cat(R"([net]
 width=16
 height=8
 [convolutional]
@@ -65,13 +65,13 @@ filters=7
 size=1
 activation=linear
 )",
-                             kYolo, R"([convolutional]
+                                  kYolo, R"([convolutional]
 batch_normalize=1
 filters=14
 size=1
 activation=linear
 )",
-                             kRegion);
+                                  kRegion);
 
 // The convolutions 1x1 that a test can compute itself; the heads as above.
 const std::string kPointwise = cat(R"([net]
@@ -94,7 +94,7 @@ class BenchPeersTest : public testing_files::InFolder {
  protected:
   void SetUp() override {
     if (run_in_shell("python3 --version").exit_code != 0) GTEST_SKIP() << "no python3";
-    put("x.cfg", kCfg);
+    put("x.cfg", kPeersCfg);
   }
   static bool has(const std::string& module) {
     return run_in_shell(cat("python3 -c 'import ", module, "'")).exit_code == 0;

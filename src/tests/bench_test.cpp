@@ -15,10 +15,10 @@
 namespace darknet {
 namespace {
 
-const std::filesystem::path kCfg = test::source_dir() / "cfg/yolov3-tiny.cfg";
+const std::filesystem::path kTinyYolo = test::source_dir() / "cfg/yolov3-tiny.cfg";
 
 BenchOptions small() {
-  return {.cfg = kCfg,
+  return {.cfg = kTinyYolo,
           .overrides = {"net.0.width=64", "net.0.height=64", "net.0.subdivisions=2"},
           .reference = true,
           .iterations = 3};

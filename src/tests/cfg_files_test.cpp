@@ -16,12 +16,12 @@ namespace darknet {
 namespace {
 namespace fs = std::filesystem;
 
-const fs::path kCfg = test::source_dir() / "cfg";
+const fs::path kCfgFolder = test::source_dir() / "cfg";
 const fs::path kData = test::source_dir() / "data";
 
 std::vector<std::string> cfg_names() {
   std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(kCfg))
+  for (const auto& entry : fs::directory_iterator(kCfgFolder))
     if (entry.path().extension() == ".cfg") names.push_back(entry.path().stem().string());
   std::sort(names.begin(), names.end());
   return names;
@@ -63,7 +63,7 @@ std::int64_t parameter_count(const Network& net) {
 
 class CfgFile : public testing::TestWithParam<std::string> {
  protected:
-  fs::path path() const { return kCfg / (GetParam() + ".cfg"); }
+  fs::path path() const { return kCfgFolder / (GetParam() + ".cfg"); }
 };
 
 TEST_P(CfgFile, RunsAtASmallSize) {
@@ -106,7 +106,7 @@ TEST_P(CfgFile, FocalEqualsItsBaseButForObjectnessKeys) {
       EXPECT_FALSE(line.starts_with("obj_")) << "no other Darknet knows " << line;
     return;
   }
-  const fs::path base = kCfg / (name.substr(0, name.size() - 6) + ".cfg");
+  const fs::path base = kCfgFolder / (name.substr(0, name.size() - 6) + ".cfg");
   ASSERT_TRUE(fs::exists(base)) << base;
   EXPECT_EQ(common_lines(path()), common_lines(base));
   std::size_t heads = 0, focal = 0;
@@ -144,7 +144,7 @@ TEST(StockCfgs, HaveThePublishedCostAndSize) {
   for (const Known& k : {Known{"yolov2-tiny-voc", 6.977, 63471556, 16, "voc"},
                          Known{"yolov3-tiny", 5.571, 35434956, 20, "coco"},
                          Known{"yolov4-tiny", 6.910, 24251276, 20, "coco"}}) {
-    const Network net(read_cfg(kCfg / (std::string(k.name) + ".cfg")), {});
+    const Network net(read_cfg(kCfgFolder / (std::string(k.name) + ".cfg")), {});
     EXPECT_EQ(net.input_shape(), (Shape{1, 416, 416, 3})) << k.name;
     EXPECT_NEAR(bflops(net), k.bflops, .0005) << k.name;
     EXPECT_EQ(parameter_count(net) * 4 + k.header, k.weights_bytes) << k.name;

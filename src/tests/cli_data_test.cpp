@@ -50,9 +50,7 @@ const DataError kData[] = {
      "/proc/nowhere: cannot make this folder"},
     {"backup_in_a_read_only_folder", "backup = backup", "backup = /proc", "/proc"},
 };
-std::string name_of(const auto& info) { return info.param.name; }
-INSTANTIATE_TEST_SUITE_P(Cli, DataErrors, testing::ValuesIn(kData),
-                         name_of<testing::TestParamInfo<DataError>>);
+INSTANTIATE_TEST_SUITE_P(Cli, DataErrors, testing::ValuesIn(kData), name_of_case<DataError>);
 
 TEST_F(DataTest, DataFilesThatAreNone) {
   work_.remove("x.data");

@@ -29,8 +29,6 @@ class ErrorTest : public CliTest {
   }
 };
 
-std::string name_of(const auto& info) { return info.param.name; }
-
 struct CfgError {
   const char *name, *from, *to, *said;
   int offset = 0;  // lines after the first changed one; kWhole: the message names no line
@@ -153,8 +151,7 @@ const CfgError kCfg[] = {
     {"no_head", "[yolo]\nmask=0,1,2\nanchors=6,6, 9,9, 14,14\nclasses=3\nnum=3\n", "",
      "this network has no detection head", kWhole},
 };
-INSTANTIATE_TEST_SUITE_P(Cli, CfgErrors, testing::ValuesIn(kCfg),
-                         name_of<testing::TestParamInfo<CfgError>>);
+INSTANTIATE_TEST_SUITE_P(Cli, CfgErrors, testing::ValuesIn(kCfg), name_of_case<CfgError>);
 
 // The line that is named is right in the file: what the command line changed is named too.
 TEST_F(ErrorTest, SizesThatFollowFromTheCommandLine) {
@@ -265,8 +262,7 @@ const LabelError kLabels[] = {
     {"height_negative", "0 .5 .5 .2 -.2", "the box is empty"},
     {"hex", "0 0x1p-1 .5 .2 .2", "'0x1p-1' is not a finite number"},
 };
-INSTANTIATE_TEST_SUITE_P(Cli, LabelErrors, testing::ValuesIn(kLabels),
-                         name_of<testing::TestParamInfo<LabelError>>);
+INSTANTIATE_TEST_SUITE_P(Cli, LabelErrors, testing::ValuesIn(kLabels), name_of_case<LabelError>);
 
 TEST_F(ErrorTest, LabelFilesThatAreNone) {
   put_tiny_weights(work_, "x.weights");
@@ -346,7 +342,7 @@ const WeightsError kWeights[] = {
      "the file holds a value that is not finite"},
 };
 INSTANTIATE_TEST_SUITE_P(Cli, WeightsErrors, testing::ValuesIn(kWeights),
-                         name_of<testing::TestParamInfo<WeightsError>>);
+                         name_of_case<WeightsError>);
 
 TEST_F(ErrorTest, WeightsThatAreNotThere) {
   for (const auto& ran : {test({"y.weights", "images/0.png"}), train({"y.weights"}),

@@ -23,7 +23,7 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::uint64_t kMaxBytes = 256u << 20;
+constexpr std::uint64_t kMaxOutputBytes = 256u << 20;
 constexpr auto kPoll = std::chrono::microseconds(500);
 
 double seconds_since(Clock::time_point t) {
@@ -84,7 +84,7 @@ class Child {
 
  private:
   std::string written(const char* name) const {  // "" where a signal came before the program
-    return fs::exists(folder_ / name) ? read_file(folder_ / name, kMaxBytes) : "";
+    return fs::exists(folder_ / name) ? read_file(folder_ / name, kMaxOutputBytes) : "";
   }
   bool due(const CommandOptions& o, double now) const {
     if (!o.signal_when.empty()) return written(".out").find(o.signal_when) != std::string::npos;
@@ -179,7 +179,9 @@ void Workspace::put(const fs::path& name, const Image& image) const {
   put(name, encode(image, name.extension()));
 }
 
-std::string Workspace::get(const fs::path& name) const { return read_file(path(name), kMaxBytes); }
+std::string Workspace::get(const fs::path& name) const {
+  return read_file(path(name), kMaxOutputBytes);
+}
 bool Workspace::has(const fs::path& name) const { return fs::exists(path(name)); }
 void Workspace::remove(const fs::path& name) const { fs::remove_all(path(name)); }
 
@@ -188,7 +190,8 @@ std::map<std::string, std::string> Workspace::tree(const fs::path& name) const {
   if (!has(name)) return files;
   for (const auto& entry : fs::recursive_directory_iterator(path(name)))
     if (entry.is_regular_file())
-      files[fs::relative(entry.path(), folder_).string()] = read_file(entry.path(), kMaxBytes);
+      files[fs::relative(entry.path(), folder_).string()] =
+          read_file(entry.path(), kMaxOutputBytes);
   return files;
 }
 
@@ -245,6 +248,10 @@ CommandResult CliTest::test(std::vector<std::string> more) const {
   more.insert(more.begin(), {"detector", "test", "x.data", "x.cfg"});
   more.emplace_back("-dont_show");
   return work_.darknet(more);
+}
+
+bool said(const CommandResult& ran, const std::string& text) {
+  return ran.out.find(text) != std::string::npos || ran.err.find(text) != std::string::npos;
 }
 
 void expect_refused(const CommandResult& ran, const std::string& said, int exit_code) {

@@ -85,7 +85,15 @@ class CliTest : public testing::Test {
   Workspace work_;
 };
 
+// Whether it printed the text, on either stream.
+bool said(const CommandResult& ran, const std::string& text);
 // Exit code, and a message on standard error that holds `said`.
 void expect_refused(const CommandResult& ran, const std::string& said, int exit_code = 1);
+
+// The name of a case of INSTANTIATE_TEST_SUITE_P that has one.
+template <class Case>
+std::string name_of_case(const testing::TestParamInfo<Case>& info) {
+  return info.param.name;
+}
 
 }  // namespace darknet::test

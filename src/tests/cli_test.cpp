@@ -171,9 +171,7 @@ const Usage kUsage[] = {
      {"help", "frobnicate"},
      "darknet help: 'frobnicate' is neither a command nor a section"},
 };
-std::string name_of(const auto& info) { return info.param.name; }
-INSTANTIATE_TEST_SUITE_P(Cli, UsageErrors, testing::ValuesIn(kUsage),
-                         name_of<testing::TestParamInfo<Usage>>);
+INSTANTIATE_TEST_SUITE_P(Cli, UsageErrors, testing::ValuesIn(kUsage), name_of_case<Usage>);
 
 // "" would be another place than any that was meant.
 TEST_F(UsageTest, EmptyNamesOfFilesAndDashesAreRefused) {
@@ -390,7 +388,7 @@ const Override kOverrides[] = {
     {"empty_key", "yolo.0.=3", "expected a key before the ="},
 };
 INSTANTIATE_TEST_SUITE_P(Cli, OverrideErrors, testing::ValuesIn(kOverrides),
-                         name_of<testing::TestParamInfo<Override>>);
+                         name_of_case<Override>);
 
 TEST_F(UsageTest, OutputFoldersAreMadeOrNamed) {
   put_tiny_weights(work_, "x.weights");

@@ -24,10 +24,6 @@ constexpr Precision kPrecisions[] = {{DType::f32, 2e-5}, {DType::f16, 4e-3}, {DT
 
 class DeviceLayerTest : public testing::TestWithParam<LayerSample> {};
 
-std::string name_of(const testing::TestParamInfo<LayerSample>& info) {
-  return info.param.type + "_" + std::to_string(info.index);
-}
-
 // What a pass leaves on its device.
 struct Left {
   std::vector<std::pair<std::string, std::vector<float>>> tensors;
@@ -74,7 +70,8 @@ TEST_P(DeviceLayerTest, ComputesWhatTheCpuDoes) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Layers, DeviceLayerTest, testing::ValuesIn(layer_samples()), name_of);
+INSTANTIATE_TEST_SUITE_P(Layers, DeviceLayerTest, testing::ValuesIn(layer_samples()),
+                         name_of_sample);
 
 }  // namespace
 }  // namespace darknet::testing_layers

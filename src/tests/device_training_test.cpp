@@ -21,9 +21,9 @@ namespace darknet {
 namespace {
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t kMaxBytes = 64u << 20;
+constexpr std::uint64_t kMaxLogBytes = 64u << 20;
 
-constexpr const char* kCfg =
+constexpr const char* kTrainingCfg =
     "[net]\nbatch=4\nsubdivisions=2\nwidth=64\nheight=64\nmax_batches=24\nlearning_rate=.001\n"
     "[convolutional]\nbatch_normalize=1\nfilters=8\nsize=3\nstride=2\npad=1\nactivation=leaky\n"
     "[convolutional]\nbatch_normalize=1\nfilters=8\nsize=3\nstride=2\npad=1\nactivation=leaky\n"
@@ -38,7 +38,7 @@ class DeviceTraining : public testing_files::InFolder {
     set.scenes.width = set.scenes.height = 96;
     set.scenes.max_objects = 2;
     write_scene_set(folder_ / "set", set);
-    cfg_ = file("x.cfg", kCfg);
+    cfg_ = file("x.cfg", kTrainingCfg);
   }
   std::string train(const std::string& name, const std::vector<Device>& devices,
                     std::int64_t iterations, const fs::path& weights = {},
@@ -57,11 +57,11 @@ class DeviceTraining : public testing_files::InFolder {
                     .deterministic = true,
                     .max_batches = iterations,
                     .threads = 1});
-    return read_file(folder_ / name / "x_last.weights", kMaxBytes);
+    return read_file(folder_ / name / "x_last.weights", kMaxLogBytes);
   }
   std::vector<nlohmann::json> log(const std::string& name) const {
     std::vector<nlohmann::json> lines;
-    std::istringstream in(read_file(folder_ / name / "x_log.jsonl", kMaxBytes));
+    std::istringstream in(read_file(folder_ / name / "x_log.jsonl", kMaxLogBytes));
     for (std::string line; std::getline(in, line);) lines.push_back(parse_json(line));
     return lines;
   }
@@ -189,7 +189,7 @@ TEST_F(DeviceTraining, AStateWithoutSenseIsRefused) {
 // The average of obj_norm=positives_ema is part of the state: without it the eighth step would
 // divide by another number.
 TEST_F(DeviceTraining, AnAverageOfPositivesResumesFromACheckpointBitForBit) {
-  file("x.cfg", std::string(kCfg) + "obj_norm=positives_ema\n");
+  file("x.cfg", std::string(kTrainingCfg) + "obj_norm=positives_ema\n");
   const std::string whole = train("whole", {{}}, 14);
   train("half", {{}}, 7);
   const fs::path weights = folder_ / "half/x_last.weights";
@@ -210,7 +210,7 @@ struct KeepingLoss {
 class KeptByALoss : public DeviceTraining, public testing::WithParamInterface<KeepingLoss> {};
 
 TEST_P(KeptByALoss, ResumesFromACheckpointBitForBit) {
-  std::string cfg = kCfg;
+  std::string cfg = kTrainingCfg;
   cfg.replace(cfg.find("obj_loss=focal"), 14, GetParam().key);
   file("x.cfg", cfg);
   const std::string whole = train("whole", {{}}, 14);
@@ -231,7 +231,7 @@ TEST_P(KeptByALoss, ResumesFromACheckpointBitForBit) {
 TEST_F(DeviceTraining, AStateWithoutWhatALossKeepsMakesIt0) {
   train("x", {{}}, 3);
   const fs::path path = folder_ / "x/x_last.state";
-  std::string cfg = kCfg;
+  std::string cfg = kTrainingCfg;
   cfg.replace(cfg.find("obj_loss=focal"), 14, "cls_loss=equalized_focal");
   file("x.cfg", cfg);
   Network net(read_cfg(cfg_), {.mode = Mode::training});

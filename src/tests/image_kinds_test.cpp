@@ -29,7 +29,7 @@ namespace {
 using namespace testing_images;
 using testing_files::error_of;
 
-std::string refusal(const std::string& bytes) {
+std::string refusal_of(const std::string& bytes) {
   return error_of([&] { decode_image(bytes, "x"); });
 }
 
@@ -117,7 +117,7 @@ TEST(ImageSize, IsReadFromTheHeaderOfEveryKind) {
 // 65535 x 65535 are 2^32 pixels; a decoder would have to hold 12 GB.
 TEST(ImageSize, AnImmenseImageOfEveryKindIsRefusedBeforeItIsDecoded) {
   for (const Header& header : kHeaders)
-    EXPECT_EQ(refusal(header.bytes(65535, 65535)),
+    EXPECT_EQ(refusal_of(header.bytes(65535, 65535)),
               "x: this image has 65535 x 65535 pixels, more than 268435456")
         << header.name;
 }
@@ -128,7 +128,7 @@ TEST(ImageSize, WhatCannotBeMeasuredIsRefused) {
         std::string("\x59\xA6\x6A\x95\0\0\0\1\0\0\0\1\0\0\0\x18", 16),          // Sun raster
         std::string("v/1\1\2\0\0\0", 8), std::string("NITF02.10"), std::string("P7\nWIDTH 1\n"),
         tiff(0, 1, "abc", true), kHeaders[0].bytes(5, 0)})
-    EXPECT_EQ(refusal(bytes), "x: cannot decode image") << bytes;
+    EXPECT_EQ(refusal_of(bytes), "x: cannot decode image") << bytes;
   std::string components = jpeg2000(5, 5);
   components[41] = '\x40';  // of 64 components each is as large as the image
   EXPECT_EQ(image_size(components).width, 0);
@@ -157,10 +157,10 @@ TEST(Kinds, GifsFirstFrameIsRead) {
 
 TEST(Kinds, ACutGifIsRefusedWhereverItIsCut) {
   const std::string bytes = gif(20, 20, {std::string(400, '\5')});
-  ASSERT_EQ(refusal(bytes), "");
-  EXPECT_EQ(refusal(bytes.substr(0, bytes.size() - 1)), "");  // the trailer says nothing
+  ASSERT_EQ(refusal_of(bytes), "");
+  EXPECT_EQ(refusal_of(bytes.substr(0, bytes.size() - 1)), "");  // the trailer says nothing
   for (std::size_t n = 1; n + 1 < bytes.size(); ++n)
-    ASSERT_NE(refusal(bytes.substr(0, n)), "") << n;
+    ASSERT_NE(refusal_of(bytes.substr(0, n)), "") << n;
 }
 
 TEST(Kinds, TiffIsReadWhereOpenCvIs) {
@@ -245,7 +245,7 @@ TEST(EndMarker, IsNotNeededWhereEverythingElseIsThere) {
       EXPECT_EQ(decode_image(bytes.substr(0, bytes.size() - missing), "x.jpg").pixels,
                 whole.pixels);
     for (std::size_t n = 1; n < bytes.size() - 2; ++n)
-      ASSERT_NE(refusal(bytes.substr(0, n)), "") << n << " of " << bytes.size();
+      ASSERT_NE(refusal_of(bytes.substr(0, n)), "") << n << " of " << bytes.size();
   }
 }
 
@@ -255,7 +255,7 @@ TEST(EndMarker, AProgressiveJpegThatEndsBetweenScansIsCut) {
   const std::size_t last = bytes.rfind("\xFF\xDA");
   const std::string cut = bytes.substr(0, last);
   EXPECT_FALSE(jpeg::scans_are_all_there(cut));
-  EXPECT_NE(refusal(cut), "");
+  EXPECT_NE(refusal_of(cut), "");
 }
 
 // ISO 10918-1, B.1.1.2: any number of fill bytes may stand before a marker.
@@ -272,7 +272,7 @@ TEST(FillBytes, BeforeTheFirstMarkerChangeNothing) {
     ASSERT_NE(table, bytes.npos);
     bytes[table + 4 + 1 + 15] = bytes[table + 4 + 1 + 14] = '\xFF';  // counts of long codes
     EXPECT_FALSE(soundness(bytes).sound_tables);
-    EXPECT_EQ(refusal(bytes), "x: damaged image: invalid Huffman tables");
+    EXPECT_EQ(refusal_of(bytes), "x: damaged image: invalid Huffman tables");
   }
 }
 
@@ -356,7 +356,7 @@ TEST(Pnm, SamplesAreAllThereAndOfEightOrSixteenBits) {
   EXPECT_EQ(decode_image("P5 2 1 255\nab", "x").pixels, (Bytes{'a', 'a', 'a', 'b', 'b', 'b'}));
   for (const char* bytes : {"P5 2 1 70000\nabcd", "P5 2 1 4444444444444444444444\nabcd",
                             "P5 2 1 0\nab", "P5 2 1 255\na", "P6 2 1 255\nabc"})
-    EXPECT_NE(refusal(bytes), "") << bytes;
+    EXPECT_NE(refusal_of(bytes), "") << bytes;
 }
 
 // libpng complains of a colour profile; the pixels are as before.

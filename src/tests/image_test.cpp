@@ -137,7 +137,7 @@ TEST(Decode, EveryExifOrientationStandsUpright) {
     }
 }
 
-std::string refusal(const std::string& bytes) {
+std::string why_refused(const std::string& bytes) {
   try {
     decode_image(bytes, "x.jpg");
     return "";
@@ -150,11 +150,12 @@ TEST(Decode, ACutJpegIsRefusedWhereverItIsCut) {
   // The preview in the EXIF segment has an end marker of its own.
   const std::string bytes = with_segment(encode(noise(40, 30, 3), ".jpg"), 0xE1,
                                          exif(6, true) + encode(noise(8, 8, 3), ".jpg"));
-  ASSERT_EQ(refusal(bytes), "");
+  ASSERT_EQ(why_refused(bytes), "");
   for (std::size_t n = 1; n < bytes.size() - 2; ++n)  // the last two are the end marker
-    ASSERT_NE(refusal(bytes.substr(0, n)), "") << n << " of " << bytes.size();
-  EXPECT_EQ(refusal(bytes.substr(0, bytes.size() - 3)), "x.jpg: truncated image (no end marker)");
-  EXPECT_EQ(refusal(bytes + "trailing bytes"), "");
+    ASSERT_NE(why_refused(bytes.substr(0, n)), "") << n << " of " << bytes.size();
+  EXPECT_EQ(why_refused(bytes.substr(0, bytes.size() - 3)),
+            "x.jpg: truncated image (no end marker)");
+  EXPECT_EQ(why_refused(bytes + "trailing bytes"), "");
 }
 
 // Damaged and whole: what libjpeg is called for directly is what OpenCV makes of it.
@@ -241,32 +242,32 @@ TEST(JpegSegments, AScanNeedsItsTables) {
 TEST(Decode, ACutPngIsRefusedWhereverItIsCut) {
   const std::string bytes = encode(noise(20, 10, 3), ".png");
   for (std::size_t n = 1; n < bytes.size(); ++n)
-    ASSERT_NE(refusal(bytes.substr(0, n)), "") << n << " of " << bytes.size();
+    ASSERT_NE(why_refused(bytes.substr(0, n)), "") << n << " of " << bytes.size();
 }
 
 TEST(Decode, WhatIsNoImageIsRefusedByName) {
-  EXPECT_EQ(refusal(""), "x.jpg: empty file (0 bytes)");
-  EXPECT_EQ(refusal("hello"), "x.jpg: cannot decode image");
+  EXPECT_EQ(why_refused(""), "x.jpg: empty file (0 bytes)");
+  EXPECT_EQ(why_refused("hello"), "x.jpg: cannot decode image");
   Rng rng(3);
   for (int trial = 0; trial < 300; ++trial) {
     std::string bytes(to_size(1 + rng.below(400)), '\0');
     for (char& c : bytes) c = static_cast<char>(rng.below(256));
-    EXPECT_NE(refusal(bytes), "");
+    EXPECT_NE(why_refused(bytes), "");
   }
   EXPECT_THROW(read_image("/nowhere/x.jpg"), Error);
   EXPECT_THROW(read_image(fs::temp_directory_path()), Error);
 }
 
 TEST(Decode, AnImmenseImageIsRefusedBeforeItIsDecoded) {
-  EXPECT_EQ(refusal(png(60000, 60000, 8, kPngRgb, "")),
+  EXPECT_EQ(why_refused(png(60000, 60000, 8, kPngRgb, "")),
             "x.jpg: this image has 60000 x 60000 pixels, more than 268435456");
-  EXPECT_EQ(refusal(png(20000, 20000, 8, kPngRgb, "")),
+  EXPECT_EQ(why_refused(png(20000, 20000, 8, kPngRgb, "")),
             "x.jpg: this image has 20000 x 20000 pixels, more than 268435456");
   std::string jpeg = from_hex(kBaseline);
   const auto frame = jpeg.find("\xFF\xC0");
   ASSERT_NE(frame, jpeg.npos);
   jpeg.replace(frame + 5, 4, "\xFF\xFF\xFF\xFE");
-  EXPECT_EQ(refusal(jpeg), "x.jpg: this image has 65534 x 65535 pixels, more than 268435456");
+  EXPECT_EQ(why_refused(jpeg), "x.jpg: this image has 65534 x 65535 pixels, more than 268435456");
 }
 
 TEST(Encode, WhatCannotBeWrittenIsAnError) {

@@ -12,10 +12,6 @@
 namespace darknet::test {
 namespace {
 
-bool said(const CommandResult& ran, const std::string& text) {
-  return ran.out.find(text) != std::string::npos || ran.err.find(text) != std::string::npos;
-}
-
 class Init : public CliTest {
  protected:
   Init() { work_.remove("x.cfg"); }

@@ -16,7 +16,7 @@ namespace {
 
 constexpr float kScale = 1.f / 32, kWeightScale = 1.f / 128;  // of an integer's step
 
-struct Integers {
+struct Int8Operands {
   std::vector<std::int64_t> inputs, weights, bias;  // bias: in units of kScale * kWeightScale
 };
 
@@ -25,9 +25,9 @@ std::int64_t draw(std::uint64_t stream, std::int64_t i, std::int64_t low, std::i
   return std::min(high, low + static_cast<std::int64_t>(u * static_cast<float>(high - low + 1)));
 }
 
-Integers random_integers(const ConvSpec& s) {
+Int8Operands random_integers(const ConvSpec& s) {
   const std::int64_t limit = int8_weight_limit();
-  Integers all;
+  Int8Operands all;
   for (std::int64_t i = 0; i < s.in.size(); ++i) all.inputs.push_back(draw(1, i, 0, 255));
   for (std::int64_t i = 0; i < s.weights(); ++i) all.weights.push_back(draw(2, i, -limit, limit));
   for (std::int64_t i = 0; i < s.filters; ++i) all.bias.push_back(draw(3, i, -9000, 9000));
@@ -42,7 +42,7 @@ ConvQuantization quantization(const ConvSpec& s, std::int32_t zero_point) {
 }
 
 // What the plan makes of the values that stand for these integers.
-std::vector<float> computed(const ConvSpec& s, const Integers& of, const ConvQuantization& q,
+std::vector<float> computed(const ConvSpec& s, const Int8Operands& of, const ConvQuantization& q,
                             const Activation& activation) {
   const auto plan =
       ops(DeviceType::cpu).conv(s, {.bias = true, .activation = activation}, {.int8 = &q});
@@ -64,7 +64,7 @@ std::vector<float> computed(const ConvSpec& s, const Integers& of, const ConvQua
   return out.to_host(kStream);
 }
 
-std::vector<float> expected(const ConvSpec& s, const Integers& of, std::int32_t zero_point) {
+std::vector<float> expected(const ConvSpec& s, const Int8Operands& of, std::int32_t zero_point) {
   std::vector<std::int64_t> sums(to_size(s.out().size()));
   for (std::size_t i = 0; i < sums.size(); ++i) sums[i] = of.bias[i % to_size(s.filters)];
   Conv{s}.visit([&](std::int64_t o, std::int64_t i, std::int64_t w) {
@@ -93,7 +93,7 @@ std::vector<ConvSpec> specs() {
 TEST(Int8Conv, SumsAreThoseOfIntegers) {
   for (const ConvSpec& s : specs())
     for (const std::int32_t zero_point : {0, 37, 255}) {
-      const Integers integers = random_integers(s);
+      const Int8Operands integers = random_integers(s);
       EXPECT_EQ(computed(s, integers, quantization(s, zero_point), activations::Linear{}),
                 expected(s, integers, zero_point))
           << to_string(s.in) << " filters " << s.filters << " size " << s.size_y << " groups "
@@ -105,7 +105,7 @@ TEST(Int8Conv, SumsAreThoseOfIntegers) {
 TEST(Int8Conv, TheLargestProductsDoNotSaturate) {
   const ConvSpec s = spec({1, 5, 5, 16}, 16, 3, 1);
   for (const std::int64_t sign : {1, -1}) {
-    Integers all = random_integers(s);
+    Int8Operands all = random_integers(s);
     all.inputs.assign(all.inputs.size(), 255);
     all.weights.assign(all.weights.size(), sign * int8_weight_limit());
     EXPECT_EQ(computed(s, all, quantization(s, 0), activations::Linear{}), expected(s, all, 0));
@@ -114,7 +114,7 @@ TEST(Int8Conv, TheLargestProductsDoNotSaturate) {
 
 TEST(Int8Conv, ActivationsFollowTheSums) {
   const ConvSpec s = spec({1, 6, 7, 16}, 8, 3, 1);
-  const Integers integers = random_integers(s);
+  const Int8Operands integers = random_integers(s);
   const std::vector<float> sums = expected(s, integers, 100);
   for (const Activation& a : {Activation(activations::Leaky{}), Activation(activations::Relu{}),
                               Activation(activations::Mish{}), Activation(activations::Swish{}),

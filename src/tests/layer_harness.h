@@ -2,6 +2,8 @@
 // sample fails the test. Detection heads add theirs (with an objective of their own) from another
 // file: const bool added = add_layer_samples({...});
 #pragma once
+#include <gtest/gtest.h>
+
 #include <functional>
 #include <memory>
 #include <ostream>
@@ -48,6 +50,10 @@ struct LayerSample {
 
 inline std::ostream& operator<<(std::ostream& to, const LayerSample& s) {  // GoogleTest's messages
   return to << '[' << s.type << "] " << s.keys;
+}
+
+inline std::string name_of_sample(const testing::TestParamInfo<LayerSample>& info) {
+  return info.param.type + "_" + std::to_string(info.index);
 }
 
 bool add_layer_samples(std::vector<LayerSample>);  // always true

@@ -15,10 +15,6 @@ namespace {
 
 class LayerTest : public testing::TestWithParam<LayerSample> {};
 
-std::string name_of(const testing::TestParamInfo<LayerSample>& info) {
-  return info.param.type + "_" + std::to_string(info.index);
-}
-
 void expect_close(const std::vector<float>& got, const std::vector<double>& expected,
                   double tolerance, const std::string& what) {
   ASSERT_EQ(got.size(), expected.size()) << what;
@@ -180,7 +176,7 @@ TEST_P(LayerTest, SharingTheInputsMemoryAtInferenceChangesNothing) {
   EXPECT_EQ(t.in[0].to_host({}), t.out.to_host({}));
 }
 
-INSTANTIATE_TEST_SUITE_P(Samples, LayerTest, testing::ValuesIn(layer_samples()), name_of);
+INSTANTIATE_TEST_SUITE_P(Samples, LayerTest, testing::ValuesIn(layer_samples()), name_of_sample);
 
 TEST(LayerTypes, EachHasASampleAndItsKeysAreReported) {
   for (const std::string& type : layer_types()) {

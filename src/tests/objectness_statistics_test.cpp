@@ -88,7 +88,7 @@ TEST(LogHistogram, AddsUpAndRefusesWhatIsNoSize) {
 
 // Heads against their telemetry.
 
-constexpr const char* kCfg =
+constexpr const char* kTwoHeads =
     "[net]\nbatch=3\nwidth=64\nheight=64\nchannels=3\n"
     "[convolutional]\nfilters=8\nsize=3\nstride=8\npad=1\nactivation=leaky\n"
     "[convolutional]\nfilters=14\nsize=1\nactivation=linear\n"
@@ -107,7 +107,7 @@ std::vector<std::vector<Truth>> sample_truths() {
 }
 
 Network network(Mode mode) {
-  std::istringstream in(kCfg);
+  std::istringstream in(kTwoHeads);
   Network net(parse_cfg(in, "x.cfg"), {.mode = mode, .batch = 3, .seed = 6});
   net.initialise();
   net.parameters_changed();

@@ -125,7 +125,7 @@ TEST(FilterRanges, AreOfEachFilter) {
   EXPECT_EQ(filter_ranges(std::vector<float>(9), 1, RangeMethod::mse), std::vector<float>{0});
 }
 
-constexpr const char* kCfg =
+constexpr const char* kQuantizedCfg =
     "[net]\nwidth=16\nheight=16\nchannels=3\n"
     "[convolutional]\nbatch_normalize=1\nfilters=8\nsize=3\npad=1\nactivation=leaky\n"
     "[convolutional]\nfilters=8\ngroups=4\nsize=3\npad=1\nactivation=relu\n"
@@ -133,7 +133,7 @@ constexpr const char* kCfg =
     "[convolutional]\nfilters=6\nsize=1\nactivation=linear\n"
     "[yolo]\nmask=0\nanchors=4,4\nclasses=1\nnum=1\n";
 
-std::vector<Section> sections(std::string text = kCfg) {
+std::vector<Section> sections(std::string text = kQuantizedCfg) {
   std::istringstream in(text);
   return parse_cfg(in, "x.cfg");
 }
@@ -189,7 +189,7 @@ TEST(QuantizedNetwork, ComputesNearlyTheSameAndReturnsToF32) {
 }
 
 TEST(QuantizedNetwork, LeavesOutDepthwiseConvolutions) {
-  std::string text = kCfg;
+  std::string text = kQuantizedCfg;
   text.replace(text.find("groups=4"), 8, "groups=8");
   Network net = network(sections(text));
   EXPECT_EQ(quantization_for_input(net).size(), 1u);
@@ -320,12 +320,12 @@ TEST(NetworkIdentity, IsOfLayersAndNotOfTheInputsSize) {
     return identity_of(Network(sections(text), {}), 1);
   };
   const auto with = [](const char* from, const char* to) {
-    std::string text = kCfg;
+    std::string text = kQuantizedCfg;
     const auto at = text.find(from);
     if (at == text.npos) fail("no ", from);
     return text.replace(at, std::string(from).size(), to);
   };
-  const NetworkIdentity own = identity(kCfg);
+  const NetworkIdentity own = identity(kQuantizedCfg);
   EXPECT_EQ(identity(with("width=16", "width=32")), own);
   EXPECT_FALSE(identity(with("activation=leaky", "activation=relu")) == own);
   EXPECT_FALSE(identity(with("groups=4", "groups=2")) == own);

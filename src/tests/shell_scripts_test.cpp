@@ -102,6 +102,19 @@ TEST_F(ShellScripts, LintLooksAtWhatHasChangedSinceItFoundNothing) {
   EXPECT_EQ(lint(), "clean: ");
   file("src/h.h", "// another\n");
   EXPECT_EQ(lint(), "clean: a b.cpp\n");
+  // A unity file stands for those that it includes.
+  file("build/unity_0.cxx",
+       cat("#include \"", path("src/a b.cpp"), "\"\n#include \"", path("src/c.cpp"), "\"\n"));
+  file("build/compile_commands.json",
+       cat(R"([{"directory": ")", path("build"), R"(", "command": "c++ unity_0.cxx", "file": ")",
+           path("build/unity_0.cxx"), "\"}]"));
+  file("build/build.ninja",
+       "rule cc\n  command = c++ -MD -MF $out.d -c $in -o $out\n  depfile = $out.d\n  deps = gcc\n"
+       "build u.o: cc unity_0.cxx\n");
+  EXPECT_EQ(lint(), "clean: a b.cpp\nc.cpp\n");  // by other commands than before
+  EXPECT_EQ(lint(), "clean: ");
+  file("src/h.h", "// a third\n");
+  EXPECT_EQ(lint(), "clean: a b.cpp\nc.cpp\n");
 }
 
 }  // namespace

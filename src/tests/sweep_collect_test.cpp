@@ -10,8 +10,6 @@ class CollectTest : public SweepFixture {
   CollectTest() { part_lists(work_); }
 };
 
-const Words kTune{"-tune", "-seeds", "1..2"};
-
 TEST_F(CollectTest, ReplacesNoFlag) {
   put_tiny_weights(work_, "start.weights"), put_tiny_weights(work_, "other.weights", 4);
   ASSERT_EQ(sweep(work_, {"-weights", "start.weights"}).exit_code, 0);

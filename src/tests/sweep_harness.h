@@ -16,6 +16,9 @@ namespace darknet::test {
 
 using Words = std::vector<std::string>;
 
+// Flags of a sweep that chooses on a split of its own.
+inline const Words kTune{"-tune", "-seeds", "1..2"};
+
 inline Words plus(Words words, const Words& more) {
   words.insert(words.end(), more.begin(), more.end());
   return words;

@@ -33,7 +33,6 @@ std::set<std::string> lines_of(const std::string& text) {
   return lines;
 }
 
-const Words kTune{"-tune", "-seeds", "1..2"};
 const Words kConfirm = plus(kTune, {"-confirm", "2"});
 
 // Of a run whose result is put as where it diverged, and stays.

@@ -46,7 +46,7 @@ TEST(Utf8, MarkupIsEscaped) {
             "&lt;a href=&#39;x&#39; title=&quot;y&quot;&gt;&amp;" + kReplacement);
 }
 
-class Text : public testing::Test {
+class DrawnText : public testing::Test {
  protected:
   void SetUp() override {
     if (!has_canvas()) GTEST_SKIP() << text_library();
@@ -68,7 +68,7 @@ Ink ink_of(const std::string& text, TextStyle style = {30, kWhite}) {
   return ink;
 }
 
-TEST_F(Text, ACapitalLetterHasTheHeightThatWasAskedFor) {
+TEST_F(DrawnText, ACapitalLetterHasTheHeightThatWasAskedFor) {
   for (const std::int64_t height : {9, 12, 20, 40}) {
     const Ink ink = ink_of("H", {height, kWhite});
     EXPECT_NEAR(static_cast<double>(ink.bottom - ink.top + 1), static_cast<double>(height), 1.5);
@@ -76,7 +76,7 @@ TEST_F(Text, ACapitalLetterHasTheHeightThatWasAskedFor) {
   }
 }
 
-TEST_F(Text, LettersOfAScriptAreNotAllTheSameBox) {
+TEST_F(DrawnText, LettersOfAScriptAreNotAllTheSameBox) {
   // Scripts that DejaVu Sans holds: Greek, Cyrillic, Armenian, Arabic, Hebrew is not asked for.
   for (const auto& [a, b] : {std::pair{"\xCE\xA9", "\xCE\x99"},
                              {"\xD0\x96", "\xD0\x93"},
@@ -85,7 +85,7 @@ TEST_F(Text, LettersOfAScriptAreNotAllTheSameBox) {
     EXPECT_GT(std::abs(ink_of(a).pixels - ink_of(b).pixels), 20) << a << " " << b;
 }
 
-TEST_F(Text, ArabicLettersAreJoinedAndReadFromTheRight) {
+TEST_F(DrawnText, ArabicLettersAreJoinedAndReadFromTheRight) {
   // Three letters beh: joined they are narrower than apart (with a zero-width non-joiner between).
   const std::string beh = "\xD8\xA8", apart = "\xE2\x80\x8C";
   EXPECT_LT(2 * text_size(beh + beh + beh, {30}).width,
@@ -103,7 +103,7 @@ TEST_F(Text, ArabicLettersAreJoinedAndReadFromTheRight) {
   EXPECT_GT(tall_at, 20 + text_size("\xD8\xA7\xD8\xB3", {30}).width / 2);
 }
 
-TEST_F(Text, CombiningMarksStandAboveTheirLetter) {
+TEST_F(DrawnText, CombiningMarksStandAboveTheirLetter) {
   const std::string e = "e", acute = "\xCC\x81";
   EXPECT_EQ(text_size(e + acute, {30}).width, text_size(e, {30}).width);
   EXPECT_GT(ink_of(e + acute).pixels, ink_of(e).pixels);
@@ -114,7 +114,7 @@ TEST_F(Text, CombiningMarksStandAboveTheirLetter) {
   EXPECT_LE(text_size(pile, {30}).above, 30);
 }
 
-TEST_F(Text, BytesThatAreNoLettersAreDrawnAsSuch) {
+TEST_F(DrawnText, BytesThatAreNoLettersAreDrawnAsSuch) {
   EXPECT_EQ(ink_of("a\xFF"
                    "b")
                 .pixels,
@@ -122,7 +122,7 @@ TEST_F(Text, BytesThatAreNoLettersAreDrawnAsSuch) {
   EXPECT_GT(ink_of("\xFF").pixels, 50);
 }
 
-TEST_F(Text, ANameOfAnotherDirectionLeavesTheOrderOfItsLine) {
+TEST_F(DrawnText, ANameOfAnotherDirectionLeavesTheOrderOfItsLine) {
   // "NAME 87%": the percent sign ends the line.
   const std::string name = "\xD8\xB3\xD8\xB3";
   Image with(400, 100, 1), without(400, 100, 1);
@@ -139,7 +139,7 @@ TEST_F(Text, ANameOfAnotherDirectionLeavesTheOrderOfItsLine) {
   EXPECT_EQ(isolated("plain"), "plain");
 }
 
-TEST_F(Text, LongTextIsCutToItsWidth) {
+TEST_F(DrawnText, LongTextIsCutToItsWidth) {
   const std::string text(200, 'W');
   const TextSize whole = text_size(text, {12}), cut = text_size(text, {12, kWhite, 100});
   EXPECT_GT(whole.width, 1000);
@@ -148,7 +148,7 @@ TEST_F(Text, LongTextIsCutToItsWidth) {
   EXPECT_EQ(text_size("W", {12, kWhite, 100}).width, text_size("W", {12}).width);
 }
 
-TEST_F(Text, TurnedTextIsTheSameTextTurned) {
+TEST_F(DrawnText, TurnedTextIsTheSameTextTurned) {
   Image flat(100, 100, 1), turned(100, 100, 1);
   const std::int64_t width = text_size("HT", {20}).width;
   draw_text(flat, "HT", 30, 40, {20, kWhite});
@@ -160,7 +160,7 @@ TEST_F(Text, TurnedTextIsTheSameTextTurned) {
   EXPECT_LT(apart, 40);
 }
 
-TEST_F(Text, SeveralThreadsDrawTheSame) {
+TEST_F(DrawnText, SeveralThreadsDrawTheSame) {
   Image expected(300, 60, 3);
   draw_text(expected, "person 87 %", 5, 20, {14, kWhite});
   std::atomic<int> different = 0;
@@ -178,7 +178,7 @@ TEST_F(Text, SeveralThreadsDrawTheSame) {
   EXPECT_EQ(different, 0);
 }
 
-TEST_F(Text, AGreyImageTakesTheLuminance) {
+TEST_F(DrawnText, AGreyImageTakesTheLuminance) {
   Image image(60, 60, 1);
   fill_rectangle(image, 0, 0, 60, 60, {0, 255, 0});
   EXPECT_EQ(*image.at(5, 5), luma_of({0, 255, 0}));

@@ -39,9 +39,6 @@ class TrainTest : public CliTest {
 };
 
 std::string max_batches(int n) { return cat("-max_batches=", n); }
-bool said(const CommandResult& ran, const std::string& text) {
-  return ran.out.find(text) != std::string::npos || ran.err.find(text) != std::string::npos;
-}
 
 struct Variant {
   const char* name;

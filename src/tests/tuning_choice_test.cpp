@@ -270,9 +270,9 @@ TEST(TuningPage, AnUnfinishedConfirmationClaimsNothing) {
   EXPECT_TRUE(statistics_of(confirmation).differences.empty());
 }
 
-using TuningFiles = testing_files::InFolder;
+using TuningReports = testing_files::InFolder;
 
-TEST_F(TuningFiles, HoldBothParts) {
+TEST_F(TuningReports, HoldBothParts) {
   const Comparison tuning = tuned(), confirmation = confirmed({.53, .54, .58});
   std::filesystem::create_directories(folder_ / kConfirmFolder);
   const TuningStatistics found =

@@ -181,23 +181,23 @@ TEST_F(TuningFileTest, OnlyTheDevicesOwnChoicesAreUsed) {
   EXPECT_THROW(own.add(other), Error);
 }
 
-std::vector<float> noise(std::int64_t n, std::uint64_t stream) {
+std::vector<float> centred_noise(std::int64_t n, std::uint64_t stream) {
   std::vector<float> v(to_size(n));
   for (std::size_t i = 0; i < v.size(); ++i) v[i] = random_uniform(5, stream, i) - .5f;
   return v;
 }
 
-// What a plan makes of noise in one direction.
+// What a plan makes of centred_noise in one direction.
 std::vector<float> result_of(ConvPlan& plan, const ConvSpec& s, ConvDirection d) {
   const Stream stream;
   Tensor in({}, s.in), out({}, s.out()), weights({}, {s.filters, s.size_y, s.size_x, s.in.c});
-  in.copy_from(stream, noise(in.size(), 1));
-  out.copy_from(stream, noise(out.size(), 2));
-  weights.copy_from(stream, noise(weights.size(), 3));
+  in.copy_from(stream, centred_noise(in.size(), 1));
+  out.copy_from(stream, centred_noise(out.size(), 2));
+  weights.copy_from(stream, centred_noise(weights.size(), 3));
   const Buffer workspace({}, std::max<std::int64_t>(1, plan.workspace()));
   plan.set_weights(stream, weights.data(), workspace.data());
   if (d == ConvDirection::forward) {
-    const std::vector<float> bias = noise(s.filters, 4);
+    const std::vector<float> bias = centred_noise(s.filters, 4);
     plan.forward(stream, in.view(), bias.data(), out.view(), workspace.data());
     if (is_linear(plan.fused().activation))
       for (std::int64_t i = 0; i < out.size(); ++i)
@@ -262,7 +262,7 @@ TEST(TunedPlans, AChoiceThatCannotBeTakenLeavesTheRule) {
 }
 
 // 18 filters: kernels/stem_conv.h, which has no choice, takes none of these.
-constexpr const char* kCfg =
+constexpr const char* kTunedCfg =
     "[net]\nbatch=8\nwidth=24\nheight=24\nlearning_rate=.01\n"
     "[convolutional]\nbatch_normalize=1\nfilters=18\nsize=3\nstride=2\npad=1\nactivation=leaky\n"
     "[convolutional]\nbatch_normalize=1\nfilters=16\nsize=3\npad=1\nactivation=leaky\n"
@@ -270,7 +270,7 @@ constexpr const char* kCfg =
     "[yolo]\nmask=0\nanchors=5,7\nnum=1\nclasses=2\n";
 
 std::vector<Section> sections() {
-  std::istringstream in(kCfg);
+  std::istringstream in(kTunedCfg);
   return parse_cfg(in, "net.cfg");
 }
 

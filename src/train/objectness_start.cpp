@@ -70,7 +70,7 @@ class KeepStatistics {
 };
 
 // A head with the parameters of the convolution below it that make its objectness.
-struct Start {
+struct HeadStart {
   HeadAt at;
   Parameter* bias = nullptr;
   Parameter* rows = nullptr;  // what scales its logits: weights, or the scales of normalised ones
@@ -80,9 +80,9 @@ struct Start {
 };
 
 // Of the last forward pass.
-void add_logits(Network& net, const HeadInputs& inputs, std::span<Start> starts) {
+void add_logits(Network& net, const HeadInputs& inputs, std::span<HeadStart> starts) {
   const std::vector<HeadAt> heads = net.heads();
-  for (Start& s : starts) {
+  for (HeadStart& s : starts) {
     if (!s.measured()) continue;
     const auto at = std::ranges::find(heads, s.at.layer, &HeadAt::layer);
     const std::span<const float> input = inputs.of(to_size(at - heads.begin()));
@@ -94,7 +94,7 @@ void add_logits(Network& net, const HeadInputs& inputs, std::span<Start> starts)
   }
 }
 
-void measure(Network& net, const Batch& batch, std::span<Start> starts) {
+void measure(Network& net, const Batch& batch, std::span<HeadStart> starts) {
   const Shape before = net.input_shape();
   net.resize(before.n, batch.size.height, batch.size.width);
   net.set_iteration(1);
@@ -104,7 +104,7 @@ void measure(Network& net, const Batch& batch, std::span<Start> starts) {
   const StepState fresh;
   memory(net.options().device.type).copy_in(net.stream(), state.data(), &fresh, sizeof fresh);
   const StepInput input{batch.pixels, batch.truths, batch.tiles};
-  for (Start& s : starts) s.logits.clear();
+  for (HeadStart& s : starts) s.logits.clear();
   const HeadInputs read(net);
   for (std::int64_t first = 0; first < std::ssize(batch.truths); first += net.input_shape().n) {
     inputs.send(input, first, {.iteration = 1});
@@ -142,7 +142,7 @@ std::vector<float> thinned(const std::vector<float>& values, std::size_t anchors
 }
 
 // rows *= factor for the objectness channels: filters of weights, elements of scales.
-void scale_rows(const Network& net, const Start& start, double factor) {
+void scale_rows(const Network& net, const HeadStart& start, double factor) {
   std::vector<float> values = start.rows->value.to_host(net.stream());
   const bool weights = start.rows->role == Role::weights;
   const auto row = weights ? values.size() / to_size(start.rows->value.shape().n) : 1;
@@ -152,7 +152,7 @@ void scale_rows(const Network& net, const Start& start, double factor) {
   start.rows->value.copy_from(net.stream(), values);
 }
 
-void scale_logits(const Network& net, Start& start) {
+void scale_logits(const Network& net, HeadStart& start) {
   const double deviation = start.report.deviation_before = deviation_of(start.logits);
   if (!std::isfinite(deviation))
     fail(net.layer(start.at.layer).title(),
@@ -167,7 +167,7 @@ double mean_probability(std::span<const float> logits, double offset) {
   return sum / static_cast<double>(logits.size());
 }
 
-void set_bias(const Network& net, Start& start, Positives& positives) {
+void set_bias(const Network& net, HeadStart& start, Positives& positives) {
   const ObjectnessStart& asked = start.at.head->start();
   if (!asked.has_prior()) return;
   std::vector<float> logits = thinned(start.logits, start.at.head->objectness_channels().size());
@@ -188,12 +188,12 @@ void set_bias(const Network& net, Start& start, Positives& positives) {
   start.bias->value.copy_from(net.stream(), values);
 }
 
-std::vector<Start> heads_that_ask(Network& net, std::int64_t loaded_layers) {
-  std::vector<Start> starts;
+std::vector<HeadStart> heads_that_ask(Network& net, std::int64_t loaded_layers) {
+  std::vector<HeadStart> starts;
   for (const HeadAt& at : net.heads()) {
     const ObjectnessStart& asked = at.head->start();
     if (!asked.has_prior() && asked.deviation.value < 0) continue;
-    Start start{.at = at, .report = {.layer = at.layer, .prior = asked.prior}};
+    HeadStart start{.at = at, .report = {.layer = at.layer, .prior = asked.prior}};
     if (asked.has_prior()) start.report.keys = "obj_prior";
     if (asked.deviation.value >= 0)
       start.report.keys += start.report.keys.empty() ? "obj_init" : " and obj_init";
@@ -217,19 +217,19 @@ std::vector<Start> heads_that_ask(Network& net, std::int64_t loaded_layers) {
 std::vector<StartReport> start_objectness(Network& net, const LabelledImages& labelled,
                                           const std::function<Batch()>& first_batch,
                                           std::int64_t loaded_layers) {
-  std::vector<Start> starts = heads_that_ask(net, loaded_layers);
+  std::vector<HeadStart> starts = heads_that_ask(net, loaded_layers);
   net.parameters_changed();
-  if (std::ranges::any_of(starts, &Start::measured)) {
+  if (std::ranges::any_of(starts, &HeadStart::measured)) {
     const Batch batch = first_batch();
     measure(net, batch, starts);
-    for (Start& s : starts)
+    for (HeadStart& s : starts)
       if (s.measured()) scale_logits(net, s);
     net.parameters_changed();
     measure(net, batch, starts);  // behind a nonlinear activation they are not in proportion
   }
   Positives positives(net, labelled);
   std::vector<StartReport> reports;
-  for (Start& s : starts) {
+  for (HeadStart& s : starts) {
     if (s.measured()) s.report.deviation = deviation_of(s.logits);
     if (s.report.skipped.empty()) set_bias(net, s, positives);
     reports.push_back(s.report);

@@ -25,10 +25,10 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 36;
+constexpr std::uint64_t kMaxInputBytes = std::uint64_t{1} << 36;
 
 void add_file(Checksum& sum, const fs::path& file) {
-  const std::string bytes = InputFile(file, kMaxBytes, Pipes::allowed).rest();
+  const std::string bytes = InputFile(file, kMaxInputBytes, Pipes::allowed).rest();
   sum.add(bytes.data(), bytes.size());
 }
 
@@ -219,7 +219,7 @@ void Sweep::read_cfg_and_plan() {
   const DataFile data = read_data_file(o.data);
   required(data, data.train, "train");
   required(data, data.valid, "valid");
-  setting_.cfg_text = InputFile(o.cfg, kMaxBytes, Pipes::allowed).rest();
+  setting_.cfg_text = InputFile(o.cfg, kMaxInputBytes, Pipes::allowed).rest();
   std::vector<Section> cfg = read_cfg(o.cfg);
   freeze(cfg);
   apply_overrides(cfg, o.overrides);

@@ -14,7 +14,7 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 26;
+constexpr std::uint64_t kMaxRunBytes = std::uint64_t{1} << 26;
 
 // Throws what LockFile does where it is not free after a minute.
 std::unique_ptr<LockFile> wait_for_lock(const fs::path& file, const std::string& held_for) {
@@ -33,7 +33,7 @@ std::unique_ptr<LockFile> wait_for_lock(const fs::path& file, const std::string&
 }
 
 json read_json(const fs::path& file) {
-  json j = parse_json(read_file(file, kMaxBytes), false);
+  json j = parse_json(read_file(file, kMaxRunBytes), false);
   if (!j.is_object()) refuse_file(file);
   return j;
 }

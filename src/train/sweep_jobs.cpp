@@ -27,11 +27,11 @@ namespace fs = std::filesystem;
 constexpr int kCannotStart = 127;
 
 // What execve() takes, made before fork(): behind it other threads' locks stay locked.
-struct Start {
+struct RunStart {
   std::vector<std::string> words, environment;
   std::vector<char*> argv, envp;
 
-  Start(const std::vector<std::string>& arguments, int cores) : words{"darknet"} {
+  RunStart(const std::vector<std::string>& arguments, int cores) : words{"darknet"} {
     words.insert(words.end(), arguments.begin(), arguments.end());
     for (char** e = environ; *e; ++e) environment.emplace_back(*e);
     const bool set = std::any_of(environment.begin(), environment.end(), [](const std::string& e) {
@@ -42,13 +42,13 @@ struct Start {
     for (std::string& e : environment) envp.push_back(e.data());
     argv.push_back(nullptr), envp.push_back(nullptr);
   }
-  Start(const Start&) = delete;
-  Start& operator=(const Start&) = delete;
+  RunStart(const RunStart&) = delete;
+  RunStart& operator=(const RunStart&) = delete;
 };
 
 class Job {
  public:
-  Job(Start& start, fs::path output, int number) : output_(std::move(output)), number_(number) {
+  Job(RunStart& start, fs::path output, int number) : output_(std::move(output)), number_(number) {
     const int to =
         ::open(output_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0666);
     if (to < 0) fail(output_.string(), ": cannot write this file: ", std::strerror(errno));
@@ -93,7 +93,7 @@ class Job {
  private:
   // A group of its own: Ctrl-C reaches the parent, which passes it on once; twice would end it
   // unsaved.
-  [[noreturn]] static void become(Start& start, int to, ::pid_t parent) {
+  [[noreturn]] static void become(RunStart& start, int to, ::pid_t parent) {
     ::setpgid(0, 0);
     ::prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (::getppid() != parent) ::_exit(kCannotStart);
@@ -130,7 +130,7 @@ int cores_of_job(int jobs) { return std::max(1, core_count() / std::max(1, jobs)
 int run_jobs(const JobsOptions& o, const std::function<void()>& meanwhile) {
   constexpr auto kPoll = std::chrono::milliseconds(200);
   const InterruptGuard interrupt;
-  Start start(o.arguments, cores_of_job(o.jobs));
+  RunStart start(o.arguments, cores_of_job(o.jobs));
   std::vector<Job> jobs;
   jobs.reserve(static_cast<std::size_t>(o.jobs));
   for (int k = 1; k <= o.jobs; ++k) jobs.emplace_back(start, o.folder / cat("job-", k, ".log"), k);
