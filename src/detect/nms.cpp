@@ -6,6 +6,7 @@
 #include <map>
 
 #include "core/index.h"
+#include "core/math.h"
 #include "detect/overlap.h"
 
 namespace darknet {
@@ -32,26 +33,75 @@ bool better(const InputDetection& a, const InputDetection& b) {
   return a.probability > b.probability;
 }
 
+// Detections that stay, as arrays of their sides, so that one box is compared with many at once.
+class Boxes {
+ public:
+  void add(const InputDetection& d) {
+    const Box& b = d.box;
+    left_.push_back(b.left()), right_.push_back(b.right());
+    top_.push_back(b.top()), bottom_.push_back(b.bottom());
+    area_.push_back(b.area());
+    detections_.push_back(d);
+  }
+  // Whether `hides` is true for any of them. It is asked only of those whose IoU with the box may
+  // be above the threshold.
+  template <class Hides>
+  bool any_above(const Box& box, float threshold, const Hides& hides) const {
+    Flags above;
+    for (std::size_t first = 0; first < detections_.size(); first += kAtOnce) {
+      const std::size_t count = std::min(kAtOnce, detections_.size() - first);
+      if (!find_above(box, threshold, first, count, above)) continue;
+      for (std::size_t i = 0; i < count; ++i)
+        if (above[i] != 0 && hides(detections_[first + i])) return true;
+    }
+    return false;
+  }
+
+ private:
+  static constexpr std::size_t kAtOnce = 32;
+  static constexpr float kMargin = 1e-5f;  // relative; above the rounding of a quotient
+  using Flags = std::array<std::int32_t, kAtOnce>;
+
+  // Which of `count` boxes may have an IoU above the threshold, and whether any. No division, and a
+  // loop that compilers vectorise.
+  bool find_above(const Box& b, float threshold, std::size_t first, std::size_t count,
+                  Flags& above) const {
+    const float left = b.left(), right = b.right(), top = b.top(), bottom = b.bottom();
+    const float area = b.area(), least = threshold * (1 - kMargin);
+    std::int32_t any = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      const float w = math::min(right_[first + i], right) - math::max(left_[first + i], left);
+      const float h = math::min(bottom_[first + i], bottom) - math::max(top_[first + i], top);
+      const float common = math::max(w, 0.f) * math::max(h, 0.f);
+      any |= above[i] = static_cast<int>(common > least * (area_[first + i] + area - common));
+    }
+    return any != 0;
+  }
+
+  std::vector<float> left_, right_, top_, bottom_, area_;
+  std::vector<InputDetection> detections_;
+};
+
 // The detections of one class that stay, found again by where they lie: boxes that do not touch
 // cannot hide each other, and of ten thousand candidates few touch.
 class Kept {
  public:
   bool hides(const InputDetection& d, NmsKind kind, float threshold, float beta) const {
     return any_cell(d.box, [&](std::size_t cell) {
-      return std::any_of(cells_[cell].begin(), cells_[cell].end(), [&](const InputDetection& k) {
+      return cells_[cell].any_above(d.box, threshold, [&](const InputDetection& k) {
         return darknet::hides(k, d, kind, threshold, beta);
       });
     });
   }
   void add(const InputDetection& d) {
     any_cell(d.box, [&](std::size_t cell) {
-      cells_[cell].push_back(d);
+      cells_[cell].add(d);
       return false;
     });
   }
 
  private:
-  static constexpr int kGrid = 16;  // cells a side over the image
+  static constexpr int kGrid = 8;  // cells a side over the image
 
   static int cell_of(float fraction) {  // what lies outside belongs to the cells at the border
     const float bounded = fraction > 0 ? std::min(fraction, 1.f) : 0;
@@ -68,7 +118,7 @@ class Kept {
     return false;
   }
 
-  std::array<std::vector<InputDetection>, std::size_t{kGrid} * kGrid> cells_;
+  std::array<Boxes, std::size_t{kGrid} * kGrid> cells_;
 };
 
 }  // namespace

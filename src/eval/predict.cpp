@@ -20,14 +20,10 @@ struct Placed {
   Shape input;
 };
 
-// The detections of one image of the last forward pass, after non-maximum suppression, in the
-// image.
-std::vector<Detection> detections_in_image(const Network& net, std::int64_t image,
-                                           const DetectionOptions& options, const Placed& placed) {
+// What the network found in one image, after non-maximum suppression, in the image.
+std::vector<Detection> in_image(std::vector<InputDetection> found, const HeadSettings& head,
+                                const DetectionOptions& options, const Placed& placed) {
   const ConfidenceMap& calibrated = options.calibration;
-  std::vector<InputDetection> found =
-      detections(net, image, calibrated.lower_bound(options.threshold));
-  const HeadSettings& head = net.heads().back().head->settings();
   if (options.nms > 0) nms(found, head.nms_kind, options.nms, head.beta_nms);
   std::vector<Detection> all;
   all.reserve(found.size());
@@ -38,6 +34,27 @@ std::vector<Detection> detections_in_image(const Network& net, std::int64_t imag
                             placed.input.w),
                    d.class_id, d.objectness, probability});
   }
+  return all;
+}
+
+const HeadSettings& last_head(const Network& net) { return net.heads().back().head->settings(); }
+
+// The detections of each image of the last forward pass. The cores share the images: an evaluation
+// suppresses thousands of boxes in each. A GPU's outputs are copied by one thread.
+std::vector<std::vector<Detection>> detections_in_images(const Network& net, const Batch& batch,
+                                                         const DetectionOptions& options) {
+  const std::size_t images = batch.images.size();
+  const float threshold = options.calibration.lower_bound(options.threshold);
+  std::vector<std::vector<InputDetection>> found(images);
+#pragma omp parallel for schedule(dynamic) if (net.stream().device.type == DeviceType::cpu)
+  for (std::size_t i = 0; i < images; ++i)
+    found[i] = detections(net, static_cast<std::int64_t>(i), threshold);
+  std::vector<std::vector<Detection>> all(images);
+#pragma omp parallel for schedule(dynamic)
+  for (std::size_t i = 0; i < images; ++i)
+    all[i] = in_image(
+        std::move(found[i]), last_head(net), options,
+        {batch.placements[i], batch.sizes[i].width, batch.sizes[i].height, net.input_shape()});
   return all;
 }
 
@@ -97,8 +114,9 @@ PreparedImage prepare_image(const Stream& stream, const Image& image, const Shap
 std::vector<Detection> detect(Network& net, const PreparedImage& image,
                               const DetectionOptions& options) {
   forward_images(net, image.pixels);
-  return detections_in_image(net, 0, options,
-                             {image.placement, image.width, image.height, net.input_shape()});
+  return in_image(detections(net, 0, options.calibration.lower_bound(options.threshold)),
+                  last_head(net), options,
+                  {image.placement, image.width, image.height, net.input_shape()});
 }
 
 std::vector<Detection> detect(Network& net, const Image& image, const DetectionOptions& options) {
@@ -141,13 +159,11 @@ void detect_batches(Network& net, Loader& loader, std::size_t images, const Dete
     const Batch& batch = loader.next();
     if (batch.images.empty() || (run.stop && run.stop())) return;
     forward_images(net, batch.pixels);
-    for (std::size_t i = 0; i < batch.images.size(); ++i, ++done) {
-      const ImageSize size{batch.sizes[i].width, batch.sizes[i].height};
-      take(
-          {to_size(batch.images[i]), size,
-           detections_in_image(net, static_cast<std::int64_t>(i), run.options,
-                               {batch.placements[i], size.width, size.height, net.input_shape()})});
-    }
+    std::vector<std::vector<Detection>> found = detections_in_images(net, batch, run.options);
+    for (std::size_t i = 0; i < found.size(); ++i, ++done)
+      take({to_size(batch.images[i]),
+            {batch.sizes[i].width, batch.sizes[i].height},
+            std::move(found[i])});
     progress.at(static_cast<std::int64_t>(done));
   }
 }

@@ -2,7 +2,10 @@
 // by hand.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstring>
+#include <limits>
 
 #include "core/rng.h"
 #include "detect/nms.h"
@@ -266,6 +269,57 @@ TEST(Nms, TiesKeepTheirOrder) {
   std::vector<float> left;  // by their objectness
   for (const InputDetection& one : d) left.push_back(one.objectness);
   EXPECT_EQ(left, (std::vector<float>{.1f, .2f, .4f}));  // of the equal A and B the first stays
+}
+
+// Every pair compared, in the order of the definition.
+std::vector<InputDetection> suppressed(std::vector<InputDetection> all, NmsKind kind,
+                                       float threshold, float beta) {
+  std::stable_sort(all.begin(), all.end(),
+                   [](const auto& a, const auto& b) { return a.probability > b.probability; });
+  const auto overlap = [&](const InputDetection& a, const InputDetection& b) {
+    const float exponent = kind == NmsKind::greedy ? .6f : beta;
+    return kind == NmsKind::by_class ? iou(a.box, b.box) : distance_iou(a.box, b.box, exponent);
+  };
+  std::vector<InputDetection> kept;
+  for (const InputDetection& d : all)
+    if (std::none_of(kept.begin(), kept.end(), [&](const InputDetection& k) {
+          return k.class_id == d.class_id && overlap(k, d) > threshold;
+        }))
+      kept.push_back(d);
+  return kept;
+}
+
+// Boxes of all sizes in groups, some far outside, some that are no boxes.
+std::vector<InputDetection> many_detections(std::uint64_t seed, std::size_t count) {
+  std::uint64_t at = 0;
+  const auto uniform = [&] { return random_uniform(seed, 0, at++); };
+  std::vector<InputDetection> all;
+  while (all.size() < count) {
+    const Box first{uniform() * 1.4f - .2f, uniform() * 1.4f - .2f, uniform() * uniform(),
+                    uniform() * uniform()};
+    for (int i = 0; i < 40; ++i) {
+      Box b{first.x + .05f * uniform(), first.y + .05f * uniform(), first.w * (.8f + uniform()),
+            first.h * (.8f + uniform())};
+      if (i == 7) b.w = -b.w;
+      if (i == 8) b.h = 0;
+      if (i == 9) b.w = std::numeric_limits<float>::quiet_NaN();
+      if (i == 10) b.h = std::numeric_limits<float>::infinity();
+      all.push_back({b, i % 3, 1, std::round(100 * uniform()) / 100});
+    }
+  }
+  return all;
+}
+
+TEST(Nms, LeavesWhatAComparisonOfAllPairsLeaves) {
+  for (const NmsKind kind : {NmsKind::by_class, NmsKind::greedy, NmsKind::diou})
+    for (const float threshold : {0.f, .1f, .45f, .9f}) {
+      std::vector<InputDetection> d = many_detections(5, 2000);
+      const auto expected = suppressed(d, kind, threshold, .6f);
+      nms(d, kind, threshold, .6f);
+      ASSERT_EQ(d.size(), expected.size()) << name_of(kind) << ' ' << threshold;
+      EXPECT_EQ(std::memcmp(d.data(), expected.data(), d.size() * sizeof d[0]), 0)
+          << name_of(kind) << ' ' << threshold;
+    }
 }
 
 TEST(Nms, DistanceIouIsDarknets) {
