@@ -47,9 +47,11 @@ int valid(const ValidArguments& o) {
   NetworkArguments network = static_cast<const NetworkArguments&>(o);
   // No label files: it reads none, and format yolo guards them.
   const DataFile data = open_data(network, ListedFiles::images);
-  if (!o.out.empty()) require_beginning_of_name(o.out);
+  const std::string format = format_of(o, data);
+  if (!o.out.empty() && format != "voc")  // which continues the name with that of each class
+    require_beginning_of_name(o.out);
   require_writable_folder(data.results);
-  const auto results = make_result_writer(format_of(o, data), {data.results, true, o.out});
+  const auto results = make_result_writer(format, {data.results, true, o.out});
   const ImagePaths images = read_image_list(required(data, data.valid, "valid"));
   results->check_images({images});
   std::uint64_t checksum = 0;
