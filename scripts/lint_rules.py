@@ -64,7 +64,11 @@ def included_headers(build, root):
         paths = [path for path in paths if os.path.exists(path)]
         if not paths:
             continue
-        headers = {p for p in paths[1:] if p.startswith(root + os.sep) and p.endswith(".h")}
+        headers = {
+            path
+            for path in paths[1:]
+            if path.startswith(root + os.sep) and not path.endswith((".cpp", ".cxx"))
+        }
         for source in sources_of(paths[0]):
             found.setdefault(source, set()).update(headers)
     return found

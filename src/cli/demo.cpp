@@ -114,9 +114,7 @@ void check_outputs(const DemoOptions& o) {
   add_sources(o, run_inputs());  // a recording over its own source would destroy both
   if (!o.out_filename.empty()) require_writable_file(o.out_filename, kVideoFormat);
   if (!o.json_file_output.empty()) require_writable_file(o.json_file_output, record_format());
-  if (o.prefix.empty()) return;
-  require_beginning_of_name(o.prefix);
-  require_writable_file(o.prefix + "_00000001.jpg", kImageFormat);
+  if (!o.prefix.empty()) require_writable_file(o.prefix + "_00000001.jpg", kImageFormat);
 }
 
 Demo::Demo(const DemoOptions& o)

@@ -74,13 +74,11 @@ struct SourceFlag {
   bool (*suits)(SourceKind);
 };
 bool is_camera(SourceKind kind) { return kind == SourceKind::camera; }
-constexpr SourceFlag kSourceFlags[] = {
-    {"-width", "a camera", is_camera},
-    {"-height", "a camera", is_camera},
-    {"-fps", "a camera or images",
-     [](SourceKind kind) { return is_camera(kind) || kind == SourceKind::images; }},
-    {"-reconnect", "a camera or a stream",
-     [](SourceKind kind) { return is_camera(kind) || kind == SourceKind::stream; }}};
+constexpr SourceFlag kSourceFlags[] = {{"-width", "a camera", is_camera},
+                                       {"-height", "a camera", is_camera},
+                                       {"-reconnect", "a camera or a stream", [](SourceKind kind) {
+                                          return is_camera(kind) || kind == SourceKind::stream;
+                                        }}};
 
 // Flags that would have no effect.
 void check_flags(const Command& command, const DemoOptions& o) {
@@ -90,8 +88,13 @@ void check_flags(const Command& command, const DemoOptions& o) {
       throw Error(cat(flag.name, " is for ", flag.sources, ", and ", printable(o.source.front()),
                       " is none; leave it out"),
                   2);
-  if (command.at("-camera").given() && !is_camera(kind))  // in scripts for other Darknet forks
-    log::warn(cat("-c ", o.camera, " has no effect: the source is ", printable(o.source.front())));
+  const auto warn_of = [&](const char* flag,
+                           bool suits) {  // scripts for other Darknet forks do this
+    if (command.at(flag).given() && !suits)
+      log::warn(cat(flag, " has no effect: the source is ", printable(o.source.front())));
+  };
+  warn_of("-camera", is_camera(kind));
+  warn_of("-fps", is_camera(kind) || kind == SourceKind::images);
   const ServerOptions& s = o.server;
   if (command.at("-bind").given() && s.image_port < 0 && s.json_port < 0)
     throw Error("-bind needs -mjpeg_port or -json_port: without them nothing is served", 2);

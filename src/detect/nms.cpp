@@ -73,7 +73,8 @@ class Boxes {
       const float w = math::min(right_[first + i], right) - math::max(left_[first + i], left);
       const float h = math::min(bottom_[first + i], bottom) - math::max(top_[first + i], top);
       const float common = math::max(w, 0.f) * math::max(h, 0.f);
-      any |= above[i] = static_cast<int>(common > least * (area_[first + i] + area - common));
+      above[i] = static_cast<std::int32_t>(common >= least * (area_[first + i] + area - common));
+      any |= above[i];
     }
     return any != 0;
   }

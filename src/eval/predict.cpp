@@ -39,14 +39,14 @@ std::vector<Detection> in_image(std::vector<InputDetection> found, const HeadSet
 
 const HeadSettings& last_head(const Network& net) { return net.heads().back().head->settings(); }
 
-// The detections of each image of the last forward pass. The cores share the images: an evaluation
-// suppresses thousands of boxes in each. A GPU's outputs are copied by one thread.
+// The detections of each image of the last forward pass. The cores share the suppression, of
+// thousands of boxes in each image of an evaluation. Outputs are read by one thread: a GPU's errors
+// are exceptions, which cannot leave a parallel loop.
 std::vector<std::vector<Detection>> detections_in_images(const Network& net, const Batch& batch,
                                                          const DetectionOptions& options) {
   const std::size_t images = batch.images.size();
   const float threshold = options.calibration.lower_bound(options.threshold);
   std::vector<std::vector<InputDetection>> found(images);
-#pragma omp parallel for schedule(dynamic) if (net.stream().device.type == DeviceType::cpu)
   for (std::size_t i = 0; i < images; ++i)
     found[i] = detections(net, static_cast<std::int64_t>(i), threshold);
   std::vector<std::vector<Detection>> all(images);

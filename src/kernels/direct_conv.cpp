@@ -29,7 +29,7 @@ struct DirectConvGeometry {
   }
 };
 
-struct Forward {
+struct DirectForward {
   DirectConvGeometry g;
   View<const float> in;
   const float* weights;
@@ -118,7 +118,7 @@ class LaunchedConv final : public ConvPlan {
   std::string description() const override { return "plain launches"; }
   void set_weights(const Stream&, const float* weights, void*) override { weights_ = weights; }
   void forward(const Stream& s, TensorView in, const float*, TensorView out, void*) override {
-    for_each_pixel(s, geometry_.out, Forward{geometry_, in.as<>(), weights_, out.as<>()});
+    for_each_pixel(s, geometry_.out, DirectForward{geometry_, in.as<>(), weights_, out.as<>()});
   }
   void backward_data(const Stream& s, TensorView out_gradient, TensorView in_gradient, bool add,
                      void*) override {

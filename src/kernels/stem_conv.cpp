@@ -82,7 +82,7 @@ struct Pack {
 
 // activation(convolution + bias) of kRun pixels and kFilters filters.
 template <class T, int kStride, bool kAligned>
-struct Forward {
+struct StemForward {
   StemGeometry g;
   View<const T> in;
   View<const float> weights;  // [ky][kx * channel][filter]
@@ -214,7 +214,7 @@ class StemConv final : public ConvPlan {
       using T = decltype(element);
       for_each(
           s, row_parts(out.shape, kRun) * (spec_.filters / kFilters),
-          Forward<T, decltype(stride)::value, decltype(aligned)::value>{
+          StemForward<T, decltype(stride)::value, decltype(aligned)::value>{
               geometry_, in.as<T>(), packed(), fused_.bias ? bias : nullptr, slope_, out.as<T>()});
     });
   }

@@ -20,7 +20,7 @@ struct Sizes {  // of one image
 };
 
 // Between the shape with many channels (h, w, c) and the one with large pixels (h s, w s, c / s^2).
-struct Blocks {
+struct ReorgBlocks {
   Sizes deep, large;
   std::int64_t stride;
   DN_HD Element to_large(const Element& e) const {
@@ -34,10 +34,10 @@ struct Blocks {
 };
 
 // A permutation of the elements of an image: which input element an output element is, and back.
-// Darknet's historic order (reorg_old) applies Blocks to the sizes of its *input*, as if that were
-// the deep one, and reads the results as CHW positions in arrays of other sizes.
+// Darknet's historic order (reorg_old) applies ReorgBlocks to the sizes of its *input*, as if that
+// were the deep one, and reads the results as CHW positions in arrays of other sizes.
 struct Rearrangement {
-  Blocks blocks;
+  ReorgBlocks blocks;
   Sizes in, out;
   bool historic, reverse;
   DN_HD Element in_of(const Element& e) const {

@@ -9,7 +9,7 @@ namespace {
 
 // The pixels of the large side that one of the small side stands for: a square with this one at its
 // upper left.
-struct Blocks {
+struct UpsampleBlocks {
   Shape small;
   std::int64_t stride;
   DN_HD std::int64_t first(std::int64_t p) const {
@@ -24,7 +24,7 @@ struct Blocks {
 // Both have an index for a pixel of the small side and some of its channels.
 template <class T>
 struct Enlarge {
-  Blocks blocks;
+  UpsampleBlocks blocks;
   View<const T> in;
   Sink<T> out;
   float scale;
@@ -41,7 +41,7 @@ struct Enlarge {
 
 template <class T>
 struct SumBlocks {
-  Blocks blocks;
+  UpsampleBlocks blocks;
   View<const T> in;
   Sink<T> out;
   float scale;
@@ -108,7 +108,7 @@ class UpsampleLayer final : public Layer {
       using T = decltype(element);
       const View<const T> from = in.as<T>();
       const Sink<T> sink{to.view.as<T>(), to.add};
-      const Blocks blocks{sums ? to.view.shape : in.shape, factor()};
+      const UpsampleBlocks blocks{sums ? to.view.shape : in.shape, factor()};
       if (sums)
         for_each_vec<kVecWidth<T>>(
             s, blocks.small, SumBlocks<T>{blocks, from, sink, upsample_.scale}, from, sink.to);

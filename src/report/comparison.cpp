@@ -13,7 +13,7 @@
 namespace darknet {
 namespace {
 
-double points(double fraction) { return 100 * fraction; }
+double in_percent(double fraction) { return 100 * fraction; }
 
 // Were the test images drawn anew, and the seeds too; every network sees the same images.
 std::optional<SeedsAndImages> resampled(const Comparison& c,
@@ -40,9 +40,10 @@ VariantRuns outcomes_of(const Comparison& c, std::size_t variant) {
 std::string of_one_seed(const Comparison& c, const Interval& images) {
   const bool same = images.low <= 0 && images.high >= 0;
   return fmt::format(
-      " For these two networks the {} test images alone leave {:+.1f} to {:+.1f} points (95 %){}; "
+      " For these two networks the {} test images alone leave {:+.1f} to {:+.1f} in_percent (95 "
+      "%){}; "
       "another seed moves either network by a point or more: -seed 1..5 shows it.",
-      c.images.size(), points(images.low), points(images.high),
+      c.images.size(), in_percent(images.low), in_percent(images.high),
       same ? ", which includes no difference at all" : "");
 }
 
@@ -59,7 +60,7 @@ std::optional<double> mean_map(const Comparison& c, std::size_t variant) {
 std::string mean_text(const Comparison& c, std::size_t variant) {
   const std::string& name = c.variants[variant].name;
   const std::optional<double> mean = mean_map(c, variant);
-  return mean ? fmt::format("{} {:.1f} %", name, points(*mean)) : name + " no result";
+  return mean ? fmt::format("{} {:.1f} %", name, in_percent(*mean)) : name + " no result";
 }
 
 // False positives and missed objects of one image, as its panels show them.

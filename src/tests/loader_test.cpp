@@ -361,14 +361,14 @@ TEST_F(LoaderTest, GreyNetworksGetOneChannel) {
   for (const float v : batch.pixels) ASSERT_TRUE(v >= 0 && v <= 1);
 }
 
-NetSettings net_of(const std::string& keys) {
+NetSettings settings_with(const std::string& keys) {
   std::istringstream in("[net]\n" + keys);
   auto cfg = parse_cfg(in, "net.cfg");
   return read_net(cfg[0]);
 }
 
 TEST(RandomSize, IsAMultipleOfTheStepWithinTheFactor) {
-  const NetSettings net = net_of("width=416\nheight=320\nresize_step=32\n");
+  const NetSettings net = settings_with("width=416\nheight=320\nresize_step=32\n");
   std::set<std::int64_t> widths;
   for (std::int64_t k = 100; k < 3000; ++k) {
     const InputSize s = random_size(net, 1, 5, k, 4000);
@@ -384,7 +384,7 @@ TEST(RandomSize, IsAMultipleOfTheStepWithinTheFactor) {
 }
 
 TEST(RandomSize, IsLargestAtBothEnds) {
-  const NetSettings net = net_of("width=416\nheight=416\n");
+  const NetSettings net = settings_with("width=416\nheight=416\n");
   for (const std::int64_t k : {0, 50, 99, 1900, 1999}) {
     EXPECT_EQ(random_size(net, 1, 5, k, 2000).width, 576);     // 582.4 to the nearest 32
     EXPECT_EQ(random_size(net, 1.2f, 5, k, 2000).width, 512);  // 499.2
@@ -392,7 +392,7 @@ TEST(RandomSize, IsLargestAtBothEnds) {
 }
 
 TEST(RandomSize, NeverExceedsTheSizeAtTheEnds) {
-  const NetSettings net = net_of("width=96\nheight=608\nresize_step=8\n");
+  const NetSettings net = settings_with("width=96\nheight=608\nresize_step=8\n");
   for (const float random : {1e-30f, .3f, .7f, 1.f, 1.1f, 2.f, 10.f}) {
     const InputSize largest = random_size(net, random, 5, 0, 100000);
     for (std::int64_t k = 0; k < 100000; k += 10) {
@@ -405,7 +405,7 @@ TEST(RandomSize, NeverExceedsTheSizeAtTheEnds) {
 }
 
 TEST(RandomSize, OffIsTheCfgsSize) {
-  const NetSettings net = net_of("width=100\nheight=70\n");
+  const NetSettings net = settings_with("width=100\nheight=70\n");
   for (const std::int64_t k : {0, 500, 1999}) {
     EXPECT_EQ(random_size(net, 0, 5, k, 2000).width, 100);
     EXPECT_EQ(random_size(net, 0, 5, k, 2000).height, 70);

@@ -18,7 +18,7 @@ namespace {
 constexpr std::uint64_t kSeed = 1;
 
 using Clock = std::chrono::steady_clock;
-double seconds_since(Clock::time_point t) {
+double seconds_from(Clock::time_point t) {
   return std::chrono::duration<double>(Clock::now() - t).count();
 }
 
@@ -53,7 +53,7 @@ class Inference final : public Workload {
     const auto before = Clock::now();
     net_.forward({.stream = net_.stream()});
     memory(net_.stream().device.type).synchronize(net_.stream());
-    return {.total = seconds_since(before)};
+    return {.total = seconds_from(before)};
   }
 
  private:
@@ -133,15 +133,15 @@ StepInput Training::next() {
 IterationTimes Training::run() {
   const auto before = Clock::now();
   const StepInput input = next();
-  const double load = seconds_since(before);
+  const double load = seconds_from(before);
   ++iteration_;
   step_.begin(input, {.iteration = iteration_, .learning_rate = 0}, (iteration_ - 1) * images(),
               false);
   const bool ahead = net_.options().device.type != DeviceType::cpu;
-  if (ahead && step_.in_flight() == 1) return {.total = seconds_since(before), .load = load};
+  if (ahead && step_.in_flight() == 1) return {.total = seconds_from(before), .load = load};
   const StepResult result = step_.finish();
   if (!result.finite) fail("a training step was not finite");
-  return {.total = seconds_since(before), .load = load, .phases = result.seconds};
+  return {.total = seconds_from(before), .load = load, .phases = result.seconds};
 }
 
 }  // namespace
