@@ -88,8 +88,8 @@ void check_flags(const Command& command, const DemoOptions& o) {
       throw Error(cat(flag.name, " is for ", flag.sources, ", and ", printable(o.source.front()),
                       " is none; leave it out"),
                   2);
-  const auto warn_of = [&](const char* flag,
-                           bool suits) {  // scripts for other Darknet forks do this
+  // Only a warning: scripts for other Darknet forks give these.
+  const auto warn_of = [&](const char* flag, bool suits) {
     if (command.at(flag).given() && !suits)
       log::warn(cat(flag, " has no effect: the source is ", printable(o.source.front())));
   };

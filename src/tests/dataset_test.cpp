@@ -235,9 +235,9 @@ TEST_F(DatasetFiles, TheCheckCountsAndReportsEverything) {
   file("c.txt", "9 .5 .5 .1 .1\n1 .5 .5 1.001 1\nx\n");
   file("e.txt", "1 .5 .5 .1 .1\n");
   const fs::path list = file("list.txt", "a.png\nb.png\nc.png\nd.png\ne.png\na.png\n");
-  std::vector<std::string> told;
-  const ListCheck check =
-      check_list(list, {.classes = 3}, [&](Finding, const std::string& m) { told.push_back(m); });
+  std::vector<std::string> messages;
+  const ListCheck check = check_list(list, {.classes = 3},
+                                     [&](Finding, const std::string& m) { messages.push_back(m); });
   EXPECT_EQ(check.images, 6);
   EXPECT_EQ(check.duplicates, 1);
   EXPECT_EQ(check.unreadable, 1);
@@ -251,7 +251,7 @@ TEST_F(DatasetFiles, TheCheckCountsAndReportsEverything) {
   EXPECT_NEAR(check.smallest, .1, 1e-6);
   EXPECT_NEAR(check.largest, 1, 1e-6);
   EXPECT_EQ(check.errors(), 4);
-  EXPECT_EQ(told.size(), 5u);  // and the duplicate
+  EXPECT_EQ(messages.size(), 5u);  // and the duplicate
 }
 
 }  // namespace

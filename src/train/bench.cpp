@@ -10,6 +10,7 @@
 #include "core/threads.h"
 #include "train/bench_reference.h"
 #include "train/bench_workload.h"
+#include "train/stopwatch.h"
 
 namespace darknet {
 namespace {
@@ -24,9 +25,6 @@ constexpr int kPeakRuns = 8;
 constexpr double kHeadStart = .03;  // seconds of other work before layers are timed on a device
 
 using Clock = std::chrono::steady_clock;
-double seconds_after(Clock::time_point t) {
-  return std::chrono::duration<double>(Clock::now() - t).count();
-}
 
 double median(std::vector<double> v) { return spread_of(std::move(v)).median; }
 
@@ -97,7 +95,7 @@ double MatrixProduct::measure(const std::function<bool()>& stop) {
     run();
     end->record(stream_);
     end->wait();
-    waited = std::min(waited, seconds_after(asked));
+    waited = std::min(waited, seconds_since(asked));
     seconds_ = std::min(seconds_, end->seconds_since(*begin));
   }
   return waited;
@@ -228,14 +226,14 @@ void Bench::observed() {
 void Bench::baseline() {
   auto before = Clock::now();
   const auto times = planned_->run(phases());
-  planned_seconds_.push_back(seconds_after(before));
+  planned_seconds_.push_back(seconds_since(before));
   for (const auto& t : times) {
     layers_[to_size(t.layer)].baseline_forward.push_back(t.forward);
     layers_[to_size(t.layer)].baseline_backward.push_back(t.backward);
   }
   before = Clock::now();
   direct_->run(phases());
-  direct_seconds_.push_back(seconds_after(before));
+  direct_seconds_.push_back(seconds_since(before));
 }
 
 // On the CPU interleaved, so that whatever else the machine does falls on all alike; on a device

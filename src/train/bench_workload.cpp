@@ -10,6 +10,7 @@
 #include "eval/predict.h"
 #include "eval/quantizer.h"
 #include "train/random_batch.h"
+#include "train/stopwatch.h"
 #include "train/training_batches.h"
 
 namespace darknet {
@@ -18,9 +19,6 @@ namespace {
 constexpr std::uint64_t kSeed = 1;
 
 using Clock = std::chrono::steady_clock;
-double seconds_from(Clock::time_point t) {
-  return std::chrono::duration<double>(Clock::now() - t).count();
-}
 
 std::vector<Section> sections_of(const BenchOptions& o) {
   std::vector<Section> cfg = o.sections.empty() ? read_cfg(o.cfg) : o.sections;
@@ -53,7 +51,7 @@ class Inference final : public Workload {
     const auto before = Clock::now();
     net_.forward({.stream = net_.stream()});
     memory(net_.stream().device.type).synchronize(net_.stream());
-    return {.total = seconds_from(before)};
+    return {.total = seconds_since(before)};
   }
 
  private:
@@ -133,15 +131,15 @@ StepInput Training::next() {
 IterationTimes Training::run() {
   const auto before = Clock::now();
   const StepInput input = next();
-  const double load = seconds_from(before);
+  const double load = seconds_since(before);
   ++iteration_;
   step_.begin(input, {.iteration = iteration_, .learning_rate = 0}, (iteration_ - 1) * images(),
               false);
   const bool ahead = net_.options().device.type != DeviceType::cpu;
-  if (ahead && step_.in_flight() == 1) return {.total = seconds_from(before), .load = load};
+  if (ahead && step_.in_flight() == 1) return {.total = seconds_since(before), .load = load};
   const StepResult result = step_.finish();
   if (!result.finite) fail("a training step was not finite");
-  return {.total = seconds_from(before), .load = load, .phases = result.seconds};
+  return {.total = seconds_since(before), .load = load, .phases = result.seconds};
 }
 
 }  // namespace

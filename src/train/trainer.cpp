@@ -30,6 +30,7 @@
 #include "train/progress.h"
 #include "train/run_length.h"
 #include "train/step.h"
+#include "train/stopwatch.h"
 #include "train/training_batches.h"
 #include "train/training_files.h"
 
@@ -40,9 +41,6 @@ namespace fs = std::filesystem;
 constexpr double kAverageLoss = .1;  // Darknet: share of the newest loss in the running average
 
 using Clock = std::chrono::steady_clock;
-double seconds_since(Clock::time_point t) {
-  return std::chrono::duration<double>(Clock::now() - t).count();
-}
 
 // One training run from start to end.
 class Trainer {
