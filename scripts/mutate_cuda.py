@@ -149,7 +149,7 @@ HOST = [
     ("sizes: one that comes back has the weights of before", "src/nn/network_plan.cpp",
      "if (std::exchange(size.complete, true))", "if (!std::exchange(size.complete, true))"),
     ("sizes: graphs of memory that was released", "src/nn/network_plan.cpp",
-     "if (input_grows || arena_grows || workspace_grows) sizes.forget_graphs();", ""),
+     "if (input_grows || arena_grows) sizes.forget_graphs();", ""),
     ("NCCL: no group", "src/cuda/nccl.cpp", 'check_nccl(ncclGroupStart(), "ncclGroupStart");', ""),
     ("NCCL: one number left out", "src/cuda/nccl.cpp", "to_size(n), ncclFloat", "to_size(n - 1), ncclFloat"),
 ]

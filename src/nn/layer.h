@@ -1,5 +1,5 @@
 // What a layer is: made from a cfg section, given shapes, run forward and backward. A layer owns
-// its parameters and plans; the network owns every activation, gradient and the one workspace.
+// its parameters and plans; the network owns every activation, gradient and workspace.
 #pragma once
 #include <array>
 #include <cstdint>

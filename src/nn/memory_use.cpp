@@ -8,8 +8,7 @@ std::vector<MemoryPart> MemoryUse::parts() const {
   return {{"parameters", parameters},
           {"their gradients", parameter_gradients},
           {"packed weights", packed_weights},
-          {"activations", activations},
-          {"workspace", workspace}};
+          {"activations", activations}};
 }
 
 std::int64_t MemoryUse::total() const {

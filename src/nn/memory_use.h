@@ -15,8 +15,8 @@ struct MemoryUse {                       // bytes
   std::int64_t parameters = 0;           // values
   std::int64_t parameter_gradients = 0;  // training
   std::int64_t packed_weights = 0;       // copies of weights in the layouts of their algorithms
-  std::int64_t activations = 0;  // outputs, their gradients and what layers save, sharing one arena
-  std::int64_t workspace = 0;
+  // The input, and one arena of outputs, their gradients, what layers save, and workspaces.
+  std::int64_t activations = 0;
 
   std::vector<MemoryPart> parts() const;  // all of the above
   std::int64_t total() const;

@@ -143,7 +143,7 @@ void Network::Impl::connect() {
 }
 
 TensorView Network::Impl::block_view(std::size_t block, const Shape& shape, DType type) const {
-  return {part(arena.data(), plan.offsets[block]), type, shape, shape.c};
+  return {block_data(block), type, shape, shape.c};
 }
 
 TensorView Network::Impl::output(std::int64_t i) {
@@ -169,11 +169,11 @@ TensorView Network::Impl::input_of(const Pass& pass, const Node& n, std::size_t 
   return block == kNone ? made : block_view(block, made.shape, n.reads);
 }
 
-Pass Network::Impl::pass_for(const Pass& pass, const Node& n) const {
+Pass Network::Impl::pass_for(const Pass& pass, const Node& n, std::size_t workspace) const {
   return {.stream = stream(),
           .mode = mode_of(n),
-          .workspace = workspace.data(),
-          .saved = part(arena.data(), plan.offsets[n.saved_block]),
+          .workspace = block_data(workspace),
+          .saved = block_data(n.saved_block),
           .step = pass.step,
           .seed = pass.seed,
           .subdivision = pass.subdivision,
@@ -189,7 +189,7 @@ void Network::Impl::run_forward(const Pass& pass, std::int64_t i) {
     if (n.converted_blocks[k] != kNone)
       copy_pixels(stream(), made_by(pass, n.sources[k]), in.back());
   }
-  n.layer->forward(pass_for(pass, n), in, output(i));
+  n.layer->forward(pass_for(pass, n, n.forward_workspace), in, output(i));
 }
 
 // Where layer n puts the gradient of its k-th source.
@@ -211,10 +211,11 @@ void Network::Impl::run_backward(const Pass& pass, std::int64_t i) {
     slots.push_back(slot_for(n, k));
   }
   const bool head = n.layer->head() != nullptr;
-  n.layer->backward(pass_for(pass, n), {.in = in,
-                                        .out = n.needs.needs_output ? output(i) : TensorView{},
-                                        .out_gradient = head ? TensorView{} : gradient(i),
-                                        .in_gradient = slots});
+  n.layer->backward(pass_for(pass, n, n.backward_workspace),
+                    {.in = in,
+                     .out = n.needs.needs_output ? output(i) : TensorView{},
+                     .out_gradient = head ? TensorView{} : gradient(i),
+                     .in_gradient = slots});
   for (std::size_t k = 0; k < n.sources.size(); ++k) {
     if (n.converted_gradient_blocks[k] == kNone) continue;
     const std::int64_t s = n.sources[k];
@@ -340,8 +341,7 @@ void Network::initialise() {
 
 void Network::parameters_changed() {
   const DeviceGuard guard(options().device);
-  for (Node& n : impl_->nodes)
-    n.layer->parameters_changed(impl_->stream(), impl_->workspace.data());
+  impl_->pack_weights();
 }
 
 void Network::resize(std::int64_t batch, std::int64_t height, std::int64_t width) {
@@ -411,7 +411,6 @@ MemoryUse Network::memory() const {
   use.parameter_gradients = impl_->gradients.bytes();
   for (const Node& n : impl_->nodes) use.packed_weights += n.needs.packed_weights;
   use.activations = impl_->input.bytes() + impl_->arena.bytes();
-  use.workspace = impl_->workspace.bytes();
   return use;
 }
 

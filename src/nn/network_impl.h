@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/index.h"
+#include "core/parts.h"
 #include "nn/freezing.h"
 #include "nn/kept_sizes.h"
 #include "nn/memory_plan.h"
@@ -28,7 +29,8 @@ struct Node {
   bool pass_through = false;    // absorbed by the layer below
   bool gradient_written = false;
   std::size_t output_block = 0, gradient_block = 0, saved_block = 0;
-  DType reads = DType::f32, writes = DType::f32;  // element types of inputs and output
+  std::size_t forward_workspace = 0, backward_workspace = 0;  // blocks
+  DType reads = DType::f32, writes = DType::f32;              // element types of inputs and output
   // Per source: its output, and the gradient for it, as `reads`; kNone where it writes that anyway.
   std::vector<std::size_t> converted_blocks, converted_gradient_blocks;
 };
@@ -43,9 +45,10 @@ struct Network::Impl {
   DType precision = DType::f32;
   // Shared by all input sizes: what the largest so far needs.
   Tensor input;
-  Buffer arena, workspace;
+  Buffer arena;
   Buffer gradients;
   MemoryPlan plan;
+  std::size_t update_workspace = 0;  // block of parameters_changed(), between two steps
   Tuning algorithms;
   Quantization quantization;
   LayerObserver* observer = nullptr;
@@ -69,7 +72,7 @@ struct Network::Impl {
   bool freeze(const std::vector<LayerTraining>&);
   void plan_anew();
   void plan_size(KeptPlans&);
-  void reserve(std::int64_t workspace_bytes);
+  void reserve();
   void forget_sizes();
   std::int64_t backward_moment(std::int64_t i) const { return 2 * size() - 1 - i; }
 
@@ -77,7 +80,7 @@ struct Network::Impl {
   void connect();
   void set_truth_capacity();
   void choose_types();
-  std::int64_t shape_layers(Ops&);
+  void shape_layers(Ops&);
   Requirements shape_layer(Node& node, Ops&);
   bool may_share_input(std::int64_t i);
   void require_int8() const;
@@ -85,6 +88,7 @@ struct Network::Impl {
   DType type_of(std::int64_t source) { return source < 0 ? DType::f32 : node(source).writes; }
   bool converts(const Node& n, std::int64_t source) { return type_of(source) != n.reads; }
   void plan_conversions(std::int64_t i, std::vector<Block>& blocks);
+  void plan_workspaces(std::int64_t i, std::vector<Block>& blocks);
   void plan_arena();
   Block output_block(std::int64_t i);
   Block gradient_block(std::int64_t i);
@@ -93,7 +97,9 @@ struct Network::Impl {
   TensorView gradient(std::int64_t i);
   TensorView made_by(const Pass&, std::int64_t source);
   TensorView input_of(const Pass&, const Node& n, std::size_t k);
-  Pass pass_for(const Pass& pass, const Node& node) const;
+  void* block_data(std::size_t block) const { return part(arena.data(), plan.offsets[block]); }
+  Pass pass_for(const Pass& pass, const Node& node, std::size_t workspace) const;
+  void pack_weights();
   void run_forward(const Pass& pass, std::int64_t i);
   GradientSlot slot_for(const Node& n, std::size_t k);
   void run_backward(const Pass& pass, std::int64_t i);

@@ -68,21 +68,18 @@ Requirements Network::Impl::shape_layer(Node& n, Ops& plans) {
   return needs;
 }
 
-std::int64_t Network::Impl::shape_layers(Ops& plans) {
-  std::int64_t max_workspace = 0;
+void Network::Impl::shape_layers(Ops& plans) {
   std::vector<std::string> refused;
   for (Node& n : nodes) {
     n.needs = shape_layer(n, plans);
     for (std::string& line : remember_algorithms(*n.layer, algorithms))
       refused.push_back(std::move(line));
-    max_workspace = std::max(max_workspace, n.needs.workspace);
   }
   if (!refused.empty())
     log::warn(cat(plural(refused.size(), "choice"),
                   " of the tuning file cannot be taken, and the heuristic's are; bench -tune "
                   "measures anew; the first: ",
                   refused.front()));
-  return max_workspace;
 }
 
 Block Network::Impl::output_block(std::int64_t i) {
@@ -137,6 +134,16 @@ void Network::Impl::plan_conversions(std::int64_t i, std::vector<Block>& blocks)
   }
 }
 
+// A workspace is in use during one call only, so it lies where nothing else lives at that moment.
+void Network::Impl::plan_workspaces(std::int64_t i, std::vector<Block>& blocks) {
+  Node& n = node(i);
+  n.forward_workspace = blocks.size();
+  blocks.push_back({i, i, n.needs.workspace});
+  n.backward_workspace = blocks.size();
+  const std::int64_t backward = backward_moment(i);
+  blocks.push_back({backward, backward, n.wants_gradient ? n.needs.workspace : 0});
+}
+
 void Network::Impl::plan_arena() {
   std::vector<Block> blocks;
   const auto add = [&](const Block& b) {
@@ -155,7 +162,11 @@ void Network::Impl::plan_arena() {
     n.gradient_block = add(gradient_block(i));
     n.saved_block = add({i, n.wants_gradient ? backward_moment(i) : i, n.needs.saved});
     plan_conversions(i, blocks);
+    plan_workspaces(i, blocks);
   }
+  Block update{2 * size(), 2 * size(), 0};  // beside the outputs that stay
+  for (const Node& n : nodes) update.bytes = std::max(update.bytes, n.needs.workspace);
+  update_workspace = add(update);
   plan = plan_memory(blocks);
 }
 
@@ -216,16 +227,19 @@ void Network::Impl::plan_anew() {
       darknet::memory(options.device.type).synchronize({.device = options.device});
     }
   // Plans have the weights of their last step, and a replay does not ask for the present ones.
-  if (std::exchange(size.complete, true))
-    for (Node& n : nodes) n.layer->parameters_changed(stream(), workspace.data());
+  if (std::exchange(size.complete, true)) pack_weights();
+}
+
+void Network::Impl::pack_weights() {
+  void* const workspace = block_data(update_workspace);
+  for (Node& n : nodes) n.layer->parameters_changed(stream(), workspace);
 }
 
 void Network::Impl::plan_size(KeptPlans& plans) {
   plans.restart();
-  const std::int64_t workspace_bytes = shape_layers(plans);
+  shape_layers(plans);
   plan_arena();
-  require_memory(where, options.device, input_shape, training(),
-                 static_cast<double>(plan.bytes) + static_cast<double>(workspace_bytes));
+  require_memory(where, options.device, input_shape, training(), static_cast<double>(plan.bytes));
   try {
     if (gradients.bytes() == 0) {
       set_frozen_iterations();
@@ -233,7 +247,7 @@ void Network::Impl::plan_size(KeptPlans& plans) {
       gradients = allocate_gradients(stream(), parameters(),
                                      several ? MemoryAccess::peer : MemoryAccess::local);
     }
-    reserve(workspace_bytes);
+    reserve();
   } catch (const DeviceOutOfMemory&) {  // other sizes may go
     throw;
   } catch (const Error& e) {
@@ -243,17 +257,14 @@ void Network::Impl::plan_size(KeptPlans& plans) {
 }
 
 // Makes what all sizes share as large as this one needs. Graphs hold its addresses.
-void Network::Impl::reserve(std::int64_t workspace_bytes) {
+void Network::Impl::reserve() {
   const bool input_grows = input_shape.size() > input.size();
   const bool arena_grows = plan.bytes > arena.bytes();
-  const bool workspace_grows = workspace_bytes > workspace.bytes();
-  if (input_grows || arena_grows || workspace_grows) sizes.forget_graphs();
+  if (input_grows || arena_grows) sizes.forget_graphs();
   if (input_grows) input = {};  // all is released before anything new is taken
   if (arena_grows) arena = {};
-  if (workspace_grows) workspace = {};
   if (input_grows) input = Tensor(options.device, vector_shape(input_shape.size()));
   if (arena_grows) arena = Buffer(options.device, plan.bytes);
-  if (workspace_grows) workspace = Buffer(options.device, workspace_bytes);
 }
 
 }  // namespace darknet

@@ -230,9 +230,8 @@ void Drafter::set_classes() {
 void Drafter::set_input() {
   const MemoryUse use = network(Mode::training).memory();
   const std::int64_t usual = number("width") * number("height");
-  const double fixed_bytes = static_cast<double>(use.total() - use.activations - use.workspace);
-  const double per_pixel =
-      static_cast<double>(use.activations + use.workspace) / static_cast<double>(usual);
+  const double fixed_bytes = static_cast<double>(use.total() - use.activations);
+  const double per_pixel = static_cast<double>(use.activations) / static_cast<double>(usual);
   const double max = std::min(kMaxPixels, (budget() - fixed_bytes) / per_pixel);
   const InputPlan plan = plan_input({.smallest = facts_.smallest,
                                      .aspect = facts_.aspect,
