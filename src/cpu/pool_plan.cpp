@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "core/index.h"
 #include "cpu/onednn.h"
 #include "cpu/plans.h"
 #include "cpu/reorder.h"
@@ -8,6 +9,8 @@ namespace darknet {
 namespace {
 
 using namespace onednn;
+
+using PoolForwardDesc = dnnl::pooling_forward::primitive_desc;
 
 class CpuPoolPlan final : public PoolPlan {
  public:
@@ -20,13 +23,29 @@ class CpuPoolPlan final : public PoolPlan {
                 const void* saved, void* workspace) override;
 
  private:
-  void make_backward(dnnl::algorithm algorithm, const Dims& kernel, const Geometry& geometry,
-                     const dnnl::pooling_forward::primitive_desc& hint);
+  // The primitive for some images of the batch, and its tensors.
+  struct Backward {
+    std::int64_t images = 0;
+    std::optional<dnnl::pooling_backward> primitive;
+    Desc source, destination, kept, scratch;
+  };
+  dnnl::algorithm algorithm() const {
+    return spec_.kind == PoolKind::max ? dnnl::algorithm::pooling_max : kPoolAverage;
+  }
+  Geometry geometry() const;
+  PoolSpec part_of(std::int64_t images) const;
+  PoolForwardDesc forward_desc(std::int64_t images) const;
+  Backward make_backward(std::int64_t images);
+  void make_backward();
+  void run(const Backward&, void* out_gradient, void* result, const void* saved,
+           void* workspace) const;
 
   PoolSpec spec_;
-  Desc source_, destination_, kept_, scratch_, backward_scratch_;
+  DType type_;
+  bool training_;
+  Desc source_, destination_, kept_, scratch_;
   std::optional<dnnl::pooling_forward> forward_;
-  std::optional<dnnl::pooling_backward> backward_;
+  Backward whole_, added_;  // what is to be added is computed in the workspace, image by image
   Reorder add_;
   std::int64_t workspace_ = 0, result_at_ = 0, reorder_scratch_at_ = 0;
   std::string description_;
@@ -36,39 +55,79 @@ std::string about(const PoolSpec& s) {
   return cat(to_string(s.in), " window ", s.size, "/", s.stride_y);
 }
 
+// Whether each image of `kept` lies by itself, as in the tensor it belongs to.
+bool is_by_image(const Desc& kept, const Shape& out) {
+  using Type = dnnl::memory::data_type;
+  return is_empty(kept) || kept == Desc(dims(out), Type::u8, Tag::nhwc) ||
+         kept == Desc(dims(out), Type::s32, Tag::nhwc);
+}
+
 CpuPoolPlan::CpuPoolPlan(const PoolSpec& spec, const PlanOptions& options)
     : spec_(spec),
-      source_(nhwc(spec.in, options.precision)),
-      destination_(nhwc(spec.out(), options.precision)) {
-  const bool training = options.mode == Mode::training;
-  const auto algorithm = spec.kind == PoolKind::max ? dnnl::algorithm::pooling_max : kPoolAverage;
-  const Dims kernel{spec.size, spec.size};
-  const std::int64_t before = spec.padding / 2, after = spec.padding - before;
-  const Geometry geometry{{spec.stride_y, spec.stride_x}, {0, 0}, {before, before}, {after, after}};
+      type_(options.precision),
+      training_(options.mode == Mode::training),
+      source_(nhwc(spec.in, type_)),
+      destination_(nhwc(spec.out(), type_)) {
   checked("pooling", about(spec), [&] {
-    const auto pd = pool_forward(
-        training ? dnnl::prop_kind::forward_training : dnnl::prop_kind::forward_inference,
-        algorithm, source_, destination_, kernel, geometry);
+    const PoolForwardDesc pd = forward_desc(spec.in.n);
     description_ = cat("forward ", pd.impl_info_str());
     scratch_ = pd.scratchpad_desc();
-    if (training && spec.kind == PoolKind::max) kept_ = pd.workspace_desc();
+    if (training_ && spec.kind == PoolKind::max) kept_ = pd.workspace_desc();
     forward_.emplace(pd);
     workspace_ = static_cast<std::int64_t>(scratch_.get_size());
-    if (training && options.input_gradient) make_backward(algorithm, kernel, geometry, pd);
+    if (training_ && options.input_gradient) make_backward();
   });
 }
 
-void CpuPoolPlan::make_backward(dnnl::algorithm algorithm, const Dims& kernel,
-                                const Geometry& geometry,
-                                const dnnl::pooling_forward::primitive_desc& hint) {
-  const auto pd = pool_backward(algorithm, source_, destination_, kernel, geometry, hint);
-  description_ += cat(", backward ", pd.impl_info_str());
-  backward_scratch_ = pd.scratchpad_desc();
-  backward_.emplace(pd);
-  add_ = Reorder(source_, source_, true);
+Geometry CpuPoolPlan::geometry() const {
+  const std::int64_t before = spec_.padding / 2, after = spec_.padding - before;
+  return {{spec_.stride_y, spec_.stride_x}, {0, 0}, {before, before}, {after, after}};
+}
+
+PoolSpec CpuPoolPlan::part_of(std::int64_t images) const {
+  PoolSpec part = spec_;
+  part.in.n = images;
+  return part;
+}
+
+PoolForwardDesc CpuPoolPlan::forward_desc(std::int64_t images) const {
+  const PoolSpec part = part_of(images);
+  return pool_forward(
+      training_ ? dnnl::prop_kind::forward_training : dnnl::prop_kind::forward_inference,
+      algorithm(), nhwc(part.in, type_), nhwc(part.out(), type_), {spec_.size, spec_.size},
+      geometry());
+}
+
+CpuPoolPlan::Backward CpuPoolPlan::make_backward(std::int64_t images) {
+  const PoolSpec part = part_of(images);
+  const PoolForwardDesc hint = forward_desc(images);
+  Backward b{.images = images,
+             .primitive = {},
+             .source = nhwc(part.in, type_),
+             .destination = nhwc(part.out(), type_),
+             .kept = is_empty(kept_) ? Desc() : hint.workspace_desc(),
+             .scratch = {}};
+  const auto pd = pool_backward(algorithm(), b.source, b.destination, {spec_.size, spec_.size},
+                                geometry(), hint);
+  if (images == spec_.in.n) description_ += cat(", backward ", pd.impl_info_str());
+  b.scratch = pd.scratchpad_desc();
+  b.primitive.emplace(pd);
+  return b;
+}
+
+void CpuPoolPlan::make_backward() {
+  whole_ = make_backward(spec_.in.n);
+  added_ = whole_;
+  if (spec_.in.n > 1 && is_by_image(kept_, spec_.out())) {
+    Backward image = make_backward(1);
+    if (is_empty(kept_) || image.kept.get_size() * to_size(spec_.in.n) == kept_.get_size())
+      added_ = std::move(image);
+  }
+  add_ = Reorder(added_.source, added_.source, true);
   Parts areas;
-  areas.take(static_cast<std::int64_t>(backward_scratch_.get_size()));
-  result_at_ = areas.take(static_cast<std::int64_t>(source_.get_size()));
+  areas.take(
+      static_cast<std::int64_t>(std::max(whole_.scratch.get_size(), added_.scratch.get_size())));
+  result_at_ = areas.take(static_cast<std::int64_t>(added_.source.get_size()));
   reorder_scratch_at_ = areas.take(add_.scratch_bytes());
   workspace_ = std::max(workspace_, areas.total());
 }
@@ -92,17 +151,30 @@ void CpuPoolPlan::backward(const Stream&, TensorView out_gradient, TensorView in
   if (!out_gradient.contiguous() || !in_gradient.contiguous())
     fail("pooling of a slice of channels");
   checked("pooling backward", about(spec_), [&] {
-    void* const result = add ? part(workspace, result_at_) : in_gradient.data;
-    std::unordered_map<int, dnnl::memory> arguments{
-        {DNNL_ARG_DIFF_DST, {destination_, engine(), out_gradient.data}},
-        {DNNL_ARG_DIFF_SRC, {source_, engine(), result}},
-        {DNNL_ARG_SCRATCHPAD, {backward_scratch_, engine(), workspace}}};
-    if (!is_empty(kept_))
-      arguments.insert({DNNL_ARG_WORKSPACE, {kept_, engine(), const_cast<void*>(saved)}});
-    backward_->execute(stream(), arguments);
-    if (add) add_.run(result, in_gradient.data, part(workspace, reorder_scratch_at_));
+    if (!add) return run(whole_, out_gradient.data, in_gradient.data, saved, workspace);
+    void* const result = part(workspace, result_at_);
+    for (std::int64_t i = 0; i < spec_.in.n; i += added_.images) {
+      const char* const kept =
+          static_cast<const char*>(saved) +
+          i / added_.images * static_cast<std::int64_t>(added_.kept.get_size());
+      run(added_, out_gradient.images(i, added_.images).data, result, kept, workspace);
+      add_.run(result, in_gradient.images(i, added_.images).data,
+               part(workspace, reorder_scratch_at_));
+    }
     stream().wait();
   });
+}
+
+void CpuPoolPlan::run(const Backward& b, void* out_gradient, void* result, const void* saved,
+                      void* workspace) const {
+  std::unordered_map<int, dnnl::memory> arguments{
+      {DNNL_ARG_DIFF_DST, {b.destination, engine(), out_gradient}},
+      {DNNL_ARG_DIFF_SRC, {b.source, engine(), result}},
+      {DNNL_ARG_SCRATCHPAD, {b.scratch, engine(), workspace}}};
+  if (!is_empty(b.kept))
+    arguments.insert({DNNL_ARG_WORKSPACE, {b.kept, engine(), const_cast<void*>(saved)}});
+  b.primitive->execute(stream(), arguments);
+  stream().wait();
 }
 
 }  // namespace

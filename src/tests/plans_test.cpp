@@ -258,6 +258,10 @@ TEST_P(PoolPlanTest, EqualsTheLoops) {
   const auto plan = ops(DeviceType::cpu).pool(GetParam().s, training);
   EXPECT_EQ(plan->description().find("ref"), std::string::npos) << plan->description();
   expect_equal_to_loops(*plan, GetParam().s);
+  PoolSpec of_many = GetParam().s;
+  of_many.in.n = 8;  // adds image by image
+  EXPECT_LT(ops(DeviceType::cpu).pool(of_many, training)->workspace(),
+            of_many.in.size() * std::int64_t{sizeof(float)} / 2);
   expect_equal_to_loops(*make_launched_pool(GetParam().s, training), GetParam().s);
 }
 
