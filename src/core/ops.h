@@ -133,6 +133,9 @@ struct PlanOptions {
   bool deterministic = false;   // CUDA: only algorithms with bitwise reproducible results
   bool input_gradient = true;   // whether backward_data will be called (not for the first layer)
   bool weight_gradient = true;  // whether backward_weights will be called (not with dont_update)
+  // Weights with a gradient change after each forward and backward pass. A plan may then keep none
+  // of its own and read those of set_weights(), which have to stay where they are.
+  bool weights_used_once = false;
   // Element type of in and out and of their gradients. Weights, biases and their gradients are f32;
   // set_weights packs, and rounds to this type.
   DType precision = DType::f32;

@@ -99,7 +99,10 @@ bool CpuConvPlan::make_winograd(ConvDirection direction, std::optional<Conv>& co
   const auto chosen = choose_winograd(direction, spec_, options_);
   if (!chosen) return false;
   if constexpr (std::is_same_v<Conv, WinogradConv>) {
-    conv.emplace(spec_, direction, chosen->m);
+    const bool used_once =
+        options_.weights_used_once && options_.mode == Mode::training && options_.weight_gradient;
+    using enum WinogradConv::Filters;
+    conv.emplace(spec_, direction, chosen->m, used_once ? per_run : kept);
     packed_weights_ += conv->packed_weights();
   } else {
     conv.emplace(spec_, chosen->m);

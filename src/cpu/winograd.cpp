@@ -51,13 +51,14 @@ bool winograd_fits(const ConvSpec& s) {
 }
 
 struct WinogradConv::Job {
+  const float* filters;
   const float* in;
   float* out;
   winograd::Finish finish;
   void* workspace;
 };
 
-WinogradConv::WinogradConv(const ConvSpec& spec, ConvDirection direction, int m)
+WinogradConv::WinogradConv(const ConvSpec& spec, ConvDirection direction, int m, Filters filters)
     : spec_(spec),
       forward_(direction == ConvDirection::forward),
       kernels_(&winograd::kernels(m)),
@@ -77,7 +78,7 @@ WinogradConv::WinogradConv(const ConvSpec& spec, ConvDirection direction, int m)
                   part_bytes(bytes(matrices_ * out_layout_.matrix));
   filter_matrix_ = inputs_ * outputs_ + kMatrixPadding;
   group_filters_ = matrices_ * filter_matrix_;
-  filters_ = Buffer({}, bytes(spec.groups * group_filters_));
+  if (filters == Filters::kept) filters_ = Buffer({}, bytes(spec.groups * group_filters_));
 }
 
 // A block of tiles is transformed, multiplied and transformed back at a time. It has as many tiles
@@ -103,16 +104,20 @@ void WinogradConv::divide_work() {
 }
 
 std::int64_t WinogradConv::workspace() const {
-  return tile_groups_ * filter_groups_ * worker_bytes_;
+  return filters_at() + (filters_.bytes() > 0 ? 0 : bytes(spec_.groups * group_filters_));
 }
 
 std::int64_t WinogradConv::packed_weights() const { return filters_.bytes(); }
 
 void WinogradConv::set_weights(const Stream& s, const float* weights) {
+  weights_ = weights;
+  if (filters_.bytes() > 0) transform(s, weights, static_cast<float*>(filters_.data()));
+}
+
+void WinogradConv::transform(const Stream& s, const float* weights, float* to) const {
   // Panels of the forward pass's outputs, which are the depth of products of the gradient.
   const winograd::FilterShape shape{spec_.filters / spec_.groups, spec_.in.c / spec_.groups};
   const std::int64_t panels = shape.outputs / kPanel;
-  auto* const to = static_cast<float*>(filters_.data());
   in_parallel(s, spec_.groups * panels, [=, this](std::int64_t i) {
     const std::int64_t group = i / panels, panel = i % panels;
     const float* const from = weights + group * shape.outputs * 9 * shape.inputs;
@@ -130,7 +135,6 @@ void WinogradConv::work(const Job& job, std::int64_t worker) const {
   auto* const in = part<float>(job.workspace, worker * worker_bytes_);
   auto* const out = part<float>(
       job.workspace, worker * worker_bytes_ + part_bytes(bytes(matrices_ * in_layout_.matrix)));
-  const auto* const filters = static_cast<const float*>(filters_.data());
   const winograd::Range panels = share(outputs_ / kPanel, worker % filter_groups_, filter_groups_);
   const winograd::Range mine = share(out_.count(), worker / filter_groups_, tile_groups_);
   const std::int64_t blocks = chunks_of(mine.size(), block_);
@@ -141,17 +145,17 @@ void WinogradConv::work(const Job& job, std::int64_t worker) const {
     for (std::int64_t panel = panels.begin; panel < panels.end; panel += slice_) {
       const std::int64_t count = std::min(slice_, panels.end - panel);
       for (std::int64_t k = 0; k < matrices_; ++k)
-        kernels_->product(
-            {.a = in + k * in_layout_.matrix,
-             .b = filters + group * group_filters_ + k * filter_matrix_ + panel * inputs_ * kPanel,
-             .c = out + k * out_layout_.matrix,
-             .rows = tiles.size(),
-             .depth = inputs_,
-             .panels = count,
-             .a_row = in_layout_.row,
-             .a_column = 1,
-             .b_panel = inputs_ * kPanel,
-             .c_row = out_layout_.row});
+        kernels_->product({.a = in + k * in_layout_.matrix,
+                           .b = job.filters + group * group_filters_ + k * filter_matrix_ +
+                                panel * inputs_ * kPanel,
+                           .c = out + k * out_layout_.matrix,
+                           .rows = tiles.size(),
+                           .depth = inputs_,
+                           .panels = count,
+                           .a_row = in_layout_.row,
+                           .a_column = 1,
+                           .b_panel = inputs_ * kPanel,
+                           .c_row = out_layout_.row});
       const std::int64_t channel = group * outputs_ + panel * kPanel;
       winograd::Finish finish = job.finish;
       if (finish.bias) finish.bias += channel;
@@ -162,7 +166,13 @@ void WinogradConv::work(const Job& job, std::int64_t worker) const {
 
 void WinogradConv::run(const Stream& s, const float* in, float* out, const winograd::Finish& finish,
                        void* workspace) {
-  const Job job{in, out, finish, workspace};
+  const float* filters = static_cast<const float*>(filters_.data());
+  if (filters_.bytes() == 0) {
+    auto* const transformed = part<float>(workspace, filters_at());
+    transform(s, weights_, transformed);
+    filters = transformed;
+  }
+  const Job job{filters, in, out, finish, workspace};
   in_parallel(s, tile_groups_ * filter_groups_,
               [this, job](std::int64_t worker) { work(job, worker); });
 }

@@ -20,12 +20,18 @@ bool winograd_fits(const ConvSpec&);
 // Correlation of a tensor with packed filters: the forward pass, or the gradient of its input.
 class WinogradConv {
  public:
+  enum class Filters : std::uint8_t {
+    kept,     // transformed by set_weights()
+    per_run,  // transformed by each run(), into the workspace
+  };
   // spec: that of the forward pass. direction: forward or backward_data. m: 2, 4 or 6.
-  WinogradConv(const ConvSpec& spec, ConvDirection direction, int m);
+  WinogradConv(const ConvSpec& spec, ConvDirection direction, int m,
+               Filters filters = Filters::kept);
 
   std::int64_t workspace() const;       // bytes
   std::int64_t packed_weights() const;  // bytes
-  // OHWI weights of the forward pass; call it after every change of them.
+  // OHWI weights of the forward pass; call it after every change of them. With Filters::per_run
+  // they are read by run() only.
   void set_weights(const Stream&, const float* weights);
   // in and out are dense tensors of the direction: for backward_data the gradients of the output
   // and of the input.
@@ -34,6 +40,9 @@ class WinogradConv {
  private:
   struct Job;
   void divide_work();
+  // In the workspace, behind what the threads use.
+  std::int64_t filters_at() const { return tile_groups_ * filter_groups_ * worker_bytes_; }
+  void transform(const Stream&, const float* weights, float* to) const;
   void work(const Job&, std::int64_t worker) const;
 
   ConvSpec spec_;
@@ -47,7 +56,8 @@ class WinogradConv {
   std::int64_t worker_bytes_ = 0;
   winograd::Layout in_layout_, out_layout_;
   std::int64_t filter_matrix_ = 0, group_filters_ = 0;  // floats
-  Buffer filters_;
+  Buffer filters_;                                      // empty: transformed by each run
+  const float* weights_ = nullptr;
 };
 
 // The gradient of the weights.

@@ -48,6 +48,7 @@ Requirements Network::Impl::shape_layer(Node& n, Ops& plans) {
                          .deterministic = options.deterministic,
                          .input_gradient = reached && source_wants,
                          .weight_gradient = reached && n.trains.update,
+                         .weights_used_once = settings.subdivisions == 1,
                          .precision = n.reads,
                          .f32_output = n.writes == DType::f32,
                          .tuning = &algorithms,

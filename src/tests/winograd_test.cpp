@@ -3,10 +3,15 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bit>
+#include <span>
+#include <sstream>
 
+#include "cfg/parse.h"
 #include "core/index.h"
 #include "core/threads.h"
+#include "nn/network.h"
 #include "tests/conv_loops.h"
 
 namespace darknet {
@@ -28,6 +33,8 @@ class ThreadLimit {
   int before_ = launch_threads();
 };
 
+using Filters = WinogradConv::Filters;
+
 struct Problem {
   Conv c;
   Tensor in = random_tensor(c.s.in, 1), out_gradient = random_tensor(c.out, 3);
@@ -35,9 +42,11 @@ struct Problem {
   Tensor bias = random_tensor(vector_shape(c.s.filters), 5);
 
   // leaky(conv + bias); the gradients are added to what random tensors hold.
-  Results run(int m, const Stream& stream = {}) const {
-    WinogradConv forward(c.s, ConvDirection::forward, m);
-    WinogradConv data(c.s, ConvDirection::backward_data, m);
+  Results run(int m, const Stream& stream = {}, Filters filters = Filters::kept) const {
+    WinogradConv forward(c.s, ConvDirection::forward, m, filters);
+    WinogradConv data(c.s, ConvDirection::backward_data, m, filters);
+    EXPECT_EQ(forward.packed_weights() > 0, filters == Filters::kept);
+    EXPECT_EQ(data.packed_weights() > 0, filters == Filters::kept);
     const WinogradWeightGradient gradient(c.s, m);
     Tensor out(kChecked, c.out), dx = random_tensor(c.s.in, 4);
     Tensor dw = random_tensor(weights.shape(), 6);
@@ -112,6 +121,58 @@ TEST(Winograd, HasTheSameBitsWithAnyNumberOfThreadsAndInAnyOrder) {
     }
     EXPECT_TRUE(with(1, {.threads = 3}) == alone) << "planned for one thread, run by 3";
   }
+}
+
+TEST(Winograd, HasTheSameBitsWhenEachRunTransformsTheFilters) {
+  for (const ConvSpec& s : kSpecs) {
+    const Problem p{.c = Conv{s}};
+    for (const int m : {2, 4, 6})
+      for (const Order order : {Order::parallel, Order::scattered})
+        EXPECT_TRUE(p.run(m, {.order = order}, Filters::per_run) == p.run(m))
+            << to_string(s.in) << ", m " << m;
+  }
+}
+
+// Two passes of two images, between which the weights change.
+struct Trained {
+  explicit Trained(int subdivisions);
+  std::int64_t packed_bytes = 0;
+  std::vector<std::vector<float>> results;  // outputs, and sums of gradients
+};
+
+Trained::Trained(int subdivisions) {
+  const std::string layer =
+      "[convolutional]\nbatch_normalize=1\nfilters=32\nsize=3\nstride=1\npad=1\n"
+      "activation=leaky\n";
+  std::istringstream cfg(cat("[net]\nbatch=", 2 * subdivisions, "\nsubdivisions=", subdivisions,
+                             "\nwidth=20\nheight=20\nchannels=16\n", layer, layer));
+  Network net(parse_cfg(cfg, "net.cfg"), {.mode = Mode::training, .seed = 3});
+  packed_bytes = net.memory().packed_weights;
+  for (const auto direction : {ConvDirection::forward, ConvDirection::backward_data})
+    EXPECT_EQ(net.layer(1).convolution()->algorithms[to_size(direction)], "winograd4");
+  net.initialise();
+  const Pass pass{.stream = net.stream(), .mode = Mode::training};
+  for (std::uint64_t k = 0; k < 2; ++k) {
+    net.parameters_changed();
+    std::ranges::copy(random_tensor(net.input_shape(), k).to_host(kStream), net.input().as().data);
+    net.forward(pass);
+    results.push_back(to_host(net.stream(), net.output(1)));
+    std::ranges::copy(random_tensor(net.output_shape(1), 2 + k).to_host(kStream),
+                      net.output_gradient(1).as().data);
+    net.backward(pass);
+    results.push_back(to_host(net.stream(), net.gradients()));
+    for (const Parameter* p : net.parameters())
+      if (p->role == Role::weights)
+        for (float& w : std::span(p->value.data(), to_size(p->value.size()))) w *= -.5f;
+  }
+}
+
+TEST(Winograd, ATrainingWithoutSubdivisionsKeepsNoFiltersAndHasTheSameBits) {
+  const Trained one(1), two(2);
+  EXPECT_EQ(one.packed_bytes, 0);
+  EXPECT_GE(two.packed_bytes, 36 * (16 * 32 + 2 * 32 * 32) * std::int64_t{sizeof(float)});
+  EXPECT_EQ(one.results, two.results);
+  EXPECT_NE(one.results[0], one.results[2]);
 }
 
 TEST(Winograd, SaysWhatItCanCompute) {
