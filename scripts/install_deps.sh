@@ -8,7 +8,7 @@ packages=(
   libdnnl-dev libhwy-dev libfmt-dev libspdlog-dev libcli11-dev nlohmann-json3-dev libstb-dev libcpp-httplib-dev
   libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev libopencv-videoio-dev
   libopencv-highgui-dev libopencv-video-dev liblemon-dev
-  libjpeg-dev # libjpeg-turbo
+  libjpeg-dev libpng-dev # the first is libjpeg-turbo
   libopencv-dnn-dev # dnn: an independent reference in the tests
   libpango1.0-dev fonts-dejavu-core # text in captions and charts; brings Cairo
   libboost-math-dev # headers only: Student's t

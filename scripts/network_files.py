@@ -27,9 +27,13 @@ def random_weights(image, layers, seed):
     """{layer index: {"bias", "scale", "mean", "variance", "kernel"}}; activations stay near 1."""
     import numpy
     rng, found = numpy.random.default_rng(seed), {}
+    # Sums of many residual branches would grow without bound.
+    branches = {layer.sources[0] for layer in layers if layer.kind == "shortcut"}
     for layer in convolutions(layers):
         n, c, h, w = shape = kernel_shape(layer, layers, image)
         kernel = rng.standard_normal(shape, numpy.float32) * (2 / (c * h * w)) ** .5
+        if layer.index in branches:
+            kernel *= .2
         values = {"bias": rng.uniform(-.1, .3, n), "scale": rng.uniform(.7, 1.3, n),
                   "mean": rng.uniform(-.1, .1, n), "variance": rng.uniform(.7, 1.3, n)}
         found[layer.index] = {k: v.astype(numpy.float32) for k, v in values.items()}

@@ -1,10 +1,11 @@
-// CUDA, cuDNN and cuBLAS calls whose status is looked at, and the calling thread's library handles.
+// CUDA and cuDNN calls whose status is looked at, and the calling thread's cuDNN handle.
 // Included in cuda/ only.
 #pragma once
-#include <cublas_v2.h>
 #include <cuda_runtime_api.h>
 #include <cudnn.h>
 
+#include <map>
+#include <memory>
 #include <string>
 
 #include "core/device.h"
@@ -12,17 +13,26 @@
 
 namespace darknet::cuda {
 
-// Throws Error "call (about): what the library says" unless the status is success.
+// Throws Error "call (about): message".
+[[noreturn]] void fail_call(const char* call, const std::string& about, const char* message);
+// As fail_call with what the library says, unless the status is success.
 void check(cudaError_t, const char* call, const std::string& about = "");
 void check(cudnnStatus_t, const char* call, const std::string& about = "");
-void check(cublasStatus_t, const char* call, const std::string& about = "");
 
 inline cudaStream_t native(const Stream& s) { return static_cast<cudaStream_t>(s.native); }
 
 int current_device();
 
-// Handles of the calling thread for its current device, set to work on the stream.
+// The calling thread's T for its current device, made at the first call.
+template <class T>
+T& of_current_device() {
+  static thread_local std::map<int, std::unique_ptr<T>> of_device;
+  auto& found = of_device[current_device()];
+  if (!found) found = std::make_unique<T>();
+  return *found;
+}
+
+// The calling thread's handle for its current device, set to work on the stream.
 cudnnHandle_t cudnn(const Stream&);
-cublasHandle_t cublas(const Stream&);
 
 }  // namespace darknet::cuda

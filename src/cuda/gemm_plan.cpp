@@ -1,4 +1,4 @@
-#include "cuda/calls.h"
+#include "cuda/cublas.h"
 #include "cuda/plans.h"
 
 namespace darknet {
@@ -14,18 +14,19 @@ class CudaGemmPlan final : public GemmPlan {
   void run(const Stream& stream, const float* a, const float* b, float* c,
            void* workspace) override {
     const GemmSpec& s = spec_;
-    const cublasHandle_t handle = cuda::cublas(stream);
+    const cuda::Cublas& blas = cuda::cublas();
+    const cublasHandle_t handle = cuda::cublas_handle(stream);
     // The network's, not the handle's own, which a recording would outlive.
-    cuda::check(cublasSetWorkspace(handle, workspace, kWorkspace), "cublasSetWorkspace");
+    blas.check(blas.set_workspace(handle, workspace, kWorkspace), "cublasSetWorkspace");
     const float alpha = 1;
     const auto operation = [](bool transpose) { return transpose ? CUBLAS_OP_T : CUBLAS_OP_N; };
     const cublasComputeType_t compute =
         s.exact ? CUBLAS_COMPUTE_32F_PEDANTIC : CUBLAS_COMPUTE_32F_FAST_TF32;
-    cuda::check(cublasGemmEx_64(handle, operation(s.transpose_b), operation(s.transpose_a), s.n,
-                                s.m, s.k, &alpha, b, CUDA_R_32F, s.transpose_b ? s.k : s.n, a,
-                                CUDA_R_32F, s.transpose_a ? s.m : s.k, &s.beta, c, CUDA_R_32F, s.n,
-                                compute, CUBLAS_GEMM_DEFAULT),
-                "cublasGemmEx", cat(s.m, 'x', s.n, 'x', s.k));
+    blas.check(blas.gemm_ex(handle, operation(s.transpose_b), operation(s.transpose_a), s.n, s.m,
+                            s.k, &alpha, b, CUDA_R_32F, s.transpose_b ? s.k : s.n, a, CUDA_R_32F,
+                            s.transpose_a ? s.m : s.k, &s.beta, c, CUDA_R_32F, s.n, compute,
+                            CUBLAS_GEMM_DEFAULT),
+               "cublasGemmEx", cat(s.m, 'x', s.n, 'x', s.k));
   }
 
  private:

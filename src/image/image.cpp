@@ -63,6 +63,8 @@ Image decode_stored(const std::string& bytes, int reduction) {
   if (kind == FileKind::gif) return decode_by_stb(bytes);
   if (kind == FileKind::jpeg)
     if (auto image = decode_jpeg(bytes, reduction)) return std::move(*image);
+  if (kind == FileKind::png)
+    if (auto image = decode_png(bytes)) return std::move(*image);
   return decode_rgb(bytes);
 }
 
@@ -174,6 +176,14 @@ std::string image_bytes(const fs::path& path) { return read_file(path, kMaxImage
 
 bool can_reduce(const std::string& bytes) {
   return reduces_jpeg() && file_kind(bytes) == FileKind::jpeg;
+}
+
+std::string encode(const Image& image, const std::string& extension) {
+  if (image.pixels.empty()) return {};
+  std::optional<std::string> bytes;
+  if (extension == ".jpg") bytes = encode_jpeg(image);
+  if (extension == ".png") bytes = encode_png(image);
+  return bytes ? std::move(*bytes) : encode_by_opencv_or_stb(image, extension);
 }
 
 void write_image(const fs::path& path, const Image& image) {

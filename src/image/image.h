@@ -1,5 +1,5 @@
-// Images in memory: 8-bit, rows top to bottom, channels interleaved. Decoding and encoding by
-// OpenCV where built with it, else by stb; both give the same orientation and channels.
+// Images in memory: 8-bit, rows top to bottom, channels interleaved. Decoded and encoded by
+// libjpeg, libpng, OpenCV or stb (image/codec.h), with the same orientation and channels.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -44,7 +44,7 @@ Image grey_of(const Image& rgb);
 // JPEG, PNG or BMP by the name's extension, replaced atomically.
 void write_image(const std::filesystem::path&, const Image&);
 
-// What decodes and encodes: "OpenCV 4.6.0" or "stb".
+// What decodes and encodes all but JPEGs and PNGs: "OpenCV 4.6.0" or "stb".
 std::string image_library();
 
 // Shows the image in a window and waits for a key; false where that is impossible (no OpenCV, no

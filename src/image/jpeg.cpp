@@ -1,5 +1,5 @@
 // JPEGs by libjpeg, for most of a training set is JPEGs: without OpenCV's copies, and reduced while
-// they are decoded. In a build without libjpeg the other decoders take them (image/codec.h).
+// they are decoded. In a build without libjpeg the other codecs take them (image/codec.h).
 #include "image/codec.h"
 
 #if defined(DARKNET_JPEG)
@@ -7,6 +7,7 @@
 #include <array>
 #include <csetjmp>
 #include <cstdio>  // before jpeglib.h, which needs it
+#include <cstdlib>
 #include <new>
 
 #include <jerror.h>
@@ -107,6 +108,53 @@ Outcome decode(Decoder& d, const std::string& bytes, unsigned reduction, Image& 
   return Outcome::decoded;
 }
 
+// The state of libjpeg's other half, with what it has written.
+struct Encoder {
+  jpeg_compress_struct info{};
+  jpeg_error_mgr errors{};
+  std::jmp_buf failed{};
+  unsigned char* data = nullptr;
+  unsigned long bytes = 0;
+
+  Encoder() = default;
+  Encoder(const Encoder&) = delete;
+  Encoder& operator=(const Encoder&) = delete;
+  ~Encoder() {
+    jpeg_destroy_compress(&info);
+    std::free(data);
+  }
+};
+
+[[noreturn]] void leave_encoder(j_common_ptr info) {
+  std::longjmp(static_cast<Encoder*>(info->client_data)->failed, 1);
+}
+
+// As above: nothing with a destructor.
+bool encode(Encoder& e, const Image& image) {
+  e.info.err = jpeg_std_error(&e.errors);
+  e.errors.error_exit = leave_encoder;
+  e.info.client_data = &e;
+  if (setjmp(e.failed) != 0) {
+    if (e.errors.msg_code == JERR_OUT_OF_MEMORY) throw std::bad_alloc();
+    return false;
+  }
+  jpeg_create_compress(&e.info);
+  jpeg_mem_dest(&e.info, &e.data, &e.bytes);
+  e.info.image_width = static_cast<JDIMENSION>(image.width);
+  e.info.image_height = static_cast<JDIMENSION>(image.height);
+  e.info.input_components = static_cast<int>(image.channels);
+  e.info.in_color_space = image.channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
+  jpeg_set_defaults(&e.info);
+  jpeg_set_quality(&e.info, kJpegQuality, TRUE);
+  jpeg_start_compress(&e.info, TRUE);
+  while (e.info.next_scanline < e.info.image_height) {
+    JSAMPROW row = const_cast<JSAMPROW>(image.at(0, e.info.next_scanline));  // only read
+    jpeg_write_scanlines(&e.info, &row, 1);
+  }
+  jpeg_finish_compress(&e.info);
+  return true;
+}
+
 }  // namespace
 
 bool reduces_jpeg() { return true; }
@@ -126,6 +174,12 @@ std::optional<Image> decode_jpeg(const std::string& bytes, int reduction) {
   return std::nullopt;
 }
 
+std::optional<std::string> encode_jpeg(const Image& image) {
+  Encoder encoder;
+  if (!encode(encoder, image)) return std::string();
+  return std::string(reinterpret_cast<const char*>(encoder.data), encoder.bytes);
+}
+
 }  // namespace darknet
 
 #else
@@ -134,6 +188,7 @@ namespace darknet {
 
 bool reduces_jpeg() { return false; }
 std::optional<Image> decode_jpeg(const std::string&, int) { return std::nullopt; }
+std::optional<std::string> encode_jpeg(const Image&) { return std::nullopt; }
 
 }  // namespace darknet
 #endif

@@ -28,7 +28,7 @@ void require_readable(const fs::path& path) {
 
 Image decode_rgb(const std::string& bytes) { return opencv_module<OpencvImages>().decode(bytes); }
 
-std::string encode(const Image& image, const std::string& extension) {
+std::string encode_by_opencv_or_stb(const Image& image, const std::string& extension) {
   return opencv_module<OpencvImages>().encode(image, extension);
 }
 

@@ -67,8 +67,6 @@ Image decode_by_stb(const std::string& bytes) {
 #if !defined(DARKNET_OPENCV)
 namespace {
 
-constexpr int kJpegQuality = 95;
-
 void append(void* to, void* data, int size) {
   static_cast<std::string*>(to)->append(static_cast<const char*>(data), to_size(size));
 }
@@ -92,7 +90,7 @@ Image decode_rgb(const std::string& bytes) {
   return file_kind(bytes) == FileKind::pnm ? decode_pnm(bytes) : decode_by_stb(bytes);
 }
 
-std::string encode(const Image& image, const std::string& extension) {
+std::string encode_by_opencv_or_stb(const Image& image, const std::string& extension) {
   const int w = static_cast<int>(image.width), h = static_cast<int>(image.height),
             c = static_cast<int>(image.channels);
   constexpr int kMaxJpeg = 65535;  // the library would write the sides modulo 65536

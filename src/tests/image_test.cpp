@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <functional>
+#include <optional>
 
 #include "core/error.h"
 #include "core/file.h"
@@ -158,21 +160,19 @@ TEST(Decode, ACutJpegIsRefusedWhereverItIsCut) {
   EXPECT_EQ(why_refused(bytes + "trailing bytes"), "");
 }
 
-// Damaged and whole: what libjpeg is called for directly is what OpenCV makes of it.
-TEST(DecodeJpeg, EqualsOpenCv) {
-  if (!reduces_jpeg() || image_library() == "stb") GTEST_SKIP() << "there is one decoder";
+// Damaged and whole: what a library is called for directly is what OpenCV makes of it.
+int decoded_as_by_opencv(const std::vector<std::string>& files,
+                         const std::function<std::optional<Image>(const std::string&)>& decode) {
   Rng rng(5);
   int decoded = 0;
   testing::internal::CaptureStderr();  // the decoders complain
-  for (const std::string& whole :
-       {from_hex(kBaseline), from_hex(kProgressive), encode(noise(70, 50, 3), ".jpg"),
-        encode(ramp(64, 48), ".jpg"), encode(noise(33, 9, 1), ".jpg")})
+  for (const std::string& whole : files)
     for (int trial = 0; trial < 200; ++trial) {
       std::string bytes = whole;
       for (int k = 0; k < trial % 4; ++k)
         bytes[to_size(rng.below(std::ssize(bytes)))] = static_cast<char>(rng.below(256));
       if (image_size(bytes).width > 1000 || image_size(bytes).height > 1000) continue;
-      const auto direct = decode_jpeg(bytes, 1);
+      const auto direct = decode(bytes);
       if (!direct) continue;
       const Image other = decode_rgb(bytes);
       EXPECT_EQ(direct->width, other.width) << trial;
@@ -180,7 +180,48 @@ TEST(DecodeJpeg, EqualsOpenCv) {
       decoded += direct->width > 0;
     }
   testing::internal::GetCapturedStderr();
+  return decoded;
+}
+
+TEST(DecodeJpeg, EqualsOpenCv) {
+  if (!reduces_jpeg() || image_library() == "stb") GTEST_SKIP() << "there is one decoder";
+  const int decoded = decoded_as_by_opencv(
+      {from_hex(kBaseline), from_hex(kProgressive), encode(noise(70, 50, 3), ".jpg"),
+       encode(ramp(64, 48), ".jpg"), encode(noise(33, 9, 1), ".jpg")},
+      [](const std::string& bytes) { return decode_jpeg(bytes, 1); });
   EXPECT_GT(decoded, 500);
+}
+
+TEST(DecodePng, EqualsOpenCv) {
+  if (!encode_png(noise(1, 1, 3)) || image_library() == "stb")
+    GTEST_SKIP() << "there is one decoder";
+  std::vector<std::string> files = {encode(noise(40, 30, 3), ".png"),
+                                    encode(noise(33, 9, 1), ".png")};
+  const auto bytes = [](std::size_t n) {
+    std::string values(n, '\0');
+    for (std::size_t i = 0; i < n; ++i) values[i] = static_cast<char>(37 * i + i / 7);
+    return values;
+  };
+  constexpr int kGrey = 0, kPalette = 3;
+  for (const int bits : {8, 16})
+    for (const auto& [type, channels] :
+         {std::pair{kGrey, 1}, {kPngGreyAlpha, 2}, {kPngRgb, 3}, {kPngRgba, 4}})
+      files.push_back(png(9, 5, bits, type, bytes(to_size(9 * 5 * channels * bits / 8))));
+  files.push_back(png(16, 5, 1, kGrey, bytes(2 * 5)));
+  files.push_back(png_with_chunk(png(9, 5, 8, kPngRgb, bytes(9 * 5 * 3)), "tRNS", bytes(6)));
+  const std::string indices = png(16, 5, 4, kPalette, bytes(8 * 5));
+  files.push_back(png_with_chunk(indices, "PLTE", bytes(3 * 16)));
+  files.push_back(png_with_chunk(png_with_chunk(indices, "tRNS", bytes(9)), "PLTE", bytes(3 * 16)));
+  EXPECT_GT(decoded_as_by_opencv(files, decode_png), 700);
+}
+
+TEST(Encode, IsWhatOpenCvWrites) {
+  if (image_library() == "stb") GTEST_SKIP() << "built without OpenCV";
+  for (const Image& image : {noise(70, 50, 3), ramp(64, 48), noise(33, 9, 1)}) {
+    const auto jpeg = encode_jpeg(image), png = encode_png(image);
+    EXPECT_TRUE(!jpeg || *jpeg == encode_by_opencv_or_stb(image, ".jpg"));
+    EXPECT_TRUE(!png || *png == encode_by_opencv_or_stb(image, ".png"));
+  }
 }
 
 TEST(DecodeJpeg, LeavesOtherColoursToOtherDecoders) {

@@ -32,7 +32,7 @@ TEST(OpencvModules, AreOpenedByWhicheverThreadIsFirst) {
   std::vector<Image> decoded(kThreads);
   std::vector<std::thread> threads;
   for (Image& image : decoded)
-    threads.emplace_back([&image] { image = decode_rgb(encode(gradient(), ".png")); });
+    threads.emplace_back([&image] { image = decode_rgb(encode(gradient(), ".bmp")); });
   for (std::thread& thread : threads) thread.join();
   for (const Image& image : decoded) EXPECT_EQ(image.pixels, gradient().pixels);
 }
@@ -54,7 +54,7 @@ TEST(OpencvModules, OfAnotherInterfaceGiveNothing) {
   }
 }
 
-// A copy of the program, bin/darknet in a folder of its own.
+// A copy of the program, bin/darknet in a folder of its own, with images that need OpenCV.
 class InstalledProgram : public CliTest {
  protected:
   InstalledProgram() {
@@ -62,6 +62,13 @@ class InstalledProgram : public CliTest {
     fs::create_directories(work_.path("bin"));
     fs::create_directories(work_.path("lib/darknet"));
     fs::copy_file(program(), work_.path("bin/darknet"));
+    std::string list;
+    for (int i = 0; work_.has(cat("images/", i, ".png")); ++i) {
+      const std::string bmp = cat("images/", i, ".bmp");
+      write_image(work_.path(bmp), read_image(work_.path(cat("images/", i, ".png"))));
+      list += bmp + '\n';
+    }
+    work_.put("train.txt", list);
   }
   ShellResult run(const std::string& arguments) const {
     return run_in_shell(cat("cd '", work_.path("").string(),
@@ -88,7 +95,7 @@ class InstalledProgram : public CliTest {
 
 TEST_F(InstalledProgram, FindsModulesInLib) {
   install(OpencvImages::kFile);
-  const ShellResult ran = run("detect x.cfg x.weights images/0.png -prefix found -dont_show");
+  const ShellResult ran = run("detect x.cfg x.weights images/0.bmp -prefix found -dont_show");
   EXPECT_EQ(ran.exit_code, 0) << ran.output;
   EXPECT_TRUE(work_.has("found.jpg")) << ran.output;
 }
@@ -97,8 +104,9 @@ TEST_F(InstalledProgram, WithoutModulesEachCommandEndsWithOneSentence) {
   const std::string missing = cat("cannot find darknet_images.so, a part of this program, in ",
                                   fs::canonical(work_.path("bin")).string(), " or in ",
                                   fs::canonical(work_.path("lib/darknet")).string());
-  for (const char* command : {"detect x.cfg x.weights images/0.png", "detector train x.data x.cfg",
-                              "detector test x.data x.cfg x.weights images/0.png images/1.png",
+  ASSERT_EQ(run("detect x.cfg x.weights images/0.png -prefix found -dont_show").exit_code, 0);
+  for (const char* command : {"detect x.cfg x.weights images/0.bmp", "detector train x.data x.cfg",
+                              "detector test x.data x.cfg x.weights images/0.bmp images/1.bmp",
                               "detector map x.data x.cfg x.weights", "detector check x.data x.cfg",
                               "detector demo x.data x.cfg x.weights images/"})
     expect_refused(command, missing);

@@ -4,13 +4,12 @@
 #include <string>
 #include <vector>
 
+#include "image/codec.h"
 #include "image/opencv/mat.h"
 #include "image/opencv_modules.h"
 
 namespace darknet::opencv {
 namespace {
-
-constexpr int kJpegQuality = 95;
 
 Image decode(const std::string& bytes) try {
   const cv::Mat raw(1, static_cast<int>(bytes.size()), CV_8U,
