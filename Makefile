@@ -34,7 +34,7 @@ demo: packages
 	@./darknet detector demo data/scenes.data cfg/scenes.cfg data/scenes.weights synth: -track -mjpeg_port $(PORT)
 
 test: deps build
-	@ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS)
+	@ctest --test-dir $(BUILD) --output-on-failure -j $$(($(JOBS) + 1)) # some only wait
 
 cuda:
 	@$(MAKE) build PRESET=cuda
