@@ -77,12 +77,6 @@ json shared_by_all(const SweepOptions& o, const DataFile& user, const TuningSpli
   return shared;
 }
 
-std::string joined(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& word : words) text += (text.empty() ? "" : " ") + word;
-  return text;
-}
-
 // Of the settings of a folder, or of those that were typed: the flags that make them, and the value
 // of each; "" of one that takes none.
 std::map<std::string, std::string> flags_of(const json& settings) {
