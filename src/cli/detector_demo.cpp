@@ -66,7 +66,12 @@ void add_output_flags(const Command& command, DemoOptions& o) {
   command.flag("-dont_show", o.dont_show, "open no window");
   command.flag("-dontdraw_bbox", o.dontdraw_bbox, "draw no boxes");
   command.flag("-no_overlay", o.no_overlay, "draw no figures");
-  command.flag("-benchmark", o.benchmark, "only detect, as fast as it goes, and print the times");
+  const Option benchmark =
+      command.flag("-benchmark", o.benchmark,
+                   "only detect, as fast as it goes, and print the times; without any output");
+  for (const char* output : {"-out_filename", "-prefix", "-json_file_output", "-mjpeg_port",
+                             "-json_port", "-ext_output"})
+    benchmark.excludes(command.at(output));
 }
 
 struct SourceFlag {

@@ -196,7 +196,10 @@ TEST_F(DemoTest, FlagsAsDarknetUsersTypeThem) {
   EXPECT_EQ(parse_json(work_.get("x.json")).size(), to_size(kTinyImages));
   EXPECT_NE(ran.out.find("images: http://127.0.0.1:"), std::string::npos) << ran.all();
   EXPECT_NE(ran.out.find("frame 8:"), std::string::npos) << ran.all();
-  const CommandResult fast = demo({"images", "-benchmark", "-json_file_output", "none.json"});
+}
+
+TEST_F(DemoTest, ABenchmarkHasNoOutputs) {
+  const CommandResult fast = demo({"images", "-benchmark", "-dont_show", "-dontdraw_bbox"});
   EXPECT_EQ(fast.exit_code, 0) << fast.all();
   EXPECT_FALSE(work_.has("none.json"));
 }
