@@ -97,14 +97,14 @@ void add_check(Program& program) {
   command.argument("weights", o.check.weights, "weights; without them random ones")
       .input("the weights file");
   command
-      .option("-devices", o.devices,
-              "two of cpu, cuda, cuda:N, reference (cpu and a GPU, or else the reference)")
+      .text_option("-devices", o.devices,
+                   "two of cpu, cuda, cuda:N, reference (cpu and a GPU, or else the reference)")
       .value_name("A,B");
   add_overrides(command, o.overrides);
   add_arithmetic(command, o.check.exact, o.overrides, o.check.tuning);
   command
-      .option("-against", o.against,
-              "element type of activations on the second device, where it is not the first's")
+      .text_option("-against", o.against,
+                   "element type of activations on the second device, where it is not the first's")
       .one_of(names_of<DType>())
       .value_name("TYPE");
   add_deterministic(command, o.check.deterministic);

@@ -127,10 +127,7 @@ void add_port(const Command& command, const char* names, int& port, const char* 
 }
 
 void add_bind(const Command& command, std::string& bind) {
-  command.option("-bind", bind, "address that is served; 0.0.0.0: every machine may look")
-      .check([](const std::string& text) {
-        return text.empty() ? "expected an address such as 127.0.0.1" : "";
-      })
+  command.text_option("-bind", bind, "address that is served; 0.0.0.0: every machine may look")
       .show_default();
 }
 

@@ -50,7 +50,10 @@ void add_detection_flags(const Command& command, DemoOptions& o) {
 void add_output_flags(const Command& command, DemoOptions& o) {
   command.option("-out_filename", o.out_filename,
                  "write the annotated video: .mp4, .mov, .avi, .mkv, .webm");
-  command.option("-codec", o.codec, "of -out_filename: four letters, such as mp4v, avc1, MJPG")
+  command.text_option("-codec", o.codec, "of -out_filename: four letters, such as mp4v, avc1, MJPG")
+      .check([](const std::string& codec) {
+        return codec.size() == 4 ? std::string() : cat("'", shown(codec), "' is not four letters");
+      })
       .needs(command.at("-out_filename"));
   command.option("-prefix", o.prefix, "write every frame as PREFIX_00000001.jpg");
   command.option(

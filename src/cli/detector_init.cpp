@@ -51,8 +51,9 @@ void add_detector_init(Program& program) {
   auto& o = command.options<InitArguments>();
   data_argument(command, o.draft.data).required();
   command
-      .option("-like", o.draft.like,
-              "the network to start from; without it the objects' sizes, or the weights, choose")
+      .text_option(
+          "-like", o.draft.like,
+          "the network to start from; without it the objects' sizes, or the weights, choose")
       .one_of(draft_networks())
       .value_name("NETWORK");
   add_run_length(command, o.draft.length, nullptr);
@@ -62,7 +63,7 @@ void add_detector_init(Program& program) {
       .input("the weights file")
       .existing_file()
       .value_name("FILE");
-  command.option("-loss", o.draft.loss, "of the objectness: ce or focal")
+  command.text_option("-loss", o.draft.loss, "of the objectness: ce or focal")
       .one_of({"ce", "focal"})
       .show_default();
   add_bad_labels(command, o.draft.bad_labels);

@@ -70,9 +70,10 @@ void add_report_gain(Program& program) {
       .required();
   command.option("-out", o.out, "folder of the page").show_default();
   command
-      .option("-baseline", o.baseline,
-              "the variant that the others are compared with, of tuned sweeps the loss, or the "
-              "values of -per, that it was chosen for (the first of the first folder)")
+      .text_option(
+          "-baseline", o.baseline,
+          "the variant that the others are compared with, of tuned sweeps the loss, or the "
+          "values of -per, that it was chosen for (the first of the first folder)")
       .value_name("NAME");
   command.runs([&o] { return report(o); });
 }

@@ -112,8 +112,8 @@ void declare_sweep_arguments(const Command& command, SweepArguments& o) {
               "a variant, NAME: KEY=VALUE ...; the first is the baseline")
       .value_name("VARIANT");
   command
-      .option("-baseline", o.request.baseline,
-              "the variant that the others are compared with (the first)")
+      .text_option("-baseline", o.request.baseline,
+                   "the variant that the others are compared with (the first)")
       .value_name("NAME");
   command
       .option("-seed,-seeds", o.seed_texts, "a seed or a range such as 1..5; may be repeated (1)")
@@ -153,9 +153,10 @@ void declare_sweep_plan(const Command& command, SweepArguments& o) {
       .input("the plan")
       .value_name("FILE");
   command
-      .option("-search", o.search_text,
-              "try -budget points instead of all combinations: by random numbers, or evenly spread "
-              "(halton)")
+      .text_option(
+          "-search", o.search_text,
+          "try -budget points instead of all combinations: by random numbers, or evenly spread "
+          "(halton)")
       .one_of({std::string(name_of(Search::random)), std::string(name_of(Search::halton))})
       .value_name("HOW");
   command.option("-budget", o.request.budget, "variants of a search")
@@ -172,7 +173,7 @@ void declare_sweep_plan(const Command& command, SweepArguments& o) {
       .needs(tune)
       .value_name("SHARE");
   command
-      .option(
+      .text_option(
           "-per", o.per_text,
           cat("choose for each value of this key, or of these, separated by commas, not for each ",
               kDefaultPer))
@@ -193,8 +194,8 @@ void declare_sweep_plan(const Command& command, SweepArguments& o) {
       .integer_in(1, 1000)
       .value_name("K");
   command
-      .option("-shard", o.shard_text,
-              "only every N-th run, from the I-th on; for machines without a shared folder")
+      .text_option("-shard", o.shard_text,
+                   "only every N-th run, from the I-th on; for machines without a shared folder")
       .value_name("I/N");
   command.flag("-collect", o.collect,
                "train nothing, write the page of what the folder holds, with its settings");

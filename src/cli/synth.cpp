@@ -187,10 +187,10 @@ void add_synth(Program& program) {
   command.option("-test", o.test, "how many of them are for tests, valid = (a fifth)")
       .integer_from(0);
   add_seed(command, "of everything random (1)", [&s](std::uint64_t seed) { s.seed = seed; });
-  command.option("-size", o.size, "of an image, WxH pixels").show_default();
-  command.option("-objects", o.objects, "in one image").show_default();
-  command.option("-object_size", o.object_size,
-                 "the larger side of an object, pixels (4 to 14 % of the image)");
+  command.text_option("-size", o.size, "of an image, WxH pixels").show_default();
+  command.text_option("-objects", o.objects, "in one image").show_default();
+  command.text_option("-object_size", o.object_size,
+                      "the larger side of an object, pixels (4 to 14 % of the image)");
   command.option("-classes", s.classes, "kinds of objects, 1 to 10").show_default();
   command.option("-clutter", s.clutter, "look-alikes and lines around them, 0 to 100")
       .show_default();
