@@ -169,6 +169,15 @@ TEST_F(DataTest, SeveralImagesAndLists) {
   expect_refused(test({"x.weights", "none.txt"}), "none.txt: cannot read this file");
 }
 
+TEST_F(DataTest, APrefixThatEndsInASlashIsAFolderOfAnyNumberOfImages) {
+  put_tiny_weights(work_, "x.weights");
+  ASSERT_EQ(test({"x.weights", "images/0.png", "-prefix", "one/"}).exit_code, 0);
+  ASSERT_EQ(test({"x.weights", "images/0.png", "images/1.png", "-prefix", "two/"}).exit_code, 0);
+  EXPECT_EQ(work_.tree("one").size(), 1);
+  EXPECT_EQ(work_.tree("two").size(), 2);
+  EXPECT_EQ(work_.get("one/0.jpg"), work_.get("two/0.jpg"));
+}
+
 TEST_F(DataTest, NothingFoundIsSaidWithTheThreshold) {
   put_tiny_weights(work_, "x.weights");
   const CommandResult none = test({"x.weights", "images/0.png", "-thresh", ".999"});
