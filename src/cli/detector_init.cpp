@@ -10,6 +10,7 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "train/draft.h"
+#include "train/interrupt.h"
 
 namespace darknet::cli {
 namespace {
@@ -21,6 +22,12 @@ struct InitArguments {
   bool force = false;
 };
 
+Draft draft_of(const InitArguments& o) {
+  InterruptReport interrupt(cat(printable(o.out.string()), " was not written"),
+                            "while the labels were read");
+  return draft_cfg(o.draft, [&](const std::string& work) { interrupt.at(work); });
+}
+
 int run_init(InitArguments o) {
   if (o.out.empty()) o.out = fs::path(o.draft.data).replace_extension(".cfg");
   if (is_present(o.out) && !o.force)
@@ -30,7 +37,7 @@ int run_init(InitArguments o) {
     open_data(o.draft.data, ListedFiles::images_and_labels);
   }
   require_writable_file(o.out, kCfgFormat);
-  const Draft draft = draft_cfg(o.draft);
+  const Draft draft = draft_of(o);
   write_file_atomically(o.out, draft.cfg);
   for (const std::string& reason : draft.reasons) fmt::print("{}\n", printable(reason));
   for (const std::string& finding : draft.findings) log::warn(finding);

@@ -224,6 +224,33 @@ TEST_F(DataTest, AnInterruptedCheckReportsHowFarItCame) {
   EXPECT_EQ(ran.out.find("train: "), std::string::npos) << ran.all();
 }
 
+// Images that take long to decode, of which valid= has other ones than train=.
+TEST_F(DataTest, ACheckInterruptedBehindItsListsReportsTheErrorsSoFar) {
+  constexpr int kSide = 2000;
+  std::map<std::string, std::string> lists;
+  for (const std::string part : {"train", "valid"}) {
+    Image image(kSide, kSide, 3);
+    image.at(9, 9)[0] = part == "train" ? 1 : 2;
+    for (int i = 0; i < 8; ++i) {
+      const std::string name = cat(part, "/", i);
+      work_.put(name + ".png", image);
+      work_.put(name + ".txt", "0 .5 .5 .2 .2\n");
+      lists[part] += name + ".png\n";
+    }
+  }
+  work_.put("train.txt", lists["train"] + "images/none.png\n");
+  work_.put("valid.txt", lists["valid"]);
+  work_.put("x.data", replaced(work_.get("x.data"), "valid = train.txt", "valid = valid.txt"));
+  const CommandResult ran = work_.darknet({"detector", "check", "x.data"},
+                                          {.signal_when = "\nvalid: 8 images", .signal = SIGINT});
+  EXPECT_EQ(ran.exit_code, 128 + SIGINT) << ran.all();
+  EXPECT_NE(ran.out.find("train: 9 images"), std::string::npos) << ran.all();
+  EXPECT_NE(ran.out.find("interrupted while the whole data set was searched for what would spoil a "
+                         "training; before, 1 error of images and labels came up\n"),
+            std::string::npos)
+      << ran.all();
+}
+
 TEST_F(DataTest, VariantsAndHeadsHaveTheSameClasses) {
   expect_refused(
       work_.darknet({"detector", "compare", "x.data", "x.cfg", "-variant", "a: obj_loss=ce",

@@ -178,6 +178,18 @@ TEST_F(SynthTest, MakesASetThatCheckFindsSound) {
   ASSERT_EQ(made.exit_code, 0) << made.all();
   EXPECT_TRUE(work_.has("s/images/scene-000009.png"));
   const CommandResult checked = work_.darknet({"detector", "check", "s/scenes.data"});
+// With so small objects the least ratio asks for hundreds of them.
+TEST_F(CliTest, AnInterruptedSearchForABackgroundReportsThatNothingIsDrawn) {
+  const CommandResult ran =
+      work_.darknet({"synth", "a", "-cfg", "x.cfg", "-background", "1", "-size", "2000x2000",
+                     "-object_size", "4..5"},
+                    {.signal_when = "looking for the number of objects", .signal = SIGINT});
+  EXPECT_EQ(ran.exit_code, 128 + SIGINT) << ran.all();
+  EXPECT_NE(ran.out.find("interrupted while scenes of "), std::string::npos) << ran.all();
+  EXPECT_NE(ran.out.find(" tried; nothing was drawn\n"), std::string::npos) << ran.all();
+  EXPECT_FALSE(work_.has("a/images"));
+}
+
   EXPECT_EQ(checked.exit_code, 0) << checked.all();
   EXPECT_NE(checked.out.find("train: 8 images"), std::string::npos) << checked.out;
   EXPECT_NE(checked.out.find("valid: 2 images"), std::string::npos) << checked.out;

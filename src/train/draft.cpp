@@ -108,11 +108,14 @@ std::vector<Section> sections(const CfgText& cfg, const std::string& name) {
   return parse_cfg(in, name);
 }
 
+using Begins = std::function<void(const std::string&)>;
+
 class Drafter {
  public:
-  Drafter(const DraftOptions& o, DataFacts facts)
+  Drafter(const DraftOptions& o, DataFacts facts, const Begins& begins)
       : options_(o),
         facts_(std::move(facts)),
+        begins_(begins),
         name_(chosen_network()),
         cfg_(shipped_cfg(name_)),
         heads_(find_heads()) {}
@@ -155,6 +158,7 @@ class Drafter {
 
   DraftOptions options_;
   DataFacts facts_;
+  const Begins& begins_;
   std::string name_;
   CfgText cfg_;
   std::vector<HeadPlace> heads_;
@@ -409,12 +413,15 @@ Draft Drafter::run() {
               plural(std::ssize(facts_.objects), "object"), ", ", plural(facts_.classes, "class")));
   set_classes();
   set_input();
+  begins_("while the anchors were clustered");
   set_anchors();
   set_losses();
   set_augmentation();
   check_weights();
+  begins_("while some training iterations were measured");
   set_length();
   set_parts();
+  begins_("while the data set was compared with the network");
   if (number("subdivisions") > 1)
     because(cat("subdivisions=", number("subdivisions"),
                 ": a whole batch at once would take too large a share of the memory"));
@@ -434,8 +441,9 @@ std::vector<std::string> draft_networks() {
   return {"small", "yolov4-tiny", "yolov3-tiny", "yolov2-tiny-voc"};
 }
 
-Draft draft_cfg(const DraftOptions& options) {
-  return Drafter(options, facts_of(read_data_file(options.data), options.bad_labels)).run();
+Draft draft_cfg(const DraftOptions& options, const Begins& begins) {
+  DataFacts facts = facts_of(read_data_file(options.data), options.bad_labels);
+  return Drafter(options, std::move(facts), begins).run();
 }
 
 }  // namespace darknet
