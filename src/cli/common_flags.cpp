@@ -59,8 +59,8 @@ void set_precision(const std::string& type, std::vector<std::string>& overrides,
     throw Error(
         "-precision int8 is for inference: train in f32, bf16 or f16; then darknet quantize", 2);
   if (int8) *int8 = type == kInt8;
-  overrides.push_back("net.0.precision=" +
-                      (type == kInt8 ? std::string(name_of(DType::f32)) : type));
+  overrides.push_back(
+      cat("net.0.precision=", type == kInt8 ? name_of(DType::f32) : type, " # -precision ", type));
 }
 
 void add_precision(const Command& command, std::vector<std::string>& overrides, bool* int8) {

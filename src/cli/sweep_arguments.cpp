@@ -5,6 +5,7 @@
 #include <set>
 #include <string_view>
 
+#include "cfg/override.h"
 #include "cli/bad_labels.h"
 #include "cli/common_flags.h"
 #include "core/error.h"
@@ -93,7 +94,7 @@ Words words_of(const SweepArguments& o) {
   if (o.confirm > 0) add("-confirm", std::to_string(o.confirm));
   add("-weights", o.weights.string());
   add("-freeze", o.freeze > 0 ? std::to_string(o.freeze) : "");
-  for (const std::string& set : o.overrides) add("-set", set);
+  for (const std::string& set : without_flags(o.overrides)) add("-set", set);
   add("-max_batches", o.max_batches > 0 ? std::to_string(o.max_batches) : "");
   for (const std::string& seeds : o.seed_texts) add("-seed", seeds);
   const Words flags = training_flags(o);
