@@ -7,6 +7,7 @@
 #include "core/input.h"
 #include "core/shell.h"
 #include "core/text.h"
+#include "image/canvas.h"
 #include "report/gain.h"
 
 namespace darknet::cli {
@@ -41,6 +42,7 @@ void require_different(const std::vector<std::string>& folders) {
 }
 
 int report(const ReportGainArguments& o) {
+  if (has_canvas()) require_image_library();  // before anything is made
   require_different(o.folders);
   for (const std::string& folder : o.folders)
     if (is_present(o.out) && fs::equivalent(folder, o.out))
