@@ -337,6 +337,9 @@ TEST_F(UsageTest, CheckComparesTwoDevices) {
   EXPECT_EQ(ran.exit_code, 0) << ran.all();
   EXPECT_NE(ran.out.find("passed"), std::string::npos) << ran.all();
   EXPECT_NE(ran.out.find("cpu in f32"), std::string::npos) << ran.all();
+  for (const char* array :
+       {" weights\n", " biases\n"})  // of some layers the one, of some the other
+    EXPECT_NE(ran.out.find(array), std::string::npos) << array << ran.all();
   expect_refused(work_.darknet({"check", "x.cfg", "-devices", "cpu"}), "expected two", 2);
   expect_refused(work_.darknet({"check", "x.cfg", "-devices", "cpu,gpu"}), "'gpu' is not a device",
                  2);
