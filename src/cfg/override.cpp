@@ -47,8 +47,13 @@ void assign(Lines& section, const Override& o) {
 
 }  // namespace
 
-Override parse_override(const std::string& text) {
-  Override o{.where = {"-set " + text, 0}};
+Override parse_override(const std::string& assignment) {
+  const std::string text(trim(without_comment(assignment)));
+  const std::string_view comment =
+      std::string_view(assignment)
+          .substr(std::min(assignment.size(), without_comment(assignment).size() + 1));
+  const bool from_flag = trim(comment).starts_with('-');
+  Override o{.where = {from_flag ? std::string(trim(comment)) : "-set " + assignment, 0}};
   const auto eq = text.find('='), dot = text.find('.'), second = text.find('.', dot + 1);
   if (eq == text.npos || dot == text.npos || second == text.npos || second > eq)
     fail_at(o.where, "expected type.index.key=value, e.g. yolo.0.obj_gamma=1.5");
@@ -57,10 +62,14 @@ Override parse_override(const std::string& text) {
   o.key = trim(std::string_view(text).substr(second + 1, eq - second - 1));
   if (o.key.empty()) fail_at(o.where, "expected a key before the =, e.g. yolo.0.obj_gamma=1.5");
   o.value = trim(std::string_view(text).substr(eq + 1));
-  if (text.starts_with("net.0.precision=")) o.where.file = "-precision " + o.value;  // its flag
   if (index != "*" && (!read_number(index, o.index) || o.index < 0))
     fail_at(o.where, "'", index, "' is neither an index nor *");
   return o;
+}
+
+std::vector<std::string> without_flags(std::vector<std::string> assignments) {
+  for (std::string& one : assignments) one = std::string(trim(without_comment(one)));
+  return assignments;
 }
 
 std::vector<std::size_t> places_of(const Override& o, std::span<const std::string> types) {

@@ -1,5 +1,6 @@
-// The "type.index.key=value" of -set: which keys of which sections it changes. Sections as they are
-// read take it in cfg/parse.h; here also the text of a cfg.
+// The "type.index.key=value" of -set: which keys of which sections it changes. A comment behind the
+// value says which other flag made the assignment: "net.0.precision=f32 # -precision int8".
+// Sections as they are read take it in cfg/parse.h; here also the text of a cfg.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -18,6 +19,9 @@ struct Override {
 
 // Throws where the text is none.
 Override parse_override(const std::string& text);
+
+// Without the comments: as files and printed commands have them, whatever flag made them.
+std::vector<std::string> without_flags(std::vector<std::string> assignments);
 
 // The places of the sections that it changes, of the types of all sections in their order; throws
 // where there is none.

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include "cfg/override.h"
 #include "core/json.h"
 #include "core/text.h"
 
@@ -154,7 +155,7 @@ std::string bench_json(const BenchOptions& o, const BenchReport& r) {
                    {"int8", o.int8},
                    {"deterministic", o.deterministic},
                    {"tuning", o.tuning.string()},
-                   {"set", o.overrides},
+                   {"set", without_flags(o.overrides)},
                    {"images", r.images},
                    {"input", {r.input.n, r.input.h, r.input.w, r.input.c}},
                    {"iterations", r.iterations},

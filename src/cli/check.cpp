@@ -1,6 +1,8 @@
 // darknet check cfg [weights]
 #include <fmt/core.h>
 
+#include <cmath>
+
 #include "cli/common_flags.h"
 #include "cli/network_arguments.h"
 #include "core/log.h"
@@ -47,6 +49,30 @@ std::string text_of(const Difference& d, double relative) {
                     : fmt::format("{:>9} {:>9}", "-", "-");
 }
 
+const char* name_of(Role role) {
+  switch (role) {
+    case Role::weights:
+      return "weights";
+    case Role::bias:
+      return "biases";
+    case Role::scale:
+      return "scales";
+    case Role::rolling_mean:
+      return "rolling means";
+    case Role::rolling_variance:
+      return "rolling variances";
+  }
+  return "";
+}
+
+// Of the array whose gradient differs most.
+std::string gradient_text(const LayerCheck& l) {
+  const GradientDifference* const worst = l.worst_gradient();
+  if (!worst) return text_of({}, 0);
+  const Difference& d = worst->difference;
+  return cat(text_of(d, d.overall), " ", name_of(worst->role));
+}
+
 void print(const DeviceCheck& check) {
   fmt::print("{:>4} {:<15} {:^19} {:^19} {:^19}\n{:>4} {:<15}", "", "", "inference", "training",
              "gradients", "", "layer");
@@ -55,7 +81,7 @@ void print(const DeviceCheck& check) {
   for (const LayerCheck& l : check.layers)
     fmt::print("{:>4} {:<15} {} {} {}{}\n", l.layer, l.type,
                text_of(l.inference, l.inference.relative), text_of(l.training, l.training.relative),
-               text_of(l.gradient, l.gradient.overall), check.passes(l) ? "" : "  FAILED");
+               gradient_text(l), check.passes(l) ? "" : "  FAILED");
 }
 
 int run_check(CheckArguments& o) {
@@ -74,10 +100,13 @@ int run_check(CheckArguments& o) {
   }
   print(check);
   fmt::print(
-      "{}: relative differences up to {:.0e} are allowed at inference, {:.0e} in training and "
-      "{:.0e} of gradients, which are compared in the Euclidean norm\n",
+      "{}: relative differences up to {:.0e} are allowed at inference and {:.0e} in training; of "
+      "gradients, which are compared in the Euclidean norm, {:.0e} of a layer's together{}\n",
       check.passes() ? "passed" : "FAILED", check.inference_tolerance, check.training_tolerance,
-      check.gradient_tolerance);
+      check.gradient_tolerance,
+      std::isfinite(check.array_tolerance)
+          ? fmt::format(" and {:.0e} of each array", check.array_tolerance)
+          : "");
   return check.passes() ? 0 : 1;
 }
 
@@ -88,7 +117,8 @@ void add_check(Program& program) {
       program.command("check", "the same network on two devices, layer by layer");
   command.footer(
       "Differences are the largest of a layer, absolute and relative to the layer's largest "
-      "magnitude; relative ones of gradients are of the Euclidean norm. Images are noise, ground "
+      "magnitude; relative ones of gradients are of the Euclidean norm, and each layer shows the "
+      "array (weights, biases, scales) whose gradient differs most. Images are noise, ground "
       "truths are synthetic; weights are random where no file "
       "is named. 'reference' is the reference implementation on the CPU, plain loops: slow with "
       "large networks, -set net.0.width=96 -set net.0.height=96 helps.");
@@ -97,14 +127,14 @@ void add_check(Program& program) {
   command.argument("weights", o.check.weights, "weights; without them random ones")
       .input("the weights file");
   command
-      .option("-devices", o.devices,
-              "two of cpu, cuda, cuda:N, reference (cpu and a GPU, or else the reference)")
+      .text_option("-devices", o.devices,
+                   "two of cpu, cuda, cuda:N, reference (cpu and a GPU, or else the reference)")
       .value_name("A,B");
   add_overrides(command, o.overrides);
   add_arithmetic(command, o.check.exact, o.overrides, o.check.tuning);
   command
-      .option("-against", o.against,
-              "element type of activations on the second device, where it is not the first's")
+      .text_option("-against", o.against,
+                   "element type of activations on the second device, where it is not the first's")
       .one_of(names_of<DType>())
       .value_name("TYPE");
   add_deterministic(command, o.check.deterministic);

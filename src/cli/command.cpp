@@ -53,14 +53,19 @@ Option declared(CLI::App& app, std::string_view names, const Value& value, std::
       value));
 }
 
-// "" for text, such as a file's name, would be another place than any that was meant, and so would
-// "-", also as a folder or as the beginning of a name.
+// A file called "" would be another place than any that was meant.
+Option refuse_empty(const Option& text) {
+  return text.check([](const std::string& value) {
+    return value.empty() ? "it is empty; give a value, or leave it out" : "";
+  });
+}
+
+// So would "-", also as a folder or as the beginning of a name.
 Option refuse_no_name(const Option& named) {
-  return named.check([](const std::string& text) {
-    return text.empty()  ? "it is empty; give a value, or leave it out"
-           : text == "-" ? "'-' does not stand for the standard input or output here; give a name "
-                           "(./- for one that is '-')"
-                         : "";
+  return refuse_empty(named).check([](const std::string& name) {
+    return name == "-" ? "'-' does not stand for the standard input or output here; give a name "
+                         "(./- for one that is '-')"
+                       : "";
   });
 }
 
@@ -190,6 +195,11 @@ Option Command::argument(std::string_view name, const Value& value, std::string_
 Option Command::option(std::string_view names, const Value& value, std::string_view help) const {
   const Option made = declared(*app_, names, value, help);
   return takes_text(value) ? refuse_no_name(made) : made;
+}
+
+Option Command::text_option(std::string_view names, std::string& text,
+                            std::string_view help) const {
+  return refuse_empty(declared(*app_, names, std::ref(text), help));
 }
 
 Option Command::flag(std::string_view names, bool& given, std::string_view help) const {

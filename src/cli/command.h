@@ -92,6 +92,8 @@ class Command {
 
   Option argument(std::string_view name, const Value&, std::string_view help) const;
   Option option(std::string_view names, const Value&, std::string_view help) const;
+  // The same, where the value is no name of a file: "-" may be one.
+  Option text_option(std::string_view names, std::string& text, std::string_view help) const;
   Option flag(std::string_view names, bool& given, std::string_view help) const;
   Option flag(std::string_view names, std::function<void()> when_given,
               std::string_view help) const;

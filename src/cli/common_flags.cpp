@@ -59,8 +59,8 @@ void set_precision(const std::string& type, std::vector<std::string>& overrides,
     throw Error(
         "-precision int8 is for inference: train in f32, bf16 or f16; then darknet quantize", 2);
   if (int8) *int8 = type == kInt8;
-  overrides.push_back("net.0.precision=" +
-                      (type == kInt8 ? std::string(name_of(DType::f32)) : type));
+  overrides.push_back(
+      cat("net.0.precision=", type == kInt8 ? name_of(DType::f32) : type, " # -precision ", type));
 }
 
 void add_precision(const Command& command, std::vector<std::string>& overrides, bool* int8) {
@@ -127,10 +127,7 @@ void add_port(const Command& command, const char* names, int& port, const char* 
 }
 
 void add_bind(const Command& command, std::string& bind) {
-  command.option("-bind", bind, "address that is served; 0.0.0.0: every machine may look")
-      .check([](const std::string& text) {
-        return text.empty() ? "expected an address such as 127.0.0.1" : "";
-      })
+  command.text_option("-bind", bind, "address that is served; 0.0.0.0: every machine may look")
       .show_default();
 }
 

@@ -134,7 +134,6 @@ Demo::Demo(const DemoOptions& o)
   names_ = class_names(nets_.front(), data);
   if (o.track)
     tracker_.emplace(TrackerSettings{.frames_to_keep = std::llround(std::max(1., format_.fps))});
-  if (o.benchmark) return;
   if (!o.json_file_output.empty())
     recorder_.emplace(o.json_file_output,
                       o.json_array ? RecordFormat::array : record_format_of(o.json_file_output));
@@ -211,7 +210,6 @@ void Demo::write_video(const Frame& frame) {
 }
 
 void Demo::output(const FinishedFrame& frame) {
-  if (options_.benchmark) return;
   if (recorder_) recorder_->add(frame->line);  // before the frame is seen anywhere
   if (options_.ext_output) print(*frame);
   if (server_) server_->publish(frame);
@@ -284,7 +282,7 @@ void Demo::print_end(const VideoSummary& s) const {
 }
 
 void Demo::print_outputs(std::int64_t frames) const {
-  if (options_.benchmark || frames == 0) return;
+  if (frames == 0) return;
   for (const std::string& file : {options_.out_filename, options_.json_file_output})
     if (!file.empty()) log::info("-> " + printable(file));
   if (!options_.prefix.empty())
@@ -309,9 +307,8 @@ void Demo::print_addresses() const {
 
 int Demo::run() {
   const auto window = open_window_if_asked();
-  images_needed_ =
-      !options_.benchmark && (window || !options_.out_filename.empty() ||
-                              !options_.prefix.empty() || options_.server.image_port >= 0);
+  images_needed_ = window || !options_.out_filename.empty() || !options_.prefix.empty() ||
+                   options_.server.image_port >= 0;
   if (server_) print_addresses();
   Pipeline pipeline(stages(),
                     {.live = format_.live, .shown = window != nullptr, .fps = format_.fps},

@@ -19,7 +19,8 @@ struct DemoOptions : NetworkArguments, ThresholdArguments {
   int detectors = 0;               // 0: chosen
 
   bool dont_show = false, no_overlay = false, dontdraw_bbox = false;
-  bool ext_output = false, benchmark = false, track = false, json_array = false;
+  bool ext_output = false, track = false, json_array = false;
+  bool benchmark = false;  // no window; with none of the outputs below
   std::string out_filename, codec, prefix, json_file_output;  // "": none
   ServerOptions server;
   std::int64_t avgframes = 1;

@@ -19,6 +19,7 @@
 #include "nn/network.h"
 #include "report/chart.h"
 #include "train/anchors.h"
+#include "train/interrupt.h"
 
 namespace darknet::cli {
 namespace {
@@ -111,6 +112,26 @@ void write_charts(const CalcAnchorsArguments& o, const std::vector<AnchorShape>&
   write_chart(o.out, {"", {std::move(panel)}});
 }
 
+// What takes long: everything before the first line is printed.
+struct Clustered {
+  std::int64_t images = 0;
+  std::vector<AnchorShape> objects;
+  AnchorResult result;
+};
+
+Clustered cluster(const CalcAnchorsArguments& o, const Target& t, const DataFile& data,
+                  const ImagePaths& images) {
+  InterruptReport interrupt("no anchors are given, and nothing was written",
+                            "while labels and sizes of the images were read");
+  const LabelledImages labelled = read_all_labels(images, classes_of(t, data), o.bad_labels);
+  Clustered c{.images = std::ssize(labelled.images), .objects = objects_of(labelled, t)};
+  if (c.objects.empty()) fail_at({data.train.string(), 0}, "no objects in the labels of this list");
+  interrupt.at(cat("while anchors for ", plural(std::ssize(c.objects), "object"), " in ",
+                   plural(c.images, "image"), " were clustered"));
+  c.result = calc_anchors(c.objects, o.settings);
+  return c;
+}
+
 int run_calc_anchors(CalcAnchorsArguments o) {
   const DataFile data = open_data(o.data, ListedFiles::images_and_labels);
   const ImagePaths images = read_image_list(required(data, data.train, "train"));
@@ -118,12 +139,9 @@ int run_calc_anchors(CalcAnchorsArguments o) {
   const Target t = target_of(o);
   if (!t.anchors.empty()) o.settings.anchors = std::ssize(t.anchors);
   if (o.clusters) o.settings.anchors = *o.clusters;
-  const LabelledImages labelled = read_all_labels(images, classes_of(t, data), o.bad_labels);
-  const std::vector<AnchorShape> objects = objects_of(labelled, t);
-  if (objects.empty()) fail_at({data.train.string(), 0}, "no objects in the labels of this list");
-  const AnchorResult r = calc_anchors(objects, o.settings);
+  const auto [count, objects, r] = cluster(o, t, data, images);
   fmt::print("{} in {}, input {} x {}{}\n", plural(std::ssize(objects), "object"),
-             plural(std::ssize(labelled.images), "image"), t.width, t.height,
+             plural(count, "image"), t.width, t.height,
              t.letter_box ? " with bars (letter_box)" : "");
   for (std::size_t k = 0; k < r.anchors.size(); ++k)
     fmt::print("  {:7.1f} x {:<7.1f} {:>8}\n", r.anchors[k].width, r.anchors[k].height,

@@ -90,9 +90,10 @@ void add_detector_calibrate(Program& program) {
       .input("the list of images")
       .value_name("FILE");
   command
-      .option("-method", o.method,
-              "temperature: one number, keeps all order; isotonic: a rising curve, needs thousands "
-              "of detections")
+      .text_option(
+          "-method", o.method,
+          "temperature: one number, keeps all order; isotonic: a rising curve, needs thousands "
+          "of detections")
       .one_of(names_of<CalibrationMethod>())
       .show_default();
   command.option("-thresh", o.thresh, "detections below it take no part")

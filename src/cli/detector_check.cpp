@@ -179,7 +179,13 @@ int run_check(const DetectorCheckArguments& o) {
       data, names, {.classes = classes, .channels = channels, .bad_labels = o.bad_labels}, o.all);
   if (interrupted != 0) return interrupted;
   const std::int64_t errors = train.errors() + valid.errors() + tune.errors();
-  const std::int64_t warnings = advise(o, net ? &*net : nullptr, data, names);
+  std::int64_t warnings = 0;
+  {
+    const InterruptReport interrupt(
+        cat("before, ", plural(errors, "error"), " of images and labels came up"),
+        "while the whole data set was searched for what would spoil a training");
+    warnings = advise(o, net ? &*net : nullptr, data, names);
+  }
   fmt::print("{}\n", summary(errors, warnings));
   if (errors > train.unreadable + valid.unreadable + tune.unreadable)
     fmt::print(

@@ -50,7 +50,10 @@ void add_detection_flags(const Command& command, DemoOptions& o) {
 void add_output_flags(const Command& command, DemoOptions& o) {
   command.option("-out_filename", o.out_filename,
                  "write the annotated video: .mp4, .mov, .avi, .mkv, .webm");
-  command.option("-codec", o.codec, "of -out_filename: four letters, such as mp4v, avc1, MJPG")
+  command.text_option("-codec", o.codec, "of -out_filename: four letters, such as mp4v, avc1, MJPG")
+      .check([](const std::string& codec) {
+        return codec.size() == 4 ? std::string() : cat("'", shown(codec), "' is not four letters");
+      })
       .needs(command.at("-out_filename"));
   command.option("-prefix", o.prefix, "write every frame as PREFIX_00000001.jpg");
   command.option(
@@ -66,7 +69,12 @@ void add_output_flags(const Command& command, DemoOptions& o) {
   command.flag("-dont_show", o.dont_show, "open no window");
   command.flag("-dontdraw_bbox", o.dontdraw_bbox, "draw no boxes");
   command.flag("-no_overlay", o.no_overlay, "draw no figures");
-  command.flag("-benchmark", o.benchmark, "only detect, as fast as it goes, and print the times");
+  const Option benchmark =
+      command.flag("-benchmark", o.benchmark,
+                   "only detect, as fast as it goes, and print the times; without any output");
+  for (const char* output : {"-out_filename", "-prefix", "-json_file_output", "-mjpeg_port",
+                             "-json_port", "-ext_output"})
+    benchmark.excludes(command.at(output));
 }
 
 struct SourceFlag {

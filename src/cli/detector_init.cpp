@@ -10,6 +10,7 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "train/draft.h"
+#include "train/interrupt.h"
 
 namespace darknet::cli {
 namespace {
@@ -21,6 +22,12 @@ struct InitArguments {
   bool force = false;
 };
 
+Draft draft_of(const InitArguments& o) {
+  InterruptReport interrupt(cat(printable(o.out.string()), " was not written"),
+                            "while the labels were read");
+  return draft_cfg(o.draft, [&](const std::string& work) { interrupt.at(work); });
+}
+
 int run_init(InitArguments o) {
   if (o.out.empty()) o.out = fs::path(o.draft.data).replace_extension(".cfg");
   if (is_present(o.out) && !o.force)
@@ -30,7 +37,7 @@ int run_init(InitArguments o) {
     open_data(o.draft.data, ListedFiles::images_and_labels);
   }
   require_writable_file(o.out, kCfgFormat);
-  const Draft draft = draft_cfg(o.draft);
+  const Draft draft = draft_of(o);
   write_file_atomically(o.out, draft.cfg);
   for (const std::string& reason : draft.reasons) fmt::print("{}\n", printable(reason));
   for (const std::string& finding : draft.findings) log::warn(finding);
@@ -51,8 +58,9 @@ void add_detector_init(Program& program) {
   auto& o = command.options<InitArguments>();
   data_argument(command, o.draft.data).required();
   command
-      .option("-like", o.draft.like,
-              "the network to start from; without it the objects' sizes, or the weights, choose")
+      .text_option(
+          "-like", o.draft.like,
+          "the network to start from; without it the objects' sizes, or the weights, choose")
       .one_of(draft_networks())
       .value_name("NETWORK");
   add_run_length(command, o.draft.length, nullptr);
@@ -62,7 +70,7 @@ void add_detector_init(Program& program) {
       .input("the weights file")
       .existing_file()
       .value_name("FILE");
-  command.option("-loss", o.draft.loss, "of the objectness: ce or focal")
+  command.text_option("-loss", o.draft.loss, "of the objectness: ce or focal")
       .one_of({"ce", "focal"})
       .show_default();
   add_bad_labels(command, o.draft.bad_labels);

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "cfg/legacy_keys.h"
+#include "core/text.h"
 #include "nn/head_types.h"
 #include "nn/layer.h"
 #include "nn/net_settings.h"
@@ -121,11 +122,7 @@ std::string OptionDoc::usage() const {
   return required ? word : "[" + word + "]";
 }
 
-std::string CommandDoc::name() const {
-  std::string text;
-  for (const std::string& w : words) text += (text.empty() ? "" : " ") + w;
-  return text;
-}
+std::string CommandDoc::name() const { return joined(words); }
 
 std::vector<CommandDoc> commands_of(const CommandDoc& program) {
   std::vector<CommandDoc> all;

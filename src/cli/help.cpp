@@ -10,6 +10,7 @@
 #include "cli/command.h"
 #include "cli/documents.h"
 #include "cli/help_page.h"
+#include "core/text.h"
 #include "nn/layer.h"
 
 namespace darknet::cli {
@@ -76,8 +77,7 @@ bool is_section(const std::string& word) {
 
 [[noreturn]] void fail_unknown(const CommandDoc& program, const std::vector<std::string>& words) {
   std::vector<std::string> known = cfg_sections();
-  std::string asked;
-  for (const std::string& w : words) asked += (asked.empty() ? "" : " ") + w;
+  const std::string asked = joined(words);
   for (const CommandDoc& c : commands_of(program)) {
     known.push_back(c.name());
     known.push_back(c.words.back());

@@ -216,7 +216,7 @@ void add_predict_arguments(const Command& command, PredictOptions& o, Positional
   add_format(command, o.format).show_default().needs(out);
   command.flag("-recursive", o.recursive, "the images in folders of a folder too");
   command.option("-prefix", o.prefix,
-                 "name of the annotated image without .jpg; of several: their folder");
+                 "name of the annotated image without .jpg; of several, and x/ of one: the folder");
   command.flag("-save_labels", o.save_labels, "write the detections as label files");
   command.flag("-dont_show", o.dont_show, "open no window");
   add_network_flags(command, o);

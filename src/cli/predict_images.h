@@ -17,7 +17,8 @@ struct PredictOptions : NetworkArguments, ThresholdArguments {
   std::vector<std::string> images;    // as images_of() takes them; none: standard input
   std::string out;                    // file or folder of all detections; "": none
   std::string format = "darknet";     // of `out`: dataset/result_formats.def
-  std::string prefix;          // "" : predictions.jpg, or predictions/NAME.jpg for several images
+  // "": predictions.jpg, or predictions/NAME.jpg for several images; "x/": x/NAME.jpg also for one
+  std::string prefix;
   bool shipped_names = false;  // without a .names file: one of those under data/
   bool ext_output = false, save_labels = false, dont_show = false, recursive = false;
 };

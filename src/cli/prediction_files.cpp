@@ -30,7 +30,10 @@ std::string PredictionFiles::UnusedNames::of(const fs::path& image) {
 }
 
 PredictionFiles::PredictionFiles(const PredictOptions& o, const ImagePaths& images, bool open_end)
-    : options_(o), open_end_(open_end), several_(open_end || images.size() > 1) {
+    : options_(o),
+      open_end_(open_end),
+      several_(open_end || images.size() > 1),
+      in_folder_(several_ || o.prefix.ends_with('/')) {
   if (is_image_name(o.out))
     throw Error(cat("-out ", printable(o.out), ": detections are no image; name a file of -format ",
                     o.format, ", or the annotated image with -prefix"),
@@ -44,10 +47,7 @@ PredictionFiles::PredictionFiles(const PredictOptions& o, const ImagePaths& imag
 }
 
 void PredictionFiles::check_images(const ImagePaths& images) const {
-  if (several_)
-    require_writable_folder(annotated("").parent_path());
-  else if (!options_.prefix.empty())
-    require_beginning_of_name(options_.prefix);
+  if (in_folder_) require_writable_folder(annotated("").parent_path());
   ImagePaths names;
   UnusedNames unused;
   for (const fs::path& image : images) names.push_back(unused.of(image));
@@ -87,7 +87,7 @@ void PredictionFiles::set_names(std::vector<std::string> names) {
 
 fs::path PredictionFiles::annotated(const std::string& name) const {
   const std::string prefix = options_.prefix.empty() ? "predictions" : options_.prefix;
-  return several_ ? fs::path(prefix) / (name + ".jpg") : fs::path(prefix + ".jpg");
+  return in_folder_ ? fs::path(prefix) / (name + ".jpg") : fs::path(prefix + ".jpg");
 }
 
 fs::path PredictionFiles::begin(const fs::path& image) {

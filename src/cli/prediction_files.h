@@ -45,6 +45,7 @@ class PredictionFiles {
 
   PredictOptions options_;
   bool open_end_, several_;
+  bool in_folder_;                         // -prefix is a folder: of several images, or "x/"
   std::unique_ptr<ResultWriter> results_;  // none without -out
   UnusedNames unused_;
   ResultImage image_;  // that was begun

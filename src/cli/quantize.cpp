@@ -112,14 +112,15 @@ void add_choices(const Command& command, QuantizeArguments& o) {
       .input("the list of images")
       .value_name("FILE");
   command
-      .option("-method", o.method,
-              "range of the inputs: percentile of their values; max, all; mse, least squared error")
+      .text_option(
+          "-method", o.method,
+          "range of the inputs: percentile of their values; max, all; mse, least squared error")
       .one_of(names_of<RangeMethod>())
       .show_default();
   command.option("-percentile", o.percentile, "of the values, for -method percentile")
       .number_in(90, 100)
       .show_default();
-  command.option("-keep", o.keep, "layers that stay in f32, as 3,7").value_name("N,...");
+  command.text_option("-keep", o.keep, "layers that stay in f32, as 3,7").value_name("N,...");
   command.flag("-depthwise", o.depthwise, "also convolutions with one channel a group");
   command
       .option("-max_error", o.max_error,

@@ -7,6 +7,7 @@
 #include "core/input.h"
 #include "core/shell.h"
 #include "core/text.h"
+#include "image/canvas.h"
 #include "report/gain.h"
 
 namespace darknet::cli {
@@ -41,6 +42,7 @@ void require_different(const std::vector<std::string>& folders) {
 }
 
 int report(const ReportGainArguments& o) {
+  if (has_canvas()) require_image_library();  // before anything is made
   require_different(o.folders);
   for (const std::string& folder : o.folders)
     if (is_present(o.out) && fs::equivalent(folder, o.out))
@@ -70,9 +72,10 @@ void add_report_gain(Program& program) {
       .required();
   command.option("-out", o.out, "folder of the page").show_default();
   command
-      .option("-baseline", o.baseline,
-              "the variant that the others are compared with, of tuned sweeps the loss, or the "
-              "values of -per, that it was chosen for (the first of the first folder)")
+      .text_option(
+          "-baseline", o.baseline,
+          "the variant that the others are compared with, of tuned sweeps the loss, or the "
+          "values of -per, that it was chosen for (the first of the first folder)")
       .value_name("NAME");
   command.runs([&o] { return report(o); });
 }

@@ -22,7 +22,7 @@ Option add_format(const Command& command, std::string& format, const std::string
     names.emplace_back(f.name);
     help += cat(help.empty() ? "" : "; ", f.name, ": ", f.help);
   }
-  return command.option("-format", format, help + remark).one_of(names);
+  return command.text_option("-format", format, help + remark).one_of(names);
 }
 
 namespace {

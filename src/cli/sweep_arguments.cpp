@@ -5,6 +5,7 @@
 #include <set>
 #include <string_view>
 
+#include "cfg/override.h"
 #include "cli/bad_labels.h"
 #include "cli/common_flags.h"
 #include "core/error.h"
@@ -93,7 +94,7 @@ Words words_of(const SweepArguments& o) {
   if (o.confirm > 0) add("-confirm", std::to_string(o.confirm));
   add("-weights", o.weights.string());
   add("-freeze", o.freeze > 0 ? std::to_string(o.freeze) : "");
-  for (const std::string& set : o.overrides) add("-set", set);
+  for (const std::string& set : without_flags(o.overrides)) add("-set", set);
   add("-max_batches", o.max_batches > 0 ? std::to_string(o.max_batches) : "");
   for (const std::string& seeds : o.seed_texts) add("-seed", seeds);
   const Words flags = training_flags(o);
@@ -112,8 +113,8 @@ void declare_sweep_arguments(const Command& command, SweepArguments& o) {
               "a variant, NAME: KEY=VALUE ...; the first is the baseline")
       .value_name("VARIANT");
   command
-      .option("-baseline", o.request.baseline,
-              "the variant that the others are compared with (the first)")
+      .text_option("-baseline", o.request.baseline,
+                   "the variant that the others are compared with (the first)")
       .value_name("NAME");
   command
       .option("-seed,-seeds", o.seed_texts, "a seed or a range such as 1..5; may be repeated (1)")
@@ -153,9 +154,10 @@ void declare_sweep_plan(const Command& command, SweepArguments& o) {
       .input("the plan")
       .value_name("FILE");
   command
-      .option("-search", o.search_text,
-              "try -budget points instead of all combinations: by random numbers, or evenly spread "
-              "(halton)")
+      .text_option(
+          "-search", o.search_text,
+          "try -budget points instead of all combinations: by random numbers, or evenly spread "
+          "(halton)")
       .one_of({std::string(name_of(Search::random)), std::string(name_of(Search::halton))})
       .value_name("HOW");
   command.option("-budget", o.request.budget, "variants of a search")
@@ -172,7 +174,7 @@ void declare_sweep_plan(const Command& command, SweepArguments& o) {
       .needs(tune)
       .value_name("SHARE");
   command
-      .option(
+      .text_option(
           "-per", o.per_text,
           cat("choose for each value of this key, or of these, separated by commas, not for each ",
               kDefaultPer))
@@ -193,8 +195,8 @@ void declare_sweep_plan(const Command& command, SweepArguments& o) {
       .integer_in(1, 1000)
       .value_name("K");
   command
-      .option("-shard", o.shard_text,
-              "only every N-th run, from the I-th on; for machines without a shared folder")
+      .text_option("-shard", o.shard_text,
+                   "only every N-th run, from the I-th on; for machines without a shared folder")
       .value_name("I/N");
   command.flag("-collect", o.collect,
                "train nothing, write the page of what the folder holds, with its settings");

@@ -87,12 +87,14 @@ bool has_room(const SceneSettings& s, std::int64_t scenes) try {
 }
 
 // The number of objects at which the ratio of negatives to positives is nearest to `asked`.
-SceneSettings with_background(const Network& net, const SceneSettings& s, double asked) {
+SceneSettings with_background(const Network& net, const SceneSettings& s, double asked,
+                              InterruptReport& interrupt) {
   constexpr std::int64_t kScenes = 200, kMaxObjects = 1000;
   SceneSettings best = with_objects(s, 1);
   double best_ratio = imbalance_of(net, best, kScenes).ratio();
   const double highest = best_ratio;
   for (std::int64_t max = 2; best_ratio > asked && max <= kMaxObjects; ++max) {
+    interrupt.at(cat("while scenes of up to ", plural(max, "object"), " were tried"));
     const SceneSettings next = with_objects(s, max);
     if (!has_room(next, kScenes)) break;
     const double ratio = imbalance_of(net, next, kScenes).ratio();
@@ -106,6 +108,13 @@ SceneSettings with_background(const Network& net, const SceneSettings& s, double
          best_ratio > asked ? ""
                             : cat(" (half an object per image gives ", std::llround(highest), ")"));
   return best;
+}
+
+void choose_objects(const Network& net, SynthArguments& o) {
+  fmt::print("looking for the number of objects that gives {:g} negatives to a positive\n",
+             o.background);
+  InterruptReport interrupt("nothing was drawn", "while scenes of 1 object were tried");
+  o.set.scenes = with_background(net, o.set.scenes, o.background, interrupt);
 }
 
 void print_imbalance(const Network& net, const SceneSettings& s, std::int64_t scenes) {
@@ -165,10 +174,15 @@ int synth(SynthArguments& o) {
       fail_at({o.cfg, 0}, "no anchors to classify: there is no detection head (", head_names("or"),
               ")");
   }
-  if (o.background > 0) o.set.scenes = with_background(*net, o.set.scenes, o.background);
+  if (o.background > 0) choose_objects(*net, o);
   if (const int interrupted = draw(o)) return interrupted;
-  if (net) print_imbalance(*net, o.set.scenes, o.set.count);
-  fmt::print("-> {}\n", printable((std::filesystem::path(o.folder) / "scenes.data").string()));
+  const std::string made = printable((std::filesystem::path(o.folder) / "scenes.data").string());
+  if (net) {
+    const InterruptReport interrupt(made + " and all that it names are complete",
+                                    "while anchors were counted");
+    print_imbalance(*net, o.set.scenes, o.set.count);
+  }
+  fmt::print("-> {}\n", made);
   return 0;
 }
 
@@ -187,10 +201,10 @@ void add_synth(Program& program) {
   command.option("-test", o.test, "how many of them are for tests, valid = (a fifth)")
       .integer_from(0);
   add_seed(command, "of everything random (1)", [&s](std::uint64_t seed) { s.seed = seed; });
-  command.option("-size", o.size, "of an image, WxH pixels").show_default();
-  command.option("-objects", o.objects, "in one image").show_default();
-  command.option("-object_size", o.object_size,
-                 "the larger side of an object, pixels (4 to 14 % of the image)");
+  command.text_option("-size", o.size, "of an image, WxH pixels").show_default();
+  command.text_option("-objects", o.objects, "in one image").show_default();
+  command.text_option("-object_size", o.object_size,
+                      "the larger side of an object, pixels (4 to 14 % of the image)");
   command.option("-classes", s.classes, "kinds of objects, 1 to 10").show_default();
   command.option("-clutter", s.clutter, "look-alikes and lines around them, 0 to 100")
       .show_default();

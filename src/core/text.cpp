@@ -41,6 +41,15 @@ std::string plural(std::int64_t count, std::string_view noun) {
   return text + 's';
 }
 
+std::string joined(const std::vector<std::string>& words, std::string_view between) {
+  std::string text;
+  for (const std::string& word : words) {
+    if (&word != &words.front()) text += between;
+    text += word;
+  }
+  return text;
+}
+
 bool LineReader::next(std::string_view& line) {
   constexpr int kEnd = std::char_traits<char>::eof();
   raw_.clear();

@@ -4,6 +4,7 @@
 #include <istream>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace darknet {
 
@@ -25,6 +26,9 @@ inline std::string shown(std::string_view s) {
 
 // "1 image", "2 images", "3 classes"; `noun` is the singular.
 std::string plural(std::int64_t count, std::string_view noun);
+
+// "a b c"
+std::string joined(const std::vector<std::string>& words, std::string_view between = " ");
 
 // The lines of a text, trimmed, counted from 1, without the byte order mark of UTF-8 files. A line
 // longer than `max_line` bytes is an Error that names `name` and the line, before more of it is

@@ -248,14 +248,16 @@ auto forward_maker(const ConvSpec& s, const Epilogue& fused, const PlanOptions& 
 auto data_maker(const ConvSpec& s, const PlanOptions& o, const ForwardDesc& hint) {
   return [s, o, hint](const Candidate& c) -> DataDesc {
     const ConvTensors t = tensors_of(s, c.layout, types_of(Direction::backward_data, o));
-    return conv_backward_data(algorithm::convolution_direct, t, geometry_of(s), hint);
+    return conv_backward<dnnl::convolution_backward_data>(algorithm::convolution_direct, t,
+                                                          geometry_of(s), hint);
   };
 }
 
 auto weights_maker(const ConvSpec& s, const PlanOptions& o, const ForwardDesc& hint) {
   return [s, o, hint](const Candidate& c) -> WeightsDesc {
     const ConvTensors t = tensors_of(s, c.layout, types_of(Direction::backward_weights, o));
-    return conv_backward_weights(algorithm::convolution_direct, t, geometry_of(s), hint);
+    return conv_backward<dnnl::convolution_backward_weights>(algorithm::convolution_direct, t,
+                                                             geometry_of(s), hint);
   };
 }
 

@@ -68,13 +68,9 @@ inline dnnl::convolution_forward::primitive_desc conv_forward(dnnl::prop_kind ki
   return {engine(),      kind,      algorithm, t.source,    t.weights, t.bias,
           t.destination, g.strides, g.dilates, g.pad_begin, g.pad_end, attr};
 }
-inline dnnl::convolution_backward_data::primitive_desc conv_backward_data(
-    dnnl::algorithm algorithm, const ConvTensors& t, const Geometry& g,
-    const dnnl::convolution_forward::primitive_desc& hint) {
-  return {engine(),  algorithm,   t.source,  t.weights, t.destination,     g.strides,
-          g.dilates, g.pad_begin, g.pad_end, hint,      plain_attributes()};
-}
-inline dnnl::convolution_backward_weights::primitive_desc conv_backward_weights(
+// `Convolution`: dnnl::convolution_backward_data or dnnl::convolution_backward_weights.
+template <class Convolution>
+typename Convolution::primitive_desc conv_backward(
     dnnl::algorithm algorithm, const ConvTensors& t, const Geometry& g,
     const dnnl::convolution_forward::primitive_desc& hint) {
   return {engine(),  algorithm,   t.source,  t.weights, t.destination,     g.strides,
@@ -128,16 +124,8 @@ inline dnnl::convolution_forward::primitive_desc conv_forward(dnnl::prop_kind ki
                                       g.strides, g.dilates, g.pad_begin, g.pad_end);
   return {op, attr, engine()};
 }
-inline dnnl::convolution_backward_data::primitive_desc conv_backward_data(
-    dnnl::algorithm algorithm, const ConvTensors& t, const Geometry& g,
-    const dnnl::convolution_forward::primitive_desc& hint) {
-  return {
-      {algorithm, t.source, t.weights, t.destination, g.strides, g.dilates, g.pad_begin, g.pad_end},
-      plain_attributes(),
-      engine(),
-      hint};
-}
-inline dnnl::convolution_backward_weights::primitive_desc conv_backward_weights(
+template <class Convolution>
+typename Convolution::primitive_desc conv_backward(
     dnnl::algorithm algorithm, const ConvTensors& t, const Geometry& g,
     const dnnl::convolution_forward::primitive_desc& hint) {
   return {

@@ -15,6 +15,7 @@
 #include "core/index.h"
 #include "core/input.h"
 #include "core/json.h"
+#include "core/lock_file.h"
 #include "core/log.h"
 #include "core/start_thread.h"
 #include "dataset/scene_shapes.h"
@@ -24,8 +25,14 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kMark = "scenes.json";
+constexpr const char* kLock = "scenes.lock";  // while scenes are drawn
 
 std::string stem_of(std::int64_t k) { return fmt::format("scene-{:06}", k); }
+
+bool holds_anything(const fs::path& folder) {
+  return std::ranges::any_of(entries_of(folder),
+                             [](const fs::path& path) { return path.filename() != kLock; });
+}
 
 // Only what write_scene_set itself made goes; the mark stays, so that whatever happens from here on
 // the folder can be taken again.
@@ -140,7 +147,7 @@ nlohmann::json mark_of(const SceneSetSettings& s) {
 void require_scene_folder(const fs::path& folder) {
   if (is_present(folder)) {
     if (!is_folder(folder)) fail_at({folder.string(), 0}, "this is not a folder");
-    if (!is_present(folder / kMark) && !entries_of(folder).empty())
+    if (!is_present(folder / kMark) && holds_anything(folder))
       fail_at({folder.string(), 0}, "this folder is not empty and holds no earlier scenes (no ",
               kMark, "); give another one");
   }
@@ -152,6 +159,7 @@ std::int64_t write_scene_set(const fs::path& folder, const SceneSetSettings& s) 
   if (s.count < 1 || s.test < 0 || s.test > s.count)
     fail("-n ", s.count, " -test ", s.test, ": at least one image, no more tests than images");
   require_scene_folder(folder);
+  const LockFile lock(folder / kLock, "darknet synth");
   clear(folder);
   write_file_atomically(folder / kMark, dump_json(mark_of(s), 2) + "\n");
   make_folder(folder / "images");

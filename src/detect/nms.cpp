@@ -66,14 +66,14 @@ class Boxes {
   // loop that compilers vectorise.
   bool find_above(const Box& b, float threshold, std::size_t first, std::size_t count,
                   Flags& above) const {
-    const float left = b.left(), right = b.right(), top = b.top(), bottom = b.bottom();
+    const BoxSides<float> sides = sides_of(b);
     const float area = b.area(), least = threshold * (1 - kMargin);
     std::int32_t any = 0;
     for (std::size_t i = 0; i < count; ++i) {
-      const float w = math::min(right_[first + i], right) - math::max(left_[first + i], left);
-      const float h = math::min(bottom_[first + i], bottom) - math::max(top_[first + i], top);
-      const float common = math::max(w, 0.f) * math::max(h, 0.f);
-      above[i] = static_cast<std::int32_t>(common >= least * (area_[first + i] + area - common));
+      const std::size_t k = first + i;
+      const BoxSides<float> kept{left_[k], right_[k], top_[k], bottom_[k]};
+      const float common = CommonExtent<float>(kept, sides).area();
+      above[i] = static_cast<std::int32_t>(common >= least * (area_[k] + area - common));
       any |= above[i];
     }
     return any != 0;

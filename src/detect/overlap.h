@@ -16,7 +16,27 @@ constexpr auto choices(Overlap) {
                                         {"ciou", Overlap::ciou}});
 }
 
-// What all of them are made of. Widths and heights of the intersection are not negative.
+template <class T>
+struct BoxSides {
+  T left, right, top, bottom;
+};
+
+template <class T>
+DN_HD BoxSides<T> sides_of(const BasicBox<T>& b) {
+  return {b.left(), b.right(), b.top(), b.bottom()};
+}
+
+// Of the rectangle that two boxes have in common; negative, the distance, where they are apart.
+template <class T>
+struct CommonExtent {
+  T w, h;
+  DN_HD CommonExtent(const BoxSides<T>& a, const BoxSides<T>& b)
+      : w(math::min(a.right, b.right) - math::max(a.left, b.left)),
+        h(math::min(a.bottom, b.bottom) - math::max(a.top, b.top)) {}
+  DN_HD T area() const { return math::max(w, T(0)) * math::max(h, T(0)); }
+};
+
+// What all of them are made of.
 template <class T>
 struct BoxPair {
   T intersection, union_area;
@@ -24,9 +44,7 @@ struct BoxPair {
   T centre_distance2;
 
   DN_HD BoxPair(const BasicBox<T>& a, const BasicBox<T>& b) {
-    const T w = math::min(a.right(), b.right()) - math::max(a.left(), b.left());
-    const T h = math::min(a.bottom(), b.bottom()) - math::max(a.top(), b.top());
-    intersection = math::max(w, T(0)) * math::max(h, T(0));
+    intersection = CommonExtent<T>(sides_of(a), sides_of(b)).area();
     union_area = a.area() + b.area() - intersection;
     enclosing_w = math::max(a.right(), b.right()) - math::min(a.left(), b.left());
     enclosing_h = math::max(a.bottom(), b.bottom()) - math::min(a.top(), b.top());

@@ -46,6 +46,8 @@ void write_image(const std::filesystem::path&, const Image&);
 
 // What decodes and encodes all but JPEGs and PNGs: "OpenCV 4.6.0" or "stb".
 std::string image_library();
+// Throws where it is not installed, which the first image would find too.
+void require_image_library();
 
 // Shows the image in a window and waits for a key; false where that is impossible (no OpenCV, no
 // display).

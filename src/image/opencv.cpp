@@ -34,6 +34,8 @@ std::string encode_by_opencv_or_stb(const Image& image, const std::string& exten
 
 std::string image_library() { return std::string("OpenCV ") + CV_VERSION; }
 
+void require_image_library() { static_cast<void>(opencv_module<OpencvImages>()); }
+
 bool has_display() { return std::getenv("DISPLAY") || std::getenv("WAYLAND_DISPLAY"); }
 
 bool show_image(const std::string& title, const Image& image) {

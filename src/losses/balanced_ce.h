@@ -1,8 +1,8 @@
 // Alpha-balanced cross-entropy, -alpha_t log p_t (Lin et al., ICCV 2017, eq. 3).
 #pragma once
 #include <string_view>
-#include "cfg/section.h"
 #include "losses/cross_entropy.h"
+#include "losses/shared_keys.h"
 #include "losses/traits.h"
 
 namespace darknet::losses {
@@ -13,8 +13,7 @@ struct BalancedCrossEntropy {
   float alpha = .75f;
   template <class V>
   void fields(V&& v) {
-    v("alpha", alpha, Reals{-1, 1},
-      "weight of the foreground, background gets 1 - alpha; -1: none");
+    alpha_field(v, alpha);
   }
   template <class T>
   DN_HD T value(T x, T t, bool positive) const {

@@ -30,14 +30,7 @@ template <class T>
 class DarknetOverlapGradient {
  public:
   DN_HD DarknetOverlapGradient(const BasicBox<T>& p, const BasicBox<T>& t)
-      : p_(p),
-        t_(t),
-        iw_(math::min(p.right(), t.right()) - math::max(p.left(), t.left())),
-        ih_(math::min(p.bottom(), t.bottom()) - math::max(p.top(), t.top())),
-        i_(iw_ * ih_),
-        u_(p.area() + t.area() - i_),
-        cw_(math::max(p.right(), t.right()) - math::min(p.left(), t.left())),
-        ch_(math::max(p.bottom(), t.bottom()) - math::min(p.top(), t.top())) {}
+      : DarknetOverlapGradient(p, t, {sides_of(p), sides_of(t)}) {}
 
   DN_HD BoxGradient<T> of(Overlap kind) const {
     Edges e = u_ > 0 ? iou_edges() : Edges{};
@@ -57,6 +50,17 @@ class DarknetOverlapGradient {
   struct Edges {  // derivatives by the left, right, top and bottom edge
     T l = 0, r = 0, t = 0, b = 0;
   };
+
+  DN_HD DarknetOverlapGradient(const BasicBox<T>& p, const BasicBox<T>& t,
+                               const CommonExtent<T>& common)
+      : p_(p),
+        t_(t),
+        iw_(common.w),
+        ih_(common.h),
+        i_(iw_ * ih_),
+        u_(p.area() + t.area() - i_),
+        cw_(math::max(p.right(), t.right()) - math::min(p.left(), t.left())),
+        ch_(math::max(p.bottom(), t.bottom()) - math::min(p.top(), t.top())) {}
 
   // Of the union, given those of the intersection.
   DN_HD Edges union_edges(const Edges& i) const {

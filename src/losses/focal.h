@@ -5,8 +5,8 @@
 // is formed; its derivative is bounded for every gamma >= 0.
 #pragma once
 #include <string_view>
-#include "cfg/section.h"
 #include "losses/logit.h"
+#include "losses/shared_keys.h"
 #include "losses/traits.h"
 
 namespace darknet::losses {
@@ -17,9 +17,8 @@ struct Focal {
   float gamma = 2, alpha = .25f;
   template <class V>
   void fields(V&& v) {
-    v("gamma", gamma, Reals{0, 8}, "how strongly anchors that are classified well are discounted");
-    v("alpha", alpha, Reals{-1, 1},
-      "weight of the foreground, background gets 1 - alpha; -1: none");
+    gamma_field(v, gamma);
+    alpha_field(v, alpha);
   }
   template <class F>
   DN_HD void focusing(F f) {

@@ -7,6 +7,7 @@
 #include <string_view>
 #include "cfg/section.h"
 #include "losses/logit.h"
+#include "losses/shared_keys.h"
 #include "losses/traits.h"
 
 namespace darknet::losses {
@@ -17,9 +18,8 @@ struct Poly1 {
   float gamma = 2, alpha = -1, epsilon = 1;
   template <class V>
   void fields(V&& v) {
-    v("gamma", gamma, Reals{0, 8}, "how strongly anchors that are classified well are discounted");
-    v("alpha", alpha, Reals{-1, 1},
-      "weight of the foreground, background gets 1 - alpha; -1: none");
+    gamma_field(v, gamma);
+    alpha_field(v, alpha);
     v("epsilon", epsilon, Reals{-1, 10},
       "added to the weight of the leading term; 0: focal, -1: without that term");
   }

@@ -5,6 +5,7 @@
 #include <string_view>
 #include "cfg/section.h"
 #include "losses/cross_entropy.h"
+#include "losses/shared_keys.h"
 #include "losses/traits.h"
 
 namespace darknet::losses {
@@ -17,8 +18,7 @@ struct QualityFocal {
   void fields(V&& v) {
     v("gamma", gamma, Reals{0, 8},
       "how strongly anchors near their target are discounted; 0 or >= 1");
-    v("alpha", alpha, Reals{-1, 1},
-      "weight of the foreground, background gets 1 - alpha; -1: none");
+    alpha_field(v, alpha);
   }
   std::optional<KeyError> error() const {
     if (!(gamma > 0 && gamma < 1)) return std::nullopt;

@@ -84,6 +84,7 @@ json header_of(const TrainingState& s, const std::vector<Optimizer::Array>& arra
               {"algorithms", s.algorithms.lines()},
               {"averaging", averaging},
               {"arrays", json::array()}};
+  if (s.scaled_decode) header["scaled_decode"] = *s.scaled_decode;
   for (const auto& a : arrays) header["arrays"].push_back({a.name, a.tensor->size()});
   return header;
 }
@@ -130,6 +131,7 @@ TrainingState state_of(const json& h, const std::string& path) {
       .weights_checksum = h.at("weights_checksum"),
       .previous_checksum = h.at("previous_checksum"),
       .algorithms = algorithms_of(h, path)};
+  if (h.contains("scaled_decode")) s.scaled_decode = h["scaled_decode"].get<bool>();
   require_sense(s, path);
   return s;
 }

@@ -4,6 +4,7 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include "nn/network.h"
 #include "nn/optimizer.h"
@@ -32,6 +33,7 @@ struct TrainingState {
   bool exact = false;                   // -exact
   bool deterministic = false;           // -deterministic
   std::string precision = "f32";        // of the activations
+  std::optional<bool> scaled_decode;    // of [net]; none: not known
   LossScale loss_scale{.scale = 0};     // 0: not known yet
   double positives_average = 0;         // of obj_norm=positives_ema; 0: none yet
   std::uint64_t weights_checksum = 0;   // of the .weights file written with it, after it

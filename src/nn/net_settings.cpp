@@ -51,7 +51,7 @@ NetSettings read_net(Section& section) {
   return net;
 }
 
-std::int64_t images_of_part(const NetSettings& net, std::int64_t replicas, const Section& section) {
+std::int64_t images_of_part(const LayerKeys& net, std::int64_t replicas, const Section& section) {
   const std::int64_t parts = net.subdivisions * replicas;
   if (net.batch % parts != 0)
     section.fail_between(

@@ -64,20 +64,11 @@ constexpr auto choices(Policy) {
                                        {"sgdr", Policy::sgdr}});
 }
 
-struct NetSettings {
+// The keys that layers follow from. The network makes and plans its layers from these alone, so
+// that an error of a layer can come from no other key of [net].
+struct LayerKeys {
   std::int64_t batch = 1, subdivisions = 1, width = 416, height = 416, channels = 3;
-  std::int64_t max_batches = 0;
-  // Optimizer and schedule.
-  float learning_rate = .001f, learning_rate_min = 1e-5f, decay = .0001f;
-  Policy policy = Policy::constant;
-  std::int64_t burn_in = 0, step = 1, sgdr_cycle = 0, sgdr_mult = 2;
-  float power = 4, scale = 1, gamma = 1;
-  std::vector<std::int64_t> steps;
-  std::vector<float> scales;
-  OptimizerKeys optimizer;
-  float ema_alpha = 0;
-  ImageAugmentation augmentation;
-  bool letter_box = false;
+  std::int64_t burn_in = 0;  // obj_gamma_ramp of the heads rises over it too
   DType precision = DType::f32;
 
   template <class V>
@@ -88,6 +79,30 @@ struct NetSettings {
     v("width", width, Integers{1, 1 << 15}, "input width in pixels");
     v("height", height, Integers{1, 1 << 15}, "input height in pixels");
     v("channels", channels, Integers{1, 1 << 10}, "input channels: 3 colour, 1 grey");
+    v("precision", precision, Choice<DType>{},
+      "element type of activations and their gradients; weights and heads stay f32");
+    v("burn_in", burn_in, TrainingOnly{Integers{0, std::int64_t{1} << 40}},
+      "iterations over which the rate rises as (it/burn_in)^power");
+  }
+};
+
+struct NetSettings : LayerKeys {
+  std::int64_t max_batches = 0;
+  // Optimizer and schedule.
+  float learning_rate = .001f, learning_rate_min = 1e-5f, decay = .0001f;
+  Policy policy = Policy::constant;
+  std::int64_t step = 1, sgdr_cycle = 0, sgdr_mult = 2;
+  float power = 4, scale = 1, gamma = 1;
+  std::vector<std::int64_t> steps;
+  std::vector<float> scales;
+  OptimizerKeys optimizer;
+  float ema_alpha = 0;
+  ImageAugmentation augmentation;
+  bool letter_box = false;
+
+  template <class V>
+  void fields(V&& v) {
+    LayerKeys::fields(v);
     v("max_batches", max_batches, TrainingOnly{Integers{0, std::int64_t{1} << 40}},
       "iterations of a training run");
     v("learning_rate", learning_rate, TrainingOnly{Reals{0, 1e30f}},
@@ -96,8 +111,6 @@ struct NetSettings {
       "lower end of policy=sgdr");
     v("decay", decay, TrainingOnly{Reals{0, 1e6f}}, "L2 penalty on weights");
     v("policy", policy, TrainingOnly{Choice<Policy>{}}, "how the learning rate changes");
-    v("burn_in", burn_in, TrainingOnly{Integers{0, std::int64_t{1} << 40}},
-      "iterations over which the rate rises as (it/burn_in)^power");
     v("power", power, TrainingOnly{Reals{0, 1e3f}}, "exponent of burn_in and of policy=poly");
     v("step", step, TrainingOnly{Integers{1, std::int64_t{1} << 40}},
       "period of policy=step; centre of policy=sigmoid");
@@ -114,14 +127,12 @@ struct NetSettings {
       "decay of the averaged weights; 0: none");
     augmentation.fields(v);
     v("letter_box", letter_box, Flag{}, "keep the aspect ratio, grey bars around");
-    v("precision", precision, Choice<DType>{},
-      "element type of activations and their gradients; weights and heads stay f32");
   }
 };
 
 // Of a forward pass in training shared by `replicas` networks; throws, naming a key of `net`,
 // where the batch cannot be shared so.
-std::int64_t images_of_part(const NetSettings&, std::int64_t replicas, const Section& net);
+std::int64_t images_of_part(const LayerKeys&, std::int64_t replicas, const Section& net);
 
 // Reads the first section, which must be [net] or [network]. Throws; also, where it is read in
 // order to train, on batch % subdivisions and on policies that lack what they need.

@@ -1,7 +1,6 @@
 #include "nn/network.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
 #include <span>
@@ -35,22 +34,35 @@ void require_one_norm(const Network& net) {
   }
 }
 
-// Of [net]; its other keys say how to train, and no layer depends on them.
-constexpr std::array<std::string_view, 7> kKeysForLayers{
-    "width", "height", "channels", "batch", "subdivisions", "precision", "burn_in"};
-
-std::string overrides_of(const Section& section, std::span<const std::string_view> keys = {}) {
+template <class Counts>
+std::string overrides_of(const Section& section, const Counts& counts) {
   std::string list;
   for (const auto& [key, given] : section.overrides())
-    if (keys.empty() || std::ranges::count(keys, key) > 0) list += ", " + given;
+    if (counts(key)) list += ", " + given;
   return list;
+}
+
+bool any_key(const std::string&) { return true; }
+
+bool is_layer_key(const std::string& key) {
+  KeyDocs keys;
+  keys.add(LayerKeys{});
+  return std::ranges::count(keys.docs(), key, &KeyDoc::key) > 0;
 }
 
 // What layers follow from.
 std::string overrides_for_layers(std::span<const Section> cfg) {
-  std::string list = overrides_of(cfg.front(), kKeysForLayers);
-  for (const Section& layer : cfg.subspan(1)) list += overrides_of(layer);
+  std::string list = overrides_of(cfg.front(), is_layer_key);
+  for (const Section& layer : cfg.subspan(1)) list += overrides_of(layer, any_key);
   return list;
+}
+
+LayerContext context_of(const LayerKeys& net, const NetworkOptions& options) {
+  return {.net_width = net.width,
+          .net_height = net.height,
+          .burn_in = net.burn_in,
+          .mode = options.mode,
+          .device = options.device};
 }
 
 // An error of `work` that names a line of the cfg may come from what the command line changed
@@ -103,11 +115,7 @@ void Network::Impl::require_int8() const {
 }
 
 void Network::Impl::make_layers(std::vector<Section>& cfg) {
-  LayerContext context{.net_width = settings.width,
-                       .net_height = settings.height,
-                       .burn_in = settings.burn_in,
-                       .mode = options.mode,
-                       .device = options.device};
+  LayerContext context = context_of(settings, options);
   if (cfg.size() < 2) fail_at(cfg[0].where(), "no layer after [net]");
   for (std::size_t i = 1; i < cfg.size(); ++i) {
     context.index = static_cast<std::int64_t>(i) - 1;
@@ -261,7 +269,8 @@ Network::Network(std::vector<Section> cfg, const NetworkOptions& options)
     : impl_(std::make_unique<Impl>()) {
   if (cfg.empty()) fail("a cfg without sections");
   for (Section& section : cfg) section.set_training(options.mode == Mode::training);
-  naming_overrides(overrides_of(cfg.front()), [&] { impl_->settings = read_net(cfg.front()); });
+  naming_overrides(overrides_of(cfg.front(), any_key),
+                   [&] { impl_->settings = read_net(cfg.front()); });
   naming_overrides(overrides_for_layers(cfg), [&] { build(std::move(cfg), options); });
 }
 

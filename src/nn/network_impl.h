@@ -71,6 +71,8 @@ struct Network::Impl {
   std::vector<LayerTraining> trained_at(std::int64_t iteration) const;
   bool freeze(const std::vector<LayerTraining>&);
   void plan_anew();
+  void plan_within_memory(KeptPlans&);
+  bool release_memory();
   void plan_size(KeptPlans&);
   void reserve();
   void forget_sizes();

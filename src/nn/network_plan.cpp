@@ -204,31 +204,42 @@ bool Network::Impl::freeze(const std::vector<LayerTraining>& trained) {
   return changes;
 }
 
-// Shapes every layer for the input's shape and plans the memory. Where it is short, other sizes go.
+// Shapes every layer for the input's shape and plans the memory.
 void Network::Impl::plan_anew() {
   const DeviceGuard guard(options.device);
   ++reshapes;
   const bool on_cpu = options.device.type == DeviceType::cpu;
   KeptSize& size = sizes.use(input_shape, library(), on_cpu ? kMaxSizesOfCpu : kMaxSizes);
   for (Node& n : nodes) n.layer->set_network_size(input_shape.h, input_shape.w);
-  for (bool planned = false, last_try = false; !planned;) try {
-      plan_size(size.plans);
-      planned = true;
+  plan_within_memory(size.plans);
+  // Plans have the weights of their last step, and a replay does not ask for the present ones.
+  const bool used_before = std::exchange(size.complete, true);
+  if (used_before) pack_weights();
+}
+
+// Where memory is short, what other sizes hold goes, as much as it takes.
+void Network::Impl::plan_within_memory(KeptPlans& plans) {
+  for (;;) try {
+      return plan_size(plans);
     } catch (const DeviceOutOfMemory& e) {
-      const bool dropped = !last_try && sizes.drop_least_used();
-      if (last_try || (!dropped && arena.bytes() == 0))
+      if (!release_memory())
         throw DeviceOutOfMemory(cat(to_string(where), ": [net]: for an input of ",
                                     to_string(input_shape), ": ", e.what()));
-      if (!dropped) {
-        sizes.forget_graphs();
-        arena = {};  // of a larger size
-        last_try = true;
-      }
-      // What was released is free once the device has got there.
-      darknet::memory(options.device.type).synchronize({.device = options.device});
     }
-  // Plans have the weights of their last step, and a replay does not ask for the present ones.
-  if (std::exchange(size.complete, true)) pack_weights();
+}
+
+// The plans of another size or, where there are none left, the arena, which may be that of a larger
+// size; false where nothing is left at all. (plan_size() takes the arena last: a failure behind its
+// release finds it empty.)
+bool Network::Impl::release_memory() {
+  if (!sizes.drop_least_used()) {
+    if (arena.bytes() == 0) return false;
+    sizes.forget_graphs();
+    arena = {};
+  }
+  // What was released is free once the device has got there.
+  darknet::memory(options.device.type).synchronize({.device = options.device});
+  return true;
 }
 
 void Network::Impl::pack_weights() {

@@ -9,6 +9,7 @@
 #include "core/file.h"
 #include "core/index.h"
 #include "core/utf8.h"
+#include "image/canvas.h"
 #include "report/drawing.h"
 
 namespace darknet {
@@ -224,6 +225,7 @@ Image to_image(const Chart& chart, Theme theme) {
 
 void require_writable_chart(const std::filesystem::path& base) {
   require_beginning_of_name(base);
+  if (has_canvas()) require_image_library();
   require_writable_file(base.string() + ".svg", kSvgFormat);
   require_writable_file(base.string() + ".png", kImageFormat);
 }

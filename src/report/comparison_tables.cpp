@@ -98,12 +98,6 @@ std::string unfinished_text(const Comparison& c) {
   return text.empty() ? "" : "\n" + text;
 }
 
-std::string joined_keys(const ComparedVariant& v) {
-  std::string keys;
-  for (const std::string& o : v.overrides) keys += (keys.empty() ? "" : " ") + o;
-  return keys;
-}
-
 json number(double value) { return std::isfinite(value) ? json(value) : json(); }
 json interval_json(const Interval& i) { return {number(i.low), number(i.high)}; }
 
@@ -269,7 +263,7 @@ std::string state_text(const ComparedRun& r) {
 }
 
 std::string keys_text(const ComparedVariant& v) {
-  return v.overrides.empty() ? "the cfg as it is" : joined_keys(v);
+  return v.overrides.empty() ? "the cfg as it is" : joined(v.overrides);
 }
 
 std::string comparison_table(const Comparison& c, const ComparisonStatistics& s) {
@@ -315,12 +309,9 @@ std::string comparison_csv(const Comparison& c, const ComparisonStatistics& s) {
   for (std::size_t i = 0; i < c.runs.size(); ++i) {
     const ComparedRun& r = c.runs[i];
     const bool diverged = r.state == RunState::diverged;
-    std::string keys;
-    for (const std::string& o : c.variants[r.variant].overrides)
-      keys += (keys.empty() ? "" : " ") + o;
     std::vector<std::string> row{c.variants[r.variant].name,
                                  std::to_string(r.seed),
-                                 keys,
+                                 joined(c.variants[r.variant].overrides),
                                  name_of(r.state),
                                  diverged ? std::to_string(r.diverged_at) : "",
                                  r.reason};

@@ -304,6 +304,9 @@ std::vector<InputDetection> many_detections(std::uint64_t seed, std::size_t coun
       if (i == 8) b.h = 0;
       if (i == 9) b.w = std::numeric_limits<float>::quiet_NaN();
       if (i == 10) b.h = std::numeric_limits<float>::infinity();
+      // Subnormal areas, and a subnormal side; only around 0 do such boxes have different edges.
+      if (i > 10 && i < 15) b = {0, 0, 1e-20f * (1 + uniform()), 1e-20f * (1 + uniform())};
+      if (i == 15 || i == 16) b = {0, b.y, 1e-41f * (1 + uniform()), b.h};
       all.push_back({b, i % 3, 1, std::round(100 * uniform()) / 100});
     }
   }
@@ -314,11 +317,32 @@ TEST(Nms, LeavesWhatAComparisonOfAllPairsLeaves) {
   for (const NmsKind kind : {NmsKind::by_class, NmsKind::greedy, NmsKind::diou})
     for (const float threshold : {0.f, .1f, .45f, .9f}) {
       std::vector<InputDetection> d = many_detections(5, 2000);
-      const auto expected = suppressed(d, kind, threshold, .6f);
-      nms(d, kind, threshold, .6f);
+      constexpr float kBeta = .9f;  // not the exponent of greedy
+      const auto expected = suppressed(d, kind, threshold, kBeta);
+      nms(d, kind, threshold, kBeta);
       ASSERT_EQ(d.size(), expected.size()) << name_of(kind) << ' ' << threshold;
       EXPECT_EQ(std::memcmp(d.data(), expected.data(), d.size() * sizeof d[0]), 0)
           << name_of(kind) << ' ' << threshold;
+    }
+}
+
+// Of two boxes whose overlap is the threshold both stay; one bit less, and one goes.
+TEST(Nms, ComparesToTheLastBit) {
+  const Box thin{0, 0, 1e-20f, 1.5e-20f}, thinner{0, 0, 1e-20f, 1e-20f};  // subnormal areas
+  for (const auto& [a, b] : {std::pair{kA, kB}, {kA, kC}, {thin, thinner}})
+    for (const NmsKind kind : {NmsKind::by_class, NmsKind::greedy, NmsKind::diou}) {
+      constexpr float kBeta = .9f;
+      const float overlap = kind == NmsKind::by_class
+                                ? iou(a, b)
+                                : distance_iou(a, b, kind == NmsKind::greedy ? .6f : kBeta);
+      ASSERT_GT(overlap, .1f) << name_of(kind);
+      const auto left = [&](float threshold) {
+        std::vector<InputDetection> d{{a, 0, 1, .9f}, {b, 0, 1, .8f}};
+        nms(d, kind, threshold, kBeta);
+        return d.size();
+      };
+      EXPECT_EQ(left(overlap), 2) << name_of(kind) << ' ' << overlap;
+      EXPECT_EQ(left(std::nextafter(overlap, 0.f)), 1) << name_of(kind) << ' ' << overlap;
     }
 }
 

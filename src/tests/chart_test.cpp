@@ -391,6 +391,10 @@ TEST_F(ChartTest, ATrainingLeavesItsChart) {
       work_.darknet({"chart", "b/x_log.jsonl", "b/x_log.jsonl", "-label", "one", "-out", "two"});
   ASSERT_EQ(drawn.exit_code, 0) << drawn.all();
   EXPECT_NE(work_.get("two.svg").find("one against x_log"), std::string::npos);
+  ASSERT_EQ(work_.darknet({"chart", "b/x_log.jsonl", "b/x_log.jsonl", "-label", "-", "-out", "two"})
+                .exit_code,
+            0);
+  EXPECT_NE(work_.get("two.svg").find("- against x_log"), std::string::npos);
 }
 
 TEST_F(ChartTest, WhatIsNoLogIsRefused) {

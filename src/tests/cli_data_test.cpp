@@ -169,6 +169,15 @@ TEST_F(DataTest, SeveralImagesAndLists) {
   expect_refused(test({"x.weights", "none.txt"}), "none.txt: cannot read this file");
 }
 
+TEST_F(DataTest, APrefixThatEndsInASlashIsAFolderOfAnyNumberOfImages) {
+  put_tiny_weights(work_, "x.weights");
+  ASSERT_EQ(test({"x.weights", "images/0.png", "-prefix", "one/"}).exit_code, 0);
+  ASSERT_EQ(test({"x.weights", "images/0.png", "images/1.png", "-prefix", "two/"}).exit_code, 0);
+  EXPECT_EQ(work_.tree("one").size(), 1);
+  EXPECT_EQ(work_.tree("two").size(), 2);
+  EXPECT_EQ(work_.get("one/0.jpg"), work_.get("two/0.jpg"));
+}
+
 TEST_F(DataTest, NothingFoundIsSaidWithTheThreshold) {
   put_tiny_weights(work_, "x.weights");
   const CommandResult none = test({"x.weights", "images/0.png", "-thresh", ".999"});
@@ -203,16 +212,43 @@ TEST_F(DataTest, ClassesOfTheDataFileAreThoseOfTheNetwork) {
                    "more.data: classes=7, but the heads of x.cfg have ");
 }
 
-// All of the list would take minutes.
+// All of the list would take minutes. The signal comes when its first line was reported.
 TEST_F(DataTest, AnInterruptedCheckReportsHowFarItCame) {
-  std::string list;
+  std::string list = "images/none.png\n";
   for (int i = 0; i < 200'000; ++i) list += "images/0.png\n";
   work_.put("train.txt", list);
   const CommandResult ran =
-      work_.darknet({"detector", "check", "x.data"}, {.signal_after = 2, .signal = SIGINT});
+      work_.darknet({"detector", "check", "x.data"}, {.signal_when = "none.png", .signal = SIGINT});
   EXPECT_EQ(ran.exit_code, 128 + SIGINT) << ran.all();
   EXPECT_NE(ran.out.find("; the others were not looked at"), std::string::npos) << ran.all();
   EXPECT_EQ(ran.out.find("train: "), std::string::npos) << ran.all();
+}
+
+// Images that take long to decode, of which valid= has other ones than train=.
+TEST_F(DataTest, ACheckInterruptedBehindItsListsReportsTheErrorsSoFar) {
+  constexpr int kSide = 2000;
+  std::map<std::string, std::string> lists;
+  for (const std::string part : {"train", "valid"}) {
+    Image image(kSide, kSide, 3);
+    image.at(9, 9)[0] = part == "train" ? 1 : 2;
+    for (int i = 0; i < 8; ++i) {
+      const std::string name = cat(part, "/", i);
+      work_.put(name + ".png", image);
+      work_.put(name + ".txt", "0 .5 .5 .2 .2\n");
+      lists[part] += name + ".png\n";
+    }
+  }
+  work_.put("train.txt", lists["train"] + "images/none.png\n");
+  work_.put("valid.txt", lists["valid"]);
+  work_.put("x.data", replaced(work_.get("x.data"), "valid = train.txt", "valid = valid.txt"));
+  const CommandResult ran = work_.darknet({"detector", "check", "x.data"},
+                                          {.signal_when = "\nvalid: 8 images", .signal = SIGINT});
+  EXPECT_EQ(ran.exit_code, 128 + SIGINT) << ran.all();
+  EXPECT_NE(ran.out.find("train: 9 images"), std::string::npos) << ran.all();
+  EXPECT_NE(ran.out.find("interrupted while the whole data set was searched for what would spoil a "
+                         "training; before, 1 error of images and labels came up\n"),
+            std::string::npos)
+      << ran.all();
 }
 
 TEST_F(DataTest, VariantsAndHeadsHaveTheSameClasses) {

@@ -212,7 +212,14 @@ TEST_F(CliTest, CfgFilesFromOtherEditors) {
 TEST_F(CliTest, AFlagForAKeyIsNamedAsItWasTyped) {
   expect_refused(
       work_.darknet({"check", "x.cfg", "-devices", "cpu,reference", "-precision", "f16"}),
-      "-precision f16: [net] precision: f16: ");
+      "darknet: -precision f16: [net] precision: f16: ");
+  expect_refused(
+      work_.darknet({"check", "x.cfg", "-devices", "cpu,reference", "-set", "net.0.precision=f16"}),
+      "darknet: -set net.0.precision=f16: [net] precision: f16: ");
+  put_tiny_weights(work_, "x.weights");
+  expect_refused(
+      test({"x.weights", "images/0.png", "-precision", "int8", "-set", "yolo.0.classes=9"}),
+      "; changed by -precision int8, -set yolo.0.classes=9\n");
   expect_refused(train({"-set", "net.0.batch=0"}), "-set net.0.batch=0: [net] batch: ");
 }
 

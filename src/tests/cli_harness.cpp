@@ -87,7 +87,10 @@ class Child {
     return fs::exists(folder_ / name) ? read_file(folder_ / name, kMaxOutputBytes) : "";
   }
   bool due(const CommandOptions& o, double now) const {
-    if (!o.signal_when.empty()) return written(".out").find(o.signal_when) != std::string::npos;
+    const auto printed = [&](const char* name) {
+      return written(name).find(o.signal_when) != std::string::npos;
+    };
+    if (!o.signal_when.empty()) return printed(".out") || printed(".err");
     return o.signal_after >= 0 && now > o.signal_after;
   }
   fs::path folder_;

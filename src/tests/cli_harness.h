@@ -30,7 +30,7 @@ struct CommandOptions {
   double timeout = 100;          // seconds
   std::string input;             // standard input
   double signal_after = -1;      // seconds; -1: never
-  std::string signal_when = {};  // sends it once the output holds this
+  std::string signal_when = {};  // sends it once either output holds this
   int signal = SIGKILL;
   std::uint64_t memory = 0;     // bytes of address space; 0: as much as there is
   bool ignores_hangup = false;  // started as by nohup

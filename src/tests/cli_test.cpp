@@ -201,7 +201,12 @@ TEST_F(UsageTest, EmptyNamesOfFilesAndDashesAreRefused) {
     words.back() = "-";
     expect_refused(work_.darknet(words), flag + ": '-' does not stand for the standard input", 2);
   }
+  // where a value is no name, a dash is as good or bad as other text
+  expect_refused(work_.darknet({"synth", "a", "-size", "-"}), "-size '-': expected a number", 2);
+  expect_refused(work_.darknet({"detector", "init", "x.data", "-loss", "-"}),
+                 "-loss: '-' is none of ", 2);
   const std::string said = ": it is empty; give a value";
+  expect_refused(work_.darknet({"synth", "a", "-size", ""}), "-size" + said, 2);
   expect_refused(work_.darknet({"detector", "train", "x.data", ""}), "cfg" + said, 2);
   expect_refused(work_.darknet({"synth", ""}), "folder" + said, 2);
   expect_refused(work_.darknet({"detector", "compare", "x.data", "x.cfg", "-weights", ""}),
@@ -332,6 +337,9 @@ TEST_F(UsageTest, CheckComparesTwoDevices) {
   EXPECT_EQ(ran.exit_code, 0) << ran.all();
   EXPECT_NE(ran.out.find("passed"), std::string::npos) << ran.all();
   EXPECT_NE(ran.out.find("cpu in f32"), std::string::npos) << ran.all();
+  for (const char* array :
+       {" weights\n", " biases\n"})  // of some layers the one, of some the other
+    EXPECT_NE(ran.out.find(array), std::string::npos) << array << ran.all();
   expect_refused(work_.darknet({"check", "x.cfg", "-devices", "cpu"}), "expected two", 2);
   expect_refused(work_.darknet({"check", "x.cfg", "-devices", "cpu,gpu"}), "'gpu' is not a device",
                  2);

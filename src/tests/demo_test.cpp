@@ -196,12 +196,31 @@ TEST_F(DemoTest, FlagsAsDarknetUsersTypeThem) {
   EXPECT_EQ(parse_json(work_.get("x.json")).size(), to_size(kTinyImages));
   EXPECT_NE(ran.out.find("images: http://127.0.0.1:"), std::string::npos) << ran.all();
   EXPECT_NE(ran.out.find("frame 8:"), std::string::npos) << ran.all();
-  const CommandResult fast = demo({"images", "-benchmark", "-json_file_output", "none.json"});
+}
+
+TEST_F(DemoTest, ABenchmarkHasNoOutputs) {
+  const CommandResult fast = demo({"images", "-benchmark", "-dont_show", "-dontdraw_bbox"});
   EXPECT_EQ(fast.exit_code, 0) << fast.all();
-  EXPECT_FALSE(work_.has("none.json"));
+  EXPECT_EQ(fast.out.find("-> "), std::string::npos) << fast.all();
+  for (const std::vector<std::string>& output :
+       std::vector<std::vector<std::string>>{{"-out_filename", "x.mkv"},
+                                             {"-prefix", "x"},
+                                             {"-json_file_output", "x.json"},
+                                             {"-mjpeg_port", "0"},
+                                             {"-json_port", "0"},
+                                             {"-ext_output"}}) {
+    std::vector<std::string> words{"images", "-benchmark"};
+    words.insert(words.end(), output.begin(), output.end());
+    const CommandResult refused = demo(words);
+    expect_refused(refused, " cannot be given together", 2);
+    EXPECT_NE(refused.err.find(output.front()), std::string::npos) << refused.all();
+  }
 }
 
 TEST_F(DemoTest, WrongUseIsReported) {
+  for (const char* codec : {"-", "mp4", "mp4v2"})
+    expect_refused(demo({"images", "-out_filename", "x.mkv", "-codec", codec}),
+                   cat("-codec: '", codec, "' is not four letters"), 2);
   expect_refused(demo({"images", "-mjpeg_port", "70000"}), "mjpeg_port", 2);
   expect_refused(demo({"images", "-avgframes", "0"}), "avgframes", 2);
   expect_refused(demo({"images", "-mjpegport2", "1"}), "unknown flag", 2);

@@ -47,6 +47,48 @@ TEST(DeviceCheckTest, JudgesGradientsOverall) {
   EXPECT_FALSE(check.passes(of(.1, NAN)));
 }
 
+// Of all gradients in one array the biases would be a thousandth, and a wrong one lost.
+TEST(DeviceCheckTest, FindsAWrongBiasGradientBesideManyWeights) {
+  const DeviceCheck check{.array_tolerance = 2e-2};
+  const std::vector<ParameterGradient> sound{{Role::bias, {.1f, -.2f}},
+                                             {Role::scale, {3, 4}},
+                                             {Role::weights, std::vector<float>(10'000, 1)}};
+  EXPECT_TRUE(check.passes({.gradients = differences(sound, sound)}));
+  for (const float wrong : {.2f, 0.f, -.1f, NAN}) {
+    std::vector<ParameterGradient> spoilt = sound;
+    spoilt[0].values[0] = wrong;
+    const LayerCheck layer{.gradients = differences(spoilt, sound)};
+    EXPECT_FALSE(check.passes(layer)) << wrong;
+    EXPECT_EQ(layer.worst_gradient()->role, Role::bias) << wrong;
+  }
+  EXPECT_THROW(differences(sound, {{Role::bias, {.1f, -.2f}}}), Error);
+  EXPECT_EQ(LayerCheck{}.worst_gradient(), nullptr);
+}
+
+TEST(DeviceCheckTest, ABiasGradientThatIsRoundingPasses) {
+  const DeviceCheck check{.array_tolerance = 2e-2};
+  const auto layer = [](float bias) {
+    return std::vector<ParameterGradient>{{Role::bias, {bias, -bias}},
+                                          {Role::weights, std::vector<float>(100, 1)}};
+  };
+  EXPECT_TRUE(check.passes({.gradients = differences(layer(1e-5f), layer(-2e-6f))}));
+  EXPECT_FALSE(check.passes({.gradients = differences(layer(1e-2f), layer(0))}));
+}
+
+// In f32 each array is judged, and what stands in no array's tolerance is the rounding of 16 bits.
+TEST(DeviceCheckTest, JudgesEachArrayInF32) {
+  for (const char* type : {"f32", "bf16", "f16"}) {
+    DeviceCheckOptions o{.first = checked_device("reference"),
+                         .second = checked_device("reference")};
+    o.first.precision = value_of<DType>(type);
+    const DeviceCheck check = check_devices(sections(kNetworks[1].cfg), o);
+    LayerCheck spoilt = check.layers.front();
+    ASSERT_GT(spoilt.gradients.size(), 1u) << type;
+    spoilt.gradients.front().difference.overall = 1;
+    EXPECT_EQ(check.passes(spoilt), o.first.precision != DType::f32) << type;
+  }
+}
+
 // Gradients that never arrived, or all with the other sign, are noticed in every element type.
 TEST(DeviceCheckTest, LostGradientsAreMoreThanIsAllowed) {
   const std::vector<float> sound{1, -2, 3}, lost(3), turned{-1, 2, -3};

@@ -201,20 +201,43 @@ INSTANTIATE_TEST_SUITE_P(Commands, InterruptedFigures, testing::Values("map", "r
 
 // The iterations of the layers' times are those that were measured.
 TEST_F(Hangup, AnInterruptedBenchPrintsWhatItMeasured) {
-  CommandResult ran = work_.darknet({"bench", "x.cfg", "-iterations", "1000000", "-json", "b.json"},
-                                    {.signal_after = 3, .signal = SIGINT});
-  EXPECT_EQ(ran.exit_code, 128 + SIGINT) << ran.all();
-  EXPECT_NE(ran.err.find("stopping after the step in progress"), std::string::npos) << ran.err;
+  Terminal terminal(work_, {"bench", "x.cfg", "-iterations", "1000000", "-json", "b.json"});
+  const std::string before = terminal.read_until("measuring ");
+  ASSERT_NE(before.find("measuring "), std::string::npos) << before;
+  terminal.type("\x03");
+  const std::string said = terminal.read_until(" of 1000000\r\n");
+  EXPECT_EQ(terminal.exit_code(), 128 + SIGINT) << said;
+  EXPECT_NE(said.find("stopping after the step in progress"), std::string::npos) << said;
   const auto figures = parse_json(work_.get("b.json"));
   const auto iterations = figures["iterations"].get<std::int64_t>();
   EXPECT_GE(iterations, 1);
   EXPECT_LT(iterations, 1000000);
   EXPECT_GT(figures["seconds"]["median"].get<double>(), 0);
   for (const auto& layer : figures["layers"]) EXPECT_GT(layer["forward"].get<double>(), 0);
-  EXPECT_NE(ran.out.find(cat("median of ", iterations, "\n")), std::string::npos) << ran.all();
-  EXPECT_NE(ran.out.find(cat("interrupted after ", plural(iterations, "iteration"), " of 1000000")),
+  EXPECT_NE(said.find(cat("median of ", iterations, "\r\n")), std::string::npos) << said;
+  EXPECT_NE(said.find(cat("interrupted after ", plural(iterations, "iteration"), " of 1000000")),
             std::string::npos)
-      << ran.all();
+      << said;
+}
+
+// Starts that take hours together.
+TEST_F(Hangup, AnInterruptedCalcAnchorsReportsWhatItWasDoing) {
+  std::string labels;
+  for (int i = 1; i <= 3000; ++i)
+    labels += cat("0 .5 .5 ", .0003 * i, " ", .00029 * (i * 7 % 3000 + 1), "\n");
+  work_.put("images/0.txt", labels);
+  Terminal terminal(work_, {"detector", "calc_anchors", "x.data", "-num_of_clusters", "50",
+                            "-restarts", "10000"});
+  const std::string before = terminal.read_until("clustering ");
+  ASSERT_NE(before.find("clustering "), std::string::npos) << before;
+  terminal.type("\x03");
+  const std::string said = terminal.read_until("nothing was written\r\n");
+  EXPECT_EQ(terminal.exit_code(), 128 + SIGINT) << said;
+  EXPECT_NE(said.find("interrupted while anchors for 3007 objects in 8 images were clustered; no "
+                      "anchors are given, and nothing was written\r\n"),
+            std::string::npos)
+      << said;
+  EXPECT_FALSE(work_.has("anchors.svg") || work_.has("anchors.png"));
 }
 
 TEST_F(ValidOfMany, SoHasDetectorTest) {

@@ -49,6 +49,21 @@ TEST_F(Init, WritesACfgThatTrains) {
   EXPECT_TRUE(said(trained, "iterations 1 to 3")) << trained.all();
 }
 
+// -hours measures for seconds.
+TEST_F(Init, ReportsThatAnInterruptLeavesNoCfg) {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    const CommandResult ran =
+        work_.darknet({"detector", "init", "x.data", "-hours", "1"},
+                      {.signal_when = "measuring some training iterations", .signal = signal});
+    EXPECT_EQ(ran.exit_code, 128 + signal) << ran.all();
+    EXPECT_TRUE(said(ran,
+                     "interrupted while some training iterations were measured; x.cfg was not "
+                     "written\n"))
+        << ran.all();
+    EXPECT_FALSE(work_.has("x.cfg"));
+  }
+}
+
 TEST_F(Init, ReplacesNoFile) {
   work_.put("x.cfg", std::string("[mine]"));
   const CommandResult ran = init({}, 1);

@@ -11,6 +11,7 @@
 #include "kernels/update.h"
 #include "nn/memory_plan.h"
 #include "nn/net_settings.h"
+#include "nn/network.h"
 #include "nn/schedule.h"
 #include "tests/temporary_folder.h"
 
@@ -58,6 +59,32 @@ TEST(NetSettings, ABatchThatDevicesCannotShareIsReportedWhereItWasSet) {
   EXPECT_EQ(testing_files::error_of([&] { images_of_part(net, 2, cfg[0]); }),
             "-set net.0.batch=6: [net] batch: batch=6, but 2 devices with subdivisions=2 need a "
             "multiple of 4");
+}
+
+// Whatever key of [net] an error follows from, also one of a layer, the message names it.
+TEST(NetSettings, AnErrorNamesTheKeyOfNetThatItFollowsFrom) {
+  const std::string cfg =
+      "[net]\nbatch=4\nsubdivisions=2\nwidth=32\nheight=32\nburn_in=9\nmax_batches=100\n"
+      "[convolutional]\nfilters=8\nsize=3\nstride=8\npad=1\nactivation=leaky\n"
+      "[convolutional]\nfilters=8\ngroups=4\nsize=4\npadding=0\nactivation=leaky\n"
+      "[convolutional]\nfilters=7\nsize=1\nactivation=linear\n"
+      "[yolo]\nmask=0\nanchors=6,6\nnum=1\nclasses=2\nobj_loss=focal\nobj_gamma_ramp=1\n";
+  KeyDocs keys;
+  keys.add(NetSettings{});
+  std::set<std::string> behind_layers;  // keys that errors of layers followed from
+  for (const KeyDoc& key : keys.docs())
+    for (const char* value : {"0", "1", "8", "f16"}) {
+      std::istringstream in(cfg);
+      auto sections = parse_cfg(in, "net.cfg");
+      const std::string set = cat("net.0.", key.key, "=", value);
+      apply_overrides(sections, {&set, 1});
+      const std::string error = testing_files::error_of(
+          [&] { const Network net(std::move(sections), {.mode = Mode::training}); });
+      EXPECT_TRUE(error.empty() || error.find("-set " + set) != error.npos) << set << '\n' << error;
+      if (error.find("; changed by -set " + set) != error.npos) behind_layers.insert(key.key);
+    }
+  EXPECT_TRUE(behind_layers.contains("width"));
+  EXPECT_TRUE(behind_layers.contains("burn_in"));
 }
 
 TEST(Schedule, BurnInThenStepsAsDarknet) {

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "cli_harness.h"
+#include "image/canvas.h"
 #include "image/codec.h"
 #include "paths.h"
 #include "shell_command.h"
@@ -110,6 +111,12 @@ TEST_F(InstalledProgram, WithoutModulesEachCommandEndsWithOneSentence) {
                               "detector map x.data x.cfg x.weights", "detector check x.data x.cfg",
                               "detector demo x.data x.cfg x.weights images/"})
     expect_refused(command, missing);
+  if (has_canvas())  // charts are drawn as .png too
+    for (const char* command : {"chart x_log.jsonl", "loss plot", "report gain r -out gain",
+                                "detector calc_anchors x.data -num_of_clusters 2"})
+      expect_refused(command, missing);
+  for (const char* made : {"chart.svg", "loss.svg", "gain", "anchors.svg"})
+    EXPECT_FALSE(work_.has(made)) << made;
   work_.put("x.mp4", std::string(1000, 'x'));
   expect_refused("detector demo x.data x.cfg x.weights x.mp4", "cannot find darknet_video.so");
   const ShellResult needs_none = run("net info x.cfg && bin/darknet version");

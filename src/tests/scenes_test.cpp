@@ -9,6 +9,7 @@
 #include <csignal>
 
 #include "cli_harness.h"
+#include "core/lock_file.h"
 #include "dataset/scene_set.h"
 #include "dataset/scene_shapes.h"
 
@@ -136,6 +137,25 @@ TEST(SceneSet, WhatWasBegunOnlyCanBeReplaced) {
   EXPECT_FALSE(work.has("a/scenes.data"));  // of images that are gone
 }
 
+TEST(SceneSet, OneProcessAtATimeDrawsIntoAFolder) {
+  const Workspace work;
+  const SceneSetSettings s{.scenes = small(), .count = 4, .test = 1};
+  write_scene_set(work.path("a"), s);
+  EXPECT_FALSE(work.has("a/scenes.lock"));
+  const auto before = work.tree("a");
+  std::filesystem::create_directory(work.path("new"));
+  for (const char* folder : {"a", "new"}) {
+    const LockFile other(work.path(folder) / "scenes.lock", "a test");
+    expect_refused(
+        work.darknet({"synth", folder, "-n", "2"}),
+        cat(folder, "/scenes.lock: darknet synth already runs in this folder: process "));
+  }
+  EXPECT_EQ(work.tree("a"), before);
+  // killed before the first of its files was there
+  work.put("new/scenes.lock", "process 1\nhost none\n");
+  EXPECT_EQ(write_scene_set(work.path("new"), s), 4);
+}
+
 TEST(SceneSet, StoppedHasNoLists) {
   const Workspace work;
   SceneSetSettings s{.scenes = small(), .count = 9, .test = 2, .threads = 2};
@@ -156,6 +176,18 @@ TEST_F(CliTest, AnInterruptedSceneSetReportsWhatIsThere) {
       << ran.all();
   EXPECT_TRUE(work_.has("a/images"));
   EXPECT_FALSE(work_.has("a/scenes.data"));
+}
+
+// With so small objects the least ratio asks for hundreds of them.
+TEST_F(CliTest, AnInterruptedSearchForABackgroundReportsThatNothingIsDrawn) {
+  const CommandResult ran =
+      work_.darknet({"synth", "a", "-cfg", "x.cfg", "-background", "1", "-size", "2000x2000",
+                     "-object_size", "4..5"},
+                    {.signal_when = "looking for the number of objects", .signal = SIGINT});
+  EXPECT_EQ(ran.exit_code, 128 + SIGINT) << ran.all();
+  EXPECT_NE(ran.out.find("interrupted while scenes of "), std::string::npos) << ran.all();
+  EXPECT_NE(ran.out.find(" tried; nothing was drawn\n"), std::string::npos) << ran.all();
+  EXPECT_FALSE(work_.has("a/images"));
 }
 
 TEST(SceneSet, AFileIsNoFolder) {

@@ -97,6 +97,26 @@ TEST_F(TuningCliTest, StatesOfOtherArithmeticAreRefused) {
   EXPECT_FALSE(said(resumed([](json&) {}), "bits"));
 }
 
+// It changes pixels. States of before it was kept say nothing of it.
+TEST_F(TuningCliTest, AnotherScaledDecodeIsReported) {
+  ASSERT_EQ(train_to(6, "a").exit_code, 0);
+  const std::string state = work_.get("a/x_last.state"), weights = work_.get("a/x_last.weights");
+  const auto resumed = [&](const std::string& bytes, const char* scaled_decode) {
+    work_.put("a/x_last.state", bytes);
+    work_.put("a/x_last.weights", weights);
+    CommandResult ran = train_to(8, "a", {"-set", cat("net.0.scaled_decode=", scaled_decode)});
+    EXPECT_EQ(ran.exit_code, 0) << ran.all();
+    return ran;
+  };
+  const std::string reported = "that training decoded JPEGs with scaled_decode=1, this one with 0";
+  EXPECT_TRUE(said(resumed(state, "0"), reported));
+  EXPECT_TRUE(said(resumed(state, "0"), "will not be bitwise equal"));
+  EXPECT_FALSE(said(resumed(state, "1"), "bitwise"));
+  const std::string old =
+      with_header(state, [](json& h) { ASSERT_EQ(h.erase("scaled_decode"), 1u); });
+  EXPECT_FALSE(said(resumed(old, "0"), "bitwise"));
+}
+
 TEST_F(TuningCliTest, AnotherLibraryIsReportedAndOldStatesLoad) {
   ASSERT_EQ(train_to(8, "whole").exit_code, 0);
   const auto resumed = [&](const std::string& folder, auto change) {

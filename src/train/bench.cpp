@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "core/index.h"
+#include "core/log.h"
 #include "core/threads.h"
 #include "train/bench_reference.h"
 #include "train/bench_workload.h"
@@ -240,10 +241,12 @@ void Bench::baseline() {
 // whole iterations one behind the other, as it works ahead of the host.
 void Bench::measure() {
   const bool in_turns = options_.device.type == DeviceType::cpu;
+  log::Progress progress("measuring", options_.iterations);
   for (std::int64_t i = 0; i < options_.iterations && !stopped(); ++i) {
     plain();
     if (planned_) baseline();
     if (in_turns) observed();
+    progress.at(i + 1);
   }
   memory(options_.device.type).synchronize(net().stream());
   if (in_turns) return;

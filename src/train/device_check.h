@@ -11,6 +11,7 @@
 #include "cfg/section.h"
 #include "core/device.h"
 #include "core/tensor.h"
+#include "nn/parameter.h"
 
 namespace darknet {
 
@@ -39,14 +40,35 @@ struct Difference {
   bool compared = false;  // false: this layer has no such thing
 };
 
-// Relative and overall are NaN where one of them holds a number that is not finite. Throws on
-// different sizes.
-Difference difference(const std::vector<float>& a, const std::vector<float>& b);
+// Relative and overall are NaN where one of them holds a number that is not finite. `shortest`: the
+// overall difference is over this where the second array is shorter. Throws on different sizes.
+Difference difference(const std::vector<float>& a, const std::vector<float>& b,
+                      double shortest = 0);
+
+// The gradient of one array of a layer. A wrong one of few biases would hardly change the length of
+// all of them together.
+struct ParameterGradient {
+  Role role = Role::weights;
+  std::vector<float> values;
+};
+struct GradientDifference {
+  Role role = Role::weights;
+  Difference difference;
+};
+// The gradient of biases in front of a batch normalisation is 0 but for rounding, which differs by
+// any factor: no array counts as shorter than one whose elements are a tenth of the layer's (root
+// mean square). Throws where the arrays differ in number or size.
+std::vector<GradientDifference> differences(const std::vector<ParameterGradient>& a,
+                                            const std::vector<ParameterGradient>& b);
 
 struct LayerCheck {
   std::int64_t layer = 0;
   std::string type;
-  Difference inference, training, gradient;
+  Difference inference, training;             // of the outputs
+  Difference gradient;                        // of all arrays together
+  std::vector<GradientDifference> gradients;  // of each that has one
+  // The one whose overall difference is largest, or not a number; null where there is none.
+  const GradientDifference* worst_gradient() const;
 };
 
 struct DeviceCheck {
@@ -56,6 +78,9 @@ struct DeviceCheck {
   // A rounding that changes the side of a leaky activation's kink, or a maximum's place, changes
   // single gradients by any amount.
   double inference_tolerance = 0, training_tolerance = 0, gradient_tolerance = 0;
+  // Of the overall difference of each array's gradient; infinite in less than f32, where rounding
+  // leaves little of a short one.
+  double array_tolerance = 0;
   bool passes(const LayerCheck&) const;  // NaN does not
   bool passes() const;
 };

@@ -93,6 +93,12 @@ DataFacts facts_of(const DataFile& data, BadLabels bad) {
   return f;
 }
 
+std::int64_t different_sizes(const std::vector<AnchorShape>& objects) {
+  std::set<std::pair<float, float>> sizes;
+  for (const AnchorShape& o : objects) sizes.insert({o.width, o.height});
+  return std::ssize(sizes);
+}
+
 std::string fixed(double value, int digits) {
   std::ostringstream out;
   out.setf(std::ios::fixed);
@@ -108,11 +114,14 @@ std::vector<Section> sections(const CfgText& cfg, const std::string& name) {
   return parse_cfg(in, name);
 }
 
+using Begins = std::function<void(const std::string&)>;
+
 class Drafter {
  public:
-  Drafter(const DraftOptions& o, DataFacts facts)
+  Drafter(const DraftOptions& o, DataFacts facts, const Begins& begins)
       : options_(o),
         facts_(std::move(facts)),
+        begins_(begins),
         name_(chosen_network()),
         cfg_(shipped_cfg(name_)),
         heads_(find_heads()) {}
@@ -135,8 +144,11 @@ class Drafter {
     const double share = options_.device.type == DeviceType::cpu ? kHostShare : kDeviceShare;
     return share * static_cast<double>(memory(options_.device.type).capacity(options_.device));
   }
-  std::vector<HeadPlace> find_heads() const;
-  bool takes(const HeadPlace& head, std::string_view key) const;
+  std::vector<HeadPlace> find_heads() const;  // the finest first
+  bool has_key(const HeadPlace& head, std::string_view key) const;
+  std::string why_this_network() const;
+  std::vector<AnchorShape> objects_in_pixels() const;
+  std::int64_t anchors_of_network() const;
   void set_classes();
   void set_input();
   void set_anchors();
@@ -155,6 +167,7 @@ class Drafter {
 
   DraftOptions options_;
   DataFacts facts_;
+  const Begins& begins_;
   std::string name_;
   CfgText cfg_;
   std::vector<HeadPlace> heads_;
@@ -207,11 +220,12 @@ std::vector<Drafter::HeadPlace> Drafter::find_heads() const {
     places[k].stride = input.w / grid.w, places[k].unit = at.head->anchor_unit(input);
     places[k].anchors = at.head->settings().anchors;
   }
+  std::ranges::stable_sort(places, {}, &HeadPlace::stride);
   return places;
 }
 
-// Whether the section type has such a key.
-bool Drafter::takes(const HeadPlace& head, std::string_view key) const {
+// Whether its section type has such a key.
+bool Drafter::has_key(const HeadPlace& head, std::string_view key) const {
   const KeyDocs keys = layer_keys(cfg_.type(head.section));
   return std::any_of(keys.docs().begin(), keys.docs().end(),
                      [&](const KeyDoc& k) { return k.key == key; });
@@ -246,36 +260,40 @@ void Drafter::set_input() {
           plan.limited ? "; a larger input would show small ones better but is too large" : ""));
 }
 
-void Drafter::set_anchors() {
-  const std::vector<HeadPlace>& places = heads_;
+// At the network's input; of many a sample.
+std::vector<AnchorShape> Drafter::objects_in_pixels() const {
   std::vector<AnchorShape> objects = sampled(facts_.objects, kMaxClustered);
-  std::set<std::pair<float, float>> sizes;
-  for (AnchorShape& o : objects) {
-    o.width *= static_cast<float>(number("width")),
-        o.height *= static_cast<float>(number("height"));
-    sizes.insert({o.width, o.height});
-  }
-  std::int64_t wanted = 0;
-  for (const HeadPlace& h : places) wanted += h.anchors;
-  if (!cfg_.value(places[0].section, "num").empty())
-    wanted = std::stoll(cfg_.value(places[0].section, "num"));
-  AnchorResult r = calc_anchors(objects, {.anchors = std::min(wanted, std::ssize(sizes))});
-  while (r.anchors.size() < places.size())  // every head needs one
+  const auto width = static_cast<float>(number("width"));
+  const auto height = static_cast<float>(number("height"));
+  for (AnchorShape& o : objects) o.width *= width, o.height *= height;
+  return objects;
+}
+
+// Of all heads together: what they share by num=, or the sum.
+std::int64_t Drafter::anchors_of_network() const {
+  if (const std::string num = cfg_.value(heads_[0].section, "num"); !num.empty())
+    return std::stoll(num);
+  std::int64_t all = 0;
+  for (const HeadPlace& head : heads_) all += head.anchors;
+  return all;
+}
+
+void Drafter::set_anchors() {
+  const std::vector<AnchorShape> objects = objects_in_pixels();
+  const std::int64_t count = std::min(anchors_of_network(), different_sizes(objects));
+  AnchorResult r = calc_anchors(objects, {.anchors = count});
+  while (r.anchors.size() < heads_.size())  // every head needs one
     r.anchors.push_back({2 * r.anchors.back().width, 2 * r.anchors.back().height});
-  std::vector<std::size_t> by_stride(places.size());
-  for (std::size_t k = 0; k < places.size(); ++k) by_stride[k] = k;
-  std::sort(by_stride.begin(), by_stride.end(),
-            [&](std::size_t a, std::size_t b) { return places[a].stride < places[b].stride; });
   std::vector<std::int64_t> strides;
-  for (const std::size_t k : by_stride) strides.push_back(places[k].stride);
+  for (const HeadPlace& head : heads_) strides.push_back(head.stride);
   const auto split = split_anchors(r.anchors, strides);
-  std::string per_head;
+  std::vector<std::string> of_heads;
   for (std::size_t k = 0; k < split.size(); ++k) {
-    write_anchors(places[by_stride[k]], r, split[k]);
-    per_head += cat(k == 0 ? "" : ", ", split[k].size(), " at stride ", strides[k]);
+    write_anchors(heads_[k], r, split[k]);
+    of_heads.push_back(cat(split[k].size(), " at stride ", strides[k]));
   }
   because(cat("anchors by k-means on ", plural(std::ssize(objects), "object"), " (mean IoU ",
-              fixed(r.mean_iou, 3), "): ", per_head));
+              fixed(r.mean_iou, 3), "): ", joined(of_heads, ", ")));
 }
 
 void Drafter::write_anchors(const HeadPlace& head, const AnchorResult& r,
@@ -289,7 +307,7 @@ void Drafter::write_anchors(const HeadPlace& head, const AnchorResult& r,
   for (const std::int64_t m : mask) indices += cat(indices.empty() ? "" : ",", m);
   cfg_.set(head.section, "anchors", anchors);
   cfg_.set(head.section, "num", std::to_string(r.anchors.size()));
-  if (takes(head, "mask")) cfg_.set(head.section, "mask", indices);
+  if (has_key(head, "mask")) cfg_.set(head.section, "mask", indices);
   cfg_.set(head.section - 1, "filters", std::to_string((facts_.classes + 5) * std::ssize(mask)),
            "(classes + 5) x anchors of the head below");
 }
@@ -400,21 +418,26 @@ void Drafter::check_weights() {
               plural(net.size(), "layer")));
 }
 
+std::string Drafter::why_this_network() const {
+  if (!options_.like.empty()) return "";
+  return options_.weights.empty() ? ", chosen by the objects' sizes" : ", chosen by the weights";
+}
+
 Draft Drafter::run() {
-  because(cat("network: ", name_, ".cfg", options_.like.empty() ? ", chosen by the " : "",
-              !options_.like.empty()     ? ""
-              : options_.weights.empty() ? "objects' sizes"
-                                         : "weights",
-              "; ", plural(facts_.images, "image"), ", ",
-              plural(std::ssize(facts_.objects), "object"), ", ", plural(facts_.classes, "class")));
+  because(cat("network: ", name_, ".cfg", why_this_network(), "; ", plural(facts_.images, "image"),
+              ", ", plural(std::ssize(facts_.objects), "object"), ", ",
+              plural(facts_.classes, "class")));
   set_classes();
   set_input();
+  begins_("while the anchors were clustered");
   set_anchors();
   set_losses();
   set_augmentation();
   check_weights();
+  begins_("while some training iterations were measured");
   set_length();
   set_parts();
+  begins_("while the data set was compared with the network");
   if (number("subdivisions") > 1)
     because(cat("subdivisions=", number("subdivisions"),
                 ": a whole batch at once would take too large a share of the memory"));
@@ -434,8 +457,9 @@ std::vector<std::string> draft_networks() {
   return {"small", "yolov4-tiny", "yolov3-tiny", "yolov2-tiny-voc"};
 }
 
-Draft draft_cfg(const DraftOptions& options) {
-  return Drafter(options, facts_of(read_data_file(options.data), options.bad_labels)).run();
+Draft draft_cfg(const DraftOptions& options, const Begins& begins) {
+  DataFacts facts = facts_of(read_data_file(options.data), options.bad_labels);
+  return Drafter(options, std::move(facts), begins).run();
 }
 
 }  // namespace darknet

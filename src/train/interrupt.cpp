@@ -5,7 +5,13 @@
 #include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
+#include <deque>
 #include <string_view>
+#include <utility>
+
+#include "core/error.h"
+#include "core/log.h"
 
 namespace darknet {
 namespace {
@@ -35,24 +41,62 @@ extern "C" void remember(int signal) {
   errno = interrupted;
 }
 
+// The sentence of an InterruptReport; the handler may run in any thread while the next one is
+// written, so none is ever freed.
+std::atomic<const std::string*> report = nullptr;
+static_assert(std::atomic<const std::string*>::is_always_lock_free);
+
+extern "C" void end_with_report(int signal) {
+  const std::string& text = *report;
+  static_cast<void>(!::write(STDOUT_FILENO, text.data(), text.size()));
+  ::_exit(128 + signal);
+}
+
+using Handler = void (*)(int);
+
+// Returns what a SIGHUP did before. One that is ignored stays so.
+Handler handle_signals(Handler handler) {
+  const Handler hangup = std::signal(SIGHUP, SIG_IGN);
+  if (hangup != SIG_IGN) std::signal(SIGHUP, handler);
+  std::signal(SIGINT, handler);
+  std::signal(SIGTERM, handler);
+  return hangup;
+}
+
+void restore_signals(Handler hangup) {
+  std::signal(SIGHUP, hangup == SIG_ERR ? SIG_DFL : hangup);
+  std::signal(SIGINT, SIG_DFL);
+  std::signal(SIGTERM, SIG_DFL);
+}
+
 }  // namespace
 
 InterruptGuard::InterruptGuard() {
   if (guards++ > 0) return;
   received = 0;
-  hangup_ = std::signal(SIGHUP, SIG_IGN);
-  if (hangup_ != SIG_IGN) std::signal(SIGHUP, remember);
-  std::signal(SIGINT, remember);
-  std::signal(SIGTERM, remember);
+  hangup_ = handle_signals(remember);
 }
 
 InterruptGuard::~InterruptGuard() {
   if (--guards > 0) return;
-  std::signal(SIGHUP, hangup_ == SIG_ERR ? SIG_DFL : hangup_);
-  std::signal(SIGINT, SIG_DFL);
-  std::signal(SIGTERM, SIG_DFL);
+  restore_signals(hangup_);
 }
 
 int InterruptGuard::exit_code() const { return received == 0 ? 0 : 128 + received; }
+
+InterruptReport::InterruptReport(std::string kept, const std::string& work)
+    : kept_(std::move(kept)) {
+  at(work);
+  hangup_ = handle_signals(end_with_report);
+}
+
+InterruptReport::~InterruptReport() { restore_signals(hangup_); }
+
+void InterruptReport::at(const std::string& work) {
+  static std::deque<std::string> sentences;
+  std::fflush(stdout);
+  const char* const behind_progress = log::on_terminal() ? "\n" : "";
+  report = &sentences.emplace_back(cat(behind_progress, "interrupted ", work, "; ", kept_, "\n"));
+}
 
 }  // namespace darknet

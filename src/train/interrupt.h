@@ -1,6 +1,7 @@
 // SIGINT, SIGTERM and SIGHUP (a closed terminal) as a question that long work asks at safe points,
 // so that it can save first.
 #pragma once
+#include <string>
 
 namespace darknet {
 
@@ -19,6 +20,25 @@ class InterruptGuard {
 
  private:
   void (*hangup_)(int) = nullptr;  // what a SIGHUP did before; of the outermost
+};
+
+// For work that has nothing to save: while one lives, a signal ends the program at once, with the
+// exit code that InterruptGuard gives, and the standard output says how far it came. One at a time,
+// and none next to an InterruptGuard.
+class InterruptReport {
+ public:
+  // `kept`: what is on the disk then, "nothing was written"; `work` as of at().
+  InterruptReport(std::string kept, const std::string& work);
+  InterruptReport(const InterruptReport&) = delete;
+  InterruptReport& operator=(const InterruptReport&) = delete;
+  ~InterruptReport();
+  // What is done from here on: "while the labels were read". Flushes the standard output, so that
+  // a signal loses nothing of it.
+  void at(const std::string& work);
+
+ private:
+  std::string kept_;
+  void (*hangup_)(int) = nullptr;
 };
 
 }  // namespace darknet

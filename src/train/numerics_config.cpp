@@ -28,6 +28,7 @@ void record(const NumericsConfig& now, TrainingState& state) {
   state.deterministic = now.deterministic;
   state.precision = now.precision;
   state.threads = now.threads;
+  state.scaled_decode = now.scaled_decode;
 }
 
 void check_compatible(const NumericsConfig& now, const TrainingState& then,
@@ -45,6 +46,10 @@ void check_compatible(const NumericsConfig& now, const TrainingState& then,
   if (then.threads > 0 && then.threads != now.threads)
     log::warn(cat("that training ran with ", plural(then.threads, "thread"), ", this one with ",
                   now.threads, kNotBitwise));
+  if (then.scaled_decode && *then.scaled_decode != now.scaled_decode)
+    log::warn(cat("that training decoded JPEGs with scaled_decode=", *then.scaled_decode,
+                  ", this one with ", now.scaled_decode, ", which gives other pixels",
+                  kNotBitwise));
   if (known && then.devices != now.devices)
     log::warn(cat("that training ran on ", plural(then.devices, "device"), ", this one on ",
                   now.devices, kNotBitwise));

@@ -13,7 +13,8 @@ struct NumericsConfig {
   std::int64_t devices = 1;  // that share a batch
   bool exact = false, deterministic = false;
   std::string precision;
-  std::int64_t threads = 0;  // of the CPU that compute; 0: it does not
+  std::int64_t threads = 0;   // of the CPU that compute; 0: it does not
+  bool scaled_decode = true;  // of JPEGs, which gives other pixels than decoding in full
 };
 
 // How a warning of such a run ends.

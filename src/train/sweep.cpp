@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "cfg/data_file.h"
+#include "cfg/override.h"
 #include "cfg/parse.h"
 #include "core/file.h"
 #include "core/input.h"
@@ -52,7 +53,7 @@ json settings_of(const SweepOptions& o, double share) {
                 {"max_batches", o.max_batches},
                 {"exact", o.exact},
                 {"deterministic", o.deterministic},
-                {"set", o.overrides},
+                {"set", without_flags(o.overrides)},
                 {"bad_labels", static_cast<int>(o.bad_labels)}};
   if (o.tune) settings["tune"] = {{"share", share}, {"per", o.per}};
   return settings;
@@ -75,12 +76,6 @@ json shared_by_all(const SweepOptions& o, const DataFile& user, const TuningSpli
   shared["inputs"] = inputs.value();
   if (o.confirms) shared["confirms"] = true;
   return shared;
-}
-
-std::string joined(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& word : words) text += (text.empty() ? "" : " ") + word;
-  return text;
 }
 
 // Of the settings of a folder, or of those that were typed: the flags that make them, and the value

@@ -342,9 +342,7 @@ std::string value_of_key(const ComparedVariant& variant, const std::string& key,
       if (std::find(values.begin(), values.end(), value) == values.end()) values.push_back(value);
     }
   }
-  std::string text;
-  for (const std::string& value : values) text += (text.empty() ? "" : "+") + value;
-  return text;
+  return joined(values, "+");
 }
 
 bool same_keys(const ComparedVariant& a, const ComparedVariant& b) {

@@ -227,7 +227,8 @@ NumericsConfig Trainer::numerics() const {
           .exact = options_.exact,
           .deterministic = options_.deterministic,
           .precision = std::string(name_of(net_.settings().precision)),
-          .threads = options_.device.type == DeviceType::cpu ? launch_threads() : 0};
+          .threads = options_.device.type == DeviceType::cpu ? launch_threads() : 0,
+          .scaled_decode = net_.settings().augmentation.scaled_decode};
 }
 
 // Bitwise equal results need the algorithms that the run started with, whatever -tuning says now.
