@@ -7,6 +7,7 @@
 #include "core/number.h"
 #include "core/tensor.h"
 #include "core/text.h"
+#include "eval/open_network.h"
 #include "web/http_address.h"
 
 namespace darknet::cli {
@@ -52,15 +53,12 @@ void add_threads(const Command& command, int& threads, const char* help) {
 
 namespace {
 
-constexpr const char* kInt8 = "int8";
-
 void set_precision(const std::string& type, std::vector<std::string>& overrides, bool* int8) {
   if (type == kInt8 && !int8)
     throw Error(
         "-precision int8 is for inference: train in f32, bf16 or f16; then darknet quantize", 2);
   if (int8) *int8 = type == kInt8;
-  overrides.push_back(
-      cat("net.0.precision=", type == kInt8 ? name_of(DType::f32) : type, " # -precision ", type));
+  overrides.push_back(cat(precision_override(type), " # -precision ", type));
 }
 
 void add_precision(const Command& command, std::vector<std::string>& overrides, bool* int8) {

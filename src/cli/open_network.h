@@ -1,4 +1,4 @@
-// Networks as the commands open them: for inference, with the weights a user named.
+// Networks as the commands open them (eval/open_network.h), with what a user named.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "cli/network_arguments.h"
-#include "nn/network.h"
+#include "eval/open_network.h"
 
 namespace darknet::cli {
 
@@ -16,9 +16,6 @@ inline constexpr std::int64_t kEvaluationBatch = 4;  // images at a time
 // `checksum`: where that of the weights file goes; null: nowhere.
 Network open_network(const NetworkArguments&, std::int64_t batch = 1,
                      std::uint64_t* checksum = nullptr);
-
-// After a forward pass. Throws where the objectness of its first image is not a finite number.
-void require_finite_outputs(const Network&);
 
 // -calibrate: the calibration next to the weights. Throws where there is none of this network.
 ConfidenceMap stored_calibration(const NetworkArguments&, const Network&, std::uint64_t checksum);

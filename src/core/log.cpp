@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "core/log_capture.h"
 #include "core/text.h"
 
 namespace darknet::log {
@@ -43,11 +44,27 @@ spdlog::logger& err() {
   return *logger;
 }
 
+thread_local const Capture::Take* taker = nullptr;  // NOLINT: of the thread's innermost capture
+
+bool captured(Level level, const std::string& s) {
+  if (taker) (*taker)(level, printable(s, kLayout));
+  return taker != nullptr;
+}
+
 }  // namespace
 
-void info(const std::string& s) { out().info("{}", printable(s, kLayout)); }
-void warn(const std::string& s) { err().warn("{}", printable(s, kLayout)); }
-void error(const std::string& s) { err().error("{}", printable(s, kLayout)); }
+void info(const std::string& s) {
+  if (!captured(Level::info, s)) out().info("{}", printable(s, kLayout));
+}
+void warn(const std::string& s) {
+  if (!captured(Level::warning, s)) err().warn("{}", printable(s, kLayout));
+}
+void error(const std::string& s) {
+  if (!captured(Level::error, s)) err().error("{}", printable(s, kLayout));
+}
+
+Capture::Capture(const Take& take) : outer_(taker) { taker = &take; }
+Capture::~Capture() { taker = outer_; }
 
 WithoutWarnings::WithoutWarnings() { err().set_level(spdlog::level::err); }
 WithoutWarnings::~WithoutWarnings() { err().set_level(spdlog::level::info); }
@@ -58,6 +75,7 @@ bool on_terminal() {
 }
 
 void progress(const std::string& line, bool also_when_plain) {
+  if (taker) return;
   if (on_terminal()) {
     std::printf("\r\033[K%s", printable(line).c_str());
     std::fflush(stdout);
@@ -67,7 +85,7 @@ void progress(const std::string& line, bool also_when_plain) {
 }
 
 void end_progress() {
-  if (!on_terminal()) return;
+  if (taker || !on_terminal()) return;
   std::printf("\n");
   std::fflush(stdout);
 }

@@ -111,12 +111,42 @@ PreparedImage prepare_image(const Stream& stream, const Image& image, const Shap
   return out;
 }
 
+namespace {
+
+std::vector<float> joined_pixels(std::span<const PreparedImage> images) {
+  std::vector<float> pixels;
+  for (const PreparedImage& image : images)
+    pixels.insert(pixels.end(), image.pixels.begin(), image.pixels.end());
+  return pixels;
+}
+
+// Of the image at this place of the last forward pass.
+std::vector<Detection> found_in(const Network& net, std::int64_t place, const PreparedImage& image,
+                                const DetectionOptions& options) {
+  return in_image(detections(net, place, options.calibration.lower_bound(options.threshold)),
+                  last_head(net), options,
+                  {image.placement, image.width, image.height, net.input_shape()});
+}
+
+}  // namespace
+
 std::vector<Detection> detect(Network& net, const PreparedImage& image,
                               const DetectionOptions& options) {
   forward_images(net, image.pixels);
-  return in_image(detections(net, 0, options.calibration.lower_bound(options.threshold)),
-                  last_head(net), options,
-                  {image.placement, image.width, image.height, net.input_shape()});
+  return found_in(net, 0, image, options);
+}
+
+std::vector<std::vector<Detection>> detect(Network& net, std::span<const PreparedImage> images,
+                                           const DetectionOptions& options) {
+  if (images.size() == 1)
+    forward_images(net, images.front().pixels);
+  else
+    forward_images(net, joined_pixels(images));
+  std::vector<std::vector<Detection>> found;
+  found.reserve(images.size());
+  for (const PreparedImage& image : images)
+    found.push_back(found_in(net, std::ssize(found), image, options));
+  return found;
 }
 
 std::vector<Detection> detect(Network& net, const Image& image, const DetectionOptions& options) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <span>
 #include <vector>
 
 #include "dataset/augment.h"
@@ -44,6 +45,9 @@ void forward_images(Network& net, const std::vector<float>& pixels);
 // The detections of one image; `net` was made for inference with a batch of 1.
 std::vector<Detection> detect(Network& net, const PreparedImage&, const DetectionOptions&);
 std::vector<Detection> detect(Network& net, const Image& image, const DetectionOptions&);
+// Of several, no more than the network's batch.
+std::vector<std::vector<Detection>> detect(Network& net, std::span<const PreparedImage>,
+                                           const DetectionOptions&);
 // The highest probability of any box after the last detect(); 0 where none has at least .001.
 float highest_probability(const Network& net);
 

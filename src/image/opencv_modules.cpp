@@ -2,6 +2,10 @@
 #include "image/opencv_modules.h"
 
 #include <dlfcn.h>
+#include <sys/auxv.h>
+
+#include <cstdlib>
+#include <vector>
 
 #include "core/error.h"
 
@@ -9,18 +13,46 @@ namespace darknet {
 namespace {
 namespace fs = std::filesystem;
 
-fs::path program_folder() {
+fs::path program_file() {
   std::error_code unknown;
-  return fs::read_symlink("/proc/self/exe", unknown).parent_path();
+  return fs::read_symlink("/proc/self/exe", unknown);
+}
+
+// The program or the shared library that this code is in.
+fs::path file_of_this_code(bool& is_program) {
+  const auto loaded_at = [](const void* address) {
+    Dl_info info{};
+    return ::dladdr(address, &info) != 0 ? info : Dl_info{};
+  };
+  static const char here = 0;
+  const Dl_info mine = loaded_at(&here);
+  const Dl_info main = loaded_at(reinterpret_cast<const void*>(::getauxval(AT_PHDR)));
+  is_program = !mine.dli_fname || mine.dli_fbase == main.dli_fbase;
+  return is_program ? program_file() : fs::path(mine.dli_fname);
+}
+
+// Where the modules of a build and of an installation lie.
+std::vector<fs::path> module_folders() {
+  if (const char* const chosen = std::getenv("DARKNET_MODULES")) return {chosen};
+  bool is_program = false;
+  std::error_code unknown;
+  const fs::path folder =
+      fs::weakly_canonical(file_of_this_code(is_program), unknown).parent_path();
+  std::vector<fs::path> folders{folder};
+  // Below lib/, or where a system has lib/x86_64-linux-gnu/, next to that.
+  if (!is_program) folders.push_back(folder / "darknet");
+  folders.push_back((folder / (is_program ? "../lib/darknet" : "../darknet")).lexically_normal());
+  return folders;
 }
 
 fs::path find_module(const std::string& file) {
-  const fs::path folder = program_folder(),
-                 installed = (folder / "../lib/darknet").lexically_normal();
-  for (const fs::path& path : {folder / file, installed / file})
-    if (std::error_code unknown; fs::exists(path, unknown)) return path;
-  throw ModuleError(cat("cannot find ", file, ", a part of this program, in ", folder.string(),
-                        " or in ", installed.string(), "; build or install the program again"));
+  std::string looked;
+  for (const fs::path& folder : module_folders()) {
+    if (std::error_code unknown; fs::exists(folder / file, unknown)) return folder / file;
+    looked += (looked.empty() ? "" : " or in ") + folder.string();
+  }
+  throw ModuleError(cat("cannot find ", file, ", a part of this program, in ", looked,
+                        "; build or install the program again"));
 }
 
 }  // namespace

@@ -48,8 +48,10 @@ class ModuleError : public std::runtime_error {
   using runtime_error::runtime_error;
 };
 
-// Opens a module, which stays open: what it returns lives as long as the process. Looks next to the
-// program, then in ../lib/darknet from there. Throws ModuleError.
+// Opens a module, which stays open: what it returns lives as long as the process. Looks in the
+// folder that the variable DARKNET_MODULES names; without it next to the program, then in
+// ../lib/darknet from there. In libdarknet.so: next to the library, then in darknet/ and ../darknet
+// from there. Throws ModuleError.
 const void* open_module(const std::string& file);
 
 // From any thread.

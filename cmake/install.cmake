@@ -1,0 +1,19 @@
+# What `make install` puts where, apart from the library (src/api/CMakeLists.txt). PREFIX and DESTDIR
+# are those of CMake.
+include(GNUInstallDirs)
+install(TARGETS darknet RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+if(DARKNET_WITH_OPENCV)
+  install(TARGETS ${OPENCV_MODULE_TARGETS}
+          LIBRARY DESTINATION ${CMAKE_INSTALL_BINDIR}/../lib/darknet)
+endif()
+# The manual page and the shell completion are made by the program from its own declarations.
+install(CODE "
+  execute_process(COMMAND \"$<TARGET_FILE:darknet>\" manual
+                  OUTPUT_FILE \"${CMAKE_BINARY_DIR}/darknet.1\" COMMAND_ERROR_IS_FATAL ANY)
+  execute_process(COMMAND \"$<TARGET_FILE:darknet>\" completion
+                  OUTPUT_FILE \"${CMAKE_BINARY_DIR}/darknet.bash\" COMMAND_ERROR_IS_FATAL ANY)")
+install(FILES ${CMAKE_BINARY_DIR}/darknet.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+install(FILES ${CMAKE_BINARY_DIR}/darknet.bash RENAME darknet
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/cfg DESTINATION ${CMAKE_INSTALL_DATADIR}/darknet
+        FILES_MATCHING PATTERN "*.cfg")

@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# installed.sh BUILD FOLDER: installs BUILD into FOLDER, builds the examples and a program by
+# pkg-config against that, and compares what they find with `darknet detect`.
+set -euo pipefail
+build=${1:?usage: installed.sh BUILD FOLDER}
+folder=${2:?usage: installed.sh BUILD FOLDER}
+source=$(cd "$(dirname "$0")/../.." && pwd)
+rm -rf "$folder"
+mkdir -p "$folder"
+cd "$folder"
+
+# As a packager does it: a prefix that the files will have, in a folder where they are for now.
+DESTDIR=$folder/stage cmake --install "$build" --prefix /opt/darknet >install.log
+prefix=$folder/stage/opt/darknet
+libraries=$(dirname "$(find "$prefix" -name libdarknet.a)")
+for file in bin/darknet include/darknet/{detector,detector_pool,image,error,export,version,c_api}.h \
+  share/darknet/cfg/yolov3-tiny.cfg share/man/man1/darknet.1 \
+  share/bash-completion/completions/darknet; do
+  [ -s "$prefix/$file" ] || { echo "not installed: $file"; exit 1; }
+done
+left=$(find stage -type f | grep -v '^stage/opt/darknet/' || true)
+[ -z "$left" ] || { echo "outside of the prefix: $left"; exit 1; }
+
+input=("$source/cfg/scenes.cfg" "$source/data/scenes.weights" "$source/data/scene.png")
+names=$source/data/scenes.names
+"$prefix/bin/darknet" detect "${input[@]}" -names "$names" -ext_output -dont_show -nogpu |
+  grep left_x >expected.txt
+[ "$(wc -l <expected.txt)" -gt 3 ] || { echo "the command finds too little"; exit 1; }
+
+compare() { # NAME PROGRAM
+  "$2" "${input[@]}" "$names" >"$1.txt" 2>"$1.err" || { cat "$1.err"; exit 1; }
+  [ ! -s "$1.err" ] || { echo "$1 wrote to standard error:"; cat "$1.err"; exit 1; }
+  diff expected.txt "$1.txt"
+  if "$2" none.cfg "${input[1]}" "${input[2]}" 2>"$1.err" || ! grep -q none.cfg "$1.err"; then
+    echo "$1 does not say that the cfg is missing"
+    exit 1
+  fi
+}
+
+export OMP_WAIT_POLICY=passive CUDA_VISIBLE_DEVICES=
+for language in cpp c; do
+  CFLAGS='-Wall -Wextra -pedantic -Werror' CXXFLAGS='-std=c++17 -Wall -Wextra -pedantic -Werror' \
+    cmake -S "$source/examples/$language" -B "$language" -G Ninja -DCMAKE_PREFIX_PATH="$prefix" \
+    >configure.log
+  cmake --build "$language" >build.log || { cat build.log; exit 1; }
+  compare "$language" "$language/boxes"
+done
+
+if command -v pkg-config >/dev/null; then
+  export PKG_CONFIG_PATH=$libraries/pkgconfig
+  # shellcheck disable=SC2046 # words
+  c++ -std=c++17 -o shared "$source/examples/cpp/main.cpp" $(pkg-config --cflags --libs darknet_focal) \
+    "-Wl,-rpath,$libraries"
+  compare shared ./shared
+  # shellcheck disable=SC2046
+  c++ -std=c++17 -o static "$source/examples/cpp/main.cpp" $(pkg-config --cflags darknet_focal) \
+    "$libraries/libdarknet.a" $(pkg-config --libs --static darknet_focal | sed 's/-ldarknet//')
+  DARKNET_MODULES=$prefix/lib/darknet compare static ./static
+fi
+
+nm -D --defined-only "$libraries/libdarknet.so" | awk '$2 != "A" {print $3}' | c++filt | sort -u >exported.txt
+cat "$prefix"/include/darknet/*.h | grep -oE '^DARKNET_EXPORT .*|^ +[a-z_]+\(.*' | grep -oE '[a-z_]+\(' |
+  tr -d '(' | sort -u >declared.txt
+hidden=$(grep -vE '^(darknet::|(typeinfo|typeinfo name|vtable) for darknet::)' exported.txt | comm -23 - declared.txt)
+[ -z "$hidden" ] || { echo "exported without being declared: $hidden"; exit 1; }
+missing=$(comm -13 exported.txt declared.txt | grep -v '^version$' || true) # which is in a namespace
+[ -z "$missing" ] || { echo "declared without being exported: $missing"; exit 1; }
