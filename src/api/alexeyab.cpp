@@ -40,13 +40,13 @@ namespace {
 int gpu = 0;  // NOLINT: cuda_set_device() is of the process
 bool gpu_chosen = false;
 
-const darknet::log::Capture::Take silence = [](auto, const auto&) {};
+const darknet::log::Capture::Take kSilence = [](auto, const auto&) {};
 
 // f(), without messages; where it throws the sentence is printed, and the result is empty.
 template <class F>
 auto attempt(F f) noexcept -> decltype(f()) {
   try {
-    const darknet::log::Capture capture(silence);
+    const darknet::log::Capture capture(kSilence);
     return f();
   } catch (...) {
     darknet::api::keep_last_error();

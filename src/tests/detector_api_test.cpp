@@ -467,6 +467,7 @@ TEST(HomeThread, DoesAllWorkInOneThreadAndHandsItsErrorsOver) {
   EXPECT_NE(first, std::this_thread::get_id());
 }
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // which keep what is freed
 std::int64_t resident_bytes() {
   std::ifstream statm("/proc/self/statm");
   std::int64_t all = 0, resident = 0;
@@ -474,7 +475,6 @@ std::int64_t resident_bytes() {
   return resident * ::sysconf(_SC_PAGESIZE);
 }
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // which keep what is freed
 TEST_F(DetectorApi, MemoryDoesNotGrowOverTenThousandCalls) {
   Detector d = detector({.threads = 1});
   const Image pixels = read_image(image(0));
