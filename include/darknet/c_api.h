@@ -20,8 +20,8 @@ extern "C" {
 
 typedef enum darknet_status {
   DARKNET_OK = 0,
-  DARKNET_FAILED = 1,          /* a file, an image, an option, the device or the memory */
-  DARKNET_INVALID_ARGUMENT = 2 /* a null pointer, an unknown option */
+  DARKNET_FAILED = 1, /* a file, an image, the value of an option, the device or the memory */
+  DARKNET_INVALID_ARGUMENT = 2 /* a null pointer, an unknown option or pixel format */
 } darknet_status;
 
 /* Of the library that runs, "0.1.0"; DARKNET_VERSION_STRING is that of the headers. */
@@ -53,6 +53,7 @@ DARKNET_EXPORT darknet_status darknet_open(const char* cfg, const char* weights,
                                            darknet_detector** detector);
 DARKNET_EXPORT void darknet_close(darknet_detector*); /* null: nothing */
 
+/* These five: 0 or null for a null pointer. */
 DARKNET_EXPORT int darknet_classes(const darknet_detector*);
 /* Null where there is no such class; valid as long as the detector. */
 DARKNET_EXPORT const char* darknet_class_name(const darknet_detector*, int32_t class_id);

@@ -70,7 +70,8 @@ struct DetectorOptions {
   std::filesystem::path tuning;        // the convolutions' algorithms, by `darknet bench -tune`
   std::vector<std::string> overrides;  // changes of the cfg: "net.0.width=608"
   // Gets messages, such as warnings about keys of the cfg, before the call returns that gives rise
-  // to them; on a GPU from another thread. It must not throw. Null: they are dropped.
+  // to them; on a GPU from another thread. It must not throw, nor call the library. Null: they are
+  // dropped.
   std::function<void(LogLevel, const std::string& message)> log;
 };
 

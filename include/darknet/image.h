@@ -15,8 +15,7 @@ struct ImageView {
   std::int64_t width = 0, height = 0;    // pixels, at least 1
   PixelFormat format = PixelFormat::rgb;
   // Bytes from a row to the next one; 0: rows without a gap. Negative where the next row lies
-  // before
-  // (`pixels` is still the top row).
+  // before this one (`pixels` is still the top row).
   std::int64_t stride = 0;
 };
 

@@ -21,6 +21,7 @@
 #include "detect/overlap.h"
 #include "eval/open_network.h"
 #include "eval/predict.h"
+#include "image/codec.h"
 
 using darknet::fail;
 using darknet::to_size;
@@ -69,13 +70,16 @@ network& required(network* net) {
 }
 
 void require_data(const image& im) {
-  if (!im.data || im.w < 1 || im.h < 1 || (im.c != 1 && im.c != 3))
+  if (!im.data || im.w < 1 || im.h < 1 || im.w > darknet::kMaxPixels / im.h ||
+      (im.c != 1 && im.c != 3))
     fail("an image of ", im.w, " x ", im.h, " pixels with ", im.c, " channels",
          im.data ? "" : " and no data", "; 1 or 3 channels are possible");
 }
 
 image empty_image(std::int64_t w, std::int64_t h, std::int64_t c) {
-  if (w < 1 || h < 1 || c < 1) fail("an image of ", w, " x ", h, " pixels, ", c, " channels");
+  constexpr std::int64_t kMaxChannels = 1024;
+  if (w < 1 || h < 1 || c < 1 || w > darknet::kMaxPixels / h || c > kMaxChannels)
+    fail("an image of ", w, " x ", h, " pixels, ", c, " channels");
   return {static_cast<int>(w), static_cast<int>(h), static_cast<int>(c),
           allocate<float>(w * h * c)};
 }
@@ -104,8 +108,9 @@ darknet::Image bytes_of(const image& im, std::int64_t channels) {
 }
 
 image placed(const darknet::Image& from, int w, int h, bool letter) {
-  image to = empty_image(w, h, from.channels);
+  if (w < 1 || h < 1 || w > darknet::kMaxPixels / h) fail("an image of ", w, " x ", h, " pixels");
   const auto prepared = darknet::prepare_image({}, from, {1, h, w, from.channels}, letter);
+  const image to = empty_image(w, h, from.channels);
   for_each_value(std::int64_t{w} * h, from.channels, [&](std::int64_t plane, std::int64_t at) {
     to.data[plane] = prepared.pixels[to_size(at)];
   });
@@ -309,6 +314,7 @@ float* network_predict_ptr(network* net, float* input) {
 detection* get_network_boxes(network* net, int w, int h, float thresh, float /*hier*/, int* /*map*/,
                              int relative, int* num, int letter) {
   const det_num_pair found = attempt([&] {
+    if (w < 1 || h < 1) fail("get_network_boxes: an image of ", w, " x ", h, " pixels");
     return boxes_of(required(net), 0, thresh, {w, h, relative != 0, letter != 0});
   });
   if (num) *num = found.num;
@@ -382,6 +388,7 @@ image make_image(int w, int h, int c) {
 void free_image(image im) { std::free(im.data); }
 
 void copy_image_from_bytes(image im, char* bytes) {
+  if (!im.data || !bytes) return;
   for_each_value(std::int64_t{im.w} * im.h, im.c, [&](std::int64_t plane, std::int64_t at) {
     im.data[plane] = static_cast<float>(static_cast<unsigned char>(bytes[at])) / 255;
   });
@@ -417,7 +424,12 @@ metadata get_metadata(char* file) {
     const darknet::DataFile data = darknet::read_data_file(file);
     const std::vector<std::string> names = darknet::names_of(data.names, data.classes);
     metadata m{static_cast<int>(names.size()), allocate<char*>(std::ssize(names))};
-    for (std::size_t i = 0; i < names.size(); ++i) m.names[i] = copy_of(names[i]);
+    try {
+      for (std::size_t i = 0; i < names.size(); ++i) m.names[i] = copy_of(names[i]);
+    } catch (...) {
+      free_ptrs(reinterpret_cast<void**>(m.names), m.classes);
+      throw;
+    }
     return m;
   });
 }

@@ -96,6 +96,9 @@ void set_option(darknet_options& to, const std::string& key, const std::string& 
 }
 
 ImageView view_of(const darknet_image& image) {
+  const int format = static_cast<int>(image.format);
+  if (format < DARKNET_GREY || format > DARKNET_BGRA)
+    throw InvalidArgument(cat("there is no pixel format ", format));
   return {image.pixels, image.width, image.height, static_cast<PixelFormat>(image.format),
           image.stride};
 }
@@ -177,23 +180,25 @@ darknet_status darknet_open(const char* cfg, const char* weights, const darknet_
 
 void darknet_close(darknet_detector* detector) { delete detector; }
 
-int darknet_classes(const darknet_detector* d) { return d->pool.detector().classes(); }
+int darknet_classes(const darknet_detector* d) { return d ? d->pool.detector().classes() : 0; }
 
 const char* darknet_class_name(const darknet_detector* d, std::int32_t class_id) {
+  if (!d) return nullptr;
   const auto& names = d->pool.detector().class_names();
   if (class_id < 0 || class_id >= std::ssize(names)) return nullptr;
   return names[static_cast<std::size_t>(class_id)].c_str();
 }
 
-int darknet_width(const darknet_detector* d) { return d->pool.detector().width(); }
-int darknet_height(const darknet_detector* d) { return d->pool.detector().height(); }
-int darknet_channels(const darknet_detector* d) { return d->pool.detector().channels(); }
+int darknet_width(const darknet_detector* d) { return d ? d->pool.detector().width() : 0; }
+int darknet_height(const darknet_detector* d) { return d ? d->pool.detector().height() : 0; }
+int darknet_channels(const darknet_detector* d) { return d ? d->pool.detector().channels() : 0; }
 
 darknet_status darknet_detect(darknet_detector* detector, const darknet_image* images,
                               std::size_t count, const darknet_thresholds* thresholds,
                               darknet_object** objects, std::size_t* counts) {
   return status_of([&] {
-    require_pointers("darknet_detect", detector, images, objects, counts);
+    require_pointers("darknet_detect", detector, objects);
+    if (count > 0) require_pointers("darknet_detect", images, counts);
     std::vector<ImageView> views;
     for (std::size_t i = 0; i < count; ++i) views.push_back(view_of(images[i]));
     hand_over(detector->pool.detect_batch(views, thresholds_of(thresholds)), objects, counts);
@@ -204,7 +209,8 @@ darknet_status darknet_detect_files(darknet_detector* detector, const char* cons
                                     std::size_t count, const darknet_thresholds* thresholds,
                                     darknet_object** objects, std::size_t* counts) {
   return status_of([&] {
-    require_pointers("darknet_detect_files", detector, files, objects, counts);
+    require_pointers("darknet_detect_files", detector, objects);
+    if (count > 0) require_pointers("darknet_detect_files", files, counts);
     for (std::size_t i = 0; i < count; ++i) require_pointers("darknet_detect_files", files[i]);
     const std::vector<std::filesystem::path> paths(files, files + count);
     hand_over(detector->pool.detect_files(paths, thresholds_of(thresholds)), objects, counts);

@@ -115,11 +115,11 @@ Detector& Detector::operator=(Detector&&) noexcept = default;
 Detector::~Detector() = default;
 
 DetectedObjects Detector::detect(const ImageView& image, const std::optional<Thresholds>& t) {
-  return std::move(detect_batch({image}, t).front());
+  return api::translated([&] { return std::move(detect_batch({image}, t).front()); });
 }
 
 DetectedObjects Detector::detect_file(const fs::path& file, const std::optional<Thresholds>& t) {
-  return std::move(detect_files({file}, t).front());
+  return api::translated([&] { return std::move(detect_files({file}, t).front()); });
 }
 
 std::vector<DetectedObjects> Detector::detect_batch(const std::vector<ImageView>& images,

@@ -52,7 +52,8 @@ Network network_of(const fs::path& cfg, const fs::path& weights, const DetectorO
 // One thread at a time works with a GPU (core/device.h).
 std::mutex& mutex_of(const Device& gpu) {
   static std::mutex mutex;
-  static std::map<int, std::mutex> all;
+  // Never destroyed: a detector may be a global of the program, and outlive what is static here.
+  static auto& all = *new std::map<int, std::mutex>;
   const std::lock_guard lock(mutex);
   return all[gpu.index];
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <limits>
 
 #include "core/error.h"
 #include "image/codec.h"
@@ -36,7 +37,9 @@ void require_sound(const ImageView& view, const Layout& layout) {
          view.pixels ? "" : ", without a pointer to them");
   if (view.width > kMaxPixels / view.height)
     fail("this image has ", view.width, " x ", view.height, " pixels, more than ", kMaxPixels);
-  if (view.stride != 0 && std::llabs(view.stride) < view.width * layout.bytes)
+  const std::int64_t most = std::numeric_limits<std::int64_t>::max() / view.height;
+  if (view.stride != 0 && (view.stride < -most || view.stride > most ||
+                           std::llabs(view.stride) < view.width * layout.bytes))
     fail("an image with a stride of ", view.stride, " bytes, but ", view.width,
          " pixels in a row have ", view.width * layout.bytes);
 }

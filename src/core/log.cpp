@@ -53,6 +53,8 @@ bool captured(Level level, const std::string& s) {
 
 }  // namespace
 
+bool is_captured() { return taker != nullptr; }
+
 void info(const std::string& s) {
   if (!captured(Level::info, s)) out().info("{}", printable(s, kLayout));
 }

@@ -22,4 +22,7 @@ class Capture {
   const Take* outer_;
 };
 
+// Whether one lives in this thread.
+bool is_captured();
+
 }  // namespace darknet::log

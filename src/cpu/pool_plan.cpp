@@ -120,7 +120,10 @@ void CpuPoolPlan::make_backward() {
   added_ = whole_;
   if (spec_.in.n > 1 && is_by_image(kept_, spec_.out())) {
     Backward image = make_backward(1);
-    if (is_empty(kept_) || image.kept.get_size() * to_size(spec_.in.n) == kept_.get_size())
+    Shape one = spec_.out();
+    one.n = 1;
+    if (is_by_image(image.kept, one) &&
+        image.kept.get_size() * to_size(spec_.in.n) == kept_.get_size())
       added_ = std::move(image);
   }
   add_ = Reorder(added_.source, added_.source, true);

@@ -11,21 +11,31 @@ namespace {
 
 // By its name, as the dynamic linker finds it, or where CMake found it.
 void* open_cublas() {
-  const std::string name = cat("libcublas.so.", CUBLAS_VER_MAJOR);
-  if (void* library = dlopen(name.c_str(), RTLD_LAZY | RTLD_LOCAL)) return library;
-  if (void* library = dlopen(DARKNET_CUBLAS_FILE, RTLD_LAZY | RTLD_LOCAL)) return library;
-  fail("[connected] layers on a GPU need cuBLAS, which cannot be loaded: ", dlerror(),
+  std::string why;
+  for (const std::string& name :
+       {cat("libcublas.so.", CUBLAS_VER_MAJOR), std::string(DARKNET_CUBLAS_FILE)}) {
+    if (void* library = dlopen(name.c_str(), RTLD_LAZY | RTLD_LOCAL)) return library;
+    why += cat(why.empty() ? "" : "; ", dlerror());
+  }
+  fail("[connected] layers on a GPU need cuBLAS, which cannot be loaded: ", why,
        "; install it, or add its folder to LD_LIBRARY_PATH");
 }
 
+// What is in the process already comes first, as when linked, unless it is another version.
+void* loaded_or_opened() {
+  int major = 0;
+  auto* const property =
+      reinterpret_cast<decltype(&cublasGetProperty)>(dlsym(RTLD_DEFAULT, "cublasGetProperty"));
+  if (property && property(MAJOR_VERSION, &major) == CUBLAS_STATUS_SUCCESS &&
+      major == CUBLAS_VER_MAJOR)
+    return RTLD_DEFAULT;
+  return open_cublas();
+}
+
 Cublas load_cublas() {
-  void* library = nullptr;
+  void* const library = loaded_or_opened();
   const auto find = [&](auto& function, const char* name) {
-    void* found = dlsym(RTLD_DEFAULT, name);  // a preloaded library comes first, as when linked
-    if (!found) {
-      if (!library) library = open_cublas();
-      found = dlsym(library, name);
-    }
+    void* const found = dlsym(library, name);
     if (!found) fail("this cuBLAS has no ", name, "; install version ", CUBLAS_VER_MAJOR);
     function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(found);
   };

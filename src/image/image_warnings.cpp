@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/log.h"
+#include "core/log_capture.h"
 #include "core/text.h"
 
 namespace darknet {
@@ -32,10 +33,11 @@ std::string first_line(const std::string& text) { return shown(text.substr(0, te
 }  // namespace
 
 void note_image_warning(const std::string& file, const std::string& why) {
+  const std::string message = cat(file, ": ", first_line(why));
+  if (log::is_captured()) return log::warn(message);  // a library's caller counts by itself
   Noted& n = noted();
   const std::lock_guard lock(n.mutex);
   if (!n.files.insert(std::hash<std::string>{}(file)).second) return;
-  const std::string message = cat(file, ": ", first_line(why));
   if (n.files.size() == 1)
     log::warn(cat(message, " (the image is used; others like it are counted)"));
   else if (n.named.size() < kMaxNamed)

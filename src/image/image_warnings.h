@@ -5,7 +5,8 @@
 
 namespace darknet {
 
-// From any thread. A file that is decoded again is noted once.
+// From any thread. A file that is decoded again is noted once; where the thread's messages are
+// captured (core/log_capture.h), each time, and nothing is kept.
 void note_image_warning(const std::string& file, const std::string& why);
 
 // Tells of what was noted meanwhile, when it goes.

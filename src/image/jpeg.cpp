@@ -113,8 +113,9 @@ struct Encoder {
   jpeg_compress_struct info{};
   jpeg_error_mgr errors{};
   std::jmp_buf failed{};
-  unsigned char* data = nullptr;
-  unsigned long bytes = 0;
+  jpeg_destination_mgr destination{};
+  unsigned char* data = nullptr;  // by malloc
+  std::size_t capacity = 0;
 
   Encoder() = default;
   Encoder(const Encoder&) = delete;
@@ -129,6 +130,25 @@ struct Encoder {
   std::longjmp(static_cast<Encoder*>(info->client_data)->failed, 1);
 }
 
+// libjpeg calls this with a full buffer, and at the beginning.
+void enlarge_output(Encoder& e) {
+  const std::size_t used = e.capacity, larger = std::max<std::size_t>(2 * used, 1 << 16);
+  void* const moved = std::realloc(e.data, larger);
+  if (!moved) ERREXIT1(&e.info, JERR_OUT_OF_MEMORY, 0);
+  e.data = static_cast<unsigned char*>(moved), e.capacity = larger;
+  e.destination.next_output_byte = e.data + used;
+  e.destination.free_in_buffer = larger - used;
+}
+
+void begin_output(j_compress_ptr info) {
+  enlarge_output(*static_cast<Encoder*>(info->client_data));
+}
+boolean continue_output(j_compress_ptr info) {
+  begin_output(info);
+  return TRUE;
+}
+void end_output(j_compress_ptr) {}
+
 // As above: nothing with a destructor.
 bool encode(Encoder& e, const Image& image) {
   e.info.err = jpeg_std_error(&e.errors);
@@ -139,7 +159,11 @@ bool encode(Encoder& e, const Image& image) {
     return false;
   }
   jpeg_create_compress(&e.info);
-  jpeg_mem_dest(&e.info, &e.data, &e.bytes);
+  e.info.client_data = &e;
+  e.destination.init_destination = begin_output;
+  e.destination.empty_output_buffer = continue_output;
+  e.destination.term_destination = end_output;
+  e.info.dest = &e.destination;
   e.info.image_width = static_cast<JDIMENSION>(image.width);
   e.info.image_height = static_cast<JDIMENSION>(image.height);
   e.info.input_components = static_cast<int>(image.channels);
@@ -177,7 +201,8 @@ std::optional<Image> decode_jpeg(const std::string& bytes, int reduction) {
 std::optional<std::string> encode_jpeg(const Image& image) {
   Encoder encoder;
   if (!encode(encoder, image)) return std::string();
-  return std::string(reinterpret_cast<const char*>(encoder.data), encoder.bytes);
+  return std::string(reinterpret_cast<const char*>(encoder.data),
+                     encoder.capacity - encoder.destination.free_in_buffer);
 }
 
 }  // namespace darknet

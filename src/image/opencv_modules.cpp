@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <sys/auxv.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <vector>
 
@@ -39,9 +40,12 @@ std::vector<fs::path> module_folders() {
   const fs::path folder =
       fs::weakly_canonical(file_of_this_code(is_program), unknown).parent_path();
   std::vector<fs::path> folders{folder};
-  // Below lib/, or where a system has lib/x86_64-linux-gnu/, next to that.
-  if (!is_program) folders.push_back(folder / "darknet");
-  folders.push_back((folder / (is_program ? "../lib/darknet" : "../darknet")).lexically_normal());
+  const auto add = [&](const char* relative) {
+    const fs::path other = (folder / relative).lexically_normal();
+    if (std::find(folders.begin(), folders.end(), other) == folders.end()) folders.push_back(other);
+  };
+  if (!is_program) add("darknet"), add("../darknet");  // lib/, lib/x86_64-linux-gnu/
+  add("../lib/darknet");                               // bin/, lib64/
   return folders;
 }
 

@@ -39,6 +39,12 @@ struct Reader {
   ~Reader() { png_destroy_read_struct(&png, &info, nullptr); }
 };
 
+// Text and profiles, which nobody reads here: libpng would inflate and keep gigabytes of them.
+void ignore_all_but_pixels(png_structp png) {
+  constexpr png_byte kIgnored[] = "tEXt\0zTXt\0iTXt\0sPLT\0eXIf";
+  png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, kIgnored, sizeof kIgnored / 5);
+}
+
 // To 8 bits of red, green and blue, without alpha.
 void ask_for_rgb(png_structp png, png_infop info) {
   png_set_strip_16(png);  // the high byte
@@ -56,6 +62,7 @@ void ask_for_rgb(png_structp png, png_infop info) {
 bool read_header(Reader& r, Source& source, std::int64_t& width, std::int64_t& height) {
   if (setjmp(png_jmpbuf(r.png)) != 0) return false;
   png_set_read_fn(r.png, &source, read_bytes);
+  ignore_all_but_pixels(r.png);
   png_read_info(r.png, r.info);
   ask_for_rgb(r.png, r.info);
   width = png_get_image_width(r.png, r.info), height = png_get_image_height(r.png, r.info);
@@ -80,6 +87,7 @@ struct Writer {
   png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, nullptr, nullptr, nullptr);
   png_infop info = png ? png_create_info_struct(png) : nullptr;
   std::string out;
+  bool out_of_memory = false;
 
   Writer() = default;
   Writer(const Writer&) = delete;
@@ -88,12 +96,21 @@ struct Writer {
 };
 
 void append_bytes(png_structp png, png_bytep data, std::size_t count) {
-  static_cast<std::string*>(png_get_io_ptr(png))->append(reinterpret_cast<char*>(data), count);
+  // No exception may pass through libpng, and no jump may leave a handler.
+  auto& w = *static_cast<Writer*>(png_get_io_ptr(png));
+  try {
+    w.out.append(reinterpret_cast<char*>(data), count);
+  } catch (const std::bad_alloc&) {
+    w.out_of_memory = true;
+  }
+  if (w.out_of_memory) png_error(png, "out of memory");
 }
+
+void no_flush(png_structp) {}
 
 bool write_pixels(Writer& w, const Image& image, png_bytepp rows) {
   if (setjmp(png_jmpbuf(w.png)) != 0) return false;
-  png_set_write_fn(w.png, &w.out, append_bytes, nullptr);
+  png_set_write_fn(w.png, &w, append_bytes, no_flush);
   // Quick rather than small, as OpenCV does.
   png_set_compression_level(w.png, Z_BEST_SPEED);
   png_set_compression_strategy(w.png, Z_RLE);
@@ -128,7 +145,9 @@ std::optional<std::string> encode_png(const Image& image) {
   Writer writer;
   if (!writer.info) throw std::bad_alloc();
   std::vector<png_bytep> rows = rows_of(image);
-  return write_pixels(writer, image, rows.data()) ? std::move(writer.out) : std::string();
+  if (write_pixels(writer, image, rows.data())) return std::move(writer.out);
+  if (writer.out_of_memory) throw std::bad_alloc();
+  return std::string();
 }
 
 }  // namespace darknet

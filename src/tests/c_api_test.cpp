@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <cstring>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -161,8 +163,21 @@ TEST_F(CApi, ARefusedImageLeavesTheOutputsAlone) {
   EXPECT_EQ(darknet_detect_files(d.get(), nullptr, 1, nullptr, &found, &count),
             DARKNET_INVALID_ARGUMENT);
   EXPECT_EQ(darknet_detect(nullptr, &empty, 1, nullptr, &found, &count), DARKNET_INVALID_ARGUMENT);
+  const std::array<unsigned char, 12> pixels{};
+  for (const int format : {-1, 5, 256}) {
+    darknet_image other{};
+    other.pixels = pixels.data(), other.width = 2, other.height = 2;
+    std::memcpy(&other.format, &format, sizeof format);
+    EXPECT_EQ(darknet_detect(d.get(), &other, 1, nullptr, &found, &count),
+              DARKNET_INVALID_ARGUMENT);
+  }
   EXPECT_EQ(found, nullptr);
   EXPECT_EQ(count, 77u);
+  ASSERT_EQ(darknet_detect(d.get(), nullptr, 0, nullptr, &found, nullptr), DARKNET_OK);
+  darknet_free_objects(found);
+  EXPECT_EQ(darknet_classes(nullptr), 0);
+  EXPECT_EQ(darknet_class_name(nullptr, 0), nullptr);
+  EXPECT_EQ(darknet_width(nullptr) + darknet_height(nullptr) + darknet_channels(nullptr), 0);
   darknet_free_objects(nullptr), darknet_close(nullptr), darknet_options_free(nullptr);
 }
 

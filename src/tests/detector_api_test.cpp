@@ -327,6 +327,8 @@ TEST_F(DetectorApi, ImagesThatCannotBeAreExceptionsAndTheNextOneIsDetected) {
   EXPECT_EQ(with({nullptr, 10, 10}), "an empty image: 10 x 10 pixels, without a pointer to them");
   EXPECT_EQ(with({pixels.data(), 10, 10, PixelFormat::rgb, 29}),
             "an image with a stride of 29 bytes, but 10 pixels in a row have 30");
+  for (const std::int64_t stride : {INT64_MIN, INT64_MAX})
+    EXPECT_NE(with({pixels.data(), 10, 10, PixelFormat::rgb, stride}), "");
   EXPECT_NE(with({pixels.data(), 1 << 20, 1 << 20}), "");
   EXPECT_NE(with({pixels.data(), std::int64_t{1} << 62, 1}), "");
   EXPECT_NE(with({pixels.data(), 10, 10, static_cast<PixelFormat>(77)}), "");

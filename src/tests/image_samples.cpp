@@ -72,18 +72,39 @@ std::string from_hex(const std::string& hex) {
   return bytes;
 }
 
+namespace {
+
+// `raw`: each row behind the byte of its filter.
+std::string png_of(std::uint32_t w, std::uint32_t h, const std::string& kind,
+                   const std::string& raw) {
+  const auto n = static_cast<std::uint32_t>(raw.size());  // one stored block: below 65536
+  const std::string zlib = std::string("\x78\x01\x01", 3) + ordered(n, 2, true) +
+                           ordered(~n & 0xFFFF, 2, true) + raw + big(adler32(raw), 4);
+  return "\x89PNG\r\n\x1A\n" + chunk("IHDR", big(w, 4) + big(h, 4) + kind) + chunk("IDAT", zlib) +
+         chunk("IEND", "");
+}
+
+}  // namespace
+
 std::string png(std::uint32_t w, std::uint32_t h, int bits, int colour_type,
                 const std::string& rows) {
   const std::size_t row = rows.size() / h;
   std::string raw;
   if (!rows.empty())
     for (std::size_t y = 0; y < h; ++y) raw += '\0' + rows.substr(y * row, row);  // no filter
-  const auto n = static_cast<std::uint32_t>(raw.size());  // one stored block: below 65536
-  const std::string zlib = std::string("\x78\x01\x01", 3) + ordered(n, 2, true) +
-                           ordered(~n & 0xFFFF, 2, true) + raw + big(adler32(raw), 4);
-  const std::string header = big(w, 4) + big(h, 4) + static_cast<char>(bits) +
-                             static_cast<char>(colour_type) + std::string(3, '\0');
-  return "\x89PNG\r\n\x1A\n" + chunk("IHDR", header) + chunk("IDAT", zlib) + chunk("IEND", "");
+  return png_of(w, h, {static_cast<char>(bits), static_cast<char>(colour_type), '\0', '\0', '\0'},
+                raw);
+}
+
+std::string interlaced_png() {
+  std::string raw;
+  for (const auto& [width, height] :
+       {std::pair{1, 1}, {1, 1}, {2, 1}, {2, 2}, {4, 2}, {4, 4}, {8, 4}})
+    for (int y = 0; y < height; ++y) {
+      raw += '\0';  // no filter
+      for (int x = 0; x < width; ++x) raw += static_cast<char>(5 * raw.size());
+    }
+  return png_of(8, 8, {8, 0, 0, 0, 1}, raw);
 }
 
 std::string png_with_chunk(const std::string& png, const std::string& type, const std::string& data,

@@ -18,6 +18,9 @@ constexpr int kPngRgb = 2, kPngGreyAlpha = 4, kPngRgba = 6;
 std::string png(std::uint32_t w, std::uint32_t h, int bits, int colour_type,
                 const std::string& rows);
 
+// 8 x 8 grey pixels, all different, in the seven passes of Adam7.
+std::string interlaced_png();
+
 // With one more chunk after its header, or at its end (before IEND).
 std::string png_with_chunk(const std::string& png, const std::string& type, const std::string& data,
                            bool at_the_end = false);

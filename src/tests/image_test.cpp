@@ -212,7 +212,20 @@ TEST(DecodePng, EqualsOpenCv) {
   const std::string indices = png(16, 5, 4, kPalette, bytes(8 * 5));
   files.push_back(png_with_chunk(indices, "PLTE", bytes(3 * 16)));
   files.push_back(png_with_chunk(png_with_chunk(indices, "tRNS", bytes(9)), "PLTE", bytes(3 * 16)));
+  files.push_back(png_with_chunk(png(9, 5, 8, kGrey, bytes(9 * 5)), "tRNS", bytes(2)));
+  files.push_back(interlaced_png());
   EXPECT_GT(decoded_as_by_opencv(files, decode_png), 700);
+}
+
+// libpng would inflate a text of megabytes and keep it. One that is damaged is an error only to
+// whoever inflates it.
+TEST(DecodePng, ReadsNoTexts) {
+  if (!encode_png(noise(1, 1, 3))) GTEST_SKIP() << "built without libpng";
+  const std::string bytes =
+      png_with_chunk(*encode_png(noise(4, 4, 3)), "zTXt", std::string("key\0\0damaged", 12));
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(decode_png(bytes)->width, 4);
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
 }
 
 TEST(Encode, IsWhatOpenCvWrites) {

@@ -47,6 +47,11 @@ extern "C" {
 const char* cublasGetStatusString(cublasStatus_t status) {
   return status == CUBLAS_STATUS_SUCCESS ? "success" : "an error of the emulated cuBLAS";
 }
+cublasStatus_t cublasGetProperty(libraryPropertyType type, int* value) {
+  if (type != MAJOR_VERSION) return CUBLAS_STATUS_INVALID_VALUE;
+  *value = CUBLAS_VER_MAJOR;
+  return CUBLAS_STATUS_SUCCESS;
+}
 cublasStatus_t cublasCreate_v2(cublasHandle_t* handle) {
   const Lock lock(Gpus::instance().mutex());
   if (Gpus::instance().allow_unsafe_call()) return CUBLAS_STATUS_NOT_INITIALIZED;
