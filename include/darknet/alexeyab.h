@@ -79,7 +79,7 @@ DARKNET_EXPORT float* network_predict_ptr(network*, float* input);
  */
 DARKNET_EXPORT detection* get_network_boxes(network*, int w, int h, float thresh, float hier,
                                             int* map, int relative, int* num, int letter);
-/* As many, with all values 0. */
+/* As many; their probabilities and boxes are 0. */
 DARKNET_EXPORT detection* make_network_boxes(network*, float thresh, int* num);
 DARKNET_EXPORT void free_detections(detection*, int n);
 /* Over `batch_size` images of the network's size, one after the other in `im.data`, at most as many
