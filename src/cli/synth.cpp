@@ -111,9 +111,9 @@ SceneSettings with_background(const Network& net, const SceneSettings& s, double
 }
 
 void choose_objects(const Network& net, SynthArguments& o) {
+  InterruptReport interrupt("nothing was drawn", "while scenes of 1 object were tried");
   fmt::print("looking for the number of objects that gives {:g} negatives to a positive\n",
              o.background);
-  InterruptReport interrupt("nothing was drawn", "while scenes of 1 object were tried");
   o.set.scenes = with_background(net, o.set.scenes, o.background, interrupt);
 }
 

@@ -86,15 +86,20 @@ int InterruptGuard::exit_code() const { return received == 0 ? 0 : 128 + receive
 
 InterruptReport::InterruptReport(std::string kept, const std::string& work)
     : kept_(std::move(kept)) {
-  at(work);
+  set_sentence(work);
   hangup_ = handle_signals(end_with_report);
+  std::fflush(stdout);  // who has read a line may send a signal
 }
 
 InterruptReport::~InterruptReport() { restore_signals(hangup_); }
 
 void InterruptReport::at(const std::string& work) {
-  static std::deque<std::string> sentences;
   std::fflush(stdout);
+  set_sentence(work);
+}
+
+void InterruptReport::set_sentence(const std::string& work) {
+  static std::deque<std::string> sentences;
   const char* const behind_progress = log::on_terminal() ? "\n" : "";
   report = &sentences.emplace_back(cat(behind_progress, "interrupted ", work, "; ", kept_, "\n"));
 }

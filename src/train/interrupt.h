@@ -37,6 +37,8 @@ class InterruptReport {
   void at(const std::string& work);
 
  private:
+  void set_sentence(const std::string& work);
+
   std::string kept_;
   void (*hangup_)(int) = nullptr;
 };
