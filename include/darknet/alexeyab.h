@@ -56,12 +56,13 @@ typedef struct metadata {
 
 /* `clear` has no effect. A GPU computes where there is one, see cuda_set_device(). */
 DARKNET_EXPORT network* load_network(char* cfg, char* weights, int clear);
-/* `batch`: images of network_predict_batch(), at least 1. */
+/* `batch`: images of network_predict_batch(); below 1 it is 1. */
 DARKNET_EXPORT network* load_network_custom(char* cfg, char* weights, int clear, int batch);
 DARKNET_EXPORT void free_network_ptr(network*);
 DARKNET_EXPORT int network_width(network*);
 DARKNET_EXPORT int network_height(network*);
-/* The GPU of networks that are loaded from now on; negative: the CPU. */
+/* The GPU of networks that are loaded from now on, which fail where there is none; negative: the
+   CPU. */
 DARKNET_EXPORT void cuda_set_device(int index);
 DARKNET_EXPORT void init_cpu(void);      /* nothing */
 DARKNET_EXPORT void reset_rnn(network*); /* nothing: there are no recurrent layers */

@@ -362,6 +362,7 @@ void free_batch_detections(det_num_pair* all, int n) {
 }
 
 void do_nms_sort(detection* all, int total, int classes, float thresh) {
+  if (!all) return;
   attempt([&] {
     for (int k = 0; k < classes; ++k)
       suppress(
@@ -371,6 +372,7 @@ void do_nms_sort(detection* all, int total, int classes, float thresh) {
 }
 
 void do_nms_obj(detection* all, int total, int classes, float thresh) {
+  if (!all) return;
   attempt([&] {
     suppress(
         all, total, thresh, [](const detection& d) { return d.objectness; },

@@ -56,7 +56,8 @@ fs::path find_module(const std::string& file) {
     looked += (looked.empty() ? "" : " or in ") + folder.string();
   }
   throw ModuleError(cat("cannot find ", file, ", a part of this program, in ", looked,
-                        "; build or install the program again"));
+                        "; build or install the program again, or give the module's folder in the "
+                        "environment variable DARKNET_MODULES"));
 }
 
 }  // namespace

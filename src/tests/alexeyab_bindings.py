@@ -209,6 +209,8 @@ def check_network_size(library, network, names, image, plain, root):
     pairs = library.network_predict_batch(
         network, resized, 1, image.w, image.h, THRESH, 0.5, None, 0, 0
     )
+    library.do_nms_sort(None, 4, len(names), NMS)
+    library.do_nms_obj(None, 4, len(names), NMS)
     library.do_nms_sort(pairs[0].dets, pairs[0].num, len(names), NMS)
     assert decoded(pairs[0].dets, pairs[0].num, names) == plain, "network_predict_batch"
     library.free_batch_detections(pairs, 1)
@@ -232,6 +234,8 @@ def check_batch(library, names, image, plain, root):
     pairs = library.network_predict_batch(
         network, both, 2, image.w, image.h, THRESH, 0.5, None, 0, 0
     )
+    library.do_nms_sort(None, 4, len(names), NMS)
+    library.do_nms_obj(None, 4, len(names), NMS)
     library.do_nms_sort(pairs[0].dets, pairs[0].num, len(names), NMS)
     found = decoded(pairs[0].dets, pairs[0].num, names)
     assert [one[0] for one in found] == [one[0] for one in plain]
