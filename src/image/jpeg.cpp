@@ -7,8 +7,8 @@
 #include <array>
 #include <csetjmp>
 #include <cstdio>  // before jpeglib.h, which needs it
-#include <cstdlib>
 #include <new>
+#include <utility>
 
 #include <jerror.h>
 #include <jpeglib.h>
@@ -114,29 +114,28 @@ struct Encoder {
   jpeg_error_mgr errors{};
   std::jmp_buf failed{};
   jpeg_destination_mgr destination{};
-  unsigned char* data = nullptr;  // by malloc
-  std::size_t capacity = 0;
+  std::string out;  // longer than what is written
 
   Encoder() = default;
   Encoder(const Encoder&) = delete;
   Encoder& operator=(const Encoder&) = delete;
-  ~Encoder() {
-    jpeg_destroy_compress(&info);
-    std::free(data);
-  }
+  ~Encoder() { jpeg_destroy_compress(&info); }
 };
 
 [[noreturn]] void leave_encoder(j_common_ptr info) {
   std::longjmp(static_cast<Encoder*>(info->client_data)->failed, 1);
 }
 
-// libjpeg calls this with a full buffer, and at the beginning.
+// libjpeg calls this with a full buffer, and at the beginning. No exception may pass through it,
+// and no jump may leave a handler.
 void enlarge_output(Encoder& e) {
-  const std::size_t used = e.capacity, larger = std::max<std::size_t>(2 * used, 1 << 16);
-  void* const moved = std::realloc(e.data, larger);
-  if (!moved) ERREXIT1(&e.info, JERR_OUT_OF_MEMORY, 0);
-  e.data = static_cast<unsigned char*>(moved), e.capacity = larger;
-  e.destination.next_output_byte = e.data + used;
+  const std::size_t used = e.out.size(), larger = std::max<std::size_t>(2 * used, 1 << 16);
+  try {
+    e.out.resize(larger);
+  } catch (const std::bad_alloc&) {
+  }
+  if (e.out.size() != larger) ERREXIT1(&e.info, JERR_OUT_OF_MEMORY, 0);
+  e.destination.next_output_byte = reinterpret_cast<JOCTET*>(e.out.data()) + used;
   e.destination.free_in_buffer = larger - used;
 }
 
@@ -201,8 +200,8 @@ std::optional<Image> decode_jpeg(const std::string& bytes, int reduction) {
 std::optional<std::string> encode_jpeg(const Image& image) {
   Encoder encoder;
   if (!encode(encoder, image)) return std::string();
-  return std::string(reinterpret_cast<const char*>(encoder.data),
-                     encoder.capacity - encoder.destination.free_in_buffer);
+  encoder.out.resize(encoder.out.size() - encoder.destination.free_in_buffer);
+  return std::move(encoder.out);
 }
 
 }  // namespace darknet

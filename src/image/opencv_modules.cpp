@@ -27,7 +27,8 @@ fs::path file_of_this_code(bool& is_program) {
   };
   static const char here = 0;
   const Dl_info mine = loaded_at(&here);
-  const Dl_info main = loaded_at(reinterpret_cast<const void*>(::getauxval(AT_PHDR)));
+  const Dl_info main =
+      loaded_at(reinterpret_cast<const void*>(::getauxval(AT_PHDR)));  // NOLINT(*-int-to-ptr)
   is_program = !mine.dli_fname || mine.dli_fbase == main.dli_fbase;
   return is_program ? program_file() : fs::path(mine.dli_fname);
 }
