@@ -18,7 +18,7 @@ struct Override {
 };
 
 // Throws where the text is none.
-Override parse_override(const std::string& text);
+Override parse_override(const std::string& assignment);
 
 // Without the comments: as files and printed commands have them, whatever flag made them.
 std::vector<std::string> without_flags(std::vector<std::string> assignments);
