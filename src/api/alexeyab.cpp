@@ -70,7 +70,7 @@ network& required(network* net) {
 }
 
 void require_data(const image& im) {
-  if (!im.data || im.w < 1 || im.h < 1 || im.w > darknet::kMaxPixels / im.h ||
+  if (!im.data || im.w < 1 || im.h < 1 || darknet::is_too_large(im.w, im.h) ||
       (im.c != 1 && im.c != 3))
     fail("an image of ", im.w, " x ", im.h, " pixels with ", im.c, " channels",
          im.data ? "" : " and no data", "; 1 or 3 channels are possible");
@@ -78,7 +78,7 @@ void require_data(const image& im) {
 
 image empty_image(std::int64_t w, std::int64_t h, std::int64_t c) {
   constexpr std::int64_t kMaxChannels = 1024;
-  if (w < 1 || h < 1 || c < 1 || w > darknet::kMaxPixels / h || c > kMaxChannels)
+  if (w < 1 || h < 1 || c < 1 || darknet::is_too_large(w, h) || c > kMaxChannels)
     fail("an image of ", w, " x ", h, " pixels, ", c, " channels");
   return {static_cast<int>(w), static_cast<int>(h), static_cast<int>(c),
           allocate<float>(w * h * c)};
@@ -108,7 +108,7 @@ darknet::Image bytes_of(const image& im, std::int64_t channels) {
 }
 
 image placed(const darknet::Image& from, int w, int h, bool letter) {
-  if (w < 1 || h < 1 || w > darknet::kMaxPixels / h) fail("an image of ", w, " x ", h, " pixels");
+  if (w < 1 || h < 1 || darknet::is_too_large(w, h)) fail("an image of ", w, " x ", h, " pixels");
   const auto prepared = darknet::prepare_image({}, from, {1, h, w, from.channels}, letter);
   const image to = empty_image(w, h, from.channels);
   for_each_value(std::int64_t{w} * h, from.channels, [&](std::int64_t plane, std::int64_t at) {
@@ -178,7 +178,7 @@ void free_all(detection* all, std::int64_t n) {
   std::free(all);
 }
 
-// An array of detections with room for their probabilities, freed unless it is released.
+// An array of detections with memory for their probabilities, freed unless it is released.
 class DetectionArray {
  public:
   DetectionArray(std::int64_t count, std::int64_t classes)

@@ -49,50 +49,44 @@ darknet_status status_of(F f) noexcept {
 }
 
 template <class T>
-void set_number(T& to, const std::string& key, const std::string& text) {
+void assign(T& to, const std::string& key, const std::string& text) {
   T value{};
   if (!read_number(text, value)) fail(key, ": '", shown(text), "' is no number");
   to = value;
 }
-
-void set_flag(bool& to, const std::string& key, const std::string& text) {
+void assign(bool& to, const std::string& key, const std::string& text) {
   if (text != "0" && text != "1") fail(key, ": '", shown(text), "' is neither 0 nor 1");
   to = text == "1";
 }
+void assign(std::string& to, const std::string&, const std::string& text) { to = text; }
+void assign(std::filesystem::path& to, const std::string&, const std::string& text) { to = text; }
+void assign(std::vector<std::string>& to, const std::string&, const std::string& text) {
+  to.push_back(text);
+}
 
 void set_option(darknet_options& to, const std::string& key, const std::string& value) {
+  bool known = false;
+  const auto option = [&](const char* name, auto& member) {
+    if (key != name) return;
+    assign(member, key, value);
+    known = true;
+  };
   DetectorOptions& o = to.options;
-  if (key == "device") {
-    o.device = value;
-  } else if (key == "precision") {
-    o.precision = value;
-  } else if (key == "names") {
-    o.names = value;
-  } else if (key == "class_name") {
-    o.class_names.push_back(value);
-  } else if (key == "override") {
-    o.overrides.push_back(value);
-  } else if (key == "tuning") {
-    o.tuning = value;
-  } else if (key == "probability") {
-    set_number(o.thresholds.probability, key, value);
-  } else if (key == "nms") {
-    set_number(o.thresholds.nms, key, value);
-  } else if (key == "batch") {
-    set_number(o.batch, key, value);
-  } else if (key == "threads") {
-    set_number(o.threads, key, value);
-  } else if (key == "detectors") {
-    set_number(to.detectors, key, value);
-  } else if (key == "letter_box") {
-    set_flag(o.letter_box, key, value);
-  } else if (key == "calibrate") {
-    set_flag(o.calibrate, key, value);
-  } else if (key == "exact") {
-    set_flag(o.exact, key, value);
-  } else {
-    throw InvalidArgument(cat("there is no option '", shown(key), "'"));
-  }
+  option("device", o.device);
+  option("precision", o.precision);
+  option("names", o.names);
+  option("class_name", o.class_names);
+  option("override", o.overrides);
+  option("tuning", o.tuning);
+  option("probability", o.thresholds.probability);
+  option("nms", o.thresholds.nms);
+  option("batch", o.batch);
+  option("threads", o.threads);
+  option("detectors", to.detectors);
+  option("letter_box", o.letter_box);
+  option("calibrate", o.calibrate);
+  option("exact", o.exact);
+  if (!known) throw InvalidArgument(cat("there is no option '", shown(key), "'"));
 }
 
 ImageView view_of(const darknet_image& image) {

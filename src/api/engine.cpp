@@ -93,7 +93,7 @@ Engine::Engine(const fs::path& cfg, const fs::path& weights, DetectorOptions o)
 Engine::~Engine() {
   try {
     at_home([&] { net_.reset(); });
-  } catch (...) {  // a GPU that has failed: nobody can be told
+  } catch (...) {  // a GPU that has failed; a destructor reports nothing
   }
 }
 

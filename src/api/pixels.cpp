@@ -35,8 +35,7 @@ void require_sound(const ImageView& view, const Layout& layout) {
   if (view.width < 1 || view.height < 1 || !view.pixels)
     fail("an empty image: ", view.width, " x ", view.height, " pixels",
          view.pixels ? "" : ", without a pointer to them");
-  if (view.width > kMaxPixels / view.height)
-    fail("this image has ", view.width, " x ", view.height, " pixels, more than ", kMaxPixels);
+  if (is_too_large(view.width, view.height)) fail(too_large(view.width, view.height));
   const std::int64_t most = std::numeric_limits<std::int64_t>::max() / view.height;
   if (view.stride != 0 && (view.stride < -most || view.stride > most ||
                            std::llabs(view.stride) < view.width * layout.bytes))

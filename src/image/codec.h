@@ -12,6 +12,9 @@ namespace darknet {
 
 inline constexpr std::int64_t kMaxPixels = std::int64_t{1} << 28;  // of an image
 
+bool is_too_large(std::int64_t width, std::int64_t height);
+std::string too_large(std::int64_t width, std::int64_t height);  // the sentence about it
+
 inline constexpr int kJpegQuality = 95;
 
 // RGB as stored (orientation not applied); width 0 where it cannot be decoded. Of bytes that

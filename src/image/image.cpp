@@ -54,10 +54,6 @@ int reduction_of(const ImageSize& stored, int code, int wanted) {
   return wanted;
 }
 
-bool is_too_large(std::int64_t width, std::int64_t height) {
-  return width > kMaxPixels / std::max<std::int64_t>(height, 1);
-}
-
 Image decode_stored(const std::string& bytes, int reduction) {
   const FileKind kind = file_kind(bytes);
   if (kind == FileKind::gif) return decode_by_stb(bytes);
@@ -154,9 +150,7 @@ Image decode_image(const std::string& bytes, const std::string& name, std::int64
     fail_at({name, 0}, "cannot decode image");
   }
   const auto require_moderate = [&](std::int64_t width, std::int64_t height) {
-    if (is_too_large(width, height))
-      fail_at({name, 0}, "this image has ", width, " x ", height, " pixels, more than ",
-              kMaxPixels);
+    if (is_too_large(width, height)) fail_at({name, 0}, too_large(width, height));
   };
   require_moderate(size.width, size.height);
   if (!sound.sound_tables) fail_at({name, 0}, "damaged image: invalid Huffman tables");
@@ -170,6 +164,14 @@ Image decode_image(const std::string& bytes, const std::string& name, std::int64
 Image read_image(const fs::path& path, std::int64_t channels) {
   return with_memory_for([&] { return cat("the image ", path.string()); },
                          [&] { return decode_image(image_bytes(path), path.string(), channels); });
+}
+
+bool is_too_large(std::int64_t width, std::int64_t height) {
+  return width > kMaxPixels / std::max<std::int64_t>(height, 1);
+}
+
+std::string too_large(std::int64_t width, std::int64_t height) {
+  return cat("this image has ", width, " x ", height, " pixels, more than ", kMaxPixels);
 }
 
 std::string image_bytes(const fs::path& path) { return read_file(path, kMaxImageBytes); }

@@ -9,7 +9,7 @@ rm -rf "$folder"
 mkdir -p "$folder"
 cd "$folder"
 
-# As a packager does it: a prefix that the files will have, in a folder where they are for now.
+# As a packager does it: a prefix that the files will have, in a staging folder (DESTDIR).
 DESTDIR=$folder/stage cmake --install "$build" --prefix /opt/darknet >install.log
 prefix=$folder/stage/opt/darknet
 libraries=$(dirname "$(find "$prefix" -name libdarknet.a)")
