@@ -281,7 +281,8 @@ class Steps:
         data, needs = "data/bccd/bccd.data", "build-program"
         if os.path.isdir("data/bccd/Annotations"):  # VOC's layout, which has no absolute paths
             data, needs = f"{BUILD}/bccd/bccd.data", "bccd"
-            self.add("bccd", ["python3", "scripts/voc_to_darknet.py", "data/bccd", f"{BUILD}/bccd"])
+            self.add("bccd", [f"{BUILD}/darknet", "import-data", "data/bccd", f"{BUILD}/bccd", "-force"],
+                     needs="build-program")
         here = needs == "bccd" or os.path.exists(data)
         small = {"ITERATIONS": "3", "LEAST": "0", "FLAGS": " ".join(
             [*self.size(0), "-set", "net.0.batch=2", "-set", "net.0.subdivisions=1"])}

@@ -12,6 +12,7 @@ packages=(
   libdnnl-dev libdnnl2 ocl-icd-libopencl1 # libdnnl.so loads OpenCL
   libhwy-dev libhwy1
   libfmt-dev libfmt9 libspdlog-dev libspdlog1.10 libcli11-dev nlohmann-json3-dev libstb-dev
+  libpugixml-dev libpugixml1v5 libyaml-cpp-dev libyaml-cpp0.7
   libcpp-httplib-dev libcpp-httplib0.11 libssl-dev libssl3 libbrotli-dev libbrotli1 zlib1g-dev zlib1g
   liblemon-dev libboost1.74-dev # headers
   libgtest-dev libzstd-dev libzstd1

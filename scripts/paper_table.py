@@ -14,8 +14,8 @@ import statistics
 import subprocess
 import sys
 
-import darknet_layout as layout
-from darknet_layout import DataError
+import script_tools as tools
+from script_tools import DataError
 
 ROWS = {
     "yolov2": "YOLOv2 as published (squared error, target IoU)",
@@ -85,7 +85,7 @@ class Scorer:
                                 str(points), "-out", file], check=True, stdout=subprocess.DEVNULL)
             found[points] = read_json(file)
         if not kept:
-            layout.write_text(mark, scored)
+            tools.write_text(mark, scored)
         coco = found[0]["coco"]
         sizes = [coco[size]["ap"] for size in ("small", "medium", "large")]
         return [found[11]["map"], found[0]["map"], coco["ap"],
@@ -185,7 +185,7 @@ def table(program, data, out, notes):
                if os.path.exists(os.path.join(out, "figures", name + ".svg"))]
     if figures:
         text += ["## Figures", "", *figures, ""]
-    layout.write_text(os.path.join(out, "table.md"), "\n".join(text))
+    tools.write_text(os.path.join(out, "table.md"), "\n".join(text))
     print("\n".join(text[:text.index("## Figures")] if figures else text))
 
 
@@ -203,4 +203,4 @@ def main():
 
 
 if __name__ == "__main__":
-    layout.run(main)
+    tools.run(main)

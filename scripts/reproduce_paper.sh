@@ -83,8 +83,6 @@ write_cfg() {
   mv "$cfg.part" "$cfg"
 }
 
-convert_voc() { "$python" scripts/voc_to_darknet.py "$@"; }
-
 prepare_small() {
   cfg=cfg/paper-small.cfg
   data=$out/scenes/scenes.data
@@ -99,7 +97,7 @@ prepare_bccd() {
   data=$(find "$BCCD" -maxdepth 1 -name '*.data' | sort | head -1)
   if [ -z "$data" ]; then
     data=$out/bccd/bccd.data
-    [ -f "$data" ] || convert_voc "$BCCD" "$out/bccd"
+    [ -f "$data" ] || "$program" import-data "$BCCD" "$out/bccd" -format voc
   fi
   write_cfg 320 240 1500
   two_stage_flags='--iterations 3000 --size 240'
@@ -122,13 +120,7 @@ prepare_voc() {
   two_stage_flags='--channels 256 --hidden 1024 --rois 512 --batch 16 --size 416 --workers 8'
   two_stage_flags+=' --iterations 40000'
   [ ! -f "$data" ] || return 0
-  local folder
-  folder=$(realpath "$out")/voc
-  convert_voc "$VOC/VOC2007" "$folder/2007" --train trainval --valid test
-  [ ! -d "$VOC/VOC2012" ] || convert_voc "$VOC/VOC2012" "$folder/2012" --train trainval
-  cat "$folder"/20??/trainval.txt >"$folder/train.txt"
-  sed "s|^train *=.*|train = $folder/train.txt|" "$folder/2007/2007.data" >"$data.part"
-  mv "$data.part" "$data"
+  "$program" import-data "$VOC" "$out/voc" -format voc -train trainval -valid test
 }
 
 "prepare_$what"

@@ -19,8 +19,8 @@ import statistics
 import sys
 import time
 
-import darknet_layout as layout
-from darknet_layout import DataError
+import script_tools as tools
+from script_tools import DataError
 
 OVERHANG = 1e-3, 2  # a box may reach out of its image by so much of a side, or by so many pixels
 COCO_GAPS = 12, 26, 29, 30, 45, 66, 68, 69, 71, 83  # ids that the 80 classes of COCO leave out
@@ -107,7 +107,7 @@ def read_labels(image, size, class_count):
             raise DataError(f"{where}: expected 5 numbers: class x y w h, got {line!r}")
         if not fields[0].isdecimal() or int(fields[0]) >= class_count:
             raise DataError(f"{where}: class {fields[0]!r} is not among 0 to {class_count - 1}")
-        x, y, w, h = (layout.number(v, k, where) for v, k in zip(fields[1:], "xywh"))
+        x, y, w, h = (tools.number(v, k, where) for v, k in zip(fields[1:], "xywh"))
         left, right = cut(x - w / 2, x + w / 2, size[0], where)
         top, bottom = cut(y - h / 2, y + h / 2, size[1], where)
         objects.append((int(fields[0]), left, top, right, bottom))
@@ -127,7 +127,7 @@ class Images:
     def __init__(self, path, class_count):
         from PIL import Image
         self.path, self.files, self.sizes, self.objects = path, [], [], []
-        for number, line in layout.progress(read_lines(path), f"reading {path}"):
+        for number, line in tools.progress(read_lines(path), f"reading {path}"):
             file = next_to(line, path)
             try:
                 with Image.open(file) as image:  # reads the header
@@ -363,12 +363,12 @@ class Run:
         return entries
 
     def write(self, entries):
-        layout.write_text(self.file(".json"),
+        tools.write_text(self.file(".json"),
                           "[" + ",\n".join(json.dumps(e) for e in entries) + "]\n")
         about = {"two_stage": self.settings, "training_seconds": self.seconds,
                  "losses": self.losses, "detections": len(entries),
                  "torch": self.torch.__version__, "device": self.options.device}
-        layout.write_text(self.file("_run.json"), json.dumps(about, indent=2) + "\n")
+        tools.write_text(self.file("_run.json"), json.dumps(about, indent=2) + "\n")
 
 
 def category_id(number, classes):
@@ -471,4 +471,4 @@ def main():
 
 
 if __name__ == "__main__":
-    layout.run(main)
+    tools.run(main)

@@ -1,6 +1,8 @@
 #include "cfg/data_file.h"
 
+#include "cfg/data_yaml.h"
 #include "cfg/section.h"
+#include "core/file.h"
 #include "core/input.h"
 #include "core/text.h"
 
@@ -33,12 +35,16 @@ Section parse_data(const fs::path& path) {
 }  // namespace
 
 fs::path resolve_next_to(const fs::path& path, const fs::path& base) {
-  if (path.empty() || path.is_absolute() || is_present(path)) return path;
+  const auto exists = [](const fs::path& p) {
+    return is_present(p) || (is_pattern(p) && !files_matching(p).empty());
+  };
+  if (path.empty() || path.is_absolute() || exists(path)) return path;
   const fs::path sibling = base.parent_path() / path;
-  return is_present(sibling) ? sibling : path;
+  return exists(sibling) ? sibling : path;
 }
 
 DataFile read_data_file(const fs::path& path) {
+  if (is_yaml(path)) return read_data_yaml(path);
   Section section = parse_data(path);
   DataFile data{.path = path};
   data.classes = section.integer("classes", 0, {1, 1 << 16});
@@ -65,7 +71,9 @@ const fs::path& required(const DataFile& data, const fs::path& list, const char*
   return list;
 }
 
-std::vector<std::string> read_names(const fs::path& path, std::int64_t classes) {
+namespace {
+
+std::vector<std::string> read_lines_of_names(const fs::path& path) {
   InputFile in(path, kMaxDataBytes, Pipes::allowed);
   std::vector<std::string> names;
   LineReader reader(in, path.string());
@@ -80,6 +88,14 @@ std::vector<std::string> read_names(const fs::path& path, std::int64_t classes) 
     if (blank) fail_at({path.string(), blank}, "a blank line among the names");
     names.emplace_back(name);
   }
+  return names;
+}
+
+}  // namespace
+
+std::vector<std::string> read_names(const fs::path& path, std::int64_t classes) {
+  std::vector<std::string> names =
+      is_yaml(path) ? read_names_of_yaml(path) : read_lines_of_names(path);
   if (names.empty()) fail_at({path.string(), 0}, "no names in this file");
   if (classes > 0 && std::ssize(names) != classes)
     fail_at({path.string(), 0}, "has ", plural(std::ssize(names), "name"),

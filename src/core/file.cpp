@@ -1,6 +1,7 @@
 #include "core/file.h"
 
 #include <fcntl.h>
+#include <glob.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -42,12 +43,28 @@ fs::path replaceable(const fs::path& path) {
   return target;
 }
 
-std::vector<fs::path> entries_of(const fs::path& folder, std::error_code& error) {
+std::vector<fs::path> entries_or_error(const fs::path& folder, std::error_code& error) {
   std::vector<fs::path> paths;
   for (fs::directory_iterator at(folder, error); !error && at != fs::directory_iterator();
        at.increment(error))
     paths.push_back(at->path());
   return paths;
+}
+
+// `above`: the folders from the first one to this, without links.
+void add_files_below(const fs::path& folder, std::vector<fs::path>& above,
+                     std::vector<fs::path>& to) {
+  std::error_code error;
+  const fs::path real = fs::canonical(folder, error);
+  if (std::find(above.begin(), above.end(), real) != above.end()) return;
+  above.push_back(real);
+  for (const fs::path& path : entries_of(folder)) {
+    if (is_folder(path))
+      add_files_below(path, above, to);
+    else
+      to.push_back(path);
+  }
+  above.pop_back();
 }
 
 }  // namespace
@@ -177,9 +194,30 @@ void remove_file(const fs::path& path) {
 
 std::vector<fs::path> entries_of(const fs::path& folder) {
   std::error_code error;
-  std::vector<fs::path> paths = entries_of(folder, error);
+  std::vector<fs::path> paths = entries_or_error(folder, error);
   if (error) fail(folder.string(), ": cannot read this folder: ", error.message());
   std::sort(paths.begin(), paths.end());
+  return paths;
+}
+
+std::vector<fs::path> files_below(const fs::path& folder) {
+  std::vector<fs::path> above, files;
+  add_files_below(folder, above, files);
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+bool is_pattern(const fs::path& path) {
+  return path.string().find_first_of("*?[") != std::string::npos && !is_present(path);
+}
+
+std::vector<fs::path> files_matching(const fs::path& pattern) {
+  glob_t found{};
+  const int failed = ::glob(pattern.c_str(), 0, nullptr, &found);
+  std::vector<fs::path> paths(found.gl_pathv, found.gl_pathv + found.gl_pathc);
+  ::globfree(&found);
+  if (failed != 0 && failed != GLOB_NOMATCH)
+    fail(pattern.string(), ": cannot look for the files that match this pattern");
   return paths;
 }
 
@@ -211,7 +249,7 @@ namespace {
 void remove_leftovers(const fs::path& folder, const std::string& prefix) {
   std::error_code ignored;
   std::vector<fs::path> old;
-  for (const fs::path& path : entries_of(folder, ignored)) {
+  for (const fs::path& path : entries_or_error(folder, ignored)) {
     const std::string name = path.filename().string();
     const ::pid_t writer = name.starts_with(prefix) ? writer_of(name) : 0;
     if (writer > 0 && ::kill(writer, 0) != 0 && errno == ESRCH) old.push_back(path);

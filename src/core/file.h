@@ -66,6 +66,13 @@ void make_folder(const std::filesystem::path&);  // with its parents; it may be 
 void remove_file(const std::filesystem::path&);  // or an empty folder; it may be gone already
 // The paths of all that a folder holds, in the order of their names.
 std::vector<std::filesystem::path> entries_of(const std::filesystem::path& folder);
+// The paths of all files below a folder, in their order. Links to folders are followed; what leads
+// back to a folder above is not.
+std::vector<std::filesystem::path> files_below(const std::filesystem::path& folder);
+// Whether `path` is a pattern, with * ? or [, and no file that is called so.
+bool is_pattern(const std::filesystem::path& path);
+// Of all files that match a pattern, in their order; none where none does.
+std::vector<std::filesystem::path> files_matching(const std::filesystem::path& pattern);
 
 // Throws, naming the folder and the reason, unless files can be made in `folder`; makes the folder.
 void require_writable_folder(const std::filesystem::path& folder);

@@ -53,9 +53,10 @@ ordered_json json_of(const ConvUse& u) {
 }
 
 // The fields of one line, each asked for once.
-class Fields {
+class TuningFields {
  public:
-  Fields(const ordered_json& object, Where where) : object_(object), where_(std::move(where)) {
+  TuningFields(const ordered_json& object, Where where)
+      : object_(object), where_(std::move(where)) {
     if (!object.is_object()) error("expected a JSON object");
   }
   [[noreturn]] void error(const std::string& what) const { fail_at(where_, what); }
@@ -112,7 +113,7 @@ class Fields {
   std::size_t asked_ = 0;
 };
 
-ConvUse use_of(Fields& f) {
+ConvUse use_of(TuningFields& f) {
   ConvUse u{.direction = f.one_of("direction", kDirections)};
   const auto in = f.list("input", 4, 1), size = f.list("size", 2, 1),
              stride = f.list("stride", 2, 1), pad = f.list("pad", 2, 0);
@@ -144,7 +145,7 @@ struct Line {
 Line line_of(std::string_view text, const Where& where) {
   const ordered_json object = parse_ordered_json(text, false);
   if (object.is_discarded()) fail_at(where, "this is not JSON: ", shown(text));
-  Fields f(object, where);
+  TuningFields f(object, where);
   Line line{
       .library = f.text("library"), .use = use_of(f), .choice = {.algorithm = f.text("algorithm")}};
   line.choice.milliseconds = f.milliseconds("milliseconds");

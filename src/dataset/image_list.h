@@ -1,4 +1,4 @@
-// Lists of images: text files with one path a line.
+// Lists of images: text files with one path a line, or a folder, or a pattern of paths.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -15,7 +15,12 @@ namespace darknet {
 
 // Blank lines and Windows line ends are fine; an empty list is an error. Relative paths hold from
 // the working directory or else from the list's folder. Whether the images exist is not looked at.
+// Of a folder: all images below it. Of a pattern ("frames/*/left_??.png"), where no file is called
+// so: the images whose paths match. Both in the order of their paths.
 ImagePaths read_image_list(const std::filesystem::path&);
+
+// Whether the name of a file ends as names of images do (in lower or upper case).
+bool has_image_extension(const std::filesystem::path&);
 
 // On which line of a list an image stands. The list is read again once that is asked for, which is
 // in messages only: long lists do not keep the numbers of their lines.

@@ -6,7 +6,6 @@
 #include <atomic>
 #include <exception>
 #include <mutex>
-#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -18,6 +17,7 @@
 #include "core/lock_file.h"
 #include "core/log.h"
 #include "core/start_thread.h"
+#include "dataset/data_set_files.h"
 #include "dataset/scene_shapes.h"
 
 namespace darknet {
@@ -102,31 +102,22 @@ class Writers {
   std::exception_ptr error_;
 };
 
-// Whole paths: relative ones hold from the working directory first (Darknet), where another
-// train.txt or another set's images/ may lie.
-fs::path whole(const fs::path& path) {
-  std::error_code error;
-  const fs::path absolute = fs::absolute(path, error);
-  if (error) fail(path.string(), ": the working directory is gone: ", error.message());
-  return absolute.lexically_normal();
-}
-
 void write_list(const fs::path& file, const SceneSetSettings& s, std::int64_t from,
                 std::int64_t to) {
-  std::string text;
+  std::vector<fs::path> images;
   for (std::int64_t k = from; k < to; ++k)
-    text += whole(file.parent_path() / "images" / (stem_of(k) + s.extension)).string() + "\n";
-  write_file_atomically(file, text);
+    images.push_back(file.parent_path() / "images" / (stem_of(k) + s.extension));
+  write_image_list(file, images);
 }
 
 std::string data_text(const fs::path& folder, const SceneSetSettings& s) {
-  const auto line = [&](const char* key, const char* name) {
-    return cat(key, " = ", whole(folder / name).string(), "\n");
-  };
-  return cat("classes = ", s.scenes.classes, "\n") +
-         (s.test < s.count ? line("train", "train.txt") : "") +
-         (s.test > 0 ? line("valid", "test.txt") : "") + line("names", "scenes.names") +
-         line("backup", "backup");
+  DataFile data;
+  data.classes = s.scenes.classes;
+  if (s.test < s.count) data.train = folder / "train.txt";
+  if (s.test > 0) data.valid = folder / "test.txt";
+  data.names = folder / "scenes.names";
+  data.backup = folder / "backup";
+  return darknet::data_text(data);
 }
 
 nlohmann::json mark_of(const SceneSetSettings& s) {

@@ -20,7 +20,7 @@ namespace darknet {
 namespace {
 namespace fs = std::filesystem;
 
-constexpr double kPoints = 100;  // of a fraction
+constexpr double kInPoints = 100;  // of a fraction
 constexpr int kGrey = 7;         // style of lines to compare with
 
 bool is_shown(const VariantGain& g) { return g.adjusted_p <= VerdictRules{}.alpha; }
@@ -110,7 +110,7 @@ void add_variants(Panel& panel, const GainStudy& s, const std::vector<std::strin
     for (const GainPoint& point : s.points)
       if (const VariantGain* g = gain_of(point, variants[v]))
         xs.push_back(point.ratio * aside), values.push_back(value_of(*g));
-    add_curve(panel, variants[v], static_cast<int>(v), xs, values, kPoints);
+    add_curve(panel, variants[v], static_cast<int>(v), xs, values, kInPoints);
   }
 }
 
@@ -122,7 +122,7 @@ void add_shown(Panel& panel, const GainStudy& s, const std::vector<std::string>&
     for (const GainPoint& point : s.points)
       if (const VariantGain* g = gain_of(point, variants[v]); g && is_shown(*g)) {
         dots.x.push_back(point.ratio * aside_of(v, s, variants.size()));
-        dots.y.push_back(kPoints * differences_of(*g).mean);
+        dots.y.push_back(kInPoints * differences_of(*g).mean);
       }
   dots.low = dots.high = std::vector<double>(dots.x.size(), std::nan(""));
   if (!dots.x.empty()) panel.series.push_back(std::move(dots));
@@ -157,7 +157,7 @@ Panel values_panel(const GainStudy& s, const std::vector<std::string>& variants,
   for (const GainPoint& point : s.points)
     xs.push_back(point.ratio), values.push_back(point.baseline);
   add_variants(p, s, variants, [](const VariantGain& g) { return g.map50; });
-  add_curve(p, s.baseline, kGrey, xs, values, kPoints);
+  add_curve(p, s.baseline, kGrey, xs, values, kInPoints);
   return p;
 }
 
@@ -166,7 +166,7 @@ std::string csv_number(double value) {
 }
 
 std::string points_text(double fraction) {
-  return std::isfinite(fraction) ? fmt::format("{:+.2f}", kPoints * fraction) : "-";
+  return std::isfinite(fraction) ? fmt::format("{:+.2f}", kInPoints * fraction) : "-";
 }
 
 std::string with_chosen(const std::string& text, const std::string& chosen) {
@@ -184,7 +184,7 @@ Rows gain_rows(const GainStudy& s) {
       const bool many = d.values.size() > 1;
       rows.push_back(
           {p.name, fmt::format("{:.0f}", p.ratio),
-           with_chosen(fmt::format("{:.2f}", kPoints * p.baseline.mean), p.chosen),
+           with_chosen(fmt::format("{:.2f}", kInPoints * p.baseline.mean), p.chosen),
            with_chosen(g.variant, g.chosen), std::to_string(d.values.size()),
            d.values.empty() ? "-" : points_text(d.mean),
            many ? points_text(d.confidence.low) + " to " + points_text(d.confidence.high) : "-",

@@ -15,6 +15,7 @@
 #include <set>
 #include <sstream>
 
+#include "annotation/formats.h"
 #include "cli/documents.h"
 #include "cli/help_page.h"
 #include "cli/image_arguments.h"
@@ -121,9 +122,11 @@ TEST(Lists, HoldWhatTheFilesDefine) {
   list(layer_types()), list(names_of<LogitLoss>()), list(names_of<ClassLoss>());
   list(names_of<OptimizerRule>()), list(names_of<Activation>());
   for (const ResultFormat& format : result_formats()) listed.insert(format.name);
+  for (const AnnotationFormat& format : annotation_formats()) listed.insert(format.name);
   const std::pair<const char*, std::regex> definitions[] = {
       {"layers", std::regex(R"(LayerPtr make_([a-z0-9_]+)\(Section& \w+, const LayerContext&)")},
       {"dataset", std::regex(R"(<ResultWriter> make_([a-z0-9_]+)_results\()")},
+      {"annotation", std::regex(R"(AnnotatedSet read_([a-z0-9_]+)\(const)")},
       {"losses", std::regex(R"re(std::string_view name = "([a-z0-9_]+)")re")},
       {"kernels", std::regex(R"re(std::string_view name = "([a-z0-9_]+)")re")},
       {"core", std::regex(R"re(std::string_view name = "([a-z0-9_]+)")re")}};
@@ -136,6 +139,12 @@ TEST(Lists, HoldWhatTheFilesDefine) {
         ++found;
       }
   EXPECT_GE(found, listed.size());
+}
+
+TEST(Pages, DataExplainsEveryFormatOfAnnotations) {
+  const std::string page = text_of(source_dir() / "docs/data.md");
+  for (const AnnotationFormat& format : annotation_formats())
+    EXPECT_NE(page.find(cat("\n| `", format.name, "` |")), page.npos) << format.name;
 }
 
 TEST(Pages, FocalExplainsEveryFigureOfTheLog) {
@@ -227,6 +236,7 @@ std::vector<std::vector<std::string>> all_commands() {
     commands.push_back({name});
     for (const std::string group : {"bench", "detector", "net", "loss", "report"})
       if (name.starts_with(group + "_")) commands.back() = {group, name.substr(group.size() + 1)};
+    if (commands.back().size() == 1) std::ranges::replace(commands.back()[0], '_', '-');
   }
   return commands;
 }

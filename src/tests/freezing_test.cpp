@@ -21,7 +21,7 @@ namespace {
 using Indices = std::vector<std::int64_t>;
 using Values = std::vector<std::vector<float>>;
 
-constexpr std::int64_t kBatch = 4;
+constexpr std::int64_t kFrozenBatch = 4;
 constexpr std::int64_t kForGood = std::int64_t{1} << 40;
 
 std::string convolution(const std::string& keys, const char* activation = "leaky") {
@@ -31,11 +31,12 @@ std::string convolution(const std::string& keys, const char* activation = "leaky
 
 // Layers 0 to 2 with batch normalisation, 3 without, and a head.
 std::vector<Section> cfg_of(const std::array<std::string, 3>& keys, const std::string& net = "") {
-  std::istringstream in(cat(
-      "[net]\nbatch=", kBatch, "\nsubdivisions=2\nwidth=32\nheight=32\nmomentum=.9\ndecay=.005\n",
-      net, convolution(keys[0]), convolution(keys[1], "mish"), convolution(keys[2]),
-      "[convolutional]\nfilters=12\nsize=1\nactivation=linear\n"
-      "[yolo]\nmask=0,1\nanchors=5,7,13,9\nnum=2\nclasses=1\n"));
+  std::istringstream in(cat("[net]\nbatch=", kFrozenBatch,
+                            "\nsubdivisions=2\nwidth=32\nheight=32\nmomentum=.9\ndecay=.005\n", net,
+                            convolution(keys[0]), convolution(keys[1], "mish"),
+                            convolution(keys[2]),
+                            "[convolutional]\nfilters=12\nsize=1\nactivation=linear\n"
+                            "[yolo]\nmask=0,1\nanchors=5,7,13,9\nnum=2\nclasses=1\n"));
   return parse_cfg(in, "net.cfg");
 }
 
@@ -115,10 +116,11 @@ struct Training {
     net.parameters_changed();
   }
   void begin(std::int64_t k) {
-    const std::vector<float> pixels =
-        random_pixels(kBatch * nets[0]->input_shape().features(), static_cast<std::uint64_t>(k));
-    const auto truths = random_truths(kBatch, 1, static_cast<std::uint64_t>(k));
-    step->begin({pixels, truths}, {.iteration = k + 1, .learning_rate = .01f}, k * kBatch, true);
+    const std::vector<float> pixels = random_pixels(
+        kFrozenBatch * nets[0]->input_shape().features(), static_cast<std::uint64_t>(k));
+    const auto truths = random_truths(kFrozenBatch, 1, static_cast<std::uint64_t>(k));
+    step->begin({pixels, truths}, {.iteration = k + 1, .learning_rate = .01f}, k * kFrozenBatch,
+                true);
   }
   double run(std::int64_t k) {
     begin(k);

@@ -55,7 +55,7 @@ TEST(HeadDecoding, IsDarknets) {
   EXPECT_TRUE(decoded("region", kRegion + "classfix=-1\n", false, {0, 0, 0, 0, .4f, 1, 1}).empty());
 }
 
-std::string error_of(const std::string& text) {
+std::string error_of_cfg(const std::string& text) {
   try {
     layer_of(text, 0);
     return "";
@@ -67,28 +67,28 @@ std::string error_of(const std::string& text) {
 TEST(HeadErrors, NameTheKeyAndTheWayOut) {
   const std::string yolo = "[yolo]\nnum=1\nanchors=8,8\n",
                     region = "[region]\nnum=1\nanchors=1,1\n";
-  EXPECT_EQ(error_of(yolo + "obj_loss=focal\nobj_target=iou\n"),
+  EXPECT_EQ(error_of_cfg(yolo + "obj_loss=focal\nobj_target=iou\n"),
             "net.cfg:4: [yolo] obj_loss: focal needs hard targets, and here the target is an IoU; "
             "use obj_target=one, or obj_loss=quality_focal");
-  EXPECT_EQ(error_of(yolo + "obj_loss=focal\nobjectness_smooth=1\nobj_target=one\n"), "");
-  EXPECT_EQ(error_of(region + "obj_loss=focal\nrescore=1\n").find("net.cfg:4: [region] obj_loss"),
-            0);
-  EXPECT_EQ(error_of(region + "obj_loss=focal\nrescore=1\nobj_target=one\n"), "");
-  EXPECT_EQ(error_of(region + "obj_norm=positives\n").find("net.cfg:4: [region] obj_norm"), 0);
-  EXPECT_EQ(error_of(yolo + "truth_thresh=.9\nobj_norm=positives\n")
+  EXPECT_EQ(error_of_cfg(yolo + "obj_loss=focal\nobjectness_smooth=1\nobj_target=one\n"), "");
+  EXPECT_EQ(
+      error_of_cfg(region + "obj_loss=focal\nrescore=1\n").find("net.cfg:4: [region] obj_loss"), 0);
+  EXPECT_EQ(error_of_cfg(region + "obj_loss=focal\nrescore=1\nobj_target=one\n"), "");
+  EXPECT_EQ(error_of_cfg(region + "obj_norm=positives\n").find("net.cfg:4: [region] obj_norm"), 0);
+  EXPECT_EQ(error_of_cfg(yolo + "truth_thresh=.9\nobj_norm=positives\n")
                 .find("net.cfg:4: [yolo] truth_thresh"),
             0);
-  EXPECT_EQ(error_of("[yolo]\nnum=2\nanchors=8,8\n"),
+  EXPECT_EQ(error_of_cfg("[yolo]\nnum=2\nanchors=8,8\n"),
             "net.cfg:3: [yolo] anchors: num=2 anchors need 4 numbers, there are 2");
-  EXPECT_EQ(error_of(yolo + "mask=1\n"),
+  EXPECT_EQ(error_of_cfg(yolo + "mask=1\n"),
             "net.cfg:4: [yolo] mask: there is no anchor 1 among 1, counted from 0");
-  EXPECT_EQ(error_of(yolo + "cls_loss=focal\nlabel_smooth_eps=.1\n"),
+  EXPECT_EQ(error_of_cfg(yolo + "cls_loss=focal\nlabel_smooth_eps=.1\n"),
             "net.cfg:4: [yolo] cls_loss: focal needs hard targets, and label_smooth_eps softens "
             "them; use quality_focal");
   EXPECT_NE(
-      error_of(yolo + "cls_loss=ohem\n").find("net.cfg:4: [yolo] cls_loss: 'ohem' is none of"),
+      error_of_cfg(yolo + "cls_loss=ohem\n").find("net.cfg:4: [yolo] cls_loss: 'ohem' is none of"),
       std::string::npos);
-  EXPECT_EQ(error_of(region + "softmax=1\ncls_loss=ce\n"),
+  EXPECT_EQ(error_of_cfg(region + "softmax=1\ncls_loss=ce\n"),
             "net.cfg:5: [region] cls_loss: ce is a loss per class; it needs softmax=0");
 }
 

@@ -188,7 +188,8 @@ TEST(LayerTypes, EachHasASampleAndItsKeysAreReported) {
   }
 }
 
-std::string error_of(const std::string& text, std::int64_t index, std::vector<Shape> in = {}) {
+std::string error_of_layer(const std::string& text, std::int64_t index,
+                           std::vector<Shape> in = {}) {
   try {
     const LayerPtr layer = layer_of(text, index);
     layer->reshape(in, ops(DeviceType::cpu), {.mode = Mode::training});
@@ -199,42 +200,42 @@ std::string error_of(const std::string& text, std::int64_t index, std::vector<Sh
 }
 
 TEST(LayerErrors, NameFileLineAndWhatWasExpected) {
-  EXPECT_EQ(error_of("[convolutionel]\n", 0),
+  EXPECT_EQ(error_of_layer("[convolutionel]\n", 0),
             "net.cfg:1: unknown section [convolutionel]; did you mean [convolutional]?");
   EXPECT_EQ(
-      error_of("[route]\nlayers=-1,7\n", 5),
+      error_of_layer("[route]\nlayers=-1,7\n", 5),
       "net.cfg:2: [route] layers: there is no layer 7 before layer 5; expected 0 to 4 or -5 to "
       "-1");
   EXPECT_EQ(
-      error_of("[shortcut]\nfrom=-6\n", 5),
+      error_of_layer("[shortcut]\nfrom=-6\n", 5),
       "net.cfg:2: [shortcut] from: there is no layer -6 before layer 5; expected 0 to 4 or -5 "
       "to -1");
-  EXPECT_EQ(error_of("[route]\n", 5), "net.cfg:1: [route] layers: expected a list of layers");
-  EXPECT_EQ(error_of("[convolutional]\nfilter=3\n", 5),
+  EXPECT_EQ(error_of_layer("[route]\n", 5), "net.cfg:1: [route] layers: expected a list of layers");
+  EXPECT_EQ(error_of_layer("[convolutional]\nfilter=3\n", 5),
             "net.cfg:2: [convolutional] filter: unknown key; did you mean 'filters'?");
-  EXPECT_EQ(error_of("[convolutional]\nfilters=5\ngroups=2\n", 5),
+  EXPECT_EQ(error_of_layer("[convolutional]\nfilters=5\ngroups=2\n", 5),
             "net.cfg:3: [convolutional] groups: filters=5 is not a multiple of 2");
-  EXPECT_EQ(error_of("[convolutional]\nfilters=4\ngroups=2\n", 5, {{1, 4, 4, 3}}),
+  EXPECT_EQ(error_of_layer("[convolutional]\nfilters=4\ngroups=2\n", 5, {{1, 4, 4, 3}}),
             "layer 5 [convolutional] (net.cfg:1): groups=2 does not divide its 3 input channels");
-  EXPECT_EQ(error_of("[convolutional]\nxnor=1\n", 5),
+  EXPECT_EQ(error_of_layer("[convolutional]\nxnor=1\n", 5),
             "net.cfg:2: [convolutional] xnor: not supported: binary weights");
-  EXPECT_EQ(error_of("[convolutional]\nxnor=0\n", 5, {{1, 4, 4, 3}}), "");
+  EXPECT_EQ(error_of_layer("[convolutional]\nxnor=0\n", 5, {{1, 4, 4, 3}}), "");
   EXPECT_EQ(
-      error_of("[convolutional]\nactivation=leeky\n", 5),
+      error_of_layer("[convolutional]\nactivation=leeky\n", 5),
       fmt::format("net.cfg:2: [convolutional] activation: 'leeky' is none of {}; did you mean "
                   "'leaky'?",
                   fmt::join(names_of<Activation>(), ",")));
   EXPECT_EQ(
-      error_of("[route]\nlayers=-1,-2\n", 5, {{1, 4, 4, 3}, {1, 2, 2, 3}}),
+      error_of_layer("[route]\nlayers=-1,-2\n", 5, {{1, 4, 4, 3}, {1, 2, 2, 3}}),
       "layer 5 [route] (net.cfg:1): layer 3 is 2x2 and layer 4 is 4x4; only equal sizes can be "
       "concatenated");
-  EXPECT_EQ(error_of("[reorg]\nstride=2\n", 5, {{1, 5, 4, 4}}),
+  EXPECT_EQ(error_of_layer("[reorg]\nstride=2\n", 5, {{1, 5, 4, 4}}),
             "layer 5 [reorg] (net.cfg:1): stride=2 does not divide its input of 4x5");
-  EXPECT_EQ(error_of("[softmax]\ntree=9k.tree\n", 5),
+  EXPECT_EQ(error_of_layer("[softmax]\ntree=9k.tree\n", 5),
             "net.cfg:2: [softmax] tree: class trees are not supported");
-  EXPECT_EQ(error_of("[cost]\ntype=wgan\n", 5),
+  EXPECT_EQ(error_of_layer("[cost]\ntype=wgan\n", 5),
             "net.cfg:2: [cost] type: 'wgan' is none of sse,masked,smooth");
-  EXPECT_EQ(error_of("[maxpool]\nsize=2\npadding=4\n", 5),
+  EXPECT_EQ(error_of_layer("[maxpool]\nsize=2\npadding=4\n", 5),
             "net.cfg:3: [maxpool] padding: padding=4 leaves windows of size=2 without any input");
   EXPECT_THROW(layer_keys("convolutionel"), Error);
 }

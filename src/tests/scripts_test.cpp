@@ -1,4 +1,4 @@
-// Runs scripts/*.py on data sets of a few images.
+// Runs scripts/*.py on files of a few lines.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -9,7 +9,6 @@
 
 #include "core/error.h"
 #include "core/file.h"
-#include "dataset/labels.h"
 #include "paths.h"
 #include "shell_command.h"
 #include "temporary_folder.h"
@@ -21,29 +20,10 @@ namespace fs = std::filesystem;
 using test::run_in_shell;
 using Ran = test::ShellResult;
 
-std::string object(const std::string& name, const std::string& box, bool difficult = false) {
-  const std::array<const char*, 4> keys = {"xmin", "ymin", "xmax", "ymax"};
-  std::istringstream values(box);
-  std::string xml =
-      cat("<object><name>", name, "</name><difficult>", difficult ? 1 : 0, "</difficult><bndbox>");
-  for (const char* key : keys) {
-    std::string value;
-    values >> value;
-    xml += cat("<", key, ">", value, "</", key, ">");
-  }
-  return xml + "</bndbox></object>";
-}
-
-std::string annotation(const std::string& objects, int width = 100, int height = 50) {
-  return cat("<annotation><size><width>", width, "</width><height>", height, "</height></size>",
-             objects, "</annotation>");
-}
-
 class ScriptsTest : public testing_files::InFolder {
  protected:
   void SetUp() override {
     if (run_in_shell("python3 --version").exit_code != 0) GTEST_SKIP() << "no python3";
-    fs::create_directories(folder_ / "voc");
   }
 
   void put(const fs::path& name, const std::string& text) const {
@@ -57,22 +37,6 @@ class ScriptsTest : public testing_files::InFolder {
                             test::source_dir().string(), "/scripts/", name, "' ", arguments));
   }
 
-  void put_voc() const {
-    put("voc/JPEGImages/a.jpg", "image a");
-    put("voc/JPEGImages/b.PNG", "image b");
-    put("voc/JPEGImages/c.jpg", "image c");
-    put("voc/Annotations/a.xml", annotation(object("cat", "11 6 30 25") +    // exact
-                                            object("dog", "91 41 120 60") +  // hangs over
-                                            object("cat", "1 1 100 50", true)));
-    put("voc/Annotations/b.xml", annotation(object("dog", "20 20 20 20")));  // empty
-    put("voc/Annotations/c.xml", annotation(""));
-    put("voc/ImageSets/Main/trainval.txt", "a\nb\n");
-    put("voc/ImageSets/Main/test.txt", "c\n");
-    put("voc/ImageSets/Main/cat_test.txt", "c -1\n");
-  }
-  Ran run_voc(const std::string& options = "") const {
-    return run_script("voc_to_darknet.py", "voc out/pets " + options);
-  }
   // Expects exit 1, a message that holds `said`, and that nothing was written.
   void expect_error(const Ran& ran, const std::string& said) const {
     EXPECT_EQ(ran.exit_code, 1) << ran.output;
@@ -81,188 +45,6 @@ class ScriptsTest : public testing_files::InFolder {
     EXPECT_FALSE(fs::exists(folder_ / "out"));
   }
 };
-
-TEST_F(ScriptsTest, VocBoxesCountFromOneAndAreClipped) {
-  put_voc();
-  const Ran ran = run_voc();
-  ASSERT_EQ(ran.exit_code, 0) << ran.output;
-  EXPECT_EQ(get("out/pets/labels/a.txt"),
-            "0 0.20000000 0.30000000 0.20000000 0.40000000\n"
-            "1 0.95000000 0.90000000 0.10000000 0.20000000\n");
-  EXPECT_EQ(get("out/pets/labels/b.txt"), "");
-  EXPECT_EQ(get("out/pets/labels/c.txt"), "");
-  EXPECT_NE(ran.output.find("voc/Annotations/b.xml: empty box (20, 20, 20, 20)"),
-            std::string::npos);
-  EXPECT_NE(ran.output.find("3 images, 2 boxes, 1 kept aside in difficult/; 1 clipped to the "
-                            "image, 1 empty ones skipped"),
-            std::string::npos)
-      << ran.output;
-}
-
-TEST_F(ScriptsTest, VocBoxesThatEndAtTheEdgeAreReadWhole) {
-  put_voc();
-  std::string objects;
-  for (int i = 2; i < 200; ++i)
-    objects += object("cat", cat(i, " ", i, " 640 480")) + object("dog", cat("1 1 ", i, " ", i));
-  put("voc/Annotations/a.xml", annotation(objects, 640, 480));
-  ASSERT_EQ(run_voc().exit_code, 0);
-  const Labels labels = read_labels(folder_ / "out/pets/images/a.jpg", 2);
-  EXPECT_EQ(labels.truths.size(), 396u);
-  EXPECT_EQ(labels.clipped, 0);
-}
-
-TEST_F(ScriptsTest, VocDifficultObjectsAreKeptAside) {
-  put_voc();
-  ASSERT_EQ(run_voc("--valid trainval").exit_code, 0);
-  EXPECT_EQ(get("out/pets/difficult/labels/a.txt"),
-            "0 0.50000000 0.50000000 1.00000000 1.00000000\n");
-  EXPECT_EQ(get("out/pets/difficult/labels/b.txt"), "");
-  EXPECT_EQ(get("out/pets/difficult/trainval.txt"), path("out/pets/difficult/images/a.jpg") + "\n" +
-                                                        path("out/pets/difficult/images/b.PNG") +
-                                                        "\n");
-  EXPECT_FALSE(fs::exists(folder_ / "out/pets/difficult/test.txt"));
-  EXPECT_NE(get("out/pets/pets.data").find("difficult = " + path("out/pets/difficult/trainval")),
-            std::string::npos);
-}
-
-TEST_F(ScriptsTest, VocListsNamesAndData) {
-  put_voc();
-  ASSERT_EQ(run_voc().exit_code, 0);
-  EXPECT_EQ(get("out/pets/trainval.txt"),
-            path("out/pets/images/a.jpg") + "\n" + path("out/pets/images/b.PNG") + "\n");
-  EXPECT_EQ(get("out/pets/test.txt"), path("out/pets/images/c.jpg") + "\n");
-  EXPECT_FALSE(fs::exists(folder_ / "out/pets/cat_test.txt"));
-  EXPECT_EQ(get("out/pets/pets.names"), "cat\ndog\n");
-  EXPECT_EQ(get("out/pets/pets.data"),
-            cat("classes = 2\ntrain = ", path("out/pets/trainval.txt"),
-                "\nvalid = ", path("out/pets/test.txt"), "\nnames = ", path("out/pets/pets.names"),
-                "\nbackup = ", path("out/pets/backup"), "\n"));
-}
-
-TEST_F(ScriptsTest, VocImagesAreLinkedOrCopied) {
-  put_voc();
-  ASSERT_EQ(run_voc().exit_code, 0);
-  EXPECT_TRUE(fs::is_symlink(folder_ / "out/pets/images/a.jpg"));
-  EXPECT_EQ(get("out/pets/images/b.PNG"), "image b");
-  ASSERT_EQ(run_voc("--copy").exit_code, 0);  // over the links
-  EXPECT_FALSE(fs::is_symlink(folder_ / "out/pets/images/a.jpg"));
-  EXPECT_EQ(get("out/pets/images/a.jpg"), "image a");
-  ASSERT_EQ(run_voc().exit_code, 0);  // a copy of the same image may stay
-  put("out/pets/images/a.jpg", "another");
-  const Ran ran = run_voc();
-  EXPECT_EQ(ran.exit_code, 1);
-  EXPECT_NE(ran.output.find("out/pets/images/a.jpg"), std::string::npos) << ran.output;
-  EXPECT_EQ(get("out/pets/images/a.jpg"), "another");
-}
-
-TEST_F(ScriptsTest, VocNamesGiveTheOrder) {
-  put_voc();
-  ASSERT_EQ(run_voc("--names dog,bird,cat").exit_code, 0);
-  EXPECT_EQ(get("out/pets/labels/a.txt").substr(0, 2), "2 ");
-  EXPECT_EQ(get("out/pets/pets.names"), "dog\nbird\ncat\n");
-}
-
-TEST_F(ScriptsTest, VocErrorsNameTheFile) {
-  put_voc();
-  expect_error(run_voc("--names cat"), "voc/Annotations/a.xml: the class 'dog'");
-  expect_error(run_voc("--names cat,dog,cat"), "'cat' is there twice");
-  expect_error(run_voc("--train nothing"), "voc/ImageSets/Main/nothing.txt");
-  const std::string good = get("voc/Annotations/c.xml");
-  put("voc/Annotations/c.xml", "<annotation><size>");
-  expect_error(run_voc(), "voc/Annotations/c.xml: malformed XML");
-  put("voc/Annotations/c.xml", "<annotation/>");
-  expect_error(run_voc(), "voc/Annotations/c.xml: <annotation> without <size");
-  put("voc/Annotations/c.xml",
-      "<annotation><size><width>0</width><height>5</height></size></annotation>");
-  expect_error(run_voc(), "voc/Annotations/c.xml: width is 0");
-  put("voc/Annotations/c.xml", annotation(object("cat", "1 nan 9 9")));
-  expect_error(run_voc(), "voc/Annotations/c.xml: ymin is 'nan'");
-  fs::remove(folder_ / "voc/Annotations/c.xml");
-  expect_error(run_voc(), "voc/Annotations/c.xml: no such annotation");
-  put("voc/Annotations/c.xml", good);
-  fs::remove(folder_ / "voc/JPEGImages/b.PNG");
-  expect_error(run_voc(), "voc/JPEGImages/b.*: no such image");
-  fs::remove_all(folder_ / "voc/ImageSets");
-  expect_error(run_voc(), "voc/ImageSets/Main: No such file");
-}
-
-constexpr const char* kCoco = R"({
- "images": [{"id": 7, "file_name": "x.jpg", "width": 200, "height": 100},
-            {"id": 3, "file_name": "deep/y.jpg", "width": 10, "height": 10}],
- "categories": [{"id": 90, "name": "tooth brush"}, {"id": 1, "name": "person"}],
- "annotations": [
-  {"id": 1, "image_id": 7, "category_id": 90, "bbox": [20, 10, 40, 20], "iscrowd": 0},
-  {"id": 2, "image_id": 7, "category_id": 1, "bbox": [-10, 50, 20, 60], "iscrowd": 0},
-  {"id": 3, "image_id": 7, "category_id": 1, "bbox": [0, 0, 100, 100], "iscrowd": 1},
-  {"id": 4, "image_id": 3, "category_id": 1, "bbox": [5, 5, 0, 3], "iscrowd": 0}]})";
-
-class CocoScriptTest : public ScriptsTest {
- protected:
-  void put_coco(const std::string& json) const {
-    put("in/x.jpg", "image x");
-    put("in/deep/y.jpg", "image y");
-    put("instances_tiny.json", json);
-  }
-  Ran run_coco(const std::string& options = "") const {
-    return run_script("coco_to_darknet.py", "instances_tiny.json in out/coco " + options);
-  }
-  Ran run_changed(const std::string& from, const std::string& to) const {
-    std::string json = kCoco;
-    const auto at = json.find(from);
-    EXPECT_NE(at, std::string::npos);
-    put_coco(json.replace(at, from.size(), to));
-    return run_coco();
-  }
-};
-
-TEST_F(CocoScriptTest, BoxesClassesAndLists) {
-  put_coco(kCoco);
-  const Ran ran = run_coco();
-  ASSERT_EQ(ran.exit_code, 0) << ran.output;
-  EXPECT_EQ(get("out/coco/labels/x.txt"),
-            "1 0.20000000 0.20000000 0.20000000 0.20000000\n"
-            "0 0.02500000 0.75000000 0.05000000 0.50000000\n");
-  EXPECT_EQ(get("out/coco/labels/deep/y.txt"), "");
-  EXPECT_EQ(get("out/coco/difficult/labels/x.txt"),
-            "0 0.25000000 0.50000000 0.50000000 1.00000000\n");
-  EXPECT_EQ(get("out/coco/images/deep/y.jpg"), "image y");
-  EXPECT_EQ(get("out/coco/coco.names"), "person\ntooth brush\n");
-  EXPECT_EQ(get("out/coco/tiny.txt"),
-            path("out/coco/images/x.jpg") + "\n" + path("out/coco/images/deep/y.jpg") + "\n");
-  EXPECT_NE(ran.output.find("2 images, 2 boxes, 1 kept aside in difficult/; 1 clipped to the "
-                            "image, 1 empty ones skipped"),
-            std::string::npos)
-      << ran.output;
-}
-
-TEST_F(CocoScriptTest, TwoCallsMakeOneDataFile) {
-  put_coco(kCoco);
-  ASSERT_EQ(run_coco("--as train --list first").exit_code, 0);
-  EXPECT_EQ(get("out/coco/coco.data").find("valid"), std::string::npos);
-  ASSERT_EQ(run_coco("--as valid --list second").exit_code, 0);
-  EXPECT_NE(get("out/coco/coco.data")
-                .find(cat("train = ", path("out/coco/first.txt"),
-                          "\nvalid = ", path("out/coco/second.txt"), "\n")),
-            std::string::npos);
-  put("out/coco/coco.names", "person\n");
-  const Ran ran = run_coco("--as valid --list second");
-  EXPECT_EQ(ran.exit_code, 1);
-  EXPECT_NE(ran.output.find("out/coco/coco.names"), std::string::npos) << ran.output;
-}
-
-TEST_F(CocoScriptTest, ErrorsNameTheFile) {
-  expect_error(run_coco(), "instances_tiny.json: No such file");
-  expect_error(run_changed("]}", "]"), "instances_tiny.json: malformed JSON");
-  expect_error(run_changed("\"images\"", "\"frames\""), "instances_tiny.json: 'images'");
-  expect_error(run_changed("\"category_id\": 90", "\"category_id\": 8"), "annotation 1");
-  expect_error(run_changed("\"image_id\": 3", "\"image_id\": 4"), "annotation 4: image_id 4");
-  expect_error(run_changed("[20, 10, 40, 20]", "[20, 10, NaN, 20]"), "annotation 1: bbox");
-  expect_error(run_changed("\"width\": 200, ", ""), "instances_tiny.json: image 7: width");
-  expect_error(run_changed("\"id\": 90", "\"id\": 1"), "the category 1 is there twice");
-  expect_error(run_changed("deep/y.jpg", "../in/x.jpg"), "'../in/x.jpg': not a file name");
-  expect_error(run_changed("deep/y.jpg", "z.jpg"), "in/z.jpg: no such image");
-  expect_error(run_changed("deep/y.jpg", "./x.jpg"), "shares its label file");
-}
 
 // "3 maxpool 208 x 208 x 16" for every layer, of what `darknet net info` prints.
 std::string layers_of(const std::string& net_info) {
@@ -306,7 +88,7 @@ TEST_F(ScriptsTest, TheTwoStageDetectorReadsDarknetsDataSets) {
   put("read.py", cat("import sys\nsys.path.insert(0, '", test::source_dir().string(),
                      "/scripts')\nimport two_stage_torch as t\n"
                      "def main():\n  for o in t.read_labels('set/images/a.jpg', (100, 50), 2):\n"
-                     "    print(*(f'{v:g}' for v in o))\nt.layout.run(main)\n"));
+                     "    print(*(f'{v:g}' for v in o))\nt.tools.run(main)\n"));
   const auto read = [&] {
     return run_in_shell(cat("cd '", folder_.string(), "' && python3 -B read.py"));
   };
@@ -329,9 +111,9 @@ TEST_F(ScriptsTest, ThePapersTableNamesTheWeightsThatTuningLacks) {
 
 TEST_F(ScriptsTest, TextIsWrittenInTheWorkingFolder) {
   put("write.py", cat("import sys\nsys.path.insert(0, '", test::source_dir().string(),
-                      "/scripts')\nimport darknet_layout as layout\n"
-                      "layout.write_text('two_stage.json', 'x')\n"
-                      "layout.write_text('a/b.json', 'y')\n"));
+                      "/scripts')\nimport script_tools as tools\n"
+                      "tools.write_text('two_stage.json', 'x')\n"
+                      "tools.write_text('a/b.json', 'y')\n"));
   const Ran ran = run_in_shell(cat("cd '", folder_.string(), "' && python3 -B write.py"));
   ASSERT_EQ(ran.exit_code, 0) << ran.output;
   EXPECT_EQ(get("two_stage.json"), "x");

@@ -44,6 +44,12 @@ void add_kept(Checksum& sum, const fs::path& file, const std::string& text) {
   sum.add(text.data(), text.size());
 }
 
+void add_list(Checksum& sum, const fs::path& list) {
+  if (!is_folder(list) && !is_pattern(list)) return add_file(sum, list);
+  for (const fs::path& image : read_image_list(list))
+    sum.add(image.c_str(), image.native().size() + 1);
+}
+
 // The settings that flags make. `share`: of the training list, that is the tuning split.
 json settings_of(const SweepOptions& o, double share) {
   Checksum weights;
@@ -69,7 +75,7 @@ json shared_by_all(const SweepOptions& o, const DataFile& user, const TuningSpli
     add_kept(inputs, files.train, list_text(split->train, o.out));
     add_kept(inputs, files.tuning, list_text(split->tuning, o.out));
   } else {
-    for (const fs::path& list : {user.train, user.valid}) add_file(inputs, list);
+    for (const fs::path& list : {user.train, user.valid}) add_list(inputs, list);
   }
   json shared = settings_of(o, tuning_share(o, user));
   shared["cfg"] = o.cfg.filename().string();

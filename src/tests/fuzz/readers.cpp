@@ -2,13 +2,16 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <sstream>
 #include <stdexcept>
 
+#include "annotation/formats.h"
 #include "cfg/parse.h"
 #include "core/file.h"
 #include "core/index.h"
@@ -46,7 +49,8 @@ class Scratch {
     std::error_code ignored;
     fs::remove_all(folder_, ignored);
   }
-  fs::path put(const char* name, const std::string& bytes) const {
+  fs::path put(const fs::path& name, const std::string& bytes) const {
+    fs::create_directories((folder_ / name).parent_path());
     std::ofstream out(folder_ / name, std::ios::binary);
     out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
     return folder_ / name;
@@ -56,7 +60,7 @@ class Scratch {
   fs::path folder_ = fs::temp_directory_path() / cat("dn-fuzz-", ::getpid());
 };
 
-fs::path scratch_file(const char* name, const std::string& bytes) {
+fs::path scratch_file(const fs::path& name, const std::string& bytes) {
   static const Scratch scratch;
   return scratch.put(name, bytes);
 }
@@ -380,18 +384,70 @@ void read_quantization_bytes(const std::string& bytes) {
   net.forward({.stream = net.stream()});
 }
 
+// annotations: the first line says what the file is called, the rest is the file. It lies next to
+// one image.
+
+std::vector<std::string> annotation_samples() {
+  const std::string coco =
+      R"({"images":[{"id":1,"file_name":"a.ppm","width":4,"height":2}],"categories":[{"id":3,)"
+      R"("name":"cat"}],"annotations":[{"id":1,"image_id":1,"category_id":3,"bbox":[1,0,2,1],)"
+      R"("segmentation":[[1,2,3]],"iscrowd":0}]})";
+  return {
+      "a.xml\n<annotation><filename>a.ppm</filename><size><width>4</width><height>2</height>"
+      "</size>\n<object><name>cat</name><difficult>1</difficult><bndbox><xmin>1</xmin>"
+      "<ymin>1</ymin><xmax>3</xmax><ymax>2</ymax></bndbox></object></annotation>\n",
+      "x.xml\n<annotations><meta><task><labels><label><name>cat</name></label></labels></task>"
+      "</meta>\n<image id=\"0\" name=\"a.ppm\" width=\"4\" height=\"2\"><box label=\"cat\" "
+      "xtl=\"0\" "
+      "ytl=\"0\" xbr=\"2\" ybr=\"1\" rotation=\"30\"/><polygon label=\"cat\" "
+      "points=\"0,0;2,1;1,2\"/>"
+      "</image></annotations>\n",
+      "x.json\n" + coco + "\n",
+      "x.csv\nfilename,width,height,class,xmin,ymin,xmax,ymax\na.ppm,4,2,\"a "
+      "\"\"cat\"\"\",0,0,2,1\n",
+      "x.csv\na.ppm,0,0,2,1,cat\na.ppm,,,,,\n",
+      "data.yaml\ntrain: .\nnames:\n  0: cat\n  1: 'dog'\nnc: 2\n",
+      "a.txt\n0 .5 .5 .25 .5\n1 .1 .1 .5 .1 .5 .9\n"};
+}
+
+void read_annotation_bytes(const std::string& bytes) {
+  const auto end = std::min(bytes.find('\n'), bytes.size());
+  const std::string name = bytes.substr(0, end);
+  static const std::set<std::string> kNames = {"a.xml", "x.xml",     "x.json",
+                                               "x.csv", "data.yaml", "a.txt"};
+  if (!kNames.contains(name)) fail("no file of annotations is called so");
+  static const fs::path image = scratch_file("set/a.ppm", "P6 4 2 255\n" + std::string(24, 'x'));
+  const fs::path folder = image.parent_path();
+  for (const std::string& other : kNames) remove_file(folder / other);
+  scratch_file(fs::path("set") / name, bytes.substr(std::min(end + 1, bytes.size())));
+  const SourceFolder source(folder);
+  const AnnotatedSet set =
+      annotation_format("auto", source)
+          .read(source, name == "a.txt" ? std::vector<std::string>{"cat", "dog"}
+                                        : std::vector<std::string>{});
+  require(!set.images.empty() && !set.classes.empty(), "a set without images or classes");
+  for (const AnnotatedImage& image : set.images)
+    for (const AnnotatedObject& o : image.objects) {
+      require(o.class_id >= 0 && o.class_id < std::ssize(set.classes), "no such class");
+      require(o.w > 0 && o.h > 0 && o.x - o.w / 2 > -1e-6 && o.x + o.w / 2 < 1 + 1e-6 &&
+                  o.y - o.h / 2 > -1e-6 && o.y + o.h / 2 < 1 + 1e-6,
+              "a box outside of the image");
+    }
+}
+
 }  // namespace
 
 const std::vector<FuzzedReader>& fuzzed_readers() {
   static const std::vector<FuzzedReader> all{
-      {"cfg", cfg_samples, read_cfg_bytes},
-      {"weights", weights_samples, read_weights_bytes},
-      {"state", state_samples, read_state_bytes},
-      {"labels", label_samples, read_label_bytes},
-      {"images", image_samples, read_image_bytes},
-      {"detections", detection_samples, read_detection_bytes},
-      {"calibration", calibration_samples, read_calibration_bytes},
-      {"quantization", quantization_samples, read_quantization_bytes}};
+      {"cfg", cfg_samples, read_cfg_bytes, 2000},
+      {"weights", weights_samples, read_weights_bytes, 700},
+      {"state", state_samples, read_state_bytes, 700},
+      {"labels", label_samples, read_label_bytes, 6000},
+      {"images", image_samples, read_image_bytes, 300},
+      {"detections", detection_samples, read_detection_bytes, 3000},
+      {"annotations", annotation_samples, read_annotation_bytes, 500},
+      {"calibration", calibration_samples, read_calibration_bytes, 1500},
+      {"quantization", quantization_samples, read_quantization_bytes, 1000}};
   return all;
 }
 

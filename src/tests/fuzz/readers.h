@@ -11,10 +11,11 @@ struct FuzzedReader {
   std::string name;
   std::vector<std::string> (*samples)();   // accepted, each
   void (*read)(const std::string& bytes);  // throws Error where it refuses
+  int mutations;                           // of each sample, in the mutation test
 };
 
 // In a fixed order: cfg (with the network that it describes), weights, state, labels, images,
-// detections, calibration.
+// detections, annotations, calibration, quantization.
 const std::vector<FuzzedReader>& fuzzed_readers();
 const FuzzedReader& fuzzed_reader(const std::string& name);
 

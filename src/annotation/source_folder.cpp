@@ -1,0 +1,96 @@
+#include "annotation/source_folder.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <set>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "core/input.h"
+#include "core/text.h"
+#include "dataset/image_list.h"
+
+namespace darknet {
+namespace {
+namespace fs = std::filesystem;
+
+std::string lower_case(std::string text) {
+  std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::tolower(c); });
+  return text;
+}
+
+bool holds_images_by_name(const fs::path& folder) {
+  static const std::set<std::string> kNames = {"images", "image", "jpegimages", "img", "imgs"};
+  return kNames.contains(lower_case(folder.string()));
+}
+
+bool is_split_name(std::string name) {
+  static const std::set<std::string> kNames = {"train",      "training", "valid", "val",
+                                               "validation", "dev",      "test",  "testing"};
+  while (!name.empty() && std::isdigit(static_cast<unsigned char>(name.back())))
+    name.pop_back();  // train2017
+  return kNames.contains(lower_case(name));
+}
+
+}  // namespace
+
+SourceFolder::SourceFolder(const fs::path& root) : root_(root), files_(files_below(root)) {
+  for (const fs::path& file : files_)
+    if (has_image_extension(file)) images_[file.stem().string()].push_back(file);
+}
+
+std::vector<fs::path> SourceFolder::with_extension(std::string_view extension) const {
+  std::vector<fs::path> found;
+  for (const fs::path& file : files_)
+    if (lower_case(file.extension().string()) == extension) found.push_back(file);
+  return found;
+}
+
+std::optional<fs::path> SourceFolder::image(const fs::path& folder, const std::string& name) const {
+  const fs::path named = name;
+  if (named.is_relative() && has_image_extension(named))
+    for (const fs::path& base : {folder, root_, root_ / "images"})
+      if (const fs::path path = (base / named).lexically_normal();
+          std::ranges::binary_search(files_, path))
+        return path;
+  const auto at =
+      images_.find(has_image_extension(named) ? named.stem().string() : named.filename().string());
+  if (at == images_.end()) return std::nullopt;
+  const auto only = [&](auto&& holds) -> std::optional<fs::path> {
+    std::optional<fs::path> found;
+    for (const fs::path& image : at->second) {
+      if (!holds(image)) continue;
+      if (found)
+        fail_at({image.string(), 0}, "the annotations mean '", shown(name),
+                "', which may be this image or ", found->string(), "; remove or rename one");
+      found = image;
+    }
+    return found;
+  };
+  if (auto image = only([&](const fs::path& i) { return i.parent_path() == folder; })) return image;
+  const fs::path beside = folder.parent_path();
+  if (auto image = only([&](const fs::path& i) {
+        return i.parent_path().parent_path() == beside && folder != root_;
+      }))
+    return image;
+  return only([](const fs::path&) { return true; });
+}
+
+fs::path SourceFolder::name_of(const fs::path& image) const {
+  fs::path name;
+  const fs::path inner = image.lexically_relative(root_);
+  for (const fs::path& part : inner.parent_path())
+    if (!holds_images_by_name(part)) name /= part;
+  return name / inner.filename();
+}
+
+std::string SourceFolder::split_of(const fs::path& file) const {
+  std::string split;
+  const fs::path folder = file.lexically_relative(root_).parent_path();
+  for (const fs::path& part : folder)
+    if (is_split_name(part.string())) split = part.string();
+  return split;
+}
+
+}  // namespace darknet

@@ -1,0 +1,188 @@
+// Text files of fractions next to images or in labels/, as Darknet, Ultralytics, LabelImg, Roboflow
+// and CVAT write them. Names come from a .yaml or .data file, or from a file of names.
+#include <algorithm>
+#include <array>
+#include <sstream>
+#include <unordered_map>
+#include <utility>
+
+#include "annotation/formats.h"
+#include "annotation/set_builder.h"
+#include "cfg/data_file.h"
+#include "core/index.h"
+#include "core/input.h"
+#include "core/number.h"
+#include "core/text.h"
+#include "dataset/image_list.h"
+
+namespace darknet {
+namespace {
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kMaxLabels = 64u << 20;
+
+std::vector<std::string> words_of(std::string_view line) {
+  std::istringstream in{std::string(line)};
+  std::vector<std::string> words;
+  for (std::string word; in >> word;) words.push_back(word);
+  return words;
+}
+
+// "class x y w h", or "class x1 y1 x2 y2 x3 y3 ...": the outline of Ultralytics' segmentation.
+bool is_label_line(const std::vector<std::string>& words) {
+  std::int64_t id = 0;
+  double ignored = 0;
+  return (words.size() == 5 || (words.size() >= 7 && words.size() % 2 == 1)) &&
+         read_number(words[0], id) && id >= 0 &&
+         std::all_of(words.begin() + 1, words.end(),
+                     [&](const std::string& w) { return read_number(w, ignored); });
+}
+
+bool is_label_file(const fs::path& path) try {
+  InputFile in(path, kMaxLabels);
+  LineReader reader(in, path.string());
+  std::string_view line;
+  return reader.next(line) && is_label_line(words_of(line));
+} catch (const Error&) {
+  return false;
+}
+
+std::vector<fs::path> description_files(const SourceFolder& folder) {
+  std::vector<fs::path> files = folder.with_extension(".data");
+  for (const char* extension : {".yaml", ".yml"})
+    for (const fs::path& path : folder.with_extension(extension)) files.push_back(path);
+  return files;
+}
+
+class YoloReader {
+ public:
+  YoloReader(const SourceFolder& folder, std::vector<std::string> names)
+      : folder_(folder), given_(std::move(names)), set_(given_) {}
+
+  AnnotatedSet read() {
+    const auto described = description_files(folder_);
+    if (described.size() > 1)
+      fail_at({described[1].string(), 0}, "describes this data set too, as ", described[0].string(),
+              " does; remove one");
+    if (described.empty())
+      read_folder();
+    else
+      read_described(described.front());
+    return set_.finish();
+  }
+
+ private:
+  void read_described(const fs::path& path) {
+    const DataFile data = read_data_file(path);
+    if (!data.names.empty()) define(read_names(data.names, data.classes), data.names);
+    if (names_.empty()) read_names_files();
+    for (const auto& [split, list] : {std::pair{"train", data.train}, {"valid", data.valid}})
+      if (!list.empty())
+        for (const fs::path& image : read_image_list(list)) add_to(split, image);
+  }
+
+  void read_folder() {
+    read_names_files();
+    for (const fs::path& file : folder_.files())
+      if (has_image_extension(file)) add_to(folder_.split_of(file), file);
+  }
+
+  // LabelImg's classes.txt, CVAT's obj.names, any *.names.
+  void read_names_files() {
+    std::vector<fs::path> files = folder_.with_extension(".names");
+    for (const fs::path& file : folder_.with_extension(".txt"))
+      if (file.filename() == "classes.txt") files.push_back(file);
+    std::vector<std::string> first;
+    for (const fs::path& file : files) {
+      const std::vector<std::string> names = read_names(file, 0);
+      if (!first.empty() && names != first)
+        fail_at({file.string(), 0}, "has other names than ", files.front().string(),
+                "; say which are meant with -names");
+      first = names;
+    }
+    if (!first.empty()) define(first, files.front());
+  }
+
+  void define(const std::vector<std::string>& names, const fs::path& file) {
+    names_ = names;
+    set_.define_classes(names, {file.string(), 0});
+  }
+
+  void add_to(const std::string& split, const fs::path& file) {
+    const fs::path name = folder_.name_of(file.lexically_normal());
+    const fs::path place = name.string().starts_with("..") ? file.filename() : name;
+    const auto known = places_.find(place.string());
+    const std::size_t image = known == places_.end() ? add(file, place) : known->second;
+    if (!split.empty()) set_.add_to_split(split, image);
+  }
+
+  std::size_t add(const fs::path& file, const fs::path& place) {
+    const std::size_t image = set_.add_image(file, place, {});
+    places_.emplace(place.string(), image);
+    const fs::path labels = label_path(file);
+    if (!is_present(labels)) {
+      set_.count("images without a label file taken as images without objects", {file.string(), 0});
+      return image;
+    }
+    InputFile in(labels, kMaxLabels);
+    LineReader reader(in, labels.string());
+    for (std::string_view line; reader.next(line);)
+      if (!line.empty()) add_line(image, words_of(line), {labels.string(), reader.number()});
+    return image;
+  }
+
+  void add_line(std::size_t image, const std::vector<std::string>& words, const Where& where) {
+    if (!is_label_line(words))
+      fail_at(where,
+              "expected class, x, y, width and height in fractions of the image, or class "
+              "and the points of an outline");
+    std::vector<double> values;
+    for (std::size_t i = 1; i < words.size(); ++i)
+      values.push_back(finite_number(words[i], "a fraction", where));
+    if (values.size() == 4) {
+      const auto [x, y, w, h] = std::array{values[0], values[1], values[2], values[3]};
+      return set_.add_fractions(image, class_name(words[0], where),
+                                {x - w / 2, y - h / 2, x + w / 2, y + h / 2}, where);
+    }
+    Corners box{values[0], values[1], values[0], values[1]};
+    for (std::size_t i = 0; i < values.size(); i += 2) {
+      box.left = std::min(box.left, values[i]), box.right = std::max(box.right, values[i]);
+      box.top = std::min(box.top, values[i + 1]), box.bottom = std::max(box.bottom, values[i + 1]);
+    }
+    set_.count("outlines replaced by the boxes around them", where);
+    set_.add_fractions(image, class_name(words[0], where), box, where);
+  }
+
+  std::string class_name(const std::string& number, const Where& where) const {
+    std::int64_t id = 0;
+    read_number(number, id);
+    const auto& names = names_.empty() ? given_ : names_;
+    if (names.empty())
+      fail_at(where,
+              "what the classes are called stands nowhere: no data.yaml, .data, .names or "
+              "classes.txt was found; give -names");
+    if (id >= std::ssize(names))
+      fail_at(where, "class ", id, ", of ", plural(std::ssize(names), "name"));
+    return names[to_size(id)];
+  }
+
+  const SourceFolder& folder_;
+  std::vector<std::string> given_, names_;
+  SetBuilder set_;
+  std::unordered_map<std::string, std::size_t> places_;
+};
+
+}  // namespace
+
+bool found_yolo(const SourceFolder& folder) {
+  if (!description_files(folder).empty()) return true;
+  return std::ranges::any_of(folder.files(), [](const fs::path& file) {
+    return has_image_extension(file) && is_label_file(label_path(file));
+  });
+}
+
+AnnotatedSet read_yolo(const SourceFolder& folder, const std::vector<std::string>& names) {
+  return YoloReader(folder, names).read();
+}
+
+}  // namespace darknet
