@@ -7,9 +7,9 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/file_format.h"
 #include "core/input.h"
 #include "core/text.h"
-#include "dataset/image_list.h"
 
 namespace darknet {
 namespace {
@@ -37,7 +37,7 @@ bool is_split_name(std::string name) {
 
 SourceFolder::SourceFolder(const fs::path& root) : root_(root), files_(files_below(root)) {
   for (const fs::path& file : files_)
-    if (has_image_extension(file)) images_[file.stem().string()].push_back(file);
+    if (is_image_name(file.native())) images_[file.stem().string()].push_back(file);
 }
 
 std::vector<fs::path> SourceFolder::with_extension(std::string_view extension) const {
@@ -49,13 +49,13 @@ std::vector<fs::path> SourceFolder::with_extension(std::string_view extension) c
 
 std::optional<fs::path> SourceFolder::image(const fs::path& folder, const std::string& name) const {
   const fs::path named = name;
-  if (named.is_relative() && has_image_extension(named))
+  if (named.is_relative() && is_image_name(named.native()))
     for (const fs::path& base : {folder, root_, root_ / "images"})
       if (const fs::path path = (base / named).lexically_normal();
           std::ranges::binary_search(files_, path))
         return path;
-  const auto at =
-      images_.find(has_image_extension(named) ? named.stem().string() : named.filename().string());
+  const auto at = images_.find(is_image_name(named.native()) ? named.stem().string()
+                                                             : named.filename().string());
   if (at == images_.end()) return std::nullopt;
   const auto only = [&](auto&& holds) -> std::optional<fs::path> {
     std::optional<fs::path> found;

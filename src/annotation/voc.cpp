@@ -5,6 +5,7 @@
 #include "annotation/formats.h"
 #include "annotation/set_builder.h"
 #include "annotation/xml_file.h"
+#include "core/file_format.h"
 #include "core/input.h"
 #include "core/text.h"
 #include "dataset/image_sizes.h"
@@ -116,7 +117,7 @@ class VocReader {
 
   void note_images_without_annotation() {
     for (const fs::path& file : folder_.files())
-      if (has_image_extension(file) && !set_.has_image(folder_.name_of(file)))
+      if (is_image_name(file.native()) && !set_.has_image(folder_.name_of(file)))
         set_.count("images without an annotation left out", {file.string(), 0});
   }
 

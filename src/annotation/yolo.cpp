@@ -9,6 +9,7 @@
 #include "annotation/formats.h"
 #include "annotation/set_builder.h"
 #include "cfg/data_file.h"
+#include "core/file_format.h"
 #include "core/index.h"
 #include "core/input.h"
 #include "core/number.h"
@@ -84,7 +85,7 @@ class YoloReader {
   void read_folder() {
     read_names_files();
     for (const fs::path& file : folder_.files())
-      if (has_image_extension(file)) add_to(folder_.split_of(file), file);
+      if (is_image_name(file.native())) add_to(folder_.split_of(file), file);
   }
 
   // LabelImg's classes.txt, CVAT's obj.names, any *.names.
@@ -177,7 +178,7 @@ class YoloReader {
 bool found_yolo(const SourceFolder& folder) {
   if (!description_files(folder).empty()) return true;
   return std::ranges::any_of(folder.files(), [](const fs::path& file) {
-    return has_image_extension(file) && is_label_file(label_path(file));
+    return is_image_name(file.native()) && is_label_file(label_path(file));
   });
 }
 

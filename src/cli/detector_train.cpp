@@ -85,6 +85,10 @@ void add_detector_train(Program& program) {
   add_port(command, "-http_port,-mjpeg_port", o.http.port,
            "serve a page with progress, charts and, with -map, detections");
   add_bind(command, o.http.bind);
+  command
+      .option("-tensorboard", o.tensorboard,
+              "folder for event files with all figures of the log, which TensorBoard draws")
+      .value_name("FOLDER");
   add_training_habits(command);
   command.runs([&o, command] {
     if (o.http.port < 0 && command.at("-bind").given())

@@ -19,7 +19,6 @@ using namespace std::string_view_literals;
 namespace fs = std::filesystem;
 using Fields = std::vector<std::string_view>;
 
-constexpr const char* kCsv = "a CSV file";
 constexpr const char* kJson = "a JSON file";
 constexpr std::size_t kLabelFields = 5, kVocFields = 6;
 
@@ -90,14 +89,6 @@ bool is_voc(const Fields& fields) {
   return values && (*values)[0] >= 0 && (*values)[0] <= 1;
 }
 
-bool is_image_name(std::string_view line) {
-  std::string extension = fs::path(line).extension().string();
-  for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  constexpr std::array kExtensions{".jpg", ".jpeg", ".png",  ".bmp", ".gif",
-                                   ".tif", ".tiff", ".webp", ".ppm"};
-  return std::find(kExtensions.begin(), kExtensions.end(), extension) != kExtensions.end();
-}
-
 bool is_word(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) {
     return std::isalnum(c) != 0 || c == '_';
@@ -135,7 +126,7 @@ FileFormat format_of_line(std::string_view line) {
     return kDataFormat;
   const Fields columns = split(line, ",");
   if (columns.size() > 1 && std::all_of(columns.begin(), columns.end(), is_word))
-    return {kCsv, {columns.begin(), columns.end()}};
+    return {kCsvFormat.kind, {columns.begin(), columns.end()}};
   return kTextFormat;
 }
 
@@ -179,6 +170,14 @@ std::string foreign_field(const FileFormat& here, const FileFormat& format) {
 }
 
 }  // namespace
+
+bool is_image_name(std::string_view path) {
+  std::string extension = fs::path(path).extension().string();
+  for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  constexpr std::array kExtensions{".jpg",  ".jpeg", ".png", ".bmp", ".gif", ".tif",
+                                   ".tiff", ".webp", ".ppm", ".pgm", ".pnm"};
+  return std::find(kExtensions.begin(), kExtensions.end(), extension) != kExtensions.end();
+}
 
 FileFormat json_format(std::vector<std::string> keys) { return {kJson, std::move(keys)}; }
 

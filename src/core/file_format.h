@@ -19,9 +19,12 @@ inline const FileFormat kImageFormat{"an image", {}}, kVideoFormat{"a video", {}
     kWeightsFormat{"a weights file", {}}, kStateFormat{"the state of a training run", {}},
     kCfgFormat{"a .cfg file", {}}, kDataFormat{"a .data file", {}},
     kLabelFormat{"a label file", {}}, kImageListFormat{"a list of images", {}},
-    kVocFormat{"a file of VOC detections", {}}, kTextFormat{"a text file", {}},
-    kOtherFormat{"a file of another program", {}};
+    kVocFormat{"a file of VOC detections", {}}, kCsvFormat{"a CSV file", {}},
+    kTextFormat{"a text file", {}}, kOtherFormat{"a file of another program", {}};
 FileFormat json_format(std::vector<std::string> keys);  // one of them comes first in such a file
+
+// Whether the name of a file ends as those of images do, in lower or upper case.
+bool is_image_name(std::string_view path);
 
 // Of the first bytes of a file; kFormatBytes of them are enough.
 inline constexpr std::size_t kFormatBytes = 64u << 10;  // a cfg may begin with long comments

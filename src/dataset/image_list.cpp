@@ -1,14 +1,13 @@
 #include "dataset/image_list.h"
 
 #include <algorithm>
-#include <cctype>
 #include <functional>
-#include <set>
 #include <system_error>
 
 #include "cfg/data_file.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "core/file_format.h"
 #include "core/input.h"
 #include "core/text.h"
 
@@ -45,7 +44,7 @@ void each_line(const fs::path& list, const std::function<void(const fs::path&, i
 ImagePaths images_among(const std::vector<fs::path>& files, const fs::path& from) {
   ImagePaths images;
   for (const fs::path& file : files)
-    if (has_image_extension(file)) images.push_back(file);
+    if (is_image_name(file.native())) images.push_back(file);
   if (images.empty())
     fail_at({from.string(), 0}, is_pattern(from) ? "matches " : "holds ",
             plural(std::ssize(files), "file"), " and no image among them");
@@ -53,15 +52,6 @@ ImagePaths images_among(const std::vector<fs::path>& files, const fs::path& from
 }
 
 }  // namespace
-
-bool has_image_extension(const fs::path& path) {
-  static const std::set<std::string> kExtensions = {".jpg",  ".jpeg", ".png",  ".bmp", ".ppm",
-                                                    ".pgm",  ".pnm",  ".tif",  ".tiff", ".webp"};
-  std::string extension = path.extension().string();
-  std::ranges::transform(extension, extension.begin(),
-                         [](unsigned char c) { return std::tolower(c); });
-  return kExtensions.contains(extension);
-}
 
 ImagePaths read_image_list(const fs::path& path) {
   if (is_folder(path)) return images_among(files_below(path), path);

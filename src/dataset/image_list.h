@@ -19,9 +19,6 @@ namespace darknet {
 // so: the images whose paths match. Both in the order of their paths.
 ImagePaths read_image_list(const std::filesystem::path&);
 
-// Whether the name of a file ends as names of images do (in lower or upper case).
-bool has_image_extension(const std::filesystem::path&);
-
 // On which line of a list an image stands. The list is read again once that is asked for, which is
 // in messages only: long lists do not keep the numbers of their lines.
 class ListLines {

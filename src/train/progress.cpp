@@ -109,31 +109,14 @@ std::string json_line(const IterationReport& r) {
 
 FileFormat training_log_format() { return json_format({"average_loss", "iteration", "loss"}); }
 
-TrainingLog::TrainingLog(std::filesystem::path path, std::int64_t keep) : path_(std::move(path)) {
-  std::string kept;
-  if (keep > 0 && is_present(path_)) {
-    InputFile old(path_, kMaxLogBytes);
-    LineReader lines(old, path_.string());
-    for (std::string_view line; lines.next(line);) {
-      const json j = parse_json(line, false);  // a kill may have cut the last line
-      if (j.is_object() && j.contains("iteration") && j["iteration"].is_number_integer() &&
-          j["iteration"] <= keep)
-        kept.append(line) += '\n';
-    }
-  }
-  kept_ = std::move(kept);
-}
-
-void TrainingLog::append(const std::string& line) {
-  if (!file_) {
-    AtomicFile file(path_, training_log_format());
-    file.write(kept_);
-    file.commit();
-    kept_.clear();
-    file_.emplace(path_);
-  }
-  file_->append(line);
-}
+TrainingLog::TrainingLog(std::filesystem::path path, std::int64_t keep)
+    : log_(std::move(path), training_log_format(), keep,
+           [](std::string_view line) -> std::optional<std::int64_t> {
+             const json j = parse_json(line, false);
+             const bool sound =
+                 j.is_object() && j.contains("iteration") && j["iteration"].is_number_integer();
+             return sound ? std::optional(j["iteration"].get<std::int64_t>()) : std::nullopt;
+           }) {}
 
 void ProgressLine::iteration(const IterationReport& r) {
   const bool plain =

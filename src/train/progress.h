@@ -3,11 +3,10 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
-#include <optional>
 #include <string>
 #include <vector>
-#include "core/file.h"
 #include "report/training_chart.h"
+#include "train/line_log.h"
 #include "train/observer.h"
 
 namespace darknet {
@@ -22,16 +21,12 @@ FileFormat training_log_format();
 class TrainingLog final : public TrainingObserver {
  public:
   TrainingLog(std::filesystem::path, std::int64_t keep_up_to_iteration);
-  void iteration(const IterationReport& r) override { append(json_line(r)); }
+  void iteration(const IterationReport& r) override { log_.append(json_line(r)); }
   // The lines of the run that this one resumes; empty after the first iteration.
-  const std::string& kept() const { return kept_; }
+  const std::string& kept() const { return log_.kept(); }
 
  private:
-  void append(const std::string& line);
-
-  std::filesystem::path path_;
-  std::string kept_;  // an older log stays as it is until the first line of this run
-  std::optional<AppendedFile> file_;
+  LineLog log_;
 };
 
 // On a terminal a line that is rewritten with every iteration; elsewhere one now and then. At the

@@ -29,6 +29,7 @@
 #include "train/other_device.h"
 #include "train/progress.h"
 #include "train/run_length.h"
+#include "train/scalar_logs.h"
 #include "train/step.h"
 #include "train/stopwatch.h"
 #include "train/training_batches.h"
@@ -217,6 +218,10 @@ void Trainer::make_observers() {
   observers_.push_back(std::make_unique<ProgressLine>());
   observers_.push_back(
       std::make_unique<PeriodicCheckpoints>(checkpoints_, net_, optimizer_, state_));
+  observers_.push_back(
+      std::make_unique<ResultsCsv>(checkpoints_.file("_results.csv"), state_.iteration));
+  if (!options_.tensorboard.empty())
+    observers_.push_back(std::make_unique<TensorBoardLog>(options_.tensorboard, state_.iteration));
   observers_.push_back(std::move(chart));
   if (page_) observers_.push_back(std::move(page_));
 }

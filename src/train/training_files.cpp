@@ -15,11 +15,14 @@ void check_training_files(const TrainerOptions& o, const DataFile& data,
   inputs.add("the tuning file", o.tuning);
   const fs::path weights = find_weights(o.weights, checkpoints.file("_").parent_path());
   if (!checkpoints.is_own(weights)) inputs.add("the weights file", weights);
-  const std::pair<const char*, FileFormat> files[] = {
-      {"_last.weights", kWeightsFormat},     {"_last.state", kStateFormat},
-      {"_best.weights", kWeightsFormat},     {"_final.weights", kWeightsFormat},
-      {"_log.jsonl", training_log_format()}, {"_chart.svg", kSvgFormat},
-      {"_chart.png", kImageFormat}};
+  const std::pair<const char*, FileFormat> files[] = {{"_last.weights", kWeightsFormat},
+                                                      {"_last.state", kStateFormat},
+                                                      {"_best.weights", kWeightsFormat},
+                                                      {"_final.weights", kWeightsFormat},
+                                                      {"_log.jsonl", training_log_format()},
+                                                      {"_results.csv", kCsvFormat},
+                                                      {"_chart.svg", kSvgFormat},
+                                                      {"_chart.png", kImageFormat}};
   // Own weights are read, and their state with them: what is wrong with those is said then.
   const bool resumes = checkpoints.is_own(weights);
   for (const auto& [suffix, format] : files)
