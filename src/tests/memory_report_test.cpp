@@ -20,7 +20,7 @@ const char* const kNetwork =
     "[maxpool]\nsize=2\nstride=2\n"
     "[convolutional]\nfilters=14\nsize=1\nactivation=linear\n"
     "[yolo]\nmask=0,1\nanchors=5,7,13,9\nnum=2\nclasses=2\n";
-constexpr std::int64_t kBatch = 8;
+constexpr std::int64_t kReportedBatch = 8;
 
 // A training run on the first `devices` devices.
 struct TrainingRun {
@@ -77,11 +77,11 @@ TEST(DeviceMemory, AllOfItIsReportedAndTakenBeforeTheFirstStep) {
       reports.push_back(run.report(place));
       expect_every_part(reports.back(), *run.nets[place], devices > 1);
     }
-    const auto pixels = random_pixels(kBatch * run.nets[0]->input_shape().features(), 1);
-    const auto truths = random_truths(kBatch, 2, 1);
+    const auto pixels = random_pixels(kReportedBatch * run.nets[0]->input_shape().features(), 1);
+    const auto truths = random_truths(kReportedBatch, 2, 1);
     for (std::int64_t k = 0; k < 3; ++k)
-      run.step->run({pixels, truths}, {.iteration = k + 1, .learning_rate = .01f}, kBatch * k,
-                    true);
+      run.step->run({pixels, truths}, {.iteration = k + 1, .learning_rate = .01f},
+                    kReportedBatch * k, true);
     for (std::size_t i = 0; i < reports.size(); ++i)
       EXPECT_EQ(run.used(i), reports[i].in_use.used) << "a step took memory of device " << i;
   }
