@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # installed.sh BUILD FOLDER: installs BUILD into FOLDER, builds the examples and a program by
-# pkg-config against that, and compares what they find with `darknet detect`.
+# pkg-config against that, and compares what they and the Python package find with `darknet detect`.
 set -euo pipefail
 build=${1:?usage: installed.sh BUILD FOLDER}
 folder=${2:?usage: installed.sh BUILD FOLDER}
@@ -53,7 +53,7 @@ done
 "$prefix/bin/darknet" synth scenes -n 6 -test 2 -size 96x96 >synth.log
 sed 's/^batch=.*/batch=2/; s/^subdivisions=.*/subdivisions=1/' "$source/cfg/scenes.cfg" >tiny.cfg
 "$prefix/bin/darknet" detector train scenes/scenes.data tiny.cfg -backup expected -max_batches 2 \
-  -nogpu >train.log
+  -nogpu >train.log 2>&1
 cpp/train scenes/scenes.data tiny.cfg trained 2 >train.txt 2>train.err || { cat train.err; exit 1; }
 cmp expected/tiny_final.weights trained/tiny_final.weights
 grep -q '^2 of 2: loss ' train.txt && grep -q '^mAP@0.5 ' train.txt || { cat train.txt; exit 1; }
@@ -68,6 +68,26 @@ if command -v pkg-config >/dev/null; then
   c++ -std=c++17 -o static "$source/examples/cpp/main.cpp" $(pkg-config --cflags darknet_focal) \
     "$libraries/libdarknet.a" $(pkg-config --libs --static darknet_focal | sed 's/-ldarknet//')
   DARKNET_MODULES=$prefix/lib/darknet compare static ./static
+fi
+
+# The Python package, where the build has it.
+package=$(find "$prefix" -type d -name darknet_focal -path '*-packages/*')
+python=$(sed -n 's/^_Python_EXECUTABLE:INTERNAL=//p' "$build/CMakeCache.txt")
+if [ -n "$package" ] && "$python" -c 'import numpy' 2>/dev/null; then
+  cat >boxes.py <<END
+#!$python
+import math, sys
+sys.path.insert(0, "$(dirname "$package")")
+import darknet_focal
+cfg, weights, image, *names = sys.argv[1:]
+found = darknet_focal.Detector(cfg, weights, names=names[0] if names else None)(image)
+for name, p, box in zip(found.names, found.probability, found.xywh):
+    left, top, width, height = (math.floor(v + 0.5) for v in box)
+    place = f"left_x: {left:4}   top_y: {top:4}   width: {width:4}   height: {height:4}"
+    print(f"{name}: {100 * p:.0f}%\t({place})")
+END
+  chmod +x boxes.py
+  compare python ./boxes.py
 fi
 
 # Functions of the namespace by their names alone, members of classes as they are.
