@@ -40,9 +40,9 @@ struct TrainerOptions {
   std::string device = "auto";         // as DetectorOptions::device
   std::string precision;  // element type of activations: "" as the cfg has it, "f32", "bf16", "f16"
   std::int64_t max_batches = 0;  // iterations; 0: max_batches= of the cfg
-  double epochs =
-      0;             // in its place: passes over the training images; burn_in and steps scale along
-  bool map = false;  // evaluate on valid= during the run; keeps NAME_best.weights
+  // In its place: passes over the training images; burn_in and steps scale along.
+  double epochs = 0;
+  bool map = false;              // evaluate on valid= during the run; keeps NAME_best.weights
   double map_epochs = 4;         // between two evaluations, of at least 100 iterations
   std::int64_t patience = 0;     // with `map`: end after so many evaluations without gain; 0: never
   bool clear = false;            // count from 0, and forget the optimizer's state
@@ -87,8 +87,8 @@ using IterationObserver = std::function<bool(const TrainingIteration&)>;
 struct TrainingResult {
   std::int64_t iterations = 0;  // made so far, with those of a training that was resumed
   bool stopped = false;         // by the observer or `stop`, after saving
-  std::filesystem::path
-      weights;  // BACKUP/NAME_final.weights; where it was stopped NAME_last.weights
+  // BACKUP/NAME_final.weights; where it was stopped NAME_last.weights.
+  std::filesystem::path weights;
   std::optional<double> best_map;  // none without an evaluation
 };
 

@@ -107,15 +107,15 @@ TrainingSettings settings_of(const TrainerOptions& o, api::EndAsked& end) {
 class OnlyTraining {
  public:
   OnlyTraining() {
-    if (at_work_.exchange(true))
+    if (at_work.exchange(true))
       fail("this process trains already, and it trains one network at a time");
   }
   OnlyTraining(const OnlyTraining&) = delete;
   OnlyTraining& operator=(const OnlyTraining&) = delete;
-  ~OnlyTraining() { at_work_ = false; }
+  ~OnlyTraining() { at_work = false; }
 
  private:
-  static inline std::atomic<bool> at_work_ = false;
+  static inline std::atomic<bool> at_work = false;
 };
 
 TrainingResult run(const TrainerOptions& o, const IterationObserver& observer, api::EndAsked& end) {

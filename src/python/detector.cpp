@@ -63,7 +63,7 @@ class SharedDetector {
 
   template <class F>
   std::vector<DetectedObjects> detect(F f) {
-    const py::gil_scoped_release unlocked;
+    const Unlocked unlocked;
     const std::lock_guard turn(mutex_);
     return f(detector_);
   }
@@ -75,7 +75,7 @@ class SharedDetector {
 
 // Its destructor may wait for a thread that logs.
 void destroy(SharedDetector* detector) {
-  const py::gil_scoped_release unlocked;
+  const Unlocked unlocked;
   delete detector;  // NOLINT(cppcoreguidelines-owning-memory)
 }
 struct Destroy {
@@ -85,7 +85,7 @@ using Holder = std::unique_ptr<SharedDetector, Destroy>;
 
 Holder opened(const fs::path& cfg, const fs::path& weights, const py::dict& options) {
   const DetectorOptions o = options_of(options);
-  const py::gil_scoped_release unlocked;
+  const Unlocked unlocked;
   return Holder(new SharedDetector(cfg, weights, o));  // NOLINT(cppcoreguidelines-owning-memory)
 }
 

@@ -1,5 +1,10 @@
 #include "python/module.h"
 
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <thread>
+
 #include "darknet/error.h"
 
 namespace darknet::python {
@@ -33,6 +38,78 @@ std::function<void(LogLevel, const std::string&)> log_of(const py::dict& options
   };
 }
 
+namespace {
+
+// The calls that work without the lock.
+struct Calls {
+  std::mutex mutex;
+  std::condition_variable changed;
+  int at_work = 0;
+  std::optional<std::thread::id> ending;  // the thread that ends the interpreter
+};
+
+Calls& calls() {
+  static auto& all = *new Calls;  // NOLINT: daemon threads may outlive what is static
+  return all;
+}
+
+// Whether another thread ends the interpreter.
+bool is_ending(const Calls& all) { return all.ending && all.ending != std::this_thread::get_id(); }
+
+// Counts the call, or does not return.
+void begin_call() {
+  Calls& all = calls();
+  std::unique_lock lock(all.mutex);
+  if (is_ending(all)) all.changed.wait(lock, [] { return false; });
+  ++all.at_work;
+}
+
+void end_call() {
+  Calls& all = calls();
+  const std::lock_guard lock(all.mutex);
+  --all.at_work;
+  all.changed.notify_all();
+}
+
+// Where the interpreter waits for the call, ends it and does not return.
+void stay_if_ending() {
+  Calls& all = calls();
+  std::unique_lock lock(all.mutex);
+  if (!is_ending(all)) return;
+  --all.at_work;
+  all.changed.notify_all();
+  all.changed.wait(lock, [] { return false; });
+}
+
+void wait_for_calls() {
+  const py::gil_scoped_release unlocked;
+  Calls& all = calls();
+  std::unique_lock lock(all.mutex);
+  all.ending = std::this_thread::get_id();
+  all.changed.wait(lock, [&] { return all.at_work == 0; });
+}
+
+}  // namespace
+
+Unlocked::Unlocked() : state_(PyEval_SaveThread()) { begin_call(); }
+
+// The call is counted until its thread has the lock: later it could not have it any more.
+Unlocked::~Unlocked() {
+  stay_if_ending();
+  PyEval_RestoreThread(state_);
+  end_call();
+}
+
+void wait_at_exit() {
+  py::module_::import("atexit").attr("register")(py::cpp_function(&wait_for_calls));
+}
+
+bool interpreter_ends() {
+  Calls& all = calls();
+  const std::lock_guard lock(all.mutex);
+  return is_ending(all);
+}
+
 void check_signals() {
   const py::gil_scoped_acquire lock;
   if (PyErr_CheckSignals() != 0) throw py::error_already_set();
@@ -43,6 +120,7 @@ void check_signals() {
 PYBIND11_MODULE(_darknet, m) {
   m.attr("__version__") = darknet::version();
   pybind11::register_exception<darknet::Exception>(m, "Error", PyExc_RuntimeError);
+  darknet::python::wait_at_exit();
   darknet::python::add_detector(m);
   darknet::python::add_training(m);
   darknet::python::add_losses(m);

@@ -38,6 +38,22 @@ SharedFunction shared_function(const pybind11::object&);  // null of None
 // for signals finds.
 std::function<void(LogLevel, const std::string&)> log_of(const pybind11::dict& options);
 
+// While one lives, its thread works without the interpreter's lock, so that other threads of Python
+// run. The interpreter ends only when none lives. A daemon thread that ends one, or begins another,
+// while the interpreter waits for that sleeps until the process is gone.
+class Unlocked {
+ public:
+  Unlocked();
+  Unlocked(const Unlocked&) = delete;
+  Unlocked& operator=(const Unlocked&) = delete;
+  ~Unlocked();
+
+ private:
+  PyThreadState* state_;
+};
+void wait_at_exit();      // registers what waits
+bool interpreter_ends();  // whether it waits, so that long work is to end
+
 // Takes the interpreter's lock. Throws what a signal raised, as KeyboardInterrupt, in the main
 // thread.
 void check_signals();

@@ -14,8 +14,10 @@ namespace {
 namespace py = pybind11;
 namespace fs = std::filesystem;
 
-// Ends the call with the exception that a signal raises, which it throws on.
+// Ends the call with the exception that a signal raises, which it throws on, and where the
+// interpreter waits for it.
 bool stop_at_signals() {
+  if (interpreter_ends()) return true;
   check_signals();
   return false;
 }
@@ -56,7 +58,7 @@ py::dict train_with(const py::dict& options, const py::object& callback) {
   };
   TrainingResult result;
   {
-    const py::gil_scoped_release unlocked;
+    const Unlocked unlocked;
     result = darknet::train(o, observer ? IterationObserver(observe) : nullptr);
   }
   using py::literals::operator""_a;
@@ -102,7 +104,7 @@ py::dict evaluate_with(const fs::path& data, const fs::path& cfg, const fs::path
   const EvaluatorOptions o = evaluation_options(options);
   EvaluationFigures figures;
   {
-    const py::gil_scoped_release unlocked;
+    const Unlocked unlocked;
     figures = darknet::evaluate(data, cfg, weights, o);
   }
   return dict_of(figures);
@@ -123,6 +125,7 @@ fs::path draw_scenes(const fs::path& folder, const py::dict& options) {
   std::exception_ptr raised;  // by a signal, which only this thread sees
   std::atomic<bool> stopped = false;
   o.stop = [&, own = std::this_thread::get_id()] {
+    if (interpreter_ends()) stopped = true;
     if (stopped || std::this_thread::get_id() != own) return stopped.load();
     try {
       check_signals();
@@ -132,7 +135,7 @@ fs::path draw_scenes(const fs::path& folder, const py::dict& options) {
     }
     return stopped.load();
   };
-  const py::gil_scoped_release unlocked;
+  const Unlocked unlocked;
   try {
     return synthesize(folder, o);
   } catch (const Exception&) {

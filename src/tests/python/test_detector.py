@@ -1,6 +1,7 @@
 import gc
 import json
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -258,6 +259,46 @@ def test_other_threads_run_meanwhile(work, detector):
     finally:
         sys.setswitchinterval(before)
     pytest.fail("no other thread ran while the network worked")
+
+
+def run_python(program, folder):
+    ran = subprocess.run(
+        [sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+
+
+DAEMON = """
+import threading
+import numpy as np
+import darknet_focal
+
+detector = darknet_focal.Detector("x.cfg", "x.weights", device="cpu", threads=1)
+begun = threading.Event()
+
+def detect():
+    image = np.zeros((200, 200, 3), np.uint8)
+    while True:
+        detector(image)
+        begun.set()
+
+def train():
+    darknet_focal.train("x.data", "x.cfg", device="cpu", backup="backup", max_batches=10**9,
+                        callback=lambda iteration: begun.set())
+
+threading.Thread(target=WORK, daemon=True).start()
+begun.wait()
+"""
+
+
+def test_daemon_threads_end_with_the_interpreter(work):
+    for _ in range(3):
+        run_python(DAEMON.replace("WORK", "detect"), work.folder)
+
+
+def test_a_training_of_a_daemon_thread_is_saved_at_the_end(work):
+    run_python(DAEMON.replace("WORK", "train"), work.folder)
+    assert (work.folder / "backup/x_last.state").exists()
 
 
 def resident_bytes():
