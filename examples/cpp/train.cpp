@@ -22,8 +22,9 @@ int main(int argc, char** argv) {
     };
     const darknet::TrainingResult trained =
         darknet::train(options, [](const darknet::TrainingIteration& i) {
-          std::printf("%lld of %lld: loss %.3f, %.1f images/s\n", static_cast<long long>(i.iteration),
-                      static_cast<long long>(i.max_batches), i.loss, i.images_per_second);
+          std::printf("%lld of %lld: loss %.3f, %.1f images/s\n",
+                      static_cast<long long>(i.iteration), static_cast<long long>(i.max_batches),
+                      i.loss, i.images_per_second);
           return true;  // false would save and end
         });
     const darknet::EvaluationFigures figures =

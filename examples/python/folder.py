@@ -1,4 +1,7 @@
-"""COCO's results of all images of a folder: python3 folder.py x.cfg x.weights x.names images out.json"""
+"""COCO's results of all images of a folder.
+
+python3 folder.py x.cfg x.weights x.names images out.json
+"""
 
 import json
 import sys

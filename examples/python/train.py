@@ -11,7 +11,9 @@ data, cfg, backup, iterations = sys.argv[1:]
 
 
 def show(i: darknet_focal.TrainingIteration) -> None:
-    print(f"{i.iteration} of {i.max_batches}: loss {i.loss:.3f}, {i.images_per_second:.1f} images/s")
+    print(
+        f"{i.iteration} of {i.max_batches}: loss {i.loss:.3f}, {i.images_per_second:.1f} images/s"
+    )
 
 
 result = darknet_focal.train(data, cfg, backup=backup, max_batches=int(iterations), callback=show)

@@ -1,4 +1,7 @@
-"""Draws what the camera sees; Esc ends it. Needs OpenCV: python3 webcam.py x.cfg x.weights x.names"""
+"""Draws what the camera sees; Esc ends it. Needs OpenCV.
+
+python3 webcam.py x.cfg x.weights x.names
+"""
 
 import sys
 

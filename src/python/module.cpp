@@ -48,10 +48,13 @@ struct Calls {
   std::optional<std::thread::id> ending;  // the thread that ends the interpreter
 };
 
-Calls& calls() {
-  static auto& all = *new Calls;  // NOLINT: daemon threads may outlive what is static
+Calls*& calls_of_process() {
+  static Calls* all = new Calls;  // NOLINT: daemon threads may outlive what is static
   return all;
 }
+Calls& calls() { return *calls_of_process(); }
+
+thread_local int nested = 0;  // NOLINT: how many of them are of this thread
 
 // Whether another thread ends the interpreter.
 bool is_ending(const Calls& all) { return all.ending && all.ending != std::this_thread::get_id(); }
@@ -60,22 +63,22 @@ bool is_ending(const Calls& all) { return all.ending && all.ending != std::this_
 void begin_call() {
   Calls& all = calls();
   std::unique_lock lock(all.mutex);
-  if (is_ending(all)) all.changed.wait(lock, [] { return false; });
-  ++all.at_work;
+  if (nested == 0 && is_ending(all)) all.changed.wait(lock, [] { return false; });
+  ++all.at_work, ++nested;
 }
 
 void end_call() {
   Calls& all = calls();
   const std::lock_guard lock(all.mutex);
-  --all.at_work;
+  --all.at_work, --nested;
   all.changed.notify_all();
 }
 
-// Where the interpreter waits for the call, ends it and does not return.
+// Where the interpreter waits for the thread's call, ends it and does not return.
 void stay_if_ending() {
   Calls& all = calls();
   std::unique_lock lock(all.mutex);
-  if (!is_ending(all)) return;
+  if (nested > 1 || !is_ending(all)) return;
   --all.at_work;
   all.changed.notify_all();
   all.changed.wait(lock, [] { return false; });
@@ -87,6 +90,12 @@ void wait_for_calls() {
   std::unique_lock lock(all.mutex);
   all.ending = std::this_thread::get_id();
   all.changed.wait(lock, [&] { return all.at_work == 0; });
+}
+
+// The child of a fork has none of the other threads.
+void forget_other_threads() {
+  calls_of_process() = new Calls;  // NOLINT: another thread may have held the old one's mutex
+  calls().at_work = nested;
 }
 
 }  // namespace
@@ -102,6 +111,8 @@ Unlocked::~Unlocked() {
 
 void wait_at_exit() {
   py::module_::import("atexit").attr("register")(py::cpp_function(&wait_for_calls));
+  py::module_::import("os").attr("register_at_fork")(py::arg("after_in_child") =
+                                                         py::cpp_function(&forget_other_threads));
 }
 
 bool interpreter_ends() {

@@ -17,7 +17,6 @@
 
 namespace darknet::test {
 namespace {
-namespace fs = std::filesystem;
 
 template <class F>
 std::string sentence_of(F f) try {
@@ -118,8 +117,10 @@ TEST(ScenesApi, DrawsWhatTheCommandDraws) {
   o.format = "png";
   EXPECT_EQ(synthesize(work.path("b"), o), work.path("b/scenes.data"));
   const std::set<std::string> hold_paths{"a/scenes.data", "a/train.txt", "a/test.txt"};
-  for (const auto& [name, bytes] : work.tree("a"))
-    if (!hold_paths.contains(name)) EXPECT_TRUE(work.get("b" + name.substr(1)) == bytes) << name;
+  for (const auto& [name, bytes] : work.tree("a")) {
+    if (hold_paths.contains(name)) continue;
+    EXPECT_TRUE(work.get("b" + name.substr(1)) == bytes) << name;
+  }
   EXPECT_TRUE(work.has("b/train.txt") && work.has("b/test.txt"));
   o.stop = [] { return true; };
   EXPECT_NE(sentence_of([&] { synthesize(work.path("c"), o); }).find("stopped after 0 images of 6"),

@@ -44,12 +44,15 @@ def _checked(image: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
 class Detector:
     """A network from a .cfg and its .weights.
 
-    names: a .names file, or a list of names. device: "auto" (the first GPU, else the CPU), "cpu",
-    "cuda", "cuda:1". precision: "" as the cfg has it, "f32", "bf16", "f16", "int8". threshold: least
-    probability of a detection. nms: IoU above which the weaker of two boxes of a class goes, 0: none
-    goes. batch: images of a forward pass. threads: of the CPU, 0: all. overrides: changes of the cfg,
-    as ["net.0.width=608"]. log: called with level and message. The others are the flags of
-    `darknet detect`.
+    names: a .names file, or a list of names.
+    device: "auto" (the first GPU, else the CPU), "cpu", "cuda", "cuda:1".
+    precision: "" as the cfg has it, "f32", "bf16", "f16", "int8".
+    threshold: least probability of a detection.
+    nms: IoU above which the weaker of two boxes of a class goes, 0: none goes.
+    batch: images of a forward pass. threads: of the CPU, 0: all.
+    overrides: changes of the cfg, as ["net.0.width=608"].
+    log: called with level and message.
+    The others are the flags of `darknet detect`.
 
     Raises Error; MissingFileError where a file is not there. Any number of threads may call one
     Detector; their calls take turns. Other threads of Python run meanwhile.
@@ -131,10 +134,11 @@ class Detector:
     ) -> Union[Detections, List[Detections]]:
         """The objects in an image, or of each image of a list.
 
-        image: a file's name; or an array of uint8, (height, width) or (height, width, channels) with
-        1, 3 or 4 channels, of which a fourth is ignored. A view with a stride is not copied.
-        order: "rgb", or "bgr" as OpenCV has it; of arrays alone. Without threshold and nms, those of
-        the Detector count. An image that cannot be read ends the call.
+        image: a file's name; or an array of uint8, (height, width) or (height, width, channels)
+        with 1, 3 or 4 channels, of which a fourth is ignored. Rows may have gaps.
+        order: "rgb", or "bgr" as OpenCV has it; of arrays alone.
+        Without threshold and nms, those of the Detector count. An image that cannot be read ends
+        the call.
         """
         if order not in _ORDERS:
             raise ArgumentError(f"order {order!r} is neither 'rgb' nor 'bgr'")

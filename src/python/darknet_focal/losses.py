@@ -36,8 +36,8 @@ def loss(
     positives, whether the anchor has an object (None: t > 0). The whole array is one batch to
     class_balanced, ghm and ohem.
 
-    loss("softmax", x, classes=c): x of the shape (..., classes), c of the shape (...) holds the true
-    class of each row, from 0. softmax and darknet_focal go through a softmax, the others through a
+    loss("softmax", x, classes=c): x of the shape (..., classes), c of the shape (...) holds the
+    true class of each row, from 0. softmax and darknet_focal go through a softmax, the others through a
     sigmoid for each class; equalized_focal with g = 1.
 
     keys: those of the loss. Raises Error.

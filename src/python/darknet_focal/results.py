@@ -17,10 +17,10 @@ class DetectedObject(NamedTuple):
 
 
 class Detections(Sequence[DetectedObject]):
-    """The objects of one image, by falling probability: arrays of N rows, and a sequence of objects.
+    """The objects of one image, by falling probability: arrays of N rows, and a sequence.
 
-    Boxes are float32, not rounded, and may reach beyond the image; (0, 0) is the outer corner of its
-    first pixel.
+    Boxes are float32, not rounded, and may reach beyond the image; (0, 0) is the outer corner of
+    its first pixel.
     """
 
     def __init__(

@@ -51,7 +51,7 @@ class ClassFigures:
 
 @dataclass(frozen=True)
 class EvaluationFigures:
-    """The figures of `darknet detector map`; fractions are 0..1, and -1 where there is no object."""
+    """The figures of `darknet detector map`: fractions, 0..1, and -1 where there is no object."""
 
     map: float
     precision: float
@@ -168,8 +168,8 @@ def evaluate(
 ) -> EvaluationFigures:
     """The figures of `darknet detector map data cfg weights`, on valid= of the .data file.
 
-    iou: least overlap of a hit. threshold: least probability of a detection in precision, recall and
-    F1. points: of the average precision, 0 the area under the curve, 11 or 101. The others are the
+    iou: least overlap of a hit. threshold: least probability of a detection in precision, recall
+    and F1. points: of the average precision, 0 the area under the curve, 11 or 101. The others are the
     flags of the command. Ctrl-C raises KeyboardInterrupt.
     """
     options = given(

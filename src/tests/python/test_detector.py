@@ -37,9 +37,9 @@ def test_finds_what_the_command_finds_bit_for_bit(work, detector):
             assert told["class_id"] == one.class_id
             assert told["name"] == one.name
             assert np.float32(told["confidence"]) == found.probability[i]
-            assert [np.float32(box[k]) for k in ("center_x", "center_y", "width", "height")] == list(
-                found.cxcywhn[i]
-            )
+            assert [
+                np.float32(box[k]) for k in ("center_x", "center_y", "width", "height")
+            ] == list(found.cxcywhn[i])
 
 
 def test_arrays_of_every_layout_equal_the_file(work, detector):
@@ -88,7 +88,9 @@ def test_results_are_arrays_and_a_sequence(work, detector):
     assert found.xyxy.shape == (n, 4) and found.xyxy.dtype == np.float32
     assert found.class_id.shape == (n,) and found.confidence.shape == (n,)
     assert np.array_equal(found.confidence, found.probability)
-    assert np.array_equal(found.xyxy[:, 2:] - found.xyxy[:, :2], found.xyxy[:, 2:] - found.xywh[:, :2])
+    assert np.array_equal(
+        found.xyxy[:, 2:] - found.xyxy[:, :2], found.xyxy[:, 2:] - found.xywh[:, :2]
+    )
     assert list(found.probability) == sorted(found.probability, reverse=True)
     first = found[0]
     assert first.name == ["red", "green", "blue"][first.class_id] == found.names[0]
@@ -211,7 +213,9 @@ def test_an_exception_in_log_ends_nothing(work, monkeypatch):
     def log(level, message):
         raise KeyError(message)
 
-    assert len(Detector(work.cfg, work.weights, device="cpu", threshold=0.2, log=log)(work.images[0]))
+    assert len(
+        Detector(work.cfg, work.weights, device="cpu", threshold=0.2, log=log)(work.images[0])
+    )
     assert unraisable and all(isinstance(e, KeyError) for e in unraisable)
 
 
@@ -235,7 +239,7 @@ def test_several_threads_share_a_detector(work, detector):
 
 
 def test_other_threads_run_meanwhile(work, detector):
-    """No thread gives the interpreter's lock up by itself here: another one has it within the call."""
+    """No thread gives the interpreter's lock up by itself here: others have it within a call."""
     image = np.zeros((1500, 1500, 3), np.uint8)
     before = sys.getswitchinterval()
     sys.setswitchinterval(1000)
@@ -263,7 +267,11 @@ def test_other_threads_run_meanwhile(work, detector):
 
 def run_python(program, folder):
     ran = subprocess.run(
-        [sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=False
+        [sys.executable, "-W", "ignore", "-c", program],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
 
@@ -283,8 +291,12 @@ def detect():
         begun.set()
 
 def train():
+    def callback(iteration):
+        begun.set()
+        detector(np.zeros((200, 200, 3), np.uint8))
+
     darknet_focal.train("x.data", "x.cfg", device="cpu", backup="backup", max_batches=10**9,
-                        callback=lambda iteration: begun.set())
+                        callback=callback)
 
 threading.Thread(target=WORK, daemon=True).start()
 begun.wait()
@@ -294,6 +306,17 @@ begun.wait()
 def test_daemon_threads_end_with_the_interpreter(work):
     for _ in range(3):
         run_python(DAEMON.replace("WORK", "detect"), work.folder)
+
+
+def test_the_child_of_a_fork_waits_for_no_thread_of_its_parent(work):
+    fork = """
+import os, sys
+child = os.fork()
+if child == 0:
+    sys.exit(7)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+"""
+    run_python(DAEMON.replace("WORK", "detect") + fork, work.folder)
 
 
 def test_a_training_of_a_daemon_thread_is_saved_at_the_end(work):

@@ -30,7 +30,9 @@ def test_makes_the_weights_of_the_command_bit_for_bit(work):
     assert result.weights == backup / "x_final.weights" and result.iterations == 6
     assert not result.stopped
     lines = [json.loads(line) for line in (backup / "x_log.jsonl").read_text().splitlines()]
-    assert [i.iteration for i in shown] == [line["iteration"] for line in lines] == list(range(1, 7))
+    assert (
+        [i.iteration for i in shown] == [line["iteration"] for line in lines] == list(range(1, 7))
+    )
     assert [i.loss for i in shown] == [line["loss"] for line in lines]
     assert shown[-1].map == lines[-1]["map"] and shown[0].map is None
     assert shown[-1].best_map == result.best_map
@@ -40,7 +42,9 @@ def test_false_ends_it_and_it_resumes(work):
     options = {"max_batches": 8, "device": "cpu"}
     train(work.data, work.cfg, backup=work.folder / "whole", **options)
     parts = work.folder / "parts"
-    stopped = train(work.data, work.cfg, backup=parts, callback=lambda i: i.iteration < 3, **options)
+    stopped = train(
+        work.data, work.cfg, backup=parts, callback=lambda i: i.iteration < 3, **options
+    )
     assert stopped.stopped and stopped.iterations == 3
     assert stopped.weights == parts / "x_last.weights"
     train(work.data, work.cfg, stopped.weights, backup=parts, **options)
@@ -56,7 +60,9 @@ def test_ctrl_c_saves_first(work):
     before = signal.getsignal(signal.SIGINT)
     backup = work.folder / "a"
     with pytest.raises(KeyboardInterrupt):
-        train(work.data, work.cfg, backup=backup, max_batches=1000, device="cpu", callback=interrupt)
+        train(
+            work.data, work.cfg, backup=backup, max_batches=1000, device="cpu", callback=interrupt
+        )
     assert signal.getsignal(signal.SIGINT) is before
     assert (backup / "x_last.state").exists() and not (backup / "x_final.weights").exists()
     resumed = train(
@@ -104,7 +110,12 @@ def test_other_threads_run_while_it_trains(work):
         thread.join(60)
 
     train(
-        work.data, work.cfg, backup=work.folder / "a", max_batches=3, device="cpu", callback=callback
+        work.data,
+        work.cfg,
+        backup=work.folder / "a",
+        max_batches=3,
+        device="cpu",
+        callback=callback,
     )
     assert counts == [expected] * 3
 
