@@ -14,6 +14,8 @@ packages=(
   libpango1.0-dev fonts-dejavu-core # text in captions and charts; brings Cairo
   libboost-math-dev # headers only: Student's t
   libgtest-dev libbenchmark-dev python3
+  pybind11-dev python3-dev python3-numpy # the Python package, left out without them
+  python3-pytest mypy # its tests
 )
 # The emulated GPU of the tests unpacks nvcc's device code.
 if command -v nvcc >/dev/null || [ -x /usr/local/cuda/bin/nvcc ]; then packages+=(libzstd-dev); fi

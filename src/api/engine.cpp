@@ -1,9 +1,8 @@
 #include "api/engine.h"
 
-#include <map>
-#include <mutex>
 #include <utility>
 
+#include "api/call.h"
 #include "cfg/parse.h"
 #include "core/error.h"
 #include "core/threads.h"
@@ -14,27 +13,16 @@ namespace darknet::api {
 namespace {
 namespace fs = std::filesystem;
 
-Device device_named(const std::string& name) {
-  const int gpus = device_count(DeviceType::cuda);
-  if (name == "auto") return {gpus > 0 ? DeviceType::cuda : DeviceType::cpu};
-  const Device device = device_of(name);
-  if (device.type != DeviceType::cuda) return device;
-  if (gpus == 0) fail("device ", name, ": ", why_no_cuda());
-  if (device.index >= gpus)
-    fail("device ", name, ": there is no GPU ", device.index, "; this machine has ", gpus,
-         ", counted from 0");
-  return device;
-}
-
 void require_in_range(const DetectorOptions& o) {
-  constexpr int kMaxBatch = 1 << 12, kMaxThreads = 1 << 10;
+  constexpr int kMaxBatch = 1 << 12;
   if (o.batch < 1 || o.batch > kMaxBatch) fail("batch ", o.batch, " is not from 1 to ", kMaxBatch);
-  if (o.threads < 0 || o.threads > kMaxThreads)
-    fail("threads ", o.threads, " is not from 0 to ", kMaxThreads);
+  require_threads("threads", o.threads);
 }
 
-Network network_of(const fs::path& cfg, const fs::path& weights, const DetectorOptions& o,
-                   const Device& device, std::uint64_t& checksum) {
+}  // namespace
+
+Network network_for(const fs::path& cfg, const fs::path& weights, const DetectorOptions& o,
+                    const Device& device, std::uint64_t& checksum) {
   std::vector<std::string> overrides = o.overrides;
   if (!o.precision.empty()) overrides.push_back(precision_override(o.precision));
   std::vector<Section> sections = read_cfg(cfg);
@@ -49,45 +37,13 @@ Network network_of(const fs::path& cfg, const fs::path& weights, const DetectorO
                       &checksum);
 }
 
-// One thread at a time works with a GPU (core/device.h).
-std::mutex& mutex_of(const Device& gpu) {
-  static std::mutex mutex;
-  // Never destroyed: a detector may be a global of the program, and outlive what is static here.
-  static auto& all = *new std::map<int, std::mutex>;
-  const std::lock_guard lock(mutex);
-  return all[gpu.index];
-}
-
-// The calling thread's, for as long as it lives.
-class ThreadLimit {
- public:
-  explicit ThreadLimit(int most) : before_(launch_threads()) { limit_threads(most); }
-  ThreadLimit(const ThreadLimit&) = delete;
-  ThreadLimit& operator=(const ThreadLimit&) = delete;
-  ~ThreadLimit() { limit_threads(before_); }
-
- private:
-  int before_;
-};
-
-log::Capture::Take take_for(const DetectorOptions& o) {
-  return [log = o.log](log::Level level, const std::string& message) {
-    if (log) log(static_cast<LogLevel>(level), message);
-  };
-}
-static_assert(static_cast<int>(LogLevel::information) == static_cast<int>(log::Level::info) &&
-              static_cast<int>(LogLevel::warning) == static_cast<int>(log::Level::warning) &&
-              static_cast<int>(LogLevel::error) == static_cast<int>(log::Level::error));
-
-}  // namespace
-
 Engine::Engine(const fs::path& cfg, const fs::path& weights, DetectorOptions o)
-    : options_(std::move(o)), take_(take_for(options_)) {
+    : options_(std::move(o)), take_(take_for(options_.log)) {
   require_in_range(options_);
   threads_ = options_.threads > 0 ? options_.threads : launch_threads();
   work([&] { device_ = device_named(options_.device); });
   if (device_.type != DeviceType::cpu) home_ = std::make_unique<HomeThread>();
-  at_home([&] { net_.emplace(network_of(cfg, weights, options_, device_, checksum_)); });
+  at_home([&] { net_.emplace(network_for(cfg, weights, options_, device_, checksum_)); });
 }
 
 Engine::~Engine() {
@@ -109,7 +65,7 @@ void Engine::work_with_network(const std::function<void(Network&)>& f) {
 
 void Engine::at_home(const std::function<void()>& f) {
   if (!home_) return work(f);
-  const std::lock_guard lock(mutex_of(device_));
+  const DeviceTurn turn(device_);
   home_->run([&] { work(f); });
 }
 

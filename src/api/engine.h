@@ -15,6 +15,10 @@
 
 namespace darknet::api {
 
+// The network of these files as the options ask for it, with the batch of the options.
+Network network_for(const std::filesystem::path& cfg, const std::filesystem::path& weights,
+                    const DetectorOptions&, const Device&, std::uint64_t& checksum);
+
 // By one thread at a time. Throws what the program throws; api/errors.h translates it.
 class Engine {
  public:

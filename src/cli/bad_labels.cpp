@@ -7,11 +7,7 @@ namespace darknet::cli {
 void add_bad_labels(const Command& command, BadLabels& bad) {
   command
       .option(
-          "-bad_labels",
-          [&bad](const std::string& word) {
-            for (const BadLabels one : {BadLabels::stop, BadLabels::clip, BadLabels::skip})
-              if (word == word_of(one)) bad = one;
-          },
+          "-bad_labels", [&bad](const std::string& word) { bad = bad_labels_of(word); },
           "of invalid labels: stop; clip (boxes that reach out of the image are cut to it); skip "
           "(bad "
           "lines, and images without a label file, are left out and listed) (stop)")
@@ -25,17 +21,6 @@ void add_max_bad(const Command& command, double& share) {
           "-max_bad", [&share](double percent) { share = percent / 100; },
           "per cent of the images that may be unreadable and are skipped (1)")
       .number_in(0, 100);
-}
-
-const char* word_of(BadLabels bad) {
-  switch (bad) {
-    case BadLabels::clip:
-      return "clip";
-    case BadLabels::skip:
-      return "skip";
-    default:
-      return "stop";
-  }
 }
 
 }  // namespace darknet::cli

@@ -8,6 +8,5 @@ namespace darknet::cli {
 void add_bad_labels(const Command&, BadLabels&);
 // -max_bad: the share of images that may be unreadable, .01 = 1 %.
 void add_max_bad(const Command&, double& share);
-const char* word_of(BadLabels);  // as the flag takes it
 
 }  // namespace darknet::cli

@@ -3,7 +3,6 @@
 
 #include "cfg/data_file.h"
 #include "cli/common_flags.h"
-#include "cli/evaluation_set.h"
 #include "cli/network_arguments.h"
 #include "cli/open_network.h"
 #include "cli/results.h"
@@ -13,6 +12,7 @@
 #include "core/text.h"
 #include "dataset/run_inputs.h"
 #include "eval/calibration_file.h"
+#include "eval/evaluation_set.h"
 #include "eval/matching.h"
 #include "eval/recalibration.h"
 

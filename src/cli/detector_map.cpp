@@ -7,7 +7,6 @@
 
 #include "cfg/data_file.h"
 #include "cli/common_flags.h"
-#include "cli/evaluation_set.h"
 #include "cli/map_report.h"
 #include "cli/network_arguments.h"
 #include "cli/open_network.h"
@@ -19,6 +18,7 @@
 #include "core/text.h"
 #include "dataset/detection_files.h"
 #include "dataset/image_sizes.h"
+#include "eval/evaluation_set.h"
 #include "eval/predict.h"
 #include "report/error_sheet.h"
 
@@ -72,24 +72,6 @@ std::vector<EvaluatedImage> read_all(const MapArguments& o, const DataFile& data
   return images;
 }
 
-MapResult score(const std::vector<EvaluatedImage>& images, const MapArguments& o,
-                std::vector<std::string> names) {
-  MapResult r{.names = std::move(names)};
-  r.options = {.classes = std::ssize(r.names),
-               .iou = o.iou_thresh,
-               .threshold = o.thresh,
-               .points = o.points == 0    ? ApPoints::area
-                         : o.points == 11 ? ApPoints::eleven
-                                          : ApPoints::hundred_one};
-  r.matched = match(images, r.options.classes, o.iou_thresh);
-  r.at = evaluate_matched(r.matched, r.options);
-  r.best = best_f1(r.matched);
-  r.coco = evaluate_coco(images, r.options.classes,
-                         o.detections.empty() ? OutsideImage::clip : OutsideImage::keep);
-  r.errors = find_errors(images, r.options);
-  return r;
-}
-
 // Before the work.
 void check_outputs(const MapArguments& o) {
   if (is_folder(o.detections))
@@ -132,7 +114,10 @@ int map(const MapArguments& o) {
                                          ? detect_all(o, network, data, labelled)
                                          : WholeEvaluation{read_all(o, data, labelled)};
   if (interrupted != 0) return interrupted;
-  const MapResult result = score(images, o, labelled.names);
+  const MapResult result =
+      score(images, labelled.names,
+            {.iou = o.iou_thresh, .threshold = o.thresh, .points = ap_points_of(o.points)},
+            o.detections.empty() ? OutsideImage::clip : OutsideImage::keep);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - before;
   print(result);
   if (o.detections.empty()) print_advice(o, result.best);

@@ -8,7 +8,7 @@
 namespace darknet::cli {
 namespace {
 
-void add_length(const Command& command, TrainerOptions& o) {
+void add_length(const Command& command, TrainingSettings& o) {
   const Option iterations =
       command
           .option("-max_batches", o.max_batches,
@@ -19,7 +19,7 @@ void add_length(const Command& command, TrainerOptions& o) {
       .integer_from(1);
 }
 
-void add_evaluation(const Command& command, TrainerOptions& o) {
+void add_evaluation(const Command& command, TrainingSettings& o) {
   const Option map =
       command.flag("-map", o.map, "evaluate on valid= during the run; keeps _best.weights");
   command
@@ -34,7 +34,7 @@ void add_evaluation(const Command& command, TrainerOptions& o) {
       .needs(map);
 }
 
-void add_start(const Command& command, TrainerOptions& o) {
+void add_start(const Command& command, TrainingSettings& o) {
   command.flag("-clear", o.clear, "count iterations from zero and forget the optimizer's state");
   command.option("-partial", o.cutoff, "load only the first N layers of the weights")
       .integer_from(1)
@@ -44,7 +44,7 @@ void add_start(const Command& command, TrainerOptions& o) {
            [&o](std::uint64_t seed) { o.seed = seed; });
 }
 
-void add_data(const Command& command, TrainerOptions& o) {
+void add_data(const Command& command, TrainingSettings& o) {
   command.option("-backup", o.backup, "folder of the weights, instead of the .data file's backup=");
   command.option("-cache", o.cache_mb, "MB of decoded images kept in memory")
       .integer_in(0, 1 << 30)
@@ -68,7 +68,7 @@ void add_training_habits(const Command& command) {
 
 void add_detector_train(Program& program) {
   const Command command = program.command("detector train", "train a detector");
-  auto& o = command.options<TrainerOptions>();
+  auto& o = command.options<TrainingSettings>();
   data_argument(command, o.data).required();
   cfg_argument(command, o.cfg).required();
   command.argument("weights", o.weights,

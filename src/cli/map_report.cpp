@@ -125,12 +125,9 @@ void print(const MapResult& r) {
 }
 
 std::string to_json(const MapResult& r) {
-  const int points = r.options.points == ApPoints::area     ? 0
-                     : r.options.points == ApPoints::eleven ? 11
-                                                            : 101;
   json out{{"map", r.at.mean_average_precision},
            {"iou_thresh", r.options.iou},
-           {"points", points},
+           {"points", number_of(r.options.points)},
            {"thresh", r.options.threshold},
            {"precision", r.at.precision()},
            {"recall", r.at.recall()},

@@ -2,24 +2,11 @@
 #pragma once
 #include <filesystem>
 #include <string>
-#include <vector>
 
 #include "core/file_format.h"
-#include "eval/coco.h"
-#include "eval/errors.h"
-#include "eval/matching.h"
+#include "eval/map_result.h"
 
 namespace darknet::cli {
-
-struct MapResult {
-  std::vector<std::string> names;
-  EvaluationOptions options;  // at which `at` was counted
-  Evaluation at;
-  std::vector<MatchedClass> matched;  // at options.iou
-  BestF1 best;                        // over all classes
-  CocoEvaluation coco;
-  DetectionErrors errors;
-};
 
 void print(const MapResult&);
 std::string to_json(const MapResult&);

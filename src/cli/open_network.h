@@ -10,8 +10,6 @@
 
 namespace darknet::cli {
 
-inline constexpr std::int64_t kEvaluationBatch = 4;  // images at a time
-
 // `batch`: images of a forward pass. Throws where the weights do not fill the network.
 // `checksum`: where that of the weights file goes; null: nowhere.
 Network open_network(const NetworkArguments&, std::int64_t batch = 1,

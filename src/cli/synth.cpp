@@ -133,9 +133,7 @@ void read_flags(SynthArguments& o) {
   s.width = size.first, s.height = size.second;
   const auto objects = pair_of<std::int64_t>("objects", o.objects, "..");
   s.min_objects = objects.first, s.max_objects = objects.second;
-  const auto side = static_cast<float>(std::min(s.width, s.height));
-  s.min_size = std::max(4.f, std::round(.04f * side));
-  s.max_size = std::max(s.min_size, std::round(.14f * side));
+  set_usual_sizes(s);
   if (!o.object_size.empty()) {
     const auto range = pair_of<float>("object_size", o.object_size, "..");
     s.min_size = range.first, s.max_size = range.second;

@@ -45,9 +45,11 @@ spdlog::logger& err() {
 }
 
 thread_local const Capture::Take* taker = nullptr;  // NOLINT: of the thread's innermost capture
+thread_local int without_warnings = 0;              // NOLINT: how many the thread has
 
 bool captured(Level level, const std::string& s) {
-  if (taker) (*taker)(level, printable(s, kLayout));
+  const bool kept_back = level == Level::warning && without_warnings > 0;
+  if (taker && !kept_back) (*taker)(level, printable(s, kLayout));
   return taker != nullptr;
 }
 
@@ -68,8 +70,14 @@ void error(const std::string& s) {
 Capture::Capture(const Take& take) : outer_(taker) { taker = &take; }
 Capture::~Capture() { taker = outer_; }
 
-WithoutWarnings::WithoutWarnings() { err().set_level(spdlog::level::err); }
-WithoutWarnings::~WithoutWarnings() { err().set_level(spdlog::level::info); }
+WithoutWarnings::WithoutWarnings() {
+  ++without_warnings;
+  err().set_level(spdlog::level::err);
+}
+WithoutWarnings::~WithoutWarnings() {
+  --without_warnings;
+  err().set_level(spdlog::level::info);
+}
 
 bool on_terminal() {
   static const bool terminal = isatty(STDOUT_FILENO) != 0;

@@ -194,6 +194,23 @@ LabelFile read_label_file(const ImagePaths& images, std::size_t i, std::int64_t 
   return file;
 }
 
+const char* word_of(BadLabels bad) {
+  switch (bad) {
+    case BadLabels::clip:
+      return "clip";
+    case BadLabels::skip:
+      return "skip";
+    default:
+      return "stop";
+  }
+}
+
+BadLabels bad_labels_of(const std::string& word) {
+  for (const BadLabels one : {BadLabels::stop, BadLabels::clip, BadLabels::skip})
+    if (word == word_of(one)) return one;
+  fail("invalid labels: '", shown(word), "' is none of stop, clip and skip");
+}
+
 Labels read_labels(const fs::path& image, std::int64_t classes, BadLabels bad) {
   LabelFile file = read_label_file({image}, 0, classes, bad);
   if (bad != BadLabels::skip) require_sound(file, bad);

@@ -22,6 +22,8 @@ inline constexpr float kOverhangPixels = 2;  // of the image
 // stop: the first error ends the command. clip: a box that reaches out further is cut to the image;
 // every other error stops. skip: invalid lines, and images without a label file, are left out.
 enum class BadLabels : std::uint8_t { stop, clip, skip };
+const char* word_of(BadLabels);                    // its name
+BadLabels bad_labels_of(const std::string& word);  // throws where there is none of that name
 
 struct LabelRules {
   std::int64_t classes = 1;

@@ -98,6 +98,12 @@ SceneCanvas painted(const SceneSettings& s, std::int64_t k, const std::vector<Th
 
 }  // namespace
 
+void set_usual_sizes(SceneSettings& s) {
+  const auto side = static_cast<float>(std::min(s.width, s.height));
+  s.min_size = std::max(4.f, std::round(.04f * side));
+  s.max_size = std::max(s.min_size, std::round(.14f * side));
+}
+
 void check(const SceneSettings& s) {
   const auto side = static_cast<float>(std::min(s.width, s.height));
   if (std::min(s.width, s.height) < 16 || std::max(s.width, s.height) > 8192)

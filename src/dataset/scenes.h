@@ -18,6 +18,9 @@ struct SceneSettings {
   std::uint64_t seed = 1;
 };
 
+// min_size and max_size become 4 and 14 % of the smaller side of the image.
+void set_usual_sizes(SceneSettings&);
+
 // Throws where a setting is out of its range or objects of this size have no room.
 void check(const SceneSettings&);
 

@@ -22,6 +22,7 @@ namespace darknet {
 struct DataFile;  // cfg/data_file.h
 
 inline constexpr float kDefaultNms = .45f;            // Darknet
+inline constexpr std::int64_t kEvaluationBatch = 4;   // images at a time
 inline constexpr float kEvaluationThreshold = .005f;  // Darknet: detections that count for the AP
 
 struct DetectionOptions {

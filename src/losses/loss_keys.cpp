@@ -8,7 +8,8 @@
 namespace darknet {
 namespace {
 
-std::vector<std::string> keys_of(const LogitLoss& loss) {
+template <class List>
+std::vector<std::string> keys_of(const List& loss) {
   KeyDocs docs;
   std::visit([&](const auto& l) { docs.add(l); }, loss);
   std::vector<std::string> keys;
@@ -17,8 +18,8 @@ std::vector<std::string> keys_of(const LogitLoss& loss) {
 }
 
 // "gamma=2,alpha=.25" into the section of a loss that `text` names.
-void add_keys(Section& section, std::string_view pairs, const LogitLoss& loss,
-              const std::string& text) {
+template <class List>
+void add_keys(Section& section, std::string_view pairs, const List& loss, const std::string& text) {
   const std::vector<std::string> known = keys_of(loss);
   while (!pairs.empty()) {
     const std::string_view pair = pairs.substr(0, pairs.find(','));
@@ -39,23 +40,38 @@ void add_keys(Section& section, std::string_view pairs, const LogitLoss& loss,
   }
 }
 
-}  // namespace
+std::string name_in(const std::string& text) { return text.substr(0, text.find(':')); }
 
-LogitLoss parse_loss(const std::string& text) {
-  const std::size_t colon = std::min(text.find(':'), text.size());
-  const std::string name = text.substr(0, colon);
-  if (const auto named = value_of<LogitLoss>(name); named && is_of_batch(*named))
-    fail(printable(text), ": the weights of ", name_of(*named),
-         " depend on the batch, so it has no curve");
+// One of `names`, which are of the list.
+template <class List>
+List parse(const std::string& text, std::vector<std::string> names) {
+  const std::string name = name_in(text);
   const Where where{printable(text), 0};
-  Section names("loss", where), section("loss", where);
-  names.add("name", name, 0);
-  LogitLoss loss =
-      value_of<LogitLoss>(names.word("name", "", OneOf{names_of<PointwiseLoss>()})).value();
-  add_keys(section, std::string_view(text).substr(std::min(colon + 1, text.size())), loss, text);
+  Section named("loss", where), section("loss", where);
+  named.add("name", name, 0);
+  List loss = value_of<List>(named.word("name", "", OneOf{std::move(names)})).value();
+  add_keys(section, std::string_view(text).substr(std::min(name.size() + 1, text.size())), loss,
+           text);
   std::visit([&](auto& l) { section.read(l); }, loss);
   require_sound(section, "", loss);
   return loss;
+}
+
+}  // namespace
+
+LogitLoss parse_loss(const std::string& text) {
+  if (const auto named = value_of<LogitLoss>(name_in(text)); named && is_of_batch(*named))
+    fail(printable(text), ": the weights of ", name_of(*named),
+         " depend on the batch, so it has no curve");
+  return parse<LogitLoss>(text, names_of<PointwiseLoss>());
+}
+
+LogitLoss parse_logit_loss(const std::string& text) {
+  return parse<LogitLoss>(text, names_of<LogitLoss>());
+}
+
+ClassLoss parse_class_loss(const std::string& text) {
+  return parse<ClassLoss>(text, names_of<ClassLoss>());
 }
 
 }  // namespace darknet

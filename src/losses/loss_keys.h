@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 #include "cfg/section.h"
+#include "losses/class_loss.h"
 #include "losses/losses.h"
 
 namespace darknet {
@@ -84,8 +85,10 @@ void describe_losses(KeyDocs& docs, const std::string& prefix) {
   for (List& loss : all_of<List>()) with_keys(loss, prefix, {}, [&](auto keys) { docs.add(keys); });
 }
 
-// A loss of a logit by itself as a command line names it, with its own keys: focal, or
-// focal:gamma=2,alpha=.25. Throws on anything else, naming `text`.
+// A loss as a command line names it, with its own keys: focal, or focal:gamma=2,alpha=.25. Throws
+// on anything else, naming `text`. The first is of a logit by itself.
 LogitLoss parse_loss(const std::string& text);
+LogitLoss parse_logit_loss(const std::string& text);
+ClassLoss parse_class_loss(const std::string& text);
 
 }  // namespace darknet

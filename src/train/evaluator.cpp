@@ -13,8 +13,7 @@ namespace darknet {
 namespace {
 
 constexpr std::int64_t kMaxPeriod = 100;  // iterations, or what the epochs amount to
-constexpr std::int64_t kBatch = 4;
-constexpr std::size_t kSampled = 6;  // images
+constexpr std::size_t kSampled = 6;       // images
 
 Network evaluated_network(const std::vector<Section>& cfg, const NetworkOptions& training,
                           const AnnotatedImages& images) {
@@ -23,7 +22,7 @@ Network evaluated_network(const std::vector<Section>& cfg, const NetworkOptions&
   return Network(cfg, {.device = training.device,
                        .exact = training.exact,
                        .deterministic = training.deterministic,
-                       .batch = std::min(kBatch, count),
+                       .batch = std::min(kEvaluationBatch, count),
                        .tuning = training.tuning});
 }
 

@@ -19,7 +19,7 @@ namespace darknet {
 namespace {
 namespace fs = std::filesystem;
 
-void refuse_a_second_length(const TrainerOptions& o) {
+void refuse_a_second_length(const TrainingSettings& o) {
   for (const std::string& assignment : o.overrides)
     if (assignment.starts_with("net.") && assignment.find(".max_batches=") != assignment.npos)
       throw Error(cat("-set ", assignment, " and ", o.length.hours > 0 ? "-hours" : "-epochs",
@@ -28,13 +28,13 @@ void refuse_a_second_length(const TrainerOptions& o) {
 }
 
 // The length that the run to be resumed was given at its start; 0: not resumed, or that of a cfg.
-std::int64_t length_at_start(const TrainerOptions& o, const fs::path& backup) {
+std::int64_t length_at_start(const TrainingSettings& o, const fs::path& backup) {
   if (o.weights.empty() || o.clear || o.cutoff >= 0) return 0;
   const fs::path state = state_path(find_weights(o.weights, backup));
   return is_present(state) ? read_state(state).planned_iterations : 0;
 }
 
-std::int64_t planned_by_epochs(const TrainerOptions& o, const DataFile& data,
+std::int64_t planned_by_epochs(const TrainingSettings& o, const DataFile& data,
                                std::vector<Section> cfg) {
   apply_overrides(cfg, o.overrides);
   const auto images =
@@ -42,7 +42,7 @@ std::int64_t planned_by_epochs(const TrainerOptions& o, const DataFile& data,
   return iterations_of_epochs(o.length.epochs, images, read_net(cfg.front()).batch);
 }
 
-std::int64_t planned_by_hours(const TrainerOptions& o, const DataFile& data,
+std::int64_t planned_by_hours(const TrainingSettings& o, const DataFile& data,
                               const std::vector<Section>& cfg) {
   const fs::path backup = o.backup.empty() ? data.backup : o.backup;
   if (const std::int64_t planned = length_at_start(o, backup); planned > 0) {
@@ -67,7 +67,7 @@ std::int64_t planned_by_hours(const TrainerOptions& o, const DataFile& data,
 }
 
 // The iterations that -epochs or -hours amount to.
-std::int64_t planned_iterations(const TrainerOptions& o, const DataFile& data,
+std::int64_t planned_iterations(const TrainingSettings& o, const DataFile& data,
                                 const std::vector<Section>& cfg) {
   refuse_a_second_length(o);
   const log::WithoutWarnings quiet;  // the run itself gives those of the cfg
@@ -76,7 +76,7 @@ std::int64_t planned_iterations(const TrainerOptions& o, const DataFile& data,
 
 }  // namespace
 
-void note_run_length(const TrainerOptions& o, std::int64_t max_batches, TrainingState& state) {
+void note_run_length(const TrainingSettings& o, std::int64_t max_batches, TrainingState& state) {
   const std::int64_t before = state.planned_iterations;
   if (o.planned == 0 && o.max_batches == 0 && before > 0 && before != max_batches)
     log::warn(cat("this run was started with -epochs or -hours as one of ", before,
@@ -85,7 +85,7 @@ void note_run_length(const TrainerOptions& o, std::int64_t max_batches, Training
   state.planned_iterations = o.planned;
 }
 
-std::vector<Section> training_sections(TrainerOptions& o, const DataFile& data) {
+std::vector<Section> training_sections(TrainingSettings& o, const DataFile& data) {
   std::vector<Section> cfg = read_cfg(o.cfg);
   if (o.freeze > 0)  // -set has the last word
     o.overrides.insert(o.overrides.begin(), freezing_override(cfg, o.freeze));

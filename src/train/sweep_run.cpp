@@ -22,7 +22,6 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-constexpr std::int64_t kEvaluationBatch = 4;
 constexpr std::uint64_t kMaxCfgBytes = 16u << 20;
 
 fs::path cfg_of(const SweepSetting& s, const SweepSite& site) {
@@ -45,9 +44,9 @@ void write_cfg(const SweepSetting& s, const SweepSite& site) {
   if (!is_present(file) || read_file(file, kMaxCfgBytes) != text) write_file_atomically(file, text);
 }
 
-TrainerOptions training_of(const SweepSetting& s, const SweepSite& site) {
+TrainingSettings training_of(const SweepSetting& s, const SweepSite& site) {
   const SweepOptions& o = s.options;
-  TrainerOptions t{.data = s.data, .cfg = cfg_of(s, site), .weights = o.weights};
+  TrainingSettings t{.data = s.data, .cfg = cfg_of(s, site), .weights = o.weights};
   t.backup = site.folder;
   t.seed = site.seed;
   t.clear = o.clear, t.map = o.map, t.exact = o.exact, t.deterministic = o.deterministic;

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <memory>
-#include <optional>
 
 #include "cfg/data_file.h"
 #include "core/index.h"
@@ -46,7 +44,7 @@ using Clock = std::chrono::steady_clock;
 // One training run from start to end.
 class Trainer {
  public:
-  explicit Trainer(const TrainerOptions& options);
+  Trainer(const TrainingSettings& options, std::unique_ptr<TrainingObserver> observer);
   TrainingOutcome run();
 
  private:
@@ -61,7 +59,10 @@ class Trainer {
   void log_plan() const;
   void make_replicas();
   void log_memory();
-  void make_observers();
+  void make_observers(std::unique_ptr<TrainingObserver> more);
+  int interrupted() const {
+    return options_.interrupted ? options_.interrupted() : signals_->exit_code();
+  }
   void begin_step(const Batch& batch);
   void finish_step();
   void finish_steps() {
@@ -81,7 +82,7 @@ class Trainer {
   std::int64_t max_batches() const { return net_.settings().max_batches; }
   bool averaging() const;
 
-  TrainerOptions options_;
+  TrainingSettings options_;
   std::unique_ptr<LivePage> page_;  // until the observers take it; its port is asked for first
   DataFile data_;
   std::vector<Section> cfg_;  // as every network of this run is made from it
@@ -104,14 +105,14 @@ class Trainer {
   Clock::time_point last_;   // when the last iteration was done with
   double load_seconds_ = 0;  // waited for batches since
   std::vector<std::unique_ptr<TrainingObserver>> observers_;
-  InterruptGuard interrupt_;
+  std::optional<InterruptGuard> signals_;  // none where the caller says when to end
   double seconds_per_iteration_ = 0;
   bool not_finite_ = false;  // the network may hold numbers that are not finite
   bool warned_left_out_ = false;
   DivergenceWatch divergence_;
 };
 
-NetworkOptions training_network(const TrainerOptions& o) {
+NetworkOptions training_network(const TrainingSettings& o) {
   return {.device = o.device,
           .mode = Mode::training,
           .exact = o.exact,
@@ -121,14 +122,14 @@ NetworkOptions training_network(const TrainerOptions& o) {
           .tuning = tuning_for(o.tuning, o.device)};
 }
 
-std::unique_ptr<LivePage> open_page(const TrainerOptions& o) {
+std::unique_ptr<LivePage> open_page(const TrainingSettings& o) {
   if (o.http.port < 0) return nullptr;
   auto page = std::make_unique<LivePage>(o.http, o.cfg.stem().string());
   log::info(cat("this run can be watched at ", url_of(o.http.bind, page->port())));
   return page;
 }
 
-Trainer::Trainer(const TrainerOptions& options)
+Trainer::Trainer(const TrainingSettings& options, std::unique_ptr<TrainingObserver> observer)
     : options_(options),
       page_(open_page(options)),
       data_(read_data_file(options.data)),
@@ -140,6 +141,7 @@ Trainer::Trainer(const TrainerOptions& options)
       cache_(options.cache_mb << 20),
       checkpoints_(backup_, options.cfg.stem().string(),
                    options.save_every > 0 ? options.save_every : data_.save_weights) {
+  if (!options_.interrupted) signals_.emplace();
   require_image_input(net_);
   if (!data_.names.empty()) read_names(data_.names, classes_);
   if (max_batches() == 0)
@@ -147,6 +149,7 @@ Trainer::Trainer(const TrainerOptions& options)
   read_labels();
   check_training_files(options_, data_, checkpoints_, inputs_);
   start();
+  make_observers(std::move(observer));
 }
 
 void Trainer::read_labels() {
@@ -205,11 +208,10 @@ void Trainer::start() {
   if (state_.iteration < max_batches()) log_plan();
   make_replicas();
   log_memory();
-  make_observers();
 }
 
 // A kill loses no line of the log that a saved state counts.
-void Trainer::make_observers() {
+void Trainer::make_observers(std::unique_ptr<TrainingObserver> more) {
   auto log = std::make_unique<TrainingLog>(checkpoints_.file("_log.jsonl"), state_.iteration);
   auto chart = std::make_unique<LiveChart>(checkpoints_.file("_chart"),
                                            options_.cfg.stem().string(), log->kept());
@@ -224,6 +226,7 @@ void Trainer::make_observers() {
     observers_.push_back(std::make_unique<TensorBoardLog>(options_.tensorboard, state_.iteration));
   observers_.push_back(std::move(chart));
   if (page_) observers_.push_back(std::move(page_));
+  if (more) observers_.push_back(std::move(more));
 }
 
 NumericsConfig Trainer::numerics() const {
@@ -431,7 +434,7 @@ void Trainer::report(const StepResult& result, double map, double seconds) {
 double Trainer::evaluate() {
   log::end_progress();
   const std::optional<double> map =
-      evaluator_->evaluate(net_, state_.iteration, [this] { return interrupt_.requested(); });
+      evaluator_->evaluate(net_, state_.iteration, [this] { return interrupted() != 0; });
   if (!map) return -1;
   const EvaluationRecord& record = state_.evaluation;
   if (record.best_iteration == state_.iteration) checkpoints_.save_best(net_, state_);
@@ -450,7 +453,8 @@ TrainingOutcome Trainer::finish(int exit_code) {
                       : options_.how_to_resume));
   else
     log::info(cat("done: ", checkpoints_.file("_final.weights").string()));
-  return {state_.iteration, state_.evaluation.best_map, exit_code};
+  return {state_.iteration, state_.evaluation.best_map, exit_code,
+          checkpoints_.file(exit_code == 0 ? "_final.weights" : "_last.weights")};
 }
 
 void Trainer::iterate() {
@@ -467,7 +471,7 @@ void Trainer::run_steps() {
   if (state_.evaluation.pending && evaluator_) evaluate();
   state_.evaluation.pending = false;  // without -map nobody asks for it any more
   last_ = Clock::now();
-  while (asked() < max_batches() && !out_of_patience() && !interrupt_.requested()) iterate();
+  while (asked() < max_batches() && !out_of_patience() && interrupted() == 0) iterate();
   finish_steps();
 }
 
@@ -486,11 +490,14 @@ TrainingOutcome Trainer::run() {
   const bool ended = state_.iteration >= max_batches() && !state_.evaluation.pending;
   if (out_of_patience())
     log::info(cat(plural(options_.patience, "evaluation"), " without a better mAP: ending early"));
-  return finish(ended || out_of_patience() ? 0 : interrupt_.exit_code());
+  return finish(ended || out_of_patience() ? 0 : interrupted());
 }
 
 }  // namespace
 
-TrainingOutcome train_detector(const TrainerOptions& options) { return Trainer(options).run(); }
+TrainingOutcome train_detector(const TrainingSettings& options,
+                               std::unique_ptr<TrainingObserver> observer) {
+  return Trainer(options, std::move(observer)).run();
+}
 
 }  // namespace darknet

@@ -3,6 +3,8 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,11 +13,12 @@
 #include "core/error.h"
 #include "dataset/labels.h"
 #include "train/length.h"
+#include "train/observer.h"
 #include "web/http_address.h"
 
 namespace darknet {
 
-struct TrainerOptions {
+struct TrainingSettings {
   std::filesystem::path data, cfg, weights;  // weights "": from scratch
   std::vector<std::string> overrides;        // -set
   std::filesystem::path backup;              // "": the .data file's backup=, else "backup"
@@ -39,6 +42,9 @@ struct TrainerOptions {
   std::filesystem::path tensorboard = {};  // folder for event files; "": none
   HttpAddress http = {};                   // of a page that shows the run while it goes
   std::string how_to_resume = {};  // for the message of an interrupted run; "": with its weights
+  // Asked between the steps and between the batches of an evaluation: 0, or the exit code with
+  // which the run ends after saving; it stays so. Null: that of a signal (train/interrupt.h).
+  std::function<int()> interrupted = nullptr;
 };
 
 // A loss or gradient that is not finite: the training run ended there.
@@ -58,10 +64,13 @@ class Diverged : public Error {
 struct TrainingOutcome {
   std::int64_t iterations = 0;
   double best_map = -1;
-  int exit_code = 0;  // 130, 143: interrupted, after saving
+  int exit_code = 0;              // 130, 143: interrupted, after saving
+  std::filesystem::path weights;  // NAME_final.weights; where it was interrupted NAME_last.weights
 };
 
+// `observer`: is shown each iteration after everything else has been done with it; null: nobody.
 // Throws Diverged, and Error where anything else is wrong.
-TrainingOutcome train_detector(const TrainerOptions&);
+TrainingOutcome train_detector(const TrainingSettings&,
+                               std::unique_ptr<TrainingObserver> observer = nullptr);
 
 }  // namespace darknet

@@ -8,7 +8,7 @@
 namespace darknet {
 namespace fs = std::filesystem;
 
-void check_training_files(const TrainerOptions& o, const DataFile& data,
+void check_training_files(const TrainingSettings& o, const DataFile& data,
                           const Checkpoints& checkpoints, ProtectedFiles& inputs) {
   add_data(inputs, data, ListedFiles::images_and_labels);
   inputs.add("the cfg", o.cfg);

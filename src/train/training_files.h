@@ -10,7 +10,7 @@ namespace darknet {
 // Holds the files in `inputs`, and throws where one that is to be written is among them or cannot
 // be written. Weights of this very run (backup/NAME_*.weights) are not held:
 // Checkpoints::keep_start() sees to them.
-void check_training_files(const TrainerOptions&, const DataFile&, const Checkpoints&,
+void check_training_files(const TrainingSettings&, const DataFile&, const Checkpoints&,
                           ProtectedFiles& inputs);
 
 }  // namespace darknet

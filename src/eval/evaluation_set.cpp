@@ -1,4 +1,4 @@
-#include "cli/evaluation_set.h"
+#include "eval/evaluation_set.h"
 
 #include <utility>
 
@@ -6,7 +6,7 @@
 #include "core/text.h"
 #include "dataset/image_list.h"
 
-namespace darknet::cli {
+namespace darknet {
 namespace {
 
 // `difficult` lists the same images; their labels lie in a folder of their own next to it.
@@ -46,4 +46,4 @@ EvaluationSet read_labelled_set(const std::filesystem::path& list, std::int64_t 
   return {std::move(labelled.images), std::move(labelled.truths), {}};
 }
 
-}  // namespace darknet::cli
+}  // namespace darknet
