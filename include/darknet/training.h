@@ -12,7 +12,7 @@
 //       });
 //
 // Nothing is written to standard output, no signal is handled, and no page is served. Training over
-// several GPUs and its length in hours are left to the command.
+// several GPUs, its length in hours and event files for TensorBoard are left to the command.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -92,10 +92,10 @@ struct TrainingResult {
   std::optional<double> best_map;  // none without an evaluation
 };
 
-// Writes into the backup folder what the command writes: weights, state, log (NAME_log.jsonl) and
-// chart. One training at a time in a process: throws where another is at work. Throws where a file
-// is missing or invalid, and where the loss is no longer a finite number; what was trained until
-// then is saved where it is sound.
+// Writes into the backup folder what the command writes: weights, state, logs (NAME_log.jsonl,
+// NAME_results.csv) and chart. One training at a time in a process: throws where another is at
+// work. Throws where a file is missing or invalid, and where the loss is no longer a finite number;
+// what was trained until then is saved where it is sound.
 DARKNET_EXPORT TrainingResult train(const TrainerOptions&, const IterationObserver& = nullptr);
 
 }  // namespace darknet
