@@ -106,6 +106,9 @@ INSTANTIATE_TEST_SUITE_P(
                     Damage{"images", 300, 10, 500}, Damage{"detections", 3000, 100, 1000},
                     Damage{"calibration", 1500, 50, 1000}),
     [](const auto& info) { return std::string(info.param.reader); });
+#if defined(DARKNET_ONNX)
+INSTANTIATE_TEST_SUITE_P(OnnxReader, Mutation, testing::Values(Damage{"onnx", 700, 20, 1000}));
+#endif
 
 }  // namespace
 }  // namespace darknet
