@@ -136,11 +136,10 @@ std::string DetectionHead::add_boxes(OnnxBuilder& graph, const std::string& logi
 }
 
 std::string DetectionHead::add_objectness(OnnxBuilder& graph, const std::string& logits) const {
-  const std::string p =
-      setup_.objectness.calibrate
-          ? add_posterior(graph, logits,
-                          posterior_curve(setup_.objectness.loss, posterior_weights()))
-          : graph.add("Sigmoid", {logits});
+  std::string p = setup_.objectness.calibrate
+                      ? add_posterior(graph, logits,
+                                      posterior_curve(setup_.objectness.loss, posterior_weights()))
+                      : graph.add("Sigmoid", {logits});
   if (setup_.min_objectness == 0) return p;
   const float below = std::nextafter(setup_.min_objectness, 0.f);  // what is above it stays
   return graph.add("ThresholdedRelu", {p}, {{"alpha", below}});

@@ -1,10 +1,10 @@
 #include "onnx/import.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 
 #include "core/error.h"
@@ -21,6 +21,12 @@ std::string text_of(const Dims& dims) {
   std::string text;
   for (const std::int64_t d : dims) text += cat(text.empty() ? "" : "x", d);
   return text;
+}
+
+// Of a node, for messages: some programs give only tensors names.
+std::string title_of(const OnnxNode& node) {
+  const bool named = !node.name.empty() || node.outputs.empty();
+  return cat(printable(named ? node.name : node.outputs[0]), " (", node.op, ')');
 }
 
 template <class T>
@@ -46,7 +52,7 @@ struct Operation {
   std::vector<float> weights;  // empty: normalisation alone
   std::vector<float> bias;     // of the product; empty: none
   std::optional<BatchNormValues> normalised;
-  std::string title() const { return cat(printable(node->name), " (", node->op, ')'); }
+  std::string title() const { return title_of(*node); }
 };
 
 class ModelReader {
@@ -72,9 +78,8 @@ class ModelReader {
 
   // Of one tensor, without a change of its values.
   static bool passes_on(const OnnxNode& node) {
-    static const std::set<std::string> kOps{"Reshape", "Flatten", "Identity",
-                                            "Cast",    "Squeeze", "Unsqueeze"};
-    return kOps.contains(node.op);
+    constexpr std::array kOps{"Reshape", "Flatten", "Identity", "Cast", "Squeeze", "Unsqueeze"};
+    return std::ranges::find(kOps, node.op) != kOps.end();
   }
   static std::string output(const OnnxNode& node) {
     return node.outputs.empty() ? "" : node.outputs[0];
@@ -89,11 +94,10 @@ class ModelReader {
     const auto at =
         input < node.inputs.size() ? constants_.find(node.inputs[input]) : constants_.end();
     if (at == constants_.end() || at->second->type == OnnxType::i64 || at->second->floats.empty())
-      fail(printable(node.name), " (", node.op, "): its input ", input,
-           " is no constant of floats, as weights are");
+      fail(title_of(node), ": its input ", input, " is no constant of floats, as weights are");
     for (const float v : at->second->floats)
       if (!std::isfinite(v))
-        fail(printable(node.name), " (", node.op, "): its constant ", printable(at->first),
+        fail(title_of(node), ": its constant ", printable(at->first),
              " holds a value that is not finite");
     return *at->second;
   }
@@ -101,8 +105,8 @@ class ModelReader {
   std::vector<float> list(const OnnxNode& node, std::size_t input, std::int64_t count) const {
     const OnnxTensor& t = constant(node, input);
     if (std::ssize(t.floats) != count)
-      fail(printable(node.name), " (", node.op, "): its constant ", printable(t.name), " has ",
-           t.floats.size(), " values for ", count, " outputs");
+      fail(title_of(node), ": its constant ", printable(t.name), " has ", t.floats.size(),
+           " values for ", count, " outputs");
     return t.floats;
   }
 
@@ -140,8 +144,7 @@ class ModelReader {
                            .variance = list(node, 4, channels),
                            .epsilon = attribute(node, "epsilon", 1e-5f)};
     for (const float v : values.variance)
-      if (!(v + values.epsilon > 0))
-        fail(printable(node.name), " (", node.op, "): has a variance of ", v);
+      if (!(v + values.epsilon > 0)) fail(title_of(node), ": has a variance of ", v);
     const std::size_t of = origin_of(node);
     if (of != kNone && !operations_[of].normalised && operations_[of].dims[0] == channels)
       operations_[of].normalised = std::move(values);
@@ -267,8 +270,8 @@ class Importer {
     const BatchNormValues from = pending_ ? std::move(*pending_) : *next(layer, false).normalised;
     pending_.reset();
     if (std::ssize(from.scale) != to.bias->value.size())
-      fail(printable(from.node->name), " (", from.node->op, ") has ", from.scale.size(),
-           " channels, ", layer.title(), " has ", to.bias->value.size());
+      fail(title_of(*from.node), " has ", from.scale.size(), " channels, ", layer.title(), " has ",
+           to.bias->value.size());
     set_batch_norm(to, from);
   }
 

@@ -174,7 +174,7 @@ TEST_F(OnnxImport, OtherFilesAreRefused) {
 TEST_F(OnnxImport, OtherWaysToWriteTheSameAreRead) {
   make(kDense);
   Network net(read_cfg(work_.path("x.cfg")), {});
-  const auto constant = [](const char* name, std::vector<std::int64_t> dims, float first) {
+  const auto constant = [](const char* name, const std::vector<std::int64_t>& dims, float first) {
     OnnxTensor t{.name = name, .dims = dims};
     std::int64_t count = 1;
     for (const std::int64_t d : dims) count *= d;
