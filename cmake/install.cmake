@@ -2,8 +2,8 @@
 # are those of CMake.
 include(GNUInstallDirs)
 install(TARGETS darknet RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-if(DARKNET_WITH_OPENCV)
-  install(TARGETS ${OPENCV_MODULE_TARGETS}
+if(DARKNET_MODULE_TARGETS)
+  install(TARGETS ${DARKNET_MODULE_TARGETS}
           LIBRARY DESTINATION ${CMAKE_INSTALL_BINDIR}/../lib/darknet)
 endif()
 # The manual page and the shell completion are made by the program from its own declarations.

@@ -11,6 +11,7 @@ packages=(
   libopencv-highgui-dev libopencv-video-dev liblemon-dev
   libjpeg-dev libpng-dev # the first is libjpeg-turbo
   libopencv-dnn-dev # dnn: an independent reference in the tests
+  protobuf-compiler libprotobuf-dev libonnx-dev # ONNX; of the last only its definition, onnx.proto
   libpango1.0-dev fonts-dejavu-core # text in captions and charts; brings Cairo
   libboost-math-dev # headers only: Student's t
   libgtest-dev libbenchmark-dev python3

@@ -28,7 +28,7 @@ struct Signature {
   const FileFormat& format;
 };
 
-const std::array<Signature, 15> kSignatures{{{0, "\xFF\xD8\xFF"sv, kImageFormat},
+const std::array<Signature, 16> kSignatures{{{0, "\xFF\xD8\xFF"sv, kImageFormat},
                                              {0, "\x89PNG"sv, kImageFormat},
                                              {0, "GIF8"sv, kImageFormat},
                                              {8, "WEBP"sv, kImageFormat},
@@ -42,7 +42,11 @@ const std::array<Signature, 15> kSignatures{{{0, "\xFF\xD8\xFF"sv, kImageFormat}
                                              {0, "OggS"sv, kVideoFormat},
                                              {0, "<svg"sv, kSvgFormat},
                                              {0, "<!DOCTYPE html"sv, kHtmlFormat},
-                                             {0, "DNFSTAT"sv, kStateFormat}}};
+                                             {0, "DNFSTAT"sv, kStateFormat},
+                                             {0,
+                                              "\x08\x07\x12\x0D"
+                                              "darknet_focal"sv,
+                                              kOnnxFormat}}};
 
 // Three small numbers, of which the Darknet forks write 0.1.0, 0.2.0 and 0.2.5.
 bool begins_like_weights(std::string_view bytes) {

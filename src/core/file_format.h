@@ -17,10 +17,11 @@ struct FileFormat {
 inline const FileFormat kImageFormat{"an image", {}}, kVideoFormat{"a video", {}},
     kSvgFormat{"an SVG image", {}}, kHtmlFormat{"an HTML page", {}},
     kWeightsFormat{"a weights file", {}}, kStateFormat{"the state of a training run", {}},
-    kCfgFormat{"a .cfg file", {}}, kDataFormat{"a .data file", {}},
-    kLabelFormat{"a label file", {}}, kImageListFormat{"a list of images", {}},
-    kVocFormat{"a file of VOC detections", {}}, kCsvFormat{"a CSV file", {}},
-    kTextFormat{"a text file", {}}, kOtherFormat{"a file of another program", {}};
+    kOnnxFormat{"an ONNX model of this program", {}}, kCfgFormat{"a .cfg file", {}},
+    kDataFormat{"a .data file", {}}, kLabelFormat{"a label file", {}},
+    kImageListFormat{"a list of images", {}}, kVocFormat{"a file of VOC detections", {}},
+    kCsvFormat{"a CSV file", {}}, kTextFormat{"a text file", {}},
+    kOtherFormat{"a file of another program", {}};
 FileFormat json_format(std::vector<std::string> keys);  // one of them comes first in such a file
 
 // Whether the name of a file ends as those of images do, in lower or upper case.

@@ -97,7 +97,7 @@ class Search {
       : train_(train), valid_(valid), found_(valid.size()) {
     result_.images = std::ssize(valid);
   }
-  Overlap run(double seconds) {
+  ListOverlap run(double seconds) {
     by_path();
     by_bytes();
     by_pixels(seconds);
@@ -117,7 +117,7 @@ class Search {
 
   const ImagePaths &train_, &valid_;
   std::vector<bool> found_;
-  Overlap result_;
+  ListOverlap result_;
 };
 
 void Search::by_path() {
@@ -179,7 +179,7 @@ void Search::by_pixels(double seconds) {
 
 }  // namespace
 
-Overlap find_overlap(const ImagePaths& train, const ImagePaths& valid, double seconds) {
+ListOverlap find_overlap(const ImagePaths& train, const ImagePaths& valid, double seconds) {
   return Search(train, valid).run(seconds);
 }
 

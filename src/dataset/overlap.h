@@ -9,7 +9,7 @@
 namespace darknet {
 
 // Every image of the validation list counts once, under the first that holds.
-struct Overlap {
+struct ListOverlap {
   std::int64_t same_path = 0, same_bytes = 0, nearly_same = 0;
   std::int64_t images = 0;           // of the validation list
   double compared = 1;               // share of the pairs whose pixels were compared in time
@@ -20,6 +20,6 @@ struct Overlap {
 // Compares paths, bytes (of files of one size), and what the images show (image/perceptual_hash.h).
 // Decoding stops after `seconds`; images are taken evenly from both lists. Images that cannot be
 // read are skipped: others report them.
-Overlap find_overlap(const ImagePaths& train, const ImagePaths& valid, double seconds);
+ListOverlap find_overlap(const ImagePaths& train, const ImagePaths& valid, double seconds);
 
 }  // namespace darknet

@@ -16,7 +16,7 @@ namespace darknet {
 namespace {
 namespace fs = std::filesystem;
 
-const OpencvVideo& video() { return opencv_module<OpencvVideo>(); }
+const OpencvVideo& video() { return functions_of<OpencvVideo>(); }
 
 void require_readable(const fs::path& path) {
   if (is_folder(path)) fail(path.string(), ": this is a folder, not a video");
@@ -26,15 +26,15 @@ void require_readable(const fs::path& path) {
 
 }  // namespace
 
-Image decode_rgb(const std::string& bytes) { return opencv_module<OpencvImages>().decode(bytes); }
+Image decode_rgb(const std::string& bytes) { return functions_of<OpencvImages>().decode(bytes); }
 
 std::string encode_by_opencv_or_stb(const Image& image, const std::string& extension) {
-  return opencv_module<OpencvImages>().encode(image, extension);
+  return functions_of<OpencvImages>().encode(image, extension);
 }
 
 std::string image_library() { return std::string("OpenCV ") + CV_VERSION; }
 
-void require_image_library() { static_cast<void>(opencv_module<OpencvImages>()); }
+void require_image_library() { static_cast<void>(functions_of<OpencvImages>()); }
 
 bool has_display() { return std::getenv("DISPLAY") || std::getenv("WAYLAND_DISPLAY"); }
 

@@ -7,8 +7,6 @@
 namespace darknet {
 namespace {
 
-constexpr float kEpsilon = 1e-5f;  // Darknet (AlexeyAB): under the root
-
 // Sums of z and z^2 about the channel's first value, so that a large mean does not cancel.
 template <class T>
 struct Moments {
@@ -32,7 +30,7 @@ struct Statistics {
     const double shift = sums[0] / n, squares = sums[1] - sums[0] * shift;
     const double variance = n > 1 && squares > 0 ? squares / (n - 1) : 0;
     b.mean[c] = static_cast<float>(z.data[c] + shift);
-    b.inverse_deviation[c] = static_cast<float>(1 / math::sqrt(variance + kEpsilon));
+    b.inverse_deviation[c] = static_cast<float>(1 / math::sqrt(variance + kBatchNormEpsilon));
     b.rolling_mean[c] = kRollingKeep * b.rolling_mean[c] + (1 - kRollingKeep) * b.mean[c];
     if (n > 1)  // one value has no variance
       b.rolling_variance[c] =
@@ -64,7 +62,7 @@ struct NormaliseRolling {
   F f;
   BatchNorm b;
   DN_HD Normalised channel(std::int64_t c) const {
-    const float r = 1 / math::sqrt(b.rolling_variance[c] + kEpsilon);
+    const float r = 1 / math::sqrt(b.rolling_variance[c] + kBatchNormEpsilon);
     return {b.rolling_mean[c], r, b.scale[c], b.bias[c]};
   }
   DN_HD float operator()(const Normalised& k, float z) const {
@@ -142,7 +140,7 @@ struct FoldWeights {
   BatchNorm b;
   FoldedWeights w;
   DN_HD void operator()(std::int64_t row, std::int64_t i) const {
-    const float r = b.scale[row] / math::sqrt(b.rolling_variance[row] + kEpsilon);
+    const float r = b.scale[row] / math::sqrt(b.rolling_variance[row] + kBatchNormEpsilon);
     w.folded_weights[row * w.columns + i] = w.weights[row * w.columns + i] * r;
   }
 };
@@ -151,7 +149,7 @@ struct FoldBias {
   BatchNorm b;
   float* bias;
   DN_HD void operator()(std::int64_t c) const {
-    const float r = b.scale[c] / math::sqrt(b.rolling_variance[c] + kEpsilon);
+    const float r = b.scale[c] / math::sqrt(b.rolling_variance[c] + kBatchNormEpsilon);
     bias[c] = b.bias[c] - b.rolling_mean[c] * r;
   }
 };

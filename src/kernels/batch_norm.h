@@ -11,6 +11,7 @@
 namespace darknet {
 
 inline constexpr float kRollingKeep = .9f;  // share of the rolling statistics that a pass keeps
+inline constexpr float kBatchNormEpsilon = 1e-5f;  // Darknet (AlexeyAB): under the root
 
 // Arrays of one value per channel. What a call does not need may be null.
 struct BatchNorm {

@@ -4,6 +4,7 @@
 #include "kernels/activate.h"
 #include "kernels/copy.h"
 #include "nn/channel_parameters.h"
+#include "nn/onnx_builder.h"
 
 namespace darknet {
 namespace {
@@ -43,6 +44,10 @@ class ActivationLayer final : public Layer {
   }
 
   LayerSummary summary() const override { return {.note = std::string(name_of(activation_))}; }
+
+  std::string to_onnx(OnnxBuilder& graph, std::span<const OnnxValue> in) const override {
+    return graph.activate(in[0].name, activation_);
+  }
 
  private:
   Activation activation_;
@@ -87,6 +92,10 @@ class BatchnormLayer final : public Layer {
   }
 
   void initialise(std::uint64_t) override { channels_.reset(); }
+
+  std::string to_onnx(OnnxBuilder& graph, std::span<const OnnxValue> in) const override {
+    return channels_.add_batch_norm_node(graph, in[0].name);
+  }
 
  private:
   BatchNorm arrays(const Pass& pass) const {

@@ -2,6 +2,7 @@
 #include "core/elementwise.h"
 #include "kernels/copy.h"
 #include "nn/layer.h"
+#include "nn/onnx_builder.h"
 
 namespace darknet {
 namespace {
@@ -60,6 +61,10 @@ class AvgpoolLayer final : public Layer {
       for_each_pixel(pass.stream, slot.view.shape,
                      Spread<T>{a.out_gradient.as<T>(), sink, share, area});
     });
+  }
+
+  std::string to_onnx(OnnxBuilder& graph, std::span<const OnnxValue> in) const override {
+    return graph.add("GlobalAveragePool", {in[0].name});
   }
 };
 

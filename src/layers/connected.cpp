@@ -4,6 +4,7 @@
 #include "core/parts.h"
 #include "kernels/activate.h"
 #include "nn/channel_parameters.h"
+#include "nn/onnx_builder.h"
 
 namespace darknet {
 namespace {
@@ -97,6 +98,17 @@ class ConnectedLayer final : public Layer {
                       {weights_.value.data(), folded_weights_.data(), folded_bias_.data(),
                        connected_.output, weights_.value.size() / connected_.output});
     folded_ = true;
+  }
+
+  std::string to_onnx(OnnxBuilder& graph, std::span<const OnnxValue> in) const override {
+    const std::int64_t outputs = connected_.output;
+    std::vector<std::string> inputs{graph.add("Flatten", {in[0].name})};
+    for (std::string& name :
+         channels_.add_weights(graph, weights_, {outputs, weights_.value.size() / outputs}))
+      inputs.push_back(std::move(name));
+    const std::string sums = graph.add("Gemm", inputs, {{"transB", std::int64_t{1}}});
+    const std::string x = channels_.add_batch_norm(graph, graph.reshape(sums, {0, outputs, 1, 1}));
+    return graph.activate(x, activation_);
   }
 
   LayerSummary summary() const override {

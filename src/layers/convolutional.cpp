@@ -5,6 +5,7 @@
 #include "core/parts.h"
 #include "kernels/activate.h"
 #include "nn/channel_parameters.h"
+#include "nn/onnx_builder.h"
 
 namespace darknet {
 namespace {
@@ -128,6 +129,21 @@ class ConvolutionalLayer final : public Layer {
   bool absorb(Layer& next) override {
     if (next.accept_activation(activation_)) activation_ = activations::Linear{};
     return false;
+  }
+
+  std::string to_onnx(OnnxBuilder& graph, std::span<const OnnxValue> in) const override {
+    const ConvSpec& s = spec_;
+    std::vector<std::string> inputs{in[0].name};
+    for (std::string& name :
+         channels_.add_weights(graph, weights_, {s.filters, s.in.c / s.groups, s.size_y, s.size_x}))
+      inputs.push_back(std::move(name));
+    const std::string x = graph.add("Conv", inputs,
+                                    {{"kernel_shape", std::vector{s.size_y, s.size_x}},
+                                     {"strides", std::vector{s.stride_y, s.stride_x}},
+                                     {"pads", std::vector{s.pad_y, s.pad_x, s.pad_y, s.pad_x}},
+                                     {"dilations", std::vector{s.dilation, s.dilation}},
+                                     {"group", s.groups}});
+    return graph.activate(channels_.add_batch_norm(graph, x), activation_);
   }
 
   LayerSummary summary() const override {

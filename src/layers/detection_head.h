@@ -4,6 +4,8 @@
 #pragma once
 #include <cstdint>
 #include <span>
+#include <string>
+#include <type_traits>
 #include <vector>
 #include "cfg/anchors_key.h"
 #include "core/parts.h"
@@ -15,6 +17,9 @@
 
 namespace darknet {
 
+// What the scores of the classes are of their logits: a softmax, a sigmoid each, or themselves.
+enum class ClassScores : std::uint8_t { softmax, sigmoid, raw };
+
 class DetectionHead : public Layer, public Head {
  public:
   using Layer::Layer;
@@ -25,6 +30,7 @@ class DetectionHead : public Layer, public Head {
   void backward(const Pass&, const BackwardArguments&) override;
   Head* head() override { return this; }
   LayerSummary summary() const override;
+  std::string to_onnx(OnnxBuilder&, std::span<const OnnxValue> in) const override;
 
   const HeadSettings& settings() const override { return settings_; }
   void decode(View<const float> output, const Shape& net, float threshold,
@@ -67,6 +73,13 @@ class DetectionHead : public Layer, public Head {
 
   // out = the predictions of these logits, of every anchor.
   virtual void decode_outputs(const Stream&, View<const float> logits, View<float> out) const = 0;
+  // What decode_outputs() and box_of() compute, in the terms of to_onnx().
+  struct Decoding {
+    float scale_x_y = 1;
+    bool side_of_root = false;  // SideOfRoot, and a sigmoid before it
+    ClassScores scores = ClassScores::sigmoid;
+  };
+  virtual Decoding decoding() const = 0;
   // Fills in choices, records (all but their objectness loss) and the gradient of boxes and
   // classes, which is all zeros on entry.
   virtual void assign_truths(const Stream&, const AssignArguments&) const = 0;
@@ -79,6 +92,9 @@ class DetectionHead : public Layer, public Head {
   const AnchorLayout& layout() const { return layout_; }
 
  private:
+  std::string add_boxes(OnnxBuilder&, const std::string& logits) const;
+  std::string add_objectness(OnnxBuilder&, const std::string& logits) const;
+  std::string add_classes(OnnxBuilder&, const std::string& logits) const;
   void make_running_values();
   AnchorTable anchors_for(const Shape& net, const Shape& grid) const;
   ObjectnessArguments objectness_arguments(const AssignArguments&) const;
@@ -119,6 +135,10 @@ class KeyedHead : public DetectionHead {
              const float* outputs) const override {
     const Box o{outputs[0], outputs[1], outputs[2], outputs[3]};
     return decode_box(keys_, anchors, anchors.origin(at), grid, o);
+  }
+
+  bool side_of_root() const {
+    return keys_.with_sides([](auto side) { return std::is_same_v<decltype(side), SideOfRoot>; });
   }
 
   Keys keys_;

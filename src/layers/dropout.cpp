@@ -4,6 +4,7 @@
 #include "core/rng.h"
 #include "kernels/copy.h"
 #include "nn/layer.h"
+#include "nn/onnx_builder.h"
 
 namespace darknet {
 namespace {
@@ -52,6 +53,10 @@ class DropoutLayer final : public Layer {
   void backward(const Pass& pass, const BackwardArguments& a) override {
     const GradientSlot& slot = a.in_gradient[0];
     if (slot.view) drop(pass, a.out_gradient, slot);
+  }
+
+  std::string to_onnx(OnnxBuilder& graph, std::span<const OnnxValue> in) const override {
+    return graph.add("Identity", {in[0].name});  // it drops only when training
   }
 
   LayerSummary summary() const override { return {.note = cat("p = ", dropout_.probability)}; }

@@ -4,6 +4,7 @@
 #include "kernels/copy.h"
 #include "kernels/pool.h"
 #include "nn/layer.h"
+#include "nn/onnx_builder.h"
 
 namespace darknet {
 namespace {
@@ -105,6 +106,16 @@ class PoolLayer final : public Layer {
       plan_->backward(pass.stream, a.out_gradient, slot.view, slot.add, pass.saved, pass.workspace);
   }
 
+  std::string to_onnx(OnnxBuilder& graph, std::span<const OnnxValue> in) const override {
+    const std::int64_t before = pool_.padding / 2, after = pool_.padding - before;
+    std::vector<OnnxAttribute> attributes{{"kernel_shape", std::vector{pool_.size, pool_.size}},
+                                          {"strides", std::vector{pool_.stride_y, pool_.stride_x}},
+                                          {"pads", std::vector{before, before, after, after}}};
+    if (kind_ == PoolKind::max) return graph.add("MaxPool", {in[0].name}, attributes);
+    attributes.push_back({"count_include_pad", std::int64_t{0}});
+    return graph.add("AveragePool", {in[0].name}, attributes);
+  }
+
   LayerSummary summary() const override {
     std::string size = cat(pool_.size, 'x', pool_.size, '/', pool_.stride_x);
     if (pool_.stride_y != pool_.stride_x) size += cat('x', pool_.stride_y);
@@ -149,6 +160,22 @@ class DepthPoolLayer final : public Layer {
       for_each_pixel(pass.stream, slot.view.shape,
                      DepthMaxBackward<T>{of<T>(a.in[0]), a.out_gradient.as<T>(), sink});
     });
+  }
+
+  // Rounds of `out_channels` channels, of which the last may have fewer.
+  std::string to_onnx(OnnxBuilder& graph, std::span<const OnnxValue> in) const override {
+    const std::int64_t kept = depth_.out_channels, channels = in[0].shape.c;
+    const std::int64_t whole = channels / kept * kept, rest = channels - whole;
+    std::string x = in[0].name;
+    if (rest > 0) x = graph.slice(x, {{1, 0, whole}});
+    x = graph.reshape(x, {0, whole / kept, kept, in[0].shape.h * in[0].shape.w});
+    x = graph.add("ReduceMax", {x},
+                  {{"axes", std::vector<std::int64_t>{1}}, {"keepdims", std::int64_t{0}}});
+    x = graph.reshape(x, {0, kept, in[0].shape.h, in[0].shape.w});
+    if (rest == 0) return x;
+    const std::string last = graph.slice(in[0].name, {{1, whole, channels}});
+    const std::string more = graph.add("Max", {graph.slice(x, {{1, 0, rest}}), last});
+    return graph.concat({more, graph.slice(x, {{1, rest, kept}})}, 1);
   }
 
   LayerSummary summary() const override {

@@ -63,8 +63,6 @@ struct SquaredError {
 };
 using RegionClassLoss = Extended<ClassLoss, SquaredError>;
 
-enum class ClassScores : std::uint8_t { softmax, sigmoid, raw };
-
 // x, y and objectness through the sigmoid, w and h raw.
 struct Decode {
   ClassScores scores;
@@ -260,6 +258,7 @@ class RegionLayer final : public KeyedHead<RegionKeys> {
     for_each(s, logits.shape.pixels() * layout().anchors,
              Decode{scores_, keys_.classes, layout(), logits, out});
   }
+  Decoding decoding() const override { return {.scores = scores_}; }
   void assign_truths(const Stream& s, const AssignArguments& a) const override {
     for_each(s, a.truths.images * a.truths.capacity,
              ChooseAnchors<ByShapeOrPrediction>{a, {keys_}});

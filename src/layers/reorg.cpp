@@ -3,6 +3,7 @@
 #include "core/for_each.h"
 #include "kernels/copy.h"
 #include "nn/layer.h"
+#include "nn/onnx_builder.h"
 
 namespace darknet {
 namespace {
@@ -102,6 +103,21 @@ class ReorgLayer final : public Layer {
   void backward(const Pass& pass, const BackwardArguments& a) override {
     const GradientSlot& slot = a.in_gradient[0];
     if (slot.view) permute<false>(pass.stream, a.out_gradient, slot);
+  }
+
+  std::string to_onnx(OnnxBuilder& graph, std::span<const OnnxValue> in) const override {
+    const auto [h, w, c] = order_.blocks.deep;
+    const std::int64_t s = reorg_.stride, few = order_.blocks.large.c;
+    const std::string& x = in[0].name;
+    if (reorg_.reverse) {
+      const std::string blocks = graph.reshape(x, {0, s, s, few, h, w});
+      const std::string pixels = graph.transpose(blocks, {0, 3, 4, 1, 5, 2});
+      return graph.reshape(pixels, {0, few, h * s, w * s});
+    }
+    // Of the sizes of ReorgBlocks, which with Darknet's historic order are not those of in and out.
+    const std::string pixels = graph.reshape(x, {0, few, h, s, w, s});
+    const std::string blocks = graph.transpose(pixels, {0, 3, 5, 1, 2, 4});
+    return graph.reshape(blocks, {0, order_.out.c, order_.out.h, order_.out.w});
   }
 
   LayerSummary summary() const override {

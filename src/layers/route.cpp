@@ -4,6 +4,7 @@
 #include "kernels/copy.h"
 #include "nn/layer.h"
 #include "nn/layer_index.h"
+#include "nn/onnx_builder.h"
 
 namespace darknet {
 namespace {
@@ -72,6 +73,17 @@ class RouteLayer final : public Layer {
       if (a.in_gradient[i].view) put_gradient(pass.stream, gradient, a.in_gradient[i], counts_[i]);
       at += counts_[i];
     }
+  }
+
+  std::string to_onnx(OnnxBuilder& graph, std::span<const OnnxValue> in) const override {
+    std::vector<std::string> parts;
+    for (std::size_t i = 0; i < in.size(); ++i) {
+      const std::int64_t first = counts_[i] * route_.group_id;
+      parts.push_back(route_.groups == 1
+                          ? in[i].name
+                          : graph.slice(in[i].name, {{1, first, first + counts_[i]}}));
+    }
+    return graph.concat(std::move(parts), 1);
   }
 
   LayerSummary summary() const override {

@@ -109,6 +109,10 @@ class ScaleLayer final : public Layer {
     if (from.view) scale(pass.stream, a.in[0], a.out_gradient, from);
   }
 
+  std::string to_onnx(OnnxBuilder& graph, std::span<const OnnxValue> in) const override {
+    return activation_.to_onnx(graph, graph.add("Mul", {in[1].name, in[0].name}));
+  }
+
   LayerSummary summary() const override {
     return {.note = cat("times ", sources_[1], ", ", activation_.name())};
   }

@@ -109,6 +109,13 @@ class ShortcutLayer final : public Layer {
     }
   }
 
+  std::string to_onnx(OnnxBuilder& graph, std::span<const OnnxValue> in) const override {
+    std::string sum = in[0].name;
+    for (std::size_t i = 0; i < fits_.size(); ++i)
+      sum = graph.add("Add", {sum, fitted(graph, fits_[i], in[i + 1].name)});
+    return activation_.to_onnx(graph, sum);
+  }
+
   LayerSummary summary() const override {
     std::string note = "plus";
     for (std::size_t i = 1; i < sources_.size(); ++i) note += cat(' ', sources_[i]);
@@ -116,6 +123,25 @@ class ShortcutLayer final : public Layer {
   }
 
  private:
+  // What is added, in the shape of the output: cut to what is covered, its pixels apart by `sample`
+  // with zeros between them, zeros behind.
+  static std::string fitted(OnnxBuilder& graph, const Fit& f, std::string x) {
+    if (f.from == f.out) return x;
+    const std::int64_t h = std::min(f.from.h, f.out.h), w = std::min(f.from.w, f.out.w),
+                       c = std::min(f.from.c, f.out.c), s = f.stride, k = f.sample;
+    x = graph.slice(x, {{1, 0, c}, {2, 0, (h - 1) * s + 1, s}, {3, 0, (w - 1) * s + 1, s}});
+    if (k > 1) {
+      const std::string rows = graph.reshape(x, {0, c, h * w, 1});
+      const std::string ends = graph.integers("pads", {0, 0, 0, 0, 0, 0, 0, k - 1});
+      x = graph.reshape(graph.add("Pad", {rows, ends}), {0, c, h, w * k});
+      const std::string below = graph.integers("pads", {0, 0, 0, 0, 0, 0, 0, (k - 1) * w * k});
+      x = graph.reshape(graph.add("Pad", {x, below}), {0, c, h * k, w * k});
+    }
+    const std::int64_t more_c = f.out.c - c, more_h = f.out.h - h * k, more_w = f.out.w - w * k;
+    if (more_c == 0 && more_h == 0 && more_w == 0) return x;
+    return graph.add("Pad", {x, graph.integers("pads", {0, 0, 0, 0, 0, more_c, more_h, more_w})});
+  }
+
   Fit fit(const Shape& from, const Shape& out, std::int64_t source) const {
     const Fit f{from, out, std::max<std::int64_t>(from.w / out.w, 1),
                 std::max<std::int64_t>(out.w / from.w, 1)};

@@ -5,6 +5,7 @@
 #include "core/math.h"
 #include "kernels/copy.h"
 #include "nn/layer.h"
+#include "nn/onnx_builder.h"
 
 namespace darknet {
 namespace {
@@ -142,6 +143,17 @@ class SoftmaxLayer final : public Layer {
                                 pass.step});
   }
 
+  std::string to_onnx(OnnxBuilder& graph, std::span<const OnnxValue> in) const override {
+    const std::string x = graph.scale(in[0].name, 1 / softmax_.temperature);
+    const Shape& s = in[0].shape;
+    const auto softmax = [&](const std::string& of, std::int64_t axis) {
+      return graph.add("Softmax", {of}, {{"axis", axis}});
+    };
+    if (softmax_.spatial) return softmax(x, 1);
+    const std::string groups = graph.reshape(x, {0, rows_.groups, s.features() / rows_.groups});
+    return graph.reshape(softmax(groups, 2), {0, s.c, s.h, s.w});
+  }
+
  private:
   SoftmaxKeys softmax_;
   Rows rows_{};
@@ -216,6 +228,10 @@ class CostLayer final : public Layer {
   }
 
   LayerSummary summary() const override { return {.note = std::string(name_of(cost_.type))}; }
+
+  std::string to_onnx(OnnxBuilder& graph, std::span<const OnnxValue> in) const override {
+    return graph.add("Identity", {in[0].name});
+  }
 
  private:
   template <CostKind kKind>

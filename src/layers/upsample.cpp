@@ -3,6 +3,7 @@
 #include "core/elementwise.h"
 #include "kernels/copy.h"
 #include "nn/layer.h"
+#include "nn/onnx_builder.h"
 
 namespace darknet {
 namespace {
@@ -96,6 +97,23 @@ class UpsampleLayer final : public Layer {
   void backward(const Pass& pass, const BackwardArguments& a) override {
     const GradientSlot& slot = a.in_gradient[0];
     if (slot.view) put(pass.stream, !shrinks(), a.out_gradient, slot);
+  }
+
+  std::string to_onnx(OnnxBuilder& graph, std::span<const OnnxValue> in) const override {
+    const std::int64_t k = factor();
+    if (shrinks()) {
+      const std::vector<OnnxAttribute> blocks{{"kernel_shape", std::vector{k, k}},
+                                              {"strides", std::vector{k, k}}};
+      const std::string means = graph.add("AveragePool", {in[0].name}, blocks);
+      return graph.scale(means, upsample_.scale * static_cast<float>(k * k));
+    }
+    const auto by = static_cast<float>(k);
+    const std::string large =
+        graph.add("Resize", {in[0].name, "", graph.floats32("scales", {1, 1, by, by})},
+                  {{"mode", "nearest"},
+                   {"nearest_mode", "floor"},
+                   {"coordinate_transformation_mode", "asymmetric"}});
+    return graph.scale(large, upsample_.scale);
   }
 
   LayerSummary summary() const override { return {.size = cat(shrinks() ? "/" : "*", factor())}; }

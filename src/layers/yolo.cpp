@@ -202,6 +202,9 @@ class YoloLayer final : public KeyedHead<YoloKeys> {
     for_each_pixel(s, {grid.n, grid.h, grid.w, layout().anchors},
                    DecodeBox{keys_, layout().entries, logits, out});
   }
+  Decoding decoding() const override {
+    return {.scale_x_y = keys_.scale_x_y, .side_of_root = side_of_root()};
+  }
   void assign_truths(const Stream& s, const AssignArguments& a) const override {
     for_each(s, a.truths.images * a.truths.capacity, ChooseAnchors<ByShape>{a, {keys_}});
     const YoloArguments arguments{a, keys_, multipliers_.empty() ? nullptr : multipliers_.data()};

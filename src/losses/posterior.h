@@ -14,12 +14,22 @@ struct PosteriorWeights {
   float positive = 1, negative = 1;
 };
 
+// eta : 1 - eta = down : up.
+template <class T>
+struct PosteriorOdds {
+  T up, down;
+};
+template <class L, class T>
+DN_HD PosteriorOdds<T> posterior_odds(const L& loss, T x, const PosteriorWeights& w) {
+  return {-T(w.positive) * loss.gradient(x, T(1), true),
+          T(w.negative) * loss.gradient(x, T(0), false)};
+}
+
 // eta in [0, 1] of the logit x, for hard targets; NaN of NaN, 0 and 1 of -inf and inf. It rises
 // with x where has_posterior() (losses/objectness.h).
 template <class L, class T>
 DN_HD T posterior(const L& loss, T x, const PosteriorWeights& w) {
-  const T up = -T(w.positive) * loss.gradient(x, T(1), true);
-  const T down = T(w.negative) * loss.gradient(x, T(0), false);
+  const auto [up, down] = posterior_odds(loss, x, w);
   const T sum = up + down;
   const T eta = down / sum;
   if (sum > 0 && eta >= 0) return eta;

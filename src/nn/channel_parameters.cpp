@@ -1,9 +1,11 @@
 #include "nn/channel_parameters.h"
 
 #include <cmath>
+#include <utility>
 
 #include "core/index.h"
 #include "core/rng.h"
+#include "nn/onnx_builder.h"
 
 namespace darknet {
 namespace {
@@ -60,6 +62,45 @@ BatchNorm ChannelParameters::arrays(const Activation& a, float* kept) const {
           .rolling_variance = rolling_variance_.value.data(),
           .mean = kept,
           .inverse_deviation = kept ? kept + bias_.value.size() : nullptr};
+}
+
+std::vector<std::string> ChannelParameters::add_weights(OnnxBuilder& graph,
+                                                        const Parameter& weights,
+                                                        std::vector<std::int64_t> dims) const {
+  const Stream stream = stream_of(weights.value);
+  const Shape& shape = weights.value.shape();
+  const auto add = [&](const Tensor& values) {
+    return graph.floats("weights", std::move(dims), in_file_order(shape, values.to_host(stream)));
+  };
+  const auto add_bias = [&](const Tensor& values) {
+    return graph.floats("bias", {shape.n}, values.to_host(stream));
+  };
+  if (!normalised()) {
+    const std::string name = add(weights.value);
+    return {name, add_bias(bias_.value)};
+  }
+  if (!graph.folds_batch_norm()) return {add(weights.value)};
+  Tensor folded(stream.device, shape), bias(stream.device, vector_shape(shape.n));
+  fold_batch_norm(
+      stream, arrays(activations::Linear{}, nullptr),
+      {weights.value.data(), folded.data(), bias.data(), shape.n, shape.size() / shape.n});
+  const std::string name = add(folded);
+  return {name, add_bias(bias)};
+}
+
+std::string ChannelParameters::add_batch_norm(OnnxBuilder& graph, const std::string& x) const {
+  return normalised() && !graph.folds_batch_norm() ? add_batch_norm_node(graph, x) : x;
+}
+
+std::string ChannelParameters::add_batch_norm_node(OnnxBuilder& graph, const std::string& x) const {
+  std::vector<std::string> inputs{x};
+  const std::pair<const char*, const Parameter*> parts[] = {{"scale", &scale_},
+                                                            {"bias", &bias_},
+                                                            {"mean", &rolling_mean_},
+                                                            {"variance", &rolling_variance_}};
+  for (const auto& [name, p] : parts)
+    inputs.push_back(graph.floats(name, {p->value.size()}, p->value.to_host(stream_of(p->value))));
+  return graph.add("BatchNormalization", inputs, {{"epsilon", kBatchNormEpsilon}});
 }
 
 void initialise_weights(Parameter& weights, std::uint64_t seed, std::int64_t layer) {

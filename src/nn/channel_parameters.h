@@ -1,6 +1,7 @@
 // The parameters that follow a convolution or a matrix, one value per channel: the bias and, with
 // batch normalisation, scale and rolling statistics. Not the weights themselves.
 #pragma once
+#include <string>
 #include <vector>
 #include "kernels/batch_norm.h"
 #include "nn/layer.h"
@@ -27,6 +28,16 @@ class ChannelParameters {
 
   // `kept`: 2 values per channel that live from forward to backward; null at inference.
   BatchNorm arrays(const Activation&, float* kept) const;
+
+  // As constants of ONNX: the weights, of these dimensions, and the bias; with batch normalisation
+  // folded in where the graph folds it. Without bias where the node of add_batch_norm() follows.
+  std::vector<std::string> add_weights(OnnxBuilder&, const Parameter& weights,
+                                       std::vector<std::int64_t> dims) const;
+  // Appends the batch normalisation of x, unless there is none or it was folded.
+  std::string add_batch_norm(OnnxBuilder&, const std::string& x) const;
+  // Whether it is there or not: [batchnorm] has no weights to fold it into.
+  std::string add_batch_norm_node(OnnxBuilder&, const std::string& x) const;
+
   static std::int64_t kept_bytes(std::int64_t channels) {
     return 2 * channels * std::int64_t{sizeof(float)};
   }

@@ -19,6 +19,8 @@
 namespace darknet {
 
 class Head;
+class OnnxBuilder;
+struct OnnxValue;
 
 // What a layer needs to know of the network when it is made.
 struct LayerContext {
@@ -149,6 +151,12 @@ class Layer {
   // Asked by the layer below: will you apply `a` yourself and take the values before it?
   virtual bool accept_activation(const Activation& /*a*/) { return false; }
   virtual LayerSummary summary() const { return {}; }
+  // Appends what it computes at inference to a graph of ONNX (nn/onnx_builder.h), with the present
+  // parameters, and returns the name of its output; of a detection head, {n, anchors, 5 + classes}:
+  // boxes as cx, cy, w, h in pixels of the network's input, the objectness, the probabilities of
+  // the classes. After reshape, at inference; `in`: its sources. Throws, naming the layer, where
+  // ONNX cannot express it.
+  virtual std::string to_onnx(OnnxBuilder&, std::span<const OnnxValue> in) const = 0;
   // After reshape; none where the layer is no convolution.
   virtual std::optional<ConvolutionWork> convolution() const { return std::nullopt; }
 

@@ -3,6 +3,7 @@
 #pragma once
 #include "core/activation.h"
 #include "nn/layer.h"
+#include "nn/onnx_builder.h"
 
 namespace darknet {
 
@@ -18,6 +19,9 @@ class OutputActivation {
   void forward(const Pass&, const TensorView& out) const;
   // gradient: of out, becomes that of before(). `out` may be null where require() did not ask.
   void backward(const Pass&, const TensorView& out, const TensorView& gradient) const;
+  std::string to_onnx(OnnxBuilder& graph, const std::string& x) const {
+    return graph.activate(x, activation_);
+  }
   std::string name() const { return std::string(name_of(activation_)); }
 
  private:

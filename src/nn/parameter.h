@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 #include "core/tensor.h"
 
 namespace darknet {
@@ -31,6 +32,10 @@ struct Parameter {
   float* summed_gradient() const { return frozen ? nullptr : static_cast<float*>(gradient.data); }
   bool decays() const { return role == Role::weights; }  // Darknet: no decay on biases and scales
 };
+
+// Weights {o, h, w, i} in memory are [o][i][h][w] in files, of Darknet and of ONNX.
+std::vector<float> in_file_order(const Shape& ohwi, std::span<const float> memory);
+std::vector<float> in_memory_order(const Shape& ohwi, std::span<const float> file);
 
 // The gradients of all parameters that ask for one, in one array, so that one launch visits them
 // all: each begins at a multiple of kPartAlignment bytes, and all are zero.

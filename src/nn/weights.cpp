@@ -14,17 +14,6 @@ constexpr std::uint64_t kMaxWeightsBytes = std::uint64_t{16} << 30;
 constexpr std::int32_t kMajor = 0, kMinor = 2,
                        kRevision = 5;  // what AlexeyAB's and hank-ai's write
 
-// Weights {o, h, w, i} in memory to or from [o][i][h][w] in a file.
-void permute(const Shape& ohwi, const float* from, float* to, bool to_file) {
-  const std::int64_t area = ohwi.h * ohwi.w;
-  for (std::int64_t o = 0; o < ohwi.n; ++o, from += area * ohwi.c, to += area * ohwi.c)
-    for (std::int64_t a = 0; a < area; ++a)
-      for (std::int64_t i = 0; i < ohwi.c; ++i) {
-        const std::int64_t memory = a * ohwi.c + i, file = i * area + a;
-        to_file ? to[file] = from[memory] : to[memory] = from[file];
-      }
-}
-
 class Reader {
  public:
   Reader(std::string bytes, const std::filesystem::path& path)
@@ -73,11 +62,7 @@ void load_parameter(Reader& file, const Stream& stream, const std::string& title
     if (!std::isfinite(v))
       throw NotFiniteWeights(
           cat(file.path(), ": ", title, ": the file holds a value that is not finite"));
-  if (p.role == Role::weights) {
-    std::vector<float> ohwi(host.size());
-    permute(p.value.shape(), host.data(), ohwi.data(), false);
-    host = std::move(ohwi);
-  }
+  if (p.role == Role::weights) host = in_memory_order(p.value.shape(), host);
   p.value.copy_from(stream, host);
 }
 
@@ -140,11 +125,7 @@ std::string weights_bytes(const Network& net, std::uint64_t seen, std::int64_t e
   put(&seen, sizeof seen);
   for (const Parameter* p : net.parameters(end)) {
     std::vector<float> host = p->value.to_host(net.stream());
-    if (p->role == Role::weights) {
-      std::vector<float> oihw(host.size());
-      permute(p->value.shape(), host.data(), oihw.data(), true);
-      host = std::move(oihw);
-    }
+    if (p->role == Role::weights) host = in_file_order(p->value.shape(), host);
     put(host.data(), host.size() * sizeof(float));
   }
   return bytes;

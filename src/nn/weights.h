@@ -1,5 +1,5 @@
 // Darknet's .weights files, byte-compatible in both directions. In memory weights are OHWI, in
-// files OIHW; only this file converts. Momentum and the rest of a training run's state:
+// files OIHW (nn/parameter.h). Momentum and the rest of a training run's state:
 // nn/checkpoint.h.
 #pragma once
 #include <cstdint>

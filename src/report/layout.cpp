@@ -12,7 +12,7 @@ namespace {
 constexpr float kTitleBar = 46, kGapAbove = 8;
 constexpr float kText = 9, kTitle = 11;  // heights of capital letters
 constexpr float kLegendRow = 18;
-constexpr float kRow = 46, kCell = 44;  // at least, of named rows and of heat maps
+constexpr float kRow = 46, kMapCell = 44;  // at least, of named rows and of heat maps
 // A row's name stands above what it shows; in rows, which are 1 high.
 constexpr double kNameOfRow = -.3;
 
@@ -28,7 +28,7 @@ constexpr PanelSize kAlone{400, 270, 68, 16, 48, 8, 5, 5};
 float height_of(const Panel& p, const PanelSize& size) {
   const float around = size.top + size.bottom + 8;
   if (p.heat)
-    return std::max(size.height, around + kCell * static_cast<float>(p.heat->rows.size()));
+    return std::max(size.height, around + kMapCell * static_cast<float>(p.heat->rows.size()));
   return p.rows.empty() ? size.height : around + kRow * static_cast<float>(p.rows.size());
 }
 

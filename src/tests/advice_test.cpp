@@ -205,7 +205,7 @@ TEST_F(OverlapOfLists, IsFoundByPathContentAndLook) {
                          folder_ / "missing.png"};
   const ImagePaths valid{folder_ / "t" / ".." / "t" / "a.png", put("v/b.png", b), put("v/c.jpg", c),
                          put("v/d.png", scene(64, .2, .8, 250)), folder_ / "none.png"};
-  const Overlap o = find_overlap(train, valid, 60);
+  const ListOverlap o = find_overlap(train, valid, 60);
   EXPECT_EQ(o.same_path, 1);
   EXPECT_EQ(o.same_bytes, 1);
   EXPECT_EQ(o.nearly_same, 1);

@@ -334,6 +334,7 @@ class Taker final : public Layer {  // stands in for a head that works on logits
   Requirements reshape(std::span<const Shape>, Ops&, const PlanOptions&) override { return {}; }
   void forward(const Pass&, std::span<const TensorView>, TensorView) override {}
   void backward(const Pass&, const BackwardArguments&) override {}
+  std::string to_onnx(OnnxBuilder&, std::span<const OnnxValue>) const override { return {}; }
   bool accept_activation(const Activation& a) override {
     return std::holds_alternative<activations::Logistic>(a);
   }

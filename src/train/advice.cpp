@@ -168,7 +168,7 @@ void advise_crowded(Findings& to, const Network& net, const GroundTruths& truths
                      plural(left_out, "object"), " left out (raise max= in the heads)"));
 }
 
-void advise_overlap(Findings& to, const Overlap& o) {
+void advise_overlap(Findings& to, const ListOverlap& o) {
   if (o.all() == 0) return;
   to.push_back(cat(o.all(), " of ", plural(o.images, "image"), " of valid= are in train= too (",
                    o.same_path, " by path, ", o.same_bytes, " by content, ", o.nearly_same,

@@ -45,7 +45,7 @@ void advise_classes(Findings&, std::span<const std::string> names,
 void advise_labels(Findings&, const LabelledImages&, const std::string& list);
 // Images with more objects than a head's max= takes.
 void advise_crowded(Findings&, const Network&, const GroundTruths&);
-void advise_overlap(Findings&, const Overlap&);
+void advise_overlap(Findings&, const ListOverlap&);
 
 // All of the above.
 struct AdviceInput {

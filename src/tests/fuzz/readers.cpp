@@ -29,6 +29,8 @@
 #include "nn/net_settings.h"
 #include "nn/network.h"
 #include "nn/weights.h"
+#include "onnx/files.h"
+#include "onnx/import.h"
 #include "tests/image_samples.h"
 #include "tests/written_results.h"
 
@@ -435,10 +437,49 @@ void read_annotation_bytes(const std::string& bytes) {
     }
 }
 
-}  // namespace
+// onnx: weights for the network of `weights` and `state`.
 
-const std::vector<FuzzedReader>& fuzzed_readers() {
-  static const std::vector<FuzzedReader> all{
+OnnxTensor constant(const char* name, std::vector<std::int64_t> dims) {
+  OnnxTensor t{.name = name, .dims = std::move(dims)};
+  std::int64_t count = 1;
+  for (const std::int64_t d : t.dims) count *= d;
+  t.floats.assign(to_size(count), .5f);
+  return t;
+}
+
+std::vector<std::string> onnx_samples() {
+  OnnxModel model{.name = "sample"};
+  const std::vector<std::int64_t> ones{1, 1, 1, 1};
+  model.constants = {constant("w", {2, 3, 3, 3}), constant("n", {2}), constant("v", {7, 2, 1, 1}),
+                     constant("b", {7})};
+  model.nodes = {
+      {"Conv", "0", {"in", "w"}, {"x"}, {{"pads", ones}, {"group", std::int64_t{1}}}},
+      {"BatchNormalization", "1", {"x", "n", "n", "n", "n"}, {"y"}, {{"epsilon", 1e-5f}}},
+      {"Conv", "2", {"y", "v", "b"}, {"z"}, {{"auto_pad", std::string("NOTSET")}}}};
+  model.inputs = {{"in", OnnxType::f32, {"batch", 3, 8, 8}}};
+  model.outputs = {{"z", OnnxType::f32, {"batch", 7, 8, 8}}};
+  model.metadata = {{"names", "{0: \"a\"}"}};
+  const std::string whole = onnx_bytes(model);
+  for (OnnxTensor& t : model.constants) t.type = OnnxType::f16;
+  return {whole, onnx_bytes(model)};
+}
+
+void read_onnx_model(const std::string& bytes) {
+  const OnnxModel model = read_onnx(scratch_file("x.onnx", bytes));
+  require(import_parameters(model, stored().net) == 2, "layers that got no weights");
+  for (const Parameter* p : stored().net.parameters())
+    for (const float v : p->value.to_host(stored().net.stream()))
+      require(std::isfinite(v), "weights that are not finite were accepted");
+}
+
+#if defined(DARKNET_ONNX)
+constexpr bool kHasOnnx = true;
+#else
+constexpr bool kHasOnnx = false;
+#endif
+
+std::vector<FuzzedReader> all_readers() {
+  std::vector<FuzzedReader> all{
       {"cfg", cfg_samples, read_cfg_bytes, 2000},
       {"weights", weights_samples, read_weights_bytes, 700},
       {"state", state_samples, read_state_bytes, 700},
@@ -448,6 +489,14 @@ const std::vector<FuzzedReader>& fuzzed_readers() {
       {"annotations", annotation_samples, read_annotation_bytes, 500},
       {"calibration", calibration_samples, read_calibration_bytes, 1500},
       {"quantization", quantization_samples, read_quantization_bytes, 1000}};
+  if (kHasOnnx) all.push_back({"onnx", onnx_samples, read_onnx_model, 700});
+  return all;
+}
+
+}  // namespace
+
+const std::vector<FuzzedReader>& fuzzed_readers() {
+  static const std::vector<FuzzedReader> all = all_readers();
   return all;
 }
 

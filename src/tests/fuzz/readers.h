@@ -15,7 +15,7 @@ struct FuzzedReader {
 };
 
 // In a fixed order: cfg (with the network that it describes), weights, state, labels, images,
-// detections, annotations, calibration, quantization.
+// detections, annotations, calibration, quantization, and onnx where there is protobuf.
 const std::vector<FuzzedReader>& fuzzed_readers();
 const FuzzedReader& fuzzed_reader(const std::string& name);
 

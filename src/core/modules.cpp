@@ -1,11 +1,12 @@
-#if defined(DARKNET_OPENCV)
-#include "image/opencv_modules.h"
+#if defined(DARKNET_MODULE_INTERFACE)  // there are modules
+#include "core/modules.h"
 
 #include <dlfcn.h>
 #include <sys/auxv.h>
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <vector>
 
 #include "core/error.h"

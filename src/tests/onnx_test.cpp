@@ -1,0 +1,108 @@
+// Every sample of every layer as a graph of ONNX, which OpenCV's dnn module runs. Whole networks
+// are in onnx_network_test.cpp.
+#if defined(DARKNET_OPENCV_DNN) && defined(DARKNET_ONNX)
+#include <gtest/gtest.h>
+
+#include "core/index.h"
+#include "detect/head.h"
+#include "nn/head_types.h"
+#include "nn/onnx_builder.h"
+#include "tests/layer_harness.h"
+#include "tests/onnx_harness.h"
+
+namespace darknet::testing_layers {
+namespace {
+
+class OnnxLayer : public testing::TestWithParam<LayerSample> {};
+
+// The graph of the layer alone; its inputs are called in0, in1, ...
+OnnxModel model_of(const Trial& t, bool fold) {
+  OnnxBuilder graph(fold);
+  std::vector<OnnxValue> in;
+  for (std::size_t i = 0; i < t.in.size(); ++i) {
+    const Shape& s = t.in[i].shape();
+    in.push_back({graph.add_input({cat("in", i), OnnxType::f32, {s.n, s.c, s.h, s.w}}), s});
+  }
+  graph.begin("layer");
+  const std::string out = t.layer->to_onnx(graph, in);
+  graph.begin("out");
+  graph.model().outputs.push_back({graph.add("Identity", {out}), OnnxType::f32, {}});
+  return graph.model();
+}
+
+// Where an anchor does not count (classfix=-1), nothing is known of its classes.
+void clear_hidden(std::vector<float>& rows, const std::vector<float>& expected,
+                  std::int64_t entries) {
+  for (std::size_t row = 0; row < rows.size(); row += to_size(entries))
+    if (expected[row + 4] == 0)
+      for (std::size_t k = row + 5; k < row + to_size(entries); ++k) rows[k] = 0;
+}
+
+void expect_alike(LayerSample sample, double tolerance = 1e-4) {
+  for (const bool fold : {true, false}) {
+    // A constant of one image and a tensor of several: OpenCV 4.6 takes the first image for all.
+    if (is_head_type(sample.type))
+      for (Shape& s : sample.in) s.n = 1;
+    Trial t(sample, Mode::inference);
+    t.forward();
+    std::map<std::string, Host> in;
+    for (std::size_t i = 0; i < t.in.size(); ++i) in[cat("in", i)] = t.host_inputs()[i];
+    std::vector<float> theirs = test::run_by_opencv(model_of(t, fold), in, "out");
+    std::vector<float> ours;
+    if (const Head* const head = t.layer->head()) {
+      ours =
+          test::rows_of(*head, t.out.view().as<>(), {.h = sample.net_size, .w = sample.net_size});
+      ASSERT_EQ(theirs.size(), ours.size());
+      clear_hidden(theirs, ours, 5 + head->settings().classes);
+    } else {
+      ours = test::nchw_of(t.out.shape(), t.out.to_host({}));
+    }
+    test::expect_near(ours, theirs, tolerance);
+  }
+}
+
+TEST_P(OnnxLayer, IsComputedAlikeByOpenCV) { expect_alike(GetParam()); }
+
+INSTANTIATE_TEST_SUITE_P(All, OnnxLayer, testing::ValuesIn(layer_samples()), name_of_sample);
+
+const Shape kHead{1, 3, 4, 16};
+
+TEST(OnnxHead, CalibratesTheObjectness) {
+  for (const char* loss :
+       {"focal", "ce", "mse", "balanced_ce", "focal_star", "poly1", "quality_focal"})
+    for (const char* type : {"yolo", "region"})
+      expect_alike(
+          {.type = type,
+           .keys =
+               cat("classes=3\nnum=2\nanchors=6,8,12,10\nobj_calibrate=1\nobj_loss=", loss, '\n'),
+           .in = {kHead}},
+          2e-5);
+}
+
+TEST(OnnxHead, HidesAnchorsOfLittleObjectness) {
+  for (const char* scores : {"softmax=1\n", "softmax=0\n", "cls_loss=ce\n"})
+    expect_alike({.type = "region",
+                  .keys = cat("classes=3\nnum=2\nanchors=1,2,2,1\nclassfix=-1\n", scores),
+                  .in = {kHead}});
+}
+
+TEST(OnnxShortcut, FitsSizesThatAreNoMultiples) {
+  expect_alike({.type = "shortcut", .keys = "from=2\n", .in = {{1, 4, 4, 3}, {1, 5, 5, 2}}});
+  expect_alike({.type = "shortcut", .keys = "from=2\n", .in = {{1, 5, 5, 4}, {1, 2, 2, 3}}});
+}
+
+TEST(OnnxBuilder, GivesEveryNodeAndConstantANameOfItsOwn) {
+  OnnxBuilder graph;
+  graph.begin("0_shortcut");
+  const std::string a = graph.add("Add", {"x", "y"}), b = graph.add("Add", {a, "z"});
+  const std::string c = graph.add("Add", {b, "z"}), k = graph.integers("shape", {1});
+  EXPECT_EQ(a, "0_shortcut");
+  EXPECT_EQ(b, "0_shortcut/Add");
+  EXPECT_EQ(c, "0_shortcut/Add_2");
+  EXPECT_EQ(k, "0_shortcut.shape");
+  EXPECT_EQ(graph.integers("shape", {2}), "0_shortcut.shape_2");
+}
+
+}  // namespace
+}  // namespace darknet::testing_layers
+#endif
