@@ -35,7 +35,11 @@ bool is_split_name(std::string name) {
 
 }  // namespace
 
-SourceFolder::SourceFolder(const fs::path& root) : root_(root), files_(files_below(root)) {
+SourceFolder::SourceFolder(const fs::path& root)
+    : root_((root / "").lexically_normal().parent_path()), files_(files_below(root)) {
+  if (root_.empty()) root_ = ".";
+  for (fs::path& file : files_) file = file.lexically_normal();
+  std::ranges::sort(files_);
   for (const fs::path& file : files_)
     if (is_image_name(file.native())) images_[file.stem().string()].push_back(file);
 }

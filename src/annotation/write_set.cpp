@@ -87,7 +87,8 @@ class Writer {
 
  private:
   nlohmann::json mark() const {
-    return {{"source", o_.source}, {"images", set_.images.size()}, {"classes", set_.classes}};
+    return {
+        {"source", o_.source.string()}, {"images", set_.images.size()}, {"classes", set_.classes}};
   }
 
   void write_images() const {
@@ -140,6 +141,11 @@ class Writer {
 }  // namespace
 
 void require_import_folder(const WriteSetOptions& o) {
+  std::error_code error;
+  const fs::path source = fs::weakly_canonical(o.source, error);
+  const fs::path inner = fs::weakly_canonical(o.out, error).lexically_relative(source);
+  if (!inner.empty() && *inner.begin() != "..")
+    fail_at({o.out.string(), 0}, "lies in the data set that is read; give a folder elsewhere");
   if (is_present(o.out)) {
     if (!is_folder(o.out)) fail_at({o.out.string(), 0}, "this is not a folder");
     const bool imported = is_present(o.out / kMark);

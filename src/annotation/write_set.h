@@ -17,10 +17,10 @@ namespace darknet {
 
 struct WriteSetOptions {
   std::filesystem::path out;
-  std::string source;        // for import.json
-  bool copy = false;         // the images, instead of links to them
-  bool replace = false;      // what an earlier import wrote
-  std::string train, valid;  // names of splits for the .data file; empty: none
+  std::filesystem::path source;  // the folder that was read
+  bool copy = false;             // the images, instead of links to them
+  bool replace = false;          // what an earlier import wrote
+  std::string train, valid;      // names of splits for the .data file; empty: none
 };
 
 // Throws where the folder holds anything but an earlier import, or a complete one without

@@ -48,10 +48,22 @@ bool is_label_file(const fs::path& path) try {
   return false;
 }
 
+// Other programs' YAML may lie in the folder too.
+bool describes_data(const fs::path& yaml) {
+  if (yaml.stem() == "data") return true;
+  try {
+    const DataFile data = read_data_file(yaml);
+    return !data.train.empty() && data.classes > 0;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 std::vector<fs::path> description_files(const SourceFolder& folder) {
   std::vector<fs::path> files = folder.with_extension(".data");
   for (const char* extension : {".yaml", ".yml"})
-    for (const fs::path& path : folder.with_extension(extension)) files.push_back(path);
+    for (const fs::path& path : folder.with_extension(extension))
+      if (describes_data(path)) files.push_back(path);
   return files;
 }
 

@@ -89,16 +89,18 @@ class YamlFile {
   YAML::Node root_;
 };
 
-// `path:` holds from the working directory or from the file's folder. Roboflow writes ../train for
+// Relative to the file's folder, or else to the working directory. Roboflow writes ../train for
 // what lies next to its file.
 fs::path place_of(const std::string& text, const fs::path& base, const fs::path& file) {
   if (text.empty()) return {};
-  const fs::path path = base.empty() ? fs::path(text) : base / text;
-  const fs::path found = resolve_next_to(path, file);
+  const fs::path folder = file.parent_path();
+  std::vector<fs::path> candidates{folder / base / text, base / text};
   constexpr std::string_view kAbove = "../";
-  if (is_present(found) || is_pattern(found) || !text.starts_with(kAbove)) return found;
-  const fs::path beside = file.parent_path() / text.substr(kAbove.size());
-  return is_present(beside) ? beside : found;
+  if (text.starts_with(kAbove)) candidates.push_back(folder / text.substr(kAbove.size()));
+  for (const fs::path& path : candidates)
+    if (is_present(path) || (is_pattern(path) && !files_matching(path).empty()))
+      return path.lexically_normal();
+  return candidates.front().lexically_normal();
 }
 
 }  // namespace
@@ -117,8 +119,7 @@ DataFile read_data_yaml(const fs::path& path) {
     fail_at({path.string(), 0}, "nc is ", data.classes, ", and there are ",
             plural(std::ssize(names), "name"));
   if (data.classes == 0) data.classes = std::ssize(names);
-  const std::string given = yaml.text("path");
-  const fs::path base = given.empty() ? fs::path() : resolve_next_to(given, path);
+  const fs::path base = yaml.text("path");
   data.train = place_of(yaml.text("train"), base, path);
   data.valid = place_of(yaml.text("val"), base, path);
   if (data.valid.empty()) data.valid = place_of(yaml.text("valid"), base, path);

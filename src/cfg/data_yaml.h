@@ -1,5 +1,6 @@
 // Ultralytics' description of a data set, data.yaml:
-//   path: ../sets/pets       # of the other paths; without it, they hold from this file
+//   path: ../sets/pets       # before the other paths; all hold from this file's folder, or else
+//                            # from the working directory
 //   train: images/train      # a folder, a list of images or a pattern
 //   val: images/val
 //   names: [cat, dog]        # or 0: cat, 1: dog

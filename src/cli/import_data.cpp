@@ -138,6 +138,7 @@ void print_classes(const AnnotatedSet& set) {
 }
 
 int run_import(ImportArguments& o) {
+  o.write.source = o.folder;
   o.split.keep = *value_of<KeepTogether>(o.keep);
   if (!is_folder(o.folder)) fail_at({o.folder.string(), 0}, "this is not a folder");
   InterruptReport interrupt(cat(printable(o.write.out.string()), " has no .data file"),
@@ -155,7 +156,6 @@ int run_import(ImportArguments& o) {
   if (!chosen.empty()) fmt::print("{}\n", printable(chosen));
   warn_of_shared_images(set, o.write);
   interrupt.at("while images and labels were written");
-  o.write.source = o.folder.string();
   const fs::path data = write_set(set, o.write);
   fmt::print("-> {0}\ncheck it with: darknet detector check {0}\n", printable(data.string()));
   return 0;

@@ -45,6 +45,8 @@ ImagePaths images_among(const std::vector<fs::path>& files, const fs::path& from
   ImagePaths images;
   for (const fs::path& file : files)
     if (is_image_name(file.native())) images.push_back(file);
+  if (files.empty() && is_pattern(from))
+    fail_at({from.string(), 0}, "no file matches this pattern");
   if (images.empty())
     fail_at({from.string(), 0}, is_pattern(from) ? "matches " : "holds ",
             plural(std::ssize(files), "file"), " and no image among them");

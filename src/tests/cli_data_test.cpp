@@ -21,6 +21,7 @@ class DataErrors : public CliTest, public testing::WithParamInterface<DataError>
 
 TEST_P(DataErrors, AreReported) {
   work_.put("x.data", replaced(work_.get("x.data"), GetParam().from, GetParam().to));
+  work_.put("notes/a.md", "no image");
   expect_refused(train(), GetParam().said);
   EXPECT_EQ(work_.tree("backup").size(), 0u);
 }
@@ -37,8 +38,9 @@ const DataError kData[] = {
     {"train_missing", "train = train.txt\n", "", "x.data: the line train = ... is missing"},
     {"list_missing", "train = train.txt", "train = none.txt",
      "none.txt: cannot read this file: No such file"},
-    {"list_is_a_folder", "train = train.txt", "train = images",
-     "images: this is a folder, not a file"},
+    {"list_is_a_folder", "train = train.txt", "train = notes", "notes: holds 1 file and no image"},
+    {"list_is_a_pattern", "train = train.txt", "train = none/*.png",
+     "none/*.png: no file matches this pattern"},
     {"list_is_a_image", "train = train.txt", "train = images/0.png", "images/0.png:"},
     {"names_missing", "names = x.names", "names = none.names",
      "none.names: cannot read this file: No such file"},

@@ -175,6 +175,14 @@ TEST_F(ImportVoc, AFolderWithOtherFilesIsRefused) {
   EXPECT_EQ(get("notes.txt"), "mine");
 }
 
+TEST_F(ImportVoc, TheSourceMayBeWrittenInAnyWayAndHoldsNoOutput) {
+  EXPECT_EQ(run({"./in/", "out/pets"}).exit_code, 0);
+  EXPECT_EQ(get("trainval.txt"), path("images/a.jpg") + "\n" + path("images/b.png") + "\n");
+  const CommandResult r = run({"in", "./in/../in/out"});
+  EXPECT_EQ(r.exit_code, 1);
+  EXPECT_NE(r.err.find("lies in the data set that is read"), std::string::npos) << r.all();
+}
+
 TEST_F(ImportVoc, NamesGiveTheOrder) {
   ASSERT_EQ(import({"-names", "dog,bird,cat"}).exit_code, 0);
   EXPECT_EQ(get("labels/a.txt").substr(0, 2), "2 ");
@@ -584,6 +592,14 @@ TEST_F(ListsOfImages, OfDataYaml) {
   EXPECT_EQ(read_image_list(data.train).size(), 3u);  // as Roboflow writes what lies beside it
   EXPECT_EQ(read_image_list(data.valid).size(), 1u);
   expect_trains("set/data.yaml");
+}
+
+// "." is there from every working directory.
+TEST_F(ListsOfImages, PathsOfDataYamlHoldFromItsFolderFirst) {
+  at_.put("set/data.yaml", "path: .\ntrain: images\nval: ./images/*.jpg\nnames: [cat]\n");
+  const DataFile data = read_data_file(at_.path("set/data.yaml"));
+  EXPECT_EQ(data.train, at_.path("set/images"));
+  EXPECT_EQ(read_image_list(data.valid).size(), 1u);
 }
 
 TEST_F(ListsOfImages, ErrorsOfDataYamlNameTheLine) {
