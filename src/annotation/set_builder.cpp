@@ -6,6 +6,7 @@
 #include <set>
 
 #include "core/index.h"
+#include "core/log.h"
 #include "core/number.h"
 #include "core/text.h"
 #include "dataset/image_sizes.h"
@@ -131,7 +132,10 @@ AnnotatedSet SetBuilder::finish() {
   if (set_.images.empty()) fail("no annotated image was found");
   if (set_.classes.empty()) fail("no annotation names a class; -names says which there are");
   if (!fixed_) sort_classes(set_);
+  log::Progress progress("reading the sizes of images", std::ssize(set_.images));
+  std::int64_t done = 0;
   for (const AnnotatedImage& image : set_.images) {
+    progress.at(++done);
     if (image.size.width == 0) continue;
     const ImageSize real = image_size_of(image.file);
     if (real.width != image.size.width || real.height != image.size.height)
