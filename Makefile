@@ -3,7 +3,7 @@ JOBS ?= $(shell nproc)
 PRESET ?= release
 BUILD := $(if $(filter release,$(PRESET)),build,build-$(PRESET))
 
-.PHONY: all deps packages build quickstart demo test cuda bench experiment fuzz install format lint clean
+.PHONY: all deps packages build quickstart demo test cuda bench experiment fuzz install package format lint clean
 all: build
 
 deps:
@@ -55,6 +55,12 @@ fuzz: packages
 
 install: build
 	@cmake --install $(BUILD) $(if $(PREFIX),--prefix "$(PREFIX)")
+
+# A .deb for any x86-64 processor, without the tests.
+package: packages
+	@cmake --preset portable -DDARKNET_TESTS=OFF $(CMAKE_ARGS)
+	@cmake --build build-portable -j $(JOBS)
+	@cpack --config build-portable/CPackConfig.cmake -B build-portable
 
 format:
 	@git ls-files 'src/*.cpp' 'src/*.h' | xargs clang-format -i
