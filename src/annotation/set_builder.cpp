@@ -48,7 +48,7 @@ void sort_classes(AnnotatedSet& set) {
 
 }  // namespace
 
-SetBuilder::SetBuilder(std::vector<std::string> names) {
+SetBuilder::SetBuilder(const std::vector<std::string>& names) {
   if (names.empty()) return;
   define_classes(names, {"-names", 0});
 }

@@ -19,7 +19,7 @@ class SetBuilder {
  public:
   // `names`: the classes in the order of their numbers, any other is an error. None: the names that
   // are found, in alphabetical order, unless define_classes() gives the set's own.
-  explicit SetBuilder(std::vector<std::string> names);
+  explicit SetBuilder(const std::vector<std::string>& names);
 
   // The set's own list of classes. Without effect where the caller gave names.
   void define_classes(const std::vector<std::string>& names, const Where&);
@@ -33,9 +33,9 @@ class SetBuilder {
   // Cuts the box to the image; a box of which nothing is left is counted and left out.
   // add_object: in pixels of the image's annotated size; right and bottom lie behind the last
   // pixel.
-  void add_object(std::size_t image, const std::string& class_name, const Corners& pixels,
+  void add_object(std::size_t image, const std::string& class_name, const Corners& box,
                   const Where&, bool difficult = false);
-  void add_fractions(std::size_t image, const std::string& class_name, const Corners& fractions,
+  void add_fractions(std::size_t image, const std::string& class_name, const Corners& box,
                      const Where&, bool difficult = false);
   void add_to_split(const std::string& split, std::size_t image);
 

@@ -21,16 +21,16 @@ std::string lower_case(std::string text) {
 }
 
 bool holds_images_by_name(const fs::path& folder) {
-  static const std::set<std::string> kNames = {"images", "image", "jpegimages", "img", "imgs"};
-  return kNames.contains(lower_case(folder.string()));
+  static const std::set<std::string> names = {"images", "image", "jpegimages", "img", "imgs"};
+  return names.contains(lower_case(folder.string()));
 }
 
 bool is_split_name(std::string name) {
-  static const std::set<std::string> kNames = {"train",      "training", "valid", "val",
-                                               "validation", "dev",      "test",  "testing"};
+  static const std::set<std::string> names = {"train",      "training", "valid", "val",
+                                              "validation", "dev",      "test",  "testing"};
   while (!name.empty() && std::isdigit(static_cast<unsigned char>(name.back())))
     name.pop_back();  // train2017
-  return kNames.contains(lower_case(name));
+  return names.contains(lower_case(name));
 }
 
 }  // namespace

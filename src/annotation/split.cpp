@@ -26,7 +26,7 @@ std::string without_last_number(std::string stem) {
 }
 
 std::string group_of(const AnnotatedImage& image, KeepTogether keep) {
-  const std::string folder = image.name.parent_path().string();
+  std::string folder = image.name.parent_path().string();
   if (keep == KeepTogether::folder) return folder;
   std::string stem = image.name.stem().string();
   stem = stem.substr(0, stem.find(".rf."));  // the copies that Roboflow makes of an image

@@ -72,7 +72,7 @@ class Writer {
   }
 
   fs::path write() const {
-    const fs::path data = data_file_of(o_.out);
+    fs::path data = data_file_of(o_.out);
     const fs::path names = fs::path(data).replace_extension(".names");
     remove_file(data);
     write_file_atomically(o_.out / kMark, dump_json(mark(), 2) + "\n");

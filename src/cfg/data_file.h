@@ -1,5 +1,5 @@
-// .data files (where a data set lies) and .names files (what its classes are called), or a data.yaml
-// of Ultralytics, which is both.
+// .data files (where a data set lies) and .names files (what its classes are called), or a
+// data.yaml of Ultralytics, which is both.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -10,10 +10,10 @@ namespace darknet {
 
 struct DataFile {
   std::filesystem::path path;
-  std::int64_t classes = 0;                       // 0: not given
+  std::int64_t classes = 0;  // 0: not given
   // Lists of images, folders or patterns (dataset/image_list.h); empty: not given.
   std::filesystem::path train, valid, difficult;
-  std::filesystem::path tune;                     // one more: the tuning split of a sweep
+  std::filesystem::path tune;  // one more: the tuning split of a sweep
   std::filesystem::path names;
   std::filesystem::path backup = "backup";    // folder of the weights of a training run
   std::filesystem::path results = "results";  // folder of what detector valid writes
@@ -34,7 +34,8 @@ std::vector<std::string> read_names(const std::filesystem::path&, std::int64_t c
 // The same, or "class 0", "class 1" ... where `names` is empty.
 std::vector<std::string> names_of(const std::filesystem::path& names, std::int64_t classes);
 
-// `path` as it stands if that exists (a pattern: if a file matches), else next to `base` if that exists, else as it stands.
+// `path` as it stands if that exists (a pattern: if a file matches), else next to `base` if that
+// exists, else as it stands.
 std::filesystem::path resolve_next_to(const std::filesystem::path& path,
                                       const std::filesystem::path& base);
 

@@ -21,7 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr double kInPoints = 100;  // of a fraction
-constexpr int kGrey = 7;         // style of lines to compare with
+constexpr int kGrey = 7;           // style of lines to compare with
 
 bool is_shown(const VariantGain& g) { return g.adjusted_p <= VerdictRules{}.alpha; }
 
