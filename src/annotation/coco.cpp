@@ -122,7 +122,7 @@ class CocoReader {
     std::vector<fs::path> files;
     for (const fs::path& path : folder_.with_extension(".json"))
       if (is_coco(path)) files.push_back(path);
-    // Beside captions and keypoints of the same images, instances are meant.
+    // Next to captions and keypoints of the same images, the instances are meant.
     const auto is_instances = [](const fs::path& p) {
       return p.stem().string().starts_with("instances");
     };

@@ -3,7 +3,6 @@
 // header (path, x1, y1, x2, y2, class; empty columns for an image without objects).
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <map>
 #include <optional>
 
@@ -51,9 +50,7 @@ struct Columns {
 std::size_t column_of(const std::vector<std::string>& header,
                       std::initializer_list<std::string_view> names) {
   for (std::size_t i = 0; i < header.size(); ++i) {
-    std::string name = header[i];
-    std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::tolower(c); });
-    if (std::ranges::find(names, name) != names.end()) return i;
+    if (std::ranges::find(names, lower_case(header[i])) != names.end()) return i;
   }
   return kNone;
 }

@@ -15,11 +15,6 @@ namespace darknet {
 namespace {
 namespace fs = std::filesystem;
 
-std::string lower_case(std::string text) {
-  std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::tolower(c); });
-  return text;
-}
-
 bool holds_images_by_name(const fs::path& folder) {
   static const std::set<std::string> names = {"images", "image", "jpegimages", "img", "imgs"};
   return names.contains(lower_case(folder.string()));
@@ -34,6 +29,11 @@ bool is_split_name(std::string name) {
 }
 
 }  // namespace
+
+std::string lower_case(std::string text) {
+  std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::tolower(c); });
+  return text;
+}
 
 SourceFolder::SourceFolder(const fs::path& root)
     : root_((root / "").lexically_normal().parent_path()), files_(files_below(root)) {
@@ -73,9 +73,9 @@ std::optional<fs::path> SourceFolder::image(const fs::path& folder, const std::s
     return found;
   };
   if (auto image = only([&](const fs::path& i) { return i.parent_path() == folder; })) return image;
-  const fs::path beside = folder.parent_path();
+  const fs::path above = folder.parent_path();
   if (auto image = only([&](const fs::path& i) {
-        return i.parent_path().parent_path() == beside && folder != root_;
+        return i.parent_path().parent_path() == above && folder != root_;
       }))
     return image;
   return only([](const fs::path&) { return true; });

@@ -22,7 +22,7 @@ class SourceFolder {
 
   // The image that an annotation in `folder` means by `name`, a file name with or without folders
   // and extension: by its path from `folder` or the root, else by its name in `folder`, in a folder
-  // beside it, or anywhere. None where there is no such image; throws where there are several,
+  // next to it, or anywhere. None where there is no such image; throws where there are several,
   // naming two of them.
   std::optional<std::filesystem::path> image(const std::filesystem::path& folder,
                                              const std::string& name) const;
@@ -39,5 +39,8 @@ class SourceFolder {
   std::vector<std::filesystem::path> files_;
   std::unordered_map<std::string, std::vector<std::filesystem::path>> images_;  // by stem
 };
+
+// Of ASCII letters, as in extensions, names of splits and columns.
+std::string lower_case(std::string text);
 
 }  // namespace darknet

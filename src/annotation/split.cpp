@@ -6,6 +6,7 @@
 #include <map>
 #include <utility>
 
+#include "annotation/source_folder.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/index.h"
@@ -58,8 +59,7 @@ const AnnotatedSplit* split_called(const AnnotatedSet& set,
                                    std::initializer_list<std::string_view> kinds) {
   for (const std::string_view kind : kinds)
     for (const AnnotatedSplit& split : set.splits) {
-      std::string name = split.name;
-      std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::tolower(c); });
+      std::string name = lower_case(split.name);
       while (!name.empty() && is_digit(name.back())) name.pop_back();
       if (name == kind) return &split;
     }
