@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "annotation/source_folder.h"
+#include "core/checksum.h"
 #include "core/error.h"
-#include "core/file.h"
 #include "core/index.h"
 #include "core/rng.h"
 #include "core/text.h"
@@ -34,11 +34,8 @@ std::string group_of(const AnnotatedImage& image, KeepTogether keep) {
   return folder + "/" + (keep == KeepTogether::sequence ? without_last_number(stem) : stem);
 }
 
-// FNV-1a spreads the last characters of a text over the low bits only, so they are mixed.
 std::uint64_t order_of(const std::string& group, std::uint64_t seed) {
-  Checksum sum;
-  sum.add(group.data(), group.size());
-  return random_bits(seed, 0, sum.value());
+  return random_bits(seed, 0, checksum_of(group));
 }
 
 const AnnotatedSplit* split_named(const AnnotatedSet& set, const std::string& name) {

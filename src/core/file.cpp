@@ -257,9 +257,4 @@ void remove_leftovers(const fs::path& folder, const std::string& prefix) {
   for (const fs::path& path : old) fs::remove(path, ignored);
 }
 
-void Checksum::add(const void* data, std::size_t bytes) {
-  const auto* at = static_cast<const unsigned char*>(data);
-  for (std::size_t i = 0; i < bytes; ++i) value_ = (value_ ^ at[i]) * 0x100000001B3ull;
-}
-
 }  // namespace darknet

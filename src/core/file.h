@@ -91,14 +91,4 @@ void require_replaceable(const std::filesystem::path&, const FileFormat&);
 // begin with `prefix`.
 void remove_leftovers(const std::filesystem::path& folder, const std::string& prefix);
 
-// 64-bit FNV-1a, to detect whether two files belong together; not a guard against an adversary.
-class Checksum {
- public:
-  void add(const void* data, std::size_t bytes);
-  std::uint64_t value() const { return value_; }
-
- private:
-  std::uint64_t value_ = 0xCBF29CE484222325ull;
-};
-
 }  // namespace darknet

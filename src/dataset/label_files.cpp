@@ -7,6 +7,7 @@
 #include <sstream>
 #include <vector>
 
+#include "core/checksum.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/input.h"
@@ -21,12 +22,6 @@ namespace fs = std::filesystem;
 constexpr std::uint64_t kMaxLabelFileBytes = std::uint64_t{1} << 30;
 constexpr int kHex = 16;
 constexpr double kMinSide = 1e-6;  // of a box: its last digit
-
-std::uint64_t checksum_of(const std::string& text) {
-  Checksum sum;
-  sum.add(text.data(), text.size());
-  return sum.value();
-}
 
 }  // namespace
 

@@ -10,6 +10,7 @@
 #include <thread>
 #include <utility>
 
+#include "core/checksum.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/log.h"
@@ -35,11 +36,8 @@ std::uintmax_t size_of(const fs::path& path) {
 }
 
 // Nothing where the file cannot be read.
-std::optional<std::uint64_t> checksum_of(const fs::path& path) try {
-  const std::string bytes = read_file(path, kMaxImageBytes);
-  Checksum sum;
-  sum.add(bytes.data(), bytes.size());
-  return sum.value();
+std::optional<std::uint64_t> checksum_of_image(const fs::path& path) try {
+  return checksum_of(read_file(path, kMaxImageBytes));
 } catch (const Error&) {
   return std::nullopt;
 }
@@ -139,12 +137,12 @@ void Search::by_bytes() {
     const std::uintmax_t size = size_of(train_[t]);
     if (size == 0 || !sizes.contains(size)) continue;
     shared.insert(size);
-    if (const auto sum = checksum_of(train_[t])) known.emplace(std::pair{size, *sum}, t);
+    if (const auto sum = checksum_of_image(train_[t])) known.emplace(std::pair{size, *sum}, t);
   }
   for (std::size_t v = 0; v < valid_.size(); ++v) {
     const std::uintmax_t size = found_[v] ? 0 : size_of(valid_[v]);
     if (!shared.contains(size)) continue;
-    const auto sum = checksum_of(valid_[v]);
+    const auto sum = checksum_of_image(valid_[v]);
     if (!sum) continue;
     const auto [begin, end] = known.equal_range({size, *sum});
     for (auto at = begin; at != end; ++at)

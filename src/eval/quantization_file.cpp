@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "core/checksum.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/json.h"

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <type_traits>
 
+#include "core/checksum.h"
 #include "core/file.h"
 #include "core/input.h"
 
@@ -13,12 +14,6 @@ namespace {
 
 constexpr std::string_view kDetectionsMagic = "darknet detections 1\n";
 constexpr std::uint64_t kMaxDetectionBytes = std::uint64_t{1} << 36;
-
-std::uint64_t sum_of(std::string_view bytes) {
-  Checksum sum;
-  sum.add(bytes.data(), bytes.size());
-  return sum.value();
-}
 
 template <class T>
 void put(std::string& to, const T& value) {
@@ -74,7 +69,7 @@ void store_detections(const std::filesystem::path& file, std::span<const Evaluat
     for (const Detection& d : image.detections)
       each_field(d, [&](const auto& field) { put(bytes, field); });
   }
-  put(bytes, sum_of(bytes));
+  put(bytes, checksum_of(bytes));
   remove_file(file);  // one that is damaged has no format by which it would be known
   write_file_atomically(file, bytes);
 }
@@ -90,7 +85,7 @@ std::optional<std::vector<EvaluatedImage>> stored_detections(const std::filesyst
     return std::nullopt;
   Reader end{body.substr(body.size() - sizeof(std::uint64_t))};
   body.remove_suffix(sizeof(std::uint64_t));
-  if (end.take<std::uint64_t>() != sum_of(body)) return std::nullopt;
+  if (end.take<std::uint64_t>() != checksum_of(body)) return std::nullopt;
   Reader reader{body.substr(kDetectionsMagic.size())};
   if (reader.take<std::uint64_t>() != weights ||
       reader.take<std::uint64_t>() != set.images.size() || !reader.sound)

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "core/checksum.h"
 #include "core/file.h"
 #include "core/index.h"
 #include "core/json.h"
@@ -150,10 +151,8 @@ Layout parse_layout(const std::string& bytes, const std::string& path) {
     fail(path, ": this is not a .state file of this program");
   std::memcpy(&length, bytes.data() + sizeof kStateMagic, sizeof length);
   std::memcpy(&stored, bytes.data() + bytes.size() - sizeof stored, sizeof stored);
-  Checksum sum;
-  sum.add(bytes.data(), bytes.size() - sizeof stored);
-  if (sum.value() != stored || length > kMaxHeader ||
-      kPrefix + length + sizeof stored > bytes.size())
+  if (checksum_of(std::string_view(bytes).substr(0, bytes.size() - sizeof stored)) != stored ||
+      length > kMaxHeader || kPrefix + length + sizeof stored > bytes.size())
     fail(path, ": the file is damaged (checksum)");
   try {
     return {parse_json(bytes.substr(kPrefix, length)), kPrefix + to_size(length)};

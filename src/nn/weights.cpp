@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "core/checksum.h"
 #include "core/file.h"
 #include "core/index.h"
 #include "core/input.h"
@@ -107,12 +108,6 @@ LoadedWeights load_weights(const std::filesystem::path& path, Network& net,
          "; these are weights of another network");
   loaded.checksum = checksum_of(file.bytes());
   return loaded;
-}
-
-std::uint64_t checksum_of(const std::string& bytes) {
-  Checksum sum;
-  sum.add(bytes.data(), bytes.size());
-  return sum.value();
 }
 
 std::string weights_bytes(const Network& net, std::uint64_t seen, std::int64_t end) {

@@ -43,7 +43,6 @@ std::string weights_bytes(const Network&, std::uint64_t seen, std::int64_t end =
 // Writes them, replacing the file atomically.
 void save_weights(const std::filesystem::path&, const Network&, std::uint64_t seen,
                   std::int64_t end = -1);
-std::uint64_t checksum_of(const std::string& bytes);
 
 // Copies every parameter of one network to another of the same cfg, e.g. from training to
 // inference.

@@ -1,5 +1,5 @@
-// darknet import-data on made-up data sets of every format, lists that are folders or patterns, and
-// data.yaml.
+// darknet import-data on made-up data sets: VOC and COCO, what holds for all formats, and splits.
+// The other formats: import_formats_test.cpp.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -8,15 +8,16 @@
 
 #include "annotation/formats.h"
 #include "annotation/split.h"
-#include "cfg/data_file.h"
 #include "dataset/image_list.h"
 #include "dataset/labels.h"
-#include "tests/cli_harness.h"
+#include "tests/import_data_harness.h"
 
 namespace darknet {
 namespace {
 namespace fs = std::filesystem;
 using test::CommandResult;
+using test::ImportData;
+using test::lines_of;
 
 std::string object(const std::string& name, const std::string& box, bool difficult = false) {
   std::istringstream values(box);
@@ -34,58 +35,6 @@ std::string annotation(const std::string& objects, int width = 100, int height =
   return cat("<annotation>\n<size><width>", width, "</width><height>", height, "</height></size>\n",
              objects, "</annotation>");
 }
-
-std::set<std::string> lines_of(const std::string& text) {
-  std::istringstream in(text);
-  std::set<std::string> lines;
-  for (std::string line; std::getline(in, line);) lines.insert(line);
-  return lines;
-}
-
-class ImportData : public testing::Test {
- protected:
-  void put_image(const fs::path& name, int width = 100, int height = 50) const {
-    Image image(width, height, 3);
-    for (std::size_t i = 0; i < image.pixels.size(); ++i)
-      image.pixels[i] = static_cast<std::uint8_t>(30 * (i % 7));
-    at_.put(name, image);
-  }
-  CommandResult run(std::vector<std::string> arguments) const {
-    arguments.insert(arguments.begin(), "import-data");
-    return at_.darknet(arguments);
-  }
-  CommandResult import(const std::vector<std::string>& more = {}) const {
-    std::vector<std::string> arguments{"in", "out/pets"};
-    arguments.insert(arguments.end(), more.begin(), more.end());
-    return run(arguments);
-  }
-  // Expects exit 1, a message that holds `said`, and that no data set was written.
-  void expect_error(const CommandResult& r, const std::string& said) const {
-    EXPECT_EQ(r.exit_code, 1) << r.all();
-    EXPECT_NE(r.err.find(said), std::string::npos) << "expected: " << said << "\n" << r.all();
-    EXPECT_FALSE(at_.has("out/pets/pets.data"));
-  }
-  static void expect_said(const CommandResult& r, const std::string& said) {
-    EXPECT_NE(r.out.find(said), std::string::npos) << "expected: " << said << "\n" << r.all();
-  }
-  std::string get(const fs::path& name) const { return at_.get("out/pets" / name); }
-  std::string path(const fs::path& name) const { return at_.path("out/pets" / name).string(); }
-
-  // What was written is a data set: it is checked, and trained on for one iteration.
-  void expect_trains(const std::string& data = "out/pets/pets.data") const {
-    const auto classes = read_data_file(at_.path(data)).classes;
-    at_.put("x.cfg", cat("[net]\nbatch=2\nwidth=32\nheight=32\nchannels=3\nlearning_rate=1e-3\n"
-                         "max_batches=1\n[convolutional]\nfilters=4\nsize=3\nstride=2\npad=1\n"
-                         "activation=leaky\n[convolutional]\nfilters=",
-                         classes + 5, "\nsize=1\nactivation=linear\n[yolo]\nmask=0\nanchors=8,8\n",
-                         "num=1\nclasses=", classes, "\n"));
-    const CommandResult r = at_.darknet({"detector", "train", data, "x.cfg", "-backup", "weights"});
-    EXPECT_EQ(r.exit_code, 0) << r.all();
-    EXPECT_TRUE(at_.has("weights/x_final.weights"));
-  }
-
-  test::Workspace at_;
-};
 
 class ImportVoc : public ImportData {
  protected:
@@ -326,184 +275,6 @@ TEST_F(ImportCoco, RoboflowsParentOfAllCategoriesIsNoClass) {
   expect_trains();
 }
 
-class ImportCvat : public ImportData {
- protected:
-  ImportCvat() {
-    put_image("in/images/one.png");
-    put_image("in/images/two.png");
-    put_xml("");
-  }
-  void put_xml(const std::string& more) const {
-    at_.put(
-        "in/annotations.xml",
-        cat("<?xml version=\"1.0\"?>\n<annotations>\n<meta><task><labels><label><name>dog</name>"
-            "</label><label><name>cat</name></label></labels></task></meta>\n"
-            "<image id=\"0\" name=\"one.png\" width=\"100\" height=\"50\">\n"
-            "<box label=\"cat\" xtl=\"10\" ytl=\"5\" xbr=\"30\" ybr=\"25\"/>\n"
-            "<box label=\"dog\" xtl=\"40\" ytl=\"10\" xbr=\"60\" ybr=\"20\" rotation=\"90\"/>\n"
-            "<polygon label=\"cat\" points=\"1,1;11,1;6,21\"/>\n"
-            "<polyline label=\"cat\" points=\"1,1;11,1\"/>\n</image>\n"
-            "<image id=\"1\" name=\"two.png\" width=\"100\" height=\"50\"/>\n",
-            more, "</annotations>\n"));
-  }
-};
-
-TEST_F(ImportCvat, BoxesTurnedBoxesAndPolygons) {
-  const CommandResult r = import();
-  ASSERT_EQ(r.exit_code, 0) << r.all();
-  EXPECT_EQ(get("pets.names"), "dog\ncat\n");
-  EXPECT_EQ(get("labels/one.txt"),
-            "1 0.20000000 0.30000000 0.20000000 0.40000000\n"
-            "0 0.50000000 0.30000000 0.10000000 0.40000000\n"
-            "1 0.06000000 0.22000000 0.10000000 0.40000000\n");
-  EXPECT_EQ(get("labels/two.txt"), "");
-  expect_said(r,
-              "turned boxes replaced by the upright boxes around them: 1, the first at "
-              "in/annotations.xml:6");
-  expect_said(r, "<polyline> left out, which are no boxes: 1");
-  expect_trains();
-}
-
-TEST_F(ImportCvat, TracksAreReadWithTheirFrames) {
-  const std::string track =
-      "<track id=\"0\" label=\"dog\">\n"
-      "<box frame=\"3\" outside=\"0\" xtl=\"10\" ytl=\"5\" xbr=\"30\" ybr=\"25\"/>\n"
-      "<box frame=\"4\" outside=\"1\" xtl=\"10\" ytl=\"5\" xbr=\"30\" ybr=\"25\"/></track>\n";
-  put_xml(track);
-  expect_error(import(), "in/annotations.xml:12: there is no image 'frame_000003.*'");
-  put_image("in/images/frame_000003.png");
-  ASSERT_EQ(import().exit_code, 0);
-  EXPECT_EQ(get("labels/frame_000003.txt"), "0 0.20000000 0.30000000 0.20000000 0.40000000\n");
-}
-
-TEST_F(ImportCvat, ErrorsNameFileAndLine) {
-  put_xml("<image id=\"2\" name=\"three.png\" width=\"100\" height=\"50\"/>\n");
-  expect_error(import(), "in/annotations.xml:11: there is no image 'three.png'");
-  put_xml("<image id=\"2\" width=\"100\" height=\"50\"/>\n");
-  expect_error(import(), "in/annotations.xml:11: <image> without name=");
-}
-
-class ImportCsv : public ImportData {};
-
-TEST_F(ImportCsv, TensorFlowsColumns) {
-  for (const char* name : {"in/train/a.jpg", "in/train/b b.jpg", "in/test/c.jpg"}) put_image(name);
-  at_.put("in/train_labels.csv",
-          "filename,width,height,class,xmin,ymin,xmax,ymax\n"
-          "a.jpg,100,50,cat,10,5,30,25\na.jpg,100,50,\"dog, big\",40,10,60,20\n"
-          "b b.jpg,100,50,cat,0,0,100,50\n");
-  at_.put("in/test_labels.csv",
-          "filename,width,height,class,xmin,ymin,xmax,ymax\nc.jpg,100,50,cat,10,5,30,25\n");
-  const CommandResult r = import();
-  ASSERT_EQ(r.exit_code, 0) << r.all();
-  EXPECT_EQ(get("pets.names"), "cat\ndog, big\n");
-  EXPECT_EQ(get("labels/train/a.txt"),
-            "0 0.20000000 0.30000000 0.20000000 0.40000000\n"
-            "1 0.50000000 0.30000000 0.20000000 0.20000000\n");
-  EXPECT_EQ(get("labels/train/b b.txt"), "0 0.50000000 0.50000000 1.00000000 1.00000000\n");
-  EXPECT_NE(get("pets.data").find("valid = " + path("test.txt")), std::string::npos);
-  expect_trains();
-}
-
-TEST_F(ImportCsv, RetinaNetsLinesWithoutAHeader) {
-  for (const char* name : {"in/a.jpg", "in/b.jpg", "in/c.jpg"}) put_image(name);
-  at_.put("in/boxes.csv", "a.jpg,10,5,30,25,cat\nb.jpg,,,,,\nc.jpg,10,5,30,25,cat\n");
-  ASSERT_EQ(import().exit_code, 0);
-  EXPECT_EQ(get("labels/a.txt"), "0 0.20000000 0.30000000 0.20000000 0.40000000\n");
-  EXPECT_EQ(get("labels/b.txt"), "");
-  expect_trains();
-}
-
-TEST_F(ImportCsv, OpenImagesFractionsNamesAndGroups) {
-  put_image("in/train/0a1b.jpg");
-  put_image("in/validation/2c3d.jpg");
-  const std::string header = "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsGroupOf\n";
-  at_.put("in/train-annotations-bbox.csv", header +
-                                               "0a1b,x,/m/01,1,.1,.3,.1,.5,0\n"
-                                               "0a1b,x,/m/02,1,0,1,0,1,1\n");
-  at_.put("in/validation-annotations-bbox.csv", header + "2c3d,x,/m/02,1,.1,.3,.1,.5,0\n");
-  at_.put("in/class-descriptions-boxable.csv", "/m/01,Cat\n/m/02,\"Dog\"\n/m/03,Owl\n");
-  const CommandResult r = import();
-  ASSERT_EQ(r.exit_code, 0) << r.all();
-  EXPECT_EQ(get("pets.names"), "Cat\nDog\n");
-  EXPECT_EQ(get("labels/train/0a1b.txt"), "0 0.20000000 0.30000000 0.20000000 0.40000000\n");
-  EXPECT_EQ(get("difficult/labels/train/0a1b.txt"),
-            "1 0.50000000 0.50000000 1.00000000 1.00000000\n");
-  EXPECT_NE(get("pets.data").find("valid = " + path("validation.txt")), std::string::npos);
-  expect_trains();
-}
-
-TEST_F(ImportCsv, ErrorsNameFileAndLine) {
-  put_image("in/a.jpg");
-  const auto with = [&](const std::string& line) {
-    at_.put("in/x.csv", "filename,class,xmin,ymin,xmax,ymax\na.jpg,cat,10,5,30,25\n" + line);
-    return import();
-  };
-  expect_error(with("a.jpg,cat,10,5,30\n"), "in/x.csv:3: has 5 columns, the first line 6");
-  expect_error(with("a.jpg,cat,10,5,thirty,25\n"), "in/x.csv:3: xmax is 'thirty'");
-  expect_error(with("b.jpg,cat,10,5,30,25\n"), "in/x.csv:3: there is no image 'b.jpg'");
-  expect_error(with(""), "all 1 image belong together");
-}
-
-class ImportYolo : public ImportData {
- protected:
-  ImportYolo() {
-    for (const char* split : {"train", "val"})
-      for (const char* name : {"a", "b"}) {
-        put_image(cat("in/images/", split, "/", name, ".jpg"));
-        at_.put(cat("in/labels/", split, "/", name, ".txt"), "1 .2 .3 .2 .4\n");
-      }
-  }
-};
-
-TEST_F(ImportYolo, DataYaml) {
-  at_.put("in/data.yaml",
-          "path: .\ntrain: images/train\nval: images/val\nnames:\n  0: cat\n  1: dog\n");
-  at_.put("in/labels/train/b.txt", "0 .1 .1 .3 .1 .3 .5\n");  // an outline
-  at_.remove("in/labels/val/b.txt");
-  const CommandResult r = import();
-  ASSERT_EQ(r.exit_code, 0) << r.all();
-  EXPECT_EQ(get("pets.names"), "cat\ndog\n");
-  EXPECT_EQ(get("labels/train/a.txt"), "1 0.20000000 0.30000000 0.20000000 0.40000000\n");
-  EXPECT_EQ(get("labels/train/b.txt"), "0 0.20000000 0.30000000 0.20000000 0.40000000\n");
-  EXPECT_EQ(get("labels/val/b.txt"), "");
-  expect_said(r, "images without a label file taken as images without objects: 1");
-  expect_trains();
-}
-
-TEST_F(ImportYolo, FoldersOfSplitsWithNamesBesideThem) {
-  at_.put("in/classes.txt", "cat\ndog\n");
-  const CommandResult r = import({"-names", "dog,cat"});  // another order
-  ASSERT_EQ(r.exit_code, 0) << r.all();
-  EXPECT_EQ(get("labels/train/a.txt").substr(0, 2), "0 ");
-  EXPECT_EQ(lines_of(get("val.txt")).size(), 2u);
-  expect_trains();
-}
-
-TEST_F(ImportYolo, CvatsDataFileAndFlatFolders) {
-  fs::remove_all(at_.path("in"));
-  for (const char* name : {"a", "b", "c"}) {
-    put_image(cat("in/obj_train_data/", name, ".jpg"));
-    at_.put(cat("in/obj_train_data/", name, ".txt"), "1 .2 .3 .2 .4\n");
-  }
-  at_.put("in/obj.names", "cat\ndog\n");
-  at_.put("in/obj.data", "classes = 2\ntrain = train.txt\nnames = obj.names\nbackup = backup/\n");
-  at_.put("in/train.txt", "obj_train_data/a.jpg\nobj_train_data/b.jpg\nobj_train_data/c.jpg\n");
-  const CommandResult r = import();
-  ASSERT_EQ(r.exit_code, 0) << r.all();
-  expect_said(r, "the split 'train' does not say which images validate: 1 image");
-  EXPECT_EQ(lines_of(get("train.txt")).size(), 2u);
-  expect_trains();
-}
-
-TEST_F(ImportYolo, ErrorsNameFileAndLine) {
-  expect_error(import(), "what the classes are called stands nowhere");
-  at_.put("in/classes.txt", "cat\n");
-  expect_error(import(), "in/labels/train/a.txt:1: class 1, of 1 name");
-  at_.put("in/classes.txt", "cat\ndog\n");
-  at_.put("in/labels/train/b.txt", "0 .1 .1 .2 .2 .9\n");
-  expect_error(import(), "in/labels/train/b.txt:1: expected class, x, y");
-}
-
 TEST_F(ImportData, AFolderWithoutAnnotationsAndOneWithTwoFormats) {
   put_image("in/a.jpg");
   expect_error(import(), "in: no annotations were found among 1 file; known formats:\n  voc");
@@ -546,81 +317,6 @@ TEST(SplitImages, KeepsCopiesSequencesAndFoldersTogether) {
       EXPECT_EQ(split_images(set, places, {.3, seed, keep}).valid, split.valid);
     }
   EXPECT_NE(split_images(set, places, {.3, 1}).valid, split_images(set, places, {.3, 2}).valid);
-}
-
-class ListsOfImages : public ImportData {
- protected:
-  ListsOfImages() {
-    for (const char* name : {"b.jpg", "a.PNG", "deep/c.jpg"}) {
-      put_image(fs::path("set/images") / name);
-      at_.put((fs::path("set/labels") / name).replace_extension(".txt"), "0 .5 .5 .2 .4\n");
-    }
-    at_.put("set/images/notes.md", "no image");
-  }
-  std::vector<std::string> list(const std::string& path) const {
-    std::vector<std::string> names;
-    for (const fs::path& image : read_image_list(at_.path(path)))
-      names.push_back(image.lexically_relative(at_.path("set/images")).string());
-    return names;
-  }
-};
-
-TEST_F(ListsOfImages, FoldersAndPatterns) {
-  EXPECT_EQ(list("set/images"), (std::vector<std::string>{"a.PNG", "b.jpg", "deep/c.jpg"}));
-  EXPECT_EQ(list("set/images/*.jpg"), (std::vector<std::string>{"b.jpg"}));
-  EXPECT_EQ(list("set/images/*/?.jpg"), (std::vector<std::string>{"deep/c.jpg"}));
-  EXPECT_THROW(list("set/images/*.bmp"), Error);
-  EXPECT_THROW(list("set/images/*.md"), Error);
-  EXPECT_THROW(list("set/labels"), Error);
-  fs::create_directory_symlink(at_.path("set"), at_.path("set/images/deep/round"));
-  EXPECT_EQ(list("set/images/deep").size(), 3u);  // not again below deep/round/images/deep
-}
-
-TEST_F(ListsOfImages, OfADataFile) {
-  at_.put("set/x.data", "classes = 1\ntrain = images/*.jpg\nvalid = images\n");
-  const DataFile data = read_data_file(at_.path("set/x.data"));
-  EXPECT_EQ(read_image_list(data.train).size(), 1u);
-  EXPECT_EQ(read_image_list(data.valid).size(), 3u);
-  expect_trains("set/x.data");
-}
-
-TEST_F(ListsOfImages, OfDataYaml) {
-  at_.put("set/data.yaml", "train: ../images\nval: images/deep\nnc: 1\nnames: ['cat']\n");
-  const DataFile data = read_data_file(at_.path("set/data.yaml"));
-  EXPECT_EQ(data.classes, 1);
-  EXPECT_EQ(read_names(data.names, 1), std::vector<std::string>{"cat"});
-  EXPECT_EQ(read_image_list(data.train).size(), 3u);  // as Roboflow writes what lies beside it
-  EXPECT_EQ(read_image_list(data.valid).size(), 1u);
-  expect_trains("set/data.yaml");
-}
-
-// "." is there from every working directory.
-TEST_F(ListsOfImages, PathsOfDataYamlHoldFromItsFolderFirst) {
-  at_.put("set/data.yaml", "path: .\ntrain: images\nval: ./images/*.jpg\nnames: [cat]\n");
-  const DataFile data = read_data_file(at_.path("set/data.yaml"));
-  EXPECT_EQ(data.train, at_.path("set/images"));
-  EXPECT_EQ(read_image_list(data.valid).size(), 1u);
-}
-
-TEST_F(ListsOfImages, ErrorsOfDataYamlNameTheLine) {
-  const auto error_of = [&](const std::string& text) -> std::string {
-    at_.put("set/data.yaml", text);
-    try {
-      read_data_file(at_.path("set/data.yaml"));
-    } catch (const Error& e) {
-      return e.what();
-    }
-    return "no error";
-  };
-  const auto has = [](const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
-  };
-  EXPECT_TRUE(has(error_of("train: [a\n"), "data.yaml:2: malformed YAML"));
-  EXPECT_TRUE(has(error_of("train: x\nnc: many\n"), "data.yaml:2: nc: expected a whole number"));
-  EXPECT_TRUE(has(error_of("nc: 3\nnames: [a, b]\n"), "nc is 3, and there are 2 names"));
-  EXPECT_TRUE(has(error_of("names:\n  0: a\n  2: b\n"), "data.yaml:2: names: there is no class 1"));
-  EXPECT_TRUE(has(error_of("train: [a, b]\n"), "data.yaml:1: train holds several values"));
-  EXPECT_TRUE(has(error_of("hello\n"), "data.yaml: expected lines like"));
 }
 
 }  // namespace

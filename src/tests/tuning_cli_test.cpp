@@ -4,6 +4,7 @@
 
 #include "cfg/parse.h"
 #include "cli_harness.h"
+#include "core/checksum.h"
 #include "core/file.h"
 #include "core/json.h"
 #include "core/tuning.h"

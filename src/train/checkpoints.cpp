@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/checksum.h"
 #include "core/file.h"
 #include "core/input.h"
 #include "core/log.h"

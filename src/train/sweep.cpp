@@ -10,6 +10,7 @@
 #include "cfg/data_file.h"
 #include "cfg/override.h"
 #include "cfg/parse.h"
+#include "core/checksum.h"
 #include "core/file.h"
 #include "core/input.h"
 #include "core/log.h"

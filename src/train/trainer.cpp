@@ -25,6 +25,7 @@
 #include "train/numerics_config.h"
 #include "train/objectness_start.h"
 #include "train/other_device.h"
+#include "train/plan_report.h"
 #include "train/progress.h"
 #include "train/run_length.h"
 #include "train/scalar_logs.h"
@@ -56,7 +57,7 @@ class Trainer {
   void start_fresh(const Start& start);
   NumericsConfig numerics() const;
   void resume_algorithms();
-  void log_plan() const;
+  void log_devices() const;
   void make_replicas();
   void log_memory();
   void make_observers(std::unique_ptr<TrainingObserver> more);
@@ -205,7 +206,10 @@ void Trainer::start() {
     start_fresh(start);
   record(numerics(), state_);
   note_run_length(options_, max_batches(), state_);
-  if (state_.iteration < max_batches()) log_plan();
+  if (state_.iteration < max_batches()) {
+    log_plan(net_, state_, labelled_.images.size(), backup_);
+    log_devices();
+  }
   make_replicas();
   log_memory();
 }
@@ -272,24 +276,11 @@ void Trainer::start_fresh(const Start& start) {
   for (const StartReport& r : starts_) log::info(to_string(r));
 }
 
-void Trainer::log_plan() const {
-  const NetSettings& n = net_.settings();
-  const double epochs =
-      static_cast<double>(max_batches() * n.batch) / static_cast<double>(labelled_.images.size());
-  log::info(cat("iterations ", state_.iteration + 1, " to ", max_batches(), ", ",
-                plural(n.batch, "image"), " each in ",
-                plural(n.subdivisions * net_.options().replicas, "micro-batch"), " (",
-                plural(static_cast<std::int64_t>(epochs), "epoch"), " in total); learning rate ",
-                n.learning_rate, " policy ", name_of(n.policy),
-                n.burn_in > 0 ? cat(", burn_in ", n.burn_in) : "", "; seed ", state_.seed,
-                "; files go to ", backup_.string()));
+void Trainer::log_devices() const {
   if (options_.device.type != DeviceType::cpu)
     log::info(cat("computed by ", ops(options_.device.type).name(options_.device)));
   for (const Device& d : options_.others)
     log::info(cat("and by ", to_string(d), ", ", ops(d.type).name(d)));
-  for (const HeadAt& at : net_.heads())
-    log::info(cat("objectness of ", net_.layer(at.layer).title(), ": ",
-                  at.head->settings().objectness_loss));
 }
 
 void Trainer::give_advice(const Start& start) const {

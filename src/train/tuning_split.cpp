@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/checksum.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/index.h"
@@ -36,11 +37,7 @@ class Places {
 };
 
 // FNV-1a spreads the last characters of a text over the low bits only, so they are mixed.
-std::uint64_t hash_of(const std::string& text) {
-  Checksum sum;
-  sum.add(text.data(), text.size());
-  return mix(sum.value());
-}
+std::uint64_t hash_of(const std::string& text) { return mix(checksum_of(text)); }
 
 // An image that the list has twice is one.
 ImagePaths share_of(const ImagePaths& images, const fs::path& list, double share) {

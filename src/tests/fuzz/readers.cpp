@@ -13,6 +13,7 @@
 
 #include "annotation/formats.h"
 #include "cfg/parse.h"
+#include "core/checksum.h"
 #include "core/file.h"
 #include "core/index.h"
 #include "core/text.h"

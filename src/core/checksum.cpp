@@ -1,0 +1,16 @@
+#include "core/checksum.h"
+
+namespace darknet {
+
+void Checksum::add(const void* data, std::size_t bytes) {
+  const auto* at = static_cast<const unsigned char*>(data);
+  for (std::size_t i = 0; i < bytes; ++i) value_ = (value_ ^ at[i]) * 0x100000001B3ull;
+}
+
+std::uint64_t checksum_of(std::string_view bytes) {
+  Checksum sum;
+  sum.add(bytes.data(), bytes.size());
+  return sum.value();
+}
+
+}  // namespace darknet

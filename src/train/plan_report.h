@@ -1,0 +1,16 @@
+// What a training run is going to do, said before its first iteration.
+#pragma once
+#include <cstddef>
+#include <filesystem>
+
+#include "nn/checkpoint.h"
+#include "nn/network.h"
+
+namespace darknet {
+
+// Iterations, epochs over `images` training images, learning rate, seed, the folder of the files
+// and the loss of each head's objectness, as lines of the log.
+void log_plan(const Network&, const TrainingState&, std::size_t images,
+              const std::filesystem::path& folder);
+
+}  // namespace darknet
