@@ -11,7 +11,9 @@ void add_detect(Program& program) {
   auto& o = command.options<PredictOptions>();
   o.shipped_names = true;
   add_predict_arguments(command, o, Positionals::cfg_weights);
-  command.option("-names", o.names, "the .names file (data/coco.names, data/voc.names)")
+  command
+      .option("-names", o.names,
+              "the .names file (data/CFG.names, data/coco.names, data/voc.names)")
       .input("the names file");
   command.runs([&o] { return predict_images(o); });
 }

@@ -37,11 +37,17 @@ std::vector<std::string> class_names(const Network& net, const std::filesystem::
                                      bool shipped) {
   const std::int64_t classes = classes_of(net);
   if (!names.empty()) return read_names(names, classes);
-  const std::string own = std::filesystem::path(net.where().file).stem().string() + ".names";
-  for (const std::string& file :
-       {"data/" + own, std::string("data/coco.names"), std::string("data/voc.names")})
-    if (shipped && is_present(file))
-      if (auto list = read_names(file, 0); std::ssize(list) == classes) return list;
+  if (!shipped) return names_of("", classes);
+  const std::filesystem::path cfg = net.where().file;
+  for (const std::filesystem::path& folder :
+       {std::filesystem::path("data"), cfg.parent_path() / "../data"})
+    for (const std::string& file :
+         {cfg.stem().string() + ".names", std::string("coco.names"), std::string("voc.names")})
+      if (is_present(folder / file))
+        if (auto list = read_names(folder / file, 0); std::ssize(list) == classes) return list;
+  log::warn(cat("the classes are called by their numbers: there is no .names file for ",
+                plural(classes, "class"), " in data/ or next to the folder of the cfg; give one ",
+                "with -names"));
   return names_of("", classes);
 }
 

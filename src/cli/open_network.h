@@ -19,7 +19,8 @@ Network open_network(const NetworkArguments&, std::int64_t batch = 1,
 ConfidenceMap stored_calibration(const NetworkArguments&, const Network&, std::uint64_t checksum);
 
 // The names of a network's classes: from `names`, or else "class 3"; with `shipped`, before that,
-// the list under data/ that is called like the cfg or is COCO's or VOC's, and has as many.
+// the list that is called like the cfg or is COCO's or VOC's, and has as many, in data/ of the
+// working folder or next to the folder of the cfg.
 std::vector<std::string> class_names(const Network&, const std::filesystem::path& names,
                                      bool shipped = false);
 // From the .data file; throws where its classes= is another number than the network's.

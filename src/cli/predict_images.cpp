@@ -215,9 +215,13 @@ void add_predict_arguments(const Command& command, PredictOptions& o, Positional
       command.option("-out", o.out, "write all detections to this file or folder, see -format");
   add_format(command, o.format).show_default().needs(out);
   command.flag("-recursive", o.recursive, "the images in folders of a folder too");
-  command.option("-prefix", o.prefix,
-                 "name of the annotated image without .jpg; of several, and x/ of one: the folder");
-  command.flag("-save_labels", o.save_labels, "write the detections as label files");
+  command.option(
+      "-prefix", o.prefix,
+      "the annotated image, NAME or NAME.jpg, .png, .bmp; of several, and x/ of one: the folder");
+  const Option labels = command.flag("-save_labels", o.save_labels,
+                                     "write the detections as label files next to the images");
+  command.flag("-replace_labels", o.replace_labels, "also in place of label files that exist")
+      .needs(labels);
   command.flag("-dont_show", o.dont_show, "open no window");
   add_network_flags(command, o);
   add_darknet_habits(command);

@@ -20,7 +20,9 @@ struct PredictOptions : NetworkArguments, ThresholdArguments {
   // "": predictions.jpg, or predictions/NAME.jpg for several images; "x/": x/NAME.jpg also for one
   std::string prefix;
   bool shipped_names = false;  // without a .names file: one of those under data/
-  bool ext_output = false, save_labels = false, dont_show = false, recursive = false;
+  bool ext_output = false, dont_show = false, recursive = false;
+  bool save_labels = false,
+       replace_labels = false;  // next to the images; also where there are some
 };
 
 // As the Darknet forks print it: "\t(left_x: ...)".

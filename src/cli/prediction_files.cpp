@@ -10,6 +10,7 @@
 #include "core/file.h"
 #include "core/input.h"
 #include "core/log.h"
+#include "core/protected_files.h"
 #include "core/text.h"
 #include "dataset/label_files.h"
 
@@ -39,7 +40,8 @@ PredictionFiles::PredictionFiles(const PredictOptions& o, const ImagePaths& imag
                     o.format, ", or the annotated image with -prefix"),
                 2);
   if (!o.out.empty()) results_ = make_result_writer(o.format, {o.out});
-  add_images(run_inputs(), images, !(results_ && results_->writes_label_files()));
+  const bool writes_labels = o.replace_labels || (results_ && results_->writes_label_files());
+  add_images(run_inputs(), images, !writes_labels);
   for (const std::string& argument : o.images)
     if (fs::path(argument).extension() == ".txt") run_inputs().add("the list", argument);
   check_images(images);
@@ -61,22 +63,23 @@ void PredictionFiles::check_images(const ImagePaths& images) const {
 }
 
 void PredictionFiles::check_saved_labels(const ImagePaths& images) const {
-  std::size_t labelled = 0;
-  fs::path first;
+  std::vector<fs::path> present;
   std::map<fs::path, fs::path> image_of;
   std::set<fs::path> folders;
   for (const fs::path& image : images) {
     const fs::path labels = saved_labels(image);
     folders.insert(labels.has_parent_path() ? labels.parent_path() : fs::path("."));
-    if (is_present(labels) && ++labelled == 1) first = labels;
+    if (is_present(labels)) present.push_back(labels);
     if (const auto [at, fresh] = image_of.emplace(labels, image); !fresh)
       fail(image.string(), ": would share the label file ", labels.string(), " with ",
            at->second.string(), "; -save_labels needs one of them in another folder");
   }
-  if (labelled > 0)
-    fail(first.string(), ": -save_labels replaces no label file, and of ",
-         plural(std::ssize(images), "image"), ", ", labelled, labelled == 1 ? " has" : " have",
-         " one already; name the others alone");
+  if (!present.empty() && !options_.replace_labels)
+    fail(present.front().string(), ": -save_labels replaces no label file, and of ",
+         plural(std::ssize(images), "image"), ", ", present.size(),
+         present.size() == 1 ? " has" : " have",
+         " one already; name the others alone, or give -replace_labels");
+  for (const fs::path& labels : present) require_unprotected(labels);
   for (const fs::path& folder : folders) require_writable_folder(folder);
 }
 
@@ -87,15 +90,17 @@ void PredictionFiles::set_names(std::vector<std::string> names) {
 
 fs::path PredictionFiles::annotated(const std::string& name) const {
   const std::string prefix = options_.prefix.empty() ? "predictions" : options_.prefix;
-  return in_folder_ ? fs::path(prefix) / (name + ".jpg") : fs::path(prefix + ".jpg");
+  if (in_folder_) return fs::path(prefix) / (name + ".jpg");
+  return names_written_format(prefix) ? fs::path(prefix) : fs::path(prefix + ".jpg");
 }
 
 fs::path PredictionFiles::begin(const fs::path& image) {
   image_ = {image, unused_.of(image), begun_++};
   if (open_end_) run_inputs().add("the image", image);
   if (results_) results_->check_image(image_);
-  if (options_.save_labels && is_present(saved_labels(image)))
-    fail(saved_labels(image).string(), ": -save_labels replaces no label file");
+  if (options_.save_labels && !options_.replace_labels && is_present(saved_labels(image)))
+    fail(saved_labels(image).string(),
+         ": -save_labels replaces no label file; give -replace_labels");
   if (image_.name != image.stem())
     log::warn(cat(image.string(), ": another image is called ", image.stem().string(),
                   " too; what is found here goes to ", image_.name));

@@ -160,7 +160,7 @@ int draw(SynthArguments& o) {
 
 int synth(SynthArguments& o) {
   read_flags(o);
-  check(o.set.scenes);
+  check(o.set);
   if (o.background > 0 && o.cfg.empty()) throw Error("-background needs -cfg: whose anchors?", 2);
   require_scene_folder(o.folder);
   std::optional<Network> net;

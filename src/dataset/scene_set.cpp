@@ -145,10 +145,15 @@ void require_scene_folder(const fs::path& folder) {
   require_writable_folder(folder);
 }
 
-std::int64_t write_scene_set(const fs::path& folder, const SceneSetSettings& s) {
+void check(const SceneSetSettings& s) {
   check(s.scenes);
   if (s.count < 1 || s.test < 0 || s.test > s.count)
-    fail("-n ", s.count, " -test ", s.test, ": at least one image, no more tests than images");
+    fail("-n ", s.count, " -test ", s.test,
+         ": expected at least one image, and no more tests than images");
+}
+
+std::int64_t write_scene_set(const fs::path& folder, const SceneSetSettings& s) {
+  check(s);
   require_scene_folder(folder);
   const LockFile lock(folder / kLock, "darknet synth");
   clear(folder);

@@ -18,6 +18,9 @@ struct SceneSetSettings {
   std::function<bool()> stop = nullptr;   // asked before each image, by any thread
 };
 
+// Throws where a setting is out of its range.
+void check(const SceneSetSettings&);
+
 // Throws where write_scene_set() would refuse the folder or could not write into it; makes it.
 void require_scene_folder(const std::filesystem::path& folder);
 

@@ -188,11 +188,15 @@ std::string encode(const Image& image, const std::string& extension) {
   return bytes ? std::move(*bytes) : encode_by_opencv_or_stb(image, extension);
 }
 
-void write_image(const fs::path& path, const Image& image) {
+bool names_written_format(const fs::path& path) {
   const std::string extension = extension_of(path);
-  if (extension != ".jpg" && extension != ".png" && extension != ".bmp")
+  return extension == ".jpg" || extension == ".png" || extension == ".bmp";
+}
+
+void write_image(const fs::path& path, const Image& image) {
+  if (!names_written_format(path))
     fail_at({path.string(), 0}, "images are written as .jpg, .png or .bmp");
-  const std::string bytes = encode(image, extension);
+  const std::string bytes = encode(image, extension_of(path));
   if (bytes.empty()) fail_at({path.string(), 0}, "cannot encode image");
   write_file_atomically(path, bytes);
 }

@@ -41,6 +41,8 @@ bool can_reduce(const std::string& bytes);  // a JPEG, and this build decodes it
 // One channel of an RGB image's three.
 Image grey_of(const Image& rgb);
 
+// Whether write_image() has a format for the extension of this name.
+bool names_written_format(const std::filesystem::path&);
 // JPEG, PNG or BMP by the name's extension, replaced atomically.
 void write_image(const std::filesystem::path&, const Image&);
 

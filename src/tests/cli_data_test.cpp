@@ -180,6 +180,29 @@ TEST_F(DataTest, APrefixThatEndsInASlashIsAFolderOfAnyNumberOfImages) {
   EXPECT_EQ(work_.get("one/0.jpg"), work_.get("two/0.jpg"));
 }
 
+TEST_F(DataTest, APrefixMayNameTheFormatOfTheImage) {
+  put_tiny_weights(work_, "x.weights");
+  ASSERT_EQ(test({"x.weights", "images/0.png", "-prefix", "found.png"}).exit_code, 0);
+  ASSERT_EQ(test({"x.weights", "images/0.png", "-prefix", "found"}).exit_code, 0);
+  EXPECT_EQ(work_.get("found.png").substr(1, 3), "PNG");
+  EXPECT_TRUE(work_.has("found.jpg"));
+  EXPECT_FALSE(work_.has("found.png.jpg"));
+}
+
+TEST_F(DataTest, ClassNamesAreLookedForNextToTheFolderOfTheCfg) {
+  put_tiny_weights(work_, "x.weights");
+  work_.put("net/cfg/x.cfg", work_.get("x.cfg"));
+  const std::vector<std::string> command = {
+      "detect", "net/cfg/x.cfg", "x.weights", "images/0.png", "-dont_show", "-thresh", "0"};
+  const CommandResult numbers = work_.darknet(command);
+  EXPECT_TRUE(test::said(numbers, "the classes are called by their numbers")) << numbers.all();
+  EXPECT_TRUE(test::said(numbers, "class 0: ")) << numbers.all();
+  work_.put("net/data/x.names", "ant\nbee\ncow\n");
+  const CommandResult names = work_.darknet(command);
+  EXPECT_TRUE(test::said(names, "ant: ")) << names.all();
+  EXPECT_FALSE(test::said(names, "by their numbers")) << names.all();
+}
+
 TEST_F(DataTest, NothingFoundIsSaidWithTheThreshold) {
   put_tiny_weights(work_, "x.weights");
   const CommandResult none = test({"x.weights", "images/0.png", "-thresh", ".999"});

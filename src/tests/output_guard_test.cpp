@@ -224,6 +224,22 @@ TEST_F(OutputGuardTest, SavedLabelsAreCheckedFirst) {
   EXPECT_TRUE(work_.has("w/a.txt") && work_.has("w/b.txt"));
 }
 
+TEST_F(OutputGuardTest, SavedLabelsReplaceOthersWhereThatIsAskedFor) {
+  work_.put("w/a.png", work_.get("images/0.png"));
+  work_.put("w/a.txt", "0 .5 .5 .1 .1\n");
+  expect_refused(detector("test", {"w", "-replace_labels"}), "-save_labels", 2);  // not alone
+  const CommandResult ran =
+      detector("test", {"w", "-save_labels", "-replace_labels", "-thresh", "0"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.all();
+  EXPECT_NE(work_.get("w/a.txt"), "0 .5 .5 .1 .1\n");
+  // A list is none, whatever its name.
+  work_.put("w/b.png", work_.get("images/0.png"));
+  work_.put("w/b.txt", work_.path("w/b.png").string() + "\n");
+  const std::string list = work_.get("w/b.txt");
+  expect_refused(detector("test", {"w/b.txt", "-save_labels", "-replace_labels"}), "w/b.txt");
+  EXPECT_EQ(work_.get("w/b.txt"), list);
+}
+
 TEST_F(OutputGuardTest, ValidNamesItsFilesAsAsked) {
   EXPECT_EQ(detector("valid", {"-format", "coco", "-out", "mine"}).exit_code, 0);
   EXPECT_TRUE(work_.has("results/mine.json"));
