@@ -2,10 +2,12 @@
 #include "darknet/alexeyab.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <new>
 #include <numeric>
@@ -38,8 +40,8 @@ static_assert(sizeof(detection) == 88 && offsetof(detection, prob) == 24 &&
 
 namespace {
 
-int gpu = 0;  // NOLINT: cuda_set_device() is of the process
-bool gpu_chosen = false;
+constexpr int kNoneChosen = std::numeric_limits<int>::min();
+std::atomic<int> chosen_gpu = kNoneChosen;  // cuda_set_device() is of the process
 
 const darknet::log::Capture::Take kSilence = [](auto, const auto&) {};
 
@@ -132,7 +134,7 @@ std::vector<float> input_of(const float* planes, const darknet::Shape& input, st
 float* forward(network& net, const std::vector<float>& pixels) {
   net.engine.work_with_network([&](darknet::Network& n) {
     darknet::forward_images(n, pixels);
-    darknet::require_finite_outputs(n);
+    darknet::require_finite_outputs(n, std::ssize(pixels) / n.input_shape().features());
     net.output = darknet::to_host(n.stream(), n.output(n.size() - 1));
   });
   return net.output.data();
@@ -273,7 +275,8 @@ network* load_network_custom(char* cfg, char* weights, int /*clear*/, int batch)
   return attempt([&] {
     if (!cfg || !weights) fail("a null pointer in place of the name of a cfg or weights file");
     darknet::DetectorOptions o;
-    if (gpu_chosen) o.device = gpu < 0 ? "cpu" : darknet::cat("cuda:", gpu);
+    if (const int gpu = chosen_gpu; gpu != kNoneChosen)
+      o.device = gpu < 0 ? "cpu" : darknet::cat("cuda:", gpu);
     o.batch = std::max(batch, 1);
     std::unique_ptr<network> net(new network{{cfg, weights, std::move(o)}});
     darknet::classes_of(net->engine.network());  // throws where it is no detector
@@ -291,7 +294,7 @@ int network_height(network* net) {
   return net ? static_cast<int>(net->engine.network().input_shape().h) : 0;
 }
 
-void cuda_set_device(int index) { gpu = index, gpu_chosen = true; }
+void cuda_set_device(int index) { chosen_gpu = index; }
 void init_cpu() {}
 void reset_rnn(network* /*net*/) {}
 

@@ -96,7 +96,7 @@ struct Detector::Impl {
     std::vector<std::vector<Detection>> found;
     engine.work_with_network([&](Network& n) {
       found = darknet::detect(n, prepared, o);
-      require_finite_outputs(n);
+      require_finite_outputs(n, std::ssize(prepared));
     });
     for (std::size_t i = 0; i < count; ++i) all.push_back(objects_of(found[i], prepared[i]));
   }

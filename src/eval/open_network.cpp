@@ -40,9 +40,9 @@ std::string precision_override(std::string_view precision) {
   return cat("net.0.precision=", precision == kInt8 ? name_of(DType::f32) : precision);
 }
 
-void require_finite_outputs(const Network& net) {
+void require_finite_outputs(const Network& net, std::int64_t images) {
   for (const HeadAt& at : net.heads()) {
-    const TensorView output = net.output(at.layer).images(0, 1);  // others may have no image
+    const TensorView output = net.output(at.layer).images(0, images);
     const std::vector<float> values = to_host(net.stream(), output);
     for (const std::int64_t c : at.head->objectness_channels())
       for (std::int64_t p = 0; p < output.shape.pixels(); ++p)

@@ -32,7 +32,8 @@ inline constexpr std::string_view kInt8 = "int8";
 // The assignment for apply_overrides() of cfg/parse.h; `precision`: an element type or kInt8.
 std::string precision_override(std::string_view precision);
 
-// After a forward pass. Throws where the objectness of its first image is not a finite number.
-void require_finite_outputs(const Network&);
+// After a forward pass. Throws where the objectness of one of its first images is not a finite
+// number; `images`: how many of the network's batch were images.
+void require_finite_outputs(const Network&, std::int64_t images = 1);
 
 }  // namespace darknet

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cmath>
@@ -12,6 +13,7 @@
 #include "api/home_thread.h"
 #include "cfg/parse.h"
 #include "cli_harness.h"
+#include "core/checksum.h"
 #include "core/device.h"
 #include "core/error.h"
 #include "core/index.h"
@@ -347,6 +349,30 @@ TEST_F(DetectorApi, DamagedWeightsAreAnException) {
   work_.put("x.weights", weights_bytes(net, 0));
   Detector d = detector();
   EXPECT_NE(refusal([&] { d.detect_file(image(0)); }).find("not a finite number"),
+            std::string::npos);
+}
+
+// A black image has none: every weight is multiplied by zero.
+TEST_F(DetectorApi, NumbersThatAreNotFiniteAreFoundInEveryImageOfABatch) {
+  Network net(read_cfg(work_.path("x.cfg")), {});
+  net.initialise();
+  const std::vector<Parameter*> parameters = net.layer(0).parameters();
+  Tensor& filters = (*std::ranges::max_element(parameters, {}, [](const Parameter* p) {
+                      return p->value.size();
+                    }))->value;
+  std::fill_n(filters.data(), filters.size(), 3e38f);
+  work_.put("x.weights", weights_bytes(net, 0));
+  Image black(64, 48, 3), white = black;
+  std::ranges::fill(white.pixels, std::uint8_t{255});
+  work_.put("black.png", black);
+  work_.put("white.png", white);
+  DetectorOptions o;
+  o.batch = 2;
+  Detector d = detector(o);
+  EXPECT_NO_THROW(d.detect_files({work_.path("black.png"), work_.path("black.png")}));
+  EXPECT_NE(refusal([&] {
+              d.detect_files({work_.path("black.png"), work_.path("white.png")});
+            }).find("not a finite number"),
             std::string::npos);
 }
 
