@@ -62,18 +62,11 @@ std::string record(const Message& event) {
          little_endian(masked_checksum(event.text()));
 }
 
-// Fields of Event, Summary, Summary.Value and SessionLog.
-enum Field : int {
-  kWallTime = 1,
-  kStep = 2,
-  kFileVersion = 3,
-  kSummary = 5,
-  kSessionLog = 7,
-  kValue = 1,
-  kTag = 1,
-  kSimpleValue = 2,
-  kStatus = 1
-};
+// Numbers of the fields of the messages Event, Summary, Summary.Value and SessionLog.
+constexpr int kWallTime = 1, kStep = 2, kFileVersion = 3, kSummary = 5, kSessionLog = 7;
+constexpr int kValue = 1;
+constexpr int kTag = 1, kSimpleValue = 2;
+constexpr int kStatus = 1;
 constexpr std::uint64_t kSessionStart = 1;
 
 Message event_at(double seconds, std::int64_t step) {

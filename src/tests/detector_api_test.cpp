@@ -12,75 +12,20 @@
 
 #include "api/home_thread.h"
 #include "cfg/parse.h"
-#include "cli_harness.h"
 #include "core/checksum.h"
 #include "core/device.h"
 #include "core/error.h"
 #include "core/index.h"
 #include "core/json.h"
-#include "darknet/detector.h"
 #include "darknet/detector_pool.h"
 #include "darknet/version.h"
+#include "detector_api_harness.h"
 #include "eval/calibration_file.h"
 #include "nn/weights.h"
 
-namespace darknet {
-
-static bool operator==(const DetectedObject& a, const DetectedObject& b) {
-  const auto values = [](const DetectedObject& o) {
-    return std::array{o.probability,    o.objectness,     o.left,     o.top,
-                      o.width,          o.height,         o.center_x, o.center_y,
-                      o.relative_width, o.relative_height};
-  };
-  return a.class_id == b.class_id && values(a) == values(b);
-}
-
-namespace test {
+namespace darknet::test {
 namespace {
 namespace fs = std::filesystem;
-
-constexpr Thresholds kThresholds{.2f, .45f};
-
-// The sentence of the Exception that f() throws; "" where it throws none.
-template <class F>
-std::string refusal(F f) try {
-  f();
-  return "";
-} catch (const Exception& e) {
-  return e.what();
-}
-
-class DetectorApi : public CliTest {
- protected:
-  DetectorApi() { put_tiny_weights(work_, "x.weights"); }
-  Detector detector(DetectorOptions o = {}) const {
-    o.device = "cpu";
-    o.thresholds = kThresholds;
-    return {work_.path("x.cfg"), work_.path("x.weights"), o};
-  }
-  fs::path image(int i) const { return work_.path(cat("images/", i, ".png")); }
-  std::vector<fs::path> images() const {
-    std::vector<fs::path> all;
-    for (int i = 0; i < kTinyImages; ++i) all.push_back(image(i));
-    return all;
-  }
-  // One that cannot be made, and why.
-  std::string refused(const DetectorOptions& o) const {
-    return refusal([&] { detector(o); });
-  }
-  // Of `darknet detect` with these flags, for the first images.
-  nlohmann::json of_command(std::vector<std::string> flags) const {
-    std::vector<std::string> all{"detect", "x.cfg",   "x.weights", "images/0.png", "images/1.png",
-                                 "-names", "x.names", "-thresh",   ".2",           "-nms",
-                                 ".45",    "-nogpu",  "-out",      "found.json",   "-dont_show"};
-    all.insert(all.end(), flags.begin(), flags.end());
-    const CommandResult ran = work_.darknet(all);
-    EXPECT_EQ(ran.exit_code, 0) << ran.all();
-    nlohmann::json found = parse_json(work_.get("found.json"));
-    work_.remove("found.json");
-    return found;
-  }
-};
 
 void expect_equal(const nlohmann::json& frame, const DetectedObjects& found,
                   const Detector& detector) {
@@ -285,97 +230,6 @@ TEST_F(DetectorApi, DescribesTheNetwork) {
   EXPECT_STREQ(version(), DARKNET_VERSION_STRING);
 }
 
-TEST_F(DetectorApi, WhatCannotBeOpenedIsAnExceptionThatSaysWhy) {
-  const auto opened = [&](const char* cfg, const char* weights) {
-    return refusal([&] { Detector(work_.path(cfg), work_.path(weights), {.device = "cpu"}); });
-  };
-  EXPECT_NE(opened("none.cfg", "x.weights").find("none.cfg: "), std::string::npos);
-  EXPECT_NE(opened("x.cfg", "none.weights").find("none.weights: "), std::string::npos);
-  work_.put("bad.cfg", replaced(kTinyCfg, "[yolo]", "[nothing]"));
-  EXPECT_NE(opened("bad.cfg", "x.weights").find("bad.cfg:34"), std::string::npos)
-      << opened("bad.cfg", "x.weights");
-  const std::string weights = work_.get("x.weights");
-  work_.put("short.weights", weights.substr(0, weights.size() - 4));
-  work_.put("long.weights", weights + "1234");
-  EXPECT_NE(opened("x.cfg", "short.weights").find("short.weights: "), std::string::npos);
-  EXPECT_NE(opened("x.cfg", "long.weights").find("long.weights: "), std::string::npos);
-  EXPECT_EQ(opened("x.cfg", "x.weights"), "");
-}
-
-TEST_F(DetectorApi, OptionsThatCannotBeAreExceptions) {
-  EXPECT_NE(refused({.class_names = {"a"}}), "");
-  EXPECT_NE(refused({.names = work_.path("x.names"), .class_names = {"a", "b", "c"}}), "");
-  EXPECT_NE(refused({.precision = "f64"}).find("precision"), std::string::npos);
-  EXPECT_NE(refused({.precision = "int8"}).find("x.int8"), std::string::npos);
-  EXPECT_NE(refused({.batch = 0}), "");
-  EXPECT_NE(refused({.threads = -1}), "");
-  EXPECT_NE(refused({.overrides = {"net.0.nothing=1"}}), "");
-  for (const char* device : {"tpu", "cuda:4711"})
-    EXPECT_NE(refusal([&] {
-                Detector(work_.path("x.cfg"), work_.path("x.weights"), {.device = device});
-              }),
-              "")
-        << device;
-}
-
-TEST_F(DetectorApi, ImagesThatCannotBeAreExceptionsAndTheNextOneIsDetected) {
-  Detector d = detector();
-  const DetectedObjects expected = d.detect_file(image(0));
-  const std::vector<std::uint8_t> pixels(300);
-  const auto with = [&](const ImageView& view) { return refusal([&] { d.detect(view); }); };
-  EXPECT_EQ(with({}), "an empty image: 0 x 0 pixels, without a pointer to them");
-  EXPECT_EQ(with({pixels.data(), 10, 0}), "an empty image: 10 x 0 pixels");
-  EXPECT_EQ(with({pixels.data(), -10, 10}), "an empty image: -10 x 10 pixels");
-  EXPECT_EQ(with({nullptr, 10, 10}), "an empty image: 10 x 10 pixels, without a pointer to them");
-  EXPECT_EQ(with({pixels.data(), 10, 10, PixelFormat::rgb, 29}),
-            "an image with a stride of 29 bytes, but 10 pixels in a row have 30");
-  for (const std::int64_t stride : {INT64_MIN, INT64_MAX})
-    EXPECT_NE(with({pixels.data(), 10, 10, PixelFormat::rgb, stride}), "");
-  EXPECT_NE(with({pixels.data(), 1 << 20, 1 << 20}), "");
-  EXPECT_NE(with({pixels.data(), std::int64_t{1} << 62, 1}), "");
-  EXPECT_NE(with({pixels.data(), 10, 10, static_cast<PixelFormat>(77)}), "");
-  const auto of_file = [&](const fs::path& file) { return refusal([&] { d.detect_file(file); }); };
-  EXPECT_NE(of_file("none.png").find("none.png"), std::string::npos);
-  work_.put("no.png", std::string("no image"));
-  EXPECT_NE(of_file(work_.path("no.png")).find("no.png: cannot decode"), std::string::npos);
-  EXPECT_EQ(d.detect_file(image(0)), expected);
-}
-
-TEST_F(DetectorApi, DamagedWeightsAreAnException) {
-  Network net(read_cfg(work_.path("x.cfg")), {});
-  net.initialise();
-  for (Parameter* p : net.layer(0).parameters())
-    for (std::int64_t i = 0; i < p->value.size(); ++i) p->value.data()[i] = i % 2 ? 3e38f : -3e38f;
-  work_.put("x.weights", weights_bytes(net, 0));
-  Detector d = detector();
-  EXPECT_NE(refusal([&] { d.detect_file(image(0)); }).find("not a finite number"),
-            std::string::npos);
-}
-
-// A black image has none: every weight is multiplied by zero.
-TEST_F(DetectorApi, NumbersThatAreNotFiniteAreFoundInEveryImageOfABatch) {
-  Network net(read_cfg(work_.path("x.cfg")), {});
-  net.initialise();
-  const std::vector<Parameter*> parameters = net.layer(0).parameters();
-  Tensor& filters = (*std::ranges::max_element(parameters, {}, [](const Parameter* p) {
-                      return p->value.size();
-                    }))->value;
-  std::fill_n(filters.data(), filters.size(), 3e38f);
-  work_.put("x.weights", weights_bytes(net, 0));
-  Image black(64, 48, 3), white = black;
-  std::ranges::fill(white.pixels, std::uint8_t{255});
-  work_.put("black.png", black);
-  work_.put("white.png", white);
-  DetectorOptions o;
-  o.batch = 2;
-  Detector d = detector(o);
-  EXPECT_NO_THROW(d.detect_files({work_.path("black.png"), work_.path("black.png")}));
-  EXPECT_NE(refusal([&] {
-              d.detect_files({work_.path("black.png"), work_.path("white.png")});
-            }).find("not a finite number"),
-            std::string::npos);
-}
-
 TEST_F(DetectorApi, IsSilentAndHandsMessagesToItsCallback) {
   work_.put("x.cfg", replaced(kTinyCfg, "filters=24", "filters=24\nflipped=1"));
   std::vector<std::pair<LogLevel, std::string>> messages;
@@ -522,5 +376,4 @@ TEST_F(DetectorApi, MemoryDoesNotGrowOverTenThousandCalls) {
 #endif
 
 }  // namespace
-}  // namespace test
-}  // namespace darknet
+}  // namespace darknet::test
