@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the build and the tests need on Debian and Ubuntu; silent when nothing is missing.
-# --check only names what is missing.
+# --check only names what is missing; --libraries names what a program for another processor links.
 set -euo pipefail
 
 packages=(
@@ -20,6 +20,11 @@ packages=(
 )
 # The emulated GPU of the tests unpacks nvcc's device code.
 if command -v nvcc >/dev/null || [ -x /usr/local/cuda/bin/nvcc ]; then packages+=(libzstd-dev); fi
+
+if [ "${1:-}" = --libraries ]; then
+  printf '%s\n' "${packages[@]}" | grep -E '^(lib|nlohmann|fonts)' | paste -sd' '
+  exit 0
+fi
 
 if ! command -v dpkg-query >/dev/null; then
   echo "install_deps: not a Debian or Ubuntu machine; the build needs: ${packages[*]}" >&2

@@ -70,7 +70,7 @@ class Int8Conv final : public ConvPlan {
   Epilogue fused() const override { return fused_; }
   std::int64_t workspace() const override { return parts_.total(); }
   std::int64_t packed_weights() const override { return packed_.bytes(); }
-  std::string description() const override { return cat("forward ", desc_->impl_info_str()); }
+  std::string description() const override { return cat("int8 forward ", desc_->impl_info_str()); }
   void set_weights(const Stream&, const float* weights, void* workspace) override;
   void forward(const Stream&, TensorView in, const float* bias, TensorView out,
                void* workspace) override;

@@ -7,6 +7,13 @@
 namespace darknet {
 namespace {
 
+#if defined(__aarch64__)
+// There the library numbers other sets of instructions than its header names.
+std::string isa_name() {
+  const auto isa = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
+  return isa == 1 ? "asimd" : "sve";
+}
+#else
 std::string isa_name() {
   switch (dnnl::get_effective_cpu_isa()) {
     case dnnl::cpu_isa::sse41:
@@ -21,6 +28,7 @@ std::string isa_name() {
       return dnnl::get_effective_cpu_isa() > dnnl::cpu_isa::avx512_core ? "avx512+" : "avx2+";
   }
 }
+#endif
 
 // oneDNN computes bf16 convolutions from AVX-512 on: with conversions around f32 instructions until
 // the processor has bf16 ones.

@@ -1,6 +1,8 @@
-# One ctest entry for each test suite of PROGRAM, written to FILE after each build. A process for each of 1700 tests would
+# One ctest entry for each test suite of PROGRAM, a list (an emulator may come first), written to FILE
+# after each build. A process for each of 1700 tests would
 # spend half of the time in the loader: OpenCV, with its dnn module and what decodes images, brings hundreds of shared libraries.
-execute_process(COMMAND "${PROGRAM}" --gtest_list_tests OUTPUT_VARIABLE listed COMMAND_ERROR_IS_FATAL ANY)
+execute_process(COMMAND ${PROGRAM} --gtest_list_tests OUTPUT_VARIABLE listed COMMAND_ERROR_IS_FATAL ANY)
+list(JOIN PROGRAM "\" \"" program)
 string(REGEX REPLACE ";" "\\\\;" listed "${listed}")
 string(REPLACE "\n" ";" lines "${listed}")
 set(suite "")
@@ -9,7 +11,7 @@ set(entries "")
 function(add_entry)
   if(suite AND tests)
     # The more tests, the earlier a suite starts: both cores are busy to the end.
-    set(entries "${entries}add_test([=[${suite}]=] \"${PROGRAM}\" \"--gtest_filter=${suite}.*\")
+    set(entries "${entries}add_test([=[${suite}]=] \"${program}\" \"--gtest_filter=${suite}.*\")
 set_tests_properties([=[${suite}]=] PROPERTIES TIMEOUT 900 COST ${tests} ENVIRONMENT \"${ENVIRONMENT}\")\n" PARENT_SCOPE)
   endif()
 endfunction()
