@@ -14,8 +14,7 @@ struct FuzzedReader {
   int mutations;                           // of each sample, in the mutation test
 };
 
-// In a fixed order: cfg (with the network that it describes), weights, state, labels, images,
-// detections, annotations, calibration, quantization, and onnx where there is protobuf.
+// In a fixed order; cfg is read with the network that it describes, onnx only with protobuf.
 const std::vector<FuzzedReader>& fuzzed_readers();
 const FuzzedReader& fuzzed_reader(const std::string& name);
 

@@ -1,0 +1,169 @@
+// Readers of labels, images, results and annotations.
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "annotation/formats.h"
+#include "core/file.h"
+#include "core/index.h"
+#include "core/text.h"
+#include "dataset/detection_files.h"
+#include "dataset/labels.h"
+#include "image/codec.h"
+#include "image/file_check.h"
+#include "image/image.h"
+#include "tests/fuzz/reader_inputs.h"
+#include "tests/image_samples.h"
+#include "tests/written_results.h"
+
+namespace darknet::testing_fuzz {
+namespace {
+namespace fs = std::filesystem;
+
+std::vector<std::string> label_samples() {
+  return {"0 .5 .5 .25 .25\n1 0.1 0.2 0.05 0.1\n2 .9 .9 .1 .1\n", "",
+          "\xEF\xBB\xBF 2\t.5 .5 1 1\r\n\r\n0 .9 .5 .2005 .2"};
+}
+
+void read_label_bytes(const std::string& text) {
+  std::string first;
+  const Labels labels = parse_labels(text, 3, [&](int line, const std::string& why) {
+    require(line > 0 && !why.empty(), "a report without line or reason");
+    if (first.empty()) first = cat("x.txt:", line, ": ", why);
+  });
+  for (const Truth& t : labels.truths) {
+    const Box& b = t.box;
+    require(t.class_id >= 0 && t.class_id < 3, "a class out of range");
+    require(b.w > 0 && b.h > 0 && b.w <= 1 && b.h <= 1, "a box without a sound extent");
+    require(b.x >= 0 && b.x <= 1 && b.y >= 0 && b.y <= 1, "a box outside of the image");
+  }
+  if (!first.empty()) fail(first);
+}
+
+std::vector<std::string> image_samples() {
+  using namespace testing_images;
+  const std::string jpeg = encode(noise(24, 17, 3), ".jpg");
+  std::vector<std::string> all{jpeg, with_exif(jpeg, 6, true), with_exif(jpeg, 3, false)};
+  for (const char* extension : {".png", ".bmp"}) all.push_back(encode(noise(24, 17, 3), extension));
+  all.push_back(encode(noise(9, 5, 1), ".jpg"));
+  all.push_back(png(2, 2, 16, kPngRgba, std::string(32, '\x7F')));
+  all.push_back(png(3, 1, 8, kPngGreyAlpha, "abcdef"));
+  all.push_back("P6 2 2 255\nabcdefghijkl");
+  all.push_back("P5 3 2 255\nabcdef");
+  return all;
+}
+
+void read_image_bytes(const std::string& bytes) {
+  constexpr std::int64_t kMaxPixels = 1 << 20;
+  soundness(bytes);
+  const int orientation = exif_orientation(bytes);
+  require(orientation >= 1 && orientation <= 8, "an orientation out of range");
+  const ImageSize size = image_size(bytes);
+  require(size.width >= 0 && size.height >= 0, "a negative size");
+  if (size.width > kMaxPixels || size.height > kMaxPixels || size.width * size.height > kMaxPixels)
+    return;  // accepted up to 2^28, at a second each
+  for (const std::int64_t channels : {1, 3}) {
+    const Image image = decode_image(bytes, "x", channels);
+    require(image.channels == channels && image.width > 0 && image.height > 0, "an empty image");
+    require(image.pixels.size() == to_size(image.width * image.height * image.channels),
+            "pixels that are not as many as the size says");
+  }
+}
+
+// COCO's JSON, or a VOC file where it does not begin like JSON.
+const ImageSet& image_set() {
+  static const ImageSet set{.images = {"a_1.png", "images/b_2.png", "c_3.png"},
+                            .sizes = {{64, 48}, {10, 10}, {1, 1}},
+                            .names = {"red", "green"}};
+  return set;
+}
+
+std::vector<std::string> detection_samples() {
+  const std::vector<std::vector<Detection>> found{
+      {{{.5f, .5f, .25f, .5f}, 1, .9f, .8f}, {{.25f, .5f, .5f, .5f}, 0, 1, .25f}},
+      {},
+      {{{.5f, .5f, 1, 1}, 1, 1, 1}}};
+  return {test::coco_results(image_set(), found), test::voc_results(image_set(), found, 1),
+          "[{\"file_name\": \"b_2.png\", \"category_id\": 2, \"bbox\": [1, 2, 3.5, 4e0], "
+          "\"score\": 0.5, \"more\": {\"a\": [null, true, \"\\u00e9\\\"\"]}}]"};
+}
+
+void read_detection_bytes(const std::string& bytes) {
+  const auto first = bytes.find_first_not_of(" \t\r\n");
+  const bool json =
+      first == bytes.npos || std::string_view("[{\"").find(bytes[first]) != std::string_view::npos;
+  const FiledDetections read =
+      read_detections(scratch_file(json ? "x.json" : "x_green.txt", bytes), image_set());
+  std::int64_t n = 0;
+  for (const auto& of_image : read.images)
+    for (const Detection& d : of_image) {
+      ++n;
+      require(d.class_id >= 0 && d.class_id < 2, "a class out of range");
+      require(std::isfinite(d.probability) && std::isfinite(d.box.x) && std::isfinite(d.box.w) &&
+                  d.box.w >= 0 && d.box.h >= 0,
+              "a detection's numbers");
+    }
+  require(n == read.detections, "detections are miscounted");
+}
+
+// annotations: the first line says what the file is called, the rest is the file. It lies next to
+// one image.
+
+std::vector<std::string> annotation_samples() {
+  const std::string coco =
+      R"({"images":[{"id":1,"file_name":"a.ppm","width":4,"height":2}],"categories":[{"id":3,)"
+      R"("name":"cat"}],"annotations":[{"id":1,"image_id":1,"category_id":3,"bbox":[1,0,2,1],)"
+      R"("segmentation":[[1,2,3]],"iscrowd":0}]})";
+  return {
+      "a.xml\n<annotation><filename>a.ppm</filename><size><width>4</width><height>2</height>"
+      "</size>\n<object><name>cat</name><difficult>1</difficult><bndbox><xmin>1</xmin>"
+      "<ymin>1</ymin><xmax>3</xmax><ymax>2</ymax></bndbox></object></annotation>\n",
+      "x.xml\n<annotations><meta><task><labels><label><name>cat</name></label></labels></task>"
+      "</meta>\n<image id=\"0\" name=\"a.ppm\" width=\"4\" height=\"2\"><box label=\"cat\" "
+      "xtl=\"0\" "
+      "ytl=\"0\" xbr=\"2\" ybr=\"1\" rotation=\"30\"/><polygon label=\"cat\" "
+      "points=\"0,0;2,1;1,2\"/>"
+      "</image></annotations>\n",
+      "x.json\n" + coco + "\n",
+      "x.csv\nfilename,width,height,class,xmin,ymin,xmax,ymax\na.ppm,4,2,\"a "
+      "\"\"cat\"\"\",0,0,2,1\n",
+      "x.csv\na.ppm,0,0,2,1,cat\na.ppm,,,,,\n",
+      "data.yaml\ntrain: .\nnames:\n  0: cat\n  1: 'dog'\nnc: 2\n",
+      "a.txt\n0 .5 .5 .25 .5\n1 .1 .1 .5 .1 .5 .9\n"};
+}
+
+void read_annotation_bytes(const std::string& bytes) {
+  const auto end = std::min(bytes.find('\n'), bytes.size());
+  const std::string name = bytes.substr(0, end);
+  static const std::set<std::string> kNames = {"a.xml", "x.xml",     "x.json",
+                                               "x.csv", "data.yaml", "a.txt"};
+  if (!kNames.contains(name)) fail("no file of annotations is called so");
+  static const fs::path image = scratch_file("set/a.ppm", "P6 4 2 255\n" + std::string(24, 'x'));
+  const fs::path folder = image.parent_path();
+  for (const std::string& other : kNames) remove_file(folder / other);
+  scratch_file(fs::path("set") / name, bytes.substr(std::min(end + 1, bytes.size())));
+  const SourceFolder source(folder);
+  const AnnotatedSet set =
+      annotation_format("auto", source)
+          .read(source, name == "a.txt" ? std::vector<std::string>{"cat", "dog"}
+                                        : std::vector<std::string>{});
+  require(!set.images.empty() && !set.classes.empty(), "a set without images or classes");
+  for (const AnnotatedImage& image : set.images)
+    for (const AnnotatedObject& o : image.objects) {
+      require(o.class_id >= 0 && o.class_id < std::ssize(set.classes), "no such class");
+      require(o.w > 0 && o.h > 0 && o.x - o.w / 2 > -1e-6 && o.x + o.w / 2 < 1 + 1e-6 &&
+                  o.y - o.h / 2 > -1e-6 && o.y + o.h / 2 < 1 + 1e-6,
+              "a box outside of the image");
+    }
+}
+
+}  // namespace
+
+std::vector<FuzzedReader> data_readers() {
+  return {{"labels", label_samples, read_label_bytes, 6000},
+          {"images", image_samples, read_image_bytes, 300},
+          {"detections", detection_samples, read_detection_bytes, 3000},
+          {"annotations", annotation_samples, read_annotation_bytes, 500}};
+}
+
+}  // namespace darknet::testing_fuzz

@@ -1,0 +1,22 @@
+// What the readers of networks and those of data share.
+#pragma once
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "cfg/section.h"
+#include "tests/fuzz/readers.h"
+
+namespace darknet::testing_fuzz {
+
+// What must hold of an input that was accepted: throws std::logic_error, which no reader may.
+void require(bool holds, const char* what);
+
+// A file of these bytes under a name that it keeps; removed at the program's end.
+std::filesystem::path scratch_file(const std::filesystem::path& name, const std::string& bytes);
+
+std::vector<FuzzedReader>
+network_readers();                         // cfg, weights, state, calibration, quantization, onnx
+std::vector<FuzzedReader> data_readers();  // labels, images, detections, annotations
+
+}  // namespace darknet::testing_fuzz
