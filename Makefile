@@ -56,7 +56,7 @@ fuzz: packages
 install: build
 	@cmake --install $(BUILD) $(if $(PREFIX),--prefix "$(PREFIX)")
 
-# A .deb for any x86-64 processor, without the tests.
+# A .deb for every x86-64 processor (docs/deploy.md), without the tests.
 package: packages
 	@cmake --preset portable -DDARKNET_TESTS=OFF $(CMAKE_ARGS)
 	@cmake --build build-portable -j $(JOBS)

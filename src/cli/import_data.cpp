@@ -18,7 +18,7 @@ namespace darknet::cli {
 namespace {
 namespace fs = std::filesystem;
 
-struct ImportArguments {
+struct ImportDataArguments {
   fs::path folder;
   WriteSetOptions write;
   SplitRule split;
@@ -63,7 +63,7 @@ void replace_split(AnnotatedSet& set, const std::string& name, std::vector<std::
 }
 
 // Shares the images out where the set does not say which of them validate. Returns a sentence.
-std::string choose_splits(AnnotatedSet& set, ImportArguments& o) {
+std::string choose_splits(AnnotatedSet& set, ImportDataArguments& o) {
   WriteSetOptions& to = o.write;
   const SplitRoles roles = roles_of(set, to.train, to.valid);
   if (roles.valid) {
@@ -137,7 +137,7 @@ void print_classes(const AnnotatedSet& set) {
         plural(difficult, "object"));
 }
 
-int run_import(ImportArguments& o) {
+int run_import(ImportDataArguments& o) {
   o.write.source = o.folder;
   o.split.keep = *value_of<KeepTogether>(o.keep);
   if (!is_folder(o.folder)) fail_at({o.folder.string(), 0}, "this is not a folder");
@@ -175,7 +175,7 @@ void add_import_data(Program& program) {
     footer += cat(" ", format.name, ", ", format.description, ";");
   footer.back() = '.';
   command.footer(footer);
-  auto& o = command.options<ImportArguments>();
+  auto& o = command.options<ImportDataArguments>();
   command.argument("folder", o.folder, "the data set").required();
   command.argument("out", o.write.out, "the folder to write, new or of an earlier import")
       .required();

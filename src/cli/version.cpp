@@ -7,6 +7,7 @@
 #include "core/device.h"
 #include "core/ops.h"
 #include "core/waiting.h"
+#include "cpu/instruction_set.h"
 #include "image/canvas.h"
 #include "image/image.h"
 
@@ -15,8 +16,8 @@ namespace darknet::cli {
 void add_version(Program& program) {
   const Command command = program.command("version", "say which program and libraries these are");
   command.runs([] {
-    fmt::print("Darknet Focal {}\nbuild: {}, compiler {}\nCPU: {}\n", DARKNET_VERSION,
-               DARKNET_BUILD, __VERSION__, ops(DeviceType::cpu).name({}));
+    fmt::print("Darknet Focal {}\nbuild: {}, compiler {}, for {}\nCPU: {}\n", DARKNET_VERSION,
+               DARKNET_BUILD, __VERSION__, instruction_set(), ops(DeviceType::cpu).name({}));
     const int cards = device_count(DeviceType::cuda);
     if (cards == 0) fmt::print("CUDA: none (this build or this machine has no CUDA device)\n");
     for (int i = 0; i < cards; ++i)

@@ -39,8 +39,10 @@ std::vector<fs::path> module_folders() {
   if (const char* const chosen = std::getenv("DARKNET_MODULES")) return {chosen};
   bool is_program = false;
   std::error_code unknown;
-  const fs::path folder =
-      fs::weakly_canonical(file_of_this_code(is_program), unknown).parent_path();
+  fs::path folder = fs::weakly_canonical(file_of_this_code(is_program), unknown).parent_path();
+  // The library for this processor lies in glibc-hwcaps/LEVEL/ below the one for all.
+  if (const fs::path above = folder.parent_path(); above.filename() == "glibc-hwcaps")
+    folder = above.parent_path();
   std::vector<fs::path> folders{folder};
   const auto add = [&](const char* relative) {
     const fs::path other = (folder / relative).lexically_normal();

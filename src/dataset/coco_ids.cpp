@@ -1,6 +1,5 @@
 #include "dataset/coco_ids.h"
 
-#include <array>
 #include <charconv>
 #include <filesystem>
 #include <optional>
@@ -10,10 +9,6 @@
 namespace darknet {
 namespace {
 namespace fs = std::filesystem;
-
-constexpr std::int64_t kCocoClasses = 80;
-// The numbers that COCO's 80 classes leave out.
-constexpr std::array<std::int64_t, 10> kCocoGaps{12, 26, 29, 30, 45, 66, 68, 69, 71, 83};
 
 std::optional<std::int64_t> number_at_end(const fs::path& image) {
   const std::string stem = image.stem().string();
@@ -39,13 +34,6 @@ std::vector<std::int64_t> image_ids(const ImagePaths& images) {
   ids.clear();
   for (std::size_t i = 0; i < images.size(); ++i) ids.push_back(static_cast<std::int64_t>(i + 1));
   return ids;
-}
-
-std::int64_t category_id(std::int64_t class_id, std::int64_t classes) {
-  std::int64_t id = class_id + 1;
-  if (classes != kCocoClasses) return id;
-  for (const std::int64_t gap : kCocoGaps) id += gap <= id;
-  return id;
 }
 
 }  // namespace darknet

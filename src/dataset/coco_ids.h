@@ -12,6 +12,13 @@ namespace darknet {
 std::vector<std::int64_t> image_ids(const ImagePaths&);
 
 // COCO's numbers for its 80 classes (1 to 90, with gaps); class + 1 for any other number of them.
-std::int64_t category_id(std::int64_t class_id, std::int64_t classes);
+constexpr std::int64_t category_id(std::int64_t class_id, std::int64_t classes) {
+  constexpr std::int64_t kCocoClasses = 80;
+  constexpr std::int64_t kGaps[]{12, 26, 29, 30, 45, 66, 68, 69, 71, 83};  // numbers left out
+  std::int64_t id = class_id + 1;
+  if (classes != kCocoClasses) return id;
+  for (const std::int64_t gap : kGaps) id += gap <= id;
+  return id;
+}
 
 }  // namespace darknet

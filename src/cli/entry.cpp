@@ -1,0 +1,102 @@
+// Runs the command line; the only place that catches every error and ends the program.
+#include "cli/entry.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <new>
+#include <stdexcept>
+#include <system_error>
+
+#include "cli/program.h"
+#include "core/error.h"
+#include "core/out_of_memory.h"
+#include "core/text.h"
+#include "image/decoder_messages.h"
+#include "nn/memory_plan.h"
+
+namespace darknet::cli {
+namespace {
+
+constexpr int kFailed = 1;
+constexpr char kOutOfMemory[] =
+    "out of memory; a smaller batch, more subdivisions, a smaller input or fewer images need less, "
+    "and so do other programs that are closed";
+
+// A closed one would become the number of the next file that is opened, and messages would go into
+// that. Writing to what is put into its place fails, as it should.
+void keep_standard_descriptors() {
+  for (const int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (::fcntl(descriptor, F_GETFD) < 0)
+      while (::open("/dev/null", descriptor == STDERR_FILENO ? O_WRONLY : O_RDONLY) < 0 &&
+             errno == EINTR)
+        continue;
+}
+
+int report(const char* what, int exit_code) {
+  std::fprintf(stderr, "darknet: %s\n", printable(what, "\n\t").c_str());
+  return exit_code;
+}
+
+// `output_error`: the error number of a write to standard output that failed meanwhile.
+int run(int argc, char** argv, int& output_error) try {
+  return run_program(argc, argv);
+} catch (const DeviceOutOfMemory& e) {
+  constexpr Device kDevice{.type = DeviceType::cuda};
+  return report(cat(e.what(), "; ", how_to_need_less(kDevice, true)).c_str(), e.exit_code());
+} catch (const Error& e) {
+  return report(e.what(), e.exit_code());
+} catch (const OutOfMemory& e) {
+  return report(e.what(), kFailed);
+} catch (const std::bad_alloc&) {
+  return report(kOutOfMemory, kFailed);
+} catch (const std::length_error& e) {  // of an allocation it would be an OutOfMemory
+  return report(cat("internal error: a length beyond every limit (", e.what(),
+                    "); please report it with the command that led here")
+                    .c_str(),
+                kFailed);
+} catch (const std::system_error& e) {  // finish() reports standard output
+  if (std::ferror(stdout) == 0) return report(e.what(), kFailed);
+  output_error = e.code().value();
+  return kFailed;
+} catch (const std::exception& e) {
+  return report(e.what(), kFailed);
+}
+
+// The other end of a pipe was closed: it has seen enough (| head).
+bool reader_is_gone() {
+  ::pollfd out{STDOUT_FILENO, POLLOUT, 0};
+  return ::poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0;
+}
+
+// What was printed has to have arrived.
+int finish(int exit_code, int output_error) {
+  const bool failed = std::ferror(stdout) != 0;
+  const bool flushed = std::fflush(stdout) == 0;
+  const int why = flushed ? output_error : errno;
+  if (!failed && flushed) return exit_code;
+  if (!reader_is_gone())
+    report(cat("cannot write to standard output", why ? ": " : "", why ? std::strerror(why) : "")
+               .c_str(),
+           kFailed);
+  return exit_code == 0 ? kFailed : exit_code;
+}
+
+}  // namespace
+}  // namespace darknet::cli
+
+int darknet_main(int argc, char** argv) {
+  using namespace darknet;  // NOLINT(google-build-using-namespace)
+  cli::keep_standard_descriptors();
+  std::signal(SIGXFSZ, SIG_IGN);        // a write beyond `ulimit -f` fails with a reason instead
+  const DecoderMessageStreams streams;  // before any thread
+  int output_error = 0;
+  const int exit_code = cli::run(argc, argv, output_error);
+  return cli::finish(exit_code, output_error);
+}
