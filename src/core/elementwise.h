@@ -442,7 +442,8 @@ void reduce_channels(const Stream& s, const Shape& shape, F f, Finish finish, vo
   const auto each = [=](std::int64_t p, std::int64_t c) {
     return value_of(f, channel_of(f, c), static_cast<float>(in.at(p, c))...);
   };
-  using Chunks = ChannelChunks<K, decltype(each)>;
+  // For clang no class with a const member is trivially copyable.
+  using Chunks = ChannelChunks<K, std::remove_const_t<decltype(each)>>;
   run_on_host(s, {.rows = chunks, .columns = shape.c, .grain = kChannelChunk},
               Chunks{each, shape, partial}, Chunks::run);
   for_each(s, shape.c, ChannelFold<K, Finish>{finish, partial, chunks, shape.c});
