@@ -109,6 +109,19 @@ Unlocked::~Unlocked() {
   end_call();
 }
 
+// NumPy 2 keeps the strides of an array elsewhere: before 2.12, pybind11 reads others without a
+// word.
+void require_fitting_numpy() {
+  constexpr bool kOnlyNumpy1 = PYBIND11_VERSION_MAJOR == 2 && PYBIND11_VERSION_MINOR < 12;
+  const auto version = py::module_::import("numpy").attr("__version__").cast<std::string>();
+  if (!kOnlyNumpy1 || version.starts_with("0.") || version.starts_with("1.")) return;
+  throw py::import_error("darknet_focal was built with pybind11 " PYBIND11_TOSTRING(
+                             PYBIND11_VERSION_MAJOR) "." PYBIND11_TOSTRING(PYBIND11_VERSION_MINOR)
+                         ", which works with NumPy 1 only, and this is NumPy " +
+                         version + "; use NumPy 1, or build the package with pybind11 2.12 or later: "
+                                   "pip install ./src/python");
+}
+
 void wait_at_exit() {
   py::module_::import("atexit").attr("register")(py::cpp_function(&wait_for_calls));
   py::module_::import("os").attr("register_at_fork")(py::arg("after_in_child") =
@@ -129,6 +142,7 @@ void check_signals() {
 }  // namespace darknet::python
 
 PYBIND11_MODULE(_darknet, m) {
+  darknet::python::require_fitting_numpy();
   m.attr("__version__") = darknet::version();
   pybind11::register_exception<darknet::Exception>(m, "Error", PyExc_RuntimeError);
   darknet::python::wait_at_exit();

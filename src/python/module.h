@@ -51,6 +51,8 @@ class Unlocked {
  private:
   PyThreadState* state_;
 };
+// Throws an ImportError where arrays of this NumPy would be read wrongly.
+void require_fitting_numpy();
 void wait_at_exit();      // registers what waits
 bool interpreter_ends();  // whether it waits, so that long work is to end
 

@@ -13,6 +13,19 @@ EXAMPLES = SOURCE / "examples/python"
 PACKAGE = SOURCE / "src/python/darknet_focal"
 
 
+def test_numpy_2_is_refused_where_its_arrays_would_be_read_wrongly():
+    program = (
+        "import numpy; numpy.__version__ = '2.0.0'\n"
+        "try: import darknet_focal\n"
+        "except ImportError as e: print(e)\n"
+        "else: print(darknet_focal.loss('ce', [1, 2, -3], 1).tolist())\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert "works with NumPy 1 only" in ran.stdout or (
+        ran.stdout.startswith("[0.31326") and ", 3.0485" in ran.stdout
+    ), ran.stderr
+
+
 @pytest.mark.skipif(importlib.util.find_spec("mypy") is None, reason="no mypy")
 def test_types_are_sound(tmp_path):
     user = tmp_path / "user.py"
