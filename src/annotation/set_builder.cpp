@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "core/number.h"
 #include "core/text.h"
+#include "core/utf8.h"
 #include "dataset/image_sizes.h"
 
 namespace darknet {
@@ -18,6 +19,12 @@ namespace fs = std::filesystem;
 constexpr double kRounding = 1e-5;  // of fractions in text files
 
 void require_name(const std::string& name, const Where& where) {
+  for (std::string_view rest = name; !rest.empty();) {
+    const std::size_t letter = utf8_length(rest);
+    if (letter == 0)
+      fail_at(where, "the class '", shown(name), "' is no UTF-8 text; convert the file");
+    rest.remove_prefix(letter);
+  }
   if (name.empty() || trim(name) != name || name.find_first_of("\n\r") != name.npos)
     fail_at(where, "'", shown(name), "' cannot be the name of a class: names are lines of a file");
 }
@@ -114,7 +121,9 @@ void SetBuilder::add_fractions(std::size_t image, const std::string& class_name,
   const std::int64_t id = class_id(class_name, where);
   const Corners cut{std::max(box.left, 0.), std::max(box.top, 0.), std::min(box.right, 1.),
                     std::min(box.bottom, 1.)};
-  if (!(cut.right > cut.left && cut.bottom > cut.top)) return count("empty boxes left out", where);
+  if (!(box.right > box.left && box.bottom > box.top)) return count("empty boxes left out", where);
+  if (!(cut.right > cut.left && cut.bottom > cut.top))
+    return count("boxes outside of their images left out", where);
   const double outside = std::max(
       {cut.left - box.left, cut.top - box.top, box.right - cut.right, box.bottom - cut.bottom});
   if (outside > kRounding) count("boxes cut to their images", where);

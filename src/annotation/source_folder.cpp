@@ -30,14 +30,12 @@ bool is_split_name(std::string name) {
 
 }  // namespace
 
-std::string lower_case(std::string text) {
-  std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::tolower(c); });
-  return text;
-}
-
 SourceFolder::SourceFolder(const fs::path& root)
     : root_((root / "").lexically_normal().parent_path()), files_(files_below(root)) {
   if (root_.empty()) root_ = ".";
+  whole_root_ = fs::absolute(root_).lexically_normal();
+  if (!whole_root_.has_filename()) whole_root_ = whole_root_.parent_path();
+  std::erase_if(files_, [](const fs::path& file) { return file.filename() == kImportRecord; });
   for (fs::path& file : files_) file = file.lexically_normal();
   std::ranges::sort(files_);
   for (const fs::path& file : files_)
@@ -81,9 +79,13 @@ std::optional<fs::path> SourceFolder::image(const fs::path& folder, const std::s
   return only([](const fs::path&) { return true; });
 }
 
+fs::path SourceFolder::inner_path(const fs::path& file) const {
+  return fs::absolute(file).lexically_normal().lexically_relative(whole_root_);
+}
+
 fs::path SourceFolder::name_of(const fs::path& image) const {
   fs::path name;
-  const fs::path inner = image.lexically_relative(root_);
+  const fs::path inner = inner_path(image);
   for (const fs::path& part : inner.parent_path())
     if (!holds_images_by_name(part)) name /= part;
   return name / inner.filename();
@@ -91,7 +93,7 @@ fs::path SourceFolder::name_of(const fs::path& image) const {
 
 std::string SourceFolder::split_of(const fs::path& file) const {
   std::string split;
-  const fs::path folder = file.lexically_relative(root_).parent_path();
+  const fs::path folder = inner_path(file).parent_path();
   for (const fs::path& part : folder)
     if (is_split_name(part.string())) split = part.string();
   return split;

@@ -9,13 +9,16 @@
 
 namespace darknet {
 
+// What an import leaves in its folder, with the keys of a COCO file.
+inline constexpr const char* kImportRecord = "import.json";
+
 class SourceFolder {
  public:
   // Lists the folder, following links; each folder once. Throws where it cannot be read.
   explicit SourceFolder(const std::filesystem::path& root);
 
   const std::filesystem::path& root() const { return root_; }
-  // In the order of their paths.
+  // In the order of their paths, without the record of an import.
   const std::vector<std::filesystem::path>& files() const { return files_; }
   // With this extension (".xml", in lower or upper case).
   std::vector<std::filesystem::path> with_extension(std::string_view extension) const;
@@ -35,12 +38,12 @@ class SourceFolder {
   std::string split_of(const std::filesystem::path& file) const;
 
  private:
-  std::filesystem::path root_;
+  // From the root, however both are written: relative or absolute.
+  std::filesystem::path inner_path(const std::filesystem::path& file) const;
+
+  std::filesystem::path root_, whole_root_;
   std::vector<std::filesystem::path> files_;
   std::unordered_map<std::string, std::vector<std::filesystem::path>> images_;  // by stem
 };
-
-// Of ASCII letters, as in extensions, names of splits and columns.
-std::string lower_case(std::string text);
 
 }  // namespace darknet

@@ -73,8 +73,9 @@ TrainValid split_images(const AnnotatedSet& set, const std::vector<std::size_t>&
     groups[{order_of(group, rule.seed), group}].push_back(i);
   }
   if (groups.size() < 2)
-    fail("all ", plural(std::ssize(places), "image"), " belong together (-keep ",
-         name_of(rule.keep), "): nothing would be left for one of training and validation");
+    fail(plural(std::ssize(places), "image"), " in a single group (-keep ", name_of(rule.keep),
+         "): nothing would be left for training or for validation; add images, choose another ",
+         "-keep, or name the splits with -train and -valid");
   const auto wanted = std::max<std::int64_t>(
       1, std::llround(rule.valid_share * static_cast<double>(places.size())));
   TrainValid split;

@@ -39,7 +39,11 @@ class VocReader {
         read_list(root, file);
       }
     for (const fs::path& xml : folder_.with_extension(".xml")) {
-      if (places_.contains(xml) || !is_voc(xml)) continue;
+      if (places_.contains(xml)) continue;
+      if (!is_voc(xml)) {
+        require_no_annotation(xml);
+        continue;
+      }
       if (listed) {
         set_.count("annotations left out that no list of ImageSets names", {xml.string(), 0});
         continue;
@@ -68,6 +72,14 @@ class VocReader {
       if (!is_present(xml)) fail_at({list.string(), line}, "there is no annotation ", xml.string());
       set_.add_to_split(list.stem().string(), image_of(xml));
     }
+  }
+
+  // A damaged annotation begins like none, and is named like its image.
+  void require_no_annotation(const fs::path& xml) const {
+    if (folder_.image(xml.parent_path(), xml.stem().string()))
+      fail_at(
+          {xml.string(), 0},
+          "is named like an image and does not begin with <annotation>; repair it or remove it");
   }
 
   std::size_t image_of(const fs::path& xml) {

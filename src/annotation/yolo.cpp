@@ -2,6 +2,7 @@
 // and CVAT write them. Names come from a .yaml or .data file, or from a file of names.
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <sstream>
 #include <unordered_map>
 #include <utility>
@@ -21,6 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t kMaxLabels = 64u << 20;
+constexpr double kMaxFraction = 2;  // of boxes that reach out of the image
 
 std::vector<std::string> words_of(std::string_view line) {
   std::istringstream in{std::string(line)};
@@ -87,11 +89,33 @@ class YoloReader {
  private:
   void read_described(const fs::path& path) {
     const DataFile data = read_data_file(path);
-    if (!data.names.empty()) define(read_names(data.names, data.classes), data.names);
+    if (!data.names.empty()) {
+      const fs::path names = located(data.names);
+      define(read_names(names, data.classes), names);
+    }
     if (names_.empty()) read_names_files();
     for (const auto& [split, list] : {std::pair{"train", data.train}, {"valid", data.valid}})
-      if (!list.empty())
-        for (const fs::path& image : read_image_list(list)) add_to(split, image);
+      if (!list.empty()) read_list(split, located(list));
+  }
+
+  void read_list(const std::string& split, const fs::path& list) {
+    const ImagePaths images = read_image_list(list);
+    for (std::size_t i = 0; i < images.size(); ++i)
+      if (const fs::path image = located(images[i]); is_present(image))
+        add_to(split, image);
+      else if (const auto missing = missing_image(images, i))
+        throw Error(*missing);
+  }
+
+  // A path of a .data file or list. CVAT begins each with data/, where Darknet would have the
+  // folder that CVAT exports.
+  fs::path located(const fs::path& path) const {
+    if (is_present(path) || path.is_absolute()) return path;
+    for (const fs::path& inner :
+         {path, path.lexically_relative("data"), path.lexically_relative(folder_.root() / "data")})
+      if (!inner.empty() && *inner.begin() != ".." && is_present(folder_.root() / inner))
+        return folder_.root() / inner;
+    return path;
   }
 
   void read_folder() {
@@ -150,8 +174,12 @@ class YoloReader {
               "expected class, x, y, width and height in fractions of the image, or class "
               "and the points of an outline");
     std::vector<double> values;
-    for (std::size_t i = 1; i < words.size(); ++i)
+    for (std::size_t i = 1; i < words.size(); ++i) {
       values.push_back(finite_number(words[i], "a fraction", where));
+      if (std::abs(values.back()) > kMaxFraction)
+        fail_at(where, shown(words[i]),
+                " is no fraction of the image: divide pixels by its width and height");
+    }
     if (values.size() == 4) {
       const auto [x, y, w, h] = std::array{values[0], values[1], values[2], values[3]};
       return set_.add_fractions(image, class_name(words[0], where),

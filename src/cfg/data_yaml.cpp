@@ -106,7 +106,8 @@ fs::path place_of(const std::string& text, const fs::path& base, const fs::path&
 }  // namespace
 
 bool is_yaml(const fs::path& path) {
-  return path.extension() == ".yaml" || path.extension() == ".yml";
+  const std::string extension = lower_case(path.extension().string());
+  return extension == ".yaml" || extension == ".yml";
 }
 
 DataFile read_data_yaml(const fs::path& path) {
@@ -116,7 +117,7 @@ DataFile read_data_yaml(const fs::path& path) {
   data.classes = yaml.integer("nc");
   if (names.empty()) data.names.clear();
   if (!names.empty() && data.classes != 0 && data.classes != std::ssize(names))
-    fail_at({path.string(), 0}, "nc is ", data.classes, ", and there are ",
+    fail_at({path.string(), 0}, "nc is ", data.classes, ", and names has ",
             plural(std::ssize(names), "name"));
   if (data.classes == 0) data.classes = std::ssize(names);
   const fs::path base = yaml.text("path");

@@ -4,6 +4,7 @@
 
 #include "cli/image_arguments.h"
 #include "core/error.h"
+#include "core/file_format.h"
 #include "core/input.h"
 #include "dataset/image_list.h"
 #include "dataset/run_inputs.h"

@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include "core/error.h"
+#include "core/file_format.h"
 #include "core/input.h"
 #include "dataset/image_list.h"
 
@@ -24,7 +25,7 @@ void collect(const fs::path& folder, std::vector<fs::path>& to) {
   for (Iterator at(folder, fs::directory_options::skip_permission_denied, error);
        !error && at != Iterator(); at.increment(error)) {
     std::error_code unknown;
-    if (is_image_name(at->path()) && (at->is_regular_file(unknown) || unknown))
+    if (is_image_name(at->path().native()) && (at->is_regular_file(unknown) || unknown))
       to.push_back(at->path());
   }
   if (error) fail_at({folder.string(), 0}, "cannot read this folder: ", error.message());
@@ -93,14 +94,6 @@ std::vector<std::string> typed_words(const std::string& line) {
 }
 
 }  // namespace
-
-bool is_image_name(const fs::path& path) {
-  constexpr std::array<const char*, 9> kExtensions{".jpg", ".jpeg", ".png",  ".bmp", ".gif",
-                                                   ".tif", ".tiff", ".webp", ".ppm"};
-  std::string extension = path.extension().string();
-  for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return std::find(kExtensions.begin(), kExtensions.end(), extension) != kExtensions.end();
-}
 
 ImagePaths images_of(const std::vector<std::string>& arguments, bool recursive) {
   ImagePaths all;

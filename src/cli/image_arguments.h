@@ -8,9 +8,6 @@
 
 namespace darknet::cli {
 
-// Whether a file's name has an extension of images.
-bool is_image_name(const std::filesystem::path&);
-
 // In the order given; a folder's images by name, with those of its folders where `recursive`; a
 // .txt file is a list; a pattern ("shots/*.jpg", quoted) is expanded here where the shell did not.
 // Throws where a folder or a pattern gives nothing.

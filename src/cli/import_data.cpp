@@ -34,7 +34,9 @@ std::vector<std::string> known_formats() {
 // "cat,dog", or a file of names.
 std::vector<std::string> names_given(const std::string& text) {
   if (text.empty()) return {};
-  if (text.find(',') == text.npos && is_present(text)) return read_names(text, 0);
+  const bool names_a_file =
+      text.find('/') != text.npos || text.ends_with(".txt") || text.ends_with(".names");
+  if (text.find(',') == text.npos && (names_a_file || is_present(text))) return read_names(text, 0);
   std::vector<std::string> names;
   for (std::size_t at = 0; at <= text.size();) {
     const auto end = std::min(text.find(',', at), text.size());
@@ -84,10 +86,9 @@ std::string choose_splits(AnnotatedSet& set, ImportDataArguments& o) {
   to.train = "train", to.valid = "valid";
   replace_split(set, to.train, std::move(made.train));
   replace_split(set, to.valid, std::move(made.valid));
-  return cat("the ", of, " does not say which images validate: ",
-             plural(std::ssize(set.splits.back().images), "image"),
-             " were chosen at random (-seed ", o.split.seed, " -valid_share ", o.split.valid_share,
-             " -keep ", o.keep, ")");
+  return cat("the ", of, " does not say which images validate; chosen at random: ",
+             plural(std::ssize(set.splits.back().images), "image"), " (-seed ", o.split.seed,
+             " -valid_share ", o.split.valid_share, " -keep ", o.keep, ")");
 }
 
 void warn_of_shared_images(const AnnotatedSet& set, const WriteSetOptions& o) {

@@ -12,14 +12,12 @@
 #include "core/log.h"
 #include "core/protected_files.h"
 #include "core/text.h"
+#include "dataset/image_list.h"
 #include "dataset/label_files.h"
 
 namespace darknet::cli {
 namespace {
 namespace fs = std::filesystem;
-
-// -save_labels: where the label file of an image goes.
-fs::path saved_labels(const fs::path& image) { return fs::path(image).replace_extension(".txt"); }
 
 }  // namespace
 
@@ -49,6 +47,10 @@ PredictionFiles::PredictionFiles(const PredictOptions& o, const ImagePaths& imag
 }
 
 void PredictionFiles::check_images(const ImagePaths& images) const {
+  if (several_ && names_written_format(options_.prefix))
+    throw Error(
+        cat("-prefix ", printable(options_.prefix), ": several images need the name of a folder"),
+        2);
   if (in_folder_) require_writable_folder(annotated("").parent_path());
   ImagePaths names;
   UnusedNames unused;
@@ -67,7 +69,7 @@ void PredictionFiles::check_saved_labels(const ImagePaths& images) const {
   std::map<fs::path, fs::path> image_of;
   std::set<fs::path> folders;
   for (const fs::path& image : images) {
-    const fs::path labels = saved_labels(image);
+    const fs::path labels = label_path_to_write(image);
     folders.insert(labels.has_parent_path() ? labels.parent_path() : fs::path("."));
     if (is_present(labels)) present.push_back(labels);
     if (const auto [at, fresh] = image_of.emplace(labels, image); !fresh)
@@ -98,8 +100,8 @@ fs::path PredictionFiles::begin(const fs::path& image) {
   image_ = {image, unused_.of(image), begun_++};
   if (open_end_) run_inputs().add("the image", image);
   if (results_) results_->check_image(image_);
-  if (options_.save_labels && !options_.replace_labels && is_present(saved_labels(image)))
-    fail(saved_labels(image).string(),
+  if (options_.save_labels && !options_.replace_labels && is_present(label_path_to_write(image)))
+    fail(label_path_to_write(image).string(),
          ": -save_labels replaces no label file; give -replace_labels");
   if (image_.name != image.stem())
     log::warn(cat(image.string(), ": another image is called ", image.stem().string(),
@@ -109,7 +111,7 @@ fs::path PredictionFiles::begin(const fs::path& image) {
 }
 
 fs::path PredictionFiles::add(const ImageSize& size, const std::vector<Detection>& found) {
-  fs::path labels = options_.save_labels ? saved_labels(image_.path) : fs::path();
+  fs::path labels = options_.save_labels ? label_path_to_write(image_.path) : fs::path();
   if (!labels.empty()) write_file_atomically(labels, label_lines(found, false));
   if (results_) results_->add(image_, size, found);
   ++images_;

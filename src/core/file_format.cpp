@@ -176,8 +176,7 @@ std::string foreign_field(const FileFormat& here, const FileFormat& format) {
 }  // namespace
 
 bool is_image_name(std::string_view path) {
-  std::string extension = fs::path(path).extension().string();
-  for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  const std::string extension = lower_case(fs::path(path).extension().string());
   constexpr std::array kExtensions{".jpg",  ".jpeg", ".png", ".bmp", ".gif", ".tif",
                                    ".tiff", ".webp", ".ppm", ".pgm", ".pnm"};
   return std::find(kExtensions.begin(), kExtensions.end(), extension) != kExtensions.end();

@@ -14,6 +14,13 @@ inline std::string_view trim(std::string_view s) {
   return a == s.npos ? std::string_view{} : s.substr(a, b - a + 1);
 }
 
+// ASCII letters in lower case, as in extensions and keys.
+inline std::string lower_case(std::string text) {
+  for (char& c : text)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return text;
+}
+
 // For terminals and logs: control characters, which could steer a terminal, and bytes that are no
 // UTF-8 as \x1B; without those in `kept`. Names of files and classes hold anything.
 std::string printable(std::string_view, std::string_view kept = "");

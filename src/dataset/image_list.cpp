@@ -112,10 +112,15 @@ void require_all_present(const ImagePaths& images) {
 }
 
 fs::path label_path(const fs::path& image) {
-  fs::path folder = in_labels_folder(image);
-  if (!folder.empty() && is_present(folder)) return folder;
-  fs::path sibling = image;
-  return sibling.replace_extension(".txt");
+  fs::path labels = in_labels_folder(image);
+  if (!labels.empty() && is_present(labels)) return labels;
+  return fs::path(image).replace_extension(".txt");
+}
+
+fs::path label_path_to_write(const fs::path& image) {
+  fs::path labels = in_labels_folder(image);
+  if (!labels.empty() && is_folder(labels.parent_path())) return labels;
+  return fs::path(image).replace_extension(".txt");
 }
 
 }  // namespace darknet

@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/out_of_memory.h"
+#include "core/text.h"
 #include "image/codec.h"
 #include "image/decoder_messages.h"
 #include "image/file_check.h"
@@ -108,9 +109,7 @@ Image decode_checked(const Checked& c, const std::string& name) {
 }
 
 std::string extension_of(const fs::path& path) {
-  std::string extension = path.extension().string();
-  std::transform(extension.begin(), extension.end(), extension.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const std::string extension = lower_case(path.extension().string());
   return extension == ".jpeg" ? ".jpg" : extension;
 }
 

@@ -187,6 +187,8 @@ TEST_F(DataTest, APrefixMayNameTheFormatOfTheImage) {
   EXPECT_EQ(work_.get("found.png").substr(1, 3), "PNG");
   EXPECT_TRUE(work_.has("found.jpg"));
   EXPECT_FALSE(work_.has("found.png.jpg"));
+  expect_refused(test({"x.weights", "images/0.png", "images/1.png", "-prefix", "two.png"}),
+                 "-prefix two.png: several images need the name of a folder", 2);
 }
 
 TEST_F(DataTest, ClassNamesAreLookedForNextToTheFolderOfTheCfg) {

@@ -168,7 +168,7 @@ TEST_F(ImportVoc, WithoutListsSomeImagesAreChosenToValidate) {
   put_image("in/JPEGImages/unlabelled.png");
   const CommandResult r = import({"-valid_share", ".25"});
   ASSERT_EQ(r.exit_code, 0) << r.all();
-  expect_said(r, "the data set does not say which images validate: 3 images were chosen at random");
+  expect_said(r, "the data set does not say which images validate; chosen at random: 3 images");
   expect_said(r, "images without an annotation left out: 1");
   const auto train = lines_of(get("train.txt")), valid = lines_of(get("valid.txt"));
   EXPECT_EQ(train.size(), 9u);
@@ -191,6 +191,10 @@ TEST_F(ImportVoc, AnnotationsMayLieNextToImagesInFoldersOfSplits) {
   EXPECT_NE(get("pets.data").find("valid = " + path("valid.txt")), std::string::npos);
   expect_said(r, "images of another size than their annotations say");
   expect_trains();
+  at_.put("in/test/test1.xml", std::string("<anno"));
+  const CommandResult damaged = run({"in", "out/other"});
+  EXPECT_EQ(damaged.exit_code, 1) << damaged.all();
+  EXPECT_TRUE(test::said(damaged, "in/test/test1.xml: is named like an image")) << damaged.all();
 }
 
 constexpr const char* kCoco = R"({

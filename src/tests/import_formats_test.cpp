@@ -127,7 +127,8 @@ TEST_F(ImportCsv, ErrorsNameFileAndLine) {
   expect_error(with("a.jpg,cat,10,5,30\n"), "in/x.csv:3: has 5 columns, the first line 6");
   expect_error(with("a.jpg,cat,10,5,thirty,25\n"), "in/x.csv:3: xmax is 'thirty'");
   expect_error(with("b.jpg,cat,10,5,30,25\n"), "in/x.csv:3: there is no image 'b.jpg'");
-  expect_error(with(""), "all 1 image belong together");
+  expect_error(with("a.jpg,caf\xe9,10,5,30,25\n"), "in/x.csv:3: the class 'caf");
+  expect_error(with(""), "1 image in a single group");
 }
 
 class ImportYolo : public ImportData {
@@ -176,9 +177,42 @@ TEST_F(ImportYolo, CvatsDataFileAndFlatFolders) {
   at_.put("in/train.txt", "obj_train_data/a.jpg\nobj_train_data/b.jpg\nobj_train_data/c.jpg\n");
   const CommandResult r = import();
   ASSERT_EQ(r.exit_code, 0) << r.all();
-  expect_said(r, "the split 'train' does not say which images validate: 1 image");
+  expect_said(r, "the split 'train' does not say which images validate; chosen at random: 1 image");
   EXPECT_EQ(lines_of(get("train.txt")).size(), 2u);
   expect_trains();
+}
+
+// Its paths are those of the folder into which Darknet's users unpack it.
+TEST_F(ImportYolo, CvatsPathsBeginWithData) {
+  fs::remove_all(at_.path("in"));
+  std::string list;
+  for (const char* name : {"a", "b", "c"}) {
+    put_image(cat("in/obj_train_data/", name, ".jpg"));
+    at_.put(cat("in/obj_train_data/", name, ".txt"), "1 .2 .3 .2 .4\n");
+    list += cat("data/obj_train_data/", name, ".jpg\n");
+  }
+  at_.put("in/obj.names", "cat\ndog\n");
+  at_.put("in/obj.data",
+          "classes = 2\ntrain = data/train.txt\nnames = data/obj.names\nbackup = backup/\n");
+  at_.put("in/train.txt", list);
+  const CommandResult r = import();
+  ASSERT_EQ(r.exit_code, 0) << r.all();
+  EXPECT_EQ(get("labels/obj_train_data/a.txt").substr(0, 2), "1 ");
+  at_.put("in/train.txt", list + "data/obj_train_data/none.jpg\n");
+  const CommandResult missing = run({"in", "out/other"});
+  EXPECT_EQ(missing.exit_code, 1) << missing.all();
+  EXPECT_TRUE(test::said(missing, "in/train.txt:4: no such image")) << missing.all();
+}
+
+TEST_F(ImportYolo, AbsoluteListsOfAFolderThatIsNamedRelatively) {
+  ASSERT_EQ(at_.darknet({"synth", "drawn", "-n", "4", "-test", "1", "-size", "64x64"}).exit_code,
+            0);
+  const CommandResult r = run({"drawn", "out/pets"});
+  ASSERT_EQ(r.exit_code, 0) << r.all();
+  EXPECT_EQ(lines_of(get("train.txt")).size(), 3u);
+  EXPECT_FALSE(test::said(r, "are in train and in")) << r.all();
+  // What an import made is a data set of one format.
+  EXPECT_EQ(run({"out/pets", "out/again"}).exit_code, 0);
 }
 
 TEST_F(ImportYolo, ErrorsNameFileAndLine) {
@@ -188,6 +222,9 @@ TEST_F(ImportYolo, ErrorsNameFileAndLine) {
   at_.put("in/classes.txt", "cat\ndog\n");
   at_.put("in/labels/train/b.txt", "0 .1 .1 .2 .2 .9\n");
   expect_error(import(), "in/labels/train/b.txt:1: expected class, x, y");
+  at_.put("in/labels/train/b.txt", "0 50 50 20 20\n");
+  expect_error(import(), "in/labels/train/b.txt:1: 50 is no fraction of the image: divide pixels");
+  expect_error(import({"-names", "clases.txt"}), "clases.txt");
 }
 
 }  // namespace

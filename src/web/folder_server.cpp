@@ -16,6 +16,7 @@
 #include "core/error.h"
 #include "core/index.h"
 #include "core/input.h"
+#include "core/text.h"
 #include "core/utf8.h"
 #include "report/page_markup.h"
 #include "web/http_listener.h"
@@ -119,9 +120,7 @@ std::string tag_of(const struct ::stat& s) {
 }
 
 const char* type_of(const std::string& path) {
-  std::string extension = fs::path(path).extension().string();
-  std::transform(extension.begin(), extension.end(), extension.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const std::string extension = lower_case(fs::path(path).extension().string());
   for (const auto& [of, type] : kTypes)
     if (of == extension) return type;
   return "application/octet-stream";

@@ -17,6 +17,7 @@
 
 #include "core/error.h"
 #include "core/index.h"
+#include "core/text.h"
 #include "image/opencv/kalman_motion.h"
 #include "image/opencv/mat.h"
 #include "image/opencv_modules.h"
@@ -70,8 +71,7 @@ class CaptureSource : public VideoSource {
 };
 
 std::string default_codec(const fs::path& path) {
-  std::string extension = path.extension().string();
-  std::transform(extension.begin(), extension.end(), extension.begin(), ::tolower);
+  const std::string extension = lower_case(path.extension().string());
   constexpr std::array<std::pair<const char*, const char*>, 6> kCodecs{{{".mp4", "mp4v"},
                                                                         {".m4v", "mp4v"},
                                                                         {".mov", "mp4v"},
