@@ -16,6 +16,8 @@ set(ENV{PKG_CONFIG_SYSROOT_DIR} ${CMAKE_SYSROOT})
 set(ENV{PKG_CONFIG_LIBDIR}
     ${CMAKE_SYSROOT}/usr/lib/aarch64-linux-gnu/pkgconfig:${CMAKE_SYSROOT}/usr/share/pkgconfig)
 find_program(QEMU_AARCH64 NAMES qemu-aarch64-static qemu-aarch64)
-if(QEMU_AARCH64)
-  set(CMAKE_CROSSCOMPILING_EMULATOR ${QEMU_AARCH64} -L ${CMAKE_SYSROOT})
+if(NOT QEMU_AARCH64)
+  message(FATAL_ERROR "no qemu-aarch64-static, with which the build runs what it made: "
+                      "sudo apt-get install qemu-user-static")
 endif()
+set(CMAKE_CROSSCOMPILING_EMULATOR ${QEMU_AARCH64} -L ${CMAKE_SYSROOT})

@@ -7,10 +7,14 @@ if(DARKNET_MODULE_TARGETS)
           LIBRARY DESTINATION ${CMAKE_INSTALL_BINDIR}/../lib/darknet)
 endif()
 # The manual page and the shell completion are made by the program from its own declarations.
+list(JOIN CMAKE_CROSSCOMPILING_EMULATOR "\" \"" emulator)
+if(emulator)
+  set(emulator "\"${emulator}\" ")
+endif()
 install(CODE "
-  execute_process(COMMAND \"$<TARGET_FILE:darknet>\" manual
+  execute_process(COMMAND ${emulator}\"$<TARGET_FILE:darknet>\" manual
                   OUTPUT_FILE \"${CMAKE_BINARY_DIR}/darknet.1\" COMMAND_ERROR_IS_FATAL ANY)
-  execute_process(COMMAND \"$<TARGET_FILE:darknet>\" completion
+  execute_process(COMMAND ${emulator}\"$<TARGET_FILE:darknet>\" completion
                   OUTPUT_FILE \"${CMAKE_BINARY_DIR}/darknet.bash\" COMMAND_ERROR_IS_FATAL ANY)")
 install(FILES ${CMAKE_BINARY_DIR}/darknet.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 install(FILES ${CMAKE_BINARY_DIR}/darknet.bash RENAME darknet

@@ -4,7 +4,7 @@
 # below the one for all. The loader of glibc (2.33 and later) opens the one for the highest level that
 # the processor has. Without levels the program is linked statically.
 if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
-  set(DARKNET_LEVELS) # those of the preset
+  set(DARKNET_LEVELS "") # not those of the preset; without a value the cache would have its say
 endif()
 if(NOT DARKNET_LEVELS)
   return()
@@ -12,6 +12,9 @@ endif()
 if(DARKNET_NATIVE)
   message(FATAL_ERROR "DARKNET_LEVELS needs -DDARKNET_NATIVE=OFF: the library for all processors must "
                       "not be one for this machine")
+endif()
+if(DARKNET_SANITIZE OR SKBUILD)
+  message(FATAL_ERROR "DARKNET_LEVELS is for packages, not for sanitizers or wheels: -DDARKNET_LEVELS=")
 endif()
 
 get_target_property(hot_sources darknet_lib SOURCES)
@@ -30,8 +33,8 @@ set_target_properties(darknet_cli PROPERTIES POSITION_INDEPENDENT_CODE ON
 
 # Files that are installed into `folder` of the prefix find the library relative to themselves.
 include(GNUInstallDirs)
-function(find_installed_library target folder)
+function(set_rpath_to_library target folder)
   file(RELATIVE_PATH libraries /${folder} /${CMAKE_INSTALL_LIBDIR})
   set_target_properties(${target} PROPERTIES INSTALL_RPATH "\$ORIGIN/${libraries}")
 endfunction()
-find_installed_library(darknet ${CMAKE_INSTALL_BINDIR})
+set_rpath_to_library(darknet ${CMAKE_INSTALL_BINDIR})

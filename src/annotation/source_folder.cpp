@@ -33,9 +33,8 @@ bool is_split_name(std::string name) {
 SourceFolder::SourceFolder(const fs::path& root)
     : root_((root / "").lexically_normal().parent_path()), files_(files_below(root)) {
   if (root_.empty()) root_ = ".";
-  whole_root_ = fs::absolute(root_).lexically_normal();
-  if (!whole_root_.has_filename()) whole_root_ = whole_root_.parent_path();
-  std::erase_if(files_, [](const fs::path& file) { return file.filename() == kImportRecord; });
+  std::error_code unknown;
+  whole_root_ = fs::weakly_canonical(root_, unknown);
   for (fs::path& file : files_) file = file.lexically_normal();
   std::ranges::sort(files_);
   for (const fs::path& file : files_)
@@ -79,8 +78,11 @@ std::optional<fs::path> SourceFolder::image(const fs::path& folder, const std::s
   return only([](const fs::path&) { return true; });
 }
 
+// Links on the way to a file are followed; the file itself may be one.
 fs::path SourceFolder::inner_path(const fs::path& file) const {
-  return fs::absolute(file).lexically_normal().lexically_relative(whole_root_);
+  std::error_code unknown;
+  const fs::path folder = fs::weakly_canonical(fs::absolute(file).parent_path(), unknown);
+  return (folder / file.filename()).lexically_relative(whole_root_);
 }
 
 fs::path SourceFolder::name_of(const fs::path& image) const {

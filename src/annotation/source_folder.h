@@ -9,16 +9,13 @@
 
 namespace darknet {
 
-// What an import leaves in its folder, with the keys of a COCO file.
-inline constexpr const char* kImportRecord = "import.json";
-
 class SourceFolder {
  public:
   // Lists the folder, following links; each folder once. Throws where it cannot be read.
   explicit SourceFolder(const std::filesystem::path& root);
 
   const std::filesystem::path& root() const { return root_; }
-  // In the order of their paths, without the record of an import.
+  // In the order of their paths.
   const std::vector<std::filesystem::path>& files() const { return files_; }
   // With this extension (".xml", in lower or upper case).
   std::vector<std::filesystem::path> with_extension(std::string_view extension) const;
@@ -38,7 +35,7 @@ class SourceFolder {
   std::string split_of(const std::filesystem::path& file) const;
 
  private:
-  // From the root, however both are written: relative or absolute.
+  // From the root, however both are written: relative, absolute or through links.
   std::filesystem::path inner_path(const std::filesystem::path& file) const;
 
   std::filesystem::path root_, whole_root_;

@@ -34,6 +34,7 @@ std::string group_of(const AnnotatedImage& image, KeepTogether keep) {
   return folder + "/" + (keep == KeepTogether::sequence ? without_last_number(stem) : stem);
 }
 
+// Mixed, since the last characters of a text reach only the low bits of its checksum.
 std::uint64_t order_of(const std::string& group, std::uint64_t seed) {
   return random_bits(seed, 0, checksum_of(group));
 }

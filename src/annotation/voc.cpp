@@ -1,5 +1,6 @@
 // Pascal VOC: an XML file for each image, as the VOC challenges, LabelImg and Roboflow write them.
 // VOC counts pixels from 1 and its boxes include their last pixel: a box covers xmin-1 to xmax.
+#include <algorithm>
 #include <map>
 
 #include "annotation/formats.h"
@@ -41,7 +42,7 @@ class VocReader {
     for (const fs::path& xml : folder_.with_extension(".xml")) {
       if (places_.contains(xml)) continue;
       if (!is_voc(xml)) {
-        require_no_annotation(xml);
+        if (!listed) require_no_annotation(xml);
         continue;
       }
       if (listed) {
@@ -76,7 +77,12 @@ class VocReader {
 
   // A damaged annotation begins like none, and is named like its image.
   void require_no_annotation(const fs::path& xml) const {
-    if (folder_.image(xml.parent_path(), xml.stem().string()))
+    const auto is_its_image = [&](const fs::path& file) {
+      return is_image_name(file.native()) && file.stem() == xml.stem() &&
+             (file.parent_path() == xml.parent_path() ||
+              file.parent_path().parent_path() == xml.parent_path().parent_path());
+    };
+    if (std::ranges::any_of(folder_.files(), is_its_image))
       fail_at(
           {xml.string(), 0},
           "is named like an image and does not begin with <annotation>; repair it or remove it");

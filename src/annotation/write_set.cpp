@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <system_error>
 
-#include "annotation/source_folder.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/index.h"
@@ -19,6 +18,7 @@ namespace darknet {
 namespace {
 namespace fs = std::filesystem;
 
+constexpr const char* kRecord = "import.json";
 constexpr std::uint64_t kMaxMark = 1u << 20;
 
 // The last part of OUT, of which the files are called.
@@ -75,7 +75,7 @@ class Writer {
     fs::path data = data_file_of(o_.out);
     const fs::path names = fs::path(data).replace_extension(".names");
     remove_file(data);
-    write_file_atomically(o_.out / kImportRecord, dump_json(mark(), 2) + "\n");
+    write_file_atomically(o_.out / kRecord, dump_json(mark(), 2) + "\n");
     write_images();
     for (const AnnotatedSplit& split : set_.splits) write_split(split);
     std::string lines;
@@ -87,8 +87,9 @@ class Writer {
 
  private:
   nlohmann::json mark() const {
-    return {
-        {"source", o_.source.string()}, {"images", set_.images.size()}, {"classes", set_.classes}};
+    return {{"source", o_.source.string()},  // no "images", by which COCO's files are known
+            {"image_count", set_.images.size()},
+            {"classes", set_.classes}};
   }
 
   void write_images() const {
@@ -148,12 +149,12 @@ void require_import_folder(const WriteSetOptions& o) {
     fail_at({o.out.string(), 0}, "lies in the data set that is read; give a folder elsewhere");
   if (is_present(o.out)) {
     if (!is_folder(o.out)) fail_at({o.out.string(), 0}, "this is not a folder");
-    const bool imported = is_present(o.out / kImportRecord);
+    const bool imported = is_present(o.out / kRecord);
     if (!imported && !entries_of(o.out).empty())
       fail_at({o.out.string(), 0}, "this folder is not empty and holds no earlier import (no ",
-              kImportRecord, "); give another one");
+              kRecord, "); give another one");
     if (imported && !o.replace && is_present(data_file_of(o.out))) {
-      const nlohmann::json mark = parse_json(read_file(o.out / kImportRecord, kMaxMark), false);
+      const nlohmann::json mark = parse_json(read_file(o.out / kRecord, kMaxMark), false);
       const std::string source =
           mark.is_object() && mark.contains("source") && mark["source"].is_string()
               ? cat(" of ", printable(mark["source"].get<std::string>()))

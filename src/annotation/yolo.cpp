@@ -105,16 +105,20 @@ class YoloReader {
         add_to(split, image);
       else if (const auto missing = missing_image(images, i))
         throw Error(*missing);
+      else
+        fail_at({image.string(), 0}, "no such image");
   }
 
-  // A path of a .data file or list. CVAT begins each with data/, where Darknet would have the
-  // folder that CVAT exports.
+  // A path of a .data file or list: in this folder before the working folder, where files of other
+  // sets may lie. CVAT begins each with data/, where Darknet would have the folder that CVAT
+  // exports.
   fs::path located(const fs::path& path) const {
-    if (is_present(path) || path.is_absolute()) return path;
+    const fs::path& root = folder_.root();
     for (const fs::path& inner :
-         {path, path.lexically_relative("data"), path.lexically_relative(folder_.root() / "data")})
-      if (!inner.empty() && *inner.begin() != ".." && is_present(folder_.root() / inner))
-        return folder_.root() / inner;
+         {path, path.lexically_relative("data"), path.lexically_relative(root / "data")})
+      if (inner.is_relative() && !inner.empty() && *inner.begin() != ".." &&
+          is_present(root / inner))
+        return root / inner;
     return path;
   }
 
@@ -148,14 +152,16 @@ class YoloReader {
   void add_to(const std::string& split, const fs::path& file) {
     const fs::path name = folder_.name_of(file.lexically_normal());
     const fs::path place = name.string().starts_with("..") ? file.filename() : name;
-    const auto known = places_.find(place.string());
-    const std::size_t image = known == places_.end() ? add(file, place) : known->second;
-    if (!split.empty()) set_.add_to_split(split, image);
+    std::error_code unknown;  // one image, however its path is written
+    const fs::path whole =
+        fs::weakly_canonical(fs::absolute(file).parent_path(), unknown) / file.filename();
+    auto known = places_.find(whole.string());
+    if (known == places_.end()) known = places_.emplace(whole.string(), add(file, place)).first;
+    if (!split.empty()) set_.add_to_split(split, known->second);
   }
 
   std::size_t add(const fs::path& file, const fs::path& place) {
     const std::size_t image = set_.add_image(file, place, {});
-    places_.emplace(place.string(), image);
     const fs::path labels = label_path(file);
     if (!is_present(labels)) {
       set_.count("images without a label file taken as images without objects", {file.string(), 0});

@@ -13,7 +13,8 @@ void add_detect(Program& program) {
   add_predict_arguments(command, o, Positionals::cfg_weights);
   command
       .option("-names", o.names,
-              "the .names file (data/CFG.names, data/coco.names, data/voc.names)")
+              "the .names file (CFG.names, coco.names or voc.names in data/ or ../data/ of the "
+              "cfg's folder)")
       .input("the names file");
   command.runs([&o] { return predict_images(o); });
 }

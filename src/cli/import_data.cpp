@@ -103,7 +103,7 @@ void warn_of_shared_images(const AnnotatedSet& set, const WriteSetOptions& o) {
   std::vector<std::size_t> both;
   std::ranges::set_intersection(train, valid, std::back_inserter(both));
   if (!both.empty())
-    log::warn(cat(plural(std::ssize(both), "image"), " are in ", o.train, " and in ", o.valid,
+    log::warn(cat(o.train, " and ", o.valid, " share ", plural(std::ssize(both), "image"),
                   ", the first is ", printable(set.images[both.front()].file.string()),
                   ": an evaluation on them says nothing about new images; choose other splits with "
                   "-train and -valid"));

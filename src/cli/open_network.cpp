@@ -39,10 +39,10 @@ std::vector<std::string> class_names(const Network& net, const std::filesystem::
   if (!names.empty()) return read_names(names, classes);
   if (!shipped) return names_of("", classes);
   const std::filesystem::path cfg = net.where().file;
-  for (const std::filesystem::path& folder :
-       {std::filesystem::path("data"), cfg.parent_path() / "../data"})
-    for (const std::string& file :
-         {cfg.stem().string() + ".names", std::string("coco.names"), std::string("voc.names")})
+  for (const std::string& file :
+       {cfg.stem().string() + ".names", std::string("coco.names"), std::string("voc.names")})
+    for (const std::filesystem::path& folder :
+         {std::filesystem::path("data"), cfg.parent_path() / "../data"})
       if (is_present(folder / file))
         if (auto list = read_names(folder / file, 0); std::ssize(list) == classes) return list;
   log::warn(cat("the classes are called by their numbers: there is no .names file for ",

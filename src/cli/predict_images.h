@@ -19,10 +19,9 @@ struct PredictOptions : NetworkArguments, ThresholdArguments {
   std::string format = "darknet";     // of `out`: dataset/result_formats.def
   // "": predictions.jpg, or predictions/NAME.jpg for several images; "x/": x/NAME.jpg also for one
   std::string prefix;
-  bool shipped_names = false;  // without a .names file: one of those under data/
+  bool shipped_names = false;  // without a .names file: class_names() looks for one
   bool ext_output = false, dont_show = false, recursive = false;
-  bool save_labels = false,
-       replace_labels = false;  // next to the images; also where there are some
+  bool save_labels = false, replace_labels = false;  // the second also in place of others
 };
 
 // As the Darknet forks print it: "\t(left_x: ...)".

@@ -16,10 +16,7 @@
 #include "dataset/label_files.h"
 
 namespace darknet::cli {
-namespace {
 namespace fs = std::filesystem;
-
-}  // namespace
 
 std::string PredictionFiles::UnusedNames::of(const fs::path& image) {
   const std::string stem = image.stem().string();
@@ -81,7 +78,7 @@ void PredictionFiles::check_saved_labels(const ImagePaths& images) const {
          plural(std::ssize(images), "image"), ", ", present.size(),
          present.size() == 1 ? " has" : " have",
          " one already; name the others alone, or give -replace_labels");
-  for (const fs::path& labels : present) require_unprotected(labels);
+  for (const fs::path& labels : present) require_replaceable(labels, kLabelFormat);
   for (const fs::path& folder : folders) require_writable_folder(folder);
 }
 
@@ -96,13 +93,19 @@ fs::path PredictionFiles::annotated(const std::string& name) const {
   return names_written_format(prefix) ? fs::path(prefix) : fs::path(prefix + ".jpg");
 }
 
+void PredictionFiles::check_labels_of(const fs::path& image) const {
+  const fs::path labels = label_path_to_write(image);
+  if (!is_present(labels)) return;
+  if (!options_.replace_labels)
+    fail(labels.string(), ": -save_labels replaces no label file; give -replace_labels");
+  require_replaceable(labels, kLabelFormat);
+}
+
 fs::path PredictionFiles::begin(const fs::path& image) {
   image_ = {image, unused_.of(image), begun_++};
   if (open_end_) run_inputs().add("the image", image);
   if (results_) results_->check_image(image_);
-  if (options_.save_labels && !options_.replace_labels && is_present(label_path_to_write(image)))
-    fail(label_path_to_write(image).string(),
-         ": -save_labels replaces no label file; give -replace_labels");
+  if (options_.save_labels) check_labels_of(image);
   if (image_.name != image.stem())
     log::warn(cat(image.string(), ": another image is called ", image.stem().string(),
                   " too; what is found here goes to ", image_.name));

@@ -42,6 +42,7 @@ class PredictionFiles {
   std::filesystem::path annotated(const std::string& name) const;
   void check_images(const ImagePaths& images) const;
   void check_saved_labels(const ImagePaths& images) const;
+  void check_labels_of(const std::filesystem::path& image) const;
 
   PredictOptions options_;
   bool open_end_, several_;

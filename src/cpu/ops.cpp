@@ -11,8 +11,8 @@ namespace {
 #if defined(__aarch64__)
 // There the library numbers other sets of instructions than its header names.
 std::string isa_name() {
-  const auto isa = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
-  return isa == 1 ? "asimd" : "sve";
+  constexpr unsigned kAsimd = 1;
+  return static_cast<unsigned>(dnnl::get_effective_cpu_isa()) == kAsimd ? "asimd" : "sve";
 }
 #else
 std::string isa_name() {

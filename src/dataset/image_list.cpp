@@ -118,9 +118,9 @@ fs::path label_path(const fs::path& image) {
 }
 
 fs::path label_path_to_write(const fs::path& image) {
-  fs::path labels = in_labels_folder(image);
-  if (!labels.empty() && is_folder(labels.parent_path())) return labels;
-  return fs::path(image).replace_extension(".txt");
+  const fs::path present = label_path(image), labels = in_labels_folder(image);
+  return !is_present(present) && !labels.empty() && is_folder(labels.parent_path()) ? labels
+                                                                                    : present;
 }
 
 }  // namespace darknet

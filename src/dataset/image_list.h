@@ -62,7 +62,8 @@ inline Image read_listed_image(const ImagePaths& images, std::size_t i, std::int
 // Where the labels of an image lie: images/ or JPEGImages/ replaced by labels/ (the last such
 // folder of the path) if that file exists, else next to the image with the extension .txt.
 std::filesystem::path label_path(const std::filesystem::path& image);
-// Where to write it: the same where labels/ has its folder, whether the file exists or not.
+// Where to write it: the same if it exists; else in labels/ if that has the folder, else next to
+// the image.
 std::filesystem::path label_path_to_write(const std::filesystem::path& image);
 
 }  // namespace darknet

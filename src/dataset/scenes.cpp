@@ -116,8 +116,7 @@ void check(const SceneSettings& s) {
     fail("-objects ", s.min_objects, "..", s.max_objects, ": expected numbers of 0 to 1000");
   if (!(s.min_size >= 4 && s.max_size >= s.min_size && s.max_size <= side - 2))
     fail("-object_size ", s.min_size, "..", s.max_size,
-         ": expected the smaller number first, of 4 to ", side - 2,
-         " pixels, which fit into this image");
+         ": expected A..B pixels with 4 <= A <= B <= ", side - 2);
   if (s.clutter < 0 || s.clutter > 100)
     fail("-clutter ", s.clutter, ": expected a number of 0 to 100");
 }

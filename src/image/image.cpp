@@ -1,7 +1,6 @@
 #include "image/image.h"
 
 #include <algorithm>
-#include <cctype>
 #include <new>
 
 #include "core/error.h"

@@ -203,6 +203,8 @@ TEST_F(DataTest, ClassNamesAreLookedForNextToTheFolderOfTheCfg) {
   const CommandResult names = work_.darknet(command);
   EXPECT_TRUE(test::said(names, "ant: ")) << names.all();
   EXPECT_FALSE(test::said(names, "by their numbers")) << names.all();
+  work_.put("data/voc.names", "eel\nfox\ngnu\n");  // the list called like the cfg comes first
+  EXPECT_TRUE(test::said(work_.darknet(command), "ant: "));
 }
 
 TEST_F(DataTest, NothingFoundIsSaidWithTheThreshold) {

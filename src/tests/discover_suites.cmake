@@ -1,6 +1,6 @@
-# One ctest entry for each test suite of PROGRAM, a list (an emulator may come first), written to FILE
-# after each build. A process for each of 1700 tests would
-# spend half of the time in the loader: OpenCV, with its dnn module and what decodes images, brings hundreds of shared libraries.
+# One ctest entry for each test suite of PROGRAM (a list: an emulator may come first), written to FILE
+# after each build. A process for each test would spend half of the time in the loader: OpenCV, with
+# its dnn module and what decodes images, brings hundreds of shared libraries.
 execute_process(COMMAND ${PROGRAM} --gtest_list_tests OUTPUT_VARIABLE listed COMMAND_ERROR_IS_FATAL ANY)
 list(JOIN PROGRAM "\" \"" program)
 string(REGEX REPLACE ";" "\\\\;" listed "${listed}")

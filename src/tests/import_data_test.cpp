@@ -191,6 +191,8 @@ TEST_F(ImportVoc, AnnotationsMayLieNextToImagesInFoldersOfSplits) {
   EXPECT_NE(get("pets.data").find("valid = " + path("valid.txt")), std::string::npos);
   expect_said(r, "images of another size than their annotations say");
   expect_trains();
+  at_.put("in/other/project/test1.xml", std::string("<project/>"));  // is no image's
+  EXPECT_EQ(run({"in", "out/notes"}).exit_code, 0);
   at_.put("in/test/test1.xml", std::string("<anno"));
   const CommandResult damaged = run({"in", "out/other"});
   EXPECT_EQ(damaged.exit_code, 1) << damaged.all();

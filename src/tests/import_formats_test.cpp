@@ -195,9 +195,11 @@ TEST_F(ImportYolo, CvatsPathsBeginWithData) {
   at_.put("in/obj.data",
           "classes = 2\ntrain = data/train.txt\nnames = data/obj.names\nbackup = backup/\n");
   at_.put("in/train.txt", list);
+  at_.put("data/obj.names", "of\nanother set\n");  // in the working folder
   const CommandResult r = import();
   ASSERT_EQ(r.exit_code, 0) << r.all();
   EXPECT_EQ(get("labels/obj_train_data/a.txt").substr(0, 2), "1 ");
+  EXPECT_EQ(get("pets.names"), "cat\ndog\n");
   at_.put("in/train.txt", list + "data/obj_train_data/none.jpg\n");
   const CommandResult missing = run({"in", "out/other"});
   EXPECT_EQ(missing.exit_code, 1) << missing.all();
@@ -210,9 +212,36 @@ TEST_F(ImportYolo, AbsoluteListsOfAFolderThatIsNamedRelatively) {
   const CommandResult r = run({"drawn", "out/pets"});
   ASSERT_EQ(r.exit_code, 0) << r.all();
   EXPECT_EQ(lines_of(get("train.txt")).size(), 3u);
-  EXPECT_FALSE(test::said(r, "are in train and in")) << r.all();
+  EXPECT_FALSE(test::said(r, " share ")) << r.all();
   // What an import made is a data set of one format.
   EXPECT_EQ(run({"out/pets", "out/again"}).exit_code, 0);
+}
+
+TEST_F(ImportYolo, ListsMayNameThroughLinksButNotTwoImagesByOneName) {
+  fs::create_directory_symlink(at_.path("in"), at_.path("link"));
+  const std::string images = fs::canonical(at_.path("in/images")).string();
+  at_.put("in/x.names", "cat\ndog\n");
+  at_.put("in/x.data", "classes = 2\ntrain = train.txt\nvalid = val.txt\nnames = x.names\n");
+  at_.put("in/train.txt", images + "/train/a.jpg\n");
+  put_image("in/images/val/a.jpg");
+  at_.put("in/val.txt", images + "/val/a.jpg\n");
+  const CommandResult r = run({"link", "out/pets"});
+  ASSERT_EQ(r.exit_code, 0) << r.all();
+  EXPECT_TRUE(at_.has("out/pets/images/train/a.jpg") && at_.has("out/pets/images/val/a.jpg"));
+  for (const char* folder : {"p", "q"}) put_image(cat("elsewhere/", folder, "/a.jpg"));
+  at_.put("in/train.txt", at_.path("elsewhere/p/a.jpg").string() + "\n");
+  at_.put("in/val.txt", at_.path("elsewhere/q/a.jpg").string() + "\n");
+  const CommandResult two = run({"in", "out/other"});
+  EXPECT_EQ(two.exit_code, 1) << two.all();
+  EXPECT_TRUE(test::said(two, "would share its label file")) << two.all();
+}
+
+TEST_F(ImportYolo, BoxesOutsideOfTheirImagesAreCountedApart) {
+  at_.put("in/classes.txt", "cat\ndog\n");
+  at_.put("in/labels/train/a.txt", "0 .5 .5 .2 .2\n0 1.4 .5 .2 .2\n0 .5 .5 0 .2\n");
+  const CommandResult r = import();
+  expect_said(r, "boxes outside of their images left out: 1");
+  expect_said(r, "empty boxes left out: 1");
 }
 
 TEST_F(ImportYolo, ErrorsNameFileAndLine) {

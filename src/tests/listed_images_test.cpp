@@ -46,6 +46,11 @@ TEST_F(ListsOfImages, OfADataFile) {
   expect_trains("set/x.data");
 }
 
+TEST_F(ListsOfImages, DataYamlMayBeInCapitals) {
+  at_.put("set/DATA.YML", "train: images\nnames: [cat]\n");
+  EXPECT_EQ(read_data_file(at_.path("set/DATA.YML")).classes, 1);
+}
+
 TEST_F(ListsOfImages, OfDataYaml) {
   at_.put("set/data.yaml", "train: ../images\nval: images/deep\nnc: 1\nnames: ['cat']\n");
   const DataFile data = read_data_file(at_.path("set/data.yaml"));

@@ -232,11 +232,21 @@ TEST_F(OutputGuardTest, SavedLabelsReplaceOthersWhereThatIsAskedFor) {
       detector("test", {"w", "-save_labels", "-replace_labels", "-thresh", "0"});
   EXPECT_EQ(ran.exit_code, 0) << ran.all();
   EXPECT_NE(work_.get("w/a.txt"), "0 .5 .5 .1 .1\n");
+  work_.put("w/a.txt", "notes\n");  // no label file
+  const CommandResult notes =
+      detector("test", {"w", "-save_labels", "-replace_labels", "-thresh", "0"});
+  expect_refused(notes, "w/a.txt: would replace a text file");
+  EXPECT_FALSE(test::said(notes, "Predicted")) << notes.all();
+  EXPECT_EQ(work_.get("w/a.txt"), "notes\n");
+  work_.remove("w/a.txt");
   // In labels/, where that is the folder of the set.
   work_.put("set/images/a.png", work_.get("images/0.png"));
   work_.put("set/labels/b.txt", "");
   EXPECT_EQ(detector("test", {"set/images", "-save_labels"}).exit_code, 0);
   EXPECT_TRUE(work_.has("set/labels/a.txt"));
+  work_.remove("set/labels/a.txt");
+  work_.put("set/images/a.txt", "0 .5 .5 .1 .1\n");
+  expect_refused(detector("test", {"set/images", "-save_labels"}), "set/images/a.txt");
   // A list is none, whatever its name.
   work_.put("w/b.png", work_.get("images/0.png"));
   work_.put("w/b.txt", work_.path("w/b.png").string() + "\n");

@@ -266,7 +266,7 @@ INSTANTIATE_TEST_SUITE_P(
         Error{"SizeText", {"-size", "axb"}, 2, "two as in 3x7"},
         Error{"Objects", {"-objects", "6..1"}, 1, "the smaller number first"},
         Error{"Room", {"-size", "64x64", "-objects", "90", "-object_size", "20"}, 1, "no room"},
-        Error{"ObjectSize", {"-object_size", "nan..3"}, 1, "of 4 to 414 pixels"},
+        Error{"ObjectSize", {"-object_size", "nan..3"}, 1, "4 <= A <= B <= 414"},
         Error{"Classes", {"-classes", "11"}, 1, "1 to 10 kinds"},
         Error{"Tests", {"-n", "3", "-test", "4"}, 1, "no more tests"},
         Error{"Seed", {"-seed", "-1"}, 2, "'-1': expected an integer from 0"},

@@ -4,7 +4,6 @@
 #include <string>
 #include <vector>
 
-#include "cfg/section.h"
 #include "tests/fuzz/readers.h"
 
 namespace darknet::testing_fuzz {
@@ -15,8 +14,9 @@ void require(bool holds, const char* what);
 // A file of these bytes under a name that it keeps; removed at the program's end.
 std::filesystem::path scratch_file(const std::filesystem::path& name, const std::string& bytes);
 
-std::vector<FuzzedReader>
-network_readers();                         // cfg, weights, state, calibration, quantization, onnx
-std::vector<FuzzedReader> data_readers();  // labels, images, detections, annotations
+// Of cfg, weights, state, calibration, quantization and ONNX.
+std::vector<FuzzedReader> network_readers();
+// Of labels, images, detections and annotations.
+std::vector<FuzzedReader> data_readers();
 
 }  // namespace darknet::testing_fuzz
