@@ -109,8 +109,19 @@ class CsvReader {
       : folder_(folder), set_(names), described_(described_classes(folder)) {}
 
   AnnotatedSet read() {
+    fs::path other;  // without columns of boxes
+    bool found = false;
     for (const fs::path& path : folder_.with_extension(".csv"))
-      if (const auto columns = columns_of_file(path)) read_file(path, *columns);
+      if (const auto columns = columns_of_file(path)) {
+        found = true;
+        read_file(path, *columns);
+      } else {
+        other = path;
+      }
+    if (!found && !other.empty())
+      fail_at({other.string(), 1},
+              "expected the names of columns, with commas between: filename, class, xmin, ymin, "
+              "xmax, ymax");
     return set_.finish();
   }
 

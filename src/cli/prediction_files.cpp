@@ -10,7 +10,6 @@
 #include "core/file.h"
 #include "core/input.h"
 #include "core/log.h"
-#include "core/protected_files.h"
 #include "core/text.h"
 #include "dataset/image_list.h"
 #include "dataset/label_files.h"

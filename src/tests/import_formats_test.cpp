@@ -128,6 +128,8 @@ TEST_F(ImportCsv, ErrorsNameFileAndLine) {
   expect_error(with("a.jpg,cat,10,5,thirty,25\n"), "in/x.csv:3: xmax is 'thirty'");
   expect_error(with("b.jpg,cat,10,5,30,25\n"), "in/x.csv:3: there is no image 'b.jpg'");
   expect_error(with("a.jpg,caf\xe9,10,5,30,25\n"), "in/x.csv:3: the class 'caf");
+  at_.put("in/x.csv", "filename;class;xmin;ymin;xmax;ymax\n");
+  expect_error(import({"-format", "csv"}), "in/x.csv:1: expected the names of columns");
   expect_error(with(""), "1 image in a single group");
 }
 

@@ -90,5 +90,13 @@ TEST_F(ScalarLogs, EachCallWritesAnEventFile) {
   EXPECT_EQ(files, 2u);
 }
 
+TEST_F(ScalarLogs, TheFolderIsCheckedBeforeTheTraining) {
+  work_.put("board", std::string("a file"));
+  test::expect_refused(work_.darknet({"detector", "train", "x.data", "x.cfg", "-backup", "weights",
+                                      "-tensorboard", "board"}),
+                       "board");
+  EXPECT_FALSE(work_.has("weights/x_log.jsonl") || work_.has("weights/x_last.weights"));
+}
+
 }  // namespace
 }  // namespace darknet

@@ -23,6 +23,7 @@ void check_training_files(const TrainingSettings& o, const DataFile& data,
                                                       {"_results.csv", kCsvFormat},
                                                       {"_chart.svg", kSvgFormat},
                                                       {"_chart.png", kImageFormat}};
+  if (!o.tensorboard.empty()) require_writable_folder(o.tensorboard);
   // Own weights are read, and their state with them: what is wrong with those is said then.
   const bool resumes = checkpoints.is_own(weights);
   for (const auto& [suffix, format] : files)
