@@ -13,8 +13,8 @@ void add_detect(Program& program) {
   add_predict_arguments(command, o, Positionals::cfg_weights);
   command
       .option("-names", o.names,
-              "the .names file (CFG.names, coco.names or voc.names in data/ or ../data/ of the "
-              "cfg's folder)")
+              "the .names file; by default CFG.names, coco.names or voc.names, in data/ or in the "
+              "folder data/ next to that of the cfg")
       .input("the names file");
   command.runs([&o] { return predict_images(o); });
 }

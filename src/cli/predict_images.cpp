@@ -220,7 +220,7 @@ void add_predict_arguments(const Command& command, PredictOptions& o, Positional
       "the annotated image, NAME or NAME.jpg, .png, .bmp; of several, and x/ of one: the folder");
   const Option labels =
       command.flag("-save_labels", o.save_labels,
-                   "write the detections as label files, where those of the images lie");
+                   "write the detections as label files: in labels/, or next to the images");
   command.flag("-replace_labels", o.replace_labels, "also in place of label files that exist")
       .needs(labels);
   command.flag("-dont_show", o.dont_show, "open no window");

@@ -109,8 +109,8 @@ Unlocked::~Unlocked() {
   end_call();
 }
 
-// NumPy 2 keeps the strides of an array elsewhere: before 2.12, pybind11 reads others without a
-// word.
+// NumPy 2 moved the strides in its array struct: pybind11 before 2.12 reads wrong ones, with no
+// error.
 void require_fitting_numpy() {
   constexpr bool kOnlyNumpy1 = PYBIND11_VERSION_MAJOR == 2 && PYBIND11_VERSION_MINOR < 12;
   const auto version = py::module_::import("numpy").attr("__version__").cast<std::string>();

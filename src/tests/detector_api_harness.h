@@ -1,4 +1,4 @@
-// What the tests of darknet/detector.h share.
+// What the tests of the library share.
 #pragma once
 #include <gtest/gtest.h>
 

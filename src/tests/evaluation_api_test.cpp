@@ -12,19 +12,12 @@
 #include "darknet/evaluation.h"
 #include "darknet/losses.h"
 #include "darknet/scenes.h"
+#include "detector_api_harness.h"
 #include "loss_harness.h"
 #include "losses/class_loss.h"
 
 namespace darknet::test {
 namespace {
-
-template <class F>
-std::string sentence_of(F f) try {
-  f();
-  return "";
-} catch (const Exception& e) {
-  return e.what();
-}
 
 class EvaluationApi : public CliTest {
  protected:
@@ -91,7 +84,7 @@ TEST_F(EvaluationApi, RefusesAndStops) {
   const auto with = [&](auto change) {
     EvaluatorOptions o;
     change(o);
-    return sentence_of([&] { evaluate(o); });
+    return refusal([&] { evaluate(o); });
   };
   using O = EvaluatorOptions;
   EXPECT_NE(with([](O& o) { o.points = 12; }).find("12 points"), std::string::npos);
@@ -123,15 +116,14 @@ TEST(ScenesApi, DrawsWhatTheCommandDraws) {
   }
   EXPECT_TRUE(work.has("b/train.txt") && work.has("b/test.txt"));
   o.stop = [] { return true; };
-  EXPECT_NE(sentence_of([&] { synthesize(work.path("c"), o); }).find("stopped after 0 images of 6"),
+  EXPECT_NE(refusal([&] { synthesize(work.path("c"), o); }).find("stopped after 0 images of 6"),
             std::string::npos);
   o.stop = nullptr, o.format = "bmp";
-  EXPECT_NE(sentence_of([&] { synthesize(work.path("c"), o); }).find("'bmp'"), std::string::npos);
+  EXPECT_NE(refusal([&] { synthesize(work.path("c"), o); }).find("'bmp'"), std::string::npos);
   o.format = "png", o.images = 0;
-  EXPECT_NE(sentence_of([&] { synthesize(work.path("c"), o); }).find("images 0"),
-            std::string::npos);
+  EXPECT_NE(refusal([&] { synthesize(work.path("c"), o); }).find("images 0"), std::string::npos);
   o.images = 6, o.classes = 77;
-  EXPECT_NE(sentence_of([&] { synthesize(work.path("c"), o); }).find("77"), std::string::npos);
+  EXPECT_NE(refusal([&] { synthesize(work.path("c"), o); }).find("77"), std::string::npos);
 }
 
 const std::vector<float> kSomeLogits{-30, -4, -1.5f, 0, .5f, 2, 17};
@@ -172,7 +164,7 @@ TEST(LossesApi, KeysTargetsAndStatesCount) {
                   .2f * std::log(2.f));
   EXPECT_TRUE(loss_of_logits("ghm", {}, {}).value.empty());
   const auto with = [](const char* loss, const std::vector<float>& targets) {
-    return sentence_of([&] { loss_of_logits(loss, {1, 2}, targets); });
+    return refusal([&] { loss_of_logits(loss, {1, 2}, targets); });
   };
   EXPECT_NE(with("nothing", {0, 1}).find("nothing"), std::string::npos);
   EXPECT_NE(with("focal:beta=2", {0, 1}).find("no key 'beta'"), std::string::npos);
@@ -209,13 +201,13 @@ TEST(LossesApi, OfClassesAreThoseOfTheListAndTheirGradientsDerivatives) {
               1e-6);
   EXPECT_EQ(loss_of_classes("equalized_focal", logits, 3, own).gradient,
             loss_of_classes("focal", logits, 3, own).gradient);
-  EXPECT_NE(sentence_of([&] {
+  EXPECT_NE(refusal([&] {
               loss_of_classes("ce", logits, 3, {1, 3});
             }).find("true class 3"),
             std::string::npos);
-  EXPECT_NE(sentence_of([&] { loss_of_classes("ce", logits, 4, {1}); }), "");
-  EXPECT_NE(sentence_of([&] { loss_of_classes("ce", logits, 0, {}); }), "");
-  EXPECT_NE(sentence_of([&] { loss_of_classes("ohem", logits, 3, own); }), "");
+  EXPECT_NE(refusal([&] { loss_of_classes("ce", logits, 4, {1}); }), "");
+  EXPECT_NE(refusal([&] { loss_of_classes("ce", logits, 0, {}); }), "");
+  EXPECT_NE(refusal([&] { loss_of_classes("ohem", logits, 3, own); }), "");
 }
 
 }  // namespace
