@@ -37,8 +37,9 @@ bool prefer_blocked(const ConvSpec& s, Direction direction) {
 // Larger tiles round more and have larger filters: 6 x 6 is taken only where a tuning file says so.
 constexpr int kWinogradTiles[] = {2, 4, 6};
 // Winograd is taken where its cost, which leaves out the transforms, is below this part of the
-// direct convolution's. On one core of a Zen 1 (AVX2) F(4x4) takes .34 to .6 of the direct time in
-// the 3x3 layers of yolov3-tiny, F(2x2) .5 to .9; there is no measurement with AVX-512 yet.
+// direct convolution's. In the 3x3 layers of yolov3-tiny F(4x4) takes .34 to .6 of the direct time
+// on one core of a Zen 1 (AVX2) and .39 to .7 on one of an Intel Xeon with AVX-512 and AMX, F(2x2)
+// .5 to .9 and .6 to 1.
 constexpr double kWinogradBelow = .7;
 
 bool can_use_winograd(const ConvSpec& s, const PlanOptions& o) {
@@ -46,10 +47,11 @@ bool can_use_winograd(const ConvSpec& s, const PlanOptions& o) {
 }
 
 // The cost of one channel and filter, in multiply-adds: `weights` values are multiplied at each of
-// `positions`. Reading one from memory takes as long as about kReading of them.
+// `positions`. Reading one from memory takes as long as about `reading` of them: 6 on the Zen 1, 16
+// on the Xeon, whose vectors are twice as long.
 double cost(double weights, std::int64_t positions) {
-  constexpr double kReading = 6;
-  return weights * (static_cast<double>(positions) + kReading);
+  const double reading = wide_vectors() ? 16 : 6;
+  return weights * (static_cast<double>(positions) + reading);
 }
 double direct_cost(const ConvSpec& s) { return cost(9, s.out().pixels()); }
 double winograd_cost(const ConvSpec& s, int m) {

@@ -1,5 +1,7 @@
 #include "cpu/winograd.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "core/for_each.h"
@@ -15,6 +17,8 @@ using winograd::kPanel, winograd::Layout, winograd::Tiles;
 // Floats between matrices beyond what they hold, so that one element of all of them does not lie in
 // the same set of a cache.
 constexpr std::int64_t kMatrixPadding = kPanel;
+// Likewise between tiles: a product reads an element of many of them at a time.
+constexpr std::int64_t kRowPadding = kPanel;
 
 std::int64_t bytes(std::int64_t floats) { return floats * std::int64_t{sizeof(float)}; }
 
@@ -29,6 +33,13 @@ Tiles tiles_before(const Shape& in, const Tiles& out, std::int64_t pad_y, std::i
   t.top = -pad_y;
   t.left = -pad_x;
   return t;
+}
+
+// Whether reading so many floats again is cheap. Caches below 1 MiB (Zen, Intel before Skylake-X)
+// count as if they held them: with larger blocks the tiles would not fit either.
+bool second_level_holds(std::int64_t floats) {
+  const std::int64_t cache = ::sysconf(_SC_LEVEL2_CACHE_SIZE);  // 0 or -1: unknown
+  return cache < (1 << 20) || bytes(floats) <= cache;
 }
 
 // The share of `worker` in n equal items.
@@ -70,7 +81,8 @@ WinogradConv::WinogradConv(const ConvSpec& spec, ConvDirection direction, int m,
   inputs_ = source.c / spec.groups;
   outputs_ = target.c / spec.groups;
   divide_work();
-  in_layout_ = {.matrix = block_ * inputs_ + kMatrixPadding, .panel = kPanel, .row = inputs_};
+  const std::int64_t row = inputs_ + kRowPadding;
+  in_layout_ = {.matrix = block_ * row + kMatrixPadding, .panel = kPanel, .row = row};
   const std::int64_t slice_channels = slice_ * kPanel;
   out_layout_ = {
       .matrix = block_ * slice_channels + kMatrixPadding, .panel = kPanel, .row = slice_channels};
@@ -86,9 +98,10 @@ WinogradConv::WinogradConv(const ConvSpec& spec, ConvDirection direction, int m,
 // can. Groups of tiles occupy the threads; where there are few tiles, groups of filters do too,
 // although each of them transforms the same input.
 void WinogradConv::divide_work() {
-  constexpr std::int64_t kBlockBytes = 384 << 10, kMinTiles = 24, kMaxTiles = 96;
+  constexpr std::int64_t kBlockBytes = 384 << 10, kMaxTiles = 96;
+  const std::int64_t min_tiles = second_level_holds(matrices_ * inputs_ * outputs_) ? 24 : 64;
   const std::int64_t panels = outputs_ / kPanel, tiles = out_.count(), threads = launch_threads();
-  const std::int64_t most_groups = std::clamp<std::int64_t>(tiles / kMinTiles, 1, threads);
+  const std::int64_t most_groups = std::clamp<std::int64_t>(tiles / min_tiles, 1, threads);
   std::int64_t most_used = 0;
   for (std::int64_t groups = most_groups; groups >= 1; --groups) {
     const std::int64_t filter_groups = std::min(panels, threads / groups);
@@ -98,7 +111,7 @@ void WinogradConv::divide_work() {
   }
   slice_ = std::min<std::int64_t>(panels, 4);
   const std::int64_t tile_bytes = bytes(matrices_ * (inputs_ + slice_ * kPanel));
-  block_ = std::clamp(kBlockBytes / tile_bytes, kMinTiles, kMaxTiles);
+  block_ = std::clamp(kBlockBytes / tile_bytes, min_tiles, kMaxTiles);
   const std::int64_t of_group = chunks_of(tiles, tile_groups_);
   block_ = chunks_of(of_group, chunks_of(of_group, block_));
 }
@@ -144,10 +157,13 @@ void WinogradConv::work(const Job& job, std::int64_t worker) const {
     kernels_->input(in_, tiles, job.in + group * inputs_, inputs_, in, in_layout_);
     for (std::int64_t panel = panels.begin; panel < panels.end; panel += slice_) {
       const std::int64_t count = std::min(slice_, panels.end - panel);
-      for (std::int64_t k = 0; k < matrices_; ++k)
+      const float* const filters = job.filters + group * group_filters_ + panel * inputs_ * kPanel;
+      const float* const next =
+          panel + count < panels.end ? filters + count * inputs_ * kPanel : nullptr;
+      for (std::int64_t k = 0; k < matrices_; ++k) {
+        const float* const b = filters + k * filter_matrix_;
         kernels_->product({.a = in + k * in_layout_.matrix,
-                           .b = job.filters + group * group_filters_ + k * filter_matrix_ +
-                                panel * inputs_ * kPanel,
+                           .b = b,
                            .c = out + k * out_layout_.matrix,
                            .rows = tiles.size(),
                            .depth = inputs_,
@@ -155,7 +171,9 @@ void WinogradConv::work(const Job& job, std::int64_t worker) const {
                            .a_row = in_layout_.row,
                            .a_column = 1,
                            .b_panel = inputs_ * kPanel,
-                           .c_row = out_layout_.row});
+                           .c_row = out_layout_.row,
+                           .next = k + 1 < matrices_ ? b + filter_matrix_ : next});
+      }
       const std::int64_t channel = group * outputs_ + panel * kPanel;
       winograd::Finish finish = job.finish;
       if (finish.bias) finish.bias += channel;

@@ -343,6 +343,16 @@ void filter_gradient(std::int64_t inputs, const float* from, std::int64_t matrix
         });
 }
 
+// What is needed of B after the present panels, fetched bit by bit meanwhile: `step` floats, of
+// each panel, for a row of B.
+struct Ahead {
+  const float* at = nullptr;
+  std::int64_t step = 0;
+
+  // Does not wait; what is fetched may lie outside of B.
+  void fetch(std::int64_t row) const { __builtin_prefetch(at + row * step, 0, 2); }
+};
+
 // f(0), ..., f(n - 1) without a loop, so that arrays that f indexes become registers.
 template <class F, int... I>
 HWY_INLINE void each(std::integer_sequence<int, I...>, const F& f) {
@@ -356,7 +366,7 @@ HWY_INLINE void each(const F& f) {
 // Rows x Columns panels of C.
 template <int Rows, int Columns>
 void product_block(const Product& p, const float* HWY_RESTRICT a, const float* HWY_RESTRICT b,
-                   float* HWY_RESTRICT c) {
+                   float* HWY_RESTRICT c, const Ahead& ahead) {
   constexpr int kVectorsOfRow = Columns * kVectors, kSums = Rows * kVectorsOfRow;
   Vector sums[kSums];
   const auto place = [&](int i) {
@@ -366,6 +376,7 @@ void product_block(const Product& p, const float* HWY_RESTRICT a, const float* H
   if (p.add) each<kSums>([&](int i) { sums[i] = load(place(i)); });
   const std::int64_t a_row = p.a_row, a_column = p.a_column, b_panel = p.b_panel;
   for (std::int64_t k = 0; k < p.depth; ++k, a += a_column, b += kPanel) {
+    each<Columns>([&](int column) { Ahead{ahead.at + column * b_panel, ahead.step}.fetch(k); });
     Vector across[kVectorsOfRow];
     each<kVectorsOfRow>(
         [&](int v) { across[v] = load(b + v / kVectors * b_panel + v % kVectors * kLanes); });
@@ -382,10 +393,11 @@ void product_block(const Product& p, const float* HWY_RESTRICT a, const float* H
 
 // The rows that are left, fewer than kRows.
 template <int Rows, int Columns>
-void product_rest(const Product& p, std::int64_t rows, const float* a, const float* b, float* c) {
+void product_rest(const Product& p, std::int64_t rows, const float* a, const float* b, float* c,
+                  const Ahead& ahead) {
   if constexpr (Rows > 0) {
-    if (rows == Rows) return product_block<Rows, Columns>(p, a, b, c);
-    product_rest<Rows - 1, Columns>(p, rows, a, b, c);
+    if (rows == Rows) return product_block<Rows, Columns>(p, a, b, c, ahead);
+    product_rest<Rows - 1, Columns>(p, rows, a, b, c, ahead);
   }
 }
 
@@ -393,10 +405,15 @@ template <int Columns>
 void product_columns(const Product& p, std::int64_t panel) {
   const float* const b = p.b + panel * p.b_panel;
   float* const c = p.c + panel * kPanel;
+  // Each block of rows fetches as large a part of what follows.
+  const float* const following = panel + Columns < p.panels ? b + Columns * p.b_panel : p.next;
+  Ahead ahead{b, 0};
+  if (following) ahead = {following, HWY_MAX(1, kPanel / ((p.rows + kRows - 1) / kRows))};
   std::int64_t row = 0;
-  for (; row + kRows <= p.rows; row += kRows)
-    product_block<kRows, Columns>(p, p.a + row * p.a_row, b, c + row * p.c_row);
-  product_rest<kRows - 1, Columns>(p, p.rows - row, p.a + row * p.a_row, b, c + row * p.c_row);
+  for (; row + kRows <= p.rows; row += kRows, ahead.at += p.depth * ahead.step)
+    product_block<kRows, Columns>(p, p.a + row * p.a_row, b, c + row * p.c_row, ahead);
+  product_rest<kRows - 1, Columns>(p, p.rows - row, p.a + row * p.a_row, b, c + row * p.c_row,
+                                   ahead);
 }
 
 void product(const Product& p) {

@@ -40,6 +40,7 @@ struct Product {
   std::int64_t rows = 0, depth = 0, panels = 0;
   std::int64_t a_row = 0, a_column = 0, b_panel = 0, c_row = 0;
   bool add = false;
+  const float* next = nullptr;  // B of the product that follows, to be fetched meanwhile
 };
 
 // What output() does with its sums before it writes them: y = x + bias, then y > 0 ? y : slope * y.
