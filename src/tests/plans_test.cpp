@@ -2,13 +2,26 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdlib>
+#include <string>
 
 #include "core/ops.h"
+#include "cpu/instruction_set.h"
 #include "kernels/pool.h"
 #include "tests/conv_loops.h"
 
 namespace darknet {
 namespace {
+
+// The variable names the level of these objects in a build for several (DARKNET_LEVELS).
+TEST(InstructionSet, IsThatOfTheBuild) {
+  const std::string set = instruction_set();
+  if (const char* const level = std::getenv("DARKNET_LEVEL")) {
+    EXPECT_EQ(set, level);
+    return;
+  }
+  EXPECT_TRUE(set.starts_with("x86-64") || set == "this architecture") << set;
+}
 
 TEST(BaselineConv, IsTheConvolutionOfThePlan) {
   for (const std::int64_t images : {1, 8}) {
