@@ -19,13 +19,16 @@ endif()
 
 get_target_property(hot_sources darknet_lib SOURCES)
 list(FILTER hot_sources EXCLUDE REGEX "TARGET_OBJECTS")
+# In the same two targets as for all, so that a unity build has the same groups of files.
 foreach(level ${DARKNET_LEVELS})
-  add_library(darknet_lib_${level} STATIC ${hot_sources} ${DARKNET_DUAL}
+  add_library(darknet_dual_${level} OBJECT ${DARKNET_DUAL})
+  add_library(darknet_lib_${level} STATIC ${hot_sources} $<TARGET_OBJECTS:darknet_dual_${level}>
               $<TARGET_OBJECTS:darknet_cold>)
-  target_compile_options(darknet_lib_${level} PRIVATE
-                         "$<$<COMPILE_LANGUAGE:CXX>:-march=${level}>"
-                         "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-march=${level}>")
-  set_library_properties(darknet_lib_${level})
+  foreach(target darknet_dual_${level} darknet_lib_${level})
+    target_compile_options(${target} PRIVATE "$<$<COMPILE_LANGUAGE:CXX>:-march=${level}>"
+                           "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-march=${level}>")
+    set_library_properties(${target})
+  endforeach()
 endforeach()
 # The commands lie in the library as well.
 set_target_properties(darknet_cli PROPERTIES POSITION_INDEPENDENT_CODE ON

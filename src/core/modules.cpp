@@ -5,6 +5,8 @@
 #include <sys/auxv.h>
 
 #include <algorithm>
+#include <array>
+#include <climits>
 #include <cstdlib>
 #include <filesystem>
 #include <vector>
@@ -20,6 +22,20 @@ fs::path program_file() {
   return fs::read_symlink("/proc/self/exe", unknown);
 }
 
+// Where a library lies. The name alone would be wrong where it was opened by a relative one and the
+// process has gone to another folder since.
+fs::path file_of_library(const char* name) {
+  fs::path file = name;
+  if (file.is_absolute()) return file;
+  if (void* const library = ::dlopen(name, RTLD_LAZY | RTLD_NOLOAD)) {
+    std::array<char, PATH_MAX> folder{};
+    if (::dlinfo(library, RTLD_DI_ORIGIN, folder.data()) == 0)
+      file = fs::path(folder.data()) / file.filename();
+    ::dlclose(library);
+  }
+  return file;
+}
+
 // The program or the shared library that this code is in.
 fs::path file_of_this_code(bool& is_program) {
   const auto loaded_at = [](const void* address) {
@@ -31,7 +47,7 @@ fs::path file_of_this_code(bool& is_program) {
   const Dl_info main =
       loaded_at(reinterpret_cast<const void*>(::getauxval(AT_PHDR)));  // NOLINT(*-int-to-ptr)
   is_program = !mine.dli_fname || mine.dli_fbase == main.dli_fbase;
-  return is_program ? program_file() : fs::path(mine.dli_fname);
+  return is_program ? program_file() : file_of_library(mine.dli_fname);
 }
 
 // Where the modules of a build and of an installation lie.

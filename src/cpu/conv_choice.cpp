@@ -16,7 +16,7 @@ using dnnl::algorithm;
 
 using Direction = ConvDirection;
 
-bool wide_vectors() { return dnnl::get_effective_cpu_isa() >= dnnl::cpu_isa::avx512_core; }
+bool wide_vectors() { return uses_x86_isa(dnnl::cpu_isa::avx512_core); }
 
 // Multiply-adds per value moved by a change of layout.
 std::int64_t intensity(const ConvSpec& s) {

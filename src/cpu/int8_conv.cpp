@@ -204,11 +204,7 @@ void Int8Conv::forward(const Stream& s, TensorView in, const float* bias, Tensor
 
 }  // namespace
 
-int int8_weight_limit() {
-  const auto isa = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
-  constexpr auto kVnni = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_vnni);
-  return (isa & kVnni) == kVnni ? 127 : 64;
-}
+int int8_weight_limit() { return uses_x86_isa(dnnl::cpu_isa::avx512_core_vnni) ? 127 : 64; }
 
 std::shared_ptr<ConvPlan> make_int8_conv(const ConvSpec& spec, const Epilogue& epilogue,
                                          const PlanOptions& options) {

@@ -38,6 +38,18 @@ auto checked(const char* call, const std::string& about, F f) {
   }
 }
 
+// Whether the library uses a set of instructions of x86. Its numbers have a bit for each part of a
+// set, so that a larger one may lack what a smaller one has: AVX2 with VNNI is above AVX-512. On
+// other architectures they mean other sets than its header names.
+inline bool uses_x86_isa(dnnl::cpu_isa wanted) {
+#if defined(__x86_64__)
+  const auto parts = static_cast<unsigned>(wanted);
+  return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & parts) == parts;
+#else
+  return static_cast<void>(wanted), false;
+#endif
+}
+
 // What defines a convolution or a pooling apart from its tensors.
 struct Geometry {
   Dims strides, dilates, pad_begin, pad_end;

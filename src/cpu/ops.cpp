@@ -26,18 +26,18 @@ std::string isa_name() {
     case dnnl::cpu_isa::avx512_core:
       return "avx512";
     default:
-      return dnnl::get_effective_cpu_isa() > dnnl::cpu_isa::avx512_core ? "avx512+" : "avx2+";
+      return onednn::uses_x86_isa(dnnl::cpu_isa::avx512_core) ? "avx512+" : "avx2+";
   }
 }
 #endif
 
 // oneDNN computes bf16 convolutions from AVX-512 on: with conversions around f32 instructions until
 // the processor has bf16 ones.
-std::string bf16_on(dnnl::cpu_isa isa) {
-  if (isa < dnnl::cpu_isa::avx512_core)
+std::string accept_bf16() {
+  if (!onednn::uses_x86_isa(dnnl::cpu_isa::avx512_core))
     fail("oneDNN computes it on processors with AVX-512 only, this one has ", isa_name(),
          "; use f32");
-  if (isa < dnnl::cpu_isa::avx512_core_bf16)
+  if (!onednn::uses_x86_isa(dnnl::cpu_isa::avx512_core_bf16))
     return "this processor has no bf16 instructions; oneDNN emulates them, several times slower "
            "than f32";
   return "";
@@ -60,7 +60,7 @@ class CpuOps final : public Ops {
   std::string accept_precision(DType t, const Device&) const override {
     if (t == DType::f16)
       fail("the CPU does not compute in f16; use f32, or bf16 on a processor with AVX-512");
-    return t == DType::bf16 ? bf16_on(dnnl::get_effective_cpu_isa()) : "";
+    return t == DType::bf16 ? accept_bf16() : "";
   }
   std::string accept_int8() const override {
     if (int8_weight_limit() == 127) return "";

@@ -23,16 +23,15 @@ constexpr std::size_t kMaxKept = 4096;  // bytes of one image's messages
 // Of each thread, because the libraries pass nothing on by which a message finds its image.
 thread_local std::string* kept = nullptr;
 
-// A decoder in C calls this: nothing may be thrown through it, so that a message is lost where the
+// A decoder in C calls these: nothing may be thrown through it, so that a message is lost where the
 // memory is used up.
+void keep(const char* data, std::size_t bytes) noexcept try {
+  kept->append(data, std::min(bytes, kMaxKept - std::min(kMaxKept, kept->size())));
+} catch (const std::bad_alloc&) {
+}
+
 void keep_or_write(const char* data, std::size_t bytes) noexcept {
-  if (kept) {
-    try {
-      kept->append(data, std::min(bytes, kMaxKept - std::min(kMaxKept, kept->size())));
-    } catch (const std::bad_alloc&) {
-    }
-    return;
-  }
+  if (kept) return keep(data, bytes);
   while (bytes > 0) {
     const ssize_t written = ::write(STDERR_FILENO, data, bytes);
     if (written < 0 && errno == EINTR) continue;
@@ -104,5 +103,10 @@ DecoderMessageStreams::~DecoderMessageStreams() {
 
 DecoderMessages::DecoderMessages() : outer_(kept) { kept = &text_; }
 DecoderMessages::~DecoderMessages() { kept = outer_; }
+
+void keep_decoder_message(const char* library, const char* message) noexcept {
+  if (!kept) return;
+  for (const char* const part : {library, ": ", message, "\n"}) keep(part, std::strlen(part));
+}
 
 }  // namespace darknet

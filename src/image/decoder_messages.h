@@ -1,5 +1,6 @@
-// What libpng, libjpeg and others print on standard error while they decode, kept instead: the same
-// image is decoded again in every epoch.
+// What libpng, libjpeg and others say while they decode, kept instead of printed: the same image is
+// decoded again in every epoch. Those two hand their messages to a callback; of others only what
+// they print can be taken, and only by a program, which owns its standard error.
 #pragma once
 #include <cstdio>
 #include <memory>
@@ -32,8 +33,9 @@ class DecoderMessageStreams {
   std::FILE* stderr_ = nullptr;
 };
 
-// While one lives, what its thread writes to the streams of a DecoderMessageStreams is kept in
-// text(), the first kilobytes of it; other threads write on as before.
+// While one lives, what its thread writes to the streams of a DecoderMessageStreams or hands to
+// keep_decoder_message() is kept in text(), the first kilobytes of it; other threads write on as
+// before.
 class DecoderMessages {
  public:
   DecoderMessages();
@@ -45,5 +47,8 @@ class DecoderMessages {
  private:
   std::string text_, *outer_;
 };
+
+// A line of a library's callback; dropped where the thread has no DecoderMessages.
+void keep_decoder_message(const char* library, const char* message) noexcept;
 
 }  // namespace darknet

@@ -13,6 +13,8 @@
 #include <jerror.h>
 #include <jpeglib.h>
 
+#include "image/decoder_messages.h"
+
 namespace darknet {
 namespace {
 
@@ -36,6 +38,12 @@ struct Decoder {
 
 [[noreturn]] void jump_out(j_common_ptr info) {
   std::longjmp(static_cast<Decoder*>(info->client_data)->failed, 1);
+}
+
+void keep_message(j_common_ptr info) {
+  std::array<char, JMSG_LENGTH_MAX> text{};
+  info->err->format_message(info, text.data());
+  keep_decoder_message("libjpeg", text.data());
 }
 
 void nothing(j_decompress_ptr) {}
@@ -84,7 +92,7 @@ bool read_rows(jpeg_decompress_struct& info, Image& image) {
 // Nothing with a destructor lives here: an error of libjpeg jumps over it.
 Outcome decode(Decoder& d, const std::string& bytes, unsigned reduction, Image& image) {
   d.info.err = jpeg_std_error(&d.errors);
-  d.errors.error_exit = jump_out;
+  d.errors.error_exit = jump_out, d.errors.output_message = keep_message;
   d.info.client_data = &d;
   if (setjmp(d.failed) != 0) {
     if (d.has_rows) return Outcome::decoded;
@@ -151,7 +159,7 @@ void end_output(j_compress_ptr) {}
 // As above: nothing with a destructor.
 bool encode(Encoder& e, const Image& image) {
   e.info.err = jpeg_std_error(&e.errors);
-  e.errors.error_exit = leave_encoder;
+  e.errors.error_exit = leave_encoder, e.errors.output_message = keep_message;
   e.info.client_data = &e;
   if (setjmp(e.failed) != 0) {
     if (e.errors.msg_code == JERR_OUT_OF_MEMORY) throw std::bad_alloc();

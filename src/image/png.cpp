@@ -13,6 +13,7 @@
 #include <zlib.h>
 
 #include "core/index.h"
+#include "image/decoder_messages.h"
 
 namespace darknet {
 namespace {
@@ -29,8 +30,17 @@ void read_bytes(png_structp png, png_bytep to, std::size_t count) {
   s.next += count;
 }
 
+void keep_warning(png_structp, png_const_charp message) {
+  keep_decoder_message("libpng warning", message);
+}
+[[noreturn]] void leave_libpng(png_structp png, png_const_charp message) {
+  keep_decoder_message("libpng error", message);
+  png_longjmp(png, 1);
+}
+
 struct Reader {
-  png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, nullptr, nullptr, nullptr);
+  png_structp png =
+      png_create_read_struct(PNG_LIBPNG_VER_STRING, nullptr, leave_libpng, keep_warning);
   png_infop info = png ? png_create_info_struct(png) : nullptr;
 
   Reader() = default;
@@ -84,7 +94,8 @@ std::vector<png_bytep> rows_of(const Image& image) {
 }
 
 struct Writer {
-  png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, nullptr, nullptr, nullptr);
+  png_structp png =
+      png_create_write_struct(PNG_LIBPNG_VER_STRING, nullptr, leave_libpng, keep_warning);
   png_infop info = png ? png_create_info_struct(png) : nullptr;
   std::string out;
   bool out_of_memory = false;

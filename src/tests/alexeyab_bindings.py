@@ -7,6 +7,7 @@ It binds every name that darknet.py binds: that one is missing would end the scr
 import ctypes
 import json
 import os
+import struct
 import subprocess
 import sys
 import tempfile
@@ -262,6 +263,17 @@ def check_errors(library, root):
     assert library.darknet_last_error() == b"a network that was not loaded"
 
 
+def check_modules(library):
+    """A kind of image that a module decodes, which lies next to the library."""
+    header = struct.pack("<2sIIIIiiHHIIiiII", b"BM", 58, 0, 54, 40, 1, 1, 1, 24, 0, 4, 0, 0, 0, 0)
+    with tempfile.NamedTemporaryFile(suffix=".bmp") as file:
+        file.write(header + bytes([0, 0, 255, 0]))
+        file.flush()
+        image = library.load_image_color(file.name.encode(), 0, 0)
+    assert (image.w, image.h, image.data[:3]) == (1, 1, [1, 0, 0])
+    library.free_image(image)
+
+
 def check_memory(library, root):
     """A small network, so that 10,000 calls take seconds."""
     with tempfile.TemporaryDirectory() as folder:
@@ -301,7 +313,10 @@ def check_memory(library, root):
 
 def main():
     path, program, root = (os.path.abspath(name) for name in sys.argv[1:])
-    library = bind(path)
+    os.chdir(os.path.dirname(path))
+    library = bind(f"./{os.path.basename(path)}")
+    os.chdir(root)  # from where that path leads nowhere
+    check_modules(library)
     library.init_cpu()
     library.cuda_set_device(-1)
     names = names_of(library, root)

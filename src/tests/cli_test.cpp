@@ -38,6 +38,16 @@ TEST_F(UsageTest, EveryCommandHasHelp) {
   }
 }
 
+// A processor with AVX-VNNI, as many without AVX-512 are: oneDNN has a larger number for it.
+TEST_F(UsageTest, VnniInAvx2IsNotAvx512) {
+  ::setenv("DNNL_MAX_CPU_ISA", "AVX2_VNNI", 1);
+  const CommandResult version = work_.darknet({"version"});
+  const CommandResult bf16 = work_.darknet({"check", "x.cfg", "-precision", "bf16"});
+  ::unsetenv("DNNL_MAX_CPU_ISA");
+  EXPECT_EQ(version.out.find("avx512"), std::string::npos) << version.out;
+  expect_refused(bf16, "AVX-512 only", 1);
+}
+
 TEST_F(UsageTest, VersionAndHelp) {
   for (const char* word : {"version", "--version", "-version"}) {
     const CommandResult ran = work_.darknet({word});

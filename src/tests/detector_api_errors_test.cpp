@@ -5,6 +5,8 @@
 #include "cfg/parse.h"
 #include "core/index.h"
 #include "detector_api_harness.h"
+#include "image/codec.h"
+#include "image_samples.h"
 #include "nn/weights.h"
 
 namespace darknet::test {
@@ -65,6 +67,22 @@ TEST_F(DetectorApi, ImagesThatCannotBeAreExceptionsAndTheNextOneIsDetected) {
   work_.put("no.png", std::string("no image"));
   EXPECT_NE(of_file(work_.path("no.png")).find("no.png: cannot decode"), std::string::npos);
   EXPECT_EQ(d.detect_file(image(0)), expected);
+}
+
+// The library does not own the standard error of its process.
+TEST_F(DetectorApi, WhatDecodersComplainOfGoesToTheLog) {
+  const std::string png = work_.get("images/0.png"), jpeg = encode(read_image(image(0)), ".jpg");
+  work_.put("odd.png",
+            testing_images::png_with_chunk(png, "iCCP", std::string("x\0\0damaged", 10)));
+  work_.put("odd.jpg", jpeg.substr(0, jpeg.size() - 2) + "\1\2\3" + jpeg.substr(jpeg.size() - 2));
+  std::string log;
+  testing::internal::CaptureStderr();
+  Detector d = detector({.log = [&](LogLevel, const std::string& text) { log += text + "\n"; }});
+  for (const char* name : {"odd.png", "odd.jpg"}) d.detect_file(work_.path(name));
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+  if (image_library() == "stb") return;  // it says nothing of either
+  EXPECT_NE(log.find("odd.png: libpng warning: iCCP"), std::string::npos) << log;
+  EXPECT_NE(log.find("odd.jpg: libjpeg: "), std::string::npos) << log;
 }
 
 TEST_F(DetectorApi, DamagedWeightsAreAnException) {

@@ -1,9 +1,24 @@
 # One ctest entry for each test suite of PROGRAM (a list: an emulator may come first), written to FILE
-# after each build. A process for each test would spend half of the time in the loader: OpenCV, with
-# its dnn module and what decodes images, brings hundreds of shared libraries.
+# after each build; with SUITES only one, called NAME, for those. A process for each test would spend
+# half of the time in the loader: OpenCV, with its dnn module and what decodes images, brings hundreds
+# of shared libraries.
 execute_process(COMMAND ${PROGRAM} --gtest_list_tests OUTPUT_VARIABLE listed COMMAND_ERROR_IS_FATAL ANY)
 list(JOIN PROGRAM "\" \"" program)
 string(REGEX REPLACE ";" "\\\\;" listed "${listed}")
+if(SUITES)
+  set(filter)
+  string(REPLACE "," ";" SUITES "${SUITES}")
+  foreach(suite IN LISTS SUITES)
+    if(NOT listed MATCHES "\n([^\n ]+/)?${suite}\\.")
+      message(FATAL_ERROR "${NAME}: there is no test suite ${suite}")
+    endif()
+    list(APPEND filter "${suite}.*" "*/${suite}.*")
+  endforeach()
+  list(JOIN filter ":" filter)
+  file(WRITE "${FILE}" "add_test(${NAME} \"${program}\" --gtest_brief=1 \"--gtest_filter=${filter}\")
+set_tests_properties(${NAME} PROPERTIES TIMEOUT 900 COST 1000 ENVIRONMENT \"${ENVIRONMENT}\")\n")
+  return()
+endif()
 string(REPLACE "\n" ";" lines "${listed}")
 set(suite "")
 set(tests 0)

@@ -16,13 +16,15 @@ libraries=$(dirname "$(find "$prefix" -name libdarknet.a)")
 for header in "$source"/include/darknet/*.h version.h; do
   [ -s "$prefix/include/darknet/$(basename "$header")" ] || { echo "not installed: $header"; exit 1; }
 done
-for file in bin/darknet \
+for file in bin/darknet share/doc/darknet-focal/copyright \
   share/darknet/cfg/yolov3-tiny.cfg share/man/man1/darknet.1 \
   share/bash-completion/completions/darknet; do
   [ -s "$prefix/$file" ] || { echo "not installed: $file"; exit 1; }
 done
 left=$(find stage -type f | grep -v '^stage/opt/darknet/' || true)
 [ -z "$left" ] || { echo "outside of the prefix: $left"; exit 1; }
+named=$(grep -rlF -e "$source" -e "$build" stage || true)
+[ -z "$named" ] || { echo "names a folder of the build: $named"; exit 1; }
 
 input=("$source/cfg/scenes.cfg" "$source/data/scenes.weights" "$source/data/scene.png")
 names=$source/data/scenes.names
@@ -90,17 +92,11 @@ END
   compare python ./boxes.py
 fi
 
-# Functions of the namespace by their names alone, members of classes as they are.
-nm -D --defined-only "$libraries/libdarknet.so" | awk '$2 != "A" {print $3}' | c++filt |
-  sed -E 's/^darknet::([a-z_]+)(\[abi:cxx11\])?\(.*/\1/' | sort -u >exported.txt
-cat "$prefix"/include/darknet/*.h | grep -oE '^DARKNET_EXPORT .*|^ +[a-z_]+\(.*' | grep -oE '[a-z_]+\(' |
-  tr -d '(' | sort -u >declared.txt
+also=
 if [ -d "$libraries/glibc-hwcaps" ]; then # a build for several processors: the program lies in the library
-  echo darknet_main >>declared.txt
-  sort -o declared.txt declared.txt
+  also=darknet_main
   python3 "$source/src/tests/levels.py" "$prefix/bin/darknet" "$source"
 fi
-hidden=$(grep -vE '^(darknet::|(typeinfo|typeinfo name|vtable) for darknet::)' exported.txt | comm -23 - declared.txt)
-[ -z "$hidden" ] || { echo "exported without being declared: $hidden"; exit 1; }
-missing=$(comm -13 exported.txt declared.txt)
-[ -z "$missing" ] || { echo "declared without being exported: $missing"; exit 1; }
+find "$libraries" -name 'libdarknet.so.?.?' | while read -r library; do
+  python3 "$source/src/tests/exports.py" "$library" "$prefix/include/darknet" $also
+done
