@@ -39,7 +39,15 @@ std::vector<T> parse_list(const Section& s, std::string_view key, std::string_vi
   if (!text.empty() && text.back() == ',') text.remove_suffix(1);  // stock files end lists so
   while (true) {
     const auto comma = text.find(',');
-    out.push_back(parse_number<T>(s, key, trim(text.substr(0, comma)), range));
+    std::string_view part = trim(text.substr(0, comma));
+    for (auto blank = part.find_first_of(" \t"); blank != part.npos;
+         blank = part.find_first_of(" \t")) {  // a comma is missing, as in a stock file
+      out.push_back(parse_number<T>(s, key, part.substr(0, blank), range));
+      part = trim(part.substr(blank));
+      log::warn(cat(to_string(s.where()), ": [", shown(s.type()), "] ", key,
+                    ": there is no comma before ", shown(part), "; it counts as the next number"));
+    }
+    out.push_back(parse_number<T>(s, key, part, range));
     if (comma == text.npos) return out;
     text.remove_prefix(comma + 1);
   }

@@ -116,6 +116,163 @@ struct Swish {  // x sigmoid(x)
   }
 };
 
+// The others of the Darknets, of which few networks make use.
+struct Relu6 {
+  static constexpr std::string_view name = "relu6";
+  static constexpr DerivativeFrom from = DerivativeFrom::output;
+  template <class T>
+  DN_HD T value(T x) const {
+    return math::clamp(x, T(0), T(6));
+  }
+  template <class T>
+  DN_HD T derivative(T y) const {
+    return y > 0 && y < 6 ? T(1) : T(0);
+  }
+};
+struct HardMish {  // x above 0, x (x / 2 + 1) above -2
+  static constexpr std::string_view name = "hard_mish";
+  static constexpr DerivativeFrom from = DerivativeFrom::input;
+  template <class T>
+  DN_HD T value(T x) const {
+    const T below = math::clamp(x, T(-2), T(0));
+    return math::max(x, T(0)) + below * (below / 2 + 1);
+  }
+  template <class T>
+  DN_HD T derivative(T x) const {
+    return x > 0 ? T(1) : x > -2 ? x + 1 : T(0);
+  }
+};
+struct Gelu {  // by the tanh (Hendrycks and Gimpel 2016), with Darknet's digits
+  static constexpr std::string_view name = "gelu";
+  static constexpr DerivativeFrom from = DerivativeFrom::input;
+  static constexpr float kLinear = .797885f, kCubic = .035677f;
+  template <class T>
+  DN_HD T value(T x) const {
+    return T(.5f) * x * (1 + tanh(x));
+  }
+  template <class T>
+  DN_HD T derivative(T x) const {  // Darknet's takes the output for the input
+    const T t = tanh(x);
+    return T(.5f) * (1 + t + x * (1 - t * t) * (T(kLinear) + 3 * T(kCubic) * x * x));
+  }
+  template <class T>
+  DN_HD static T tanh(T x) {
+    return math::fast_tanh(x * (T(kLinear) + T(kCubic) * x * x));
+  }
+};
+struct Elu {
+  static constexpr std::string_view name = "elu";
+  static constexpr DerivativeFrom from = DerivativeFrom::output;
+  template <class T>
+  DN_HD T value(T x) const {
+    return x >= 0 ? x : math::fast_exp(math::min(x, T(0))) - 1;
+  }
+  template <class T>
+  DN_HD T derivative(T y) const {
+    return y >= 0 ? T(1) : y + 1;
+  }
+};
+struct Selu {
+  static constexpr std::string_view name = "selu";
+  static constexpr DerivativeFrom from = DerivativeFrom::output;
+  static constexpr float kScale = 1.0507f, kAlpha = 1.6732f;
+  template <class T>
+  DN_HD T value(T x) const {
+    return T(kScale) * (x >= 0 ? x : T(kAlpha) * (math::fast_exp(math::min(x, T(0))) - 1));
+  }
+  template <class T>
+  DN_HD T derivative(T y) const {
+    return y >= 0 ? T(kScale) : y + T(kScale) * T(kAlpha);
+  }
+};
+struct Relie {  // a leaky slope of .01
+  static constexpr std::string_view name = "relie";
+  static constexpr DerivativeFrom from = DerivativeFrom::sign;
+  template <class T>
+  DN_HD T value(T x) const {
+    return x > 0 ? x : T(.01f) * x;
+  }
+  template <class T>
+  DN_HD T derivative(T v) const {
+    return v > 0 ? T(1) : T(.01f);
+  }
+};
+struct Ramp {  // relu(x) + .1 x
+  static constexpr std::string_view name = "ramp";
+  static constexpr DerivativeFrom from = DerivativeFrom::sign;
+  template <class T>
+  DN_HD T value(T x) const {
+    return math::max(x, T(0)) + T(.1f) * x;
+  }
+  template <class T>
+  DN_HD T derivative(T v) const {
+    return (v > 0 ? T(1) : T(0)) + T(.1f);
+  }
+};
+struct Loggy {  // 2 sigmoid(x) - 1
+  static constexpr std::string_view name = "loggy";
+  static constexpr DerivativeFrom from = DerivativeFrom::output;
+  template <class T>
+  DN_HD T value(T x) const {
+    return math::fast_tanh(x / 2);
+  }
+  template <class T>
+  DN_HD T derivative(T y) const {
+    return (1 - y * y) / 2;
+  }
+};
+struct Hardtan {
+  static constexpr std::string_view name = "hardtan";
+  static constexpr DerivativeFrom from = DerivativeFrom::output;
+  template <class T>
+  DN_HD T value(T x) const {
+    return math::clamp(x, T(-1), T(1));
+  }
+  template <class T>
+  DN_HD T derivative(T y) const {
+    return y > -1 && y < 1 ? T(1) : T(0);
+  }
+};
+struct Lhtan {  // slope 1 from 0 to 1, .001 outside
+  static constexpr std::string_view name = "lhtan";
+  static constexpr DerivativeFrom from = DerivativeFrom::input;
+  template <class T>
+  DN_HD T value(T x) const {
+    const T inside = math::clamp(x, T(0), T(1));
+    return inside + T(.001f) * (x - inside);
+  }
+  template <class T>
+  DN_HD T derivative(T x) const {
+    return x > 0 && x < 1 ? T(1) : T(.001f);
+  }
+};
+struct Plse {  // slope .125 from -4 to 4, where it goes from 0 to 1; .01 outside
+  static constexpr std::string_view name = "plse";
+  static constexpr DerivativeFrom from = DerivativeFrom::input;
+  template <class T>
+  DN_HD T value(T x) const {
+    const T inside = math::clamp(x, T(-4), T(4));
+    return T(.125f) * inside + T(.5f) + T(.01f) * (x - inside);
+  }
+  template <class T>
+  DN_HD T derivative(T x) const {
+    return x > -4 && x < 4 ? T(.125f) : T(.01f);
+  }
+};
+struct Stair {  // rises by 1 from every odd number to the next, and is flat elsewhere
+  static constexpr std::string_view name = "stair";
+  static constexpr DerivativeFrom from = DerivativeFrom::input;
+  template <class T>
+  DN_HD T value(T x) const {
+    const T step = math::floor(x / 2);
+    return step + math::max(x - 2 * step - 1, T(0));
+  }
+  template <class T>
+  DN_HD T derivative(T x) const {
+    return x - 2 * math::floor(x / 2) > 1 ? T(1) : T(0);
+  }
+};
+
 // They have no settings: two of a type are equal.
 template <class F>
 requires std::is_empty_v<F>
@@ -125,7 +282,10 @@ constexpr bool operator==(const F&, const F&) { return true; }
 
 using Activation =
     std::variant<activations::Linear, activations::Leaky, activations::Relu, activations::Logistic,
-                 activations::Tanh, activations::Mish, activations::Swish>;
+                 activations::Tanh, activations::Mish, activations::Swish, activations::Relu6,
+                 activations::HardMish, activations::Gelu, activations::Elu, activations::Selu,
+                 activations::Relie, activations::Ramp, activations::Loggy, activations::Hardtan,
+                 activations::Lhtan, activations::Plse, activations::Stair>;
 
 inline bool is_linear(const Activation& a) {
   return std::holds_alternative<activations::Linear>(a);

@@ -22,6 +22,8 @@ DN_HD inline float atan(float x) { return atanf(x); }
 DN_HD inline double atan(double x) { return ::atan(x); }
 DN_HD inline float pow(float x, float y) { return powf(x, y); }
 DN_HD inline double pow(double x, double y) { return ::pow(x, y); }
+DN_HD inline float floor(float x) { return floorf(x); }
+DN_HD inline double floor(double x) { return ::floor(x); }
 
 template <class T>
 DN_HD constexpr T abs(T x) {

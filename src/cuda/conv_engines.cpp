@@ -39,6 +39,10 @@ struct AddActivation {
     graph.add(PointwiseNode{.mode = CUDNN_POINTWISE_TANH_FWD, .a = softplus, .to = tanh});
     graph.add(PointwiseNode{.mode = CUDNN_POINTWISE_MUL, .a = from, .b = tanh, .to = to});
   }
+  template <class F>
+  void operator()(const F&) const {
+    throw NotSupported(cat("activation=", F::name, " is not fused"));
+  }
 };
 
 // f32 may go through the tensor cores, as TF32, unless it is to be exact. 16 bits may always: their

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 #include "cfg/section.h"
+#include "core/hd.h"
 #include "core/named.h"
 #include "core/tensor.h"
 #include "detect/anchor_record.h"
@@ -56,6 +57,12 @@ struct HeadKeys {
   std::int64_t max_truths = 200;  // an image
   AugmentationKeys augmentation;
   RealOrAuto obj_normalizer{1};
+
+  // Which entries of an anchor are the x, y, w and h of its box: the first, and so many further on.
+  static constexpr std::int64_t kBoxStride = 1;
+  // A box by its centre, of one by the point that x and y give.
+  DN_HD Box from_point(const Box& b) const { return b; }
+
   template <class V>
   void fields(V&& v) {
     v("classes", classes, Integers{1, 1 << 16}, "number of classes");

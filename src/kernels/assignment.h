@@ -57,13 +57,19 @@ struct AnchorTable {
 };
 static_assert(std::is_trivially_copyable_v<AnchorTable>);
 
-// How the width or height of a box, in anchors, follows from a decoded output: of its logarithm, or
-// of the root of a quarter of it.
+// How the width or height of a box, in anchors, follows from a decoded output: of its logarithm, of
+// the root of a quarter of it, of its root, or itself.
 struct SideOfLogarithm {
   DN_HD float operator()(float o) const { return math::fast_exp(o); }
 };
 struct SideOfRoot {
   DN_HD float operator()(float o) const { return 4 * o * o; }
+};
+struct SideOfWholeRoot {
+  DN_HD float operator()(float o) const { return o * o; }
+};
+struct SideItself {
+  DN_HD float operator()(float o) const { return o; }
 };
 
 // The box of decoded outputs o: x, y in the cell, w and h as keys.with_sides() says.
@@ -71,8 +77,15 @@ template <class Keys>
 DN_HD Box decode_box(const Keys& keys, const AnchorTable& anchors, const AnchorOrigin& from,
                      const Shape& grid, const Box& o) {
   return keys.with_sides([&](auto side) {
-    return anchors.box(from, grid, {o.x, o.y, side(o.w), side(o.h)});
+    return keys.from_point(anchors.box(from, grid, {o.x, o.y, side(o.w), side(o.h)}));
   });
+}
+
+// What decode_box() takes, of the outputs of an anchor.
+template <class Keys>
+DN_HD Box box_entries(const float* o) {
+  constexpr std::int64_t k = Keys::kBoxStride;
+  return {o[0], o[k], o[2 * k], o[3 * k]};
 }
 
 // The cell and the anchors of this head that one ground truth chooses.
@@ -218,16 +231,17 @@ class AnchorGroup {
     float x[N] = {}, y[N] = {}, w[N] = {}, h[N] = {};  // the outputs
     float left[N], top[N], anchor_w[N], anchor_h[N];
     for (int k = 0; k < N; ++k, a.advance(at)) {
-      const float* const o = a.outputs(at);
-      x[k] = o[0], y[k] = o[1], w[k] = o[2], h[k] = o[3];
+      const Box o = box_entries<Keys>(a.outputs(at));
+      x[k] = o.x, y[k] = o.y, w[k] = o.w, h[k] = o.h;
       const AnchorOrigin from = a.anchors.origin(at);
       left[k] = from.x, top[k] = from.y, anchor_w[k] = from.w, anchor_h[k] = from.h;
     }
     keys.with_sides([&](auto side) {  // outside of the loop, which then vectorises
 #pragma omp simd
       for (int k = 0; k < N; ++k) {
-        const Box b = a.anchors.box({left[k], top[k], anchor_w[k], anchor_h[k]}, a.grid(),
-                                    {x[k], y[k], side(w[k]), side(h[k])});
+        const Box b =
+            keys.from_point(a.anchors.box({left[k], top[k], anchor_w[k], anchor_h[k]}, a.grid(),
+                                          {x[k], y[k], side(w[k]), side(h[k])}));
         x_[k] = b.x, y_[k] = b.y, w_[k] = b.w, h_[k] = b.h;
         iou_[k] = 0, truth_[k] = 0;
       }

@@ -48,6 +48,12 @@ struct ApplyObjectness {
   }
 };
 
+// Of an objectness that goes through no sigmoid.
+struct RawSquaredError {
+  DN_HD float value(float x, float t, bool) const { return (x - t) * (x - t) / 2; }
+  DN_HD float gradient(float x, float t, bool) const { return x - t; }
+};
+
 // A loss whose exponents rise over the first iterations.
 template <losses::Focusing L>
 struct Ramped {
@@ -211,7 +217,7 @@ class AnchorFigures {
       : a_(a),
         r_(r),
         gradient_(&a.gradient.at(at.pixel, at.first)),
-        p_(math::fast_sigmoid(a.logits.at(at.pixel, at.first + a.layout.objectness))),
+        p_(probability(a, a.logits.at(at.pixel, at.first + a.layout.objectness))),
         g_(math::abs(gradient_[a.layout.objectness])) {}
 
   DN_HD auto objectness_loss_positive() const { return of_positive(r_.objectness_loss); }
@@ -246,6 +252,9 @@ class AnchorFigures {
   }
   DN_HD static auto of_positive(double v) { return of<AnchorState::positive>(v); }
   DN_HD static auto of_negative(double v) { return of<AnchorState::negative>(v); }
+  DN_HD static float probability(const ObjectnessArguments& a, float x) {
+    return a.raw ? x : math::fast_sigmoid(x);
+  }
   DN_HD double more_truths() const { return r_.truths > 1 ? r_.truths - 1 : 0; }
 
   const ObjectnessArguments& a_;
@@ -319,15 +328,17 @@ std::int64_t objectness_scratch(std::int64_t anchors) {
 
 void apply_objectness(const Stream& s, const LogitLoss& loss, const ObjectnessArguments& a,
                       void* scratch) {
-  std::visit(
-      [&](const auto& l) {
-        using L = std::decay_t<decltype(l)>;
-        if constexpr (losses::Focusing<L>)
-          if (a.gamma_ramp > 0) return apply(s, Ramped<L>{l, a.step, a.gamma_ramp}, a);
-        apply(s, l, a);
-        if constexpr (losses::OfBatch<L>) weight_by_batch(s, l, a, scratch);
-      },
-      loss);
+  const auto apply_loss = [&](const auto& l) {
+    using L = std::decay_t<decltype(l)>;
+    if constexpr (losses::Focusing<L>)
+      if (a.gamma_ramp > 0) return apply(s, Ramped<L>{l, a.step, a.gamma_ramp}, a);
+    apply(s, l, a);
+    if constexpr (losses::OfBatch<L>) weight_by_batch(s, l, a, scratch);
+  };
+  if (a.raw)
+    apply(s, RawSquaredError{}, a);
+  else
+    std::visit(apply_loss, loss);
   if (a.guided > 0) guide(s, a, scratch);
 }
 

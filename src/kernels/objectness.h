@@ -54,6 +54,7 @@ struct ObjectnessArguments {
       0;             // iterations in which gamma rises to its value; 0: it has it at once
   float guided = 0;  // 0: not scaled
   bool last_truth_wins = false;  // of those that share an anchor the others are lost
+  bool raw = false;              // the objectness is the logit itself, its loss the squared error
   RunningArrays running;         // of a loss with momentum (keep_counts)
 
   std::int64_t size() const { return logits.shape.pixels() * layout.anchors; }

@@ -1,5 +1,6 @@
 // The pieces of [yolo]'s assignment, for host and device: its keys, its boxes and the gradients of
-// boxes and classes. The kernels made of them are in layers/yolo.cpp.
+// boxes and classes, and the assignment of one anchor. [Gaussian_yolo] has other boxes
+// (kernels/gaussian.h). The kernels made of them are in layers/yolo_head.h.
 #pragma once
 #include <cstdint>
 #include <type_traits>
@@ -8,6 +9,8 @@
 #include "losses/class_loss.h"
 
 namespace darknet {
+
+inline constexpr float kClassMatch = .25f;  // Darknet's compare_yolo_class: any class above it
 
 // Of the boxes: squared error of the offsets, or 1 - an overlap.
 enum class BoxLoss : std::uint8_t { mse, iou, giou, diou, ciou };
@@ -105,6 +108,7 @@ struct YoloArguments : AssignArguments {
   }
   // Darknet's objectness_smooth, defect included.
   DN_HD bool smooth() const { return keys.objectness_smooth && rules.target_from_keys(); }
+  DN_HD const YoloKeys& box_keys() const { return keys; }
 };
 
 // An anchor and the box that it predicts.
@@ -114,8 +118,22 @@ struct PredictedBox : AnchorPlace {
 
 DN_HD inline float finite_or_zero(float x) { return x - x == 0 ? x : 0; }
 
+// Darknet: by the number of classes pulled up.
+DN_HD inline void average_box_gradient(const AssignArguments& a, const AnchorPlace& at,
+                                       std::int64_t entries) {
+  int classes = 0;
+  for (std::int64_t k = 0; k < a.layout.classes(); ++k)
+    classes += a.g(at, a.layout.class_entry(k)) < 0 ? 1 : 0;
+  if (classes == 0) return;
+  for (std::int64_t e = 0; e < entries; ++e) a.g(at, e) /= static_cast<float>(classes);
+}
+
 // Box gradients and losses of one anchor; several ground truths add up.
 struct YoloBoxes {
+  using Arguments = YoloArguments;
+  // Whether objectness_smooth does all that it is meant to: unassigned anchors learn the square of
+  // their IoU and their classes, assigned ones the target 1.
+  static constexpr bool kSmoothsAll = false;
   const YoloArguments& a;
   const PredictedBox& at;
 
@@ -124,21 +142,10 @@ struct YoloBoxes {
                                     : add_overlap_gradient(object, weight, r);
   }
 
-  // Darknet: by the number of classes pulled up.
-  DN_HD void average() const {
-    int classes = 0;
-    for (std::int64_t k = 0; k < a.keys.classes; ++k)
-      classes += a.g(at, a.layout.class_entry(k)) < 0 ? 1 : 0;
-    if (classes == 0) return;
-    for (int e = 0; e < 4; ++e) a.g(at, e) /= static_cast<float>(classes);
-  }
-
-  // new_coords: from the gradient by the convolution's logistic to that by its input.
-  DN_HD void through_sigmoid() const {
-    for (int e = 0; e < 4; ++e) {
-      const float p = math::sigmoid(a.logit(at, e));
-      a.g(at, e) *= p * (1 - p);
-    }
+  // After the last ground truth.
+  DN_HD void finish() const {
+    if (a.keys.iou_thresh < 1) average_box_gradient(a, at, 4);
+    if (a.keys.new_coords) through_sigmoid();
   }
 
  private:
@@ -158,6 +165,14 @@ struct YoloBoxes {
       const float d = out(e) - target[e];
       a.g(at, e) += finite_or_zero(w * d * (exact && e < 2 ? slope_x_y(e) : 1));
       r.box_loss += finite_or_zero(w * d * d / 2);
+    }
+  }
+
+  // new_coords: from the gradient by the convolution's logistic to that by its input.
+  DN_HD void through_sigmoid() const {
+    for (int e = 0; e < 4; ++e) {
+      const float p = math::sigmoid(a.logit(at, e));
+      a.g(at, e) *= p * (1 - p);
     }
   }
 
@@ -273,6 +288,84 @@ struct YoloClasses {
     for (std::int64_t u = 0; u < t; ++u)
       if (u != first && a.truth(at, u).class_id == c && a.chosen_by(at, u)) w = a.multiplier(c);
     return w;
+  }
+};
+
+// What becomes of the anchors of a head with these Boxes.
+template <class Boxes, class C>
+struct AssignYolo {
+  typename Boxes::Arguments a;
+  C class_loss;
+
+  template <int N>
+  DN_HD void run(std::int64_t image, std::int64_t anchor) const {
+    AnchorPlace at = a.place(image, anchor);
+    const AnchorGroup<N> group(a, a.box_keys(), at);
+    AnchorRecord* const records = a.records + image * a.layout.anchors_of_image(a.grid()) + anchor;
+    const float least = math::min(a.keys.ignore_thresh, a.keys.truth_thresh);
+    const AnchorRecord negative{.weight = a.keys.obj_normalizer.value};
+    for (int k = 0; k < N; ++k, a.advance(at)) {
+      records[k] = negative;
+      if (group.chosen(k) || group.best(k).iou > least)
+        assign_all({at, group.box(k)}, group.best(k), records[k]);
+    }
+  }
+
+ private:
+  DN_HD void assign_all(const PredictedBox& at, const BestOverlap& best, AnchorRecord& r) const {
+    // The ground truth that sets all classes, or -1.
+    std::int64_t first = match_by_overlap(at, best, r);
+    for (std::int64_t t = 0; t < a.truths_of(at); ++t) {
+      if (!a.chosen_by(at, t)) continue;
+      assign(at, t, first, r);
+      if (first < 0) first = t;
+    }
+    if (first >= 0) Boxes{a, at}.finish();
+  }
+
+  DN_HD bool predicts_some_class(const PredictedBox& at) const {
+    for (std::int64_t k = 0; k < a.keys.classes; ++k)
+      if (a.outputs(at)[a.layout.class_entry(k)] > kClassMatch) return true;
+    return false;
+  }
+
+  // ignore_thresh and truth_thresh; the ground truth that the anchor is assigned to by its
+  // prediction, or -1.
+  DN_HD std::int64_t match_by_overlap(const PredictedBox& at, const BestOverlap& best,
+                                      AnchorRecord& r) const {
+    const YoloClasses<C> classes{a, at, class_loss};
+    std::int64_t first = -1;
+    if (best.iou > a.keys.ignore_thresh && predicts_some_class(at)) {
+      if (a.rules.target_is_overlap() || a.smooth())
+        r.target = Boxes::kSmoothsAll && a.smooth() ? best.iou * best.iou : best.iou;
+      else
+        r.state = AnchorState::ignored;
+      if (Boxes::kSmoothsAll && a.smooth()) classes.set_gradient(best.truth, r), first = best.truth;
+    }
+    if (!(best.iou > a.keys.truth_thresh)) return first;
+    r.state = AnchorState::positive, r.iou = best.iou, r.truths = 1;
+    r.target = a.rules.target_is_overlap() ? best.iou : a.smooth() ? best.iou * best.iou : 1;
+    const Truth& object = a.truth(at, best.truth);
+    if (first < 0) classes.set_gradient(best.truth, r);
+    if (a.smooth()) classes.soften(best.truth, best.iou);
+    Boxes{a, at}.add_gradient(object.box, a.keys.iou_normalizer * a.multiplier(object.class_id), r);
+    return best.truth;
+  }
+
+  DN_HD void assign(const PredictedBox& at, std::int64_t t, std::int64_t first,
+                    AnchorRecord& r) const {
+    const Truth& object = a.truth(at, t);
+    const float m = a.multiplier(object.class_id);
+    Boxes{a, at}.add_gradient(object.box, a.keys.iou_normalizer * m, r);
+    r.iou = iou(at.box, object.box);
+    r.truths += 1;
+    r.state = AnchorState::positive;
+    if (Boxes::kSmoothsAll || !a.smooth()) {
+      r.target = a.rules.target_is_overlap() ? r.iou : 1;
+      r.weight = m * a.keys.obj_normalizer.value;
+    }  // Darknet: with objectness_smooth the target stays what match_by_overlap left
+    const YoloClasses<C> classes{a, at, class_loss};
+    first < 0 ? classes.set_gradient(t, r) : classes.add_class(t, first, r);
   }
 };
 

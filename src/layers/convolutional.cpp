@@ -5,6 +5,7 @@
 #include "core/parts.h"
 #include "kernels/activate.h"
 #include "nn/channel_parameters.h"
+#include "nn/layer_index.h"
 #include "nn/onnx_builder.h"
 
 namespace darknet {
@@ -15,6 +16,7 @@ struct ConvolutionalKeys {
   std::int64_t dilation = 1, padding = 0;
   bool pad = false, batch_normalize = false;
   Activation activation = activations::Logistic{};
+  std::vector<std::int64_t> share_index;
   template <class V>
   void fields(V&& v) {
     v("filters", filters, Integers{1, 1 << 20}, "output channels");
@@ -28,6 +30,8 @@ struct ConvolutionalKeys {
     v("padding", padding, Integers{0, 255}, "zeros around the input, times dilation");
     v("batch_normalize", batch_normalize, Flag{}, "normalise each channel over the batch");
     v("activation", activation, Choice<Activation>{}, "function of the result");
+    v("share_index", share_index, ListOf<std::int64_t>{},
+      "an earlier [convolutional] whose parameters it uses; negative: counted back");
   }
 };
 
@@ -45,20 +49,23 @@ class ConvolutionalLayer final : public Layer {
       section.fail_between({"groups", "filters"}, cat("filters=", keys_of_.filters,
                                                       " is not a multiple of ", keys_of_.groups));
     activation_ = keys_of_.activation;
+    if (keys_of_.share_index.size() > 1) section.fail("share_index", "expected one layer");
+    if (!keys_of_.share_index.empty())
+      shares_ = layer_index(section, "share_index", keys_of_.share_index[0], context);
   }
 
   Requirements reshape(std::span<const Shape> in, Ops& ops, const PlanOptions& options) override {
     spec_ = spec(in[0]);
     out_ = spec_.out();
-    if (channels_.empty()) make_parameters();
+    if (owner_ || channels_.empty()) make_parameters();
     const bool training = options.mode == Mode::training;
     // Frozen, its batch normalisation works as at test time: gradients pass the folded weights.
-    const bool folds = channels_.normalised() && (!training || !options.weight_gradient);
-    normalises_ = channels_.normalised() && !folds;
+    const bool folds = channels().normalised() && (!training || !options.weight_gradient);
+    normalises_ = channels().normalised() && !folds;
     keeps_sum_ = training && !normalises_ && !derivative_from_output(activation_);
     kept_type_ = options.output();
     PlanOptions plan = options;
-    plan.weight_gradient &= weights_.update;
+    plan.weight_gradient &= weights().update;
     plan_ = ops.conv(spec_, epilogue(), plan);
     planned_ = {spec_, epilogue(), plan, {}};
     planned_.options.int8 = nullptr;  // what it is measured against, and tuned as
@@ -83,7 +90,7 @@ class ConvolutionalLayer final : public Layer {
     if (normalises_)
       batch_norm_backward(
           pass.stream, batch_norm(pass), kept(pass),
-          {a.out_gradient, channels_.scale_gradient(), channels_.bias_gradient(), below},
+          {a.out_gradient, channels().scale_gradient(), channels().bias_gradient(), below},
           pass.workspace);
     else
       backward_bias(pass, a);
@@ -99,28 +106,37 @@ class ConvolutionalLayer final : public Layer {
 
   std::vector<Parameter*> parameters() override {
     std::vector<Parameter*> all;
-    if (channels_.empty()) return all;
-    channels_.append_bias(all);
-    channels_.append_scales(all);
-    all.push_back(&weights_);
+    if (owner_ || channels_.empty()) return all;
+    channels().append_bias(all);
+    channels().append_scales(all);
+    all.push_back(&weights());
     return all;
   }
 
   void initialise(std::uint64_t seed) override {
+    packed_ = false;
+    if (owner_) return;
     initialise_weights(weights_, seed, context_.index);
     channels_.reset();
-    packed_ = false;
+  }
+
+  std::int64_t shares() const override { return shares_; }
+  void share(Layer& owner) override {
+    owner_ = dynamic_cast<ConvolutionalLayer*>(&owner);
+    if (!owner_)
+      fail(title(), ": share_index: layer ", owner.context().index, " is no [convolutional]");
+    if (owner_->owner_) owner_ = owner_->owner_;
   }
 
   void parameters_changed(const Stream& s, void* workspace) override {
-    const float* weights = weights_.value.data();
+    const float* values = weights().value.data();
     if (!folded_weights_.empty()) {
-      fold_batch_norm(s, channels_.arrays(activation_, nullptr),
-                      {weights, folded_weights_.data(), folded_bias_.data(), spec_.filters,
+      fold_batch_norm(s, channels().arrays(activation_, nullptr),
+                      {values, folded_weights_.data(), folded_bias_.data(), spec_.filters,
                        spec_.weights() / spec_.filters});
-      weights = folded_weights_.data();
+      values = folded_weights_.data();
     }
-    plan_->set_weights(s, weights, workspace);
+    plan_->set_weights(s, values, workspace);
     packed_ = true;
   }
 
@@ -134,8 +150,8 @@ class ConvolutionalLayer final : public Layer {
   std::string to_onnx(OnnxBuilder& graph, std::span<const OnnxValue> in) const override {
     const ConvSpec& s = spec_;
     std::vector<std::string> inputs{in[0].name};
-    for (std::string& name :
-         channels_.add_weights(graph, weights_, {s.filters, s.in.c / s.groups, s.size_y, s.size_x}))
+    for (std::string& name : channels().add_weights(
+             graph, weights(), {s.filters, s.in.c / s.groups, s.size_y, s.size_x}))
       inputs.push_back(std::move(name));
     const std::string x = graph.add("Conv", inputs,
                                     {{"kernel_shape", std::vector{s.size_y, s.size_x}},
@@ -143,7 +159,7 @@ class ConvolutionalLayer final : public Layer {
                                      {"pads", std::vector{s.pad_y, s.pad_x, s.pad_y, s.pad_x}},
                                      {"dilations", std::vector{s.dilation, s.dilation}},
                                      {"group", s.groups}});
-    return graph.activate(channels_.add_batch_norm(graph, x), activation_);
+    return graph.activate(channels().add_batch_norm(graph, x), activation_);
   }
 
   LayerSummary summary() const override {
@@ -160,11 +176,24 @@ class ConvolutionalLayer final : public Layer {
     ConvolutionWork work = planned_;  // algorithms as they are now: one may have failed when it ran
     for (std::size_t d = 0; plan_ && d < work.algorithms.size(); ++d)
       work.algorithms[d] = plan_->algorithm(static_cast<ConvDirection>(d));
-    work.weights = folded_weights_.empty() ? weights_.value.data() : folded_weights_.data();
+    work.weights = folded_weights_.empty() ? weights().value.data() : folded_weights_.data();
     return work;
   }
 
  private:
+  ChannelParameters& channels() { return owner_ ? owner_->channels_ : channels_; }
+  const ChannelParameters& channels() const { return owner_ ? owner_->channels_ : channels_; }
+  Parameter& weights() { return owner_ ? owner_->weights_ : weights_; }
+  const Parameter& weights() const { return owner_ ? owner_->weights_ : weights_; }
+
+  void require_same_shape() const {
+    const Shape own{spec_.filters, spec_.size_y, spec_.size_x, spec_.in.c / spec_.groups};
+    if (own != weights().value.shape() || keys_of_.batch_normalize != channels().normalised())
+      fail(title(), ": share_index: its weights are ", to_string(own), " and those of layer ",
+           owner_->context().index, ' ', to_string(weights().value.shape()),
+           "; both need the same filters, size, groups, input channels and batch_normalize");
+  }
+
   ConvSpec spec(const Shape& in) const {
     const auto& k = keys_of_;
     if (in.c % k.groups != 0)
@@ -187,6 +216,7 @@ class ConvolutionalLayer final : public Layer {
   }
 
   void make_parameters() {
+    if (owner_) return require_same_shape();
     channels_ = ChannelParameters(*this, spec_.filters, keys_of_.batch_normalize);
     weights_ = make_parameter(
         *this, Role::weights,
@@ -196,7 +226,7 @@ class ConvolutionalLayer final : public Layer {
   void make_folded(bool wanted) {
     if (wanted != folded_weights_.empty()) return;
     folded_bias_ = wanted ? Tensor(context_.device, vector_shape(spec_.filters)) : Tensor();
-    folded_weights_ = wanted ? Tensor(context_.device, weights_.value.shape()) : Tensor();  // last
+    folded_weights_ = wanted ? Tensor(context_.device, weights().value.shape()) : Tensor();  // last
   }
 
   Requirements requirements(const PlanOptions& plan) const {
@@ -216,13 +246,13 @@ class ConvolutionalLayer final : public Layer {
   // z with batch normalisation; z + bias where the activation's derivative needs it.
   TensorView kept(const Pass& pass) const { return {pass.saved, kept_type_, out_, out_.c}; }
   BatchNorm batch_norm(const Pass& pass) const {
-    return channels_.arrays(activation_, part<float>(pass.saved, kept_bytes()));
+    return channels().arrays(activation_, part<float>(pass.saved, kept_bytes()));
   }
-  float* weights_gradient() const { return weights_.summed_gradient(); }
+  float* weights_gradient() const { return weights().summed_gradient(); }
 
   void forward_with_bias(const Pass& pass, const TensorView& in, const TensorView& out) {
     const float* const bias =
-        folded_bias_.empty() ? channels_.bias().value.data() : folded_bias_.data();
+        folded_bias_.empty() ? channels().bias().value.data() : folded_bias_.data();
     const TensorView sum = keeps_sum_ ? kept(pass) : out;
     plan_->forward(pass.stream, in, bias, sum, pass.workspace);
     activate_rest(pass.stream, epilogue(), plan_->fused(), sum, bias);
@@ -233,7 +263,7 @@ class ConvolutionalLayer final : public Layer {
     // A linear activation asks for nothing: any view of the right shape will do.
     const TensorView known = keeps_sum_ ? kept(pass) : a.out ? a.out : a.out_gradient;
     const TensorView& gradient = a.out_gradient;
-    if (float* const bias = channels_.bias_gradient())
+    if (float* const bias = channels().bias_gradient())
       activation_bias_backward(pass.stream, activation_, known, gradient, bias, pass.workspace);
     else
       activation_backward(pass.stream, activation_, known, gradient);
@@ -247,9 +277,11 @@ class ConvolutionalLayer final : public Layer {
   }
 
   ConvolutionalKeys keys_of_;
+  std::int64_t shares_ = -1;
   Activation activation_;
   ConvSpec spec_;
   Shape out_;
+  ConvolutionalLayer* owner_ = nullptr;  // share_index: of the parameters
   ChannelParameters channels_;
   Parameter weights_;
   Tensor folded_weights_, folded_bias_;  // batch normalisation at inference, or frozen

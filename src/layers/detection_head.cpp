@@ -161,7 +161,8 @@ ObjectnessArguments DetectionHead::objectness_arguments(const AssignArguments& a
           .scale = a.rules.by_positives(),
           .gamma_ramp = setup_.objectness.gamma_ramp ? context_.burn_in : 0,
           .guided = setup_.objectness.guided ? setup_.keys.obj_normalizer.value : 0,
-          .last_truth_wins = setup_.last_truth_wins};
+          .last_truth_wins = setup_.last_truth_wins,
+          .raw = setup_.raw_objectness};
 }
 
 void DetectionHead::make_running_values() {
@@ -212,8 +213,9 @@ void DetectionHead::decode(View<const float> output, const Shape& net, float thr
       if (!(objectness > threshold)) continue;
       const Box box = box_of(anchors, at, output.shape, o);
       const float* const scores = o + layout_.class_entry(0);
+      const float factor = objectness * certainty(o);
       for (std::int64_t k = 0; k < setup_.keys.classes; ++k)
-        if (const float probability = objectness * scores[k]; probability > threshold)
+        if (const float probability = factor * scores[k]; probability > threshold)
           to.push_back({box, static_cast<std::int32_t>(k), objectness, probability});
     }
   }

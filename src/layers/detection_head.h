@@ -12,13 +12,11 @@
 #include "detect/head.h"
 #include "detect/running_values.h"
 #include "kernels/assignment.h"
+#include "layers/scored_classes.h"
 #include "losses/objectness.h"
 #include "nn/layer.h"
 
 namespace darknet {
-
-// What the scores of the classes are of their logits: a softmax, a sigmoid each, or themselves.
-enum class ClassScores : std::uint8_t { softmax, sigmoid, raw };
 
 class DetectionHead : public Layer, public Head {
  public:
@@ -60,12 +58,15 @@ class DetectionHead : public Layer, public Head {
     NmsKeys nms;
     AnchorsKey anchors;              // keys.num of them
     std::vector<std::int64_t> mask;  // this head's; empty: all
-    std::int64_t box_entries = 4;    // of an anchor; then the objectness and the classes
+    // Of an anchor; then come the objectness and the classes. x, y, w and h are every first, or
+    // every second of them (HeadKeys::kBoxStride).
+    std::int64_t box_entries = 4;
     Objectness objectness;
     float weight_positive = 1, weight_negative = 1;  // of the objectness, in its stationary prior
     float gradient_factor = 1;                       // on all of the gradient
     float min_objectness = 0;                        // decoding: what is below counts as 0
     bool last_truth_wins = false;  // of those that share an anchor the others are lost
+    bool raw_objectness = false;   // ObjectnessArguments::raw, in place of the objectness' loss
     bool keeps_class_gradients = false;
   };
   // The constructor of a head calls it with what it has read.
@@ -78,6 +79,8 @@ class DetectionHead : public Layer, public Head {
     float scale_x_y = 1;
     bool side_of_root = false;  // SideOfRoot, and a sigmoid before it
     ClassScores scores = ClassScores::sigmoid;
+    float centre = 0;        // from x, y to the centre of the box, in widths and heights
+    bool uncertain = false;  // every second box entry is a deviation, through a sigmoid
   };
   virtual Decoding decoding() const = 0;
   // Fills in choices, records (all but their objectness loss) and the gradient of boxes and
@@ -88,12 +91,17 @@ class DetectionHead : public Layer, public Head {
   // The box that an anchor's decoded outputs are.
   virtual Box box_of(const AnchorTable&, const AnchorPlace&, const Shape& grid,
                      const float* outputs) const = 0;
+  // What the probabilities of an anchor's detections are multiplied by.
+  virtual float certainty(const float* /*outputs*/) const { return 1; }
 
   const AnchorLayout& layout() const { return layout_; }
+  const Setup& setup() const { return setup_; }
+  // Their objectness, as the layer computes it at inference.
+  std::string add_objectness(OnnxBuilder&, const std::string& logits) const;
 
  private:
   std::string add_boxes(OnnxBuilder&, const std::string& logits) const;
-  std::string add_objectness(OnnxBuilder&, const std::string& logits) const;
+  std::string add_certainty(OnnxBuilder&, const std::string& deviations) const;
   std::string add_classes(OnnxBuilder&, const std::string& logits) const;
   void make_running_values();
   AnchorTable anchors_for(const Shape& net, const Shape& grid) const;
@@ -133,8 +141,7 @@ class KeyedHead : public DetectionHead {
   }
   Box box_of(const AnchorTable& anchors, const AnchorPlace& at, const Shape& grid,
              const float* outputs) const override {
-    const Box o{outputs[0], outputs[1], outputs[2], outputs[3]};
-    return decode_box(keys_, anchors, anchors.origin(at), grid, o);
+    return decode_box(keys_, anchors, anchors.origin(at), grid, box_entries<Keys>(outputs));
   }
 
   bool side_of_root() const {

@@ -100,10 +100,15 @@ std::string DetectionHead::to_onnx(OnnxBuilder& graph, std::span<const OnnxValue
   x = graph.transpose(x, {0, 1, 3, 2});
   x = graph.reshape(x, {0, layout_.anchors * cells, layout_.entries});
   const std::int64_t classes = layout_.class_entry(0);
-  const std::string boxes = add_boxes(graph, graph.slice(x, {{2, 0, 4}}));
+  const std::int64_t stride = setup_.box_entries / 4;
+  const std::string boxes = add_boxes(graph, graph.slice(x, {{2, 0, setup_.box_entries, stride}}));
   const std::string objectness =
       add_objectness(graph, graph.slice(x, {{2, layout_.objectness, classes}}));
-  const std::string scores = add_classes(graph, graph.slice(x, {{2, classes, layout_.entries}}));
+  std::string scores = add_classes(graph, graph.slice(x, {{2, classes, layout_.entries}}));
+  if (decoding().uncertain) {
+    const std::string deviations = graph.slice(x, {{2, 1, setup_.box_entries, stride}});
+    scores = graph.add("Mul", {scores, add_certainty(graph, deviations)});
+  }
   return graph.concat({boxes, objectness, scores}, 2);
 }
 
@@ -132,6 +137,7 @@ std::string DetectionHead::add_boxes(OnnxBuilder& graph, const std::string& logi
   side = graph.add(how.side_of_root ? "Sigmoid" : "Exp", {side});
   if (how.side_of_root) side = graph.add("Mul", {side, side});
   side = graph.add("Mul", {side, graph.floats("anchors", dims, std::move(sizes))});
+  if (how.centre != 0) centre = graph.add("Add", {centre, graph.scale(side, how.centre)});
   return graph.concat({centre, side}, 2);
 }
 
@@ -143,6 +149,15 @@ std::string DetectionHead::add_objectness(OnnxBuilder& graph, const std::string&
   if (setup_.min_objectness == 0) return p;
   const float below = std::nextafter(setup_.min_objectness, 0.f);  // what is above it stays
   return graph.add("ThresholdedRelu", {p}, {{"alpha", below}});
+}
+
+// 1 - the mean of the deviations, for each class.
+std::string DetectionHead::add_certainty(OnnxBuilder& graph, const std::string& deviations) const {
+  const std::int64_t classes = setup_.keys.classes;
+  std::string mean = graph.add("Sigmoid", {deviations});
+  const std::vector<float> factors(to_size(4 * classes), -.25f);
+  mean = graph.add("MatMul", {mean, graph.floats("mean", {4, classes}, factors)});
+  return graph.add("Add", {mean, graph.floats("one", {1}, {1})});
 }
 
 std::string DetectionHead::add_classes(OnnxBuilder& graph, const std::string& logits) const {

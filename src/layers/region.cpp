@@ -2,7 +2,7 @@
 #include <type_traits>
 #include "core/elementwise.h"
 #include "layers/detection_head.h"
-#include "losses/class_keys.h"
+#include "layers/scored_classes.h"
 
 namespace darknet {
 namespace {
@@ -55,14 +55,6 @@ static_assert(std::is_trivially_copyable_v<RegionKeys>);
 constexpr const char* kDefaultObjectness = "mse";
 constexpr AnchorUnit kAnchorUnit = AnchorUnit::grid_cell;
 
-// softmax=0 without cls_loss: squared error of the raw scores (Darknet).
-struct SquaredError {
-  static constexpr std::string_view name = "squared_error";
-  template <class V>
-  void fields(V&&) {}
-};
-using RegionClassLoss = Extended<ClassLoss, SquaredError>;
-
 // x, y and objectness through the sigmoid, w and h raw.
 struct Decode {
   ClassScores scores;
@@ -77,22 +69,7 @@ struct Decode {
     y[0] = math::fast_sigmoid(x[0]), y[1] = math::fast_sigmoid(x[1]);
     y[2] = x[2], y[3] = x[3];
     y[4] = math::fast_sigmoid(x[4]);
-    switch (scores) {
-      case ClassScores::softmax:
-        return softmax(x + 5, y + 5);
-      case ClassScores::sigmoid:
-        for (std::int64_t k = 0; k < classes; ++k) y[5 + k] = math::fast_sigmoid(x[5 + k]);
-        return;
-      case ClassScores::raw:
-        for (std::int64_t k = 0; k < classes; ++k) y[5 + k] = x[5 + k];
-    }
-  }
-  DN_HD void softmax(const float* x, float* y) const {
-    float largest = x[0], sum = 0;
-    for (std::int64_t k = 1; k < classes; ++k) largest = math::max(largest, x[k]);
-    for (std::int64_t k = 0; k < classes; ++k) y[k] = math::fast_exp(x[k] - largest);
-    for (std::int64_t k = 0; k < classes; ++k) sum += y[k];
-    for (std::int64_t k = 0; k < classes; ++k) y[k] /= sum;
+    decode_scores(scores, classes, x + 5, y + 5);
   }
 };
 
@@ -194,39 +171,7 @@ struct Assign {
 
   DN_HD void set_class_gradient(const AnchorPlace& at, std::int32_t c, float scale,
                                 AnchorRecord& r) const {
-    if constexpr (OfTrueClass<C>) {
-      const losses::TrueClass own = true_class(at, c);
-      const float factor = C::factor(own);
-      r.class_loss = scale * C::value(own);
-      for (std::int64_t k = 0; k < keys.classes; ++k)
-        a.g(at, 5 + k) = scale * factor * (out(at, 5 + k) - (k == c ? 1.f : 0.f));
-    } else {
-      r.class_loss = 0;
-      for (std::int64_t k = 0; k < keys.classes; ++k) add_class(at, k, k == c, scale, r);
-    }
-  }
-
-  DN_HD losses::TrueClass true_class(const AnchorPlace& at, std::int32_t c) const {
-    if (scores == ClassScores::softmax)
-      return losses::true_class_of_softmax(keys.classes, c,
-                                           [&](std::int64_t k) { return a.logit(at, 5 + k); });
-    const float raw = out(at, 5 + c);  // Darknet: focal_loss=1 takes raw scores for probabilities
-    return {raw, math::log(math::max(raw, 0.f) + 1e-15f)};
-  }
-
-  DN_HD void add_class(const AnchorPlace& at, std::int64_t k, bool own, float scale,
-                       AnchorRecord& r) const {
-    const float y = own ? 1.f : 0.f;
-    if constexpr (std::is_same_v<C, SquaredError>) {
-      const float d = out(at, 5 + k) - y;
-      a.g(at, 5 + k) = scale * d;
-      r.class_loss += scale * d * d / 2;
-    } else {
-      const float x = a.logit(at, 5 + k);
-      const auto loss = a.loss_of_class(class_loss, k);
-      a.g(at, 5 + k) = scale * loss.gradient(x, y, own);
-      r.class_loss += scale * loss.value(x, y, own);
-    }
+    ScoredClasses<C>{a, scores, class_loss}.set_gradient(at, c, scale, r);
   }
 };
 
@@ -244,14 +189,13 @@ class RegionLayer final : public KeyedHead<RegionKeys> {
                 .weight_negative = keys_.noobject_scale,
                 .min_objectness = keys_.classfix == -1 ? .5f : 0,  // Darknet
                 .last_truth_wins = true};
-    read_class_loss(section);
+    class_loss_ = read_scored_class_loss(section, keys_.softmax, scores_);
     setup.keeps_class_gradients = differs_by_class(class_loss_);
     if (section.training() || setup.objectness.calibrate) check_losses(section, setup.objectness);
     set_up(std::move(setup));
   }
 
  private:
-  void read_class_loss(Section&);
   void check_losses(const Section&, const Objectness&) const;
 
   void decode_outputs(const Stream& s, View<const float> logits, View<float> out) const override {
@@ -270,27 +214,9 @@ class RegionLayer final : public KeyedHead<RegionKeys> {
         class_loss_);
   }
 
-  RegionClassLoss class_loss_;
+  ScoredClassLoss class_loss_;
   ClassScores scores_ = ClassScores::raw;
 };
-
-void RegionLayer::read_class_loss(Section& section) {
-  const std::string name = read_class_loss_name(
-      section, std::string(keys_.softmax ? losses::Softmax::name : SquaredError::name));
-  class_loss_ = read_loss<RegionClassLoss>(section, "cls_", name);
-  if (std::holds_alternative<losses::Softmax>(class_loss_)) {
-    scores_ = ClassScores::softmax;
-  } else if (std::holds_alternative<SquaredError>(class_loss_)) {
-    scores_ = ClassScores::raw;
-  } else if (std::holds_alternative<losses::DarknetFocal>(class_loss_)) {
-    scores_ = keys_.softmax ? ClassScores::softmax : ClassScores::raw;
-  } else {
-    scores_ = ClassScores::sigmoid;
-    if (keys_.softmax)
-      section.fail_between({"cls_loss", "softmax"},
-                           cat(name, " is a loss per class; it needs softmax=0"));
-  }
-}
 
 void RegionLayer::check_losses(const Section& section, const Objectness& objectness) const {
   const ObjectnessRules& rules = objectness.rules;
@@ -316,7 +242,7 @@ void describe_region(KeyDocs& docs) {
   docs.add(RegionKeys{});
   docs.add(AnchorsKey{kAnchorUnit});
   describe_objectness(docs, kDefaultObjectness);
-  describe_class_losses(docs, "softmax; with softmax=0 squared error of raw scores");
+  describe_class_losses(docs, kScoredClassLosses);
 }
 
 }  // namespace darknet

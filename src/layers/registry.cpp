@@ -34,6 +34,15 @@ const Entry* entry_of(std::string_view type) {
   return nullptr;
 }
 
+struct UnsupportedSection {
+  std::string_view name, why;
+};
+constexpr UnsupportedSection kUnsupported[] = {
+#define SECTION(name, why) {#name, why},
+#include "cfg/legacy_sections.def"
+#undef SECTION
+};
+
 std::string suggestion(std::string_view type) {
   std::vector<std::string> known;
   for (const Entry& e : kLayers) {
@@ -51,6 +60,8 @@ LayerPtr make_layer(Section& s, const LayerContext& context) {
   if (s.type() == "net" || s.type() == "network")
     fail_at(s.where(), "a second [", s.type(),
             "]: a .cfg has one, its first section; put these keys there, or remove them");
+  for (const UnsupportedSection& u : kUnsupported)
+    if (s.type() == u.name) fail_at(s.where(), "[", s.type(), "]: ", u.why);
   if (!e) fail_at(s.where(), "unknown section [", s.type(), "]", suggestion(s.type()));
   LayerPtr layer = e->make(s, context);
   take_legacy_keys(s, e->name);

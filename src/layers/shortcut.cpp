@@ -1,8 +1,10 @@
 // [shortcut] from, activation: the layer before plus earlier layers. Where these have other sizes,
-// Darknet's rule: pixels by whole steps, missing channels count as zero.
+// Darknet's rule: pixels by whole steps, missing channels count as zero. With weights_type a
+// weighted sum (layers/weighted_shortcut.h).
 #include <algorithm>
 #include "core/elementwise.h"
 #include "kernels/copy.h"
+#include "layers/weighted_shortcut.h"
 #include "nn/layer_index.h"
 #include "nn/output_activation.h"
 
@@ -50,35 +52,12 @@ struct GradientFitted {
   }
 };
 
-struct ShortcutKeys {
-  std::vector<std::int64_t> from;
-  Activation activation = activations::Linear{};
-  std::string weights_type = "none", weights_normalization = "none";
-  template <class V>
-  void fields(V&& v) {
-    v("from", from, ListOf<std::int64_t>{}, "what to add; negative: counted back");
-    v("activation", activation, Choice<Activation>{}, "function of the sum");
-    v("weights_type", weights_type, OneOf{{"none", "per_feature", "per_channel"}},
-      "only none is supported");
-    v("weights_normalization", weights_normalization, OneOf{{"none", "relu", "softmax"}},
-      "only none is supported");
-  }
-};
-
 class ShortcutLayer final : public Layer {
  public:
-  ShortcutLayer(Section& section, const LayerContext& context) : Layer(section, context) {
-    ShortcutKeys keys;
-    section.read(keys);
-    sources_ = layer_indices(section, "from", keys.from, context);
-    sources_.insert(sources_.begin(), context.index - 1);
-    if (keys.weights_type != "none")
-      section.fail("weights_type", cat(keys.weights_type, " is not supported, only none"));
-    if (keys.weights_normalization != "none")
-      section.fail("weights_normalization",
-                   cat(keys.weights_normalization, " is not supported, only none"));
-    activation_ = OutputActivation(keys.activation);
-  }
+  ShortcutLayer(Section& section, const LayerContext& context, const ShortcutKeys& keys)
+      : Layer(section, context),
+        sources_(shortcut_sources(section, context, keys)),
+        activation_(keys.activation) {}
 
   std::vector<std::int64_t> sources() const override { return sources_; }
 
@@ -180,8 +159,18 @@ class ShortcutLayer final : public Layer {
 
 }  // namespace
 
+std::vector<std::int64_t> shortcut_sources(const Section& section, const LayerContext& context,
+                                           const ShortcutKeys& keys) {
+  std::vector<std::int64_t> sources = layer_indices(section, "from", keys.from, context);
+  sources.insert(sources.begin(), context.index - 1);
+  return sources;
+}
+
 LayerPtr make_shortcut(Section& section, const LayerContext& context) {
-  return std::make_unique<ShortcutLayer>(section, context);
+  ShortcutKeys keys;
+  section.read(keys);
+  if (keys.weights_type != ShortcutWeights::none) return weighted_shortcut(section, context, keys);
+  return std::make_unique<ShortcutLayer>(section, context, keys);
 }
 
 void describe_shortcut(KeyDocs& docs) { docs.add(ShortcutKeys{}); }

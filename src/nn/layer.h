@@ -150,6 +150,10 @@ class Layer {
   virtual bool absorb(Layer& /*next*/) { return false; }
   // Asked by the layer below: will you apply `a` yourself and take the values before it?
   virtual bool accept_activation(const Activation& /*a*/) { return false; }
+  // Index of an earlier layer whose parameters it uses and has none of its own; -1: none. The
+  // network then hands it that layer, before the first reshape.
+  virtual std::int64_t shares() const { return -1; }
+  virtual void share(Layer& /*owner*/) {}
   virtual LayerSummary summary() const { return {}; }
   // Appends what it computes at inference to a graph of ONNX (nn/onnx_builder.h), with the present
   // parameters, and returns the name of its output; of a detection head, {n, anchors, 5 + classes}:

@@ -120,6 +120,8 @@ void Network::Impl::make_layers(std::vector<Section>& cfg) {
   for (std::size_t i = 1; i < cfg.size(); ++i) {
     context.index = static_cast<std::int64_t>(i) - 1;
     nodes.push_back({.layer = make_layer(cfg[i], context)});
+    Layer& layer = *nodes.back().layer;
+    if (const std::int64_t owner = layer.shares(); owner >= 0) layer.share(*node(owner).layer);
   }
 }
 

@@ -25,6 +25,69 @@ std::string add_activation(OnnxBuilder& graph, const std::string& x, activations
 std::string add_activation(OnnxBuilder& graph, const std::string& x, activations::Swish) {
   return graph.add("Mul", {x, graph.add("Sigmoid", {x})});
 }
+std::string shift(OnnxBuilder& graph, const std::string& x, float by) {
+  return graph.add("Add", {x, graph.floats("shift", {1}, {by})});
+}
+// hi - max(hi - lo - max(x - lo, 0), 0): OpenCV 4.6 reads no Clip whose limits are inputs.
+std::string clip(OnnxBuilder& graph, const std::string& x, float lo, float hi) {
+  const std::string above = graph.add("Relu", {lo == 0 ? x : shift(graph, x, -lo)});
+  const std::string left = shift(graph, graph.scale(above, -1), hi - lo);
+  const std::string below = graph.scale(graph.add("Relu", {left}), -1);
+  return hi == 0 ? below : shift(graph, below, hi);
+}
+std::string add_activation(OnnxBuilder& graph, const std::string& x, activations::Relu6) {
+  return clip(graph, x, 0, 6);
+}
+std::string add_activation(OnnxBuilder& graph, const std::string& x, activations::HardMish) {
+  const std::string below = clip(graph, x, -2, 0);
+  const std::string factor = shift(graph, graph.scale(below, .5f), 1);
+  return graph.add("Add", {graph.add("Relu", {x}), graph.add("Mul", {below, factor})});
+}
+std::string add_activation(OnnxBuilder& graph, const std::string& x, activations::Gelu) {
+  const std::string square = graph.add("Mul", {x, x});
+  const std::string factor =
+      shift(graph, graph.scale(square, activations::Gelu::kCubic), activations::Gelu::kLinear);
+  const std::string t = graph.add("Tanh", {graph.add("Mul", {x, factor})});
+  return graph.add("Mul", {graph.scale(x, .5f), shift(graph, t, 1)});
+}
+std::string add_activation(OnnxBuilder& graph, const std::string& x, activations::Elu) {
+  return graph.add("Elu", {x});
+}
+std::string add_activation(OnnxBuilder& graph, const std::string& x, activations::Selu) {
+  return graph.add("Selu", {x},
+                   {{"alpha", activations::Selu::kAlpha}, {"gamma", activations::Selu::kScale}});
+}
+std::string add_activation(OnnxBuilder& graph, const std::string& x, activations::Relie relie) {
+  return graph.add("LeakyRelu", {x}, {{"alpha", relie.derivative(-1.f)}});
+}
+std::string add_activation(OnnxBuilder& graph, const std::string& x, activations::Ramp ramp) {
+  return graph.add("Add", {graph.add("Relu", {x}), graph.scale(x, ramp.derivative(-1.f))});
+}
+std::string add_activation(OnnxBuilder& graph, const std::string& x, activations::Loggy) {
+  return graph.add("Tanh", {graph.scale(x, .5f)});
+}
+std::string add_activation(OnnxBuilder& graph, const std::string& x, activations::Hardtan) {
+  return clip(graph, x, -1, 1);
+}
+// Slope `inside` from lo to hi, and `outside` elsewhere.
+std::string three_slopes(OnnxBuilder& graph, const std::string& x, std::pair<float, float> range,
+                         std::pair<float, float> slopes) {
+  const auto [inside, outside] = slopes;
+  const std::string middle = clip(graph, x, range.first, range.second);
+  return graph.add("Add", {graph.scale(middle, inside - outside), graph.scale(x, outside)});
+}
+std::string add_activation(OnnxBuilder& graph, const std::string& x, activations::Lhtan f) {
+  return three_slopes(graph, x, {0.f, 1.f}, {f.derivative(.5f), f.derivative(-1.f)});
+}
+std::string add_activation(OnnxBuilder& graph, const std::string& x, activations::Plse f) {
+  return shift(graph, three_slopes(graph, x, {-4.f, 4.f}, {f.derivative(0.f), f.derivative(-5.f)}),
+               f.value(0.f));
+}
+std::string add_activation(OnnxBuilder& graph, const std::string& x, activations::Stair) {
+  const std::string step = graph.add("Floor", {graph.scale(x, .5f)});
+  const std::string above = shift(graph, graph.add("Sub", {x, graph.scale(step, 2)}), -1);
+  return graph.add("Add", {step, graph.add("Relu", {above})});
+}
 
 }  // namespace
 

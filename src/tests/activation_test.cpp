@@ -29,7 +29,7 @@ TEST_P(ActivationTest, IsFoundByItsName) {
 INSTANTIATE_TEST_SUITE_P(List, ActivationTest, testing::ValuesIn(all_of<Activation>()),
                          [](const auto& at) { return std::string(name_of(at.param)); });
 
-TEST(Activation, AnUnknownNameIsNone) { EXPECT_FALSE(value_of<Activation>("loggy")); }
+TEST(Activation, AnUnknownNameIsNone) { EXPECT_FALSE(value_of<Activation>("leeky")); }
 
 }  // namespace
 }  // namespace darknet

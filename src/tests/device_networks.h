@@ -17,6 +17,8 @@ namespace darknet::testing_devices {
 
 struct Sample {
   const char *name, *cfg;
+  // On the bounds in 16 bits, of losses and of simulated devices, where single roundings count.
+  double rounding = 1;
 };
 
 // Together they have every section type.
@@ -51,6 +53,31 @@ inline const Sample kNetworks[] = {
      "activation=relu\n"
      "[convolutional]\nfilters=14\nsize=1\nactivation=linear\n"
      "[region]\nanchors=1,1,3,2\nnum=2\nclasses=2\nsoftmax=1\nbias_match=1\nobj_loss=focal\n"},
+    {"gaussian",
+     "[net]\nbatch=2\nwidth=64\nheight=64\n"
+     "[crop]\ncrop_height=64\ncrop_width=64\nflip=1\n"
+     "[convolutional]\nbatch_normalize=1\nfilters=8\nsize=3\nstride=2\npad=1\nactivation=relu6\n"
+     "[normalization]\nsize=3\nalpha=.1\n"
+     "[empty]\n"
+     "[convolutional]\nbatch_normalize=1\nfilters=8\nsize=3\npad=1\nactivation=hard_mish\n"
+     "[shortcut]\nfrom=-4\nweights_type=per_channel\nweights_normalization=softmax\n"
+     "[contrastive]\n"
+     "[convolutional]\nbatch_normalize=1\nfilters=12\nsize=3\nstride=2\npad=1\nactivation=selu\n"
+     "[convolutional]\nfilters=22\nsize=1\nactivation=linear\n"
+     "[Gaussian_yolo]\nmask=0,1\nanchors=5,7,13,9,30,25\nnum=3\nclasses=2\nobj_loss=focal\n"
+     "iou_loss=ciou\nignore_thresh=1\nuc_normalizer=.1\n",
+     50},
+    {"detection",
+     "[net]\nbatch=2\nwidth=32\nheight=32\n"
+     "[convolutional]\nbatch_normalize=1\nfilters=8\nsize=3\nstride=2\npad=1\nactivation=leaky\n"
+     "[maxpool]\nsize=2\nstride=2\n"
+     "[convolutional]\nbatch_normalize=1\nfilters=8\nsize=3\npad=1\nactivation=leaky\n"
+     "[local]\nfilters=4\nsize=3\nstride=2\npad=1\nactivation=leaky\n"
+     "[dropout]\nprobability=.5\n"
+     "[connected]\noutput=108\nactivation=linear\n"
+     "[detection]\nclasses=2\nnum=2\nside=3\nsqrt=1\nrescore=1\ncoord_scale=5\n"
+     "noobject_scale=.5\n",
+     50},
 };
 
 // Trained by targets, not by truths.

@@ -124,7 +124,7 @@ TEST(Lists, HoldWhatTheFilesDefine) {
   for (const ResultFormat& format : result_formats()) listed.insert(format.name);
   for (const AnnotationFormat& format : annotation_formats()) listed.insert(format.name);
   const std::pair<const char*, std::regex> definitions[] = {
-      {"layers", std::regex(R"(LayerPtr make_([a-z0-9_]+)\(Section& \w+, const LayerContext&)")},
+      {"layers", std::regex(R"(LayerPtr make_([A-Za-z0-9_]+)\(Section& \w+, const LayerContext&)")},
       {"dataset", std::regex(R"(<ResultWriter> make_([a-z0-9_]+)_results\()")},
       {"annotation", std::regex(R"(AnnotatedSet read_([a-z0-9_]+)\(const)")},
       {"losses", std::regex(R"re(std::string_view name = "([a-z0-9_]+)")re")},

@@ -6,6 +6,8 @@
 //   the target is held constant; HeadTargets in head_test.cpp checks those;
 // - box_gradient=darknet, max_delta, and iou_thresh<1 with several truths in one anchor (Darknet
 //   divides the gradient there, not the loss): box_test.cpp and one_step_test.cpp check those;
+// - [Gaussian_yolo] where the weights of box and deviations differ, but with uc_normalizer=0:
+//   gaussian_test.cpp checks those;
 // - [yolo] focal_loss=1, exact for the true class only; classfix=2, whose weight is a prediction;
 //   [region] focal_loss=1 with softmax=0, a logarithm of raw scores.
 // Assignments do not flip within the differences: thresholds are 1, or no overlap lies near them.
@@ -119,6 +121,41 @@ const bool kYoloSamples = add_layer_samples({
     yolo_new_coords("iou_loss=mse\nobj_loss=focal\ncls_loss=ce\n"),
 });
 
+// Of a deviation and the mean before it the gradient is that of one loss where their weights agree;
+// with a loss of the IoU family the mean has no part in that of the deviation.
+LayerSample gaussian(const std::string& keys) {
+  LayerSample s = yolo(keys);
+  s.type = "Gaussian_yolo";
+  s.keys = with_defaults(s.keys, {"uc_normalizer=.75"});
+  s.in[0].c = 2 * 12;
+  s.tolerance = 4e-3;
+  return s;
+}
+
+LayerSample gaussian_decoding() {
+  LayerSample s = gaussian("scale_x_y=1.2\niou_loss=ciou\nuc_normalizer=0\n");
+  s.reference = [](const std::vector<Host>& in, const std::vector<Host>&, const Shape&) {
+    std::vector<double> v(in[0].v.begin(), in[0].v.end());
+    for (std::size_t i = 0; i < v.size(); ++i) {
+      const auto e = static_cast<std::int64_t>(i) % 12;
+      if (e != 4 && e != 6) v[i] = sigmoid(v[i]);
+      if (e == 0 || e == 2) v[i] = v[i] * 1.2 - .1;
+    }
+    return v;
+  };
+  return s;
+}
+
+const bool kGaussianSamples = add_layer_samples({
+    gaussian("obj_loss=ce\niou_loss=mse\n"),
+    gaussian("obj_loss=focal\niou_loss=ciou\nuc_normalizer=0\n"),
+    gaussian("obj_loss=quality_focal\nobj_target=one\niou_loss=giou\nyolo_point=left_top\n"
+             "uc_normalizer=0\n"),
+    gaussian("obj_loss=balanced_ce\niou_loss=mse\nyolo_point=right_bottom\nscale_x_y=1.1\n"
+             "cls_loss=focal\n"),
+    gaussian_decoding(),
+});
+
 LayerSample region(const std::string& keys, std::int64_t images_seen = 20000) {
   return {.type = "region",
           .keys = with_defaults(
@@ -154,6 +191,50 @@ const bool kRegionSamples = add_layer_samples({
     region("softmax=1\nobj_loss=asymmetric\nobj_gamma_ramp=1\n"),
     region_decoding(),
     region_normalised(),
+});
+
+// On a grid of 3 x 3 cells, 2 predictors each: class scores, objectness, boxes.
+LayerSample detection(const std::string& keys) {
+  return {.type = "detection",
+          .keys = with_defaults(keys, {"classes=3", "num=2", "side=3", "sqrt=1", "object_scale=3",
+                                       "noobject_scale=.8", "coord_scale=1.5", "class_scale=.9"}),
+          .in = {{2, 1, 1, 9 * (3 + 2 * 5)}},
+          .objective = told_loss,
+          .truths = kTruths,
+          .truths_per_image = 3};
+}
+
+LayerSample detection_decoding() {
+  LayerSample s = detection("sqrt=0\nforced=1\n");
+  s.reference = [](const std::vector<Host>& in, const std::vector<Host>&, const Shape&) {
+    std::vector<double> v;
+    for (std::int64_t image = 0; image < 2; ++image) {
+      const float* const x = &in[0].v[to_size(image * 117)];
+      for (int cell = 0; cell < 9; ++cell)
+        for (int n = 0; n < 2; ++n) {
+          for (int e = 0; e < 4; ++e) v.push_back(x[9 * 5 + (cell * 2 + n) * 4 + e]);
+          v.push_back(x[9 * 3 + cell * 2 + n]);
+          for (int k = 0; k < 3; ++k) v.push_back(x[cell * 3 + k]);
+        }
+    }
+    return v;
+  };
+  return s;
+}
+
+LayerSample detection_normalised() {
+  LayerSample s = detection("obj_loss=quality_focal\nobj_norm=positives\nobj_normalizer=.7\n");
+  s.step.objectness_scale = 1.6f;
+  return s;
+}
+
+const bool kDetectionSamples = add_layer_samples({
+    detection("softmax=0\n"),
+    detection("softmax=1\nobj_loss=focal\n"),
+    detection("cls_loss=focal\nobj_loss=ce\n"),
+    detection("cls_loss=ce\n"),
+    detection_decoding(),
+    detection_normalised(),
 });
 
 }  // namespace

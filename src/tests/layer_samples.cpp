@@ -1,34 +1,13 @@
-// Samples of every layer but the detection heads, and what they should compute, in plain loops.
+// Samples of most layers but the detection heads, and what they should compute, in plain loops;
+// those of few networks are in rare_layer_samples.cpp.
 #include <algorithm>
 #include <cmath>
 
-#include "core/activation.h"
 #include "core/index.h"
-#include "tests/layer_harness.h"
+#include "tests/layer_references.h"
 
 namespace darknet::testing_layers {
 namespace {
-
-using Hosts = std::vector<Host>;
-using Values = std::vector<double>;
-
-// A reference from a formula for one element.
-template <class F>
-auto each(F f) {
-  return [f](const Hosts& in, const Hosts& p, const Shape& out) {
-    Values v;
-    for (std::int64_t n = 0; n < out.n; ++n)
-      for (std::int64_t y = 0; y < out.h; ++y)
-        for (std::int64_t x = 0; x < out.w; ++x)
-          for (std::int64_t c = 0; c < out.c; ++c) v.push_back(f(in, p, n, y, x, c));
-    return v;
-  };
-}
-
-double activated(const std::string& name, double x) {
-  return std::visit([&](auto f) { return static_cast<double>(f.value(x)); },
-                    *value_of<Activation>(name));
-}
 
 void activate_all(Values& v, const std::string& name) {
   for (double& x : v) x = activated(name, x);

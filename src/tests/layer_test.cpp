@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "core/activation.h"
 #include "core/index.h"
@@ -218,7 +219,12 @@ TEST(LayerErrors, NameFileLineAndWhatWasExpected) {
   EXPECT_EQ(error_of_layer("[convolutional]\nfilters=4\ngroups=2\n", 5, {{1, 4, 4, 3}}),
             "layer 5 [convolutional] (net.cfg:1): groups=2 does not divide its 3 input channels");
   EXPECT_EQ(error_of_layer("[convolutional]\nxnor=1\n", 5),
-            "net.cfg:2: [convolutional] xnor: not supported: binary weights");
+            "net.cfg:2: [convolutional] xnor: not supported: binary weights; without the key it is "
+            "an ordinary network, to be trained anew");
+  EXPECT_EQ(
+      error_of_layer("[lstm]\noutput=3\n", 5),
+      "net.cfg:1: [lstm]: recurrent networks are not supported; use layers that see one image "
+      "each");
   EXPECT_EQ(error_of_layer("[convolutional]\nxnor=0\n", 5, {{1, 4, 4, 3}}), "");
   EXPECT_EQ(
       error_of_layer("[convolutional]\nactivation=leeky\n", 5),
@@ -371,6 +377,48 @@ TEST(Dropout, KeepsTheMeanAndDependsOnTheStep) {
   t.step.iteration++;
   t.forward();
   EXPECT_NE(first, t.out.to_host({}));
+}
+
+TEST(Crop, TakesTheMiddleAtInference) {
+  Trial t({.type = "crop", .keys = "crop_height=2\ncrop_width=2\nflip=1\n", .in = {{2, 5, 4, 3}}},
+          Mode::inference);
+  t.forward();
+  const Host in = t.host_inputs()[0];
+  const std::vector<float> out = t.out.to_host({});
+  std::size_t i = 0;
+  for (int n = 0; n < 2; ++n)
+    for (int y = 0; y < 2; ++y)
+      for (int x = 0; x < 2; ++x)
+        for (int c = 0; c < 3; ++c, ++i)
+          EXPECT_FLOAT_EQ(out[i], static_cast<float>(2 * in.at(n, y + 1, x + 1, c) - 1));
+}
+
+TEST(Crop, DrawsAPlaceForEachImageOfAStep) {
+  Trial t({.type = "crop",
+           .keys = "crop_height=2\ncrop_width=2\nflip=1\nnoadjust=1\n",
+           .in = {{16, 6, 6, 1}},
+           .random = true},
+          Mode::training);
+  std::vector<float> places(16 * 36);
+  for (std::size_t i = 0; i < places.size(); ++i) places[i] = static_cast<float>(i % 36);
+  t.in[0].copy_from({}, places);
+  t.forward();
+  const std::vector<float> out = t.out.to_host({});
+  std::set<float> corners;
+  int mirrored = 0;
+  for (std::size_t n = 0; n < 16; ++n) {
+    const float* const part = &out[4 * n];
+    mirrored += part[1] < part[0];
+    corners.insert(std::min(part[0], part[1]));
+    EXPECT_EQ(std::fabs(part[1] - part[0]), 1);
+    EXPECT_EQ(part[2] - part[0], 6);
+  }
+  EXPECT_GT(corners.size(), 5u);
+  EXPECT_GT(mirrored, 2);
+  EXPECT_LT(mirrored, 14);
+  t.step.iteration++;
+  t.forward();
+  EXPECT_NE(out, t.out.to_host({}));
 }
 
 TEST(FastMath, EqualsTheLibraryWithinRounding) {

@@ -201,9 +201,9 @@ TEST(ConvPlan, FusesTheActivationsThatOneDnnKnows) {
 
 TEST(ConvPlan, WinogradFusesActivationsThatAreLinearOnBothSidesOfZero) {
   const Activation linear = activations::Linear{}, leaky = activations::Leaky{},
-                   relu = activations::Relu{};
+                   relu = activations::Relu{}, relie = activations::Relie{};
   for (const Activation& a : all_of<Activation>())
-    EXPECT_EQ(fused_with(a, 48), a == leaky || a == relu ? a : linear) << name_of(a);
+    EXPECT_EQ(fused_with(a, 48), a == leaky || a == relu || a == relie ? a : linear) << name_of(a);
 }
 
 // Layers of the networks people train: none of them may fall to the library's reference code.

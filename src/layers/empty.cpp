@@ -1,0 +1,64 @@
+// Layers that pass their input on: [empty], alias [silence]; [contrastive], whose loss on
+// embeddings is not computed.
+#include "core/log.h"
+#include "kernels/copy.h"
+#include "nn/layer.h"
+#include "nn/onnx_builder.h"
+
+namespace darknet {
+namespace {
+
+class PassLayer final : public Layer {
+ public:
+  using Layer::Layer;
+
+  Requirements reshape(std::span<const Shape> in, Ops&, const PlanOptions&) override {
+    return {.output = in[0], .needs_input = false, .needs_output = false, .in_place = true};
+  }
+  void forward(const Pass& pass, std::span<const TensorView> in, TensorView out) override {
+    if (in[0].data != out.data) copy_pixels(pass.stream, in[0], out);
+  }
+  void backward(const Pass& pass, const BackwardArguments& a) override {
+    const GradientSlot& slot = a.in_gradient[0];
+    if (slot.view) put_pixels(pass.stream, a.out_gradient, slot.view, slot.add);
+  }
+  std::string to_onnx(OnnxBuilder& graph, std::span<const OnnxValue> in) const override {
+    return graph.add("Identity", {in[0].name});
+  }
+};
+
+struct ContrastiveKeys {
+  std::int64_t classes = 1, yolo_layer = 0, contrastive_neg_max = 3;
+  float temperature = 1, cls_normalizer = 1, max_delta = 0;
+  template <class V>
+  void fields(V&& v) {
+    constexpr TrainingOnly kAny{Reals{}};
+    v("classes", classes, TrainingOnly{Integers{}}, "no effect: the loss is not computed");
+    v("yolo_layer", yolo_layer, TrainingOnly{Integers{}}, "no effect");
+    v("temperature", temperature, kAny, "no effect");
+    v("cls_normalizer", cls_normalizer, kAny, "no effect");
+    v("max_delta", max_delta, kAny, "no effect");
+    v("contrastive_neg_max", contrastive_neg_max, TrainingOnly{Integers{}}, "no effect");
+  }
+};
+
+}  // namespace
+
+LayerPtr make_empty(Section& section, const LayerContext& context) {
+  return std::make_unique<PassLayer>(section, context);
+}
+
+void describe_empty(KeyDocs&) {}
+
+LayerPtr make_contrastive(Section& section, const LayerContext& context) {
+  ContrastiveKeys unused;
+  section.read(unused);
+  if (section.training())
+    log::warn(cat(to_string(section.where()), ": [", section.type(),
+                  "]: its loss on embeddings is not computed; detection is trained without it"));
+  return std::make_unique<PassLayer>(section, context);
+}
+
+void describe_contrastive(KeyDocs& docs) { docs.add(ContrastiveKeys{}); }
+
+}  // namespace darknet

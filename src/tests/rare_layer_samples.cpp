@@ -1,0 +1,110 @@
+// Samples of the layers of YOLOv1 and other networks that few people train, and of weighted
+// shortcuts, with what they should compute in plain loops.
+#include <algorithm>
+#include <cmath>
+
+#include "core/index.h"
+#include "tests/layer_references.h"
+
+namespace darknet::testing_layers {
+namespace {
+
+// A convolution with weights of its own at every place: {places * filters, size, size, channels};
+// the bias as {filters, places}.
+struct Local {
+  std::int64_t stride, padding;
+  std::string activation;
+  Values operator()(const Hosts& in, const Hosts& p, const Shape& out) const {
+    const Shape& w = p[1].shape;
+    const std::int64_t places = out.h * out.w;
+    return each([&](const Hosts& x, const Hosts&, auto n, auto oy, auto ox, auto k) {
+      const std::int64_t place = oy * out.w + ox;
+      double sum = p[0].v[k * places + place];
+      for (std::int64_t i = 0; i < w.h * w.w * w.c; ++i) {
+        const std::int64_t c = i % w.c, dx = i / w.c % w.w, dy = i / w.c / w.w;
+        const std::int64_t y = oy * stride + dy - padding, xx = ox * stride + dx - padding;
+        if (y < 0 || xx < 0 || y >= x[0].shape.h || xx >= x[0].shape.w) continue;
+        sum += x[0].at(n, y, xx, c) * p[1].at(place * out.c + k, dy, dx, c);
+      }
+      return activated(activation, sum);
+    })(in, p, out);
+  }
+};
+
+const bool kLocal = add_layer_samples({
+    {.type = "local",
+     .keys = "filters=3\nsize=3\nstride=1\npad=1\nactivation=leaky\n",
+     .in = {{2, 3, 4, 2}},
+     .reference = Local{1, 1, "leaky"}},
+    {.type = "local",
+     .keys = "filters=2\nsize=2\nstride=2\nactivation=mish\n",
+     .in = {{3, 4, 5, 3}},
+     .reference = Local{2, 0, "mish"}},
+});
+
+const bool kNormalization = add_layer_samples({
+    {.type = "normalization",
+     .keys = "size=3\nalpha=.6\nbeta=.75\nkappa=2\n",
+     .in = {{2, 3, 2, 5}},
+     .reference = each([](const Hosts& in, const Hosts&, auto n, auto y, auto x, auto c) {
+       double sum = 0;
+       for (std::int64_t k = std::max<std::int64_t>(0, c - 1); k < 5 && k <= c + 1; ++k)
+         sum += std::pow(in[0].at(n, y, x, k), 2);
+       return in[0].at(n, y, x, c) * std::pow(2 + .6 * sum, -.75);
+     })},
+});
+
+const bool kPassing = add_layer_samples({
+    {.type = "crop",
+     .keys = "crop_height=4\ncrop_width=3\n",
+     .in = {{2, 4, 3, 2}},
+     .reference = each([](const Hosts& in, const Hosts&, auto n, auto y, auto x, auto c) {
+       return 2 * in[0].at(n, y, x, c) - 1;
+     })},
+    {.type = "crop",
+     .keys = "crop_height=3\ncrop_width=2\nflip=1\nnoadjust=1\n",
+     .in = {{4, 5, 6, 2}},
+     .random = true},
+    {.type = "empty",
+     .in = {{2, 3, 2, 4}},
+     .reference = each([](const Hosts& in, const Hosts&, auto n, auto y, auto x, auto c) {
+       return in[0].at(n, y, x, c);
+     })},
+    {.type = "contrastive",
+     .keys = "classes=1\ntemperature=1.0\nyolo_layer=-2\nmax_delta=10\n",
+     .in = {{2, 3, 2, 4}},
+     .reference = each([](const Hosts& in, const Hosts&, auto n, auto y, auto x, auto c) {
+       return in[0].at(n, y, x, c);
+     })},
+});
+
+const bool kWeightedShortcuts = add_layer_samples({
+    {.type = "shortcut",
+     .keys = "from=-3,-4\nweights_type=per_feature\nactivation=mish\n",
+     .in = {{2, 3, 3, 4}, {2, 3, 3, 4}, {2, 3, 3, 2}},
+     .reference = each([](const Hosts& in, const Hosts& p, auto n, auto y, auto x, auto c) {
+       double sum = 0;
+       for (std::size_t i = 0; i < 3; ++i)
+         if (c < in[i].shape.c) sum += p[0].v[i] * in[i].at(n, y, x, c);
+       return activated("mish", sum);
+     })},
+    {.type = "shortcut",
+     .keys = "from=-3\nweights_type=per_channel\nweights_normalization=softmax\n",
+     .in = {{2, 3, 2, 4}, {2, 3, 2, 5}},
+     .reference = each([](const Hosts& in, const Hosts& p, auto n, auto y, auto x, auto c) {
+       const double most = std::max(p[0].v[c], p[0].v[4 + c]);
+       const double a = std::exp(p[0].v[c] - most), b = std::exp(p[0].v[4 + c] - most);
+       return (a * in[0].at(n, y, x, c) + b * in[1].at(n, y, x, c)) / (a + b + 1e-4);
+     })},
+    {.type = "shortcut",
+     .keys = "from=-3\nweights_type=per_channel\nweights_normalization=relu\nactivation=leaky\n",
+     .in = {{1, 3, 2, 3}, {1, 3, 2, 3}},
+     .reference = each([](const Hosts& in, const Hosts& p, auto n, auto y, auto x, auto c) {
+       const double a = std::max(0.f, p[0].v[c]), b = std::max(0.f, p[0].v[3 + c]);
+       return activated("leaky",
+                        (a * in[0].at(n, y, x, c) + b * in[1].at(n, y, x, c)) / (a + b + 1e-4));
+     })},
+});
+
+}  // namespace
+}  // namespace darknet::testing_layers
