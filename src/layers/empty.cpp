@@ -53,7 +53,7 @@ void describe_empty(KeyDocs&) {}
 LayerPtr make_contrastive(Section& section, const LayerContext& context) {
   ContrastiveKeys unused;
   section.read(unused);
-  if (section.training())
+  if (context.mode == Mode::training)
     log::warn(cat(to_string(section.where()), ": [", section.type(),
                   "]: its loss on embeddings is not computed; detection is trained without it"));
   return std::make_unique<PassLayer>(section, context);

@@ -121,7 +121,9 @@ class YoloHead : public KeyedHead<Keys> {
   void upload_multipliers() {
     if (multipliers_of_classes_.empty() || !multipliers_.empty()) return;
     multipliers_ = Tensor(this->context_.device, vector_shape(this->keys_.classes));
-    multipliers_.copy_from({.device = this->context_.device}, multipliers_of_classes_);
+    Stream stream;  // nvcc 13 does not compile {.device = ...} in a template
+    stream.device = this->context_.device;
+    multipliers_.copy_from(stream, multipliers_of_classes_);
   }
 
   SigmoidClassLoss class_loss_;

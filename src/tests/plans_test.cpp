@@ -158,7 +158,7 @@ TEST_P(EpilogueTest, FusedBiasAndActivationEqualOurFormulas) {
   const auto& [activation, filters] = GetParam();
   const Conv c{spec({1, 13, 13, 16}, filters, 3, 1)};
   const auto plan = ops(DeviceType::cpu).conv(c.s, {true, activation}, {});
-  ASSERT_EQ(plan->algorithm(ConvDirection::forward) == "winograd4", filters == 48);
+  ASSERT_EQ(plan->algorithm(ConvDirection::forward).starts_with("winograd"), filters == 48);
   ASSERT_TRUE(plan->fused().bias);
   const Activation fused = plan->fused().activation;  // one that the plan lacks is not
   ASSERT_TRUE(fused == activation || is_linear(fused));

@@ -146,7 +146,7 @@ std::vector<HalfSample> half_samples() {
   const auto types = layer_types();
   for (const LayerSample& s : layer_samples()) {
     if (std::ranges::find(types, s.type) == types.end()) continue;  // LayerTypes reports it
-    if (layer_of("[" + s.type + "]\n" + s.keys, 9)->works_in_f32()) continue;
+    if (layer_of("[" + s.type + "]\n" + s.keys, 9, Mode::inference)->works_in_f32()) continue;
     for (const DType type : {DType::bf16, DType::f16}) {
       all.push_back({s, type, true});
       if (cpu_computes(type)) all.push_back({s, type, false});
