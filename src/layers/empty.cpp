@@ -27,21 +27,6 @@ class PassLayer final : public Layer {
   }
 };
 
-struct ContrastiveKeys {
-  std::int64_t classes = 1, yolo_layer = 0, contrastive_neg_max = 3;
-  float temperature = 1, cls_normalizer = 1, max_delta = 0;
-  template <class V>
-  void fields(V&& v) {
-    constexpr TrainingOnly kAny{Reals{}};
-    v("classes", classes, TrainingOnly{Integers{}}, "no effect: the loss is not computed");
-    v("yolo_layer", yolo_layer, TrainingOnly{Integers{}}, "no effect");
-    v("temperature", temperature, kAny, "no effect");
-    v("cls_normalizer", cls_normalizer, kAny, "no effect");
-    v("max_delta", max_delta, kAny, "no effect");
-    v("contrastive_neg_max", contrastive_neg_max, TrainingOnly{Integers{}}, "no effect");
-  }
-};
-
 }  // namespace
 
 LayerPtr make_empty(Section& section, const LayerContext& context) {
@@ -51,14 +36,12 @@ LayerPtr make_empty(Section& section, const LayerContext& context) {
 void describe_empty(KeyDocs&) {}
 
 LayerPtr make_contrastive(Section& section, const LayerContext& context) {
-  ContrastiveKeys unused;
-  section.read(unused);
   if (context.mode == Mode::training)
     log::warn(cat(to_string(section.where()), ": [", section.type(),
                   "]: its loss on embeddings is not computed; detection is trained without it"));
   return std::make_unique<PassLayer>(section, context);
 }
 
-void describe_contrastive(KeyDocs& docs) { docs.add(ContrastiveKeys{}); }
+void describe_contrastive(KeyDocs&) {}
 
 }  // namespace darknet

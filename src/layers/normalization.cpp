@@ -95,11 +95,11 @@ class NormalizationLayer final : public Layer {
     });
   }
 
-  // LRN divides alpha by the size, and for an even one it reaches further down than up.
+  // LRN divides alpha by the size.
   std::string to_onnx(OnnxBuilder& graph, std::span<const OnnxValue> in) const override {
     const NormalizationKeys& k = normalization_;
     if (k.size % 2 == 0)
-      fail(title(), ": size=", k.size, " is even, for which ONNX has no such normalisation");
+      fail(title(), ": size=", k.size, " is even, which OpenCV does not take; make it odd");
     return graph.add("LRN", {in[0].name},
                      {{"size", k.size},
                       {"alpha", k.alpha * static_cast<float>(k.size)},

@@ -97,6 +97,8 @@ if [ -d "$libraries/glibc-hwcaps" ]; then # a build for several processors: the 
   also=darknet_main
   python3 "$source/src/tests/levels.py" "$prefix/bin/darknet" "$source"
 fi
-find "$libraries" -name 'libdarknet.so.?.?' | while read -r library; do
+mapfile -t built < <(find "$libraries" -type f -name 'libdarknet.so.*')
+[ ${#built[@]} -gt 0 ] || { echo "no libdarknet.so.* in $libraries" >&2; exit 1; }
+for library in "${built[@]}"; do
   python3 "$source/src/tests/exports.py" "$library" "$prefix/include/darknet" $also
 done

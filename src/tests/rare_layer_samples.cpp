@@ -71,7 +71,6 @@ const bool kPassing = add_layer_samples({
        return in[0].at(n, y, x, c);
      })},
     {.type = "contrastive",
-     .keys = "classes=1\ntemperature=1.0\nyolo_layer=-2\nmax_delta=10\n",
      .in = {{2, 3, 2, 4}},
      .reference = each([](const Hosts& in, const Hosts&, auto n, auto y, auto x, auto c) {
        return in[0].at(n, y, x, c);
