@@ -66,7 +66,7 @@ inline const Sample kNetworks[] = {
      "[convolutional]\nfilters=22\nsize=1\nactivation=linear\n"
      "[Gaussian_yolo]\nmask=0,1\nanchors=5,7,13,9,30,25\nnum=3\nclasses=2\nobj_loss=focal\n"
      "iou_loss=ciou\nignore_thresh=1\nuc_normalizer=.1\n",
-     50},
+     10},
     {"detection",
      "[net]\nbatch=2\nwidth=32\nheight=32\n"
      "[convolutional]\nbatch_normalize=1\nfilters=8\nsize=3\nstride=2\npad=1\nactivation=leaky\n"
@@ -75,9 +75,9 @@ inline const Sample kNetworks[] = {
      "[local]\nfilters=4\nsize=3\nstride=2\npad=1\nactivation=leaky\n"
      "[dropout]\nprobability=.5\n"
      "[connected]\noutput=108\nactivation=linear\n"
-     "[detection]\nclasses=2\nnum=2\nside=3\nsqrt=1\nrescore=1\ncoord_scale=5\n"
-     "noobject_scale=.5\n",
-     50},
+     "[detection]\nclasses=2\nnum=2\nside=3\nsqrt=1\nrescore=1\nforced=1\n"
+     "coord_scale=.2\nobject_scale=.1\nnoobject_scale=.05\nclass_scale=.1\n",
+     10},
 };
 
 // Trained by targets, not by truths.
