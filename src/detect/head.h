@@ -60,7 +60,7 @@ struct HeadKeys {
 
   // Which entries of an anchor are the x, y, w and h of its box: the first, and so many further on.
   static constexpr std::int64_t kBoxStride = 1;
-  // A box by its centre, of one by the point that x and y give.
+  // Turns a box whose x and y are those of the point that the head predicts into one of its centre.
   DN_HD Box from_point(const Box& b) const { return b; }
 
   template <class V>
