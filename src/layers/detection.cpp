@@ -258,6 +258,15 @@ class DetectionLayer final : public KeyedHead<DetectionKeys> {
 
   std::string to_onnx(OnnxBuilder&, std::span<const OnnxValue> in) const override;
 
+  // Of all cells: the layer below has a channel for every number.
+  std::vector<std::int64_t> objectness_channels() const override {
+    const DetectionOrder order(keys_);
+    std::vector<std::int64_t> channels;
+    for (std::int64_t cell = 0; cell < order.cells; ++cell)
+      for (std::int64_t n = 0; n < order.num; ++n) channels.push_back(order.objectness(cell, n));
+    return channels;
+  }
+
  private:
   void check_losses(const Section&, const Objectness&, bool raw) const;
 
