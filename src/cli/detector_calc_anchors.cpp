@@ -49,7 +49,12 @@ Target target_of(const CalcAnchorsArguments& o) {
     if (net.heads().empty())
       fail_at({o.cfg, 0}, "no anchors: there is no detection head (", head_names("or"), ")");
     for (const HeadAt& at : net.heads()) {
-      for (const AnchorShape& a : at.head->anchor_shapes(input)) t.anchors.push_back(a);
+      const std::vector<AnchorShape> anchors = at.head->anchor_shapes(input);
+      if (anchors.empty())
+        fail(net.layer(at.layer).title(),
+             ": has no anchors, it predicts boxes of any shape; leave out -cfg, and give the size "
+             "of the input with -width and -height");
+      t.anchors.insert(t.anchors.end(), anchors.begin(), anchors.end());
       t.classes = at.head->settings().classes;
       t.unit = at.head->anchor_unit(input);
     }

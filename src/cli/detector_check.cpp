@@ -55,10 +55,11 @@ void print_imbalance(const Network& net, const ImbalanceReport& r) {
         net.layer(h.layer).title(), h.candidates / r.images,
         static_cast<double>(h.positives) / static_cast<double>(r.images),
         h.negatives_per_positive());
-  fmt::print(
-      "  best anchor's IoU with an object: {:.3f} on average; below .5 for {}, below "
-      ".25 for {}\n",
-      r.mean_fit, plural(r.fit_poorly, "object"), r.fit_none);
+  if (!r.anchors.empty())
+    fmt::print(
+        "  best anchor's IoU with an object: {:.3f} on average; below .5 for {}, below "
+        ".25 for {}\n",
+        r.mean_fit, plural(r.fit_poorly, "object"), r.fit_none);
   fmt::print("  without an anchor of their own: {}; below 2 pixels of the input: {}\n",
              plural(r.without_an_anchor, "object"), r.tiny);
   for (const AnchorUse& a : r.anchors)

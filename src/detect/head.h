@@ -123,7 +123,7 @@ class Head {
   // network input `net`, from the labels alone: without what predictions choose (truth_thresh < 1,
   // bias_match=0).
   virtual std::int64_t positives(std::span<const Truth> truths, const Shape& net) const = 0;
-  // The anchors of this head.
+  // The anchors of this head; none where it predicts boxes of any shape ([detection]).
   virtual std::vector<AnchorShape> anchor_shapes(const Shape& net) const = 0;
   // What 1 stands for in its key `anchors`: a pixel of the network's input, or a cell of the grid.
   virtual AnchorShape anchor_unit(const Shape& net) const = 0;

@@ -28,6 +28,7 @@ void add_truth(const Truth& t, const Shape& input, ImbalanceReport& r) {
   ++r.truths;
   r.tiny += w < kTiny || h < kTiny;
   r.small += w * h < kSmallPixels * kSmallPixels;
+  if (r.anchors.empty()) return;
   float best = 0;
   AnchorUse* fitting = nullptr;
   for (AnchorUse& a : r.anchors)

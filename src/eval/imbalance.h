@@ -29,8 +29,8 @@ struct ImbalanceReport {
   std::int64_t images = 0, truths = 0;
   std::vector<HeadImbalance> heads;
   std::vector<AnchorUse> anchors;      // of all heads, each once
-  std::int64_t fit_poorly = 0;         // best IoU of shapes, centre on centre, below .5
-  std::int64_t fit_none = 0;           // below .25
+  std::int64_t fit_poorly = 0;         // best IoU of shapes, centre on centre, below .5;
+  std::int64_t fit_none = 0;           // below .25; both 0 without anchors
   std::int64_t without_an_anchor = 0;  // share every anchor they could have with other truths
   std::int64_t tiny = 0;               // below 2 pixels of the network's input
   std::int64_t small = 0;              // sqrt(width * height) below kSmallPixels of it

@@ -44,12 +44,14 @@ void require_finite_outputs(const Network& net, std::int64_t images) {
   for (const HeadAt& at : net.heads()) {
     const TensorView output = net.output(at.layer).images(0, images);
     const std::vector<float> values = to_host(net.stream(), output);
-    for (const std::int64_t c : at.head->objectness_channels())
-      for (std::int64_t p = 0; p < output.shape.pixels(); ++p)
-        if (!std::isfinite(values[to_size(p * output.shape.c + c)]))
-          fail(net.layer(at.layer).title(),
-               ": its objectness is not a finite number: the weights are damaged, or of a training "
-               "that diverged; take an earlier file");
+    // An anchor's classes are its last numbers, and its objectness is before them.
+    const std::int64_t entries = output.shape.c / at.head->settings().anchors,
+                       from_end = at.head->settings().classes + 1;
+    for (std::int64_t end = entries; end <= output.shape.size(); end += entries)
+      if (!std::isfinite(values[to_size(end - from_end)]))
+        fail(net.layer(at.layer).title(),
+             ": its objectness is not a finite number: the weights are damaged, or of a training "
+             "that diverged; take an earlier file");
   }
 }
 

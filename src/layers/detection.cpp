@@ -258,6 +258,19 @@ class DetectionLayer final : public KeyedHead<DetectionKeys> {
 
   std::string to_onnx(OnnxBuilder&, std::span<const OnnxValue> in) const override;
 
+  // Of all cells: the layer below has a channel for every number.
+  std::vector<std::int64_t> objectness_channels() const override {
+    const DetectionOrder order(keys_);
+    std::vector<std::int64_t> channels;
+    for (std::int64_t cell = 0; cell < order.cells; ++cell)
+      for (std::int64_t n = 0; n < order.num; ++n) channels.push_back(order.objectness(cell, n));
+    return channels;
+  }
+  AssignedAnchors assigned_anchors(const Stream&, std::span<const float> logits,
+                                   std::span<const std::vector<Truth>> truths) const override;
+  // It predicts boxes of any shape.
+  std::vector<AnchorShape> anchor_shapes(const Shape&) const override { return {}; }
+
  private:
   void check_losses(const Section&, const Objectness&, bool raw) const;
 
@@ -299,6 +312,25 @@ void DetectionLayer::check_losses(const Section& section, const Objectness& obje
   const bool soft = rules.target_is_overlap() || (rules.target_from_keys() && keys_.rescore);
   require_hard_targets(section, objectness, soft);
   require_posterior(section, objectness, soft, {keys_.object_scale, keys_.noobject_scale});
+}
+
+AssignedAnchors DetectionLayer::assigned_anchors(const Stream& stream,
+                                                 std::span<const float> logits,
+                                                 std::span<const std::vector<Truth>> truths) const {
+  if (setup().raw_objectness)
+    fail(title(),
+         ": figures of its objectness need logits, and without obj_loss it is a raw "
+         "value; add obj_loss=ce, and train with it");
+  if (std::ssize(logits) != grid_.n * keys_.outputs())
+    fail(title(), ": anchors for ", logits.size(), " numbers are asked for, the network makes ",
+         grid_.n * keys_.outputs());
+  const DetectionOrder order(keys_);
+  std::vector<float> grid;
+  for (std::int64_t pixel = 0; pixel < grid_.pixels(); ++pixel)
+    for (std::int64_t c = 0; c < grid_.c; ++c)
+      grid.push_back(logits[to_size(pixel / order.cells * keys_.outputs() +
+                                    order.at(pixel % order.cells, c))]);
+  return DetectionHead::assigned_anchors(stream, grid, truths);
 }
 
 // Rows of predictors, by predictor, then by cell, as of the other heads.

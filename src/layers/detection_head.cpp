@@ -268,8 +268,8 @@ std::vector<std::int64_t> DetectionHead::objectness_channels() const {
 std::vector<float> DetectionHead::objectness_of(std::span<const float> values) const {
   std::vector<float> all;
   for (std::int64_t pixel = 0; pixel < shape_.pixels(); ++pixel)
-    for (const std::int64_t channel : objectness_channels())
-      all.push_back(values[to_size(pixel * shape_.c + channel)]);
+    for (std::int64_t n = 0; n < layout_.anchors; ++n)
+      all.push_back(values[to_size(pixel * shape_.c + n * layout_.entries + layout_.objectness)]);
   return all;
 }
 

@@ -199,8 +199,9 @@ class Exporter {
     nlohmann::ordered_json anchors, losses;
     for (const HeadAt& at : heads_) {
       const std::string part = part_name(net_, at.layer);
+      auto& of_head = anchors[part] = nlohmann::ordered_json::array();
       for (const AnchorShape& a : at.head->anchor_shapes(in))
-        anchors[part].push_back({a.width, a.height});
+        of_head.push_back({a.width, a.height});
       losses[part] = at.head->settings().objectness_loss;
     }
     put("anchors", dump_json(anchors));  // width, height in pixels of the input

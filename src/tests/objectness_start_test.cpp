@@ -210,6 +210,35 @@ TEST_F(ObjectnessStartTest, ANumberIsTheMeanProbability) {
   }
 }
 
+// [detection] on a [connected]: 4 cells' 3 class scores, then their 2 objectness, then boxes.
+TEST_F(ObjectnessStartTest, OfDetectionChangesTheRowsOfItsObjectnessAlone) {
+  const auto made = [](const std::string& keys) {
+    std::istringstream in(
+        cat("[net]\nbatch=4\nsubdivisions=2\nwidth=64\nheight=64\nchannels=3\n[avgpool]\n"
+            "[connected]\noutput=52\nactivation=linear\n"
+            "[detection]\nside=2\nnum=2\nclasses=3\nobj_loss=ce\n",
+            keys));
+    Network net(parse_cfg(in, "x.cfg"), {.mode = Mode::training, .seed = 1});
+    net.initialise();
+    return net;
+  };
+  Network plain = made(""), net = made("obj_prior=.03\nobj_init=.5\n");
+  const auto reports = start(net);
+  ASSERT_EQ(reports.size(), 1u);
+  EXPECT_EQ(reports[0].skipped, "");
+  EXPECT_NEAR(reports[0].deviation, .5, 1e-3);
+  EXPECT_NEAR(reports[0].p, .03, 1e-4);
+  const auto a = plain.parameters(), b = net.parameters();
+  ASSERT_EQ(a.size(), 2u);
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    const auto before = a[i]->value.to_host({}), after = b[i]->value.to_host({});
+    for (std::size_t k = 0; k < before.size(); ++k) {
+      const std::size_t row = k / (before.size() / 52);
+      EXPECT_EQ(before[k] != after[k], row >= 12 && row < 20) << i << ' ' << k;
+    }
+  }
+}
+
 // 27,648 logits of a head: more than the bias is solved on.
 TEST_F(ObjectnessStartTest, LogitsOfAllAnchorsCountHoweverManyThereAre) {
   Network net = network("obj_loss=focal\nobj_target=one\nobj_prior=auto\nobj_init=1\n");

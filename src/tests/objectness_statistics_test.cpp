@@ -15,6 +15,7 @@
 #include "core/rng.h"
 #include "losses/focal.h"
 #include "report/imbalance_chart.h"
+#include "tests/temporary_folder.h"
 #include "train/host_to_device.h"
 
 namespace darknet {
@@ -174,6 +175,54 @@ TEST(AssignedAnchors, AreThoseOfATrainingPass) {
     EXPECT_NEAR(s.positive.p_sum, t.p_positive, 1e-5 * t.p_positive);
     EXPECT_NEAR(s.negative.p_sum, t.p_negative, 1e-5 * t.p_negative);
   }
+}
+
+// What the layer below [detection] makes is in another order, and of another size, than its grid.
+TEST(AssignedAnchors, OfDetectionAreThoseOfATrainingPass) {
+  const auto made = [](Mode mode, const std::string& keys) {
+    std::istringstream in(
+        cat("[net]\nbatch=3\nwidth=64\nheight=64\nchannels=3\n"
+            "[convolutional]\nfilters=4\nsize=3\nstride=16\npad=1\nactivation=leaky\n"
+            "[connected]\noutput=108\nactivation=linear\n"
+            "[detection]\nside=3\nnum=2\nclasses=2\nnoobject_scale=.5\n",
+            keys));
+    Network net(parse_cfg(in, "x.cfg"), {.mode = mode, .batch = 3, .seed = 6});
+    net.initialise();
+    net.parameters_changed();
+    return net;
+  };
+  Network trained = made(Mode::training, "obj_loss=ce\n"),
+          net = made(Mode::inference, "obj_loss=ce\n"), raw = made(Mode::inference, "");
+  HostToDevice inputs(trained);
+  const auto pixels = sample_pixels();
+  const auto truths = sample_truths();
+  inputs.send({pixels, truths}, 0, {.iteration = 1});
+  const StepState step{{.iteration = 1, .images_seen = 1 << 20}};
+  Logits logits(trained);
+  trained.forward({.stream = trained.stream(),
+                   .mode = Mode::training,
+                   .step = &step,
+                   .truths = inputs.truths(),
+                   .input = inputs.input()});
+  const HeadTelemetry t = trained.heads()[0].head->telemetry(trained.stream());
+  const auto of = [&](Network& n) {
+    AnchorStatistics s;
+    s.add(n.heads()[0].head->assigned_anchors(n.stream(), logits.of_head.at(0), truths), 3);
+    return s;
+  };
+  const AnchorStatistics s = of(net);
+  EXPECT_EQ(s.positive.anchors, t.positives);
+  EXPECT_EQ(s.negative.anchors, t.negatives);
+  EXPECT_EQ(s.anchors(), 3 * 3 * 3 * 2);
+  EXPECT_GT(t.positives, 2);
+  EXPECT_NEAR(s.positive.loss.sum(), t.objectness_loss_positive, 1e-5 * t.objectness_loss_positive);
+  EXPECT_NEAR(s.negative.loss.sum(), t.objectness_loss_negative, 1e-5 * t.objectness_loss_negative);
+  EXPECT_NEAR(s.positive.p_sum, t.p_positive, 1e-5 * t.p_positive);
+  EXPECT_NEAR(s.negative.p_sum, t.p_negative, 1e-5 * t.p_negative);
+  EXPECT_EQ(testing_files::error_of([&] { of(raw); }),
+            "layer 2 [detection] (x.cfg:15): figures of its objectness need logits, and without "
+            "obj_loss it is a raw value; add obj_loss=ce, and train with it");
+  EXPECT_TRUE(net.heads()[0].head->anchor_shapes(net.input_shape()).empty());
 }
 
 TEST(AssignedAnchors, SayWhichGroundTruthsGotNone) {

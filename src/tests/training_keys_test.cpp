@@ -226,6 +226,22 @@ TEST_F(LetterBox, AnchorsAndThePriorToo) {
   }
 }
 
+TEST_F(LetterBox, AHeadWithoutAnchorsIsSaidToHaveNone) {
+  work_.put("grid.cfg",
+            "[net]\nbatch=4\nwidth=128\nheight=128\nmax_batches=1\nflip=0\n[avgpool]\n"
+            "[connected]\noutput=44\nactivation=linear\n[detection]\nside=2\nnum=2\nclasses=1\n");
+  const CommandResult ran =
+      work_.darknet({"detector", "calc_anchors", "w.data", "-cfg", "grid.cfg"});
+  EXPECT_EQ(ran.exit_code, 1);
+  expect_holds(ran.err,
+               "layer 2 [detection] (grid.cfg:11): has no anchors, it predicts boxes of "
+               "any shape; leave out -cfg, and give the size of the input with -width");
+  const std::string checked = out_of({"detector", "check", "w.data", "grid.cfg"});
+  expect_holds(checked, "8 anchors classified per image, 1.00 of them positive");
+  EXPECT_EQ(checked.find("best anchor's IoU"), std::string::npos) << checked;
+  EXPECT_EQ(checked.find("calc_anchors"), std::string::npos) << checked;
+}
+
 // An unreadable image is not counted, and does not end a training.
 TEST_F(LetterBox, AImageWithoutASizeIsLeftOut) {
   work_.put("wide/3.png", std::string("no image"));
