@@ -40,7 +40,7 @@ Requirements Network::Impl::shape_layer(Node& n, Ops& plans) {
   bool source_wants = false;
   for (const std::int64_t s : n.sources) {
     in.push_back(s < 0 ? input_shape : node(s).needs.output);
-    source_wants |= s >= 0 && node(s).wants_gradient;
+    source_wants |= takes_gradient(s);
   }
   const bool reached = training() && n.trains.gradient;
   const PlanOptions plan{.mode = mode_of(n),
@@ -129,7 +129,7 @@ void Network::Impl::plan_conversions(std::int64_t i, std::vector<Block>& blocks)
         (s < 0 ? input_shape : node(s).needs.output).size() * size_of(n.reads);
     n.converted_blocks[k] = blocks.size();
     blocks.push_back({i, kept ? backward_moment(i) : i, bytes});
-    if (!n.wants_gradient || s < 0 || !node(s).wants_gradient) continue;
+    if (!n.wants_gradient || !takes_gradient(s)) continue;
     n.converted_gradient_blocks[k] = blocks.size();
     blocks.push_back({backward_moment(i), backward_moment(i), bytes});
   }
