@@ -92,6 +92,7 @@ struct Network::Impl {
   Requirements shape_layer(Node& node, Ops&);
   bool may_share_input(std::int64_t i);
   void require_int8() const;
+  const Node& owner_of(const Node& n) const;  // of its parameters: itself, or what it shares()
   const ConvQuantization* quantization_of(const Node& n) const;
   DType type_of(std::int64_t source) { return source < 0 ? DType::f32 : node(source).writes; }
   bool converts(const Node& n, std::int64_t source) { return type_of(source) != n.reads; }

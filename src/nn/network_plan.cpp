@@ -30,6 +30,11 @@ void Network::Impl::choose_types() {
   }
 }
 
+const Node& Network::Impl::owner_of(const Node& n) const {
+  const std::int64_t owner = n.layer->shares();
+  return owner < 0 ? n : owner_of(nodes[to_size(owner)]);
+}
+
 const ConvQuantization* Network::Impl::quantization_of(const Node& n) const {
   const auto at = quantization.find(&n - nodes.data());
   return at == quantization.end() ? nullptr : &at->second;
@@ -42,12 +47,13 @@ Requirements Network::Impl::shape_layer(Node& n, Ops& plans) {
     in.push_back(s < 0 ? input_shape : node(s).needs.output);
     source_wants |= takes_gradient(s);
   }
+  const Node& owner = owner_of(n);
   const bool reached = training() && n.trains.gradient;
   const PlanOptions plan{.mode = mode_of(n),
                          .exact = options.exact,
                          .deterministic = options.deterministic,
                          .input_gradient = reached && source_wants,
-                         .weight_gradient = reached && n.trains.update,
+                         .weight_gradient = reached && n.trains.update && owner.trains.update,
                          .weights_used_once = settings.subdivisions == 1,
                          .precision = n.reads,
                          .f32_output = n.writes == DType::f32,
@@ -65,7 +71,8 @@ Requirements Network::Impl::shape_layer(Node& n, Ops& plans) {
     throw Error(cat(title, ": ", e.what()));
   }
   for (Parameter* p : n.layer->parameters()) p->frozen = !n.trains.update;
-  n.wants_gradient = reached && (source_wants || has_trained(*n.layer));
+  n.wants_gradient =
+      reached && (source_wants || (plan.weight_gradient && has_trained(*owner.layer)));
   return needs;
 }
 
