@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <cmath>
 #include <set>
+#include <sstream>
 
 #include "core/activation.h"
 #include "core/index.h"
 #include "nn/head_types.h"
+#include "nn/network.h"
 #include "tests/layer_harness.h"
 
 namespace darknet::testing_layers {
@@ -391,6 +393,29 @@ TEST(Crop, TakesTheMiddleAtInference) {
       for (int x = 0; x < 2; ++x)
         for (int c = 0; c < 3; ++c, ++i)
           EXPECT_FLOAT_EQ(out[i], static_cast<float>(2 * in.at(n, y + 1, x + 1, c) - 1));
+}
+
+TEST(Crop, TakesAllWhereBoxesAreDetected) {
+  const auto error = [](const std::string& crop, const std::string& end) {
+    const std::string cfg = cat("[net]\nwidth=32\nheight=32\n[crop]\n", crop,
+                                "[convolutional]\nfilters=6\nsize=1\nactivation=linear\n", end);
+    std::string text;
+    for (const Mode mode : {Mode::training, Mode::inference}) try {
+        std::istringstream in(cfg);
+        const Network net(parse_cfg(in, "net.cfg"), {.mode = mode});
+      } catch (const Error& e) {
+        text += cat(e.what(), '\n');
+      }
+    return text;
+  };
+  const std::string yolo = "[yolo]\nanchors=8,8\nnum=1\nclasses=1\n";
+  EXPECT_EQ(error("crop_height=32\ncrop_width=32\n", yolo), "");
+  EXPECT_EQ(error("crop_height=24\ncrop_width=32\n", "[softmax]\n"), "");
+  const std::string refused =
+      "layer 0 [crop] (net.cfg:4): takes 32x24 of its input of 32x32, and boxes would be those of "
+      "the part, not of the image; set width and height of [net] so that it takes all, or remove "
+      "[crop]\n";
+  EXPECT_EQ(error("crop_height=24\ncrop_width=32\n", yolo), refused + refused);
 }
 
 TEST(Crop, DrawsAPlaceForEachImageOfAStep) {
