@@ -446,6 +446,21 @@ TEST(Crop, DrawsAPlaceForEachImageOfAStep) {
   EXPECT_NE(out, t.out.to_host({}));
 }
 
+TEST(Shortcut, SaysThatWithoutWeightsThereIsNoNormalization) {
+  const auto told = [](const std::string& keys) {
+    testing::internal::CaptureStderr();
+    layer_of("[shortcut]\nfrom=-2\n" + keys, 3);
+    return testing::internal::GetCapturedStderr();
+  };
+  EXPECT_NE(
+      told("weights_normalization=relu\n")
+          .find("net.cfg:3: [shortcut] weights_normalization: no effect: without weights_type "
+                "there are no weights"),
+      std::string::npos);
+  EXPECT_EQ(told("weights_normalization=none\n"), "");
+  EXPECT_EQ(told("weights_normalization=relu\nweights_type=per_layer\n"), "");
+}
+
 TEST(FastMath, EqualsTheLibraryWithinRounding) {
   for (float x = -59; x < 59; x += .0137f) {
     EXPECT_NEAR(math::fast_exp(x) / std::exp(static_cast<double>(x)), 1, 2e-7);

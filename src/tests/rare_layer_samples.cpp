@@ -108,3 +108,10 @@ const bool kWeightedShortcuts = add_layer_samples({
 
 }  // namespace
 }  // namespace darknet::testing_layers
+    {.type = "shortcut",
+     .keys = "from=-3\nweights_type=per_layer\nweights_normalization=avg_relu\n",
+     .in = {{1, 3, 2, 3}, {1, 3, 2, 3}},
+     .reference = each([](const Hosts& in, const Hosts& p, auto n, auto y, auto x, auto c) {
+       const double a = std::max(0.f, p[0].v[0]), b = std::max(0.f, p[0].v[1]);
+       return (a * in[0].at(n, y, x, c) + b * in[1].at(n, y, x, c)) / (a + b + 1e-4);
+     })},
