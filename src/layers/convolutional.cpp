@@ -50,8 +50,12 @@ class ConvolutionalLayer final : public Layer {
                                                       " is not a multiple of ", keys_of_.groups));
     activation_ = keys_of_.activation;
     if (keys_of_.share_index.size() > 1) section.fail("share_index", "expected one layer");
-    if (!keys_of_.share_index.empty())
-      shares_ = layer_index(section, "share_index", keys_of_.share_index[0], context);
+    if (keys_of_.share_index.empty()) return;
+    shares_ = layer_index(section, "share_index", keys_of_.share_index[0], context);
+    const std::string why = cat("no effect: layer ", shares_, " has the parameters (share_index)");
+    for (const char* key : {"dontload", "dontloadscales"}) section.ignore(key, why);
+    if (!section.training()) return;
+    for (const char* key : {"learning_rate", "clip", "train_only_bn"}) section.ignore(key, why);
   }
 
   Requirements reshape(std::span<const Shape> in, Ops& ops, const PlanOptions& options) override {
@@ -62,6 +66,7 @@ class ConvolutionalLayer final : public Layer {
     // Frozen, its batch normalisation works as at test time: gradients pass the folded weights.
     const bool folds = channels().normalised() && (!training || !options.weight_gradient);
     normalises_ = channels().normalised() && !folds;
+    trains_ = training && options.weight_gradient;
     keeps_sum_ = training && !normalises_ && !derivative_from_output(activation_);
     kept_type_ = options.output();
     PlanOptions plan = options;
@@ -248,7 +253,9 @@ class ConvolutionalLayer final : public Layer {
   BatchNorm batch_norm(const Pass& pass) const {
     return channels().arrays(activation_, part<float>(pass.saved, kept_bytes()));
   }
-  float* weights_gradient() const { return weights().summed_gradient(); }
+  // Null where this layer or the owner of its parameters is frozen.
+  float* weights_gradient() const { return trains_ ? weights().summed_gradient() : nullptr; }
+  float* bias_gradient() const { return trains_ ? channels().bias_gradient() : nullptr; }
 
   void forward_with_bias(const Pass& pass, const TensorView& in, const TensorView& out) {
     const float* const bias =
@@ -263,7 +270,7 @@ class ConvolutionalLayer final : public Layer {
     // A linear activation asks for nothing: any view of the right shape will do.
     const TensorView known = keeps_sum_ ? kept(pass) : a.out ? a.out : a.out_gradient;
     const TensorView& gradient = a.out_gradient;
-    if (float* const bias = channels().bias_gradient())
+    if (float* const bias = bias_gradient())
       activation_bias_backward(pass.stream, activation_, known, gradient, bias, pass.workspace);
     else
       activation_backward(pass.stream, activation_, known, gradient);
@@ -289,6 +296,7 @@ class ConvolutionalLayer final : public Layer {
   ConvolutionWork planned_;
   DType kept_type_ = DType::f32;
   bool normalises_ = false;  // by the batch's statistics
+  bool trains_ = false;      // its parameters, own or shared
   bool keeps_sum_ = false;   // without batch normalisation: the activation's input
   bool packed_ = false;      // whether the plan has the present weights
 };

@@ -1,6 +1,6 @@
-// [crop]: a part of the image, with values from -1 to 1 unless noadjust=1. The middle at inference;
-// when training without ground truths of detections, a random place and, with flip=1, half of the
-// images mirrored.
+// [crop]: a part of the image, with values from -1 to 1 unless noadjust=1; all of it in a network
+// that detects. The middle at inference; when training without ground truths of detections, a
+// random place and, with flip=1, half of the images mirrored.
 #include "core/for_each.h"
 #include "core/rng.h"
 #include "kernels/copy.h"
@@ -93,6 +93,13 @@ class CropLayer final : public Layer {
     if (crop_.crop_height > first_.h || crop_.crop_width > first_.w)
       fail(title(), ": a part of ", crop_.crop_width, 'x', crop_.crop_height,
            " is larger than its input of ", first_.w, 'x', first_.h);
+    // Truths and detections are shares of the network's whole input.
+    if (context_.truths > 0 && (crop_.crop_height < first_.h || crop_.crop_width < first_.w))
+      fail(
+          title(), ": takes ", crop_.crop_width, 'x', crop_.crop_height, " of its input of ",
+          first_.w, 'x', first_.h,
+          ", and boxes would be those of the part, not of the image; set width and height of [net] "
+          "so that it takes all, or remove [crop]");
     in_ = out_ = s;
     out_.h = std::max<std::int64_t>(1, crop_.crop_height * s.h / first_.h);
     out_.w = std::max<std::int64_t>(1, crop_.crop_width * s.w / first_.w);

@@ -170,6 +170,8 @@ LayerPtr make_shortcut(Section& section, const LayerContext& context) {
   ShortcutKeys keys;
   section.read(keys);
   if (keys.weights_type != ShortcutWeights::none) return weighted_shortcut(section, context, keys);
+  if (keys.weights_normalization != ShortcutNormalization::none)
+    section.ignore("weights_normalization", "no effect: without weights_type there are no weights");
   return std::make_unique<ShortcutLayer>(section, context, keys);
 }
 

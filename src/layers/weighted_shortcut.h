@@ -12,13 +12,15 @@ enum class ShortcutWeights : std::uint8_t { none, per_feature, per_channel };
 constexpr auto choices(ShortcutWeights) {
   return std::to_array<Named<ShortcutWeights>>({{"none", ShortcutWeights::none},
                                                 {"per_feature", ShortcutWeights::per_feature},
-                                                {"per_channel", ShortcutWeights::per_channel}});
+                                                {"per_channel", ShortcutWeights::per_channel},
+                                                {"per_layer", ShortcutWeights::per_feature}});
 }
 enum class ShortcutNormalization : std::uint8_t { none, relu, softmax };
 constexpr auto choices(ShortcutNormalization) {
   return std::to_array<Named<ShortcutNormalization>>({{"none", ShortcutNormalization::none},
                                                       {"relu", ShortcutNormalization::relu},
-                                                      {"softmax", ShortcutNormalization::softmax}});
+                                                      {"softmax", ShortcutNormalization::softmax},
+                                                      {"avg_relu", ShortcutNormalization::relu}});
 }
 
 struct ShortcutKeys {
@@ -31,9 +33,9 @@ struct ShortcutKeys {
     v("from", from, ListOf<std::int64_t>{}, "what to add; negative: counted back");
     v("activation", activation, Choice<Activation>{}, "function of the sum");
     v("weights_type", weights_type, Choice<ShortcutWeights>{},
-      "trained weights of the layers: one for each, or one for each of its channels");
+      "trained weights of the layers: one for each (per_layer: likewise), or one for each channel");
     v("weights_normalization", weights_normalization, Choice<ShortcutNormalization>{},
-      "relu: max(w, 0) by their sum over the layers; softmax: exp(w) by their sum");
+      "relu, avg_relu: max(w, 0) by their sum over the layers; softmax: exp(w) by their sum");
   }
 };
 

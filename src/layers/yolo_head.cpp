@@ -8,6 +8,9 @@ void check_lists(Section& section, YoloKeys& keys, YoloLists& lists) {
   const std::int64_t given = std::ssize(lists.anchors.sides) / 2;
   for (const std::int64_t m : lists.mask)
     if (m >= keys.num && m < given) {
+      if (given > kMaxAnchors)
+        section.fail("anchors", cat(given, " anchors are given for mask=", m, ", at most ",
+                                    kMaxAnchors, " have room; leave out those that no mask names"));
       section.ignore("num", cat("mask=", m, " is none of ", keys.num, " anchors, counted from 0; ",
                                 given, " are given and count"));
       keys.num = given;

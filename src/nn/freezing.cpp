@@ -16,7 +16,9 @@ std::vector<LayerTraining> trained_layers(std::span<const FreezableLayer> layers
   const std::size_t n = layers.size();
   std::size_t stop = 0;  // the backward pass ends above the layers before this one
   std::vector<bool> read(n, false), wanted(n, false);
+  bool any_head = false;
   for (std::size_t i = 0; i < n; ++i) {
+    any_head |= layers[i].head;
     if (freezes(layers[i].keys->stopbackward, iteration)) stop = i + 1;
     for (const std::int64_t s : layers[i].sources)
       if (s >= 0) read[to_size(s)] = true;
@@ -24,7 +26,8 @@ std::vector<LayerTraining> trained_layers(std::span<const FreezableLayer> layers
   std::vector<LayerTraining> all(n);
   for (std::size_t i = n; i-- > 0;) {
     const CommonKeys& keys = *layers[i].keys;
-    all[i].gradient = i >= stop && !keys.onlyforward && (layers[i].head || wanted[i] || !read[i]);
+    const bool makes = layers[i].head || (!any_head && !read[i]);
+    all[i].gradient = i >= stop && !keys.onlyforward && (makes || wanted[i]);
     all[i].update = all[i].gradient && !freezes(keys.dont_update, iteration);
     if (!all[i].gradient) continue;
     for (const std::int64_t s : layers[i].sources)

@@ -21,7 +21,9 @@ struct LayerTraining {
 struct FreezableLayer {
   const CommonKeys* keys = nullptr;
   std::span<const std::int64_t> sources;  // indices of the layers it reads; -1: the input
-  bool head = false;                      // it makes a gradient itself
+  // It makes a gradient itself. In a network without heads, layers that nobody reads do: [cost], or
+  // whoever fills Network::output_gradient().
+  bool head = false;
 };
 
 // A key of `until` freezes a layer: 0 never, 1 for good, N > 1 in the first N iterations.

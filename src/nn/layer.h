@@ -150,8 +150,11 @@ class Layer {
   virtual bool absorb(Layer& /*next*/) { return false; }
   // Asked by the layer below: will you apply `a` yourself and take the values before it?
   virtual bool accept_activation(const Activation& /*a*/) { return false; }
-  // Index of an earlier layer whose parameters it uses and has none of its own; -1: none. The
-  // network then hands it that layer, before the first reshape.
+  // Index of an earlier layer whose parameters it uses; -1: none. parameters() is then empty. The
+  // network hands it that layer, which outlives it, before the first reshape; share() throws where
+  // that is of another kind, reshape() where its parameters have other shapes. weight_gradient of
+  // PlanOptions is true only where neither layer is frozen: while the owner is, its parameters and
+  // statistics stay; while this layer alone is, it adds no gradient and works as at test time.
   virtual std::int64_t shares() const { return -1; }
   virtual void share(Layer& /*owner*/) {}
   virtual LayerSummary summary() const { return {}; }

@@ -205,7 +205,7 @@ void Network::Impl::run_forward(const Pass& pass, std::int64_t i) {
 // Where layer n puts the gradient of its k-th source.
 GradientSlot Network::Impl::slot_for(const Node& n, std::size_t k) {
   const std::int64_t s = n.sources[k];
-  if (s < 0 || !node(s).wants_gradient) return {};
+  if (!takes_gradient(s)) return {};
   if (const std::size_t block = n.converted_gradient_blocks[k]; block != kNone)
     return {block_view(block, node(s).needs.output, n.reads), false};
   const bool add = std::exchange(node(s).gradient_written, true);

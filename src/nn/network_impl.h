@@ -61,6 +61,12 @@ struct Network::Impl {
   std::int64_t size() const { return std::ssize(nodes); }
   Node& node(std::int64_t i) { return nodes[to_size(i)]; }
   bool training() const { return options.mode == Mode::training; }
+  // Heads take none from the layers that read them.
+  bool takes_gradient(std::int64_t source) const {
+    if (source < 0) return false;
+    const Node& n = nodes[to_size(source)];
+    return n.wants_gradient && !n.layer->head();
+  }
   // Layers that no gradient passes work as at test time; heads still compute their losses.
   Mode mode_of(const Node& n) const {
     return n.trains.gradient || n.layer->head() ? options.mode : Mode::inference;
@@ -86,6 +92,7 @@ struct Network::Impl {
   Requirements shape_layer(Node& node, Ops&);
   bool may_share_input(std::int64_t i);
   void require_int8() const;
+  const Node& owner_of(const Node& n) const;  // of its parameters: itself, or what it shares()
   const ConvQuantization* quantization_of(const Node& n) const;
   DType type_of(std::int64_t source) { return source < 0 ? DType::f32 : node(source).writes; }
   bool converts(const Node& n, std::int64_t source) { return type_of(source) != n.reads; }

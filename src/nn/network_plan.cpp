@@ -30,6 +30,11 @@ void Network::Impl::choose_types() {
   }
 }
 
+const Node& Network::Impl::owner_of(const Node& n) const {
+  const std::int64_t owner = n.layer->shares();
+  return owner < 0 ? n : owner_of(nodes[to_size(owner)]);
+}
+
 const ConvQuantization* Network::Impl::quantization_of(const Node& n) const {
   const auto at = quantization.find(&n - nodes.data());
   return at == quantization.end() ? nullptr : &at->second;
@@ -40,14 +45,15 @@ Requirements Network::Impl::shape_layer(Node& n, Ops& plans) {
   bool source_wants = false;
   for (const std::int64_t s : n.sources) {
     in.push_back(s < 0 ? input_shape : node(s).needs.output);
-    source_wants |= s >= 0 && node(s).wants_gradient;
+    source_wants |= takes_gradient(s);
   }
+  const Node& owner = owner_of(n);
   const bool reached = training() && n.trains.gradient;
   const PlanOptions plan{.mode = mode_of(n),
                          .exact = options.exact,
                          .deterministic = options.deterministic,
                          .input_gradient = reached && source_wants,
-                         .weight_gradient = reached && n.trains.update,
+                         .weight_gradient = reached && n.trains.update && owner.trains.update,
                          .weights_used_once = settings.subdivisions == 1,
                          .precision = n.reads,
                          .f32_output = n.writes == DType::f32,
@@ -65,7 +71,8 @@ Requirements Network::Impl::shape_layer(Node& n, Ops& plans) {
     throw Error(cat(title, ": ", e.what()));
   }
   for (Parameter* p : n.layer->parameters()) p->frozen = !n.trains.update;
-  n.wants_gradient = reached && (source_wants || has_trained(*n.layer));
+  n.wants_gradient =
+      reached && (source_wants || (plan.weight_gradient && has_trained(*owner.layer)));
   return needs;
 }
 
@@ -129,7 +136,7 @@ void Network::Impl::plan_conversions(std::int64_t i, std::vector<Block>& blocks)
         (s < 0 ? input_shape : node(s).needs.output).size() * size_of(n.reads);
     n.converted_blocks[k] = blocks.size();
     blocks.push_back({i, kept ? backward_moment(i) : i, bytes});
-    if (!n.wants_gradient || s < 0 || !node(s).wants_gradient) continue;
+    if (!n.wants_gradient || !takes_gradient(s)) continue;
     n.converted_gradient_blocks[k] = blocks.size();
     blocks.push_back({backward_moment(i), backward_moment(i), bytes});
   }

@@ -83,6 +83,46 @@ TEST(Freezing, ALayerThatIsReadElsewhereIsTrained) {
   EXPECT_EQ(frozen_at(net, 1), Indices{1});
 }
 
+// What lies in memory where nobody writes a gradient.
+struct Garbage final : LayerObserver {
+  explicit Garbage(Network& n) : net(n) {}
+  void before(std::int64_t layer, bool backward) override {
+    if (!backward || layer < 4) return;
+    const View<float> gradient = net.output_gradient(layer).as<>();
+    std::fill_n(gradient.data, gradient.shape.size(), 100.f);
+  }
+  void after(std::int64_t, bool) override {}
+  Network& net;
+};
+
+// Layers behind the heads that nobody reads get no gradient, and give none.
+TEST(Freezing, ATailWithoutALossChangesNothing) {
+  const auto trained = [](const std::string& tail) {
+    std::istringstream in(cat("[net]\nbatch=2\nwidth=32\nheight=32\n", convolution(""),
+                              convolution(""),
+                              "[convolutional]\nfilters=12\nsize=1\nactivation=linear\n"
+                              "[yolo]\nmask=0,1\nanchors=5,7,13,9\nnum=2\nclasses=1\n",
+                              tail));
+    Network net = training_network(parse_cfg(in, "net.cfg"), {.exact = true, .seed = 5});
+    Garbage garbage(net);
+    net.observe(&garbage);
+    Optimizer optimizer(net, net.settings());
+    TrainingStep step(net, optimizer, 1);
+    const auto pixels = random_pixels(net.input_shape().size(), 3);
+    const StepResult result = step.run({pixels, random_truths(2, 1, 4)},
+                                       {.iteration = 1, .learning_rate = .01f}, 0, false);
+    EXPECT_TRUE(result.finite) << tail << result.error;
+    Values all;
+    for (const Parameter* p : net.parameters(3)) all.push_back(p->value.to_host(net.stream()));
+    return all;
+  };
+  const Values expected = trained("");
+  for (const char* tail :
+       {"[route]\nlayers=1\n[contrastive]\n", "[route]\nlayers=1\n[empty]\n", "[empty]\n",
+        "[route]\nlayers=0\n", "[empty]\n[route]\nlayers=1\n[empty]\n"})
+    EXPECT_EQ(trained(tail), expected) << tail;
+}
+
 // Networks on several devices that are trained together.
 struct Training {
   explicit Training(const std::array<std::string, 3>& keys,

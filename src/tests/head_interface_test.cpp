@@ -82,6 +82,13 @@ TEST(HeadErrors, NameTheKeyAndTheWayOut) {
             "net.cfg:3: [yolo] anchors: num=2 anchors need 4 numbers, there are 2");
   EXPECT_EQ(error_of_cfg(yolo + "mask=1\n"),
             "net.cfg:4: [yolo] mask: there is no anchor 1 among 1, counted from 0");
+  std::string many = "[yolo]\nnum=1\nmask=5\nanchors=1,1";
+  for (int i = 1; i < 65; ++i) many += ",2,2";
+  EXPECT_EQ(
+      error_of_cfg(many + "\n"),
+      "net.cfg:4: [yolo] anchors: 65 anchors are given for mask=5, at most 64 have room; leave "
+      "out those that no mask names");
+  EXPECT_EQ(error_of_cfg(many.substr(0, many.size() - 4) + "\n"), "");
   EXPECT_EQ(error_of_cfg(yolo + "cls_loss=focal\nlabel_smooth_eps=.1\n"),
             "net.cfg:4: [yolo] cls_loss: focal needs hard targets, and label_smooth_eps softens "
             "them; use quality_focal");

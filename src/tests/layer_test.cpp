@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <cmath>
 #include <set>
+#include <sstream>
 
 #include "core/activation.h"
 #include "core/index.h"
 #include "nn/head_types.h"
+#include "nn/network.h"
 #include "tests/layer_harness.h"
 
 namespace darknet::testing_layers {
@@ -393,6 +395,29 @@ TEST(Crop, TakesTheMiddleAtInference) {
           EXPECT_FLOAT_EQ(out[i], static_cast<float>(2 * in.at(n, y + 1, x + 1, c) - 1));
 }
 
+TEST(Crop, TakesAllWhereBoxesAreDetected) {
+  const auto error = [](const std::string& crop, const std::string& end) {
+    const std::string cfg = cat("[net]\nwidth=32\nheight=32\n[crop]\n", crop,
+                                "[convolutional]\nfilters=6\nsize=1\nactivation=linear\n", end);
+    std::string text;
+    for (const Mode mode : {Mode::training, Mode::inference}) try {
+        std::istringstream in(cfg);
+        const Network net(parse_cfg(in, "net.cfg"), {.mode = mode});
+      } catch (const Error& e) {
+        text += cat(e.what(), '\n');
+      }
+    return text;
+  };
+  const std::string yolo = "[yolo]\nanchors=8,8\nnum=1\nclasses=1\n";
+  EXPECT_EQ(error("crop_height=32\ncrop_width=32\n", yolo), "");
+  EXPECT_EQ(error("crop_height=24\ncrop_width=32\n", "[softmax]\n"), "");
+  const std::string refused =
+      "layer 0 [crop] (net.cfg:4): takes 32x24 of its input of 32x32, and boxes would be those of "
+      "the part, not of the image; set width and height of [net] so that it takes all, or remove "
+      "[crop]\n";
+  EXPECT_EQ(error("crop_height=24\ncrop_width=32\n", yolo), refused + refused);
+}
+
 TEST(Crop, DrawsAPlaceForEachImageOfAStep) {
   Trial t({.type = "crop",
            .keys = "crop_height=2\ncrop_width=2\nflip=1\nnoadjust=1\n",
@@ -419,6 +444,21 @@ TEST(Crop, DrawsAPlaceForEachImageOfAStep) {
   t.step.iteration++;
   t.forward();
   EXPECT_NE(out, t.out.to_host({}));
+}
+
+TEST(Shortcut, SaysThatWithoutWeightsThereIsNoNormalization) {
+  const auto told = [](const std::string& keys) {
+    testing::internal::CaptureStderr();
+    layer_of("[shortcut]\nfrom=-2\n" + keys, 3);
+    return testing::internal::GetCapturedStderr();
+  };
+  EXPECT_NE(
+      told("weights_normalization=relu\n")
+          .find("net.cfg:3: [shortcut] weights_normalization: no effect: without weights_type "
+                "there are no weights"),
+      std::string::npos);
+  EXPECT_EQ(told("weights_normalization=none\n"), "");
+  EXPECT_EQ(told("weights_normalization=relu\nweights_type=per_layer\n"), "");
 }
 
 TEST(FastMath, EqualsTheLibraryWithinRounding) {

@@ -42,16 +42,33 @@ const bool kLocal = add_layer_samples({
      .reference = Local{2, 0, "mish"}},
 });
 
+// size / 2 channels above, one fewer below where the size is even.
+struct Normalization {
+  std::int64_t below, above;
+  double alpha, kappa;
+  Values operator()(const Hosts& in, const Hosts& p, const Shape& out) const {
+    return each([&](const Hosts& x, const Hosts&, auto n, auto y, auto ox, auto c) {
+      double sum = 0;
+      for (std::int64_t k = std::max<std::int64_t>(0, c - below); k < out.c && k <= c + above; ++k)
+        sum += std::pow(x[0].at(n, y, ox, k), 2);
+      return x[0].at(n, y, ox, c) * std::pow(kappa + alpha * sum, -.75);
+    })(in, p, out);
+  }
+};
+
 const bool kNormalization = add_layer_samples({
     {.type = "normalization",
      .keys = "size=3\nalpha=.6\nbeta=.75\nkappa=2\n",
      .in = {{2, 3, 2, 5}},
-     .reference = each([](const Hosts& in, const Hosts&, auto n, auto y, auto x, auto c) {
-       double sum = 0;
-       for (std::int64_t k = std::max<std::int64_t>(0, c - 1); k < 5 && k <= c + 1; ++k)
-         sum += std::pow(in[0].at(n, y, x, k), 2);
-       return in[0].at(n, y, x, c) * std::pow(2 + .6 * sum, -.75);
-     })},
+     .reference = Normalization{1, 1, .6, 2}},
+    {.type = "normalization",
+     .keys = "size=4\nalpha=.6\nkappa=2\n",
+     .in = {{2, 3, 2, 7}},
+     .reference = Normalization{1, 2, .6, 2}},
+    {.type = "normalization",
+     .keys = "alpha=.5\n",
+     .in = {{2, 2, 3, 8}},
+     .reference = Normalization{2, 2, .5, 1}},
 });
 
 const bool kPassing = add_layer_samples({
@@ -93,6 +110,13 @@ const bool kWeightedShortcuts = add_layer_samples({
      .reference = each([](const Hosts& in, const Hosts& p, auto n, auto y, auto x, auto c) {
        const double most = std::max(p[0].v[c], p[0].v[4 + c]);
        const double a = std::exp(p[0].v[c] - most), b = std::exp(p[0].v[4 + c] - most);
+       return (a * in[0].at(n, y, x, c) + b * in[1].at(n, y, x, c)) / (a + b + 1e-4);
+     })},
+    {.type = "shortcut",
+     .keys = "from=-3\nweights_type=per_layer\nweights_normalization=avg_relu\n",
+     .in = {{1, 3, 2, 3}, {1, 3, 2, 3}},
+     .reference = each([](const Hosts& in, const Hosts& p, auto n, auto y, auto x, auto c) {
+       const double a = std::max(0.f, p[0].v[0]), b = std::max(0.f, p[0].v[1]);
        return (a * in[0].at(n, y, x, c) + b * in[1].at(n, y, x, c)) / (a + b + 1e-4);
      })},
     {.type = "shortcut",

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstring>
 #include <sstream>
 
 #include "cfg/parse.h"
@@ -16,12 +17,12 @@
 namespace darknet {
 namespace {
 
-std::vector<Section> two_convolutions(const std::string& keys) {
+std::vector<Section> two_convolutions(const std::string& keys, const std::string& owner = "") {
   std::istringstream in(
       "[net]\nbatch=2\nwidth=32\nheight=32\nmomentum=0\ndecay=0\n"
       "[convolutional]\nbatch_normalize=1\nfilters=4\nsize=3\nstride=2\npad=1\nactivation=leaky\n"
-      "[convolutional]\nbatch_normalize=1\nfilters=4\nsize=3\npad=1\nactivation=leaky\n"
-      "[convolutional]\nbatch_normalize=1\nfilters=4\nsize=3\npad=1\nactivation=mish\n" +
+      "[convolutional]\nbatch_normalize=1\nfilters=4\nsize=3\npad=1\nactivation=leaky\n" +
+      owner + "[convolutional]\nbatch_normalize=1\nfilters=4\nsize=3\npad=1\nactivation=mish\n" +
       keys +
       "[convolutional]\nfilters=7\nsize=1\nactivation=linear\n"
       "[yolo]\nanchors=8,8\nnum=1\nclasses=2\n");
@@ -74,6 +75,53 @@ TEST(SharedWeights, LearnTheSumOfBothLayers) {
     }
   }
   EXPECT_GT(moved, 1e-4);
+}
+
+// As two layers with copies of the parameters: the frozen one works as at test time, and the sum of
+// updates is that of the other.
+TEST(SharedWeights, LearnFromTheOwnerWhereTheOtherIsFrozen) {
+  Network shared(two_convolutions("share_index=1\ndont_update=1\n"),
+                 {.mode = Mode::training, .seed = 2});
+  Network copied(two_convolutions("dont_update=1\n"), {.mode = Mode::training, .seed = 2});
+  shared.initialise();
+  const std::vector<std::int64_t> from{0, 1, 1, 3};
+  for (std::int64_t i = 0; i < 4; ++i) {
+    const auto values = values_of(shared, from[to_size(i)]);
+    const auto to = copied.layer(i).parameters();
+    for (std::size_t k = 0; k < to.size(); ++k) to[k]->value.copy_from(copied.stream(), values[k]);
+  }
+  shared.parameters_changed(), copied.parameters_changed();
+  const auto before = values_of(shared, 1);
+  train_once(shared), train_once(copied);
+  EXPECT_NE(values_of(shared, 1), before);
+  for (const std::int64_t i : {0, 1, 3}) EXPECT_EQ(values_of(shared, i), values_of(copied, i)) << i;
+}
+
+TEST(SharedWeights, StayWhereTheOwnerIsFrozen) {
+  for (const char* key : {"dont_update=1\n", "dont_update=3\n"}) {
+    Network net(two_convolutions("share_index=1\n", key), {.mode = Mode::training, .seed = 2});
+    net.initialise();
+    net.parameters_changed();
+    const auto first = values_of(net, 0), owner = values_of(net, 1);
+    train_once(net);
+    EXPECT_EQ(values_of(net, 1), owner) << key << "weights and rolling statistics";
+    EXPECT_NE(values_of(net, 0), first) << key << "gradients pass both";
+  }
+}
+
+TEST(SharedWeights, BelongToTheKeysOfTheOwner) {
+  for (const char* key :
+       {"learning_rate=2", "clip=1", "dontload=1", "dontloadscales=1", "train_only_bn=1"}) {
+    testing::internal::CaptureStderr();
+    const Network net(two_convolutions(cat("share_index=1\n", key, "\n")),
+                      {.mode = Mode::training});
+    const std::string text = testing::internal::GetCapturedStderr(),
+                      name(key, std::strchr(key, '='));
+    EXPECT_NE(text.find(cat("net.cfg:27: [convolutional] ", name,
+                            ": no effect: layer 1 has the parameters (share_index)")),
+              std::string::npos)
+        << text;
+  }
 }
 
 TEST(SharedWeights, StandOnceInAFile) {
