@@ -61,7 +61,17 @@ void expect_alike(LayerSample sample, double tolerance = 1e-4) {
   }
 }
 
-TEST_P(OnnxLayer, IsComputedAlikeByOpenCV) { expect_alike(GetParam()); }
+// OpenCV reads LRN of odd sizes only, so that the export refuses others.
+bool is_refused(const LayerSample& s) {
+  return s.type == "normalization" && s.keys.find("size=4") != std::string::npos;
+}
+
+TEST_P(OnnxLayer, IsComputedAlikeByOpenCV) {
+  if (is_refused(GetParam()))
+    EXPECT_THROW(expect_alike(GetParam()), Error);
+  else
+    expect_alike(GetParam());
+}
 
 INSTANTIATE_TEST_SUITE_P(All, OnnxLayer, testing::ValuesIn(layer_samples()), name_of_sample);
 
