@@ -45,7 +45,8 @@ std::vector<T> parse_list(const Section& s, std::string_view key, std::string_vi
       out.push_back(parse_number<T>(s, key, part.substr(0, blank), range));
       part = trim(part.substr(blank));
       log::warn(cat(to_string(s.where()), ": [", shown(s.type()), "] ", key,
-                    ": there is no comma before ", shown(part), "; it counts as the next number, where Darknet joins the two"));
+                    ": there is no comma before ", shown(part),
+                    "; it counts as the next number, where Darknet joins the two"));
     }
     out.push_back(parse_number<T>(s, key, part, range));
     if (comma == text.npos) return out;

@@ -140,8 +140,8 @@ std::vector<Candidate> candidates(const ConvSpec& s, Direction direction, const 
 }
 
 // oneDNN 2.6 computes the gradient of weights by AMX from memory that it has not written, in some
-// 3x3 layers from a width of 225 on: of 1500 random shapes up to 283 wide 142 gave NaN, none of them
-// narrower, and none with kernels of 1x1, 5x5 or a stride of 2.
+// 3x3 layers from a width of 225 on: of 1500 random shapes up to 283 wide 142 gave NaN, none of
+// them narrower, and none with kernels of 1x1, 5x5 or a stride of 2.
 bool is_faulty(const ConvSpec& s, Direction direction, std::string_view name) {
   constexpr std::int64_t kWidestOfAmx = 224;
   return DNNL_VERSION_MAJOR < 3 && direction == Direction::backward_weights && s.size_x > 1 &&

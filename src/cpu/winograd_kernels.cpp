@@ -343,8 +343,8 @@ void filter_gradient(std::int64_t inputs, const float* from, std::int64_t matrix
         });
 }
 
-// What is needed of B after the present panels, fetched meanwhile: `step` floats, of each panel, for
-// a row of B.
+// What is needed of B after the present panels, fetched meanwhile: `step` floats, of each panel,
+// for a row of B.
 struct Ahead {
   const float* at = nullptr;
   std::int64_t step = 0;

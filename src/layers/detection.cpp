@@ -221,6 +221,10 @@ class DetectionLayer final : public KeyedHead<DetectionKeys> {
                 .last_truth_wins = true,  // the first does, and the others are lost
                 .raw_objectness = raw};
     class_loss_ = read_scored_class_loss(section, keys_.softmax, scores_);
+    if (std::holds_alternative<losses::DarknetFocal>(class_loss_) && !keys_.softmax)
+      section.fail_between({"focal_loss", "cls_loss", "softmax"},
+                           "it takes raw scores for probabilities, with which training diverges; "
+                           "add softmax=1, or take cls_loss=focal");
     setup.keeps_class_gradients = differs_by_class(class_loss_);
     check_losses(section, setup.objectness, raw);
     set_up(std::move(setup));

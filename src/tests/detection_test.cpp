@@ -141,6 +141,10 @@ TEST(DetectionErrors, SayWhatIsExpected) {
             "net.cfg:2: [detection] obj_prior: it speaks of logits, and without obj_loss the "
             "objectness is a raw value; add obj_loss=ce");
   EXPECT_EQ(error_of("classes=20\nnum=2\nobj_loss=ce\nobj_prior=.01\n", {1, 1, 1, 1470}), "");
+  EXPECT_EQ(error_of("classes=20\nnum=2\nfocal_loss=1\n", {1, 1, 1, 1470}),
+            "net.cfg:4: [detection] focal_loss: it takes raw scores for probabilities, with which "
+            "training diverges; add softmax=1, or take cls_loss=focal");
+  EXPECT_EQ(error_of("classes=20\nnum=2\nsoftmax=1\nfocal_loss=1\n", {1, 1, 1, 1470}), "");
 }
 
 }  // namespace
