@@ -39,7 +39,8 @@ void add_import(Program& program) {
   command.footer(
       "The model has the structure of the cfg: its convolutions, products with a matrix and batch "
       "normalisations, in their order, are those of the cfg's layers. What `darknet export` wrote "
-      "is read with any of its options. docs/onnx.md says more.");
+      "is read with any of its options, but for [local], [shortcut] with weights and share_index. "
+      "docs/onnx.md says more.");
   auto& o = command.options<ImportArguments>();
   command.argument("model", o.model, "the model, x.onnx").required().input("the model");
   command.argument("out", o.out, "the file to write, x.weights").required();

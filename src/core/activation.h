@@ -243,7 +243,7 @@ struct Lhtan {  // slope 1 from 0 to 1, .001 outside
   }
   template <class T>
   DN_HD T derivative(T x) const {
-    return x > 0 && x < 1 ? T(1) : T(.001f);
+    return x > T(0) && x < T(1) ? T(1) : T(.001f);
   }
 };
 struct Plse {  // slope .125 from -4 to 4, where it goes from 0 to 1; .01 outside

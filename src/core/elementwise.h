@@ -154,16 +154,16 @@ DN_HD Vec<float, N> widen_in_pairs(const Vec<BF16, N>& from) {
 template <class To, class From, int N>
 DN_HD Vec<To, N> convert(const Vec<From, N>& from) {
 #if defined(__CUDA_ARCH__)
-  constexpr bool pairs = N % 2 == 0;
+  constexpr bool kPairs = N % 2 == 0;
 #else
-  constexpr bool pairs = false;  // would keep GCC from vectorising
+  constexpr bool kPairs = false;  // would keep GCC from vectorising
 #endif
-  constexpr bool rounds = std::is_same_v<To, F16> || std::is_same_v<To, BF16>;
+  constexpr bool kRounds = std::is_same_v<To, F16> || std::is_same_v<To, BF16>;
   if constexpr (std::is_same_v<To, From>)
     return from;
-  else if constexpr (pairs && rounds && std::is_same_v<From, float>)
+  else if constexpr (kPairs && kRounds && std::is_same_v<From, float>)
     return round_in_pairs<To>(from);
-  else if constexpr (pairs && std::is_same_v<To, float> && std::is_same_v<From, BF16>)
+  else if constexpr (kPairs && std::is_same_v<To, float> && std::is_same_v<From, BF16>)
     return widen_in_pairs(from);
   else
     return convert_each<To>(from);

@@ -12,7 +12,7 @@
 namespace darknet {
 namespace {
 
-using winograd::kPanel, winograd::Layout, winograd::Tiles;
+using winograd::kPanel, winograd::Tiles;
 
 // Floats between matrices beyond what they hold, so that one element of all of them does not lie in
 // the same set of a cache.

@@ -84,8 +84,8 @@ DN_HD Box decode_box(const Keys& keys, const AnchorTable& anchors, const AnchorO
 // What decode_box() takes, of the outputs of an anchor.
 template <class Keys>
 DN_HD Box box_entries(const float* o) {
-  constexpr std::int64_t k = Keys::kBoxStride;
-  return {o[0], o[k], o[2 * k], o[3 * k]};
+  constexpr std::int64_t kStride = Keys::kBoxStride;
+  return {o[0], o[kStride], o[2 * kStride], o[3 * kStride]};
 }
 
 // The cell and the anchors of this head that one ground truth chooses.

@@ -49,6 +49,7 @@ class GaussianYoloLayer final : public YoloHead<GaussianKeys, GaussianBoxes> {
 
 }  // namespace
 
+// NOLINTBEGIN(readability-identifier-naming): named after the section
 LayerPtr make_Gaussian_yolo(Section& section, const LayerContext& context) {
   return std::make_unique<GaussianYoloLayer>(section, context);
 }
@@ -59,5 +60,6 @@ void describe_Gaussian_yolo(KeyDocs& docs) {
   describe_objectness(docs, kGaussianLoss);
   describe_class_losses(docs, kGaussianLoss);
 }
+// NOLINTEND(readability-identifier-naming)
 
 }  // namespace darknet
