@@ -7,7 +7,7 @@ ARG BUILD_IMAGE=debian:bookworm-slim
 ARG RUN_IMAGE=debian:bookworm-slim
 
 FROM ${BUILD_IMAGE} AS build
-RUN apt-get update && apt-get install -y --no-install-recommends make
+RUN apt-get update && apt-get install -y --no-install-recommends make file dpkg-dev
 WORKDIR /src
 COPY scripts/install_deps.sh scripts/
 RUN scripts/install_deps.sh

@@ -58,6 +58,8 @@ install: build
 
 # A .deb for every x86-64 processor (docs/deploy.md), without the tests.
 package: packages
+	@for tool in file dpkg-shlibdeps; do command -v $$tool >/dev/null || \
+	  { echo "package: no $$tool; sudo apt-get install file dpkg-dev" >&2; exit 1; }; done
 	@cmake --preset portable -DDARKNET_TESTS=OFF $(CMAKE_ARGS)
 	@cmake --build build-portable -j $(JOBS)
 	@cpack --config build-portable/CPackConfig.cmake -B build-portable
