@@ -4,6 +4,7 @@
 #include "core/for_each.h"
 #include "core/rng.h"
 #include "kernels/copy.h"
+#include "layers/pixel_gradient.h"
 #include "nn/layer.h"
 #include "nn/onnx_builder.h"
 
@@ -115,13 +116,8 @@ class CropLayer final : public Layer {
   }
 
   void backward(const Pass& pass, const BackwardArguments& a) override {
-    const GradientSlot& slot = a.in_gradient[0];
-    if (!slot.view) return;
-    with_element(slot.view.dtype, [&](auto element) {
-      using T = decltype(element);
-      const Sink<T> sink{slot.view.as<T>(), slot.add};
-      for_each_pixel(pass.stream, slot.view.shape,
-                     CropBackward<T>{draw(pass), scale(), a.out_gradient.as<T>(), sink});
+    put_gradient_by_pixel(pass, a.in_gradient[0], [&]<class T>(const Sink<T>& sink) {
+      return CropBackward<T>{draw(pass), scale(), a.out_gradient.as<T>(), sink};
     });
   }
 

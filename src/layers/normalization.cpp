@@ -3,6 +3,7 @@
 // (size - 1) / 2 below to size / 2 above.
 #include "core/for_each.h"
 #include "kernels/copy.h"
+#include "layers/pixel_gradient.h"
 #include "nn/layer.h"
 #include "nn/onnx_builder.h"
 
@@ -85,13 +86,8 @@ class NormalizationLayer final : public Layer {
   }
 
   void backward(const Pass& pass, const BackwardArguments& a) override {
-    const GradientSlot& slot = a.in_gradient[0];
-    if (!slot.view) return;
-    with_element(slot.view.dtype, [&](auto element) {
-      using T = decltype(element);
-      const Sink<T> sink{slot.view.as<T>(), slot.add};
-      for_each_pixel(pass.stream, slot.view.shape,
-                     NormalizeBackward<T>{of<T>(a.in[0]), a.out_gradient.as<T>(), sink});
+    put_gradient_by_pixel(pass, a.in_gradient[0], [&]<class T>(const Sink<T>& sink) {
+      return NormalizeBackward<T>{of<T>(a.in[0]), a.out_gradient.as<T>(), sink};
     });
   }
 

@@ -139,24 +139,29 @@ std::vector<float> sample_pixels() {
   return pixels;
 }
 
-TEST(AssignedAnchors, AreThoseOfATrainingPass) {
-  Network trained = network(Mode::training), net = network(Mode::inference);
-  HostToDevice inputs(trained);
+// The forward pass of a training step on the samples.
+void run_training_pass(Network& net) {
+  HostToDevice inputs(net);
   const auto pixels = sample_pixels();
   const auto truths = sample_truths();
   inputs.send({pixels, truths}, 0, {.iteration = 1});
   const StepState step{{.iteration = 1, .images_seen = 1 << 20}};
+  net.forward({.stream = net.stream(),
+               .mode = Mode::training,
+               .step = &step,
+               .truths = inputs.truths(),
+               .input = inputs.input()});
+}
+
+TEST(AssignedAnchors, AreThoseOfATrainingPass) {
+  Network trained = network(Mode::training), net = network(Mode::inference);
   Logits logits(trained);
-  trained.forward({.stream = trained.stream(),
-                   .mode = Mode::training,
-                   .step = &step,
-                   .truths = inputs.truths(),
-                   .input = inputs.input()});
+  run_training_pass(trained);
   ASSERT_EQ(logits.of_head.size(), 2u);
   for (std::size_t h = 0; h < 2; ++h) {
     const HeadTelemetry t = trained.heads()[h].head->telemetry(trained.stream());
     const AssignedAnchors a =
-        net.heads()[h].head->assigned_anchors(net.stream(), logits.of_head[h], truths);
+        net.heads()[h].head->assigned_anchors(net.stream(), logits.of_head[h], sample_truths());
     AnchorStatistics s;
     s.add(a, 3);
     EXPECT_EQ(s.positive.anchors, t.positives);
@@ -193,21 +198,13 @@ TEST(AssignedAnchors, OfDetectionAreThoseOfATrainingPass) {
   };
   Network trained = made(Mode::training, "obj_loss=ce\n"),
           net = made(Mode::inference, "obj_loss=ce\n"), raw = made(Mode::inference, "");
-  HostToDevice inputs(trained);
-  const auto pixels = sample_pixels();
-  const auto truths = sample_truths();
-  inputs.send({pixels, truths}, 0, {.iteration = 1});
-  const StepState step{{.iteration = 1, .images_seen = 1 << 20}};
   Logits logits(trained);
-  trained.forward({.stream = trained.stream(),
-                   .mode = Mode::training,
-                   .step = &step,
-                   .truths = inputs.truths(),
-                   .input = inputs.input()});
+  run_training_pass(trained);
   const HeadTelemetry t = trained.heads()[0].head->telemetry(trained.stream());
   const auto of = [&](Network& n) {
     AnchorStatistics s;
-    s.add(n.heads()[0].head->assigned_anchors(n.stream(), logits.of_head.at(0), truths), 3);
+    s.add(n.heads()[0].head->assigned_anchors(n.stream(), logits.of_head.at(0), sample_truths()),
+          3);
     return s;
   };
   const AnchorStatistics s = of(net);
