@@ -3,6 +3,7 @@
 // them, and leave those that they do not know to these launches.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <type_traits>
 #include <variant>
@@ -289,6 +290,16 @@ using Activation =
 
 inline bool is_linear(const Activation& a) {
   return std::holds_alternative<activations::Linear>(a);
+}
+// The slope below 0 of an activation that is the identity above. None: it is another function.
+inline std::optional<float> negative_slope(const Activation& a) {
+  return std::visit(
+      []<class F>(const F& f) -> std::optional<float> {
+        if constexpr (F::from == DerivativeFrom::sign)
+          if (f.derivative(1.f) == 1) return f.derivative(-1.f);
+        return std::nullopt;
+      },
+      a);
 }
 // Whether the output is enough for the derivative. For the others a layer keeps the input.
 inline bool derivative_from_output(const Activation& a) {

@@ -100,7 +100,7 @@ bool CpuBaselineConv::make_winograd(ConvDirection direction, const Epilogue& fus
   }
   const winograd::Finish finish{
       .bias = fused.bias ? values(vector_shape(spec_.filters), .1f) : nullptr,
-      .slope = slope_of(fused.activation).value()};
+      .slope = negative_slope(fused.activation).value()};
   use(conv, [=](void* workspace) { conv->run({}, in, out, finish, workspace); });
   return true;
 }

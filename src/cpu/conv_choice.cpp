@@ -59,15 +59,6 @@ double winograd_cost(const ConvSpec& s, int m) {
   return cost((m + 2) * (m + 2), out.n * chunks_of(out.h, m) * chunks_of(out.w, m));
 }
 
-struct SlopeOf {
-  template <class F>
-  std::optional<float> operator()(const F& f) const {
-    if constexpr (F::from == DerivativeFrom::sign)
-      if (f.derivative(1.f) == 1) return f.derivative(-1.f);
-    return std::nullopt;
-  }
-};
-
 // oneDNN's form of an activation and its parameter; what it does not know is not fused.
 using Eltwise = std::optional<std::pair<algorithm, float>>;
 struct EltwiseOf {
@@ -225,12 +216,10 @@ std::string about(const ConvSpec& s) {
 Epilogue fused_epilogue(const ConvSpec& s, const Epilogue& wanted, const PlanOptions& o,
                         Choice choice) {
   const bool winograd = choice == Choice::planned && choose_winograd(Direction::forward, s, o);
-  const bool known =
-      winograd ? slope_of(wanted.activation).has_value() : eltwise(wanted.activation).has_value();
+  const bool known = winograd ? negative_slope(wanted.activation).has_value()
+                              : eltwise(wanted.activation).has_value();
   return known ? wanted : Epilogue{.bias = wanted.bias};
 }
-
-std::optional<float> slope_of(const Activation& a) { return std::visit(SlopeOf{}, a); }
 
 std::optional<WinogradChoice> choose_winograd(Direction direction, const ConvSpec& s,
                                               const PlanOptions& o) {

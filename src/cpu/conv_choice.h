@@ -31,8 +31,6 @@ struct WinogradChoice {
 };
 // Nothing: the library computes this direction.
 std::optional<WinogradChoice> choose_winograd(ConvDirection, const ConvSpec&, const PlanOptions&);
-// y = x > 0 ? x : slope * x is the activation. Nothing: it is another function.
-std::optional<float> slope_of(const Activation&);
 
 // What of the epilogue the convolution does itself.
 Epilogue fused_epilogue(const ConvSpec&, const Epilogue&, const PlanOptions&, Choice);

@@ -236,7 +236,7 @@ void CpuConvPlan::forward(const Stream& s, TensorView in, const float* bias, Ten
   if (winograd_forward_)
     return winograd_forward_->run(
         s, in.as().data, out.as().data,
-        {.bias = fused_.bias ? bias : nullptr, .slope = slope_of(fused_.activation).value()},
+        {.bias = fused_.bias ? bias : nullptr, .slope = negative_slope(fused_.activation).value()},
         workspace);
   checked("convolution", about(spec_), [&] {
     const void* source = bring(forward_in_, in.data, workspace, forward_.source_at);

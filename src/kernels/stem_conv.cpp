@@ -169,14 +169,6 @@ struct WeightGradient {
   }
 };
 
-// The slope below zero of an activation that is the identity above. Null: it has none.
-std::optional<float> negative_slope(const Activation& a) {
-  if (is_linear(a)) return 1.f;
-  if (std::holds_alternative<activations::Relu>(a)) return 0.f;
-  if (const auto* const leaky = std::get_if<activations::Leaky>(&a)) return leaky->derivative(-1.f);
-  return std::nullopt;
-}
-
 class StemConv final : public ConvPlan {
  public:
   StemConv(const ConvSpec& s, const Epilogue& epilogue, const PlanOptions& options,

@@ -12,32 +12,20 @@
 namespace darknet {
 namespace {
 
-struct DetectionKeys : HeadKeys {
-  std::int64_t coords = 4, side = 7;
-  float coord_scale = 1, object_scale = 1, noobject_scale = 1, class_scale = 1;
-  bool softmax = false, sqrt = false, rescore = false, forced = false;
+struct DetectionKeys : ScoredHeadKeys {
+  std::int64_t side = 7;
+  bool sqrt = false, forced = false;
 
   template <class V>
   void fields(V&& v) {
-    HeadKeys::fields(
+    ScoredHeadKeys::fields(
         [&](std::string_view key, auto& member, const auto& allowed, std::string_view help) {
           if (key != "random") v(key, member, allowed, help);
         });
-    v("coords", coords, Integers{4, 4}, "numbers of a box");
     v("side", side, Integers{1, 1 << 10}, "cells of the grid in each direction");
-    v("softmax", softmax, Flag{},
-      "class scores through a softmax; 0: raw values with squared error");
     v("sqrt", sqrt, Flag{}, "w and h are predicted as their roots");
-    v("rescore", rescore, TrainingOnly{Flag{}},
-      "objectness target of assigned predictors is the IoU with their truth");
     v("forced", forced, TrainingOnly{Flag{}},
       "the second predictor gets boxes of less than a tenth of the image, the first the others");
-    v("coord_scale", coord_scale, TrainingOnly{Reals{0, 1e6f}}, "weight of the box loss");
-    v("object_scale", object_scale, TrainingOnly{Reals{0, 1e6f}},
-      "weight of the objectness loss of assigned predictors");
-    v("noobject_scale", noobject_scale, TrainingOnly{Reals{0, 1e6f}},
-      "weight of the objectness loss of the others");
-    v("class_scale", class_scale, TrainingOnly{Reals{0, 1e6f}}, "weight of the class loss");
   }
 
   // Calls f with how w and h follow from decoded outputs.
@@ -189,8 +177,7 @@ struct AssignPredictor {
     r.iou = iou(decode_box(keys, a.anchors, a.anchors.origin(at), a.grid(),
                            box_entries<DetectionKeys>(a.outputs(at))),
                 truth.box);
-    const bool overlap = a.rules.target_is_overlap() || (keys.rescore && !a.rules.target_is_one());
-    r.target = overlap ? r.iou : 1;
+    r.target = keys.target_is_iou(a.rules) ? r.iou : 1;
     r.weight = keys.object_scale * keys.obj_normalizer.value;
     const Box& b = truth.box;
     const float target[4] = {b.x * a.grid().w - at.x, b.y * a.grid().h - at.y,
@@ -312,8 +299,7 @@ void DetectionLayer::check_losses(const Section& section, const Objectness& obje
         {"obj_prior", "obj_init", "obj_normalizer", "obj_calibrate"},
         "it speaks of logits, and without obj_loss the objectness is a raw value; add obj_loss=ce");
   if (!section.training() && !objectness.calibrate) return;
-  const ObjectnessRules& rules = objectness.rules;
-  const bool soft = rules.target_is_overlap() || (rules.target_from_keys() && keys_.rescore);
+  const bool soft = keys_.target_is_iou(objectness.rules);
   require_hard_targets(section, objectness, soft);
   require_posterior(section, objectness, soft, {keys_.object_scale, keys_.noobject_scale});
 }

@@ -8,7 +8,6 @@ namespace darknet {
 namespace {
 
 constexpr const char* kGaussianLoss = "ce";  // of objectness and classes
-constexpr std::int64_t kBoxNumbers = 8;
 
 // x, y scaled by scale_x_y; w and h raw.
 struct DecodeGaussianBox {
@@ -28,7 +27,7 @@ struct DecodeGaussianBox {
 class GaussianYoloLayer final : public YoloHead<GaussianKeys, GaussianBoxes> {
  public:
   GaussianYoloLayer(Section& section, const LayerContext& context) : YoloHead(section, context) {
-    read(section, kGaussianLoss, kBoxNumbers);
+    read(section, kGaussianLoss);
   }
 
  private:

@@ -10,31 +10,19 @@ namespace {
 constexpr std::int64_t kPriorImages = 12800;  // Darknet: so many images pull boxes to their anchors
 constexpr float kPriorScale = .01f;
 
-struct RegionKeys : HeadKeys {
-  std::int64_t coords = 4, classfix = 0;
+struct RegionKeys : ScoredHeadKeys {
+  std::int64_t classfix = 0;
   float thresh = .5f;
-  float coord_scale = 1, object_scale = 1, noobject_scale = 1, class_scale = 1;
-  bool softmax = false, rescore = false, bias_match = false;
+  bool bias_match = false;
 
   template <class V>
   void fields(V&& v) {
-    HeadKeys::fields(v);
-    v("coords", coords, Integers{4, 4}, "numbers of a box");
-    v("softmax", softmax, Flag{},
-      "class scores through a softmax; 0: raw values with squared error");
-    v("rescore", rescore, TrainingOnly{Flag{}},
-      "objectness target of assigned anchors is the IoU with their truth");
+    ScoredHeadKeys::fields(v);
     v("bias_match", bias_match, TrainingOnly{Flag{}},
       "a truth chooses by the anchors' shape, else by the predictions'");
     v("classfix", classfix, Integers{-1, 2},
       "-1: objectness learns the best IoU everywhere; 1, 2: ignored anchors learn classes");
     v("thresh", thresh, TrainingOnly{Reals{0, 1}}, "unassigned anchors above this IoU are ignored");
-    v("coord_scale", coord_scale, TrainingOnly{Reals{0, 1e6f}}, "weight of the box loss");
-    v("object_scale", object_scale, TrainingOnly{Reals{0, 1e6f}},
-      "weight of the objectness loss of assigned anchors");
-    v("noobject_scale", noobject_scale, TrainingOnly{Reals{0, 1e6f}},
-      "weight of the objectness loss of the others");
-    v("class_scale", class_scale, TrainingOnly{Reals{0, 1e6f}}, "weight of the class loss");
   }
 
   // Calls f with how w and h follow from decoded outputs.
@@ -146,8 +134,7 @@ struct Assign {
                     AnchorRecord& r) const {
     r.state = AnchorState::positive;
     r.iou = iou(predicted, truth.box);
-    r.target =
-        a.rules.target_is_overlap() || (keys.rescore && !a.rules.target_is_one()) ? r.iou : 1;
+    r.target = keys.target_is_iou(a.rules) ? r.iou : 1;
     r.weight = keys.object_scale * keys.obj_normalizer.value;
     set_box_gradient(at, truth.box, keys.coord_scale, r);
     set_class_gradient(at, truth.class_id, keys.class_scale, r);

@@ -1,16 +1,44 @@
-// Class scores of [region] and [detection]: a softmax, a sigmoid each, or the raw values with
-// squared error. For host and device, but for reading the keys.
+// What [region] and [detection] share: keys, and class scores, which are a softmax, a sigmoid each,
+// or the raw values with squared error. For host and device, but for reading the keys.
 #pragma once
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include "cfg/section.h"
+#include "detect/head.h"
 #include "kernels/assignment.h"
 #include "losses/class_keys.h"
 #include "losses/class_loss.h"
+#include "losses/objectness.h"
 
 namespace darknet {
+
+struct ScoredHeadKeys : HeadKeys {
+  std::int64_t coords = 4;
+  float coord_scale = 1, object_scale = 1, noobject_scale = 1, class_scale = 1;
+  bool softmax = false, rescore = false;
+
+  template <class V>
+  void fields(V&& v) {
+    HeadKeys::fields(v);
+    v("coords", coords, Integers{4, 4}, "numbers of a box");
+    v("softmax", softmax, Flag{},
+      "class scores through a softmax; 0: raw values with squared error");
+    v("rescore", rescore, TrainingOnly{Flag{}},
+      "objectness target of assigned anchors is the IoU with their truth");
+    v("coord_scale", coord_scale, TrainingOnly{Reals{0, 1e6f}}, "weight of the box loss");
+    v("object_scale", object_scale, TrainingOnly{Reals{0, 1e6f}},
+      "weight of the objectness loss of assigned anchors");
+    v("noobject_scale", noobject_scale, TrainingOnly{Reals{0, 1e6f}},
+      "weight of the objectness loss of the others");
+    v("class_scale", class_scale, TrainingOnly{Reals{0, 1e6f}}, "weight of the class loss");
+  }
+  // Whether the objectness learns the IoU of an assigned anchor instead of 1.
+  DN_HD bool target_is_iou(const ObjectnessRules& rules) const {
+    return rules.target_is_overlap() || (rescore && !rules.target_is_one());
+  }
+};
 
 // What the scores of the classes are of their logits: a softmax, a sigmoid each, or themselves.
 enum class ClassScores : std::uint8_t { softmax, sigmoid, raw };

@@ -26,7 +26,7 @@ struct DecodeBox {
 class YoloLayer final : public YoloHead<YoloKeys, YoloBoxes> {
  public:
   YoloLayer(Section& section, const LayerContext& context) : YoloHead(section, context) {
-    read(section, keys_.new_coords ? kNewCoordsLoss : kDefaultLoss, 4);
+    read(section, keys_.new_coords ? kNewCoordsLoss : kDefaultLoss);
     if (section.training() && keys_.objectness_smooth && objectness_rules().target_from_keys())
       log::warn(
           cat(title(),

@@ -79,7 +79,7 @@ class YoloHead : public KeyedHead<Keys> {
 
  protected:
   // The other keys. `default_loss`: of objectness and classes.
-  void read(Section& section, const char* default_loss, std::int64_t box_entries) {
+  void read(Section& section, const char* default_loss) {
     Keys& keys = this->keys_;
     YoloLists lists;
     section.read(lists);
@@ -89,7 +89,7 @@ class YoloHead : public KeyedHead<Keys> {
         .nms = keys,
         .anchors = std::move(lists.anchors),
         .mask = std::move(lists.mask),
-        .box_entries = box_entries,
+        .box_entries = 4 * Keys::kBoxStride,
         .objectness = read_objectness(section, default_loss, keys.obj_normalizer),
         .gradient_factor = keys.delta_normalizer};
     class_loss_ = read_sigmoid_class_loss(section, default_loss);
