@@ -133,10 +133,13 @@ std::vector<Candidate> candidates(const ConvSpec& s, Direction direction, const 
 // oneDNN 2.6 computes the gradient of weights by AMX from memory that it has not written, in some
 // 3x3 layers from a width of 225 on: of 1500 random shapes up to 283 wide 142 gave NaN, none of
 // them narrower, and none with kernels of 1x1, 5x5 or a stride of 2.
-bool is_faulty(const ConvSpec& s, Direction direction, std::string_view name) {
+bool amx_is_faulty(const ConvSpec& s) {
   constexpr std::int64_t kWidestOfAmx = 224;
-  return DNNL_VERSION_MAJOR < 3 && direction == Direction::backward_weights && s.size_x > 1 &&
-         s.out().w > kWidestOfAmx && name.find("amx") != name.npos;
+  return DNNL_VERSION_MAJOR < 3 && s.size_x > 1 && s.out().w > kWidestOfAmx;
+}
+bool is_faulty(const ConvSpec& s, Direction direction, std::string_view name) {
+  return direction == Direction::backward_weights && amx_is_faulty(s) &&
+         name.find("amx") != name.npos;
 }
 
 template <class Make>
@@ -219,6 +222,11 @@ Epilogue fused_epilogue(const ConvSpec& s, const Epilogue& wanted, const PlanOpt
   const bool known = winograd ? negative_slope(wanted.activation).has_value()
                               : eltwise(wanted.activation).has_value();
   return known ? wanted : Epilogue{.bias = wanted.bias};
+}
+
+bool widens_weight_gradient(const ConvSpec& s, const PlanOptions& o) {
+  return o.precision == DType::bf16 && amx_is_faulty(s) &&
+         uses_x86_isa(dnnl::cpu_isa::avx512_core_amx);
 }
 
 std::optional<WinogradChoice> choose_winograd(Direction direction, const ConvSpec& s,

@@ -32,6 +32,9 @@ struct WinogradChoice {
 // Nothing: the library computes this direction.
 std::optional<WinogradChoice> choose_winograd(ConvDirection, const ConvSpec&, const PlanOptions&);
 
+// Whether the gradient of the weights from 16-bit tensors is to be computed in f32.
+bool widens_weight_gradient(const ConvSpec&, const PlanOptions&);
+
 // What of the epilogue the convolution does itself.
 Epilogue fused_epilogue(const ConvSpec&, const Epilogue&, const PlanOptions&, Choice);
 dnnl::primitive_attr attributes_of(const Epilogue& fused);

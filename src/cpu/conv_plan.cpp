@@ -9,6 +9,7 @@
 #include "cpu/int8_conv.h"
 #include "cpu/plans.h"
 #include "cpu/reorder.h"
+#include "cpu/widened_weight_gradient.h"
 #include "cpu/winograd.h"
 
 namespace darknet {
@@ -74,9 +75,10 @@ class CpuConvPlan final : public ConvPlan {
   PlanOptions options_;
   Epilogue wanted_, fused_;
   Desc user_source_, user_weights_, user_destination_;
-  // A direction is computed by Winograd's algorithm where it is here, else by the library.
+  // A direction is computed by what is here, else by the library.
   std::optional<WinogradConv> winograd_forward_, winograd_data_;
   std::optional<WinogradWeightGradient> winograd_weights_;
+  std::optional<WidenedWeightGradient> widened_weights_;
   Direction forward_, data_, weights_;
   Reorder forward_in_, forward_out_, data_in_, data_out_, data_add_, weights_source_,
       weights_destination_, weights_out_;
@@ -170,6 +172,13 @@ void CpuConvPlan::make_backward_data() {
 
 void CpuConvPlan::make_backward_weights() {
   if (make_winograd(ConvDirection::backward_weights, winograd_weights_)) return;
+  if (widens_weight_gradient(spec_, options_)) {
+    widened_weights_.emplace(spec_, options_);
+    note(ConvDirection::backward_weights, widened_weights_->description(), "", false);
+    workspace_ = std::max(workspace_, widened_weights_->workspace());
+    packed_weights_ += widened_weights_->packed_weights();
+    return;
+  }
   const auto chosen = choose_backward_weights(spec_, options_, forward_hint(), Choice::planned);
   note(ConvDirection::backward_weights, chosen);
   const WeightsDesc& pd = chosen.pd;
@@ -311,6 +320,10 @@ void CpuConvPlan::backward_weights(const Stream& s, TensorView in, TensorView ou
     require_dense(in);
     return winograd_weights_->run(s, in.as().data, out_gradient.as().data, weight_gradient,
                                   workspace);
+  }
+  if (widened_weights_) {
+    require_dense(in);
+    return widened_weights_->run(s, in, out_gradient, weight_gradient, workspace);
   }
   checked("backward weights", about(spec_), [&] {
     run_weights(in,
