@@ -40,6 +40,7 @@ void keep_standard_descriptors() {
 }
 
 int report(const char* what, int exit_code) {
+  std::fflush(stdout);  // where both go to one file, what was printed before comes first
   std::fprintf(stderr, "darknet: %s\n", printable(what, "\n\t").c_str());
   return exit_code;
 }

@@ -143,6 +143,10 @@ void find_edges(const Comparison& c, TunedGroup& group, const IsSound& sound) {
   }
 }
 
+// A mean mAP@0.5 below this is that of noise: nothing was learned, and no value of a key is an
+// optimum.
+constexpr double kLeastFound = .001;
+
 // None where a run of the variant diverged.
 std::optional<double> mean_of(const Comparison& c, std::size_t variant) {
   double sum = 0;
@@ -160,7 +164,7 @@ void choose_in(const Comparison& c, TunedGroup& group) {
     if (!mean) ++group.diverged;
     if (mean && (!group.chosen || *mean > group.mean)) group.chosen = v, group.mean = *mean;
   }
-  group.nothing_found = group.chosen && !(group.mean > 0);
+  group.nothing_found = group.chosen && group.mean < kLeastFound;
   if (group.nothing_found) group.chosen.reset();
 }
 
@@ -243,9 +247,10 @@ std::string edges_text(const TuningChoice& t, const Comparison& c) {
 }
 
 std::string nothing_found_text(const TunedGroup& g) {
-  std::string text =
-      "nothing can be chosen, since no variant that finished has a mAP@0.5 above 0 on the tuning "
-      "split";
+  std::string text = fmt::format(
+      "nothing can be chosen, since no variant that finished reaches a mAP@0.5 of {} % on the "
+      "tuning split",
+      100 * kLeastFound);
   if (g.diverged > 0)
     text += cat(" (", counted(static_cast<std::size_t>(g.diverged), "variant"),
                 " with a run that diverged)");

@@ -25,7 +25,7 @@ struct TunedGroup {
   std::string value;                  // of the key, or of several: "focal,2"
   std::vector<std::size_t> variants;  // their places
   std::int64_t diverged = 0;          // variants with a run that did: they cannot be chosen
-  bool nothing_found = false;         // by the variants that did not diverge: all have mAP 0
+  bool nothing_found = false;         // by those that did not diverge: their mAP is about 0
   std::optional<std::size_t> chosen;  // none before all runs have ended, or where none can be
   double mean = 0;                    // mAP@0.5 of the chosen one over the seeds, a fraction
   std::vector<GridEdge> edges;        // of the chosen one

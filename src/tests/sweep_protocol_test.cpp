@@ -208,7 +208,8 @@ TEST_F(ProtocolTest, NothingIsChosenWhereNothingIsFound) {
   work_.put("tune.txt", "images/9.png\n");
   work_.put("x.data", work_.get("x.data") + "tune = tune.txt\n");
   const std::string said =
-      "nothing can be chosen, since no variant that finished has a mAP@0.5 above 0 on the tuning "
+      "nothing can be chosen, since no variant that finished reaches a mAP@0.5 of 0.1 % on the "
+      "tuning "
       "split; train longer (-max_batches) or check the data (darknet detector check)";
   const CommandResult ran =
       sweep(work_, {"-tune", "-confirm", "1", "-vary", "obj_loss=focal", "-vary", "obj_gamma=1,2"});
