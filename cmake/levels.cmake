@@ -22,6 +22,7 @@ list(FILTER hot_sources EXCLUDE REGEX "TARGET_OBJECTS")
 # In the same two targets as for all, so that a unity build has the same groups of files.
 foreach(level ${DARKNET_LEVELS})
   add_library(darknet_dual_${level} OBJECT ${DARKNET_DUAL})
+  target_compile_definitions(darknet_dual_${level} PRIVATE DARKNET_LAUNCHES)
   add_library(darknet_lib_${level} STATIC ${hot_sources} $<TARGET_OBJECTS:darknet_dual_${level}>
               $<TARGET_OBJECTS:darknet_cold>)
   foreach(target darknet_dual_${level} darknet_lib_${level})

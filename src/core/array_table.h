@@ -141,7 +141,7 @@ void for_each_array(const Stream& s, const ArrayList<Entry>& list, F f) {
     using Loop = ArrayLoop<Entry, F>;
     const HostGrid grid{.rows = chunks_of(entry.n, kArrayRow),
                         .columns = std::min(entry.n, kArrayRow)};
-    run_on_host(s, grid, Loop{f, entry, k}, Loop::run);
+    launch_on_host(s, grid, Loop{f, entry, k}, Loop::run);
   }
 }
 template <class Entry, class F>

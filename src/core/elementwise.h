@@ -363,7 +363,7 @@ void for_each_vec(const Stream& s, const Shape& shape, F f,
     return with_width<wide>(launch, tensors...);
   }
 #endif
-  run_on_host(s, {.rows = shape.pixels(), .columns = shape.c}, f, VecLoop<F>::run);
+  launch_on_host(s, {.rows = shape.pixels(), .columns = shape.c}, f, VecLoop<F>::run);
 }
 
 // out(pixel, c) = f(in(pixel, c)...) for every pixel and channel of `out`, whose memory an input
@@ -377,8 +377,8 @@ void map_pixels(const Stream& s, F f, const View<To>& out, const View<const From
   const auto each = [=](std::int64_t p, std::int64_t c) {
     out.at(p, c) = value_of(f, channel_of(f, c), static_cast<float>(in.at(p, c))...);
   };
-  run_on_host(s, {.rows = out.shape.pixels(), .columns = out.shape.c}, each,
-              PixelLoop<decltype(each)>::run);
+  launch_on_host(s, {.rows = out.shape.pixels(), .columns = out.shape.c}, each,
+                 PixelLoop<decltype(each)>::run);
 }
 
 // The sums over chunks of pixels on the host, with channels innermost.
@@ -444,8 +444,8 @@ void reduce_channels(const Stream& s, const Shape& shape, F f, Finish finish, vo
   };
   // For clang no class with a const member is trivially copyable.
   using Chunks = ChannelChunks<K, std::remove_const_t<decltype(each)>>;
-  run_on_host(s, {.rows = chunks, .columns = shape.c, .grain = kChannelChunk},
-              Chunks{each, shape, partial}, Chunks::run);
+  launch_on_host(s, {.rows = chunks, .columns = shape.c, .grain = kChannelChunk},
+                 Chunks{each, shape, partial}, Chunks::run);
   for_each(s, shape.c, ChannelFold<K, Finish>{finish, partial, chunks, shape.c});
 }
 

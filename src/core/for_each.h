@@ -1,8 +1,8 @@
 // Launches: the only loops over elements, with those of core/elementwise.h and core/array_table.h.
-// On the CPU they are loops that several threads share, on
-// CUDA kernels; the functor is the same. Call them from layers/, kernels/ and core/copy.cpp only,
-// which nvcc compiles in a CUDA build. A functor writes its own index's elements and reads nothing
-// that others write.
+// On the CPU they are loops that several threads share, on CUDA kernels; the functor is the same.
+// Call them from files of layers/ and kernels/ that include one of these headers, and from
+// core/copy.cpp: nvcc compiles those in a CUDA build, and elsewhere a call is an error. A functor
+// writes its own index's elements and reads nothing that others write.
 #pragma once
 #include <algorithm>
 #include <cstddef>
@@ -211,6 +211,19 @@ void run_on_host(const Stream& s, const HostGrid& grid, const F& f, HostLoop loo
   run_on_host(s, grid, {&f, sizeof f, loop});
 }
 
+// The same for a launch. What nvcc does not compile could not launch on a GPU, which only a run
+// there would find.
+template <class F>
+void launch_on_host(const Stream& s, const HostGrid& grid, const F& f, HostLoop loop) {
+#if !defined(DARKNET_LAUNCHES)  // of the targets that CMakeLists.txt lets launch
+  static_assert(sizeof(F) == 0,
+                "a launch in a file that nvcc does not compile in a CUDA build: move it to one of "
+                "src/layers/ or src/kernels/ that includes core/for_each.h, core/elementwise.h or "
+                "core/array_table.h itself");
+#endif
+  run_on_host(s, grid, f, loop);
+}
+
 // f(i) for every i in [0, n), in any order, possibly all at once.
 template <class F>
 void for_each(const Stream& s, std::int64_t n, F f) {
@@ -218,7 +231,7 @@ void for_each(const Stream& s, std::int64_t n, F f) {
 #if defined(__CUDACC__)
   if (s.device.type == DeviceType::cuda) return for_each_cuda(s, n, f);
 #endif
-  run_on_host(s, {.rows = n}, f, IndexLoop<F>::run);
+  launch_on_host(s, {.rows = n}, f, IndexLoop<F>::run);
 }
 
 // f(pixel, channel) for every pixel = (n*h + y)*w + x and channel of `shape`. On the CPU channels
@@ -230,7 +243,7 @@ void for_each_pixel(const Stream& s, const Shape& shape, F f) {
 #if defined(__CUDACC__)
   if (s.device.type == DeviceType::cuda) return for_each_pixel_cuda(s, shape, f);
 #endif
-  run_on_host(s, {.rows = pixels, .columns = shape.c}, f, PixelLoop<F>::run);
+  launch_on_host(s, {.rows = pixels, .columns = shape.c}, f, PixelLoop<F>::run);
 }
 
 template <class T, class F>
@@ -271,8 +284,8 @@ void reduce(const Stream& s, std::int64_t n, F f, T* out, void* scratch) {
 #endif
   const ReduceChunk<T, F> chunk{f, n, partial};
   if (chunks > 0)
-    run_on_host(s, {.rows = chunks, .grain = kReduceChunk}, chunk,
-                IndexLoop<ReduceChunk<T, F>>::run);
+    launch_on_host(s, {.rows = chunks, .grain = kReduceChunk}, chunk,
+                   IndexLoop<ReduceChunk<T, F>>::run);
   for_each(s, 1, ReduceFold<T>{partial, chunks, out});
 }
 

@@ -70,16 +70,6 @@ struct NormaliseRolling {
   }
 };
 
-// The derivative at the input u. Of the sign it is taken from u itself: the chained comparisons of
-// derivative(value(u)) keep GCC from vectorising.
-template <class F>
-DN_HD float slope(const F& f, float u) {
-  if constexpr (F::from == DerivativeFrom::output)
-    return f.derivative(f.value(u));
-  else
-    return f.derivative(u);
-}
-
 struct BackwardPoint {
   float normalised, gradient;  // x^ and dL/d(scale x^ + bias)
 };

@@ -2,6 +2,7 @@
 // has 8 numbers for its box: of x, y, w and h a mean, as in [yolo], and a deviation through a
 // sigmoid. Detections lose in probability what the deviations are on average.
 #include "kernels/gaussian.h"
+#include "layers/sigmoid_outputs.h"
 #include "layers/yolo_head.h"
 
 namespace darknet {

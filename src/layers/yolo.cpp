@@ -1,6 +1,7 @@
 // [yolo]: a detection head of independent sigmoids (YOLOv3 and later). What a kernel computes of
 // one anchor is in kernels/yolo.h.
 #include "core/log.h"
+#include "layers/sigmoid_outputs.h"
 #include "layers/yolo_head.h"
 
 namespace darknet {

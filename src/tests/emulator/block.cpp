@@ -29,28 +29,35 @@ std::string demangled(const std::string& name) {
 
 }  // namespace
 
-Warp::Warp(Block& block, std::uint32_t first_thread, std::uint32_t threads)
+Warp::Warp(Block& block, std::uint32_t first_thread, std::uint32_t threads, std::uint64_t* slots)
     : block_(&block),
       first_thread_(first_thread),
-      slots_(static_cast<std::size_t>(block.kernel().slots) * kLanes, ~std::uint64_t{0}),
-      local_(static_cast<std::size_t>(block.kernel().local_bytes) * kLanes, Memory::kPoison),
+      slots_(slots),
+      local_(static_cast<std::size_t>(block.kernel().local_bytes) * kLanes),
       all_(threads >= kLanes ? kAllLanes : (LaneMask{1} << threads) - 1) {
   const auto fill = [this](std::int32_t index, std::uint64_t value) {
     std::fill_n(slot(index), kLanes, value);
   };
+  std::fill_n(slots_, block.kernel().slots * kLanes, ~std::uint64_t{0});
   for (int lane = 0; lane < kLanes; ++lane) {
     slot(kThreadX)[lane] = thread(lane);
     slot(kLane)[lane] = static_cast<std::uint64_t>(lane);
   }
   fill(kThreads, block.grid().threads);
-  fill(kBlockX, block.index() % block.grid().blocks);
-  fill(kBlockY, block.index() / block.grid().blocks);
   fill(kBlocks, block.grid().blocks);
   fill(kRows, block.grid().rows);
   fill(kZero, 0);
   fill(kOne, 1);
   for (const Constant& c : block.kernel().constants) fill(c.slot, c.value);
-  groups_.push_back({0, all_});
+}
+
+// Registers hold what the block before left, and in the first one -1.
+void Warp::begin_block() {
+  std::fill_n(slot(kBlockX), kLanes, block_->index() % block_->grid().blocks);
+  std::fill_n(slot(kBlockY), kLanes, block_->index() / block_->grid().blocks);
+  std::fill(local_.begin(), local_.end(), Memory::kPoison);
+  groups_.assign(1, {0, all_});
+  barrier_ = -1;
 }
 
 unsigned char* Warp::local(int lane) { return local_.data() + lane * block_->kernel().local_bytes; }
@@ -139,74 +146,68 @@ void Warp::run_furthest_behind() {
   }
 }
 
-Block::Block(const Kernel& kernel, const Grid& grid, std::uint32_t index,
-             std::span<const unsigned char> parameters, const Memory& memory, int device,
-             Counts& counts)
+Block::Block(const Kernel& kernel, const Grid& grid, std::span<const unsigned char> parameters,
+             const Memory& memory, int device, Counts& counts, BlockMemory& own)
     : kernel_(kernel),
       grid_(grid),
-      index_(index),
       parameters_(parameters),
       memory_(memory),
       device_(device),
       counts_(counts),
-      shared_(static_cast<std::size_t>(kernel.shared_bytes), Memory::kPoison),
-      touched_(shared_.size()) {}
+      own_(own) {
+  const std::size_t of_warp = static_cast<std::size_t>(kernel.slots) * kLanes;
+  const std::size_t warps = (grid_.threads + kLanes - 1) / kLanes;
+  if (own_.slots.size() < warps * of_warp) own_.slots.resize(warps * of_warp);
+  own_.shared.resize(static_cast<std::size_t>(kernel.shared_bytes));
+  if (own_.touched.size() < own_.shared.size()) own_.touched.resize(own_.shared.size());
+  for (std::size_t w = 0; w < warps; ++w) {
+    const auto first = static_cast<std::uint32_t>(w * kLanes);
+    warps_.emplace_back(*this, first, grid_.threads - first, own_.slots.data() + w * of_warp);
+  }
+}
 
-void Block::run() {
-  std::vector<Warp> warps;
-  for (std::uint32_t first = 0; first < grid_.threads; first += kLanes)
-    warps.emplace_back(*this, first, grid_.threads - first);
+void Block::run(std::uint32_t index) {
+  index_ = index;
+  ++own_.epoch;
+  std::fill(own_.shared.begin(), own_.shared.end(), Memory::kPoison);
+  for (Warp& w : warps_) w.begin_block();
   for (;;) {
-    for (std::size_t w = warps.size(); w-- > 0;) warps[w].run();
-    const std::int32_t barrier = warps.front().barrier();
-    for (const Warp& w : warps)
+    for (std::size_t w = warps_.size(); w-- > 0;) warps_[w].run();
+    const std::int32_t barrier = warps_.front().barrier();
+    for (const Warp& w : warps_)
       if (w.barrier() != barrier)
         throw Fault(FaultKind::barrier,
                     "a barrier that not all warps of a block reach, in " + demangled(kernel_.name));
     if (barrier < 0) return;
-    for (Warp& w : warps) w.pass_barrier();
-    ++epoch_;
+    for (Warp& w : warps_) w.pass_barrier();
+    ++own_.epoch;
   }
 }
 
-unsigned char* Block::global(Address at, std::int32_t bytes, bool) {
-  require_aligned(at, bytes);
-  const auto size = static_cast<std::size_t>(bytes);
-  if (!last_ || !last_->holds(at, size)) last_ = &memory_.require(at, size, device_);
-  return last_->at(at);
-}
-
-void Block::touch(Touched& t, bool write, std::uint32_t thread, Address at) const {
-  const bool written = t.write_epoch == epoch_ && t.writer != thread;
-  const bool read = t.read_epoch == epoch_ && (t.several_readers || t.reader != thread);
+inline void Block::touch(Touched& t, bool write, std::uint32_t thread, Address at) const {
+  const bool written = t.write_epoch == own_.epoch && t.writer != thread;
+  const bool read = t.read_epoch == own_.epoch && (t.several_readers || t.reader != thread);
   if (written || (write && read))
     throw Fault(FaultKind::race, "byte " + std::to_string(at) + " of shared memory: threads " +
                                      std::to_string(written ? t.writer : t.reader) + " and " +
                                      std::to_string(thread) + " touch it with no barrier between");
   if (write) {
-    t.write_epoch = epoch_, t.writer = thread;
+    t.write_epoch = own_.epoch, t.writer = thread;
   } else {
-    t.several_readers = t.read_epoch == epoch_ && (t.several_readers || t.reader != thread);
-    t.read_epoch = epoch_, t.reader = thread;
+    t.several_readers = read;
+    t.read_epoch = own_.epoch, t.reader = thread;
   }
 }
 
 unsigned char* Block::shared(Address at, std::int32_t bytes, bool write, std::uint32_t thread) {
   require_aligned(at, bytes);
-  if (at + static_cast<Address>(bytes) > shared_.size())
+  if (at + static_cast<Address>(bytes) > own_.shared.size())
     throw Fault(FaultKind::illegal_address, "byte " + std::to_string(at) +
                                                 " of shared memory, of which there are " +
-                                                std::to_string(shared_.size()));
+                                                std::to_string(own_.shared.size()));
   for (Address k = at; k < at + static_cast<Address>(bytes); ++k)
-    touch(touched_[k], write, thread, k);
-  return shared_.data() + at;
-}
-
-unsigned char* Block::parameter(Address at, std::int32_t bytes) const {
-  require_aligned(at, bytes);
-  if (at + static_cast<Address>(bytes) > parameters_.size())
-    throw Fault(FaultKind::illegal_address, "behind the parameters");
-  return const_cast<unsigned char*>(parameters_.data()) + at;
+    touch(own_.touched[k], write, thread, k);
+  return own_.shared.data() + at;
 }
 
 unsigned char* Block::generic(Address at, std::int32_t bytes, bool write, Warp& warp, int lane) {
@@ -230,8 +231,9 @@ unsigned char* Block::generic(Address at, std::int32_t bytes, bool write, Warp& 
 void run_kernel(const Kernel& kernel, const Grid& grid, std::span<const unsigned char> parameters,
                 const Memory& memory, int device, Counts& counts) {
   counts.resize(kernel.code.size());
-  for (std::uint32_t index = grid.blocks * grid.rows; index-- > 0;)
-    Block(kernel, grid, index, parameters, memory, device, counts).run();
+  static thread_local BlockMemory own;
+  Block block(kernel, grid, parameters, memory, device, counts, own);
+  for (std::uint32_t index = grid.blocks * grid.rows; index-- > 0;) block.run(index);
 }
 
 }  // namespace emulator
