@@ -9,13 +9,13 @@ namespace {
 
 constexpr std::int64_t kMaxCopies = std::int64_t{32} << 20;  // bytes, but at least of one image
 
-std::int64_t bytes_of(const Shape& s) { return s.size() * std::int64_t{sizeof(float)}; }
+std::int64_t f32_bytes(const Shape& s) { return s.size() * std::int64_t{sizeof(float)}; }
 
 // The batch has `spec.in.n` images.
 ConvSpec of_some_images(ConvSpec spec) {
   const std::int64_t batch = spec.in.n;
   spec.in.n = 1;
-  const std::int64_t room = kMaxCopies / (bytes_of(spec.in) + bytes_of(spec.out()));
+  const std::int64_t room = kMaxCopies / (f32_bytes(spec.in) + f32_bytes(spec.out()));
   for (std::int64_t n = 2; n <= room && n <= batch; ++n)
     if (batch % n == 0) spec.in.n = n;
   return spec;
@@ -28,8 +28,8 @@ TensorView f32_view(void* data, const Shape& s) { return {data, DType::f32, s, s
 WidenedWeightGradient::WidenedWeightGradient(const ConvSpec& spec, const PlanOptions& options)
     : spec_(of_some_images(spec)) {
   Parts parts;
-  parts.take(bytes_of(spec_.in));
-  out_at_ = parts.take(bytes_of(spec_.out()));
+  parts.take(f32_bytes(spec_.in));
+  out_at_ = parts.take(f32_bytes(spec_.out()));
   plan_at_ = parts.total();
   PlanOptions f32 = options;
   f32.precision = DType::f32;

@@ -109,16 +109,16 @@ struct BackwardInput {
   BatchNorm b;
   const float* means;  // of BackwardFinish
   std::int64_t channels;
-  // Whether a channel has several values: one alone is its own mean, so that its gradient is 0,
-  // which rounding would miss.
-  bool several;
+  // 1 where a channel has several values. One alone is its own mean: its gradient is 0, which
+  // rounding would miss. Not a bool: GCC 12 does not vectorise its choice with 16-bit elements.
+  float several;
   struct Channel {
     Normalised normalised;
     float factor, mean, slope;
   };
   DN_HD Channel channel(std::int64_t c) const {
     const Normalised n = Normalise<F>{f, b}.channel(c);
-    return {n, several ? n.scale * n.inverse_deviation : 0, means[c], means[channels + c]};
+    return {n, several * n.scale * n.inverse_deviation, means[c], means[channels + c]};
   }
   DN_HD float operator()(const Channel& k, float z, float gradient) const {
     const BackwardPoint v = backward_at(f, k.normalised, z, gradient);
@@ -183,7 +183,7 @@ void batch_norm_backward(const Stream& s, const BatchNorm& b, const TensorView& 
     reduce_channels<2>(s, z.shape, BackwardSums<F>{{f, b}}, BackwardFinish{to, means}, partial, in,
                        gradient);
     if (to.input)
-      map_pixels(s, BackwardInput<F>{f, b, means, z.shape.c, z.shape.pixels() > 1},
+      map_pixels(s, BackwardInput<F>{f, b, means, z.shape.c, z.shape.pixels() > 1 ? 1.f : 0.f},
                  to.gradient.as<T>(), in, gradient);
   });
 }
