@@ -165,8 +165,10 @@ double half_tolerance(const Device& device, double of_others) {
   return built_with_cuda() || device.type == DeviceType::cpu ? of_others : 1e-5;
 }
 
+// One CUDA device, since all have the same plans.
 std::vector<Device> devices_with(DType type) {
   std::vector<Device> all = cuda_devices();
+  if (all.size() > 1) all.resize(1);
   try {
     ops(DeviceType::cpu).accept_precision(type, {});
     all.emplace_back();
@@ -191,12 +193,13 @@ TEST_P(DeviceTest, InferenceIn16BitsIsTheSameOnEveryDevice) {
 }
 
 TEST_P(DeviceTest, ATrainingIn16BitsIsTheSameOnEveryDevice) {
+  constexpr int kSteps = 3;  // as they stand, recorded, replayed
   for (const Half& half : kHalves) {
     const std::string cfg = in_half(GetParam().cfg, half.type);
-    const Trained expected = train(cfg, {}, 4, true);
-    EXPECT_NE(expected.parameters, train(GetParam().cfg, {}, 4).parameters);
+    const Trained expected = train(cfg, {}, kSteps, true);
+    EXPECT_NE(expected.parameters, train(GetParam().cfg, {}, kSteps).parameters);
     for (const Device& device : devices_with(half.type)) {
-      const Trained got = train(cfg, device, 4);
+      const Trained got = train(cfg, device, kSteps);
       for (std::size_t k = 0; k < expected.losses.size(); ++k)
         EXPECT_NEAR(got.losses[k] / expected.losses[k], 1,
                     GetParam().rounding * half_tolerance(device, half.loss));
