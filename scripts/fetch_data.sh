@@ -14,19 +14,19 @@ wrong_archive() { # of $bytes and $sum
 
 # fetch_data FOLDER ARCHIVES PART FLAG...: imports PART of what the archives hold.
 fetch_data() {
-  local out=$1 source=$1-source archives=$2 part=$3 program name bytes sum
+  local out=$1 source=$1-source archives=$2 part=$3 program name bytes sum folders
   shift 3
   program=$(darknet_program)
   if [ -e "$out/import.json" ]; then
     say "$out is there already"
     return
   fi
-  while read -r name bytes sum urls; do
+  while read -r name bytes sum folders; do
     [ -n "$name" ] || continue
     case $name in *.zip) require unzip unzip ;; esac
     [ ! -e "$source/$name.unpacked" ] || continue
-    read -ra urls <<<"$urls"
-    fetch_file "$source/$name" wrong_archive "${urls[@]}"
+    read -ra folders <<<"$folders"
+    fetch_file "$source/$name" wrong_archive "${folders[@]/%//$name}"
     say "unpacking $name"
     case $name in
       *.zip) unzip -q -o "$source/$name" -d "$source" ;;

@@ -229,7 +229,7 @@ for name, files in (('voc', ('a.tar', 'b.tar', 'c.tar')),
   with open(name + '.list', 'w') as out:
     for f in files:
       data = open('web/' + f, 'rb').read()
-      out.write(f'{f} {len(data)} {hashlib.md5(data).hexdigest()} http://no.invalid/{f}\n')
+      out.write(f'{f} {len(data)} {hashlib.md5(data).hexdigest()} http://no.invalid\n')
 )";
 
 class DataScripts : public DownloadScripts {
