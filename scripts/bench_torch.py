@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Measures PyTorch on the network of a Darknet .cfg, to hold `darknet bench` against.
 
-Convolutional (with batch normalisation), maxpool, route, shortcut, upsample and dropout are built
-as they stand; detection heads are identities. At inference batch normalisation is folded into the
+Convolutional (with batch normalisation), maxpool, avgpool, route, shortcut, upsample, reorg, dropout
+and softmax are built as they stand; detection heads are identities. At inference batch normalisation is folded into the
 convolutions, as darknet does. A training step is upload, forward, a synthetic loss, backward and SGD
 with momentum at a learning rate of 0; the loss is binary cross-entropy of every output of the heads
 against noise, which costs about what a head's element-wise work does and no assignment of truths.
@@ -80,14 +80,31 @@ def make_module(torch, layers):
                 total = total + x
             return self.activation(total)
 
+    class Reorg(nn.Module):
+        """Darknet's [reorg]: the memory of c x h x w taken as one of c/s^2 x hs x ws."""
+
+        def __init__(self, layer):
+            super().__init__()
+            self.factor = layer.factor
+
+        def forward(self, x):
+            n, c, h, w = x.shape
+            s = self.factor
+            x = x.contiguous().reshape(n, c // s**2, h, s, w, s).permute(0, 3, 5, 1, 2, 4)
+            return x.reshape(n, c * s**2, h // s, w // s)
+
     def build(layer, channels):
         if layer.kind == "convolutional":
             return convolutional(layer, channels)
+        if layer.kind == "avgpool":
+            return nn.AdaptiveAvgPool2d(1)
+        if layer.kind == "softmax":
+            return nn.Softmax(1)
         if layer.kind == "upsample":
             return nn.Upsample(scale_factor=layer.factor, mode="nearest")
         if layer.kind == "dropout":
             return nn.Dropout(float(layer.section.text("probability", ".5")))
-        own = {"maxpool": MaxPool, "route": Route, "shortcut": Shortcut}
+        own = {"maxpool": MaxPool, "route": Route, "shortcut": Shortcut, "reorg": Reorg}
         return own[layer.kind](layer) if layer.kind in own else nn.Identity()
 
     class Net(nn.Module):

@@ -1,7 +1,7 @@
 """The network of a Darknet .cfg: its sections, and its layers with the shapes of their outputs.
 
 What bench_torch.py and bench_peers.py build networks from. Layers, keys or activations that neither
-builds are refused.
+builds are refused here, those that bench_peers.py alone does not build in network_files.py.
 """
 
 
@@ -131,13 +131,28 @@ def plan_upsample(layer, inputs):
     return c, h * layer.factor, w * layer.factor
 
 
+def plan_avgpool(_, inputs):
+    return inputs[0][0], 1, 1
+
+
+def plan_reorg(layer, inputs):
+    layer.factor = layer.section.whole("stride", 1)
+    c, h, w = inputs[0]
+    if layer.section.whole("reverse", 0) or layer.factor < 1 or c % layer.factor**2 or \
+            h % layer.factor or w % layer.factor:
+        layer.error("only a stride that divides width and height, and its square the channels, "
+                    "is built here")
+    return c * layer.factor**2, h // layer.factor, w // layer.factor
+
+
 def plan_same(_, inputs):
     return inputs[0]
 
 
 PLANS = {"convolutional": plan_convolutional, "maxpool": plan_maxpool, "route": plan_route,
          "shortcut": plan_shortcut, "upsample": plan_upsample, "dropout": plan_same,
-         "yolo": plan_same, "region": plan_same}
+         "avgpool": plan_avgpool, "reorg": plan_reorg, "softmax": plan_same,
+         "yolo": plan_same, "region": plan_same, "Gaussian_yolo": plan_same}
 
 
 def plan_layers(sections, size):
@@ -163,4 +178,5 @@ def plan_layers(sections, size):
 
 def output_layers(layers):
     """Indices of the layers whose outputs the network returns: the heads, or else the last one."""
-    return [layer.index for layer in layers if layer.kind in HEADS] or [len(layers) - 1]
+    heads = (*HEADS, "Gaussian_yolo")
+    return [layer.index for layer in layers if layer.kind in heads] or [len(layers) - 1]

@@ -137,7 +137,9 @@ def make_graph(image, layers):
         elif layer.kind in HEADS or layer.kind == "dropout":
             added, name = [], inputs[0]
         else:
-            op = {"convolutional": "conv", "maxpool": "pool", "upsample": "resize"}[layer.kind]
+            op = {"convolutional": "conv", "maxpool": "pool", "upsample": "resize"}.get(layer.kind)
+            if op is None:
+                layer.error("this kind of layer is not built for the other engines")
             added, name = [Node(op, f"layer{layer.index}", inputs, layer)], f"layer{layer.index}"
         nodes += added
         names.append(name)

@@ -1,6 +1,8 @@
 // darknet detector init data
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "cfg/data_file.h"
 #include "cli/bad_labels.h"
 #include "cli/common_flags.h"
@@ -58,10 +60,15 @@ void add_detector_init(Program& program) {
   auto& o = command.options<InitArguments>();
   data_argument(command, o.draft.data).required();
   command
-      .text_option(
-          "-like", o.draft.like,
-          "the network to start from; without it the objects' sizes, or the weights, choose")
-      .one_of(draft_networks())
+      .text_option("-like", o.draft.like,
+                   cat("the network to start from: ", joined(draft_networks(), ", "),
+                       "; without it the objects' sizes, or the weights, choose"))
+      .check([](const std::string& name) {
+        const std::vector<std::string> known = draft_networks();
+        return std::ranges::count(known, name) > 0
+                   ? ""
+                   : cat(shown(name), " is none of ", joined(known, ", "));
+      })
       .value_name("NETWORK");
   add_run_length(command, o.draft.length, nullptr);
   command

@@ -100,6 +100,26 @@ TEST_F(Init, TakesLikeLossAndNames) {
   expect_refused(work_.darknet({"detector", "init", "x.data", "-like", "yolov9"}), "yolov9", 2);
 }
 
+// More subdivisions than the images of the measurement; boxes by new_coords with soft targets.
+TEST_F(Init, TakesLargerNetworks) {
+  for (const std::string name : {"yolov4-tiny-3l", "yolov7-tiny"}) {
+    const std::string out = name + ".cfg";
+    init({"-like", name, "-loss", "focal", "-epochs", "2", "-out", out});
+    const CfgText made = cfg(out);
+    std::size_t heads = 0;
+    for (std::size_t s = 0; s < made.size(); ++s) {
+      if (made.type(s) != "yolo") continue;
+      ++heads;
+      EXPECT_EQ(made.value(s, "obj_loss"), "focal");
+      EXPECT_EQ(made.value(s, "obj_target"), "one");
+    }
+    EXPECT_EQ(heads, 3u);
+    const CommandResult info = work_.darknet({"net", "info", out});
+    EXPECT_EQ(info.exit_code, 0) << info.all();
+    EXPECT_EQ(info.all().find("training is not possible"), std::string::npos) << info.all();
+  }
+}
+
 TEST_F(Init, AnchorsOfRegionAreInCells) {
   init({"-like", "yolov2-tiny-voc", "-epochs", "2"});
   const CfgText made = cfg();

@@ -182,8 +182,10 @@ std::optional<LoadedWeights> loaded(const std::filesystem::path& weights, Networ
 }
 
 std::string Drafter::network_for_weights() const {
-  for (const char* name :
-       {"yolov4-tiny", "yolov3-tiny", "yolov2-tiny-voc", "blood-cells", "quickstart"}) {
+  std::vector<std::string> names = draft_networks();
+  names.front() = "quickstart";  // of "small"
+  names.insert(names.begin(), "blood-cells");
+  for (const std::string& name : names) {
     const CfgText cfg(shipped_cfg(name));
     if (loaded(options_.weights,
                Network(sections(cfg, name), {.mode = Mode::training, .batch = 1})))
@@ -378,6 +380,7 @@ double Drafter::seconds_per_image() {
   const bool rough = options_.length.hours <= 0;
   const std::int64_t usual = number("batch");
   cfg_.set(0, "batch", std::to_string(std::min(usual, rough ? kGlancedBatch : kMeasuredBatch)));
+  cfg_.set(0, "subdivisions", "1");  // those of the network may not divide this batch
   set_schedule(schedule_of(1000));
   set_parts();
   log::info("measuring some training iterations");
@@ -454,7 +457,9 @@ Draft Drafter::run() {
 }  // namespace
 
 std::vector<std::string> draft_networks() {
-  return {"small", "yolov4-tiny", "yolov3-tiny", "yolov2-tiny-voc"};
+  return {"small",          "yolov4-tiny", "yolov3-tiny", "yolov2-tiny-voc",
+          "yolov4-tiny-3l", "yolov7-tiny", "yolov2-voc",  "yolov3",
+          "yolov3-spp",     "yolov4",      "yolov4-csp",  "yolov7"};
 }
 
 Draft draft_cfg(const DraftOptions& options, const Begins& begins) {
