@@ -139,29 +139,34 @@ class CocoReader {
     for (const auto& [id, name] : categories) names.push_back(name);
     set_.define_classes(names, {file.path().string(), 0});
     const auto images = read_images(file);
-    for (const json& row : file.rows("annotations")) read_annotation(file, row, images, categories);
+    if (!set_.sound()) return;  // annotations of images that are lacking would be called wrong too
+    for (const json& row : file.rows("annotations"))
+      set_.attempt([&] { read_annotation(file, row, images, categories); });
   }
 
   using Images = std::map<std::int64_t, std::size_t>;  // id -> place
   Images read_images(const CocoFile& file) {
     Images places;
     const std::string split = split_of(folder_, file.path());
-    for (const json& row : file.rows("images")) {
-      const std::int64_t id = file.id("an image", row);
-      const std::string name = file.text("image", row, "file_name");
-      const ImageSize size{static_cast<std::int64_t>(file.number("image", row, "width")),
-                           static_cast<std::int64_t>(file.number("image", row, "height"))};
-      if (size.width < 1 || size.height < 1)
-        fail_at(file.where("image", row), "expected width and height in pixels");
-      const auto image = find(file, name, split);
-      if (!image)
-        fail_at(file.where("image", row), "there is no image '", shown(name), "' in ",
-                folder_.root().string());
-      if (!places.emplace(id, set_.add_image(*image, folder_.name_of(*image), size)).second)
-        file.refuse("the image ", id, " is there twice");
-      if (!split.empty()) set_.add_to_split(split, places[id]);
-    }
+    for (const json& row : file.rows("images"))
+      set_.attempt([&] { read_image(file, row, split, places); });
     return places;
+  }
+
+  void read_image(const CocoFile& file, const json& row, const std::string& split, Images& places) {
+    const std::int64_t id = file.id("an image", row);
+    const std::string name = file.text("image", row, "file_name");
+    const ImageSize size{static_cast<std::int64_t>(file.number("image", row, "width")),
+                         static_cast<std::int64_t>(file.number("image", row, "height"))};
+    if (size.width < 1 || size.height < 1)
+      fail_at(file.where("image", row), "expected width and height in pixels");
+    const auto image = find(file, name, split);
+    if (!image)
+      fail_at(file.where("image", row), "there is no image '", shown(name), "' in ",
+              folder_.root().string());
+    if (!places.emplace(id, set_.add_image(*image, folder_.name_of(*image), size)).second)
+      file.refuse("the image ", id, " is there twice");
+    if (!split.empty()) set_.add_to_split(split, places[id]);
   }
 
   // Images of COCO lie in folders that are called as the splits: train2017/, val2017/.

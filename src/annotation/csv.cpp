@@ -136,9 +136,11 @@ class CsvReader {
       if (first) width = cells.size();
       if ((first && columns.header) || line.empty()) continue;
       const Where where{path.string(), reader.number()};
-      if (cells.size() != width)
-        fail_at(where, "has ", plural(std::ssize(cells), "column"), ", the first line ", width);
-      read_line(path, columns, cells, where);
+      set_.attempt([&] {
+        if (cells.size() != width)
+          fail_at(where, "has ", plural(std::ssize(cells), "column"), ", the first line ", width);
+        read_line(path, columns, cells, where);
+      });
     }
   }
 

@@ -57,8 +57,10 @@ class CvatReader {
   void read_file(const fs::path& path) {
     const XmlFile xml(path, "annotations");
     define_classes(xml);
-    for (const pugi::xml_node& image : xml.root().children("image")) read_image(xml, path, image);
-    for (const pugi::xml_node& track : xml.root().children("track")) read_track(xml, path, track);
+    for (const pugi::xml_node& image : xml.root().children("image"))
+      set_.attempt([&] { read_image(xml, path, image); });
+    for (const pugi::xml_node& track : xml.root().children("track"))
+      set_.attempt([&] { read_track(xml, path, track); });
   }
 
   void define_classes(const XmlFile& xml) {
@@ -77,7 +79,7 @@ class CvatReader {
     const std::size_t image =
         add(path, name, size, xml.where(node), node.attribute("subset").value());
     for (const pugi::xml_node& shape : node.children())
-      read_shape(xml, shape, image, label_of(xml, shape));
+      set_.attempt([&] { read_shape(xml, shape, image, label_of(xml, shape)); });
   }
 
   // Frames are images/frame_000012.png, as CVAT exports them.

@@ -137,7 +137,20 @@ void SetBuilder::add_to_split(const std::string& split, std::size_t image) {
   at->images.push_back(image);
 }
 
+void SetBuilder::keep(const std::string& error) {
+  if (errors_.size() == kMaxErrors) fail(error);  // it is all of them, from an inner attempt()
+  errors_.push_back(error);
+  if (errors_.size() == kMaxErrors) fail_of_errors();
+}
+
+void SetBuilder::fail_of_errors() const {
+  if (errors_.size() == 1) fail(errors_.front());
+  fail(errors_.size() == kMaxErrors ? "the first " : "", plural(errors_.size(), "error"),
+       " of the annotations:\n  ", joined(errors_, "\n  "));
+}
+
 AnnotatedSet SetBuilder::finish() {
+  if (!errors_.empty()) fail_of_errors();
   if (set_.images.empty()) fail("no annotated image was found");
   if (set_.classes.empty()) fail("no annotation names a class; -names says which there are");
   if (!fixed_) sort_classes(set_);

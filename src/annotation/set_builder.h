@@ -43,9 +43,26 @@ class SetBuilder {
   // Notes "`what`: 5, the first at `where`" at the end: for what happens many times.
   void count(const std::string& what, const Where&);
 
-  AnnotatedSet finish();  // throws where there is no image, or no class
+  // f(), whose Error waits for finish(): one call tells what is wrong in many places. The last of
+  // kMaxErrors does not wait.
+  template <class F>
+  void attempt(F f) {
+    try {
+      f();
+    } catch (const Error& e) {
+      keep(e.what());
+    }
+  }
+
+  bool sound() const { return errors_.empty(); }  // so far
+
+  // Throws what attempt() kept, and where there is no image, or no class.
+  AnnotatedSet finish();
 
  private:
+  static constexpr std::size_t kMaxErrors = 50;
+  void keep(const std::string& error);
+  [[noreturn]] void fail_of_errors() const;
   std::int64_t class_id(const std::string& name, const Where&);
   struct Counted {
     std::string what, first;
@@ -56,6 +73,7 @@ class SetBuilder {
   std::unordered_map<std::string, std::int64_t> ids_;   // of class names
   std::unordered_map<std::string, std::size_t> stems_;  // images by name without extension
   std::vector<Counted> counted_;
+  std::vector<std::string> errors_;
 };
 
 // A finite number of a file, which `what` names in the error.

@@ -49,9 +49,11 @@ class VocReader {
         set_.count("annotations left out that no list of ImageSets names", {xml.string(), 0});
         continue;
       }
-      const std::size_t image = image_of(xml);
-      if (const std::string split = folder_.split_of(xml); !split.empty())
-        set_.add_to_split(split, image);
+      set_.attempt([&] {
+        const std::size_t image = image_of(xml);
+        if (const std::string split = folder_.split_of(xml); !split.empty())
+          set_.add_to_split(split, image);
+      });
     }
     if (!listed) note_images_without_annotation();
     return set_.finish();
@@ -68,11 +70,13 @@ class VocReader {
         return set_.count("lists of one class left out", {list.string(), 0});
       if (!line.empty()) ids.emplace_back(line, reader.number());
     }
-    for (const auto& [id, line] : ids) {
-      const fs::path xml = root / "Annotations" / (id + ".xml");
-      if (!is_present(xml)) fail_at({list.string(), line}, "there is no annotation ", xml.string());
-      set_.add_to_split(list.stem().string(), image_of(xml));
-    }
+    for (const auto& listed : ids)
+      set_.attempt([&] {
+        const fs::path xml = root / "Annotations" / (listed.first + ".xml");
+        if (!is_present(xml))
+          fail_at({list.string(), listed.second}, "there is no annotation ", xml.string());
+        set_.add_to_split(list.stem().string(), image_of(xml));
+      });
   }
 
   // A damaged annotation begins like none, and is named like its image.
@@ -97,18 +101,21 @@ class VocReader {
     const XmlFile xml(path, "annotation");
     const auto file = file_of(xml, path);
     const std::size_t image = set_.add_image(file, folder_.name_of(file), size_of(xml, file));
-    for (const pugi::xml_node& object : xml.root().children("object")) {
-      const pugi::xml_node box = object.child("bndbox");
-      const Where where = xml.where(object);
-      if (!box) fail_at(where, "<object> without <bndbox>");
-      const double right = xml.number(box, "xmax"), bottom = xml.number(box, "ymax");
-      const double left = xml.number(box, "xmin"), top = xml.number(box, "ymin");
-      const bool empty = right <= left || bottom <= top;
-      const Corners covered = empty ? Corners{} : Corners{left - 1, top - 1, right, bottom};
-      set_.add_object(image, xml.text(object, "name"), covered, where,
-                      object.child("difficult").text().as_int() != 0);
-    }
+    for (const pugi::xml_node& object : xml.root().children("object"))
+      set_.attempt([&] { read_object(xml, object, image); });
     return image;
+  }
+
+  void read_object(const XmlFile& xml, const pugi::xml_node& object, std::size_t image) {
+    const pugi::xml_node box = object.child("bndbox");
+    const Where where = xml.where(object);
+    if (!box) fail_at(where, "<object> without <bndbox>");
+    const double right = xml.number(box, "xmax"), bottom = xml.number(box, "ymax");
+    const double left = xml.number(box, "xmin"), top = xml.number(box, "ymin");
+    const bool empty = right <= left || bottom <= top;
+    const Corners covered = empty ? Corners{} : Corners{left - 1, top - 1, right, bottom};
+    set_.add_object(image, xml.text(object, "name"), covered, where,
+                    object.child("difficult").text().as_int() != 0);
   }
 
   fs::path file_of(const XmlFile& xml, const fs::path& path) const {

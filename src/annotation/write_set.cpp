@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
+#include <string_view>
 #include <system_error>
 
 #include "core/error.h"
@@ -19,7 +21,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kRecord = "import.json";
-constexpr std::uint64_t kMaxMark = 1u << 20;
+constexpr const char* kFiles = "import.files";  // the paths of all others, a line each
+constexpr std::uint64_t kMaxMark = 1u << 20, kMaxFiles = std::uint64_t{1} << 32;
 
 // The last part of OUT, of which the files are called.
 std::string name_of(const fs::path& out) {
@@ -76,6 +79,7 @@ class Writer {
     const fs::path names = fs::path(data).replace_extension(".names");
     remove_file(data);
     write_file_atomically(o_.out / kRecord, dump_json(mark(), 2) + "\n");
+    replace_files();
     write_images();
     for (const AnnotatedSplit& split : set_.splits) write_split(split);
     std::string lines;
@@ -90,6 +94,40 @@ class Writer {
     return {{"source", o_.source.string()},  // no "images", by which COCO's files are known
             {"image_count", set_.images.size()},
             {"classes", set_.classes}};
+  }
+
+  // Below OUT.
+  std::set<std::string> files() const {
+    std::set<std::string> all;
+    const auto add = [&](const fs::path& folder) {
+      for (const AnnotatedImage& image : set_.images)
+        all.insert((folder / "labels" / fs::path(image.name).replace_extension(".txt")).string());
+      for (const AnnotatedSplit& split : set_.splits)
+        all.insert(list_in(folder, split.name).string());
+    };
+    add("");
+    if (has_difficult_) add(aside_.filename());
+    for (const AnnotatedImage& image : set_.images)
+      all.insert((fs::path("images") / image.name).string());
+    return all;
+  }
+
+  // What an earlier import wrote and this one does not goes.
+  void replace_files() const {
+    const std::set<std::string> now = files();
+    if (is_present(o_.out / kFiles)) {
+      InputFile in(o_.out / kFiles, kMaxFiles);
+      LineReader reader(in, (o_.out / kFiles).string());
+      for (std::string_view line; reader.next(line);) {
+        const fs::path file = line;
+        const bool outside = file.is_absolute() ||
+                             std::ranges::any_of(file, [](const fs::path& p) { return p == ".."; });
+        if (!outside && !now.contains(file.string())) remove_file(o_.out / file);
+      }
+    }
+    std::string lines;
+    for (const std::string& file : now) lines += file + "\n";
+    write_file_atomically(o_.out / kFiles, lines);
   }
 
   void write_images() const {

@@ -103,10 +103,11 @@ class YoloReader {
     for (std::size_t i = 0; i < images.size(); ++i)
       if (const fs::path image = located(images[i]); is_present(image))
         add_to(split, image);
-      else if (const auto missing = missing_image(images, i))
-        throw Error(*missing);
       else
-        fail_at({image.string(), 0}, "no such image");
+        set_.attempt([&] {
+          if (const auto missing = missing_image(images, i)) throw Error(*missing);
+          fail_at({image.string(), 0}, "no such image");
+        });
   }
 
   // A path of a .data file or list: in this folder before the working folder, where files of other
@@ -169,8 +170,15 @@ class YoloReader {
     }
     InputFile in(labels, kMaxLabels);
     LineReader reader(in, labels.string());
-    for (std::string_view line; reader.next(line);)
-      if (!line.empty()) add_line(image, words_of(line), {labels.string(), reader.number()});
+    for (std::string_view line; reader.next(line);) {
+      if (line.empty()) continue;
+      const Where where{labels.string(), reader.number()};
+      if (names().empty())
+        fail_at(where,
+                "what the classes are called stands nowhere: no data.yaml, .data, .names or "
+                "classes.txt was found; give -names");
+      set_.attempt([&] { add_line(image, words_of(line), where); });
+    }
     return image;
   }
 
@@ -203,15 +211,12 @@ class YoloReader {
   std::string class_name(const std::string& number, const Where& where) const {
     std::int64_t id = 0;
     read_number(number, id);
-    const auto& names = names_.empty() ? given_ : names_;
-    if (names.empty())
-      fail_at(where,
-              "what the classes are called stands nowhere: no data.yaml, .data, .names or "
-              "classes.txt was found; give -names");
-    if (id >= std::ssize(names))
-      fail_at(where, "class ", id, ", of ", plural(std::ssize(names), "name"));
-    return names[to_size(id)];
+    if (id >= std::ssize(names()))
+      fail_at(where, "class ", id, ", of ", plural(std::ssize(names()), "name"));
+    return names()[to_size(id)];
   }
+
+  const std::vector<std::string>& names() const { return names_.empty() ? given_ : names_; }
 
   const SourceFolder& folder_;
   std::vector<std::string> given_, names_;

@@ -18,14 +18,17 @@ Section parse_data(const fs::path& path) {
   LineReader reader(in, path.string());
   for (std::string_view line; reader.next(line);) {
     const Where here{path.string(), reader.number()};
-    if (line.find('\0') != line.npos) fail_at(here, "this is not a text file");
+    if (line.find('\0') != line.npos)
+      fail_at(here, "this is not a text file", in_place_of(path, kDataFormat));
     if (line.empty() || line.front() == '#' || line.front() == ';') continue;
     const auto eq = line.find('=');
     if (line.front() == '[')
       fail_at(here, "'", shown(line),
               "' opens a section: this is a .cfg, which comes after the .data "
               "file");
-    if (eq == line.npos || eq == 0) fail_at(here, "expected key = value, got '", shown(line), "'");
+    if (eq == line.npos || eq == 0)
+      fail_at(here, "expected key = value, got '", shown(line), "'",
+              in_place_of(path, kDataFormat));
     section.add(std::string(trim(line.substr(0, eq))), std::string(trim(line.substr(eq + 1))),
                 here.line);
   }

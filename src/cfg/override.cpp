@@ -35,6 +35,17 @@ std::vector<Lines> sections_of(const std::string& text) {
   return sections;
 }
 
+// "[net], [convolutional] and [yolo]"
+std::string listed(std::span<const std::string> types) {
+  std::vector<std::string> once;
+  for (const std::string& type : types)
+    if (std::ranges::find(once, type) == once.end()) once.push_back(type);
+  std::string text;
+  for (const std::string& type : once)
+    text += cat(text.empty() ? "" : type == once.back() ? " and " : ", ", '[', shown(type), ']');
+  return text;
+}
+
 void assign(Lines& section, const Override& o) {
   const std::string assignment = o.key + "=" + o.value;
   const auto line = std::find_if(section.lines.begin(), section.lines.end(),
@@ -81,10 +92,12 @@ std::vector<std::size_t> places_of(const Override& o, std::span<const std::strin
     ++seen;
   }
   if (!places.empty()) return places;
-  const std::string near = seen == 0 ? nearest(o.type, types) : "";
-  fail_at(o.where, "there ", seen == 1 ? "is 1 [" : cat("are ", seen, " ["), o.type, "] section",
-          seen == 1 ? "" : "s", " in this cfg", seen > 0 ? ", counted from 0" : "",
-          near.empty() ? "" : cat("; did you mean '", near, "'?"));
+  if (seen > 0)
+    fail_at(o.where, "there ", seen == 1 ? "is 1 [" : cat("are ", seen, " ["), o.type, "] section",
+            seen == 1 ? "" : "s", " in this cfg, counted from 0");
+  const std::string near = nearest(o.type, types);
+  fail_at(o.where, "there is no [", shown(o.type), "] section in this cfg, which has ",
+          listed(types), near.empty() ? "" : cat("; did you mean '", near, "'?"));
 }
 
 std::string with_overrides(const std::string& text, std::span<const std::string> assignments) {

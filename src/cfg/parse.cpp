@@ -1,8 +1,10 @@
 #include "cfg/parse.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "cfg/override.h"
+#include "core/file_format.h"
 #include "core/input.h"
 #include "core/text.h"
 
@@ -11,16 +13,17 @@ namespace {
 
 constexpr std::uint64_t kMaxCfgBytes = 16u << 20;  // no cfg is; a weights file by mistake is
 
+// Letters inserted, deleted, replaced, or swapped with their neighbours.
 std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
+  std::vector<std::size_t> before, above, row(b.size() + 1);
   for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
   for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
+    before = std::exchange(above, row);
     row[0] = i;
     for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t cost = diagonal + (a[i - 1] != b[j - 1]);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, cost});
+      row[j] = std::min({above[j] + 1, row[j - 1] + 1, above[j - 1] + (a[i - 1] != b[j - 1])});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        row[j] = std::min(row[j], before[j - 2] + 1);
     }
   }
   return row.back();
@@ -29,11 +32,13 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 }  // namespace
 
 std::string nearest(std::string_view word, std::span<const std::string> candidates) {
+  constexpr std::size_t kShort = 5;  // of fewer letters, two others are another word
   std::string best;
-  std::size_t min = std::max<std::size_t>(2, word.size() / 3) + 1;
+  const std::string lower = lower_case(std::string(word));
+  std::size_t min = (word.size() < kShort ? 1 : std::max<std::size_t>(2, word.size() / 3)) + 1;
   for (const std::string& c : candidates) {
-    const std::size_t d = edit_distance(word, c);
-    if (d < min && d > 0) best = c, min = d;
+    const std::size_t d = edit_distance(lower, lower_case(c));
+    if (d < min && c != word) best = c, min = d;
   }
   return best;
 }
@@ -44,7 +49,7 @@ std::vector<Section> parse_cfg(std::istream& in, const std::string& name) {
   for (std::string_view whole; reader.next(whole);) {
     const int number = reader.number();
     if (whole.find('\0') != whole.npos || reader.bytes() > kMaxCfgBytes)
-      fail_at({name, number}, "this is not a text file");
+      fail_at({name, number}, "this is not a text file", in_place_of(name, kCfgFormat));
     const std::string_view line = trim(without_comment(whole));
     if (line.empty()) continue;
     if (line.front() == '[') {
@@ -56,7 +61,8 @@ std::vector<Section> parse_cfg(std::istream& in, const std::string& name) {
     }
     const auto eq = line.find('=');
     if (eq == line.npos || eq == 0)
-      fail_at({name, number}, "expected key=value, got '", shown(line), "'");
+      fail_at({name, number}, "expected key=value, got '", shown(line), "'",
+              in_place_of(name, kCfgFormat));
     if (sections.empty())
       fail_at(
           {name, number},

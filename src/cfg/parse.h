@@ -25,7 +25,8 @@ std::vector<Section> read_cfg(const std::filesystem::path&);
 // line. Throws where the section does not exist.
 void apply_overrides(std::vector<Section>&, std::span<const std::string> assignments);
 
-// The candidate nearest to `word` by edit distance, or "" where none is near.
+// The candidate nearest to `word` by edit distance, in upper or lower case, or "" where none is
+// near.
 std::string nearest(std::string_view word, std::span<const std::string> candidates);
 
 }  // namespace darknet

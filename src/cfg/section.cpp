@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "cfg/parse.h"
 #include "core/log.h"
@@ -23,9 +24,13 @@ std::string show_range(const Range<T>& r) {
 template <class T>
 T parse_number(const Section& s, std::string_view key, std::string_view value, Range<T> range) {
   T out{};
-  if (!read_number(value, out))
+  if (exceeds_type<T>(value)) {
+    const bool tiny = lower_case(std::string(value)).find("e-") != std::string::npos;  // it is 0
+    if (!tiny) s.fail(key, cat(shown(value), " is outside [", range.lo, ", ", range.hi, "]"));
+  } else if (!read_number(value, out)) {
     s.fail(key, cat("expected ", std::is_integral_v<T> ? "an integer" : "a number", ", got '",
                     shown(value), "'"));
+  }
   if (!(out >= range.lo && out <= range.hi))  // also refuses nan
     s.fail(key, cat(shown(value), " is outside ", show_range(range)));
   return out;
@@ -106,7 +111,7 @@ RealOrAuto Section::real_or_auto(std::string_view key, RealOrAuto fallback,
   const bool scaled = allowed.scaled && text.starts_with("auto*");
   if (scaled) text.remove_prefix(5);
   float value = 0;
-  if (!read_number(text, value))
+  if (!read_number(text, value) && !exceeds_type<float>(text))
     fail(key, cat("expected ", allowed.scaled ? "auto, auto*NUMBER" : "auto", " or a number, got '",
                   shown(e->value), "'"));
   return {parse_number(*this, key, text, allowed.range), scaled};
@@ -143,7 +148,7 @@ std::vector<float> Section::reals(std::string_view key, Reals range) {
 
 void Section::ignore(std::string_view key, std::string_view why) {
   const Entry* e = find(key);
-  if (e) log::warn(cat(to_string(e->where), ": [", type_, "] ", key, ": ", why));
+  if (e) warnings_.push_back(cat(to_string(e->where), ": [", type_, "] ", key, ": ", why));
 }
 
 void Section::add(std::string key, std::string value, int line) {
@@ -173,20 +178,24 @@ std::vector<Section::Override> Section::overrides() const {
   return list;
 }
 
-void Section::finish() const {
+void Section::finish() {
   for (const Entry& e : entries_) {
     if (e.used) continue;
     const std::string near = nearest(e.key, asked_);
     fail(e.key, near.empty() ? std::string("unknown key")
                              : cat("unknown key; did you mean '", near, "'?"));
   }
+  for (const std::string& warning : std::exchange(warnings_, {})) log::warn(warning);
+}
+
+const Where& Section::where_of(std::string_view key) const {
+  for (const Entry& e : entries_)
+    if (e.key == key) return e.where;
+  return where_;
 }
 
 void Section::fail(std::string_view key, std::string_view why) const {
-  Where at = where_;
-  for (const Entry& e : entries_)
-    if (e.key == key) at = e.where;
-  fail_at(at, '[', shown(type_), "] ", shown(key), ": ", why);
+  fail_at(where_of(key), '[', shown(type_), "] ", shown(key), ": ", why);
 }
 
 void Section::fail_between(std::initializer_list<std::string_view> keys,

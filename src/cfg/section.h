@@ -101,7 +101,8 @@ class Section {
                            std::string_view) { member = get(key, member, TrainingOnly{allowed}); });
   }
 
-  // Marks a key that this program knows but that has no effect here: no error, one warning why.
+  // Marks a key that this program knows but that has no effect here: no error, one warning why,
+  // which finish() gives.
   void ignore(std::string_view key, std::string_view why);
 
   // The parser's side: the first of two equal keys wins and the second is warned about.
@@ -114,8 +115,11 @@ class Section {
     std::string given;  // as the command line has it: "-set net.0.width=96"
   };
   std::vector<Override> overrides() const;
-  // Throws on the first key that nobody read, with "did you mean".
-  void finish() const;
+  // Throws on the first key that nobody read, with "did you mean". Where there is none, the
+  // warnings follow.
+  void finish();
+  // Where the key stands; the section itself where it is absent.
+  const Where& where_of(std::string_view key) const;
   [[noreturn]] void fail(std::string_view key, std::string_view why) const;
   // Of keys that do not go together: at the first of them that the command line gave, or else the
   // first that the file gives. A default is no place to look.
@@ -168,6 +172,7 @@ class Section {
   Where where_;
   std::vector<Entry> entries_;      // in file order
   std::vector<std::string> asked_;  // keys somebody looked for: the vocabulary of "did you mean"
+  std::vector<std::string> warnings_;
 };
 
 // What `darknet help <section>` and the reference page print of one key.

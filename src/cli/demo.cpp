@@ -114,7 +114,7 @@ void check_outputs(const DemoOptions& o) {
   add_sources(o, run_inputs());  // a recording over its own source would destroy both
   if (!o.out_filename.empty()) require_writable_file(o.out_filename, kVideoFormat);
   if (!o.json_file_output.empty()) require_writable_file(o.json_file_output, record_format());
-  if (!o.prefix.empty()) require_writable_file(o.prefix + "_00000001.jpg", kImageFormat);
+  if (!o.prefix.empty()) require_writable_file(o.prefix + "_00000001.jpg", kAnnotatedFormat);
 }
 
 Demo::Demo(const DemoOptions& o)
@@ -214,7 +214,8 @@ void Demo::output(const FinishedFrame& frame) {
   if (options_.ext_output) print(*frame);
   if (server_) server_->publish(frame);
   if (!options_.prefix.empty())
-    write_image(fmt::format("{}_{:08}.jpg", options_.prefix, frame->number), frame->image);
+    write_annotated_image(fmt::format("{}_{:08}.jpg", options_.prefix, frame->number),
+                          frame->image);
   if (!options_.out_filename.empty()) write_video(*frame);
 }
 

@@ -174,7 +174,8 @@ int run_check(const DetectorCheckArguments& o) {
   }
   const auto names = names_of(data.names, classes);
   if (classes == 0) classes = std::ssize(names);
-  if (classes == 0) fail_at({o.data, 0}, "names= or classes= is required");
+  if (classes == 0)
+    fail_at({o.data, 0}, "nothing says how many classes there are; add names=FILE or classes=N");
   required(data, data.train, "train");
   const auto [train, valid, tune, interrupted] = check_lists(
       data, names, {.classes = classes, .channels = channels, .bad_labels = o.bad_labels}, o.all);

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 
 #include "cfg/data_file.h"
 #include "cli/common_flags.h"
@@ -58,7 +57,8 @@ WholeEvaluation detect_all(const MapArguments& o, const NetworkArguments& networ
 // Of another program.
 std::vector<EvaluatedImage> read_all(const MapArguments& o, const DataFile& data, Labelled& to) {
   if (data.classes == 0 && data.names.empty())
-    fail_at({data.path.string(), 0}, "names= or classes= is required");
+    fail_at({data.path.string(), 0},
+            "nothing says how many classes there are; add names=FILE or classes=N");
   to = read_labelled(data, names_of(data.names, data.classes), o.bad_labels);
   const auto sizes = image_sizes(to.set.images);
   FiledDetections filed = read_detections(o.detections, {to.set.images, sizes, to.names});
@@ -82,21 +82,17 @@ void check_outputs(const MapArguments& o) {
   if (!o.errors.empty()) require_writable_error_sheets(o.errors);
 }
 
-// The threshold that this network is best used with. F1 counts scores of at least the threshold,
-// `test` those above it: rounded down.
+// The threshold that this network is best used with.
 void print_advice(const MapArguments& o, const BestF1& best) {
-  constexpr double kSteps = 1000;
   if (best.f1 <= 0) {
     fmt::print("no detection finds an object by IoU {:.2f}: the network is not trained yet\n",
                o.iou_thresh);
     return;
   }
   fmt::print(
-      "F1 is best at threshold {0:.3f}: darknet detector test {1} {2} {3} IMAGE -thresh "
-      "{0:.3f}{4}{5}\n",
-      std::floor(std::max(0., best.threshold - 1e-6) * kSteps) / kSteps, printable(o.data),
-      printable(o.cfg), printable(o.weights), o.letter_box ? " -letter_box" : "",
-      o.calibrate ? " -calibrate" : "");
+      "F1 is best at threshold {0}: darknet detector test {1} {2} {3} IMAGE -thresh {0}{4}{5}\n",
+      printed_threshold(best), printable(o.data), printable(o.cfg), printable(o.weights),
+      o.letter_box ? " -letter_box" : "", o.calibrate ? " -calibrate" : "");
 }
 
 int map(const MapArguments& o) {

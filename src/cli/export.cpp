@@ -106,7 +106,14 @@ void add_export(Program& program) {
   command.argument("out", o.out, "the file to write, x.onnx").required();
   add_choices(command, o);
   add_overrides(command, o.overrides);
-  command.runs([&o] { return export_onnx(o); });
+  command.runs([&o, command] {
+    for (const auto& [flag, decode] : {std::pair{"-layout", OnnxDecode::boxes},
+                                       {"-thresh", OnnxDecode::nms},
+                                       {"-nms", OnnxDecode::nms}})
+      if (command.at(flag).given() && o.decode != name_of(decode))
+        throw Error(cat(flag, " is for -decode ", name_of(decode), ", not ", o.decode), 2);
+    return export_onnx(o);
+  });
 }
 
 }  // namespace darknet::cli

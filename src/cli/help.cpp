@@ -111,6 +111,10 @@ int print_help(const CommandDoc& program, std::vector<std::string> words) {
     fmt::print("{}", help_page(*command, page_width()));
     return 0;
   }
+  if (const auto why = why_unsupported(word); words.size() == 1 && !why.empty()) {
+    fmt::print("[{}] is a section of other Darknet forks: {}\n", word, why);
+    return 0;
+  }
   if (words.size() != 1 || !is_section(word)) fail_unknown(program, words);
   print_section(word);
   return 0;

@@ -203,7 +203,7 @@ void add_import_data(Program& program) {
       .show_default();
   add_seed(command, "of that choice (1)", [&o](std::uint64_t seed) { o.split.seed = seed; });
   command.flag("-copy", o.write.copy, "copy the images instead of linking to them");
-  command.flag("-force", o.write.replace, "replace what an earlier import wrote");
+  command.flag("-force", o.write.replace, "replace all that an earlier import wrote");
   command.runs([&o] { return run_import(o); });
 }
 

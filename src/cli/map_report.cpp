@@ -2,6 +2,9 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "core/file.h"
 #include "core/json.h"
 #include "core/text.h"
@@ -29,7 +32,7 @@ void print_classes(const MapResult& r) {
                printable(r.names[i]), c.truths ? percent(c.average_precision) : "-",
                c.truths ? percent(r.coco.classes[i].ap()) : "-", c.true_positives,
                c.false_positives, c.false_negatives(), c.truths,
-               c.truths ? fmt::format("{:.3f} ({:.2f})", best.f1, best.threshold) : "-");
+               c.truths ? fmt::format("{:.3f} ({})", best.f1, printed_threshold(best, 2)) : "-");
   }
 }
 
@@ -99,6 +102,12 @@ std::string file_name(const std::string& name) {
 
 }  // namespace
 
+std::string printed_threshold(const BestF1& best, int digits) {
+  const double steps = std::pow(10., digits);
+  return fmt::format("{:.{}f}", std::floor(std::max(0., best.threshold - 1e-6) * steps) / steps,
+                     digits);
+}
+
 void print(const MapResult& r) {
   print_classes(r);
   print_confusion(r);
@@ -108,8 +117,8 @@ void print(const MapResult& r) {
       "average IoU {:.3f}\n",
       r.options.threshold, e.precision(), e.recall(), e.f1(), e.total.true_positives,
       e.total.false_positives, e.total.false_negatives(), e.average_iou());
-  fmt::print("best F1 {:.3f} at threshold {:.3f}: precision {:.3f}, recall {:.3f}\n", r.best.f1,
-             r.best.threshold, r.best.precision, r.best.recall);
+  fmt::print("best F1 {:.3f} at threshold {}: precision {:.3f}, recall {:.3f}\n", r.best.f1,
+             printed_threshold(r.best), r.best.precision, r.best.recall);
   fmt::print("COCO: AP@[.5:.95] {}, AP50 {}, AP75 {}; small {}, medium {}, large {}; AR100 {}\n",
              percent(r.coco.ap()), percent(r.coco.ap_at(0)), percent(r.coco.ap_at(5)),
              percent(r.coco.ap(ObjectSize::small)), percent(r.coco.ap(ObjectSize::medium)),

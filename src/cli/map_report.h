@@ -9,6 +9,9 @@
 namespace darknet::cli {
 
 void print(const MapResult&);
+// The threshold of a best F1 as -thresh takes it. F1 counts scores of at least the threshold,
+// `detector test` those above it: rounded down.
+std::string printed_threshold(const BestF1&, int digits = 3);
 std::string to_json(const MapResult&);
 FileFormat map_json_format();
 // Throws where write_curves() could not write into the folder: to be asked before long work.

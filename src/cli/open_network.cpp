@@ -12,7 +12,7 @@ namespace darknet::cli {
 
 Network open_network(const NetworkArguments& a, std::int64_t batch, std::uint64_t* checksum) {
   if (a.int8 && a.device.type != DeviceType::cpu)
-    fail("-precision int8 is for the CPU: add -nogpu");
+    throw Error("-precision int8 is for the CPU: add -nogpu", 2);
   if (a.int8) run_inputs().add("the quantisation", quantization_path(a.weights));
   return darknet::open_network(sections_of(a), a.weights,
                                {.device = a.device,

@@ -135,7 +135,7 @@ void Predictor::output(Prediction p) {
   remove_hidden(p.found, files_.names());
   print(p.found, p.image);
   draw(p.image, p.found);
-  write_image(p.annotated, p.image);
+  files_.write(p.annotated, p.image);
   fmt::print("-> {}\n", printable(p.annotated.string()));
   if (!labels.empty()) fmt::print("-> {}\n", printable(labels.string()));
   if (!options_.dont_show) show_image(p.path.string(), p.image);

@@ -28,7 +28,8 @@ PredictionFiles::PredictionFiles(const PredictOptions& o, const ImagePaths& imag
     : options_(o),
       open_end_(open_end),
       several_(open_end || images.size() > 1),
-      in_folder_(several_ || o.prefix.ends_with('/')) {
+      in_folder_(several_ || o.prefix.ends_with('/')),
+      image_format_(o.prefix.empty() ? kImageFormat : kAnnotatedFormat) {
   if (is_image_name(o.out))
     throw Error(cat("-out ", printable(o.out), ": detections are no image; name a file of -format ",
                     o.format, ", or the annotated image with -prefix"),
@@ -54,9 +55,9 @@ void PredictionFiles::check_images(const ImagePaths& images) const {
   if (results_) results_->check_images({images, names, open_end_});
   for (const fs::path& name : names) {
     if (several_)
-      require_replaceable(annotated(name.string()), kImageFormat);
+      require_replaceable(annotated(name.string()), image_format_);
     else
-      require_writable_file(annotated(name.string()), kImageFormat);
+      require_writable_file(annotated(name.string()), image_format_);
   }
 }
 
@@ -108,7 +109,7 @@ fs::path PredictionFiles::begin(const fs::path& image) {
   if (image_.name != image.stem())
     log::warn(cat(image.string(), ": another image is called ", image.stem().string(),
                   " too; what is found here goes to ", image_.name));
-  if (several_) require_replaceable(annotated(image_.name), kImageFormat);
+  if (several_) require_replaceable(annotated(image_.name), image_format_);
   return annotated(image_.name);
 }
 
@@ -118,6 +119,14 @@ fs::path PredictionFiles::add(const ImageSize& size, const std::vector<Detection
   if (results_) results_->add(image_, size, found);
   ++images_;
   return labels;
+}
+
+// Darknet: predictions.jpg replaces any image.
+void PredictionFiles::write(const fs::path& annotated, const Image& image) const {
+  if (format_of_file(annotated).kind == kImageFormat.kind && options_.prefix.empty())
+    write_image(annotated, image);
+  else
+    write_annotated_image(annotated, image);
 }
 
 std::vector<fs::path> PredictionFiles::outputs() const {

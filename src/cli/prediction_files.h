@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "cli/predict_images.h"
+#include "core/file_format.h"
 #include "dataset/result_writer.h"
+#include "image/image.h"
 
 namespace darknet::cli {
 
@@ -23,6 +25,8 @@ class PredictionFiles {
   std::filesystem::path begin(const std::filesystem::path& image);
   // What was found in the image that was begun. Returns where its labels were saved; "": nowhere.
   std::filesystem::path add(const ImageSize&, const std::vector<Detection>&);
+  // The image that was begun, with what was found drawn into it.
+  void write(const std::filesystem::path& annotated, const Image&) const;
   // Completes -out with the images so far.
   void finish();
   std::vector<std::filesystem::path> outputs() const;  // of -out
@@ -47,6 +51,7 @@ class PredictionFiles {
   PredictOptions options_;
   bool open_end_, several_;
   bool in_folder_;                         // -prefix is a folder: of several images, or "x/"
+  FileFormat image_format_;                // what the annotated images may replace
   std::unique_ptr<ResultWriter> results_;  // none without -out
   UnusedNames unused_;
   ResultImage image_;  // that was begun

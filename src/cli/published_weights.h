@@ -1,5 +1,5 @@
-// The weights that others have published for networks of cfg/: names, addresses, checksums, and what
-// their authors say of them. This program has none of these files.
+// The weights that others have published for networks of cfg/: names, addresses, checksums, and
+// what their authors say of them. This program has none of these files.
 #pragma once
 #include <cstdint>
 #include <span>

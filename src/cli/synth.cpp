@@ -139,6 +139,11 @@ void read_flags(SynthArguments& o) {
     s.min_size = range.first, s.max_size = range.second;
   }
   o.set.test = o.test.value_or(o.set.count / 5);
+  try {
+    check(o.set);
+  } catch (const Error& e) {
+    throw Error(e.what(), 2);
+  }
 }
 
 // Returns the exit code of a signal that ended it; 0: none did.
@@ -160,9 +165,7 @@ int draw(SynthArguments& o) {
 
 int synth(SynthArguments& o) {
   read_flags(o);
-  check(o.set);
   if (o.background > 0 && o.cfg.empty()) throw Error("-background needs -cfg: whose anchors?", 2);
-  require_scene_folder(o.folder);
   std::optional<Network> net;
   if (!o.cfg.empty()) {
     std::vector<Section> cfg = read_cfg(o.cfg);
@@ -172,6 +175,7 @@ int synth(SynthArguments& o) {
       fail_at({o.cfg, 0}, "no anchors to classify: there is no detection head (", head_names("or"),
               ")");
   }
+  require_scene_folder(o.folder);
   if (o.background > 0) choose_objects(*net, o);
   if (const int interrupted = draw(o)) return interrupted;
   const std::string made = printable((std::filesystem::path(o.folder) / "scenes.data").string());

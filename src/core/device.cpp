@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/out_of_memory.h"
 
 namespace darknet {
 namespace {
@@ -30,7 +31,8 @@ class HostEvent final : public Event {
 
 void* Memory::allocate_pinned(std::size_t bytes) {
   void* const p = ::operator new(bytes + 1, kAlignment, std::nothrow);
-  if (!p) fail("out of memory: ", bytes, " bytes");
+  if (!p)
+    throw HostOutOfMemory(cat("out of memory: ", (bytes >> 20) + 1, " MiB more are not given"));
   return p;
 }
 

@@ -22,6 +22,19 @@ using Fields = std::vector<std::string_view>;
 constexpr const char* kJson = "a JSON file";
 constexpr std::size_t kLabelFields = 5, kVocFields = 6;
 
+constexpr std::string_view kMark = "darknet boxes"sv, kMarkOfBmp = "dkbx"sv;
+constexpr std::size_t kBmpReserved = 6, kMarkEnd = 256;  // where it is looked for
+
+bool is_annotated(std::string_view image) {
+  image = image.substr(0, kMarkEnd);
+  if (!image.starts_with("BM")) return image.find(kMark) != image.npos;
+  return image.size() > kBmpReserved && image.substr(kBmpReserved).starts_with(kMarkOfBmp);
+}
+
+const FileFormat& image_format(std::string_view image) {
+  return is_annotated(image) ? kAnnotatedFormat : kImageFormat;
+}
+
 struct Signature {
   std::size_t at;
   std::string_view bytes;
@@ -149,7 +162,7 @@ std::string_view first_line(std::string_view text) {
 }
 
 FileFormat format_of_binary(std::string_view bytes) {
-  if (bytes.starts_with("BM")) return kImageFormat;
+  if (bytes.starts_with("BM")) return image_format(bytes);
   return begins_like_weights(bytes) ? kWeightsFormat : kOtherFormat;
 }
 
@@ -187,7 +200,8 @@ FileFormat json_format(std::vector<std::string> keys) { return {kJson, std::move
 FileFormat format_of(std::string_view head) {
   std::string_view bytes = head.substr(0, kFormatBytes);
   for (const Signature& s : kSignatures)
-    if (bytes.size() >= s.at && bytes.substr(s.at).starts_with(s.bytes)) return s.format;
+    if (bytes.size() >= s.at && bytes.substr(s.at).starts_with(s.bytes))
+      return s.format.kind == kImageFormat.kind ? image_format(bytes) : s.format;
   if (bytes.find('\0') != bytes.npos) return format_of_binary(bytes);
   if (bytes.starts_with("\xEF\xBB\xBF")) bytes.remove_prefix(3);  // the byte order mark of UTF-8
   const std::string_view line = first_line(bytes);
@@ -203,10 +217,39 @@ FileFormat format_of(std::string_view head) {
 
 FileFormat format_of_file(const fs::path& path) { return format_of(head_of(path)); }
 
+std::string in_place_of(const fs::path& path, const FileFormat& expected) {
+  const std::string here = format_of_file(path).kind;
+  if (here.empty() || here == expected.kind) return "";
+  for (const FileFormat& unknown : {kOtherFormat, kTextFormat})
+    if (here == unknown.kind) return "";
+  return cat("; it is ", here, " in the place of ", expected.kind,
+             " (--help shows the order of the files)");
+}
+
+std::string marked_as_annotated(std::string image) {
+  constexpr std::size_t kSegment = 4, kPngHeader = 33;  // up to the length of APP0; with IHDR
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(image[i]); };
+  if (image.starts_with("\xFF\xD8\xFF")) {
+    const bool jfif = image.size() > kSegment + 1 && byte(3) == 0xE0;
+    const std::size_t at = jfif ? kSegment + 256u * byte(kSegment) + byte(kSegment + 1) : 2;
+    const std::string comment =
+        std::string("\xFF\xFE\0", 3) + static_cast<char>(kMark.size() + 2) + std::string(kMark);
+    image.insert(std::min(at, image.size()), comment);
+  } else if (image.starts_with("\x89PNG") && image.size() >= kPngHeader) {
+    image.insert(kPngHeader,
+                 "\0\0\0\x16tEXtSoftware\0darknet boxes"
+                 "\x5C\x85\x27\xEC"sv);
+  } else if (image.starts_with("BM") && image.size() > kBmpReserved + kMarkOfBmp.size()) {
+    image.replace(kBmpReserved, kMarkOfBmp.size(), kMarkOfBmp);
+  }
+  return image;
+}
+
 void require_format(const fs::path& output, const FileFormat& format) {
   const FileFormat here = format_of_file(output);
   if (here.kind.empty()) return;
   constexpr const char* kRemedy = "; give the output another name, or remove the file first";
+  if (here.kind == kAnnotatedFormat.kind && format.kind == kImageFormat.kind) return;
   if (here.kind != format.kind)
     fail(output.string(), ": would replace ", here.kind, " with ", format.kind, kRemedy);
   if (format.fields.empty()) return;

@@ -14,7 +14,8 @@ struct FileFormat {
   std::vector<std::string> fields;  // columns of CSV, keys of JSON, in their order
 };
 
-inline const FileFormat kImageFormat{"an image", {}}, kVideoFormat{"a video", {}},
+inline const FileFormat kImageFormat{"an image", {}},
+    kAnnotatedFormat{"an image with detections", {}}, kVideoFormat{"a video", {}},
     kSvgFormat{"an SVG image", {}}, kHtmlFormat{"an HTML page", {}},
     kWeightsFormat{"a weights file", {}}, kStateFormat{"the state of a training run", {}},
     kOnnxFormat{"an ONNX model of this program", {}}, kCfgFormat{"a .cfg file", {}},
@@ -32,9 +33,19 @@ inline constexpr std::size_t kFormatBytes = 64u << 10;  // a cfg may begin with 
 FileFormat format_of(std::string_view head);
 FileFormat format_of_file(const std::filesystem::path&);  // {} where it cannot be read
 
+// For readers of `expected` that found something else, as a sentence goes on: "; it is a weights
+// file in the place of a .cfg file (--help shows the order of the files)". "" where the file is not
+// known to be anything else.
+std::string in_place_of(const std::filesystem::path&, const FileFormat& expected);
+
+// The bytes of a JPEG, PNG or BMP with a mark by which they are kAnnotatedFormat: one that this
+// program drew, and may replace. Decoders pass over it.
+std::string marked_as_annotated(std::string image);
+
 // Throws, naming both, where something else than `format` stands at `output`: another kind, or CSV
 // with a column, or JSON that begins with a key, that `format` does not have. Where it has no
-// fields, those of the file do not matter. Files that do not exist or hold nothing are replaced.
+// fields, those of the file do not matter. Any image replaces an annotated one. Files that do not
+// exist or hold nothing are replaced.
 void require_format(const std::filesystem::path& output, const FileFormat& format);
 
 }  // namespace darknet

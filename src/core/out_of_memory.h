@@ -16,6 +16,12 @@ class DeviceOutOfMemory : public Error {
   using Error::Error;
 };
 
+// For a tensor of the host, or of any device beyond every memory.
+class HostOutOfMemory : public Error {
+ public:
+  using Error::Error;
+};
+
 class OutOfMemory : public std::bad_alloc {
  public:
   explicit OutOfMemory(std::string purpose) : what_("out of memory for " + std::move(purpose)) {}

@@ -105,7 +105,8 @@ namespace {
 
 bool may_be_of_a_list(const fs::path& output) {
   const std::string kind = format_of_file(output).kind;
-  return kind.empty() || kind == kImageFormat.kind || kind == kLabelFormat.kind;
+  return kind.empty() || kind == kImageFormat.kind || kind == kAnnotatedFormat.kind ||
+         kind == kLabelFormat.kind;
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/index.h"
+#include "core/out_of_memory.h"
 
 namespace darknet {
 namespace {
@@ -46,7 +47,8 @@ std::int64_t checked_size(const Shape& s) {
   std::int64_t size = 1;
   for (const std::int64_t d : {s.n, s.h, s.w, s.c}) {
     if (d <= 0) fail("shape ", to_string(s), " has a dimension that is not positive");
-    if (d > kMaxElements / size) fail("shape ", to_string(s), " is too large");
+    if (d > kMaxElements / size)
+      throw HostOutOfMemory(cat("shape ", to_string(s), " is too large"));
     size *= d;
   }
   return size;

@@ -8,6 +8,7 @@
 #include "core/device.h"
 #include "core/error.h"
 #include "core/index.h"
+#include "core/out_of_memory.h"
 
 namespace darknet {
 namespace {
@@ -25,13 +26,34 @@ void advise_huge_pages(void* p, std::size_t bytes) {
 #endif
 }
 
+// Gives the pages back to the system, which makes others, of zeros, once somebody touches them:
+// none for parameters that nobody reads, as in `darknet net info`. False where it cannot.
+bool zero_when_touched(void* p, std::size_t bytes) {
+#ifdef __linux__
+  constexpr std::size_t kAlwaysPages = std::size_t{1} << 30;  // of whole mappings of the allocator
+  if (bytes < kAlwaysPages) return false;
+  char* const at = static_cast<char*>(p);
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGE_SIZE));
+  const std::size_t head = (page - reinterpret_cast<std::uintptr_t>(p) % page) % page;
+  const std::size_t pages = (bytes - head) / page * page;
+  if (::madvise(at + head, pages, MADV_DONTNEED) != 0) return false;
+  std::memset(at, 0, head);
+  std::memset(at + head + pages, 0, bytes - head - pages);
+  return true;
+#else
+  return false;
+#endif
+}
+
 class CpuMemory final : public Memory {
  public:
   std::int64_t capacity(const Device&) override {
     return std::int64_t{::sysconf(_SC_PHYS_PAGES)} * ::sysconf(_SC_PAGE_SIZE);
   }
   void* allocate(const Device&, std::size_t bytes) override {
-    if (bytes >= to_size(capacity({}))) fail("out of memory: ", bytes, " bytes");
+    if (const std::size_t there = to_size(capacity({})); bytes >= there)
+      throw HostOutOfMemory(
+          cat("out of memory: ", (bytes >> 20) + 1, " MiB are needed, there are ", there >> 20));
     void* const p = allocate_pinned(bytes);
     advise_huge_pages(p, bytes);
     return p;
@@ -47,7 +69,7 @@ class CpuMemory final : public Memory {
     if (bytes > 0) std::memcpy(to, from, bytes);
   }
   void zero(const Stream&, void* at, std::size_t bytes) override {
-    if (bytes > 0) std::memset(at, 0, bytes);
+    if (bytes > 0 && !zero_when_touched(at, bytes)) std::memset(at, 0, bytes);
   }
   void synchronize(const Stream&) override {}
 };

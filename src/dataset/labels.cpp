@@ -20,6 +20,7 @@ namespace fs = std::filesystem;
 
 constexpr std::uint64_t kMaxLabelBytes = 64u << 20;
 constexpr int kFields = 5;
+constexpr std::int64_t kMaxClasses = 1 << 16;
 constexpr std::size_t kMaxSplit = 100;  // fields counted of a line that is no label
 
 std::vector<std::string_view> split(std::string_view line) {
@@ -88,7 +89,11 @@ Line parse_line(std::string_view text, const LabelRules& rules) {
   if (!read_number(fields[0], id))
     return {.error = cat("the class '", shown(fields[0]), "' is not an integer")};
   if (id < 0 || id >= rules.classes)
-    return {.error = cat("class ", id, " is not among 0 to ", rules.classes - 1)};
+    return {.error = cat("class ", id, " is not among 0 to ", rules.classes - 1, ": correct it",
+                         id < 0 || id >= kMaxClasses
+                             ? ""
+                             : cat(", or set classes=", id + 1,
+                                   " in the .data file and in each head, and add its name"))};
   Box& b = line.truth.box;
   float* const values[] = {&b.x, &b.y, &b.w, &b.h};
   for (int i = 0; i < 4; ++i) {

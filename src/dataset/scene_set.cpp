@@ -133,6 +133,39 @@ nlohmann::json mark_of(const SceneSetSettings& s) {
           {"format", s.extension.substr(1)}};
 }
 
+// Returns how many images there are.
+std::int64_t draw_set(const fs::path& folder, const SceneSetSettings& s) {
+  write_file_atomically(folder / kMark, dump_json(mark_of(s), 2) + "\n");
+  make_folder(folder / "images");
+  make_folder(folder / "labels");
+  if (const std::int64_t done = Writers(folder, s).run(); done < s.count) return done;
+  const std::int64_t training = s.count - s.test;
+  if (training > 0) write_list(folder / "train.txt", s, 0, training);
+  if (s.test > 0) write_list(folder / "test.txt", s, training, s.count);
+  std::string names;
+  for (std::int64_t i = 0; i < s.scenes.classes; ++i)
+    names += std::string(kSceneClasses.at(to_size(i))) + "\n";
+  write_file_atomically(folder / "scenes.names", names);
+  write_file_atomically(folder / "scenes.data", data_text(folder, s));
+  return s.count;
+}
+
+// After an error, of which the caller tells: nothing of the set stays but the mark where the folder
+// holds other files, without which it would not be taken again.
+void take_back(const fs::path& folder) {
+  try {
+    clear(folder);
+    for (const char* part : {"images", "labels"})
+      if (is_folder(folder / part) && entries_of(folder / part).empty()) remove_file(folder / part);
+    remove_file(folder / "scenes.names");
+    const auto is_own = [](const fs::path& path) {
+      return path.filename() == kMark || path.filename() == kLock;
+    };
+    if (std::ranges::all_of(entries_of(folder), is_own)) remove_file(folder / kMark);
+  } catch (const Error&) {  // the mark is left
+  }
+}
+
 }  // namespace
 
 void require_scene_folder(const fs::path& folder) {
@@ -157,19 +190,12 @@ std::int64_t write_scene_set(const fs::path& folder, const SceneSetSettings& s) 
   require_scene_folder(folder);
   const LockFile lock(folder / kLock, "darknet synth");
   clear(folder);
-  write_file_atomically(folder / kMark, dump_json(mark_of(s), 2) + "\n");
-  make_folder(folder / "images");
-  make_folder(folder / "labels");
-  if (const std::int64_t done = Writers(folder, s).run(); done < s.count) return done;
-  const std::int64_t training = s.count - s.test;
-  if (training > 0) write_list(folder / "train.txt", s, 0, training);
-  if (s.test > 0) write_list(folder / "test.txt", s, training, s.count);
-  std::string names;
-  for (std::int64_t i = 0; i < s.scenes.classes; ++i)
-    names += std::string(kSceneClasses.at(to_size(i))) + "\n";
-  write_file_atomically(folder / "scenes.names", names);
-  write_file_atomically(folder / "scenes.data", data_text(folder, s));
-  return s.count;
+  try {
+    return draw_set(folder, s);
+  } catch (...) {
+    take_back(folder);
+    throw;
+  }
 }
 
 }  // namespace darknet

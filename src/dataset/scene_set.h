@@ -28,8 +28,8 @@ void require_scene_folder(const std::filesystem::path& folder);
 // test.txt, scenes.names and, last, scenes.data: a set that was interrupted has none. Lists and
 // .data hold whole paths, so the folder is to stay where it is. A set that this function made or
 // began before is replaced; throws where the folder holds anything else, and where another process
-// draws into it: scenes.lock is there meanwhile. Returns how many images
-// there are: fewer than all where `stop` ended it before the lists.
+// draws into it: scenes.lock is there meanwhile. An error while it draws leaves nothing of the set.
+// Returns how many images there are: fewer than all where `stop` ended it before the lists.
 std::int64_t write_scene_set(const std::filesystem::path& folder, const SceneSetSettings&);
 
 }  // namespace darknet

@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/file_format.h"
 #include "core/out_of_memory.h"
 #include "core/text.h"
 #include "image/codec.h"
@@ -191,12 +192,24 @@ bool names_written_format(const fs::path& path) {
   return extension == ".jpg" || extension == ".png" || extension == ".bmp";
 }
 
-void write_image(const fs::path& path, const Image& image) {
+namespace {
+
+std::string encoded_for(const fs::path& path, const Image& image) {
   if (!names_written_format(path))
     fail_at({path.string(), 0}, "images are written as .jpg, .png or .bmp");
-  const std::string bytes = encode(image, extension_of(path));
+  std::string bytes = encode(image, extension_of(path));
   if (bytes.empty()) fail_at({path.string(), 0}, "cannot encode image");
-  write_file_atomically(path, bytes);
+  return bytes;
+}
+
+}  // namespace
+
+void write_image(const fs::path& path, const Image& image) {
+  write_file_atomically(path, encoded_for(path, image));
+}
+
+void write_annotated_image(const fs::path& path, const Image& image) {
+  write_file_atomically(path, marked_as_annotated(encoded_for(path, image)));
 }
 
 }  // namespace darknet

@@ -45,6 +45,9 @@ Image grey_of(const Image& rgb);
 bool names_written_format(const std::filesystem::path&);
 // JPEG, PNG or BMP by the name's extension, replaced atomically.
 void write_image(const std::filesystem::path&, const Image&);
+// The same of an image with what was found in it, which takes the place of its like alone, not of
+// other images (kAnnotatedFormat, core/file_format.h).
+void write_annotated_image(const std::filesystem::path&, const Image&);
 
 // What decodes and encodes all but JPEGs and PNGs: "OpenCV 4.6.0" or "stb".
 std::string image_library();

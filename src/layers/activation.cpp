@@ -43,6 +43,11 @@ class ActivationLayer final : public Layer {
     put_pixels(pass.stream, a.out_gradient, slot.view, slot.add);
   }
 
+  bool absorb(Layer& next) override {
+    if (next.accept_activation(activation_)) activation_ = activations::Linear{};
+    return false;
+  }
+
   LayerSummary summary() const override { return {.note = std::string(name_of(activation_))}; }
 
   std::string to_onnx(OnnxBuilder& graph, std::span<const OnnxValue> in) const override {

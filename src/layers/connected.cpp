@@ -78,6 +78,11 @@ class ConnectedLayer final : public Layer {
                                  pass.workspace);
   }
 
+  bool absorb(Layer& next) override {
+    if (next.accept_activation(activation_)) activation_ = activations::Linear{};
+    return false;
+  }
+
   std::vector<Parameter*> parameters() override {
     std::vector<Parameter*> all;
     if (channels_.empty()) return all;
@@ -109,6 +114,10 @@ class ConnectedLayer final : public Layer {
     const std::string sums = graph.add("Gemm", inputs, {{"transB", std::int64_t{1}}});
     const std::string x = channels_.add_batch_norm(graph, graph.reshape(sums, {0, outputs, 1, 1}));
     return graph.activate(x, activation_);
+  }
+
+  bool fixes_input_size() const override {
+    return weights_.value.shape().h * weights_.value.shape().w > 1;
   }
 
   LayerSummary summary() const override {

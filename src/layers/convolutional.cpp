@@ -52,6 +52,7 @@ class ConvolutionalLayer final : public Layer {
     if (keys_of_.share_index.size() > 1) section.fail("share_index", "expected one layer");
     if (keys_of_.share_index.empty()) return;
     shares_ = layer_index(section, "share_index", keys_of_.share_index[0], context);
+    share_where_ = section.where_of("share_index");
     const std::string why = cat("no effect: layer ", shares_, " has the parameters (share_index)");
     for (const char* key : {"dontload", "dontloadscales"}) section.ignore(key, why);
     if (!section.training()) return;
@@ -126,10 +127,12 @@ class ConvolutionalLayer final : public Layer {
   }
 
   std::int64_t shares() const override { return shares_; }
-  void share(Layer& owner) override {
+  void share(Layer& owner, const Section& section) override {
     owner_ = dynamic_cast<ConvolutionalLayer*>(&owner);
     if (!owner_)
-      fail(title(), ": share_index: layer ", owner.context().index, " is no [convolutional]");
+      section.fail("share_index",
+                   cat("layer ", owner.context().index, " is [", owner.type(),
+                       "] and no [convolutional]; name one, counted from 0 after [net]"));
     if (owner_->owner_) owner_ = owner_->owner_;
   }
 
@@ -194,8 +197,9 @@ class ConvolutionalLayer final : public Layer {
   void require_same_shape() const {
     const Shape own{spec_.filters, spec_.size_y, spec_.size_x, spec_.in.c / spec_.groups};
     if (own != weights().value.shape() || keys_of_.batch_normalize != channels().normalised())
-      fail(title(), ": share_index: its weights are ", to_string(own), " and those of layer ",
-           owner_->context().index, ' ', to_string(weights().value.shape()),
+      fail(title(), ": share_index (", to_string(share_where_), "): its weights are ",
+           to_string(own), " and those of layer ", owner_->context().index, ' ',
+           to_string(weights().value.shape()),
            "; both need the same filters, size, groups, input channels and batch_normalize");
   }
 
@@ -285,6 +289,7 @@ class ConvolutionalLayer final : public Layer {
 
   ConvolutionalKeys keys_of_;
   std::int64_t shares_ = -1;
+  Where share_where_;  // of share_index
   Activation activation_;
   ConvSpec spec_;
   Shape out_;

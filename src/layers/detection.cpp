@@ -220,8 +220,9 @@ class DetectionLayer final : public KeyedHead<DetectionKeys> {
   Requirements reshape(std::span<const Shape> in, Ops& ops, const PlanOptions& options) override {
     const std::int64_t given = in[0].features();
     if (in[0].h != 1 || in[0].w != 1 || given != keys_.outputs())
-      fail(title(), ": gets ", given, " numbers; side*side*(num*5 + classes) are ", keys_.outputs(),
-           ": put a [connected] with output=", keys_.outputs(), " before it");
+      fail(title(), ": gets ", given, " numbers; with side=", keys_.side, ", num=", keys_.num,
+           " and classes=", keys_.classes, " side*side*(num*5 + classes) are ", keys_.outputs(),
+           ": put a [connected] with output=", keys_.outputs(), " before it", other_keys(given));
     grid_ = {in[0].n, keys_.side, keys_.side, keys_.channels()};
     Requirements r = DetectionHead::reshape({&grid_, 1}, ops, options);
     grid_at_ = part_bytes(r.workspace);
@@ -263,6 +264,16 @@ class DetectionLayer final : public KeyedHead<DetectionKeys> {
   std::vector<AnchorShape> anchor_shapes(const Shape&) const override { return {}; }
 
  private:
+  // What here would fit so many numbers, as a sentence goes on; "" where nothing does.
+  std::string other_keys(std::int64_t given) const {
+    const std::int64_t cells = keys_.side * keys_.side, of_cell = keys_.num * 5 + keys_.classes;
+    if (const std::int64_t classes = given / cells - keys_.num * 5;
+        classes > 0 && given % cells == 0)
+      return cat(", or set classes=", classes, " here");
+    for (std::int64_t side = 1; side * side * of_cell <= given; ++side)
+      if (side * side * of_cell == given) return cat(", or set side=", side, " here");
+    return "";
+  }
   void check_losses(const Section&, const Objectness&, bool raw) const;
 
   TensorView grid_view(const Pass& pass) const {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/index.h"
+#include "core/log.h"
 #include "core/text.h"
 #include "detect/packed_truths.h"
 #include "kernels/class_gradients.h"
@@ -88,6 +89,15 @@ void DetectionHead::set_up(Setup setup) {
                setup_.objectness.guided};
 }
 
+bool DetectionHead::accept_activation(const Activation& a) {
+  if (!is_linear(a))
+    log::warn(
+        cat(title(), ": reads numbers of either sign, and activation=", name_of(a), " of layer ",
+            sources().front(),
+            " changes them; set activation=linear there, unless its weights were trained so"));
+  return false;
+}
+
 AnchorTable DetectionHead::anchors_for(const Shape& net, const Shape& grid) const {
   AnchorTable table = anchors_;
   const Shape& unit = setup_.anchors.unit == AnchorUnit::grid_cell ? grid : net;
@@ -97,10 +107,13 @@ AnchorTable DetectionHead::anchors_for(const Shape& net, const Shape& grid) cons
 
 Requirements DetectionHead::reshape(std::span<const Shape> in, Ops&, const PlanOptions& options) {
   const std::int64_t needed = layout_.anchors * layout_.entries;
-  if (in[0].c != needed)
+  if (in[0].c != needed) {
+    const std::int64_t classes = in[0].c / layout_.anchors - setup_.box_entries - 1;
+    const bool others = classes > 0 && in[0].c % layout_.anchors == 0;
     fail(title(), ": gets ", in[0].c, " channels; ", plural(layout_.anchors, "anchor"), " of ",
          setup_.box_entries + 1, " + ", setup_.keys.classes, " numbers need filters=", needed,
-         " in the convolution before it");
+         " in the convolution before it", others ? cat(", or classes=", classes, " here") : "");
+  }
   shape_ = in[0];
   anchors_ = anchors_for({.h = context_.net_height, .w = context_.net_width}, shape_);
   Requirements r{.output = in[0], .needs_input = false, .needs_output = false};

@@ -27,6 +27,7 @@ class DetectionHead : public Layer, public Head {
   void forward(const Pass&, std::span<const TensorView> in, TensorView out) override;
   void backward(const Pass&, const BackwardArguments&) override;
   Head* head() override { return this; }
+  bool accept_activation(const Activation&) override;
   LayerSummary summary() const override;
   std::string to_onnx(OnnxBuilder&, std::span<const OnnxValue> in) const override;
 

@@ -160,6 +160,11 @@ class LocalLayer final : public Layer {
     if (a.in_gradient[0].view) put_input_gradient(pass, a.in_gradient[0]);
   }
 
+  bool absorb(Layer& next) override {
+    if (next.accept_activation(local_.activation)) activation_ = OutputActivation();
+    return false;
+  }
+
   std::vector<Parameter*> parameters() override {
     if (weights_.value.empty()) return {};
     return {&bias_, &weights_};
@@ -198,6 +203,8 @@ class LocalLayer final : public Layer {
     x = graph.reshape(graph.concat(std::move(columns), 2), {0, filters, g_.out.h, g_.out.w});
     return activation_.to_onnx(graph, x);
   }
+
+  bool fixes_input_size() const override { return g_.in.h * g_.in.w > 1; }
 
   LayerSummary summary() const override {
     return {.filters = cat(local_.filters),

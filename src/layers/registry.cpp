@@ -60,8 +60,8 @@ LayerPtr make_layer(Section& s, const LayerContext& context) {
   if (s.type() == "net" || s.type() == "network")
     fail_at(s.where(), "a second [", s.type(),
             "]: a .cfg has one, its first section; put these keys there, or remove them");
-  for (const UnsupportedSection& u : kUnsupported)
-    if (s.type() == u.name) fail_at(s.where(), "[", s.type(), "]: ", u.why);
+  if (const auto why = why_unsupported(s.type()); !why.empty())
+    fail_at(s.where(), "[", s.type(), "]: ", why);
   if (!e) fail_at(s.where(), "unknown section [", s.type(), "]", suggestion(s.type()));
   LayerPtr layer = e->make(s, context);
   take_legacy_keys(s, e->name);
@@ -75,6 +75,12 @@ KeyDocs layer_keys(std::string_view type) {
   KeyDocs docs;
   e->describe(docs);
   return docs;
+}
+
+std::string_view why_unsupported(std::string_view type) {
+  for (const UnsupportedSection& u : kUnsupported)
+    if (type == u.name) return u.why;
+  return "";
 }
 
 bool is_head_type(std::string_view type) {

@@ -21,7 +21,10 @@ struct ScoredHeadKeys : HeadKeys {
 
   template <class V>
   void fields(V&& v) {
-    HeadKeys::fields(v);
+    HeadKeys::fields(
+        [&](std::string_view key, auto& member, const auto& allowed, std::string_view help) {
+          v(key, member, allowed, key == "num" ? "boxes that a cell predicts" : help);
+        });
     v("coords", coords, Integers{4, 4}, "numbers of a box");
     v("softmax", softmax, Flag{},
       "class scores through a softmax; 0: raw values with squared error");

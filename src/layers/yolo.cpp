@@ -42,7 +42,8 @@ class YoloLayer final : public YoloHead<YoloKeys, YoloBoxes> {
     return r;
   }
   bool accept_activation(const Activation& a) override {
-    accepted_ = keys_.new_coords && std::holds_alternative<activations::Logistic>(a);
+    if (!keys_.new_coords) return YoloHead::accept_activation(a);
+    accepted_ = std::holds_alternative<activations::Logistic>(a);
     return accepted_;
   }
 

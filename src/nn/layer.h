@@ -148,15 +148,19 @@ class Layer {
   // may hand its activation to a head that works on logits (accept_activation), or, at inference,
   // do the successor's work: true then makes `next` a pass-through.
   virtual bool absorb(Layer& /*next*/) { return false; }
-  // Asked by the layer below: will you apply `a` yourself and take the values before it?
+  // Asked by the layer below: will you apply `a` yourself and take the values before it? A head
+  // warns of one that spoils its logits.
   virtual bool accept_activation(const Activation& /*a*/) { return false; }
   // Index of an earlier layer whose parameters it uses; -1: none. parameters() is then empty. The
-  // network hands it that layer, which outlives it, before the first reshape; share() throws where
-  // that is of another kind, reshape() where its parameters have other shapes. weight_gradient of
-  // PlanOptions is true only where neither layer is frozen: while the owner is, its parameters and
-  // statistics stay; while this layer alone is, it adds no gradient and works as at test time.
+  // network hands it that layer, which outlives it, before the first reshape; share() throws,
+  // naming a key of the layer's own `section`, where that is of another kind, reshape() where its
+  // parameters have other shapes. weight_gradient of PlanOptions is true only where neither layer
+  // is frozen: while the owner is, its parameters and statistics stay; while this layer alone is,
+  // it adds no gradient and works as at test time.
   virtual std::int64_t shares() const { return -1; }
-  virtual void share(Layer& /*owner*/) {}
+  virtual void share(Layer& /*owner*/, const Section& /*section*/) {}
+  // After the first reshape: whether its parameters fit the size of its present input alone.
+  virtual bool fixes_input_size() const { return false; }
   virtual LayerSummary summary() const { return {}; }
   // Appends what it computes at inference to a graph of ONNX (nn/onnx_builder.h), with the present
   // parameters, and returns the name of its output; of a detection head, {n, anchors, 5 + classes}:
@@ -206,6 +210,8 @@ std::vector<std::string> remember_algorithms(const Layer&, Tuning&);
 LayerPtr make_layer(Section&, const LayerContext&);
 // The keys of a section type (or alias) for `darknet help`; throws on an unknown type.
 KeyDocs layer_keys(std::string_view type);
+// Of a section of other forks that is not supported: why, and what to use instead; "" of any other.
+std::string_view why_unsupported(std::string_view type);
 std::vector<std::string> layer_types();
 
 }  // namespace darknet

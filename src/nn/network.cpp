@@ -34,6 +34,17 @@ void require_one_norm(const Network& net) {
   }
 }
 
+// `cfg`: the sections that the network was made from. The last head decides (detect/head.h).
+void require_free_size(const Network& net, std::span<const Section> cfg) {
+  const std::vector<HeadAt> heads = net.heads();
+  if (heads.empty() || heads.back().head->settings().augmentation.random == 0) return;
+  for (std::int64_t i = 0; i < net.size(); ++i)
+    if (net.layer(i).fixes_input_size())
+      cfg[to_size(heads.back().layer + 1)].fail(
+          "random", cat("it trains with inputs of several sizes, and ", net.layer(i).title(),
+                        " has parameters for one size alone; set random=0"));
+}
+
 template <class Counts>
 std::string overrides_of(const Section& section, const Counts& counts) {
   std::string list;
@@ -121,7 +132,8 @@ void Network::Impl::make_layers(std::vector<Section>& cfg) {
     context.index = static_cast<std::int64_t>(i) - 1;
     nodes.push_back({.layer = make_layer(cfg[i], context)});
     Layer& layer = *nodes.back().layer;
-    if (const std::int64_t owner = layer.shares(); owner >= 0) layer.share(*node(owner).layer);
+    if (const std::int64_t owner = layer.shares(); owner >= 0)
+      layer.share(*node(owner).layer, cfg[i]);
   }
 }
 
@@ -296,6 +308,7 @@ void Network::build(std::vector<Section> cfg, const NetworkOptions& options) {
   const std::int64_t usual =
       net.training() ? images_of_part(net.settings, options.replicas, cfg[0]) : 1;
   resize(options.batch > 0 ? options.batch : usual, net.settings.height, net.settings.width);
+  if (net.training()) require_free_size(*this, cfg);
   if (options.tuning.library() != net.algorithms.library()) return;
   if (const std::string warning = tuning_warning(*this, options.tuning); !warning.empty())
     log::warn(warning);

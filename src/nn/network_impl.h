@@ -80,6 +80,8 @@ struct Network::Impl {
   void plan_within_memory(KeptPlans&);
   bool release_memory();
   void plan_size(KeptPlans&);
+  void require_parameter_memory();
+  void require_activation_memory();
   void reserve();
   void forget_sizes();
   std::int64_t backward_moment(std::int64_t i) const { return 2 * size() - 1 - i; }

@@ -1,5 +1,6 @@
 // How a network shapes its layers, which of them it trains, and where their tensors lie.
 #include <algorithm>
+#include <cmath>
 #include <string_view>
 #include <utility>
 
@@ -12,6 +13,12 @@
 
 namespace darknet {
 namespace {
+
+constexpr const char* kFewerNumbers =
+    "fewer filters= (or output=) of this layer or of those before it, a smaller size=, or a "
+    "smaller width= and height= in [net] need less";
+
+std::int64_t mebibytes_of(double bytes) { return std::llround(std::ceil(bytes / (1 << 20))); }
 
 bool has_trained(Layer& layer) {
   return std::ranges::any_of(layer.parameters(), [](const Parameter* p) { return p->updated(); });
@@ -66,6 +73,8 @@ Requirements Network::Impl::shape_layer(Node& n, Ops& plans) {
     checked_size(needs.output);
   } catch (const DeviceOutOfMemory& e) {
     throw DeviceOutOfMemory(cat(title, ": ", e.what()));
+  } catch (const HostOutOfMemory& e) {
+    fail(title, ": ", e.what(), "; ", kFewerNumbers);
   } catch (const Error& e) {
     if (std::string_view(e.what()).starts_with(title)) throw;
     throw Error(cat(title, ": ", e.what()));
@@ -254,11 +263,42 @@ void Network::Impl::pack_weights() {
   for (Node& n : nodes) n.layer->parameters_changed(stream(), workspace);
 }
 
+// Before the memory of parameters, which the system has promised so far, is touched.
+void Network::Impl::require_parameter_memory() {
+  double all = 0, most = 0;
+  const Layer* largest = nullptr;
+  for (const Node& n : nodes) {
+    auto bytes = static_cast<double>(n.needs.packed_weights);
+    for (const Parameter* p : n.layer->parameters())
+      bytes += static_cast<double>(p->value.bytes()) * (p->sums_gradient ? 2 : 1);
+    if (bytes > most) most = bytes, largest = n.layer.get();
+    all += bytes;
+  }
+  const auto there =
+      static_cast<double>(darknet::memory(options.device.type).capacity(options.device));
+  if (largest && all > there)
+    fail(largest->title(), ": out of memory: parameters", training() ? " and their gradients" : "",
+         " need ", mebibytes_of(all), " MiB, ", mebibytes_of(most),
+         " of them in this layer, and there are ", mebibytes_of(there), "; ", kFewerNumbers);
+}
+
+void Network::Impl::require_activation_memory() {
+  try {
+    require_memory(where, options.device, input_shape, training(), static_cast<double>(plan.bytes));
+  } catch (const Error& e) {
+    const auto largest = std::ranges::max_element(
+        nodes, {}, [](const Node& n) { return n.needs.output.size() + n.needs.workspace; });
+    fail(e.what(), "; most is that of ", largest->layer->title(), ", whose output is ",
+         to_string(largest->needs.output));
+  }
+}
+
 void Network::Impl::plan_size(KeptPlans& plans) {
   plans.restart();
   shape_layers(plans);
+  require_parameter_memory();
   plan_arena();
-  require_memory(where, options.device, input_shape, training(), static_cast<double>(plan.bytes));
+  require_activation_memory();
   try {
     if (gradients.bytes() == 0) {
       set_frozen_iterations();

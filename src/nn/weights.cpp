@@ -5,6 +5,7 @@
 
 #include "core/checksum.h"
 #include "core/file.h"
+#include "core/file_format.h"
 #include "core/index.h"
 #include "core/input.h"
 
@@ -27,7 +28,7 @@ class Reader {
     if (major < 0 || minor < 0 || revision < 0 || major > 1000 || minor > 1000 ||
         revision > 1000000)
       fail(path_, ": this is not a .weights file: its version would be ", major, '.', minor, '.',
-           revision);
+           revision, in_place_of(path_, kWeightsFormat));
     if (major * 10 + minor < 2) {  // the older header counts images in 32 bits
       std::uint32_t seen = 0;
       take(&seen, sizeof seen, "the header");

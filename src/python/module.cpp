@@ -20,6 +20,8 @@ SharedFunction shared_function(const py::object& f) {
 }
 
 std::function<void(LogLevel, const std::string&)> log_of(const py::dict& options) {
+  if (options.contains("log") && PyCallable_Check(options["log"].ptr()) == 0)
+    refuse("log", options["log"], "a function of a level and a message");
   const SharedFunction log =
       shared_function(options.contains("log") ? py::object(options["log"]) : py::none());
   if (!log) return nullptr;

@@ -7,9 +7,13 @@
 #include <pybind11/stl.h>
 #include <pybind11/stl/filesystem.h>
 
+#include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <type_traits>
 
 #include "darknet/detector.h"
 
@@ -19,14 +23,32 @@ void add_detector(pybind11::module_&);
 void add_training(pybind11::module_&);
 void add_losses(pybind11::module_&);
 
+// What `set` takes, for messages.
+template <class T>
+constexpr const char* expected_of() {
+  if constexpr (std::is_same_v<T, bool>) return "True or False";
+  if constexpr (std::is_integral_v<T> || std::is_same_v<T, std::optional<std::int64_t>> ||
+                std::is_same_v<T, std::optional<std::uint64_t>>)
+    return "an integer";
+  if constexpr (std::is_floating_point_v<T>) return "a number";
+  if constexpr (std::is_same_v<T, std::filesystem::path>) return "a path";
+  if constexpr (std::is_same_v<T, std::string>) return "a string";
+  return "a list of strings";
+}
+
+[[noreturn]] inline void refuse(const char* key, const pybind11::handle& value,
+                                const char* expected) {
+  throw pybind11::type_error(std::string(key) + " cannot be " + std::string(pybind11::repr(value)) +
+                             "; expected " + expected);
+}
+
 // Sets a member where the dictionary has its key; the package gives all keys their defaults. Throws
-// a TypeError where the value is of another type.
+// a TypeError, with what is expected, where the value is of another type.
 template <class T>
 void set(const pybind11::dict& options, const char* key, T& member) try {
   if (options.contains(key)) member = options[key].cast<T>();
 } catch (const pybind11::cast_error&) {
-  throw pybind11::type_error(std::string(key) + " cannot be " +
-                             std::string(pybind11::repr(options[key])));
+  refuse(key, options[key], expected_of<T>());
 }
 
 // A Python function that threads without the interpreter's lock may keep, copy and drop.

@@ -191,6 +191,27 @@ TEST_F(DataTest, APrefixMayNameTheFormatOfTheImage) {
                  "-prefix two.png: several images need the name of a folder", 2);
 }
 
+TEST_F(DataTest, AnnotatedImagesReplaceTheirLikeAlone) {
+  put_tiny_weights(work_, "x.weights");
+  for (const char* name : {"found.jpg", "found.png", "found.bmp"}) {
+    const auto detect = [&] { return test({"x.weights", "images/0.png", "-prefix", name}); };
+    work_.put(name, read_image(work_.path("images/1.png")));
+    const std::string mine = work_.get(name);
+    expect_refused(detect(), cat(name, ": would replace an image with an image with detections"));
+    EXPECT_EQ(work_.get(name), mine);
+    work_.remove(name);
+    ASSERT_EQ(detect().exit_code, 0) << name;
+    ASSERT_EQ(detect().exit_code, 0) << name;
+    EXPECT_EQ(read_image(work_.path(name)).width, 64) << name;
+  }
+  work_.put("predictions.jpg", read_image(work_.path("images/1.png")));
+  EXPECT_EQ(test({"x.weights", "images/0.png"}).exit_code, 0);  // as Darknet
+  work_.put("still_00000001.jpg", read_image(work_.path("images/1.png")));
+  expect_refused(work_.darknet({"detector", "demo", "x.data", "x.cfg", "x.weights", "images",
+                                "-dont_show", "-prefix", "still"}),
+                 "still_00000001.jpg: would replace an image");
+}
+
 TEST_F(DataTest, ClassNamesAreLookedForNextToTheFolderOfTheCfg) {
   put_tiny_weights(work_, "x.weights");
   work_.put("net/cfg/x.cfg", work_.get("x.cfg"));

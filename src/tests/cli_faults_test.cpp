@@ -1,5 +1,7 @@
 // Bad cfg, label, weights and data files: each is refused with exit code 1, its file and line and a
 // reason, and nothing that was there before is written over.
+#include <unistd.h>
+
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -107,7 +109,24 @@ const CfgError kCfg[] = {
      "batch=1048576\nsubdivisions=1\nwidth=512\nheight=512", "GiB of memory, there are", -1},
     {"far_too_large", "batch=2\nsubdivisions=1\nwidth=32\nheight=32",
      "batch=1048576\nsubdivisions=1\nwidth=32000\nheight=32000", "is too large", -1},
-    {"weights_too_large", "filters=6\nsize=3", "filters=1000000\nsize=255", "out of memory", -2},
+    {"weights_too_large", "filters=6\nsize=3", "filters=1000000\nsize=255",
+     "MiB are needed, there are ", -2},
+    {"shape_too_large", "filters=6\nsize=3", "filters=1048576\nsize=255",
+     "is too large; fewer filters= (or output=) of this layer", -2},
+    {"output_too_large", "filters=6", "filters=1048576", "whose output is 2x8x8x1048576", kWhole},
+    {"number_too_large", "learning_rate=0.002", "learning_rate=1e99",
+     "learning_rate: 1e99 is outside [0, 1e+30]"},
+    {"integer_too_large", "filters=24", "filters=99999999999999999999",
+     "filters: 99999999999999999999 is outside [1, 1048576]"},
+    {"fewer_classes", "filters=24", "filters=21",
+     "need filters=24 in the convolution before it, or classes=2 here", 4},
+    {"activation_case", "activation=linear", "activation=RELU6", "did you mean 'relu6'?"},
+    {"section_case", "[yolo]", "[YOLO]", "unknown section [YOLO]; did you mean [yolo]?"},
+    {"kernel_of_local", "[yolo]", "[local]\nsize=99\npad=0\n\n[yolo]",
+     "size=99 is larger than its input of 8x8"},
+    {"several_sizes", "[convolutional]\nfilters=24\nsize=1\nactivation=linear\n\n[yolo]",
+     "[local]\nfilters=24\nactivation=linear\n\n[yolo]\nrandom=1",
+     "[yolo] random: it trains with inputs of several sizes, and layer 2 [local]", 5},
     {"subdivisions_zero", "subdivisions=1", "subdivisions=0", "subdivisions: 0 is outside"},
     {"subdivisions_odd", "batch=2\nsubdivisions=1", "batch=4\nsubdivisions=3",
      "batch=4 is not a multiple of subdivisions=3", 1},
@@ -168,6 +187,71 @@ TEST_F(ErrorTest, OnlyWhatAnErrorDependsOnIsNamed) {
   work_.put("x.cfg", replaced(kTinyCfg, "momentum=0.9", "steps=2,3"));
   expect_refused(train({"-set", "yolo.0.classes=9", "-set", "net.0.policy=steps"}),
                  "multiplies the learning rate by its scale; changed by -set net.0.policy=steps\n");
+}
+
+// More memory than there is is asked for by the sum alone: nothing is touched before it is known.
+TEST_F(ErrorTest, NetworksThatNoMemoryHoldsNameTheLayer) {
+  const double mebibytes = static_cast<double>(::sysconf(_SC_PHYS_PAGES)) *
+                           static_cast<double>(::sysconf(_SC_PAGE_SIZE)) / (1 << 20);
+  const auto filters = static_cast<std::int64_t>(std::sqrt(.4 * mebibytes * (1 << 20) / 4 / 9));
+  std::string cfg = "[net]\nwidth=4\nheight=4\n[convolutional]\nfilters=" + cat(filters) + "\n";
+  for (int i = 0; i < 3; ++i) cfg += cat("[convolutional]\nsize=3\npad=1\nfilters=", filters, "\n");
+  work_.put("x.cfg", cfg);
+  const CommandResult ran = work_.darknet({"net", "info", "x.cfg"}, {.timeout = 60});
+  expect_refused(ran, "[convolutional] (x.cfg:");
+  EXPECT_TRUE(said(ran, "of them in this layer, and there are ")) << ran.all();
+  EXPECT_TRUE(said(ran, "fewer filters= (or output=) of this layer")) << ran.all();
+}
+
+TEST_F(ErrorTest, WarningsFollowErrors) {
+  work_.put("x.cfg", replaced(kTinyCfg, "[yolo]",
+                              "[shortcut]\nfrom=-2\nweight_type=per_channel\n"
+                              "weights_normalization=relu\n\n[yolo]"));
+  const CommandResult ran = train();
+  expect_refused(ran, "weight_type: unknown key; did you mean 'weights_type'?");
+  EXPECT_FALSE(said(ran, "without weights_type")) << ran.all();
+}
+
+// A fraction that no float holds counts as 0, as Darknet reads it.
+TEST_F(ErrorTest, TinyNumbersAreNone) {
+  work_.put("x.cfg", replaced(kTinyCfg, "decay=0.0005", "decay=1e-99"));
+  EXPECT_EQ(work_.darknet({"net", "info", "x.cfg"}).exit_code, 0);
+}
+
+TEST_F(ErrorTest, WarningsOfACfgAreGivenOnce) {
+  work_.put("x.cfg", replaced(kTinyCfg, "momentum=0.9", "momentum=0.9\nmomentum=0.8\nrandom=1"));
+  const std::string err = work_.darknet({"detector", "check", "x.data", "x.cfg"}).err;
+  for (const char* warning : {"was already set on line", "[net] random: has no effect"}) {
+    ASSERT_NE(err.find(warning), std::string::npos) << err;
+    EXPECT_EQ(err.find(warning), err.rfind(warning)) << err;
+  }
+}
+
+TEST_F(ErrorTest, AnActivationBeforeAHeadIsAWarning) {
+  const std::string warning = "of layer 2 changes them; set activation=linear there";
+  EXPECT_FALSE(said(work_.darknet({"net", "info", "x.cfg"}), warning));
+  work_.put("x.cfg", replaced(kTinyCfg, "activation=linear", "activation=leaky"));
+  const CommandResult ran = work_.darknet({"net", "info", "x.cfg"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.all();
+  EXPECT_TRUE(said(ran, "layer 3 [yolo] (x.cfg:"));
+  EXPECT_TRUE(said(ran, warning)) << ran.all();
+}
+
+TEST_F(ErrorTest, FilesInTheWrongOrderAreCalledWhatTheyAre) {
+  put_tiny_weights(work_, "x.weights");
+  expect_refused(
+      work_.darknet({"quantize", "x.weights", "x.cfg", "x.data"}),
+      "x.weights:1: this is not a text file; it is a weights file in the place of a .cfg "
+      "file");
+  expect_refused(work_.darknet({"quantize", "x.cfg", "x.data", "x.weights"}),
+                 "x.weights:1: this is not a text file; it is a weights file in the place of a "
+                 ".data file");
+  expect_refused(work_.darknet({"partial", "x.cfg", "x.data", "p", "1"}),
+                 "it is a .data file in the place of a weights file");
+  expect_refused(work_.darknet({"detect", "x.cfg", "images/0.png"}),
+                 "it is an image in the place of a weights file");
+  expect_refused(work_.darknet({"detector", "map", "train.txt", "x.cfg", "x.weights"}),
+                 "it is a list of images in the place of a .data file");
 }
 
 TEST_F(ErrorTest, CfgFilesThatAreNone) {

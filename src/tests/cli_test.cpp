@@ -60,6 +60,13 @@ TEST_F(UsageTest, VersionAndHelp) {
     EXPECT_NE(ran.out.find("detector"), std::string::npos) << ran.all();
   }
   expect_refused(work_.darknet({"help", "yola"}), "did you mean 'yolo'?", 2);
+  expect_refused(work_.darknet({"help", "foo"}), "'foo' is neither a command nor a section", 2);
+  EXPECT_FALSE(said(work_.darknet({"help", "foo"}), "did you mean"));
+  expect_refused(work_.darknet({"help", "YOLO"}), "did you mean 'yolo'?", 2);
+  const CommandResult rnn = work_.darknet({"help", "rnn"});
+  EXPECT_EQ(rnn.exit_code, 0) << rnn.all();
+  EXPECT_TRUE(said(rnn, "[rnn] is a section of other Darknet forks: recurrent networks are not"));
+  EXPECT_TRUE(said(work_.darknet({"help", "detection"}), "boxes that a cell predicts"));
   const CommandResult yolo = work_.darknet({"help", "yolo"});
   EXPECT_EQ(yolo.exit_code, 0) << yolo.all();
   EXPECT_NE(yolo.out.find("ignore_thresh"), std::string::npos) << yolo.all();
@@ -394,7 +401,9 @@ TEST_P(OverrideErrors, AreReported) {
   EXPECT_EQ(work_.tree("backup").size(), 0u);
 }
 const Override kOverrides[] = {
-    {"no_such_section", "region.0.thresh=1", "-set region.0.thresh=1: there are 0 [region]"},
+    {"no_such_section", "region.0.thresh=1",
+     "-set region.0.thresh=1: there is no [region] section in this cfg, which has [net], "
+     "[convolutional] and [yolo]"},
     {"no_such_index", "yolo.3.classes=3", "-set yolo.3.classes=3: there is 1 [yolo] section"},
     {"typo_in_key", "yolo.0.clases=3", "did you mean 'classes'?"},
     {"typo_in_section", "yola.0.classes=3", "did you mean 'yolo'?"},

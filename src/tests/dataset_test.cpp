@@ -57,8 +57,10 @@ TEST(Labels, EveryErrorHasItsReason) {
             "expected 5 numbers: class x y w h, got 6 fields: '0 .5 .5 .1 .1 .9'");
   EXPECT_EQ(only_error("cat .5 .5 .1 .1"), "the class 'cat' is not an integer");
   EXPECT_EQ(only_error("0.0 .5 .5 .1 .1"), "the class '0.0' is not an integer");
-  EXPECT_EQ(only_error("3 .5 .5 .1 .1"), "class 3 is not among 0 to 2");
-  EXPECT_EQ(only_error("-1 .5 .5 .1 .1"), "class -1 is not among 0 to 2");
+  EXPECT_EQ(only_error("3 .5 .5 .1 .1"),
+            "class 3 is not among 0 to 2: correct it, or set classes=4 in the .data file and in "
+            "each head, and add its name");
+  EXPECT_EQ(only_error("-1 .5 .5 .1 .1"), "class -1 is not among 0 to 2: correct it");
   EXPECT_EQ(only_error("99999999999999999999 .5 .5 .1 .1"),
             "the class '99999999999999999999' is not an integer");
   EXPECT_EQ(only_error("0 nan .5 .1 .1"), "'nan' is not a finite number");
@@ -131,7 +133,8 @@ TEST_F(DatasetFiles, ErrorsOfALabelFileNameFileAndLine) {
   file("a.txt", "0 .5 .5 .1 .1\n7 .5 .5 .1 .1\n");
   EXPECT_EQ(error_of([&] { read_labels(image, 3); }),
             (folder_ / "a.txt").string() +
-                ":2: class 7 is not among 0 to 2; -bad_labels skip leaves such lines out, "
+                ":2: class 7 is not among 0 to 2: correct it, or set classes=8 in the .data file "
+                "and in each head, and add its name; -bad_labels skip leaves such lines out, "
                 "-bad_labels clip cuts boxes to their image");
   EXPECT_EQ(read_labels(image, 8).truths.size(), 2u);
   fs::create_directories(folder_ / "b.txt");

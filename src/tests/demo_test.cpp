@@ -94,7 +94,7 @@ TEST_F(DemoTest, AMovingSceneIsASource) {
   EXPECT_EQ(ran.exit_code, 0) << ran.all();
   EXPECT_NE(ran.out.find("images: http://127.0.0.1:"), std::string::npos) << ran.all();
   EXPECT_NE(ran.out.find(" frames in"), std::string::npos) << ran.all();
-  expect_refused(demo({"synth:64"}), "expected synth:[WIDTHxHEIGHT]");
+  expect_refused(demo({"synth:64"}), "expected synth:[WIDTHxHEIGHT]", 2);
 }
 
 // A kill at any time, of which some come between two frames and some in the middle of one.

@@ -259,6 +259,9 @@ TEST_F(MapTest, AdviseTheThresholdOfTheBestF1) {
   EXPECT_NE(ran.out.find("darknet detector test x.data x.cfg x.weights IMAGE -thresh " + threshold),
             std::string::npos)
       << ran.all();
+  const auto best = ran.out.find(" at threshold ", ran.out.find("\nbest F1 "));
+  ASSERT_NE(best, std::string::npos) << ran.all();
+  EXPECT_EQ(ran.out.substr(best + 14, 5), threshold);
 }
 
 TEST_F(MapTest, AsksForWhatIsMissing) {

@@ -118,6 +118,27 @@ TEST_F(ImportVoc, ImagesAreLinkedOrCopiedAndNothingIsReplacedUnasked) {
   EXPECT_EQ(get("images/a.jpg"), "another");
 }
 
+TEST_F(ImportVoc, NothingOfAReplacedImportStays) {
+  ASSERT_EQ(import().exit_code, 0);
+  at_.put("out/pets/mine.txt", "mine");
+  at_.remove("in/ImageSets/Main/test.txt");
+  at_.remove("in/Annotations/c.xml");
+  ASSERT_EQ(import({"-force"}).exit_code, 0);
+  for (const char* gone : {"images/c.jpg", "labels/c.txt", "test.txt", "difficult/test.txt"})
+    EXPECT_FALSE(at_.has(fs::path("out/pets") / gone)) << gone;
+  EXPECT_TRUE(fs::is_symlink(path("images/a.jpg")));
+  EXPECT_EQ(get("mine.txt"), "mine");
+}
+
+TEST_F(ImportVoc, OneCallReportsAllErrors) {
+  at_.put("in/Annotations/b.xml", "<annotation>\n<size>");
+  at_.put("in/Annotations/c.xml", "<annotation>\n<size>");
+  const CommandResult r = import({"-names", "cat"});
+  for (const char* error : {"a.xml:7: the class 'dog' is not among", "b.xml:2: malformed XML",
+                            "c.xml:2: malformed XML", " errors of the annotations:\n"})
+    expect_error(r, error);
+}
+
 TEST_F(ImportVoc, AFolderWithOtherFilesIsRefused) {
   at_.put("out/pets/notes.txt", "mine");
   expect_error(import(), "out/pets: this folder is not empty");

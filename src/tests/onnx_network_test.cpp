@@ -136,6 +136,18 @@ TEST_F(Onnx, WithoutAHeadTheLastLayerIsTheOutput) {
                  "x.cfg:1: -decode nms needs a detection head");
 }
 
+TEST_F(Onnx, FlagsOfAnotherDecodeAreRefused) {
+  network(kTwoHeads);
+  const auto refused = [&](const std::vector<std::string>& flags, const std::string& said) {
+    std::vector<std::string> words{"export", "x.cfg", "x.weights", "y.onnx"};
+    words.insert(words.end(), flags.begin(), flags.end());
+    expect_refused(work_.darknet(words), said, 2);
+  };
+  refused({"-thresh", ".3"}, "-thresh is for -decode nms, not boxes");
+  refused({"-decode", "raw", "-nms", ".3"}, "-nms is for -decode nms, not raw");
+  refused({"-decode", "nms", "-layout", "rows"}, "-layout is for -decode boxes, not nms");
+}
+
 TEST_F(Onnx, BatchNormalisationIsFoldedOrKept) {
   network(kTwoHeads);
   const OnnxModel folded = exported(), kept = exported({"-fold", "0"});

@@ -123,6 +123,21 @@ TEST(SceneSet, ReplacesItsOwnAndNothingElse) {
   EXPECT_THROW(write_scene_set(work.path("b"), s), Error);
 }
 
+TEST(SceneSet, AFailureLeavesNothing) {
+  const Workspace work;
+  SceneSetSettings crowded{.scenes = small(), .count = 4, .test = 1};
+  crowded.scenes.min_objects = crowded.scenes.max_objects = 1000;
+  EXPECT_THROW(write_scene_set(work.path("a"), crowded), Error);
+  EXPECT_TRUE(std::filesystem::is_empty(work.path("a")));
+  const SceneSetSettings sound{.scenes = small(), .count = 4, .test = 1};
+  write_scene_set(work.path("a"), sound);
+  work.put("a/backup/x.weights", "of a training");  // the folder can be taken again all the same
+  EXPECT_THROW(write_scene_set(work.path("a"), crowded), Error);
+  EXPECT_FALSE(work.has("a/images"));
+  write_scene_set(work.path("a"), sound);
+  EXPECT_TRUE(work.has("a/scenes.data") && work.has("a/backup/x.weights"));
+}
+
 // No room for the objects of a scene, a full disk, a kill.
 TEST(SceneSet, WhatWasBegunOnlyCanBeReplaced) {
   const Workspace work;
@@ -256,19 +271,19 @@ TEST_P(SynthErrors, AreReported) {
   const CommandResult ran = work_.darknet(words);
   EXPECT_EQ(ran.exit_code, GetParam().exit_code) << ran.all();
   EXPECT_NE(ran.err.find(GetParam().says), std::string::npos) << ran.err;
-  EXPECT_FALSE(work_.has("s/scenes.data"));
+  EXPECT_TRUE(work_.tree("s").empty());
 }
 
 INSTANTIATE_TEST_SUITE_P(
     All, SynthErrors,
     testing::Values(
-        Error{"Size", {"-size", "8x9"}, 1, "sides of 16 to 8192"},
+        Error{"Size", {"-size", "8x9"}, 2, "sides of 16 to 8192"},
         Error{"SizeText", {"-size", "axb"}, 2, "two as in 3x7"},
-        Error{"Objects", {"-objects", "6..1"}, 1, "the smaller number first"},
+        Error{"Objects", {"-objects", "6..1"}, 2, "the smaller number first"},
         Error{"Room", {"-size", "64x64", "-objects", "90", "-object_size", "20"}, 1, "no room"},
-        Error{"ObjectSize", {"-object_size", "nan..3"}, 1, "4 <= A <= B <= 414"},
-        Error{"Classes", {"-classes", "11"}, 1, "1 to 10 kinds"},
-        Error{"Tests", {"-n", "3", "-test", "4"}, 1, "no more tests"},
+        Error{"ObjectSize", {"-object_size", "nan..3"}, 2, "4 <= A <= B <= 414"},
+        Error{"Classes", {"-classes", "11"}, 2, "1 to 10 kinds"},
+        Error{"Tests", {"-n", "3", "-test", "4"}, 2, "no more tests"},
         Error{"Seed", {"-seed", "-1"}, 2, "'-1': expected an integer from 0"},
         Error{"SeedText", {"-seed", "1.5"}, 2, "'1.5': expected an integer"},
         Error{"Background", {"-background", "100"}, 2, "needs -cfg"}),

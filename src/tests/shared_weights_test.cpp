@@ -131,10 +131,20 @@ TEST(SharedWeights, StandOnceInAFile) {
 }
 
 TEST(SharedWeights, NeedAConvolutionOfTheSameForm) {
-  EXPECT_EQ(testing_files::error_of([] { Network net(two_convolutions("share_index=0\n"), {}); }),
-            "layer 2 [convolutional] (net.cfg:20): share_index: its weights are 4x3x3x4 and those "
-            "of layer 0 4x3x3x3; both need the same filters, size, groups, input channels and "
-            "batch_normalize");
+  EXPECT_EQ(
+      testing_files::error_of([] { Network net(two_convolutions("share_index=0\n"), {}); }),
+      "layer 2 [convolutional] (net.cfg:20): share_index (net.cfg:26): its weights are 4x3x3x4 "
+      "and those of layer 0 4x3x3x3; both need the same filters, size, groups, input channels and "
+      "batch_normalize");
+}
+
+TEST(SharedWeights, AnOwnerOfAnotherKindIsNamedWithTheLineOfTheKey) {
+  std::istringstream cfg(
+      "[net]\nwidth=8\nheight=8\n[maxpool]\nsize=2\nstride=2\n"
+      "[convolutional]\nfilters=3\nshare_index=0\n");
+  EXPECT_EQ(testing_files::error_of([&] { Network net(parse_cfg(cfg, "net.cfg"), {}); }),
+            "net.cfg:9: [convolutional] share_index: layer 0 is [maxpool] and no [convolutional]; "
+            "name one, counted from 0 after [net]");
 }
 
 }  // namespace

@@ -75,8 +75,10 @@ class SourceReader {
     return value;
   }
   [[noreturn]] void refuse() const {
-    fail(source_, ": cannot be read from \"", left_,
-         "\" on; expected synth:[WIDTHxHEIGHT][@FPS][?seed=1&classes=3&objects=6&frames=N]");
+    throw Error(
+        cat(source_, ": cannot be read from \"", left_,
+            "\" on; expected synth:[WIDTHxHEIGHT][@FPS][?seed=1&classes=3&objects=6&frames=N]"),
+        2);
   }
   std::string source_;
   std::string_view left_;

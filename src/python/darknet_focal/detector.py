@@ -1,13 +1,23 @@
 """A trained network that finds objects in images."""
 
 import os
-from typing import Any, List, Optional, Sequence, Union, overload
+from typing import Any, Iterable, List, Optional, Sequence, Union, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from . import _darknet
-from .errors import ArgumentError, Log, PathLike, given, naming_missing, path_of
+from .errors import (
+    ArgumentError,
+    Log,
+    PathLike,
+    given,
+    naming_missing,
+    number_of,
+    path_of,
+    require,
+    strings_of,
+)
 from .results import Detections
 
 Image = Union[PathLike, npt.NDArray[Any]]
@@ -81,7 +91,9 @@ class Detector:
         if isinstance(names, (str, os.PathLike)):
             file = path_of(names)
         elif names is not None:
+            require(isinstance(names, Iterable), "names", names, "a file or a list of strings")
             class_names = [str(name) for name in names]
+        require(isinstance(batch, int), "batch", batch, "an integer")
         options = given(
             names=file,
             class_names=class_names,
@@ -95,7 +107,7 @@ class Detector:
             calibrate=calibrate,
             exact=exact,
             tuning=None if tuning is None else path_of(tuning),
-            overrides=list(overrides),
+            overrides=strings_of("overrides", overrides),
             log=log,
         )
         with naming_missing(cfg, weights, file, tuning):
@@ -143,10 +155,12 @@ class Detector:
         if order not in _ORDERS:
             raise ArgumentError(f"order {order!r} is neither 'rgb' nor 'bgr'")
         one = _is_file(image) or isinstance(image, np.ndarray)
+        several = isinstance(image, Iterable) and not isinstance(image, bytes)
+        require(one or several, "an image", image, "a file's name, a NumPy array or a list of them")
         images: List[Any] = [image] if one else list(image)  # type: ignore[arg-type]
         limits = (
-            self._thresholds[0] if threshold is None else threshold,
-            self._thresholds[1] if nms is None else nms,
+            self._thresholds[0] if threshold is None else number_of("threshold", threshold),
+            self._thresholds[1] if nms is None else number_of("nms", nms),
         )
         found: List[Detections] = []
         while len(found) < len(images):

@@ -2,8 +2,9 @@
 
 import os
 from contextlib import contextmanager
+from numbers import Real
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, Optional, Union
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
 
 from ._darknet import Error
 
@@ -32,8 +33,34 @@ def naming_missing(*files: Optional[PathLike]) -> Iterator[None]:
         raise
 
 
+def require(fits: bool, name: str, value: object, expected: str) -> None:
+    """Raises a TypeError that says what an argument may be."""
+    if not fits:
+        raise TypeError(f"{name} cannot be {value!r}; expected {expected}")
+
+
 def path_of(path: PathLike) -> Path:
+    require(isinstance(path, (str, os.PathLike)), "a path", path, "a str or an os.PathLike")
     return Path(os.fspath(path))
+
+
+def number_of(name: str, value: float) -> float:
+    require(isinstance(value, Real) and not isinstance(value, bool), name, value, "a number")
+    return float(value)
+
+
+def strings_of(name: str, value: Iterable[str]) -> List[str]:
+    many = isinstance(value, Iterable) and not isinstance(value, (str, bytes))
+    texts = list(value) if many else []
+    fits = many and all(isinstance(text, str) for text in texts)
+    require(fits, name, value, "a list of strings")
+    return texts
+
+
+def pair_of(name: str, value: Sequence[float]) -> Tuple[float, float]:
+    pair = tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else ()
+    require(len(pair) == 2, name, value, "two numbers")
+    return pair[0], pair[1]
 
 
 def given(**options: Any) -> Dict[str, Any]:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _darknet
-from .errors import ArgumentError
+from .errors import ArgumentError, number_of, require
 
 Key = Union[int, float]
 
@@ -65,6 +65,9 @@ def _compute(
     name: str, logits: npt.ArrayLike, given: Tuple[Any, Any, Any], keys: "dict[str, Key]"
 ) -> _Arrays:
     targets, positives, classes = given
+    require(isinstance(name, str), "the name of a loss", name, "a string")
+    for key, value in keys.items():
+        number_of(key, value)
     if (targets is None) == (classes is None):
         raise ArgumentError("a loss needs targets, or classes, and not both")
     text = name + ":" * bool(keys) + ",".join(f"{key}={value!r}" for key, value in keys.items())

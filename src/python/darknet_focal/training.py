@@ -5,7 +5,16 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Optional, Sequence, Tuple
 
 from . import _darknet
-from .errors import Log, PathLike, given, naming_missing, path_of
+from .errors import (
+    Log,
+    PathLike,
+    given,
+    naming_missing,
+    pair_of,
+    path_of,
+    require,
+    strings_of,
+)
 
 
 @dataclass(frozen=True)
@@ -112,13 +121,14 @@ def train(
     arguments are the flags of the command (darknet/training.h describes them); 0 or None: its
     defaults. One training at a time in a process. Other threads of Python run meanwhile.
     """
+    require(callback is None or callable(callback), "callback", callback, "a function")
     options = given(
         data=path_of(data),
         cfg=path_of(cfg),
         weights=_optional(weights),
         backup=_optional(backup),
         seed=seed,
-        overrides=list(overrides),
+        overrides=strings_of("overrides", overrides),
         device=device,
         precision=precision,
         max_batches=max_batches,
@@ -175,7 +185,7 @@ def evaluate(
     options = given(
         device=device,
         precision=precision,
-        overrides=list(overrides),
+        overrides=strings_of("overrides", overrides),
         iou=iou,
         threshold=threshold,
         points=points,
@@ -213,16 +223,19 @@ def synth(
     objects: least and most in an image. object_size: of their larger side, pixels; zeros: 4 to 14 %
     of the smaller side of the image. format: "jpg" or "png". The same seed draws the same bytes.
     """
+    width, height = pair_of("size", size)
+    min_objects, max_objects = pair_of("objects", objects)
+    min_size, max_size = pair_of("object_size", object_size)
     options = given(
         images=images,
         test=test,
-        width=size[0],
-        height=size[1],
+        width=width,
+        height=height,
         classes=classes,
-        min_objects=objects[0],
-        max_objects=objects[1],
-        min_size=object_size[0],
-        max_size=object_size[1],
+        min_objects=min_objects,
+        max_objects=max_objects,
+        min_size=min_size,
+        max_size=max_size,
         clutter=clutter,
         seed=seed,
         format=format,

@@ -159,6 +159,24 @@ def test_bad_files_and_options_are_errors_with_the_programs_sentence(work, detec
     refused(RuntimeError, names=["one"])
     with pytest.raises(TypeError):
         Detector(work.cfg, work.weights, treshold=0.5)
+    for said, options in (
+        ("a path cannot be 5; expected a str", {"cfg": 5}),
+        ("threshold cannot be 'high'; expected a number", {"threshold": "high"}),
+        ("letter_box cannot be 'x'; expected True or False", {"letter_box": "x"}),
+        ("device cannot be 0; expected a string", {"device": 0}),
+        ("batch cannot be '1'; expected an integer", {"batch": "1"}),
+        ("overrides cannot be 'net.0.width=64'; expected a list", {"overrides": "net.0.width=64"}),
+        ("names cannot be 5; expected a file or a list of strings", {"names": 5}),
+        ("log cannot be 'x'; expected a function", {"log": "x"}),
+    ):
+        with pytest.raises(TypeError, match=said):
+            Detector(**{"cfg": work.cfg, "weights": work.weights, "device": "cpu", **options})
+    for said, image, options in (
+        ("threshold cannot be 'x'; expected a number", work.images[0], {"threshold": "x"}),
+        ("an image cannot be None; expected a file's name", None, {}),
+    ):
+        with pytest.raises(TypeError, match=said):
+            detector(image, **options)
     with pytest.raises(darknet_focal.MissingFileError, match="none.png"):
         detector("none.png")
     with pytest.raises(darknet_focal.MissingFileError, match="none.png"):

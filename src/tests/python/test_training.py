@@ -141,6 +141,10 @@ def test_bad_input_is_an_error_with_the_programs_sentence(work):
     assert "max_batches -1" in refused(RuntimeError, max_batches=-1)
     with pytest.raises(TypeError, match="patience cannot be 'three'"):
         train(work.data, work.cfg, backup=work.folder / "a", patience="three")
+    with pytest.raises(TypeError, match="callback cannot be 3; expected a function"):
+        train(work.data, work.cfg, backup=work.folder / "a", callback=3)
+    with pytest.raises(TypeError, match="size cannot be 64; expected two numbers"):
+        darknet_focal.synth(work.folder / "s", size=64)
     label = work.images[1].with_suffix(".txt")
     label.write_text("9 .5 .5 .1 .1\n")
     assert label.name in refused(RuntimeError)
