@@ -134,9 +134,11 @@ std::string error_of(const std::string& keys, const Shape& in) {
 
 TEST(DetectionErrors, SayWhatIsExpected) {
   EXPECT_EQ(error_of("classes=20\nnum=2\n", {1, 1, 1, 1470}), "");
-  EXPECT_EQ(error_of("classes=20\nnum=3\n", {1, 1, 1, 1470}),
-            "layer 3 [detection] (net.cfg:1): gets 1470 numbers; side*side*(num*5 + classes) are "
-            "1715: put a [connected] with output=1715 before it");
+  EXPECT_EQ(
+      error_of("classes=20\nnum=3\n", {1, 1, 1, 1470}),
+      "layer 3 [detection] (net.cfg:1): gets 1470 numbers; with side=7, num=3 and classes=20 "
+      "side*side*(num*5 + classes) are 1715: put a [connected] with output=1715 before it, or "
+      "set classes=15 here");
   EXPECT_EQ(error_of("obj_prior=.01\n", {1, 1, 1, 1470}),
             "net.cfg:2: [detection] obj_prior: it speaks of logits, and without obj_loss the "
             "objectness is a raw value; add obj_loss=ce");

@@ -19,7 +19,9 @@ using testing_losses::Example;
 
 Objectness objectness_of(const std::string& keys) {
   Section section = losses_of::section_of(keys);
-  return read_objectness(section, "ce");
+  const Objectness objectness = read_objectness(section, "ce");
+  section.finish();
+  return objectness;
 }
 
 void expect_equal(const LogitLoss& a, const LogitLoss& b, const Example& e, double relative) {

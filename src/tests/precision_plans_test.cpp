@@ -8,6 +8,7 @@
 #include "core/index.h"
 #include "core/rng.h"
 #include "core/wide_conv.h"
+#include "cpu/widened_weight_gradient.h"
 
 namespace darknet {
 namespace {
@@ -178,6 +179,29 @@ TEST(Bf16Conv, OfTheLibraryAgreesWithTheReferenceAtEveryWidth) {
     EXPECT_LE(worst(got.dx, expected.dx), 1. / 128) << width << ": " << plan->description();
     EXPECT_LE(worst(got.dw, expected.dw), 1e-4) << width << ": " << plan->description();
   }
+}
+
+// 11 images: one at a time is converted, and their gradients add up.
+TEST(WidenedWeightGradient, IsThatOfTheReference) {
+  const ConvSpec s{
+      .in = {11, 256, 256, 8}, .filters = 8, .size_y = 3, .size_x = 3, .pad_y = 1, .pad_x = 1};
+  const PlanOptions o{.mode = Mode::training, .precision = DType::bf16};
+  const WidenedWeightGradient widened(s, o);
+  const std::int64_t all = s.in.size() + s.out().size();
+  ASSERT_LT(widened.workspace(), all * std::int64_t{sizeof(float)});
+  const auto gradient = [&](auto& plan, const auto& run) {
+    const Tensor x = tensor_of(s.in, o.precision, 1), dy = tensor_of(s.out(), o.output(), 2);
+    const Buffer workspace(kChecked, plan.workspace());
+    std::vector<float> dw(to_size(s.weights()), 1);
+    run(x.view(), dy.view(), dw.data(), workspace.data());
+    EXPECT_TRUE(workspace.guards_intact());
+    return dw;
+  };
+  const auto reference = reference_ops().conv(s, {}, o);
+  const auto expected =
+      gradient(*reference, [&](auto... a) { reference->backward_weights({}, a...); });
+  const auto got = gradient(widened, [&](auto... a) { widened.run({}, a...); });
+  EXPECT_LE(worst(got, expected), 1e-4) << widened.description();
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, HalfConvTest, testing::Values(DType::bf16, DType::f16),

@@ -20,6 +20,7 @@ std::string told(const std::string& text, std::string_view name, bool training) 
   std::string error;
   try {
     take_legacy_keys(sections.front(), name);
+    sections.front().finish();
   } catch (const Error& e) {
     error = e.what();
   }
