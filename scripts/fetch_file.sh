@@ -5,6 +5,21 @@
 
 say() { echo "$*" >&2; }
 fail() { say "${0##*/}: $*"; exit 1; }
+wrong_usage() { say "${0##*/}: $1; $usage"; exit 2; } # $usage is the caller's
+
+# plain_words WORD...: -h and --help print the head of the script; other flags are refused.
+plain_words() {
+  local word
+  for word in "$@"; do
+    case $word in
+      -h | --help)
+        printf 'usage: '
+        sed -n '2,${/^#/!q;s/^# \{0,1\}//p}' "$0"
+        exit 0 ;;
+      -*) wrong_usage "unknown flag $word" ;;
+    esac
+  done
+}
 
 require() { # TOOL PACKAGE
   command -v "$1" >/dev/null || fail "$1 is missing; install it: apt install $2"
@@ -14,7 +29,8 @@ require() { # TOOL PACKAGE
 darknet_program() {
   local built
   built=$(dirname "${BASH_SOURCE[0]}")/../darknet
-  if [ -n "${DARKNET:-}" ]; then echo "$DARKNET"
+  if [ -n "${DARKNET:-}" ]; then
+    command -v "$DARKNET" || fail "DARKNET=$DARKNET: no program; name one, or build it with make"
   elif [ -x "$built" ]; then realpath "$built"
   else command -v darknet || fail "no program: build it with make, or name it: DARKNET=path/to/darknet"
   fi
@@ -35,32 +51,43 @@ wrong_size() {
   [ "$size" = "$2" ] || echo "it has $size bytes, not $2"
 }
 
-# transfer URL PART: continues PART. Returns 1 and leaves the reason in `reason`. A server that
-# closes the connection is asked again as long as bytes arrive.
+# transfer URL PART: continues PART. Returns 1, or 2 where the server sends whole files only, and
+# leaves the reason in `reason`; PART keeps what has arrived. A server that closes the connection is
+# asked again as long as bytes arrive.
 transfer() {
-  local url=$1 part=$2 before after code http idle=0 progress=(--silent)
+  local url=$1 part=$2 before after code said http started idle=0
+  local redirects='=http,https' progress=(--silent)
   [ -t 2 ] && progress=(--progress-bar)
+  case ${url,,} in https:*) redirects='=https' ;; esac # a secure address leads to secure ones only
   while :; do
     before=$(stat -c %s "$part") code=0
-    http=$(curl "${progress[@]}" --fail --location --proto '=http,https' --connect-timeout 20 \
+    said=$(curl "${progress[@]}" --fail --location --proto '=http,https' \
+      --proto-redir "$redirects" --connect-timeout 20 \
       --speed-limit 1000 --speed-time 60 --continue-at - --output "$part" \
-      --write-out '%{http_code}' "$url") || code=$?
+      --write-out '%{http_code} %{time_pretransfer}' "$url") || code=$?
+    read -r http started <<<"$said"
     after=$(stat -c %s "$part")
     case $code in
       0) return 0 ;;
       18 | 28 | 52 | 55 | 56 | 92) # the connection was closed, or nothing came
         if [ "$after" -gt "$before" ]; then idle=0; else idle=$((idle + 1)); fi
-        reason="the connection ends at byte $after"
+        if [ "$code" -ne 28 ] || [ "$after" -gt "$before" ]; then
+          reason="the connection ends at byte $after"
+        elif [[ $started == *[1-9]* ]]; then
+          reason="nothing arrives within 60 s"
+        else
+          reason="nothing answers within 20 s"
+        fi
         [ "$idle" -lt 3 ] || return 1
         sleep "$idle"
         continue ;;
-      22 | 33 | 36) # 416: nothing is left to send, or the part is longer than the file
+      33 | 36) # it answered 200, with all of the file, to the request of a range
+        reason="the server cannot continue at byte $after"
+        return 2 ;;
+      22) # 416: nothing is left to send, or the part is longer than the file
         [ "$http" != 416 ] || return 0
-        if [ "$code" != 22 ] && [ "$before" -gt 0 ]; then # it sends whole files only
-          : >"$part"
-          continue
-        fi
         reason="the server answers $http" ;;
+      1) reason="not an address of http or https, or it leads to one that is not secure" ;;
       5 | 6) reason="its name has no address: is this machine online?" ;;
       7) reason="nothing answers there" ;;
       23) fail "$part: cannot be written: is the disk full?" ;;
@@ -71,11 +98,40 @@ transfer() {
   done
 }
 
-# fetch_file FILE CHECK URL...: CHECK is called with the path of what has arrived and prints what is
-# wrong with it, or nothing.
+size_of() { stat -c %s "$1"; }
+
+# The functions below are parts of fetch_file and use its variables.
+
+arrived() { # PATH: it is the file
+  mv -T "$1" "$file"
+  rm -f "$part" "$whole"
+  exec {lock}>&-
+  say "-> $file"
+}
+
+open_whole() { # locked, for it may become $part
+  exec {other}>>"$whole"
+  flock -n "$other" || fail "$whole: another download writes it"
+}
+
+keep_longer() { # of $part and $whole, as $part
+  if [ "$(size_of "$whole")" -gt "$(size_of "$part")" ]; then
+    mv -T "$whole" "$part"
+    exec {lock}>&-
+    lock=$other
+  else
+    rm "$whole"
+    exec {other}>&-
+  fi
+}
+
+# fetch_file FILE CHECK BYTES URL...: CHECK is called with the path of what has arrived and prints
+# what is wrong with it, or nothing. Less than BYTES cannot be all of the file. What has arrived is
+# kept, whatever a server answers, until it is that long and wrong.
 fetch_file() {
-  local file=$1 check=$2 part=$1.part url wrong reason reasons='' began
-  shift 2
+  local file=$1 check=$2 least=$3 part=$1.part whole=$1.whole.part lock other
+  local url wrong reason reasons='' began status restarts=()
+  shift 3
   if [ -n "${MIRRORS:-}" ]; then
     local folders
     read -ra folders <<<"$MIRRORS"
@@ -91,23 +147,47 @@ fetch_file() {
   mkdir -p "$(dirname "$file")"
   exec {lock}>>"$part"
   flock -n "$lock" || fail "$part: another download writes it"
+  if [ -e "$whole" ]; then # of an interrupted call
+    open_whole
+    keep_longer
+  fi
   for url in "$@"; do
     say "$url"
     while :; do
-      began=$(stat -c %s "$part")
-      if transfer "$url" "$part"; then
-        reason=$("$check" "$part")
-        if [ -z "$reason" ]; then
-          mv -T "$part" "$file"
-          exec {lock}>&-
-          say "-> $file"
-          return
-        fi
-        : >"$part"
-        [ "$began" -eq 0 ] || continue # what was there may have been another file's: once more, all of it
+      began=$(size_of "$part") status=0
+      transfer "$url" "$part" || status=$?
+      if [ "$status" -eq 2 ]; then # another address may continue the part
+        restarts+=("$url")
+        continue 2
       fi
-      break
+      [ "$status" -eq 0 ] || break
+      reason=$("$check" "$part")
+      if [ -z "$reason" ]; then
+        arrived "$part"
+        return
+      fi
+      if [ "$began" -gt 0 ] && [ "$(size_of "$part")" -lt "$least" ]; then
+        truncate -s "$began" "$part" # this server has another file, of which the rest came
+        break
+      fi
+      : >"$part"
+      [ "$began" -gt 0 ] || break # what was there may have been another file's: once more, all of it
     done
+    reasons+=$'\n'"  $url: $reason"
+  done
+  for url in "${restarts[@]}"; do
+    say "$url: cannot be continued, begins again"
+    open_whole
+    if transfer "$url" "$whole"; then
+      reason=$("$check" "$whole")
+      if [ -z "$reason" ]; then
+        arrived "$whole"
+        exec {other}>&-
+        return
+      fi
+      : >"$whole" # a page, or another file
+    fi
+    keep_longer
     reasons+=$'\n'"  $url: $reason"
   done
   if [ -s "$part" ]; then

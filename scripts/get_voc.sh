@@ -2,12 +2,17 @@
 # scripts/get_voc.sh [FOLDER]: downloads Pascal VOC 2007 and 2012 (2.9 GB), unpacks them to
 # FOLDER-source and makes FOLDER (data/voc) of them: lists, labels and a .data file. Training images
 # are trainval of both years, the test images of 2007 validate. An interrupted call is continued by
-# the next. The images are of flickr, whose terms hold.
+# the next. 5.2 GB must be free, for an archive stays until it is unpacked; 3.1 GB remain in use. The
+# images are of flickr, whose terms hold.
 #   DARKNET=, MIRRORS=  as in get_weights.sh
 #   ARCHIVES=file       lines "name bytes checksum folder..." in place of those below
 set -euo pipefail
 # shellcheck source=scripts/fetch_data.sh
 . "$(dirname "$0")/fetch_data.sh"
+# shellcheck disable=SC2034  # wrong_usage prints it
+usage='usage: scripts/get_voc.sh [FOLDER]'
+plain_words "$@"
+[ $# -le 1 ] || wrong_usage "more than one folder"
 oxford=http://host.robots.ox.ac.uk/pascal/VOC thor=https://thor.robots.ox.ac.uk/pascal/VOC
 redmon=https://data.pjreddie.com/files
 archives=$(cat "${ARCHIVES:-/dev/stdin}" <<LIST

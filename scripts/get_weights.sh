@@ -11,11 +11,16 @@ set -euo pipefail
 . "$(dirname "$0")/fetch_file.sh"
 usage='usage: scripts/get_weights.sh NAME [FOLDER], or -check FILE NAME; darknet weights list has the names'
 checked=
-if [ "${1:-}" = -check ]; then
-  checked=${2:?$usage}
+if [ "${1:-}" = -check ] || [ "${1:-}" = --check ]; then
+  plain_words "${@:2}"
+  [ $# -eq 3 ] || wrong_usage "-check needs FILE and NAME"
+  checked=$2
   shift 2
 fi
-name=${1:?$usage} folder=${2:-.}
+plain_words "$@"
+[ -n "${1:-}" ] || wrong_usage "no name is given"
+[ $# -le 2 ] || wrong_usage "more than a name and a folder"
+name=$1 folder=${2:-.}
 program=$(darknet_program)
 facts=$("$program" weights list "$name")
 
@@ -23,6 +28,10 @@ fact() { sed -n "s/^$1  *//p" <<<"$facts"; }
 file=$(fact file) cfg=$(fact cfg) sum=$(fact 'sha[0-9]*') page=$(fact page)
 values=$(fact bytes)
 values=${values%% *}
+if [ -z "$file" ] || ! [[ $values =~ ^[0-9]+$ ]]; then
+  fail "$program weights list $name: tells no file or no bytes: is it an older program?" \
+    "Build this one with make, or name another: DARKNET=path/to/darknet"
+fi
 
 # What a .weights file is: version, images seen (in 8 bytes since version 0.2), values.
 wrong_weights() {
@@ -49,5 +58,6 @@ if [ -n "$checked" ]; then
 fi
 mapfile -t urls < <(fact url)
 [ ${#urls[@]} -gt 0 ] || [ -n "${MIRRORS:-}" ] ||
-  fail "$file can be had with a browser only: $page; then: scripts/get_weights.sh -check FILE $name"
-fetch_file "$folder/$file" wrong_weights "${urls[@]}"
+  fail "no direct address of $file is known; download it with a browser: $page;" \
+    "then check it: scripts/get_weights.sh -check FILE $name"
+fetch_file "$folder/$file" wrong_weights $((values + 16)) "${urls[@]}"

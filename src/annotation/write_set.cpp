@@ -66,6 +66,26 @@ void place_image(const fs::path& source, const fs::path& target, bool copy) {
          error.message(), copy ? "" : "; -copy copies the images");
 }
 
+bool lies_below(const fs::path& path, const fs::path& folder) {
+  const fs::path inner = path.lexically_relative(folder);
+  return !inner.empty() && *inner.begin() != "..";
+}
+
+// A replaced import removes its files before new ones are placed, and a copy may be the only one.
+void require_images_elsewhere(const AnnotatedSet& set, const fs::path& out) {
+  if (!is_present(out / kRecord)) return;
+  std::error_code unknown;
+  const fs::path folder = fs::weakly_canonical(fs::absolute(out), unknown);
+  for (const AnnotatedImage& image : set.images) {
+    const fs::path whole = fs::absolute(image.file);
+    const fs::path place = fs::weakly_canonical(whole.parent_path(), unknown) / whole.filename();
+    if (lies_below(place, folder) || lies_below(fs::weakly_canonical(whole, unknown), folder))
+      fail_at({image.file.string(), 0}, "this image lies in ", out.string(),
+              ", whose earlier import would be replaced, and the image with it; give another "
+              "folder");
+  }
+}
+
 class Writer {
  public:
   Writer(const AnnotatedSet& set, const WriteSetOptions& o)
@@ -182,8 +202,7 @@ class Writer {
 void require_import_folder(const WriteSetOptions& o) {
   std::error_code error;
   const fs::path source = fs::weakly_canonical(o.source, error);
-  const fs::path inner = fs::weakly_canonical(o.out, error).lexically_relative(source);
-  if (!inner.empty() && *inner.begin() != "..")
+  if (lies_below(fs::weakly_canonical(o.out, error), source))
     fail_at({o.out.string(), 0}, "lies in the data set that is read; give a folder elsewhere");
   if (is_present(o.out)) {
     if (!is_folder(o.out)) fail_at({o.out.string(), 0}, "this is not a folder");
@@ -205,6 +224,7 @@ void require_import_folder(const WriteSetOptions& o) {
 
 fs::path write_set(const AnnotatedSet& set, const WriteSetOptions& o) {
   require_import_folder(o);
+  require_images_elsewhere(set, o.out);
   return Writer(set, o).write();
 }
 

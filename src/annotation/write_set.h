@@ -26,7 +26,8 @@ struct WriteSetOptions {
 // Throws where the folder holds anything but an earlier import, or a complete one without
 // `replace`.
 void require_import_folder(const WriteSetOptions&);
-// Returns the path of the .data file. A set whose writing was interrupted has none.
+// Returns the path of the .data file. Throws where an image of the set lies in an earlier import
+// that would be replaced. A set whose writing was interrupted has none.
 std::filesystem::path write_set(const AnnotatedSet&, const WriteSetOptions&);
 
 }  // namespace darknet

@@ -173,10 +173,14 @@ class YoloReader {
     for (std::string_view line; reader.next(line);) {
       if (line.empty()) continue;
       const Where where{labels.string(), reader.number()};
-      if (names().empty())
-        fail_at(where,
-                "what the classes are called stands nowhere: no data.yaml, .data, .names or "
-                "classes.txt was found; give -names");
+      if (names().empty()) {
+        set_.attempt([&] {
+          fail_at(where,
+                  "what the classes are called stands nowhere: no data.yaml, .data, .names or "
+                  "classes.txt was found; give -names");
+        });
+        set_.finish();  // throws this and the errors before it: all other lines would say the same
+      }
       set_.attempt([&] { add_line(image, words_of(line), where); });
     }
     return image;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <locale>
+#include <sstream>
 #include <utility>
 
 #include "cfg/parse.h"
@@ -21,12 +23,30 @@ std::string show_range(const Range<T>& r) {
   return cat("[", r.lo, ", ", r.hi, "]");
 }
 
+// Of a number that no T holds: whether it lies near 0, not beyond the range of T. A stream of its
+// own locale reads it, which gives 0 or a subnormal where a double has no such number.
+bool is_tiny(std::string_view number) {
+  std::istringstream in{std::string(number)};
+  in.imbue(std::locale::classic());
+  double value = 0;
+  in >> value;
+  return std::abs(value) < 1;
+}
+
+// The range that a number outside of it, or of T, violates.
+template <class T>
+std::string violated_range(const Range<T>& r, bool negative) {
+  const Range<T> all;
+  const bool limited = negative ? r.lo != all.lo : r.hi != all.hi;
+  return limited ? show_range(r) : cat("[", r.lo, ", ", r.hi, "]");
+}
+
 template <class T>
 T parse_number(const Section& s, std::string_view key, std::string_view value, Range<T> range) {
   T out{};
   if (exceeds_type<T>(value)) {
-    const bool tiny = lower_case(std::string(value)).find("e-") != std::string::npos;  // it is 0
-    if (!tiny) s.fail(key, cat(shown(value), " is outside [", range.lo, ", ", range.hi, "]"));
+    if (!is_tiny(value))  // else it counts as 0
+      s.fail(key, cat(shown(value), " is outside ", violated_range(range, value.starts_with('-'))));
   } else if (!read_number(value, out)) {
     s.fail(key, cat("expected ", std::is_integral_v<T> ? "an integer" : "a number", ", got '",
                     shown(value), "'"));

@@ -12,6 +12,7 @@
 #include "cli/predict_images.h"
 #include "cli/run_inputs.h"
 #include "core/file.h"
+#include "core/file_format.h"
 #include "core/index.h"
 #include "core/log.h"
 #include "core/text.h"
@@ -27,6 +28,7 @@
 
 namespace darknet::cli {
 namespace {
+namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 
 constexpr double kUnknownFps = 25;
@@ -109,12 +111,31 @@ void check_detectors(const DemoOptions& o) {
                 2);
 }
 
+fs::path image_of_frame(const std::string& prefix, std::int64_t number) {
+  return fmt::format("{}_{:08}.jpg", prefix, number);
+}
+
+// How many frames there will be is not known, so all that stands in the place of one counts.
+void check_images_of_frames(const std::string& prefix) {
+  require_writable_file(image_of_frame(prefix, 1), kAnnotatedFormat);
+  constexpr std::size_t kDigits = 8;
+  const fs::path folder = fs::path(prefix).parent_path();
+  const std::string beginning = fs::path(prefix).filename().string() + "_";
+  for (const fs::path& path : entries_of(folder.empty() ? "." : folder)) {
+    const std::string name = path.filename().string();
+    if (!name.starts_with(beginning) || path.extension() != ".jpg") continue;
+    const std::string number = path.stem().string().substr(beginning.size());
+    if (number.size() >= kDigits && number.find_first_not_of("0123456789") == number.npos)
+      require_format(folder / name, kAnnotatedFormat);
+  }
+}
+
 // Before the source is opened and the networks are read.
 void check_outputs(const DemoOptions& o) {
   add_sources(o, run_inputs());  // a recording over its own source would destroy both
   if (!o.out_filename.empty()) require_writable_file(o.out_filename, kVideoFormat);
   if (!o.json_file_output.empty()) require_writable_file(o.json_file_output, record_format());
-  if (!o.prefix.empty()) require_writable_file(o.prefix + "_00000001.jpg", kAnnotatedFormat);
+  if (!o.prefix.empty()) check_images_of_frames(o.prefix);
 }
 
 Demo::Demo(const DemoOptions& o)
@@ -213,9 +234,11 @@ void Demo::output(const FinishedFrame& frame) {
   if (recorder_) recorder_->add(frame->line);  // before the frame is seen anywhere
   if (options_.ext_output) print(*frame);
   if (server_) server_->publish(frame);
-  if (!options_.prefix.empty())
-    write_annotated_image(fmt::format("{}_{:08}.jpg", options_.prefix, frame->number),
-                          frame->image);
+  if (!options_.prefix.empty()) {
+    const fs::path to = image_of_frame(options_.prefix, frame->number);
+    require_format(to, kAnnotatedFormat);  // it may have come after the run began
+    write_annotated_image(to, frame->image);
+  }
   if (!options_.out_filename.empty()) write_video(*frame);
 }
 

@@ -121,12 +121,15 @@ fs::path PredictionFiles::add(const ImageSize& size, const std::vector<Detection
   return labels;
 }
 
-// Darknet: predictions.jpg replaces any image.
+// Darknet: predictions.jpg replaces any image. The next call finds the mark there all the same.
 void PredictionFiles::write(const fs::path& annotated, const Image& image) const {
-  if (format_of_file(annotated).kind == kImageFormat.kind && options_.prefix.empty())
-    write_image(annotated, image);
-  else
-    write_annotated_image(annotated, image);
+  if (format_of_file(annotated).kind != kImageFormat.kind || !options_.prefix.empty())
+    return write_annotated_image(annotated, image);
+  write_image(annotated, image);
+  constexpr std::uint64_t kMaxImage = std::uint64_t{1} << 32;
+  AtomicFile marked(annotated, kImageFormat);
+  marked.write(marked_as_annotated(read_file(annotated, kMaxImage)));
+  marked.commit();
 }
 
 std::vector<fs::path> PredictionFiles::outputs() const {

@@ -12,11 +12,12 @@ struct PublishedWeights {
   std::string_view cfg;       // cfg/<cfg>.cfg
   std::int64_t layers;        // it holds that many first layers, a backbone; 0: all
   std::string_view file;      // as it is published
+  std::string_view licence;   // of the authors, in short; "": none is stated
   std::string_view data;      // what it was trained on
   std::string_view accuracy;  // as published, at the input of the cfg; "": not
   std::string_view source;    // of the accuracy
   std::string_view sum;       // SHA-256 or SHA-1, in hexadecimal digits; "": not known for certain
-  // Addresses of the file with blanks between them; "": none that works without a browser.
+  // Addresses of the file with blanks between them; "": no direct address is known.
   std::string_view urls;
   std::string_view page;  // where a browser finds it, if there are no addresses
 };

@@ -13,11 +13,8 @@
 namespace darknet::cli {
 namespace {
 
-// Of the repository that publishes the file, no file states its own; "-" where it lies elsewhere.
-const char* licence_of(const PublishedWeights& w) {
-  for (const char* owner : {"pjreddie.com/", "github.com/AlexeyAB/"})
-    if (w.urls.find(owner) != w.urls.npos || w.page.find(owner) != w.page.npos) return "YOLO";
-  return "-";
+std::string_view licence_of(const PublishedWeights& w) {
+  return w.licence.empty() ? "-" : w.licence;
 }
 
 struct WeightsListArguments {
@@ -84,8 +81,9 @@ void add_weights_list(Program& program) {
   auto& o = command.options<WeightsListArguments>();
   command.argument("name", o.name, "everything that is known of one of them");
   command.footer(
-      "scripts/get_weights.sh NAME downloads and checks one. The licence is that of the repository "
-      "that publishes the file (YOLO: public domain); the images of the training have their own. "
+      "scripts/get_weights.sh NAME, in this program's source repository, downloads and checks one. "
+      "The licence is the one under which the authors publish the network (YOLO: public domain; -: "
+      "none is stated); the images of the training have their own. "
       "A backbone is what detector train starts from: detector train x.data x.cfg FILE.");
   command.runs([&o] { return o.name.empty() ? list_all() : list_one(published_weights(o.name)); });
 }

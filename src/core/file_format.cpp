@@ -250,6 +250,10 @@ void require_format(const fs::path& output, const FileFormat& format) {
   if (here.kind.empty()) return;
   constexpr const char* kRemedy = "; give the output another name, or remove the file first";
   if (here.kind == kAnnotatedFormat.kind && format.kind == kImageFormat.kind) return;
+  if (here.kind == kImageFormat.kind && format.kind == kAnnotatedFormat.kind)
+    fail(output.string(),
+         ": would replace an image that was not drawn by darknet, or by a version before its "
+         "images had a mark; remove it or choose another -prefix");
   if (here.kind != format.kind)
     fail(output.string(), ": would replace ", here.kind, " with ", format.kind, kRemedy);
   if (format.fields.empty()) return;

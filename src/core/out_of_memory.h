@@ -16,7 +16,7 @@ class DeviceOutOfMemory : public Error {
   using Error::Error;
 };
 
-// For a tensor of the host, or of any device beyond every memory.
+// For a tensor of the host, or of any device where its shape is too large for any memory.
 class HostOutOfMemory : public Error {
  public:
   using Error::Error;

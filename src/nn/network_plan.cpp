@@ -287,8 +287,8 @@ void Network::Impl::require_activation_memory() {
     require_memory(where, options.device, input_shape, training(), static_cast<double>(plan.bytes));
   } catch (const Error& e) {
     const auto largest = std::ranges::max_element(
-        nodes, {}, [](const Node& n) { return n.needs.output.size() + n.needs.workspace; });
-    fail(e.what(), "; most is that of ", largest->layer->title(), ", whose output is ",
+        nodes, {}, [](const Node& n) { return n.needs.output.size() * size_of(n.writes); });
+    fail(e.what(), "; the largest output is that of ", largest->layer->title(), ": ",
          to_string(largest->needs.output));
   }
 }

@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "cli_harness.h"
+#include "core/file_format.h"
 #include "image/codec.h"
 
 namespace darknet::test {
@@ -197,7 +198,9 @@ TEST_F(DataTest, AnnotatedImagesReplaceTheirLikeAlone) {
     const auto detect = [&] { return test({"x.weights", "images/0.png", "-prefix", name}); };
     work_.put(name, read_image(work_.path("images/1.png")));
     const std::string mine = work_.get(name);
-    expect_refused(detect(), cat(name, ": would replace an image with an image with detections"));
+    expect_refused(detect(), cat(name,
+                                 ": would replace an image that was not drawn by darknet, "
+                                 "or by a version before its images had a mark; remove it"));
     EXPECT_EQ(work_.get(name), mine);
     work_.remove(name);
     ASSERT_EQ(detect().exit_code, 0) << name;
@@ -206,10 +209,20 @@ TEST_F(DataTest, AnnotatedImagesReplaceTheirLikeAlone) {
   }
   work_.put("predictions.jpg", read_image(work_.path("images/1.png")));
   EXPECT_EQ(test({"x.weights", "images/0.png"}).exit_code, 0);  // as Darknet
-  work_.put("still_00000001.jpg", read_image(work_.path("images/1.png")));
-  expect_refused(work_.darknet({"detector", "demo", "x.data", "x.cfg", "x.weights", "images",
-                                "-dont_show", "-prefix", "still"}),
-                 "still_00000001.jpg: would replace an image");
+  EXPECT_EQ(format_of_file(work_.path("predictions.jpg")).kind, kAnnotatedFormat.kind);
+  work_.put("still_00000002.jpg", read_image(work_.path("images/1.png")));
+  work_.put("still_life.jpg", read_image(work_.path("images/1.png")));  // no name of a frame
+  const std::string mine = work_.get("still_00000002.jpg");
+  const auto demo = [&] {
+    return work_.darknet({"detector", "demo", "x.data", "x.cfg", "x.weights", "images",
+                          "-dont_show", "-prefix", "still"});
+  };
+  expect_refused(demo(), "still_00000002.jpg: would replace an image");
+  EXPECT_EQ(work_.get("still_00000002.jpg"), mine);
+  EXPECT_FALSE(work_.has("still_00000001.jpg"));
+  work_.remove("still_00000002.jpg");
+  EXPECT_EQ(demo().exit_code, 0);
+  EXPECT_EQ(demo().exit_code, 0);
 }
 
 TEST_F(DataTest, ClassNamesAreLookedForNextToTheFolderOfTheCfg) {

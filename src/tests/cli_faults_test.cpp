@@ -203,7 +203,7 @@ TEST_F(ErrorTest, NetworksThatNoMemoryHoldsNameTheLayer) {
   EXPECT_TRUE(said(ran, "fewer filters= (or output=) of this layer")) << ran.all();
 }
 
-TEST_F(ErrorTest, WarningsFollowErrors) {
+TEST_F(ErrorTest, AnErrorSuppressesTheWarningsOfItsSection) {
   work_.put("x.cfg", replaced(kTinyCfg, "[yolo]",
                               "[shortcut]\nfrom=-2\nweight_type=per_channel\n"
                               "weights_normalization=relu\n\n[yolo]"));
@@ -214,8 +214,15 @@ TEST_F(ErrorTest, WarningsFollowErrors) {
 
 // A fraction that no float holds counts as 0, as Darknet reads it.
 TEST_F(ErrorTest, TinyNumbersAreNone) {
-  work_.put("x.cfg", replaced(kTinyCfg, "decay=0.0005", "decay=1e-99"));
-  EXPECT_EQ(work_.darknet({"net", "info", "x.cfg"}).exit_code, 0);
+  const auto info = [&](const std::string& decay) {
+    work_.put("x.cfg", replaced(kTinyCfg, "decay=0.0005", "decay=" + decay));
+    return work_.darknet({"net", "info", "x.cfg"});
+  };
+  const std::string zeros(400, '0');
+  for (const std::string& tiny : {std::string("1e-99"), std::string("1E-999"), "." + zeros + "1"})
+    EXPECT_EQ(info(tiny).exit_code, 0) << tiny;
+  for (const std::string& large : {std::string("1e99"), "1" + zeros, "1" + zeros + "e-9"})
+    EXPECT_TRUE(said(info(large), "is outside ")) << large;
 }
 
 TEST_F(ErrorTest, WarningsOfACfgAreGivenOnce) {

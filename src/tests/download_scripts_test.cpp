@@ -67,6 +67,11 @@ class DownloadScripts : public testing_files::InFolder {
       mirrors += cat(mirrors.empty() ? "" : " ", way.starts_with("http") ? way : address_ + way);
     return run(cat("MIRRORS='", mirrors, "'"), "get_weights.sh " + arguments);
   }
+  // A program that the scripts find before that of the machine.
+  void put_program(const std::string& name, const std::string& script) const {
+    fs::permissions(file("bin/" + name, cat("#!/bin/sh\n", script, "\n")), fs::perms::owner_all);
+  }
+  static constexpr const char* kWithPrograms = "PATH=\"$PWD/bin:$PATH\" ";
   // A .weights file of `values` bytes of zeros after the header of version 0.2, or 0.1.
   void put_weights(const fs::path& name, std::int64_t values, int minor = 2) const {
     std::string header(minor >= 2 ? 20 : 16, '\0');
@@ -115,6 +120,30 @@ TEST_F(DownloadScripts, AServerWithoutRangesSendsAllOfItOnceMore) {
   EXPECT_TRUE(same("yolov7-tiny.weights", "web/yolov7-tiny.weights"));
 }
 
+TEST_F(DownloadScripts, WhatHasArrivedIsKeptUntilThereIsMore) {
+  put_weights("web/yolov7-tiny.weights", kValues);
+  put_weights("yolov7-tiny.weights.part", 1000000 - 20);
+  const auto kept = [&] { return fs::file_size(path("yolov7-tiny.weights.part")); };
+  for (const char* ways : {"/page", "/page /gone", "/whole/900000"}) {
+    const Ran ran = get_weights(ways, "yolov7-tiny");
+    EXPECT_EQ(ran.exit_code, 1);
+    EXPECT_TRUE(holds(ran.output, "yolov7-tiny.weights.part is kept")) << ran.output;
+    EXPECT_EQ(kept(), 1000000u) << ways;
+  }
+  EXPECT_EQ(get_weights("/whole/2000000", "yolov7-tiny").exit_code, 1);
+  EXPECT_EQ(kept(), 2000000u) << "it is longer";
+  fs::rename(path("web/yolov7-tiny.weights"), path("web/later"));
+  put_weights("web/yolov7-tiny.weights", 3000000 - 20);  // another file, shorter
+  EXPECT_EQ(get_weights("/plain", "yolov7-tiny").exit_code, 1);
+  EXPECT_EQ(kept(), 2000000u);
+  fs::rename(path("web/later"), path("web/yolov7-tiny.weights"));
+  const Ran ran = get_weights("/page /whole /plain", "yolov7-tiny");
+  EXPECT_EQ(ran.exit_code, 0) << ran.output;
+  EXPECT_EQ(requests().back(), "/plain/yolov7-tiny.weights 2000000") << "no other begins again";
+  EXPECT_TRUE(same("yolov7-tiny.weights", "web/yolov7-tiny.weights"));
+  EXPECT_FALSE(fs::exists(path("yolov7-tiny.weights.whole.part")));
+}
+
 // A part of something else, of the right length with the rest, or too long.
 TEST_F(DownloadScripts, APartOfAnotherFileIsReplaced) {
   put_weights("web/yolov7-tiny.weights", kValues);
@@ -129,16 +158,29 @@ TEST_F(DownloadScripts, APartOfAnotherFileIsReplaced) {
 
 TEST_F(DownloadScripts, WhatIsNotTheFileNeverTakesItsPlace) {
   put_weights("web/yolov7-tiny.weights", kValues - 4);
-  const Ran ran =
-      get_weights("/page /plain /gone /drop/0 http://127.0.0.1:1 http://no.invalid", "yolov7-tiny");
+  put_program("curl",
+              "case $* in\n"
+              "  *http://no.invalid*) printf '000 0.000000'; exit 6 ;;\n"
+              "  *https://silent.invalid*) echo \"$*\" >secure; printf '000 0.000000'; exit 28 ;;\n"
+              "esac\n"
+              "PATH=${PATH#*:}\nexec curl \"$@\"");
+  put_program("sleep", "");
+  std::string mirrors;
+  for (const char* way : {"/page", "/plain", "/gone", "/drop/0"})
+    mirrors += cat(address_, way, " ");
+  const Ran ran = run(cat(kWithPrograms, "MIRRORS='", mirrors,
+                          "http://127.0.0.1:1 http://no.invalid https://silent.invalid'"),
+                      "get_weights.sh yolov7-tiny");
   EXPECT_EQ(ran.exit_code, 1);
   for (const std::string& said :
        {cat(address_, "/page/yolov7-tiny.weights: it is no weights file"),
         cat("it has ", kValues + 16, " bytes, not the ", kValues + 20, " of cfg/yolov7-tiny.cfg"),
         std::string("the server answers 404"), std::string("the connection ends at byte 0"),
         std::string("http://127.0.0.1:1/yolov7-tiny.weights: nothing answers there"),
-        std::string("its name has no address: is this machine online?")})
+        std::string("its name has no address: is this machine online?"),
+        std::string("silent.invalid/yolov7-tiny.weights: nothing answers within 20 s")})
     EXPECT_TRUE(holds(ran.output, said)) << said << "\n" << ran.output;
+  EXPECT_TRUE(holds(get("secure"), "--proto-redir =https ")) << get("secure");
   EXPECT_FALSE(fs::exists(path("yolov7-tiny.weights")));
   EXPECT_FALSE(fs::exists(path("yolov7-tiny.weights.part"))) << "nothing of it can be continued";
   put_weights("web/yolov7-tiny.weights", kValues);
@@ -185,7 +227,9 @@ TEST_F(DownloadScripts, NamesThatCannotBeFetchedSayWhatToDo) {
       << unknown.output;
   const Ran browser = run("", "get_weights.sh csdarknet53");
   EXPECT_EQ(browser.exit_code, 1);
-  EXPECT_TRUE(holds(browser.output, "with a browser only: https://")) << browser.output;
+  EXPECT_TRUE(
+      holds(browser.output, "no direct address of csdarknet53-omega_final.weights is known"))
+      << browser.output;
   file("yolov7-tiny.weights.part", "");
   const Ran twice =
       run_in_shell(cat("cd '", folder_.string(), "' && DARKNET='", test::program().string(),
@@ -193,6 +237,26 @@ TEST_F(DownloadScripts, NamesThatCannotBeFetchedSayWhatToDo) {
                        test::source_dir().string(), "/scripts/get_weights.sh' yolov7-tiny"));
   EXPECT_EQ(twice.exit_code, 1);
   EXPECT_TRUE(holds(twice.output, "another download writes it")) << twice.output;
+}
+
+TEST_F(DownloadScripts, WrongWordsPrintTheUsage) {
+  for (const char* script : {"get_weights.sh", "get_voc.sh", "get_coco.sh"})
+    for (const char* flag : {"-h", "--help"}) {
+      const Ran ran = run("", cat(script, " ", flag, " 2>/dev/null"));
+      EXPECT_EQ(ran.exit_code, 0);
+      EXPECT_TRUE(ran.output.starts_with(cat("usage: scripts/", script, " "))) << ran.output;
+    }
+  for (const char* words :
+       {"get_weights.sh ", "get_weights.sh -what", "get_weights.sh a b c",
+        "get_weights.sh -check mine", "get_voc.sh --what", "get_coco.sh a b", "get_coco.sh /"}) {
+    const Ran ran = run("", words);
+    EXPECT_EQ(ran.exit_code, 2) << words;
+    EXPECT_TRUE(holds(ran.output, "; usage: scripts/get_")) << ran.output;
+  }
+  put_program("old", "echo 'file  x.weights'");
+  const Ran old = run("DARKNET=bin/old", "get_weights.sh yolov4");
+  EXPECT_EQ(old.exit_code, 1);
+  EXPECT_TRUE(holds(old.output, "tells no file or no bytes")) << old.output;
 }
 
 // Archives of a few images in the layout of the real ones, and their list.
@@ -267,10 +331,31 @@ TEST_F(DataScripts, VocBecomesLists) {
   EXPECT_EQ(std::ranges::count(all, "/plain/a.tar 0"), 1);
   EXPECT_EQ(std::ranges::count(all, "/drop/3000/a.tar 0"), 0) << "it was unpacked already";
   EXPECT_EQ(get_data("voc", "/gone").exit_code, 0) << "it is there already";
+  fs::remove(path("data/voc/voc.data"));  // as an interrupted import leaves it
+  fs::remove(path("data/voc/test.txt"));
+  const Ran again =
+      run(cat("ARCHIVES=voc.list MIRRORS=", address_, "/gone"), "get_voc.sh data/voc//");
+  EXPECT_EQ(again.exit_code, 0) << again.output;
+  EXPECT_TRUE(fs::exists(path("data/voc/voc.data")));
+  EXPECT_EQ(lines_in("data/voc/test.txt"), 1);
+}
+
+TEST_F(DataScripts, WhatCannotWorkIsRefusedBeforeTheDownload) {
+  file("data/voc/mine.txt", "x");
+  const Ran full = get_data("voc", "/plain");
+  EXPECT_EQ(full.exit_code, 1);
+  EXPECT_TRUE(holds(full.output, "data/voc: is not empty")) << full.output;
+  put_program("df", "printf 'head\\ndisk 9 9 1 9%% /\\n'");
+  const Ran room = run(cat(kWithPrograms, "ARCHIVES=coco.list MIRRORS=", address_, "/plain"),
+                       "get_coco.sh data/coco");
+  EXPECT_EQ(room.exit_code, 1);
+  EXPECT_TRUE(holds(room.output, "must be free there")) << room.output;
+  EXPECT_TRUE(requests().empty());
 }
 
 TEST_F(DataScripts, CocoBecomesLists) {
-  const Ran ran = get_data("coco", "/plain");
+  const Ran ran =
+      run(cat("ARCHIVES=coco.list MIRRORS=", address_, "/plain"), "get_coco.sh data/coco/");
   ASSERT_EQ(ran.exit_code, 0) << ran.output;
   EXPECT_EQ(lines_in("data/coco/train2017.txt"), 1);
   EXPECT_EQ(lines_in("data/coco/val2017.txt"), 1);
@@ -310,6 +395,7 @@ TEST(PublishedWeights, AreComplete) {
     EXPECT_TRUE(fs::exists(test::source_dir() / "cfg" / cat(w.cfg, ".cfg")));
     EXPECT_NE(w.urls.empty(), w.page.empty());
     EXPECT_EQ(w.accuracy.empty(), w.source.empty());
+    EXPECT_EQ(w.licence == "GPL-3.0", w.name.starts_with("yolov7"));
     EXPECT_TRUE(w.sum.empty() || w.sum.size() == 40 || w.sum.size() == 64);
     EXPECT_EQ(w.sum.find_first_not_of("0123456789abcdef"), w.sum.npos);
     std::istringstream urls{std::string(w.urls)};

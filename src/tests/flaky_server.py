@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Serves the files of a folder to the tests of downloads, in a way that the path names:
-/plain/NAME as it should be; /whole/NAME without ranges; /drop/N/NAME closes the connection after N
+/plain/NAME as it should be; /whole/NAME without ranges; /whole/N/NAME the same, and closes the
+connection after N bytes; /drop/N/NAME closes the connection after N
 bytes of each answer; /page/NAME is a page of HTML, whatever the name; anything else is not found.
   flaky_server.py FOLDER     writes FOLDER/port, then FOLDER/requests: "PATH first-byte", a line each
 """
@@ -33,7 +34,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self.answer(416, b"", 0)
                 return
             rest_of_it = data[first:]
-            sent = rest_of_it[:int(rest[0])] if way == "drop" else rest_of_it
+            sent = rest_of_it[:int(rest[0])] if len(rest) > 1 else rest_of_it
             self.answer(206 if first else 200, sent, len(rest_of_it),
                         f"bytes {first}-{len(data) - 1}/{len(data)}" if first else None)
 

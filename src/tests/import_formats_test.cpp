@@ -246,6 +246,41 @@ TEST_F(ImportYolo, BoxesOutsideOfTheirImagesAreCountedApart) {
   expect_said(r, "empty boxes left out: 1");
 }
 
+TEST_F(ImportYolo, MissingNamesAreReportedWithTheErrorsBefore) {
+  at_.put("in/x.data", "classes = 2\ntrain = train.txt\n");
+  at_.put("in/train.txt", "images/train/none.jpg\nimages/train/a.jpg\n");
+  const CommandResult r = import();
+  expect_error(r, "what the classes are called stands nowhere");
+  expect_error(r, "none.jpg");
+}
+
+// The only copies of the images may be those of the import that -force replaces.
+TEST_F(ImportYolo, ImagesOfTheReplacedImportAreNoSource) {
+  at_.put("in/classes.txt", "cat\ndog\n");
+  ASSERT_EQ(import({"-copy"}).exit_code, 0);
+  const std::string image = path("images/train/a.jpg");
+  ASSERT_TRUE(at_.has("out/pets/images/train/a.jpg"));
+  at_.put("list/x.names", "cat\ndog\n");
+  at_.put("list/x.data", "classes = 2\ntrain = train.txt\nvalid = valid.txt\nnames = x.names\n");
+  at_.put("list/c.jpg", at_.get("in/images/train/a.jpg"));
+  at_.put("list/c.txt", "");
+  at_.put("list/valid.txt", at_.path("list/c.jpg").string() + "\n");
+  at_.put("list/train.txt", image + "\n");
+  const auto expect_kept = [&] {
+    const CommandResult r = run({"list", "out/pets", "-force"});
+    EXPECT_EQ(r.exit_code, 1) << r.all();
+    EXPECT_TRUE(test::said(r, "this image lies in out/pets")) << r.all();
+    EXPECT_TRUE(at_.has("out/pets/images/train/a.jpg") && at_.has("out/pets/pets.data"));
+  };
+  expect_kept();
+  fs::create_symlink(image, at_.path("list/b.jpg"));
+  at_.put("list/b.txt", "");
+  at_.put("list/train.txt", at_.path("list/b.jpg").string() + "\n");
+  expect_kept();
+  const CommandResult elsewhere = run({"list", "out/other"});
+  EXPECT_EQ(elsewhere.exit_code, 0) << elsewhere.all();
+}
+
 TEST_F(ImportYolo, ErrorsNameFileAndLine) {
   expect_error(import(), "what the classes are called stands nowhere");
   at_.put("in/classes.txt", "cat\n");

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <new>
 #include <optional>
 #include <set>
 #include <sstream>
@@ -174,23 +175,26 @@ class Drafter {
   std::vector<std::string> reasons_;
 };
 
-// Whether a network of the classes of the data set takes the weights.
-std::optional<LoadedWeights> loaded(const std::filesystem::path& weights, Network net) try {
-  return load_weights(weights, net, {.allow_backbone = true});
+// Whether a shipped network takes the weights. Its input is small, as parameters do not depend on
+// it: a large candidate needs little memory. One that finds none is passed over.
+bool takes_weights(const std::string& name, const std::filesystem::path& weights) try {
+  CfgText cfg(shipped_cfg(name));
+  for (const char* side : {"width", "height"}) cfg.set(0, side, "64");
+  Network net(sections(cfg, name), {.mode = Mode::training, .batch = 1});
+  load_weights(weights, net, {.allow_backbone = true});
+  return true;
 } catch (const Error&) {
-  return std::nullopt;
+  return false;
+} catch (const std::bad_alloc&) {
+  return false;
 }
 
 std::string Drafter::network_for_weights() const {
   std::vector<std::string> names = draft_networks();
   names.front() = "quickstart";  // of "small"
   names.insert(names.begin(), "blood-cells");
-  for (const std::string& name : names) {
-    const CfgText cfg(shipped_cfg(name));
-    if (loaded(options_.weights,
-               Network(sections(cfg, name), {.mode = Mode::training, .batch = 1})))
-      return name;
-  }
+  for (const std::string& name : names)
+    if (takes_weights(name, options_.weights)) return name;
   fail(options_.weights.string(),
        ": fits none of the networks that init knows; name one with -like "
        "to hear what differs");

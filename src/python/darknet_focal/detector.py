@@ -1,6 +1,7 @@
 """A trained network that finds objects in images."""
 
 import os
+from numbers import Integral
 from typing import Any, Iterable, List, Optional, Sequence, Union, overload
 
 import numpy as np
@@ -27,6 +28,15 @@ _ORDERS = ("rgb", "bgr")
 
 def _is_file(image: object) -> bool:
     return isinstance(image, (str, os.PathLike))
+
+
+def _is_iterable(value: object) -> bool:
+    """Also by __getitem__ alone, which Iterable does not know."""
+    try:
+        iter(value)  # type: ignore[call-overload]
+    except TypeError:
+        return False
+    return True
 
 
 def _checked(image: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
@@ -93,7 +103,9 @@ class Detector:
         elif names is not None:
             require(isinstance(names, Iterable), "names", names, "a file or a list of strings")
             class_names = [str(name) for name in names]
-        require(isinstance(batch, int), "batch", batch, "an integer")
+        integral = isinstance(batch, Integral) and not isinstance(batch, bool)
+        require(integral, "batch", batch, "an integer")
+        batch = int(batch)  # of NumPy's
         options = given(
             names=file,
             class_names=class_names,
@@ -155,7 +167,7 @@ class Detector:
         if order not in _ORDERS:
             raise ArgumentError(f"order {order!r} is neither 'rgb' nor 'bgr'")
         one = _is_file(image) or isinstance(image, np.ndarray)
-        several = isinstance(image, Iterable) and not isinstance(image, bytes)
+        several = _is_iterable(image) and not isinstance(image, bytes)
         require(one or several, "an image", image, "a file's name, a NumPy array or a list of them")
         images: List[Any] = [image] if one else list(image)  # type: ignore[arg-type]
         limits = (

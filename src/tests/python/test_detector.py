@@ -80,6 +80,14 @@ def test_lists_have_the_results_of_their_images(work, detector):
             assert np.allclose(a.xyxy, b.xyxy, atol=1e-3)
     assert detector([]) == []
 
+    class Indexed:
+        def __getitem__(self, i):
+            return work.images[i]
+
+    assert all(same(a, b) for a, b in zip(detector(Indexed()), expected))
+    integer = Detector(work.cfg, work.weights, threshold=0.2, device="cpu", batch=np.int64(3))
+    assert len(integer(work.images)) == IMAGES
+
 
 def test_results_are_arrays_and_a_sequence(work, detector):
     found = detector(work.images[0])
@@ -165,6 +173,7 @@ def test_bad_files_and_options_are_errors_with_the_programs_sentence(work, detec
         ("letter_box cannot be 'x'; expected True or False", {"letter_box": "x"}),
         ("device cannot be 0; expected a string", {"device": 0}),
         ("batch cannot be '1'; expected an integer", {"batch": "1"}),
+        ("batch cannot be True; expected an integer", {"batch": True}),
         ("overrides cannot be 'net.0.width=64'; expected a list", {"overrides": "net.0.width=64"}),
         ("names cannot be 5; expected a file or a list of strings", {"names": 5}),
         ("log cannot be 'x'; expected a function", {"log": "x"}),
