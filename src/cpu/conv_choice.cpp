@@ -198,7 +198,9 @@ dnnl::primitive_attr attributes_of(const Epilogue& fused) {
   return attr;
 }
 
-bool is_reference(const char* name) { return std::string_view(name).starts_with("ref"); }
+bool is_reference(const char* implementation) {
+  return std::string_view(implementation).starts_with("ref");
+}
 
 Desc any_weights(const ConvSpec& s, dnnl::memory::data_type type) {
   return {weight_dims(s), type, Tag::any};

@@ -2,6 +2,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 
@@ -13,16 +14,28 @@
 namespace darknet {
 namespace {
 
+#ifdef __linux__
+// The pages that lie in a piece of memory as a whole, and the bytes before them.
+struct WholePages {
+  char* begin = nullptr;
+  std::size_t head = 0, bytes = 0;
+  WholePages(void* p, std::size_t size) {
+    const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGE_SIZE));
+    head = std::min(size, (page - reinterpret_cast<std::uintptr_t>(p) % page) % page);
+    begin = static_cast<char*>(p) + head;
+    bytes = (size - head) / page * page;
+  }
+};
+#endif
+
 // Asks for huge pages, where the system gives them to those who ask: packed weights are read from
 // end to end for every image, and the processor prefetches only within a page.
 void advise_huge_pages(void* p, std::size_t bytes) {
 #ifdef MADV_HUGEPAGE
   constexpr std::size_t kWorthIt = 4 << 20;
   if (bytes < kWorthIt) return;
-  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGE_SIZE));
-  const auto begin = (reinterpret_cast<std::uintptr_t>(p) + page - 1) / page * page;
-  const auto end = (reinterpret_cast<std::uintptr_t>(p) + bytes) / page * page;
-  ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+  const WholePages pages(p, bytes);
+  ::madvise(pages.begin, pages.bytes, MADV_HUGEPAGE);
 #endif
 }
 
@@ -32,13 +45,10 @@ bool zero_when_touched(void* p, std::size_t bytes) {
 #ifdef __linux__
   constexpr std::size_t kAlwaysPages = std::size_t{1} << 30;  // of whole mappings of the allocator
   if (bytes < kAlwaysPages) return false;
-  char* const at = static_cast<char*>(p);
-  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGE_SIZE));
-  const std::size_t head = (page - reinterpret_cast<std::uintptr_t>(p) % page) % page;
-  const std::size_t pages = (bytes - head) / page * page;
-  if (::madvise(at + head, pages, MADV_DONTNEED) != 0) return false;
-  std::memset(at, 0, head);
-  std::memset(at + head + pages, 0, bytes - head - pages);
+  const WholePages pages(p, bytes);
+  if (::madvise(pages.begin, pages.bytes, MADV_DONTNEED) != 0) return false;
+  std::memset(p, 0, pages.head);
+  std::memset(pages.begin + pages.bytes, 0, bytes - pages.head - pages.bytes);
   return true;
 #else
   return false;

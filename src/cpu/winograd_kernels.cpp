@@ -50,6 +50,7 @@ constexpr std::array<double, Pairs> points() {
 template <int Pairs>
 class Transforms {
  public:
+  // NOLINTNEXTLINE(readability-identifier-naming): m as in the paper
   static constexpr int m = 2 * Pairs, tile = m + 2;
 
   // B^T d: the coefficients of products of (z - point) over all points but one. The even and the
