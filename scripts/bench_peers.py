@@ -200,10 +200,10 @@ class PeerRun:
                      report], self.threads)
         with open(report, encoding="utf-8") as file:
             figures = json.load(file)
-        if "cpu_seconds" not in figures:
-            raise BenchError(f"{self.options.darknet} is too old: its bench reports no cpu_seconds")
+        if not isinstance(figures.get("cpu_seconds"), float):
+            raise BenchError(f"{self.options.darknet} is too old: its bench reports no mean of cpu_seconds")
         self.version = figures["library"]
-        self.add(figures["seconds"]["median"], figures["cpu_seconds"]["median"],
+        self.add(figures["seconds"]["median"], figures["cpu_seconds"],
                  figures["process_bytes"])
 
     def run_peer(self, reference):
@@ -221,7 +221,7 @@ class PeerRun:
         with open(paths["result.json"], encoding="utf-8") as file:
             result = json.load(file)
         self.version = result["version"]
-        self.add(statistics.median(result["wall"]), statistics.median(result["cpu"]),
+        self.add(statistics.median(result["wall"]), statistics.fmean(result["cpu"]),
                  result["peak_bytes"])
 
     def compare(self, path, reference):

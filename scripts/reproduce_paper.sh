@@ -4,7 +4,7 @@
 # cross-entropy and by focal loss, what tuning chose of both, confirmed on fresh seeds, and a
 # two-stage detector. It leaves OUT/table.md, the figures and the pages of all runs. The same call
 # resumes after an interruption: what is there already is not made again.
-#   small    synthetic scenes; about half an hour on two cores
+#   small    synthetic scenes; 8 minutes on two cores with AVX-512, half an hour on slow ones
 #   bccd     BCCD=folder of BCCD (VOC's layout, or one with a .data file)
 #   plates   DATA=my.data, any set of yours; SIZE=416x416
 #   voc      VOC=path/to/VOCdevkit with VOC2007 (and VOC2012); WEIGHTS= a backbone; for a GPU

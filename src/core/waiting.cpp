@@ -35,6 +35,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr double kBusyCores = .25, kQuietCores = .125;
 constexpr int kQuietIntervals = 2;
+constexpr int kOwnThreads = 2;  // at the start: the program's first thread and the watcher
 constexpr std::chrono::milliseconds kInterval{250};
 
 // "cpu12": 12; -1 for every other word.
@@ -75,25 +76,29 @@ bool read_processor_use(const std::string& stat, ProcessorUse& use) {
   CPU_ZERO(&mine);
   if (::sched_getaffinity(0, sizeof mine, &mine) != 0) return false;
   double ticks = 0;
+  int runnable = 0;
   bool any = false;
   std::istringstream lines(stat);
   for (std::string line; std::getline(lines, line);) {
     std::istringstream columns(line);
     std::string name;
     columns >> name;
+    if (name == "procs_running") columns >> runnable;
     const int core = core_of(name);
     if (core < 0 || core >= CPU_SETSIZE || !CPU_ISSET(core, &mine)) continue;
     ticks += busy_ticks(columns), any = true;
   }
   use = {.wall = std::chrono::duration<double>(Clock::now().time_since_epoch()).count(),
          .machine = ticks / static_cast<double>(::sysconf(_SC_CLK_TCK)),
-         .process = process_cpu_seconds()};
+         .process = process_cpu_seconds(),
+         .runnable = runnable};
   return any;
 }
 
 void CoreContention::add(const ProcessorUse& reading) {
   const ProcessorUse before = std::exchange(last_, reading);
   const double seconds = reading.wall - before.wall;
+  if (before.wall == 0) busy_ = reading.runnable == 0 || reading.runnable > kOwnThreads;
   if (before.wall == 0 || seconds <= 0) return;
   const double others =
       (reading.machine - before.machine - (reading.process - before.process)) / seconds;

@@ -13,12 +13,14 @@ struct ProcessorUse {
   double wall = 0;     // steady clock
   double machine = 0;  // of all processes, on the cores that this one may use; steal time counts
   double process = 0;
+  int runnable = 0;  // threads of the whole machine that run or are ready to; 0: unknown
 };
 // `stat`: the text of /proc/stat. False where it holds none of the cores of this process.
 bool read_processor_use(const std::string& stat, ProcessorUse& use);
 
 // Whether other programs use the cores, from readings some tenths of a second apart: a quarter of a
-// core makes them busy, and two readings in a row below an eighth make them quiet again.
+// core makes them busy, and two readings in a row below an eighth make them quiet again. The first
+// reading counts the runnable threads: more than this program has at its start make them busy.
 class CoreContention {
  public:
   bool busy() const { return busy_; }
@@ -26,7 +28,7 @@ class CoreContention {
 
  private:
   ProcessorUse last_;
-  bool busy_ = true;         // until a first interval shows the opposite
+  bool busy_ = true;
   int quiet_intervals_ = 1;  // so that the first one decides
 };
 

@@ -54,8 +54,7 @@ TEST(Bench, InferenceTimesEveryLayer) {
   EXPECT_FALSE(r.idle);
   EXPECT_LE(r.total.min, r.total.median);
   ASSERT_TRUE(r.cpu);
-  EXPECT_GT(r.cpu->min, 0);
-  EXPECT_LE(r.cpu->min, r.cpu->median);
+  EXPECT_GT(*r.cpu, 0);
   EXPECT_EQ(r.reference->convolutions, 13);
   EXPECT_GT(r.reference->planned.min, 0);
   EXPECT_GT(r.reference->direct.min, 0);
@@ -160,9 +159,9 @@ TEST(BenchReport, JsonHasTheFigures) {
   EXPECT_EQ(figures["layers"][1]["backward"], .003);
   EXPECT_FALSE(figures.contains("cpu_seconds"));  // of a GPU
   BenchReport r = synthetic_report(4e11);
-  r.cpu = {.04, .03, .05};
-  EXPECT_EQ(parse_json(cli::bench_json({}, r))["cpu_seconds"]["median"], .04);
-  EXPECT_NE(printed(r).find("processor time of all threads: 40.0 ms (30.0 to 50.0)"),
+  r.cpu = .04;
+  EXPECT_EQ(parse_json(cli::bench_json({}, r))["cpu_seconds"], .04);
+  EXPECT_NE(printed(r).find("processor time of all threads: 40.0 ms on average"),
             std::string::npos);
 }
 

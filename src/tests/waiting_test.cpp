@@ -45,12 +45,14 @@ TEST(Waiting, CountsTheTicksOfItsOwnCores) {
   EXPECT_FALSE(read_processor_use(stat_line("cpu", "9 9 9 9 9 9 9 9 9") + "intr 5 5\n", use));
   EXPECT_FALSE(read_processor_use(stat_line("cpu100000", "9 9 9 9 9 9 9 9 9"), use));
   const std::string text = stat_line("cpu", "9 9 9 9 9 9 9 9 9") +
-                           stat_line(core, "100 20 30 7000 8000 4 5 60 90000 90000") + "ctxt 1\n";
+                           stat_line(core, "100 20 30 7000 8000 4 5 60 90000 90000") +
+                           "ctxt 1\nprocs_running 3\nprocs_blocked 7\n";
   ASSERT_TRUE(read_processor_use(text, use));
   EXPECT_DOUBLE_EQ(use.machine,
                    (100 + 20 + 30 + 4 + 5 + 60) / static_cast<double>(::sysconf(_SC_CLK_TCK)));
   EXPECT_GT(use.wall, 0);
   EXPECT_GT(use.process, 0);
+  EXPECT_EQ(use.runnable, 3);
 }
 
 class Contention : public testing::Test {
@@ -68,6 +70,18 @@ class Contention : public testing::Test {
   ProcessorUse use_;
   CoreContention contention_;
 };
+
+TEST(Waiting, BeginsByTheRunnableThreads) {
+  const auto busy_at_first = [](int runnable) {
+    CoreContention contention;
+    contention.add({.wall = 10, .runnable = runnable});
+    return contention.busy();
+  };
+  EXPECT_FALSE(busy_at_first(1));
+  EXPECT_FALSE(busy_at_first(2)) << "the program's first thread and the watcher";
+  EXPECT_TRUE(busy_at_first(3));
+  EXPECT_TRUE(busy_at_first(0)) << "unknown";
+}
 
 TEST_F(Contention, IsAssumedUntilAnIntervalIsQuiet) {
   EXPECT_TRUE(contention_.busy());

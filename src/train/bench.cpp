@@ -297,14 +297,16 @@ double Bench::idle(const BenchReport& r) const {
 }
 
 void Bench::report_iterations(BenchReport& r) const {
-  std::vector<double> totals, loads, cpu;
+  std::vector<double> totals, loads;
+  double cpu = 0;
   for (const Iteration& i : iterations_) {
     totals.push_back(i.end->seconds_since(*i.begin));
     loads.push_back(i.times.load);
-    cpu.push_back(i.cpu);
+    cpu += i.cpu;
   }
   r.total = spread_of(totals), r.load = median(loads), r.phases = median_phases();
-  if (options_.device.type == DeviceType::cpu) r.cpu = spread_of(cpu);
+  if (options_.device.type == DeviceType::cpu)
+    r.cpu = cpu / static_cast<double>(iterations_.size());
 }
 
 BenchReport Bench::report() {

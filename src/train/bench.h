@@ -53,15 +53,17 @@ struct ReferenceBench {
 };
 
 struct BenchReport {
-  std::string library;             // name and version
-  Shape input;                     // of one forward pass
-  std::int64_t images = 0;         // per iteration
-  std::int64_t iterations = 0;     // that were measured; 0: nothing else is known either
-  double peak_flops = 0;           // of a large matrix product in this run, per second
-  std::int64_t peak_size = 0;      // its rows and columns
-  std::string peak_arithmetic;     // what it was computed in
-  Spread total;                    // whole iterations
-  std::optional<Spread> cpu;       // on the CPU: processor time of all threads in an iteration
+  std::string library;          // name and version
+  Shape input;                  // of one forward pass
+  std::int64_t images = 0;      // per iteration
+  std::int64_t iterations = 0;  // that were measured; 0: nothing else is known either
+  double peak_flops = 0;        // of a large matrix product in this run, per second
+  std::int64_t peak_size = 0;   // its rows and columns
+  std::string peak_arithmetic;  // what it was computed in
+  Spread total;                 // whole iterations
+  // On the CPU: mean processor time of all threads in an iteration. The system adds that of a
+  // running thread some milliseconds late, so the times of single iterations say little.
+  std::optional<double> cpu;
   StepTimes phases;                // training: medians
   double load = 0;                 // training: median seconds of waiting for a batch
   std::vector<LayerBench> layers;  // from iterations of their own
