@@ -46,14 +46,16 @@ std::string listed(std::span<const std::string> types) {
   return text;
 }
 
-void assign(Lines& section, const Override& o) {
+void assign(Lines& section, const Override& o, Comments comments) {
   const std::string assignment = o.key + "=" + o.value;
   const auto line = std::find_if(section.lines.begin(), section.lines.end(),
                                  [&](const std::string& l) { return key_of(l) == o.key; });
-  if (line != section.lines.end())
-    *line = assignment;
-  else
+  if (line == section.lines.end()) {
     section.lines.insert(section.lines.begin() + 1, assignment);
+    return;
+  }
+  const std::string comment = line->substr(without_comment(*line).size());
+  *line = assignment + (comments == Comments::replaced || comment.empty() ? "" : "  " + comment);
 }
 
 }  // namespace
@@ -100,13 +102,14 @@ std::vector<std::size_t> places_of(const Override& o, std::span<const std::strin
           listed(types), near.empty() ? "" : cat("; did you mean '", near, "'?"));
 }
 
-std::string with_overrides(const std::string& text, std::span<const std::string> assignments) {
+std::string with_overrides(const std::string& text, std::span<const std::string> assignments,
+                           Comments comments) {
   std::vector<Lines> sections = sections_of(text);
   std::vector<std::string> types;
   for (std::size_t i = 1; i < sections.size(); ++i) types.push_back(sections[i].type);
   for (const std::string& a : assignments) {
     const Override o = parse_override(a);
-    for (const std::size_t place : places_of(o, types)) assign(sections[place + 1], o);
+    for (const std::size_t place : places_of(o, types)) assign(sections[place + 1], o, comments);
   }
   std::string changed;
   for (const Lines& section : sections)

@@ -29,7 +29,10 @@ std::vector<std::size_t> places_of(const Override&, std::span<const std::string>
 
 // The text of a cfg with the assignments applied in their order: a line that gives a changed key is
 // replaced, a key that no line gives comes below its section's name, everything else stays. Reading
-// it gives what apply_overrides() makes of the sections of `text`. Throws as that does.
-std::string with_overrides(const std::string& text, std::span<const std::string> assignments);
+// it gives what apply_overrides() makes of the sections of `text`. Throws as that does. A comment
+// behind a value that is replaced goes with it, or stays.
+enum class Comments : std::uint8_t { replaced, kept };
+std::string with_overrides(const std::string& text, std::span<const std::string> assignments,
+                           Comments = Comments::replaced);
 
 }  // namespace darknet

@@ -79,6 +79,10 @@ std::vector<Section> read_cfg(const std::filesystem::path& path) {
   return parse_cfg(in, path.string());
 }
 
+std::string read_cfg_text(const std::filesystem::path& path) {
+  return InputFile(path, kMaxCfgBytes, Pipes::allowed).rest();
+}
+
 void apply_overrides(std::vector<Section>& sections, std::span<const std::string> assignments) {
   std::vector<std::string> types;
   types.reserve(sections.size());

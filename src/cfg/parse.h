@@ -20,6 +20,8 @@ inline std::string_view without_comment(std::string_view line) {
 // key=value, comment (# or ;) nor blank, on binary data and on an empty file.
 std::vector<Section> parse_cfg(std::istream& in, const std::string& name);
 std::vector<Section> read_cfg(const std::filesystem::path&);
+// Its text, for what keeps comments.
+std::string read_cfg_text(const std::filesystem::path&);
 
 // Applies "type.index.key=value" (index among the sections of that type, or *): -set on the command
 // line. Throws where the section does not exist.

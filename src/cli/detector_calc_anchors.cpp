@@ -10,6 +10,7 @@
 #include "cli/network_arguments.h"
 #include "cli/run_inputs.h"
 #include "core/file.h"
+#include "core/index.h"
 #include "core/text.h"
 #include "dataset/image_list.h"
 #include "dataset/input_truths.h"
@@ -80,12 +81,13 @@ std::vector<AnchorShape> objects_of(const LabelledImages& labelled, const Target
   return objects;
 }
 
-std::string anchors_line(const AnchorResult& r, const Target& t) {
+// What a cfg has behind anchors=.
+std::string anchors_value(const AnchorResult& r, const Target& t) {
   const bool in_pixels = t.unit.width == 1 && t.unit.height == 1;
-  std::string line = "anchors=";
+  std::string line;
   for (std::size_t k = 0; k < r.anchors.size(); ++k) {
     const AnchorShape& a = r.anchors[k];
-    line += k == 0 ? " " : ", ";
+    line += k == 0 ? "" : ", ";
     // Whole pixels would cost small anchors more overlap than a restart gains.
     line += in_pixels
                 ? fmt::format("{:.4g},{:.4g}", a.width, a.height)
@@ -117,11 +119,31 @@ void write_charts(const CalcAnchorsArguments& o, const std::vector<AnchorShape>&
   write_chart(o.out, {"", {std::move(panel)}});
 }
 
+// Where Darknet's scripts look for them.
+struct TextFiles {
+  std::filesystem::path anchors, counters;
+};
+
+TextFiles text_files(const CalcAnchorsArguments& o) {
+  return {o.out + ".txt", std::filesystem::path(o.out).parent_path() / "counters_per_class.txt"};
+}
+
+// How many objects each class has, as counters_per_class= of a head wants it.
+std::string counters_line(const LabelledImages& labelled, std::int64_t classes) {
+  std::vector<std::int64_t> counters(to_size(classes));
+  for (const auto& truths : labelled.truths)
+    for (const Truth& truth : truths) ++counters[to_size(std::int64_t{truth.class_id})];
+  std::string line = "counters_per_class = ";
+  for (std::size_t c = 0; c < counters.size(); ++c) line += cat(c == 0 ? "" : ", ", counters[c]);
+  return line;
+}
+
 // What takes long: everything before the first line is printed.
 struct Clustered {
   std::int64_t images = 0;
   std::vector<AnchorShape> objects;
   AnchorResult result;
+  std::string counters;
 };
 
 Clustered cluster(const CalcAnchorsArguments& o, const Target& t, const DataFile& data,
@@ -129,7 +151,9 @@ Clustered cluster(const CalcAnchorsArguments& o, const Target& t, const DataFile
   InterruptReport interrupt("no anchors are given, and nothing was written",
                             "while labels and sizes of the images were read");
   const LabelledImages labelled = read_all_labels(images, classes_of(t, data), o.bad_labels);
-  Clustered c{.images = std::ssize(labelled.images), .objects = objects_of(labelled, t)};
+  Clustered c{.images = std::ssize(labelled.images),
+              .objects = objects_of(labelled, t),
+              .counters = counters_line(labelled, classes_of(t, data))};
   if (c.objects.empty()) fail_at({data.train.string(), 0}, "no objects in the labels of this list");
   interrupt.at(cat("while anchors for ", plural(std::ssize(c.objects), "object"), " in ",
                    plural(c.images, "image"), " were clustered"));
@@ -141,10 +165,13 @@ int run_calc_anchors(CalcAnchorsArguments o) {
   const DataFile data = open_data(o.data, ListedFiles::images_and_labels);
   const ImagePaths images = read_image_list(required(data, data.train, "train"));
   require_writable_chart(o.out);
+  const TextFiles texts = text_files(o);
+  require_writable_file(texts.anchors, kTextFormat);
+  require_writable_file(texts.counters, kDataFormat);
   const Target t = target_of(o);
   if (!t.anchors.empty()) o.settings.anchors = std::ssize(t.anchors);
   if (o.clusters) o.settings.anchors = *o.clusters;
-  const auto [count, objects, r] = cluster(o, t, data, images);
+  const auto [count, objects, r, counters] = cluster(o, t, data, images);
   fmt::print("{} in {}, input {} x {}{}\n", plural(std::ssize(objects), "object"),
              plural(count, "image"), t.width, t.height,
              t.letter_box ? " with bars (letter_box)" : "");
@@ -155,10 +182,13 @@ int run_calc_anchors(CalcAnchorsArguments o) {
   if (!t.anchors.empty())
     fmt::print("with the {} of {}: {:.4f}\n", plural(std::ssize(t.anchors), "anchor"),
                printable(o.cfg), assign_anchors(objects, t.anchors).mean_iou);
-  const std::string line = anchors_line(r, t);
-  fmt::print("{}\n", line);
+  const std::string anchors = anchors_value(r, t);
+  fmt::print("{}\nanchors= {}\n", counters, anchors);
   write_charts(o, objects, r);
-  fmt::print("-> {}\n", printable(written_charts(o.out)));
+  write_file_atomically(texts.anchors, anchors + "\n");
+  write_file_atomically(texts.counters, counters + "\n");
+  fmt::print("-> {}, {}, {}\n", printable(written_charts(o.out)), printable(texts.anchors.string()),
+             printable(texts.counters.string()));
   return 0;
 }
 
@@ -187,10 +217,16 @@ void add_detector_calc_anchors(Program& program) {
       .integer_in(1, 10000)
       .show_default();
   add_seed(command, "of the starts (1)", [&o](std::uint64_t seed) { o.settings.seed = seed; });
-  command.option("-out", o.out, "name of the chart without .svg and .png").show_default();
+  command
+      .option("-out", o.out,
+              "name of the chart without .svg and .png, and of the anchors without .txt; next to "
+              "it lies "
+              "counters_per_class.txt")
+      .show_default();
   add_bad_labels(command, o.bad_labels);
   add_overrides(command, o.overrides);
   add_darknet_habits(command);
+  add_ignored(command, {"-show", false, "no window is opened; the chart is always written"});
   command.runs([&o] { return run_calc_anchors(o); });
 }
 

@@ -115,8 +115,9 @@ void check_flags(const Command& command, const DemoOptions& o) {
 // Flags of other Darknet forks' demos that change nothing here.
 void add_demo_habits(const Command& command) {
   add_darknet_habits(command);
-  for (const char* name : {"-hier", "-s", "-iou_thresh", "-http_post_host"})
-    add_ignored(command, {name, true, "the demo does not use it"});
+  add_ignored(command,
+              {"-s", true, "no frames are skipped or delayed; -fps sets the rate of images"});
+  add_ignored(command, {"-http_post_host", true, "-json_port serves what is found as a stream"});
 }
 
 }  // namespace

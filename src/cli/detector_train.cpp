@@ -57,7 +57,9 @@ void add_data(const Command& command, TrainingSettings& o) {
 void add_training_habits(const Command& command) {
   add_darknet_habits(command);
   for (const IgnoredFlag& flag :
-       {IgnoredFlag{"-chart", true,
+       {IgnoredFlag{"-thresh", true, "-map counts at .25, as detector map does without -thresh"},
+        IgnoredFlag{"-letter_box", false, "-set net.0.letter_box=1 does it, or the key in the cfg"},
+        IgnoredFlag{"-chart", true,
                     "the chart is always written, as NAME_chart.svg and .png next to the weights"},
         IgnoredFlag{"-show", false, "training opens no window"},
         IgnoredFlag{"-show_imgs", false, "augmented images are not shown"}})

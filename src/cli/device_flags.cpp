@@ -115,6 +115,12 @@ void add_darknet_habits(const Command& command) {
   const auto nothing = [] {};
   if (!command.has("-dont_show"))
     command.flag("-dont_show", nothing, "open no window").for_compatibility();
+  for (const IgnoredFlag& flag :
+       {IgnoredFlag{"-hier", true, "it belongs to class trees"},
+        IgnoredFlag{"-iou_thresh", true, "the IoU of a hit is a flag of detector map"},
+        IgnoredFlag{"-benchmark_layers", false, "darknet bench prints the time of each layer"},
+        IgnoredFlag{"-verbose", false, "messages are complete"}})
+    if (!command.has(flag.name)) add_ignored(command, flag);
   if (command.has("-gpus")) return;
   command.flag("-nogpu", nothing, "compute on the CPU, as this command does anyway")
       .for_compatibility();

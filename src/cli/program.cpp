@@ -11,6 +11,7 @@
 #include "cli/command.h"
 #include "cli/documents.h"
 #include "cli/help.h"
+#include "cli/old_commands.h"
 #include "cli/run_inputs.h"
 #include "core/error.h"
 #include "core/number.h"
@@ -61,6 +62,19 @@ void put_commands_first(const CLI::App& program, std::vector<std::string>& words
     std::rotate(front, word, word + 1);
     at = next;
   }
+}
+
+// Whether the first words are a whole command.
+bool names_a_command(const CLI::App& program, const std::vector<std::string>& words) {
+  const CLI::App* at = &program;
+  for (const std::string& word : words) {
+    const auto all = subcommands(*at);
+    const auto next =
+        std::ranges::find_if(all, [&](const CLI::App* sub) { return sub->get_name() == word; });
+    if (next == all.end()) break;
+    at = *next;
+  }
+  return at != &program && at->get_require_subcommand_min() == 0;
 }
 
 // "-clear 1", as some write it, is "-clear": a flag takes the 0 or 1 behind it, but in commands
@@ -198,6 +212,9 @@ int parse_and_run(CLI::App& app, Program& program, const std::vector<std::string
   std::vector<std::string> arguments = normalise(typed);
   if (arguments.size() == 1 && arguments[0] == "--version") arguments = {"version"};
   put_commands_first(app, arguments);
+  const bool help =
+      std::ranges::count(arguments, "--help") + std::ranges::count(arguments, "-h") > 0;
+  if (!help && !names_a_command(app, arguments)) arguments = in_new_words(std::move(arguments));
   join_flag_values(app, arguments);
   std::reverse(arguments.begin(), arguments.end());  // as CLI11 takes them
   try {

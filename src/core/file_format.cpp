@@ -142,7 +142,9 @@ FileFormat format_of_line(std::string_view line) {
       equals != line.npos && is_word(trim(line.substr(0, equals))))
     return kDataFormat;
   const Fields columns = split(line, ",");
-  if (columns.size() > 1 && std::all_of(columns.begin(), columns.end(), is_word))
+  // Numbers alone, as in a file of anchors, name no columns.
+  if (columns.size() > 1 && std::all_of(columns.begin(), columns.end(), is_word) &&
+      !numbers(columns, 0))
     return {kCsvFormat.kind, {columns.begin(), columns.end()}};
   return kTextFormat;
 }

@@ -83,6 +83,11 @@ std::string_view why_unsupported(std::string_view type) {
   return "";
 }
 
+std::string_view layer_type_name(std::string_view type) {
+  const Entry* const e = entry_of(type);
+  return e ? e->name : std::string_view();
+}
+
 bool is_head_type(std::string_view type) {
   const Entry* const e = entry_of(type);
   return e && e->head;

@@ -1,4 +1,5 @@
-// Which sections are detection heads: those that are HEAD in layers/layers.def.
+// What is known of the types of sections without their keys: names, and which are detection heads
+// (HEAD in layers/layers.def).
 #pragma once
 #include <string>
 #include <string_view>
@@ -6,6 +7,8 @@
 
 namespace darknet {
 
+// "convolutional" of the alias "conv" too; "" where there is no such layer.
+std::string_view layer_type_name(std::string_view type);
 // Whether `type`, as a section is called, is that of a detection head.
 bool is_head_type(std::string_view type);
 std::vector<std::string> head_types();

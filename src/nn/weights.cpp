@@ -1,63 +1,21 @@
 #include "nn/weights.h"
 
 #include <cmath>
-#include <cstring>
 
 #include "core/checksum.h"
 #include "core/file.h"
-#include "core/file_format.h"
 #include "core/index.h"
 #include "core/input.h"
+#include "nn/weights_file.h"
 
 namespace darknet {
 namespace {
 
-constexpr std::uint64_t kMaxWeightsBytes = std::uint64_t{16} << 30;
 constexpr std::int32_t kMajor = 0, kMinor = 2,
                        kRevision = 5;  // what AlexeyAB's and hank-ai's write
 
-class Reader {
- public:
-  Reader(std::string bytes, const std::filesystem::path& path)
-      : bytes_(std::move(bytes)), path_(path.string()) {}
-
-  std::uint64_t header() {
-    std::int32_t version[3];
-    take(version, sizeof version, "the header");
-    const auto [major, minor, revision] = version;
-    if (major < 0 || minor < 0 || revision < 0 || major > 1000 || minor > 1000 ||
-        revision > 1000000)
-      fail(path_, ": this is not a .weights file: its version would be ", major, '.', minor, '.',
-           revision, in_place_of(path_, kWeightsFormat));
-    if (major * 10 + minor < 2) {  // the older header counts images in 32 bits
-      std::uint32_t seen = 0;
-      take(&seen, sizeof seen, "the header");
-      return seen;
-    }
-    std::uint64_t seen = 0;
-    take(&seen, sizeof seen, "the header");
-    return seen;
-  }
-
-  void take(void* to, std::size_t bytes, const std::string& what) {
-    if (left() < bytes)
-      fail(path_, ": the file is too short: ", what, " needs ", bytes, " bytes, the file has ",
-           left(), " more of its ", bytes_.size(),
-           "; it was cut short, or these are weights of another network");
-    std::memcpy(to, bytes_.data() + at_, bytes);
-    at_ += bytes;
-  }
-
-  std::size_t left() const { return bytes_.size() - at_; }
-  const std::string& bytes() const { return bytes_; }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string bytes_, path_;
-  std::size_t at_ = 0;
-};
-
-void load_parameter(Reader& file, const Stream& stream, const std::string& title, Parameter& p) {
+void load_parameter(WeightsFile& file, const Stream& stream, const std::string& title,
+                    Parameter& p) {
   std::vector<float> host(to_size(p.value.size()));
   file.take(host.data(), host.size() * sizeof(float), title);
   for (const float v : host)
@@ -75,7 +33,7 @@ std::int64_t bytes_of(Layer& layer) {
   return bytes;
 }
 
-bool load_layer(Reader& file, const Stream& stream, Layer& layer) {
+bool load_layer(WeightsFile& file, const Stream& stream, Layer& layer) {
   bool any = false;
   for (Parameter* p : layer.parameters()) {
     if (!p->load) continue;
@@ -89,9 +47,9 @@ bool load_layer(Reader& file, const Stream& stream, Layer& layer) {
 
 LoadedWeights load_weights(const std::filesystem::path& path, Network& net,
                            const LoadOptions& options) {
-  Reader file(read_file(path, kMaxWeightsBytes), path);
+  WeightsFile file(path);
   LoadedWeights loaded;
-  loaded.seen = file.header();
+  loaded.seen = file.header().seen;
   const std::int64_t end = options.layers < 0 ? net.size() : std::min(options.layers, net.size());
   for (std::int64_t i = 0; i < end; ++i) {
     if (file.left() == 0 && loaded.loaded > 0 && options.allow_backbone &&

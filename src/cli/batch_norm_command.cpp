@@ -1,0 +1,70 @@
+#include "cli/batch_norm_command.h"
+
+#include <algorithm>
+#include <map>
+#include <sstream>
+
+#include "cfg/override.h"
+#include "cfg/parse.h"
+#include "cli/common_flags.h"
+#include "cli/new_file.h"
+#include "core/file.h"
+#include "core/index.h"
+#include "core/log.h"
+#include "core/text.h"
+#include "nn/batch_norm_edits.h"
+#include "nn/weights.h"
+
+namespace darknet::cli {
+namespace {
+
+// "convolutional.3.batch_normalize=0" for each of the layers.
+std::vector<std::string> assignments_for(const std::vector<Section>& cfg,
+                                         const std::vector<std::int64_t>& layers, int value) {
+  std::vector<std::string> assignments;
+  std::map<std::string, int> of_type;
+  for (std::size_t place = 1; place < cfg.size(); ++place) {
+    const Section& section = cfg[place];
+    const std::string name = cat(section.type(), '.', of_type[section.type()]++, '.');
+    if (std::ranges::find(layers, static_cast<std::int64_t>(place) - 1) == layers.end()) continue;
+    assignments.push_back(cat(name, "batch_normalize=", value));
+    if (section.has("cbn")) assignments.push_back(name + "cbn=0");  // it asks for it too
+  }
+  return assignments;
+}
+
+}  // namespace
+
+void add_batch_norm_arguments(const Command& command, BatchNormArguments& o) {
+  cfg_argument(command, o.cfg).required();
+  weights_argument(command, o.weights).required();
+  command.argument("out_cfg", o.out_cfg, "the cfg to write").required();
+  command.argument("out_weights", o.out_weights, "the weights file to write").required();
+  add_overrides(command, o.overrides);
+  add_force(command, o.force);
+}
+
+int change_batch_norm(const BatchNormArguments& o, const ChangedLayers& changed, int value,
+                      const char* none) {
+  require_new_file(o.out_cfg, kCfgFormat, o.force);
+  require_new_file(o.out_weights, kWeightsFormat, o.force);
+  const std::vector<Section> sections = sections_of(o);
+  Network from(sections, {});
+  const std::vector<std::int64_t> layers = changed(from);
+  if (layers.empty()) fail_at({o.cfg, 0}, none);
+  const LoadedWeights loaded = load_weights(o.weights, from);
+  const std::string text =
+      with_overrides(with_overrides(read_cfg_text(o.cfg), o.overrides, Comments::kept),
+                     assignments_for(sections, layers, value), Comments::kept);
+  std::istringstream in(text);
+  const log::WithoutWarnings printed_before;
+  Network to(parse_cfg(in, o.out_cfg), {});
+  convert_batch_norm(from, to);
+  save_weights(o.out_weights, to, loaded.seen);
+  write_file_atomically(o.out_cfg, text);
+  log::info(cat("batch_normalize=", value, " in ", plural(std::ssize(layers), "layer"), " -> ",
+                printable(o.out_cfg), ", ", printable(o.out_weights)));
+  return 0;
+}
+
+}  // namespace darknet::cli

@@ -1,0 +1,19 @@
+#include "cli/new_file.h"
+
+#include "core/error.h"
+#include "core/file.h"
+#include "core/input.h"
+
+namespace darknet::cli {
+
+void add_force(const Command& command, bool& force) {
+  command.flag("-force", force, "replace an existing file");
+}
+
+void require_new_file(const std::filesystem::path& file, const FileFormat& format, bool force) {
+  require_writable_file(file, format);
+  if (!force && is_present(file))
+    fail(file.string(), ": the file exists; -force replaces it, or give another name");
+}
+
+}  // namespace darknet::cli

@@ -1,0 +1,13 @@
+// The commands of other Darknet forks that have another name here, or none: old_commands.def.
+#pragma once
+#include <string>
+#include <vector>
+
+namespace darknet::cli {
+
+// The words of a command line, whose first ones are no command of this program, as this program has
+// them, with a warning that names the new command; others as they are. Throws a usage error where
+// there is nothing like it, or words are missing.
+std::vector<std::string> in_new_words(std::vector<std::string> words);
+
+}  // namespace darknet::cli

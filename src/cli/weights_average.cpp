@@ -1,0 +1,82 @@
+// darknet weights average out cfg weights weights ...
+#include <string>
+#include <vector>
+
+#include "cli/common_flags.h"
+#include "cli/network_arguments.h"
+#include "cli/new_file.h"
+#include "core/index.h"
+#include "core/log.h"
+#include "core/text.h"
+#include "nn/weights.h"
+
+namespace darknet::cli {
+namespace {
+
+struct AverageArguments : CfgArguments {
+  std::string out;
+  std::vector<std::string> weights;
+  bool force = false;
+};
+
+using Sums = std::vector<std::vector<double>>;  // for each parameter, for each value
+
+void add_parameters(const Network& net, Sums& sums) {
+  const std::vector<Parameter*> parameters = net.parameters();
+  sums.resize(parameters.size());
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    const std::vector<float> values = parameters[i]->value.to_host(net.stream());
+    sums[i].resize(values.size());
+    for (std::size_t j = 0; j < values.size(); ++j) sums[i][j] += static_cast<double>(values[j]);
+  }
+}
+
+void put_means(Network& net, const Sums& sums, std::size_t count) {
+  const std::vector<Parameter*> parameters = net.parameters();
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    std::vector<float> values;
+    values.reserve(sums[i].size());
+    for (const double sum : sums[i])
+      values.push_back(static_cast<float>(sum / static_cast<double>(count)));
+    parameters[i]->value.copy_from(net.stream(), values);
+  }
+}
+
+int average_weights(const AverageArguments& o) {
+  if (o.weights.size() < 2) throw Error("an average needs two weights files or more", 2);
+  require_new_file(o.out, kWeightsFormat, o.force);
+  Network net(sections_of(o), {});
+  Sums sums;
+  std::uint64_t seen = 0;
+  for (const std::string& file : o.weights) {
+    const LoadedWeights loaded = load_weights(file, net);
+    if (&file == &o.weights.front()) seen = loaded.seen;  // Darknet: that of the first
+    add_parameters(net, sums);
+  }
+  put_means(net, sums, o.weights.size());
+  save_weights(o.out, net, seen);
+  log::info(cat("the mean of ", o.weights.size(), " weights files -> ", printable(o.out)));
+  return 0;
+}
+
+}  // namespace
+
+void add_weights_average(Program& program) {
+  const Command command =
+      program.command("weights average", "the mean of several weights files of one network");
+  auto& o = command.options<AverageArguments>();
+  command.argument("out", o.out, "the weights file to write").required();
+  cfg_argument(command, o.cfg).required();
+  command.argument("weights", o.weights, "the files, of one training run: two or more")
+      .input("a weights file")
+      .required();
+  command.footer(
+      "Every value is averaged, means and variances of batch normalisation too. The images seen "
+      "are "
+      "those of the first file. During a training, ema_alpha= of [net] does the like.");
+  add_overrides(command, o.overrides);
+  add_force(command, o.force);
+  command.runs([&o] { return average_weights(o); });
+}
+
+}  // namespace darknet::cli

@@ -1,0 +1,172 @@
+#include "nn/batch_norm_edits.h"
+
+#include <cmath>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/index.h"
+#include "kernels/batch_norm.h"
+#include "nn/head_types.h"
+
+namespace darknet {
+namespace {
+
+struct FoldedParameters {
+  std::vector<float> weights, bias;  // weights in the order of the memory
+};
+
+// With batch normalisation, which `p` has.
+FoldedParameters fold(const Stream& stream, const ParametersByRole& p) {
+  const Tensor& weights = p.weights->value;
+  const std::int64_t rows = weights.shape().n;
+  Tensor folded_weights(stream.device, weights.shape()), bias(stream.device, p.bias->value.shape());
+  fold_batch_norm(
+      stream,
+      {.scale = p.scale->value.data(),
+       .bias = p.bias->value.data(),
+       .rolling_mean = p.mean->value.data(),
+       .rolling_variance = p.variance->value.data()},
+      {weights.data(), folded_weights.data(), bias.data(), rows, weights.size() / rows});
+  return {folded_weights.to_host(stream), bias.to_host(stream)};
+}
+
+void fill_with(const Stream& stream, Parameter& p, float value) {
+  p.value.copy_from(stream, std::vector<float>(to_size(p.value.size()), value));
+}
+
+// What normalises by scales of 1, means of 0 and variances of 1 and computes the same: the weights
+// make up for the epsilon under the root.
+void put_neutral(const Stream& stream, FoldedParameters values, const ParametersByRole& to) {
+  const float root = std::sqrt(1 + kBatchNormEpsilon);
+  for (float& w : values.weights) w *= root;
+  to.weights->value.copy_from(stream, values.weights);
+  to.bias->value.copy_from(stream, values.bias);
+  fill_with(stream, *to.scale, 1);
+  fill_with(stream, *to.mean, 0);
+  fill_with(stream, *to.variance, 1);
+}
+
+void copy_parameter(Network& from, Parameter* source, Network& to, Parameter* target) {
+  if (source && target) target->value.copy_from(to.stream(), source->value.to_host(from.stream()));
+}
+
+void convert_layer(Network& from, Network& to, std::int64_t i) {
+  const ParametersByRole a = parameters_by_role(from.layer(i)), b = parameters_by_role(to.layer(i));
+  if (!a.weights != !b.weights ||
+      (a.weights && a.weights->value.shape() != b.weights->value.shape()))
+    fail(to.layer(i).title(), ": has other weights than ", from.layer(i).title());
+  if (a.weights && a.scale && !b.scale) {
+    const FoldedParameters values = fold(from.stream(), a);
+    b.weights->value.copy_from(to.stream(), values.weights);
+    b.bias->value.copy_from(to.stream(), values.bias);
+  } else if (a.weights && !a.scale && b.scale) {
+    put_neutral(to.stream(),
+                {a.weights->value.to_host(from.stream()), a.bias->value.to_host(from.stream())}, b);
+  } else {
+    const std::pair<Parameter*, Parameter*> pairs[] = {{a.weights, b.weights},
+                                                       {a.bias, b.bias},
+                                                       {a.scale, b.scale},
+                                                       {a.mean, b.mean},
+                                                       {a.variance, b.variance}};
+    for (const auto& [source, target] : pairs) copy_parameter(from, source, to, target);
+  }
+}
+
+bool is_own_convolution(Layer& layer) {
+  return layer_type_name(layer.type()) == "convolutional" && parameters_by_role(layer).weights;
+}
+
+// The convolutions that read what the first one reads.
+std::vector<ParametersByRole> first_convolutions(Network& net) {
+  std::vector<ParametersByRole> found;
+  std::int64_t source = 0;
+  for (std::int64_t i = 0; i < net.size(); ++i) {
+    Layer& layer = net.layer(i);
+    if (!is_own_convolution(layer) || (!found.empty() && layer.sources().front() != source))
+      continue;
+    source = layer.sources().front();
+    found.push_back(parameters_by_role(layer));
+  }
+  if (found.empty()) fail_at({net.where().file, 0}, "this network has no [convolutional]");
+  return found;
+}
+
+}  // namespace
+
+ParametersByRole parameters_by_role(Layer& layer) {
+  ParametersByRole found;
+  for (Parameter* p : layer.parameters()) {
+    switch (p->role) {
+      case Role::weights:
+        found.weights = p;
+        break;
+      case Role::bias:
+        found.bias = p;
+        break;
+      case Role::scale:
+        found.scale = p;
+        break;
+      case Role::rolling_mean:
+        found.mean = p;
+        break;
+      case Role::rolling_variance:
+        found.variance = p;
+        break;
+    }
+  }
+  return found;
+}
+
+void convert_batch_norm(Network& from, Network& to) {
+  if (from.size() != to.size()) fail("parameters of two networks do not correspond");
+  for (std::int64_t i = 0; i < from.size(); ++i) convert_layer(from, to, i);
+  to.parameters_changed();
+}
+
+std::int64_t reset_batch_norm(Network& net) {
+  std::int64_t layers = 0;
+  for (std::int64_t i = 0; i < net.size(); ++i) {
+    const ParametersByRole p = parameters_by_role(net.layer(i));
+    if (!p.weights || !p.scale) continue;
+    put_neutral(net.stream(), fold(net.stream(), p), p);
+    ++layers;
+  }
+  net.parameters_changed();
+  return layers;
+}
+
+void swap_red_and_blue(Network& net) {
+  for (const ParametersByRole& p : first_convolutions(net)) {
+    const std::int64_t channels = p.weights->value.shape().c;
+    if (channels != 3)
+      fail_at({net.where().file, 0}, "red and blue cannot be swapped: the first [convolutional] ",
+              "reads ", channels, " channels with each filter, and not 3");
+    std::vector<float> values = p.weights->value.to_host(net.stream());
+    for (std::size_t i = 0; i < values.size(); i += 3) std::swap(values[i], values[i + 2]);
+    p.weights->value.copy_from(net.stream(), values);
+  }
+  net.parameters_changed();
+}
+
+void rescale_input(Network& net, float scale, float shift) {
+  for (const ParametersByRole& p : first_convolutions(net)) {
+    std::vector<float> weights = p.weights->value.to_host(net.stream());
+    // w (scale x + shift) is (scale w) x + shift w: the second goes into the bias, and in front of
+    // a batch normalisation out of the mean. (Darknet: into the bias in both cases.)
+    Parameter& sums = p.mean ? *p.mean : *p.bias;
+    std::vector<float> constant = sums.value.to_host(net.stream());
+    const std::size_t columns = weights.size() / constant.size();
+    for (std::size_t row = 0; row < constant.size(); ++row) {
+      double sum = 0;
+      for (float& w : std::span(weights).subspan(row * columns, columns)) sum += w, w *= scale;
+      constant[row] += static_cast<float>((p.mean ? -1 : 1) * shift * sum);
+    }
+    p.weights->value.copy_from(net.stream(), weights);
+    sums.value.copy_from(net.stream(), constant);
+  }
+  net.parameters_changed();
+}
+
+}  // namespace darknet
