@@ -151,6 +151,8 @@ std::string Section::word(std::string_view key, std::string_view fallback, const
   if (!e) return std::string(fallback);
   const auto& words = allowed.words;
   if (std::find(words.begin(), words.end(), e->value) != words.end()) return e->value;
+  for (const std::string& word : words)
+    if (!word.empty() && lower_case(word) == lower_case(e->value)) return word;
   const std::string near = nearest(e->value, words);
   fail(key, cat("'", shown(e->value), "' is none of ", join(words),
                 near.empty() ? "" : cat("; did you mean '", near, "'?")));

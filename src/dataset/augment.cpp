@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <numbers>
 
 namespace darknet {
 namespace {
@@ -65,6 +66,10 @@ void set_colour(Placement& p, const ImageAugmentation& a, Rng& rng) {
   p.exposure = random_scale(rng, a.exposure);
 }
 
+void turn_at_random(Placement& p, const ImageAugmentation& a, Rng& rng) {
+  if (a.angle > 0) turn(p, rng.uniform(-a.angle, a.angle) * std::numbers::pi_v<float> / 180);
+}
+
 // Shifts what is shown by whole pixels of the input.
 void shift(Placement& p, float dx, float dy) {
   p.shift_x += p.scale_x * dx, p.shift_y += p.scale_y * dy;
@@ -78,15 +83,21 @@ std::array<float, 2> ends(float scale, float shift, float size) {
 
 // On one axis: how far to shift the view so that the part [begin, end) shows the side of the
 // image that lies at the mosaic's point, without the empty margin beyond the image (Darknet).
-// `bound`: as far as the image reaches, none of the part stays empty.
-float mosaic_shift(std::array<float, 2> image, float begin, float end, float size, bool before,
-                   bool bound) {
+float mosaic_shift(std::array<float, 2> image, float begin, float end, float size, bool before) {
   const float length = end - begin;
   const float margin_low = std::clamp(image[0], 0.f, length);
   const float margin_high = std::clamp(size - image[1], 0.f, length);
-  float first = before ? size - length - margin_high : margin_low;  // input pixel shown at `begin`
-  if (bound) first = std::clamp(first, image[0], std::max(image[0], image[1] - length));
+  const float first = before ? size - length - margin_high : margin_low;  // shown at `begin`
   return first - begin;
+}
+
+Placement upright_placement(const Augmentation& a, Rng& rng, const Image& image,
+                            std::int64_t height, std::int64_t width) {
+  const auto w = static_cast<float>(width), h = static_cast<float>(height);
+  Placement p{.region = {0, 0, width, height}};
+  set_geometry(p, random_crop(a, rng, image, w / h), h, w);
+  set_colour(p, a.image, rng);
+  return p;
 }
 
 Rect mosaic_tile(int k, std::int64_t cut_x, std::int64_t cut_y, std::int64_t height,
@@ -115,12 +126,23 @@ Placement plain_placement(const ImageSize& image, std::int64_t height, std::int6
   return p;
 }
 
+void turn(Placement& p, float radians) {
+  const float x = static_cast<float>(p.region.x0 + p.region.x1) / 2;
+  const float y = static_cast<float>(p.region.y0 + p.region.y1) / 2;
+  const float cosine = std::cos(radians), sine = std::sin(radians);
+  const Placement from = p;
+  p.scale_x = cosine * from.scale_x - sine * from.shear_y;
+  p.shear_x = cosine * from.shear_x - sine * from.scale_y;
+  p.scale_y = cosine * from.scale_y + sine * from.shear_x;
+  p.shear_y = cosine * from.shear_y + sine * from.scale_x;
+  p.shift_x += (from.scale_x - p.scale_x) * x + (from.shear_x - p.shear_x) * y;
+  p.shift_y += (from.scale_y - p.scale_y) * y + (from.shear_y - p.shear_y) * x;
+}
+
 Placement random_placement(const Augmentation& a, Rng& rng, const Image& image, std::int64_t height,
                            std::int64_t width) {
-  const auto w = static_cast<float>(width), h = static_cast<float>(height);
-  Placement p{.region = {0, 0, width, height}};
-  set_geometry(p, random_crop(a, rng, image, w / h), h, w);
-  set_colour(p, a.image, rng);
+  Placement p = upright_placement(a, rng, image, height, width);
+  turn_at_random(p, a.image, rng);
   return p;
 }
 
@@ -135,34 +157,38 @@ std::vector<Placement> mosaic_placements(const Augmentation& a, Rng& rng,
   std::vector<Placement> tiles;
   for (int k = 0; k < 4; ++k) {
     const Image& image = *images[to_size(k)];
-    Placement p = random_placement(a, rng, image, height, width);
+    Placement p = upright_placement(a, rng, image, height, width);
     p.region = mosaic_tile(k, cut_x, cut_y, height, width);
     const auto x = ends(p.scale_x, p.shift_x, static_cast<float>(image.width));
     const auto y = ends(p.scale_y, p.shift_y, static_cast<float>(image.height));
     shift(p,
           mosaic_shift(x, static_cast<float>(p.region.x0), static_cast<float>(p.region.x1), w,
-                       k % 2 == 0, a.image.mosaic_bound),
+                       k % 2 == 0),
           mosaic_shift(y, static_cast<float>(p.region.y0), static_cast<float>(p.region.y1), h,
-                       k / 2 == 0, a.image.mosaic_bound));
+                       k / 2 == 0));
+    turn_at_random(p, a.image, rng);
     tiles.push_back(p);
   }
   return tiles;
 }
 
 int reduction_for(const Placement& p) {
-  const float scale = std::min(std::abs(p.scale_x), p.scale_y);
+  const float scale = std::min(std::hypot(p.scale_x, p.shear_y), std::hypot(p.scale_y, p.shear_x));
   return scale >= 8 ? 8 : scale >= 4 ? 4 : scale >= 2 ? 2 : 1;
 }
 
 bool shows_outside(const Placement& p, const Image& image) {
-  const auto beyond = [](float scale, float shift, std::int64_t begin, std::int64_t end,
-                         float size) {
-    const float a = scale * static_cast<float>(begin) + shift;
-    const float b = scale * static_cast<float>(end) + shift;
-    return !(std::min(a, b) >= 0 && std::max(a, b) <= size);
+  const auto inside = [](float at, std::int64_t size) {
+    return at >= 0 && at <= static_cast<float>(size);
   };
-  return beyond(p.scale_x, p.shift_x, p.region.x0, p.region.x1, static_cast<float>(image.width)) ||
-         beyond(p.scale_y, p.shift_y, p.region.y0, p.region.y1, static_cast<float>(image.height));
+  for (const std::int64_t column : {p.region.x0, p.region.x1})
+    for (const std::int64_t row : {p.region.y0, p.region.y1}) {
+      const auto x = static_cast<float>(column), y = static_cast<float>(row);
+      if (!inside(p.scale_x * x + (p.shift_x + p.shear_x * y), image.width) ||
+          !inside(p.scale_y * y + (p.shift_y + p.shear_y * x), image.height))
+        return true;
+    }
+  return false;
 }
 
 namespace {
@@ -192,27 +218,84 @@ WarpArguments warp_of(const std::uint8_t* pixels, const DecodedImage& image, con
   const auto reduction = static_cast<float>(image.reduction);
   a.placement.scale_x /= reduction, a.placement.shift_x /= reduction;
   a.placement.scale_y /= reduction, a.placement.shift_y /= reduction;
+  a.placement.shear_x /= reduction, a.placement.shear_y /= reduction;
   std::copy(image.outside.begin(), image.outside.end(), a.fill);
   a.set_count();
   return a;
 }
+
+namespace {
+
+struct Point {  // of the input, in pixels
+  float x = 0, y = 0;
+};
+struct Edges {  // in pixels of the input
+  float x0 = 0, y0 = 0, x1 = 0, y1 = 0;
+};
+
+// Where the placement puts a point of the image.
+Point placed(const Placement& p, float image_x, float image_y) {
+  const float x = image_x - p.shift_x, y = image_y - p.shift_y;
+  if (p.shear_x == 0 && p.shear_y == 0) return {x / p.scale_x, y / p.scale_y};
+  const float area = p.scale_x * p.scale_y - p.shear_x * p.shear_y;
+  return {(p.scale_y * x - p.shear_x * y) / area, (p.scale_x * y - p.shear_y * x) / area};
+}
+
+// What of a convex polygon lies on one side of a line: sign * coordinate >= sign * at (Sutherland
+// and Hodgman, 1974).
+std::vector<Point> cut(const std::vector<Point>& polygon, float Point::*axis, float at,
+                       float sign) {
+  std::vector<Point> kept;
+  for (std::size_t i = 0; i < polygon.size(); ++i) {
+    const Point &a = polygon[i], &b = polygon[(i + 1) % polygon.size()];
+    const float da = sign * (a.*axis - at), db = sign * (b.*axis - at);
+    if (da >= 0) kept.push_back(a);
+    if ((da < 0) == (db < 0)) continue;
+    const float t = da / (da - db);
+    Point crossing{a.x + t * (b.x - a.x), a.y + t * (b.y - a.y)};
+    crossing.*axis = at;
+    kept.push_back(crossing);
+  }
+  return kept;
+}
+
+Edges bounds_of(const std::vector<Point>& points) {
+  if (points.empty()) return {};
+  Edges e{points[0].x, points[0].y, points[0].x, points[0].y};
+  for (const Point& p : points) {
+    e.x0 = std::min(e.x0, p.x), e.x1 = std::max(e.x1, p.x);
+    e.y0 = std::min(e.y0, p.y), e.y1 = std::max(e.y1, p.y);
+  }
+  return e;
+}
+
+// The bounds of what the part shows of a box, whose edges are those of the image in its pixels.
+Edges shown_of(const Edges& box, const Placement& p) {
+  std::vector<Point> corners{placed(p, box.x0, box.y0), placed(p, box.x1, box.y0),
+                             placed(p, box.x1, box.y1), placed(p, box.x0, box.y1)};
+  const auto x0 = static_cast<float>(p.region.x0), x1 = static_cast<float>(p.region.x1);
+  const auto y0 = static_cast<float>(p.region.y0), y1 = static_cast<float>(p.region.y1);
+  if (p.shear_x != 0 || p.shear_y != 0) {
+    corners = cut(cut(corners, &Point::x, x0, 1), &Point::x, x1, -1);
+    return bounds_of(cut(cut(corners, &Point::y, y0, 1), &Point::y, y1, -1));
+  }
+  const Edges e = bounds_of(corners);
+  return {std::max(e.x0, x0), std::max(e.y0, y0), std::min(e.x1, x1), std::min(e.y1, y1)};
+}
+
+}  // namespace
 
 void place_truths(std::span<const Truth> truths, const Image& image, const Placement& p,
                   std::int64_t height, std::int64_t width, std::vector<Truth>& to) {
   const auto iw = static_cast<float>(image.width), ih = static_cast<float>(image.height);
   const auto w = static_cast<float>(width), h = static_cast<float>(height);
   for (const Truth& t : truths) {
-    const float xa = (t.box.left() * iw - p.shift_x) / p.scale_x;
-    const float xb = (t.box.right() * iw - p.shift_x) / p.scale_x;
-    const float ya = (t.box.top() * ih - p.shift_y) / p.scale_y;
-    const float yb = (t.box.bottom() * ih - p.shift_y) / p.scale_y;
-    const float x0 = std::max(std::min(xa, xb), static_cast<float>(p.region.x0));
-    const float x1 = std::min(std::max(xa, xb), static_cast<float>(p.region.x1));
-    const float y0 = std::max(std::min(ya, yb), static_cast<float>(p.region.y0));
-    const float y1 = std::min(std::max(ya, yb), static_cast<float>(p.region.y1));
-    if (!(x1 - x0 >= 1 && y1 - y0 >= 1)) continue;
+    const Edges e =
+        shown_of({t.box.left() * iw, t.box.top() * ih, t.box.right() * iw, t.box.bottom() * ih}, p);
+    if (!(e.x1 - e.x0 >= 1 && e.y1 - e.y0 >= 1)) continue;
     to.push_back(
-        {{(x0 + x1) / 2 / w, (y0 + y1) / 2 / h, (x1 - x0) / w, (y1 - y0) / h}, t.class_id});
+        {{(e.x0 + e.x1) / 2 / w, (e.y0 + e.y1) / 2 / h, (e.x1 - e.x0) / w, (e.y1 - e.y0) / h},
+         t.class_id});
   }
 }
 

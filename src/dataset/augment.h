@@ -29,7 +29,10 @@ Placement plain_placement(const ImageSize&, std::int64_t height, std::int64_t wi
                           bool with_bars);
 Placement plain_placement(const Image&, std::int64_t height, std::int64_t width, bool with_bars);
 
-// A random crop, mirror and colour for the whole input.
+// Turns what the region shows about the region's middle, in the image's own proportions.
+void turn(Placement&, float radians);
+
+// A random crop, mirror, turn and colour for the whole input.
 Placement random_placement(const Augmentation&, Rng&, const Image&, std::int64_t height,
                            std::int64_t width);
 
@@ -58,12 +61,13 @@ struct PlacedTile {
   Placement placement;
 };
 
-// Appends the truths as they stand in the input: clipped to the part; those of less than a pixel
-// are dropped, as in Darknet.
+// Appends the truths as they stand in the input: clipped to the part, of turned boxes the bounds of
+// what the part shows of them; those of less than a pixel are dropped, as in Darknet.
 void place_truths(std::span<const Truth>, const Image&, const Placement&, std::int64_t height,
                   std::int64_t width, std::vector<Truth>& to);
 
-// A box of the image as it lies in the input, in fractions of each; nothing is clipped.
+// A box of an image that is not turned as it lies in the input, in fractions of each; nothing is
+// clipped.
 Box to_input(const Box&, const Placement&, const ImageSize&, std::int64_t height,
              std::int64_t width);
 

@@ -14,9 +14,10 @@ namespace darknet {
 namespace {
 
 constexpr int kTriesForReadable = 64;
+constexpr std::size_t kTiles = 4, kMixed = 2;  // images of a mosaic, and of a mixed image
 
 // Streams of random numbers, one per purpose.
-constexpr std::uint64_t kShuffle = 0x5348, kSample = 0x5341, kSize = 0x5349;
+constexpr std::uint64_t kShuffle = 0x5348, kSample = 0x5341, kSize = 0x5349, kFilter = 0x4649;
 
 std::size_t bytes_of(const std::vector<CachedImage>& images) {
   std::size_t bytes = 0;
@@ -151,9 +152,11 @@ void Batches::decode(Shown& s, std::size_t& at, Rng rng, const InputSize& input)
         timed(settings_.times, &LoadTimes::read, [&] { return images_.open(s.images[at]); }));
   for (const OpenedImage& o : opened) s.sizes.push_back(o.size);
   for (const Image& size : s.sizes) sizes.push_back(&size);
-  s.placements = sizes.size() == 1
-                     ? std::vector{random_placement(a, rng, *sizes[0], input.height, input.width)}
-                     : mosaic_placements(a, rng, sizes, input.height, input.width);
+  if (sizes.size() == kTiles)
+    s.placements = mosaic_placements(a, rng, sizes, input.height, input.width);
+  else
+    for (const Image* size : sizes)
+      s.placements.push_back(random_placement(a, rng, *size, input.height, input.width));
   for (at = 0; at < s.images.size(); ++at) {
     const Placement& p = s.placements[at];
     const Wanted wanted{.reduction = a.image.scaled_decode ? reduction_for(p) : 1,
@@ -182,21 +185,47 @@ Batches::Shown Batches::shown(const Batch& b, std::vector<std::int64_t> images, 
   }
 }
 
+// One for each image that a training image is made of; none where the keys ask for none.
+std::vector<Filters> Batches::filters_of(std::int64_t sample, std::size_t images) const {
+  const ImageAugmentation& keys = settings_.augmentation->image;
+  std::vector<Filters> filters;
+  if (keys.blur == 0 && keys.gaussian_noise == 0) return filters;
+  Rng rng(settings_.seed ^ kFilter, static_cast<std::uint64_t>(sample));
+  while (filters.size() < images) filters.push_back(random_filters(keys, rng));
+  return filters;
+}
+
 void Batches::make_augmented(Batch& b, std::int64_t i) const {
   const auto at = to_size(i);
   const std::int64_t sample = b.index * settings_.batch + i;
   Rng rng(settings_.seed ^ kSample, static_cast<std::uint64_t>(sample));
   std::vector<std::int64_t> images{orders_.at(sample)};
-  if (settings_.augmentation->image.mosaic && rng.flip())
-    for (int k = 1; k < 4; ++k) images.push_back(rng.below(images_.size()));
+  const ImageAugmentation& keys = settings_.augmentation->image;
+  if ((keys.mosaics() || keys.mixes()) && rng.flip())
+    while (images.size() < (keys.mosaics() ? kTiles : kMixed))
+      images.push_back(rng.below(images_.size()));
   Shown s = shown(b, std::move(images), rng, b.unreadable[at]);
-  const bool forward = settings_.tiles && bytes_of(s.decoded) < bytes_of(view(b, i).shape);
+  const bool mixed = s.images.size() == kMixed;
+  const std::vector<Filters> filters = filters_of(sample, s.images.size());
+  // What is done after the warp is done here.
+  const bool forward = settings_.tiles && !mixed && !std::ranges::any_of(filters, &Filters::any) &&
+                       bytes_of(s.decoded) < bytes_of(view(b, i).shape);
+  std::vector<float> second;
   for (std::size_t k = 0; k < s.images.size(); ++k) {
-    const auto warp = [&] { place({.threads = 1}, *s.decoded[k], s.placements[k], view(b, i)); };
+    View<float> to = view(b, i);
+    if (mixed && k > 0) second.resize(to_size(to.shape.size())), to.data = second.data();
+    const auto warp = [&] { place({.threads = 1}, *s.decoded[k], s.placements[k], to); };
     if (!forward) timed(settings_.times, &LoadTimes::warp, warp);
+    const std::size_t before = b.truths[at].size();
     timed(settings_.times, &LoadTimes::labels, [&] {
       place_truths(settings_.truths[to_size(s.images[k])], s.sizes[k], s.placements[k],
                    b.size.height, b.size.width, b.truths[at]);
+    });
+    if (filters.empty() && !mixed) continue;
+    timed(settings_.times, &LoadTimes::warp, [&] {
+      const std::span<const Truth> shown = std::span(b.truths[at]).subspan(before);
+      if (!filters.empty()) apply({.threads = 1}, filters[k], shown, s.placements[k].region, to);
+      if (mixed && k > 0) average_with({.threads = 1}, view(b, i), to);
     });
   }
   b.images[at] = s.images[0], b.placements[at] = s.placements[0], b.sizes[at] = s.sizes[0];

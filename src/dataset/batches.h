@@ -13,6 +13,7 @@
 
 #include "dataset/augment.h"
 #include "dataset/image_paths.h"
+#include "dataset/random_filters.h"
 #include "detect/box.h"
 
 namespace darknet {
@@ -55,8 +56,8 @@ struct Batch {
   // Of each image: what is yet to be placed into it, in order; none where `pixels` has it.
   std::vector<std::vector<PlacedTile>> tiles;
   std::vector<std::vector<Truth>> truths;  // one entry per image
-  std::vector<std::int64_t> images;        // which image each is (of a mosaic: its first)
-  std::vector<Placement> placements;       // of each image (of a mosaic: of its first tile)
+  std::vector<std::int64_t> images;        // which image each is (of several: the first)
+  std::vector<Placement> placements;       // of each image (of several: of the first)
   std::vector<Image> sizes;                // width and height of each image, no pixels
   std::vector<std::vector<UnreadableImage>> unreadable;  // training: met while making each image
 };
@@ -108,6 +109,7 @@ class Batches {
   Shown shown(const Batch&, std::vector<std::int64_t> images, Rng&,
               std::vector<UnreadableImage>& met) const;
   void decode(Shown&, std::size_t& at, Rng, const InputSize&) const;
+  std::vector<Filters> filters_of(std::int64_t sample, std::size_t images) const;
   View<float> view(Batch&, std::int64_t i) const;
 
   BatchSettings settings_;

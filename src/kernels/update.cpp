@@ -106,6 +106,17 @@ struct Update<Rule, std::index_sequence<k...>> {
   }
 };
 
+struct CentreGradients {
+  DN_HD CentreArrays prepare(const CentreArrays& a, std::int64_t) const { return a; }
+  DN_HD void operator()(const CentreArrays& a, std::int64_t filter) const {
+    float* const gradient = a.gradient + filter * a.size;
+    double sum = 0;
+    for (std::int64_t k = 0; k < a.size; ++k) sum += gradient[k];
+    const auto mean = static_cast<float>(sum / static_cast<double>(a.size));
+    for (std::int64_t k = 0; k < a.size; ++k) gradient[k] -= mean;
+  }
+};
+
 struct Average {
   const StepState* state;
   struct PerEntry {
@@ -153,6 +164,10 @@ void check_finite(const Stream& s, const float* gradient, std::int64_t n, StepSt
   auto* const count = static_cast<std::int64_t*>(scratch);
   reduce(s, n, NotFinite{gradient}, count, count + 1);
   for_each(s, 1, MarkNotFinite{count, state});
+}
+
+void centre_gradients(const Stream& s, const ArrayTable<CentreArrays>& table) {
+  for_each_array(s, table, CentreGradients{});
 }
 
 void update_parameters(const Stream& s, const ArrayTable<UpdateArrays>& table,

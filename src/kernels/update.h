@@ -44,6 +44,14 @@ inline constexpr float kFirstLossScale = 65536, kMaxLossScale = 16777216;
 inline constexpr std::int64_t kScaleRaisedAfter = 2000;
 void adapt_loss_scale(const Stream&, StepState*);
 
+// Gradient centralization (Yong and others, ECCV 2020): the mean of each filter's gradients is
+// taken away from them.
+struct CentreArrays {
+  float* gradient = nullptr;  // n filters of `size` weights
+  std::int64_t n = 0, size = 0;
+};
+void centre_gradients(const Stream&, const ArrayTable<CentreArrays>&);
+
 // An optimizer in one step: `shared` is device memory, kOptimizerStepBytes for every entry of the
 // table.
 struct OptimizerStep {

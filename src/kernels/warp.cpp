@@ -32,9 +32,8 @@ DN_HD Tap tap_at(float position, std::int32_t size) {
           .weight = p - floor,
           .outside = inside == position ? 0 : 1};
 }
-DN_HD Tap tap_of(float scale, float shift, std::int32_t at, std::int32_t size) {
-  return tap_at(scale * (static_cast<float>(at) + .5f) + shift, size);
-}
+// The middle of a pixel, in pixels.
+DN_HD float centre_of(std::int32_t pixel) { return static_cast<float>(pixel) + .5f; }
 
 // Bytes at the upper left, upper right, lower left and lower right to 0..1.
 DN_HD float blended(const float (&corner)[4], float x, float y) {
@@ -76,7 +75,7 @@ constexpr std::int32_t kBlockPixels = 64;
 template <int channels>
 struct Block {
   std::int32_t first[kBlockPixels], second[kBlockPixels], outside[kBlockPixels];
-  float weight[kBlockPixels];
+  float weight[kBlockPixels], weight_y[kBlockPixels];  // the second: of a turned image
   std::uint32_t corner[4][kBlockPixels];  // a pixel's channels, the first in the low byte
   float value[channels][kBlockPixels];
 };
@@ -108,11 +107,16 @@ struct WarpPixel {
   DN_HD std::int32_t region_width() const {
     return static_cast<std::int32_t>(a.placement.region.x1 - a.placement.region.x0);
   }
-  DN_HD Tap column_tap(std::int32_t x) const {
-    return tap_of(a.placement.scale_x, a.placement.shift_x, x, image_width());
+  // Without shears the second product is 0 and changes nothing.
+  DN_HD Tap column_tap(std::int32_t x, std::int32_t y) const {
+    const Placement& p = a.placement;
+    const float shift = p.shift_x + p.shear_x * centre_of(y);
+    return tap_at(p.scale_x * centre_of(x) + shift, image_width());
   }
-  DN_HD Tap row_tap(std::int32_t y) const {
-    return tap_of(a.placement.scale_y, a.placement.shift_y, y, image_height());
+  DN_HD Tap row_tap(std::int32_t y, std::int32_t x) const {
+    const Placement& p = a.placement;
+    const float shift = p.shift_y + p.shear_y * centre_of(x);
+    return tap_at(p.scale_y * centre_of(y) + shift, image_height());
   }
   DN_HD Rgb coloured(float r, float g, float b) const {
     return recolour(r, g, b, a.placement.hue, a.placement.saturation, a.placement.exposure);
@@ -124,8 +128,8 @@ struct WarpPixel {
     const Placement& to = a.placement;
     const std::int64_t row = to.region.y0 + i / region_width();
     const std::int64_t column = to.region.x0 + i % region_width();
-    const Tap x = column_tap(static_cast<std::int32_t>(column));
-    const Tap y = row_tap(static_cast<std::int32_t>(row));
+    const Tap x = column_tap(static_cast<std::int32_t>(column), static_cast<std::int32_t>(row));
+    const Tap y = row_tap(static_cast<std::int32_t>(row), static_cast<std::int32_t>(column));
     const std::uint8_t* const top = a.pixels + y.first * a.width * channels;
     const std::uint8_t* const bottom = a.pixels + y.second * a.width * channels;
     const std::int64_t left = std::int64_t{x.first} * channels,
@@ -153,8 +157,16 @@ struct WarpPixel {
           std::min({end - begin, w - in_row, std::int64_t{kBlockPixels}}));
       const auto y = static_cast<std::int32_t>(a.placement.region.y0 + begin / w);
       const auto x = static_cast<std::int32_t>(a.placement.region.x0 + in_row);
-      read(block, x, row_tap(y), n);
-      blend(block, row_tap(y), n);
+      if (a.placement.shear_y == 0) {  // a row of the image for all of them
+        const Tap row = row_tap(y, x);
+        read(block, x, y, n);
+        blend(
+            block, [row](std::int32_t) { return row.weight; }, n);
+      } else {
+        read_turned(block, x, y, n);
+        blend(
+            block, [&block](std::int32_t i) { return block.weight_y[i]; }, n);
+      }
       if (channels == 1 || colour) change_colour(block, n);
       store(block, y * a.out.shape.w + x, n);
       begin += n;
@@ -166,21 +178,35 @@ struct WarpPixel {
     return {a.pixels + y * bytes, (a.height - y) * bytes};
   }
 
-  void read(Block<channels>& b, std::int32_t x, const Tap& y, std::int32_t n) const {
+  void read(Block<channels>& b, std::int32_t x, std::int32_t y, std::int32_t n) const {
+    const Tap row = row_tap(y, x);
 #pragma omp simd
     for (std::int32_t i = 0; i < n; ++i) {
-      const Tap tap = column_tap(x + i);
+      const Tap tap = column_tap(x + i, y);
       b.first[i] = tap.first, b.second[i] = tap.second;
-      b.weight[i] = tap.weight, b.outside[i] = tap.outside;
+      b.weight[i] = tap.weight, b.outside[i] = tap.outside | row.outside;
     }
-    const SourceRow<channels> top = source_row(y.first), bottom = source_row(y.second);
+    const SourceRow<channels> top = source_row(row.first), bottom = source_row(row.second);
     for (std::int32_t i = 0; i < n; ++i) {
       b.corner[0][i] = top.at(b.first[i]), b.corner[1][i] = top.at(b.second[i]);
       b.corner[2][i] = bottom.at(b.first[i]), b.corner[3][i] = bottom.at(b.second[i]);
     }
   }
 
-  void blend(Block<channels>& b, const Tap& y, std::int32_t n) const {
+  void read_turned(Block<channels>& b, std::int32_t x, std::int32_t y, std::int32_t n) const {
+    for (std::int32_t i = 0; i < n; ++i) {
+      const Tap column = column_tap(x + i, y), row = row_tap(y, x + i);
+      b.weight[i] = column.weight, b.weight_y[i] = row.weight;
+      b.outside[i] = column.outside | row.outside;
+      const SourceRow<channels> top = source_row(row.first), bottom = source_row(row.second);
+      b.corner[0][i] = top.at(column.first), b.corner[1][i] = top.at(column.second);
+      b.corner[2][i] = bottom.at(column.first), b.corner[3][i] = bottom.at(column.second);
+    }
+  }
+
+  // weight_y(i): of the lower neighbours.
+  template <class WeightY>
+  void blend(Block<channels>& b, const WeightY& weight_y, std::int32_t n) const {
     for (int c = 0; c < channels; ++c) {
       const float fill = a.fill[c];
       const auto byte = [&](int k, std::int32_t i) {
@@ -189,8 +215,8 @@ struct WarpPixel {
 #pragma omp simd
       for (std::int32_t i = 0; i < n; ++i) {
         const float corner[4] = {byte(0, i), byte(1, i), byte(2, i), byte(3, i)};
-        const float inside = blended(corner, b.weight[i], y.weight);
-        b.value[c][i] = (b.outside[i] | y.outside) != 0 ? fill : inside;
+        const float inside = blended(corner, b.weight[i], weight_y(i));
+        b.value[c][i] = b.outside[i] != 0 ? fill : inside;
       }
     }
   }

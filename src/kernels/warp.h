@@ -16,9 +16,11 @@ struct Rect {
 // Which pixels of an image a part of the network's input shows, and in which colours.
 struct Placement {
   Rect region;  // pixels of the input
-  // The centre of input pixel x shows what lies scale_x * (x + .5) + shift_x source pixels from the
-  // image's left side; a negative scale mirrors.
+  // The point (x, y) of the input, (.5, .5) the centre of its first pixel, shows what lies
+  // scale_x * x + shear_x * y + shift_x source pixels from the image's left side and
+  // scale_y * y + shear_y * x + shift_y from its top. A negative scale mirrors; shears turn.
   float scale_x = 1, shift_x = 0, scale_y = 1, shift_y = 0;
+  float shear_x = 0, shear_y = 0;
   // Colour, as in Darknet: hue turns, saturation and value scale (HSV).
   float hue = 0, saturation = 1, exposure = 1;
 };

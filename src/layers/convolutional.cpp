@@ -14,7 +14,7 @@ namespace {
 struct ConvolutionalKeys {
   std::int64_t filters = 1, size = 1, stride = 1, stride_x = 0, stride_y = 0, groups = 1;
   std::int64_t dilation = 1, padding = 0;
-  bool pad = false, batch_normalize = false;
+  bool pad = false, batch_normalize = false, grad_centr = false;
   Activation activation = activations::Logistic{};
   std::vector<std::int64_t> share_index;
   template <class V>
@@ -29,6 +29,8 @@ struct ConvolutionalKeys {
     v("pad", pad, Flag{}, "1: padding is size/2");
     v("padding", padding, Integers{0, 255}, "zeros around the input, times dilation");
     v("batch_normalize", batch_normalize, Flag{}, "normalise each channel over the batch");
+    v("grad_centr", grad_centr, TrainingOnly{Flag{}},
+      "with batch_normalize: the mean of each filter's gradients is taken away from them");
     v("activation", activation, Choice<Activation>{}, "function of the result");
     v("share_index", share_index, ListOf<std::int64_t>{},
       "an earlier [convolutional] whose parameters it uses; negative: counted back");
@@ -41,6 +43,8 @@ class ConvolutionalLayer final : public Layer {
     section.read(keys_of_);
     // Darknet: cross-iteration batch normalisation; at inference it is the ordinary one.
     keys_of_.batch_normalize |= section.has("cbn") && !section.equals("cbn", 0);
+    if (keys_of_.grad_centr && !keys_of_.batch_normalize && section.training())
+      section.ignore("grad_centr", "has no effect without batch_normalize=1, as in Darknet");
     if (keys_of_.stride_x == 0) keys_of_.stride_x = keys_of_.stride;
     if (keys_of_.stride_y == 0) keys_of_.stride_y = keys_of_.stride;
     if (keys_of_.pad) keys_of_.padding = keys_of_.size / 2;
@@ -56,7 +60,8 @@ class ConvolutionalLayer final : public Layer {
     const std::string why = cat("no effect: layer ", shares_, " has the parameters (share_index)");
     for (const char* key : {"dontload", "dontloadscales"}) section.ignore(key, why);
     if (!section.training()) return;
-    for (const char* key : {"learning_rate", "clip", "train_only_bn"}) section.ignore(key, why);
+    for (const char* key : {"learning_rate", "clip", "train_only_bn", "grad_centr"})
+      section.ignore(key, why);
   }
 
   Requirements reshape(std::span<const Shape> in, Ops& ops, const PlanOptions& options) override {
@@ -230,6 +235,7 @@ class ConvolutionalLayer final : public Layer {
     weights_ = make_parameter(
         *this, Role::weights,
         {spec_.filters, spec_.size_y, spec_.size_x, spec_.in.c / spec_.groups}, false);
+    weights_.centred_gradient = keys_of_.grad_centr && keys_of_.batch_normalize;
   }
 
   void make_folded(bool wanted) {

@@ -1,6 +1,10 @@
-// [dropout] probability: when training, sets values to zero and enlarges the others so that the
-// mean stays. Which ones depends on (seed, iteration, layer, subdivision, element) alone.
+// [dropout] probability, dropblock: when training, sets values to zero and enlarges the others so
+// that the mean stays. Which ones depends on (seed, iteration, layer, subdivision, element or
+// channel of an image) alone.
+#include <algorithm>
+
 #include "core/for_each.h"
+#include "core/math.h"
 #include "core/rng.h"
 #include "kernels/copy.h"
 #include "nn/layer.h"
@@ -24,12 +28,66 @@ struct Drop {
   }
 };
 
+// DropBlock (Ghiasi and others, NeurIPS 2018) with at most one square block in each channel of an
+// image, as in Darknet, where size and probability grow until 85 % of the run. A block's chance is
+// such that the share of values set to zero is the probability, as far as one block can be so much.
+template <class T>
+struct DropBlock {
+  View<const T> in;
+  Sink<T> out;
+  std::uint64_t seed, stream;
+  const StepState* step;
+  float probability, side;  // of a block in pixels, at the end
+  float growth;             // iterations; 0: none
+
+  struct Block {
+    std::int64_t side;
+    float chance;
+  };
+  DN_HD Block block(std::int64_t iteration) const {
+    const Shape& s = in.shape;
+    const auto at = static_cast<float>(iteration);
+    const float grown = at < growth ? at / growth : 1;
+    const auto length =
+        math::clamp(static_cast<std::int64_t>(side * grown), std::int64_t{1}, math::min(s.h, s.w));
+    const float dropped = probability * grown * static_cast<float>(s.h * s.w);
+    return {length, math::min(1.f, dropped / static_cast<float>(length * length))};
+  }
+  DN_HD void operator()(std::int64_t p, std::int64_t c) const {
+    const Shape& s = in.shape;
+    const std::int64_t iteration = step ? step->iteration : 0;
+    const Block b = block(iteration);
+    const std::uint64_t of_step = mix(seed) ^ static_cast<std::uint64_t>(iteration);
+    const auto channel = static_cast<std::uint64_t>(p / (s.h * s.w) * s.c + c);
+    const std::uint64_t corner = random_bits(of_step, stream, 2 * channel + 1);
+    const auto rows = static_cast<std::uint64_t>(s.h - b.side + 1);
+    const auto columns = static_cast<std::uint64_t>(s.w - b.side + 1);
+    const auto y = p / s.w % s.h - static_cast<std::int64_t>((corner >> 32) % rows);
+    const auto x = p % s.w - static_cast<std::int64_t>((corner & 0xFFFFFFFF) % columns);
+    const bool within = x >= 0 && x < b.side && y >= 0 && y < b.side;
+    const bool keep = !within || random_uniform(of_step, stream, 2 * channel) >= b.chance;
+    const float share =
+        b.chance * static_cast<float>(b.side * b.side) / static_cast<float>(s.h * s.w);
+    out.put(p, c, keep ? in.at(p, c) / (1 - share) : 0);
+  }
+};
+
 struct DropoutKeys {
   float probability = .2f;
+  bool dropblock = false;
+  float dropblock_size_rel = 0;
+  std::int64_t dropblock_size_abs = 0;
   template <class V>
   void fields(V&& v) {
     v("probability", probability, TrainingOnly{Reals{0, .9999f}},
       "share of the values set to zero");
+    v("dropblock", dropblock, TrainingOnly{Flag{}},
+      "1: a square block of some channels at a time; block and probability grow until 85 % of "
+      "max_batches");
+    v("dropblock_size_rel", dropblock_size_rel, TrainingOnly{Reals{0, 1}},
+      "side of a block, of the layer's width or height, whichever is less; 0: dropblock_size_abs");
+    v("dropblock_size_abs", dropblock_size_abs, TrainingOnly{Integers{0, 1 << 15}},
+      "side of a block, in pixels of the layer");
   }
 };
 
@@ -59,7 +117,9 @@ class DropoutLayer final : public Layer {
     return graph.add("Identity", {in[0].name});  // it drops only when training
   }
 
-  LayerSummary summary() const override { return {.note = cat("p = ", dropout_.probability)}; }
+  LayerSummary summary() const override {
+    return {.note = cat("p = ", dropout_.probability, dropout_.dropblock ? " in blocks" : "")};
+  }
 
  private:
   void drop(const Pass& pass, const TensorView& in, const GradientSlot& out) const {
@@ -68,10 +128,23 @@ class DropoutLayer final : public Layer {
     with_element(in.dtype, [&](auto element) {
       using T = decltype(element);
       const Sink<T> sink{out.view.as<T>(), out.add};
-      for_each_pixel(pass.stream, in.shape,
-                     Drop<T>{in.as<T>(), sink, pass.seed, stream, pass.step, dropout_.probability});
+      const float probability = dropout_.probability;
+      if (dropout_.dropblock)
+        for_each_pixel(pass.stream, in.shape,
+                       DropBlock<T>{in.as<T>(), sink, pass.seed, stream, pass.step, probability,
+                                    block_side(in.shape), growth()});
+      else
+        for_each_pixel(pass.stream, in.shape,
+                       Drop<T>{in.as<T>(), sink, pass.seed, stream, pass.step, probability});
     });
   }
+
+  float block_side(const Shape& in) const {
+    const float relative = dropout_.dropblock_size_rel;
+    if (relative > 0) return relative * static_cast<float>(std::min(in.h, in.w));
+    return static_cast<float>(dropout_.dropblock_size_abs);
+  }
+  float growth() const { return .85f * static_cast<float>(context_.max_batches); }
 
   DropoutKeys dropout_;
 };

@@ -27,7 +27,7 @@ struct LayerContext {
   std::int64_t index = 0;                      // 0 for the first section after [net]
   std::int64_t net_width = 0, net_height = 0;  // of the network's input at present
   std::int64_t truths = 0;                     // of an image, at most: the largest of all heads
-  std::int64_t burn_in = 0;                    // [net] burn_in, iterations
+  std::int64_t burn_in = 0, max_batches = 0;   // of [net], iterations
   Mode mode = Mode::inference;
   Device device;
 };

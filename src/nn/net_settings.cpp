@@ -38,6 +38,16 @@ void check_training(const Section& section, const NetSettings& net) {
                              " needs max_batches, the iterations of the run; add max_batches="));
 }
 
+// What detectors make of mixup=, as in Darknet; its cutmix is the classifier's.
+void note_mixup(Section& section, const ImageAugmentation& a) {
+  if (a.mixup == 2 || a.mixup == 4)
+    section.ignore("mixup",
+                   "2 and 4 ask for cutmix, which has no effect on detectors, as in "
+                   "Darknet; 1 mixes two images, 3 is mosaic=1");
+  if (a.mixup == 1 && a.mosaic)
+    section.ignore("mixup", "has no effect next to mosaic=1, as in Darknet");
+}
+
 }  // namespace
 
 NetSettings read_net(Section& section) {
@@ -46,6 +56,7 @@ NetSettings read_net(Section& section) {
   NetSettings net;
   section.read(net);
   take_legacy_keys(section, "net");
+  if (section.training()) note_mixup(section, net.augmentation);
   section.finish();
   if (section.training()) check_training(section, net);
   return net;

@@ -8,6 +8,7 @@
 #include "cfg/section.h"
 #include "core/tensor.h"
 #include "kernels/optimizers.h"
+#include "kernels/pixel_filters.h"
 
 namespace darknet {
 
@@ -32,18 +33,31 @@ struct OptimizerKeys {
 // How training images are changed at random, as [net] has it (more keys are the head's:
 // AugmentationKeys in detect/head.h).
 struct ImageAugmentation {
-  float saturation = 1, exposure = 1, hue = 0;
-  bool flip = true, mosaic = false, mosaic_bound = false, scaled_decode = true;
+  float saturation = 1, exposure = 1, hue = 0, angle = 0;
+  bool flip = true, mosaic = false, scaled_decode = true;
+  std::int64_t mixup = 0, blur = 0;
+  float gaussian_noise = 0;
   std::int64_t resize_step = 32;
+
+  // Whether half of the images are put together from four, or mixed of two.
+  bool mosaics() const { return mosaic || mixup >= 3; }
+  bool mixes() const { return mixup == 1 && !mosaic; }
   template <class V>
   void fields(V&& v) {
     v("saturation", saturation, TrainingOnly{Reals{0, 1e3f}}, "largest factor on the saturation");
     v("exposure", exposure, TrainingOnly{Reals{0, 1e3f}}, "largest factor on the brightness");
     v("hue", hue, TrainingOnly{Reals{0, 1}}, "largest turn of the hue");
+    v("angle", angle, TrainingOnly{Reals{0, 180}},
+      "largest turn of an image either way, degrees; boxes become the bounds of what is seen");
     v("flip", flip, TrainingOnly{Flag{}}, "mirror half of the images");
     v("mosaic", mosaic, TrainingOnly{Flag{}}, "half of the images are put together from four");
-    v("mosaic_bound", mosaic_bound, TrainingOnly{Flag{}},
-      "tiles of a mosaic stay within their image");
+    v("mixup", mixup, TrainingOnly{Integers{0, 4}},
+      "1: half of the images are the mean of two, with the boxes of both; 3: mosaic=1");
+    v("blur", blur, TrainingOnly{Integers{0, kMaxBlur}},
+      "1: two thirds of the images are blurred but for their objects; above: one third so and one "
+      "third altogether, by a kernel of so many pixels");
+    v("gaussian_noise", gaussian_noise, TrainingOnly{Reals{0, 127}},
+      "half of the images get noise of this standard deviation, of values up to 255");
     v("scaled_decode", scaled_decode, TrainingOnly{Flag{}},
       "decode JPEGs at 1/2, 1/4 or 1/8 where the input needs no more pixels");
     v("resize_step", resize_step, TrainingOnly{Integers{1, 1024}},
@@ -68,7 +82,8 @@ constexpr auto choices(Policy) {
 // that an error of a layer can come from no other key of [net].
 struct LayerKeys {
   std::int64_t batch = 1, subdivisions = 1, width = 416, height = 416, channels = 3;
-  std::int64_t burn_in = 0;  // obj_gamma_ramp of the heads rises over it too
+  std::int64_t burn_in = 0;      // obj_gamma_ramp of the heads rises over it too
+  std::int64_t max_batches = 0;  // dropblock of [dropout] grows over most of it
   DType precision = DType::f32;
 
   template <class V>
@@ -83,11 +98,12 @@ struct LayerKeys {
       "element type of activations and their gradients; weights and heads stay f32");
     v("burn_in", burn_in, TrainingOnly{Integers{0, std::int64_t{1} << 40}},
       "iterations over which the rate rises as (it/burn_in)^power");
+    v("max_batches", max_batches, TrainingOnly{Integers{0, std::int64_t{1} << 40}},
+      "iterations of a training run");
   }
 };
 
 struct NetSettings : LayerKeys {
-  std::int64_t max_batches = 0;
   // Optimizer and schedule.
   float learning_rate = .001f, learning_rate_min = 1e-5f, decay = .0001f;
   Policy policy = Policy::constant;
@@ -103,8 +119,6 @@ struct NetSettings : LayerKeys {
   template <class V>
   void fields(V&& v) {
     LayerKeys::fields(v);
-    v("max_batches", max_batches, TrainingOnly{Integers{0, std::int64_t{1} << 40}},
-      "iterations of a training run");
     v("learning_rate", learning_rate, TrainingOnly{Reals{0, 1e30f}},
       "step size before policy and burn_in");
     v("learning_rate_min", learning_rate_min, TrainingOnly{Reals{0, 1e30f}},

@@ -72,6 +72,7 @@ LayerContext context_of(const LayerKeys& net, const NetworkOptions& options) {
   return {.net_width = net.width,
           .net_height = net.height,
           .burn_in = net.burn_in,
+          .max_batches = net.max_batches,
           .mode = options.mode,
           .device = options.device};
 }

@@ -39,15 +39,20 @@ Optimizer::Optimizer(Network& net, const NetSettings& settings) : net_(net), set
     for (Parameter* p : net.layer(i).parameters()) slots_.push_back(make_slot(*p, i));
   std::vector<UpdateArrays> updates;
   std::vector<AverageArrays> averages;
+  std::vector<CentreArrays> centred;
   for (Slot& s : slots_) {
     const Parameter& p = *s.parameter;
     if (p.gradient) updates.push_back(update_of(s));
+    if (p.gradient && p.centred_gradient)
+      centred.push_back({static_cast<float*>(p.gradient.data), p.value.shape().n,
+                         p.value.size() / p.value.shape().n});
     if (!s.average.empty())
       averages.push_back({s.average.data(), p.value.data(), p.value.size(), settings.ema_alpha,
                           p.frozen_iterations});
   }
   updates_ = {net.stream(), std::move(updates)};
   averages_ = {net.stream(), std::move(averages)};
+  centred_ = {net.stream(), std::move(centred)};
   scratch_ = Buffer(device, check_finite_scratch(net.gradients().shape.size()));
   shared_ = Buffer(device, std::max<std::int64_t>(1, updates_.size()) * kOptimizerStepBytes);
 }
@@ -57,6 +62,7 @@ void Optimizer::step(StepState* state, std::int64_t images, bool average) {
   const DeviceGuard guard(stream.device);
   const TensorView gradients = net_.gradients();
   check_finite(stream, gradients.as<>().data, gradients.shape.size(), state, scratch_.data());
+  if (centred_.size() > 0) centre_gradients(stream, centred_);
   update_parameters(stream, updates_,
                     {settings_.optimizer.rule(), static_cast<float>(images), shared_.data()},
                     state);

@@ -50,6 +50,7 @@ class Optimizer {
   std::vector<Slot> slots_;  // of all parameters
   ArrayTable<UpdateArrays> updates_;
   ArrayTable<AverageArrays> averages_;
+  ArrayTable<CentreArrays> centred_;
   Buffer scratch_, shared_;
   bool averaging_ = false;
 };

@@ -23,8 +23,9 @@ struct Parameter {
   // How many iterations pass before a step may change it, as an update or as a statistic;
   // kNeverTrained: all.
   std::int64_t frozen_iterations = 0;
-  bool sums_gradient = false;  // asks for a gradient
-  bool load = true;            // dontload, dontloadscales switch it off
+  bool sums_gradient = false;     // asks for a gradient
+  bool centred_gradient = false;  // grad_centr: an update takes each filter's mean off its gradient
+  bool load = true;               // dontload, dontloadscales switch it off
 
   bool trained() const { return role != Role::rolling_mean && role != Role::rolling_variance; }
   bool updated() const { return trained() && update && !frozen; }  // by a step, at present

@@ -36,6 +36,7 @@ TEST(Choice, IsReadByItsNameAndKeepsItsDefault) {
   EXPECT_EQ(keys_of("mixing", "none").mixing, Mixing::none);
   EXPECT_EQ(keys_of("mixing", "half").mixing, Mixing::half);
   EXPECT_EQ(keys_of("other", "none").other, Mixing::none);
+  EXPECT_EQ(keys_of("mixing", "HALF").mixing, Mixing::half);  // in any case
 }
 
 TEST(Choice, OfAnotherWordIsRefused) {

@@ -30,6 +30,7 @@ LayerContext context_of(std::int64_t index, std::int64_t size, Mode mode,
           .net_width = size,
           .net_height = size,
           .burn_in = kBurnIn,
+          .max_batches = kMaxBatches,
           .mode = mode,
           .device = device};
 }

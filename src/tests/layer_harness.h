@@ -59,7 +59,7 @@ inline std::string name_of_sample(const testing::TestParamInfo<LayerSample>& inf
 bool add_layer_samples(std::vector<LayerSample>);  // always true
 const std::vector<LayerSample>& layer_samples();
 
-inline constexpr std::int64_t kBurnIn = 10;  // of the network
+inline constexpr std::int64_t kBurnIn = 10, kMaxBatches = 1000;  // of the network
 
 inline constexpr Device kChecked{.checked = true};
 

@@ -335,6 +335,11 @@ const bool kDense = add_layer_samples({
            return v;
          }},
     {.type = "dropout", .keys = "probability=.3\n", .in = {{2, 5, 5, 4}}, .random = true},
+    {.type = "dropout",
+     .keys = "probability=.3\ndropblock=1\ndropblock_size_abs=3\n",
+     .in = {{2, 5, 6, 40}},
+     .random = true,
+     .step = {{.iteration = kMaxBatches}}},
 });
 
 LayerSample activation_sample(const std::string& name) {

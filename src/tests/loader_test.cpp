@@ -158,6 +158,7 @@ TEST_F(LoaderTest, ReducedImagesAreTheSameForAnyCacheAndNearToWholeOnes) {
   BatchSettings settings = augmented();
   settings.images = ImagePaths(jpegs);
   settings.truths = GroundTruths(std::vector<std::vector<Truth>>(jpegs.size()));
+  settings.augmentation->image.angle = 20;
   CacheBudget cache(1 << 24), small(30000);
   const Batches fresh(settings), kept(settings, &cache), some(settings, &small);
   settings.augmentation->image.scaled_decode = false;

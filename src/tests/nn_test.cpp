@@ -12,6 +12,7 @@
 #include "nn/memory_plan.h"
 #include "nn/net_settings.h"
 #include "nn/network.h"
+#include "nn/optimizer.h"
 #include "nn/schedule.h"
 #include "tests/temporary_folder.h"
 
@@ -279,6 +280,45 @@ TEST(Update, AdamIsTheBiasCorrectedRule) {
     const double step = m / (1 - .81) / (std::sqrt(v / (1 - .999 * .999)) + 1e-6);
     EXPECT_NEAR(c.w[i], w[i] - .1 * 2 * step, 2e-4);
   }
+}
+
+// The first has batch normalisation, which the key needs.
+TEST(Update, CentredGradientsMoveNoFiltersMean) {
+  const auto moved = [](const std::string& first) {
+    std::istringstream in(
+        "[net]\nwidth=8\nheight=8\ndecay=0\nlearning_rate=1\n[convolutional]\n"
+        "filters=3\nsize=3\n" +
+        first + "[convolutional]\nfilters=2\ngrad_centr=1\n");
+    Network net(parse_cfg(in, "net.cfg"), {.mode = Mode::training});
+    Optimizer optimizer(net, net.settings());
+    net.initialise();
+    const auto filter_sums = [&] {
+      std::vector<double> sums;
+      for (const std::int64_t layer : {0, 1}) {
+        const Tensor& w = net.layer(layer).parameters().back()->value;
+        const std::vector<float> values = w.to_host({});
+        const auto size = to_size(w.size() / w.shape().n);
+        for (std::size_t i = 0; i < values.size(); ++i) {
+          if (i % size == 0) sums.push_back(0);
+          sums.back() += values[i];
+        }
+      }
+      return sums;
+    };
+    std::vector<double> before = filter_sums();
+    const View<float> gradients = net.gradients().as<>();
+    for (std::int64_t i = 0; i < gradients.shape.size(); ++i)
+      gradients.data[i] = random_uniform(1, 2, static_cast<std::uint64_t>(i));
+    StepState state{{.iteration = 1, .learning_rate = 1}};
+    optimizer.step(&state, 1, false);
+    const std::vector<double> after = filter_sums();
+    for (std::size_t i = 0; i < before.size(); ++i) before[i] = after[i] - before[i];
+    return before;
+  };
+  const auto centred = moved("batch_normalize=1\ngrad_centr=1\n");
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_NEAR(centred[i], 0, 1e-5);
+  for (std::size_t i = 3; i < 5; ++i) EXPECT_LT(centred[i], -.3);
+  for (const double d : moved("batch_normalize=1\n")) EXPECT_LT(d, -.3);
 }
 
 TEST(Update, AStepThatIsNotFiniteChangesNothing) {

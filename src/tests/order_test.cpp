@@ -21,6 +21,7 @@
 #include "kernels/class_gradients.h"
 #include "kernels/direct_conv.h"
 #include "kernels/objectness.h"
+#include "kernels/pixel_filters.h"
 #include "kernels/pool.h"
 #include "kernels/stem_conv.h"
 #include "kernels/update.h"
@@ -220,6 +221,13 @@ void check_update() {
     }));
     EXPECT_TRUE(same_in_any_order([&](const Stream& s) {
       return updated(
+          [&](Arrays a, StepState*) {
+            centre_gradients(s, {s, {{a.gradient, 20, 500}}});
+          },
+          status);
+    }));
+    EXPECT_TRUE(same_in_any_order([&](const Stream& s) {
+      return updated(
           [&](Arrays a, StepState* state) {
             const Buffer scratch({}, check_finite_scratch(a.n));
             if (status == StepStatus::overflow) a.gradient[a.n - 3] = INFINITY;
@@ -359,8 +367,8 @@ void check_class_gradients() {
 }
 
 void check_warp() {
-  for (const std::int64_t channels : {1, 3}) {
-    std::vector<std::uint8_t> pixels(to_size(2000 * channels));
+  for (const auto& [channels, shear] : {std::pair{1, 0.f}, {3, 0.f}, {1, .2f}, {3, .2f}}) {
+    std::vector<std::uint8_t> pixels(std::size_t{2000} * static_cast<std::size_t>(channels));
     for (std::size_t i = 0; i < pixels.size(); ++i)
       pixels[i] = static_cast<std::uint8_t>(random_bits(1, 2, i));
     EXPECT_TRUE(same_in_any_order([&](const Stream& s) {
@@ -372,6 +380,8 @@ void check_warp() {
                      .shift_x = 47,
                      .scale_y = .4f,
                      .shift_y = -3,
+                     .shear_x = shear,
+                     .shear_y = -shear,
                      .hue = .1f,
                      .saturation = 1.3f,
                      .exposure = .8f};
@@ -379,6 +389,21 @@ void check_warp() {
       return bytes_of({&out});
     })) << channels;
   }
+}
+
+void check_pixel_filters() {
+  for (const std::int64_t channels : {1, 3})
+    EXPECT_TRUE(same_in_any_order([&](const Stream& s) {
+      const Tensor image = random_tensor({1, 70, 80, channels}, 3);
+      const Tensor other = random_tensor({1, 70, 80, channels}, 4);
+      const View<float> to = image.view().as<>();
+      const Rect part{3, 2, 78, 69};
+      std::vector<float> scratch(to_size(image.size()));
+      average_with(s, to, other.view().as<>());
+      gaussian_blur(s, to, part, 9, scratch.data());
+      add_noise(s, to, part, .1f, 7);
+      return bytes_of({&image});
+    })) << channels;
 }
 
 const std::map<std::string, void (*)()> kChecks = {
@@ -389,6 +414,7 @@ const std::map<std::string, void (*)()> kChecks = {
     {"kernels/direct_conv.cpp", check_direct_conv},
     {"kernels/all_reduce.cpp", check_all_reduce},
     {"kernels/objectness.cpp", check_objectness},
+    {"kernels/pixel_filters.cpp", check_pixel_filters},
     {"kernels/pool.cpp", check_pools},
     {"kernels/stem_conv.cpp", check_stem_conv},
     {"kernels/update.cpp", check_update},

@@ -52,22 +52,18 @@ class TilesTest : public testing_files::InFolder {
     int handed_on = 0, placed = 0;
   };
   // Batches that a device puts together against those of the loader.
-  static Count compare(const std::vector<fs::path>& images, bool mosaic);
+  static Count compare(const std::vector<fs::path>& images, ImageAugmentation keys);
 };
 
-TilesTest::Count TilesTest::compare(const std::vector<fs::path>& images, bool mosaic) {
+TilesTest::Count TilesTest::compare(const std::vector<fs::path>& images, ImageAugmentation keys) {
+  keys.saturation = keys.exposure = 1.5f, keys.hue = .1f;
   BatchSettings settings{.images = ImagePaths(images),
                          .batch = 2,
                          .size =
                              [](std::int64_t) {
                                return InputSize{kSide, kSide};
                              },
-                         .augmentation = Augmentation{.image = {.saturation = 1.5f,
-                                                                .exposure = 1.5f,
-                                                                .hue = .1f,
-                                                                .flip = true,
-                                                                .mosaic = mosaic},
-                                                      .head = {.jitter = .2f}},
+                         .augmentation = Augmentation{.image = keys, .head = {.jitter = .2f}},
                          .seed = 5};
   for (std::size_t i = 0; i < images.size(); ++i) settings.truths.push_back({});
   const Batches placing(settings);
@@ -87,16 +83,25 @@ TilesTest::Count TilesTest::compare(const std::vector<fs::path>& images, bool mo
 }
 
 TEST_F(TilesTest, ImagesPlacedOnADeviceAreThoseOfTheLoader) {
-  const Count count = compare({image("small.png", 30, 20), image("large.png", 400, 300)}, true);
-  EXPECT_GT(count.handed_on, 2);
-  EXPECT_GT(count.placed, 2);  // images with more bytes than the input has as floats
+  const std::vector<fs::path> images{image("small.png", 30, 20), image("large.png", 400, 300)};
+  for (const ImageAugmentation& keys : {ImageAugmentation{.mosaic = true},
+                                        {.angle = 20, .mosaic = true},
+                                        {.mixup = 1},
+                                        {.blur = 5},
+                                        {.gaussian_noise = 10},
+                                        {.mosaic = true, .gaussian_noise = 10}}) {
+    const Count count = compare(images, keys);
+    EXPECT_GE(count.handed_on, 1);
+    EXPECT_GT(count.placed, 2);  // images with more bytes than the input has as floats
+  }
 }
 
 // As many bytes as the tiles of an image may have: its floats are kSide * kSide * 3 * 4.
 TEST_F(TilesTest, FitIntoTheUploadBuffersThatWereTakenBefore) {
   constexpr std::int64_t kHalf = 2 * kSide, kQuarter = kSide;
-  EXPECT_EQ(compare({image("one.png", kHalf - 1, kHalf + 1)}, false).placed, 0);
-  EXPECT_GT(compare({image("four.png", kQuarter - 1, kQuarter + 1)}, true).handed_on, 2);
+  EXPECT_EQ(compare({image("one.png", kHalf - 1, kHalf + 1)}, {}).placed, 0);
+  EXPECT_GT(compare({image("four.png", kQuarter - 1, kQuarter + 1)}, {.mosaic = true}).handed_on,
+            2);
 }
 
 }  // namespace

@@ -69,7 +69,9 @@ TEST_P(Determinism, TheSameSeedGivesTheSameBytes) {
 const Variant kVariants[] = {
     {"plain", 40, {}},
     {"mosaic", 40, {"-set", "net.0.mosaic=1"}},
-    {"mosaic_bound", 40, {"-set", "net.0.mosaic=1", "-set", "net.0.mosaic_bound=1"}},
+    {"mixup", 40, {"-set", "net.0.mixup=1"}},
+    {"filters", 40, {"-set", "net.0.blur=9", "-set", "net.0.gaussian_noise=20"}},
+    {"angle", 40, {"-set", "net.0.mosaic=1", "-set", "net.0.angle=15"}},
     {"random", 240, {"-set", "yolo.0.random=1"}},
     {"ema", 40, {"-set", "net.0.ema_alpha=0.99"}},
     {"adam", 40, {"-set", "net.0.adam=1"}},

@@ -67,7 +67,8 @@ constexpr Line kOnlyForTraining[] = {
     {"momentum=0.9", "policy=steps"},
     {"momentum=0.9", "policy=steps\nsteps=1,2\nscales=.1"},
     {"momentum=0.9", "policy=foo"},
-    {"momentum=0.9", "mixup=1"},
+    {"momentum=0.9", "mixup=7"},
+    {"momentum=0.9", "angle=270\nblur=-1\ngaussian_noise=128"},
     {"momentum=0.9", "cutmix=1\nblur=1\nattention=1\ncontrastive=1"},
     {"learning_rate=0.002", "learning_rate=fast"},
     {"max_batches=4", "policy=poly"},
@@ -100,6 +101,59 @@ TEST_F(TrainingKeys, NeverStopInference) {
   }
   expect_runs({"detector", "map", "x.data", "x.cfg", "x.weights"});
   expect_runs({"bench", "x.cfg", "-iterations", "1"});
+}
+
+int times(const std::string& text, const std::string& part) {
+  int n = 0;
+  for (auto at = text.find(part); at != text.npos; at = text.find(part, at + 1)) ++n;
+  return n;
+}
+
+// The keys of the list that the sections of x.cfg may have, all at once.
+TEST_F(TrainingKeys, OfTheWholeListNeverStopInferenceAndAreMentionedOnce) {
+  std::string cfg = kTinyCfg;
+  std::vector<std::string> mentioned, silent;
+  for (const LegacyKey& k : legacy_keys()) {
+    if (k.section != "*" && k.section != "net" && k.section != "yolo") continue;
+    if (k.kind == LegacyKey::Kind::unsupported) continue;
+    const std::string line = cat(k.key, "=17");
+    const char* const after = k.section == "yolo"  ? "num=3"
+                              : k.section == "net" ? "momentum=0.9"
+                                                   : "filters=6";
+    cfg = replaced(cfg, after, cat(after, '\n', line));
+    (k.kind == LegacyKey::Kind::ignored ? mentioned : silent).push_back(std::string(k.key));
+  }
+  ASSERT_GT(mentioned.size(), 20u);
+  ASSERT_GT(silent.size(), 5u);
+  work_.put("x.cfg", cfg);
+  for (const std::vector<std::string>& command :
+       {std::vector<std::string>{"net", "info", "x.cfg"},
+        {"detect", "x.cfg", "x.weights", "images/0.png", "-dont_show"},
+        {"detector", "map", "x.data", "x.cfg", "x.weights"},
+        {"detector", "demo", "x.data", "x.cfg", "x.weights", "images", "-dont_show"}}) {
+    const std::string err = expect_runs(command).err;
+    for (const std::string& key : mentioned)
+      EXPECT_EQ(times(err, cat("] ", key, ": has no effect")), 1) << key << '\n' << err;
+    for (const std::string& key : silent)
+      EXPECT_EQ(err.find(cat("] ", key, ':')), std::string::npos) << key << '\n' << err;
+  }
+  expect_refused(train(), "not supported in training");
+}
+
+TEST_F(TrainingKeys, OfAugmentationSayWhatDoesNotHappen) {
+  const auto said_of = [&](const std::string& keys) {
+    work_.put("x.cfg", replaced(kTinyCfg, "momentum=0.9", "momentum=0.9\n" + keys));
+    return expect_runs({"detector", "train", "x.data", "x.cfg"}).err;
+  };
+  EXPECT_NE(said_of("mixup=2").find("[net] mixup: 2 and 4 ask for cutmix"), std::string::npos);
+  EXPECT_NE(said_of("mosaic=1\nmixup=1").find("[net] mixup: has no effect next to mosaic=1"),
+            std::string::npos);
+  EXPECT_NE(said_of("cutmix=1").find("[net] cutmix: has no effect on detectors"),
+            std::string::npos);
+  EXPECT_NE(said_of("mosaic=1\nmosaic_bound=0").find("[net] mosaic_bound: has no effect"),
+            std::string::npos);
+  EXPECT_EQ(said_of("mixup=3\nmosaic_bound=1\npolicy=SGDR\nangle=9\nblur=1").find("[net]"),
+            std::string::npos);
 }
 
 // Those that are right for training too.

@@ -79,10 +79,10 @@ void expect_reference(const Case& t, double tolerance) {
     for (std::int64_t x = 0; x < t.a.out.shape.w; ++x) {
       const bool inside = x >= t.a.placement.region.x0 && x < t.a.placement.region.x1 &&
                           y >= t.a.placement.region.y0 && y < t.a.placement.region.y1;
-      const double sx =
-          double{t.a.placement.scale_x} * (static_cast<double>(x) + .5) + t.a.placement.shift_x;
-      const double sy =
-          double{t.a.placement.scale_y} * (static_cast<double>(y) + .5) + t.a.placement.shift_y;
+      const Placement& p = t.a.placement;
+      const double px = static_cast<double>(x) + .5, py = static_cast<double>(y) + .5;
+      const double sx = double{p.scale_x} * px + double{p.shear_x} * py + p.shift_x;
+      const double sy = double{p.scale_y} * py + double{p.shear_y} * px + p.shift_y;
       const bool beyond = sx < 0 || sx > static_cast<double>(t.a.width) || sy < 0 ||
                           sy > static_cast<double>(t.a.height);
       Colour3 expected{-7, -7, -7};
@@ -142,6 +142,8 @@ TEST(Warp, EqualsTheReferenceWhereverTheImageLies) {
     t.a.placement.region.y1 = 1 + rng.below(t.a.out.shape.h);
     t.a.placement.region.x0 = rng.below(t.a.placement.region.x1),
     t.a.placement.region.y0 = rng.below(t.a.placement.region.y1);
+    if (trial % 2)
+      t.a.placement.shear_x = rng.uniform(-1, 1), t.a.placement.shear_y = rng.uniform(-1, 1);
     warp({}, t.a);
     expect_reference(t, 2e-5);  // of positions in float
   }
@@ -186,14 +188,17 @@ TEST(Warp, AnyOrderGivesTheSameBits) {
   t.a.placement.scale_x = -.7f, t.a.placement.shift_x = 47, t.a.placement.scale_y = 1.1f,
   t.a.placement.shift_y = -3;
   t.a.placement.hue = .1f, t.a.placement.saturation = 1.3f, t.a.placement.exposure = .8f;
-  std::vector<std::vector<float>> results;
-  for (const Stream s : {Stream{}, Stream{.threads = 1}, Stream{.order = Order::scattered}}) {
-    std::fill(t.out.begin(), t.out.end(), -7.f);
-    warp(s, t.a);
-    results.push_back(t.out);
+  for (const float shear : {0.f, .3f}) {
+    t.a.placement.shear_x = shear, t.a.placement.shear_y = -shear;
+    std::vector<std::vector<float>> results;
+    for (const Stream s : {Stream{}, Stream{.threads = 1}, Stream{.order = Order::scattered}}) {
+      std::fill(t.out.begin(), t.out.end(), -7.f);
+      warp(s, t.a);
+      results.push_back(t.out);
+    }
+    EXPECT_EQ(results[0], results[1]);
+    EXPECT_EQ(results[0], results[2]);
   }
-  EXPECT_EQ(results[0], results[1]);
-  EXPECT_EQ(results[0], results[2]);
 }
 
 TEST(Warp, ScalesAndShiftsBeyondAnySizeAreFill) {

@@ -2,9 +2,11 @@
 
 #include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
 #include <stdexcept>
 
+#include "core/error.h"
 #include "core/text.h"
 
 namespace darknet::testing_fuzz {
