@@ -35,6 +35,7 @@ void add_source_flags(const Command& command, DemoOptions& o) {
 
 void add_detection_flags(const Command& command, DemoOptions& o) {
   add_threshold_flags(command, o);
+  add_hier(command, o.hier);
   command.option("-avgframes", o.avgframes, "average what is found over so many frames")
       .integer_in(1, kMaxFrames)
       .show_default();
@@ -115,7 +116,7 @@ void check_flags(const Command& command, const DemoOptions& o) {
 // Flags of other Darknet forks' demos that change nothing here.
 void add_demo_habits(const Command& command) {
   add_darknet_habits(command);
-  for (const char* name : {"-hier", "-s", "-iou_thresh", "-http_post_host"})
+  for (const char* name : {"-s", "-iou_thresh", "-http_post_host"})
     add_ignored(command, {name, true, "the demo does not use it"});
 }
 
