@@ -153,6 +153,7 @@ Demo::Demo(const DemoOptions& o)
   threads_of_detector_ =
       std::max(1, std::min(core_count(), launch_threads()) / static_cast<int>(nets_.size()));
   names_ = class_names(nets_.front(), data);
+  for (const Network& net : nets_) find_labels(net, data.classes);
   if (o.track)
     tracker_.emplace(TrackerSettings{.frames_to_keep = std::llround(std::max(1., format_.fps))});
   if (!o.json_file_output.empty())

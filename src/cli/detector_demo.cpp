@@ -35,6 +35,7 @@ void add_source_flags(const Command& command, DemoOptions& o) {
 
 void add_detection_flags(const Command& command, DemoOptions& o) {
   add_threshold_flags(command, o);
+  add_hier(command, o.hier);
   command.option("-avgframes", o.avgframes, "average what is found over so many frames")
       .integer_in(1, kMaxFrames)
       .show_default();

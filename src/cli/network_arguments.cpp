@@ -48,6 +48,14 @@ void add_threshold_flags(const Command& command, ThresholdArguments& a) {
   add_calibrate(command, a.calibrate);
 }
 
+void add_hier(const Command& command, float& hier) {
+  command
+      .option("-hier", hier,
+              "class trees: a detection is of the deepest class whose probability exceeds this "
+              "([region] hier)")
+      .number_in(0, 1);
+}
+
 void add_calibrate(const Command& command, bool& calibrate) {
   command.flag("-calibrate", calibrate,
                "calibrated probabilities, by the file next to the weights that `darknet detector "

@@ -29,6 +29,7 @@ struct NetworkArguments : CfgArguments {  // overrides: -precision too
   std::string data, weights;
   bool exact = false, letter_box = false;  // letter_box: whatever the cfg says
   bool int8 = false;  // 8-bit integers, by the file of `darknet quantize` next to the weights
+  float hier = -1;    // of class trees; below 0: the cfg's
   std::filesystem::path tuning;
   Device device;
 };
@@ -45,6 +46,7 @@ std::vector<Option> add_network_flags(const Command&, NetworkArguments&);
 // backup folder. All that it names is input (cli/run_inputs.h).
 DataFile open_data(NetworkArguments&, ListedFiles);
 
+void add_hier(const Command&, float& hier);           // -hier
 void add_calibrate(const Command&, bool& calibrate);  // -calibrate
 // -thresh, -nms and -calibrate.
 struct ThresholdArguments {

@@ -9,12 +9,24 @@
 #include "eval/quantization_file.h"
 
 namespace darknet::cli {
+namespace {
+
+void set_hier(std::vector<Section>& cfg, float hier) {
+  bool found = false;
+  for (Section& s : cfg)
+    if (s.type() == "region" && s.has("tree")) s.set("hier", cat(hier), {"-hier", 0}), found = true;
+  if (!found) log::warn("-hier has no effect: the network has no class tree");
+}
+
+}  // namespace
 
 Network open_network(const NetworkArguments& a, std::int64_t batch, std::uint64_t* checksum) {
   if (a.int8 && a.device.type != DeviceType::cpu)
     throw Error("-precision int8 is for the CPU: add -nogpu", 2);
   if (a.int8) run_inputs().add("the quantisation", quantization_path(a.weights));
-  return darknet::open_network(sections_of(a), a.weights,
+  std::vector<Section> cfg = sections_of(a);
+  if (a.hier >= 0) set_hier(cfg, a.hier);
+  return darknet::open_network(std::move(cfg), a.weights,
                                {.device = a.device,
                                 .exact = a.exact,
                                 .letter_box = a.letter_box,

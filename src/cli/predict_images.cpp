@@ -210,6 +210,7 @@ void add_predict_arguments(const Command& command, PredictOptions& o, Positional
       "images", o.images,
       "images, folders, patterns, .txt lists of images; none: paths from standard input");
   add_threshold_flags(command, o);
+  add_hier(command, o.hier);
   command.flag("-ext_output", o.ext_output, "print the boxes in pixels");
   const Option out =
       command.option("-out", o.out, "write all detections to this file or folder, see -format");

@@ -113,6 +113,15 @@ class Head {
   virtual ~Head() = default;
   virtual const HeadSettings& settings() const = 0;
 
+  // How many classes the detections of decode() may have: those of the settings, or the labels of
+  // map=, once they were asked for.
+  virtual std::int64_t classes_found() const { return settings().classes; }
+  // Asks for detections of these labels from now on, where map= has so many that become classes of
+  // the head. Whether it has.
+  virtual bool find_labels(std::int64_t /*classes*/) { return false; }
+  // Whether labels and detections count the same classes.
+  virtual bool finds_its_labels() const { return true; }
+
   // Appends the detections of one image whose objectness * class probability exceeds `threshold`
   // (one per class above it). `output`: this head's output of that image in host memory,
   // shape {1, h, w, c}; `net`: the network's input shape.

@@ -74,7 +74,7 @@ void forward_images(Network& net, const std::vector<float>& pixels) {
 std::int64_t classes_of(const Network& net) {
   std::int64_t classes = 0;
   for (const HeadAt& at : net.heads()) {
-    const std::int64_t here = at.head->settings().classes;
+    const std::int64_t here = at.head->classes_found();
     if (classes > 0 && here != classes)
       fail(net.layer(at.layer).title(), ": has ", plural(here, "class"), ", another head has ",
            classes, "; give all heads the same classes=");
@@ -85,7 +85,12 @@ std::int64_t classes_of(const Network& net) {
   return classes;
 }
 
+void find_labels(const Network& net, std::int64_t classes) {
+  for (const HeadAt& at : net.heads()) at.head->find_labels(classes);
+}
+
 std::int64_t classes_of(const Network& net, const DataFile& data) {
+  find_labels(net, data.classes);
   const std::int64_t classes = classes_of(net);
   if (data.classes > 0 && data.classes != classes)
     fail_at({data.path.string(), 0}, "classes=", data.classes, ", but the heads of ",
@@ -198,6 +203,16 @@ void detect_batches(Network& net, Loader& loader, std::size_t images, const Dete
   }
 }
 
+// Class trees: what labels count and what detections are of.
+void require_comparable_classes(const Network& net) {
+  for (const HeadAt& at : net.heads())
+    if (!at.head->finds_its_labels())
+      fail(net.layer(at.layer).title(),
+           ": map= makes classes of labels, and detections of such classes cannot be compared with "
+           "labels; give the .data file classes= with the number of lines of that map, and names= "
+           "with the labels' names");
+}
+
 }  // namespace
 
 void detect_images(Network& net, const ImagePaths& images, const DetectionRun& run,
@@ -218,6 +233,7 @@ std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet& se
 std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet& set, Loader& loader,
                                            const std::function<bool()>& stop,
                                            const DetectionOptions& options) {
+  require_comparable_classes(net);
   std::vector<EvaluatedImage> results(set.images.size());
   detect_batches(net, loader, results.size(), {.stop = stop, .options = options},
                  [&](DetectedImage image) {

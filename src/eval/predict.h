@@ -72,8 +72,9 @@ using EvaluationSet = AnnotatedImages;
 // Gives the image `i` of the set its ground truths.
 void set_ground_truths(EvaluatedImage&, const EvaluationSet&, std::size_t i);
 
-// The same with ground truths, and all images are kept, in the order of the list: once `stop` says
-// yes, the rest stays empty.
+// The same with ground truths; throws where a head's map= has its labels count other classes than
+// its detections. All images are kept, in the order of the list: once `stop` says yes, the rest
+// stays empty.
 std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet&, int threads,
                                            const std::function<bool()>& stop = nullptr,
                                            const DetectionOptions& = {kEvaluationThreshold,
@@ -88,8 +89,11 @@ std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet&, L
 
 // The classes that the network's heads classify; throws where it has no head or they disagree.
 std::int64_t classes_of(const Network&);
-// The same; throws where the .data file gives another number.
+// The same; throws where the .data file gives another number. Where it gives that of the labels of
+// a head's map=, the head finds these from then on.
 std::int64_t classes_of(const Network&, const DataFile&);
+// Of another network of the same data: its heads find labels, if they are so many.
+void find_labels(const Network&, std::int64_t classes);
 // Throws where the network's input has a number of channels that no image has.
 void require_image_input(const Network&);
 

@@ -224,14 +224,18 @@ void DetectionHead::decode(View<const float> output, const Shape& net, float thr
       const float* const o = &output.at(pixel, at.first);
       const float p = o[layout_.objectness], objectness = p < setup_.min_objectness ? 0 : p;
       if (!(objectness > threshold)) continue;
-      const Box box = box_of(anchors, at, output.shape, o);
-      const float* const scores = o + layout_.class_entry(0);
-      const float factor = objectness * certainty(o);
-      for (std::int64_t k = 0; k < setup_.keys.classes; ++k)
-        if (const float probability = factor * scores[k]; probability > threshold)
-          to.push_back({box, static_cast<std::int32_t>(k), objectness, probability});
+      add_detections({box_of(anchors, at, output.shape, o), objectness, objectness * certainty(o),
+                      o + layout_.class_entry(0)},
+                     threshold, to);
     }
   }
+}
+
+void DetectionHead::add_detections(const DecodedAnchor& a, float threshold,
+                                   std::vector<InputDetection>& to) const {
+  for (std::int64_t k = 0; k < setup_.keys.classes; ++k)
+    if (const float probability = a.factor * a.scores[k]; probability > threshold)
+      to.push_back({a.box, static_cast<std::int32_t>(k), a.objectness, probability});
 }
 
 std::int64_t DetectionHead::positives(std::span<const Truth> truths, const Shape&) const {

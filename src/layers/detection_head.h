@@ -92,6 +92,16 @@ class DetectionHead : public Layer, public Head {
   // The box that an anchor's decoded outputs are.
   virtual Box box_of(const AnchorTable&, const AnchorPlace&, const Shape& grid,
                      const float* outputs) const = 0;
+  // What decode() finds of an anchor: its box, its objectness, the factor on the scores of its
+  // classes, and these.
+  struct DecodedAnchor {
+    Box box;
+    float objectness, factor;
+    const float* scores;
+  };
+  // Appends its detections above the threshold: by default one of each class.
+  virtual void add_detections(const DecodedAnchor&, float threshold,
+                              std::vector<InputDetection>& to) const;
   // What the probabilities of an anchor's detections are multiplied by.
   virtual float certainty(const float* /*outputs*/) const { return 1; }
 

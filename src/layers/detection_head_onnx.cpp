@@ -166,6 +166,9 @@ std::string DetectionHead::add_classes(OnnxBuilder& graph, const std::string& lo
       return graph.add("Softmax", {logits}, {{"axis", std::int64_t{2}}});
     case ClassScores::sigmoid:
       return graph.add("Sigmoid", {logits});
+    case ClassScores::tree:
+      fail(title(), ": ONNX has no softmax of groups of different sizes, which tree= needs; ",
+           "detect with this program or its library");
     case ClassScores::raw:
       break;
   }

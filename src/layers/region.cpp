@@ -1,6 +1,9 @@
 // [region]: the detection head of YOLOv2: its keys, its kernels and the layer.
 #include <type_traits>
 #include "core/elementwise.h"
+#include "core/index.h"
+#include "core/text.h"
+#include "layers/class_tree.h"
 #include "layers/detection_head.h"
 #include "layers/scored_classes.h"
 
@@ -40,6 +43,23 @@ struct RegionKeys : ScoredHeadKeys {
 };
 static_assert(std::is_trivially_copyable_v<RegionKeys>);
 
+// Class trees: the labels and the classes that they become.
+struct RegionTreeKeys {
+  std::string tree, map;
+  float hier = .5f;
+
+  template <class V>
+  void fields(V&& v) {
+    v("tree", tree, Text{},
+      "file of a class tree, `name parent` a line: each group of siblings is a softmax; it lies as "
+      "given, or next to the cfg, or so from the folder above it");
+    v("map", map, Text{},
+      "file with the class of each label, a number a line, for data of other classes");
+    v("hier", hier, Reals{0, 1},
+      "tree: a detection is of the deepest class whose probability exceeds this (-hier)");
+  }
+};
+
 constexpr const char* kDefaultObjectness = "mse";
 constexpr AnchorUnit kAnchorUnit = AnchorUnit::grid_cell;
 
@@ -58,6 +78,20 @@ struct Decode {
     y[2] = x[2], y[3] = x[3];
     y[4] = math::fast_sigmoid(x[4]);
     decode_scores(scores, classes, x + 5, y + 5);
+  }
+};
+
+// The scores of one group of siblings of one anchor.
+struct DecodeGroup {
+  ClassTreeView tree;
+  AnchorLayout layout;
+  View<const float> in;
+  View<float> out;
+  DN_HD void operator()(std::int64_t i) const {
+    const std::int64_t anchor = i / tree.group_count, group = i % tree.group_count;
+    const std::int64_t begin = tree.groups[group], pixel = anchor / layout.anchors;
+    const std::int64_t first = anchor % layout.anchors * layout.entries + layout.class_entry(begin);
+    decode_softmax(tree.groups[group + 1] - begin, &in.at(pixel, first), &out.at(pixel, first));
   }
 };
 
@@ -84,6 +118,7 @@ struct Assign {
   AssignArguments a;
   RegionKeys keys;
   ClassScores scores;
+  ClassTreeView tree;
   C class_loss;
 
   template <int N>
@@ -156,8 +191,11 @@ struct Assign {
     }
   }
 
-  DN_HD void set_class_gradient(const AnchorPlace& at, std::int32_t c, float scale,
+  DN_HD void set_class_gradient(const AnchorPlace& at, std::int32_t label, float scale,
                                 AnchorRecord& r) const {
+    const std::int32_t c = tree.class_of(label);
+    if constexpr (OfTrueClass<C>)
+      if (tree.nodes) return TreeClasses<C>{a, tree}.set_gradient(at, c, scale, r);
     ScoredClasses<C>{a, scores, class_loss}.set_gradient(at, c, scale, r);
   }
 };
@@ -177,17 +215,38 @@ class RegionLayer final : public KeyedHead<RegionKeys> {
                 .min_objectness = keys_.classfix == -1 ? .5f : 0,  // Darknet
                 .last_truth_wins = true};
     class_loss_ = read_scored_class_loss(section, keys_.softmax, scores_);
+    read_tree(section);
     setup.keeps_class_gradients = differs_by_class(class_loss_);
     if (section.training() || setup.objectness.calibrate) check_losses(section, setup.objectness);
     set_up(std::move(setup));
   }
 
+  Requirements reshape(std::span<const Shape> in, Ops& ops, const PlanOptions& options) override {
+    buffers_.upload(context_.device, tree_, map_);
+    return DetectionHead::reshape(in, ops, options);
+  }
+
+  std::int64_t classes_found() const override {
+    return finds_labels_ ? std::ssize(map_) : keys_.classes;
+  }
+  bool find_labels(std::int64_t classes) override {
+    finds_labels_ = !map_.empty() && classes == std::ssize(map_);
+    return finds_labels_;
+  }
+  bool finds_its_labels() const override { return map_.empty() || finds_labels_; }
+
  private:
+  void read_tree(Section&);
+  void add_detections(const DecodedAnchor&, float threshold,
+                      std::vector<InputDetection>& to) const override;
   void check_losses(const Section&, const Objectness&) const;
 
   void decode_outputs(const Stream& s, View<const float> logits, View<float> out) const override {
     for_each(s, logits.shape.pixels() * layout().anchors,
              Decode{scores_, keys_.classes, layout(), logits, out});
+    if (const ClassTreeView& tree = buffers_.view(); tree.nodes)
+      for_each(s, logits.shape.pixels() * layout().anchors * tree.group_count,
+               DecodeGroup{tree, layout(), logits, out});
   }
   Decoding decoding() const override { return {.scores = scores_}; }
   void assign_truths(const Stream& s, const AssignArguments& a) const override {
@@ -195,7 +254,8 @@ class RegionLayer final : public KeyedHead<RegionKeys> {
              ChooseAnchors<ByShapeOrPrediction>{a, {keys_}});
     std::visit(
         [&](const auto& loss) {
-          const Assign<std::decay_t<decltype(loss)>> assign{a, keys_, scores_, loss};
+          const Assign<std::decay_t<decltype(loss)>> assign{a, keys_, scores_, buffers_.view(),
+                                                            loss};
           for_each_vec<1>(s, a.layout.anchors_by_image(a.grid()), assign);
         },
         class_loss_);
@@ -203,7 +263,53 @@ class RegionLayer final : public KeyedHead<RegionKeys> {
 
   ScoredClassLoss class_loss_;
   ClassScores scores_ = ClassScores::raw;
+  float hier_ = .5f;
+  ClassTree tree_;
+  std::vector<std::int32_t> map_;  // the class of each label; empty: labels are classes
+  ClassTreeBuffers buffers_;
+  bool finds_labels_ = false;
 };
+
+void RegionLayer::read_tree(Section& section) {
+  RegionTreeKeys files;
+  section.read(files);
+  hier_ = files.hier;
+  if (!files.map.empty())
+    map_ = read_class_map(file_of_key(section, "map", files.map), keys_.classes);
+  if (files.tree.empty()) return;
+  tree_ = read_class_tree(file_of_key(section, "tree", files.tree));
+  if (std::ssize(tree_.nodes) != keys_.classes)
+    section.fail_between(
+        {"tree", "classes"},
+        cat("the tree has ", plural(std::ssize(tree_.nodes), "class"), ", classes=", keys_.classes,
+            "; give both the same number (before the head, filters= follows from it)"));
+  if (std::holds_alternative<SquaredError>(class_loss_))
+    class_loss_ = losses::Softmax{};  // Darknet
+  if (!std::holds_alternative<losses::Softmax>(class_loss_) &&
+      !std::holds_alternative<losses::DarknetFocal>(class_loss_))
+    section.fail_between({"cls_loss", "tree"},
+                         "a tree has a softmax for each group of siblings: take cls_loss=softmax "
+                         "or darknet_focal");
+  scores_ = ClassScores::tree;
+}
+
+void RegionLayer::add_detections(const DecodedAnchor& a, float threshold,
+                                 std::vector<InputDetection>& to) const {
+  if (tree_.empty() && !finds_labels_) return DetectionHead::add_detections(a, threshold, to);
+  std::vector<float> probabilities(a.scores, a.scores + keys_.classes);
+  multiply_down(tree_, probabilities);
+  const auto add = [&](std::int64_t k, float p) {
+    if (a.factor * p > threshold)
+      to.push_back({a.box, static_cast<std::int32_t>(k), a.objectness, a.factor * p});
+  };
+  if (finds_labels_) {
+    for (std::size_t k = 0; k < map_.size(); ++k)
+      add(static_cast<std::int64_t>(k), probabilities[to_size(map_[k])]);
+  } else {
+    const FoundNode found = deepest_node(tree_, probabilities, hier_);
+    add(found.node, found.probability);
+  }
+}
 
 void RegionLayer::check_losses(const Section& section, const Objectness& objectness) const {
   const ObjectnessRules& rules = objectness.rules;
@@ -228,6 +334,7 @@ LayerPtr make_region(Section& section, const LayerContext& context) {
 void describe_region(KeyDocs& docs) {
   docs.add(RegionKeys{});
   docs.add(AnchorsKey{kAnchorUnit});
+  docs.add(RegionTreeKeys{});
   describe_objectness(docs, kDefaultObjectness);
   describe_class_losses(docs, kScoredClassLosses);
 }

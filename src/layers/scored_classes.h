@@ -43,8 +43,9 @@ struct ScoredHeadKeys : HeadKeys {
   }
 };
 
-// What the scores of the classes are of their logits: a softmax, a sigmoid each, or themselves.
-enum class ClassScores : std::uint8_t { softmax, sigmoid, raw };
+// What the scores of the classes are of their logits: a softmax, one of each group of a class tree,
+// a sigmoid each, or themselves.
+enum class ClassScores : std::uint8_t { softmax, tree, sigmoid, raw };
 
 // softmax=0 without cls_loss: squared error of the raw scores (Darknet).
 struct SquaredError {
@@ -54,18 +55,23 @@ struct SquaredError {
 };
 using ScoredClassLoss = Extended<ClassLoss, SquaredError>;
 
-// y[k] = the score of logit x[k].
+// y[k] = exp(x[k]) / their sum.
+DN_HD inline void decode_softmax(std::int64_t classes, const float* x, float* y) {
+  float largest = x[0], sum = 0;
+  for (std::int64_t k = 1; k < classes; ++k) largest = math::max(largest, x[k]);
+  for (std::int64_t k = 0; k < classes; ++k) y[k] = math::fast_exp(x[k] - largest);
+  for (std::int64_t k = 0; k < classes; ++k) sum += y[k];
+  for (std::int64_t k = 0; k < classes; ++k) y[k] /= sum;
+}
+
+// y[k] = the score of logit x[k]; not of a tree.
 DN_HD inline void decode_scores(ClassScores scores, std::int64_t classes, const float* x,
                                 float* y) {
   switch (scores) {
-    case ClassScores::softmax: {
-      float largest = x[0], sum = 0;
-      for (std::int64_t k = 1; k < classes; ++k) largest = math::max(largest, x[k]);
-      for (std::int64_t k = 0; k < classes; ++k) y[k] = math::fast_exp(x[k] - largest);
-      for (std::int64_t k = 0; k < classes; ++k) sum += y[k];
-      for (std::int64_t k = 0; k < classes; ++k) y[k] /= sum;
+    case ClassScores::softmax:
+      return decode_softmax(classes, x, y);
+    case ClassScores::tree:
       return;
-    }
     case ClassScores::sigmoid:
       for (std::int64_t k = 0; k < classes; ++k) y[k] = math::fast_sigmoid(x[k]);
       return;

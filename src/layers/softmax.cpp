@@ -1,9 +1,12 @@
-// [softmax] groups, temperature, spatial, noloss: probabilities that sum to one over an image, a
-// group of its channels, or with spatial=1 the channels of each pixel. With targets it is trained
-// by its cross-entropy. [cost] type, scale: the loss of a network's outputs against targets.
+// [softmax] groups, temperature, spatial, noloss, tree: probabilities that sum to one over an
+// image, a group of its channels, or with spatial=1 the channels of each pixel. With targets it is
+// trained by its cross-entropy. With a class tree each group of siblings has a softmax: of the
+// probabilities given the parent in training, while inference gives those of the leaves, which sum
+// to one too. [cost] type, scale: the loss of a network's outputs against targets.
 #include "core/for_each.h"
 #include "core/math.h"
 #include "kernels/copy.h"
+#include "layers/class_tree.h"
 #include "nn/layer.h"
 #include "nn/onnx_builder.h"
 
@@ -18,7 +21,12 @@ struct Row {
 struct Rows {
   std::int64_t pixels, channels, groups;  // groups of channels that share pixels
   std::int64_t count;
+  const std::int32_t* begins;  // of a class tree: where each group begins, and the end; or null
   DN_HD Row row(std::int64_t i) const {
+    if (begins) {
+      const std::int64_t group = i % groups;
+      return {i / groups, 1, begins[group], begins[group + 1] - begins[group]};
+    }
     return {i / groups * pixels, pixels, i % groups * channels, channels};
   }
 };
@@ -80,6 +88,50 @@ struct CrossEntropy {  // dx = (p - t) / T
   }
 };
 
+// A class tree: the probabilities of all nodes of an image given their parents become those of the
+// leaves; the other nodes get 0.
+struct KeepLeaves {
+  const ClassNode* nodes;
+  std::int64_t count;
+  View<float> of;
+  DN_HD void operator()(std::int64_t image) const {
+    for (std::int64_t k = 0; k < count; ++k)
+      if (nodes[k].parent >= 0) of.at(image, k) *= of.at(image, nodes[k].parent);
+    for (std::int64_t k = 0; k < count; ++k)
+      if (!nodes[k].leaf()) of.at(image, k) = 0;
+  }
+};
+
+// The node that is an image's target: the last, which is the deepest of a path; -1: none.
+struct FindTarget {
+  View<const float> targets;
+  std::int32_t* nodes;
+  DN_HD void operator()(std::int64_t image) const {
+    std::int32_t node = -1;
+    for (std::int64_t k = 0; k < targets.shape.c; ++k)
+      if (targets.at(image, k) > 0) node = static_cast<std::int32_t>(k);
+    nodes[image] = node;
+  }
+};
+
+// Of the groups from the target up to the top; the others get no gradient.
+struct TreeCrossEntropy {
+  const ClassNode* nodes;
+  const std::int32_t* targets;  // of each image
+  View<const float> out;
+  Sink<float> in;
+  float temperature;
+  const StepState* step;
+  DN_HD void operator()(std::int64_t image, std::int64_t c) const {
+    const ClassNode& own = nodes[c];
+    std::int32_t k = targets[image];
+    while (k >= own.siblings_end) k = nodes[k].parent;  // at least the first group has one
+    const bool learns = k >= own.siblings;
+    const float d = learns ? out.at(image, c) - (k == c ? 1.f : 0.f) : 0;
+    in.put(image, c, loss_scale(step) * d / temperature);
+  }
+};
+
 void check_targets(const Layer& layer, const TensorView& targets, const Shape& in) {
   if (targets.shape.n != in.n || targets.shape.features() != in.features())
     fail(layer.title(), ": has ", in.features(), " outputs for ", in.n, " images, the targets ",
@@ -97,7 +149,9 @@ struct SoftmaxKeys {
     v("temperature", temperature, Reals{1e-6f, 1e6f}, "divides the inputs");
     v("spatial", spatial, Flag{}, "a softmax per pixel");
     v("noloss", noloss, Flag{}, "1: not trained by its cross-entropy");
-    v("tree", tree, Text{}, "class trees are not supported");
+    v("tree", tree, Text{},
+      "file of a class tree, as of [region]: a softmax of each group of siblings; at inference "
+      "the probabilities of the leaves");
   }
 };
 
@@ -105,24 +159,29 @@ class SoftmaxLayer final : public Layer {
  public:
   SoftmaxLayer(Section& section, const LayerContext& context) : Layer(section, context) {
     section.read(softmax_);
-    if (!softmax_.tree.empty()) section.fail("tree", "class trees are not supported");
+    if (!softmax_.tree.empty())
+      tree_ = read_class_tree(file_of_key(section, "tree", softmax_.tree));
   }
 
   bool works_in_f32() const override { return true; }
 
   Requirements reshape(std::span<const Shape> in, Ops&, const PlanOptions&) override {
     const Shape& s = in[0];
+    if (!tree_.empty()) return reshape_tree(s);
     const std::int64_t groups = softmax_.spatial ? 1 : softmax_.groups;  // Darknet: as here
     if (s.c % groups != 0)
       fail(title(), ": groups=", groups, " does not divide its ", s.c, " channels");
     const std::int64_t pixels = softmax_.spatial ? 1 : s.h * s.w;
-    rows_ = {pixels, s.c / groups, groups, s.pixels() / pixels * groups};
+    rows_ = {pixels, s.c / groups, groups, s.pixels() / pixels * groups, nullptr};
     return {.output = s, .needs_input = false};
   }
 
   void forward(const Pass& pass, std::span<const TensorView> in, TensorView out) override {
     for_each(pass.stream, rows_.count,
              Softmax{rows_, in[0].as<>(), out.as<>(), softmax_.temperature});
+    if (!tree_.empty() && pass.mode == Mode::inference)
+      for_each(pass.stream, out.shape.n,
+               KeepLeaves{buffers_.view().nodes, out.shape.c, out.as<>()});
   }
 
   // With targets its own loss is the only one: the gradient from above is not used.
@@ -135,6 +194,7 @@ class SoftmaxLayer final : public Layer {
           pass.stream, rows_.count,
           SoftmaxBackward{rows_, a.out.as<>(), a.out_gradient.as<>(), sink, softmax_.temperature});
     check_targets(*this, pass.targets, a.out.shape);
+    if (!tree_.empty()) return learn_tree(pass, a, sink);
     for_each_pixel(pass.stream, a.out.shape,
                    CrossEntropy{{pass.targets.as<>(), a.out.shape},
                                 a.out.as<>(),
@@ -144,6 +204,9 @@ class SoftmaxLayer final : public Layer {
   }
 
   std::string to_onnx(OnnxBuilder& graph, std::span<const OnnxValue> in) const override {
+    if (!tree_.empty())
+      fail(title(), ": ONNX has no softmax of groups of different sizes, which tree= needs; ",
+           "classify with this program or its library");
     const std::string x = graph.scale(in[0].name, 1 / softmax_.temperature);
     const Shape& s = in[0].shape;
     const auto softmax = [&](const std::string& of, std::int64_t axis) {
@@ -155,8 +218,30 @@ class SoftmaxLayer final : public Layer {
   }
 
  private:
+  Requirements reshape_tree(const Shape& s) {
+    const std::int64_t nodes = std::ssize(tree_.nodes);
+    if (s.h != 1 || s.w != 1 || s.c != nodes)
+      fail(title(), ": its tree has ", nodes, " classes, its input is ", s.w, 'x', s.h, 'x', s.c,
+           "; put a [convolutional] with filters=", nodes, " and an [avgpool] before it");
+    buffers_.upload(context_.device, tree_, {});
+    const ClassTreeView& tree = buffers_.view();
+    rows_ = {1, 0, tree.group_count, s.n * tree.group_count, tree.groups};
+    return {
+        .output = s, .workspace = s.n * std::int64_t{sizeof(std::int32_t)}, .needs_input = false};
+  }
+  void learn_tree(const Pass& pass, const BackwardArguments& a, const Sink<float>& sink) const {
+    auto* const targets = static_cast<std::int32_t*>(pass.workspace);
+    for_each(pass.stream, a.out.shape.n,
+             FindTarget{pass.targets.reshaped(a.out.shape).as<>(), targets});
+    for_each_pixel(pass.stream, a.out.shape,
+                   TreeCrossEntropy{buffers_.view().nodes, targets, a.out.as<>(), sink,
+                                    softmax_.temperature, pass.step});
+  }
+
   SoftmaxKeys softmax_;
   Rows rows_{};
+  ClassTree tree_;
+  ClassTreeBuffers buffers_;
 };
 
 constexpr float kIgnored = -1234;  // Darknet: SECRET_NUM, a target that masked costs skip

@@ -20,6 +20,7 @@ using Box64 = BasicBox<double>;
 struct DetectionRules {
   std::string keys;
   bool root = false, softmax = false, rescore = false, forced = false;
+  bool focal = false;  // of the objectness, which then is a sigmoid
   double object = 1, noobject = 1, classes = 1, coord = 1;
 };
 
@@ -35,7 +36,11 @@ std::vector<double> darknet_delta(const DetectionRules& r, std::vector<double> o
         out[cell * kClasses + k] = std::exp(out[cell * kClasses + k]) / sum;
     }
   const int objects_at = kGridCells * kClasses, boxes_at = kGridCells * (kClasses + kNum);
-  for (int i = objects_at; i < boxes_at; ++i) delta[i] = r.noobject * (0 - out[i]);
+  const auto learn_objectness = [&](int i, double weight, double target) {
+    const double p = 1 / (1 + std::exp(-out[i]));
+    delta[i] = weight * (r.focal ? focal_delta(p, target > 0) : target - out[i]);
+  };
+  for (int i = objects_at; i < boxes_at; ++i) learn_objectness(i, r.noobject, 0);
   std::vector<bool> taken(kGridCells, false);
   for (const Truth& t : truths) {
     const int column = static_cast<int>(t.box.x * kSide), row = static_cast<int>(t.box.y * kSide);
@@ -67,7 +72,7 @@ std::vector<double> darknet_delta(const DetectionRules& r, std::vector<double> o
     }
     if (r.forced) best = t.box.w * t.box.h < .1 ? 1 : 0;
     const int o = objects_at + cell * kNum + best;
-    delta[o] = r.object * ((r.rescore ? iou(boxes[best], truth) : 1) - out[o]);
+    learn_objectness(o, r.object, r.rescore ? iou(boxes[best], truth) : 1);
     const double target[4] = {in_cell_x, in_cell_y, r.root ? std::sqrt(t.box.w) : t.box.w,
                               r.root ? std::sqrt(t.box.h) : t.box.h};
     for (int e = 0; e < 4; ++e) {
@@ -114,6 +119,13 @@ INSTANTIATE_TEST_SUITE_P(
                                    .rescore = true,
                                    .noobject = .5,
                                    .coord = 5},
+                    DetectionRules{.keys = "sqrt=1\nsoftmax=1\nobj_loss=focal\n"
+                                           "object_scale=3\nnoobject_scale=.5\n",
+                                   .root = true,
+                                   .softmax = true,
+                                   .focal = true,
+                                   .object = 3,
+                                   .noobject = .5},
                     DetectionRules{.keys = "sqrt=1\nsoftmax=1\nforced=1\nobject_scale=2\n"
                                            "class_scale=.7\n",
                                    .root = true,

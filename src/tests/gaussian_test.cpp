@@ -30,6 +30,7 @@ struct Rules {
   bool smooth = false;
   std::vector<double> multipliers = {1, 1, 1};
   bool counted = false;
+  bool focal = false;  // of the objectness, in place of cross-entropy
 };
 
 const std::vector<std::pair<double, double>> kAnchors = {{6, 8}, {12, 10}, {24, 20}};
@@ -63,10 +64,19 @@ class Reference {
       for (int k = 0; k < 3; ++k) classes += delta_[a * kEntries + 9 + k] > 0;
       for (int e = 0; e < 8 && classes > 0; ++e) delta_[a * kEntries + e] /= classes;
     }
+    if (r_.focal) take_focal();
     return delta_;
   }
 
  private:
+  // The objectness of all anchors, whose delta so far is weight * (target - p) of targets 0 and 1.
+  void take_focal() {
+    for (std::size_t i = 8; i < delta_.size(); i += kEntries) {
+      const bool object = delta_[i] > 0;
+      delta_[i] *= focal_delta(out_[i], object) / ((object ? 1 : 0) - out_[i]);
+    }
+  }
+
   double* out(std::int64_t cell, std::int64_t n) { return &out_[(cell * kOwn + n) * kEntries]; }
   double* delta(std::int64_t cell, std::int64_t n) { return &delta_[(cell * kOwn + n) * kEntries]; }
 
@@ -184,7 +194,8 @@ TEST_P(GaussianStep, EqualsDarknetsRulesInFloat64) {
   const Rules& rules = GetParam();
   LayerSample s =
       sample_of("Gaussian_yolo",
-                "classes=3\nnum=3\nmask=0,1\nanchors=6,8,12,10,24,20\nobj_loss=ce\n" + rules.keys,
+                "classes=3\nnum=3\nmask=0,1\nanchors=6,8,12,10,24,20\nobj_loss=" +
+                    std::string(rules.focal ? "focal" : "ce") + "\ncls_loss=ce\n" + rules.keys,
                 kOwn * kEntries, kObjects);
   s.in[0] = {1, 5, 4, kOwn * kEntries};
   const Trial t = passed(s);
@@ -214,6 +225,14 @@ INSTANTIATE_TEST_SUITE_P(
               .uc_normalizer = .7,
               .ignore = .2,
               .truth = .35},
+        Rules{.keys = "ignore_thresh=.3\ntruth_thresh=.45\nobj_normalizer=.7\n"
+                      "counters_per_class=9,3,6\n",
+              .obj_normalizer = .7,
+              .ignore = .3,
+              .truth = .45,
+              .multipliers = {1, 3, 1.5},
+              .counted = true,
+              .focal = true},
         Rules{.keys = "ignore_thresh=.3\niou_loss=giou\niou_thresh=.213\n",
               .box_loss = Overlap::giou,
               .normal = false,

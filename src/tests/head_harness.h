@@ -23,6 +23,14 @@ inline LayerSample sample_of(const std::string& type, const std::string& keys,
           .step = {{.iteration = 3, .images_seen = 20000}}};
 }
 
+// Focal loss (gamma 2, alpha .25) from its definition in float64: the negative gradient in the
+// logit of the probability p.
+inline double focal_delta(double p, bool object) {
+  const double q = 1 - p;
+  return object ? -.25 * q * q * (2 * p * std::log(p) - q)
+                : -.75 * p * p * (p - 2 * q * std::log(q));
+}
+
 inline Trial passed(const LayerSample& s) {
   Trial t(s, Mode::training);
   t.forward();

@@ -15,6 +15,7 @@
 
 #include "detect/head.h"
 #include "tests/layer_harness.h"
+#include "tests/paths.h"
 
 namespace darknet::testing_layers {
 namespace {
@@ -180,6 +181,35 @@ LayerSample region_decoding() {
   return s;
 }
 
+std::string file_key(const std::string& key, const char* file) {
+  return cat(key, '=', (test::test_data() / file).string(), '\n');
+}
+
+LayerSample region_of_tree(const std::string& keys) {
+  LayerSample s = region("classes=7\n" + file_key("tree", "classes.tree") + keys);
+  s.in[0].c = 2 * (5 + 7);
+  return s;
+}
+
+// Of the tree in src/tests/data: a softmax of each group of siblings.
+LayerSample region_of_tree_decoding() {
+  LayerSample s = region_of_tree("softmax=1\n");
+  s.reference = [](const std::vector<Host>& in, const std::vector<Host>&, const Shape&) {
+    std::vector<double> v(in[0].v.begin(), in[0].v.end());
+    for (std::size_t first = 0; first < v.size(); first += 12) {
+      for (const std::size_t e : {0, 1, 4}) v[first + e] = sigmoid(v[first + e]);
+      for (const auto& [begin, end] : {std::pair{5, 7}, {7, 9}, {9, 10}, {10, 12}}) {
+        double sum = 0;
+        for (int k = begin; k < end; ++k) sum += std::exp(v[first + to_size(k)]);
+        for (int k = begin; k < end; ++k)
+          v[first + to_size(k)] = std::exp(v[first + to_size(k)]) / sum;
+      }
+    }
+    return v;
+  };
+  return s;
+}
+
 const bool kRegionSamples = add_layer_samples({
     region("softmax=1\n"),
     region("softmax=1\nobj_loss=focal\n", 0),  // the early pull towards the anchors
@@ -189,6 +219,10 @@ const bool kRegionSamples = add_layer_samples({
     region("softmax=0\ncls_loss=poly1\nobj_loss=focal_star\n"),
     region("softmax=1\nclassfix=1\nthresh=.3\nobj_loss=balanced_ce\n"),
     region("softmax=1\nobj_loss=asymmetric\nobj_gamma_ramp=1\n"),
+    region_of_tree("softmax=1\nobj_loss=focal\n"),
+    region_of_tree("softmax=0\nfocal_loss=1\n" + file_key("map", "classes.map")),
+    region_of_tree("classfix=1\nthresh=.3\n"),
+    region_of_tree_decoding(),
     region_decoding(),
     region_normalised(),
 });

@@ -5,6 +5,7 @@
 
 #include "core/index.h"
 #include "tests/layer_references.h"
+#include "tests/paths.h"
 
 namespace darknet::testing_layers {
 namespace {
@@ -127,6 +128,46 @@ const bool kWeightedShortcuts = add_layer_samples({
        return activated("leaky",
                         (a * in[0].at(n, y, x, c) + b * in[1].at(n, y, x, c)) / (a + b + 1e-4));
      })},
+});
+
+// A softmax over each group of siblings of the tree in src/tests/data.
+constexpr std::pair<std::int64_t, std::int64_t> kSiblings[] = {{0, 2}, {0, 2}, {2, 4}, {2, 4},
+                                                               {4, 5}, {5, 7}, {5, 7}};
+constexpr std::int64_t kParents[] = {-1, -1, 0, 0, 1, 2, 2};
+
+double softmax_of_siblings(const Hosts& in, const Hosts&, std::int64_t n, std::int64_t,
+                           std::int64_t, std::int64_t c) {
+  double sum = 0;
+  for (std::int64_t k = kSiblings[c].first; k < kSiblings[c].second; ++k)
+    sum += std::exp(in[0].at(n, 0, 0, k) / .8);
+  return std::exp(in[0].at(n, 0, 0, c) / .8) / sum;
+}
+
+// Of the targets 5, 3 and none.
+double cross_entropy_of_paths(const Trial& t) {
+  const std::vector<float> out = t.out.to_host({});
+  double loss = 0;
+  for (const std::int64_t image : {0, 1})
+    for (std::int64_t k = image == 0 ? 5 : 3; k >= 0; k = kParents[k])
+      loss -= std::log(static_cast<double>(out[to_size(image * 7 + k)]));
+  return loss;
+}
+
+LayerSample softmax_of_tree(LayerSample s) {
+  s.type = "softmax";
+  s.keys = cat("temperature=.8\ntree=", (test::test_data() / "classes.tree").string(), '\n');
+  s.in = {{3, 1, 1, 7}};
+  s.reference = each(softmax_of_siblings);
+  s.random = true;  // inference gives the probabilities of leaves: class_tree_test.cpp
+  return s;
+}
+
+const bool kTrees = add_layer_samples({
+    softmax_of_tree({}),
+    softmax_of_tree({.objective = cross_entropy_of_paths,  // the second as Darknet writes targets
+                     .targets = {0, 0, 0, 0, 0, 1,     0,  //
+                                 1, 0, 0, 1, 0, -1234, -1234,  //
+                                 0, 0, 0, 0, 0, 0,     0}}),
 });
 
 }  // namespace

@@ -40,6 +40,11 @@ EvaluationSample sample_of(const ImagePaths& files, const std::vector<EvaluatedI
   return sample;
 }
 
+std::int64_t found_classes(const Network& net, std::int64_t labels) {
+  find_labels(net, labels);
+  return classes_of(net);
+}
+
 }  // namespace
 
 std::int64_t evaluation_period(double epochs, std::int64_t images, std::int64_t batch) {
@@ -51,7 +56,7 @@ Evaluator::Evaluator(EvaluatorSettings settings, const std::vector<Section>& cfg
                      const NetworkOptions& training, EvaluationRecord& record)
     : settings_(std::move(settings)),
       net_(evaluated_network(cfg, training, settings_.images)),
-      classes_(classes_of(net_)),
+      classes_(found_classes(net_, settings_.classes)),
       batches_(evaluation_batches(net_, settings_.images.images), settings_.cache),
       record_(record) {}
 

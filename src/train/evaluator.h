@@ -18,6 +18,7 @@ namespace darknet {
 
 struct EvaluatorSettings {
   LabelledImages images;
+  std::int64_t classes = 0;      // of their labels; 0: those of the network
   std::int64_t period = 0;       // iterations from one evaluation to the next
   std::int64_t first = 0;        // no evaluation before this iteration,
   std::int64_t last = 0;         // but one after this

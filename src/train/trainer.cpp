@@ -175,6 +175,7 @@ void Trainer::make_evaluator(LabelledImages valid) {
   const auto images = std::ssize(labelled_.images);
   evaluator_.emplace(
       EvaluatorSettings{.images = std::move(valid),
+                        .classes = classes_,
                         .period = evaluation_period(options_.map_epochs, images, n.batch),
                         .first = n.burn_in,
                         .last = n.max_batches,

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <sstream>
 
+#include "cfg/class_tree.h"
 #include "cfg/parse.h"
 #include "core/checksum.h"
 #include "core/file.h"
@@ -293,6 +294,27 @@ void read_onnx_model(const std::string& bytes) {
       require(std::isfinite(v), "weights that are not finite were accepted");
 }
 
+// class_tree
+
+std::vector<std::string> class_tree_samples() {
+  return {"a -1\nb -1\nc 0\nd 0\ne 1\nf 2\n", "\xEF\xBB\xBFn01 -1\r\nn02\t0\r\n\r\n"};
+}
+
+void read_class_tree_bytes(const std::string& bytes) {
+  const ClassTree tree = read_class_tree(scratch_file("x.tree", bytes));
+  const auto count = static_cast<std::int32_t>(tree.nodes.size());
+  require(count > 0 && tree.groups.front() == 0 && tree.groups.back() == count, "groups");
+  for (std::int32_t n = 0; n < count; ++n) {
+    const ClassNode& node = tree.nodes[to_size(n)];
+    require(node.parent >= -1 && node.parent < n, "a parent behind its child");
+    require(node.siblings <= n && n < node.siblings_end, "a node beside its siblings");
+    require(node.leaf() || (node.children > n && node.children_end <= count), "children");
+  }
+  std::vector<float> probabilities(tree.nodes.size(), .5f);
+  multiply_down(tree, probabilities);
+  require(deepest_node(tree, probabilities, 0).node >= 0, "no node was found");
+}
+
 #if defined(DARKNET_ONNX)
 constexpr bool kHasOnnx = true;
 #else
@@ -304,6 +326,7 @@ constexpr bool kHasOnnx = false;
 std::vector<FuzzedReader> network_readers() {
   std::vector<FuzzedReader> all{
       {"cfg", cfg_samples, read_cfg_bytes, 2000},
+      {"class_tree", class_tree_samples, read_class_tree_bytes, 2000},
       {"weights", weights_samples, read_weights_bytes, 700},
       {"state", state_samples, read_state_bytes, 700},
       {"calibration", calibration_samples, read_calibration_bytes, 1500},

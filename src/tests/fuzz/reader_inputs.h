@@ -14,7 +14,7 @@ void require(bool holds, const char* what);
 // A file of these bytes under a name that it keeps; removed at the program's end.
 std::filesystem::path scratch_file(const std::filesystem::path& name, const std::string& bytes);
 
-// Of cfg, weights, state, calibration, quantization and ONNX.
+// Of cfg, class trees, weights, state, calibration, quantization and ONNX.
 std::vector<FuzzedReader> network_readers();
 // Of labels, images, detections and annotations.
 std::vector<FuzzedReader> data_readers();

@@ -1,0 +1,51 @@
+// Trees of classes (`tree=` of [region] and [softmax]) as YOLO9000 has one, and maps from the
+// classes of labels to their nodes (`map=`): text files, a node or a label a line.
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <string_view>
+#include <vector>
+
+#include "cfg/section.h"
+#include "core/hd.h"
+
+namespace darknet {
+
+// One class. Trivially copyable, for kernels. Siblings and children are ranges of nodes; a leaf has
+// an empty one.
+struct ClassNode {
+  std::int32_t parent = -1;  // -1: at the top
+  std::int32_t siblings = 0, siblings_end = 0;
+  std::int32_t children = 0, children_end = 0;
+  DN_HD bool leaf() const { return children == children_end; }
+};
+
+struct ClassTree {
+  std::vector<ClassNode> nodes;  // parents come before their children; the first ones are the top
+  std::vector<std::int32_t> groups;  // where each group of siblings begins; and the number of nodes
+  bool empty() const { return nodes.empty(); }
+};
+
+// Lines `name parent`: the number of the parent's line from 0, or -1. Throws, with the line, where
+// a parent is none of the lines before, and where other nodes stand between siblings.
+ClassTree read_class_tree(const std::filesystem::path&);
+// Lines of one number each: the node of each label. Throws where that is not below `nodes`.
+std::vector<std::int32_t> read_class_map(const std::filesystem::path&, std::int64_t nodes);
+
+// The file that a key names: from the working directory, as in Darknet, or else from the folder of
+// the cfg or the one above it, or by its name alone in one of these. Throws where there is none.
+std::filesystem::path file_of_key(const Section&, std::string_view key, std::string_view value);
+
+// probabilities[k] of each node given its parent become those of the node: its own times those of
+// all nodes above it.
+void multiply_down(const ClassTree&, std::vector<float>& probabilities);
+
+struct FoundNode {
+  std::int32_t node;
+  float probability;
+};
+// From the top to the most probable node below, as long as its probability exceeds `least`; at
+// least one of the top. `probabilities`: as multiply_down() leaves them.
+FoundNode deepest_node(const ClassTree&, const std::vector<float>& probabilities, float least);
+
+}  // namespace darknet
