@@ -38,6 +38,10 @@ void check_training(const Section& section, const NetSettings& net) {
                              " needs max_batches, the iterations of the run; add max_batches="));
 }
 
+bool changes_colours(const ImageAugmentation& a) {
+  return a.hue != 0 || a.saturation != 1 || a.exposure != 1;
+}
+
 }  // namespace
 
 NetSettings read_net(Section& section) {
@@ -48,6 +52,10 @@ NetSettings read_net(Section& section) {
   take_legacy_keys(section, "net");
   section.finish();
   if (section.training()) check_training(section, net);
+  if (section.training() && net.channels != 1 && net.channels != 3 &&
+      changes_colours(net.augmentation))
+    log::warn(cat(to_string(section.where()), ": [net] channels=", net.channels,
+                  ": hue, saturation and exposure have no effect; they need 3 channels"));
   return net;
 }
 
