@@ -9,7 +9,7 @@ packages=(
   libpugixml-dev libyaml-cpp-dev
   libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev libopencv-videoio-dev
   libopencv-highgui-dev libopencv-video-dev liblemon-dev
-  libjpeg-dev libpng-dev # the first is libjpeg-turbo
+  libjpeg-dev libpng-dev libtiff-dev # the first is libjpeg-turbo
   libopencv-dnn-dev # dnn: an independent reference in the tests
   protobuf-compiler libprotobuf-dev libonnx-dev # ONNX; of the last only its definition, onnx.proto
   libpango1.0-dev fonts-dejavu-core # text in captions and charts; brings Cairo

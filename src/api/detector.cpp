@@ -83,6 +83,10 @@ struct Detector::Impl {
     return all;
   }
 
+  Image read(const fs::path& file) const {
+    return read_input(file, input_values(engine.network()));
+  }
+
   // Appends those of the next images.
   void detect_part(std::size_t count, const std::function<Image(std::size_t)>& image,
                    const DetectionOptions& o, std::vector<DetectedObjects>& all) {
@@ -90,8 +94,8 @@ struct Detector::Impl {
     std::vector<PreparedImage> prepared;
     engine.work([&] {
       for (std::size_t i = 0; i < count; ++i)
-        prepared.push_back(
-            prepare_image({}, image(all.size() + i), net.input_shape(), net.settings().letter_box));
+        prepared.push_back(prepare_image({}, image(all.size() + i), net.input_shape(),
+                                         net.settings().letter_box, net.settings().input_max));
     });
     std::vector<std::vector<Detection>> found;
     engine.work_with_network([&](Network& n) {
@@ -130,7 +134,7 @@ std::vector<DetectedObjects> Detector::detect_batch(const std::vector<ImageView>
 
 std::vector<DetectedObjects> Detector::detect_files(const std::vector<fs::path>& files,
                                                     const std::optional<Thresholds>& t) {
-  const auto image = [&](std::size_t i) { return read_image(files[i], channels()); };
+  const auto image = [&](std::size_t i) { return impl_->read(files[i]); };
   return api::translated([&] { return impl_->detect(files.size(), image, t); });
 }
 

@@ -62,6 +62,9 @@ void copy_row(const std::uint8_t* from, const Layout& layout, Image& image, std:
 
 Image image_of(const ImageView& view, std::int64_t channels) {
   const Layout layout = layout_of(view.format);
+  if (channels != 1 && channels != 3)
+    fail("the network takes images of ", channels,
+         " channels, which only files have (.npy, TIFF): detect them by their path");
   require_sound(view, layout);
   const std::int64_t stride = view.stride != 0 ? view.stride : view.width * layout.bytes;
   const bool grey = channels == 1 && layout.bytes == 1;

@@ -148,6 +148,7 @@ Demo::Demo(const DemoOptions& o)
   if (format_.fps <= 0) format_.fps = kUnknownFps;
   std::uint64_t checksum = 0;
   nets_ = open_networks(options_, detectors_of(o, format_), checksum);
+  for (const Network& net : nets_) require_video_input(net);
   if (o.calibrate) calibration_ = stored_calibration(options_, nets_.front(), checksum);
   // OMP_NUM_THREADS counts here too.
   threads_of_detector_ =
@@ -167,10 +168,11 @@ PipelineStages Demo::stages() {
   PipelineStages s;
   s.capture = [this](Image& image) { return !stop_requested() && source_->read(image); };
   s.prepare = [this, shape = nets_.front().input_shape(),
-               letter_box = nets_.front().settings().letter_box](const Image& image) {
+               letter_box = nets_.front().settings().letter_box,
+               max = nets_.front().settings().input_max](const Image& image) {
     const Stream serial{.threads = 1};
-    if (shape.c == 1) return prepare_image(serial, grey_of(image), shape, letter_box);
-    return prepare_image(serial, image, shape, letter_box);
+    if (shape.c == 1) return prepare_image(serial, grey_of(image), shape, letter_box, max);
+    return prepare_image(serial, image, shape, letter_box, max);
   };
   for (std::size_t i = 0; i < nets_.size(); ++i)
     s.detect.emplace_back([this, i](const PreparedImage& p) { return detect(i, p); });

@@ -165,11 +165,12 @@ ListChecks check_lists(const DataFile& data, const std::vector<std::string>& nam
 
 int run_check(const DetectorCheckArguments& o) {
   const DataFile data = read_data_file(o.data);
-  std::int64_t classes = data.classes, channels = 3;
+  std::int64_t classes = data.classes;
+  InputValues values{.channels = 0};
   std::optional<Network> net;
   if (!o.cfg.empty()) {
     net.emplace(sections_of(o), NetworkOptions{.mode = Mode::training, .batch = 1});
-    channels = net->settings().channels;
+    values = input_values(*net);
     classes = classes_of(*net, data);
   }
   const auto names = names_of(data.names, classes);
@@ -178,15 +179,17 @@ int run_check(const DetectorCheckArguments& o) {
     fail_at({o.data, 0}, "nothing says how many classes there are; add names=FILE or classes=N");
   required(data, data.train, "train");
   const auto [train, valid, tune, interrupted] = check_lists(
-      data, names, {.classes = classes, .channels = channels, .bad_labels = o.bad_labels}, o.all);
+      data, names, {.classes = classes, .values = values, .bad_labels = o.bad_labels}, o.all);
   if (interrupted != 0) return interrupted;
   const std::int64_t errors = train.errors() + valid.errors() + tune.errors();
   std::int64_t warnings = 0;
+  if (const std::string advice = input_max_advice(train); !advice.empty())
+    log::warn(advice), ++warnings;
   {
     const InterruptReport interrupt(
         cat("before, ", plural(errors, "error"), " of images and labels came up"),
         "while the whole data set was searched for what would spoil a training");
-    warnings = advise(o, net ? &*net : nullptr, data, names);
+    warnings += advise(o, net ? &*net : nullptr, data, names);
   }
   fmt::print("{}\n", summary(errors, warnings));
   if (errors > train.unreadable + valid.unreadable + tune.unreadable)

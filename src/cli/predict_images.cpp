@@ -116,7 +116,7 @@ void Predictor::draw(Image& image, const std::vector<Detection>& found) const {
 Prediction Predictor::predict(const ImagePaths& images, std::size_t i) {
   const fs::path path = images[i];
   Prediction p{.path = path, .annotated = files_.begin(path)};
-  p.image = read_listed_image(images, i, net_.settings().channels);
+  p.image = read_listed_input(images, i, input_values(net_));
   const auto before = std::chrono::steady_clock::now();
   p.found = detect(net_, p.image, detection_);
   const std::chrono::duration<double, std::milli> ms = std::chrono::steady_clock::now() - before;
@@ -134,6 +134,7 @@ void Predictor::output(Prediction p) {
         options_.thresh, detection_.calibration(highest_probability(net_)));
   remove_hidden(p.found, files_.names());
   print(p.found, p.image);
+  p.image = displayed(std::move(p.image));
   draw(p.image, p.found);
   files_.write(p.annotated, p.image);
   fmt::print("-> {}\n", printable(p.annotated.string()));

@@ -41,12 +41,13 @@ struct Signature {
   const FileFormat& format;
 };
 
-const std::array<Signature, 16> kSignatures{{{0, "\xFF\xD8\xFF"sv, kImageFormat},
+const std::array<Signature, 17> kSignatures{{{0, "\xFF\xD8\xFF"sv, kImageFormat},
                                              {0, "\x89PNG"sv, kImageFormat},
                                              {0, "GIF8"sv, kImageFormat},
                                              {8, "WEBP"sv, kImageFormat},
                                              {0, "II*\0"sv, kImageFormat},
                                              {0, "MM\0*"sv, kImageFormat},
+                                             {0, "\x93NUMPY"sv, kImageFormat},
                                              {4, "ftyp"sv, kVideoFormat},
                                              {8, "AVI "sv, kVideoFormat},
                                              {0, "\x1A\x45\xDF\xA3"sv, kVideoFormat},
@@ -193,7 +194,7 @@ std::string foreign_field(const FileFormat& here, const FileFormat& format) {
 bool is_image_name(std::string_view path) {
   const std::string extension = lower_case(fs::path(path).extension().string());
   constexpr std::array kExtensions{".jpg",  ".jpeg", ".png", ".bmp", ".gif", ".tif",
-                                   ".tiff", ".webp", ".ppm", ".pgm", ".pnm"};
+                                   ".tiff", ".webp", ".ppm", ".pgm", ".pnm", ".npy"};
   return std::find(kExtensions.begin(), kExtensions.end(), extension) != kExtensions.end();
 }
 

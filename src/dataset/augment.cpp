@@ -198,13 +198,18 @@ WarpArguments warp_of(const Image& image, const Placement& p, View<float> out) {
           .width = image.width,
           .height = image.height,
           .out = out,
-          .placement = p};
+          .placement = p,
+          .depth = image.depth,
+          .white = image.white};
 }
 
 }  // namespace
 
-void place(const Stream& stream, const Image& image, const Placement& p, View<float> out) {
-  warp(stream, warp_of(image, p, out));
+void place(const Stream& stream, const Image& image, const Placement& p, View<float> out,
+           float white) {
+  WarpArguments a = warp_of(image, p, out);
+  if (white > 0) a.white = white;
+  warp(stream, a);
 }
 
 void place(const Stream& stream, const DecodedImage& image, const Placement& p, View<float> out) {

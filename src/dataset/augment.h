@@ -49,8 +49,8 @@ bool shows_outside(const Placement&, const Image&);
 
 // Writes the region of `out` ({1, h, w, c}, host memory).
 void place(const Stream&, const DecodedImage&, const Placement&, View<float> out);
-// The same with grey outside the image.
-void place(const Stream&, const Image&, const Placement&, View<float> out);
+// The same with grey outside the image. `white`: the value that becomes 1; 0: Image::white.
+void place(const Stream&, const Image&, const Placement&, View<float> out, float white = 0);
 // The arguments of the first for `pixels`, the image's bytes in the memory in which `out` lies.
 WarpArguments warp_of(const std::uint8_t* pixels, const DecodedImage&, const Placement&,
                       View<float> out);

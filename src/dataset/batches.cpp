@@ -43,8 +43,6 @@ const BatchSettings& checked(const BatchSettings& s) {
   if (s.truths.size() != s.images.size() && (s.augmentation || !s.truths.empty()))
     fail("there are labels of ", s.truths.size(), " images for ", s.images.size());
   if (s.augmentation && s.images.empty()) fail("there are no images to train on");
-  if (s.channels != 1 && s.channels != 3)
-    fail("[net] channels=", s.channels, ": images have 1 or 3");
   return s;
 }
 
@@ -74,7 +72,8 @@ void EpochOrders::draw(Order& order, std::int64_t epoch) const {
 
 Batches::Batches(BatchSettings settings, CacheBudget* cache)
     : settings_(std::move(settings)),
-      images_(checked(settings_).images, settings_.channels, cache, outside(settings_)),
+      images_(checked(settings_).images, {settings_.channels, settings_.input_max}, cache,
+              outside(settings_)),
       orders_(images_.size(), settings_.seed) {}
 
 Batch Batches::make(std::int64_t k) const {
@@ -180,7 +179,7 @@ Batches::Shown Batches::shown(const Batch& b, std::vector<std::int64_t> images, 
       met.push_back({images[at], e.what()});
       images[at] = rng.below(images_.size());
       if (++failures[at] == kTriesForReadable)
-        fail("no readable image found in ", kTriesForReadable, " tries");
+        fail("no readable image found in ", kTriesForReadable, " tries; the last one: ", e.what());
     }
   }
 }

@@ -32,6 +32,7 @@ struct BatchSettings {
   ImagePaths images;
   GroundTruths truths;  // one entry per image, or none at all
   std::int64_t channels = 3, batch = 1;
+  float input_max = 0;                          // [net] input_max
   std::function<InputSize(std::int64_t)> size;  // of batch k
   // Training: endless, shuffled anew every epoch. Without: each image once, in order, plain; the
   // last batch may be smaller.

@@ -45,10 +45,12 @@ void check_labels(ListCheck& check, const LabelFile& file, BadLabels bad, const 
   count_objects(check, file.labels.truths);
 }
 
-void check_image(ListCheck& check, const ImagePaths& images, std::size_t i, std::int64_t channels,
-                 const Report& report) {
+void check_image(ListCheck& check, const ImagePaths& images, std::size_t i,
+                 const InputValues& values, const Report& report) {
   try {
-    read_listed_image(images, i, channels);
+    const Image image = read_listed_input(images, i, values);
+    check.largest_value = std::max(check.largest_value, largest_in(image));
+    check.white = std::max(check.white, image.white);
   } catch (const Error& e) {
     ++check.unreadable;
     report(Finding::error, e.what());
@@ -56,6 +58,18 @@ void check_image(ListCheck& check, const ImagePaths& images, std::size_t i, std:
 }
 
 }  // namespace
+
+std::string input_max_advice(const ListCheck& c) {
+  constexpr float kShare = 1 / 8.f;
+  if (c.largest_value <= 0 || (c.largest_value >= kShare * c.white && c.largest_value <= c.white))
+    return "";
+  float max = 1;  // all bits of the sensor
+  while (max < c.largest_value) max = 2 * max + 1;
+  const bool floats = c.white == 1;
+  return cat(
+      "the largest value of the images is ", c.largest_value, ", and ", c.white,
+      " becomes 1 in the network's input; set [net] input_max=", floats ? c.largest_value : max);
+}
 
 ListCheck check_list(const fs::path& list, const ListCheckOptions& o, const Report& report) {
   const BadLabels bad = o.bad_labels;
@@ -71,7 +85,7 @@ ListCheck check_list(const fs::path& list, const ListCheckOptions& o, const Repo
       ++check.duplicates;
       report(Finding::error, cat(list.string(), ": ", image.string(), " is listed more than once"));
     }
-    check_image(check, images, i, o.channels, report);
+    check_image(check, images, i, o.values, report);
     check_labels(check, read_label_file(images, i, o.classes, bad), bad, report);
     progress.at(++check.images);
   }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "dataset/labels.h"
+#include "image/image.h"
 
 namespace darknet {
 
@@ -16,6 +17,8 @@ struct ListCheck {
   std::vector<std::int64_t> objects_of_class;
   float smallest = 1, largest = 0;  // sqrt(w * h) of the boxes, fractions of the image
   std::int64_t cut = 0;             // boxes that -bad_labels clip cuts to their image
+  // The largest value of all images, and the largest Image::white of them.
+  float largest_value = 0, white = 0;
   bool labels_are_skipped = false;  // -bad_labels skip: their errors stop no command
   std::int64_t errors() const {
     return unreadable + (labels_are_skipped ? 0 : missing_labels + bad_lines);
@@ -23,10 +26,15 @@ struct ListCheck {
 };
 
 struct ListCheckOptions {
-  std::int64_t classes = 0, channels = 3;
+  std::int64_t classes = 0;
+  InputValues values = {.channels = 0};  // what the network takes
   BadLabels bad_labels = BadLabels::stop;
   std::function<bool()> stop = nullptr;  // asked before each image; the counts are of those before
 };
+
+// What is wrong with input_max where the images use less than an eighth of the range that it gives
+// them, or floats go beyond it, with the remedy; "" otherwise.
+std::string input_max_advice(const ListCheck&);
 
 // `report`: one message, "file:line: reason", per error and per label that -bad_labels clips or
 // skips.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 #include <utility>
 
 #include "core/out_of_memory.h"
@@ -31,12 +32,39 @@ std::array<std::uint64_t, 3> channel_sums(const std::vector<std::uint8_t>& bytes
   return sums;
 }
 
-void set_mean(DecodedImage& image) {
+// Of bytes of 1 or 3 channels, which most images have.
+void set_mean_of_bytes(DecodedImage& image) {
   const auto channels = to_size(image.image.channels);
   const auto sums = channel_sums(image.image.pixels, channels);
   const auto pixels = static_cast<double>(image.image.pixels.size() / channels);
   for (std::size_t c = 0; c < channels; ++c)
     image.outside[c] = static_cast<float>(static_cast<double>(sums[c]) / pixels / 255);
+}
+
+template <class T>
+std::array<float, 3> means_of(const Image& image) {
+  std::array<double, 3> sums{};
+  const auto parts = to_size(image.channels == 3 ? 3 : 1);
+  const std::size_t values = image.pixels.size() / sizeof(T);
+  for (std::size_t i = 0; i < values; ++i) {
+    T value{};
+    std::memcpy(&value, &image.pixels[i * sizeof(T)], sizeof value);
+    sums[i % parts] += static_cast<double>(value);
+  }
+  const double scale = static_cast<double>(values / parts) * static_cast<double>(image.white);
+  std::array<float, 3> means{};
+  for (std::size_t c = 0; c < parts; ++c) means[c] = static_cast<float>(sums[c] / scale);
+  return means;
+}
+
+void set_mean(DecodedImage& image) {
+  const Image& i = image.image;
+  if (i.depth == 2) image.outside = means_of<std::uint16_t>(i);
+  if (i.depth == 4) image.outside = means_of<float>(i);
+  if (i.depth == 1 && ((i.channels != 1 && i.channels != 3) || i.white != 255))
+    image.outside = means_of<std::uint8_t>(i);
+  else if (i.depth == 1)
+    set_mean_of_bytes(image);
 }
 
 int reduction_between(const Image& whole, const Image& reduced) {
@@ -67,9 +95,9 @@ void RecycleImage::operator()(DecodedImage* image) const {
   delete image;
 }
 
-ImageCache::ImageCache(ImagePaths paths, std::int64_t channels, CacheBudget* budget,
+ImageCache::ImageCache(ImagePaths paths, const InputValues& values, CacheBudget* budget,
                        Outside outside)
-    : paths_(std::move(paths)), channels_(channels), outside_(outside), budget_(budget) {}
+    : paths_(std::move(paths)), values_(values), outside_(outside), budget_(budget) {}
 
 std::size_t ImageCache::place(std::int64_t i, int reduction) {
   return to_size(i) * kReductions + to_size(std::countr_zero(static_cast<unsigned>(reduction)));
@@ -121,7 +149,7 @@ CachedImage ImageCache::get(OpenedImage opened, const Wanted& wanted) {
 CachedImage ImageCache::decode(const OpenedImage& opened, const Wanted& wanted, bool whole) {
   OwnImage image(new DecodedImage);
   image->image = read_listed_with_memory(opened.index, [&](const auto& path) {
-    return decode_image(opened.bytes, path.string(), channels_, wanted.reduction);
+    return decode_input(opened.bytes, path.string(), values_, wanted.reduction);
   });
   Image size = opened.size;
   if (whole) size = without_pixels(image->image.width, image->image.height);

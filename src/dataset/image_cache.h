@@ -17,8 +17,9 @@
 namespace darknet {
 
 struct DecodedImage {
-  Image image;                                     // sides divided by `reduction`, rounded up
-  std::array<float, 3> outside = {.5f, .5f, .5f};  // what is shown beyond its edges, 0..1
+  Image image;  // sides divided by `reduction`, rounded up
+  // What is shown beyond its edges, 0..1; of other than 3 channels the first for all.
+  std::array<float, 3> outside = {.5f, .5f, .5f};
   int reduction = 1;
 };
 
@@ -76,7 +77,7 @@ class CacheBudget {
 class ImageCache {
  public:
   // `budget` outlives this; null: nothing is kept.
-  ImageCache(ImagePaths, std::int64_t channels, CacheBudget* budget, Outside);
+  ImageCache(ImagePaths, const InputValues&, CacheBudget* budget, Outside);
   std::int64_t size() const { return std::ssize(paths_); }
   std::filesystem::path path(std::int64_t i) const { return paths_[to_size(i)]; }
   // May be called from several threads at once. Throws where the image cannot be read.
@@ -100,7 +101,7 @@ class ImageCache {
   auto read_listed_with_memory(std::int64_t i, Read read) const;
 
   ImagePaths paths_;
-  std::int64_t channels_;
+  InputValues values_;
   Outside outside_;
   std::mutex mutex_;
   CacheBudget* budget_;

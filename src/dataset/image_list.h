@@ -54,6 +54,9 @@ auto read_listed(const ImagePaths& images, std::size_t i, Read read) {
     throw;
   }
 }
+inline Image read_listed_input(const ImagePaths& images, std::size_t i, const InputValues& values) {
+  return read_listed(images, i, [&](const auto& path) { return read_input(path, values); });
+}
 inline Image read_listed_image(const ImagePaths& images, std::size_t i, std::int64_t channels = 3) {
   return read_listed(images, i,
                      [channels](const auto& path) { return read_image(path, channels); });

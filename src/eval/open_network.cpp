@@ -6,7 +6,6 @@
 #include "core/index.h"
 #include "core/log.h"
 #include "core/text.h"
-#include "eval/predict.h"
 #include "eval/quantization_file.h"
 #include "nn/weights.h"
 
@@ -28,7 +27,6 @@ Network open_network(std::vector<Section> cfg, const std::filesystem::path& weig
   if (o.letter_box) cfg.front().set("letter_box", "1", {"-letter_box", 0});
   Network net(std::move(cfg),
               {.device = o.device, .exact = o.exact, .batch = o.batch, .tuning = o.tuning});
-  require_image_input(net);
   const LoadedWeights loaded = load_weights(weights, net);
   if (checksum) *checksum = loaded.checksum;
   if (o.int8) use_int8(net, weights, loaded.checksum);

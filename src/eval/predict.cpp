@@ -99,20 +99,28 @@ std::int64_t classes_of(const Network& net, const DataFile& data) {
   return classes;
 }
 
-void require_image_input(const Network& net) {
+void require_video_input(const Network& net) {
   const std::int64_t channels = net.settings().channels;
   if (channels != 1 && channels != 3)
     fail_at(net.where(), "[net] channels=", channels,
-            ": images have 3 channels (colour) or 1 (grey)");
+            ": a video has 3 channels (colour) or 1 (grey); detector test reads images of any "
+            "number (.npy, TIFF)");
+}
+
+InputValues input_values(const Network& net) {
+  return {.channels = net.settings().channels, .max = net.settings().input_max};
 }
 
 PreparedImage prepare_image(const Stream& stream, const Image& image, const Shape& input,
-                            bool letter_box) {
+                            bool letter_box, float input_max) {
+  if (image.channels != input.c)
+    fail("an image of ", plural(image.channels, "channel"), " for a network that takes ", input.c);
   PreparedImage out{.pixels = std::vector<float>(to_size(input.features())),
                     .placement = plain_placement(image, input.h, input.w, letter_box),
                     .width = image.width,
                     .height = image.height};
-  place(stream, image, out.placement, {out.pixels.data(), {1, input.h, input.w, input.c}, input.c});
+  place(stream, image, out.placement, {out.pixels.data(), {1, input.h, input.w, input.c}, input.c},
+        input_max);
   return out;
 }
 
@@ -155,7 +163,8 @@ std::vector<std::vector<Detection>> detect(Network& net, std::span<const Prepare
 }
 
 std::vector<Detection> detect(Network& net, const Image& image, const DetectionOptions& options) {
-  return detect(net, prepare_image({}, image, net.input_shape(), net.settings().letter_box),
+  const NetSettings& s = net.settings();
+  return detect(net, prepare_image({}, image, net.input_shape(), s.letter_box, s.input_max),
                 options);
 }
 
@@ -177,6 +186,7 @@ BatchSettings evaluation_batches(const Network& net, const ImagePaths& images) {
   return {.images = images,
           .channels = shape.c,
           .batch = shape.n,
+          .input_max = net.settings().input_max,
           .size =
               [shape](std::int64_t) {
                 return InputSize{shape.h, shape.w};

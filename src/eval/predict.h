@@ -37,8 +37,10 @@ struct PreparedImage {
   Placement placement;
   std::int64_t width = 0, height = 0;  // of the image, pixels
 };
-// `input`: net.input_shape(). Needs no network, so that it can be done while one is at work.
-PreparedImage prepare_image(const Stream&, const Image&, const Shape& input, bool letter_box);
+// `input`: net.input_shape(), whose channels the image must have. Needs no network, so that it can
+// be done while one is at work. `input_max`: [net]'s.
+PreparedImage prepare_image(const Stream&, const Image&, const Shape& input, bool letter_box,
+                            float input_max = 0);
 
 // The forward pass over NHWC pixels of as many images as there are; the network may take more.
 void forward_images(Network& net, const std::vector<float>& pixels);
@@ -94,7 +96,9 @@ std::int64_t classes_of(const Network&);
 std::int64_t classes_of(const Network&, const DataFile&);
 // Of another network of the same data: its heads find labels, if they are so many.
 void find_labels(const Network&, std::int64_t classes);
-// Throws where the network's input has a number of channels that no image has.
-void require_image_input(const Network&);
+// Throws where the network's input has a number of channels that no video has.
+void require_video_input(const Network&);
+// For read_input().
+InputValues input_values(const Network&);
 
 }  // namespace darknet

@@ -1,9 +1,11 @@
-// The libraries behind read_image and write_image: libjpeg (jpeg.cpp) and libpng (png.cpp) where
-// the build has them; for all other images one of OpenCV (opencv.cpp) and stb (stb.cpp).
+// The libraries behind read_image and write_image: libjpeg (jpeg.cpp), libpng (png.cpp) and libtiff
+// (tiff.cpp) where the build has them; for all other images one of OpenCV (opencv.cpp) and stb
+// (stb.cpp).
 #pragma once
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "image/image.h"
@@ -26,6 +28,31 @@ Image decode_by_stb(const std::string& bytes);
 std::optional<Image> decode_jpeg(const std::string& bytes, int reduction);
 bool reduces_jpeg();                                        // whether this build has libjpeg
 std::optional<Image> decode_png(const std::string& bytes);  // none: a build without libpng
+// Images whose values are kept, for decode_input() (image/input.cpp). `channels`: those wanted, 0:
+// as many as there are. Width 0 where they cannot be decoded; none where another decoder has to
+// take them: 8-bit colours, a build without the library. Of a TIFF's pages those of the first's
+// kind are channels too, where neither 1 nor 3 are wanted.
+std::optional<Image> decode_png_values(const std::string& bytes, std::int64_t channels);
+std::optional<Image> decode_tiff_values(const std::string& bytes, const std::string& name,
+                                        std::int64_t channels);
+// The same of a .npy file and of those two; throws what is wrong with the file. None for all else,
+// and where the size in its header is damaged or too large.
+std::optional<Image> decode_values(const std::string& bytes, const std::string& name,
+                                   std::int64_t channels);
+// NumPy's format. Throws what is wrong with the file.
+Image decode_npy(const std::string& bytes, const std::string& name);
+// Width 0 where the header is damaged or not of an image; `bytes` may be a file's beginning.
+struct ImageSize;
+ImageSize npy_size(std::string_view bytes);
+
+inline constexpr std::int64_t kMaxChannels = 1 << 10;  // as of [net]
+// Whether an image of such values would take more memory than is given to one, 1 GiB.
+bool takes_too_much(std::int64_t width, std::int64_t height, std::int64_t channels, int depth);
+// Where the image has 1 channel or 3 and the other is wanted, so many; 0: as many as it has. Throws
+// where it has another number of them.
+Image with_channels(Image, std::int64_t wanted, const std::string& name);
+// As an orientation of EXIF or TIFF says, 1 to 8.
+Image upright(Image stored, int orientation);
 // Pixels that nobody needs any more, for the next image that the thread decodes: the system gives
 // new memory page by page, which takes a fifth as long as decoding.
 void recycle(std::vector<std::uint8_t> pixels) noexcept;

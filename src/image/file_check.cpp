@@ -152,6 +152,7 @@ FileKind file_kind(std::string_view s) {
   if (is_jpeg2000(s)) return FileKind::jpeg2000;
   if (is_pnm(s)) return FileKind::pnm;
   if (s.starts_with("#?RADIANCE\n") || s.starts_with("#?RGBE\n")) return FileKind::hdr;
+  if (s.starts_with("\x93NUMPY")) return FileKind::npy;
   return FileKind::unknown;
 }
 

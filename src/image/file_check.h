@@ -8,7 +8,19 @@ namespace darknet {
 
 // The kinds whose size can be reported before they are decoded; nothing else is handed to a
 // decoder.
-enum class FileKind : std::uint8_t { unknown, jpeg, png, bmp, gif, webp, tiff, jpeg2000, pnm, hdr };
+enum class FileKind : std::uint8_t {
+  unknown,
+  jpeg,
+  png,
+  bmp,
+  gif,
+  webp,
+  tiff,
+  jpeg2000,
+  pnm,
+  hdr,
+  npy
+};
 FileKind file_kind(std::string_view bytes);
 
 struct Soundness {

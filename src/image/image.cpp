@@ -34,21 +34,6 @@ Orientation orientation(int code) {
           code == 3 || code == 4 || code == 6 || code == 7};
 }
 
-Image upright(Image stored, int code) {
-  if (code == 1) return stored;
-  const Orientation o = orientation(code);
-  Image out(o.swap ? stored.height : stored.width, o.swap ? stored.width : stored.height,
-            stored.channels);
-  for (std::int64_t y = 0; y < out.height; ++y)
-    for (std::int64_t x = 0; x < out.width; ++x) {
-      std::int64_t sx = o.swap ? y : x, sy = o.swap ? x : y;
-      if (o.mirror_x) sx = stored.width - 1 - sx;
-      if (o.mirror_y) sy = stored.height - 1 - sy;
-      std::copy_n(stored.at(sx, sy), stored.channels, out.at(x, y));
-    }
-  return out;
-}
-
 // A mirror moves what a side that is no multiple has too much to the other end of the image.
 int reduction_of(const ImageSize& stored, int code, int wanted) {
   while (code != 1 && (stored.width % wanted != 0 || stored.height % wanted != 0)) wanted /= 2;
@@ -115,6 +100,21 @@ std::string extension_of(const fs::path& path) {
 
 }  // namespace
 
+Image upright(Image stored, int code) {
+  if (code == 1) return stored;
+  const Orientation o = orientation(code);
+  Image out(o.swap ? stored.height : stored.width, o.swap ? stored.width : stored.height,
+            stored.channels, stored.depth);
+  for (std::int64_t y = 0; y < out.height; ++y)
+    for (std::int64_t x = 0; x < out.width; ++x) {
+      std::int64_t sx = o.swap ? y : x, sy = o.swap ? x : y;
+      if (o.mirror_x) sx = stored.width - 1 - sx;
+      if (o.mirror_y) sy = stored.height - 1 - sy;
+      std::copy_n(stored.at(sx, sy), stored.channels * stored.depth, out.at(x, y));
+    }
+  return out;
+}
+
 void recycle(std::vector<std::uint8_t> pixels) noexcept try {
   if (spare.size() < kMaxSpare) spare.push_back(std::move(pixels));
 } catch (const std::bad_alloc&) {  // then it is given back
@@ -128,18 +128,12 @@ std::vector<std::uint8_t> recycled_pixels(std::size_t bytes) {
   return pixels;
 }
 
-Image grey_of(const Image& rgb) {
-  Image out(rgb.width, rgb.height, 1);
-  for (std::size_t i = 0; i < out.pixels.size(); ++i) {
-    const std::uint8_t* p = &rgb.pixels[3 * i];
-    out.pixels[i] = static_cast<std::uint8_t>((77 * p[0] + 150 * p[1] + 29 * p[2] + 128) >> 8);
-  }  // weights of ITU-R BT.601
-  return out;
-}
-
 Image decode_image(const std::string& bytes, const std::string& name, std::int64_t channels,
                    int reduction) {
   if (bytes.empty()) fail_at({name, 0}, "empty file (0 bytes)");
+  if (file_kind(bytes) != FileKind::png)  // of which the high bytes are shown
+    if (auto values = decode_values(bytes, name, 0))
+      return with_channels(displayed(std::move(*values)), channels, name);
   if (const std::size_t start = jpeg::start_of(bytes); start > 2)  // OpenCV takes no fill bytes
     return decode_image(bytes.substr(start - 2), name, channels, reduction);
   const ImageSize size = image_size(bytes);
@@ -181,6 +175,8 @@ bool can_reduce(const std::string& bytes) {
 
 std::string encode(const Image& image, const std::string& extension) {
   if (image.pixels.empty()) return {};
+  if (image.depth != 1 || (image.channels != 1 && image.channels != 3))
+    return encode(displayed(image), extension);
   std::optional<std::string> bytes;
   if (extension == ".jpg") bytes = encode_jpeg(image);
   if (extension == ".png") bytes = encode_png(image);

@@ -1,5 +1,6 @@
-// Images in memory: 8-bit, rows top to bottom, channels interleaved. Decoded and encoded by
-// libjpeg, libpng, OpenCV or stb (image/codec.h), with the same orientation and channels.
+// Images in memory: rows top to bottom, channels interleaved, 8 bits a value but where a network
+// takes more (read_input). Decoded and encoded by libjpeg, libpng, libtiff, OpenCV or stb
+// (image/codec.h), with the same orientation and channels.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -13,22 +14,34 @@ namespace darknet {
 struct Image {
   std::int64_t width = 0, height = 0, channels = 3;  // 3: RGB, 1: grey
   std::vector<std::uint8_t> pixels;
+  // Bytes of a value, in this machine's order (1 and 2: unsigned, 4: float), and the value that is
+  // 1 in a network's input.
+  int depth = 1;
+  float white = 255;
 
   Image() = default;
-  Image(std::int64_t w, std::int64_t h, std::int64_t c)
-      : width(w), height(h), channels(c), pixels(to_size(w * h * c)) {}
+  Image(std::int64_t w, std::int64_t h, std::int64_t c, int bytes_of_value = 1)
+      : width(w),
+        height(h),
+        channels(c),
+        pixels(to_size(w * h * c * bytes_of_value)),
+        depth(bytes_of_value),
+        white(largest_value(bytes_of_value)) {}
+  // Of a type; 1 of floats.
+  static float largest_value(int depth) { return depth == 1 ? 255 : depth == 2 ? 65535 : 1; }
   std::uint8_t* at(std::int64_t x, std::int64_t y) {
-    return &pixels[to_size((y * width + x) * channels)];
+    return &pixels[to_size((y * width + x) * channels * depth)];
   }
   const std::uint8_t* at(std::int64_t x, std::int64_t y) const {
-    return &pixels[to_size((y * width + x) * channels)];
+    return &pixels[to_size((y * width + x) * channels * depth)];
   }
 };
 
-// Reads an image of any kind the library knows and turns it as its EXIF orientation says; alpha is
-// dropped, 16 bits are cut to 8, other colour spaces become RGB. Throws, naming the file, where it
-// is missing, no image, larger than 2^28 pixels, or cut short. A JPEG of which only the end
-// marker is missing is taken, with a warning (image/image_warnings.h); of a GIF the first frame.
+// Reads an image of any kind the library knows and turns it as its EXIF orientation says, in 8
+// bits; alpha is dropped, 16 bits are cut to 8, other colour spaces become RGB; .npy files and
+// TIFFs of more than 8 bits or 3 channels are displayed(). Throws, naming the file, where it is
+// missing, no image, larger than 2^28 pixels, or cut short. A JPEG of which only the end marker is
+// missing is taken, with a warning (image/image_warnings.h); of a GIF the first frame.
 Image read_image(const std::filesystem::path&, std::int64_t channels = 3);
 // `reduction`: 1, 2, 4 or 8, by which sides are divided (and rounded up) where can_reduce(): each
 // pixel is the mean of as many, but for what libjpeg rounds. By less, or not at all, where the
@@ -37,6 +50,24 @@ Image decode_image(const std::string& bytes, const std::string& name, std::int64
                    int reduction = 1);
 std::string image_bytes(const std::filesystem::path&);  // what decode_image takes; 1 GiB at most
 bool can_reduce(const std::string& bytes);  // a JPEG, and this build decodes it by libjpeg
+
+// What a network takes of an image.
+struct InputValues {
+  std::int64_t channels = 3;  // 0: as many as the file has
+  float max = 0;              // the value that becomes 1 ([net] input_max); 0: the type's largest
+};
+// The same as read_image(), but 16-bit PNGs and TIFFs keep their range, and TIFFs and .npy files
+// may have any number of channels (docs/data.md). Throws where the file has neither as many as are
+// wanted, nor 1 or 3 where the other of both is.
+Image read_input(const std::filesystem::path&, const InputValues&);
+Image decode_input(const std::string& bytes, const std::string& name, const InputValues&,
+                   int reduction = 1);
+
+// In 8 bits, to be looked at: the first three channels, or the first of less. What has more bits is
+// scaled from the smallest of their values to the largest; 8-bit images of 1 or 3 channels stay.
+Image displayed(Image);
+// The largest value of all channels.
+float largest_in(const Image&);
 
 // One channel of an RGB image's three.
 Image grey_of(const Image& rgb);

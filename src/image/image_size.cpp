@@ -7,6 +7,7 @@
 
 #include "core/index.h"
 #include "image/bytes.h"
+#include "image/codec.h"
 #include "image/file_check.h"
 #include "image/jpeg_segments.h"
 
@@ -195,6 +196,8 @@ ImageSize image_size(const std::string& bytes) {
       return of_pnm(bytes);
     case FileKind::hdr:
       return of_hdr(bytes);
+    case FileKind::npy:
+      return npy_size(bytes);
     case FileKind::unknown:
       break;
   }

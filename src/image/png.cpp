@@ -5,6 +5,7 @@
 
 #if defined(DARKNET_PNG)
 #include <algorithm>
+#include <bit>
 #include <csetjmp>
 #include <new>
 #include <utility>
@@ -55,6 +56,18 @@ void ignore_all_but_pixels(png_structp png) {
   png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, kIgnored, sizeof kIgnored / 5);
 }
 
+// As stored: grey or colours, 8 or 16 bits; alpha where that gives `channels`.
+void ask_for_values(png_structp png, png_infop info, std::int64_t channels) {
+  const png_byte type = png_get_color_type(png, info);
+  const bool colour = (type & PNG_COLOR_MASK_COLOR) != 0;
+  if ((type & PNG_COLOR_MASK_ALPHA) == 0 || channels != (colour ? 4 : 2)) png_set_strip_alpha(png);
+  png_set_palette_to_rgb(png);
+  if (!colour) png_set_expand_gray_1_2_4_to_8(png);
+  if constexpr (std::endian::native == std::endian::little) png_set_swap(png);
+  png_set_interlace_handling(png);
+  png_read_update_info(png, info);
+}
+
 // To 8 bits of red, green and blue, without alpha.
 void ask_for_rgb(png_structp png, png_infop info) {
   png_set_strip_16(png);  // the high byte
@@ -68,12 +81,23 @@ void ask_for_rgb(png_structp png, png_infop info) {
   png_read_update_info(png, info);
 }
 
-// Nothing with a destructor lives in the next two: an error of libpng jumps over it.
-bool read_header(Reader& r, Source& source, std::int64_t& width, std::int64_t& height) {
+// Nothing with a destructor lives in the next four: an error of libpng jumps over it.
+bool begin(Reader& r, Source& source) {
   if (setjmp(png_jmpbuf(r.png)) != 0) return false;
   png_set_read_fn(r.png, &source, read_bytes);
   ignore_all_but_pixels(r.png);
   png_read_info(r.png, r.info);
+  return true;
+}
+
+bool choose_values(Reader& r, std::int64_t channels) {
+  if (setjmp(png_jmpbuf(r.png)) != 0) return false;
+  ask_for_values(r.png, r.info, channels);
+  return true;
+}
+
+bool choose_rgb(Reader& r, std::int64_t& width, std::int64_t& height) {
+  if (setjmp(png_jmpbuf(r.png)) != 0) return false;
   ask_for_rgb(r.png, r.info);
   width = png_get_image_width(r.png, r.info), height = png_get_image_height(r.png, r.info);
   return png_get_rowbytes(r.png, r.info) == to_size(3 * width);
@@ -143,10 +167,30 @@ std::optional<Image> decode_png(const std::string& bytes) {
   if (!reader.info) throw std::bad_alloc();
   Source source{bytes};
   Image image;
-  if (!read_header(reader, source, image.width, image.height) ||
+  if (!begin(reader, source) || !choose_rgb(reader, image.width, image.height) ||
       image.width * image.height > kMaxPixels)
     return Image{};
   image.pixels = recycled_pixels(to_size(3 * image.width * image.height));
+  std::vector<png_bytep> rows = rows_of(image);
+  return read_pixels(reader, rows.data()) ? std::move(image) : Image{};
+}
+
+std::optional<Image> decode_png_values(const std::string& bytes, std::int64_t channels) {
+  Reader reader;
+  if (!reader.info) throw std::bad_alloc();
+  Source source{bytes};
+  if (!begin(reader, source)) return Image{};
+  const bool wide = png_get_bit_depth(reader.png, reader.info) == 16;
+  if (!wide && channels != 2 && channels != 4) return std::nullopt;
+  if (!choose_values(reader, channels)) return Image{};
+  const std::int64_t width = png_get_image_width(reader.png, reader.info),
+                     height = png_get_image_height(reader.png, reader.info),
+                     found = png_get_channels(reader.png, reader.info);
+  const int depth = wide ? 2 : 1;
+  if (is_too_large(width, height) || takes_too_much(width, height, found, depth) ||
+      png_get_rowbytes(reader.png, reader.info) != to_size(width * found * depth))
+    return Image{};
+  Image image(width, height, found, depth);
   std::vector<png_bytep> rows = rows_of(image);
   return read_pixels(reader, rows.data()) ? std::move(image) : Image{};
 }
@@ -168,6 +212,7 @@ std::optional<std::string> encode_png(const Image& image) {
 namespace darknet {
 
 std::optional<Image> decode_png(const std::string&) { return std::nullopt; }
+std::optional<Image> decode_png_values(const std::string&, std::int64_t) { return std::nullopt; }
 std::optional<std::string> encode_png(const Image&) { return std::nullopt; }
 
 }  // namespace darknet

@@ -4,68 +4,14 @@
 
 #include "core/array_table.h"
 #include "core/math.h"
+#include "kernels/warp_sampling.h"
 
 namespace darknet {
 namespace {
 
-struct Tap {  // two neighbours on one axis and the weight of the second
-  std::int32_t first, second;
-  float weight;
-  std::int32_t outside;  // 0 or 1: as wide as the others, for vectors
-};
-
-// Below 2^31 in magnitude; in instructions that every processor has for vectors.
-DN_HD float floor_of(float v) {
-  const auto towards_zero = static_cast<float>(static_cast<std::int32_t>(v));
-  return towards_zero - (towards_zero > v ? 1.f : 0.f);
-}
-
-DN_HD Tap tap_at(float position, std::int32_t size) {
-  // 0 of what is no number.
-  const float inside = math::min(math::max(0.f, position), static_cast<float>(size));
-  const float p = inside - .5f;  // in units of pixel centres
-  const float floor = floor_of(p);
-  const auto i = static_cast<std::int32_t>(floor);
-  const std::int32_t last = size - 1;
-  return {.first = math::clamp(i, 0, last),
-          .second = math::min(i + 1, last),
-          .weight = p - floor,
-          .outside = inside == position ? 0 : 1};
-}
-// The middle of a pixel, in pixels.
-DN_HD float centre_of(std::int32_t pixel) { return static_cast<float>(pixel) + .5f; }
-
 // Bytes at the upper left, upper right, lower left and lower right to 0..1.
 DN_HD float blended(const float (&corner)[4], float x, float y) {
-  const float top = corner[0] * (1 - x) + corner[1] * x;
-  const float bottom = corner[2] * (1 - x) + corner[3] * x;
-  return (top * (1 - y) + bottom * y) * (1.f / 255);
-}
-
-struct Rgb {
-  float v[3];
-};
-
-DN_HD float clamp01(float v) { return v < 0 ? 0 : v > 1 ? 1 : v; }
-
-// One channel of HSV as RGB; `k`: hue in sectors from where the channel is 0, below 12.
-DN_HD float channel_of(float k, float s, float v) {
-  const float turned = k < 6 ? k : k - 6;
-  return v - v * s * clamp01(math::min(turned, 4 - turned));
-}
-
-// HSV (Smith, SIGGRAPH 1978) and back, without branches: hue in revolutions.
-DN_HD Rgb recolour(float r, float g, float b, float hue, float saturation, float exposure) {
-  const float max = math::max(r, math::max(g, b)), range = max - math::min(r, math::min(g, b));
-  const float of_blue = max == g ? b - r : r - g, of_green = max == g ? 2.f : 4.f;
-  const float difference = max == r ? g - b : of_blue, sector = max == r ? 0.f : of_green;
-  const float sectors = sector + difference / range;
-  float h = (range > 0 ? sectors : 0.f) + 6 * hue;
-  h -= 6 * floor_of(h / 6);
-  const float scaled = clamp01(saturation * range / max);
-  const float s = max > 0 ? scaled : 0.f;
-  const float v = clamp01(exposure * max);
-  return {{channel_of(5 + h, s, v), channel_of(3 + h, s, v), channel_of(1 + h, s, v)}};
+  return interpolated(corner, x, y) * (1.f / 255);
 }
 
 // The host's pixels are computed in blocks, step by step, so that the compiler makes vectors of all
@@ -107,16 +53,11 @@ struct WarpPixel {
   DN_HD std::int32_t region_width() const {
     return static_cast<std::int32_t>(a.placement.region.x1 - a.placement.region.x0);
   }
-  // Without shears the second product is 0 and changes nothing.
   DN_HD Tap column_tap(std::int32_t x, std::int32_t y) const {
-    const Placement& p = a.placement;
-    const float shift = p.shift_x + p.shear_x * centre_of(y);
-    return tap_at(p.scale_x * centre_of(x) + shift, image_width());
+    return darknet::column_tap(a.placement, x, y, image_width());
   }
-  DN_HD Tap row_tap(std::int32_t y, std::int32_t x) const {
-    const Placement& p = a.placement;
-    const float shift = p.shift_y + p.shear_y * centre_of(x);
-    return tap_at(p.scale_y * centre_of(y) + shift, image_height());
+  DN_HD Tap row_tap(std::int32_t x, std::int32_t y) const {
+    return darknet::row_tap(a.placement, x, y, image_height());
   }
   DN_HD Rgb coloured(float r, float g, float b) const {
     return recolour(r, g, b, a.placement.hue, a.placement.saturation, a.placement.exposure);
@@ -129,7 +70,7 @@ struct WarpPixel {
     const std::int64_t row = to.region.y0 + i / region_width();
     const std::int64_t column = to.region.x0 + i % region_width();
     const Tap x = column_tap(static_cast<std::int32_t>(column), static_cast<std::int32_t>(row));
-    const Tap y = row_tap(static_cast<std::int32_t>(row), static_cast<std::int32_t>(column));
+    const Tap y = row_tap(static_cast<std::int32_t>(column), static_cast<std::int32_t>(row));
     const std::uint8_t* const top = a.pixels + y.first * a.width * channels;
     const std::uint8_t* const bottom = a.pixels + y.second * a.width * channels;
     const std::int64_t left = std::int64_t{x.first} * channels,
@@ -158,7 +99,7 @@ struct WarpPixel {
       const auto y = static_cast<std::int32_t>(a.placement.region.y0 + begin / w);
       const auto x = static_cast<std::int32_t>(a.placement.region.x0 + in_row);
       if (a.placement.shear_y == 0) {  // a row of the image for all of them
-        const Tap row = row_tap(y, x);
+        const Tap row = row_tap(x, y);
         read(block, x, y, n);
         blend(
             block, [row](std::int32_t) { return row.weight; }, n);
@@ -179,7 +120,7 @@ struct WarpPixel {
   }
 
   void read(Block<channels>& b, std::int32_t x, std::int32_t y, std::int32_t n) const {
-    const Tap row = row_tap(y, x);
+    const Tap row = row_tap(x, y);
 #pragma omp simd
     for (std::int32_t i = 0; i < n; ++i) {
       const Tap tap = column_tap(x + i, y);
@@ -195,7 +136,7 @@ struct WarpPixel {
 
   void read_turned(Block<channels>& b, std::int32_t x, std::int32_t y, std::int32_t n) const {
     for (std::int32_t i = 0; i < n; ++i) {
-      const Tap column = column_tap(x + i, y), row = row_tap(y, x + i);
+      const Tap column = column_tap(x + i, y), row = row_tap(x + i, y);
       b.weight[i] = column.weight, b.weight_y[i] = row.weight;
       b.outside[i] = column.outside | row.outside;
       const SourceRow<channels> top = source_row(row.first), bottom = source_row(row.second);
@@ -251,18 +192,25 @@ struct WarpPixels {
   }
 };
 
+// What the functors above take.
+bool bytes_alone(const ArrayList<WarpArguments>& list) {
+  return std::all_of(list.entries.begin(), list.entries.end(), [](const WarpArguments& a) {
+    return a.depth == 1 && a.white == 255 && (a.out.shape.c == 1 || a.out.shape.c == 3);
+  });
+}
+
 }  // namespace
 
 void WarpArguments::set_count() {
-  if (out.shape.c != 1 && out.shape.c != 3)
-    fail("warp: images have 1 or 3 channels, not ", out.shape.c);
   const Rect& r = placement.region;
   n = std::max<std::int64_t>(0, r.x1 - r.x0) * std::max<std::int64_t>(0, r.y1 - r.y0);
 }
 
 void warp(const Stream& s, const ArrayList<WarpArguments>& list) {
   if (list.entries.empty()) return;
-  if (list.entries.front().out.shape.c == 3)
+  if (!bytes_alone(list))
+    warp_values(s, list);
+  else if (list.entries.front().out.shape.c == 3)
     for_each_array(s, list, WarpPixels<3>{});
   else
     for_each_array(s, list, WarpPixels<1>{});

@@ -1,4 +1,4 @@
-// From an image's bytes to a part of a network's input in one pass: crop, scale, mirror by
+// From an image's values to a part of a network's input in one pass: crop, scale, mirror by
 // bilinear sampling, then hue, saturation and exposure, then 0..1 floats.
 #pragma once
 #include <cstdint>
@@ -27,20 +27,25 @@ struct Placement {
 
 // An entry of a list of arrays: `n` pixels of the input.
 struct WarpArguments {
-  // Source, interleaved bytes in the memory of the stream's device; channels as in `out`.
+  // Source, interleaved values in the memory of the stream's device; channels as in `out`.
   const std::uint8_t* pixels = nullptr;
   std::int64_t width = 0, height = 0;
-  View<float> out;  // one image of 1 or 3 channels
+  View<float> out;  // one image; colours change only with 1 (exposure) or 3 channels
   Placement placement;
-  float fill[3] = {.5f, .5f, .5f};  // outside the image
+  float fill[3] = {.5f, .5f, .5f};  // outside the image; the first for all but 3 channels
   std::int64_t n = 0;               // pixels of the region
+  // Of a value of `pixels`: bytes (1 and 2: unsigned, 4: float), and which one becomes 1.
+  std::int32_t depth = 1;
+  float white = 255;
 
-  // Counts them. Throws Error where the image has neither 1 nor 3 channels.
-  void set_count();
+  void set_count();  // n
 };
 
 // The regions of the list do not overlap; all images have equally many channels.
 void warp(const Stream&, const ArrayList<WarpArguments>&);
+// The same, of any depth and number of channels: what warp() takes for all but bytes of 1 or 3
+// channels, for which it is faster.
+void warp_values(const Stream&, const ArrayList<WarpArguments>&);
 // A single one, on the CPU.
 void warp(const Stream&, WarpArguments);
 

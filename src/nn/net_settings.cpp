@@ -48,6 +48,10 @@ void note_mixup(Section& section, const ImageAugmentation& a) {
     section.ignore("mixup", "has no effect next to mosaic=1, as in Darknet");
 }
 
+bool changes_colours(const ImageAugmentation& a) {
+  return a.hue != 0 || a.saturation != 1 || a.exposure != 1;
+}
+
 }  // namespace
 
 NetSettings read_net(Section& section) {
@@ -59,6 +63,10 @@ NetSettings read_net(Section& section) {
   if (section.training()) note_mixup(section, net.augmentation);
   section.finish();
   if (section.training()) check_training(section, net);
+  if (section.training() && net.channels != 1 && net.channels != 3 &&
+      changes_colours(net.augmentation))
+    log::warn(cat(to_string(section.where()), ": [net] channels=", net.channels,
+                  ": hue, saturation and exposure have no effect; they need 3 channels"));
   return net;
 }
 

@@ -93,7 +93,8 @@ struct LayerKeys {
       "micro-batches in which a batch is computed; divides batch");
     v("width", width, Integers{1, 1 << 15}, "input width in pixels");
     v("height", height, Integers{1, 1 << 15}, "input height in pixels");
-    v("channels", channels, Integers{1, 1 << 10}, "input channels: 3 colour, 1 grey");
+    v("channels", channels, Integers{1, 1 << 10},
+      "input channels: 3 colour, 1 grey; others as the images have them (.npy, TIFF)");
     v("precision", precision, Choice<DType>{},
       "element type of activations and their gradients; weights and heads stay f32");
     v("burn_in", burn_in, TrainingOnly{Integers{0, std::int64_t{1} << 40}},
@@ -115,6 +116,7 @@ struct NetSettings : LayerKeys {
   float ema_alpha = 0;
   ImageAugmentation augmentation;
   bool letter_box = false;
+  float input_max = 0;
 
   template <class V>
   void fields(V&& v) {
@@ -141,6 +143,8 @@ struct NetSettings : LayerKeys {
       "decay of the averaged weights; 0: none");
     augmentation.fields(v);
     v("letter_box", letter_box, Flag{}, "keep the aspect ratio, grey bars around");
+    v("input_max", input_max, Reals{0, 1e30f},
+      "the value of images that becomes 1; 0: the largest of their type (255, 65535, 1 of floats)");
   }
 };
 

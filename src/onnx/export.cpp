@@ -191,6 +191,7 @@ class Exporter {
                      : in.c == 1 ? "grey"
                                  : plural(in.c, "channel"),
                      ", NCHW, 0 to 1"));
+    if (const float max = net_.settings().input_max; max > 0) put("input_max", cat(max));
     put("letter_box", net_.settings().letter_box ? "1" : "0");
     if (!options_.names.empty()) put("names", names());
     if (heads_.empty()) return;

@@ -103,7 +103,6 @@ const CfgError kCfg[] = {
     {"height_huge", "height=32", "height=2000000000", "height: 2000000000 is outside"},
     {"overflow", "height=32", "height=99999999999999999999", "height: "},
     {"channels_zero", "channels=3", "channels=0", "channels: 0 is outside"},
-    {"channels_two", "channels=3", "channels=2", "[net] channels=2: images have 3 channels", -5},
     {"batch_zero", "batch=2", "batch=0", "batch: 0 is outside"},
     {"too_large", "batch=2\nsubdivisions=1\nwidth=32\nheight=32",
      "batch=1048576\nsubdivisions=1\nwidth=512\nheight=512", "GiB of memory, there are", -1},

@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 
+#include "core/index.h"
 #include "core/rng.h"
 
 namespace darknet::testing_images {
@@ -168,6 +169,53 @@ std::string tiff(std::uint32_t w, std::uint32_t h, const std::string& rows, bool
   entry(273, kLong, 1, kAfter + 6), entry(277, kShort, 1, 3);
   entry(278, kLong, 1, h), entry(279, kLong, 1, static_cast<std::uint32_t>(rows.size()));
   return bytes + n(0, 4) + n(8, 2) + n(8, 2) + n(8, 2) + rows;
+}
+
+std::string tiff_of_samples(std::uint32_t w, std::uint32_t h, int samples, int bits,
+                            const std::vector<std::string>& pages) {
+  const auto n = [](std::size_t v, int bytes) {
+    return ordered(static_cast<std::uint32_t>(v), bytes, true);
+  };
+  constexpr std::size_t kEntries = 10, kShort = 3, kLong = 4;
+  std::string bytes = "II" + n(42, 2) + n(8, 4);
+  for (std::size_t page = 0; page < pages.size(); ++page) {
+    const std::size_t lists = bytes.size() + 2 + 12 * kEntries + 4, count = to_size(samples),
+                      rows = lists + 4 * count, end = rows + pages[page].size();
+    const auto entry = [&](std::size_t tag, std::size_t type, std::size_t value) {
+      return n(tag, 2) + n(type, 2) + n(1, 4) +
+             (type == kShort ? n(value, 2) + n(0, 2) : n(value, 4));
+    };
+    const auto list = [&](std::size_t tag, std::size_t value, std::size_t at) {
+      if (count > 2) return n(tag, 2) + n(kShort, 2) + n(count, 4) + n(at, 4);
+      const std::string pair = n(value, 2) + n(count == 2 ? value : 0, 2);
+      return n(tag, 2) + n(kShort, 2) + n(count, 4) + pair;
+    };
+    const std::size_t format = bits == 32 ? 3 : 1;  // floats, unsigned
+    bytes += n(kEntries, 2) + entry(256, kLong, w) + entry(257, kLong, h) +
+             list(258, to_size(bits), lists) + entry(259, kShort, 1) + entry(262, kShort, 1) +
+             entry(273, kLong, rows) + entry(277, kShort, count) + entry(278, kLong, h) +
+             entry(279, kLong, pages[page].size()) + list(339, format, lists + 2 * count);
+    bytes += page + 1 < pages.size() ? n(end, 4) : n(0, 4);
+    for (const std::size_t value : {to_size(bits), format})
+      for (std::size_t k = 0; k < count; ++k) bytes += n(value, 2);
+    bytes += pages[page];
+  }
+  return bytes;
+}
+
+std::string npy(const std::string& type, const std::string& shape, const std::string& values) {
+  std::string header =
+      "{'descr': '" + type + "', 'fortran_order': False, 'shape': " + shape + ", }";
+  while ((10 + header.size() + 1) % 64 != 0) header += ' ';
+  header += '\n';
+  return std::string("\x93NUMPY\1\0", 8) +
+         ordered(static_cast<std::uint32_t>(header.size()), 2, true) + header + values;
+}
+
+std::string bytes_of_values(const std::vector<std::uint16_t>& values) {
+  std::string bytes;
+  for (const std::uint16_t v : values) bytes += ordered(v, 2, true);
+  return bytes;
 }
 
 std::string exif(int orientation, bool little) {

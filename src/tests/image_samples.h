@@ -32,6 +32,14 @@ std::string webp_with_exif(const std::string& webp, std::uint32_t w, std::uint32
                            const std::string& exif);
 // A TIFF of 8-bit RGB, in one strip; `rows` may be fewer than it says.
 std::string tiff(std::uint32_t w, std::uint32_t h, const std::string& rows, bool little_endian);
+// An uncompressed TIFF, low bytes first, of grey samples of `bits` bits, `samples` to a pixel;
+// `pages`: the rows of each page.
+std::string tiff_of_samples(std::uint32_t w, std::uint32_t h, int samples, int bits,
+                            const std::vector<std::string>& pages);
+// A .npy file of version 1.0; `type` as "<u2", `shape` as "(2, 3, 5)".
+std::string npy(const std::string& type, const std::string& shape, const std::string& values);
+// As files have them, low bytes first.
+std::string bytes_of_values(const std::vector<std::uint16_t>& values);
 // `bytes` of a number, low or high one first.
 std::string number(std::uint32_t v, int bytes, bool little_endian);
 

@@ -136,6 +136,14 @@ TEST_F(Onnx, WithoutAHeadTheLastLayerIsTheOutput) {
                  "x.cfg:1: -decode nms needs a detection head");
 }
 
+TEST_F(Onnx, AnInputOfFourChannelsIsComputedAlike) {
+  const Network net = network(replaced(kTwoHeads, "channels=3", "channels=4\ninput_max=4095"));
+  const OnnxModel model = exported();
+  expect_near(rows_of_heads(net), run(model, "boxes"), 1e-4);
+  EXPECT_EQ(metadata_of(model, "input"), "4 channels, NCHW, 0 to 1");
+  EXPECT_EQ(metadata_of(model, "input_max"), "4095");
+}
+
 TEST_F(Onnx, FlagsOfAnotherDecodeAreRefused) {
   network(kTwoHeads);
   const auto refused = [&](const std::vector<std::string>& flags, const std::string& said) {

@@ -406,6 +406,27 @@ void check_pixel_filters() {
     })) << channels;
 }
 
+void check_warp_values() {
+  for (const std::int32_t depth : {1, 2}) {
+    std::vector<std::uint16_t> values(to_size(50 * 40 * 5));
+    for (std::size_t i = 0; i < values.size(); ++i)
+      values[i] = static_cast<std::uint16_t>(random_bits(1, 2, i));
+    EXPECT_TRUE(same_in_any_order([&](const Stream& s) {
+      const Tensor out = random_tensor({1, 99, 101, 5}, 3);
+      WarpArguments a{.pixels = reinterpret_cast<const std::uint8_t*>(values.data()),
+                      .width = 50,
+                      .height = 40,
+                      .depth = depth,
+                      .white = 4095};
+      a.out = out.view().as<>();
+      a.placement = {
+          .region = {3, 2, 98, 99}, .scale_x = -.5f, .shift_x = 47, .scale_y = .4f, .shift_y = -3};
+      warp(s, a);
+      return bytes_of({&out});
+    })) << depth;
+  }
+}
+
 const std::map<std::string, void (*)()> kChecks = {
     {"kernels/activate.cpp", check_activate},
     {"kernels/batch_norm.cpp", check_batch_norm},
@@ -419,6 +440,7 @@ const std::map<std::string, void (*)()> kChecks = {
     {"kernels/stem_conv.cpp", check_stem_conv},
     {"kernels/update.cpp", check_update},
     {"kernels/warp.cpp", check_warp},
+    {"kernels/warp_values.cpp", check_warp_values},
 };
 
 TEST(LaunchOrder, EveryKernelGivesTheSameBytesInAnyOrder) {

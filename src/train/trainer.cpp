@@ -143,7 +143,6 @@ Trainer::Trainer(const TrainingSettings& options, std::unique_ptr<TrainingObserv
       checkpoints_(backup_, options.cfg.stem().string(),
                    options.save_every > 0 ? options.save_every : data_.save_weights) {
   if (!options_.interrupted) signals_.emplace();
-  require_image_input(net_);
   if (!data_.names.empty()) read_names(data_.names, classes_);
   if (max_batches() == 0)
     fail_at({options.cfg.string(), 0}, "[net] max_batches must be set (above 0) to train");

@@ -10,6 +10,7 @@ BatchSettings training_batches(const Network& net, const AnnotatedImages& images
           .truths = images.truths,
           .channels = settings.channels,
           .batch = settings.batch,
+          .input_max = settings.input_max,
           .size =
               [settings, seed, random = keys.random](std::int64_t k) {
                 return random_size(settings, random, seed, k, settings.max_batches);

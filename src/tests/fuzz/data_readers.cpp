@@ -50,6 +50,13 @@ std::vector<std::string> image_samples() {
   all.push_back(png(3, 1, 8, kPngGreyAlpha, "abcdef"));
   all.push_back("P6 2 2 255\nabcdefghijkl");
   all.push_back("P5 3 2 255\nabcdef");
+  const std::string values = bytes_of_values(std::vector<std::uint16_t>(2 * 3 * 5, 4095));
+  all.push_back(npy("<u2", "(2, 3, 5)", values));
+  all.push_back(npy("<f4", "(3, 5)", values));
+  all.push_back(npy("|u1", "(3, 4, 5)", values));
+  all.push_back(tiff_of_samples(3, 2, 5, 16, {values}));
+  all.push_back(tiff_of_samples(5, 3, 1, 32, {values}));
+  all.push_back(tiff_of_samples(3, 5, 2, 8, {values.substr(0, 30), values.substr(30)}));
   return all;
 }
 
@@ -62,6 +69,10 @@ void read_image_bytes(const std::string& bytes) {
   require(size.width >= 0 && size.height >= 0, "a negative size");
   if (size.width > kMaxPixels || size.height > kMaxPixels || size.width * size.height > kMaxPixels)
     return;  // accepted up to 2^28, at a second each
+  const Image values = decode_input(bytes, "x", {.channels = 0});
+  require(values.channels > 0 && values.pixels.size() == to_size(values.width * values.height *
+                                                                 values.channels * values.depth),
+          "values that are not as many as the size says");
   for (const std::int64_t channels : {1, 3}) {
     const Image image = decode_image(bytes, "x", channels);
     require(image.channels == channels && image.width > 0 && image.height > 0, "an empty image");

@@ -1,0 +1,85 @@
+// What every warp of images computes for a pixel: where it is read, bilinear sampling and colours.
+#pragma once
+#include <cstdint>
+
+#include "core/hd.h"
+#include "core/math.h"
+#include "kernels/warp.h"
+
+namespace darknet {
+inline namespace DN_TU {
+
+struct Tap {  // two neighbours on one axis and the weight of the second
+  std::int32_t first, second;
+  float weight;
+  std::int32_t outside;  // 0 or 1: as wide as the others, for vectors
+};
+
+// Below 2^31 in magnitude; in instructions that every processor has for vectors.
+DN_HD inline float floor_of(float v) {
+  const auto towards_zero = static_cast<float>(static_cast<std::int32_t>(v));
+  return towards_zero - (towards_zero > v ? 1.f : 0.f);
+}
+
+DN_HD inline Tap tap_at(float position, std::int32_t size) {
+  // 0 of what is no number.
+  const float inside = math::min(math::max(0.f, position), static_cast<float>(size));
+  const float p = inside - .5f;  // in units of pixel centres
+  const float floor = floor_of(p);
+  const auto i = static_cast<std::int32_t>(floor);
+  const std::int32_t last = size - 1;
+  return {.first = math::clamp(i, 0, last),
+          .second = math::min(i + 1, last),
+          .weight = p - floor,
+          .outside = inside == position ? 0 : 1};
+}
+// The middle of a pixel, in pixels.
+DN_HD inline float centre_of(std::int32_t pixel) { return static_cast<float>(pixel) + .5f; }
+
+// Where pixel (x, y) of the input lies in the image, on either axis. Without shears the second
+// product is 0 and changes nothing.
+DN_HD inline Tap column_tap(const Placement& p, std::int32_t x, std::int32_t y,
+                            std::int32_t width) {
+  const float shift = p.shift_x + p.shear_x * centre_of(y);
+  return tap_at(p.scale_x * centre_of(x) + shift, width);
+}
+DN_HD inline Tap row_tap(const Placement& p, std::int32_t x, std::int32_t y, std::int32_t height) {
+  const float shift = p.shift_y + p.shear_y * centre_of(x);
+  return tap_at(p.scale_y * centre_of(y) + shift, height);
+}
+
+// Between the values at the upper left, upper right, lower left and lower right.
+DN_HD inline float interpolated(const float (&corner)[4], float x, float y) {
+  const float top = corner[0] * (1 - x) + corner[1] * x;
+  const float bottom = corner[2] * (1 - x) + corner[3] * x;
+  return top * (1 - y) + bottom * y;
+}
+
+struct Rgb {
+  float v[3];
+};
+
+DN_HD inline float clamp01(float v) { return v < 0 ? 0 : v > 1 ? 1 : v; }
+
+// One channel of HSV as RGB; `k`: hue in sectors from where the channel is 0, below 12.
+DN_HD inline float channel_of(float k, float s, float v) {
+  const float turned = k < 6 ? k : k - 6;
+  return v - v * s * clamp01(math::min(turned, 4 - turned));
+}
+
+// HSV (Smith, SIGGRAPH 1978) and back, without branches: hue in revolutions.
+DN_HD inline Rgb recolour(float r, float g, float b, float hue, float saturation, float exposure) {
+  const float max = math::max(r, math::max(g, b)), range = max - math::min(r, math::min(g, b));
+  const float of_blue = max == g ? b - r : r - g, of_green = max == g ? 2.f : 4.f;
+  const float difference = max == r ? g - b : of_blue, sector = max == r ? 0.f : of_green;
+  const float sectors = sector + difference / range;
+  float h = (range > 0 ? sectors : 0.f) + 6 * hue;
+  h -= 6 * floor_of(h / 6);
+  const float scaled = clamp01(saturation * range / max);
+  const float s = max > 0 ? scaled : 0.f;
+  const float v = clamp01(exposure * max);
+  return {{channel_of(5 + h, s, v), channel_of(3 + h, s, v), channel_of(1 + h, s, v)}};
+}
+
+}  // namespace DN_TU
+}  // namespace darknet
