@@ -5,6 +5,7 @@
 #include <fstream>
 #include <stdexcept>
 
+#include "core/error.h"
 #include "core/text.h"
 
 namespace darknet::testing_fuzz {
