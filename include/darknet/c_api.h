@@ -34,10 +34,10 @@ typedef struct darknet_options darknet_options;
 /* With the defaults of darknet::DetectorOptions; null where memory ran out. */
 DARKNET_EXPORT darknet_options* darknet_options_create(void);
 /* `key` is a member of darknet::DetectorOptions: "device", "precision", "names", "batch",
-   "threads", "tuning"; "letter_box", "calibrate" and "exact", which are "0" or "1"; "class_name"
-   and "override", each of which adds one to the list; the thresholds "probability" and "nms"; or
-   "detectors": how many threads can detect at the same time with one handle
-   (darknet::DetectorPool), 1 by default. */
+   "threads", "tuning", "tile_width", "tile_height", "tile_overlap"; "tiles_only", "letter_box",
+   "calibrate" and "exact", which are "0" or "1"; "class_name" and "override", each of which adds
+   one to the list; the thresholds "probability" and "nms"; or "detectors": how many threads can
+   detect at the same time with one handle (darknet::DetectorPool), 1 by default. */
 DARKNET_EXPORT darknet_status darknet_options_set(darknet_options*, const char* key,
                                                   const char* value);
 /* Gets messages: level 0 information, 1 warning, 2 error. `user` is handed on to it. Without one

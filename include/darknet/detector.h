@@ -66,8 +66,13 @@ struct DetectorOptions {
   int threads = 0;          // of the CPU that a call uses; 0: as many as OpenMP has
   bool letter_box = false;  // keep the aspect ratio, grey bars around, whatever the cfg says
   bool calibrate = false;   // probabilities by NAME.calibration.json (`darknet detector calibrate`)
-  bool exact = false;       // direct convolutions only: slower, closest to plain arithmetic
-  std::filesystem::path tuning;        // the convolutions' algorithms, by `darknet bench -tune`
+  // Sliced inference for small objects in large images: those larger than a tile are detected in
+  // overlapping tiles, each as an image of its own, and what is found is merged.
+  int tile_width = 0, tile_height = 0;  // pixels of the image; 0: no tiles
+  float tile_overlap = .2f;             // share of a tile that the next one shows too, 0 to .9
+  bool tiles_only = false;              // without a pass over the whole image
+  bool exact = false;            // direct convolutions only: slower, closest to plain arithmetic
+  std::filesystem::path tuning;  // the convolutions' algorithms, by `darknet bench -tune`
   std::vector<std::string> overrides;  // changes of the cfg: "net.0.width=608"
   // Gets messages, such as warnings about keys of the cfg, before the call returns that gives rise
   // to them; on a GPU from another thread. It must not throw, nor call the library. Null: they are

@@ -83,6 +83,10 @@ void set_option(darknet_options& to, const std::string& key, const std::string& 
   option("batch", o.batch);
   option("threads", o.threads);
   option("detectors", to.detectors);
+  option("tile_width", o.tile_width);
+  option("tile_height", o.tile_height);
+  option("tile_overlap", o.tile_overlap);
+  option("tiles_only", o.tiles_only);
   option("letter_box", o.letter_box);
   option("calibrate", o.calibrate);
   option("exact", o.exact);

@@ -31,6 +31,17 @@ std::vector<std::string> names_of_classes(const DetectorOptions& o, std::int64_t
   return o.class_names;
 }
 
+Tiling tiling_of(const DetectorOptions& o) {
+  const Tiling t{.width = o.tile_width,
+                 .height = o.tile_height,
+                 .overlap = o.tile_overlap,
+                 .whole = !o.tiles_only};
+  if ((t.width == 0) != (t.height == 0) || t.width < 0)
+    fail("tiles of ", t.width, " x ", t.height, ": give both sides, or 0 for no tiles");
+  check(t);
+  return t;
+}
+
 DetectionOptions detection_options(const Thresholds& t, const ConfidenceMap& calibration) {
   const auto in_range = [](float value) { return value >= 0 && value <= 1; };
   if (!in_range(t.probability)) fail("the threshold ", t.probability, " is not from 0 to 1");
@@ -38,8 +49,9 @@ DetectionOptions detection_options(const Thresholds& t, const ConfidenceMap& cal
   return {t.probability, t.nms, calibration};
 }
 
-DetectedObjects objects_of(const std::vector<Detection>& found, const PreparedImage& image) {
-  const auto w = static_cast<float>(image.width), h = static_cast<float>(image.height);
+DetectedObjects objects_of(const std::vector<Detection>& found, std::int64_t width,
+                           std::int64_t height) {
+  const auto w = static_cast<float>(width), h = static_cast<float>(height);
   DetectedObjects objects;
   objects.reserve(found.size());
   for (const Detection& d : found)
@@ -64,6 +76,7 @@ struct Detector::Impl {
       : engine(cfg, weights, std::move(o)) {
     engine.work([&] {
       detection_options(engine.options().thresholds, {});  // throws at once
+      tiling = tiling_of(engine.options());
       names = names_of_classes(engine.options(), classes_of(engine.network()));
       if (engine.options().calibrate)
         calibration = read_calibration(calibration_path(weights),
@@ -76,15 +89,29 @@ struct Detector::Impl {
                                       const std::function<Image(std::size_t)>& image,
                                       const std::optional<Thresholds>& thresholds) {
     const Thresholds& t = thresholds ? *thresholds : engine.options().thresholds;
-    const DetectionOptions o = detection_options(t, calibration);
+    DetectionOptions o = detection_options(t, calibration);
+    o.tiling = tiling;
     const auto batch = to_size(engine.options().batch);
     std::vector<DetectedObjects> all;
+    while (o.tiling.on() && all.size() < images) all.push_back(detect_tiled(all.size(), image, o));
     while (all.size() < images) detect_part(std::min(batch, images - all.size()), image, o, all);
     return all;
   }
 
   Image read(const fs::path& file) const {
     return read_input(file, input_values(engine.network()));
+  }
+
+  DetectedObjects detect_tiled(std::size_t i, const std::function<Image(std::size_t)>& image_at,
+                               const DetectionOptions& o) {
+    Image image;
+    engine.work([&] { image = image_at(i); });
+    std::vector<Detection> found;
+    engine.work_with_network([&](Network& n) {
+      found = darknet::detect(n, image, o);
+      require_finite_outputs(n);
+    });
+    return objects_of(found, image.width, image.height);
   }
 
   // Appends those of the next images.
@@ -102,11 +129,13 @@ struct Detector::Impl {
       found = darknet::detect(n, prepared, o);
       require_finite_outputs(n, std::ssize(prepared));
     });
-    for (std::size_t i = 0; i < count; ++i) all.push_back(objects_of(found[i], prepared[i]));
+    for (std::size_t i = 0; i < count; ++i)
+      all.push_back(objects_of(found[i], prepared[i].width, prepared[i].height));
   }
 
   api::Engine engine;
   ConfidenceMap calibration;
+  Tiling tiling;
   std::vector<std::string> names;
   std::string device_name = to_string(engine.network().options().device);
 };

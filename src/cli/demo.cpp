@@ -40,9 +40,10 @@ constexpr float kThresholdStep = .05f;
 // Networks for frames that are worked on at the same time, each on its share of the cores.
 std::vector<Network> open_networks(const DemoOptions& o, int detectors, std::uint64_t& checksum) {
   std::vector<Network> nets;
-  nets.push_back(open_network(o, 1, &checksum));
+  const std::int64_t batch = batch_for(o.tiling, o.device, 1);
+  nets.push_back(open_network(o, batch, &checksum));
   const log::WithoutWarnings told;
-  while (static_cast<int>(nets.size()) < detectors) nets.push_back(open_network(o));
+  while (static_cast<int>(nets.size()) < detectors) nets.push_back(open_network(o, batch));
   return nets;
 }
 
@@ -62,7 +63,7 @@ class Demo {
 
  private:
   PipelineStages stages();
-  std::vector<Detection> detect(std::size_t worker, const PreparedImage&);
+  std::vector<Detection> detect(std::size_t worker, const Frame&);
   void finish(Frame&);  // of the draw stage
   void draw(Frame&);
   void print(const Frame&) const;
@@ -138,13 +139,22 @@ void check_outputs(const DemoOptions& o) {
   if (!o.prefix.empty()) check_images_of_frames(o.prefix);
 }
 
+// Where all frames have one size.
+void check_tiles(const Tiling& t, const VideoFormat& f) {
+  if (t.on() && f.width > 0 && tiles_of(t, {f.width, f.height}).empty())
+    fail("-tile ", t.width, "x", t.height, ": frames of ", f.width, " x ", f.height,
+         " are no larger than a tile; give a smaller one, or leave -tile out");
+}
+
 Demo::Demo(const DemoOptions& o)
     : options_(o), threshold_(o.thresh), smoother_(to_size(o.avgframes)) {
   check_detectors(o);
   const DataFile data = open_data(options_, ListedFiles::none);
   check_outputs(o);
   source_ = open_source(o, [this] { return stop_requested(); });
+  if (!source_) return;
   format_ = source_->format();
+  check_tiles(o.tiling, format_);
   if (format_.fps <= 0) format_.fps = kUnknownFps;
   std::uint64_t checksum = 0;
   nets_ = open_networks(options_, detectors_of(o, format_), checksum);
@@ -156,7 +166,8 @@ Demo::Demo(const DemoOptions& o)
   names_ = class_names(nets_.front(), data);
   for (const Network& net : nets_) find_labels(net, data.classes);
   if (o.track)
-    tracker_.emplace(TrackerSettings{.frames_to_keep = std::llround(std::max(1., format_.fps))});
+    tracker_.emplace(TrackerSettings{.frames_to_keep = std::llround(std::max(1., format_.fps)),
+                                     .min_overlap = o.track_overlap});
   if (!o.json_file_output.empty())
     recorder_.emplace(o.json_file_output,
                       o.json_array ? RecordFormat::array : record_format_of(o.json_file_output));
@@ -170,21 +181,29 @@ PipelineStages Demo::stages() {
   s.prepare = [this, shape = nets_.front().input_shape(),
                letter_box = nets_.front().settings().letter_box,
                max = nets_.front().settings().input_max](const Image& image) {
+    if (options_.tiling.on()) return PreparedImage{};  // tiles are cut one after the other
     const Stream serial{.threads = 1};
     if (shape.c == 1) return prepare_image(serial, grey_of(image), shape, letter_box, max);
     return prepare_image(serial, image, shape, letter_box, max);
   };
   for (std::size_t i = 0; i < nets_.size(); ++i)
-    s.detect.emplace_back([this, i](const PreparedImage& p) { return detect(i, p); });
+    s.detect.emplace_back([this, i](const Frame& frame) { return detect(i, frame); });
   s.draw = [this](Frame& frame) { finish(frame); };
   s.output = [this](const FinishedFrame& frame) { output(frame); };
   return s;
 }
 
-std::vector<Detection> Demo::detect(std::size_t worker, const PreparedImage& image) {
+std::vector<Detection> Demo::detect(std::size_t worker, const Frame& frame) {
   limit_threads(threads_of_detector_);
-  auto found =
-      darknet::detect(nets_[worker], image, {network_threshold(), options_.nms, calibration_});
+  Network& net = nets_[worker];
+  const DetectionOptions how{network_threshold(), options_.nms, calibration_, options_.tiling};
+  std::vector<Detection> found;
+  if (!how.tiling.on())
+    found = darknet::detect(net, frame.prepared, how);
+  else if (net.input_shape().c == 1)
+    found = darknet::detect(net, grey_of(frame.image), how);
+  else
+    found = darknet::detect(net, frame.image, how);
   if (!checked_.exchange(true)) require_finite_outputs(nets_[worker]);
   return found;
 }
@@ -333,6 +352,10 @@ void Demo::print_addresses() const {
 }
 
 int Demo::run() {
+  if (!source_) {
+    log::info("ended while waiting for the source");
+    return interrupt_.exit_code();
+  }
   const auto window = open_window_if_asked();
   images_needed_ = window || !options_.out_filename.empty() || !options_.prefix.empty() ||
                    options_.server.image_port >= 0;

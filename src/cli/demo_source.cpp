@@ -1,11 +1,15 @@
 #include "cli/demo_source.h"
 
 #include <filesystem>
+#include <string_view>
+#include <system_error>
+#include <utility>
 
 #include "cli/image_arguments.h"
 #include "core/error.h"
 #include "core/file_format.h"
 #include "core/input.h"
+#include "core/number.h"
 #include "dataset/image_list.h"
 #include "dataset/run_inputs.h"
 #include "video/reconnect.h"
@@ -16,6 +20,53 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr double kImagesPerSecond = 25;
+
+constexpr const char* kDevices = "/dev/";
+constexpr std::string_view kCameraDevice = "/dev/video";
+
+bool is_device(const std::string& source) { return source.starts_with(kDevices); }
+
+// GStreamer's, whose elements are joined by exclamation marks.
+bool is_pipeline(const std::string& source) { return source.find(" ! ") != source.npos; }
+
+// The number of /dev/video2, or of a link to it such as those of /dev/v4l/by-id. Looked up at each
+// try: a camera that is plugged in again may have another number.
+int camera_of(const DemoOptions& o) {
+  if (o.source.empty()) return o.camera;
+  std::error_code none;
+  const std::string device = fs::weakly_canonical(o.source.front(), none).string();
+  int index = 0;
+  if (device.starts_with(kCameraDevice) &&
+      read_number(std::string_view(device).substr(kCameraDevice.size()), index) && index >= 0)
+    return index;
+  fail(o.source.front(), ": this is no camera of Linux; they are called /dev/video0 and so on, or ",
+       "linked in /dev/v4l/by-id; -wait 60 waits for one");
+}
+
+// Only each so many frames of a source; the others are read and forgotten.
+class EveryNthFrame : public VideoSource {
+ public:
+  EveryNthFrame(std::unique_ptr<VideoSource> source, std::int64_t n)
+      : source_(std::move(source)), n_(n) {}
+  VideoFormat format() const override {
+    VideoFormat f = source_->format();
+    f.fps /= static_cast<double>(n_);
+    f.frames = (f.frames + n_ - 1) / n_;
+    return f;
+  }
+  bool read(Image& image) override {
+    for (std::int64_t i = first_ ? n_ - 1 : 0; i < n_; ++i)
+      if (!source_->read(image)) return false;
+    first_ = false;
+    return true;
+  }
+  std::int64_t skipped() const override { return source_->skipped(); }
+
+ private:
+  std::unique_ptr<VideoSource> source_;
+  std::int64_t n_;
+  bool first_ = true;
+};
 
 bool is_url(const std::string& source) { return source.find("://") != std::string::npos; }
 
@@ -38,16 +89,49 @@ std::unique_ptr<VideoSource> images(const DemoOptions& o) {
       fps > 0 ? fps : kImagesPerSecond);
 }
 
-std::unique_ptr<VideoSource> live(const std::string& name, double patience,
-                                  std::function<std::unique_ptr<VideoSource>()> open,
-                                  std::function<bool()> stopped) {
-  return reconnecting(std::move(open),
-                      {.name = name, .patience = patience, .stopped = std::move(stopped)});
+using Open = std::function<std::unique_ptr<VideoSource>()>;
+
+// A source that `open` opens, which may not be there yet, or may be lost. Null when stopped.
+std::unique_ptr<VideoSource> live(const std::string& name, const DemoOptions& o, const Open& open,
+                                  const std::function<bool()>& stopped) {
+  auto source = wait_for_source(open, {.name = name, .patience = o.wait, .stopped = stopped});
+  if (!source || !source->format().live) return source;
+  // The first one is used up: some cameras serve one client only. Shared, because functions are
+  // copied.
+  const auto first = std::make_shared<std::unique_ptr<VideoSource>>(std::move(source));
+  return reconnecting([open, first] { return *first ? std::move(*first) : open(); },
+                      {.name = name, .patience = o.reconnect, .stopped = stopped});
+}
+
+std::unique_ptr<VideoSource> open_every_frame(const DemoOptions& o,
+                                              const std::function<bool()>& stopped) {
+  const SourceKind kind = kind_of_source(o);
+  const auto name = [&] { return o.source.empty() ? cat("camera ", o.camera) : o.source.front(); };
+  switch (kind) {
+    case SourceKind::camera:
+      return live(
+          name(), o, [o] { return open_camera(camera_of(o), o.camera_settings); }, stopped);
+    case SourceKind::stream:
+      return live(
+          name(), o, [url = name()] { return open_stream(url); }, stopped);
+    case SourceKind::pipeline:
+      return live(
+          name(), o, [text = name()] { return open_pipeline(text); }, stopped);
+    case SourceKind::images:
+      return images(o);
+    case SourceKind::scene:
+      return open_scene_source(o.source.front());
+    case SourceKind::video:
+      break;
+  }
+  return open_video_file(o.source.front());
 }
 
 }  // namespace
 
 void add_sources(const DemoOptions& o, ProtectedFiles& inputs) {
+  const SourceKind kind = kind_of_source(o);
+  if (kind == SourceKind::camera || kind == SourceKind::pipeline) return;
   for (const std::string& source : o.source) {
     inputs.add("the source", source);
     if (names_images(source)) add_images(inputs, images_of({source}, false), true);
@@ -57,27 +141,18 @@ void add_sources(const DemoOptions& o, ProtectedFiles& inputs) {
 SourceKind kind_of_source(const DemoOptions& o) {
   if (o.source.empty()) return SourceKind::camera;
   const std::string& source = o.source.front();
+  if (o.source.size() == 1 && is_device(source)) return SourceKind::camera;
+  if (o.source.size() == 1 && is_pipeline(source)) return SourceKind::pipeline;
   if (o.source.size() > 1 || names_images(source)) return SourceKind::images;
   if (is_scene_source(source)) return SourceKind::scene;
   return is_url(source) ? SourceKind::stream : SourceKind::video;
 }
 
-std::unique_ptr<VideoSource> open_source(const DemoOptions& o, std::function<bool()> stopped) {
-  const SourceKind kind = kind_of_source(o);
-  if (kind == SourceKind::camera)
-    return live(
-        cat("camera ", o.camera), o.reconnect,
-        [camera = o.camera, settings = o.camera_settings] { return open_camera(camera, settings); },
-        std::move(stopped));
-  const std::string& source = o.source.front();
-  if (kind == SourceKind::images) return images(o);
-  if (kind == SourceKind::scene) return open_scene_source(source);
-  if (kind == SourceKind::video) return open_video_file(source);
-  auto stream = open_stream(source);
-  if (!stream->format().live) return stream;
-  stream.reset();  // some cameras serve one client only
-  return live(
-      source, o.reconnect, [source] { return open_stream(source); }, std::move(stopped));
+std::unique_ptr<VideoSource> open_source(const DemoOptions& o,
+                                         const std::function<bool()>& stopped) {
+  auto source = open_every_frame(o, stopped);
+  if (!source || o.skip == 0) return source;
+  return std::make_unique<EveryNthFrame>(std::move(source), o.skip + 1);
 }
 
 }  // namespace darknet::cli

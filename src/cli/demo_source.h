@@ -9,11 +9,12 @@
 
 namespace darknet::cli {
 
-enum class SourceKind : std::uint8_t { camera, stream, video, images, scene };
+enum class SourceKind : std::uint8_t { camera, stream, pipeline, video, images, scene };
 SourceKind kind_of_source(const DemoOptions&);
 
-// `stopped` ends the waiting for a source that was lost.
-std::unique_ptr<VideoSource> open_source(const DemoOptions&, std::function<bool()> stopped);
+// `stopped` ends the waiting for a source that is not there yet, and then this returns null, or
+// that was lost.
+std::unique_ptr<VideoSource> open_source(const DemoOptions&, const std::function<bool()>& stopped);
 // Its files, which no output may replace.
 void add_sources(const DemoOptions&, ProtectedFiles&);
 

@@ -15,8 +15,10 @@
 #include "eval/imbalance.h"
 #include "eval/predict.h"
 #include "nn/network.h"
+#include "report/training_images.h"
 #include "train/advice.h"
 #include "train/interrupt.h"
+#include "train/training_batches.h"
 
 namespace darknet::cli {
 namespace {
@@ -25,7 +27,8 @@ constexpr std::int64_t kMaxMessages = 50;  // of one list; the rest is counted
 constexpr double kOverlapSeconds = 300;    // for comparing the images of both lists
 
 struct DetectorCheckArguments : CfgArguments {
-  std::string data;
+  std::string data, out = "augmented";
+  std::int64_t draw = 0;  // augmented images that are written to `out`
   bool all = false;
   BadLabels bad_labels = BadLabels::stop;
 };
@@ -100,6 +103,14 @@ LabelledImages sound_labels(const std::filesystem::path& list, std::int64_t clas
   return all;
 }
 
+void draw_augmented(const DetectorCheckArguments& o, const Network& net,
+                    const LabelledImages& train, const std::vector<std::string>& names) {
+  if (train.images.empty()) fail_at({o.data, 0}, "-draw: no training image has valid labels");
+  for (const auto& sheet :
+       write_augmented(o.out, training_batches(net, train, 1), {.names = names, .count = o.draw}))
+    fmt::print("-> {}\n", printable(sheet.string()));
+}
+
 // How the labels meet the network, and warnings; returns how many.
 std::int64_t advise(const DetectorCheckArguments& o, const Network* net, const DataFile& data,
                     const std::vector<std::string>& names) {
@@ -107,6 +118,7 @@ std::int64_t advise(const DetectorCheckArguments& o, const Network* net, const D
   const LabelledImages train = sound_labels(data.train, classes, o.bad_labels);
   const LabelledImages valid =
       data.valid.empty() ? LabelledImages{} : sound_labels(data.valid, classes, o.bad_labels);
+  if (o.draw > 0) draw_augmented(o, *net, train, names);
   std::optional<ImbalanceReport> report;
   if (net && train.objects > 0) report = imbalance(*net, train);
   if (report && report->truths > 0) {  // none where letter_box needs sizes and no image can be read
@@ -178,6 +190,7 @@ int run_check(const DetectorCheckArguments& o) {
   if (classes == 0)
     fail_at({o.data, 0}, "nothing says how many classes there are; add names=FILE or classes=N");
   required(data, data.train, "train");
+  if (o.draw > 0) require_writable_augmented(o.out, o.draw);
   const auto [train, valid, tune, interrupted] = check_lists(
       data, names, {.classes = classes, .values = values, .bad_labels = o.bad_labels}, o.all);
   if (interrupted != 0) return interrupted;
@@ -209,6 +222,17 @@ void add_detector_check(Program& program) {
   data_argument(command, o.data).required();
   const Option cfg =
       command.argument("cfg", o.cfg, "also hold the labels against its heads, anchors and grid");
+  const Option out =
+      command.argument("out", o.out, "of -draw: the folder of the images").show_default();
+  const Option draw =
+      command
+          .option("-draw", o.draw,
+                  "write so many training images as the network sees them, augmented, with their "
+                  "boxes, and contact sheets of them")
+          .integer_in(1, 10'000)
+          .needs(cfg)
+          .value_name("N");
+  out.needs(draw);
   command.flag("-all", o.all, "show every message");
   add_bad_labels(command, o.bad_labels);
   add_overrides(command, o.overrides);

@@ -15,8 +15,9 @@ constexpr int kMaxSide = 1 << 16, kMaxFrames = 1000;
 void add_source_flags(const Command& command, DemoOptions& o) {
   command.argument(
       "source", o.source,
-      "a video file, a stream (rtsp://, http://), or images: files, folders, patterns, "
-      ".txt lists; synth: is a moving synthetic scene (docs/demo.md); none: the camera");
+      "a video file, a stream (rtsp://, http://), a camera (/dev/video0), a GStreamer pipeline "
+      "('... ! appsink'), or images: files, folders, patterns, .txt lists; synth: is a moving "
+      "synthetic scene (docs/demo.md); none: the camera");
   command.option("-c,-camera", o.camera, "number of the camera").integer_in(0, 1000).show_default();
   command.option("-width", o.camera_settings.width, "of the camera's image")
       .integer_in(1, kMaxSide);
@@ -29,6 +30,17 @@ void add_source_flags(const Command& command, DemoOptions& o) {
               "seconds to reconnect to a camera or stream that was lost; 0: end at once")
       .number_in(0, 1e6)
       .show_default();
+  command
+      .option("-wait", o.wait,
+              "seconds to wait for a camera or stream that is not there yet; 0: end at once")
+      .number_in(0, 1e6)
+      .show_default();
+  command
+      .option("-s", o.skip,
+              "frames to skip between two that are worked on; outputs have the others alone")
+      .integer_in(0, kMaxFrames)
+      .value_name("N")
+      .show_default();
   command.option("-time_limit_sec", o.time_limit_sec, "end after so many seconds")
       .number_in(0, 1e9);
 }
@@ -40,6 +52,12 @@ void add_detection_flags(const Command& command, DemoOptions& o) {
       .integer_in(1, kMaxFrames)
       .show_default();
   command.flag("-track", o.track, "number the objects and count them");
+  command
+      .option("-iou_thresh", o.track_overlap,
+              "of -track: least overlap of an object with where it is expected")
+      .number_in(0, 1)
+      .show_default();
+  add_tile_flags(command, o.tiling);
   command
       .option("-detectors", o.detectors,
               "networks at work at once, on different frames (files: one per core, at most 4; "
@@ -83,11 +101,13 @@ struct SourceFlag {
   bool (*suits)(SourceKind);
 };
 bool is_camera(SourceKind kind) { return kind == SourceKind::camera; }
+bool is_live(SourceKind kind) {
+  return is_camera(kind) || kind == SourceKind::stream || kind == SourceKind::pipeline;
+}
 constexpr SourceFlag kSourceFlags[] = {{"-width", "a camera", is_camera},
                                        {"-height", "a camera", is_camera},
-                                       {"-reconnect", "a camera or a stream", [](SourceKind kind) {
-                                          return is_camera(kind) || kind == SourceKind::stream;
-                                        }}};
+                                       {"-reconnect", "a camera or a stream", is_live},
+                                       {"-wait", "a camera or a stream", is_live}};
 
 // Flags that would have no effect.
 void check_flags(const Command& command, const DemoOptions& o) {
@@ -102,8 +122,10 @@ void check_flags(const Command& command, const DemoOptions& o) {
     if (command.at(flag).given() && !suits)
       log::warn(cat(flag, " has no effect: the source is ", printable(o.source.front())));
   };
-  warn_of("-camera", is_camera(kind));
+  warn_of("-camera", o.source.empty());
   warn_of("-fps", is_camera(kind) || kind == SourceKind::images);
+  if (command.at("-iou_thresh").given() && !o.track)
+    log::warn("-iou_thresh has no effect without -track, whose objects it finds again");
   const ServerOptions& s = o.server;
   if (command.at("-bind").given() && s.image_port < 0 && s.json_port < 0)
     throw Error("-bind needs -mjpeg_port or -json_port: without them nothing is served", 2);
@@ -116,8 +138,6 @@ void check_flags(const Command& command, const DemoOptions& o) {
 // Flags of other Darknet forks' demos that change nothing here.
 void add_demo_habits(const Command& command) {
   add_darknet_habits(command);
-  add_ignored(command,
-              {"-s", true, "no frames are skipped or delayed; -fps sets the rate of images"});
   add_ignored(command, {"-http_post_host", true, "-json_port serves what is found as a stream"});
 }
 

@@ -29,6 +29,7 @@ struct MapArguments : NetworkArguments, ReadingArguments {
   float iou_thresh = .5f, thresh = .25f;
   bool calibrate = false;
   int points = 0;
+  Tiling tiling;
 };
 
 // What is to be scored: images with their ground truths, and later detections.
@@ -46,10 +47,11 @@ Labelled read_labelled(const DataFile& data, std::vector<std::string> names, Bad
 WholeEvaluation detect_all(const MapArguments& o, const NetworkArguments& network,
                            const DataFile& data, Labelled& to) {
   std::uint64_t checksum = 0;
-  Network net = open_network(network, kEvaluationBatch, &checksum);
+  Network net = open_network(network, batch_for(o.tiling, o.device, kEvaluationBatch), &checksum);
   classes_of(net);
   to = read_labelled(data, class_names(net, data), o.bad_labels);
-  DetectionOptions options{kEvaluationThreshold, kDefaultNms};
+  DetectionOptions options{
+      .threshold = kEvaluationThreshold, .nms = kDefaultNms, .tiling = o.tiling};
   if (o.calibrate) options.calibration = stored_calibration(network, net, checksum);
   return evaluate_all(net, to.set, o.threads, options);
 }
@@ -82,6 +84,13 @@ void check_outputs(const MapArguments& o) {
   if (!o.errors.empty()) require_writable_error_sheets(o.errors);
 }
 
+// As they would be typed; "": none.
+std::string tile_flags_of(const Tiling& t) {
+  if (!t.on()) return {};
+  return fmt::format(" -tile {}x{} -overlap {:g}{}", t.width, t.height, t.overlap,
+                     t.whole ? "" : " -tiles_only");
+}
+
 // The threshold that this network is best used with.
 void print_advice(const MapArguments& o, const BestF1& best) {
   if (best.f1 <= 0) {
@@ -90,9 +99,10 @@ void print_advice(const MapArguments& o, const BestF1& best) {
     return;
   }
   fmt::print(
-      "F1 is best at threshold {0}: darknet detector test {1} {2} {3} IMAGE -thresh {0}{4}{5}\n",
+      "F1 is best at threshold {0}: darknet detector test {1} {2} {3} IMAGE -thresh {0}{4}{5}{6}\n",
       printed_threshold(best), printable(o.data), printable(o.cfg), printable(o.weights),
-      o.letter_box ? " -letter_box" : "", o.calibrate ? " -calibrate" : "");
+      o.letter_box ? " -letter_box" : "", o.calibrate ? " -calibrate" : "",
+      tile_flags_of(o.tiling));
 }
 
 int map(const MapArguments& o) {
@@ -166,6 +176,7 @@ void add_detector_map(Program& program) {
   add_calibrate(command, o.calibrate);
   add_reading_flags(command, o);
   std::vector<Option> of_the_network = add_network_flags(command, o);
+  add_tile_flags(command, o.tiling, &of_the_network);
   of_the_network.insert(of_the_network.end(), {command.at("-calibrate"), command.at("-threads")});
   for (const Option& option : of_the_network) option.excludes(command.at("-detections"));
   add_darknet_habits(command);

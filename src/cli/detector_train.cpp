@@ -49,6 +49,11 @@ void add_data(const Command& command, TrainingSettings& o) {
   command.option("-cache", o.cache_mb, "MB of decoded images kept in memory")
       .integer_in(0, 1 << 30)
       .show_default();
+  constexpr std::int64_t kShown = 20;  // one contact sheet
+  command.flag(
+      "-show_imgs", [&o] { o.show_images = kShown; },
+      "write the first augmented images with their boxes and a contact sheet, to NAME_augmented/ "
+      "next to the weights");
   add_max_bad(command, o.max_bad);
   add_bad_labels(command, o.bad_labels);
 }
@@ -61,8 +66,7 @@ void add_training_habits(const Command& command) {
         IgnoredFlag{"-letter_box", false, "-set net.0.letter_box=1 does it, or the key in the cfg"},
         IgnoredFlag{"-chart", true,
                     "the chart is always written, as NAME_chart.svg and .png next to the weights"},
-        IgnoredFlag{"-show", false, "training opens no window"},
-        IgnoredFlag{"-show_imgs", false, "augmented images are not shown"}})
+        IgnoredFlag{"-show", false, "training opens no window"}})
     add_ignored(command, flag);
 }
 

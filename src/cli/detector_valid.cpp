@@ -21,6 +21,7 @@ struct ValidArguments : NetworkArguments, ThresholdArguments {
       : ThresholdArguments{.thresh = .001f, .nms = .6f} {}  // AlexeyAB's, of every format
   std::string format, out;  // format "": as eval= of the .data file has it; out "": as the format
   int threads = 0;
+  Tiling tiling;
 };
 
 // As the .data file's eval= says, where no -format does.
@@ -55,12 +56,13 @@ int valid(const ValidArguments& o) {
   const ImagePaths images = read_image_list(required(data, data.valid, "valid"));
   results->check_images({images});
   std::uint64_t checksum = 0;
-  Network net = open_network(network, kEvaluationBatch, &checksum);
+  Network net = open_network(network, batch_for(o.tiling, o.device, kEvaluationBatch), &checksum);
   results->set_classes(class_names(net, data));
   const InterruptGuard interrupt;  // from here on: what was found so far is written
   DetectionRun run{.threads = o.threads,
                    .stop = [&] { return interrupt.requested(); },
                    .options = detection_options(o)};
+  run.options.tiling = o.tiling;
   if (o.calibrate) run.options.calibration = stored_calibration(network, net, checksum);
   const std::size_t done = detect_all(net, images, run, *results);
   for (const auto& path : results->outputs())  // also where the terminal was closed meanwhile
@@ -86,6 +88,7 @@ void add_detector_valid(Program& program) {
                  "name of the file without .json (coco_results, darknet_results); prefix of the "
                  "comp4 files (comp4_det_test_)");
   add_threshold_flags(command, o);
+  add_tile_flags(command, o.tiling);
   add_threads(command, o.threads, kReadingThreads);
   add_network_flags(command, o);
   add_darknet_habits(command);

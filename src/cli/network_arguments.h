@@ -57,6 +57,11 @@ void add_threshold_flags(const Command&, ThresholdArguments&);
 // Without the calibration, which cli/open_network.h reads.
 inline DetectionOptions detection_options(const ThresholdArguments& a) { return {a.thresh, a.nms}; }
 
+// -tile, -overlap and -tiles_only. `others`, where it is not null, gets them as well.
+void add_tile_flags(const Command&, Tiling&, std::vector<Option>* others = nullptr);
+// Images of a forward pass over tiles. Without tiles: `otherwise`.
+std::int64_t batch_for(const Tiling&, const Device&, std::int64_t otherwise);
+
 // -threads and -bad_labels, of commands that read images with their labels.
 struct ReadingArguments {
   int threads = 0;  // 0: chosen

@@ -58,8 +58,11 @@ struct Prediction {
 class Predictor {
  public:
   Predictor(const PredictOptions& o, PredictionFiles& files)
-      : options_(o), files_(files), net_(open_network(o, 1, &checksum_)) {
+      : options_(o),
+        files_(files),
+        net_(open_network(o, batch_for(o.tiling, o.device, 1), &checksum_)) {
     detection_ = detection_options(o);
+    detection_.tiling = o.tiling;
     if (o.calibrate) detection_.calibration = stored_calibration(o, net_, checksum_);
     files_.set_names(o.data_file ? class_names(net_, *o.data_file)
                                  : class_names(net_, o.names, o.shipped_names));
@@ -76,6 +79,8 @@ class Predictor {
   Prediction predict(const ImagePaths& images, std::size_t i);
   void output(Prediction);
   static bool report(const Error&);  // on a line of its own; false
+  std::string highest() const;       // score, for the message that nothing was found
+  void warn_of_uncut(const Prediction&) const;
   void print(const std::vector<Detection>& found, const Image& image) const;
   void draw(Image& image, const std::vector<Detection>& found) const;
   std::string name(const Detection& d) const {
@@ -113,10 +118,18 @@ void Predictor::draw(Image& image, const std::vector<Detection>& found) const {
   draw_found(image, untracked, files_.names());
 }
 
+void Predictor::warn_of_uncut(const Prediction& p) const {
+  const Tiling& t = options_.tiling;
+  if (t.on() && tiles_of(t, {p.image.width, p.image.height}).empty())
+    log::warn(cat(printable(p.path.string()), ": not cut: its ", p.image.width, " x ",
+                  p.image.height, " pixels are no more than a tile of ", t.width, " x ", t.height));
+}
+
 Prediction Predictor::predict(const ImagePaths& images, std::size_t i) {
   const fs::path path = images[i];
   Prediction p{.path = path, .annotated = files_.begin(path)};
   p.image = read_listed_input(images, i, input_values(net_));
+  warn_of_uncut(p);
   const auto before = std::chrono::steady_clock::now();
   p.found = detect(net_, p.image, detection_);
   const std::chrono::duration<double, std::milli> ms = std::chrono::steady_clock::now() - before;
@@ -128,10 +141,8 @@ Prediction Predictor::predict(const ImagePaths& images, std::size_t i) {
 void Predictor::output(Prediction p) {
   const fs::path labels = files_.add({p.image.width, p.image.height}, p.found);
   if (p.found.empty())
-    fmt::print(
-        "nothing found: no score is above the threshold {:.3g} (-thresh); the highest is "
-        "{:.3f}\n",
-        options_.thresh, detection_.calibration(highest_probability(net_)));
+    fmt::print("nothing found: no score is above the threshold {:.3g} (-thresh){}\n",
+               options_.thresh, highest());
   remove_hidden(p.found, files_.names());
   print(p.found, p.image);
   p.image = displayed(std::move(p.image));
@@ -140,6 +151,12 @@ void Predictor::output(Prediction p) {
   fmt::print("-> {}\n", printable(p.annotated.string()));
   if (!labels.empty()) fmt::print("-> {}\n", printable(labels.string()));
   if (!options_.dont_show) show_image(p.path.string(), p.image);
+}
+
+// Of tiles, the network knows only the last ones.
+std::string Predictor::highest() const {
+  if (options_.tiling.on()) return {};
+  return fmt::format("; the highest is {:.3f}", detection_.calibration(highest_probability(net_)));
 }
 
 bool Predictor::report(const Error& e) {
@@ -212,6 +229,7 @@ void add_predict_arguments(const Command& command, PredictOptions& o, Positional
       "images, folders, patterns, .txt lists of images; none: paths from standard input");
   add_threshold_flags(command, o);
   add_hier(command, o.hier);
+  add_tile_flags(command, o.tiling);
   command.flag("-ext_output", o.ext_output, "print the boxes in pixels");
   const Option out =
       command.option("-out", o.out, "write all detections to this file or folder, see -format");

@@ -12,6 +12,7 @@
 namespace darknet::cli {
 
 struct PredictOptions : NetworkArguments, ThresholdArguments {
+  Tiling tiling;
   std::string names;                  // the .names file; "": there is none
   std::optional<DataFile> data_file;  // in place of `names`
   std::vector<std::string> images;    // as images_of() takes them; none: standard input

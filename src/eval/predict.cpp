@@ -1,12 +1,16 @@
 #include "eval/predict.h"
 
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 #include "cfg/data_file.h"
 #include "core/error.h"
 #include "core/index.h"
 #include "core/log.h"
+#include "core/prefetcher.h"
 #include "core/text.h"
+#include "dataset/image_cache.h"
 #include "detect/nms.h"
 #include "nn/head_types.h"
 
@@ -20,21 +24,29 @@ struct Placed {
   Shape input;
 };
 
-// What the network found in one image, after non-maximum suppression, in the image.
-std::vector<Detection> in_image(std::vector<InputDetection> found, const HeadSettings& head,
-                                const DetectionOptions& options, const Placed& placed) {
-  const ConfidenceMap& calibrated = options.calibration;
-  if (options.nms > 0) nms(found, head.nms_kind, options.nms, head.beta_nms);
+Box in_image(const Box& b, const Placed& p) {
+  return to_image(b, p.placement, p.width, p.height, p.input.h, p.input.w);
+}
+
+// Those whose calibrated probability is above the threshold, with `box_of` each one's box.
+template <class BoxOf>
+std::vector<Detection> above_threshold(const std::vector<InputDetection>& found,
+                                       const DetectionOptions& options, const BoxOf& box_of) {
   std::vector<Detection> all;
   all.reserve(found.size());
   for (const InputDetection& d : found) {
-    const float probability = calibrated(d.probability);
+    const float probability = options.calibration(d.probability);
     if (!(probability > options.threshold)) continue;
-    all.push_back({to_image(d.box, placed.placement, placed.width, placed.height, placed.input.h,
-                            placed.input.w),
-                   d.class_id, d.objectness, probability});
+    all.push_back({box_of(d.box), d.class_id, d.objectness, probability});
   }
   return all;
+}
+
+// What the network found in one image, after non-maximum suppression, in the image.
+std::vector<Detection> in_image(std::vector<InputDetection> found, const HeadSettings& head,
+                                const DetectionOptions& options, const Placed& placed) {
+  if (options.nms > 0) nms(found, head.nms_kind, options.nms, head.beta_nms);
+  return above_threshold(found, options, [&](const Box& b) { return in_image(b, placed); });
 }
 
 const HeadSettings& last_head(const Network& net) { return net.heads().back().head->settings(); }
@@ -162,7 +174,74 @@ std::vector<std::vector<Detection>> detect(Network& net, std::span<const Prepare
   return found;
 }
 
+namespace {
+
+// Detects in views of an image, its tiles and perhaps the whole of it, as many at a time as the
+// network's batch.
+class ViewsOfImage {
+ public:
+  ViewsOfImage(Network& net, const Image& image, std::vector<Rect> tiles,
+               const DetectionOptions& options)
+      : net_(net),
+        image_(image),
+        size_{image.width, image.height},
+        tiles_(std::move(tiles)),
+        options_(options) {}
+
+  std::vector<Detection> detect() {
+    const std::size_t views = tiles_.size() + (options_.tiling.whole ? 1 : 0);
+    const auto batch = to_size(net_.input_shape().n);
+    for (std::size_t first = 0; first < views; first += batch)
+      detect(first, std::min(batch, views - first));
+    return above_threshold(
+        merge_tiles(std::move(found_), tiles_, size_, last_head(net_), options_.nms), options_,
+        [](const Box& b) { return b; });
+  }
+
+ private:
+  PreparedImage prepared(std::size_t view) const {
+    const Shape input = net_.input_shape();
+    const NetSettings& s = net_.settings();
+    const auto of = [&](const Image& image) {
+      return prepare_image({}, image, input, s.letter_box, s.input_max);
+    };
+    return view < tiles_.size() ? of(cut_out(image_, tiles_[view])) : of(image_);
+  }
+
+  void detect(std::size_t first, std::size_t count) {
+    std::vector<PreparedImage> views;
+    for (std::size_t i = 0; i < count; ++i) views.push_back(prepared(first + i));
+    if (count == 1)
+      forward_images(net_, views.front().pixels);
+    else
+      forward_images(net_, joined_pixels(views));
+    const float threshold = options_.calibration.lower_bound(options_.threshold);
+    for (std::size_t i = 0; i < count; ++i)
+      add(detections(net_, static_cast<std::int64_t>(i), threshold), first + i, views[i]);
+  }
+
+  void add(std::vector<InputDetection> found, std::size_t view, const PreparedImage& p) {
+    const Rect rect = view < tiles_.size() ? tiles_[view] : Rect{0, 0, image_.width, image_.height};
+    for (InputDetection& d : found) {
+      const Box in_view = in_image(d.box, {p.placement, p.width, p.height, net_.input_shape()});
+      d.box = from_tile(in_view, rect, size_);
+      found_.push_back({d, view});
+    }
+  }
+
+  Network& net_;
+  const Image& image_;
+  ImageSize size_;
+  std::vector<Rect> tiles_;
+  const DetectionOptions& options_;
+  std::vector<TileDetection> found_;
+};
+
+}  // namespace
+
 std::vector<Detection> detect(Network& net, const Image& image, const DetectionOptions& options) {
+  std::vector<Rect> tiles = tiles_of(options.tiling, {image.width, image.height});
+  if (!tiles.empty()) return ViewsOfImage(net, image, std::move(tiles), options).detect();
   const NetSettings& s = net.settings();
   return detect(net, prepare_image({}, image, net.input_shape(), s.letter_box, s.input_max),
                 options);
@@ -225,34 +304,91 @@ void require_comparable_classes(const Network& net) {
 
 }  // namespace
 
+namespace {
+
+// The whole images of a list, for a Prefetcher: tiles are cut when they are needed, since all of an
+// image together are many times as large.
+class DecodedImages {
+ public:
+  struct Item {
+    std::int64_t place = 0;
+    std::optional<CachedImage> image;
+  };
+  DecodedImages(const ImagePaths& images, const InputValues& values)
+      : images_(images, values, nullptr, Outside::grey) {}
+  std::int64_t pieces(std::int64_t k) const { return k < images_.size() ? 1 : 0; }
+  void prepare(std::int64_t k, Item& item) const { item.place = k; }
+  void make_piece(Item& item, std::int64_t /*piece*/) const {
+    item.image = images_.get(item.place);
+  }
+
+ private:
+  mutable ImageCache images_;
+};
+
+void detect_tiled_images(Network& net, const ImagePaths& images, const DetectionRun& run,
+                         const std::function<void(DetectedImage)>& take) {
+  const DecodedImages decoded(images, input_values(net));
+  Prefetcher<DecodedImages> ahead(decoded, 0, run.threads, "that reads images");
+  log::Progress progress("evaluating", std::ssize(images));
+  std::int64_t not_cut = 0, done = 0;
+  while (const auto* item = ahead.next([](const DecodedImages::Item&) {})) {
+    if (run.stop && run.stop()) return;
+    const Image& image = (*item->image)->image;
+    const ImageSize size{image.width, image.height};
+    if (tiles_of(run.options.tiling, size).empty()) ++not_cut;
+    take({to_size(item->place), size, detect(net, image, run.options)});
+    progress.at(++done);
+  }
+  if (not_cut > 0)
+    log::warn(cat(not_cut, " of ", plural(done, "image"), " were not cut: they are no larger than ",
+                  "a tile of ", run.options.tiling.width, " x ", run.options.tiling.height));
+}
+
+}  // namespace
+
 void detect_images(Network& net, const ImagePaths& images, const DetectionRun& run,
                    const std::function<void(DetectedImage)>& take) {
+  if (run.options.tiling.on()) return detect_tiled_images(net, images, run, take);
   const Batches batches(evaluation_batches(net, images));
   Loader loader(batches, {.threads = run.threads});
   detect_batches(net, loader, images.size(), run, take);
 }
 
+namespace {
+
+// Puts images in the places of their list, with their ground truths.
+struct Evaluated {
+  const EvaluationSet& set;
+  std::vector<EvaluatedImage> images = std::vector<EvaluatedImage>(set.images.size());
+  void operator()(DetectedImage image) {
+    EvaluatedImage& result = images[image.place];
+    result.detections = std::move(image.detections);
+    result.width = image.size.width, result.height = image.size.height;
+    set_ground_truths(result, set, image.place);
+  }
+};
+
+}  // namespace
+
 std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet& set, int threads,
                                            const std::function<bool()>& stop,
                                            const DetectionOptions& options) {
-  const Batches batches(evaluation_batches(net, set.images));
-  Loader loader(batches, {.threads = threads});
-  return run_evaluation(net, set, loader, stop, options);
+  require_comparable_classes(net);
+  Evaluated all{set};
+  detect_images(net, set.images, {.threads = threads, .stop = stop, .options = options},
+                [&](DetectedImage image) { all(std::move(image)); });
+  return std::move(all.images);
 }
 
 std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet& set, Loader& loader,
                                            const std::function<bool()>& stop,
                                            const DetectionOptions& options) {
   require_comparable_classes(net);
-  std::vector<EvaluatedImage> results(set.images.size());
-  detect_batches(net, loader, results.size(), {.stop = stop, .options = options},
-                 [&](DetectedImage image) {
-                   EvaluatedImage& result = results[image.place];
-                   result.detections = std::move(image.detections);
-                   result.width = image.size.width, result.height = image.size.height;
-                   set_ground_truths(result, set, image.place);
-                 });
-  return results;
+  Evaluated all{set};
+  detect_batches(net, loader, set.images.size(), {.stop = stop, .options = options},
+                 [&](DetectedImage image) { all(std::move(image)); });
+  return std::move(all.images);
 }
 
 }  // namespace darknet

@@ -13,6 +13,7 @@
 #include "detect/box.h"
 #include "eval/average_precision.h"
 #include "eval/confidence_map.h"
+#include "eval/tiles.h"
 #include "image/image.h"
 #include "image/image_size.h"
 #include "nn/network.h"
@@ -29,6 +30,7 @@ struct DetectionOptions {
   float threshold = .25f;          // of the probability, calibrated
   float nms = kDefaultNms;         // 0: none
   ConfidenceMap calibration = {};  // of the probabilities; their order and the boxes stay
+  Tiling tiling = {};              // of images that are larger than a tile
 };
 
 // An image as the network's input, and the way back.
@@ -45,13 +47,16 @@ PreparedImage prepare_image(const Stream&, const Image&, const Shape& input, boo
 // The forward pass over NHWC pixels of as many images as there are; the network may take more.
 void forward_images(Network& net, const std::vector<float>& pixels);
 
-// The detections of one image; `net` was made for inference with a batch of 1.
-std::vector<Detection> detect(Network& net, const PreparedImage&, const DetectionOptions&);
+// The detections of one image. Tiles and the whole image go through the network as many at a time
+// as its batch.
 std::vector<Detection> detect(Network& net, const Image& image, const DetectionOptions&);
-// Of several, no more than the network's batch.
+// Of prepared images, which are never cut into tiles: of one, and of several, no more than the
+// network's batch.
+std::vector<Detection> detect(Network& net, const PreparedImage&, const DetectionOptions&);
 std::vector<std::vector<Detection>> detect(Network& net, std::span<const PreparedImage>,
                                            const DetectionOptions&);
-// The highest probability of any box after the last detect(); 0 where none has at least .001.
+// The highest probability of any box in the first image of the last forward pass; 0 where none has
+// at least .001.
 float highest_probability(const Network& net);
 
 // The detections of one image of a list.
@@ -66,7 +71,8 @@ struct DetectionRun {
   DetectionOptions options = {kEvaluationThreshold, kDefaultNms};
 };
 // Runs the network over a list of images and hands over each in the order of the list; none is
-// kept. Throws where an image cannot be read, and what `take` throws.
+// kept. With tiles, warns of images that were not cut. Throws where an image cannot be read, and
+// what `take` throws.
 void detect_images(Network& net, const ImagePaths&, const DetectionRun&,
                    const std::function<void(DetectedImage)>& take);
 
@@ -81,8 +87,8 @@ std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet&, i
                                            const std::function<bool()>& stop = nullptr,
                                            const DetectionOptions& = {kEvaluationThreshold,
                                                                       kDefaultNms});
-// The same in two steps, for whoever evaluates more than once: batches whose decoded images are
-// kept, and a loader of them for each time.
+// The same in two steps, without tiles, for whoever evaluates more than once: batches whose decoded
+// images are kept, and a loader of them for each time.
 BatchSettings evaluation_batches(const Network& net, const ImagePaths&);
 std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet&, Loader&,
                                            const std::function<bool()>& stop = nullptr,

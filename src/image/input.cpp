@@ -65,7 +65,7 @@ Image scaled_to_bytes(const Image& image) {
   return out;
 }
 
-std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+std::string header_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
 }  // namespace
 
@@ -134,7 +134,7 @@ std::optional<Image> decode_values(const std::string& bytes, const std::string& 
     const DecoderMessages messages;
     image = kind == FileKind::png ? decode_png_values(bytes, channels)
                                   : decode_tiff_values(bytes, name, channels);
-    said = first_line(messages.text());
+    said = header_line(messages.text());
   }
   if (!image) return std::nullopt;
   if (image->width == 0)

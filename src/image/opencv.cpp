@@ -1,7 +1,11 @@
 // What OpenCV does, by the modules of image/opencv/, behind the checks that need no OpenCV. Empty
 // in a build without it (image/stb.cpp, image/video_absent.cpp).
 #if defined(DARKNET_OPENCV)
+#include <unistd.h>
+
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <limits>
 #include <opencv2/core/version.hpp>
 
@@ -22,6 +26,34 @@ void require_readable(const fs::path& path) {
   if (is_folder(path)) fail(path.string(), ": this is a folder, not a video");
   // Refuses what would keep the decoder waiting, deaf to signals: FIFOs, devices.
   const InputFile opened(path, std::numeric_limits<std::uint64_t>::max(), Pipes::once);
+}
+
+constexpr const char* kCameraDevice = "/dev/video";
+
+std::string cameras_there() {
+  std::string all;
+  for (int i = 0; i < 64; ++i)
+    if (const std::string device = cat(kCameraDevice, i); is_present(device))
+      all += cat(all.empty() ? "" : ", ", device);
+  return all;
+}
+
+// After it could not be opened.
+std::string why_no_camera(const std::string& device) {
+  if (!is_present(device)) {
+    const std::string others = cameras_there();
+    return cat("there is no ", device, "; ",
+               others.empty() ? cat("no camera is connected, or this container was not given it "
+                                    "(docker run --device ",
+                                    device, ")")
+                              : cat("there are ", others),
+               "; -wait 60 waits for it");
+  }
+  if (::access(device.c_str(), R_OK | W_OK) != 0)
+    return cat("no right to use ", device, ": ", std::strerror(errno),
+               "; 'sudo usermod -aG video $USER' gives it from the next login on");
+  return cat(device, " gives no images: another program uses it ('fuser ", device,
+             "' names it), or it is no camera ('v4l2-ctl --list-devices' says what it is)");
 }
 
 }  // namespace
@@ -48,11 +80,27 @@ std::unique_ptr<VideoSource> open_video_file(const fs::path& path) {
 }
 
 std::unique_ptr<VideoSource> open_camera(int index, const CameraSettings& s) {
-  return video().open_camera(index, s);
+  if (auto camera = video().open_camera(index, s)) return camera;
+  fail("camera ", index, ": ", why_no_camera(cat(kCameraDevice, index)));
 }
 
 std::unique_ptr<VideoSource> open_stream(const std::string& url) {
-  return video().open_stream(url);
+  if (auto stream = video().open_stream(url)) return stream;
+  fail(url, ": this stream cannot be opened; check address, user and password with a player ",
+       "(ffplay), or wait for it with -wait 60");
+}
+
+std::unique_ptr<VideoSource> open_pipeline(const std::string& pipeline) {
+  if (pipeline.find("appsink") == pipeline.npos)
+    fail(pipeline, ": frames are taken from an appsink: end the pipeline in ",
+         "'! videoconvert ! video/x-raw,format=BGR ! appsink'");
+  if (!video().has_gstreamer())
+    fail(pipeline, ": this OpenCV was built without GStreamer; give the source as an address ",
+         "(rtsp://...) or as /dev/video0, or use an OpenCV with it");
+  if (auto source = video().open_pipeline(pipeline)) return source;
+  fail(pipeline, ": GStreamer cannot start this pipeline; 'gst-launch-1.0 -v' says why, with ",
+       "autovideosink in place of appsink (many elements are in the packages ",
+       "gstreamer1.0-plugins-base and -good)");
 }
 
 std::unique_ptr<VideoWriter> create_video(const fs::path& path, const WriterSettings& s) {

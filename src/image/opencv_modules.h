@@ -25,8 +25,11 @@ struct OpencvImages {
 struct OpencvVideo {
   static constexpr char kFile[] = "darknet_video.so";
   std::unique_ptr<VideoSource> (*open_file)(const std::filesystem::path&);
+  // Null where it cannot be opened.
   std::unique_ptr<VideoSource> (*open_camera)(int index, const CameraSettings&);
   std::unique_ptr<VideoSource> (*open_stream)(const std::string& url);
+  std::unique_ptr<VideoSource> (*open_pipeline)(const std::string&);
+  bool (*has_gstreamer)();
   std::unique_ptr<VideoWriter> (*create_video)(const std::filesystem::path&, const WriterSettings&);
   bool (*show_image)(const std::string& title, const Image&);
   std::unique_ptr<Window> (*open_window)(const std::string& title);

@@ -38,10 +38,14 @@ struct CameraSettings {
   double fps = 0;
 };
 
-// Each throws, naming what cannot be opened. A stream whose length is reported counts as a file.
+// Each throws, naming what cannot be opened and what can be done. A stream whose length is reported
+// counts as a file.
 std::unique_ptr<VideoSource> open_video_file(const std::filesystem::path&);
 std::unique_ptr<VideoSource> open_camera(int index, const CameraSettings&);
 std::unique_ptr<VideoSource> open_stream(const std::string& url);
+// A pipeline of GStreamer that ends in appsink. One that reads a file, or has num-buffers=, is not
+// live.
+std::unique_ptr<VideoSource> open_pipeline(const std::string& pipeline);
 // Images as the frames of a video: `read` returns the image `i` of so many. Of several those are
 // skipped for which it throws; of one it is the source that cannot be read.
 std::unique_ptr<VideoSource> image_source(std::size_t images,

@@ -28,6 +28,7 @@ std::unique_ptr<VideoSource> open_camera(int index, const CameraSettings&) {
   refuse(cat("camera ", index));
 }
 std::unique_ptr<VideoSource> open_stream(const std::string& url) { refuse(url); }
+std::unique_ptr<VideoSource> open_pipeline(const std::string& pipeline) { refuse(pipeline); }
 std::unique_ptr<VideoWriter> create_video(const std::filesystem::path& path,
                                           const WriterSettings&) {
   refuse(path.string());

@@ -19,6 +19,8 @@ DetectorOptions options_of(const py::dict& d) {
   set(d, "names", o.names), set(d, "class_names", o.class_names);
   set(d, "threshold", o.thresholds.probability), set(d, "nms", o.thresholds.nms);
   set(d, "batch", o.batch), set(d, "threads", o.threads);
+  set(d, "tile_width", o.tile_width), set(d, "tile_height", o.tile_height);
+  set(d, "overlap", o.tile_overlap), set(d, "tiles_only", o.tiles_only);
   set(d, "letter_box", o.letter_box), set(d, "calibrate", o.calibrate), set(d, "exact", o.exact);
   set(d, "tuning", o.tuning), set(d, "overrides", o.overrides);
   o.log = log_of(d);

@@ -291,7 +291,7 @@ TEST_F(UsageTest, TrainingTakesTheFlagsOfOtherForks) {
   EXPECT_EQ(ran.exit_code, 0) << ran.all();
   EXPECT_TRUE(work_.has("backup/x_chart.svg"));  // as the warning says
   EXPECT_NE(ran.out.find("this run can be watched at http://127.0.0.1:"), std::string::npos);
-  for (const std::string flag : {"-show", "-show_imgs", "-chart chart.png"}) {
+  for (const std::string flag : {"-show", "-chart chart.png"}) {
     const std::string warning = "warning: " + flag + " has no effect: ";
     const auto at = ran.err.find(warning);
     EXPECT_NE(at, std::string::npos) << flag << ran.all();

@@ -185,17 +185,33 @@ TEST_F(DemoTest, WhereThreadsCannotBeStartedASentenceSaysSo) {
 }
 
 TEST_F(DemoTest, FlagsAsDarknetUsersTypeThem) {
-  const CommandResult ran = demo({"train.txt",  "-i",          "-1",
-                                  "-c",         "0",           "-json_file_output",
-                                  "x.json",     "-json_array", "-ext_output",
-                                  "-avgframes", "3",           "-mjpeg_port",
-                                  "0",          "-json_port",  "0",
-                                  "-hier",      ".5",          "-s",
-                                  "0",          "-letter_box", "-dontdraw_bbox"});
+  const CommandResult ran = demo({"train.txt",   "-i",          "-1",
+                                  "-c",          "0",           "-json_file_output",
+                                  "x.json",      "-json_array", "-ext_output",
+                                  "-avgframes",  "3",           "-mjpeg_port",
+                                  "0",           "-json_port",  "0",
+                                  "-hier",       ".5",          "-s",
+                                  "0",           "-letter_box", "-dontdraw_bbox",
+                                  "-iou_thresh", ".3"});
   EXPECT_EQ(ran.exit_code, 0) << ran.all();
+  EXPECT_NE(ran.err.find("-iou_thresh has no effect without -track"), std::string::npos);
   EXPECT_EQ(parse_json(work_.get("x.json")).size(), to_size(kTinyImages));
   EXPECT_NE(ran.out.find("images: http://127.0.0.1:"), std::string::npos) << ran.all();
   EXPECT_NE(ran.out.find("frame 8:"), std::string::npos) << ran.all();
+}
+
+TEST_F(DemoTest, EveryNthFrameAloneIsWorkedOn) {
+  const CommandResult all = demo({"images", "-json_file_output", "all.jsonl"});
+  const CommandResult some = demo({"images", "-s", "2", "-json_file_output", "some.jsonl"});
+  EXPECT_EQ(some.exit_code, 0) << all.all() << some.all();
+  const auto every = lines("all.jsonl"), third = lines("some.jsonl");
+  ASSERT_EQ(every.size(), 8u);
+  ASSERT_EQ(third.size(), 3u);
+  for (std::size_t i = 0; i < third.size(); ++i) {
+    EXPECT_EQ(third[i]["objects"], every[3 * i]["objects"]) << i;
+    EXPECT_NEAR(third[i]["seconds"].get<double>(), every[3 * i]["seconds"].get<double>(), 1e-6)
+        << i;
+  }
 }
 
 TEST_F(DemoTest, ABenchmarkHasNoOutputs) {
@@ -248,7 +264,7 @@ TEST_F(DemoTest, FlagsOfAnotherKindOfSourceAreReported) {
   EXPECT_NE(demo({scene, "-fps", "20"}).err.find("-fps has no effect: the source is synth:"),
             std::string::npos);
   for (const char* source : {"images", scene, video})
-    refused(source, "-reconnect", "a camera or a stream");
+    for (const char* flag : {"-reconnect", "-wait"}) refused(source, flag, "a camera or a stream");
   const CommandResult ran = demo({"images", "-fps", "20", "-c", "0"});
   EXPECT_EQ(ran.exit_code, 0) << ran.all();
   EXPECT_NE(ran.err.find("-camera has no effect: the source is images"), std::string::npos)
@@ -342,13 +358,47 @@ TEST_F(DemoVideoTest, WhatCannotBeReadEndsInOneSentence) {
     EXPECT_EQ(std::count(ran.err.begin(), ran.err.end(), '\n'), 1) << ran.all();
   }
   const CommandResult camera = demo({"-c", "987", "-nogpu"});
-  expect_refused(camera, "camera 987: there is none");
+  expect_refused(camera, "camera 987: there is no /dev/video987; ");
   EXPECT_EQ(std::count(camera.err.begin(), camera.err.end(), '\n'), 1) << camera.all();
+  const CommandResult device = demo({"/dev/video987", "-nogpu"});
+  expect_refused(device, "camera 987: there is no /dev/video987; ");
+  EXPECT_NE(device.err.find("-wait 60 waits for it"), std::string::npos) << device.all();
+  expect_refused(demo({"/dev/nothing", "-nogpu"}), "this is no camera of Linux");
+  expect_refused(demo({"videotestsrc ! fakesink", "-nogpu"}),
+                 "end the pipeline in '! videoconvert");
+  expect_refused(demo({"nosuchelement ! appsink", "-nogpu"}), "GStreamer");
   put_video("in.avi");
   expect_refused(demo({"in.avi", "images"}), "one video at a time");
   expect_refused(demo({"in.avi", "-out_filename", "out.txt"}), ".mp4");
   expect_refused(demo({"in.avi", "-out_filename", "in.avi"}),
                  "in.avi: would replace the source in.avi");
+}
+
+TEST_F(DemoVideoTest, AStreamThatIsNotThereYetIsWaitedFor) {
+  const char* const nowhere = "http://127.0.0.1:1/x";
+  const CommandResult late = demo({nowhere, "-nogpu", "-wait", ".6"}, {.timeout = 30});
+  expect_refused(late, "this stream cannot be opened");
+  EXPECT_NE(late.out.find("waiting for it, 0.6 s at most"), std::string::npos) << late.all();
+  const CommandResult ended =
+      demo({nowhere, "-nogpu", "-wait", "1000"},
+           {.timeout = 30, .signal_when = "waiting for it", .signal = SIGINT});
+  EXPECT_EQ(ended.exit_code, 130) << ended.all();
+  EXPECT_NE(ended.out.find("ended while waiting for the source"), std::string::npos) << ended.all();
+  const CommandResult limited =
+      demo({nowhere, "-nogpu", "-wait", "1000", "-time_limit_sec", ".5"}, {.timeout = 30});
+  EXPECT_EQ(limited.exit_code, 0) << limited.all();
+}
+
+// An extra: Debian has the element in gstreamer1.0-plugins-base, which nothing here needs.
+TEST_F(DemoVideoTest, AGStreamerPipelineIsASource) {
+  const CommandResult ran =
+      demo({"videotestsrc num-buffers=20 ! video/x-raw,width=64,height=64 ! videoconvert ! "
+            "video/x-raw,format=BGR ! appsink",
+            "-nogpu", "-json_file_output", "x.jsonl"});
+  if (ran.err.find("GStreamer") != std::string::npos)
+    GTEST_SKIP() << "NOT TESTED: no GStreamer with videotestsrc, videoconvert and appsink";
+  EXPECT_EQ(ran.exit_code, 0) << ran.all();
+  EXPECT_EQ(lines("x.jsonl").size(), 20u);
 }
 
 // An extra: OpenCV's sample of people who walk, where scripts/fetch_vtest.sh or the package

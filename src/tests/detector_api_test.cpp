@@ -53,6 +53,10 @@ TEST_F(DetectorApi, FindsWhatTheCommandFinds) {
   for (const Case& c :
        {Case{}, Case{{"-letter_box"}, {.letter_box = true}}, Case{{"-exact"}, {.exact = true}},
         Case{{"-set", "net.0.width=64"}, {.overrides = {"net.0.width=64"}}},
+        Case{{"-tile", "32x40", "-overlap", ".25"},
+             {.tile_width = 32, .tile_height = 40, .tile_overlap = .25f}},
+        Case{{"-tile", "32", "-tiles_only"},
+             {.tile_width = 32, .tile_height = 32, .tiles_only = true}},
         Case{{"-precision", "f32"}, {.precision = "f32"}}}) {
     DetectorOptions o = c.options;
     o.names = work_.path("x.names");
@@ -65,6 +69,9 @@ TEST_F(DetectorApi, FindsWhatTheCommandFinds) {
 TEST_F(DetectorApi, CalibratesAsTheCommandDoes) {
   const Network net(read_cfg(work_.path("x.cfg")), {});
   const std::uint64_t checksum = checksum_of(work_.get("x.weights"));
+  EXPECT_NE(refused({.tile_width = 32}).find("give both sides"), std::string::npos);
+  EXPECT_NE(refused({.tile_width = 32, .tile_height = 32, .tile_overlap = 1}).find("in one place"),
+            std::string::npos);
   EXPECT_NE(refused({.calibrate = true}).find("darknet detector calibrate"), std::string::npos);
   write_calibration(work_.path("x.calibration.json"), calibrated_network(net, checksum),
                     {.map = ConfidenceMap::of_temperature(.7)});

@@ -93,7 +93,8 @@ PipelineStages stages_of(Scene& scene, std::vector<std::int64_t>& out, std::size
   s.capture = [&](Image& image) { return scene.read(image); };
   s.prepare = [](const Image& image) { return PreparedImage{.width = image.width}; };
   for (std::size_t i = 0; i < detectors; ++i)
-    s.detect.emplace_back([work, i](const PreparedImage& p) {
+    s.detect.emplace_back([work, i](const Frame& f) {
+      const PreparedImage& p = f.prepared;
       rest(work * static_cast<int>(1 + (p.width + static_cast<std::int64_t>(i)) % 3));  // uneven
       return std::vector<Detection>{{.class_id = static_cast<std::int32_t>(p.width)}};
     });
@@ -160,9 +161,7 @@ TEST(Pipeline, AnErrorOfAnyStageEndsItAndIsReported) {
     const PipelineStages sound = stages;
     stages.capture = [&, sound](Image& i) { return fail_in(0), sound.capture(i); };
     stages.prepare = [&, sound](const Image& i) { return fail_in(1), sound.prepare(i); };
-    stages.detect[1] = [&, sound](const PreparedImage& p) {
-      return fail_in(2), sound.detect[1](p);
-    };
+    stages.detect[1] = [&, sound](const Frame& f) { return fail_in(2), sound.detect[1](f); };
     stages.draw = [&, sound](Frame& f) { fail_in(3), sound.draw(f); };
     stages.output = [&, sound](const FinishedFrame& f) { fail_in(4), sound.output(f); };
     VideoStatistics statistics;
@@ -233,6 +232,27 @@ struct Camera {
     return source;
   }
 };
+
+TEST(WaitForSource, ItIsTriedUntilItIsThere) {
+  int tries = 0;
+  Camera camera;
+  const auto open = [&]() -> std::unique_ptr<VideoSource> {
+    if (++tries < 3) fail("not there");
+    return camera.open();
+  };
+  const auto wait = [&](double patience, bool stopped) {
+    tries = 0;
+    return wait_for_source(
+        open, {.name = "cam", .patience = patience, .stopped = [=] { return stopped; }});
+  };
+  EXPECT_NE(wait(60, false), nullptr);
+  EXPECT_EQ(tries, 3);
+  EXPECT_THROW(wait(0, false), Error);
+  EXPECT_EQ(tries, 1);
+  EXPECT_THROW(wait(.1, false), Error);
+  EXPECT_EQ(tries, 2);  // at once, and at the end of its time
+  EXPECT_EQ(wait(60, true), nullptr);
+}
 
 TEST(Reconnect, ALostSourceIsOpenedAgain) {
   Camera camera{.down = 1};

@@ -39,6 +39,7 @@ struct TrainingSettings {
   std::int64_t cache_mb = 2048;  // decoded images kept in memory
   double max_bad = .01;          // share of images that may be unreadable
   BadLabels bad_labels = BadLabels::stop;
+  std::int64_t show_images = 0;  // so many augmented images go to NAME_augmented/ at the start
   std::filesystem::path tensorboard = {};  // folder for event files; "": none
   HttpAddress http = {};                   // of a page that shows the run while it goes
   std::string how_to_resume = {};  // for the message of an interrupted run; "": with its weights

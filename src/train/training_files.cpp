@@ -1,8 +1,13 @@
 #include "train/training_files.h"
 
+#include <utility>
+
 #include "core/file.h"
+#include "core/log.h"
+#include "core/text.h"
 #include "dataset/run_inputs.h"
 #include "nn/weights.h"
+#include "report/training_images.h"
 #include "train/progress.h"
 
 namespace darknet {
@@ -23,6 +28,7 @@ void check_training_files(const TrainingSettings& o, const DataFile& data,
                                                       {"_results.csv", kCsvFormat},
                                                       {"_chart.svg", kSvgFormat},
                                                       {"_chart.png", kImageFormat}};
+  if (o.show_images > 0) require_writable_augmented(checkpoints.file("_augmented"), o.show_images);
   if (!o.tensorboard.empty()) require_writable_folder(o.tensorboard);
   // Own weights are read, and their state with them: what is wrong with those is said then.
   const bool resumes = checkpoints.is_own(weights);
@@ -30,6 +36,16 @@ void check_training_files(const TrainingSettings& o, const DataFile& data,
     if (const fs::path file = checkpoints.file(suffix);
         !resumes || format.kind != kStateFormat.kind)
       require_writable_file(file, format);
+}
+
+void show_augmented(const TrainingSettings& o, const fs::path& folder, std::int64_t iteration,
+                    const BatchSettings& batches, std::vector<std::string> names_of_classes) {
+  if (o.show_images == 0) return;
+  for (const fs::path& sheet : write_augmented(folder, batches,
+                                               {.names = std::move(names_of_classes),
+                                               .first = iteration * batches.batch,
+                                               .count = o.show_images}))
+    log::info(cat("augmented images with their boxes: ", printable(sheet.string())));
 }
 
 }  // namespace darknet

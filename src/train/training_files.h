@@ -1,7 +1,13 @@
 // What a training reads and where it writes, checked before it begins.
 #pragma once
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
 #include "cfg/data_file.h"
 #include "core/protected_files.h"
+#include "dataset/batches.h"
 #include "train/checkpoints.h"
 #include "train/trainer.h"
 
@@ -12,5 +18,11 @@ namespace darknet {
 // Checkpoints::keep_start() sees to them.
 void check_training_files(const TrainingSettings&, const DataFile&, const Checkpoints&,
                           ProtectedFiles& inputs);
+
+// -show_imgs: the first images of the iterations that follow `iteration`, as files and contact
+// sheets. `folder`: where they go.
+void show_augmented(const TrainingSettings&, const std::filesystem::path& folder,
+                    std::int64_t iteration, const BatchSettings&,
+                    std::vector<std::string> names_of_classes);
 
 }  // namespace darknet

@@ -135,7 +135,7 @@ void Pipeline::detect(std::size_t worker) {
   while (auto frame = prepared_[worker]->pop()) {
     {
       const StageTimer timer(statistics_, Stage::detect);
-      (*frame)->detections = stages_.detect[worker]((*frame)->prepared);
+      (*frame)->detections = stages_.detect[worker](**frame);
     }
     if (!detected_[worker]->push(std::move(*frame))) break;
   }

@@ -23,7 +23,7 @@ struct PipelineStages {
   std::function<bool(Image&)> capture;  // false at the end
   std::function<PreparedImage(const Image&)> prepare;
   // One thread each; frames are dealt to them in turn. Never called twice at a time.
-  std::vector<std::function<std::vector<Detection>(const PreparedImage&)>> detect;
+  std::vector<std::function<std::vector<Detection>(const Frame&)>> detect;
   std::function<void(Frame&)> draw;  // in order, as output
   std::function<void(const FinishedFrame&)> output;
 };

@@ -18,6 +18,15 @@ using Seconds = std::chrono::duration<double>;
 constexpr double kFirstPause = .25, kLongestPause = 8;  // seconds; each pause is twice the last
 constexpr std::chrono::milliseconds kGlance(50);        // between looks whether to stop
 
+bool rest(double seconds, const std::function<bool()>& stopped) {  // false: stopped
+  const auto end = Clock::now() + Seconds(seconds);
+  while (Clock::now() < end) {
+    if (stopped()) return false;
+    std::this_thread::sleep_for(std::min<Seconds>(kGlance, end - Clock::now()));
+  }
+  return true;
+}
+
 class ReconnectingSource : public VideoSource {
  public:
   ReconnectingSource(std::function<std::unique_ptr<VideoSource>()> open, ReconnectOptions options)
@@ -40,7 +49,7 @@ class ReconnectingSource : public VideoSource {
     for (double pause = kFirstPause;; pause = std::min(2 * pause, kLongestPause)) {
       const double left = options_.patience - Seconds(Clock::now() - lost).count();
       if (left <= 0) break;
-      if (!rest(std::min(pause, left))) return false;
+      if (!rest(std::min(pause, left), options_.stopped)) return false;
       if (!try_open(image)) continue;
       log::info(fmt::format("{}: connected again after {:.1f} s", options_.name,
                             Seconds(Clock::now() - lost).count()));
@@ -48,14 +57,6 @@ class ReconnectingSource : public VideoSource {
     }
     fail(options_.name, ": the stream was lost and not found again within ", options_.patience,
          " s");
-  }
-  bool rest(double seconds) const {  // false: stopped
-    const auto end = Clock::now() + Seconds(seconds);
-    while (Clock::now() < end) {
-      if (options_.stopped()) return false;
-      std::this_thread::sleep_for(std::min<Seconds>(kGlance, end - Clock::now()));
-    }
-    return true;
   }
   bool try_open(Image& image) try {
     source_ = open_();
@@ -71,6 +72,34 @@ class ReconnectingSource : public VideoSource {
 };
 
 }  // namespace
+
+std::unique_ptr<VideoSource> wait_for_source(
+    const std::function<std::unique_ptr<VideoSource>()>& open, const ReconnectOptions& o) {
+  const auto begin = Clock::now();
+  const auto waited = [begin] { return Seconds(Clock::now() - begin).count(); };
+  for (double pause = kFirstPause;; pause = std::min(2 * pause, kLongestPause)) {
+    try {
+      auto source = open();
+      log::end_progress();
+      return source;
+    } catch (const Error&) {
+      const double left = o.patience - waited();
+      if (left <= 0) {
+        log::end_progress();
+        throw;
+      }
+      if (pause == kFirstPause)
+        log::info(
+            fmt::format("{} is not there yet; waiting for it, {:g} s at most", o.name, o.patience));
+      pause = std::min(pause, left);
+    }
+    log::progress(fmt::format("waiting for {}: {:.0f} of {:g} s", o.name, waited(), o.patience),
+                  false);
+    if (rest(pause, o.stopped)) continue;
+    log::end_progress();
+    return nullptr;
+  }
+}
 
 std::unique_ptr<VideoSource> reconnecting(std::function<std::unique_ptr<VideoSource>()> open,
                                           ReconnectOptions options) {

@@ -7,9 +7,7 @@
 namespace darknet {
 namespace {
 
-// IoU with where the track is expected: people who walk move half their width between frames at 10
-// frames a second. Detections below the threshold have to lie closer.
-constexpr float kMinOverlap = .2f, kMinOverlapBelow = .5f;
+constexpr float kMinOverlapBelow = .5f;  // of detections below the threshold
 // A track without a number ends sooner: a false positive that comes back is no object.
 constexpr std::int64_t kKeepUnnumbered = 1;
 
@@ -43,8 +41,8 @@ std::vector<TrackedDetection> Tracker::next(std::span<const Detection> found, fl
   std::vector<Detection> above, below;
   for (const Detection& d : found) (d.probability >= threshold ? above : below).push_back(d);
   for (Track& t : tracks_) t.expected.box = t.motion->predict(), t.matched = false;
-  const auto tracks = match(above, kMinOverlap, false);
-  match(below, kMinOverlapBelow, true);
+  const auto tracks = match(above, settings_.min_overlap, false);
+  match(below, std::max(kMinOverlapBelow, settings_.min_overlap), true);
   std::vector<TrackedDetection> out;
   for (std::size_t i = 0; i < above.size(); ++i) {
     if (tracks[i] == kUnmatched) tracks_.push_back({above[i], box_motion(above[i].box)});

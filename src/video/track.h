@@ -20,6 +20,9 @@ struct TrackedDetection {
 struct TrackerSettings {
   std::int64_t frames_to_keep = 30;   // that a numbered track outlives its last detection
   std::int64_t frames_to_number = 5;  // with a detection, before a track gets its number
+  // Least IoU of a detection with where its track is expected: people who walk move half their
+  // width between frames at 10 frames a second.
+  float min_overlap = .2f;
 };
 
 // ByteTrack's two rounds (Zhang et al., ECCV 2022): detections from the threshold on are matched to

@@ -14,6 +14,7 @@
 #include <opencv2/highgui.hpp>
 #include <opencv2/imgproc.hpp>
 #include <opencv2/videoio.hpp>
+#include <opencv2/videoio/registry.hpp>
 
 #include "core/error.h"
 #include "core/index.h"
@@ -186,8 +187,7 @@ std::unique_ptr<VideoSource> open_file(const fs::path& path) {
 std::unique_ptr<VideoSource> open_camera(int index, const CameraSettings& s) {
   silence_libraries();
   cv::VideoCapture capture(index);
-  if (!capture.isOpened())
-    fail("camera ", index, ": there is none, or another program uses it (/dev/video", index, ")");
+  if (!capture.isOpened()) return nullptr;
   if (s.width > 0) capture.set(cv::CAP_PROP_FRAME_WIDTH, static_cast<double>(s.width));
   if (s.height > 0) capture.set(cv::CAP_PROP_FRAME_HEIGHT, static_cast<double>(s.height));
   if (s.fps > 0) capture.set(cv::CAP_PROP_FPS, s.fps);
@@ -199,9 +199,22 @@ std::unique_ptr<VideoSource> open_stream(const std::string& url) {
   cv::VideoCapture capture(url, cv::CAP_FFMPEG,
                            {cv::CAP_PROP_OPEN_TIMEOUT_MSEC, kStreamTimeout,
                             cv::CAP_PROP_READ_TIMEOUT_MSEC, kStreamTimeout});
-  if (!capture.isOpened()) fail(url, ": this stream cannot be opened");
+  if (!capture.isOpened()) return nullptr;
   const bool live = capture.get(cv::CAP_PROP_FRAME_COUNT) <= 0;
   return std::make_unique<CaptureSource>(url, std::move(capture), live);
+}
+
+bool has_gstreamer() { return cv::videoio_registry::hasBackend(cv::CAP_GSTREAMER); }
+
+bool ends_by_itself(const std::string& pipeline) {
+  return pipeline.find("filesrc") != pipeline.npos || pipeline.find("num-buffers") != pipeline.npos;
+}
+
+std::unique_ptr<VideoSource> open_pipeline(const std::string& pipeline) {
+  silence_libraries();
+  cv::VideoCapture capture(pipeline, cv::CAP_GSTREAMER);
+  if (!capture.isOpened()) return nullptr;
+  return std::make_unique<CaptureSource>(pipeline, std::move(capture), !ends_by_itself(pipeline));
 }
 
 std::unique_ptr<VideoWriter> create_video(const fs::path& path, const WriterSettings& s) {
@@ -229,6 +242,8 @@ const void* darknet::darknet_module(std::uint64_t interface) {
   static constexpr OpencvVideo kFunctions{.open_file = opencv::open_file,
                                           .open_camera = opencv::open_camera,
                                           .open_stream = opencv::open_stream,
+                                          .open_pipeline = opencv::open_pipeline,
+                                          .has_gstreamer = opencv::has_gstreamer,
                                           .create_video = opencv::create_video,
                                           .show_image = opencv::show_image,
                                           .open_window = opencv::open_window,

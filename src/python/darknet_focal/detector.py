@@ -2,7 +2,7 @@
 
 import os
 from numbers import Integral
-from typing import Any, Iterable, List, Optional, Sequence, Union, overload
+from typing import Any, Iterable, List, Optional, Sequence, Tuple, Union, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -61,6 +61,15 @@ def _checked(image: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     return np.ascontiguousarray(image)
 
 
+def _sides_of(tile: Union[int, Sequence[int], None]) -> Tuple[int, int]:
+    if tile is None:
+        return 0, 0
+    sides = tuple(tile) if isinstance(tile, Sequence) else (tile, tile)
+    integral = all(isinstance(s, Integral) and not isinstance(s, bool) for s in sides)
+    require(integral and len(sides) == 2, "tile", tile, "two integers, or one")
+    return int(sides[0]), int(sides[1])
+
+
 class Detector:
     """A network from a .cfg and its .weights.
 
@@ -70,6 +79,9 @@ class Detector:
     threshold: least probability of a detection.
     nms: IoU above which the weaker of two boxes of a class goes, 0: none goes.
     batch: images of a forward pass. threads: of the CPU, 0: all.
+    tile: (width, height) in pixels of the image, or one number for both: sliced inference for small
+        objects in large images. overlap: share of a tile that the next one shows too.
+        tiles_only: without a pass over the whole image.
     overrides: changes of the cfg, as ["net.0.width=608"].
     log: called with level and message.
     The others are the flags of `darknet detect`.
@@ -90,6 +102,9 @@ class Detector:
         nms: float = 0.45,
         batch: int = 1,
         threads: int = 0,
+        tile: Union[int, Sequence[int], None] = None,
+        overlap: float = 0.2,
+        tiles_only: bool = False,
         letter_box: bool = False,
         calibrate: bool = False,
         exact: bool = False,
@@ -106,6 +121,7 @@ class Detector:
         integral = isinstance(batch, Integral) and not isinstance(batch, bool)
         require(integral, "batch", batch, "an integer")
         batch = int(batch)  # of NumPy's
+        tile_width, tile_height = _sides_of(tile)
         options = given(
             names=file,
             class_names=class_names,
@@ -115,6 +131,10 @@ class Detector:
             nms=nms,
             batch=batch,
             threads=threads,
+            tile_width=tile_width,
+            tile_height=tile_height,
+            overlap=overlap,
+            tiles_only=tiles_only,
             letter_box=letter_box,
             calibrate=calibrate,
             exact=exact,

@@ -148,6 +148,19 @@ def test_describes_the_network(work, detector):
     assert other.class_names == ["a", "b", "c"] and other.width == 64
 
 
+def test_large_images_are_detected_in_tiles(work):
+    def boxes(**options):
+        detector = Detector(work.cfg, work.weights, device="cpu", threshold=0.1, **options)
+        return detector(work.images[0]).xyxy.tolist()
+
+    assert boxes(tile=32) == boxes(tile=(32, 32))
+    assert boxes(tile=32) != boxes()
+    assert boxes(tile=32, tiles_only=True) != boxes(tile=32)
+    assert boxes(tile=20, overlap=0.5) != boxes(tile=20)
+    with pytest.raises(darknet_focal.Error, match="would all lie in one place"):
+        boxes(tile=32, overlap=1)
+
+
 def test_bad_files_and_options_are_errors_with_the_programs_sentence(work, detector):
     def refused(kind, **options):
         with pytest.raises(darknet_focal.Error) as error:
@@ -172,6 +185,9 @@ def test_bad_files_and_options_are_errors_with_the_programs_sentence(work, detec
         ("threshold cannot be 'high'; expected a number", {"threshold": "high"}),
         ("letter_box cannot be 'x'; expected True or False", {"letter_box": "x"}),
         ("device cannot be 0; expected a string", {"device": 0}),
+        ("tile cannot be '64'; expected two integers, or one", {"tile": "64"}),
+        ("tile cannot be \\(64,\\); expected two integers, or one", {"tile": (64,)}),
+        ("overlap cannot be 'x'; expected a number", {"tile": 64, "overlap": "x"}),
         ("batch cannot be '1'; expected an integer", {"batch": "1"}),
         ("batch cannot be True; expected an integer", {"batch": True}),
         ("overrides cannot be 'net.0.width=64'; expected a list", {"overrides": "net.0.width=64"}),

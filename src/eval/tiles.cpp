@@ -1,0 +1,168 @@
+#include "eval/tiles.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "core/error.h"
+#include "core/index.h"
+#include "detect/nms.h"
+#include "detect/overlap.h"
+
+namespace darknet {
+namespace {
+
+constexpr std::size_t kMaxTiles = 10'000;  // of one image
+// A box within this share of the tile's side from a border touches it: about what a network's boxes
+// of cut objects are off.
+constexpr float kTouch = .01f;
+constexpr float kRankOfCut = .5f;  // of its probability
+
+std::vector<std::int64_t> starts(std::int64_t side, std::int64_t tile, float overlap) {
+  const std::int64_t step = std::max<std::int64_t>(
+      1, std::llround(static_cast<double>(tile) * (1 - static_cast<double>(overlap))));
+  std::vector<std::int64_t> all;
+  for (std::int64_t at = 0; at + tile < side; at += step) all.push_back(at);
+  all.push_back(std::max<std::int64_t>(0, side - tile));
+  return all;
+}
+
+// The inner borders of the tile that the box touches or crosses, a bit each.
+using Cuts = unsigned;
+constexpr Cuts kLeft = 1, kTop = 2, kRight = 4, kBottom = 8;
+
+Cuts cuts_of(const Box& box, const Rect& tile, const ImageSize& image) {
+  const auto w = static_cast<float>(image.width), h = static_cast<float>(image.height);
+  const auto x0 = static_cast<float>(tile.x0), x1 = static_cast<float>(tile.x1);
+  const auto y0 = static_cast<float>(tile.y0), y1 = static_cast<float>(tile.y1);
+  const float near_x = kTouch * (x1 - x0), near_y = kTouch * (y1 - y0);
+  Cuts cuts = 0;
+  if (tile.x0 > 0 && box.left() * w <= x0 + near_x) cuts |= kLeft;
+  if (tile.y0 > 0 && box.top() * h <= y0 + near_y) cuts |= kTop;
+  if (tile.x1 < image.width && box.right() * w >= x1 - near_x) cuts |= kRight;
+  if (tile.y1 < image.height && box.bottom() * h >= y1 - near_y) cuts |= kBottom;
+  return cuts;
+}
+
+// Whether all of the box lies in the tile; beyond the image there is nothing to be seen.
+bool holds(const Rect& tile, const Box& box, const ImageSize& image) {
+  const auto w = static_cast<float>(image.width), h = static_cast<float>(image.height);
+  return std::max(0.f, box.left() * w) >= static_cast<float>(tile.x0) &&
+         std::max(0.f, box.top() * h) >= static_cast<float>(tile.y0) &&
+         std::min(w, box.right() * w) <= static_cast<float>(tile.x1) &&
+         std::min(h, box.bottom() * h) <= static_cast<float>(tile.y1);
+}
+
+bool shown_better_elsewhere(const Box& box, Cuts cuts, std::span<const Rect> tiles,
+                            const ImageSize& image) {
+  return std::any_of(tiles.begin(), tiles.end(), [&](const Rect& other) {
+    if (!holds(other, box, image)) return false;
+    const Cuts there = cuts_of(box, other, image);
+    return there != cuts && (there & ~cuts) == 0;
+  });
+}
+
+struct RankedBox {
+  InputDetection detection;
+  bool cut = false;
+  float rank() const { return cut ? kRankOfCut * detection.probability : detection.probability; }
+};
+
+// Of pairs of which at least one is cut.
+float common_share(const RankedBox& a, const RankedBox& b) {
+  const Box &x = a.detection.box, &y = b.detection.box;
+  const float of = a.cut && b.cut ? std::min(x.area(), y.area()) : (a.cut ? x : y).area();
+  return of > 0 ? BoxPair<float>(x, y).intersection / of : 0;
+}
+
+// Only pairs with a cut box are compared: the others went through the network's suppression.
+std::vector<InputDetection> without_parts(std::vector<RankedBox> all, float threshold) {
+  std::stable_sort(all.begin(), all.end(),
+                   [](const RankedBox& a, const RankedBox& b) { return a.rank() > b.rank(); });
+  std::vector<const RankedBox*> kept, kept_cut;
+  for (const RankedBox& r : all) {
+    const auto hides = [&](const RankedBox* k) {
+      return k->detection.class_id == r.detection.class_id && common_share(*k, r) > threshold;
+    };
+    const auto& others = r.cut ? kept : kept_cut;
+    if (std::any_of(others.begin(), others.end(), hides)) continue;
+    kept.push_back(&r);
+    if (r.cut) kept_cut.push_back(&r);
+  }
+  std::vector<InputDetection> found;
+  found.reserve(kept.size());
+  for (const RankedBox* k : kept) found.push_back(k->detection);
+  return found;
+}
+
+}  // namespace
+
+void check(const Tiling& t) {
+  if (!t.on()) return;
+  const auto in_range = [](std::int64_t side) { return side >= kMinTile && side <= kMaxTile; };
+  if (!in_range(t.width) || !in_range(t.height))
+    fail("tiles of ", t.width, " x ", t.height, ": their sides are ", kMinTile, " to ", kMaxTile,
+         " pixels; that of the training images keeps the size of objects");
+  if (!(t.overlap >= 0 && t.overlap <= kMaxTileOverlap))
+    fail("tiles that overlap by ", t.overlap, ": it is the share of a tile that the next one ",
+         "shows too, 0 to ", kMaxTileOverlap, "; with 1 they would all lie in one place");
+}
+
+std::vector<Rect> tiles_of(const Tiling& t, const ImageSize& image) {
+  if (!t.on() || (image.width <= t.width && image.height <= t.height)) return {};
+  const auto left = starts(image.width, t.width, t.overlap);
+  const auto top = starts(image.height, t.height, t.overlap);
+  if (left.size() * top.size() > kMaxTiles)
+    fail(left.size() * top.size(), " tiles of ", t.width, " x ", t.height, " for an image of ",
+         image.width, " x ", image.height, " are more than ", kMaxTiles,
+         "; larger ones or less overlap");
+  std::vector<Rect> tiles;
+  for (const std::int64_t y : top)
+    for (const std::int64_t x : left)
+      tiles.push_back(
+          {x, y, std::min(x + t.width, image.width), std::min(y + t.height, image.height)});
+  return tiles;
+}
+
+Image cut_out(const Image& image, const Rect& r) {
+  Image part(r.x1 - r.x0, r.y1 - r.y0, image.channels, image.depth);
+  part.white = image.white;
+  for (std::int64_t y = 0; y < part.height; ++y)
+    std::copy_n(image.at(r.x0, r.y0 + y), part.width * part.channels * part.depth, part.at(0, y));
+  return part;
+}
+
+Box from_tile(const Box& b, const Rect& t, const ImageSize& image) {
+  const auto w = static_cast<float>(t.x1 - t.x0), h = static_cast<float>(t.y1 - t.y0);
+  const auto all_w = static_cast<float>(image.width), all_h = static_cast<float>(image.height);
+  return {(b.x * w + static_cast<float>(t.x0)) / all_w,
+          (b.y * h + static_cast<float>(t.y0)) / all_h, b.w * w / all_w, b.h * h / all_h};
+}
+
+std::vector<InputDetection> merge_tiles(std::vector<TileDetection> found,
+                                        std::span<const Rect> tiles, const ImageSize& image,
+                                        const NmsKeys& keys, float threshold) {
+  std::vector<InputDetection> whole;
+  std::vector<RankedBox> all;
+  for (const TileDetection& d : found) {
+    const Cuts cuts =
+        d.tile < tiles.size() ? cuts_of(d.detection.box, tiles[d.tile], image) : Cuts{0};
+    if (cuts == 0)
+      whole.push_back(d.detection);
+    else if (!shown_better_elsewhere(d.detection.box, cuts, tiles, image))
+      all.push_back({d.detection, true});
+  }
+  if (threshold > 0) nms(whole, keys.nms_kind, threshold, keys.beta_nms);
+  for (const InputDetection& d : whole) all.push_back({d});
+  std::vector<InputDetection> merged;
+  if (threshold > 0) {
+    merged = without_parts(std::move(all), threshold);
+  } else {
+    for (const RankedBox& r : all) merged.push_back(r.detection);
+  }
+  std::stable_sort(merged.begin(), merged.end(),
+                   [](const auto& a, const auto& b) { return a.probability > b.probability; });
+  return merged;
+}
+
+}  // namespace darknet
