@@ -48,17 +48,13 @@ struct WarpPixel {
   WarpArguments a;
   bool colour;
 
-  DN_HD std::int32_t image_width() const { return static_cast<std::int32_t>(a.width); }
-  DN_HD std::int32_t image_height() const { return static_cast<std::int32_t>(a.height); }
   DN_HD std::int32_t region_width() const {
     return static_cast<std::int32_t>(a.placement.region.x1 - a.placement.region.x0);
   }
-  DN_HD Tap column_tap(std::int32_t x, std::int32_t y) const {
-    return darknet::column_tap(a.placement, x, y, image_width());
+  DN_HD Axis columns_of(std::int32_t y) const {
+    return darknet::columns_of(a.placement, y, a.width);
   }
-  DN_HD Tap row_tap(std::int32_t x, std::int32_t y) const {
-    return darknet::row_tap(a.placement, x, y, image_height());
-  }
+  DN_HD Axis rows_of(std::int32_t x) const { return darknet::rows_of(a.placement, x, a.height); }
   DN_HD Rgb coloured(float r, float g, float b) const {
     return recolour(r, g, b, a.placement.hue, a.placement.saturation, a.placement.exposure);
   }
@@ -69,8 +65,8 @@ struct WarpPixel {
     const Placement& to = a.placement;
     const std::int64_t row = to.region.y0 + i / region_width();
     const std::int64_t column = to.region.x0 + i % region_width();
-    const Tap x = column_tap(static_cast<std::int32_t>(column), static_cast<std::int32_t>(row));
-    const Tap y = row_tap(static_cast<std::int32_t>(column), static_cast<std::int32_t>(row));
+    const auto to_x = static_cast<std::int32_t>(column), to_y = static_cast<std::int32_t>(row);
+    const Tap x = columns_of(to_y).at(to_x), y = rows_of(to_x).at(to_y);
     const std::uint8_t* const top = a.pixels + y.first * a.width * channels;
     const std::uint8_t* const bottom = a.pixels + y.second * a.width * channels;
     const std::int64_t left = std::int64_t{x.first} * channels,
@@ -99,14 +95,11 @@ struct WarpPixel {
       const auto y = static_cast<std::int32_t>(a.placement.region.y0 + begin / w);
       const auto x = static_cast<std::int32_t>(a.placement.region.x0 + in_row);
       if (a.placement.shear_y == 0) {  // a row of the image for all of them
-        const Tap row = row_tap(x, y);
-        read(block, x, y, n);
-        blend(
-            block, [row](std::int32_t) { return row.weight; }, n);
+        const Tap row = rows_of(x).at(y);
+        read(block, {x, y}, row, n);
+        blend(block, RowWeight{row.weight}, n);
       } else {
-        read_turned(block, x, y, n);
-        blend(
-            block, [&block](std::int32_t i) { return block.weight_y[i]; }, n);
+        show_turned(block, {x, y}, n);
       }
       if (channels == 1 || colour) change_colour(block, n);
       store(block, y * a.out.shape.w + x, n);
@@ -119,13 +112,17 @@ struct WarpPixel {
     return {a.pixels + y * bytes, (a.height - y) * bytes};
   }
 
-  void read(Block<channels>& b, std::int32_t x, std::int32_t y, std::int32_t n) const {
-    const Tap row = row_tap(x, y);
+  struct At {
+    std::int32_t x, y;  // of the input
+  };
+  void read(Block<channels>& b, const At& at, const Tap& row, std::int32_t n) const {
+    const Axis columns = columns_of(at.y);
+    const std::int32_t x = at.x, outside = row.outside;
 #pragma omp simd
     for (std::int32_t i = 0; i < n; ++i) {
-      const Tap tap = column_tap(x + i, y);
+      const Tap tap = columns.at(x + i);
       b.first[i] = tap.first, b.second[i] = tap.second;
-      b.weight[i] = tap.weight, b.outside[i] = tap.outside | row.outside;
+      b.weight[i] = tap.weight, b.outside[i] = tap.outside | outside;
     }
     const SourceRow<channels> top = source_row(row.first), bottom = source_row(row.second);
     for (std::int32_t i = 0; i < n; ++i) {
@@ -134,9 +131,10 @@ struct WarpPixel {
     }
   }
 
-  void read_turned(Block<channels>& b, std::int32_t x, std::int32_t y, std::int32_t n) const {
+  void read_turned(Block<channels>& b, const At& at, std::int32_t n) const {
+    const Axis columns = columns_of(at.y);
     for (std::int32_t i = 0; i < n; ++i) {
-      const Tap column = column_tap(x + i, y), row = row_tap(x + i, y);
+      const Tap column = columns.at(at.x + i), row = rows_of(at.x + i).at(at.y);
       b.weight[i] = column.weight, b.weight_y[i] = row.weight;
       b.outside[i] = column.outside | row.outside;
       const SourceRow<channels> top = source_row(row.first), bottom = source_row(row.second);
@@ -145,6 +143,17 @@ struct WarpPixel {
     }
   }
 
+  // Apart, so that what is not turned costs what it did.
+  [[gnu::noinline]] void show_turned(Block<channels>& b, const At& at, std::int32_t n) const {
+    read_turned(b, at, n);
+    blend(
+        b, [&b](std::int32_t i) { return b.weight_y[i]; }, n);
+  }
+
+  struct RowWeight {
+    float weight;
+    float operator()(std::int32_t) const { return weight; }
+  };
   // weight_y(i): of the lower neighbours.
   template <class WeightY>
   void blend(Block<channels>& b, const WeightY& weight_y, std::int32_t n) const {

@@ -36,16 +36,18 @@ DN_HD inline Tap tap_at(float position, std::int32_t size) {
 // The middle of a pixel, in pixels.
 DN_HD inline float centre_of(std::int32_t pixel) { return static_cast<float>(pixel) + .5f; }
 
-// Where pixel (x, y) of the input lies in the image, on either axis. Without shears the second
-// product is 0 and changes nothing.
-DN_HD inline Tap column_tap(const Placement& p, std::int32_t x, std::int32_t y,
-                            std::int32_t width) {
-  const float shift = p.shift_x + p.shear_x * centre_of(y);
-  return tap_at(p.scale_x * centre_of(x) + shift, width);
+// Which pixels of the image a row (or column) of the input shows.
+struct Axis {
+  float scale, shift;
+  std::int32_t size;  // of the image
+  DN_HD Tap at(std::int32_t pixel) const { return tap_at(scale * centre_of(pixel) + shift, size); }
+};
+// Of row y of the input and of its column x. Without shears the product is 0 and changes nothing.
+DN_HD inline Axis columns_of(const Placement& p, std::int32_t y, std::int64_t width) {
+  return {p.scale_x, p.shift_x + p.shear_x * centre_of(y), static_cast<std::int32_t>(width)};
 }
-DN_HD inline Tap row_tap(const Placement& p, std::int32_t x, std::int32_t y, std::int32_t height) {
-  const float shift = p.shift_y + p.shear_y * centre_of(x);
-  return tap_at(p.scale_y * centre_of(y) + shift, height);
+DN_HD inline Axis rows_of(const Placement& p, std::int32_t x, std::int64_t height) {
+  return {p.scale_y, p.shift_y + p.shear_y * centre_of(x), static_cast<std::int32_t>(height)};
 }
 
 // Between the values at the upper left, upper right, lower left and lower right.

@@ -21,8 +21,7 @@ struct WarpedValues {
     const std::int64_t width = to.region.x1 - to.region.x0, channels = a.out.shape.c;
     const std::int64_t row = to.region.y0 + i / width, column = to.region.x0 + i % width;
     const auto px = static_cast<std::int32_t>(column), py = static_cast<std::int32_t>(row);
-    const Tap x = column_tap(to, px, py, static_cast<std::int32_t>(a.width));
-    const Tap y = row_tap(to, px, py, static_cast<std::int32_t>(a.height));
+    const Tap x = columns_of(to, py, a.width).at(px), y = rows_of(to, px, a.height).at(py);
     const std::int64_t pixel = channels * a.depth;  // bytes
     const std::uint8_t* const top = a.pixels + y.first * a.width * pixel;
     const std::uint8_t* const bottom = a.pixels + y.second * a.width * pixel;
