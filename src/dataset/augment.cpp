@@ -15,12 +15,6 @@ struct Crop {
   bool mirrored = false;
 };
 
-// Darknet: 1/s to s, either side equally often; s and 1/s mean the same.
-float random_scale(Rng& rng, float s) {
-  const float scale = rng.uniform(1, s <= 0 ? 1 : std::max(s, 1 / s));
-  return rng.flip() ? scale : 1 / scale;
-}
-
 // How far a side moves inwards (negative: outwards), as a share of the image: the jitter, and
 // from resize a zoom between `resize` out and `resize` in (below 1: out only).
 float random_side(const AugmentationKeys& a, Rng& rng) {
@@ -59,12 +53,6 @@ void set_geometry(Placement& p, const Crop& c, float height, float width) {
   if (c.mirrored) p.scale_x = -p.scale_x, p.shift_x = c.right;
 }
 
-void set_colour(Placement& p, const ImageAugmentation& a, Rng& rng) {
-  p.hue = rng.uniform(-a.hue, a.hue);
-  p.saturation = random_scale(rng, a.saturation);
-  p.exposure = random_scale(rng, a.exposure);
-}
-
 // Shifts what is shown by whole pixels of the input.
 void shift(Placement& p, float dx, float dy) {
   p.shift_x += p.scale_x * dx, p.shift_y += p.scale_y * dy;
@@ -95,6 +83,17 @@ Rect mosaic_tile(int k, std::int64_t cut_x, std::int64_t cut_y, std::int64_t hei
 }
 
 }  // namespace
+
+float random_scale(Rng& rng, float s) {
+  const float scale = rng.uniform(1, s <= 0 ? 1 : std::max(s, 1 / s));
+  return rng.flip() ? scale : 1 / scale;
+}
+
+void set_colour(Placement& p, const ImageAugmentation& a, Rng& rng) {
+  p.hue = rng.uniform(-a.hue, a.hue);
+  p.saturation = random_scale(rng, a.saturation);
+  p.exposure = random_scale(rng, a.exposure);
+}
 
 Augmentation augmentation_of(const NetSettings& net, const AugmentationKeys& head) {
   return {net.augmentation, head, net.letter_box};

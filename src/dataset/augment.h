@@ -33,6 +33,11 @@ Placement plain_placement(const Image&, std::int64_t height, std::int64_t width,
 Placement random_placement(const Augmentation&, Rng&, const Image&, std::int64_t height,
                            std::int64_t width);
 
+// Darknet: 1/s to s, either side equally often; s and 1/s mean the same.
+float random_scale(Rng&, float s);
+// Random hue, saturation and exposure.
+void set_colour(Placement&, const ImageAugmentation&, Rng&);
+
 // The four tiles of a mosaic around a random point; images[k] lies in tile k: upper left, upper
 // right, lower left, lower right. Each shows what of its image lies towards the point.
 std::vector<Placement> mosaic_placements(const Augmentation&, Rng&, std::span<const Image* const>,

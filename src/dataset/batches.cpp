@@ -101,6 +101,8 @@ void Batches::prepare(std::int64_t k, Batch& b) const {
   b.tiles.clear();
   b.tiles.resize(n);
   b.truths.assign(n, {});
+  const bool targets = training() && settings_.classification;
+  b.targets.assign(targets ? n * to_size(settings_.classification->classes) : 0, 0);
   b.images.assign(n, 0);
   b.placements.assign(n, {});
   b.sizes.assign(n, {});
@@ -125,7 +127,9 @@ void Batches::make_plain(Batch& b, std::int64_t i) const {
   const auto at = to_size(i);
   b.images[at] = image;
   b.placements[at] =
-      plain_placement(cached->image, b.size.height, b.size.width, settings_.letter_box);
+      settings_.classification
+          ? centre_crop({cached->image.width, cached->image.height}, b.size.height, b.size.width)
+          : plain_placement(cached->image, b.size.height, b.size.width, settings_.letter_box);
   b.sizes[at].width = cached->image.width, b.sizes[at].height = cached->image.height;
   place({.threads = 1}, *cached, b.placements[at], view(b, i));
   if (settings_.truths.empty()) return;
@@ -136,24 +140,39 @@ void Batches::make_plain(Batch& b, std::int64_t i) const {
 // What an input image is made of: one entry per image that it shows.
 struct Batches::Shown {
   std::vector<std::int64_t> images;
-  std::vector<Image> sizes;  // whole, without pixels
+  Mixing mixing = Mixing::none;  // of two images of a classifier
+  std::vector<Image> sizes;      // whole, without pixels
   std::vector<Placement> placements;
   std::vector<CachedImage> decoded;
 };
+
+void Batches::draw_placements(Shown& s, Rng rng, const InputSize& input) const {
+  const Augmentation& a = *settings_.augmentation;
+  if (settings_.classification) {
+    for (const Image& size : s.sizes)
+      s.placements.push_back(random_class_crop(settings_.classification->keys, a.image, rng,
+                                               {size.width, size.height}, input.height,
+                                               input.width));
+    if (s.mixing == Mixing::cutmix)
+      s.placements[1].region = cutmix_part(rng, input.height, input.width);
+    return;
+  }
+  std::vector<const Image*> sizes;
+  for (const Image& size : s.sizes) sizes.push_back(&size);
+  s.placements = sizes.size() == 1
+                     ? std::vector{random_placement(a, rng, *sizes[0], input.height, input.width)}
+                     : mosaic_placements(a, rng, sizes, input.height, input.width);
+}
 
 // `at`: the image in hand, where something is thrown.
 void Batches::decode(Shown& s, std::size_t& at, Rng rng, const InputSize& input) const {
   const Augmentation& a = *settings_.augmentation;
   std::vector<OpenedImage> opened;
-  std::vector<const Image*> sizes;
   for (at = 0; at < s.images.size(); ++at)
     opened.push_back(
         timed(settings_.times, &LoadTimes::read, [&] { return images_.open(s.images[at]); }));
   for (const OpenedImage& o : opened) s.sizes.push_back(o.size);
-  for (const Image& size : s.sizes) sizes.push_back(&size);
-  s.placements = sizes.size() == 1
-                     ? std::vector{random_placement(a, rng, *sizes[0], input.height, input.width)}
-                     : mosaic_placements(a, rng, sizes, input.height, input.width);
+  draw_placements(s, rng, input);
   for (at = 0; at < s.images.size(); ++at) {
     const Placement& p = s.placements[at];
     const Wanted wanted{.reduction = a.image.scaled_decode ? reduction_for(p) : 1,
@@ -164,13 +183,13 @@ void Batches::decode(Shown& s, std::size_t& at, Rng rng, const InputSize& input)
 }
 
 // The images asked for or, where one cannot be read, another one at random in its place.
-Batches::Shown Batches::shown(const Batch& b, std::vector<std::int64_t> images, Rng& rng,
-                              std::vector<UnreadableImage>& met) const {
+Batches::Shown Batches::shown(const Batch& b, std::vector<std::int64_t> images, Mixing mixing,
+                              Rng& rng, std::vector<UnreadableImage>& met) const {
   std::vector<int> failures(images.size());
   while (true) {
     std::size_t at = 0;
     try {
-      Shown s{.images = images, .sizes = {}, .placements = {}, .decoded = {}};
+      Shown s{.images = images, .mixing = mixing, .sizes = {}, .placements = {}, .decoded = {}};
       decode(s, at, rng, b.size);
       return s;
     } catch (const Error& e) {
@@ -182,22 +201,54 @@ Batches::Shown Batches::shown(const Batch& b, std::vector<std::int64_t> images, 
   }
 }
 
+// Each image has the share of the input that it shows.
+void Batches::add_targets(const Shown& s, std::span<float> targets) const {
+  const Rect& r = s.placements.back().region;
+  const auto part = static_cast<float>((r.x1 - r.x0) * (r.y1 - r.y0));
+  const Rect& whole = s.placements.front().region;
+  const float share = s.mixing == Mixing::none    ? 0
+                      : s.mixing == Mixing::mixup ? .5f
+                                                  : part / static_cast<float>(whole.x1 * whole.y1);
+  for (std::size_t k = 0; k < s.images.size(); ++k)
+    add_target(targets, settings_.truths[to_size(s.images[k])][0].class_id,
+               k == 0 ? 1 - share : share, settings_.classification->keys.label_smooth_eps);
+}
+
+// The mean of what is in `out` and the second image.
+void Batches::mix_in(const Shown& s, View<float> out) const {
+  std::vector<float> pixels(to_size(out.shape.size()));
+  place({.threads = 1}, *s.decoded[1], s.placements[1], {pixels.data(), out.shape, out.shape.c});
+  for (std::size_t k = 0; k < pixels.size(); ++k) out.data[k] = (out.data[k] + pixels[k]) / 2;
+}
+
 void Batches::make_augmented(Batch& b, std::int64_t i) const {
   const auto at = to_size(i);
   const std::int64_t sample = b.index * settings_.batch + i;
   Rng rng(settings_.seed ^ kSample, static_cast<std::uint64_t>(sample));
   std::vector<std::int64_t> images{orders_.at(sample)};
-  if (settings_.augmentation->image.mosaic && rng.flip())
+  const auto& classification = settings_.classification;
+  const Mixing mixing = classification ? draw_mixing(classification->keys, rng) : Mixing::none;
+  if (mixing != Mixing::none) images.push_back(rng.below(images_.size()));
+  if (!classification && settings_.augmentation->image.mosaic && rng.flip())
     for (int k = 1; k < 4; ++k) images.push_back(rng.below(images_.size()));
-  Shown s = shown(b, std::move(images), rng, b.unreadable[at]);
-  const bool forward = settings_.tiles && bytes_of(s.decoded) < bytes_of(view(b, i).shape);
+  Shown s = shown(b, std::move(images), mixing, rng, b.unreadable[at]);
+  const bool forward =
+      settings_.tiles && mixing == Mixing::none && bytes_of(s.decoded) < bytes_of(view(b, i).shape);
   for (std::size_t k = 0; k < s.images.size(); ++k) {
-    const auto warp = [&] { place({.threads = 1}, *s.decoded[k], s.placements[k], view(b, i)); };
+    const auto warp = [&] {
+      if (k == 1 && mixing == Mixing::mixup) return mix_in(s, view(b, i));
+      place({.threads = 1}, *s.decoded[k], s.placements[k], view(b, i));
+    };
     if (!forward) timed(settings_.times, &LoadTimes::warp, warp);
+    if (classification) continue;
     timed(settings_.times, &LoadTimes::labels, [&] {
       place_truths(settings_.truths[to_size(s.images[k])], s.sizes[k], s.placements[k],
                    b.size.height, b.size.width, b.truths[at]);
     });
+  }
+  if (classification) {
+    const auto classes = to_size(classification->classes);
+    add_targets(s, std::span(b.targets).subspan(at * classes, classes));
   }
   b.images[at] = s.images[0], b.placements[at] = s.placements[0], b.sizes[at] = s.sizes[0];
   for (std::size_t k = 0; forward && k < s.images.size(); ++k)

@@ -1,11 +1,13 @@
 // [softmax] groups, temperature, spatial, noloss: probabilities that sum to one over an image, a
 // group of its channels, or with spatial=1 the channels of each pixel. With targets it is trained
-// by its cross-entropy. [cost] type, scale: the loss of a network's outputs against targets.
+// by its cross-entropy, or by focal loss (cls_loss, cls_gamma). [cost] type, scale: the loss of a
+// network's outputs against targets.
 #include "core/for_each.h"
 #include "core/math.h"
 #include "kernels/copy.h"
 #include "nn/layer.h"
 #include "nn/onnx_builder.h"
+#include "nn/target_loss.h"
 
 namespace darknet {
 namespace {
@@ -80,17 +82,106 @@ struct CrossEntropy {  // dx = (p - t) / T
   }
 };
 
+// Focal loss of more than two classes (Lin et al., ICCV 2017): the sum over the classes of t f(p),
+// f(p) = -(1 - p)^gamma log p. gamma 0 is the cross-entropy.
+struct SoftmaxFocal {
+  float gamma = 0;
+  DN_HD float value(float p, float log_p) const {
+    return gamma == 0 ? -log_p : -math::pow(math::max(1 - p, 0.f), gamma) * log_p;
+  }
+  // p f'(p)
+  DN_HD float slope(float p) const {
+    if (gamma == 0) return -1;
+    const float q = 1 - p;
+    if (!(q > 0)) return 0;
+    const float own = p > 0 ? gamma * p * math::pow(q, gamma - 1) * math::log(p) : 0;
+    return own - math::pow(q, gamma);
+  }
+};
+
+// Of one row, from its logits.
+struct SoftmaxLoss {
+  Rows rows;
+  Targets targets;
+  View<const float> in, out;
+  float temperature;
+  SoftmaxFocal loss;
+  DN_HD HeadTelemetry operator()(std::int64_t i) const {
+    const Row r = rows.row(i);
+    float largest = in.at(r.pixel, r.channel), sum = 0;
+    for (std::int64_t p = r.pixel; p < r.pixel + r.pixels; ++p)
+      for (std::int64_t c = r.channel; c < r.channel + r.channels; ++c)
+        largest = math::max(largest, in.at(p, c));
+    for (std::int64_t p = r.pixel; p < r.pixel + r.pixels; ++p)
+      for (std::int64_t c = r.channel; c < r.channel + r.channels; ++c)
+        sum += math::exp((in.at(p, c) - largest) / temperature);
+    const float log_sum = math::log(sum);
+    HeadTelemetry t;
+    t.not_finite = log_sum - log_sum == 0 ? 0 : 1;
+    for (std::int64_t p = r.pixel; p < r.pixel + r.pixels; ++p)
+      for (std::int64_t c = r.channel; c < r.channel + r.channels; ++c)
+        if (const float target = targets.at(p, c); target != 0)
+          t.class_loss +=
+              target * loss.value(out.at(p, c), (in.at(p, c) - largest) / temperature - log_sum);
+    return t;
+  }
+};
+
+// dx = (p sum(g) - g) / T with g = -t p f'(p), a row each.
+struct SoftmaxFocalGradient {
+  Rows rows;
+  Targets targets;
+  View<const float> out;
+  Sink<float> in;
+  float temperature;
+  SoftmaxFocal loss;
+  const StepState* step;
+  DN_HD float term(std::int64_t p, std::int64_t c) const {
+    const float target = targets.at(p, c);
+    return target == 0 ? 0 : -target * loss.slope(out.at(p, c));
+  }
+  DN_HD void operator()(std::int64_t i) const {
+    const Row r = rows.row(i);
+    float sum = 0;
+    for (std::int64_t p = r.pixel; p < r.pixel + r.pixels; ++p)
+      for (std::int64_t c = r.channel; c < r.channel + r.channels; ++c) sum += term(p, c);
+    for (std::int64_t p = r.pixel; p < r.pixel + r.pixels; ++p)
+      for (std::int64_t c = r.channel; c < r.channel + r.channels; ++c)
+        in.put(p, c, loss_scale(step) * (out.at(p, c) * sum - term(p, c)) / temperature);
+  }
+};
+
 void check_targets(const Layer& layer, const TensorView& targets, const Shape& in) {
   if (targets.shape.n != in.n || targets.shape.features() != in.features())
     fail(layer.title(), ": has ", in.features(), " outputs for ", in.n, " images, the targets ",
          targets.shape.features(), " for ", targets.shape.n);
 }
 
+enum class SoftmaxLossKind : std::uint8_t { softmax, focal };
+constexpr auto choices(SoftmaxLossKind) {
+  return std::to_array<Named<SoftmaxLossKind>>(
+      {{"softmax", SoftmaxLossKind::softmax}, {"focal", SoftmaxLossKind::focal}});
+}
+
+// The sums of a training pass with targets: one of the layers' own memory.
+class TargetSums {
+ public:
+  void make(const Device& device) {
+    if (sums_.bytes() == 0) sums_ = Buffer(device, sizeof(HeadTelemetry));
+  }
+  HeadTelemetry* data() const { return static_cast<HeadTelemetry*>(sums_.data()); }
+
+ private:
+  Buffer sums_;
+};
+
 struct SoftmaxKeys {
   std::int64_t groups = 1;
   float temperature = 1;
   bool spatial = false, noloss = false;
   std::string tree;
+  SoftmaxLossKind cls_loss = SoftmaxLossKind::softmax;
+  float cls_gamma = 2;
   template <class V>
   void fields(V&& v) {
     v("groups", groups, Integers{1, 1 << 20}, "parts that sum to one each");
@@ -98,10 +189,14 @@ struct SoftmaxKeys {
     v("spatial", spatial, Flag{}, "a softmax per pixel");
     v("noloss", noloss, Flag{}, "1: not trained by its cross-entropy");
     v("tree", tree, Text{}, "class trees are not supported");
+    v("cls_loss", cls_loss, TrainingOnly{Choice<SoftmaxLossKind>{}},
+      "loss against the targets of a classifier: softmax, the cross-entropy, or focal");
+    v("cls_gamma", cls_gamma, TrainingOnly{Reals{0, 10}},
+      "focal: how much well-classified images weigh less; 0: the cross-entropy");
   }
 };
 
-class SoftmaxLayer final : public Layer {
+class SoftmaxLayer final : public Layer, public TargetLoss {
  public:
   SoftmaxLayer(Section& section, const LayerContext& context) : Layer(section, context) {
     section.read(softmax_);
@@ -110,19 +205,38 @@ class SoftmaxLayer final : public Layer {
 
   bool works_in_f32() const override { return true; }
 
-  Requirements reshape(std::span<const Shape> in, Ops&, const PlanOptions&) override {
+  const TargetLoss* target_loss() const override { return this; }
+  bool learns() const override { return !softmax_.noloss; }
+  bool alone() const override { return learns(); }
+  const HeadTelemetry* sums() const override { return sums_.data(); }
+
+  Requirements reshape(std::span<const Shape> in, Ops&, const PlanOptions& options) override {
     const Shape& s = in[0];
     const std::int64_t groups = softmax_.spatial ? 1 : softmax_.groups;  // Darknet: as here
     if (s.c % groups != 0)
       fail(title(), ": groups=", groups, " does not divide its ", s.c, " channels");
     const std::int64_t pixels = softmax_.spatial ? 1 : s.h * s.w;
     rows_ = {pixels, s.c / groups, groups, s.pixels() / pixels * groups};
-    return {.output = s, .needs_input = false};
+    Requirements r{.output = s, .needs_input = false};
+    if (options.mode == Mode::inference || softmax_.noloss) return r;
+    sums_.make(context_.device);
+    r.workspace = reduce_scratch<HeadTelemetry>(rows_.count);
+    return r;
   }
 
   void forward(const Pass& pass, std::span<const TensorView> in, TensorView out) override {
     for_each(pass.stream, rows_.count,
              Softmax{rows_, in[0].as<>(), out.as<>(), softmax_.temperature});
+    if (pass.mode == Mode::inference || !pass.targets || softmax_.noloss) return;
+    check_targets(*this, pass.targets, out.shape);
+    reduce(pass.stream, rows_.count,
+           SoftmaxLoss{rows_,
+                       {pass.targets.as<>(), out.shape},
+                       in[0].as<>(),
+                       out.as<>(),
+                       softmax_.temperature,
+                       loss()},
+           sums_.data(), pass.workspace);
   }
 
   // With targets its own loss is the only one: the gradient from above is not used.
@@ -135,12 +249,13 @@ class SoftmaxLayer final : public Layer {
           pass.stream, rows_.count,
           SoftmaxBackward{rows_, a.out.as<>(), a.out_gradient.as<>(), sink, softmax_.temperature});
     check_targets(*this, pass.targets, a.out.shape);
+    const Targets targets{pass.targets.as<>(), a.out.shape};
+    if (softmax_.cls_loss == SoftmaxLossKind::focal)
+      return for_each(pass.stream, rows_.count,
+                      SoftmaxFocalGradient{rows_, targets, a.out.as<>(), sink, softmax_.temperature,
+                                           loss(), pass.step});
     for_each_pixel(pass.stream, a.out.shape,
-                   CrossEntropy{{pass.targets.as<>(), a.out.shape},
-                                a.out.as<>(),
-                                sink,
-                                softmax_.temperature,
-                                pass.step});
+                   CrossEntropy{targets, a.out.as<>(), sink, softmax_.temperature, pass.step});
   }
 
   std::string to_onnx(OnnxBuilder& graph, std::span<const OnnxValue> in) const override {
@@ -155,8 +270,13 @@ class SoftmaxLayer final : public Layer {
   }
 
  private:
+  SoftmaxFocal loss() const {
+    return {softmax_.cls_loss == SoftmaxLossKind::focal ? softmax_.cls_gamma : 0};
+  }
+
   SoftmaxKeys softmax_;
   Rows rows_{};
+  TargetSums sums_;
 };
 
 constexpr float kIgnored = -1234;  // Darknet: SECRET_NUM, a target that masked costs skip
@@ -166,6 +286,25 @@ constexpr auto choices(CostKind) {
   return std::to_array<Named<CostKind>>(
       {{"sse", CostKind::sse}, {"masked", CostKind::masked}, {"smooth", CostKind::smooth}});
 }
+
+template <CostKind kKind>
+struct CostLoss {  // of one element
+  Targets targets;
+  View<const float> in;
+  float scale;
+  DN_HD HeadTelemetry operator()(std::int64_t i) const {
+    const std::int64_t p = i / targets.shape.c, c = i % targets.shape.c;
+    const float t = targets.at(p, c), x = in.at(p, c), d = x - t;
+    HeadTelemetry sum;
+    sum.class_loss = scale * d * d / 2;
+    if constexpr (kKind == CostKind::masked)
+      if (t == kIgnored) sum.class_loss = 0;
+    if constexpr (kKind == CostKind::smooth)
+      if (math::abs(d) > 1) sum.class_loss = scale * (math::abs(d) - .5f);
+    sum.not_finite = x - x == 0 ? 0 : 1;
+    return sum;
+  }
+};
 
 template <CostKind kKind>
 struct CostGradient {
@@ -193,8 +332,8 @@ struct CostKeys {
   }
 };
 
-// Its output is its input: the loss is only in the gradient.
-class CostLayer final : public Layer {
+// Its output is its input: the loss is only in the gradient and in the sums.
+class CostLayer final : public Layer, public TargetLoss {
  public:
   CostLayer(Section& section, const LayerContext& context) : Layer(section, context) {
     section.read(cost_);
@@ -202,12 +341,28 @@ class CostLayer final : public Layer {
 
   bool works_in_f32() const override { return true; }
 
-  Requirements reshape(std::span<const Shape> in, Ops&, const PlanOptions&) override {
-    return {.output = in[0], .needs_output = false, .in_place = true};
+  const TargetLoss* target_loss() const override { return this; }
+  bool learns() const override { return true; }
+  bool alone() const override { return false; }
+  const HeadTelemetry* sums() const override { return sums_.data(); }
+
+  Requirements reshape(std::span<const Shape> in, Ops&, const PlanOptions& options) override {
+    Requirements r{.output = in[0], .needs_output = false, .in_place = true};
+    if (options.mode == Mode::inference) return r;
+    sums_.make(context_.device);
+    r.workspace = reduce_scratch<HeadTelemetry>(in[0].size());
+    return r;
   }
 
   void forward(const Pass& pass, std::span<const TensorView> in, TensorView out) override {
     if (in[0].data != out.data) copy_pixels(pass.stream, in[0], out);
+    if (pass.mode == Mode::inference || !pass.targets) return;
+    check_targets(*this, pass.targets, out.shape);
+    with_kind([&]<CostKind kKind>() {
+      reduce(pass.stream, out.shape.size(),
+             CostLoss<kKind>{{pass.targets.as<>(), out.shape}, out.as<>(), cost_.scale},
+             sums_.data(), pass.workspace);
+    });
   }
 
   void backward(const Pass& pass, const BackwardArguments& a) override {
@@ -216,15 +371,12 @@ class CostLayer final : public Layer {
     const Sink<float> sink{slot.view.as<>(), slot.add};
     if (!pass.targets) return put_pixels(pass.stream, a.out_gradient, slot.view, slot.add);
     check_targets(*this, pass.targets, a.in[0].shape);
-    const Targets targets{pass.targets.as<>(), a.in[0].shape};
-    switch (cost_.type) {
-      case CostKind::sse:
-        return put<CostKind::sse>(pass, targets, a.in[0], sink);
-      case CostKind::masked:
-        return put<CostKind::masked>(pass, targets, a.in[0], sink);
-      case CostKind::smooth:
-        return put<CostKind::smooth>(pass, targets, a.in[0], sink);
-    }
+    with_kind([&]<CostKind kKind>() {
+      for_each_pixel(
+          pass.stream, a.in[0].shape,
+          CostGradient<kKind>{
+              {pass.targets.as<>(), a.in[0].shape}, a.in[0].as<>(), sink, cost_.scale, pass.step});
+    });
   }
 
   LayerSummary summary() const override { return {.note = std::string(name_of(cost_.type))}; }
@@ -234,13 +386,20 @@ class CostLayer final : public Layer {
   }
 
  private:
-  template <CostKind kKind>
-  void put(const Pass& pass, const Targets& targets, const TensorView& in,
-           const Sink<float>& sink) const {
-    for_each_pixel(pass.stream, in.shape,
-                   CostGradient<kKind>{targets, in.as<>(), sink, cost_.scale, pass.step});
+  template <class F>
+  void with_kind(F f) const {
+    switch (cost_.type) {
+      case CostKind::sse:
+        return f.template operator()<CostKind::sse>();
+      case CostKind::masked:
+        return f.template operator()<CostKind::masked>();
+      case CostKind::smooth:
+        return f.template operator()<CostKind::smooth>();
+    }
   }
+
   CostKeys cost_;
+  TargetSums sums_;
 };
 
 }  // namespace

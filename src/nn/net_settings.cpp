@@ -5,6 +5,7 @@
 #include "cfg/legacy_keys.h"
 #include "core/log.h"
 #include "core/text.h"
+#include "nn/classifier_keys.h"
 
 namespace darknet {
 
@@ -45,10 +46,33 @@ NetSettings read_net(Section& section) {
     fail_at(section.where(), "the first section must be [net], not [", section.type(), "]");
   NetSettings net;
   section.read(net);
+  read_classifier_keys(section, net);  // which are checked here, and known
   take_legacy_keys(section, "net");
   section.finish();
   if (section.training()) check_training(section, net);
   return net;
+}
+
+ClassifierKeys read_classifier_keys(Section& section, const LayerKeys& net) {
+  ClassifierKeys keys;
+  section.read(keys);
+  if (keys.min_crop == 0) keys.min_crop = net.width;
+  if (keys.max_crop == 0) keys.max_crop = std::max(2 * net.width, keys.min_crop);
+  if (section.training() && keys.min_crop > keys.max_crop)
+    section.fail_between(
+        {"min_crop", "max_crop"},
+        cat("min_crop=", keys.min_crop, " is above max_crop=", keys.max_crop, "; exchange them"));
+  return keys;
+}
+
+void require_detector_keys(Section& section, const LayerKeys& net) {
+  const ClassifierKeys keys = read_classifier_keys(section, net);
+  for (const auto& [key, given] :
+       {std::pair{"mixup", keys.mixup}, std::pair{"cutmix", keys.cutmix}})
+    if (given)
+      section.fail(key,
+                   "not supported in training a detector; mosaic=1 is; remove the key to train "
+                   "without it");
 }
 
 std::int64_t images_of_part(const LayerKeys& net, std::int64_t replicas, const Section& section) {
