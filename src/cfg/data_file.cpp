@@ -56,15 +56,15 @@ DataFile read_data_file(const fs::path& path) {
   data.valid = place("valid");
   data.difficult = place("difficult");
   data.tune = place("tune");
-  data.names =
-      section.has("names") ? place("names") : resolve_next_to(section.text("labels", ""), path);
+  data.labels = place("labels");
+  data.names = section.has("names") ? place("names") : data.labels;
+  data.top = section.integer("top", data.top, {1, 1 << 16});
   data.backup = section.text("backup", "backup");
   data.save_weights = section.integer("saveweights", 0, {0, std::int64_t{1} << 40});
   data.results = section.text("results", "results");
   data.eval = section.text("eval", "");
-  for (const char* key : {"map", "savelast", "top", "labels"})
-    if (section.has(key) && !(std::string_view(key) == "labels" && !section.has("names")))
-      section.ignore(key, "has no effect here");
+  for (const char* key : {"map", "savelast"})
+    if (section.has(key)) section.ignore(key, "has no effect here");
   section.finish();
   return data;
 }

@@ -13,8 +13,10 @@ struct DataFile {
   std::int64_t classes = 0;  // 0: not given
   // Lists of images, folders or patterns (dataset/image_list.h); empty: not given.
   std::filesystem::path train, valid, difficult;
-  std::filesystem::path tune;  // one more: the tuning split of a sweep
-  std::filesystem::path names;
+  std::filesystem::path tune;    // one more: the tuning split of a sweep
+  std::filesystem::path names;   // what is shown; without names=, that of labels=
+  std::filesystem::path labels;  // classifiers: what paths of images hold; "": `names`
+  std::int64_t top = 5;          // classifiers: guesses that count for the top-k accuracy
   std::filesystem::path backup = "backup";    // folder of the weights of a training run
   std::filesystem::path results = "results";  // folder of what detector valid writes
   std::string eval;                           // "coco": valid writes COCO's JSON

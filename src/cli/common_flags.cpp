@@ -90,13 +90,19 @@ void add_arithmetic(const Command& command, bool& exact, std::vector<std::string
       .value_name("FILE");
 }
 
-void add_run_length(const Command& command, RunLength& length, const Option* other) {
+Option add_epochs(const Command& command, RunLength& length, const Option* other) {
   const Option epochs =
       command
           .option("-epochs", length.epochs,
                   "length of the run in passes over the training images; burn_in and steps scale "
                   "along")
           .number_in(1e-3, 1e9);
+  if (other) epochs.excludes(*other);
+  return epochs;
+}
+
+void add_run_length(const Command& command, RunLength& length, const Option* other) {
+  const Option epochs = add_epochs(command, length, other);
   const Option hours =
       command
           .option("-hours", length.hours,
@@ -104,7 +110,7 @@ void add_run_length(const Command& command, RunLength& length, const Option* oth
                   "its start; burn_in and steps scale along")
           .number_in(1e-4, 1e6);
   hours.excludes(epochs);
-  if (other) epochs.excludes(*other), hours.excludes(*other);
+  if (other) hours.excludes(*other);
 }
 
 void add_freeze(const Command& command, std::int64_t& layers) {

@@ -34,6 +34,7 @@ void add_device(const Command&, Device& device);
 void add_devices(const Command&, Device& first, std::vector<Device>& others);
 // -epochs and -hours, which exclude each other and `other`, a third flag for the length (or null).
 void add_run_length(const Command&, RunLength&, const Option* other);
+Option add_epochs(const Command&, RunLength&, const Option* other);  // -epochs alone
 // -freeze; for commands that start from weights.
 void add_freeze(const Command&, std::int64_t& layers);
 void add_deterministic(const Command&, bool& deterministic);

@@ -33,7 +33,7 @@ struct DetectorCheckArguments : CfgArguments {
   BadLabels bad_labels = BadLabels::stop;
 };
 
-void print(const char* name, const ListCheck& c, const std::vector<std::string>& names) {
+void print_list(const char* name, const ListCheck& c, const std::vector<std::string>& names) {
   fmt::print("{}: {} ({} without objects, {} listed twice), {}, at most {} in one image\n", name,
              plural(c.images, "image"), c.empty, c.duplicates, plural(c.objects, "object"),
              c.max_objects);
@@ -151,7 +151,7 @@ ListCheck check(const char* name, const std::filesystem::path& list,
   ListCheck result = check_list(list, how, report);
   if (reported > kMaxMessages)
     log::error(cat(plural(reported - kMaxMessages, "more message"), "; -all shows them"));
-  if (!how.stop()) print(name, result, names);
+  if (!how.stop()) print_list(name, result, names);
   return result;
 }
 

@@ -1,105 +1,16 @@
 // darknet detector train data cfg [weights]
 
-#include "cli/bad_labels.h"
-#include "cli/common_flags.h"
-#include "core/log.h"
-#include "train/trainer.h"
+#include "cli/command.h"
+#include "cli/training_flags.h"
 
 namespace darknet::cli {
-namespace {
-
-void add_length(const Command& command, TrainingSettings& o) {
-  const Option iterations =
-      command
-          .option("-max_batches", o.max_batches,
-                  "iterations, instead of the cfg's max_batches; the rest of the schedule stays")
-          .integer_in(1, std::int64_t{1} << 40);
-  add_run_length(command, o.length, &iterations);
-  command.option("-saveweights", o.save_every, "period of the numbered weights files")
-      .integer_from(1);
-}
-
-void add_evaluation(const Command& command, TrainingSettings& o) {
-  const Option map =
-      command.flag("-map", o.map, "evaluate on valid= during the run; keeps _best.weights");
-  command
-      .option("-mAP_epochs", o.map_epochs, "epochs between evaluations (at least 100 iterations)")
-      .number_in(.001, 1e6)
-      .needs(map)
-      .show_default();
-  command
-      .option("-patience", o.patience,
-              "with -map: end after so many evaluations without a better mAP; 0: never")
-      .integer_from(0)
-      .needs(map);
-}
-
-void add_start(const Command& command, TrainingSettings& o) {
-  command.flag("-clear", o.clear, "count iterations from zero and forget the optimizer's state");
-  command.option("-partial", o.cutoff, "load only the first N layers of the weights")
-      .integer_from(1)
-      .value_name("N");
-  add_freeze(command, o.freeze);
-  add_seed(command, "of everything random; the same seed gives the same weights (1)",
-           [&o](std::uint64_t seed) { o.seed = seed; });
-}
-
-void add_data(const Command& command, TrainingSettings& o) {
-  command.option("-backup", o.backup, "folder of the weights, instead of the .data file's backup=");
-  command.option("-cache", o.cache_mb, "MB of decoded images kept in memory")
-      .integer_in(0, 1 << 30)
-      .show_default();
-  constexpr std::int64_t kShown = 20;  // one contact sheet
-  command.flag(
-      "-show_imgs", [&o] { o.show_images = kShown; },
-      "write the first augmented images with their boxes and a contact sheet, to NAME_augmented/ "
-      "next to the weights");
-  add_max_bad(command, o.max_bad);
-  add_bad_labels(command, o.bad_labels);
-}
-
-// Flags with which people train elsewhere.
-void add_training_habits(const Command& command) {
-  add_darknet_habits(command);
-  for (const IgnoredFlag& flag :
-       {IgnoredFlag{"-thresh", true, "-map counts at .25, as detector map does without -thresh"},
-        IgnoredFlag{"-letter_box", false, "-set net.0.letter_box=1 does it, or the key in the cfg"},
-        IgnoredFlag{"-chart", true,
-                    "the chart is always written, as NAME_chart.svg and .png next to the weights"},
-        IgnoredFlag{"-show", false, "training opens no window"}})
-    add_ignored(command, flag);
-}
-
-}  // namespace
 
 void add_detector_train(Program& program) {
   const Command command = program.command("detector train", "train a detector");
   auto& o = command.options<TrainingSettings>();
-  data_argument(command, o.data).required();
-  cfg_argument(command, o.cfg).required();
-  command.argument("weights", o.weights,
-                   "a backbone or earlier weights; x_last.weights resumes where it ended");
-  add_evaluation(command, o);
-  add_start(command, o);
-  add_length(command, o);
-  add_data(command, o);
-  add_overrides(command, o.overrides);
-  add_threads(command, o.threads, "threads that read and augment images");
-  add_arithmetic(command, o.exact, o.overrides, o.tuning);
-  add_devices(command, o.device, o.others);
-  add_deterministic(command, o.deterministic);
-  add_port(command, "-http_port,-mjpeg_port", o.http.port,
-           "serve a page with progress, charts and, with -map, detections");
-  add_bind(command, o.http.bind);
-  command
-      .option("-tensorboard", o.tensorboard,
-              "folder for event files with all figures of the log, which TensorBoard draws")
-      .value_name("FOLDER");
-  add_training_habits(command);
+  add_training_flags(command, o, Trained::detector);
   command.runs([&o, command] {
-    if (o.http.port < 0 && command.at("-bind").given())
-      throw Error("-bind needs -http_port: without it nothing is served", 2);
-    if (o.freeze > 0 && o.weights.empty()) throw Error("-freeze needs a weights file", 2);
+    require_possible_training(command, o);
     return train_detector(o).exit_code;
   });
 }

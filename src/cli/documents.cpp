@@ -6,6 +6,7 @@
 
 #include "cfg/legacy_keys.h"
 #include "core/text.h"
+#include "nn/classifier_keys.h"
 #include "nn/head_types.h"
 #include "nn/layer.h"
 #include "nn/net_settings.h"
@@ -140,6 +141,7 @@ KeyDocs keys_of(const std::string& section) {
   if (section != "net" && section != "network") return layer_keys(section);
   KeyDocs docs;
   docs.add(NetSettings{});
+  docs.add(ClassifierKeys{});
   return docs;
 }
 

@@ -39,6 +39,12 @@ std::vector<Option> add_network_flags(const Command& command, NetworkArguments& 
   });
 }
 
+void add_classifier_network_flags(const Command& command, NetworkArguments& a) {
+  add_overrides(command, a.overrides);
+  add_arithmetic(command, a.exact, a.overrides, a.tuning, &a.int8);
+  add_device(command, a.device);
+}
+
 DataFile open_data(NetworkArguments& a, ListedFiles listed) {
   DataFile data = open_data(std::filesystem::path(a.data), listed);
   a.weights = open_weights(a.weights, data).string();

@@ -42,6 +42,9 @@ void add_positionals(const Command&, NetworkArguments&, Positionals);
 // Returns them.
 std::vector<Option> add_network_flags(const Command&, NetworkArguments&);
 
+// The same of commands for classifiers, which always see the middle of an image: no -letter_box.
+void add_classifier_network_flags(const Command&, NetworkArguments&);
+
 // Reads the .data file and, with `weights`, puts in their place what find_weights() finds in its
 // backup folder. All that it names is input (cli/run_inputs.h).
 DataFile open_data(NetworkArguments&, ListedFiles);

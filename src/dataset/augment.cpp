@@ -16,12 +16,6 @@ struct Crop {
   bool mirrored = false;
 };
 
-// Darknet: 1/s to s, either side equally often; s and 1/s mean the same.
-float random_scale(Rng& rng, float s) {
-  const float scale = rng.uniform(1, s <= 0 ? 1 : std::max(s, 1 / s));
-  return rng.flip() ? scale : 1 / scale;
-}
-
 // How far a side moves inwards (negative: outwards), as a share of the image: the jitter, and
 // from resize a zoom between `resize` out and `resize` in (below 1: out only).
 float random_side(const AugmentationKeys& a, Rng& rng) {
@@ -58,16 +52,6 @@ void set_geometry(Placement& p, const Crop& c, float height, float width) {
   p.scale_x = (c.right - c.left) / width, p.shift_x = c.left;
   p.scale_y = (c.bottom - c.top) / height, p.shift_y = c.top;
   if (c.mirrored) p.scale_x = -p.scale_x, p.shift_x = c.right;
-}
-
-void set_colour(Placement& p, const ImageAugmentation& a, Rng& rng) {
-  p.hue = rng.uniform(-a.hue, a.hue);
-  p.saturation = random_scale(rng, a.saturation);
-  p.exposure = random_scale(rng, a.exposure);
-}
-
-void turn_at_random(Placement& p, const ImageAugmentation& a, Rng& rng) {
-  if (a.angle > 0) turn(p, rng.uniform(-a.angle, a.angle) * std::numbers::pi_v<float> / 180);
 }
 
 // Shifts what is shown by whole pixels of the input.
@@ -107,8 +91,34 @@ Rect mosaic_tile(int k, std::int64_t cut_x, std::int64_t cut_y, std::int64_t hei
 
 }  // namespace
 
+float random_scale(Rng& rng, float s) {
+  const float scale = rng.uniform(1, s <= 0 ? 1 : std::max(s, 1 / s));
+  return rng.flip() ? scale : 1 / scale;
+}
+
+void set_colour(Placement& p, const ImageAugmentation& a, Rng& rng) {
+  p.hue = rng.uniform(-a.hue, a.hue);
+  p.saturation = random_scale(rng, a.saturation);
+  p.exposure = random_scale(rng, a.exposure);
+}
+
 Augmentation augmentation_of(const NetSettings& net, const AugmentationKeys& head) {
   return {net.augmentation, head, net.letter_box};
+}
+
+std::size_t images_of(Mixing m) {
+  switch (m) {
+    case Mixing::none: return 1;
+    case Mixing::mosaic: return 4;
+    case Mixing::mixup:
+    case Mixing::cutmix: return 2;
+  }
+  return 1;
+}
+
+Mixing draw_mixing(const ImageAugmentation& a, Rng& rng) {
+  if (!(a.mosaics() || a.mixes()) || !rng.flip()) return Mixing::none;
+  return a.mosaics() ? Mixing::mosaic : Mixing::mixup;
 }
 
 Placement plain_placement(const Image& image, std::int64_t height, std::int64_t width,
@@ -137,6 +147,10 @@ void turn(Placement& p, float radians) {
   p.shear_y = cosine * from.shear_y + sine * from.scale_x;
   p.shift_x += (from.scale_x - p.scale_x) * x + (from.shear_x - p.shear_x) * y;
   p.shift_y += (from.scale_y - p.scale_y) * y + (from.shear_y - p.shear_y) * x;
+}
+
+void turn_at_random(Placement& p, const ImageAugmentation& a, Rng& rng) {
+  if (a.angle > 0) turn(p, rng.uniform(-a.angle, a.angle) * std::numbers::pi_v<float> / 180);
 }
 
 Placement random_placement(const Augmentation& a, Rng& rng, const Image& image, std::int64_t height,

@@ -24,6 +24,12 @@ struct Augmentation {
 };
 Augmentation augmentation_of(const NetSettings&, const AugmentationKeys&);
 
+// What a training image is made of: one image, four side by side, the mean of two, or one with a
+// part of another.
+enum class Mixing : std::uint8_t { none, mosaic, mixup, cutmix };
+std::size_t images_of(Mixing);
+Mixing draw_mixing(const ImageAugmentation&, Rng&);  // of a detector
+
 // The whole image into the whole input, stretched or with grey bars (letter_box).
 Placement plain_placement(const ImageSize&, std::int64_t height, std::int64_t width,
                           bool with_bars);
@@ -31,10 +37,16 @@ Placement plain_placement(const Image&, std::int64_t height, std::int64_t width,
 
 // Turns what the region shows about the region's middle, in the image's own proportions.
 void turn(Placement&, float radians);
+void turn_at_random(Placement&, const ImageAugmentation&, Rng&);  // by [net] angle
 
 // A random crop, mirror, turn and colour for the whole input.
 Placement random_placement(const Augmentation&, Rng&, const Image&, std::int64_t height,
                            std::int64_t width);
+
+// Darknet: 1/s to s, either side equally often; s and 1/s mean the same.
+float random_scale(Rng&, float s);
+// Random hue, saturation and exposure.
+void set_colour(Placement&, const ImageAugmentation&, Rng&);
 
 // The four tiles of a mosaic around a random point; images[k] lies in tile k: upper left, upper
 // right, lower left, lower right. Each shows what of its image lies towards the point.

@@ -14,7 +14,6 @@ namespace darknet {
 namespace {
 
 constexpr int kTriesForReadable = 64;
-constexpr std::size_t kTiles = 4, kMixed = 2;  // images of a mosaic, and of a mixed image
 
 // Streams of random numbers, one per purpose.
 constexpr std::uint64_t kShuffle = 0x5348, kSample = 0x5341, kSize = 0x5349, kFilter = 0x4649;
@@ -101,6 +100,8 @@ void Batches::prepare(std::int64_t k, Batch& b) const {
   b.tiles.clear();
   b.tiles.resize(n);
   b.truths.assign(n, {});
+  const bool targets = training() && settings_.classification;
+  b.targets.assign(targets ? n * to_size(settings_.classification->classes) : 0, 0);
   b.images.assign(n, 0);
   b.placements.assign(n, {});
   b.sizes.assign(n, {});
@@ -125,7 +126,9 @@ void Batches::make_plain(Batch& b, std::int64_t i) const {
   const auto at = to_size(i);
   b.images[at] = image;
   b.placements[at] =
-      plain_placement(cached->image, b.size.height, b.size.width, settings_.letter_box);
+      settings_.classification
+          ? centre_crop({cached->image.width, cached->image.height}, b.size.height, b.size.width)
+          : plain_placement(cached->image, b.size.height, b.size.width, settings_.letter_box);
   b.sizes[at].width = cached->image.width, b.sizes[at].height = cached->image.height;
   place({.threads = 1}, *cached, b.placements[at], view(b, i));
   if (settings_.truths.empty()) return;
@@ -136,26 +139,41 @@ void Batches::make_plain(Batch& b, std::int64_t i) const {
 // What an input image is made of: one entry per image that it shows.
 struct Batches::Shown {
   std::vector<std::int64_t> images;
-  std::vector<Image> sizes;  // whole, without pixels
+  Mixing mixing = Mixing::none;
+  std::vector<Image> sizes;      // whole, without pixels
   std::vector<Placement> placements;
   std::vector<CachedImage> decoded;
 };
+
+void Batches::draw_placements(Shown& s, Rng rng, const InputSize& input) const {
+  const Augmentation& a = *settings_.augmentation;
+  if (settings_.classification) {
+    for (const Image& size : s.sizes)
+      s.placements.push_back(random_class_crop(settings_.classification->keys, a.image, rng,
+                                               {size.width, size.height}, input.height,
+                                               input.width));
+    if (s.mixing == Mixing::cutmix)
+      s.placements[1].region = cutmix_part(rng, input.height, input.width);
+    return;
+  }
+  std::vector<const Image*> sizes;
+  for (const Image& size : s.sizes) sizes.push_back(&size);
+  if (s.mixing == Mixing::mosaic)
+    s.placements = mosaic_placements(a, rng, sizes, input.height, input.width);
+  else
+    for (const Image* size : sizes)
+      s.placements.push_back(random_placement(a, rng, *size, input.height, input.width));
+}
 
 // `at`: the image in hand, where something is thrown.
 void Batches::decode(Shown& s, std::size_t& at, Rng rng, const InputSize& input) const {
   const Augmentation& a = *settings_.augmentation;
   std::vector<OpenedImage> opened;
-  std::vector<const Image*> sizes;
   for (at = 0; at < s.images.size(); ++at)
     opened.push_back(
         timed(settings_.times, &LoadTimes::read, [&] { return images_.open(s.images[at]); }));
   for (const OpenedImage& o : opened) s.sizes.push_back(o.size);
-  for (const Image& size : s.sizes) sizes.push_back(&size);
-  if (sizes.size() == kTiles)
-    s.placements = mosaic_placements(a, rng, sizes, input.height, input.width);
-  else
-    for (const Image* size : sizes)
-      s.placements.push_back(random_placement(a, rng, *size, input.height, input.width));
+  draw_placements(s, rng, input);
   for (at = 0; at < s.images.size(); ++at) {
     const Placement& p = s.placements[at];
     const Wanted wanted{.reduction = a.image.scaled_decode ? reduction_for(p) : 1,
@@ -166,13 +184,13 @@ void Batches::decode(Shown& s, std::size_t& at, Rng rng, const InputSize& input)
 }
 
 // The images asked for or, where one cannot be read, another one at random in its place.
-Batches::Shown Batches::shown(const Batch& b, std::vector<std::int64_t> images, Rng& rng,
-                              std::vector<UnreadableImage>& met) const {
+Batches::Shown Batches::shown(const Batch& b, std::vector<std::int64_t> images, Mixing mixing,
+                              Rng& rng, std::vector<UnreadableImage>& met) const {
   std::vector<int> failures(images.size());
   while (true) {
     std::size_t at = 0;
     try {
-      Shown s{.images = images, .sizes = {}, .placements = {}, .decoded = {}};
+      Shown s{.images = images, .mixing = mixing, .sizes = {}, .placements = {}, .decoded = {}};
       decode(s, at, rng, b.size);
       return s;
     } catch (const Error& e) {
@@ -194,38 +212,57 @@ std::vector<Filters> Batches::filters_of(std::int64_t sample, std::size_t images
   return filters;
 }
 
+// Each image has the share of the input that it shows.
+void Batches::add_targets(const Shown& s, std::span<float> targets) const {
+  const Rect& r = s.placements.back().region;
+  const auto part = static_cast<float>((r.x1 - r.x0) * (r.y1 - r.y0));
+  const Rect& whole = s.placements.front().region;
+  const float share = s.mixing == Mixing::none    ? 0
+                      : s.mixing == Mixing::mixup ? .5f
+                                                  : part / static_cast<float>(whole.x1 * whole.y1);
+  for (std::size_t k = 0; k < s.images.size(); ++k)
+    add_target(targets, settings_.truths[to_size(s.images[k])][0].class_id,
+               k == 0 ? 1 - share : share, settings_.classification->keys.label_smooth_eps);
+}
+
 void Batches::make_augmented(Batch& b, std::int64_t i) const {
   const auto at = to_size(i);
   const std::int64_t sample = b.index * settings_.batch + i;
   Rng rng(settings_.seed ^ kSample, static_cast<std::uint64_t>(sample));
   std::vector<std::int64_t> images{orders_.at(sample)};
-  const ImageAugmentation& keys = settings_.augmentation->image;
-  if ((keys.mosaics() || keys.mixes()) && rng.flip())
-    while (images.size() < (keys.mosaics() ? kTiles : kMixed))
-      images.push_back(rng.below(images_.size()));
-  Shown s = shown(b, std::move(images), rng, b.unreadable[at]);
-  const bool mixed = s.images.size() == kMixed;
+  const auto& classification = settings_.classification;
+  const Mixing mixing = classification ? draw_mixing(classification->keys, rng)
+                                       : draw_mixing(settings_.augmentation->image, rng);
+  while (images.size() < images_of(mixing)) images.push_back(rng.below(images_.size()));
+  Shown s = shown(b, std::move(images), mixing, rng, b.unreadable[at]);
   const std::vector<Filters> filters = filters_of(sample, s.images.size());
   // What is done after the warp is done here.
-  const bool forward = settings_.tiles && !mixed && !std::ranges::any_of(filters, &Filters::any) &&
+  const bool forward = settings_.tiles && mixing != Mixing::mixup && mixing != Mixing::cutmix &&
+                       !std::ranges::any_of(filters, &Filters::any) &&
                        bytes_of(s.decoded) < bytes_of(view(b, i).shape);
   std::vector<float> second;
   for (std::size_t k = 0; k < s.images.size(); ++k) {
+    const bool averaged = mixing == Mixing::mixup && k > 0;
     View<float> to = view(b, i);
-    if (mixed && k > 0) second.resize(to_size(to.shape.size())), to.data = second.data();
+    if (averaged) second.resize(to_size(to.shape.size())), to.data = second.data();
     const auto warp = [&] { place({.threads = 1}, *s.decoded[k], s.placements[k], to); };
     if (!forward) timed(settings_.times, &LoadTimes::warp, warp);
     const std::size_t before = b.truths[at].size();
-    timed(settings_.times, &LoadTimes::labels, [&] {
-      place_truths(settings_.truths[to_size(s.images[k])], s.sizes[k], s.placements[k],
-                   b.size.height, b.size.width, b.truths[at]);
-    });
-    if (filters.empty() && !mixed) continue;
+    if (!classification)
+      timed(settings_.times, &LoadTimes::labels, [&] {
+        place_truths(settings_.truths[to_size(s.images[k])], s.sizes[k], s.placements[k],
+                     b.size.height, b.size.width, b.truths[at]);
+      });
+    if (filters.empty() && !averaged) continue;
     timed(settings_.times, &LoadTimes::warp, [&] {
       const std::span<const Truth> shown = std::span(b.truths[at]).subspan(before);
       if (!filters.empty()) apply({.threads = 1}, filters[k], shown, s.placements[k].region, to);
-      if (mixed && k > 0) average_with({.threads = 1}, view(b, i), to);
+      if (averaged) average_with({.threads = 1}, view(b, i), to);
     });
+  }
+  if (classification) {
+    const auto classes = to_size(classification->classes);
+    add_targets(s, std::span(b.targets).subspan(at * classes, classes));
   }
   b.images[at] = s.images[0], b.placements[at] = s.placements[0], b.sizes[at] = s.sizes[0];
   for (std::size_t k = 0; forward && k < s.images.size(); ++k)

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "dataset/augment.h"
+#include "dataset/class_targets.h"
 #include "dataset/image_paths.h"
 #include "dataset/random_filters.h"
 #include "detect/box.h"
@@ -28,6 +29,12 @@ struct LoadTimes {
   std::atomic<std::int64_t> images = 0;  // that were made
 };
 
+// Of a classifier, whose images have one truth each, of which only the class counts.
+struct Classification {
+  std::int64_t classes = 0;
+  ClassifierKeys keys;
+};
+
 struct BatchSettings {
   ImagePaths images;
   GroundTruths truths;  // one entry per image, or none at all
@@ -38,6 +45,8 @@ struct BatchSettings {
   // last batch may be smaller.
   std::optional<Augmentation> augmentation;
   bool letter_box = false;  // without augmentation
+  // Random or centre crops instead of what the last two say of places, and targets.
+  std::optional<Classification> classification = std::nullopt;
   std::uint64_t seed = 1;
   // Training: leave to the user what is less to send as bytes than as floats (Batch::tiles).
   bool tiles = false;
@@ -59,6 +68,7 @@ struct Batch {
   std::vector<std::vector<Truth>> truths;  // one entry per image
   std::vector<std::int64_t> images;        // which image each is (of several: the first)
   std::vector<Placement> placements;       // of each image (of several: of the first)
+  std::vector<float> targets;              // training a classifier: {images, classes}
   std::vector<Image> sizes;                // width and height of each image, no pixels
   std::vector<std::vector<UnreadableImage>> unreadable;  // training: met while making each image
 };
@@ -103,12 +113,14 @@ class Batches {
   void make_piece(Batch&, std::int64_t image) const;
 
  private:
+  struct Shown;
   bool training() const { return settings_.augmentation.has_value(); }
   void make_plain(Batch&, std::int64_t i) const;
   void make_augmented(Batch&, std::int64_t i) const;
-  struct Shown;
-  Shown shown(const Batch&, std::vector<std::int64_t> images, Rng&,
+  void add_targets(const Shown&, std::span<float> targets) const;
+  Shown shown(const Batch&, std::vector<std::int64_t> images, Mixing, Rng&,
               std::vector<UnreadableImage>& met) const;
+  void draw_placements(Shown&, Rng, const InputSize&) const;
   void decode(Shown&, std::size_t& at, Rng, const InputSize&) const;
   std::vector<Filters> filters_of(std::int64_t sample, std::size_t images) const;
   View<float> view(Batch&, std::int64_t i) const;

@@ -31,6 +31,7 @@ void add_images(ProtectedFiles& inputs, const ImagePaths& images, bool labels) {
 void add_data(ProtectedFiles& inputs, const DataFile& data, ListedFiles listed) {
   inputs.add("the .data file", data.path);
   inputs.add("the names file", data.names);
+  inputs.add("the labels file", data.labels);
   for (const auto& list : {data.train, data.valid, data.difficult, data.tune})
     add_list(inputs, list, listed);
 }

@@ -1,14 +1,18 @@
 // [softmax] groups, temperature, spatial, noloss, tree: probabilities that sum to one over an
 // image, a group of its channels, or with spatial=1 the channels of each pixel. With targets it is
-// trained by its cross-entropy. With a class tree each group of siblings has a softmax: of the
-// probabilities given the parent in training, while inference gives those of the leaves, which sum
-// to one too. [cost] type, scale: the loss of a network's outputs against targets.
+// trained by its cross-entropy, or by focal loss (cls_loss, cls_gamma). With a class tree each group
+// of siblings has a softmax: of the probabilities given the parent in training, while inference
+// gives those of the leaves, which sum to one too. [cost] type, scale: the loss of a network's
+// outputs against targets.
+#include <algorithm>
+
 #include "core/for_each.h"
 #include "core/math.h"
 #include "kernels/copy.h"
 #include "layers/class_tree.h"
 #include "nn/layer.h"
 #include "nn/onnx_builder.h"
+#include "nn/target_loss.h"
 
 namespace darknet {
 namespace {
@@ -106,12 +110,13 @@ struct KeepLeaves {
 struct FindTarget {
   View<const float> targets;
   std::int32_t* nodes;
-  DN_HD void operator()(std::int64_t image) const {
+  DN_HD std::int32_t of(std::int64_t image) const {
     std::int32_t node = -1;
     for (std::int64_t k = 0; k < targets.shape.c; ++k)
       if (targets.at(image, k) > 0) node = static_cast<std::int32_t>(k);
-    nodes[image] = node;
+    return node;
   }
+  DN_HD void operator()(std::int64_t image) const { nodes[image] = of(image); }
 };
 
 // Of the groups from the target up to the top; the others get no gradient.
@@ -132,17 +137,123 @@ struct TreeCrossEntropy {
   }
 };
 
+// The same loss of an image; out: of its nodes, given their parents.
+struct TreeLoss {
+  const ClassNode* nodes;
+  FindTarget find;
+  View<const float> out;
+  DN_HD HeadTelemetry operator()(std::int64_t image) const {
+    HeadTelemetry t;
+    for (std::int32_t k = find.of(image); k >= 0; k = nodes[k].parent) {
+      const float p = out.at(image, k);
+      t.class_loss -= math::log(math::max(p, kLeast));
+      t.not_finite += p - p == 0 ? 0 : 1;
+    }
+    return t;
+  }
+  static constexpr float kLeast = 1e-37f;
+};
+
+// Focal loss of more than two classes (Lin et al., ICCV 2017): the sum over the classes of t f(p),
+// f(p) = -(1 - p)^gamma log p. gamma 0 is the cross-entropy.
+struct SoftmaxFocal {
+  float gamma = 0;
+  DN_HD float value(float p, float log_p) const {
+    return gamma == 0 ? -log_p : -math::pow(math::max(1 - p, 0.f), gamma) * log_p;
+  }
+  // p f'(p)
+  DN_HD float slope(float p) const {
+    if (gamma == 0) return -1;
+    const float q = 1 - p;
+    if (!(q > 0)) return 0;
+    const float own = p > 0 ? gamma * p * math::pow(q, gamma - 1) * math::log(p) : 0;
+    return own - math::pow(q, gamma);
+  }
+};
+
+// Of one row, from its logits.
+struct SoftmaxLoss {
+  Rows rows;
+  Targets targets;
+  View<const float> in, out;
+  float temperature;
+  SoftmaxFocal loss;
+  DN_HD HeadTelemetry operator()(std::int64_t i) const {
+    const Row r = rows.row(i);
+    float largest = in.at(r.pixel, r.channel), sum = 0;
+    for (std::int64_t p = r.pixel; p < r.pixel + r.pixels; ++p)
+      for (std::int64_t c = r.channel; c < r.channel + r.channels; ++c)
+        largest = math::max(largest, in.at(p, c));
+    for (std::int64_t p = r.pixel; p < r.pixel + r.pixels; ++p)
+      for (std::int64_t c = r.channel; c < r.channel + r.channels; ++c)
+        sum += math::exp((in.at(p, c) - largest) / temperature);
+    const float log_sum = math::log(sum);
+    HeadTelemetry t;
+    t.not_finite = log_sum - log_sum == 0 ? 0 : 1;
+    for (std::int64_t p = r.pixel; p < r.pixel + r.pixels; ++p)
+      for (std::int64_t c = r.channel; c < r.channel + r.channels; ++c)
+        if (const float target = targets.at(p, c); target != 0)
+          t.class_loss +=
+              target * loss.value(out.at(p, c), (in.at(p, c) - largest) / temperature - log_sum);
+    return t;
+  }
+};
+
+// dx = (p sum(g) - g) / T with g = -t p f'(p), a row each.
+struct SoftmaxFocalGradient {
+  Rows rows;
+  Targets targets;
+  View<const float> out;
+  Sink<float> in;
+  float temperature;
+  SoftmaxFocal loss;
+  const StepState* step;
+  DN_HD float term(std::int64_t p, std::int64_t c) const {
+    const float target = targets.at(p, c);
+    return target == 0 ? 0 : -target * loss.slope(out.at(p, c));
+  }
+  DN_HD void operator()(std::int64_t i) const {
+    const Row r = rows.row(i);
+    float sum = 0;
+    for (std::int64_t p = r.pixel; p < r.pixel + r.pixels; ++p)
+      for (std::int64_t c = r.channel; c < r.channel + r.channels; ++c) sum += term(p, c);
+    for (std::int64_t p = r.pixel; p < r.pixel + r.pixels; ++p)
+      for (std::int64_t c = r.channel; c < r.channel + r.channels; ++c)
+        in.put(p, c, loss_scale(step) * (out.at(p, c) * sum - term(p, c)) / temperature);
+  }
+};
+
 void check_targets(const Layer& layer, const TensorView& targets, const Shape& in) {
   if (targets.shape.n != in.n || targets.shape.features() != in.features())
     fail(layer.title(), ": has ", in.features(), " outputs for ", in.n, " images, the targets ",
          targets.shape.features(), " for ", targets.shape.n);
 }
 
+enum class SoftmaxLossKind : std::uint8_t { softmax, focal };
+constexpr auto choices(SoftmaxLossKind) {
+  return std::to_array<Named<SoftmaxLossKind>>(
+      {{"softmax", SoftmaxLossKind::softmax}, {"focal", SoftmaxLossKind::focal}});
+}
+
+// The sums of a training pass with targets: one of the layers' own memory.
+class TargetSums {
+ public:
+  void make(const Device& device) {
+    if (sums_.bytes() == 0) sums_ = Buffer(device, sizeof(HeadTelemetry));
+  }
+  HeadTelemetry* data() const { return static_cast<HeadTelemetry*>(sums_.data()); }
+
+ private:
+  Buffer sums_;
+};
+
 struct SoftmaxKeys {
   std::int64_t groups = 1;
   float temperature = 1;
   bool spatial = false, noloss = false;
   std::string tree;
+  SoftmaxLossKind cls_loss = SoftmaxLossKind::softmax;
+  float cls_gamma = 2;
   template <class V>
   void fields(V&& v) {
     v("groups", groups, Integers{1, 1 << 20}, "parts that sum to one each");
@@ -152,28 +263,41 @@ struct SoftmaxKeys {
     v("tree", tree, Text{},
       "file of a class tree, as of [region]: a softmax of each group of siblings; at inference "
       "the probabilities of the leaves");
+    v("cls_loss", cls_loss, TrainingOnly{Choice<SoftmaxLossKind>{}},
+      "loss against the targets of a classifier: softmax, the cross-entropy, or focal");
+    v("cls_gamma", cls_gamma, TrainingOnly{Reals{0, 10}},
+      "focal: how much well-classified images weigh less; 0: the cross-entropy");
   }
 };
 
-class SoftmaxLayer final : public Layer {
+class SoftmaxLayer final : public Layer, public TargetLoss {
  public:
   SoftmaxLayer(Section& section, const LayerContext& context) : Layer(section, context) {
     section.read(softmax_);
     if (!softmax_.tree.empty())
       tree_ = read_class_tree(file_of_key(section, "tree", softmax_.tree));
+    if (!softmax_.tree.empty() && softmax_.cls_loss != SoftmaxLossKind::softmax)
+      section.fail("cls_loss", "class trees are trained by cross-entropy; leave it out, or tree=");
   }
 
   bool works_in_f32() const override { return true; }
 
-  Requirements reshape(std::span<const Shape> in, Ops&, const PlanOptions&) override {
+  const TargetLoss* target_loss() const override { return this; }
+  bool learns() const override { return !softmax_.noloss; }
+  bool alone() const override { return learns(); }
+  const HeadTelemetry* sums() const override { return sums_.data(); }
+
+  Requirements reshape(std::span<const Shape> in, Ops&, const PlanOptions& options) override {
     const Shape& s = in[0];
-    if (!tree_.empty()) return reshape_tree(s);
+    if (!tree_.empty()) return reshape_tree(s, options);
     const std::int64_t groups = softmax_.spatial ? 1 : softmax_.groups;  // Darknet: as here
     if (s.c % groups != 0)
       fail(title(), ": groups=", groups, " does not divide its ", s.c, " channels");
     const std::int64_t pixels = softmax_.spatial ? 1 : s.h * s.w;
     rows_ = {pixels, s.c / groups, groups, s.pixels() / pixels * groups, nullptr};
-    return {.output = s, .needs_input = false};
+    Requirements r{.output = s, .needs_input = false};
+    if (options.mode != Mode::inference) r.workspace = sums_workspace(rows_.count);
+    return r;
   }
 
   void forward(const Pass& pass, std::span<const TensorView> in, TensorView out) override {
@@ -182,6 +306,20 @@ class SoftmaxLayer final : public Layer {
     if (!tree_.empty() && pass.mode == Mode::inference)
       for_each(pass.stream, out.shape.n,
                KeepLeaves{buffers_.view().nodes, out.shape.c, out.as<>()});
+    if (pass.mode == Mode::inference || !pass.targets || softmax_.noloss) return;
+    check_targets(*this, pass.targets, out.shape);
+    if (!tree_.empty())
+      return reduce(pass.stream, out.shape.n,
+                    TreeLoss{buffers_.view().nodes, tree_targets(pass, out.shape), out.as<>()},
+                    sums_.data(), pass.workspace);
+    reduce(pass.stream, rows_.count,
+           SoftmaxLoss{rows_,
+                       {pass.targets.as<>(), out.shape},
+                       in[0].as<>(),
+                       out.as<>(),
+                       softmax_.temperature,
+                       loss()},
+           sums_.data(), pass.workspace);
   }
 
   // With targets its own loss is the only one: the gradient from above is not used.
@@ -195,12 +333,13 @@ class SoftmaxLayer final : public Layer {
           SoftmaxBackward{rows_, a.out.as<>(), a.out_gradient.as<>(), sink, softmax_.temperature});
     check_targets(*this, pass.targets, a.out.shape);
     if (!tree_.empty()) return learn_tree(pass, a, sink);
+    const Targets targets{pass.targets.as<>(), a.out.shape};
+    if (softmax_.cls_loss == SoftmaxLossKind::focal)
+      return for_each(pass.stream, rows_.count,
+                      SoftmaxFocalGradient{rows_, targets, a.out.as<>(), sink, softmax_.temperature,
+                                           loss(), pass.step});
     for_each_pixel(pass.stream, a.out.shape,
-                   CrossEntropy{{pass.targets.as<>(), a.out.shape},
-                                a.out.as<>(),
-                                sink,
-                                softmax_.temperature,
-                                pass.step});
+                   CrossEntropy{targets, a.out.as<>(), sink, softmax_.temperature, pass.step});
   }
 
   std::string to_onnx(OnnxBuilder& graph, std::span<const OnnxValue> in) const override {
@@ -218,7 +357,13 @@ class SoftmaxLayer final : public Layer {
   }
 
  private:
-  Requirements reshape_tree(const Shape& s) {
+  std::int64_t sums_workspace(std::int64_t count) {
+    if (softmax_.noloss) return 0;
+    sums_.make(context_.device);
+    return reduce_scratch<HeadTelemetry>(count);
+  }
+
+  Requirements reshape_tree(const Shape& s, const PlanOptions& options) {
     const std::int64_t nodes = std::ssize(tree_.nodes);
     if (s.h != 1 || s.w != 1 || s.c != nodes)
       fail(title(), ": its tree has ", nodes, " classes, its input is ", s.w, 'x', s.h, 'x', s.c,
@@ -226,22 +371,31 @@ class SoftmaxLayer final : public Layer {
     buffers_.upload(context_.device, tree_, {});
     const ClassTreeView& tree = buffers_.view();
     rows_ = {1, 0, tree.group_count, s.n * tree.group_count, tree.groups};
-    return {
-        .output = s, .workspace = s.n * std::int64_t{sizeof(std::int32_t)}, .needs_input = false};
+    Requirements r{.output = s, .needs_input = false};
+    if (options.mode != Mode::inference)
+      r.workspace = std::max(s.n * std::int64_t{sizeof(std::int32_t)}, sums_workspace(s.n));
+    return r;
+  }
+  static FindTarget tree_targets(const Pass& pass, const Shape& out) {
+    return {pass.targets.reshaped(out).as<>(), static_cast<std::int32_t*>(pass.workspace)};
   }
   void learn_tree(const Pass& pass, const BackwardArguments& a, const Sink<float>& sink) const {
-    auto* const targets = static_cast<std::int32_t*>(pass.workspace);
-    for_each(pass.stream, a.out.shape.n,
-             FindTarget{pass.targets.reshaped(a.out.shape).as<>(), targets});
+    const FindTarget find = tree_targets(pass, a.out.shape);
+    for_each(pass.stream, a.out.shape.n, find);
     for_each_pixel(pass.stream, a.out.shape,
-                   TreeCrossEntropy{buffers_.view().nodes, targets, a.out.as<>(), sink,
+                   TreeCrossEntropy{buffers_.view().nodes, find.nodes, a.out.as<>(), sink,
                                     softmax_.temperature, pass.step});
+  }
+
+  SoftmaxFocal loss() const {
+    return {softmax_.cls_loss == SoftmaxLossKind::focal ? softmax_.cls_gamma : 0};
   }
 
   SoftmaxKeys softmax_;
   Rows rows_{};
   ClassTree tree_;
   ClassTreeBuffers buffers_;
+  TargetSums sums_;
 };
 
 constexpr float kIgnored = -1234;  // Darknet: SECRET_NUM, a target that masked costs skip
@@ -251,6 +405,25 @@ constexpr auto choices(CostKind) {
   return std::to_array<Named<CostKind>>(
       {{"sse", CostKind::sse}, {"masked", CostKind::masked}, {"smooth", CostKind::smooth}});
 }
+
+template <CostKind kKind>
+struct CostLoss {  // of one element
+  Targets targets;
+  View<const float> in;
+  float scale;
+  DN_HD HeadTelemetry operator()(std::int64_t i) const {
+    const std::int64_t p = i / targets.shape.c, c = i % targets.shape.c;
+    const float t = targets.at(p, c), x = in.at(p, c), d = x - t;
+    HeadTelemetry sum;
+    sum.class_loss = scale * d * d / 2;
+    if constexpr (kKind == CostKind::masked)
+      if (t == kIgnored) sum.class_loss = 0;
+    if constexpr (kKind == CostKind::smooth)
+      if (math::abs(d) > 1) sum.class_loss = scale * (math::abs(d) - .5f);
+    sum.not_finite = x - x == 0 ? 0 : 1;
+    return sum;
+  }
+};
 
 template <CostKind kKind>
 struct CostGradient {
@@ -278,8 +451,8 @@ struct CostKeys {
   }
 };
 
-// Its output is its input: the loss is only in the gradient.
-class CostLayer final : public Layer {
+// Its output is its input: the loss is only in the gradient and in the sums.
+class CostLayer final : public Layer, public TargetLoss {
  public:
   CostLayer(Section& section, const LayerContext& context) : Layer(section, context) {
     section.read(cost_);
@@ -287,12 +460,28 @@ class CostLayer final : public Layer {
 
   bool works_in_f32() const override { return true; }
 
-  Requirements reshape(std::span<const Shape> in, Ops&, const PlanOptions&) override {
-    return {.output = in[0], .needs_output = false, .in_place = true};
+  const TargetLoss* target_loss() const override { return this; }
+  bool learns() const override { return true; }
+  bool alone() const override { return false; }
+  const HeadTelemetry* sums() const override { return sums_.data(); }
+
+  Requirements reshape(std::span<const Shape> in, Ops&, const PlanOptions& options) override {
+    Requirements r{.output = in[0], .needs_output = false, .in_place = true};
+    if (options.mode == Mode::inference) return r;
+    sums_.make(context_.device);
+    r.workspace = reduce_scratch<HeadTelemetry>(in[0].size());
+    return r;
   }
 
   void forward(const Pass& pass, std::span<const TensorView> in, TensorView out) override {
     if (in[0].data != out.data) copy_pixels(pass.stream, in[0], out);
+    if (pass.mode == Mode::inference || !pass.targets) return;
+    check_targets(*this, pass.targets, out.shape);
+    with_kind([&]<CostKind kKind>() {
+      reduce(pass.stream, out.shape.size(),
+             CostLoss<kKind>{{pass.targets.as<>(), out.shape}, out.as<>(), cost_.scale},
+             sums_.data(), pass.workspace);
+    });
   }
 
   void backward(const Pass& pass, const BackwardArguments& a) override {
@@ -301,15 +490,12 @@ class CostLayer final : public Layer {
     const Sink<float> sink{slot.view.as<>(), slot.add};
     if (!pass.targets) return put_pixels(pass.stream, a.out_gradient, slot.view, slot.add);
     check_targets(*this, pass.targets, a.in[0].shape);
-    const Targets targets{pass.targets.as<>(), a.in[0].shape};
-    switch (cost_.type) {
-      case CostKind::sse:
-        return put<CostKind::sse>(pass, targets, a.in[0], sink);
-      case CostKind::masked:
-        return put<CostKind::masked>(pass, targets, a.in[0], sink);
-      case CostKind::smooth:
-        return put<CostKind::smooth>(pass, targets, a.in[0], sink);
-    }
+    with_kind([&]<CostKind kKind>() {
+      for_each_pixel(
+          pass.stream, a.in[0].shape,
+          CostGradient<kKind>{
+              {pass.targets.as<>(), a.in[0].shape}, a.in[0].as<>(), sink, cost_.scale, pass.step});
+    });
   }
 
   LayerSummary summary() const override { return {.note = std::string(name_of(cost_.type))}; }
@@ -319,13 +505,20 @@ class CostLayer final : public Layer {
   }
 
  private:
-  template <CostKind kKind>
-  void put(const Pass& pass, const Targets& targets, const TensorView& in,
-           const Sink<float>& sink) const {
-    for_each_pixel(pass.stream, in.shape,
-                   CostGradient<kKind>{targets, in.as<>(), sink, cost_.scale, pass.step});
+  template <class F>
+  void with_kind(F f) const {
+    switch (cost_.type) {
+      case CostKind::sse:
+        return f.template operator()<CostKind::sse>();
+      case CostKind::masked:
+        return f.template operator()<CostKind::masked>();
+      case CostKind::smooth:
+        return f.template operator()<CostKind::smooth>();
+    }
   }
+
   CostKeys cost_;
+  TargetSums sums_;
 };
 
 }  // namespace

@@ -20,6 +20,7 @@ namespace darknet {
 
 class Head;
 class OnnxBuilder;
+class TargetLoss;
 struct OnnxValue;
 
 // What a layer needs to know of the network when it is made.
@@ -144,6 +145,8 @@ class Layer {
 
   // Not null for a detection head.
   virtual Head* head() { return nullptr; }
+  // Not null for a layer that is trained by the targets of a pass (nn/target_loss.h).
+  virtual const TargetLoss* target_loss() const { return nullptr; }
   // Offers the layer that alone reads this one, before the first reshape, in both modes. A layer
   // may hand its activation to a head that works on logits (accept_activation), or, at inference,
   // do the successor's work: true then makes `next` a pass-through.

@@ -5,6 +5,7 @@
 #include "cfg/legacy_keys.h"
 #include "core/log.h"
 #include "core/text.h"
+#include "nn/classifier_keys.h"
 
 namespace darknet {
 
@@ -38,16 +39,6 @@ void check_training(const Section& section, const NetSettings& net) {
                              " needs max_batches, the iterations of the run; add max_batches="));
 }
 
-// What detectors make of mixup=, as in Darknet; its cutmix is the classifier's.
-void note_mixup(Section& section, const ImageAugmentation& a) {
-  if (a.mixup == 2 || a.mixup == 4)
-    section.ignore("mixup",
-                   "2 and 4 ask for cutmix, which has no effect on detectors, as in "
-                   "Darknet; 1 mixes two images, 3 is mosaic=1");
-  if (a.mixup == 1 && a.mosaic)
-    section.ignore("mixup", "has no effect next to mosaic=1, as in Darknet");
-}
-
 bool changes_colours(const ImageAugmentation& a) {
   return a.hue != 0 || a.saturation != 1 || a.exposure != 1;
 }
@@ -59,8 +50,8 @@ NetSettings read_net(Section& section) {
     fail_at(section.where(), "the first section must be [net], not [", section.type(), "]");
   NetSettings net;
   section.read(net);
+  read_classifier_keys(section, net, net.augmentation);  // which are checked here, and known
   take_legacy_keys(section, "net");
-  if (section.training()) note_mixup(section, net.augmentation);
   section.finish();
   if (section.training()) check_training(section, net);
   if (section.training() && net.channels != 1 && net.channels != 3 &&
@@ -68,6 +59,34 @@ NetSettings read_net(Section& section) {
     log::warn(cat(to_string(section.where()), ": [net] channels=", net.channels,
                   ": hue, saturation and exposure have no effect; they need 3 channels"));
   return net;
+}
+
+ClassifierKeys read_classifier_keys(Section& section, const LayerKeys& net,
+                                    const ImageAugmentation& images) {
+  ClassifierKeys keys;
+  section.read(keys);
+  keys.mixup = images.mixup == 1 || images.mixup == 4;
+  keys.cutmix |= images.mixup == 2 || images.mixup == 4;
+  if (keys.min_crop == 0) keys.min_crop = net.width;
+  if (keys.max_crop == 0) keys.max_crop = std::max(2 * net.width, keys.min_crop);
+  if (section.training() && keys.min_crop > keys.max_crop)
+    section.fail_between(
+        {"min_crop", "max_crop"},
+        cat("min_crop=", keys.min_crop, " is above max_crop=", keys.max_crop, "; exchange them"));
+  return keys;
+}
+
+// As in Darknet.
+void note_detector_keys(Section& section, const NetSettings& net) {
+  const ImageAugmentation& images = net.augmentation;
+  if (read_classifier_keys(section, net, {}).cutmix)
+    section.ignore("cutmix", "has no effect on detectors; mosaic=1 puts images together");
+  if (images.mixup == 2 || images.mixup == 4)
+    section.ignore("mixup",
+                   "2 and 4 ask for cutmix, which has no effect on detectors; 1 mixes two images, 3 "
+                   "is mosaic=1");
+  if (images.mixup == 1 && images.mosaic)
+    section.ignore("mixup", "has no effect next to mosaic=1");
 }
 
 std::int64_t images_of_part(const LayerKeys& net, std::int64_t replicas, const Section& section) {

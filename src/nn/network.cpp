@@ -12,6 +12,7 @@
 #include "core/log.h"
 #include "core/out_of_memory.h"
 #include "core/parts.h"
+#include "nn/classifier_keys.h"
 #include "nn/network_impl.h"
 #include "nn/precision.h"
 #include "nn/tuning_use.h"
@@ -302,6 +303,7 @@ void Network::build(std::vector<Section> cfg, const NetworkOptions& options) {
   net.precision = accepted_precision(net.settings.precision, cfg[0], net.library(), options.device);
   net.make_layers(cfg);
   if (net.training()) require_one_norm(*this);
+  if (net.training() && !heads().empty()) note_detector_keys(cfg[0], net.settings);
   net.connect();
   net.freeze(net.trained_at(std::numeric_limits<std::int64_t>::max()));
   net.set_truth_capacity();

@@ -95,6 +95,9 @@ std::optional<LoggedIteration> logged_iteration(std::string_view text) {
                     .learning_rate = number(line, "learning_rate"),
                     .images_per_second = number(line, "images_per_second"),
                     .map = number(line, "map"),
+                    .top1 = number(line, "top1"),
+                    .topk = number(line, "topk"),
+                    .top = number(line, "top"),
                     .load_seconds = number(line, "load_seconds"),
                     .step_seconds = number(line, "step_seconds")};
   if (const auto found = line.find("heads"); found != line.end() && found->is_array())
@@ -255,6 +258,8 @@ void TrainingHistory::add(const LoggedIteration& i) {
   learning_rate.push_back(i.learning_rate);
   images_per_second.push_back(i.images_per_second);
   map.push_back(i.map);
+  top1.push_back(i.top1), topk.push_back(i.topk);
+  if (std::isfinite(i.top)) top = i.top;
   seconds.push_back(i.load_seconds + i.step_seconds);
   for (const TelemetryFigure& f : kTelemetryFigures)
     figures[f.figure].push_back(of_all_heads(i.heads, f));
@@ -308,7 +313,13 @@ Chart training_chart(const TrainingHistory& h) {
   panels.push_back(log_scale(panel(
       "Loss", "loss per image",
       {series("of the iteration", h, h.loss), series("running average", h, h.average_loss)})));
+  const bool classifier = std::isfinite(h.top);
+  if (classifier)
+    panels.push_back(share_of(
+        panel("Accuracy on valid=", "share of the images",
+              {sparse("top-1", h, h.top1), sparse(fmt::format("top-{:.0f}", h.top), h, h.topk)})));
   for (const FigurePanel& p : kFigurePanels) {
+    if (classifier) break;
     panels.push_back(panel_of_all_heads(p, h));
     if (p.panel == TelemetryPanel::loss_parts)
       panels.push_back(

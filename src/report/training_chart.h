@@ -48,6 +48,7 @@ struct LoggedHead {
 struct LoggedIteration {
   double iteration = kNotLogged, loss = kNotLogged, average_loss = kNotLogged;
   double learning_rate = kNotLogged, images_per_second = kNotLogged, map = kNotLogged;
+  double top1 = kNotLogged, topk = kNotLogged, top = kNotLogged;  // of a classifier; top: the k
   double load_seconds = kNotLogged, step_seconds = kNotLogged;
   std::vector<LoggedHead> heads;
 };
@@ -57,6 +58,8 @@ struct LoggedIteration {
 struct TrainingHistory {
   std::string label;
   std::vector<double> iteration, loss, average_loss, learning_rate, images_per_second, map;
+  std::vector<double> top1, topk;
+  double top = kNotLogged;         // the k of topk; not logged: of a detector
   std::vector<double> seconds;     // load and step
   FigureHistory figures;           // of all heads together
   std::vector<HeadHistory> heads;  // each by itself

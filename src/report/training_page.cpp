@@ -107,21 +107,25 @@ const char* name_of(TrainingPhase phase) {
 
 std::vector<std::pair<std::string, std::string>> training_figures(const TrainingHistory& h,
                                                                   const TrainingProgress& p) {
-  const auto figure = [&](Figure f) { return recent_mean(h.figures[f]); };
-  Figures all{{"iteration", p.max_batches > 0 ? fmt::format("{} of {}", p.iteration, p.max_batches)
-                                              : std::string()},
-              {"time left", time_left(p)},
-              {"loss, running average", significant(last_finite(h.average_loss))},
-              {"mAP@0.5 on valid=", percent(last_finite(h.map))},
-              {"best mAP@0.5", p.best_map >= 0 ? percent(p.best_map) : ""},
-              {"gradient from objects", percent(figure(Figure::gradient_positive))},
-              {"gradient from hard background", percent(figure(Figure::gradient_hard_negative))},
-              {"gradient from easy background", percent(figure(Figure::gradient_easy_negative))},
-              {"objects in the first gradient", percent(first_positive_share(h))},
-              {"mean p of objects", significant(figure(Figure::p_positive))},
-              {"mean p of background", significant(figure(Figure::p_negative))},
-              {"learning rate", significant(last_finite(h.learning_rate))},
-              {"images per second", significant(recent_mean(h.images_per_second))}};
+  const bool classifier = std::isfinite(h.top);
+  const auto figure = [&](Figure f) { return classifier ? kNotLogged : recent_mean(h.figures[f]); };
+  Figures all{
+      {"iteration",
+       p.max_batches > 0 ? fmt::format("{} of {}", p.iteration, p.max_batches) : std::string()},
+      {"time left", time_left(p)},
+      {"loss, running average", significant(last_finite(h.average_loss))},
+      {"mAP@0.5 on valid=", percent(last_finite(h.map))},
+      {"top-1 on valid=", percent(last_finite(h.top1))},
+      {fmt::format("top-{:.0f} on valid=", h.top), percent(last_finite(h.topk))},
+      {classifier ? "best top-1" : "best mAP@0.5", p.best_map >= 0 ? percent(p.best_map) : ""},
+      {"gradient from objects", percent(figure(Figure::gradient_positive))},
+      {"gradient from hard background", percent(figure(Figure::gradient_hard_negative))},
+      {"gradient from easy background", percent(figure(Figure::gradient_easy_negative))},
+      {"objects in the first gradient", percent(classifier ? kNotLogged : first_positive_share(h))},
+      {"mean p of objects", significant(figure(Figure::p_positive))},
+      {"mean p of background", significant(figure(Figure::p_negative))},
+      {"learning rate", significant(last_finite(h.learning_rate))},
+      {"images per second", significant(recent_mean(h.images_per_second))}};
   std::erase_if(all, [](const auto& one) { return one.second.empty(); });
   return all;
 }

@@ -395,6 +395,15 @@ double cross_entropy(const Trial& t) {
   return loss;
 }
 
+double focal_of_softmax(const Trial& t) {
+  double loss = 0;
+  for (std::int64_t i = 0; i < t.out.size(); ++i) {
+    const double p = t.out.data()[i];
+    loss -= target_of(t, i) * std::pow(1 - p, 1.5) * std::log(p);
+  }
+  return loss;
+}
+
 double squared(const Trial& t) {
   double loss = 0;
   for (std::int64_t i = 0; i < t.out.size(); ++i)
@@ -441,6 +450,11 @@ const bool kLosses = add_layer_samples({
     {.type = "softmax",
      .in = {{2, 1, 1, 4}},
      .objective = cross_entropy,
+     .targets = {0, 0, 1, 0, .5f, .25f, .25f, 0}},
+    {.type = "softmax",
+     .keys = "cls_loss=focal\ncls_gamma=1.5\n",
+     .in = {{2, 1, 1, 4}},
+     .objective = focal_of_softmax,
      .targets = {0, 0, 1, 0, .5f, .25f, .25f, 0}},
     {.type = "softmax",  // noloss: the targets have no part in it
      .keys = "noloss=1\n",

@@ -173,7 +173,7 @@ void advise_overlap(Findings& to, const ListOverlap& o) {
   to.push_back(cat(o.all(), " of ", plural(o.images, "image"), " of valid= are in train= too (",
                    o.same_path, " by path, ", o.same_bytes, " by content, ", o.nearly_same,
                    " look alike; first: ", o.first, " and ", o.first_partner,
-                   "): mAP on them says nothing about new images; take them out of one list",
+                   "): accuracy on them says nothing about new images; take them out of one list",
                    o.compared < 1 ? cat(" (only ", std::llround(100 * o.compared),
                                         " % of the pairs were compared by look)")
                                   : ""));

@@ -12,17 +12,16 @@
 #include "dataset/labels.h"
 #include "nn/checkpoint.h"
 #include "nn/network.h"
-#include "train/evaluation_sample.h"
+#include "train/task.h"
 
 namespace darknet {
 
 struct EvaluatorSettings {
   LabelledImages images;
-  std::int64_t classes = 0;      // of their labels; 0: those of the network
   std::int64_t period = 0;       // iterations from one evaluation to the next
   std::int64_t first = 0;        // no evaluation before this iteration,
   std::int64_t last = 0;         // but one after this
-  std::int64_t patience = 0;     // evaluations without a better mAP that end the run; 0: never
+  std::int64_t patience = 0;     // evaluations without a better score that end the run; 0: never
   int threads = 0;               // that read images; 0: chosen
   CacheBudget* cache = nullptr;  // for decoded images; null: none are kept
 };
@@ -33,29 +32,29 @@ std::int64_t evaluation_period(double epochs, std::int64_t images, std::int64_t 
 class Evaluator {
  public:
   // `cfg` and `training`: of the network that is trained. `record` is a part of the run's state, so
-  // that a resumed run knows it; it and the cache outlive this.
-  Evaluator(EvaluatorSettings, const std::vector<Section>& cfg, const NetworkOptions& training,
-            EvaluationRecord& record);
+  // that a resumed run knows it; it, the task and the cache outlive this.
+  Evaluator(const TrainingTask&, EvaluatorSettings, const std::vector<Section>& cfg,
+            const NetworkOptions& training, EvaluationRecord& record);
 
   const LabelledImages& images() const { return settings_.images; }
   bool due(std::int64_t iteration) const;
   bool out_of_patience() const {
     return settings_.patience > 0 && record_.without_gain >= settings_.patience;
   }
-  // The mAP of the parameters of `trained`, kept in the record; none, and the evaluation is
+  // What the parameters of `trained` reach, kept in the record; none, and the evaluation is
   // pending, where `stop` said yes meanwhile.
-  std::optional<double> evaluate(const Network& trained, std::int64_t iteration,
-                                 const std::function<bool()>& stop);
+  std::optional<EvaluationScore> evaluate(const Network& trained, std::int64_t iteration,
+                                          const std::function<bool()>& stop);
   std::int64_t bytes() const { return net_.memory().total(); }  // of its network
   void set_algorithms(const Tuning& t) { net_.set_algorithms(t); }
-  // A few of its images, spread evenly over the list; null before the first evaluation. A new
-  // object each time.
+  // A few of its images, spread evenly over the list; null before the first evaluation, and of a
+  // classifier. A new object each time.
   const std::shared_ptr<const EvaluationSample>& sample() const { return sample_; }
 
  private:
+  const TrainingTask& task_;
   EvaluatorSettings settings_;
   Network net_;  // for inference
-  std::int64_t classes_;
   Batches batches_;
   EvaluationRecord& record_;
   std::shared_ptr<const EvaluationSample> sample_;

@@ -7,6 +7,7 @@
 #include "core/index.h"
 #include "core/parts.h"
 #include "detect/packed_truths.h"
+#include "nn/target_loss.h"
 
 namespace darknet {
 namespace {
@@ -39,7 +40,7 @@ bool all_whole(const StepInput& input, std::int64_t first, std::int64_t count) {
 // A micro-batch of this size at most, next to `truths`: tiles go up only where they have fewer
 // bytes than the image that they make. Taken before the first step, which then cannot lack it.
 std::int64_t max_bytes(const Network& net, std::int64_t truths) {
-  constexpr std::int64_t kTiles = 4, kItems = 5;
+  constexpr std::int64_t kTiles = 4, kItems = 6;
   constexpr std::int64_t kTile = kPartAlignment + sizeof(WarpArguments) + sizeof(ArrayRow);
   const Shape in = net.input_shape();
   const std::int64_t rows = in.h * in.w / kArrayRow * std::int64_t{sizeof(ArrayRow)};
@@ -58,15 +59,18 @@ HostToDevice::HostToDevice(Network& net)
   params_ = Buffer(device, sizeof(StepParams));
   truths_ = Buffer(device, images * capacity_ * std::int64_t{sizeof(Truth)});
   counts_ = Buffer(device, images * std::int64_t{sizeof(std::int32_t)});
+  if (const std::int64_t layer = net.heads().empty() ? target_layer(net) : -1; layer >= 0)
+    targets_ = Tensor(device, {images, 1, 1, net.output_shape(layer).features()});
+  const std::int64_t labels = truths_.bytes() + counts_.bytes() + targets_.bytes();
   for (StagingBuffer& p : staging_) {
     p.copied = streams(device.type).event(device);
     p.unpacked = streams(device.type).event(device);
-    if (!direct()) reserve(p, max_bytes(net, truths_.bytes() + counts_.bytes()));
+    if (!direct()) reserve(p, max_bytes(net, labels));
   }
 }
 
 std::int64_t HostToDevice::bytes() const {
-  std::int64_t all = params_.bytes() + truths_.bytes() + counts_.bytes();
+  std::int64_t all = params_.bytes() + truths_.bytes() + counts_.bytes() + targets_.bytes();
   for (const StagingBuffer& p : staging_) all += p.there.bytes();
   return all;
 }
@@ -163,7 +167,14 @@ std::int64_t HostToDevice::send(const StepInput& input, std::int64_t first,
   std::vector<Item> items{{&params, sizeof params},
                           {truths.truths.data(), truths.truths.size() * sizeof(Truth)},
                           {truths.counts.data(), truths.counts.size() * sizeof(std::int32_t)}};
-  void* const to[] = {params_.data(), truths_.data(), counts_.data()};
+  std::vector<void*> to{params_.data(), truths_.data(), counts_.data()};
+  has_targets_ = !targets_.empty() && !input.targets.empty();
+  if (has_targets_) {
+    const auto floats = to_size(targets_.size());
+    items.push_back({input.targets.subspan(to_size(first) * floats / to_size(in.n), floats).data(),
+                     floats * sizeof(float)});
+    to.push_back(targets_.data());
+  }
   const std::size_t few = items.size();
   if (!direct()) {
     items.push_back({tiles.data(), tiles.size() * sizeof(WarpArguments)});

@@ -20,6 +20,7 @@ struct StepInput {
   std::span<const float> pixels;
   std::span<const std::vector<Truth>> truths;           // one entry per image
   std::span<const std::vector<PlacedTile>> tiles = {};  // one entry per image, or none at all
+  std::span<const float> targets = {};  // of all images, where the network learns from targets
 };
 
 class HostToDevice {
@@ -33,6 +34,8 @@ class HostToDevice {
   std::int64_t send(const StepInput&, std::int64_t first, const StepParams& params);
 
   Truths truths() const;
+  // Pass::targets; null where the network has heads, and where the batch has no targets.
+  TensorView targets() const { return has_targets_ ? targets_.view() : TensorView{}; }
   // Of the device, where images of another size have not made it grow yet.
   std::int64_t bytes() const;
   const float* input() const { return in_place_; }  // Pass::input
@@ -67,6 +70,8 @@ class HostToDevice {
   std::array<StagingBuffer, 2> staging_;
   std::size_t next_ = 0;
   Buffer params_, truths_, counts_;
+  Tensor targets_;  // {n, 1, 1, features}; empty where the network has heads
+  bool has_targets_ = false;
   OwnedStream copies_;  // closed, and waited for, before the staging buffers go
 };
 

@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/index.h"
+#include "core/log.h"
 #include "image/codec.h"
 #include "report/side_by_side.h"
 #include "report/training_page.h"
@@ -171,6 +172,13 @@ void LivePage::iteration(const IterationReport& r) {
 void LivePage::finished(bool complete) {
   const std::lock_guard lock(impl_->arriving);
   impl_->newest.progress.phase = complete ? TrainingPhase::finished : TrainingPhase::interrupted;
+}
+
+std::unique_ptr<LivePage> open_page(const HttpAddress& address, const std::string& title) {
+  if (address.port < 0) return nullptr;
+  auto page = std::make_unique<LivePage>(address, title);
+  log::info(cat("this run can be watched at ", url_of(address.bind, page->port())));
+  return page;
 }
 
 }  // namespace darknet

@@ -33,4 +33,7 @@ class LivePage final : public TrainingObserver {
   std::unique_ptr<Impl> impl_;
 };
 
+// Where the address has a port, which is said; else null.
+std::unique_ptr<LivePage> open_page(const HttpAddress&, const std::string& title);
+
 }  // namespace darknet

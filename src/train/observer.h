@@ -17,10 +17,12 @@ struct IterationReport {
   double load_seconds = 0, step_seconds = 0;  // waiting for the batch; computing
   double seconds_per_iteration = 0;           // running mean, for images/s and the ETA
   std::int64_t width = 0, height = 0;
-  double map = -1;  // of this iteration's evaluation; -1: none
-  double best_map = -1;
+  double map = -1;              // of this iteration's evaluation; -1: none
+  double top1 = -1, topk = -1;  // the same of a classifier,
+  std::int64_t top = 0;         // and the k of topk in every iteration; 0: a detector
+  double best_map = -1;         // of a classifier the best top1
   const StepResult* step = nullptr;
-  std::vector<std::int64_t> head_layers;
+  std::vector<std::int64_t> head_layers;  // of step->heads
   // Of the last evaluation; null: none yet. Shared, because an observer may show it later.
   std::shared_ptr<const EvaluationSample> sample = nullptr;
 };

@@ -21,4 +21,9 @@ void log_plan(const Network& net, const TrainingState& state, std::size_t images
                   at.head->settings().objectness_loss));
 }
 
+void log_devices(const Device& first, const std::vector<Device>& others) {
+  if (first.type != DeviceType::cpu) log::info(cat("computed by ", ops(first.type).name(first)));
+  for (const Device& d : others) log::info(cat("and by ", to_string(d), ", ", ops(d.type).name(d)));
+}
+
 }  // namespace darknet

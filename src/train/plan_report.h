@@ -2,6 +2,7 @@
 #pragma once
 #include <cstddef>
 #include <filesystem>
+#include <vector>
 
 #include "nn/checkpoint.h"
 #include "nn/network.h"
@@ -12,5 +13,7 @@ namespace darknet {
 // and the loss of each head's objectness, as lines of the log.
 void log_plan(const Network&, const TrainingState&, std::size_t images,
               const std::filesystem::path& folder);
+// By what it is computed; of the CPU nothing.
+void log_devices(const Device& first, const std::vector<Device>& others);
 
 }  // namespace darknet

@@ -51,14 +51,16 @@ std::string progress_line(const IterationReport& r) {
   const HeadTelemetry t = total(*r.step);
   const auto images = static_cast<double>(r.images);
   const auto left = static_cast<double>(r.max_batches - r.iteration);
-  std::string line = fmt::format(
-      "{}/{} loss {:.3f} avg {:.3f} (obj+ {:.3f} obj- {:.3f} class {:.3f} box {:.3f}) lr {:.3g} "
-      "{:.1f} img/s",
-      r.iteration, r.max_batches, r.step->loss, r.average_loss, t.objectness_loss_positive / images,
-      t.objectness_loss_negative / images, t.class_loss / images, t.box_loss / images,
-      r.learning_rate, images_per_second(r));
+  std::string line = fmt::format("{}/{} loss {:.3f} avg {:.3f}", r.iteration, r.max_batches,
+                                 r.step->loss, r.average_loss);
+  if (r.top == 0)
+    line += fmt::format(" (obj+ {:.3f} obj- {:.3f} class {:.3f} box {:.3f})",
+                        t.objectness_loss_positive / images, t.objectness_loss_negative / images,
+                        t.class_loss / images, t.box_loss / images);
+  line += fmt::format(" lr {:.3g} {:.1f} img/s", r.learning_rate, images_per_second(r));
   if (r.load_seconds > r.step_seconds) line += " (waiting for images)";
-  if (r.best_map >= 0) line += fmt::format(" best mAP {:.4f}", r.best_map);
+  if (r.best_map >= 0)
+    line += fmt::format(" best {} {:.4f}", r.top > 0 ? "top-1" : "mAP", r.best_map);
   return line + " ETA " + log::duration(left * r.seconds_per_iteration);
 }
 
@@ -69,6 +71,9 @@ LoggedIteration logged(const IterationReport& r) {
                     .learning_rate = r.learning_rate,
                     .images_per_second = images_per_second(r),
                     .map = r.map >= 0 ? r.map : kNotLogged,
+                    .top1 = r.top1 >= 0 ? r.top1 : kNotLogged,
+                    .topk = r.topk >= 0 ? r.topk : kNotLogged,
+                    .top = r.top > 0 ? static_cast<double>(r.top) : kNotLogged,
                     .load_seconds = r.load_seconds,
                     .step_seconds = r.step_seconds};
   for (std::size_t h = 0; h < r.step->heads.size(); ++h) {
@@ -101,6 +106,8 @@ std::string json_line(const IterationReport& r) {
     line["overflow"] = r.step->overflow;
   }
   if (r.map >= 0) line["map"] = r.map;
+  if (r.top > 0) line["top"] = r.top;
+  if (r.top1 >= 0) line["top1"] = r.top1, line["topk"] = r.topk;
   for (std::size_t h = 0; h < r.step->heads.size(); ++h)
     line["heads"].push_back(
         head_json(r.step->heads[h], r.head_layers.at(h), static_cast<double>(r.images)));

@@ -50,8 +50,11 @@ std::vector<Scalar> scalars_of(const LoggedIteration& i) {
                           {"learning_rate", i.learning_rate},
                           {"images_per_second", i.images_per_second},
                           {"load_seconds", i.load_seconds},
-                          {"step_seconds", i.step_seconds},
-                          {"map", i.map}};
+                          {"step_seconds", i.step_seconds}};
+  if (std::isfinite(i.top))
+    all.insert(all.end(), {{"top1", i.top1}, {"topk", i.topk}});
+  else
+    all.push_back({"map", i.map});
   for (const LoggedHead& head : i.heads)
     for (const TelemetryFigure& f : kTelemetryFigures)
       if (f.scale != TelemetryScale::unlogged)

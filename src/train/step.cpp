@@ -14,6 +14,7 @@
 #include "kernels/update.h"
 #include "nn/freezing.h"
 #include "nn/running_values.h"
+#include "nn/target_loss.h"
 
 namespace darknet {
 namespace {
@@ -64,7 +65,7 @@ std::int64_t images_of(const Network& net) { return net.input_shape().n; }
 // What a device reports of a step: its state, then the sums of each head.
 constexpr std::int64_t kSumsAt = part_bytes(sizeof(StepState));
 std::int64_t report_bytes(const Network& net) {
-  return kSumsAt + std::ssize(net.heads()) * std::int64_t{sizeof(HeadTelemetry)};
+  return kSumsAt + std::ssize(losses_of(net)) * std::int64_t{sizeof(HeadTelemetry)};
 }
 
 }  // namespace
@@ -91,7 +92,7 @@ struct TrainingStep::DeviceState {
 
   Network& net;
   Optimizer& optimizer;
-  std::vector<HeadAt> heads;
+  std::vector<LossAt> losses;
   std::int64_t first_micro_batch;  // of the batch
   HostToDevice inputs;
   Buffer report;  // as on the device
@@ -120,7 +121,7 @@ TrainingStep::DeviceState::DeviceState(const Replica& r, std::int64_t first,
                                        std::int64_t micro_batches)
     : net(*r.net),
       optimizer(*r.optimizer),
-      heads(net.heads()),
+      losses(losses_of(net)),
       first_micro_batch(first),
       inputs(net),
       report(net.options().device, report_bytes(net)) {
@@ -187,7 +188,8 @@ Pass TrainingStep::pass(const DeviceState& device, std::int64_t micro_batch) con
           .step = device.state(),
           .seed = seed_,
           .subdivision = device.first_micro_batch + micro_batch,
-          .truths = device.inputs.truths(),
+          .truths = device.inputs.targets() ? Truths{} : device.inputs.truths(),
+          .targets = device.inputs.targets(),
           .input = device.inputs.input()};
 }
 
@@ -202,11 +204,12 @@ std::int64_t TrainingStep::run_micro_batch(DeviceState& device, const StepInput&
   (micro_batch == 0 ? begin_step : set_step_params)(stream, device.inputs.params(), device.state());
   device.mark();
   device.net.forward(pass(device, micro_batch));
-  for (std::size_t h = 0; h < device.heads.size(); ++h)
-    add_telemetry(stream,
-                  {device.heads[h].head->sums(), device.sums(h),
-                   static_cast<std::int32_t>(of_batch), micro_batch == 0},
-                  device.state());
+  for (std::size_t h = 0; h < device.losses.size(); ++h)
+    if (device.losses[h].head || device.inputs.targets())
+      add_telemetry(stream,
+                    {device.losses[h].sums, device.sums(h), static_cast<std::int32_t>(of_batch),
+                     micro_batch == 0},
+                    device.state());
   device.mark();
   device.net.backward(pass(device, micro_batch));
   device.mark();
@@ -218,7 +221,8 @@ void TrainingStep::end(DeviceState& device, std::int64_t batch, bool average) {
   const DeviceGuard guard(device.device());
   device.net.update(pass(device, 0), average ? 1 : 0, [&] {
     device.optimizer.step(device.state(), batch, average);
-    for (const HeadAt& at : device.heads) at.head->end_step(device.net.stream(), device.state());
+    for (const LossAt& at : device.losses)
+      if (at.head) at.head->end_step(device.net.stream(), device.state());
     device.net.parameters_changed();
   });
   memory(device.net.options().device.type)
@@ -257,6 +261,13 @@ void TrainingStep::begin(const StepInput& input, StepParams params, std::int64_t
   const std::int64_t batch = devices_.front()->net.settings().batch;
   if (std::ssize(input.truths) != batch)
     fail("a step over ", input.truths.size(), " images where batch=", batch);
+  const std::vector<LossAt>& losses = devices_.front()->losses;
+  if (!input.targets.empty() && !losses.empty() && !losses.front().head) {
+    const std::int64_t features =
+        devices_.front()->net.output_shape(losses.front().layer).features();
+    if (std::ssize(input.targets) != batch * features)
+      fail(input.targets.size(), " targets for ", batch, " images of ", features, " outputs");
+  }
   StepResult result{.input = devices_.front()->net.input_shape()};
   result.positives = count_positives(devices_.front()->net, input.truths);
   params.objectness_scale = objectness_scale(result);
@@ -284,7 +295,7 @@ StepResult TrainingStep::finish() {
   const std::size_t report_of = in_flight_.front().report;
   StepResult result = std::move(in_flight_.front().result);
   in_flight_.pop_front();
-  result.heads.resize(devices_.front()->heads.size());
+  result.heads.resize(devices_.front()->losses.size());
   for (const auto& device : devices_) {
     const DeviceState::Report& report = device->reports[report_of];
     report.timestamps.back()->wait();
@@ -320,7 +331,7 @@ std::string TrainingStep::first_non_finite(const StepInput& input, std::int64_t 
 std::string TrainingStep::non_finite_layer(const StepInput& input, const StepResult& result) {
   if (result.non_finite_image < 0) return non_finite_gradient(devices_.front()->net);
   const std::string layer = first_non_finite(input, result.non_finite_image, result.params);
-  return layer.empty() ? "a detection head's loss" : layer;
+  return layer.empty() ? "the loss" : layer;
 }
 
 StepResult TrainingStep::run(const StepInput& input, const StepParams& params, std::int64_t seen,

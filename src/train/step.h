@@ -24,15 +24,16 @@ struct StepTimes {
 };
 
 struct StepResult {
-  StepParams params;                 // as the step was asked for; images_seen: before its batch
-  Shape input;                       // of the network then
-  std::vector<HeadTelemetry> heads;  // sums over the whole batch, in the order of Network::heads()
-  double loss = 0;                   // mean per image of the true loss, all heads
-  std::int64_t positives = 0;        // N of obj_norm=positives and positives_ema; else 0
-  double positives_average = 0;      // obj_norm=positives_ema: of N, this step included; else 0
-  bool finite = true;                // false: no update was made, nor will any be
-  bool overflow = false;             // no update was made, for the scale of the loss was too large
-  LossScale loss_scale;              // after this step
+  StepParams params;  // as the step was asked for; images_seen: before its batch
+  Shape input;        // of the network then
+  // Sums over the whole batch, in the order of losses_of() (nn/target_loss.h).
+  std::vector<HeadTelemetry> heads;
+  double loss = 0;               // mean per image of the true loss, all heads
+  std::int64_t positives = 0;    // N of obj_norm=positives and positives_ema; else 0
+  double positives_average = 0;  // obj_norm=positives_ema: of N, this step included; else 0
+  bool finite = true;            // false: no update was made, nor will any be
+  bool overflow = false;         // no update was made, for the scale of the loss was too large
+  LossScale loss_scale;          // after this step
   std::string error;  // which layer was not finite first; by run() and non_finite_layer()
   StepTimes seconds;
   std::int64_t truths_left_out = 0;    // beyond the heads' max=, of all images

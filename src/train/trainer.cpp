@@ -10,12 +10,11 @@
 #include "core/text.h"
 #include "core/threads.h"
 #include "dataset/image_list.h"
-#include "dataset/labels.h"
 #include "dataset/loader.h"
 #include "eval/predict.h"
 #include "nn/schedule.h"
+#include "nn/target_loss.h"
 #include "nn/weights.h"
-#include "train/advice.h"
 #include "train/checkpoints.h"
 #include "train/evaluator.h"
 #include "train/interrupt.h"
@@ -31,7 +30,7 @@
 #include "train/scalar_logs.h"
 #include "train/step.h"
 #include "train/stopwatch.h"
-#include "train/training_batches.h"
+#include "train/task.h"
 #include "train/training_files.h"
 
 namespace darknet {
@@ -42,10 +41,13 @@ constexpr double kAverageLoss = .1;  // Darknet: share of the newest loss in the
 
 using Clock = std::chrono::steady_clock;
 
+using MakeTask = std::unique_ptr<TrainingTask> (*)(const DataFile&, const std::vector<Section>&);
+
 // One training run from start to end.
 class Trainer {
  public:
-  Trainer(const TrainingSettings& options, std::unique_ptr<TrainingObserver> observer);
+  Trainer(const TrainingSettings& options, MakeTask task,
+          std::unique_ptr<TrainingObserver> observer);
   TrainingOutcome run();
 
  private:
@@ -57,7 +59,6 @@ class Trainer {
   void start_fresh(const Start& start);
   NumericsConfig numerics() const;
   void resume_algorithms();
-  void log_devices() const;
   void make_replicas();
   void log_memory();
   void make_observers(std::unique_ptr<TrainingObserver> more);
@@ -71,11 +72,11 @@ class Trainer {
   }
   void count(const StepResult& result);
   [[noreturn]] void report_not_finite(const StepResult& result);
-  void report(const StepResult& result, double map, double seconds);
+  void report(const StepResult& result, const EvaluationScore& evaluation, double seconds);
   std::int64_t asked() const { return state_.iteration + step_->in_flight(); }
   bool may_work_ahead() const;
   bool evaluation_due(std::int64_t i) const { return evaluator_ && evaluator_->due(i); }
-  double evaluate();
+  EvaluationScore evaluate();
   bool out_of_patience() const { return evaluator_ && evaluator_->out_of_patience(); }
   void iterate();
   void run_steps();
@@ -87,6 +88,7 @@ class Trainer {
   std::unique_ptr<LivePage> page_;  // until the observers take it; its port is asked for first
   DataFile data_;
   std::vector<Section> cfg_;  // as every network of this run is made from it
+  std::unique_ptr<TrainingTask> task_;
   ProtectedFiles inputs_;
   fs::path backup_;
   Network net_;
@@ -123,22 +125,17 @@ NetworkOptions training_network(const TrainingSettings& o) {
           .tuning = tuning_for(o.tuning, o.device)};
 }
 
-std::unique_ptr<LivePage> open_page(const TrainingSettings& o) {
-  if (o.http.port < 0) return nullptr;
-  auto page = std::make_unique<LivePage>(o.http, o.cfg.stem().string());
-  log::info(cat("this run can be watched at ", url_of(o.http.bind, page->port())));
-  return page;
-}
-
-Trainer::Trainer(const TrainingSettings& options, std::unique_ptr<TrainingObserver> observer)
+Trainer::Trainer(const TrainingSettings& options, MakeTask task,
+                 std::unique_ptr<TrainingObserver> observer)
     : options_(options),
-      page_(open_page(options)),
+      page_(open_page(options.http, options.cfg.stem().string())),
       data_(read_data_file(options.data)),
       cfg_(training_sections(options_, data_)),
+      task_(task(data_, cfg_)),
       backup_(options.backup.empty() ? data_.backup : options.backup),
       net_(cfg_, training_network(options)),
       optimizer_(net_, net_.settings()),
-      classes_(classes_of(net_, data_)),
+      classes_(task_->classes(net_)),
       cache_(options.cache_mb << 20),
       checkpoints_(backup_, options.cfg.stem().string(),
                    options.save_every > 0 ? options.save_every : data_.save_weights) {
@@ -153,19 +150,17 @@ Trainer::Trainer(const TrainingSettings& options, std::unique_ptr<TrainingObserv
 }
 
 void Trainer::read_labels() {
-  labelled_ = read_all_labels(read_image_list(required(data_, data_.train, "train")), classes_,
+  labelled_ = task_->labelled(read_image_list(required(data_, data_.train, "train")), classes_,
                               options_.bad_labels);
-  log::info(cat("training images: ", labelled_.images.size(), " with ",
-                plural(labelled_.objects, "object"), ", ", labelled_.empty, " without any"));
+  log::info(cat("training images: ", task_->count_of(labelled_)));
   if (labelled_.clipped > 0)
     log::warn(cat(plural(labelled_.clipped, "box"),
                   " clipped that reached out of the image by up to ", kOverhangPixels,
                   " pixels or ", kOverhang, " of its size"));
   if (!options_.map) return;
-  LabelledImages valid = read_all_labels(read_image_list(required(data_, data_.valid, "valid")),
+  LabelledImages valid = task_->labelled(read_image_list(required(data_, data_.valid, "valid")),
                                          classes_, options_.bad_labels);
-  log::info(
-      cat("validation images: ", valid.images.size(), " with ", plural(valid.objects, "object")));
+  log::info(cat("validation images: ", task_->count_of(valid)));
   make_evaluator(std::move(valid));
 }
 
@@ -173,8 +168,8 @@ void Trainer::make_evaluator(LabelledImages valid) {
   const NetSettings& n = net_.settings();
   const auto images = std::ssize(labelled_.images);
   evaluator_.emplace(
+      *task_,
       EvaluatorSettings{.images = std::move(valid),
-                        .classes = classes_,
                         .period = evaluation_period(options_.map_epochs, images, n.batch),
                         .first = n.burn_in,
                         .last = n.max_batches,
@@ -193,7 +188,7 @@ void Trainer::start() {
                              .seed = options_.seed};
   const Start start = start_training(net_, optimizer_, options);
   state_ = start.state;
-  batches_.emplace(training_batches(net_, labelled_, state_.seed), &cache_);
+  batches_.emplace(task_->training_batches(net_, labelled_, state_.seed), &cache_);
   checkpoints_.register_existing(state_);
   log::info(start.summary);
   if (state_.iteration >= max_batches()) report_nothing_left(start.kind);
@@ -208,7 +203,7 @@ void Trainer::start() {
   note_run_length(options_, max_batches(), state_);
   if (state_.iteration < max_batches()) {
     log_plan(net_, state_, labelled_.images.size(), backup_);
-    log_devices();
+    log_devices(options_.device, options_.others);
   }
   make_replicas();
   log_memory();
@@ -278,16 +273,9 @@ void Trainer::start_fresh(const Start& start) {
   for (const StartReport& r : starts_) log::info(to_string(r));
 }
 
-void Trainer::log_devices() const {
-  if (options_.device.type != DeviceType::cpu)
-    log::info(cat("computed by ", ops(options_.device.type).name(options_.device)));
-  for (const Device& d : options_.others)
-    log::info(cat("and by ", to_string(d), ", ", ops(d.type).name(d)));
-}
-
 void Trainer::give_advice(const Start& start) const {
   const std::vector<std::string> names = names_of(data_.names, classes_);
-  for (const std::string& finding : advise({.net = &net_,
+  for (const std::string& finding : task_->advice({.net = &net_,
                                     .names = names,
                                     .train = &labelled_,
                                     .valid = evaluator_ ? &evaluator_->images() : nullptr,
@@ -330,7 +318,7 @@ void Trainer::begin_step(const Batch& batch) {
   if (now.h != batch.size.height || now.w != batch.size.width)
     for (const Replica& r : replicas_) r.net->resize(now.n, batch.size.height, batch.size.width);
   const std::int64_t iteration = asked() + 1;
-  step_->begin({batch.pixels, batch.truths, batch.tiles},
+  step_->begin({batch.pixels, batch.truths, batch.tiles, batch.targets},
                {.iteration = iteration,
                 .learning_rate = learning_rate(net_.settings(), iteration, state_.seed)},
                static_cast<std::int64_t>(state_.seen) + step_->in_flight() * net_.settings().batch,
@@ -365,9 +353,10 @@ void Trainer::finish_step() {
   const double seconds = seconds_since(last_);
   if (!result.finite) report_not_finite(result);
   count(result);
-  const double map = evaluation_due(state_.iteration) ? evaluate() : -1;
+  const EvaluationScore evaluation =
+      evaluation_due(state_.iteration) ? evaluate() : EvaluationScore{};
   state_.skipped_images = std::max(state_.skipped_images, loader_->unreadable());
-  report(result, map, seconds);
+  report(result, evaluation, seconds);
   last_ = Clock::now();
   load_seconds_ = 0;
 }
@@ -384,7 +373,7 @@ void Trainer::report_not_finite(const StepResult& result) {
   not_finite_ = true;
   const Batch batch = batches_->make(result.params.iteration - 1);
   const std::string layer =
-      step_->non_finite_layer({batch.pixels, batch.truths, batch.tiles}, result);
+      step_->non_finite_layer({batch.pixels, batch.truths, batch.tiles, batch.targets}, result);
   const bool any = result.non_finite_image < 0;
   const auto begin = any ? 0 : to_size(result.non_finite_image);
   const auto count = any ? batch.images.size() : to_size(net_.input_shape().n);
@@ -400,7 +389,7 @@ void Trainer::report_not_finite(const StepResult& result) {
           images));
 }
 
-void Trainer::report(const StepResult& result, double map, double seconds) {
+void Trainer::report(const StepResult& result, const EvaluationScore& evaluation, double seconds) {
   seconds_per_iteration_ =
       seconds_per_iteration_ == 0 ? seconds : .95 * seconds_per_iteration_ + .05 * seconds;
   IterationReport report{
@@ -415,26 +404,29 @@ void Trainer::report(const StepResult& result, double map, double seconds) {
       .seconds_per_iteration = seconds_per_iteration_,
       .width = result.input.w,
       .height = result.input.h,
-      .map = map,
+      .map = evaluation.map,
+      .top1 = evaluation.top1,
+      .topk = evaluation.topk,
+      .top = task_->top(),
       .best_map = state_.evaluation.best_map,
       .step = &result};
   if (evaluator_) report.sample = evaluator_->sample();
-  for (const HeadAt& at : net_.heads()) report.head_layers.push_back(at.layer);
+  for (const LossAt& at : losses_of(net_)) report.head_layers.push_back(at.layer);
   for (const auto& observer : observers_) observer->iteration(report);
 }
 
-// -1 where it was interrupted.
-double Trainer::evaluate() {
+// Nothing where it was interrupted.
+EvaluationScore Trainer::evaluate() {
   log::end_progress();
-  const std::optional<double> map =
+  const std::optional<EvaluationScore> found =
       evaluator_->evaluate(net_, state_.iteration, [this] { return interrupted() != 0; });
-  if (!map) return -1;
+  if (!found) return {};
   const EvaluationRecord& record = state_.evaluation;
   if (record.best_iteration == state_.iteration) checkpoints_.save_best(net_, state_);
-  log::info(cat("iteration ", state_.iteration, ": mAP@0.5 ", *map, " on ",
+  log::info(cat("iteration ", state_.iteration, ": ", to_string(*found), " on ",
                 plural(std::ssize(evaluator_->images().images), "image"), "; best ",
                 record.best_map, " at iteration ", record.best_iteration));
-  return *map;
+  return *found;
 }
 
 TrainingOutcome Trainer::finish(int exit_code) {
@@ -482,7 +474,8 @@ TrainingOutcome Trainer::run() {
   }
   const bool ended = state_.iteration >= max_batches() && !state_.evaluation.pending;
   if (out_of_patience())
-    log::info(cat(plural(options_.patience, "evaluation"), " without a better mAP: ending early"));
+    log::info(cat(plural(options_.patience, "evaluation"), " without a better ",
+                  task_->score_name(), ": ending early"));
   return finish(ended || out_of_patience() ? 0 : interrupted());
 }
 
@@ -490,7 +483,12 @@ TrainingOutcome Trainer::run() {
 
 TrainingOutcome train_detector(const TrainingSettings& options,
                                std::unique_ptr<TrainingObserver> observer) {
-  return Trainer(options, std::move(observer)).run();
+  return Trainer(options, detection_task, std::move(observer)).run();
+}
+
+TrainingOutcome train_classifier(const TrainingSettings& options,
+                                 std::unique_ptr<TrainingObserver> observer) {
+  return Trainer(options, classification_task, std::move(observer)).run();
 }
 
 }  // namespace darknet

@@ -1,5 +1,5 @@
-// The training loop behind `darknet detector train`: batches in, updates, checkpoints, evaluation,
-// and what is reported about them.
+// The training loop behind `darknet detector train` and `classifier train`: batches in, updates,
+// checkpoints, evaluation, and what is reported about them.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -28,13 +28,13 @@ struct TrainingSettings {
   std::filesystem::path tuning;  // algorithms of a fresh start; "": heuristics
   bool clear = false, map = false, exact = false, deterministic = false;
   double map_epochs = 4;      // evaluate every so many epochs, at least every 100 iterations
-  std::int64_t patience = 0;  // end after so many evaluations without a better mAP; 0: never
+  std::int64_t patience = 0;  // end after so many evaluations without a better score; 0: never
   std::int64_t cutoff = -1;   // layers to load from `weights`
   std::int64_t freeze = 0;    // the first layers, which keep their values
   std::int64_t save_every = 0;
   std::int64_t max_batches = 0;  // 0: the cfg's
   RunLength length;              // instead of max_batches: the rest of the schedule scales along
-  std::int64_t planned = 0;      // iterations that `length` amounts to; train_detector fills it in
+  std::int64_t planned = 0;      // iterations that `length` amounts to; train_... fills it in
   int threads = 0;               // of the loader; 0: chosen
   std::int64_t cache_mb = 2048;  // decoded images kept in memory
   double max_bad = .01;          // share of images that may be unreadable
@@ -64,7 +64,7 @@ class Diverged : public Error {
 
 struct TrainingOutcome {
   std::int64_t iterations = 0;
-  double best_map = -1;
+  double best_map = -1;           // of a classifier the top-1 accuracy
   int exit_code = 0;              // 130, 143: interrupted, after saving
   std::filesystem::path weights;  // NAME_final.weights; where it was interrupted NAME_last.weights
 };
@@ -73,5 +73,9 @@ struct TrainingOutcome {
 // Throws Diverged, and Error where anything else is wrong.
 TrainingOutcome train_detector(const TrainingSettings&,
                                std::unique_ptr<TrainingObserver> observer = nullptr);
+// The same of a classifier: each image is of the class whose name occurs in its path. `length` may
+// give epochs alone.
+TrainingOutcome train_classifier(const TrainingSettings&,
+                                 std::unique_ptr<TrainingObserver> observer = nullptr);
 
 }  // namespace darknet

@@ -1,0 +1,35 @@
+// What the layers [softmax] and [cost] offer to the trainer, and the losses of a network: those of
+// its detection heads, or, where it has none, that against the targets of whole images.
+#pragma once
+#include <cstdint>
+#include <vector>
+#include "detect/telemetry.h"
+
+namespace darknet {
+
+class Head;
+class Network;
+
+class TargetLoss {
+ public:
+  virtual ~TargetLoss() = default;
+  // False where it only passes gradients on.
+  virtual bool learns() const = 0;
+  // Whether it ignores the gradient from above, so that a later loss has no effect.
+  virtual bool alone() const = 0;
+  // The loss of the last training pass with targets, on the device.
+  virtual const HeadTelemetry* sums() const = 0;
+};
+
+// The layer whose loss learns the targets; -1: there is none.
+std::int64_t target_layer(const Network&);
+
+struct LossAt {
+  std::int64_t layer = 0;
+  Head* head = nullptr;  // null: of targets
+  const HeadTelemetry* sums = nullptr;
+};
+// In the order of the layers.
+std::vector<LossAt> losses_of(const Network&);
+
+}  // namespace darknet

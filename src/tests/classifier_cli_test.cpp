@@ -1,0 +1,237 @@
+// `darknet classifier train|valid|predict` through the built program.
+#include <algorithm>
+#include <array>
+#include <sstream>
+
+#include "cfg/parse.h"
+#include "cli_harness.h"
+#include "core/index.h"
+#include "core/json.h"
+#include "core/rng.h"
+#include "image/image.h"
+#include "nn/network.h"
+#include "nn/weights.h"
+
+namespace darknet::test {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kClasses[] = {"rows", "columns", "squares"};
+
+// A pattern of two random colours with period 8 at a random place.
+Image pattern(int class_id, std::uint64_t number) {
+  Rng rng(77, number);
+  const std::int64_t dx = rng.below(8), dy = rng.below(8);
+  std::uint8_t colours[2][3];
+  for (int k = 0; k < 3; ++k) {
+    colours[0][k] = static_cast<std::uint8_t>(rng.below(100));
+    colours[1][k] = static_cast<std::uint8_t>(150 + rng.below(100));
+  }
+  Image image(32, 32, 3);
+  for (std::int64_t y = 0; y < 32; ++y)
+    for (std::int64_t x = 0; x < 32; ++x) {
+      const bool row = (y + dy) / 4 % 2 != 0, column = (x + dx) / 4 % 2 != 0;
+      const bool on = class_id == 0 ? row : class_id == 1 ? column : row != column;
+      std::copy_n(colours[on ? 1 : 0], 3, &image.at(x, y)[0]);
+    }
+  return image;
+}
+
+const std::string kLayers =
+    "[convolutional]\nbatch_normalize=1\nfilters=8\nsize=3\nstride=2\npad=1\nactivation=leaky\n"
+    "[convolutional]\nbatch_normalize=1\nfilters=8\nsize=3\nstride=2\npad=1\nactivation=leaky\n";
+const std::string kNet =
+    "[net]\nbatch=8\nsubdivisions=2\nwidth=32\nheight=32\nlearning_rate=.05\npolicy=sgdr\n"
+    "burn_in=10\nmomentum=.9\nmax_batches=120\nmin_crop=32\nmax_crop=40\n";
+const std::string kEnd =
+    "[convolutional]\nfilters=3\nsize=1\nstride=1\nactivation=linear\n[avgpool]\n[softmax]\n";
+
+class ClassifierTest : public testing::Test {
+ protected:
+  ClassifierTest() {
+    std::string train, valid, names;
+    for (int c = 0; c < 3; ++c) {
+      names += cat(kClasses[c], '\n');
+      for (int k = 0; k < 24; ++k) {
+        const std::string name = cat("p/", kClasses[c], '/', k, ".png");
+        work_.put(name, pattern(c, to_size(100 * c + k)));
+        (k < 16 ? train : valid) += name + '\n';
+      }
+    }
+    work_.put("train.txt", train), work_.put("valid.txt", valid);
+    work_.put("x.labels", names);
+    work_.put("x.data", "classes=3\ntrain=train.txt\nvalid=valid.txt\nlabels=x.labels\ntop=2\n");
+    work_.put("x.cfg", kNet + kLayers + kEnd);
+  }
+  CommandResult train(const std::string& folder, std::vector<std::string> more = {},
+                      const CommandOptions& o = {}) const {
+    more.insert(more.begin(), {"classifier", "train", "x.data", "x.cfg"});
+    more.insert(more.end(), {"-backup", folder});
+    return work_.darknet(more, o);
+  }
+  const Workspace work_;
+};
+
+TEST_F(ClassifierTest, LearnsDrawnPatternsAndValidAndPredictAgree) {
+  const CommandResult ran = train("b", {"-topk"});
+  ASSERT_EQ(ran.exit_code, 0) << ran.all();
+  EXPECT_TRUE(said(ran, "training images: 48\n")) << ran.all();
+  std::istringstream log(work_.get("b/x_log.jsonl"));
+  json last;
+  for (std::string line; std::getline(log, line);) last = parse_json(line);
+  EXPECT_GE(last["top1"].get<double>(), .9) << ran.all();
+  EXPECT_GE(last["topk"], last["top1"]);
+  EXPECT_EQ(last["top"], 2);
+  EXPECT_NE(work_.get("b/x_chart.svg").find("Accuracy on valid="), std::string::npos);
+  EXPECT_NE(work_.get("b/x_results.csv").find(",top1,topk"), std::string::npos);
+  ASSERT_TRUE(work_.has("b/x_best.weights"));
+
+  const CommandResult valid = work_.darknet(
+      {"classifier", "valid", "x.data", "x.cfg", "b/x_final.weights", "-json", "v.json"});
+  ASSERT_EQ(valid.exit_code, 0) << valid.all();
+  const json figures = parse_json(work_.get("v.json"));
+  EXPECT_EQ(figures["top1"], last["top1"]);
+  EXPECT_EQ(figures["images"], 24);
+  EXPECT_EQ(figures["classes"][1]["name"], "columns");
+
+  const CommandResult predicted =
+      work_.darknet({"classifier", "predict", "x.data", "x.cfg", "b/x_best.weights",
+                     "p/columns/3.png", "-json", "p.json"});
+  ASSERT_EQ(predicted.exit_code, 0) << predicted.all();
+  EXPECT_EQ(parse_json(work_.get("p.json"))[0]["classes"].size(), 2u);
+  EXPECT_TRUE(said(predicted, "p/columns/3.png:\n")) << predicted.all();
+}
+
+TEST_F(ClassifierTest, FocalLossLearnsToo) {
+  const CommandResult ran = train(
+      "b", {"-topk", "-set", "softmax.0.cls_loss=focal", "-set", "net.0.label_smooth_eps=.05"});
+  ASSERT_EQ(ran.exit_code, 0) << ran.all();
+  EXPECT_TRUE(said(ran, "; best 1 at iteration") || said(ran, "; best 0.9")) << ran.all();
+}
+
+TEST_F(ClassifierTest, AnInterruptedRunResumesToTheSameBytes) {
+  const std::vector<std::string> flags{"-topk",
+                                       "-set",
+                                       "net.0.mixup=1",
+                                       "-set",
+                                       "net.0.cutmix=1",
+                                       "-set",
+                                       "net.0.label_smooth_eps=.1"};
+  ASSERT_EQ(train("a", flags).exit_code, 0);
+  const CommandResult cut = train("b", flags, {.signal_when = "60/120 loss", .signal = SIGINT});
+  ASSERT_EQ(cut.exit_code, 130) << cut.all();
+  std::vector<std::string> again{"b/x_last.weights"};
+  again.insert(again.end(), flags.begin(), flags.end());
+  const CommandResult rest = train("b", again);
+  ASSERT_EQ(rest.exit_code, 0) << rest.all();
+  EXPECT_TRUE(said(rest, "resumed from b/x_last.state at iteration"));
+  for (const char* name : {"/x_final.weights", "/x_last.weights", "/x_best.weights"})
+    EXPECT_TRUE(work_.get("a" + std::string(name)) == work_.get("b" + std::string(name))) << name;
+}
+
+TEST_F(ClassifierTest, LabelErrorsNameTheImage) {
+  work_.put("train.txt", "p/rows/0.png\np/none/1.png\n");
+  expect_refused(train("b"), "train.txt:2: p/none/1.png: is of no class");
+  work_.put("train.txt", "p/rows/0.png\np/rows/columns.png\n");
+  expect_refused(train("b"), "train.txt:2: p/rows/columns.png: is of several classes");
+  work_.put("x.data", "classes=3\ntrain=train.txt\n");
+  expect_refused(train("b"), "x.data: the line labels = ... (or names = ...) is missing");
+}
+
+TEST_F(ClassifierTest, OtherNetworksAreRefused) {
+  put_tiny_data(work_);  // which has an x.cfg that detects
+  expect_refused(train("b"), "this network detects");
+  work_.put("x.cfg", kNet + kLayers + kEnd);
+  expect_refused(work_.darknet({"detector", "train", "x.data", "x.cfg"}), "no detection head");
+  work_.put("x.data", "classes=4\ntrain=train.txt\nlabels=x.labels\n");
+  expect_refused(train("b"), "classes=4, but x.cfg has 3 outputs");
+}
+
+TEST_F(ClassifierTest, ItsBackboneStartsADetector) {
+  ASSERT_EQ(train("b", {"-max_batches", "3"}).exit_code, 0);
+  const CommandResult cut =
+      work_.darknet({"partial", "x.cfg", "b/x_final.weights", "x.conv.2", "2"});
+  ASSERT_EQ(cut.exit_code, 0) << cut.all();
+  const std::string classifier = work_.get("b/x_final.weights");
+  put_tiny_data(work_);
+  work_.put("d.cfg", kNet + kLayers +
+                         "[convolutional]\nfilters=8\nsize=1\nactivation=linear\n"
+                         "[yolo]\nmask=0\nanchors=16,16\nnum=1\nclasses=3\n");
+  for (const auto& weights : {std::vector<std::string>{"x.conv.2"},
+                              std::vector<std::string>{"b/x_final.weights", "-partial", "2"}}) {
+    std::vector<std::string> command{"detector", "train", "x.data", "d.cfg"};
+    command.insert(command.end(), weights.begin(), weights.end());
+    command.insert(command.end(),
+                   {"-max_batches", "1", "-backup", "d", "-set", "net.0.learning_rate=0"});
+    const CommandResult ran = work_.darknet(command);
+    ASSERT_EQ(ran.exit_code, 0) << ran.all();
+    EXPECT_TRUE(said(ran, "the first 2 of 4 layers")) << ran.all();
+    // The convolutions of both networks have the same weights: those of the first one lie behind
+    // the header of 20 bytes, its 8 biases, scales, means and variances.
+    constexpr std::size_t kAt = 20 + 4 * 8 * 4, kBytes = 8 * 3 * 9 * 4;
+    EXPECT_TRUE(work_.get("d/d_final.weights").substr(kAt, kBytes) ==
+                classifier.substr(kAt, kBytes));
+  }
+}
+
+// A network without parameters: the softmax of an image's mean colour.
+class MeanColour : public testing::Test {
+ protected:
+  MeanColour() {
+    work_.put("x.cfg", "[net]\nwidth=16\nheight=16\n[avgpool]\n[softmax]\n");
+    work_.put("x.labels", "red\ngreen\nblue\n");
+    work_.put("x.data", "classes=3\nvalid=v.txt\nlabels=x.labels\ntop=2\n");
+    std::istringstream in(work_.get("x.cfg"));
+    save_weights(work_.path("x.weights"), Network(parse_cfg(in, "x.cfg"), {}), 0);
+  }
+  void put(const std::string& name, std::array<std::uint8_t, 3> colour) const {
+    Image image(20, 20, 3);
+    for (std::int64_t y = 0; y < 20; ++y)
+      for (std::int64_t x = 0; x < 20; ++x) std::copy_n(colour.data(), 3, &image.at(x, y)[0]);
+    work_.put(name, image);
+  }
+  const Workspace work_;
+};
+
+TEST_F(MeanColour, ValidCountsFirstGuessesAndTheFirstTwo) {
+  put("red1.png", {255, 0, 0});
+  put("red2.png", {100, 255, 0});  // the second guess is right
+  put("green1.png", {100, 0, 255});
+  put("blue1.png", {0, 0, 255});
+  work_.put("v.txt", "red1.png\nred2.png\ngreen1.png\nblue1.png\n");
+  const CommandResult ran =
+      work_.darknet({"classifier", "valid", "x.data", "x.cfg", "x.weights", "-per_class"});
+  ASSERT_EQ(ran.exit_code, 0) << ran.all();
+  EXPECT_NE(ran.out.find("4 images: top-1 50.00 %, top-2 75.00 %\n"), std::string::npos)
+      << ran.all();
+  EXPECT_NE(ran.out.find("red                             2   50.00 %  100.00 %\n"),
+            std::string::npos)
+      << ran.all();
+  const CommandResult all =
+      work_.darknet({"classifier", "valid", "x.data", "x.cfg", "x.weights", "-top", "3"});
+  EXPECT_TRUE(said(all, "top-3 100.00 %")) << all.all();
+}
+
+TEST_F(MeanColour, PredictPrintsTheMostProbableClassesOfTheMiddle) {
+  Image wide(40, 20, 3);  // red between two green ends
+  for (std::int64_t y = 0; y < 20; ++y)
+    for (std::int64_t x = 0; x < 40; ++x) wide.at(x, y)[x < 10 || x >= 30 ? 1 : 0] = 255;
+  work_.put("wide.png", wide);
+  const CommandResult ran = work_.darknet(
+      {"classifier", "predict", "x.data", "x.cfg", "x.weights", "wide.png", "missing.png"});
+  EXPECT_EQ(ran.exit_code, 1) << ran.all();
+  // e / (e + 2) and 1 / (e + 2)
+  EXPECT_NE(ran.out.find("wide.png:\n 57.61 %  red\n 21.19 %  green\n"), std::string::npos)
+      << ran.all();
+  EXPECT_TRUE(said(ran, "missing.png")) << ran.all();
+  const CommandResult typed =
+      work_.darknet({"classifier", "predict", "x.data", "x.cfg", "x.weights", "-top", "1"},
+                    {.input = "wide.png\n"});
+  EXPECT_EQ(typed.exit_code, 0) << typed.all();
+  EXPECT_NE(typed.out.find("wide.png:\n 57.61 %  red\n"), std::string::npos) << typed.all();
+  EXPECT_EQ(typed.out.find("green"), std::string::npos) << typed.all();
+}
+
+}  // namespace
+}  // namespace darknet::test
