@@ -217,6 +217,7 @@ std::optional<Image> decode_tiff_values(const std::string& bytes, const std::str
   if (!TIFFIsCODECConfigured(static_cast<std::uint16_t>(l.compression)))
     fail_at({name, 0}, "a TIFF of the compression ", l.compression, ", which libtiff cannot undo");
   const std::int64_t channels = channels_of(l, wanted);
+  if (channels < 1) return Image{};  // nothing but alpha
   const bool by_page = wanted != 0 && wanted != 1 && wanted != 3 && wanted % channels == 0;
   const std::int64_t pages = by_page ? like_pages(tiff.get(), l, wanted / channels) : 1;
   const std::int64_t all = channels * pages;
