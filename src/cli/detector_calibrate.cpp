@@ -25,7 +25,7 @@ struct CalibrateArguments : NetworkArguments, ReadingArguments {
   float thresh = static_cast<float>(CalibrationOptions{}.threshold), iou_thresh = .5f;
 };
 
-void print(const Recalibration& r) {
+void print_fit(const Recalibration& r) {
   fmt::print("{:>12} {:>10} {:>10} {:>10}\n", "confidence", "detections", "mean", "precision");
   for (const ReliabilityBin& bin : r.before.bins)
     if (bin.detections > 0)
@@ -59,7 +59,7 @@ int calibrate(const CalibrateArguments& o) {
   const Recalibration r =
       recalibrate(match(images, classes, o.iou_thresh),
                   value_of<CalibrationMethod>(o.method).value(), static_cast<double>(o.thresh));
-  print(r);
+  print_fit(r);
   if (r.after.error >= r.before.error) {
     fmt::print("calibration does not help here: nothing is written{}\n",
                is_present(file) ? cat(", ", printable(file.string()), " stays as it is") : "");

@@ -61,6 +61,7 @@ class ClassificationTask final : public TrainingTask {
         .truths = images.truths,
         .channels = settings.channels,
         .batch = settings.batch,
+        .input_max = settings.input_max,
         .size = [size = InputSize{settings.height, settings.width}](std::int64_t) { return size; },
         .augmentation = augmentation_of(settings, {}),
         .seed = seed,

@@ -207,8 +207,10 @@ void Trainer::start() {
   }
   make_replicas();
   log_memory();
-  show_augmented(options_, checkpoints_.file("_augmented"), state_.iteration,
-                 training_batches(net_, labelled_, state_.seed), names_of(data_.names, classes_));
+  if (options_.show_images > 0)
+    show_augmented(options_, checkpoints_.file("_augmented"), state_.iteration,
+                   task_->training_batches(net_, labelled_, state_.seed),
+                   names_of(data_.names, classes_));
 }
 
 // A kill loses no line of the log that a saved state counts.

@@ -40,7 +40,6 @@ void check_training_files(const TrainingSettings& o, const DataFile& data,
 
 void show_augmented(const TrainingSettings& o, const fs::path& folder, std::int64_t iteration,
                     const BatchSettings& batches, std::vector<std::string> names_of_classes) {
-  if (o.show_images == 0) return;
   for (const fs::path& sheet : write_augmented(folder, batches,
                                                {.names = std::move(names_of_classes),
                                                .first = iteration * batches.batch,
