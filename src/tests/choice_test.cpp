@@ -6,17 +6,17 @@
 namespace darknet {
 namespace {
 
-enum class Mixing : std::uint8_t { automatic, none, half };
-constexpr auto choices(Mixing) {  // automatic: what an absent key means
-  return std::to_array<Named<Mixing>>({{"none", Mixing::none}, {"half", Mixing::half}});
+enum class HowMixed : std::uint8_t { automatic, none, half };
+constexpr auto choices(HowMixed) {  // automatic: what an absent key means
+  return std::to_array<Named<HowMixed>>({{"none", HowMixed::none}, {"half", HowMixed::half}});
 }
 
 struct MixingKeys {
-  Mixing mixing = Mixing::automatic, other = Mixing::half;
+  HowMixed mixing = HowMixed::automatic, other = HowMixed::half;
   template <class V>
   void fields(V&& v) {
-    v("mixing", mixing, Choice<Mixing>{}, "how");
-    v("other", other, TrainingOnly{Choice<Mixing>{}}, "how the others");
+    v("mixing", mixing, Choice<HowMixed>{}, "how");
+    v("other", other, TrainingOnly{Choice<HowMixed>{}}, "how the others");
   }
 };
 
@@ -31,12 +31,12 @@ MixingKeys keys_of(const std::string& key, const std::string& value, bool traini
 }
 
 TEST(Choice, IsReadByItsNameAndKeepsItsDefault) {
-  EXPECT_EQ(keys_of("", "").mixing, Mixing::automatic);
-  EXPECT_EQ(keys_of("", "").other, Mixing::half);
-  EXPECT_EQ(keys_of("mixing", "none").mixing, Mixing::none);
-  EXPECT_EQ(keys_of("mixing", "half").mixing, Mixing::half);
-  EXPECT_EQ(keys_of("other", "none").other, Mixing::none);
-  EXPECT_EQ(keys_of("mixing", "HALF").mixing, Mixing::half);  // in any case
+  EXPECT_EQ(keys_of("", "").mixing, HowMixed::automatic);
+  EXPECT_EQ(keys_of("", "").other, HowMixed::half);
+  EXPECT_EQ(keys_of("mixing", "none").mixing, HowMixed::none);
+  EXPECT_EQ(keys_of("mixing", "half").mixing, HowMixed::half);
+  EXPECT_EQ(keys_of("other", "none").other, HowMixed::none);
+  EXPECT_EQ(keys_of("mixing", "HALF").mixing, HowMixed::half);  // in any case
 }
 
 TEST(Choice, OfAnotherWordIsRefused) {
@@ -52,7 +52,7 @@ TEST(Choice, OfAnotherWordIsRefused) {
             "net.cfg:2: [mixer] mixing: 'haf' is none of none,half; did you mean 'half'?");
   EXPECT_NE(refused(""), "");           // the default's empty name is no word
   EXPECT_NE(refused("automatic"), "");  // nor is the name of the enumerator
-  EXPECT_EQ(keys_of("other", "haf", false).other, Mixing::half);  // nothing is trained
+  EXPECT_EQ(keys_of("other", "haf", false).other, HowMixed::half);  // nothing is trained
 }
 
 TEST(Choice, IsDocumentedByItsNames) {

@@ -93,7 +93,9 @@ TEST(PixelFilters, NoiseHasItsDeviationAndNoMean) {
     for (std::int64_t x = 0; x < 120; ++x)
       for (std::int64_t c = 0; c < 3; ++c) {
         const double d = double{p.at(x, y, c)} - .5;
-        if (x < 10 || x >= 110 || y < 10 || y >= 90) ASSERT_EQ(d, 0);
+        if (x < 10 || x >= 110 || y < 10 || y >= 90) {
+          ASSERT_EQ(d, 0);
+        }
         sum += d, squares += d * d;
         values.insert(p.at(x, y, c));
       }
@@ -143,7 +145,9 @@ TEST(RandomFilters, BlurLeavesObjectsSharpOrAsLargeAsTheyNeedIt) {
   for (std::int64_t y = 0; y < 64; ++y)
     for (std::int64_t x = 0; x < 64; ++x) {
       const bool object = x >= 16 && x < 48 && y >= 24 && y < 40;
-      if (object) ASSERT_EQ(sharp.at(x, y, 0), before.at(x, y, 0));
+      if (object) {
+        ASSERT_EQ(sharp.at(x, y, 0), before.at(x, y, 0));
+      }
       changed += sharp.at(x, y, 0) != before.at(x, y, 0);
     }
   EXPECT_GT(changed, 64 * 64 - 32 * 16 - 50);
