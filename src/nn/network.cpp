@@ -56,7 +56,9 @@ std::string overrides_of(const Section& section, const Counts& counts) {
 
 bool any_key(const std::string&) { return true; }
 
+// max_batches only says how fast DropBlock grows, which is no layer's error.
 bool is_layer_key(const std::string& key) {
+  if (key == "max_batches") return false;
   KeyDocs keys;
   keys.add(LayerKeys{});
   return std::ranges::count(keys.docs(), key, &KeyDoc::key) > 0;

@@ -126,7 +126,7 @@ const Usage kUsage[] = {
      {"detector", "trian", "x.data"},
      "unknown command 'trian'; did you mean 'train'?"},
     {"group_alone", {"detector"}, "darknet detector: "},
-    {"command_of_other_darknets", {"nightmare", "x.cfg"}, "unknown command 'nightmare'"},
+    {"command_of_other_darknets", {"nightmare", "x.cfg"}, "'nightmare' is not there"},
     {"unknown_flag",
      {"detector", "train", "x.data", "x.cfg", "-max_batch", "7"},
      "unknown flag '-max_batch'; did you mean '-max_batches'?"},
