@@ -69,10 +69,12 @@ DARKNET_EXPORT void reset_rnn(network*); /* nothing: there are no recurrent laye
 
 /* A forward pass over an image, which is resized where it has another size; _letterbox keeps the
    aspect ratio. Returns the values of the last layer, which stay until the next pass: one pixel
-   after the other, without the logistic function that AlexeyAB's [yolo] applies. */
+   after the other, without the logistic function that AlexeyAB's [yolo] applies. With [net]
+   input_max= they fail, as network_predict_batch() does: images here do not know it. */
 DARKNET_EXPORT float* network_predict_image(network*, image);
 DARKNET_EXPORT float* network_predict_image_letterbox(network*, image);
-/* Over as many images as the batch has, which have the network's size. */
+/* Over as many images as the batch has, which have the network's size, with the network's values:
+   with [net] input_max= those of the file, divided by it. */
 DARKNET_EXPORT float* network_predict_ptr(network*, float* input);
 
 /* The detections of the last pass above `thresh`, for an image of w x h pixels: boxes in pixels,
@@ -99,7 +101,8 @@ DARKNET_EXPORT image make_image(int w, int h, int c); /* black */
 DARKNET_EXPORT void free_image(image);
 /* From 8-bit pixels with interleaved channels, w * h * c bytes. */
 DARKNET_EXPORT void copy_image_from_bytes(image, char* bytes);
-DARKNET_EXPORT image load_image_color(char* file, int w, int h); /* 0, 0: as it is */
+/* 1 is the largest value of the file's type: 255, 65535, or 1 of floats. 0, 0: as it is. */
+DARKNET_EXPORT image load_image_color(char* file, int w, int h);
 DARKNET_EXPORT image resize_image(image, int w, int h);
 DARKNET_EXPORT image letterbox_image(image, int w, int h);
 DARKNET_EXPORT void rgbgr_image(image); /* RGB to BGR and back */

@@ -93,14 +93,14 @@ void for_each_value(std::int64_t pixels, std::int64_t channels, F f) {
     for (std::int64_t p = 0; p < pixels; ++p) f(c * pixels + p, p * channels + c);
 }
 
-// In 8 bits, which is what the images of files and of copy_image_from_bytes() have; `channels` as
-// the network has them.
+// In 8 bits, which is what the images of most files and of copy_image_from_bytes() have; `channels`
+// as the network has them.
 darknet::Image bytes_of(const image& im, std::int64_t channels) {
   require_data(im);
   const std::int64_t pixels = std::int64_t{im.w} * im.h;
   std::vector<std::uint8_t> bytes(to_size(pixels * im.c));
   for_each_value(pixels, im.c, [&](std::int64_t from, std::int64_t to) {
-    const float value = std::clamp(im.data[from], 0.f, 1.f);
+    const float value = std::isfinite(im.data[from]) ? std::clamp(im.data[from], 0.f, 1.f) : 0;
     bytes[to_size(to)] = static_cast<std::uint8_t>(std::lround(255 * value));
   });
   return darknet::api::image_of(
@@ -111,7 +111,7 @@ darknet::Image bytes_of(const image& im, std::int64_t channels) {
 
 image placed(const darknet::Image& from, int w, int h, bool letter) {
   if (w < 1 || h < 1 || darknet::is_too_large(w, h)) fail("an image of ", w, " x ", h, " pixels");
-  const auto prepared = darknet::prepare_image({}, from, {1, h, w, from.channels}, letter);
+  const auto prepared = darknet::prepare_image({}, from, {1, h, w, from.channels}, letter, 0);
   const image to = empty_image(w, h, from.channels);
   for_each_value(std::int64_t{w} * h, from.channels, [&](std::int64_t plane, std::int64_t at) {
     to.data[plane] = prepared.pixels[to_size(at)];
@@ -140,14 +140,28 @@ float* forward(network& net, const std::vector<float>& pixels) {
   return net.output.data();
 }
 
+// Images here were made without the network: 1 is the largest value of their type.
+void require_no_input_max(const darknet::Network& net) {
+  if (const float max = net.settings().input_max; max > 0)
+    darknet::fail_at(
+        net.where(), "[net] input_max=", max,
+        ": in a struct image 1 is the largest value of the file's type (255 of 8 bits); "
+        "detect files by darknet_detect_files(), or give network_predict_ptr() values "
+        "that were divided by ",
+        max);
+}
+
 float* predict(network& net, const image& im, bool letter) {
   require_data(im);
+  require_no_input_max(net.engine.network());
   const darknet::Shape input = net.engine.network().input_shape();
   if (im.w == input.w && im.h == input.h && im.c == input.c)
     return forward(net, input_of(im.data, input, 1));
+  const float max = net.engine.network().settings().input_max;
   std::vector<float> pixels;
-  net.engine.work(
-      [&] { pixels = darknet::prepare_image({}, bytes_of(im, input.c), input, letter).pixels; });
+  net.engine.work([&] {
+    pixels = darknet::prepare_image({}, bytes_of(im, input.c), input, letter, max).pixels;
+  });
   return forward(net, pixels);
 }
 
@@ -346,6 +360,7 @@ det_num_pair* network_predict_batch(network* net, image im, int batch_size, int 
       fail("network_predict_batch: ", batch_size, " images, but the network was loaded for ",
            input.n);
     if (!im.data) fail("network_predict_batch: an image without data");
+    require_no_input_max(net->engine.network());
     forward(*net, input_of(im.data, input, batch_size));
     det_num_pair* const all = allocate<det_num_pair>(batch_size);
     try {
@@ -402,7 +417,7 @@ void copy_image_from_bytes(image im, char* bytes) {
 image load_image_color(char* file, int w, int h) {
   return attempt([&] {
     if (!file) fail("load_image_color: a null pointer");
-    const darknet::Image from = darknet::read_image(file);
+    const darknet::Image from = darknet::read_input(file, {.channels = 3});  // as Detector
     const bool resized = w > 0 && h > 0;
     return placed(from, resized ? w : static_cast<int>(from.width),
                   resized ? h : static_cast<int>(from.height), false);

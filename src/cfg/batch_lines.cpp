@@ -55,10 +55,14 @@ void put_in_force(std::vector<std::string>& lines, const std::vector<BatchLine>&
   }
 }
 
-void switch_key(std::vector<std::string>& lines, const char* key, bool training,
-                const std::string& name) {
+// `batch`: what subdivisions must divide in training; 0 for batch= itself. Returns the value that
+// is in force then.
+std::int64_t switch_key(std::vector<std::string>& lines, const char* key, bool training,
+                        std::int64_t batch, const std::string& name) {
   const std::vector<BatchLine> of_key = lines_of_key(lines, key);
+  const auto fits = [&](const BatchLine& l) { return l.value > 0 && batch % l.value == 0; };
   const auto better = [&](const BatchLine& a, const BatchLine& b) {
+    if (training && fits(a) != fits(b)) return fits(b);
     if (training && a.value != b.value) return a.value < b.value;
     if ((a.value == 1) != (b.value == 1)) return b.value == 1;
     return a.in_force < b.in_force;
@@ -69,10 +73,14 @@ void switch_key(std::vector<std::string>& lines, const char* key, bool training,
     fail_at({name, 0},
             "[net] has no batch= above 1, as a comment or not: name the one to train "
             "with, as -set net.0.batch=64");
-  if (chosen == of_key.end()) return;  // the default is 1
-  if (training || chosen->value == 1) return put_in_force(lines, of_key, *chosen);
+  if (chosen == of_key.end()) return 1;  // the default
+  if (training || chosen->value == 1) {
+    put_in_force(lines, of_key, *chosen);
+    return chosen->value;
+  }
   put_in_force(lines, of_key, {.line = lines.size()});
   lines.insert(lines.begin() + static_cast<std::ptrdiff_t>(of_key.front().line), cat(key, "=1"));
+  return 1;
 }
 
 }  // namespace
@@ -82,7 +90,8 @@ std::string switched_batch(const std::string& text, bool training, const std::st
   std::istringstream in(text);
   LineReader reader(in, name);
   for (std::string_view line; reader.next(line);) lines.emplace_back(line);
-  for (const char* key : {"batch", "subdivisions"}) switch_key(lines, key, training, name);
+  const std::int64_t batch = switch_key(lines, "batch", training, 0, name);
+  switch_key(lines, "subdivisions", training, batch, name);
   return lines.empty() ? "" : joined(lines, "\n") + "\n";
 }
 

@@ -22,7 +22,8 @@ void read_tree_lines(const fs::path& path,
   int blank = 0, lines = 0;
   for (std::string_view line; reader.next(line);) {
     const Where here{path.string(), reader.number()};
-    if (line.find('\0') != line.npos) fail_at(here, "holds zero bytes: this is not a text file, or a damaged one");
+    if (line.find('\0') != line.npos)
+      fail_at(here, "holds zero bytes: this is not a text file, or a damaged one");
     if (line.empty()) {
       blank = blank ? blank : reader.number();
       continue;

@@ -1,6 +1,7 @@
 #include "cli/batch_norm_command.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <sstream>
 
@@ -8,6 +9,7 @@
 #include "cfg/parse.h"
 #include "cli/common_flags.h"
 #include "cli/new_file.h"
+#include "core/error.h"
 #include "core/file.h"
 #include "core/index.h"
 #include "core/log.h"
@@ -48,6 +50,9 @@ int change_batch_norm(const BatchNormArguments& o, const ChangedLayers& changed,
                       const char* none) {
   require_new_file(o.out_cfg, kCfgFormat, o.force);
   require_new_file(o.out_weights, kWeightsFormat, o.force);
+  if (std::filesystem::weakly_canonical(o.out_cfg) ==
+      std::filesystem::weakly_canonical(o.out_weights))
+    throw Error(cat(printable(o.out_cfg), ": the cfg and the weights need files of their own"), 2);
   const std::vector<Section> sections = sections_of(o);
   Network from(sections, {});
   const std::vector<std::int64_t> layers = changed(from);

@@ -76,10 +76,15 @@ int convert_cfg(const ConvertArguments& o) {
   assignments.insert(assignments.end(), o.overrides.begin(), o.overrides.end());
   apply_overrides(cfg, assignments);
   require_sound(cfg, !assignments.empty());
-  std::string text = read_cfg_text(o.cfg);
+  std::string text = with_overrides(read_cfg_text(o.cfg), assignments, Comments::kept);
   if (o.clean) text = cleaned(o, text);
   if (o.training || o.testing) text = switched_batch(text, o.training, o.cfg);
-  write_file_atomically(o.out, with_overrides(text, assignments, Comments::kept));
+  {
+    const log::WithoutWarnings printed_before;
+    std::istringstream written(text);
+    require_sound(parse_cfg(written, o.out), text != read_cfg_text(o.cfg));
+  }
+  write_file_atomically(o.out, text);
   log::info(cat("-> ", printable(o.out)));
   return 0;
 }

@@ -15,6 +15,7 @@
 #include "core/text.h"
 #include "dataset/image_list.h"
 #include "eval/classify.h"
+#include "eval/predict.h"
 #include "train/interrupt.h"
 
 namespace darknet::cli {
@@ -37,7 +38,7 @@ class Guesser {
   // False where this image cannot be read.
   bool run(const ImagePaths& images, std::size_t i) try {
     const std::string path = images[i].string();
-    const Image image = read_listed_image(images, i, net_.settings().channels);
+    const Image image = read_listed_input(images, i, input_values(net_));
     const std::vector<float> values = classify(net_, image);
     fmt::print("{}:\n", printable(path));
     nlohmann::json guesses = nlohmann::json::array();

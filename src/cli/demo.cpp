@@ -226,6 +226,7 @@ void Demo::finish(Frame& frame) {
 }
 
 void Demo::draw(Frame& frame) {
+  frame.image = displayed(std::move(frame.image));  // the network took what has more bits
   std::vector<std::string> figures;
   if (!options_.no_overlay) figures = overlay_lines(statistics_.summary(), format_.live);
   if (!options_.dontdraw_bbox)

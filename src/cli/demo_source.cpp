@@ -21,10 +21,21 @@ namespace fs = std::filesystem;
 
 constexpr double kImagesPerSecond = 25;
 
-constexpr const char* kDevices = "/dev/";
-constexpr std::string_view kCameraDevice = "/dev/video";
+constexpr std::string_view kCameraLinks = "/dev/v4l/";
 
-bool is_device(const std::string& source) { return source.starts_with(kDevices); }
+// The same place; "" where that cannot be found out.
+std::string without_links(const std::string& source) {
+  std::error_code none;
+  return fs::weakly_canonical(source, none).string();
+}
+
+// Other devices hold files too: /dev/shm.
+bool names_camera(const std::string& source) {
+  const auto named_so = [](const std::string& name) {
+    return name.starts_with(kCameraDevice) || name.starts_with(kCameraLinks);
+  };
+  return named_so(source) || named_so(without_links(source));
+}
 
 // GStreamer's, whose elements are joined by exclamation marks.
 bool is_pipeline(const std::string& source) { return source.find(" ! ") != source.npos; }
@@ -33,14 +44,17 @@ bool is_pipeline(const std::string& source) { return source.find(" ! ") != sourc
 // try: a camera that is plugged in again may have another number.
 int camera_of(const DemoOptions& o) {
   if (o.source.empty()) return o.camera;
-  std::error_code none;
-  const std::string device = fs::weakly_canonical(o.source.front(), none).string();
+  const std::string& source = o.source.front();
+  const std::string device = without_links(source);
   int index = 0;
   if (device.starts_with(kCameraDevice) &&
       read_number(std::string_view(device).substr(kCameraDevice.size()), index) && index >= 0)
     return index;
-  fail(o.source.front(), ": this is no camera of Linux; they are called /dev/video0 and so on, or ",
-       "linked in /dev/v4l/by-id; -wait 60 waits for one");
+  if (!is_present(source))
+    fail(source, ": there is no such camera; -wait 60 waits for it, 'v4l2-ctl --list-devices' ",
+         "lists those that are there");
+  throw UnusableSource(cat(source, ": this is no camera of Linux; they are called /dev/video0 and ",
+                           "so on, or linked in /dev/v4l/by-id"));
 }
 
 // Only each so many frames of a source; the others are read and forgotten.
@@ -85,7 +99,7 @@ std::unique_ptr<VideoSource> images(const DemoOptions& o) {
   const double fps = o.camera_settings.fps;
   const ImagePaths paths = images_of(o.source, false);
   return image_source(
-      paths.size(), [paths](std::size_t i) { return read_listed_image(paths, i); },
+      paths.size(), [paths](std::size_t i) { return read_listed_input(paths, i, {.channels = 3}); },
       fps > 0 ? fps : kImagesPerSecond);
 }
 
@@ -141,7 +155,7 @@ void add_sources(const DemoOptions& o, ProtectedFiles& inputs) {
 SourceKind kind_of_source(const DemoOptions& o) {
   if (o.source.empty()) return SourceKind::camera;
   const std::string& source = o.source.front();
-  if (o.source.size() == 1 && is_device(source)) return SourceKind::camera;
+  if (o.source.size() == 1 && names_camera(source)) return SourceKind::camera;
   if (o.source.size() == 1 && is_pipeline(source)) return SourceKind::pipeline;
   if (o.source.size() > 1 || names_images(source)) return SourceKind::images;
   if (is_scene_source(source)) return SourceKind::scene;

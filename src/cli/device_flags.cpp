@@ -116,7 +116,8 @@ void add_darknet_habits(const Command& command) {
   if (!command.has("-dont_show"))
     command.flag("-dont_show", nothing, "open no window").for_compatibility();
   for (const IgnoredFlag& flag :
-       {IgnoredFlag{"-hier", true, "it belongs to detector test and demo, of networks with class trees"},
+       {IgnoredFlag{"-hier", true,
+                    "it belongs to detector test and demo, of networks with class trees"},
         IgnoredFlag{"-iou_thresh", true, "the IoU of a hit is a flag of detector map"},
         IgnoredFlag{"-benchmark_layers", false, "darknet bench prints the time of each layer"},
         IgnoredFlag{"-verbose", false, "messages are complete"}})

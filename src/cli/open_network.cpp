@@ -15,7 +15,7 @@ void set_hier(std::vector<Section>& cfg, float hier) {
   bool found = false;
   for (Section& s : cfg)
     if (s.type() == "region" && s.has("tree")) s.set("hier", cat(hier), {"-hier", 0}), found = true;
-  if (!found) log::warn("-hier has no effect: the network has no class tree");
+  if (!found) log::warn(cat("-hier ", hier, " has no effect: the network has no class tree"));
 }
 
 }  // namespace

@@ -76,10 +76,9 @@ void add_training_habits(const Command& command, Trained trained) {
     add_ignored(command, flag);
   if (trained != Trained::detector)
     return add_ignored(command, {"-show_imgs", false, "augmented images are not shown"});
+  add_ignored(command, {"-thresh", true, "mAP does not depend on it"});
   add_ignored(command,
-              {"-thresh", true, "-map counts at .25, as detector map does without -thresh"});
-  add_ignored(command, {"-letter_box", false,
-                        "-set net.0.letter_box=1 does it, or the key in the cfg"});
+              {"-letter_box", false, "-set net.0.letter_box=1 does it, or the key in the cfg"});
 }
 
 }  // namespace

@@ -59,6 +59,8 @@ void add_weights_rescale(Program& program) {
   command.runs([&o, rgbgr, scale, shift] {
     if (!rgbgr.given() && !scale.given() && !shift.given())
       throw Error("nothing to do: give -rgbgr, -scale or -shift", 2);
+    if (o.scale == 0)
+      throw Error("-scale 0: the network would not depend on the image any more", 2);
     return rescale_weights(o);
   });
 }

@@ -108,10 +108,13 @@ Augmentation augmentation_of(const NetSettings& net, const AugmentationKeys& hea
 
 std::size_t images_of(Mixing m) {
   switch (m) {
-    case Mixing::none: return 1;
-    case Mixing::mosaic: return 4;
+    case Mixing::none:
+      return 1;
+    case Mixing::mosaic:
+      return 4;
     case Mixing::mixup:
-    case Mixing::cutmix: return 2;
+    case Mixing::cutmix:
+      return 2;
   }
   return 1;
 }

@@ -103,6 +103,7 @@ void Batches::prepare(std::int64_t k, Batch& b) const {
   const bool targets = training() && settings_.classification;
   b.targets.assign(targets ? n * to_size(settings_.classification->classes) : 0, 0);
   b.images.assign(n, 0);
+  b.shown.assign(n, {});
   b.placements.assign(n, {});
   b.sizes.assign(n, {});
   b.unreadable.assign(n, {});
@@ -125,6 +126,7 @@ void Batches::make_plain(Batch& b, std::int64_t i) const {
   const CachedImage cached = images_.get(image);
   const auto at = to_size(i);
   b.images[at] = image;
+  b.shown[at] = {image};
   b.placements[at] =
       settings_.classification
           ? centre_crop({cached->image.width, cached->image.height}, b.size.height, b.size.width)
@@ -140,7 +142,7 @@ void Batches::make_plain(Batch& b, std::int64_t i) const {
 struct Batches::Shown {
   std::vector<std::int64_t> images;
   Mixing mixing = Mixing::none;
-  std::vector<Image> sizes;      // whole, without pixels
+  std::vector<Image> sizes;  // whole, without pixels
   std::vector<Placement> placements;
   std::vector<CachedImage> decoded;
 };
@@ -264,6 +266,7 @@ void Batches::make_augmented(Batch& b, std::int64_t i) const {
     const auto classes = to_size(classification->classes);
     add_targets(s, std::span(b.targets).subspan(at * classes, classes));
   }
+  b.shown[at] = s.images;
   b.images[at] = s.images[0], b.placements[at] = s.placements[0], b.sizes[at] = s.sizes[0];
   for (std::size_t k = 0; forward && k < s.images.size(); ++k)
     b.tiles[at].push_back({std::move(s.decoded[k]), s.placements[k]});

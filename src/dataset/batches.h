@@ -65,11 +65,12 @@ struct Batch {
   std::vector<float> pixels;  // images one after the other, NHWC, 0..1
   // Of each image: what is yet to be placed into it, in order; none where `pixels` has it.
   std::vector<std::vector<PlacedTile>> tiles;
-  std::vector<std::vector<Truth>> truths;  // one entry per image
-  std::vector<std::int64_t> images;        // which image each is (of several: the first)
-  std::vector<Placement> placements;       // of each image (of several: of the first)
-  std::vector<float> targets;              // training a classifier: {images, classes}
-  std::vector<Image> sizes;                // width and height of each image, no pixels
+  std::vector<std::vector<Truth>> truths;        // one entry per image
+  std::vector<std::int64_t> images;              // which image each is (of several: the first)
+  std::vector<std::vector<std::int64_t>> shown;  // of each image: all that it is made of
+  std::vector<Placement> placements;             // of each image (of several: of the first)
+  std::vector<float> targets;                    // training a classifier: {images, classes}
+  std::vector<Image> sizes;                      // width and height of each image, no pixels
   std::vector<std::vector<UnreadableImage>> unreadable;  // training: met while making each image
 };
 

@@ -1,6 +1,7 @@
 #include "dataset/check.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <string_view>
 #include <unordered_set>
@@ -49,26 +50,47 @@ void check_image(ListCheck& check, const ImagePaths& images, std::size_t i,
                  const InputValues& values, const Report& report) {
   try {
     const Image image = read_listed_input(images, i, values);
-    check.largest_value = std::max(check.largest_value, largest_in(image));
-    check.white = std::max(check.white, image.white);
+    ListCheck::Range& range = check.ranges[to_size(image.depth / 2)];  // of 1, 2 or 4 bytes
+    ++range.images;
+    range.largest = std::max(range.largest, largest_in(image));
+    range.white = image.white;
   } catch (const Error& e) {
     ++check.unreadable;
     report(Finding::error, e.what());
   }
 }
 
+bool is_off(const ListCheck::Range& r) {
+  constexpr float kShare = 1 / 8.f;
+  return r.largest > 0 && (r.largest < kShare * r.white || r.largest > r.white);
+}
+
+// An input_max for images of one depth.
+float fitting_max(const ListCheck::Range& r, bool floats) {
+  if (floats) return r.largest;
+  float max = 1;  // all bits of the sensor
+  while (max < r.largest) max = 2 * max + 1;
+  return max;
+}
+
 }  // namespace
 
 std::string input_max_advice(const ListCheck& c) {
-  constexpr float kShare = 1 / 8.f;
-  if (c.largest_value <= 0 || (c.largest_value >= kShare * c.white && c.largest_value <= c.white))
-    return "";
-  float max = 1;  // all bits of the sensor
-  while (max < c.largest_value) max = 2 * max + 1;
-  const bool floats = c.white == 1;
-  return cat(
-      "the largest value of the images is ", c.largest_value, ", and ", c.white,
-      " becomes 1 in the network's input; set [net] input_max=", floats ? c.largest_value : max);
+  constexpr std::array<const char*, 3> kDepths{"8-bit images", "16-bit images", "images of floats"};
+  const auto depths = std::count_if(c.ranges.begin(), c.ranges.end(),
+                                    [](const ListCheck::Range& r) { return r.images > 0; });
+  std::string advice;
+  for (std::size_t i = 0; i < c.ranges.size(); ++i) {
+    const ListCheck::Range& r = c.ranges[i];
+    if (!is_off(r)) continue;
+    advice += cat(advice.empty() ? "" : "; ", "the largest value of the ",
+                  depths > 1 ? kDepths[i] : "images", " is ", r.largest, ", and ", r.white,
+                  " becomes 1 in the network's input");
+    if (depths == 1) advice += cat("; set [net] input_max=", fitting_max(r, i == 2));
+  }
+  if (depths > 1 && !advice.empty())
+    advice += "; [net] input_max holds for images of all types: write all in one type";
+  return advice;
 }
 
 ListCheck check_list(const fs::path& list, const ListCheckOptions& o, const Report& report) {

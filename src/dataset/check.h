@@ -1,5 +1,6 @@
 // Everything that is wrong with a data set, found in one pass instead of one error at a time.
 #pragma once
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -17,8 +18,12 @@ struct ListCheck {
   std::vector<std::int64_t> objects_of_class;
   float smallest = 1, largest = 0;  // sqrt(w * h) of the boxes, fractions of the image
   std::int64_t cut = 0;             // boxes that -bad_labels clip cuts to their image
-  // The largest value of all images, and the largest Image::white of them.
-  float largest_value = 0, white = 0;
+  // Of images of 8 bits, 16 bits and floats: the largest value of all, and what becomes 1.
+  struct Range {
+    std::int64_t images = 0;
+    float largest = 0, white = 0;
+  };
+  std::array<Range, 3> ranges;
   bool labels_are_skipped = false;  // -bad_labels skip: their errors stop no command
   std::int64_t errors() const {
     return unreadable + (labels_are_skipped ? 0 : missing_labels + bad_lines);
@@ -32,8 +37,8 @@ struct ListCheckOptions {
   std::function<bool()> stop = nullptr;  // asked before each image; the counts are of those before
 };
 
-// What is wrong with input_max where the images use less than an eighth of the range that it gives
-// them, or floats go beyond it, with the remedy; "" otherwise.
+// What is wrong with input_max where the images of a depth use less than an eighth of the range
+// that it gives them, or go beyond it, with the remedy; "" otherwise.
 std::string input_max_advice(const ListCheck&);
 
 // `report`: one message, "file:line: reason", per error and per label that -bad_labels clips or

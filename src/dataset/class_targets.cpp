@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string_view>
+#include <vector>
 
 #include "core/error.h"
 #include "core/index.h"
@@ -20,6 +22,18 @@ std::string place_of(const ImagePaths& images, std::size_t i) {
   return path;
 }
 
+// Whether a name occurs in the path within a longer one alone, as "cat" in "caterpillar".
+bool within(std::string_view path, std::string_view name, std::string_view longer) {
+  if (name.size() >= longer.size()) return false;
+  for (auto at = path.find(name); at != path.npos; at = path.find(name, at + 1)) {
+    bool covered = false;
+    for (auto in = path.find(longer); in != path.npos && in <= at; in = path.find(longer, in + 1))
+      covered = covered || at + name.size() <= in + longer.size();
+    if (!covered) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 std::vector<std::string> class_labels(const DataFile& data, std::int64_t classes) {
@@ -34,21 +48,24 @@ std::vector<std::string> class_labels(const DataFile& data, std::int64_t classes
 std::int32_t class_of_path(const ImagePaths& images, std::size_t image,
                            std::span<const std::string> labels) {
   const std::string_view path = images.text(image);
-  std::int32_t found = -1;
-  for (std::size_t c = 0; c < labels.size(); ++c) {
-    if (path.find(labels[c]) == path.npos) continue;
-    if (found >= 0)
-      fail(place_of(images, image), ": is of several classes: '", shown(labels[to_size(found)]),
-           "' and '", shown(labels[c]),
-           "' both occur in its path; exactly one class name may: rename the file, its folder or a "
-           "class");
-    found = static_cast<std::int32_t>(c);
-  }
-  if (found < 0)
+  std::vector<std::size_t> occurring;
+  for (std::size_t c = 0; c < labels.size(); ++c)
+    if (path.find(labels[c]) != path.npos) occurring.push_back(c);
+  if (occurring.size() > 1)
+    std::erase_if(occurring, [&, all = occurring](std::size_t c) {
+      return std::ranges::any_of(
+          all, [&](std::size_t other) { return within(path, labels[c], labels[other]); });
+    });
+  if (occurring.size() > 1)
+    fail(place_of(images, image), ": is of several classes: '", shown(labels[occurring[0]]),
+         "' and '", shown(labels[occurring[1]]),
+         "' both occur in its path; exactly one class name may: rename the file, its folder or a "
+         "class");
+  if (occurring.empty())
     fail(place_of(images, image), ": is of no class: none of the ",
          plural(std::ssize(labels), "class name"),
          " occurs in its path; name the file or its folder after its class");
-  return found;
+  return static_cast<std::int32_t>(occurring[0]);
 }
 
 LabelledImages classified_by_path(const ImagePaths& images, std::span<const std::string> labels) {

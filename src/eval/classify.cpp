@@ -84,9 +84,11 @@ std::int64_t rank_of(std::span<const float> values, std::int64_t class_id) {
 
 std::vector<float> classify(Network& net, const Image& image) {
   const Shape in = net.input_shape();
+  if (image.channels != in.c)
+    fail("an image of ", plural(image.channels, "channel"), " for a network of ", in.c);
   std::vector<float> pixels(to_size(in.features()));
   place({}, image, centre_crop({image.width, image.height}, in.h, in.w),
-        {pixels.data(), {1, in.h, in.w, in.c}, in.c});
+        {pixels.data(), {1, in.h, in.w, in.c}, in.c}, net.settings().input_max);
   forward_images(net, pixels);
   std::vector<float> values = values_of(net, 0);
   require_finite(net, values);

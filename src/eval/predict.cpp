@@ -12,6 +12,7 @@
 #include "core/text.h"
 #include "dataset/image_cache.h"
 #include "detect/nms.h"
+#include "eval/open_network.h"
 #include "nn/head_types.h"
 
 namespace darknet {
@@ -215,6 +216,7 @@ class ViewsOfImage {
       forward_images(net_, views.front().pixels);
     else
       forward_images(net_, joined_pixels(views));
+    require_finite_outputs(net_, static_cast<std::int64_t>(count));
     const float threshold = options_.calibration.lower_bound(options_.threshold);
     for (std::size_t i = 0; i < count; ++i)
       add(detections(net_, static_cast<std::int64_t>(i), threshold), first + i, views[i]);

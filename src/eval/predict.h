@@ -40,15 +40,15 @@ struct PreparedImage {
   std::int64_t width = 0, height = 0;  // of the image, pixels
 };
 // `input`: net.input_shape(), whose channels the image must have. Needs no network, so that it can
-// be done while one is at work. `input_max`: [net]'s.
+// be done while one is at work. `input_max`: [net]'s; 0: Image::white becomes 1.
 PreparedImage prepare_image(const Stream&, const Image&, const Shape& input, bool letter_box,
-                            float input_max = 0);
+                            float input_max);
 
 // The forward pass over NHWC pixels of as many images as there are; the network may take more.
 void forward_images(Network& net, const std::vector<float>& pixels);
 
 // The detections of one image. Tiles and the whole image go through the network as many at a time
-// as its batch.
+// as its batch; throws as require_finite_outputs() where one of them gives no finite numbers.
 std::vector<Detection> detect(Network& net, const Image& image, const DetectionOptions&);
 // Of prepared images, which are never cut into tiles: of one, and of several, no more than the
 // network's batch.

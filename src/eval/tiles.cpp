@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <utility>
 
 #include "core/error.h"
@@ -95,6 +96,26 @@ std::vector<InputDetection> without_parts(std::vector<RankedBox> all, float thre
   return found;
 }
 
+// nms() measures distances too, for which both axes need one unit: the longer side.
+void suppress_overlapping(std::vector<InputDetection>& found, const ImageSize& image,
+                          const NmsKeys& keys, float threshold) {
+  const auto longer = static_cast<float>(std::max(image.width, image.height));
+  const float x = static_cast<float>(image.width) / longer,
+              y = static_cast<float>(image.height) / longer;
+  for (InputDetection& d : found) d.box = {d.box.x * x, d.box.y * y, d.box.w * x, d.box.h * y};
+  nms(found, keys.nms_kind, threshold, keys.beta_nms);
+  for (InputDetection& d : found) d.box = {d.box.x / x, d.box.y / y, d.box.w / x, d.box.h / y};
+}
+
+// Those that share pixels with one of them or touch it, and so all that can hold one of its boxes.
+std::vector<Rect> neighbours(const Rect& of, std::span<const Rect> tiles) {
+  std::vector<Rect> all;
+  std::copy_if(tiles.begin(), tiles.end(), std::back_inserter(all), [&](const Rect& t) {
+    return t.x0 <= of.x1 && of.x0 <= t.x1 && t.y0 <= of.y1 && of.y0 <= t.y1;
+  });
+  return all;
+}
+
 }  // namespace
 
 void check(const Tiling& t) {
@@ -144,15 +165,20 @@ std::vector<InputDetection> merge_tiles(std::vector<TileDetection> found,
                                         const NmsKeys& keys, float threshold) {
   std::vector<InputDetection> whole;
   std::vector<RankedBox> all;
+  std::size_t near_tile = tiles.size();  // whose neighbours these are: a tile's boxes come together
+  std::vector<Rect> near;
   for (const TileDetection& d : found) {
     const Cuts cuts =
         d.tile < tiles.size() ? cuts_of(d.detection.box, tiles[d.tile], image) : Cuts{0};
-    if (cuts == 0)
+    if (cuts == 0) {
       whole.push_back(d.detection);
-    else if (!shown_better_elsewhere(d.detection.box, cuts, tiles, image))
+      continue;
+    }
+    if (d.tile != near_tile) near = neighbours(tiles[near_tile = d.tile], tiles);
+    if (!shown_better_elsewhere(d.detection.box, cuts, near, image))
       all.push_back({d.detection, true});
   }
-  if (threshold > 0) nms(whole, keys.nms_kind, threshold, keys.beta_nms);
+  if (threshold > 0) suppress_overlapping(whole, image, keys, threshold);
   for (const InputDetection& d : whole) all.push_back({d});
   std::vector<InputDetection> merged;
   if (threshold > 0) {

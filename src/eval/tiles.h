@@ -45,7 +45,8 @@ Box from_tile(const Box&, const Rect& tile, const ImageSize&);
 // The detections of an image from those of its tiles, by falling probability.
 //   1. A box that touches an inner border of its tile shows a part of an object. It goes where
 //      another tile holds all of it and cuts it on fewer sides: that tile shows more of the object.
-//   2. The others that are cut by no border go through the network's suppression.
+//   2. The others that are cut by no border go through the network's suppression, with distances
+//      in pixels.
 //   3. A cut box ranks with half its probability, and overlaps another one by the share of its own
 //      area that both have in common (of two cut boxes, that of the smaller): a whole box of half
 //      its probability hides it.

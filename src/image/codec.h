@@ -29,27 +29,31 @@ std::optional<Image> decode_jpeg(const std::string& bytes, int reduction);
 bool reduces_jpeg();                                        // whether this build has libjpeg
 std::optional<Image> decode_png(const std::string& bytes);  // none: a build without libpng
 // Images whose values are kept, for decode_input() (image/input.cpp). `channels`: those wanted, 0:
-// as many as there are. Width 0 where they cannot be decoded; none where another decoder has to
-// take them: 8-bit colours, a build without the library. Of a TIFF's pages those of the first's
-// kind are channels too, where neither 1 nor 3 are wanted.
-std::optional<Image> decode_png_values(const std::string& bytes, std::int64_t channels);
+// as many as there are. Width 0 where they cannot be decoded, throws what their headers say is
+// wrong; none where another decoder has to take them: 8-bit colours, a build without the library.
+// Of a TIFF's pages those of the first's kind are channels too, where neither 1 nor 3 are wanted.
+std::optional<Image> decode_png_values(const std::string& bytes, const std::string& name,
+                                       std::int64_t channels);
 std::optional<Image> decode_tiff_values(const std::string& bytes, const std::string& name,
                                         std::int64_t channels);
-// The same of a .npy file and of those two; throws what is wrong with the file. None for all else,
-// and where the size in its header is damaged or too large.
+// The same of a .npy file and of those two; throws what is wrong with the file, also a value that
+// is not finite. None for all else, and where the size in its header is damaged or too large.
 std::optional<Image> decode_values(const std::string& bytes, const std::string& name,
                                    std::int64_t channels);
-// NumPy's format. Throws what is wrong with the file.
-Image decode_npy(const std::string& bytes, const std::string& name);
+// NumPy's format. Throws what is wrong with the file, also where its channels seem to come first
+// and it has not as many as are wanted. Any floats are taken.
+Image decode_npy(const std::string& bytes, const std::string& name, std::int64_t channels);
 // Width 0 where the header is damaged or not of an image; `bytes` may be a file's beginning.
 struct ImageSize;
 ImageSize npy_size(std::string_view bytes);
 
 inline constexpr std::int64_t kMaxChannels = 1 << 10;  // as of [net]
-// Whether an image of such values would take more memory than is given to one, 1 GiB.
-bool takes_too_much(std::int64_t width, std::int64_t height, std::int64_t channels, int depth);
+// Why no image of such values is taken, with the limit: no pixels, too many of them or of channels,
+// more than 1 GiB of values; "" where it is.
+std::string unfit_size(std::int64_t width, std::int64_t height, std::int64_t channels, int depth);
 // Where the image has 1 channel or 3 and the other is wanted, so many; 0: as many as it has. Throws
-// where it has another number of them.
+// where it has another number of them, which gives_channels() says before.
+bool gives_channels(std::int64_t found, std::int64_t wanted);
 Image with_channels(Image, std::int64_t wanted, const std::string& name);
 // As an orientation of EXIF or TIFF says, 1 to 8.
 Image upright(Image stored, int orientation);

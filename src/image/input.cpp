@@ -1,6 +1,8 @@
 // Images as networks take them: of more than 8 bits, and of any number of channels.
 #include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "core/error.h"
 #include "core/index.h"
@@ -16,7 +18,7 @@
 namespace darknet {
 namespace {
 
-constexpr std::int64_t kMaxValueBytes = std::int64_t{1} << 30;  // of an image
+constexpr std::int64_t kMaxValueBytes = std::int64_t{1} << 30;  // of an image, 1 GiB
 
 template <class T>
 T value_of(const Image& image, std::size_t i) {
@@ -30,13 +32,9 @@ float value_at(const Image& image, std::size_t i) {
   return image.depth == 2 ? value_of<std::uint16_t>(image, i) : value_of<float>(image, i);
 }
 
-void set_value(Image& image, std::size_t i, float value) {
-  const auto byte = static_cast<std::uint8_t>(value);
-  const auto word = static_cast<std::uint16_t>(value);
-  const void* const from = image.depth == 1   ? static_cast<const void*>(&byte)
-                           : image.depth == 2 ? static_cast<const void*>(&word)
-                                              : static_cast<const void*>(&value);
-  std::memcpy(image.pixels.data() + i * to_size(image.depth), from, to_size(image.depth));
+template <class T>
+void put_value(Image& image, std::size_t i, T value) {
+  std::memcpy(image.pixels.data() + i * sizeof(T), &value, sizeof(T));
 }
 
 std::size_t values_in(const Image& image) { return image.pixels.size() / to_size(image.depth); }
@@ -49,28 +47,49 @@ Image copies_of_grey(const Image& grey) {
   return out;
 }
 
-// From the smallest value to the largest, or bytes as they are.
+// From the smallest value to the largest, or bytes as they are; 0 for what is not finite.
 Image scaled_to_bytes(const Image& image) {
   if (image.depth == 1) return image;
-  float low = value_at(image, 0), high = low;
+  // In double: the range of floats, and 255 / range, need not be floats.
+  double low = std::numeric_limits<double>::max(), high = -low;
   for (std::size_t i = 0; i < values_in(image); ++i) {
-    const float value = value_at(image, i);
-    low = std::min(low, value), high = std::max(high, value);
+    const double value = double{value_at(image, i)};
+    if (std::isfinite(value)) low = std::min(low, value), high = std::max(high, value);
   }
   Image out(image.width, image.height, image.channels);
-  const float scale = high > low ? 255 / (high - low) : 0;
-  for (std::size_t i = 0; i < out.pixels.size(); ++i)
-    out.pixels[i] =
-        static_cast<std::uint8_t>(std::clamp((value_at(image, i) - low) * scale + .5f, 0.f, 255.f));
+  const double scale = high > low ? 255 / (high - low) : 0;
+  for (std::size_t i = 0; i < out.pixels.size(); ++i) {
+    const double value = double{value_at(image, i)};
+    if (std::isfinite(value))  // else 0
+      out.pixels[i] = static_cast<std::uint8_t>(std::clamp((value - low) * scale + .5, 0., 255.));
+  }
   return out;
+}
+
+void require_finite(const Image& image, const std::string& name) {
+  for (std::size_t i = 0; i < values_in(image); ++i) {
+    if (std::isfinite(value_at(image, i))) continue;
+    const std::int64_t pixel = static_cast<std::int64_t>(i) / image.channels;
+    fail_at({name, 0}, "the value at row ", pixel / image.width, ", column ", pixel % image.width,
+            " is not a finite number; numpy.nan_to_num replaces such values");
+  }
 }
 
 std::string header_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
 }  // namespace
 
-bool takes_too_much(std::int64_t width, std::int64_t height, std::int64_t channels, int depth) {
-  return channels > kMaxChannels || width > kMaxValueBytes / (height * channels * depth);
+std::string unfit_size(std::int64_t width, std::int64_t height, std::int64_t channels, int depth) {
+  if (width < 1 || height < 1 || channels < 1)
+    return cat("an image without pixels: ", width, " x ", height, " of ",
+               plural(channels, "channel"));
+  if (is_too_large(width, height)) return too_large(width, height);
+  if (channels > kMaxChannels)
+    return cat("this image has ", channels, " channels, more than ", kMaxChannels);
+  if (width > kMaxValueBytes / (height * channels * depth))
+    return cat("this image has ", width, " x ", height, " pixels of ", plural(channels, "channel"),
+               ", ", 8 * depth, " bits each: more than 1 GiB of values");
+  return "";
 }
 
 Image grey_of(const Image& rgb) {
@@ -82,13 +101,15 @@ Image grey_of(const Image& rgb) {
     }  // weights of ITU-R BT.601
     return out;
   }
-  const float half = rgb.depth == 2 ? .5f : 0;  // rounds
-  for (std::size_t i = 0; i < values_in(out); ++i)
-    set_value(out, i,
-              (77 * value_at(rgb, 3 * i) + 150 * value_at(rgb, 3 * i + 1) +
-               29 * value_at(rgb, 3 * i + 2)) /
-                      256 +
-                  half);
+  for (std::size_t i = 0; i < values_in(out); ++i) {
+    const double grey = (77. * value_at(rgb, 3 * i) + 150. * value_at(rgb, 3 * i + 1) +
+                         29. * value_at(rgb, 3 * i + 2)) /
+                        256;
+    if (rgb.depth == 2)
+      put_value(out, i, static_cast<std::uint16_t>(grey + .5));
+    else
+      put_value(out, i, static_cast<float>(grey));
+  }
   return out;
 }
 
@@ -110,6 +131,11 @@ float largest_in(const Image& image) {
   return largest;
 }
 
+bool gives_channels(std::int64_t found, std::int64_t wanted) {
+  return wanted == 0 || found == wanted || (wanted == 1 && found == 3) ||
+         (wanted == 3 && found == 1);
+}
+
 Image with_channels(Image image, std::int64_t wanted, const std::string& name) {
   const std::int64_t found = image.channels;
   if (wanted == 0 || found == wanted) return image;
@@ -123,7 +149,11 @@ Image with_channels(Image image, std::int64_t wanted, const std::string& name) {
 std::optional<Image> decode_values(const std::string& bytes, const std::string& name,
                                    std::int64_t channels) {
   const FileKind kind = file_kind(bytes);
-  if (kind == FileKind::npy) return decode_npy(bytes, name);
+  if (kind == FileKind::npy) {
+    Image image = decode_npy(bytes, name, channels);
+    if (image.depth == 4) require_finite(image, name);
+    return image;
+  }
   if (kind != FileKind::png && kind != FileKind::tiff) return std::nullopt;
   const ImageSize size = image_size(bytes);
   if (size.width <= 0 || is_too_large(size.width, size.height) || !soundness(bytes).complete)
@@ -132,7 +162,7 @@ std::optional<Image> decode_values(const std::string& bytes, const std::string& 
   std::string said;
   {
     const DecoderMessages messages;
-    image = kind == FileKind::png ? decode_png_values(bytes, channels)
+    image = kind == FileKind::png ? decode_png_values(bytes, name, channels)
                                   : decode_tiff_values(bytes, name, channels);
     said = header_line(messages.text());
   }
@@ -140,6 +170,7 @@ std::optional<Image> decode_values(const std::string& bytes, const std::string& 
   if (image->width == 0)
     fail_at({name, 0}, "cannot decode image", said.empty() ? "" : " (", shown(said),
             said.empty() ? "" : ")");
+  if (image->depth == 4) require_finite(*image, name);
   if (!said.empty()) note_image_warning(name, said);
   return kind == FileKind::png ? upright(std::move(*image), exif_orientation(bytes)) : image;
 }

@@ -4,7 +4,6 @@
 #include <array>
 #include <bit>
 #include <charconv>
-#include <cmath>
 #include <cstring>
 
 #include "core/error.h"
@@ -72,23 +71,31 @@ std::string set_type(NpyHeader& h, std::string_view value) {
              "; uint8, uint16 and float32 can be read: numpy.save(name, a.astype('float32'))");
 }
 
-std::string set_shape(NpyHeader& h, std::string_view value) {
+// Whether a shape that is no image of `wanted` channels would be one with its sizes in another
+// order.
+bool seems_channels_first(const NpyHeader& h, std::int64_t wanted) {
+  constexpr std::int64_t kMany = 64;  // more than most sensors have
+  if (h.channels <= kMaxChannels && gives_channels(h.channels, wanted)) return false;
+  return h.height == wanted || (h.height <= kMany && h.channels > kMany);
+}
+
+std::string set_shape(NpyHeader& h, std::string_view value, std::int64_t wanted) {
   const std::vector<std::int64_t> sizes = shape_of(value);
   if (sizes.size() != 2 && sizes.size() != 3)
     return cat("its shape is ", shown(std::string(value.substr(0, value.find(')') + 1))),
                "; an image is (height, width) or (height, width, channels)");
   h.height = sizes[0], h.width = sizes[1];
   if (sizes.size() == 3) h.channels = sizes[2];
-  if (h.height == 0 || h.width == 0 || h.channels == 0) return "an image without pixels";
-  if (is_too_large(h.width, h.height)) return too_large(h.width, h.height);
-  if (h.channels > kMaxChannels)
-    return cat("its shape says ", h.channels, " channels, more than ", kMaxChannels,
-               "; an image is (height, width) or (height, width, channels)");
-  if (takes_too_much(h.width, h.height, h.channels, h.depth)) return "more than 1 GiB of values";
-  return "";
+  std::string wrong = unfit_size(h.width, h.height, h.channels, h.depth);
+  if (sizes.size() == 2 || !seems_channels_first(h, wanted)) return wrong;
+  if (wrong.empty())
+    wrong = cat("its shape is (", h.height, ", ", h.width, ", ", h.channels, "), an image of ",
+                plural(h.channels, "channel"), ", not of ", wanted);
+  return wrong + "; where its channels come first, numpy.transpose(a, (1, 2, 0)) puts them last";
 }
 
-NpyHeader npy_header(std::string_view file) {
+// Of an image of `wanted` channels; 0: of any.
+NpyHeader npy_header(std::string_view file, std::int64_t wanted) {
   NpyHeader h;
   const auto is = [&](std::string wrong) {
     h.wrong = std::move(wrong);
@@ -107,7 +114,7 @@ NpyHeader npy_header(std::string_view file) {
         "its values are not in C order: numpy.save(name, numpy.ascontiguousarray(a)) writes them "
         "so");
   std::string wrong = set_type(h, value_of_key(dictionary, "descr"));
-  if (wrong.empty()) wrong = set_shape(h, value_of_key(dictionary, "shape"));
+  if (wrong.empty()) wrong = set_shape(h, value_of_key(dictionary, "shape"), wanted);
   return is(std::move(wrong));
 }
 
@@ -118,26 +125,15 @@ void swap_bytes(Image& image) {
     std::reverse(&image.pixels[i], &image.pixels[i] + depth);
 }
 
-void require_finite(const Image& image, const std::string& name) {
-  for (std::size_t i = 0; i < image.pixels.size(); i += sizeof(float)) {
-    float value = 0;
-    std::memcpy(&value, &image.pixels[i], sizeof value);
-    const auto pixel = static_cast<std::int64_t>(i / sizeof value) / image.channels;
-    if (!std::isfinite(value))
-      fail_at({name, 0}, "the value at row ", pixel / image.width, ", column ", pixel % image.width,
-              " is not a finite number; numpy.nan_to_num replaces such values");
-  }
-}
-
 }  // namespace
 
 ImageSize npy_size(std::string_view bytes) {
-  const NpyHeader h = npy_header(bytes);
+  const NpyHeader h = npy_header(bytes, 0);
   return h.wrong.empty() ? ImageSize{h.width, h.height} : ImageSize{};
 }
 
-Image decode_npy(const std::string& bytes, const std::string& name) {
-  const NpyHeader h = npy_header(bytes);
+Image decode_npy(const std::string& bytes, const std::string& name, std::int64_t channels) {
+  const NpyHeader h = npy_header(bytes, channels);
   if (!h.wrong.empty()) fail_at({name, 0}, h.wrong);
   const auto wanted = to_size(h.width * h.height * h.channels * h.depth);
   if (bytes.size() - h.data != wanted)
@@ -148,7 +144,6 @@ Image decode_npy(const std::string& bytes, const std::string& name) {
   std::memcpy(image.pixels.data(), bytes.data() + h.data, wanted);
   if (h.big_endian == (std::endian::native == std::endian::little) && h.depth > 1)
     swap_bytes(image);
-  if (h.depth == 4) require_finite(image, name);
   return image;
 }
 

@@ -20,15 +20,15 @@ namespace darknet {
 namespace {
 namespace fs = std::filesystem;
 
-const OpencvVideo& video() { return functions_of<OpencvVideo>(); }
+const OpencvVideo& video() try { return functions_of<OpencvVideo>(); } catch (const Error& e) {
+  throw UnusableSource(e.what(), e.exit_code());
+}
 
 void require_readable(const fs::path& path) {
   if (is_folder(path)) fail(path.string(), ": this is a folder, not a video");
   // Refuses what would keep the decoder waiting, deaf to signals: FIFOs, devices.
   const InputFile opened(path, std::numeric_limits<std::uint64_t>::max(), Pipes::once);
 }
-
-constexpr const char* kCameraDevice = "/dev/video";
 
 std::string cameras_there() {
   std::string all;
@@ -92,11 +92,12 @@ std::unique_ptr<VideoSource> open_stream(const std::string& url) {
 
 std::unique_ptr<VideoSource> open_pipeline(const std::string& pipeline) {
   if (pipeline.find("appsink") == pipeline.npos)
-    fail(pipeline, ": frames are taken from an appsink: end the pipeline in ",
-         "'! videoconvert ! video/x-raw,format=BGR ! appsink'");
+    throw UnusableSource(cat(pipeline, ": frames are taken from an appsink: end the pipeline in ",
+                             "'! videoconvert ! video/x-raw,format=BGR ! appsink'"));
   if (!video().has_gstreamer())
-    fail(pipeline, ": this OpenCV was built without GStreamer; give the source as an address ",
-         "(rtsp://...) or as /dev/video0, or use an OpenCV with it");
+    throw UnusableSource(
+        cat(pipeline, ": this OpenCV was built without GStreamer; give the source as an address ",
+            "(rtsp://...) or as /dev/video0, or use an OpenCV with it"));
   if (auto source = video().open_pipeline(pipeline)) return source;
   fail(pipeline, ": GStreamer cannot start this pipeline; 'gst-launch-1.0 -v' says why, with ",
        "autovideosink in place of appsink (many elements are in the packages ",

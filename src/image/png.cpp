@@ -13,6 +13,7 @@
 #include <png.h>
 #include <zlib.h>
 
+#include "core/error.h"
 #include "core/index.h"
 #include "image/decoder_messages.h"
 
@@ -175,7 +176,8 @@ std::optional<Image> decode_png(const std::string& bytes) {
   return read_pixels(reader, rows.data()) ? std::move(image) : Image{};
 }
 
-std::optional<Image> decode_png_values(const std::string& bytes, std::int64_t channels) {
+std::optional<Image> decode_png_values(const std::string& bytes, const std::string& name,
+                                       std::int64_t channels) {
   Reader reader;
   if (!reader.info) throw std::bad_alloc();
   Source source{bytes};
@@ -187,9 +189,9 @@ std::optional<Image> decode_png_values(const std::string& bytes, std::int64_t ch
                      height = png_get_image_height(reader.png, reader.info),
                      found = png_get_channels(reader.png, reader.info);
   const int depth = wide ? 2 : 1;
-  if (is_too_large(width, height) || takes_too_much(width, height, found, depth) ||
-      png_get_rowbytes(reader.png, reader.info) != to_size(width * found * depth))
-    return Image{};
+  const std::string unfit = unfit_size(width, height, found, depth);
+  if (!unfit.empty()) fail_at({name, 0}, unfit);
+  if (png_get_rowbytes(reader.png, reader.info) != to_size(width * found * depth)) return Image{};
   Image image(width, height, found, depth);
   std::vector<png_bytep> rows = rows_of(image);
   return read_pixels(reader, rows.data()) ? std::move(image) : Image{};
@@ -212,7 +214,9 @@ std::optional<std::string> encode_png(const Image& image) {
 namespace darknet {
 
 std::optional<Image> decode_png(const std::string&) { return std::nullopt; }
-std::optional<Image> decode_png_values(const std::string&, std::int64_t) { return std::nullopt; }
+std::optional<Image> decode_png_values(const std::string&, const std::string&, std::int64_t) {
+  return std::nullopt;
+}
 std::optional<std::string> encode_png(const Image&) { return std::nullopt; }
 
 }  // namespace darknet

@@ -12,6 +12,7 @@
 #include <cstring>
 #include <memory>
 #include <mutex>
+#include <new>
 
 #include "core/error.h"
 #include "core/index.h"
@@ -21,7 +22,7 @@
 namespace darknet {
 namespace {
 
-constexpr std::int64_t kMaxBlockBytes = std::int64_t{1} << 28;  // of a strip or tile
+constexpr std::int64_t kMaxBlockBytes = std::int64_t{1} << 28;  // of a strip or tile, 256 MiB
 
 struct TiffBytes {
   const std::string& bytes;
@@ -44,13 +45,6 @@ toff_t seek_tiff(thandle_t handle, toff_t to, int from) {
 }
 int close_nothing(thandle_t) { return 0; }
 toff_t size_of_tiff(thandle_t handle) { return static_cast<TiffBytes*>(handle)->bytes.size(); }
-int map_tiff(thandle_t handle, void** at, toff_t* size) {
-  const std::string& bytes = static_cast<TiffBytes*>(handle)->bytes;
-  *at = const_cast<char*>(bytes.data());  // libtiff only reads
-  *size = bytes.size();
-  return 1;
-}
-void unmap_nothing(thandle_t, void*, toff_t) {}
 
 void keep_error(const char*, const char* format, std::va_list arguments) {
   std::array<char, 512> text{};
@@ -60,17 +54,38 @@ void keep_error(const char*, const char* format, std::va_list arguments) {
 
 using Tiff = std::unique_ptr<TIFF, decltype(&TIFFClose)>;
 
-// The handlers are those of the process.
+// Errors are kept. Warnings are not: of tags that libtiff does not know, as GPS and sensors write
+// them. "m": without mapping, which needs no functions then.
+#if TIFFLIB_VERSION >= 20221213  // 4.5.0: handlers of a file; OpenCV sets those of the process
+int keep_error_of_file(TIFF*, void*, const char* module, const char* format,
+                       std::va_list arguments) {
+  keep_error(module, format, arguments);
+  return 1;  // not to those of the process
+}
+int drop_warning(TIFF*, void*, const char*, const char*, std::va_list) { return 1; }
+
+Tiff open_tiff(TiffBytes& from) {
+  const std::unique_ptr<TIFFOpenOptions, decltype(&TIFFOpenOptionsFree)> options(
+      TIFFOpenOptionsAlloc(), &TIFFOpenOptionsFree);
+  if (!options) throw std::bad_alloc();
+  TIFFOpenOptionsSetErrorHandlerExtR(options.get(), keep_error_of_file, nullptr);
+  TIFFOpenOptionsSetWarningHandlerExtR(options.get(), drop_warning, nullptr);
+  return {TIFFClientOpenExt("image", "rm", &from, read_tiff, write_nothing, seek_tiff,
+                            close_nothing, size_of_tiff, nullptr, nullptr, options.get()),
+          &TIFFClose};
+}
+#else
 Tiff open_tiff(TiffBytes& from) {
   static std::once_flag once;
   std::call_once(once, [] {
     TIFFSetErrorHandler(keep_error);
-    TIFFSetWarningHandler(nullptr);  // of tags that it does not know, as GPS and sensors write them
+    TIFFSetWarningHandler(nullptr);
   });
   return {TIFFClientOpen("image", "rm", &from, read_tiff, write_nothing, seek_tiff, close_nothing,
-                         size_of_tiff, map_tiff, unmap_nothing),
+                         size_of_tiff, nullptr, nullptr),
           &TIFFClose};
 }
+#endif
 
 struct TiffLayout {
   std::int64_t width = 0, height = 0, samples = 1;
@@ -120,14 +135,44 @@ std::int64_t channels_of(const TiffLayout& l, std::int64_t wanted) {
   return l.samples - (l.alpha && l.samples != wanted ? 1 : 0);
 }
 
-// Whether OpenCV reads it, and nothing is lost in 8 bits of RGB.
+// Whether OpenCV reads it, and nothing but alpha is lost in 8 bits of grey or RGB.
 bool known_to_opencv(const TiffLayout& l, std::int64_t wanted) {
 #if defined(DARKNET_OPENCV)
-  return l.bits <= 8 && l.samples <= 4 && (wanted < 2 || wanted == 3);
+  return l.format == SAMPLEFORMAT_UINT && l.bits <= 8 &&
+         l.samples - (l.alpha ? 1 : 0) == (l.colours == PHOTOMETRIC_RGB ? 3 : 1) &&
+         (wanted < 2 || wanted == 3);
 #else
   static_cast<void>(l), static_cast<void>(wanted);
   return false;
 #endif
+}
+
+// The strips or tiles of a page: their sizes, and the samples of a pixel and bytes of a row in one.
+struct TiffBlocks {
+  bool tiled;
+  std::int64_t width, height, samples, row;
+};
+
+TiffBlocks blocks_of(TIFF* tiff, const TiffLayout& l, const std::string& name) {
+  std::uint32_t width = static_cast<std::uint32_t>(l.width), height = 0;
+  const bool tiled = TIFFIsTiled(tiff) != 0;
+  if (tiled) {
+    TIFFGetField(tiff, TIFFTAG_TILEWIDTH, &width);
+    TIFFGetField(tiff, TIFFTAG_TILELENGTH, &height);
+  } else {
+    TIFFGetFieldDefaulted(tiff, TIFFTAG_ROWSPERSTRIP, &height);
+  }
+  TiffBlocks b{.tiled = tiled, .width = width, .height = height, .samples = l.samples, .row = 0};
+  if (!tiled) b.height = std::min(b.height, l.height);
+  if (l.planes == PLANARCONFIG_SEPARATE) b.samples = 1;
+  const std::int64_t pixel = b.samples * l.depth();
+  const char* const kind = tiled ? "tiles" : "strips";
+  if (b.width == 0 || b.height == 0) fail_at({name, 0}, "a TIFF in ", kind, " without pixels");
+  if (b.width > kMaxBlockBytes / pixel / b.height)
+    fail_at({name, 0}, "a TIFF in ", kind, " of ", b.width, " x ", b.height, " pixels of ",
+            plural(pixel, "byte"), ", more than 256 MiB; write smaller ", kind);
+  b.row = b.width * pixel;
+  return b;
 }
 
 // Rows and columns that lie in one strip or tile.
@@ -150,40 +195,27 @@ void copy_block(const TiffBlock& b, const std::uint8_t* from, const TiffChannels
                   to.at(b.x + x, b.y + y) + c.first * depth);
 }
 
-bool read_page(TIFF* tiff, const TiffLayout& l, std::int64_t first, std::int64_t channels,
+bool read_page(TIFF* tiff, const TiffLayout& l, const TiffBlocks& b, const TiffChannels& c,
                Image& to) {
-  const bool tiled = TIFFIsTiled(tiff) != 0, separate = l.planes == PLANARCONFIG_SEPARATE;
-  std::uint32_t width = static_cast<std::uint32_t>(l.width), height = 0;
-  if (tiled) {
-    TIFFGetField(tiff, TIFFTAG_TILEWIDTH, &width);
-    TIFFGetField(tiff, TIFFTAG_TILELENGTH, &height);
-  } else if (!TIFFGetFieldDefaulted(tiff, TIFFTAG_ROWSPERSTRIP, &height)) {
-    return false;
-  }
-  height = std::min(height, static_cast<std::uint32_t>(tiled ? kMaxBlockBytes : l.height));
-  const std::int64_t samples = separate ? 1 : l.samples;
-  if (width == 0 || height == 0 ||
-      std::int64_t{width} > kMaxBlockBytes / (std::int64_t{height} * samples * l.depth()))
-    return false;
-  const std::int64_t row = std::int64_t{width} * samples * l.depth();
-  std::vector<std::uint8_t> block(to_size(row * height));
-  if ((tiled ? TIFFTileSize(tiff) : TIFFScanlineSize(tiff) * height) !=
+  std::vector<std::uint8_t> block(to_size(b.row * b.height));
+  if ((b.tiled ? TIFFTileSize(tiff) : TIFFScanlineSize(tiff) * b.height) !=
       static_cast<tmsize_t>(block.size()))
     return false;
-  for (std::int64_t plane = 0; plane < (separate ? channels : 1); ++plane)
-    for (std::int64_t y = 0; y < l.height; y += height)
-      for (std::int64_t x = 0; x < l.width; x += width) {
+  const bool separate = l.planes == PLANARCONFIG_SEPARATE;
+  for (std::int64_t plane = 0; plane < (separate ? c.kept : 1); ++plane)
+    for (std::int64_t y = 0; y < l.height; y += b.height)
+      for (std::int64_t x = 0; x < l.width; x += b.width) {
         const auto at_x = static_cast<std::uint32_t>(x), at_y = static_cast<std::uint32_t>(y);
         const auto sample = static_cast<std::uint16_t>(plane);
-        const std::int64_t rows = tiled ? height : std::min<std::int64_t>(height, l.height - y);
-        const auto bytes = static_cast<tmsize_t>(row * rows);
-        const std::uint32_t index = tiled ? TIFFComputeTile(tiff, at_x, at_y, 0, sample)
-                                          : TIFFComputeStrip(tiff, at_y, sample);
-        const tmsize_t done = tiled ? TIFFReadEncodedTile(tiff, index, block.data(), bytes)
-                                    : TIFFReadEncodedStrip(tiff, index, block.data(), bytes);
+        const std::int64_t rows = b.tiled ? b.height : std::min(b.height, l.height - y);
+        const auto bytes = static_cast<tmsize_t>(b.row * rows);
+        const std::uint32_t index = b.tiled ? TIFFComputeTile(tiff, at_x, at_y, 0, sample)
+                                            : TIFFComputeStrip(tiff, at_y, sample);
+        const tmsize_t done = b.tiled ? TIFFReadEncodedTile(tiff, index, block.data(), bytes)
+                                      : TIFFReadEncodedStrip(tiff, index, block.data(), bytes);
         if (done != bytes) return false;
-        copy_block({x, y, width, rows}, block.data(),
-                   {first + plane, separate ? 1 : channels, samples}, to);
+        copy_block({x, y, b.width, rows}, block.data(),
+                   {c.first + plane, separate ? 1 : c.kept, b.samples}, to);
       }
   return true;
 }
@@ -221,19 +253,23 @@ std::optional<Image> decode_tiff_values(const std::string& bytes, const std::str
   const bool by_page = wanted != 0 && wanted != 1 && wanted != 3 && wanted % channels == 0;
   const std::int64_t pages = by_page ? like_pages(tiff.get(), l, wanted / channels) : 1;
   const std::int64_t all = channels * pages;
-  if (l.width < 1 || l.height < 1 || is_too_large(l.width, l.height) ||
-      takes_too_much(l.width, l.height, all, l.depth()))
-    return Image{};
+  const std::string unfit = unfit_size(l.width, l.height, all, l.depth());
+  if (!unfit.empty()) fail_at({name, 0}, unfit);
   if (l.compression == COMPRESSION_NONE &&
       l.width * l.height * channels * l.depth() > std::ssize(bytes))
     fail_at({name, 0}, "truncated image (its values are not all there)");
-  if (wanted != 0 && all != wanted && all != 1 && all != 3)
-    with_channels(Image(1, 1, all), wanted, name);  // throws before anything is decoded
+  if (!gives_channels(all, wanted))
+    with_channels(Image(1, 1, all), wanted, name);     // throws before anything is decoded
+  TiffBlocks blocks = blocks_of(tiff.get(), l, name);  // before memory is taken
   Image image(l.width, l.height, all, l.depth());
-  for (std::int64_t page = 0; page < pages; ++page)
-    if ((page > 0 && !TIFFReadDirectory(tiff.get())) ||
-        !read_page(tiff.get(), l, page * channels, channels, image))
+  for (std::int64_t page = 0; page < pages; ++page) {
+    if (page > 0) {
+      if (!TIFFReadDirectory(tiff.get())) return Image{};
+      blocks = blocks_of(tiff.get(), l, name);
+    }
+    if (!read_page(tiff.get(), l, blocks, {page * channels, channels, l.samples}, image))
       return Image{};
+  }
   if (l.colours == PHOTOMETRIC_MINISWHITE && l.format == SAMPLEFORMAT_UINT) invert(image);
   const bool turned = l.orientation >= 1 && l.orientation <= 8;
   return upright(std::move(image), turned ? l.orientation : 1);

@@ -7,8 +7,10 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "core/error.h"
 #include "image/image.h"
 
 namespace darknet {
@@ -25,11 +27,20 @@ class VideoSource {
  public:
   virtual ~VideoSource() = default;
   virtual VideoFormat format() const = 0;
-  // The next frame, RGB; false at the end, which of a live source is its loss. Throws where a
-  // frame cannot be read.
+  // The next frame, RGB, of images perhaps in more than 8 bits; false at the end, which of a live
+  // source is its loss. Throws where a frame cannot be read.
   virtual bool read(Image&) = 0;
   // Frames so far that could not be read and were skipped, with a warning each.
   virtual std::int64_t skipped() const { return 0; }
+};
+
+// Linux's cameras, with their numbers behind it.
+inline constexpr std::string_view kCameraDevice = "/dev/video";
+
+// Why a source cannot be opened, where no waiting changes that.
+class UnusableSource : public Error {
+ public:
+  using Error::Error;
 };
 
 // What a camera is asked for; 0: its own choice.
@@ -38,7 +49,8 @@ struct CameraSettings {
   double fps = 0;
 };
 
-// Each throws, naming what cannot be opened and what can be done. A stream whose length is reported
+// Each throws, naming what cannot be opened and what can be done; UnusableSource where OpenCV is
+// missing, or a pipeline lacks its appsink or OpenCV GStreamer. A stream whose length is reported
 // counts as a file.
 std::unique_ptr<VideoSource> open_video_file(const std::filesystem::path&);
 std::unique_ptr<VideoSource> open_camera(int index, const CameraSettings&);

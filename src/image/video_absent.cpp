@@ -8,9 +8,10 @@ namespace darknet {
 namespace {
 
 [[noreturn]] void refuse(const std::string& what) {
-  fail(what,
-       ": this build has no OpenCV, which video needs; install libopencv-videoio-dev and "
-       "libopencv-highgui-dev and build again. Folders and lists of images work without it");
+  throw UnusableSource(
+      cat(what,
+          ": this build has no OpenCV, which video needs; install libopencv-videoio-dev and "
+          "libopencv-highgui-dev and build again. Folders and lists of images work without it"));
 }
 
 [[noreturn]] void refuse_box_motion() {

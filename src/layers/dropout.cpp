@@ -95,6 +95,11 @@ class DropoutLayer final : public Layer {
  public:
   DropoutLayer(Section& section, const LayerContext& context) : Layer(section, context) {
     section.read(dropout_);
+    if (section.training() && dropout_.dropblock && dropout_.dropblock_size_rel == 0 &&
+        dropout_.dropblock_size_abs == 0)
+      section.fail("dropblock",
+                   "needs the side of a block: dropblock_size_rel=.3 (of the layer's), or "
+                   "dropblock_size_abs=7 (pixels)");
   }
 
   Requirements reshape(std::span<const Shape> in, Ops&, const PlanOptions&) override {

@@ -1,15 +1,16 @@
 // [softmax] groups, temperature, spatial, noloss, tree: probabilities that sum to one over an
 // image, a group of its channels, or with spatial=1 the channels of each pixel. With targets it is
-// trained by its cross-entropy, or by focal loss (cls_loss, cls_gamma). With a class tree each group
-// of siblings has a softmax: of the probabilities given the parent in training, while inference
-// gives those of the leaves, which sum to one too. [cost] type, scale: the loss of a network's
-// outputs against targets.
+// trained by its cross-entropy, or by focal loss (cls_loss, cls_gamma). With a class tree each
+// group of siblings has a softmax: of the probabilities given the parent in training, while
+// inference gives those of the leaves, which sum to one too. [cost] type, scale: the loss of a
+// network's outputs against targets.
 #include <algorithm>
 
 #include "core/for_each.h"
 #include "core/math.h"
 #include "kernels/copy.h"
 #include "layers/class_tree.h"
+#include "layers/tree_softmax.h"
 #include "nn/layer.h"
 #include "nn/onnx_builder.h"
 #include "nn/target_loss.h"
@@ -90,68 +91,6 @@ struct CrossEntropy {  // dx = (p - t) / T
   DN_HD void operator()(std::int64_t p, std::int64_t c) const {
     in.put(p, c, loss_scale(step) * (out.at(p, c) - targets.at(p, c)) / temperature);
   }
-};
-
-// A class tree: the probabilities of all nodes of an image given their parents become those of the
-// leaves; the other nodes get 0.
-struct KeepLeaves {
-  const ClassNode* nodes;
-  std::int64_t count;
-  View<float> of;
-  DN_HD void operator()(std::int64_t image) const {
-    for (std::int64_t k = 0; k < count; ++k)
-      if (nodes[k].parent >= 0) of.at(image, k) *= of.at(image, nodes[k].parent);
-    for (std::int64_t k = 0; k < count; ++k)
-      if (!nodes[k].leaf()) of.at(image, k) = 0;
-  }
-};
-
-// The node that is an image's target: the last, which is the deepest of a path; -1: none.
-struct FindTarget {
-  View<const float> targets;
-  std::int32_t* nodes;
-  DN_HD std::int32_t of(std::int64_t image) const {
-    std::int32_t node = -1;
-    for (std::int64_t k = 0; k < targets.shape.c; ++k)
-      if (targets.at(image, k) > 0) node = static_cast<std::int32_t>(k);
-    return node;
-  }
-  DN_HD void operator()(std::int64_t image) const { nodes[image] = of(image); }
-};
-
-// Of the groups from the target up to the top; the others get no gradient.
-struct TreeCrossEntropy {
-  const ClassNode* nodes;
-  const std::int32_t* targets;  // of each image
-  View<const float> out;
-  Sink<float> in;
-  float temperature;
-  const StepState* step;
-  DN_HD void operator()(std::int64_t image, std::int64_t c) const {
-    const ClassNode& own = nodes[c];
-    std::int32_t k = targets[image];
-    while (k >= own.siblings_end) k = nodes[k].parent;  // at least the first group has one
-    const bool learns = k >= own.siblings;
-    const float d = learns ? out.at(image, c) - (k == c ? 1.f : 0.f) : 0;
-    in.put(image, c, loss_scale(step) * d / temperature);
-  }
-};
-
-// The same loss of an image; out: of its nodes, given their parents.
-struct TreeLoss {
-  const ClassNode* nodes;
-  FindTarget find;
-  View<const float> out;
-  DN_HD HeadTelemetry operator()(std::int64_t image) const {
-    HeadTelemetry t;
-    for (std::int32_t k = find.of(image); k >= 0; k = nodes[k].parent) {
-      const float p = out.at(image, k);
-      t.class_loss -= math::log(math::max(p, kLeast));
-      t.not_finite += p - p == 0 ? 0 : 1;
-    }
-    return t;
-  }
-  static constexpr float kLeast = 1e-37f;
 };
 
 // Focal loss of more than two classes (Lin et al., ICCV 2017): the sum over the classes of t f(p),

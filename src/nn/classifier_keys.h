@@ -26,7 +26,7 @@ struct ClassifierKeys {
       "classifier: share of a target that goes to the other classes; [yolo] has a key of its own");
     v("cutmix", cutmix, TrainingOnly{Flag{}},
       "classifier: half of the images have a part of another one, and their targets its share; "
-      "the same as mixup=2");
+      "the same as mixup=2 and 4");
   }
 };
 

@@ -57,9 +57,10 @@ void require_memory(const Where& where, const Device& device, const Shape& input
   const bool large = there >= 1 << 30;
   const double unit = large ? 1 << 30 : 1 << 20;
   if (needed > there)
-    fail_at(where, "[net]: ", plural(input.n, "image"), " of ", input.w, 'x', input.h, " at a time need ",
-            std::ceil(needed / unit), large ? " GiB" : " MiB", " of memory, there are ",
-            std::floor(there / unit), "; ", how_to_need_less(device, training));
+    fail_at(where, "[net]: ", plural(input.n, "image"), " of ", input.w, 'x', input.h,
+            " at a time need ", std::ceil(needed / unit), large ? " GiB" : " MiB",
+            " of memory, there are ", std::floor(there / unit), "; ",
+            how_to_need_less(device, training));
 }
 
 }  // namespace darknet

@@ -65,7 +65,7 @@ ClassifierKeys read_classifier_keys(Section& section, const LayerKeys& net,
                                     const ImageAugmentation& images) {
   ClassifierKeys keys;
   section.read(keys);
-  keys.mixup = images.mixup == 1 || images.mixup == 4;
+  keys.mixup = images.mixup == 1;
   keys.cutmix |= images.mixup == 2 || images.mixup == 4;
   if (keys.min_crop == 0) keys.min_crop = net.width;
   if (keys.max_crop == 0) keys.max_crop = std::max(2 * net.width, keys.min_crop);
@@ -82,11 +82,12 @@ void note_detector_keys(Section& section, const NetSettings& net) {
   if (read_classifier_keys(section, net, {}).cutmix)
     section.ignore("cutmix", "has no effect on detectors; mosaic=1 puts images together");
   if (images.mixup == 2 || images.mixup == 4)
-    section.ignore("mixup",
-                   "2 and 4 ask for cutmix, which has no effect on detectors; 1 mixes two images, 3 "
-                   "is mosaic=1");
-  if (images.mixup == 1 && images.mosaic)
-    section.ignore("mixup", "has no effect next to mosaic=1");
+    section.ignore(
+        "mixup",
+        "2 and 4 ask for cutmix, which has no effect on detectors; 1 mixes two images, 3 "
+        "and 4 are mosaic=1");
+  if (images.mixup == 1 && images.mosaic) section.ignore("mixup", "has no effect next to mosaic=1");
+  section.finish();
 }
 
 std::int64_t images_of_part(const LayerKeys& net, std::int64_t replicas, const Section& section) {

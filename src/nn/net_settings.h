@@ -52,10 +52,12 @@ struct ImageAugmentation {
     v("flip", flip, TrainingOnly{Flag{}}, "mirror half of the images");
     v("mosaic", mosaic, TrainingOnly{Flag{}}, "half of the images are put together from four");
     v("mixup", mixup, TrainingOnly{Integers{0, 4}},
-      "1: half of the images are the mean of two, with the boxes or targets of both; 3: mosaic=1; "
-      "of a classifier also 2: cutmix=1, 4: 1 and 2");
+      "1: half of the images are the mean of two, with the boxes or targets of both; 3 and 4: "
+      "mosaic=1; "
+      "of a classifier also 2 and 4: cutmix=1");
     v("blur", blur, TrainingOnly{Integers{0, kMaxBlur}},
-      "1: two thirds of the images are blurred but for their objects; above: one third so and one "
+      "1: two thirds of the images are blurred but for their objects (of a classifier altogether); "
+      "above: one third so and one "
       "third altogether, by a kernel of so many pixels");
     v("gaussian_noise", gaussian_noise, TrainingOnly{Reals{0, 127}},
       "half of the images get noise of this standard deviation, of values up to 255");

@@ -23,16 +23,18 @@ constexpr std::int64_t kPictureSide = 416, kPictureGap = 6;  // pixels
 constexpr std::int64_t kCaptionLine = kLetters + 2 * kPictureGap;
 
 std::uint8_t byte_of_unit(float value) {
+  if (!std::isfinite(value)) return 0;
   return static_cast<std::uint8_t>(std::lround(255 * std::clamp(value, 0.f, 1.f)));
 }
 
+// The channels that displayed() shows.
 Image picture_of(const std::vector<float>& pixels, std::int64_t width, std::int64_t height) {
   const auto channels = std::ssize(pixels) / (width * height);
   Image image(width, height, 3);
   for (std::int64_t i = 0; i < width * height; ++i)
     for (std::int64_t c = 0; c < 3; ++c)
       image.pixels[to_size(3 * i + c)] =
-          byte_of_unit(pixels[to_size(channels * i + std::min(c, channels - 1))]);
+          byte_of_unit(pixels[to_size(channels * i + (channels < 3 ? 0 : c))]);
   return image;
 }
 
@@ -48,16 +50,19 @@ Image resized(const Image& image, std::int64_t width, std::int64_t height) {
 struct TrainingPicture {
   Image image;
   std::vector<Truth> truths;
-  std::string source;  // the name of its file
+  std::string source;  // the names of its files
 };
+
+std::string names_of_shown(const std::vector<std::int64_t>& shown, const ImagePaths& paths) {
+  const auto name = [&](std::int64_t image) { return paths[to_size(image)].filename().string(); };
+  if (shown.size() == 1) return name(shown[0]);
+  return name(shown[0]) + " and " + (shown.size() == 2 ? name(shown[1]) : "others");
+}
 
 TrainingPicture training_picture(const Batches& batches, const ImagePaths& paths, std::int64_t k) {
   const Batch b = batches.make(k);
-  const Rect& part = b.placements[0].region;
-  const bool mosaic = part.x1 - part.x0 < b.size.width || part.y1 - part.y0 < b.size.height;
-  const std::string name = paths[to_size(b.images[0])].filename().string();
   return {picture_of(b.pixels, b.size.width, b.size.height), b.truths[0],
-          mosaic ? name + " and others" : name};
+          names_of_shown(b.shown[0], paths)};
 }
 
 void draw_truths_of(Image& image, const TrainingPicture& s, const std::vector<std::string>& names,

@@ -274,22 +274,47 @@ def check_modules(library):
     library.free_image(image)
 
 
+def small_network(library, folder, more_keys=""):
+    cfg = os.path.join(folder, "x.cfg")
+    with open(cfg, "w", encoding="utf-8") as file:
+        file.write(
+            f"[net]\nwidth=32\nheight=32\nchannels=3\n{more_keys}[convolutional]\nfilters=24\n"
+            "size=8\nstride=8\nactivation=linear\n[yolo]\nmask=0,1,2\n"
+            "anchors=6,6, 9,9, 14,14\nclasses=3\nnum=3\n"
+        )
+    weights = os.path.join(folder, "x.weights")
+    with open(weights, "wb") as file:  # three numbers of the version, the images seen; floats
+        file.write((0).to_bytes(4, "little") + (2).to_bytes(4, "little"))
+        file.write((0).to_bytes(4, "little") + (0).to_bytes(8, "little"))
+        file.write(bytes(4 * (24 + 24 * 8 * 8 * 3)))
+    return library.load_network(cfg.encode(), weights.encode(), 0)
+
+
+def check_input_max(library):
+    """No image here has the values of a file; the pointer takes those of the network."""
+    with tempfile.TemporaryDirectory() as folder, open(os.devnull, "wb") as nowhere:
+        network = small_network(library, folder, "input_max=4095\n")
+        kept = os.dup(2)
+        os.dup2(nowhere.fileno(), 2)
+        for side in (32, 48):
+            image = library.make_image(side, side, 3)
+            assert not library.network_predict_image(network, image)
+            assert not library.network_predict_image_letterbox(network, image)
+            assert b"[net] input_max=4095: " in library.darknet_last_error()
+            library.free_image(image)
+        image = library.make_image(32, 32, 3)
+        assert not library.network_predict_batch(network, image, 1, 32, 32, 0.2, 0.5, None, 0, 0)
+        os.dup2(kept, 2)
+        os.close(kept)
+        assert library.network_predict_ptr(network, image.data)
+        library.free_image(image)
+        library.free_network_ptr(network)
+
+
 def check_memory(library, root):
     """A small network, so that 10,000 calls take seconds."""
     with tempfile.TemporaryDirectory() as folder:
-        cfg = os.path.join(folder, "x.cfg")
-        with open(cfg, "w", encoding="utf-8") as file:
-            file.write(
-                "[net]\nwidth=32\nheight=32\nchannels=3\n[convolutional]\nfilters=24\nsize=8\n"
-                "stride=8\nactivation=linear\n[yolo]\nmask=0,1,2\nanchors=6,6, 9,9, 14,14\n"
-                "classes=3\nnum=3\n"
-            )
-        weights = os.path.join(folder, "x.weights")
-        with open(weights, "wb") as file:  # three numbers of the version, the images seen; floats
-            file.write((0).to_bytes(4, "little") + (2).to_bytes(4, "little"))
-            file.write((0).to_bytes(4, "little") + (0).to_bytes(8, "little"))
-            file.write(bytes(4 * (24 + 24 * 8 * 8 * 3)))
-        network = library.load_network(cfg.encode(), weights.encode(), 0)
+        network = small_network(library, folder)
         before = 0
         pixels = bytes(range(256)) * (48 * 48 * 3 // 256)
         for i in range(11000):
@@ -330,6 +355,7 @@ def main():
     library.free_image(image)
     library.free_network_ptr(network)
     check_errors(library, root)
+    check_input_max(library)
     check_memory(library, root)
 
 

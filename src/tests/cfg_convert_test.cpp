@@ -117,6 +117,9 @@ TEST(SwitchedBatch, KeepsOrFindsThePair) {
             "[net]\nbatch=1\n# batch=64\nsubdivisions=1\n# subdivisions=8\n" + other);
   EXPECT_EQ(switched("[net]\n#batch=1\nbatch=4 # four\n", false),
             "[net]\nbatch=1\n# batch=4 # four\n");
+  EXPECT_EQ(switched("[net]\nbatch=64\n#batch=96\nsubdivisions=16\n#subdivisions=64\n", true),
+            "[net]\n# batch=64\nbatch=96\nsubdivisions=16\n#subdivisions=64\n")
+      << "64 does not divide 96";
   EXPECT_EQ(switched("[net]\nwidth=8\n", false), "[net]\nwidth=8\n");
   for (const char* text : {"[net]\nwidth=8\n", "[net]\nbatch=1\n"})
     EXPECT_THROW(switched(text, true), Error) << text;

@@ -47,10 +47,20 @@ TEST(ClassOfPath, NoneAndSeveralAreErrorsThatNameTheImage) {
                       "its path"),
             none.npos)
       << none;
-  const std::string several = error_of([&] { class_of_path({"x/catfish/3.png"}, 0, labels); });
-  EXPECT_NE(several.find("x/catfish/3.png: is of several classes: 'cat' and 'catfish'"),
-            several.npos)
+  const std::string several = error_of([&] { class_of_path({"x/dog/cat.png"}, 0, labels); });
+  EXPECT_NE(several.find("x/dog/cat.png: is of several classes: 'dog' and 'cat'"), several.npos)
       << several;
+}
+
+TEST(ClassOfPath, ANameWithinAnotherLeavesItTheImage) {
+  for (const std::vector<std::string>& labels :
+       {std::vector<std::string>{"cat", "fish", "catfish"}, {"catfish", "fish", "cat"}}) {
+    EXPECT_EQ(labels[to_size(class_of_path({"x/catfish/3.png"}, 0, labels))], "catfish");
+    EXPECT_NE(error_of([&] {
+                class_of_path({"cat/catfish.png"}, 0, labels);
+              }).find("of several classes: "),
+              std::string::npos);
+  }
 }
 
 // Columns and rows of the image that a placement shows.

@@ -10,6 +10,7 @@
 #include "core/index.h"
 #include "core/json.h"
 #include "image/video.h"
+#include "image_samples.h"
 #include "paths.h"
 
 namespace darknet::test {
@@ -44,6 +45,29 @@ TEST_F(DemoTest, ImagesAreFramesWithoutOpenCVToo) {
     EXPECT_TRUE(work_.has(cat("still_0000000", i + 1, ".jpg"))) << i;
   }
   EXPECT_NE(ran.out.find("8 frames in"), std::string::npos) << ran.all();
+}
+
+// The network gets the values of the file, not the image that is looked at.
+TEST_F(DemoTest, ImagesOfMoreThanEightBitsKeepTheirValues) {
+  std::vector<std::uint16_t> values;
+  for (const std::uint8_t value : read_image(work_.path("images/0.png")).pixels)
+    values.push_back(static_cast<std::uint16_t>(16 * value));
+  work_.put("0.npy",
+            testing_images::npy("<u2", "(64, 64, 3)", testing_images::bytes_of_values(values)));
+  const auto found = [&](const char* source) -> json {
+    const CommandResult ran =
+        demo({source, "-nogpu", "-json_file_output", "x.jsonl", "-prefix", "still"});
+    EXPECT_EQ(ran.exit_code, 0) << ran.all();
+    return lines("x.jsonl").at(0)["objects"];
+  };
+  const json expected = found("images/0.png");
+  work_.put("x.cfg", replaced(kTinyCfg, "channels=3", "channels=3\ninput_max=4080"));
+  const json objects = found("0.npy");
+  ASSERT_FALSE(expected.empty());
+  ASSERT_EQ(objects.size(), expected.size());
+  for (std::size_t i = 0; i < objects.size(); ++i)
+    EXPECT_NEAR(objects[i]["confidence"].get<double>(), expected[i]["confidence"].get<double>(),
+                1e-4);
 }
 
 // One that is missing, one that is none, and one cut short at the end.
@@ -363,8 +387,11 @@ TEST_F(DemoVideoTest, WhatCannotBeReadEndsInOneSentence) {
   const CommandResult device = demo({"/dev/video987", "-nogpu"});
   expect_refused(device, "camera 987: there is no /dev/video987; ");
   EXPECT_NE(device.err.find("-wait 60 waits for it"), std::string::npos) << device.all();
-  expect_refused(demo({"/dev/nothing", "-nogpu"}), "this is no camera of Linux");
-  expect_refused(demo({"videotestsrc ! fakesink", "-nogpu"}),
+  for (const char* file : {"/dev/nothing", "/dev/shm/no such clip.mp4"})
+    expect_refused(demo({file, "-nogpu"}), cat(file, ": cannot read this file"));
+  expect_refused(demo({"/dev/video-of-nobody", "-nogpu"}), "there is no such camera");
+  expect_refused(demo({"/dev/v4l/by-id/nobody", "-nogpu"}), "there is no such camera");
+  expect_refused(demo({"videotestsrc ! fakesink", "-nogpu", "-wait", "1000"}, {.timeout = 30}),
                  "end the pipeline in '! videoconvert");
   expect_refused(demo({"nosuchelement ! appsink", "-nogpu"}), "GStreamer");
   put_video("in.avi");
@@ -378,7 +405,9 @@ TEST_F(DemoVideoTest, AStreamThatIsNotThereYetIsWaitedFor) {
   const char* const nowhere = "http://127.0.0.1:1/x";
   const CommandResult late = demo({nowhere, "-nogpu", "-wait", ".6"}, {.timeout = 30});
   expect_refused(late, "this stream cannot be opened");
-  EXPECT_NE(late.out.find("waiting for it, 0.6 s at most"), std::string::npos) << late.all();
+  EXPECT_NE(late.out.find("waiting for it, 0.6 s at most; the first try: "), std::string::npos)
+      << late.all();
+  EXPECT_NE(late.out.find("this stream cannot be opened"), std::string::npos) << late.all();
   const CommandResult ended =
       demo({nowhere, "-nogpu", "-wait", "1000"},
            {.timeout = 30, .signal_when = "waiting for it", .signal = SIGINT});

@@ -234,7 +234,8 @@ std::vector<std::vector<std::string>> all_commands() {
 #undef COMMAND
        }) {
     commands.push_back({name});
-    for (const std::string group : {"bench", "cfg", "classifier", "detector", "net", "loss", "report", "weights"})
+    for (const std::string group :
+         {"bench", "cfg", "classifier", "detector", "net", "loss", "report", "weights"})
       if (name.starts_with(group + "_")) commands.back() = {group, name.substr(group.size() + 1)};
     if (commands.back().size() == 1) std::ranges::replace(commands.back()[0], '_', '-');
   }

@@ -1,5 +1,5 @@
-// Images of more than 8 bits and of other channels than grey and RGB: .npy, TIFF, 16-bit PNG, the
-// warp that takes them, and the commands on a small set of them.
+// Images of more than 8 bits and of other channels than grey and RGB: .npy, 16-bit PNG, the warp
+// that takes them, and the commands on a small set of them. TIFFs: tiff_values_test.cpp.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -8,6 +8,7 @@
 
 #include "core/index.h"
 #include "core/rng.h"
+#include "dataset/check.h"
 #include "dataset/image_cache.h"
 #include "dataset/image_sizes.h"
 #include "image/codec.h"
@@ -16,6 +17,7 @@
 #include "kernels/warp.h"
 #include "tests/cli_harness.h"
 #include "tests/image_samples.h"
+#include "tests/input_values.h"
 #include "tests/temporary_folder.h"
 
 namespace darknet {
@@ -24,41 +26,6 @@ using namespace testing_images;
 using test::CommandResult;
 using test::Workspace;
 using testing_files::error_of;
-
-std::uint16_t word_at(const Image& image, std::size_t i) {
-  std::uint16_t value = 0;
-  std::memcpy(&value, &image.pixels[2 * i], sizeof value);
-  return value;
-}
-float float_at(const Image& image, std::size_t i) {
-  float value = 0;
-  std::memcpy(&value, &image.pixels[4 * i], sizeof value);
-  return value;
-}
-
-// All different, up to 4095 and beyond.
-std::vector<std::uint16_t> words(std::size_t count) {
-  std::vector<std::uint16_t> values(count);
-  for (std::size_t i = 0; i < count; ++i) values[i] = static_cast<std::uint16_t>(300 + 977 * i);
-  return values;
-}
-
-std::string bytes_of_floats(const std::vector<float>& values) {
-  std::string bytes(values.size() * sizeof(float), '\0');
-  std::memcpy(bytes.data(), values.data(), bytes.size());
-  return bytes;
-}
-
-Image input_of(const std::string& bytes, std::int64_t channels) {
-  return decode_input(bytes, "x", {.channels = channels});
-}
-
-void expect_words(const Image& image, const std::vector<std::uint16_t>& expected) {
-  ASSERT_EQ(image.depth, 2);
-  ASSERT_EQ(image.white, 65535);
-  ASSERT_EQ(image.pixels.size(), 2 * expected.size());
-  for (std::size_t i = 0; i < expected.size(); ++i) ASSERT_EQ(word_at(image, i), expected[i]) << i;
-}
 
 TEST(Npy, KeepsTypeAndChannels) {
   const std::vector<std::uint16_t> values = words(2 * 3 * 5);
@@ -120,46 +87,22 @@ TEST(Npy, WhatIsNoImageIsRefusedWithTheRemedy) {
   expect(npy("|u1", "(2, 2)", "").substr(0, 30), "ends in its header");
 }
 
-bool has_libtiff() {
-  const std::string bytes = tiff_of_samples(1, 1, 5, 8, {"abcde"});
-  return error_of([&] { input_of(bytes, 5); }).empty();
-}
-
-TEST(TiffValues, KeepSamplesAndPages) {
-  if (!has_libtiff()) GTEST_SKIP() << "built without libtiff";
-  const std::vector<std::uint16_t> values = words(2 * 3 * 5);
-  const std::string interleaved = tiff_of_samples(3, 2, 5, 16, {bytes_of_values(values)});
-  expect_words(input_of(interleaved, 5), values);
-  expect_words(input_of(interleaved, 0), values);
-  EXPECT_EQ(image_size(interleaved).width, 3);
-  std::vector<std::string> pages;
-  for (std::size_t c = 0; c < 5; ++c) {
-    std::vector<std::uint16_t> plane;
-    for (std::size_t i = c; i < values.size(); i += 5) plane.push_back(values[i]);
-    pages.push_back(bytes_of_values(plane));
-  }
-  const std::string stack = tiff_of_samples(3, 2, 1, 16, pages);
-  expect_words(input_of(stack, 5), values);
-  EXPECT_EQ(input_of(stack, 1).channels, 1);  // the first page
-  EXPECT_EQ(word_at(input_of(stack, 1), 1), values[5]);
-  const Image floats = input_of(tiff_of_samples(2, 1, 2, 32, {bytes_of_floats({.5f, 2, 3, 4})}), 2);
-  EXPECT_EQ(floats.depth, 4);
-  EXPECT_EQ(float_at(floats, 3), 4);
-}
-
-TEST(TiffValues, WhatIsMissingIsRefused) {
-  if (!has_libtiff()) GTEST_SKIP() << "built without libtiff";
-  const std::string bytes = tiff_of_samples(3, 2, 5, 16, {std::string(60, 'x')});
-  for (std::size_t n = 8; n < bytes.size(); ++n)
-    ASSERT_NE(error_of([&] { input_of(bytes.substr(0, n), 5); }), "") << n;
-  EXPECT_NE(error_of([&] {
-              input_of(tiff_of_samples(1, 1, 1, 64, {std::string(8, 'x')}), 1);
-            }).find("a TIFF of 64-bit"),
-            std::string::npos);
-  std::string alpha = tiff_of_samples(2, 1, 1, 16, {"abcd"});
-  alpha.replace(alpha.find("\x53\x01"), 2, "\x52\x01");  // of the kind of samples to alpha
-  for (const std::int64_t channels : {0, 3, 5})
-    EXPECT_NE(error_of([&] { input_of(alpha, channels); }), "") << channels;
+TEST(Npy, WithItsChannelsFirstIsRefusedWithTheRemedy) {
+  const auto said = [](const std::string& shape, std::size_t values, std::int64_t wanted) {
+    const std::string bytes = npy("|u1", shape, std::string(values, 'x'));
+    return error_of([&] { input_of(bytes, wanted); });
+  };
+  EXPECT_EQ(said("(5, 48, 80)", 19200, 5),
+            "x: its shape is (5, 48, 80), an image of 80 channels, not of 5; where its channels "
+            "come first, numpy.transpose(a, (1, 2, 0)) puts them last");
+  const std::string remedy = "numpy.transpose(a, (1, 2, 0))";
+  EXPECT_NE(said("(3, 2, 4)", 24, 3).find(remedy), std::string::npos);
+  EXPECT_NE(said("(6, 2, 65)", 780, 5).find(remedy), std::string::npos);
+  EXPECT_NE(said("(3, 2, 2000)", 12000, 0).find(remedy), std::string::npos);
+  EXPECT_EQ(said("(5, 48, 80)", 19200, 80), "");
+  EXPECT_EQ(said("(5, 48, 80)", 19200, 0), "");
+  EXPECT_EQ(said("(3, 2, 1)", 6, 3), "");
+  EXPECT_EQ(said("(6, 2, 7)", 84, 5).find(remedy), std::string::npos);
 }
 
 // Networks of 1 or 3 channels get what is in 8-bit files as ever.
@@ -213,6 +156,48 @@ TEST(InputValues, AreDisplayedFromTheSmallestToTheLargest) {
   EXPECT_EQ(two.pixels, (std::vector<std::uint8_t>{0, 0, 0, 255, 255, 255}));
   const Image rgb = noise(5, 4, 3);
   EXPECT_EQ(displayed(rgb).pixels, rgb.pixels);
+}
+
+// Their difference is no float.
+TEST(InputValues, OfAllFloatsAreDisplayed) {
+  const Image wide = decode_image(npy("<f4", "(1, 3)", bytes_of_floats({-3e38f, 0, 3e38f})), "x");
+  EXPECT_EQ(wide.pixels[0], 0);
+  EXPECT_NEAR(wide.pixels[3], 127.5, 1);
+  EXPECT_EQ(wide.pixels[6], 255);
+  const Image narrow = decode_image(npy("<f4", "(1, 2)", bytes_of_floats({0, 1e-45f})), "x");
+  EXPECT_EQ(narrow.pixels, (std::vector<std::uint8_t>{0, 0, 0, 255, 255, 255}));
+  const std::string colours = npy("<f4", "(1, 1, 3)", bytes_of_floats({3e38f, 3e38f, 3e38f}));
+  EXPECT_FLOAT_EQ(float_at(input_of(colours, 1), 0), 3e38f);
+  Image image(3, 1, 1, 4);  // of no file
+  for (const auto& [i, value] : {std::pair{0, std::nanf("")}, {1, HUGE_VALF}, {2, 1.f}})
+    std::memcpy(&image.pixels[to_size(4 * i)], &value, sizeof value);
+  EXPECT_EQ(displayed(image).pixels, (std::vector<std::uint8_t>{0, 0, 0}));
+}
+
+TEST(InputValues, OfPngsThatAreTooManyAreRefusedWithTheLimit) {
+  if (input_of(png(1, 1, 16, kPngRgba, std::string(8, 'x')), 4).channels != 4)
+    GTEST_SKIP() << "built without libpng";
+  const std::string bytes = png(16384, 16383, 16, kPngRgba, "");
+  EXPECT_EQ(error_of([&] { input_of(bytes, 4); }),
+            "x: this image has 16384 x 16383 pixels of 4 channels, 16 bits each: more than 1 GiB "
+            "of values");
+}
+
+TEST(InputValues, OfEachDepthHaveTheirOwnAdviceOnInputMax) {
+  ListCheck check;
+  check.ranges[1] = {.images = 2, .largest = 4000, .white = 65535};
+  EXPECT_EQ(input_max_advice(check),
+            "the largest value of the images is 4000, and 65535 becomes 1 in the network's input; "
+            "set [net] input_max=4095");
+  check.ranges[0] = {.images = 1, .largest = 255, .white = 255};
+  EXPECT_EQ(input_max_advice(check),
+            "the largest value of the 16-bit images is 4000, and 65535 becomes 1 in the network's "
+            "input; [net] input_max holds for images of all types: write all in one type");
+  check.ranges = {};
+  check.ranges[2] = {.images = 1, .largest = 37.5f, .white = 1};
+  EXPECT_NE(input_max_advice(check).find("set [net] input_max=37.5"), std::string::npos);
+  check.ranges[2].largest = .5f;
+  EXPECT_EQ(input_max_advice(check), "");
 }
 
 // An image to be warped, with a value of any depth at its place.

@@ -239,8 +239,10 @@ TEST(LayerErrors, NameFileLineAndWhatWasExpected) {
       "concatenated");
   EXPECT_EQ(error_of_layer("[reorg]\nstride=2\n", 5, {{1, 5, 4, 4}}),
             "layer 5 [reorg] (net.cfg:1): stride=2 does not divide its input of 4x5");
-  EXPECT_EQ(error_of_layer("[softmax]\ntree=9k.tree\n", 5),
-            "net.cfg:2: [softmax] tree: class trees are not supported");
+  EXPECT_EQ(
+      error_of_layer("[softmax]\ntree=9k.tree\n", 5),
+      "net.cfg:2: [softmax] tree: there is no file 9k.tree, neither from here nor from the folder "
+      "of the cfg or the one above it");
   EXPECT_EQ(error_of_layer("[cost]\ntype=wgan\n", 5),
             "net.cfg:2: [cost] type: 'wgan' is none of sse,masked,smooth");
   EXPECT_EQ(error_of_layer("[maxpool]\nsize=2\npadding=4\n", 5),

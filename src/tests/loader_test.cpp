@@ -100,6 +100,7 @@ void expect_same(const Batch& a, const Batch& b) {
   ASSERT_EQ(a.index, b.index);
   ASSERT_EQ(a.size.height, b.size.height);
   ASSERT_EQ(a.images, b.images);
+  ASSERT_EQ(a.shown, b.shown);
   ASSERT_TRUE(a.pixels == b.pixels) << "batch " << a.index;
   ASSERT_EQ(a.truths.size(), b.truths.size());
   for (std::size_t i = 0; i < a.truths.size(); ++i)
@@ -109,7 +110,8 @@ void expect_same(const Batch& a, const Batch& b) {
 Batch copy_of(const Batch& b) {  // without parts, which own their images
   Batch copy;
   copy.index = b.index, copy.size = b.size, copy.pixels = b.pixels, copy.truths = b.truths;
-  copy.images = b.images, copy.placements = b.placements, copy.sizes = b.sizes;
+  copy.images = b.images, copy.shown = b.shown, copy.placements = b.placements,
+  copy.sizes = b.sizes;
   return copy;
 }
 
@@ -150,6 +152,30 @@ TEST_F(LoaderTest, ABatchIsAPureFunctionOfItsIndex) {
 }
 
 // JPEGs, which are decoded reduced where the input shows no more of them.
+TEST_F(LoaderTest, ABatchKnowsAllImagesThatItShows) {
+  for (const bool mosaic : {true, false}) {
+    BatchSettings settings = augmented();
+    settings.augmentation->image.mosaic = mosaic;
+    settings.augmentation->image.mixup = !mosaic;
+    const Batches batches(settings);
+    std::size_t mixed = 0;
+    for (std::int64_t k = 0; k < 4; ++k) {
+      const Batch b = batches.make(k);
+      ASSERT_EQ(b.shown.size(), b.images.size());
+      for (std::size_t i = 0; i < b.shown.size(); ++i) {
+        ASSERT_FALSE(b.shown[i].empty());
+        EXPECT_EQ(b.shown[i][0], b.images[i]);
+        if (b.shown[i].size() == 1) continue;
+        ++mixed;
+        EXPECT_EQ(b.shown[i].size(), mosaic ? 4u : 2u);
+      }
+    }
+    EXPECT_GT(mixed, 0u);
+  }
+  EXPECT_EQ(Batches(plain(1).batches).make(4).shown,
+            (std::vector<std::vector<std::int64_t>>{{20}, {21}, {22}}));
+}
+
 TEST_F(LoaderTest, ReducedImagesAreTheSameForAnyCacheAndNearToWholeOnes) {
   std::vector<fs::path> jpegs;
   for (int i = 0; i < 6; ++i)

@@ -88,7 +88,7 @@ TEST_F(OldCommands, SayWhatToUseInsteadAndThePageDoesToo) {
 
 // Darknet's detector commands take all flags; of those without a meaning here one is told.
 TEST_F(OldCommands, FlagsWithoutAMeaningWarn) {
-  const std::vector<std::string> flags{"-hier",    ".5",          "-benchmark_layers",
+  const std::vector<std::string> flags{"-hier",    "0.5",         "-benchmark_layers",
                                        "-verbose", "-iou_thresh", ".5"};
   for (std::vector<std::string> words :
        {std::vector<std::string>{"detector", "test", "x.data", "x.cfg", "x.weights", "images/0.png",
@@ -99,7 +99,7 @@ TEST_F(OldCommands, FlagsWithoutAMeaningWarn) {
     words.insert(words.end(), flags.begin(), flags.end());
     const CommandResult ran = work_.darknet(words);
     EXPECT_EQ(ran.exit_code, 0) << ran.all();
-    for (const char* flag : {"-hier .5", "-benchmark_layers", "-verbose", "-iou_thresh .5"})
+    for (const char* flag : {"-hier 0.5", "-benchmark_layers", "-verbose", "-iou_thresh .5"})
       EXPECT_TRUE(said(ran, cat(flag, " has no effect: "))) << words[1] << flag << ran.all();
   }
   const CommandResult ran = train({"-max_batches", "1", "-thresh", ".3", "-letter_box"});

@@ -254,6 +254,18 @@ TEST(WaitForSource, ItIsTriedUntilItIsThere) {
   EXPECT_EQ(wait(60, true), nullptr);
 }
 
+TEST(WaitForSource, WhatNoWaitingChangesFailsAtOnce) {
+  int tries = 0;
+  const auto open = [&]() -> std::unique_ptr<VideoSource> {
+    ++tries;
+    throw UnusableSource("never");
+  };
+  EXPECT_THROW(
+      wait_for_source(open, {.name = "cam", .patience = 1e6, .stopped = [] { return false; }}),
+      UnusableSource);
+  EXPECT_EQ(tries, 1);
+}
+
 TEST(Reconnect, ALostSourceIsOpenedAgain) {
   Camera camera{.down = 1};
   const auto source =

@@ -4,7 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstring>
+#include <limits>
 #include <vector>
 
 #include "cfg/parse.h"
@@ -83,13 +86,14 @@ class Merge : public testing::Test {
   // Probabilities of what is left.
   std::vector<float> merged(const std::vector<TileDetection>& all, float nms = kNms) const {
     std::vector<float> left;
-    for (const InputDetection& d : merge_tiles(all, tiles_, kImage, NmsKeys{}, nms))
+    for (const InputDetection& d : merge_tiles(all, tiles_, kImage, keys_, nms))
       left.push_back(d.probability);
     return left;
   }
   // Two tiles that share the columns 450 to 550, and the whole image.
   std::vector<Rect> tiles_{rect(0, 0, 550, 500), rect(450, 0, 1000, 500)};
   static constexpr std::size_t kWhole = 2;
+  NmsKeys keys_;
 };
 
 TEST_F(Merge, AnObjectThatTwoTilesSeeIsFoundOnce) {
@@ -137,6 +141,20 @@ TEST_F(Merge, ASmallObjectBeforeAPartOfALargeOneStays) {
   EXPECT_EQ(
       merged({found(0, rect(350, 100, 550, 300), .9f), found(0, rect(400, 150, 440, 190), .4f)}),
       (std::vector<float>{.9f, .4f}));
+}
+
+// Distances count in pixels, though this image is twice as wide as high: IoU .575, less .117 for
+// the distance (it would be .143 in fractions of the image). Boxes stay where they are.
+TEST_F(Merge, DistancesAreTheSameOnBothAxes) {
+  keys_.nms_kind = NmsKind::greedy;
+  const auto box = found(0, rect(100, 100, 200, 200), .9f);
+  EXPECT_EQ(merged({box, found(0, rect(100, 127, 200, 227), .8f)}), (std::vector<float>{.9f}));
+  EXPECT_EQ(merged({box, found(0, rect(127, 100, 227, 200), .8f)}), (std::vector<float>{.9f}));
+  const Box kept = merge_tiles({box}, tiles_, kImage, keys_, kNms).at(0).box;
+  EXPECT_FLOAT_EQ(kept.x, box.detection.box.x);
+  EXPECT_FLOAT_EQ(kept.y, box.detection.box.y);
+  EXPECT_FLOAT_EQ(kept.w, box.detection.box.w);
+  EXPECT_FLOAT_EQ(kept.h, box.detection.box.h);
 }
 
 TEST_F(Merge, AtACornerTheTileThatCutsLeastDecides) {
@@ -217,6 +235,23 @@ TEST_F(TiledNetwork, TheWholeImageIsDetectedAsWell) {
   const std::size_t parts = detect(net, scene(), tiled).size();
   tiled.tiling.whole = true;
   EXPECT_EQ(detect(net, scene(), tiled).size(), parts + detect(net, scene(), plain).size());
+}
+
+// In whichever view of whichever pass: only the second tile has values that damage the outputs.
+TEST_F(TiledNetwork, OutputsThatAreNotFiniteAreAnErrorInEveryView) {
+  Image all(128, 128, 3, 4);
+  std::fill(all.pixels.begin(), all.pixels.end(), std::uint8_t{0});
+  const float infinite = std::numeric_limits<float>::infinity();
+  for (std::int64_t y = 0; y < 64; ++y)
+    for (std::int64_t x = 64; x < 128; ++x)
+      for (std::int64_t c = 0; c < 3; ++c)
+        std::memcpy(all.at(x, y) + 4 * c, &infinite, sizeof infinite);
+  DetectionOptions tiled;
+  tiled.tiling = {.width = 64, .height = 64, .overlap = 0, .whole = false};
+  for (const std::int64_t batch : {1, 3}) {
+    Network net = network(batch);
+    EXPECT_THROW(detect(net, all, tiled), Error) << batch;
+  }
 }
 
 TEST_F(TiledNetwork, AllCommandsFindTheSame) {

@@ -322,6 +322,9 @@ TEST_F(WeightsCommand, NothingIsReplacedUnasked) {
                  "notes: would replace a text file");
   expect_refused(weights({"fuse", "rich.cfg", "rich.weights", "rich.cfg", "g", "-force"}, 1),
                  "rich.cfg");
+  const CommandResult swapped =
+      work_.darknet({"weights", "fuse", "rich.cfg", "rich.weights", "g.weights", "g.cfg"});
+  expect_refused(swapped, "g.weights: a .cfg file would be written to it; mind the order", 2);
   // A disk that is full leaves no half file.
   const CommandResult full = work_.darknet(
       {"weights", "fuse", "rich.cfg", "rich.weights", "h.cfg", "h.weights"}, {.max_file = 100});

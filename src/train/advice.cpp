@@ -68,7 +68,7 @@ void advise_length(Findings& to, std::int64_t max_batches, std::int64_t batch,
   if (epochs > kMaxEpochs)
     to.push_back(cat("max_batches=", max_batches, " is ", plural(std::llround(epochs), "epoch"),
                      " of ", plural(images, "image"), ": more than ", kMaxEpochs,
-                     " seldom gain anything; -epochs 100 or -hours 2 set another length, with the "
+                     " seldom gain anything; -epochs 100 sets another length, with the "
                      "rest of the schedule"));
 }
 

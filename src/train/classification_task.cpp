@@ -48,7 +48,7 @@ class ClassificationTask final : public TrainingTask {
                   std::ssize(in.train->images));
     if (in.valid)
       advise_overlap(to, find_overlap(in.train->images, in.valid->images, in.overlap_seconds));
-    if (in.net->settings().augmentation.mosaic)
+    if (in.net->settings().augmentation.mosaics())
       to.push_back("[net] mosaic=1 has no effect on a classifier; cutmix=1 and mixup=1 have");
     return to;
   }

@@ -61,6 +61,8 @@ class ReconnectingSource : public VideoSource {
   bool try_open(Image& image) try {
     source_ = open_();
     return source_->read(image);
+  } catch (const UnusableSource&) {
+    throw;
   } catch (const Error&) {  // not there yet
     return false;
   }
@@ -82,15 +84,18 @@ std::unique_ptr<VideoSource> wait_for_source(
       auto source = open();
       log::end_progress();
       return source;
-    } catch (const Error&) {
+    } catch (const UnusableSource&) {
+      log::end_progress();
+      throw;
+    } catch (const Error& e) {
       const double left = o.patience - waited();
       if (left <= 0) {
         log::end_progress();
         throw;
       }
       if (pause == kFirstPause)
-        log::info(
-            fmt::format("{} is not there yet; waiting for it, {:g} s at most", o.name, o.patience));
+        log::info(fmt::format("{}: waiting for it, {:g} s at most; the first try: {}", o.name,
+                              o.patience, e.what()));
       pause = std::min(pause, left);
     }
     log::progress(fmt::format("waiting for {}: {:.0f} of {:g} s", o.name, waited(), o.patience),

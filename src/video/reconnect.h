@@ -14,13 +14,15 @@ struct ReconnectOptions {
   std::function<bool()> stopped;  // ends the waiting
 };
 
-// The source once it is there: tries again with growing pauses, and shows how long it has waited.
-// Throws what the last try threw once `patience` is over. Null when stopped.
+// The source once it is there: tries again with growing pauses, and shows why it waits and for how
+// long it has. Throws an UnusableSource at once, and what the last try threw once `patience` is
+// over. Null when stopped.
 std::unique_ptr<VideoSource> wait_for_source(
     const std::function<std::unique_ptr<VideoSource>()>& open, const ReconnectOptions&);
 
 // Opens the source at once, and throws where that fails. Its read() waits with growing pauses while
-// the source is lost, throws once patience is over, and gives false only when stopped.
+// the source is lost, throws once patience is over or an UnusableSource at once, and gives false
+// only when stopped.
 std::unique_ptr<VideoSource> reconnecting(std::function<std::unique_ptr<VideoSource>()> open,
                                           ReconnectOptions);
 

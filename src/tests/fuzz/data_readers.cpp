@@ -4,6 +4,7 @@
 #include <set>
 
 #include "annotation/formats.h"
+#include "core/error.h"
 #include "core/file.h"
 #include "core/index.h"
 #include "core/text.h"
@@ -69,10 +70,18 @@ void read_image_bytes(const std::string& bytes) {
   require(size.width >= 0 && size.height >= 0, "a negative size");
   if (size.width > kMaxPixels || size.height > kMaxPixels || size.width * size.height > kMaxPixels)
     return;  // accepted up to 2^28, at a second each
-  const Image values = decode_input(bytes, "x", {.channels = 0});
-  require(values.channels > 0 && values.pixels.size() == to_size(values.width * values.height *
-                                                                 values.channels * values.depth),
-          "values that are not as many as the size says");
+  for (const std::int64_t channels : {0, 1, 2, 3, 4, 5}) {
+    try {
+      const Image values = decode_input(bytes, "x", {.channels = channels});
+      require(values.channels > 0 && (channels == 0 || values.channels == channels),
+              "other channels than those that are wanted");
+      require(values.pixels.size() ==
+                  to_size(values.width * values.height * values.channels * values.depth),
+              "values that are not as many as the size says");
+    } catch (const Error&) {
+      if (channels == 0) throw;  // else it may have another number of them
+    }
+  }
   for (const std::int64_t channels : {1, 3}) {
     const Image image = decode_image(bytes, "x", channels);
     require(image.channels == channels && image.width > 0 && image.height > 0, "an empty image");
