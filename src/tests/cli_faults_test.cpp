@@ -150,7 +150,7 @@ const CfgError kCfg[] = {
     {"max_batches_missing", "max_batches=4\n", "", "max_batches", kWhole},
     {"max_batches_zero", "max_batches=4", "max_batches=0", "max_batches", kWhole},
     {"flag", "momentum=0.9", "mosaic=2", "mosaic: 2 is outside [0, 1]"},
-    {"unsupported", "momentum=0.9", "mixup=1", "mixup: not supported in training"},
+    {"unsupported", "momentum=0.9", "attention=1", "attention: not supported in training"},
     {"plus_minus", "momentum=0.9", "momentum=+-0.9", "momentum: expected a number, got '+-0.9'"},
     {"stopbackward", "momentum=0.9", "momentum=0.9\nstopbackward=1", "unknown key"},
     {"stopbackward_negative", "filters=6", "filters=6\nstopbackward=-1",

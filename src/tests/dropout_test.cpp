@@ -44,6 +44,15 @@ std::int64_t block_of(const std::vector<float>& out, const Shape& s, std::int64_
   return x1 - x0 + 1;
 }
 
+TEST(Dropout, OfBlocksNeedsTheirSide) {
+  EXPECT_THROW(Trial({.type = "dropout",
+                      .keys = "probability=.1\ndropblock=1\n",
+                      .in = {{1, 4, 4, 2}},
+                      .random = true},
+                     Mode::training),
+               Error);
+}
+
 TEST(Dropout, OfBlocksKeepsTheMeanAndGrows) {
   const Shape shape{2, 10, 14, 800};
   struct Case {
@@ -57,7 +66,8 @@ TEST(Dropout, OfBlocksKeepsTheMeanAndGrows) {
         {"dropblock_size_abs=4\n", kMaxBatches * 85 / 100 / 2 + 1, 2, 4 / 140.},  // one in each
         {"dropblock_size_abs=4\n", 1, 1, .1 / 850},
         {"dropblock_size_rel=1\n", kMaxBatches, 10, .1},
-        {"", kMaxBatches, 1, 1 / 140.}}) {  // a block of a pixel in each channel
+        {"dropblock_size_abs=1\n", kMaxBatches, 1,
+         1 / 140.}}) {  // a block of a pixel in each channel
     SCOPED_TRACE(cat(at.size, at.iteration));
     Trial t({.type = "dropout",
              .keys = cat("probability=.1\ndropblock=1\n", at.size),
