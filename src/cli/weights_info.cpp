@@ -168,8 +168,13 @@ int print_weights_info(const WeightsInfoArguments& o) {
       rest > 0 ? fmt::format(", and {}", plural(static_cast<std::int64_t>(rest), "byte")) : "");
   if (o.cfg.empty()) {
     print_heading();
-    return report_not_finite(
+    const int code = report_not_finite(
         print_values(fmt::format("{:>4} {:<15}", "", "all"), "", take_values(file, values, "")));
+    if (rest == 0) return code;
+    log::error(cat(printable(o.weights), ": a value has 4 bytes, and ",
+                   plural(static_cast<std::int64_t>(rest), "byte"),
+                   " follow the last one: the file is damaged"));
+    return 1;
   }
   Network net(sections_of(o), {});
   const Walk walk = print_layers(file, net);

@@ -79,7 +79,13 @@ ClassifierKeys read_classifier_keys(Section& section, const LayerKeys& net,
 // As in Darknet.
 void note_detector_keys(Section& section, const NetSettings& net) {
   const ImageAugmentation& images = net.augmentation;
-  if (read_classifier_keys(section, net, {}).cutmix)
+  const ClassifierKeys keys = read_classifier_keys(section, net, {});
+  for (const auto& [key, asked] :
+       {std::pair{"min_crop", section.has("min_crop")},
+        std::pair{"max_crop", section.has("max_crop")}, std::pair{"aspect", keys.aspect != 1},
+        std::pair{"label_smooth_eps", keys.label_smooth_eps > 0}})
+    if (asked) section.ignore(key, "has no effect on detectors: it belongs to classifiers");
+  if (keys.cutmix)
     section.ignore("cutmix", "has no effect on detectors; mosaic=1 puts images together");
   if (images.mixup == 2 || images.mixup == 4)
     section.ignore(

@@ -152,6 +152,8 @@ TEST_F(TrainingKeys, OfAugmentationSayWhatDoesNotHappen) {
             std::string::npos);
   EXPECT_NE(said_of("mosaic=1\nmosaic_bound=0").find("[net] mosaic_bound: has no effect"),
             std::string::npos);
+  EXPECT_NE(said_of("max_crop=99").find("[net] max_crop: has no effect on detectors"),
+            std::string::npos);
   EXPECT_EQ(said_of("mixup=3\nmosaic_bound=1\npolicy=SGDR\nangle=9\nblur=1").find("[net]"),
             std::string::npos);
 }

@@ -177,13 +177,20 @@ TEST_F(WeightsCommand, InfoPrintsHeaderAndStatistics) {
             (Words{"all", "4", "-0.5", "3", "0.9375", "1.304", "0"}));
 }
 
+TEST_F(WeightsCommand, InfoSaysThatStrayBytesAreDamage) {
+  put_weights("rich.cfg", "rich.weights", 1, 8);
+  work_.put("long.weights", work_.get("rich.weights") + "xyz");
+  expect_refused(weights({"info", "long.weights"}, 1),
+                 "long.weights: a value has 4 bytes, and 3 bytes follow the last one");
+}
+
 // Version 0.1.0 counts images in 32 bits.
 TEST_F(WeightsCommand, InfoReadsTheOldHeader) {
   std::string bytes(16 + 8, '\0');
   const std::int32_t header[] = {0, 1, 0, 77};
   std::memcpy(bytes.data(), header, sizeof header);
   work_.put("old.weights", bytes + "xy");
-  const CommandResult ran = weights({"info", "old.weights"});
+  const CommandResult ran = weights({"info", "old.weights"}, 1);
   EXPECT_TRUE(said(ran,
                    "version 0.1.0, 77 images seen, 26 bytes: 2 values behind a header of 16 bytes, "
                    "and 2 bytes"))

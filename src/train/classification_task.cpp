@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "core/index.h"
 #include "core/log.h"
 #include "core/text.h"
@@ -48,6 +50,9 @@ class ClassificationTask final : public TrainingTask {
                   std::ssize(in.train->images));
     if (in.valid)
       advise_overlap(to, find_overlap(in.train->images, in.valid->images, in.overlap_seconds));
+    if (const LayerKeys& net = in.net->settings(); keys_.min_crop < std::max(net.width, net.height))
+      to.push_back(cat("[net] min_crop=", keys_.min_crop, " is less than the input, ", net.width,
+                       'x', net.height, ": such images get edges; raise min_crop and max_crop"));
     if (in.net->settings().augmentation.mosaics())
       to.push_back("[net] mosaic=1 has no effect on a classifier; cutmix=1 and mixup=1 have");
     return to;
