@@ -94,7 +94,8 @@ std::vector<std::int32_t> read_class_map(const fs::path& path, std::int64_t node
 }
 
 fs::path file_of_key(const Section& section, std::string_view key, std::string_view value) {
-  const fs::path path = value, folder = fs::path(section.where().file).parent_path();
+  fs::path path = value;
+  const fs::path folder = fs::path(section.where().file).parent_path();
   if (path.is_absolute()) return path;
   for (const fs::path& at : {path, folder / path, folder / ".." / path, folder / path.filename(),
                              folder / ".." / path.filename()})

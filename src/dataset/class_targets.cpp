@@ -16,7 +16,7 @@ namespace {
 
 // "LIST:LINE" of the image, or its path alone.
 std::string place_of(const ImagePaths& images, std::size_t i) {
-  const std::string path = printable(images[i].string());
+  std::string path = printable(images[i].string());
   for (const auto& list : images.lists())
     if (const auto where = list->of(images[i])) return cat(to_string(*where), ": ", path);
   return path;

@@ -194,9 +194,8 @@ class ViewsOfImage {
     const auto batch = to_size(net_.input_shape().n);
     for (std::size_t first = 0; first < views; first += batch)
       detect(first, std::min(batch, views - first));
-    return above_threshold(
-        merge_tiles(std::move(found_), tiles_, size_, last_head(net_), options_.nms), options_,
-        [](const Box& b) { return b; });
+    return above_threshold(merge_tiles(found_, tiles_, size_, last_head(net_), options_.nms),
+                           options_, [](const Box& b) { return b; });
   }
 
  private:

@@ -160,7 +160,7 @@ Box from_tile(const Box& b, const Rect& t, const ImageSize& image) {
           (b.y * h + static_cast<float>(t.y0)) / all_h, b.w * w / all_w, b.h * h / all_h};
 }
 
-std::vector<InputDetection> merge_tiles(std::vector<TileDetection> found,
+std::vector<InputDetection> merge_tiles(const std::vector<TileDetection>& found,
                                         std::span<const Rect> tiles, const ImageSize& image,
                                         const NmsKeys& keys, float threshold) {
   std::vector<InputDetection> whole;

@@ -31,7 +31,7 @@ void check(const Tiling&);
 // than 10000.
 std::vector<Rect> tiles_of(const Tiling&, const ImageSize&);
 
-Image cut_out(const Image&, const Rect& inside);
+Image cut_out(const Image&, const Rect&);
 
 // A detection of one tile, or of the whole image where `tile` is the number of tiles. Its box is in
 // fractions of the image.
@@ -51,7 +51,8 @@ Box from_tile(const Box&, const Rect& tile, const ImageSize&);
 //      area that both have in common (of two cut boxes, that of the smaller): a whole box of half
 //      its probability hides it.
 // `threshold` 0: only the first step.
-std::vector<InputDetection> merge_tiles(std::vector<TileDetection>, std::span<const Rect> tiles,
-                                        const ImageSize&, const NmsKeys&, float threshold);
+std::vector<InputDetection> merge_tiles(const std::vector<TileDetection>&,
+                                        std::span<const Rect> tiles, const ImageSize&,
+                                        const NmsKeys&, float threshold);
 
 }  // namespace darknet

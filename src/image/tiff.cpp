@@ -234,12 +234,12 @@ void invert(Image& image) {
 }  // namespace
 
 std::optional<Image> decode_tiff_values(const std::string& bytes, const std::string& name,
-                                        std::int64_t wanted) {
+                                        std::int64_t channels) {
   TiffBytes from{bytes};
   const Tiff tiff = open_tiff(from);
   if (!tiff) return Image{};
   const TiffLayout l = layout_of(tiff.get());
-  if (!is_colour_or_grey(l) || known_to_opencv(l, wanted)) return std::nullopt;
+  if (!is_colour_or_grey(l) || known_to_opencv(l, channels)) return std::nullopt;
   if (!has_values(l))
     fail_at({name, 0}, "a TIFF of ", l.bits, "-bit ",
             l.format == SAMPLEFORMAT_IEEEFP ? "floats"
@@ -248,18 +248,18 @@ std::optional<Image> decode_tiff_values(const std::string& bytes, const std::str
             "; unsigned integers of 8 and 16 bits and floats of 32 bits can be read");
   if (!TIFFIsCODECConfigured(static_cast<std::uint16_t>(l.compression)))
     fail_at({name, 0}, "a TIFF of the compression ", l.compression, ", which libtiff cannot undo");
-  const std::int64_t channels = channels_of(l, wanted);
-  if (channels < 1) return Image{};  // nothing but alpha
-  const bool by_page = wanted != 0 && wanted != 1 && wanted != 3 && wanted % channels == 0;
-  const std::int64_t pages = by_page ? like_pages(tiff.get(), l, wanted / channels) : 1;
-  const std::int64_t all = channels * pages;
+  const std::int64_t of_page = channels_of(l, channels);
+  if (of_page < 1) return Image{};  // nothing but alpha
+  const bool by_page = channels != 0 && channels != 1 && channels != 3 && channels % of_page == 0;
+  const std::int64_t pages = by_page ? like_pages(tiff.get(), l, channels / of_page) : 1;
+  const std::int64_t all = of_page * pages;
   const std::string unfit = unfit_size(l.width, l.height, all, l.depth());
   if (!unfit.empty()) fail_at({name, 0}, unfit);
   if (l.compression == COMPRESSION_NONE &&
-      l.width * l.height * channels * l.depth() > std::ssize(bytes))
+      l.width * l.height * of_page * l.depth() > std::ssize(bytes))
     fail_at({name, 0}, "truncated image (its values are not all there)");
-  if (!gives_channels(all, wanted))
-    with_channels(Image(1, 1, all), wanted, name);     // throws before anything is decoded
+  if (!gives_channels(all, channels))
+    with_channels(Image(1, 1, all), channels, name);   // throws before anything is decoded
   TiffBlocks blocks = blocks_of(tiff.get(), l, name);  // before memory is taken
   Image image(l.width, l.height, all, l.depth());
   for (std::int64_t page = 0; page < pages; ++page) {
@@ -267,7 +267,7 @@ std::optional<Image> decode_tiff_values(const std::string& bytes, const std::str
       if (!TIFFReadDirectory(tiff.get())) return Image{};
       blocks = blocks_of(tiff.get(), l, name);
     }
-    if (!read_page(tiff.get(), l, blocks, {page * channels, channels, l.samples}, image))
+    if (!read_page(tiff.get(), l, blocks, {page * of_page, of_page, l.samples}, image))
       return Image{};
   }
   if (l.colours == PHOTOMETRIC_MINISWHITE && l.format == SAMPLEFORMAT_UINT) invert(image);

@@ -66,10 +66,10 @@ struct BlurAlongRow {
 
   // Adds the pixels `k` to the left and to the right of pixel x.
   DN_HD void add(std::int32_t k, std::int32_t x, const float* from, float* to) const {
-    const std::int32_t channels = region.channels;
+    const std::int64_t channels = region.channels;
     const float* const left = from + reflected(x - k, region.width) * channels;
     const float* const right = from + reflected(x + k, region.width) * channels;
-    for (std::int32_t c = 0; c < channels; ++c)
+    for (std::int64_t c = 0; c < channels; ++c)
       to[x * channels + c] += kernel.weight[k] * (left[c] + right[c]);
   }
   DN_HD void operator()(std::int64_t y) const {
