@@ -73,7 +73,7 @@ void add_weights_average(Program& program) {
   command.footer(
       "Every value is averaged, means and variances of batch normalisation too. The images seen "
       "are "
-      "those of the first file. During a training, ema_alpha= of [net] does the like.");
+      "those of the first file. In training, ema_alpha= of [net] keeps such an average.");
   add_overrides(command, o.overrides);
   add_force(command, o.force);
   command.runs([&o] { return average_weights(o); });

@@ -31,7 +31,7 @@ std::vector<float> values_of(const Network& net, std::int64_t place) {
 void require_finite(const Network& net, std::span<const float> values) {
   if (!std::ranges::all_of(values, [](float v) { return std::isfinite(v); }))
     fail(net.layer(net.size() - 1).title(),
-         ": its values are not finite numbers: the weights are damaged, or of a training that "
+         ": its values are not finite numbers: the weights are damaged, or of a training run that "
          "diverged; take an earlier file");
 }
 

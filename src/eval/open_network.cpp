@@ -49,7 +49,7 @@ void require_finite_outputs(const Network& net, std::int64_t images) {
       if (!std::isfinite(values[to_size(end - from_end)]))
         fail(net.layer(at.layer).title(),
              ": its objectness is not a finite number: the weights are damaged, or of a training "
-             "that diverged; take an earlier file");
+             "run that diverged; take an earlier file");
   }
 }
 

@@ -36,6 +36,14 @@ struct Rows {
   }
 };
 
+DN_HD float largest_of(const View<const float>& in, const Row& r) {
+  float largest = in.at(r.pixel, r.channel);
+  for (std::int64_t p = r.pixel; p < r.pixel + r.pixels; ++p)
+    for (std::int64_t c = r.channel; c < r.channel + r.channels; ++c)
+      largest = math::max(largest, in.at(p, c));
+  return largest;
+}
+
 struct Softmax {  // one row each
   Rows rows;
   View<const float> in;
@@ -43,10 +51,8 @@ struct Softmax {  // one row each
   float temperature;
   DN_HD void operator()(std::int64_t i) const {
     const Row r = rows.row(i);
-    float largest = in.at(r.pixel, r.channel), sum = 0;
-    for (std::int64_t p = r.pixel; p < r.pixel + r.pixels; ++p)
-      for (std::int64_t c = r.channel; c < r.channel + r.channels; ++c)
-        largest = math::max(largest, in.at(p, c));
+    const float largest = largest_of(in, r);
+    float sum = 0;
     for (std::int64_t p = r.pixel; p < r.pixel + r.pixels; ++p)
       for (std::int64_t c = r.channel; c < r.channel + r.channels; ++c)
         sum += out.at(p, c) = math::exp((in.at(p, c) - largest) / temperature);
@@ -119,10 +125,8 @@ struct SoftmaxLoss {
   SoftmaxFocal loss;
   DN_HD HeadTelemetry operator()(std::int64_t i) const {
     const Row r = rows.row(i);
-    float largest = in.at(r.pixel, r.channel), sum = 0;
-    for (std::int64_t p = r.pixel; p < r.pixel + r.pixels; ++p)
-      for (std::int64_t c = r.channel; c < r.channel + r.channels; ++c)
-        largest = math::max(largest, in.at(p, c));
+    const float largest = largest_of(in, r);
+    float sum = 0;
     for (std::int64_t p = r.pixel; p < r.pixel + r.pixels; ++p)
       for (std::int64_t c = r.channel; c < r.channel + r.channels; ++c)
         sum += math::exp((in.at(p, c) - largest) / temperature);
