@@ -1,7 +1,9 @@
 #include "cfg/class_tree.h"
 
 #include <functional>
+#include <string_view>
 
+#include "core/error.h"
 #include "core/index.h"
 #include "core/input.h"
 #include "core/number.h"
@@ -91,17 +93,6 @@ std::vector<std::int32_t> read_class_map(const fs::path& path, std::int64_t node
     map.push_back(static_cast<std::int32_t>(node));
   });
   return map;
-}
-
-fs::path file_of_key(const Section& section, std::string_view key, std::string_view value) {
-  fs::path path = value;
-  const fs::path folder = fs::path(section.where().file).parent_path();
-  if (path.is_absolute()) return path;
-  for (const fs::path& at : {path, folder / path, folder / ".." / path, folder / path.filename(),
-                             folder / ".." / path.filename()})
-    if (is_present(at)) return at.lexically_normal();
-  section.fail(key, cat("there is no file ", shown(value),
-                        ", neither from here nor from the folder of the cfg or the one above it"));
 }
 
 void multiply_down(const ClassTree& tree, std::vector<float>& probabilities) {

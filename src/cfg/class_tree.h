@@ -3,10 +3,8 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
-#include <string_view>
 #include <vector>
 
-#include "cfg/section.h"
 #include "core/hd.h"
 
 namespace darknet {
@@ -31,10 +29,6 @@ struct ClassTree {
 ClassTree read_class_tree(const std::filesystem::path&);
 // Lines of one number each: the node of each label. Throws where that is not below `nodes`.
 std::vector<std::int32_t> read_class_map(const std::filesystem::path&, std::int64_t nodes);
-
-// The file that a key names: from the working directory, as in Darknet, or else from the folder of
-// the cfg or the one above it, or by its name alone in one of these. Throws where there is none.
-std::filesystem::path file_of_key(const Section&, std::string_view key, std::string_view value);
 
 // probabilities[k] of each node given its parent become those of the node: its own times those of
 // all nodes above it.

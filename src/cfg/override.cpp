@@ -75,6 +75,8 @@ Override parse_override(const std::string& assignment) {
   o.key = trim(std::string_view(text).substr(second + 1, eq - second - 1));
   if (o.key.empty()) fail_at(o.where, "expected a key before the =, e.g. yolo.0.obj_gamma=1.5");
   o.value = trim(std::string_view(text).substr(eq + 1));
+  if (o.value.empty())
+    fail_at(o.where, "expected a value behind the =, e.g. yolo.0.obj_gamma=1.5; no key is removed");
   if (index != "*" && (!read_number(index, o.index) || o.index < 0))
     fail_at(o.where, "'", index, "' is neither an index nor *");
   return o;
@@ -83,6 +85,13 @@ Override parse_override(const std::string& assignment) {
 std::vector<std::string> without_flags(std::vector<std::string> assignments) {
   for (std::string& one : assignments) one = std::string(trim(without_comment(one)));
   return assignments;
+}
+
+std::string name_of_place(const std::vector<Section>& cfg, std::size_t place) {
+  const std::string& type = cfg.at(place).type();
+  const auto before = std::count_if(cfg.begin(), cfg.begin() + static_cast<std::ptrdiff_t>(place),
+                                    [&](const Section& s) { return s.type() == type; });
+  return cat(type, '.', before);
 }
 
 std::vector<std::size_t> places_of(const Override& o, std::span<const std::string> types) {
@@ -115,6 +124,16 @@ std::string with_overrides(const std::string& text, std::span<const std::string>
   for (const Lines& section : sections)
     for (const std::string& line : section.lines) changed += line + "\n";
   return changed;
+}
+
+std::string with_line_ends_of(const std::string& original, const std::string& text) {
+  if (original.find("\r\n") == original.npos) return text;
+  std::string ended;
+  for (const char c : text) {
+    if (c == '\n') ended += '\r';
+    ended += c;
+  }
+  return ended;
 }
 
 }  // namespace darknet

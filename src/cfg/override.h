@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "cfg/section.h"
 #include "core/error.h"
 
 namespace darknet {
@@ -23,6 +24,9 @@ Override parse_override(const std::string& assignment);
 // Without the comments: as files and printed commands have them, whatever flag made them.
 std::vector<std::string> without_flags(std::vector<std::string> assignments);
 
+// "convolutional.3": the section at this place (from 0) as an assignment names it.
+std::string name_of_place(const std::vector<Section>&, std::size_t place);
+
 // The places of the sections that it changes, of the types of all sections in their order; throws
 // where there is none.
 std::vector<std::size_t> places_of(const Override&, std::span<const std::string> types);
@@ -34,5 +38,8 @@ std::vector<std::size_t> places_of(const Override&, std::span<const std::string>
 enum class Comments : std::uint8_t { replaced, kept };
 std::string with_overrides(const std::string& text, std::span<const std::string> assignments,
                            Comments = Comments::replaced);
+
+// The lines of `text`, which end with LF, with CRLF where those of `original` do.
+std::string with_line_ends_of(const std::string& original, const std::string& text);
 
 }  // namespace darknet

@@ -1,10 +1,9 @@
 #include "cli/batch_norm_command.h"
 
-#include <algorithm>
 #include <filesystem>
-#include <map>
 #include <sstream>
 
+#include "cfg/key_files.h"
 #include "cfg/override.h"
 #include "cfg/parse.h"
 #include "cli/common_flags.h"
@@ -24,13 +23,11 @@ namespace {
 std::vector<std::string> assignments_for(const std::vector<Section>& cfg,
                                          const std::vector<std::int64_t>& layers, int value) {
   std::vector<std::string> assignments;
-  std::map<std::string, int> of_type;
-  for (std::size_t place = 1; place < cfg.size(); ++place) {
-    const Section& section = cfg[place];
-    const std::string name = cat(section.type(), '.', of_type[section.type()]++, '.');
-    if (std::ranges::find(layers, static_cast<std::int64_t>(place) - 1) == layers.end()) continue;
-    assignments.push_back(cat(name, "batch_normalize=", value));
-    if (section.has("cbn")) assignments.push_back(name + "cbn=0");  // it asks for it too
+  for (const std::int64_t layer : layers) {
+    const std::size_t place = to_size(layer) + 1;
+    const std::string name = name_of_place(cfg, place);
+    assignments.push_back(cat(name, ".batch_normalize=", value));
+    if (cfg[place].has("cbn")) assignments.push_back(name + ".cbn=0");  // it asks for it too
   }
   return assignments;
 }
@@ -48,25 +45,27 @@ void add_batch_norm_arguments(const Command& command, BatchNormArguments& o) {
 
 int change_batch_norm(const BatchNormArguments& o, const ChangedLayers& changed, int value,
                       const char* none) {
+  const std::vector<Section> sections = sections_of(o);
   require_new_file(o.out_cfg, kCfgFormat, o.force);
   require_new_file(o.out_weights, kWeightsFormat, o.force);
   if (std::filesystem::weakly_canonical(o.out_cfg) ==
       std::filesystem::weakly_canonical(o.out_weights))
     throw Error(cat(printable(o.out_cfg), ": the cfg and the weights need files of their own"), 2);
-  const std::vector<Section> sections = sections_of(o);
   Network from(sections, {});
   const std::vector<std::int64_t> layers = changed(from);
   if (layers.empty()) fail_at({o.cfg, 0}, none);
   const LoadedWeights loaded = load_weights(o.weights, from);
+  const std::string original = read_cfg_text(o.cfg);
   const std::string text =
-      with_overrides(with_overrides(read_cfg_text(o.cfg), o.overrides, Comments::kept),
-                     assignments_for(sections, layers, value), Comments::kept);
+      moved_cfg(with_overrides(with_overrides(original, o.overrides, Comments::kept),
+                               assignments_for(sections, layers, value), Comments::kept),
+                o.cfg, o.out_cfg);
   std::istringstream in(text);
   const log::WithoutWarnings printed_before;
   Network to(parse_cfg(in, o.out_cfg), {});
   convert_batch_norm(from, to);
   save_weights(o.out_weights, to, loaded.seen);
-  write_file_atomically(o.out_cfg, text);
+  write_file_atomically(o.out_cfg, with_line_ends_of(original, text));
   log::info(cat("batch_normalize=", value, " in ", plural(std::ssize(layers), "layer"), " -> ",
                 printable(o.out_cfg), ", ", printable(o.out_weights)));
   return 0;

@@ -8,11 +8,13 @@
 
 #include "cfg/batch_lines.h"
 #include "cfg/idle_keys.h"
+#include "cfg/key_files.h"
 #include "cfg/override.h"
 #include "cfg/parse.h"
 #include "cli/common_flags.h"
 #include "cli/network_arguments.h"
 #include "cli/new_file.h"
+#include "cli/run_inputs.h"
 #include "core/file.h"
 #include "core/log.h"
 #include "core/text.h"
@@ -65,26 +67,30 @@ std::string cleaned(const ConvertArguments& o, const std::string& text) {
   for (const IdleKey& key : clean.removed)
     fmt::print("{}:{}: [{}] {}: removed: {}\n", printable(o.cfg), key.line, printable(key.section),
                printable(key.assignment), key.why);
+  if (clean.removed.empty())
+    fmt::print("{}: -clean leaves nothing out: every key has an effect\n", printable(o.cfg));
   return clean.text;
 }
 
 int convert_cfg(const ConvertArguments& o) {
-  require_new_file(o.out, kCfgFormat, o.force);
   std::vector<Section> cfg = read_cfg(o.cfg);
   std::vector<std::string> assignments;
   if (o.focal) assignments = focal_assignments(cfg, o.cfg);
   assignments.insert(assignments.end(), o.overrides.begin(), o.overrides.end());
   apply_overrides(cfg, assignments);
+  add_files_of_keys(run_inputs(), cfg);
+  require_new_file(o.out, kCfgFormat, o.force);
   require_sound(cfg, !assignments.empty());
-  std::string text = with_overrides(read_cfg_text(o.cfg), assignments, Comments::kept);
+  const std::string original = read_cfg_text(o.cfg);
+  std::string text = moved_cfg(with_overrides(original, assignments, Comments::kept), o.cfg, o.out);
   if (o.clean) text = cleaned(o, text);
   if (o.training || o.testing) text = switched_batch(text, o.training, o.cfg);
   {
     const log::WithoutWarnings printed_before;
     std::istringstream written(text);
-    require_sound(parse_cfg(written, o.out), text != read_cfg_text(o.cfg));
+    require_sound(parse_cfg(written, o.out), text != original);
   }
-  write_file_atomically(o.out, text);
+  write_file_atomically(o.out, with_line_ends_of(original, text));
   log::info(cat("-> ", printable(o.out)));
   return 0;
 }
@@ -109,7 +115,8 @@ void add_cfg_convert(Program& program) {
   add_force(command, o.force);
   command.footer(
       "For example -set 'yolo.*.obj_loss=focal'. What is written is a cfg that loads; a key or a "
-      "value that does not is an error, and nothing is written.");
+      "value that does not is an error, and nothing is written. In another folder, tree= and map= "
+      "name their files from there.");
   command.runs([&o] { return convert_cfg(o); });
 }
 

@@ -17,6 +17,7 @@ namespace darknet::cli {
 std::vector<Section> sections_of(const CfgArguments& a) {
   std::vector<Section> cfg = read_cfg(a.cfg);
   apply_overrides(cfg, a.overrides);
+  add_files_of_keys(run_inputs(), cfg);
   return cfg;
 }
 

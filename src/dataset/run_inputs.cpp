@@ -1,5 +1,7 @@
 #include "dataset/run_inputs.h"
 
+#include "cfg/key_files.h"
+#include "core/error.h"
 #include "core/input.h"
 #include "core/log.h"
 #include "dataset/image_list.h"
@@ -34,6 +36,11 @@ void add_data(ProtectedFiles& inputs, const DataFile& data, ListedFiles listed) 
   inputs.add("the labels file", data.labels);
   for (const auto& list : {data.train, data.valid, data.difficult, data.tune})
     add_list(inputs, list, listed);
+}
+
+void add_files_of_keys(ProtectedFiles& inputs, const std::vector<Section>& cfg) {
+  for (const KeyFile& k : files_of_keys(cfg))
+    inputs.add(cat("the file of [", cfg[k.section].type(), "] ", k.key, '='), k.file);
 }
 
 }  // namespace darknet

@@ -1,5 +1,6 @@
 // [region]: the detection head of YOLOv2: its keys, its kernels and the layer.
 #include <type_traits>
+#include "cfg/key_files.h"
 #include "core/elementwise.h"
 #include "core/index.h"
 #include "core/text.h"

@@ -6,6 +6,7 @@
 // network's outputs against targets.
 #include <algorithm>
 
+#include "cfg/key_files.h"
 #include "core/for_each.h"
 #include "core/math.h"
 #include "kernels/copy.h"

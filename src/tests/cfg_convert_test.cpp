@@ -106,6 +106,26 @@ TEST_F(CfgConvert, SwitchesBetweenTrainingAndTesting) {
   EXPECT_EQ(made(), darknet);
 }
 
+TEST_F(CfgConvert, CleanSaysThatNothingIsLeftOut) {
+  const CommandResult ran = convert({"-clean"});
+  EXPECT_TRUE(said(ran, "x.cfg: -clean leaves nothing out: every key has an effect")) << ran.all();
+  EXPECT_EQ(made(), kTinyCfg);
+}
+
+TEST_F(CfgConvert, KeepsTheLineEndsOfWindows) {
+  std::string windows;
+  for (const char c : kTinyCfg) windows += c == '\n' ? "\r\n" : std::string(1, c);
+  work_.put("x.cfg", windows);
+  convert({"-set", "convolutional.2.size=3"});
+  EXPECT_EQ(made(), replaced(windows, "size=1\r\n", "size=3\r\n"));
+}
+
+TEST_F(CfgConvert, AnAssignmentNeedsAValue) {
+  expect_refused(convert({"-set", "yolo.0.obj_loss="}, 1), "expected a value behind the =");
+  expect_refused(work_.darknet({"net", "info", "x.cfg", "-set", "yolo.0.obj_loss= # none"}),
+                 "expected a value behind the =");
+}
+
 TEST(SwitchedBatch, KeepsOrFindsThePair) {
   const auto switched = [](const std::string& text, bool training) {
     return switched_batch(text, training, "x.cfg");

@@ -6,8 +6,13 @@
 #include <functional>
 
 #include "cfg/class_tree.h"
+#include "cfg/key_files.h"
+#include "cfg/parse.h"
 #include "core/error.h"
+#include "core/file.h"
 #include "detect/overlap.h"
+#include "nn/network.h"
+#include "nn/weights.h"
 #include "tests/cli_harness.h"
 #include "tests/head_harness.h"
 #include "tests/paths.h"
@@ -288,6 +293,56 @@ TEST_F(ClassTreeCommands, TheDataFileSaysWhichClassesAreFound) {
       << leaves.all();
   EXPECT_FALSE(said(leaves, "node0:") || said(leaves, "node1:")) << leaves.all();
   EXPECT_TRUE(said(tops, "node0:") || said(tops, "node1:")) << tops.all();
+}
+
+class MovedCfg : public ClassTreeCommands {
+ protected:
+  MovedCfg() {
+    work_.put("data/c.tree", read_file(kTree, 1 << 16));
+    work_.put("data/c.map", read_file(kMap, 1 << 16));
+    work_.put("cfg/x.cfg",
+              test::replaced(test::replaced(work_.get("x.cfg"), kTree.string(), "data/c.tree"),
+                             kMap.string(), "data/c.map"));
+  }
+};
+
+TEST_F(MovedCfg, NamesTheSameFilesFromItsNewFolder) {
+  std::filesystem::create_directories(work_.path("deep/er"));
+  const test::CommandResult ran = work_.darknet({"cfg", "convert", "cfg/x.cfg", "deep/er/y.cfg"});
+  ASSERT_EQ(ran.exit_code, 0) << ran.all();
+  EXPECT_TRUE(testing_files::holds(work_.get("deep/er/y.cfg"), "\ntree=../../data/c.tree\n"));
+  EXPECT_TRUE(testing_files::holds(work_.get("deep/er/y.cfg"), "\nmap=../../data/c.map\n"));
+  // From a working directory in which data/ is not found.
+  const Network moved(read_cfg(work_.path("deep/er/y.cfg")), {});
+  EXPECT_EQ(moved.size(), 2);
+  // Where they are found anyway, nothing changes.
+  for (const char* name : {"cfg/z.cfg", "deep/z.cfg"}) {
+    ASSERT_EQ(work_.darknet({"cfg", "convert", "cfg/x.cfg", name}).exit_code, 0);
+    EXPECT_EQ(work_.get(name), work_.get("cfg/x.cfg"));
+  }
+}
+
+TEST_F(MovedCfg, OfFusedWeightsToo) {
+  std::filesystem::create_directories(work_.path("deep/er"));
+  work_.put("cfg/x.cfg", test::replaced(work_.get("cfg/x.cfg"), "filters=12\n",
+                                        "filters=12\nbatch_normalize=1\n"));
+  save_weights(work_.path("x.weights"), Network(read_cfg(work_.path("cfg/x.cfg")), {}), 0);
+  const test::CommandResult ran = work_.darknet(
+      {"weights", "fuse", "cfg/x.cfg", "x.weights", "deep/er/y.cfg", "deep/er/y.weights"});
+  ASSERT_EQ(ran.exit_code, 0) << ran.all();
+  EXPECT_EQ(Network(read_cfg(work_.path("deep/er/y.cfg")), {}).size(), 2);
+}
+
+TEST_F(MovedCfg, ItsFilesAreNotReplaced) {
+  save_weights(work_.path("x.weights"), Network(read_cfg(work_.path("cfg/x.cfg")), {}), 0);
+  const std::string tree = work_.get("data/c.tree");
+  for (const char* file : {"data/c.tree", "data/c.map"})
+    for (const std::vector<std::string>& words :
+         {std::vector<std::string>{"cfg", "convert", "cfg/x.cfg", file, "-force"},
+          {"weights", "reset", "cfg/x.cfg", "x.weights", file, "-force"}})
+      test::expect_refused(work_.darknet(words),
+                           cat(file, ": would replace the file of [region] "));
+  EXPECT_EQ(work_.get("data/c.tree"), tree);
 }
 
 TEST(Softmax, OfATreeInfersTheProbabilitiesOfLeaves) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "cfg/key_files.h"
 #include "cfg/override.h"
 #include "cfg/parse.h"
 #include "core/file.h"
@@ -39,7 +40,8 @@ void write_cfg(const SweepSetting& s, const SweepSite& site) {
   std::vector<std::string> all = s.options.overrides;
   all.insert(all.end(), site.variant.overrides.begin(), site.variant.overrides.end());
   if (s.options.max_batches > 0) all.push_back(cat("net.0.max_batches=", s.options.max_batches));
-  const std::string text = with_overrides(s.cfg_text, all);
+  const std::string text =
+      moved_cfg(with_overrides(s.cfg_text, all), s.options.cfg, cfg_of(s, site));
   const fs::path file = cfg_of(s, site);
   if (!is_present(file) || read_file(file, kMaxCfgBytes) != text) write_file_atomically(file, text);
 }
