@@ -49,22 +49,6 @@ std::string text_of(const Difference& d, double relative) {
                     : fmt::format("{:>9} {:>9}", "-", "-");
 }
 
-const char* name_of(Role role) {
-  switch (role) {
-    case Role::weights:
-      return "weights";
-    case Role::bias:
-      return "biases";
-    case Role::scale:
-      return "scales";
-    case Role::rolling_mean:
-      return "rolling means";
-    case Role::rolling_variance:
-      return "rolling variances";
-  }
-  return "";
-}
-
 // Of the array whose gradient differs most.
 std::string gradient_text(const LayerCheck& l) {
   const GradientDifference* const worst = l.worst_gradient();

@@ -8,9 +8,12 @@
 namespace darknet::cli {
 
 struct PublishedWeights {
-  std::string_view name;      // what users call it, unique
-  std::string_view cfg;       // cfg/<cfg>.cfg
-  std::int64_t layers;        // it holds that many first layers, a backbone; 0: all
+  std::string_view name;  // what users call it, unique
+  std::string_view cfg;   // cfg/<cfg>.cfg
+  std::int64_t layers;    // it holds that many first layers, a backbone; 0: all
+  // Bytes of the float values in the file: of the parameters of the cfg. A header of 16 or 20 bytes
+  // comes before them (docs/darknet-compat.md).
+  std::int64_t bytes_of_values;
   std::string_view file;      // as it is published
   std::string_view licence;   // of the authors, in short; "": none is stated
   std::string_view data;      // what it was trained on
@@ -25,8 +28,5 @@ struct PublishedWeights {
 std::span<const PublishedWeights> published_weights();
 // Throws where there is none of that name, and lists the names.
 const PublishedWeights& published_weights(std::string_view name);
-// Bytes of the float values in the file, by the parameters of the cfg. A header of 16 or 20 bytes
-// comes before them (docs/darknet-compat.md).
-std::int64_t bytes_of_values(const PublishedWeights&);
 
 }  // namespace darknet::cli

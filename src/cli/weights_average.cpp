@@ -1,22 +1,20 @@
 // darknet weights average out cfg weights weights ...
+#include <filesystem>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "cli/common_flags.h"
-#include "cli/network_arguments.h"
-#include "cli/new_file.h"
+#include "cli/weights_edit.h"
 #include "core/index.h"
-#include "core/log.h"
 #include "core/text.h"
 #include "nn/weights.h"
 
 namespace darknet::cli {
 namespace {
 
-struct AverageArguments : CfgArguments {
-  std::string out;
+struct AverageArguments : WeightsEditArguments {
   std::vector<std::string> weights;
-  bool force = false;
 };
 
 using Sums = std::vector<std::vector<double>>;  // for each parameter, for each value
@@ -42,10 +40,17 @@ void put_means(Network& net, const Sums& sums, std::size_t count) {
   }
 }
 
-int average_weights(const AverageArguments& o) {
-  if (o.weights.size() < 2) throw Error("an average needs two weights files or more", 2);
-  require_new_file(o.out, kWeightsFormat, o.force);
-  Network net(sections_of(o), {});
+// A file that is named twice would count twice: a slip of the hand, as with a pattern of names.
+void require_distinct(const std::vector<std::string>& files) {
+  std::error_code missing;
+  for (std::size_t i = 0; i < files.size(); ++i)
+    for (std::size_t j = 0; j < i; ++j)
+      if (std::filesystem::equivalent(files[i], files[j], missing))
+        fail(files[i], ": is the same file as ", files[j], "; name each file once");
+}
+
+WeightsEdit average(const AverageArguments& o, Network& net) {
+  require_distinct(o.weights);
   Sums sums;
   std::uint64_t seen = 0;
   for (const std::string& file : o.weights) {
@@ -54,9 +59,7 @@ int average_weights(const AverageArguments& o) {
     add_parameters(net, sums);
   }
   put_means(net, sums, o.weights.size());
-  save_weights(o.out, net, seen);
-  log::info(cat("the mean of ", o.weights.size(), " weights files -> ", printable(o.out)));
-  return 0;
+  return {seen, cat("the mean of ", o.weights.size(), " weights files")};
 }
 
 }  // namespace
@@ -74,9 +77,11 @@ void add_weights_average(Program& program) {
       "Every value is averaged, means and variances of batch normalisation too. The images seen "
       "are "
       "those of the first file. In training, ema_alpha= of [net] keeps such an average.");
-  add_overrides(command, o.overrides);
-  add_force(command, o.force);
-  command.runs([&o] { return average_weights(o); });
+  add_edit_flags(command, o);
+  command.runs([&o] {
+    if (o.weights.size() < 2) throw Error("an average needs two weights files or more", 2);
+    return write_edited_weights(o, [&](Network& net) { return average(o, net); });
+  });
 }
 
 }  // namespace darknet::cli

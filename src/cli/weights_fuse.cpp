@@ -1,7 +1,7 @@
 // darknet weights fuse cfg weights out_cfg out_weights
 
 #include "cli/batch_norm_command.h"
-#include "nn/batch_norm_edits.h"
+#include "nn/parameters_by_role.h"
 
 namespace darknet::cli {
 namespace {

@@ -6,6 +6,7 @@
 #include <limits>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cli/common_flags.h"
@@ -22,22 +23,6 @@ namespace {
 struct WeightsInfoArguments : CfgArguments {
   std::string weights;
 };
-
-const char* name_of_role(Role role) {
-  switch (role) {
-    case Role::weights:
-      return "weights";
-    case Role::bias:
-      return "biases";
-    case Role::scale:
-      return "scales";
-    case Role::rolling_mean:
-      return "means";
-    case Role::rolling_variance:
-      break;
-  }
-  return "variances";
-}
 
 // Of the finite values, and how many are not.
 struct ValueStatistics {
@@ -68,7 +53,7 @@ void print_heading() {
 }
 
 // Returns how many are not finite.
-std::int64_t print_values(const std::string& place, const char* what,
+std::int64_t print_values(const std::string& place, std::string_view what,
                           std::span<const float> values) {
   const ValueStatistics s = statistics_of(values);
   const auto figure = [&](double v) { return s.finite > 0 ? fmt::format("{:.4g}", v) : "-"; };
@@ -98,7 +83,7 @@ bool print_layer_values(WeightsFile& file, Layer& layer, Walk& walk) {
   bool any = false;
   for (const Parameter* p : layer.parameters()) {
     if (!p->load) continue;
-    const char* const role = name_of_role(p->role);
+    const std::string_view role = name_of(p->role);
     if (!has_room(file, *p)) {
       if (any || file.left() > 0)
         walk.ended_in = fmt::format("{}: {} of its {} {} are there", layer.title(),

@@ -43,7 +43,7 @@ int list_all() {
         w.layers ? fmt::format("backbone, {} layers", w.layers) : std::string(w.accuracy);
     fmt::print("{:<22} {:<8} {:<7} {:>7}  {:<13} {:<27} {:>7.1f}\n", w.name, licence_of(w),
                facts.input, facts.classes, w.data, accuracy.empty() ? "-" : accuracy,
-               1e-6 * static_cast<double>(bytes_of_values(w)));
+               1e-6 * static_cast<double>(w.bytes_of_values));
   }
   return 0;
 }
@@ -65,7 +65,7 @@ int list_one(const PublishedWeights& w) {
   say("licence", licence_of(w));
   say("accuracy", w.accuracy);
   say("source", w.source);
-  say("bytes", fmt::format("{} and a header of 16 or 20", bytes_of_values(w)));
+  say("bytes", fmt::format("{} and a header of 16 or 20", w.bytes_of_values));
   say(w.sum.size() == 40 ? "sha1" : "sha256", w.sum);
   std::istringstream urls{std::string(w.urls)};
   for (std::string url; urls >> url;) say("url", url);

@@ -3,8 +3,8 @@
 #include <set>
 
 #include "cli/batch_norm_command.h"
-#include "nn/batch_norm_edits.h"
 #include "nn/head_types.h"
+#include "nn/parameters_by_role.h"
 
 namespace darknet::cli {
 namespace {

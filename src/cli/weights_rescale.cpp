@@ -1,32 +1,25 @@
 // darknet weights rescale cfg weights out
 #include <string>
 
-#include "cli/common_flags.h"
-#include "cli/network_arguments.h"
-#include "cli/new_file.h"
-#include "core/log.h"
-#include "core/text.h"
-#include "nn/batch_norm_edits.h"
+#include "cli/weights_edit.h"
+#include "core/error.h"
+#include "nn/input_edits.h"
 #include "nn/weights.h"
 
 namespace darknet::cli {
 namespace {
 
-struct RescaleArguments : CfgArguments {
-  std::string weights, out;
+struct RescaleArguments : WeightsEditArguments {
+  std::string weights;
   float scale = 1, shift = 0;
-  bool rgbgr = false, force = false;
+  bool rgbgr = false;
 };
 
-int rescale_weights(const RescaleArguments& o) {
-  require_new_file(o.out, kWeightsFormat, o.force);
-  Network net(sections_of(o), {});
+WeightsEdit rescale(const RescaleArguments& o, Network& net) {
   const LoadedWeights loaded = load_weights(o.weights, net);
   if (o.rgbgr) swap_red_and_blue(net);
   if (o.scale != 1 || o.shift != 0) rescale_input(net, o.scale, o.shift);
-  save_weights(o.out, net, loaded.seen);
-  log::info(cat("the first convolution was changed -> ", printable(o.out)));
-  return 0;
+  return {loaded.seen, "the first convolution was changed"};
 }
 
 }  // namespace
@@ -37,9 +30,7 @@ void add_weights_rescale(Program& program) {
                       "change what the first convolution expects of an image: order of channels, "
                       "range of values");
   auto& o = command.options<RescaleArguments>();
-  cfg_argument(command, o.cfg).required();
-  weights_argument(command, o.weights).required();
-  command.argument("out", o.out, "the weights file to write").required();
+  add_cfg_weights_out(command, o, o.weights);
   const Option rgbgr = command.flag(
       "-rgbgr", o.rgbgr, "the network was trained on images in the order BGR: swap red and blue");
   constexpr double kMax = 1e6;
@@ -54,14 +45,13 @@ void add_weights_rescale(Program& program) {
       "This program gives networks images in the order RGB with values from 0 to 1. A network that "
       "was trained on values from -1 to 1 needs -scale 2 -shift -1. With a shift, outputs at the "
       "borders of the image differ, where zeros are padded.");
-  add_overrides(command, o.overrides);
-  add_force(command, o.force);
+  add_edit_flags(command, o);
   command.runs([&o, rgbgr, scale, shift] {
     if (!rgbgr.given() && !scale.given() && !shift.given())
       throw Error("nothing to do: give -rgbgr, -scale or -shift", 2);
     if (o.scale == 0)
       throw Error("-scale 0: the network would not depend on the image any more", 2);
-    return rescale_weights(o);
+    return write_edited_weights(o, [&](Network& net) { return rescale(o, net); });
   });
 }
 

@@ -1,14 +1,12 @@
 #include "nn/batch_norm_edits.h"
 
 #include <cmath>
-#include <span>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "core/index.h"
 #include "kernels/batch_norm.h"
-#include "nn/head_types.h"
+#include "nn/parameters_by_role.h"
 
 namespace darknet {
 namespace {
@@ -74,50 +72,7 @@ void convert_layer(Network& from, Network& to, std::int64_t i) {
   }
 }
 
-bool is_own_convolution(Layer& layer) {
-  return layer_type_name(layer.type()) == "convolutional" && parameters_by_role(layer).weights;
-}
-
-// The convolutions that read what the first one reads.
-std::vector<ParametersByRole> first_convolutions(Network& net) {
-  std::vector<ParametersByRole> found;
-  std::int64_t source = 0;
-  for (std::int64_t i = 0; i < net.size(); ++i) {
-    Layer& layer = net.layer(i);
-    if (!is_own_convolution(layer) || (!found.empty() && layer.sources().front() != source))
-      continue;
-    source = layer.sources().front();
-    found.push_back(parameters_by_role(layer));
-  }
-  if (found.empty()) fail_at({net.where().file, 0}, "this network has no [convolutional]");
-  return found;
-}
-
 }  // namespace
-
-ParametersByRole parameters_by_role(Layer& layer) {
-  ParametersByRole found;
-  for (Parameter* p : layer.parameters()) {
-    switch (p->role) {
-      case Role::weights:
-        found.weights = p;
-        break;
-      case Role::bias:
-        found.bias = p;
-        break;
-      case Role::scale:
-        found.scale = p;
-        break;
-      case Role::rolling_mean:
-        found.mean = p;
-        break;
-      case Role::rolling_variance:
-        found.variance = p;
-        break;
-    }
-  }
-  return found;
-}
 
 void convert_batch_norm(Network& from, Network& to) {
   if (from.size() != to.size()) fail("parameters of two networks do not correspond");
@@ -135,38 +90,6 @@ std::int64_t reset_batch_norm(Network& net) {
   }
   net.parameters_changed();
   return layers;
-}
-
-void swap_red_and_blue(Network& net) {
-  for (const ParametersByRole& p : first_convolutions(net)) {
-    const std::int64_t channels = p.weights->value.shape().c;
-    if (channels != 3)
-      fail_at({net.where().file, 0}, "red and blue cannot be swapped: the first [convolutional] ",
-              "reads ", channels, " channels with each filter, and not 3");
-    std::vector<float> values = p.weights->value.to_host(net.stream());
-    for (std::size_t i = 0; i < values.size(); i += 3) std::swap(values[i], values[i + 2]);
-    p.weights->value.copy_from(net.stream(), values);
-  }
-  net.parameters_changed();
-}
-
-void rescale_input(Network& net, float scale, float shift) {
-  for (const ParametersByRole& p : first_convolutions(net)) {
-    std::vector<float> weights = p.weights->value.to_host(net.stream());
-    // w (scale x + shift) is (scale w) x + shift w: the second goes into the bias, and in front of
-    // a batch normalisation out of the mean. (Darknet: into the bias in both cases.)
-    Parameter& sums = p.mean ? *p.mean : *p.bias;
-    std::vector<float> constant = sums.value.to_host(net.stream());
-    const std::size_t columns = weights.size() / constant.size();
-    for (std::size_t row = 0; row < constant.size(); ++row) {
-      double sum = 0;
-      for (float& w : std::span(weights).subspan(row * columns, columns)) sum += w, w *= scale;
-      constant[row] += static_cast<float>((p.mean ? -1 : 1) * shift * sum);
-    }
-    p.weights->value.copy_from(net.stream(), weights);
-    sums.value.copy_from(net.stream(), constant);
-  }
-  net.parameters_changed();
 }
 
 }  // namespace darknet

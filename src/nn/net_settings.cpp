@@ -61,41 +61,6 @@ NetSettings read_net(Section& section) {
   return net;
 }
 
-ClassifierKeys read_classifier_keys(Section& section, const LayerKeys& net,
-                                    const ImageAugmentation& images) {
-  ClassifierKeys keys;
-  section.read(keys);
-  keys.mixup = images.mixup == 1;
-  keys.cutmix |= images.mixup == 2 || images.mixup == 4;
-  if (keys.min_crop == 0) keys.min_crop = net.width;
-  if (keys.max_crop == 0) keys.max_crop = std::max(2 * net.width, keys.min_crop);
-  if (section.training() && keys.min_crop > keys.max_crop)
-    section.fail_between(
-        {"min_crop", "max_crop"},
-        cat("min_crop=", keys.min_crop, " is above max_crop=", keys.max_crop, "; exchange them"));
-  return keys;
-}
-
-// As in Darknet.
-void note_detector_keys(Section& section, const NetSettings& net) {
-  const ImageAugmentation& images = net.augmentation;
-  const ClassifierKeys keys = read_classifier_keys(section, net, {});
-  for (const auto& [key, asked] :
-       {std::pair{"min_crop", section.has("min_crop")},
-        std::pair{"max_crop", section.has("max_crop")}, std::pair{"aspect", keys.aspect != 1},
-        std::pair{"label_smooth_eps", keys.label_smooth_eps > 0}})
-    if (asked) section.ignore(key, "has no effect on detectors: it belongs to classifiers");
-  if (keys.cutmix)
-    section.ignore("cutmix", "has no effect on detectors; mosaic=1 puts images together");
-  if (images.mixup == 2 || images.mixup == 4)
-    section.ignore(
-        "mixup",
-        "2 and 4 ask for cutmix, which has no effect on detectors; 1 mixes two images, 3 "
-        "and 4 are mosaic=1");
-  if (images.mixup == 1 && images.mosaic) section.ignore("mixup", "has no effect next to mosaic=1");
-  section.finish();
-}
-
 std::int64_t images_of_part(const LayerKeys& net, std::int64_t replicas, const Section& section) {
   const std::int64_t parts = net.subdivisions * replicas;
   if (net.batch % parts != 0)

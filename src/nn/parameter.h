@@ -1,15 +1,24 @@
 // A trained (or tracked) array of a layer and what the optimizer and the weights file need to know
 // of it.
 #pragma once
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
 #include <vector>
+#include "core/named.h"
 #include "core/tensor.h"
 
 namespace darknet {
 
 enum class Role : std::uint8_t { weights, bias, scale, rolling_mean, rolling_variance };
+constexpr auto choices(Role) {
+  return std::to_array<Named<Role>>({{"weights", Role::weights},
+                                     {"biases", Role::bias},
+                                     {"scales", Role::scale},
+                                     {"means", Role::rolling_mean},
+                                     {"variances", Role::rolling_variance}});
+}
 
 struct Parameter {
   Role role = Role::weights;

@@ -14,9 +14,12 @@
 #include <thread>
 #include <vector>
 
+#include "cfg/parse.h"
 #include "cli/published_weights.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "core/log.h"
+#include "nn/network.h"
 #include "paths.h"
 #include "shell_command.h"
 #include "temporary_folder.h"
@@ -381,9 +384,31 @@ TEST(PublishedWeights, HaveTheSizeOfTheirNetwork) {
       {"yolov4-tiny", 24251276},        {"yolov4", 257717640},
       {"darknet53.conv.74", 162482580}, {"yolov4.conv.137", 170038676}};
   for (const auto& [name, bytes] : known) {
-    const std::int64_t header = bytes - cli::bytes_of_values(cli::published_weights(name));
+    const std::int64_t header = bytes - cli::published_weights(name).bytes_of_values;
     EXPECT_TRUE(header == 16 || header == 20) << name << " " << header;
   }
+  for (const cli::PublishedWeights& w : cli::published_weights()) {
+    const log::WithoutWarnings quiet;  // about keys of a training
+    const Network net(read_cfg(test::source_dir() / "cfg" / cat(w.cfg, ".cfg")),
+                      {.width = 64, .height = 64});
+    std::int64_t values = 0;
+    for (const Parameter* p : net.parameters(w.layers ? w.layers : -1)) values += p->value.size();
+    EXPECT_EQ(w.bytes_of_values, 4 * values) << w.name;
+  }
+}
+
+TEST(PublishedWeights, BackbonesAreThoseOfTheTrainingPage) {
+  const std::string page = read_file(test::source_dir() / "docs/training.md", 1 << 20);
+  const auto begin = page.find("| backbone | for |"), end = page.find("\n\n", begin);
+  ASSERT_NE(end, page.npos);
+  const std::string table = page.substr(begin, end - begin);
+  std::int64_t backbones = 0;
+  for (const cli::PublishedWeights& w : cli::published_weights()) {
+    if (w.layers == 0) continue;
+    ++backbones;
+    EXPECT_TRUE(holds(table, cat('`', w.name, '`'))) << w.name;
+  }
+  EXPECT_EQ(std::ranges::count(table, '`'), 2 * backbones) << table;
 }
 
 TEST(PublishedWeights, AreComplete) {

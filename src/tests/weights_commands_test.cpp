@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <filesystem>
 #include <limits>
 #include <sstream>
 
@@ -268,6 +269,18 @@ TEST_F(WeightsCommand, AverageRefusesWhatDoesNotFit) {
   EXPECT_NE(work_.get("mean.weights"), work_.get("rich.weights"));
 }
 
+TEST_F(WeightsCommand, AverageRefusesAFileThatIsNamedTwice) {
+  put_weights("rich.cfg", "b.weights", 2);
+  std::filesystem::create_symlink("b.weights", work_.path("c.weights"));
+  expect_refused(
+      weights({"average", "mean.weights", "rich.cfg", "rich.weights", "b.weights", "./b.weights"},
+              1),
+      "./b.weights: is the same file as b.weights");
+  expect_refused(weights({"average", "mean.weights", "rich.cfg", "b.weights", "c.weights"}, 1),
+                 "c.weights: is the same file as b.weights");
+  EXPECT_FALSE(work_.has("mean.weights"));
+}
+
 // ---- fuse and normalize ----
 
 TEST_F(WeightsCommand, FusedNetworksComputeTheSame) {
@@ -356,6 +369,28 @@ TEST_F(WeightsCommand, ResetForgetsTheImagesSeen) {
   expect_refused(weights({"reset", "rich.cfg", "rich.weights", "t", "-keep_seen"}, 2), "-keep_seen",
                  2);
   expect_refused(weights({"reset", "rich.cfg", "rich.weights", "r.weights"}, 1), "-force");
+}
+
+TEST_F(WeightsCommand, ResetNeedsStatistics) {
+  put_weights("x.cfg", "x.weights", 4);
+  weights({"fuse", "x.cfg", "x.weights", "f.cfg", "f.weights"});
+  expect_refused(weights({"reset", "f.cfg", "f.weights", "r.weights", "-statistics"}, 1),
+                 "f.cfg: -statistics: nothing to reset");
+  EXPECT_FALSE(work_.has("r.weights"));
+}
+
+// The first convolution's parameters are those of another one, too.
+TEST_F(WeightsCommand, RescaleRefusesSharedParameters) {
+  const std::string layer = "[convolutional]\nfilters=3\nsize=1\nactivation=linear\n";
+  work_.put("s.cfg", "[net]\nwidth=8\nheight=8\n" + layer + layer + "share_index=0\n");
+  put_weights("s.cfg", "s.weights", 1);
+  for (const std::vector<std::string>& change :
+       {std::vector<std::string>{"-rgbgr"}, {"-scale", "2", "-shift", "-1"}}) {
+    std::vector<std::string> words{"rescale", "s.cfg", "s.weights", "t.weights"};
+    words.insert(words.end(), change.begin(), change.end());
+    expect_refused(weights(words, 1), "has the parameters of layer 0 [convolutional]");
+  }
+  EXPECT_FALSE(work_.has("t.weights"));
 }
 
 TEST_F(WeightsCommand, RescaleSwapsRedAndBlue) {
