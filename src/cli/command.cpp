@@ -94,7 +94,8 @@ CommandDoc document(const CLI::App& app, std::vector<std::string> words) {
                  .options = {},
                  .commands = {},
                  .runs = app.get_require_subcommand_min() == 0};
-  for (const CLI::Option* o : app.get_options()) doc.options.push_back(document(*o, formatter));
+  for (const CLI::Option* o : app.get_options())
+    if (!o->get_group().empty()) doc.options.push_back(document(*o, formatter));
   for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) {
     std::vector<std::string> inner = doc.words;
     inner.push_back(sub->get_name());
@@ -180,6 +181,11 @@ Option Option::value_name(const char* name) const {
 
 Option Option::show_default() const {
   option_->capture_default_str();
+  return *this;
+}
+
+Option Option::hidden() const {
+  option_->group("");
   return *this;
 }
 

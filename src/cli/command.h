@@ -68,6 +68,7 @@ class Option {
 
   Option value_name(const char* name) const;  // for the help, instead of INT, FLOAT or TEXT
   Option show_default() const;                // in the help
+  Option hidden() const;                      // from help, manual and completion
   Option for_compatibility() const;           // listed apart: other Darknet forks have it
 
  private:

@@ -146,4 +146,13 @@ void add_ignored(const Command& command, const IgnoredFlag& ignored) {
   option.for_compatibility();
 }
 
+void add_refused(const Command& command, const char* name, const char* why) {
+  command
+      .option(
+          name,
+          [name, why](const std::string&) { throw Error(cat(name, " is not there: ", why), 2); },
+          why)
+      .hidden();
+}
+
 }  // namespace darknet::cli

@@ -52,5 +52,7 @@ struct IgnoredFlag {
   const char* why;  // ends the sentence "-show_imgs has no effect: "
 };
 void add_ignored(const Command&, const IgnoredFlag&);
+// A flag with a value that other commands have: a usage error that says why not this one.
+void add_refused(const Command&, const char* name, const char* why);
 
 }  // namespace darknet::cli

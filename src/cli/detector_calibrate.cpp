@@ -23,6 +23,7 @@ namespace fs = std::filesystem;
 struct CalibrateArguments : NetworkArguments, ReadingArguments {
   std::string images, method = std::string(name_of(CalibrationMethod::temperature));
   float thresh = static_cast<float>(CalibrationOptions{}.threshold), iou_thresh = .5f;
+  Tiling tiling;
 };
 
 void print_fit(const Recalibration& r) {
@@ -50,11 +51,13 @@ int calibrate(const CalibrateArguments& o) {
   const fs::path file = calibration_path(network.weights);
   require_writable_file(file, calibration_format());
   std::uint64_t checksum = 0;
-  Network net = open_network(network, kEvaluationBatch, &checksum);
+  Network net = open_network(network, batch_for(o.tiling, o.device, kEvaluationBatch), &checksum);
   const std::int64_t classes = std::ssize(class_names(net, data));
   const EvaluationSet set = o.images.empty() ? read_validation_set(data, classes, o.bad_labels)
                                              : read_labelled_set(o.images, classes, o.bad_labels);
-  const auto [images, interrupted] = evaluate_all(net, set, o.threads);
+  const auto [images, interrupted] =
+      evaluate_all(net, set, o.threads,
+                   {.threshold = kEvaluationThreshold, .nms = kDefaultNms, .tiling = o.tiling});
   if (interrupted != 0) return interrupted;
   const Recalibration r =
       recalibrate(match(images, classes, o.iou_thresh),
@@ -69,8 +72,9 @@ int calibrate(const CalibrateArguments& o) {
   const std::string earlier = calibration_text(file, calibrated);
   write_calibration(file, calibrated, r);
   if (!earlier.empty()) fmt::print("this replaces the earlier calibration: {}\n", earlier);
-  fmt::print("-> {}; -calibrate of test, demo, detect, map and valid takes it\n",
-             printable(file.string()));
+  fmt::print("-> {}; -calibrate of test, demo, detect, map and valid takes it{}\n",
+             printable(file.string()),
+             o.tiling.on() ? cat(", for use with", tile_flags_of(o.tiling)) : "");
   return 0;
 }
 
@@ -104,6 +108,7 @@ void add_detector_calibrate(Program& program) {
       .show_default();
   add_reading_flags(command, o);
   add_network_flags(command, o);
+  add_tile_flags(command, o.tiling);
   add_darknet_habits(command);
   command.runs([&o] { return calibrate(o); });
 }

@@ -84,13 +84,6 @@ void check_outputs(const MapArguments& o) {
   if (!o.errors.empty()) require_writable_error_sheets(o.errors);
 }
 
-// As they would be typed; "": none.
-std::string tile_flags_of(const Tiling& t) {
-  if (!t.on()) return {};
-  return fmt::format(" -tile {}x{} -overlap {:g}{}", t.width, t.height, t.overlap,
-                     t.whole ? "" : " -tiles_only");
-}
-
 // The threshold that this network is best used with.
 void print_advice(const MapArguments& o, const BestF1& best) {
   if (best.f1 <= 0) {

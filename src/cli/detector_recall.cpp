@@ -25,6 +25,7 @@ constexpr const char* kColumns = "proposals,recall_50,recall_50_95,mean_best_iou
 
 struct RecallArguments : NetworkArguments, ReadingArguments {
   std::string out;
+  Tiling tiling;
 };
 
 void write(const std::string& base, const std::vector<ProposalRecall>& rows) {
@@ -52,10 +53,12 @@ int recall(const RecallArguments& o) {
     require_writable_chart(o.out);
     require_writable_file(o.out + ".csv", format_of(kColumns));
   }
-  Network net = open_network(network, kEvaluationBatch);
+  Network net = open_network(network, batch_for(o.tiling, o.device, kEvaluationBatch));
   LabelledImages labelled = read_all_labels(listed, classes_of(net, data), o.bad_labels);
   const EvaluationSet set{std::move(labelled.images), std::move(labelled.truths), {}};
-  const auto [images, interrupted] = evaluate_all(net, set, o.threads);
+  const auto [images, interrupted] =
+      evaluate_all(net, set, o.threads,
+                   {.threshold = kEvaluationThreshold, .nms = kDefaultNms, .tiling = o.tiling});
   if (interrupted != 0) return interrupted;
   const auto rows = proposal_recall(images, kProposals);
   fmt::print("{:>10} {:>10} {:>13} {:>14}\n", "proposals", "recall@.5", "recall@.5:.95",
@@ -81,6 +84,7 @@ void add_detector_recall(Program& program) {
   command.option("-out", o.out, "also write OUT.csv, OUT.svg and OUT.png");
   add_reading_flags(command, o);
   add_network_flags(command, o);
+  add_tile_flags(command, o.tiling);
   add_darknet_habits(command);
   command.runs([&o] { return recall(o); });
 }

@@ -134,6 +134,12 @@ void add_tile_flags(const Command& command, Tiling& tiling, std::vector<Option>*
   if (others) others->insert(others->end(), flags.begin(), flags.end());
 }
 
+std::string tile_flags_of(const Tiling& t) {
+  if (!t.on()) return {};
+  return cat(" -tile ", t.width, "x", t.height, " -overlap ", t.overlap,
+             t.whole ? "" : " -tiles_only");
+}
+
 // A pass costs as much with fewer images than its batch: on a CPU, which single ones keep busy,
 // none is wasted.
 std::int64_t batch_for(const Tiling& tiling, const Device& device, std::int64_t otherwise) {

@@ -62,6 +62,8 @@ inline DetectionOptions detection_options(const ThresholdArguments& a) { return 
 
 // -tile, -overlap and -tiles_only. `others`, where it is not null, gets them as well.
 void add_tile_flags(const Command&, Tiling&, std::vector<Option>* others = nullptr);
+// As they would be typed, behind a blank; "": none.
+std::string tile_flags_of(const Tiling&);
 // Images of a forward pass over tiles. Without tiles: `otherwise`.
 std::int64_t batch_for(const Tiling&, const Device&, std::int64_t otherwise);
 

@@ -77,6 +77,9 @@ void add_training_habits(const Command& command, Trained trained) {
   if (trained != Trained::detector)
     return add_ignored(command, {"-show_imgs", false, "augmented images are not shown"});
   add_ignored(command, {"-thresh", true, "mAP does not depend on it"});
+  add_refused(command, "-tile",
+              "a network is trained on images at the size of its input, and -map measures it on "
+              "such; detector map -tile measures the weights on tiles of large images");
   add_ignored(command,
               {"-letter_box", false, "-set net.0.letter_box=1 does it, or the key in the cfg"});
 }

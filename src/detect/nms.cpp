@@ -7,6 +7,7 @@
 
 #include "core/index.h"
 #include "core/math.h"
+#include "detect/box_grid.h"
 #include "detect/overlap.h"
 
 namespace darknet {
@@ -83,53 +84,40 @@ class Boxes {
   std::vector<InputDetection> detections_;
 };
 
-// The detections of one class that stay, found again by where they lie: boxes that do not touch
-// cannot hide each other, and of ten thousand candidates few touch.
+// The detections of one class that stay, of so many, found again by where they lie.
 class Kept {
  public:
+  explicit Kept(std::size_t boxes) : grid_(boxes), cells_(grid_.cells()) {}
   bool hides(const InputDetection& d, NmsKind kind, float threshold, float beta) const {
-    return any_cell(d.box, [&](std::size_t cell) {
+    return grid_.any_cell(d.box, [&](std::size_t cell) {
       return cells_[cell].any_above(d.box, threshold, [&](const InputDetection& k) {
         return darknet::hides(k, d, kind, threshold, beta);
       });
     });
   }
   void add(const InputDetection& d) {
-    any_cell(d.box, [&](std::size_t cell) {
+    grid_.any_cell(d.box, [&](std::size_t cell) {
       cells_[cell].add(d);
       return false;
     });
   }
 
  private:
-  static constexpr int kGrid = 8;  // cells a side over the image
-
-  static int cell_of(float fraction) {  // what lies outside belongs to the cells at the border
-    const float bounded = fraction > 0 ? std::min(fraction, 1.f) : 0;
-    return std::min(static_cast<int>(bounded * kGrid), kGrid - 1);
-  }
-  // Whether `visit` says yes for any cell that the box covers.
-  template <class Visit>
-  static bool any_cell(const Box& box, const Visit& visit) {
-    const int left = cell_of(box.left()), right = cell_of(box.right());
-    const int top = cell_of(box.top()), bottom = cell_of(box.bottom());
-    for (int y = top; y <= bottom; ++y)
-      for (int x = left; x <= right; ++x)
-        if (visit(to_size(y * kGrid + x))) return true;
-    return false;
-  }
-
-  std::array<Boxes, std::size_t{kGrid} * kGrid> cells_;
+  BoxGrid grid_;
+  std::vector<Boxes> cells_;
 };
 
 }  // namespace
 
 void nms(std::vector<InputDetection>& detections, NmsKind kind, float threshold, float beta) {
   std::stable_sort(detections.begin(), detections.end(), better);
-  std::map<std::int32_t, Kept> kept;  // by class
+  std::map<std::int32_t, std::size_t> count;  // by class
+  for (const InputDetection& d : detections) ++count[d.class_id];
+  std::map<std::int32_t, Kept> kept;
+  for (const auto& [class_id, boxes] : count) kept.emplace(class_id, boxes);
   std::vector<InputDetection> all;
   for (const InputDetection& d : detections) {
-    Kept& same = kept[d.class_id];
+    Kept& same = kept.at(d.class_id);
     if (same.hides(d, kind, threshold, beta)) continue;
     same.add(d);
     all.push_back(d);

@@ -2,11 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <iterator>
+#include <map>
 #include <utility>
 
 #include "core/error.h"
 #include "core/index.h"
+#include "detect/box_grid.h"
 #include "detect/nms.h"
 #include "detect/overlap.h"
 
@@ -76,23 +77,46 @@ float common_share(const RankedBox& a, const RankedBox& b) {
   return of > 0 ? BoxPair<float>(x, y).intersection / of : 0;
 }
 
-// Only pairs with a cut box are compared: the others went through the network's suppression.
+// Those of one class that stay. Only pairs with a cut box are compared: the others went through the
+// network's suppression.
+class KeptBoxes {
+ public:
+  explicit KeptBoxes(std::size_t boxes) : grid_(boxes), all_(grid_.cells()), cut_(grid_.cells()) {}
+  bool hide(const RankedBox& r, float threshold) const {
+    const auto& others = r.cut ? all_ : cut_;
+    return grid_.any_cell(r.detection.box, [&](std::size_t cell) {
+      return std::ranges::any_of(
+          others[cell], [&](const RankedBox* k) { return common_share(*k, r) > threshold; });
+    });
+  }
+  void add(const RankedBox& r) {
+    grid_.any_cell(r.detection.box, [&](std::size_t cell) {
+      all_[cell].push_back(&r);
+      if (r.cut) cut_[cell].push_back(&r);
+      return false;
+    });
+  }
+
+ private:
+  using Cells = std::vector<std::vector<const RankedBox*>>;
+  BoxGrid grid_;
+  Cells all_, cut_;
+};
+
 std::vector<InputDetection> without_parts(std::vector<RankedBox> all, float threshold) {
   std::stable_sort(all.begin(), all.end(),
                    [](const RankedBox& a, const RankedBox& b) { return a.rank() > b.rank(); });
-  std::vector<const RankedBox*> kept, kept_cut;
-  for (const RankedBox& r : all) {
-    const auto hides = [&](const RankedBox* k) {
-      return k->detection.class_id == r.detection.class_id && common_share(*k, r) > threshold;
-    };
-    const auto& others = r.cut ? kept : kept_cut;
-    if (std::any_of(others.begin(), others.end(), hides)) continue;
-    kept.push_back(&r);
-    if (r.cut) kept_cut.push_back(&r);
-  }
+  std::map<std::int32_t, std::size_t> count;  // by class
+  for (const RankedBox& r : all) ++count[r.detection.class_id];
+  std::map<std::int32_t, KeptBoxes> kept;
+  for (const auto& [class_id, boxes] : count) kept.emplace(class_id, boxes);
   std::vector<InputDetection> found;
-  found.reserve(kept.size());
-  for (const RankedBox* k : kept) found.push_back(k->detection);
+  for (const RankedBox& r : all) {
+    KeptBoxes& same = kept.at(r.detection.class_id);
+    if (same.hide(r, threshold)) continue;
+    same.add(r);
+    found.push_back(r.detection);
+  }
   return found;
 }
 
@@ -107,14 +131,45 @@ void suppress_overlapping(std::vector<InputDetection>& found, const ImageSize& i
   for (InputDetection& d : found) d.box = {d.box.x / x, d.box.y / y, d.box.w / x, d.box.h / y};
 }
 
-// Those that share pixels with one of them or touch it, and so all that can hold one of its boxes.
-std::vector<Rect> neighbours(const Rect& of, std::span<const Rect> tiles) {
-  std::vector<Rect> all;
-  std::copy_if(tiles.begin(), tiles.end(), std::back_inserter(all), [&](const Rect& t) {
-    return t.x0 <= of.x1 && of.x0 <= t.x1 && t.y0 <= of.y1 && of.y0 <= t.y1;
-  });
-  return all;
-}
+// Tiles, found again by where they lie.
+class TileGrid {
+ public:
+  TileGrid(std::span<const Rect> tiles, const ImageSize& image)
+      : tiles_(tiles), image_(image), grid_(tiles.size()), cells_(grid_.cells()) {
+    for (std::size_t i = 0; i < tiles.size(); ++i)
+      grid_.any_cell(box_of(tiles[i]), [&](std::size_t cell) {
+        cells_[cell].push_back(i);
+        return false;
+      });
+  }
+  // Those that share pixels with this one or touch it, and so all that can hold one of its boxes.
+  std::vector<Rect> neighbours(const Rect& of) const {
+    std::vector<std::size_t> near;
+    grid_.any_cell(box_of(of), [&](std::size_t cell) {
+      near.insert(near.end(), cells_[cell].begin(), cells_[cell].end());
+      return false;
+    });
+    std::ranges::sort(near);
+    near.erase(std::unique(near.begin(), near.end()), near.end());
+    std::vector<Rect> all;
+    for (const std::size_t i : near)
+      if (const Rect& t = tiles_[i];
+          t.x0 <= of.x1 && of.x0 <= t.x1 && t.y0 <= of.y1 && of.y0 <= t.y1)
+        all.push_back(t);
+    return all;
+  }
+
+ private:
+  // A pixel larger on each side, so that tiles that touch have a cell in common.
+  Box box_of(const Rect& r) const {
+    return from_tile({.5f, .5f, 1, 1}, {r.x0 - 1, r.y0 - 1, r.x1 + 1, r.y1 + 1}, image_);
+  }
+
+  std::span<const Rect> tiles_;
+  ImageSize image_;
+  BoxGrid grid_;
+  std::vector<std::vector<std::size_t>> cells_;
+};
 
 }  // namespace
 
@@ -165,6 +220,7 @@ std::vector<InputDetection> merge_tiles(const std::vector<TileDetection>& found,
                                         const NmsKeys& keys, float threshold) {
   std::vector<InputDetection> whole;
   std::vector<RankedBox> all;
+  const TileGrid grid(tiles, image);
   std::size_t near_tile = tiles.size();  // whose neighbours these are: a tile's boxes come together
   std::vector<Rect> near;
   for (const TileDetection& d : found) {
@@ -174,7 +230,7 @@ std::vector<InputDetection> merge_tiles(const std::vector<TileDetection>& found,
       whole.push_back(d.detection);
       continue;
     }
-    if (d.tile != near_tile) near = neighbours(tiles[near_tile = d.tile], tiles);
+    if (d.tile != near_tile) near = grid.neighbours(tiles[near_tile = d.tile]);
     if (!shown_better_elsewhere(d.detection.box, cuts, near, image))
       all.push_back({d.detection, true});
   }

@@ -5,8 +5,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <limits>
 #include <vector>
 
@@ -15,6 +17,8 @@
 #include "core/error.h"
 #include "core/index.h"
 #include "core/json.h"
+#include "detect/nms.h"
+#include "detect/overlap.h"
 #include "eval/open_network.h"
 #include "eval/predict.h"
 
@@ -172,6 +176,80 @@ TEST_F(Merge, AtACornerTheTileThatCutsLeastDecides) {
       (std::vector<float>{.3f}));
 }
 
+// What the rules say, pair by pair.
+std::vector<float> merged_pair_by_pair(std::vector<TileDetection> all, float threshold) {
+  struct Ranked {
+    Box box;
+    float probability, rank;
+    bool cut;
+  };
+  std::vector<Ranked> ranked;
+  for (const TileDetection& d : all) {
+    const bool cut = d.tile % 2 == 0;
+    ranked.push_back({d.detection.box, d.detection.probability,
+                      cut ? d.detection.probability / 2 : d.detection.probability, cut});
+  }
+  std::ranges::stable_sort(ranked, std::greater(), &Ranked::rank);
+  std::vector<Ranked> kept;
+  for (const Ranked& r : ranked) {
+    const bool hidden = std::ranges::any_of(kept, [&](const Ranked& k) {
+      if (!k.cut && !r.cut) return false;
+      const float of =
+          k.cut && r.cut ? std::min(k.box.area(), r.box.area()) : (k.cut ? k.box : r.box).area();
+      return BoxPair<float>(k.box, r.box).intersection > threshold * of;
+    });
+    if (!hidden) kept.push_back(r);
+  }
+  std::vector<float> left;
+  for (const Ranked& k : kept) left.push_back(k.probability);
+  std::ranges::sort(left, std::greater());
+  return left;
+}
+
+// Tiles of 100 x 100 side by side; in each one box in its middle and one that its right border
+// cuts.
+TEST(Tiling, ManyTilesAreMergedAsFewAre) {
+  constexpr ImageSize kLarge{10'000, 10'000};
+  const auto tiles = tiles_of({.width = 100, .height = 100, .overlap = 0}, kLarge);
+  ASSERT_EQ(tiles.size(), 10'000u);
+  const auto scene = [&](std::size_t count) {
+    std::vector<TileDetection> all;
+    for (std::size_t i = 0; i < count; ++i)
+      for (std::size_t k = 0; k < 20; ++k) {
+        const auto place = static_cast<float>(k) * .01f;
+        const float p = .01f + .9f * static_cast<float>((i * 7919 + k * 104'729) % 9973) / 9973;
+        const Box in_tile =
+            k % 2 == 0 ? Box{.95f, .3f + place, .1f, .1f} : Box{.5f, .3f + 2 * place, .1f, .1f};
+        all.push_back({{from_tile(in_tile, tiles[i], kLarge), 0, p, p}, i});
+      }
+    return all;
+  };
+  const auto merged_of = [&](const std::vector<TileDetection>& all) {
+    std::vector<float> left;
+    for (const InputDetection& d : merge_tiles(all, tiles, kLarge, {}, kNms))
+      left.push_back(d.probability);
+    return left;
+  };
+  const auto before = std::chrono::steady_clock::now();
+  const std::vector<float> all = merged_of(scene(tiles.size()));
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - before;
+  EXPECT_GT(all.size(), 20'000u);
+  EXPECT_LT(seconds.count(), 20) << "each pair of boxes compared takes minutes";
+  // Two rows of tiles, by the rules: boxes with an even k are cut, but for those at the edge.
+  std::vector<TileDetection> few = scene(200);
+  const std::vector<float> left = merged_of(few);
+  std::vector<InputDetection> whole;
+  std::vector<TileDetection> to_rank;
+  for (std::size_t i = 0; i < few.size(); ++i)
+    if (i % 2 == 0 && few[i].tile % 100 != 99)
+      to_rank.push_back({few[i].detection, 0});
+    else
+      whole.push_back(few[i].detection);
+  nms(whole, NmsKeys{}.nms_kind, kNms, NmsKeys{}.beta_nms);
+  for (const InputDetection& d : whole) to_rank.push_back({d, 1});
+  EXPECT_EQ(left, merged_pair_by_pair(to_rank, kNms));
+}
+
 TEST(Tiling, ABoxOfATileComesToLieInTheImage) {
   const Box b = from_tile({.5f, .25f, .5f, .1f}, rect(600, 100, 1000, 500), kImage);
   EXPECT_FLOAT_EQ(b.x, .8f);
@@ -285,6 +363,24 @@ TEST_F(TiledNetwork, AllCommandsFindTheSame) {
   EXPECT_EQ(parse_json(work_.get("demo.json"))[0]["objects"].size(), boxes.size());
   const CommandResult map = run({"detector", "map", "x.data", "x.cfg", "x.weights"});
   EXPECT_NE(map.out.find("-tile 64x64 -overlap 0.25"), std::string::npos) << map.all();
+}
+
+TEST_F(TiledNetwork, RecallAndCalibrationOfTiles) {
+  for (int i = 0; i < kTinyImages; ++i) work_.put(cat("images/", i, ".png"), scene());
+  for (const char* command : {"recall", "calibrate"}) {
+    std::vector<std::string> words{"detector", command, "x.data", "x.cfg", "x.weights", "-nogpu"};
+    const CommandResult plain = work_.darknet(words);
+    words.insert(words.end(), {"-tile", "64x64"});
+    const CommandResult tiled = work_.darknet(words);
+    EXPECT_EQ(tiled.exit_code, 0) << tiled.all();
+    EXPECT_NE(tiled.out, plain.out) << "the same boxes as without tiles";
+  }
+}
+
+TEST_F(TiledNetwork, TrainingSaysWhyItHasNoTiles) {
+  expect_refused(train({"-map", "-tile", "64x64"}), "-tile is not there: a network is trained on",
+                 2);
+  EXPECT_EQ(work_.darknet({"detector", "train", "--help"}).out.find("-tile"), std::string::npos);
 }
 
 TEST_F(TiledNetwork, WrongUseIsReported) {
