@@ -21,6 +21,14 @@ Rect covered_by(const Box& b, const Shape& input, const Rect& region) {
           at(b.right() * w, region.x0, region.x1), at(b.bottom() * h, region.y0, region.y1)};
 }
 
+// The rows of the region, in their places; what else `to` holds has no meaning.
+void keep_rows(const View<float>& image, const Rect& region, std::vector<float>& to) {
+  const std::int64_t row = image.shape.w * image.pixel_stride;
+  if (std::ssize(to) < region.y1 * row) to.resize(to_size(region.y1 * row));
+  std::copy(image.data + region.y0 * row, image.data + region.y1 * row,
+            to.begin() + region.y0 * row);
+}
+
 void copy_rect(const std::vector<float>& from, const Rect& part, View<float> to) {
   for (std::int64_t y = part.y0; y < part.y1; ++y) {
     const auto begin = to.pixel(0, y, part.x0) * to.pixel_stride;
@@ -55,11 +63,13 @@ Filters random_filters(const ImageAugmentation& a, Rng& rng) {
 
 void apply(const Stream& stream, const Filters& f, std::span<const Truth> shown, const Rect& region,
            View<float> image) {
-  const auto values = to_size(image.shape.h * image.shape.w * image.pixel_stride);
   const std::int64_t blur = f.sharp_objects ? f.blur : whole_blur(f.blur, shown, image.shape);
   if (blur > 1) {
-    std::vector<float> scratch(values), sharp;
-    if (f.sharp_objects) sharp.assign(image.data, image.data + values);
+    // Kept: there is one for each part of each image.
+    thread_local std::vector<float> scratch, sharp;
+    const auto values = (region.y1 - region.y0) * (region.x1 - region.x0) * image.pixel_stride;
+    if (std::ssize(scratch) < values) scratch.resize(to_size(values));
+    if (f.sharp_objects) keep_rows(image, region, sharp);
     gaussian_blur(stream, image, region, blur / 2 * 2 + 1, scratch.data());
     for (const Truth& t : shown)
       if (f.sharp_objects) copy_rect(sharp, covered_by(t.box, image.shape, region), image);

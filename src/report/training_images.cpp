@@ -10,6 +10,9 @@
 #include "core/file_format.h"
 #include "core/index.h"
 #include "core/log.h"
+#include "core/number.h"
+#include "core/protected_files.h"
+#include "core/text.h"
 #include "dataset/augment.h"
 #include "image/draw.h"
 #include "report/picture_style.h"
@@ -53,16 +56,10 @@ struct TrainingPicture {
   std::string source;  // the names of its files
 };
 
-std::string names_of_shown(const std::vector<std::int64_t>& shown, const ImagePaths& paths) {
-  const auto name = [&](std::int64_t image) { return paths[to_size(image)].filename().string(); };
-  if (shown.size() == 1) return name(shown[0]);
-  return name(shown[0]) + " and " + (shown.size() == 2 ? name(shown[1]) : "others");
-}
-
 TrainingPicture training_picture(const Batches& batches, const ImagePaths& paths, std::int64_t k) {
   const Batch b = batches.make(k);
   return {picture_of(b.pixels, b.size.width, b.size.height), b.truths[0],
-          names_of_shown(b.shown[0], paths)};
+          caption_of(b.shown[0], paths)};
 }
 
 void draw_truths_of(Image& image, const TrainingPicture& s, const std::vector<std::string>& names,
@@ -120,6 +117,33 @@ fs::path sheet_file(const fs::path& folder, std::int64_t number) {
   return folder / fmt::format("augmented-sheet-{}.png", number);
 }
 
+// The number in the name that `name_of` gives it; 0: none.
+template <class NameOf>
+std::int64_t number_in(const fs::path& folder, const fs::path& file, const NameOf& name_of) {
+  const std::string name = file.stem().string();
+  std::int64_t number = 0;
+  const auto digits = name.find_last_not_of("0123456789") + 1;
+  return read_number(std::string_view(name).substr(digits), number) &&
+                 name_of(folder, number).filename() == file.filename()
+             ? number
+             : 0;
+}
+
+// Of an earlier run with more of them: they would be taken for those of this one.
+void remove_older(const fs::path& folder, std::int64_t pictures, std::int64_t sheets) {
+  std::int64_t removed = 0;
+  for (const fs::path& entry : entries_of(folder)) {
+    const fs::path file = folder / entry.filename();
+    const bool older = number_in(folder, file, picture_file) > pictures ||
+                       number_in(folder, file, sheet_file) > sheets;
+    if (!older || format_of_file(file).kind != kAnnotatedFormat.kind) continue;
+    require_unprotected(file);
+    removed += fs::remove(file) ? 1 : 0;
+  }
+  if (removed > 0)
+    log::info(cat(folder.string(), ": ", plural(removed, "picture"), " of an earlier run removed"));
+}
+
 // The image k of the training as a batch of its own.
 BatchSettings one_by_one(BatchSettings s) {
   s.size = [size = s.size, batch = s.batch](std::int64_t k) { return size(k / batch); };
@@ -129,6 +153,12 @@ BatchSettings one_by_one(BatchSettings s) {
 }
 
 }  // namespace
+
+std::string caption_of(const std::vector<std::int64_t>& shown, const ImagePaths& paths) {
+  const auto name = [&](std::int64_t image) { return paths[to_size(image)].filename().string(); };
+  if (shown.size() == 1) return name(shown[0]);
+  return name(shown[0]) + " and " + (shown.size() == 2 ? name(shown[1]) : "others");
+}
 
 void require_writable_augmented(const fs::path& folder, std::int64_t count) {
   require_writable_folder(folder);
@@ -158,6 +188,7 @@ std::vector<fs::path> write_augmented(const fs::path& folder, BatchSettings sett
     sheets.push_back(sheet_file(folder, std::ssize(sheets) + 1));
     write_annotated_image(sheets.back(), contact_sheet(page, a.names, first));
   }
+  remove_older(folder, a.count, std::ssize(sheets));
   return sheets;
 }
 

@@ -7,8 +7,12 @@
 #include <string>
 #include <vector>
 
+#include "cfg/parse.h"
 #include "cli_harness.h"
+#include "dataset/batches.h"
 #include "image/image.h"
+#include "report/training_images.h"
+#include "train/training_batches.h"
 
 namespace darknet::test {
 namespace {
@@ -69,7 +73,56 @@ TEST_F(AugmentedTest, SheetsHaveTwentyImages) {
   EXPECT_GT(first.height, 3 * second.height);
 }
 
+TEST_F(AugmentedTest, PicturesOfAnEarlierRunGo) {
+  EXPECT_EQ(check({"-draw", "21", "out/"}).exit_code, 0);
+  work_.put("out/augmented-0030.png", read_image(work_.path("images/0.png")));  // of somebody else
+  work_.put("out/notes.txt", std::string("mine\n"));
+  const CommandResult ran = check({"-draw", "2", "out/"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.all();
+  EXPECT_TRUE(said(ran, "20 pictures of an earlier run removed")) << ran.all();
+  EXPECT_TRUE(work_.has("out/augmented-0002.png") && work_.has("out/augmented-sheet-1.png"));
+  EXPECT_FALSE(work_.has("out/augmented-0003.png") || work_.has("out/augmented-sheet-2.png"));
+  EXPECT_TRUE(work_.has("out/augmented-0030.png") && work_.has("out/notes.txt"));
+}
+
+TEST_F(AugmentedTest, TheFolderOfTheDataSetIsRefused) {
+  expect_refused(check({"-draw", "1", "images"}), "images: images of train.txt lie in this folder");
+  work_.put("x.data", replaced(work_.get("x.data"), "train = train.txt", "train = images"));
+  expect_refused(check({"-draw", "1", "images/out/"}), "images/out/: images of images lie in this");
+  EXPECT_FALSE(work_.has("images/augmented-0001.png"));
+}
+
+TEST(Augmented, CaptionsNameTheImages) {
+  const ImagePaths paths(
+      std::vector<std::filesystem::path>{"d/a.png", "d/b.png", "c.png", "e.png"});
+  EXPECT_EQ(caption_of({1}, paths), "b.png");
+  EXPECT_EQ(caption_of({1, 0}, paths), "b.png and a.png");  // mixup=1
+  EXPECT_EQ(caption_of({2, 0, 1, 3}, paths), "c.png and others");
+}
+
+// What mixup=1 mixes is what its captions name.
+TEST_F(AugmentedTest, BatchesOfMixupSayWhichImagesTheyShow) {
+  const Network net(read_cfg(work_.path("x.cfg")), {.mode = Mode::training});
+  LabelledImages images;
+  for (int i = 0; i < kTinyImages; ++i) {
+    images.images.push_back(work_.path(cat("images/", i, ".png")));
+    images.truths.push_back({});
+  }
+  BatchSettings settings = training_batches(net, images, 1);
+  settings.augmentation->image.mixup = 1;
+  const Batches batches(settings);
+  bool one = false, two = false;
+  for (int k = 0; k < 4; ++k)
+    for (const auto& shown : batches.make(k).shown) {
+      one |= shown.size() == 1, two |= shown.size() == 2;
+      if (shown.size() == 2)
+        EXPECT_NE(caption_of(shown, images.images).find(".png and "), std::string::npos);
+    }
+  EXPECT_TRUE(one && two);
+}
+
 TEST_F(AugmentedTest, WrongUseIsReported) {
+  expect_refused(check({"out/"}), "out needs -draw", 2);
   expect_refused(work_.darknet({"detector", "check", "x.data", "-draw", "4"}), "-draw", 2);
   expect_refused(check({"out/"}), "-draw", 2);
   work_.put("out/augmented-0001.png", read_image(work_.path("images/0.png")));
