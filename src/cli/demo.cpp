@@ -82,7 +82,7 @@ class Demo {
   float threshold() const { return threshold_; }
 
   DemoOptions options_;
-  InterruptGuard interrupt_;
+  InterruptGuard interrupt_{"the frames"};
   std::atomic<float> threshold_;
   std::unique_ptr<VideoSource> source_;
   VideoFormat format_;

@@ -1,6 +1,7 @@
 #include "cli/demo_source.h"
 
 #include <filesystem>
+#include <optional>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -37,8 +38,10 @@ bool names_camera(const std::string& source) {
   return named_so(source) || named_so(without_links(source));
 }
 
-// GStreamer's, whose elements are joined by exclamation marks.
-bool is_pipeline(const std::string& source) { return source.find(" ! ") != source.npos; }
+// GStreamer's, whose elements are joined by exclamation marks; a file may be called so too.
+bool is_pipeline(const std::string& source) {
+  return source.find(" ! ") != source.npos && !is_present(source);
+}
 
 // The number of /dev/video2, or of a link to it such as those of /dev/v4l/by-id. Looked up at each
 // try: a camera that is plugged in again may have another number.
@@ -51,8 +54,7 @@ int camera_of(const DemoOptions& o) {
       read_number(std::string_view(device).substr(kCameraDevice.size()), index) && index >= 0)
     return index;
   if (!is_present(source))
-    fail(source, ": there is no such camera; -wait 60 waits for it, 'v4l2-ctl --list-devices' ",
-         "lists those that are there");
+    fail(source, ": there is no such camera; 'v4l2-ctl --list-devices' lists those that are there");
   throw UnusableSource(cat(source, ": this is no camera of Linux; they are called /dev/video0 and ",
                            "so on, or linked in /dev/v4l/by-id"));
 }
@@ -97,7 +99,7 @@ std::unique_ptr<VideoSource> images(const DemoOptions& o) {
     if (!names_images(source))
       fail(source, ": one video at a time; several sources have to be images, folders or lists");
   const double fps = o.camera_settings.fps;
-  const ImagePaths paths = images_of(o.source, false);
+  const ImagePaths paths = images_of(o.source, std::nullopt);
   return image_source(
       paths.size(), [paths](std::size_t i) { return read_listed_input(paths, i, {.channels = 3}); },
       fps > 0 ? fps : kImagesPerSecond);
@@ -105,10 +107,21 @@ std::unique_ptr<VideoSource> images(const DemoOptions& o) {
 
 using Open = std::function<std::unique_ptr<VideoSource>()>;
 
+// Where nobody waited, the error says how to.
+std::unique_ptr<VideoSource> first_of(const std::string& name, const DemoOptions& o,
+                                      const Open& open, const std::function<bool()>& stopped) try {
+  return wait_for_source(open, {.name = name, .patience = o.wait, .stopped = stopped});
+} catch (const UnusableSource&) {
+  throw;
+} catch (const Error& e) {
+  if (o.wait > 0 || kind_of_source(o) == SourceKind::pipeline) throw;
+  throw Error(cat(e.what(), "; -wait 60 waits for it"));
+}
+
 // A source that `open` opens, which may not be there yet, or may be lost. Null when stopped.
 std::unique_ptr<VideoSource> live(const std::string& name, const DemoOptions& o, const Open& open,
                                   const std::function<bool()>& stopped) {
-  auto source = wait_for_source(open, {.name = name, .patience = o.wait, .stopped = stopped});
+  auto source = first_of(name, o, open, stopped);
   if (!source || !source->format().live) return source;
   // The first one is used up: some cameras serve one client only. Shared, because functions are
   // copied.
@@ -148,7 +161,7 @@ void add_sources(const DemoOptions& o, ProtectedFiles& inputs) {
   if (kind == SourceKind::camera || kind == SourceKind::pipeline) return;
   for (const std::string& source : o.source) {
     inputs.add("the source", source);
-    if (names_images(source)) add_images(inputs, images_of({source}, false), true);
+    if (names_images(source)) add_images(inputs, images_of({source}, std::nullopt), true);
   }
 }
 

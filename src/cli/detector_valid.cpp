@@ -58,7 +58,7 @@ int valid(const ValidArguments& o) {
   std::uint64_t checksum = 0;
   Network net = open_network(network, batch_for(o.tiling, o.device, kEvaluationBatch), &checksum);
   results->set_classes(class_names(net, data));
-  const InterruptGuard interrupt;  // from here on: what was found so far is written
+  const InterruptGuard interrupt("the images");  // from here on: what was found so far is written
   DetectionRun run{.threads = o.threads,
                    .stop = [&] { return interrupt.requested(); },
                    .options = detection_options(o)};

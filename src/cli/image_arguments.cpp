@@ -30,15 +30,15 @@ void collect(const fs::path& folder, std::vector<fs::path>& to) {
   if (error) fail_at({folder.string(), 0}, "cannot read this folder: ", error.message());
 }
 
-std::vector<fs::path> of_folder(const fs::path& folder, bool recursive) {
+std::vector<fs::path> of_folder(const fs::path& folder, std::optional<bool> recursive) {
   std::vector<fs::path> images;
-  if (recursive)
+  if (recursive.value_or(false))
     collect<fs::recursive_directory_iterator>(folder, images);
   else
     collect<fs::directory_iterator>(folder, images);
   if (images.empty())
     fail_at({folder.string(), 0}, "no images in this folder",
-            recursive ? "" : "; -recursive looks into its folders too");
+            recursive.value_or(true) ? "" : "; -recursive looks into its folders too");
   std::sort(images.begin(), images.end());
   return images;
 }
@@ -94,7 +94,7 @@ std::vector<std::string> typed_words(const std::string& line) {
 
 }  // namespace
 
-ImagePaths images_of(const std::vector<std::string>& arguments, bool recursive) {
+ImagePaths images_of(const std::vector<std::string>& arguments, std::optional<bool> recursive) {
   ImagePaths all;
   for (const std::string& argument : arguments) {
     if (is_folder(argument))

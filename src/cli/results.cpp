@@ -42,7 +42,7 @@ void report_interrupted(std::size_t images, std::optional<std::size_t> all,
 
 WholeEvaluation evaluate_all(Network& net, const EvaluationSet& set, int threads,
                              const DetectionOptions& options) {
-  const InterruptGuard interrupt;
+  const InterruptGuard interrupt("the images");
   WholeEvaluation e{.images = run_evaluation(
                         net, set, threads, [&] { return interrupt.requested(); }, options)};
   const auto done = std::count_if(e.images.begin(), e.images.end(),

@@ -150,10 +150,12 @@ void read_flags(SynthArguments& o) {
 int draw(SynthArguments& o) {
   const SceneSettings& s = o.set.scenes;
   const InterruptGuard interrupt;
-  fmt::print(
-      "{}: {} for training, {} for tests; {} x {}, {}, {} to {} objects of {} to {} pixels\n",
-      printable(o.folder), plural(o.set.count - o.set.test, "image"), o.set.test, s.width, s.height,
-      plural(s.classes, "class"), s.min_objects, s.max_objects, s.min_size, s.max_size);
+  const std::string objects = s.min_objects == s.max_objects
+                                  ? plural(s.max_objects, "object")
+                                  : cat(s.min_objects, " to ", s.max_objects, " objects");
+  fmt::print("{}: {} for training, {} for tests; {} x {}, {}, {} of {} to {} pixels\n",
+             printable(o.folder), plural(o.set.count - o.set.test, "image"), o.set.test, s.width,
+             s.height, plural(s.classes, "class"), objects, s.min_size, s.max_size);
   std::fflush(stdout);  // what follows may take minutes
   o.set.stop = [&] { return interrupt.requested(); };
   const std::int64_t drawn = write_scene_set(o.folder, o.set);

@@ -181,7 +181,7 @@ void require_scene_folder(const fs::path& folder) {
 void check(const SceneSetSettings& s) {
   check(s.scenes);
   if (s.count < 1 || s.test < 0 || s.test > s.count)
-    fail("-n ", s.count, " -test ", s.test,
+    fail("images ", s.count, ", tests ", s.test,
          ": expected at least one image, and no more tests than images");
 }
 

@@ -107,18 +107,18 @@ void set_usual_sizes(SceneSettings& s) {
 void check(const SceneSettings& s) {
   const auto side = static_cast<float>(std::min(s.width, s.height));
   if (std::min(s.width, s.height) < 16 || std::max(s.width, s.height) > 8192)
-    fail("-size ", s.width, "x", s.height, ": expected sides of 16 to 8192 pixels");
+    fail("size ", s.width, "x", s.height, ": expected sides of 16 to 8192 pixels");
   if (s.classes < 1 || s.classes > std::ssize(kSceneClasses))
-    fail("-classes ", s.classes, ": there are 1 to ", kSceneClasses.size(), " kinds of objects");
+    fail("classes ", s.classes, ": there are 1 to ", kSceneClasses.size(), " kinds of objects");
   if (s.max_objects < s.min_objects)
-    fail("-objects ", s.min_objects, "..", s.max_objects, ": expected the smaller number first");
+    fail("objects ", s.min_objects, "..", s.max_objects, ": expected the smaller number first");
   if (s.min_objects < 0 || s.max_objects > 1000)
-    fail("-objects ", s.min_objects, "..", s.max_objects, ": expected numbers of 0 to 1000");
+    fail("objects ", s.min_objects, "..", s.max_objects, ": expected numbers of 0 to 1000");
   if (!(s.min_size >= 4 && s.max_size >= s.min_size && s.max_size <= side - 2))
-    fail("-object_size ", s.min_size, "..", s.max_size,
+    fail("object_size ", s.min_size, "..", s.max_size,
          ": expected A..B pixels with 4 <= A <= B <= ", side - 2);
   if (s.clutter < 0 || s.clutter > 100)
-    fail("-clutter ", s.clutter, ": expected a number of 0 to 100");
+    fail("clutter ", s.clutter, ": expected a number of 0 to 100");
 }
 
 std::vector<Truth> scene_truths(const SceneSettings& s, std::int64_t k) {

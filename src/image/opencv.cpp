@@ -38,7 +38,7 @@ std::string cameras_there() {
   return all;
 }
 
-// After it could not be opened.
+// After it could not be opened. Throws where waiting would not help.
 std::string why_no_camera(const std::string& device) {
   if (!is_present(device)) {
     const std::string others = cameras_there();
@@ -46,12 +46,11 @@ std::string why_no_camera(const std::string& device) {
                others.empty() ? cat("no camera is connected, or this container was not given it "
                                     "(docker run --device ",
                                     device, ")")
-                              : cat("there are ", others),
-               "; -wait 60 waits for it");
+                              : cat("there are ", others));
   }
   if (::access(device.c_str(), R_OK | W_OK) != 0)
-    return cat("no right to use ", device, ": ", std::strerror(errno),
-               "; 'sudo usermod -aG video $USER' gives it from the next login on");
+    throw UnusableSource(cat("no right to use ", device, ": ", std::strerror(errno),
+                             "; 'sudo usermod -aG video $USER' gives it from the next login on"));
   return cat(device, " gives no images: another program uses it ('fuser ", device,
              "' names it), or it is no camera ('v4l2-ctl --list-devices' says what it is)");
 }
@@ -87,7 +86,7 @@ std::unique_ptr<VideoSource> open_camera(int index, const CameraSettings& s) {
 std::unique_ptr<VideoSource> open_stream(const std::string& url) {
   if (auto stream = video().open_stream(url)) return stream;
   fail(url, ": this stream cannot be opened; check address, user and password with a player ",
-       "(ffplay), or wait for it with -wait 60");
+       "(ffplay)");
 }
 
 std::unique_ptr<VideoSource> open_pipeline(const std::string& pipeline) {

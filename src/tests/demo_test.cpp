@@ -70,6 +70,20 @@ TEST_F(DemoTest, ImagesOfMoreThanEightBitsKeepTheirValues) {
                 1e-4);
 }
 
+TEST_F(DemoTest, AFolderWithoutImagesNamesNoFlagOfOtherCommands) {
+  std::filesystem::create_directories(work_.path("none"));
+  const CommandResult ran = demo({"none"});
+  expect_refused(ran, "no images in this folder");
+  EXPECT_FALSE(said(ran, "-recursive")) << ran.all();
+}
+
+TEST_F(DemoTest, ASignalSpeaksOfFrames) {
+  const CommandResult ran = demo({"synth:64x64?frames=100000", "-ext_output"},
+                                 {.signal_when = "frame 3", .signal = SIGINT});
+  EXPECT_EQ(ran.exit_code, 130) << ran.all();
+  EXPECT_TRUE(said(ran, "stopping after the frames in progress; ")) << ran.all();
+}
+
 // One that is missing, one that is none, and one cut short at the end.
 TEST_F(DemoTest, ImagesThatCannotBeReadAreSkippedAndCounted) {
   work_.put("x.jsonl", "");
@@ -395,6 +409,9 @@ TEST_F(DemoVideoTest, WhatCannotBeReadEndsInOneSentence) {
                  "end the pipeline in '! videoconvert");
   expect_refused(demo({"nosuchelement ! appsink", "-nogpu"}), "GStreamer");
   put_video("in.avi");
+  std::filesystem::copy_file(work_.path("in.avi"), work_.path("a ! b.avi"));
+  const CommandResult marked = demo({"a ! b.avi", "-nogpu"});
+  EXPECT_EQ(marked.exit_code, 0) << "it is no pipeline: " << marked.all();
   expect_refused(demo({"in.avi", "images"}), "one video at a time");
   expect_refused(demo({"in.avi", "-out_filename", "out.txt"}), ".mp4");
   expect_refused(demo({"in.avi", "-out_filename", "in.avi"}),
@@ -405,6 +422,7 @@ TEST_F(DemoVideoTest, AStreamThatIsNotThereYetIsWaitedFor) {
   const char* const nowhere = "http://127.0.0.1:1/x";
   const CommandResult late = demo({nowhere, "-nogpu", "-wait", ".6"}, {.timeout = 30});
   expect_refused(late, "this stream cannot be opened");
+  EXPECT_EQ(late.err.find("-wait"), std::string::npos) << "it has waited: " << late.all();
   EXPECT_NE(late.out.find("waiting for it, 0.6 s at most; the first try: "), std::string::npos)
       << late.all();
   EXPECT_NE(late.out.find("this stream cannot be opened"), std::string::npos) << late.all();

@@ -257,6 +257,14 @@ TEST_F(SynthTest, DrawsAsMuchBackgroundAsAskedFor) {
   expect_refused(work_.darknet(words), "is the most");
 }
 
+TEST_F(SynthTest, CountsObjectsInWords) {
+  const auto synth = [&](const char* objects) {
+    return work_.darknet({"synth", "s", "-n", "2", "-size", "64x64", "-objects", objects});
+  };
+  EXPECT_TRUE(said(synth("1..1"), ", 1 object of ")) << synth("1..1").all();
+  EXPECT_TRUE(said(synth("0..2"), ", 0 to 2 objects of "));
+}
+
 struct Error {
   const char* name;
   std::vector<std::string> flags;

@@ -214,6 +214,14 @@ TEST_F(ResumeTest, ClearCountsAnew) {
   EXPECT_TRUE(said(ran, "iterations 13 to 14")) << ran.all();
 }
 
+TEST_F(ResumeTest, ARunShorterThanAnEpochSaysSo) {
+  std::string many;
+  for (int i = 0; i < 40; ++i) many += cat("images/", i % kTinyImages, ".png\n");
+  work_.put("train.txt", many);
+  const CommandResult ran = train({max_batches(2)});
+  EXPECT_TRUE(said(ran, "(less than 1 epoch in total)")) << ran.all();
+}
+
 TEST_F(ResumeTest, AFinishedTrainingHasNothingLeftToDo) {
   train_into("backup", {max_batches(8)});
   const std::string weights = work_.get("backup/x_final.weights");

@@ -21,8 +21,12 @@ std::atomic<int> received = 0;
 static_assert(std::atomic<int>::is_always_lock_free);
 int guards = 0;  // that live
 
-constexpr std::string_view kStopping =
-    "\nstopping after the step in progress; a second signal stops at once, without saving\n";
+std::atomic<const char*> work_to_end = "";  // of the outermost guard
+static_assert(std::atomic<const char*>::is_always_lock_free);
+
+void write_error(std::string_view text) {
+  static_cast<void>(!::write(STDERR_FILENO, text.data(), text.size()));
+}
 
 // A terminal that closes sends SIGHUP twice, by the kernel and by the shell, and a session's
 // SIGTERM may follow: only a second signal that somebody sends on purpose ends the program.
@@ -30,8 +34,11 @@ extern "C" void remember(int signal) {
   const int interrupted = errno;  // of the call that the signal came into
   // A step may take minutes: without an answer people send the signal again. A closed terminal
   // reads none.
-  if (received == 0 && signal != SIGHUP)
-    static_cast<void>(!::write(STDERR_FILENO, kStopping.data(), kStopping.size()));
+  if (received == 0 && signal != SIGHUP) {
+    write_error("\nstopping after ");
+    write_error(work_to_end.load());
+    write_error(" in progress; a second signal stops at once, without saving\n");
+  }
   if (received == 0) received = signal;
   std::signal(SIGHUP, SIG_IGN);
   if (signal != SIGHUP) {
@@ -71,9 +78,10 @@ void restore_signals(Handler hangup) {
 
 }  // namespace
 
-InterruptGuard::InterruptGuard() {
+InterruptGuard::InterruptGuard(const char* work) {
   if (guards++ > 0) return;
   received = 0;
+  work_to_end = work;
   hangup_ = handle_signals(remember);
 }
 

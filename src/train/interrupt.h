@@ -10,7 +10,8 @@ namespace darknet {
 // may have one each, in one thread: they share the flag, which the outermost begins.
 class InterruptGuard {
  public:
-  InterruptGuard();
+  // `work`: what is done to its end, for the message of a signal; lives as long as the program.
+  explicit InterruptGuard(const char* work = "the step");
   InterruptGuard(const InterruptGuard&) = delete;
   InterruptGuard& operator=(const InterruptGuard&) = delete;
   ~InterruptGuard();

@@ -9,13 +9,13 @@ void log_plan(const Network& net, const TrainingState& state, std::size_t images
               const std::filesystem::path& folder) {
   const NetSettings& n = net.settings();
   const auto epochs = static_cast<double>(n.max_batches * n.batch) / static_cast<double>(images);
-  log::info(cat("iterations ", state.iteration + 1, " to ", n.max_batches, ", ",
-                plural(n.batch, "image"), " each in ",
-                plural(n.subdivisions * net.options().replicas, "micro-batch"), " (",
-                plural(static_cast<std::int64_t>(epochs), "epoch"), " in total); learning rate ",
-                n.learning_rate, " policy ", name_of(n.policy),
-                n.burn_in > 0 ? cat(", burn_in ", n.burn_in) : "", "; seed ", state.seed,
-                "; files go to ", folder.string()));
+  log::info(
+      cat("iterations ", state.iteration + 1, " to ", n.max_batches, ", ", plural(n.batch, "image"),
+          " each in ", plural(n.subdivisions * net.options().replicas, "micro-batch"), " (",
+          epochs < 1 ? "less than 1 epoch" : plural(static_cast<std::int64_t>(epochs), "epoch"),
+          " in total); learning rate ", n.learning_rate, " policy ", name_of(n.policy),
+          n.burn_in > 0 ? cat(", burn_in ", n.burn_in) : "", "; seed ", state.seed,
+          "; files go to ", folder.string()));
   for (const HeadAt& at : net.heads())
     log::info(cat("objectness of ", net.layer(at.layer).title(), ": ",
                   at.head->settings().objectness_loss));
