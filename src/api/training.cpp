@@ -35,7 +35,7 @@ TrainingIteration iteration_of(const IterationReport& r) {
           .width = r.width,
           .height = r.height,
           .map = measured(r.map),
-          .best_map = measured(r.best_map)};
+          .best_map = measured(r.best_score)};
 }
 
 class ShowsIterations final : public TrainingObserver {
@@ -129,7 +129,7 @@ TrainingResult run(const TrainerOptions& o, const IterationObserver& observer, a
   return {.iterations = outcome.iterations,
           .stopped = outcome.exit_code != 0,
           .weights = outcome.weights,
-          .best_map = measured(outcome.best_map)};
+          .best_map = measured(outcome.best_score)};
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <iostream>
 
+#include "cli/classifier_help.h"
 #include "cli/common_flags.h"
 #include "cli/image_arguments.h"
 #include "cli/network_arguments.h"
@@ -13,6 +14,7 @@
 #include "core/json.h"
 #include "core/log.h"
 #include "core/text.h"
+#include "dataset/check.h"
 #include "dataset/image_list.h"
 #include "eval/classify.h"
 #include "eval/predict.h"
@@ -39,6 +41,8 @@ class Guesser {
   bool run(const ImagePaths& images, std::size_t i) try {
     const std::string path = images[i].string();
     const Image image = read_listed_input(images, i, input_values(net_));
+    if (const std::string hint = input_max_hint(image); !hint.empty())
+      log::warn(cat(printable(path), ": ", hint));
     const std::vector<float> values = classify(net_, image);
     fmt::print("{}:\n", printable(path));
     nlohmann::json guesses = nlohmann::json::array();
@@ -84,7 +88,7 @@ class Guesser {
   std::vector<std::string> names_;
   std::int64_t top_;
   nlohmann::json found_ = nlohmann::json::array();
-  InterruptGuard interrupt_;
+  InterruptGuard interrupt_{"the image"};
 };
 
 int classifier_predict(ClassifierPredictArguments o) {
@@ -105,10 +109,7 @@ int classifier_predict(ClassifierPredictArguments o) {
 void add_classifier_predict(Program& program) {
   const Command command =
       program.command("classifier predict", "the most probable classes of images");
-  command.footer(
-      "Of each image the network sees the middle: its shorter side is scaled to the input, and "
-      "what "
-      "is left of the longer one is cut off at both ends.");
+  command.footer(kMiddleOfImage);
   auto& o = command.options<ClassifierPredictArguments>();
   add_positionals(command, o, Positionals::data_cfg_weights);
   command.argument(

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include "cli/classifier_help.h"
 #include "cli/common_flags.h"
 #include "cli/network_arguments.h"
 #include "cli/open_network.h"
@@ -61,9 +62,10 @@ int classifier_valid(const ClassifierValidArguments& o) {
   const std::int64_t classes = class_count(net, data);
   const LabelledImages labelled = classified_by_path(images, class_labels(data, classes));
   const std::int64_t top = o.top.value_or(data.top);
+  if (top >= classes) log::warn(trivial_top(top, classes));
   Accuracy all{.top = top};
   std::vector<Accuracy> by_class(to_size(classes), Accuracy{.top = top});
-  const InterruptGuard interrupt;
+  const InterruptGuard interrupt("the images");
   const Batches batches(classification_batches(net, images));
   Loader loader(batches, {.threads = o.threads});
   classify_images(
@@ -92,11 +94,7 @@ int classifier_valid(const ClassifierValidArguments& o) {
 void add_classifier_valid(Program& program) {
   const Command command = program.command(
       "classifier valid", "how often the first guess on the images of valid= is right");
-  command.footer(
-      "Of each image the network sees the middle: its shorter side is scaled to the input, and "
-      "what "
-      "is left of the longer one is cut off at both ends. The class of an image is the one whose "
-      "name (labels= or names= of the .data file) occurs in its path.");
+  command.footer(cat(kMiddleOfImage, " ", kClassRule));
   auto& o = command.options<ClassifierValidArguments>();
   add_positionals(command, o, Positionals::data_cfg_weights);
   command.option("-t,-top", o.top, "guesses of the top-k accuracy (top= of the .data file, else 5)")

@@ -1,12 +1,18 @@
 // darknet detector check data [cfg]
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <optional>
+#include <set>
+#include <system_error>
 
 #include "cfg/data_file.h"
 #include "cli/bad_labels.h"
 #include "cli/common_flags.h"
+#include "cli/list_checks.h"
 #include "cli/network_arguments.h"
+#include "core/input.h"
 #include "core/log.h"
 #include "core/text.h"
 #include "dataset/check.h"
@@ -22,9 +28,7 @@
 
 namespace darknet::cli {
 namespace {
-
-constexpr std::int64_t kMaxMessages = 50;  // of one list; the rest is counted
-constexpr double kOverlapSeconds = 300;    // for comparing the images of both lists
+namespace fs = std::filesystem;
 
 struct DetectorCheckArguments : CfgArguments {
   std::string data, out = "augmented";
@@ -135,44 +139,30 @@ std::int64_t advise(const DetectorCheckArguments& o, const Network* net, const D
   return std::ssize(findings);
 }
 
-std::string summary(std::int64_t errors, std::int64_t warnings) {
-  if (errors + warnings == 0) return "nothing is wrong";
-  return fmt::format("{}, {}", plural(errors, "error"), plural(warnings, "warning"));
+// Whether all of `inner`'s path begins with that of `outer`.
+bool lies_in(const fs::path& inner, const fs::path& outer) {
+  std::error_code unknown;
+  const fs::path a = fs::weakly_canonical(outer, unknown), b = fs::weakly_canonical(inner, unknown);
+  return std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first == a.end();
 }
 
-ListCheck check(const char* name, const std::filesystem::path& list,
-                const std::vector<std::string>& names, const ListCheckOptions& how, bool all) {
-  if (list.empty()) return {};
-  std::int64_t reported = 0;
-  const auto report = [&](Finding finding, const std::string& message) {
-    if (!all && reported++ >= kMaxMessages) return;
-    finding == Finding::error ? log::error(message) : log::warn(message);
+// In a folder of the data set, what is drawn would be taken for images of it.
+void require_other_folder(const fs::path& out, const DataFile& data) {
+  const auto refuse = [&](const fs::path& list) {
+    fail(out.string(), ": images of ", list.string(),
+         " lie in this folder, and what -draw writes would be among them; name another one");
   };
-  ListCheck result = check_list(list, how, report);
-  if (reported > kMaxMessages)
-    log::error(cat(plural(reported - kMaxMessages, "more message"), "; -all shows them"));
-  if (!how.stop()) print_list(name, result, names);
-  return result;
-}
-
-struct ListChecks {
-  ListCheck train, valid, tune;
-  int interrupted = 0;  // the exit code; 0: it was not
-};
-
-ListChecks check_lists(const DataFile& data, const std::vector<std::string>& names,
-                       ListCheckOptions how, bool all) {
-  const InterruptGuard interrupt;
-  how.stop = [&] { return interrupt.requested(); };
-  ListChecks lists{.train = check("train", data.train, names, how, all),
-                   .valid = check("valid", data.valid, names, how, all),
-                   .tune = check("tune", data.tune, names, how, all),
-                   .interrupted = interrupt.exit_code()};
-  if (lists.interrupted != 0)
-    log::info(cat("interrupted after ",
-                  plural(lists.train.images + lists.valid.images + lists.tune.images, "image"),
-                  "; the others were not looked at"));
-  return lists;
+  const log::WithoutWarnings given_later;
+  for (const fs::path& list : {data.train, data.valid, data.difficult, data.tune}) {
+    if (list.empty()) continue;
+    if (is_folder(list) && lies_in(out, list)) refuse(list);
+    std::set<fs::path> folders;
+    const ImagePaths images = read_image_list(list);
+    for (std::size_t i = 0; i < images.size(); ++i) folders.insert(images[i].parent_path());
+    std::error_code missing;
+    for (const fs::path& folder : folders)
+      if (fs::equivalent(folder.empty() ? "." : folder, out, missing)) refuse(list);
+  }
 }
 
 int run_check(const DetectorCheckArguments& o) {
@@ -190,13 +180,17 @@ int run_check(const DetectorCheckArguments& o) {
   if (classes == 0)
     fail_at({o.data, 0}, "nothing says how many classes there are; add names=FILE or classes=N");
   required(data, data.train, "train");
-  if (o.draw > 0) require_writable_augmented(o.out, o.draw);
-  const auto [train, valid, tune, interrupted] = check_lists(
-      data, names, {.classes = classes, .values = values, .bad_labels = o.bad_labels}, o.all);
-  if (interrupted != 0) return interrupted;
-  const std::int64_t errors = train.errors() + valid.errors() + tune.errors();
+  if (o.draw > 0) {
+    require_other_folder(o.out, data);
+    require_writable_augmented(o.out, o.draw);
+  }
+  const ListChecks lists =
+      check_lists(data, {.classes = classes, .values = values, .bad_labels = o.bad_labels}, o.all,
+                  [&](const char* name, const ListCheck& c) { print_list(name, c, names); });
+  if (lists.interrupted != 0) return lists.interrupted;
+  const std::int64_t errors = lists.errors();
   std::int64_t warnings = 0;
-  if (const std::string advice = input_max_advice(train); !advice.empty())
+  if (const std::string advice = input_max_advice(lists.train); !advice.empty())
     log::warn(advice), ++warnings;
   {
     const InterruptReport interrupt(
@@ -205,11 +199,10 @@ int run_check(const DetectorCheckArguments& o) {
     warnings += advise(o, net ? &*net : nullptr, data, names);
   }
   fmt::print("{}\n", summary(errors, warnings));
-  if (errors > train.unreadable + valid.unreadable + tune.unreadable)
+  if (errors > lists.unreadable())
     fmt::print(
         "-bad_labels skip leaves invalid lines out of train, map and other commands; clip cuts "
-        "boxes "
-        "that reach out of their image\n");
+        "boxes that reach out of their image\n");
   return errors == 0 ? 0 : 1;
 }
 

@@ -10,6 +10,7 @@
 #include "cli/command.h"
 #include "cli/documents.h"
 #include "cli/help_page.h"
+#include "cli/old_commands.h"
 #include "core/text.h"
 #include "nn/layer.h"
 
@@ -115,8 +116,15 @@ int print_help(const CommandDoc& program, std::vector<std::string> words) {
     fmt::print("[{}] is a section of other Darknet forks: {}\n", word, why);
     return 0;
   }
-  if (words.size() != 1 || !is_section(word)) fail_unknown(program, words);
-  print_section(word);
+  if (words.size() == 1 && is_section(word)) {
+    print_section(word);
+    return 0;
+  }
+  const auto old = old_command_help(words);
+  if (!old) fail_unknown(program, words);
+  fmt::print("{}\n", old->text);
+  if (!old->now.empty())
+    fmt::print("\n{}", help_page(*command_of(program, old->now), page_width()));
   return 0;
 }
 

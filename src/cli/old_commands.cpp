@@ -50,11 +50,24 @@ std::vector<std::string> filled(const std::string& place, std::span<const std::s
   return {std::filesystem::path(arguments[index]).replace_extension(rest).string()};
 }
 
+// The words of the new command, before its arguments and flags.
+std::vector<std::string> new_command(const OldCommand& old) {
+  std::vector<std::string> words;
+  std::istringstream in{std::string(old.now)};
+  for (std::string word; in >> word && word.find_first_of("$-") != 0;) words.push_back(word);
+  return words;
+}
+
+std::string gone(const OldCommand& old) {
+  return cat("'", old.words, "' is not there: ", old.instead);
+}
+
 std::vector<std::string> renamed(const OldCommand& old, std::span<const std::string> behind) {
   const auto flag = std::ranges::find_if(
       behind, [](const std::string& word) { return word.size() > 1 && word.starts_with('-'); });
   const std::vector<std::string> arguments(behind.begin(), flag);
-  std::vector<std::string> words, of_command;
+  const std::vector<std::string> of_command = new_command(old);
+  std::vector<std::string> words;
   std::size_t used = 0;
   bool missing = false;
   std::istringstream places{std::string(old.now)};
@@ -64,8 +77,6 @@ std::vector<std::string> renamed(const OldCommand& old, std::span<const std::str
     if (place.starts_with('$'))
       used = place.ends_with('+') ? arguments.size()
                                   : std::max(used, static_cast<std::size_t>(place[1] - '0'));
-    else if (!place.starts_with('-') && used == 0)
-      of_command.push_back(place);
   }
   if (missing)
     throw Error(
@@ -87,10 +98,20 @@ std::vector<std::string> in_new_words(std::vector<std::string> words) {
   for (const OldCommand& old : kOldCommands) {
     const std::size_t count = words_of(old, words);
     if (count == 0) continue;
-    if (!old.instead.empty()) throw Error(cat("'", old.words, "' is not there: ", old.instead), 2);
+    if (!old.instead.empty()) throw Error(gone(old), 2);
     return renamed(old, std::span(words).subspan(count));
   }
   return words;
+}
+
+std::optional<OldCommandHelp> old_command_help(const std::vector<std::string>& words) {
+  for (const OldCommand& old : kOldCommands) {
+    if (words_of(old, words) == 0) continue;
+    if (!old.instead.empty()) return OldCommandHelp{gone(old), {}};
+    const std::vector<std::string> now = new_command(old);
+    return OldCommandHelp{cat("'", old.words, "' is '", joined(now), "' here"), now};
+  }
+  return std::nullopt;
 }
 
 }  // namespace darknet::cli

@@ -20,6 +20,7 @@
 #include "core/index.h"
 #include "core/log.h"
 #include "core/text.h"
+#include "dataset/check.h"
 #include "dataset/hidden_classes.h"
 #include "dataset/image_list.h"
 #include "eval/predict.h"
@@ -81,6 +82,7 @@ class Predictor {
   static bool report(const Error&);  // on a line of its own; false
   std::string highest() const;       // score, for the message that nothing was found
   void warn_of_uncut(const Prediction&) const;
+  void warn_of_range(const Prediction&);  // once
   void print(const std::vector<Detection>& found, const Image& image) const;
   void draw(Image& image, const std::vector<Detection>& found) const;
   std::string name(const Detection& d) const {
@@ -92,7 +94,8 @@ class Predictor {
   std::uint64_t checksum_ = 0;  // of the weights
   Network net_;
   DetectionOptions detection_;
-  InterruptGuard interrupt_;  // from here on: what was found so far is written
+  bool warned_of_range_ = false;
+  InterruptGuard interrupt_{"the image"};  // from here on: what was found so far is written
 };
 
 void Predictor::print(const std::vector<Detection>& found, const Image& image) const {
@@ -125,11 +128,19 @@ void Predictor::warn_of_uncut(const Prediction& p) const {
                   p.image.height, " pixels are no more than a tile of ", t.width, " x ", t.height));
 }
 
+void Predictor::warn_of_range(const Prediction& p) {
+  const std::string hint = warned_of_range_ ? "" : input_max_hint(p.image);
+  if (hint.empty()) return;
+  warned_of_range_ = true;
+  log::warn(cat(printable(p.path.string()), ": ", hint));
+}
+
 Prediction Predictor::predict(const ImagePaths& images, std::size_t i) {
   const fs::path path = images[i];
   Prediction p{.path = path, .annotated = files_.begin(path)};
   p.image = read_listed_input(images, i, input_values(net_));
   warn_of_uncut(p);
+  warn_of_range(p);
   const auto before = std::chrono::steady_clock::now();
   p.found = detect(net_, p.image, detection_);
   const std::chrono::duration<double, std::milli> ms = std::chrono::steady_clock::now() - before;

@@ -158,8 +158,9 @@ std::string in_plain_words(std::string text) {
       {std::regex("^(--?\\S+): (.*) not in \\{(.*)\\}$"), "$1: '$2' is none of $3"},
       {std::regex("^(--?\\S+): Value (.*) not in range (\\S+) to (\\S+)$"),
        "$1: '$2' is not from $3 to $4"},
-      {std::regex("^-?(-\\S+) requires -?(-?\\S+)$"), "$1 needs $2"},
-      {std::regex("^-?(-\\S+) excludes -?(-\\S+)$"), "$1 and $2 cannot be given together"}};
+      {std::regex("^(?:-(?=-))?(\\S+) requires (?:-(?=-))?(\\S+)$"), "$1 needs $2"},
+      {std::regex("^(?:-(?=-))?(\\S+) excludes (?:-(?=-))?(\\S+)$"),
+       "$1 and $2 cannot be given together"}};
   // std::regex recurses for each character.
   if (text.size() > kMaxRewritten) return text;
   for (const auto& [pattern, plain] : rewrites) text = std::regex_replace(text, pattern, plain);
@@ -197,15 +198,18 @@ std::vector<std::string> normalise(const std::vector<std::string>& arguments) {
   return out;
 }
 
-// Of the command that the words name; "recall --help" is of `detector recall`.
+// Of the command that the words name; "recall --help" is of `detector recall`, and "visualize
+// --help" of what other forks have.
 int print_help_of(const CLI::App& app, const Program& program) {
   std::vector<std::string> words;
   for (const CLI::App* a : named(app))
     if (a != &app) words.push_back(a->get_name());
   const std::vector<std::string> left = app.remaining(true);
   const auto word = std::find_if_not(left.begin(), left.end(), is_flag);
-  if (words.empty() && word != left.end()) words.push_back(*word);
-  return print_help(program.document(), words);
+  std::vector<std::string> asked = words;
+  if (word != left.end()) asked.push_back(*word);
+  const bool old = !names_a_command(app, asked) && old_command_help(asked).has_value();
+  return print_help(program.document(), words.empty() || old ? asked : words);
 }
 
 int parse_and_run(CLI::App& app, Program& program, const std::vector<std::string>& typed) {

@@ -11,6 +11,7 @@
 #include "core/index.h"
 #include "core/input.h"
 #include "core/log.h"
+#include "dataset/class_targets.h"
 #include "dataset/image_list.h"
 
 namespace darknet {
@@ -46,6 +47,29 @@ void check_labels(ListCheck& check, const LabelFile& file, BadLabels bad, const 
   count_objects(check, file.labels.truths);
 }
 
+void check_class(ListCheck& check, const ImagePaths& images, std::size_t i,
+                 const std::vector<std::string>& labels, const Report& report) {
+  const std::vector<std::size_t> found = classes_in_path(images, i, labels);
+  if (found.size() == 1) {
+    ++check.objects, ++check.objects_of_class[found.front()];
+    return;
+  }
+  ++(found.empty() ? check.of_no_class : check.of_several_classes);
+  try {
+    class_of_path(images, i, labels);
+  } catch (const Error& e) {
+    report(Finding::error, e.what());
+  }
+}
+
+void count_size(ListCheck& check, const Image& image) {
+  ImageSize &least = check.least, &most = check.most;
+  least.width = least.width == 0 ? image.width : std::min(least.width, image.width);
+  least.height = least.height == 0 ? image.height : std::min(least.height, image.height);
+  most.width = std::max(most.width, image.width);
+  most.height = std::max(most.height, image.height);
+}
+
 void check_image(ListCheck& check, const ImagePaths& images, std::size_t i,
                  const InputValues& values, const Report& report) {
   try {
@@ -54,6 +78,7 @@ void check_image(ListCheck& check, const ImagePaths& images, std::size_t i,
     ++range.images;
     range.largest = std::max(range.largest, largest_in(image));
     range.white = image.white;
+    count_size(check, image);
   } catch (const Error& e) {
     ++check.unreadable;
     report(Finding::error, e.what());
@@ -93,6 +118,16 @@ std::string input_max_advice(const ListCheck& c) {
   return advice;
 }
 
+std::string input_max_hint(const Image& image) {
+  constexpr float kFar = 2;
+  if (image.depth != 4) return "";
+  const float largest = largest_in(image);
+  if (!(largest > kFar * image.white)) return "";
+  return cat("its largest value is ", largest, ", and ", image.white,
+             " becomes 1 in the network's ", "input; if it was trained on values up to ", largest,
+             " scaled to 1, set [net] ", "input_max=", largest);
+}
+
 ListCheck check_list(const fs::path& list, const ListCheckOptions& o, const Report& report) {
   const BadLabels bad = o.bad_labels;
   ListCheck check{.labels_are_skipped = bad == BadLabels::skip};
@@ -108,7 +143,10 @@ ListCheck check_list(const fs::path& list, const ListCheckOptions& o, const Repo
       report(Finding::error, cat(list.string(), ": ", image.string(), " is listed more than once"));
     }
     check_image(check, images, i, o.values, report);
-    check_labels(check, read_label_file(images, i, o.classes, bad), bad, report);
+    if (o.class_labels.empty())
+      check_labels(check, read_label_file(images, i, o.classes, bad), bad, report);
+    else
+      check_class(check, images, i, o.class_labels, report);
     progress.at(++check.images);
   }
   return check;

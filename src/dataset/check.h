@@ -9,6 +9,7 @@
 
 #include "dataset/labels.h"
 #include "image/image.h"
+#include "image/image_size.h"
 
 namespace darknet {
 
@@ -18,6 +19,8 @@ struct ListCheck {
   std::vector<std::int64_t> objects_of_class;
   float smallest = 1, largest = 0;  // sqrt(w * h) of the boxes, fractions of the image
   std::int64_t cut = 0;             // boxes that -bad_labels clip cuts to their image
+  std::int64_t of_no_class = 0, of_several_classes = 0;  // images, by their paths
+  ImageSize least{}, most{};  // width and height, each on its own; 0: no image can be read
   // Of images of 8 bits, 16 bits and floats: the largest value of all, and what becomes 1.
   struct Range {
     std::int64_t images = 0;
@@ -26,12 +29,16 @@ struct ListCheck {
   std::array<Range, 3> ranges;
   bool labels_are_skipped = false;  // -bad_labels skip: their errors stop no command
   std::int64_t errors() const {
-    return unreadable + (labels_are_skipped ? 0 : missing_labels + bad_lines);
+    return unreadable + of_no_class + of_several_classes +
+           (labels_are_skipped ? 0 : missing_labels + bad_lines);
   }
 };
 
 struct ListCheckOptions {
   std::int64_t classes = 0;
+  // Where given, an image is an object of the class whose label its path holds
+  // (dataset/class_targets.h), and has no label file.
+  std::vector<std::string> class_labels = {};
   InputValues values = {.channels = 0};  // what the network takes
   BadLabels bad_labels = BadLabels::stop;
   std::function<bool()> stop = nullptr;  // asked before each image; the counts are of those before
@@ -40,6 +47,9 @@ struct ListCheckOptions {
 // What is wrong with input_max where the images of a depth use less than an eighth of the range
 // that it gives them, or go beyond it, with the remedy; "" otherwise.
 std::string input_max_advice(const ListCheck&);
+
+// Of one image of floats whose values go far beyond what becomes 1; "" of others.
+std::string input_max_hint(const Image&);
 
 // `report`: one message, "file:line: reason", per error and per label that -bad_labels clips or
 // skips.

@@ -45,8 +45,8 @@ std::vector<std::string> class_labels(const DataFile& data, std::int64_t classes
   return read_names(file, classes);
 }
 
-std::int32_t class_of_path(const ImagePaths& images, std::size_t image,
-                           std::span<const std::string> labels) {
+std::vector<std::size_t> classes_in_path(const ImagePaths& images, std::size_t image,
+                                         std::span<const std::string> labels) {
   const std::string_view path = images.text(image);
   std::vector<std::size_t> occurring;
   for (std::size_t c = 0; c < labels.size(); ++c)
@@ -56,6 +56,12 @@ std::int32_t class_of_path(const ImagePaths& images, std::size_t image,
       return std::ranges::any_of(
           all, [&](std::size_t other) { return within(path, labels[c], labels[other]); });
     });
+  return occurring;
+}
+
+std::int32_t class_of_path(const ImagePaths& images, std::size_t image,
+                           std::span<const std::string> labels) {
+  const std::vector<std::size_t> occurring = classes_in_path(images, image, labels);
   if (occurring.size() > 1)
     fail(place_of(images, image), ": is of several classes: '", shown(labels[occurring[0]]),
          "' and '", shown(labels[occurring[1]]),

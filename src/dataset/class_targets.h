@@ -19,10 +19,12 @@ namespace darknet {
 // What the paths of images hold: the lines of labels=, else of names=. Throws where there are
 // neither, or other than `classes` of them.
 std::vector<std::string> class_labels(const DataFile&, std::int64_t classes);
-// The class whose name occurs in the path, as in Darknet; a name that occurs within a longer one
-// alone ("cat" in "caterpillar") does not count. Throws where there is none or more than one:
-// "LIST:LINE: PATH:
-// ..." where a list names the image.
+// The classes whose names occur in the path, as in Darknet; a name that occurs within a longer one
+// alone ("cat" in "caterpillar") does not count.
+std::vector<std::size_t> classes_in_path(const ImagePaths&, std::size_t image,
+                                         std::span<const std::string> labels);
+// The only one. Throws where there is none or more than one: "LIST:LINE: PATH: ..." where a list
+// names the image.
 std::int32_t class_of_path(const ImagePaths&, std::size_t image,
                            std::span<const std::string> labels);
 // Of every image, as one truth that covers it.

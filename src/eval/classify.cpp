@@ -119,6 +119,12 @@ void classify_images(Network& net, Loader& loader, std::size_t images,
   }
 }
 
+std::string trivial_top(std::int64_t top, std::int64_t classes) {
+  return cat("top-", top, " of ", plural(classes, "class"),
+             " is 100 % whatever the network says; top= of the .data file sets a smaller k",
+             classes > 2 ? cat(", such as ", std::min<std::int64_t>(2, classes - 1)) : "");
+}
+
 void Accuracy::add(std::span<const float> values, std::int64_t class_id) {
   const std::int64_t rank = rank_of(values, class_id);
   ++images, first += rank == 0, among_top += rank < top;

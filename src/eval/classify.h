@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "dataset/batches.h"
@@ -37,6 +38,10 @@ BatchSettings classification_batches(const Network&, const ImagePaths&);
 // Hands over the values for each image, in the order of the list, until `stop` says yes.
 void classify_images(Network& net, Loader&, std::size_t images, const std::function<bool()>& stop,
                      const std::function<void(std::size_t image, std::span<const float>)>& take);
+
+// Where k is not below the number of classes: that every image is among the first k, and what to
+// do.
+std::string trivial_top(std::int64_t top, std::int64_t classes);
 
 struct Accuracy {
   std::int64_t images = 0, first = 0, among_top = 0;  // right at once; among the first `top`

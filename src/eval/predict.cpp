@@ -14,6 +14,7 @@
 #include "detect/nms.h"
 #include "eval/open_network.h"
 #include "nn/head_types.h"
+#include "nn/target_loss.h"
 
 namespace darknet {
 namespace {
@@ -94,7 +95,10 @@ std::int64_t classes_of(const Network& net) {
     classes = here;
   }
   if (classes == 0)
-    fail_at({net.where().file, 0}, "this network has no detection head (", head_names("or"), ")");
+    fail_at({net.where().file, 0}, "this network has no detection head (", head_names("or"), ")",
+            target_layer(net) >= 0
+                ? "; it is a classifier: the commands `darknet classifier` are for it"
+                : "");
   return classes;
 }
 

@@ -63,7 +63,7 @@ json header_of(const TrainingState& s, const std::vector<Optimizer::Array>& arra
   json header{{"iteration", s.iteration},
               {"seen", s.seen},
               {"seed", s.seed},
-              {"best_map", s.evaluation.best_map},
+              {"best_score", s.evaluation.best_score},
               {"best_iteration", s.evaluation.best_iteration},
               {"evaluations_without_gain", s.evaluation.without_gain},
               {"average_loss", s.average_loss},
@@ -102,7 +102,7 @@ void require_sense(const TrainingState& s, const std::string& path) {
   const auto within = [](std::int64_t v, std::int64_t min) { return v >= min && v <= kMax; };
   if (!within(s.iteration, 0) || s.seen > std::uint64_t{1} << 62 || !within(s.devices, 1) ||
       !within(s.evaluation.without_gain, 0) || !within(s.skipped_images, 0) ||
-      !within(s.planned_iterations, 0) || !(s.evaluation.best_map <= 1) ||
+      !within(s.planned_iterations, 0) || !(s.evaluation.best_score <= 1) ||
       !(s.loss_scale.scale >= 0) || !within(s.loss_scale.steps, 0) ||
       !(s.positives_average >= 0 && s.positives_average <= kMax))
     fail(path, ": the file is damaged: its header makes no sense");
@@ -114,7 +114,7 @@ TrainingState state_of(const json& h, const std::string& path) {
       .iteration = h.at("iteration"),
       .seen = h.at("seen"),
       .seed = h.at("seed"),
-      .evaluation = {.best_map = h.at("best_map"),
+      .evaluation = {.best_score = h.at(h.contains("best_score") ? "best_score" : "best_map"),
                      .best_iteration = h.at("best_iteration"),
                      .without_gain = h.at("evaluations_without_gain"),
                      .pending = h.at("evaluation_pending")},

@@ -13,7 +13,7 @@ namespace darknet {
 
 // What is known of a run's evaluations.
 struct EvaluationRecord {
-  double best_map = -1;  // of a classifier the top-1 accuracy; -1: none yet
+  double best_score = -1;  // mAP@0.5, of a classifier the top-1 accuracy; -1: none yet
   std::int64_t best_iteration = 0;
   std::int64_t without_gain = 0;  // evaluations since the best
   bool pending = false;           // interrupted in the evaluation of this iteration

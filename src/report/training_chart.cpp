@@ -100,8 +100,9 @@ std::optional<LoggedIteration> logged_iteration(std::string_view text) {
                     .top = number(line, "top"),
                     .load_seconds = number(line, "load_seconds"),
                     .step_seconds = number(line, "step_seconds")};
-  if (const auto found = line.find("heads"); found != line.end() && found->is_array())
-    for (const json& head : *found) i.heads.push_back(logged_head(head));
+  for (const char* parts : {"heads", "losses"})  // of a detector, of a classifier
+    if (const auto found = line.find(parts); found != line.end() && found->is_array())
+      for (const json& head : *found) i.heads.push_back(logged_head(head));
   return i;
 }
 

@@ -117,7 +117,7 @@ std::vector<std::pair<std::string, std::string>> training_figures(const Training
       {"mAP@0.5 on valid=", percent(last_finite(h.map))},
       {"top-1 on valid=", percent(last_finite(h.top1))},
       {fmt::format("top-{:.0f} on valid=", h.top), percent(last_finite(h.topk))},
-      {classifier ? "best top-1" : "best mAP@0.5", p.best_map >= 0 ? percent(p.best_map) : ""},
+      {classifier ? "best top-1" : "best mAP@0.5", p.best_score >= 0 ? percent(p.best_score) : ""},
       {"gradient from objects", percent(figure(Figure::gradient_positive))},
       {"gradient from hard background", percent(figure(Figure::gradient_hard_negative))},
       {"gradient from easy background", percent(figure(Figure::gradient_easy_negative))},

@@ -19,7 +19,7 @@ struct TrainingProgress {
   TrainingPhase phase = TrainingPhase::preparing;
   std::int64_t iteration = 0, max_batches = 0;
   double seconds_per_iteration = 0;
-  double best_map = -1;          // a fraction; -1: no evaluation yet
+  double best_score = -1;        // a fraction; -1: no evaluation yet
   std::int64_t sampled_at = -1;  // the iteration that the images are of; -1: there are none
   float threshold = 0;           // of the detections on them
 };

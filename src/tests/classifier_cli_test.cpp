@@ -70,6 +70,10 @@ class ClassifierTest : public testing::Test {
     more.insert(more.end(), {"-backup", folder});
     return work_.darknet(more, o);
   }
+  void put_weights() const {
+    std::istringstream in(work_.get("x.cfg"));
+    save_weights(work_.path("x.weights"), Network(parse_cfg(in, "x.cfg"), {}), 0);
+  }
   const Workspace work_;
 };
 
@@ -83,6 +87,8 @@ TEST_F(ClassifierTest, LearnsDrawnPatternsAndValidAndPredictAgree) {
   EXPECT_GE(last["top1"].get<double>(), .9) << ran.all();
   EXPECT_GE(last["topk"], last["top1"]);
   EXPECT_EQ(last["top"], 2);
+  EXPECT_EQ(last["losses"].size(), 1u) << "it has no heads";
+  EXPECT_FALSE(last.contains("heads"));
   EXPECT_NE(work_.get("b/x_chart.svg").find("Accuracy on valid="), std::string::npos);
   EXPECT_NE(work_.get("b/x_results.csv").find(",top1,topk"), std::string::npos);
   ASSERT_TRUE(work_.has("b/x_best.weights"));
@@ -173,6 +179,58 @@ TEST_F(ClassifierTest, ItsBackboneStartsADetector) {
     EXPECT_TRUE(work_.get("d/d_final.weights").substr(kAt, kBytes) ==
                 classifier.substr(kAt, kBytes));
   }
+}
+
+TEST_F(ClassifierTest, CheckCountsTheImagesOfEachClass) {
+  const auto check = [&](std::vector<std::string> more, int code) {
+    more.insert(more.begin(), {"classifier", "check", "x.data"});
+    CommandResult ran = work_.darknet(more);
+    EXPECT_EQ(ran.exit_code, code) << ran.all();
+    return ran;
+  };
+  for (const auto& more : {std::vector<std::string>{}, {"x.cfg"}}) {
+    const CommandResult sound = check(more, 0);
+    EXPECT_TRUE(said(sound,
+                     "train: 48 images (0 listed twice), widths from 32 to 32 and heights "
+                     "from 32 to 32 pixels\n  rows                           16\n"))
+        << sound.all();
+  }
+  work_.put("p/rows/wide.png", Image(64, 20, 3));
+  work_.put("p/none/1.png", pattern(0, 1));
+  work_.put("p/rows/columns.png", pattern(0, 2));
+  work_.put("p/rows/broken.png", std::string("no image"));
+  work_.put("train.txt",
+            "p/rows/wide.png\np/none/1.png\np/rows/columns.png\np/rows/broken.png\n"
+            "p/rows/1.png\np/rows/1.png\n");
+  const CommandResult ran = check({}, 1);
+  EXPECT_TRUE(said(ran,
+                   "train: 6 images (1 listed twice), widths from 32 to 64 and heights from "
+                   "20 to 32 pixels\n"))
+      << ran.all();
+  EXPECT_TRUE(said(ran, "errors: 1 unreadable image, 1 of no class, 1 of several\n")) << ran.all();
+  EXPECT_TRUE(said(ran, "train.txt:2: p/none/1.png: is of no class")) << ran.all();
+  EXPECT_TRUE(said(ran, "train.txt:3: p/rows/columns.png: is of several classes")) << ran.all();
+  EXPECT_TRUE(said(ran, "classes without any image in train=: columns, squares")) << ran.all();
+  EXPECT_TRUE(said(ran, "3 errors, ")) << ran.all();
+  work_.put("x.data", "classes=4\ntrain=train.txt\nlabels=x.labels\n");
+  expect_refused(check({"x.cfg"}, 1), "classes=4, but x.cfg has 3 outputs");
+}
+
+TEST_F(ClassifierTest, DetectorCommandsPointToTheClassifier) {
+  for (const char* command : {"check", "train", "map"}) {
+    std::vector<std::string> words{"detector", command, "x.data", "x.cfg"};
+    if (std::string(command) == "map") words.emplace_back("x.weights"), put_weights();
+    expect_refused(work_.darknet(words), "it is a classifier: the commands `darknet classifier`");
+  }
+}
+
+TEST_F(ClassifierTest, ATopKOfAllClassesIsSaidToMeanNothing) {
+  put_weights();
+  const auto valid = [&](const char* top) {
+    return work_.darknet({"classifier", "valid", "x.data", "x.cfg", "x.weights", "-top", top});
+  };
+  EXPECT_TRUE(said(valid("3"), "top-3 of 3 classes is 100 % whatever the network says"));
+  EXPECT_FALSE(said(valid("2"), "whatever the network says"));
 }
 
 // A network without parameters: the softmax of an image's mean colour.

@@ -377,6 +377,57 @@ TEST(ImagesOfSensors, WhereTheCfgWantsOtherChannelsTheFileIsNamed) {
       << trained.all();
 }
 
+// Before the first step of a training, and before its first evaluation.
+TEST(ImagesOfSensors, AnotherNumberOfChannelsEndsATrainingAtItsStart) {
+  const Workspace work;
+  test::put_tiny_data(work);
+  work.put("four.npy", npy("|u1", "(64, 64, 4)", std::string(64 * 64 * 4, 'x')));
+  work.put("four.txt", "");
+  work.put("valid.txt", "images/0.png\nfour.npy\n");
+  work.put("x.data", test::replaced(work.get("x.data"), "valid = train.txt", "valid = valid.txt"));
+  const std::vector<std::string> words{"detector",     "train", "x.data", "x.cfg",
+                                       "-max_batches", "1",     "-map"};
+  const CommandResult ran = work.darknet(words);
+  test::expect_refused(ran, "valid=: 1 image of 2 with another number of channels; first: ");
+  EXPECT_TRUE(test::said(ran, "four.npy: this image has 4 channels")) << ran.all();
+  EXPECT_FALSE(test::said(ran, "1/1 loss")) << ran.all();
+  work.put("train.txt", work.get("train.txt") + "four.npy\n");
+  test::expect_refused(work.darknet({"detector", "train", "x.data", "x.cfg"}),
+                       "train=: 1 image of 9 with another number of channels");
+  std::vector<std::string> some{"detector",     "train", "x.data",   "x.cfg",
+                                "-max_batches", "1",     "-max_bad", "20"};
+  const CommandResult warned = work.darknet(some);
+  EXPECT_EQ(warned.exit_code, 0) << warned.all();
+  EXPECT_TRUE(test::said(warned, "they are left out (-max_bad)")) << warned.all();
+  // Images of 8 bits, which are not opened for it.
+  some.insert(some.end(), {"-set", "net.0.channels=4"});
+  test::expect_refused(work.darknet(some), "images of this kind have 1 or 3 channels");
+}
+
+TEST(ImagesOfSensors, FloatsFarAboveOneGetAHint) {
+  const Workspace work;
+  test::put_tiny_data(work);
+  test::put_tiny_weights(work, "x.weights");
+  std::string bright, dim;
+  for (int i = 0; i < 8 * 8 * 3; ++i) {
+    const std::string high = bytes_of_floats({static_cast<float>(20 * i)});
+    bright += high, dim += bytes_of_floats({static_cast<float>(i) / 192});
+  }
+  work.put("bright.npy", npy("<f4", "(8, 8, 3)", bright));
+  work.put("dim.npy", npy("<f4", "(8, 8, 3)", dim));
+  const auto detect = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"detector", "test", "x.data", "x.cfg", "x.weights"});
+    more.emplace_back("-dont_show");
+    return work.darknet(more);
+  };
+  EXPECT_TRUE(
+      test::said(detect({"bright.npy"}), "bright.npy: its largest value is 3820, and 1 becomes 1"));
+  EXPECT_TRUE(test::said(detect({"bright.npy"}), "set [net] input_max=3820"));
+  EXPECT_FALSE(test::said(detect({"dim.npy"}), "its largest value"));
+  EXPECT_FALSE(
+      test::said(detect({"bright.npy", "-set", "net.0.input_max=4095"}), "its largest value"));
+}
+
 TEST(ImagesOfSensors, SizesAndMeansFollowTheValues) {
   const Workspace work;
   put_bands(work, false);

@@ -37,7 +37,7 @@ class KnownRun {
             .average_loss = 1.5,
             .learning_rate = .001f,
             .seconds_per_iteration = .1,
-            .best_map = sample ? .5 : -1.,
+            .best_score = sample ? .5 : -1.,
             .step = &step_,
             .head_layers = {16},
             .sample = sample};

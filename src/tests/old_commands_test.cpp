@@ -86,6 +86,25 @@ TEST_F(OldCommands, SayWhatToUseInsteadAndThePageDoesToo) {
   expect_refused(work_.darknet({"nonsense"}), "unknown command 'nonsense'", 2);
 }
 
+TEST_F(OldCommands, HelpSaysTheSame) {
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"visualize", "-h"}, {"help", "visualize"}}) {
+    const CommandResult ran = work_.darknet(words);
+    EXPECT_EQ(ran.exit_code, 0) << ran.all();
+    EXPECT_NE(ran.out.find("'visualize' is not there: filters are not drawn"), std::string::npos)
+        << ran.all();
+  }
+  const CommandResult test = work_.darknet({"classifier", "test", "--help"});
+  EXPECT_NE(test.out.find("'classifier test' is not there: use classifier predict"),
+            std::string::npos)
+      << test.all();
+  const CommandResult renamed = work_.darknet({"denormalize", "--help"});
+  EXPECT_EQ(renamed.out.find("'denormalize' is 'weights fuse' here\n"), 0u) << renamed.all();
+  EXPECT_NE(renamed.out.find("fold batch normalisation"), std::string::npos);
+  EXPECT_NE(work_.darknet({"detector", "train", "--help"}).out.find("darknet detector train"),
+            std::string::npos);
+}
+
 // Darknet's detector commands take all flags; of those without a meaning here one is told.
 TEST_F(OldCommands, FlagsWithoutAMeaningWarn) {
   const std::vector<std::string> flags{"-hier",    "0.5",         "-benchmark_layers",

@@ -179,6 +179,16 @@ void advise_overlap(Findings& to, const ListOverlap& o) {
                                   : ""));
 }
 
+void advise_missing_classes(Findings& to, std::span<const std::string> names,
+                            std::span<const std::int64_t> train) {
+  std::vector<std::string> missing;
+  for (std::size_t c = 0; c < train.size(); ++c)
+    if (train[c] == 0) missing.push_back(shown(names[c]));
+  if (!missing.empty())
+    to.push_back(cat("classes without any image in train=: ", list_of(missing),
+                     "; add some, or leave the class out"));
+}
+
 Findings advise(const AdviceInput& in) {
   Findings to;
   if (in.train->images.empty()) return to;

@@ -46,6 +46,9 @@ void advise_labels(Findings&, const LabelledImages&, const std::string& list);
 // Images with more objects than a head's max= takes.
 void advise_crowded(Findings&, const Network&, const GroundTruths&);
 void advise_overlap(Findings&, const ListOverlap&);
+// Of a classifier: classes without an image for training.
+void advise_missing_classes(Findings&, std::span<const std::string> names,
+                            std::span<const std::int64_t> train);
 
 // All of the above.
 struct AdviceInput {

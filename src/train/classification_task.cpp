@@ -27,6 +27,8 @@ class ClassificationTask final : public TrainingTask {
                      "label_smooth_eps= of [net]");
   }
 
+  TaskKind kind() const override { return TaskKind::classification; }
+
   std::int64_t classes(const Network& net) const override { return class_count(net, data_); }
 
   LabelledImages labelled(const ImagePaths& images, std::int64_t classes,
@@ -38,16 +40,11 @@ class ClassificationTask final : public TrainingTask {
 
   Findings advice(const AdviceInput& in) const override {
     Findings to;
-    const auto classes = std::ssize(in.names);
-    std::string empty;
-    const auto counted = count_classes(in.train->truths, classes);
-    for (std::size_t c = 0; c < counted.size(); ++c)
-      if (counted[c] == 0) empty += cat(empty.empty() ? "" : ", ", shown(in.names[c]));
-    if (!empty.empty())
-      to.push_back(cat("classes without any image in train=: ", empty,
-                       "; add some, or leave the class out"));
+    advise_missing_classes(to, in.names, count_classes(in.train->truths, std::ssize(in.names)));
     advise_length(to, in.net->settings().max_batches, in.net->settings().batch,
                   std::ssize(in.train->images));
+    if (in.valid && data_.top >= std::ssize(in.names))
+      to.push_back(trivial_top(data_.top, std::ssize(in.names)));
     if (in.valid)
       advise_overlap(to, find_overlap(in.train->images, in.valid->images, in.overlap_seconds));
     if (const LayerKeys& net = in.net->settings(); keys_.min_crop < std::max(net.width, net.height))
@@ -88,7 +85,8 @@ class ClassificationTask final : public TrainingTask {
                       accuracy.add(values, images.truths[image][0].class_id);
                     });
     if (stop()) return std::nullopt;
-    return EvaluationScore{.top1 = accuracy.top1(), .topk = accuracy.topk(), .top = data_.top};
+    return EvaluationScore{
+        .task = kind(), .top1 = accuracy.top1(), .topk = accuracy.topk(), .top = data_.top};
   }
 
   std::int64_t top() const override { return data_.top; }

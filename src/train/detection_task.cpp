@@ -30,6 +30,8 @@ class DetectionTask final : public TrainingTask {
  public:
   explicit DetectionTask(const DataFile& data) : data_(data) {}
 
+  TaskKind kind() const override { return TaskKind::detection; }
+
   std::int64_t classes(const Network& net) const override { return classes_of(net, data_); }
 
   LabelledImages labelled(const ImagePaths& images, std::int64_t classes,

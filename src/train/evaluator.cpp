@@ -54,18 +54,19 @@ std::optional<EvaluationScore> Evaluator::evaluate(const Network& trained, std::
   std::optional<EvaluationScore> found = task_.evaluate(net_, settings_.images, loader, stop);
   if (!found) return std::nullopt;  // a resumed run does it again
   record_.pending = false;
-  if (found->top == 0) {
+  if (found->task == TaskKind::detection) {
     found->sample.iteration = iteration;
     sample_ = std::make_shared<const EvaluationSample>(std::move(found->sample));
   }
   ++record_.without_gain;
-  if (found->score() > record_.best_map)
-    record_ = {.best_map = found->score(), .best_iteration = iteration, .without_gain = 0};
+  if (found->score() > record_.best_score)
+    record_ = {.best_score = found->score(), .best_iteration = iteration, .without_gain = 0};
   return found;
 }
 
 std::string to_string(const EvaluationScore& e) {
-  return e.top > 0 ? cat("top-1 ", e.top1, ", top-", e.top, " ", e.topk) : cat("mAP@0.5 ", e.map);
+  return e.task == TaskKind::classification ? cat("top-1 ", e.top1, ", top-", e.top, " ", e.topk)
+                                            : cat("mAP@0.5 ", e.map);
 }
 
 }  // namespace darknet

@@ -158,7 +158,7 @@ void LivePage::iteration(const IterationReport& r) {
                      .iteration = r.iteration,
                      .max_batches = r.max_batches,
                      .seconds_per_iteration = r.seconds_per_iteration,
-                     .best_map = r.best_map};
+                     .best_score = r.best_score};
   newest.sample = r.sample;
   if (r.sample)
     newest.progress.sampled_at = r.sample->iteration,

@@ -6,11 +6,13 @@
 
 #include "train/evaluation_sample.h"
 #include "train/step.h"
+#include "train/task_kind.h"
 
 namespace darknet {
 
 // The figures of one iteration.
 struct IterationReport {
+  TaskKind task = TaskKind::detection;
   std::int64_t iteration = 0, max_batches = 0, images_seen = 0, images = 0;
   double average_loss = 0;
   float learning_rate = 0;
@@ -19,8 +21,8 @@ struct IterationReport {
   std::int64_t width = 0, height = 0;
   double map = -1;              // of this iteration's evaluation; -1: none
   double top1 = -1, topk = -1;  // the same of a classifier,
-  std::int64_t top = 0;         // and the k of topk in every iteration; 0: a detector
-  double best_map = -1;         // of a classifier the best top1
+  std::int64_t top = 0;         // and the k of topk in every iteration
+  double best_score = -1;       // the best map, of a classifier the best top1
   const StepResult* step = nullptr;
   std::vector<std::int64_t> head_layers;  // of step->heads
   // Of the last evaluation; null: none yet. Shared, because an observer may show it later.

@@ -53,29 +53,31 @@ std::string progress_line(const IterationReport& r) {
   const auto left = static_cast<double>(r.max_batches - r.iteration);
   std::string line = fmt::format("{}/{} loss {:.3f} avg {:.3f}", r.iteration, r.max_batches,
                                  r.step->loss, r.average_loss);
-  if (r.top == 0)
+  if (r.task == TaskKind::detection)
     line += fmt::format(" (obj+ {:.3f} obj- {:.3f} class {:.3f} box {:.3f})",
                         t.objectness_loss_positive / images, t.objectness_loss_negative / images,
                         t.class_loss / images, t.box_loss / images);
   line += fmt::format(" lr {:.3g} {:.1f} img/s", r.learning_rate, images_per_second(r));
   if (r.load_seconds > r.step_seconds) line += " (waiting for images)";
-  if (r.best_map >= 0)
-    line += fmt::format(" best {} {:.4f}", r.top > 0 ? "top-1" : "mAP", r.best_map);
+  if (r.best_score >= 0)
+    line += fmt::format(" best {} {:.4f}", r.task == TaskKind::detection ? "mAP" : "top-1",
+                        r.best_score);
   return line + " ETA " + log::duration(left * r.seconds_per_iteration);
 }
 
 LoggedIteration logged(const IterationReport& r) {
-  LoggedIteration i{.iteration = static_cast<double>(r.iteration),
-                    .loss = r.step->loss,
-                    .average_loss = r.average_loss,
-                    .learning_rate = r.learning_rate,
-                    .images_per_second = images_per_second(r),
-                    .map = r.map >= 0 ? r.map : kNotLogged,
-                    .top1 = r.top1 >= 0 ? r.top1 : kNotLogged,
-                    .topk = r.topk >= 0 ? r.topk : kNotLogged,
-                    .top = r.top > 0 ? static_cast<double>(r.top) : kNotLogged,
-                    .load_seconds = r.load_seconds,
-                    .step_seconds = r.step_seconds};
+  LoggedIteration i{
+      .iteration = static_cast<double>(r.iteration),
+      .loss = r.step->loss,
+      .average_loss = r.average_loss,
+      .learning_rate = r.learning_rate,
+      .images_per_second = images_per_second(r),
+      .map = r.map >= 0 ? r.map : kNotLogged,
+      .top1 = r.top1 >= 0 ? r.top1 : kNotLogged,
+      .topk = r.topk >= 0 ? r.topk : kNotLogged,
+      .top = r.task == TaskKind::classification ? static_cast<double>(r.top) : kNotLogged,
+      .load_seconds = r.load_seconds,
+      .step_seconds = r.step_seconds};
   for (std::size_t h = 0; h < r.step->heads.size(); ++h) {
     LoggedHead head{.layer = static_cast<double>(r.head_layers.at(h))};
     for (std::size_t f = 0; f < kTelemetryFigures.size(); ++f)
@@ -87,6 +89,8 @@ LoggedIteration logged(const IterationReport& r) {
 }
 
 std::string json_line(const IterationReport& r) {
+  // A classifier has no heads, but losses of its targets.
+  const char* const parts = r.task == TaskKind::detection ? "heads" : "losses";
   json line{{"iteration", r.iteration},
             {"images_seen", r.images_seen},
             {"loss", r.step->loss},
@@ -97,7 +101,7 @@ std::string json_line(const IterationReport& r) {
             {"load_seconds", r.load_seconds},
             {"step_seconds", r.step_seconds},
             {"images_per_second", images_per_second(r)},
-            {"heads", json::array()}};
+            {parts, json::array()}};
   if (r.step->positives > 0) line["positives_of_batch"] = r.step->positives;
   if (r.step->positives_average > 0) line["positives_average"] = r.step->positives_average;
   if (r.step->truths_left_out > 0) line["truths_left_out"] = r.step->truths_left_out;
@@ -106,10 +110,10 @@ std::string json_line(const IterationReport& r) {
     line["overflow"] = r.step->overflow;
   }
   if (r.map >= 0) line["map"] = r.map;
-  if (r.top > 0) line["top"] = r.top;
+  if (r.task == TaskKind::classification) line["top"] = r.top;
   if (r.top1 >= 0) line["top1"] = r.top1, line["topk"] = r.topk;
   for (std::size_t h = 0; h < r.step->heads.size(); ++h)
-    line["heads"].push_back(
+    line[parts].push_back(
         head_json(r.step->heads[h], r.head_layers.at(h), static_cast<double>(r.images)));
   return dump_json(line, -1, InvalidUtf8::replace) + "\n";
 }

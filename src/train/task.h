@@ -17,16 +17,19 @@
 #include "nn/network.h"
 #include "train/advice.h"
 #include "train/evaluation_sample.h"
+#include "train/task_kind.h"
 
 namespace darknet {
 
 // What an evaluation found; fractions, -1: not measured.
 struct EvaluationScore {
-  double map = -1;                                       // of a detector, mAP@0.5
-  double top1 = -1, topk = -1;                           // of a classifier
-  std::int64_t top = 0;                                  // the k of topk; 0: a detector
-  EvaluationSample sample = {};                          // of a detector
-  double score() const { return top > 0 ? top1 : map; }  // by which the best weights are chosen
+  TaskKind task = TaskKind::detection;
+  double map = -1;               // of a detector, mAP@0.5
+  double top1 = -1, topk = -1;   // of a classifier,
+  std::int64_t top = 0;          // and the k of topk
+  EvaluationSample sample = {};  // of a detector
+  // By which the best weights are chosen.
+  double score() const { return task == TaskKind::classification ? top1 : map; }
 };
 std::string to_string(const EvaluationScore&);  // "mAP@0.5 0.51", "top-1 0.93, top-5 1"
 
@@ -44,8 +47,11 @@ class TrainingTask {
   // Of the images of the loader; none where `stop` said yes meanwhile.
   virtual std::optional<EvaluationScore> evaluate(Network&, const LabelledImages&, Loader&,
                                                   const std::function<bool()>& stop) const = 0;
+  virtual TaskKind kind() const = 0;
   virtual std::int64_t top() const { return 0; }  // as of EvaluationScore
-  const char* score_name() const { return top() > 0 ? "top-1 accuracy" : "mAP"; }
+  const char* score_name() const {
+    return kind() == TaskKind::classification ? "top-1 accuracy" : "mAP";
+  }
 };
 
 // `cfg`: as the network is made from it.

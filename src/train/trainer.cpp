@@ -144,7 +144,7 @@ Trainer::Trainer(const TrainingSettings& options, MakeTask task,
   if (max_batches() == 0)
     fail_at({options.cfg.string(), 0}, "[net] max_batches must be set (above 0) to train");
   read_labels();
-  check_training_files(options_, data_, checkpoints_, inputs_);
+  check_training_files(options_, cfg_, data_, checkpoints_, inputs_);
   start();
   make_observers(std::move(observer));
 }
@@ -153,6 +153,7 @@ void Trainer::read_labels() {
   labelled_ = task_->labelled(read_image_list(required(data_, data_.train, "train")), classes_,
                               options_.bad_labels);
   log::info(cat("training images: ", task_->count_of(labelled_)));
+  require_channels(labelled_.images, net_.settings(), options_.max_bad, "train");
   if (labelled_.clipped > 0)
     log::warn(cat(plural(labelled_.clipped, "box"),
                   " clipped that reached out of the image by up to ", kOverhangPixels,
@@ -161,6 +162,7 @@ void Trainer::read_labels() {
   LabelledImages valid = task_->labelled(read_image_list(required(data_, data_.valid, "valid")),
                                          classes_, options_.bad_labels);
   log::info(cat("validation images: ", task_->count_of(valid)));
+  require_channels(valid.images, net_.settings(), 0, "valid");
   make_evaluator(std::move(valid));
 }
 
@@ -395,6 +397,7 @@ void Trainer::report(const StepResult& result, const EvaluationScore& evaluation
   seconds_per_iteration_ =
       seconds_per_iteration_ == 0 ? seconds : .95 * seconds_per_iteration_ + .05 * seconds;
   IterationReport report{
+      .task = task_->kind(),
       .iteration = state_.iteration,
       .max_batches = max_batches(),
       .images_seen = static_cast<std::int64_t>(state_.seen),
@@ -410,7 +413,7 @@ void Trainer::report(const StepResult& result, const EvaluationScore& evaluation
       .top1 = evaluation.top1,
       .topk = evaluation.topk,
       .top = task_->top(),
-      .best_map = state_.evaluation.best_map,
+      .best_score = state_.evaluation.best_score,
       .step = &result};
   if (evaluator_) report.sample = evaluator_->sample();
   for (const LossAt& at : losses_of(net_)) report.head_layers.push_back(at.layer);
@@ -427,7 +430,7 @@ EvaluationScore Trainer::evaluate() {
   if (record.best_iteration == state_.iteration) checkpoints_.save_best(net_, state_);
   log::info(cat("iteration ", state_.iteration, ": ", to_string(*found), " on ",
                 plural(std::ssize(evaluator_->images().images), "image"), "; best ",
-                record.best_map, " at iteration ", record.best_iteration));
+                record.best_score, " at iteration ", record.best_iteration));
   return *found;
 }
 
@@ -440,7 +443,7 @@ TrainingOutcome Trainer::finish(int exit_code) {
                       : options_.how_to_resume));
   else
     log::info(cat("done: ", checkpoints_.file("_final.weights").string()));
-  return {state_.iteration, state_.evaluation.best_map, exit_code,
+  return {state_.iteration, state_.evaluation.best_score, exit_code,
           checkpoints_.file(exit_code == 0 ? "_final.weights" : "_last.weights")};
 }
 

@@ -64,7 +64,7 @@ class Diverged : public Error {
 
 struct TrainingOutcome {
   std::int64_t iterations = 0;
-  double best_map = -1;           // of a classifier the top-1 accuracy
+  double best_score = -1;         // mAP@0.5, of a classifier the top-1 accuracy
   int exit_code = 0;              // 130, 143: interrupted, after saving
   std::filesystem::path weights;  // NAME_final.weights; where it was interrupted NAME_last.weights
 };

@@ -2,9 +2,11 @@
 
 #include <utility>
 
+#include "core/error.h"
 #include "core/file.h"
 #include "core/log.h"
 #include "core/text.h"
+#include "dataset/image_channels.h"
 #include "dataset/run_inputs.h"
 #include "nn/weights.h"
 #include "report/training_images.h"
@@ -13,10 +15,12 @@
 namespace darknet {
 namespace fs = std::filesystem;
 
-void check_training_files(const TrainingSettings& o, const DataFile& data,
-                          const Checkpoints& checkpoints, ProtectedFiles& inputs) {
+void check_training_files(const TrainingSettings& o, const std::vector<Section>& cfg,
+                          const DataFile& data, const Checkpoints& checkpoints,
+                          ProtectedFiles& inputs) {
   add_data(inputs, data, ListedFiles::images_and_labels);
   inputs.add("the cfg", o.cfg);
+  add_files_of_keys(inputs, cfg);
   inputs.add("the tuning file", o.tuning);
   const fs::path weights = find_weights(o.weights, checkpoints.file("_").parent_path());
   if (!checkpoints.is_own(weights)) inputs.add("the weights file", weights);
@@ -36,6 +40,18 @@ void check_training_files(const TrainingSettings& o, const DataFile& data,
     if (const fs::path file = checkpoints.file(suffix);
         !resumes || format.kind != kStateFormat.kind)
       require_writable_file(file, format);
+}
+
+void require_channels(const ImagePaths& images, const NetSettings& net, double max_bad,
+                      const char* list) {
+  constexpr double kSeconds = 5;
+  const UnfitImages unfit =
+      images_of_other_channels(images, {.channels = net.channels, .max = net.input_max}, kSeconds);
+  if (unfit.count == 0) return;
+  const std::string said = cat(list, "=: ", plural(unfit.count, "image"), " of ", images.size(),
+                               " with another number of channels; first: ", unfit.first);
+  if (static_cast<double>(unfit.count) > max_bad * static_cast<double>(images.size())) fail(said);
+  log::warn(cat(said, "; they are left out (-max_bad)"));
 }
 
 void show_augmented(const TrainingSettings& o, const fs::path& folder, std::int64_t iteration,

@@ -16,8 +16,12 @@ namespace darknet {
 // Holds the files in `inputs`, and throws where one that is to be written is among them or cannot
 // be written. Weights of this very run (backup/NAME_*.weights) are not held:
 // Checkpoints::keep_start() sees to them.
-void check_training_files(const TrainingSettings&, const DataFile&, const Checkpoints&,
-                          ProtectedFiles& inputs);
+void check_training_files(const TrainingSettings&, const std::vector<Section>& cfg, const DataFile&,
+                          const Checkpoints&, ProtectedFiles& inputs);
+
+// Throws where more than the share `max_bad` of the images are seen to have another number of
+// channels than the network takes (dataset/image_channels.h), and warns of less. `list`: "train".
+void require_channels(const ImagePaths&, const NetSettings&, double max_bad, const char* list);
 
 // -show_imgs: the first images of the iterations that follow `iteration`, as files and contact
 // sheets. `folder`: where they go.
