@@ -273,23 +273,55 @@ void Batches::make_augmented(Batch& b, std::int64_t i) const {
   if (settings_.times) ++settings_.times->images;
 }
 
-InputSize random_size(const NetSettings& net, float random, std::uint64_t seed, std::int64_t batch,
-                      std::int64_t max_batches) {
-  constexpr std::int64_t kPeriod = 10, kAtLargest = 100;
+namespace {
+
+// By which the sides are multiplied or divided, at most.
+float largest_factor(float random) {
   constexpr float kDefaultFactor = 1.4f, kMaxFactor = 10;
-  if (random == 0) return {net.height, net.width};
-  float factor = random == 1 ? kDefaultFactor : std::min(std::max(random, 1 / random), kMaxFactor);
-  if (batch >= kAtLargest && batch < max_batches - kAtLargest) {
-    Rng rng(seed ^ kSize, static_cast<std::uint64_t>(batch / kPeriod));
-    const float drawn = rng.uniform(1, factor);
-    factor = rng.flip() ? drawn : 1 / drawn;
-  }
+  return random == 1 ? kDefaultFactor : std::min(std::max(random, 1 / random), kMaxFactor);
+}
+
+InputSize size_by(const NetSettings& net, float factor) {
   const auto sized = [&](std::int64_t side) {
     const auto steps = std::llround(factor * static_cast<float>(side) /
                                     static_cast<float>(net.augmentation.resize_step));
     return std::max<std::int64_t>(1, steps) * net.augmentation.resize_step;
   };
   return {sized(net.height), sized(net.width)};
+}
+
+}  // namespace
+
+InputSize random_size(const NetSettings& net, float random, std::uint64_t seed, std::int64_t batch,
+                      std::int64_t max_batches) {
+  constexpr std::int64_t kPeriod = 10, kAtLargest = 100;
+  if (random == 0) return {net.height, net.width};
+  float factor = largest_factor(random);
+  if (batch >= kAtLargest && batch < max_batches - kAtLargest) {
+    Rng rng(seed ^ kSize, static_cast<std::uint64_t>(batch / kPeriod));
+    const float drawn = rng.uniform(1, factor);
+    factor = rng.flip() ? drawn : 1 / drawn;
+  }
+  return size_by(net, factor);
+}
+
+std::vector<InputSize> random_sizes(const NetSettings& net, float random) {
+  if (random == 0) return {{net.height, net.width}};
+  const float largest = largest_factor(random), smallest = 1 / largest;
+  std::vector<float> edges{smallest, largest};  // between which the size is one
+  for (const std::int64_t side : {net.height, net.width}) {
+    const float step = static_cast<float>(net.augmentation.resize_step) / static_cast<float>(side);
+    for (float edge = step / 2; edge < largest; edge += step)
+      if (edge > smallest) edges.push_back(edge);
+  }
+  std::sort(edges.begin(), edges.end());
+  std::vector<InputSize> sizes;
+  for (std::size_t i = 1; i < edges.size(); ++i) {
+    const InputSize s = size_by(net, (edges[i - 1] + edges[i]) / 2);
+    if (sizes.empty() || sizes.back().height != s.height || sizes.back().width != s.width)
+      sizes.push_back(s);
+  }
+  return sizes;
 }
 
 }  // namespace darknet

@@ -136,5 +136,7 @@ class Batches {
 // at once or never.
 InputSize random_size(const NetSettings&, float random, std::uint64_t seed, std::int64_t batch,
                       std::int64_t max_batches);
+// All that it may give, ascending.
+std::vector<InputSize> random_sizes(const NetSettings&, float random);
 
 }  // namespace darknet

@@ -23,10 +23,18 @@ inline constexpr int kJpegQuality = 95;
 // decode_image() has checked; the second is for GIF, whose first frame it gives.
 Image decode_rgb(const std::string& bytes);
 Image decode_by_stb(const std::string& bytes);
-// The same of a JPEG, with sides divided by `reduction` (1, 2, 4 or 8) and rounded up. None where
-// another decoder has to take it: colours that are not grey, YCbCr or RGB, a build without libjpeg.
-std::optional<Image> decode_jpeg(const std::string& bytes, int reduction);
+// Who decodes a JPEG's Huffman codes, which changes no pixel: own: image/jpeg_huffman.h, which
+// leaves damaged and progressive ones, and in some builds all, to libjpeg.
+enum class HuffmanBy : std::uint8_t { own_or_libjpeg, own, libjpeg };
+struct JpegDecoding {
+  int reduction = 1;  // 1, 2, 4 or 8: sides are divided by it and rounded up
+  HuffmanBy huffman = HuffmanBy::own_or_libjpeg;
+};
+// The same of a JPEG. None where another decoder has to take it: colours that are not grey, YCbCr
+// or RGB, a build without libjpeg.
+std::optional<Image> decode_jpeg(const std::string& bytes, JpegDecoding);
 bool reduces_jpeg();                                        // whether this build has libjpeg
+bool decodes_huffman_codes();                               // whether it decodes any itself
 std::optional<Image> decode_png(const std::string& bytes);  // none: a build without libpng
 // Images whose values are kept, for decode_input() (image/input.cpp). `channels`: those wanted, 0:
 // as many as there are. Width 0 where they cannot be decoded, throws what their headers say is

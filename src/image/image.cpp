@@ -44,7 +44,7 @@ Image decode_stored(const std::string& bytes, int reduction) {
   const FileKind kind = file_kind(bytes);
   if (kind == FileKind::gif) return decode_by_stb(bytes);
   if (kind == FileKind::jpeg)
-    if (auto image = decode_jpeg(bytes, reduction)) return std::move(*image);
+    if (auto image = decode_jpeg(bytes, {.reduction = reduction})) return std::move(*image);
   if (kind == FileKind::png)
     if (auto image = decode_png(bytes)) return std::move(*image);
   return decode_rgb(bytes);

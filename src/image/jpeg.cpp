@@ -14,13 +14,14 @@
 #include <jpeglib.h>
 
 #include "image/decoder_messages.h"
+#include "image/jpeg_huffman.h"
 
 namespace darknet {
 namespace {
 
 constexpr std::int64_t kRowsAtOnce = 16;  // of the output; libjpeg takes what it has ready
 
-enum class Outcome { decoded, damaged, other_colours };
+enum class Outcome { decoded, damaged, other_colours, left_to_libjpeg };
 
 // The state of libjpeg, which reports an error by a jump to `failed`.
 struct Decoder {
@@ -29,6 +30,10 @@ struct Decoder {
   jpeg_source_mgr source{};
   std::jmp_buf failed{};
   bool has_rows = false;  // all of them
+#if defined(DARKNET_JPEG_HUFFMAN)
+  jpeg::HuffmanDecoder huffman;
+  bool left_to_libjpeg = false;  // what the former does not take
+#endif
 
   Decoder() = default;
   Decoder(const Decoder&) = delete;
@@ -89,13 +94,36 @@ bool read_rows(jpeg_decompress_struct& info, Image& image) {
   return true;
 }
 
+#if defined(DARKNET_JPEG_HUFFMAN)
+boolean decode_mcu(j_decompress_ptr info, JBLOCKROW* blocks) {
+  auto& d = *static_cast<Decoder*>(info->client_data);
+  if (d.huffman.decode(*info, blocks)) return TRUE;
+  d.left_to_libjpeg = true;
+  std::longjmp(d.failed, 1);
+}
+#endif
+
+// Once libjpeg has begun the scan; whether that is possible.
+bool take_over_huffman([[maybe_unused]] Decoder& d) {
+#if defined(DARKNET_JPEG_HUFFMAN)
+  if (!d.huffman.begin(d.info)) return false;
+  d.info.entropy->decode_mcu = decode_mcu;
+  return true;
+#else
+  return false;
+#endif
+}
+
 // Nothing with a destructor lives here: an error of libjpeg jumps over it.
-Outcome decode(Decoder& d, const std::string& bytes, unsigned reduction, Image& image) {
+Outcome decode(Decoder& d, const std::string& bytes, const JpegDecoding& how, Image& image) {
   d.info.err = jpeg_std_error(&d.errors);
   d.errors.error_exit = jump_out, d.errors.output_message = keep_message;
   d.info.client_data = &d;
   if (setjmp(d.failed) != 0) {
     if (d.has_rows) return Outcome::decoded;
+#if defined(DARKNET_JPEG_HUFFMAN)
+    if (d.left_to_libjpeg) return Outcome::left_to_libjpeg;
+#endif
     if (d.errors.msg_code == JERR_OUT_OF_MEMORY) throw std::bad_alloc();
     return Outcome::damaged;
   }
@@ -103,11 +131,13 @@ Outcome decode(Decoder& d, const std::string& bytes, unsigned reduction, Image& 
   if (jpeg_read_header(&d.info, TRUE) != JPEG_HEADER_OK) return Outcome::damaged;
   if (!has_usual_colours(d.info)) return Outcome::other_colours;
   d.info.out_color_space = JCS_RGB;
-  d.info.scale_num = 1, d.info.scale_denom = reduction;
+  d.info.scale_num = 1, d.info.scale_denom = static_cast<unsigned>(how.reduction);
   jpeg_calc_output_dimensions(&d.info);
   if (std::int64_t{d.info.output_width} * d.info.output_height > kMaxPixels)
     return Outcome::damaged;
   if (!jpeg_start_decompress(&d.info)) return Outcome::damaged;
+  if (how.huffman != HuffmanBy::libjpeg && !take_over_huffman(d) && how.huffman == HuffmanBy::own)
+    return Outcome::left_to_libjpeg;
   image.width = d.info.output_width, image.height = d.info.output_height;
   image.pixels = recycled_pixels(to_size(3 * image.width * image.height));
   if (!read_rows(d.info, image)) return Outcome::damaged;
@@ -190,19 +220,32 @@ bool encode(Encoder& e, const Image& image) {
 
 bool reduces_jpeg() { return true; }
 
-std::optional<Image> decode_jpeg(const std::string& bytes, int reduction) {
+bool decodes_huffman_codes() {
+#if defined(DARKNET_JPEG_HUFFMAN)
+  return true;
+#else
+  return false;
+#endif
+}
+
+std::optional<Image> decode_jpeg(const std::string& bytes, JpegDecoding how) {
   if (!bytes.starts_with("\xFF\xD8\xFF")) return std::nullopt;  // OpenCV takes no other
   Decoder decoder;
   Image image;
-  switch (decode(decoder, bytes, static_cast<unsigned>(reduction), image)) {
+  switch (decode(decoder, bytes, how, image)) {
     case Outcome::decoded:
       return image;
     case Outcome::damaged:
       return Image{};
     case Outcome::other_colours:
+      return std::nullopt;
+    case Outcome::left_to_libjpeg:
       break;
   }
-  return std::nullopt;
+  recycle(std::move(image.pixels));
+  if (how.huffman == HuffmanBy::own) return Image{};
+  how.huffman = HuffmanBy::libjpeg;
+  return decode_jpeg(bytes, how);
 }
 
 std::optional<std::string> encode_jpeg(const Image& image) {
@@ -219,7 +262,8 @@ std::optional<std::string> encode_jpeg(const Image& image) {
 namespace darknet {
 
 bool reduces_jpeg() { return false; }
-std::optional<Image> decode_jpeg(const std::string&, int) { return std::nullopt; }
+bool decodes_huffman_codes() { return false; }
+std::optional<Image> decode_jpeg(const std::string&, JpegDecoding) { return std::nullopt; }
 std::optional<std::string> encode_jpeg(const Image&) { return std::nullopt; }
 
 }  // namespace darknet

@@ -9,21 +9,25 @@
 namespace darknet {
 namespace {
 
-// Bytes at the upper left, upper right, lower left and lower right to 0..1.
-DN_HD float blended(const float (&corner)[4], float x, float y) {
-  return interpolated(corner, x, y) * (1.f / 255);
-}
+constexpr float kOfByte = 1.f / 255;  // 0..1
 
 // The host's pixels are computed in blocks, step by step, so that the compiler makes vectors of all
-// steps but the reading.
+// steps but some of the reading.
 constexpr std::int32_t kBlockPixels = 64;
+// Of an upright image two rows are blended first, in one go, and their columns then: of those that
+// a block spans. Where it spans more, that would be more work than to read each pixel's four
+// corners.
+constexpr float kMaxBlendedScale = 16;
+constexpr std::int64_t kMaxBlendedWidth = 1 << 20;  // floats tell parts of its columns apart
+constexpr std::int32_t kSpan = kBlockPixels * static_cast<std::int32_t>(kMaxBlendedScale) + 2;
 
 template <int channels>
 struct Block {
   std::int32_t first[kBlockPixels], second[kBlockPixels], outside[kBlockPixels];
   float weight[kBlockPixels], weight_y[kBlockPixels];  // the second: of a turned image
   std::uint32_t corner[4][kBlockPixels];  // a pixel's channels, the first in the low byte
-  float value[channels][kBlockPixels];
+  float blended[kSpan * channels + 1];    // columns between two rows of the image
+  float value[kBlockPixels * channels + 1];
 };
 
 // A row of the image.
@@ -76,7 +80,8 @@ struct WarpPixel {
       const float corner[4] = {
           static_cast<float>(top[left + c]), static_cast<float>(top[right + c]),
           static_cast<float>(bottom[left + c]), static_cast<float>(bottom[right + c])};
-      value.v[c] = x.outside || y.outside ? a.fill[c] : blended(corner, x.weight, y.weight);
+      value.v[c] =
+          x.outside || y.outside ? a.fill[c] : interpolated(corner, x.weight, y.weight) * kOfByte;
     }
     if (channels == 3 && colour) value = coloured(value.v[0], value.v[1], value.v[2]);
     if (channels == 1) value.v[0] = coloured(value.v[0]);
@@ -88,19 +93,18 @@ struct WarpPixel {
   void range(std::int64_t begin, std::int64_t end) const {
     Block<channels> block;
     const std::int64_t w = region_width();
+    const bool blends_rows = a.placement.shear_y == 0 && a.width <= kMaxBlendedWidth &&
+                             math::abs(a.placement.scale_x) <= kMaxBlendedScale;
     while (begin < end) {
       const std::int64_t in_row = begin % w;
       const auto n = static_cast<std::int32_t>(
           std::min({end - begin, w - in_row, std::int64_t{kBlockPixels}}));
       const auto y = static_cast<std::int32_t>(a.placement.region.y0 + begin / w);
       const auto x = static_cast<std::int32_t>(a.placement.region.x0 + in_row);
-      if (a.placement.shear_y == 0) {  // a row of the image for all of them
-        const Tap row = rows_of(x).at(y);
-        read(block, {x, y}, row, n);
-        blend(block, RowWeight{row.weight}, n);
-      } else {
-        show_turned(block, {x, y}, n);
-      }
+      if (blends_rows)  // a row of the image for all of them
+        show_rows(block, {x, y}, rows_of(x).at(y), n);
+      else
+        show_corners(block, {x, y}, n);
       if (channels == 1 || colour) change_colour(block, n);
       store(block, y * a.out.shape.w + x, n);
       begin += n;
@@ -115,7 +119,7 @@ struct WarpPixel {
   struct At {
     std::int32_t x, y;  // of the input
   };
-  void read(Block<channels>& b, const At& at, const Tap& row, std::int32_t n) const {
+  void show_rows(Block<channels>& b, const At& at, const Tap& row, std::int32_t n) const {
     const Axis columns = columns_of(at.y);
     const std::int32_t x = at.x, outside = row.outside;
 #pragma omp simd
@@ -124,14 +128,57 @@ struct WarpPixel {
       b.first[i] = tap.first, b.second[i] = tap.second;
       b.weight[i] = tap.weight, b.outside[i] = tap.outside | outside;
     }
-    const SourceRow<channels> top = source_row(row.first), bottom = source_row(row.second);
-    for (std::int32_t i = 0; i < n; ++i) {
-      b.corner[0][i] = top.at(b.first[i]), b.corner[1][i] = top.at(b.second[i]);
-      b.corner[2][i] = bottom.at(b.first[i]), b.corner[3][i] = bottom.at(b.second[i]);
+    if (outside == 0) {
+      blend_rows(b, row, n);
+      blend_columns(b, n);
+    }
+    fill_outside(b, n);
+  }
+
+  // From the first of the columns to the last, and what lies behind it, which is not used.
+  void blend_rows(Block<channels>& b, const Tap& row, std::int32_t n) const {
+    const std::int32_t begin = std::min(b.first[0], b.first[n - 1]);
+    const std::int32_t end = std::max(b.second[0], b.second[n - 1]) + 1;
+    const std::uint8_t* const top = source_row(row.first).bytes + std::int64_t{begin} * channels;
+    const std::uint8_t* const bottom =
+        source_row(row.second).bytes + std::int64_t{begin} * channels;
+    const std::int32_t values = (end - begin) * channels;
+#pragma omp simd
+    for (std::int32_t k = 0; k < values; ++k) b.blended[k] = between(top[k], bottom[k], row.weight);
+    b.blended[values] = 0;
+#pragma omp simd
+    for (std::int32_t i = 0; i < n; ++i)
+      b.first[i] = (b.first[i] - begin) * channels, b.second[i] = (b.second[i] - begin) * channels;
+  }
+
+  void blend_columns(Block<channels>& b, std::int32_t n) const {
+    if constexpr (channels == 1) {
+#pragma omp simd
+      for (std::int32_t i = 0; i < n; ++i)
+        b.value[i] = between(b.blended[b.first[i]], b.blended[b.second[i]], b.weight[i]) * kOfByte;
+    } else {
+      // With a value of the next pixel they are one vector, as what is written.
+      for (std::int32_t i = 0; i < n; ++i) {
+        const float* const left = b.blended + b.first[i];
+        const float* const right = b.blended + b.second[i];
+        const float weight = b.weight[i];
+        float value[4];
+#pragma omp simd
+        for (int c = 0; c < 4; ++c) value[c] = between(left[c], right[c], weight) * kOfByte;
+        std::copy_n(value, 4, b.value + channels * i);
+      }
     }
   }
 
-  void read_turned(Block<channels>& b, const At& at, std::int32_t n) const {
+  void fill_outside(Block<channels>& b, std::int32_t n) const {
+    std::int32_t any = 0;
+    for (std::int32_t i = 0; i < n; ++i) any |= b.outside[i];
+    for (std::int32_t i = 0; any != 0 && i < n; ++i)
+      if (b.outside[i] != 0) std::copy_n(a.fill, channels, b.value + channels * i);
+  }
+
+  // Apart, so that other images cost what they did.
+  [[gnu::noinline]] void show_corners(Block<channels>& b, const At& at, std::int32_t n) const {
     const Axis columns = columns_of(at.y);
     for (std::int32_t i = 0; i < n; ++i) {
       const Tap column = columns.at(at.x + i), row = rows_of(at.x + i).at(at.y);
@@ -141,51 +188,39 @@ struct WarpPixel {
       b.corner[0][i] = top.at(column.first), b.corner[1][i] = top.at(column.second);
       b.corner[2][i] = bottom.at(column.first), b.corner[3][i] = bottom.at(column.second);
     }
-  }
-
-  // Apart, so that what is not turned costs what it did.
-  [[gnu::noinline]] void show_turned(Block<channels>& b, const At& at, std::int32_t n) const {
-    read_turned(b, at, n);
-    blend(
-        b, [&b](std::int32_t i) { return b.weight_y[i]; }, n);
-  }
-
-  struct RowWeight {
-    float weight;
-    float operator()(std::int32_t) const { return weight; }
-  };
-  // weight_y(i): of the lower neighbours.
-  template <class WeightY>
-  void blend(Block<channels>& b, const WeightY& weight_y, std::int32_t n) const {
     for (int c = 0; c < channels; ++c) {
-      const float fill = a.fill[c];
       const auto byte = [&](int k, std::int32_t i) {
         return static_cast<float>(static_cast<std::int32_t>(b.corner[k][i] >> 8 * c & 0xFF));
       };
 #pragma omp simd
       for (std::int32_t i = 0; i < n; ++i) {
         const float corner[4] = {byte(0, i), byte(1, i), byte(2, i), byte(3, i)};
-        const float inside = blended(corner, b.weight[i], weight_y(i));
-        b.value[c][i] = b.outside[i] != 0 ? fill : inside;
+        b.value[channels * i + c] = interpolated(corner, b.weight[i], b.weight_y[i]) * kOfByte;
       }
     }
+    fill_outside(b, n);
   }
 
   void change_colour(Block<channels>& b, std::int32_t n) const {
 #pragma omp simd
     for (std::int32_t i = 0; i < n; ++i) {
+      float* const v = b.value + channels * i;
       if constexpr (channels == 1) {
-        b.value[0][i] = coloured(b.value[0][i]);
+        v[0] = coloured(v[0]);
       } else {
-        const Rgb out = coloured(b.value[0][i], b.value[1][i], b.value[2][i]);
-        b.value[0][i] = out.v[0], b.value[1][i] = out.v[1], b.value[2][i] = out.v[2];
+        const Rgb out = coloured(v[0], v[1], v[2]);
+        v[0] = out.v[0], v[1] = out.v[1], v[2] = out.v[2];
       }
     }
   }
 
   void store(const Block<channels>& b, std::int64_t pixel, std::int32_t n) const {
+    if (a.out.pixel_stride == channels) {
+      std::copy_n(b.value, n * channels, &a.out.at(pixel, 0));
+      return;
+    }
     for (std::int32_t i = 0; i < n; ++i)
-      for (int c = 0; c < channels; ++c) a.out.at(pixel + i, c) = b.value[c][i];
+      std::copy_n(b.value + channels * i, channels, &a.out.at(pixel + i, 0));
   }
 };
 

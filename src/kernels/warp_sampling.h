@@ -22,9 +22,10 @@ DN_HD inline float floor_of(float v) {
 }
 
 DN_HD inline Tap tap_at(float position, std::int32_t size) {
-  // 0 of what is no number.
-  const float inside = math::min(math::max(0.f, position), static_cast<float>(size));
-  const float p = inside - .5f;  // in units of pixel centres
+  // Not the constant 0, of which GCC 12 makes branches that keep a loop from becoming vectors.
+  const float end = static_cast<float>(size), begin = end - end;
+  const float inside = math::min(math::max(begin, position), end);  // `begin` of what is no number
+  const float p = inside - .5f;                                     // in units of pixel centres
   const float floor = floor_of(p);
   const auto i = static_cast<std::int32_t>(floor);
   const std::int32_t last = size - 1;
@@ -50,11 +51,14 @@ DN_HD inline Axis rows_of(const Placement& p, std::int32_t x, std::int64_t heigh
   return {p.scale_y, p.shift_y + p.shear_y * centre_of(x), static_cast<std::int32_t>(height)};
 }
 
-// Between the values at the upper left, upper right, lower left and lower right.
+// `weight`: of the second.
+DN_HD inline float between(float first, float second, float weight) {
+  return first * (1 - weight) + second * weight;
+}
+// Between the values at the upper left, upper right, lower left and lower right: first the rows, of
+// which the host blends many columns at once.
 DN_HD inline float interpolated(const float (&corner)[4], float x, float y) {
-  const float top = corner[0] * (1 - x) + corner[1] * x;
-  const float bottom = corner[2] * (1 - x) + corner[3] * x;
-  return top * (1 - y) + bottom * y;
+  return between(between(corner[0], corner[2], y), between(corner[1], corner[3], y), x);
 }
 
 struct Rgb {
@@ -76,7 +80,7 @@ DN_HD inline Rgb recolour(float r, float g, float b, float hue, float saturation
   const float difference = max == r ? g - b : of_blue, sector = max == r ? 0.f : of_green;
   const float sectors = sector + difference / range;
   float h = (range > 0 ? sectors : 0.f) + 6 * hue;
-  h -= 6 * floor_of(h / 6);
+  h -= 6 * floor_of(h * (1 / 6.f));
   const float scaled = clamp01(saturation * range / max);
   const float s = max > 0 ? scaled : 0.f;
   const float v = clamp01(exposure * max);

@@ -188,8 +188,36 @@ TEST(DecodeJpeg, EqualsOpenCv) {
   const int decoded = decoded_as_by_opencv(
       {from_hex(kBaseline), from_hex(kProgressive), encode(noise(70, 50, 3), ".jpg"),
        encode(ramp(64, 48), ".jpg"), encode(noise(33, 9, 1), ".jpg")},
-      [](const std::string& bytes) { return decode_jpeg(bytes, 1); });
+      [](const std::string& bytes) { return decode_jpeg(bytes, {}); });
   EXPECT_GT(decoded, 500);
+}
+
+// Sound JPEGs of one scan it decodes itself; of what is damaged it makes what libjpeg makes.
+TEST(DecodeJpeg, OwnHuffmanDecoderChangesNoPixel) {
+  if (!decodes_huffman_codes()) GTEST_SKIP() << "libjpeg decodes all of them";
+  testing::internal::CaptureStderr();  // libjpeg complains
+  Rng rng(6);
+  for (const std::string& whole : {from_hex(kBaseline), from_hex(kRestarts), from_hex(kHalfWidth),
+                                   encode(noise(70, 50, 3), ".jpg"), encode(ramp(64, 48), ".jpg"),
+                                   encode(noise(33, 9, 1), ".jpg")})
+    for (const int reduction : {1, 2, 4, 8}) {
+      const auto by_libjpeg = decode_jpeg(whole, {reduction, HuffmanBy::libjpeg});
+      const auto own = decode_jpeg(whole, {reduction, HuffmanBy::own});
+      ASSERT_GT(own->width, 0);
+      ASSERT_TRUE(own->pixels == by_libjpeg->pixels) << own->width << ", 1/" << reduction;
+      for (int trial = 0; trial < 100; ++trial) {
+        std::string bytes = whole;
+        for (int k = 0; k <= trial % 3; ++k)
+          bytes[to_size(rng.below(std::ssize(bytes)))] = static_cast<char>(rng.below(256));
+        if (image_size(bytes).width > 1000 || image_size(bytes).height > 1000) continue;
+        const auto expected = decode_jpeg(bytes, {reduction, HuffmanBy::libjpeg});
+        const auto got = decode_jpeg(bytes, {reduction});
+        ASSERT_EQ(got.has_value(), expected.has_value());
+        if (got) ASSERT_TRUE(got->pixels == expected->pixels) << trial;
+      }
+    }
+  EXPECT_EQ(decode_jpeg(from_hex(kProgressive), {1, HuffmanBy::own})->width, 0);
+  testing::internal::GetCapturedStderr();
 }
 
 TEST(DecodePng, EqualsOpenCv) {
@@ -238,7 +266,7 @@ TEST(Encode, IsWhatOpenCvWrites) {
 }
 
 TEST(DecodeJpeg, LeavesOtherColoursToOtherDecoders) {
-  EXPECT_FALSE(decode_jpeg(from_hex(kCmyk), 1));
+  EXPECT_FALSE(decode_jpeg(from_hex(kCmyk), {}));
   EXPECT_FALSE(can_reduce(encode(noise(9, 5, 3), ".png")));
   EXPECT_EQ(decode_image(encode(noise(9, 5, 3), ".png"), "x.png", 3, 4).width, 9);
 }

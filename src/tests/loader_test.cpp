@@ -433,6 +433,24 @@ TEST(RandomSize, NeverExceedsTheSizeAtTheEnds) {
   }
 }
 
+TEST(RandomSize, AllSizesAreListed) {
+  for (const char* keys : {"width=416\nheight=320\n", "width=96\nheight=608\nresize_step=8\n",
+                           "width=100\nheight=70\nresize_step=64\n"}) {
+    const NetSettings net = settings_with(keys);
+    for (const float random : {0.f, .7f, 1.f, 2.f}) {
+      std::set<std::pair<std::int64_t, std::int64_t>> drawn, listed;
+      for (std::int64_t k = 0; k < 100000; k += 10) {
+        const InputSize s = random_size(net, random, 5, k, 100000);
+        drawn.insert({s.height, s.width});
+      }
+      for (const InputSize& s : random_sizes(net, random)) listed.insert({s.height, s.width});
+      EXPECT_TRUE(std::ranges::includes(listed, drawn)) << keys << random;
+      EXPECT_EQ(*listed.rbegin(), *drawn.rbegin());
+      EXPECT_LE(listed.size(), drawn.size() + drawn.size() / 10);  // some are hardly ever drawn
+    }
+  }
+}
+
 TEST(RandomSize, OffIsTheCfgsSize) {
   const NetSettings net = settings_with("width=100\nheight=70\n");
   for (const std::int64_t k : {0, 500, 1999}) {

@@ -94,6 +94,20 @@ TEST_F(TrainTest, FilesOfAnEarlierTrainingAreNamedBeforeTheyAreReplaced) {
                    "x_final.weights of an earlier training will be replaced; to keep them"));
 }
 
+// Layer 3 brings a stride of 16 back to 4: only multiples of 16 can be concatenated.
+TEST_F(TrainTest, SizesThatDoNotFitTheNetworkAreRefusedAtTheStart) {
+  const std::string text =
+      replaced(kTinyCfg, "[convolutional]\nfilters=24",
+               "[convolutional]\nfilters=4\nsize=3\nstride=4\npad=1\nactivation=leaky\n\n"
+               "[upsample]\nstride=4\n\n[route]\nlayers=-1,1\n\n[convolutional]\nfilters=24");
+  work_.put("x.cfg", text + "random=1\n");
+  const CommandResult ran = train({max_batches(220), "-backup", "a"});
+  expect_refused(ran, "[yolo] random: it trains with inputs of 24x24 too: layer 4 [route]");
+  EXPECT_TRUE(said(ran, "set [net] resize_step=16, or random=0")) << ran.all();
+  EXPECT_FALSE(work_.has("a/x_log.jsonl"));
+  train_into("b", {max_batches(220), "-set", "net.0.resize_step=16"});
+}
+
 TEST_F(TrainTest, AnotherSeedGivesOtherBytes) {
   train_into("a", {});
   train_into("b", {"-seed", "2"});

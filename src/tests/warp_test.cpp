@@ -149,6 +149,28 @@ TEST(Warp, EqualsTheReferenceWhereverTheImageLies) {
   }
 }
 
+// Up to 16 columns of the image for one of the input, two rows are blended as a whole.
+TEST(Warp, EqualsTheReferenceAtLargeScales) {
+  for (const int channels : {1, 3})
+    for (const float scale : {-17.3f, -15.9f, 6.1f, 15.9f, 17.3f}) {
+      Case t(2000, 40, 110, 9, channels);
+      t.a.placement.scale_x = scale, t.a.placement.shift_x = scale < 0 ? 1990.f : 3.f;
+      t.a.placement.scale_y = 4.3f, t.a.placement.shift_y = .7f;
+      warp({}, t.a);
+      expect_reference(t, 2e-4);  // of positions in float
+    }
+}
+
+TEST(Warp, PixelsMayLieApart) {
+  Case t(20, 10, 33, 15, 3);
+  t.out.assign(to_size(33 * 15 * 5), -7.f);
+  t.a.out = {t.out.data(), {1, 15, 33, 3}, 5};
+  t.a.placement.scale_x = .6f, t.a.placement.scale_y = .6f;
+  warp({}, t.a);
+  expect_reference(t, 1e-5);
+  for (std::size_t i = 0; i < t.out.size(); i += 5) ASSERT_EQ(t.out[i + 3], -7) << i;
+}
+
 TEST(Warp, ColourEqualsPlainHsv) {
   Rng rng(12);
   for (int trial = 0; trial < 60; ++trial) {

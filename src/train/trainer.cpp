@@ -31,6 +31,7 @@
 #include "train/step.h"
 #include "train/stopwatch.h"
 #include "train/task.h"
+#include "train/training_batches.h"
 #include "train/training_files.h"
 
 namespace darknet {
@@ -189,6 +190,7 @@ void Trainer::start() {
                              .cutoff = options_.cutoff,
                              .seed = options_.seed};
   const Start start = start_training(net_, optimizer_, options);
+  require_random_sizes(net_, cfg_);
   state_ = start.state;
   batches_.emplace(task_->training_batches(net_, labelled_, state_.seed), &cache_);
   checkpoints_.register_existing(state_);

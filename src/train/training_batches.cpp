@@ -1,6 +1,26 @@
 #include "train/training_batches.h"
 
+#include <algorithm>
+
+#include "core/error.h"
+#include "core/log.h"
+#include "core/out_of_memory.h"
+#include "core/text.h"
+
 namespace darknet {
+namespace {
+
+std::int64_t coarsest_stride(const Network& net) {
+  std::int64_t coarsest = 1;
+  for (std::int64_t i = 0; i < net.size(); ++i) {
+    const Shape in = net.input_shape(), out = net.output_shape(i);
+    if (out.h > 1) coarsest = std::max(coarsest, (in.h + out.h - 1) / out.h);
+    if (out.w > 1) coarsest = std::max(coarsest, (in.w + out.w - 1) / out.w);
+  }
+  return coarsest;
+}
+
+}  // namespace
 
 BatchSettings training_batches(const Network& net, const AnnotatedImages& images,
                                std::uint64_t seed) {
@@ -18,6 +38,28 @@ BatchSettings training_batches(const Network& net, const AnnotatedImages& images
           .augmentation = augmentation_of(settings, keys),
           .seed = seed,
           .tiles = net.options().device.type != DeviceType::cpu};
+}
+
+void require_random_sizes(Network& net, std::span<const Section> cfg) {
+  const std::vector<HeadAt> heads = net.heads();
+  if (heads.empty()) return;
+  const float random = heads.back().head->settings().augmentation.random;
+  const std::int64_t stride = coarsest_stride(net), step = net.settings().augmentation.resize_step;
+  if (random == 0 || step % stride == 0) return;
+  const Shape usual = net.input_shape();
+  const log::WithoutWarnings quiet;
+  for (const InputSize& size : random_sizes(net.settings(), random)) try {
+      net.resize(usual.n, size.height, size.width);
+    } catch (const DeviceOutOfMemory&) {
+      throw;
+    } catch (const HostOutOfMemory&) {
+      throw;
+    } catch (const Error& e) {
+      cfg[to_size(heads.back().layer + 1)].fail(
+          "random", cat("it trains with inputs of ", size.width, "x", size.height,
+                        " too: ", e.what(), "; set [net] resize_step=", stride, ", or random=0"));
+    }
+  net.resize(usual.n, usual.h, usual.w);
 }
 
 }  // namespace darknet

@@ -1,5 +1,8 @@
 // The batches that train a network, from its settings.
 #pragma once
+#include <span>
+
+#include "cfg/section.h"
 #include "dataset/batches.h"
 #include "nn/network.h"
 
@@ -8,5 +11,9 @@ namespace darknet {
 // Augmented as [net] and the last head ask for it, in the sizes of that head's random=. What the
 // network's device had better place itself is left to it.
 BatchSettings training_batches(const Network&, const AnnotatedImages&, std::uint64_t seed);
+
+// Throws where the network does not take a size that random= may draw: where its coarsest stride is
+// no divisor of resize_step, it is tried with all of them. `cfg`: the sections that it was made of.
+void require_random_sizes(Network&, std::span<const Section> cfg);
 
 }  // namespace darknet
