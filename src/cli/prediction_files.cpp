@@ -13,6 +13,7 @@
 #include "core/text.h"
 #include "dataset/image_list.h"
 #include "dataset/label_files.h"
+#include "image/codec.h"
 
 namespace darknet::cli {
 namespace fs = std::filesystem;
@@ -121,15 +122,12 @@ fs::path PredictionFiles::add(const ImageSize& size, const std::vector<Detection
   return labels;
 }
 
-// Darknet: predictions.jpg replaces any image. The next call finds the mark there all the same.
+// Darknet: predictions.jpg replaces any image.
 void PredictionFiles::write(const fs::path& annotated, const Image& image) const {
-  if (format_of_file(annotated).kind != kImageFormat.kind || !options_.prefix.empty())
-    return write_annotated_image(annotated, image);
-  write_image(annotated, image);
-  constexpr std::uint64_t kMaxImage = std::uint64_t{1} << 32;
-  AtomicFile marked(annotated, kImageFormat);
-  marked.write(marked_as_annotated(read_file(annotated, kMaxImage)));
-  marked.commit();
+  if (!options_.prefix.empty()) return write_annotated_image(annotated, image);
+  AtomicFile file(annotated, kImageFormat);
+  file.write(marked_as_annotated(encode(image, ".jpg")));
+  file.commit();
 }
 
 std::vector<fs::path> PredictionFiles::outputs() const {

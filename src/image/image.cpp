@@ -67,6 +67,41 @@ Image decode_without_end(const std::string& bytes, int reduction) {
   fail_at({name, 0}, "truncated image (no end marker)");
 }
 
+// nullptr: not known, or not decoded here.
+const char* name_of(FileKind kind) {
+  switch (kind) {
+    case FileKind::jpeg:
+      return "JPEG";
+    case FileKind::png:
+      return "PNG";
+    case FileKind::bmp:
+      return "BMP";
+    case FileKind::gif:
+      return "GIF";
+    case FileKind::webp:
+      return "WebP";
+    case FileKind::tiff:
+      return "TIFF";
+    case FileKind::jpeg2000:
+      return "JPEG 2000";
+    case FileKind::pnm:
+      return "PNM";
+    case FileKind::hdr:
+      return "Radiance HDR";
+    default:
+      return nullptr;
+  }
+}
+
+[[noreturn]] void refuse(std::string_view bytes, const std::string& name) {
+  const char* const kind = name_of(file_kind(bytes));
+  if (!kind)
+    fail_at({name, 0}, "cannot decode image: this is no JPEG, PNG, BMP, GIF, WebP, TIFF, ",
+            "JPEG 2000, PNM, Radiance HDR or NPY file");
+  fail_at({name, 0}, "cannot decode image: this ", kind, " file is damaged, cut short or of a ",
+          "variant that ", image_library(), " does not read");
+}
+
 // Bytes whose kind and size are known to be sound; `complete`: with an end marker.
 struct Checked {
   const std::string& bytes;
@@ -88,7 +123,7 @@ Image decode_checked(const Checked& c, const std::string& name) {
   std::string warning;
   Image image = decode_quietly(c, warning);
   if (image.width == 0 && !c.complete) refuse_cut(name);
-  if (image.width == 0) fail_at({name, 0}, "cannot decode image");
+  if (image.width == 0) refuse(c.bytes, name);
   if (!warning.empty()) note_image_warning(name, warning);  // once nothing is kept any more
   return image;
 }
@@ -140,7 +175,7 @@ Image decode_image(const std::string& bytes, const std::string& name, std::int64
   const Soundness sound = soundness(bytes);
   if (size.width <= 0) {
     if (!sound.complete) refuse_cut(name);
-    fail_at({name, 0}, "cannot decode image");
+    refuse(bytes, name);
   }
   const auto require_moderate = [&](std::int64_t width, std::int64_t height) {
     if (is_too_large(width, height)) fail_at({name, 0}, too_large(width, height));

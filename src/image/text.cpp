@@ -14,9 +14,11 @@
 #include "image/overlay.h"
 
 #ifdef __SANITIZE_ADDRESS__
-// fontconfig finds its configuration by offsets, which the leak checker takes for no pointers.
-extern "C" const char* __lsan_default_suppressions() { return "leak:libfontconfig\n"; }
-extern "C" const char* __lsan_default_options() { return "print_suppressions=0"; }
+// fontconfig finds its configuration by offsets, which the leak checker takes for no pointers. The
+// checker is a library and finds only what is exported.
+#define DARKNET_FOR_LSAN extern "C" __attribute__((visibility("default")))
+DARKNET_FOR_LSAN const char* __lsan_default_suppressions() { return "leak:libfontconfig\n"; }
+DARKNET_FOR_LSAN const char* __lsan_default_options() { return "print_suppressions=0"; }
 #endif
 
 namespace darknet {

@@ -23,8 +23,8 @@ void WeightsFile::read_header() {
   take(version, sizeof version, "the header");
   const auto [major, minor, revision] = version;
   if (major < 0 || minor < 0 || revision < 0 || major > 1000 || minor > 1000 || revision > 1000000)
-    fail(path_, ": this is not a .weights file: its version would be ", major, '.', minor, '.',
-         revision, in_place_of(path_, kWeightsFormat));
+    fail(path_, ": this is not a .weights file: its first 12 bytes are no version number",
+         in_place_of(path_, kWeightsFormat));
   header_ = {.major = major, .minor = minor, .revision = revision};
   if (major * 10 + minor < 2) {  // the older header counts images in 32 bits
     std::uint32_t seen = 0;

@@ -329,7 +329,9 @@ TEST(Decode, ACutPngIsRefusedWhereverItIsCut) {
 
 TEST(Decode, WhatIsNoImageIsRefusedByName) {
   EXPECT_EQ(why_refused(""), "x.jpg: empty file (0 bytes)");
-  EXPECT_EQ(why_refused("hello"), "x.jpg: cannot decode image");
+  EXPECT_EQ(why_refused("hello"),
+            "x.jpg: cannot decode image: this is no JPEG, PNG, BMP, GIF, WebP, TIFF, JPEG 2000, "
+            "PNM, Radiance HDR or NPY file");
   Rng rng(3);
   for (int trial = 0; trial < 300; ++trial) {
     std::string bytes(to_size(1 + rng.below(400)), '\0');

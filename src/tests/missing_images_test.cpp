@@ -65,8 +65,10 @@ TEST_F(MissingImagesInLists, AreNotFoundWhereTheirLineIsGone) {
 TEST_F(MissingImagesInLists, AreNoneWithAnImageThatIsThere) {
   file("1.png", "no image");
   const ImagePaths images = read_image_list(file("a.txt", "1.png\n"));
-  EXPECT_EQ(error_of([&] { read_listed_image(images, 0); }),
-            (folder_ / "1.png").string() + ": cannot decode image");
+  EXPECT_EQ(error_of([&] {
+              read_listed_image(images, 0);
+            }).find((folder_ / "1.png").string() + ": cannot decode image"),
+            0);
 }
 
 // ---- Commands ----

@@ -232,7 +232,10 @@ TEST_F(WeightsCommand, InfoSaysWhereAFileEnds) {
   work_.put("long.weights", bytes + "more");
   ran = weights({"info", "long.weights", "rich.cfg"}, 1);
   EXPECT_TRUE(said(ran, "4 bytes follow the last layer of rich.cfg")) << ran.all();
-  expect_refused(weights({"info", "rich.cfg"}, 1), "rich.cfg: this is not a .weights file");
+  expect_refused(
+      weights({"info", "rich.cfg"}, 1),
+      "rich.cfg: this is not a .weights file: its first 12 bytes are no version number; it is "
+      "a .cfg file");
   expect_refused(weights({"info", "rich.weights", "-set", "net.0.width=16"}, 2), "-set", 2);
 }
 
