@@ -2,6 +2,7 @@
 """Puts faults into the CUDA code, one at a time, and shows which of them the emulated GPU finds.
 
     scripts/mutate_cuda.py [--build build-cuda] [--only EXPRESSION]
+    scripts/mutate_cuda.py --list
 
 A fault of a kernel is an edit of its PTX when it is loaded; one of the host is an edit of a source
 file, compiled, tested and taken back. Run it in a clone of its own: while it runs, sources are wrong.
@@ -59,19 +60,23 @@ HOST = [
      'check(cudaStreamWaitEvent(native(s), event_, 0), "cudaStreamWaitEvent", to_string(s.device));',
      "static_cast<void>(s);"),
     ("event: the host does not wait", "src/cuda/streams.cpp",
-     'check(cudaEventSynchronize(event_), "cudaEventSynchronize", to_string(device_));', ""),
+     "cuda::wait_for(device_, event_);", ""),
     ("event: never recorded", "src/cuda/streams.cpp",
      'check(cudaEventRecord(event_, native(s)), "cudaEventRecord", to_string(device_));',
      "static_cast<void>(s);"),
     ("event: the staging buffer is filled before it was copied", "src/train/host_to_device.cpp",
      "p.copied->wait();", ""),
+    ("event: the staging buffer is given back before it was copied", "src/train/host_to_device.cpp",
+     "  p.copied->wait();  // until then its memory is read\n  if (static_cast<std::int64_t>(bytes) <= "
+     "p.packed.bytes()) return;",
+     "  if (static_cast<std::int64_t>(bytes) <= p.packed.bytes()) return p.copied->wait();"),
     ("event: computing does not wait for the copy", "src/train/host_to_device.cpp",
      "p.copied->make_wait(net_.stream());", ""),
     ("event: the copy does not wait for what reads the old one", "src/train/host_to_device.cpp",
      "p.unpacked->make_wait(copies_.get());", ""),
     ("wait: synchronize() returns at once", "src/cuda/memory.cpp",
-     'override {\n    streams(DeviceType::cuda).use(s.device);\n    check(cudaStreamSynchronize(native(s)), '
-     '"cudaStreamSynchronize", to_string(s.device));', "override {\n    static_cast<void>(s);"),
+     "override {\n    streams(DeviceType::cuda).use(s.device);\n    cuda::wait_for(s);",
+     "override {\n    static_cast<void>(s);"),
     ("wait: what was fetched is read too early", "src/cuda/memory.cpp",
      "if (waits)", "if (false && waits)"),
     ("memory: NCCL's arrays from the pool", "src/cuda/memory.cpp",
@@ -90,13 +95,13 @@ HOST = [
     ("device: memory of the current one", "src/cuda/memory.cpp",
      "streams(DeviceType::cuda).use(device);\n    void* p = nullptr;\n    const bool pool",
      "void* p = nullptr;\n    const bool pool"),
-    ("device: one library handle for all", "src/cuda/calls.cpp", "of_device[current_device()]",
+    ("device: one library handle for all", "src/cuda/calls.h", "of_device[current_device()]",
      "of_device[0]"),
     ("capture: not ended after an error", "src/cuda/streams.cpp",
      "      status = cudaStreamEndCapture(native(s), &graph);\n      if (graph)", "      if (graph)"),
     ("arguments: beta and alpha exchanged", "src/cuda/graph.cpp",
-     "operation.set(of.alpha, CUDNN_TYPE_DOUBLE, 1.);\n  operation.set(of.beta, CUDNN_TYPE_DOUBLE, n.add ? 1. : 0.);",
-     "operation.set(of.beta, CUDNN_TYPE_DOUBLE, 1.);\n  operation.set(of.alpha, CUDNN_TYPE_DOUBLE, n.add ? 1. : 0.);"),
+     "operation.set(of.alpha, CUDNN_TYPE_FLOAT, 1.f);\n  operation.set(of.beta, CUDNN_TYPE_FLOAT, n.add ? 1.f : 0.f);",
+     "operation.set(of.beta, CUDNN_TYPE_FLOAT, 1.f);\n  operation.set(of.alpha, CUDNN_TYPE_FLOAT, n.add ? 1.f : 0.f);"),
     ("arguments: the gradient is always overwritten", "src/cuda/conv_engines.cpp",
      "graphs.push_back(graph(fused, true));", "graphs.push_back(graph(fused, false));"),
     ("arguments: padding of the other axis", "src/cuda/graph.cpp",
@@ -147,11 +152,23 @@ HOST = [
     ("parts: not aligned", "src/core/parts.h",
      "return (bytes + kPartAlignment - 1) / kPartAlignment * kPartAlignment;", "return bytes;"),
     ("sizes: one that comes back has the weights of before", "src/nn/network_plan.cpp",
-     "if (std::exchange(size.complete, true))", "if (!std::exchange(size.complete, true))"),
+     "if (used_before) pack_weights();", "if (!used_before) pack_weights();"),
     ("sizes: graphs of memory that was released", "src/nn/network_plan.cpp",
      "if (input_grows || arena_grows) sizes.forget_graphs();", ""),
-    ("NCCL: no group", "src/cuda/nccl.cpp", 'check_nccl(ncclGroupStart(), "ncclGroupStart");', ""),
+    ("NCCL: no group", "src/cuda/nccl.cpp", 'check_result(ncclGroupStart(), "ncclGroupStart");', ""),
+    ("NCCL: no group at the end", "src/cuda/nccl.cpp", "    ncclGroupStart();\n    for", "    for"),
+    ("NCCL: nobody asks for errors of links", "src/cuda/calls.cpp", "if (!sums_by_nccl(device)) return;",
+     "return;"),
+    ("NCCL: nobody asks for errors of other devices", "src/cuda/nccl.cpp",
+     "if (status == cudaSuccess || status == cudaErrorNotReady) continue;", "continue;"),
+    ("NCCL: not aborted after an error", "src/cuda/nccl.cpp",
+     "for (const ncclComm_t c : communicators_) ncclCommAbort(c);", ""),
+    ("NCCL: the status of a query is left behind", "src/cuda/calls.cpp",
+     "    cudaGetLastError();  // not to be found by the next launch\n    check_nccl",
+     "    check_nccl"),
     ("NCCL: one number left out", "src/cuda/nccl.cpp", "to_size(n), ncclFloat", "to_size(n - 1), ncclFloat"),
+    ("NCCL: what an error left is saved", "src/train/trainer.cpp", "catch (const DeviceFailure&)",
+     "catch (const std::bad_alloc&)"),
 ]
 
 SUITES = ("^EmulatedGpu\\.(Networks|Steps|Program|OthersFirst|ReadingMemoryOfTheHost|Training|"
@@ -216,6 +233,8 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", default="build-cuda", help="a built CUDA preset (%(default)s)")
     parser.add_argument("--only", default="", help="faults whose name this regular expression finds")
+    parser.add_argument("--list", action="store_true",
+                        help="print the names; looks whether the sources have the texts of each fault")
     arguments = parser.parse_args()
     try:
         chosen = [m[0] for m in KERNELS + HOST if re.search(arguments.only, m[0])]
@@ -225,15 +244,18 @@ def main():
         parser.error(f"--only {arguments.only}: no fault has such a name")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended; the sources are as they were"))
     os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+    for name, path, text, _ in HOST:
+        with open(path) as f:
+            if (count := f.read().count(text)) != 1:
+                sys.exit(f"{name}: {path} has the text {count} times")
+    if arguments.list:
+        print(*chosen, sep="\n")
+        return
     if not os.path.exists(os.path.join(arguments.build, "CTestTestfile.cmake")):
         sys.exit(f"mutate_cuda: {arguments.build} is no build of this program; run make cuda first")
     failed, reason, said = tested(arguments.build)
     if failed or "100% tests passed" not in said:
         sys.exit(f"without a fault the suites must pass: {failed} {reason}\n{said[-2000:]}")
-    for name, path, text, _ in HOST:
-        with open(path) as f:
-            if (count := f.read().count(text)) != 1:
-                sys.exit(f"{name}: {path} has the text {count} times")
     found = list(kernel_mutations(arguments.build, arguments.only))
     found += host_mutations(arguments.build, arguments.only)
     if run(["cmake", "--build", arguments.build, "--target", "darknet_tests"]).returncode:

@@ -1,5 +1,11 @@
 #include "cuda/calls.h"
 
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
+#include "cuda/plans.h"
+
 namespace darknet::cuda {
 namespace {
 
@@ -17,7 +23,30 @@ struct CudnnHandle {
   }
 };
 
+// Asks until it is done, and for errors that would keep it from ever being so.
+template <class Query>
+void ask_where_nccl_sums(const Device& device, Query query) {
+  using std::chrono::microseconds;
+  if (!sums_by_nccl(device)) return;
+  for (microseconds pause(10); query() == cudaErrorNotReady;
+       pause = std::min(2 * pause, microseconds(200))) {
+    cudaGetLastError();  // not to be found by the next launch
+    check_nccl(device);
+    std::this_thread::sleep_for(pause);
+  }
+}
+
 }  // namespace
+
+void wait_for(const Device& device, cudaEvent_t event) {
+  ask_where_nccl_sums(device, [&] { return cudaEventQuery(event); });
+  check(cudaEventSynchronize(event), "cudaEventSynchronize", to_string(device));
+}
+
+void wait_for(const Stream& s) {
+  ask_where_nccl_sums(s.device, [&] { return cudaStreamQuery(native(s)); });
+  check(cudaStreamSynchronize(native(s)), "cudaStreamSynchronize", to_string(s.device));
+}
 
 void fail_call(const char* call, const std::string& about, const char* message) {
   fail(call, about.empty() ? "" : cat(" (", about, ")"), ": ", message);

@@ -21,6 +21,11 @@ void check(cudnnStatus_t, const char* call, const std::string& about = "");
 
 inline cudaStream_t native(const Stream& s) { return static_cast<cudaStream_t>(s.native); }
 
+// As cudaEventSynchronize and cudaStreamSynchronize; throws also where an all-reduce failed that
+// they would wait for.
+void wait_for(const Device&, cudaEvent_t);
+void wait_for(const Stream&);
+
 int current_device();
 
 // The calling thread's T for its current device, made at the first call.

@@ -88,7 +88,7 @@ class CudaMemory final : public Memory {
   }
   void synchronize(const Stream& s) override {
     streams(DeviceType::cuda).use(s.device);
-    check(cudaStreamSynchronize(native(s)), "cudaStreamSynchronize", to_string(s.device));
+    cuda::wait_for(s);
   }
   // What the pool keeps for the next request is free.
   MemoryInUse in_use(const Device& device) {
@@ -151,8 +151,7 @@ class CudaMemory final : public Memory {
     // the call returned, unless the device reads it itself.
     const bool waits = kind == cudaMemcpyDeviceToHost ||
                        (kind == cudaMemcpyHostToDevice && traits(s.device).reads_host_memory);
-    if (waits)
-      check(cudaStreamSynchronize(native(s)), "cudaStreamSynchronize", to_string(s.device));
+    if (waits) cuda::wait_for(s);
   }
   // What never changes of a device: asked for once.
   struct Traits {

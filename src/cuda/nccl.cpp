@@ -1,8 +1,11 @@
 // Sums over several GPUs by NCCL: one communicator for each, all driven by the calling thread.
 #include <nccl.h>
 
+#include <algorithm>
+#include <mutex>
 #include <vector>
 
+#include "core/device_failure.h"
 #include "core/index.h"
 #include "core/log.h"
 #include "cuda/calls.h"
@@ -11,45 +14,101 @@
 namespace darknet {
 namespace {
 
-void check_nccl(ncclResult_t status, const char* call) {
-  if (status != ncclSuccess) fail(call, ": ", ncclGetErrorString(status));
+void check_result(ncclResult_t status, const char* call) {
+  if (status != ncclSuccess)
+    fail(call, ": ", ncclGetErrorString(status), " (", ncclGetLastError(nullptr), ")");
 }
 
 class NcclAllReduce final : public AllReduceLibrary {
  public:
   explicit NcclAllReduce(std::span<const Device> devices) : communicators_(devices.size()) {
-    std::vector<int> indices;
-    for (const Device& d : devices) indices.push_back(d.index);
-    check_nccl(
-        ncclCommInitAll(communicators_.data(), static_cast<int>(indices.size()), indices.data()),
+    for (const Device& d : devices) indices_.push_back(d.index);
+    check_result(
+        ncclCommInitAll(communicators_.data(), static_cast<int>(indices_.size()), indices_.data()),
         "ncclCommInitAll");
+    const std::lock_guard lock(mutex());
+    all().push_back(this);
   }
   NcclAllReduce(const NcclAllReduce&) = delete;
   NcclAllReduce& operator=(const NcclAllReduce&) = delete;
   ~NcclAllReduce() override {
+    {
+      const std::lock_guard lock(mutex());
+      std::erase(all(), this);
+    }
+    if (communicators_.empty()) return;
+    // A group: the communicators of one thread wait for each other.
+    ncclGroupStart();
+    for (const ncclComm_t c : communicators_) ncclCommFinalize(c);
+    if (ncclGroupEnd() != ncclSuccess) abort();
     for (const ncclComm_t c : communicators_) ncclCommDestroy(c);
   }
   // A group: one thread may not wait in the first device's call for those it has yet to make.
   void run(std::span<const Stream> streams, std::span<float* const> arrays,
            std::int64_t n) override {
-    // What a link or another device broke after an earlier call returned.
-    for (const ncclComm_t c : communicators_) {
-      ncclResult_t since = ncclSuccess;
-      check_nccl(ncclCommGetAsyncError(c, &since), "ncclCommGetAsyncError");
-      check_nccl(since, "an all-reduce of NCCL");
-    }
-    check_nccl(ncclGroupStart(), "ncclGroupStart");
+    if (communicators_.empty()) fail("NCCL sums no more after an error");
+    check_result(ncclGroupStart(), "ncclGroupStart");
     ncclResult_t status = ncclSuccess;
     for (std::size_t d = 0; d < streams.size() && status == ncclSuccess; ++d)
       status = ncclAllReduce(arrays[d], arrays[d], to_size(n), ncclFloat, ncclSum,
                              communicators_[d], cuda::native(streams[d]));
     const ncclResult_t ended = ncclGroupEnd();  // also after a failure: none may be left open
-    check_nccl(status, "ncclAllReduce");
-    check_nccl(ended, "ncclGroupEnd");
+    give_up_on(status, "ncclAllReduce");
+    give_up_on(ended, "ncclGroupEnd");
+  }
+
+  // Null where no communicators are on the device.
+  static NcclAllReduce* of(const Device& device) {
+    const std::lock_guard lock(mutex());
+    const auto found = std::ranges::find_if(all(), [&](const NcclAllReduce* a) {
+      return !a->communicators_.empty() && std::ranges::count(a->indices_, device.index) > 0;
+    });
+    return found == all().end() ? nullptr : *found;
+  }
+  // What a link or another device broke after an earlier call returned.
+  void check_links() {
+    for (const ncclComm_t c : communicators_) {
+      ncclResult_t since = ncclSuccess;
+      give_up_on(ncclCommGetAsyncError(c, &since), "ncclCommGetAsyncError");
+      give_up_on(since, "an all-reduce of NCCL");
+    }
+    int before = 0;
+    cudaGetDevice(&before);
+    for (const int index : indices_) {
+      cudaSetDevice(index);
+      const cudaError_t status = cudaStreamQuery(nullptr);
+      if (status != cudaSuccess) cudaGetLastError();  // not to be found by the next launch
+      if (status == cudaSuccess || status == cudaErrorNotReady) continue;
+      abort();
+      throw DeviceFailure(cat("a GPU that takes part in an all-reduce, cuda:", index, ": ",
+                              cudaGetErrorString(status)));
+    }
+    cudaSetDevice(before);
   }
 
  private:
-  std::vector<ncclComm_t> communicators_;
+  // Ends the kernels, which would else wait for ever, and with them every wait for a stream.
+  void abort() {
+    for (const ncclComm_t c : communicators_) ncclCommAbort(c);
+    communicators_.clear();
+  }
+  void give_up_on(ncclResult_t status, const char* call) {
+    if (status == ncclSuccess) return;
+    const std::string detail = ncclGetLastError(nullptr);
+    abort();
+    throw DeviceFailure(cat(call, ": ", ncclGetErrorString(status), " (", detail, ")"));
+  }
+  static std::vector<NcclAllReduce*>& all() {
+    static std::vector<NcclAllReduce*> all;
+    return all;
+  }
+  static std::mutex& mutex() {
+    static std::mutex mutex;
+    return mutex;
+  }
+
+  std::vector<int> indices_;
+  std::vector<ncclComm_t> communicators_;  // none any more after an error
 };
 
 }  // namespace
@@ -61,6 +120,11 @@ std::unique_ptr<AllReduceLibrary> make_nccl_all_reduce(std::span<const Device> d
     log::warn(cat(e.what(), "; the devices sum by copies instead of NCCL"));
     return nullptr;
   }
+}
+
+bool sums_by_nccl(const Device& device) { return NcclAllReduce::of(device); }
+void check_nccl(const Device& device) {
+  if (NcclAllReduce* const all_reduce = NcclAllReduce::of(device)) all_reduce->check_links();
 }
 
 }  // namespace darknet

@@ -44,9 +44,7 @@ class CudaEvent final : public Event {
   void make_wait(const Stream& s) override {
     check(cudaStreamWaitEvent(native(s), event_, 0), "cudaStreamWaitEvent", to_string(s.device));
   }
-  void wait() override {
-    check(cudaEventSynchronize(event_), "cudaEventSynchronize", to_string(device_));
-  }
+  void wait() override { cuda::wait_for(device_, event_); }
   double seconds_since(const Event& earlier) const override {
     float milliseconds = 0;
     check(

@@ -11,7 +11,7 @@ struct Dual {
   T v = 0;
   T d[N] = {};
 
-  DN_HD Dual() = default;
+  Dual() = default;
   DN_HD Dual(T value) : v(value) {}  // NOLINT: constants mix with variables
   DN_HD static Dual variable(T value, int index) {
     Dual x(value);

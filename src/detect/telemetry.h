@@ -77,12 +77,14 @@ struct TelemetryFigure {
   TelemetrySum sum;
 };
 
-inline constexpr auto kTelemetryFigures = std::to_array<TelemetryFigure>({
-#define TELEMETRY(name, key, scale, panel, series) \
-  {Figure::name, key, TelemetryScale::scale, TelemetryPanel::panel, series, &HeadTelemetry::name},
+// nvcc 12 takes no std::to_array() of what has a pointer to a member for a constant.
+inline constexpr std::array kTelemetryFigures{
+#define TELEMETRY(name, key, scale, panel, series)                      \
+  TelemetryFigure{Figure::name,          key,    TelemetryScale::scale, \
+                  TelemetryPanel::panel, series, &HeadTelemetry::name},
 #include "detect/telemetry.def"
 #undef TELEMETRY
-});
+};
 
 constexpr const TelemetryFigure& telemetry_figure(Figure f) {
   return kTelemetryFigures[to_size(f)];

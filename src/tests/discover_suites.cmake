@@ -1,17 +1,21 @@
 # One ctest entry for each test suite of PROGRAM (a list: an emulator may come first), written to FILE
-# after each build; with SUITES only one, called NAME, for those. A process for each test would spend
-# half of the time in the loader: OpenCV, with its dnn module and what decodes images, brings hundreds
-# of shared libraries.
+# after each build; with ONLY for suites of these names; with SUITES only one, called NAME, for those.
+# A process for each test would spend half of the time in the loader: OpenCV, with its dnn module and
+# what decodes images, brings hundreds of shared libraries.
+cmake_policy(SET CMP0057 NEW) # IN_LIST
 execute_process(COMMAND ${PROGRAM} --gtest_list_tests OUTPUT_VARIABLE listed COMMAND_ERROR_IS_FATAL ANY)
 list(JOIN PROGRAM "\" \"" program)
 string(REGEX REPLACE ";" "\\\\;" listed "${listed}")
+string(REPLACE "," ";" ONLY "${ONLY}")
+string(REPLACE "," ";" SUITES "${SUITES}")
+foreach(suite IN LISTS ONLY SUITES)
+  if(NOT listed MATCHES "\n([^\n ]+/)?${suite}\\.")
+    message(FATAL_ERROR "there is no test suite ${suite}")
+  endif()
+endforeach()
 if(SUITES)
   set(filter)
-  string(REPLACE "," ";" SUITES "${SUITES}")
   foreach(suite IN LISTS SUITES)
-    if(NOT listed MATCHES "\n([^\n ]+/)?${suite}\\.")
-      message(FATAL_ERROR "${NAME}: there is no test suite ${suite}")
-    endif()
     list(APPEND filter "${suite}.*" "*/${suite}.*")
   endforeach()
   list(JOIN filter ":" filter)
@@ -24,7 +28,8 @@ set(suite "")
 set(tests 0)
 set(entries "")
 function(add_entry)
-  if(suite AND tests)
+  string(REGEX REPLACE ".*/" "" name "${suite}")
+  if(suite AND tests AND (NOT ONLY OR name IN_LIST ONLY))
     # The more tests, the earlier a suite starts: both cores are busy to the end.
     set(entries "${entries}add_test([=[${suite}]=] \"${program}\" \"--gtest_filter=${suite}.*\")
 set_tests_properties([=[${suite}]=] PROPERTIES TIMEOUT 900 COST ${tests} ENVIRONMENT \"${ENVIRONMENT}\")\n" PARENT_SCOPE)

@@ -109,6 +109,11 @@ TEST_F(ScriptsTest, ThePapersTableNamesTheWeightsThatTuningLacks) {
   expect_error(run_script("paper_table.py", "edges results.json"), "results.json: malformed JSON");
 }
 
+TEST_F(ScriptsTest, TheFaultsOfMutationsFitTheSources) {
+  const Ran listed = run_script("mutate_cuda.py", "--list");
+  EXPECT_EQ(listed.exit_code, 0) << listed.output << "; change its text in scripts/mutate_cuda.py";
+}
+
 TEST_F(ScriptsTest, TextIsWrittenInTheWorkingFolder) {
   put("write.py", cat("import sys\nsys.path.insert(0, '", test::source_dir().string(),
                       "/scripts')\nimport script_tools as tools\n"

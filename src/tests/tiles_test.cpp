@@ -9,6 +9,7 @@
 #include "tests/device_networks.h"
 #include "tests/image_samples.h"
 #include "tests/temporary_folder.h"
+#include "train/host_to_device.h"
 #include "train/step.h"
 
 namespace darknet {
@@ -102,6 +103,37 @@ TEST_F(TilesTest, FitIntoTheUploadBuffersThatWereTakenBefore) {
   EXPECT_EQ(compare({image("one.png", kHalf - 1, kHalf + 1)}, {}).placed, 0);
   EXPECT_GT(compare({image("four.png", kQuarter - 1, kQuarter + 1)}, {.mosaic = true}).handed_on,
             2);
+}
+
+// Batches are sent while the device has yet to begin with those before, each larger than the upload
+// buffer that it follows in: what lies there is neither overwritten nor given back too early.
+TEST(Uploads, FollowEachOtherWithoutWaitingForTheDevice) {
+  constexpr int kBatches = 6;
+  for (const Device& device : cuda_devices()) {
+    Network net(sections(kNetworks[1].cfg), {.device = device, .mode = Mode::training});
+    net.resize(1, kSide, kSide);
+    HostToDevice inputs(net);
+    const std::int64_t at_first = inputs.bytes(), floats = net.input_shape().features();
+    const std::int64_t bytes = floats * std::int64_t{sizeof(float)};
+    const Buffer kept(device, kBatches * bytes);
+    for (int k = 0; k < kBatches; ++k) {  // all of one colour, which the next batch has not
+      DecodedImage image{.image = Image(kSide * (k + 2), kSide * (k + 2), 3)};
+      std::ranges::fill(image.image.pixels, static_cast<std::uint8_t>(10 * (k + 1)));
+      std::vector<std::vector<PlacedTile>> tiles(1);
+      tiles[0].push_back({CachedImage(&image), {.region = {0, 0, kSide, kSide}}});
+      const std::vector<std::vector<Truth>> none(1);
+      inputs.send({{}, none, tiles}, 0, {.iteration = 1});
+      memory(device.type)
+          .copy(net.stream(), static_cast<char*>(kept.data()) + k * bytes, net.input().data,
+                to_size(bytes));
+    }
+    EXPECT_GT(inputs.bytes(), at_first);
+    std::vector<float> all(to_size(kBatches * floats));
+    memory(device.type).copy_out(net.stream(), all.data(), kept.data(), to_size(kept.bytes()));
+    for (std::size_t i = 0; i < all.size(); ++i)
+      ASSERT_NEAR(255 * all[i], 10. * static_cast<double>(1 + i / to_size(floats)), 1e-3)
+          << to_string(device) << ", value " << i;
+  }
 }
 
 }  // namespace

@@ -103,11 +103,11 @@ void HostToDevice::reserve(StagingBuffer& p, std::int64_t bytes) {
   p.packed = std::move(packed);  // last: its size says what both hold
 }
 
-// Waits until the staging buffer may be filled, and makes it large enough.
+// Waits until the staging buffer may be filled, and makes it large enough. The device's part is
+// given back in the order of the streams: after all that still reads it.
 void HostToDevice::prepare(StagingBuffer& p, std::size_t bytes) {
   p.copied->wait();  // until then its memory is read
   if (static_cast<std::int64_t>(bytes) <= p.packed.bytes()) return;
-  p.unpacked->wait();
   reserve(p, static_cast<std::int64_t>(bytes + bytes / 4));  // images differ in size
 }
 

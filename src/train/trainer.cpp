@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "cfg/data_file.h"
+#include "core/device_failure.h"
 #include "core/index.h"
 #include "core/input.h"
 #include "core/log.h"
@@ -474,6 +475,8 @@ TrainingOutcome Trainer::run() {
                                            .max_bad = options_.max_bad});
   try {
     run_steps();
+  } catch (const DeviceFailure&) {
+    throw;  // the parameters are not to be saved
   } catch (const Error&) {
     if (!not_finite_) finish_steps();
     if (!not_finite_ && state_.iteration > first) checkpoints_.save_last(net_, optimizer_, state_);

@@ -128,6 +128,7 @@ cudaStream_t Gpus::open_stream() {
 
 void Gpus::close_stream(cudaStream_t handle) {
   Stream* const stream = find(handle);
+  refuse_to_wait(*stream->queue, stream->queue->issued());
   stream->queue->carry_out(stream->queue->issued());
   std::erase_if(streams_, [&](const auto& s) { return s.get() == stream; });
 }
@@ -170,13 +171,36 @@ cudaError_t Gpus::issue(cudaStream_t handle, Work work) {
   return cudaSuccess;
 }
 
+void Gpus::hang(int device, const char* why) {
+  std::fprintf(stderr, "emulated GPU %d: the host waits for ever: %s\n", device, why);
+  std::abort();
+}
+
+void Gpus::refuse_to_wait(const Queue& queue, std::uint64_t count) const {
+  if (is_stuck(queue.device()) && sticky(queue.device()) == cudaSuccess && !queue.done(count))
+    hang(queue.device(), "an all-reduce failed, and nobody asked NCCL or aborted it");
+}
+
+cudaError_t Gpus::query(const Point& point) {
+  for (Device& d : devices_)
+    if (d.breaks_in > 0 && --d.breaks_in == 0) d.sticky = cudaErrorLaunchFailure;
+  if (const cudaError_t e = sticky(point.queue->device())) return fail(e);
+  if (point.queue->done(point.count)) return cudaSuccess;
+  if (!is_stuck(point.queue->device())) point.queue->carry_out(point.count);
+  return fail(cudaErrorNotReady);
+}
+
 cudaError_t Gpus::wait(const Point& point) {
+  refuse_to_wait(*point.queue, point.count);
   point.queue->carry_out(point.count);
   return fail(sticky(point.queue->device()));
 }
 
 cudaError_t Gpus::wait_for_device(int device) {
-  const auto wait_for = [](const Stream& s) { s.queue->carry_out(s.queue->issued()); };
+  const auto wait_for = [this](const Stream& s) {
+    refuse_to_wait(*s.queue, s.queue->issued());
+    s.queue->carry_out(s.queue->issued());
+  };
   wait_for(devices_[static_cast<std::size_t>(device)].legacy);
   for (const auto& s : streams_)
     if (s->queue->device() == device) wait_for(*s);

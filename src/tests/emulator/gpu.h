@@ -137,6 +137,17 @@ class Gpus {
   cudaError_t allow_unsafe_call();
   // The error that a device is left with after a fault, or cudaSuccess.
   cudaError_t sticky(int device) const { return devices_[static_cast<std::size_t>(device)].sticky; }
+  // As cudaStreamQuery() does: the work is done when the host asks for the second time.
+  cudaError_t query(const Point&);
+  // Whether a device's work never ends, as kernels of NCCL where a link is broken.
+  void set_stuck(int device, bool stuck) {
+    devices_[static_cast<std::size_t>(device)].stuck = stuck;
+  }
+  bool is_stuck(int device) const { return devices_[static_cast<std::size_t>(device)].stuck; }
+  // After some queries an error of the hardware leaves the device with that error.
+  void break_later(int device) { devices_[static_cast<std::size_t>(device)].breaks_in = 20; }
+  // Ends the program, which on a card would wait for ever.
+  [[noreturn]] static void hang(int device, const char* why);
   // In the order others_first: what all streams but this one can do.
   void run_others(const Queue&);
   // Carries out one work and remembers its fault.
@@ -146,8 +157,11 @@ class Gpus {
   struct Device {
     Stream legacy;
     cudaError_t sticky = cudaSuccess;
+    bool stuck = false;
+    int breaks_in = 0;  // queries; 0: it does not
   };
   Gpus();
+  void refuse_to_wait(const Queue&, std::uint64_t count) const;
   std::vector<Point> before(const Stream&) const;
 
   std::recursive_mutex mutex_;

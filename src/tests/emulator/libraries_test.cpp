@@ -190,6 +190,9 @@ class Nccl : public Runtime {
   void TearDown() override {
     EXPECT_EQ(cudaStreamSynchronize(streams_[0]), cudaSuccess);
     EXPECT_EQ(cudaStreamSynchronize(streams_[1]), cudaSuccess);
+    EXPECT_EQ(ncclGroupStart(), ncclSuccess);
+    for (const ncclComm_t c : communicators_) EXPECT_EQ(ncclCommFinalize(c), ncclSuccess);
+    EXPECT_EQ(ncclGroupEnd(), ncclSuccess);
     for (const ncclComm_t c : communicators_) EXPECT_EQ(ncclCommDestroy(c), ncclSuccess);
     Runtime::TearDown();
   }
@@ -232,6 +235,36 @@ TEST_F(Nccl, CallsThatDoNotFitAreRefused) {
   EXPECT_EQ(add(0, from_[0], to_[0], kCount, ncclFloat, ncclMax), ncclInvalidArgument);
   EXPECT_EQ(ncclGroupEnd(), ncclSuccess);
   EXPECT_EQ(cudaFreeAsync(pool, a_), cudaSuccess);
+}
+
+TEST_F(Nccl, CommunicatorsOfOneThreadAreFinalizedTogether) {
+  EXPECT_EQ(ncclCommDestroy(communicators_[0]), ncclInvalidUsage);
+  EXPECT_DEATH(ncclCommFinalize(communicators_[0]), "without the others");
+  EXPECT_DEATH(
+      {
+        Gpus::instance().set_stuck(0, true);
+        ncclGroupStart();
+        for (const ncclComm_t c : communicators_) ncclCommFinalize(c);
+        ncclGroupEnd();
+      },
+      "in place of aborted");
+}
+
+// Nothing ends before it is aborted.
+TEST_F(Nccl, WhatIsWaitedForAfterAnErrorHasToBeAborted) {
+  ncclResult_t error = ncclSuccess;
+  EXPECT_EQ(cudaMemsetAsync(to_[0], 0, 4, streams_[0]), cudaSuccess);
+  Gpus::instance().set_stuck(0, true);
+  EXPECT_DEATH(cudaStreamSynchronize(streams_[0]), "the host waits for ever: an all-reduce failed");
+  EXPECT_DEATH(cudaFree(to_[0]), "the host waits for ever: an all-reduce failed");
+  EXPECT_EQ(ncclCommGetAsyncError(communicators_[0], &error), ncclSuccess);
+  EXPECT_EQ(error, ncclSuccess);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(cudaStreamQuery(streams_[0]), cudaErrorNotReady);
+  EXPECT_EQ(cudaGetLastError(), cudaErrorNotReady);
+  for (const ncclComm_t c : communicators_) EXPECT_EQ(ncclCommAbort(c), ncclSuccess);
+  EXPECT_EQ(cudaStreamSynchronize(streams_[0]), cudaSuccess);
+  const int devices[] = {0, 1};
+  EXPECT_EQ(ncclCommInitAll(communicators_, 2, devices), ncclSuccess);
 }
 
 TEST_F(Nccl, AGroupIsOfAllDevices) {

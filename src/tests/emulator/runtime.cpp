@@ -290,6 +290,16 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   }
   return gpus().wait({s->queue, s->queue->issued()});
 }
+cudaError_t cudaStreamQuery(cudaStream_t stream) {
+  const Lock lock(gpus().mutex());
+  Stream* const s = gpus().find(stream);
+  if (!s) return Gpus::fail(cudaErrorInvalidResourceHandle);
+  if (s->capture) {
+    s->capture->invalidated = true;
+    return Gpus::fail(cudaErrorStreamCaptureUnsupported);
+  }
+  return gpus().query({s->queue, s->queue->issued()});
+}
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t handle, unsigned) {
   const Lock lock(gpus().mutex());
   Stream* const s = gpus().find(stream);
@@ -337,6 +347,13 @@ cudaError_t cudaEventSynchronize(cudaEvent_t handle) {
   const Event& event = **event_of(handle);
   if (event.captured) return Gpus::fail(cudaErrorCapturedEvent);
   return event.point.queue ? gpus().wait(event.point) : cudaSuccess;
+}
+cudaError_t cudaEventQuery(cudaEvent_t handle) {
+  const Lock lock(gpus().mutex());
+  if (!handle) return Gpus::fail(cudaErrorInvalidResourceHandle);
+  const Event& event = **event_of(handle);
+  if (event.captured) return Gpus::fail(cudaErrorCapturedEvent);
+  return event.point.queue ? gpus().query(event.point) : cudaSuccess;
 }
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t first, cudaEvent_t second) {
   const Lock lock(gpus().mutex());

@@ -63,6 +63,30 @@ TEST_F(Runtime, EventsCoverWhatWasBeforeThem) {
   EXPECT_EQ(cudaEventDestroy(e), cudaSuccess);
 }
 
+// What is asked for once is done when it is asked for again, as a card's own work goes on.
+TEST_F(Runtime, AQueryDoesNotWait) {
+  int* const to = locked(1, 2);
+  int* const p = filled(std::vector{5});
+  const cudaEvent_t e = event();
+  EXPECT_EQ(cudaEventQuery(e), cudaSuccess);  // never recorded
+  EXPECT_EQ(to_host(to, p, 1, a_), cudaSuccess);
+  EXPECT_EQ(cudaEventRecord(e, a_), cudaSuccess);
+  EXPECT_EQ(cudaEventQuery(e), cudaErrorNotReady);
+  EXPECT_EQ(cudaGetLastError(), cudaErrorNotReady);
+  EXPECT_EQ(cudaEventQuery(e), cudaSuccess);
+  EXPECT_EQ(*to, 5);
+  EXPECT_EQ(cudaMemsetAsync(p, 0, 4, a_), cudaSuccess);
+  EXPECT_EQ(cudaStreamQuery(a_), cudaErrorNotReady);
+  EXPECT_EQ(cudaStreamQuery(a_), cudaSuccess);
+  cudaGraph_t graph = nullptr;
+  EXPECT_EQ(cudaStreamBeginCapture(a_, cudaStreamCaptureModeGlobal), cudaSuccess);
+  EXPECT_EQ(cudaEventRecord(e, a_), cudaSuccess);
+  EXPECT_EQ(cudaEventQuery(e), cudaErrorCapturedEvent);
+  EXPECT_EQ(cudaStreamQuery(a_), cudaErrorStreamCaptureUnsupported);
+  EXPECT_EQ(cudaStreamEndCapture(a_, &graph), cudaErrorStreamCaptureInvalidated);
+  EXPECT_EQ(cudaEventDestroy(e), cudaSuccess);
+}
+
 // The host waits for a stream, and with it for the event that this stream waits for.
 TEST_F(Runtime, WaitingForAStreamIsWaitingForItsEvents) {
   int* const to = locked(1, 2);
