@@ -130,6 +130,51 @@ const bool kWeightedShortcuts = add_layer_samples({
      })},
 });
 
+// Every input puts its value times a kernel into the output.
+struct Deconv {
+  std::int64_t stride, padding;
+  std::string activation;
+  bool normalised = false;
+  Values operator()(const Hosts& in, const Hosts& p, const Shape& out) const {
+    const Host& weights = p.back();  // {input channels, size, size, filters}
+    Values v(to_size(out.size()));
+    for (std::int64_t i = 0; i < out.size(); ++i)
+      v[to_size(i)] = normalised ? 0 : p[0].v[to_size(i % out.c)];
+    const Shape &s = in[0].shape, &w = weights.shape;
+    for (std::int64_t i = 0; i < s.size() * w.h * w.w * w.c; ++i) {
+      const std::int64_t k = i % w.c, dx = i / w.c % w.w, dy = i / w.c / w.w % w.h,
+                         at = i / (w.c * w.w * w.h), c = at % s.c, x = at / s.c % s.w,
+                         y = at / s.c / s.w % s.h, n = at / s.features();
+      const std::int64_t oy = y * stride + dy - padding, ox = x * stride + dx - padding;
+      if (oy < 0 || ox < 0 || oy >= out.h || ox >= out.w) continue;
+      v[to_size(((n * out.h + oy) * out.w + ox) * out.c + k)] +=
+          in[0].at(n, y, x, c) * weights.at(c, dy, dx, k);
+    }
+    if (normalised) normalise(v, out, p[0], p[1]);
+    activate_all(v, activation);
+    return v;
+  }
+};
+
+const bool kDeconvolutional = add_layer_samples({
+    {.type = "deconvolutional",
+     .keys = "filters=3\nsize=3\nstride=2\npad=1\nactivation=leaky\n",
+     .in = {{2, 3, 4, 2}},
+     .reference = Deconv{2, 1, "leaky"}},
+    {.type = "deconvolutional",
+     .keys = "filters=2\nsize=4\nstride=2\npadding=1\nactivation=mish\nbatch_normalize=1\n",
+     .in = {{2, 2, 3, 3}},
+     .reference = Deconv{2, 1, "mish", true}},
+    {.type = "deconvolutional",  // gaps between the kernels
+     .keys = "filters=4\nsize=2\nstride=3\n",
+     .in = {{1, 2, 3, 5}},
+     .reference = Deconv{3, 0, "logistic"}},
+    {.type = "deconvolutional",
+     .keys = "filters=8\nsize=3\nstride=1\npad=1\nactivation=swish\n",
+     .in = {{1, 4, 4, 8}},
+     .reference = Deconv{1, 1, "swish"}},
+});
+
 // A softmax over each group of siblings of the tree in src/tests/data.
 constexpr std::pair<std::int64_t, std::int64_t> kSiblings[] = {{0, 2}, {0, 2}, {2, 4}, {2, 4},
                                                                {4, 5}, {5, 7}, {5, 7}};
