@@ -175,6 +175,40 @@ const bool kDeconvolutional = add_layer_samples({
      .reference = Deconv{1, 1, "swish"}},
 });
 
+// Trained values that the images have no part in, and what adds or multiplies them.
+const bool kImplicit = add_layer_samples({
+    {.type = "implicit",
+     .keys = "filters=3\natoms=2\n",
+     .in = {{2, 3, 3, 1}},
+     .reference = each([](const Hosts&, const Hosts& p, auto, auto y, auto, auto c) {
+       return double{p[0].v[to_size(y * 3 + c)]};
+     })},
+    {.type = "implicit_add",
+     .keys = "filters=5\n",
+     .in = {{3, 2, 2, 2}},
+     .reference = each([](const Hosts&, const Hosts& p, auto, auto, auto, auto c) {
+       return double{p[0].v[to_size(c)]};
+     })},
+    {.type = "implicit_mul",
+     .keys = "filters=4\n",
+     .in = {{1, 2, 2, 2}},
+     .reference = each([](const Hosts&, const Hosts& p, auto, auto, auto, auto c) {
+       return double{p[0].v[to_size(c)]};
+     })},
+    {.type = "shift_channels",
+     .keys = "from=-4\n",
+     .in = {{2, 1, 1, 5}, {2, 3, 4, 5}},
+     .reference = each([](const Hosts& in, const Hosts&, auto n, auto y, auto x, auto c) {
+       return in[0].at(n, 0, 0, c) + in[1].at(n, y, x, c);
+     })},
+    {.type = "control_channels",
+     .keys = "from=2\n",
+     .in = {{2, 1, 1, 3}, {2, 2, 3, 3}},
+     .reference = each([](const Hosts& in, const Hosts&, auto n, auto y, auto x, auto c) {
+       return in[0].at(n, 0, 0, c) * in[1].at(n, y, x, c);
+     })},
+});
+
 // A softmax over each group of siblings of the tree in src/tests/data.
 constexpr std::pair<std::int64_t, std::int64_t> kSiblings[] = {{0, 2}, {0, 2}, {2, 4}, {2, 4},
                                                                {4, 5}, {5, 7}, {5, 7}};
