@@ -209,6 +209,155 @@ const bool kImplicit = add_layer_samples({
      })},
 });
 
+// A blur of AlexeyAB's antialiasing: {1 2 1} / 4 on both axes around a pixel, or the mean of 2x2.
+Values blurred(const Values& v, const Shape& in, const Shape& out, std::int64_t size,
+               std::int64_t stride_y, std::int64_t stride_x) {
+  Values result;
+  for (std::int64_t i = 0; i < out.size(); ++i) {
+    const std::int64_t c = i % out.c, x = i / out.c % out.w, y = i / out.c / out.w % out.h,
+                       n = i / out.features();
+    double sum = 0;
+    for (std::int64_t tap = 0; tap < size * size; ++tap) {
+      const std::int64_t dy = tap / size, dx = tap % size, before = size == 3 ? 1 : 0;
+      const std::int64_t iy = y * stride_y + dy - before, ix = x * stride_x + dx - before;
+      const double weight = size == 2 ? .25 : (dy == 1 ? 2 : 1) * (dx == 1 ? 2 : 1) / 16.;
+      if (iy >= 0 && ix >= 0 && iy < in.h && ix < in.w)
+        sum += weight * v[to_size(((n * in.h + iy) * in.w + ix) * in.c + c)];
+    }
+    result.push_back(sum);
+  }
+  return result;
+}
+
+double largest_of(const Host& in, std::int64_t n, std::int64_t y, std::int64_t x, std::int64_t c,
+                  std::int64_t size) {
+  double largest = -1e30;
+  for (std::int64_t i = 0; i < size * size; ++i) {
+    const std::int64_t iy = y + i / size - (size - 1) / 2, ix = x + i % size - (size - 1) / 2;
+    if (iy >= 0 && ix >= 0 && iy < in.shape.h && ix < in.shape.w)
+      largest = std::max(largest, in.at(n, iy, ix, c));
+  }
+  return largest;
+}
+
+Values peaks(const Hosts& in, std::int64_t size) {
+  return each([=](const Hosts& x, const Hosts&, auto n, auto y, auto xx, auto c) {
+    const double own = x[0].at(n, y, xx, c);
+    return own == largest_of(x[0], n, y, xx, c, size) ? own : 0.;
+  })(in, {}, in[0].shape);
+}
+
+// A 1x1 convolution with weights {filters, 1, 1, channels}; parameters: bias first.
+Values pointwise(const Hosts& in, const Hosts& p, const std::string& activation, bool normalised) {
+  Shape out = in[0].shape;
+  out.c = p.back().shape.n;
+  Values v = each([&](const Hosts& x, const Hosts&, auto n, auto y, auto xx, auto k) {
+    double sum = normalised ? 0 : p[0].v[to_size(k)];
+    for (std::int64_t c = 0; c < x[0].shape.c; ++c)
+      sum += x[0].at(n, y, xx, c) * p.back().at(k, 0, 0, c);
+    return sum;
+  })(in, p, out);
+  if (normalised) normalise(v, out, p[0], p[1]);
+  activate_all(v, activation);
+  return v;
+}
+
+const bool kAntialiased = add_layer_samples({
+    {.type = "maxpool",
+     .keys = "size=3\nstride=2\nantialiasing=1\n",
+     .in = {{2, 5, 4, 3}},
+     .reference =
+         [](const Hosts& in, const Hosts&, const Shape& out) {
+           const Values v = each([](const Hosts& x, const Hosts&, auto n, auto y, auto xx, auto c) {
+             return largest_of(x[0], n, y, xx, c, 3);
+           })(in, {}, in[0].shape);
+           return blurred(v, in[0].shape, out, 3, 2, 2);
+         }},
+    {.type = "maxpool",
+     .keys = "size=2\nstride_x=2\nstride_y=1\nantialiasing=2\n",
+     .in = {{1, 4, 5, 2}},
+     .reference =
+         [](const Hosts& in, const Hosts&, const Shape& out) {
+           const Values v = each([](const Hosts& x, const Hosts&, auto n, auto y, auto xx, auto c) {
+             return largest_of(x[0], n, y, xx, c, 2);
+           })(in, {}, in[0].shape);
+           return blurred(v, in[0].shape, out, 2, 1, 2);
+         }},
+    {.type = "maxpool",
+     .keys = "size=3\nstride=1\nmaxpool_zero_nonmax=1\n",
+     .in = {{2, 4, 5, 2}},
+     .reference = [](const Hosts& in, const Hosts&, const Shape&) { return peaks(in, 3); }},
+    {.type = "maxpool",
+     .keys = "size=3\nstride=2\nmaxpool_zero_nonmax=1\nantialiasing=1\n",
+     .in = {{1, 5, 5, 2}},
+     .reference =
+         [](const Hosts& in, const Hosts&, const Shape& out) {
+           return blurred(peaks(in, 3), in[0].shape, out, 3, 2, 2);
+         }},
+    {.type = "convolutional",
+     .keys = "filters=3\nsize=1\nstride=2\nactivation=mish\nbatch_normalize=1\nantialiasing=1\n",
+     .in = {{2, 4, 5, 2}},
+     .reference =
+         [](const Hosts& in, const Hosts& p, const Shape& out) {
+           Shape between = in[0].shape;
+           between.c = out.c;
+           return blurred(pointwise(in, p, "mish", true), between, out, 3, 2, 2);
+         }},
+    {.type = "convolutional",
+     .keys = "filters=2\nsize=1\nstride=2\nactivation=logistic\nantialiasing=2\n",
+     .in = {{1, 5, 4, 3}},
+     .reference =
+         [](const Hosts& in, const Hosts& p, const Shape& out) {
+           Shape between = in[0].shape;
+           between.c = out.c;
+           return blurred(pointwise(in, p, "logistic", false), between, out, 2, 2, 2);
+         }},
+});
+
+// a / (sum of a over the channels + .0001); a = max(x, 0), exp(x), or exp(x - the largest x).
+Values over_channels(Values v, std::int64_t channels, bool relu, bool differences) {
+  for (std::size_t first = 0; first < v.size(); first += to_size(channels)) {
+    const auto begin = v.begin() + static_cast<std::ptrdiff_t>(first), end = begin + channels;
+    const double largest = differences ? *std::max_element(begin, end) : 0;
+    double sum = 1e-4;
+    std::for_each(begin, end, [&](double& x) {
+      x = relu ? std::max(x, 0.) : std::exp(x - largest);
+      sum += x;
+    });
+    std::for_each(begin, end, [&](double& x) { x /= sum; });
+  }
+  return v;
+}
+
+const bool kOverChannels = add_layer_samples({
+    {.type = "convolutional",
+     .keys = "filters=3\nsize=1\nactivation=normalize_channels\nbatch_normalize=1\n",
+     .in = {{2, 3, 2, 4}},
+     .reference =
+         [](const Hosts& in, const Hosts& p, const Shape& out) {
+           return over_channels(pointwise(in, p, "linear", true), out.c, true, false);
+         },
+     .tolerance = 1e-2},
+    {.type = "convolutional",
+     .keys = "filters=4\nsize=1\nactivation=normalize_channels_softmax\n",
+     .in = {{1, 3, 3, 2}},
+     .reference =
+         [](const Hosts& in, const Hosts& p, const Shape& out) {
+           return over_channels(pointwise(in, p, "linear", false), out.c, false, false);
+         }},
+    {.type = "convolutional",
+     .keys = "filters=4\nsize=1\nstride=2\nantialiasing=1\n"
+             "activation=normalize_channels_softmax_maxval\n",
+     .in = {{2, 3, 4, 2}},
+     .reference =
+         [](const Hosts& in, const Hosts& p, const Shape& out) {
+           Shape between = in[0].shape;
+           between.c = out.c;
+           return blurred(over_channels(pointwise(in, p, "linear", false), out.c, false, true),
+                          between, out, 3, 2, 2);
+         }},
+});
+
 // A softmax over each group of siblings of the tree in src/tests/data.
 constexpr std::pair<std::int64_t, std::int64_t> kSiblings[] = {{0, 2}, {0, 2}, {2, 4}, {2, 4},
                                                                {4, 5}, {5, 7}, {5, 7}};
