@@ -358,6 +358,40 @@ const bool kOverChannels = add_layer_samples({
          }},
 });
 
+double element_cross_entropy(const Trial& t) {  // of one row
+  double loss = 0;
+  for (std::int64_t i = 0; i < t.out.size(); ++i) {
+    const double p = t.out.data()[i], target = t.sample.targets[to_size(i)];
+    loss -= target * std::log(p) + (1 - target) * std::log(1 - p);
+  }
+  return loss;
+}
+
+const bool kVectors = add_layer_samples({
+    {.type = "l2norm",
+     .in = {{2, 3, 2, 5}},
+     .reference = each([](const Hosts& in, const Hosts&, auto n, auto y, auto x, auto c) {
+       double sum = 0;
+       for (std::int64_t k = 0; k < 5; ++k) sum += std::pow(in[0].at(n, y, x, k), 2);
+       return in[0].at(n, y, x, c) / std::sqrt(sum);
+     })},
+    {.type = "logistic",
+     .in = {{2, 2, 3, 4}},
+     .reference = each([](const Hosts& in, const Hosts&, auto n, auto y, auto x, auto c) {
+       return 1 / (1 + std::exp(-in[0].at(n, y, x, c)));
+     })},
+    {.type = "logistic",
+     .in = {{2, 1, 1, 4}},
+     .objective = element_cross_entropy,
+     .targets = {0, 1, 1, 0, .5f, .25f, 0, 1}},
+    {.type = "reorg",
+     .keys = "extra=3\nstride=1\n",
+     .in = {{2, 2, 3, 4}},
+     .reference = each([](const Hosts& in, const Hosts&, auto n, auto, auto, auto i) {
+       return i < 24 ? in[0].at(n, i / 3 % 2, i % 3, i / 6) : 0.;
+     })},
+});
+
 // A softmax over each group of siblings of the tree in src/tests/data.
 constexpr std::pair<std::int64_t, std::int64_t> kSiblings[] = {{0, 2}, {0, 2}, {2, 4}, {2, 4},
                                                                {4, 5}, {5, 7}, {5, 7}};
