@@ -22,7 +22,10 @@ struct StepState;
 enum class NmsKind : std::uint8_t { by_class, greedy, diou };
 constexpr auto choices(NmsKind) {
   return std::to_array<Named<NmsKind>>(
-      {{"default", NmsKind::by_class}, {"greedynms", NmsKind::greedy}, {"diounms", NmsKind::diou}});
+      {{"default", NmsKind::by_class},
+       {"greedynms", NmsKind::greedy},
+       {"diounms", NmsKind::diou},
+       {"cornersnms", NmsKind::by_class}});  // AlexeyAB: that is what its code does
 }
 
 struct NmsKeys {
