@@ -118,7 +118,7 @@ struct NetSettings : LayerKeys {
   OptimizerKeys optimizer;
   float ema_alpha = 0;
   ImageAugmentation augmentation;
-  bool letter_box = false;
+  bool letter_box = false, try_fix_nan = false;
   float input_max = 0;
 
   template <class V>
@@ -146,6 +146,8 @@ struct NetSettings : LayerKeys {
       "decay of the averaged weights; 0: none");
     augmentation.fields(v);
     v("letter_box", letter_box, Flag{}, "keep the aspect ratio, grey bars around");
+    v("try_fix_nan", try_fix_nan, TrainingOnly{Flag{}},
+      "1: gradients that are not finite become 0, instead of ending the training");
     v("input_max", input_max, Reals{0, 1e30f},
       "the value of images that becomes 1; 0: the largest of their type (255, 65535, 1 of floats)");
   }
