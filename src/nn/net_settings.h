@@ -7,6 +7,7 @@
 #include <vector>
 #include "cfg/section.h"
 #include "core/tensor.h"
+#include "kernels/label_rejection.h"
 #include "kernels/optimizers.h"
 #include "kernels/pixel_filters.h"
 
@@ -88,6 +89,7 @@ struct LayerKeys {
   std::int64_t burn_in = 0;      // obj_gamma_ramp of the heads rises over it too
   std::int64_t max_batches = 0;  // dropblock of [dropout] grows over most of it
   DType precision = DType::f32;
+  RejectionKeys rejection;
 
   template <class V>
   void fields(V&& v) {
@@ -104,6 +106,7 @@ struct LayerKeys {
       "iterations over which the rate rises as (it/burn_in)^power");
     v("max_batches", max_batches, TrainingOnly{Integers{0, std::int64_t{1} << 40}},
       "iterations of a training run");
+    rejection.fields(v);
   }
 };
 
