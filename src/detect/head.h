@@ -122,6 +122,8 @@ class Head {
   // Asks for detections of these labels from now on, where map= has so many that become classes of
   // the head. Whether it has.
   virtual bool find_labels(std::int64_t /*classes*/) { return false; }
+  // What its class tree calls the classes; empty: it has none.
+  virtual std::span<const std::string> tree_names() const { return {}; }
   // Whether labels and detections count the same classes.
   virtual bool finds_its_labels() const { return true; }
 

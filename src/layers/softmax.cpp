@@ -192,6 +192,14 @@ class SoftmaxLayer final : public Layer, public TargetLoss {
     section.read(softmax_);
     if (!softmax_.tree.empty())
       tree_ = read_class_tree(file_of_key(section, "tree", softmax_.tree));
+    for (const char* key : {"groups", "spatial"})
+      if (!softmax_.tree.empty() && section.has(key))
+        section.ignore(key, "has no effect with tree=: each group of siblings has its softmax");
+    const bool focal = softmax_.cls_loss == SoftmaxLossKind::focal;
+    if (section.training() && section.has("cls_gamma") && !focal)
+      section.ignore("cls_gamma", "has no effect without cls_loss=focal");
+    if (section.training() && softmax_.noloss && focal)
+      section.ignore("cls_loss", "has no effect with noloss=1");
     if (!softmax_.tree.empty() && softmax_.cls_loss != SoftmaxLossKind::softmax)
       section.fail("cls_loss", "class trees are trained by cross-entropy; leave it out, or tree=");
   }
