@@ -1,11 +1,13 @@
 #include "cfg/class_tree.h"
 
 #include <functional>
+#include <map>
 #include <string_view>
 
 #include "core/error.h"
 #include "core/index.h"
 #include "core/input.h"
+#include "core/log.h"
 #include "core/number.h"
 #include "core/text.h"
 
@@ -59,6 +61,8 @@ std::int32_t parent_in(std::string_view line, std::int32_t node, const Where& wh
 ClassTree read_class_tree(const fs::path& path) {
   ClassTree tree;
   std::vector<ClassNode>& nodes = tree.nodes;
+  std::map<std::string, int> lines;  // by name
+  std::string repeated;
   read_tree_lines(path, [&](std::string_view line, const Where& where) {
     const auto n = static_cast<std::int32_t>(nodes.size());
     const std::int32_t parent = parent_in(line, n, where);
@@ -70,12 +74,18 @@ ClassTree read_class_tree(const fs::path& path) {
       tree.groups.push_back(n);
     }
     nodes.push_back({.parent = parent});
+    tree.names.emplace_back(trim(line.substr(0, line.find_last_of(" \t"))));
+    const auto [first, unique] = lines.try_emplace(tree.names.back(), where.line);
+    if (!unique && repeated.empty())
+      repeated = cat(to_string(where), ": '", shown(tree.names.back()), "' stands on line ",
+                     first->second, " too; two classes of one name cannot be told apart");
     if (parent >= 0) {
       ClassNode& above = nodes[to_size(parent)];
       if (above.leaf()) above.children = n;
       above.children_end = n + 1;
     }
   });
+  if (!repeated.empty()) log::warn(repeated);
   tree.groups.push_back(static_cast<std::int32_t>(nodes.size()));
   for (std::size_t g = 0; g + 1 < tree.groups.size(); ++g)
     for (std::int32_t n = tree.groups[g]; n < tree.groups[g + 1]; ++n)
@@ -93,6 +103,18 @@ std::vector<std::int32_t> read_class_map(const fs::path& path, std::int64_t node
     map.push_back(static_cast<std::int32_t>(node));
   });
   return map;
+}
+
+std::string name_conflict(std::span<const std::string> tree_names,
+                          std::span<const std::string> names) {
+  std::map<std::string_view, std::size_t> classes;
+  for (std::size_t c = 0; c < names.size(); ++c) classes.try_emplace(names[c], c);
+  for (std::size_t c = 0; c < tree_names.size() && c < names.size(); ++c)
+    if (const auto other = classes.find(tree_names[c]);
+        other != classes.end() && other->second != c && names[c] != tree_names[c])
+      return cat("the tree calls class ", c, " '", shown(tree_names[c]), "', which is class ",
+                 other->second, " of the names; class ", c, " is '", shown(names[c]), "' there");
+  return "";
 }
 
 void multiply_down(const ClassTree& tree, std::vector<float>& probabilities) {

@@ -3,6 +3,9 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/hd.h"
@@ -21,14 +24,21 @@ struct ClassNode {
 struct ClassTree {
   std::vector<ClassNode> nodes;  // parents come before their children; the first ones are the top
   std::vector<std::int32_t> groups;  // where each group of siblings begins; and the number of nodes
+  std::vector<std::string> names;    // of the nodes
   bool empty() const { return nodes.empty(); }
 };
 
 // Lines `name parent`: the number of the parent's line from 0, or -1. Throws, with the line, where
-// a parent is none of the lines before, and where other nodes stand between siblings.
+// a parent is none of the lines before, and where other nodes stand between siblings. Warns of the
+// first name that two nodes have.
 ClassTree read_class_tree(const std::filesystem::path&);
 // Lines of one number each: the node of each label. Throws where that is not below `nodes`.
 std::vector<std::int32_t> read_class_map(const std::filesystem::path&, std::int64_t nodes);
+
+// Where a node's name is that of another class in `names`: what is wrong, to be followed by where
+// the names are from. "": nowhere. Names that no class has, such as WordNet's numbers, say nothing.
+std::string name_conflict(std::span<const std::string> tree_names,
+                          std::span<const std::string> names);
 
 // probabilities[k] of each node given its parent become those of the node: its own times those of
 // all nodes above it.

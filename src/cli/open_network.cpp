@@ -48,7 +48,12 @@ ConfidenceMap stored_calibration(const NetworkArguments& a, const Network& net,
 std::vector<std::string> class_names(const Network& net, const std::filesystem::path& names,
                                      bool shipped) {
   const std::int64_t classes = classes_of(net);
-  if (!names.empty()) return read_names(names, classes);
+  if (!names.empty()) {
+    std::vector<std::string> list = read_names(names, classes);
+    if (const std::string conflict = tree_conflict(net, list); !conflict.empty())
+      log::warn(conflict);
+    return list;
+  }
   if (!shipped) return names_of("", classes);
   const std::filesystem::path cfg = net.where().file;
   for (const std::string& file :

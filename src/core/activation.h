@@ -1,6 +1,6 @@
 // Activation functions: the list, their formulas and their derivatives. Names are the cfg's
-// (`activation=`). The launches that apply them are in kernels/activate.h; plans may fuse some of
-// them, and leave those that they do not know to these launches.
+// (`activation=`); an alias is another one. The launches that apply them are in kernels/activate.h;
+// plans may fuse some of them, and leave those that they do not know to these launches.
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -38,6 +38,7 @@ struct Linear {
 };
 struct Leaky {  // slope .1: Darknet
   static constexpr std::string_view name = "leaky";
+  static constexpr std::string_view alias = "revleaky";  // AlexeyAB: the same at inference
   static constexpr DerivativeFrom from = DerivativeFrom::sign;
   template <class T>
   DN_HD T value(T x) const {
@@ -105,6 +106,7 @@ struct Mish {
 };
 struct Swish {  // x sigmoid(x)
   static constexpr std::string_view name = "swish";
+  static constexpr std::string_view alias = "silu";  // PyTorch, YOLOR
   static constexpr DerivativeFrom from = DerivativeFrom::input;
   template <class T>
   DN_HD T value(T x) const {

@@ -1,6 +1,6 @@
 // A closed list of structs that a cfg chooses from by name (activations, losses, optimizers): a
-// std::variant whose alternatives have `static constexpr std::string_view name`. All that a new one
-// needs is its place in the list.
+// std::variant whose alternatives have `static constexpr std::string_view name`, and `alias` where
+// other programs have another name for it. All that a new one needs is its place in the list.
 #pragma once
 #include <algorithm>
 #include <array>
@@ -51,18 +51,33 @@ std::string_view name_of(const List& one) {
   return std::visit([](const auto& alternative) { return alternative.name; }, one);
 }
 
+// "" where it has none.
+template <NamedList List>
+std::string_view alias_of(const List& one) {
+  return std::visit(
+      []<class T>(const T&) -> std::string_view {
+        if constexpr (requires { T::alias; }) return T::alias;
+        return {};
+      },
+      one);
+}
+
+// Each name, followed by its alias.
 template <NamedList List>
 std::vector<std::string> names_of() {
   std::vector<std::string> names;
-  for (const List& one : all_of<List>()) names.emplace_back(name_of(one));
+  for (const List& one : all_of<List>()) {
+    names.emplace_back(name_of(one));
+    if (!alias_of(one).empty()) names.emplace_back(alias_of(one));
+  }
   return names;
 }
 
-// With its defaults; nothing where no alternative has the name.
+// With its defaults; nothing where no alternative has the name or the alias.
 template <NamedList List>
 std::optional<List> value_of(std::string_view name) {
   for (const List& one : all_of<List>())
-    if (name_of(one) == name) return one;
+    if (name_of(one) == name || (!name.empty() && alias_of(one) == name)) return one;
   return std::nullopt;
 }
 

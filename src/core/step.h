@@ -34,6 +34,8 @@ struct StepState : StepParams {
   // The first micro-batch of the batch whose loss was not finite; -1: none.
   std::int32_t non_finite_micro_batch = -1;
   LossScale loss;
+  // try_fix_nan: gradients of the step that were not finite, and losses of micro-batches.
+  std::int64_t fixed = 0;
 };
 
 // null: the loss is not scaled.

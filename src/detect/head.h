@@ -22,7 +22,10 @@ struct StepState;
 enum class NmsKind : std::uint8_t { by_class, greedy, diou };
 constexpr auto choices(NmsKind) {
   return std::to_array<Named<NmsKind>>(
-      {{"default", NmsKind::by_class}, {"greedynms", NmsKind::greedy}, {"diounms", NmsKind::diou}});
+      {{"default", NmsKind::by_class},
+       {"greedynms", NmsKind::greedy},
+       {"diounms", NmsKind::diou},
+       {"cornersnms", NmsKind::by_class}});  // AlexeyAB: that is what its code does
 }
 
 struct NmsKeys {
@@ -119,6 +122,8 @@ class Head {
   // Asks for detections of these labels from now on, where map= has so many that become classes of
   // the head. Whether it has.
   virtual bool find_labels(std::int64_t /*classes*/) { return false; }
+  // What its class tree calls the classes; empty: it has none.
+  virtual std::span<const std::string> tree_names() const { return {}; }
   // Whether labels and detections count the same classes.
   virtual bool finds_its_labels() const { return true; }
 

@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "cfg/class_tree.h"
 #include "cfg/data_file.h"
 #include "core/error.h"
 #include "core/index.h"
@@ -114,6 +115,14 @@ std::int64_t classes_of(const Network& net, const DataFile& data) {
             net.where().file, " have ", classes,
             "; give both the same number (before each head, filters= follows from it)");
   return classes;
+}
+
+std::string tree_conflict(const Network& net, std::span<const std::string> names) {
+  for (const HeadAt& at : net.heads())
+    if (const std::string what = name_conflict(at.head->tree_names(), names); !what.empty())
+      return cat(net.layer(at.layer).title(), ": ", what,
+                 "; give names= the lines of the tree in their order");
+  return "";
 }
 
 void require_video_input(const Network& net) {

@@ -100,6 +100,8 @@ std::int64_t classes_of(const Network&);
 // The same; throws where the .data file gives another number. Where it gives that of the labels of
 // a head's map=, the head finds these from then on.
 std::int64_t classes_of(const Network&, const DataFile&);
+// Where the class tree of a head and these names disagree: what is wrong, with the layer; else "".
+std::string tree_conflict(const Network&, std::span<const std::string> names);
 // Of another network of the same data: its heads find labels, if they are so many.
 void find_labels(const Network&, std::int64_t classes);
 // Throws where the network's input has a number of channels that no video has.

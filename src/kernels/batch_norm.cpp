@@ -31,6 +31,7 @@ struct Statistics {
     const double variance = n > 1 && squares > 0 ? squares / (n - 1) : 0;
     b.mean[c] = static_cast<float>(z.data[c] + shift);
     b.inverse_deviation[c] = static_cast<float>(1 / math::sqrt(variance + kBatchNormEpsilon));
+    if (sums[1] - sums[1] != 0) return;  // not finite: such statistics would stay (try_fix_nan)
     b.rolling_mean[c] = kRollingKeep * b.rolling_mean[c] + (1 - kRollingKeep) * b.mean[c];
     if (n > 1)  // one value has no variance
       b.rolling_variance[c] =

@@ -300,6 +300,10 @@ struct AddTelemetry {
   StepState* state;
   DN_HD void operator()(std::int64_t) const {
     if (a.first) *a.total = {};
+    if (a.passes_not_finite && a.sums->not_finite != 0) {
+      ++state->fixed;
+      return;
+    }
     *a.total += *a.sums;
     if (a.sums->not_finite == 0 || state->status == StepStatus::non_finite) return;
     state->status = StepStatus::non_finite;

@@ -99,8 +99,9 @@ HeadTelemetry to_host(const Stream&, const HeadTelemetry* on_device);
 struct MicroBatchTelemetry {
   const HeadTelemetry* sums = nullptr;  // of the micro-batch
   HeadTelemetry* total = nullptr;
-  std::int32_t micro_batch = 0;  // its number in the whole batch
-  bool first = true;             // of this device
+  std::int32_t micro_batch = 0;    // its number in the whole batch
+  bool first = true;               // of this device
+  bool passes_not_finite = false;  // such a loss is left out of the total, and counted in `fixed`
 };
 void add_telemetry(const Stream&, const MicroBatchTelemetry&, StepState*);
 

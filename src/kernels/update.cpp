@@ -24,6 +24,26 @@ struct MarkNotFinite {
   }
 };
 
+struct AddFixed {
+  const std::int64_t* count;
+  StepState* state;
+  DN_HD void operator()(std::int64_t) const {
+    if (*count == 0 || state->status == StepStatus::non_finite) return;
+    if (state->loss.scale > 1)
+      state->status = StepStatus::overflow;
+    else
+      state->fixed += *count;
+  }
+};
+
+struct ZeroNotFinite {
+  float* x;
+  const StepState* state;
+  DN_HD void operator()(std::int64_t i) const {
+    if (x[i] - x[i] != 0 && state->status == StepStatus::update) x[i] = 0;
+  }
+};
+
 struct SetParams {
   const StepParams* params;
   StepState* state;
@@ -31,6 +51,7 @@ struct SetParams {
   DN_HD void operator()(std::int64_t) const {
     static_cast<StepParams&>(*state) = *params;
     if (begin && state->status != StepStatus::non_finite) state->status = StepStatus::update;
+    if (begin) state->fixed = 0;
   }
 };
 
@@ -164,6 +185,14 @@ void check_finite(const Stream& s, const float* gradient, std::int64_t n, StepSt
   auto* const count = static_cast<std::int64_t*>(scratch);
   reduce(s, n, NotFinite{gradient}, count, count + 1);
   for_each(s, 1, MarkNotFinite{count, state});
+}
+
+void zero_not_finite(const Stream& s, float* gradient, std::int64_t n, StepState* state,
+                     void* scratch) {
+  auto* const count = static_cast<std::int64_t*>(scratch);
+  reduce(s, n, NotFinite{gradient}, count, count + 1);
+  for_each(s, 1, AddFixed{count, state});
+  for_each(s, n, ZeroNotFinite{gradient, state});
 }
 
 void centre_gradients(const Stream& s, const ArrayTable<CentreArrays>& table) {

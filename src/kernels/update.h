@@ -38,6 +38,11 @@ std::int64_t check_finite_scratch(std::int64_t n);
 void check_finite(const Stream&, const float* gradient, std::int64_t n, StepState* state,
                   void* scratch);
 
+// The same, but gradients that are not finite become 0 and the step goes on; their number is added
+// to the state's `fixed`. An overflow stays one.
+void zero_not_finite(const Stream&, float* gradient, std::int64_t n, StepState* state,
+                     void* scratch);
+
 // After the update: an overflow halves the scale of the loss, kScaleRaisedAfter updates without one
 // double it.
 inline constexpr float kFirstLossScale = 65536, kMaxLossScale = 16777216;

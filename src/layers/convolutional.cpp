@@ -1,9 +1,12 @@
 // [convolutional]: convolution, batch normalisation, bias and activation. When training, the
 // convolution's result z is kept and one launch normalises, scales and activates it; at inference
-// all of it is folded into the plan.
+// all of it is folded into the plan. Activations over channels and antialiasing= follow as stages
+// of their own (layers/output_stage.h).
 #include <algorithm>
 #include "core/parts.h"
 #include "kernels/activate.h"
+#include "layers/channel_activation.h"
+#include "layers/output_stage.h"
 #include "nn/channel_parameters.h"
 #include "nn/layer_index.h"
 #include "nn/onnx_builder.h"
@@ -15,7 +18,7 @@ struct ConvolutionalKeys {
   std::int64_t filters = 1, size = 1, stride = 1, stride_x = 0, stride_y = 0, groups = 1;
   std::int64_t dilation = 1, padding = 0;
   bool pad = false, batch_normalize = false, grad_centr = false;
-  Activation activation = activations::Logistic{};
+  ConvolutionalActivation activation = activations::Logistic{};
   std::vector<std::int64_t> share_index;
   template <class V>
   void fields(V&& v) {
@@ -31,7 +34,8 @@ struct ConvolutionalKeys {
     v("batch_normalize", batch_normalize, Flag{}, "normalise each channel over the batch");
     v("grad_centr", grad_centr, TrainingOnly{Flag{}},
       "with batch_normalize: the mean of each filter's gradients is taken away from them");
-    v("activation", activation, Choice<Activation>{}, "function of the result");
+    v("activation", activation, Choice<ConvolutionalActivation>{},
+      "function of the result; normalize_channels...: of all channels of a pixel");
     v("share_index", share_index, ListOf<std::int64_t>{},
       "an earlier [convolutional] whose parameters it uses; negative: counted back");
   }
@@ -52,7 +56,7 @@ class ConvolutionalLayer final : public Layer {
     if (keys_of_.filters % keys_of_.groups != 0)
       section.fail_between({"groups", "filters"}, cat("filters=", keys_of_.filters,
                                                       " is not a multiple of ", keys_of_.groups));
-    activation_ = keys_of_.activation;
+    activation_ = by_element(keys_of_.activation);
     if (keys_of_.share_index.size() > 1) section.fail("share_index", "expected one layer");
     if (keys_of_.share_index.empty()) return;
     shares_ = layer_index(section, "share_index", keys_of_.share_index[0], context);
@@ -62,6 +66,17 @@ class ConvolutionalLayer final : public Layer {
     if (!section.training()) return;
     for (const char* key : {"learning_rate", "clip", "train_only_bn", "grad_centr"})
       section.ignore(key, why);
+  }
+
+  // What follows it; null: nothing. Before the first reshape.
+  std::unique_ptr<OutputStage> channel_activation() const {
+    return over_channels(keys_of_.activation);
+  }
+  // The steps, which become 1.
+  Strides take_strides() {
+    const Strides strides{keys_of_.stride_y, keys_of_.stride_x};
+    keys_of_.stride_y = keys_of_.stride_x = 1;
+    return strides;
   }
 
   Requirements reshape(std::span<const Shape> in, Ops& ops, const PlanOptions& options) override {
@@ -133,7 +148,7 @@ class ConvolutionalLayer final : public Layer {
 
   std::int64_t shares() const override { return shares_; }
   void share(Layer& owner, const Section& section) override {
-    owner_ = dynamic_cast<ConvolutionalLayer*>(&owner);
+    owner_ = dynamic_cast<ConvolutionalLayer*>(&without_output_stage(owner));
     if (!owner_)
       section.fail("share_index",
                    cat("layer ", owner.context().index, " is [", owner.type(),
@@ -315,9 +330,20 @@ class ConvolutionalLayer final : public Layer {
 }  // namespace
 
 LayerPtr make_convolutional(Section& section, const LayerContext& context) {
-  return std::make_unique<ConvolutionalLayer>(section, context);
+  AntialiasingKeys keys;
+  section.read(keys);
+  auto convolution = std::make_unique<ConvolutionalLayer>(section, context);
+  std::unique_ptr<OutputStage> activation = convolution->channel_activation(), blur;
+  if (keys.antialiasing > 0) blur = make_blur(keys.antialiasing, convolution->take_strides());
+  LayerPtr layer = std::move(convolution);
+  for (auto* stage : {&activation, &blur})
+    if (*stage) layer = with_output_stage(std::move(layer), std::move(*stage), section, context);
+  return layer;
 }
 
-void describe_convolutional(KeyDocs& docs) { docs.add(ConvolutionalKeys{}); }
+void describe_convolutional(KeyDocs& docs) {
+  docs.add(ConvolutionalKeys{});
+  docs.add(AntialiasingKeys{});
+}
 
 }  // namespace darknet

@@ -10,6 +10,7 @@
 #include "core/text.h"
 #include "detect/packed_truths.h"
 #include "kernels/class_gradients.h"
+#include "kernels/label_rejection.h"
 
 namespace darknet {
 namespace {
@@ -127,6 +128,7 @@ Requirements DetectionHead::reshape(std::span<const Shape> in, Ops&, const PlanO
                           truths * std::int64_t{sizeof(TruthChoice)}});
   if (!class_gradients_.empty())
     r.workspace = std::max(r.workspace, class_gradient_scratch(anchors, setup_.keys.classes));
+  if (!rejection_.empty()) r.workspace = std::max(r.workspace, rejection_scratch(shape_.size()));
   return r;
 }
 
@@ -155,6 +157,11 @@ void DetectionHead::forward(const Pass& pass, std::span<const TensorView> in, Te
   ObjectnessArguments o = objectness_arguments(a);
   o.running = bin_counts_.arrays();
   apply_objectness(pass.stream, setup_.objectness.loss, o, pass.workspace);
+  if (!rejection_.empty())
+    reject_gradients(pass.stream,
+                     {context_.rejection, context_.max_batches, a.gradient, layout_.entries,
+                      rejection_.arrays(), pass.step},
+                     pass.workspace);
   sum_telemetry(pass.stream, o, static_cast<HeadTelemetry*>(sums_.data()), pass.workspace);
 }
 
@@ -186,11 +193,13 @@ void DetectionHead::make_running_values() {
   const LogitLoss& loss = setup_.objectness.loss;
   if (momentum_of(loss) > 0 && bin_counts_.empty())
     bin_counts_ = {name_of_counts(loss), device, kRunningCounts, kCountSums};
+  if (context_.rejection.any() && rejection_.empty())
+    rejection_ = {"label rejection", device, kRejectionValues, kRejectionSums};
 }
 
 std::vector<RunningValues*> DetectionHead::running() {
   std::vector<RunningValues*> kept;
-  for (RunningValues* r : {&class_gradients_, &bin_counts_})
+  for (RunningValues* r : {&class_gradients_, &bin_counts_, &rejection_})
     if (!r->empty()) kept.push_back(r);
   return kept;
 }
@@ -200,6 +209,7 @@ void DetectionHead::end_step(const Stream& stream, const StepState* state) {
     keep_class_gradients(stream, class_gradients_.arrays(), class_gradients_.values(), state);
   if (!bin_counts_.empty())
     keep_counts(stream, setup_.objectness.loss, bin_counts_.arrays(), state);
+  if (!rejection_.empty()) keep_rejection(stream, rejection_.arrays(), state);
 }
 
 void DetectionHead::backward(const Pass& pass, const BackwardArguments& a) {

@@ -136,6 +136,7 @@ class DetectionHead : public Layer, public Head {
   HeadSettings settings_;
   Buffer sums_;
   RunningValues class_gradients_, bin_counts_;  // of the class loss, of the objectness loss
+  RunningValues rejection_;                     // of [net]'s keys that reject labels
   Shape shape_;
 };
 

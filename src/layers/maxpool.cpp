@@ -1,8 +1,11 @@
 // [maxpool] and [local_avgpool]: pooling by Darknet's geometry (PoolSpec); with maxpool_depth=1 the
-// maximum over groups of channels instead.
+// maximum over groups of channels instead, with maxpool_zero_nonmax=1 the input where it is the
+// maximum of its window, and 0 elsewhere.
 #include "core/for_each.h"
+#include "core/math.h"
 #include "kernels/copy.h"
 #include "kernels/pool.h"
+#include "layers/output_stage.h"
 #include "layers/pixel_gradient.h"
 #include "nn/layer.h"
 #include "nn/onnx_builder.h"
@@ -44,6 +47,43 @@ struct DepthMaxBackward {
   }
 };
 
+// Whether an input is the largest of the window around it: of an output of its own place.
+template <class T>
+struct Peaks {
+  View<const T> in;
+  std::int64_t size, before;  // pixels of a window, and how many of them come before its own
+  DN_HD bool peak(std::int64_t p, std::int64_t c) const {
+    const Shape& s = in.shape;
+    const std::int64_t x = p % s.w - before, y = p / s.w % s.h - before, n = p / (s.w * s.h);
+    const float own = in.at(p, c);
+    bool largest = true;
+    for (std::int64_t i = math::max(-y, std::int64_t{0}); i < math::min(size, s.h - y); ++i)
+      for (std::int64_t j = math::max(-x, std::int64_t{0}); j < math::min(size, s.w - x); ++j)
+        largest &= !(float{in.at(in.pixel(n, y + i, x + j), c)} > own);
+    return largest;
+  }
+};
+
+template <class T>
+struct PeaksForward {
+  Peaks<T> of;
+  View<T> out;
+  DN_HD void operator()(std::int64_t p, std::int64_t c) const {
+    out.at(p, c) = of.peak(p, c) ? float{of.in.at(p, c)} : 0;
+  }
+};
+
+// AlexeyAB gives a peak the gradients of all windows that it is the largest of.
+template <class T>
+struct PeaksBackward {
+  Peaks<T> of;
+  View<const T> gradient;
+  Sink<T> in;
+  DN_HD void operator()(std::int64_t p, std::int64_t c) const {
+    in.put(p, c, of.peak(p, c) ? float{gradient.at(p, c)} : 0);
+  }
+};
+
 struct PoolKeys {
   std::int64_t stride = 1, stride_x = 0, stride_y = 0, size = 0, padding = -1;
   template <class V>
@@ -57,28 +97,41 @@ struct PoolKeys {
 };
 
 struct DepthKeys {
-  bool maxpool_depth = false;
+  bool maxpool_depth = false, maxpool_zero_nonmax = false;
   std::int64_t out_channels = 1;
   template <class V>
   void fields(V&& v) {
     v("maxpool_depth", maxpool_depth, Flag{}, "pool over channels instead of pixels");
     v("out_channels", out_channels, Integers{1, 1 << 20}, "channels left by maxpool_depth=1");
+    v("maxpool_zero_nonmax", maxpool_zero_nonmax, Flag{},
+      "1: with stride=1, the input where it is the largest of its window, and 0 elsewhere");
   }
 };
+
+PoolKeys read_pool_keys(Section& section) {
+  PoolKeys keys;
+  section.read(keys);
+  if (keys.stride_x == 0) keys.stride_x = keys.stride;
+  if (keys.stride_y == 0) keys.stride_y = keys.stride;
+  if (keys.size == 0) keys.size = keys.stride;
+  if (keys.padding < 0) keys.padding = keys.size - 1;
+  if ((keys.padding + 1) / 2 >= keys.size && keys.padding > 0)
+    section.fail_between(
+        {"padding", "size", "stride"},
+        cat("padding=", keys.padding, " leaves windows of size=", keys.size, " without any input"));
+  return keys;
+}
 
 class PoolLayer final : public Layer {
  public:
   PoolLayer(Section& section, const LayerContext& context, PoolKind kind)
-      : Layer(section, context), kind_(kind) {
-    section.read(pool_);
-    if (pool_.stride_x == 0) pool_.stride_x = pool_.stride;
-    if (pool_.stride_y == 0) pool_.stride_y = pool_.stride;
-    if (pool_.size == 0) pool_.size = pool_.stride;
-    if (pool_.padding < 0) pool_.padding = pool_.size - 1;
-    if ((pool_.padding + 1) / 2 >= pool_.size && pool_.padding > 0)
-      section.fail_between({"padding", "size", "stride"},
-                           cat("padding=", pool_.padding, " leaves windows of size=", pool_.size,
-                               " without any input"));
+      : Layer(section, context), kind_(kind), pool_(read_pool_keys(section)) {}
+
+  // The steps, which become 1. Before the first reshape.
+  Strides take_strides() {
+    const Strides strides{pool_.stride_y, pool_.stride_x};
+    pool_.stride_y = pool_.stride_x = 1;
+    return strides;
   }
 
   Requirements reshape(std::span<const Shape> in, Ops& ops, const PlanOptions& options) override {
@@ -186,18 +239,95 @@ class DepthPoolLayer final : public Layer {
   DepthKeys depth_;
 };
 
+class PeakLayer final : public Layer {
+ public:
+  PeakLayer(Section& section, const LayerContext& context, bool blurred)
+      : Layer(section, context), pool_(read_pool_keys(section)) {
+    if (pool_.padding != pool_.size - 1)
+      section.fail_between({"maxpool_zero_nonmax", "padding"},
+                           "each input needs a window of its own: padding=size-1");
+    if (!blurred && (pool_.stride_x > 1 || pool_.stride_y > 1))
+      section.fail_between({"maxpool_zero_nonmax", "stride", "stride_x", "stride_y"},
+                           "each input needs a window of its own: stride=1, or antialiasing=");
+  }
+
+  Strides strides() const { return {pool_.stride_y, pool_.stride_x}; }  // of the blur behind it
+
+  Requirements reshape(std::span<const Shape> in, Ops&, const PlanOptions&) override {
+    return {.output = in[0], .needs_output = false};
+  }
+
+  void forward(const Pass& pass, std::span<const TensorView> in, TensorView out) override {
+    with_element(out.dtype, [&](auto element) {
+      using T = decltype(element);
+      for_each_pixel(pass.stream, out.shape, PeaksForward<T>{of<T>(in[0]), out.as<T>()});
+    });
+  }
+
+  void backward(const Pass& pass, const BackwardArguments& a) override {
+    put_gradient_by_pixel(pass, a.in_gradient[0], [&]<class T>(const Sink<T>& sink) {
+      return PeaksBackward<T>{of<T>(a.in[0]), a.out_gradient.as<T>(), sink};
+    });
+  }
+
+  // x (1 - sign(maximum - x)).
+  std::string to_onnx(OnnxBuilder& graph, std::span<const OnnxValue> in) const override {
+    const std::int64_t before = pool_.padding / 2, after = pool_.padding - before;
+    const std::string& x = in[0].name;
+    const std::string largest = graph.add("MaxPool", {x},
+                                          {{"kernel_shape", std::vector{pool_.size, pool_.size}},
+                                           {"strides", std::vector<std::int64_t>{1, 1}},
+                                           {"pads", std::vector{before, before, after, after}}});
+    const std::string smaller = graph.add("Sign", {graph.add("Sub", {largest, x})});
+    return graph.add("Sub", {x, graph.add("Mul", {x, smaller})});
+  }
+
+  LayerSummary summary() const override {
+    return {.size = cat(pool_.size, 'x', pool_.size, "/1"), .note = "zero but at maxima"};
+  }
+
+ private:
+  template <class T>
+  Peaks<T> of(const TensorView& in) const {
+    return {in.as<T>(), pool_.size, pool_.padding / 2};
+  }
+  PoolKeys pool_;
+};
+
 }  // namespace
 
 LayerPtr make_maxpool(Section& section, const LayerContext& context) {
-  DepthKeys depth;
-  section.read(depth);
-  if (depth.maxpool_depth) return std::make_unique<DepthPoolLayer>(section, context, depth);
-  return std::make_unique<PoolLayer>(section, context, PoolKind::max);
+  DepthKeys keys;
+  AntialiasingKeys blur;
+  section.read(keys);
+  section.read(blur);
+  const bool blurred = blur.antialiasing > 0;
+  if (keys.maxpool_depth) {
+    for (const char* key : {"antialiasing", "maxpool_zero_nonmax"})
+      if (section.has(key) && !section.equals(key, 0))
+        section.ignore(key, "has no effect with maxpool_depth=1");
+    return std::make_unique<DepthPoolLayer>(section, context, keys);
+  }
+  LayerPtr layer;
+  Strides strides;
+  if (keys.maxpool_zero_nonmax) {
+    auto peaks = std::make_unique<PeakLayer>(section, context, blurred);
+    strides = peaks->strides();
+    layer = std::move(peaks);
+  } else {
+    auto pool = std::make_unique<PoolLayer>(section, context, PoolKind::max);
+    if (blurred) strides = pool->take_strides();
+    layer = std::move(pool);
+  }
+  if (!blurred) return layer;
+  return with_output_stage(std::move(layer), make_blur(blur.antialiasing, strides), section,
+                           context);
 }
 
 void describe_maxpool(KeyDocs& docs) {
   docs.add(PoolKeys{});
   docs.add(DepthKeys{});
+  docs.add(AntialiasingKeys{});
 }
 
 LayerPtr make_local_avgpool(Section& section, const LayerContext& context) {

@@ -1,6 +1,7 @@
 // [normalization], alias [lrn]: local response normalisation over channels (Krizhevsky et al.,
 // 2012): y = x n^-beta with n = kappa + alpha times the sum of the squares of the channels from
-// (size - 1) / 2 below to size / 2 above.
+// (size - 1) / 2 below to size / 2 above. [l2norm]: the channels of a pixel divided by the root of
+// the sum of their squares.
 #include "core/for_each.h"
 #include "kernels/copy.h"
 #include "layers/pixel_gradient.h"
@@ -115,6 +116,75 @@ class NormalizationLayer final : public Layer {
   NormalizationKeys normalization_;
 };
 
+constexpr float kLeastSquares = 1e-12f;  // of a pixel of zeros, which stays zero
+
+// y = x / |x| of a pixel.
+template <class T>
+struct UnitForward {
+  View<const T> in;
+  View<T> out;
+  DN_HD static float inverse_length(const View<const T>& x, std::int64_t p) {
+    float sum = 0;
+    for (std::int64_t c = 0; c < x.shape.c; ++c) sum += float{x.at(p, c)} * float{x.at(p, c)};
+    return 1 / math::sqrt(math::max(sum, kLeastSquares));
+  }
+  DN_HD void operator()(std::int64_t p) const {
+    const float scale = inverse_length(in, p);
+    for (std::int64_t c = 0; c < in.shape.c; ++c) out.at(p, c) = scale * in.at(p, c);
+  }
+};
+
+// dx = (g - y sum(g y)) / |x|. Darknet passes g on.
+template <class T>
+struct UnitBackward {
+  View<const T> in, gradient;
+  Sink<T> to;
+  DN_HD void operator()(std::int64_t p) const {
+    const float scale = UnitForward<T>::inverse_length(in, p);
+    float along = 0;
+    for (std::int64_t c = 0; c < in.shape.c; ++c)
+      along += float{gradient.at(p, c)} * (scale * in.at(p, c));
+    for (std::int64_t c = 0; c < in.shape.c; ++c)
+      to.put(p, c, scale * (gradient.at(p, c) - along * (scale * in.at(p, c))));
+  }
+};
+
+class UnitLayer final : public Layer {
+ public:
+  using Layer::Layer;
+
+  Requirements reshape(std::span<const Shape> in, Ops&, const PlanOptions&) override {
+    return {.output = in[0], .needs_output = false};
+  }
+
+  void forward(const Pass& pass, std::span<const TensorView> in, TensorView out) override {
+    with_element(out.dtype, [&](auto element) {
+      using T = decltype(element);
+      for_each(pass.stream, out.shape.pixels(), UnitForward<T>{in[0].as<T>(), out.as<T>()});
+    });
+  }
+
+  void backward(const Pass& pass, const BackwardArguments& a) override {
+    const GradientSlot& slot = a.in_gradient[0];
+    if (!slot.view) return;
+    with_element(slot.view.dtype, [&](auto element) {
+      using T = decltype(element);
+      const Sink<T> sink{slot.view.as<T>(), slot.add};
+      for_each(pass.stream, slot.view.shape.pixels(),
+               UnitBackward<T>{a.in[0].as<T>(), a.out_gradient.as<T>(), sink});
+    });
+  }
+
+  std::string to_onnx(OnnxBuilder& graph, std::span<const OnnxValue> in) const override {
+    const std::string& x = in[0].name;
+    const std::string sum =
+        graph.add("ReduceSum", {graph.add("Mul", {x, x})},
+                  {{"axes", std::vector<std::int64_t>{1}}, {"keepdims", std::int64_t{1}}});
+    const std::string least = graph.floats("least", {1}, {kLeastSquares});
+    return graph.add("Div", {x, graph.add("Sqrt", {graph.add("Add", {sum, least})})});
+  }
+};
+
 }  // namespace
 
 LayerPtr make_normalization(Section& section, const LayerContext& context) {
@@ -122,5 +192,11 @@ LayerPtr make_normalization(Section& section, const LayerContext& context) {
 }
 
 void describe_normalization(KeyDocs& docs) { docs.add(NormalizationKeys{}); }
+
+LayerPtr make_l2norm(Section& section, const LayerContext& context) {
+  return std::make_unique<UnitLayer>(section, context);
+}
+
+void describe_l2norm(KeyDocs&) {}
 
 }  // namespace darknet

@@ -3,6 +3,7 @@
 #include "cfg/key_files.h"
 #include "core/elementwise.h"
 #include "core/index.h"
+#include "core/log.h"
 #include "core/text.h"
 #include "layers/class_tree.h"
 #include "layers/detection_head.h"
@@ -235,6 +236,7 @@ class RegionLayer final : public KeyedHead<RegionKeys> {
     return finds_labels_;
   }
   bool finds_its_labels() const override { return map_.empty() || finds_labels_; }
+  std::span<const std::string> tree_names() const override { return tree_.names; }
 
  private:
   void read_tree(Section&);
@@ -277,6 +279,9 @@ void RegionLayer::read_tree(Section& section) {
   hier_ = files.hier;
   if (!files.map.empty())
     map_ = read_class_map(file_of_key(section, "map", files.map), keys_.classes);
+  if (!map_.empty() && section.training())
+    log::warn(cat(to_string(section.where_of("map")), ": map: a label of class 0 to ",
+                  map_.size() - 1, " is trained as the class on its line of ", files.map));
   if (files.tree.empty()) return;
   tree_ = read_class_tree(file_of_key(section, "tree", files.tree));
   if (std::ssize(tree_.nodes) != keys_.classes)

@@ -1,7 +1,10 @@
 // [reorg] and [reorg3d] stride, reverse: blocks of pixels become channels. [reorg3d] does it as one
-// expects; [reorg] keeps Darknet's historic order, which yolov2 weights were trained with.
+// expects; [reorg] keeps Darknet's historic order, which yolov2 weights were trained with. [reorg]
+// extra: all values of an image in the order of files, channel by channel, and zeros behind them.
 #include "core/for_each.h"
+#include "core/log.h"
 #include "kernels/copy.h"
+#include "layers/pixel_gradient.h"
 #include "nn/layer.h"
 #include "nn/onnx_builder.h"
 
@@ -83,6 +86,10 @@ class ReorgLayer final : public Layer {
   ReorgLayer(Section& section, const LayerContext& context, bool historic)
       : Layer(section, context), historic_(historic) {
     section.read(reorg_);
+    if (historic && reorg_.stride == 1)
+      log::warn(cat(title(),
+                    ": with stride=1 its output is its input; the [reorg] of YOLOR's cfgs is "
+                    "[reorg3d] stride=2"));
   }
 
   Requirements reshape(std::span<const Shape> in, Ops&, const PlanOptions&) override {
@@ -151,13 +158,88 @@ class ReorgLayer final : public Layer {
   Rearrangement order_{};
 };
 
+struct ExtraKeys {
+  std::int64_t extra = 0;
+  template <class V>
+  void fields(V&& v) {
+    v("extra", extra, Integers{0, 1 << 20},
+      "above 0: the values of an image as one list, with so many zeros behind them");
+  }
+};
+
+template <class T>
+struct Lengthen {
+  View<const T> in;
+  View<T> out;
+  DN_HD void operator()(std::int64_t n, std::int64_t i) const {
+    const Shape& s = in.shape;
+    const bool inside = i < s.features();
+    const Element e = Sizes{s.h, s.w, s.c}.element(inside ? i : 0);
+    out.at(n, i) = inside ? float{in.at(in.pixel(n, e.y, e.x), e.c)} : 0;
+  }
+};
+
+template <class T>
+struct LengthenBackward {
+  View<const T> gradient;
+  Sink<T> in;
+  DN_HD void operator()(std::int64_t p, std::int64_t c) const {
+    const Shape& s = in.to.shape;
+    in.put(p, c, gradient.at(p / (s.h * s.w), c * s.h * s.w + p % (s.h * s.w)));
+  }
+};
+
+class LengthenLayer final : public Layer {
+ public:
+  LengthenLayer(Section& section, const LayerContext& context, std::int64_t extra)
+      : Layer(section, context), extra_(extra) {
+    ReorgKeys unused;  // Darknet: the stride has no part in it
+    section.read(unused);
+  }
+
+  Requirements reshape(std::span<const Shape> in, Ops&, const PlanOptions&) override {
+    return {.output = {in[0].n, 1, 1, in[0].features() + extra_},
+            .needs_input = false,
+            .needs_output = false};
+  }
+
+  void forward(const Pass& pass, std::span<const TensorView> in, TensorView out) override {
+    with_element(out.dtype, [&](auto element) {
+      using T = decltype(element);
+      for_each_pixel(pass.stream, out.shape, Lengthen<T>{in[0].as<T>(), out.as<T>()});
+    });
+  }
+
+  void backward(const Pass& pass, const BackwardArguments& a) override {
+    put_gradient_by_pixel(pass, a.in_gradient[0], [&]<class T>(const Sink<T>& sink) {
+      return LengthenBackward<T>{a.out_gradient.as<T>(), sink};
+    });
+  }
+
+  std::string to_onnx(OnnxBuilder& graph, std::span<const OnnxValue> in) const override {
+    const std::string flat = graph.reshape(in[0].name, {0, in[0].shape.features(), 1, 1});
+    return graph.add("Pad", {flat, graph.integers("pads", {0, 0, 0, 0, 0, extra_, 0, 0})});
+  }
+
+  LayerSummary summary() const override { return {.note = cat("a list and ", extra_, " zeros")}; }
+
+ private:
+  std::int64_t extra_;
+};
+
 }  // namespace
 
 LayerPtr make_reorg(Section& section, const LayerContext& context) {
+  ExtraKeys keys;
+  section.read(keys);
+  if (keys.extra > 0) return std::make_unique<LengthenLayer>(section, context, keys.extra);
   return std::make_unique<ReorgLayer>(section, context, true);
 }
 
-void describe_reorg(KeyDocs& docs) { docs.add(ReorgKeys{}); }
+void describe_reorg(KeyDocs& docs) {
+  docs.add(ReorgKeys{});
+  docs.add(ExtraKeys{});
+}
 
 LayerPtr make_reorg3d(Section& section, const LayerContext& context) {
   return std::make_unique<ReorgLayer>(section, context, false);

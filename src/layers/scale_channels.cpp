@@ -1,5 +1,6 @@
 // [scale_channels] from, scale_wh, activation: an earlier layer times the layer before, which has
 // one value per channel of an image, or with scale_wh=1 one per pixel. [sam] from: one per element.
+// [control_channels] from (YOLOR): the layer before times an earlier one with a value per channel.
 #include "core/elementwise.h"
 #include "kernels/copy.h"
 #include "nn/layer_index.h"
@@ -73,6 +74,14 @@ struct WhKeys {
   }
 };
 
+struct ControlKeys {
+  std::int64_t from = 0;
+  template <class V>
+  void fields(V&& v) {
+    v("from", from, Integers{}, "the layer with the factors; negative: counted back");
+  }
+};
+
 class ScaleLayer final : public Layer {
  public:
   ScaleLayer(Section& section, const LayerContext& context, Per per)
@@ -83,14 +92,21 @@ class ScaleLayer final : public Layer {
     sources_ = {context.index - 1, layer_index(section, "from", keys.from, context)};
     activation_ = OutputActivation(keys.activation);
   }
+  ScaleLayer(Section& section, const LayerContext& context, ControlKeys keys)
+      : Layer(section, context), per_(Per::channel) {
+    section.read(keys);
+    if (!section.has("from")) section.fail("from", "is missing: which layer has the factors?");
+    sources_ = {layer_index(section, "from", keys.from, context), context.index - 1};
+  }
 
   std::vector<std::int64_t> sources() const override { return sources_; }
 
   Requirements reshape(std::span<const Shape> in, Ops&, const PlanOptions& options) override {
     const Shape expected = factors_for(in[1]);
     if (in[0] != expected)
-      fail(title(), ": the layer before it is ", to_string(in[0]), " (n h w c); for layer ",
-           sources_[1], " of ", to_string(in[1]), " it must be ", to_string(expected));
+      fail(title(), ": the factors, layer ", sources_[0], ", are ", to_string(in[0]),
+           " (n h w c); for layer ", sources_[1], " of ", to_string(in[1]), " they must be ",
+           to_string(expected));
     Requirements r{.output = in[1]};
     r.workspace = reduce_channels_scratch({1, in[1].h, in[1].w, in[1].c}, 1);
     activation_.require(r, options);
@@ -114,7 +130,8 @@ class ScaleLayer final : public Layer {
   }
 
   LayerSummary summary() const override {
-    return {.note = cat("times ", sources_[1], ", ", activation_.name())};
+    const std::int64_t other = sources_[sources_[1] == context_.index - 1 ? 0 : 1];
+    return {.note = cat("times ", other, ", ", activation_.name())};
   }
 
  private:
@@ -193,5 +210,11 @@ LayerPtr make_sam(Section& section, const LayerContext& context) {
 }
 
 void describe_sam(KeyDocs& docs) { docs.add(ScaleKeys{}); }
+
+LayerPtr make_control_channels(Section& section, const LayerContext& context) {
+  return std::make_unique<ScaleLayer>(section, context, ControlKeys{});
+}
+
+void describe_control_channels(KeyDocs& docs) { docs.add(ControlKeys{}); }
 
 }  // namespace darknet

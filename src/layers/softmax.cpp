@@ -11,6 +11,7 @@
 #include "core/math.h"
 #include "kernels/copy.h"
 #include "layers/class_tree.h"
+#include "layers/targets.h"
 #include "layers/tree_softmax.h"
 #include "nn/layer.h"
 #include "nn/onnx_builder.h"
@@ -76,16 +77,6 @@ struct SoftmaxBackward {  // dx = p (g - sum(g p)) / T over a row
     for (std::int64_t p = r.pixel; p < r.pixel + r.pixels; ++p)
       for (std::int64_t c = r.channel; c < r.channel + r.channels; ++c)
         in.put(p, c, out.at(p, c) * (gradient.at(p, c) - sum) / temperature);
-  }
-};
-
-// Where the target of element (p, c) lies: targets are in Darknet's CHW order.
-struct Targets {
-  View<const float> of;  // {n, 1, 1, features}
-  Shape shape;
-  DN_HD float at(std::int64_t p, std::int64_t c) const {
-    const std::int64_t area = shape.h * shape.w;
-    return of.at(p / area, c * area + p % area);
   }
 };
 
@@ -167,29 +158,11 @@ struct SoftmaxFocalGradient {
   }
 };
 
-void check_targets(const Layer& layer, const TensorView& targets, const Shape& in) {
-  if (targets.shape.n != in.n || targets.shape.features() != in.features())
-    fail(layer.title(), ": has ", in.features(), " outputs for ", in.n, " images, the targets ",
-         targets.shape.features(), " for ", targets.shape.n);
-}
-
 enum class SoftmaxLossKind : std::uint8_t { softmax, focal };
 constexpr auto choices(SoftmaxLossKind) {
   return std::to_array<Named<SoftmaxLossKind>>(
       {{"softmax", SoftmaxLossKind::softmax}, {"focal", SoftmaxLossKind::focal}});
 }
-
-// The sums of a training pass with targets: one of the layers' own memory.
-class TargetSums {
- public:
-  void make(const Device& device) {
-    if (sums_.bytes() == 0) sums_ = Buffer(device, sizeof(HeadTelemetry));
-  }
-  HeadTelemetry* data() const { return static_cast<HeadTelemetry*>(sums_.data()); }
-
- private:
-  Buffer sums_;
-};
 
 struct SoftmaxKeys {
   std::int64_t groups = 1;
@@ -220,6 +193,14 @@ class SoftmaxLayer final : public Layer, public TargetLoss {
     section.read(softmax_);
     if (!softmax_.tree.empty())
       tree_ = read_class_tree(file_of_key(section, "tree", softmax_.tree));
+    for (const char* key : {"groups", "spatial"})
+      if (!softmax_.tree.empty() && section.has(key))
+        section.ignore(key, "has no effect with tree=: each group of siblings has its softmax");
+    const bool focal = softmax_.cls_loss == SoftmaxLossKind::focal;
+    if (section.training() && section.has("cls_gamma") && !focal)
+      section.ignore("cls_gamma", "has no effect without cls_loss=focal");
+    if (section.training() && softmax_.noloss && focal)
+      section.ignore("cls_loss", "has no effect with noloss=1");
     if (!softmax_.tree.empty() && softmax_.cls_loss != SoftmaxLossKind::softmax)
       section.fail("cls_loss", "class trees are trained by cross-entropy; leave it out, or tree=");
   }

@@ -103,9 +103,11 @@ std::string ChannelParameters::add_batch_norm_node(OnnxBuilder& graph, const std
   return graph.add("BatchNormalization", inputs, {{"epsilon", kBatchNormEpsilon}});
 }
 
-void initialise_weights(Parameter& weights, std::uint64_t seed, std::int64_t layer) {
+void initialise_weights(Parameter& weights, std::uint64_t seed, std::int64_t layer,
+                        std::optional<double> inputs) {
   const Shape& s = weights.value.shape();
-  const float bound = std::sqrt(2.f / static_cast<float>(s.features()));
+  const auto fan_in = static_cast<float>(inputs.value_or(static_cast<double>(s.features())));
+  const float bound = std::sqrt(2.f / fan_in);
   Rng rng(seed, static_cast<std::uint64_t>(layer) * 8 + static_cast<std::uint64_t>(Role::weights));
   std::vector<float> host(to_size(s.size()));
   for (float& w : host) w = rng.uniform(-bound, bound);

@@ -1,6 +1,7 @@
 // The parameters that follow a convolution or a matrix, one value per channel: the bias and, with
 // batch normalisation, scale and rolling statistics. Not the weights themselves.
 #pragma once
+#include <optional>
 #include <string>
 #include <vector>
 #include "kernels/batch_norm.h"
@@ -20,6 +21,7 @@ class ChannelParameters {
   bool normalised() const { return !scale_.value.empty(); }
   bool empty() const { return bias_.value.empty(); }
   Parameter& bias() { return bias_; }
+  const Parameter& bias() const { return bias_; }
   float* bias_gradient() const { return bias_.summed_gradient(); }    // null where not trained
   float* scale_gradient() const { return scale_.summed_gradient(); }  // likewise
   void append_bias(std::vector<Parameter*>& to) { to.push_back(&bias_); }
@@ -46,7 +48,9 @@ class ChannelParameters {
   Parameter bias_, scale_, rolling_mean_, rolling_variance_;
 };
 
-// Darknet (AlexeyAB): sqrt(2 / inputs) * uniform(-1, 1), inputs = those of one output.
-void initialise_weights(Parameter& weights, std::uint64_t seed, std::int64_t layer);
+// Darknet (AlexeyAB): sqrt(2 / inputs) * uniform(-1, 1), inputs = those of one output: by default
+// of a convolution or a matrix with these weights.
+void initialise_weights(Parameter& weights, std::uint64_t seed, std::int64_t layer,
+                        std::optional<double> inputs = {});
 
 }  // namespace darknet

@@ -14,6 +14,7 @@
 #include "core/step.h"
 #include "core/tensor.h"
 #include "detect/box.h"
+#include "kernels/label_rejection.h"
 #include "nn/parameter.h"
 
 namespace darknet {
@@ -29,6 +30,7 @@ struct LayerContext {
   std::int64_t net_width = 0, net_height = 0;  // of the network's input at present
   std::int64_t truths = 0;                     // of an image, at most: the largest of all heads
   std::int64_t burn_in = 0, max_batches = 0;   // of [net], iterations
+  RejectionKeys rejection = {};                // of [net]
   Mode mode = Mode::inference;
   Device device;
 };

@@ -7,6 +7,7 @@
 #include <vector>
 #include "cfg/section.h"
 #include "core/tensor.h"
+#include "kernels/label_rejection.h"
 #include "kernels/optimizers.h"
 #include "kernels/pixel_filters.h"
 
@@ -88,6 +89,7 @@ struct LayerKeys {
   std::int64_t burn_in = 0;      // obj_gamma_ramp of the heads rises over it too
   std::int64_t max_batches = 0;  // dropblock of [dropout] grows over most of it
   DType precision = DType::f32;
+  RejectionKeys rejection;
 
   template <class V>
   void fields(V&& v) {
@@ -104,6 +106,7 @@ struct LayerKeys {
       "iterations over which the rate rises as (it/burn_in)^power");
     v("max_batches", max_batches, TrainingOnly{Integers{0, std::int64_t{1} << 40}},
       "iterations of a training run");
+    rejection.fields(v);
   }
 };
 
@@ -118,7 +121,7 @@ struct NetSettings : LayerKeys {
   OptimizerKeys optimizer;
   float ema_alpha = 0;
   ImageAugmentation augmentation;
-  bool letter_box = false;
+  bool letter_box = false, try_fix_nan = false;
   float input_max = 0;
 
   template <class V>
@@ -146,6 +149,8 @@ struct NetSettings : LayerKeys {
       "decay of the averaged weights; 0: none");
     augmentation.fields(v);
     v("letter_box", letter_box, Flag{}, "keep the aspect ratio, grey bars around");
+    v("try_fix_nan", try_fix_nan, TrainingOnly{Flag{}},
+      "1: gradients that are not finite become 0, instead of ending the training");
     v("input_max", input_max, Reals{0, 1e30f},
       "the value of images that becomes 1; 0: the largest of their type (255, 65535, 1 of floats)");
   }

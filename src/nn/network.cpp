@@ -76,6 +76,7 @@ LayerContext context_of(const LayerKeys& net, const NetworkOptions& options) {
           .net_height = net.height,
           .burn_in = net.burn_in,
           .max_batches = net.max_batches,
+          .rejection = net.rejection,
           .mode = options.mode,
           .device = options.device};
 }

@@ -61,7 +61,11 @@ void Optimizer::step(StepState* state, std::int64_t images, bool average) {
   const Stream& stream = net_.stream();
   const DeviceGuard guard(stream.device);
   const TensorView gradients = net_.gradients();
-  check_finite(stream, gradients.as<>().data, gradients.shape.size(), state, scratch_.data());
+  const View<float> gradient = gradients.as<>();
+  if (settings_.try_fix_nan)
+    zero_not_finite(stream, gradient.data, gradient.shape.size(), state, scratch_.data());
+  else
+    check_finite(stream, gradient.data, gradient.shape.size(), state, scratch_.data());
   if (centred_.size() > 0) centre_gradients(stream, centred_);
   update_parameters(stream, updates_,
                     {settings_.optimizer.rule(), static_cast<float>(images), shared_.data()},

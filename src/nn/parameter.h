@@ -35,6 +35,7 @@ struct Parameter {
   bool sums_gradient = false;     // asks for a gradient
   bool centred_gradient = false;  // grad_centr: an update takes each filter's mean off its gradient
   bool load = true;               // dontload, dontloadscales switch it off
+  bool transposed = false;        // weights of shape {in, h, w, out}
 
   bool trained() const { return role != Role::rolling_mean && role != Role::rolling_variance; }
   bool updated() const { return trained() && update && !frozen; }  // by a step, at present

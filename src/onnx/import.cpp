@@ -221,6 +221,10 @@ class Importer {
     for (std::int64_t i = 0; i < net_.size(); ++i) {
       const LayerParameters to(net_.layer(i));
       if (!to.any()) continue;
+      if (to.weights && (!to.bias || to.weights->transposed))
+        fail(net_.layer(i).title(),
+             ": weights of such layers are not read from ONNX; train it here, or give the .weights "
+             "file");
       to.weights ? fill_product(i, to) : fill_batch_norm(i, to);
       ++filled;
     }

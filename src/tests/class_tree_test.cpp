@@ -10,6 +10,7 @@
 #include "cfg/parse.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "core/log_capture.h"
 #include "detect/overlap.h"
 #include "nn/network.h"
 #include "nn/weights.h"
@@ -252,6 +253,55 @@ TEST(Region, OfATreeSaysWhatDoesNotGoTogether) {
             "cls_loss=softmax or darknet_focal");
 }
 
+// What is said while `act` runs, each message on a line.
+std::string messages(const std::function<void()>& act) {
+  std::string all;
+  const log::Capture::Take take = [&](log::Level, const std::string& text) { all += text + '\n'; };
+  const log::Capture capture(take);
+  act();
+  return all;
+}
+
+TEST_F(ClassTreeFiles, WarnOfNamesThatStandTwice) {
+  const fs::path tree = file("two.tree", "a -1\nb -1\nb 0\na 1\n");
+  const std::string said = messages([&] { read_class_tree(tree); });
+  EXPECT_NE(said.find("two.tree:3: 'b' stands on line 2 too"), std::string::npos) << said;
+  EXPECT_EQ(said.find(":4:"), std::string::npos) << said;
+  EXPECT_EQ(messages([] { read_class_tree(kTree); }), "");
+}
+
+TEST(ClassTree, NamesOfOtherClassesAreAConflict) {
+  const std::vector<std::string> tree = read_class_tree(kTree).names;
+  EXPECT_EQ(tree, (std::vector<std::string>{"animal", "vehicle", "dog", "cat", "car", "terrier",
+                                            "spaniel"}));
+  EXPECT_EQ(name_conflict(tree, tree), "");
+  const std::vector<std::string> swapped{"animal", "vehicle", "cat",    "dog",
+                                         "car",    "terrier", "spaniel"};
+  EXPECT_EQ(name_conflict(tree, swapped),
+            "the tree calls class 2 'dog', which is class 3 of the names; class 2 is 'cat' there");
+  const std::vector<std::string> numbers{"n1", "n2", "n3", "n4", "n5", "n6", "n7"};
+  EXPECT_EQ(name_conflict(tree, numbers), "");
+  EXPECT_EQ(name_conflict({}, swapped), "");
+}
+
+TEST(Softmax, SaysWhichKeysHaveNoEffect) {
+  const auto said = [](const std::string& keys, Mode mode = Mode::training) {
+    return messages([&] { layer_of("[softmax]\n" + keys, 3, mode); });
+  };
+  EXPECT_EQ(said("groups=2\nspatial=0\nnoloss=1\n"), "");
+  EXPECT_EQ(said("cls_loss=focal\ncls_gamma=3\n"), "");
+  EXPECT_EQ(said("cls_gamma=3\n"),
+            "net.cfg:2: [softmax] cls_gamma: has no effect without cls_loss=focal\n");
+  EXPECT_EQ(said("noloss=1\ncls_loss=focal\n"),
+            "net.cfg:3: [softmax] cls_loss: has no effect with noloss=1\n");
+  const std::string tree = cat("tree=", kTree.string(), '\n');
+  EXPECT_EQ(said(tree + "groups=2\nspatial=1\n"),
+            "net.cfg:3: [softmax] groups: has no effect with tree=: each group of siblings has its "
+            "softmax\n"
+            "net.cfg:4: [softmax] spatial: has no effect with tree=: each group of siblings has "
+            "its softmax\n");
+}
+
 // The program on a network of the tree whose labels are those of the three tiny classes.
 class ClassTreeCommands : public test::CliTest {
  protected:
@@ -280,10 +330,18 @@ class ClassTreeCommands : public test::CliTest {
 TEST_F(ClassTreeCommands, TheDataFileSaysWhichClassesAreFound) {
   const test::CommandResult trained = train({"-map"});
   ASSERT_EQ(trained.exit_code, 0) << trained.all();
+  const std::string all = trained.all(), mapped = " map: a label of class 0 to 2 is trained as ";
+  EXPECT_NE(all.find(mapped), all.npos) << all;
+  EXPECT_EQ(all.find(mapped, all.find(mapped) + 1), all.npos) << all;
   const test::CommandResult map = run("map", "x.data", {});
   EXPECT_EQ(map.exit_code, 0) << map.all();
   EXPECT_TRUE(said(map, "green")) << map.all();
   test::expect_refused(run("map", "nodes.data", {}), "map= makes classes of labels");
+  work_.put("nodes.names", "vehicle\nanimal\ndog\ncat\ncar\nterrier\nspaniel\n");
+  const test::CommandResult other = run("test", "nodes.data", {"images/0.png"});
+  EXPECT_TRUE(said(other, "the tree calls class 0 'animal', which is class 1 of the names"))
+      << other.all();
+  work_.put("nodes.names", "node0\nnode1\nnode2\nnode3\nnode4\nnode5\nnode6\n");
   const auto nodes = [&](const char* hier) {
     return run("test", "nodes.data", {"images/0.png", "-thresh", "0", "-nms", "0", "-hier", hier});
   };

@@ -9,6 +9,7 @@
 #include "core/json.h"
 #include "core/rng.h"
 #include "image/image.h"
+#include "image_samples.h"
 #include "nn/network.h"
 #include "nn/weights.h"
 
@@ -107,6 +108,43 @@ TEST_F(ClassifierTest, LearnsDrawnPatternsAndValidAndPredictAgree) {
   ASSERT_EQ(predicted.exit_code, 0) << predicted.all();
   EXPECT_EQ(parse_json(work_.get("p.json"))[0]["classes"].size(), 2u);
   EXPECT_TRUE(said(predicted, "p/columns/3.png:\n")) << predicted.all();
+}
+
+// Four channels of 16 bits: the pattern is in the last one, of values that are 0 in 8 bits.
+std::string values_of_pattern(int class_id, std::uint64_t number) {
+  const Image picture = pattern(class_id, number);
+  std::string values;
+  for (std::int64_t i = 0; i < 32 * 32; ++i)
+    for (int c = 0; c < 4; ++c) {
+      const bool on = picture.at(i % 32, i / 32)[0] >= 150;
+      const int value = c == 3 && on ? 120 : 0;
+      values += static_cast<char>(value % 256), values += static_cast<char>(value / 256);
+    }
+  return testing_images::npy("<u2", "(32, 32, 4)", values);
+}
+
+TEST_F(ClassifierTest, ImagesOfFourChannelsAnd16BitsKeepTheirValues) {
+  std::string lists[2];
+  for (int c = 0; c < 3; ++c)
+    for (int k = 0; k < 24; ++k) {
+      const std::string name = cat("v/", kClasses[c], '/', k, ".npy");
+      work_.put(name, values_of_pattern(c, to_size(100 * c + k)));
+      lists[k < 16 ? 0 : 1] += name + '\n';
+    }
+  work_.put("train.txt", lists[0]), work_.put("valid.txt", lists[1]);
+  const std::vector<std::string> four{"-set", "net.0.channels=4", "-set", "net.0.input_max=240"};
+  const CommandResult ran = train("b", four);
+  ASSERT_EQ(ran.exit_code, 0) << ran.all();
+  const auto run = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), four.begin(), four.end());
+    const CommandResult result = work_.darknet(arguments);
+    EXPECT_EQ(result.exit_code, 0) << result.all();
+  };
+  run({"classifier", "valid", "x.data", "x.cfg", "b/x_final.weights", "-json", "v.json"});
+  EXPECT_GE(parse_json(work_.get("v.json"))["top1"].get<double>(), .9);
+  run({"classifier", "predict", "x.data", "x.cfg", "b/x_final.weights", "v/columns/20.npy", "-json",
+       "p.json"});
+  EXPECT_EQ(parse_json(work_.get("p.json"))[0]["classes"][0]["name"], "columns");
 }
 
 TEST_F(ClassifierTest, FocalLossLearnsToo) {

@@ -78,6 +78,23 @@ inline const Sample kNetworks[] = {
      "[detection]\nclasses=2\nnum=2\nside=3\nsqrt=1\nrescore=1\nforced=1\n"
      "coord_scale=.2\nobject_scale=.1\nnoobject_scale=.05\nclass_scale=.1\n",
      10},
+    {"rare",
+     "[net]\nbatch=2\nwidth=64\nheight=64\n"
+     "[convolutional]\nbatch_normalize=1\nfilters=8\nsize=3\nstride=2\npad=1\nantialiasing=1\n"
+     "activation=normalize_channels\n"
+     "[implicit_add]\nfilters=8\n[implicit_mul]\nfilters=14\n[implicit]\nfilters=8\nmean=1\n"
+     "[scale_channels]\nfrom=0\n"
+     "[shift_channels]\nfrom=1\n"
+     "[maxpool]\nsize=2\nstride=2\nantialiasing=2\n"
+     "[convolutional]\nbatch_normalize=1\nfilters=12\nsize=3\nstride=2\npad=1\nactivation=leaky\n"
+     "[logistic]\n"
+     "[l2norm]\n"
+     "[deconvolutional]\nbatch_normalize=1\nfilters=12\nsize=4\nstride=2\npadding=1\n"
+     "activation=swish\n"
+     "[convolutional]\nfilters=14\nsize=1\nactivation=linear\n"
+     "[control_channels]\nfrom=2\n"
+     "[yolo]\nmask=0,1\nanchors=5,7,13,9,30,25\nnum=3\nclasses=2\nobj_loss=focal\n",
+     10},
 };
 
 // Trained by targets, not by truths.

@@ -338,6 +338,7 @@ std::vector<float> gradient_below(const std::string& type, const std::string& ke
   for (const Role role : {Role::scale, Role::bias, Role::rolling_mean, Role::rolling_variance})
     if (!folded) of(net, 1, role).copy_from({}, of(whole, 1, role).to_host({}));
   if (folded) {
+    const bool transposed = type == "deconvolutional";  // its filters are the innermost
     auto weights = of(whole, 1, Role::weights).to_host({}),
          bias = of(whole, 1, Role::bias).to_host({});
     const auto scale = of(whole, 1, Role::scale).to_host({}),
@@ -346,7 +347,8 @@ std::vector<float> gradient_below(const std::string& type, const std::string& ke
     const std::size_t row = weights.size() / bias.size();
     for (std::size_t o = 0; o < bias.size(); ++o) {
       const float factor = scale[o] / std::sqrt(variance[o] + 1e-5f);
-      for (std::size_t k = 0; k < row; ++k) weights[o * row + k] *= factor;
+      for (std::size_t k = 0; k < row; ++k)
+        weights[transposed ? k * bias.size() + o : o * row + k] *= factor;
       bias[o] -= mean[o] * factor;
     }
     of(net, 1, Role::weights).copy_from({}, weights);
@@ -368,6 +370,7 @@ TEST(Freezing, GradientsPassAsThroughTheFoldedLayer) {
   for (const char* activation : {"leaky", "mish", "logistic"})
     for (const auto& [type, keys] :
          {std::pair<std::string, std::string>{"convolutional", "filters=5\nsize=3\npad=1\n"},
+          {"deconvolutional", "filters=5\nsize=4\nstride=2\n"},
           {"connected", "output=7\n"}}) {
       const std::string all = cat(keys, "activation=", activation, "\n");
       const auto frozen = gradient_below(type, all, false), plain = gradient_below(type, all, true);

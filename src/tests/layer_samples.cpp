@@ -9,25 +9,6 @@
 namespace darknet::testing_layers {
 namespace {
 
-void activate_all(Values& v, const std::string& name) {
-  for (double& x : v) x = activated(name, x);
-}
-
-// Parameters: bias, scale, rolling mean, rolling variance. By the batch's statistics.
-void normalise(Values& v, const Shape& s, const Host& bias, const Host& scale) {
-  const std::int64_t n = s.pixels();
-  for (std::int64_t c = 0; c < s.c; ++c) {
-    double mean = 0, variance = 0;
-    for (std::int64_t p = 0; p < n; ++p) mean += v[p * s.c + c] / n;
-    for (std::int64_t p = 0; p < n; ++p) variance += std::pow(v[p * s.c + c] - mean, 2);
-    variance = n > 1 ? variance / (n - 1) : 0;
-    for (std::int64_t p = 0; p < n; ++p) {
-      double& x = v[p * s.c + c];
-      x = (x - mean) / std::sqrt(variance + 1e-5) * scale.v[c] + bias.v[c];
-    }
-  }
-}
-
 struct Conv {
   std::int64_t stride_y = 1, stride_x = 1, padding = 0, dilation = 1, groups = 1;
   std::string activation = "linear";

@@ -9,6 +9,7 @@
 
 #include "core/activation.h"
 #include "core/index.h"
+#include "layers/channel_activation.h"
 #include "nn/head_types.h"
 #include "nn/network.h"
 #include "tests/layer_harness.h"
@@ -232,7 +233,7 @@ TEST(LayerErrors, NameFileLineAndWhatWasExpected) {
       error_of_layer("[convolutional]\nactivation=leeky\n", 5),
       fmt::format("net.cfg:2: [convolutional] activation: 'leeky' is none of {}; did you mean "
                   "'leaky'?",
-                  fmt::join(names_of<Activation>(), ",")));
+                  fmt::join(names_of<ConvolutionalActivation>(), ",")));
   EXPECT_EQ(
       error_of_layer("[route]\nlayers=-1,-2\n", 5, {{1, 4, 4, 3}, {1, 2, 2, 3}}),
       "layer 5 [route] (net.cfg:1): layer 3 is 2x2 and layer 4 is 4x4; only equal sizes can be "

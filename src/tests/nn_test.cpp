@@ -334,5 +334,20 @@ TEST(Update, AStepThatIsNotFiniteChangesNothing) {
   EXPECT_EQ(c.g[0], .5f);  // the gradients stay for whoever asks which layer it was
 }
 
+TEST(Update, TryFixNanTakesZeroForWhatIsNotFinite) {
+  UpdateCase c;
+  c.g = {.5f, std::nanf(""), -INFINITY};
+  std::vector<char> scratch(to_size(check_finite_scratch(3)));
+  zero_not_finite({}, c.g.data(), 3, &c.state, scratch.data());
+  EXPECT_EQ(c.state.status, StepStatus::update);
+  EXPECT_EQ(c.state.fixed, 2);
+  EXPECT_EQ(c.g, (std::vector<float>{.5f, 0, 0}));
+  c.g[1] = INFINITY;  // of a scaled loss: the step is done again with a smaller scale
+  c.state.loss.scale = 2;
+  zero_not_finite({}, c.g.data(), 3, &c.state, scratch.data());
+  EXPECT_EQ(c.state.status, StepStatus::overflow);
+  EXPECT_EQ(c.state.fixed, 2);
+}
+
 }  // namespace
 }  // namespace darknet

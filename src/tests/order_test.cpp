@@ -28,6 +28,7 @@
 #include "kernels/warp.h"
 #include "tests/layer_harness.h"
 #include "tests/order_check.h"
+#include "tests/order_checks.h"
 #include "tests/paths.h"
 
 namespace darknet {
@@ -36,6 +37,9 @@ namespace {
 using testing_order::append;
 using testing_order::Bytes;
 using testing_order::bytes_of;
+using testing_order::check_label_rejection;
+using testing_order::check_update;
+using testing_order::kParameters;
 using testing_order::kShape;
 using testing_order::random_tensor;
 using testing_order::same_in_any_order;
@@ -176,71 +180,6 @@ void check_stem_conv() {
     plan->backward_weights(s, in.view(), gradient.view(), sums.data(), workspace.data());
     return bytes_of({&out, &sums});
   }));
-}
-
-// Rows and what is left over of them, in several chunks.
-constexpr std::int64_t kParameters = 10 * 1024 + 5;
-
-template <class Update>
-Bytes updated(Update update, StepStatus status) {
-  const Tensor rows = random_tensor({2 + kMaxOptimizerStates, 1, 1, kParameters}, 1);
-  float* const row = rows.data();
-  const std::int64_t n = kParameters;
-  for (std::int64_t i = 2 * n; i < rows.size(); ++i) row[i] += .5f;  // Adam's v is not negative
-  StepState state{{.iteration = 2, .learning_rate = .1f}, status};
-  state.loss.scale = 4;
-  UpdateArrays arrays{
-      .value = row, .gradient = row + n, .n = kParameters, .decay = .01f, .clip = .4f};
-  for (std::size_t k = 0; k < kMaxOptimizerStates; ++k)
-    arrays.states[k] = row + static_cast<std::int64_t>(2 + k) * n;
-  update(arrays, &state);
-  Bytes all = bytes_of({&rows});
-  append(all, std::span(&state.status, 1));
-  return all;
-}
-
-void check_update() {
-  using Arrays = const UpdateArrays&;
-  for (const StepStatus status :
-       {StepStatus::update, StepStatus::overflow, StepStatus::non_finite}) {
-    for (const OptimizerRule& rule : all_of<OptimizerRule>())
-      EXPECT_TRUE(same_in_any_order([&](const Stream& s) {
-        return updated(
-            [&](Arrays a, StepState* state) {
-              const Buffer shared({}, kOptimizerStepBytes);
-              update_parameters(s, {s, {a}}, {rule, 4, shared.data()}, state);
-            },
-            status);
-      })) << name_of(rule);
-    EXPECT_TRUE(same_in_any_order([&](const Stream& s) {
-      return updated(
-          [&](Arrays a, StepState* state) {
-            update_averages(s, {s, {{a.states[0], a.value, a.n, .9f}}}, state);
-          },
-          status);
-    }));
-    EXPECT_TRUE(same_in_any_order([&](const Stream& s) {
-      return updated(
-          [&](Arrays a, StepState*) {
-            centre_gradients(s, {s, {{a.gradient, 20, 500}}});
-          },
-          status);
-    }));
-    EXPECT_TRUE(same_in_any_order([&](const Stream& s) {
-      return updated(
-          [&](Arrays a, StepState* state) {
-            const Buffer scratch({}, check_finite_scratch(a.n));
-            if (status == StepStatus::overflow) a.gradient[a.n - 3] = INFINITY;
-            const StepParams order{.iteration = 3};
-            (status == StepStatus::update ? begin_step : set_step_params)(s, &order, state);
-            check_finite(s, a.gradient, a.n, state, scratch.data());
-            EXPECT_EQ(state->status, status);
-            adapt_loss_scale(s, state);
-            EXPECT_EQ(state->loss.scale, status == StepStatus::overflow ? 2 : 4);
-          },
-          status);
-    }));
-  }
 }
 
 // What several devices bring to their sum and take from it.
@@ -431,6 +370,7 @@ const std::map<std::string, void (*)()> kChecks = {
     {"kernels/activate.cpp", check_activate},
     {"kernels/batch_norm.cpp", check_batch_norm},
     {"kernels/class_gradients.cpp", check_class_gradients},
+    {"kernels/label_rejection.cpp", check_label_rejection},
     {"core/copy.cpp", check_copy},
     {"kernels/direct_conv.cpp", check_direct_conv},
     {"kernels/all_reduce.cpp", check_all_reduce},

@@ -309,6 +309,43 @@ TEST_F(WeightsCommand, FusedNetworksComputeTheSame) {
   EXPECT_FALSE(work_.has("g.cfg") || work_.has("g.weights"));
 }
 
+// YOLOR's values stand before what uses them, which a [route] leads back to.
+const std::string kTransposedCfg =
+    "[net]\nwidth=6\nheight=4\n"
+    "[convolutional]\nbatch_normalize=1\nfilters=3\nactivation=linear\n"
+    "[implicit_add]\nfilters=5\n[implicit_mul]\nfilters=5\n[route]\nlayers=0\n"
+    "[deconvolutional]\nbatch_normalize=1\nfilters=5\nsize=4\nstride=2\npadding=1\n"
+    "activation=leaky\n"
+    "[shift_channels]\nfrom=1\n[control_channels]\nfrom=2\n";
+
+TEST_F(WeightsCommand, TransposedConvolutionsAreFoldedToo) {
+  work_.put("d.cfg", kTransposedCfg);
+  put_weights("d.cfg", "d.weights", 6);
+  const CommandResult ran = weights({"fuse", "d.cfg", "d.weights", "f.cfg", "f.weights"});
+  EXPECT_TRUE(said(ran, "batch_normalize=0 in 2 layers -> f.cfg, f.weights")) << ran.all();
+  expect_equal(outputs("d.cfg", "d.weights"), outputs("f.cfg", "f.weights"));
+}
+
+// pjreddie's Darknet: bias, scales, means, variances, then [channels][filters][y][x].
+TEST_F(WeightsCommand, FilesHoldTransposedConvolutionsAsDarknetsDo) {
+  work_.put("d.cfg", kTransposedCfg);
+  put_weights("d.cfg", "d.weights", 6);
+  const ParameterValues p = values("d.cfg", "d.weights");
+  std::vector<float> file((work_.get("d.weights").size() - kWeightsHeader) / sizeof(float));
+  std::memcpy(file.data(), work_.get("d.weights").data() + kWeightsHeader,
+              file.size() * sizeof(float));
+  const std::size_t first = 4 * 3 + 9 + 5 + 5;  // of the layers before
+  ASSERT_EQ(file.size(), first + 4 * 5 + 3 * 5 * 16);
+  EXPECT_EQ(file[first - 10], p[5][0]);
+  EXPECT_EQ(file[first - 1], p[6][4]);
+  for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(file[first + i], p[7][i]);
+  const std::vector<float>& weights = p.back();  // [channels][y][x][filters]
+  for (std::size_t c = 0; c < 3; ++c)
+    for (std::size_t k = 0; k < 5; ++k)
+      for (std::size_t at = 0; at < 16; ++at)
+        EXPECT_EQ(file[first + 20 + (c * 5 + k) * 16 + at], weights[(c * 16 + at) * 5 + k]);
+}
+
 TEST_F(WeightsCommand, FusingKeepsDetections) {
   put_weights("x.cfg", "x.weights", 4);
   weights({"fuse", "x.cfg", "x.weights", "f.cfg", "f.weights", "-set", "net.0.width=64"});

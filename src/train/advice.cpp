@@ -7,6 +7,7 @@
 
 #include "core/index.h"
 #include "core/text.h"
+#include "eval/predict.h"
 #include "train/plan.h"
 
 namespace darknet {
@@ -203,6 +204,8 @@ Findings advise(const AdviceInput& in) {
     advise_overlap(to, find_overlap(in.train->images, in.valid->images, in.overlap_seconds));
   if (!in.net) return to;
   const Network& net = *in.net;
+  if (std::string conflict = tree_conflict(net, in.names); !conflict.empty())
+    to.push_back(std::move(conflict));
   advise_length(to, net.settings().max_batches, net.settings().batch, std::ssize(in.train->images));
   advise_anchors(to, anchors_by_head(net));
   advise_crowded(to, net, in.train->truths);

@@ -10,6 +10,7 @@
 #include "core/index.h"
 #include "core/log.h"
 #include "core/parts.h"
+#include "core/text.h"
 #include "kernels/objectness.h"
 #include "kernels/update.h"
 #include "nn/freezing.h"
@@ -208,7 +209,7 @@ std::int64_t TrainingStep::run_micro_batch(DeviceState& device, const StepInput&
     if (device.losses[h].head || device.inputs.targets())
       add_telemetry(stream,
                     {device.losses[h].sums, device.sums(h), static_cast<std::int32_t>(of_batch),
-                     micro_batch == 0},
+                     micro_batch == 0, device.net.settings().try_fix_nan},
                     device.state());
   device.mark();
   device.net.backward(pass(device, micro_batch));
@@ -308,6 +309,7 @@ StepResult TrainingStep::finish() {
   result.finite = first.state().status != StepStatus::non_finite;
   result.overflow = first.state().status == StepStatus::overflow;
   result.loss_scale = first.state().loss;
+  result.fixed = first.state().fixed;
   result.seconds = first.times();
   for (const HeadTelemetry& t : result.heads)
     result.loss += t.loss() / static_cast<double>(devices_.front()->net.settings().batch);
@@ -340,6 +342,13 @@ StepResult TrainingStep::run(const StepInput& input, const StepParams& params, s
   StepResult result = finish();
   if (!result.finite) result.error = non_finite_layer(input, result);
   return result;
+}
+
+std::string warning_of_fixed(const StepResult& result) {
+  return cat("iteration ", result.params.iteration, ": ", plural(result.fixed, "value"),
+             " of gradients and losses not finite: such gradients become 0, now and later on, and "
+             "the step goes on (try_fix_nan=1). A lower learning_rate, a longer burn_in or clip= "
+             "may help");
 }
 
 std::int64_t count_positives(const Network& net, std::span<const std::vector<Truth>> truths) {

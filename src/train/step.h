@@ -33,8 +33,11 @@ struct StepResult {
   double positives_average = 0;  // obj_norm=positives_ema: of N, this step included; else 0
   bool finite = true;            // false: no update was made, nor will any be
   bool overflow = false;         // no update was made, for the scale of the loss was too large
-  LossScale loss_scale;          // after this step
-  std::string error;  // which layer was not finite first; by run() and non_finite_layer()
+  // try_fix_nan: gradients that were not finite and became 0, and micro-batches of the first device
+  // whose loss was not finite and does not count.
+  std::int64_t fixed = 0;
+  LossScale loss_scale;  // after this step
+  std::string error;     // which layer was not finite first; by run() and non_finite_layer()
   StepTimes seconds;
   std::int64_t truths_left_out = 0;    // beyond the heads' max=, of all images
   std::int64_t non_finite_image = -1;  // first of the micro-batch whose loss was not finite
@@ -104,6 +107,9 @@ class TrainingStep {
   std::int64_t frozen_of_ = -1;       // Network::reshapes() when they were asked for
   std::size_t next_report_ = 0;
 };
+
+// What try_fix_nan did, of the first such step; later ones are silent.
+std::string warning_of_fixed(const StepResult&);
 
 // N: positive anchors of all heads whose obj_norm asks for them; 0 where none does.
 std::int64_t count_positives(const Network&, std::span<const std::vector<Truth>> truths);

@@ -113,7 +113,7 @@ class Trainer {
   std::optional<InterruptGuard> signals_;  // none where the caller says when to end
   double seconds_per_iteration_ = 0;
   bool not_finite_ = false;  // the network may hold numbers that are not finite
-  bool warned_left_out_ = false;
+  bool warned_left_out_ = false, warned_fixed_ = false;
   DivergenceWatch divergence_;
 };
 
@@ -340,6 +340,8 @@ void Trainer::count(const StepResult& result) {
                   " of this batch left out, beyond the heads' max=; later ones are "
                   "in the log as truths_left_out"));
   }
+  if (result.fixed > 0 && !std::exchange(warned_fixed_, true))
+    log::end_progress(), log::warn(warning_of_fixed(result));
   if (state_.iteration == 0)
     for (const FirstStepShare& share : first_step_shares(net_, starts_, result.heads))
       log::end_progress(), share.balanced ? log::info(share.text) : log::warn(share.text);
