@@ -60,6 +60,11 @@ void assign(Lines& section, const Override& o, Comments comments) {
 
 }  // namespace
 
+void require_value(const Override& o) {
+  if (o.value.empty())
+    fail_at(o.where, "expected a value behind the =, e.g. yolo.0.obj_gamma=1.5; no key is removed");
+}
+
 Override parse_override(const std::string& assignment) {
   const std::string text(trim(without_comment(assignment)));
   const std::string_view comment =
@@ -75,8 +80,6 @@ Override parse_override(const std::string& assignment) {
   o.key = trim(std::string_view(text).substr(second + 1, eq - second - 1));
   if (o.key.empty()) fail_at(o.where, "expected a key before the =, e.g. yolo.0.obj_gamma=1.5");
   o.value = trim(std::string_view(text).substr(eq + 1));
-  if (o.value.empty())
-    fail_at(o.where, "expected a value behind the =, e.g. yolo.0.obj_gamma=1.5; no key is removed");
   if (index != "*" && (!read_number(index, o.index) || o.index < 0))
     fail_at(o.where, "'", index, "' is neither an index nor *");
   return o;
@@ -118,6 +121,7 @@ std::string with_overrides(const std::string& text, std::span<const std::string>
   for (std::size_t i = 1; i < sections.size(); ++i) types.push_back(sections[i].type);
   for (const std::string& a : assignments) {
     const Override o = parse_override(a);
+    require_value(o);
     for (const std::size_t place : places_of(o, types)) assign(sections[place + 1], o, comments);
   }
   std::string changed;

@@ -21,6 +21,9 @@ struct Override {
 // Throws where the text is none.
 Override parse_override(const std::string& assignment);
 
+// Throws where it has no value: no key is removed so.
+void require_value(const Override&);
+
 // Without the comments: as files and printed commands have them, whatever flag made them.
 std::vector<std::string> without_flags(std::vector<std::string> assignments);
 

@@ -89,6 +89,7 @@ void apply_overrides(std::vector<Section>& sections, std::span<const std::string
   for (const Section& s : sections) types.push_back(s.type());
   for (const std::string& a : assignments) {
     const Override o = parse_override(a);
+    require_value(o);
     for (const std::size_t place : places_of(o, types))
       sections[place].set(o.key, o.value, o.where);
   }
