@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <new>
 #include <utility>
 
@@ -93,12 +94,15 @@ void set_option(darknet_options& to, const std::string& key, const std::string& 
   if (!known) throw InvalidArgument(cat("there is no option '", shown(key), "'"));
 }
 
+// Programs in C may hand over any number as an enum; reading one that C++'s does not have is
+// undefined.
 ImageView view_of(const darknet_image& image) {
-  const int format = static_cast<int>(image.format);
+  int format = 0;
+  static_assert(sizeof format == sizeof image.format);
+  std::memcpy(&format, &image.format, sizeof format);
   if (format < DARKNET_GREY || format > DARKNET_BGRA)
     throw InvalidArgument(cat("there is no pixel format ", format));
-  return {image.pixels, image.width, image.height, static_cast<PixelFormat>(image.format),
-          image.stride};
+  return {image.pixels, image.width, image.height, static_cast<PixelFormat>(format), image.stride};
 }
 static_assert(static_cast<int>(PixelFormat::grey) == DARKNET_GREY &&
               static_cast<int>(PixelFormat::rgb) == DARKNET_RGB &&
