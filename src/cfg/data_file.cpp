@@ -2,8 +2,10 @@
 
 #include "cfg/data_yaml.h"
 #include "cfg/section.h"
+#include "core/byte_source.h"
 #include "core/file.h"
 #include "core/input.h"
+#include "core/tar_shard.h"
 #include "core/text.h"
 
 namespace darknet {
@@ -39,9 +41,12 @@ Section parse_data(const fs::path& path) {
 
 fs::path resolve_next_to(const fs::path& path, const fs::path& base) {
   const auto exists = [](const fs::path& p) {
-    return is_present(p) || (is_pattern(p) && !files_matching(p).empty());
+    if (is_present(p)) return true;
+    if (is_pattern(p)) return !files_matching(p).empty();
+    const std::vector<std::string> shards = shard_names(p.native());
+    return !shards.empty() && is_present(shards.front());
   };
-  if (path.empty() || path.is_absolute() || exists(path)) return path;
+  if (path.empty() || path.is_absolute() || is_url(path.native()) || exists(path)) return path;
   const fs::path sibling = base.parent_path() / path;
   return exists(sibling) ? sibling : path;
 }

@@ -11,7 +11,7 @@ namespace darknet {
 struct DataFile {
   std::filesystem::path path;
   std::int64_t classes = 0;  // 0: not given
-  // Lists of images, folders or patterns (dataset/image_list.h); empty: not given.
+  // Lists of images, folders, patterns or tar shards (dataset/image_list.h); empty: not given.
   std::filesystem::path train, valid, difficult;
   std::filesystem::path tune;    // one more: the tuning split of a sweep
   std::filesystem::path names;   // what is shown; without names=, that of labels=
@@ -36,8 +36,8 @@ std::vector<std::string> read_names(const std::filesystem::path&, std::int64_t c
 // The same, or "class 0", "class 1" ... where `names` is empty.
 std::vector<std::string> names_of(const std::filesystem::path& names, std::int64_t classes);
 
-// `path` as it stands if that exists (a pattern: if a file matches), else next to `base` if that
-// exists, else as it stands.
+// `path` as it stands if that exists (a pattern: if a file matches; shards: the first of them) or
+// is a URL, else next to `base` if that exists, else as it stands.
 std::filesystem::path resolve_next_to(const std::filesystem::path& path,
                                       const std::filesystem::path& base);
 

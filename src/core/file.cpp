@@ -11,10 +11,12 @@
 #include <cstring>
 #include <system_error>
 
+#include "core/byte_source.h"
 #include "core/error.h"
 #include "core/index.h"
 #include "core/input.h"
 #include "core/protected_files.h"
+#include "core/tar_shard.h"
 
 namespace darknet {
 namespace fs = std::filesystem;
@@ -27,6 +29,11 @@ constexpr const char* kWriteTest = ".write-test";
 // one in the place of a device or a pipe too.
 fs::path replaceable(const fs::path& path) {
   require_unprotected(path);
+  if (is_url(path.native()))
+    fail(path.string(), ": nothing is written to a server; name a file on this machine");
+  if (const std::string shard(shard_part(path.native())); !shard.empty() && !is_folder(shard))
+    fail(path.string(), ": nothing is written into a tar shard; unpack it (tar xf ", shard,
+         ") or name another place");
   std::error_code ignored;
   const fs::file_status status = fs::status(path, ignored);
   if (!fs::exists(status)) return path;

@@ -13,9 +13,11 @@
 #include <optional>
 #include <utility>
 
+#include "core/byte_source.h"
 #include "core/error.h"
 #include "core/index.h"
 #include "core/out_of_memory.h"
+#include "core/tar_shard.h"
 
 namespace darknet {
 namespace {
@@ -96,9 +98,13 @@ Opened open_input(const fs::path& path, Pipes pipes) {
 
 }  // namespace
 
-bool is_present(const fs::path& path) {
+bool is_present(const fs::path& path) try {
   struct ::stat status {};
-  return ::stat(path.c_str(), &status) == 0 || (errno != ENOENT && errno != ENOTDIR);
+  if (::stat(path.c_str(), &status) == 0 || (errno != ENOENT && errno != ENOTDIR)) return true;
+  const auto member = through_shard(path);
+  return member && member->place;
+} catch (const Error&) {  // of the shard: whoever reads it says so
+  return false;
 }
 
 bool is_folder(const fs::path& path) {
@@ -113,15 +119,35 @@ bool is_pipe(const fs::path& path) {
 
 InputBuffer::InputBuffer(const fs::path& path, std::uint64_t max_bytes, Pipes pipes)
     : path_(path), max_bytes_(max_bytes) {
-  const Opened opened = open_input(path, pipes);
-  descriptor_ = opened.descriptor, size_ = opened.size;
-  keeps_ = opened.pipe && pipes == Pipes::allowed;
+  if (!open_member()) {
+    const Opened opened = open_input(path, pipes);
+    descriptor_ = opened.descriptor, size_ = opened.size;
+    keeps_ = opened.pipe && pipes == Pipes::allowed;
+  }
   if (size_ <= max_bytes) return;
-  ::close(descriptor_);
+  if (descriptor_ >= 0) ::close(descriptor_);
   fail(path_.string(), ": larger than ", max_bytes, " bytes");
 }
 
-InputBuffer::~InputBuffer() { ::close(descriptor_); }
+InputBuffer::~InputBuffer() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+bool InputBuffer::open_member() {
+  const auto found = through_shard(path_);
+  if (!found) return false;
+  if (!found->place)
+    fail(found->shard->name(), ": ", found->member, ": the tar has no such member");
+  member_of_ = found->place->source, begin_ = found->place->offset, size_ = found->place->bytes;
+  return true;
+}
+
+std::size_t InputBuffer::read_member(char* to, std::size_t bytes) const {
+  const auto n = to_size(
+      static_cast<std::int64_t>(std::min<std::uint64_t>(bytes, size_ - std::min(size_, read_))));
+  if (n > 0) member_of_->read(begin_ + read_, to, n);
+  return n;
+}
 
 std::size_t InputBuffer::read_descriptor(char* to, std::size_t bytes) const {
   ::ssize_t n = -1;
@@ -154,7 +180,9 @@ std::size_t InputBuffer::read_kept(char* to, std::size_t bytes) {
 }
 
 std::size_t InputBuffer::read(char* to, std::size_t bytes) {
-  const std::size_t n = keeps_ ? read_kept(to, bytes) : read_descriptor(to, bytes);
+  const std::size_t n = member_of_ ? read_member(to, bytes)
+                        : keeps_   ? read_kept(to, bytes)
+                                   : read_descriptor(to, bytes);
   read_ += n;
   require_within_limit(read_);
   return n;
@@ -177,7 +205,9 @@ InputBuffer::pos_type InputBuffer::seekoff(off_type by, std::ios::seekdir from,
     setg(eback(), egptr() - (end - by), egptr());
     return by;
   }
-  const ::off_t at = ::lseek(descriptor_, by, from == std::ios::end ? SEEK_END : SEEK_SET);
+  const ::off_t at = member_of_
+                         ? by + (from == std::ios::end ? static_cast<off_type>(size_) : 0)
+                         : ::lseek(descriptor_, by, from == std::ios::end ? SEEK_END : SEEK_SET);
   if (at < 0) return pos_type(off_type(-1));
   setg(nullptr, nullptr, nullptr);
   read_ = static_cast<std::uint64_t>(at);
@@ -193,6 +223,7 @@ std::string InputBuffer::rest() {
 }
 
 std::string InputBuffer::take_rest() {
+  if (member_of_ && size_ > kReadBytes) member_of_->will_read(begin_);
   std::string bytes(gptr(), egptr());
   setg(nullptr, nullptr, nullptr);
   // One byte more than the system reports, so that the end is found without growing.

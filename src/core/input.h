@@ -1,15 +1,18 @@
 // Input files: opened without waiting for anyone, only of the kinds that can be read, and never
-// read beyond a limit. Everything that the program reads is opened here; image/ hands its videos to
-// OpenCV.
+// read beyond a limit. Members of tar shards are files too (core/tar_shard.h). Everything that the
+// program reads is opened here; image/ hands its videos to OpenCV.
 #pragma once
 #include <cstdint>
 #include <filesystem>
 #include <istream>
+#include <memory>
 #include <streambuf>
 #include <string>
 #include <vector>
 
 namespace darknet {
+
+class ByteSource;  // core/byte_source.h
 
 // What another program writes, as in `<(zcat x.gz)` or /dev/stdin. A pipe delivers its bytes once;
 // `allowed` keeps them in memory for the rest of the process, so that a second reader of the same
@@ -43,19 +46,23 @@ class InputBuffer : public std::streambuf {
   }
 
  private:
+  bool open_member();
   std::string take_rest();
   // Into `to`; 0 at the end.
   std::size_t read(char* to, std::size_t bytes);
   std::size_t read_descriptor(char* to, std::size_t bytes) const;
   std::size_t read_kept(char* to, std::size_t bytes);
+  std::size_t read_member(char* to, std::size_t bytes) const;
   std::string read_pipe() const;
   void require_within_limit(std::uint64_t bytes) const;
   std::filesystem::path path_;
   std::uint64_t max_bytes_, read_ = 0;  // read_: up to where in the file
   std::uint64_t size_ = 0;  // as the system reports it; 0 for pipes and for files that it makes up
   int descriptor_ = -1;
-  bool keeps_ = false;                 // a pipe with Pipes::allowed
-  const std::string* kept_ = nullptr;  // all of that pipe, once something was read
+  std::shared_ptr<const ByteSource> member_of_;  // of a member of a shard, in place of a descriptor
+  std::uint64_t begin_ = 0;                      // where the member begins in it
+  bool keeps_ = false;                           // a pipe with Pipes::allowed
+  const std::string* kept_ = nullptr;            // all of that pipe, once something was read
   std::vector<char> buffer_;
 };
 

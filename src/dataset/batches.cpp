@@ -62,6 +62,10 @@ std::int64_t EpochOrders::at(std::int64_t sample) const {
 
 void EpochOrders::draw(Order& order, std::int64_t epoch) const {
   order.epoch = epoch;
+  if (!shards_.starts.empty()) {
+    order.images = shards_.order(images_, Rng(seed_ ^ kShuffle, static_cast<std::uint64_t>(epoch)));
+    return;
+  }
   order.images.resize(to_size(images_));
   std::iota(order.images.begin(), order.images.end(), 0);
   Rng rng(seed_ ^ kShuffle, static_cast<std::uint64_t>(epoch));
@@ -69,11 +73,23 @@ void EpochOrders::draw(Order& order, std::int64_t epoch) const {
     std::swap(order.images[i - 1], order.images[to_size(rng.below(static_cast<std::int64_t>(i)))]);
 }
 
+// An epoch's images are read in an order in which neighbours lie near each other in their shards.
+std::int64_t EpochOrders::other(std::int64_t sample, Rng& rng) const {
+  if (shards_.starts.empty()) return rng.below(images_);
+  const std::int64_t start = sample / images_ * images_, half = (shards_.window + 1) / 2;
+  const std::int64_t low = std::max(start, sample - half);
+  const std::int64_t high = std::min(start + images_, sample + half + 1);
+  return at(low + rng.below(high - low));
+}
+
 Batches::Batches(BatchSettings settings, CacheBudget* cache)
     : settings_(std::move(settings)),
       images_(checked(settings_).images, {settings_.channels, settings_.input_max}, cache,
               outside(settings_)),
-      orders_(images_.size(), settings_.seed) {}
+      orders_(images_.size(), settings_.seed,
+              training()
+                  ? shard_sequence(settings_.images, settings_.augmentation->image.shuffle_window)
+                  : ShardSequence{}) {}
 
 Batch Batches::make(std::int64_t k) const {
   Batch batch;
@@ -186,8 +202,8 @@ void Batches::decode(Shown& s, std::size_t& at, Rng rng, const InputSize& input)
 }
 
 // The images asked for or, where one cannot be read, another one at random in its place.
-Batches::Shown Batches::shown(const Batch& b, std::vector<std::int64_t> images, Mixing mixing,
-                              Rng& rng, std::vector<UnreadableImage>& met) const {
+Batches::Shown Batches::shown(Batch& b, std::int64_t i, std::vector<std::int64_t> images,
+                              Mixing mixing, Rng& rng) const {
   std::vector<int> failures(images.size());
   while (true) {
     std::size_t at = 0;
@@ -196,8 +212,8 @@ Batches::Shown Batches::shown(const Batch& b, std::vector<std::int64_t> images, 
       decode(s, at, rng, b.size);
       return s;
     } catch (const Error& e) {
-      met.push_back({images[at], e.what()});
-      images[at] = rng.below(images_.size());
+      b.unreadable[to_size(i)].push_back({images[at], e.what()});
+      images[at] = orders_.other(b.index * settings_.batch + i, rng);
       if (++failures[at] == kTriesForReadable)
         fail("no readable image found in ", kTriesForReadable, " tries; the last one: ", e.what());
     }
@@ -235,8 +251,8 @@ void Batches::make_augmented(Batch& b, std::int64_t i) const {
   const auto& classification = settings_.classification;
   const Mixing mixing = classification ? draw_mixing(classification->keys, rng)
                                        : draw_mixing(settings_.augmentation->image, rng);
-  while (images.size() < images_of(mixing)) images.push_back(rng.below(images_.size()));
-  Shown s = shown(b, std::move(images), mixing, rng, b.unreadable[at]);
+  while (images.size() < images_of(mixing)) images.push_back(orders_.other(sample, rng));
+  Shown s = shown(b, i, std::move(images), mixing, rng);
   const std::vector<Filters> filters = filters_of(sample, s.images.size());
   // What is done after the warp is done here.
   const bool forward = settings_.tiles && mixing != Mixing::mixup && mixing != Mixing::cutmix &&

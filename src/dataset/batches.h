@@ -15,6 +15,7 @@
 #include "dataset/class_targets.h"
 #include "dataset/image_paths.h"
 #include "dataset/random_filters.h"
+#include "dataset/shard_sequence.h"
 #include "detect/box.h"
 
 namespace darknet {
@@ -78,8 +79,11 @@ struct Batch {
 // share them.
 class EpochOrders {
  public:
-  EpochOrders(std::int64_t images, std::uint64_t seed) : images_(images), seed_(seed) {}
+  EpochOrders(std::int64_t images, std::uint64_t seed, ShardSequence shards = {})
+      : images_(images), seed_(seed), shards_(std::move(shards)) {}
   std::int64_t at(std::int64_t sample) const;  // sample: counted from the first epoch's start
+  // Another image at random: any, or of shards one that is near `sample` in the order.
+  std::int64_t other(std::int64_t sample, Rng&) const;
 
  private:
   struct Order {
@@ -89,6 +93,7 @@ class EpochOrders {
   void draw(Order&, std::int64_t epoch) const;
   std::int64_t images_;
   std::uint64_t seed_;
+  ShardSequence shards_;
   mutable std::mutex mutex_;
   mutable std::array<Order, 2> kept_;
 };
@@ -119,8 +124,7 @@ class Batches {
   void make_plain(Batch&, std::int64_t i) const;
   void make_augmented(Batch&, std::int64_t i) const;
   void add_targets(const Shown&, std::span<float> targets) const;
-  Shown shown(const Batch&, std::vector<std::int64_t> images, Mixing, Rng&,
-              std::vector<UnreadableImage>& met) const;
+  Shown shown(Batch&, std::int64_t i, std::vector<std::int64_t> images, Mixing, Rng&) const;
   void draw_placements(Shown&, Rng, const InputSize&) const;
   void decode(Shown&, std::size_t& at, Rng, const InputSize&) const;
   std::vector<Filters> filters_of(std::int64_t sample, std::size_t images) const;

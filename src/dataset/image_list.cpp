@@ -3,13 +3,16 @@
 #include <algorithm>
 #include <functional>
 #include <system_error>
+#include <utility>
 
 #include "cfg/data_file.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/file_format.h"
 #include "core/input.h"
+#include "core/tar_shard.h"
 #include "core/text.h"
+#include "dataset/shard_list.h"
 
 namespace darknet {
 namespace {
@@ -43,8 +46,13 @@ void each_line(const fs::path& list, const std::function<void(const fs::path&, i
 
 ImagePaths images_among(const std::vector<fs::path>& files, const fs::path& from) {
   ImagePaths images;
+  std::vector<std::string> shards;
   for (const fs::path& file : files)
-    if (is_image_name(file.native())) images.push_back(file);
+    if (is_image_name(file.native()))
+      images.push_back(file);
+    else if (is_shard_name(file.native()))
+      shards.push_back(file.string());
+  add_shard_images(images, shards);
   if (files.empty() && is_pattern(from))
     fail_at({from.string(), 0}, "no file matches this pattern");
   if (images.empty())
@@ -59,10 +67,26 @@ ImagePaths read_image_list(const fs::path& path) {
   if (is_folder(path)) return images_among(files_below(path), path);
   if (is_pattern(path)) return images_among(files_matching(path), path);
   ImagePaths images;
+  if (const std::vector<std::string> shards = shard_names(path.string()); !shards.empty()) {
+    add_shard_images(images, shards);
+    return images;
+  }
+  require_unpacked(path);
   std::error_code unknown;  // a pipe has no size
   if (const auto bytes = fs::file_size(path, unknown); !unknown) images.reserve(0, bytes);
-  each_line(path,
-            [&](const fs::path& line, int) { images.push_back(resolve_next_to(line, path)); });
+  std::vector<std::string> shards;
+  const auto add_shards = [&] { add_shard_images(images, std::exchange(shards, {})); };
+  each_line(path, [&](const fs::path& line, int) {
+    const fs::path found = resolve_next_to(line, path);
+    require_unpacked(line);
+    if (is_shard_name(line.native())) {
+      for (std::string& name : shard_names(found.string())) shards.push_back(std::move(name));
+      return;
+    }
+    if (!shards.empty()) add_shards();
+    images.push_back(found);
+  });
+  add_shards();
   if (images.empty()) fail_at({path.string(), 0}, "no image in this list");
   images.set_lists({std::make_shared<const ListLines>(path)});
   return images;

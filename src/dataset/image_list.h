@@ -1,4 +1,4 @@
-// Lists of images: text files with one path a line, or a folder, or a pattern of paths.
+// Lists of images: text files with one path a line, or a folder, or a pattern of paths, or shards.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -17,6 +17,9 @@ namespace darknet {
 // the working directory or else from the list's folder. Whether the images exist is not looked at.
 // Of a folder: all images below it. Of a pattern ("frames/*/left_??.png"), where no file is called
 // so: the images whose paths match. Both in the order of their paths.
+// Of tar shards, "shards/train-{000000..000012}.tar" or a URL, which may also be lines of a list,
+// files of a folder or matches of a pattern: their images, in the order of the shards and of their
+// members, with paths that go through the shard (core/tar_shard.h).
 ImagePaths read_image_list(const std::filesystem::path&);
 
 // On which line of a list an image stands. The list is read again once that is asked for, which is

@@ -4,6 +4,7 @@
 #include "core/error.h"
 #include "core/input.h"
 #include "core/log.h"
+#include "core/tar_shard.h"
 #include "dataset/image_list.h"
 
 namespace darknet {
@@ -24,7 +25,12 @@ void add_list(ProtectedFiles& inputs, const fs::path& list, ListedFiles listed) 
 void add_images(ProtectedFiles& inputs, const ImagePaths& images, bool labels) {
   const ProtectedFiles::Kind image_kind = inputs.add_kind("an image");
   const ProtectedFiles::Kind label_kind = inputs.add_kind("the label file of an image");
+  std::string shard;
   for (const fs::path& image : images) {
+    if (const auto part = shard_part(image.native()); !part.empty() && !is_folder(part)) {
+      if (part != shard) inputs.add("the shard", shard = part);
+      continue;
+    }
     inputs.add(image_kind, image);
     if (labels) inputs.add(label_kind, label_path(image));
   }

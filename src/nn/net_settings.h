@@ -39,6 +39,7 @@ struct ImageAugmentation {
   std::int64_t mixup = 0, blur = 0;
   float gaussian_noise = 0;
   std::int64_t resize_step = 32;
+  std::int64_t shuffle_window = 10'000;
 
   // Whether half of the images are put together from four, or mixed of two.
   bool mosaics() const { return mosaic || mixup >= 3; }
@@ -66,6 +67,10 @@ struct ImageAugmentation {
       "decode JPEGs at 1/2, 1/4 or 1/8 where the input needs no more pixels");
     v("resize_step", resize_step, TrainingOnly{Integers{1, 1024}},
       "multi-scale sizes are multiples of it");
+    v("shuffle_window", shuffle_window, TrainingOnly{Integers{1, 1 << 30}},
+      "of images in tar shards: how many are mixed with each other, as in a shuffle buffer that "
+      "the "
+      "shards pass through one after the other");
   }
 };
 

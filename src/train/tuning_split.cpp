@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
+#include "core/byte_source.h"
 #include "core/checksum.h"
 #include "core/error.h"
 #include "core/file.h"
@@ -24,42 +24,45 @@ std::string place_of(const fs::path& image) {
   return fs::absolute(image).lexically_normal().string();
 }
 
-// Images by their places, whichever way they are written.
+// FNV-1a spreads the last characters of a text over the low bits only, so they are mixed.
+std::uint64_t hash_of(const std::string& text) { return mix(checksum_of(text)); }
+
+// Images by their places, whichever way they are written. Of long lists: hashes take 8 bytes an
+// image, places as text more than 100.
 class Places {
  public:
   explicit Places(const ImagePaths& images) {
-    for (const fs::path& image : images) all_.insert(place_of(image));
+    all_.reserve(images.size());
+    for (const fs::path& image : images) all_.push_back(hash_of(place_of(image)));
+    std::sort(all_.begin(), all_.end());
   }
-  bool hold(const fs::path& image) const { return all_.contains(place_of(image)); }
+  bool hold(const fs::path& image) const {
+    return std::binary_search(all_.begin(), all_.end(), hash_of(place_of(image)));
+  }
 
  private:
-  std::unordered_set<std::string> all_;
+  std::vector<std::uint64_t> all_;
 };
-
-// FNV-1a spreads the last characters of a text over the low bits only, so they are mixed.
-std::uint64_t hash_of(const std::string& text) { return mix(checksum_of(text)); }
 
 // An image that the list has twice is one.
 ImagePaths share_of(const ImagePaths& images, const fs::path& list, double share) {
   const fs::path folder = fs::absolute(list).lexically_normal().parent_path();
-  std::vector<std::pair<std::uint64_t, std::string>> ordered;  // hash and path from the folder
-  std::vector<std::pair<std::string, std::size_t>> first;      // that path and its first place
-  for (std::size_t i = 0; i < images.size(); ++i) {
-    const std::string path =
-        fs::absolute(images[i]).lexically_normal().lexically_relative(folder).generic_string();
-    ordered.emplace_back(hash_of(path), path);
-    first.emplace_back(path, i);
-  }
+  using Ordered = std::pair<std::uint64_t, std::size_t>;  // hash of the path from the folder, place
+  std::vector<Ordered> ordered;
+  ordered.reserve(images.size());
+  for (std::size_t i = 0; i < images.size(); ++i)
+    ordered.emplace_back(
+        hash_of(
+            fs::absolute(images[i]).lexically_normal().lexically_relative(folder).generic_string()),
+        i);
   std::sort(ordered.begin(), ordered.end());
-  ordered.erase(std::unique(ordered.begin(), ordered.end()), ordered.end());
+  const auto rest = std::ranges::unique(ordered, {}, &Ordered::first);  // the first place stays
+  ordered.erase(rest.begin(), rest.end());
   const auto wanted = std::llround(share * static_cast<double>(ordered.size()));
   ordered.resize(std::min(ordered.size(), to_size(std::max<std::int64_t>(1, wanted))));
-  std::sort(first.begin(), first.end());
   std::vector<std::size_t> places;
   places.reserve(ordered.size());
-  for (const auto& [hash, path] : ordered)
-    places.push_back(
-        std::lower_bound(first.begin(), first.end(), std::pair{path, std::size_t{0}})->second);
+  for (const auto& [hash, place] : ordered) places.push_back(place);
   std::sort(places.begin(), places.end());
   ImagePaths chosen;
   for (const std::size_t place : places) chosen.push_back(images[place]);
@@ -130,7 +133,7 @@ std::string list_text(const ImagePaths& images, const fs::path& folder) {
   std::string text;
   for (const fs::path& image : images) {
     const fs::path whole = fs::absolute(image).lexically_normal();
-    const bool as_it_is = image.is_absolute();
+    const bool as_it_is = image.is_absolute() || is_url(image.native());
     text += (as_it_is ? image : by_a_link ? whole : whole.lexically_relative(from)).string() + "\n";
   }
   return text;

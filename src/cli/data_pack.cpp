@@ -1,0 +1,139 @@
+// darknet data pack data out
+#include "dataset/pack.h"
+
+#include <fmt/core.h>
+
+#include "cfg/data_file.h"
+#include "cli/common_flags.h"
+#include "core/checksum.h"
+#include "core/file.h"
+#include "core/log.h"
+#include "core/text.h"
+#include "dataset/data_set_files.h"
+#include "dataset/image_list.h"
+#include "dataset/shard_sequence.h"
+#include "train/interrupt.h"
+
+namespace darknet::cli {
+namespace {
+namespace fs = std::filesystem;
+
+struct DataPackArguments {
+  fs::path data, out;
+  std::int64_t shard_mb = 512;
+  std::uint64_t seed = 1;
+};
+
+struct List {
+  const char* name;
+  ImagePaths images;
+  bool shuffled = false;  // results of an evaluation keep the order of the list
+};
+
+std::vector<List> lists_of(const DataFile& data) {
+  std::vector<List> lists{{"train", read_image_list(required(data, data.train, "train")), true}};
+  if (!data.valid.empty()) lists.push_back({"valid", read_image_list(data.valid)});
+  if (!data.tune.empty()) lists.push_back({"tune", read_image_list(data.tune)});
+  return lists;
+}
+
+std::string work_of(const DataPackArguments& o, const std::vector<List>& lists) {
+  Checksum sum;
+  for (const List& list : lists) {
+    sum.add(list.name, std::string_view(list.name).size());
+    for (std::size_t i = 0; i < list.images.size(); ++i) {
+      const std::string_view path = list.images.text(i);
+      sum.add(path.data(), path.size());
+      sum.add("\n", 1);
+    }
+  }
+  return cat("lists ", sum.value(), " seed ", o.seed, " shard_mb ", o.shard_mb);
+}
+
+// "train-{000000..000012}.tar", or the one name.
+std::string range_of(const std::vector<PackedShard>& shards) {
+  if (shards.size() == 1) return shards.front().name;
+  const std::string &first = shards.front().name, &last = shards.back().name;
+  const auto dash = first.rfind('-') + 1, dot = first.rfind('.');
+  return cat(first.substr(0, dash), '{', first.substr(dash, dot - dash), "..",
+             last.substr(dash, last.rfind('.') - dash), "}.tar");
+}
+
+// Relative to the new .data file, so that the folder may be moved, or served by a web server.
+std::string packed_data_text(const DataFile& data, const std::vector<List>& lists,
+                             const Packer& packer, const fs::path& names) {
+  std::string text = cat("classes = ", data.classes, "\n");
+  for (const List& list : lists)
+    text += cat(list.name, " = ", range_of(packer.shards(list.name)), "\n");
+  if (!data.difficult.empty())
+    text += cat("difficult = ", whole_path(data.difficult).string(), "\n");
+  text += cat("names = ", names.filename().string(), "\n");
+  text += cat("backup = ", data.backup.string(), "\n");
+  if (!data.eval.empty()) text += cat("eval = ", data.eval, "\n");
+  return text;
+}
+
+void print(const List& list, const Packer& packer) {
+  std::uint64_t bytes = 0;
+  const std::vector<PackedShard> shards = packer.shards(list.name);
+  for (const PackedShard& s : shards) bytes += s.bytes;
+  fmt::print("{}: {} in {}, {:.1f} MB\n", list.name, plural(std::ssize(list.images), "image"),
+             plural(std::ssize(shards), "shard"), 1e-6 * static_cast<double>(bytes));
+}
+
+int run(const DataPackArguments& o) {
+  DataFile data = read_data_file(o.data);
+  if (!data.labels.empty() && data.labels != data.names)
+    fail_at({o.data.string(), 0}, "labels= is for classifiers, whose images are not packed");
+  const auto names = names_of(data.names, data.classes);
+  if (names.empty())
+    fail_at({o.data.string(), 0},
+            "nothing says how many classes there are; add names=FILE or classes=N");
+  data.classes = std::ssize(names);
+  const std::vector<List> lists = lists_of(data);
+  const InterruptGuard interrupt;
+  Packer packer({.out = o.out,
+                 .shard_bytes = o.shard_mb << 20,
+                 .classes = data.classes,
+                 .seed = o.seed,
+                 .stop = [&] { return interrupt.requested(); }},
+                work_of(o, lists));
+  if (packer.goes_on()) log::info("going on with what was interrupted");
+  for (const List& list : lists)
+    if (!packer.pack(list.name, list.images, list.shuffled)) {
+      fmt::print("interrupted; the same command goes on behind the last whole shard\n");
+      return interrupt.exit_code();
+    }
+  const fs::path packed = o.out / o.data.filename().replace_extension(".data");
+  const fs::path names_file = o.out / o.data.filename().replace_extension(".names");
+  write_file_atomically(names_file, joined(names, "\n") + "\n");
+  write_file_atomically(packed, packed_data_text(data, lists, packer, names_file));
+  packer.finish();
+  for (const List& list : lists) print(list, packer);
+  fmt::print("-> {}\n", printable(packed.string()));
+  return 0;
+}
+
+}  // namespace
+
+void add_data_pack(Program& program) {
+  const Command command =
+      program.command("data pack", "write a data set as tar shards in WebDataset's layout");
+  command.footer(
+      "Images and label files go into OUT/train-000000.tar ..., valid-000000.tar ... under one key "
+      "each; OUT/shards.sha256 has their checksums (`darknet data check` and `sha256sum -c` "
+      "compare), "
+      "and a .data file names them. Training images are shuffled, the order of others is kept. "
+      "Interrupted, the same command goes on behind the last whole shard. docs/data.md says more.");
+  auto& o = command.options<DataPackArguments>();
+  data_argument(command, o.data).required();
+  command.argument("out", o.out, "the folder to write").required();
+  command.option("-shard_mb", o.shard_mb, "largest size of a shard in MiB")
+      .integer_in(1, 1 << 20)
+      .show_default();
+  add_seed(command, "of the order of training images (1)",
+           [&o](std::uint64_t seed) { o.seed = seed; });
+  command.runs([&o] { return run(o); });
+}
+
+}  // namespace darknet::cli

@@ -1,0 +1,177 @@
+#include "core/tar_shard.h"
+
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <mutex>
+#include <numeric>
+#include <utility>
+
+#include "core/error.h"
+#include "core/index.h"
+#include "core/input.h"
+#include "core/number.h"
+#include "core/tar_headers.h"
+#include "core/text.h"
+
+namespace darknet {
+namespace {
+
+constexpr std::string_view kTar = ".tar";
+constexpr std::uint64_t kMaxKept = 64u << 10;  // bytes of a label file that stays in memory
+
+class OpenShards {
+ public:
+  // `look_again`: opens a shard anew that has changed.
+  OpenedShard get(const std::string& name, bool look_again) {
+    Slot& slot = slot_of(name);
+    const std::lock_guard lock(slot.mutex);
+    if (slot.shard && !(look_again && !slot.shard->bytes().is_current()))
+      return {slot.shard, false};
+    slot.shard = std::make_shared<const TarShard>(name);
+    return {slot.shard, true};
+  }
+  bool has(const std::string& name) {
+    const std::lock_guard lock(mutex_);
+    return slots_.contains(name);
+  }
+
+ private:
+  struct Slot {
+    std::mutex mutex;
+    std::shared_ptr<const TarShard> shard;
+  };
+  Slot& slot_of(const std::string& name) {
+    const std::lock_guard lock(mutex_);
+    return slots_[name];
+  }
+  std::mutex mutex_;
+  std::map<std::string, Slot> slots_;
+};
+
+OpenShards& open_shards() {
+  static OpenShards all;
+  return all;
+}
+
+bool is_shard(const std::string& name) {
+  std::error_code ignored;
+  return open_shards().has(name) || is_url(name) || std::filesystem::is_regular_file(name, ignored);
+}
+
+}  // namespace
+
+TarShard::TarShard(std::string name) : name_(std::move(name)), source_(open_source(name_)) {
+  std::string kept;
+  const auto wanted = [this](const TarMember& m) {
+    return source_->is_remote() && m.bytes <= kMaxKept && m.name.ends_with(".txt");
+  };
+  each_tar_member(*source_, name_, wanted, [&](const TarMember& m, const std::string& contents) {
+    constexpr auto kMax = std::numeric_limits<std::uint32_t>::max();
+    if (m.bytes > kMax) fail(name_, ": ", m.name, ": this member is larger than 4 GiB");
+    names_ += m.name;
+    if (names_.size() > kMax) fail(name_, ": the names of its members exceed 4 GiB");
+    members_.push_back({.offset = wanted(m) ? kInMemory + kept.size() : m.offset,
+                        .bytes = static_cast<std::uint32_t>(m.bytes),
+                        .name_end = static_cast<std::uint32_t>(names_.size())});
+    kept += contents;
+  });
+  kept.shrink_to_fit();
+  kept_ = source_of(std::move(kept));
+  names_.shrink_to_fit(), members_.shrink_to_fit();
+  sort_by_name();
+}
+
+void TarShard::sort_by_name() {
+  by_name_.resize(members_.size());
+  std::iota(by_name_.begin(), by_name_.end(), 0u);
+  const auto name = [this](std::uint32_t i) { return member(i); };
+  std::ranges::sort(by_name_, {}, name);
+  const auto twice = std::ranges::adjacent_find(by_name_, {}, name);
+  if (twice != by_name_.end())
+    fail(name_, ": ", member(*twice),
+         ": the tar has this member twice; give each image a key of its "
+         "own (darknet data pack does)");
+}
+
+std::string_view TarShard::member(std::size_t i) const {
+  const std::size_t begin = i == 0 ? 0 : members_[i - 1].name_end;
+  return std::string_view(names_).substr(begin, members_[i].name_end - begin);
+}
+
+std::optional<TarShard::Place> TarShard::find(std::string_view wanted) const {
+  const auto name = [this](std::uint32_t i) { return member(i); };
+  const auto at = std::ranges::lower_bound(by_name_, wanted, {}, name);
+  if (at == by_name_.end() || name(*at) != wanted) return std::nullopt;
+  const Member& m = members_[*at];
+  if ((m.offset & kInMemory) != 0) return Place{kept_, m.offset - kInMemory, m.bytes};
+  return Place{source_, m.offset, m.bytes};
+}
+
+bool is_shard_name(std::string_view name) { return name.ends_with(kTar); }
+
+std::string_view shard_part(std::string_view path) {
+  const auto at = path.find(".tar/");
+  return at == path.npos ? std::string_view{} : path.substr(0, at + kTar.size());
+}
+
+OpenedShard open_shard(const std::string& name) { return open_shards().get(name, true); }
+
+std::optional<ShardPath> through_shard(const std::filesystem::path& path) {
+  const std::string& text = path.native();
+  for (std::size_t at = text.find(".tar/"); at != text.npos; at = text.find(".tar/", at + 1)) {
+    const std::string name = text.substr(0, at + kTar.size());
+    if (!is_shard(name)) continue;
+    ShardPath found{open_shards().get(name, false).shard, text.substr(name.size() + 1), {}};
+    found.place = found.shard->find(found.member);
+    return found;
+  }
+  return std::nullopt;
+}
+
+namespace {
+
+constexpr std::size_t kMaxShards = 1'000'000;
+
+// What one pair of braces stands for: "000000..000012" or "a,b".
+std::vector<std::string> alternatives(const std::string& text, const std::string& body) {
+  std::vector<std::string> all;
+  if (const auto dots = body.find(".."); dots != body.npos) {
+    const std::string first = body.substr(0, dots), last = body.substr(dots + 2);
+    std::int64_t from = 0, to = 0;
+    if (!read_number(first, from) || !read_number(last, to) || from < 0)
+      fail(text, ": {", body, "} is no range of numbers, such as {000000..000012}");
+    if (to < from || to - from >= static_cast<std::int64_t>(kMaxShards))
+      fail(text, ": the range {", body, "} is ", to < from ? "empty" : "too long");
+    for (std::int64_t i = from; i <= to; ++i) {
+      std::string number = std::to_string(i);
+      number.insert(0, first.size() - std::min(first.size(), number.size()), '0');
+      all.push_back(std::move(number));
+    }
+    return all;
+  }
+  for (std::size_t begin = 0; begin <= body.size();) {
+    const auto end = std::min(body.find(',', begin), body.size());
+    all.push_back(body.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return all;
+}
+
+}  // namespace
+
+std::vector<std::string> shard_names(const std::string& text) {
+  if (!is_shard_name(text)) return {};
+  const auto open = text.find('{');
+  const auto close = text.find('}', open == text.npos ? 0 : open);
+  if (open == text.npos || close == text.npos) return {text};
+  std::vector<std::string> names;
+  for (const std::string& one : alternatives(text, text.substr(open + 1, close - open - 1)))
+    for (std::string& name : shard_names(text.substr(0, open) + one + text.substr(close + 1))) {
+      names.push_back(std::move(name));
+      if (names.size() > kMaxShards) fail(text, ": stands for more than ", kMaxShards, " names");
+    }
+  return names;
+}
+
+}  // namespace darknet

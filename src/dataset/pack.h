@@ -1,0 +1,61 @@
+// Writes a list of images with their labels as tar shards in WebDataset's layout.
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "dataset/image_paths.h"
+
+namespace darknet {
+
+// The checksums of all shards of a folder, as `sha256sum -c` reads them.
+inline constexpr const char* kShardSums = "shards.sha256";
+
+struct PackOptions {
+  std::filesystem::path out;  // a folder
+  std::int64_t shard_bytes = 0, classes = 0;
+  std::uint64_t seed = 1;
+  std::function<bool()> stop = nullptr;  // asked before each image
+};
+
+struct PackedShard {
+  std::string name;  // of the file, "train-000000.tar"
+  std::int64_t images = 0;
+  std::uint64_t bytes = 0;
+  std::string sha256;
+};
+
+// Packs the lists of a data set into one folder. What is finished is recorded in
+// FOLDER/.darknet_pack: the same work that was interrupted goes on behind the last whole shard.
+class Packer {
+ public:
+  // `work`: what tells this work from another one, as text of one line. Throws where the folder
+  // holds shards or the record of other work.
+  Packer(PackOptions, const std::string& work);
+  // `shuffled`: in an order drawn from the seed, else in that of the list. False where `stop` said
+  // yes. Throws on the first image or label file that is invalid.
+  bool pack(const std::string& list, const ImagePaths&, bool shuffled);
+  // Of a list, by its name.
+  std::vector<PackedShard> shards(const std::string& list) const;
+  bool goes_on() const { return goes_on_; }  // with work that was interrupted
+  void finish();                             // writes kShardSums, removes the record
+
+ private:
+  std::filesystem::path record() const { return options_.out / ".darknet_pack"; }
+  void read_record(const std::string& work);
+  void keep(const PackedShard&);
+  PackOptions options_;
+  std::vector<PackedShard> done_;
+  bool goes_on_ = false;
+};
+
+// What is wrong with the shards of a list: one that is not listed in the checksums next to it, or
+// is not the one that was packed. Returns how many; reports each. Reads every byte, by several
+// threads.
+std::int64_t check_shards(const std::vector<std::string>& shards,
+                          const std::function<void(const std::string&)>& report,
+                          const std::function<bool()>& stop);
+
+}  // namespace darknet

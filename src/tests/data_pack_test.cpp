@@ -1,0 +1,181 @@
+// `darknet data pack` and `data check`, and commands on what they leave.
+#include "dataset/pack.h"
+
+#include "cli_harness.h"
+#include "core/file.h"
+#include "dataset/image_list.h"
+#include "temporary_folder.h"
+
+namespace darknet::test {
+namespace {
+namespace fs = std::filesystem;
+using testing_files::error_of;
+using testing_files::holds;
+
+class DataPack : public CliTest {
+ protected:
+  void pack(const std::vector<std::string>& more = {}) const {
+    std::vector<std::string> words{"data", "pack", "x.data", "out"};
+    words.insert(words.end(), more.begin(), more.end());
+    const CommandResult ran = work_.darknet(words);
+    ASSERT_EQ(ran.exit_code, 0) << ran.all();
+  }
+  CommandResult train_on(const std::string& data, const std::string& backup,
+                         std::vector<std::string> more) const {
+    more.insert(more.begin(),
+                {"detector", "train", data, "x.cfg", "-backup", backup, "-deterministic"});
+    return work_.darknet(more);
+  }
+};
+
+TEST_F(DataPack, CommandsWorkOnWhatItLeaves) {
+  pack();
+  EXPECT_EQ(work_.get("out/x.data"),
+            "classes = 3\ntrain = train-000000.tar\nvalid = valid-000000.tar\nnames = x.names\n"
+            "backup = backup\n");
+  put_tiny_weights(work_, "x.weights");
+  CommandResult ran = work_.darknet({"data", "check", "out/x.data"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.all();
+  EXPECT_TRUE(said(ran, "2 shards: as they were packed")) << ran.all();
+  ran = work_.darknet({"detector", "check", "out/x.data", "x.cfg"});
+  EXPECT_TRUE(said(ran, "train: 8 images (0 without objects, 0 listed twice), 8 objects"))
+      << ran.all();
+  EXPECT_TRUE(said(ran, "8 images of valid= are in train= too"))
+      << ran.all();  // x.data has one list
+  const auto result = [&](const char* data, std::vector<std::string> words) {
+    words.insert(words.begin() + 2, data);
+    const CommandResult of = work_.darknet(words);
+    EXPECT_EQ(of.exit_code, 0) << of.all();
+    return of.out.substr(of.out.find("mAP"));
+  };
+  EXPECT_EQ(result("out/x.data", {"detector", "map", "x.cfg", "x.weights"}),
+            result("x.data", {"detector", "map", "x.cfg", "x.weights"}));
+  ran = work_.darknet({"detector", "valid", "out/x.data", "x.cfg", "x.weights"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.all();
+  ran = work_.darknet({"detector", "test", "out/x.data", "x.cfg", "x.weights", "-dont_show",
+                       "-save_labels", "out/valid-000000.tar/3.png"});
+  EXPECT_EQ(ran.exit_code, 1) << ran.all();
+  EXPECT_TRUE(said(ran, "valid-000000.tar/3.txt: ")) << ran.all();
+  EXPECT_EQ(work_.darknet({"data", "check", "out/x.data"}).exit_code, 0);  // as it was
+}
+
+// Of one shard that the window holds, training is that on the same images as files.
+TEST_F(DataPack, TrainingIsThatOnTheFiles) {
+  pack();
+  std::string list;
+  for (const fs::path& image : read_image_list(work_.path("out/train-000000.tar")))
+    list += "images/" + image.filename().string() + "\n";
+  work_.put("packed.txt", list);
+  work_.put("files.data", replaced(work_.get("x.data"), "train = train.txt", "train = packed.txt"));
+  const std::vector<std::string> four{"-set", "net.0.max_batches=4", "-map"};
+  CommandResult ran = train_on("files.data", "a", four);
+  ASSERT_EQ(ran.exit_code, 0) << ran.all();
+  ran = train_on("out/x.data", "b", four);
+  ASSERT_EQ(ran.exit_code, 0) << ran.all();
+  EXPECT_EQ(work_.get("a/x_final.weights"), work_.get("b/x_final.weights"));
+}
+
+TEST_F(DataPack, TrainingResumesBitForBit) {
+  Packer packer({.out = work_.path("out"), .shard_bytes = 4000, .classes = 3}, "work");
+  std::string list;
+  for (int i = 0; i < kTinyImages; ++i)
+    list += work_.path(cat("images/", i, ".png")).string() + "\n";
+  work_.put("all.txt", list);
+  ASSERT_TRUE(packer.pack("train", read_image_list(work_.path("all.txt")), true));
+  ASSERT_GT(packer.shards("train").size(), 1u);
+  packer.finish();
+  work_.put("out/x.data", "classes = 3\ntrain = train-*.tar\nnames = ../x.names\n");
+  const auto window = [](std::vector<std::string> more) {
+    more.insert(more.end(), {"-set", "net.0.shuffle_window=3", "-set", "net.0.mosaic=1"});
+    return more;
+  };
+  CommandResult ran = train_on("out/x.data", "a", window({"-set", "net.0.max_batches=9"}));
+  ASSERT_EQ(ran.exit_code, 0) << ran.all();
+  ran = train_on("out/x.data", "b", window({"-set", "net.0.max_batches=5"}));
+  ASSERT_EQ(ran.exit_code, 0) << ran.all();
+  ran = train_on("out/x.data", "b", window({"b/x_last.weights", "-set", "net.0.max_batches=9"}));
+  ASSERT_EQ(ran.exit_code, 0) << ran.all();
+  EXPECT_TRUE(said(ran, "resumed")) << ran.all();
+  EXPECT_EQ(work_.get("a/x_final.weights"), work_.get("b/x_final.weights"));
+}
+
+TEST_F(DataPack, AChangedShardIsReported) {
+  pack();
+  std::string bytes = work_.get("out/valid-000000.tar");
+  bytes[600] = static_cast<char>(bytes[600] + 1);
+  work_.put("out/valid-000000.tar", bytes);
+  CommandResult ran = work_.darknet({"data", "check", "out/x.data"});
+  EXPECT_EQ(ran.exit_code, 1) << ran.all();
+  EXPECT_TRUE(said(ran, "valid-000000.tar: was changed or damaged since it was packed"))
+      << ran.all();
+  work_.remove("out/shards.sha256");
+  ran = work_.darknet({"data", "check", "out/x.data"});
+  EXPECT_EQ(ran.exit_code, 1) << ran.all();
+  EXPECT_TRUE(said(ran, "shards.sha256: cannot read this file")) << ran.all();
+  expect_refused(work_.darknet({"data", "check", "x.data"}), "its lists name no tar shards");
+}
+
+TEST_F(DataPack, WhatIsWrongEndsIt) {
+  pack();
+  expect_refused(work_.darknet({"data", "pack", "x.data", "out"}), "holds shards already");
+  work_.put("images/3.txt", "0 .5 .5 .1\n");
+  expect_refused(work_.darknet({"data", "pack", "x.data", "b"}),
+                 "images/3.txt:1: expected 5 numbers");
+  work_.remove("images/3.txt");
+  expect_refused(work_.darknet({"data", "pack", "x.data", "c"}),
+                 "images/3.txt: the label file of images/3.png is missing");
+  work_.put("images/3.png", "no image");
+  work_.put("images/3.txt", "");
+  expect_refused(work_.darknet({"data", "pack", "x.data", "d"}), "images/3.png: this is no image");
+  work_.remove("images/3.png");
+  expect_refused(work_.darknet({"data", "pack", "x.data", "e"}), "train.txt:4: no such image");
+}
+
+// Interrupted at any image, the same call ends with the same files.
+TEST_F(DataPack, GoesOnWhereItWasInterrupted) {
+  std::string list;
+  for (int i = 0; i < kTinyImages; ++i)
+    list += work_.path(cat("images/", i, ".png")).string() + "\n";
+  work_.put("all.txt", list);
+  const ImagePaths images = read_image_list(work_.path("all.txt"));
+  const auto pack_into = [&](const char* out, int stop_after) {
+    int left = stop_after;
+    Packer packer({.out = work_.path(out),
+                   .shard_bytes = 3000,
+                   .classes = 3,
+                   .stop = [&] { return left-- == 0; }},
+                  "work");
+    if (!packer.pack("train", images, true) || !packer.pack("valid", images, false)) return false;
+    packer.finish();
+    return true;
+  };
+  ASSERT_TRUE(pack_into("whole", -1));
+  EXPECT_GT(work_.tree("whole").size(), 4u);
+  EXPECT_FALSE(pack_into("parts", 5));
+  EXPECT_FALSE(pack_into("parts", 7));
+  EXPECT_TRUE(holds(error_of([&] { Packer({.out = work_.path("parts")}, "other work"); }),
+                    "holds shards of another call that was interrupted"));
+  ASSERT_TRUE(pack_into("parts", -1));
+  const auto names = [](const std::map<std::string, std::string>& tree) {
+    std::vector<std::string> contents;
+    for (const auto& [name, bytes] : tree) contents.push_back(bytes);
+    return contents;
+  };
+  EXPECT_EQ(names(work_.tree("whole")), names(work_.tree("parts")));
+}
+
+// Two images of one name, and a name with dots, which would end the key.
+TEST_F(DataPack, KeysAreDistinct) {
+  const auto image = work_.get("images/0.png");
+  for (const char* name : {"a/x.png", "b/x.png", "b/y.left.png"}) work_.put(name, image);
+  for (const char* name : {"a/x.txt", "b/x.txt", "b/y.left.txt"}) work_.put(name, std::string());
+  work_.put("train.txt", "a/x.png\nb/x.png\nb/y.left.png\n");
+  pack();
+  std::string names;
+  for (const fs::path& one : read_image_list(work_.path("out/valid-000000.tar")))
+    names += one.filename().string() + " ";
+  EXPECT_EQ(names, "000000000_x.png 000000001_x.png 000000002_y_left.png ");
+}
+
+}  // namespace
+}  // namespace darknet::test
