@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstdio>  // before jpeglib.h, which needs it
 #include <cstring>
+#include <memory>
 
 #include <jpeglib.h>
 #if defined(LIBJPEG_TURBO_VERSION_NUMBER) && __has_include(<jpegint.h>)
@@ -39,8 +40,12 @@ class HuffmanCodes {
     std::uint8_t symbol = 0, bits = 0;  // bits of its code; 0: there is none
   };
 
-  void build(const JHUFF_TBL& table) {
-    std::copy_n(table.huffval, symbols_.size(), symbols_.begin());
+  // Whether they were others before.
+  bool build(const JHUFF_TBL& table) {
+    if (std::ranges::equal(table.bits, counts_) && std::ranges::equal(table.huffval, symbols_))
+      return false;
+    std::ranges::copy(table.bits, counts_.begin());
+    std::ranges::copy(table.huffval, symbols_.begin());
     short_.fill({});
     std::uint32_t code = 0;
     std::int32_t before = 0;  // symbols of shorter codes
@@ -52,6 +57,7 @@ class HuffmanCodes {
                       Symbol{symbols_[to_size(before)], static_cast<std::uint8_t>(length)});
       end_[to_size(length)] = code << (16 - length);
     }
+    return true;
   }
 
   // Of the code that the highest bits begin with.
@@ -74,19 +80,21 @@ class HuffmanCodes {
   }
 
   std::array<Symbol, std::size_t{1} << kShort> short_;
+  std::array<std::uint8_t, 17> counts_{};  // by length
   std::array<std::uint8_t, 256> symbols_{};
   std::array<std::int32_t, 17> first_{};  // by length: added to a code, the place of its symbol
   std::array<std::uint32_t, 17> end_{};   // behind the last code of a length, as 16 bits
 };
 
-inline constexpr int kPastBlock = 128;  // of coefficients that are 0 from here on
+inline constexpr int kPastBlock = 128;        // of coefficients that are 0 from here on
+inline constexpr std::uint8_t kNoStep = 255;  // a place beyond any block
 
 // What the next bits say of the next coefficients: as many of two symbols, with their values, as
 // kBits have.
 struct Step {
   // Of coefficients k + place[i]; where there is one alone, the second is 0 and what is 0 anyhow.
   std::array<std::int16_t, 2> value{};
-  std::array<std::uint8_t, 2> place{};
+  std::array<std::uint8_t, 2> place{kNoStep, kNoStep};
   std::uint8_t bits = 0;     // of all
   std::uint8_t advance = 0;  // of k; from kPastBlock on: that was the end of the block
 };
@@ -98,15 +106,13 @@ class Steps {
   void build(const HuffmanCodes& codes) {
     for (std::uint32_t bits = 0; bits < steps_.size(); ++bits) {
       Step& step = steps_[bits];
-      step = {.place = {kNoStep, kNoStep}};
-      if (add(step, codes, bits, 0)) add(step, codes, bits, 1);
+      step = {};
+      if (add(step, codes, bits, 0) && step.bits < kBits) add(step, codes, bits, 1);
     }
   }
   const Step& at(std::uint64_t bits) const { return steps_[bits >> (64 - kBits)]; }
 
  private:
-  static constexpr std::uint8_t kNoStep = 255;  // a place beyond any block
-
   // The first or the second symbol; whether a second may follow.
   static bool add(Step& to, const HuffmanCodes& codes, std::uint32_t bits, std::size_t i) {
     const std::uint64_t left = std::uint64_t{bits} << (64 - kBits + to.bits);
@@ -184,6 +190,17 @@ inline constexpr std::array<std::uint8_t, DCTSIZE2> kPlaces = [] {
   return places;
 }();
 
+// Of the last image that a thread decoded: most files share them.
+struct HuffmanTables {
+  std::array<HuffmanCodes, NUM_HUFF_TBLS> dc, ac;
+  std::array<Steps, NUM_HUFF_TBLS> steps;  // of `ac`
+
+  static HuffmanTables& of_thread() {
+    thread_local const auto tables = std::make_unique<HuffmanTables>();
+    return *tables;
+  }
+};
+
 // The state of a scan.
 class HuffmanDecoder {
  public:
@@ -192,20 +209,18 @@ class HuffmanDecoder {
     if (info.progressive_mode || info.arith_code || info.inputctl->has_multiple_scans ||
         info.comps_in_scan != info.num_components || info.err->num_warnings > 0)
       return false;
-    unsigned built = 0;  // by bits: components share tables
+    HuffmanTables& tables = HuffmanTables::of_thread();
     for (int k = 0; k < info.comps_in_scan; ++k) {
       const int dc = info.cur_comp_info[k]->dc_tbl_no, ac = info.cur_comp_info[k]->ac_tbl_no;
-      dc_[to_size(dc)].build(*info.dc_huff_tbl_ptrs[dc]);
-      if ((built >> ac & 1) != 0) continue;
-      built |= 1U << ac;
-      ac_[to_size(ac)].build(*info.ac_huff_tbl_ptrs[ac]);
-      steps_[to_size(ac)].build(ac_[to_size(ac)]);
+      tables.dc[to_size(dc)].build(*info.dc_huff_tbl_ptrs[dc]);
+      if (tables.ac[to_size(ac)].build(*info.ac_huff_tbl_ptrs[ac]))
+        tables.steps[to_size(ac)].build(tables.ac[to_size(ac)]);
     }
     for (int k = 0; k < info.blocks_in_MCU; ++k) {
       const int component = info.MCU_membership[k];
       const jpeg_component_info& c = *info.cur_comp_info[component];
-      const auto ac = to_size(c.ac_tbl_no);
-      blocks_[to_size(k)] = {component, &dc_[to_size(c.dc_tbl_no)], &ac_[ac], &steps_[ac]};
+      const auto dc = to_size(c.dc_tbl_no), ac = to_size(c.ac_tbl_no);
+      blocks_[to_size(k)] = {component, &tables.dc[dc], &tables.ac[ac], &tables.steps[ac]};
     }
     block_count_ = info.blocks_in_MCU;
     left_ = std::int64_t{info.MCUs_per_row} * info.MCU_rows_in_scan;
@@ -306,8 +321,6 @@ class HuffmanDecoder {
     return bits.count >= 0;
   }
 
-  std::array<HuffmanCodes, NUM_HUFF_TBLS> dc_, ac_;
-  std::array<Steps, NUM_HUFF_TBLS> steps_;
   std::array<Block, D_MAX_BLOCKS_IN_MCU> blocks_{};
   int block_count_ = 0;
   std::int64_t left_ = 0;  // MCUs

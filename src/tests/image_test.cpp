@@ -220,6 +220,19 @@ TEST(DecodeJpeg, OwnHuffmanDecoderChangesNoPixel) {
   testing::internal::GetCapturedStderr();
 }
 
+TEST(DecodeJpeg, ATableWithoutCodesIsLeftToLibjpeg) {
+  if (!decodes_huffman_codes()) GTEST_SKIP() << "libjpeg decodes all of them";
+  std::string bytes = encode(noise(33, 20, 1), ".jpg");
+  const auto at = bytes.find(std::string("\xFF\xC4\0\xB5\x10", 5));  // of AC coefficients
+  ASSERT_NE(at, bytes.npos);
+  bytes.replace(at, 2 + 0xB5, std::string("\xFF\xC4\0\x13\x10", 5) + std::string(16, '\0'));
+  testing::internal::CaptureStderr();  // libjpeg complains
+  EXPECT_EQ(decode_jpeg(bytes, {1, HuffmanBy::own})->width, 0);
+  const auto by_libjpeg = decode_jpeg(bytes, {1, HuffmanBy::libjpeg});
+  EXPECT_TRUE(decode_jpeg(bytes, {})->pixels == by_libjpeg->pixels);
+  testing::internal::GetCapturedStderr();
+}
+
 TEST(DecodePng, EqualsOpenCv) {
   if (!encode_png(noise(1, 1, 3)) || image_library() == "stb")
     GTEST_SKIP() << "there is one decoder";
