@@ -94,7 +94,7 @@ class ChannelActivation final : public OutputStage {
     });
   }
 
-  std::string to_onnx(OnnxBuilder& graph, const std::string& x, const Shape&) const override {
+  std::string to_onnx(OnnxBuilder& graph, const std::string& x, const Shape& in) const override {
     const auto over_channels = [&](const char* op, const std::string& of) {
       return graph.add(op, {of},
                        {{"axes", std::vector<std::int64_t>{1}}, {"keepdims", std::int64_t{1}}});
@@ -109,8 +109,10 @@ class ChannelActivation final : public OutputStage {
       return graph.add("Div", {p, graph.add("Add", {added, constant("one", 1)})});
     }
     const std::string shares = graph.add(kind_ == ChannelKind::normalize ? "Relu" : "Exp", {x});
-    const std::string sum = over_channels("ReduceSum", shares);
-    return graph.add("Div", {shares, graph.add("Add", {sum, constant("added", kAdded)})});
+    const auto channels = static_cast<float>(in.c);
+    const std::string mean = over_channels("ReduceMean", shares);
+    return graph.add("Div", {graph.scale(shares, 1 / channels),
+                             graph.add("Add", {mean, constant("added", kAdded / channels)})});
   }
 
   std::string note() const override { return std::string(name_); }

@@ -177,11 +177,13 @@ class UnitLayer final : public Layer {
 
   std::string to_onnx(OnnxBuilder& graph, std::span<const OnnxValue> in) const override {
     const std::string& x = in[0].name;
-    const std::string sum =
-        graph.add("ReduceSum", {graph.add("Mul", {x, x})},
+    const auto channels = static_cast<float>(in[0].shape.c);
+    const std::string mean =
+        graph.add("ReduceMean", {graph.add("Mul", {x, x})},
                   {{"axes", std::vector<std::int64_t>{1}}, {"keepdims", std::int64_t{1}}});
-    const std::string least = graph.floats("least", {1}, {kLeastSquares});
-    return graph.add("Div", {x, graph.add("Sqrt", {graph.add("Add", {sum, least})})});
+    const std::string least = graph.floats("least", {1}, {kLeastSquares / channels});
+    const std::string length = graph.add("Sqrt", {graph.add("Add", {mean, least})});
+    return graph.add("Div", {graph.scale(x, 1 / math::sqrt(channels)), length});
   }
 };
 
