@@ -6,7 +6,7 @@
 
 namespace darknet {
 
-// to = from; equal shapes, and any two element types.
+// to = from; equal shapes, and any two element types but u8, which both have or neither (CPU).
 void copy_pixels(const Stream&, const TensorView& from, const TensorView& to);
 // to += from, or to = from; the same.
 void put_pixels(const Stream&, const TensorView& from, const TensorView& to, bool add);

@@ -5,6 +5,8 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 #include "core/activation.h"
@@ -118,9 +120,16 @@ class GemmPlan {
 
 class Tuning;  // core/tuning.h
 
+// What an 8-bit integer q, 0 to 255, stands for: (q - zero_point) * scale.
+struct IntegerScale {
+  float scale = 1;              // above 0
+  std::int32_t zero_point = 0;  // 0 to 255
+  friend bool operator==(const IntegerScale&, const IntegerScale&) = default;
+};
+
 // How a convolution computes in 8-bit integers. An input x stands as the integer
 // round(x / scale) + zero_point, 0 to 255; the weights of a filter as integers times a scale of
-// their own, without zero point. Sums are 32-bit integers; bias, activation and output are f32.
+// their own, without zero point. Sums are 32-bit integers; bias and activation are f32.
 struct ConvQuantization {
   float scale = 1;              // of the input, above 0
   std::int32_t zero_point = 0;  // the integer of x = 0
@@ -144,10 +153,20 @@ struct PlanOptions {
   // plan.
   const Tuning* tuning = nullptr;
   // Inference in f32: compute in 8-bit integers where the library has more than reference code for
-  // it. Null: no. Outlives the plan.
+  // it. Null: no. Outlives the plan. With it a convolution, and [maxpool] without it, may be
+  // planned with precision u8: its input then holds such integers already.
   const ConvQuantization* int8 = nullptr;
+  // Of a layer that adds integers: the scales of those inputs that hold them. Empty: there are
+  // none, and the output holds none.
+  std::span<const std::optional<IntegerScale>> integer_inputs;
+  // Of a convolution in 8-bit integers, or a layer that adds them: `out` holds integers of this
+  // scale. Null: f32. Convolutions only where Ops::writes_int8() says so.
+  const IntegerScale* integer_output = nullptr;
 
-  DType output() const { return f32_output ? DType::f32 : precision; }
+  DType output() const {
+    if (integer_output) return DType::u8;
+    return f32_output ? DType::f32 : precision;
+  }
 };
 
 // Plans are shared: captured graphs hold what a plan owns, so that who keeps graphs keeps plans.
@@ -175,6 +194,9 @@ class Ops {
   // Throws with the reason where PlanOptions::int8 cannot be followed; otherwise what the user
   // should know of it, or "".
   virtual std::string accept_int8() const { fail("8-bit integers are for the CPU"); }
+  // Whether a convolution in 8-bit integers does all of the epilogue itself, and fast, so that it
+  // can write integers (PlanOptions::integer_output).
+  virtual bool writes_int8(const ConvSpec&, const Epilogue&) const { return false; }
 };
 
 // The CPU's other Ops: a reference implementation in plain loops, for checks.

@@ -16,17 +16,21 @@
 
 namespace darknet {
 
-enum class DType : std::uint8_t { f32, bf16, f16 };
+// u8: integers between two convolutions (IntegerScale in core/ops.h). Networks are not asked for it
+// by name, and no launch computes with it.
+enum class DType : std::uint8_t { f32, bf16, f16, u8 };
 constexpr auto choices(DType) {
   return std::to_array<Named<DType>>(
       {{"f32", DType::f32}, {"bf16", DType::bf16}, {"f16", DType::f16}});
 }
 
-constexpr std::int64_t size_of(DType t) { return t == DType::f32 ? 4 : 2; }
+constexpr std::int64_t size_of(DType t) { return t == DType::f32 ? 4 : t == DType::u8 ? 1 : 2; }
 
 template <class T>
 constexpr DType dtype_of() {
-  static_assert(std::is_same_v<T, float> || std::is_same_v<T, BF16> || std::is_same_v<T, F16>);
+  static_assert(std::is_same_v<T, float> || std::is_same_v<T, BF16> || std::is_same_v<T, F16> ||
+                std::is_same_v<T, std::uint8_t>);
+  if (std::is_same_v<T, std::uint8_t>) return DType::u8;
   return std::is_same_v<T, float> ? DType::f32 : std::is_same_v<T, BF16> ? DType::bf16 : DType::f16;
 }
 
@@ -84,7 +88,9 @@ struct TensorView {
   bool contiguous() const { return pixel_stride == shape.c; }
   template <class T = float>
   View<T> as() const {
-    if (dtype_of<T>() != dtype) fail("a tensor of ", name_of(dtype), " seen as another type");
+    if (dtype_of<T>() != dtype)
+      fail("a tensor of ", dtype == DType::u8 ? "integers" : name_of(dtype),
+           " seen as another type");
     return {static_cast<T*>(data), shape, pixel_stride};
   }
   TensorView channels(std::int64_t first, std::int64_t count) const;  // a slice of every pixel

@@ -1,6 +1,6 @@
-// Convolutions at inference in 8-bit integers (PlanOptions::int8). The plan quantises its f32
-// input; the library's convolution multiplies unsigned by signed integers, and scales, biases and
-// activates into f32.
+// Convolutions at inference in 8-bit integers (PlanOptions::int8). The plan quantises an f32 input,
+// or takes integers; the library's convolution multiplies unsigned by signed integers, scales,
+// biases and activates in f32, and rounds to integers where the output is to hold them.
 #pragma once
 #include <memory>
 
@@ -13,8 +13,10 @@ namespace darknet {
 // 2 * 255 * 64 < 2^15.
 int int8_weight_limit();
 
-// Null where the library has only its reference code for it. options.int8 is not null and has a
-// range for each filter.
+// Null where the library has only its reference code for it and both tensors are f32. options.int8
+// is not null and has a range for each filter. See Ops::writes_int8().
+bool int8_conv_writes_integers(const ConvSpec&, const Epilogue&);
+
 std::shared_ptr<ConvPlan> make_int8_conv(const ConvSpec&, const Epilogue&, const PlanOptions&);
 
 }  // namespace darknet

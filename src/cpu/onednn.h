@@ -102,8 +102,8 @@ inline dnnl::pooling_backward::primitive_desc pool_backward(
   return {engine(),  algorithm,   source,    destination, g.strides,         kernel,
           g.dilates, g.pad_begin, g.pad_end, hint,        plain_attributes()};
 }
-inline void append_eltwise(dnnl::post_ops& ops, dnnl::algorithm a, float alpha) {
-  ops.append_eltwise(a, alpha, 0);
+inline void append_eltwise(dnnl::post_ops& ops, dnnl::algorithm a, float alpha, float beta = 0) {
+  ops.append_eltwise(a, alpha, beta);
 }
 inline bool is_bf16(const Desc& d) { return d.get_data_type() == dnnl::memory::data_type::bf16; }
 // The scales of an integer convolution, one for each filter: scale * sum + bias.
@@ -163,8 +163,8 @@ inline dnnl::pooling_backward::primitive_desc pool_backward(
           engine(),
           hint};
 }
-inline void append_eltwise(dnnl::post_ops& ops, dnnl::algorithm a, float alpha) {
-  ops.append_eltwise(1.f, a, alpha, 0);
+inline void append_eltwise(dnnl::post_ops& ops, dnnl::algorithm a, float alpha, float beta = 0) {
+  ops.append_eltwise(1.f, a, alpha, beta);
 }
 inline bool is_bf16(const Desc& d) { return d.data_type() == dnnl::memory::data_type::bf16; }
 // The scales of an integer convolution, one for each filter: scale * (sum + bias).
@@ -182,6 +182,7 @@ inline dnnl::matmul::primitive_desc matmul(const Desc& a, const Desc& b, const D
 
 inline dnnl::memory::data_type data_type(DType t) {
   using Type = dnnl::memory::data_type;
+  if (t == DType::u8) return Type::u8;
   return t == DType::f32 ? Type::f32 : t == DType::bf16 ? Type::bf16 : Type::f16;
 }
 

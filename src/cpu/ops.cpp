@@ -66,6 +66,9 @@ class CpuOps final : public Ops {
     if (int8_weight_limit() == 127) return "";
     return "this processor has no VNNI instructions: weights get 7 bits, and it is slower than f32";
   }
+  bool writes_int8(const ConvSpec& s, const Epilogue& e) const override {
+    return int8_conv_writes_integers(s, e);
+  }
   std::string name(const Device&) const override {
     const dnnl::version_t& v = *dnnl::version();
     return cat("oneDNN ", v.major, ".", v.minor, ".", v.patch, " (", isa_name(), ")");

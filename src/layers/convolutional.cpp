@@ -95,6 +95,8 @@ class ConvolutionalLayer final : public Layer {
     plan_ = ops.conv(spec_, epilogue(), plan);
     planned_ = {spec_, epilogue(), plan, {}};
     planned_.options.int8 = nullptr;  // what it is measured against, and tuned as
+    planned_.options.integer_output = nullptr;
+    if (plan.precision == DType::u8) planned_.options.precision = DType::f32;
     packed_ = false;
     make_folded(folds);
     return requirements(plan);

@@ -122,6 +122,8 @@ class DropoutLayer final : public Layer {
     return graph.add("Identity", {in[0].name});  // it drops only when training
   }
 
+  bool keeps_integers() const override { return true; }
+
   LayerSummary summary() const override {
     return {.note = cat("p = ", dropout_.probability, dropout_.dropblock ? " in blocks" : "")};
   }

@@ -170,6 +170,8 @@ class PoolLayer final : public Layer {
     return graph.add("AveragePool", {in[0].name}, attributes);
   }
 
+  bool keeps_integers() const override { return kind_ == PoolKind::max; }
+
   LayerSummary summary() const override {
     std::string size = cat(pool_.size, 'x', pool_.size, '/', pool_.stride_x);
     if (pool_.stride_y != pool_.stride_x) size += cat('x', pool_.stride_y);

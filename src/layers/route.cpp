@@ -86,6 +86,8 @@ class RouteLayer final : public Layer {
     return graph.concat(std::move(parts), 1);
   }
 
+  bool keeps_integers() const override { return true; }
+
   LayerSummary summary() const override {
     std::string note;
     for (const std::int64_t s : sources_) note += cat(note.empty() ? "" : " ", s);

@@ -37,6 +37,43 @@ struct AddFitted {
   }
 };
 
+// a * a_scale + b * b_scale + offset, on the CPU: a row of the output. Each tensor holds f32 or
+// integers.
+template <class A, class B, class Out>
+struct AddIntegers {
+  View<const A> a;
+  View<const B> b;
+  View<Out> out;
+  float a_scale, b_scale, offset;
+  void operator()(std::int64_t row) const {
+    const std::int64_t count = out.shape.w * out.shape.c;
+    const A* const x = a.data + row * count;
+    const B* const y = b.data + row * count;
+    Out* const to = out.data + row * count;
+    const float by_x = a_scale, by_y = b_scale, more = offset;
+#pragma omp simd  // the output may be an input
+    for (std::int64_t i = 0; i < count; ++i) {
+      const float sum = static_cast<float>(x[i]) * by_x + static_cast<float>(y[i]) * by_y + more;
+      to[i] = static_cast<Out>(stored(sum));
+    }
+  }
+  static auto stored(float sum) {
+    if constexpr (std::is_same_v<Out, float>)
+      return sum;
+    else
+      return static_cast<std::int32_t>(math::min(math::max(0.f, sum + .5f), 255.f));
+  }
+};
+
+// f(element) for f32 or integers.
+template <class F>
+void with_integers(const TensorView& t, const F& f) {
+  if (t.dtype == DType::u8)
+    f(std::uint8_t{});
+  else
+    f(float{});
+}
+
 template <class T>
 struct GradientFitted {
   Fit fit;
@@ -66,10 +103,13 @@ class ShortcutLayer final : public Layer {
     for (std::size_t i = 1; i < in.size(); ++i) fits_.push_back(fit(in[i], in[0], sources_[i]));
     Requirements r{.output = in[0], .needs_input = false, .in_place = true};
     activation_.require(r, options);
+    in_integers_ = !options.integer_inputs.empty();
+    if (in_integers_) set_scales(options);
     return r;
   }
 
   void forward(const Pass& pass, std::span<const TensorView> in, TensorView out) override {
+    if (in_integers_) return add_integers(pass.stream, in[0], in[1], out);
     const TensorView sum = activation_.before(pass, out);
     for (std::size_t i = 0; i < fits_.size(); ++i)
       add(pass.stream, fits_[i], i == 0 ? in[0] : sum, in[i + 1], sum);
@@ -93,6 +133,10 @@ class ShortcutLayer final : public Layer {
     for (std::size_t i = 0; i < fits_.size(); ++i)
       sum = graph.add("Add", {sum, fitted(graph, fits_[i], in[i + 1].name)});
     return activation_.to_onnx(graph, sum);
+  }
+
+  bool adds_integers() const override {
+    return fits_.size() == 1 && fits_[0].from == fits_[0].out && activation_.linear();
   }
 
   LayerSummary summary() const override {
@@ -132,6 +176,33 @@ class ShortcutLayer final : public Layer {
     return f;
   }
 
+  // From what the inputs hold, f32 or integers, to what the output holds.
+  void set_scales(const PlanOptions& options) {
+    if (!adds_integers())
+      fail(title(),
+           ": its inputs differ in size with this size of the network's input, so that they ",
+           "cannot be added in 8-bit integers; use f32");
+    const IntegerScale real, out = options.integer_output ? *options.integer_output : real;
+    const IntegerScale a = options.integer_inputs[0].value_or(real);
+    const IntegerScale b = options.integer_inputs[1].value_or(real);
+    a_scale_ = a.scale / out.scale, b_scale_ = b.scale / out.scale;
+    offset_ = static_cast<float>(out.zero_point) - static_cast<float>(a.zero_point) * a_scale_ -
+              static_cast<float>(b.zero_point) * b_scale_;
+  }
+  void add_integers(const Stream& s, const TensorView& a, const TensorView& b,
+                    const TensorView& out) const {
+    const HostGrid rows{.rows = out.shape.n * out.shape.h, .grain = out.shape.w * out.shape.c};
+    with_integers(a, [&]<class A>(A) {
+      with_integers(b, [&]<class B>(B) {
+        with_integers(out, [&]<class Out>(Out) {
+          using Add = AddIntegers<A, B, Out>;
+          const Add add{a.as<A>(), b.as<B>(), out.as<Out>(), a_scale_, b_scale_, offset_};
+          run_on_host(s, rows, add, IndexLoop<Add>::run);
+        });
+      });
+    });
+  }
+
   static void add(const Stream& s, const Fit& fit, const TensorView& a, const TensorView& b,
                   const TensorView& out) {
     with_element(out.dtype, [&](auto element) {
@@ -155,6 +226,8 @@ class ShortcutLayer final : public Layer {
   std::vector<std::int64_t> sources_;  // the layer before, then `from`
   std::vector<Fit> fits_;              // of every `from`
   OutputActivation activation_;
+  bool in_integers_ = false;  // one of its tensors at least
+  float a_scale_ = 1, b_scale_ = 1, offset_ = 0;
 };
 
 }  // namespace

@@ -1,5 +1,7 @@
 // [upsample] stride, scale: nearest-neighbour enlargement; a negative stride shrinks by summing
 // blocks, as Darknet does, which is the transposed operation.
+#include <cstring>
+
 #include "core/elementwise.h"
 #include "kernels/copy.h"
 #include "nn/layer.h"
@@ -37,6 +39,19 @@ struct Enlarge {
     for (std::int64_t dy = 0; dy < blocks.stride; ++dy)
       for (std::int64_t dx = 0; dx < blocks.stride; ++dx)
         put_vec<N>(out, blocks.pixel(first, dy, dx), c, values);
+  }
+};
+
+// The same of integers, on the CPU: a row of the large side.
+struct EnlargeIntegers {
+  View<const std::uint8_t> in;
+  View<std::uint8_t> out;
+  std::int64_t stride;
+  void operator()(std::int64_t row) const {
+    const auto bytes = static_cast<std::size_t>(in.shape.c);
+    const std::int64_t from = row / stride * in.shape.w, to = row * out.shape.w;
+    for (std::int64_t x = 0; x < out.shape.w; ++x)
+      std::memcpy(&out.at(to + x, 0), &in.at(from + x / stride, 0), bytes);
   }
 };
 
@@ -91,6 +106,7 @@ class UpsampleLayer final : public Layer {
   }
 
   void forward(const Pass& pass, std::span<const TensorView> in, TensorView out) override {
+    if (out.dtype == DType::u8) return enlarge_integers(pass.stream, in[0], out);
     put(pass.stream, shrinks(), in[0], {out, false});
   }
 
@@ -116,11 +132,18 @@ class UpsampleLayer final : public Layer {
     return graph.scale(large, upsample_.scale);
   }
 
+  bool keeps_integers() const override { return !shrinks() && upsample_.scale == 1; }
+
   LayerSummary summary() const override { return {.size = cat(shrinks() ? "/" : "*", factor())}; }
 
  private:
   bool shrinks() const { return upsample_.stride < 0; }
   std::int64_t factor() const { return shrinks() ? -upsample_.stride : upsample_.stride; }
+  void enlarge_integers(const Stream& s, const TensorView& in, const TensorView& out) const {
+    const EnlargeIntegers row{in.as<std::uint8_t>(), out.as<std::uint8_t>(), factor()};
+    run_on_host(s, {.rows = out.shape.n * out.shape.h, .grain = out.shape.w * out.shape.c}, row,
+                IndexLoop<EnlargeIntegers>::run);
+  }
   void put(const Stream& s, bool sums, const TensorView& in, const GradientSlot& to) const {
     with_element(in.dtype, [&](auto element) {
       using T = decltype(element);

@@ -156,6 +156,14 @@ class Layer {
   // Asked by the layer below: will you apply `a` yourself and take the values before it? A head
   // warns of one that spoils its logits.
   virtual bool accept_activation(const Activation& /*a*/) { return false; }
+  // Whether, at inference, values of its output are values of its inputs, so that a monotonic map
+  // of these is the same map of the output: it then works on tensors of 8-bit integers too
+  // (DType::u8).
+  virtual bool keeps_integers() const { return false; }
+  // Whether, at inference and as it was shaped last, it adds two inputs and does nothing else: each
+  // of them, and the output, may then be f32 or integers of any scale
+  // (PlanOptions::integer_inputs).
+  virtual bool adds_integers() const { return false; }
   // Index of an earlier layer whose parameters it uses; -1: none. parameters() is then empty. The
   // network hands it that layer, which outlives it, before the first reshape; share() throws,
   // naming a key of the layer's own `section`, where that is of another kind, reshape() where its

@@ -416,6 +416,8 @@ void Network::set_quantization(Quantization quantization) {
   if (!quantization.empty()) net.require_int8();
   for (const auto& [layer, q] : quantization) require_ranges(*this, layer, q);
   net.quantization = std::move(quantization);
+  net.choose_integers();
+  net.choose_types();
   net.forget_sizes();
   net.plan_anew();
 }

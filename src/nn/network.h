@@ -88,7 +88,7 @@ class Network {
 
   // {n, h, w, c} values 0..1, f32, go into input() (or Pass::input names them); then forward().
   // Afterwards output(i) holds what layer i made, where it is kept: heads, the last layer, and all
-  // of them with keep_outputs.
+  // of them with keep_outputs, which are then no integers.
   TensorView input() const;
   void forward(const Pass&);  // stream, mode, workspace and saved are filled in here
   TensorView output(std::int64_t layer) const;
@@ -109,7 +109,8 @@ class Network {
   // Plans anew with these, which are of this card and library; to be followed by
   // parameters_changed().
   void set_algorithms(const Tuning&);
-  // Plans anew: the convolutions in these layers compute in 8-bit integers, all others as before;
+  // Plans anew: the convolutions in these layers compute in 8-bit integers, all others as before,
+  // and what only such convolutions read is kept in integers (nn/integer_tensors.h);
   // to be followed by parameters_changed(). Throws in training, in 16 bits, on a device without,
   // and where a layer has no convolution or another number of filters.
   void set_quantization(Quantization);

@@ -2,6 +2,7 @@
 // two source files alone: network.cpp (making and running) and network_plan.cpp (shapes, memory).
 #pragma once
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "core/index.h"
@@ -31,6 +32,7 @@ struct Node {
   std::size_t output_block = 0, gradient_block = 0, saved_block = 0;
   std::size_t forward_workspace = 0, backward_workspace = 0;  // blocks
   DType reads = DType::f32, writes = DType::f32;              // element types of inputs and output
+  bool reads_any = false;  // integers and f32 (Layer::adds_integers)
   // Per source: its output, and the gradient for it, as `reads`; kNone where it writes that anyway.
   std::vector<std::size_t> converted_blocks, converted_gradient_blocks;
 };
@@ -50,7 +52,8 @@ struct Network::Impl {
   MemoryPlan plan;
   std::size_t update_workspace = 0;  // block of parameters_changed(), between two steps
   Tuning algorithms;
-  Quantization quantization;
+  Quantization quantization;  // as given, but inputs in integers have the scale of their tensor
+  std::vector<std::optional<IntegerScale>> integers;  // of outputs; none: no integers
   LayerObserver* observer = nullptr;
   KeptSizes sizes;
   std::int64_t reshapes = 0, enqueued = 0;
@@ -89,6 +92,7 @@ struct Network::Impl {
   void make_layers(std::vector<Section>& cfg);
   void connect();
   void set_truth_capacity();
+  void choose_integers();
   void choose_types();
   void shape_layers(Ops&);
   Requirements shape_layer(Node& node, Ops&);
@@ -96,8 +100,11 @@ struct Network::Impl {
   void require_int8() const;
   const Node& owner_of(const Node& n) const;  // of its parameters: itself, or what it shares()
   const ConvQuantization* quantization_of(const Node& n) const;
+  const IntegerScale* integer_output(const Node& n) const;  // null: no integers
   DType type_of(std::int64_t source) { return source < 0 ? DType::f32 : node(source).writes; }
-  bool converts(const Node& n, std::int64_t source) { return type_of(source) != n.reads; }
+  bool converts(const Node& n, std::int64_t source) {
+    return !n.reads_any && type_of(source) != n.reads;
+  }
   void plan_conversions(std::int64_t i, std::vector<Block>& blocks);
   void plan_workspaces(std::int64_t i, std::vector<Block>& blocks);
   void plan_arena();

@@ -8,6 +8,7 @@
 #include "core/log.h"
 #include "core/out_of_memory.h"
 #include "core/text.h"
+#include "nn/integer_tensors.h"
 #include "nn/network_impl.h"
 #include "nn/precision.h"
 
@@ -35,6 +36,41 @@ void Network::Impl::choose_types() {
         n.consumers, [&](std::int64_t c) { return node(c).reads == DType::f32; });
     if (only_f32 && !n.consumers.empty() && n.layer->writes_f32()) n.writes = DType::f32;
   }
+  for (std::size_t i = 0; i < integers.size(); ++i) {
+    if (!integers[i]) continue;
+    nodes[i].writes = DType::u8;
+    for (const std::int64_t c : nodes[i].consumers)
+      if (!node(c).reads_any) node(c).reads = DType::u8;
+  }
+}
+
+// Which tensors between convolutions in 8-bit integers hold such integers. After the layers have
+// been shaped.
+void Network::Impl::choose_integers() {
+  integers.clear();
+  for (Node& n : nodes) n.reads_any = false;
+  if (quantization.empty() || options.keep_outputs) return;
+  std::vector<IntegerNode> graph;
+  for (const Node& n : nodes) {
+    graph.push_back({.sources = n.sources,
+                     .keeps = n.layer->keeps_integers(),
+                     .adds = n.layer->adds_integers()});
+    const ConvQuantization* const q = quantization_of(n);
+    if (!q) continue;
+    const ConvolutionWork work = n.layer->convolution().value();
+    graph.back().reads = {q->scale, q->zero_point};
+    graph.back().writes = library().writes_int8(work.spec, work.epilogue);
+  }
+  integers = integer_tensors(graph);
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    const auto holds = [&](std::int64_t t) { return t >= 0 && integers[to_size(t)].has_value(); };
+    nodes[i].reads_any =
+        graph[i].adds && (integers[i] || std::ranges::any_of(nodes[i].sources, holds));
+  }
+  for (auto& [layer, q] : quantization)
+    if (const std::int64_t source = node(layer).sources[0]; source >= 0)
+      if (const auto& shared = integers[to_size(source)])
+        q.scale = shared->scale, q.zero_point = shared->zero_point;
 }
 
 const Node& Network::Impl::owner_of(const Node& n) const {
@@ -47,11 +83,18 @@ const ConvQuantization* Network::Impl::quantization_of(const Node& n) const {
   return at == quantization.end() ? nullptr : &at->second;
 }
 
+const IntegerScale* Network::Impl::integer_output(const Node& n) const {
+  const auto i = &n - nodes.data();
+  return !integers.empty() && integers[to_size(i)] ? &*integers[to_size(i)] : nullptr;
+}
+
 Requirements Network::Impl::shape_layer(Node& n, Ops& plans) {
   std::vector<Shape> in;
+  std::vector<std::optional<IntegerScale>> scales;
   bool source_wants = false;
   for (const std::int64_t s : n.sources) {
     in.push_back(s < 0 ? input_shape : node(s).needs.output);
+    if (n.reads_any) scales.push_back(s < 0 ? std::nullopt : integers[to_size(s)]);
     source_wants |= takes_gradient(s);
   }
   const Node& owner = owner_of(n);
@@ -65,7 +108,9 @@ Requirements Network::Impl::shape_layer(Node& n, Ops& plans) {
                          .precision = n.reads,
                          .f32_output = n.writes == DType::f32,
                          .tuning = &algorithms,
-                         .int8 = quantization_of(n)};
+                         .int8 = quantization_of(n),
+                         .integer_inputs = scales,
+                         .integer_output = integer_output(n)};
   Requirements needs;
   const std::string title = n.layer->title();
   try {
@@ -127,7 +172,7 @@ bool Network::Impl::may_share_input(std::int64_t i) {
   const Node& n = node(i);
   if (training() || options.keep_outputs || n.sources[0] < 0) return false;
   const Node& source = node(n.sources[0]);
-  if (n.writes != n.reads || converts(n, n.sources[0])) return false;
+  if (n.writes != type_of(n.sources[0]) || converts(n, n.sources[0])) return false;
   return n.pass_through ||
          (n.needs.in_place && source.consumers.size() == 1 && !source.layer->head() &&
           source.needs.output.size() == n.needs.output.size());

@@ -22,6 +22,7 @@ class OutputActivation {
   std::string to_onnx(OnnxBuilder& graph, const std::string& x) const {
     return graph.activate(x, activation_);
   }
+  bool linear() const { return is_linear(activation_); }
   std::string name() const { return std::string(name_of(activation_)); }
 
  private:

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/index.h"
@@ -99,6 +100,85 @@ TEST(Int8Conv, SumsAreThoseOfIntegers) {
           << to_string(s.in) << " filters " << s.filters << " size " << s.size_y << " groups "
           << s.groups << " zero point " << zero_point;
     }
+}
+
+// What the plan makes of these integers in integers of `scale`.
+std::vector<int> integers_of(const ConvSpec& s, const Int8Operands& of, const ConvQuantization& q,
+                             const Activation& activation, const IntegerScale& scale) {
+  const Epilogue epilogue{.bias = true, .activation = activation};
+  EXPECT_TRUE(ops(DeviceType::cpu).writes_int8(s, epilogue));
+  const auto plan =
+      ops(DeviceType::cpu)
+          .conv(s, epilogue, {.precision = DType::u8, .int8 = &q, .integer_output = &scale});
+  EXPECT_TRUE(plan->fused().activation == activation);
+  const Tensor in(kChecked, s.in, DType::u8), out(kChecked, s.out(), DType::u8);
+  std::copy(of.inputs.begin(), of.inputs.end(), in.data<std::uint8_t>());
+  std::vector<float> weights, bias;
+  for (const std::int64_t w : of.weights) weights.push_back(static_cast<float>(w) * kWeightScale);
+  for (const std::int64_t b : of.bias)
+    bias.push_back(static_cast<float>(b) * kScale * kWeightScale);
+  const Buffer workspace(kChecked, plan->workspace());
+  plan->set_weights(kStream, weights.data(), workspace.data());
+  plan->forward(kStream, in.view(), bias.data(), out.view(), workspace.data());
+  EXPECT_TRUE(in.buffer().guards_intact() && out.buffer().guards_intact() &&
+              workspace.guards_intact());
+  return {out.data<std::uint8_t>(), out.data<std::uint8_t>() + out.size()};
+}
+
+int rounded(float value, const IntegerScale& scale) {
+  const float q = std::nearbyint(value / scale.scale + static_cast<float>(scale.zero_point));
+  return static_cast<int>(std::clamp(q, 0.f, 255.f));
+}
+
+TEST(Int8Conv, IntegersBecomeIntegers) {
+  const IntegerScale scale{.scale = kScale * kWeightScale * 2048, .zero_point = 90};
+  for (const ConvSpec& s : specs())
+    for (const std::int32_t zero_point : {0, 37}) {
+      const Int8Operands operands = random_integers(s);
+      std::vector<int> wanted;
+      for (const float v : expected(s, operands, zero_point)) wanted.push_back(rounded(v, scale));
+      EXPECT_EQ(integers_of(s, operands, quantization(s, zero_point), activations::Linear{}, scale),
+                wanted)
+          << to_string(s.in) << " filters " << s.filters << " size " << s.size_y << " groups "
+          << s.groups << " zero point " << zero_point;
+    }
+}
+
+// Leaky in f32 is not that of exact numbers, and the library's other functions are polynomials: at
+// the middle between two integers the next one comes out.
+TEST(Int8Conv, IntegersAreRoundedAfterTheActivation) {
+  const ConvSpec s = spec({1, 6, 7, 16}, 8, 3, 1);
+  const Int8Operands operands = random_integers(s);
+  const std::vector<float> sums = expected(s, operands, 100);
+  for (const IntegerScale& scale : {IntegerScale{.03f, 60}, IntegerScale{.05f, 0}})
+    for (const Activation& a :
+         {Activation(activations::Leaky{}), Activation(activations::Relu{}),
+          Activation(activations::Mish{}), Activation(activations::Swish{})}) {
+      const std::vector<int> out = integers_of(s, operands, quantization(s, 100), a, scale);
+      std::int64_t same = 0, inside = 0;
+      for (std::size_t i = 0; i < sums.size(); ++i) {
+        const int wanted =
+            std::visit([&](const auto& f) { return rounded(f.value(sums[i]), scale); }, a);
+        EXPECT_NEAR(out[i], wanted, 1) << name_of(a);
+        same += out[i] == wanted;
+        inside += wanted > 0 && wanted < 255;
+      }
+      EXPECT_GE(same * 100, std::ssize(sums) * 99) << name_of(a);
+      EXPECT_GT(inside, 20) << name_of(a);
+    }
+}
+
+TEST(Int8Conv, AnActivationThatIsNotFusedMakesNoIntegers) {
+  const ConvSpec s = spec({1, 3, 3, 4}, 2, 1, 1);
+  const Epilogue epilogue{.bias = true, .activation = activations::Elu{}};
+  EXPECT_FALSE(ops(DeviceType::cpu).writes_int8(s, epilogue));
+  EXPECT_FALSE(reference_ops().writes_int8(s, {}));
+  const ConvQuantization q = quantization(s, 0);
+  const IntegerScale scale;
+  EXPECT_NE(testing_files::error_of([&] {
+              ops(DeviceType::cpu).conv(s, epilogue, {.int8 = &q, .integer_output = &scale});
+            }),
+            "");
 }
 
 // 16-bit sums of two products, as instructions before VNNI form them, hold these: 2 * 255 * 64.

@@ -278,6 +278,28 @@ TEST_P(PoolPlanTest, EqualsTheLoops) {
   expect_equal_to_loops(*make_launched_pool(GetParam().s, training), GetParam().s);
 }
 
+TEST(PoolPlan, TheLargestIntegerIsTheLargestValue) {
+  for (const PoolSpec& s : {PoolSpec{{2, 13, 12, 16}, PoolKind::max, 2, 2, 2, 1},
+                            PoolSpec{{1, 13, 13, 64}, PoolKind::max, 13, 1, 1, 12},
+                            PoolSpec{{2, 12, 10, 5}, PoolKind::max, 3, 2, 1, 2}}) {
+    const auto real = ops(DeviceType::cpu).pool(s, {});
+    const auto integers = ops(DeviceType::cpu).pool(s, {.precision = DType::u8});
+    const Tensor in(kChecked, s.in), out(kChecked, s.out());
+    const Tensor small(kChecked, s.in, DType::u8), most(kChecked, s.out(), DType::u8);
+    for (std::int64_t i = 0; i < in.size(); ++i) {
+      small.data<std::uint8_t>()[i] = static_cast<std::uint8_t>(i * 7919 % 251);
+      in.data()[i] = small.data<std::uint8_t>()[i];
+    }
+    const Buffer workspace(kChecked, real->workspace());
+    real->forward(kStream, in.view(), out.view(), nullptr, workspace.data());
+    integers->forward(kStream, small.view(), most.view(), nullptr, nullptr);
+    const std::uint8_t* const first = most.data<std::uint8_t>();
+    EXPECT_EQ(std::vector<float>(first, first + most.size()), out.to_host(kStream))
+        << to_string(s.in);
+    EXPECT_TRUE(small.buffer().guards_intact() && most.buffer().guards_intact());
+  }
+}
+
 // Windows of more places than a byte has numbers, and pixels in no window.
 TEST(LaunchedPool, EqualsTheLoops) {
   for (const PoolSpec& s : {PoolSpec{{2, 19, 21, 3}, PoolKind::max, 17, 1, 1, 16},

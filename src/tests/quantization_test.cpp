@@ -148,16 +148,18 @@ Network network(std::vector<Section> cfg = sections()) {
   return net;
 }
 
-std::vector<float> head_input(Network& net) {
+// `below`: the layer that the head reads.
+std::vector<float> head_input(Network& net, std::int64_t below = 3) {
   struct Look final : LayerObserver {
-    explicit Look(Network& n) : net(n) {}
+    Look(Network& n, std::int64_t layer) : net(n), wanted(layer) {}
     void before(std::int64_t, bool) override {}
     void after(std::int64_t layer, bool) override {
-      if (layer == 3) values = to_host(net.stream(), net.output(3));
+      if (layer == wanted) values = to_host(net.stream(), net.output(layer));
     }
     Network& net;
+    std::int64_t wanted;
     std::vector<float> values;
-  } look(net);
+  } look(net, below);
   net.observe(&look);
   net.forward({.stream = net.stream()});
   net.observe(nullptr);
@@ -186,6 +188,66 @@ TEST(QuantizedNetwork, ComputesNearlyTheSameAndReturnsToF32) {
   net.set_quantization({});
   net.parameters_changed();
   EXPECT_EQ(head_input(net), before);
+}
+
+// Layers 0 to 4 make integers; 5 is read by the f32 convolution before the head.
+constexpr const char* kIntegersCfg =
+    "[net]\nwidth=16\nheight=16\nchannels=3\n"
+    "[convolutional]\nbatch_normalize=1\nfilters=16\nsize=3\npad=1\nactivation=leaky\n"
+    "[maxpool]\nsize=2\nstride=2\n"
+    "[convolutional]\nfilters=16\nsize=3\npad=1\nactivation=mish\n"
+    "[upsample]\nstride=2\n"
+    "[route]\nlayers=-1,0\n"
+    "[convolutional]\nfilters=8\nsize=3\npad=1\nactivation=leaky\n"
+    "[convolutional]\nfilters=6\nsize=1\nactivation=linear\n"
+    "[yolo]\nmask=0\nanchors=4,4\nclasses=1\nnum=1\n";
+
+// Of one image, in 8-bit integers with the ranges of its input; with keep_outputs tensors stay f32.
+Network integer_network(bool keep_outputs, const char* cfg = kIntegersCfg) {
+  Network net(sections(cfg), {.seed = 3, .keep_outputs = keep_outputs});
+  net.initialise();
+  net.parameters_changed();
+  for (std::int64_t i = 0; i < net.input_shape().size(); ++i)
+    net.input().as().data[i] = random_uniform(5, 1, static_cast<std::uint64_t>(i));
+  net.set_quantization(quantization_for_input(net));
+  net.parameters_changed();
+  return net;
+}
+
+TEST(QuantizedNetwork, KeepsIntegersBetweenConvolutions) {
+  Network with = integer_network(false), without = integer_network(true);
+  for (std::int64_t i = 0; i < with.size(); ++i) {
+    EXPECT_EQ(with.output(i).dtype, i < 5 ? DType::u8 : DType::f32) << i;
+    EXPECT_EQ(without.output(i).dtype, DType::f32) << i;
+  }
+  const std::vector<float> integers = head_input(with, 6), f32 = head_input(without, 6);
+  EXPECT_GT(relative(integers, f32), 0);  // two readers share a range
+  EXPECT_LT(relative(integers, f32), .02);
+  without.set_quantization({});
+  without.parameters_changed();
+  EXPECT_LT(relative(integers, head_input(without, 6)), .03);
+  with.set_quantization({});
+  EXPECT_EQ(with.output(0).dtype, DType::f32);
+}
+
+// Layers 0 to 3 make integers, of which 3 adds two; 5 adds f32 and integers into f32.
+constexpr const char* kResidualCfg =
+    "[net]\nwidth=16\nheight=16\nchannels=3\n"
+    "[convolutional]\nbatch_normalize=1\nfilters=16\nsize=3\npad=1\nactivation=leaky\n"
+    "[convolutional]\nfilters=8\nsize=1\nactivation=leaky\n"
+    "[convolutional]\nfilters=16\nsize=3\npad=1\nactivation=leaky\n"
+    "[shortcut]\nfrom=-3\nactivation=linear\n"
+    "[convolutional]\nfilters=16\nsize=3\npad=1\nactivation=leaky\n"
+    "[shortcut]\nfrom=-2\nactivation=linear\n"
+    "[convolutional]\nfilters=6\nsize=1\nactivation=linear\n"
+    "[yolo]\nmask=0\nanchors=4,4\nclasses=1\nnum=1\n";
+
+TEST(QuantizedNetwork, AddsIntegers) {
+  Network with = integer_network(false, kResidualCfg),
+          without = integer_network(true, kResidualCfg);
+  for (std::int64_t i = 0; i < with.size(); ++i)
+    EXPECT_EQ(with.output(i).dtype, i < 4 ? DType::u8 : DType::f32) << i;
+  EXPECT_LT(relative(head_input(with, 6), head_input(without, 6)), .03);
 }
 
 TEST(QuantizedNetwork, LeavesOutDepthwiseConvolutions) {
