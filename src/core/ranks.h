@@ -3,6 +3,7 @@
 // MPI itself is a module (core/mpi/, core/modules.h), opened only where a launcher started several
 // processes.
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -21,22 +22,24 @@ struct SumOptions {
   bool bf16 = false;  // values travel in 16 bits, half the bytes; sums are formed in f32
 };
 
-// A sum that goes on next to other work.
+// A sum that goes on next to other work; this one is done.
 class PendingSum {
  public:
   virtual ~PendingSum() = default;  // waits
-  virtual void wait() = 0;
+  virtual void wait() {}
 };
 
-// Calls may come from any thread, one at a time. They throw Error where MPI reports a fault. A rank
-// that no longer answers ends the job with a message: kSilence at the latest.
+// This one is the only rank. Calls may come from any thread, one at a time. They throw Error where
+// MPI reports a fault. A rank that no longer answers ends the job with a message: kSilence at the
+// latest.
 class Ranks {
  public:
   virtual ~Ranks() = default;
 
-  virtual std::int64_t rank() const { return 0; }        // of this process
-  virtual std::int64_t count() const { return 1; }       // of all processes
-  virtual std::int64_t local_rank() const { return 0; }  // among those of this host
+  virtual std::int64_t rank() const { return 0; }         // of this process
+  virtual std::int64_t count() const { return 1; }        // of all processes
+  virtual std::int64_t local_rank() const { return 0; }   // among those of this host,
+  virtual std::int64_t local_count() const { return 1; }  // which are so many
   virtual std::string host_of(std::int64_t /*rank*/) const { return "this host"; }
   bool several() const { return count() > 1; }
   bool is_first() const { return rank() == 0; }
@@ -47,12 +50,20 @@ class Ranks {
   virtual void sum(std::span<std::int64_t>) {}  // exact
   // The same without waiting: the values must stay as they are until the sum was waited for. Sums
   // of several calls are formed one after the other.
-  virtual std::unique_ptr<PendingSum> begin_sum(std::span<float>, const SumOptions& = {});
+  virtual std::unique_ptr<PendingSum> begin_sum(std::span<float> values,
+                                                const SumOptions& options = {}) {
+    sum(values, options);
+    return std::make_unique<PendingSum>();
+  }
 
   // The bytes of every rank, in the order of the ranks; gather: in rank 0, none in the others. They
   // may differ in length.
   virtual std::vector<std::string> gather(std::string_view mine) { return {std::string(mine)}; }
   virtual std::vector<std::string> all_gather(std::string_view mine) { return {std::string(mine)}; }
+  // The same of arrays of one length: `all` takes count() of them.
+  virtual void all_gather(std::span<const std::byte> mine, std::span<std::byte> all) {
+    std::copy(mine.begin(), mine.end(), all.begin());
+  }
   virtual std::string broadcast(std::string bytes) { return bytes; }  // those of rank 0
   virtual void broadcast(std::span<float>) {}                         // the same
   virtual void barrier() {}
@@ -68,7 +79,8 @@ class Ranks {
   T broadcast_value(const T& mine);
 };
 
-// So many seconds without a sign of life make a rank count as lost.
+// So many seconds without a sign of life make a rank count as lost; the environment variable
+// DARKNET_RANK_TIMEOUT sets another number.
 inline constexpr double kSilence = 25;
 
 // The only rank: nothing is exchanged.
@@ -95,12 +107,10 @@ Launch launch_of_environment();
 template <class T>
 std::vector<T> Ranks::all_gather_values(const T& mine) {
   static_assert(std::is_trivially_copyable_v<T>);
-  std::vector<T> values;
-  for (const std::string& bytes : all_gather({reinterpret_cast<const char*>(&mine), sizeof mine})) {
-    T& value = values.emplace_back();
-    bytes.copy(reinterpret_cast<char*>(&value), sizeof value);
-  }
-  return values;
+  std::vector<T> all(static_cast<std::size_t>(count()), mine);
+  if (several())
+    all_gather(std::as_bytes(std::span(&mine, 1)), std::as_writable_bytes(std::span(all)));
+  return all;
 }
 
 template <class T>

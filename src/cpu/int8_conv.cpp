@@ -105,7 +105,7 @@ Int8Conv::Int8Conv(const ConvSpec& spec, const Epilogue& epilogue, const PlanOpt
     : spec_(spec),
       padded_(padded(spec)),
       quantization_(*options.int8),
-      fused_(fused_epilogue(spec, epilogue, options, Choice::library)) {
+      fused_(fused_epilogue(spec, epilogue, options, ChoiceOf::library)) {
   fused_.bias = true;  // it also makes up for the zero point
   make_scales();
   checked("int8 convolution", about(spec), [&] { make_primitive(); });

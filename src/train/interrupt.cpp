@@ -19,7 +19,8 @@ namespace {
 // Written by the signal handler, read by threads.
 std::atomic<int> received = 0;
 static_assert(std::atomic<int>::is_always_lock_free);
-int guards = 0;  // that live
+int guards = 0;                    // that live
+std::atomic<bool> answers = true;  // of several ranks rank 0 alone
 
 constexpr std::string_view kStopping =
     "\nstopping after the step in progress; a second signal stops at once, without saving\n";
@@ -30,7 +31,7 @@ extern "C" void remember(int signal) {
   const int interrupted = errno;  // of the call that the signal came into
   // A step may take minutes: without an answer people send the signal again. A closed terminal
   // reads none.
-  if (received == 0 && signal != SIGHUP)
+  if (received == 0 && signal != SIGHUP && answers)
     static_cast<void>(!::write(STDERR_FILENO, kStopping.data(), kStopping.size()));
   if (received == 0) received = signal;
   std::signal(SIGHUP, SIG_IGN);
@@ -74,6 +75,7 @@ void restore_signals(Handler hangup) {
 InterruptGuard::InterruptGuard() {
   if (guards++ > 0) return;
   received = 0;
+  answers = log::rank_prefix().empty();
   hangup_ = handle_signals(remember);
 }
 
