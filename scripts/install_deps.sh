@@ -15,6 +15,7 @@ packages=(
   protobuf-compiler libprotobuf-dev libonnx-dev # ONNX; of the last only its definition, onnx.proto
   libpango1.0-dev fonts-dejavu-core # text in captions and charts; brings Cairo
   libboost-math-dev # headers only: Student's t
+  libopenmpi-dev openmpi-bin # training with several processes, left out without them
   libgtest-dev libbenchmark-dev python3
   pybind11-dev python3-dev python3-numpy # the Python package, left out without them
   python3-pytest mypy # its tests
@@ -23,7 +24,7 @@ packages=(
 if command -v nvcc >/dev/null || [ -x /usr/local/cuda/bin/nvcc ]; then packages+=(libzstd-dev); fi
 
 if [ "${1:-}" = --libraries ]; then
-  printf '%s\n' "${packages[@]}" | grep -E '^(lib|nlohmann|fonts)' | paste -sd' '
+  printf '%s\n' "${packages[@]}" | grep -E '^(lib|nlohmann|fonts)' | grep -v openmpi | paste -sd' '
   exit 0
 fi
 

@@ -21,6 +21,7 @@ void add_classifier_train(Program& program) {
   add_training_flags(command, o, Trained::classifier);
   command.runs([&o, command] {
     require_possible_training(command, o);
+    join_ranks(o);
     return train_classifier(o).exit_code;
   });
 }

@@ -16,8 +16,11 @@
 
 #include "cli/program.h"
 #include "core/error.h"
+#include "core/log.h"
 #include "core/out_of_memory.h"
+#include "core/ranks.h"
 #include "core/text.h"
+#include "core/together.h"
 #include "image/decoder_messages.h"
 #include "nn/memory_plan.h"
 
@@ -39,9 +42,15 @@ void keep_standard_descriptors() {
         continue;
 }
 
+bool failed_alone = false;  // other ranks of the job do not know of it
+
+// Of an error that all ranks have, only rank 0 speaks.
 int report(const char* what, int exit_code) {
+  failed_alone |= !fails_together();
+  const std::string& rank = log::rank_prefix();
+  if (!failed_alone && !rank.empty()) return exit_code;
   std::fflush(stdout);  // where both go to one file, what was printed before comes first
-  std::fprintf(stderr, "darknet: %s\n", printable(what, "\n\t").c_str());
+  std::fprintf(stderr, "darknet: %s%s\n", rank.c_str(), printable(what, "\n\t").c_str());
   return exit_code;
 }
 
@@ -98,6 +107,7 @@ int darknet_main(int argc, char** argv) {
   std::signal(SIGXFSZ, SIG_IGN);        // a write beyond `ulimit -f` fails with a reason instead
   const DecoderMessageStreams streams;  // before any thread
   int output_error = 0;
-  const int exit_code = cli::run(argc, argv, output_error);
-  return cli::finish(exit_code, output_error);
+  const int exit_code = cli::finish(cli::run(argc, argv, output_error), output_error);
+  close_ranks(exit_code, cli::failed_alone);
+  return exit_code;
 }

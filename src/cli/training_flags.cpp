@@ -100,6 +100,8 @@ void add_training_flags(const Command& command, TrainingSettings& o, Trained tra
   add_arithmetic(command, o.exact, o.overrides, o.tuning);
   add_devices(command, o.device, o.others);
   add_deterministic(command, o.deterministic);
+  command.flag("-bf16_reduce", o.ranks.bf16,
+               "several ranks (mpirun): gradients travel between them in bf16, half the bytes");
   add_port(command, "-http_port,-mjpeg_port", o.http.port,
            trained == Trained::detector
                ? "serve a page with progress, charts and, with -map, detections"
@@ -116,6 +118,16 @@ void require_possible_training(const Command& command, const TrainingSettings& o
   if (o.http.port < 0 && command.at("-bind").given())
     throw Error("-bind needs -http_port: without it nothing is served", 2);
   if (o.freeze > 0 && o.weights.empty()) throw Error("-freeze needs a weights file", 2);
+}
+
+void join_ranks(TrainingSettings& o) {
+  o.ranks.ranks = &launched_ranks();
+  if (!o.ranks.ranks->several()) return;
+  if (o.length.hours > 0)
+    throw Error(
+        "-hours measures the pace of one process; with several ranks give -epochs or "
+        "-max_batches",
+        2);
 }
 
 }  // namespace darknet::cli

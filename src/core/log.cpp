@@ -47,6 +47,16 @@ spdlog::logger& err() {
 thread_local const Capture::Take* taker = nullptr;  // NOLINT: of the thread's innermost capture
 thread_local int without_warnings = 0;              // NOLINT: how many the thread has
 
+struct Speaker {
+  bool of_several = false;
+  std::string prefix;
+};
+Speaker& speaker() {
+  static Speaker one;
+  return one;
+}
+bool is_quiet() { return !rank_prefix().empty(); }
+
 bool captured(Level level, const std::string& s) {
   const bool kept_back = level == Level::warning && without_warnings > 0;
   if (taker && !kept_back) (*taker)(level, printable(s, kLayout));
@@ -57,8 +67,15 @@ bool captured(Level level, const std::string& s) {
 
 bool is_captured() { return taker != nullptr; }
 
+void speak_as_rank(std::int64_t rank) {
+  speaker() = {true, rank > 0 ? fmt::format("rank {}: ", rank) : ""};
+  err().set_pattern("%^%l%$: " + speaker().prefix + "%v");
+}
+
+const std::string& rank_prefix() { return speaker().prefix; }
+
 void info(const std::string& s) {
-  if (!captured(Level::info, s)) out().info("{}", printable(s, kLayout));
+  if (!captured(Level::info, s) && !is_quiet()) out().info("{}", printable(s, kLayout));
 }
 void warn(const std::string& s) {
   if (!captured(Level::warning, s)) err().warn("{}", printable(s, kLayout));
@@ -81,7 +98,7 @@ WithoutWarnings::~WithoutWarnings() {
 
 bool on_terminal() {
   static const bool terminal = isatty(STDOUT_FILENO) != 0;
-  return terminal;
+  return terminal && !speaker().of_several;
 }
 
 void progress(const std::string& line, bool also_when_plain) {

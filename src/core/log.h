@@ -12,6 +12,12 @@ void info(const std::string&);
 void warn(const std::string&);
 void error(const std::string&);
 
+// Of a job of several processes (core/ranks.h): all but rank 0 say only warnings and errors, with
+// their number before them, and nobody rewrites a line in place: mpirun passes on what all say.
+void speak_as_rank(std::int64_t rank);
+// "rank 2: "; of rank 0 and of a single process "".
+const std::string& rank_prefix();
+
 // While one lives, warnings are kept back: for work done once more that has told them already.
 class WithoutWarnings {
  public:

@@ -30,7 +30,7 @@ struct BaselineDirection {
 class CpuBaselineConv final : public BaselineConv {
  public:
   CpuBaselineConv(const ConvSpec& spec, const Epilogue& epilogue, const PlanOptions& options,
-                  Choice choice);
+                  ChoiceOf choice);
   bool runs(ConvDirection direction) const override { return slot(direction).has_value(); }
   std::int64_t workspace() const override { return workspace_; }
   std::string description() const override { return description_; }
@@ -45,11 +45,11 @@ class CpuBaselineConv final : public BaselineConv {
   template <class Pd>
   BaselineDirection direction(const Pd& pd, ConvDirection of, const Desc& output, int argument);
   // Makes Winograd's algorithm of this direction, if it is chosen, and says whether.
-  bool make_winograd(ConvDirection direction, const Epilogue& fused, Choice choice);
+  bool make_winograd(ConvDirection direction, const Epilogue& fused, ChoiceOf choice);
   void note(ConvDirection direction, const std::string& implementation);
-  void make_forward(const Epilogue& fused, Choice choice);
-  void make_backward_data(Choice choice);
-  void make_backward_weights(Choice choice);
+  void make_forward(const Epilogue& fused, ChoiceOf choice);
+  void make_backward_data(ChoiceOf choice);
+  void make_backward_weights(ChoiceOf choice);
 
   ConvSpec spec_;
   PlanOptions options_;
@@ -72,9 +72,10 @@ void* CpuBaselineConv::filled(const Desc& desc, float value) {
   return b.data();
 }
 
-bool CpuBaselineConv::make_winograd(ConvDirection direction, const Epilogue& fused, Choice choice) {
+bool CpuBaselineConv::make_winograd(ConvDirection direction, const Epilogue& fused,
+                                    ChoiceOf choice) {
   const auto chosen =
-      choice == Choice::planned ? choose_winograd(direction, spec_, options_) : std::nullopt;
+      choice == ChoiceOf::planned ? choose_winograd(direction, spec_, options_) : std::nullopt;
   if (!chosen) return false;
   note(direction, chosen->word());
   const auto values = [this](const Shape& s, float value) {
@@ -126,7 +127,7 @@ BaselineDirection CpuBaselineConv::direction(const Pd& pd, ConvDirection of, con
   return d;
 }
 
-void CpuBaselineConv::make_forward(const Epilogue& fused, Choice choice) {
+void CpuBaselineConv::make_forward(const Epilogue& fused, ChoiceOf choice) {
   if (make_winograd(ConvDirection::forward, fused, choice)) return;
   const ForwardDesc pd = choose_forward(spec_, fused, options_, choice).pd;
   BaselineDirection d = direction(pd, ConvDirection::forward, pd.dst_desc(), DNNL_ARG_DST);
@@ -137,7 +138,7 @@ void CpuBaselineConv::make_forward(const Epilogue& fused, Choice choice) {
   slot(ConvDirection::forward) = std::move(d);
 }
 
-void CpuBaselineConv::make_backward_data(Choice choice) {
+void CpuBaselineConv::make_backward_data(ChoiceOf choice) {
   if (make_winograd(ConvDirection::backward_data, {}, choice)) return;
   const ForwardDesc hint = choose_forward(spec_, {}, options_, choice).pd;
   const DataDesc pd = choose_backward_data(spec_, options_, hint, choice).pd;
@@ -148,7 +149,7 @@ void CpuBaselineConv::make_backward_data(Choice choice) {
   slot(ConvDirection::backward_data) = std::move(d);
 }
 
-void CpuBaselineConv::make_backward_weights(Choice choice) {
+void CpuBaselineConv::make_backward_weights(ChoiceOf choice) {
   if (make_winograd(ConvDirection::backward_weights, {}, choice)) return;
   const ForwardDesc hint = choose_forward(spec_, {}, options_, choice).pd;
   const WeightsDesc pd = choose_backward_weights(spec_, options_, hint, choice).pd;
@@ -160,7 +161,7 @@ void CpuBaselineConv::make_backward_weights(Choice choice) {
 }
 
 CpuBaselineConv::CpuBaselineConv(const ConvSpec& spec, const Epilogue& epilogue,
-                                 const PlanOptions& options, Choice choice)
+                                 const PlanOptions& options, ChoiceOf choice)
     : spec_(spec), options_(options) {
   checked("convolution", about(spec), [&] {
     make_forward(fused_epilogue(spec, epilogue, options, choice), choice);
@@ -188,7 +189,7 @@ void CpuBaselineConv::run(ConvDirection direction, void* workspace) {
 std::unique_ptr<BaselineConv> make_cpu_baseline_conv(const ConvSpec& spec, const Epilogue& epilogue,
                                                      const PlanOptions& options, bool as_planned) {
   return std::make_unique<CpuBaselineConv>(spec, epilogue, options,
-                                           as_planned ? Choice::planned : Choice::library);
+                                           as_planned ? ChoiceOf::planned : ChoiceOf::library);
 }
 
 }  // namespace darknet

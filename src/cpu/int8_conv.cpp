@@ -122,7 +122,7 @@ Int8Conv::Int8Conv(const ConvSpec& spec, const Epilogue& epilogue, const PlanOpt
       padded_(padded(spec, options.int8->zero_point)),
       quantization_(*options.int8),
       source_type_(options.precision),
-      fused_(fused_epilogue(spec, epilogue, options, Choice::library)) {
+      fused_(fused_epilogue(spec, epilogue, options, ChoiceOf::library)) {
   fused_.bias = true;  // it also makes up for the zero point
   if (options.integer_output) set_output(*options.integer_output, epilogue);
   make_scales();
@@ -266,7 +266,7 @@ bool int8_conv_writes_integers(const ConvSpec& spec, const Epilogue& epilogue) {
   const ConvQuantization q{.ranges = std::vector<float>(to_size(spec.filters), 1)};
   const IntegerScale scale;
   const PlanOptions options{.int8 = &q, .integer_output = &scale};
-  const Epilogue fused = fused_epilogue(spec, epilogue, options, Choice::library);
+  const Epilogue fused = fused_epilogue(spec, epilogue, options, ChoiceOf::library);
   return fused.activation.index() == epilogue.activation.index() &&
          !Int8Conv(spec, epilogue, options).is_reference();
 }

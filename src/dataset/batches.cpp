@@ -99,7 +99,7 @@ Batch Batches::make(std::int64_t k) const {
 }
 
 std::int64_t Batches::pieces(std::int64_t k) const {
-  if (training()) return settings_.batch;
+  if (training()) return settings_.count > 0 ? settings_.count : settings_.batch;
   return std::clamp<std::int64_t>(images_.size() - k * settings_.batch, 0, settings_.batch);
 }
 
@@ -245,7 +245,7 @@ void Batches::add_targets(const Shown& s, std::span<float> targets) const {
 
 void Batches::make_augmented(Batch& b, std::int64_t i) const {
   const auto at = to_size(i);
-  const std::int64_t sample = b.index * settings_.batch + i;
+  const std::int64_t sample = b.index * settings_.batch + settings_.first + i;
   Rng rng(settings_.seed ^ kSample, static_cast<std::uint64_t>(sample));
   std::vector<std::int64_t> images{orders_.at(sample)};
   const auto& classification = settings_.classification;

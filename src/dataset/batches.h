@@ -45,6 +45,9 @@ struct BatchSettings {
   // Training: endless, shuffled anew every epoch. Without: each image once, in order, plain; the
   // last batch may be smaller.
   std::optional<Augmentation> augmentation;
+  // Training: so many images from this one on are made of every batch, the others by other
+  // processes; count 0: all. What they are does not depend on it.
+  std::int64_t first = 0, count = 0;
   bool letter_box = false;  // without augmentation
   // Random or centre crops instead of what the last two say of places, and targets.
   std::optional<Classification> classification = std::nullopt;

@@ -230,4 +230,21 @@ TrainingState load_state(const std::filesystem::path& path, Network& net, Optimi
   }
 }
 
+void broadcast_state(Ranks& ranks, TrainingState& state, Network& net, Optimizer& optimizer) {
+  constexpr const char* kFrom = "the state of rank 0";
+  const auto arrays = arrays_of(net, optimizer);
+  json described = header_of(state, arrays, optimizer.has_average());
+  described["running"] = running_of(net);
+  const json header = parse_json(ranks.broadcast(dump_json(described)));
+  for (const auto& a : arrays) {
+    std::vector<float> host = a.tensor->to_host(net.stream());
+    ranks.broadcast(host);
+    if (!ranks.is_first()) a.tensor->copy_from(net.stream(), host);
+  }
+  if (ranks.is_first()) return;
+  optimizer.set_averaging(header.at("averaging"));
+  take_running(header, net, kFrom);
+  state = state_of(header, kFrom);
+}
+
 }  // namespace darknet

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include "core/ranks.h"
 #include "nn/network.h"
 #include "nn/optimizer.h"
 
@@ -47,6 +48,9 @@ TrainingState read_state(const std::filesystem::path&);
 // Also takes parameters, the optimizer's arrays and what losses keep from it. Throws where the file
 // is damaged or belongs to another network, naming what differs.
 TrainingState load_state(const std::filesystem::path&, Network&, Optimizer&);
+
+// The same over the ranks of a job: all take what rank 0 has.
+void broadcast_state(Ranks&, TrainingState&, Network&, Optimizer&);
 
 // x.weights -> x.state
 std::filesystem::path state_path(std::filesystem::path weights);

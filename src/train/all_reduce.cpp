@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
+#include <string_view>
 #include <utility>
 
 #include "core/device_guard.h"
@@ -30,6 +32,12 @@ const Device& device_of(const Replica& s) { return stream_of(s).device; }
 float* floats(const Buffer& b) { return static_cast<float*>(b.data()); }
 std::int64_t floats_of(std::int64_t bytes) { return bytes / std::int64_t{sizeof(float)}; }
 std::size_t bytes_of(std::int64_t n) { return to_size(n) * sizeof(float); }
+
+// To measure what overlapping gains.
+bool may_overlap() {
+  const char* const set = std::getenv("DARKNET_OVERLAP");
+  return !set || std::string_view(set) != "0";
+}
 
 }  // namespace
 
@@ -64,21 +72,28 @@ AllReduce::Place AllReduce::make_place(const Replica& replica, StepState* state)
 }
 
 AllReduce::AllReduce(const std::vector<Replica>& replicas, const std::vector<StepState*>& states,
-                     std::int64_t micro_batches, bool in_order) {
+                     std::int64_t micro_batches, const TrainingRanks& ranks)
+    : ranks_(ranks), in_order_(replicas.front().net->options().deterministic) {
   keep_ = std::pow(kRollingKeep, static_cast<float>(micro_batches));
-  std::vector<Device> devices;
+  std::vector<Device> all;
   for (std::size_t d = 0; d < replicas.size(); ++d) {
     places_.push_back(make_place(replicas[d], states[d]));
-    devices.push_back(device_of(replicas[d]));
+    all.push_back(device_of(replicas[d]));
   }
-  const DeviceType type = devices.front().type;
-  if (!in_order) library_ = streams(type).all_reduce(devices);
-  if (library_) return;
-  summed_ = streams(type).event(devices.front());
+  const Device& first = all.front();
   std::int64_t largest = 0;
   for (const Summed& s : places_.front().summed()) largest = std::max(largest, s.n);
+  if (ranks_.ranks->several() && first.type != DeviceType::cpu)
+    on_host_ = PinnedBuffer(first.type, static_cast<std::int64_t>(bytes_of(largest)));
+  if (ranks_.ranks->several() && first.type == DeviceType::cpu && all.size() == 1 && may_overlap())
+    overlapped_.emplace(*replicas.front().net, *ranks_.ranks,
+                        SumOptions{.in_order = in_order_, .bf16 = ranks_.bf16});
+  if (all.size() == 1) return;
+  summed_ = streams(first.type).event(first);
+  if (!in_order_) library_ = streams(first.type).all_reduce(all);
+  if (library_) return;
   places_.front().incoming =
-      Buffer(devices.front(), static_cast<std::int64_t>(bytes_of(largest)), MemoryAccess::peer);
+      Buffer(first, static_cast<std::int64_t>(bytes_of(largest)), MemoryAccess::peer);
 }
 
 std::int64_t AllReduce::bytes(std::size_t place) const {
@@ -106,7 +121,8 @@ float* AllReduce::visit(const Place& p, Running running) {
 void AllReduce::pack(Place& p, std::int64_t device) {
   const DeviceGuard guard(device_of(p.replica));
   const Stream& stream = stream_of(p.replica);
-  const auto later = static_cast<float>(std::ssize(places_) - 1 - device);
+  const std::int64_t of_all = ranks_.ranks->rank() * std::ssize(places_) + device;
+  const auto later = static_cast<float>(devices() - 1 - of_all);
   share_rolling(stream, p.rolling, keep_, std::pow(keep_, later));
   float* const error = visit(p, [&](const RunningValues& r, float* to) {
     share_integers(stream, r.arrays().sums, to, r.sums());
@@ -118,14 +134,15 @@ void AllReduce::pack(Place& p, std::int64_t device) {
 void AllReduce::unpack(Place& p) {
   const DeviceGuard guard(device_of(p.replica));
   const Stream& stream = stream_of(p.replica);
-  take_rolling(stream, p.rolling, std::pow(keep_, static_cast<float>(places_.size())), p.state);
+  take_rolling(stream, p.rolling, std::pow(keep_, static_cast<float>(devices())), p.state);
   const float* const error = visit(p, [&](const RunningValues& r, const float* from) {
     take_integers(stream, from, r.arrays().sums, r.sums());
   });
   take_error(stream, error, p.state);
 }
 
-void AllReduce::sum_in_order(std::size_t array) {
+// Into the first device's.
+void AllReduce::collect_in_order(std::size_t array) {
   Place& first = places_.front();
   const Summed sum = first.summed()[array];
   const Stream& stream = stream_of(first.replica);
@@ -138,6 +155,14 @@ void AllReduce::sum_in_order(std::size_t array) {
                    bytes_of(sum.n));
     add_array(stream, floats(first.incoming), sum.data, sum.n);
   }
+}
+
+// What the first device has.
+void AllReduce::give_to_all(std::size_t array) {
+  const Place& first = places_.front();
+  const Summed sum = first.summed()[array];
+  const Stream& stream = stream_of(first.replica);
+  const DeviceGuard guard(device_of(first.replica));
   summed_->record(stream);
   for (std::size_t d = 1; d < places_.size(); ++d) {
     Place& p = places_[d];
@@ -150,21 +175,47 @@ void AllReduce::sum_in_order(std::size_t array) {
   for (std::size_t d = 1; d < places_.size(); ++d) places_[d].taken->make_wait(stream);
 }
 
+void AllReduce::sum_devices(std::size_t array) {
+  if (!library_) return collect_in_order(array);
+  std::vector<Stream> all;
+  std::vector<float*> arrays;
+  for (const Place& p : places_) {
+    all.push_back(stream_of(p.replica));
+    arrays.push_back(p.summed()[array].data);
+  }
+  library_->run(all, arrays, places_.front().summed()[array].n);
+}
+
+// Of the first device's array.
+void AllReduce::sum_ranks(std::size_t array) {
+  const Place& first = places_.front();
+  const Summed sum = first.summed()[array];
+  const bool gradients = array == 0;
+  if (gradients && overlapped_ && overlapped_->begun()) return overlapped_->finish();
+  const SumOptions options{.in_order = in_order_, .bf16 = gradients && ranks_.bf16};
+  const Stream& stream = stream_of(first.replica);
+  if (stream.device.type == DeviceType::cpu)
+    return ranks_.ranks->sum({sum.data, to_size(sum.n)}, options);
+  const DeviceGuard guard(stream.device);
+  auto* const host = reinterpret_cast<float*>(on_host_.data());
+  memory(stream.device.type).fetch(stream, host, sum.data, bytes_of(sum.n));
+  memory(stream.device.type).synchronize(stream);
+  ranks_.ranks->sum({host, to_size(sum.n)}, options);
+  memory(stream.device.type).send(stream, sum.data, host, bytes_of(sum.n));
+}
+
+void AllReduce::before_last_backward() {
+  if (overlapped_) overlapped_->begin();
+}
+
 void AllReduce::run() {
+  const bool ranks = ranks_.ranks->several();
   for (std::size_t d = 0; d < places_.size(); ++d) pack(places_[d], static_cast<std::int64_t>(d));
   for (std::size_t array = 0; array < places_.front().summed().size(); ++array) {
     if (places_.front().summed()[array].n == 0) continue;  // nothing is trained
-    if (!library_) {
-      sum_in_order(array);
-      continue;
-    }
-    std::vector<Stream> all;
-    std::vector<float*> arrays;
-    for (const Place& p : places_) {
-      all.push_back(stream_of(p.replica));
-      arrays.push_back(p.summed()[array].data);
-    }
-    library_->run(all, arrays, places_.front().summed()[array].n);
+    if (places_.size() > 1) sum_devices(array);
+    if (ranks) sum_ranks(array);
+    if (places_.size() > 1 && (ranks || !library_)) give_to_all(array);
   }
   for (Place& p : places_) unpack(p);
 }

@@ -31,11 +31,10 @@ const fs::path& writable(const fs::path& folder) {
 
 }  // namespace
 
-Checkpoints::Checkpoints(fs::path folder, std::string name, std::int64_t every)
-    : folder_(std::move(folder)),
-      name_(std::move(name)),
-      every_(every),
-      lock_(writable(folder_) / (name_ + ".lock"), cat("a training of ", name_)) {
+Checkpoints::Checkpoints(fs::path folder, std::string name, std::int64_t every, bool writes)
+    : folder_(std::move(folder)), name_(std::move(name)), every_(every) {
+  if (!writes) return;
+  lock_.emplace(writable(folder_) / (name_ + ".lock"), cat("a training of ", name_));
   remove_leftovers(folder_, name_ + "_");
 }
 

@@ -19,8 +19,9 @@ class Checkpoints {
   // Files are called folder/name_last.weights and so on. Throws where the folder cannot be written,
   // and where another training of this name has it: folder/name.lock, while this object lives.
   // `every`: period of the numbered files; 0: Darknet's rule, 1000 below 10000 iterations, else
-  // 10000.
-  Checkpoints(std::filesystem::path folder, std::string name, std::int64_t every);
+  // 10000. Without `writes`, of a process that writes nothing, the folder is left alone.
+  Checkpoints(std::filesystem::path folder, std::string name, std::int64_t every,
+              bool writes = true);
 
   // name_last.weights and name_last.state, so that a kill between the two is noticed and repaired.
   void save_last(const Network&, Optimizer&, TrainingState&) const;
@@ -50,7 +51,7 @@ class Checkpoints {
   std::filesystem::path folder_;
   std::string name_;
   std::int64_t every_;
-  LockFile lock_;
+  std::optional<LockFile> lock_;
 };
 
 // Saves what is due during a run, and at its end.

@@ -19,7 +19,8 @@ namespace {
 // Written by the signal handler, read by threads.
 std::atomic<int> received = 0;
 static_assert(std::atomic<int>::is_always_lock_free);
-int guards = 0;  // that live
+int guards = 0;                    // that live
+std::atomic<bool> answers = true;  // of several ranks rank 0 alone
 
 std::atomic<const char*> work_to_end = "";  // of the outermost guard
 static_assert(std::atomic<const char*>::is_always_lock_free);
@@ -34,7 +35,7 @@ extern "C" void remember(int signal) {
   const int interrupted = errno;  // of the call that the signal came into
   // A step may take minutes: without an answer people send the signal again. A closed terminal
   // reads none.
-  if (received == 0 && signal != SIGHUP) {
+  if (received == 0 && signal != SIGHUP && answers) {
     write_error("\nstopping after ");
     write_error(work_to_end.load());
     write_error(" in progress; a second signal stops at once, without saving\n");
@@ -82,6 +83,7 @@ InterruptGuard::InterruptGuard(const char* work) {
   if (guards++ > 0) return;
   received = 0;
   work_to_end = work;
+  answers = log::rank_prefix().empty();
   hangup_ = handle_signals(remember);
 }
 

@@ -1,5 +1,7 @@
 #include "train/plan_report.h"
 
+#include <set>
+
 #include "core/log.h"
 #include "core/text.h"
 
@@ -19,6 +21,21 @@ void log_plan(const Network& net, const TrainingState& state, std::size_t images
   for (const HeadAt& at : net.heads())
     log::info(cat("objectness of ", net.layer(at.layer).title(), ": ",
                   at.head->settings().objectness_loss));
+}
+
+void log_ranks(const Ranks& ranks, const NetSettings& n) {
+  if (!ranks.several()) return;
+  std::set<std::string> hosts;
+  for (std::int64_t r = 0; r < ranks.count(); ++r) hosts.insert(ranks.host_of(r));
+  const std::int64_t count = ranks.count();
+  log::info(cat(count, " ranks on ", plural(std::ssize(hosts), "host"), " share each batch: ",
+                plural(n.batch / count, "image"), " each; the schedule stays that of one process"));
+  log::info(cat("a batch of ", n.batch * count,
+                " would keep the ranks busier; to learn alike it "
+                "needs learning_rate=",
+                n.learning_rate * static_cast<float>(count),
+                " reached by burn_in (linear scaling, Goyal et al. 2017), and ", count,
+                " times fewer iterations (max_batches, steps). Nothing of this is done here"));
 }
 
 void log_devices(const Device& first, const std::vector<Device>& others) {

@@ -139,9 +139,11 @@ TrainingStep::DeviceState::DeviceState(const Replica& r, std::int64_t first,
 TrainingStep::TrainingStep(Network& net, Optimizer& optimizer, std::uint64_t seed)
     : TrainingStep(std::vector<Replica>{{&net, &optimizer}}, seed) {}
 
-TrainingStep::TrainingStep(const std::vector<Replica>& replicas, std::uint64_t seed) : seed_(seed) {
+TrainingStep::TrainingStep(const std::vector<Replica>& replicas, std::uint64_t seed,
+                           const TrainingRanks& ranks)
+    : ranks_(ranks), seed_(seed) {
   const Network& net = *replicas.front().net;
-  const auto devices = std::ssize(replicas);
+  const std::int64_t devices = std::ssize(replicas) * ranks.ranks->count();
   micro_batches_ = net.settings().batch / (images_of(net) * devices);
   if (micro_batches_ * images_of(net) * devices != net.settings().batch)
     fail("a batch of ", net.settings().batch, " images for ", devices, " networks of ",
@@ -149,13 +151,13 @@ TrainingStep::TrainingStep(const std::vector<Replica>& replicas, std::uint64_t s
   norm_ = shared_norm(net);
   std::vector<StepState*> states;
   for (const Replica& r : replicas) {
-    const auto first = std::ssize(devices_) * micro_batches_;
+    const std::int64_t place = ranks.ranks->rank() * std::ssize(replicas) + std::ssize(devices_);
+    const std::int64_t first = place * micro_batches_;
     devices_.push_back(std::make_unique<DeviceState>(r, first, micro_batches_));
     states.push_back(devices_.back()->state());
   }
   if (devices > 1)
-    all_reduce_ =
-        std::make_unique<AllReduce>(replicas, states, micro_batches_, net.options().deterministic);
+    all_reduce_ = std::make_unique<AllReduce>(replicas, states, micro_batches_, ranks);
   set_loss_scale({.scale = replicas.front().optimizer->scales_loss() ? kFirstLossScale : 1});
 }
 
@@ -183,6 +185,14 @@ void TrainingStep::set_loss_scale(const LossScale& scale) {
 
 std::int64_t TrainingStep::images() const { return images_of(devices_.front()->net); }
 
+std::int64_t TrainingStep::first_image() const {
+  return devices_.front()->first_micro_batch * images();
+}
+
+std::int64_t TrainingStep::count() const {
+  return std::ssize(devices_) * micro_batches_ * images();
+}
+
 Pass TrainingStep::pass(const DeviceState& device, std::int64_t micro_batch) const {
   return {.stream = device.net.stream(),
           .mode = Mode::training,
@@ -201,7 +211,8 @@ std::int64_t TrainingStep::run_micro_batch(DeviceState& device, const StepInput&
   const Stream& stream = device.net.stream();
   const std::int64_t of_batch = device.first_micro_batch + micro_batch;
   params.images_seen += (of_batch + 1) * images();
-  const std::int64_t left_out = device.inputs.send(input, of_batch * images(), params);
+  const std::int64_t left_out =
+      device.inputs.send(input, of_batch * images() - first_image(), params);
   (micro_batch == 0 ? begin_step : set_step_params)(stream, device.inputs.params(), device.state());
   device.mark();
   device.net.forward(pass(device, micro_batch));
@@ -212,6 +223,7 @@ std::int64_t TrainingStep::run_micro_batch(DeviceState& device, const StepInput&
                      micro_batch == 0, device.net.settings().try_fix_nan},
                     device.state());
   device.mark();
+  if (all_reduce_ && micro_batch == micro_batches_ - 1) all_reduce_->before_last_backward();
   device.net.backward(pass(device, micro_batch));
   device.mark();
   return left_out;
@@ -260,17 +272,19 @@ void TrainingStep::begin(const StepInput& input, StepParams params, std::int64_t
   if (in_flight() == kMaxInFlight) fail("at most ", kMaxInFlight, " steps in flight");
   freeze(params.iteration);
   const std::int64_t batch = devices_.front()->net.settings().batch;
-  if (std::ssize(input.truths) != batch)
-    fail("a step over ", input.truths.size(), " images where batch=", batch);
+  if (std::ssize(input.truths) != count())
+    fail("a step over ", input.truths.size(), " images where batch=", batch,
+         ranks_.ranks->several() ? cat(" and this rank takes ", count()) : "");
   const std::vector<LossAt>& losses = devices_.front()->losses;
   if (!input.targets.empty() && !losses.empty() && !losses.front().head) {
     const std::int64_t features =
         devices_.front()->net.output_shape(losses.front().layer).features();
-    if (std::ssize(input.targets) != batch * features)
-      fail(input.targets.size(), " targets for ", batch, " images of ", features, " outputs");
+    if (std::ssize(input.targets) != count() * features)
+      fail(input.targets.size(), " targets for ", count(), " images of ", features, " outputs");
   }
   StepResult result{.input = devices_.front()->net.input_shape()};
   result.positives = count_positives(devices_.front()->net, input.truths);
+  if (norm_ != ObjectnessNorm::images) ranks_.ranks->sum(std::span(&result.positives, 1));
   params.objectness_scale = objectness_scale(result);
   params.images_seen = seen;
   result.params = params;
@@ -292,6 +306,31 @@ void TrainingStep::begin(const StepInput& input, StepParams params, std::int64_t
   next_report_ = (next_report_ + 1) % kMaxInFlight;
 }
 
+// What the host knows of the step, in the order of the ranks. Their states are equal.
+void TrainingStep::add_other_ranks(StepResult& result) {
+  struct Counts {
+    std::int64_t non_finite_image, truths_left_out;
+  };
+  const Counts mine{result.non_finite_image, result.truths_left_out};
+  const std::size_t sums = result.heads.size() * sizeof(HeadTelemetry), bytes = sizeof mine + sums;
+  std::vector<std::byte> sent(bytes), all(bytes * to_size(ranks_.ranks->count()));
+  std::memcpy(sent.data(), &mine, sizeof mine);
+  std::memcpy(sent.data() + sizeof mine, result.heads.data(), sums);
+  ranks_.ranks->all_gather(sent, all);
+  result.heads.assign(result.heads.size(), {});
+  result.non_finite_image = -1;
+  result.truths_left_out = 0;
+  for (std::size_t at = 0; at < all.size(); at += bytes) {
+    Counts counts{};
+    std::vector<HeadTelemetry> heads(result.heads.size());
+    std::memcpy(&counts, all.data() + at, sizeof counts);
+    std::memcpy(heads.data(), all.data() + at + sizeof counts, sums);
+    for (std::size_t h = 0; h < heads.size(); ++h) result.heads[h] += heads[h];
+    if (result.non_finite_image < 0) result.non_finite_image = counts.non_finite_image;
+    result.truths_left_out += counts.truths_left_out;
+  }
+}
+
 StepResult TrainingStep::finish() {
   const std::size_t report_of = in_flight_.front().report;
   StepResult result = std::move(in_flight_.front().result);
@@ -311,6 +350,7 @@ StepResult TrainingStep::finish() {
   result.loss_scale = first.state().loss;
   result.fixed = first.state().fixed;
   result.seconds = first.times();
+  if (ranks_.ranks->several()) add_other_ranks(result);
   for (const HeadTelemetry& t : result.heads)
     result.loss += t.loss() / static_cast<double>(devices_.front()->net.settings().batch);
   return result;
@@ -319,11 +359,11 @@ StepResult TrainingStep::finish() {
 // Once more with the parameters of that step: what dropout leaves out depends on it.
 std::string TrainingStep::first_non_finite(const StepInput& input, std::int64_t image,
                                            StepParams params) {
-  const std::int64_t micro_batch = image / images();
+  const std::int64_t micro_batch = (image - first_image()) / images();
   DeviceState& device = *devices_[to_size(micro_batch / micro_batches_)];
   const DeviceGuard guard(device.device());
   params.images_seen += image + images();
-  device.inputs.send(input, image, params);
+  device.inputs.send(input, image - first_image(), params);
   set_step_params(device.net.stream(), device.inputs.params(), device.state());
   const NonFiniteFinder finder(device.net);
   device.net.forward(pass(device, micro_batch % micro_batches_));
@@ -331,8 +371,10 @@ std::string TrainingStep::first_non_finite(const StepInput& input, std::int64_t 
 }
 
 std::string TrainingStep::non_finite_layer(const StepInput& input, const StepResult& result) {
-  if (result.non_finite_image < 0) return non_finite_gradient(devices_.front()->net);
-  const std::string layer = first_non_finite(input, result.non_finite_image, result.params);
+  const std::int64_t image = result.non_finite_image;
+  if (image < 0) return non_finite_gradient(devices_.front()->net);
+  if (image < first_image() || image >= first_image() + count()) return "";
+  const std::string layer = first_non_finite(input, image, result.params);
   return layer.empty() ? "the loss" : layer;
 }
 

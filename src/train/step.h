@@ -56,20 +56,25 @@ class TrainingStep {
  public:
   TrainingStep(Network&, Optimizer&, std::uint64_t seed);
   // Several networks, each on a device of its own, with equal parameters, that take the
-  // micro-batches of a batch device after device. Batch normalisation, dropout and updates are
-  // those of one network with as many micro-batches in all.
-  TrainingStep(const std::vector<Replica>&, std::uint64_t seed);
+  // micro-batches of a batch device after device, and rank after rank where there are several
+  // processes. Batch normalisation, dropout and updates are those of one network with as many
+  // micro-batches in all.
+  TrainingStep(const std::vector<Replica>&, std::uint64_t seed, const TrainingRanks& = {});
   ~TrainingStep();
 
+  std::int64_t first_image() const;  // of the batch, that this rank takes,
+  std::int64_t count() const;        // and how many
   static constexpr std::int64_t kMaxInFlight = 2;
-  // Asks for a step; on the CPU it is done when this returns. The batch may be gone then.
-  // `seen`: images before this batch. `average`: whether the weights' running average takes part.
+  // Asks for a step; on the CPU it is done when this returns. The batch may be gone then. Of
+  // several ranks each gives its share of the batch: count() images from first_image() on. `seen`:
+  // images before this batch. `average`: whether the weights' running average takes part.
   void begin(const StepInput&, StepParams, std::int64_t seen, bool average);
   // Steps that were begun and not yet finished.
   std::int64_t in_flight() const { return std::ssize(in_flight_); }
   // The result of the oldest step in flight; waits for it.
   StepResult finish();
-  // The name of what was not finite, from the batch of the step that failed.
+  // The name of what was not finite, from the batch of the step that failed; "" where that was
+  // computed by another rank.
   std::string non_finite_layer(const StepInput&, const StepResult&);
 
   // Both, and the error's name where there is one.
@@ -93,10 +98,12 @@ class TrainingStep {
                                std::int64_t micro_batch);
   float objectness_scale(StepResult&);
   void freeze(std::int64_t iteration);
+  void add_other_ranks(StepResult&);
   void end(DeviceState&, std::int64_t batch, bool average);
   std::string first_non_finite(const StepInput&, std::int64_t image, StepParams);
 
   std::vector<std::unique_ptr<DeviceState>> devices_;
+  TrainingRanks ranks_;
   std::unique_ptr<AllReduce> all_reduce_;  // with several devices
   std::uint64_t seed_;
   ObjectnessNorm norm_ = ObjectnessNorm::images;  // of the heads with another than this

@@ -12,6 +12,7 @@
 #include "core/device.h"
 #include "core/error.h"
 #include "dataset/labels.h"
+#include "train/all_reduce.h"
 #include "train/length.h"
 #include "train/observer.h"
 #include "web/http_address.h"
@@ -25,6 +26,7 @@ struct TrainingSettings {
   std::optional<std::uint64_t> seed;         // none: 1, or the resumed training's
   Device device;
   std::vector<Device> others;    // further devices of its type that share every batch with it
+  TrainingRanks ranks = {};      // and further processes; alone by default
   std::filesystem::path tuning;  // algorithms of a fresh start; "": heuristics
   bool clear = false, map = false, exact = false, deterministic = false;
   double map_epochs = 4;      // evaluate every so many epochs, at least every 100 iterations

@@ -1,0 +1,100 @@
+#include "core/ranks.h"
+
+#include <cstdlib>
+#include <utility>
+
+#include "core/error.h"
+#include "core/log.h"
+#include "core/mpi/module.h"
+#include "core/number.h"
+#include "core/text.h"
+
+namespace darknet {
+namespace {
+
+std::int64_t number_in(const char* variable, std::int64_t otherwise) {
+  const char* const text = std::getenv(variable);
+  std::int64_t value = 0;
+  return text && read_number(std::string_view(text), value) ? value : otherwise;
+}
+
+double silence() {
+  const std::int64_t seconds = number_in("DARKNET_RANK_TIMEOUT", 0);
+  return seconds > 0 ? static_cast<double>(seconds) : kSilence;
+}
+
+std::string together(const Launch& launch) {
+  return cat(launch.launcher, " started ", launch.count, " processes that are to train as one");
+}
+
+const MpiModule& mpi(const Launch& launch) {
+  constexpr const char* kOr =
+      "; start it once without the launcher, or install libopenmpi-dev and openmpi-bin (make deps "
+      "does) and build it again";
+#if defined(DARKNET_MPI)
+  try {
+    return functions_of<MpiModule>();
+  } catch (const ModuleError& e) {
+    fail(together(launch), ", but its part for MPI cannot be opened: ", e.what(), kOr);
+  }
+#else
+  fail(together(launch), ", but this program was built without MPI", kOr);
+#endif
+}
+
+Ranks* opened = nullptr;  // never destroyed before close_ranks(): MPI could not be left then
+
+Ranks* open() {
+  const Launch launch = launch_of_environment();
+  if (launch.count <= 1) return &single_rank();
+  std::unique_ptr<Ranks> ranks = mpi(launch).open(silence());
+  if (ranks->count() != launch.count)
+    fail(together(launch), ", but MPI joins ", plural(ranks->count(), "process"),
+         ": the launcher does not speak with the MPI that this program was built with; with srun "
+         "name another one (srun --mpi=pmix; srun --mpi=list shows which there are)");
+  opened = ranks.release();
+  log::speak_as_rank(opened->rank());
+  return opened;
+}
+
+}  // namespace
+
+// In the order in which one launcher within another is the inner one.
+Launch launch_of_environment() {
+  struct Variables {
+    const char *count, *rank, *launcher;
+  };
+  // SLURM_NTASKS is set in a batch script too, whose program runs once: SLURM_STEP_NUM_TASKS is of
+  // srun.
+  for (const Variables& v : {Variables{"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "mpirun"},
+                             Variables{"PMI_SIZE", "PMI_RANK", "the launcher"},
+                             Variables{"SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "srun"}}) {
+    const std::int64_t count = number_in(v.count, 0), rank = number_in(v.rank, -1);
+    if (count >= 1 && rank >= 0 && rank < count) return {rank, count, v.launcher};
+  }
+  return {};
+}
+
+Ranks& single_rank() {
+  static Ranks alone;
+  return alone;
+}
+
+Ranks& launched_ranks() {
+  static Ranks* const ranks = open();
+  return *ranks;
+}
+
+void close_ranks(int exit_code, bool failed) {
+  if (!opened) return;
+  if (failed) opened->abort(exit_code);
+  try {
+    mpi({}).close(*opened);
+  } catch (const Error& e) {
+    log::error(e.what());
+    opened->abort(exit_code == 0 ? 1 : exit_code);
+  }
+  delete std::exchange(opened, nullptr);
+}
+
+}  // namespace darknet

@@ -1,0 +1,208 @@
+// The ranks of a job: what the environment says of a launcher, one rank alone, and collectives,
+// which run in several processes where mpirun starts this program (CMakeLists.txt).
+#include "core/ranks.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <map>
+#include <numeric>
+
+#include "core/checksum.h"
+#include "core/error.h"
+#include "core/half.h"
+#include "core/index.h"
+#include "core/rng.h"
+#include "core/together.h"
+
+namespace darknet {
+namespace {
+
+// The environment of a process that no launcher started, but for `variables`; put back at its end.
+class Environment {
+ public:
+  explicit Environment(const std::map<std::string, std::string>& variables) {
+    for (const char* name : {"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "PMI_SIZE", "PMI_RANK",
+                             "SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "SLURM_NTASKS"}) {
+      if (const char* const value = std::getenv(name)) before_[name] = value;
+      ::unsetenv(name);
+    }
+    for (const auto& [name, value] : variables) ::setenv(name.c_str(), value.c_str(), 1);
+    for (const auto& [name, value] : variables) given_.push_back(name);
+  }
+  Environment(const Environment&) = delete;
+  Environment& operator=(const Environment&) = delete;
+  ~Environment() {
+    for (const std::string& name : given_) ::unsetenv(name.c_str());
+    for (const auto& [name, value] : before_) ::setenv(name.c_str(), value.c_str(), 1);
+  }
+
+ private:
+  std::map<std::string, std::string> before_;
+  std::vector<std::string> given_;
+};
+
+Launch launch_with(const std::map<std::string, std::string>& variables) {
+  const Environment environment(variables);
+  return launch_of_environment();
+}
+
+TEST(Launches, AreToldByTheEnvironment) {
+  EXPECT_EQ(launch_with({}).count, 1);
+  const Launch open_mpi =
+      launch_with({{"OMPI_COMM_WORLD_SIZE", "4"}, {"OMPI_COMM_WORLD_RANK", "3"}});
+  EXPECT_EQ(open_mpi.count, 4);
+  EXPECT_EQ(open_mpi.rank, 3);
+  EXPECT_EQ(open_mpi.launcher, "mpirun");
+  EXPECT_EQ(launch_with({{"PMI_SIZE", "8"}, {"PMI_RANK", "0"}}).count, 8);
+  const Launch slurm = launch_with({{"SLURM_STEP_NUM_TASKS", "2"}, {"SLURM_PROCID", "1"}});
+  EXPECT_EQ(slurm.count, 2);
+  EXPECT_EQ(slurm.launcher, "srun");
+}
+
+TEST(Launches, AreNotTakenFromABatchScriptOrNonsense) {
+  EXPECT_EQ(launch_with({{"SLURM_NTASKS", "4"}, {"SLURM_PROCID", "0"}}).count, 1);
+  EXPECT_EQ(launch_with({{"PMI_SIZE", "two"}, {"PMI_RANK", "0"}}).count, 1);
+  EXPECT_EQ(launch_with({{"PMI_SIZE", "2"}, {"PMI_RANK", "2"}}).count, 1);
+}
+
+TEST(SingleRank, HasWhatItBrings) {
+  Ranks& one = single_rank();
+  EXPECT_FALSE(one.several());
+  std::vector<float> values{1, 2};
+  one.sum(values);
+  one.begin_sum(values)->wait();
+  EXPECT_EQ(values, (std::vector<float>{1, 2}));
+  EXPECT_EQ(one.gather("a"), std::vector<std::string>{"a"});
+  EXPECT_EQ(one.all_gather("a"), std::vector<std::string>{"a"});
+  EXPECT_EQ(one.all_gather_values(7), std::vector<int>{7});
+  EXPECT_EQ(one.broadcast_value(7), 7);
+  EXPECT_EQ(largest_of_all(one, [] { return std::int64_t{5}; }), 5);
+  EXPECT_THROW(together(one, [] { fail("no"); }), Error);
+  EXPECT_FALSE(fails_together());
+}
+
+// MPI is left when all tests are done, as in the program.
+class LeaveMpi : public testing::Environment {
+  void TearDown() override { close_ranks(1, testing::UnitTest::GetInstance()->Failed()); }
+};
+const auto* const leaves = testing::AddGlobalTestEnvironment(new LeaveMpi);
+
+class UnderMpirun : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (launch_of_environment().count == 1) GTEST_SKIP() << "one process: mpirun starts several";
+    ranks_ = &launched_ranks();
+  }
+  // What rank r brings, of both signs and many sizes, so that the order of a sum shows.
+  static std::vector<float> of_rank(std::int64_t r, std::size_t n) {
+    Rng rng(static_cast<std::uint64_t>(r), 1);
+    std::vector<float> values(n);
+    for (float& v : values) v = std::exp(rng.uniform(-9, 9)) * (rng.flip() ? 1.f : -1.f);
+    return values;
+  }
+  std::vector<float> sum_in_order(std::size_t n) const {
+    std::vector<float> sum = of_rank(0, n);
+    for (std::int64_t r = 1; r < ranks_->count(); ++r)
+      for (std::size_t i = 0; const float v : of_rank(r, n)) sum[i++] += v;
+    return sum;
+  }
+  void expect_equal_everywhere(const std::vector<float>& values) const {
+    const std::uint64_t mine =
+        checksum_of({reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)});
+    for (const std::uint64_t other : ranks_->all_gather_values(mine)) EXPECT_EQ(other, mine);
+  }
+  Ranks* ranks_ = nullptr;
+};
+
+TEST_F(UnderMpirun, SumsInOrderHaveTheBytesOfALoopOverTheRanks) {
+  for (const std::size_t n : {std::size_t{1}, std::size_t{5}, std::size_t{300'001}}) {
+    std::vector<float> values = of_rank(ranks_->rank(), n);
+    ranks_->sum(values, {.in_order = true});
+    EXPECT_EQ(values, sum_in_order(n)) << n;
+  }
+}
+
+TEST_F(UnderMpirun, SumsInAnyOrderAreNearAndEqualEverywhere) {
+  constexpr std::size_t n = 300'001;
+  std::vector<float> values = of_rank(ranks_->rank(), n);
+  ranks_->sum(values);
+  const std::vector<float> expected = sum_in_order(n);
+  for (std::size_t i = 0; i < n; ++i) ASSERT_NEAR(values[i], expected[i], .01) << i;
+  expect_equal_everywhere(values);
+}
+
+TEST_F(UnderMpirun, SumsIn16BitsRoundOnTheWireOnly) {
+  constexpr std::size_t n = 10'001;
+  std::vector<float> values = of_rank(ranks_->rank(), n);
+  ranks_->sum(values, {.bf16 = true});
+  const auto rounded = [](float v) { return half_bits::as_float(half_bits::to_bf16(v) << 16u); };
+  std::vector<float> expected(n);
+  for (std::int64_t r = 0; r < ranks_->count(); ++r)
+    for (std::size_t i = 0; const float v : of_rank(r, n)) {
+      expected[i] = r == 0 ? rounded(v) : expected[i] + rounded(v);
+      ++i;
+    }
+  for (float& v : expected) v = rounded(v);
+  EXPECT_EQ(values, expected);
+  expect_equal_everywhere(values);
+}
+
+TEST_F(UnderMpirun, SumsThatWereBegunAreFormedOneAfterTheOther) {
+  std::vector<std::vector<float>> all;
+  for (std::size_t k = 0; k < 9; ++k) all.push_back(of_rank(ranks_->rank(), 20'000 + k));
+  std::vector<std::unique_ptr<PendingSum>> sums;
+  for (auto& values : all) sums.push_back(ranks_->begin_sum(values, {.in_order = true}));
+  for (const auto& sum : sums) sum->wait();
+  for (std::size_t k = 0; k < all.size(); ++k) EXPECT_EQ(all[k], sum_in_order(20'000 + k));
+}
+
+TEST_F(UnderMpirun, DoublesAndIntegersAreSummed) {
+  const auto rank = static_cast<double>(ranks_->rank());
+  std::vector<double> doubles{.1 * (rank + 1), 1e17, rank == 0 ? -1e17 : 1};
+  ranks_->sum(doubles);
+  double first = .1;
+  for (std::int64_t r = 1; r < ranks_->count(); ++r) first += .1 * static_cast<double>(r + 1);
+  EXPECT_EQ(doubles[0], first);
+  EXPECT_EQ(doubles[1], 1e17 * static_cast<double>(ranks_->count()));
+  std::int64_t big = (std::int64_t{1} << 53) + ranks_->rank();
+  ranks_->sum(std::span(&big, 1));
+  EXPECT_EQ(
+      big, (std::int64_t{1} << 53) * ranks_->count() + ranks_->count() * (ranks_->count() - 1) / 2);
+}
+
+TEST_F(UnderMpirun, BytesOfAnyLengthArrive) {
+  const auto text_of = [](std::int64_t r) {
+    return std::string(r == 1 ? 0 : to_size(r * 100'000 + 1), static_cast<char>('a' + r));
+  };
+  const std::vector<std::string> gathered = ranks_->gather(text_of(ranks_->rank()));
+  const std::vector<std::string> all = ranks_->all_gather(text_of(ranks_->rank()));
+  ASSERT_EQ(std::ssize(all), ranks_->count());
+  for (std::int64_t r = 0; r < ranks_->count(); ++r) EXPECT_TRUE(all[to_size(r)] == text_of(r));
+  EXPECT_TRUE(gathered == (ranks_->is_first() ? all : std::vector<std::string>{}));
+  EXPECT_EQ(ranks_->broadcast(cat("from ", ranks_->rank())), "from 0");
+  std::vector<float> values = of_rank(ranks_->rank(), 1000);
+  ranks_->broadcast(values);
+  EXPECT_EQ(values, of_rank(0, 1000));
+  EXPECT_EQ(ranks_->broadcast_value(ranks_->rank()), 0);
+  ranks_->barrier();
+}
+
+TEST_F(UnderMpirun, WhatFailsInOneFailsInAll) {
+  EXPECT_EQ(largest_of_all(*ranks_, [&] { return ranks_->rank(); }), ranks_->count() - 1);
+  try {
+    together(*ranks_, [&] {
+      if (ranks_->rank() == 1) throw Error("no such file", 3);
+    });
+    ADD_FAILURE() << "nothing was thrown";
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("rank 1 on "), std::string::npos) << e.what();
+    EXPECT_NE(std::string(e.what()).find(": no such file"), std::string::npos) << e.what();
+    EXPECT_EQ(e.exit_code(), 3);
+  }
+  EXPECT_TRUE(fails_together());
+}
+
+}  // namespace
+}  // namespace darknet

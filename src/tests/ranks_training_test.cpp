@@ -1,0 +1,203 @@
+// Training by several processes that mpirun starts: as by one, whatever ends it.
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cmath>
+#include <cstring>
+
+#include "cli_harness.h"
+#include "core/index.h"
+#include "core/text.h"
+#include "paths.h"
+#include "shell_command.h"
+
+namespace darknet::test {
+namespace {
+
+#if !defined(DARKNET_MPIEXEC)
+#define DARKNET_MPIEXEC ""
+#endif
+
+// As root in a container with few cores.
+constexpr const char* kEnvironment =
+    "export OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive OMPI_ALLOW_RUN_AS_ROOT=1 "
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1 "
+    "OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_btl_vader_single_copy_mechanism=none\n";
+
+std::int64_t count_of(const std::string& text, const std::string& part) {
+  std::int64_t n = 0;
+  for (auto at = text.find(part); at != text.npos; at = text.find(part, at + 1)) ++n;
+  return n;
+}
+
+// Two heads, dropout, and every key that makes the images of a batch or the micro-batches of a step
+// depend on each other.
+std::string demanding_cfg() {
+  std::string cfg = replaced(kTinyCfg, "batch=2\nsubdivisions=1\n",
+                             "batch=12\nsubdivisions=12\nmosaic=1\nmixup=1\nema_alpha=0.9\n");
+  cfg = replaced(cfg, "learning_rate=0.002", "learning_rate=0.01\nburn_in=2");
+  const std::string head = cfg.substr(cfg.rfind("[yolo]")) +
+                           "random=1\nobj_norm=positives_ema\nobj_loss=focal\nobj_prior=auto\n"
+                           "obj_init=auto\n";
+  cfg = cfg.substr(0, cfg.rfind("[yolo]")) + head;
+  return cfg +
+         "\n[route]\nlayers=-3\n\n[dropout]\nprobability=.3\n\n[convolutional]\nfilters=24\nsize="
+         "1\n"
+         "activation=linear\n\n" +
+         head;
+}
+
+class RanksTraining : public CliTest {
+ protected:
+  void SetUp() override {
+    if (std::string_view(DARKNET_MPIEXEC).empty()) GTEST_SKIP() << "no mpiexec was found";
+    work_.put("x.cfg", demanding_cfg());
+  }
+  ShellResult shell(const std::string& script) const {
+    return run_in_shell(cat("cd '", work_.path("").string(), "'\n", kEnvironment, script));
+  }
+  static std::string command(int ranks, const std::string& more) {
+    return cat(ranks == 1 ? "" : cat("'", DARKNET_MPIEXEC, "' -n ", ranks, " "), "'",
+               program().string(), "' detector train x.data x.cfg ", more);
+  }
+  ShellResult train(int ranks, const std::string& more) const {
+    return shell(command(ranks, more));
+  }
+  // Starts it in the background, waits for its iteration 2, then does `then`, which may name the
+  // process of a rank by pid_of; `ended` waits for the end and prints the exit code.
+  ShellResult while_it_trains(int ranks, const std::string& more, const std::string& then,
+                              const std::string& first = "") const {
+    return shell(cat(first,
+                     "pid_of() { for p in $(cat /proc/$m/task/*/children); do tr '\\0' '\\n' "
+                     "</proc/$p/environ | "
+                     "grep -qx OMPI_COMM_WORLD_RANK=$1 && echo $p; done; }\n",
+                     command(ranks, more), " >out 2>&1 & m=$!\n",
+                     "for i in $(seq 300); do [ -s b/x_log.jsonl ] && break; sleep .1; done\n",
+                     then, "\nwait $m; echo exit $?; cat out"));
+  }
+  std::vector<float> weights(const std::string& name) const {
+    constexpr std::size_t kHeader = 20;
+    const std::string bytes = work_.get(name);
+    std::vector<float> values((bytes.size() - kHeader) / sizeof(float));
+    std::memcpy(values.data(), bytes.data() + kHeader, values.size() * sizeof(float));
+    return values;
+  }
+  static double difference(const std::vector<float>& a, const std::vector<float>& b) {
+    double largest = 0, apart = a.size() == b.size() ? 0 : INFINITY;
+    for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
+      largest = std::max(largest, std::fabs(double{a[i]}));
+      const double d = std::fabs(double{a[i]} - b[i]);
+      apart = std::isnan(d) ? INFINITY : std::max(apart, d);
+    }
+    return apart / largest;
+  }
+};
+
+TEST_F(RanksTraining, GiveTheWeightsOfOneProcess) {
+  ASSERT_EQ(train(1, "-backup one").exit_code, 0);
+  for (const int ranks : {2, 3, 4}) {
+    const ShellResult ran = train(ranks, cat("-backup ", ranks, " -clear"));
+    ASSERT_EQ(ran.exit_code, 0) << ran.output;
+    EXPECT_EQ(count_of(ran.output, "done: "), 1) << ran.output;
+    EXPECT_NE(ran.output.find(cat(ranks, " ranks on 1 host share each batch")), std::string::npos);
+    for (const char* name : {"x_final.weights", "x_ema.weights"})
+      EXPECT_LT(difference(weights(cat("one/", name)), weights(cat(ranks, "/", name))), 2e-5)
+          << name << " of " << ranks;
+  }
+  EXPECT_GT(difference(weights("one/x_final.weights"), weights("one/x_ema.weights")), 1e-3)
+      << "four steps must change something";
+}
+
+TEST_F(RanksTraining, GiveTheSameBytesAgain) {
+  for (const char* to : {"a", "b"}) {
+    const ShellResult ran = train(3, cat("-deterministic -backup ", to));
+    ASSERT_EQ(ran.exit_code, 0) << ran.output;
+  }
+  for (const char* name : {"x_final.weights", "x_ema.weights", "x_last.state"})
+    EXPECT_TRUE(work_.get(cat("a/", name)) == work_.get(cat("b/", name))) << name;
+  const ShellResult other =
+      shell("export DARKNET_OVERLAP=0\n" + command(3, "-deterministic -backup c"));
+  ASSERT_EQ(other.exit_code, 0) << other.output;
+  EXPECT_TRUE(work_.get("a/x_final.weights") == work_.get("c/x_final.weights"))
+      << "buckets change no sum";
+}
+
+TEST_F(RanksTraining, GradientsIn16BitsLearnAlmostTheSame) {
+  ASSERT_EQ(train(1, "-backup one").exit_code, 0);
+  const ShellResult ran = train(2, "-bf16_reduce -backup two");
+  ASSERT_EQ(ran.exit_code, 0) << ran.output;
+  const double apart = difference(weights("one/x_final.weights"), weights("two/x_final.weights"));
+  EXPECT_LT(apart, .01);
+  EXPECT_GT(apart, 1e-6);
+}
+
+TEST_F(RanksTraining, EndTogetherAfterASignalToOneAndResumeWithAnotherNumber) {
+  const ShellResult ran =
+      while_it_trains(2, "-max_batches 100000 -backup b", "kill -TERM $(pid_of 1)");
+  EXPECT_NE(ran.output.find("exit 143"), std::string::npos) << ran.output;
+  EXPECT_EQ(count_of(ran.output, "interrupted at iteration"), 1) << ran.output;
+  ASSERT_TRUE(work_.has("b/x_last.state")) << ran.output;
+  const auto at = ran.output.find("interrupted at iteration ") + 25;
+  const std::int64_t iteration = std::stoll(ran.output.substr(at));
+  const ShellResult more = train(3, cat("b/x_last.weights -backup b -max_batches ", iteration + 3));
+  EXPECT_EQ(more.exit_code, 0) << more.output;
+  EXPECT_NE(more.output.find(cat("at iteration ", iteration)), std::string::npos) << more.output;
+  EXPECT_EQ(count_of(more.output, "ran on 2 devices, this one on 3"), 1) << more.output;
+}
+
+TEST_F(RanksTraining, EndWithARankThatIsKilled) {
+  const auto start = std::chrono::steady_clock::now();
+  const ShellResult ran =
+      while_it_trains(3, "-max_batches 100000 -backup b", "kill -KILL $(pid_of 1)");
+  EXPECT_EQ(ran.output.find("exit 0"), std::string::npos) << ran.output;
+  EXPECT_NE(ran.output.find("signal 9"), std::string::npos) << ran.output;
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(60));
+}
+
+// As where a host is gone, which mpirun may not see.
+TEST_F(RanksTraining, EndWithARankThatIsSilent) {
+  const ShellResult ran =
+      while_it_trains(3, "-max_batches 100000 -backup b", "kill -STOP $(pid_of 2)",
+                      "export DARKNET_RANK_TIMEOUT=3\n");
+  EXPECT_EQ(ran.output.find("exit 0"), std::string::npos) << ran.output;
+  EXPECT_NE(ran.output.find("rank 2 on "), std::string::npos) << ran.output;
+  EXPECT_NE(ran.output.find("has not answered for 3 s"), std::string::npos) << ran.output;
+}
+
+TEST_F(RanksTraining, EndWithTheFaultOfOne) {
+  work_.put("images/5.png", "no image");
+  const ShellResult ran = train(3, "-max_batches 100 -backup b -max_bad 0");
+  EXPECT_EQ(ran.exit_code, 1) << ran.output;
+  EXPECT_EQ(count_of(ran.output, "cannot be read, more than -max_bad"), 1) << ran.output;
+}
+
+TEST_F(RanksTraining, RefuseMicroBatchesThatCannotBeSharedOut) {
+  const ShellResult ran = train(5, "-backup b");
+  EXPECT_EQ(ran.exit_code, 1) << ran.output;
+  EXPECT_EQ(count_of(ran.output, "x.cfg:1: subdivisions=12 cannot be shared out over 5 ranks"), 1)
+      << ran.output;
+}
+
+TEST_F(RanksTraining, EvaluateInRankZeroAlone) {
+  ASSERT_EQ(train(1, "-map -backup one").exit_code, 0);
+  const ShellResult ran = train(2, "-map -backup two");
+  ASSERT_EQ(ran.exit_code, 0) << ran.output;
+  EXPECT_EQ(count_of(ran.output, "mAP@0.5"), 1) << ran.output;
+  EXPECT_TRUE(work_.has("two/x_best.weights"));
+}
+
+// N processes that train the same files next to each other must not begin.
+TEST_F(CliTest, ALauncherWithoutMpiIsAnError) {
+  const ShellResult ran = run_in_shell(cat("cd '", work_.path("").string(),
+                                           "'\nexport OMPI_COMM_WORLD_SIZE=2 "
+                                           "OMPI_COMM_WORLD_RANK=0 DARKNET_MODULES=",
+                                           work_.path("").string(), "\n'", program().string(),
+                                           "' detector train x.data x.cfg"));
+  EXPECT_EQ(ran.exit_code, 1) << ran.output;
+  EXPECT_NE(ran.output.find("mpirun started 2 processes that are to train as one, but"),
+            std::string::npos)
+      << ran.output;
+}
+
+}  // namespace
+}  // namespace darknet::test
