@@ -54,8 +54,8 @@ int calibrate(const CalibrateArguments& o) {
   const std::int64_t classes = std::ssize(class_names(net, data));
   const EvaluationSet set = o.images.empty() ? read_validation_set(data, classes, o.bad_labels)
                                              : read_labelled_set(o.images, classes, o.bad_labels);
-  const auto [images, interrupted] = evaluate_all(net, set, o.threads);
-  if (interrupted != 0) return interrupted;
+  const auto [images, ended] = evaluate_all(net, set, o.threads);
+  if (ended) return *ended;
   const Recalibration r =
       recalibrate(match(images, classes, o.iou_thresh),
                   value_of<CalibrationMethod>(o.method).value(), static_cast<double>(o.thresh));
@@ -105,7 +105,7 @@ void add_detector_calibrate(Program& program) {
   add_reading_flags(command, o);
   add_network_flags(command, o);
   add_darknet_habits(command);
-  command.runs([&o] { return calibrate(o); });
+  command.runs_in_ranks([&o] { return calibrate(o); });
 }
 
 }  // namespace darknet::cli

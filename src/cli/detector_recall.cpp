@@ -55,8 +55,8 @@ int recall(const RecallArguments& o) {
   Network net = open_network(network, kEvaluationBatch);
   LabelledImages labelled = read_all_labels(listed, classes_of(net, data), o.bad_labels);
   const EvaluationSet set{std::move(labelled.images), std::move(labelled.truths), {}};
-  const auto [images, interrupted] = evaluate_all(net, set, o.threads);
-  if (interrupted != 0) return interrupted;
+  const auto [images, ended] = evaluate_all(net, set, o.threads);
+  if (ended) return *ended;
   const auto rows = proposal_recall(images, kProposals);
   fmt::print("{:>10} {:>10} {:>13} {:>14}\n", "proposals", "recall@.5", "recall@.5:.95",
              "mean best IoU");
@@ -82,7 +82,7 @@ void add_detector_recall(Program& program) {
   add_reading_flags(command, o);
   add_network_flags(command, o);
   add_darknet_habits(command);
-  command.runs([&o] { return recall(o); });
+  command.runs_in_ranks([&o] { return recall(o); });
 }
 
 }  // namespace darknet::cli
