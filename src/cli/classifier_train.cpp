@@ -19,7 +19,7 @@ void add_classifier_train(Program& program) {
       "train`."));
   auto& o = command.options<TrainingSettings>();
   add_training_flags(command, o, Trained::classifier);
-  command.runs([&o, command] {
+  command.runs_in_ranks([&o, command] {
     require_possible_training(command, o);
     join_ranks(o);
     return train_classifier(o).exit_code;

@@ -6,6 +6,7 @@
 #include "cli/common_flags.h"
 #include "cli/network_arguments.h"
 #include "cli/open_network.h"
+#include "cli/results.h"
 #include "core/file.h"
 #include "core/index.h"
 #include "core/json.h"
@@ -66,18 +67,21 @@ int classifier_valid(const ClassifierValidArguments& o) {
   Accuracy all{.top = top};
   std::vector<Accuracy> by_class(to_size(classes), Accuracy{.top = top});
   const InterruptGuard interrupt("the images");
-  const Batches batches(classification_batches(net, images));
+  const ImageShare share(launched_ranks(), images.size(), net.input_shape().n);
+  const Batches batches(classification_batches(net, share.mine(images)));
   Loader loader(batches, {.threads = o.threads});
-  classify_images(
-      net, loader, images.size(), [&] { return interrupt.requested(); },
+  const bool complete = classify_images(
+      net, loader, share, [&] { return interrupt.requested(); },
       [&](std::size_t image, std::span<const float> values) {
         const std::int32_t c = labelled.truths[image][0].class_id;
         all.add(values, c), by_class[to_size(c)].add(values, c);
       });
-  if (interrupt.requested()) {
+  const int exit_code = exit_code_of(share.ranks(), interrupt, complete);
+  if (!share.ranks().is_first()) return exit_code;
+  if (!complete) {
     log::info(cat("interrupted after ", plural(all.images, "image"), " of ", images.size(),
                   "; there are no figures of a part"));
-    return interrupt.exit_code();
+    return exit_code;
   }
   const std::vector<std::string> names = names_of(data.names, classes);
   if (o.per_class) print_classes(by_class, names, top);
@@ -105,7 +109,7 @@ void add_classifier_valid(Program& program) {
   add_threads(command, o.threads, kReadingThreads);
   add_classifier_network_flags(command, o);
   add_darknet_habits(command);
-  command.runs([&o] { return classifier_valid(o); });
+  command.runs_in_ranks([&o] { return classifier_valid(o); });
 }
 
 }  // namespace darknet::cli

@@ -8,6 +8,7 @@
 #include "cli/run_inputs.h"
 #include "core/error.h"
 #include "core/number.h"
+#include "core/ranks.h"
 #include "core/text.h"
 
 namespace darknet::cli {
@@ -242,6 +243,18 @@ void Command::when_parsed(std::function<void()> complete) const {
 }
 
 void Command::runs(Run run) const {
+  runs_in_ranks([run = std::move(run)] {
+    const Launch launch = launch_of_environment();
+    if (launch.count > 1)
+      throw Error(cat(launch.launcher, " started ", launch.count,
+                      " processes, and this command is one of a single process: all would write "
+                      "the same files; start it without ",
+                      launch.launcher));
+    return run();
+  });
+}
+
+void Command::runs_in_ranks(Run run) const {
   // The command of a word behind this one comes first, and counts.
   app_->final_callback([to = program_, app = app_, run = std::move(run)] {
     if (app->get_subcommands().empty()) to->run_ = run;

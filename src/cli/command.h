@@ -106,6 +106,9 @@ class Command {
   void footer(const std::string& text) const;              // closes the help
   void when_parsed(std::function<void()> complete) const;  // before the command runs
   void runs(Run) const;
+  // The same of a command whose work the processes share that mpirun or srun started together
+  // (core/ranks.h). Every other command refuses to be started so.
+  void runs_in_ranks(Run) const;
 
  private:
   void keep(std::shared_ptr<void>) const;

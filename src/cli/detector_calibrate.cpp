@@ -55,10 +55,10 @@ int calibrate(const CalibrateArguments& o) {
   const std::int64_t classes = std::ssize(class_names(net, data));
   const EvaluationSet set = o.images.empty() ? read_validation_set(data, classes, o.bad_labels)
                                              : read_labelled_set(o.images, classes, o.bad_labels);
-  const auto [images, interrupted] =
+  const auto [images, ended] =
       evaluate_all(net, set, o.threads,
                    {.threshold = kEvaluationThreshold, .nms = kDefaultNms, .tiling = o.tiling});
-  if (interrupted != 0) return interrupted;
+  if (ended) return *ended;
   const Recalibration r =
       recalibrate(match(images, classes, o.iou_thresh),
                   value_of<CalibrationMethod>(o.method).value(), static_cast<double>(o.thresh));
@@ -110,7 +110,7 @@ void add_detector_calibrate(Program& program) {
   add_network_flags(command, o);
   add_tile_flags(command, o.tiling);
   add_darknet_habits(command);
-  command.runs([&o] { return calibrate(o); });
+  command.runs_in_ranks([&o] { return calibrate(o); });
 }
 
 }  // namespace darknet::cli

@@ -14,6 +14,7 @@
 #include "core/file.h"
 #include "core/input.h"
 #include "core/log.h"
+#include "core/ranks.h"
 #include "core/text.h"
 #include "dataset/detection_files.h"
 #include "dataset/image_sizes.h"
@@ -103,16 +104,17 @@ int map(const MapArguments& o) {
     throw Error("expected a cfg and weights, or -detections", 2);
   if (!o.detections.empty() && !o.cfg.empty())
     throw Error("-detections: no cfg and no weights are used then", 2);
+  if (!o.detections.empty() && !launched_ranks().is_first()) return 0;
   // Once: it may be a pipe.
   NetworkArguments network = static_cast<const NetworkArguments&>(o);
   const DataFile data = open_data(network, ListedFiles::images_and_labels);
   check_outputs(o);
   const auto before = std::chrono::steady_clock::now();
   Labelled labelled;
-  const auto [images, interrupted] = o.detections.empty()
+  const auto [images, ended] = o.detections.empty()
                                          ? detect_all(o, network, data, labelled)
                                          : WholeEvaluation{read_all(o, data, labelled)};
-  if (interrupted != 0) return interrupted;
+  if (ended) return *ended;
   const MapResult result =
       score(images, labelled.names,
             {.iou = o.iou_thresh, .threshold = o.thresh, .points = ap_points_of(o.points)},
@@ -173,7 +175,7 @@ void add_detector_map(Program& program) {
   of_the_network.insert(of_the_network.end(), {command.at("-calibrate"), command.at("-threads")});
   for (const Option& option : of_the_network) option.excludes(command.at("-detections"));
   add_darknet_habits(command);
-  command.runs([&o] { return map(o); });
+  command.runs_in_ranks([&o] { return map(o); });
 }
 
 }  // namespace darknet::cli

@@ -56,10 +56,10 @@ int recall(const RecallArguments& o) {
   Network net = open_network(network, batch_for(o.tiling, o.device, kEvaluationBatch));
   LabelledImages labelled = read_all_labels(listed, classes_of(net, data), o.bad_labels);
   const EvaluationSet set{std::move(labelled.images), std::move(labelled.truths), {}};
-  const auto [images, interrupted] =
+  const auto [images, ended] =
       evaluate_all(net, set, o.threads,
                    {.threshold = kEvaluationThreshold, .nms = kDefaultNms, .tiling = o.tiling});
-  if (interrupted != 0) return interrupted;
+  if (ended) return *ended;
   const auto rows = proposal_recall(images, kProposals);
   fmt::print("{:>10} {:>10} {:>13} {:>14}\n", "proposals", "recall@.5", "recall@.5:.95",
              "mean best IoU");
@@ -86,7 +86,7 @@ void add_detector_recall(Program& program) {
   add_network_flags(command, o);
   add_tile_flags(command, o.tiling);
   add_darknet_habits(command);
-  command.runs([&o] { return recall(o); });
+  command.runs_in_ranks([&o] { return recall(o); });
 }
 
 }  // namespace darknet::cli

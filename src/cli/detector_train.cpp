@@ -12,7 +12,7 @@ void add_detector_train(Program& program) {
       "machine or several (docs/scaling.md).");
   auto& o = command.options<TrainingSettings>();
   add_training_flags(command, o, Trained::detector);
-  command.runs([&o, command] {
+  command.runs_in_ranks([&o, command] {
     require_possible_training(command, o);
     join_ranks(o);
     return train_detector(o).exit_code;

@@ -7,6 +7,7 @@
 #include "cli/results.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "core/ranks.h"
 #include "core/text.h"
 #include "dataset/image_list.h"
 #include "dataset/result_writer.h"
@@ -30,17 +31,21 @@ std::string format_of(const ValidArguments& o, const DataFile& data) {
   return data.eval == "coco" ? "coco" : "voc";
 }
 
-// Returns of how many images the results are.
-std::size_t detect_all(Network& net, const ImagePaths& images, const DetectionRun& run,
-                       ResultWriter& results) {
-  std::size_t done = 0;
-  detect_images(net, images, run, [&](const DetectedImage& image) {
+struct Detected {
+  std::size_t images = 0;  // that the results are of
+  bool all = false;
+};
+
+// `results`: in rank 0, else null.
+Detected detect_all(Network& net, const ImagePaths& images, const DetectionRun& run,
+                    ResultWriter* results) {
+  Detected done;
+  done.all = detect_images(net, images, run, [&](const DetectedImage& image) {
     const std::filesystem::path path = images[image.place];
-    results.add({path, path.stem().string(), image.place}, image.size, image.detections);
-    ++done;
+    results->add({path, path.stem().string(), image.place}, image.size, image.detections);
+    ++done.images;
   });
-  if (done > 0) require_finite_outputs(net);
-  results.finish();
+  if (results) results->finish();
   return done;
 }
 
@@ -51,24 +56,31 @@ int valid(const ValidArguments& o) {
   const std::string format = format_of(o, data);
   if (!o.out.empty() && format != "voc")  // which continues the name with that of each class
     require_beginning_of_name(o.out);
-  require_writable_folder(data.results);
-  const auto results = make_result_writer(format, {data.results, true, o.out});
   const ImagePaths images = read_image_list(required(data, data.valid, "valid"));
-  results->check_images({images});
+  Ranks& ranks = launched_ranks();
+  std::unique_ptr<ResultWriter> results;  // in rank 0
+  if (ranks.is_first()) {
+    require_writable_folder(data.results);
+    results = make_result_writer(format, {data.results, true, o.out});
+    results->check_images({images});
+  }
   std::uint64_t checksum = 0;
   Network net = open_network(network, batch_for(o.tiling, o.device, kEvaluationBatch), &checksum);
-  results->set_classes(class_names(net, data));
+  if (results) results->set_classes(class_names(net, data));
   const InterruptGuard interrupt("the images");  // from here on: what was found so far is written
   DetectionRun run{.threads = o.threads,
                    .stop = [&] { return interrupt.requested(); },
-                   .options = detection_options(o)};
+                   .options = detection_options(o),
+                   .ranks = &ranks};
   run.options.tiling = o.tiling;
   if (o.calibrate) run.options.calibration = stored_calibration(network, net, checksum);
-  const std::size_t done = detect_all(net, images, run, *results);
+  const Detected detected = detect_all(net, images, run, results.get());
+  const int exit_code = exit_code_of(ranks, interrupt, detected.all);
+  if (!results) return exit_code;
   for (const auto& path : results->outputs())  // also where the terminal was closed meanwhile
     log::info("-> " + printable(path.string()));
-  if (interrupt.requested()) report_interrupted(done, images.size(), data.results.string());
-  return interrupt.exit_code();
+  if (!detected.all) report_interrupted(detected.images, images.size(), data.results.string());
+  return exit_code;
 }
 
 }  // namespace
@@ -92,7 +104,7 @@ void add_detector_valid(Program& program) {
   add_threads(command, o.threads, kReadingThreads);
   add_network_flags(command, o);
   add_darknet_habits(command);
-  command.runs([&o] { return valid(o); });
+  command.runs_in_ranks([&o] { return valid(o); });
 }
 
 }  // namespace darknet::cli

@@ -40,18 +40,29 @@ void report_interrupted(std::size_t images, std::optional<std::size_t> all,
                 files.empty() ? "" : cat("; what was found in them is in ", files)));
 }
 
+int exit_code_of(Ranks& ranks, const InterruptGuard& interrupt, bool handed_over) {
+  if (handed_over) return 0;
+  const std::vector<int> codes = ranks.all_gather_values(interrupt.exit_code());
+  return *std::max_element(codes.begin(), codes.end());
+}
+
 WholeEvaluation evaluate_all(Network& net, const EvaluationSet& set, int threads,
                              const DetectionOptions& options) {
   const InterruptGuard interrupt("the images");
-  WholeEvaluation e{.images = run_evaluation(
-                        net, set, threads, [&] { return interrupt.requested(); }, options)};
+  Ranks& ranks = launched_ranks();
+  WholeEvaluation e{.images = run_evaluation(net, set,
+                                             {.threads = threads,
+                                              .stop = [&] { return interrupt.requested(); },
+                                              .options = options,
+                                              .ranks = &ranks})};
   const auto done = std::count_if(e.images.begin(), e.images.end(),
                                   [](const EvaluatedImage& image) { return image.width > 0; });
-  if (done > 0) require_finite_outputs(net);
-  if (to_size(done) == e.images.size()) return e;
-  log::info(cat(interrupted_after(to_size(done), e.images.size()),
-                "; no figures are given, they need all of them"));
-  e.exit_code = interrupt.exit_code();
+  const bool all = ranks.broadcast_value(to_size(done) == e.images.size());
+  if (all && ranks.is_first()) return e;
+  e.exit_code = exit_code_of(ranks, interrupt, all);
+  if (!all)
+    log::info(cat(interrupted_after(to_size(done), e.images.size()),
+                  "; no figures are given, they need all of them"));
   return e;
 }
 

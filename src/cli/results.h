@@ -5,9 +5,10 @@
 #include <string>
 #include <vector>
 
-#include "eval/predict.h"
-
 #include "cli/command.h"
+#include "core/ranks.h"
+#include "eval/predict.h"
+#include "train/interrupt.h"
 
 namespace darknet::cli {
 
@@ -24,11 +25,17 @@ inline constexpr const char* kImageIds =
 void report_interrupted(std::size_t images, std::optional<std::size_t> all,
                         const std::string& files);
 
-// run_evaluation() for figures of a whole set. Once a signal comes it ends, the number of images so
-// far is printed, and `exit_code` is the program's: there are no figures of a part.
+// With which the program ends after share_results(), whose result is `handed_over`: 0 where all
+// was, else that of the signal that came to this rank or another one. Every rank calls it.
+int exit_code_of(Ranks&, const InterruptGuard&, bool handed_over);
+
+// run_evaluation() for figures of a whole set, by all ranks that were launched. Once a signal comes
+// it ends, and the number of images so far is printed: there are no figures of a part.
 struct WholeEvaluation {
   std::vector<EvaluatedImage> images;
-  int exit_code = 0;  // 0: it was not interrupted
+  // With which the program is to end at once: it was interrupted, or it is another rank than 0,
+  // which has the images.
+  std::optional<int> exit_code = {};
 };
 WholeEvaluation evaluate_all(Network&, const EvaluationSet&, int threads,
                              const DetectionOptions& = {kEvaluationThreshold, kDefaultNms});

@@ -15,7 +15,7 @@ namespace darknet::cli {
 
 void add_version(Program& program) {
   const Command command = program.command("version", "say which program and libraries these are");
-  command.runs([] {
+  command.runs_in_ranks([] {
     fmt::print("Darknet Focal {}\nbuild: {}, compiler {}, for {}\nCPU: {}\n", DARKNET_VERSION,
                DARKNET_BUILD, __VERSION__, instruction_set(), ops(DeviceType::cpu).name({}));
     const int cards = device_count(DeviceType::cuda);

@@ -23,6 +23,7 @@ class Loader {
   // wrong while making it, and where more images than max_bad were unreadable. The Batch stays
   // valid until the following call.
   const Batch& next();
+  std::int64_t images() const { return batches_.images(); }  // in the list
   std::int64_t unreadable() const;  // images found unreadable for the batches so far (training)
 
  private:

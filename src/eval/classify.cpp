@@ -101,22 +101,28 @@ BatchSettings classification_batches(const Network& net, const ImagePaths& image
   return s;
 }
 
-void classify_images(Network& net, Loader& loader, std::size_t images,
+bool classify_images(Network& net, Loader& loader, const ImageShare& share,
                      const std::function<bool()>& stop,
                      const std::function<void(std::size_t, std::span<const float>)>& take) {
-  log::Progress progress("evaluating", static_cast<std::int64_t>(images));
-  std::int64_t done = 0;
-  while (true) {
-    const Batch& batch = loader.next();
-    if (batch.images.empty() || (stop && stop())) return;
-    forward_images(net, batch.pixels);
-    for (std::size_t i = 0; i < batch.images.size(); ++i) {
-      const std::vector<float> values = values_of(net, static_cast<std::int64_t>(i));
-      require_finite(net, values);
-      take(to_size(batch.images[i]), values);
+  const auto work = [&](const auto& stopped, const auto& give) {
+    log::Progress progress("evaluating", loader.images());
+    std::int64_t done = 0;
+    while (true) {
+      const Batch& batch = loader.next();
+      if (batch.images.empty() || stopped()) return;
+      forward_images(net, batch.pixels);
+      for (std::size_t i = 0; i < batch.images.size(); ++i) {
+        const std::vector<float> values = values_of(net, static_cast<std::int64_t>(i));
+        require_finite(net, values);
+        give(to_bytes<float>(values));
+      }
+      progress.at(done += std::ssize(batch.images));
     }
-    progress.at(done += std::ssize(batch.images));
-  }
+  };
+  return share_results(
+      share, stop,
+      [&](std::size_t image, std::string_view bytes) { take(image, from_bytes<float>(bytes)); },
+      work);
 }
 
 std::string trivial_top(std::int64_t top, std::int64_t classes) {

@@ -10,6 +10,7 @@
 #include "dataset/batches.h"
 #include "dataset/image_paths.h"
 #include "dataset/loader.h"
+#include "eval/image_share.h"
 #include "image/image.h"
 #include "nn/network.h"
 
@@ -35,8 +36,9 @@ std::vector<float> classify(Network& net, const Image&);
 
 // Batches for classify_images(): each image once, in order, its middle.
 BatchSettings classification_batches(const Network&, const ImagePaths&);
-// Hands over the values for each image, in the order of the list, until `stop` says yes.
-void classify_images(Network& net, Loader&, std::size_t images, const std::function<bool()>& stop,
+// Hands over the values for each image, in the order of the list, until `stop` says yes; in rank 0.
+// The loader: of this rank's share. Returns whether all were handed over, the same in every rank.
+bool classify_images(Network& net, Loader&, const ImageShare&, const std::function<bool()>& stop,
                      const std::function<void(std::size_t image, std::span<const float>)>& take);
 
 // Where k is not below the number of classes: that every image is among the first k, and what to

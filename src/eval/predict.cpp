@@ -289,9 +289,9 @@ BatchSettings evaluation_batches(const Network& net, const ImagePaths& images) {
 
 namespace {
 
-void detect_batches(Network& net, Loader& loader, std::size_t images, const DetectionRun& run,
+void detect_batches(Network& net, Loader& loader, const DetectionRun& run,
                     const std::function<void(DetectedImage)>& take) {
-  log::Progress progress("evaluating", static_cast<std::int64_t>(images));
+  log::Progress progress("evaluating", loader.images());
   std::size_t done = 0;
   while (true) {
     const Batch& batch = loader.next();
@@ -359,14 +359,54 @@ void detect_tiled_images(Network& net, const ImagePaths& images, const Detection
                   "a tile of ", run.options.tiling.width, " x ", run.options.tiling.height));
 }
 
-}  // namespace
-
-void detect_images(Network& net, const ImagePaths& images, const DetectionRun& run,
-                   const std::function<void(DetectedImage)>& take) {
+// The images of this rank alone.
+void detect_own_images(Network& net, const ImagePaths& images, const DetectionRun& run,
+                       const std::function<void(DetectedImage)>& take) {
+  if (images.empty()) return;
   if (run.options.tiling.on()) return detect_tiled_images(net, images, run, take);
   const Batches batches(evaluation_batches(net, images));
   Loader loader(batches, {.threads = run.threads});
-  detect_batches(net, loader, images.size(), run, take);
+  detect_batches(net, loader, run, take);
+}
+
+// For share_results().
+std::string bytes_of(const DetectedImage& image) {
+  return to_bytes<ImageSize>({&image.size, 1}) + to_bytes<Detection>(image.detections);
+}
+
+DetectedImage image_of(std::size_t place, std::string_view bytes) {
+  return {place, from_bytes<ImageSize>(bytes.substr(0, sizeof(ImageSize))).front(),
+          from_bytes<Detection>(bytes.substr(sizeof(ImageSize)))};
+}
+
+// detect(stop, take): of this rank's images; `take` gets those of all.
+template <class Detect>
+bool detect_together(const ImageShare& share, const std::function<bool()>& stop,
+                     const std::function<void(DetectedImage)>& take, const Detect& detect) {
+  return share_results(
+      share, stop, [&](std::size_t place, std::string_view bytes) { take(image_of(place, bytes)); },
+      [&](const auto& stopped, const auto& give) {
+        detect(stopped, [&](const DetectedImage& image) { give(bytes_of(image)); });
+      });
+}
+
+}  // namespace
+
+bool detect_images(Network& net, const ImagePaths& images, const DetectionRun& run,
+                   const std::function<void(DetectedImage)>& take) {
+  const std::int64_t batch = run.options.tiling.on() ? 1 : net.input_shape().n;
+  const ImageShare share(*run.ranks, images.size(), batch);
+  bool detected = false;
+  const bool all = detect_together(share, run.stop, take, [&](const auto& stop, const auto& give) {
+    DetectionRun own = run;
+    own.stop = stop;
+    detect_own_images(net, share.mine(images), own, [&](const DetectedImage& image) {
+      detected = true;
+      give(image);
+    });
+  });
+  if (detected) require_finite_outputs(net);
+  return all;
 }
 
 namespace {
@@ -385,23 +425,24 @@ struct Evaluated {
 
 }  // namespace
 
-std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet& set, int threads,
-                                           const std::function<bool()>& stop,
-                                           const DetectionOptions& options) {
+std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet& set,
+                                           const DetectionRun& run) {
   require_comparable_classes(net);
   Evaluated all{set};
-  detect_images(net, set.images, {.threads = threads, .stop = stop, .options = options},
-                [&](DetectedImage image) { all(std::move(image)); });
+  detect_images(net, set.images, run, [&](DetectedImage image) { all(std::move(image)); });
   return std::move(all.images);
 }
 
-std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet& set, Loader& loader,
-                                           const std::function<bool()>& stop,
-                                           const DetectionOptions& options) {
+std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet& set,
+                                           const ImageShare& share, Loader& loader,
+                                           const std::function<bool()>& stop) {
   require_comparable_classes(net);
   Evaluated all{set};
-  detect_batches(net, loader, set.images.size(), {.stop = stop, .options = options},
-                 [&](DetectedImage image) { all(std::move(image)); });
+  detect_together(
+      share, stop, [&](DetectedImage image) { all(std::move(image)); },
+      [&](const auto& stopped, const auto& give) {
+        detect_batches(net, loader, {.stop = stopped}, give);
+      });
   return std::move(all.images);
 }
 

@@ -7,12 +7,14 @@
 #include <span>
 #include <vector>
 
+#include "core/ranks.h"
 #include "dataset/augment.h"
 #include "dataset/image_paths.h"
 #include "dataset/loader.h"
 #include "detect/box.h"
 #include "eval/average_precision.h"
 #include "eval/confidence_map.h"
+#include "eval/image_share.h"
 #include "eval/tiles.h"
 #include "image/image.h"
 #include "image/image_size.h"
@@ -69,11 +71,13 @@ struct DetectionRun {
   int threads = 0;                       // that read images ahead; 0: chosen
   std::function<bool()> stop = nullptr;  // asked between batches; once it says yes, the run ends
   DetectionOptions options = {kEvaluationThreshold, kDefaultNms};
+  Ranks* ranks = &single_rank();  // which share the images
 };
-// Runs the network over a list of images and hands over each in the order of the list; none is
-// kept. With tiles, warns of images that were not cut. Throws where an image cannot be read, and
-// what `take` throws.
-void detect_images(Network& net, const ImagePaths&, const DetectionRun&,
+// Runs the network over a list of images and hands over each in the order of the list, in rank 0;
+// none is kept. With tiles, warns of images that were not cut. Returns whether all were handed
+// over, the same in every rank. Throws where an image cannot be read, where an image's outputs are
+// not finite, and what `take` throws.
+bool detect_images(Network& net, const ImagePaths&, const DetectionRun&,
                    const std::function<void(DetectedImage)>& take);
 
 using EvaluationSet = AnnotatedImages;
@@ -82,18 +86,13 @@ void set_ground_truths(EvaluatedImage&, const EvaluationSet&, std::size_t i);
 
 // The same with ground truths; throws where a head's map= has its labels count other classes than
 // its detections. All images are kept, in the order of the list: once `stop` says yes, the rest
-// stays empty.
-std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet&, int threads,
-                                           const std::function<bool()>& stop = nullptr,
-                                           const DetectionOptions& = {kEvaluationThreshold,
-                                                                      kDefaultNms});
-// The same in two steps, without tiles, for whoever evaluates more than once: batches whose decoded
-// images are kept, and a loader of them for each time.
+// stays empty, as all do in other ranks than 0.
+std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet&, const DetectionRun&);
+// The same in two steps, without tiles, for whoever evaluates more than once: batches of this
+// rank's share, whose decoded images are kept, and a loader of them for each time.
 BatchSettings evaluation_batches(const Network& net, const ImagePaths&);
-std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet&, Loader&,
-                                           const std::function<bool()>& stop = nullptr,
-                                           const DetectionOptions& = {kEvaluationThreshold,
-                                                                      kDefaultNms});
+std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet&, const ImageShare&,
+                                           Loader&, const std::function<bool()>& stop);
 
 // The classes that the network's heads classify; throws where it has no head or they disagree.
 std::int64_t classes_of(const Network&);

@@ -77,10 +77,10 @@ class ClassificationTask final : public TrainingTask {
   }
 
   std::optional<EvaluationScore> evaluate(Network& net, const LabelledImages& images,
-                                          Loader& loader,
+                                          const ImageShare& share, Loader& loader,
                                           const std::function<bool()>& stop) const override {
     Accuracy accuracy{.top = data_.top};
-    classify_images(net, loader, images.images.size(), stop,
+    classify_images(net, loader, share, stop,
                     [&](std::size_t image, std::span<const float> values) {
                       accuracy.add(values, images.truths[image][0].class_id);
                     });

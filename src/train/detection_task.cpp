@@ -56,10 +56,10 @@ class DetectionTask final : public TrainingTask {
   }
 
   std::optional<EvaluationScore> evaluate(Network& net, const LabelledImages& images,
-                                          Loader& loader,
+                                          const ImageShare& share, Loader& loader,
                                           const std::function<bool()>& stop) const override {
     const std::int64_t classes = classes_of(net, data_);
-    const auto found = run_evaluation(net, images, loader, stop);
+    const auto found = run_evaluation(net, images, share, loader, stop);
     if (stop()) return std::nullopt;
     const std::vector<MatchedClass> matched = match(found, classes, EvaluationOptions{}.iou);
     return EvaluationScore{

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "core/log.h"
 #include "dataset/loader.h"
@@ -37,12 +38,27 @@ Evaluator::Evaluator(const TrainingTask& task, EvaluatorSettings settings,
     : task_(task),
       settings_(std::move(settings)),
       net_(evaluated_network(cfg, training, settings_.images)),
-      batches_(task.evaluation_batches(net_, settings_.images.images), settings_.cache),
+      share_(*settings_.ranks, settings_.images.images.size(), net_.input_shape().n),
+      batches_(task.evaluation_batches(net_, share_.mine(settings_.images.images)),
+               settings_.cache),
       record_(record) {}
 
 bool Evaluator::due(std::int64_t iteration) const {
   if (iteration == settings_.last) return true;
   return iteration % settings_.period == 0 && iteration >= settings_.first;
+}
+
+// That of rank 0; none where any rank has none.
+std::optional<EvaluationScore> Evaluator::common_score(std::optional<EvaluationScore> score) const {
+  Ranks& ranks = share_.ranks();
+  if (!ranks.several()) return score;
+  std::int64_t without = score ? 0 : 1;
+  ranks.sum(std::span(&without, 1));
+  if (without > 0) return std::nullopt;
+  score->map = ranks.broadcast_value(score->map);
+  score->top1 = ranks.broadcast_value(score->top1);
+  score->topk = ranks.broadcast_value(score->topk);
+  return score;
 }
 
 std::optional<EvaluationScore> Evaluator::evaluate(const Network& trained, std::int64_t iteration,
@@ -51,10 +67,11 @@ std::optional<EvaluationScore> Evaluator::evaluate(const Network& trained, std::
   net_.parameters_changed();
   record_.pending = true;
   Loader loader(batches_, {.threads = settings_.threads});
-  std::optional<EvaluationScore> found = task_.evaluate(net_, settings_.images, loader, stop);
+  std::optional<EvaluationScore> found =
+      common_score(task_.evaluate(net_, settings_.images, share_, loader, stop));
   if (!found) return std::nullopt;  // a resumed run does it again
   record_.pending = false;
-  if (found->task == TaskKind::detection) {
+  if (found->task == TaskKind::detection && share_.ranks().is_first()) {
     found->sample.iteration = iteration;
     sample_ = std::make_shared<const EvaluationSample>(std::move(found->sample));
   }

@@ -18,12 +18,13 @@ namespace darknet {
 
 struct EvaluatorSettings {
   LabelledImages images;
-  std::int64_t period = 0;       // iterations from one evaluation to the next
-  std::int64_t first = 0;        // no evaluation before this iteration,
-  std::int64_t last = 0;         // but one after this
-  std::int64_t patience = 0;     // evaluations without a better score that end the run; 0: never
-  int threads = 0;               // that read images; 0: chosen
-  CacheBudget* cache = nullptr;  // for decoded images; null: none are kept
+  std::int64_t period = 0;        // iterations from one evaluation to the next
+  std::int64_t first = 0;         // no evaluation before this iteration,
+  std::int64_t last = 0;          // but one after this
+  std::int64_t patience = 0;      // evaluations without a better score that end the run; 0: never
+  int threads = 0;                // that read images; 0: chosen
+  CacheBudget* cache = nullptr;   // for decoded images; null: none are kept
+  Ranks* ranks = &single_rank();  // which share the images
 };
 
 // Every so many epochs, at least every 100 iterations.
@@ -41,20 +42,23 @@ class Evaluator {
   bool out_of_patience() const {
     return settings_.patience > 0 && record_.without_gain >= settings_.patience;
   }
-  // What the parameters of `trained` reach, kept in the record; none, and the evaluation is
-  // pending, where `stop` said yes meanwhile.
+  // What the parameters of `trained` reach, kept in the record, the same in every rank; none, and
+  // the evaluation is pending, where `stop` said yes in one meanwhile.
   std::optional<EvaluationScore> evaluate(const Network& trained, std::int64_t iteration,
                                           const std::function<bool()>& stop);
   std::int64_t bytes() const { return net_.memory().total(); }  // of its network
   void set_algorithms(const Tuning& t) { net_.set_algorithms(t); }
-  // A few of its images, spread evenly over the list; null before the first evaluation, and of a
-  // classifier. A new object each time.
+  // A few of its images, spread evenly over the list; null before the first evaluation, of a
+  // classifier, and in other ranks than 0. A new object each time.
   const std::shared_ptr<const EvaluationSample>& sample() const { return sample_; }
 
  private:
+  std::optional<EvaluationScore> common_score(std::optional<EvaluationScore>) const;
+
   const TrainingTask& task_;
   EvaluatorSettings settings_;
   Network net_;  // for inference
+  ImageShare share_;
   Batches batches_;
   EvaluationRecord& record_;
   std::shared_ptr<const EvaluationSample> sample_;

@@ -89,7 +89,7 @@ std::optional<Detected> detect_valid(const SweepSetting& s, const SweepSite& sit
                .tuning = tuning_for(o.tuning, o.device)});
   const LoadedWeights loaded = load_weights(file_of(s, site, "_final.weights"), net);
   net.parameters_changed();
-  Detected found{run_evaluation(net, s.valid, o.threads, stop), loaded.checksum};
+  Detected found{run_evaluation(net, s.valid, {.threads = o.threads, .stop = stop}), loaded.checksum};
   return stop() ? std::nullopt : std::optional(std::move(found));
 }
 

@@ -14,6 +14,7 @@
 #include "dataset/batches.h"
 #include "dataset/labels.h"
 #include "dataset/loader.h"
+#include "eval/image_share.h"
 #include "nn/network.h"
 #include "train/advice.h"
 #include "train/evaluation_sample.h"
@@ -44,8 +45,10 @@ class TrainingTask {
   virtual BatchSettings training_batches(const Network&, const LabelledImages&,
                                          std::uint64_t seed) const = 0;
   virtual BatchSettings evaluation_batches(const Network&, const ImagePaths&) const = 0;
-  // Of the images of the loader; none where `stop` said yes meanwhile.
-  virtual std::optional<EvaluationScore> evaluate(Network&, const LabelledImages&, Loader&,
+  // Of the images that the ranks share, with a loader of this rank's; what rank 0 returns counts.
+  // None where `stop` said yes meanwhile.
+  virtual std::optional<EvaluationScore> evaluate(Network&, const LabelledImages&,
+                                                  const ImageShare&, Loader&,
                                                   const std::function<bool()>& stop) const = 0;
   virtual TaskKind kind() const = 0;
   virtual std::int64_t top() const { return 0; }  // as of EvaluationScore

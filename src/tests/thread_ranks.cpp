@@ -1,0 +1,80 @@
+#include "thread_ranks.h"
+
+#include <barrier>
+#include <exception>
+#include <thread>
+#include <vector>
+
+#include "core/index.h"
+
+namespace darknet {
+namespace {
+
+struct Job {
+  explicit Job(std::int64_t count) : all(count), written(to_size(count)) {}
+  std::barrier<> all;
+  std::vector<std::string> written;  // by rank
+};
+
+class ThreadRanks final : public Ranks {
+ public:
+  ThreadRanks(Job& job, std::int64_t rank) : job_(job), rank_(rank) {}
+
+  std::int64_t rank() const override { return rank_; }
+  std::int64_t count() const override { return std::ssize(job_.written); }
+  std::int64_t local_rank() const override { return rank_; }
+  std::int64_t local_count() const override { return count(); }
+
+  std::vector<std::string> all_gather(std::string_view mine) override {
+    job_.written[to_size(rank_)] = mine;
+    job_.all.arrive_and_wait();
+    std::vector<std::string> all = job_.written;
+    job_.all.arrive_and_wait();
+    return all;
+  }
+  std::vector<std::string> gather(std::string_view mine) override {
+    std::vector<std::string> all = all_gather(mine);
+    if (!is_first()) all.clear();
+    return all;
+  }
+  std::string broadcast(std::string bytes) override { return all_gather(bytes).front(); }
+  void sum(std::span<std::int64_t> values) override {
+    const auto bytes = std::as_bytes(values);
+    const auto all = all_gather({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+    std::fill(values.begin(), values.end(), 0);
+    for (const std::string& one : all)
+      for (std::size_t i = 0; i < values.size(); ++i) {
+        std::int64_t value = 0;
+        one.copy(reinterpret_cast<char*>(&value), sizeof value, i * sizeof value);
+        values[i] += value;
+      }
+  }
+  void barrier() override { job_.all.arrive_and_wait(); }
+
+ private:
+  Job& job_;
+  std::int64_t rank_;
+};
+
+}  // namespace
+
+void run_ranks(std::int64_t count, const std::function<void(Ranks&)>& work) {
+  Job job(count);
+  std::vector<std::exception_ptr> errors(to_size(count));
+  std::vector<std::jthread> threads;
+  for (std::int64_t rank = 0; rank < count; ++rank)
+    threads.emplace_back([&, rank] {
+      ThreadRanks own(job, rank);
+      try {
+        work(own);
+      } catch (...) {
+        errors[to_size(rank)] = std::current_exception();
+        job.all.arrive_and_drop();
+      }
+    });
+  threads.clear();
+  for (const std::exception_ptr& e : errors)
+    if (e) std::rethrow_exception(e);
+}
+
+}  // namespace darknet
