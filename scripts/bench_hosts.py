@@ -23,7 +23,11 @@ import script_tools
 from host_network import INTERFACE, Network
 from script_tools import DataError
 
-SKIPPED = 2  # steps at the start that are not counted
+SKIPPED = 2     # steps at the start that are not counted
+DEADLINE = 600  # seconds of one training
+NVLINK = 450e9  # bytes per second of a GPU, each way
+PCIE = 50e9     # of a node to its GPUs
+GPUS = 8        # of a node
 
 
 class Step:
@@ -71,7 +75,7 @@ def describe(link):
     return f"{bandwidth / 1e9:g} Gbit/s" + (f", {delay * 1e3:g} ms" if delay else "")
 
 
-def training(options, folder, ranks):
+def training(options, folder):
     """The command of one training, and where its log will be."""
     command = [os.path.abspath(options.darknet), "detector", "train", options.data, options.cfg,
                "-clear", "-max_batches", str(options.iterations), "-backup", folder, "-dont_show"]
@@ -88,7 +92,10 @@ def mpirun(ranks, overlap, more):
 
 
 def run(command, log):
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=DEADLINE)
+    except subprocess.TimeoutExpired:
+        raise DataError(f"{shlex.join(command)}: did not end within {DEADLINE} s") from None
     if done.returncode != 0:
         raise DataError(f"{shlex.join(command)}\n{done.stderr.strip()[-2000:]}")
     with open(log, encoding="utf-8") as file:
@@ -98,17 +105,17 @@ def run(command, log):
 
 def without_network(options, ranks):
     with tempfile.TemporaryDirectory() as folder:
-        command, log = training(options, folder, ranks)
+        command, log = training(options, folder)
         return run(mpirun(ranks, False, []) + command if ranks > 1 else
                    ["env", "OMP_NUM_THREADS=1", *command], log)
 
 
 def over_network(options, network, ranks, overlap):
     with tempfile.TemporaryDirectory() as folder:
-        command, log = training(options, folder, ranks)
+        command, log = training(options, folder)
         agent = os.path.join(folder, "agent")
         with open(agent, "w", encoding="utf-8") as file:  # in place of ssh: HOST COMMAND...
-            file.write("#!/bin/sh\nhost=host$((${1##*.} - 1)); shift\n"
+            file.write(f"#!/bin/sh\nhost={network.prefix}$((${{1##*.}} - 1)); shift\n"
                        'exec ip netns exec "$host" unshare --uts sh -c "hostname $host; $*"\n')
         os.chmod(agent, 0o755)
         hosts = ",".join(f"{network.address(i)}:1" for i in range(ranks))
@@ -142,14 +149,20 @@ def measure(options):
 
 
 def predict(options):
-    """Steps on nodes of eight GPUs whose links to the network are shared."""
-    step = Step(options.step, options.backward * options.step, options.gradients, options.bucket)
-    print("| GPUs | link of a node | s a step | efficiency |\n|---|---|---|---|")
+    """Nodes of eight GPUs, a rank each. NCCL sums within a node; today the sum of a node then goes
+    through host memory, and MPI sums those after the backward pass."""
+    within = 2 * (GPUS - 1) / GPUS * options.gradients / NVLINK
+    copies = 2 * options.gradients / PCIE
+    step = Step(options.step + within, options.backward * options.step, options.gradients,
+                options.bucket)
+    print("| GPUs | link of a node | today: s a step | efficiency | with overlap: s a step | "
+          "efficiency |\n|---|---|---|---|---|---|")
     for link in (parse_link(text) for text in options.links.split(",")):
-        for gpus in (8, 64, 512):
-            nodes = max(1, gpus // 8)
-            seconds = step_seconds(step, nodes, *link, True)
-            print(f"| {gpus} | {describe(link)} | {seconds:.4f} | {step.compute / seconds:.1%} |")
+        for nodes in (1, 8, 64):
+            today = step_seconds(step, nodes, *link, False) + (copies if nodes > 1 else 0)
+            overlapped = step_seconds(step, nodes, *link, True)
+            print(f"| {nodes * GPUS} | {describe(link)} | {today:.4f} | {options.step / today:.0%} | "
+                  f"{overlapped:.4f} | {options.step / overlapped:.0%} |")
 
 
 def main():
@@ -164,12 +177,14 @@ def main():
                         help="BITS_PER_SECOND:DELAY_SECONDS, the delay one way")
     parser.add_argument("--iterations", type=int, default=10)
     parser.add_argument("--backward", type=float, default=.66,
-                        help="share of the last micro-batch's backward pass in a step (bench -train)")
-    parser.add_argument("--gradients", type=float, default=34.8e6, help="bytes of all gradients")
-    parser.add_argument("--bucket", type=float, default=4e6, help="bytes that are summed at once")
+                        help="share of the last micro-batch's backward pass in a step, as bench -train says")
+    parser.add_argument("--gradients", type=float, default=34.7e6,
+                        help="bytes of all gradients: 4 for each parameter (those of yolov3-tiny)")
+    parser.add_argument("--bucket", type=float, default=4 << 20, help="bytes that are summed at once")
     parser.add_argument("--predict", action="store_true",
                         help="print what the model says of 8, 64 and 512 GPUs")
-    parser.add_argument("--step", type=float, default=.0145, help="--predict: seconds of a step")
+    parser.add_argument("--step", type=float, default=.0145,
+                        help="--predict: seconds of a step on one GPU (yolov3-tiny, 64 images, H200)")
     options = parser.parse_args()
     if options.predict:
         predict(options)

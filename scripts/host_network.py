@@ -19,7 +19,7 @@ import time
 TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
 CLONE_NEWNET = 0x40000000
 INTERFACE = "link0"
-BRIDGE = "hosts0"
+BRIDGE = "darknet0"
 MTU = 65000            # large packets: one process carries them all
 MAX_BACKLOG = .05      # seconds of packets that wait for a link before its host is no longer read
 
@@ -33,15 +33,16 @@ class Link:
 
 
 class Network:
-    """`count` hosts named host0, host1, ... with addresses 10.77.0.1, 10.77.0.2, ...
+    """`count` hosts named darknet-host0, darknet-host1, ... with addresses 10.77.0.1, 10.77.0.2, ...
 
     bandwidth: bits per second, each way; delay: seconds, one way. A context manager.
     """
 
-    def __init__(self, count, bandwidth, delay, prefix="host"):
+    def __init__(self, count, bandwidth, delay, prefix="darknet-host"):
+        self.prefix = prefix
         self.hosts = [f"{prefix}{i}" for i in range(count)]
         self.bandwidth, self.delay = bandwidth, delay
-        self.links, self.running = [], False
+        self.links, self.running, self.error = [], False, None
 
     def address(self, host):
         return f"10.77.0.{host + 1}"
@@ -59,7 +60,7 @@ class Network:
             raise
         if self.delay:
             self.running = True
-            self.thread = threading.Thread(target=self._carry, daemon=True)
+            self.thread = threading.Thread(target=self._carry_or_fail, daemon=True)
             self.thread.start()
         return self
 
@@ -77,6 +78,8 @@ class Network:
             os.close(link.descriptor)
         self.links.clear()
         self._remove()
+        if self.error:
+            raise self.error
 
     def _make_host(self, index, host):
         _ip("netns", "add", host)
@@ -92,6 +95,12 @@ class Network:
         _ip("-n", host, "link", "set", "lo", "up")
         _ip("-n", host, "addr", "add", f"{self.address(index)}/24", "dev", INTERFACE)
         _ip("-n", host, "link", "set", INTERFACE, "mtu", str(MTU), "up")
+
+    def _carry_or_fail(self):
+        try:
+            self._carry()
+        except OSError as error:
+            self.error = error
 
     def _carry(self):
         """Moves packets until the context ends."""

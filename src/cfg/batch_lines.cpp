@@ -76,6 +76,10 @@ std::int64_t switch_key(std::vector<std::string>& lines, const char* key, bool t
   if (chosen == of_key.end()) return 1;  // the default
   if (training || chosen->value == 1) {
     put_in_force(lines, of_key, *chosen);
+    // What -testing put above the line that it made a comment.
+    if (training && !chosen->in_force && chosen != of_key.begin() &&
+        lines[chosen->line - 1] == cat("# ", key, "=1"))
+      lines.erase(lines.begin() + static_cast<std::ptrdiff_t>(chosen->line - 1));
     return chosen->value;
   }
   put_in_force(lines, of_key, {.line = lines.size()});

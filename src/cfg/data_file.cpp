@@ -56,7 +56,14 @@ DataFile read_data_file(const fs::path& path) {
   Section section = parse_data(path);
   DataFile data{.path = path};
   data.classes = section.integer("classes", 0, {1, 1 << 16});
-  const auto place = [&](const char* key) { return resolve_next_to(section.text(key, ""), path); };
+  const auto place = [&](const char* key) {
+    try {
+      if (section.has(key)) data.lines[key] = section.where_of(key).line;
+      return resolve_next_to(section.text(key, ""), path);
+    } catch (const Error& e) {  // of braces
+      fail_at(section.where_of(key), key, ": ", e.what());
+    }
+  };
   data.train = place("train");
   data.valid = place("valid");
   data.difficult = place("difficult");
@@ -76,6 +83,12 @@ DataFile read_data_file(const fs::path& path) {
 
 const fs::path& required(const DataFile& data, const fs::path& list, const char* key) {
   if (list.empty()) fail_at({data.path.string(), 0}, "the line ", key, " = ... is missing");
+  if (is_present(list) || is_pattern(list)) return list;
+  const auto line = data.lines.find(key);
+  for (const std::string& shard : shard_names(list.string()))
+    if (!is_url(shard) && !is_present(shard))
+      fail_at({data.path.string(), line == data.lines.end() ? 0 : line->second}, key, ": ", shard,
+              ": cannot read this file: there is none of this name");
   return list;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -21,13 +22,15 @@ struct DataFile {
   std::filesystem::path results = "results";  // folder of what detector valid writes
   std::string eval;                           // "coco": valid writes COCO's JSON
   std::int64_t save_weights = 0;              // saveweights: period of the numbered weights files
+  std::map<std::string, int> lines;           // where the keys of lists stand; none of a YAML
 };
 
 // Relative paths hold from the working directory, as in Darknet, or else from the .data file's
 // folder. Throws on unknown keys; keys of other Darknet forks without meaning here give one
 // warning.
 DataFile read_data_file(const std::filesystem::path&);
-// One of its lists; throws where the key is missing.
+// One of its lists; throws where the key is missing, or where it names shards and a file of them
+// is missing.
 const std::filesystem::path& required(const DataFile&, const std::filesystem::path& list,
                                       const char* key);
 

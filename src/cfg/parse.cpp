@@ -50,6 +50,10 @@ std::vector<Section> parse_cfg(std::istream& in, const std::string& name) {
     const int number = reader.number();
     if (whole.find('\0') != whole.npos || reader.bytes() > kMaxCfgBytes)
       fail_at({name, number}, "this is not a text file", in_place_of(name, kCfgFormat));
+    if (number == 1 && whole.find('\r') != whole.npos)
+      fail_at({name, 0},
+              "its lines end in CR alone, as on old Macs; write them with LF: tr '\\r' "
+              "'\\n'");
     const std::string_view line = trim(without_comment(whole));
     if (line.empty()) continue;
     if (line.front() == '[') {

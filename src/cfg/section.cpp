@@ -200,6 +200,12 @@ std::vector<Section::Override> Section::overrides() const {
   return list;
 }
 
+std::string Section::as_text() const {
+  std::string text = cat('[', type_, "]\n");
+  for (const Entry& e : entries_) text += cat(e.key, '=', e.value, '\n');
+  return text;
+}
+
 void Section::finish() {
   for (const Entry& e : entries_) {
     if (e.used) continue;

@@ -115,6 +115,8 @@ class Section {
     std::string given;  // as the command line has it: "-set net.0.width=96"
   };
   std::vector<Override> overrides() const;
+  // As a cfg has it, without comments.
+  std::string as_text() const;
   // Throws on the first key that nobody read, with "did you mean". Where there is none, the
   // warnings follow.
   void finish();

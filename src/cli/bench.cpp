@@ -40,7 +40,7 @@ int run_tune(const BenchArguments& o) {
   require_writable_file(o.tune, json_format({"library"}));
   if (is_present(o.tune)) read_tunings(o.tune);  // to fail before it is measured
   const auto work = make_workload(o);
-  const InterruptGuard interrupt;
+  const InterruptGuard interrupt("the measurement");
   const TuneReport r = tune(work->network(), kRepeats, [&] { return interrupt.requested(); });
   print_tuning(r);
   merge_into_file(o.tune, r.tuning);
@@ -54,7 +54,7 @@ int run_bench(const BenchArguments& o) {
   require_sense(o);
   if (!o.tune.empty()) return run_tune(o);
   if (!o.json.empty()) require_writable_file(o.json, json_format({"cfg"}));
-  const InterruptGuard interrupt;
+  const InterruptGuard interrupt("the step");
   BenchOptions options = static_cast<const BenchOptions&>(o);
   options.stop = [&] { return interrupt.requested(); };
   const BenchReport r = bench(options);

@@ -56,7 +56,7 @@ std::string json_of(const BenchDataArguments& o, const LoaderBenchReport& r) {
 
 int run(const BenchDataArguments& o) {
   if (!o.json.empty()) require_writable_file(o.json, json_format({"data"}));
-  const InterruptGuard interrupt;
+  const InterruptGuard interrupt("the batches");
   LoaderBenchOptions options = static_cast<const LoaderBenchOptions&>(o);
   options.stop = [&] { return interrupt.requested(); };
   const LoaderBenchReport r = bench_loader(options);

@@ -72,7 +72,7 @@ int run_check(CheckArguments& o) {
   const std::vector<Section> cfg = sections_of(o);
   if (!o.against.empty()) o.check.second.precision = value_of<DType>(o.against);
   choose_devices(o.devices.empty() ? default_devices() : o.devices, cfg, o.check);
-  const InterruptGuard interrupt;
+  const InterruptGuard interrupt("the pass");
   fmt::print("{}: {} against {}{}\n", printable(o.cfg), about(o.check.first, cfg),
              about(o.check.second, cfg), o.check.exact ? ", -exact" : "");
   std::fflush(stdout);  // what follows may take minutes

@@ -98,7 +98,7 @@ int run_classifier_check(const ClassifierCheckArguments& o) {
   if (const std::string advice = input_max_advice(lists.train); !advice.empty())
     findings.push_back(advice);
   for (const std::string& finding : findings) log::warn(finding);
-  fmt::print("{}\n", summary(lists.errors(), std::ssize(findings)));
+  fmt::print("{}\n", summary(lists.errors(), std::ssize(findings) + lists.warnings()));
   return lists.errors() == 0 ? 0 : 1;
 }
 

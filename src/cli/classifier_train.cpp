@@ -12,8 +12,10 @@ void add_classifier_train(Program& program) {
       program.command("classifier train", "train a classifier of whole images, or a backbone");
   command.footer(cat(
       kClassRule,
-      " The network ends with [softmax] (cls_loss=focal: focal loss) or [cost]. Training sees "
-      "random crops (min_crop, max_crop, aspect, hue, saturation, exposure, flip of [net]) and, "
+      " The network ends with [softmax] (cls_loss=focal: focal loss), [logistic] or [cost]. "
+      "Training "
+      "sees random crops (min_crop, max_crop, aspect, hue, saturation, exposure, flip of [net]) "
+      "and, "
       "with mixup=1 or cutmix=1, two images in one; -topk sees the middle of each image. `darknet "
       "partial` makes a backbone for a detector of the weights, and so does -partial of `detector "
       "train`."));

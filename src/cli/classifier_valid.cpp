@@ -11,6 +11,7 @@
 #include "core/index.h"
 #include "core/json.h"
 #include "core/log.h"
+#include "core/ranks.h"
 #include "core/text.h"
 #include "dataset/image_list.h"
 #include "eval/classify.h"
@@ -57,7 +58,8 @@ std::string json_of(const Accuracy& all, const std::vector<Accuracy>& classes,
 int classifier_valid(const ClassifierValidArguments& o) {
   NetworkArguments network = static_cast<const NetworkArguments&>(o);
   const DataFile data = open_data(network, ListedFiles::images);
-  if (!o.json.empty()) require_writable_file(o.json, json_format({"top1", "topk"}));
+  if (!o.json.empty() && launched_ranks().is_first())
+    require_writable_file(o.json, json_format({"top1", "topk"}));
   const ImagePaths images = read_image_list(required(data, data.valid, "valid"));
   Network net = open_network(network, kEvaluationBatch);
   const std::int64_t classes = class_count(net, data);
@@ -67,7 +69,7 @@ int classifier_valid(const ClassifierValidArguments& o) {
   Accuracy all{.top = top};
   std::vector<Accuracy> by_class(to_size(classes), Accuracy{.top = top});
   const InterruptGuard interrupt("the images");
-  const ImageShare share(launched_ranks(), images.size(), net.input_shape().n);
+  const ImageShare share(launched_ranks(), images, net.input_shape().n);
   const Batches batches(classification_batches(net, share.mine(images)));
   Loader loader(batches, {.threads = o.threads});
   const bool complete = classify_images(

@@ -2,6 +2,8 @@
 #include "cli/command.h"
 
 #include <CLI/CLI.hpp>
+#include <chrono>
+#include <thread>
 #include <utility>
 
 #include "cli/documents.h"
@@ -106,6 +108,12 @@ CommandDoc document(const CLI::App& app, std::vector<std::string> words) {
 }
 
 }  // namespace
+
+bool speaks_for_all() {
+  if (launch_of_environment().rank == 0) return true;
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  return false;
+}
 
 Option Option::required() const {
   option_->required();
@@ -243,18 +251,27 @@ void Command::when_parsed(std::function<void()> complete) const {
 }
 
 void Command::runs(Run run) const {
-  runs_in_ranks([run = std::move(run)] {
+  set_run([run = std::move(run)] {
     const Launch launch = launch_of_environment();
+    if (!speaks_for_all()) return 1;
     if (launch.count > 1)
-      throw Error(cat(launch.launcher, " started ", launch.count,
-                      " processes, and this command is one of a single process: all would write "
-                      "the same files; start it without ",
-                      launch.launcher));
+      throw Error(
+          cat(launch.launcher, " started ", launch.count,
+              " processes, and this command runs as one process; detector train, map, valid, "
+              "recall, calibrate and classifier train, valid share their work "
+              "(docs/scaling.md)"));
     return run();
   });
 }
 
 void Command::runs_in_ranks(Run run) const {
+  set_run([run = std::move(run)] {
+    launched_ranks();  // from here on this process logs as its rank
+    return run();
+  });
+}
+
+void Command::set_run(Run run) const {
   // The command of a word behind this one comes first, and counts.
   app_->final_callback([to = program_, app = app_, run = std::move(run)] {
     if (app->get_subcommands().empty()) to->run_ = run;

@@ -75,6 +75,10 @@ class Option {
   CLI::Option* option_;
 };
 
+// Whether this process is the first of those that a launcher started, or the only one. The others
+// leave it the time to speak first: a launcher ends all with the first that fails.
+bool speaks_for_all();
+
 class Program;
 
 // A command that is being declared. Names of options and flags are given as people type them,
@@ -112,6 +116,7 @@ class Command {
 
  private:
   void keep(std::shared_ptr<void>) const;
+  void set_run(Run) const;
 
   Program* program_;
   CLI::App* app_;

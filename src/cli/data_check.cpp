@@ -24,7 +24,7 @@ int run(const std::filesystem::path& file) {
     fail_at({file.string(), 0},
             "its lists name no tar shards; darknet detector check reads images "
             "and labels");
-  const InterruptGuard interrupt;
+  const InterruptGuard interrupt("the reads");
   const std::int64_t errors = check_shards(
       shards, [](const std::string& wrong) { log::error(wrong); },
       [&] { return interrupt.requested(); });

@@ -3,10 +3,14 @@
 
 #include <fmt/core.h>
 
+#include <ranges>
+
 #include "cfg/data_file.h"
 #include "cli/common_flags.h"
+#include "core/byte_source.h"
 #include "core/checksum.h"
 #include "core/file.h"
+#include "core/input.h"
 #include "core/log.h"
 #include "core/text.h"
 #include "dataset/data_set_files.h"
@@ -59,18 +63,52 @@ std::string range_of(const std::vector<PackedShard>& shards) {
              last.substr(dash, last.rfind('.') - dash), "}.tar");
 }
 
-// Relative to the new .data file, so that the folder may be moved, or served by a web server.
-std::string packed_data_text(const DataFile& data, const std::vector<List>& lists,
-                             const Packer& packer, const fs::path& names) {
+fs::path seen_from(const fs::path& folder, const fs::path& list) {
+  if (is_url(list.native())) return list;
+  return whole_path(list).lexically_relative(whole_path(folder));
+}
+
+// Relative to the new .data file: its folder may be served by a web server, or be moved, together
+// with the list of difficult=, which is not packed.
+std::string packed_data_text(const DataPackArguments& o, const DataFile& data,
+                             const std::vector<List>& lists, const Packer& packer,
+                             const fs::path& names) {
   std::string text = cat("classes = ", data.classes, "\n");
   for (const List& list : lists)
     text += cat(list.name, " = ", range_of(packer.shards(list.name)), "\n");
   if (!data.difficult.empty())
-    text += cat("difficult = ", whole_path(data.difficult).string(), "\n");
+    text += cat("difficult = ", seen_from(o.out, data.difficult).string(), "\n");
   text += cat("names = ", names.filename().string(), "\n");
-  text += cat("backup = ", data.backup.string(), "\n");
+  text += cat("backup = ", data.backup.is_absolute() ? "backup" : data.backup.string(), "\n");
   if (!data.eval.empty()) text += cat("eval = ", data.eval, "\n");
   return text;
+}
+
+// Shards there would become images of the same set.
+void require_no_images_in_folder(const DataPackArguments& o, const DataFile& data,
+                                 const std::vector<List>& lists) {
+  const fs::path out = whole_path(o.out / "");
+  for (const fs::path& list : {data.train, data.valid, data.tune})
+    if (is_folder(list) && out.native().starts_with(whole_path(list / "").native()))
+      fail_at({o.out.string(), 0}, "lies in ", list.string(),
+              ", a folder of images of this data set; give a folder outside of it");
+  for (const List& list : lists)
+    for (const fs::path& image : list.images)
+      if (whole_path(image.parent_path() / "") == out)
+        fail_at({o.out.string(), 0}, "holds ", image.string(),
+                ", an image of this data set; give a folder without images");
+}
+
+// Evaluation pairs the images of difficult= with those of valid= by their names.
+void require_kept_names(const DataPackArguments& o, const List& valid, const Packer& packer) {
+  const ImagePaths packed = read_image_list(o.out / range_of(packer.shards(valid.name)));
+  for (std::size_t i = 0; i < packed.size(); ++i)
+    if (packed[i].filename() != valid.images[i].filename())
+      fail_at({o.data.string(), 0}, "difficult= names the images as valid= does, but in a shard ",
+              valid.images[i].string(), " is called ", packed[i].filename().string(),
+              "; give the images of both lists names of their own without further dots and endings "
+              "in lower case, or leave difficult= out; then remove ",
+              o.out.string(), " and pack anew");
 }
 
 void print(const List& list, const Packer& packer) {
@@ -91,7 +129,8 @@ int run(const DataPackArguments& o) {
             "nothing says how many classes there are; add names=FILE or classes=N");
   data.classes = std::ssize(names);
   const std::vector<List> lists = lists_of(data);
-  const InterruptGuard interrupt;
+  require_no_images_in_folder(o, data, lists);
+  const InterruptGuard interrupt("the image");
   Packer packer({.out = o.out,
                  .shard_bytes = o.shard_mb << 20,
                  .classes = data.classes,
@@ -99,15 +138,19 @@ int run(const DataPackArguments& o) {
                  .stop = [&] { return interrupt.requested(); }},
                 work_of(o, lists));
   if (packer.goes_on()) log::info("going on with what was interrupted");
-  for (const List& list : lists)
+  // The training images last, which take longest: what is wrong with others is said before.
+  for (const List& list : std::views::reverse(lists)) {
     if (!packer.pack(list.name, list.images, list.shuffled)) {
       fmt::print("interrupted; the same command goes on behind the last whole shard\n");
       return interrupt.exit_code();
     }
+    if (list.name == std::string_view("valid") && !data.difficult.empty())
+      require_kept_names(o, list, packer);
+  }
   const fs::path packed = o.out / o.data.filename().replace_extension(".data");
   const fs::path names_file = o.out / o.data.filename().replace_extension(".names");
   write_file_atomically(names_file, joined(names, "\n") + "\n");
-  write_file_atomically(packed, packed_data_text(data, lists, packer, names_file));
+  write_file_atomically(packed, packed_data_text(o, data, lists, packer, names_file));
   packer.finish();
   for (const List& list : lists) print(list, packer);
   fmt::print("-> {}\n", printable(packed.string()));
@@ -122,8 +165,8 @@ void add_data_pack(Program& program) {
   command.footer(
       "Images and label files go into OUT/train-000000.tar ..., valid-000000.tar ... under one key "
       "each; OUT/shards.sha256 has their checksums (`darknet data check` and `sha256sum -c` "
-      "compare), "
-      "and a .data file names them. Training images are shuffled, the order of others is kept. "
+      "compare), and a .data file names them. Training images are shuffled, the order of others is "
+      "kept. "
       "Interrupted, the same command goes on behind the last whole shard. docs/data.md says more.");
   auto& o = command.options<DataPackArguments>();
   data_argument(command, o.data).required();

@@ -9,6 +9,7 @@
 #include "cli/run_inputs.h"
 #include "core/file.h"
 #include "core/input.h"
+#include "core/ranks.h"
 #include "core/text.h"
 #include "dataset/run_inputs.h"
 #include "eval/calibration_file.h"
@@ -49,7 +50,7 @@ int calibrate(const CalibrateArguments& o) {
   NetworkArguments network = static_cast<const NetworkArguments&>(o);
   const DataFile data = open_data(network, ListedFiles::images_and_labels);
   const fs::path file = calibration_path(network.weights);
-  require_writable_file(file, calibration_format());
+  if (launched_ranks().is_first()) require_writable_file(file, calibration_format());
   std::uint64_t checksum = 0;
   Network net = open_network(network, batch_for(o.tiling, o.device, kEvaluationBatch), &checksum);
   const std::int64_t classes = std::ssize(class_names(net, data));

@@ -189,7 +189,7 @@ int run_check(const DetectorCheckArguments& o) {
                   [&](const char* name, const ListCheck& c) { print_list(name, c, names); });
   if (lists.interrupted != 0) return lists.interrupted;
   const std::int64_t errors = lists.errors();
-  std::int64_t warnings = 0;
+  std::int64_t warnings = lists.warnings();
   if (const std::string advice = input_max_advice(lists.train); !advice.empty())
     log::warn(advice), ++warnings;
   {
@@ -199,7 +199,7 @@ int run_check(const DetectorCheckArguments& o) {
     warnings += advise(o, net ? &*net : nullptr, data, names);
   }
   fmt::print("{}\n", summary(errors, warnings));
-  if (errors > lists.unreadable())
+  if (lists.bad_lines() > 0 && o.bad_labels != BadLabels::skip)
     fmt::print(
         "-bad_labels skip leaves invalid lines out of train, map and other commands; clip cuts "
         "boxes that reach out of their image\n");

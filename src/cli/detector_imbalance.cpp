@@ -94,7 +94,7 @@ int imbalance(const ImbalanceArguments& o) {
   weigh_as_in_training(net, data, o.bad_labels);
   say_what_is_ignored(network);
   const EvaluationSet set{std::move(labelled.images), std::move(labelled.truths), {}};
-  const InterruptGuard interrupt;
+  const InterruptGuard interrupt("the images");
   const ObjectnessStatistics s =
       objectness_statistics(net, set, o.threads, [&] { return interrupt.requested(); });
   if (interrupt.requested() && s.images < std::ssize(set.truths)) {

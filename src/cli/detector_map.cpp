@@ -6,6 +6,7 @@
 
 #include "cfg/data_file.h"
 #include "cli/common_flags.h"
+#include "cli/image_errors.h"
 #include "cli/map_report.h"
 #include "cli/network_arguments.h"
 #include "cli/open_network.h"
@@ -108,12 +109,11 @@ int map(const MapArguments& o) {
   // Once: it may be a pipe.
   NetworkArguments network = static_cast<const NetworkArguments&>(o);
   const DataFile data = open_data(network, ListedFiles::images_and_labels);
-  check_outputs(o);
+  if (launched_ranks().is_first()) check_outputs(o);
   const auto before = std::chrono::steady_clock::now();
   Labelled labelled;
-  const auto [images, ended] = o.detections.empty()
-                                         ? detect_all(o, network, data, labelled)
-                                         : WholeEvaluation{read_all(o, data, labelled)};
+  const auto [images, ended] = o.detections.empty() ? detect_all(o, network, data, labelled)
+                                                    : WholeEvaluation{read_all(o, data, labelled)};
   if (ended) return *ended;
   const MapResult result =
       score(images, labelled.names,
@@ -175,7 +175,7 @@ void add_detector_map(Program& program) {
   of_the_network.insert(of_the_network.end(), {command.at("-calibrate"), command.at("-threads")});
   for (const Option& option : of_the_network) option.excludes(command.at("-detections"));
   add_darknet_habits(command);
-  command.runs_in_ranks([&o] { return map(o); });
+  command.runs_in_ranks([&o] { return naming_image_check([&] { return map(o); }); });
 }
 
 }  // namespace darknet::cli

@@ -5,10 +5,12 @@
 
 #include "cfg/data_file.h"
 #include "cli/common_flags.h"
+#include "cli/image_errors.h"
 #include "cli/network_arguments.h"
 #include "cli/open_network.h"
 #include "cli/results.h"
 #include "core/file.h"
+#include "core/ranks.h"
 #include "core/text.h"
 #include "dataset/image_list.h"
 #include "dataset/labels.h"
@@ -49,7 +51,7 @@ int recall(const RecallArguments& o) {
   NetworkArguments network = static_cast<const NetworkArguments&>(o);
   const DataFile data = open_data(network, ListedFiles::images_and_labels);
   const ImagePaths listed = read_image_list(required(data, data.valid, "valid"));
-  if (!o.out.empty()) {
+  if (!o.out.empty() && launched_ranks().is_first()) {
     require_writable_chart(o.out);
     require_writable_file(o.out + ".csv", format_of(kColumns));
   }
@@ -86,7 +88,7 @@ void add_detector_recall(Program& program) {
   add_network_flags(command, o);
   add_tile_flags(command, o.tiling);
   add_darknet_habits(command);
-  command.runs_in_ranks([&o] { return recall(o); });
+  command.runs_in_ranks([&o] { return naming_image_check([&] { return recall(o); }); });
 }
 
 }  // namespace darknet::cli

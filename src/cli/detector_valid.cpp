@@ -2,6 +2,7 @@
 
 #include "cfg/data_file.h"
 #include "cli/common_flags.h"
+#include "cli/image_errors.h"
 #include "cli/network_arguments.h"
 #include "cli/open_network.h"
 #include "cli/results.h"
@@ -104,7 +105,7 @@ void add_detector_valid(Program& program) {
   add_threads(command, o.threads, kReadingThreads);
   add_network_flags(command, o);
   add_darknet_habits(command);
-  command.runs_in_ranks([&o] { return valid(o); });
+  command.runs_in_ranks([&o] { return naming_image_check([&] { return valid(o); }); });
 }
 
 }  // namespace darknet::cli

@@ -8,6 +8,7 @@
 #include "cli/common_flags.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "core/ranks.h"
 
 namespace darknet::cli {
 namespace {
@@ -60,6 +61,8 @@ std::vector<Device> chosen_devices(const Gpus& gpus, bool several) {
   std::vector<Device> devices{{.type = DeviceType::cuda}};
   if (!gpus.value.empty()) devices = named_devices(gpus, several);
   if (device_count(DeviceType::cuda) > 0) return devices;
+  const bool said = !built_with_cuda() && launch_of_environment().rank > 0;  // by the first rank
+  if (said) return {{}};
   if (!gpus.value.empty() ||
       built_with_cuda())  // a command line holds on machines without a GPU too
     log::warn(cat(gpus.value.empty() ? "" : to_string(gpus) + ": ", why_no_cuda(),

@@ -42,15 +42,17 @@ void keep_standard_descriptors() {
         continue;
 }
 
-bool failed_alone = false;  // other ranks of the job do not know of it
-
-// Of an error that all ranks have, only rank 0 speaks.
-int report(const char* what, int exit_code) {
-  failed_alone |= !fails_together();
+void print_error(const char* what) {
   const std::string& rank = log::rank_prefix();
-  if (!failed_alone && !rank.empty()) return exit_code;
   std::fflush(stdout);  // where both go to one file, what was printed before comes first
   std::fprintf(stderr, "darknet: %s%s\n", rank.c_str(), printable(what, "\n\t").c_str());
+}
+
+bool failed_alone = false;  // other ranks of the job do not know of it
+
+int report(const char* what, int exit_code) {
+  failed_alone = true;
+  print_error(what);
   return exit_code;
 }
 
@@ -60,6 +62,9 @@ int run(int argc, char** argv, int& output_error) try {
 } catch (const DeviceOutOfMemory& e) {
   constexpr Device kDevice{.type = DeviceType::cuda};
   return report(cat(e.what(), "; ", how_to_need_less(kDevice, true)).c_str(), e.exit_code());
+} catch (const CommonFailure& e) {  // of which rank 0 alone speaks
+  if (log::rank_prefix().empty()) print_error(e.what());
+  return e.exit_code();
 } catch (const Error& e) {
   return report(e.what(), e.exit_code());
 } catch (const OutOfMemory& e) {
@@ -107,7 +112,8 @@ int darknet_main(int argc, char** argv) {
   std::signal(SIGXFSZ, SIG_IGN);        // a write beyond `ulimit -f` fails with a reason instead
   const DecoderMessageStreams streams;  // before any thread
   int output_error = 0;
-  const int exit_code = cli::finish(cli::run(argc, argv, output_error), output_error);
+  const int run_code = cli::run(argc, argv, output_error);
+  const int exit_code = cli::finish(run_code, output_error);
   close_ranks(exit_code, cli::failed_alone);
   return exit_code;
 }

@@ -16,7 +16,8 @@ struct ListChecks {
   ListCheck train, valid, tune;
   int interrupted = 0;  // the exit code; 0: it was not
   std::int64_t errors() const { return train.errors() + valid.errors() + tune.errors(); }
-  std::int64_t unreadable() const { return train.unreadable + valid.unreadable + tune.unreadable; }
+  std::int64_t warnings() const { return train.warnings() + valid.warnings() + tune.warnings(); }
+  std::int64_t bad_lines() const { return train.bad_lines + valid.bad_lines + tune.bad_lines; }
 };
 
 // Prints the messages of each list, without `all` the first 50, and the list by `print`.

@@ -167,7 +167,9 @@ std::string in_plain_words(std::string text) {
   return text.starts_with("--") ? text.substr(1) : text;
 }
 
+// The processes of a launcher have one command line: the first speaks for all.
 int print_usage_error(const CLI::App& app, const std::string& text) {
+  if (!speaks_for_all()) return kUsageError;
   std::string words;
   for (const CLI::App* a : named(app)) words += (words.empty() ? "" : " ") + a->get_name();
   std::fprintf(stderr, "%s: %s\nsee: %s --help\n", words.c_str(), printable(text, "\n").c_str(),

@@ -82,7 +82,7 @@ int run_quantize(const QuantizeArguments& o) {
   const ImagePaths images = calibration_images(o, data);
   std::uint64_t checksum = 0;
   Network net = open_network(network, kEvaluationBatch, &checksum);
-  const InterruptGuard interrupt;
+  const InterruptGuard interrupt("the images");
   const QuantizationReport r = quantize(net, images,
                                         {.rule = {method, o.percentile},
                                          .keep = layers_in(o.keep),
@@ -98,8 +98,10 @@ int run_quantize(const QuantizeArguments& o) {
   print(net, r);
   if (r.chosen().empty()) fail("no convolution is left for int8: nothing is written");
   write_quantization(file, identity_of(net, checksum), r);
-  fmt::print("-> {}; -precision int8 of map, test, detect, valid and demo reads it\n",
-             printable(file.string()));
+  fmt::print(
+      "-> {}; -precision int8 of map, test, detect, valid, demo, recall, imbalance and "
+      "calibrate reads it\n",
+      printable(file.string()));
   return 0;
 }
 

@@ -18,7 +18,7 @@ struct ReportServeArguments {
 
 int serve(const ReportServeArguments& o) {
   constexpr std::chrono::milliseconds kGlance(100);
-  const InterruptGuard interrupt;
+  const InterruptGuard interrupt("the answers");
   const FolderServer server(o.folder, o.http);
   log::info(cat("-> ", url_of(o.http.bind, server.port()), " until Ctrl-C"));
   while (!interrupt.requested()) std::this_thread::sleep_for(kGlance);

@@ -143,7 +143,8 @@ class SweepCall {
     fmt::print("-> {}\n", printable((o_.out / "index.html").string()));
   }
 
-  InterruptGuard interrupt_;  // all of it: what takes long asks, pages are written to their end
+  // All of it: what takes long asks, pages are written to their end.
+  InterruptGuard interrupt_{"the step", Saving::yes};
   SweepArguments o_;
   Sweep sweep_;
   SweepProgress progress_;

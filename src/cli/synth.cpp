@@ -149,7 +149,7 @@ void read_flags(SynthArguments& o) {
 // Returns the exit code of a signal that ended it; 0: none did.
 int draw(SynthArguments& o) {
   const SceneSettings& s = o.set.scenes;
-  const InterruptGuard interrupt;
+  const InterruptGuard interrupt("the images");
   const std::string objects = s.min_objects == s.max_objects
                                   ? plural(s.max_objects, "object")
                                   : cat(s.min_objects, " to ", s.max_objects, " objects");

@@ -2,6 +2,7 @@
 
 #include "cli/bad_labels.h"
 #include "cli/common_flags.h"
+#include "core/log.h"
 
 namespace darknet::cli {
 namespace {
@@ -122,7 +123,12 @@ void require_possible_training(const Command& command, const TrainingSettings& o
 
 void join_ranks(TrainingSettings& o) {
   o.ranks.ranks = &launched_ranks();
-  if (!o.ranks.ranks->several()) return;
+  may_overlap();  // throws for a value that says neither
+  if (!o.ranks.ranks->several()) {
+    if (o.ranks.bf16)
+      log::warn("-bf16_reduce has no effect: there is one process, and mpirun starts several");
+    return;
+  }
   if (o.length.hours > 0)
     throw Error(
         "-hours measures the pace of one process; with several ranks give -epochs or "

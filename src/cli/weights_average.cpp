@@ -75,8 +75,7 @@ void add_weights_average(Program& program) {
       .required();
   command.footer(
       "Every value is averaged, means and variances of batch normalisation too. The images seen "
-      "are "
-      "those of the first file. In training, ema_alpha= of [net] keeps such an average.");
+      "are those of the first file. In training, ema_alpha= of [net] keeps such an average.");
   add_edit_flags(command, o);
   command.runs([&o] {
     if (o.weights.size() < 2) throw Error("an average needs two weights files or more", 2);

@@ -47,15 +47,17 @@ class OpenFiles {
  public:
   template <class Open>
   std::shared_ptr<const Descriptor> of(const FileSource* file, Open open) {
-    const std::lock_guard lock(mutex_);
-    const auto at = std::ranges::find(files_, file, &Entry::first);
-    if (at != files_.end()) {
-      files_.splice(files_.begin(), files_, at);
-    } else {
-      files_.emplace_front(file, open());
-      if (files_.size() > kMax) files_.pop_back();
+    {
+      const std::lock_guard lock(mutex_);
+      if (auto found = find(file)) return found;
     }
-    return files_.front().second;
+    // Without the lock: to open a file of a network takes its time, and others read meanwhile.
+    std::shared_ptr<const Descriptor> opened = open();
+    const std::lock_guard lock(mutex_);
+    if (auto found = find(file)) return found;  // another thread was faster
+    files_.emplace_front(file, opened);
+    if (files_.size() > kMax) files_.pop_back();
+    return opened;
   }
   void forget(const FileSource* file) {
     const std::lock_guard lock(mutex_);
@@ -63,6 +65,12 @@ class OpenFiles {
   }
 
  private:
+  std::shared_ptr<const Descriptor> find(const FileSource* file) {
+    const auto at = std::ranges::find(files_, file, &Entry::first);
+    if (at == files_.end()) return nullptr;
+    files_.splice(files_.begin(), files_, at);
+    return at->second;
+  }
   static constexpr std::size_t kMax = 64;
   using Entry = std::pair<const FileSource*, std::shared_ptr<const Descriptor>>;
   std::mutex mutex_;
@@ -76,7 +84,9 @@ std::shared_ptr<OpenFiles> open_files() {
 }
 
 [[noreturn]] void fail_to_read(const std::string& name, int why) {
-  fail(name, ": cannot read this file: ", std::strerror(why));
+  const std::string what = cat("cannot read this file: ", std::strerror(why));
+  if (why == ENOENT || why == ENOTDIR) throw NoSuchSource(name, what);
+  throw SourceFailure(name, what);
 }
 
 struct ::stat status_of(const std::string& name) {
@@ -102,7 +112,8 @@ class FileSource final : public ByteSource {
       const ::ssize_t n = ::pread(file->value, to, bytes, static_cast<::off_t>(offset));
       if (n < 0 && errno == EINTR) continue;
       if (n < 0) fail_to_read(name_, errno);
-      if (n == 0) fail(name_, ": ends at byte ", offset, ", before what is to be read");
+      if (n == 0)
+        throw SourceFailure(name_, cat("ends at byte ", offset, ", before what is to be read"));
       to += n, bytes -= to_size(n), offset += static_cast<std::uint64_t>(n);
     }
   }
@@ -123,11 +134,12 @@ class FileSource final : public ByteSource {
     struct ::stat status {};
     if (::fstat(descriptor, &status) != 0) fail_to_read(name_, errno);
     if (!(Version(status) == version_))
-      fail(name_, ": was changed since the program began to read it: start again");
+      throw SourceFailure(name_, "was changed since the program began to read it: start again");
   }
   std::shared_ptr<const Descriptor> descriptor() const {
     return open_->of(this, [this] {
-      const int value = ::open(name_.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY);
+      // Does not wait where a pipe has taken its place since.
+      const int value = ::open(name_.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
       if (value < 0) fail_to_read(name_, errno);
       return std::make_shared<const Descriptor>(value);
     });
@@ -139,13 +151,17 @@ class FileSource final : public ByteSource {
 
 class MemorySource final : public ByteSource {
  public:
-  explicit MemorySource(std::string bytes) : bytes_(std::move(bytes)) {}
+  MemorySource(std::string name, std::string bytes)
+      : name_(std::move(name)), bytes_(std::move(bytes)) {}
   std::uint64_t size() const override { return bytes_.size(); }
   void read(std::uint64_t offset, char* to, std::size_t bytes) const override {
-    if (bytes_.copy(to, bytes, offset) != bytes) fail("read beyond the end of a text");
+    if (offset > bytes_.size() || bytes > bytes_.size() - offset)
+      fail(name_, ": ends at byte ", bytes_.size(), ", before what is to be read");
+    bytes_.copy(to, bytes, offset);
   }
 
  private:
+  std::string name_;
   std::string bytes_;
 };
 
@@ -155,19 +171,27 @@ bool is_url(std::string_view name) {
   return name.starts_with("http://") || name.starts_with("https://");
 }
 
+void require_known_scheme(const std::string& name) {
+  const auto end = name.find("://");
+  const bool scheme = end != name.npos && end > 0 && name.find('/') > end;
+  if (scheme && !is_url(name)) fail(name, ": only http:// and https:// are read");
+}
+
 std::shared_ptr<const ByteSource> open_source(const std::string& name) {
   if (is_url(name)) return open_http_source(name);
+  require_known_scheme(name);
   return std::make_shared<FileSource>(name);
 }
 
-std::shared_ptr<const ByteSource> source_of(std::string bytes) {
-  return std::make_shared<MemorySource>(std::move(bytes));
+std::shared_ptr<const ByteSource> source_of(std::string name, std::string bytes) {
+  return std::make_shared<MemorySource>(std::move(name), std::move(bytes));
 }
 
-std::string read_all(const ByteSource& source, std::uint64_t max_bytes) {
-  if (source.size() > max_bytes) fail("larger than ", max_bytes, " bytes");
-  std::string bytes(source.size(), '\0');
-  if (!bytes.empty()) source.read(0, bytes.data(), bytes.size());
+std::string read_all(const std::string& name, std::uint64_t max_bytes) {
+  const auto source = open_source(name);
+  if (source->size() > max_bytes) fail(name, ": larger than ", max_bytes, " bytes");
+  std::string bytes(source->size(), '\0');
+  if (!bytes.empty()) source->read(0, bytes.data(), bytes.size());
   return bytes;
 }
 

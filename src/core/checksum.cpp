@@ -1,5 +1,7 @@
 #include "core/checksum.h"
 
+#include "core/rng.h"
+
 namespace darknet {
 
 void Checksum::add(const void* data, std::size_t bytes) {
@@ -12,5 +14,7 @@ std::uint64_t checksum_of(std::string_view bytes) {
   sum.add(bytes.data(), bytes.size());
   return sum.value();
 }
+
+std::uint64_t hash_of(std::string_view text) { return mix(checksum_of(text)); }
 
 }  // namespace darknet

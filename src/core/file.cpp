@@ -31,9 +31,9 @@ fs::path replaceable(const fs::path& path) {
   require_unprotected(path);
   if (is_url(path.native()))
     fail(path.string(), ": nothing is written to a server; name a file on this machine");
-  if (const std::string shard(shard_part(path.native())); !shard.empty() && !is_folder(shard))
-    fail(path.string(), ": nothing is written into a tar shard; unpack it (tar xf ", shard,
-         ") or name another place");
+  if (const auto in_shard = through_shard(path))
+    fail(path.string(), ": nothing is written into a tar shard; unpack it (tar xf ",
+         in_shard->shard->name(), ") or name another place");
   std::error_code ignored;
   const fs::file_status status = fs::status(path, ignored);
   if (!fs::exists(status)) return path;

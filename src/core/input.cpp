@@ -145,7 +145,14 @@ bool InputBuffer::open_member() {
 std::size_t InputBuffer::read_member(char* to, std::size_t bytes) const {
   const auto n = to_size(
       static_cast<std::int64_t>(std::min<std::uint64_t>(bytes, size_ - std::min(size_, read_))));
-  if (n > 0) member_of_->read(begin_ + read_, to, n);
+  try {
+    if (n > 0) member_of_->read(begin_ + read_, to, n);
+  } catch (const SourceFailure& e) {
+    const std::string path = path_.string();
+    if (!path.starts_with(e.name() + "/")) throw;
+    throw SourceFailure(e.name(), cat(path.substr(e.name().size() + 1), ": ", e.why()),
+                        e.exit_code());
+  }
   return n;
 }
 

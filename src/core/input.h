@@ -1,6 +1,7 @@
 // Input files: opened without waiting for anyone, only of the kinds that can be read, and never
-// read beyond a limit. Members of tar shards are files too (core/tar_shard.h). Everything that the
-// program reads is opened here; image/ hands its videos to OpenCV.
+// read beyond a limit. Members of tar shards are files too (core/tar_shard.h). What the program
+// reads is opened here, but for the shards themselves, their checksums and URLs
+// (core/byte_source.h), and for videos, which image/ hands to OpenCV.
 #pragma once
 #include <cstdint>
 #include <filesystem>

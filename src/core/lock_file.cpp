@@ -9,10 +9,13 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <cstring>
 #include <ctime>
 #include <fstream>
 #include <sstream>
+#include <thread>
+#include <utility>
 
 #include "core/error.h"
 #include "core/index.h"
@@ -24,6 +27,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kMaxLockBytes = 4096;
+// A process that was killed holds its lock until all of its memory is returned.
+constexpr std::chrono::seconds kPatience{2};
 
 // Who holds a lock. A process id comes again, with another start time or after another boot.
 struct Holder {
@@ -105,7 +110,14 @@ bool runs_here(const Holder& h, const Holder& self) {
 }  // namespace
 
 LockFile::LockFile(fs::path path, const std::string& held_for) : LockFile(std::move(path)) {
-  if (const std::string held = acquire(held_for); !held.empty()) fail(held);
+  const auto last = std::chrono::steady_clock::now() + kPatience;
+  for (;;) {
+    const std::string held = acquire(held_for);
+    if (held.empty()) return;
+    if (std::chrono::steady_clock::now() >= last) fail(held);
+    ::close(std::exchange(descriptor_, -1));
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
 }
 
 std::unique_ptr<LockFile> LockFile::try_lock(fs::path path, const std::string& held_for) {

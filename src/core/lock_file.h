@@ -10,9 +10,10 @@ namespace darknet {
 
 class LockFile {
  public:
-  // Throws where another process holds it, naming that process; `held_for` says what it does: "a
-  // training of x". A file that a process left that no longer runs is taken over, with a notice.
-  // On a file system without locks the text decides: process id, its start time, host.
+  // Waits 2 s at most for a process that ends. Throws where another one holds it, naming that one;
+  // `held_for` says what it does: "a training of x". A file that a process left that no longer runs
+  // is taken over, with a notice. On a file system without locks the text decides: process id, its
+  // start time, host.
   LockFile(std::filesystem::path path, const std::string& held_for);
   // The same, but none where another process holds it, or may hold it. Other errors are thrown.
   static std::unique_ptr<LockFile> try_lock(std::filesystem::path path,

@@ -11,6 +11,7 @@
 #include <memory>
 
 #include "core/log_capture.h"
+#include "core/ranks.h"
 #include "core/text.h"
 
 namespace darknet::log {
@@ -97,7 +98,8 @@ WithoutWarnings::~WithoutWarnings() {
 }
 
 bool on_terminal() {
-  static const bool terminal = isatty(STDOUT_FILENO) != 0;
+  // mpirun gives its processes terminals whatever it writes to.
+  static const bool terminal = isatty(STDOUT_FILENO) != 0 && launch_of_environment().count == 1;
   return terminal && !speaker().of_several;
 }
 

@@ -194,6 +194,9 @@ class Ops {
   // Throws with the reason where PlanOptions::int8 cannot be followed; otherwise what the user
   // should know of it, or "".
   virtual std::string accept_int8() const { fail("8-bit integers are for the CPU"); }
+  // Whether a convolution in 8-bit integers has more than reference code, so that its input may
+  // hold integers (PlanOptions::precision u8).
+  virtual bool reads_int8(const ConvSpec&, const Epilogue&) const { return false; }
   // Whether a convolution in 8-bit integers does all of the epilogue itself, and fast, so that it
   // can write integers (PlanOptions::integer_output).
   virtual bool writes_int8(const ConvSpec&, const Epilogue&) const { return false; }

@@ -1,6 +1,7 @@
 #include "core/ranks.h"
 
 #include <cstdlib>
+#include <exception>
 #include <utility>
 
 #include "core/error.h"
@@ -19,12 +20,17 @@ std::int64_t number_in(const char* variable, std::int64_t otherwise) {
 }
 
 double silence() {
-  const std::int64_t seconds = number_in("DARKNET_RANK_TIMEOUT", 0);
-  return seconds > 0 ? static_cast<double>(seconds) : kSilence;
+  const char* const text = std::getenv("DARKNET_RANK_TIMEOUT");
+  if (!text) return kSilence;
+  std::int64_t seconds = 0;
+  if (!read_number(std::string_view(text), seconds) || seconds < kShortestSilence)
+    fail("DARKNET_RANK_TIMEOUT=", text, ": expected a whole number of seconds, at least ",
+         kShortestSilence, ": ranks show every ", kSecondsBetweenSigns, " s that they live");
+  return static_cast<double>(seconds);
 }
 
 std::string together(const Launch& launch) {
-  return cat(launch.launcher, " started ", launch.count, " processes that are to train as one");
+  return cat(launch.launcher, " started ", launch.count, " processes that are to work as one job");
 }
 
 const MpiModule& mpi(const Launch& launch) {
@@ -47,7 +53,8 @@ Ranks* opened = nullptr;  // never destroyed before close_ranks(): MPI could not
 Ranks* open() {
   const Launch launch = launch_of_environment();
   if (launch.count <= 1) return &single_rank();
-  std::unique_ptr<Ranks> ranks = mpi(launch).open(silence());
+  const double seconds = silence();
+  std::unique_ptr<Ranks> ranks = mpi(launch).open(seconds);
   if (ranks->count() != launch.count)
     fail(together(launch), ", but MPI joins ", plural(ranks->count(), "process"),
          ": the launcher does not speak with the MPI that this program was built with; with srun "
@@ -59,7 +66,10 @@ Ranks* open() {
 
 }  // namespace
 
-// In the order in which one launcher within another is the inner one.
+// The first that is there counts. Where mpirun runs in a job of SLURM, it starts its own helpers by
+// srun, one on each host, and those start this program: the variables of srun are there too, and
+// count the helpers. PMI_* is of the mpiexec of other MPIs; srun sets it as well, to its own
+// numbers.
 Launch launch_of_environment() {
   struct Variables {
     const char *count, *rank, *launcher;
@@ -90,7 +100,7 @@ void close_ranks(int exit_code, bool failed) {
   if (failed) opened->abort(exit_code);
   try {
     mpi({}).close(*opened);
-  } catch (const Error& e) {
+  } catch (const std::exception& e) {
     log::error(e.what());
     opened->abort(exit_code == 0 ? 1 : exit_code);
   }

@@ -16,9 +16,6 @@
 namespace darknet {
 
 struct SumOptions {
-  // Sums are formed in the order of the ranks: the same bytes from run to run. Without, MPI chooses
-  // how.
-  bool in_order = false;
   bool bf16 = false;  // values travel in 16 bits, half the bytes; sums are formed in f32
 };
 
@@ -44,9 +41,10 @@ class Ranks {
   bool several() const { return count() > 1; }
   bool is_first() const { return rank() == 0; }
 
-  // Each element becomes the sum over all ranks, the same bytes in every rank.
+  // Each element becomes the sum over all ranks, formed in the order of the ranks: the same bytes
+  // in every rank and from run to run.
   virtual void sum(std::span<float>, const SumOptions& = {}) {}
-  virtual void sum(std::span<double>) {}        // in the order of the ranks
+  virtual void sum(std::span<double>) {}
   virtual void sum(std::span<std::int64_t>) {}  // exact
   // The same without waiting: the values must stay as they are until the sum was waited for. Sums
   // of several calls are formed one after the other.
@@ -80,7 +78,7 @@ class Ranks {
 };
 
 // So many seconds without a sign of life make a rank count as lost; the environment variable
-// DARKNET_RANK_TIMEOUT sets another number.
+// DARKNET_RANK_TIMEOUT sets another number (core/mpi/module.h: the smallest).
 inline constexpr double kSilence = 25;
 
 // The only rank: nothing is exchanged.

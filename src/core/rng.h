@@ -1,7 +1,9 @@
 // Counter-based random numbers: the value depends on (seed, stream, index) and on nothing else, so
 // it is the same on every device, in any order and in any number of threads. Not for cryptography.
 #pragma once
+#include <cstddef>
 #include <cstdint>
+#include <utility>
 #include "core/hd.h"
 
 namespace darknet {
@@ -40,5 +42,14 @@ class Rng {
  private:
   std::uint64_t seed_, stream_, index_ = 0;
 };
+
+// Into an order of which each is equally likely (Fisher and Yates).
+template <class Values>
+void shuffle(Values& values, Rng& rng) {
+  for (std::size_t i = values.size(); i > 1; --i) {
+    const std::int64_t other = rng.below(static_cast<std::int64_t>(i));
+    std::swap(values[i - 1], values[static_cast<std::size_t>(other)]);
+  }
+}
 
 }  // namespace darknet

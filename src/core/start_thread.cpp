@@ -1,5 +1,9 @@
 #include "core/start_thread.h"
 
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <mutex>
 #include <system_error>
 
 #include "core/error.h"
@@ -35,6 +39,29 @@ std::vector<std::thread> start_threads(int count, const std::function<void()>& w
   } catch (const std::system_error&) {  // those that there are do the work
   }
   return threads;
+}
+
+void for_each_in_threads(std::int64_t threads, std::int64_t count,
+                         const std::function<void(std::int64_t)>& work) {
+  std::atomic<std::int64_t> next = 0;
+  std::mutex mutex;
+  std::exception_ptr failure;
+  std::int64_t failed_at = count;
+  const auto take_part = [&] {
+    for (std::int64_t i = next++; i < count; i = next++) try {
+        work(i);
+      } catch (...) {
+        const std::lock_guard lock(mutex);
+        if (i < failed_at) failure = std::current_exception(), failed_at = i;
+        next = count;
+      }
+  };
+  std::vector<std::thread> started;
+  if (std::min(threads, count) > 1)
+    started = start_threads(static_cast<int>(std::min(threads, count)), take_part);
+  if (started.empty()) take_part();
+  for (std::thread& t : started) t.join();
+  if (failure) std::rethrow_exception(failure);
 }
 
 }  // namespace darknet

@@ -1,6 +1,7 @@
 // How threads of the program are made: where the system gives none (ulimit -u, memory), an Error
 // says so. Not for OpenMP's, which its library makes.
 #pragma once
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <thread>
@@ -13,5 +14,10 @@ std::thread start_thread(const std::string& purpose, std::function<void()> work)
 
 // As many as the system gives, at most `count`, each doing `work`; perhaps none.
 std::vector<std::thread> start_threads(int count, const std::function<void()>& work);
+
+// work(0) to work(count - 1), begun in this order by up to `threads` threads. Where some throw, no
+// others begin, and the exception of the first of them, by number, is thrown.
+void for_each_in_threads(std::int64_t threads, std::int64_t count,
+                         const std::function<void(std::int64_t)>& work);
 
 }  // namespace darknet

@@ -8,6 +8,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <exception>
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -19,10 +21,23 @@ namespace {
 
 constexpr std::uint64_t kTarBlock = 512;
 constexpr std::size_t kReadBytes = 8u << 10;  // a header, a label file and the next header
+// From a server small members are read with the headers around them: that takes less time than a
+// request for each.
+constexpr std::size_t kRemoteBytes = 1u << 20;
+constexpr std::uint64_t kSmallMember = 32u << 10;
+constexpr std::uint64_t kMaxBytes = std::numeric_limits<la_int64_t>::max();
 
 const char* pathname(archive_entry* entry) {
   const char* const name = ::archive_entry_pathname(entry);
   return name ? name : ::archive_entry_pathname_utf8(entry);
+}
+
+// In a function that libarchive calls, and that no exception may leave: keeps the one that is being
+// handled, and tells libarchive that reading or writing failed.
+la_ssize_t keep_failure(archive* a, std::exception_ptr& failure) {
+  failure = std::current_exception();
+  ::archive_set_error(a, EIO, "the program could not go on");
+  return -1;
 }
 
 // Reads a tar by libarchive, from a ByteSource.
@@ -30,6 +45,7 @@ class Reader {
  public:
   Reader(const ByteSource& tar, const std::string& name)
       : tar_(tar), name_(name), archive_(::archive_read_new(), ::archive_read_free) {
+    if (tar.size() > kMaxBytes) fail(name, ": larger than ", kMaxBytes, " bytes");
     ::archive_read_support_format_tar(archive_.get());
     const int opened = ::archive_read_open2(archive_.get(), this, nullptr, read, skip, nullptr);
     if (opened != ARCHIVE_OK) fail_here();
@@ -46,6 +62,7 @@ class Reader {
     const char* const member = pathname(entry);
     if (!member) fail(name_, ": has a member with a name that cannot be read");
     last_ = member;
+    ++entries_;
     return entry;
   }
   std::uint64_t offset() const {
@@ -60,7 +77,7 @@ class Reader {
 
  private:
   [[noreturn]] void fail_here() const {
-    if (!failure_.empty()) fail(failure_);
+    if (failure_) std::rethrow_exception(failure_);
     const char* const why = ::archive_error_string(archive_.get());
     if (last_.empty())
       fail(name_, ": this is not a tar file that can be read (", why ? why : "it is empty",
@@ -71,14 +88,15 @@ class Reader {
   static la_ssize_t read(archive* a, void* self, const void** bytes) {
     auto& me = *static_cast<Reader*>(self);
     const auto left = me.tar_.size() - me.at_;
-    const auto n = static_cast<std::size_t>(std::min<std::uint64_t>(left, kReadBytes));
+    const bool small = me.entries_ > 0 && me.at_ / me.entries_ <= kSmallMember;
+    const std::size_t most = me.tar_.is_remote() && small ? kRemoteBytes : kReadBytes;
+    const auto n = static_cast<std::size_t>(std::min<std::uint64_t>(left, most));
+    if (me.block_.size() < n) me.block_.resize(n);
     *bytes = me.block_.data();
     try {
       me.tar_.read(me.at_, me.block_.data(), n);
-    } catch (const Error& e) {
-      me.failure_ = e.what();
-      ::archive_set_error(a, EIO, "%s", e.what());
-      return -1;
+    } catch (...) {
+      return keep_failure(a, me.failure_);
     }
     me.at_ += n;
     return static_cast<la_ssize_t>(n);
@@ -93,8 +111,9 @@ class Reader {
 
   const ByteSource& tar_;
   const std::string& name_;
-  std::string last_, failure_;
-  std::uint64_t at_ = 0;
+  std::string last_;
+  std::exception_ptr failure_;
+  std::uint64_t at_ = 0, entries_ = 0;
   std::vector<char> block_ = std::vector<char>(kReadBytes);
   std::unique_ptr<archive, int (*)(archive*)> archive_;
 };
@@ -111,6 +130,8 @@ void require_plain(const std::string& name, const std::string& member, archive_e
 
 }  // namespace
 
+bool reads_shards() { return true; }
+
 void each_tar_member(const ByteSource& tar, const std::string& name,
                      const std::function<bool(const TarMember&)>& wanted,
                      const std::function<void(const TarMember&, const std::string&)>& take) {
@@ -121,15 +142,16 @@ void each_tar_member(const ByteSource& tar, const std::string& name,
     TarMember member{.name = pathname(entry), .offset = reader.offset()};
     if (member.name.starts_with("./")) member.name.erase(0, 2);
     last = member.name;
+    if (last.empty()) last = "./";
     if (::archive_entry_filetype(entry) == AE_IFDIR) continue;
     require_plain(name, member.name, entry);
     if (::archive_entry_filetype(entry) != AE_IFREG) continue;
     member.bytes = static_cast<std::uint64_t>(::archive_entry_size(entry));
-    end = member.offset + (member.bytes + kTarBlock - 1) / kTarBlock * kTarBlock;
-    if (member.offset + member.bytes > tar.size())
+    if (member.offset > tar.size() || member.bytes > tar.size() - member.offset)
       fail(name, ": ", member.name,
            ": the tar ends within this member, it was cut short; make or "
            "copy it again");
+    end = member.offset + (member.bytes + kTarBlock - 1) / kTarBlock * kTarBlock;
     take(member, wanted(member) ? reader.contents(member.bytes) : "");
   }
   if (last.empty()) fail(name, ": this tar is empty, or was cut short; make or copy it again");
@@ -149,27 +171,26 @@ struct TarWriter::Impl {
   ~Impl() { ::archive_write_free(tar); }
   void require(int result) const {
     if (result >= ARCHIVE_WARN) return;
-    if (!failure.empty()) fail(failure);
+    if (failure) std::rethrow_exception(failure);
     fail(name, ": cannot write this tar file: ", ::archive_error_string(tar));
   }
   static la_ssize_t write(archive* a, void* self, const void* bytes, std::size_t n) {
     auto& me = *static_cast<Impl*>(self);
     try {
       me.file.write(bytes, n);
-    } catch (const Error& e) {
-      me.failure = e.what();
-      ::archive_set_error(a, EIO, "%s", e.what());
-      return -1;
+    } catch (...) {
+      return keep_failure(a, me.failure);
     }
     me.sum.add(bytes, n);
     me.written += n;
     return static_cast<la_ssize_t>(n);
   }
 
-  std::string name, failure;
+  std::string name;
+  std::exception_ptr failure;
   AtomicFile file;
   Sha256 sum;
-  std::uint64_t written = 0, added = 0;
+  std::uint64_t written = 0;
   archive* tar = ::archive_write_new();
 };
 
@@ -189,10 +210,18 @@ void TarWriter::add(const std::string& name, std::string_view contents) {
   impl_->require(result);
   if (::archive_write_data(impl_->tar, contents.data(), contents.size()) != std::ssize(contents))
     impl_->require(ARCHIVE_FATAL);
-  impl_->added += kTarBlock + (contents.size() + kTarBlock - 1) / kTarBlock * kTarBlock;
+  impl_->require(::archive_write_finish_entry(impl_->tar));
 }
 
-std::uint64_t TarWriter::bytes() const { return impl_->added; }
+// Before the filter 0 nothing is padded yet: headers with long names are in it, its end is not.
+std::uint64_t TarWriter::bytes_with(std::string_view name, std::uint64_t contents) const {
+  constexpr std::uint64_t kRecord = 20 * kTarBlock;  // of which a tar is a multiple
+  const auto padded = [](std::uint64_t n, std::uint64_t to) { return (n + to - 1) / to * to; };
+  // Two members, each with a second header where its name is long or not of ASCII.
+  const std::uint64_t headers = 2 * (3 * kTarBlock + padded(2 * name.size() + 64, kTarBlock));
+  const auto now = static_cast<std::uint64_t>(::archive_filter_bytes(impl_->tar, 0));
+  return padded(now + headers + contents + 2 * kTarBlock + 2 * kTarBlock, kRecord);
+}
 
 TarWriter::Written TarWriter::commit() {
   impl_->require(::archive_write_close(impl_->tar));
@@ -213,6 +242,7 @@ namespace {
 
 }  // namespace
 
+bool reads_shards() { return false; }
 void each_tar_member(const ByteSource& /*tar*/, const std::string& name,
                      const std::function<bool(const TarMember&)>& /*wanted*/,
                      const std::function<void(const TarMember&, const std::string&)>& /*take*/) {
@@ -222,7 +252,9 @@ struct TarWriter::Impl {};
 TarWriter::TarWriter(const std::filesystem::path& path) { fail_without(path.string()); }
 TarWriter::~TarWriter() = default;
 void TarWriter::add(const std::string& /*name*/, std::string_view /*contents*/) {}
-std::uint64_t TarWriter::bytes() const { return 0; }
+std::uint64_t TarWriter::bytes_with(std::string_view /*name*/, std::uint64_t /*contents*/) const {
+  return 0;
+}
 TarWriter::Written TarWriter::commit() { return {}; }
 
 }  // namespace darknet

@@ -11,15 +11,17 @@
 
 namespace darknet {
 
+bool reads_shards();  // whether this build has libarchive; else all of this throws
+
 struct TarMember {
   std::string name;
   std::uint64_t offset = 0, bytes = 0;  // of its contents
 };
 
 // Hands over every file of a tar in its order, and its contents where `wanted` says so: they cost
-// no second request then. What lies between headers is not read. Throws Error, "NAME: MEMBER: ...",
-// where the tar is damaged or cut short, or holds what cannot be read at a place (links, sparse
-// files).
+// no second request then. What lies between headers is not read, but for small members behind a
+// URL. Throws Error, "NAME: MEMBER: ...", where the tar is damaged or cut short, or holds what
+// cannot be read at a place (links, sparse files).
 void each_tar_member(
     const ByteSource& tar, const std::string& name,
     const std::function<bool(const TarMember&)>& wanted,
@@ -34,7 +36,8 @@ class TarWriter {
   TarWriter& operator=(const TarWriter&) = delete;
   ~TarWriter();
   void add(const std::string& name, std::string_view contents);
-  std::uint64_t bytes() const;  // so far, without what ends a tar
+  // At most, if a file and its label file of this name and so many bytes together were the last.
+  std::uint64_t bytes_with(std::string_view name, std::uint64_t contents) const;
   struct Written {
     std::uint64_t bytes = 0;
     std::string sha256;  // hexadecimal

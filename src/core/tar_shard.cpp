@@ -1,6 +1,7 @@
 #include "core/tar_shard.h"
 
 #include <algorithm>
+#include <atomic>
 #include <limits>
 #include <map>
 #include <mutex>
@@ -29,17 +30,21 @@ class OpenShards {
     if (slot.shard && !(look_again && !slot.shard->bytes().is_current()))
       return {slot.shard, false};
     slot.shard = std::make_shared<const TarShard>(name);
+    slot.opened = true;
     return {slot.shard, true};
   }
+  // Not of one that could not be opened: it may have become a folder since.
   bool has(const std::string& name) {
     const std::lock_guard lock(mutex_);
-    return slots_.contains(name);
+    const auto slot = slots_.find(name);
+    return slot != slots_.end() && slot->second.opened;
   }
 
  private:
   struct Slot {
     std::mutex mutex;
     std::shared_ptr<const TarShard> shard;
+    std::atomic<bool> opened = false;  // whether there is a shard; read without the mutex
   };
   Slot& slot_of(const std::string& name) {
     const std::lock_guard lock(mutex_);
@@ -77,7 +82,7 @@ TarShard::TarShard(std::string name) : name_(std::move(name)), source_(open_sour
     kept += contents;
   });
   kept.shrink_to_fit();
-  kept_ = source_of(std::move(kept));
+  kept_ = source_of(name_, std::move(kept));
   names_.shrink_to_fit(), members_.shrink_to_fit();
   sort_by_name();
 }
@@ -110,11 +115,6 @@ std::optional<TarShard::Place> TarShard::find(std::string_view wanted) const {
 
 bool is_shard_name(std::string_view name) { return name.ends_with(kTar); }
 
-std::string_view shard_part(std::string_view path) {
-  const auto at = path.find(".tar/");
-  return at == path.npos ? std::string_view{} : path.substr(0, at + kTar.size());
-}
-
 OpenedShard open_shard(const std::string& name) { return open_shards().get(name, true); }
 
 std::optional<ShardPath> through_shard(const std::filesystem::path& path) {
@@ -132,6 +132,21 @@ std::optional<ShardPath> through_shard(const std::filesystem::path& path) {
 namespace {
 
 constexpr std::size_t kMaxShards = 1'000'000;
+constexpr int kMaxBraces = 16;  // pairs in one name
+
+// A comma outside of braces is part of a name, unless it stands behind another tar.
+void require_sound_braces(const std::string& text) {
+  bool open = false;
+  for (const char c : text) {
+    if (c == '{' && open) fail(text, ": braces within braces are not read; name each range alone");
+    if (c == '{' || c == '}') open = c == '{';
+  }
+  if (open) fail(text, ": the last { has no }; a range is written as {000000..000012}");
+  if (text.find(".tar,") != text.npos && text.find('{') == text.npos)
+    fail(text,
+         ": several shards are not named with commas; write {a,b}.tar, or a list with a "
+         "shard a line");
+}
 
 // What one pair of braces stands for: "000000..000012" or "a,b".
 std::vector<std::string> alternatives(const std::string& text, const std::string& body) {
@@ -143,11 +158,8 @@ std::vector<std::string> alternatives(const std::string& text, const std::string
       fail(text, ": {", body, "} is no range of numbers, such as {000000..000012}");
     if (to < from || to - from >= static_cast<std::int64_t>(kMaxShards))
       fail(text, ": the range {", body, "} is ", to < from ? "empty" : "too long");
-    for (std::int64_t i = from; i <= to; ++i) {
-      std::string number = std::to_string(i);
-      number.insert(0, first.size() - std::min(first.size(), number.size()), '0');
-      all.push_back(std::move(number));
-    }
+    for (std::int64_t i = from; i <= to; ++i)
+      all.push_back(zero_padded(static_cast<std::uint64_t>(i), first.size()));
     return all;
   }
   for (std::size_t begin = 0; begin <= body.size();) {
@@ -162,16 +174,26 @@ std::vector<std::string> alternatives(const std::string& text, const std::string
 
 std::vector<std::string> shard_names(const std::string& text) {
   if (!is_shard_name(text)) return {};
-  const auto open = text.find('{');
-  const auto close = text.find('}', open == text.npos ? 0 : open);
-  if (open == text.npos || close == text.npos) return {text};
-  std::vector<std::string> names;
-  for (const std::string& one : alternatives(text, text.substr(open + 1, close - open - 1)))
-    for (std::string& name : shard_names(text.substr(0, open) + one + text.substr(close + 1))) {
-      names.push_back(std::move(name));
-      if (names.size() > kMaxShards) fail(text, ": stands for more than ", kMaxShards, " names");
-    }
-  return names;
+  require_sound_braces(text);
+  std::vector<std::string> names{""};
+  std::size_t at = 0;
+  for (int pairs = 0;; ++pairs) {
+    const auto open = text.find('{', at);
+    const auto close = text.find('}', open == text.npos ? at : open);
+    const bool last = open == text.npos || close == text.npos;
+    const std::string plain = text.substr(at, last ? text.npos : open - at);
+    for (std::string& name : names) name += plain;
+    if (last) return names;
+    if (pairs == kMaxBraces) fail(text, ": has more than ", kMaxBraces, " pairs of braces");
+    const auto ends = alternatives(text, text.substr(open + 1, close - open - 1));
+    if (ends.size() > kMaxShards / names.size())
+      fail(text, ": stands for more than ", kMaxShards, " names");
+    std::vector<std::string> longer;
+    for (const std::string& name : names)
+      for (const std::string& end : ends) longer.push_back(name + end);
+    names = std::move(longer);
+    at = close + 1;
+  }
 }
 
 }  // namespace darknet

@@ -50,9 +50,6 @@ class TarShard {
 };
 
 bool is_shard_name(std::string_view);  // ends with .tar
-// The part of a path up to a tar that it goes through; "" where no part but the last ends with
-// .tar. Whether there is such a file is not looked at.
-std::string_view shard_part(std::string_view path);
 
 // Shards are opened once and stay so for the rest of the process: list, labels and loader read one
 // after the other. `is_new`: they were opened, or had changed, at this call.

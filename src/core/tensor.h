@@ -35,11 +35,12 @@ constexpr DType dtype_of() {
 }
 
 // f(T{}) with the element type T that `t` names: the choice of a launch's instance, outside of the
-// loop.
+// loop. Throws for u8.
 template <class F>
 decltype(auto) with_element(DType t, F f) {
   if (t == DType::bf16) return f(BF16{});
   if (t == DType::f16) return f(F16{});
+  if (t == DType::u8) fail("a tensor of integers where f32, bf16 or f16 was expected");
   return f(float{});
 }
 

@@ -41,6 +41,11 @@ std::string plural(std::int64_t count, std::string_view noun) {
   return text + 's';
 }
 
+std::string zero_padded(std::uint64_t number, std::size_t digits) {
+  std::string text = std::to_string(number);
+  return text.insert(0, digits - std::min(digits, text.size()), '0');
+}
+
 std::string joined(const std::vector<std::string>& words, std::string_view between) {
   std::string text;
   for (const std::string& word : words) {

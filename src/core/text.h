@@ -1,5 +1,6 @@
 // Small questions about text that several readers of files ask.
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <istream>
 #include <string>
@@ -33,6 +34,9 @@ inline std::string shown(std::string_view s) {
 
 // "1 image", "2 images", "3 classes"; `noun` is the singular.
 std::string plural(std::int64_t count, std::string_view noun);
+
+// "000012": with zeros in front where it has fewer digits.
+std::string zero_padded(std::uint64_t number, std::size_t digits);
 
 // "a b c"
 std::string joined(const std::vector<std::string>& words, std::string_view between = " ");

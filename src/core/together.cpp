@@ -1,7 +1,6 @@
 #include "core/together.h"
 
 #include <algorithm>
-#include <atomic>
 #include <exception>
 #include <string>
 
@@ -10,8 +9,6 @@
 
 namespace darknet {
 namespace {
-
-std::atomic<bool> common_failure = false;
 
 struct Outcome {
   std::int64_t value = 0;
@@ -23,16 +20,12 @@ struct Outcome {
   const std::vector<std::string> texts = ranks.all_gather(mine);
   const auto first = std::ranges::find(all, 1, &Outcome::failed);
   const auto rank = first - all.begin();
-  note_common_failure();
-  throw Error(cat(rank > 0 ? cat("rank ", rank, " on ", ranks.host_of(rank), ": ") : "",
-                  texts[to_size(rank)]),
-              first->exit_code);
+  throw CommonFailure(cat(rank > 0 ? cat("rank ", rank, " on ", ranks.host_of(rank), ": ") : "",
+                          texts[to_size(rank)]),
+                      first->exit_code);
 }
 
 }  // namespace
-
-bool fails_together() { return common_failure; }
-void note_common_failure() { common_failure = true; }
 
 std::int64_t largest_of_all(Ranks& ranks, const std::function<std::int64_t()>& work) {
   if (!ranks.several()) return work();

@@ -30,7 +30,7 @@ struct BaselineDirection {
 class CpuBaselineConv final : public BaselineConv {
  public:
   CpuBaselineConv(const ConvSpec& spec, const Epilogue& epilogue, const PlanOptions& options,
-                  ChoiceOf choice);
+                  ConvSource source);
   bool runs(ConvDirection direction) const override { return slot(direction).has_value(); }
   std::int64_t workspace() const override { return workspace_; }
   std::string description() const override { return description_; }
@@ -45,11 +45,11 @@ class CpuBaselineConv final : public BaselineConv {
   template <class Pd>
   BaselineDirection direction(const Pd& pd, ConvDirection of, const Desc& output, int argument);
   // Makes Winograd's algorithm of this direction, if it is chosen, and says whether.
-  bool make_winograd(ConvDirection direction, const Epilogue& fused, ChoiceOf choice);
+  bool make_winograd(ConvDirection direction, const Epilogue& fused, ConvSource source);
   void note(ConvDirection direction, const std::string& implementation);
-  void make_forward(const Epilogue& fused, ChoiceOf choice);
-  void make_backward_data(ChoiceOf choice);
-  void make_backward_weights(ChoiceOf choice);
+  void make_forward(const Epilogue& fused, ConvSource source);
+  void make_backward_data(ConvSource source);
+  void make_backward_weights(ConvSource source);
 
   ConvSpec spec_;
   PlanOptions options_;
@@ -73,9 +73,9 @@ void* CpuBaselineConv::filled(const Desc& desc, float value) {
 }
 
 bool CpuBaselineConv::make_winograd(ConvDirection direction, const Epilogue& fused,
-                                    ChoiceOf choice) {
+                                    ConvSource source) {
   const auto chosen =
-      choice == ChoiceOf::planned ? choose_winograd(direction, spec_, options_) : std::nullopt;
+      source == ConvSource::planned ? choose_winograd(direction, spec_, options_) : std::nullopt;
   if (!chosen) return false;
   note(direction, chosen->word());
   const auto values = [this](const Shape& s, float value) {
@@ -127,9 +127,9 @@ BaselineDirection CpuBaselineConv::direction(const Pd& pd, ConvDirection of, con
   return d;
 }
 
-void CpuBaselineConv::make_forward(const Epilogue& fused, ChoiceOf choice) {
-  if (make_winograd(ConvDirection::forward, fused, choice)) return;
-  const ForwardDesc pd = choose_forward(spec_, fused, options_, choice).pd;
+void CpuBaselineConv::make_forward(const Epilogue& fused, ConvSource source) {
+  if (make_winograd(ConvDirection::forward, fused, source)) return;
+  const ForwardDesc pd = choose_forward(spec_, fused, options_, source).pd;
   BaselineDirection d = direction(pd, ConvDirection::forward, pd.dst_desc(), DNNL_ARG_DST);
   d.arguments = {{DNNL_ARG_SRC, memory_at(pd.src_desc(), filled(pd.src_desc(), 1))},
                  {DNNL_ARG_WEIGHTS, memory_at(pd.weights_desc(), filled(pd.weights_desc(), .02f))}};
@@ -138,10 +138,10 @@ void CpuBaselineConv::make_forward(const Epilogue& fused, ChoiceOf choice) {
   slot(ConvDirection::forward) = std::move(d);
 }
 
-void CpuBaselineConv::make_backward_data(ChoiceOf choice) {
-  if (make_winograd(ConvDirection::backward_data, {}, choice)) return;
-  const ForwardDesc hint = choose_forward(spec_, {}, options_, choice).pd;
-  const DataDesc pd = choose_backward_data(spec_, options_, hint, choice).pd;
+void CpuBaselineConv::make_backward_data(ConvSource source) {
+  if (make_winograd(ConvDirection::backward_data, {}, source)) return;
+  const ForwardDesc hint = choose_forward(spec_, {}, options_, source).pd;
+  const DataDesc pd = choose_backward_data(spec_, options_, hint, source).pd;
   BaselineDirection d =
       direction(pd, ConvDirection::backward_data, pd.diff_src_desc(), DNNL_ARG_DIFF_SRC);
   d.arguments = {{DNNL_ARG_DIFF_DST, memory_at(pd.diff_dst_desc(), filled(pd.diff_dst_desc(), 1))},
@@ -149,10 +149,10 @@ void CpuBaselineConv::make_backward_data(ChoiceOf choice) {
   slot(ConvDirection::backward_data) = std::move(d);
 }
 
-void CpuBaselineConv::make_backward_weights(ChoiceOf choice) {
-  if (make_winograd(ConvDirection::backward_weights, {}, choice)) return;
-  const ForwardDesc hint = choose_forward(spec_, {}, options_, choice).pd;
-  const WeightsDesc pd = choose_backward_weights(spec_, options_, hint, choice).pd;
+void CpuBaselineConv::make_backward_weights(ConvSource source) {
+  if (make_winograd(ConvDirection::backward_weights, {}, source)) return;
+  const ForwardDesc hint = choose_forward(spec_, {}, options_, source).pd;
+  const WeightsDesc pd = choose_backward_weights(spec_, options_, hint, source).pd;
   BaselineDirection d =
       direction(pd, ConvDirection::backward_weights, pd.diff_weights_desc(), DNNL_ARG_DIFF_WEIGHTS);
   d.arguments = {{DNNL_ARG_SRC, memory_at(pd.src_desc(), filled(pd.src_desc(), 1))},
@@ -161,13 +161,13 @@ void CpuBaselineConv::make_backward_weights(ChoiceOf choice) {
 }
 
 CpuBaselineConv::CpuBaselineConv(const ConvSpec& spec, const Epilogue& epilogue,
-                                 const PlanOptions& options, ChoiceOf choice)
+                                 const PlanOptions& options, ConvSource source)
     : spec_(spec), options_(options) {
   checked("convolution", about(spec), [&] {
-    make_forward(fused_epilogue(spec, epilogue, options, choice), choice);
+    make_forward(fused_epilogue(spec, epilogue, options, source), source);
     if (options.mode != Mode::training) return;
-    if (options.input_gradient) make_backward_data(choice);
-    if (options.weight_gradient) make_backward_weights(choice);
+    if (options.input_gradient) make_backward_data(source);
+    if (options.weight_gradient) make_backward_weights(source);
   });
 }
 
@@ -189,7 +189,7 @@ void CpuBaselineConv::run(ConvDirection direction, void* workspace) {
 std::unique_ptr<BaselineConv> make_cpu_baseline_conv(const ConvSpec& spec, const Epilogue& epilogue,
                                                      const PlanOptions& options, bool as_planned) {
   return std::make_unique<CpuBaselineConv>(spec, epilogue, options,
-                                           as_planned ? ChoiceOf::planned : ChoiceOf::library);
+                                           as_planned ? ConvSource::planned : ConvSource::library);
 }
 
 }  // namespace darknet

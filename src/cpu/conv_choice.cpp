@@ -118,8 +118,8 @@ const ConvChoice* tuned(const ConvSpec& s, Direction direction, const PlanOption
 
 // The order in which they are tried; the first that is not the library's reference code wins.
 std::vector<Candidate> candidates(const ConvSpec& s, Direction direction, const PlanOptions& o,
-                                  ChoiceOf choice) {
-  if (choice == ChoiceOf::library) return {kBlocked};
+                                  ConvSource source) {
+  if (source == ConvSource::library) return {kBlocked};
   std::vector<Candidate> list;
   if (const ConvChoice* const wanted = tuned(s, direction, o))
     for (const Candidate& c : kAll)
@@ -143,13 +143,13 @@ bool is_faulty(const ConvSpec& s, Direction direction, std::string_view name) {
 }
 
 template <class Make>
-auto choose(const ConvSpec& s, Direction direction, const PlanOptions& o, ChoiceOf choice,
+auto choose(const ConvSpec& s, Direction direction, const PlanOptions& o, ConvSource source,
             Make make) {
   using Pd = decltype(make(kDirect));
   std::optional<Chosen<Pd>> reference;
   std::string why = "no implementation";
-  const ConvChoice* const wanted = choice == ChoiceOf::planned ? tuned(s, direction, o) : nullptr;
-  for (const Candidate& c : candidates(s, direction, o, choice)) {
+  const ConvChoice* const wanted = source == ConvSource::planned ? tuned(s, direction, o) : nullptr;
+  for (const Candidate& c : candidates(s, direction, o, source)) {
     try {
       Chosen<Pd> chosen{make(c), c.word};
       if (is_faulty(s, direction, chosen.pd.impl_info_str())) continue;
@@ -219,8 +219,8 @@ std::string about(const ConvSpec& s) {
 }
 
 Epilogue fused_epilogue(const ConvSpec& s, const Epilogue& wanted, const PlanOptions& o,
-                        ChoiceOf choice) {
-  const bool winograd = choice == ChoiceOf::planned && choose_winograd(Direction::forward, s, o);
+                        ConvSource source) {
+  const bool winograd = source == ConvSource::planned && choose_winograd(Direction::forward, s, o);
   const bool known = winograd ? negative_slope(wanted.activation).has_value()
                               : eltwise(wanted.activation).has_value();
   return known ? wanted : Epilogue{.bias = wanted.bias};
@@ -277,25 +277,25 @@ auto weights_maker(const ConvSpec& s, const PlanOptions& o, const ForwardDesc& h
 }  // namespace
 
 Chosen<ForwardDesc> choose_forward(const ConvSpec& s, const Epilogue& fused, const PlanOptions& o,
-                                   ChoiceOf choice) {
-  return choose(s, Direction::forward, o, choice, forward_maker(s, fused, o));
+                                   ConvSource source) {
+  return choose(s, Direction::forward, o, source, forward_maker(s, fused, o));
 }
 
 Chosen<DataDesc> choose_backward_data(const ConvSpec& s, const PlanOptions& o,
-                                      const ForwardDesc& hint, ChoiceOf choice) {
-  return choose(s, Direction::backward_data, o, choice, data_maker(s, o, hint));
+                                      const ForwardDesc& hint, ConvSource source) {
+  return choose(s, Direction::backward_data, o, source, data_maker(s, o, hint));
 }
 
 Chosen<WeightsDesc> choose_backward_weights(const ConvSpec& s, const PlanOptions& o,
-                                            const ForwardDesc& hint, ChoiceOf choice) {
-  return choose(s, Direction::backward_weights, o, choice, weights_maker(s, o, hint));
+                                            const ForwardDesc& hint, ConvSource source) {
+  return choose(s, Direction::backward_weights, o, source, weights_maker(s, o, hint));
 }
 
 std::vector<std::string> algorithms_of(Direction direction, const ConvSpec& s,
                                        const Epilogue& wanted, const PlanOptions& o) {
   const Epilogue bias{.bias = wanted.bias};
   if (direction == Direction::forward) return available(s, direction, o, forward_maker(s, bias, o));
-  const ForwardDesc hint = choose_forward(s, bias, o, ChoiceOf::planned).pd;
+  const ForwardDesc hint = choose_forward(s, bias, o, ConvSource::planned).pd;
   if (direction == Direction::backward_data)
     return available(s, direction, o, data_maker(s, o, hint));
   return available(s, direction, o, weights_maker(s, o, hint));

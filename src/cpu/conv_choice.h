@@ -11,7 +11,7 @@
 
 namespace darknet::onednn {
 
-enum class ChoiceOf : std::uint8_t {
+enum class ConvSource : std::uint8_t {
   planned,  // what the plans use
   library,  // the library's convolution in the layouts that it likes best
 };
@@ -36,7 +36,7 @@ std::optional<WinogradChoice> choose_winograd(ConvDirection, const ConvSpec&, co
 bool widens_weight_gradient(const ConvSpec&, const PlanOptions&);
 
 // What of the epilogue the convolution does itself.
-Epilogue fused_epilogue(const ConvSpec&, const Epilogue&, const PlanOptions&, ChoiceOf);
+Epilogue fused_epilogue(const ConvSpec&, const Epilogue&, const PlanOptions&, ConvSource);
 dnnl::primitive_attr attributes_of(const Epilogue& fused);
 bool is_reference(const char* implementation);  // code of the library that is not made for speed
 
@@ -55,11 +55,11 @@ struct Chosen {
 
 // The library's algorithm, which is used where choose_winograd() says nothing.
 Chosen<ForwardDesc> choose_forward(const ConvSpec&, const Epilogue& fused, const PlanOptions&,
-                                   ChoiceOf);
+                                   ConvSource);
 Chosen<DataDesc> choose_backward_data(const ConvSpec&, const PlanOptions&, const ForwardDesc& hint,
-                                      ChoiceOf);
+                                      ConvSource);
 Chosen<WeightsDesc> choose_backward_weights(const ConvSpec&, const PlanOptions&,
-                                            const ForwardDesc& hint, ChoiceOf);
+                                            const ForwardDesc& hint, ConvSource);
 
 // The words that a direction could have, without those for which the library has only its reference
 // code.

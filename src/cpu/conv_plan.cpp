@@ -134,12 +134,12 @@ CpuConvPlan::Direction CpuConvPlan::direction(const Pd& pd, Desc source, Desc we
 
 // What the library's backward passes want to see.
 ForwardDesc CpuConvPlan::forward_hint() const {
-  return choose_forward(spec_, {.bias = fused_.bias}, options_, ChoiceOf::planned).pd;
+  return choose_forward(spec_, {.bias = fused_.bias}, options_, ConvSource::planned).pd;
 }
 
 void CpuConvPlan::make_forward() {
   if (make_winograd(ConvDirection::forward, winograd_forward_)) return;
-  const auto chosen = choose_forward(spec_, fused_, options_, ChoiceOf::planned);
+  const auto chosen = choose_forward(spec_, fused_, options_, ConvSource::planned);
   note(ConvDirection::forward, chosen);
   const ForwardDesc& pd = chosen.pd;
   forward_ = direction(pd, pd.src_desc(), pd.weights_desc(), pd.dst_desc());
@@ -153,7 +153,7 @@ void CpuConvPlan::make_forward() {
 
 void CpuConvPlan::make_backward_data() {
   if (make_winograd(ConvDirection::backward_data, winograd_data_)) return;
-  const auto chosen = choose_backward_data(spec_, options_, forward_hint(), ChoiceOf::planned);
+  const auto chosen = choose_backward_data(spec_, options_, forward_hint(), ConvSource::planned);
   note(ConvDirection::backward_data, chosen);
   const DataDesc& pd = chosen.pd;
   data_ = direction(pd, pd.diff_src_desc(), pd.weights_desc(), pd.diff_dst_desc());
@@ -179,7 +179,7 @@ void CpuConvPlan::make_backward_weights() {
     packed_weights_ += widened_weights_->packed_weights();
     return;
   }
-  const auto chosen = choose_backward_weights(spec_, options_, forward_hint(), ChoiceOf::planned);
+  const auto chosen = choose_backward_weights(spec_, options_, forward_hint(), ConvSource::planned);
   note(ConvDirection::backward_weights, chosen);
   const WeightsDesc& pd = chosen.pd;
   weights_ = direction(pd, pd.src_desc(), pd.diff_weights_desc(), pd.diff_dst_desc());
@@ -193,7 +193,7 @@ CpuConvPlan::CpuConvPlan(const ConvSpec& spec, const Epilogue& epilogue, const P
     : spec_(spec),
       options_(options),
       wanted_(epilogue),
-      fused_(fused_epilogue(spec, epilogue, options, ChoiceOf::planned)),
+      fused_(fused_epilogue(spec, epilogue, options, ConvSource::planned)),
       user_source_(nhwc(spec.in, options.precision)),
       user_weights_(user_weights(spec)),
       user_destination_(nhwc(spec.out(), options.output())) {

@@ -122,7 +122,7 @@ Int8Conv::Int8Conv(const ConvSpec& spec, const Epilogue& epilogue, const PlanOpt
       padded_(padded(spec, options.int8->zero_point)),
       quantization_(*options.int8),
       source_type_(options.precision),
-      fused_(fused_epilogue(spec, epilogue, options, ChoiceOf::library)) {
+      fused_(fused_epilogue(spec, epilogue, options, ConvSource::library)) {
   fused_.bias = true;  // it also makes up for the zero point
   if (options.integer_output) set_output(*options.integer_output, epilogue);
   make_scales();
@@ -258,17 +258,30 @@ void Int8Conv::forward(const Stream& s, TensorView in, const float* bias, Tensor
   });
 }
 
+// Of no special case: 1 and 0 need fewer operations after the sums, and no padding in the tensor.
+constexpr IntegerScale kAnyScale{.scale = .5f, .zero_point = 1};
+
+// `output`: none: f32.
+bool has_fast_code(const ConvSpec& spec, const Epilogue& epilogue, const IntegerScale* output) {
+  const ConvQuantization q{.scale = kAnyScale.scale,
+                           .zero_point = kAnyScale.zero_point,
+                           .ranges = std::vector<float>(to_size(spec.filters), 1)};
+  const PlanOptions options{.precision = DType::u8, .int8 = &q, .integer_output = output};
+  return !Int8Conv(spec, epilogue, options).is_reference();
+}
+
 }  // namespace
 
 int int8_weight_limit() { return uses_x86_isa(dnnl::cpu_isa::avx512_core_vnni) ? 127 : 64; }
 
+bool int8_conv_reads_integers(const ConvSpec& spec, const Epilogue& epilogue) {
+  return has_fast_code(spec, epilogue, nullptr);
+}
+
 bool int8_conv_writes_integers(const ConvSpec& spec, const Epilogue& epilogue) {
-  const ConvQuantization q{.ranges = std::vector<float>(to_size(spec.filters), 1)};
-  const IntegerScale scale;
-  const PlanOptions options{.int8 = &q, .integer_output = &scale};
-  const Epilogue fused = fused_epilogue(spec, epilogue, options, ChoiceOf::library);
+  const Epilogue fused = fused_epilogue(spec, epilogue, {}, ConvSource::library);
   return fused.activation.index() == epilogue.activation.index() &&
-         !Int8Conv(spec, epilogue, options).is_reference();
+         has_fast_code(spec, epilogue, &kAnyScale);
 }
 
 std::shared_ptr<ConvPlan> make_int8_conv(const ConvSpec& spec, const Epilogue& epilogue,

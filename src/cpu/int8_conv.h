@@ -13,10 +13,12 @@ namespace darknet {
 // 2 * 255 * 64 < 2^15.
 int int8_weight_limit();
 
-// Null where the library has only its reference code for it and both tensors are f32. options.int8
-// is not null and has a range for each filter. See Ops::writes_int8().
+// Ops::reads_int8() and Ops::writes_int8() of the CPU.
+bool int8_conv_reads_integers(const ConvSpec&, const Epilogue&);
 bool int8_conv_writes_integers(const ConvSpec&, const Epilogue&);
 
+// Null where the library has only its reference code for it and both tensors are f32. options.int8
+// is not null and has a range for each filter.
 std::shared_ptr<ConvPlan> make_int8_conv(const ConvSpec&, const Epilogue&, const PlanOptions&);
 
 }  // namespace darknet

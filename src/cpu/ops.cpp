@@ -66,6 +66,9 @@ class CpuOps final : public Ops {
     if (int8_weight_limit() == 127) return "";
     return "this processor has no VNNI instructions: weights get 7 bits, and it is slower than f32";
   }
+  bool reads_int8(const ConvSpec& s, const Epilogue& e) const override {
+    return int8_conv_reads_integers(s, e);
+  }
   bool writes_int8(const ConvSpec& s, const Epilogue& e) const override {
     return int8_conv_writes_integers(s, e);
   }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/device_failure.h"
+#include "core/device_guard.h"
 #include "core/index.h"
 #include "core/log.h"
 #include "cuda/calls.h"
@@ -32,22 +33,20 @@ class NcclAllReduce final : public AllReduceLibrary {
   NcclAllReduce(const NcclAllReduce&) = delete;
   NcclAllReduce& operator=(const NcclAllReduce&) = delete;
   ~NcclAllReduce() override {
-    {
-      const std::lock_guard lock(mutex());
-      std::erase(all(), this);
-    }
+    const std::lock_guard lock(mutex());
+    std::erase(all(), this);
     if (communicators_.empty()) return;
-    // A group: the communicators of one thread wait for each other.
-    ncclGroupStart();
-    for (const ncclComm_t c : communicators_) ncclCommFinalize(c);
-    if (ncclGroupEnd() != ncclSuccess) abort();
-    for (const ncclComm_t c : communicators_) ncclCommDestroy(c);
+    if (for_all(ncclCommFinalize) == ncclSuccess)
+      for_all(ncclCommDestroy);
+    else
+      abort();
   }
   // A group: one thread may not wait in the first device's call for those it has yet to make.
   void run(std::span<const Stream> streams, std::span<float* const> arrays,
            std::int64_t n) override {
+    const std::lock_guard lock(mutex());
     if (communicators_.empty()) fail("NCCL sums no more after an error");
-    check_result(ncclGroupStart(), "ncclGroupStart");
+    give_up_on(ncclGroupStart(), "ncclGroupStart");
     ncclResult_t status = ncclSuccess;
     for (std::size_t d = 0; d < streams.size() && status == ncclSuccess; ++d)
       status = ncclAllReduce(arrays[d], arrays[d], to_size(n), ncclFloat, ncclSum,
@@ -57,40 +56,63 @@ class NcclAllReduce final : public AllReduceLibrary {
     give_up_on(ended, "ncclGroupEnd");
   }
 
-  // Null where no communicators are on the device.
-  static NcclAllReduce* of(const Device& device) {
+  // Whether there are communicators on the device.
+  static bool sums_on(const Device& device) {
     const std::lock_guard lock(mutex());
+    return find(device) != nullptr;
+  }
+  // What a link or another device broke after an earlier call returned. Nothing where no
+  // communicators are on the device.
+  static void check(const Device& device) {
+    const std::lock_guard lock(mutex());
+    if (NcclAllReduce* const here = find(device)) here->check_links(device);
+  }
+
+ private:
+  // All below is called with the mutex held.
+
+  // A group: the communicators of one thread wait for each other.
+  ncclResult_t for_all(ncclResult_t (*call)(ncclComm_t)) const {
+    const ncclResult_t begun = ncclGroupStart();
+    ncclResult_t status = begun;
+    for (const ncclComm_t c : communicators_)
+      if (const ncclResult_t one = call(c); status == ncclSuccess) status = one;
+    const ncclResult_t ended = begun == ncclSuccess ? ncclGroupEnd() : begun;
+    return status == ncclSuccess ? ended : status;
+  }
+  // Ends the kernels, which would else wait for ever, and with them every wait for a stream.
+  void abort() {
+    for_all(ncclCommAbort);
+    communicators_.clear();
+  }
+  static NcclAllReduce* find(const Device& device) {
     const auto found = std::ranges::find_if(all(), [&](const NcclAllReduce* a) {
       return !a->communicators_.empty() && std::ranges::count(a->indices_, device.index) > 0;
     });
     return found == all().end() ? nullptr : *found;
   }
-  // What a link or another device broke after an earlier call returned.
-  void check_links() {
+  // `device`: which is current afterwards.
+  void check_links(const Device& device) {
     for (const ncclComm_t c : communicators_) {
       ncclResult_t since = ncclSuccess;
       give_up_on(ncclCommGetAsyncError(c, &since), "ncclCommGetAsyncError");
       give_up_on(since, "an all-reduce of NCCL");
     }
-    int before = 0;
-    cudaGetDevice(&before);
-    for (const int index : indices_) {
-      cudaSetDevice(index);
-      const cudaError_t status = cudaStreamQuery(nullptr);
-      if (status != cudaSuccess) cudaGetLastError();  // not to be found by the next launch
-      if (status == cudaSuccess || status == cudaErrorNotReady) continue;
+    Device there = device;
+    try {
+      const DeviceGuard guard(device);
+      for (const int index : indices_) {
+        there.index = index;
+        const DeviceGuard other(there);
+        const cudaError_t status = cudaStreamQuery(nullptr);
+        if (status != cudaSuccess) cudaGetLastError();  // not to be found by the next launch
+        if (status != cudaSuccess && status != cudaErrorNotReady) fail(cudaGetErrorString(status));
+      }
+    } catch (const Error& e) {
       abort();
-      throw DeviceFailure(cat("a GPU that takes part in an all-reduce, cuda:", index, ": ",
-                              cudaGetErrorString(status)));
+      throw DeviceFailure(
+          cat("a GPU that takes part in an all-reduce, ", to_string(there), ": ", e.what()));
     }
-    cudaSetDevice(before);
-  }
-
- private:
-  // Ends the kernels, which would else wait for ever, and with them every wait for a stream.
-  void abort() {
-    for (const ncclComm_t c : communicators_) ncclCommAbort(c);
-    communicators_.clear();
   }
   void give_up_on(ncclResult_t status, const char* call) {
     if (status == ncclSuccess) return;
@@ -102,6 +124,7 @@ class NcclAllReduce final : public AllReduceLibrary {
     static std::vector<NcclAllReduce*> all;
     return all;
   }
+  // Held by every call: one thread may not sum, or end, what another checks or aborts.
   static std::mutex& mutex() {
     static std::mutex mutex;
     return mutex;
@@ -122,9 +145,7 @@ std::unique_ptr<AllReduceLibrary> make_nccl_all_reduce(std::span<const Device> d
   }
 }
 
-bool sums_by_nccl(const Device& device) { return NcclAllReduce::of(device); }
-void check_nccl(const Device& device) {
-  if (NcclAllReduce* const all_reduce = NcclAllReduce::of(device)) all_reduce->check_links();
-}
+bool sums_by_nccl(const Device& device) { return NcclAllReduce::sums_on(device); }
+void check_nccl(const Device& device) { NcclAllReduce::check(device); }
 
 }  // namespace darknet

@@ -5,6 +5,7 @@
 #include <numeric>
 #include <utility>
 
+#include "core/byte_source.h"
 #include "core/error.h"
 #include "core/index.h"
 #include "core/out_of_memory.h"
@@ -69,8 +70,7 @@ void EpochOrders::draw(Order& order, std::int64_t epoch) const {
   order.images.resize(to_size(images_));
   std::iota(order.images.begin(), order.images.end(), 0);
   Rng rng(seed_ ^ kShuffle, static_cast<std::uint64_t>(epoch));
-  for (std::size_t i = order.images.size(); i > 1; --i)  // Fisher and Yates
-    std::swap(order.images[i - 1], order.images[to_size(rng.below(static_cast<std::int64_t>(i)))]);
+  shuffle(order.images, rng);
 }
 
 // An epoch's images are read in an order in which neighbours lie near each other in their shards.
@@ -201,6 +201,10 @@ void Batches::decode(Shown& s, std::size_t& at, Rng rng, const InputSize& input)
   }
 }
 
+std::int64_t Batches::sample(const Batch& b, std::int64_t i) const {
+  return b.index * settings_.batch + settings_.first + i;
+}
+
 // The images asked for or, where one cannot be read, another one at random in its place.
 Batches::Shown Batches::shown(Batch& b, std::int64_t i, std::vector<std::int64_t> images,
                               Mixing mixing, Rng& rng) const {
@@ -211,9 +215,11 @@ Batches::Shown Batches::shown(Batch& b, std::int64_t i, std::vector<std::int64_t
       Shown s{.images = images, .mixing = mixing, .sizes = {}, .placements = {}, .decoded = {}};
       decode(s, at, rng, b.size);
       return s;
+    } catch (const SourceFailure&) {
+      throw;  // others are missing with it
     } catch (const Error& e) {
       b.unreadable[to_size(i)].push_back({images[at], e.what()});
-      images[at] = orders_.other(b.index * settings_.batch + i, rng);
+      images[at] = orders_.other(sample(b, i), rng);
       if (++failures[at] == kTriesForReadable)
         fail("no readable image found in ", kTriesForReadable, " tries; the last one: ", e.what());
     }
@@ -245,7 +251,7 @@ void Batches::add_targets(const Shown& s, std::span<float> targets) const {
 
 void Batches::make_augmented(Batch& b, std::int64_t i) const {
   const auto at = to_size(i);
-  const std::int64_t sample = b.index * settings_.batch + settings_.first + i;
+  const std::int64_t sample = this->sample(b, i);
   Rng rng(settings_.seed ^ kSample, static_cast<std::uint64_t>(sample));
   std::vector<std::int64_t> images{orders_.at(sample)};
   const auto& classification = settings_.classification;

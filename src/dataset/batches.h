@@ -127,6 +127,8 @@ class Batches {
   void make_plain(Batch&, std::int64_t i) const;
   void make_augmented(Batch&, std::int64_t i) const;
   void add_targets(const Shown&, std::span<float> targets) const;
+  // Which image of the endless sequence the i-th of this batch is.
+  std::int64_t sample(const Batch&, std::int64_t i) const;
   Shown shown(Batch&, std::int64_t i, std::vector<std::int64_t> images, Mixing, Rng&) const;
   void draw_placements(Shown&, Rng, const InputSize&) const;
   void decode(Shown&, std::size_t& at, Rng, const InputSize&) const;

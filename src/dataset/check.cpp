@@ -6,6 +6,7 @@
 #include <string_view>
 #include <unordered_set>
 
+#include "core/byte_source.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/index.h"
@@ -79,6 +80,8 @@ void check_image(ListCheck& check, const ImagePaths& images, std::size_t i,
     range.largest = std::max(range.largest, largest_in(image));
     range.white = image.white;
     count_size(check, image);
+  } catch (const SourceFailure&) {
+    throw;  // others are missing with it
   } catch (const Error& e) {
     ++check.unreadable;
     report(Finding::error, e.what());
@@ -140,7 +143,8 @@ ListCheck check_list(const fs::path& list, const ListCheckOptions& o, const Repo
     const fs::path image = images[i];
     if (!seen.insert(images.text(i)).second) {
       ++check.duplicates;
-      report(Finding::error, cat(list.string(), ": ", image.string(), " is listed more than once"));
+      report(Finding::warning,
+             cat(list.string(), ": ", image.string(), " is listed more than once"));
     }
     check_image(check, images, i, o.values, report);
     if (o.class_labels.empty())

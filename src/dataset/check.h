@@ -32,6 +32,9 @@ struct ListCheck {
     return unreadable + of_no_class + of_several_classes +
            (labels_are_skipped ? 0 : missing_labels + bad_lines);
   }
+  std::int64_t warnings() const {
+    return duplicates + cut + (labels_are_skipped ? missing_labels + bad_lines : 0);
+  }
 };
 
 struct ListCheckOptions {
@@ -51,9 +54,9 @@ std::string input_max_advice(const ListCheck&);
 // Of one image of floats whose values go far beyond what becomes 1; "" of others.
 std::string input_max_hint(const Image&);
 
-// `report`: one message, "file:line: reason", per error and per label that -bad_labels clips or
-// skips.
-enum class Finding : std::uint8_t { error, fixed };
+// `report`: one message, "file:line: reason", per error, per label that -bad_labels clips or skips,
+// and per image that is listed once more, which may be meant.
+enum class Finding : std::uint8_t { error, fixed, warning };
 ListCheck check_list(const std::filesystem::path& list, const ListCheckOptions&,
                      const std::function<void(Finding, const std::string&)>& report);
 

@@ -1,13 +1,11 @@
 // The second half of dataset/pack.h: whether shards are what was packed.
-#include <algorithm>
-#include <atomic>
 #include <map>
 #include <mutex>
 #include <sstream>
-#include <thread>
 
 #include "core/byte_source.h"
 #include "core/error.h"
+#include "core/index.h"
 #include "core/log.h"
 #include "core/sha256.h"
 #include "core/start_thread.h"
@@ -30,7 +28,7 @@ using Sums = std::map<std::string, std::string>;  // of the whole name of a shar
 
 // Lines of `sha256sum`: the digits, two characters, the name.
 void add_sums(Sums& sums, const std::string& folder) {
-  std::istringstream in(read_all(*open_source(folder + kShardSums), kMaxSumsBytes));
+  std::istringstream in(read_all(folder + kShardSums, kMaxSumsBytes));
   LineReader reader(in, folder + kShardSums);
   for (std::string_view line; reader.next(line);) {
     if (line.empty()) continue;
@@ -53,51 +51,54 @@ class Check {
       last = folder;
       try {
         add_sums(sums_, folder);
-      } catch (const Error& e) {
+      } catch (const NoSuchSource& e) {
         add(cat(e.what(), "; darknet data pack writes it next to the shards"));
+      } catch (const Error& e) {
+        add(e.what());
       }
     }
   }
   std::int64_t run() {
-    std::vector<std::thread> threads;
-    const auto wanted = std::min<std::int64_t>(core_count(), std::ssize(shards_));
-    if (wanted > 1) threads = start_threads(static_cast<int>(wanted), [this] { work(); });
-    if (threads.empty()) work();
-    for (std::thread& t : threads) t.join();
+    for_each_in_threads(core_count(), std::ssize(shards_),
+                        [this](std::int64_t i) { check(shards_[to_size(i)]); });
     return errors_;
   }
 
  private:
-  void work() {
-    for (std::size_t i = next_++; i < shards_.size() && !stop_(); i = next_++) {
-      std::string wrong;
-      try {
-        wrong = what_is_wrong(shards_[i]);
-      } catch (const Error& e) {
-        wrong = e.what();
-      }
-      const std::lock_guard lock(mutex_);
-      if (!wrong.empty()) add(wrong);
-      progress_.at(++done_);
+  void check(const std::string& shard) {
+    if (stop_()) return;
+    std::string wrong;
+    try {
+      wrong = what_is_wrong(shard);
+    } catch (const Error& e) {
+      wrong = e.what();
     }
+    const std::lock_guard lock(mutex_);
+    if (!wrong.empty()) add(wrong);
+    progress_.at(++done_);
   }
   void add(const std::string& wrong) {
     report_(wrong);
     ++errors_;
   }
+  // "": nothing, as far as it was read before `stop_` ended that.
   std::string what_is_wrong(const std::string& shard) const {
     const auto sum = sums_.find(shard);
     if (sum == sums_.end())
       return cat(shard, ": ", kShardSums, " next to it does not list this shard");
-    if (sum->second == sum_of(*open_source(shard))) return "";
+    const auto source = open_source(shard);
+    const std::string found = sum_of(*source);
+    if (found.empty() || found == sum->second) return "";
     return cat(shard, ": was changed or damaged since it was packed: its SHA-256 is not that of ",
                kShardSums, "; copy it again, or pack again");
   }
+  // "" where `stop_` says yes before the end.
   std::string sum_of(const ByteSource& source) const {
     constexpr std::uint64_t kPiece = 4u << 20;
     std::string piece(kPiece, '\0');
     Sha256 sum;
-    for (std::uint64_t at = 0; at < source.size() && !stop_(); at += kPiece) {
+    for (std::uint64_t at = 0; at < source.size(); at += kPiece) {
+      if (stop_()) return "";
       const auto n = static_cast<std::size_t>(std::min(kPiece, source.size() - at));
       source.read(at, piece.data(), n);
       sum.add(piece.data(), n);
@@ -109,7 +110,6 @@ class Check {
   const std::function<void(const std::string&)>& report_;
   const std::function<bool()>& stop_;
   Sums sums_;
-  std::atomic<std::size_t> next_ = 0;
   std::mutex mutex_;
   std::int64_t done_ = 0, errors_ = 0;
   log::Progress progress_{"reading shards", std::ssize(shards_)};

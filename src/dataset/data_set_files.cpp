@@ -2,6 +2,7 @@
 
 #include <system_error>
 
+#include "core/byte_source.h"
 #include "core/error.h"
 #include "core/file.h"
 
@@ -9,6 +10,7 @@ namespace darknet {
 namespace fs = std::filesystem;
 
 fs::path whole_path(const fs::path& path) {
+  if (is_url(path.native())) return path;
   std::error_code error;
   const fs::path absolute = fs::absolute(path, error);
   if (error) fail(path.string(), ": the working directory is gone: ", error.message());

@@ -9,7 +9,7 @@
 namespace darknet {
 
 // From the root of the file system: relative paths in a list or .data file hold from the working
-// directory first (Darknet), where another file of that name may lie.
+// directory first (Darknet), where another file of that name may lie. A URL is one as it is.
 std::filesystem::path whole_path(const std::filesystem::path&);
 
 // One whole path a line.

@@ -1,9 +1,11 @@
 #include "dataset/image_channels.h"
 
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <vector>
 
+#include "core/byte_source.h"
 #include "core/error.h"
 #include "core/text.h"
 #include "dataset/image_list.h"
@@ -14,9 +16,14 @@ namespace {
 
 constexpr std::size_t kSpread = 16;  // every 16th image first, then those between
 
-bool may_have_any_channels(const std::filesystem::path& path) {
+// How many channels images of a kind have, as their names say it.
+enum class ChannelKind : std::uint8_t { plain, png, any };
+
+ChannelKind channel_kind_of(const std::filesystem::path& path) {
   const std::string extension = lower_case(path.extension().string());
-  return extension == ".npy" || extension == ".tif" || extension == ".tiff";
+  if (extension == ".png") return ChannelKind::png;
+  return extension == ".npy" || extension == ".tif" || extension == ".tiff" ? ChannelKind::any
+                                                                            : ChannelKind::plain;
 }
 
 // Why it does not fit; "" where it does, or cannot be read whatever the number.
@@ -24,6 +31,8 @@ std::string why_unfit(const ImagePaths& images, std::size_t i, const InputValues
   try {
     read_listed_input(images, i, values);
     return "";
+  } catch (const SourceFailure&) {
+    throw;  // others are missing with it
   } catch (const Error& unfit) {
     try {
       read_listed_input(images, i, {.channels = 0});
@@ -39,16 +48,19 @@ std::string why_unfit(const ImagePaths& images, std::size_t i, const InputValues
 UnfitImages images_of_other_channels(const ImagePaths& images, const InputValues& values,
                                      double seconds) {
   const bool plain_fit = values.channels == 0 || values.channels == 1 || values.channels == 3;
+  const bool with_alpha = values.channels == 2 || values.channels == 4;
   UnfitImages unfit;
   std::vector<std::size_t> to_read;
   for (std::size_t i = 0; i < images.size(); ++i) {
     const std::filesystem::path path = images[i];
-    if (may_have_any_channels(path)) {
+    const ChannelKind kind = channel_kind_of(path);
+    if (kind == ChannelKind::any || (kind == ChannelKind::png && with_alpha)) {
       to_read.push_back(i);
     } else if (!plain_fit && unfit.count++ == 0) {
-      unfit.first =
-          cat(path.string(), ": images of this kind have 1 or 3 channels, the cfg says ",
-              "[net] channels=", values.channels, "; .npy files and TIFFs have any number");
+      unfit.first = cat(path.string(), ": images of this kind have ",
+                        kind == ChannelKind::png ? "1 to 4" : "1 or 3",
+                        " channels, the cfg says [net] channels=", values.channels,
+                        "; .npy files and TIFFs have any number");
     }
   }
   const auto begin = std::chrono::steady_clock::now();

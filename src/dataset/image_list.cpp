@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "cfg/data_file.h"
+#include "core/byte_source.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/file_format.h"
@@ -20,17 +21,13 @@ namespace fs = std::filesystem;
 
 constexpr std::uint64_t kMaxListBytes = std::uint64_t{1} << 30;
 
+// Images and labels of a shard are in that shard: folders above it say nothing.
 fs::path in_labels_folder(const fs::path& image) {
-  std::vector<fs::path> parts(image.begin(), image.end());
-  if (parts.empty()) return {};
-  for (std::size_t i = parts.size() - 1; i-- > 0;) {
-    if (parts[i] != "images" && parts[i] != "JPEGImages") continue;
-    parts[i] = "labels";
-    fs::path out;
-    for (const fs::path& p : parts) out /= p;
-    return out.replace_extension(".txt");
-  }
-  return {};
+  const std::string& text = image.native();
+  const std::optional<ShardPath> in_shard = through_shard(image);
+  const std::size_t begin = in_shard ? in_shard->shard->name().size() + 1 : 0;
+  const std::string labels = label_in_labels_folder(std::string_view(text).substr(begin));
+  return labels.empty() ? "" : text.substr(0, begin) + labels;
 }
 
 // Each line that is not blank, with its number.
@@ -42,6 +39,23 @@ void each_line(const fs::path& list, const std::function<void(const fs::path&, i
       fail_at({list.string(), reader.number()}, "this is not a text file");
     if (!line.empty()) take(fs::path(line), reader.number());
   }
+}
+
+fs::path resolved(const fs::path& line, const Where& where) {
+  if (!is_shard_name(line.native())) return resolve_next_to(line, where.file);
+  try {
+    return resolve_next_to(line, where.file);
+  } catch (const Error& e) {  // of braces
+    fail_at(where, e.what());
+  }
+}
+
+std::vector<std::string> listed_shards(const fs::path& line, const Where& where) {
+  std::vector<std::string> names = shard_names(line.string());
+  for (const std::string& name : names)
+    if (!is_url(name) && !is_present(name))
+      fail_at(where, name, ": cannot read this file: there is none of this name");
+  return names;
 }
 
 ImagePaths images_among(const std::vector<fs::path>& files, const fs::path& from) {
@@ -64,6 +78,7 @@ ImagePaths images_among(const std::vector<fs::path>& files, const fs::path& from
 }  // namespace
 
 ImagePaths read_image_list(const fs::path& path) {
+  require_known_scheme(path.string());
   if (is_folder(path)) return images_among(files_below(path), path);
   if (is_pattern(path)) return images_among(files_matching(path), path);
   ImagePaths images;
@@ -76,11 +91,12 @@ ImagePaths read_image_list(const fs::path& path) {
   if (const auto bytes = fs::file_size(path, unknown); !unknown) images.reserve(0, bytes);
   std::vector<std::string> shards;
   const auto add_shards = [&] { add_shard_images(images, std::exchange(shards, {})); };
-  each_line(path, [&](const fs::path& line, int) {
-    const fs::path found = resolve_next_to(line, path);
+  each_line(path, [&](const fs::path& line, int number) {
+    const fs::path found = resolved(line, {path.string(), number});
     require_unpacked(line);
     if (is_shard_name(line.native())) {
-      for (std::string& name : shard_names(found.string())) shards.push_back(std::move(name));
+      for (std::string& name : listed_shards(found, {path.string(), number}))
+        shards.push_back(std::move(name));
       return;
     }
     if (!shards.empty()) add_shards();
@@ -133,6 +149,21 @@ std::optional<Error> missing_image(const ImagePaths& images, std::size_t i) {
 void require_all_present(const ImagePaths& images) {
   for (std::size_t i = 0; i < images.size(); ++i)
     if (const auto missing = missing_image(images, i)) throw Error(*missing);
+}
+
+// As text: fs::path makes http:/host of http://host where it puts components together.
+std::string label_in_labels_folder(std::string_view image) {
+  for (std::size_t end = image.rfind('/'); end != image.npos;) {
+    const std::size_t before = end == 0 ? image.npos : image.rfind('/', end - 1);
+    const std::size_t begin = before == image.npos ? 0 : before + 1;
+    const std::string_view folder = image.substr(begin, end - begin);
+    if (folder == "images" || folder == "JPEGImages")
+      return fs::path(cat(image.substr(0, begin), "labels", image.substr(end)))
+          .replace_extension(".txt")
+          .string();
+    end = before;
+  }
+  return "";
 }
 
 fs::path label_path(const fs::path& image) {

@@ -4,9 +4,12 @@
 #include <filesystem>
 #include <mutex>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "core/byte_source.h"
 #include "core/error.h"
 #include "dataset/image_paths.h"
 #include "image/image.h"
@@ -52,6 +55,8 @@ template <class Read>
 auto read_listed(const ImagePaths& images, std::size_t i, Read read) {
   try {
     return read(images[i]);
+  } catch (const SourceFailure&) {
+    throw;
   } catch (const Error&) {
     if (const auto missing = missing_image(images, i)) throw Error(*missing);
     throw;
@@ -68,6 +73,8 @@ inline Image read_listed_image(const ImagePaths& images, std::size_t i, std::int
 // Where the labels of an image lie: images/ or JPEGImages/ replaced by labels/ (the last such
 // folder of the path) if that file exists, else next to the image with the extension .txt.
 std::filesystem::path label_path(const std::filesystem::path& image);
+// The former name, whether or not there is such a file; "" for an image in neither folder.
+std::string label_in_labels_folder(std::string_view image);
 // Where to write it: the same if it exists; else in labels/ if that has the folder, else next to
 // the image.
 std::filesystem::path label_path_to_write(const std::filesystem::path& image);

@@ -192,6 +192,8 @@ LabelFile read_label_file(const ImagePaths& images, std::size_t i, std::int64_t 
         });
     for (const LabelError& c : file.labels.cut)
       file.cut.push_back(cat(path.string(), ':', c.line, ": ", c.why));
+  } catch (const SourceFailure&) {
+    throw;  // not of this file alone
   } catch (const Error& e) {
     file.readable = false;
     file.errors.push_back(e.what());

@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <set>
+#include <vector>
 
 #include "core/prefetcher.h"
 #include "dataset/batches.h"
@@ -25,6 +26,7 @@ class Loader {
   const Batch& next();
   std::int64_t images() const { return batches_.images(); }  // in the list
   std::int64_t unreadable() const;  // images found unreadable for the batches so far (training)
+  std::vector<std::int64_t> take_newly_unreadable();  // those since the last call
 
  private:
   void count_unreadable(const Batch&);
@@ -32,6 +34,7 @@ class Loader {
   const Batches& batches_;
   double max_bad_;
   std::set<std::int64_t> bad_;
+  std::vector<std::int64_t> newly_bad_;
   Batch end_;  // without images
   Prefetcher<Batches> prefetcher_;
 };

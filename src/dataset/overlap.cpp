@@ -15,10 +15,10 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/log.h"
-#include "core/rng.h"
 #include "core/start_thread.h"
 #include "core/tar_shard.h"
 #include "core/threads.h"
+#include "dataset/data_set_files.h"
 #include "image/perceptual_hash.h"
 
 namespace darknet {
@@ -30,15 +30,13 @@ using Clock = std::chrono::steady_clock;
 constexpr std::uint64_t kMaxImageBytes = std::uint64_t{1} << 30;
 constexpr auto kReportEvery = std::chrono::milliseconds(100);
 
-std::string plain(const fs::path& path) { return fs::absolute(path).lexically_normal().string(); }
-
 std::uintmax_t size_of(const fs::path& path) {
-  if (!shard_part(path.native()).empty()) try {
-      if (const auto member = through_shard(path)) return member->place ? member->place->bytes : 0;
-    } catch (const Error&) {
-      return 0;
-    }
   std::error_code failed;
+  try {
+    if (const auto member = through_shard(path)) return member->place ? member->place->bytes : 0;
+  } catch (const Error&) {
+    return 0;
+  }
   const std::uintmax_t size = fs::file_size(path, failed);
   return failed ? 0 : size;
 }
@@ -127,15 +125,15 @@ class Search {
 };
 
 void Search::by_path() {
-  const auto key = [](const std::string& path) { return mix(checksum_of(path)); };
+  const auto plain = [](const fs::path& path) { return whole_path(path).string(); };
   std::vector<std::pair<std::uint64_t, std::size_t>>
       known;  // not the paths, of which there are many
   known.reserve(train_.size());
-  for (std::size_t t = 0; t < train_.size(); ++t) known.emplace_back(key(plain(train_[t])), t);
+  for (std::size_t t = 0; t < train_.size(); ++t) known.emplace_back(hash_of(plain(train_[t])), t);
   std::sort(known.begin(), known.end());
   for (std::size_t v = 0; v < valid_.size(); ++v) {
     const std::string path = plain(valid_[v]);
-    const std::uint64_t wanted = key(path);
+    const std::uint64_t wanted = hash_of(path);
     auto at = std::lower_bound(known.begin(), known.end(), std::pair{wanted, std::size_t{0}});
     for (; at != known.end() && at->first == wanted; ++at) {
       if (plain(train_[at->second]) != path) continue;

@@ -41,16 +41,13 @@ class Keys {
   explicit Keys(const ImagePaths& images) : images_(images) {
     std::vector<std::uint64_t> names;
     names.reserve(images.size());
-    for (std::size_t i = 0; i < images.size(); ++i)
-      names.push_back(mix(checksum_of(stem_of(images[i]))));
+    for (std::size_t i = 0; i < images.size(); ++i) names.push_back(hash_of(stem_of(images[i])));
     std::ranges::sort(names);
     numbered_ = std::ranges::adjacent_find(names) != names.end();
   }
   std::string of(std::size_t i) const {
     constexpr std::size_t kDigits = 9;
-    std::string number = std::to_string(i);
-    number.insert(0, kDigits - std::min(kDigits, number.size()), '0');
-    return (numbered_ ? number + "_" : "") + stem_of(images_[i]);
+    return (numbered_ ? zero_padded(i, kDigits) + "_" : "") + stem_of(images_[i]);
   }
 
  private:
@@ -62,8 +59,7 @@ std::vector<std::uint32_t> order_of(std::size_t images, std::uint64_t seed, bool
   std::vector<std::uint32_t> order(images);
   std::iota(order.begin(), order.end(), 0u);
   Rng rng(seed ^ kPackOrder);
-  for (std::size_t i = images; shuffled && i > 1; --i)  // Fisher and Yates
-    std::swap(order[i - 1], order[to_size(rng.below(static_cast<std::int64_t>(i)))]);
+  if (shuffled) shuffle(order, rng);
   return order;
 }
 
@@ -78,6 +74,10 @@ std::string sound_image(const ImagePaths& images, std::size_t i) {
 
 std::string sound_labels(const ImagePaths& images, std::size_t i, std::int64_t classes) {
   const LabelFile file = read_label_file(images, i, classes, BadLabels::stop);
+  if (!file.errors.empty() && !file.image_missing && !is_present(label_path(images[i])))
+    fail(file.errors.front(),
+         "; an empty file marks an image without objects; a classifier's images need no labels, "
+         "their paths hold the class: pack them with tar -cf train-000000.tar FOLDER");
   if (!file.errors.empty())
     fail(file.errors.front(),
          "; correct it before packing (darknet detector check finds all that is "
@@ -87,13 +87,22 @@ std::string sound_labels(const ImagePaths& images, std::size_t i, std::int64_t c
 
 std::string shard_name(const std::string& list, std::size_t number) {
   constexpr std::size_t kDigits = 6;
-  std::string digits = std::to_string(number);
-  digits.insert(0, kDigits - std::min(kDigits, digits.size()), '0');
-  return cat(list, '-', digits, ".tar");
+  return cat(list, '-', zero_padded(number, kDigits), ".tar");
 }
 
 std::string line_of(const PackedShard& s) {
   return cat(s.sha256, ' ', s.bytes, ' ', s.images, ' ', s.name, '\n');
+}
+
+// None where the line is damaged.
+std::optional<PackedShard> shard_of(const std::string& line) {
+  constexpr std::size_t kDigits = 64;
+  std::istringstream fields(line);
+  PackedShard s;
+  if (!(fields >> s.sha256 >> s.bytes >> s.images >> s.name)) return std::nullopt;
+  const bool sum =
+      s.sha256.size() == kDigits && s.sha256.find_first_not_of("0123456789abcdef") == s.sha256.npos;
+  return sum ? std::optional(std::move(s)) : std::nullopt;
 }
 
 }  // namespace
@@ -101,36 +110,39 @@ std::string line_of(const PackedShard& s) {
 Packer::Packer(PackOptions options, const std::string& work) : options_(std::move(options)) {
   require_writable_folder(options_.out);
   remove_leftovers(options_.out, "");
-  if (is_present(record())) {
-    read_record(work);
-    return;
-  }
-  for (const fs::path& path : entries_of(options_.out))
-    if (path.extension() == ".tar" || path.filename() == kShardSums)
-      fail(options_.out.string(), ": holds shards already (", path.filename().string(),
-           "); give another folder, or remove them");
-  AppendedFile(record()).append(work + "\n");
+  if (is_present(record())) read_record(work);
+  if (!goes_on_)
+    for (const fs::path& path : entries_of(options_.out))
+      if (path.extension() == ".tar" || path.filename() == kShardSums)
+        fail(options_.out.string(), ": holds shards already (", path.filename().string(),
+             "); give another folder, or remove them");
+  // Anew: behind half a line, as a kill may leave it, the next one would be lost too.
+  std::string text = work + "\n";
+  for (const PackedShard& shard : done_) text += line_of(shard);
+  write_file_atomically(record(), text);
 }
 
 void Packer::read_record(const std::string& work) {
-  std::istringstream in(read_file(record(), kMaxRecordBytes));
+  std::string text = read_file(record(), kMaxRecordBytes);
+  text.erase(text.rfind('\n') + 1);  // half a line
+  std::istringstream in(text);
   LineReader reader(in, record().string());
   std::string_view line;
-  if (!reader.next(line) || line != work)
+  if (!reader.next(line)) return;
+  if (line != work)
     fail(options_.out.string(),
          ": holds shards of another call that was interrupted (other lists, "
          "-seed or -shard_mb); give another folder, or remove what is in it");
   goes_on_ = true;
   while (reader.next(line)) {
-    std::istringstream fields{std::string(line)};
-    PackedShard shard;
+    const std::optional<PackedShard> shard = shard_of(std::string(line));
     std::error_code missing;
-    if (!(fields >> shard.sha256 >> shard.bytes >> shard.images >> shard.name)) break;
-    if (fs::file_size(options_.out / shard.name, missing) != shard.bytes || missing)
-      fail((options_.out / shard.name).string(),
+    if (!shard) break;
+    if (fs::file_size(options_.out / shard->name, missing) != shard->bytes || missing)
+      fail((options_.out / shard->name).string(),
            ": is not as it was packed before the interruption; "
            "remove what is in this folder and pack again");
-    done_.push_back(std::move(shard));
+    done_.push_back(*shard);
   }
 }
 
@@ -167,15 +179,16 @@ bool Packer::pack(const std::string& list, const ImagePaths& images, bool shuffl
     const std::size_t i = order[at];
     const std::string image = sound_image(images, i);
     const std::string labels = sound_labels(images, i, options_.classes);
-    if (tar && std::ssize(image) + std::ssize(labels) + static_cast<std::int64_t>(tar->bytes()) >
-                   options_.shard_bytes)
+    const std::string key = keys.of(i);
+    const std::string member = key + lower_case(images[i].extension().string());
+    if (tar && tar->bytes_with(member, image.size() + labels.size()) >
+                   static_cast<std::uint64_t>(options_.shard_bytes))
       close();
     if (!tar) {
       shard = {.name = shard_name(list, number++)};
       tar.emplace(options_.out / shard.name);
     }
-    const std::string key = keys.of(i);
-    tar->add(key + lower_case(images[i].extension().string()), image);
+    tar->add(member, image);
     tar->add(key + ".txt", labels);
     ++shard.images;
     progress.at(static_cast<std::int64_t>(at) + 1);

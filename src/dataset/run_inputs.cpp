@@ -4,8 +4,8 @@
 #include "core/error.h"
 #include "core/input.h"
 #include "core/log.h"
-#include "core/tar_shard.h"
 #include "dataset/image_list.h"
+#include "dataset/shard_list.h"
 
 namespace darknet {
 namespace {
@@ -25,10 +25,11 @@ void add_list(ProtectedFiles& inputs, const fs::path& list, ListedFiles listed) 
 void add_images(ProtectedFiles& inputs, const ImagePaths& images, bool labels) {
   const ProtectedFiles::Kind image_kind = inputs.add_kind("an image");
   const ProtectedFiles::Kind label_kind = inputs.add_kind("the label file of an image");
-  std::string shard;
+  ShardOfPath shard_of;
+  std::string last;
   for (const fs::path& image : images) {
-    if (const auto part = shard_part(image.native()); !part.empty() && !is_folder(part)) {
-      if (part != shard) inputs.add("the shard", shard = part);
+    if (const std::string& shard = shard_of(image); !shard.empty()) {
+      if (shard != last) inputs.add("the shard", last = shard);
       continue;
     }
     inputs.add(image_kind, image);

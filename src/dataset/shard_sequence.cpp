@@ -3,22 +3,12 @@
 #include <algorithm>
 #include <numeric>
 #include <string>
-#include <string_view>
 #include <utility>
 
 #include "core/index.h"
-#include "core/input.h"
-#include "core/tar_shard.h"
+#include "dataset/shard_list.h"
 
 namespace darknet {
-namespace {
-
-void shuffle(std::vector<std::int64_t>& values, Rng& rng) {  // Fisher and Yates
-  for (std::size_t i = values.size(); i > 1; --i)
-    std::swap(values[i - 1], values[to_size(rng.below(static_cast<std::int64_t>(i)))]);
-}
-
-}  // namespace
 
 std::vector<std::int64_t> ShardSequence::order(std::int64_t images, Rng rng) const {
   std::vector<std::int64_t> shards(starts.size());
@@ -45,11 +35,13 @@ std::vector<std::int64_t> ShardSequence::order(std::int64_t images, Rng rng) con
 
 ShardSequence shard_sequence(const ImagePaths& images, std::int64_t window) {
   ShardSequence sequence{.starts = {}, .window = window};
-  std::string_view last;
+  ShardOfPath shard_of;
+  std::string last;
   for (std::size_t i = 0; i < images.size(); ++i) {
-    const std::string_view shard = shard_part(images.text(i));
+    const std::string& shard = shard_of(images[i]);
     if (shard.empty()) return {};
-    if (shard != last) sequence.starts.push_back(static_cast<std::int64_t>(i));
+    if (shard == last) continue;
+    sequence.starts.push_back(static_cast<std::int64_t>(i));
     last = shard;
   }
   return sequence;
@@ -57,11 +49,11 @@ ShardSequence shard_sequence(const ImagePaths& images, std::int64_t window) {
 
 std::vector<std::string> shards_of(const ImagePaths& images) {
   std::vector<std::string> shards;
-  for (std::size_t i = 0; i < images.size(); ++i)
-    if (const auto shard = shard_part(images.text(i)); !shard.empty() &&
-                                                       (shards.empty() || shards.back() != shard) &&
-                                                       !is_folder(std::string(shard)))
-      shards.emplace_back(shard);
+  ShardOfPath shard_of;
+  for (const std::filesystem::path& image : images)
+    if (const std::string& shard = shard_of(image);
+        !shard.empty() && (shards.empty() || shards.back() != shard))
+      shards.push_back(shard);
   return shards;
 }
 

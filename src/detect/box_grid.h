@@ -1,5 +1,5 @@
-// A grid of cells over the image, so that a box is compared with those near it alone: boxes that do
-// not touch have no cell in common, and of many thousand few touch.
+// A grid of cells over the image, so that a box is compared with those near it alone: boxes that
+// overlap have a cell in common, and of many thousand few have.
 #pragma once
 #include <algorithm>
 #include <cmath>

@@ -37,11 +37,13 @@ struct HeadTelemetry {
 #define TELEMETRY(name, key, scale, panel, series) double name = 0;
 #include "detect/telemetry.def"
 #undef TELEMETRY
+  double images_left_out = 0;  // of micro-batches that try_fix_nan left out of these sums
 
   DN_HD HeadTelemetry& operator+=(const HeadTelemetry& o) {
 #define TELEMETRY(name, key, scale, panel, series) name += o.name;
 #include "detect/telemetry.def"
 #undef TELEMETRY
+    images_left_out += o.images_left_out;
     return *this;
   }
   DN_HD bool finite() const { return not_finite == 0; }
@@ -90,13 +92,20 @@ constexpr const TelemetryFigure& telemetry_figure(Figure f) {
   return kTelemetryFigures[to_size(f)];
 }
 
-// The figure as it is logged, of a step over `images`; 0 where nothing is there to divide by.
+// The loss of an image, on average over those of the step's `images` that count; NaN where none
+// does.
+inline double loss_per_image(const HeadTelemetry& t, double images) {
+  return t.loss() / (images - t.images_left_out);
+}
+
+// The figure as it is logged, of a step over `images`; 0 where nothing is there to divide by, and
+// NaN for a loss of no image.
 inline double logged_value(const HeadTelemetry& t, const TelemetryFigure& f, double images) {
   const double sum = t.*f.sum;
   const auto share = [&](double whole) { return whole > 0 ? sum / whole : 0; };
   switch (f.scale) {
     case TelemetryScale::loss_per_image:
-      return sum / images;
+      return sum / (images - t.images_left_out);
     case TelemetryScale::share_of_gradient:
       return share(t.gradient());
     case TelemetryScale::per_positive:

@@ -47,7 +47,8 @@ std::int64_t class_count(const Network& net) {
   for (std::int64_t i = at + 1; last && i < net.size(); ++i) last = net.layer(i).type() == "cost";
   if (!last)
     fail_at({net.where().file, 0},
-            "a classifier ends with [softmax], or with [cost] type=sse; this network ends with [",
+            "a classifier ends with [softmax], [logistic], or [cost] type=sse; this network ends "
+            "with [",
             net.layer(net.size() - 1).type(), "]");
   return net.output_shape(net.size() - 1).features();
 }

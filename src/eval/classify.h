@@ -19,7 +19,7 @@ namespace darknet {
 struct DataFile;  // cfg/data_file.h
 
 // The values of the last layer for an image. Throws where the network has a detection head, or no
-// [softmax] or [cost] against whose targets it is trained, followed by [cost] alone.
+// [softmax], [logistic] or [cost] against whose targets it is trained, followed by [cost] alone.
 std::int64_t class_count(const Network&);
 // The same; throws where the .data file gives another number.
 std::int64_t class_count(const Network&, const DataFile&);

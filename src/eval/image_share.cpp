@@ -1,19 +1,30 @@
 #include "eval/image_share.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
+#include <exception>
 #include <utility>
 
+#include "core/error.h"
 #include "core/index.h"
+#include "core/together.h"
 
 namespace darknet {
 
-ImageShare::ImageShare(Ranks& ranks, std::size_t images, std::int64_t batch)
+ImageShare::ImageShare(Ranks& ranks, const ImagePaths& list, std::int64_t batch)
     : ranks_(&ranks),
-      images_(images),
+      images_(list.size()),
       batch_(to_size(batch)),
       rank_(to_size(ranks.rank())),
-      count_(to_size(ranks.count())) {}
+      count_(to_size(ranks.count())) {
+  if (!ranks.several()) return;
+  for (std::size_t i = 0; i < images_; ++i) {
+    const std::string_view path = list.text(i);
+    inputs_.add(path.data(), path.size());
+    inputs_.add("\n", 1);
+  }
+}
 
 std::size_t ImageShare::place(std::size_t i) const {
   return (i / batch_ * count_ + rank_) * batch_ + i % batch_;
@@ -55,12 +66,29 @@ std::vector<std::string_view> unpacked(std::string_view all) {
   return results;
 }
 
+// Ranks with another list or other weights would wait for results that never come.
+void require_equal_inputs(const ImageShare& share) {
+  struct Inputs {
+    std::uint64_t images, batch, checksum;
+    bool operator==(const Inputs&) const = default;
+  };
+  const Inputs mine{share.images(), share.batch(), share.inputs()};
+  const std::vector<Inputs> all = share.ranks().all_gather_values(mine);
+  together(share.ranks(), [&] {
+    if (mine != all.front())
+      fail(
+          "the list of images, the weights or the flags differ from those of rank 0; give every "
+          "host the same");
+  });
+}
+
 // Brings the results of all ranks to rank 0, a few batches at a time.
 class SharedResults {
  public:
   SharedResults(const ImageShare&, const TakeResult&);
 
   void add(std::string result);  // of this rank's next image
+  void fail_with(std::exception_ptr fault) { fault_ = std::move(fault); }  // in the next exchange
   // Exchanges what is left; `stopped`: this rank ends before its last image. Returns whether all
   // images of all ranks were handed over.
   bool finish(bool stopped);
@@ -70,7 +98,7 @@ class SharedResults {
  private:
   std::size_t round_end() const;  // of this rank's images
   void exchange(bool stopped);
-  void hand_over(const std::vector<std::string>& rounds);
+  void hand_over(const std::vector<std::string>& of_ranks);
 
   const ImageShare& share_;
   const TakeResult& take_;
@@ -78,6 +106,7 @@ class SharedResults {
   std::size_t added_ = 0;          // of them
   std::size_t round_ = 0;          // that comes next
   std::vector<std::string> kept_;  // results of this round
+  std::exception_ptr fault_;       // what ended the work of this rank
   bool ended_ = false;
 };
 
@@ -104,19 +133,28 @@ bool SharedResults::finish(bool stopped) {
 }
 
 void SharedResults::exchange(bool stopped) {
-  const std::vector<std::string> rounds = share_.ranks().gather(packed(kept_));
-  if (share_.ranks().is_first()) hand_over(rounds);
+  const std::vector<std::string> of_ranks = share_.ranks().gather(packed(kept_));
+  if (share_.ranks().is_first() && !fault_) try {
+      hand_over(of_ranks);
+    } catch (...) {
+      fault_ = std::current_exception();
+    }
   kept_.clear();
   ++round_;
-  std::int64_t stop = stopped ? 1 : 0;
-  share_.ranks().sum(std::span(&stop, 1));
-  ended_ = stop > 0;
+  std::array<std::int64_t, 2> ends{stopped ? 1 : 0, fault_ ? 1 : 0};
+  share_.ranks().sum(ends);
+  ended_ = ends[0] > 0;
+  if (ends[1] > 0)
+    together(share_.ranks(), [&] {
+      if (fault_) std::rethrow_exception(fault_);
+    });
 }
 
-// Until the first that is missing, where a rank has ended before its last image.
-void SharedResults::hand_over(const std::vector<std::string>& rounds) {
+// The results of one round, of each rank; until the first that is missing, where a rank has ended
+// before its last image.
+void SharedResults::hand_over(const std::vector<std::string>& of_ranks) {
   std::vector<std::vector<std::string_view>> results;
-  for (const std::string& r : rounds) results.push_back(unpacked(r));
+  for (const std::string& r : of_ranks) results.push_back(unpacked(r));
   const std::size_t ranks = results.size(), batch = share_.batch();
   const std::size_t first = round_ * kBatchesPerRound * ranks * batch;
   const std::size_t last =
@@ -140,9 +178,16 @@ bool share_results(const ImageShare& share, const std::function<bool()>& stop,
     work(asked, [&](const std::string& bytes) { take(place++, bytes); });
     return !stopped;
   }
+  require_equal_inputs(share);
   SharedResults results(share, take);
-  work([&] { return asked() || results.ended(); },
-       [&](std::string bytes) { results.add(std::move(bytes)); });
+  try {
+    work([&] { return asked() || results.ended(); },
+         [&](std::string bytes) { results.add(std::move(bytes)); });
+  } catch (const CommonFailure&) {
+    throw;
+  } catch (...) {
+    results.fail_with(std::current_exception());
+  }
   return results.finish(stopped);
 }
 

@@ -1,6 +1,6 @@
 // Evaluation by several processes (core/ranks.h): the images of a list shared out over the ranks,
-// and their results handed over in rank 0 in the order of the list. The results are those of a
-// single process, to the last bit.
+// and their results handed over in rank 0 in the order of the list. With as many threads and the
+// same kind of processor in every rank, the results are those of a single process to the last bit.
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -11,6 +11,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "core/checksum.h"
 #include "core/ranks.h"
 #include "dataset/image_paths.h"
 
@@ -20,8 +21,16 @@ namespace darknet {
 // single process.
 class ImageShare {
  public:
-  // Of a list of `images`, in batches of `batch`; the ranks outlive this.
-  ImageShare(Ranks&, std::size_t images, std::int64_t batch);
+  // In batches of `batch` images; the ranks outlive this.
+  ImageShare(Ranks&, const ImagePaths& list, std::int64_t batch);
+
+  // What has to be equal in all ranks next to the list: share_results() throws where it is not.
+  template <class T>
+  void add_input(std::span<const T> values) {
+    static_assert(std::is_trivially_copyable_v<T>);
+    inputs_.add(values.data(), values.size_bytes());
+  }
+  std::uint64_t inputs() const { return inputs_.value(); }  // a checksum of the list and these
 
   ImagePaths mine(const ImagePaths& list) const;
   // In the list, of this rank's image number `i`; beyond the list's end: it has no such image.
@@ -35,12 +44,14 @@ class ImageShare {
  private:
   Ranks* ranks_;
   std::size_t images_, batch_, rank_, count_;
+  Checksum inputs_;  // with several ranks
 };
 
 // Does `work` in every rank, which gives the results of this rank's images one after the other, as
 // bytes, until `stop` says yes (asked between batches), and hands those of all ranks to `take`: in
 // rank 0, in the order of the list. Returns whether all were handed over, the same in every rank;
-// once one rank stops, all do. Throws what `work` and `take` throw, in the rank that it concerns.
+// once one rank stops, all do. What `work` and `take` throw in one rank, all throw
+// (core/together.h).
 using TakeResult = std::function<void(std::size_t place, std::string_view bytes)>;
 using GiveResults = std::function<void(const std::function<bool()>& stop,
                                        const std::function<void(std::string bytes)>& give)>;

@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "core/index.h"
 #include "core/log.h"
+#include "core/out_of_memory.h"
 #include "core/text.h"
 #include "eval/quantization_file.h"
 #include "nn/weights.h"
@@ -17,7 +18,13 @@ void use_int8(Network& net, const std::filesystem::path& weights, std::uint64_t 
   Quantization quantization = read_quantization(file, identity_of(net, checksum));
   log::info(cat(plural(std::ssize(quantization), "convolution"), " in int8 by ",
                 printable(file.string())));
-  net.set_quantization(std::move(quantization));
+  try {
+    net.set_quantization(std::move(quantization));
+  } catch (const DeviceOutOfMemory&) {
+    throw;
+  } catch (const Error& e) {
+    throw Error(cat(file.string(), ": ", e.what()), e.exit_code());
+  }
 }
 
 }  // namespace

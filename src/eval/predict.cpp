@@ -1,6 +1,7 @@
 #include "eval/predict.h"
 
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <utility>
 
@@ -345,18 +346,13 @@ void detect_tiled_images(Network& net, const ImagePaths& images, const Detection
   const DecodedImages decoded(images, input_values(net));
   Prefetcher<DecodedImages> ahead(decoded, 0, run.threads, "that reads images");
   log::Progress progress("evaluating", std::ssize(images));
-  std::int64_t not_cut = 0, done = 0;
+  std::int64_t done = 0;
   while (const auto* item = ahead.next([](const DecodedImages::Item&) {})) {
     if (run.stop && run.stop()) return;
     const Image& image = (*item->image)->image;
-    const ImageSize size{image.width, image.height};
-    if (tiles_of(run.options.tiling, size).empty()) ++not_cut;
-    take({to_size(item->place), size, detect(net, image, run.options)});
+    take({to_size(item->place), {image.width, image.height}, detect(net, image, run.options)});
     progress.at(++done);
   }
-  if (not_cut > 0)
-    log::warn(cat(not_cut, " of ", plural(done, "image"), " were not cut: they are no larger than ",
-                  "a tile of ", run.options.tiling.width, " x ", run.options.tiling.height));
 }
 
 // The images of this rank alone.
@@ -390,22 +386,59 @@ bool detect_together(const ImageShare& share, const std::function<bool()>& stop,
       });
 }
 
+// What the detections depend on, next to the images.
+void add_inputs(ImageShare& share, const Network& net, const DetectionOptions& options) {
+  if (!share.ranks().several()) return;
+  for (const Parameter* p : net.parameters())
+    share.add_input<float>(p->value.to_host(net.stream()));
+  const Tiling& t = options.tiling;
+  share.add_input<float>(std::array{options.threshold, options.nms, t.overlap});
+  share.add_input<std::int64_t>(std::array<std::int64_t, 3>{t.width, t.height, t.whole ? 1 : 0});
+}
+
+// Says how many images a tiling left whole.
+class UncutImages {
+ public:
+  explicit UncutImages(const Tiling& tiling) : tiling_(tiling) {}
+  void add(const ImageSize& size) {
+    ++images_;
+    if (tiles_of(tiling_, size).empty()) ++uncut_;
+  }
+  void warn() const {
+    if (tiling_.on() && uncut_ > 0)
+      log::warn(cat(uncut_, " of ", plural(images_, "image"), " were not cut: they are no larger ",
+                    "than a tile of ", tiling_.width, " x ", tiling_.height));
+  }
+
+ private:
+  const Tiling& tiling_;
+  std::int64_t images_ = 0, uncut_ = 0;
+};
+
 }  // namespace
 
 bool detect_images(Network& net, const ImagePaths& images, const DetectionRun& run,
                    const std::function<void(DetectedImage)>& take) {
   const std::int64_t batch = run.options.tiling.on() ? 1 : net.input_shape().n;
-  const ImageShare share(*run.ranks, images.size(), batch);
-  bool detected = false;
-  const bool all = detect_together(share, run.stop, take, [&](const auto& stop, const auto& give) {
+  ImageShare share(*run.ranks, images, batch);
+  add_inputs(share, net, run.options);
+  UncutImages uncut(run.options.tiling);
+  const auto take_counted = [&](DetectedImage image) {
+    uncut.add(image.size);
+    take(std::move(image));
+  };
+  const auto detect = [&](const auto& stop, const auto& give) {
     DetectionRun own = run;
     own.stop = stop;
+    bool detected = false;
     detect_own_images(net, share.mine(images), own, [&](const DetectedImage& image) {
       detected = true;
       give(image);
     });
-  });
-  if (detected) require_finite_outputs(net);
+    if (detected) require_finite_outputs(net);
+  };
+  const bool all = detect_together(share, run.stop, take_counted, detect);
+  uncut.warn();
   return all;
 }
 
@@ -441,7 +474,9 @@ std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet& se
   detect_together(
       share, stop, [&](DetectedImage image) { all(std::move(image)); },
       [&](const auto& stopped, const auto& give) {
-        detect_batches(net, loader, {.stop = stopped}, give);
+        DetectionRun own;
+        own.stop = stopped;
+        detect_batches(net, loader, own, give);
       });
   return std::move(all.images);
 }

@@ -13,6 +13,7 @@ namespace {
 using nlohmann::json;
 namespace fs = std::filesystem;
 
+constexpr float kMaxScale = 1e6F;  // no input of a sound network reaches 255 of these
 constexpr std::uint64_t kMaxQuantizationBytes = std::uint64_t{256} << 20;
 
 json to_json(const QuantizedLayer& l) {
@@ -36,7 +37,8 @@ float finite(const StoredJson& file, const json& value, const char* key) {
 ConvQuantization quantization_of(const StoredJson& file, const json& from) {
   ConvQuantization q;
   q.scale = finite(file, file.field(from, "scale"), "scale");
-  if (!(std::isnormal(q.scale) && q.scale > 0)) file.fail_in("\"scale\" is not above 0");
+  if (!(std::isnormal(q.scale) && q.scale > 0 && q.scale < kMaxScale))
+    file.fail_in(cat("\"scale\" is ", q.scale, ", not above 0 and below ", kMaxScale));
   q.zero_point = static_cast<std::int32_t>(file.integer(from, "zero_point", 255));
   for (const json& range : file.list(from, "ranges")) {
     q.ranges.push_back(finite(file, range, "ranges"));

@@ -140,8 +140,8 @@ class Quantizer {
       : net_(net), images_(images), options_(o) {
     for (const std::int64_t layer : o.keep)
       if (layer < 0 || layer >= net.size() || !net.layer(layer).convolution())
-        fail("layer ", layer, " is to stay in f32: ", net.where().file,
-             " has no convolution there");
+        fail("-keep ", layer, ": ", net.where().file, " has no convolution as its layer ", layer,
+             "; darknet net info lists the layers");
   }
 
   QuantizationReport run() {

@@ -216,6 +216,23 @@ bool encode(Encoder& e, const Image& image) {
   return true;
 }
 
+#if defined(DARKNET_JPEG_HUFFMAN)
+// `decode_mcu` is private to libjpeg, and the one that is loaded may be another than that of the
+// headers: once in a process a picture is decoded both ways.
+bool takes_own_huffman() {
+  Image picture(40, 24, 3);  // of several MCUs, some of them beyond its edges
+  for (std::int64_t y = 0; y < picture.height; ++y)
+    for (std::int64_t x = 0; x < picture.width; ++x)
+      for (std::int64_t c = 0; c < 3; ++c)
+        picture.at(x, y)[c] = static_cast<std::uint8_t>((c + 3) * x + (7 - c) * y + x * y % 29);
+  const std::optional<std::string> bytes = encode_jpeg(picture);
+  if (!bytes || bytes->empty()) return false;
+  const std::optional<Image> own = decode_jpeg(*bytes, {.huffman = HuffmanBy::own}),
+                             other = decode_jpeg(*bytes, {.huffman = HuffmanBy::libjpeg});
+  return own && other && own->width == picture.width && own->pixels == other->pixels;
+}
+#endif
+
 }  // namespace
 
 bool reduces_jpeg() { return true; }
@@ -230,6 +247,12 @@ bool decodes_huffman_codes() {
 
 std::optional<Image> decode_jpeg(const std::string& bytes, JpegDecoding how) {
   if (!bytes.starts_with("\xFF\xD8\xFF")) return std::nullopt;  // OpenCV takes no other
+#if defined(DARKNET_JPEG_HUFFMAN)
+  if (how.huffman == HuffmanBy::own_or_libjpeg) {
+    static const bool own = takes_own_huffman();
+    if (!own) how.huffman = HuffmanBy::libjpeg;
+  }
+#endif
   Decoder decoder;
   Image image;
   switch (decode(decoder, bytes, how, image)) {

@@ -205,13 +205,17 @@ struct HuffmanTables {
 class HuffmanDecoder {
  public:
   // Whether it decodes what follows, where libjpeg has begun the scan.
-  bool begin(const jpeg_decompress_struct& info) {
-    if (info.progressive_mode || info.arith_code || info.inputctl->has_multiple_scans ||
+  bool begin(jpeg_decompress_struct& info) {
+    // libjpeg 3 takes lossless scans too, whose Ss is above 0, and then checks no AC table.
+    const bool sequential = info.Ss == 0 && info.Se == DCTSIZE2 - 1 && info.Ah == 0 && info.Al == 0;
+    if (!sequential || info.progressive_mode || info.arith_code || jpeg_has_multiple_scans(&info) ||
         info.comps_in_scan != info.num_components || info.err->num_warnings > 0)
       return false;
     HuffmanTables& tables = HuffmanTables::of_thread();
     for (int k = 0; k < info.comps_in_scan; ++k) {
       const int dc = info.cur_comp_info[k]->dc_tbl_no, ac = info.cur_comp_info[k]->ac_tbl_no;
+      if (!has_table(info.dc_huff_tbl_ptrs, dc) || !has_table(info.ac_huff_tbl_ptrs, ac))
+        return false;
       tables.dc[to_size(dc)].build(*info.dc_huff_tbl_ptrs[dc]);
       if (tables.ac[to_size(ac)].build(*info.ac_huff_tbl_ptrs[ac]))
         tables.steps[to_size(ac)].build(tables.ac[to_size(ac)]);
@@ -230,14 +234,12 @@ class HuffmanDecoder {
     return true;
   }
 
-  // The blocks of the next MCU, which are 0; null: none is wanted. False: libjpeg has to decode the
-  // image.
+  // The blocks of the next MCU, which are 0. False: libjpeg has to decode the image.
   bool decode(jpeg_decompress_struct& info, JBLOCKROW* to) {
     if (interval_ > 0 && to_restart_ == 0 && !restart()) return false;
     BitReader bits = bits_;
-    JBLOCK unwanted;
     for (int k = 0; k < block_count_; ++k)
-      if (!decode_block(bits, blocks_[to_size(k)], to ? **(to + k) : unwanted)) return false;
+      if (!decode_block(bits, blocks_[to_size(k)], **(to + k))) return false;
     bits_ = bits;
     --to_restart_;
     if (--left_ > 0) return true;
@@ -253,6 +255,10 @@ class HuffmanDecoder {
     const HuffmanCodes *dc = nullptr, *ac = nullptr;
     const Steps* steps = nullptr;
   };
+
+  static bool has_table(JHUFF_TBL* const* tables, int number) {
+    return number >= 0 && number < NUM_HUFF_TBLS && tables[number];
+  }
 
   bool restart() {
     constexpr unsigned kFirstRestart = 0xD0;

@@ -27,9 +27,10 @@ void keep_rolling(const Stream&, const RollingTable&);  // before the step
 void share_rolling(const Stream&, const RollingTable&, float keep, float weight);
 void take_rolling(const Stream&, const RollingTable&, float keep, const StepState*);
 
-// Integers of 0 to 2^62 as four floats of 16 bits each, whose sums over at most 256 devices are
-// exact: n of them into 4 n `shared`, and the sums back.
+// Integers of 0 to 2^62 as four floats of 16 bits each, whose sums over at most kMaxIntegerSummands
+// devices are exact: n of them into 4 n `shared`, and the sums back.
 inline constexpr std::int64_t kFloatsPerInteger = 4;
+inline constexpr std::int64_t kMaxIntegerSummands = 256;
 void share_integers(const Stream&, const std::int64_t* values, float* shared, std::int64_t n);
 void take_integers(const Stream&, const float* shared, std::int64_t* values, std::int64_t n);
 

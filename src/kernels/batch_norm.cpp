@@ -25,17 +25,19 @@ template <class T>
 struct Statistics {
   BatchNorm b;
   View<const T> z;
+  // Not where the result would not be finite: such statistics would stay (try_fix_nan).
+  DN_HD static void keep(float& rolling, float now) {
+    const float next = kRollingKeep * rolling + (1 - kRollingKeep) * now;
+    if (next - next == 0) rolling = next;
+  }
   DN_HD void operator()(std::int64_t c, const double* sums) const {
     const auto n = static_cast<double>(z.shape.pixels());
     const double shift = sums[0] / n, squares = sums[1] - sums[0] * shift;
-    const double variance = n > 1 && squares > 0 ? squares / (n - 1) : 0;
+    const double variance = n > 1 ? math::max(squares / (n - 1), 0.) : 0;  // NaN stays NaN
     b.mean[c] = static_cast<float>(z.data[c] + shift);
     b.inverse_deviation[c] = static_cast<float>(1 / math::sqrt(variance + kBatchNormEpsilon));
-    if (sums[1] - sums[1] != 0) return;  // not finite: such statistics would stay (try_fix_nan)
-    b.rolling_mean[c] = kRollingKeep * b.rolling_mean[c] + (1 - kRollingKeep) * b.mean[c];
-    if (n > 1)  // one value has no variance
-      b.rolling_variance[c] =
-          kRollingKeep * b.rolling_variance[c] + (1 - kRollingKeep) * static_cast<float>(variance);
+    keep(b.rolling_mean[c], b.mean[c]);
+    if (n > 1) keep(b.rolling_variance[c], static_cast<float>(variance));  // one has no variance
   }
 };
 
@@ -131,7 +133,7 @@ struct FoldWeights {
   BatchNorm b;
   FoldedWeights w;
   DN_HD void operator()(std::int64_t row, std::int64_t i) const {
-    const float r = b.scale[row] / math::sqrt(b.rolling_variance[row] + kBatchNormEpsilon);
+    const float r = folded_factor(b, w.channel_is_column ? i : row);
     w.folded_weights[row * w.columns + i] = w.weights[row * w.columns + i] * r;
   }
 };
@@ -140,8 +142,7 @@ struct FoldBias {
   BatchNorm b;
   float* bias;
   DN_HD void operator()(std::int64_t c) const {
-    const float r = b.scale[c] / math::sqrt(b.rolling_variance[c] + kBatchNormEpsilon);
-    bias[c] = b.bias[c] - b.rolling_mean[c] * r;
+    bias[c] = b.bias[c] - b.rolling_mean[c] * folded_factor(b, c);
   }
 };
 
@@ -191,7 +192,7 @@ void batch_norm_backward(const Stream& s, const BatchNorm& b, const TensorView& 
 
 void fold_batch_norm(const Stream& s, const BatchNorm& b, const FoldedWeights& w) {
   for_each_pixel(s, {1, 1, w.rows, w.columns}, FoldWeights{b, w});
-  for_each(s, w.rows, FoldBias{b, w.folded_bias});
+  for_each(s, w.channel_is_column ? w.columns : w.rows, FoldBias{b, w.folded_bias});
 }
 
 }  // namespace darknet

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include "core/activation.h"
 #include "core/device.h"
+#include "core/math.h"
 #include "core/tensor.h"
 
 namespace darknet {
@@ -23,6 +24,11 @@ struct BatchNorm {
   float* mean = nullptr;               // of the batch, kept from forward to backward
   float* inverse_deviation = nullptr;  // 1 / sqrt(variance + epsilon), likewise
 };
+
+// What the rolling statistics multiply a channel by.
+DN_HD inline float folded_factor(const BatchNorm& b, std::int64_t c) {
+  return b.scale[c] / math::sqrt(b.rolling_variance[c] + kBatchNormEpsilon);
+}
 
 std::int64_t batch_norm_scratch(const Shape&);  // bytes that the training calls below need
 
@@ -43,13 +49,14 @@ struct BatchNormGradient {
 void batch_norm_backward(const Stream&, const BatchNorm&, const TensorView& z,
                          const BatchNormGradient&, void* scratch);
 
-// weights and bias of a convolution or a matrix (rows of `columns` values, one per channel) with
-// the rolling statistics folded in.
+// weights and bias of a convolution or a matrix (rows of `columns` values, one row per channel; of
+// a transposed convolution one column) with the rolling statistics folded in.
 struct FoldedWeights {
   const float* weights = nullptr;
   float* folded_weights = nullptr;
   float* folded_bias = nullptr;
   std::int64_t rows = 0, columns = 0;
+  bool channel_is_column = false;
 };
 void fold_batch_norm(const Stream&, const BatchNorm&, const FoldedWeights&);
 

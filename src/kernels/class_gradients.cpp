@@ -19,7 +19,7 @@ struct Chunks {
 };
 
 DN_HD inline std::int64_t units(float size) {
-  if (!(size > 0)) return 0;  // NaN too: its step fails anyway
+  if (!(size > 0) || size - size != 0) return 0;  // not finite: its step fails, or try_fix_nan=1
   const double half_up =
       static_cast<double>(math::min(size, kMaxClassGradient)) / kClassGradientUnit + .5;
   return static_cast<std::int64_t>(half_up);  // rounded by the cast

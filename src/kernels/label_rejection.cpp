@@ -7,14 +7,20 @@ namespace darknet {
 namespace {
 
 enum Value : std::uint8_t { kLargest, kMean, kDeviation, kLimit };
-enum Sum : std::uint8_t { kMicroBatches, kLargestSum, kMeanSum, kDeviationSum, kBeyond };
+enum Sum : std::uint8_t {
+  kMicroBatches,
+  kLargestSum,
+  kMeanSum,
+  kDeviationSum,
+  kSharing,  // micro-batches in which badlabels_rejection_percentage was active,
+  kBeyond    // and those of them with more than its share beyond the limit
+};
 
 constexpr double kFigureUnit = 0x1p-24, kMaxFigure = 0x1p16;
 constexpr double kFigureKeep = .99, kLimitStep = .01;  // AlexeyAB
 constexpr double kLowerFactor = 1.4;                   // AlexeyAB
 
 DN_HD inline std::int64_t figure_units(double x) {
-  if (!(x > 0)) return 0;  // NaN too: its step fails anyway
   return static_cast<std::int64_t>(math::min(x, kMaxFigure) / kFigureUnit + .5);
 }
 
@@ -22,8 +28,8 @@ DN_HD inline std::int64_t figure_units(double x) {
 struct RejectionNow {
   RejectionArguments a;
 
-  DN_HD std::int64_t quarter() const { return a.max_batches * 3 / 4; }
-  DN_HD bool late() const { return a.step->iteration > quarter(); }
+  DN_HD std::int64_t last_quarter_begins() const { return a.max_batches * 3 / 4; }
+  DN_HD bool late() const { return a.step->iteration > last_quarter_begins(); }
   DN_HD bool by_share() const { return a.keys.badlabels_rejection_percentage > 0 && late(); }
   DN_HD bool by_deviation() const { return a.keys.num_sigmas_reject_badlabels > 0 && late(); }
   DN_HD bool from_below() const {
@@ -40,7 +46,7 @@ struct RejectionNow {
     if (!(v[kLargest] > 0)) return l;  // nothing is known yet
     const auto now = static_cast<double>(a.step->iteration);
     const auto point = static_cast<double>(a.keys.equidistant_point);
-    const auto start = static_cast<double>(quarter());
+    const auto start = static_cast<double>(last_quarter_begins());
     double centre = kLowerFactor * v[kMean];
     if (by_deviation()) {
       const double last = v[kMean] + v[kDeviation] * a.keys.num_sigmas_reject_badlabels;
@@ -48,7 +54,7 @@ struct RejectionNow {
       l.upper = math::max(last, v[kLargest] - progress * math::abs(v[kLargest] - last));
       centre = math::min(last, v[kMean]);
     }
-    if (by_share()) l.upper = math::min(l.upper, v[kLimit]);
+    if (by_share() && v[kLimit] > 0) l.upper = math::min(l.upper, v[kLimit]);
     if (from_below()) {
       const double rest = static_cast<double>(a.max_batches) - point;
       l.lower = centre * (rest > 0 ? math::min((now - point) / rest, 1.) : 1);
@@ -72,7 +78,8 @@ struct FiguresOfElement {
   DN_HD GradientFigures operator()(std::int64_t i) const {
     GradientFigures f;
     const double g = now.a.gradient.data[i], size = math::abs(g);
-    if (size == 0 || !now.active()) return f;
+    const bool finite = size - size == 0;
+    if (size == 0 || !finite || !now.active()) return f;
     const double* const v = now.a.running.values;
     const double off = -g - v[kMean];  // AlexeyAB's delta is the negative gradient
     f.largest = size, f.sum = size, f.squares = off * off, f.count = 1;
@@ -92,6 +99,8 @@ struct AddFigures {
     sums[kLargestSum] += figure_units(figures->largest);
     sums[kMeanSum] += figure_units(figures->sum / count);
     sums[kDeviationSum] += figure_units(math::sqrt(figures->squares / count));
+    if (!now.by_share()) return;
+    ++sums[kSharing];
     const double anchors = static_cast<double>(figures->beyond * now.a.entries);
     if (100 * anchors / count > now.a.keys.badlabels_rejection_percentage) ++sums[kBeyond];
   }
@@ -104,7 +113,8 @@ struct Reject {
     const RejectionNow::Limits l = now.limits();
     float& g = now.a.gradient.data[i];
     const double size = math::abs(g);
-    if (size > l.upper || size < l.lower) g = 0;
+    // One that is not finite stays: it makes the step fail, or try_fix_nan takes care of it.
+    if (size - size == 0 && (size > l.upper || size < l.lower)) g = 0;
   }
 };
 
@@ -120,10 +130,11 @@ struct KeepFigures {
       const double mean = kFigureUnit * static_cast<double>(a.sums[kLargestSum + k]) / m;
       a.values[k] = first ? mean : keep * a.values[k] + (1 - keep) * mean;
     }
-    const double beyond = static_cast<double>(a.sums[kBeyond]);
+    if (a.sums[kSharing] == 0) return;
+    const auto moves = static_cast<double>(2 * a.sums[kBeyond] - a.sums[kSharing]);
+    const bool known = a.values[kLimit] > 0;
     a.values[kLimit] =
-        first ? a.values[kLargest]
-              : math::max(kLimitStep, a.values[kLimit] + kLimitStep * (2 * beyond - m));
+        known ? math::max(kLimitStep, a.values[kLimit] + kLimitStep * moves) : a.values[kLargest];
   }
 };
 

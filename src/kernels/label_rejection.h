@@ -1,7 +1,8 @@
 // Late in a training run the largest gradients of a detection head may be those of wrong labels,
 // and the smallest teach nothing new: keys of [net] set them to 0 (AlexeyAB's Darknet, for [yolo]).
-// The limits follow running figures of each head by itself, which whole steps move, so that neither
-// the order of heads and micro-batches nor the number of devices changes anything.
+// The limits follow running figures of each head by itself, which whole steps move, so that the
+// order of heads, micro-batches and devices changes nothing. What a micro-batch has, and with it
+// the figures, follows from subdivisions= and the number of devices.
 #pragma once
 #include <cstdint>
 #include "cfg/section.h"
@@ -35,8 +36,8 @@ struct RejectionKeys {
 
 // What a head keeps: the largest, the mean and the deviation of its gradients that are not 0, and
 // the limit of badlabels_rejection_percentage; and of a step the micro-batches, these figures of
-// each, and how many micro-batches were beyond the percentage.
-inline constexpr std::int64_t kRejectionValues = 4, kRejectionSums = 5;
+// each, in how many the percentage was active, and how many of those were beyond it.
+inline constexpr std::int64_t kRejectionValues = 4, kRejectionSums = 6;
 
 struct RejectionArguments {
   RejectionKeys keys;
@@ -47,13 +48,14 @@ struct RejectionArguments {
   const StepState* step = nullptr;
 };
 // Adds the figures of a micro-batch to the sums of the step and sets gradients beyond the limits of
-// the steps before to 0. Nothing before the first iteration that a key names. `scratch`:
-// rejection_scratch(elements) bytes.
+// the steps before to 0; leaves out those that are not finite. Nothing before the first iteration
+// that a key names. `scratch`: rejection_scratch(elements) bytes.
 std::int64_t rejection_scratch(std::int64_t elements);
 void reject_gradients(const Stream&, const RejectionArguments&, void* scratch);
 
 // After a step: the running figures become .99 of themselves and .01 of those of each micro-batch,
-// the limit of the percentage moves by .01; unless the step made no update.
+// the limit of the percentage, which begins at the largest, moves by .01; unless the step made no
+// update.
 void keep_rejection(const Stream&, const RunningArrays&, const StepState*);
 
 }  // namespace darknet

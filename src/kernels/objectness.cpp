@@ -302,6 +302,7 @@ struct AddTelemetry {
     if (a.first) *a.total = {};
     if (a.passes_not_finite && a.sums->not_finite != 0) {
       ++state->fixed;
+      a.total->images_left_out += a.images;
       return;
     }
     *a.total += *a.sums;

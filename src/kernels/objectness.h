@@ -95,13 +95,15 @@ void sum_telemetry(const Stream&, const ObjectnessArguments&, HeadTelemetry* out
 HeadTelemetry to_host(const Stream&, const HeadTelemetry* on_device);
 
 // total = micro-batch, or += micro-batch where `micro_batch` is not the step's first; a loss that
-// is not finite makes the step fail.
+// is not finite makes the step fail, unless it passes.
 struct MicroBatchTelemetry {
   const HeadTelemetry* sums = nullptr;  // of the micro-batch
   HeadTelemetry* total = nullptr;
-  std::int32_t micro_batch = 0;    // its number in the whole batch
-  bool first = true;               // of this device
-  bool passes_not_finite = false;  // such a loss is left out of the total, and counted in `fixed`
+  std::int32_t micro_batch = 0;  // its number in the whole batch
+  bool first = true;             // of this device
+  // Such a loss is left out of the total but for its images, and counted in `fixed`.
+  bool passes_not_finite = false;
+  double images = 0;  // of the micro-batch
 };
 void add_telemetry(const Stream&, const MicroBatchTelemetry&, StepState*);
 

@@ -58,7 +58,8 @@ class Blur final : public OutputStage {
 
   Shape output(const Shape& in) const override {
     if (in.h + 2 * g_.padding < g_.size || in.w + 2 * g_.padding < g_.size)
-      fail("antialiasing=2 needs at least 2x2 pixels, there are ", in.w, 'x', in.h);
+      fail("antialiasing=2 needs at least 2x2 pixels, there are ", in.w, 'x', in.h,
+           ": leave it out, or give a larger input");
     return {in.n, (in.h + 2 * g_.padding - g_.size) / g_.stride.y + 1,
             (in.w + 2 * g_.padding - g_.size) / g_.stride.x + 1, in.c};
   }

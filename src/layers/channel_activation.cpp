@@ -102,13 +102,18 @@ class ChannelActivation final : public OutputStage {
     const auto constant = [&](const char* what, float value) {
       return graph.floats(what, {1}, {value});
     };
-    if (kind_ == ChannelKind::softmax_of_differences) {
-      // Of p = softmax(x) the largest is 1 / sum: p / (1 + kAdded / sum).
+    if (kind_ != ChannelKind::normalize) {
+      // Of p = softmax(x) the largest is 1 / sum of e^(x - max x): p / (1 + added / sum), where
+      // without the differences `added` is kAdded e^(-max x). No e^x: it would overflow.
       const std::string p = graph.add("Softmax", {x}, {{"axis", std::int64_t{1}}});
-      const std::string added = graph.scale(over_channels("ReduceMax", p), kAdded);
+      std::string added = graph.scale(over_channels("ReduceMax", p), kAdded);
+      if (kind_ == ChannelKind::softmax) {
+        const std::string largest = over_channels("ReduceMax", x);
+        added = graph.add("Mul", {added, graph.add("Exp", {graph.scale(largest, -1)})});
+      }
       return graph.add("Div", {p, graph.add("Add", {added, constant("one", 1)})});
     }
-    const std::string shares = graph.add(kind_ == ChannelKind::normalize ? "Relu" : "Exp", {x});
+    const std::string shares = graph.add("Relu", {x});
     const auto channels = static_cast<float>(in.c);
     const std::string mean = over_channels("ReduceMean", shares);
     return graph.add("Div", {graph.scale(shares, 1 / channels),

@@ -156,6 +156,7 @@ class ConvolutionalLayer final : public Layer {
                    cat("layer ", owner.context().index, " is [", owner.type(),
                        "] and no [convolutional]; name one, counted from 0 after [net]"));
     if (owner_->owner_) owner_ = owner_->owner_;
+    shares_ = owner_->context().index;  // not the next one of a chain
   }
 
   void parameters_changed(const Stream& s, void* workspace) override {

@@ -32,13 +32,11 @@ struct DeconvolutionalKeys {
 
 // The gradient behind a batch normalisation by the rolling statistics.
 struct FrozenNormGradient {
-  const float *scale, *variance;
+  BatchNorm norm;
   struct Channel {
     float factor;
   };
-  DN_HD Channel channel(std::int64_t c) const {
-    return {scale[c] / math::sqrt(variance[c] + kBatchNormEpsilon)};
-  }
+  DN_HD Channel channel(std::int64_t c) const { return {folded_factor(norm, c)}; }
   DN_HD float operator()(const Channel& known, float gradient) const {
     return known.factor * gradient;
   }
@@ -49,6 +47,10 @@ class DeconvolutionalLayer final : public Layer {
   DeconvolutionalLayer(Section& section, const LayerContext& context) : Layer(section, context) {
     section.read(keys_of_);
     if (keys_of_.pad) keys_of_.padding = keys_of_.size / 2;
+    if (keys_of_.padding >= keys_of_.size)
+      section.fail_between({"padding", "size"},
+                           cat("padding=", keys_of_.padding, " is not below size=", keys_of_.size,
+                               ": outputs at the edges would get no input"));
     activation_ = keys_of_.activation;
   }
 
@@ -66,7 +68,9 @@ class DeconvolutionalLayer final : public Layer {
     plan.input_gradient = true;
     plan.weight_gradient = trains_ && weights_.update;
     plan.int8 = nullptr;
+    plan.deterministic |= !training;  // an output, unlike a gradient, is always reproducible
     plan_ = ops.conv(spec_, {}, plan);
+    planned_ = {spec_, {}, plan, {}};
     packed_ = false;
     return requirements(plan, training);
   }
@@ -143,6 +147,14 @@ class DeconvolutionalLayer final : public Layer {
     return graph.activate(x, activation_);
   }
 
+  std::optional<ConvolutionWork> planned_convolution() const override {
+    ConvolutionWork work = planned_;
+    for (std::size_t d = 0; plan_ && d < work.algorithms.size(); ++d)
+      work.algorithms[d] = plan_->algorithm(static_cast<ConvDirection>(d));
+    work.weights = weights_.value.data();
+    return work;
+  }
+
   LayerSummary summary() const override {
     const auto& k = keys_of_;
     return {.filters = cat(k.filters),
@@ -158,7 +170,7 @@ class DeconvolutionalLayer final : public Layer {
     const auto extent = [&](std::int64_t n) { return (n - 1) * k.stride + k.size - 2 * k.padding; };
     if (extent(in.h) < 1 || extent(in.w) < 1)
       fail(title(), ": padding=", k.padding, " cuts off all of its output; its input is ", in.w,
-           'x', in.h);
+           'x', in.h, ": give a smaller padding=, or a larger input");
     return {.in = {in.n, extent(in.h), extent(in.w), k.filters},
             .filters = in.c,
             .size_y = k.size,
@@ -209,11 +221,10 @@ class DeconvolutionalLayer final : public Layer {
                                       pass.workspace);
     activation_backward(pass.stream, activation_, known, gradient);
     if (!channels_.normalised()) return;
-    const BatchNorm norm = channels_.arrays(activation_, nullptr);
+    const FrozenNormGradient frozen{channels_.arrays(activation_, nullptr)};
     with_element(gradient.dtype, [&](auto element) {
       using T = decltype(element);
-      map_pixels(pass.stream, FrozenNormGradient{norm.scale, norm.rolling_variance},
-                 gradient.as<T>(), input<T>(gradient));
+      map_pixels(pass.stream, frozen, gradient.as<T>(), input<T>(gradient));
     });
   }
 
@@ -232,6 +243,7 @@ class DeconvolutionalLayer final : public Layer {
   ChannelParameters channels_;
   Parameter weights_;  // {input channels, size, size, filters}
   std::shared_ptr<ConvPlan> plan_;
+  ConvolutionWork planned_;
   DType type_ = DType::f32;
   std::int64_t in_gradient_at_ = 0;  // in the workspace, after the plan's
   bool trains_ = false;

@@ -1,6 +1,6 @@
-// [implicit] filters, atoms, mean, std (AlexeyAB): trained values that no image has a part in, the
-// same for every image of a batch. [implicit_add], [implicit_mul] filters (YOLOR): one value a
-// channel, which [shift_channels] adds and [control_channels] multiplies with.
+// [implicit] filters, atoms, mean, std (AlexeyAB): trained values that do not depend on the image.
+// [implicit_add], [implicit_mul] filters (YOLOR): one value a channel, which [shift_channels] adds
+// and [control_channels] multiplies with.
 #include <cmath>
 #include "core/for_each.h"
 #include "core/index.h"

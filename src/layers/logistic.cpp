@@ -1,5 +1,5 @@
 // [logistic]: the sigmoid of every input. With targets it is trained by the cross-entropy of each
-// output by itself, so that an image may be of several classes.
+// output by itself.
 #include "core/for_each.h"
 #include "core/math.h"
 #include "kernels/copy.h"

@@ -104,7 +104,8 @@ struct DepthKeys {
     v("maxpool_depth", maxpool_depth, Flag{}, "pool over channels instead of pixels");
     v("out_channels", out_channels, Integers{1, 1 << 20}, "channels left by maxpool_depth=1");
     v("maxpool_zero_nonmax", maxpool_zero_nonmax, Flag{},
-      "1: with stride=1, the input where it is the largest of its window, and 0 elsewhere");
+      "1: the input where it is the largest of its window, and 0 elsewhere; needs stride=1 or "
+      "antialiasing");
   }
 };
 
@@ -188,8 +189,13 @@ class DepthPoolLayer final : public Layer {
  public:
   DepthPoolLayer(Section& section, const LayerContext& context, const DepthKeys& depth)
       : Layer(section, context), depth_(depth) {
-    PoolKeys unused;  // Darknet: sizes and strides have no part in it
+    // Darknet: sizes and strides have no part in it. Its cfgs give size=1 and stride=1.
+    PoolKeys unused;
     section.read(unused);
+    for (const char* key : {"size", "stride", "stride_x", "stride_y"})
+      if (section.has(key) && !section.equals(key, 1))
+        section.ignore(key, "has no effect with maxpool_depth=1");
+    if (unused.padding > 0) section.ignore("padding", "has no effect with maxpool_depth=1");
   }
 
   Requirements reshape(std::span<const Shape> in, Ops&, const PlanOptions&) override {
@@ -247,10 +253,12 @@ class PeakLayer final : public Layer {
       : Layer(section, context), pool_(read_pool_keys(section)) {
     if (pool_.padding != pool_.size - 1)
       section.fail_between({"maxpool_zero_nonmax", "padding"},
-                           "each input needs a window of its own: padding=size-1");
+                           cat("each input needs a window of its own: give padding=",
+                               pool_.size - 1, ", or leave it out"));
     if (!blurred && (pool_.stride_x > 1 || pool_.stride_y > 1))
-      section.fail_between({"maxpool_zero_nonmax", "stride", "stride_x", "stride_y"},
-                           "each input needs a window of its own: stride=1, or antialiasing=");
+      section.fail_between(
+          {"maxpool_zero_nonmax", "stride", "stride_x", "stride_y"},
+          "each input needs a window of its own: give stride=1, or antialiasing=1 or 2");
   }
 
   Strides strides() const { return {pool_.stride_y, pool_.stride_x}; }  // of the blur behind it
@@ -285,7 +293,7 @@ class PeakLayer final : public Layer {
   }
 
   LayerSummary summary() const override {
-    return {.size = cat(pool_.size, 'x', pool_.size, "/1"), .note = "zero but at maxima"};
+    return {.size = cat(pool_.size, 'x', pool_.size, "/1"), .note = "zero except at maxima"};
   }
 
  private:

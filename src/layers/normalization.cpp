@@ -116,31 +116,33 @@ class NormalizationLayer final : public Layer {
   NormalizationKeys normalization_;
 };
 
-constexpr float kLeastSquares = 1e-12f;  // of a pixel of zeros, which stays zero
+constexpr float kLeastSquares = 1e-12f;  // of a pixel: zeros stay zero
 
 // y = x / |x| of a pixel.
 template <class T>
 struct UnitForward {
   View<const T> in;
   View<T> out;
-  DN_HD static float inverse_length(const View<const T>& x, std::int64_t p) {
+  DN_HD static float squares(const View<const T>& x, std::int64_t p) {
     float sum = 0;
     for (std::int64_t c = 0; c < x.shape.c; ++c) sum += float{x.at(p, c)} * float{x.at(p, c)};
-    return 1 / math::sqrt(math::max(sum, kLeastSquares));
+    return sum;
   }
   DN_HD void operator()(std::int64_t p) const {
-    const float scale = inverse_length(in, p);
+    const float scale = 1 / math::sqrt(math::max(squares(in, p), kLeastSquares));
     for (std::int64_t c = 0; c < in.shape.c; ++c) out.at(p, c) = scale * in.at(p, c);
   }
 };
 
-// dx = (g - y sum(g y)) / |x|. Darknet passes g on.
+// dx = (g - y sum(g y)) / |x|; 0 of a pixel that is as good as zero, where 1 / |x| has no bound.
+// Darknet passes g on.
 template <class T>
 struct UnitBackward {
   View<const T> in, gradient;
   Sink<T> to;
   DN_HD void operator()(std::int64_t p) const {
-    const float scale = UnitForward<T>::inverse_length(in, p);
+    const float squares = UnitForward<T>::squares(in, p);
+    const float scale = squares < kLeastSquares ? 0 : 1 / math::sqrt(squares);
     float along = 0;
     for (std::int64_t c = 0; c < in.shape.c; ++c)
       along += float{gradient.at(p, c)} * (scale * in.at(p, c));

@@ -66,6 +66,10 @@ class StagedLayer final : public Layer {
   std::int64_t shares() const override { return layer_->shares(); }
   void share(Layer& owner, const Section& section) override { layer_->share(owner, section); }
   bool fixes_input_size() const override { return layer_->fixes_input_size(); }
+  // Not convolution(): its output is not what quantisation would have to measure.
+  std::optional<ConvolutionWork> planned_convolution() const override {
+    return layer_->planned_convolution();
+  }
 
   std::string to_onnx(OnnxBuilder& graph, std::span<const OnnxValue> in) const override {
     return stage_->to_onnx(graph, layer_->to_onnx(graph, in), needs_.output);

@@ -27,7 +27,7 @@ class OutputStage {
 // network, with the parameters of `layer`.
 LayerPtr with_output_stage(LayerPtr layer, std::unique_ptr<OutputStage>, Section&,
                            const LayerContext&);
-// The layer that with_output_stage() was given; any other is itself.
+// The layer below all stages that with_output_stage() put behind it; without any, the layer itself.
 Layer& without_output_stage(Layer&);
 
 // How far apart the pixels of an output are.
@@ -39,7 +39,7 @@ struct AntialiasingKeys {
   template <class V>
   void fields(V&& v) {
     v("antialiasing", antialiasing, Integers{0, 2},
-      "stride 1, then a blur that takes the steps: 1 of 3x3 pixels, 2 of 2x2; 0: none");
+      "stride 1, then a blur with the layer's stride: 1 of 3x3 pixels, 2 of 2x2; 0: none");
   }
 };
 // The blur of AlexeyAB's antialiasing=1 or 2: 1 2 1 on both axes with zeros around, or the mean of

@@ -193,8 +193,10 @@ class LengthenLayer final : public Layer {
  public:
   LengthenLayer(Section& section, const LayerContext& context, std::int64_t extra)
       : Layer(section, context), extra_(extra) {
-    ReorgKeys unused;  // Darknet: the stride has no part in it
+    ReorgKeys unused;  // Darknet
     section.read(unused);
+    if (unused.stride != 1) section.ignore("stride", "has no effect with extra=");
+    if (unused.reverse) section.ignore("reverse", "has no effect with extra=");
   }
 
   Requirements reshape(std::span<const Shape> in, Ops&, const PlanOptions&) override {

@@ -2,7 +2,7 @@
 // one value per channel of an image, or with scale_wh=1 one per pixel. [sam] from: one per element.
 // [control_channels] from (YOLOR): the layer before times an earlier one with a value per channel.
 #include "core/elementwise.h"
-#include "kernels/copy.h"
+#include "layers/image_sums.h"
 #include "nn/layer_index.h"
 #include "nn/output_activation.h"
 
@@ -35,14 +35,6 @@ struct Scale {
 
 struct Product {
   DN_HD Sums<1> operator()(float a, float b) const { return {{a * b}}; }
-};
-
-template <class T>
-struct PutSum {
-  Sink<T> to;
-  DN_HD void operator()(std::int64_t c, const double* sums) const {
-    to.put(0, c, static_cast<float>(sums[0]));
-  }
 };
 
 template <class T>
@@ -106,9 +98,9 @@ class ScaleLayer final : public Layer {
     if (in[0] != expected)
       fail(title(), ": the factors, layer ", sources_[0], ", are ", to_string(in[0]),
            " (n h w c); for layer ", sources_[1], " of ", to_string(in[1]), " they must be ",
-           to_string(expected));
+           to_string(expected), "; name another layer in from=");
     Requirements r{.output = in[1]};
-    r.workspace = reduce_channels_scratch({1, in[1].h, in[1].w, in[1].c}, 1);
+    r.workspace = sum_by_image_scratch(in[1]);
     activation_.require(r, options);
     return r;
   }
@@ -170,21 +162,8 @@ class ScaleLayer final : public Layer {
         for_each(pass.stream, gradient.shape.pixels(),
                  PixelProduct<T>{gradient.as<T>(), from.as<T>(), sink});
       else
-        sum_images<T>(pass, gradient, from, sink);
+        sum_by_image<T>(pass, Product{}, sink, gradient, from);
     });
-  }
-
-  template <class T>
-  static void sum_images(const Pass& pass, const TensorView& gradient, const TensorView& from,
-                         const Sink<T>& to) {
-    for (std::int64_t n = 0; n < gradient.shape.n; ++n) {
-      const TensorView a = gradient.images(n, 1), b = from.images(n, 1);
-      Sink<T> one = to;
-      one.to.data += n * to.to.pixel_stride;
-      one.to.shape.n = 1;
-      reduce_channels<1>(pass.stream, a.shape, Product{}, PutSum<T>{one}, pass.workspace,
-                         input<T>(a), input<T>(b));
-    }
   }
 
   Per per_;

@@ -1,7 +1,7 @@
 // [shift_channels] from (YOLOR): the layer before plus an earlier one that has one value per
 // channel of an image.
 #include "core/elementwise.h"
-#include "kernels/copy.h"
+#include "layers/image_sums.h"
 #include "nn/layer_index.h"
 #include "nn/onnx_builder.h"
 
@@ -15,14 +15,6 @@ struct Shift {
   std::int64_t area;  // pixels of an image
   DN_HD void operator()(std::int64_t p, std::int64_t c) const {
     out.at(p, c) = in.at(p, c) + by.at(p / area, c);
-  }
-};
-
-template <class T>
-struct PutChannelTotal {
-  Sink<T> to;
-  DN_HD void operator()(std::int64_t c, const double* sums) const {
-    to.put(0, c, static_cast<float>(sums[0]));
   }
 };
 
@@ -50,9 +42,9 @@ class ShiftLayer final : public Layer {
     if (in[0] != expected)
       fail(title(), ": layer ", sources_[0], " is ", to_string(in[0]),
            " (n h w c); to be added to the layer before it, of ", to_string(in[1]), ", it must be ",
-           to_string(expected));
+           to_string(expected), "; name such a layer in from=");
     return {.output = in[1],
-            .workspace = reduce_channels_scratch({1, in[1].h, in[1].w, in[1].c}, 1),
+            .workspace = sum_by_image_scratch(in[1]),
             .needs_input = false,
             .needs_output = false};
   }
@@ -69,8 +61,10 @@ class ShiftLayer final : public Layer {
   void backward(const Pass& pass, const BackwardArguments& a) override {
     const GradientSlot &by = a.in_gradient[0], &in = a.in_gradient[1];
     if (by.view)
-      with_element(by.view.dtype,
-                   [&](auto element) { sum_pixels<decltype(element)>(pass, a.out_gradient, by); });
+      with_element(by.view.dtype, [&](auto element) {
+        using T = decltype(element);
+        sum_by_image<T>(pass, SumOfValues{}, {by.view.as<T>(), by.add}, a.out_gradient);
+      });
     if (in.view) put_pixels(pass.stream, a.out_gradient, in.view, in.add);
   }
 
@@ -81,16 +75,6 @@ class ShiftLayer final : public Layer {
   LayerSummary summary() const override { return {.note = cat("plus ", sources_[0])}; }
 
  private:
-  template <class T>
-  static void sum_pixels(const Pass& pass, const TensorView& gradient, const GradientSlot& to) {
-    for (std::int64_t n = 0; n < gradient.shape.n; ++n) {
-      const TensorView image = gradient.images(n, 1);
-      const Sink<T> sink{to.view.images(n, 1).as<T>(), to.add};
-      reduce_channels<1>(pass.stream, image.shape, SumOfValues{}, PutChannelTotal<T>{sink},
-                         pass.workspace, input<T>(image));
-    }
-  }
-
   std::vector<std::int64_t> sources_;  // what is added, and to what
 };
 

@@ -103,7 +103,8 @@ class ShortcutLayer final : public Layer {
     for (std::size_t i = 1; i < in.size(); ++i) fits_.push_back(fit(in[i], in[0], sources_[i]));
     Requirements r{.output = in[0], .needs_input = false, .in_place = true};
     activation_.require(r, options);
-    in_integers_ = !options.integer_inputs.empty();
+    // Where they no longer fit with this size, the network plans without integers (plan_size).
+    in_integers_ = !options.integer_inputs.empty() && adds_integers();
     if (in_integers_) set_scales(options);
     return r;
   }
@@ -178,10 +179,6 @@ class ShortcutLayer final : public Layer {
 
   // From what the inputs hold, f32 or integers, to what the output holds.
   void set_scales(const PlanOptions& options) {
-    if (!adds_integers())
-      fail(title(),
-           ": its inputs differ in size with this size of the network's input, so that they ",
-           "cannot be added in 8-bit integers; use f32");
     const IntegerScale real, out = options.integer_output ? *options.integer_output : real;
     const IntegerScale a = options.integer_inputs[0].value_or(real);
     const IntegerScale b = options.integer_inputs[1].value_or(real);

@@ -15,34 +15,19 @@ struct FoldedParameters {
   std::vector<float> weights, bias;  // weights in the order of the memory
 };
 
-// The same of weights whose filters are the innermost.
-FoldedParameters fold_transposed(const Stream& stream, const ParametersByRole& p) {
-  FoldedParameters folded{p.weights->value.to_host(stream), p.bias->value.to_host(stream)};
-  const std::vector<float> scale = p.scale->value.to_host(stream),
-                           mean = p.mean->value.to_host(stream),
-                           variance = p.variance->value.to_host(stream);
-  const std::size_t filters = scale.size();
-  for (std::size_t k = 0; k < filters; ++k) {
-    const float factor = scale[k] / std::sqrt(variance[k] + kBatchNormEpsilon);
-    for (std::size_t i = k; i < folded.weights.size(); i += filters) folded.weights[i] *= factor;
-    folded.bias[k] -= mean[k] * factor;
-  }
-  return folded;
-}
-
 // With batch normalisation, which `p` has.
 FoldedParameters fold(const Stream& stream, const ParametersByRole& p) {
-  if (p.weights->transposed) return fold_transposed(stream, p);
   const Tensor& weights = p.weights->value;
-  const std::int64_t rows = weights.shape().n;
+  const bool transposed = p.weights->transposed;
+  const std::int64_t channels = p.bias->value.size(), others = weights.size() / channels;
   Tensor folded_weights(stream.device, weights.shape()), bias(stream.device, p.bias->value.shape());
-  fold_batch_norm(
-      stream,
-      {.scale = p.scale->value.data(),
-       .bias = p.bias->value.data(),
-       .rolling_mean = p.mean->value.data(),
-       .rolling_variance = p.variance->value.data()},
-      {weights.data(), folded_weights.data(), bias.data(), rows, weights.size() / rows});
+  fold_batch_norm(stream,
+                  {.scale = p.scale->value.data(),
+                   .bias = p.bias->value.data(),
+                   .rolling_mean = p.mean->value.data(),
+                   .rolling_variance = p.variance->value.data()},
+                  {weights.data(), folded_weights.data(), bias.data(),
+                   transposed ? others : channels, transposed ? channels : others, transposed});
   return {folded_weights.to_host(stream), bias.to_host(stream)};
 }
 

@@ -42,4 +42,14 @@ void note_detector_keys(Section& section, const NetSettings& net) {
   section.finish();
 }
 
+void note_keys_of_heads(Section& section, const NetSettings& net) {
+  const RejectionKeys& keys = net.rejection;
+  for (const auto& [key, asked] :
+       {std::pair{"badlabels_rejection_percentage", keys.badlabels_rejection_percentage > 0},
+        std::pair{"num_sigmas_reject_badlabels", keys.num_sigmas_reject_badlabels > 0},
+        std::pair{"equidistant_point", keys.equidistant_point > 0}})
+    if (asked) section.ignore(key, "has no effect on classifiers: it belongs to detection heads");
+  section.finish();
+}
+
 }  // namespace darknet

@@ -35,5 +35,7 @@ struct ClassifierKeys {
 ClassifierKeys read_classifier_keys(Section& net, const LayerKeys&, const ImageAugmentation&);
 // Warns of what they ask for and detectors are not trained with.
 void note_detector_keys(Section& net, const NetSettings&);
+// Likewise of networks without a detection head.
+void note_keys_of_heads(Section& net, const NetSettings&);
 
 }  // namespace darknet

@@ -21,8 +21,8 @@ struct LayerTraining {
 struct FreezableLayer {
   const CommonKeys* keys = nullptr;
   std::span<const std::int64_t> sources;  // indices of the layers it reads; -1: the input
-  // It makes a gradient itself. In a network without heads, layers that nobody reads do: [cost], or
-  // whoever fills Network::output_gradient().
+  // It makes a gradient itself. In a network without heads, layers that nobody reads do: [softmax],
+  // [logistic], [cost], or whoever fills Network::output_gradient().
   bool head = false;
 };
 

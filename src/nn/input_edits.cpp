@@ -24,15 +24,18 @@ std::vector<std::int64_t> first_convolutions(Network& net) {
     source = layer.sources().front();
     found.push_back(i);
   }
-  if (found.empty()) fail_at({net.where().file, 0}, "this network has no [convolutional]");
+  if (found.empty())
+    fail_at({net.where().file, 0},
+            "this network has no [convolutional], which alone can be changed so; "
+            "change the images instead");
   for (std::int64_t i = 0; i < net.size(); ++i) {
     const std::int64_t owner = net.layer(i).shares();
     if (owner < 0 || !is_convolution(net.layer(i))) continue;
     const bool changed = std::ranges::find(found, owner) != found.end();
     if (changed != (net.layer(i).sources().front() == source))
       fail(net.layer(i).title(), ": has the parameters of ", net.layer(owner).title(),
-           " (share_index), and only one of the two reads the image: they cannot be changed for ",
-           "one alone");
+           " (share_index), and only one of the two reads the image: they cannot be changed for "
+           "one alone; change the images instead");
   }
   return found;
 }
@@ -50,8 +53,12 @@ void swap_red_and_blue(Network& net) {
   for (const ParametersByRole& p : parameters_of_first(net)) {
     const std::int64_t channels = p.weights->value.shape().c;
     if (channels != 3)
-      fail_at({net.where().file, 0}, "red and blue cannot be swapped: the first [convolutional] ",
-              "reads ", channels, " channels with each filter, and not 3");
+      fail_at({net.where().file, 0},
+              "red and blue cannot be swapped: the first [convolutional] "
+              "reads ",
+              channels,
+              " channels with each filter, and not 3; only networks of colour "
+              "images can be changed so");
     std::vector<float> values = p.weights->value.to_host(net.stream());
     for (std::size_t i = 0; i < values.size(); i += 3) std::swap(values[i], values[i + 2]);
     p.weights->value.copy_from(net.stream(), values);

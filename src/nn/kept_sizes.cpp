@@ -6,6 +6,12 @@ namespace darknet {
 
 void KeptPlans::restart() { convs_.next = pools_.next = gemms_.next = 0; }
 
+void KeptPlans::forget() {
+  convs_ = {};
+  pools_ = {};
+  gemms_ = {};
+}
+
 std::shared_ptr<ConvPlan> KeptPlans::conv(const ConvSpec& spec, const Epilogue& epilogue,
                                           const PlanOptions& options) {
   return convs_.get([&] { return ops_.conv(spec, epilogue, options); });

@@ -18,6 +18,7 @@ class KeptPlans final : public Ops {
  public:
   explicit KeptPlans(Ops& ops) : ops_(ops) {}
   void restart();
+  void forget();  // others are asked for from now on
   std::shared_ptr<ConvPlan> conv(const ConvSpec&, const Epilogue&, const PlanOptions&) override;
   std::shared_ptr<PoolPlan> pool(const PoolSpec&, const PlanOptions&) override;
   std::shared_ptr<GemmPlan> gemm(const GemmSpec&) override;

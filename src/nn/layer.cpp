@@ -15,7 +15,7 @@ std::string Layer::title() const {
 }
 
 std::vector<std::string> remember_algorithms(const Layer& layer, Tuning& tuning) {
-  const auto work = layer.convolution();
+  const auto work = layer.planned_convolution();
   std::vector<std::string> refused;
   if (!work) return refused;
   for (std::size_t d = 0; d < work->algorithms.size(); ++d) {

@@ -82,7 +82,7 @@ struct Pass {
   std::uint64_t seed = 0;        // of the run; random launches mix in step->iteration and the layer
   std::int64_t subdivision = 0;  // which part of the step's batch this is
   Truths truths;                 // training of heads
-  TensorView targets;            // training of [softmax] and [cost]: {n,1,1,classes}; may be null
+  TensorView targets;  // training of a TargetLoss (nn/target_loss.h): {n,1,1,classes}; may be null
   // The network's input in place of Network::input(), without a copy: input_shape().size() values
   // in the memory of its device, the same in forward and backward. Null: Network::input().
   const float* input = nullptr;
@@ -183,6 +183,10 @@ class Layer {
   virtual std::string to_onnx(OnnxBuilder&, std::span<const OnnxValue> in) const = 0;
   // After reshape; none where the layer is no convolution.
   virtual std::optional<ConvolutionWork> convolution() const { return std::nullopt; }
+  // The same of every layer with a plan of a convolution, for those who choose its algorithms. That
+  // of a transposed convolution leads from its output to its input; stages behind a convolution
+  // (layers/output_stage.h) are no part of it.
+  virtual std::optional<ConvolutionWork> planned_convolution() const { return convolution(); }
 
   // The network's input changed its size; reshape follows.
   void set_network_size(std::int64_t height, std::int64_t width) {
@@ -213,9 +217,9 @@ class Layer {
 
 using LayerPtr = std::unique_ptr<Layer>;
 
-// Puts the algorithms of its convolution, if it is one, into the table: so that a resumed training
-// takes the same, whatever the rule or a tuning file will say then. A line for each choice of a
-// tuning file that could not be taken.
+// Puts the algorithms of its convolution, if it plans one, into the table: so that a resumed
+// training takes the same, whatever the rule or a tuning file will say then. A line for each choice
+// of a tuning file that could not be taken.
 std::vector<std::string> remember_algorithms(const Layer&, Tuning&);
 
 // Looks the section's type up in layers/layers.def, makes the layer and checks that every key was

@@ -28,7 +28,7 @@ void check_training(const Section& section, const NetSettings& net) {
     section.fail_between(
         {net.scales.empty() ? "steps" : "scales", "steps"},
         cat(plural(std::ssize(net.scales), "scale"), " for ", plural(std::ssize(net.steps), "step"),
-            "; give scales= and steps= as many numbers: each step multiplies the "
+            "; give scales= and steps= as many numbers: with policy=steps each step multiplies the "
             "learning rate by its scale"));
   if (!std::ranges::is_sorted(net.steps))
     log::warn(cat(to_string(section.where()),

@@ -59,8 +59,7 @@ struct ImageAugmentation {
       "of a classifier also 2 and 4: cutmix=1");
     v("blur", blur, TrainingOnly{Integers{0, kMaxBlur}},
       "1: two thirds of the images are blurred but for their objects (of a classifier altogether); "
-      "above: one third so and one "
-      "third altogether, by a kernel of so many pixels");
+      "above: one third so and one third altogether, by a kernel of so many pixels");
     v("gaussian_noise", gaussian_noise, TrainingOnly{Reals{0, 127}},
       "half of the images get noise of this standard deviation, of values up to 255");
     v("scaled_decode", scaled_decode, TrainingOnly{Flag{}},
@@ -69,8 +68,7 @@ struct ImageAugmentation {
       "multi-scale sizes are multiples of it");
     v("shuffle_window", shuffle_window, TrainingOnly{Integers{1, 1 << 30}},
       "of images in tar shards: how many are mixed with each other, as in a shuffle buffer that "
-      "the "
-      "shards pass through one after the other");
+      "the shards pass through one after the other");
   }
 };
 

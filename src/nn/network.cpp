@@ -1,6 +1,7 @@
 #include "nn/network.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <limits>
 #include <span>
@@ -44,6 +45,16 @@ void require_free_size(const Network& net, std::span<const Section> cfg) {
       cfg[to_size(heads.back().layer + 1)].fail(
           "random", cat("it trains with inputs of several sizes, and ", net.layer(i).title(),
                         " has parameters for one size alone; set random=0"));
+}
+
+// Nothing learns from what comes behind the last head, and nothing reads it.
+void note_layers_behind_heads(const Network& net, std::span<const Section> cfg) {
+  const std::vector<HeadAt> heads = net.heads();
+  const std::int64_t first = heads.empty() ? net.size() : heads.back().layer + 1;
+  if (first >= net.size()) return;
+  const Section& section = cfg[to_size(first + 1)];
+  log::warn(cat(to_string(section.where()), ": [", section.type(), "] has no effect, nor has what ",
+                "follows it: there is no detection head behind it"));
 }
 
 template <class Counts>
@@ -96,17 +107,44 @@ void naming_overrides(const std::string& overrides, const Work& work) {
   }
 }
 
+// Whether the text names the key as a word of its own.
+bool names_key(std::string_view text, std::string_view key) {
+  const auto is_letter = [&](std::size_t at) {
+    return at < text.size() &&
+           (std::isalnum(static_cast<unsigned char>(text[at])) != 0 || text[at] == '_');
+  };
+  for (auto at = text.find(key); at != text.npos; at = text.find(key, at + 1))
+    if ((at == 0 || !is_letter(at - 1)) && !is_letter(at + key.size())) return true;
+  return false;
+}
+
+// The same of [net] itself: only the keys that the error is about.
+template <class Work>
+void naming_net_overrides(const Section& net, const Work& work) {
+  try {
+    work();
+  } catch (const Error& e) {
+    const std::string what = e.what();
+    naming_overrides(
+        overrides_of(net, [&](const std::string& key) { return names_key(what, key); }),
+        [] { throw; });
+  }
+}
+
+constexpr const char* kQuantizeAnew = "; darknet quantize makes them anew";
+
 void require_ranges(const Network& net, std::int64_t layer, const ConvQuantization& q) {
   if (layer < 0 || layer >= net.size())
-    fail("there is no layer ", layer, " to quantise: the network has ", net.size());
+    fail("there is no layer ", layer, " to quantise: the network has ", net.size(), kQuantizeAnew);
   const auto work = net.layer(layer).convolution();
-  if (!work) fail(net.layer(layer).title(), ": it has no convolution to quantise");
+  if (!work) fail(net.layer(layer).title(), ": it has no convolution to quantise", kQuantizeAnew);
   if (std::ssize(q.ranges) != work->spec.filters)
     fail(net.layer(layer).title(), ": ", q.ranges.size(), " ranges for ", work->spec.filters,
-         " filters");
+         " filters", kQuantizeAnew);
   const auto require = [&](bool sound, const char* what, auto value, const char* expected) {
     if (!sound)
-      fail(net.layer(layer).title(), ": its ", what, " is ", value, "; expected ", expected);
+      fail(net.layer(layer).title(), ": its ", what, " is ", value, "; expected ", expected,
+           kQuantizeAnew);
   };
   require(std::isnormal(q.scale) && q.scale > 0, "scale", q.scale, "a number above 0");
   require(q.zero_point >= 0 && q.zero_point <= 255, "zero point", q.zero_point, "0 to 255");
@@ -288,8 +326,7 @@ Network::Network(std::vector<Section> cfg, const NetworkOptions& options)
     : impl_(std::make_unique<Impl>()) {
   if (cfg.empty()) fail("a cfg without sections");
   for (Section& section : cfg) section.set_training(options.mode == Mode::training);
-  naming_overrides(overrides_of(cfg.front(), any_key),
-                   [&] { impl_->settings = read_net(cfg.front()); });
+  naming_net_overrides(cfg.front(), [&] { impl_->settings = read_net(cfg.front()); });
   naming_overrides(overrides_for_layers(cfg), [&] { build(std::move(cfg), options); });
 }
 
@@ -306,7 +343,9 @@ void Network::build(std::vector<Section> cfg, const NetworkOptions& options) {
   net.precision = accepted_precision(net.settings.precision, cfg[0], net.library(), options.device);
   net.make_layers(cfg);
   if (net.training()) require_one_norm(*this);
-  if (net.training() && !heads().empty()) note_detector_keys(cfg[0], net.settings);
+  if (net.training()) note_layers_behind_heads(*this, cfg);
+  if (net.training())
+    (heads().empty() ? note_keys_of_heads : note_detector_keys)(cfg[0], net.settings);
   net.connect();
   net.freeze(net.trained_at(std::numeric_limits<std::int64_t>::max()));
   net.set_truth_capacity();
@@ -415,7 +454,7 @@ void Network::set_quantization(Quantization quantization) {
   Impl& net = *impl_;
   if (!quantization.empty()) net.require_int8();
   for (const auto& [layer, q] : quantization) require_ranges(*this, layer, q);
-  net.quantization = std::move(quantization);
+  net.given_quantization = std::move(quantization);
   net.choose_integers();
   net.choose_types();
   net.forget_sizes();

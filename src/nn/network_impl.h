@@ -33,6 +33,7 @@ struct Node {
   std::size_t forward_workspace = 0, backward_workspace = 0;  // blocks
   DType reads = DType::f32, writes = DType::f32;              // element types of inputs and output
   bool reads_any = false;  // integers and f32 (Layer::adds_integers)
+  bool adds = false;       // Layer::adds_integers() when tensors of integers were chosen
   // Per source: its output, and the gradient for it, as `reads`; kNone where it writes that anyway.
   std::vector<std::size_t> converted_blocks, converted_gradient_blocks;
 };
@@ -52,6 +53,7 @@ struct Network::Impl {
   MemoryPlan plan;
   std::size_t update_workspace = 0;  // block of parameters_changed(), between two steps
   Tuning algorithms;
+  Quantization given_quantization;
   Quantization quantization;  // as given, but inputs in integers have the scale of their tensor
   std::vector<std::optional<IntegerScale>> integers;  // of outputs; none: no integers
   LayerObserver* observer = nullptr;
@@ -93,6 +95,7 @@ struct Network::Impl {
   void connect();
   void set_truth_capacity();
   void choose_integers();
+  bool sums_changed() const;
   void choose_types();
   void shape_layers(Ops&);
   Requirements shape_layer(Node& node, Ops&);

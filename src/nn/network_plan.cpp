@@ -48,17 +48,18 @@ void Network::Impl::choose_types() {
 // been shaped.
 void Network::Impl::choose_integers() {
   integers.clear();
+  quantization = given_quantization;
   for (Node& n : nodes) n.reads_any = false;
   if (quantization.empty() || options.keep_outputs) return;
   std::vector<IntegerNode> graph;
-  for (const Node& n : nodes) {
-    graph.push_back({.sources = n.sources,
-                     .keeps = n.layer->keeps_integers(),
-                     .adds = n.layer->adds_integers()});
+  for (Node& n : nodes) {
+    n.adds = n.layer->adds_integers();
+    graph.push_back({.sources = n.sources, .keeps = n.layer->keeps_integers(), .adds = n.adds});
     const ConvQuantization* const q = quantization_of(n);
     if (!q) continue;
     const ConvolutionWork work = n.layer->convolution().value();
-    graph.back().reads = {q->scale, q->zero_point};
+    if (library().reads_int8(work.spec, work.epilogue))
+      graph.back().reads = {q->scale, q->zero_point};
     graph.back().writes = library().writes_int8(work.spec, work.epilogue);
   }
   integers = integer_tensors(graph);
@@ -71,6 +72,13 @@ void Network::Impl::choose_integers() {
     if (const std::int64_t source = node(layer).sources[0]; source >= 0)
       if (const auto& shared = integers[to_size(source)])
         q.scale = shared->scale, q.zero_point = shared->zero_point;
+}
+
+// Whether a sum fits exactly may follow from the size of the network's input.
+bool Network::Impl::sums_changed() const {
+  return !integers.empty() && std::ranges::any_of(nodes, [](const Node& n) {
+    return n.adds != n.layer->adds_integers();
+  });
 }
 
 const Node& Network::Impl::owner_of(const Node& n) const {
@@ -341,6 +349,12 @@ void Network::Impl::require_activation_memory() {
 void Network::Impl::plan_size(KeptPlans& plans) {
   plans.restart();
   shape_layers(plans);
+  if (sums_changed()) {
+    choose_integers();
+    choose_types();
+    plans.forget();
+    shape_layers(plans);
+  }
   require_parameter_memory();
   plan_arena();
   require_activation_memory();

@@ -1,5 +1,6 @@
-// What the layers [softmax] and [cost] offer to the trainer, and the losses of a network: those of
-// its detection heads, or, where it has none, that against the targets of whole images.
+// What the layers [softmax], [logistic] and [cost] offer to the trainer, and the losses of a
+// network: those of its detection heads, or, where it has none, that against the targets of whole
+// images.
 #pragma once
 #include <cstdint>
 #include <vector>

@@ -25,7 +25,7 @@ struct Choosable {
 std::vector<Choosable> choosable(const Network& net) {
   std::vector<Choosable> all;
   for (std::int64_t i = 0; i < net.size(); ++i)
-    if (const auto work = net.layer(i).convolution())
+    if (const auto work = net.layer(i).planned_convolution())
       for (std::size_t d = 0; d < work->algorithms.size(); ++d)
         if (!work->algorithms[d].empty())
           all.push_back({&net.layer(i), *work, static_cast<ConvDirection>(d)});

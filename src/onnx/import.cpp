@@ -11,6 +11,7 @@
 #include "core/index.h"
 #include "core/text.h"
 #include "kernels/batch_norm.h"
+#include "nn/parameters_by_role.h"
 
 namespace darknet {
 namespace {
@@ -158,35 +159,10 @@ class ModelReader {
   std::vector<Operation> operations_;
 };
 
-// A layer's parameters by their roles; null where it has none of a role.
-struct LayerParameters {
-  Parameter *weights = nullptr, *bias = nullptr, *scale = nullptr, *mean = nullptr,
-            *variance = nullptr;
-  explicit LayerParameters(Layer& layer) {
-    for (Parameter* p : layer.parameters()) of(p->role) = p;
-  }
-  bool any() const { return weights || bias; }
-
- private:
-  Parameter*& of(Role role) {
-    switch (role) {
-      case Role::weights:
-        return weights;
-      case Role::bias:
-        return bias;
-      case Role::scale:
-        return scale;
-      case Role::rolling_mean:
-        return mean;
-      case Role::rolling_variance:
-        break;
-    }
-    return variance;
-  }
-};
+bool has_any(const ParametersByRole& p) { return p.weights || p.bias; }
 
 void require_geometry(const Operation& from, const Layer& layer) {
-  const auto work = layer.convolution();
+  const auto work = layer.planned_convolution();
   if (!work || from.node->op != "Conv") return;
   const ConvSpec& s = work->spec;
   const auto require = [&](const char* name, const Dims& otherwise, const Dims& wanted) {
@@ -207,7 +183,7 @@ void require_shape(const Operation& from, const Layer& layer, const Shape& shape
   const Dims kernel{shape.n, shape.c, shape.h, shape.w}, matrix{shape.n, shape.features()};
   if (from.dims != kernel && from.dims != matrix)
     fail(from.title(), " has weights of ", text_of(from.dims), ", ", layer.title(), " has ",
-         text_of(layer.convolution() ? kernel : matrix));
+         text_of(layer.planned_convolution() ? kernel : matrix));
   require_geometry(from, layer);
 }
 
@@ -219,8 +195,8 @@ class Importer {
   std::int64_t run() {
     std::int64_t filled = 0;
     for (std::int64_t i = 0; i < net_.size(); ++i) {
-      const LayerParameters to(net_.layer(i));
-      if (!to.any()) continue;
+      const ParametersByRole to = parameters_by_role(net_.layer(i));
+      if (!has_any(to)) continue;
       if (to.weights && (!to.bias || to.weights->transposed))
         fail(net_.layer(i).title(),
              ": weights of such layers are not read from ONNX; train it here, or give the .weights "
@@ -248,11 +224,12 @@ class Importer {
 
   bool next_layer_only_normalises(std::int64_t i) const {
     for (++i; i < net_.size(); ++i)
-      if (const LayerParameters p(net_.layer(i)); p.any()) return !p.weights;
+      if (const ParametersByRole p = parameters_by_role(net_.layer(i)); has_any(p))
+        return !p.weights;
     return false;
   }
 
-  void fill_product(std::int64_t i, const LayerParameters& to) {
+  void fill_product(std::int64_t i, const ParametersByRole& to) {
     const Layer& layer = net_.layer(i);
     Operation& from = next(layer, true);
     const Shape& shape = to.weights->value.shape();
@@ -269,7 +246,7 @@ class Importer {
     put(*to.weights, in_memory_order(shape, from.weights));
   }
 
-  void fill_batch_norm(std::int64_t i, const LayerParameters& to) {
+  void fill_batch_norm(std::int64_t i, const ParametersByRole& to) {
     const Layer& layer = net_.layer(i);
     const BatchNormValues from = pending_ ? std::move(*pending_) : *next(layer, false).normalised;
     pending_.reset();
@@ -306,7 +283,7 @@ class Importer {
   }
 
   // Where the model's epsilon is another one, the scale makes up for it.
-  void set_batch_norm(const LayerParameters& to, const BatchNormValues& from) {
+  void set_batch_norm(const ParametersByRole& to, const BatchNormValues& from) {
     std::vector<float> scale = from.scale;
     if (static_cast<float>(from.epsilon) != kBatchNormEpsilon)
       for (std::size_t c = 0; c < scale.size(); ++c)

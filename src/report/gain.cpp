@@ -11,6 +11,7 @@
 #include "core/input.h"
 #include "core/text.h"
 #include "core/utf8.h"
+#include "dataset/data_set_files.h"
 #include "report/comparison_files.h"
 #include "report/csv.h"
 #include "report/drawing.h"
@@ -222,11 +223,10 @@ fs::path shown_file(const fs::path& folder) {
 std::string folders_list(const GainStudy& s, const fs::path& page) {
   std::string text = "<ul>\n";
   for (const GainPoint& p : s.points) {
-    const fs::path to = fs::absolute(shown_file(p.folder)).lexically_normal();
-    text +=
-        fmt::format("<li><a href=\"{}\">{}</a>: {:.0f} negatives per positive; {}, {}</li>\n",
-                    url_path(to.lexically_relative(fs::absolute(page).lexically_normal())),
-                    escaped_markup(p.name), p.ratio, escaped_markup(p.data), escaped_markup(p.cfg));
+    const fs::path to = whole_path(shown_file(p.folder));
+    text += fmt::format("<li><a href=\"{}\">{}</a>: {:.0f} negatives per positive; {}, {}</li>\n",
+                        url_path(to.lexically_relative(whole_path(page))), escaped_markup(p.name),
+                        p.ratio, escaped_markup(p.data), escaped_markup(p.cfg));
   }
   return text + "</ul>\n";
 }

@@ -5,6 +5,7 @@
 #include "core/input.h"
 #include "core/json.h"
 #include "core/text.h"
+#include "dataset/data_set_files.h"
 #include "report/comparison_files.h"
 #include "report/gain.h"
 
@@ -108,7 +109,7 @@ std::vector<NamedVariant> variants_from(const json& results, const std::string& 
 }
 
 std::string name_of_folder(const fs::path& folder) {
-  const fs::path path = (fs::absolute(folder) / "x").lexically_normal().parent_path();
+  const fs::path path = whole_path(folder / "").parent_path();
   return path.filename() == kConfirmFolder
              ? (path.parent_path().filename() / kConfirmFolder).string()
              : path.filename().string();

@@ -1,6 +1,7 @@
 // cfg convert: what changes and what stays, what is refused, and the same for the functions on
 // text.
 #include <gtest/gtest.h>
+#include <algorithm>
 
 #include "cfg/batch_lines.h"
 #include "cfg/idle_keys.h"
@@ -120,6 +121,13 @@ TEST_F(CfgConvert, KeepsTheLineEndsOfWindows) {
   EXPECT_EQ(made(), replaced(windows, "size=1\r\n", "size=3\r\n"));
 }
 
+TEST_F(CfgConvert, LinesThatEndInCrAloneAreNamed) {
+  std::string mac = kTinyCfg;
+  std::replace(mac.begin(), mac.end(), '\n', '\r');
+  work_.put("x.cfg", mac);
+  expect_refused(convert({}, 1), "x.cfg: its lines end in CR alone");
+}
+
 TEST_F(CfgConvert, AnAssignmentNeedsAValue) {
   expect_refused(convert({"-set", "yolo.0.obj_loss="}, 1), "expected a value behind the =");
   expect_refused(work_.darknet({"net", "info", "x.cfg", "-set", "yolo.0.obj_loss= # none"}),
@@ -135,6 +143,9 @@ TEST(SwitchedBatch, KeepsOrFindsThePair) {
             "[net]\nbatch=64\nsubdivisions=8\n" + other);
   EXPECT_EQ(switched("[net]\nbatch=64\nsubdivisions=8\n" + other, false),
             "[net]\nbatch=1\n# batch=64\nsubdivisions=1\n# subdivisions=8\n" + other);
+  EXPECT_EQ(
+      switched("[net]\nbatch=1\n# batch=64\nsubdivisions=1\n# subdivisions=8\n" + other, true),
+      "[net]\nbatch=64\nsubdivisions=8\n" + other);
   EXPECT_EQ(switched("[net]\n#batch=1\nbatch=4 # four\n", false),
             "[net]\nbatch=1\n# batch=4 # four\n");
   EXPECT_EQ(switched("[net]\nbatch=64\n#batch=96\nsubdivisions=16\n#subdivisions=64\n", true),

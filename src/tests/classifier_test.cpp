@@ -7,6 +7,7 @@
 #include "cfg/parse.h"
 #include "cli_harness.h"
 #include "core/index.h"
+#include "core/log_capture.h"
 #include "dataset/batches.h"
 #include "dataset/class_targets.h"
 #include "dataset/image_list.h"
@@ -292,6 +293,18 @@ TEST(ClassCount, ANetworkThatDoesNotClassifyIsNamed) {
   EXPECT_EQ(error("[softmax]\n[cost]\n"), "");
   EXPECT_NE(error("").find("this network ends with [avgpool]"), std::string::npos) << error("");
   EXPECT_NE(error("[softmax]\nnoloss=1\n").find("a classifier ends with"), std::string::npos);
+}
+
+TEST(ClassifierKeysTest, ThoseOfHeadsHaveNoEffect) {
+  std::string said;
+  const log::Capture::Take take = [&](log::Level, const std::string& text) { said += text; };
+  const log::Capture capture(take);
+  for (const char* key : {"", "equidistant_point=3\n"}) {
+    EXPECT_EQ(said, "");
+    std::istringstream in(cat("[net]\nwidth=6\nheight=6\n", key, "[avgpool]\n[softmax]\n"));
+    const Network net(parse_cfg(in, "net.cfg"), {.mode = Mode::training});
+  }
+  EXPECT_NE(said.find("[net] equidistant_point: has no effect on classifiers"), said.npos) << said;
 }
 
 TEST(ClassifierKeysTest, AreCheckedInTraining) {

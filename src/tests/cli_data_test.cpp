@@ -414,6 +414,46 @@ TEST_F(DataTest, ALearningRateFarTooHighEndsTheTraining) {
   EXPECT_FALSE(work_.has("backup/x_final.weights"));
 }
 
+// Gradients that are not finite become 0, and the parameters diverge all the same.
+TEST_F(DataTest, ATrainingThatTryFixNanCannotSaveEnds) {
+  put_tiny_weights(work_, "backup/x_last.weights");
+  const std::string former = work_.get("backup/x_last.weights");
+  const CommandResult ran = train(
+      {"-set", "net.0.learning_rate=1e8", "-set", "net.0.try_fix_nan=1", "-max_batches", "50"});
+  expect_refused(ran, "try_fix_nan=1 repairs single gradients and losses");
+  EXPECT_EQ(work_.get("backup/x_last.weights"), former);
+  EXPECT_FALSE(work_.has("backup/x_final.weights"));
+}
+
+TEST_F(DataTest, ImagesThatAreListedTwiceAreWarningsThatCount) {
+  work_.put("train.txt", work_.get("train.txt") + "images/0.png\n");
+  const CommandResult ran = work_.darknet({"detector", "check", "x.data"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.all();
+  EXPECT_NE(ran.err.find("warning: train.txt: images/0.png is listed more than once"),
+            std::string::npos)
+      << ran.all();
+  EXPECT_NE(ran.out.find("0 errors, "), std::string::npos) << ran.all();
+  EXPECT_EQ(ran.out.find("nothing is wrong"), std::string::npos) << ran.all();
+}
+
+TEST_F(DataTest, ADamagedImageNamesTheCommandThatListsAll) {
+  put_tiny_weights(work_, "x.weights");
+  work_.put("images/0.png", std::string("no image"));
+  for (const char* command : {"map", "valid", "recall"})
+    expect_refused(work_.darknet({"detector", command, "x.data", "x.cfg", "x.weights"}),
+                   "darknet detector check lists all such files");
+  const CommandResult check = work_.darknet({"detector", "check", "x.data"});
+  EXPECT_EQ(check.exit_code, 1) << check.all();
+  EXPECT_EQ(check.out.find("-bad_labels"), std::string::npos) << check.all();
+}
+
+TEST_F(DataTest, LayersBehindTheLastHeadAreNamed) {
+  work_.put("x.cfg", kTinyCfg + std::string("[l2norm]\n"));
+  const CommandResult ran = train({"-max_batches", "1"});
+  EXPECT_NE(ran.err.find("[l2norm] has no effect, nor has what follows it"), std::string::npos)
+      << ran.all();
+}
+
 // A file system of 64 KiB, as root may mount one.
 class FullDisk : public CliTest {
  public:

@@ -184,6 +184,8 @@ TEST_F(ErrorTest, OnlyWhatAnErrorDependsOnIsNamed) {
   work_.put("x.cfg", replaced(kTinyCfg, "momentum=0.9", "steps=2,3"));
   expect_refused(train({"-set", "yolo.0.classes=9", "-set", "net.0.policy=steps"}),
                  "multiplies the learning rate by its scale; changed by -set net.0.policy=steps\n");
+  work_.put("x.cfg", replaced(kTinyCfg, "momentum=0.9", "momentum=x"));
+  expect_refused(train({"-max_batches", "9"}), "expected a number, got 'x'\n");
 }
 
 // More memory than there is is asked for by the sum alone: nothing is touched before it is known.

@@ -115,6 +115,32 @@ TEST_F(DataPack, AChangedShardIsReported) {
   expect_refused(work_.darknet({"data", "check", "x.data"}), "its lists name no tar shards");
 }
 
+// Of a shard that was read in part nothing is said.
+TEST_F(DataPack, AnInterruptedCheckReportsNothing) {
+  pack();
+  std::string bytes(9u << 20, 'x');  // three pieces
+  work_.put("out/large.tar", bytes);
+  work_.put("out/shards.sha256", std::string(64, '0') + "  large.tar\n");
+  const std::vector<std::string> shards{work_.path("out/large.tar").string()};
+  for (const int pieces : {0, 1, 2, 99}) {
+    int asked = 0, reports = 0;
+    const std::int64_t errors = check_shards(
+        shards, [&](const std::string&) { ++reports; }, [&] { return asked++ > pieces; });
+    EXPECT_EQ(errors, pieces == 99 ? 1 : 0) << pieces;
+    EXPECT_EQ(reports, errors) << pieces;
+  }
+}
+
+TEST_F(DataPack, AFailureThatIsNoErrorEndsTheCheck) {
+  pack();
+  const std::vector<std::string> shards{work_.path("out/train-000000.tar").string(),
+                                        work_.path("out/valid-000000.tar").string()};
+  EXPECT_THROW(
+      check_shards(
+          shards, [](const std::string&) {}, []() -> bool { throw std::runtime_error("a fault"); }),
+      std::runtime_error);
+}
+
 TEST_F(DataPack, WhatIsWrongEndsIt) {
   pack();
   expect_refused(work_.darknet({"data", "pack", "x.data", "out"}), "holds shards already");
@@ -123,12 +149,42 @@ TEST_F(DataPack, WhatIsWrongEndsIt) {
                  "images/3.txt:1: expected 5 numbers");
   work_.remove("images/3.txt");
   expect_refused(work_.darknet({"data", "pack", "x.data", "c"}),
-                 "images/3.txt: the label file of images/3.png is missing");
+                 "images/3.txt: the label file of images/3.png is missing; an empty file marks an "
+                 "image without objects; a classifier's images need no labels");
   work_.put("images/3.png", "no image");
   work_.put("images/3.txt", "");
   expect_refused(work_.darknet({"data", "pack", "x.data", "d"}), "images/3.png: this is no image");
   work_.remove("images/3.png");
   expect_refused(work_.darknet({"data", "pack", "x.data", "e"}), "train.txt:4: no such image");
+}
+
+TEST_F(DataPack, ShardsAreNoLargerThanAskedFor) {
+  std::string list;
+  for (int i = 0; i < kTinyImages; ++i)
+    list += work_.path(cat("images/", i, ".png")).string() + "\n";
+  work_.put("all.txt", list);
+  const ImagePaths images = read_image_list(work_.path("all.txt"));
+  for (const std::int64_t most : {20'480, 25'000, 30'720, 41'000}) {
+    const std::string out = cat("out", most);
+    Packer packer({.out = work_.path(out), .shard_bytes = most, .classes = 3}, "work");
+    ASSERT_TRUE(packer.pack("train", images, true));
+    for (const PackedShard& s : packer.shards("train"))
+      EXPECT_TRUE(s.images == 1 || static_cast<std::int64_t>(s.bytes) <= most) << s.bytes;
+  }
+}
+
+TEST_F(DataPack, FoldersOfTheImagesAreRefused) {
+  expect_refused(work_.darknet({"data", "pack", "x.data", "images"}), "images: holds images/");
+  work_.put("folder.data", replaced(work_.get("x.data"), "train = train.txt", "train = images"));
+  expect_refused(work_.darknet({"data", "pack", "folder.data", "images/shards"}),
+                 "images/shards: lies in images, a folder of images");
+}
+
+TEST_F(DataPack, BackupIsNoPlaceOfThisMachine) {
+  work_.put("x.data", replaced(work_.get("x.data"), "backup = backup",
+                               "backup = " + work_.path("backup").string()));
+  pack();
+  EXPECT_TRUE(holds(work_.get("out/x.data"), "\nbackup = backup\n")) << work_.get("out/x.data");
 }
 
 // Interrupted at any image, the same call ends with the same files.
@@ -156,12 +212,67 @@ TEST_F(DataPack, GoesOnWhereItWasInterrupted) {
   EXPECT_TRUE(holds(error_of([&] { Packer({.out = work_.path("parts")}, "other work"); }),
                     "holds shards of another call that was interrupted"));
   ASSERT_TRUE(pack_into("parts", -1));
-  const auto names = [](const std::map<std::string, std::string>& tree) {
-    std::vector<std::string> contents;
-    for (const auto& [name, bytes] : tree) contents.push_back(bytes);
-    return contents;
+  const auto files_of = [&](const std::string& folder) {
+    std::map<std::string, std::string> files;
+    for (const auto& [name, bytes] : work_.tree(folder)) files[name.substr(folder.size())] = bytes;
+    return files;
   };
-  EXPECT_EQ(names(work_.tree("whole")), names(work_.tree("parts")));
+  EXPECT_EQ(files_of("whole"), files_of("parts"));
+}
+
+// Difficult objects are those of the images of valid= by their names.
+TEST_F(DataPack, DifficultObjectsStayThoseOfTheirImages) {
+  const auto image = work_.get("images/0.png");
+  work_.put("difficult.txt", "difficult/0.png\n");
+  work_.put("difficult/0.txt", "0 .5 .5 .1 .1\n");
+  work_.put("one.txt", "images/0.png\n");
+  const std::string data = replaced(work_.get("x.data"), "valid = train.txt", "valid = one.txt");
+  work_.put("x.data", data + "difficult = difficult.txt\n");
+  pack();
+  EXPECT_TRUE(holds(work_.get("out/x.data"), "\ndifficult = ../difficult.txt\n"))
+      << work_.get("out/x.data");
+  work_.put("images/a.b.png", image);
+  work_.put("images/a.b.txt", std::string());
+  work_.put("one.txt", "images/a.b.png\n");
+  expect_refused(work_.darknet({"data", "pack", "x.data", "b"}),
+                 "images/a.b.png is called a_b.png; give the images");
+}
+
+// As a kill, or a full disk, may leave the record: the shard of the last line is packed again.
+TEST_F(DataPack, GoesOnBehindHalfALineOfItsRecord) {
+  std::string list;
+  for (int i = 0; i < kTinyImages; ++i)
+    list += work_.path(cat("images/", i, ".png")).string() + "\n";
+  work_.put("all.txt", list);
+  const ImagePaths images = read_image_list(work_.path("all.txt"));
+  const auto pack_into = [&](const char* out, int stop_after) {
+    int left = stop_after;
+    Packer packer({.out = work_.path(out),
+                   .shard_bytes = 3000,
+                   .classes = 3,
+                   .stop = [&] { return left-- == 0; }},
+                  "work");
+    return packer.pack("train", images, true);
+  };
+  ASSERT_TRUE(pack_into("whole", -1));
+  const std::string whole = work_.get("whole/.darknet_pack");
+  const auto last = whole.rfind('\n', whole.size() - 2) + 1;
+  // In the first line, in a checksum, in a number, in the name, and all but the end of the line.
+  for (const std::size_t kept :
+       {std::size_t{2}, last + 20, last + 66, whole.size() - 6, whole.size() - 1}) {
+    fs::remove_all(work_.path("parts"));
+    ASSERT_TRUE(pack_into("parts", -1));
+    if (kept == 2)
+      for (const fs::path& file : entries_of(work_.path("parts"))) remove_file(file);
+    work_.put("parts/.darknet_pack", whole.substr(0, kept));
+    pack_into("parts", 1);  // whatever it packs is recorded on lines of its own
+    ASSERT_TRUE(pack_into("parts", -1)) << kept;
+    EXPECT_EQ(work_.get("parts/.darknet_pack"), whole) << kept;
+  }
+  // A line that is no shard's.
+  work_.put("parts/.darknet_pack", whole.substr(0, last) + "12 34 1 train-000000.tar\n");
+  ASSERT_TRUE(pack_into("parts", -1));
+  EXPECT_EQ(work_.get("parts/.darknet_pack"), whole);
 }
 
 // Two images of one name, and a name with dots, which would end the key.

@@ -133,6 +133,30 @@ Normalised normalised(const Device& device, const Shape& shape, DType type) {
   return all;
 }
 
+// What is not finite would stay in them.
+TEST(BatchNorm, KeepsRollingStatisticsFinite) {
+  const Shape shape{2, 1, 1, 2};
+  Tensor z({}, shape), out({}, shape), ones({}, vector_shape(2)), mean({}, vector_shape(2)),
+      deviation({}, vector_shape(2)), rolling({}, vector_shape(4));
+  z.copy_from({}, std::vector<float>{3e38f, 1, -3e38f, 3});  // the variance of the first: infinite
+  ones.copy_from({}, std::vector<float>{1, 1});
+  rolling.copy_from({}, std::vector<float>{.5f, .5f, 1, 1});
+  const Buffer scratch({}, batch_norm_scratch(shape));
+  batch_norm_forward({},
+                     {.scale = ones.data(),
+                      .bias = ones.data(),
+                      .rolling_mean = rolling.data(),
+                      .rolling_variance = rolling.data() + 2,
+                      .mean = mean.data(),
+                      .inverse_deviation = deviation.data()},
+                     z.view(), out.view(), scratch.data());
+  const std::vector<float> kept = rolling.to_host({});
+  EXPECT_TRUE(std::isfinite(kept[0]));
+  EXPECT_EQ(kept[2], 1) << "as it was";
+  EXPECT_FLOAT_EQ(kept[1], .9f * .5f + .1f * 2);
+  EXPECT_FLOAT_EQ(kept[3], .9f + .1f * 2);
+}
+
 void expect_near(const std::vector<float>& got, const std::vector<float>& expected, double allowed,
                  std::string_view what) {
   ASSERT_EQ(got.size(), expected.size());

@@ -206,7 +206,7 @@ TEST(ClassGradients, AreTheSameSumsHoweverTheBatchIsCut) {
   }
 }
 
-// Of what is not finite, or larger than the sums can hold.
+// What is not finite is left out; what is larger than the sums can hold counts as the largest.
 TEST(ClassGradients, StayWithinTheirRange) {
   const AnchorLayout layout{.anchors = 1, .entries = 8};
   std::vector<float> gradient(8);
@@ -217,7 +217,7 @@ TEST(ClassGradients, StayWithinTheirRange) {
   add_class_gradients({}, {{gradient.data(), {1, 1, 1, 8}, 8}, &record, layout, sums.data()},
                       scratch.data());
   const std::int64_t most = std::int64_t{1} << 40;
-  EXPECT_EQ(sums, (std::vector<std::int64_t>{0, 0, 0, most, most, 0}));
+  EXPECT_EQ(sums, (std::vector<std::int64_t>{0, 0, 0, 0, most, 0}));
 }
 
 TEST(EqualizedFocal, IsRefusedWhereItMeansNothing) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/together.h"
 #include "thread_ranks.h"
 
 namespace darknet {
@@ -30,8 +31,9 @@ Shared share(std::size_t images, std::int64_t batch, std::int64_t ranks, std::in
   to.complete.resize(static_cast<std::size_t>(ranks));
   std::vector<std::uint8_t> complete(static_cast<std::size_t>(ranks));
   run_ranks(ranks, [&](Ranks& own) {
-    const ImageShare share(own, images, batch);
-    const ImagePaths mine = share.mine(list_of(images));
+    const ImagePaths list = list_of(images);
+    const ImageShare share(own, list, batch);
+    const ImagePaths mine = share.mine(list);
     std::size_t next = 0;
     complete[static_cast<std::size_t>(own.rank())] = share_results(
         share, [&] { return own.rank() == stopping && next >= at; },
@@ -65,12 +67,13 @@ TEST(ImageShare, IsHandedOverInTheOrderOfTheList) {
 
 TEST(ImageShare, GivesEachRankWholeBatches) {
   run_ranks(3, [](Ranks& own) {
-    const ImageShare share(own, 26, 4);
+    const ImagePaths list = list_of(26);
+    const ImageShare share(own, list, 4);
     const auto first = static_cast<std::size_t>(own.rank()) * 4;
     EXPECT_EQ(share.place(0), first);
     EXPECT_EQ(share.place(3), first + 3);
     EXPECT_EQ(share.place(4), first + 12);
-    EXPECT_EQ(share.mine(list_of(26)).size(), own.rank() == 0 ? 10U : 8U);
+    EXPECT_EQ(share.mine(list).size(), own.rank() == 0 ? 10U : 8U);
   });
 }
 
@@ -84,6 +87,63 @@ TEST(ImageShare, EndsInEveryRankWhereOneStops) {
     for (std::size_t i = 0; i < result.handed_over.size(); ++i)
       EXPECT_EQ(name_in(result.handed_over[i]), cat("image", i, ".jpg"));
   }
+}
+
+// What every rank throws; "" where one throws nothing.
+std::vector<std::string> errors_of(const std::function<void(Ranks&)>& work) {
+  std::vector<std::string> errors(3);
+  run_ranks(3, [&](Ranks& own) {
+    try {
+      work(own);
+    } catch (const CommonFailure& e) {
+      errors[static_cast<std::size_t>(own.rank())] = e.what();
+    }
+  });
+  return errors;
+}
+
+TEST(ImageShare, ThrowsInEveryRankWhatOneThrows) {
+  for (const std::int64_t failing : {0, 2}) {
+    const auto errors = errors_of([&](Ranks& own) {
+      const ImageShare share(own, list_of(100), 4);
+      share_results(
+          share, nullptr, [](std::size_t, std::string_view) {},
+          [&](const auto& stopped, const auto& give) {
+            for (std::size_t i = 0; share.place(i) < share.images() && !stopped(); ++i) {
+              if (own.rank() == failing && i == 5) fail("image 5 is damaged");
+              give("");
+            }
+          });
+    });
+    for (const std::string& error : errors)
+      EXPECT_NE(error.find("image 5 is damaged"), std::string::npos) << error;
+  }
+  // By rank 0 alone, which writes the results.
+  for (const std::string& error : errors_of([](Ranks& own) {
+         const ImageShare share(own, list_of(100), 4);
+         share_results(
+             share, nullptr, [](std::size_t, std::string_view) { fail("the disk is full"); },
+             [&](const auto&, const auto& give) {
+               for (std::size_t i = 0; share.place(i) < share.images(); ++i) give("");
+             });
+       }))
+    EXPECT_EQ(error, "the disk is full");
+}
+
+TEST(ImageShare, NeedsEqualInputs) {
+  const auto work = [](Ranks& own, const ImagePaths& list, float threshold) {
+    ImageShare share(own, list, 4);
+    share.add_input<float>({&threshold, 1});
+    share_results(
+        share, nullptr, [](std::size_t, std::string_view) {},
+        [](const auto&, const auto&) { ADD_FAILURE() << "it has begun"; });
+  };
+  for (const std::string& error :
+       errors_of([&](Ranks& own) { work(own, list_of(own.rank() == 1 ? 10 : 11), .5f); }))
+    EXPECT_NE(error.find("differ from those of rank 0"), std::string::npos) << error;
+  for (const std::string& error :
+       errors_of([&](Ranks& own) { work(own, list_of(11), own.rank() == 2 ? .4f : .5f); }))
+    EXPECT_NE(error.find("differ from those of rank 0"), std::string::npos) << error;
 }
 
 }  // namespace

@@ -400,8 +400,20 @@ TEST(ImagesOfSensors, AnotherNumberOfChannelsEndsATrainingAtItsStart) {
   EXPECT_EQ(warned.exit_code, 0) << warned.all();
   EXPECT_TRUE(test::said(warned, "they are left out (-max_bad)")) << warned.all();
   // Images of 8 bits, which are not opened for it.
-  some.insert(some.end(), {"-set", "net.0.channels=4"});
-  test::expect_refused(work.darknet(some), "images of this kind have 1 or 3 channels");
+  some.insert(some.end(), {"-set", "net.0.channels=5"});
+  test::expect_refused(work.darknet(some), "images of this kind have 1 to 4 channels");
+}
+
+TEST(ImagesOfSensors, AlphaIsAChannelThatTrainingTakes) {
+  const Workspace work;
+  test::put_tiny_data(work);
+  const std::vector<std::string> words{"detector",     "train", "x.data", "x.cfg",
+                                       "-max_batches", "1",     "-set",   "net.0.channels=4"};
+  test::expect_refused(work.darknet(words), ".png: this image has 3 channels");
+  const std::string with_alpha = png(64, 64, 8, kPngRgba, std::string(64 * 64 * 4, 'x'));
+  for (int i = 0; i < test::kTinyImages; ++i) work.put(cat("images/", i, ".png"), with_alpha);
+  const CommandResult ran = work.darknet(words);
+  EXPECT_EQ(ran.exit_code, 0) << ran.all();
 }
 
 TEST(ImagesOfSensors, FloatsFarAboveOneGetAHint) {

@@ -173,12 +173,34 @@ TEST(Int8Conv, AnActivationThatIsNotFusedMakesNoIntegers) {
   const Epilogue epilogue{.bias = true, .activation = activations::Elu{}};
   EXPECT_FALSE(ops(DeviceType::cpu).writes_int8(s, epilogue));
   EXPECT_FALSE(reference_ops().writes_int8(s, {}));
+  EXPECT_FALSE(reference_ops().reads_int8(s, {}));
   const ConvQuantization q = quantization(s, 0);
   const IntegerScale scale;
   EXPECT_NE(testing_files::error_of([&] {
               ops(DeviceType::cpu).conv(s, epilogue, {.int8 = &q, .integer_output = &scale});
             }),
             "");
+}
+
+// What is asked before planning is true of the plans that are made, whatever scales they have.
+TEST(Int8Conv, SaysWhereTheLibraryIsFast) {
+  std::vector<ConvSpec> all = specs();
+  all.push_back(spec({1, 6, 6, 6}, 9, 3, 1, 3));
+  all.push_back(spec({1, 6, 6, 3}, 6, 3, 1, 3));
+  Ops& library = ops(DeviceType::cpu);
+  const IntegerScale scale{.scale = .03f, .zero_point = 60};
+  for (const ConvSpec& s : all)
+    for (const Activation& a : {Activation(activations::Linear{}), Activation(activations::Leaky{}),
+                                Activation(activations::Mish{})}) {
+      const ConvQuantization q = quantization(s, 37);
+      const Epilogue epilogue{.bias = true, .activation = a};
+      const auto is_fast = [&](const IntegerScale* output) {
+        const PlanOptions options{.precision = DType::u8, .int8 = &q, .integer_output = output};
+        return library.conv(s, epilogue, options)->description().find(" ref") == std::string::npos;
+      };
+      EXPECT_EQ(library.reads_int8(s, epilogue), is_fast(nullptr)) << to_string(s.in);
+      EXPECT_EQ(library.writes_int8(s, epilogue), is_fast(&scale)) << to_string(s.in);
+    }
 }
 
 // 16-bit sums of two products, as instructions before VNNI form them, hold these: 2 * 255 * 64.

@@ -87,6 +87,34 @@ TEST(LabelRejection, OfAShareByALimitThatMoves) {
   EXPECT_NEAR(r.values[3], .01, 1e-6) << "not below one step";
 }
 
+// Another key that is active earlier does not move the limit of the share.
+TEST(LabelRejection, OfAShareNextToAnEarlierKey) {
+  Rejection r{{.badlabels_rejection_percentage = 30, .equidistant_point = 1}};
+  for (std::int64_t iteration = 2; iteration < 76; ++iteration) {
+    r.left_of({1, 2}, iteration);
+    r.end_step();
+    EXPECT_EQ(r.values[3], 0);
+  }
+  EXPECT_EQ(r.left_of({3, 2}, 76), (std::vector<float>{3, 2})) << "not known yet";
+  r.end_step();
+  EXPECT_NEAR(r.values[3], .99 * 2 + .01 * 3, 1e-6) << "begins at the largest";
+  const double limit = r.values[3];
+  r.left_of({3, 3}, 77);
+  r.end_step();
+  EXPECT_NEAR(r.values[3], limit + .01, 1e-6);
+}
+
+TEST(LabelRejection, LeavesOutWhatIsNotFinite) {
+  Rejection r{{.num_sigmas_reject_badlabels = 1}};
+  const std::vector<float> left = r.left_of({1, INFINITY, -3, NAN}, 76);
+  EXPECT_EQ(left[1], INFINITY) << "the step must know of it";
+  EXPECT_TRUE(std::isnan(left[3]));
+  r.left_of({-INFINITY, NAN}, 76);
+  r.end_step();
+  EXPECT_NEAR(r.values[0], 3, 1e-6);
+  EXPECT_NEAR(r.values[1], 2, 1e-6);
+}
+
 TEST(LabelRejection, OfTheSmallestFromAPointOn) {
   Rejection r{{.equidistant_point = 20}};
   r.values = {2, 1, .5, 0};

@@ -13,6 +13,7 @@
 #include "image/codec.h"
 #include "tests/image_samples.h"
 #include "tests/temporary_folder.h"
+#include "train/training_batches.h"
 
 namespace darknet {
 namespace {
@@ -35,6 +36,7 @@ class Loaded {
       : cache_(s.cache_bytes), batches_(s.batches, &cache_), loader_(batches_, s.loader) {}
   const Batch& next() { return loader_.next(); }
   std::int64_t unreadable() const { return loader_.unreadable(); }
+  std::vector<std::int64_t> take_newly_unreadable() { return loader_.take_newly_unreadable(); }
 
  private:
   CacheBudget cache_;
@@ -296,8 +298,14 @@ TEST_F(LoaderTest, UnreadableImagesArePassedOverUpToTheShareAllowed) {
   for (const Batch& b : one)
     for (const std::int64_t image : b.images) EXPECT_TRUE(image != 3 && image != 11 && image != 19);
   Loaded loader(with(3));
-  for (int k = 0; k < 15; ++k) loader.next();
+  std::set<std::int64_t> met;
+  for (int k = 0; k < 15; ++k) {
+    loader.next();
+    for (const std::int64_t image : loader.take_newly_unreadable())
+      EXPECT_TRUE(met.insert(image).second) << "each is new once";
+  }
   EXPECT_EQ(loader.unreadable(), 3);
+  EXPECT_EQ(met, (std::set<std::int64_t>{3, 11, 19}));
 }
 
 TEST_F(LoaderTest, TooManyUnreadableImagesAreAnErrorOfTheSameBatchEachTime) {
@@ -449,6 +457,22 @@ TEST(RandomSize, AllSizesAreListed) {
       EXPECT_LE(listed.size(), drawn.size() + drawn.size() / 10);  // some are hardly ever drawn
     }
   }
+}
+
+// With every remainder of a stride, and without hundreds of them.
+TEST(RandomSize, FewSizesStandForAll) {
+  const NetSettings net = settings_with("width=416\nheight=608\nresize_step=1\n");
+  const std::vector<InputSize> all = random_sizes(net, 2), some = sizes_to_try(all, 8);
+  const auto remainders = [](const std::vector<InputSize>& sizes) {
+    std::set<std::pair<std::int64_t, std::int64_t>> found;
+    for (const InputSize& s : sizes) found.insert({s.height % 8, s.width % 8});
+    return found;
+  };
+  EXPECT_GT(all.size(), 500u);
+  EXPECT_LE(some.size(), 8u * 8u + 1);
+  EXPECT_EQ(remainders(some), remainders(all));
+  EXPECT_EQ(some.front().height, all.front().height);
+  EXPECT_EQ(some.back().height, all.back().height);
 }
 
 TEST(RandomSize, OffIsTheCfgsSize) {

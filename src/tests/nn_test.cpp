@@ -174,7 +174,7 @@ TEST(Net, ContradictionsNameLineAndReason) {
             "net.cfg:3: [net] subdivisions: batch=4 is not a multiple of subdivisions=3");
   EXPECT_EQ(error_of_net("policy=steps\nsteps=1,2\nscales=.1\n"),
             "net.cfg:4: [net] scales: 1 scale for 2 steps; give scales= and steps= as many "
-            "numbers: each step multiplies the learning rate by its scale");
+            "numbers: with policy=steps each step multiplies the learning rate by its scale");
   EXPECT_NE(error_of_net("policy=steps\nsteps=1,2\n")
                 .find("net.cfg:3: [net] steps: 0 scales for 2 steps"),
             std::string::npos);

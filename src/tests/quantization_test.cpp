@@ -250,6 +250,37 @@ TEST(QuantizedNetwork, AddsIntegers) {
   EXPECT_LT(relative(head_input(with, 6), head_input(without, 6)), .03);
 }
 
+// Layer 3 adds what is twice the half of a side: the same size where the side is even.
+constexpr const char* kHalfAndBackCfg =
+    "[net]\nwidth=16\nheight=16\nchannels=3\n"
+    "[convolutional]\nbatch_normalize=1\nfilters=16\nsize=3\npad=1\nactivation=leaky\n"
+    "[convolutional]\nfilters=16\nsize=3\nstride=2\npad=1\nactivation=leaky\n"
+    "[upsample]\nstride=2\n"
+    "[shortcut]\nfrom=-3\nactivation=linear\n"
+    "[convolutional]\nfilters=16\nsize=3\npad=1\nactivation=leaky\n"
+    "[convolutional]\nfilters=6\nsize=1\nactivation=linear\n"
+    "[yolo]\nmask=0\nanchors=4,4\nclasses=1\nnum=1\n";
+
+TEST(QuantizedNetwork, AddsInF32WhereASizeDoesNotFitExactly) {
+  Network net = integer_network(false, kHalfAndBackCfg);
+  const auto at_size = [&](std::int64_t size) {
+    net.resize(1, size, size);
+    net.parameters_changed();
+    for (std::int64_t i = 0; i < net.input_shape().size(); ++i)
+      net.input().as().data[i] = random_uniform(5, 2, static_cast<std::uint64_t>(i));
+    return head_input(net, 5);
+  };
+  const std::vector<float> even = at_size(16);
+  EXPECT_EQ(net.output(3).dtype, DType::u8);
+  const std::vector<float> odd = at_size(17);
+  EXPECT_EQ(net.output(3).dtype, DType::f32);
+  EXPECT_EQ(at_size(16), even);
+  EXPECT_EQ(net.output(3).dtype, DType::u8);
+  net.set_quantization({});
+  EXPECT_GT(relative(odd, at_size(17)), 0);
+  EXPECT_LT(relative(odd, at_size(17)), .03);
+}
+
 TEST(QuantizedNetwork, LeavesOutDepthwiseConvolutions) {
   std::string text = kQuantizedCfg;
   text.replace(text.find("groups=4"), 8, "groups=8");

@@ -78,7 +78,7 @@ TEST_F(QuantizeCommand, LayersStayInF32) {
   EXPECT_TRUE(holds(none.err, "no convolution is left")) << none.all();
   const CommandResult wrong = quantize({"-keep", "2,99"});
   EXPECT_EQ(wrong.exit_code, 1) << wrong.all();
-  EXPECT_TRUE(holds(wrong.err, "layer 99 is to stay in f32")) << wrong.all();
+  EXPECT_TRUE(holds(wrong.err, "-keep 99: ")) << wrong.all();
   EXPECT_EQ(quantize({"-keep", "2,x"}).exit_code, 2);
 }
 
@@ -89,6 +89,21 @@ TEST_F(QuantizeCommand, RefusalsNameTheRemedy) {
       << missing.all();
   ASSERT_EQ(quantize({"-images", "4"}).exit_code, 0);
   fs::copy_file(work_.path("scenes.int8"), work_.path("others.int8"));
+  const std::string sound = work_.get("scenes.int8");
+  const auto damaged = [&](const char* key, const auto& value) {
+    auto file = parse_json(sound);
+    for (auto& layer : file.at("layers"))
+      if (layer.contains(key)) layer[key] = value;
+    work_.put("scenes.int8", dump_json(file, 1));
+    const CommandResult ran = map({"-precision", "int8"});
+    EXPECT_EQ(ran.exit_code, 1) << ran.all();
+    EXPECT_TRUE(holds(ran.err, "scenes.int8: ")) << ran.all();
+    EXPECT_TRUE(holds(ran.err, "darknet quantize")) << ran.all();
+    return ran.err;
+  };
+  EXPECT_TRUE(holds(damaged("ranges", std::vector<float>{1}), "1 ranges for "));
+  EXPECT_TRUE(holds(damaged("scale", 1e7), "not above 0 and below"));
+  work_.put("scenes.int8", sound);
   std::string other = work_.get("scenes.weights");
   other.back() ^= 1;
   work_.put("others.weights", other);

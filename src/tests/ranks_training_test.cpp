@@ -158,10 +158,10 @@ TEST_F(RanksTraining, EndWithARankThatIsKilled) {
 TEST_F(RanksTraining, EndWithARankThatIsSilent) {
   const ShellResult ran =
       while_it_trains(3, "-max_batches 100000 -backup b", "kill -STOP $(pid_of 2)",
-                      "export DARKNET_RANK_TIMEOUT=3\n");
+                      "export DARKNET_RANK_TIMEOUT=6\n");
   EXPECT_EQ(ran.output.find("exit 0"), std::string::npos) << ran.output;
   EXPECT_NE(ran.output.find("rank 2 on "), std::string::npos) << ran.output;
-  EXPECT_NE(ran.output.find("has not answered for 3 s"), std::string::npos) << ran.output;
+  EXPECT_NE(ran.output.find("has not answered for 6 s"), std::string::npos) << ran.output;
 }
 
 TEST_F(RanksTraining, EndWithTheFaultOfOne) {
@@ -178,12 +178,67 @@ TEST_F(RanksTraining, RefuseMicroBatchesThatCannotBeSharedOut) {
       << ran.output;
 }
 
-TEST_F(RanksTraining, EvaluateInRankZeroAlone) {
-  ASSERT_EQ(train(1, "-map -backup one").exit_code, 0);
+TEST_F(RanksTraining, RefuseARankWithOtherFlags) {
+  const std::string start =
+      cat("'", program().string(), "' detector train x.data x.cfg -backup b ");
+  for (const auto& [more, said] :
+       {std::pair{"-bf16_reduce", ": -bf16_reduce is on, in rank 0 off; "},
+        std::pair{"-set net.0.momentum=.8", ": the checksum of the cfg"}}) {
+    const ShellResult ran =
+        shell(cat("'", DARKNET_MPIEXEC, "' -n 1 ", start, ": -n 1 ", start, more));
+    EXPECT_EQ(ran.exit_code, 1) << ran.output;
+    EXPECT_EQ(count_of(ran.output, said), 1) << ran.output;
+  }
+}
+
+TEST_F(RanksTraining, EvaluateOnceAndTogether) {
   const ShellResult ran = train(2, "-map -backup two");
   ASSERT_EQ(ran.exit_code, 0) << ran.output;
   EXPECT_EQ(count_of(ran.output, "mAP@0.5"), 1) << ran.output;
   EXPECT_TRUE(work_.has("two/x_best.weights"));
+}
+
+// What the command prints, but for times, and the file of detector valid.
+TEST_F(RanksTraining, EvaluationIsThatOfOneProcess) {
+  ASSERT_EQ(train(1, "-backup one").exit_code, 0);
+  const auto evaluate = [&](int ranks, const std::string& words) {
+    const ShellResult ran =
+        shell(cat(ranks == 1 ? "" : cat("'", DARKNET_MPIEXEC, "' -n ", ranks, " "), "'",
+                  program().string(), "' ", words, " 2>err | sed 's/ in [0-9.]* s$//'"));
+    EXPECT_EQ(ran.exit_code, 0) << ran.output << work_.get("err");
+    return ran.output;
+  };
+  for (const char* words : {"detector map x.data x.cfg one/x_final.weights",
+                            "detector map x.data x.cfg one/x_final.weights -tile 16x16",
+                            "detector recall x.data x.cfg one/x_final.weights"}) {
+    const std::string expected = evaluate(1, words);
+    EXPECT_GT(expected.size(), 50U) << words;
+    for (const int ranks : {2, 3}) EXPECT_EQ(evaluate(ranks, words), expected) << words;
+  }
+  const std::string valid = "detector valid x.data x.cfg one/x_final.weights -format coco -out ";
+  for (const int ranks : {1, 2, 3}) evaluate(ranks, cat(valid, "r", ranks));
+  EXPECT_GT(work_.get("results/r1.json").size(), 10U);
+  EXPECT_EQ(work_.get("results/r2.json"), work_.get("results/r1.json"));
+  EXPECT_EQ(work_.get("results/r3.json"), work_.get("results/r1.json"));
+}
+
+TEST_F(RanksTraining, OtherCommandsRefuseSeveralProcesses) {
+  const ShellResult ran =
+      shell(cat("'", DARKNET_MPIEXEC, "' -n 2 '", program().string(), "' synth scenes -n 4"));
+  EXPECT_NE(ran.exit_code, 0);
+  EXPECT_NE(ran.output.find("mpirun started 2 processes, and this command runs as one process"),
+            std::string::npos)
+      << ran.output;
+  EXPECT_FALSE(work_.has("scenes/scenes.data"));
+}
+
+TEST_F(RanksTraining, UsageErrorsAreSaidOnce) {
+  const ShellResult ran =
+      shell(cat("'", DARKNET_MPIEXEC, "' -n 2 '", program().string(), "' detector train -foo"));
+  EXPECT_NE(ran.exit_code, 0);
+  const auto said = ran.output.find("unknown flag '-foo'");
+  ASSERT_NE(said, std::string::npos) << ran.output;
+  EXPECT_EQ(ran.output.find("unknown flag '-foo'", said + 1), std::string::npos) << ran.output;
 }
 
 // N processes that train the same files next to each other must not begin.
@@ -194,7 +249,7 @@ TEST_F(CliTest, ALauncherWithoutMpiIsAnError) {
                                            work_.path("").string(), "\n'", program().string(),
                                            "' detector train x.data x.cfg"));
   EXPECT_EQ(ran.exit_code, 1) << ran.output;
-  EXPECT_NE(ran.output.find("mpirun started 2 processes that are to train as one, but"),
+  EXPECT_NE(ran.output.find("mpirun started 2 processes that are to work as one job, but"),
             std::string::npos)
       << ran.output;
 }

@@ -3,9 +3,13 @@
 #include <httplib.h>
 
 #include <atomic>
+#include <chrono>
 #include <thread>
 
+#include "core/byte_source.h"
 #include "core/file.h"
+#include "core/log_capture.h"
+#include "core/stop_signal.h"
 #include "core/tar_headers.h"
 #include "dataset/batches.h"
 #include "dataset/image_list.h"
@@ -22,6 +26,8 @@ namespace fs = std::filesystem;
 class HttpShards : public InFolder {
  protected:
   HttpShards() {
+    http_retry_ms = 1000;
+    stop_signal = 0;
     TarWriter tar(folder_ / "t-0.tar");
     for (int i = 0; i < 5; ++i) {
       tar.add(cat(i, ".png"), encode(testing_images::noise(40 + i, 50, 3), ".png"));
@@ -47,12 +53,59 @@ class HttpShards : public InFolder {
       else
         r.set_content(read_file(folder_ / "t-0.tar", 1 << 30), "application/x-tar");
     });
+    server_.Get("/moved.tar", [](const httplib::Request&, httplib::Response& r) {
+      r.set_redirect("/shards/t-0.tar");
+    });
+    server_.Get("/circle.tar", [](const httplib::Request&, httplib::Response& r) {
+      r.set_redirect("circle.tar");
+    });
+    // What no client may take in whole: without an end, an error page or not.
+    for (const int status : {200, 404})
+      server_.Get(cat("/endless-", status, ".tar"),
+                  [this, status](const httplib::Request&, httplib::Response& r) {
+                    r.status = status;
+                    r.set_chunked_content_provider("application/x-tar",
+                                                   [this](std::size_t, httplib::DataSink& sink) {
+                                                     const std::string piece(1 << 16, 'x');
+                                                     sent_ += std::ssize(piece);
+                                                     return sink.write(piece.data(), piece.size());
+                                                   });
+                  });
+    server_.Get("/longer.tar", [](const httplib::Request&, httplib::Response& r) {
+      r.status = 206;
+      r.set_header("Content-Range", "bytes 0-0/100000");
+      r.set_chunked_content_provider("application/x-tar", [](std::size_t, httplib::DataSink& sink) {
+        const std::string piece(1 << 16, 'x');
+        return sink.write(piece.data(), piece.size());
+      });
+    });
+    server_.Get("/other-part.tar", [](const httplib::Request&, httplib::Response& r) {
+      r.status = 206;
+      r.set_header("Content-Range", "bytes 7-7/100000");
+      r.body = "x";
+    });
+    server_.Get("/huge.tar", [](const httplib::Request&, httplib::Response& r) {
+      r.status = 206;
+      r.set_header("Content-Range", "bytes 0-0/9223372036854775808");
+      r.body = "x";
+    });
+    server_.Get("/slow.tar", [](const httplib::Request&, httplib::Response& r) {
+      r.set_content_provider(100'000, "application/x-tar",
+                             [](std::size_t, std::size_t, httplib::DataSink& sink) {
+                               std::this_thread::sleep_for(std::chrono::milliseconds(30));
+                               return sink.write("x", 1);
+                             });
+    });
     server_.set_keep_alive_timeout(1);  // seconds for which it waits at its end
     port_ = server_.bind_to_any_port("127.0.0.1");
     thread_ = std::thread([this] { server_.listen_after_bind(); });
     while (!server_.is_running()) std::this_thread::yield();
   }
-  ~HttpShards() override { stop(); }
+  ~HttpShards() override {
+    stop();
+    http_retry_ms = 30'000;
+    stop_signal = 0;
+  }
   void stop() {
     server_.stop();
     if (thread_.joinable()) thread_.join();
@@ -63,6 +116,7 @@ class HttpShards : public InFolder {
   std::thread thread_;
   int port_ = 0;
   std::string sum_;
+  std::atomic<std::int64_t> sent_ = 0;
   std::atomic<int> requests_ = 0, whole_ = 0, version_ = 0, busy_ = 0;
 };
 
@@ -93,6 +147,14 @@ TEST_F(HttpShards, LabelsCostNoRequests) {
   EXPECT_EQ(requests_, before);
 }
 
+TEST_F(HttpShards, LabelFilesMayLieInLabels) {
+  TarWriter tar(folder_ / "labels.tar");
+  tar.add("images/1.png", "x"), tar.add("labels/1.txt", "1 .5 .5 .1 .1\n");
+  tar.commit();
+  const LabelledImages all = read_all_labels(read_image_list(url("/shards/labels.tar")), 3);
+  EXPECT_EQ(all.truths[0][0].class_id, 1);
+}
+
 TEST_F(HttpShards, ChecksumsAreCompared) {
   file(kShardSums, sum_ + "  t-0.tar\n");
   std::vector<std::string> said;
@@ -116,17 +178,95 @@ TEST_F(HttpShards, WhatAServerLacksIsSaid) {
   EXPECT_EQ(read_image_list(url("/busy.tar")).size(), 5u);
 }
 
+TEST_F(HttpShards, AnAnswerIsReadNoFurtherThanItIsUseful) {
+  const auto error = [&](const std::string& path) {
+    return error_of([&] { open_source(url(path)); });
+  };
+  EXPECT_TRUE(holds(error("/endless-200.tar"), "the server sends whole files only"));
+  EXPECT_TRUE(holds(error("/endless-404.tar"), "the server answers with status 404"));
+  EXPECT_LT(sent_, 64 << 20);
+  EXPECT_TRUE(holds(error("/longer.tar"), "sent more than the 1 bytes")) << error("/longer.tar");
+  EXPECT_TRUE(holds(error("/other-part.tar"), "does not say that it sent the bytes from 0 on"))
+      << error("/other-part.tar");
+  EXPECT_TRUE(holds(error("/huge.tar"), "does not say how large")) << error("/huge.tar");
+}
+
+TEST_F(HttpShards, AServerThatSendsAByteNowAndThenIsNotWaitedFor) {
+  const auto source = open_http_source(url("/slow.tar"), std::chrono::milliseconds(300));
+  std::string bytes(1000, '\0');
+  const auto start = std::chrono::steady_clock::now();
+  const std::string error = error_of([&] { source->read(0, bytes.data(), bytes.size()); });
+  EXPECT_TRUE(holds(error, "it was not complete after 300 ms")) << error;
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
+}
+
+TEST_F(HttpShards, RedirectsAreFollowed) {
+  EXPECT_EQ(read_image_list(url("/moved.tar")).size(), 5u);
+  EXPECT_TRUE(holds(error_of([&] { open_source(url("/circle.tar")); }), "status 302"));
+}
+
 TEST_F(HttpShards, AChangeIsNoticed) {
   const ImagePaths images = read_image_list(url("/versions.tar"));
   version_ = 1;
-  EXPECT_TRUE(
-      holds(error_of([&] { read_file(images[0], 1 << 30); }), "versions.tar: was changed since"));
+  EXPECT_TRUE(holds(error_of([&] { read_file(images[0], 1 << 30); }),
+                    "versions.tar: 0.png: was changed since"));
 }
 
 TEST_F(HttpShards, AServerThatIsGoneIsSaid) {
   const ImagePaths images = read_image_list(url("/shards/t-0.tar"));
   stop();
-  EXPECT_TRUE(holds(error_of([&] { read_file(images[0], 1 << 30); }), "no answer from the server"));
+  std::vector<std::string> said;
+  const log::Capture::Take take = [&](log::Level, const std::string& m) { said.push_back(m); };
+  const log::Capture capture(take);
+  for (int i = 0; i < 2; ++i) {
+    try {
+      read_file(images[0], 1 << 30);
+      ADD_FAILURE() << "nothing was thrown";
+    } catch (const SourceFailure& e) {
+      EXPECT_TRUE(holds(e.what(),
+                        "t-0.tar: 0.png: no answer from the server: it refused the "
+                        "connection"))
+          << e.what();
+      EXPECT_TRUE(holds(e.what(), "; given up after 1 s")) << e.what();
+    }
+  }
+  ASSERT_EQ(said.size(), 1u);
+  EXPECT_TRUE(holds(said[0], ": does not answer, trying again for 1 s")) << said[0];
+}
+
+TEST_F(HttpShards, AServerThatIsGoneIsNotWaitedForWhereTheProgramIsToStop) {
+  const ImagePaths images = read_image_list(url("/shards/t-0.tar"));
+  stop();
+  http_retry_ms = 60'000;
+  std::thread signal([] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    stop_signal = 2;
+  });
+  const auto start = std::chrono::steady_clock::now();
+  try {
+    read_file(images[0], 1 << 30);
+    ADD_FAILURE() << "nothing was thrown";
+  } catch (const SourceFailure& e) {
+    EXPECT_EQ(e.exit_code(), 130);
+    EXPECT_TRUE(holds(e.what(), "the program was asked to stop")) << e.what();
+  }
+  signal.join();
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
+}
+
+TEST_F(HttpShards, SmallMembersAreReadSeveralAtOnce) {
+  TarWriter tar(folder_ / "small.tar");
+  for (int i = 0; i < 500; ++i) tar.add(cat(i, ".png"), std::string(2000, 'x'));
+  tar.commit();
+  EXPECT_EQ(read_image_list(url("/shards/small.tar")).size(), 500u);
+  EXPECT_LT(requests_, 20);
+}
+
+TEST(Urls, OfOtherKindsAreRefused) {
+  EXPECT_EQ(error_of([] { open_source("ftp://h/x.tar"); }),
+            "ftp://h/x.tar: only http:// and https:// are read");
+  EXPECT_EQ(error_of([] { read_image_list("s3://h/x.txt"); }),
+            "s3://h/x.txt: only http:// and https:// are read");
 }
 
 }  // namespace

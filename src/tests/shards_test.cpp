@@ -3,8 +3,11 @@
 #include "core/tar_shard.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <algorithm>
+#include <new>
+#include <set>
 
 #include "core/file.h"
 #include "core/index.h"
@@ -15,6 +18,7 @@
 #include "dataset/image_list.h"
 #include "dataset/image_sizes.h"
 #include "dataset/labels.h"
+#include "dataset/shard_sequence.h"
 #include "image/codec.h"
 #include "tests/image_samples.h"
 #include "tests/temporary_folder.h"
@@ -40,12 +44,15 @@ class Shards : public InFolder {
     Members members;
     for (std::int64_t i = first; i < first + count; ++i) {
       const std::string key = std::to_string(1000 + i);
-      members.emplace_back(key + ".png", encode(noise(8 + i, 9 + i, 3), ".png"));
+      members.emplace_back(key + ".png", unreadable_.contains(i)
+                                             ? "no image"
+                                             : encode(noise(8 + i, 9 + i, 3), ".png"));
       members.emplace_back(key + ".txt", cat(i % 3, " .5 .5 .", 1 + i % 9, " .3\n"));
     }
     for (const auto& [member, contents] : members) file("files/" + member, contents);
     return tar(name, members);
   }
+  std::set<std::int64_t> unreadable_;  // images of shard()
   std::string whole(const fs::path& path) const { return read_file(path, 1 << 30); }
   std::string list_error(const std::string& list) const {
     return error_of([&] { read_image_list(folder_ / list); });
@@ -86,6 +93,60 @@ TEST_F(Shards, AFolderMayBeCalledLikeOne) {
   file("a.tar/1.txt", "in a folder");
   EXPECT_EQ(whole(folder_ / "a.tar/1.txt"), "in a folder");
   EXPECT_FALSE(is_present(folder_ / "a.tar/2.txt"));
+  const ImagePaths images{folder_ / "a.tar/1.png", folder_ / "a.tar/2.png"};
+  EXPECT_TRUE(shard_sequence(images, 9).starts.empty());
+  EXPECT_TRUE(shards_of(images).empty());
+  // Shards in such a folder are shards.
+  shard("a.tar/b-0.tar", 0, 2), shard("a.tar/b-1.tar", 2, 1);
+  const ImagePaths in_shards = read_image_list(folder_ / "a.tar/b-*.tar");
+  EXPECT_EQ(shard_sequence(in_shards, 9).starts, (std::vector<std::int64_t>{0, 2}));
+  EXPECT_EQ(shards_of(in_shards), (std::vector<std::string>{(folder_ / "a.tar/b-0.tar").string(),
+                                                            (folder_ / "a.tar/b-1.tar").string()}));
+  EXPECT_TRUE(holds(error_of([&] { write_file_atomically(folder_ / "a.tar/b-0.tar/x", "x"); }),
+                    "nothing is written into a tar shard"));
+  EXPECT_EQ(error_of([&] { write_file_atomically(folder_ / "a.tar/x.txt", "x"); }), "");
+}
+
+// Of a data set's folders packed as they are.
+TEST_F(Shards, LabelFilesMayLieInLabels) {
+  const fs::path path = tar("images.tar", {{"images/1.png", "x"},
+                                           {"labels/1.txt", "1 .5 .5 .1 .1\n"},
+                                           {"a/JPEGImages/b/2.png", "x"},
+                                           {"a/labels/b/2.txt", "2 .5 .5 .1 .1\n"},
+                                           {"images/3.png", "x"},
+                                           {"images/3.txt", "0 .5 .5 .1 .1\n"}});
+  std::vector<std::string> said;
+  const log::Capture::Take take = [&](log::Level, const std::string& m) { said.push_back(m); };
+  const log::Capture capture(take);
+  const LabelledImages all = read_all_labels(read_image_list(path), 3);
+  EXPECT_TRUE(said.empty()) << said.front();
+  ASSERT_EQ(all.truths.size(), 3u);
+  for (const std::size_t i : {0u, 1u, 2u})
+    EXPECT_EQ(all.truths[i][0].class_id, static_cast<int>((i + 1) % 3));
+  tar("both.tar", {{"images/1.png", "x"}, {"JPEGImages/1.png", "x"}, {"labels/1.txt", ""}});
+  EXPECT_TRUE(holds(list_error("both.tar"), "has the key of"));
+}
+
+TEST(LabelNames, AreMadeOfTheLastFolderOfImages) {
+  const std::pair<const char*, const char*> names[] = {
+      {"images/1.jpg", "labels/1.txt"},
+      {"/a/images/images/b/1.x.jpg", "/a/images/labels/b/1.x.txt"},
+      {"JPEGImages//1.jpg", "labels//1.txt"},
+      {"http://h/images/1.jpg", "http://h/labels/1.txt"},
+      {"my_images/1.jpg", ""},
+      {"images", ""},
+      {"/images", ""},
+      {"1.jpg", ""}};
+  for (const auto& [image, labels] : names) EXPECT_EQ(label_in_labels_folder(image), labels);
+}
+
+// What could not be opened as a shard is looked at again.
+TEST_F(Shards, AFolderMayTakeThePlaceOfADamagedOne) {
+  file("b.tar", std::string(5000, 'x'));
+  EXPECT_TRUE(holds(error_of([&] { whole(folder_ / "b.tar/1.txt"); }), "this is not a tar file"));
+  fs::remove(folder_ / "b.tar");
+  file("b.tar/1.txt", "in a folder");
+  EXPECT_EQ(whole(folder_ / "b.tar/1.txt"), "in a folder");
 }
 
 TEST(ShardNames, HaveRangesAndLists) {
@@ -98,6 +159,22 @@ TEST(ShardNames, HaveRangesAndLists) {
   EXPECT_EQ(error_of([] { shard_names("{5..2}.tar"); }), "{5..2}.tar: the range {5..2} is empty");
   EXPECT_TRUE(holds(error_of([] { shard_names("{0..99999999}.tar"); }), "is too long"));
   EXPECT_TRUE(holds(error_of([] { shard_names("{a..c}.tar"); }), "is no range of numbers"));
+  EXPECT_TRUE(holds(error_of([] { shard_names("t-{0..2.tar"); }), "the last { has no }"));
+  EXPECT_TRUE(holds(error_of([] { shard_names("{a,{b,c}}.tar"); }), "braces within braces"));
+  EXPECT_TRUE(holds(error_of([] { shard_names("a.tar,b.tar"); }), "not named with commas"));
+}
+
+TEST(ShardNames, HaveLimits) {
+  const auto braces = [](int pairs) {
+    std::string text;
+    for (int i = 0; i < pairs; ++i) text += "{x}";
+    return text + ".tar";
+  };
+  EXPECT_EQ(shard_names(braces(16)), std::vector<std::string>{std::string(16, 'x') + ".tar"});
+  EXPECT_TRUE(
+      holds(error_of([&] { shard_names(braces(1'000'000)); }), "more than 16 pairs of braces"));
+  EXPECT_TRUE(holds(error_of([] { shard_names("{0..999}{0..1000}.tar"); }),
+                    "stands for more than 1000000 names"));
 }
 
 TEST_F(Shards, AreNamedInManyWays) {
@@ -200,9 +277,49 @@ TEST_F(Shards, ThatChangeAreNoticed) {
   ASSERT_EQ(read_image_list(path).size(), 2u);
   const std::string other = whole(shard("other.tar", 2, 3));
   file("t.tar", other);
-  EXPECT_TRUE(holds(error_of([&] { whole(path / "1001.png"); }), "t.tar: was changed since"));
+  EXPECT_TRUE(
+      holds(error_of([&] { whole(path / "1001.png"); }), "t.tar: 1001.png: was changed since"));
   EXPECT_EQ(read_image_list(path).size(), 3u);  // read anew
   EXPECT_EQ(whole(path / "1003.png"), whole(folder_ / "files/1003.png"));
+}
+
+// Nobody writes into the pipe: who reads it would wait.
+TEST_F(Shards, APipeInTheirPlaceIsNotWaitedFor) {
+  const fs::path path = shard("t.tar", 0, 1);
+  const auto source = open_source(path.string());
+  fs::remove(path);
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  char byte = 0;
+  EXPECT_TRUE(holds(error_of([&] { source->read(0, &byte, 1); }), "t.tar: was changed since"));
+}
+
+// Of a size, whose bytes cannot be read.
+class Unreadable : public ByteSource {
+ public:
+  explicit Unreadable(std::uint64_t size) : size_(size) {}
+  std::uint64_t size() const override { return size_; }
+  void read(std::uint64_t, char*, std::size_t) const override { throw std::bad_alloc(); }
+
+ private:
+  std::uint64_t size_;
+};
+
+// Its reader is called through libarchive, which is written in C.
+TEST(TarHeaders, LetEveryExceptionThrough) {
+  const auto read = [](std::uint64_t size) {
+    each_tar_member(
+        Unreadable(size), "x.tar", [](const TarMember&) { return false; },
+        [](const TarMember&, const std::string&) {});
+  };
+  EXPECT_THROW(read(10'000), std::bad_alloc);
+  EXPECT_TRUE(holds(error_of([&] { read(std::uint64_t{1} << 63); }), "x.tar: larger than"));
+}
+
+TEST(Sources, AreNamedByTheirErrors) {
+  char byte = 0;
+  EXPECT_EQ(error_of([&] { source_of("x.txt", "ab")->read(2, &byte, 1); }),
+            "x.txt: ends at byte 2, before what is to be read");
+  EXPECT_THROW(read_all("/no/such/file", 1), NoSuchSource);
 }
 
 TEST_F(Shards, AreNotWrittenTo) {
@@ -292,6 +409,33 @@ TEST_F(ShardBatches, AreAFunctionOfTheirNumber) {
   std::ranges::sort(first), std::ranges::sort(second);
   EXPECT_EQ(first, second);
   EXPECT_EQ(std::ranges::adjacent_find(first), first.end());
+}
+
+class UnreadableShardBatches : public ShardBatches {
+ protected:
+  void SetUp() override {
+    for (std::int64_t i = 0; i < 48; i += 5) unreadable_.insert(i);
+    ShardBatches::SetUp();
+  }
+};
+
+// What is shown in place of an unreadable image is near it in the order of the epoch.
+TEST_F(UnreadableShardBatches, OfSeveralProcessesShowTheSame) {
+  const Batches all(settings());
+  std::int64_t replaced = 0;
+  for (const std::int64_t first : {0, 2}) {
+    BatchSettings half = settings();
+    half.first = first, half.count = 2;
+    const Batches some(half);
+    for (std::int64_t k = 0; k < 24; ++k) {
+      const Batch whole = all.make(k), part = some.make(k);
+      for (std::int64_t i = 0; i < 2; ++i) {
+        EXPECT_EQ(part.shown[to_size(i)], whole.shown[to_size(first + i)]) << k << ' ' << i;
+        replaced += std::ssize(part.unreadable[to_size(i)]);
+      }
+    }
+  }
+  EXPECT_GT(replaced, 20);
 }
 
 // What a mosaic shows next to its first image is read at about the same time.

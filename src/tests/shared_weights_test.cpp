@@ -9,6 +9,7 @@
 #include "cfg/parse.h"
 #include "core/error.h"
 #include "core/index.h"
+#include "nn/input_edits.h"
 #include "nn/weights.h"
 #include "tests/temporary_folder.h"
 #include "train/random_batch.h"
@@ -128,6 +129,18 @@ TEST(SharedWeights, StandOnceInAFile) {
   const Network shared(two_convolutions("share_index=1\n"), {}), copied(two_convolutions(""), {});
   const std::size_t values = 4 * 4 + 4 * 4 * 3 * 3;  // bias, scale, mean, variance; weights
   EXPECT_EQ(weights_bytes(copied, 0).size() - weights_bytes(shared, 0).size(), 4 * values);
+}
+
+TEST(SharedWeights, OfAChainAreThoseOfItsFirst) {
+  const std::string same = "[convolutional]\nfilters=3\nsize=3\npad=1\n";
+  std::istringstream cfg("[net]\nwidth=8\nheight=8\n" + same + same + "share_index=0\n" + same +
+                         "share_index=1\n");
+  Network net(parse_cfg(cfg, "net.cfg"), {});
+  for (const std::int64_t i : {1, 2}) EXPECT_EQ(net.layer(i).shares(), 0) << "layer " << i;
+  EXPECT_NE(testing_files::error_of([&] {
+              swap_red_and_blue(net);
+            }).find("has the parameters of layer 0 [convolutional] (net.cfg:4) (share_index)"),
+            std::string::npos);
 }
 
 TEST(SharedWeights, NeedAConvolutionOfTheSameForm) {

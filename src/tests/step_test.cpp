@@ -217,8 +217,9 @@ TEST(WorkingAhead, HasItsLimit) {
 TEST(Step, RejectsLabelsAlikeOnEveryDevice) {
   std::vector<std::vector<float>> trained;
   std::vector<double> kept;
-  for (const char* keys :
-       {"", "max_batches=2\nnum_sigmas_reject_badlabels=.5\nequidistant_point=1\n"})
+  for (const char* keys : {"",
+                           "max_batches=2\nnum_sigmas_reject_badlabels=.5\nequidistant_point=1\n"
+                           "badlabels_rejection_percentage=5\n"})
     for (const auto& devices : pairs()) {
       Team team(cfg_of(2, keys), devices);
       for (std::int64_t k = 0; k < 4; ++k) team.run(k);
@@ -230,7 +231,9 @@ TEST(Step, RejectsLabelsAlikeOnEveryDevice) {
       EXPECT_EQ(team.trained(0), team.trained(1));
       EXPECT_EQ(team.running(0), team.running(1));
       if (kept.empty()) kept = team.running();
-      EXPECT_EQ(team.running().size(), kept.size());
+      ASSERT_EQ(team.running().size(), kept.size());
+      for (std::size_t i = 0; i < kept.size(); ++i)
+        EXPECT_NEAR(team.running()[i], kept[i], 1e-4 * std::fabs(kept[i])) << name_of(devices) << i;
       EXPECT_GT(kept[0], 0);
     }
 }
@@ -243,7 +246,13 @@ TEST(TryFixNan, OvercomesTheErrorsOfAStep) {
     const StepResult bad = team.step->finish();
     EXPECT_TRUE(bad.finite);
     EXPECT_GT(bad.fixed, 0);
-    EXPECT_TRUE(std::isfinite(bad.loss));
+    double sum = 0;
+    for (const HeadTelemetry& head : bad.heads) {
+      EXPECT_EQ(head.images_left_out, 2) << "one micro-batch of " << kBatch / 2 / 2;
+      sum += head.loss();
+    }
+    EXPECT_NEAR(bad.loss, sum / (kBatch - 2), 1e-9 * sum);
+    EXPECT_GT(sum, 0);
     EXPECT_NE(warning_of_fixed(bad).find("try_fix_nan"), std::string::npos);
     const auto after = team.parameters();
     for (const auto& values : after)
@@ -379,6 +388,22 @@ TEST(LossScaling, InF16FindsItsScaleAndTrainsLikeF32) {
     EXPECT_NEAR(r.loss, expected, .02 * expected);
   }
   EXPECT_LT(r.loss, .9 * loss) << "it learns";
+}
+
+// Sums of integers are exact over so many summands alone (kernels/all_reduce.h).
+TEST(TrainingStep, OfTooManyDevicesIsRefusedWhereLossesKeepSums) {
+  struct Many final : Ranks {
+    std::int64_t count() const override { return kMaxIntegerSummands + 1; }
+  } many;
+  const Team team(1, {{}});
+  try {
+    const TrainingStep step({team.replica(0)}, 3, {.ranks = &many});
+    ADD_FAILURE() << "not refused";
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("256 devices at most can form together"),
+              std::string::npos)
+        << e.what();
+  }
 }
 
 TEST(LossScaling, IsRaisedAfterManyUpdates) {

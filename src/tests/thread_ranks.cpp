@@ -1,10 +1,12 @@
 #include "thread_ranks.h"
 
 #include <barrier>
+#include <cstring>
 #include <exception>
 #include <thread>
 #include <vector>
 
+#include "core/error.h"
 #include "core/index.h"
 
 namespace darknet {
@@ -37,6 +39,17 @@ class ThreadRanks final : public Ranks {
     if (!is_first()) all.clear();
     return all;
   }
+  void all_gather(std::span<const std::byte> mine, std::span<std::byte> all) override {
+    std::byte* to = all.data();
+    for (const std::string& one :
+         all_gather({reinterpret_cast<const char*>(mine.data()), mine.size()})) {
+      std::memcpy(to, one.data(), one.size());
+      to += one.size();
+    }
+  }
+  void sum(std::span<float>, const SumOptions&) override { fail("not for these ranks"); }
+  void sum(std::span<double>) override { fail("not for these ranks"); }
+  void broadcast(std::span<float>) override { fail("not for these ranks"); }
   std::string broadcast(std::string bytes) override { return all_gather(bytes).front(); }
   void sum(std::span<std::int64_t> values) override {
     const auto bytes = std::as_bytes(values);

@@ -191,6 +191,10 @@ TEST_F(ResumeTest, ASignalSavesFirst) {
   train_into("a", flags_);
   CommandResult ran = go_on("b", flags_, {.signal_when = "\n130/", .signal = SIGINT});
   EXPECT_EQ(ran.exit_code, 130) << ran.all();
+  EXPECT_TRUE(said(ran,
+                   "stopping after the step in progress; a second signal stops at once, without "
+                   "saving"))
+      << ran.all();
   EXPECT_TRUE(said(ran, "b/x_last.weights")) << ran.all();
   EXPECT_TRUE(work_.has("b/x_last.weights"));
   EXPECT_TRUE(work_.has("b/x_last.state"));

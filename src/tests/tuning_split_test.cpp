@@ -74,6 +74,24 @@ TEST_F(TuningSplitTest, IsThatOfTheKnownHash) {
             (Names{"0.png", "1.png", "6.png", "8.png"}));
 }
 
+TEST_F(TuningSplitTest, OfUrlsDependsOnThemAlone) {
+  std::string text;
+  for (int i = 0; i < 50; ++i) text += cat("http://h/images/", i, ".png\n");
+  DataFile data;
+  data.train = file("a/train.txt", text);
+  const TuningSplit split = split_for_tuning(data, kTuneShare);
+  EXPECT_EQ(split.tuning.size(), 10u);
+  EXPECT_EQ(list_text(split.tuning, folder_).find("http://h/images/"), 0u);
+  data.train = file("b/c/train.txt", text);
+  EXPECT_EQ(names(split_for_tuning(data, kTuneShare).tuning), names(split.tuning));
+  // The same from another working directory.
+  const std::filesystem::path before = std::filesystem::current_path();
+  std::filesystem::current_path(folder_);
+  const TuningSplit again = split_for_tuning(data, kTuneShare);
+  std::filesystem::current_path(before);
+  EXPECT_EQ(names(again.tuning), names(split.tuning));
+}
+
 TEST_F(TuningSplitTest, AnImageMoreMovesFewOthers) {
   const Names before = names(split_for_tuning(listing("a", lines(50)), kTuneShare).tuning);
   const Names after = names(split_for_tuning(listing("a", lines(52)), kTuneShare).tuning);

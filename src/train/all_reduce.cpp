@@ -7,7 +7,9 @@
 #include <utility>
 
 #include "core/device_guard.h"
+#include "core/error.h"
 #include "core/index.h"
+#include "core/text.h"
 #include "kernels/batch_norm.h"
 #include "nn/running_values.h"
 #include "nn/weights.h"
@@ -33,13 +35,16 @@ float* floats(const Buffer& b) { return static_cast<float*>(b.data()); }
 std::int64_t floats_of(std::int64_t bytes) { return bytes / std::int64_t{sizeof(float)}; }
 std::size_t bytes_of(std::int64_t n) { return to_size(n) * sizeof(float); }
 
+}  // namespace
+
 // To measure what overlapping gains.
 bool may_overlap() {
   const char* const set = std::getenv("DARKNET_OVERLAP");
-  return !set || std::string_view(set) != "0";
+  const std::string_view value = set ? set : "1";
+  if (value != "0" && value != "1")
+    throw Error(cat("DARKNET_OVERLAP is '", shown(value), "'; expected 0 or 1"));
+  return value == "1";
 }
-
-}  // namespace
 
 std::array<AllReduce::Summed, 2> AllReduce::Place::summed() const {
   const TensorView gradients = replica.net->gradients();
@@ -86,8 +91,7 @@ AllReduce::AllReduce(const std::vector<Replica>& replicas, const std::vector<Ste
   if (ranks_.ranks->several() && first.type != DeviceType::cpu)
     on_host_ = PinnedBuffer(first.type, static_cast<std::int64_t>(bytes_of(largest)));
   if (ranks_.ranks->several() && first.type == DeviceType::cpu && all.size() == 1 && may_overlap())
-    overlapped_.emplace(*replicas.front().net, *ranks_.ranks,
-                        SumOptions{.in_order = in_order_, .bf16 = ranks_.bf16});
+    overlapped_.emplace(*replicas.front().net, *ranks_.ranks, SumOptions{.bf16 = ranks_.bf16});
   if (all.size() == 1) return;
   summed_ = streams(first.type).event(first);
   if (!in_order_) library_ = streams(first.type).all_reduce(all);
@@ -192,7 +196,7 @@ void AllReduce::sum_ranks(std::size_t array) {
   const Summed sum = first.summed()[array];
   const bool gradients = array == 0;
   if (gradients && overlapped_ && overlapped_->begun()) return overlapped_->finish();
-  const SumOptions options{.in_order = in_order_, .bf16 = gradients && ranks_.bf16};
+  const SumOptions options{.bf16 = gradients && ranks_.bf16};
   const Stream& stream = stream_of(first.replica);
   if (stream.device.type == DeviceType::cpu)
     return ranks_.ranks->sum({sum.data, to_size(sum.n)}, options);
@@ -206,6 +210,10 @@ void AllReduce::sum_ranks(std::size_t array) {
 
 void AllReduce::before_last_backward() {
   if (overlapped_) overlapped_->begin();
+}
+
+void AllReduce::backward_failed(const std::string& why) {
+  if (overlapped_ && overlapped_->begun()) overlapped_->give_up(why);
 }
 
 void AllReduce::run() {

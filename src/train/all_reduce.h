@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "core/ranks.h"
@@ -30,6 +31,9 @@ struct TrainingRanks {
   bool bf16 = false;  // gradients travel between them in 16 bits
 };
 
+// Whether the environment lets sums of ranks overlap with the backward pass: DARKNET_OVERLAP.
+bool may_overlap();
+
 class AllReduce {
  public:
   // `states`: of each replica, on its device. `micro_batches`: that each computes per step. Sums
@@ -40,8 +44,9 @@ class AllReduce {
 
   std::int64_t bytes(std::size_t place) const;  // of the replica there, on its device
 
-  void keep_statistics();       // before the first micro-batch of a step
-  void before_last_backward();  // of the step
+  void keep_statistics();                        // before the first micro-batch of a step
+  void before_last_backward();                   // of the step
+  void backward_failed(const std::string& why);  // ends the job where other ranks wait for its sums
   // After the last micro-batch, before the updates; asks and does not wait, but for other ranks.
   void run();
 

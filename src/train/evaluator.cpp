@@ -38,7 +38,7 @@ Evaluator::Evaluator(const TrainingTask& task, EvaluatorSettings settings,
     : task_(task),
       settings_(std::move(settings)),
       net_(evaluated_network(cfg, training, settings_.images)),
-      share_(*settings_.ranks, settings_.images.images.size(), net_.input_shape().n),
+      share_(*settings_.ranks, settings_.images.images, net_.input_shape().n),
       batches_(task.evaluation_batches(net_, share_.mine(settings_.images.images)),
                settings_.cache),
       record_(record) {}

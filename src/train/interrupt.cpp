@@ -12,18 +12,19 @@
 
 #include "core/error.h"
 #include "core/log.h"
+#include "core/stop_signal.h"
 
 namespace darknet {
 namespace {
 
 // Written by the signal handler, read by threads.
-std::atomic<int> received = 0;
-static_assert(std::atomic<int>::is_always_lock_free);
+std::atomic<int>& received = stop_signal;
 int guards = 0;                    // that live
 std::atomic<bool> answers = true;  // of several ranks rank 0 alone
 
 std::atomic<const char*> work_to_end = "";  // of the outermost guard
 static_assert(std::atomic<const char*>::is_always_lock_free);
+std::atomic<bool> work_is_saved = false;  // at its end; of that guard
 
 void write_error(std::string_view text) {
   static_cast<void>(!::write(STDERR_FILENO, text.data(), text.size()));
@@ -38,7 +39,8 @@ extern "C" void remember(int signal) {
   if (received == 0 && signal != SIGHUP && answers) {
     write_error("\nstopping after ");
     write_error(work_to_end.load());
-    write_error(" in progress; a second signal stops at once, without saving\n");
+    write_error(" in progress; a second signal stops at once");
+    write_error(work_is_saved ? ", without saving\n" : "\n");
   }
   if (received == 0) received = signal;
   std::signal(SIGHUP, SIG_IGN);
@@ -79,10 +81,11 @@ void restore_signals(Handler hangup) {
 
 }  // namespace
 
-InterruptGuard::InterruptGuard(const char* work) {
+InterruptGuard::InterruptGuard(const char* work, Saving saving) {
   if (guards++ > 0) return;
   received = 0;
   work_to_end = work;
+  work_is_saved = saving == Saving::yes;
   answers = log::rank_prefix().empty();
   hangup_ = handle_signals(remember);
 }

@@ -1,9 +1,13 @@
 // SIGINT, SIGTERM and SIGHUP (a closed terminal) as a question that long work asks at safe points,
 // so that it can save first.
 #pragma once
+#include <cstdint>
 #include <string>
 
 namespace darknet {
+
+// Whether work that ends by one signal is saved, and by a second one is not.
+enum class Saving : std::uint8_t { no, yes };
 
 // While one lives, the first signal only sets a flag; a second SIGINT or SIGTERM ends the program
 // at once. A SIGHUP that the program was started to ignore (nohup) stays ignored. Work within work
@@ -11,7 +15,7 @@ namespace darknet {
 class InterruptGuard {
  public:
   // `work`: what is done to its end, for the message of a signal; lives as long as the program.
-  explicit InterruptGuard(const char* work = "the step");
+  explicit InterruptGuard(const char* work, Saving = Saving::no);
   InterruptGuard(const InterruptGuard&) = delete;
   InterruptGuard& operator=(const InterruptGuard&) = delete;
   ~InterruptGuard();

@@ -1,8 +1,11 @@
 #include "train/overlapped_sum.h"
 
 #include <algorithm>
+#include <exception>
 
+#include "core/error.h"
 #include "core/index.h"
+#include "core/log.h"
 
 namespace darknet {
 namespace {
@@ -30,6 +33,7 @@ OverlappedSum::OverlappedSum(Network& net, Ranks& ranks, const SumOptions& optio
 }
 
 void OverlappedSum::begin() {
+  if (buckets_.empty()) return;  // nothing is trained
   net_.observe(this);
   next_ = 0;
 }
@@ -46,12 +50,25 @@ void OverlappedSum::after(std::int64_t layer, bool backward) {
   if (backward) start_down_to(layer);
 }
 
-void OverlappedSum::finish() {
+void OverlappedSum::finish() try {
   net_.observe(nullptr);
   start_down_to(0);
-  next_ = -1;
   for (const auto& sum : pending_) sum->wait();
   pending_.clear();
+  next_ = -1;
+} catch (const std::exception& e) {
+  give_up(e.what());
+  throw;
+}
+
+void OverlappedSum::give_up(const std::string& why) {
+  next_ = -1;
+  log::error(cat(why, "; the job ends, since its ranks are in the middle of a step"));
+  ranks_.abort(1);
+}
+
+OverlappedSum::~OverlappedSum() {
+  if (begun()) give_up("a step of training was not finished");
 }
 
 }  // namespace darknet

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "core/ranks.h"
@@ -15,9 +16,16 @@ namespace darknet {
 class OverlappedSum final : public LayerObserver {
  public:
   OverlappedSum(Network&, Ranks&, const SumOptions&);
+  OverlappedSum(const OverlappedSum&) = delete;
+  OverlappedSum& operator=(const OverlappedSum&) = delete;
+  // Where a pass was begun and not finished: ends the job, as give_up() does.
+  ~OverlappedSum() override;
 
   void begin();   // before the backward pass that completes the gradients
   void finish();  // after it: waits for all sums; nothing where none was begun
+  // The pass failed. The other ranks would wait for the sums that this one does not begin, and this
+  // one for those that it has begun: says why, and ends the job.
+  void give_up(const std::string& why);
   bool begun() const { return next_ >= 0; }
 
   void before(std::int64_t, bool) override {}

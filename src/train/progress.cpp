@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "core/file.h"
 #include "core/input.h"
@@ -23,10 +24,16 @@ using nlohmann::json;
 
 constexpr std::int64_t kPlainEvery = 10;  // iterations between progress lines in a file
 
-HeadTelemetry total(const StepResult& step) {
-  HeadTelemetry sum;
-  for (const HeadTelemetry& t : step.heads) sum += t;
+double loss_part(const IterationReport& r, Figure f) {
+  double sum = 0;
+  for (const HeadTelemetry& t : r.step->heads)
+    sum += logged_value(t, telemetry_figure(f), static_cast<double>(r.images));
   return sum;
+}
+
+// Of no image there is none; 0 / 0 would be printed as "-nan".
+double or_nan(double loss, bool known = true) {
+  return known && !std::isnan(loss) ? loss : std::numeric_limits<double>::quiet_NaN();
 }
 
 double images_per_second(const IterationReport& r) {
@@ -48,15 +55,15 @@ json head_json(const HeadTelemetry& t, std::int64_t layer, double images) {
 }  // namespace
 
 std::string progress_line(const IterationReport& r) {
-  const HeadTelemetry t = total(*r.step);
-  const auto images = static_cast<double>(r.images);
   const auto left = static_cast<double>(r.max_batches - r.iteration);
   std::string line = fmt::format("{}/{} loss {:.3f} avg {:.3f}", r.iteration, r.max_batches,
-                                 r.step->loss, r.average_loss);
+                                 or_nan(r.step->loss), or_nan(r.average_loss, r.average_loss >= 0));
   if (r.task == TaskKind::detection)
     line += fmt::format(" (obj+ {:.3f} obj- {:.3f} class {:.3f} box {:.3f})",
-                        t.objectness_loss_positive / images, t.objectness_loss_negative / images,
-                        t.class_loss / images, t.box_loss / images);
+                        or_nan(loss_part(r, Figure::objectness_loss_positive)),
+                        or_nan(loss_part(r, Figure::objectness_loss_negative)),
+                        or_nan(loss_part(r, Figure::class_loss)),
+                        or_nan(loss_part(r, Figure::box_loss)));
   line += fmt::format(" lr {:.3g} {:.1f} img/s", r.learning_rate, images_per_second(r));
   if (r.load_seconds > r.step_seconds) line += " (waiting for images)";
   if (r.best_score >= 0)
@@ -104,6 +111,7 @@ std::string json_line(const IterationReport& r) {
             {parts, json::array()}};
   if (r.step->positives > 0) line["positives_of_batch"] = r.step->positives;
   if (r.step->positives_average > 0) line["positives_average"] = r.step->positives_average;
+  if (r.step->fixed > 0) line["fixed"] = r.step->fixed;
   if (r.step->truths_left_out > 0) line["truths_left_out"] = r.step->truths_left_out;
   if (r.step->loss_scale.scale != 1 || r.step->overflow) {
     line["loss_scale"] = r.step->loss_scale.scale;

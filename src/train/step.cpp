@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <exception>
 #include <utility>
 
 #include "core/device_guard.h"
@@ -59,6 +60,15 @@ ObjectnessNorm shared_norm(const Network& net) {
         norm != ObjectnessNorm::images)
       return norm;
   return ObjectnessNorm::images;
+}
+
+// More devices would round the sums without a word (kernels/all_reduce.h).
+void require_exact_sums(const Network& net, std::int64_t devices) {
+  const std::vector<RunningAt> running = running_values(net);
+  if (devices <= kMaxIntegerSummands || running.empty()) return;
+  fail(net.layer(running.front().layer).title(), ": its losses keep sums over the training, which ",
+       kMaxIntegerSummands, " devices at most can form together, and there are ", devices,
+       "; start fewer processes, or choose losses that keep none");
 }
 
 std::int64_t images_of(const Network& net) { return net.input_shape().n; }
@@ -144,6 +154,7 @@ TrainingStep::TrainingStep(const std::vector<Replica>& replicas, std::uint64_t s
     : ranks_(ranks), seed_(seed) {
   const Network& net = *replicas.front().net;
   const std::int64_t devices = std::ssize(replicas) * ranks.ranks->count();
+  require_exact_sums(net, devices);
   micro_batches_ = net.settings().batch / (images_of(net) * devices);
   if (micro_batches_ * images_of(net) * devices != net.settings().batch)
     fail("a batch of ", net.settings().batch, " images for ", devices, " networks of ",
@@ -218,13 +229,19 @@ std::int64_t TrainingStep::run_micro_batch(DeviceState& device, const StepInput&
   device.net.forward(pass(device, micro_batch));
   for (std::size_t h = 0; h < device.losses.size(); ++h)
     if (device.losses[h].head || device.inputs.targets())
-      add_telemetry(stream,
-                    {device.losses[h].sums, device.sums(h), static_cast<std::int32_t>(of_batch),
-                     micro_batch == 0, device.net.settings().try_fix_nan},
-                    device.state());
+      add_telemetry(
+          stream,
+          {device.losses[h].sums, device.sums(h), static_cast<std::int32_t>(of_batch),
+           micro_batch == 0, device.net.settings().try_fix_nan, static_cast<double>(images())},
+          device.state());
   device.mark();
   if (all_reduce_ && micro_batch == micro_batches_ - 1) all_reduce_->before_last_backward();
-  device.net.backward(pass(device, micro_batch));
+  try {
+    device.net.backward(pass(device, micro_batch));
+  } catch (const std::exception& e) {
+    if (all_reduce_) all_reduce_->backward_failed(e.what());
+    throw;
+  }
   device.mark();
   return left_out;
 }
@@ -352,7 +369,7 @@ StepResult TrainingStep::finish() {
   result.seconds = first.times();
   if (ranks_.ranks->several()) add_other_ranks(result);
   for (const HeadTelemetry& t : result.heads)
-    result.loss += t.loss() / static_cast<double>(devices_.front()->net.settings().batch);
+    result.loss += loss_per_image(t, static_cast<double>(devices_.front()->net.settings().batch));
   return result;
 }
 

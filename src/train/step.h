@@ -28,13 +28,15 @@ struct StepResult {
   Shape input;        // of the network then
   // Sums over the whole batch, in the order of losses_of() (nn/target_loss.h).
   std::vector<HeadTelemetry> heads;
-  double loss = 0;               // mean per image of the true loss, all heads
+  // Mean per image of the true loss, all heads; with try_fix_nan of the images that count, and NaN
+  // where none does.
+  double loss = 0;
   std::int64_t positives = 0;    // N of obj_norm=positives and positives_ema; else 0
   double positives_average = 0;  // obj_norm=positives_ema: of N, this step included; else 0
   bool finite = true;            // false: no update was made, nor will any be
   bool overflow = false;         // no update was made, for the scale of the loss was too large
-  // try_fix_nan: gradients that were not finite and became 0, and micro-batches of the first device
-  // whose loss was not finite and does not count.
+  // try_fix_nan: gradients that were not finite and became 0, and losses of heads, one for each
+  // micro-batch of the first device, that were not finite and do not count.
   std::int64_t fixed = 0;
   LossScale loss_scale;  // after this step
   std::string error;     // which layer was not finite first; by run() and non_finite_layer()

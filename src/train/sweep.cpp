@@ -15,6 +15,7 @@
 #include "core/input.h"
 #include "core/log.h"
 #include "core/text.h"
+#include "dataset/data_set_files.h"
 #include "dataset/image_list.h"
 #include "detect/head.h"
 #include "nn/network.h"
@@ -162,7 +163,7 @@ void Sweep::require_own_kind() const {
   if (o.confirms || !folder_.is_there()) return;
   const json there = folder_.settings();
   if (there.value("confirms", json()) != json(true)) return;
-  const fs::path out = (fs::absolute(o.out) / "").lexically_normal().parent_path();
+  const fs::path out = whole_path(o.out / "").parent_path();
   fail_at({o.out.string(), 0},
           "this folder is the confirmation of a tuning sweep, which that sweep alone makes and "
           "shows: give -out ",
@@ -426,7 +427,7 @@ Sweep::Taken Sweep::take_next() const {
 }
 
 int Sweep::run(const std::function<void()>& after_run) {
-  const InterruptGuard interrupt;
+  const InterruptGuard interrupt("the step", Saving::yes);
   for (;;) {
     if (interrupt.requested()) {
       log::info(cat("interrupted between two runs. To resume, ", kHowToResume));

@@ -129,7 +129,7 @@ int cores_of_job(int jobs) { return std::max(1, core_count() / std::max(1, jobs)
 
 int run_jobs(const JobsOptions& o, const std::function<void()>& meanwhile) {
   constexpr auto kPoll = std::chrono::milliseconds(200);
-  const InterruptGuard interrupt;
+  const InterruptGuard interrupt("the steps", Saving::yes);
   RunStart start(o.arguments, cores_of_job(o.jobs));
   std::vector<Job> jobs;
   jobs.reserve(static_cast<std::size_t>(o.jobs));

@@ -78,7 +78,7 @@ struct Detected {
 
 // None where it was interrupted.
 std::optional<Detected> detect_valid(const SweepSetting& s, const SweepSite& site) {
-  const InterruptGuard interrupt;
+  const InterruptGuard interrupt("the images");
   const auto stop = [&] { return interrupt.requested(); };
   const SweepOptions& o = s.options;
   Network net(read_cfg(cfg_of(s, site)),
@@ -89,7 +89,8 @@ std::optional<Detected> detect_valid(const SweepSetting& s, const SweepSite& sit
                .tuning = tuning_for(o.tuning, o.device)});
   const LoadedWeights loaded = load_weights(file_of(s, site, "_final.weights"), net);
   net.parameters_changed();
-  Detected found{run_evaluation(net, s.valid, {.threads = o.threads, .stop = stop}), loaded.checksum};
+  Detected found{run_evaluation(net, s.valid, {.threads = o.threads, .stop = stop}),
+                 loaded.checksum};
   return stop() ? std::nullopt : std::optional(std::move(found));
 }
 
@@ -176,7 +177,7 @@ TrainingHistory history_of(const SweepSetting& s, const SweepSite& site, const R
 }  // namespace
 
 int make_run(const SweepSetting& s, const SweepSite& site) {
-  const InterruptGuard interrupt;
+  const InterruptGuard interrupt("the step", Saving::yes);
   write_cfg(s, site);
   TrainingOutcome outcome;
   try {

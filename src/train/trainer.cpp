@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
-#include <span>
+#include <cmath>
+#include <utility>
 
 #include "core/device_failure.h"
 #include "core/index.h"
@@ -17,6 +18,17 @@ namespace darknet {
 namespace {
 
 constexpr double kAverageLoss = .1;  // Darknet: share of the newest loss in the running average
+constexpr std::int64_t kMaxWithoutImages = 10;  // steps in a row that learn nothing
+
+constexpr char kDivergedRemedy[] =
+    "; the files in the backup folder stay as they were. A lower learning_rate, a longer burn_in "
+    "or clip= may help; try_fix_nan=1 repairs single gradients and losses, not a network that "
+    "has diverged";
+
+bool leaves_out_images(const StepResult& result) {
+  return std::ranges::any_of(result.heads,
+                             [](const HeadTelemetry& t) { return t.images_left_out > 0; });
+}
 
 }  // namespace
 
@@ -51,9 +63,10 @@ void Trainer::count(const StepResult& result) {
   state_.seen += static_cast<std::uint64_t>(net_.settings().batch);
   state_.loss_scale = result.loss_scale;
   state_.positives_average = result.positives_average;
-  state_.average_loss = state_.average_loss < 0
-                            ? result.loss
-                            : (1 - kAverageLoss) * state_.average_loss + kAverageLoss * result.loss;
+  if (std::isfinite(result.loss))  // else try_fix_nan left all of the batch out
+    state_.average_loss = state_.average_loss < 0 ? result.loss
+                                                  : (1 - kAverageLoss) * state_.average_loss +
+                                                        kAverageLoss * result.loss;
   if (const std::string warning = divergence_.look(state_.iteration, state_.average_loss);
       !warning.empty())
     log::end_progress(), log::warn(warning);
@@ -64,6 +77,10 @@ void Trainer::finish_step() {
   const double seconds = seconds_since(last_);
   if (!result.finite) report_not_finite(result);
   count(result);
+  require_images(result);
+  if (leaves_out_images(result) || evaluation_due(state_.iteration) ||
+      checkpoints_.due(state_.iteration, max_batches()))
+    require_finite_parameters();
   const EvaluationScore evaluation =
       evaluation_due(state_.iteration) ? evaluate() : EvaluationScore{};
   count_unreadable();
@@ -72,16 +89,45 @@ void Trainer::finish_step() {
   load_seconds_ = 0;
 }
 
-// Each rank has met those of its own images.
+// The loss is that of all ranks, so that all throw here.
+void Trainer::require_images(const StepResult& result) {
+  if (!leaves_out_images(result) || std::isfinite(result.loss)) {
+    steps_without_images_ = 0;
+    return;
+  }
+  if (++steps_without_images_ < kMaxWithoutImages) return;
+  log::end_progress();
+  not_finite_ = true;
+  throw Diverged(result.params.iteration,
+                 cat("iteration ", result.params.iteration, ": for ", kMaxWithoutImages,
+                     " steps in a row the loss of every image is not finite"),
+                 kDivergedRemedy);
+}
+
+// Before they are saved or evaluated. They are equal in all ranks.
+void Trainer::require_finite_parameters() {
+  for (std::int64_t i = 0; i < net_.size(); ++i)
+    for (const Parameter* p : net_.layer(i).parameters()) {
+      const std::vector<float> values = p->value.to_host(net_.stream());
+      if (std::ranges::all_of(values, [](float v) { return std::isfinite(v); })) continue;
+      log::end_progress();
+      not_finite_ = true;
+      throw Diverged(state_.iteration,
+                     cat("iteration ", state_.iteration, ": the parameters of ",
+                         net_.layer(i).title(), " are not finite"),
+                     kDivergedRemedy);
+    }
+}
+
+// Each rank has met those of its own images. Throws once: steps in flight are finished after that.
 void Trainer::count_unreadable() {
-  std::int64_t unreadable = loader_->unreadable();
-  ranks().sum(std::span(&unreadable, 1));
+  const std::int64_t unreadable = unreadable_.add(ranks(), loader_->take_newly_unreadable());
   state_.skipped_images = std::max(state_.skipped_images, unreadable);
   const auto images = std::ssize(labelled_.images);
   if (!ranks().several() || static_cast<double>(unreadable) <= options_.max_bad * images) return;
-  note_common_failure();
-  fail(unreadable, " of ", plural(images, "image"), " cannot be read, more than -max_bad ",
-       options_.max_bad * 100, " %");
+  if (std::exchange(refused_unreadable_, true)) return;
+  throw CommonFailure(cat(unreadable, " of ", plural(images, "image"),
+                          " cannot be read, more than -max_bad ", options_.max_bad * 100, " %"));
 }
 
 // Whether the next step may be asked for before the last one's result is there.
@@ -107,7 +153,6 @@ void Trainer::report_not_finite(const StepResult& result) {
   for (const std::string& found : ranks().all_gather(layer))
     layers = layers.empty() ? found : layers;
   for (const std::string& found : ranks().all_gather(images)) all_images += found;
-  if (ranks().several()) note_common_failure();
   throw Diverged(
       result.params.iteration,
       cat("iteration ", result.params.iteration, ": ", layers, " is not finite"),
@@ -151,8 +196,7 @@ EvaluationScore Trainer::evaluate() {
       evaluator_->evaluate(net_, state_.iteration, [this] { return interrupted() != 0; });
   if (!found) return {};
   const EvaluationRecord& record = state_.evaluation;
-  if (is_first() && record.best_iteration == state_.iteration)
-    checkpoints_.save_best(net_, state_);
+  if (is_first() && record.best_iteration == state_.iteration) checkpoints_.save_best(net_, state_);
   log::info(cat("iteration ", state_.iteration, ": ", to_string(*found), " on ",
                 plural(std::ssize(evaluator_->images().images), "image"), "; best ",
                 record.best_score, " at iteration ", record.best_iteration));
@@ -202,6 +246,7 @@ void Trainer::run_steps() {
     iterate(*batch);
   }
   finish_steps();
+  if (state_.iteration > 0) require_finite_parameters();  // what ends early is saved, too
 }
 
 TrainingOutcome Trainer::run() {
@@ -213,8 +258,9 @@ TrainingOutcome Trainer::run() {
     run_steps();
   } catch (const DeviceFailure&) {
     throw;  // the parameters are not to be saved
-  } catch (const Error&) {
-    if (ranks().several() && !fails_together()) throw;  // the others do not know of it
+  } catch (const Error& e) {
+    const bool common = dynamic_cast<const CommonFailure*>(&e) != nullptr;
+    if (ranks().several() && !common) throw;  // the others do not know of it
     if (!not_finite_) finish_steps();
     if (!not_finite_ && state_.iteration > first && is_first())
       checkpoints_.save_last(net_, optimizer_, state_);

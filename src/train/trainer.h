@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "core/device.h"
-#include "core/error.h"
+#include "core/together.h"
 #include "dataset/labels.h"
 #include "train/all_reduce.h"
 #include "train/length.h"
@@ -50,12 +50,12 @@ struct TrainingSettings {
   std::function<int()> interrupted = nullptr;
 };
 
-// A loss or gradient that is not finite: the training run ended there.
-class Diverged : public Error {
+// A loss or gradient that is not finite: the training run ended there, in every rank.
+class Diverged : public CommonFailure {
  public:
   // `what` goes on where `reason` ends.
   Diverged(std::int64_t iteration, std::string reason, const std::string& more)
-      : Error(reason + more), iteration_(iteration), reason_(std::move(reason)) {}
+      : CommonFailure(reason + more), iteration_(iteration), reason_(std::move(reason)) {}
   std::int64_t iteration() const { return iteration_; }
   const std::string& reason() const { return reason_; }  // one sentence without its full stop
 

@@ -1,6 +1,8 @@
 #include "train/training_batches.h"
 
 #include <algorithm>
+#include <set>
+#include <utility>
 
 #include "core/error.h"
 #include "core/log.h"
@@ -21,6 +23,16 @@ std::int64_t coarsest_stride(const Network& net) {
 }
 
 }  // namespace
+
+std::vector<InputSize> sizes_to_try(const std::vector<InputSize>& sizes, std::int64_t stride) {
+  std::vector<InputSize> some;
+  std::set<std::pair<std::int64_t, std::int64_t>> seen;
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    const bool is_new = seen.emplace(sizes[i].height % stride, sizes[i].width % stride).second;
+    if (is_new || i + 1 == sizes.size()) some.push_back(sizes[i]);
+  }
+  return some;
+}
 
 BatchSettings training_batches(const Network& net, const AnnotatedImages& images,
                                std::uint64_t seed) {
@@ -48,7 +60,7 @@ void require_random_sizes(Network& net, std::span<const Section> cfg) {
   if (random == 0 || step % stride == 0) return;
   const Shape usual = net.input_shape();
   const log::WithoutWarnings quiet;
-  for (const InputSize& size : random_sizes(net.settings(), random)) try {
+  for (const InputSize& size : sizes_to_try(random_sizes(net.settings(), random), stride)) try {
       net.resize(usual.n, size.height, size.width);
     } catch (const DeviceOutOfMemory&) {
       throw;

@@ -1,6 +1,8 @@
 // The batches that train a network, from its settings.
 #pragma once
+#include <cstdint>
 #include <span>
+#include <vector>
 
 #include "cfg/section.h"
 #include "dataset/batches.h"
@@ -12,8 +14,13 @@ namespace darknet {
 // network's device had better place itself is left to it.
 BatchSettings training_batches(const Network&, const AnnotatedImages&, std::uint64_t seed);
 
+// Of sizes in ascending order the smallest, the largest, and one for each pair of remainders modulo
+// a stride: whether the shapes of layers fit together depends on these.
+std::vector<InputSize> sizes_to_try(const std::vector<InputSize>&, std::int64_t stride);
+
 // Throws where the network does not take a size that random= may draw: where its coarsest stride is
-// no divisor of resize_step, it is tried with all of them. `cfg`: the sections that it was made of.
+// no divisor of resize_step, it is tried with some of them. `cfg`: the sections that it was made
+// of.
 void require_random_sizes(Network&, std::span<const Section> cfg);
 
 }  // namespace darknet

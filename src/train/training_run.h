@@ -25,6 +25,7 @@
 #include "train/step.h"
 #include "train/task.h"
 #include "train/trainer.h"
+#include "train/unreadable_images.h"
 
 namespace darknet {
 
@@ -65,6 +66,8 @@ class Trainer {
   }
   void count(const StepResult& result);
   [[noreturn]] void report_not_finite(const StepResult& result);
+  void require_images(const StepResult& result);
+  void require_finite_parameters();
   void report(const StepResult& result, const EvaluationScore& evaluation, double seconds);
   std::int64_t asked() const { return state_.iteration + step_->in_flight(); }
   bool may_work_ahead() const;
@@ -103,12 +106,15 @@ class Trainer {
   std::unique_ptr<TrainingStep> step_;
   std::optional<Batches> batches_;
   std::optional<Loader> loader_;
-  Clock::time_point last_;   // when the last iteration was done with
-  double load_seconds_ = 0;  // waited for batches since
+  UnreadableImages unreadable_;  // by all ranks
+  Clock::time_point last_;       // when the last iteration was done with
+  double load_seconds_ = 0;      // waited for batches since
   std::vector<std::unique_ptr<TrainingObserver>> observers_;
   std::optional<InterruptGuard> signals_;  // none where the caller says when to end
   double seconds_per_iteration_ = 0;
-  bool not_finite_ = false;  // the network may hold numbers that are not finite
+  bool refused_unreadable_ = false;        // count_unreadable() has thrown
+  bool not_finite_ = false;                // the network may hold numbers that are not finite
+  std::int64_t steps_without_images_ = 0;  // in a row: try_fix_nan left out all of them
   bool warned_left_out_ = false, warned_fixed_ = false;
   DivergenceWatch divergence_;
 };

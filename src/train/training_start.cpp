@@ -1,5 +1,6 @@
 // How a training run begins: what it reads, what rank 0 loads and all take over.
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "core/index.h"
@@ -8,6 +9,7 @@
 #include "core/together.h"
 #include "dataset/image_list.h"
 #include "nn/weights.h"
+#include "train/equal_inputs.h"
 #include "train/live_chart.h"
 #include "train/memory_report.h"
 #include "train/plan_report.h"
@@ -80,7 +82,7 @@ Trainer::Trainer(const TrainingSettings& options, MakeTask task)
       cache_(options.cache_mb << 20),
       checkpoints_(backup_, options.cfg.stem().string(),
                    options.save_every > 0 ? options.save_every : data_.save_weights, is_first()) {
-  if (!options_.interrupted) signals_.emplace();
+  if (!options_.interrupted) signals_.emplace("the step", Saving::yes);
   if (!data_.names.empty()) read_names(data_.names, classes_);
   if (max_batches() == 0)
     fail_at({options.cfg.string(), 0}, "[net] max_batches must be set (above 0) to train");
@@ -193,32 +195,31 @@ void Trainer::show_images() const {
                    names_of(data_.names, classes_));
 }
 
-// Ranks that read other files would train on something else without a word.
+// Ranks that read other files would train on something else without a word, and ranks with other
+// flags would wait for each other.
 void Trainer::require_equal_inputs() {
   if (!ranks().several()) return;
-  const NetSettings& n = net_.settings();
-  struct Inputs {
-    std::int64_t images, objects, parameters, batch, max_batches;
+  const auto on = [](bool flag) { return std::string(flag ? "on" : "off"); };
+  const std::int64_t save_every =
+      options_.save_every > 0 ? options_.save_every : data_.save_weights;
+  std::vector<RankInput> inputs{
+      input_of_cfg(cfg_),
+      input_of_flag("-map", on(options_.map)),
+      input_of_flag("-mAP_epochs", cat(options_.map_epochs)),
+      input_of_flag("-patience", cat(options_.patience)),
+      input_of_flag("-max_bad", cat(options_.max_bad)),
+      input_of_flag("-saveweights or save_weights=", cat(save_every)),
+      input_of_flag("-deterministic", on(options_.deterministic)),
+      input_of_flag("-bf16_reduce", on(options_.ranks.bf16)),
+      input_of_flag("DARKNET_OVERLAP", on(may_overlap())),
+      input_of_flag("its kind of device", options_.device.type == DeviceType::cpu ? "CPU" : "GPU"),
+      input_of_flag("its number of devices", cat(1 + options_.others.size()))};
+  const auto add = [&](std::vector<RankInput> more) {
+    std::ranges::move(more, std::back_inserter(inputs));
   };
-  Inputs mine{std::ssize(labelled_.images), labelled_.objects, 0, n.batch, n.max_batches};
-  for (const Parameter* p : net_.parameters()) mine.parameters += p->value.size();
-  const std::vector<Inputs> all = ranks().all_gather_values(mine);
-  for (std::size_t r = 1; r < all.size(); ++r) {
-    const Inputs &first = all.front(), &other = all[r];
-    const std::string who = cat("rank ", r, " on ", ranks().host_of(static_cast<std::int64_t>(r)));
-    std::string what;
-    if (other.images != first.images || other.objects != first.objects)
-      what = cat(who, " finds ", plural(other.images, "training image"), " with ",
-                 plural(other.objects, "object"), ", rank 0 ", first.images, " with ",
-                 first.objects, "; every host needs the same files of train= and the same labels");
-    else if (other.parameters != first.parameters || other.batch != first.batch ||
-             other.max_batches != first.max_batches)
-      what = cat(who, " reads another cfg than rank 0, or was given other flags");
-    else
-      continue;
-    note_common_failure();
-    fail(what);
-  }
+  add(inputs_of_list("train", labelled_));
+  if (evaluator_) add(inputs_of_list("valid", evaluator_->images()));
+  require_equal(ranks(), inputs);
 }
 
 // A kill loses no line of the log that a saved state counts.

@@ -211,7 +211,7 @@ TuneReport tune(const Network& net, int repeats, const std::function<bool()>& st
   const std::string& library = net.algorithms().library();
   TuneReport report{.convolutions = {}, .tuning = Tuning(library)};
   for (std::int64_t i = 0; i < net.size(); ++i) {
-    const auto work = net.layer(i).convolution();
+    const auto work = net.layer(i).planned_convolution();
     if (!work) continue;
     std::unique_ptr<Subject> subject;
     for (const ConvDirection d : kDirections) {

@@ -12,20 +12,21 @@
 #include "core/file.h"
 #include "core/index.h"
 #include "core/input.h"
-#include "core/rng.h"
 #include "core/text.h"
+#include "dataset/data_set_files.h"
 #include "dataset/image_list.h"
 
 namespace darknet {
 namespace {
 namespace fs = std::filesystem;
 
-std::string place_of(const fs::path& image) {
-  return fs::absolute(image).lexically_normal().string();
-}
+std::string place_of(const fs::path& image) { return whole_path(image).string(); }
 
-// FNV-1a spreads the last characters of a text over the low bits only, so they are mixed.
-std::uint64_t hash_of(const std::string& text) { return mix(checksum_of(text)); }
+// The same from any working directory.
+std::string place_from(const fs::path& folder, const fs::path& image) {
+  return is_url(image.native()) ? image.string()
+                                : whole_path(image).lexically_relative(folder).generic_string();
+}
 
 // Images by their places, whichever way they are written. Of long lists: hashes take 8 bytes an
 // image, places as text more than 100.
@@ -46,15 +47,12 @@ class Places {
 
 // An image that the list has twice is one.
 ImagePaths share_of(const ImagePaths& images, const fs::path& list, double share) {
-  const fs::path folder = fs::absolute(list).lexically_normal().parent_path();
+  const fs::path folder = whole_path(list).parent_path();
   using Ordered = std::pair<std::uint64_t, std::size_t>;  // hash of the path from the folder, place
   std::vector<Ordered> ordered;
   ordered.reserve(images.size());
   for (std::size_t i = 0; i < images.size(); ++i)
-    ordered.emplace_back(
-        hash_of(
-            fs::absolute(images[i]).lexically_normal().lexically_relative(folder).generic_string()),
-        i);
+    ordered.emplace_back(hash_of(place_from(folder, images[i])), i);
   std::sort(ordered.begin(), ordered.end());
   const auto rest = std::ranges::unique(ordered, {}, &Ordered::first);  // the first place stays
   ordered.erase(rest.begin(), rest.end());
@@ -128,11 +126,11 @@ TuningFiles tuning_files(const fs::path& folder) {
 }
 
 std::string list_text(const ImagePaths& images, const fs::path& folder) {
-  const fs::path from = fs::absolute(folder / "").lexically_normal().parent_path();
+  const fs::path from = whole_path(folder / "").parent_path();
   const bool by_a_link = fs::weakly_canonical(from) != from;
   std::string text;
   for (const fs::path& image : images) {
-    const fs::path whole = fs::absolute(image).lexically_normal();
+    const fs::path whole = whole_path(image);
     const bool as_it_is = image.is_absolute() || is_url(image.native());
     text += (as_it_is ? image : by_a_link ? whole : whole.lexically_relative(from)).string() + "\n";
   }
@@ -142,7 +140,7 @@ std::string list_text(const ImagePaths& images, const fs::path& folder) {
 std::string tuning_data_text(const DataFile& data, const TuningFiles& files) {
   std::string text = cat("# ", data.path.string(), " with a tuning split in place of valid\n");
   const auto add = [&](const char* key, const fs::path& file) {
-    text += cat(key, " = ", fs::absolute(file).lexically_normal().string(), "\n");
+    text += cat(key, " = ", whole_path(file).string(), "\n");
   };
   if (data.classes > 0) text += cat("classes = ", data.classes, "\n");
   add("train", files.train);

@@ -7,6 +7,10 @@
 
 namespace darknet {
 
+// Each rank shows so often that it lives. Fewer than three signs without one tell nothing.
+inline constexpr int kSecondsBetweenSigns = 2;
+inline constexpr int kShortestSilence = 3 * kSecondsBetweenSigns;  // seconds
+
 struct MpiModule {
   static constexpr char kFile[] = "darknet_mpi.so";
   // Starts MPI, which waits for all processes of the job, and a thread that makes every call of it.

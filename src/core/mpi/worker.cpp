@@ -5,13 +5,16 @@
 #include <algorithm>
 #include <cstdio>
 #include <system_error>
+#include <utility>
+
+#include "core/mpi/module.h"
 
 namespace darknet::mpi {
 namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kBetweenSigns = 2s;     // of life
+constexpr auto kBetweenSigns = std::chrono::seconds(kSecondsBetweenSigns);
 constexpr auto kBetweenLooks = 200ms;  // at those of others
 constexpr auto kWasStopped = 5s;       // between two looks: this process itself did not run
 constexpr auto kAbortTakes = 5s;       // at most; then the process ends by itself
@@ -28,6 +31,42 @@ void pause(int tries) {
   else
     std::this_thread::sleep_for(kLongSleep);
 }
+
+// Ends the process where a call of MPI that waits for other ranks does not return. Time in which
+// this process itself was stopped does not count.
+class Watchdog {
+ public:
+  explicit Watchdog(double seconds)
+      : thread_([this, seconds] {
+          std::unique_lock lock(mutex_);
+          for (double waited = 0; waited < seconds;
+               waited += std::chrono::duration<double>(kBetweenLooks).count())
+            if (changed_.wait_for(lock, kBetweenLooks, [this] { return done_; })) return;
+          std::fflush(stdout);
+          std::fprintf(
+              stderr,
+              "darknet: MPI has not ended for %.0f s, although all ranks were done: one was "
+              "killed or stopped, or its host cannot be reached\n",
+              seconds);
+          ::_exit(1);
+        }) {}
+  Watchdog(const Watchdog&) = delete;
+  Watchdog& operator=(const Watchdog&) = delete;
+  ~Watchdog() {
+    {
+      const std::lock_guard lock(mutex_);
+      done_ = true;
+    }
+    changed_.notify_all();
+    thread_.join();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool done_ = false;
+  std::thread thread_;
+};
 
 }  // namespace
 
@@ -96,9 +135,11 @@ void Worker::begin_watch() {
   watched_ = Clock::now() - 2 * kWasStopped;  // the first look begins to count
   for (Peer& p : peers_)
     check(MPI_Irecv(&p.in, 1, MPI_CHAR, p.rank, 0, signs_, &p.receiving), "MPI_Irecv");
+  watching_ = true;
 }
 
 void Worker::watch() {
+  if (!watching_) return;
   const auto now = Clock::now();
   if (now - watched_ < kBetweenLooks) return;
   if (now - watched_ > kWasStopped)
@@ -138,24 +179,40 @@ void Worker::report_lost(const Peer& p) {
   ::_exit(1);
 }
 
+// The peer has nothing to do but to answer: it is done, too. Time in which this process itself was
+// stopped does not count.
+void Worker::wait_while_leaving(const Peer& p, const std::function<bool()>& done) {
+  Clock::duration waited{};
+  auto before = Clock::now();
+  for (int tries = 0; !done(); pause(++tries)) {
+    const auto now = Clock::now();
+    waited += std::min<Clock::duration>(now - before, kBetweenLooks);
+    before = now;
+    if (std::chrono::duration<double>(waited).count() > silence_) report_lost(p);
+    end_if_asked();
+  }
+}
+
 void Worker::end_watch() {
+  watching_ = false;
   const auto done = [](MPI_Request& r) {
     int is = 0;
     check(MPI_Test(&r, &is, MPI_STATUS_IGNORE), "MPI_Test");
     return is != 0;
   };
   for (Peer& p : peers_) {
-    complete(p.sending);
+    wait_while_leaving(p, [&] { return done(p.sending); });
     p.out = kLeaving;
     check(MPI_Isend(&p.out, 1, MPI_CHAR, p.rank, 0, signs_, &p.sending), "MPI_Isend");
   }
   for (Peer& p : peers_) {
-    for (int tries = 0; p.in != kLeaving; pause(++tries))
-      if (done(p.receiving) && p.in != kLeaving)
+    wait_while_leaving(p, [&] {
+      if (p.in != kLeaving && done(p.receiving) && p.in != kLeaving)
         check(MPI_Irecv(&p.in, 1, MPI_CHAR, p.rank, 0, signs_, &p.receiving), "MPI_Irecv");
-    while (!done(p.sending)) pause(0);
+      return p.in == kLeaving;
+    });
+    wait_while_leaving(p, [&] { return done(p.sending); });
   }
-  peers_.clear();
 }
 
 void Worker::leave() {
@@ -163,7 +220,8 @@ void Worker::leave() {
     MPI_Request all = MPI_REQUEST_NULL;
     check(MPI_Ibarrier(ranks_, &all), "MPI_Ibarrier");
     complete(all);
-    end_watch();
+    if (watching_) end_watch();
+    const Watchdog watchdog(silence_);
     check(MPI_Comm_free(&signs_), "MPI_Comm_free");
     check(MPI_Comm_free(&ranks_), "MPI_Comm_free");
     check(MPI_Finalize(), "MPI_Finalize");
@@ -222,12 +280,12 @@ void Worker::work() {
     lock.unlock();
     end_if_asked();
     if (job.valid()) job();
-    if (!peers_.empty()) try {
-        watch();
-      } catch (const Error& e) {  // the next collective fails too, and is reported
-        std::fprintf(stderr, "darknet: %s\n", e.what());
-        peers_.clear();
-      }
+    try {
+      watch();
+    } catch (const Error& e) {  // the next collective fails too, and is reported
+      std::fprintf(stderr, "darknet: %s\n", e.what());
+      watching_ = false;  // peers_ stays: MPI may still write what it receives there
+    }
     lock.lock();
   }
 }

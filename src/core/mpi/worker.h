@@ -66,6 +66,7 @@ class Worker {
   void watch();
   void watch(Peer&, Clock::time_point now);
   void end_watch();
+  void wait_while_leaving(const Peer&, const std::function<bool()>& done);
   [[noreturn]] void report_lost(const Peer&);
   void end_if_asked();
   void work();
@@ -74,7 +75,8 @@ class Worker {
   MPI_Comm ranks_ = MPI_COMM_NULL, signs_ = MPI_COMM_NULL;
   int rank_ = 0, count_ = 1, local_rank_ = 0, local_count_ = 1;
   std::vector<std::string> hosts_;
-  std::vector<Peer> peers_;  // of rank 0 all others, of the others rank 0
+  std::vector<Peer> peers_;  // of rank 0 all others, of the others rank 0; until MPI has ended
+  bool watching_ = false;
   Clock::time_point watched_;
   std::mutex mutex_;
   std::condition_variable given_;

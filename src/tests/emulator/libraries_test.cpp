@@ -193,7 +193,9 @@ class Nccl : public Runtime {
     EXPECT_EQ(ncclGroupStart(), ncclSuccess);
     for (const ncclComm_t c : communicators_) EXPECT_EQ(ncclCommFinalize(c), ncclSuccess);
     EXPECT_EQ(ncclGroupEnd(), ncclSuccess);
+    EXPECT_EQ(ncclGroupStart(), ncclSuccess);
     for (const ncclComm_t c : communicators_) EXPECT_EQ(ncclCommDestroy(c), ncclSuccess);
+    EXPECT_EQ(ncclGroupEnd(), ncclSuccess);
     Runtime::TearDown();
   }
   ncclResult_t add(int device, const void* from, void* to, std::size_t count = kCount,

@@ -53,6 +53,12 @@ void finalize(const std::vector<Communicator*>& group) {
   }
 }
 
+// So they do when they end.
+void require_group(const Communicator& c) {
+  if (depth == 0 && c.devices > 1)
+    Gpus::hang(c.device, "a communicator is ended without the others, in no group with them");
+}
+
 }  // namespace
 
 extern "C" {
@@ -79,12 +85,14 @@ ncclResult_t ncclCommFinalize(ncclComm_t communicator) {
 }
 ncclResult_t ncclCommDestroy(ncclComm_t communicator) {
   const Lock lock(Gpus::instance().mutex());
+  require_group(of(communicator));
   if (!of(communicator).finalized) return ncclInvalidUsage;  // it might wait for the others
   delete &of(communicator);
   return ncclSuccess;
 }
 ncclResult_t ncclCommAbort(ncclComm_t communicator) {
   const Lock lock(Gpus::instance().mutex());
+  require_group(of(communicator));
   Gpus::instance().set_stuck(of(communicator).device, false);
   delete &of(communicator);
   return ncclSuccess;

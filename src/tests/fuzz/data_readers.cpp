@@ -1,4 +1,4 @@
-// Readers of labels, images, results and annotations.
+// Readers of labels, images, results, annotations and shards.
 #include <algorithm>
 #include <cmath>
 #include <set>
@@ -7,6 +7,8 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/index.h"
+#include "core/tar_headers.h"
+#include "core/tar_shard.h"
 #include "core/text.h"
 #include "dataset/detection_files.h"
 #include "dataset/labels.h"
@@ -177,13 +179,57 @@ void read_annotation_bytes(const std::string& bytes) {
     }
 }
 
+std::vector<std::string> shard_samples() {
+  const auto tar = [](const std::vector<std::pair<std::string, std::string>>& members) {
+    const fs::path file = scratch_file("sample.tar", "");
+    TarWriter writer(file);
+    for (const auto& [name, contents] : members) writer.add(name, contents);
+    writer.commit();
+    return read_file(file, 1 << 20);
+  };
+  // The last one needs headers of its own for its long name.
+  return {tar({{"1.jpg", "x"}, {"1.txt", "0 .5 .5 .1 .1\n"}}),
+          tar({{"images/a.png", std::string(700, 'x')}, {"labels/a.txt", ""}}),
+          tar({{std::string(150, 'd') + "/\xC3\xA4.txt", "l"}, {"2.jpg", "y"}})};
+}
+
+void read_shard_bytes(const std::string& bytes) {
+  const std::string file = scratch_file("x.tar", bytes).string();
+  const TarShard shard(file);
+  require(shard.by_name().size() == shard.size(), "members without a place in their order");
+  for (std::size_t i = 0; i < shard.size(); ++i) {
+    const auto place = shard.find(shard.member(i));
+    require(place.has_value(), "a member that is not found by its name");
+    require(place->offset <= bytes.size() && place->bytes <= bytes.size() - place->offset,
+            "a member beyond the end");
+    std::string contents(place->bytes, '\0');
+    place->source->read(place->offset, contents.data(), contents.size());
+  }
+}
+
+std::vector<std::string> shard_name_samples() {
+  return {"train-{000000..000012}.tar", "{a,b}/{1..2}.tar", "http://h/x.tar", "{}.tar", "}{.tar"};
+}
+
+void read_shard_name_bytes(const std::string& bytes) {
+  constexpr std::size_t kMaxText = 200;  // of which there may be a million names
+  if (bytes.size() > kMaxText) fail("too long a name");
+  const std::vector<std::string> names = shard_names(bytes);
+  if (names.empty()) fail("no name of shards");
+  for (const std::string& name : names)
+    require(is_shard_name(name), "the name of a shard that is none");
+}
+
 }  // namespace
 
 std::vector<FuzzedReader> data_readers() {
-  return {{"labels", label_samples, read_label_bytes, 6000},
-          {"images", image_samples, read_image_bytes, 300},
-          {"detections", detection_samples, read_detection_bytes, 3000},
-          {"annotations", annotation_samples, read_annotation_bytes, 500}};
+  std::vector<FuzzedReader> all{{"labels", label_samples, read_label_bytes, 6000},
+                                {"images", image_samples, read_image_bytes, 300},
+                                {"detections", detection_samples, read_detection_bytes, 3000},
+                                {"annotations", annotation_samples, read_annotation_bytes, 500},
+                                {"shard_names", shard_name_samples, read_shard_name_bytes, 1000}};
+  if (reads_shards()) all.push_back({"shards", shard_samples, read_shard_bytes, 300});
+  return all;
 }
 
 }  // namespace darknet::testing_fuzz

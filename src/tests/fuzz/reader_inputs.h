@@ -16,7 +16,7 @@ std::filesystem::path scratch_file(const std::filesystem::path& name, const std:
 
 // Of cfg, class trees, weights, state, calibration, quantization and ONNX.
 std::vector<FuzzedReader> network_readers();
-// Of labels, images, detections and annotations.
+// Of labels, images, detections, annotations and shards.
 std::vector<FuzzedReader> data_readers();
 
 }  // namespace darknet::testing_fuzz

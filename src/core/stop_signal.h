@@ -1,0 +1,11 @@
+// The signal that asked this process to stop, for what waits for others meanwhile. Who handles
+// signals (train/interrupt.h) writes it.
+#pragma once
+#include <atomic>
+
+namespace darknet {
+
+inline std::atomic<int> stop_signal = 0;  // 0: none; written by a signal handler
+static_assert(std::atomic<int>::is_always_lock_free);
+
+}  // namespace darknet

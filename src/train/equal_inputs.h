@@ -1,0 +1,30 @@
+// What every rank of a training run must have read and been told alike: ranks that train on
+// something else give no useful result, and ranks that exchange something else wait for each other.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "cfg/section.h"
+#include "core/ranks.h"
+#include "dataset/labels.h"
+
+namespace darknet {
+
+struct RankInput {
+  std::string what;    // "-map", "the number of images of train="
+  std::string value;   // as messages show it
+  std::string remedy;  // after a semicolon
+};
+
+// Number and checksum of the paths as they are listed, and of the labels. key: "train", "valid".
+std::vector<RankInput> inputs_of_list(const std::string& key, const LabelledImages&);
+RankInput input_of_cfg(std::span<const Section>);  // with what flags have changed
+RankInput input_of_flag(const std::string& flag, const std::string& value);
+
+// A collective; each rank gives the same inputs in the same order. Throws a CommonFailure that
+// names the first that differs and the first rank in which it does.
+void require_equal(Ranks&, std::span<const RankInput>);
+
+}  // namespace darknet
