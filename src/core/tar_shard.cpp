@@ -138,12 +138,13 @@ constexpr int kMaxBraces = 16;  // pairs in one name
 void require_sound_braces(const std::string& text) {
   bool open = false;
   for (const char c : text) {
-    if (c == '{' && open) fail(text, ": braces within braces are not read; name each range alone");
+    if (c == '{' && open)
+      fail(shown(text), ": braces within braces are not read; name each range alone");
     if (c == '{' || c == '}') open = c == '{';
   }
-  if (open) fail(text, ": the last { has no }; a range is written as {000000..000012}");
+  if (open) fail(shown(text), ": the last { has no }; a range is written as {000000..000012}");
   if (text.find(".tar,") != text.npos && text.find('{') == text.npos)
-    fail(text,
+    fail(shown(text),
          ": several shards are not named with commas; write {a,b}.tar, or a list with a "
          "shard a line");
 }
@@ -155,9 +156,9 @@ std::vector<std::string> alternatives(const std::string& text, const std::string
     const std::string first = body.substr(0, dots), last = body.substr(dots + 2);
     std::int64_t from = 0, to = 0;
     if (!read_number(first, from) || !read_number(last, to) || from < 0)
-      fail(text, ": {", body, "} is no range of numbers, such as {000000..000012}");
+      fail(shown(text), ": {", shown(body), "} is no range of numbers, such as {000000..000012}");
     if (to < from || to - from >= static_cast<std::int64_t>(kMaxShards))
-      fail(text, ": the range {", body, "} is ", to < from ? "empty" : "too long");
+      fail(shown(text), ": the range {", shown(body), "} is ", to < from ? "empty" : "too long");
     for (std::int64_t i = from; i <= to; ++i)
       all.push_back(zero_padded(static_cast<std::uint64_t>(i), first.size()));
     return all;
@@ -184,10 +185,10 @@ std::vector<std::string> shard_names(const std::string& text) {
     const std::string plain = text.substr(at, last ? text.npos : open - at);
     for (std::string& name : names) name += plain;
     if (last) return names;
-    if (pairs == kMaxBraces) fail(text, ": has more than ", kMaxBraces, " pairs of braces");
+    if (pairs == kMaxBraces) fail(shown(text), ": has more than ", kMaxBraces, " pairs of braces");
     const auto ends = alternatives(text, text.substr(open + 1, close - open - 1));
     if (ends.size() > kMaxShards / names.size())
-      fail(text, ": stands for more than ", kMaxShards, " names");
+      fail(shown(text), ": stands for more than ", kMaxShards, " names");
     std::vector<std::string> longer;
     for (const std::string& name : names)
       for (const std::string& end : ends) longer.push_back(name + end);

@@ -300,7 +300,7 @@ TEST_F(SweepTest, WeightsThatAreNotFiniteAreDivergedToo) {
   const auto far = json_of(work_, "r/far-seed1/result.json");
   EXPECT_EQ(far["state"], "diverged") << ran.all();
   EXPECT_EQ(far["iteration"], 1);
-  EXPECT_EQ(far["reason"], "the trained weights are not finite");
+  EXPECT_NE(far["reason"].get<std::string>().find("the parameters of layer 0"), std::string::npos);
 }
 
 using LockTries = testing_files::InFolder;

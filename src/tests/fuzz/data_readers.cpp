@@ -208,7 +208,7 @@ void read_shard_bytes(const std::string& bytes) {
 }
 
 std::vector<std::string> shard_name_samples() {
-  return {"train-{000000..000012}.tar", "{a,b}/{1..2}.tar", "http://h/x.tar", "{}.tar", "}{.tar"};
+  return {"train-{000000..000012}.tar", "{a,b}/{1..2}.tar", "http://h/x.tar", "{}.tar", "}.tar"};
 }
 
 void read_shard_name_bytes(const std::string& bytes) {
