@@ -55,8 +55,8 @@ std::vector<EvaluatedImage> detect_all(Network& net, const Labelled& labelled,
     end.ask(o.stop);
     return end.asked();
   };
-  auto images = run_evaluation(
-      net, labelled.set, {.threads = o.loader_threads, .stop = stop, .options = detect});
+  auto images = run_evaluation(net, labelled.set,
+                               {.threads = o.loader_threads, .stop = stop, .options = detect});
   if (end.asked()) fail("the evaluation was stopped before its end");
   return images;
 }
