@@ -239,8 +239,12 @@ TEST_F(Nccl, CallsThatDoNotFitAreRefused) {
   EXPECT_EQ(cudaFreeAsync(pool, a_), cudaSuccess);
 }
 
-TEST_F(Nccl, CommunicatorsOfOneThreadAreFinalizedTogether) {
-  EXPECT_EQ(ncclCommDestroy(communicators_[0]), ncclInvalidUsage);
+TEST_F(Nccl, CommunicatorsOfOneThreadEndTogether) {
+  EXPECT_EQ(ncclGroupStart(), ncclSuccess);
+  EXPECT_EQ(ncclCommDestroy(communicators_[0]), ncclInvalidUsage);  // before it is finalized
+  EXPECT_EQ(ncclGroupEnd(), ncclSuccess);
+  EXPECT_DEATH(ncclCommDestroy(communicators_[0]), "without the others");
+  EXPECT_DEATH(ncclCommAbort(communicators_[0]), "without the others");
   EXPECT_DEATH(ncclCommFinalize(communicators_[0]), "without the others");
   EXPECT_DEATH(
       {
@@ -263,7 +267,9 @@ TEST_F(Nccl, WhatIsWaitedForAfterAnErrorHasToBeAborted) {
   EXPECT_EQ(error, ncclSuccess);
   for (int i = 0; i < 3; ++i) EXPECT_EQ(cudaStreamQuery(streams_[0]), cudaErrorNotReady);
   EXPECT_EQ(cudaGetLastError(), cudaErrorNotReady);
+  EXPECT_EQ(ncclGroupStart(), ncclSuccess);
   for (const ncclComm_t c : communicators_) EXPECT_EQ(ncclCommAbort(c), ncclSuccess);
+  EXPECT_EQ(ncclGroupEnd(), ncclSuccess);
   EXPECT_EQ(cudaStreamSynchronize(streams_[0]), cudaSuccess);
   const int devices[] = {0, 1};
   EXPECT_EQ(ncclCommInitAll(communicators_, 2, devices), ncclSuccess);
