@@ -141,7 +141,7 @@ int run(const DataPackArguments& o) {
   // The training images last, which take longest: what is wrong with others is said before.
   for (const List& list : std::views::reverse(lists)) {
     if (!packer.pack(list.name, list.images, list.shuffled)) {
-      fmt::print("interrupted; the same command goes on behind the last whole shard\n");
+      fmt::print("interrupted; the same command continues after the last complete shard\n");
       return interrupt.exit_code();
     }
     if (list.name == std::string_view("valid") && !data.difficult.empty())
@@ -167,7 +167,8 @@ void add_data_pack(Program& program) {
       "each; OUT/shards.sha256 has their checksums (`darknet data check` and `sha256sum -c` "
       "compare), and a .data file names them. Training images are shuffled, the order of others is "
       "kept. "
-      "Interrupted, the same command goes on behind the last whole shard. docs/data.md says more.");
+      "After an interruption the same command continues after the last complete shard "
+      "(docs/data.md).");
   auto& o = command.options<DataPackArguments>();
   data_argument(command, o.data).required();
   command.argument("out", o.out, "the folder to write").required();

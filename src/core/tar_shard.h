@@ -33,7 +33,7 @@ class TarShard {
     std::shared_ptr<const ByteSource> source;
     std::uint64_t offset = 0, bytes = 0;
   };
-  std::optional<Place> find(std::string_view member) const;
+  std::optional<Place> find(std::string_view wanted) const;
 
  private:
   struct Member {

@@ -28,7 +28,7 @@ struct PackedShard {
 };
 
 // Packs the lists of a data set into one folder. What is finished is recorded in
-// FOLDER/.darknet_pack: the same work that was interrupted goes on behind the last whole shard.
+// FOLDER/.darknet_pack: interrupted work continues after the last complete shard.
 class Packer {
  public:
   // `work`: what tells this work from another one, as text of one line. Throws where the folder

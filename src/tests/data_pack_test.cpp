@@ -26,6 +26,13 @@ class DataPack : public CliTest {
                 {"detector", "train", data, "x.cfg", "-backup", backup, "-deterministic"});
     return work_.darknet(more);
   }
+  ImagePaths all_images() const {
+    std::string list;
+    for (int i = 0; i < kTinyImages; ++i)
+      list += work_.path(cat("images/", i, ".png")).string() + "\n";
+    work_.put("all.txt", list);
+    return read_image_list(work_.path("all.txt"));
+  }
 };
 
 TEST_F(DataPack, CommandsWorkOnWhatItLeaves) {
@@ -159,11 +166,7 @@ TEST_F(DataPack, WhatIsWrongEndsIt) {
 }
 
 TEST_F(DataPack, ShardsAreNoLargerThanAskedFor) {
-  std::string list;
-  for (int i = 0; i < kTinyImages; ++i)
-    list += work_.path(cat("images/", i, ".png")).string() + "\n";
-  work_.put("all.txt", list);
-  const ImagePaths images = read_image_list(work_.path("all.txt"));
+  const ImagePaths images = all_images();
   for (const std::int64_t most : {20'480, 25'000, 30'720, 41'000}) {
     const std::string out = cat("out", most);
     Packer packer({.out = work_.path(out), .shard_bytes = most, .classes = 3}, "work");
@@ -189,11 +192,7 @@ TEST_F(DataPack, BackupIsNoPlaceOfThisMachine) {
 
 // Interrupted at any image, the same call ends with the same files.
 TEST_F(DataPack, GoesOnWhereItWasInterrupted) {
-  std::string list;
-  for (int i = 0; i < kTinyImages; ++i)
-    list += work_.path(cat("images/", i, ".png")).string() + "\n";
-  work_.put("all.txt", list);
-  const ImagePaths images = read_image_list(work_.path("all.txt"));
+  const ImagePaths images = all_images();
   const auto pack_into = [&](const char* out, int stop_after) {
     int left = stop_after;
     Packer packer({.out = work_.path(out),
@@ -240,11 +239,7 @@ TEST_F(DataPack, DifficultObjectsStayThoseOfTheirImages) {
 
 // As a kill, or a full disk, may leave the record: the shard of the last line is packed again.
 TEST_F(DataPack, GoesOnBehindHalfALineOfItsRecord) {
-  std::string list;
-  for (int i = 0; i < kTinyImages; ++i)
-    list += work_.path(cat("images/", i, ".png")).string() + "\n";
-  work_.put("all.txt", list);
-  const ImagePaths images = read_image_list(work_.path("all.txt"));
+  const ImagePaths images = all_images();
   const auto pack_into = [&](const char* out, int stop_after) {
     int left = stop_after;
     Packer packer({.out = work_.path(out),
