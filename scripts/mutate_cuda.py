@@ -50,6 +50,7 @@ KERNELS = [
     ("write: a result is not stored, warp", "Warp", r"st\.f32[^;]*;", ""),
     ("arithmetic: difference for sum", "Adam", r"add\.f32", "sub.f32"),
     ("arithmetic: a comparison turned round", "ChooseAnchors", r"setp\.lt\.f32", "setp.ge.f32"),
+    ("arithmetic: the worse of two anchors is kept", "ChooseAnchors", r"setp\.gt\.f32", "setp.lt.f32"),
     ("space: global memory taken for shared", "fold_channels_kernel", r"ld\.global\.f32",
      "ld.shared.f32"),
 ]

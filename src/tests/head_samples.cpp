@@ -96,6 +96,14 @@ LayerSample yolo_more_anchors() {  // a truth trains every anchor of its shape; 
   return s;
 }
 
+// Published networks have 5 to 9 anchors, and compilers unroll the loop over them by 4: truths
+// whose best anchor is the first of such a group, and one of the rest.
+LayerSample yolo_of_six_anchors() {
+  return yolo(
+      "num=6\nmask=0,4\nanchors=8,9,30,4,4,30,24,20,14,10,3,30\nobj_loss=ce\n"
+      "iou_loss=ciou\n");
+}
+
 LayerSample yolo_without_truths() {  // of its anchors: all three truths belong to another head
   LayerSample s = yolo("obj_loss=focal\n");
   for (Truth& t : s.truths) t.box.w = t.box.h = .7f;
@@ -114,6 +122,7 @@ const bool kYoloSamples = add_layer_samples({
     yolo("obj_loss=poly1\nobj_epsilon=-.5\niou_loss=iou\ncls_loss=asymmetric\n"),
     yolo("obj_loss=varifocal\niou_loss=iou\ncls_loss=varifocal\nlabel_smooth_eps=.1\n"),
     yolo_more_anchors(),
+    yolo_of_six_anchors(),
     yolo("ignore_thresh=.3\ntruth_thresh=.45\niou_loss=ciou\n"),
     yolo_decoding(),
     yolo_normalised(),
@@ -175,6 +184,12 @@ LayerSample region_normalised() {
   return s;
 }
 
+LayerSample region_of_five_anchors() {
+  LayerSample s = region("num=5\nanchors=.8,.7,6,.3,.3,3,3,6,1.6,1.1\nobj_loss=ce\n");
+  s.in[0].c = 5 * 8;
+  return s;
+}
+
 LayerSample region_decoding() {
   LayerSample s = region("softmax=0\n");
   s.reference = decoded(8, 1, [](std::int64_t e) { return is_size(e) || e > 4; });
@@ -224,6 +239,7 @@ const bool kRegionSamples = add_layer_samples({
     region_of_tree("classfix=1\nthresh=.3\n"),
     region_of_tree_decoding(),
     region_decoding(),
+    region_of_five_anchors(),
     region_normalised(),
 });
 
