@@ -16,7 +16,7 @@ ARG CMAKE_ARGS
 RUN make package
 
 FROM ${RUN_IMAGE}
-COPY --from=build /src/build-portable/*.deb /tmp/
+COPY --from=build /src/build-portable/darknet-focal_*.deb /tmp/
 RUN apt-get update && apt-get install -y --no-install-recommends /tmp/*.deb python3-numpy && \
     rm -rf /tmp/*.deb /var/lib/apt/lists/* && useradd --create-home darknet
 USER darknet

@@ -2,10 +2,13 @@
 # are those of CMake.
 include(GNUInstallDirs)
 install(TARGETS darknet RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-if(DARKNET_MODULE_TARGETS)
-  install(TARGETS ${DARKNET_MODULE_TARGETS}
-          LIBRARY DESTINATION ${CMAKE_INSTALL_BINDIR}/../lib/darknet)
-endif()
+foreach(module ${DARKNET_MODULE_TARGETS})
+  set(component COMPONENT Unspecified) # CMake's name of the rest
+  if(module STREQUAL darknet_mpi)
+    set(component COMPONENT mpi) # a package of its own (package.cmake)
+  endif()
+  install(TARGETS ${module} LIBRARY DESTINATION ${CMAKE_INSTALL_BINDIR}/../lib/darknet ${component})
+endforeach()
 # The manual page and the shell completion are made by the program from its own declarations.
 list(JOIN CMAKE_CROSSCOMPILING_EMULATOR "\" \"" emulator)
 if(emulator)

@@ -10,27 +10,21 @@
 #include <cstdio>
 #include <cstring>
 #include <exception>
-#include <new>
-#include <stdexcept>
 #include <system_error>
 
 #include "cli/program.h"
 #include "core/error.h"
 #include "core/log.h"
-#include "core/out_of_memory.h"
 #include "core/ranks.h"
+#include "core/sentence_of.h"
 #include "core/text.h"
 #include "core/together.h"
 #include "image/decoder_messages.h"
-#include "nn/memory_plan.h"
 
 namespace darknet::cli {
 namespace {
 
 constexpr int kFailed = 1;
-constexpr char kOutOfMemory[] =
-    "out of memory; a smaller batch, more subdivisions, a smaller input or fewer images need less, "
-    "and so do other programs that are closed";
 
 // A closed one would become the number of the next file that is opened, and messages would go into
 // that. Writing to what is put into its place fails, as it should.
@@ -50,38 +44,26 @@ void print_error(const char* what) {
 
 bool failed_alone = false;  // other ranks of the job do not know of it
 
-int report(const char* what, int exit_code) {
+int report(const std::exception& e, int exit_code) {
   failed_alone = true;
-  print_error(what);
+  print_error(sentence_of(e).c_str());
   return exit_code;
 }
 
 // `output_error`: the error number of a write to standard output that failed meanwhile.
 int run(int argc, char** argv, int& output_error) try {
   return run_program(argc, argv);
-} catch (const DeviceOutOfMemory& e) {
-  constexpr Device kDevice{.type = DeviceType::cuda};
-  return report(cat(e.what(), "; ", how_to_need_less(kDevice, true)).c_str(), e.exit_code());
 } catch (const CommonFailure& e) {  // of which rank 0 alone speaks
   if (log::rank_prefix().empty()) print_error(e.what());
   return e.exit_code();
 } catch (const Error& e) {
-  return report(e.what(), e.exit_code());
-} catch (const OutOfMemory& e) {
-  return report(e.what(), kFailed);
-} catch (const std::bad_alloc&) {
-  return report(kOutOfMemory, kFailed);
-} catch (const std::length_error& e) {  // of an allocation it would be an OutOfMemory
-  return report(cat("internal error: a length beyond every limit (", e.what(),
-                    "); please report it with the command that led here")
-                    .c_str(),
-                kFailed);
+  return report(e, e.exit_code());
 } catch (const std::system_error& e) {  // finish() reports standard output
-  if (std::ferror(stdout) == 0) return report(e.what(), kFailed);
+  if (std::ferror(stdout) == 0) return report(e, kFailed);
   output_error = e.code().value();
   return kFailed;
 } catch (const std::exception& e) {
-  return report(e.what(), kFailed);
+  return report(e, kFailed);
 }
 
 // The other end of a pipe was closed: it has seen enough (| head).
@@ -97,8 +79,8 @@ int finish(int exit_code, int output_error) {
   const int why = flushed ? output_error : errno;
   if (!failed && flushed) return exit_code;
   if (!reader_is_gone())
-    report(cat("cannot write to standard output", why ? ": " : "", why ? std::strerror(why) : "")
-               .c_str(),
+    report(Error(cat("cannot write to standard output", why ? ": " : "",
+                     why ? std::strerror(why) : "")),
            kFailed);
   return exit_code == 0 ? kFailed : exit_code;
 }

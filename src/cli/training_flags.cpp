@@ -124,16 +124,8 @@ void require_possible_training(const Command& command, const TrainingSettings& o
 void join_ranks(TrainingSettings& o) {
   o.ranks.ranks = &launched_ranks();
   may_overlap();  // throws for a value that says neither
-  if (!o.ranks.ranks->several()) {
-    if (o.ranks.bf16)
-      log::warn("-bf16_reduce has no effect: there is one process, and mpirun starts several");
-    return;
-  }
-  if (o.length.hours > 0)
-    throw Error(
-        "-hours measures the pace of one process; with several ranks give -epochs or "
-        "-max_batches",
-        2);
+  if (!o.ranks.ranks->several() && o.ranks.bf16)
+    log::warn("-bf16_reduce has no effect: there is one process, and mpirun starts several");
 }
 
 }  // namespace darknet::cli

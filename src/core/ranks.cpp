@@ -13,6 +13,11 @@
 namespace darknet {
 namespace {
 
+constexpr char kMpirun[] = "mpirun";
+// Open MPI's --mca odls_base_sigkill_timeout, and its default. Seconds.
+constexpr char kKillTimeout[] = "OMPI_MCA_odls_base_sigkill_timeout";
+constexpr std::int64_t kUsualKillTimeout = 1;
+
 std::int64_t number_in(const char* variable, std::int64_t otherwise) {
   const char* const text = std::getenv(variable);
   std::int64_t value = 0;
@@ -34,17 +39,19 @@ std::string together(const Launch& launch) {
 }
 
 const MpiModule& mpi(const Launch& launch) {
-  constexpr const char* kOr =
-      "; start it once without the launcher, or install libopenmpi-dev and openmpi-bin (make deps "
-      "does) and build it again";
+  constexpr const char* kAlone = "; or start it once, without the launcher";
 #if defined(DARKNET_MPI)
   try {
     return functions_of<MpiModule>();
   } catch (const ModuleError& e) {
-    fail(together(launch), ", but its part for MPI cannot be opened: ", e.what(), kOr);
+    fail(together(launch), ", but its part for MPI cannot be opened: ", e.what(),
+         "; where this program is a Debian package, install darknet-focal-mpi", kAlone);
   }
 #else
-  fail(together(launch), ", but this program was built without MPI", kOr);
+  fail(together(launch),
+       ", but this program was built without MPI: install libopenmpi-dev and openmpi-bin (make "
+       "deps does) and build it again",
+       kAlone);
 #endif
 }
 
@@ -76,11 +83,15 @@ Launch launch_of_environment() {
   };
   // SLURM_NTASKS is set in a batch script too, whose program runs once: SLURM_STEP_NUM_TASKS is of
   // srun.
-  for (const Variables& v : {Variables{"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "mpirun"},
+  for (const Variables& v : {Variables{"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", kMpirun},
                              Variables{"PMI_SIZE", "PMI_RANK", "the launcher"},
                              Variables{"SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "srun"}}) {
     const std::int64_t count = number_in(v.count, 0), rank = number_in(v.rank, -1);
-    if (count >= 1 && rank >= 0 && rank < count) return {rank, count, v.launcher};
+    if (count < 1 || rank < 0 || rank >= count) continue;
+    Launch launch{.rank = rank, .count = count, .launcher = v.launcher};
+    if (launch.launcher == kMpirun)
+      launch.patience = static_cast<double>(number_in(kKillTimeout, kUsualKillTimeout));
+    return launch;
   }
   return {};
 }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string>
@@ -43,16 +44,18 @@ class Ranks {
 
   // Each element becomes the sum over all ranks, formed in the order of the ranks: the same bytes
   // in every rank and from run to run.
-  virtual void sum(std::span<float>, const SumOptions& = {}) {}
+  virtual void sum(std::span<float>, const SumOptions&) {}
+  void sum(std::span<float> values) { sum(values, {}); }
   virtual void sum(std::span<double>) {}
   virtual void sum(std::span<std::int64_t>) {}  // exact
   // The same without waiting: the values must stay as they are until the sum was waited for. Sums
   // of several calls are formed one after the other.
   virtual std::unique_ptr<PendingSum> begin_sum(std::span<float> values,
-                                                const SumOptions& options = {}) {
+                                                const SumOptions& options) {
     sum(values, options);
     return std::make_unique<PendingSum>();
   }
+  std::unique_ptr<PendingSum> begin_sum(std::span<float> values) { return begin_sum(values, {}); }
 
   // The bytes of every rank, in the order of the ranks; gather: in rank 0, none in the others. They
   // may differ in length.
@@ -99,6 +102,9 @@ void close_ranks(int exit_code, bool failed);
 struct Launch {
   std::int64_t rank = 0, count = 1;
   std::string launcher;  // "mpirun", "srun"; "": none
+  // Seconds after which it kills its processes once it was asked to end; infinite where it leaves
+  // them alone, or its settings are not seen here.
+  double patience = std::numeric_limits<double>::infinity();
 };
 Launch launch_of_environment();
 

@@ -4,15 +4,17 @@
 #include <exception>
 #include <string>
 
+#include "core/device_failure.h"
 #include "core/error.h"
 #include "core/index.h"
+#include "core/sentence_of.h"
 
 namespace darknet {
 namespace {
 
 struct Outcome {
   std::int64_t value = 0;
-  std::int32_t failed = 0, exit_code = 1;
+  std::int32_t failed = 0, exit_code = 1, of_device = 0;
 };
 
 [[noreturn]] void throw_first(Ranks& ranks, const std::vector<Outcome>& all,
@@ -22,7 +24,8 @@ struct Outcome {
   const auto rank = first - all.begin();
   throw CommonFailure(cat(rank > 0 ? cat("rank ", rank, " on ", ranks.host_of(rank), ": ") : "",
                           texts[to_size(rank)]),
-                      first->exit_code);
+                      first->exit_code,
+                      std::ranges::any_of(all, [](const Outcome& o) { return o.of_device != 0; }));
 }
 
 }  // namespace
@@ -31,16 +34,14 @@ std::int64_t largest_of_all(Ranks& ranks, const std::function<std::int64_t()>& w
   if (!ranks.several()) return work();
   Outcome mine;
   std::string text;
-  const auto fails = [&](const std::exception& e, int exit_code) {
-    mine = {.failed = 1, .exit_code = exit_code};
-    text = e.what();
-  };
   try {
     mine.value = work();
-  } catch (const Error& e) {
-    fails(e, e.exit_code());
   } catch (const std::exception& e) {
-    fails(e, 1);
+    const auto* const error = dynamic_cast<const Error*>(&e);
+    mine = {.failed = 1,
+            .exit_code = error ? error->exit_code() : 1,
+            .of_device = dynamic_cast<const DeviceFailure*>(&e) ? 1 : 0};
+    text = sentence_of(e);
   }
   const std::vector<Outcome> all = ranks.all_gather_values(mine);
   if (std::ranges::any_of(all, [](const Outcome& o) { return o.failed != 0; }))

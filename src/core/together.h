@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <string>
 
 #include "core/error.h"
 #include "core/ranks.h"
@@ -14,11 +15,19 @@ namespace darknet {
 class CommonFailure : public Error {
  public:
   using Error::Error;
+  CommonFailure(const std::string& what, int exit_code, bool of_device)
+      : Error(what, exit_code), of_device_(of_device) {}
+  // Whether it was a DeviceFailure (core/device_failure.h) in any rank.
+  bool of_device() const { return of_device_; }
+
+ private:
+  bool of_device_ = false;
 };
 
 // Does `work`, which must not call collectives. Returns the largest number that it returned in any
-// rank. Where it throws in some, all throw a CommonFailure with the message of the first of them,
-// "rank 2 on HOST: ..."; with one rank what it threw.
+// rank. Where it throws in some, all throw a CommonFailure with what sentence_of()
+// (core/sentence_of.h) says of the first of them, "rank 2 on HOST: ..."; with one rank what it
+// threw.
 std::int64_t largest_of_all(Ranks&, const std::function<std::int64_t()>& work);
 // The same of work that returns nothing.
 void together(Ranks&, const std::function<void()>& work);

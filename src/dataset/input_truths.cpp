@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "core/byte_source.h"
 #include "core/log.h"
 #include "core/text.h"
 #include "dataset/augment.h"
@@ -12,6 +13,8 @@ namespace {
 
 std::optional<ImageSize> size_if_any(const std::filesystem::path& path) try {
   return image_size_of(path);
+} catch (const SourceFailure&) {
+  throw;  // others are missing with it
 } catch (const Error&) {
   return std::nullopt;
 }

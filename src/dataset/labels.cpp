@@ -175,6 +175,8 @@ LabelFile read_label_file(const ImagePaths& images, std::size_t i, std::int64_t 
   const LabelRules rules{.classes = classes, .bad = bad, .size = [&]() -> ImageSize {
                            try {
                              return image_size_of(image);
+                           } catch (const SourceFailure&) {
+                             throw;                  // others are missing with it
                            } catch (const Error&) {  // whoever needs the image will say
                              return {};
                            }

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <exception>
 #include <map>
+#include <mutex>
 #include <new>
 #include <numeric>
 #include <optional>
@@ -11,6 +13,7 @@
 #include <thread>
 #include <utility>
 
+#include "core/byte_source.h"
 #include "core/checksum.h"
 #include "core/error.h"
 #include "core/file.h"
@@ -34,6 +37,8 @@ std::uintmax_t size_of(const fs::path& path) {
   std::error_code failed;
   try {
     if (const auto member = through_shard(path)) return member->place ? member->place->bytes : 0;
+  } catch (const SourceFailure&) {
+    throw;  // others are missing with it
   } catch (const Error&) {
     return 0;
   }
@@ -44,12 +49,16 @@ std::uintmax_t size_of(const fs::path& path) {
 // Nothing where the file cannot be read.
 std::optional<std::uint64_t> checksum_of_image(const fs::path& path) try {
   return checksum_of(read_file(path, kMaxImageBytes));
+} catch (const SourceFailure&) {
+  throw;
 } catch (const Error&) {
   return std::nullopt;
 }
 
 bool same_bytes(const fs::path& a, const fs::path& b) try {
   return read_file(a, kMaxImageBytes) == read_file(b, kMaxImageBytes);
+} catch (const SourceFailure&) {
+  throw;
 } catch (const Error&) {
   return false;
 }
@@ -70,9 +79,15 @@ Prints prints_of(const ImagePaths& paths, Clock::time_point end, std::int64_t& d
   Prints prints(paths.size());
   const std::vector<std::size_t> order = spread_order(paths.size());
   std::atomic<std::size_t> next{0};
+  std::mutex mutex;
+  std::exception_ptr failure;
   const auto work = [&] {
     for (std::size_t k = next++; k < order.size() && Clock::now() < end; k = next++) try {
         prints[order[k]] = print_of(read_image(paths[order[k]]));
+      } catch (const SourceFailure&) {
+        const std::lock_guard lock(mutex);
+        failure = std::current_exception();
+        next = order.size();
       } catch (const Error&) {
         continue;
       } catch (const std::bad_alloc&) {  // too little memory for it next to the others
@@ -90,6 +105,7 @@ Prints prints_of(const ImagePaths& paths, Clock::time_point end, std::int64_t& d
     }
   }
   for (std::thread& t : threads) t.join();
+  if (failure) std::rethrow_exception(failure);
   done = 0;
   for (const auto& print : prints) done += print.has_value();
   return prints;

@@ -1,5 +1,6 @@
 #include <utility>
 
+#include "core/byte_source.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "image/video.h"
@@ -18,6 +19,8 @@ class ImageSource : public VideoSource {
     while (next_ < images_) try {
         image = read_(next_++);
         return true;
+      } catch (const SourceFailure&) {
+        throw;  // others are missing with it
       } catch (const Error& e) {
         if (images_ == 1) throw;
         log::warn(cat(e.what(), "; this image is skipped"));

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "core/parts.h"
+#include "core/sentence_of.h"
 #include "core/text.h"
 
 namespace darknet {
@@ -43,9 +44,7 @@ MemoryPlan plan_memory(std::span<const Block> blocks) {
 }
 
 const char* how_to_need_less(const Device& device, bool training) {
-  if (device.type != DeviceType::cpu)  // a network for inference may be that of -map
-    return "larger subdivisions= (training), a smaller width= and height=, or precision=f16 "
-           "need less";
+  if (device.type != DeviceType::cpu) return kLessDeviceMemory;
   return training ? "a smaller batch, more subdivisions or a smaller input need less"
                   : "a smaller input needs less";
 }

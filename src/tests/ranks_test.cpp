@@ -7,24 +7,32 @@
 #include <cmath>
 #include <cstdlib>
 #include <map>
+#include <new>
 #include <numeric>
+#include <optional>
+#include <stdexcept>
 
 #include "core/checksum.h"
+#include "core/device_failure.h"
 #include "core/error.h"
 #include "core/half.h"
 #include "core/index.h"
 #include "core/rng.h"
+#include "core/sentence_of.h"
 #include "core/together.h"
+#include "tests/thread_ranks.h"
 
 namespace darknet {
 namespace {
+
+constexpr const char* kTimeout = "OMPI_MCA_odls_base_sigkill_timeout";
 
 // The environment of a process that no launcher started, but for `variables`; put back at its end.
 class Environment {
  public:
   explicit Environment(const std::map<std::string, std::string>& variables) {
     for (const char* name : {"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "PMI_SIZE", "PMI_RANK",
-                             "SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "SLURM_NTASKS"}) {
+                             "SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "SLURM_NTASKS", kTimeout}) {
       if (const char* const value = std::getenv(name)) before_[name] = value;
       ::unsetenv(name);
     }
@@ -56,9 +64,18 @@ TEST(Launches, AreToldByTheEnvironment) {
   EXPECT_EQ(open_mpi.rank, 3);
   EXPECT_EQ(open_mpi.launcher, "mpirun");
   EXPECT_EQ(launch_with({{"PMI_SIZE", "8"}, {"PMI_RANK", "0"}}).count, 8);
+  EXPECT_EQ(open_mpi.patience, 1);
   const Launch slurm = launch_with({{"SLURM_STEP_NUM_TASKS", "2"}, {"SLURM_PROCID", "1"}});
   EXPECT_EQ(slurm.count, 2);
   EXPECT_EQ(slurm.launcher, "srun");
+  EXPECT_TRUE(std::isinf(slurm.patience));
+}
+
+TEST(Launches, OfMpirunTellHowLongItWaits) {
+  EXPECT_EQ(
+      launch_with({{"OMPI_COMM_WORLD_SIZE", "4"}, {"OMPI_COMM_WORLD_RANK", "3"}, {kTimeout, "600"}})
+          .patience,
+      600);
 }
 
 TEST(Launches, AreNotTakenFromABatchScriptOrNonsense) {
@@ -102,6 +119,41 @@ TEST(SingleRank, HasWhatItBrings) {
   } catch (const Error& e) {
     EXPECT_FALSE(dynamic_cast<const CommonFailure*>(&e));
   }
+}
+
+// What rank 0 of three makes of what rank 1 throws.
+template <class Fault>
+CommonFailure common_failure(const Fault& fault) {
+  std::optional<CommonFailure> failure;
+  run_ranks(3, [&](Ranks& ranks) {
+    try {
+      together(ranks, [&] {
+        if (ranks.rank() == 1) throw fault;
+      });
+    } catch (const CommonFailure& e) {
+      if (ranks.is_first()) failure = e;
+    }
+  });
+  return failure.value();
+}
+
+// What main() adds for one process.
+TEST(Together, AnErrorOfOneKeepsItsRemedy) {
+  EXPECT_STREQ(common_failure(DeviceOutOfMemory("the GPU is full")).what(),
+               cat("rank 1 on this host: the GPU is full; ", kLessDeviceMemory).c_str());
+  EXPECT_STREQ(common_failure(OutOfMemory("the cache")).what(),
+               "rank 1 on this host: out of memory for the cache");
+  const std::string memory = common_failure(std::bad_alloc()).what();
+  EXPECT_TRUE(memory.starts_with("rank 1 on this host: out of memory; a smaller batch")) << memory;
+  const std::string length = common_failure(std::length_error("vector")).what();
+  EXPECT_TRUE(length.ends_with("please report it with the command that led here")) << length;
+  EXPECT_EQ(common_failure(Error("no such flag", 2)).exit_code(), 2);
+}
+
+// Its parameters are not to be saved.
+TEST(Together, AFailureOfADeviceStaysOne) {
+  EXPECT_TRUE(common_failure(DeviceFailure("the GPU fell off the bus")).of_device());
+  EXPECT_FALSE(common_failure(Error("no")).of_device());
 }
 
 // MPI is left when all tests are done, as in the program.

@@ -67,13 +67,26 @@ class RanksTraining : public CliTest {
   // process of a rank by pid_of; `ended` waits for the end and prints the exit code.
   ShellResult while_it_trains(int ranks, const std::string& more, const std::string& then,
                               const std::string& first = "") const {
+    return while_it_runs(command(ranks, more), then, first);
+  }
+  ShellResult while_it_runs(const std::string& command, const std::string& then,
+                            const std::string& first = "") const {
     return shell(cat(first,
                      "pid_of() { for p in $(cat /proc/$m/task/*/children); do tr '\\0' '\\n' "
                      "</proc/$p/environ | "
                      "grep -qx OMPI_COMM_WORLD_RANK=$1 && echo $p; done; }\n",
-                     command(ranks, more), " >out 2>&1 & m=$!\n",
+                     command, " >out 2>&1 & m=$!\n",
                      "for i in $(seq 300); do [ -s b/x_log.jsonl ] && break; sleep .1; done\n",
                      then, "\nwait $m; echo exit $?; cat out"));
+  }
+  // What a run in b/ that failed has saved is its last logged iteration.
+  void expect_saved_as_logged(const ShellResult& ran) const {
+    ASSERT_TRUE(work_.has("b/x_last.state")) << ran.output;
+    const std::int64_t logged = count_of(work_.get("b/x_log.jsonl"), "\n");
+    EXPECT_GT(logged, 0);
+    const ShellResult more = train(1, cat("b/x_last.weights -backup c -max_batches ", logged + 1));
+    EXPECT_EQ(more.exit_code, 0) << more.output;
+    EXPECT_NE(more.output.find(cat("at iteration ", logged)), std::string::npos) << more.output;
   }
   std::vector<float> weights(const std::string& name) const {
     constexpr std::size_t kHeader = 20;
@@ -171,6 +184,54 @@ TEST_F(RanksTraining, EndWithTheFaultOfOne) {
   EXPECT_EQ(count_of(ran.output, "cannot be read, more than -max_bad"), 1) << ran.output;
 }
 
+// As where a server is gone: rank 1 alone cannot read its shard any more.
+TEST_F(RanksTraining, SaveWhereTheShardOfOneFails) {
+  const auto rank = [&](const std::string& folder) {
+    return cat("-n 1 -wdir '", work_.path(folder).string(), "' '", program().string(),
+               "' detector train x.data ../x.cfg -backup ../b -cache 0 -max_batches 100000 ");
+  };
+  const ShellResult ran =
+      while_it_runs(cat("'", DARKNET_MPIEXEC, "' ", rank("one"), ": ", rank("two")),
+                    "echo x >>two/train-000000.tar",
+                    cat("'", program().string(), "' data pack x.data one && cp -r one two\n"));
+  EXPECT_NE(ran.output.find("exit 1\n"), std::string::npos) << ran.output;
+  EXPECT_NE(ran.output.find("darknet: rank 1 on "), std::string::npos) << ran.output;
+  EXPECT_EQ(count_of(ran.output, ": was changed since the program began to read it"), 1)
+      << ran.output;
+  expect_saved_as_logged(ran);
+}
+
+TEST_F(RanksTraining, SaveWhereRank0CannotWriteAFile) {
+  const ShellResult ran =
+      while_it_trains(2, "-max_batches 100000 -backup b -saveweights 5",
+                      "for i in $(seq 0 5 9999); do mkdir b/x_$i.weights 2>/dev/null; done");
+  EXPECT_NE(ran.output.find("exit 1\n"), std::string::npos) << ran.output;
+  EXPECT_EQ(count_of(ran.output, "darknet: "), 1) << ran.output;
+  expect_saved_as_logged(ran);
+}
+
+TEST_F(RanksTraining, PlanHoursTogether) {
+  const ShellResult ran = train(2, "-hours .0003 -backup b");
+  ASSERT_EQ(ran.exit_code, 0) << ran.output;
+  constexpr const char* kSays = "-hours 0.0003: ";
+  ASSERT_EQ(count_of(ran.output, kSays), 1) << ran.output;
+  const std::int64_t planned =
+      std::stoll(ran.output.substr(ran.output.find(kSays) + std::strlen(kSays)));
+  EXPECT_EQ(count_of(work_.get("b/x_log.jsonl"), "\n"), planned) << ran.output;
+  const ShellResult more = train(3, "b/x_last.weights -hours .0003 -backup b");
+  EXPECT_EQ(count_of(more.output, cat("keeps its planned length of ", planned)), 1) << more.output;
+}
+
+TEST_F(RanksTraining, SayWhatMpirunDoesNotWaitFor) {
+  for (const int seconds : {0, 600}) {
+    const ShellResult ran = shell(cat("export OMPI_MCA_odls_base_sigkill_timeout=", seconds, "\n",
+                                      command(2, "-backup b -clear")));
+    EXPECT_EQ(count_of(ran.output, "mpirun --mca odls_base_sigkill_timeout 600 leaves them time"),
+              seconds == 0 ? 1 : 0)
+        << ran.output;
+  }
+}
+
 TEST_F(RanksTraining, RefuseMicroBatchesThatCannotBeSharedOut) {
   const ShellResult ran = train(5, "-backup b");
   EXPECT_EQ(ran.exit_code, 1) << ran.output;
@@ -182,7 +243,8 @@ TEST_F(RanksTraining, RefuseARankWithOtherFlags) {
   const std::string start =
       cat("'", program().string(), "' detector train x.data x.cfg -backup b ");
   for (const auto& [more, said] :
-       {std::pair{"-bf16_reduce", ": -bf16_reduce is on, in rank 0 off; "},
+       {std::pair{"-hours 1", ": -hours is 1, in rank 0 0; "},
+        std::pair{"-bf16_reduce", ": -bf16_reduce is on, in rank 0 off; "},
         std::pair{"-set net.0.momentum=.8", ": the checksum of the cfg"}}) {
     const ShellResult ran =
         shell(cat("'", DARKNET_MPIEXEC, "' -n 1 ", start, ": -n 1 ", start, more));
@@ -249,9 +311,10 @@ TEST_F(CliTest, ALauncherWithoutMpiIsAnError) {
                                            work_.path("").string(), "\n'", program().string(),
                                            "' detector train x.data x.cfg"));
   EXPECT_EQ(ran.exit_code, 1) << ran.output;
-  EXPECT_NE(ran.output.find("mpirun started 2 processes that are to work as one job, but"),
-            std::string::npos)
-      << ran.output;
+  for (const char* said :
+       {"mpirun started 2 processes that are to work as one job, but",
+        std::string_view(DARKNET_MPIEXEC).empty() ? "libopenmpi-dev" : "install darknet-focal-mpi"})
+    EXPECT_NE(ran.output.find(said), std::string::npos) << ran.output;
 }
 
 }  // namespace

@@ -7,8 +7,11 @@
 #include "core/tar_headers.h"
 #include "dataset/batches.h"
 #include "dataset/image_list.h"
+#include "dataset/input_truths.h"
 #include "dataset/labels.h"
+#include "dataset/overlap.h"
 #include "image/codec.h"
+#include "image/video.h"
 #include "tests/image_samples.h"
 #include "tests/temporary_folder.h"
 
@@ -18,11 +21,11 @@ namespace fs = std::filesystem;
 
 class ShardErrors : public InFolder {
  protected:
-  fs::path shard(const std::string& name, int images) const {
+  fs::path shard(const std::string& name, int images, int side = 9) const {
     const fs::path path = folder_ / name;
     TarWriter tar(path);
     for (int i = 0; i < images; ++i) {
-      tar.add(cat(i, ".png"), encode(testing_images::noise(9 + i, 9, 3), ".png"));
+      tar.add(cat(i, ".png"), encode(testing_images::noise(side + i, side, 3), ".png"));
       tar.add(cat(i, ".txt"), "1 .5 .5 .2 .2\n");
     }
     tar.commit();
@@ -55,6 +58,29 @@ TEST_F(ShardErrors, ThatChangeEndATraining) {
     EXPECT_EQ(e.name(), path.string());
     EXPECT_TRUE(holds(e.what(), ".png: was changed since")) << e.what();
   }
+}
+
+// Images that could not be compared would pass for different ones.
+TEST_F(ShardErrors, ThatChangeEndASearchForImagesInBothLists) {
+  const ImagePaths train = read_image_list(shard("t.tar", 3));
+  const ImagePaths equal = read_image_list(shard("equal.tar", 3));
+  const ImagePaths larger = read_image_list(shard("larger.tar", 3, 20));
+  file("t.tar", "another file");
+  for (const ImagePaths* valid : {&equal, &larger}) {  // by bytes, by pixels
+    const std::string error = error_of([&] { find_overlap(train, *valid, 5); });
+    EXPECT_TRUE(holds(error, "t.tar: ") && holds(error, ".png: was changed since")) << error;
+  }
+}
+
+TEST_F(ShardErrors, ThatChangeEndOtherReadersOfManyImages) {
+  const LabelledImages all = read_all_labels(read_image_list(shard("t.tar", 3)), 3);
+  file("t.tar", "another file");
+  const std::string error =
+      error_of([&] { truths_at_input(all, {.width = 32, .height = 32, .letter_box = true}); });
+  EXPECT_TRUE(holds(error, ".png: was changed since")) << error;
+  const auto gone = [](std::size_t) -> Image { throw SourceFailure("t.tar", "is gone"); };
+  Image image;
+  EXPECT_THROW(image_source(2, gone, 1)->read(image), SourceFailure);
 }
 
 TEST_F(ShardErrors, OfFoldersAloneHoldNoImage) {

@@ -22,6 +22,7 @@ struct BenchOptions {
   BadLabels bad_labels = BadLabels::stop;
   std::vector<std::string> overrides;  // -set
   Device device;
+  TrainingRanks ranks = {};  // training: share each step, and make as many
   bool training = false, reference = false, exact = false, deterministic = false;
   bool int8 = false;       // inference in 8-bit integers, with the ranges of its own pixels
   std::int64_t batch = 0;  // images per forward pass, or per step; 0: one, or the cfg's

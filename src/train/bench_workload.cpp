@@ -91,7 +91,7 @@ Training::Training(const BenchOptions& o)
                             .seed = kSeed,
                             .tuning = tuning_for(o.tuning, o.device)}),
       optimizer_(net_, net_.settings()),
-      step_(net_, optimizer_, kSeed) {
+      step_({{&net_, &optimizer_}}, kSeed, o.ranks) {
   if (net_.heads().empty())
     fail_at({o.cfg.string(), 0}, "no detection head: -train measures the steps of a detector");
   net_.initialise();
@@ -103,9 +103,8 @@ Training::Training(const BenchOptions& o)
 }
 
 void Training::make_random_images() {
-  const std::int64_t batch = net_.settings().batch;
-  pixels_ = random_pixels(batch * net_.input_shape().features(), kSeed);
-  truths_ = random_truths(batch, classes_of(net_), kSeed);
+  pixels_ = random_pixels(step_.count() * net_.input_shape().features(), kSeed);
+  truths_ = random_truths(step_.count(), classes_of(net_), kSeed);
 }
 
 void Training::start_loader(const BenchOptions& o) {
@@ -114,7 +113,7 @@ void Training::start_loader(const BenchOptions& o) {
   const LabelledImages labelled =
       read_all_labels(read_image_list(required(data, data.train, "train")), classes, o.bad_labels);
   const NetSettings& n = net_.settings();
-  BatchSettings batches = training_batches(net_, labelled, kSeed);
+  BatchSettings batches = share_of(*o.ranks.ranks, training_batches(net_, labelled, kSeed));
   batches.size = [&n](std::int64_t) { return InputSize{n.height, n.width}; };
   batches_ = std::make_unique<Batches>(std::move(batches));
   loader_ = std::make_unique<Loader>(*batches_, LoaderOptions{.threads = o.threads});

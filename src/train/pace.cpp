@@ -1,5 +1,6 @@
 #include "train/pace.h"
 
+#include "core/together.h"
 #include "train/bench_workload.h"
 
 namespace darknet {
@@ -12,14 +13,16 @@ constexpr int kMinSteps = 3, kMaxSteps = 30;
 
 double seconds_per_iteration(BenchOptions options, double budget) {
   options.training = true;
-  const auto work = make_workload(options);
+  Ranks& ranks = *options.ranks.ranks;
+  std::unique_ptr<Workload> work;
+  together(ranks, [&] { work = make_workload(options); });
   for (int i = 0; i < (budget > 0 ? kWarmUp : 1); ++i) work->run();
   const int min = budget > 0 ? kMinSteps : 1;
   std::vector<double> seconds;
   double sum = 0;
   while (static_cast<int>(seconds.size()) < min ||
          (static_cast<int>(seconds.size()) < kMaxSteps && sum < budget)) {
-    seconds.push_back(work->run().total);
+    seconds.push_back(ranks.broadcast_value(work->run().total));  // all end after the same one
     sum += seconds.back();
   }
   return spread_of(std::move(seconds)).median;

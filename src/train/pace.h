@@ -7,7 +7,7 @@ namespace darknet {
 
 // Median seconds of an iteration, loading included, after a warm-up: of as many as take
 // `budget` seconds, at least three; of one where the budget is 0. `options.training` need not be
-// set.
+// set. Of several ranks, which share the iterations and call this together, that of rank 0 in all.
 double seconds_per_iteration(BenchOptions options, double budget = 4);
 
 }  // namespace darknet

@@ -8,12 +8,15 @@
 #include "core/input.h"
 #include "core/log.h"
 #include "core/text.h"
+#include "core/together.h"
 #include "dataset/image_list.h"
 #include "nn/checkpoint.h"
 #include "nn/net_settings.h"
 #include "nn/weights.h"
+#include "train/equal_inputs.h"
 #include "train/freeze.h"
 #include "train/pace.h"
+#include "train/training_batches.h"
 
 namespace darknet {
 namespace {
@@ -42,36 +45,32 @@ std::int64_t planned_by_epochs(const TrainingSettings& o, const DataFile& data,
   return iterations_of_epochs(o.length.epochs, images, read_net(cfg.front()).batch);
 }
 
-std::int64_t planned_by_hours(const TrainingSettings& o, const DataFile& data,
-                              const std::vector<Section>& cfg) {
-  const fs::path backup = o.backup.empty() ? data.backup : o.backup;
-  if (const std::int64_t planned = length_at_start(o, backup); planned > 0) {
-    log::info(cat("-hours: the run keeps its planned length of ", plural(planned, "iteration")));
-    return planned;
-  }
-  log::info("-hours: measuring some iterations");
-  const double seconds = seconds_per_iteration({.cfg = o.cfg,
-                                                .sections = cfg,
-                                                .data = o.data,
-                                                .bad_labels = o.bad_labels,
-                                                .overrides = o.overrides,
-                                                .device = o.device,
-                                                .exact = o.exact,
-                                                .deterministic = o.deterministic,
-                                                .threads = o.threads,
-                                                .tuning = o.tuning});
-  const std::int64_t iterations = iterations_of_hours(o.length.hours, seconds);
-  log::info(cat("-hours ", o.length.hours, ": ", plural(iterations, "iteration"), " of ", seconds,
-                " s each (evaluations by -map come on top)"));
-  return iterations;
+std::vector<Section> sections_of_file(TrainingSettings& o) {
+  std::vector<Section> cfg = read_cfg(o.cfg);
+  if (o.freeze > 0)  // -set has the last word
+    o.overrides.insert(o.overrides.begin(), freezing_override(cfg, o.freeze));
+  o.freeze = 0;
+  return cfg;
 }
 
-// The iterations that -epochs or -hours amount to.
-std::int64_t planned_iterations(const TrainingSettings& o, const DataFile& data,
-                                const std::vector<Section>& cfg) {
-  refuse_a_second_length(o);
-  const log::WithoutWarnings quiet;  // the run itself gives those of the cfg
-  return o.length.hours > 0 ? planned_by_hours(o, data, cfg) : planned_by_epochs(o, data, cfg);
+// Before the first step of several ranks: what the trainer says of them later would come too late.
+void require_shares_of(const TrainingSettings& o, std::vector<Section> cfg) {
+  apply_overrides(cfg, o.overrides);
+  require_shares(*o.ranks.ranks, read_net(cfg.front()), cfg.front().where());
+}
+
+double measured_pace(const TrainingSettings& o, const std::vector<Section>& cfg) {
+  return seconds_per_iteration({.cfg = o.cfg,
+                                .sections = cfg,
+                                .data = o.data,
+                                .bad_labels = o.bad_labels,
+                                .overrides = o.overrides,
+                                .device = o.device,
+                                .ranks = o.ranks,
+                                .exact = o.exact,
+                                .deterministic = o.deterministic,
+                                .threads = o.threads,
+                                .tuning = o.tuning});
 }
 
 }  // namespace
@@ -85,12 +84,39 @@ void note_run_length(const TrainingSettings& o, std::int64_t max_batches, Traini
   state.planned_iterations = o.planned;
 }
 
+void plan_hours(TrainingSettings& o) {
+  Ranks& ranks = *o.ranks.ranks;
+  const std::vector<RankInput> flags{input_of_flag("-hours", cat(o.length.hours))};
+  require_equal(ranks, flags);
+  if (o.length.hours <= 0) return;
+  const log::WithoutWarnings quiet;  // the run itself gives those of the cfg
+  std::vector<Section> cfg;
+  together(ranks, [&] {
+    refuse_a_second_length(o);
+    const DataFile data = read_data_file(o.data);
+    cfg = sections_of_file(o);
+    require_shares_of(o, cfg);
+    if (ranks.is_first())  // who alone needs the backup folder
+      o.planned = length_at_start(o, o.backup.empty() ? data.backup : o.backup);
+  });
+  o.planned = ranks.broadcast_value(o.planned);
+  if (o.planned > 0)
+    return log::info(
+        cat("-hours: the run keeps its planned length of ", plural(o.planned, "iteration")));
+  log::info("-hours: measuring some iterations");
+  const double seconds = measured_pace(o, cfg);
+  o.planned = iterations_of_hours(o.length.hours, seconds);
+  log::info(cat("-hours ", o.length.hours, ": ", plural(o.planned, "iteration"), " of ", seconds,
+                " s each (evaluations by -map come on top)"));
+}
+
 std::vector<Section> training_sections(TrainingSettings& o, const DataFile& data) {
-  std::vector<Section> cfg = read_cfg(o.cfg);
-  if (o.freeze > 0)  // -set has the last word
-    o.overrides.insert(o.overrides.begin(), freezing_override(cfg, o.freeze));
-  o.freeze = 0;
-  if (o.length.given()) o.planned = planned_iterations(o, data, cfg);
+  std::vector<Section> cfg = sections_of_file(o);
+  if (o.length.epochs > 0) {
+    refuse_a_second_length(o);
+    const log::WithoutWarnings quiet;
+    o.planned = planned_by_epochs(o, data, cfg);
+  }
   if (o.max_batches > 0)
     cfg.front().set("max_batches", std::to_string(o.max_batches), {"-max_batches", 0});
   if (o.planned > 0)

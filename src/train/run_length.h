@@ -13,10 +13,14 @@ namespace darknet {
 // leaving its flag out.
 void note_run_length(const TrainingSettings&, std::int64_t max_batches, TrainingState&);
 
-// The sections of options.cfg with the length and the overrides of `options`. With length.epochs or
-// length.hours they amount to `planned` iterations, which is filled in: hours are measured by a few
-// iterations (train/pace.h); a run that is resumed keeps the length that it was given at its start.
-// Throws where -set gives max_batches too.
+// With length.hours fills in the iterations that they amount to, `planned`, measured by a few of
+// them (train/pace.h) that all ranks share; a run that is resumed keeps the length that it was
+// given at its start. A collective. Throws where -set gives max_batches too.
+void plan_hours(TrainingSettings&);
+
+// The sections of options.cfg with the length and the overrides of `options`. With length.epochs
+// `planned` is filled in; with length.hours plan_hours() has. Throws where -set gives max_batches
+// too.
 std::vector<Section> training_sections(TrainingSettings&, const DataFile&);
 
 }  // namespace darknet

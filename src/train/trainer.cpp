@@ -11,6 +11,7 @@
 #include "core/together.h"
 #include "nn/schedule.h"
 #include "nn/target_loss.h"
+#include "train/run_length.h"
 #include "train/stopwatch.h"
 #include "train/training_run.h"
 
@@ -32,10 +33,17 @@ bool leaves_out_images(const StepResult& result) {
 
 }  // namespace
 
-void Trainer::begin_step(const Batch& batch) {
+// One rank may lack the memory.
+void Trainer::resize_to(const Batch& batch) {
   const Shape now = net_.input_shape();
-  if (now.h != batch.size.height || now.w != batch.size.width)
+  if (now.h == batch.size.height && now.w == batch.size.width) return;
+  finish_steps();
+  together(ranks(), [&] {
     for (const Replica& r : replicas_) r.net->resize(now.n, batch.size.height, batch.size.width);
+  });
+}
+
+void Trainer::begin_step(const Batch& batch) {
   const std::int64_t iteration = asked() + 1;
   step_->begin({batch.pixels, batch.truths, batch.tiles, batch.targets},
                {.iteration = iteration,
@@ -141,14 +149,20 @@ bool Trainer::may_work_ahead() const {
 void Trainer::report_not_finite(const StepResult& result) {
   log::end_progress();
   not_finite_ = true;
-  const Batch batch = batches_->make(result.params.iteration - 1);
-  const std::string layer =
-      step_->non_finite_layer({batch.pixels, batch.truths, batch.tiles, batch.targets}, result);
-  const std::int64_t first = result.non_finite_image, mine = first - step_->first_image();
-  std::string images;
-  for (std::int64_t i = 0; i < std::ssize(batch.images); ++i)
-    if (first < 0 || (i >= mine && i < mine + net_.input_shape().n))
-      images += "\n  " + labelled_.images[to_size(batch.images[to_size(i)])].string();
+  std::string layer, images;
+  try {
+    const Batch batch = batches_->make(result.params.iteration - 1);
+    layer =
+        step_->non_finite_layer({batch.pixels, batch.truths, batch.tiles, batch.targets}, result);
+    const std::int64_t first = result.non_finite_image, mine = first - step_->first_image();
+    for (std::int64_t i = 0; i < std::ssize(batch.images); ++i)
+      if (first < 0 || (i >= mine && i < mine + net_.input_shape().n))
+        images += "\n  " + labelled_.images[to_size(batch.images[to_size(i)])].string();
+  } catch (const DeviceFailure&) {
+    throw;
+  } catch (const Error& e) {  // images that are gone meanwhile are not what is wrong
+    layer = "a loss or a gradient", images = cat("\n  not found: ", e.what());
+  }
   std::string layers, all_images;
   for (const std::string& found : ranks().all_gather(layer))
     layers = layers.empty() ? found : layers;
@@ -162,7 +176,33 @@ void Trainer::report_not_finite(const StepResult& result) {
           all_images));
 }
 
+// What rank 0 alone does with its files. The others learn of an error at the next batch, so that
+// all end together and what can be saved is saved.
+template <class F>
+void Trainer::in_rank_0(F write) {
+  if (!ranks().several()) return write();
+  if (is_first() && !fault_) try {
+      write();
+    } catch (const std::exception&) {
+      fault_ = std::current_exception();
+    }
+}
+
+// Of a launcher, which kills its processes before such a step has ended.
+void Trainer::warn_of_patience(double seconds) {
+  const Launch launch = launch_of_environment();
+  if (warned_of_patience_ || !is_first() || seconds <= launch.patience) return;
+  warned_of_patience_ = true;
+  log::end_progress();
+  log::warn(cat("an iteration takes ", std::round(10 * seconds) / 10, " s, and ", launch.launcher,
+                " kills its processes ", launch.patience,
+                " s after Ctrl-C, before they have saved; ", launch.launcher,
+                " --mca odls_base_sigkill_timeout 600 leaves them time"));
+}
+
 void Trainer::report(const StepResult& result, const EvaluationScore& evaluation, double seconds) {
+  // The first one of a process plans, too.
+  if (seconds_per_iteration_ > 0) warn_of_patience(seconds);
   seconds_per_iteration_ =
       seconds_per_iteration_ == 0 ? seconds : .95 * seconds_per_iteration_ + .05 * seconds;
   IterationReport report{
@@ -186,7 +226,9 @@ void Trainer::report(const StepResult& result, const EvaluationScore& evaluation
       .step = &result};
   if (evaluator_) report.sample = evaluator_->sample();
   for (const LossAt& at : losses_of(net_)) report.head_layers.push_back(at.layer);
-  for (const auto& observer : observers_) observer->iteration(report);
+  in_rank_0([&] {
+    for (const auto& observer : observers_) observer->iteration(report);
+  });
 }
 
 // Nothing where it was interrupted.
@@ -196,7 +238,8 @@ EvaluationScore Trainer::evaluate() {
       evaluator_->evaluate(net_, state_.iteration, [this] { return interrupted() != 0; });
   if (!found) return {};
   const EvaluationRecord& record = state_.evaluation;
-  if (is_first() && record.best_iteration == state_.iteration) checkpoints_.save_best(net_, state_);
+  if (record.best_iteration == state_.iteration)
+    in_rank_0([&] { checkpoints_.save_best(net_, state_); });
   log::info(cat("iteration ", state_.iteration, ": ", to_string(*found), " on ",
                 plural(std::ssize(evaluator_->images().images), "image"), "; best ",
                 record.best_score, " at iteration ", record.best_iteration));
@@ -204,7 +247,9 @@ EvaluationScore Trainer::evaluate() {
 }
 
 TrainingOutcome Trainer::finish(int exit_code) {
-  for (const auto& observer : observers_) observer->finished(exit_code == 0);
+  together(ranks(), [&] {
+    for (const auto& observer : observers_) observer->finished(exit_code == 0);
+  });
   if (exit_code != 0)
     log::info(cat("interrupted at iteration ", state_.iteration, "; saved. To resume, ",
                   options_.how_to_resume.empty()
@@ -221,6 +266,7 @@ const Batch* Trainer::next_batch() {
   const auto before = Clock::now();
   const Batch* batch = nullptr;
   exit_code_ = largest_of_all(ranks(), [&]() -> std::int64_t {
+    tell_fault();
     const int asked_to_end = interrupted();
     if (asked_to_end == 0) batch = &loader_->next();
     return asked_to_end;
@@ -230,8 +276,7 @@ const Batch* Trainer::next_batch() {
 }
 
 void Trainer::iterate(const Batch& batch) {
-  const Shape now = net_.input_shape();
-  if (now.h != batch.size.height || now.w != batch.size.width) finish_steps();
+  resize_to(batch);
   begin_step(batch);
   while (step_->in_flight() > (may_work_ahead() ? 1 : 0)) finish_step();
 }
@@ -247,6 +292,7 @@ void Trainer::run_steps() {
   }
   finish_steps();
   if (state_.iteration > 0) require_finite_parameters();  // what ends early is saved, too
+  together(ranks(), [&] { tell_fault(); });
 }
 
 TrainingOutcome Trainer::run() {
@@ -259,8 +305,9 @@ TrainingOutcome Trainer::run() {
   } catch (const DeviceFailure&) {
     throw;  // the parameters are not to be saved
   } catch (const Error& e) {
-    const bool common = dynamic_cast<const CommonFailure*>(&e) != nullptr;
+    const auto* const common = dynamic_cast<const CommonFailure*>(&e);
     if (ranks().several() && !common) throw;  // the others do not know of it
+    if (common && common->of_device()) throw;
     if (!not_finite_) finish_steps();
     if (!not_finite_ && state_.iteration > first && is_first())
       checkpoints_.save_last(net_, optimizer_, state_);
@@ -280,11 +327,14 @@ namespace {
 TrainingOutcome train(const TrainingSettings& options, MakeTask task,
                       std::unique_ptr<TrainingObserver> observer) {
   Ranks& ranks = *options.ranks.ranks;
+  TrainingSettings own;
+  together(ranks, [&] { own = of_this_rank(options); });
+  plan_hours(own);
   std::optional<Trainer> trainer;
   together(ranks, [&] {
     std::optional<log::WithoutWarnings> quiet;
     if (!ranks.is_first()) quiet.emplace();
-    trainer.emplace(options, task);
+    trainer.emplace(own, task);
   });
   trainer->start(std::move(observer));
   return trainer->run();

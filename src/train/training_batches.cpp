@@ -52,6 +52,25 @@ BatchSettings training_batches(const Network& net, const AnnotatedImages& images
           .tiles = net.options().device.type != DeviceType::cpu};
 }
 
+BatchSettings share_of(const Ranks& ranks, BatchSettings settings) {
+  if (!ranks.several()) return settings;
+  settings.count = settings.batch / ranks.count();
+  settings.first = settings.count * ranks.rank();
+  return settings;
+}
+
+void require_shares(const Ranks& ranks, const NetSettings& n, const Where& where) {
+  const std::int64_t count = ranks.count();
+  if (n.subdivisions % count == 0) return;
+  std::int64_t possible = (n.subdivisions / count + 1) * count;
+  while (possible <= n.batch && n.batch % possible != 0) possible += count;
+  fail_at(where, "subdivisions=", n.subdivisions, " cannot be shared out over ", count,
+          " ranks, of which each takes as many of the micro-batches; ",
+          possible <= n.batch
+              ? cat("-set net.0.subdivisions=", possible, " can")
+              : cat("nor can another number with batch=", n.batch, ": start fewer processes"));
+}
+
 void require_random_sizes(Network& net, std::span<const Section> cfg) {
   const std::vector<HeadAt> heads = net.heads();
   if (heads.empty()) return;

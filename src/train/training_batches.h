@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "cfg/section.h"
+#include "core/ranks.h"
 #include "dataset/batches.h"
 #include "nn/network.h"
 
@@ -13,6 +14,12 @@ namespace darknet {
 // Augmented as [net] and the last head ask for it, in the sizes of that head's random=. What the
 // network's device had better place itself is left to it.
 BatchSettings training_batches(const Network&, const AnnotatedImages&, std::uint64_t seed);
+
+// Of the batches what a rank makes of each: its part of the images.
+BatchSettings share_of(const Ranks&, BatchSettings);
+
+// Throws where the ranks cannot share the micro-batches of a batch equally. `where`: of the cfg.
+void require_shares(const Ranks&, const NetSettings&, const Where& where);
 
 // Of sizes in ascending order the smallest, the largest, and one for each pair of remainders modulo
 // a stride: whether the shapes of layers fit together depends on these.

@@ -4,6 +4,7 @@
 #pragma once
 #include <chrono>
 #include <cstdint>
+#include <exception>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -29,11 +30,15 @@
 
 namespace darknet {
 
+// What these settings are for this rank: the GPUs of -gpus are shared out over the ranks of a host;
+// of one alone each rank takes another.
+TrainingSettings of_this_rank(TrainingSettings);
+
 using MakeTask = std::unique_ptr<TrainingTask> (*)(const DataFile&, const std::vector<Section>&);
 
 class Trainer {
  public:
-  // Reads everything but the weights. Calls no collectives.
+  // Reads everything but the weights. Calls no collectives. `options`: of_this_rank().
   Trainer(const TrainingSettings& options, MakeTask task);
   void start(std::unique_ptr<TrainingObserver> observer);
   TrainingOutcome run();
@@ -59,6 +64,7 @@ class Trainer {
   int interrupted() const {
     return options_.interrupted ? options_.interrupted() : signals_->exit_code();
   }
+  void resize_to(const Batch& batch);
   void begin_step(const Batch& batch);
   void finish_step();
   void finish_steps() {
@@ -73,6 +79,12 @@ class Trainer {
   bool may_work_ahead() const;
   bool evaluation_due(std::int64_t i) const { return evaluator_ && evaluator_->due(i); }
   EvaluationScore evaluate();
+  template <class F>
+  void in_rank_0(F write);
+  void tell_fault() const {
+    if (fault_) std::rethrow_exception(fault_);
+  }
+  void warn_of_patience(double seconds);
   bool out_of_patience() const { return evaluator_ && evaluator_->out_of_patience(); }
   const Batch* next_batch();
   void count_unreadable();
@@ -115,7 +127,8 @@ class Trainer {
   bool refused_unreadable_ = false;        // count_unreadable() has thrown
   bool not_finite_ = false;                // the network may hold numbers that are not finite
   std::int64_t steps_without_images_ = 0;  // in a row: try_fix_nan left out all of them
-  bool warned_left_out_ = false, warned_fixed_ = false;
+  bool warned_left_out_ = false, warned_fixed_ = false, warned_of_patience_ = false;
+  std::exception_ptr fault_;  // that the other ranks do not know of yet
   DivergenceWatch divergence_;
 };
 

@@ -33,20 +33,8 @@ NetworkOptions training_network(const TrainingSettings& o) {
           .tuning = tuning_for(o.tuning, o.device)};
 }
 
-void require_share(const Network& net, const Ranks& ranks) {
-  const NetSettings& n = net.settings();
-  const std::int64_t count = ranks.count();
-  if (n.subdivisions % count == 0) return;
-  std::int64_t possible = (n.subdivisions / count + 1) * count;
-  while (possible <= n.batch && n.batch % possible != 0) possible += count;
-  fail_at(net.where(), "subdivisions=", n.subdivisions, " cannot be shared out over ", count,
-          " ranks, of which each takes as many of the micro-batches; ",
-          possible <= n.batch
-              ? cat("-set net.0.subdivisions=", possible, " can")
-              : cat("nor can another number with batch=", n.batch, ": start fewer processes"));
-}
+}  // namespace
 
-// The GPUs of -gpus are shared out over the ranks of a host; of one alone each rank takes another.
 TrainingSettings of_this_rank(TrainingSettings o) {
   const Ranks& ranks = *o.ranks.ranks;
   const std::int64_t local = ranks.local_count(), place = ranks.local_rank();
@@ -67,10 +55,8 @@ TrainingSettings of_this_rank(TrainingSettings o) {
   return o;
 }
 
-}  // namespace
-
 Trainer::Trainer(const TrainingSettings& options, MakeTask task)
-    : options_(of_this_rank(options)),
+    : options_(options),
       page_(is_first() ? open_page(options.http, options.cfg.stem().string()) : nullptr),
       data_(read_data_file(options.data)),
       cfg_(training_sections(options_, data_)),
@@ -86,7 +72,7 @@ Trainer::Trainer(const TrainingSettings& options, MakeTask task)
   if (!data_.names.empty()) read_names(data_.names, classes_);
   if (max_batches() == 0)
     fail_at({options.cfg.string(), 0}, "[net] max_batches must be set (above 0) to train");
-  require_share(net_, ranks());
+  require_shares(ranks(), net_.settings(), net_.where());
   read_labels();
   if (is_first()) check_training_files(options_, cfg_, data_, checkpoints_, inputs_);
   if (options_.cutoff >= 0 && options_.weights.empty())
@@ -146,10 +132,7 @@ Start Trainer::load() {
 // Of the batches this rank's share, or all.
 BatchSettings Trainer::batches(bool whole) const {
   BatchSettings settings = task_->training_batches(net_, labelled_, state_.seed);
-  if (whole || !ranks().several()) return settings;
-  settings.count = settings.batch / ranks().count();
-  settings.first = settings.count * ranks().rank();
-  return settings;
+  return whole ? settings : share_of(ranks(), std::move(settings));
 }
 
 void Trainer::start(std::unique_ptr<TrainingObserver> observer) {
