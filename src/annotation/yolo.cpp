@@ -176,7 +176,7 @@ class YoloReader {
       if (names().empty()) {
         set_.attempt([&] {
           fail_at(where,
-                  "what the classes are called stands nowhere: no data.yaml, .data, .names or "
+                  "the names of the classes are unknown: no data.yaml, .data, .names or "
                   "classes.txt was found; give -names");
         });
         set_.finish();  // throws this and the errors before it: all other lines would say the same

@@ -52,7 +52,7 @@ std::int32_t parent_in(std::string_view line, std::int32_t node, const Where& wh
   const std::int64_t parent = node_number(line.substr(blank + 1), where, kWhat);
   if (parent < -1 || parent >= node)
     fail_at(where, "the parent ", parent, " is none of the ", plural(node, "node"),
-            " before it, which count from 0; -1 stands for none");
+            " before it, which count from 0; -1 means none");
   return static_cast<std::int32_t>(parent);
 }
 
@@ -69,7 +69,7 @@ ClassTree read_class_tree(const fs::path& path) {
     if (n == 0 || parent != nodes.back().parent) {
       const bool taken = parent < 0 ? n > 0 : !nodes[to_size(parent)].leaf();
       if (taken)
-        fail_at(where, "other nodes stand between this one and its siblings, of parent ", parent,
+        fail_at(where, "other nodes are between this one and its siblings, of parent ", parent,
                 ": they belong together");
       tree.groups.push_back(n);
     }
@@ -77,7 +77,7 @@ ClassTree read_class_tree(const fs::path& path) {
     tree.names.emplace_back(trim(line.substr(0, line.find_last_of(" \t"))));
     const auto [first, unique] = lines.try_emplace(tree.names.back(), where.line);
     if (!unique && repeated.empty())
-      repeated = cat(to_string(where), ": '", shown(tree.names.back()), "' stands on line ",
+      repeated = cat(to_string(where), ": '", shown(tree.names.back()), "' is on line ",
                      first->second, " too; two classes of one name cannot be told apart");
     if (parent >= 0) {
       ClassNode& above = nodes[to_size(parent)];

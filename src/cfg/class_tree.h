@@ -29,7 +29,7 @@ struct ClassTree {
 };
 
 // Lines `name parent`: the number of the parent's line from 0, or -1. Throws, with the line, where
-// a parent is none of the lines before, and where other nodes stand between siblings. Warns of the
+// a parent is none of the lines before, and where other nodes are between siblings. Warns of the
 // first name that two nodes have.
 ClassTree read_class_tree(const std::filesystem::path&);
 // Lines of one number each: the node of each label. Throws where that is not below `nodes`.

@@ -81,7 +81,7 @@ class YamlFile {
   std::int64_t number(const YAML::Node& node, const char* key) const {
     std::int64_t value = -1;
     if (!YAML::convert<std::int64_t>::decode(node, value) || value < 0 || value > kMaxClasses)
-      fail_at(where(node.Mark()), key, ": expected a whole number from 0 to ", kMaxClasses);
+      fail_at(where(node.Mark()), key, ": expected an integer from 0 to ", kMaxClasses);
     return value;
   }
 

@@ -1,4 +1,4 @@
-// What `darknet bench` prints and writes of its measurements.
+// The output of `darknet bench`.
 #pragma once
 #include <string>
 

@@ -122,7 +122,7 @@ void add_classifier_predict(Program& program) {
       .value_name("FILE");
   command.flag("-recursive", o.recursive, "the images in folders of a folder too");
   add_classifier_network_flags(command, o);
-  add_darknet_habits(command);
+  add_compatibility_flags(command);
   command.runs([&o] { return classifier_predict(o); });
 }
 

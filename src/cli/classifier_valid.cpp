@@ -110,7 +110,7 @@ void add_classifier_valid(Program& program) {
   command.option("-json", o.json, "write the figures to this file").value_name("FILE");
   add_threads(command, o.threads, kReadingThreads);
   add_classifier_network_flags(command, o);
-  add_darknet_habits(command);
+  add_compatibility_flags(command);
   command.runs_in_ranks([&o] { return classifier_valid(o); });
 }
 

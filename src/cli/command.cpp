@@ -66,7 +66,7 @@ Option refuse_empty(const Option& text) {
 // So would "-", also as a folder or as the beginning of a name.
 Option refuse_no_name(const Option& named) {
   return refuse_empty(named).check([](const std::string& name) {
-    return name == "-" ? "'-' does not stand for the standard input or output here; give a name "
+    return name == "-" ? "'-' does not mean the standard input or output here; give a name "
                          "(./- for one that is '-')"
                        : "";
   });
@@ -109,7 +109,7 @@ CommandDoc document(const CLI::App& app, std::vector<std::string> words) {
 
 }  // namespace
 
-bool speaks_for_all() {
+bool reports_common_errors() {
   if (launch_of_environment().rank == 0) return true;
   std::this_thread::sleep_for(std::chrono::milliseconds(500));
   return false;
@@ -253,7 +253,7 @@ void Command::when_parsed(std::function<void()> complete) const {
 void Command::runs(Run run) const {
   set_run([run = std::move(run)] {
     const Launch launch = launch_of_environment();
-    if (!speaks_for_all()) return 1;
+    if (!reports_common_errors()) return 1;
     if (launch.count > 1)
       throw Error(
           cat(launch.launcher, " started ", launch.count,

@@ -44,8 +44,8 @@ using Value =
                  std::reference_wrapper<std::vector<std::string>>,
                  std::function<void(const std::string&)>, std::function<void(double)>>;
 
-// A declared argument, option or flag. Each function adds to the declaration and returns it; what a
-// value violates is a usage error.
+// A declared argument, option or flag. Each function adds to the declaration and returns it; a
+// value that breaks one of the rules is a usage error.
 class Option {
  public:
   explicit Option(CLI::Option& option) : option_(&option) {}
@@ -75,9 +75,10 @@ class Option {
   CLI::Option* option_;
 };
 
-// Whether this process is the first of those that a launcher started, or the only one. The others
-// leave it the time to speak first: a launcher ends all with the first that fails.
-bool speaks_for_all();
+// Whether this process reports errors that all processes of a launcher have alike: rank 0, or a
+// single process. Other ranks wait half a second before this returns false, because a launcher ends
+// all processes with the first that fails, and rank 0 must print before that.
+bool reports_common_errors();
 
 class Program;
 
@@ -110,8 +111,8 @@ class Command {
   void footer(const std::string& text) const;              // closes the help
   void when_parsed(std::function<void()> complete) const;  // before the command runs
   void runs(Run) const;
-  // The same of a command whose work the processes share that mpirun or srun started together
-  // (core/ranks.h). Every other command refuses to be started so.
+  // The same for a command whose work is shared by the processes that mpirun or srun started
+  // together (core/ranks.h). Every other command refuses to run in several processes.
   void runs_in_ranks(Run) const;
 
  private:

@@ -23,8 +23,8 @@ void add_overrides(const Command&, std::vector<std::string>& overrides);  // -se
 void add_seed(const Command&, const char* help, std::function<void(std::uint64_t)> take);
 inline constexpr const char* kReadingThreads = "threads that read images";
 void add_threads(const Command&, int& threads, const char* help);
-// -exact, -precision, which is an override but for int8, and -tuning, a file of algorithms. `int8`:
-// where -precision int8 goes; null in commands that refuse it, since they do not only infer.
+// -exact, -precision, which is an override except for int8, and -tuning, a file of algorithms.
+// `int8`: set by -precision int8; null in commands that train and so refuse it.
 void add_arithmetic(const Command&, bool& exact, std::vector<std::string>& overrides,
                     std::filesystem::path& tuning, bool* int8 = nullptr);
 // -i, -gpus, -nogpu: `device` is filled in before the command runs; without them the first GPU that
@@ -42,9 +42,9 @@ void add_deterministic(const Command&, bool& deterministic);
 void add_port(const Command&, const char* names, int& port, const char* help);
 void add_bind(const Command&, std::string& bind);
 
-// Flags that the Darknet forks take and that mean nothing on this path; accepted where people type
-// them. After the command's own flags.
-void add_darknet_habits(const Command&);
+// Flags of other Darknet forks that have no effect on the command; they are accepted so that old
+// command lines work. To be called after the command's own flags are declared.
+void add_compatibility_flags(const Command&);
 // One such flag, which warns that it has no effect, and why.
 struct IgnoredFlag {
   const char* name;  // "-show_imgs"

@@ -42,7 +42,7 @@ std::vector<Network> open_networks(const DemoOptions& o, int detectors, std::uin
   std::vector<Network> nets;
   const std::int64_t batch = batch_for(o.tiling, o.device, 1);
   nets.push_back(open_network(o, batch, &checksum));
-  const log::WithoutWarnings told;
+  const log::WithoutWarnings quiet;  // the first network gave those of the cfg
   while (static_cast<int>(nets.size()) < detectors) nets.push_back(open_network(o, batch));
   return nets;
 }
@@ -239,7 +239,7 @@ void Demo::print(const Frame& frame) const {
   for (const TrackedDetection& t : frame.found)
     text +=
         fmt::format("\n{}{}", caption_of(t, names_), box_in_pixels(t.detection.box, frame.image));
-  log::info(text);  // frame by frame, for whoever reads it at the other end of a pipe
+  log::info(text);  // frame by frame, for a program that reads it through a pipe
 }
 
 void Demo::write_video(const Frame& frame) {

@@ -225,7 +225,7 @@ void add_detector_calc_anchors(Program& program) {
       .show_default();
   add_bad_labels(command, o.bad_labels);
   add_overrides(command, o.overrides);
-  add_darknet_habits(command);
+  add_compatibility_flags(command);
   add_ignored(command, {"-show", false, "no window is opened; the chart is always written"});
   command.runs([&o] { return run_calc_anchors(o); });
 }

@@ -110,7 +110,7 @@ void add_detector_calibrate(Program& program) {
   add_reading_flags(command, o);
   add_network_flags(command, o);
   add_tile_flags(command, o.tiling);
-  add_darknet_habits(command);
+  add_compatibility_flags(command);
   command.runs_in_ranks([&o] { return calibrate(o); });
 }
 

@@ -137,7 +137,7 @@ void check_flags(const Command& command, const DemoOptions& o) {
 
 // Flags of other Darknet forks' demos that change nothing here.
 void add_demo_habits(const Command& command) {
-  add_darknet_habits(command);
+  add_compatibility_flags(command);
   add_ignored(command, {"-http_post_host", true, "-json_port serves what is found as a stream"});
 }
 

@@ -137,7 +137,7 @@ void add_detector_imbalance(Program& program) {
   command.flag("-dark", o.dark, "a dark .png (the .svg is as its page is)").needs(out);
   add_reading_flags(command, o);
   add_network_flags(command, o);
-  add_darknet_habits(command);
+  add_compatibility_flags(command);
   command.runs([&o] { return imbalance(o); });
 }
 

@@ -174,7 +174,7 @@ void add_detector_map(Program& program) {
   add_tile_flags(command, o.tiling, &of_the_network);
   of_the_network.insert(of_the_network.end(), {command.at("-calibrate"), command.at("-threads")});
   for (const Option& option : of_the_network) option.excludes(command.at("-detections"));
-  add_darknet_habits(command);
+  add_compatibility_flags(command);
   command.runs_in_ranks([&o] { return naming_image_check([&] { return map(o); }); });
 }
 

@@ -13,7 +13,8 @@ void add_detector_sweep(Program& program) {
       "kill; "
       "with more seeds, variants or values it trains those that are missing. Several calls of it "
       "on one folder share the runs, on one machine or on many. With -tune and -confirm K variants "
-      "are chosen on images that training did not see, and what is chosen is judged by K other "
+      "are chosen on images that training did not see, and what is chosen is evaluated with K "
+      "other "
       "seeds on valid=.");
   auto& o = command.options<SweepArguments>();
   declare_sweep_arguments(command, o);

@@ -104,7 +104,7 @@ void add_detector_valid(Program& program) {
   add_tile_flags(command, o.tiling);
   add_threads(command, o.threads, kReadingThreads);
   add_network_flags(command, o);
-  add_darknet_habits(command);
+  add_compatibility_flags(command);
   command.runs_in_ranks([&o] { return naming_image_check([&] { return valid(o); }); });
 }
 

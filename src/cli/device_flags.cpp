@@ -61,8 +61,7 @@ std::vector<Device> chosen_devices(const Gpus& gpus, bool several) {
   std::vector<Device> devices{{.type = DeviceType::cuda}};
   if (!gpus.value.empty()) devices = named_devices(gpus, several);
   if (device_count(DeviceType::cuda) > 0) return devices;
-  const bool said = !built_with_cuda() && launch_of_environment().rank > 0;  // by the first rank
-  if (said) return {{}};
+  if (!built_with_cuda() && launch_of_environment().rank > 0) return {{}};  // rank 0 warns
   if (!gpus.value.empty() ||
       built_with_cuda())  // a command line holds on machines without a GPU too
     log::warn(cat(gpus.value.empty() ? "" : to_string(gpus) + ": ", why_no_cuda(),
@@ -114,7 +113,7 @@ void add_devices(const Command& command, Device& first, std::vector<Device>& oth
   });
 }
 
-void add_darknet_habits(const Command& command) {
+void add_compatibility_flags(const Command& command) {
   const auto nothing = [] {};
   if (!command.has("-dont_show"))
     command.flag("-dont_show", nothing, "open no window").for_compatibility();

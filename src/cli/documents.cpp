@@ -188,10 +188,11 @@ std::string manual_page(const CommandDoc& program) {
       "SYNOPSIS\n.B darknet\n.I command\n[\\fIwords\\fR] [\\fIflags\\fR]\n.SH DESCRIPTION\n{}\n.SH "
       "COMMANDS\n",
       DARKNET_VERSION, "train and run object detectors described by .cfg files",
-      roff(cat("The objectness of ", head_names("and"),
-               " layers can be trained with focal loss, chosen in the .cfg (obj_loss=focal). "
-               "Weights are those of the other Darknet forks. Flags may stand anywhere after the "
-               "command and begin with one dash or two.")));
+      roff(
+          cat("The objectness of ", head_names("and"),
+              " layers can be trained with focal loss, chosen in the .cfg (obj_loss=focal). "
+              "Weights are those of the other Darknet forks. Flags may be given anywhere after the "
+              "command and begin with one dash or two.")));
   for (const CommandDoc& c : commands_of(program)) page += command_page(c);
   page +=
       ".SH EXIT STATUS\n.TP\n.B 0\nall went well\n.TP\n.B 1\nsomething read was wrong, or could "

@@ -53,7 +53,7 @@ int report(const std::exception& e, int exit_code) {
 // `output_error`: the error number of a write to standard output that failed meanwhile.
 int run(int argc, char** argv, int& output_error) try {
   return run_program(argc, argv);
-} catch (const CommonFailure& e) {  // of which rank 0 alone speaks
+} catch (const CommonFailure& e) {  // every rank has it; rank 0 reports it
   if (log::rank_prefix().empty()) print_error(e.what());
   return e.exit_code();
 } catch (const Error& e) {

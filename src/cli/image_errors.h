@@ -1,4 +1,4 @@
-// Of commands that read all images of a list and end at the first that cannot be decoded.
+// For commands that read all images of a list and end at the first that cannot be decoded.
 #pragma once
 #include <string>
 #include <string_view>

@@ -1,4 +1,4 @@
-// What `detector imbalance` says: a summary for people, JSON for programs.
+// The output of `detector imbalance`: a summary for people, JSON for programs.
 #pragma once
 #include <string>
 

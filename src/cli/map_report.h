@@ -1,4 +1,4 @@
-// What `detector map` says of an evaluation: tables for people, JSON and curves for programs.
+// The output of `detector map`: tables for people, JSON and curves for programs.
 #pragma once
 #include <filesystem>
 #include <string>

@@ -94,7 +94,7 @@ std::vector<std::string> renamed(const OldCommand& old, std::span<const std::str
 
 }  // namespace
 
-std::vector<std::string> in_new_words(std::vector<std::string> words) {
+std::vector<std::string> translate_old_command(std::vector<std::string> words) {
   for (const OldCommand& old : kOldCommands) {
     const std::size_t count = words_of(old, words);
     if (count == 0) continue;

@@ -6,12 +6,13 @@
 
 namespace darknet::cli {
 
-// The words of a command line, whose first ones are no command of this program, as this program has
-// them, with a warning that names the new command; others as they are. Throws a usage error where
-// there is nothing like it, or words are missing.
-std::vector<std::string> in_new_words(std::vector<std::string> words);
+// `words`: a command line that does not begin with a command of this program. Where it begins with
+// a command of another fork, returns the words of the new command and warns with its name; else
+// returns `words`. Throws a usage error where this program has no such command, or words are
+// missing.
+std::vector<std::string> translate_old_command(std::vector<std::string> words);
 
-// What help says of such a command.
+// The help of such a command.
 struct OldCommandHelp {
   std::string text;              // "'average' is 'weights average' here"
   std::vector<std::string> now;  // the words of the new command; none: nothing like it

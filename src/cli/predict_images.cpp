@@ -256,7 +256,7 @@ void add_predict_arguments(const Command& command, PredictOptions& o, Positional
       .needs(labels);
   command.flag("-dont_show", o.dont_show, "open no window");
   add_network_flags(command, o);
-  add_darknet_habits(command);
+  add_compatibility_flags(command);
   command.footer(
       cat(kImageIds, " Of images from standard input they are the place in the order given."));
 }

@@ -167,9 +167,9 @@ std::string in_plain_words(std::string text) {
   return text.starts_with("--") ? text.substr(1) : text;
 }
 
-// The processes of a launcher have one command line: the first speaks for all.
+// The processes of a launcher share one command line, so one of them reports the error.
 int print_usage_error(const CLI::App& app, const std::string& text) {
-  if (!speaks_for_all()) return kUsageError;
+  if (!reports_common_errors()) return kUsageError;
   std::string words;
   for (const CLI::App* a : named(app)) words += (words.empty() ? "" : " ") + a->get_name();
   std::fprintf(stderr, "%s: %s\nsee: %s --help\n", words.c_str(), printable(text, "\n").c_str(),
@@ -220,7 +220,8 @@ int parse_and_run(CLI::App& app, Program& program, const std::vector<std::string
   put_commands_first(app, arguments);
   const bool help =
       std::ranges::count(arguments, "--help") + std::ranges::count(arguments, "-h") > 0;
-  if (!help && !names_a_command(app, arguments)) arguments = in_new_words(std::move(arguments));
+  if (!help && !names_a_command(app, arguments))
+    arguments = translate_old_command(std::move(arguments));
   join_flag_values(app, arguments);
   std::reverse(arguments.begin(), arguments.end());  // as CLI11 takes them
   try {

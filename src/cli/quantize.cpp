@@ -153,7 +153,7 @@ void add_quantize(Program& program) {
   add_threads(command, o.threads, kReadingThreads);
   command.flag("-letter_box", o.letter_box, "keep the aspect ratio, grey bars around");
   add_overrides(command, o.overrides);
-  add_darknet_habits(command);
+  add_compatibility_flags(command);
   command.runs([&o, command] {
     if (command.at("-percentile").given() && o.method != name_of(RangeMethod::percentile))
       throw Error(cat("-percentile is for -method percentile, not ", o.method), 2);

@@ -139,7 +139,7 @@ void declare_sweep_arguments(const Command& command, SweepArguments& o) {
   add_arithmetic(command, o.exact, o.overrides, o.tuning);
   add_device(command, o.device);
   add_deterministic(command, o.deterministic);
-  add_darknet_habits(command);
+  add_compatibility_flags(command);
 }
 
 void declare_sweep_plan(const Command& command, SweepArguments& o) {

@@ -1,5 +1,5 @@
-// The command line of `detector sweep` and `detector compare`, and back: the words that say the
-// same once more.
+// Parses the command line of `detector sweep` and `detector compare`, and makes command lines that
+// repeat a sweep or one of its runs.
 #pragma once
 #include <cstdint>
 #include <string>

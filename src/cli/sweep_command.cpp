@@ -29,7 +29,7 @@ class SweepCall {
  public:
   explicit SweepCall(const SweepArguments& arguments)
       : o_(arguments), sweep_(o_), progress_(sweep_) {
-    sweep_.take_up();
+    sweep_.update();
     if (o_.collect) say_what_was_collected();
     if (o_.tune && SweepFolder(confirmation_folder(o_.out)).is_there())
       open_confirmation(begun_confirmation(sweep_.options()));
@@ -68,7 +68,7 @@ class SweepCall {
     confirmation_progress_.reset();
     confirmation_.emplace(options);
     confirmation_progress_.emplace(*confirmation_);
-    confirmation_->take_up();
+    confirmation_->update();
     if (o_.collect) o_.confirm = std::ssize(confirmation_->comparison().seeds);
   }
 
@@ -86,7 +86,7 @@ class SweepCall {
 
   // Where another process writes the page just now, the next run's end is soon enough.
   void note_ended(Sweep& sweep, SweepProgress& progress) {
-    const std::vector<const ComparedRun*> ended = sweep.take_up();
+    const std::vector<const ComparedRun*> ended = sweep.update();
     for (const ComparedRun* run : ended) progress.report(*run);
     if (ended.empty() || o_.no_page) return;
     if (const auto lock = sweep_.folder().try_lock_page()) write_sweep_page(parts(), o_, false);
@@ -132,8 +132,8 @@ class SweepCall {
 
   void finish() {
     const auto lock = sweep_.folder().lock_page();
-    sweep_.take_up();
-    if (confirmation_) confirmation_->take_up();
+    sweep_.update();
+    if (confirmation_) confirmation_->update();
     fmt::print("\n{}", write_sweep_page(parts(), o_, true));
     std::int64_t left = sweep_.unfinished();
     if (confirmation_) left += confirmation_->unfinished();

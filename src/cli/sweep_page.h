@@ -15,8 +15,8 @@ struct SweepParts {
   const Comparison& sweep;
   const Comparison* confirmation = nullptr;
 };
-// The files of report/comparison_files.h; with `images` also what the networks find on some of
-// them. The tables and what is said of every variant, for a terminal.
+// Writes the files of report/comparison_files.h; with `images` also what the networks find on some
+// of them. Returns the tables and the verdict on every variant, for a terminal.
 std::string write_sweep_page(const SweepParts&, const SweepArguments&, bool images);
 
 }  // namespace darknet::cli

@@ -69,7 +69,7 @@ void add_data(const Command& command, TrainingSettings& o, Trained trained) {
 
 // Flags with which people train elsewhere.
 void add_training_habits(const Command& command, Trained trained) {
-  add_darknet_habits(command);
+  add_compatibility_flags(command);
   for (const IgnoredFlag& flag :
        {IgnoredFlag{"-chart", true,
                     "the chart is always written, as NAME_chart.svg and .png next to the weights"},

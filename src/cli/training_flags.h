@@ -12,8 +12,8 @@ enum class Trained : std::uint8_t { detector, classifier };
 void add_training_flags(const Command&, TrainingSettings&, Trained);
 // Throws where the flags that were given need others.
 void require_possible_training(const Command&, const TrainingSettings&);
-// Before the run: with the other processes that a launcher started. Throws where flags do not go
-// together with those.
+// Before the run: connects to the other processes that a launcher started. Throws where a flag
+// cannot be used with several processes.
 void join_ranks(TrainingSettings&);
 
 }  // namespace darknet::cli

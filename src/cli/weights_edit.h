@@ -22,7 +22,7 @@ void add_edit_flags(const Command&, WeightsEditArguments&);
 
 struct WeightsEdit {
   std::uint64_t seen = 0;  // images, for the header
-  std::string done;        // in words
+  std::string done;        // what was done, for the log
 };
 // Writes what `edit` makes of the network, which has no weights yet.
 int write_edited_weights(const WeightsEditArguments&,

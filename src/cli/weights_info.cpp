@@ -109,8 +109,8 @@ Walk print_layers(WeightsFile& file, Network& net) {
 }
 
 // 0 where the file fits the network, or is the beginning of such a file.
-int judge(const WeightsInfoArguments& o, const WeightsFile& file, const Network& net,
-          const Walk& walk) {
+int print_fit(const WeightsInfoArguments& o, const WeightsFile& file, const Network& net,
+              const Walk& walk) {
   const std::string name = printable(o.weights);
   if (!walk.ended_in.empty()) {
     log::error(cat(name, ": the file ends in the middle of ", walk.ended_in,
@@ -163,7 +163,7 @@ int print_weights_info(const WeightsInfoArguments& o) {
   }
   Network net(sections_of(o), {});
   const Walk walk = print_layers(file, net);
-  return std::max(judge(o, file, net, walk), report_not_finite(walk.not_finite));
+  return std::max(print_fit(o, file, net, walk), report_not_finite(walk.not_finite));
 }
 
 }  // namespace
@@ -175,9 +175,9 @@ void add_weights_info(Program& program) {
   weights_argument(command, o.weights).required();
   const Option cfg = cfg_argument(command, o.cfg);
   command.footer(
-      "With a cfg the values are listed layer by layer, and where the file ends too early or too "
-      "late is said. The exit code is 1 where it does not fit, or holds values that are not "
-      "finite.");
+      "With a cfg the values are listed layer by layer, and a file that ends too early or too late "
+      "is reported with the layer. The exit code is 1 where it does not fit, or holds values that "
+      "are not finite.");
   add_overrides(command, o.overrides);
   command.runs([&o, command, cfg] {
     if (command.at("-set").given() && !cfg.given())

@@ -39,8 +39,8 @@ void advise_huge_pages(void* p, std::size_t bytes) {
 #endif
 }
 
-// Gives the pages back to the system, which makes others, of zeros, once somebody touches them:
-// none for parameters that nobody reads, as in `darknet net info`. False where it cannot.
+// Gives the pages back to the system, which maps zero-filled ones at the first access. So
+// parameters that are never read, as in `darknet net info`, take no memory. False where it cannot.
 bool zero_when_touched(void* p, std::size_t bytes) {
 #ifdef __linux__
   constexpr std::size_t kAlwaysPages = std::size_t{1} << 30;  // of whole mappings of the allocator

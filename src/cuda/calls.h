@@ -1,4 +1,4 @@
-// CUDA and cuDNN calls whose status is looked at, and the calling thread's cuDNN handle.
+// Checks the status of CUDA and cuDNN calls; the calling thread's cuDNN handle.
 // Included in cuda/ only.
 #pragma once
 #include <cuda_runtime_api.h>
@@ -15,7 +15,7 @@ namespace darknet::cuda {
 
 // Throws Error "call (about): message".
 [[noreturn]] void fail_call(const char* call, const std::string& about, const char* message);
-// As fail_call with what the library says, unless the status is success.
+// fail_call() with the library's message, unless the status is success.
 void check(cudaError_t, const char* call, const std::string& about = "");
 void check(cudnnStatus_t, const char* call, const std::string& about = "");
 

@@ -17,7 +17,7 @@
 
 namespace darknet::cuda {
 
-// cuDNN has nothing for what was asked.
+// cuDNN has no engine for the operation.
 struct NotSupported : Error {
   using Error::Error;
 };

@@ -88,8 +88,8 @@ void set_ground_truths(EvaluatedImage&, const EvaluationSet&, std::size_t i);
 // its detections. All images are kept, in the order of the list: once `stop` says yes, the rest
 // stays empty, as all do in other ranks than 0.
 std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet&, const DetectionRun&);
-// The same in two steps, without tiles, for whoever evaluates more than once: batches of this
-// rank's share, whose decoded images are kept, and a loader of them for each time.
+// The same in two steps, without tiles, for repeated evaluations: batches of this rank's share,
+// whose decoded images are kept, and a loader of them for each evaluation.
 BatchSettings evaluation_batches(const Network& net, const ImagePaths&);
 std::vector<EvaluatedImage> run_evaluation(Network& net, const EvaluationSet&, const ImageShare&,
                                            Loader&, const std::function<bool()>& stop);

@@ -96,7 +96,7 @@ Quantization read_quantization(const fs::path& path, const NetworkIdentity& netw
     const std::int64_t layer = file.integer(l, "layer", kMaxLayer);
     if (l.contains("f32")) continue;
     if (!all.emplace(layer, quantization_of(file, l)).second)
-      file.fail_in(cat("layer ", layer, " stands there twice"));
+      file.fail_in(cat("layer ", layer, " is listed twice"));
   }
   return all;
 }

@@ -213,7 +213,7 @@ HeadValues Quantizer::head_values() {
 }
 
 double Quantizer::error_with(Quantization quantization) {
-  const log::WithoutWarnings quiet;  // whoever computes in 8-bit integers later hears of it
+  const log::WithoutWarnings quiet;  // inference in 8-bit integers prints them later
   net_.set_quantization(std::move(quantization));
   net_.parameters_changed();
   double worst = 0;

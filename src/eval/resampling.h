@@ -1,5 +1,5 @@
-// The difference of two variants over seeds and test images together: what other seeds and another
-// test set of this kind might have said. Pairs of networks that share a seed are evaluated on the
+// The difference of two variants over seeds and test images together: the interval for other seeds
+// and another test set of the same kind. Pairs of networks that share a seed are evaluated on the
 // same images, all of them, so seeds and images are crossed.
 #pragma once
 #include <array>

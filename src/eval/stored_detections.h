@@ -1,6 +1,6 @@
-// The detections of a network on a list of images as a file, so that whoever reads it gets the very
-// bits that the network gave. Of this program and this kind of processor only; formats for other
-// programs are in dataset/result_writer.h.
+// The detections of a network on a list of images as a file that keeps their values bit for bit.
+// For this program and this kind of processor only; formats for other programs are in
+// dataset/result_writer.h.
 #pragma once
 #include <cstdint>
 #include <filesystem>

@@ -66,19 +66,12 @@ class Blur final : public OutputStage {
   bool needs_input() const override { return false; }
 
   void forward(const Stream& s, const TensorView& in, const TensorView& out) const override {
-    with_element(out.dtype, [&](auto element) {
-      using T = decltype(element);
-      for_each_pixel(s, out.shape, BlurForward<T>{g_, in.as<T>(), out.as<T>()});
-    });
+    launch<BlurForward>(s, in, out);
   }
 
   void backward(const Stream& s, const TensorView&, const TensorView& out_gradient,
                 const TensorView& in_gradient) const override {
-    with_element(in_gradient.dtype, [&](auto element) {
-      using T = decltype(element);
-      for_each_pixel(s, in_gradient.shape,
-                     BlurBackward<T>{g_, out_gradient.as<T>(), in_gradient.as<T>()});
-    });
+    launch<BlurBackward>(s, out_gradient, in_gradient);
   }
 
   std::string to_onnx(OnnxBuilder& graph, const std::string& x, const Shape& in) const override {
@@ -99,6 +92,14 @@ class Blur final : public OutputStage {
   }
 
  private:
+  template <template <class> class Functor>
+  void launch(const Stream& s, const TensorView& from, const TensorView& to) const {
+    with_element(to.dtype, [&](auto element) {
+      using T = decltype(element);
+      for_each_pixel(s, to.shape, Functor<T>{g_, from.as<T>(), to.as<T>()});
+    });
+  }
+
   BlurGeometry g_;
 };
 

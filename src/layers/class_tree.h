@@ -59,7 +59,7 @@ class ClassTreeBuffers {
 };
 
 // Class gradient and loss of one anchor: of the softmax of each group from the node of its class up
-// to the top. Groups beside that path get none.
+// to the top. Groups off that path get none.
 template <class C>
 struct TreeClasses {
   const AssignArguments& a;

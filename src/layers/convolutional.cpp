@@ -7,6 +7,7 @@
 #include "kernels/activate.h"
 #include "layers/channel_activation.h"
 #include "layers/output_stage.h"
+#include "layers/shared_keys.h"
 #include "nn/channel_parameters.h"
 #include "nn/layer_index.h"
 #include "nn/onnx_builder.h"
@@ -22,16 +23,16 @@ struct ConvolutionalKeys {
   std::vector<std::int64_t> share_index;
   template <class V>
   void fields(V&& v) {
-    v("filters", filters, Integers{1, 1 << 20}, "output channels");
-    v("size", size, Integers{1, 255}, "kernel width and height");
-    v("stride", stride, Integers{1, 255}, "step of the kernel");
+    filters_field(v, filters);
+    kernel_size_field(v, size);
+    kernel_stride_field(v, stride);
     v("stride_x", stride_x, Integers{0, 255}, "step to the right; 0: stride");
     v("stride_y", stride_y, Integers{0, 255}, "step down; 0: stride");
     v("groups", groups, Integers{1, 1 << 20}, "parts of the channels that do not mix");
     v("dilation", dilation, Integers{1, 255}, "distance of the kernel's taps");
-    v("pad", pad, Flag{}, "1: padding is size/2");
+    pad_field(v, pad);
     v("padding", padding, Integers{0, 255}, "zeros around the input, times dilation");
-    v("batch_normalize", batch_normalize, Flag{}, "normalise each channel over the batch");
+    batch_normalize_field(v, batch_normalize);
     v("grad_centr", grad_centr, TrainingOnly{Flag{}},
       "with batch_normalize: the mean of each filter's gradients is taken away from them");
     v("activation", activation, Choice<ConvolutionalActivation>{},

@@ -7,6 +7,7 @@
 #include "core/parts.h"
 #include "kernels/activate.h"
 #include "kernels/copy.h"
+#include "layers/shared_keys.h"
 #include "nn/channel_parameters.h"
 #include "nn/onnx_builder.h"
 
@@ -19,13 +20,13 @@ struct DeconvolutionalKeys {
   Activation activation = activations::Logistic{};
   template <class V>
   void fields(V&& v) {
-    v("filters", filters, Integers{1, 1 << 20}, "output channels");
-    v("size", size, Integers{1, 255}, "kernel width and height");
+    filters_field(v, filters);
+    kernel_size_field(v, size);
     v("stride", stride, Integers{1, 255}, "distance of the outputs of neighbouring inputs");
-    v("pad", pad, Flag{}, "1: padding is size/2");
+    pad_field(v, pad);
     v("padding", padding, Integers{0, 255},
       "cut off on all sides: the output is (input - 1) * stride + size - 2 * padding wide");
-    v("batch_normalize", batch_normalize, Flag{}, "normalise each channel over the batch");
+    batch_normalize_field(v, batch_normalize);
     v("activation", activation, Choice<Activation>{}, "function of the result");
   }
 };

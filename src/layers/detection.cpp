@@ -264,7 +264,8 @@ class DetectionLayer final : public KeyedHead<DetectionKeys> {
   std::vector<AnchorShape> anchor_shapes(const Shape&) const override { return {}; }
 
  private:
-  // What here would fit so many numbers, as a sentence goes on; "" where nothing does.
+  // Values of keys that would fit so many numbers, as the end of an error message; "": there are
+  // none.
   std::string other_keys(std::int64_t given) const {
     const std::int64_t cells = keys_.side * keys_.side, of_cell = keys_.num * 5 + keys_.classes;
     if (const std::int64_t classes = given / cells - keys_.num * 5;
@@ -308,7 +309,7 @@ void DetectionLayer::check_losses(const Section& section, const Objectness& obje
               keys_.obj_normalizer.automatic))
     section.fail_between(
         {"obj_prior", "obj_init", "obj_normalizer", "obj_calibrate"},
-        "it speaks of logits, and without obj_loss the objectness is a raw value; add obj_loss=ce");
+        "it needs logits, and without obj_loss the objectness is a raw value; add obj_loss=ce");
   if (!section.training() && !objectness.calibrate) return;
   const bool soft = keys_.target_is_iou(objectness.rules);
   require_hard_targets(section, objectness, soft);

@@ -140,6 +140,14 @@ class DetectionHead : public Layer, public Head {
   Shape shape_;
 };
 
+// Of with_sides(). A lambda here would be a host function, of which nvcc warns.
+struct IsSideOfRoot {
+  template <class Side>
+  DN_HD bool operator()(Side) const {
+    return std::is_same_v<Side, SideOfRoot>;
+  }
+};
+
 // A head whose Keys, trivially copyable for the kernels, have choose() and with_sides().
 template <class Keys>
 class KeyedHead : public DetectionHead {
@@ -156,9 +164,7 @@ class KeyedHead : public DetectionHead {
     return decode_box(keys_, anchors, anchors.origin(at), grid, box_entries<Keys>(outputs));
   }
 
-  bool side_of_root() const {
-    return keys_.with_sides([](auto side) { return std::is_same_v<decltype(side), SideOfRoot>; });
-  }
+  bool side_of_root() const { return keys_.with_sides(IsSideOfRoot{}); }
 
   Keys keys_;
 };

@@ -5,6 +5,7 @@
 #include "core/index.h"
 #include "core/parts.h"
 #include "kernels/copy.h"
+#include "layers/shared_keys.h"
 #include "nn/channel_parameters.h"
 #include "nn/output_activation.h"
 
@@ -17,10 +18,10 @@ struct LocalKeys {
   Activation activation = activations::Logistic{};
   template <class V>
   void fields(V&& v) {
-    v("filters", filters, Integers{1, 1 << 20}, "output channels");
-    v("size", size, Integers{1, 255}, "kernel width and height");
-    v("stride", stride, Integers{1, 255}, "step of the kernel");
-    v("pad", pad, Flag{}, "1: padding is size/2");
+    filters_field(v, filters);
+    kernel_size_field(v, size);
+    kernel_stride_field(v, stride);
+    pad_field(v, pad);
     v("activation", activation, Choice<Activation>{}, "function of the result");
   }
 };

@@ -51,21 +51,14 @@ struct BinaryCrossEntropyGradient {  // dx = y - t
   }
 };
 
-class LogisticLayer final : public Layer, public TargetLoss {
+class LogisticLayer final : public TargetLayer {
  public:
-  using Layer::Layer;
-
-  bool works_in_f32() const override { return true; }
-
-  const TargetLoss* target_loss() const override { return this; }
-  bool learns() const override { return true; }
-  bool alone() const override { return true; }
-  const HeadTelemetry* sums() const override { return sums_.data(); }
+  using TargetLayer::TargetLayer;
 
   Requirements reshape(std::span<const Shape> in, Ops&, const PlanOptions& options) override {
     Requirements r{.output = in[0], .needs_input = false, .in_place = true};
     if (options.mode == Mode::inference) return r;
-    sums_.make(context_.device);
+    make_sums();
     r.workspace = reduce_scratch<HeadTelemetry>(in[0].size());
     return r;
   }
@@ -75,11 +68,10 @@ class LogisticLayer final : public Layer, public TargetLoss {
     if (pass.mode == Mode::inference || !pass.targets) return;
     check_targets(*this, pass.targets, out.shape);
     reduce(pass.stream, out.shape.size(),
-           BinaryCrossEntropy{{pass.targets.as<>(), out.shape}, in[0].as<>()}, sums_.data(),
+           BinaryCrossEntropy{{pass.targets.as<>(), out.shape}, in[0].as<>()}, sums_out(),
            pass.workspace);
   }
 
-  // With targets its own loss is the only one: the gradient from above is not used.
   void backward(const Pass& pass, const BackwardArguments& a) override {
     const GradientSlot& slot = a.in_gradient[0];
     if (!slot.view) return;
@@ -96,9 +88,6 @@ class LogisticLayer final : public Layer, public TargetLoss {
   std::string to_onnx(OnnxBuilder& graph, std::span<const OnnxValue> in) const override {
     return graph.add("Sigmoid", {in[0].name});
   }
-
- private:
-  TargetSums sums_;
 };
 
 }  // namespace

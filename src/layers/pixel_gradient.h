@@ -7,7 +7,7 @@
 namespace darknet {
 
 // Calls make(Sink<T>) with the gradient of an input, T being its element type, and the functor that
-// it returns for every element. Nothing where nobody needs that gradient.
+// it returns for every element. Does nothing where that gradient is not needed.
 template <class Make>
 void put_gradient_by_pixel(const Pass& pass, const GradientSlot& slot, const Make& make) {
   if (!slot.view) return;

@@ -187,9 +187,9 @@ struct SoftmaxKeys {
   }
 };
 
-class SoftmaxLayer final : public Layer, public TargetLoss {
+class SoftmaxLayer final : public TargetLayer {
  public:
-  SoftmaxLayer(Section& section, const LayerContext& context) : Layer(section, context) {
+  SoftmaxLayer(Section& section, const LayerContext& context) : TargetLayer(section, context) {
     section.read(softmax_);
     if (!softmax_.tree.empty())
       tree_ = read_class_tree(file_of_key(section, "tree", softmax_.tree));
@@ -205,12 +205,7 @@ class SoftmaxLayer final : public Layer, public TargetLoss {
       section.fail("cls_loss", "class trees are trained by cross-entropy; leave it out, or tree=");
   }
 
-  bool works_in_f32() const override { return true; }
-
-  const TargetLoss* target_loss() const override { return this; }
   bool learns() const override { return !softmax_.noloss; }
-  bool alone() const override { return learns(); }
-  const HeadTelemetry* sums() const override { return sums_.data(); }
 
   Requirements reshape(std::span<const Shape> in, Ops&, const PlanOptions& options) override {
     const Shape& s = in[0];
@@ -236,7 +231,7 @@ class SoftmaxLayer final : public Layer, public TargetLoss {
     if (!tree_.empty())
       return reduce(pass.stream, out.shape.n,
                     TreeLoss{buffers_.view().nodes, tree_targets(pass, out.shape), out.as<>()},
-                    sums_.data(), pass.workspace);
+                    sums_out(), pass.workspace);
     reduce(pass.stream, rows_.count,
            SoftmaxLoss{rows_,
                        {pass.targets.as<>(), out.shape},
@@ -244,10 +239,9 @@ class SoftmaxLayer final : public Layer, public TargetLoss {
                        out.as<>(),
                        softmax_.temperature,
                        loss()},
-           sums_.data(), pass.workspace);
+           sums_out(), pass.workspace);
   }
 
-  // With targets its own loss is the only one: the gradient from above is not used.
   void backward(const Pass& pass, const BackwardArguments& a) override {
     const GradientSlot& slot = a.in_gradient[0];
     if (!slot.view) return;
@@ -284,7 +278,7 @@ class SoftmaxLayer final : public Layer, public TargetLoss {
  private:
   std::int64_t sums_workspace(std::int64_t count) {
     if (softmax_.noloss) return 0;
-    sums_.make(context_.device);
+    make_sums();
     return reduce_scratch<HeadTelemetry>(count);
   }
 
@@ -320,7 +314,6 @@ class SoftmaxLayer final : public Layer, public TargetLoss {
   Rows rows_{};
   ClassTree tree_;
   ClassTreeBuffers buffers_;
-  TargetSums sums_;
 };
 
 constexpr float kIgnored = -1234;  // Darknet: SECRET_NUM, a target that masked costs skip
@@ -377,23 +370,18 @@ struct CostKeys {
 };
 
 // Its output is its input: the loss is only in the gradient and in the sums.
-class CostLayer final : public Layer, public TargetLoss {
+class CostLayer final : public TargetLayer {
  public:
-  CostLayer(Section& section, const LayerContext& context) : Layer(section, context) {
+  CostLayer(Section& section, const LayerContext& context) : TargetLayer(section, context) {
     section.read(cost_);
   }
 
-  bool works_in_f32() const override { return true; }
-
-  const TargetLoss* target_loss() const override { return this; }
-  bool learns() const override { return true; }
   bool alone() const override { return false; }
-  const HeadTelemetry* sums() const override { return sums_.data(); }
 
   Requirements reshape(std::span<const Shape> in, Ops&, const PlanOptions& options) override {
     Requirements r{.output = in[0], .needs_output = false, .in_place = true};
     if (options.mode == Mode::inference) return r;
-    sums_.make(context_.device);
+    make_sums();
     r.workspace = reduce_scratch<HeadTelemetry>(in[0].size());
     return r;
   }
@@ -404,8 +392,8 @@ class CostLayer final : public Layer, public TargetLoss {
     check_targets(*this, pass.targets, out.shape);
     with_kind([&]<CostKind kKind>() {
       reduce(pass.stream, out.shape.size(),
-             CostLoss<kKind>{{pass.targets.as<>(), out.shape}, out.as<>(), cost_.scale},
-             sums_.data(), pass.workspace);
+             CostLoss<kKind>{{pass.targets.as<>(), out.shape}, out.as<>(), cost_.scale}, sums_out(),
+             pass.workspace);
     });
   }
 
@@ -443,7 +431,6 @@ class CostLayer final : public Layer, public TargetLoss {
   }
 
   CostKeys cost_;
-  TargetSums sums_;
 };
 
 }  // namespace

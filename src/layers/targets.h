@@ -1,4 +1,5 @@
-// What the layers that learn the targets of whole images share ([softmax], [cost], [logistic]).
+// Shared by the layers whose loss compares with targets of whole images: [softmax], [cost],
+// [logistic].
 #pragma once
 #include "core/for_each.h"
 #include "core/tensor.h"
@@ -7,7 +8,7 @@
 
 namespace darknet {
 
-// Where the target of element (p, c) lies: targets are in Darknet's CHW order.
+// The target of element (p, c); targets are in Darknet's CHW order.
 struct Targets {
   View<const float> of;  // {n, 1, 1, features}
   Shape shape;
@@ -23,13 +24,25 @@ inline void check_targets(const Layer& layer, const TensorView& targets, const S
          targets.shape.features(), " for ", targets.shape.n);
 }
 
-// The sums of a training pass with targets: one of the layers' own memory.
-class TargetSums {
+// Works in f32, like every loss. Where alone() holds, backward() with targets does not use the
+// gradient from above.
+class TargetLayer : public Layer, public TargetLoss {
  public:
-  void make(const Device& device) {
-    if (sums_.bytes() == 0) sums_ = Buffer(device, sizeof(HeadTelemetry));
+  using Layer::Layer;
+
+  bool works_in_f32() const final { return true; }
+  const TargetLoss* target_loss() const final { return this; }
+  bool learns() const override { return true; }
+  bool alone() const override { return learns(); }
+  const HeadTelemetry* sums() const final { return sums_out(); }
+
+ protected:
+  // For training, before the first pass.
+  void make_sums() {
+    if (sums_.bytes() == 0) sums_ = Buffer(context_.device, sizeof(HeadTelemetry));
   }
-  HeadTelemetry* data() const { return static_cast<HeadTelemetry*>(sums_.data()); }
+  // Device memory for the sums of a pass; null before make_sums().
+  HeadTelemetry* sums_out() const { return static_cast<HeadTelemetry*>(sums_.data()); }
 
  private:
   Buffer sums_;

@@ -1,5 +1,5 @@
-// The way back from what a loss makes of a probability. Where a share eta of like anchors holds an
-// object, the expected loss eta w+ L(x, 1) + (1 - eta) w- L(x, 0) is smallest at the logit x with
+// The probability of an object from a logit trained with a loss. Where a share eta of like anchors
+// holds an object, the expected loss eta w+ L(x, 1) + (1 - eta) w- L(x, 0) is least at the x with
 //   eta w+ g+(x) + (1 - eta) w- g-(x) = 0,
 // which is eta itself only for cross-entropy (docs/loss-math.md, What focal loss does to
 // probabilities). Solved for eta this is a closed form, without iterations or tables.

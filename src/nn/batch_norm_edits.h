@@ -1,5 +1,5 @@
-// Changes to the batch normalisation of whole networks that keep what they compute. On the
-// parameters in memory, not in files.
+// Changes the batch normalisation of a whole network without changing its outputs at inference. On
+// the parameters in memory, not in files.
 #pragma once
 #include <cstdint>
 
@@ -13,8 +13,8 @@ namespace darknet {
 // layer has other weights.
 void convert_batch_norm(Network& from, Network& to);
 
-// The scales become 1, the rolling means 0 and variances 1 of every layer whose weights they can go
-// into; outputs at inference stay. Returns the number of such layers.
+// Folds scales and rolling statistics into weights and biases of every layer that has weights, and
+// sets them to 1 (scales, variances) and 0 (means). Returns the number of such layers.
 std::int64_t reset_batch_norm(Network&);
 
 }  // namespace darknet

@@ -9,7 +9,7 @@
 
 namespace darknet {
 
-// A parameter of a layer as its keys want it: zero, with a gradient where it is to be trained.
+// A zero-filled parameter of a layer, with a gradient where the layer's keys let it be trained.
 // `normalised`: it belongs to batch normalisation (train_only_bn).
 Parameter make_parameter(const Layer&, Role, const Shape&, bool normalised);
 

@@ -1,6 +1,6 @@
-// x.state next to x.weights: everything a training run needs to go on bit for bit. Parameters are
-// in it too, so a pair of files that a kill left apart is noticed and the newer truth is the
-// .state.
+// x.state next to x.weights: everything that a training run needs to resume bit for bit. It holds
+// the parameters too: where a kill between the two writes left files of different iterations, this
+// is noticed and the .state is used.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -12,7 +12,7 @@
 
 namespace darknet {
 
-// What is known of a run's evaluations.
+// The results of a run's evaluations so far.
 struct EvaluationRecord {
   double best_score = -1;  // mAP@0.5, of a classifier the top-1 accuracy; -1: none yet
   std::int64_t best_iteration = 0;

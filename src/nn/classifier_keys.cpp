@@ -23,7 +23,7 @@ ClassifierKeys read_classifier_keys(Section& section, const LayerKeys& net,
 }
 
 // As in Darknet.
-void note_detector_keys(Section& section, const NetSettings& net) {
+void warn_of_classifier_keys(Section& section, const NetSettings& net) {
   const ImageAugmentation& images = net.augmentation;
   const ClassifierKeys keys = read_classifier_keys(section, net, {});
   for (const auto& [key, asked] :
@@ -42,7 +42,7 @@ void note_detector_keys(Section& section, const NetSettings& net) {
   section.finish();
 }
 
-void note_keys_of_heads(Section& section, const NetSettings& net) {
+void warn_of_head_keys(Section& section, const NetSettings& net) {
   const RejectionKeys& keys = net.rejection;
   for (const auto& [key, asked] :
        {std::pair{"badlabels_rejection_percentage", keys.badlabels_rejection_percentage > 0},

@@ -33,9 +33,9 @@ struct ClassifierKeys {
 // With the defaults that follow from the width. Throws, where the section is read in order to
 // train, where min_crop is above max_crop.
 ClassifierKeys read_classifier_keys(Section& net, const LayerKeys&, const ImageAugmentation&);
-// Warns of what they ask for and detectors are not trained with.
-void note_detector_keys(Section& net, const NetSettings&);
-// Likewise of networks without a detection head.
-void note_keys_of_heads(Section& net, const NetSettings&);
+// Warns of keys of [net] that have no effect on the training of a detector.
+void warn_of_classifier_keys(Section& net, const NetSettings&);
+// Warns of keys of [net] that have no effect in a network without a detection head.
+void warn_of_head_keys(Section& net, const NetSettings&);
 
 }  // namespace darknet

@@ -10,7 +10,7 @@
 
 namespace darknet {
 
-// What a layer says to integers. One that says nothing works in f32.
+// How a layer handles 8-bit integers; by default it works in f32.
 struct IntegerNode {
   std::vector<std::int64_t> sources;  // of layers, each before this one; -1: the network's input
   std::optional<IntegerScale> reads;  // a convolution in integers: of its input, had it f32

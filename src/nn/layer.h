@@ -61,7 +61,7 @@ struct CommonKeys {
   }
 };
 
-// What a layer answers when it learns its input shapes.
+// What Layer::reshape() returns.
 struct Requirements {
   Shape output;
   std::int64_t workspace = 0;       // bytes it may use during one call
@@ -88,7 +88,7 @@ struct Pass {
   const float* input = nullptr;
 };
 
-// Where an input's gradient goes. Without data nobody wants it. add: += , otherwise overwrite.
+// Where an input's gradient goes; null data: it is not needed. add: += , otherwise overwrite.
 struct GradientSlot {
   TensorView view;
   bool add = true;
@@ -108,7 +108,7 @@ struct LayerSummary {
   std::int64_t multiply_adds = 0;  // per batch of reshape()
 };
 
-// The convolution in a layer, as it was asked of Ops: what `darknet bench` measures it against.
+// The convolution in a layer, as Ops was asked to plan it, for the baselines of `darknet bench`.
 struct ConvolutionWork {
   ConvSpec spec;
   Epilogue epilogue;
@@ -126,7 +126,7 @@ class Layer {
 
   // Indices of the layers it reads, in order; -1 is the network's input.
   virtual std::vector<std::int64_t> sources() const { return {context_.index - 1}; }
-  // Learns the shapes of its sources, makes plans; may be called again with other sizes.
+  // Takes the shapes of its sources and makes plans; may be called again with other sizes.
   virtual Requirements reshape(std::span<const Shape> in, Ops& ops, const PlanOptions&) = 0;
   virtual void forward(const Pass&, std::span<const TensorView> in, TensorView out) = 0;
   virtual void backward(const Pass&, const BackwardArguments&) = 0;
@@ -153,8 +153,8 @@ class Layer {
   // may hand its activation to a head that works on logits (accept_activation), or, at inference,
   // do the successor's work: true then makes `next` a pass-through.
   virtual bool absorb(Layer& /*next*/) { return false; }
-  // Asked by the layer below: will you apply `a` yourself and take the values before it? A head
-  // warns of one that spoils its logits.
+  // Called by the layer below. True: this layer applies `a` itself, and takes the values before it.
+  // A head warns where `a` would spoil its logits.
   virtual bool accept_activation(const Activation& /*a*/) { return false; }
   // Whether, at inference, values of its output are values of its inputs, so that a monotonic map
   // of these is the same map of the output: it then works on tensors of 8-bit integers too
@@ -217,9 +217,9 @@ class Layer {
 
 using LayerPtr = std::unique_ptr<Layer>;
 
-// Puts the algorithms of its convolution, if it plans one, into the table: so that a resumed
-// training takes the same, whatever the rule or a tuning file will say then. A line for each choice
-// of a tuning file that could not be taken.
+// Puts the algorithms of the layer's convolution, if it plans one, into the table, so that a
+// resumed training takes the same ones whatever the heuristic or a tuning file then chooses.
+// Returns a message for each choice of a tuning file that could not be taken.
 std::vector<std::string> remember_algorithms(const Layer&, Tuning&);
 
 // Looks the section's type up in layers/layers.def, makes the layer and checks that every key was
@@ -227,7 +227,7 @@ std::vector<std::string> remember_algorithms(const Layer&, Tuning&);
 LayerPtr make_layer(Section&, const LayerContext&);
 // The keys of a section type (or alias) for `darknet help`; throws on an unknown type.
 KeyDocs layer_keys(std::string_view type);
-// Of a section of other forks that is not supported: why, and what to use instead; "" of any other.
+// Why a section type of other forks is not supported, and what to use instead; "" for other types.
 std::string_view why_unsupported(std::string_view type);
 std::vector<std::string> layer_types();
 

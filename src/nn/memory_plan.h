@@ -22,7 +22,7 @@ struct MemoryPlan {
 
 MemoryPlan plan_memory(std::span<const Block>);
 
-// What the user can do about it, as a sentence goes on.
+// How to need less memory, as the end of an error message.
 const char* how_to_need_less(const Device&, bool training);
 
 // Throws, naming [net] at `where`, where the device cannot hold `bytes` and the f32 `input`. To be

@@ -345,7 +345,7 @@ void Network::build(std::vector<Section> cfg, const NetworkOptions& options) {
   if (net.training()) require_one_norm(*this);
   if (net.training()) note_layers_behind_heads(*this, cfg);
   if (net.training())
-    (heads().empty() ? note_keys_of_heads : note_detector_keys)(cfg[0], net.settings);
+    (heads().empty() ? warn_of_head_keys : warn_of_classifier_keys)(cfg[0], net.settings);
   net.connect();
   net.freeze(net.trained_at(std::numeric_limits<std::int64_t>::max()));
   net.set_truth_capacity();

@@ -32,7 +32,7 @@ struct NetworkOptions {
   Tuning tuning = {};         // choices of algorithms; of another card or library: not used
 };
 
-// Told before and after each layer's work, e.g. to time it or to look at its output.
+// Called before and after each layer's work, e.g. to time it or to look at its output.
 class LayerObserver {
  public:
   virtual ~LayerObserver() = default;
@@ -87,8 +87,8 @@ class Network {
   Shape output_shape(std::int64_t layer) const;
 
   // {n, h, w, c} values 0..1, f32, go into input() (or Pass::input names them); then forward().
-  // Afterwards output(i) holds what layer i made, where it is kept: heads, the last layer, and all
-  // of them with keep_outputs, which are then no integers.
+  // Afterwards output(i) holds the output of layer i where that is kept: of heads, of the last
+  // layer, and with keep_outputs of all layers, none of which then holds integers.
   TensorView input() const;
   void forward(const Pass&);  // stream, mode, workspace and saved are filled in here
   TensorView output(std::int64_t layer) const;
@@ -103,8 +103,8 @@ class Network {
   std::int64_t enqueued() const;
 
   MemoryUse memory() const;
-  // The algorithms of all convolutions, in every size that the network has had, and whatever else
-  // it was given to choose by.
+  // The algorithms of all convolutions, in every size that the network has had, and all entries of
+  // the table that it was made with.
   const Tuning& algorithms() const;
   // Plans anew with these, which are of this card and library; to be followed by
   // parameters_changed().

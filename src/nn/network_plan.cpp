@@ -234,7 +234,7 @@ void Network::Impl::plan_arena() {
     plan_conversions(i, blocks);
     plan_workspaces(i, blocks);
   }
-  Block update{2 * size(), 2 * size(), 0};  // beside the outputs that stay
+  Block update{2 * size(), 2 * size(), 0};  // while the kept outputs stay
   for (const Node& n : nodes) update.bytes = std::max(update.bytes, n.needs.workspace);
   update_workspace = add(update);
   plan = plan_memory(blocks);

@@ -14,7 +14,7 @@ class Network;
 class TargetLoss {
  public:
   virtual ~TargetLoss() = default;
-  // False where it only passes gradients on.
+  // Whether its loss is trained; false where it only passes gradients on.
   virtual bool learns() const = 0;
   // Whether it ignores the gradient from above, so that a later loss has no effect.
   virtual bool alone() const = 0;
@@ -22,7 +22,7 @@ class TargetLoss {
   virtual const HeadTelemetry* sums() const = 0;
 };
 
-// The layer whose loss learns the targets; -1: there is none.
+// The layer whose loss is trained against the targets; -1: there is none.
 std::int64_t target_layer(const Network&);
 
 struct LossAt {

@@ -1,4 +1,4 @@
-// What a tuning file is worth to a network: a warning where it holds nothing for it.
+// Whether a tuning file fits a network.
 #pragma once
 #include <string>
 
@@ -8,7 +8,7 @@ namespace darknet {
 
 class Network;
 
-// `measured`: a tuning file's choices for the network's device. What is to be said where none of
+// `measured`: a tuning file's choices for the network's device. Returns a warning where none of
 // them is for a convolution of the network, in its mode and at its present size, or where they hold
 // no Winograd convolution although one of the network's convolutions could take it; else "".
 std::string tuning_warning(const Network&, const Tuning& measured);

@@ -42,8 +42,8 @@ PageScene write_scene(const Comparison& c, const fs::path& folder, std::size_t i
   return scene;
 }
 
-// Scenes where the networks differ, which is said of them, and scenes that nobody chose: spread
-// evenly over the list. What is found needs no image, so those that are missing are left out.
+// Scenes where the networks differ, marked as such, and scenes that were not selected: spread
+// evenly over the list. Detections are stored without images, so missing images are left out.
 PageScenes write_scenes(const Comparison& c, const ComparisonFiles& o) {
   constexpr std::size_t kDifferent = 4;
   PageScenes scenes;

@@ -24,7 +24,7 @@ struct VariantGain {
 
 struct GainPoint {
   std::filesystem::path folder;
-  std::string data, cfg;     // as the comparison was told
+  std::string data, cfg;     // as given to the comparison
   std::string chosen;        // the baseline's own name, as in VariantGain
   std::string name;          // of the folder, for tables
   double ratio = 0;          // negatives per positive, mean of the baseline's runs that finished

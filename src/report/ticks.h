@@ -1,4 +1,4 @@
-// Where the ticks of an axis stand and what they say.
+// The positions of an axis's ticks and their labels.
 #pragma once
 #include <string>
 #include <vector>

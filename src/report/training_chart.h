@@ -53,8 +53,8 @@ struct LoggedIteration {
   std::vector<LoggedHead> heads;
 };
 
-// The figures of a log that a chart shows, one entry per iteration told; heads are summed or, for
-// means, weighed by their counts. What a line does not have is NaN.
+// The figures of a log that a chart shows, one entry per logged iteration; heads are summed or, for
+// means, weighted by their counts. What a line does not have is NaN.
 struct TrainingHistory {
   std::string label;
   std::vector<double> iteration, loss, average_loss, learning_rate, images_per_second, map;

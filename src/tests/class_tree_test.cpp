@@ -61,13 +61,12 @@ TEST_F(ClassTreeFiles, SayWhatIsWrong) {
   EXPECT_EQ(tree_error("a -1\nb 0x\n"),
             ":2: expected a name and the number of its parent, or -1, got '0x'");
   EXPECT_EQ(tree_error("a -1\nb 1\n"),
-            ":2: the parent 1 is none of the 1 node before it, which count from 0; -1 stands for "
-            "none");
+            ":2: the parent 1 is none of the 1 node before it, which count from 0; -1 means none");
   EXPECT_EQ(tree_error("a -1\nb 0\nc -1\n"),
-            ":3: other nodes stand between this one and its siblings, of parent -1: they belong "
+            ":3: other nodes are between this one and its siblings, of parent -1: they belong "
             "together");
   EXPECT_EQ(tree_error("a -1\nb -1\nc 0\nd 1\ne 0\n"),
-            ":5: other nodes stand between this one and its siblings, of parent 0: they belong "
+            ":5: other nodes are between this one and its siblings, of parent 0: they belong "
             "together");
   EXPECT_EQ(tree_error("a -1\n\nb 0\n"), ":2: a blank line among the others");
   EXPECT_EQ(tree_error(""), ": there is nothing in this file");
@@ -265,7 +264,7 @@ std::string messages(const std::function<void()>& act) {
 TEST_F(ClassTreeFiles, WarnOfNamesThatStandTwice) {
   const fs::path tree = file("two.tree", "a -1\nb -1\nb 0\na 1\n");
   const std::string said = messages([&] { read_class_tree(tree); });
-  EXPECT_NE(said.find("two.tree:3: 'b' stands on line 2 too"), std::string::npos) << said;
+  EXPECT_NE(said.find("two.tree:3: 'b' is on line 2 too"), std::string::npos) << said;
   EXPECT_EQ(said.find(":4:"), std::string::npos) << said;
   EXPECT_EQ(messages([] { read_class_tree(kTree); }), "");
 }

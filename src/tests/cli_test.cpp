@@ -216,7 +216,7 @@ TEST_F(UsageTest, EmptyNamesOfFilesAndDashesAreRefused) {
     words.emplace_back("");
     expect_refused(work_.darknet(words), said, 2);
     words.back() = "-";
-    expect_refused(work_.darknet(words), flag + ": '-' does not stand for the standard input", 2);
+    expect_refused(work_.darknet(words), flag + ": '-' does not mean the standard input", 2);
   }
   // where a value is no name, a dash is as good or bad as other text
   expect_refused(work_.darknet({"synth", "a", "-size", "-"}), "-size '-': expected a number", 2);

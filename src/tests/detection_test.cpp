@@ -152,7 +152,7 @@ TEST(DetectionErrors, SayWhatIsExpected) {
       "side*side*(num*5 + classes) are 1715: put a [connected] with output=1715 before it, or "
       "set classes=15 here");
   EXPECT_EQ(error_of("obj_prior=.01\n", {1, 1, 1, 1470}),
-            "net.cfg:2: [detection] obj_prior: it speaks of logits, and without obj_loss the "
+            "net.cfg:2: [detection] obj_prior: it needs logits, and without obj_loss the "
             "objectness is a raw value; add obj_loss=ce");
   EXPECT_EQ(error_of("classes=20\nnum=2\nobj_loss=ce\nobj_prior=.01\n", {1, 1, 1, 1470}), "");
   EXPECT_EQ(error_of("classes=20\nnum=2\nfocal_loss=1\n", {1, 1, 1, 1470}),

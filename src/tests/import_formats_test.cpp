@@ -250,7 +250,7 @@ TEST_F(ImportYolo, MissingNamesAreReportedWithTheErrorsBefore) {
   at_.put("in/x.data", "classes = 2\ntrain = train.txt\n");
   at_.put("in/train.txt", "images/train/none.jpg\nimages/train/a.jpg\n");
   const CommandResult r = import();
-  expect_error(r, "what the classes are called stands nowhere");
+  expect_error(r, "the names of the classes are unknown");
   expect_error(r, "none.jpg");
 }
 
@@ -282,7 +282,7 @@ TEST_F(ImportYolo, ImagesOfTheReplacedImportAreNoSource) {
 }
 
 TEST_F(ImportYolo, ErrorsNameFileAndLine) {
-  expect_error(import(), "what the classes are called stands nowhere");
+  expect_error(import(), "the names of the classes are unknown");
   at_.put("in/classes.txt", "cat\n");
   expect_error(import(), "in/labels/train/a.txt:1: class 1, of 1 name");
   at_.put("in/classes.txt", "cat\ndog\n");

@@ -83,7 +83,7 @@ TEST_F(ListsOfImages, ErrorsOfDataYamlNameTheLine) {
     return text.find(part) != std::string::npos;
   };
   EXPECT_TRUE(has(error_of("train: [a\n"), "data.yaml:2: malformed YAML"));
-  EXPECT_TRUE(has(error_of("train: x\nnc: many\n"), "data.yaml:2: nc: expected a whole number"));
+  EXPECT_TRUE(has(error_of("train: x\nnc: many\n"), "data.yaml:2: nc: expected an integer"));
   EXPECT_TRUE(has(error_of("nc: 3\nnames: [a, b]\n"), "nc is 3, and names has 2 names"));
   EXPECT_TRUE(has(error_of("names:\n  0: a\n  2: b\n"), "data.yaml:2: names: there is no class 1"));
   EXPECT_TRUE(has(error_of("train: [a, b]\n"), "data.yaml:1: train holds several values"));

@@ -214,10 +214,11 @@ TEST_F(LoaderTest, DecodedImagesAreKeptWithinTheBudget) {
     const Batch before = copy_of(batches.make(0));
     const std::string bytes_of_image = read_file(images_[2], kEnough);
     spoil(2);
-    if (bytes == 0)
+    if (bytes == 0) {
       EXPECT_THROW(batches.make(0), Error);
-    else
+    } else {
       expect_same(batches.make(0), before);
+    }
     file(images_[2].filename(), bytes_of_image);
   }
   CacheBudget two(10);

@@ -75,10 +75,11 @@ bool is_not_run(const LayerSample& s) {
 
 TEST_P(OnnxLayer, IsComputedAlikeByOpenCV) {
   if (is_not_run(GetParam())) GTEST_SKIP() << "OpenCV runs no such graph; the tests below do";
-  if (is_refused(GetParam()))
+  if (is_refused(GetParam())) {
     EXPECT_THROW(expect_alike(GetParam()), Error);
-  else
+  } else {
     expect_alike(GetParam());
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(All, OnnxLayer, testing::ValuesIn(layer_samples()), name_of_sample);

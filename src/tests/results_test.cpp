@@ -52,10 +52,11 @@ void expect_same(const std::string& a, const std::string& b) {
   ASSERT_EQ(left.size(), right.size()) << a << "\n----\n" << b;
   for (std::size_t i = 0; i < left.size(); ++i) {
     double x = 0, y = 0;
-    if (read_number(left[i], x) && read_number(right[i], y))
+    if (read_number(left[i], x) && read_number(right[i], y)) {
       EXPECT_NEAR(x, y, 1e-3 * std::max(1., std::abs(x))) << i;
-    else
+    } else {
       EXPECT_EQ(left[i], right[i]) << i;
+    }
   }
 }
 

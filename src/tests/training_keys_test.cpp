@@ -40,10 +40,11 @@ TEST(LegacyKeys, SayNothingWhereTheyChangeNothing) {
     const std::string training = told(text("17"), section, true),
                       inference = told(text("17"), section, false);
     EXPECT_NE(training.find(cat(k.key, ": ")), std::string::npos) << training;
-    if (k.kind == LegacyKey::Kind::untrainable)
+    if (k.kind == LegacyKey::Kind::untrainable) {
       EXPECT_EQ(inference, "") << k.key;
-    else
+    } else {
       EXPECT_NE(inference.find(cat(k.key, ": ")), std::string::npos) << inference;
+    }
     const bool refused = inference.find("not supported") != std::string::npos;
     EXPECT_EQ(refused, k.kind == LegacyKey::Kind::unsupported) << k.key;
   }

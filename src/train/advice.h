@@ -66,7 +66,7 @@ Findings advise(const AdviceInput&);
 // finite.
 class DivergenceWatch {
  public:
-  // What to say of this iteration, once; else "". `average`: the running average of the loss.
+  // A warning at the first such iteration; else "". `average`: the running average of the loss.
   std::string look(std::int64_t iteration, double average);
 
  private:

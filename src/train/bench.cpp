@@ -16,7 +16,7 @@
 namespace darknet {
 namespace {
 
-// Iterations before any is counted: done as they stand, recorded, replayed for the first time.
+// Iterations before any is counted: one eager, one captured as a graph, one replayed.
 constexpr int kWarmUp = 3;
 // Rows of the matrix product: as many as make it take kPeakSeconds at least, but not so many that a
 // slow device needs more than kMaxPeakSeconds for one.

@@ -97,15 +97,15 @@ void Checkpoints::keep_start(const fs::path& weights, std::int64_t from,
 }
 
 void Checkpoints::warn_of_earlier() const {
-  std::vector<std::string> endings{"_log.jsonl"};
-  for (const std::string_view own : kOwnSuffixes) endings.push_back(cat(own, ".weights"));
+  std::vector<std::string> suffixes{"_log.jsonl"};
+  for (const std::string_view own : kOwnSuffixes) suffixes.push_back(cat(own, ".weights"));
   std::string found;
-  for (const std::string& ending : endings)
-    if (is_present(file(ending))) found += cat(found.empty() ? "" : ", ", file(ending).string());
+  for (const std::string& suffix : suffixes)
+    if (is_present(file(suffix))) found += cat(found.empty() ? "" : ", ", file(suffix).string());
   if (found.empty()) return;
   log::warn(cat(found, " of an earlier training will be replaced; ",
                 is_present(file("_last.state"))
-                    ? "to go on with that training instead, give its _last.weights"
+                    ? "to resume that training instead, give its _last.weights"
                     : "to keep them, move them, or give another folder with -backup"));
 }
 

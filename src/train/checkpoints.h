@@ -1,5 +1,5 @@
-// When a training writes which file, and how it starts again from them. The bytes are nn/weights.h
-// and nn/checkpoint.h.
+// When a training run writes which file, and how a run starts from them. The formats are in
+// nn/weights.h and nn/checkpoint.h.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -37,7 +37,7 @@ class Checkpoints {
   // Whether that is a weights file of this run, by its name and folder.
   bool is_own(const std::filesystem::path& weights) const;
   // Where the run starts from one of its own files, that of iteration `from`, and will replace it:
-  // keeps it as NAME_..._previous.weights, and says so.
+  // keeps it as NAME_..._previous.weights, and logs it.
   void keep_start(const std::filesystem::path& weights, std::int64_t from,
                   std::int64_t max_batches) const;
 

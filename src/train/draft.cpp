@@ -176,7 +176,7 @@ class Drafter {
 };
 
 // Whether a shipped network takes the weights. Its input is small, as parameters do not depend on
-// it: a large candidate needs little memory. One that finds none is passed over.
+// it: a large candidate needs little memory. One for which memory does not suffice is skipped.
 bool takes_weights(const std::string& name, const std::filesystem::path& weights) try {
   CfgText cfg(shipped_cfg(name));
   for (const char* side : {"width", "height"}) cfg.set(0, side, "64");
@@ -197,7 +197,7 @@ std::string Drafter::network_for_weights() const {
     if (takes_weights(name, options_.weights)) return name;
   fail(options_.weights.string(),
        ": fits none of the networks that init knows; name one with -like "
-       "to hear what differs");
+       "to see what differs");
 }
 
 std::string Drafter::chosen_network() {

@@ -33,8 +33,8 @@ struct Draft {
 // The words that DraftOptions::like takes.
 std::vector<std::string> draft_networks();
 
-// Throws on errors of the data set, and where the weights do not fit the network. `begins` hears of
-// each part that takes long, as a clause: "while the anchors were clustered".
+// Throws on errors of the data set, and where the weights do not fit the network. Each part that
+// takes long calls `begins` first, with a clause: "while the anchors were clustered".
 Draft draft_cfg(const DraftOptions&, const std::function<void(const std::string&)>& begins);
 
 }  // namespace darknet

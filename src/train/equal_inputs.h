@@ -1,5 +1,5 @@
-// What every rank of a training run must have read and been told alike: ranks that train on
-// something else give no useful result, and ranks that exchange something else wait for each other.
+// Files, labels and flags that must be equal in all ranks of a training run: different inputs give
+// no useful result, and ranks that exchange different arrays wait for each other for ever.
 #pragma once
 #include <cstdint>
 #include <span>

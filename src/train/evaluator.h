@@ -1,5 +1,5 @@
-// The evaluations of a training run (-map): the validation images and the network that sees them,
-// when one is due, what they found, and whether the run still gains. Its images are kept decoded.
+// The evaluations of a training run (-map): the validation images and a network for them, when one
+// is due, its score, and whether scores still improve. The images are kept decoded.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -42,8 +42,8 @@ class Evaluator {
   bool out_of_patience() const {
     return settings_.patience > 0 && record_.without_gain >= settings_.patience;
   }
-  // What the parameters of `trained` reach, kept in the record, the same in every rank; none, and
-  // the evaluation is pending, where `stop` said yes in one meanwhile.
+  // The score of the parameters of `trained`, the same in every rank; it goes into the record. None
+  // where `stop` returned true in any rank meanwhile: the evaluation is then pending.
   std::optional<EvaluationScore> evaluate(const Network& trained, std::int64_t iteration,
                                           const std::function<bool()>& stop);
   std::int64_t bytes() const { return net_.memory().total(); }  // of its network

@@ -31,7 +31,7 @@ void write_error(std::string_view text) {
 }
 
 // A terminal that closes sends SIGHUP twice, by the kernel and by the shell, and a session's
-// SIGTERM may follow: only a second signal that somebody sends on purpose ends the program.
+// SIGTERM may follow: only a second signal that is sent on purpose ends the program.
 extern "C" void remember(int signal) {
   const int interrupted = errno;  // of the call that the signal came into
   // A step may take minutes: without an answer people send the signal again. A closed terminal

@@ -1,5 +1,5 @@
-// SIGINT, SIGTERM and SIGHUP (a closed terminal) as a question that long work asks at safe points,
-// so that it can save first.
+// SIGINT, SIGTERM and SIGHUP (a closed terminal) as a flag that long work checks at safe points, so
+// that it can save first.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -37,7 +37,7 @@ class InterruptReport {
   InterruptReport(const InterruptReport&) = delete;
   InterruptReport& operator=(const InterruptReport&) = delete;
   ~InterruptReport();
-  // What is done from here on: "while the labels were read". Flushes the standard output, so that
+  // Names the work from here on: "while the labels were read". Flushes the standard output, so that
   // a signal loses nothing of it.
   void at(const std::string& work);
 

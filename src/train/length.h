@@ -1,5 +1,5 @@
-// The length of a training run as people ask for it, in epochs or hours, and what in [net] follows
-// from it. Measuring how long an iteration takes is train/pace.h.
+// The length of a training run as users give it, in epochs or hours, and the keys of [net] that
+// follow from it. Measuring how long an iteration takes is train/pace.h.
 #pragma once
 #include <cstdint>
 
@@ -21,7 +21,7 @@ std::int64_t iterations_of_hours(double hours, double seconds);
 
 // Sets max_batches of a [net] section and moves burn_in, steps, step and sgdr_cycle in proportion,
 // so that the schedule keeps its shape. Without max_batches in the section there is no proportion:
-// the others stay. `where` stands in messages about the new values.
+// the others stay. `where`: the origin of the new values, for messages about them.
 void set_run_length(Section& net, std::int64_t iterations, const Where& where);
 
 // The schedule of a fresh cfg: policy=steps at 80 % and 90 % of the run. burn_in is a fifteenth of

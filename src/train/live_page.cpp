@@ -18,7 +18,7 @@ namespace {
 using httplib::Request, httplib::Response;
 
 constexpr const char *kHtml = "text/html; charset=utf-8", *kNotKept = "no-store";
-constexpr std::size_t kBacklog = 256;  // iterations that wait for a look before they are taken up
+constexpr std::size_t kBacklog = 256;  // iterations that are stored before the history takes them
 
 // "images/ITERATION/K.jpg": of one evaluation, so that a browser may keep it.
 std::string image_address(const EvaluationSample& s, std::size_t image) {
@@ -35,8 +35,8 @@ ScenePanel drawn(const SampledImage& image, const std::vector<std::string>& name
 
 }  // namespace
 
-// What the training run leaves is behind one mutex that is only ever held for a moment; what pages
-// are made of is behind another.
+// One mutex guards what the training thread stores and is held for a moment only; another guards
+// what pages are made of, while they are made.
 struct LivePage::Impl {
   explicit Impl(const HttpAddress& address) : listener(address) {}
 
@@ -44,8 +44,10 @@ struct LivePage::Impl {
     TrainingProgress progress;
     std::shared_ptr<const EvaluationSample> sample;
   };
-  Snapshot look();  // and takes up what waits; drawing is held
-  void take_up(const std::vector<LoggedIteration>&);
+  // The newest state, after the waiting iterations were added to the history. Call with `drawing`
+  // locked.
+  Snapshot snapshot();
+  void add_to_history(const std::vector<LoggedIteration>&);
   std::vector<PageImage> images_of(const Snapshot&) const;
   void serve();
   void answer(const char* path, const char* type, const std::function<std::string()>& made);
@@ -61,16 +63,16 @@ struct LivePage::Impl {
   HttpListener listener;  // gone first: its clients use the others
 };
 
-void LivePage::Impl::take_up(const std::vector<LoggedIteration>& iterations) {
+void LivePage::Impl::add_to_history(const std::vector<LoggedIteration>& iterations) {
   for (const LoggedIteration& i : iterations) history.add(i);
 }
 
-LivePage::Impl::Snapshot LivePage::Impl::look() {
+LivePage::Impl::Snapshot LivePage::Impl::snapshot() {
   std::unique_lock lock(arriving);
   std::vector<LoggedIteration> more = std::exchange(waiting, {});
   Snapshot now = newest;
   lock.unlock();
-  take_up(more);
+  add_to_history(more);
   return now;
 }
 
@@ -94,19 +96,19 @@ void LivePage::Impl::answer(const char* path, const char* type,
 
 void LivePage::Impl::serve() {
   answer("/", kHtml, [this] {
-    const Snapshot now = look();
+    const Snapshot now = snapshot();
     return training_page(history, now.progress, images_of(now));
   });
   answer("/state.json", "application/json", [this] {
-    const Snapshot now = look();
+    const Snapshot now = snapshot();
     return training_state_json(history, now.progress);
   });
   answer("/charts.html", kHtml, [this] {
-    look();
+    snapshot();
     return training_charts(history);
   });
   answer("/images.html", kHtml, [this] {
-    const Snapshot now = look();
+    const Snapshot now = snapshot();
     return training_images(now.progress, images_of(now));
   });
   listener.server().Get(R"(/images/\d{1,18}/\d{1,4}\.jpg)",
@@ -119,7 +121,7 @@ void LivePage::Impl::serve() {
 
 // 404 once another evaluation has replaced it, or where its file is gone.
 void LivePage::Impl::send_image(const Request& asked, Response& response) try {
-  const Snapshot now = look();
+  const Snapshot now = snapshot();
   for (std::size_t i = 0; now.sample && i < now.sample->images.size(); ++i)
     if (asked.path == cat("/", image_address(*now.sample, i))) {
       response.set_header("Cache-Control", "max-age=3600");
@@ -164,9 +166,9 @@ void LivePage::iteration(const IterationReport& r) {
     newest.progress.sampled_at = r.sample->iteration,
     newest.progress.threshold = r.sample->threshold;
   if (impl_->waiting.size() < kBacklog) return;
-  // Nobody has looked for a while; where somebody does just now, the next iteration is soon enough.
+  // No page was asked for in a while. Where one is being drawn, the next iteration is soon enough.
   const std::unique_lock drawing(impl_->drawing, std::try_to_lock);
-  if (drawing) impl_->take_up(std::exchange(impl_->waiting, {}));
+  if (drawing) impl_->add_to_history(std::exchange(impl_->waiting, {}));
 }
 
 void LivePage::finished(bool complete) {

@@ -1,5 +1,5 @@
-// A training run over HTTP while it goes: the page of report/training_page.h. The training only
-// leaves its figures here; charts and images are drawn when somebody looks.
+// Serves the page of report/training_page.h over HTTP during a training run. The training thread
+// only stores its figures here; charts and images are drawn when a browser asks for them.
 #pragma once
 #include <memory>
 #include <mutex>
@@ -13,13 +13,13 @@ namespace darknet {
 
 class LivePage final : public TrainingObserver {
  public:
-  // Serves from now on; throws where the port cannot be had.
+  // Starts to serve; throws where the port cannot be opened.
   LivePage(const HttpAddress&, const std::string& title);
   LivePage(const LivePage&) = delete;
   LivePage& operator=(const LivePage&) = delete;
   ~LivePage() override;
   int port() const;
-  // While it is locked whoever looks waits; the run must not.
+  // Requests wait while the lock is held, and the training run does not wait for them.
   std::unique_lock<std::mutex> hold_drawing();
 
   // Before the first iteration. `names`: of the classes; `past`: the lines of the log that a
@@ -33,7 +33,7 @@ class LivePage final : public TrainingObserver {
   std::unique_ptr<Impl> impl_;
 };
 
-// Where the address has a port, which is said; else null.
-std::unique_ptr<LivePage> open_page(const HttpAddress&, const std::string& title);
+// Opens the page and logs its address; null where `http` has no port.
+std::unique_ptr<LivePage> open_page(const HttpAddress& http, const std::string& title);
 
 }  // namespace darknet

@@ -22,8 +22,8 @@ struct MemoryReport {  // bytes
   MemoryInUse in_use;           // all of it, with what the parts do not count
 };
 
-// None for the CPU, whose memory is not its own. The optimizer and the step are those of a training
-// network, which is the `place`-th of the step's.
+// None for the CPU, which has no memory of its own. With an optimizer and a step: of a training
+// run, whose replica at `place` the network is.
 std::optional<MemoryReport> memory_report(const Network&);
 std::optional<MemoryReport> memory_report(const Network&, Optimizer&, const TrainingStep&,
                                           std::size_t place);

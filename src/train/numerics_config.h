@@ -1,4 +1,4 @@
-// How a training computes: what its .state remembers, and what must be the same for it to go on.
+// How a training run computes: what its .state records, and what must be the same to resume it.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -22,11 +22,11 @@ inline constexpr const char* kNotBitwise =
     ": it resumes, but its results will not be bitwise equal to those of an uninterrupted run";
 
 void record(const NumericsConfig&, TrainingState&);
-// Throws where the training of `weights` ran otherwise; warns where it only cannot give the same
-// bits. What a state of an earlier version does not hold is not checked.
+// Throws where the run of `weights` cannot be resumed so; warns where only bitwise equality
+// is lost. What a state of an earlier version does not record is not checked.
 void check_compatible(const NumericsConfig&, const TrainingState&, const std::string& weights);
-// Warns where a network that was given these algorithms has others: a library of the same version
-// that another version of this program asks in other words.
+// Warns where a network that was given these algorithms took others: other versions of this program
+// may name the algorithms of a library differently.
 void check_algorithms(const Tuning& remembered, const Tuning& taken);
 
 }  // namespace darknet

@@ -1,4 +1,4 @@
-// Who looks on while a training run goes: its log, chart, progress line, page and checkpoints.
+// Observers of a training run: its log, chart, progress line, page and checkpoints.
 #pragma once
 #include <cstdint>
 #include <memory>

@@ -1,4 +1,4 @@
-// What a training run is going to do, said before its first iteration.
+// What a training run is going to do, logged before its first iteration.
 #pragma once
 #include <cstddef>
 #include <filesystem>
@@ -14,10 +14,10 @@ namespace darknet {
 // and the loss of each head's objectness, as lines of the log.
 void log_plan(const Network&, const TrainingState&, std::size_t images,
               const std::filesystem::path& folder);
-// How many processes share a batch, and what larger batches would ask of the schedule; of one
-// process nothing.
+// How many processes share a batch, and what larger batches would ask of the schedule; nothing for
+// one process.
 void log_ranks(const Ranks&, const NetSettings&);
-// By what it is computed; of the CPU nothing.
+// The devices that compute; nothing for the CPU.
 void log_devices(const Device& first, const std::vector<Device>& others);
 
 }  // namespace darknet

@@ -1,6 +1,6 @@
 // One training step on one device or several: the micro-batches of a batch forward and backward,
-// then the update. A step is asked for and its result fetched later, so that devices need not wait
-// for the host. Knows nothing of files, schedules or how batches are made.
+// then the update. A step is begun and its result fetched later, so that devices need not wait for
+// the host. Knows nothing of files, schedules or how batches are made.
 #pragma once
 #include <cstdint>
 #include <deque>
@@ -67,19 +67,19 @@ class TrainingStep {
   std::int64_t first_image() const;  // of the batch, that this rank takes,
   std::int64_t count() const;        // and how many
   static constexpr std::int64_t kMaxInFlight = 2;
-  // Asks for a step; on the CPU it is done when this returns. The batch may be gone then. Of
-  // several ranks each gives its share of the batch: count() images from first_image() on. `seen`:
-  // images before this batch. `average`: whether the weights' running average takes part.
+  // Enqueues a step; on the CPU it is done when this returns. `input` may be freed then. Each of
+  // several ranks gives its share of the batch: count() images from first_image() on. `seen`:
+  // images before this batch. `average`: whether the weights' running average is updated.
   void begin(const StepInput&, StepParams, std::int64_t seen, bool average);
   // Steps that were begun and not yet finished.
   std::int64_t in_flight() const { return std::ssize(in_flight_); }
   // The result of the oldest step in flight; waits for it.
   StepResult finish();
-  // The name of what was not finite, from the batch of the step that failed; "" where that was
-  // computed by another rank.
+  // The title of the first layer whose output or gradients were not finite, found by computing the
+  // batch of the failed step again; "" where another rank computed it.
   std::string non_finite_layer(const StepInput&, const StepResult&);
 
-  // Both, and the error's name where there is one.
+  // begin() and finish(), with StepResult::error where the step failed.
   StepResult run(const StepInput&, const StepParams&, std::int64_t seen, bool average);
 
   // Of the replica at this place, next to its network and optimizer.
@@ -92,7 +92,7 @@ class TrainingStep {
   struct DeviceState;
   struct InFlight {
     StepResult result;       // what the host knows of it
-    std::size_t report = 0;  // which of each device's reports tells the rest
+    std::size_t report = 0;  // which of each device's reports has the rest
   };
   std::int64_t images() const;  // of a micro-batch
   Pass pass(const DeviceState&, std::int64_t micro_batch) const;

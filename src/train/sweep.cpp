@@ -35,7 +35,7 @@ void add_file(Checksum& sum, const fs::path& file) {
   sum.add(bytes.data(), bytes.size());
 }
 
-// Of the training list, that is the tuning split; 0: it is a list of its own.
+// The share of the training list that is the tuning split; 0: the split is a list of its own.
 double tuning_share(const SweepOptions& o, const DataFile& user) {
   return user.tune.empty() ? o.tune_share : 0;
 }
@@ -52,7 +52,7 @@ void add_list(Checksum& sum, const fs::path& list) {
     sum.add(image.c_str(), image.native().size() + 1);
 }
 
-// The settings that flags make. `share`: of the training list, that is the tuning split.
+// The settings that flags make. `share`: see tuning_share().
 json settings_of(const SweepOptions& o, double share) {
   Checksum weights;
   if (!o.weights.empty()) add_file(weights, o.weights);
@@ -67,8 +67,7 @@ json settings_of(const SweepOptions& o, double share) {
   return settings;
 }
 
-// What must be the same for the training runs in a folder to be taken up. `split`: null without
-// one.
+// The settings that all training runs of a folder share. `split`: null without one.
 json shared_by_all(const SweepOptions& o, const DataFile& user, const TuningSplit* split) {
   Checksum inputs;
   add_file(inputs, o.cfg);
@@ -86,8 +85,8 @@ json shared_by_all(const SweepOptions& o, const DataFile& user, const TuningSpli
   return shared;
 }
 
-// Of the settings of a folder, or of those that were typed: the flags that make them, and the value
-// of each; "" of one that takes none.
+// The flags that make these settings, of a folder or of the command line, each with its value; ""
+// for a flag without one.
 std::map<std::string, std::string> flags_of(const json& settings) {
   std::map<std::string, std::string> flags;
   const auto number = [&](const char* key) { return settings.value(key, std::uint64_t{0}); };
@@ -105,7 +104,8 @@ std::map<std::string, std::string> flags_of(const json& settings) {
   return flags;
 }
 
-// Else it is a checksum, or a number that no flag takes.
+// Whether the value in the settings is the one that the user typed; else it is a checksum or an
+// enum's number.
 bool has_shown_value(const std::string& flag) {
   return flag != "-weights" && flag != "-bad_labels";
 }
@@ -171,7 +171,7 @@ void Sweep::require_own_kind() const {
           ", or -collect in place of -confirm");
 }
 
-// Those that were typed all the same: no flag is silently replaced by the folder's.
+// Throws where a flag was given that the folder's settings contradict: none is replaced silently.
 void Sweep::require_settings_of(const json& folders) const {
   SweepOptions o = setting_.options;
   if (o.freeze > 0)
@@ -279,7 +279,7 @@ void Sweep::keep_split(const DataFile& user) const {
   require_kept(files, *split_, user);  // another process may have been first
 }
 
-// Every variant is a sound cfg, which its training would else say hours later.
+// Throws where a variant is no valid cfg; its training run would fail only hours later.
 void Sweep::check_variants(const std::vector<Section>& cfg) {
   const log::WithoutWarnings once;  // the training runs print them
   for (const PlannedVariant& variant : planned_) {
@@ -336,7 +336,7 @@ void Sweep::make_queue() {
                           folder_.of_run(variant.name, seed)});
 }
 
-// Runs that were taken up stay, in whichever order they now have.
+// Results that were read before stay, in the order that the folder now has.
 void Sweep::arrange() {
   SweepContents now = folder_.contents(shared_);
   const SweepRequest& request = setting_.options.request;
@@ -366,16 +366,16 @@ void Sweep::arrange() {
   found_.runs = std::move(runs);
 }
 
-std::vector<const ComparedRun*> Sweep::take_up() {
+std::vector<const ComparedRun*> Sweep::update() {
   arrange();
   std::vector<const ComparedRun*> ended;
   for (ComparedRun& run : found_.runs) {
     if (run.state != RunState::missing) continue;
     const ComparedVariant& variant = found_.variants[run.variant];
-    auto taken = take_up_run(setting_, {variant, run.seed, folder_.of_run(variant.name, run.seed)});
-    if (!taken) continue;
-    taken->variant = run.variant;
-    run = std::move(*taken);
+    auto result = read_run(setting_, {variant, run.seed, folder_.of_run(variant.name, run.seed)});
+    if (!result) continue;
+    result->variant = run.variant;
+    run = std::move(*result);
     ended.push_back(&run);
   }
   if (setting_.options.tune) choose();

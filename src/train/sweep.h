@@ -1,6 +1,6 @@
-// Trains and evaluates every variant with every seed, and keeps what was found: `detector sweep`,
-// of which `detector compare` is the case of few variants. Seeds are the outer loop: after each of
-// them every variant has as many runs. What was found is report/comparison.h.
+// Trains and evaluates every variant with every seed, and keeps the results: `detector sweep`, of
+// which `detector compare` is the case of few variants. Seeds are the outer loop: after each of
+// them every variant has as many runs. The results are a Comparison (report/comparison.h).
 #pragma once
 #include <chrono>
 #include <functional>
@@ -23,12 +23,12 @@ class Sweep {
   explicit Sweep(const SweepOptions&);
 
   const SweepOptions& options() const { return setting_.options; }
-  // All that the folder holds, the baseline first; as take_up() found it.
+  // All that the folder held at the last update(), the baseline first.
   const Comparison& comparison() const { return found_; }
 
-  // Takes up the variants, seeds and results that this or other processes have added to the folder
-  // since, and with a tuning split chooses; the runs that have ended since.
-  std::vector<const ComparedRun*> take_up();
+  // Reads the variants, seeds and results that this or other processes have added to the folder
+  // since, and with a tuning split makes its choice anew. Returns the runs that have ended since.
+  std::vector<const ComparedRun*> update();
 
   // Makes the runs of this call that have not ended and that no other process makes, one after
   // another, and calls `after_run` after each. 0, or the exit code of an interruption, after

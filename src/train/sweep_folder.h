@@ -30,8 +30,8 @@ class SweepFolder {
  public:
   explicit SweepFolder(std::filesystem::path folder) : folder_(std::move(folder)) {}
 
-  // Makes the folder or takes it up, and adds variants and seeds to it. A variant that the user did
-  // not name takes the name that the folder has for its keys. `baseline`: "" leaves it as it is.
+  // Makes the folder where it is missing, and adds variants and seeds. A variant without a name of
+  // the user's takes the folder's name for its keys. `baseline`: "" leaves it as it is.
   // Throws where the folder holds runs of other settings, or the name stands for other keys; where
   // additions are refused, also where it holds other variants, seeds or another baseline.
   void add(const nlohmann::json& settings, std::vector<PlannedVariant>& variants,
@@ -50,7 +50,7 @@ class SweepFolder {
   // Throws where the folder holds something else than a sweep with these settings. Nothing is
   // written.
   void require_settings(const nlohmann::json& settings) const;
-  // Holds it: its sweep.json is there.
+  // Whether it holds a sweep: its sweep.json exists.
   bool is_there() const;
   // Writes a file that never changes, unless it is there.
   std::filesystem::path keep(const std::string& name, const std::string& contents) const;

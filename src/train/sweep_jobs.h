@@ -16,7 +16,7 @@ struct JobsOptions {
 // Starts them, each with its share of the cores (OMP_NUM_THREADS, unless it is set), and waits
 // until all have ended; `meanwhile` is called several times a second. A signal that asks this
 // process to end is passed on, once; they end with it in any case. 0, or the exit code of an
-// interruption. Throws once all have ended where one of them failed, with what it said.
+// interruption. Throws, once all have ended, where one of them failed, with its message.
 int run_jobs(const JobsOptions&, const std::function<void()>& meanwhile);
 
 // The cores that each of so many processes gets.

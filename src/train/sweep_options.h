@@ -28,7 +28,7 @@ struct SweepOptions {
   bool map = false;    // also evaluate as the training runs go
   bool retry = false;  // train again what diverged
   BadLabels bad_labels = BadLabels::stop;
-  std::vector<std::string> train_flags;  // of `detector train`, to repeat a run as told here
+  std::vector<std::string> train_flags;  // of `detector train`, to repeat a run with these options
   std::int64_t shard = 1, shards = 1;    // of the runs, numbered in their order: each shards-th
   // The runs are trained without the tuning split (train/tuning_split.h) and evaluated on it; for
   // each value of the key `per`, or combination of values of its comma-separated keys, the best

@@ -322,7 +322,7 @@ std::string variant_text(const ComparedVariant& variant) {
 std::vector<std::string> default_variants() {
   // The same start, strength and targets for both: without its prior, cross-entropy spends its
   // first steps on unlearning p = .5 everywhere; without equal strength, the weight of the
-  // objectness beside boxes and classes would be the difference that is measured.
+  // objectness relative to boxes and classes would be the difference that is measured.
   const std::string both = " obj_prior=auto obj_init=auto obj_normalizer=auto obj_target=one";
   return {"ce: obj_loss=ce" + both, "focal: obj_loss=focal obj_gamma=2 obj_alpha=.25" + both};
 }

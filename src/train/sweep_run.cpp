@@ -191,7 +191,7 @@ int make_run(const SweepSetting& s, const SweepSite& site) {
   return outcome.exit_code;
 }
 
-std::optional<ComparedRun> take_up_run(const SweepSetting& s, const SweepSite& site) {
+std::optional<ComparedRun> read_run(const SweepSetting& s, const SweepSite& site) {
   const std::optional<RunRecord> r = read_record(site.folder);
   if (!r) return std::nullopt;
   ComparedRun run{.seed = site.seed, .state = r->state, .reason = r->reason};

@@ -29,13 +29,13 @@ struct SweepSite {
 
 inline constexpr const char* kHowToResume = "run the same command again";
 
-// Makes it from where it was left; whoever calls holds its lock. 0, or the exit code of an
+// Trains (or resumes) and evaluates the run; the caller holds its lock. 0, or the exit code of an
 // interruption, after saving. A run that diverges has ended, and its result says so.
 int make_run(const SweepSetting&, const SweepSite&);
 
-// What a run that has ended found; none where it has not. Detections that were not stored, or are
-// of other weights, are computed again; none, too, where that is interrupted.
-std::optional<ComparedRun> take_up_run(const SweepSetting&, const SweepSite&);
+// The result of a run that has ended; none where it has not. Detections that were not stored, or
+// are of other weights, are computed again; none, too, where that is interrupted.
+std::optional<ComparedRun> read_run(const SweepSetting&, const SweepSite&);
 
 // Forgets a run that diverged, so that it is made from its beginning; nothing of others.
 void forget_diverged(const SweepSetting&, const SweepSite&);

@@ -53,7 +53,7 @@ struct TrainingSettings {
 // A loss or gradient that is not finite: the training run ended there, in every rank.
 class Diverged : public CommonFailure {
  public:
-  // `what` goes on where `reason` ends.
+  // The message is `reason`, then `more`.
   Diverged(std::int64_t iteration, std::string reason, const std::string& more)
       : CommonFailure(reason + more), iteration_(iteration), reason_(std::move(reason)) {}
   std::int64_t iteration() const { return iteration_; }
@@ -71,8 +71,8 @@ struct TrainingOutcome {
   std::filesystem::path weights;  // NAME_final.weights; where it was interrupted NAME_last.weights
 };
 
-// `observer`: is shown each iteration after everything else has been done with it; null: nobody.
-// Throws Diverged, and Error where anything else is wrong.
+// `observer`: called for each iteration after all other observers; may be null. Throws Diverged,
+// and Error where anything else is wrong.
 TrainingOutcome train_detector(const TrainingSettings&,
                                std::unique_ptr<TrainingObserver> observer = nullptr);
 // The same of a classifier: each image is of the class whose name occurs in its path. `length` may

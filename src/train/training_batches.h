@@ -11,8 +11,8 @@
 
 namespace darknet {
 
-// Augmented as [net] and the last head ask for it, in the sizes of that head's random=. What the
-// network's device had better place itself is left to it.
+// Augmented as [net] and the last head ask for it, in the sizes of that head's random=. On a GPU,
+// tiles are warped into the input by the device.
 BatchSettings training_batches(const Network&, const AnnotatedImages&, std::uint64_t seed);
 
 // Of the batches what a rank makes of each: its part of the images.

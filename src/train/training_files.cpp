@@ -34,7 +34,7 @@ void check_training_files(const TrainingSettings& o, const std::vector<Section>&
                                                       {"_chart.png", kImageFormat}};
   if (o.show_images > 0) require_writable_augmented(checkpoints.file("_augmented"), o.show_images);
   if (!o.tensorboard.empty()) require_writable_folder(o.tensorboard);
-  // Own weights are read, and their state with them: what is wrong with those is said then.
+  // Own weights are read later, and their state with them: errors in those are reported then.
   const bool resumes = checkpoints.is_own(weights);
   for (const auto& [suffix, format] : files)
     if (const fs::path file = checkpoints.file(suffix);
@@ -48,10 +48,10 @@ void require_channels(const ImagePaths& images, const NetSettings& net, double m
   const UnfitImages unfit =
       images_of_other_channels(images, {.channels = net.channels, .max = net.input_max}, kSeconds);
   if (unfit.count == 0) return;
-  const std::string said = cat(list, "=: ", plural(unfit.count, "image"), " of ", images.size(),
+  const std::string text = cat(list, "=: ", plural(unfit.count, "image"), " of ", images.size(),
                                " with another number of channels; first: ", unfit.first);
-  if (static_cast<double>(unfit.count) > max_bad * static_cast<double>(images.size())) fail(said);
-  log::warn(cat(said, "; they are left out (-max_bad)"));
+  if (static_cast<double>(unfit.count) > max_bad * static_cast<double>(images.size())) fail(text);
+  log::warn(cat(text, "; they are left out (-max_bad)"));
 }
 
 void show_augmented(const TrainingSettings& o, const fs::path& folder, std::int64_t iteration,

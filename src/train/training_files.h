@@ -1,4 +1,4 @@
-// What a training reads and where it writes, checked before it begins.
+// Checks the files that a training run reads and writes before it begins.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -13,9 +13,9 @@
 
 namespace darknet {
 
-// Holds the files in `inputs`, and throws where one that is to be written is among them or cannot
-// be written. Weights of this very run (backup/NAME_*.weights) are not held:
-// Checkpoints::keep_start() sees to them.
+// Adds the files that are read to `inputs`, and throws where one that is to be written is among
+// them or cannot be written. Weights of this very run (backup/NAME_*.weights) are not added:
+// Checkpoints::keep_start() handles them.
 void check_training_files(const TrainingSettings&, const std::vector<Section>& cfg, const DataFile&,
                           const Checkpoints&, ProtectedFiles& inputs);
 

@@ -153,7 +153,7 @@ bool Subject::prepare(Candidate& c, ConvDirection d) {
     if (c.plan->workspace() > workspace_.bytes())
       workspace_ = Buffer(stream_.device, c.plan->workspace());
     c.plan->set_weights(stream_, weights_.floats(), workspace_.data());
-    timed(c, d);  // the first call may still prepare something, or find that another must stand in
+    timed(c, d);  // the first call may still prepare something, or fall back to another algorithm
     if (c.plan->algorithm(d) != c.algorithm) return false;
     const double once = std::max(1e-7, timed(c, d));
     c.calls = std::clamp(std::floor(kMinSeconds / once), 1., kMaxCalls);

@@ -1,5 +1,5 @@
-// Measures what algorithms a device's convolutions could take, for every convolution of a network,
-// and makes the table of the quickest: `darknet bench -tune`.
+// Measures the algorithms that a device has for every convolution of a network, and makes the table
+// of the fastest: `darknet bench -tune`.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -20,8 +20,8 @@ struct TimedAlgorithm {
 struct TunedConvolution {
   std::int64_t layer = 0;  // the first of this use
   ConvUse use;
-  std::string rule, chosen;           // what the rule takes, what the table will
-  std::vector<TimedAlgorithm> timed;  // those that ran, in the library's order
+  std::string rule, chosen;                               // the heuristic's choice, and the table's
+  std::vector<TimedAlgorithm> timed;                      // those that ran, in the library's order
   double seconds_of(const std::string& algorithm) const;  // 0: it did not run
 };
 
@@ -30,10 +30,10 @@ struct TuneReport {
   Tuning tuning;
 };
 
-// Measures with the network's device, mode and options; whatever table it was made with is not
-// looked at. The rule's choice stays unless another is clearly quicker. `repeats`: times that each
-// is measured, interleaved. `stop` is asked before each convolution; once it says yes, the report
-// is of those so far.
+// Measures with the network's device, mode and options; the table that the network was made with is
+// ignored. The heuristic's choice stays unless another is clearly faster. `repeats`: times that
+// each is measured, interleaved. `stop` is called before each convolution; once it returns true,
+// the report holds the convolutions so far.
 TuneReport tune(const Network&, int repeats, const std::function<bool()>& stop = nullptr);
 
 }  // namespace darknet

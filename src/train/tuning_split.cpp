@@ -75,10 +75,11 @@ void require_unseen(const DataFile& data, const Places& tuning) {
   for (const fs::path& image : read_image_list(data.valid))
     if (tuning.hold(image) && shared++ == 0) first = image.string();
   if (shared > 0)
-    fail_at({data.valid.string(), 0}, plural(static_cast<std::int64_t>(shared), "image"),
-            " of the tuning split are in this list too, the first is ", first,
-            ": variants must not be chosen by images that judge them later; take them out of one "
-            "of the lists");
+    fail_at(
+        {data.valid.string(), 0}, plural(static_cast<std::int64_t>(shared), "image"),
+        " of the tuning split are in this list too, the first is ", first,
+        ": variants must not be chosen by images that evaluate them later; take them out of one "
+        "of the lists");
 }
 
 constexpr const char* kOtherwise =
