@@ -6,6 +6,8 @@ foreach(module ${DARKNET_MODULE_TARGETS})
   set(component COMPONENT Unspecified) # CMake's name of the rest
   if(module STREQUAL darknet_mpi)
     set(component COMPONENT mpi) # a package of its own (package.cmake)
+    install(FILES ${PROJECT_SOURCE_DIR}/LICENSE RENAME copyright
+            DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/darknet-focal-mpi COMPONENT mpi)
   endif()
   install(TARGETS ${module} LIBRARY DESTINATION ${CMAKE_INSTALL_BINDIR}/../lib/darknet ${component})
 endforeach()

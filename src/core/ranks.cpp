@@ -39,13 +39,15 @@ std::string together(const Launch& launch) {
 }
 
 const MpiModule& mpi(const Launch& launch) {
-  constexpr const char* kAlone = "; or start it once, without the launcher";
+  constexpr const char* kAlone = "; or start the program without the launcher";
 #if defined(DARKNET_MPI)
   try {
     return functions_of<MpiModule>();
   } catch (const ModuleError& e) {
-    fail(together(launch), ", but its part for MPI cannot be opened: ", e.what(),
-         "; where this program is a Debian package, install darknet-focal-mpi", kAlone);
+    fail(together(launch), ", but its module for MPI cannot be opened: ", e.what(),
+         "; Debian packages: it is in darknet-focal-mpi_*.deb, which `make package` writes next to "
+         "darknet-focal_*.deb; where libmpi is missing: apt-get install openmpi-bin",
+         kAlone);
   }
 #else
   fail(together(launch),
@@ -90,7 +92,7 @@ Launch launch_of_environment() {
     if (count < 1 || rank < 0 || rank >= count) continue;
     Launch launch{.rank = rank, .count = count, .launcher = v.launcher};
     if (launch.launcher == kMpirun)
-      launch.patience = static_cast<double>(number_in(kKillTimeout, kUsualKillTimeout));
+      launch.kill_timeout = static_cast<double>(number_in(kKillTimeout, kUsualKillTimeout));
     return launch;
   }
   return {};

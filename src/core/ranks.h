@@ -102,9 +102,10 @@ void close_ranks(int exit_code, bool failed);
 struct Launch {
   std::int64_t rank = 0, count = 1;
   std::string launcher;  // "mpirun", "srun"; "": none
-  // Seconds after which it kills its processes once it was asked to end; infinite where it leaves
-  // them alone, or its settings are not seen here.
-  double patience = std::numeric_limits<double>::infinity();
+  // Seconds from the signal that ends a job, as by Ctrl-C, until the launcher kills its processes:
+  // of mpirun its option odls_base_sigkill_timeout, or the default of Open MPI 4, which a
+  // configuration file may change unseen; infinite of other launchers.
+  double kill_timeout = std::numeric_limits<double>::infinity();
 };
 Launch launch_of_environment();
 

@@ -216,7 +216,7 @@ Batches::Shown Batches::shown(Batch& b, std::int64_t i, std::vector<std::int64_t
       decode(s, at, rng, b.size);
       return s;
     } catch (const SourceFailure&) {
-      throw;  // others are missing with it
+      throw;  // the whole shard or server is gone
     } catch (const Error& e) {
       b.unreadable[to_size(i)].push_back({images[at], e.what()});
       images[at] = orders_.other(sample(b, i), rng);

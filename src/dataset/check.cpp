@@ -81,7 +81,7 @@ void check_image(ListCheck& check, const ImagePaths& images, std::size_t i,
     range.white = image.white;
     count_size(check, image);
   } catch (const SourceFailure&) {
-    throw;  // others are missing with it
+    throw;  // the whole shard or server is gone
   } catch (const Error& e) {
     ++check.unreadable;
     report(Finding::error, e.what());

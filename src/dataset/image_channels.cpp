@@ -32,7 +32,7 @@ std::string why_unfit(const ImagePaths& images, std::size_t i, const InputValues
     read_listed_input(images, i, values);
     return "";
   } catch (const SourceFailure&) {
-    throw;  // others are missing with it
+    throw;  // the whole shard or server is gone
   } catch (const Error& unfit) {
     try {
       read_listed_input(images, i, {.channels = 0});

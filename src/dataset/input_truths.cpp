@@ -14,7 +14,7 @@ namespace {
 std::optional<ImageSize> size_if_any(const std::filesystem::path& path) try {
   return image_size_of(path);
 } catch (const SourceFailure&) {
-  throw;  // others are missing with it
+  throw;  // the whole shard or server is gone
 } catch (const Error&) {
   return std::nullopt;
 }

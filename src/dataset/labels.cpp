@@ -176,7 +176,7 @@ LabelFile read_label_file(const ImagePaths& images, std::size_t i, std::int64_t 
                            try {
                              return image_size_of(image);
                            } catch (const SourceFailure&) {
-                             throw;                  // others are missing with it
+                             throw;                  // the whole shard or server is gone
                            } catch (const Error&) {  // whoever needs the image will say
                              return {};
                            }

@@ -38,7 +38,7 @@ std::uintmax_t size_of(const fs::path& path) {
   try {
     if (const auto member = through_shard(path)) return member->place ? member->place->bytes : 0;
   } catch (const SourceFailure&) {
-    throw;  // others are missing with it
+    throw;  // the whole shard or server is gone
   } catch (const Error&) {
     return 0;
   }

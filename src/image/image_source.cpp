@@ -20,7 +20,7 @@ class ImageSource : public VideoSource {
         image = read_(next_++);
         return true;
       } catch (const SourceFailure&) {
-        throw;  // others are missing with it
+        throw;  // the whole shard or server is gone
       } catch (const Error& e) {
         if (images_ == 1) throw;
         log::warn(cat(e.what(), "; this image is skipped"));

@@ -64,17 +64,17 @@ TEST(Launches, AreToldByTheEnvironment) {
   EXPECT_EQ(open_mpi.rank, 3);
   EXPECT_EQ(open_mpi.launcher, "mpirun");
   EXPECT_EQ(launch_with({{"PMI_SIZE", "8"}, {"PMI_RANK", "0"}}).count, 8);
-  EXPECT_EQ(open_mpi.patience, 1);
+  EXPECT_EQ(open_mpi.kill_timeout, 1);
   const Launch slurm = launch_with({{"SLURM_STEP_NUM_TASKS", "2"}, {"SLURM_PROCID", "1"}});
   EXPECT_EQ(slurm.count, 2);
   EXPECT_EQ(slurm.launcher, "srun");
-  EXPECT_TRUE(std::isinf(slurm.patience));
+  EXPECT_TRUE(std::isinf(slurm.kill_timeout));
 }
 
 TEST(Launches, OfMpirunTellHowLongItWaits) {
   EXPECT_EQ(
       launch_with({{"OMPI_COMM_WORLD_SIZE", "4"}, {"OMPI_COMM_WORLD_RANK", "3"}, {kTimeout, "600"}})
-          .patience,
+          .kill_timeout,
       600);
 }
 

@@ -85,8 +85,8 @@ class RanksTraining : public CliTest {
     const std::int64_t logged = count_of(work_.get("b/x_log.jsonl"), "\n");
     EXPECT_GT(logged, 0);
     const ShellResult more = train(1, cat("b/x_last.weights -backup c -max_batches ", logged + 1));
-    EXPECT_EQ(more.exit_code, 0) << more.output;
-    EXPECT_NE(more.output.find(cat("at iteration ", logged)), std::string::npos) << more.output;
+    ASSERT_EQ(more.exit_code, 0) << more.output;
+    EXPECT_EQ(count_of(work_.get("c/x_log.jsonl"), "\n"), 1) << "of iteration " << logged + 1;
   }
   std::vector<float> weights(const std::string& name) const {
     constexpr std::size_t kHeader = 20;
@@ -204,10 +204,38 @@ TEST_F(RanksTraining, SaveWhereTheShardOfOneFails) {
 TEST_F(RanksTraining, SaveWhereRank0CannotWriteAFile) {
   const ShellResult ran =
       while_it_trains(2, "-max_batches 100000 -backup b -saveweights 5",
-                      "for i in $(seq 0 5 9999); do mkdir b/x_$i.weights 2>/dev/null; done");
+                      "mkdir $(seq -f 'b/x_%.0f.weights' 0 5 99995) 2>/dev/null");
   EXPECT_NE(ran.output.find("exit 1\n"), std::string::npos) << ran.output;
   EXPECT_EQ(count_of(ran.output, "darknet: "), 1) << ran.output;
   expect_saved_as_logged(ran);
+}
+
+// As on a full disk: the first error is told, and that nothing could be saved.
+TEST_F(RanksTraining, TellWhereRank0CanWriteNothing) {
+  const ShellResult ran =
+      while_it_trains(2, "-max_batches 100000 -backup b -saveweights 5",
+                      "until mkdir b/x_last.weights 2>/dev/null; do rm -f b/x_last.weights; done; "
+                      "mkdir $(seq -f 'b/x_%.0f.weights' 0 5 99995) 2>/dev/null");
+  EXPECT_NE(ran.output.find("exit 1\n"), std::string::npos) << ran.output;
+  EXPECT_EQ(count_of(ran.output, "darknet: "), 1) << ran.output;
+  EXPECT_EQ(count_of(ran.output, " cannot be saved: "), 1) << ran.output;
+  EXPECT_EQ(ran.output.find("MPI_ABORT"), std::string::npos) << ran.output;
+}
+
+// A best network that was not written is not the best of the state: the next run evaluates again.
+TEST_F(RanksTraining, EvaluateAgainWhereTheBestCouldNotBeWritten) {
+  const ShellResult ran = while_it_trains(2, "-map -max_batches 100000 -backup b",
+                                          "rm -f b/x_best.weights; mkdir b/x_best.weights");
+  EXPECT_NE(ran.output.find("exit 1\n"), std::string::npos) << ran.output;
+  EXPECT_EQ(count_of(ran.output, "darknet: "), 1) << ran.output;
+  expect_saved_as_logged(ran);
+  const std::int64_t logged = count_of(work_.get("b/x_log.jsonl"), "\n");
+  const ShellResult more =
+      shell("rmdir b/x_best.weights\n" +
+            command(1, cat("b/x_last.weights -map -backup b -max_batches ", logged + 1)));
+  EXPECT_EQ(more.exit_code, 0) << more.output;
+  EXPECT_EQ(count_of(more.output, cat("iteration ", logged, ": mAP")), 1) << more.output;
+  EXPECT_TRUE(work_.has("b/x_best.weights"));
 }
 
 TEST_F(RanksTraining, PlanHoursTogether) {
@@ -219,6 +247,7 @@ TEST_F(RanksTraining, PlanHoursTogether) {
       std::stoll(ran.output.substr(ran.output.find(kSays) + std::strlen(kSays)));
   EXPECT_EQ(count_of(work_.get("b/x_log.jsonl"), "\n"), planned) << ran.output;
   const ShellResult more = train(3, "b/x_last.weights -hours .0003 -backup b");
+  EXPECT_EQ(more.exit_code, 0) << more.output;
   EXPECT_EQ(count_of(more.output, cat("keeps its planned length of ", planned)), 1) << more.output;
 }
 
@@ -226,7 +255,7 @@ TEST_F(RanksTraining, SayWhatMpirunDoesNotWaitFor) {
   for (const int seconds : {0, 600}) {
     const ShellResult ran = shell(cat("export OMPI_MCA_odls_base_sigkill_timeout=", seconds, "\n",
                                       command(2, "-backup b -clear")));
-    EXPECT_EQ(count_of(ran.output, "mpirun --mca odls_base_sigkill_timeout 600 leaves them time"),
+    EXPECT_EQ(count_of(ran.output, "mpirun --mca odls_base_sigkill_timeout 600 gives them time"),
               seconds == 0 ? 1 : 0)
         << ran.output;
   }
@@ -242,12 +271,17 @@ TEST_F(RanksTraining, RefuseMicroBatchesThatCannotBeSharedOut) {
 TEST_F(RanksTraining, RefuseARankWithOtherFlags) {
   const std::string start =
       cat("'", program().string(), "' detector train x.data x.cfg -backup b ");
-  for (const auto& [more, said] :
-       {std::pair{"-hours 1", ": -hours is 1, in rank 0 0; "},
-        std::pair{"-bf16_reduce", ": -bf16_reduce is on, in rank 0 off; "},
-        std::pair{"-set net.0.momentum=.8", ": the checksum of the cfg"}}) {
+  struct Case {
+    const char *all, *one, *said;
+  };
+  for (const auto& [all, one, said] :
+       {Case{"", "-hours 1 ", ": -hours is 1, in rank 0 0; "},
+        Case{"", "-bf16_reduce ", ": -bf16_reduce is on, in rank 0 off; "},
+        Case{"-hours 1 ", "-bf16_reduce ", ": -bf16_reduce is on, in rank 0 off; "},
+        Case{"", "-set net.0.momentum=.8 ", ": the checksum of the cfg"},
+        Case{"-hours 1 ", "-set net.0.momentum=.8 ", ": the checksum of the cfg"}}) {
     const ShellResult ran =
-        shell(cat("'", DARKNET_MPIEXEC, "' -n 1 ", start, ": -n 1 ", start, more));
+        shell(cat("'", DARKNET_MPIEXEC, "' -n 1 ", start, all, ": -n 1 ", start, all, one));
     EXPECT_EQ(ran.exit_code, 1) << ran.output;
     EXPECT_EQ(count_of(ran.output, said), 1) << ran.output;
   }

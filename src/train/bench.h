@@ -28,6 +28,7 @@ struct BenchOptions {
   std::int64_t batch = 0;  // images per forward pass, or per step; 0: one, or the cfg's
   std::int64_t iterations = 20;
   int threads = 0;               // of the loader; 0: chosen
+  double max_bad = 0;            // share of the images that may be unreadable
   std::filesystem::path tuning;  // algorithms; "": heuristics
   std::function<bool()> stop;    // asked between measurements; once it says yes, none follows
 };

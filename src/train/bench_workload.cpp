@@ -4,6 +4,7 @@
 
 #include "cfg/data_file.h"
 #include "cfg/parse.h"
+#include "core/together.h"
 #include "dataset/image_list.h"
 #include "dataset/labels.h"
 #include "dataset/loader.h"
@@ -76,6 +77,7 @@ class Training final : public Workload {
   Network net_;
   Optimizer optimizer_;
   TrainingStep step_;
+  Ranks& ranks_;
   std::unique_ptr<Batches> batches_;  // with images,
   std::unique_ptr<Loader> loader_;    // else:
   std::vector<float> pixels_;
@@ -91,7 +93,8 @@ Training::Training(const BenchOptions& o)
                             .seed = kSeed,
                             .tuning = tuning_for(o.tuning, o.device)}),
       optimizer_(net_, net_.settings()),
-      step_({{&net_, &optimizer_}}, kSeed, o.ranks) {
+      step_({{&net_, &optimizer_}}, kSeed, o.ranks),
+      ranks_(*o.ranks.ranks) {
   if (net_.heads().empty())
     fail_at({o.cfg.string(), 0}, "no detection head: -train measures the steps of a detector");
   net_.initialise();
@@ -116,7 +119,8 @@ void Training::start_loader(const BenchOptions& o) {
   BatchSettings batches = share_of(*o.ranks.ranks, training_batches(net_, labelled, kSeed));
   batches.size = [&n](std::int64_t) { return InputSize{n.height, n.width}; };
   batches_ = std::make_unique<Batches>(std::move(batches));
-  loader_ = std::make_unique<Loader>(*batches_, LoaderOptions{.threads = o.threads});
+  loader_ = std::make_unique<Loader>(*batches_,
+                                     LoaderOptions{.threads = o.threads, .max_bad = o.max_bad});
 }
 
 StepInput Training::next() {
@@ -129,7 +133,8 @@ StepInput Training::next() {
 // On a device the phases are those of the step before, as a training works ahead there.
 IterationTimes Training::run() {
   const auto before = Clock::now();
-  const StepInput input = next();
+  StepInput input;
+  together(ranks_, [&] { input = next(); });
   const double load = seconds_since(before);
   ++iteration_;
   step_.begin(input, {.iteration = iteration_, .learning_rate = 0}, (iteration_ - 1) * images(),
@@ -137,7 +142,10 @@ IterationTimes Training::run() {
   const bool ahead = net_.options().device.type != DeviceType::cpu;
   if (ahead && step_.in_flight() == 1) return {.total = seconds_since(before), .load = load};
   const StepResult result = step_.finish();
-  if (!result.finite) fail("a training step was not finite");
+  if (!result.finite)  // in every rank
+    throw CommonFailure(
+        "a training step with random weights is not finite; `darknet check` looks for the layer, "
+        "`detector check` at images and labels");
   return {.total = seconds_since(before), .load = load, .phases = result.seconds};
 }
 

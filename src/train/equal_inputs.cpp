@@ -5,6 +5,7 @@
 #include "core/checksum.h"
 #include "core/text.h"
 #include "core/together.h"
+#include "train/all_reduce.h"
 
 namespace darknet {
 namespace {
@@ -73,6 +74,16 @@ RankInput input_of_cfg(std::span<const Section> cfg) {
 
 RankInput input_of_flag(const std::string& flag, const std::string& value) {
   return {flag, value, "start every rank with the same"};
+}
+
+std::vector<RankInput> inputs_of_steps(const TrainingSettings& o, std::span<const Section> cfg) {
+  const auto on = [](bool flag) { return std::string(flag ? "on" : "off"); };
+  return {input_of_cfg(cfg),
+          input_of_flag("-deterministic", on(o.deterministic)),
+          input_of_flag("-bf16_reduce", on(o.ranks.bf16)),
+          input_of_flag("DARKNET_OVERLAP", on(may_overlap())),
+          input_of_flag("its kind of device", o.device.type == DeviceType::cpu ? "CPU" : "GPU"),
+          input_of_flag("its number of devices", cat(1 + o.others.size()))};
 }
 
 void require_equal(Ranks& ranks, std::span<const RankInput> inputs) {

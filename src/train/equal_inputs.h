@@ -9,6 +9,7 @@
 #include "cfg/section.h"
 #include "core/ranks.h"
 #include "dataset/labels.h"
+#include "train/trainer.h"
 
 namespace darknet {
 
@@ -22,6 +23,8 @@ struct RankInput {
 std::vector<RankInput> inputs_of_list(const std::string& key, const LabelledImages&);
 RankInput input_of_cfg(std::span<const Section>);  // with what flags have changed
 RankInput input_of_flag(const std::string& flag, const std::string& value);
+// What decides which arrays the ranks exchange in every step. `cfg`: with what flags have changed.
+std::vector<RankInput> inputs_of_steps(const TrainingSettings&, std::span<const Section> cfg);
 
 // A collective; each rank gives the same inputs in the same order. Throws a CommonFailure that
 // names the first that differs and the first rank in which it does.

@@ -53,10 +53,9 @@ std::vector<Section> sections_of_file(TrainingSettings& o) {
   return cfg;
 }
 
-// Before the first step of several ranks: what the trainer says of them later would come too late.
-void require_shares_of(const TrainingSettings& o, std::vector<Section> cfg) {
+std::vector<Section> with_overrides(std::vector<Section> cfg, const TrainingSettings& o) {
   apply_overrides(cfg, o.overrides);
-  require_shares(*o.ranks.ranks, read_net(cfg.front()), cfg.front().where());
+  return cfg;
 }
 
 double measured_pace(const TrainingSettings& o, const std::vector<Section>& cfg) {
@@ -70,6 +69,7 @@ double measured_pace(const TrainingSettings& o, const std::vector<Section>& cfg)
                                 .exact = o.exact,
                                 .deterministic = o.deterministic,
                                 .threads = o.threads,
+                                .max_bad = o.max_bad,
                                 .tuning = o.tuning});
 }
 
@@ -90,12 +90,13 @@ void plan_hours(TrainingSettings& o) {
   require_equal(ranks, flags);
   if (o.length.hours <= 0) return;
   const log::WithoutWarnings quiet;  // the run itself gives those of the cfg
-  std::vector<Section> cfg;
+  std::vector<Section> cfg, changed;
   together(ranks, [&] {
     refuse_a_second_length(o);
     const DataFile data = read_data_file(o.data);
     cfg = sections_of_file(o);
-    require_shares_of(o, cfg);
+    changed = with_overrides(cfg, o);
+    require_shares(ranks, read_net(changed.front()), changed.front().where());
     if (ranks.is_first())  // who alone needs the backup folder
       o.planned = length_at_start(o, o.backup.empty() ? data.backup : o.backup);
   });
@@ -103,6 +104,7 @@ void plan_hours(TrainingSettings& o) {
   if (o.planned > 0)
     return log::info(
         cat("-hours: the run keeps its planned length of ", plural(o.planned, "iteration")));
+  require_equal(ranks, inputs_of_steps(o, changed));  // the trainer asks after the measurement
   log::info("-hours: measuring some iterations");
   const double seconds = measured_pace(o, cfg);
   o.planned = iterations_of_hours(o.length.hours, seconds);

@@ -7,6 +7,7 @@
 
 #include "core/device_failure.h"
 #include "core/index.h"
+#include "core/sentence_of.h"
 #include "core/text.h"
 #include "core/together.h"
 #include "nn/schedule.h"
@@ -161,11 +162,12 @@ void Trainer::report_not_finite(const StepResult& result) {
   } catch (const DeviceFailure&) {
     throw;
   } catch (const Error& e) {  // images that are gone meanwhile are not what is wrong
-    layer = "a loss or a gradient", images = cat("\n  not found: ", e.what());
+    images = cat("\n  not read again: ", sentence_of(e));
   }
   std::string layers, all_images;
   for (const std::string& found : ranks().all_gather(layer))
     layers = layers.empty() ? found : layers;
+  if (layers.empty()) layers = "a loss or a gradient";
   for (const std::string& found : ranks().all_gather(images)) all_images += found;
   throw Diverged(
       result.params.iteration,
@@ -176,33 +178,34 @@ void Trainer::report_not_finite(const StepResult& result) {
           all_images));
 }
 
-// What rank 0 alone does with its files. The others learn of an error at the next batch, so that
-// all end together and what can be saved is saved.
+// Where there are several ranks, the others learn of an error at the next batch, so that all end
+// together and what can be saved is saved.
 template <class F>
-void Trainer::in_rank_0(F write) {
+void Trainer::write_in_rank_0(F write) {
   if (!ranks().several()) return write();
-  if (is_first() && !fault_) try {
-      write();
-    } catch (const std::exception&) {
-      fault_ = std::current_exception();
-    }
+  if (!is_first()) return;
+  try {
+    write();
+  } catch (const std::exception&) {
+    if (!write_error_) write_error_ = std::current_exception();
+  }
 }
 
-// Of a launcher, which kills its processes before such a step has ended.
-void Trainer::warn_of_patience(double seconds) {
-  const Launch launch = launch_of_environment();
-  if (warned_of_patience_ || !is_first() || seconds <= launch.patience) return;
-  warned_of_patience_ = true;
+// After Ctrl-C the step is finished, and then the state is saved. A single slow step, as one that
+// reads from a busy disk, is no reason to warn.
+void Trainer::warn_of_kill_timeout(double seconds) {
+  constexpr int kInARow = 3;
+  slow_steps_ = seconds > launch_.kill_timeout / 2 ? slow_steps_ + 1 : 0;
+  if (slow_steps_ < kInARow || !is_first() || std::exchange(warned_of_kill_timeout_, true)) return;
   log::end_progress();
-  log::warn(cat("an iteration takes ", std::round(10 * seconds) / 10, " s, and ", launch.launcher,
-                " kills its processes ", launch.patience,
-                " s after Ctrl-C, before they have saved; ", launch.launcher,
-                " --mca odls_base_sigkill_timeout 600 leaves them time"));
+  log::warn(cat("an iteration takes about ", std::round(10 * seconds) / 10, " s, and ",
+                launch_.launcher, ", unless it is configured otherwise, kills its processes ",
+                launch_.kill_timeout, " s after Ctrl-C, perhaps before they have saved; ",
+                launch_.launcher, " --mca odls_base_sigkill_timeout 600 gives them time"));
 }
 
 void Trainer::report(const StepResult& result, const EvaluationScore& evaluation, double seconds) {
-  // The first one of a process plans, too.
-  if (seconds_per_iteration_ > 0) warn_of_patience(seconds);
+  warn_of_kill_timeout(seconds);
   seconds_per_iteration_ =
       seconds_per_iteration_ == 0 ? seconds : .95 * seconds_per_iteration_ + .05 * seconds;
   IterationReport report{
@@ -226,20 +229,30 @@ void Trainer::report(const StepResult& result, const EvaluationScore& evaluation
       .step = &result};
   if (evaluator_) report.sample = evaluator_->sample();
   for (const LossAt& at : losses_of(net_)) report.head_layers.push_back(at.layer);
-  in_rank_0([&] {
+  write_in_rank_0([&] {
     for (const auto& observer : observers_) observer->iteration(report);
   });
 }
 
-// Nothing where it was interrupted.
+// Nothing where it was interrupted. A best network that cannot be written is not recorded as the
+// best: a run that resumes evaluates again.
 EvaluationScore Trainer::evaluate() {
   log::end_progress();
+  const EvaluationRecord before = state_.evaluation;
   const std::optional<EvaluationScore> found =
       evaluator_->evaluate(net_, state_.iteration, [this] { return interrupted() != 0; });
   if (!found) return {};
   const EvaluationRecord& record = state_.evaluation;
   if (record.best_iteration == state_.iteration)
-    in_rank_0([&] { checkpoints_.save_best(net_, state_); });
+    write_in_rank_0([&] {
+      try {
+        checkpoints_.save_best(net_, state_);
+      } catch (const std::exception&) {
+        state_.evaluation = before;
+        state_.evaluation.pending = true;
+        throw;
+      }
+    });
   log::info(cat("iteration ", state_.iteration, ": ", to_string(*found), " on ",
                 plural(std::ssize(evaluator_->images().images), "image"), "; best ",
                 record.best_score, " at iteration ", record.best_iteration));
@@ -266,7 +279,7 @@ const Batch* Trainer::next_batch() {
   const auto before = Clock::now();
   const Batch* batch = nullptr;
   exit_code_ = largest_of_all(ranks(), [&]() -> std::int64_t {
-    tell_fault();
+    rethrow_write_error();
     const int asked_to_end = interrupted();
     if (asked_to_end == 0) batch = &loader_->next();
     return asked_to_end;
@@ -292,7 +305,15 @@ void Trainer::run_steps() {
   }
   finish_steps();
   if (state_.iteration > 0) require_finite_parameters();  // what ends early is saved, too
-  together(ranks(), [&] { tell_fault(); });
+  together(ranks(), [&] { rethrow_write_error(); });
+}
+
+// The error that ends the run is reported afterwards.
+void Trainer::save_after_error() try {
+  checkpoints_.save_last(net_, optimizer_, state_);
+} catch (const std::exception& e) {
+  log::error(cat("the state of iteration ", state_.iteration, " cannot be saved: ", e.what(),
+                 "; the files in ", backup_.string(), " stay as they were"));
 }
 
 TrainingOutcome Trainer::run() {
@@ -309,8 +330,7 @@ TrainingOutcome Trainer::run() {
     if (ranks().several() && !common) throw;  // the others do not know of it
     if (common && common->of_device()) throw;
     if (!not_finite_) finish_steps();
-    if (!not_finite_ && state_.iteration > first && is_first())
-      checkpoints_.save_last(net_, optimizer_, state_);
+    if (!not_finite_ && state_.iteration > first && is_first()) save_after_error();
     throw;
   }
   const bool ended = state_.iteration >= max_batches() && !state_.evaluation.pending;

@@ -30,8 +30,8 @@
 
 namespace darknet {
 
-// What these settings are for this rank: the GPUs of -gpus are shared out over the ranks of a host;
-// of one alone each rank takes another.
+// The settings of this rank: the GPUs of -gpus are divided among the ranks of a host; where it
+// names one, the ranks take that and those after it.
 TrainingSettings of_this_rank(TrainingSettings);
 
 using MakeTask = std::unique_ptr<TrainingTask> (*)(const DataFile&, const std::vector<Section>&);
@@ -80,11 +80,12 @@ class Trainer {
   bool evaluation_due(std::int64_t i) const { return evaluator_ && evaluator_->due(i); }
   EvaluationScore evaluate();
   template <class F>
-  void in_rank_0(F write);
-  void tell_fault() const {
-    if (fault_) std::rethrow_exception(fault_);
+  void write_in_rank_0(F write);
+  void rethrow_write_error() const {
+    if (write_error_) std::rethrow_exception(write_error_);
   }
-  void warn_of_patience(double seconds);
+  void save_after_error();
+  void warn_of_kill_timeout(double seconds);
   bool out_of_patience() const { return evaluator_ && evaluator_->out_of_patience(); }
   const Batch* next_batch();
   void count_unreadable();
@@ -97,7 +98,7 @@ class Trainer {
   TrainingSettings options_;
   // Of all ranks but the first, until the first step: all would give the same warnings.
   std::optional<log::WithoutWarnings> quiet_;
-  std::unique_ptr<LivePage> page_;  // until the observers take it; its port is asked for first
+  std::unique_ptr<LivePage> page_;  // until the observers take it; its port is opened first
   DataFile data_;
   std::vector<Section> cfg_;  // as every network of this run is made from it
   std::unique_ptr<TrainingTask> task_;
@@ -127,8 +128,11 @@ class Trainer {
   bool refused_unreadable_ = false;        // count_unreadable() has thrown
   bool not_finite_ = false;                // the network may hold numbers that are not finite
   std::int64_t steps_without_images_ = 0;  // in a row: try_fix_nan left out all of them
-  bool warned_left_out_ = false, warned_fixed_ = false, warned_of_patience_ = false;
-  std::exception_ptr fault_;  // that the other ranks do not know of yet
+  bool warned_left_out_ = false, warned_fixed_ = false;
+  bool warned_of_kill_timeout_ = false;
+  std::exception_ptr write_error_;  // of rank 0, which the other ranks have not been told yet
+  const Launch launch_ = launch_of_environment();
+  int slow_steps_ = 0;  // in a row, for the launcher's kill timeout
   DivergenceWatch divergence_;
 };
 

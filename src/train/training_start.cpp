@@ -182,24 +182,17 @@ void Trainer::show_images() const {
 // flags would wait for each other.
 void Trainer::require_equal_inputs() {
   if (!ranks().several()) return;
-  const auto on = [](bool flag) { return std::string(flag ? "on" : "off"); };
   const std::int64_t save_every =
       options_.save_every > 0 ? options_.save_every : data_.save_weights;
-  std::vector<RankInput> inputs{
-      input_of_cfg(cfg_),
-      input_of_flag("-map", on(options_.map)),
-      input_of_flag("-mAP_epochs", cat(options_.map_epochs)),
-      input_of_flag("-patience", cat(options_.patience)),
-      input_of_flag("-max_bad", cat(options_.max_bad)),
-      input_of_flag("-saveweights or save_weights=", cat(save_every)),
-      input_of_flag("-deterministic", on(options_.deterministic)),
-      input_of_flag("-bf16_reduce", on(options_.ranks.bf16)),
-      input_of_flag("DARKNET_OVERLAP", on(may_overlap())),
-      input_of_flag("its kind of device", options_.device.type == DeviceType::cpu ? "CPU" : "GPU"),
-      input_of_flag("its number of devices", cat(1 + options_.others.size()))};
+  std::vector<RankInput> inputs = inputs_of_steps(options_, cfg_);
   const auto add = [&](std::vector<RankInput> more) {
     std::ranges::move(more, std::back_inserter(inputs));
   };
+  add({input_of_flag("-map", options_.map ? "on" : "off"),
+       input_of_flag("-mAP_epochs", cat(options_.map_epochs)),
+       input_of_flag("-patience", cat(options_.patience)),
+       input_of_flag("-max_bad", cat(options_.max_bad)),
+       input_of_flag("-saveweights or save_weights=", cat(save_every))});
   add(inputs_of_list("train", labelled_));
   if (evaluator_) add(inputs_of_list("valid", evaluator_->images()));
   require_equal(ranks(), inputs);
