@@ -1,5 +1,7 @@
 #include "train/trainer.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -195,9 +197,9 @@ void Trainer::warn_of_patience(double seconds) {
   warned_of_patience_ = true;
   log::end_progress();
   log::warn(cat("an iteration takes ", std::round(10 * seconds) / 10, " s, and ", launch.launcher,
-                " kills its processes ", launch.patience,
-                " s after Ctrl-C, before they have saved; ", launch.launcher,
-                " --mca odls_base_sigkill_timeout 600 leaves them time"));
+                " leaves its processes ", launch.patience,
+                " s to save after Ctrl-C; to end the run after saving, say: kill -TERM ",
+                ::getpid(), " (on ", ranks().host_of(0), ")"));
 }
 
 void Trainer::report(const StepResult& result, const EvaluationScore& evaluation, double seconds) {
