@@ -14,7 +14,8 @@ namespace darknet {
 namespace {
 
 constexpr char kMpirun[] = "mpirun";
-// Open MPI's --mca odls_base_sigkill_timeout, and its default. Seconds.
+// Open MPI's --mca odls_base_sigkill_timeout, and its default. Seconds; mpirun waits as long before
+// the SIGTERM, too.
 constexpr char kKillTimeout[] = "OMPI_MCA_odls_base_sigkill_timeout";
 constexpr std::int64_t kUsualKillTimeout = 1;
 

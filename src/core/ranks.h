@@ -102,7 +102,7 @@ void close_ranks(int exit_code, bool failed);
 struct Launch {
   std::int64_t rank = 0, count = 1;
   std::string launcher;  // "mpirun", "srun"; "": none
-  // Seconds from the signal that ends a job, as by Ctrl-C, until the launcher kills its processes:
+  // Seconds from the SIGTERM that the launcher sends to its processes until it kills them:
   // of mpirun its option odls_base_sigkill_timeout, or the default of Open MPI 4, which a
   // configuration file may change unseen; infinite of other launchers.
   double kill_timeout = std::numeric_limits<double>::infinity();

@@ -1,5 +1,7 @@
 #include "train/trainer.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -199,9 +201,10 @@ void Trainer::warn_of_kill_timeout(double seconds) {
   if (slow_steps_ < kInARow || !is_first() || std::exchange(warned_of_kill_timeout_, true)) return;
   log::end_progress();
   log::warn(cat("an iteration takes about ", std::round(10 * seconds) / 10, " s, and ",
-                launch_.launcher, ", unless it is configured otherwise, kills its processes ",
-                launch_.kill_timeout, " s after Ctrl-C, perhaps before they have saved; ",
-                launch_.launcher, " --mca odls_base_sigkill_timeout 600 gives them time"));
+                launch_.launcher, ", unless it is configured otherwise, leaves its processes ",
+                launch_.kill_timeout,
+                " s to save after Ctrl-C; to end the run after saving: kill -TERM ", ::getpid(),
+                " (on ", ranks().host_of(0), ")"));
 }
 
 void Trainer::report(const StepResult& result, const EvaluationScore& evaluation, double seconds) {
