@@ -183,7 +183,7 @@ HOST = [
     ("overlap: buckets in the order of the layers", "src/train/overlapped_sum.cpp",
      "buckets_[reached].layer >= layer", "buckets_[reached].layer <= layer"),
     ("overlap: the sum in bf16 stays in its buffer", "src/train/device_sums.cpp",
-     "round(places_[i], gradients[i], true);", ""),
+     "round(places_[i], gradients[i], true);", ";"),
     ("overlap: the next step sums nothing", "src/train/overlapped_sum.cpp", "  started_ = 0;\n", ""),
     ("NCCL: what an error left is saved", "src/train/trainer.cpp", "catch (const DeviceFailure&)",
      "catch (const std::bad_alloc&)"),

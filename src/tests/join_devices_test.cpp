@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <mutex>
 #include <thread>
@@ -29,6 +30,9 @@ class NoSums final : public JoinedDevices {
   void run_bf16(std::span<const Stream>, std::span<BF16* const>, std::int64_t) override {}
 };
 
+std::atomic<bool> ended = false;  // what waits for ever ends with its test
+std::atomic<int> waiting = 0;
+
 class Joiner final : public DeviceJoiner {
  public:
   explicit Joiner(Behaviour b) : b_(std::move(b)) {}
@@ -42,7 +46,11 @@ class Joiner final : public DeviceJoiner {
                                       std::int64_t first, std::int64_t count) const override {
     if (id.size() != 6 || first % 2 != 0 || count != 6 || devices.size() != 2) fail("wrong call");
     if (!b_.joins) fail("no way\nto rank 1");
-    if (b_.waits) std::this_thread::sleep_for(std::chrono::seconds(4));
+    if (b_.waits) {
+      ++waiting;
+      while (!ended) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      --waiting;
+    }
     return std::make_unique<NoSums>();
   }
 
@@ -57,9 +65,8 @@ struct Outcome {
 };
 
 Outcome join(const std::vector<Behaviour>& behaviours) {
-  // They outlive the threads that still wait.
-  static std::vector<std::unique_ptr<Joiner>> joiners;
-  const std::size_t first = joiners.size();
+  std::vector<std::unique_ptr<Joiner>> joiners;
+  ended = false;
   for (const Behaviour& b : behaviours) joiners.push_back(std::make_unique<Joiner>(b));
   Outcome all;
   std::mutex mutex;
@@ -73,7 +80,7 @@ Outcome join(const std::vector<Behaviour>& behaviours) {
     const auto r = to_size(ranks.rank());
     try {
       const auto joined = join_devices({{.index = 0}, {.index = 1}}, ranks,
-                                       behaviours[r].built ? joiners[first + r].get() : nullptr,
+                                       behaviours[r].built ? joiners[r].get() : nullptr,
                                        behaviours[r].wanted, {.usual = 1, .after_failure = .3});
       const std::lock_guard lock(mutex);
       all.joined += joined != nullptr;
@@ -83,6 +90,8 @@ Outcome join(const std::vector<Behaviour>& behaviours) {
       all.said = e.what();
     }
   });
+  ended = true;
+  while (waiting > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   return all;
 }
 
