@@ -149,19 +149,19 @@ def measure(options):
 
 
 def predict(options):
-    """Nodes of eight GPUs, a rank each. NCCL sums within a node; today the sum of a node then goes
-    through host memory, and MPI sums those after the backward pass."""
+    """Nodes of eight GPUs, a rank each. Either NCCL sums within a node, and after the backward pass
+    MPI the sums of the nodes, through host memory; or NCCL sums all, next to the backward pass."""
     within = 2 * (GPUS - 1) / GPUS * options.gradients / NVLINK
     copies = 2 * options.gradients / PCIE
     step = Step(options.step + within, options.backward * options.step, options.gradients,
                 options.bucket)
-    print("| GPUs | link of a node | today: s a step | efficiency | with overlap: s a step | "
+    print("| GPUs | link of a node | through host memory: s a step | efficiency | NCCL: s a step | "
           "efficiency |\n|---|---|---|---|---|---|")
     for link in (parse_link(text) for text in options.links.split(",")):
         for nodes in (1, 8, 64):
-            today = step_seconds(step, nodes, *link, False) + (copies if nodes > 1 else 0)
+            by_host = step_seconds(step, nodes, *link, False) + (copies if nodes > 1 else 0)
             overlapped = step_seconds(step, nodes, *link, True)
-            print(f"| {nodes * GPUS} | {describe(link)} | {today:.4f} | {options.step / today:.0%} | "
+            print(f"| {nodes * GPUS} | {describe(link)} | {by_host:.4f} | {options.step / by_host:.0%} | "
                   f"{overlapped:.4f} | {options.step / overlapped:.0%} |")
 
 

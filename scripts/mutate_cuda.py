@@ -169,12 +169,28 @@ HOST = [
     ("NCCL: the status of a query is left behind", "src/cuda/calls.cpp",
      "    cudaGetLastError();  // not to be found by the next launch\n    check_nccl",
      "    check_nccl"),
-    ("NCCL: one number left out", "src/cuda/nccl.cpp", "to_size(n), ncclFloat", "to_size(n - 1), ncclFloat"),
+    ("NCCL: one number left out", "src/cuda/nccl.cpp", "to_size(n), type,", "to_size(n - 1), type,"),
+    ("NCCL: a place taken twice", "src/cuda/nccl.cpp", "first + static_cast<int>(d));", "first);"),
+    ("NCCL: an id of this rank's own", "src/train/join_devices.cpp",
+     "made = ranks.broadcast(std::move(made));", 'if (made.empty()) made = "+" + joiner.make_id();'),
+    ("NCCL: gradients from the pool", "src/nn/network_plan.cpp", "parameters(), MemoryAccess::peer",
+     "parameters(), MemoryAccess::local"),
+    ("overlap: a bucket is summed before it is computed", "src/train/device_sums.cpp",
+     "events[i]->make_wait(streams_[i]);", ""),
+    ("overlap: nobody waits for the sums", "src/train/device_sums.cpp",
+     "p.done->make_wait(p.net->stream());", ""),
+    ("overlap: buckets of one device count for all", "src/train/overlapped_sum.cpp",
+     "for (const auto& p : places_) all = std::min(all, p->reached);", "all = places_[0]->reached;"),
+    ("overlap: buckets in the order of the layers", "src/train/overlapped_sum.cpp",
+     "buckets_[reached].layer >= layer", "buckets_[reached].layer <= layer"),
+    ("overlap: the sum in bf16 stays in its buffer", "src/train/device_sums.cpp",
+     "round(places_[i], gradients[i], true);", ";"),
+    ("overlap: the next step sums nothing", "src/train/overlapped_sum.cpp", "  started_ = 0;\n", ""),
     ("NCCL: what an error left is saved", "src/train/trainer.cpp", "catch (const DeviceFailure&)",
      "catch (const std::bad_alloc&)"),
 ]
 
-SUITES = ("^EmulatedGpu\\.(Networks|Steps|Program|OthersFirst|ReadingMemoryOfTheHost|Training|"
+SUITES = ("^EmulatedGpu\\.(Networks|Steps|Ranks|Program|OthersFirst|ReadingMemoryOfTheHost|Training|"
           "WhereTheFirstAlgorithmFails)$")
 
 

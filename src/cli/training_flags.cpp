@@ -101,8 +101,10 @@ void add_training_flags(const Command& command, TrainingSettings& o, Trained tra
   add_arithmetic(command, o.exact, o.overrides, o.tuning);
   add_devices(command, o.device, o.others);
   add_deterministic(command, o.deterministic);
-  command.flag("-bf16_reduce", o.ranks.bf16,
-               "several ranks (mpirun): gradients travel between them in bf16, half the bytes");
+  command.flag(
+      "-bf16_reduce", o.ranks.bf16,
+      "several ranks (mpirun): gradients travel between them in bf16, half the bytes; NCCL "
+      "also adds them in bf16");
   add_port(command, "-http_port,-mjpeg_port", o.http.port,
            trained == Trained::detector
                ? "serve a page with progress, charts and, with -map, detections"
@@ -123,7 +125,7 @@ void require_possible_training(const Command& command, const TrainingSettings& o
 
 void join_ranks(TrainingSettings& o) {
   o.ranks.ranks = &launched_ranks();
-  may_overlap();  // throws for a value that says neither
+  may_overlap(), may_use_nccl();  // throw for a value that says neither
   if (!o.ranks.ranks->several() && o.ranks.bf16)
     log::warn("-bf16_reduce has no effect: there is one process, and mpirun starts several");
 }

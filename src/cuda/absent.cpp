@@ -1,6 +1,7 @@
 // Stands in for the CUDA device: says that there is none and how to get one.
 #include "core/device_memory.h"
 #include "core/error.h"
+#include "core/joined_devices.h"
 #include "core/ops.h"
 
 namespace darknet {
@@ -18,6 +19,7 @@ Memory& cuda_memory() { absent(); }
 Streams& cuda_streams() { absent(); }
 Ops& cuda_ops() { absent(); }
 int cuda_device_count() { return 0; }
+const DeviceJoiner* cuda_joiner() { return nullptr; }
 MemoryInUse cuda_memory_in_use(const Device&) { absent(); }
 void launch_elsewhere(const Stream&, const std::function<void()>&) { absent(); }
 

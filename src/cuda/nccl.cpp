@@ -1,13 +1,18 @@
-// Sums over several GPUs by NCCL: one communicator for each, all driven by the calling thread.
+// Sums over several GPUs by NCCL: one communicator for each, those of this process driven by the
+// calling thread. They may span GPUs of other processes.
 #include <nccl.h>
 
 #include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <fstream>
 #include <mutex>
 #include <vector>
 
 #include "core/device_failure.h"
 #include "core/device_guard.h"
 #include "core/index.h"
+#include "core/joined_devices.h"
 #include "core/log.h"
 #include "cuda/calls.h"
 #include "cuda/plans.h"
@@ -20,40 +25,50 @@ void check_result(ncclResult_t status, const char* call) {
     fail(call, ": ", ncclGetErrorString(status), " (", ncclGetLastError(nullptr), ")");
 }
 
-class NcclAllReduce final : public AllReduceLibrary {
+ncclUniqueId make_unique_id() {
+  ncclUniqueId id;
+  check_result(ncclGetUniqueId(&id), "ncclGetUniqueId");
+  return id;
+}
+
+class NcclAllReduce final : public JoinedDevices {
  public:
-  explicit NcclAllReduce(std::span<const Device> devices) : communicators_(devices.size()) {
+  // Waits until all `count` devices have joined, of which these are `first` and the next.
+  NcclAllReduce(std::span<const Device> devices, const ncclUniqueId& id, std::int64_t first,
+                std::int64_t count)
+      : communicators_(devices.size()) {
     for (const Device& d : devices) indices_.push_back(d.index);
-    check_result(
-        ncclCommInitAll(communicators_.data(), static_cast<int>(indices_.size()), indices_.data()),
-        "ncclCommInitAll");
+    try {
+      join(devices, id, static_cast<int>(first), static_cast<int>(count));
+    } catch (const Error&) {
+      std::erase(communicators_, nullptr);
+      if (!communicators_.empty()) abort();
+      throw;
+    }
+    joined_ = true;
     const std::lock_guard lock(mutex());
     all().push_back(this);
   }
   NcclAllReduce(const NcclAllReduce&) = delete;
   NcclAllReduce& operator=(const NcclAllReduce&) = delete;
   ~NcclAllReduce() override {
-    const std::lock_guard lock(mutex());
-    std::erase(all(), this);
+    {
+      const std::lock_guard lock(mutex());
+      std::erase(all(), this);
+    }
     if (communicators_.empty()) return;
     if (for_all(ncclCommFinalize) == ncclSuccess)
       for_all(ncclCommDestroy);
     else
       abort();
   }
-  // A group: one thread may not wait in the first device's call for those it has yet to make.
   void run(std::span<const Stream> streams, std::span<float* const> arrays,
            std::int64_t n) override {
-    const std::lock_guard lock(mutex());
-    if (communicators_.empty()) fail("NCCL sums no more after an error");
-    give_up_on(ncclGroupStart(), "ncclGroupStart");
-    ncclResult_t status = ncclSuccess;
-    for (std::size_t d = 0; d < streams.size() && status == ncclSuccess; ++d)
-      status = ncclAllReduce(arrays[d], arrays[d], to_size(n), ncclFloat, ncclSum,
-                             communicators_[d], cuda::native(streams[d]));
-    const ncclResult_t ended = ncclGroupEnd();  // also after a failure: none may be left open
-    give_up_on(status, "ncclAllReduce");
-    give_up_on(ended, "ncclGroupEnd");
+    sum(streams, arrays, n, ncclFloat);
+  }
+  void run_bf16(std::span<const Stream> streams, std::span<BF16* const> arrays,
+                std::int64_t n) override {
+    sum(streams, arrays, n, ncclBfloat16);
   }
 
   // Whether there are communicators on the device.
@@ -65,11 +80,41 @@ class NcclAllReduce final : public AllReduceLibrary {
   // communicators are on the device.
   static void check(const Device& device) {
     const std::lock_guard lock(mutex());
-    if (NcclAllReduce* const here = find(device)) here->check_links(device);
+    NcclAllReduce* const here = find(device);
+    if (!here) return;
+    // Another thread that is in a call learns of the error by itself.
+    if (const std::unique_lock own(here->calls_, std::try_to_lock); own) here->check_links(device);
   }
 
  private:
-  // All below is called with the mutex held.
+  // A group: one thread may not wait in the first device's call for those it has yet to make.
+  void join(std::span<const Device> devices, const ncclUniqueId& id, int first, int count) {
+    const DeviceGuard guard(devices.front());
+    check_result(ncclGroupStart(), "ncclGroupStart");
+    ncclResult_t status = ncclSuccess;
+    for (std::size_t d = 0; d < devices.size() && status == ncclSuccess; ++d) {
+      const DeviceGuard of_this(devices[d]);
+      status = ncclCommInitRank(&communicators_[d], count, id, first + static_cast<int>(d));
+    }
+    const ncclResult_t ended = ncclGroupEnd();  // also after a failure: none may be left open
+    check_result(status == ncclSuccess ? ended : status, "ncclCommInitRank");
+  }
+  // A group, too.
+  template <class T>
+  void sum(std::span<const Stream> streams, std::span<T* const> arrays, std::int64_t n,
+           ncclDataType_t type) {
+    const std::lock_guard lock(calls_);
+    if (communicators_.empty()) fail("NCCL sums no more after an error");
+    give_up_on(ncclGroupStart(), "ncclGroupStart");
+    ncclResult_t status = ncclSuccess;
+    for (std::size_t d = 0; d < streams.size() && status == ncclSuccess; ++d)
+      status = ncclAllReduce(arrays[d], arrays[d], to_size(n), type, ncclSum, communicators_[d],
+                             cuda::native(streams[d]));
+    const ncclResult_t ended = ncclGroupEnd();
+    give_up_on(status, "ncclAllReduce");
+    give_up_on(ended, "ncclGroupEnd");
+  }
+  // All below is called by one thread at a time.
 
   // A group: the communicators of one thread wait for each other.
   ncclResult_t for_all(ncclResult_t (*call)(ncclComm_t)) const {
@@ -84,10 +129,11 @@ class NcclAllReduce final : public AllReduceLibrary {
   void abort() {
     for_all(ncclCommAbort);
     communicators_.clear();
+    joined_ = false;
   }
   static NcclAllReduce* find(const Device& device) {
     const auto found = std::ranges::find_if(all(), [&](const NcclAllReduce* a) {
-      return !a->communicators_.empty() && std::ranges::count(a->indices_, device.index) > 0;
+      return a->joined_ && std::ranges::count(a->indices_, device.index) > 0;
     });
     return found == all().end() ? nullptr : *found;
   }
@@ -124,25 +170,74 @@ class NcclAllReduce final : public AllReduceLibrary {
     static std::vector<NcclAllReduce*> all;
     return all;
   }
-  // Held by every call: one thread may not sum, or end, what another checks or aborts.
+  // Of the list: one thread may not end what another checks. Not held by what may wait for other
+  // ranks, which may be threads of this process.
   static std::mutex& mutex() {
     static std::mutex mutex;
     return mutex;
   }
 
   std::vector<int> indices_;
+  std::mutex calls_;                       // one thread may not sum what another checks or aborts
   std::vector<ncclComm_t> communicators_;  // none any more after an error
+  std::atomic<bool> joined_ = false;       // whether there are some
+};
+
+// Of this start of the machine; containers on it share it.
+std::string boot_id() {
+  std::ifstream in("/proc/sys/kernel/random/boot_id");
+  std::string id;
+  if (!std::getline(in, id)) fail("/proc/sys/kernel/random/boot_id cannot be read");
+  return id;
+}
+
+class NcclJoiner final : public DeviceJoiner {
+ public:
+  std::string version() const override {
+    int version = 0;
+    check_result(ncclGetVersion(&version), "ncclGetVersion");
+    return std::to_string(version);
+  }
+  // As NCCL tells devices apart, of which one may not join twice.
+  std::string name_of(const Device& device) const override {
+    std::string name = boot_id();
+    for (const cudaDeviceAttr part :
+         {cudaDevAttrPciDomainId, cudaDevAttrPciBusId, cudaDevAttrPciDeviceId}) {
+      int value = 0;
+      cuda::check(cudaDeviceGetAttribute(&value, part, device.index), "cudaDeviceGetAttribute",
+                  to_string(device));
+      name += cat(":", value);
+    }
+    return name;
+  }
+  std::string make_id() const override {
+    const ncclUniqueId id = make_unique_id();
+    return {id.internal, sizeof id.internal};
+  }
+  std::unique_ptr<JoinedDevices> join(std::span<const Device> devices, const std::string& bytes,
+                                      std::int64_t first, std::int64_t count) const override {
+    ncclUniqueId id;
+    if (bytes.size() != sizeof id.internal)
+      fail("an id of NCCL with ", bytes.size(), " bytes in place of ", sizeof id.internal);
+    std::memcpy(id.internal, bytes.data(), sizeof id.internal);
+    return std::make_unique<NcclAllReduce>(devices, id, first, count);
+  }
 };
 
 }  // namespace
 
 std::unique_ptr<AllReduceLibrary> make_nccl_all_reduce(std::span<const Device> devices) {
   try {
-    return std::make_unique<NcclAllReduce>(devices);
+    return std::make_unique<NcclAllReduce>(devices, make_unique_id(), 0, std::ssize(devices));
   } catch (const Error& e) {
     log::warn(cat(e.what(), "; the devices sum by copies instead of NCCL"));
     return nullptr;
   }
+}
+
+const DeviceJoiner* cuda_joiner() {
+  static const NcclJoiner joiner;
+  return &joiner;
 }
 
 bool sums_by_nccl(const Device& device) { return NcclAllReduce::sums_on(device); }

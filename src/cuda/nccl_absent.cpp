@@ -4,6 +4,7 @@
 namespace darknet {
 
 std::unique_ptr<AllReduceLibrary> make_nccl_all_reduce(std::span<const Device>) { return nullptr; }
+const DeviceJoiner* cuda_joiner() { return nullptr; }
 bool sums_by_nccl(const Device&) { return false; }
 void check_nccl(const Device&) {}
 

@@ -3,14 +3,16 @@
 #include <memory>
 #include <span>
 
+#include "core/joined_devices.h"
 #include "core/ops.h"
 
 namespace darknet {
 
 std::shared_ptr<ConvPlan> make_cuda_conv(const ConvSpec&, const Epilogue&, const PlanOptions&);
 std::shared_ptr<GemmPlan> make_cuda_gemm(const GemmSpec&);
-// Null in a build without NCCL.
+// Both null in a build without NCCL.
 std::unique_ptr<AllReduceLibrary> make_nccl_all_reduce(std::span<const Device>);
+const DeviceJoiner* cuda_joiner();
 // Whether NCCL sums on this device. Where a link breaks, its kernels wait for each other for ever:
 // whoever waits for the device calls check_nccl() meanwhile.
 bool sums_by_nccl(const Device&);

@@ -361,9 +361,8 @@ void Network::Impl::plan_size(KeptPlans& plans) {
   try {
     if (gradients.bytes() == 0) {
       set_frozen_iterations();
-      const bool several = options.replicas > 1;
-      gradients = allocate_gradients(stream(), parameters(),
-                                     several ? MemoryAccess::peer : MemoryAccess::local);
+      // Other devices may sum them: of this process or of another.
+      gradients = allocate_gradients(stream(), parameters(), MemoryAccess::peer);
     }
     reserve();
   } catch (const DeviceOutOfMemory&) {  // other sizes may go

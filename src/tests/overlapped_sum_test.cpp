@@ -1,5 +1,6 @@
-// Gradients that are summed over the ranks while their backward pass goes on: a pass that fails
-// ends the job, since the other ranks wait for sums that this one does not begin.
+// Gradients that are summed while their backward pass goes on: bucket after bucket, each once all
+// networks have reached it. A pass that fails ends the job, since the other ranks wait for sums
+// that this one does not begin.
 #include "train/overlapped_sum.h"
 
 #include <gtest/gtest.h>
@@ -9,6 +10,7 @@
 
 #include "cfg/parse.h"
 #include "core/log_capture.h"
+#include "core/text.h"
 
 namespace darknet {
 namespace {
@@ -33,33 +35,108 @@ class OverlappedSums : public testing::Test {
   static Network network() {
     std::istringstream in(
         "[net]\nbatch=1\nwidth=8\nheight=8\n"
-        "[convolutional]\nfilters=2\nsize=3\npad=1\nactivation=linear\n");
+        "[convolutional]\nfilters=2\nsize=3\npad=1\nactivation=linear\n"
+        "[convolutional]\nfilters=40\nsize=1\nactivation=linear\n"
+        "[convolutional]\nfilters=9\nsize=1\nactivation=linear\n");
     return Network(parse_cfg(in, "net.cfg"), {.mode = Mode::training});
   }
   std::vector<std::string> said_;
   log::Capture::Take take_ = [this](log::Level, const std::string& m) { said_.push_back(m); };
   log::Capture capture_{take_};
+  std::int64_t all() const { return net_.gradients().shape.size(); }
+
   Network net_ = network();
   OneOfTwo ranks_;
+  std::vector<Bucket> buckets_ = buckets_of(net_, 64);
+  RankSums rank_sums_{net_, ranks_, {}, buckets_};
 };
+
+// Writes down what it is asked for.
+class Written final : public BucketSums {
+ public:
+  void reached(std::size_t place, std::size_t bucket) override {
+    text += cat("r", place, bucket, " ");
+  }
+  void begin(std::size_t bucket) override { text += cat("b", bucket, " "); }
+  void finish() override { text += "f "; }
+  std::string text;
+};
+
+TEST_F(OverlappedSums, HaveBucketsFromTheLastLayerToTheFirst) {
+  ASSERT_EQ(buckets_.size(), 3u);
+  std::int64_t end = all(), layer = net_.size() - 1;
+  for (const Bucket& b : buckets_) {
+    EXPECT_EQ(b.end, end);
+    EXPECT_EQ(b.layer, layer--);
+    EXPECT_EQ(net_.layer(b.layer).parameters().front()->gradient.data,
+              net_.gradients().as<>().data + b.begin);
+    end = b.begin;
+  }
+  EXPECT_EQ(end, 0);
+  const std::vector<Bucket> one = buckets_of(net_, 1 << 20);
+  ASSERT_EQ(one.size(), 1u);
+  EXPECT_EQ(one[0].begin, 0);
+  EXPECT_EQ(one[0].end, all());
+  EXPECT_EQ(one[0].layer, 0);
+}
+
+// Layer 1 stands for one that is frozen: nobody says that its pass was asked for.
+TEST_F(OverlappedSums, BeginEachBucketOnceAllNetworksHaveReachedIt) {
+  Written written;
+  Ranks alone;
+  Network other = network();
+  OverlappedSum sum({&net_, &other}, alone, buckets_, written);
+  const char* const expected =
+      "r00 r01 r02 "  // the first network alone begins nothing
+      "r10 b0 r11 r12 b1 b2 f ";
+  for (int step = 0; step < 2; ++step) {
+    written.text.clear();
+    sum.begin(0);
+    for (const std::int64_t layer : {2, 0}) sum.reach(0, layer);
+    sum.begin(1);
+    for (const std::int64_t layer : {2, 0}) sum.reach(1, layer);
+    EXPECT_TRUE(sum.begun());
+    sum.finish();
+    EXPECT_FALSE(sum.begun());
+    EXPECT_EQ(written.text, expected);
+  }
+  written.text.clear();
+  sum.finish();  // without a pass that was begun: all of them now
+  EXPECT_EQ(written.text, "r00 r01 r02 r10 r11 r12 b0 b1 b2 f ");
+}
+
+// One process alone leaves the fault to whoever catches it.
+TEST_F(OverlappedSums, OfOneProcessThatFailEndNothing) {
+  Written written;
+  Ranks alone;
+  OverlappedSum sum({&net_}, alone, buckets_, written);
+  sum.begin(0);
+  sum.reach(0, 1);
+  sum.give_up("a layer failed");
+  EXPECT_FALSE(sum.begun());
+  EXPECT_TRUE(said_.empty());
+  written.text.clear();
+  sum.finish();
+  EXPECT_EQ(written.text, "r00 r01 r02 b0 b1 b2 f ") << "the next step begins anew";
+}
 
 TEST_F(OverlappedSums, ThatAreFinishedEndNothing) {
   {
-    OverlappedSum sum(net_, ranks_, {});
+    OverlappedSum sum({&net_}, ranks_, buckets_, rank_sums_);
     EXPECT_FALSE(sum.begun());
-    sum.begin();
-    sum.after(0, true);
+    sum.begin(0);
+    sum.reach(0, 0);
     sum.finish();
     EXPECT_FALSE(sum.begun());
   }
-  EXPECT_EQ(ranks_.summed, net_.gradients().shape.size());
+  EXPECT_EQ(ranks_.summed, all());
   EXPECT_EQ(ranks_.aborts, 0);
 }
 
 TEST_F(OverlappedSums, OfAPassThatFailsEndTheJobAndSayWhy) {
   {
-    OverlappedSum sum(net_, ranks_, {});
-    sum.begin();
+    OverlappedSum sum({&net_}, ranks_, buckets_, rank_sums_);
+    sum.begin(0);
     sum.give_up("a layer failed");
   }
   EXPECT_EQ(ranks_.aborts, 1);
@@ -69,16 +146,16 @@ TEST_F(OverlappedSums, OfAPassThatFailsEndTheJobAndSayWhy) {
 
 TEST_F(OverlappedSums, ThatAreLeftEndTheJob) {
   {
-    OverlappedSum sum(net_, ranks_, {});
-    sum.begin();
+    OverlappedSum sum({&net_}, ranks_, buckets_, rank_sums_);
+    sum.begin(0);
   }
   EXPECT_EQ(ranks_.aborts, 1);
 }
 
 TEST_F(OverlappedSums, ThatFailEndTheJob) {
-  OverlappedSum sum(net_, ranks_, {});
+  OverlappedSum sum({&net_}, ranks_, buckets_, rank_sums_);
   ranks_.fails = true;
-  sum.begin();
+  sum.begin(0);
   EXPECT_THROW(sum.finish(), std::runtime_error);
   EXPECT_EQ(ranks_.aborts, 1);
 }

@@ -61,6 +61,7 @@ Learned train(const std::vector<Device>& devices, const TrainingRanks& ranks, bo
     replicas.push_back({&members.back()->net, &members.back()->optimizer});
   }
   TrainingStep step(replicas, 3, ranks);
+  step.join_ranks();
   const Network& net = members.back()->net;
   const std::int64_t features = net.input_shape().features();
   const auto first = to_size(step.first_image()), count = to_size(step.count());
@@ -93,7 +94,7 @@ std::vector<std::vector<Device>> sets_of_devices() {
 
 TEST(StepsUnderMpirun, AreThoseOfOneProcess) {
   if (launch_of_environment().count == 1) GTEST_SKIP() << "one process: mpirun starts several";
-  const TrainingRanks all{.ranks = &launched_ranks()};
+  const TrainingRanks all{.ranks = &launched_ranks(), .bucket_bytes = 256};
   for (const std::vector<Device>& devices : sets_of_devices())
     for (const bool in_order : {true, false}) {
       const Learned one = train({devices.front()}, {}, true), many = train(devices, all, in_order);
@@ -123,6 +124,7 @@ TEST(StepsUnderMpirun, ShareAnErrorOfOne) {
   net.initialise();
   net.parameters_changed();
   TrainingStep step({{&net, &optimizer}}, 3, {.ranks = &ranks});
+  step.join_ranks();
   std::vector<float> pixels = random_pixels(step.count() * net.input_shape().features(), 0);
   const auto truths = random_truths(step.count(), 2, 0);
   if (ranks.rank() == 1) pixels[11] = NAN;

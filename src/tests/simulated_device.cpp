@@ -8,13 +8,13 @@
 #include <limits>
 #include <map>
 #include <mutex>
-#include <set>
 #include <utility>
 #include <vector>
 
 #include "core/device_memory.h"
 #include "core/error.h"
 #include "core/index.h"
+#include "core/joined_devices.h"
 #include "core/ops.h"
 #include "tests/simulated_device_queues.h"
 
@@ -25,8 +25,8 @@ using simulated::Queues;
 using simulated::queues;
 using simulated::TaskPointer;
 
-// Which host memory the devices may reach later than they are asked to.
-class PinnedMemory {
+// Blocks of memory of one kind.
+class Blocks {
  public:
   void add(const void* p, std::size_t bytes) {
     const std::lock_guard lock(mutex_);
@@ -36,17 +36,26 @@ class PinnedMemory {
     const std::lock_guard lock(mutex_);
     blocks_.erase(static_cast<const char*>(p));
   }
-  void require(const void* p, std::size_t bytes) {
+  // Throws unless the bytes lie within one of them.
+  void require(const void* p, std::size_t bytes, const char* otherwise) {
     const std::lock_guard lock(mutex_);
     const auto* const at = static_cast<const char*>(p);
     auto found = blocks_.upper_bound(at);
     if (found == blocks_.begin() || at + bytes > std::prev(found)->first + std::prev(found)->second)
-      fail("simulated device: host memory that is not, or no longer, from allocate_pinned");
+      fail("simulated device: ", otherwise);
   }
 
  private:
   std::mutex mutex_;
   std::map<const char*, std::size_t> blocks_;
+};
+
+// Host memory that the devices may reach later than they are asked to.
+class PinnedMemory : public Blocks {
+ public:
+  void require(const void* p, std::size_t bytes) {
+    Blocks::require(p, bytes, "host memory that is not, or no longer, from allocate_pinned");
+  }
 };
 
 PinnedMemory& pinned() {
@@ -69,15 +78,15 @@ class SimulatedMemory final : public Memory {
   }
   void* allocate_for_peers(const Device& device, std::size_t bytes) override {
     void* const p = allocate(device, bytes);
-    for_peers_.insert(p);
+    for_peers_.add(p, bytes);
     return p;
   }
   void release_for_peers(const Device& device, void* p, std::size_t bytes) noexcept override {
-    for_peers_.erase(p);
+    for_peers_.remove(p);
     release(device, p, bytes);
   }
-  void require_for_peers(const void* p) const {
-    if (!for_peers_.contains(p)) fail("simulated device: memory that its peers do not reach");
+  void require_for_peers(const void* p, std::size_t bytes) {
+    for_peers_.require(p, bytes, "memory that its peers do not reach");
   }
   // Ordinary host memory is taken over at once; it gets to the device in the stream's order.
   void copy_in(const Stream& s, void* to, const void* from, std::size_t bytes) override {
@@ -148,7 +157,7 @@ class SimulatedMemory final : public Memory {
   }
 
  private:
-  std::set<const void*> for_peers_;
+  Blocks for_peers_;
   std::array<std::int64_t, simulated::kDevices> in_use_{};  // bytes
   static void prepare(const Stream& s, const void* on_device, std::size_t bytes) {
     Queues::use(s.device);
@@ -172,7 +181,7 @@ class SimulatedSum final : public AllReduceLibrary {
     std::vector<float> sum(to_size(n)), one(sum.size());
     for (std::size_t d = 0; d < devices_.size(); ++d) {
       if (!(streams[d].device == devices_[d])) fail("simulated device: a sum in another order");
-      simulated_memory().require_for_peers(arrays[d]);
+      simulated_memory().require_for_peers(arrays[d], bytes);
       simulated_memory().copy_out(streams[d], one.data(), arrays[d], bytes);
       for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += one[i];
     }
@@ -326,6 +335,7 @@ Streams& cuda_streams() {
   static SimulatedStreams streams;
   return streams;
 }
+const DeviceJoiner* cuda_joiner() { return nullptr; }  // of one process alone
 Ops& cuda_ops() {
   static SimulatedOps ops;
   return ops;

@@ -47,24 +47,30 @@ class ThreadRanks final : public Ranks {
       to += one.size();
     }
   }
-  void sum(std::span<float>, const SumOptions&) override { fail("not for these ranks"); }
+  void sum(std::span<float> values, const SumOptions& options) override {
+    if (options.bf16) fail("not for these ranks");
+    add_all(values);
+  }
   void sum(std::span<double>) override { fail("not for these ranks"); }
   void broadcast(std::span<float>) override { fail("not for these ranks"); }
   std::string broadcast(std::string bytes) override { return all_gather(bytes).front(); }
-  void sum(std::span<std::int64_t> values) override {
+  void sum(std::span<std::int64_t> values) override { add_all(values); }
+  void barrier() override { job_.all.arrive_and_wait(); }
+
+ private:
+  template <class T>
+  void add_all(std::span<T> values) {
     const auto bytes = std::as_bytes(values);
     const auto all = all_gather({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
-    std::fill(values.begin(), values.end(), 0);
+    std::fill(values.begin(), values.end(), T{});
     for (const std::string& one : all)
       for (std::size_t i = 0; i < values.size(); ++i) {
-        std::int64_t value = 0;
+        T value{};
         one.copy(reinterpret_cast<char*>(&value), sizeof value, i * sizeof value);
         values[i] += value;
       }
   }
-  void barrier() override { job_.all.arrive_and_wait(); }
 
- private:
   Job& job_;
   std::int64_t rank_;
 };

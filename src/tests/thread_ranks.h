@@ -8,7 +8,7 @@
 namespace darknet {
 
 // Calls `work` in `count` threads, each with its own Ranks, and waits for all of them. Of the
-// collectives those on integers and bytes work. Throws what a thread threw.
+// collectives those on integers, floats and bytes work. Throws what a thread threw.
 void run_ranks(std::int64_t count, const std::function<void(Ranks&)>& work);
 
 }  // namespace darknet

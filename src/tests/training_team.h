@@ -16,6 +16,7 @@
 namespace darknet::testing_team {
 
 inline constexpr std::int64_t kBatch = 8;
+inline constexpr std::int64_t kSmallBucket = 1024;  // bytes: several of such small networks
 
 // Batch normalisation, dropout, two heads of different kinds, of which one keeps the gradients of
 // its classes, an average of the weights.
@@ -56,11 +57,12 @@ struct Trainee {
   Optimizer optimizer;
 };
 
-// One training on several devices.
+// One training on several devices, or this rank's share of it.
 struct Team {
   Team(std::int64_t subdivisions, const std::vector<Device>& devices, bool in_order = true)
       : Team(cfg_of(subdivisions), devices, in_order) {}
-  Team(const std::vector<Section>& cfg, const std::vector<Device>& devices, bool in_order = true) {
+  Team(const std::vector<Section>& cfg, const std::vector<Device>& devices, bool in_order = true,
+       const TrainingRanks& ranks = {.bucket_bytes = kSmallBucket}) {
     std::vector<Replica> replicas;
     NetworkOptions options{.mode = Mode::training,
                            .exact = true,
@@ -74,14 +76,19 @@ struct Team {
       ++options.seed;  // nothing is equal but by copy_training
       if (members.size() > 1) copy_training(replicas.front(), replicas.back());
     }
-    step = std::make_unique<TrainingStep>(replicas, 3);
+    step = std::make_unique<TrainingStep>(replicas, 3, ranks);
+    step->join_ranks();
   }
   // The batch of step k lives only for the call.
   void begin(std::int64_t k, float spoiled = 0, std::int64_t image = -1) const {
     std::vector<float> pixels = random_pixels(kBatch * features(), static_cast<std::uint64_t>(k));
     const auto truths = random_truths(kBatch, 2, static_cast<std::uint64_t>(k));
     if (image >= 0) pixels[to_size(image * features() + 11)] = spoiled;
-    step->begin({pixels, truths}, {.iteration = k + 1, .learning_rate = .01f}, k * kBatch, true);
+    const auto first = to_size(step->first_image()), count = to_size(step->count()),
+               floats = to_size(features());
+    step->begin({std::span(pixels).subspan(first * floats, count * floats),
+                 std::span(truths).subspan(first, count)},
+                {.iteration = k + 1, .learning_rate = .01f}, k * kBatch, true);
     std::fill(pixels.begin(), pixels.end(), -1.f);  // whoever reads them later notices
   }
   StepResult run(std::int64_t k) const {

@@ -10,9 +10,11 @@
 #include "core/error.h"
 #include "core/index.h"
 #include "core/text.h"
+#include "core/together.h"
 #include "kernels/batch_norm.h"
 #include "nn/running_values.h"
 #include "nn/weights.h"
+#include "train/join_devices.h"
 
 namespace darknet {
 namespace {
@@ -35,16 +37,18 @@ float* floats(const Buffer& b) { return static_cast<float*>(b.data()); }
 std::int64_t floats_of(std::int64_t bytes) { return bytes / std::int64_t{sizeof(float)}; }
 std::size_t bytes_of(std::int64_t n) { return to_size(n) * sizeof(float); }
 
-}  // namespace
-
-// To measure what overlapping gains.
-bool may_overlap() {
-  const char* const set = std::getenv("DARKNET_OVERLAP");
+bool is_on(const char* variable) {
+  const char* const set = std::getenv(variable);
   const std::string_view value = set ? set : "1";
   if (value != "0" && value != "1")
-    throw Error(cat("DARKNET_OVERLAP is '", shown(value), "'; expected 0 or 1"));
+    throw Error(cat(variable, " is '", shown(value), "'; expected 0 or 1"));
   return value == "1";
 }
+
+}  // namespace
+
+bool may_overlap() { return is_on("DARKNET_OVERLAP"); }
+bool may_use_nccl() { return is_on("DARKNET_NCCL"); }
 
 std::array<AllReduce::Summed, 2> AllReduce::Place::summed() const {
   const TensorView gradients = replica.net->gradients();
@@ -80,29 +84,83 @@ AllReduce::AllReduce(const std::vector<Replica>& replicas, const std::vector<Ste
                      std::int64_t micro_batches, const TrainingRanks& ranks)
     : ranks_(ranks), in_order_(replicas.front().net->options().deterministic) {
   keep_ = std::pow(kRollingKeep, static_cast<float>(micro_batches));
-  std::vector<Device> all;
-  for (std::size_t d = 0; d < replicas.size(); ++d) {
+  for (std::size_t d = 0; d < replicas.size(); ++d)
     places_.push_back(make_place(replicas[d], states[d]));
-    all.push_back(device_of(replicas[d]));
-  }
-  const Device& first = all.front();
+  if (!ranks_.ranks->several()) choose_sums(nullptr);
+}
+
+void AllReduce::join_ranks() {
+  Ranks& ranks = *ranks_.ranks;
+  if (!ranks.several()) return;
+  const std::vector<Device> own = own_devices();
+  const DeviceType type = own.front().type;
+  std::unique_ptr<JoinedDevices> joined;
+  if (type != DeviceType::cpu && !in_order_)
+    joined = join_devices(own, ranks, device_joiner(type), may_use_nccl());
+  together(ranks, [&] { choose_sums(std::move(joined)); });
+}
+
+void AllReduce::choose_sums(std::unique_ptr<JoinedDevices> joined) {
+  const Device first = device_of(places_.front().replica);
+  const bool several = places_.size() > 1, ranks = ranks_.ranks->several();
   std::int64_t largest = 0;
   for (const Summed& s : places_.front().summed()) largest = std::max(largest, s.n);
-  if (ranks_.ranks->several() && first.type != DeviceType::cpu)
-    on_host_ = PinnedBuffer(first.type, static_cast<std::int64_t>(bytes_of(largest)));
-  if (ranks_.ranks->several() && first.type == DeviceType::cpu && all.size() == 1 && may_overlap())
-    overlapped_.emplace(*replicas.front().net, *ranks_.ranks, SumOptions{.bf16 = ranks_.bf16});
-  if (all.size() == 1) return;
+  const auto bytes = static_cast<std::int64_t>(bytes_of(largest));
+  if (!in_order_) open_library(std::move(joined));
+  if (ranks && first.type != DeviceType::cpu && !joined_)
+    on_host_ = PinnedBuffer(first.type, bytes);
+  if (ranks && first.type == DeviceType::cpu && !several && may_overlap()) {
+    Network& net = *places_.front().replica.net;
+    std::vector<Bucket> buckets = buckets_of(net, ranks_.bucket_bytes);
+    rank_sums_.emplace(net, *ranks_.ranks, SumOptions{.bf16 = ranks_.bf16}, buckets);
+    overlap(*rank_sums_, std::move(buckets));
+  }
+  if (!several) return;
+  const DeviceGuard guard(first);
   summed_ = streams(first.type).event(first);
-  if (!in_order_) library_ = streams(first.type).all_reduce(all);
-  if (library_) return;
-  places_.front().incoming =
-      Buffer(first, static_cast<std::int64_t>(bytes_of(largest)), MemoryAccess::peer);
+  if (!library_) places_.front().incoming = Buffer(first, bytes, MemoryAccess::peer);
+}
+
+// `joined`: over all ranks; where it is null, one over this rank's devices.
+void AllReduce::open_library(std::unique_ptr<JoinedDevices> joined) {
+  const std::vector<Device> own = own_devices();
+  joined_ = joined.get();
+  library_ = std::move(joined);
+  if (!library_ && own.size() > 1 && may_use_nccl())
+    library_ = streams(own.front().type).all_reduce(own);
+  if (!library_) return;
+  std::vector<Bucket> buckets = buckets_of(*places_.front().replica.net, ranks_.bucket_bytes);
+  device_sums_.emplace(networks(), *library_, buckets);
+  if (joined_ && ranks_.bf16) device_sums_->use_bf16(*joined_);
+  if (sums_all()) overlap(*device_sums_, std::move(buckets));
+}
+
+void AllReduce::overlap(BucketSums& sums, std::vector<Bucket> buckets) {
+  overlapped_.emplace(networks(), *ranks_.ranks, std::move(buckets), sums);
+}
+
+std::vector<Network*> AllReduce::networks() const {
+  std::vector<Network*> all;
+  for (const Place& p : places_) all.push_back(p.replica.net);
+  return all;
+}
+
+std::vector<Device> AllReduce::own_devices() const {
+  std::vector<Device> all;
+  for (const Place& p : places_) all.push_back(device_of(p.replica));
+  return all;
+}
+
+std::vector<float*> AllReduce::arrays(std::size_t array) const {
+  std::vector<float*> all;
+  for (const Place& p : places_) all.push_back(p.summed()[array].data);
+  return all;
 }
 
 std::int64_t AllReduce::bytes(std::size_t place) const {
   const Place& p = places_[place];
-  return p.shared.bytes() + p.incoming.bytes() + p.kept.bytes();
+  const std::int64_t rounded = device_sums_ ? device_sums_->bytes(place) : 0;
+  return p.shared.bytes() + p.incoming.bytes() + p.kept.bytes() + rounded;
 }
 
 void AllReduce::keep_statistics() {
@@ -181,13 +239,7 @@ void AllReduce::give_to_all(std::size_t array) {
 
 void AllReduce::sum_devices(std::size_t array) {
   if (!library_) return collect_in_order(array);
-  std::vector<Stream> all;
-  std::vector<float*> arrays;
-  for (const Place& p : places_) {
-    all.push_back(stream_of(p.replica));
-    arrays.push_back(p.summed()[array].data);
-  }
-  library_->run(all, arrays, places_.front().summed()[array].n);
+  device_sums_->sum(arrays(array), places_.front().summed()[array].n);
 }
 
 // Of the first device's array.
@@ -195,7 +247,6 @@ void AllReduce::sum_ranks(std::size_t array) {
   const Place& first = places_.front();
   const Summed sum = first.summed()[array];
   const bool gradients = array == 0;
-  if (gradients && overlapped_ && overlapped_->begun()) return overlapped_->finish();
   const SumOptions options{.bf16 = gradients && ranks_.bf16};
   const Stream& stream = stream_of(first.replica);
   if (stream.device.type == DeviceType::cpu)
@@ -208,23 +259,28 @@ void AllReduce::sum_ranks(std::size_t array) {
   memory(stream.device.type).send(stream, sum.data, host, bytes_of(sum.n));
 }
 
-void AllReduce::before_last_backward() {
-  if (overlapped_) overlapped_->begin();
+void AllReduce::before_last_backward(std::size_t replica) {
+  if (overlapped_ && may_overlap()) overlapped_->begin(replica);
 }
 
 void AllReduce::backward_failed(const std::string& why) {
   if (overlapped_ && overlapped_->begun()) overlapped_->give_up(why);
 }
 
+void AllReduce::sum(std::size_t array) {
+  const bool gradients = array == 0;
+  if (gradients && overlapped_) return overlapped_->finish();
+  const bool several = places_.size() > 1, ranks = ranks_.ranks->several();
+  if (sums_all()) return sum_devices(array);
+  if (several) sum_devices(array);
+  if (ranks) sum_ranks(array);
+  if (several) give_to_all(array);
+}
+
 void AllReduce::run() {
-  const bool ranks = ranks_.ranks->several();
   for (std::size_t d = 0; d < places_.size(); ++d) pack(places_[d], static_cast<std::int64_t>(d));
-  for (std::size_t array = 0; array < places_.front().summed().size(); ++array) {
-    if (places_.front().summed()[array].n == 0) continue;  // nothing is trained
-    if (places_.size() > 1) sum_devices(array);
-    if (ranks) sum_ranks(array);
-    if (places_.size() > 1 && (ranks || !library_)) give_to_all(array);
-  }
+  for (std::size_t array = 0; array < places_.front().summed().size(); ++array)
+    if (places_.front().summed()[array].n > 0) sum(array);  // 0: nothing is trained
   for (Place& p : places_) unpack(p);
 }
 

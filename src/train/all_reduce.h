@@ -15,7 +15,7 @@
 #include "kernels/all_reduce.h"
 #include "nn/network.h"
 #include "nn/optimizer.h"
-#include "train/overlapped_sum.h"
+#include "train/device_sums.h"
 
 namespace darknet {
 
@@ -28,24 +28,31 @@ struct Replica {
 // The processes that share every batch of a training.
 struct TrainingRanks {
   Ranks* ranks = &single_rank();
-  bool bf16 = false;  // gradients travel between them in 16 bits
+  bool bf16 = false;                         // gradients travel between them in 16 bits
+  std::int64_t bucket_bytes = kBucketBytes;  // of gradients that are summed at once
 };
 
-// Whether the environment lets sums of ranks overlap with the backward pass: DARKNET_OVERLAP.
+// Whether the environment lets sums overlap with the backward pass (DARKNET_OVERLAP), and lets NCCL
+// form them (DARKNET_NCCL). Both throw for a value that is neither 0 nor 1.
 bool may_overlap();
+bool may_use_nccl();
 
 class AllReduce {
  public:
-  // `states`: of each replica, on its device. `micro_batches`: that each computes per step. Sums
-  // are formed device after device by copies where the network is deterministic, as they are anyway
-  // where no library does it. Every rank has as many replicas.
+  // `states`: of each replica, on its device. `micro_batches`: that each computes per step. Every
+  // rank has as many replicas. GPUs of all ranks are summed by NCCL, bucket after bucket next to
+  // the backward pass. Where the network is deterministic, or NCCL is not to be had, sums are
+  // formed device after device by copies, and in the order of the ranks through host memory.
   AllReduce(const std::vector<Replica>&, const std::vector<StepState*>& states,
             std::int64_t micro_batches, const TrainingRanks&);
 
+  // Of several ranks: chooses how they sum. A collective; needed before the first step.
+  void join_ranks();
+
   std::int64_t bytes(std::size_t place) const;  // of the replica there, on its device
 
-  void keep_statistics();                        // before the first micro-batch of a step
-  void before_last_backward();                   // of the step
+  void keep_statistics();                          // before the first micro-batch of a step
+  void before_last_backward(std::size_t replica);  // of the step
   void backward_failed(const std::string& why);  // ends the job where other ranks wait for its sums
   // After the last micro-batch, before the updates; asks and does not wait, but for other ranks.
   void run();
@@ -75,6 +82,15 @@ class AllReduce {
   static float* visit(const Place&, Running);
   void pack(Place&, std::int64_t device);
   void unpack(Place&);
+  void choose_sums(std::unique_ptr<JoinedDevices>);
+  void open_library(std::unique_ptr<JoinedDevices>);
+  void overlap(BucketSums&, std::vector<Bucket>);
+  std::vector<Network*> networks() const;
+  std::vector<Device> own_devices() const;
+  std::vector<float*> arrays(std::size_t array) const;
+  // Whether the library sums over all devices of all ranks.
+  bool sums_all() const { return library_ && (joined_ || !ranks_.ranks->several()); }
+  void sum(std::size_t array);
   void sum_devices(std::size_t array);
   void collect_in_order(std::size_t array);
   void give_to_all(std::size_t array);
@@ -84,9 +100,12 @@ class AllReduce {
   std::vector<Place> places_;
   TrainingRanks ranks_;
   bool in_order_ = false;
-  std::optional<OverlappedSum> overlapped_;  // of several ranks on the CPU
-  PinnedBuffer on_host_;                     // of several ranks with other devices
+  PinnedBuffer on_host_;  // of several ranks with devices that no library joins
   std::unique_ptr<AllReduceLibrary> library_;
+  JoinedDevices* joined_ = nullptr;        // the library, where it sums over all ranks
+  std::optional<DeviceSums> device_sums_;  // by the library
+  std::optional<RankSums> rank_sums_;      // of several ranks on the CPU
+  std::optional<OverlappedSum> overlapped_;
   std::unique_ptr<Event> summed_;
   float keep_ = 1;  // of the rolling statistics, over one device's micro-batches
 };

@@ -2,67 +2,87 @@
 
 #include <algorithm>
 #include <exception>
+#include <utility>
 
 #include "core/error.h"
 #include "core/index.h"
 #include "core/log.h"
 
 namespace darknet {
-namespace {
 
-// A sum of this size is worth its latency, and the last one, which nothing hides, is short.
-constexpr std::int64_t kBucket = (4 << 20) / sizeof(float);
-
-}  // namespace
-
-OverlappedSum::OverlappedSum(Network& net, Ranks& ranks, const SumOptions& options)
-    : net_(net), ranks_(ranks), options_(options) {
+std::vector<Bucket> buckets_of(Network& net, std::int64_t bytes) {
+  const std::int64_t least = bytes / std::int64_t{sizeof(float)};
   const TensorView all = net.gradients();
   const float* const first = all.as<>().data;
   std::int64_t end = all.shape.size();
+  std::vector<Bucket> buckets;
   for (std::int64_t i = net.size() - 1; i >= 0; --i) {
     std::int64_t begin = end;
     for (const Parameter* p : net.layer(i).parameters())
       if (p->gradient)
         begin = std::min<std::int64_t>(begin, static_cast<const float*>(p->gradient.data) - first);
-    if (end - begin < kBucket) continue;
-    buckets_.push_back({begin, end, i});
+    if (begin == end || end - begin < least) continue;
+    buckets.push_back({begin, end, i});
     end = begin;
   }
-  if (end > 0) buckets_.push_back({0, end, 0});
+  if (end > 0) buckets.push_back({0, end, 0});
+  return buckets;
 }
 
-void OverlappedSum::begin() {
-  if (buckets_.empty()) return;  // nothing is trained
-  net_.observe(this);
-  next_ = 0;
-}
-
-void OverlappedSum::start_down_to(std::int64_t layer) {
+void RankSums::begin(std::size_t bucket) {
+  const Bucket& b = buckets_[bucket];
   float* const gradients = net_.gradients().as<>().data;
-  for (; next_ < std::ssize(buckets_) && buckets_[to_size(next_)].layer >= layer; ++next_) {
-    const Bucket& b = buckets_[to_size(next_)];
-    pending_.push_back(ranks_.begin_sum({gradients + b.begin, to_size(b.end - b.begin)}, options_));
-  }
+  pending_.push_back(ranks_.begin_sum({gradients + b.begin, to_size(b.size())}, options_));
 }
 
-void OverlappedSum::after(std::int64_t layer, bool backward) {
-  if (backward) start_down_to(layer);
+void RankSums::finish() {
+  for (const auto& sum : pending_) sum->wait();
+  pending_.clear();
+}
+
+OverlappedSum::OverlappedSum(const std::vector<Network*>& nets, Ranks& ranks,
+                             std::vector<Bucket> buckets, BucketSums& sums)
+    : ranks_(ranks), buckets_(std::move(buckets)), sums_(sums) {
+  for (Network* const net : nets)
+    places_.push_back(std::make_unique<Place>(*this, *net, places_.size()));
+}
+
+void OverlappedSum::begin(std::size_t place) {
+  if (buckets_.empty()) return;  // nothing is trained
+  places_[place]->observe(true);
+  begun_ = true;
+}
+
+void OverlappedSum::reach(std::size_t place, std::int64_t layer) {
+  std::size_t& reached = places_[place]->reached;
+  for (; reached < buckets_.size() && buckets_[reached].layer >= layer; ++reached)
+    sums_.reached(place, reached);
+  std::size_t all = buckets_.size();
+  for (const auto& p : places_) all = std::min(all, p->reached);
+  for (; started_ < all; ++started_) sums_.begin(started_);
 }
 
 void OverlappedSum::finish() try {
-  net_.observe(nullptr);
-  start_down_to(0);
-  for (const auto& sum : pending_) sum->wait();
-  pending_.clear();
-  next_ = -1;
+  for (std::size_t place = 0; place < places_.size(); ++place) reach(place, 0);
+  sums_.finish();
+  stop();
 } catch (const std::exception& e) {
   give_up(e.what());
   throw;
 }
 
+void OverlappedSum::stop() {
+  for (const auto& place : places_) {
+    place->observe(false);
+    place->reached = 0;
+  }
+  started_ = 0;
+  begun_ = false;
+}
+
 void OverlappedSum::give_up(const std::string& why) {
-  next_ = -1;
+  stop();
+  if (!ranks_.several()) return;
   log::error(cat(why, "; the job ends, since its ranks are in the middle of a step"));
   ranks_.abort(1);
 }

@@ -99,11 +99,13 @@ struct TrainingStep::DeviceState {
     StepTimes times() const;
   };
 
-  DeviceState(const Replica& r, std::int64_t first, std::int64_t micro_batches);
+  // `place`: among the devices of this rank.
+  DeviceState(const Replica& r, std::size_t place, std::int64_t first, std::int64_t micro_batches);
 
   Network& net;
   Optimizer& optimizer;
   std::vector<LossAt> losses;
+  std::size_t place;
   std::int64_t first_micro_batch;  // of the batch
   HostToDevice inputs;
   Buffer report;  // as on the device
@@ -128,11 +130,12 @@ StepTimes TrainingStep::DeviceState::Report::times() const {
   return t;
 }
 
-TrainingStep::DeviceState::DeviceState(const Replica& r, std::int64_t first,
+TrainingStep::DeviceState::DeviceState(const Replica& r, std::size_t place, std::int64_t first,
                                        std::int64_t micro_batches)
     : net(*r.net),
       optimizer(*r.optimizer),
       losses(losses_of(net)),
+      place(place),
       first_micro_batch(first),
       inputs(net),
       report(net.options().device, report_bytes(net)) {
@@ -164,7 +167,7 @@ TrainingStep::TrainingStep(const std::vector<Replica>& replicas, std::uint64_t s
   for (const Replica& r : replicas) {
     const std::int64_t place = ranks.ranks->rank() * std::ssize(replicas) + std::ssize(devices_);
     const std::int64_t first = place * micro_batches_;
-    devices_.push_back(std::make_unique<DeviceState>(r, first, micro_batches_));
+    devices_.push_back(std::make_unique<DeviceState>(r, devices_.size(), first, micro_batches_));
     states.push_back(devices_.back()->state());
   }
   if (devices > 1)
@@ -179,6 +182,10 @@ TrainingStep::~TrainingStep() {
       memory(device->net.options().device.type).synchronize(device->net.stream());
     } catch (const Error&) {  // nothing that waits can be waited for any more
     }
+}
+
+void TrainingStep::join_ranks() {
+  if (all_reduce_) all_reduce_->join_ranks();
 }
 
 StepMemory TrainingStep::memory_use(std::size_t place) const {
@@ -235,7 +242,8 @@ std::int64_t TrainingStep::run_micro_batch(DeviceState& device, const StepInput&
            micro_batch == 0, device.net.settings().try_fix_nan, static_cast<double>(images())},
           device.state());
   device.mark();
-  if (all_reduce_ && micro_batch == micro_batches_ - 1) all_reduce_->before_last_backward();
+  if (all_reduce_ && micro_batch == micro_batches_ - 1)
+    all_reduce_->before_last_backward(device.place);
   try {
     device.net.backward(pass(device, micro_batch));
   } catch (const std::exception& e) {

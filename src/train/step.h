@@ -63,6 +63,8 @@ class TrainingStep {
   // micro-batches in all.
   TrainingStep(const std::vector<Replica>&, std::uint64_t seed, const TrainingRanks& = {});
   ~TrainingStep();
+  // Of several ranks, before the first step: a collective, which chooses how gradients are summed.
+  void join_ranks();
 
   std::int64_t first_image() const;  // of the batch, that this rank takes,
   std::int64_t count() const;        // and how many

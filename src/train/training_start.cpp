@@ -164,6 +164,9 @@ void Trainer::start(std::unique_ptr<TrainingObserver> observer) {
       log_ranks(ranks(), net_.settings());
     }
     make_replicas();
+  });
+  step_->join_ranks();
+  together(ranks(), [&] {
     log_memory();
     if (!is_first()) return;
     show_images();
@@ -279,8 +282,8 @@ bool Trainer::averaging() const {
 // Every device starts with what the first one has.
 void Trainer::make_replicas() {
   replicas_ = {{&net_, &optimizer_}};
-  const log::WithoutWarnings quiet;  // the first network gave those of the cfg
   for (const Device& device : options_.others) {
+    const log::WithoutWarnings quiet;  // the first network gave those of the cfg
     NetworkOptions options = training_network(options_);
     options.device = device;
     options.tuning = net_.algorithms();

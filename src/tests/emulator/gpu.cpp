@@ -1,6 +1,7 @@
 #include "tests/emulator/gpu.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <sstream>
@@ -54,8 +55,8 @@ cudaError_t error_of(const Fault& f) {
 
 }  // namespace
 
-void Queue::push(Work work, std::vector<Point> after) {
-  pending_.push_back({std::move(work), std::move(after)});
+void Queue::push(Work work, std::vector<Point> after, Gates gate) {
+  pending_.push_back({std::move(work), std::move(after), std::move(gate)});
   ++issued_;
 }
 
@@ -71,17 +72,40 @@ void Queue::carry_out_next() {
   pending_.pop_front();
   busy_ = true;  // what it waits for may let other streams run ahead, but not this one
   for (const Point& p : item.after) p.queue->carry_out(p.count);
+  if (item.gate)
+    for (const Point& p : item.gate->after) p.queue->carry_out(p.count);
   Gpus::instance().run(device_, item.work);
   busy_ = false;
   ++carried_out_;
 }
 
 void Queue::run_ahead() {
-  const auto ready = [](const Item& item) {
-    return std::all_of(item.after.begin(), item.after.end(),
+  const auto done = [](const std::vector<Point>& points) {
+    return std::all_of(points.begin(), points.end(),
                        [](const Point& p) { return p.queue->done(p.count); });
   };
+  const auto ready = [&](const Item& item) {
+    return done(item.after) && (!item.gate || (item.gate->open && done(item.gate->after)));
+  };
   while (!busy_ && !pending_.empty() && ready(pending_.front())) carry_out_next();
+}
+
+bool Queue::reachable(std::uint64_t count, Seen& seen) const {
+  if (done(count)) return true;
+  std::uint64_t& looked_at = seen[this];
+  if (looked_at >= count) return true;
+  looked_at = count;
+  const auto all = [&](const std::vector<Point>& points) {
+    return std::all_of(points.begin(), points.end(),
+                       [&](const Point& p) { return p.queue->reachable(p.count, seen); });
+  };
+  std::uint64_t at = issued_ - pending_.size();
+  for (const Item& item : pending_) {
+    if (at++ == count) break;
+    if (!all(item.after)) return false;
+    if (item.gate && (!item.gate->open || !all(item.gate->after))) return false;
+  }
+  return true;
 }
 
 Gpus& Gpus::instance() {
@@ -128,8 +152,7 @@ cudaStream_t Gpus::open_stream() {
 
 void Gpus::close_stream(cudaStream_t handle) {
   Stream* const stream = find(handle);
-  refuse_to_wait(*stream->queue, stream->queue->issued());
-  stream->queue->carry_out(stream->queue->issued());
+  carry_out(*stream->queue, stream->queue->issued());
   std::erase_if(streams_, [&](const auto& s) { return s.get() == stream; });
 }
 
@@ -149,7 +172,7 @@ std::vector<Point> Gpus::before(const Stream& stream) const {
   return points;
 }
 
-cudaError_t Gpus::issue(cudaStream_t handle, Work work) {
+cudaError_t Gpus::issue(cudaStream_t handle, Work work, Gates gate) {
   Stream* const stream = find(handle);
   if (!stream || stream->queue->device() != current_device())
     return fail(cudaErrorInvalidResourceHandle);
@@ -157,6 +180,7 @@ cudaError_t Gpus::issue(cudaStream_t handle, Work work) {
   if (const cudaError_t e = sticky(device)) return fail(e);
   if (stream->capture) {
     if (stream->capture->invalidated) return fail(cudaErrorStreamCaptureInvalidated);
+    if (gate) return fail(cudaErrorStreamCaptureUnsupported);
     stream->capture->graph->work.push_back(std::move(work));
     return cudaSuccess;
   }
@@ -166,8 +190,9 @@ cudaError_t Gpus::issue(cudaStream_t handle, Work work) {
         s->capture->invalidated = true;
         return fail(cudaErrorStreamCaptureImplicit);
       }
-  stream->queue->push(std::move(work), before(*stream));
-  if (options_.at_once) stream->queue->carry_out(stream->queue->issued());
+  Queue& queue = *stream->queue;
+  queue.push(std::move(work), before(*stream), std::move(gate));
+  if (options_.at_once && reachable(queue, queue.issued())) queue.carry_out(queue.issued());
   return cudaSuccess;
 }
 
@@ -181,29 +206,44 @@ void Gpus::refuse_to_wait(const Queue& queue, std::uint64_t count) const {
     hang(queue.device(), "an all-reduce failed, and nobody asked NCCL or aborted it");
 }
 
+bool Gpus::reachable(const Queue& queue, std::uint64_t count) {
+  Queue::Seen seen;
+  return queue.reachable(count, seen);
+}
+
+bool Gpus::wait_for_others(const std::function<bool()>& condition) {
+  constexpr auto kPatience = std::chrono::seconds(5);
+  return changed_.wait_for(mutex_, kPatience, condition);
+}
+
+void Gpus::carry_out(Queue& queue, std::uint64_t count) {
+  refuse_to_wait(queue, count);
+  if (!wait_for_others([&] { return reachable(queue, count); }))
+    hang(queue.device(), "an all-reduce that another rank does not ask for");
+  queue.carry_out(count);
+}
+
 cudaError_t Gpus::query(const Point& point) {
   for (Device& d : devices_)
     if (d.breaks_in > 0 && --d.breaks_in == 0) d.sticky = cudaErrorLaunchFailure;
   if (const cudaError_t e = sticky(point.queue->device())) return fail(e);
   if (point.queue->done(point.count)) return cudaSuccess;
-  if (!is_stuck(point.queue->device())) point.queue->carry_out(point.count);
+  if (!is_stuck(point.queue->device()) && reachable(*point.queue, point.count))
+    point.queue->carry_out(point.count);
   return fail(cudaErrorNotReady);
 }
 
-cudaError_t Gpus::wait(const Point& point) {
-  refuse_to_wait(*point.queue, point.count);
-  point.queue->carry_out(point.count);
+cudaError_t Gpus::wait(Point point) {
+  carry_out(*point.queue, point.count);
   return fail(sticky(point.queue->device()));
 }
 
 cudaError_t Gpus::wait_for_device(int device) {
-  const auto wait_for = [this](const Stream& s) {
-    refuse_to_wait(*s.queue, s.queue->issued());
-    s.queue->carry_out(s.queue->issued());
-  };
-  wait_for(devices_[static_cast<std::size_t>(device)].legacy);
+  std::vector<std::shared_ptr<Queue>> queues{
+      devices_[static_cast<std::size_t>(device)].legacy.queue};
   for (const auto& s : streams_)
-    if (s->queue->device() == device) wait_for(*s);
+    if (s->queue->device() == device) queues.push_back(s->queue);
+  for (const auto& queue : queues) carry_out(*queue, queue->issued());
   return fail(sticky(device));
 }
 

@@ -7,9 +7,11 @@
 #pragma once
 #include <cuda_runtime_api.h>
 
+#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -31,6 +33,14 @@ struct Point {
   std::uint64_t count = 0;
 };
 
+// What work of several queues waits for, whose host threads may be several: closed until all of
+// them have asked for theirs, and then for the points.
+struct Gate {
+  bool open = false;
+  std::vector<Point> after;
+};
+using Gates = std::shared_ptr<const Gate>;
+
 // A stream.
 class Queue {
  public:
@@ -40,7 +50,7 @@ class Queue {
   std::uint64_t issued() const { return issued_; }
   bool done(std::uint64_t count) const { return carried_out_ >= count; }
 
-  void push(Work work, std::vector<Point> after);
+  void push(Work work, std::vector<Point> after, Gates gate = nullptr);
   // What follows is carried out after the point.
   void wait_for(Point point) {
     push([] {}, {std::move(point)});
@@ -49,12 +59,16 @@ class Queue {
   void carry_out(std::uint64_t count);
   // Carries out what waits for nothing that is still to be done.
   void run_ahead();
+  // Whether carry_out() meets no gate that is closed. `seen`: counts of queues that were looked at.
+  using Seen = std::map<const Queue*, std::uint64_t>;
+  bool reachable(std::uint64_t count, Seen& seen) const;
 
  private:
   void carry_out_next();
   struct Item {
     Work work;
     std::vector<Point> after;
+    Gates gate;
   };
   int device_;
   bool legacy_;
@@ -129,9 +143,9 @@ class Gpus {
   void close_stream(cudaStream_t);
 
   // Work for a stream of the current device: kept for later, or captured.
-  cudaError_t issue(cudaStream_t, Work);
+  cudaError_t issue(cudaStream_t, Work, Gates gate = nullptr);
   // Waits as cudaStreamSynchronize() does.
-  cudaError_t wait(const Point&);
+  cudaError_t wait(Point);
   cudaError_t wait_for_device(int device);
   // cudaSuccess unless the calling thread is capturing in a mode that forbids unsafe calls.
   cudaError_t allow_unsafe_call();
@@ -148,6 +162,10 @@ class Gpus {
   void break_later(int device) { devices_[static_cast<std::size_t>(device)].breaks_in = 20; }
   // Ends the program, which on a card would wait for ever.
   [[noreturn]] static void hang(int device, const char* why);
+  // To be called with the mutex held once, which others may take meanwhile: waits until the
+  // condition holds, after each opened(). False where it does not within some seconds.
+  bool wait_for_others(const std::function<bool()>& condition);
+  void opened() { changed_.notify_all(); }  // a gate, or what else others wait for
   // In the order others_first: what all streams but this one can do.
   void run_others(const Queue&);
   // Carries out one work and remembers its fault.
@@ -162,9 +180,12 @@ class Gpus {
   };
   Gpus();
   void refuse_to_wait(const Queue&, std::uint64_t count) const;
+  static bool reachable(const Queue&, std::uint64_t count);
+  void carry_out(Queue&, std::uint64_t count);
   std::vector<Point> before(const Stream&) const;
 
   std::recursive_mutex mutex_;
+  std::condition_variable_any changed_;
   Options options_;
   Memory memory_;  // of all devices
   std::vector<Device> devices_;

@@ -1,10 +1,7 @@
-// cuBLAS and NCCL.
+// cuBLAS.
 #include <cublas_v2.h>
 #include <cuda_runtime_api.h>
 #include <gtest/gtest.h>
-#if __has_include(<nccl.h>)
-#include <nccl.h>
-#endif
 
 #include <algorithm>
 #include <cstdint>
@@ -19,8 +16,6 @@
 
 namespace emulator {
 namespace {
-
-// cuBLAS.
 
 class Cublas : public Runtime {
  protected:
@@ -167,149 +162,6 @@ TEST_F(Cublas, MatricesLieInTheirMemory) {
   EXPECT_EQ(run(p), CUBLAS_STATUS_SUCCESS);
   EXPECT_EQ(cudaStreamSynchronize(a_), cudaSuccess);
 }
-
-// NCCL.
-
-#if __has_include(<nccl.h>)
-class Nccl : public Runtime {
- protected:
-  static constexpr std::size_t kCount = 3;
-  void SetUp() override {
-    Runtime::SetUp();
-    const int devices[] = {0, 1};
-    EXPECT_EQ(ncclCommInitAll(communicators_, 2, devices), ncclSuccess);
-    streams_[0] = a_, from_[0] = filled(std::vector<float>{1, 2, 3});
-    to_[0] = on_device<float>(kCount);
-    cudaSetDevice(1);
-    streams_[1] = stream();
-    from_[1] = on_device<float>(kCount), to_[1] = on_device<float>(kCount);
-    const std::vector<float> values{10, 20, 30};
-    EXPECT_EQ(to_device(from_[1], values.data(), kCount, streams_[1]), cudaSuccess);
-    cudaSetDevice(0);
-  }
-  void TearDown() override {
-    EXPECT_EQ(cudaStreamSynchronize(streams_[0]), cudaSuccess);
-    EXPECT_EQ(cudaStreamSynchronize(streams_[1]), cudaSuccess);
-    EXPECT_EQ(ncclGroupStart(), ncclSuccess);
-    for (const ncclComm_t c : communicators_) EXPECT_EQ(ncclCommFinalize(c), ncclSuccess);
-    EXPECT_EQ(ncclGroupEnd(), ncclSuccess);
-    EXPECT_EQ(ncclGroupStart(), ncclSuccess);
-    for (const ncclComm_t c : communicators_) EXPECT_EQ(ncclCommDestroy(c), ncclSuccess);
-    EXPECT_EQ(ncclGroupEnd(), ncclSuccess);
-    Runtime::TearDown();
-  }
-  ncclResult_t add(int device, const void* from, void* to, std::size_t count = kCount,
-                   ncclDataType_t type = ncclFloat, ncclRedOp_t operation = ncclSum) {
-    return ncclAllReduce(from, to, count, type, operation, communicators_[device],
-                         streams_[device]);
-  }
-  ncclResult_t add(int device) { return add(device, from_[device], to_[device]); }
-
-  ncclComm_t communicators_[2] = {};
-  cudaStream_t streams_[2] = {};
-  float *from_[2] = {}, *to_[2] = {};
-};
-
-// Each device sees the sum, whichever the host waits for; work before and after it is ordered.
-TEST_F(Nccl, SumsOverTheDevices) {
-  for (const int waits : {0, 1}) {
-    float* const host = locked(kCount, -1.f);
-    EXPECT_EQ(ncclGroupStart(), ncclSuccess);
-    for (const int device : {0, 1}) EXPECT_EQ(add(device), ncclSuccess);
-    EXPECT_EQ(ncclGroupEnd(), ncclSuccess);
-    cudaSetDevice(waits);
-    EXPECT_EQ(to_host(host, to_[waits], kCount, streams_[waits]), cudaSuccess);
-    EXPECT_EQ(host[0], -1);
-    EXPECT_EQ(cudaStreamSynchronize(streams_[waits]), cudaSuccess);
-    EXPECT_EQ(std::vector(host, host + kCount), (std::vector<float>{11, 22, 33}));
-    cudaSetDevice(0);
-  }
-}
-
-TEST_F(Nccl, CallsThatDoNotFitAreRefused) {
-  EXPECT_EQ(add(0), ncclInvalidUsage);  // outside of a group
-  void* pool = nullptr;
-  EXPECT_EQ(cudaMallocAsync(&pool, 4 * kCount, a_), cudaSuccess);
-  EXPECT_EQ(ncclGroupStart(), ncclSuccess);
-  EXPECT_EQ(add(0, pool, to_[0]), ncclInvalidArgument);
-  EXPECT_EQ(add(0, from_[0], pool), ncclInvalidArgument);
-  EXPECT_EQ(add(0, from_[0], to_[0], kCount, ncclDouble), ncclInvalidArgument);
-  EXPECT_EQ(add(0, from_[0], to_[0], kCount, ncclFloat, ncclMax), ncclInvalidArgument);
-  EXPECT_EQ(ncclGroupEnd(), ncclSuccess);
-  EXPECT_EQ(cudaFreeAsync(pool, a_), cudaSuccess);
-}
-
-TEST_F(Nccl, CommunicatorsOfOneThreadEndTogether) {
-  EXPECT_EQ(ncclGroupStart(), ncclSuccess);
-  EXPECT_EQ(ncclCommDestroy(communicators_[0]), ncclInvalidUsage);  // before it is finalized
-  EXPECT_EQ(ncclGroupEnd(), ncclSuccess);
-  EXPECT_DEATH(ncclCommDestroy(communicators_[0]), "without the others");
-  EXPECT_DEATH(ncclCommAbort(communicators_[0]), "without the others");
-  EXPECT_DEATH(ncclCommFinalize(communicators_[0]), "without the others");
-  EXPECT_DEATH(
-      {
-        Gpus::instance().set_stuck(0, true);
-        ncclGroupStart();
-        for (const ncclComm_t c : communicators_) ncclCommFinalize(c);
-        ncclGroupEnd();
-      },
-      "in place of aborted");
-}
-
-// Nothing ends before it is aborted.
-TEST_F(Nccl, WhatIsWaitedForAfterAnErrorHasToBeAborted) {
-  ncclResult_t error = ncclSuccess;
-  EXPECT_EQ(cudaMemsetAsync(to_[0], 0, 4, streams_[0]), cudaSuccess);
-  Gpus::instance().set_stuck(0, true);
-  EXPECT_DEATH(cudaStreamSynchronize(streams_[0]), "the host waits for ever: an all-reduce failed");
-  EXPECT_DEATH(cudaFree(to_[0]), "the host waits for ever: an all-reduce failed");
-  EXPECT_EQ(ncclCommGetAsyncError(communicators_[0], &error), ncclSuccess);
-  EXPECT_EQ(error, ncclSuccess);
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(cudaStreamQuery(streams_[0]), cudaErrorNotReady);
-  EXPECT_EQ(cudaGetLastError(), cudaErrorNotReady);
-  EXPECT_EQ(ncclGroupStart(), ncclSuccess);
-  for (const ncclComm_t c : communicators_) EXPECT_EQ(ncclCommAbort(c), ncclSuccess);
-  EXPECT_EQ(ncclGroupEnd(), ncclSuccess);
-  EXPECT_EQ(cudaStreamSynchronize(streams_[0]), cudaSuccess);
-  const int devices[] = {0, 1};
-  EXPECT_EQ(ncclCommInitAll(communicators_, 2, devices), ncclSuccess);
-}
-
-TEST_F(Nccl, AGroupIsOfAllDevices) {
-  const auto group = [&](auto calls) {
-    EXPECT_EQ(ncclGroupStart(), ncclSuccess);
-    calls();
-    return ncclGroupEnd();
-  };
-  EXPECT_NE(group([&] { add(0); }), ncclSuccess);
-  EXPECT_NE(group([&] { add(0), add(1, from_[1], to_[1], kCount - 1); }), ncclSuccess);
-  std::swap(streams_[0], streams_[1]);
-  EXPECT_NE(group([&] { add(0), add(1); }), ncclSuccess);
-  std::swap(streams_[0], streams_[1]);
-  EXPECT_NE(group([&] { add(0), add(0); }), ncclSuccess);  // one of them twice
-  EXPECT_EQ(group([] {}), ncclSuccess);
-  EXPECT_EQ(group([&] { add(0), add(1); }), ncclSuccess);
-  EXPECT_EQ(group([&] {  // one within another
-              EXPECT_EQ(group([&] { add(0), add(1); }), ncclSuccess);
-            }),
-            ncclSuccess);
-}
-
-TEST_F(Nccl, BuffersLieInMemoryOfTheirDevice) {
-  const std::vector<std::function<ncclResult_t()>> calls{
-      [&] { return add(0, from_[1], to_[0]); }, [&] { return add(0, nullptr, to_[0]); },
-      [&] { return add(0, from_[0], nullptr); }, [&] { return add(0, from_[0] + 1, to_[0]); }};
-  for (const auto& call : calls)
-    expect_in_child([&] {
-      EXPECT_EQ(ncclGroupStart(), ncclSuccess);
-      EXPECT_EQ(call(), ncclSuccess);
-      EXPECT_EQ(add(1), ncclSuccess);
-      EXPECT_EQ(ncclGroupEnd(), ncclSuccess);
-      EXPECT_EQ(cudaStreamSynchronize(a_), cudaErrorIllegalAddress);
-    });
-}
-
-#endif
 
 }  // namespace
 }  // namespace emulator

@@ -146,6 +146,13 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
     case cudaDevAttrMemoryPoolsSupported:
       *value = !gpus().options().refuses("pools");
       return cudaSuccess;
+    case cudaDevAttrPciBusId:
+      *value = device + 1;
+      return cudaSuccess;
+    case cudaDevAttrPciDomainId:
+    case cudaDevAttrPciDeviceId:
+      *value = 0;
+      return cudaSuccess;
     default:
       return Gpus::fail(cudaErrorNotSupported);
   }

@@ -1,0 +1,193 @@
+#include "train/join_devices.h"
+
+#include <algorithm>
+#include <chrono>
+#include <future>
+#include <map>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "core/error.h"
+#include "core/index.h"
+#include "core/log.h"
+#include "core/together.h"
+
+namespace darknet {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using Joined = std::unique_ptr<JoinedDevices>;
+
+constexpr auto kBetweenRounds = std::chrono::milliseconds(50);
+
+// What a rank says before it joins.
+struct Offer {
+  std::string objection;  // why it cannot; "": it can
+  std::string version;
+  std::vector<std::string> devices;
+
+  std::string text() const {
+    std::string all = cat(objection, "\n", version);
+    for (const std::string& name : devices) all += "\n" + name;
+    return all;
+  }
+};
+
+Offer parse(const std::string& text) {
+  std::vector<std::string> lines(1);
+  for (const char c : text)
+    if (c == '\n')
+      lines.emplace_back();
+    else
+      lines.back() += c;
+  return {lines[0], lines[1], {lines.begin() + 2, lines.end()}};
+}
+
+std::string one_line(std::string text) {
+  std::ranges::replace(text, '\n', ' ');
+  return text;
+}
+
+constexpr const char* kSwitchedOff = "DARKNET_NCCL=0";
+
+Offer make_offer(const std::vector<Device>& devices, const DeviceJoiner* joiner, bool wanted) {
+  Offer offer;
+  if (!wanted)
+    offer.objection = kSwitchedOff;
+  else if (!joiner)
+    offer.objection = "its program was built without NCCL";
+  else
+    try {
+      offer.version = joiner->version();
+      for (const Device& d : devices) offer.devices.push_back(joiner->name_of(d));
+    } catch (const std::exception& e) {
+      offer.objection = one_line(e.what());
+    }
+  return offer;
+}
+
+std::string name_of(const Ranks& ranks, std::size_t rank) {
+  const auto r = static_cast<std::int64_t>(rank);
+  return cat("rank ", r, " on ", ranks.host_of(r));
+}
+
+// Why not all of them can join: the same in all ranks. "" where they can.
+std::string objection(const std::vector<Offer>& offers, const Ranks& ranks) {
+  std::map<std::string, std::size_t> owners;
+  for (std::size_t r = 0; r < offers.size(); ++r) {
+    const Offer& o = offers[r];
+    if (!o.objection.empty()) return cat(name_of(ranks, r), ": ", o.objection);
+    if (o.version != offers[0].version)
+      return cat(name_of(ranks, r), " has NCCL ", o.version, ", rank 0 ", offers[0].version);
+    for (const std::string& device : o.devices)
+      if (const auto [at, is_new] = owners.emplace(device, r); !is_new)
+        return cat(name_of(ranks, at->second), " and ", name_of(ranks, r), " use the same GPU");
+  }
+  return "";
+}
+
+// Of rank 0, for all: the id, or why there is none.
+struct Id {
+  std::string bytes, why_not;
+};
+
+Id shared_id(const DeviceJoiner& joiner, Ranks& ranks) {
+  std::string made;
+  if (ranks.is_first()) try {
+      made = "+" + joiner.make_id();
+    } catch (const std::exception& e) {
+      made = cat("-rank 0: ", one_line(e.what()));
+    }
+  made = ranks.broadcast(std::move(made));
+  return made[0] == '+' ? Id{made.substr(1), ""} : Id{"", made.substr(1)};
+}
+
+// join() in a thread of its own, which may never end.
+class Joining {
+ public:
+  Joining(const DeviceJoiner& joiner, std::vector<Device> devices, std::string id,
+          const Ranks& ranks) {
+    std::promise<Joined> promise;
+    result_ = promise.get_future();
+    const std::int64_t each = std::ssize(devices), first = ranks.rank() * each,
+                       all = ranks.count() * each;
+    std::thread([&joiner, devices = std::move(devices), id = std::move(id), first, all,
+                 promise = std::move(promise)]() mutable {
+      try {
+        promise.set_value(joiner.join(devices, id, first, all));
+      } catch (...) {
+        promise.set_exception(std::current_exception());
+      }
+    }).detach();
+  }
+  // What this rank tells the others: "w" while it waits, "j" when it has joined, "f" and why it
+  // failed.
+  std::string state() {
+    if (failure_.empty() && !joined_ &&
+        result_.wait_for(kBetweenRounds) == std::future_status::ready)
+      try {
+        joined_ = result_.get();
+      } catch (const std::exception& e) {
+        failure_ = cat("f", one_line(e.what()));
+      }
+    return joined_ ? "j" : failure_.empty() ? "w" : failure_;
+  }
+  Joined take() { return std::move(joined_); }
+
+ private:
+  std::future<Joined> result_;
+  Joined joined_;
+  std::string failure_;
+};
+
+// After every round all ranks know the same.
+Joined join_together(Joining& mine, Ranks& ranks, const JoinLimits& limits, std::string& why_not) {
+  const auto start = Clock::now();
+  while (true) {
+    const std::vector<std::string> states = ranks.all_gather(mine.state());
+    const auto in_state = [&](char s) {
+      return std::ranges::find_if(states, [s](const std::string& of) { return of[0] == s; });
+    };
+    const auto failed = in_state('f'), waiting = in_state('w');
+    if (failed != states.end())
+      why_not = cat(name_of(ranks, to_size(failed - states.begin())), ": ", failed->substr(1));
+    if (waiting == states.end()) return why_not.empty() ? mine.take() : nullptr;
+    const double waited = std::chrono::duration<double>(Clock::now() - start).count();
+    const double limit = why_not.empty() ? limits.usual : limits.after_failure;
+    if (ranks.broadcast_value(waited) > limit)
+      throw CommonFailure(
+          cat(why_not.empty() ? "" : why_not + "; ", "NCCL still waits, in ",
+              name_of(ranks, to_size(waiting - states.begin())),
+              ", for the GPUs of other ranks after ", static_cast<std::int64_t>(waited),
+              " s: NCCL_DEBUG=INFO shows what it does, "
+              "NCCL_SOCKET_IFNAME names the network that it is to use, and DARKNET_NCCL=0 sums "
+              "through host memory instead"));
+  }
+}
+
+}  // namespace
+
+Joined join_devices(const std::vector<Device>& devices, Ranks& ranks, const DeviceJoiner* joiner,
+                    bool wanted, const JoinLimits& limits) {
+  const Offer mine = make_offer(devices, joiner, wanted);
+  std::vector<Offer> offers;
+  for (const std::string& text : ranks.all_gather(mine.text())) offers.push_back(parse(text));
+  std::string why_not = objection(offers, ranks);
+  Joined joined;
+  if (why_not.empty()) {
+    const Id id = shared_id(*joiner, ranks);
+    why_not = id.why_not;
+    if (why_not.empty()) {
+      Joining joining(*joiner, devices, id.bytes, ranks);
+      joined = join_together(joining, ranks, limits, why_not);
+    }
+  }
+  const bool nobody_wants =
+      std::ranges::all_of(offers, [](const Offer& o) { return o.objection == kSwitchedOff; });
+  if (!joined && !nobody_wants && ranks.is_first())
+    log::warn(cat(why_not, "; gradients of the ranks go through host memory instead of NCCL"));
+  return joined;
+}
+
+}  // namespace darknet
