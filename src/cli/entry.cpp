@@ -62,7 +62,7 @@ int run(int argc, char** argv, int& output_error) try {
 } catch (const DeviceOutOfMemory& e) {
   constexpr Device kDevice{.type = DeviceType::cuda};
   return report(cat(e.what(), "; ", how_to_need_less(kDevice, true)).c_str(), e.exit_code());
-} catch (const CommonFailure& e) {  // every rank has it; rank 0 reports it
+} catch (const CommonFailure& e) {  // of which rank 0 alone speaks
   if (log::rank_prefix().empty()) print_error(e.what());
   return e.exit_code();
 } catch (const Error& e) {
