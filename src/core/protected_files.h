@@ -1,6 +1,6 @@
 // The files that a run reads, so that nothing it writes takes the place of one of them, and the
 // names it writes to, so that none is used twice. AtomicFile, AppendedFile and the writers of
-// videos call these checks themselves.
+// videos ask themselves.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -28,8 +28,8 @@ class ProtectedFiles {
   using Kind = std::uint32_t;
   Kind add_kind(const std::string& what);
   void add(Kind, const std::filesystem::path& file);
-  // For long lists: `add_files` is called, once, when an image, a label file or an empty file is to
-  // be replaced, since such lists hold nothing else. Where it throws an Error, no files are added.
+  // Of long lists: `add_files` is called, once, when an image, a label file or an empty file is to
+  // be replaced: nothing else is in such lists. An Error of it means no files.
   using AddFiles = std::function<void(ProtectedFiles&)>;
   void add_later(AddFiles add_files);
 

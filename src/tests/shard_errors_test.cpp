@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 class ShardErrors : public InFolder {
  protected:
   fs::path shard(const std::string& name, int images) const {
-    fs::path path = folder_ / name;
+    const fs::path path = folder_ / name;
     TarWriter tar(path);
     for (int i = 0; i < images; ++i) {
       tar.add(cat(i, ".png"), encode(testing_images::noise(9 + i, 9, 3), ".png"));
