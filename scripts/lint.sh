@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # scripts/lint.sh BUILD_DIR: clang-format over src/, then clang-tidy over what BUILD_DIR compiles,
 # tests included. Ends with 1 on any finding. A file without findings is looked at again when it, a
-# header that it includes, its compiler flags, .clang-tidy or the version of clang-tidy change;
+# header that it includes, its compiler flags, a .clang-tidy or the version of clang-tidy change;
 # BUILD_DIR/lint remembers it.
 # TIDY_FILES='src/core/*.cpp' looks at fewer files, JOBS=1 at one at a time.
 set -euo pipefail

@@ -98,7 +98,9 @@ def main():
     known = commands(build)
     headers = included_headers(build, root)
     rules = [f"rule tidy\n  command = {{ {TIDY}; }} && touch $out # $flags\n  description = clang-tidy $in\n"]
-    for_all = [os.path.join(root, ".clang-tidy"), version_file(folder)]
+    configs = [os.path.join(root, path) for path in (".clang-tidy", "src/tests/.clang-tidy")]
+    configs = [path for path in configs if os.path.exists(path)]
+    for_all = [*configs, version_file(folder)]
     chosen, left_out = [], []
     for path in filter(None, sys.stdin.read().split("\0")):
         absolute = os.path.join(root, path)

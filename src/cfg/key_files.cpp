@@ -46,7 +46,7 @@ std::string value_in(const fs::path& folder, const KeyFile& k, const std::string
   std::error_code unknown;
   fs::path name = fs::relative(k.file, folder, unknown);
   if (!same_file(found_file(folder, name), k.file)) name = fs::canonical(k.file);
-  const std::string text = name.string();
+  std::string text = name.string();
   if (without_comment(text) != text || trim(text) != text)
     fail(folder.string(), ": a cfg of this folder cannot name ", shown(text), " by ", k.key,
          "=: # and ; begin comments, and blanks at the ends are left out; take another folder");
@@ -56,7 +56,7 @@ std::string value_in(const fs::path& folder, const KeyFile& k, const std::string
 }  // namespace
 
 fs::path file_of_key(const Section& section, std::string_view key, std::string_view value) {
-  const fs::path path = value;
+  fs::path path = value;
   if (path.is_absolute()) return path;
   if (fs::path found = found_file(fs::path(section.where().file).parent_path(), path);
       !found.empty())

@@ -3,8 +3,6 @@
 
 #include <fmt/core.h>
 
-#include <ranges>
-
 #include "cfg/data_file.h"
 #include "cli/common_flags.h"
 #include "core/byte_source.h"
@@ -138,8 +136,9 @@ int run(const DataPackArguments& o) {
                  .stop = [&] { return interrupt.requested(); }},
                 work_of(o, lists));
   if (packer.goes_on()) log::info("going on with what was interrupted");
-  // The training images last, which take longest: what is wrong with others is said before.
-  for (const List& list : std::views::reverse(lists)) {
+  // The training images last, since they take longest: errors in the others are found first.
+  for (auto at = lists.rbegin(); at != lists.rend(); ++at) {
+    const List& list = *at;
     if (!packer.pack(list.name, list.images, list.shuffled)) {
       fmt::print("interrupted; the same command continues after the last complete shard\n");
       return interrupt.exit_code();

@@ -157,8 +157,7 @@ void require_other_folder(const fs::path& out, const DataFile& data) {
     if (list.empty()) continue;
     if (is_folder(list) && lies_in(out, list)) refuse(list);
     std::set<fs::path> folders;
-    const ImagePaths images = read_image_list(list);
-    for (std::size_t i = 0; i < images.size(); ++i) folders.insert(images[i].parent_path());
+    for (const fs::path& image : read_image_list(list)) folders.insert(image.parent_path());
     std::error_code missing;
     for (const fs::path& folder : folders)
       if (fs::equivalent(folder.empty() ? "." : folder, out, missing)) refuse(list);

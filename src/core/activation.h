@@ -119,7 +119,7 @@ struct Swish {  // x sigmoid(x)
   }
 };
 
-// The others of the Darknets, of which few networks make use.
+// Other activations of the Darknet forks, which few networks use.
 struct Relu6 {
   static constexpr std::string_view name = "relu6";
   static constexpr DerivativeFrom from = DerivativeFrom::output;

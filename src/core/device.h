@@ -57,8 +57,8 @@ class Memory {
   virtual void copy_in(const Stream&, void* to, const void* from_host, std::size_t bytes) = 0;
   virtual void copy_out(const Stream&, void* to_host, const void* from, std::size_t bytes) = 0;
   virtual void copy(const Stream&, void* to, const void* from, std::size_t bytes) = 0;
-  // Host memory that the device reaches by itself, so that send() and fetch() return at once; what
-  // they name stays as it is until the stream has got there (an Event tells). 64-byte aligned.
+  // Pinned host memory, 64-byte aligned: send() and fetch() between it and the device return at
+  // once. Until the stream has done the copy (record an Event), both ends must stay unchanged.
   virtual void* allocate_pinned(std::size_t bytes);  // of the CPU: ordinary memory
   virtual void release_pinned(void*) noexcept;
   virtual void send(const Stream& s, void* to, const void* from_host, std::size_t bytes) {
@@ -107,7 +107,7 @@ class AllReduceLibrary {
                    std::int64_t n) = 0;
 };
 
-// Queues of work of a device type. The CPU works at once and has none: what stands here suits it.
+// Queues of work of a device type. The CPU works at once and has none; these defaults are for it.
 class Streams {
  public:
   virtual ~Streams() = default;
@@ -138,8 +138,8 @@ bool built_with_cuda();
 // Why there is no CUDA device, for messages; "" where there is one.
 std::string why_no_cuda();
 
-// Carries out a launch that the host compiler compiled for a device other than the CPU. No such
-// device is real: this fails in the program, and tests put a simulated one behind it.
+// Runs a launch that the host compiler compiled for a device other than the CPU. The program has no
+// such device, so this throws; tests install a simulated one.
 void launch_elsewhere(const Stream&, const std::function<void()>& on_host);
 
 // A stream with a queue of its own; move-only.

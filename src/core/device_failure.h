@@ -1,4 +1,5 @@
-// An error after which what devices computed since is not to be used.
+// A failure of a device or of a sum over devices: what they computed since is invalid and must not
+// be saved.
 #pragma once
 #include "core/error.h"
 

@@ -14,7 +14,7 @@ struct Where {
   int line = 0;
 };
 
-// What went wrong, told to the user. The exit code is 1 unless the command line itself is wrong.
+// what() is the message for the user. The exit code is 1 unless the command line itself is wrong.
 class Error : public std::runtime_error {
  public:
   explicit Error(const std::string& what, int exit_code = 1)

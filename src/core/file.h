@@ -18,7 +18,7 @@ namespace darknet {
 class AtomicFile {
  public:
   explicit AtomicFile(const std::filesystem::path& path);
-  // Throws already where something else than `format` stands there.
+  // Throws at once where the file that is there has another format.
   AtomicFile(const std::filesystem::path& path, const FileFormat& format);
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
@@ -69,9 +69,9 @@ std::vector<std::filesystem::path> entries_of(const std::filesystem::path& folde
 // The paths of all files below a folder, in their order. Links to folders are followed; what leads
 // back to a folder above is not.
 std::vector<std::filesystem::path> files_below(const std::filesystem::path& folder);
-// Whether `path` is a pattern, with * ? or [, and no file that is called so.
+// Whether `path` holds * ? or [ and no file has this very name.
 bool is_pattern(const std::filesystem::path& path);
-// Of all files that match a pattern, in their order; none where none does.
+// The paths of all files that match a pattern, sorted; may be empty.
 std::vector<std::filesystem::path> files_matching(const std::filesystem::path& pattern);
 
 // Throws, naming the folder and the reason, unless files can be made in `folder`; makes the folder.
@@ -80,11 +80,11 @@ void require_writable_folder(const std::filesystem::path& folder);
 // once for every output of a run: two outputs under one name are refused.
 void require_writable_file(const std::filesystem::path&, const FileFormat&);
 
-// Throws where `beginning`, of the names of files, is that of a folder: "shots/".
+// `beginning`: of the names of output files. Throws where it names a folder: "shots/".
 void require_beginning_of_name(const std::filesystem::path& beginning);
 
-// For outputs whose names follow from inputs, of which there may be many: throws where one of them
-// would replace an input, something else than `format`, or another output.
+// For an output whose name follows from an input, of which there may be many: throws where it would
+// replace an input, a file of another format, or another output.
 void require_replaceable(const std::filesystem::path&, const FileFormat&);
 
 // Removes what AtomicFiles of programs that were killed left in `folder`, of files whose names

@@ -234,7 +234,8 @@ std::string marked_as_annotated(std::string image) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(image[i]); };
   if (image.starts_with("\xFF\xD8\xFF")) {
     const bool jfif = image.size() > kSegment + 1 && byte(3) == 0xE0;
-    const std::size_t at = jfif ? kSegment + 256u * byte(kSegment) + byte(kSegment + 1) : 2;
+    const std::size_t at =
+        jfif ? kSegment + std::size_t{256} * byte(kSegment) + byte(kSegment + 1) : 2;
     const std::string comment =
         std::string("\xFF\xFE\0", 3) + static_cast<char>(kMark.size() + 2) + std::string(kMark);
     image.insert(std::min(at, image.size()), comment);

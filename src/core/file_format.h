@@ -33,9 +33,9 @@ inline constexpr std::size_t kFormatBytes = 64u << 10;  // a cfg may begin with 
 FileFormat format_of(std::string_view head);
 FileFormat format_of_file(const std::filesystem::path&);  // {} where it cannot be read
 
-// For readers of `expected` that found something else, as a sentence goes on: "; it is a weights
-// file in the place of a .cfg file (--help shows the order of the files)". "" where the file is not
-// known to be anything else.
+// The end of an error message of a reader that expected another format: "; it is a weights file in
+// the place of a .cfg file (--help shows the order of the files)". "" where the file's format is
+// not known.
 std::string in_place_of(const std::filesystem::path&, const FileFormat& expected);
 
 // The bytes of a JPEG, PNG or BMP with a mark by which they are kAnnotatedFormat: one that this

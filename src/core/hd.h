@@ -1,5 +1,5 @@
-// DN_HD marks a function that means the same on the host and on the device; DN_TU names the flavour
-// of this translation unit, so that host- and nvcc-compiled instances of one template never merge.
+// DN_HD marks a function for the host and for CUDA devices. DN_TU is the namespace of what is
+// instantiated here, so that host- and nvcc-compiled instances of one template never merge.
 #pragma once
 #if defined(__CUDACC__)
 #define DN_HD __host__ __device__

@@ -1,5 +1,5 @@
 // Sizes and indices of this program are std::int64_t; those of the standard library's containers
-// are not. One name for the way between them.
+// are not. One name for the conversion.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -1,5 +1,5 @@
-// One process at a time: a lock file that says who holds it. The lock is the kernel's (flock),
-// which ends with the process however that ends; the file's text is what messages name.
+// A lock file, which one process at a time holds. The lock is the kernel's (flock), so it ends with
+// the process however that ends; the file's text names the holder for messages.
 #pragma once
 #include <cstdint>
 #include <filesystem>

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstdio>
 #include <memory>
@@ -46,21 +47,24 @@ spdlog::logger& err() {
 }
 
 thread_local const Capture::Take* taker = nullptr;  // NOLINT: of the thread's innermost capture
-thread_local int without_warnings = 0;              // NOLINT: how many the thread has
+// How many WithoutWarnings the thread has, and all threads: they drop what the thread's capture
+// would get, and what any thread would print.
+thread_local int without_warnings = 0;       // NOLINT
+std::atomic<int> warnings_off_anywhere = 0;  // NOLINT
 
-struct Speaker {
+struct RankOutput {
   bool of_several = false;
   std::string prefix;
 };
-Speaker& speaker() {
-  static Speaker one;
+RankOutput& rank_output() {
+  static RankOutput one;
   return one;
 }
 bool is_quiet() { return !rank_prefix().empty(); }
 
 bool captured(Level level, const std::string& s) {
-  const bool kept_back = level == Level::warning && without_warnings > 0;
-  if (taker && !kept_back) (*taker)(level, printable(s, kLayout));
+  const bool dropped = level == Level::warning && without_warnings > 0;
+  if (taker && !dropped) (*taker)(level, printable(s, kLayout));
   return taker != nullptr;
 }
 
@@ -69,17 +73,18 @@ bool captured(Level level, const std::string& s) {
 bool is_captured() { return taker != nullptr; }
 
 void speak_as_rank(std::int64_t rank) {
-  speaker() = {true, rank > 0 ? fmt::format("rank {}: ", rank) : ""};
-  err().set_pattern("%^%l%$: " + speaker().prefix + "%v");
+  rank_output() = {true, rank > 0 ? fmt::format("rank {}: ", rank) : ""};
+  err().set_pattern("%^%l%$: " + rank_output().prefix + "%v");
 }
 
-const std::string& rank_prefix() { return speaker().prefix; }
+const std::string& rank_prefix() { return rank_output().prefix; }
 
 void info(const std::string& s) {
   if (!captured(Level::info, s) && !is_quiet()) out().info("{}", printable(s, kLayout));
 }
 void warn(const std::string& s) {
-  if (!captured(Level::warning, s)) err().warn("{}", printable(s, kLayout));
+  if (!captured(Level::warning, s) && warnings_off_anywhere == 0)
+    err().warn("{}", printable(s, kLayout));
 }
 void error(const std::string& s) {
   if (!captured(Level::error, s)) err().error("{}", printable(s, kLayout));
@@ -88,19 +93,13 @@ void error(const std::string& s) {
 Capture::Capture(const Take& take) : outer_(taker) { taker = &take; }
 Capture::~Capture() { taker = outer_; }
 
-WithoutWarnings::WithoutWarnings() {
-  ++without_warnings;
-  err().set_level(spdlog::level::err);
-}
-WithoutWarnings::~WithoutWarnings() {
-  --without_warnings;
-  err().set_level(spdlog::level::info);
-}
+WithoutWarnings::WithoutWarnings() { ++without_warnings, ++warnings_off_anywhere; }
+WithoutWarnings::~WithoutWarnings() { --without_warnings, --warnings_off_anywhere; }
 
 bool on_terminal() {
   // mpirun gives its processes terminals whatever it writes to.
   static const bool terminal = isatty(STDOUT_FILENO) != 0 && launch_of_environment().count == 1;
-  return terminal && !speaker().of_several;
+  return terminal && !rank_output().of_several;
 }
 
 void progress(const std::string& line, bool also_when_plain) {

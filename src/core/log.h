@@ -1,4 +1,4 @@
-// What the program says while it works. Messages are ready-made strings (cat()), so that files
+// The program's messages while it works. They are ready-made strings (cat()), so that files
 // compiled by nvcc can log. Information goes to standard output, warnings and errors to standard
 // error; command results are printed by cli/, not here.
 #pragma once
@@ -12,13 +12,13 @@ void info(const std::string&);
 void warn(const std::string&);
 void error(const std::string&);
 
-// Of a job of several processes (core/ranks.h): all but rank 0 say only warnings and errors, with
-// their number before them, and nobody rewrites a line in place: mpirun passes on what all say.
+// This process is a rank of a job of several (core/ranks.h): ranks above 0 print only warnings and
+// errors, with their number, and none rewrites lines in place, as mpirun merges the output of all.
 void speak_as_rank(std::int64_t rank);
-// "rank 2: "; of rank 0 and of a single process "".
+// "rank 2: "; "" for rank 0 and for a single process.
 const std::string& rank_prefix();
 
-// While one lives, warnings are kept back: for work done once more that has told them already.
+// While one exists, warnings are dropped: for repeated work, which has printed them. They nest.
 class WithoutWarnings {
  public:
   WithoutWarnings();

@@ -1,4 +1,5 @@
-// Messages of a thread that go to somebody else than the standard streams: of the library (api/).
+// Hands a thread's messages to a callback instead of the standard streams; the library (api/) uses
+// it.
 #pragma once
 #include <cstdint>
 #include <functional>

@@ -9,8 +9,8 @@
 
 namespace darknet {
 
-// The only symbol that a module exports: its struct, or null where its DARKNET_MODULE_INTERFACE, a
-// checksum of the headers that cross over (CMakeLists.txt), is another.
+// The only symbol that a module exports: its struct, or null where `interface` differs from its
+// DARKNET_MODULE_INTERFACE, a checksum of the headers that both sides include (CMakeLists.txt).
 extern "C" {
 using ModuleEntry = const void*(std::uint64_t interface);
 [[gnu::visibility("default")]] ModuleEntry darknet_module;

@@ -45,8 +45,8 @@ class ConvPlan {
   virtual std::int64_t packed_weights() const = 0;
   // Names of the chosen implementations, "forward jit:avx2, ...".
   virtual std::string description() const = 0;
-  // The chosen algorithm, in the words of Tuning; "" where the direction is not planned or the
-  // device has no choice.
+  // The chosen algorithm, as Tuning names it; "" where the direction is not planned or the device
+  // has no choice.
   virtual std::string algorithm(ConvDirection) const { return ""; }
   // All that the direction could take, with these options and within the limit of the workspace.
   virtual std::vector<std::string> algorithms(ConvDirection) const { return {}; }
@@ -69,12 +69,12 @@ class ConvPlan {
   }
 };
 
-// Convolutions alone, on data of their own in the layouts they like best, with
-// nothing around them: the yardstick of `darknet bench`.
+// A library's convolution alone, on data of its own in the layouts that the library prefers: the
+// baseline of `darknet bench`.
 class BaselineConv {
  public:
   virtual ~BaselineConv() = default;
-  virtual bool runs(ConvDirection) const = 0;  // whether the options asked for it
+  virtual bool runs(ConvDirection) const = 0;  // whether the options ask for it
   virtual std::int64_t workspace() const = 0;  // bytes; several may share one
   virtual std::string description() const = 0;
   virtual void run(ConvDirection, void* workspace) = 0;
@@ -180,19 +180,19 @@ class Ops {
                                                       const PlanOptions&, bool /*as_planned*/) {
     return nullptr;
   }
-  // Null where the device's library has none of this geometry: kernels/pool.h does it.
+  // Null where the device's library has none of this geometry; kernels/pool.h is then used.
   virtual std::shared_ptr<PoolPlan> pool(const PoolSpec&, const PlanOptions&) = 0;
   virtual std::shared_ptr<GemmPlan> gemm(const GemmSpec&) = 0;
   // Library and version, "oneDNN 2.6.3 (avx2)"; of a GPU also which card that device is.
   virtual std::string name(const Device&) const = 0;
-  // Throws with the reason where the device cannot compute in `precision`; otherwise what the user
-  // should know of it, or "".
+  // Throws with the reason where the device cannot compute in `precision`; otherwise returns a
+  // warning for the user, or "".
   virtual std::string accept_precision(DType precision, const Device&) const {
     if (precision != DType::f32) fail("this device computes in f32 only");
     return "";
   }
-  // Throws with the reason where PlanOptions::int8 cannot be followed; otherwise what the user
-  // should know of it, or "".
+  // Throws with the reason where PlanOptions::int8 cannot be followed; otherwise returns a warning
+  // for the user, or "".
   virtual std::string accept_int8() const { fail("8-bit integers are for the CPU"); }
   // Whether a convolution in 8-bit integers has more than reference code, so that its input may
   // hold integers (PlanOptions::precision u8).

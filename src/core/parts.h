@@ -1,5 +1,5 @@
-// Parts of one buffer, so placed behind its start that any type and library may use them: by
-// construction, whatever the size of what lies before.
+// Divides one buffer into parts that are aligned for any element type and library, whatever the
+// sizes of the parts before.
 #pragma once
 #include <cstdint>
 #include "core/error.h"

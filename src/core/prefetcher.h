@@ -1,5 +1,5 @@
 // Makes items 0, 1, 2, ... ahead of their use, by threads, into a bounded queue; the pieces of an
-// item are made by several threads at once. What the items are, their source says.
+// item are made by several threads at once. A Source defines what the items are.
 #pragma once
 #include <algorithm>
 #include <array>

@@ -1,5 +1,5 @@
-// How threads of the program are made: where the system gives none (ulimit -u, memory), an Error
-// says so. Not for OpenMP's, which its library makes.
+// Starts the program's threads; an Error says where the system gives none (ulimit -u, memory). Not
+// for OpenMP's threads, which its library starts.
 #pragma once
 #include <cstdint>
 #include <functional>

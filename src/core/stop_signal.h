@@ -1,5 +1,5 @@
-// The signal that asked this process to stop, for what waits for others meanwhile. Who handles
-// signals (train/interrupt.h) writes it.
+// The signal that asked this process to stop, for code that waits for a server or for another
+// process. The signal handler (train/interrupt.h) sets it.
 #pragma once
 #include <atomic>
 

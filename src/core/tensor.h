@@ -16,8 +16,8 @@
 
 namespace darknet {
 
-// u8: integers between two convolutions (IntegerScale in core/ops.h). Networks are not asked for it
-// by name, and no launch computes with it.
+// u8: integers between two convolutions (IntegerScale in core/ops.h). It has no name, so precision=
+// cannot ask for it, and no launch computes with it.
 enum class DType : std::uint8_t { f32, bf16, f16, u8 };
 constexpr auto choices(DType) {
   return std::to_array<Named<DType>>(

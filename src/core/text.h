@@ -1,4 +1,4 @@
-// Small questions about text that several readers of files ask.
+// Small functions on text that several readers of files share.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -22,11 +22,11 @@ inline std::string lower_case(std::string text) {
   return text;
 }
 
-// For terminals and logs: control characters, which could steer a terminal, and bytes that are no
-// UTF-8 as \x1B; without those in `kept`. Names of files and classes hold anything.
+// For terminals and logs: escapes (\x1B) in place of control characters, which could steer a
+// terminal, except those in `kept`, and of bytes that are not UTF-8. Names may hold any bytes.
 std::string printable(std::string_view, std::string_view kept = "");
 
-// For messages: printable, and not endless.
+// For messages: printable, and cut after 60 bytes.
 inline std::string shown(std::string_view s) {
   constexpr std::size_t kMax = 60;
   return printable(s.substr(0, kMax)) + (s.size() > kMax ? "..." : "");

@@ -1,6 +1,6 @@
-// Which algorithm each convolution takes where that was measured or is remembered: a table that a
-// file holds (`darknet bench -tune`), that networks are made with and that a .state keeps. What has
-// no entry is decided by the device's rule. Nothing is measured here; see train/tune.h.
+// A table of the algorithm of each convolution, measured (train/tune.h) or remembered from a
+// training run. It lies in a tuning file (`darknet bench -tune`) or a .state, and networks are made
+// with it. A convolution without an entry takes the algorithm of the device's heuristic.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -23,7 +23,7 @@ struct ConvUse {
 ConvUse conv_use(ConvDirection, const ConvSpec&, const PlanOptions&);
 
 struct ConvChoice {
-  std::string algorithm;    // a word of the plans: ConvPlan::algorithm()
+  std::string algorithm;    // as ConvPlan::algorithm() names it
   double milliseconds = 0;  // 0: remembered, not measured
 };
 

@@ -1,4 +1,4 @@
-// Text of strangers (names, paths) made fit to be shown: such bytes may be anything.
+// Makes untrusted text (names, paths), which may hold any bytes, safe to display.
 #pragma once
 #include <cstddef>
 #include <string>

@@ -90,7 +90,7 @@ class Int8Conv final : public ConvPlan {
     fail("a convolution in 8-bit integers has no gradient");
   }
   bool reads_in_place() const { return source_type_ == DType::u8 && padded_.in == spec_.in; }
-  void set_output(const IntegerScale&, const Epilogue& wanted);
+  void set_output(const IntegerScale&, const Epilogue& epilogue);
   void make_scales();
   dnnl::primitive_attr attributes() const;
   void make_primitive();

@@ -92,7 +92,7 @@ Image upright_size(const std::string& bytes) {
 
 void RecycleImage::operator()(DecodedImage* image) const {
   recycle(std::move(image->image.pixels));
-  delete image;
+  delete image;  // NOLINT(cppcoreguidelines-owning-memory): of a std::unique_ptr
 }
 
 ImageCache::ImageCache(ImagePaths paths, const InputValues& values, CacheBudget* budget,

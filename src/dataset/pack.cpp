@@ -41,7 +41,7 @@ class Keys {
   explicit Keys(const ImagePaths& images) : images_(images) {
     std::vector<std::uint64_t> names;
     names.reserve(images.size());
-    for (std::size_t i = 0; i < images.size(); ++i) names.push_back(hash_of(stem_of(images[i])));
+    for (const fs::path& image : images) names.push_back(hash_of(stem_of(image)));
     std::ranges::sort(names);
     numbered_ = std::ranges::adjacent_find(names) != names.end();
   }

@@ -20,7 +20,7 @@ namespace {
 
 // By several threads: of many small reads each waits for the disk or a server.
 std::vector<OpenedShard> open_all(const std::vector<std::string>& names) {
-  constexpr int kThreadsPerCore = 4;
+  constexpr std::int64_t kThreadsPerCore = 4;
   std::vector<OpenedShard> opened(names.size());
   std::mutex mutex;
   std::int64_t done = 0;

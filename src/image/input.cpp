@@ -106,7 +106,7 @@ Image grey_of(const Image& rgb) {
                          29. * value_at(rgb, 3 * i + 2)) /
                         256;
     if (rgb.depth == 2)
-      put_value(out, i, static_cast<std::uint16_t>(grey + .5));
+      put_value(out, i, static_cast<std::uint16_t>(std::lround(grey)));
     else
       put_value(out, i, static_cast<float>(grey));
   }

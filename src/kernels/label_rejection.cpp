@@ -6,22 +6,18 @@
 namespace darknet {
 namespace {
 
-enum Value : std::uint8_t { kLargest, kMean, kDeviation, kLimit };
-enum Sum : std::uint8_t {
-  kMicroBatches,
-  kLargestSum,
-  kMeanSum,
-  kDeviationSum,
-  kSharing,  // micro-batches in which badlabels_rejection_percentage was active,
-  kBeyond    // and those of them with more than its share beyond the limit
-};
+// Indices into the values and sums of RunningArrays.
+constexpr int kLargest = 0, kMean = 1, kDeviation = 2, kLimit = 3;
+constexpr int kMicroBatches = 0, kLargestSum = 1, kMeanSum = 2, kDeviationSum = 3;
+constexpr int kSharing = 4;  // micro-batches in which badlabels_rejection_percentage was active,
+constexpr int kBeyond = 5;   // and those of them with more than its share beyond the limit
 
 constexpr double kFigureUnit = 0x1p-24, kMaxFigure = 0x1p16;
 constexpr double kFigureKeep = .99, kLimitStep = .01;  // AlexeyAB
 constexpr double kLowerFactor = 1.4;                   // AlexeyAB
 
 DN_HD inline std::int64_t figure_units(double x) {
-  return static_cast<std::int64_t>(math::min(x, kMaxFigure) / kFigureUnit + .5);
+  return static_cast<std::int64_t>(math::floor(math::min(x, kMaxFigure) / kFigureUnit + .5));
 }
 
 // What is known of the present iteration.

@@ -96,7 +96,7 @@ struct StemForward {
     const int filter = static_cast<int>(i % groups) * kFilters;
     const RowPart at(g, i / groups, kRun);
     float sums[kRun][kFilters];
-    for (int p = 0; p < kRun; ++p)
+    for (int p = 0; p < kRun; ++p)  // NOLINT(modernize-loop-convert): as the loops below
       for (int k = 0; k < kFilters; ++k) sums[p][k] = bias ? bias[filter + k] : 0;
     for (int ky = 0; ky < kSize; ++ky) {
       const int y = at.y * kStride - g.pad_y + ky;

@@ -32,10 +32,10 @@ struct ClassifierKeys {
 
 // With the defaults that follow from the width. Throws, where the section is read in order to
 // train, where min_crop is above max_crop.
-ClassifierKeys read_classifier_keys(Section& net, const LayerKeys&, const ImageAugmentation&);
+ClassifierKeys read_classifier_keys(Section& section, const LayerKeys&, const ImageAugmentation&);
 // Warns of keys of [net] that have no effect on the training of a detector.
-void warn_of_classifier_keys(Section& net, const NetSettings&);
+void warn_of_classifier_keys(Section& section, const NetSettings&);
 // Warns of keys of [net] that have no effect in a network without a detection head.
-void warn_of_head_keys(Section& net, const NetSettings&);
+void warn_of_head_keys(Section& section, const NetSettings&);
 
 }  // namespace darknet

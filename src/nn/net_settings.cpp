@@ -61,14 +61,13 @@ NetSettings read_net(Section& section) {
   return net;
 }
 
-std::int64_t images_of_part(const LayerKeys& net, std::int64_t replicas, const Section& section) {
-  const std::int64_t parts = net.subdivisions * replicas;
-  if (net.batch % parts != 0)
-    section.fail_between(
-        {"batch", "subdivisions"},
-        cat("batch=", net.batch, ", but ", plural(replicas, "device"),
-            " with subdivisions=", net.subdivisions, " need a multiple of ", parts));
-  return net.batch / parts;
+std::int64_t images_of_part(const LayerKeys& keys, std::int64_t replicas, const Section& net) {
+  const std::int64_t parts = keys.subdivisions * replicas;
+  if (keys.batch % parts != 0)
+    net.fail_between({"batch", "subdivisions"},
+                     cat("batch=", keys.batch, ", but ", plural(replicas, "device"),
+                         " with subdivisions=", keys.subdivisions, " need a multiple of ", parts));
+  return keys.batch / parts;
 }
 
 }  // namespace darknet

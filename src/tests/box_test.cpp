@@ -336,7 +336,7 @@ TEST(Nms, ComparesToTheLastBit) {
                                 ? iou(a, b)
                                 : distance_iou(a, b, kind == NmsKind::greedy ? .6f : kBeta);
       ASSERT_GT(overlap, .1f) << name_of(kind);
-      const auto left = [&](float threshold) {
+      const auto left = [&, a = a, b = b](float threshold) {
         std::vector<InputDetection> d{{a, 0, 1, .9f}, {b, 0, 1, .8f}};
         nms(d, kind, threshold, kBeta);
         return d.size();

@@ -114,7 +114,7 @@ TEST_F(ClassifierTest, LearnsDrawnPatternsAndValidAndPredictAgree) {
 std::string values_of_pattern(int class_id, std::uint64_t number) {
   const Image picture = pattern(class_id, number);
   std::string values;
-  for (std::int64_t i = 0; i < 32 * 32; ++i)
+  for (std::int64_t i = 0; i < picture.width * picture.height; ++i)
     for (int c = 0; c < 4; ++c) {
       const bool on = picture.at(i % 32, i / 32)[0] >= 150;
       const int value = c == 3 && on ? 120 : 0;
@@ -213,7 +213,7 @@ TEST_F(ClassifierTest, ItsBackboneStartsADetector) {
     EXPECT_TRUE(said(ran, "the first 2 of 4 layers")) << ran.all();
     // The convolutions of both networks have the same weights: those of the first one lie behind
     // the header of 20 bytes, its 8 biases, scales, means and variances.
-    constexpr std::size_t kAt = 20 + 4 * 8 * 4, kBytes = 8 * 3 * 9 * 4;
+    constexpr std::size_t kFloat = 4, kAt = 20 + kFloat * 8 * 4, kBytes = kFloat * 8 * 3 * 9;
     EXPECT_TRUE(work_.get("d/d_final.weights").substr(kAt, kBytes) ==
                 classifier.substr(kAt, kBytes));
   }

@@ -124,7 +124,8 @@ class MixedImages : public testing::Test {
   MixedImages() {
     for (int k = 0; k < 2; ++k) {
       Image image(24, 24, 3);
-      for (std::int64_t i = 0; i < 24 * 24; ++i) image.pixels[to_size(3 * i + k)] = 255;
+      for (std::int64_t i = 0; i < image.width * image.height; ++i)
+        image.pixels[to_size(3 * i + k)] = 255;
       work_.put(k == 0 ? "red.png" : "green.png", image);
     }
   }
@@ -227,7 +228,7 @@ Stepped step_on(const std::string& end, const std::vector<float>& targets) {
   Rng rng(3);
   for (int i = 0; i < 4 * 6 * 6 * 3; ++i) pixels.push_back(rng.uniform());
   Stepped s;
-  for (int part = 0; part < 2; ++part) {
+  for (std::size_t part = 0; part < 2; ++part) {
     net.forward({.stream = net.stream(), .mode = Mode::training, .input = &pixels[part * 216]});
     const std::vector<float> out = to_host(net.stream(), net.output(net.size() - 1));
     s.before.insert(s.before.end(), out.begin(), out.end());
@@ -235,7 +236,7 @@ Stepped step_on(const std::string& end, const std::vector<float>& targets) {
   Optimizer optimizer(net, net.settings());
   TrainingStep step(net, optimizer, 1);
   const std::vector<std::vector<Truth>> truths(4);
-  for (int i = 1; i <= 9; ++i) {
+  for (std::int64_t i = 1; i <= 9; ++i) {
     const StepResult r = step.run({pixels, truths, {}, targets},
                                   {.iteration = i, .learning_rate = .05f}, 4 * (i - 1), false);
     EXPECT_TRUE(r.finite);

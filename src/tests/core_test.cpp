@@ -1,9 +1,14 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <functional>
+#include <string>
+#include <thread>
 
 #include "core/elementwise.h"
 #include "core/index.h"
+#include "core/log.h"
+#include "core/log_capture.h"
 #include "core/rng.h"
 
 namespace darknet {
@@ -100,6 +105,43 @@ TEST(Rng, DependsOnSeedStreamAndIndexAlone) {
   double sum = 0;
   for (int i = 0; i < 10000; ++i) sum += random_uniform(7, 0, i);
   EXPECT_NEAR(sum / 10000, .5, .01);
+}
+
+std::string printed_messages(const std::function<void()>& work) {
+  testing::internal::CaptureStderr();
+  work();
+  return testing::internal::GetCapturedStderr();
+}
+
+TEST(Log, WarningsAreDroppedUntilTheOutermostGuardEnds) {
+  EXPECT_EQ(printed_messages([] {
+              const log::WithoutWarnings outer;
+              {
+                const log::WithoutWarnings inner;
+                log::warn("in both");
+              }
+              log::warn("in the outer one");
+              std::thread([] { log::warn("in another thread"); }).join();
+              log::error("it failed");
+            }),
+            "error: it failed\n");
+  EXPECT_EQ(printed_messages([] { log::warn("after both"); }), "warning: after both\n");
+}
+
+TEST(Log, ACaptureLosesTheWarningsOfItsOwnThreadAlone) {
+  std::string taken;
+  const log::Capture::Take take = [&](log::Level, const std::string& text) {
+    taken += text + '\n';
+  };
+  const log::WithoutWarnings quiet;
+  std::thread([&] {
+    const log::Capture capture(take);
+    log::warn("of the other thread");
+  }).join();
+  const log::Capture capture(take);
+  log::warn("of this thread");
+  log::info("information");
+  EXPECT_EQ(taken, "of the other thread\ninformation\n");
 }
 
 }  // namespace

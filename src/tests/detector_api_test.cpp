@@ -277,7 +277,7 @@ TEST_F(DetectorApi, APoolServesMoreThreadsThanItHasDetectors) {
     for (int round = 0; round < kRounds; ++round) {
       const int i = (thread + round) % kTinyImages;
       wrong += pool.detect_file(image(i)) != expected[to_size(i)];
-      refused += refusal([&] { pool.detect({}); }) != "";
+      refused += !refusal([&] { pool.detect({}); }).empty();
       const Image pixels = read_image(image(i));
       const ImageView view{pixels.pixels.data(), pixels.width, pixels.height};
       wrong += pool.detect(view) != expected[to_size(i)];

@@ -62,7 +62,7 @@ TEST_F(DeviceProgram, ReportsWhatBrokeAmongDevices) {
   if (!emulated()) GTEST_SKIP() << "a real device does not break on request";
   const auto trains_without = [&](const char* broken) {
     setenv("EMULATED_GPU_REFUSE", broken, 1);
-    const CommandResult ran = train({"-gpus", "0,1"});
+    CommandResult ran = train({"-gpus", "0,1"});
     unsetenv("EMULATED_GPU_REFUSE");
     EXPECT_FALSE(std::filesystem::exists(work_.path("backup/x_last.weights"))) << broken;
     return ran;

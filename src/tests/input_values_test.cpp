@@ -59,7 +59,7 @@ TEST(Npy, OfVersionTwoHasALongerLength) {
 
 TEST(Npy, WhatIsNoImageIsRefusedWithTheRemedy) {
   const auto refusal = [](const std::string& bytes) {
-    const std::string said = error_of([&] { input_of(bytes, 0); });
+    std::string said = error_of([&] { input_of(bytes, 0); });
     EXPECT_EQ(error_of([&] { decode_image(bytes, "x"); }), said);
     return said;
   };

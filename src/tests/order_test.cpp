@@ -310,7 +310,7 @@ void check_warp() {
     std::vector<std::uint8_t> pixels(std::size_t{2000} * static_cast<std::size_t>(channels));
     for (std::size_t i = 0; i < pixels.size(); ++i)
       pixels[i] = static_cast<std::uint8_t>(random_bits(1, 2, i));
-    EXPECT_TRUE(same_in_any_order([&](const Stream& s) {
+    EXPECT_TRUE(same_in_any_order([&, channels = channels, shear = shear](const Stream& s) {
       const Tensor out = random_tensor({1, 99, 101, channels}, 3);
       WarpArguments a{.pixels = pixels.data(), .width = 50, .height = 40};
       a.out = out.view().as<>();

@@ -169,8 +169,8 @@ TEST_P(EpilogueTest, FusedBiasAndActivationEqualOurFormulas) {
   std::vector<double> y(out.size());
   c.visit([&](auto o, auto i, auto w) { y[o] += double{in.data()[i]} * weights.data()[w]; });
   for (std::size_t o = 0; o < y.size(); ++o)
-    y[o] =
-        std::visit([&](const auto& f) { return f.value(y[o] + bias.data()[o % filters]); }, fused);
+    y[o] = std::visit([x = y[o] + bias.data()[o % filters]](const auto& f) { return f.value(x); },
+                      fused);
   plan->set_weights(kStream, weights.data(), workspace.data());
   plan->forward(kStream, in.view(), bias.data(), out.view(), workspace.data());
   expect_close(y, out.data(), std::string(name_of(activation)));

@@ -133,7 +133,7 @@ constexpr const char* kQuantizedCfg =
     "[convolutional]\nfilters=6\nsize=1\nactivation=linear\n"
     "[yolo]\nmask=0\nanchors=4,4\nclasses=1\nnum=1\n";
 
-std::vector<Section> sections(std::string text = kQuantizedCfg) {
+std::vector<Section> sections(const std::string& text = kQuantizedCfg) {
   std::istringstream in(text);
   return parse_cfg(in, "x.cfg");
 }

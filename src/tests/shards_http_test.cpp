@@ -101,11 +101,15 @@ class HttpShards : public InFolder {
     thread_ = std::thread([this] { server_.listen_after_bind(); });
     while (!server_.is_running()) std::this_thread::yield();
   }
+
+ public:
   ~HttpShards() override {
     stop();
     http_retry_ms = 30'000;
     stop_signal = 0;
   }
+
+ protected:
   void stop() {
     server_.stop();
     if (thread_.joinable()) thread_.join();
@@ -161,7 +165,7 @@ TEST_F(HttpShards, ChecksumsAreCompared) {
   const auto report = [&](const std::string& m) { said.push_back(m); };
   const auto never = [] { return false; };
   EXPECT_EQ(check_shards({url("/shards/t-0.tar")}, report, never), 0);
-  file(kShardSums, std::string(64, '0') + "  t-0.tar\n");
+  file(kShardSums, cat(std::string(64, '0'), "  t-0.tar\n"));
   EXPECT_EQ(check_shards({url("/shards/t-0.tar")}, report, never), 1);
   ASSERT_EQ(said.size(), 1u);
   EXPECT_TRUE(holds(said[0], url("/shards/t-0.tar") + ": was changed or damaged")) << said[0];

@@ -33,7 +33,7 @@ using Members = std::vector<std::pair<std::string, std::string>>;  // names and 
 class Shards : public InFolder {
  protected:
   fs::path tar(const std::string& name, const Members& members) const {
-    const fs::path path = folder_ / name;
+    fs::path path = folder_ / name;
     TarWriter writer(path);
     for (const auto& [member, contents] : members) writer.add(member, contents);
     writer.commit();
@@ -359,7 +359,9 @@ TEST(ShardOrder, IsAPermutationWithinAWindow) {
   // Nothing comes before it is in the buffer: of each shard the k-th place has at most its first
   // k + window images.
   for (const auto& [first, end] : {std::pair{0, 100}, {100, 150}, {150, 230}}) {
-    const auto in_shard = [&](std::int64_t i) { return i >= first && i < end; };
+    const auto in_shard = [first = first, end = end](std::int64_t i) {
+      return i >= first && i < end;
+    };
     std::int64_t k = 0;
     for (const std::int64_t i : order)
       if (in_shard(i)) {

@@ -176,7 +176,7 @@ TEST_F(Merge, AtACornerTheTileThatCutsLeastDecides) {
 }
 
 // What the rules say, pair by pair.
-std::vector<float> merged_pair_by_pair(std::vector<TileDetection> all, float threshold) {
+std::vector<float> merged_pair_by_pair(const std::vector<TileDetection>& all, float threshold) {
   struct Ranked {
     Box box;
     float probability, rank;
@@ -263,7 +263,7 @@ class TiledNetwork : public CliTest {
   // Two columns and two rows of the tiny images.
   Image scene() const {
     Image all(128, 128, 3);
-    for (int i = 0; i < 4; ++i) {
+    for (std::int64_t i = 0; i < 4; ++i) {
       const Image one = read_image(work_.path(cat("images/", i, ".png")));
       for (std::int64_t y = 0; y < 64; ++y)
         std::copy_n(one.at(0, y), 3 * 64, all.at(i % 2 * 64, i / 2 * 64 + y));
@@ -292,10 +292,10 @@ TEST_F(TiledNetwork, ATileIsDetectedLikeAnImageOfItsOwn) {
     Network other = network(batch);
     const auto found = detect(other, scene(), tiled);
     for (const auto& [probability, left] : expected) {
-      const bool there = std::any_of(found.begin(), found.end(), [&](const Detection& d) {
-        return std::abs(d.probability - probability) < 1e-5f &&
-               std::abs(d.box.left() * 128 - left) < 1e-3f;
-      });
+      const auto is_there = [p = probability, x = left](const Detection& d) {
+        return std::abs(d.probability - p) < 1e-5f && std::abs(d.box.left() * 128 - x) < 1e-3f;
+      };
+      const bool there = std::any_of(found.begin(), found.end(), is_there);
       EXPECT_TRUE(there) << batch << ": " << probability << " at " << left;
     }
   }
@@ -332,7 +332,7 @@ TEST_F(TiledNetwork, AllCommandsFindTheSame) {
   for (int i = 0; i < kTinyImages; ++i) work_.put(cat("images/", i, ".png"), scene());
   const auto run = [&](std::vector<std::string> words) {
     words.insert(words.end(), {"-tile", "64x64", "-overlap", ".25", "-nogpu"});
-    const CommandResult ran = work_.darknet(words);
+    CommandResult ran = work_.darknet(words);
     EXPECT_EQ(ran.exit_code, 0) << ran.all();
     return ran;
   };

@@ -219,7 +219,7 @@ TEST_F(TuningCliTest, ChoicesThatCannotBeTakenAreOneWarning) {
 TEST_F(TuningCliTest, AFileWithoutChoicesForANetworkSaysSo) {
   const auto bench = [&](const std::string& file, std::vector<std::string> more = {}) {
     more.insert(more.begin(), {"bench", "x.cfg", "-iterations", "1", "-tuning", file});
-    const CommandResult ran = work_.darknet(more);
+    CommandResult ran = work_.darknet(more);
     EXPECT_EQ(ran.exit_code, 0) << ran.all();
     return ran;
   };

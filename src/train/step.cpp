@@ -332,7 +332,7 @@ void TrainingStep::begin(const StepInput& input, StepParams params, std::int64_t
 }
 
 // What the host knows of the step, in the order of the ranks. Their states are equal.
-void TrainingStep::add_other_ranks(StepResult& result) {
+void TrainingStep::add_other_ranks(StepResult& result) const {
   struct Counts {
     std::int64_t non_finite_image, truths_left_out;
   };

@@ -102,7 +102,7 @@ class TrainingStep {
                                std::int64_t micro_batch);
   float objectness_scale(StepResult&);
   void freeze(std::int64_t iteration);
-  void add_other_ranks(StepResult&);
+  void add_other_ranks(StepResult&) const;
   void end(DeviceState&, std::int64_t batch, bool average);
   std::string first_non_finite(const StepInput&, std::int64_t image, StepParams);
 

@@ -136,33 +136,33 @@ std::vector<std::string> annotation_samples() {
       R"({"images":[{"id":1,"file_name":"a.ppm","width":4,"height":2}],"categories":[{"id":3,)"
       R"("name":"cat"}],"annotations":[{"id":1,"image_id":1,"category_id":3,"bbox":[1,0,2,1],)"
       R"("segmentation":[[1,2,3]],"iscrowd":0}]})";
-  return {
-      "a.xml\n<annotation><filename>a.ppm</filename><size><width>4</width><height>2</height>"
-      "</size>\n<object><name>cat</name><difficult>1</difficult><bndbox><xmin>1</xmin>"
-      "<ymin>1</ymin><xmax>3</xmax><ymax>2</ymax></bndbox></object></annotation>\n",
-      "x.xml\n<annotations><meta><task><labels><label><name>cat</name></label></labels></task>"
-      "</meta>\n<image id=\"0\" name=\"a.ppm\" width=\"4\" height=\"2\"><box label=\"cat\" "
-      "xtl=\"0\" "
-      "ytl=\"0\" xbr=\"2\" ybr=\"1\" rotation=\"30\"/><polygon label=\"cat\" "
-      "points=\"0,0;2,1;1,2\"/>"
-      "</image></annotations>\n",
-      "x.json\n" + coco + "\n",
-      "x.csv\nfilename,width,height,class,xmin,ymin,xmax,ymax\na.ppm,4,2,\"a "
-      "\"\"cat\"\"\",0,0,2,1\n",
-      "x.csv\na.ppm,0,0,2,1,cat\na.ppm,,,,,\n",
-      "data.yaml\ntrain: .\nnames:\n  0: cat\n  1: 'dog'\nnc: 2\n",
-      "a.txt\n0 .5 .5 .25 .5\n1 .1 .1 .5 .1 .5 .9\n"};
+  return {// NOLINTNEXTLINE(bugprone-suspicious-missing-comma): one text over three lines
+          "a.xml\n<annotation><filename>a.ppm</filename><size><width>4</width><height>2</height>"
+          "</size>\n<object><name>cat</name><difficult>1</difficult><bndbox><xmin>1</xmin>"
+          "<ymin>1</ymin><xmax>3</xmax><ymax>2</ymax></bndbox></object></annotation>\n",
+          "x.xml\n<annotations><meta><task><labels><label><name>cat</name></label></labels></task>"
+          "</meta>\n<image id=\"0\" name=\"a.ppm\" width=\"4\" height=\"2\"><box label=\"cat\" "
+          "xtl=\"0\" "
+          "ytl=\"0\" xbr=\"2\" ybr=\"1\" rotation=\"30\"/><polygon label=\"cat\" "
+          "points=\"0,0;2,1;1,2\"/>"
+          "</image></annotations>\n",
+          "x.json\n" + coco + "\n",
+          "x.csv\nfilename,width,height,class,xmin,ymin,xmax,ymax\na.ppm,4,2,\"a "
+          "\"\"cat\"\"\",0,0,2,1\n",
+          "x.csv\na.ppm,0,0,2,1,cat\na.ppm,,,,,\n",
+          "data.yaml\ntrain: .\nnames:\n  0: cat\n  1: 'dog'\nnc: 2\n",
+          "a.txt\n0 .5 .5 .25 .5\n1 .1 .1 .5 .1 .5 .9\n"};
 }
 
 void read_annotation_bytes(const std::string& bytes) {
   const auto end = std::min(bytes.find('\n'), bytes.size());
   const std::string name = bytes.substr(0, end);
-  static const std::set<std::string> kNames = {"a.xml", "x.xml",     "x.json",
-                                               "x.csv", "data.yaml", "a.txt"};
-  if (!kNames.contains(name)) fail("no file of annotations is called so");
+  static const std::set<std::string> names = {"a.xml", "x.xml",     "x.json",
+                                              "x.csv", "data.yaml", "a.txt"};
+  if (!names.contains(name)) fail("no file of annotations is called so");
   static const fs::path image = scratch_file("set/a.ppm", "P6 4 2 255\n" + std::string(24, 'x'));
   const fs::path folder = image.parent_path();
-  for (const std::string& other : kNames) remove_file(folder / other);
+  for (const std::string& other : names) remove_file(folder / other);
   scratch_file(fs::path("set") / name, bytes.substr(std::min(end + 1, bytes.size())));
   const SourceFolder source(folder);
   const AnnotatedSet set =
@@ -190,7 +190,7 @@ std::vector<std::string> shard_samples() {
   // The last one needs headers of its own for its long name.
   return {tar({{"1.jpg", "x"}, {"1.txt", "0 .5 .5 .1 .1\n"}}),
           tar({{"images/a.png", std::string(700, 'x')}, {"labels/a.txt", ""}}),
-          tar({{std::string(150, 'd') + "/\xC3\xA4.txt", "l"}, {"2.jpg", "y"}})};
+          tar({{cat(std::string(150, 'd'), "/\xC3\xA4.txt"), "l"}, {"2.jpg", "y"}})};
 }
 
 void read_shard_bytes(const std::string& bytes) {
