@@ -20,6 +20,7 @@
 #include "core/error.h"
 #include "core/index.h"
 #include "core/log_capture.h"
+#include "core/tensor.h"
 #include "detect/overlap.h"
 #include "eval/open_network.h"
 #include "eval/predict.h"
@@ -79,8 +80,7 @@ void require_data(const image& im) {
 }
 
 image empty_image(std::int64_t w, std::int64_t h, std::int64_t c) {
-  constexpr std::int64_t kMaxChannels = 1024;
-  if (w < 1 || h < 1 || c < 1 || darknet::is_too_large(w, h) || c > kMaxChannels)
+  if (w < 1 || h < 1 || c < 1 || darknet::is_too_large(w, h) || c > darknet::kMaxChannels)
     fail("an image of ", w, " x ", h, " pixels, ", c, " channels");
   return {static_cast<int>(w), static_cast<int>(h), static_cast<int>(c),
           allocate<float>(w * h * c)};

@@ -56,7 +56,7 @@ int valid(const ValidArguments& o) {
   const DataFile data = open_data(network, ListedFiles::images);
   const std::string format = format_of(o, data);
   if (!o.out.empty() && format != "voc")  // which continues the name with that of each class
-    require_beginning_of_name(o.out);
+    require_file_prefix(o.out);
   const ImagePaths images = read_image_list(required(data, data.valid, "valid"));
   Ranks& ranks = launched_ranks();
   std::unique_ptr<ResultWriter> results;  // in rank 0

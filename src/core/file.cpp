@@ -175,10 +175,10 @@ void require_writable_file(const fs::path& path, const FileFormat& format) {
   claim_output(path);
 }
 
-void require_beginning_of_name(const fs::path& beginning) {
-  if (beginning.filename().empty())
-    fail(beginning.string(), ": this is a folder; give the beginning of a file name, such as ",
-         (beginning / "x").string());
+void require_file_prefix(const fs::path& prefix) {
+  if (prefix.filename().empty())
+    fail(prefix.string(), ": this is a folder; give the beginning of a file name, such as ",
+         (prefix / "x").string());
 }
 
 void require_replaceable(const fs::path& path, const FileFormat& format) {

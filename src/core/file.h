@@ -80,8 +80,8 @@ void require_writable_folder(const std::filesystem::path& folder);
 // once for every output of a run: two outputs under one name are refused.
 void require_writable_file(const std::filesystem::path&, const FileFormat&);
 
-// `beginning`: of the names of output files. Throws where it names a folder: "shots/".
-void require_beginning_of_name(const std::filesystem::path& beginning);
+// `prefix` is what names of output files begin with. Throws where it names a folder: "shots/".
+void require_file_prefix(const std::filesystem::path& prefix);
 
 // For an output whose name follows from an input, of which there may be many: throws where it would
 // replace an input, a file of another format, or another output.

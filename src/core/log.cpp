@@ -72,7 +72,7 @@ bool captured(Level level, const std::string& s) {
 
 bool is_captured() { return taker != nullptr; }
 
-void speak_as_rank(std::int64_t rank) {
+void set_rank(std::int64_t rank) {
   rank_output() = {true, rank > 0 ? fmt::format("rank {}: ", rank) : ""};
   err().set_pattern("%^%l%$: " + rank_output().prefix + "%v");
 }

@@ -14,7 +14,7 @@ void error(const std::string&);
 
 // This process is a rank of a job of several (core/ranks.h): ranks above 0 print only warnings and
 // errors, with their number, and none rewrites lines in place, as mpirun merges the output of all.
-void speak_as_rank(std::int64_t rank);
+void set_rank(std::int64_t rank);
 // "rank 2: "; "" for rank 0 and for a single process.
 const std::string& rank_prefix();
 

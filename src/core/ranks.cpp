@@ -70,7 +70,7 @@ Ranks* open() {
          ": the launcher does not speak with the MPI that this program was built with; with srun "
          "name another one (srun --mpi=pmix; srun --mpi=list shows which there are)");
   opened = ranks.release();
-  log::speak_as_rank(opened->rank());
+  log::set_rank(opened->rank());
   return opened;
 }
 

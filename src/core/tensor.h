@@ -52,6 +52,9 @@ struct Shape {
   friend bool operator==(const Shape&, const Shape&) = default;
 };
 
+// Of an image, and so of a network's input ([net] channels).
+inline constexpr std::int64_t kMaxChannels = 1 << 10;
+
 std::string to_string(const Shape&);  // "2x13x13x255": n h w c
 // n*h*w*c; throws if a dimension is not positive or the product exceeds 2^40.
 std::int64_t checked_size(const Shape&);

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/tensor.h"
 #include "image/image.h"
 
 namespace darknet {
@@ -55,7 +56,6 @@ Image decode_npy(const std::string& bytes, const std::string& name, std::int64_t
 struct ImageSize;
 ImageSize npy_size(std::string_view bytes);
 
-inline constexpr std::int64_t kMaxChannels = 1 << 10;  // as of [net]
 // Why no image of such values is taken, with the limit: no pixels, too many of them or of channels,
 // more than 1 GiB of values; "" where it is.
 std::string unfit_size(std::int64_t width, std::int64_t height, std::int64_t channels, int depth);
@@ -63,8 +63,8 @@ std::string unfit_size(std::int64_t width, std::int64_t height, std::int64_t cha
 // where it has another number of them, which gives_channels() says before.
 bool gives_channels(std::int64_t found, std::int64_t wanted);
 Image with_channels(Image, std::int64_t wanted, const std::string& name);
-// As an orientation of EXIF or TIFF says, 1 to 8.
-Image upright(Image stored, int orientation);
+// Turned as the code of an orientation in EXIF or TIFF says, 1 to 8.
+Image upright(Image stored, int code);
 // Pixels that nobody needs any more, for the next image that the thread decodes: the system gives
 // new memory page by page, which takes a fifth as long as decoding.
 void recycle(std::vector<std::uint8_t> pixels) noexcept;

@@ -1,5 +1,5 @@
 // Equalized focal loss of class scores (Li et al., CVPR 2022, arXiv 2201.02593): focal loss with a
-// focusing of its own for every class j, which is larger the less its objects move its scores,
+// gamma of its own for every class j, which is larger the less gradient the class's objects give,
 //   gamma_j = gamma_b + s (1 - g_j),      EFL_j = gamma_j / gamma_b * FL with gamma_j,
 // where g_j in [0, 1] is the sum of |gradient| of class j's positives over that of its negatives,
 // accumulated over the training run (kernels/class_gradients.h). gamma_j is a constant in the
@@ -28,7 +28,7 @@ struct EqualizedFocal {
     v("gamma", gamma, Reals{.1f, 8}, "gamma_b: the focusing of a class without imbalance");
     v("alpha", alpha, Reals{-1, 1}, "weight of the true class, the others get 1 - alpha; -1: none");
     v("scale_factor", scale_factor, Reals{0, 100},
-      "s: how much more the classes are focused whose objects move their scores least");
+      "s: how much more a class is focused whose objects contribute little gradient");
   }
 
   struct OfClass {

@@ -101,7 +101,7 @@ struct LayerKeys {
       "micro-batches in which a batch is computed; divides batch");
     v("width", width, Integers{1, 1 << 15}, "input width in pixels");
     v("height", height, Integers{1, 1 << 15}, "input height in pixels");
-    v("channels", channels, Integers{1, 1 << 10},
+    v("channels", channels, Integers{1, kMaxChannels},
       "input channels: 3 colour, 1 grey; others as the images have them (.npy, TIFF)");
     v("precision", precision, Choice<DType>{},
       "element type of activations and their gradients; weights and heads stay f32");

@@ -224,7 +224,7 @@ Image to_image(const Chart& chart, Theme theme) {
 }
 
 void require_writable_chart(const std::filesystem::path& base) {
-  require_beginning_of_name(base);
+  require_file_prefix(base);
   if (has_canvas()) require_image_library();
   require_writable_file(base.string() + ".svg", kSvgFormat);
   require_writable_file(base.string() + ".png", kImageFormat);
