@@ -38,27 +38,28 @@ void print_list(const char* name, const ListCheck& c, const std::vector<std::str
 }
 
 // The images of one class, which alone can be compared.
-LabelledImages classified(const std::filesystem::path& list,
-                          const std::vector<std::string>& labels) {
+LabelledImages images_with_class(const std::filesystem::path& list,
+                                 const std::vector<std::string>& labels) {
   LabelledImages all;
   const log::WithoutWarnings given_before;
   const ImagePaths images = read_image_list(list);
-  for (std::size_t i = 0; i < images.size(); ++i) {
-    const std::vector<std::size_t> found = classes_in_path(images, i, labels);
-    if (found.size() != 1) continue;
-    const Truth truth{{.5f, .5f, 1, 1}, static_cast<std::int32_t>(found.front())};
-    all.images.push_back(images[i]);
-    all.truths.push_back(std::span(&truth, 1));
-  }
+  ImageClasses classes(images, labels);
+  for (std::size_t i = 0; i < images.size(); ++i) try {
+      const Truth truth{{.5f, .5f, 1, 1}, classes.of(i)};
+      all.images.push_back(images[i]);
+      all.truths.push_back(std::span(&truth, 1));
+    } catch (const Error&) {  // was reported
+      continue;
+    }
   all.objects = std::ssize(all.images);
   return all;
 }
 
 Findings findings_of(const DataFile& data, const std::vector<Section>& cfg, const Network* net,
                      const std::vector<std::string>& labels) {
-  const LabelledImages train = classified(data.train, labels);
+  const LabelledImages train = images_with_class(data.train, labels);
   const LabelledImages valid =
-      data.valid.empty() ? LabelledImages{} : classified(data.valid, labels);
+      data.valid.empty() ? LabelledImages{} : images_with_class(data.valid, labels);
   const AdviceInput in{.net = net,
                        .names = labels,
                        .train = &train,

@@ -63,7 +63,7 @@ int classifier_valid(const ClassifierValidArguments& o) {
   const ImagePaths images = read_image_list(required(data, data.valid, "valid"));
   Network net = open_network(network, kEvaluationBatch);
   const std::int64_t classes = class_count(net, data);
-  const LabelledImages labelled = classified_by_path(images, class_labels(data, classes));
+  const LabelledImages labelled = classified(images, class_labels(data, classes));
   const std::int64_t top = o.top.value_or(data.top);
   if (top >= classes) log::warn(trivial_top(top, classes));
   Accuracy all{.top = top};

@@ -11,9 +11,11 @@
 #include "core/input.h"
 #include "core/log.h"
 #include "core/text.h"
+#include "dataset/class_targets.h"
 #include "dataset/data_set_files.h"
 #include "dataset/image_list.h"
 #include "dataset/shard_sequence.h"
+#include "dataset/shard_sums.h"
 #include "train/interrupt.h"
 
 namespace darknet::cli {
@@ -24,6 +26,7 @@ struct DataPackArguments {
   fs::path data, out;
   std::int64_t shard_mb = 512;
   std::uint64_t seed = 1;
+  bool classifier = false;
 };
 
 struct List {
@@ -39,7 +42,7 @@ std::vector<List> lists_of(const DataFile& data) {
   return lists;
 }
 
-std::string work_of(const DataPackArguments& o, const std::vector<List>& lists) {
+std::string work_of(const DataPackArguments& o, const std::vector<List>& lists, bool classifier) {
   Checksum sum;
   for (const List& list : lists) {
     sum.add(list.name, std::string_view(list.name).size());
@@ -49,7 +52,8 @@ std::string work_of(const DataPackArguments& o, const std::vector<List>& lists) 
       sum.add("\n", 1);
     }
   }
-  return cat("lists ", sum.value(), " seed ", o.seed, " shard_mb ", o.shard_mb);
+  return cat("lists ", sum.value(), " seed ", o.seed, " shard_mb ", o.shard_mb,
+             classifier ? " classifier" : "");
 }
 
 // "train-{000000..000012}.tar", or the one name.
@@ -70,13 +74,15 @@ fs::path seen_from(const fs::path& folder, const fs::path& list) {
 // with the list of difficult=, which is not packed.
 std::string packed_data_text(const DataPackArguments& o, const DataFile& data,
                              const std::vector<List>& lists, const Packer& packer,
-                             const fs::path& names) {
+                             bool classifier) {
+  const std::string stem = o.data.stem().string();
   std::string text = cat("classes = ", data.classes, "\n");
   for (const List& list : lists)
     text += cat(list.name, " = ", range_of(packer.shards(list.name)), "\n");
   if (!data.difficult.empty())
     text += cat("difficult = ", seen_from(o.out, data.difficult).string(), "\n");
-  text += cat("names = ", names.filename().string(), "\n");
+  text += cat("names = ", stem, ".names\n");
+  if (classifier) text += cat("labels = ", stem, ".labels\ntop = ", data.top, "\n");
   text += cat("backup = ", data.backup.is_absolute() ? "backup" : data.backup.string(), "\n");
   if (!data.eval.empty()) text += cat("eval = ", data.eval, "\n");
   return text;
@@ -92,7 +98,7 @@ void require_no_images_in_folder(const DataPackArguments& o, const DataFile& dat
               ", a folder of images of this data set; give a folder outside of it");
   for (const List& list : lists)
     for (const fs::path& image : list.images)
-      if (whole_path(image.parent_path() / "") == out)
+      if (whole_path(image).parent_path() / "" == out)
         fail_at({o.out.string(), 0}, "holds ", image.string(),
                 ", an image of this data set; give a folder without images");
 }
@@ -117,24 +123,37 @@ void print(const List& list, const Packer& packer) {
              plural(std::ssize(shards), "shard"), 1e-6 * static_cast<double>(bytes));
 }
 
+// Files of an earlier call stand next to its record or its shards, which the Packer looks at.
+void require_new_files(const DataPackArguments& o, const fs::path& packed) {
+  if (is_present(o.out / kPackRecord) || is_present(o.out / kShardSums)) return;
+  for (const char* const extension : {".data", ".names", ".labels"})
+    if (const fs::path file = fs::path(packed).replace_extension(extension); is_present(file))
+      fail(file.string(), ": would be replaced; give another folder than ", o.out.string(),
+           ", or remove this file");
+}
+
 int run(const DataPackArguments& o) {
   DataFile data = read_data_file(o.data);
-  if (!data.labels.empty() && data.labels != data.names)
-    fail_at({o.data.string(), 0}, "labels= is for classifiers, whose images are not packed");
+  const bool classifier = o.classifier || !data.labels.empty();
   const auto names = names_of(data.names, data.classes);
   if (names.empty())
     fail_at({o.data.string(), 0},
             "nothing says how many classes there are; add names=FILE or classes=N");
   data.classes = std::ssize(names);
+  const auto labels = classifier ? class_labels(data, data.classes) : std::vector<std::string>{};
   const std::vector<List> lists = lists_of(data);
   require_no_images_in_folder(o, data, lists);
+  for (const List& list : lists) require_all_present(list.images);
+  const fs::path packed = o.out / o.data.filename().replace_extension(".data");
+  require_new_files(o, packed);
   const InterruptGuard interrupt("the image");
   Packer packer({.out = o.out,
                  .shard_bytes = o.shard_mb << 20,
                  .classes = data.classes,
+                 .class_labels = labels,
                  .seed = o.seed,
                  .stop = [&] { return interrupt.requested(); }},
-                work_of(o, lists));
+                work_of(o, lists, classifier));
   if (packer.goes_on()) log::info("going on with what was interrupted");
   // The training images last, since they take longest: errors in the others are found first.
   for (auto at = lists.rbegin(); at != lists.rend(); ++at) {
@@ -146,10 +165,11 @@ int run(const DataPackArguments& o) {
     if (list.name == std::string_view("valid") && !data.difficult.empty())
       require_kept_names(o, list, packer);
   }
-  const fs::path packed = o.out / o.data.filename().replace_extension(".data");
-  const fs::path names_file = o.out / o.data.filename().replace_extension(".names");
-  write_file_atomically(names_file, joined(names, "\n") + "\n");
-  write_file_atomically(packed, packed_data_text(o, data, lists, packer, names_file));
+  write_file_atomically(fs::path(packed).replace_extension(".names"), joined(names, "\n") + "\n");
+  if (classifier)
+    write_file_atomically(fs::path(packed).replace_extension(".labels"),
+                          joined(labels, "\n") + "\n");
+  write_file_atomically(packed, packed_data_text(o, data, lists, packer, classifier));
   packer.finish();
   for (const List& list : lists) print(list, packer);
   fmt::print("-> {}\n", printable(packed.string()));
@@ -163,8 +183,9 @@ void add_data_pack(Program& program) {
       program.command("data pack", "write a data set as tar shards in WebDataset's layout");
   command.footer(
       "Images and label files go into OUT/train-000000.tar ..., valid-000000.tar ... under one key "
-      "each; OUT/shards.sha256 has their checksums (`darknet data check` and `sha256sum -c` "
-      "compare), and a .data file names them. Training images are shuffled, the order of others is "
+      "each; OUT/shards.sha256 has their checksums (`darknet data check`, `sha256sum -c` and every "
+      "training compare), and a .data file names them. Training images are shuffled, the order of "
+      "others is "
       "kept. "
       "After an interruption the same command continues after the last complete shard "
       "(docs/data.md).");
@@ -174,6 +195,9 @@ void add_data_pack(Program& program) {
   command.option("-shard_mb", o.shard_mb, "largest size of a shard in MiB")
       .integer_in(1, 1 << 20)
       .show_default();
+  command.flag("-classifier", o.classifier,
+               "a set for classifier train: .cls files with the number of the class (implied by "
+               "labels=)");
   add_seed(command, "of the order of training images (1)",
            [&o](std::uint64_t seed) { o.seed = seed; });
   command.runs([&o] { return run(o); });

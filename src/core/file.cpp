@@ -229,6 +229,8 @@ std::vector<fs::path> files_matching(const fs::path& pattern) {
 }
 
 void require_writable_folder(const fs::path& folder) {
+  if (is_url(folder.native()))
+    fail(folder.string(), ": nothing is written to a server; name a folder on this machine");
   make_folder(folder);
   remove_leftovers(folder, kWriteTest);
   try {

@@ -103,7 +103,15 @@ const std::string* ProtectedFiles::find(const File& file) {
 
 namespace {
 
-bool may_be_of_a_list(const fs::path& output) {
+// An empty file may be a label file, but not one of another name, such as a log that begins.
+bool is_empty_and_no_label(const fs::path& output, const struct ::stat& at) {
+  std::error_code unknown;
+  return at.st_size == 0 && at.st_nlink == 1 && !fs::is_symlink(output, unknown) &&
+         output.extension() != ".txt" && !is_image_name(output.native());
+}
+
+bool may_be_of_a_list(const fs::path& output, const struct ::stat& at) {
+  if (is_empty_and_no_label(output, at)) return false;
   const std::string kind = format_of_file(output).kind;
   return kind.empty() || kind == kImageFormat.kind || kind == kAnnotatedFormat.kind ||
          kind == kLabelFormat.kind;
@@ -114,7 +122,7 @@ bool may_be_of_a_list(const fs::path& output) {
 void require_unprotected(const fs::path& output) {
   struct ::stat at {};
   if (::stat(output.c_str(), &at) != 0 || S_ISDIR(at.st_mode)) return;
-  if (may_be_of_a_list(output)) ProtectedFiles::add_what_was_put_off();
+  if (may_be_of_a_list(output, at)) ProtectedFiles::add_what_was_put_off();
   const std::lock_guard lock(registry().mutex);
   for (ProtectedFiles* inputs : registry().living)
     if (const std::string* what = inputs->find({at.st_dev, at.st_ino, 0})) {

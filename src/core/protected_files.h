@@ -28,8 +28,8 @@ class ProtectedFiles {
   using Kind = std::uint32_t;
   Kind add_kind(const std::string& what);
   void add(Kind, const std::filesystem::path& file);
-  // Of long lists: `add_files` is called, once, when an image, a label file or an empty file is to
-  // be replaced: nothing else is in such lists. An Error of it means no files.
+  // Of long lists: `add_files` is called, once, when an image, a label file or a file that is empty
+  // like one is to be replaced: nothing else is in such lists. An Error of it means no files.
   using AddFiles = std::function<void(ProtectedFiles&)>;
   void add_later(AddFiles add_files);
 

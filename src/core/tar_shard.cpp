@@ -20,6 +20,7 @@ namespace {
 
 constexpr std::string_view kTar = ".tar";
 constexpr std::uint64_t kMaxKept = 64u << 10;  // bytes of a label file that stays in memory
+constexpr std::size_t kExtension = 4;          // of a label file
 
 class OpenShards {
  public:
@@ -69,7 +70,9 @@ bool is_shard(const std::string& name) {
 TarShard::TarShard(std::string name) : name_(std::move(name)), source_(open_source(name_)) {
   std::string kept;
   const auto wanted = [this](const TarMember& m) {
-    return source_->is_remote() && m.bytes <= kMaxKept && m.name.ends_with(".txt");
+    const std::string end =
+        lower_case(m.name.substr(m.name.size() - std::min(m.name.size(), kExtension)));
+    return source_->is_remote() && m.bytes <= kMaxKept && (end == ".txt" || end == ".cls");
   };
   each_tar_member(*source_, name_, wanted, [&](const TarMember& m, const std::string& contents) {
     constexpr auto kMax = std::numeric_limits<std::uint32_t>::max();

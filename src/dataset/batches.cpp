@@ -10,6 +10,7 @@
 #include "core/index.h"
 #include "core/out_of_memory.h"
 #include "core/threads.h"
+#include "dataset/shard_verifier.h"
 
 namespace darknet {
 namespace {
@@ -187,9 +188,11 @@ void Batches::draw_placements(Shown& s, Rng rng, const InputSize& input) const {
 void Batches::decode(Shown& s, std::size_t& at, Rng rng, const InputSize& input) const {
   const Augmentation& a = *settings_.augmentation;
   std::vector<OpenedImage> opened;
-  for (at = 0; at < s.images.size(); ++at)
+  for (at = 0; at < s.images.size(); ++at) {
+    if (settings_.shards) settings_.shards->uses(s.images[at]);
     opened.push_back(
         timed(settings_.times, &LoadTimes::read, [&] { return images_.open(s.images[at]); }));
+  }
   for (const OpenedImage& o : opened) s.sizes.push_back(o.size);
   draw_placements(s, rng, input);
   for (at = 0; at < s.images.size(); ++at) {

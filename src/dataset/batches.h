@@ -20,6 +20,8 @@
 
 namespace darknet {
 
+class ShardVerifier;  // dataset/shard_verifier.h
+
 struct InputSize {
   std::int64_t height = 0, width = 0;
 };
@@ -54,7 +56,8 @@ struct BatchSettings {
   std::uint64_t seed = 1;
   // Training: leave to the user what is less to send as bytes than as floats (Batch::tiles).
   bool tiles = false;
-  LoadTimes* times = nullptr;  // where these are counted; null: nowhere. Outlives the Batches
+  ShardVerifier* shards = nullptr;  // of training, told of each image that is read; outlives them
+  LoadTimes* times = nullptr;       // where these are counted; null: nowhere. Outlives the Batches
 };
 
 // An image that could not be read and was replaced by another one.

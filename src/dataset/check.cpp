@@ -48,17 +48,17 @@ void check_labels(ListCheck& check, const LabelFile& file, BadLabels bad, const 
   count_objects(check, file.labels.truths);
 }
 
-void check_class(ListCheck& check, const ImagePaths& images, std::size_t i,
-                 const std::vector<std::string>& labels, const Report& report) {
-  const std::vector<std::size_t> found = classes_in_path(images, i, labels);
-  if (found.size() == 1) {
-    ++check.objects, ++check.objects_of_class[found.front()];
-    return;
-  }
-  ++(found.empty() ? check.of_no_class : check.of_several_classes);
+void check_class(ListCheck& check, ImageClasses& classes, std::size_t i, const Report& report) {
   try {
-    class_of_path(images, i, labels);
+    const std::int32_t id = classes.of(i);
+    ++check.objects, ++check.objects_of_class[to_size(id)];
+  } catch (const SourceFailure&) {
+    throw;  // others are missing with it
+  } catch (const SeveralClasses& e) {
+    ++check.of_several_classes;
+    report(Finding::error, e.what());
   } catch (const Error& e) {
+    ++check.of_no_class;
     report(Finding::error, e.what());
   }
 }
@@ -136,6 +136,7 @@ ListCheck check_list(const fs::path& list, const ListCheckOptions& o, const Repo
   ListCheck check{.labels_are_skipped = bad == BadLabels::skip};
   check.objects_of_class.resize(to_size(o.classes));
   const ImagePaths images = read_image_list(list);
+  ImageClasses classes(images, o.class_labels);
   std::unordered_set<std::string_view> seen;
   log::Progress progress("checking", std::ssize(images));
   for (std::size_t i = 0; i < images.size(); ++i) {
@@ -150,7 +151,7 @@ ListCheck check_list(const fs::path& list, const ListCheckOptions& o, const Repo
     if (o.class_labels.empty())
       check_labels(check, read_label_file(images, i, o.classes, bad), bad, report);
     else
-      check_class(check, images, i, o.class_labels, report);
+      check_class(check, classes, i, report);
     progress.at(++check.images);
   }
   return check;

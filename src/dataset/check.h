@@ -19,7 +19,7 @@ struct ListCheck {
   std::vector<std::int64_t> objects_of_class;
   float smallest = 1, largest = 0;  // sqrt(w * h) of the boxes, fractions of the image
   std::int64_t cut = 0;             // boxes that -bad_labels clip cuts to their image
-  std::int64_t of_no_class = 0, of_several_classes = 0;  // images, by their paths
+  std::int64_t of_no_class = 0, of_several_classes = 0;  // images
   ImageSize least{}, most{};  // width and height, each on its own; 0: no image can be read
   // Of images of 8 bits, 16 bits and floats: the largest value of all, and what becomes 1.
   struct Range {
@@ -39,8 +39,7 @@ struct ListCheck {
 
 struct ListCheckOptions {
   std::int64_t classes = 0;
-  // Where given, an image is an object of the class whose label its path holds
-  // (dataset/class_targets.h), and has no label file.
+  // Where given, an image is an object of its class (dataset/class_targets.h), and has no boxes.
   std::vector<std::string> class_labels = {};
   InputValues values = {.channels = 0};  // what the network takes
   BadLabels bad_labels = BadLabels::stop;

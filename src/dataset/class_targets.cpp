@@ -6,8 +6,11 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/file.h"
 #include "core/index.h"
 #include "core/log.h"
+#include "core/number.h"
+#include "core/tar_shard.h"
 #include "core/text.h"
 #include "dataset/image_list.h"
 
@@ -41,7 +44,7 @@ std::vector<std::string> class_labels(const DataFile& data, std::int64_t classes
   if (file.empty())
     fail_at({data.path.string(), 0},
             "the line labels = ... (or names = ...) is missing: the class of an image is the one "
-            "whose name occurs in its path");
+            "whose name occurs in its path, or whose number stands in a .cls file of its shard");
   return read_names(file, classes);
 }
 
@@ -63,23 +66,51 @@ std::int32_t class_of_path(const ImagePaths& images, std::size_t image,
                            std::span<const std::string> labels) {
   const std::vector<std::size_t> occurring = classes_in_path(images, image, labels);
   if (occurring.size() > 1)
-    fail(place_of(images, image), ": is of several classes: '", shown(labels[occurring[0]]),
-         "' and '", shown(labels[occurring[1]]),
-         "' both occur in its path; exactly one class name may: rename the file, its folder or a "
-         "class");
+    throw SeveralClasses(cat(
+        place_of(images, image), ": is of several classes: '", shown(labels[occurring[0]]),
+        "' and '", shown(labels[occurring[1]]),
+        "' both occur in its path; exactly one class name may: rename the file, its folder or a "
+        "class"));
   if (occurring.empty())
     fail(place_of(images, image), ": is of no class: none of the ",
          plural(std::ssize(labels), "class name"),
-         " occurs in its path; name the file or its folder after its class");
+         " occurs in its path; name the file or its folder after its class",
+         through_shard(images[image]) ? ", or add a .cls file with the number of its class" : "");
   return static_cast<std::int32_t>(occurring[0]);
 }
 
-LabelledImages classified_by_path(const ImagePaths& images, std::span<const std::string> labels) {
+namespace {
+
+std::int32_t class_in_file(const std::string& file, std::int64_t classes) {
+  constexpr std::uint64_t kMaxBytes = 4096;
+  const std::string text = read_file(file, kMaxBytes);
+  std::string_view number = text;
+  while (!number.empty() && number.back() == '\n') number.remove_suffix(1);
+  std::int64_t id = 0;
+  if (!read_number(trim(number), id))
+    fail(file, ": expected the number of a class, 0 to ", classes - 1, ", got '",
+         shown(trim(number)), "'");
+  if (id < 0 || id >= classes)
+    fail(file, ": class ", id, " is not among 0 to ", classes - 1,
+         ", the classes that labels= (or names=) of the .data file lists; correct one of them");
+  return static_cast<std::int32_t>(id);
+}
+
+}  // namespace
+
+std::int32_t ImageClasses::of(std::size_t image) {
+  const std::string file = files_.of(images_[image]);
+  return file.empty() ? class_of_path(images_, image, labels_)
+                      : class_in_file(file, std::ssize(labels_));
+}
+
+LabelledImages classified(const ImagePaths& images, std::span<const std::string> labels) {
   LabelledImages all{{.images = images}};
+  ImageClasses classes(images, labels);
   all.truths.reserve(images.size(), images.size());
   log::Progress progress("finding classes", std::ssize(images));
   for (std::size_t i = 0; i < images.size(); ++i) {
-    const Truth truth{{.5f, .5f, 1, 1}, class_of_path(images, i, labels)};
+    const Truth truth{{.5f, .5f, 1, 1}, classes.of(i)};
     all.truths.push_back(std::span(&truth, 1));
     progress.at(static_cast<std::int64_t>(i + 1));
   }

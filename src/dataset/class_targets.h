@@ -1,5 +1,5 @@
-// Images that each are of one class: which class, by the path of the image; how they become the
-// input of a classifier; and their targets.
+// Images that each are of one class: which class, by the path of the image or a file in its shard;
+// how they become the input of a classifier; and their targets.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -7,10 +7,12 @@
 #include <vector>
 
 #include "cfg/data_file.h"
+#include "core/error.h"
 #include "core/rng.h"
 #include "dataset/augment.h"
 #include "dataset/image_paths.h"
 #include "dataset/labels.h"
+#include "dataset/shard_list.h"
 #include "image/image_size.h"
 #include "nn/classifier_keys.h"
 
@@ -27,8 +29,28 @@ std::vector<std::size_t> classes_in_path(const ImagePaths&, std::size_t image,
 // names the image.
 std::int32_t class_of_path(const ImagePaths&, std::size_t image,
                            std::span<const std::string> labels);
+class SeveralClasses : public Error {
+ public:
+  using Error::Error;
+};
+
+// The class of each image of a list: in a shard with .cls files the number in its own, as in
+// WebDataset; elsewhere class_of_path().
+class ImageClasses {
+ public:
+  // Both outlive this.
+  ImageClasses(const ImagePaths& images, std::span<const std::string> labels)
+      : images_(images), labels_(labels) {}
+  // Throws where there is none; SeveralClasses where its path holds more than one.
+  std::int32_t of(std::size_t image);
+
+ private:
+  const ImagePaths& images_;
+  std::span<const std::string> labels_;
+  ClassFiles files_;
+};
 // Of every image, as one truth that covers it.
-LabelledImages classified_by_path(const ImagePaths&, std::span<const std::string> labels);
+LabelledImages classified(const ImagePaths&, std::span<const std::string> labels);
 
 // The middle of the image, as large as the input's shape allows: its shorter side fits the input
 // (Darknet's resize_min and crop).

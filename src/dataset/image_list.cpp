@@ -21,15 +21,6 @@ namespace fs = std::filesystem;
 
 constexpr std::uint64_t kMaxListBytes = std::uint64_t{1} << 30;
 
-// Images and labels of a shard are in that shard: folders above it say nothing.
-fs::path in_labels_folder(const fs::path& image) {
-  const std::string& text = image.native();
-  const std::optional<ShardPath> in_shard = through_shard(image);
-  const std::size_t begin = in_shard ? in_shard->shard->name().size() + 1 : 0;
-  const std::string labels = label_in_labels_folder(std::string_view(text).substr(begin));
-  return labels.empty() ? "" : text.substr(0, begin) + labels;
-}
-
 // Each line that is not blank, with its number.
 void each_line(const fs::path& list, const std::function<void(const fs::path&, int)>& take) {
   InputFile in(list, kMaxListBytes, Pipes::allowed);
@@ -66,6 +57,7 @@ ImagePaths images_among(const std::vector<fs::path>& files, const fs::path& from
       images.push_back(file);
     else if (is_shard_name(file.native()))
       shards.push_back(file.string());
+  if (images.empty()) std::ranges::for_each(files, require_unpacked);
   add_shard_images(images, shards);
   if (files.empty() && is_pattern(from))
     fail_at({from.string(), 0}, "no file matches this pattern");
@@ -167,13 +159,15 @@ std::string label_in_labels_folder(std::string_view image) {
 }
 
 fs::path label_path(const fs::path& image) {
-  fs::path labels = in_labels_folder(image);
+  if (const std::optional<ShardPath> in = through_shard(image))
+    return cat(in->shard->name(), '/', label_member(*in->shard, in->member));
+  fs::path labels = label_in_labels_folder(image.native());
   if (!labels.empty() && is_present(labels)) return labels;
   return fs::path(image).replace_extension(".txt");
 }
 
 fs::path label_path_to_write(const fs::path& image) {
-  const fs::path present = label_path(image), labels = in_labels_folder(image);
+  const fs::path present = label_path(image), labels = label_in_labels_folder(image.native());
   return !is_present(present) && !labels.empty() && is_folder(labels.parent_path()) ? labels
                                                                                     : present;
 }

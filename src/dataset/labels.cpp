@@ -13,6 +13,7 @@
 #include "core/text.h"
 #include "dataset/image_list.h"
 #include "dataset/image_sizes.h"
+#include "dataset/shard_list.h"
 
 namespace darknet {
 namespace {
@@ -186,7 +187,8 @@ LabelFile read_label_file(const ImagePaths& images, std::size_t i, std::int64_t 
       const std::optional<Error> missing = missing_image(images, i);
       file.image_missing = missing.has_value();
       if (missing) throw Error(*missing);
-      fail_at({path.string(), 0}, "the label file of ", image.string(), " is missing");
+      fail_at({path.string(), 0}, "the label file of ", image.string(), " is missing",
+              other_labels_text(image));
     }
     file.labels =
         parse_labels(read_file(path, kMaxLabelBytes), rules, [&](int line, const std::string& why) {

@@ -15,8 +15,10 @@
 #include "core/rng.h"
 #include "core/tar_headers.h"
 #include "core/text.h"
+#include "dataset/class_targets.h"
 #include "dataset/image_list.h"
 #include "dataset/labels.h"
+#include "dataset/shard_sums.h"
 #include "image/file_check.h"
 #include "image/image.h"
 
@@ -72,12 +74,12 @@ std::string sound_image(const ImagePaths& images, std::size_t i) {
   return bytes;
 }
 
-std::string sound_labels(const ImagePaths& images, std::size_t i, std::int64_t classes) {
+std::string sound_boxes(const ImagePaths& images, std::size_t i, std::int64_t classes) {
   const LabelFile file = read_label_file(images, i, classes, BadLabels::stop);
   if (!file.errors.empty() && !file.image_missing && !is_present(label_path(images[i])))
     fail(file.errors.front(),
-         "; an empty file marks an image without objects; a classifier's images need no labels, "
-         "their paths hold the class: pack them with tar -cf train-000000.tar FOLDER");
+         "; an empty file marks an image without objects; the images of a classifier, whose paths "
+         "hold their class, are packed with -classifier");
   if (!file.errors.empty())
     fail(file.errors.front(),
          "; correct it before packing (darknet detector check finds all that is "
@@ -109,6 +111,7 @@ std::optional<PackedShard> shard_of(const std::string& line) {
 
 Packer::Packer(PackOptions options, const std::string& work) : options_(std::move(options)) {
   require_writable_folder(options_.out);
+  lock_.emplace(record().string() + ".lock", "the packing into " + options_.out.string());
   remove_leftovers(options_.out, "");
   if (is_present(record())) read_record(work);
   if (!goes_on_)
@@ -129,6 +132,7 @@ void Packer::read_record(const std::string& work) {
   LineReader reader(in, record().string());
   std::string_view line;
   if (!reader.next(line)) return;
+  if (line != work && !reader.next(line)) return;  // which ended before its first shard
   if (line != work)
     fail(options_.out.string(),
          ": holds shards of another call that was interrupted (other lists, "
@@ -160,6 +164,8 @@ std::vector<PackedShard> Packer::shards(const std::string& list) const {
 
 bool Packer::pack(const std::string& list, const ImagePaths& images, bool shuffled) {
   const Keys keys(images);
+  const bool classifier = !options_.class_labels.empty();
+  ImageClasses image_classes(images, options_.class_labels);
   const std::vector<std::uint32_t> order = order_of(images.size(), options_.seed, shuffled);
   const std::vector<PackedShard> before = shards(list);
   std::size_t at = 0, number = before.size();
@@ -178,7 +184,8 @@ bool Packer::pack(const std::string& list, const ImagePaths& images, bool shuffl
     if (options_.stop && options_.stop()) return false;
     const std::size_t i = order[at];
     const std::string image = sound_image(images, i);
-    const std::string labels = sound_labels(images, i, options_.classes);
+    const std::string labels =
+        classifier ? std::to_string(image_classes.of(i)) : sound_boxes(images, i, options_.classes);
     const std::string key = keys.of(i);
     const std::string member = key + lower_case(images[i].extension().string());
     if (tar && tar->bytes_with(member, image.size() + labels.size()) >
@@ -189,7 +196,7 @@ bool Packer::pack(const std::string& list, const ImagePaths& images, bool shuffl
       tar.emplace(options_.out / shard.name);
     }
     tar->add(member, image);
-    tar->add(key + ".txt", labels);
+    tar->add(key + (classifier ? ".cls" : ".txt"), labels);
     ++shard.images;
     progress.at(static_cast<std::int64_t>(at) + 1);
   }
@@ -199,7 +206,7 @@ bool Packer::pack(const std::string& list, const ImagePaths& images, bool shuffl
 
 void Packer::finish() {
   std::string sums;
-  for (const PackedShard& s : done_) sums += cat(s.sha256, "  ", s.name, '\n');
+  for (const PackedShard& s : done_) sums += sum_lines(s.name, {s.sha256, s.bytes});
   write_file_atomically(options_.out / kShardSums, sums);
   remove_file(record());
 }

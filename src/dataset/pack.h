@@ -3,19 +3,23 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "core/lock_file.h"
 #include "dataset/image_paths.h"
 
 namespace darknet {
 
-// The checksums of all shards of a folder, as `sha256sum -c` reads them.
-inline constexpr const char* kShardSums = "shards.sha256";
+// What is finished of a folder, until all is.
+inline constexpr const char* kPackRecord = ".darknet_pack";
 
 struct PackOptions {
   std::filesystem::path out;  // a folder
   std::int64_t shard_bytes = 0, classes = 0;
+  // Of a classifier (dataset/class_targets.h): the number of an image's class is packed, as .cls.
+  std::vector<std::string> class_labels = {};
   std::uint64_t seed = 1;
   std::function<bool()> stop = nullptr;  // asked before each image
 };
@@ -27,12 +31,12 @@ struct PackedShard {
   std::string sha256;
 };
 
-// Packs the lists of a data set into one folder. What is finished is recorded in
-// FOLDER/.darknet_pack: interrupted work continues after the last complete shard.
+// Packs the lists of a data set into one folder: interrupted work continues after the last complete
+// shard.
 class Packer {
  public:
   // `work`: what tells this work from another one, as text of one line. Throws where the folder
-  // holds shards or the record of other work.
+  // holds shards or the record of other work, and where another process packs into it.
   Packer(PackOptions, const std::string& work);
   // `shuffled`: in an order drawn from the seed, else in that of the list. False where `stop` said
   // yes. Throws on the first image or label file that is invalid.
@@ -43,10 +47,11 @@ class Packer {
   void finish();                             // writes kShardSums, removes the record
 
  private:
-  std::filesystem::path record() const { return options_.out / ".darknet_pack"; }
+  std::filesystem::path record() const { return options_.out / kPackRecord; }
   void read_record(const std::string& work);
   void keep(const PackedShard&);
   PackOptions options_;
+  std::optional<LockFile> lock_;
   std::vector<PackedShard> done_;
   bool goes_on_ = false;
 };

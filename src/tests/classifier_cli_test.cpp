@@ -8,6 +8,7 @@
 #include "core/index.h"
 #include "core/json.h"
 #include "core/rng.h"
+#include "dataset/image_list.h"
 #include "image/image.h"
 #include "image_samples.h"
 #include "nn/network.h"
@@ -327,6 +328,57 @@ TEST_F(MeanColour, PredictPrintsTheMostProbableClassesOfTheMiddle) {
   EXPECT_EQ(typed.exit_code, 0) << typed.all();
   EXPECT_NE(typed.out.find("wide.png:\n 57.61 %  red\n"), std::string::npos) << typed.all();
   EXPECT_EQ(typed.out.find("green"), std::string::npos) << typed.all();
+}
+
+// The class of an image is in its .cls file then: the keys say nothing of it.
+TEST_F(ClassifierTest, ShardsTrainAsTheFilesThatWerePacked) {
+  CommandResult ran = work_.darknet({"data", "pack", "x.data", "out"});
+  ASSERT_EQ(ran.exit_code, 0) << ran.all();
+  EXPECT_EQ(work_.get("out/x.data"),
+            "classes = 3\ntrain = train-000000.tar\nvalid = valid-000000.tar\nnames = x.names\n"
+            "labels = x.labels\ntop = 2\nbackup = backup\n");
+  EXPECT_EQ(work_.get("out/x.labels"), work_.get("x.labels"));
+  ran = work_.darknet({"classifier", "check", "out/x.data"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.all();
+  EXPECT_TRUE(said(ran, "train: 48 images (0 listed twice)")) << ran.all();
+  EXPECT_TRUE(said(ran, "errors: 0 unreadable images, 0 of no class, 0 of several")) << ran.all();
+  EXPECT_TRUE(said(ran, "columns                        16")) << ran.all();
+
+  std::istringstream lines(work_.get("train.txt"));
+  std::vector<std::string> listed;
+  for (std::string line; std::getline(lines, line);) listed.push_back(line);
+  std::string packed;
+  for (const auto& image : read_image_list(work_.path("out/train-000000.tar"))) {
+    const std::string key = image.filename().string();
+    packed += listed.at(to_size(std::stoll(key.substr(0, key.find('_'))))) + "\n";
+  }
+  work_.put("train.txt", packed);
+  ran = train("files", {"-deterministic", "-max_batches", "10"});
+  ASSERT_EQ(ran.exit_code, 0) << ran.all();
+  work_.put("x.data", "classes=3\ntrain=out/train-000000.tar\nlabels=out/x.labels\n");
+  ran = train("shards", {"-deterministic", "-max_batches", "10"});
+  ASSERT_EQ(ran.exit_code, 0) << ran.all();
+  EXPECT_TRUE(work_.get("files/x_final.weights") == work_.get("shards/x_final.weights"));
+  const auto valid = [&](const char* data) {
+    ran = work_.darknet({"classifier", "valid", data, "x.cfg", "shards/x_final.weights"});
+    EXPECT_EQ(ran.exit_code, 0) << ran.all();
+    return ran.out;
+  };
+  work_.put("x.data", "classes=3\ntrain=train.txt\nvalid=valid.txt\nlabels=x.labels\ntop=2\n");
+  EXPECT_EQ(valid("x.data"), valid("out/x.data"));
+}
+
+TEST_F(ClassifierTest, WithoutLabelsAFlagSaysThatItIsOne) {
+  work_.put("x.data", "classes=3\ntrain=train.txt\nnames=x.labels\n");
+  expect_refused(work_.darknet({"data", "pack", "x.data", "a"}), "are packed with -classifier");
+  CommandResult ran = work_.darknet({"data", "pack", "x.data", "b", "-classifier"});
+  ASSERT_EQ(ran.exit_code, 0) << ran.all();
+  ran = work_.darknet({"classifier", "check", "b/x.data"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.all();
+  work_.put("p/rows/columns.png", pattern(0, 2));
+  work_.put("train.txt", "p/rows/0.png\np/rows/columns.png\n");
+  expect_refused(work_.darknet({"data", "pack", "x.data", "c", "-classifier"}),
+                 "train.txt:2: p/rows/columns.png: is of several classes");
 }
 
 }  // namespace

@@ -31,7 +31,7 @@ std::string error_of(const std::function<void()>& f) {
 TEST(ClassOfPath, IsTheOneNameThatOccursInIt) {
   const ImagePaths images{"a/cat/1.png", "a/2_dog.png", "birds/3.png"};
   const std::vector<std::string> labels{"dog", "bird", "cat"};
-  const LabelledImages all = classified_by_path(images, labels);
+  const LabelledImages all = classified(images, labels);
   ASSERT_EQ(all.truths.size(), 3u);
   EXPECT_EQ(all.truths[0][0].class_id, 2);
   EXPECT_EQ(all.truths[1][0].class_id, 0);
@@ -43,7 +43,7 @@ TEST(ClassOfPath, NoneAndSeveralAreErrorsThatNameTheImage) {
   work.put("list.txt", "cat/1.png\n\nfish/2.png\n");
   const std::vector<std::string> labels{"dog", "cat", "catfish"};
   const std::string none =
-      error_of([&] { classified_by_path(read_image_list(work.path("list.txt")), labels); });
+      error_of([&] { classified(read_image_list(work.path("list.txt")), labels); });
   EXPECT_NE(none.find("list.txt:3: fish/2.png: is of no class: none of the 3 class names occurs in "
                       "its path"),
             none.npos)
@@ -133,7 +133,7 @@ class MixedImages : public testing::Test {
     keys.min_crop = keys.max_crop = 16;
     const ImagePaths images{work_.path("red.png"), work_.path("green.png")};
     const std::vector<std::string> labels{"red.png", "green.png", "none"};
-    const LabelledImages labelled = classified_by_path(images, labels);
+    const LabelledImages labelled = classified(images, labels);
     BatchSettings s{.images = labelled.images,
                     .truths = labelled.truths,
                     .batch = 64,

@@ -3,7 +3,9 @@
 
 #include "cli_harness.h"
 #include "core/file.h"
+#include "core/lock_file.h"
 #include "dataset/image_list.h"
+#include "image_samples.h"
 #include "temporary_folder.h"
 
 namespace darknet::test {
@@ -157,12 +159,71 @@ TEST_F(DataPack, WhatIsWrongEndsIt) {
   work_.remove("images/3.txt");
   expect_refused(work_.darknet({"data", "pack", "x.data", "c"}),
                  "images/3.txt: the label file of images/3.png is missing; an empty file marks an "
-                 "image without objects; a classifier's images need no labels");
+                 "image without objects; the images of a classifier, whose paths hold their class, "
+                 "are packed with -classifier");
   work_.put("images/3.png", "no image");
   work_.put("images/3.txt", "");
   expect_refused(work_.darknet({"data", "pack", "x.data", "d"}), "images/3.png: this is no image");
   work_.remove("images/3.png");
   expect_refused(work_.darknet({"data", "pack", "x.data", "e"}), "train.txt:4: no such image");
+}
+
+// What other work began there holds nothing up before it has packed a shard.
+TEST_F(DataPack, AnEndBeforeTheFirstShardLeavesTheFolderFree) {
+  const std::string labels = work_.get("images/3.txt");
+  work_.put("images/3.txt", "0 .5 .5 .1\n");
+  EXPECT_EQ(work_.darknet({"data", "pack", "x.data", "out"}).exit_code, 1);
+  work_.put("images/3.txt", labels);
+  pack({"-seed", "2"});
+}
+
+// Before anything is written.
+TEST_F(DataPack, WhatCanBeKnownBeforeEndsItAtOnce) {
+  expect_refused(work_.darknet({"data", "pack", "x.data", "."}),
+                 "x.data: would be replaced; give another folder than .");
+  work_.put("has_names/x.names", "mine\n");
+  expect_refused(work_.darknet({"data", "pack", "x.data", "has_names"}),
+                 "has_names/x.names: would be replaced");
+  EXPECT_EQ(work_.get("has_names/x.names"), "mine\n");
+  expect_refused(work_.darknet({"data", "pack", "x.data", "http://h/x"}),
+                 "http://h/x: nothing is written to a server; name a folder on this machine");
+  EXPECT_FALSE(work_.has("http:"));
+  expect_refused(work_.darknet({"data", "pack", "x.data", "x.cfg"}),
+                 "x.cfg: cannot make this folder");
+  work_.put("train.txt", work_.get("train.txt") + "images/none.png\n");
+  expect_refused(work_.darknet({"data", "pack", "x.data", "missing"}),
+                 "train.txt:9: no such image: images/none.png");
+  EXPECT_FALSE(work_.has("missing"));
+  for (const char* const size : {"0", "-1", "1.5", "many", "1048577", "99999999999999999999"})
+    expect_refused(work_.darknet({"data", "pack", "x.data", "out", "-shard_mb", size}),
+                   cat("-shard_mb: '", size, "' is not from 1 to 1048576"), 2);
+  EXPECT_FALSE(work_.has("out"));
+}
+
+TEST_F(DataPack, OneProcessPacksIntoAFolder) {
+  work_.put("out/note.txt", "");
+  const LockFile other(work_.path("out/.darknet_pack.lock"), "the packing into out");
+  expect_refused(work_.darknet({"data", "pack", "x.data", "out"}), "the packing into out");
+  EXPECT_FALSE(work_.has("out/shards.sha256"));
+}
+
+// As on a full disk: what is there is whole, and the same command goes on with it.
+TEST_F(DataPack, AFullDiskLeavesNoHalfShard) {
+  work_.put("large.png", testing_images::noise(200, 200, 3));
+  work_.put("large.txt", std::string());
+  work_.put("large_list.txt", work_.get("train.txt") + "large.png\n");
+  work_.put("x.data", replaced(work_.get("x.data"), "train = train.txt", "train = large_list.txt"));
+  CommandResult ran = work_.darknet({"data", "pack", "x.data", "out"}, {.max_file = 100'000});
+  EXPECT_EQ(ran.exit_code, 1) << ran.all();
+  EXPECT_TRUE(said(ran, "out/train-000000.tar: cannot write this file: ")) << ran.all();
+  std::vector<std::string> left;
+  for (const fs::path& file : entries_of(work_.path("out"))) left.push_back(file.filename());
+  EXPECT_EQ(left, (std::vector<std::string>{".darknet_pack", "valid-000000.tar"}));
+  ran = work_.darknet({"data", "pack", "x.data", "out"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.all();
+  EXPECT_TRUE(said(ran, "going on with what was interrupted")) << ran.all();
+  ran = work_.darknet({"data", "check", "out/x.data"});
+  EXPECT_TRUE(said(ran, "2 shards: as they were packed")) << ran.all();
 }
 
 TEST_F(DataPack, ShardsAreNoLargerThanAskedFor) {

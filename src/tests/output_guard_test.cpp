@@ -83,6 +83,23 @@ TEST_F(FileFormatTest, AFileListedLaterIsProtected) {
   EXPECT_EQ(asked, 1);
 }
 
+// To read a list of millions for it would take its time.
+TEST_F(FileFormatTest, AListIsNotReadForALogThatBegins) {
+  const fs::path labels = file("a.txt", "");
+  int asked = 0;
+  ProtectedFiles inputs;
+  inputs.add_later([&](ProtectedFiles& to) { ++asked, to.add("a label file", labels); });
+  AppendedFile log(file("x_log.jsonl", ""));
+  log.append("a line\n");
+  EXPECT_EQ(asked, 0);
+  fs::create_symlink("a.txt", folder_ / "y_log.jsonl");
+  fs::create_hard_link(labels, folder_ / "z_log.jsonl");
+  for (const char* const name : {"a.txt", "y_log.jsonl", "z_log.jsonl"})
+    EXPECT_TRUE(holds(error_of([&] { AppendedFile(folder_ / name).append("x"); }), "a label file"))
+        << name;
+  EXPECT_EQ(asked, 1);
+}
+
 TEST_F(FileFormatTest, OneNameForTwoOutputsOfARun) {
   fs::create_symlink("a.txt", folder_ / "link");
   const auto ask = [&](const char* name) {

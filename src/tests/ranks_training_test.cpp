@@ -8,6 +8,8 @@
 #include "cli_harness.h"
 #include "core/index.h"
 #include "core/text.h"
+#include "dataset/image_list.h"
+#include "dataset/pack.h"
 #include "paths.h"
 #include "shell_command.h"
 
@@ -119,6 +121,31 @@ TEST_F(RanksTraining, GiveTheWeightsOfOneProcess) {
   }
   EXPECT_GT(difference(weights("one/x_final.weights"), weights("one/x_ema.weights")), 1e-3)
       << "four steps must change something";
+}
+
+// Each reads its own images of the shards, and compares some of these with their checksums.
+TEST_F(RanksTraining, FromShardsGiveTheWeightsOfOneProcess) {
+  Packer packer({.out = work_.path("out"), .shard_bytes = 25'000, .classes = 3}, "work");
+  ASSERT_TRUE(packer.pack("train", read_image_list(work_.path("images")), true));
+  packer.finish();
+  ASSERT_GT(packer.shards("train").size(), 1U);
+  work_.put("x.data", "classes = 3\ntrain = out/train-*.tar\nnames = x.names\n");
+  ASSERT_EQ(train(1, "-backup one").exit_code, 0);
+  const ShellResult ran = train(2, "-backup two");
+  ASSERT_EQ(ran.exit_code, 0) << ran.output;
+  EXPECT_LT(difference(weights("one/x_final.weights"), weights("two/x_final.weights")), 2e-5);
+  for (const PackedShard& shard : packer.shards("train")) {
+    std::string bytes = work_.get("out/" + shard.name);
+    ++bytes.back();
+    work_.put("out/" + shard.name, bytes);
+    const ShellResult refused = train(2, "-backup three");
+    EXPECT_EQ(refused.exit_code, 1) << refused.output;
+    EXPECT_EQ(count_of(refused.output, "was changed or damaged since it was packed"), 1)
+        << refused.output;
+    EXPECT_NE(refused.output.find(shard.name + ": was changed"), std::string::npos);
+    --bytes.back();
+    work_.put("out/" + shard.name, bytes);
+  }
 }
 
 TEST_F(RanksTraining, GiveTheSameBytesAgain) {

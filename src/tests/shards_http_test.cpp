@@ -15,6 +15,7 @@
 #include "dataset/image_list.h"
 #include "dataset/labels.h"
 #include "dataset/pack.h"
+#include "dataset/shard_sums.h"
 #include "image/codec.h"
 #include "tests/image_samples.h"
 #include "tests/temporary_folder.h"

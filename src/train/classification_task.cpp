@@ -33,7 +33,7 @@ class ClassificationTask final : public TrainingTask {
 
   LabelledImages labelled(const ImagePaths& images, std::int64_t classes,
                           BadLabels) const override {
-    return classified_by_path(images, class_labels(data_, classes));
+    return classified(images, class_labels(data_, classes));
   }
 
   std::string count_of(const LabelledImages& all) const override { return cat(all.images.size()); }

@@ -307,6 +307,7 @@ void Trainer::run_steps() {
     iterate(*batch);
   }
   finish_steps();
+  if (exit_code_ == 0) together(ranks(), [&] { shards_->finish(); });
   if (state_.iteration > 0) require_finite_parameters();  // what ends early is saved, too
   together(ranks(), [&] { rethrow_write_error(); });
 }

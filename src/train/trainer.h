@@ -75,8 +75,8 @@ struct TrainingOutcome {
 // and Error where anything else is wrong.
 TrainingOutcome train_detector(const TrainingSettings&,
                                std::unique_ptr<TrainingObserver> observer = nullptr);
-// The same of a classifier: each image is of the class whose name occurs in its path. `length` may
-// give epochs alone.
+// The same of a classifier: images are of the classes that dataset/class_targets.h finds. `length`
+// may give epochs alone.
 TrainingOutcome train_classifier(const TrainingSettings&,
                                  std::unique_ptr<TrainingObserver> observer = nullptr);
 

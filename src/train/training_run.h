@@ -15,6 +15,7 @@
 #include "core/log.h"
 #include "core/protected_files.h"
 #include "dataset/loader.h"
+#include "dataset/shard_verifier.h"
 #include "train/checkpoints.h"
 #include "train/evaluator.h"
 #include "train/interrupt.h"
@@ -117,6 +118,7 @@ class Trainer {
   std::vector<Replica> replicas_;  // net_, then others_
   std::int64_t exit_code_ = 0;     // of the signal that any rank got
   std::unique_ptr<TrainingStep> step_;
+  std::unique_ptr<ShardVerifier> shards_;  // of train=
   std::optional<Batches> batches_;
   std::optional<Loader> loader_;
   UnreadableImages unreadable_;  // by all ranks

@@ -82,6 +82,8 @@ Trainer::Trainer(const TrainingSettings& options, MakeTask task)
 void Trainer::read_labels() {
   labelled_ = task_->labelled(read_image_list(required(data_, data_.train, "train")), classes_,
                               options_.bad_labels);
+  shards_ = std::make_unique<ShardVerifier>(labelled_.images, ranks().local_rank(),
+                                            ranks().local_count());
   log::info(cat("training images: ", task_->count_of(labelled_)));
   require_channels(labelled_.images, net_.settings(), options_.max_bad, "train");
   if (labelled_.clipped > 0)
@@ -132,6 +134,7 @@ Start Trainer::load() {
 // Of the batches this rank's share, or all.
 BatchSettings Trainer::batches(bool whole) const {
   BatchSettings settings = task_->training_batches(net_, labelled_, state_.seed);
+  settings.shards = shards_.get();
   return whole ? settings : share_of(ranks(), std::move(settings));
 }
 

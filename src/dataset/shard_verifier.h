@@ -1,0 +1,63 @@
+// Whether the shards of a training are what was packed, found while it runs: each is read and
+// compared with shards.sha256 next to it when the training first takes an image of it.
+#pragma once
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/byte_source.h"
+#include "dataset/image_paths.h"
+#include "dataset/shard_sums.h"
+
+namespace darknet {
+
+// Shards without checksums next to them are taken as they are, and so are those behind a URL but
+// for their size: to compare all of it, every byte would be sent twice.
+class ShardVerifier {
+ public:
+  // This process reads every `processes`-th shard, from the `process`-th on; the sizes of all are
+  // compared here. Throws where one differs, or where the checksums are damaged.
+  explicit ShardVerifier(const ImagePaths&, std::int64_t process = 0, std::int64_t processes = 1);
+  ShardVerifier(const ShardVerifier&) = delete;
+  ShardVerifier& operator=(const ShardVerifier&) = delete;
+  ~ShardVerifier();  // what was not read yet stays so
+
+  // An image of the list, by its number, is about to be read; from several threads at once. Throws
+  // what was found wrong in any shard: SourceFailure, "SHARD: ...".
+  void uses(std::int64_t image);
+  // Waits until the shards in use were read; throws as uses().
+  void finish();
+
+ private:
+  struct Shard {
+    std::int64_t first = 0;  // image
+    std::shared_ptr<const ByteSource> source;
+    std::string name;
+    ShardSum sum;  // without digits: not verified
+  };
+  void add(const std::string& name, std::int64_t first, bool mine);
+  const ShardSum* sum_next_to(const std::string& shard);
+  void work();
+  void verify(const Shard&);
+  void throw_found() const;  // under the lock
+
+  ShardSums sums_;
+  std::vector<Shard> shards_;
+  std::vector<std::atomic<bool>> used_;  // of each shard
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<const Shard*> waiting_;
+  std::optional<SourceFailure> found_;
+  std::atomic<bool> is_found_ = false, ends_ = false;
+  bool reading_ = false;
+  std::thread thread_;
+};
+
+}  // namespace darknet
