@@ -118,9 +118,8 @@ void expect_turned_truths(const Scene& scene, const Placement& p, const Input& i
     const float thickness = std::min(object.w * static_cast<float>(image.width) / x,
                                      object.h * static_cast<float>(image.height) / y);
     const auto truth = sides_of(at->box, shape), shown = sides_of(seen);
-    if (seen.x1 >= 0)
-      for (std::size_t k = 0; k < 4; ++k)
-        ASSERT_LE((k < 2 ? -1.f : 1.f) * (shown[k] - truth[k]), 1.01f) << k;
+    for (std::size_t k = 0; k < 4 && seen.x1 >= 0; ++k)
+      ASSERT_LE((k < 2 ? -1.f : 1.f) * (shown[k] - truth[k]), 1.01f) << k;
     if (thickness < 6 || std::min(at->box.w * static_cast<float>(shape.w),
                                   at->box.h * static_cast<float>(shape.h)) < 6)
       continue;

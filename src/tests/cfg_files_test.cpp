@@ -117,7 +117,9 @@ TEST_P(CfgFile, TrainsAsItStands) {
   EXPECT_GT(s.max_batches, 0);
   EXPECT_TRUE(std::is_sorted(s.steps.begin(), s.steps.end()));
   EXPECT_EQ(s.steps.empty(), net.heads().empty()) << "the classifiers follow policy=poly";
-  if (!s.steps.empty()) EXPECT_LT(s.steps.back(), s.max_batches);
+  if (!s.steps.empty()) {
+    EXPECT_LT(s.steps.back(), s.max_batches);
+  }
 }
 
 TEST_P(CfgFile, FocalEqualsItsBaseButForObjectnessKeys) {
@@ -199,11 +201,17 @@ TEST(StockCfgs, HaveThePublishedCostAndSize) {
     const Network net(read_cfg(kCfgFolder / (std::string(k.name) + ".cfg")),
                       {.width = k.input, .height = k.input});
     EXPECT_EQ(parameter_count(net), k.parameters);
-    if (k.bflops > 0) EXPECT_NEAR(bflops(net), k.bflops, k.within);
+    if (k.bflops > 0) {
+      EXPECT_NEAR(bflops(net), k.bflops, k.within);
+    }
     const std::int64_t bytes = parameter_count(net) * 4;
-    if (k.megabytes > 0) EXPECT_NEAR(static_cast<double>(bytes) / (1 << 20), k.megabytes, 1);
+    if (k.megabytes > 0) {
+      EXPECT_NEAR(static_cast<double>(bytes) / (1 << 20), k.megabytes, 1);
+    }
     // The header: older files count images in 32 bits.
-    if (k.bytes > 0) EXPECT_TRUE(k.bytes - bytes == 16 || k.bytes - bytes == 20) << bytes;
+    if (k.bytes > 0) {
+      EXPECT_TRUE(k.bytes - bytes == 16 || k.bytes - bytes == 20) << bytes;
+    }
   }
 }
 

@@ -161,7 +161,7 @@ TEST_F(HttpShards, ChecksumsAreCompared) {
   const auto report = [&](const std::string& m) { said.push_back(m); };
   const auto never = [] { return false; };
   EXPECT_EQ(check_shards({url("/shards/t-0.tar")}, report, never), 0);
-  file(kShardSums, std::string(64, '0') + "  t-0.tar\n");
+  file(kShardSums, cat(std::string(64, '0'), "  t-0.tar\n"));
   EXPECT_EQ(check_shards({url("/shards/t-0.tar")}, report, never), 1);
   ASSERT_EQ(said.size(), 1u);
   EXPECT_TRUE(holds(said[0], url("/shards/t-0.tar") + ": was changed or damaged")) << said[0];

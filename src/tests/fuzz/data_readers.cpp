@@ -190,7 +190,7 @@ std::vector<std::string> shard_samples() {
   // The last one needs headers of its own for its long name.
   return {tar({{"1.jpg", "x"}, {"1.txt", "0 .5 .5 .1 .1\n"}}),
           tar({{"images/a.png", std::string(700, 'x')}, {"labels/a.txt", ""}}),
-          tar({{std::string(150, 'd') + "/\xC3\xA4.txt", "l"}, {"2.jpg", "y"}})};
+          tar({{cat(std::string(150, 'd'), "/\xC3\xA4.txt"), "l"}, {"2.jpg", "y"}})};
 }
 
 void read_shard_bytes(const std::string& bytes) {
