@@ -1,6 +1,9 @@
 // darknet chart logs
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <filesystem>
+
 #include "cli/command.h"
 #include "core/error.h"
 #include "core/text.h"
@@ -15,6 +18,25 @@ struct ChartArguments {
   bool dark = false;
 };
 
+// Logs of one name, such as those of a comparison's runs, are named with their folders, or else
+// their paths.
+void name_apart(std::vector<TrainingHistory>& histories, const ChartArguments& o) {
+  const auto is_alone = [&](const TrainingHistory& h) {
+    return std::ranges::count(histories, h.label, &TrainingHistory::label) < 2;
+  };
+  using Path = std::filesystem::path;
+  for (const auto name_of : {+[](const Path& log) {
+                               const Path whole = std::filesystem::absolute(log).lexically_normal();
+                               return (whole.parent_path().filename() / log.stem()).string();
+                             },
+                             +[](const Path& log) { return log.string(); }}) {
+    std::vector<std::size_t> alike;
+    for (std::size_t i = o.labels.size(); i < histories.size(); ++i)
+      if (!is_alone(histories[i])) alike.push_back(i);
+    for (const std::size_t i : alike) histories[i].label = name_of(o.logs[i]);
+  }
+}
+
 int chart(const ChartArguments& o) {
   if (o.labels.size() > o.logs.size()) throw Error("-label: more labels than logs", 2);
   require_writable_chart(o.out);
@@ -23,6 +45,7 @@ int chart(const ChartArguments& o) {
     histories.push_back(read_history(o.logs[i]));
     if (i < o.labels.size()) histories.back().label = o.labels[i];
   }
+  name_apart(histories, o);
   const Chart drawn =
       histories.size() == 1 ? training_chart(histories.front()) : comparison_chart(histories);
   write_chart(o.out, drawn, o.dark ? Theme::dark : Theme::light);
@@ -40,7 +63,10 @@ void add_chart(Program& program) {
       .input("the log")
       .required();
   command.option("-out", o.out, "the chart's name without .svg and .png").show_default();
-  command.option("-label", o.labels, "the name of a log's line, in the order of the logs")
+  command
+      .option("-label", o.labels,
+              "the name of a log's line, in the order of the logs; without it that of the file, "
+              "with its folder where two are alike")
       .value_name("TEXT");
   command.flag("-dark", o.dark, "a dark .png (the .svg is as its page is)");
   command.runs([&o] { return chart(o); });

@@ -40,8 +40,7 @@ void print_fit(const Recalibration& r) {
     fmt::print("{}\n", text_of(r.map));
   fmt::print(
       "D-ECE {:.4f} before, {:.4f} after (each half of the images by the fit to the other); {} "
-      "hits "
-      "among {} of {}\n",
+      "true positives among {} of {}\n",
       r.before.error, r.after.error, r.hits, plural(r.detections, "detection"),
       plural(r.images, "image"));
 }
@@ -83,7 +82,7 @@ int calibrate(const CalibrateArguments& o) {
 
 void add_detector_calibrate(Program& program) {
   const Command command = program.command(
-      "detector calibrate", "fit confidences to the frequency of hits, for -calibrate");
+      "detector calibrate", "fit confidences to the precision that they stand for, for -calibrate");
   command.footer(
       "Writes NAME.calibration.json next to NAME.weights. Use images that the network was not "
       "trained on. D-ECE is the mean distance of confidence and precision over ten bins; that "
@@ -104,7 +103,7 @@ void add_detector_calibrate(Program& program) {
   command.option("-thresh", o.thresh, "detections below it take no part")
       .number_in(0, 1)
       .show_default();
-  command.option("-iou_thresh", o.iou_thresh, "least overlap of a hit")
+  command.option("-iou_thresh", o.iou_thresh, "least IoU of a true positive")
       .number_in(0, 1)
       .show_default();
   add_reading_flags(command, o);

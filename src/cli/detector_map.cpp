@@ -155,7 +155,7 @@ void add_detector_map(Program& program) {
       .option("-detections", o.detections,
               "score these instead: COCO results (.json), or a folder of VOC comp4 files")
       .input("the detections");
-  command.option("-iou_thresh", o.iou_thresh, "least overlap of a hit")
+  command.option("-iou_thresh", o.iou_thresh, "least IoU of a true positive")
       .number_in(0, 1)
       .show_default();
   command.option("-thresh", o.thresh, "of the counts TP, FP, FN").number_in(0, 1).show_default();

@@ -120,7 +120,7 @@ void add_compatibility_flags(const Command& command) {
   for (const IgnoredFlag& flag :
        {IgnoredFlag{"-hier", true,
                     "it belongs to detector test and demo, of networks with class trees"},
-        IgnoredFlag{"-iou_thresh", true, "the IoU of a hit is a flag of detector map"},
+        IgnoredFlag{"-iou_thresh", true, "the IoU of a true positive is a flag of detector map"},
         IgnoredFlag{"-benchmark_layers", false, "darknet bench prints the time of each layer"},
         IgnoredFlag{"-verbose", false, "messages are complete"}})
     if (!command.has(flag.name)) add_ignored(command, flag);

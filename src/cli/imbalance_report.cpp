@@ -21,7 +21,7 @@ void print_row(const std::string& name, const AnchorStatistics& a, const std::st
   const auto ratio = a.positive.anchors > 0 ? static_cast<double>(a.negative.anchors) /
                                                   static_cast<double>(a.positive.anchors)
                                             : 0;
-  fmt::print("{:<10} {:>10} {:>10} {:>12} {:>10} {:>10.3g} {} {:>9} {:>9}\n", name,
+  fmt::print("{:<10} {:>10} {:>10} {:>12} {:>10} {:>10.3g} {} {:>11} {:>13}\n", name,
              a.positive.anchors, a.ignored, a.negative.anchors,
              ratio > 0 ? fmt::format("{:.0f}", ratio) : "-", a.eta(), prior,
              probability(a.positive.anchors > 0 ? a.positive.mean_p() : -1),
@@ -29,9 +29,9 @@ void print_row(const std::string& name, const AnchorStatistics& a, const std::st
 }
 
 void print_heads(const ObjectnessStatistics& s) {
-  fmt::print("{:<10} {:>10} {:>10} {:>12} {:>10} {:>10} {:>9} {:>9} {:>9} {:>9}\n", "head",
+  fmt::print("{:<10} {:>10} {:>10} {:>12} {:>10} {:>10} {:>9} {:>9} {:>11} {:>13}\n", "head",
              "positive", "ignored", "negative", "neg./pos.", "eta", "p*", "bias p", "p objects",
-             "p backgr.");
+             "p background");
   for (const HeadObjectness& h : s.heads)
     print_row(fmt::format("layer {}", h.layer), h.anchors,
               fmt::format("{:>9} {:>9}", probability(h.p_star > 0 ? h.p_star : -1),

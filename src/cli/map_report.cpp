@@ -22,14 +22,29 @@ std::string percent(double fraction) {
   return fraction < 0 ? "-" : fmt::format("{:.2f} %", 100 * fraction);
 }
 
+// Columns of a terminal that a name takes. fmt pads by them, and a wide letter takes two.
+std::size_t columns_of(const std::string& name) {
+  const std::size_t padded = 2 * name.size() + 1;
+  return padded - (fmt::formatted_size("{:>{}}", name, padded) - name.size());
+}
+
+// Of the longest name, within bounds.
+std::size_t name_columns(const MapResult& r) {
+  constexpr std::size_t kMin = 20, kMax = 60;
+  std::size_t columns = kMin;
+  for (const std::string& name : r.names) columns = std::max(columns, columns_of(printable(name)));
+  return std::min(columns, kMax);
+}
+
 void print_classes(const MapResult& r) {
-  fmt::print("{:>4} {:<20} {:>8} {:>10} {:>7} {:>7} {:>7} {:>7} {:>14}\n", "id", "name", "AP",
+  const std::size_t wide = name_columns(r);
+  fmt::print("{:>4} {:<{}} {:>8} {:>10} {:>7} {:>7} {:>7} {:>7} {:>14}\n", "id", "name", wide, "AP",
              "AP.5:.95", "TP", "FP", "FN", "truths", "best F1 (at)");
   for (std::size_t i = 0; i < r.at.classes.size(); ++i) {
     const ClassEvaluation& c = r.at.classes[i];
     const BestF1 best = best_f1({&r.matched[i], 1});
-    fmt::print("{:>4} {:<20} {:>8} {:>10} {:>7} {:>7} {:>7} {:>7} {:>14}\n", i,
-               printable(r.names[i]), c.truths ? percent(c.average_precision) : "-",
+    fmt::print("{:>4} {:<{}} {:>8} {:>10} {:>7} {:>7} {:>7} {:>7} {:>14}\n", i,
+               printable(r.names[i]), wide, c.truths ? percent(c.average_precision) : "-",
                c.truths ? percent(r.coco.classes[i].ap()) : "-", c.true_positives,
                c.false_positives, c.false_negatives(), c.truths,
                c.truths ? fmt::format("{:.3f} ({})", best.f1, printed_threshold(best, 2)) : "-");
@@ -90,6 +105,29 @@ json confusion_json(const MapResult& r) {
     for (std::int64_t d = 0; d <= n; ++d) rows.back().push_back(r.errors.confused(t, d));
   }
   return rows;
+}
+
+// The classes with the most objects, as many as one panel shows.
+std::vector<bool> drawn_classes(const MapResult& r) {
+  std::vector<std::size_t> order;
+  for (std::size_t i = 0; i < r.names.size(); ++i)
+    if (r.matched[i].truths > 0) order.push_back(i);
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return r.matched[a].truths > r.matched[b].truths;
+  });
+  order.resize(std::min(order.size(), kMaxCurves));
+  std::vector<bool> drawn(r.names.size());
+  for (const std::size_t i : order) drawn[i] = true;
+  return drawn;
+}
+
+std::string curves_title(const MapResult& r) {
+  const auto with_objects =
+      std::ranges::count_if(r.matched, [](const MatchedClass& m) { return m.truths > 0; });
+  std::string title = fmt::format("Precision over recall, IoU {:.2f}", r.options.iou);
+  if (with_objects > static_cast<std::ptrdiff_t>(kMaxCurves))
+    title += fmt::format(", the {} of {} classes with the most objects", kMaxCurves, with_objects);
+  return title;
 }
 
 // A class's name as part of a file's: no folders, no surprises.
@@ -161,9 +199,11 @@ void require_writable_curves(const std::filesystem::path& folder) {
 
 void write_curves(const std::filesystem::path& folder, const MapResult& r) {
   require_writable_folder(folder);
-  Panel panel{.title = fmt::format("Precision over recall, IoU {:.2f}", r.options.iou),
+  const std::vector<bool> drawn = drawn_classes(r);
+  Panel panel{.title = curves_title(r),
               .x_label = "recall",
-              .y_label = "precision"};
+              .y_label = "precision",
+              .when_empty = "no detections"};
   panel.x_low = panel.y_low = 0, panel.x_high = panel.y_high = 1;
   for (std::size_t i = 0; i < r.names.size(); ++i) {
     if (r.matched[i].truths == 0) continue;
@@ -174,7 +214,7 @@ void write_curves(const std::filesystem::path& folder, const MapResult& r) {
       series.x.push_back(p.recall), series.y.push_back(p.precision);
     }
     write_file_atomically(folder / (fmt::format("{}-", i) + file_name(r.names[i]) + ".csv"), csv);
-    if (panel.series.size() < kMaxCurves) panel.series.push_back(std::move(series));
+    if (drawn[i]) panel.series.push_back(std::move(series));
   }
   write_chart(folder / "precision-recall", {"", {std::move(panel)}});
   write_image(folder / "confusion.png",

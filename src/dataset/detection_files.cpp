@@ -131,9 +131,11 @@ class CocoReader : public nlohmann::json_sax<nlohmann::json> {
     }
     const auto at = classes_.find(*n);
     if (at == classes_.end())
-      refuse("category_id ", *n, ": the ", classes_.size(), " classes have ",
-             classes_.empty() ? 0 : classes_.begin()->first, " to ",
-             classes_.empty() ? 0 : classes_.rbegin()->first);
+      refuse("category_id ", *n, " is not a class: the ", classes_.size(), " classes have ",
+             classes_.begin()->first, " to ", classes_.rbegin()->first,
+             classes_.rbegin()->first == std::ssize(classes_)
+                 ? ""
+                 : ", as COCO numbers them, which leaves some numbers out");
     class_ = at->second;
   }
   void finish() {

@@ -38,7 +38,7 @@ void fill_rectangle(Image&, std::int64_t x, std::int64_t y, std::int64_t width, 
 struct TextStyle {
   std::int64_t height = 9;  // of a capital letter, pixels
   Colour colour{};
-  std::int64_t max_width = 0;  // pixels; longer text ends in an ellipsis; 0: no limit
+  std::int64_t max_width = 0;  // pixels; longer text has an ellipsis in its middle; 0: no limit
   bool upwards = false;        // read from below to above
 };
 struct TextSize {

@@ -97,7 +97,7 @@ class Typesetter {
     pango_layout_set_auto_dir(layout.get(), FALSE);  // "name 87%" in this order in any script
     pango_layout_set_text(layout.get(), text.data(), static_cast<int>(text.size()));
     if (max_width > 0) {
-      pango_layout_set_ellipsize(layout.get(), PANGO_ELLIPSIZE_END);
+      pango_layout_set_ellipsize(layout.get(), PANGO_ELLIPSIZE_MIDDLE);
       pango_layout_set_width(layout.get(), static_cast<int>(max_width * PANGO_SCALE));
     }
     return layout;

@@ -44,11 +44,13 @@ struct Panel {
   std::string note;                     // one line on what it shows, for pages
   std::vector<Series> series;
   bool log_x = false, log_y = false;                   // values <= 0 are gaps
+  bool whole_x = false;                                // x counts something: no ticks in between
   std::optional<double> x_low, x_high, y_low, y_high;  // none: chosen from the data
   // Names of rows, from above. With them y is the row, from 0 in its middle to +-.5 at its edges,
   // and the panel as high as they need.
   std::vector<std::string> rows;
-  std::optional<HeatMap> heat;  // takes the place of series and ranges
+  std::optional<HeatMap> heat;                     // takes the place of series and ranges
+  std::string when_empty = "nothing to show yet";  // stands where there is nothing to draw
 };
 
 struct Chart {
@@ -58,6 +60,9 @@ struct Chart {
 };
 
 bool has_data(const Panel&);  // something that can be drawn
+// Ends the axis of the values (x where there are rows, else y) at what values can be, where the
+// intervals of the series reach further.
+void keep_within(Panel&, double low, double high);
 
 enum class Theme : std::uint8_t { light, dark };
 

@@ -40,8 +40,7 @@ VariantRuns outcomes_of(const Comparison& c, std::size_t variant) {
 std::string of_one_seed(const Comparison& c, const Interval& images) {
   const bool same = images.low <= 0 && images.high >= 0;
   return fmt::format(
-      " For these two networks the {} test images alone leave {:+.1f} to {:+.1f} in_percent (95 "
-      "%){}; "
+      " For these two networks the {} test images alone leave {:+.1f} to {:+.1f} points (95 %){}; "
       "another seed moves either network by a point or more: -seed 1..5 shows it.",
       c.images.size(), in_percent(images.low), in_percent(images.high),
       same ? ", which includes no difference at all" : "");

@@ -81,6 +81,8 @@ Panel metric_panel(const Comparison& c, const ComparisonStatistics& s, const Run
     rows.push_back(std::move(row));
   }
   Panel p = rows_panel(metric.name, axis_name(metric), rows);
+  if (metric.unit == MetricUnit::percent) keep_within(p, 0, 100);
+  if (metric.unit == MetricUnit::fraction) keep_within(p, 0, 1);
   return p;
 }
 
@@ -289,8 +291,8 @@ Chart precision_recall_chart(const Comparison& c, const ComparisonStatistics& s)
   const auto all = named([&](std::size_t v) { return pooled(matched(v)); });
   chart.panels.push_back(recall_panel("Precision over recall, all classes", all));
   chart.panels.back().note =
-      "Each threshold is a point: the share of detections that are hits, over the share of objects "
-      "that are found. Up and to the right is better.";
+      "Each threshold is a point: the share of detections that are true positives, over the share "
+      "of objects that are found. Up and to the right is better.";
   chart.panels.push_back(f1_panel(all));
   if (c.names.size() < 2) return chart;
   for (const std::size_t k : largest_classes(matched(variants.front())))
@@ -301,10 +303,10 @@ Chart precision_recall_chart(const Comparison& c, const ComparisonStatistics& s)
 
 Chart reliability_chart(const Comparison& c, const ComparisonStatistics& s) {
   constexpr std::int64_t kFewDetections = 10;
-  Panel p = unit_square("Reliability", "confidence", "share of hits");
+  Panel p = unit_square("Reliability", "confidence", "precision");
   p.note =
       "Detections by confidence, all seeds together; groups of fewer than 10 are left out. On the "
-      "diagonal a confidence of .7 means that 7 of 10 are hits; below it the network is "
+      "diagonal a confidence of .7 means that 7 of 10 are true positives; below it the network is "
       "overconfident.";
   for (const std::size_t v : shown_variants(c)) {
     Series curve{.name = c.variants[v].name, .style = static_cast<int>(p.series.size())};
@@ -315,7 +317,7 @@ Chart reliability_chart(const Comparison& c, const ComparisonStatistics& s) {
   }
   if (!p.series.empty())
     p.series.insert(p.series.begin(),
-                    {.name = "exact", .x = {0, 1}, .y = {0, 1}, .style = kSeedStyle});
+                    {.name = "perfect calibration", .x = {0, 1}, .y = {0, 1}, .style = kSeedStyle});
   return {"Reliability", {std::move(p)}};
 }
 

@@ -42,9 +42,10 @@ Terms general_terms() {
        "so many show a true difference of this size in 8 of 10 experiments, with the spread seen "
        "here; in brackets what the spread might be at either end of its 95 % interval"},
       {"IoU", "overlap of two boxes: their common area over their joint area; 1 is the same box"},
-      {"hit, false, missed",
-       "a detection with IoU 0.5 or more with an object of its class that no better detection has; "
-       "any other detection; an object without a hit"},
+      {"TP, FP, FN",
+       "true positive: a detection with IoU 0.5 or more with an object of its class that no better "
+       "detection has; false positive: any other detection; false negative: an object without a "
+       "true positive, missed"},
       {"objectness p",
        "the network's probability that an anchor (one of its candidate boxes) holds an object; "
        "most anchors are background"},

@@ -51,7 +51,8 @@ inline constexpr std::array<RunMetric, 20> kRunMetrics{{
      "together",
      MetricUnit::percent, &RunMetrics::map50},
     {"ap", "AP@[.5:.95]",
-     "average precision as COCO counts it, mean over the least IoU of a hit from .5 to .95",
+     "average precision as COCO counts it, mean over the least IoU of a true positive from .5 to "
+     ".95",
      MetricUnit::percent, &RunMetrics::ap},
     {"ap50", "AP50", "the same at IoU .5 alone; 101 recalls, so not quite mAP@0.5",
      MetricUnit::percent, &RunMetrics::ap50},
@@ -74,13 +75,13 @@ inline constexpr std::array<RunMetric, 20> kRunMetrics{{
      MetricUnit::fraction, &RunMetrics::best_f1},
     {"best_f1_threshold", "at threshold", "the threshold of that F1", MetricUnit::fraction,
      &RunMetrics::best_f1_threshold},
-    {"precision", "precision", "hits over detections, at that threshold", MetricUnit::fraction,
-     &RunMetrics::precision},
-    {"recall", "recall", "hits over objects, at that threshold", MetricUnit::fraction,
+    {"precision", "precision", "true positives over detections, at that threshold",
+     MetricUnit::fraction, &RunMetrics::precision},
+    {"recall", "recall", "true positives over objects, at that threshold", MetricUnit::fraction,
      &RunMetrics::recall},
     {"d_ece", "D-ECE",
-     "how far, on average, a detection's confidence is from the share of hits among detections of "
-     "such a confidence (detection expected calibration error; confidence .05 or more, 10 bins); 0 "
+     "how far, on average, a detection's confidence is from the precision of detections of such a "
+     "confidence (detection expected calibration error; confidence .05 or more, 10 bins); 0 "
      "is perfect",
      MetricUnit::fraction, &RunMetrics::d_ece},
     {"lift_off_iteration", "lift-off",

@@ -206,6 +206,16 @@ json choice_json(const TuningChoice& t, const Comparison& c) {
           {"sentences", choice_texts(t, c)}};
 }
 
+// Without the columns that no row has a figure for, such as intervals of a single seed.
+Cells without_empty_columns(Cells cells) {
+  for (std::size_t k = cells.front().size(); k-- > 1;)
+    if (std::all_of(cells.begin() + 1, cells.end(),
+                    [&](const std::vector<std::string>& row) { return row[k] == "-"; }))
+      for (std::vector<std::string>& row : cells)
+        row.erase(row.begin() + static_cast<std::ptrdiff_t>(k));
+  return cells;
+}
+
 }  // namespace
 
 Cells variants_cells(const Comparison& c, const ComparisonStatistics& s) {
@@ -223,7 +233,7 @@ Cells variants_cells(const Comparison& c, const ComparisonStatistics& s) {
     }
     cells.push_back(std::move(row));
   }
-  return cells;
+  return without_empty_columns(std::move(cells));
 }
 
 Cells differences_cells(const Comparison& c, const ComparisonStatistics& s) {
@@ -241,7 +251,7 @@ Cells differences_cells(const Comparison& c, const ComparisonStatistics& s) {
     row.resize(cells.front().size(), "-");
     cells.push_back(std::move(row));
   }
-  return cells;
+  return without_empty_columns(std::move(cells));
 }
 
 Cells metrics_cells(const Comparison& c, const ComparisonStatistics& s) {

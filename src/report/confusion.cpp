@@ -49,7 +49,7 @@ class ConfusionPlot {
     const std::int64_t matrix = cells_ * cell_;
     const auto listed = std::ssize(largest_);
     const std::int64_t list = listed == 0 ? 0 : (listed + 2) * kLabelStep;
-    image_ = Image(std::max<std::int64_t>(left_ + matrix + kSpace, kMinWidth),
+    image_ = Image(std::max({left_ + matrix + kSpace, left_ + scale_width(), kMinWidth}),
                    top_ + matrix + 4 * kSpace + kLabelStep + list, 3);
     std::fill(image_.pixels.begin(), image_.pixels.end(), kPaper[0]);
     draw_text(image_, title_, kSpace, kSpace, {kTitleLetters, kInk, image_.width - 2 * kSpace});
@@ -71,7 +71,7 @@ class ConfusionPlot {
     return k < errors_.classes ? names_[to_size(k)] : background;
   }
   const std::string& column_name(std::int64_t k) const {
-    static const std::string missed = "not found";
+    static const std::string missed = "missed";
     return k < errors_.classes ? names_[to_size(k)] : missed;
   }
   double share(std::int64_t truth, std::int64_t detected) const {
@@ -125,8 +125,15 @@ class ConfusionPlot {
     draw_one(cells_ - 1, size_ - 1);
   }
 
+  static constexpr std::int64_t kStrip = 80;
+  static constexpr const char *kRightText = "correct", *kWrongText = "wrong: 0 to 100 % of the row";
+  static std::int64_t scale_width() {
+    std::int64_t width = 0;
+    for (const char* text : {kRightText, kWrongText})
+      width += kStrip + 6 + text_size(text, {kLetters, kSoft}).width + 2 * kSpace;
+    return width;
+  }
   void draw_scale(std::int64_t y) {
-    constexpr std::int64_t kStrip = 80;
     std::int64_t x = left_;
     const auto strip = [&](bool right, const std::string& text) {
       for (std::int64_t i = 0; i < kStrip; ++i)
@@ -135,8 +142,8 @@ class ConfusionPlot {
       draw_text(image_, text, x + kStrip + 6, y + 1, {kLetters, kSoft});
       x += kStrip + 6 + text_size(text, {kLetters, kSoft}).width + 2 * kSpace;
     };
-    strip(true, "right");
-    strip(false, "wrong: 0 to 100 % of the row");
+    strip(true, kRightText);
+    strip(false, kWrongText);
   }
 
   std::vector<Confusion> largest_confusions() const {

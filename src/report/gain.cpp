@@ -136,7 +136,9 @@ Panel gains_panel(const GainStudy& s, const std::vector<std::string>& variants,
   p.note =
       "Each mark: the mean over the seeds of one folder, with its 95 % interval, for that mark "
       "alone. One whose interval holds the line at 0 shows no difference; one that misses it need "
-      "not be a claim. A grey dot marks what is shown after Holm's adjustment over all marks.";
+      "not be a claim. A grey dot marks what is shown after Holm's adjustment over all marks. "
+      "Marks of one folder stand next to each other; the table has their imbalance.";
+  if (!part.empty()) p.note += " Variants that are far from the rest have a chart of their own.";
   add_variants(p, s, variants, differences_of);
   add_shown(p, s, variants);
   if (!has_data(p)) return p;
@@ -159,6 +161,7 @@ Panel values_panel(const GainStudy& s, const std::vector<std::string>& variants,
     xs.push_back(point.ratio), values.push_back(point.baseline);
   add_variants(p, s, variants, [](const VariantGain& g) { return g.map50; });
   add_curve(p, s.baseline, kGrey, xs, values, kInPoints);
+  keep_within(p, 0, 100);
   return p;
 }
 

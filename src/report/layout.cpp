@@ -12,7 +12,8 @@ namespace {
 constexpr float kTitleBar = 46, kGapAbove = 8;
 constexpr float kText = 9, kTitle = 11;  // heights of capital letters
 constexpr float kLegendRow = 18;
-constexpr float kRow = 46, kMapCell = 44;  // at least, of named rows and of heat maps
+constexpr float kAxisName = 26, kTickGap = 8;  // left of the labels of ticks, and right of them
+constexpr float kRow = 46, kMapCell = 44;      // at least, of named rows and of heat maps
 // A row's name stands above what it shows; in rows, which are 1 high.
 constexpr double kNameOfRow = -.3;
 
@@ -31,9 +32,6 @@ float height_of(const Panel& p, const PanelSize& size) {
     return std::max(size.height, around + kMapCell * static_cast<float>(p.heat->rows.size()));
   return p.rows.empty() ? size.height : around + kRow * static_cast<float>(p.rows.size());
 }
-
-// Rows of a legend that this height does not hold already.
-float legend_of(const Panel& p) { return p.rows.empty() ? 0 : 2; }
 
 struct Bounds {
   double low = std::numeric_limits<double>::infinity();
@@ -65,8 +63,9 @@ class PanelLayout {
         size_(size),
         to_(to),
         origin_(origin),
-        left_(origin.x + size.left),
-        right_(origin.x + size.width - size.right) {
+        right_(origin.x + size.width - size.right),
+        measured_(!panel.heat && measure()) {
+    left_ = origin.x + std::max(size.left, room_of_ticks());
     place_legend();
     top_ = origin.y + size.top + kLegendRow * static_cast<float>(legend_rows_) + 8;
     bottom_ = origin.y + size.height - size.bottom;
@@ -77,8 +76,8 @@ class PanelLayout {
     if (panel_.heat && has_data(panel_)) return draw_heat(with_title);
     if (with_title)
       label({(left_ + right_) / 2, origin_.y + 14}, panel_.title, Anchor::middle, kTitle);
-    if (!measure()) {
-      label({(left_ + right_) / 2, (top_ + bottom_) / 2}, "nothing to show yet", Anchor::middle);
+    if (!measured_) {
+      label({(left_ + right_) / 2, (top_ + bottom_) / 2}, panel_.when_empty, Anchor::middle);
       return;
     }
     axes();
@@ -115,6 +114,7 @@ class PanelLayout {
     const bool as_is = xs.high > xs.low && !panel_.log_x && (panel_.rows.empty() || panel_.x_high);
     x_ = as_is ? fixed_axis(xs.low, xs.high, size_.ticks_x)
                : axis_for(xs.low, xs.high, size_.ticks_x, panel_.log_x);
+    if (panel_.whole_x) keep_whole_ticks(x_);
     if (!panel_.rows.empty()) {
       y_ = {.low = static_cast<double>(panel_.rows.size()) - .5, .high = -.5};
       return true;
@@ -124,6 +124,18 @@ class PanelLayout {
              ? fixed_axis(low, high, size_.ticks_y)
              : axis_for(low, std::max(low, high), size_.ticks_y, panel_.log_y);
     return true;
+  }
+
+  // What the labels on the left take, between the name of the axis and the plot.
+  float room_of_ticks() const {
+    float widest = 0;
+    for (const Tick& t : y_.ticks) widest = std::max(widest, width_of(t.label));
+    if (panel_.heat)
+      for (const std::string& row : panel_.heat->rows) widest = std::max(widest, width_of(row));
+    return widest > 0 ? std::min(kAxisName + widest + kTickGap, size_.width / 2) : 0;
+  }
+  static float width_of(const std::string& text) {
+    return static_cast<float>(text_size(text, {static_cast<std::int64_t>(kText)}).width);
   }
 
   PaintRole role_of(std::size_t i) const {
@@ -158,11 +170,14 @@ class PanelLayout {
     row_names();
     for (const Tick& t : y_.ticks) {
       line({left_, pixel_y(t.value)}, {right_, pixel_y(t.value)}, PaintRole::grid);
-      label({left_ - 8, pixel_y(t.value)}, t.label, Anchor::end);
+      label({left_ - kTickGap, pixel_y(t.value)}, t.label, Anchor::end);
     }
     for (const Tick& t : x_.ticks) {
       line({pixel_x(t.value), top_}, {pixel_x(t.value), bottom_}, PaintRole::grid);
-      label({pixel_x(t.value), bottom_ + 13}, t.label, Anchor::middle);
+      // Within the panel: "100000" at its edge would be cut to "10000".
+      const float half = width_of(t.label) / 2 + 1;
+      label({std::min(pixel_x(t.value), origin_.x + size_.width - half), bottom_ + 13}, t.label,
+            Anchor::middle);
     }
     line({left_, bottom_}, {right_, bottom_}, PaintRole::soft);
     line({left_, top_}, {left_, bottom_}, PaintRole::soft);
@@ -282,7 +297,7 @@ class PanelLayout {
     for (std::size_t k = 0; k < heat.columns.size(); ++k)
       label({pixel_x(static_cast<double>(k)), bottom_ + 13}, heat.columns[k], Anchor::middle);
     for (std::size_t k = 0; k < heat.rows.size(); ++k)
-      label({left_ - 8, pixel_y(static_cast<double>(k))}, heat.rows[k], Anchor::end);
+      label({left_ - kTickGap, pixel_y(static_cast<double>(k))}, heat.rows[k], Anchor::end);
     axis_names();
   }
   // Shades that text can be read on in both themes.
@@ -338,13 +353,33 @@ class PanelLayout {
   const PanelSize& size_;
   Drawing& to_;
   CanvasPoint origin_;
-  float left_, right_, top_ = 0, bottom_ = 0;
+  float left_ = 0, right_, top_ = 0, bottom_ = 0;
   std::vector<Entry> legend_;
   int legend_rows_ = 0;
   Axis x_, y_;
+  bool measured_;  // there is something to show; after x_ and y_, which measure() sets
 };
 
+// What the legend of a panel in a chart takes that its height does not hold already.
+float room_of_legend(const Panel& p) {
+  constexpr int kHeld = 2;  // rows
+  Drawing unused;
+  const int rows = PanelLayout(p, kInChart, {}, unused).legend_rows();
+  return kLegendRow *
+         static_cast<float>(p.rows.empty() ? std::max(0, rows - kHeld) : std::max(rows, kHeld));
+}
+
 }  // namespace
+
+void keep_within(Panel& p, double low, double high) {
+  Bounds reached;
+  for (const Series& s : p.series)
+    for (const std::vector<double>* ends : {&s.low, &s.high})
+      for (const double v : *ends)
+        if (std::isfinite(v)) reached.add(v);
+  if (reached.low < low) (p.rows.empty() ? p.y_low : p.x_low) = low;
+  if (reached.high > high) (p.rows.empty() ? p.y_high : p.x_high) = high;
+}
 
 bool has_data(const Panel& p) {
   if (p.heat)
@@ -370,7 +405,7 @@ Drawing lay_out(const Chart& chart) {
     const std::size_t end = std::min(first + columns, shown.size());
     for (std::size_t i = first; i < end; ++i)
       size.height =
-          std::max(size.height, height_of(*shown[i], kInChart) + kLegendRow * legend_of(*shown[i]));
+          std::max(size.height, height_of(*shown[i], kInChart) + room_of_legend(*shown[i]));
     for (std::size_t i = first; i < end; ++i)
       PanelLayout(*shown[i], size, {static_cast<float>(i - first) * size.width, top}, d).draw(true);
     top += size.height;

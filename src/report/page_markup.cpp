@@ -141,8 +141,9 @@ std::string colour_key(const Colour& c, const std::string& text) {
 }
 
 std::string detection_colour_keys() {
-  return colour_key(kHitColour, "hit") + colour_key(kFalseColour, "false") +
-         colour_key(kMissedColour, "missed");
+  return colour_key(kHitColour, "true positive (TP)") +
+         colour_key(kFalseColour, "false positive (FP)") +
+         colour_key(kMissedColour, "missed, false negative (FN)");
 }
 
 }  // namespace darknet

@@ -95,9 +95,9 @@ ScenePanel network_panel(const Image& image, const SideBySide& s, const SideBySi
           {s.truths[t].box, kMissedColour, "missed: " + name(s, s.truths[t].class_id), {}});
   boxes.insert(boxes.end(), hits.begin(), hits.end());
   const SceneCounts c = counts(matched);
-  ScenePanel panel{fmt::format("{}: {} hits, {} false, {} missed", network.title, c.hits,
-                               c.false_positives, c.missed),
-                   image};
+  ScenePanel panel{
+      fmt::format("{}: TP {}, FP {}, FN {}", network.title, c.hits, c.false_positives, c.missed),
+      image};
   draw_boxes(panel.image, boxes, {.text_height = kCaption});
   return panel;
 }

@@ -18,10 +18,13 @@ struct Axis {
   double place(double value) const;
 };
 
-// An axis that holds low..high and ends on ticks at steps of 1, 2 or 5 times a power of ten. With
-// `log`: low > 0, ticks at powers of ten, and at 2 and 5 where few fit. Equal ends are widened.
+// An axis that holds low..high and ends at a step of 1, 2 or 5 times a power of ten, with a tick at
+// each. With `log`: low > 0, and of a wide axis the powers of ten alone have ticks. Equal ends are
+// widened.
 Axis axis_for(double low, double high, int max_ticks, bool log);
 // The same with the ends as they are.
 Axis fixed_axis(double low, double high, int max_ticks);
+// Leaves out the ticks between integers, on an axis that counts something.
+void keep_whole_ticks(Axis&);
 
 }  // namespace darknet

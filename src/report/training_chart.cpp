@@ -140,7 +140,11 @@ Series sparse(const std::string& name, const TrainingHistory& h,
 }
 
 Panel panel(const std::string& title, const std::string& y_label, std::vector<Series> all) {
-  return {.title = title, .x_label = "iteration", .y_label = y_label, .series = std::move(all)};
+  return {.title = title,
+          .x_label = "iteration",
+          .y_label = y_label,
+          .series = std::move(all),
+          .whole_x = true};
 }
 
 Panel noted(Panel p, const std::string& note) {
@@ -204,6 +208,15 @@ std::vector<Series> curves(const std::vector<HistoryGroup>& all, const HistoryVa
 template <Figure kFigure>
 std::vector<double> smooth_figure(const TrainingHistory& h) {
   return smoothed(h.figures[kFigure]);
+}
+
+// All panels over the iterations of all runs, also those of a figure that comes late.
+void share_iterations(Chart& chart, const std::vector<const TrainingHistory*>& histories) {
+  double first = kNone, last = kNone;
+  for (const TrainingHistory* h : histories)
+    for (const double i : h->iteration) first = std::fmin(first, i), last = std::fmax(last, i);
+  if (!(first < last)) return;
+  for (Panel& p : chart.panels) p.x_low = first, p.x_high = last;
 }
 
 // How a panel of figures looks.
@@ -329,11 +342,11 @@ Chart training_chart(const TrainingHistory& h) {
   panels.push_back(from_zero(panel("Learning rate", "rate", {series("", h, h.learning_rate)})));
   panels.push_back(
       from_zero(panel("Speed", "images per second", {series("", h, h.images_per_second)})));
-  if (h.heads.size() < 2) return chart;
   for (const HeadHistory& head : h.heads)
     for (const FigurePanel& p : kFigurePanels)
-      if (p.of_each_head)
+      if (h.heads.size() > 1 && p.of_each_head)
         panels.push_back(figure_panel(p, cat(head.name, ": ", p.title), h, head.figures));
+  share_iterations(chart, {&h});
   return chart;
 }
 
@@ -375,6 +388,10 @@ Chart comparison_chart(const std::vector<HistoryGroup>& all) {
       noted(log_scale(panel("Box loss (smoothed)", "loss per image",
                             curves(all, smooth_figure<Figure::box_loss>))),
             "Lower: boxes lie closer to their objects.")};
+  std::vector<const TrainingHistory*> histories;
+  for (const HistoryGroup& g : all)
+    histories.insert(histories.end(), g.histories.begin(), g.histories.end());
+  share_iterations(chart, histories);
   return chart;
 }
 

@@ -1,4 +1,4 @@
-// Charts: ticks, the layout that SVG and image share, logs as they really are, and hostile names.
+// Charts: the layout that SVG and image share, logs as they really are, and hostile names.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -8,37 +8,11 @@
 #include "image/canvas.h"
 #include "report/chart.h"
 #include "report/drawing.h"
-#include "report/ticks.h"
 #include "report/training_chart.h"
 #include "train/progress.h"
 
 namespace darknet::test {
 namespace {
-
-TEST(Ticks, StandAtRoundNumbersAndHoldTheData) {
-  const Axis axis = axis_for(.13, 9.7, 6, false);
-  EXPECT_DOUBLE_EQ(axis.low, 0);
-  EXPECT_DOUBLE_EQ(axis.high, 10);
-  ASSERT_EQ(axis.ticks.size(), 6u);
-  EXPECT_EQ(axis.ticks[1].label, "2");
-  EXPECT_EQ(axis_for(0, .0025, 6, false).ticks.back().label, "0.0025");
-}
-
-TEST(Ticks, LogarithmicOnesAreDecades) {
-  const Axis axis = axis_for(.003, 40, 6, true);
-  EXPECT_NEAR(axis.low, .001, 1e-12);
-  EXPECT_NEAR(axis.high, 100, 1e-9);
-  EXPECT_NEAR(axis.place(.3162277660), .5, 1e-6);
-  EXPECT_EQ(axis.ticks.front().label, "0.001");
-}
-
-TEST(Ticks, OneValueAndWideRangesHaveAnAxisToo) {
-  for (const double v : {0., 5., -3., 1e-300, 1e300}) {
-    const Axis axis = axis_for(v, v, 6, false);
-    EXPECT_LT(axis.low, axis.high) << v;
-    EXPECT_GE(axis.ticks.size(), 2u) << v;
-  }
-}
 
 Chart one_panel(Series s) { return {"title", {Panel{.title = "panel", .series = {std::move(s)}}}}; }
 
@@ -84,6 +58,62 @@ TEST(Layout, AGivenRangeIsKeptWhateverTheDataIs) {
   EXPECT_EQ(std::count_if(d.labels.begin(), d.labels.end(),
                           [](const Label& l) { return l.text == "1.0"; }),
             2);
+}
+
+TEST(Layout, LabelsOfTicksStayInThePanelAndOffTheNameOfTheAxis) {
+  const auto width = [](const Label& l) {
+    return static_cast<float>(text_size(l.text, {static_cast<std::int64_t>(l.height)}).width);
+  };
+  Panel p{.x_label = "across", .y_label = "up", .series = {{.x = {1, 1e5}, .y = {0, 1000000}}}};
+  p.log_x = true;
+  const Drawing d = lay_out(p);
+  float name = 0;
+  for (const Label& l : d.labels)
+    if (l.upwards) name = l.at.x + l.height / 2;
+  int seen = 0;
+  for (const Label& l : d.labels) {
+    if (l.text == "100000") {
+      EXPECT_LE(l.at.x + width(l) / 2, static_cast<float>(d.width));
+      ++seen;
+    }
+    if (l.anchor == Anchor::end) {
+      EXPECT_GT(l.at.x - width(l), name) << l.text;
+      ++seen;
+    }
+  }
+  EXPECT_GT(seen, 3);
+}
+
+TEST(Layout, LongLegendTakesNothingOfThePlot) {
+  const auto plot_height = [](int names) {
+    Chart chart = one_panel({.x = {0, 1}, .y = {0, 1}});
+    chart.panels[0].series[0].name = "a";
+    for (int k = 1; k < names; ++k)
+      chart.panels[0].series.push_back({.name = std::string(80, 'x'), .x = {0, 1}, .y = {0, 1}});
+    const Drawing d = lay_out(chart);
+    float low = 1e9f, high = 0;
+    for (const Stroke& s : d.strokes)
+      if (s.role == PaintRole::grid)
+        for (const CanvasPoint& at : s.points)
+          low = std::min(low, at.y), high = std::max(high, at.y);
+    return high - low;
+  };
+  EXPECT_FLOAT_EQ(plot_height(2), plot_height(9));
+}
+
+TEST(Layout, IntervalsEndWhereValuesDo) {
+  Panel p{.series = {{.x = {1, 2},
+                      .y = {1, 99},
+                      .mark = Series::Mark::ranges,
+                      .low = {-30, 98},
+                      .high = {32, 130}}}};
+  keep_within(p, 0, 100);
+  EXPECT_EQ(p.y_low, 0);
+  EXPECT_EQ(p.y_high, 100);
+  p.rows = {"a", "b"}, p.series[0].low[0] = 0, p.y_low.reset(), p.y_high.reset();
+  keep_within(p, 0, 100);
+  EXPECT_EQ(p.x_high, 100);
+  EXPECT_FALSE(p.x_low || p.y_low || p.y_high);
 }
 
 TEST(Layout, SaysThatThereIsNothing) {
@@ -381,7 +411,37 @@ TEST(TrainingHistory, LeavesOutWhatAKillCut) {
   EXPECT_GT(to_svg(comparison_chart({h, h})).size(), 1000u);
 }
 
+TEST(TrainingChart, PanelsShareTheIterationsAndCountThem) {
+  TrainingHistory h;
+  for (int i = 1; i <= 3; ++i)
+    ASSERT_TRUE(h.add(cat(R"({"iteration":)", i, R"(,"loss":2,"average_loss":2)",
+                          i == 3 ? R"(,"map":0.5})" : "}")));
+  for (const Chart& chart : {training_chart(h), comparison_chart({h, h})})
+    for (const Panel& p : chart.panels) {
+      EXPECT_EQ(p.x_low, 1) << p.title;  // that of the mAP, too
+      EXPECT_EQ(p.x_high, 3) << p.title;
+    }
+  for (const Label& l : lay_out(training_chart(h).panels[0]).labels)
+    EXPECT_TRUE(l.text != "1.5" && l.text != "1.0") << l.text;
+}
+
 class ChartTest : public CliTest {};
+
+TEST_F(ChartTest, LogsOfOneNameAreNamedWithTheirFolders) {
+  const std::string line = R"({"iteration":1,"loss":2})";
+  for (const char* log : {"ce/x_log.jsonl", "focal/x_log.jsonl", "p/ce/x_log.jsonl"})
+    work_.put(log, line + "\n");
+  const auto title = [&](std::vector<std::string> logs) {
+    logs.insert(logs.begin(), "chart");
+    EXPECT_EQ(work_.darknet(logs).exit_code, 0);
+    return work_.get("chart.svg");
+  };
+  EXPECT_NE(title({"ce/x_log.jsonl", "focal/x_log.jsonl"}).find("ce/x_log against focal/x_log"),
+            std::string::npos);
+  EXPECT_NE(
+      title({"ce/x_log.jsonl", "p/ce/x_log.jsonl"}).find("ce/x_log.jsonl against p/ce/x_log.jsonl"),
+      std::string::npos);
+}
 
 TEST_F(ChartTest, ATrainingLeavesItsChart) {
   ASSERT_EQ(train({"-max_batches=4", "-backup", "b"}).exit_code, 0);

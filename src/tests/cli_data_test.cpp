@@ -87,6 +87,12 @@ TEST_F(DataTest, NamesAreCounted) {
   for (const auto& ran : all()) EXPECT_EQ(ran.exit_code, 0) << ran.all();
 }
 
+TEST_F(DataTest, WeightsThatAreMissingAreNamedBeforeLabelsAreRead) {
+  const CommandResult ran = train({"none.weights"});
+  expect_refused(ran, "none.weights: this weights file is neither here nor in");
+  EXPECT_EQ(ran.all().find("training images"), std::string::npos) << ran.all();
+}
+
 TEST_F(DataTest, Lists) {
   work_.put("train.txt", "");
   expect_refused(train(), "train.txt: no image in this list");

@@ -1,6 +1,7 @@
 // The confusion matrix as an image: counts, shades, any number of classes.
 #include "report/confusion.h"
 #include "core/index.h"
+#include "image/canvas.h"
 
 #include <gtest/gtest.h>
 
@@ -49,6 +50,15 @@ TEST(ConfusionImage, RightAndWrongAreDistinguishedByColour) {
   EXPECT_GT(strong(wrong, false), kCells * 8 / 10);
   EXPECT_LT(strong(right, false), kCells / 4);  // the scale alone
   EXPECT_LT(strong(wrong, true), kCells / 4);
+}
+
+TEST(ConfusionImage, LongNamesLeaveRoomForTheWholeScale) {
+  if (!has_canvas()) GTEST_SKIP() << "without text";
+  DetectionErrors e = errors_of(1);
+  cell(e, 0, 0) = 1;
+  const Image short_name = confusion_image(e, {"a"}, "t");
+  const Image long_name = confusion_image(e, {std::string(40, 'a')}, "t");
+  EXPECT_GT(long_name.width, short_name.width + 50);
 }
 
 TEST(ConfusionImage, IsDrawnForAnyNumberOfClasses) {

@@ -199,6 +199,19 @@ TEST_F(DetectionFiles, UnsoundOnesAreRefusedWithTheirPlace) {
   EXPECT_NE(refusal("[{\"bbox\":" + std::string(100000, '[')), "");
 }
 
+// 12 lies within 1 to 90, but is none of COCO's 80.
+TEST_F(DetectionFiles, NumbersThatCocoLeavesOutAreExplained) {
+  ImageSet set = set_of({"x_1.png"});
+  set.names.assign(80, "a");
+  const auto path =
+      file("r.json", R"([{"image_id":1,"category_id":12,"bbox":[1,2,3,4],"score":0.5}])");
+  const std::string why = testing_files::error_of([&] { read_detections(path, set); });
+  EXPECT_NE(why.find("category_id 12 is not a class: the 80 classes have 1 to 90, as COCO numbers "
+                     "them, which leaves some numbers out"),
+            std::string::npos)
+      << why;
+}
+
 TEST_F(DetectionFiles, VocLinesAreRefusedWithTheirNumber) {
   for (const char* line : {"x_1 .5 1 2 3", "x_1 .5 1 2 3 4 5", "x_1 nan 1 2 3 4", "x_9 .5 1 2 3 4",
                            "x_1 .5 9 2 3 4", "x_1 .5 1 2 3 4x"}) {

@@ -122,6 +122,20 @@ TEST_F(DrawnText, BytesThatAreNoLettersAreDrawnAsSuch) {
   EXPECT_GT(ink_of("\xFF").pixels, 50);
 }
 
+// "a long name ... 87%": the score of a detection stays, as does what ends names that begin alike.
+TEST_F(DrawnText, TextWithoutRoomKeepsItsEnd) {
+  const std::string name(60, 'o');
+  const TextStyle narrow{14, kWhite, 200};
+  EXPECT_LE(text_size(name + " 87%", narrow).width, 200);
+  const auto drawn = [&](const std::string& text) {
+    Image image(300, 40, 1);
+    draw_text(image, text, 10, 10, narrow);
+    return image.pixels;
+  };
+  EXPECT_NE(drawn(name + " 87%"), drawn(name + " 12%"));
+  EXPECT_EQ(drawn(name + "o 87%"), drawn(name + "oo 87%"));
+}
+
 TEST_F(DrawnText, ANameOfAnotherDirectionLeavesTheOrderOfItsLine) {
   // "NAME 87%": the percent sign ends the line.
   const std::string name = "\xD8\xB3\xD8\xB3";

@@ -73,6 +73,7 @@ Trainer::Trainer(const TrainingSettings& options, MakeTask task)
   if (max_batches() == 0)
     fail_at({options.cfg.string(), 0}, "[net] max_batches must be set (above 0) to train");
   require_shares(ranks(), net_.settings(), net_.where());
+  if (is_first()) find_weights(options_.weights, backup_);  // labels may take minutes to read
   read_labels();
   if (is_first()) check_training_files(options_, cfg_, data_, checkpoints_, inputs_);
   if (options_.cutoff >= 0 && options_.weights.empty())

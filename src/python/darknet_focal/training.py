@@ -178,9 +178,9 @@ def evaluate(
 ) -> EvaluationFigures:
     """The figures of `darknet detector map data cfg weights`, on valid= of the .data file.
 
-    iou: least overlap of a hit. threshold: least probability of a detection in precision, recall
-    and F1. points: of the average precision, 0 the area under the curve, 11 or 101. The others are the
-    flags of the command. Ctrl-C raises KeyboardInterrupt.
+    iou: least IoU of a true positive. threshold: least probability of a detection in precision,
+    recall and F1. points: of the average precision, 0 the area under the curve, 11 or 101. The
+    others are the flags of the command. Ctrl-C raises KeyboardInterrupt.
     """
     options = given(
         device=device,
