@@ -194,18 +194,70 @@ int reduction_for(const Placement& p) {
   return scale >= 8 ? 8 : scale >= 4 ? 4 : scale >= 2 ? 2 : 1;
 }
 
-bool shows_outside(const Placement& p, const Image& image) {
-  const auto inside = [](float at, std::int64_t size) {
-    return at >= 0 && at <= static_cast<float>(size);
+namespace {
+
+// Of the places, on one axis of the image, that the centres of the region's pixels show.
+struct ShownRange {
+  double low, high;
+  double terms;  // the magnitudes of what they are sums of
+};
+
+struct PixelRange {  // [begin, end)
+  std::int64_t begin, end;
+};
+
+ShownRange shown_range(float scale, float shift, float shear, const PixelRange& along,
+                       const PixelRange& across) {
+  const auto ends_of = [](float factor, const PixelRange& r) {
+    const double a = double{factor} * (static_cast<double>(r.begin) + .5);
+    const double b = double{factor} * (static_cast<double>(r.end) - .5);
+    return std::array{std::min(a, b), std::max(a, b)};
   };
-  for (const std::int64_t column : {p.region.x0, p.region.x1})
-    for (const std::int64_t row : {p.region.y0, p.region.y1}) {
-      const auto x = static_cast<float>(column), y = static_cast<float>(row);
-      if (!inside(p.scale_x * x + (p.shift_x + p.shear_x * y), image.width) ||
-          !inside(p.scale_y * y + (p.shift_y + p.shear_y * x), image.height))
-        return true;
-    }
-  return false;
+  const auto x = ends_of(scale, along), y = ends_of(shear, across);
+  const auto most = [](const std::array<double, 2>& e) {
+    return std::max(std::abs(e[0]), std::abs(e[1]));
+  };
+  return {shift + x[0] + y[0], shift + x[1] + y[1], std::abs(double{shift}) + most(x) + most(y)};
+}
+
+struct ShownRanges {
+  ShownRange x, y;
+};
+
+ShownRanges shown_ranges(const Placement& p) {
+  const PixelRange columns{p.region.x0, p.region.x1}, rows{p.region.y0, p.region.y1};
+  return {shown_range(p.scale_x, p.shift_x, p.shear_x, columns, rows),
+          shown_range(p.scale_y, p.shift_y, p.shear_y, rows, columns)};
+}
+
+}  // namespace
+
+bool shows_outside(const Placement& p, const Image& image) {
+  const auto inside = [](const ShownRange& r, std::int64_t size) {
+    const double error = 1e-6 * r.terms;  // of warp(), which computes in float
+    return r.low >= error && r.high <= static_cast<double>(size) - error;
+  };
+  const ShownRanges shown = shown_ranges(p);
+  return !(inside(shown.x, image.width) && inside(shown.y, image.height));
+}
+
+Rect shown_part(const Placement& p, const Image& image, int reduction) {
+  constexpr double kMostTerms = 1 << 20;  // up to here an error of warp() is a part of a pixel
+  constexpr std::int64_t kLeast = 16;     // leaving less than 1/16 out saves nothing
+  const ShownRanges shown = shown_ranges(p);
+  if (!(shown.x.terms < kMostTerms && shown.y.terms < kMostTerms)) return {};
+  // Sampling reads two neighbours.
+  const auto pixels = [margin = 2 * reduction](const ShownRange& r, std::int64_t size) {
+    const auto begin =
+        std::clamp<std::int64_t>(std::llround(std::floor(r.low)) - margin, 0, size - 1);
+    const auto end = std::llround(std::ceil(r.high)) + margin;
+    return PixelRange{begin, std::clamp<std::int64_t>(end, begin + 1, size)};
+  };
+  const PixelRange x = pixels(shown.x, image.width), y = pixels(shown.y, image.height);
+  const Rect part{x.begin, y.begin, x.end, y.end};
+  const std::int64_t left_out =
+      image.width * image.height - (part.x1 - part.x0) * (part.y1 - part.y0);
+  return kLeast * left_out < image.width * image.height ? Rect{} : part;
 }
 
 namespace {
@@ -237,6 +289,7 @@ WarpArguments warp_of(const std::uint8_t* pixels, const DecodedImage& image, con
                       View<float> out) {
   WarpArguments a = warp_of(image.image, p, out);
   a.pixels = pixels;
+  if (!is_empty(image.part)) a.width = image.width, a.height = image.height, a.stored = image.part;
   const auto reduction = static_cast<float>(image.reduction);
   a.placement.scale_x /= reduction, a.placement.shift_x /= reduction;
   a.placement.scale_y /= reduction, a.placement.shift_y /= reduction;

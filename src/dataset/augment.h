@@ -56,8 +56,11 @@ std::vector<Placement> mosaic_placements(const Augmentation&, Rng&, std::span<co
 // By how much the image may be reduced (decode_image() in image/image.h): as far as the input still
 // shows each pixel of the reduced image at most once on either axis.
 int reduction_for(const Placement&);
-// Whether any part of the region lies beyond the image's edges, or nearly so.
+// Whether a pixel of the region shows what lies beyond the image's edges, or nearly so.
 bool shows_outside(const Placement&, const Image&);
+// The part of the image that has all pixels which the region shows, also of the image reduced so;
+// empty: all of it, or nearly.
+Rect shown_part(const Placement&, const Image&, int reduction);
 
 // Writes the region of `out` ({1, h, w, c}, host memory).
 void place(const Stream&, const DecodedImage&, const Placement&, View<float> out);

@@ -140,15 +140,17 @@ View<float> Batches::view(Batch& b, std::int64_t i) const {
 
 void Batches::make_plain(Batch& b, std::int64_t i) const {
   const std::int64_t image = b.index * settings_.batch + i;
-  const CachedImage cached = images_.get(image);
+  OpenedImage opened = images_.open(image);
+  const Image size = opened.size;
   const auto at = to_size(i);
   b.images[at] = image;
   b.shown[at] = {image};
-  b.placements[at] =
-      settings_.classification
-          ? centre_crop({cached->image.width, cached->image.height}, b.size.height, b.size.width)
-          : plain_placement(cached->image, b.size.height, b.size.width, settings_.letter_box);
-  b.sizes[at].width = cached->image.width, b.sizes[at].height = cached->image.height;
+  b.placements[at] = settings_.classification
+                         ? centre_crop({size.width, size.height}, b.size.height, b.size.width)
+                         : plain_placement(size, b.size.height, b.size.width, settings_.letter_box);
+  b.sizes[at].width = size.width, b.sizes[at].height = size.height;
+  const CachedImage cached =
+      images_.get(std::move(opened), {.part = shown_part(b.placements[at], size, 1)});
   place({.threads = 1}, *cached, b.placements[at], view(b, i));
   if (settings_.truths.empty()) return;
   const auto truths = settings_.truths[to_size(image)];
@@ -197,8 +199,10 @@ void Batches::decode(Shown& s, std::size_t& at, Rng rng, const InputSize& input)
   draw_placements(s, rng, input);
   for (at = 0; at < s.images.size(); ++at) {
     const Placement& p = s.placements[at];
-    const Wanted wanted{.reduction = a.image.scaled_decode ? reduction_for(p) : 1,
-                        .outside = shows_outside(p, s.sizes[at])};
+    const int reduction = a.image.scaled_decode ? reduction_for(p) : 1;
+    const Wanted wanted{.reduction = reduction,
+                        .outside = shows_outside(p, s.sizes[at]),
+                        .part = shown_part(p, s.sizes[at], reduction)};
     s.decoded.push_back(timed(settings_.times, &LoadTimes::decode,
                               [&] { return images_.get(std::move(opened[at]), wanted); }));
   }

@@ -67,7 +67,7 @@ void set_mean(DecodedImage& image) {
     set_mean_of_bytes(image);
 }
 
-int reduction_between(const Image& whole, const Image& reduced) {
+int reduction_between(const Image& whole, const ImagePart& reduced) {
   int r = 1;
   while (r < 8 &&
          ((whole.width + r - 1) / r > reduced.width || (whole.height + r - 1) / r > reduced.height))
@@ -146,16 +146,31 @@ CachedImage ImageCache::get(OpenedImage opened, const Wanted& wanted) {
   return decode(opened, wanted, false);
 }
 
+// All of it where it may be kept, or where its mean colour is asked for.
+Decoding ImageCache::decoding_of(const OpenedImage& opened, const Wanted& wanted) const {
+  Decoding how{.reduction = wanted.reduction, .part = wanted.part};
+  const auto side = [&](std::int64_t n) { return (n + how.reduction - 1) / how.reduction; };
+  const std::int64_t bytes =
+      side(opened.size.width) * side(opened.size.height) * (values_.channels == 1 ? 1 : 3);
+  if ((budget_ && budget_->has(bytes)) || (outside_ == Outside::mean && wanted.outside))
+    how.part = {};
+  return how;
+}
+
 CachedImage ImageCache::decode(const OpenedImage& opened, const Wanted& wanted, bool whole) {
   OwnImage image(new DecodedImage);
-  image->image = read_listed_with_memory(opened.index, [&](const auto& path) {
-    return decode_input(opened.bytes, path.string(), values_, wanted.reduction);
+  ImagePart decoded = read_listed_with_memory(opened.index, [&](const auto& path) {
+    return decode_input_part(opened.bytes, path.string(), values_, decoding_of(opened, wanted));
   });
+  const bool all = decoded.part == Rect{0, 0, decoded.width, decoded.height};
   Image size = opened.size;
-  if (whole) size = without_pixels(image->image.width, image->image.height);
-  image->reduction = reduction_between(size, image->image);
+  if (whole) size = without_pixels(decoded.width, decoded.height);
+  image->reduction = reduction_between(size, decoded);
+  if (!all)
+    image->part = decoded.part, image->width = decoded.width, image->height = decoded.height;
+  image->image = std::move(decoded.image);
   const auto bytes = std::ssize(image->image.pixels);
-  const bool keep = budget_ && budget_->take(bytes);
+  const bool keep = all && budget_ && budget_->take(bytes);
   if (outside_ == Outside::mean && (keep || wanted.outside)) set_mean(*image);
   if (!keep) return CachedImage(std::move(image));
   const std::lock_guard lock(mutex_);

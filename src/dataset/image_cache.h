@@ -17,10 +17,12 @@
 namespace darknet {
 
 struct DecodedImage {
-  Image image;  // sides divided by `reduction`, rounded up
+  Image image;  // sides divided by `reduction`, rounded up; of a part, that alone
   // What is shown beyond its edges, 0..1; of other than 3 channels the first for all.
   std::array<float, 3> outside = {.5f, .5f, .5f};
   int reduction = 1;
+  Rect part = {};                      // of the whole image, reduced as it is; empty: all of it
+  std::int64_t width = 0, height = 0;  // of that one, where this is a part
 };
 
 enum class Outside : std::uint8_t { grey, mean };  // the image's mean colour
@@ -56,6 +58,7 @@ struct OpenedImage {
 struct Wanted {
   int reduction = 1;    // of decode_image()
   bool outside = true;  // whether DecodedImage::outside is used
+  Rect part = {};       // of which pixels are used, before it is reduced; empty: all
 };
 
 // Memory for decoded images, which several lists may share: whoever comes first takes it.
@@ -69,6 +72,7 @@ class CacheBudget {
     return false;
   }
   void give_back(std::int64_t bytes) { left_ += bytes; }
+  bool has(std::int64_t bytes) const { return bytes <= left_.load(); }
 
  private:
   std::atomic<std::int64_t> left_;
@@ -97,6 +101,7 @@ class ImageCache {
   static std::size_t place(std::int64_t i, int reduction);
   const Kept* any_kept(std::int64_t i) const;
   CachedImage decode(const OpenedImage&, const Wanted&, bool whole);
+  Decoding decoding_of(const OpenedImage&, const Wanted&) const;
   template <class Read>
   auto read_listed_with_memory(std::int64_t i, Read read) const;
 

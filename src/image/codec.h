@@ -30,10 +30,14 @@ enum class HuffmanBy : std::uint8_t { own_or_libjpeg, own, libjpeg };
 struct JpegDecoding {
   int reduction = 1;  // 1, 2, 4 or 8: sides are divided by it and rounded up
   HuffmanBy huffman = HuffmanBy::own_or_libjpeg;
+  Rect part = {};  // of the image before it is reduced; empty: all of it
 };
 // The same of a JPEG. None where another decoder has to take it: colours that are not grey, YCbCr
 // or RGB, a build without libjpeg.
-std::optional<Image> decode_jpeg(const std::string& bytes, JpegDecoding);
+std::optional<Image> decode_jpeg(const std::string& bytes, const JpegDecoding&);
+// The same; all of it where libjpeg decodes the Huffman codes.
+std::optional<ImagePart> decode_jpeg_part(const std::string& bytes, JpegDecoding);
+ImagePart whole_image(Image);
 bool reduces_jpeg();                                        // whether this build has libjpeg
 bool decodes_huffman_codes();                               // whether it decodes any itself
 std::optional<Image> decode_png(const std::string& bytes);  // none: a build without libpng

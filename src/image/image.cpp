@@ -40,14 +40,40 @@ int reduction_of(const ImageSize& stored, int code, int wanted) {
   return wanted;
 }
 
-Image decode_stored(const std::string& bytes, int reduction) {
+// From a rectangle of the upright image to that of the stored one, whose sides are given.
+Rect stored_rect(Rect r, std::int64_t width, std::int64_t height, int code) {
+  const Orientation o = orientation(code);
+  if (o.swap) r = {r.y0, r.x0, r.y1, r.x1};
+  if (o.mirror_x) r = {width - r.x1, r.y0, width - r.x0, r.y1};
+  if (o.mirror_y) r = {r.x0, height - r.y1, r.x1, height - r.y0};
+  return r;
+}
+
+// The inverse.
+Rect upright_rect(Rect r, std::int64_t width, std::int64_t height, int code) {
+  const Orientation o = orientation(code);
+  if (o.mirror_x) r = {width - r.x1, r.y0, width - r.x0, r.y1};
+  if (o.mirror_y) r = {r.x0, height - r.y1, r.x1, height - r.y0};
+  return o.swap ? Rect{r.y0, r.x0, r.y1, r.x1} : r;
+}
+
+ImagePart upright(ImagePart stored, int code) {
+  if (code == 1) return stored;
+  const bool swap = orientation(code).swap;
+  return {upright(std::move(stored.image), code),
+          upright_rect(stored.part, stored.width, stored.height, code),
+          swap ? stored.height : stored.width, swap ? stored.width : stored.height};
+}
+
+ImagePart decode_stored(const std::string& bytes, const Decoding& how) {
   const FileKind kind = file_kind(bytes);
-  if (kind == FileKind::gif) return decode_by_stb(bytes);
+  if (kind == FileKind::gif) return whole_image(decode_by_stb(bytes));
   if (kind == FileKind::jpeg)
-    if (auto image = decode_jpeg(bytes, {.reduction = reduction})) return std::move(*image);
+    if (auto part = decode_jpeg_part(bytes, {.reduction = how.reduction, .part = how.part}))
+      return std::move(*part);
   if (kind == FileKind::png)
-    if (auto image = decode_png(bytes)) return std::move(*image);
-  return decode_rgb(bytes);
+    if (auto image = decode_png(bytes)) return whole_image(std::move(*image));
+  return whole_image(decode_rgb(bytes));
 }
 
 // A JPEG of which only the end marker is missing: whatever bytes follow, it decodes alike. Width 0
@@ -57,7 +83,9 @@ Image decode_without_end(const std::string& bytes, int reduction) {
   const std::string data = bytes.ends_with('\xFF') ? bytes.substr(0, bytes.size() - 1) : bytes;
   const auto decoded = [&](char following) {
     constexpr std::size_t kFollowing = 64;
-    return decode_stored(data + std::string(kFollowing, following) + "\xFF\xD9", reduction);
+    return decode_stored(data + std::string(kFollowing, following) + "\xFF\xD9",
+                         {.reduction = reduction})
+        .image;
   };
   Image image = decoded('\0');
   return image.pixels == decoded('\xAA').pixels ? image : Image{};
@@ -106,26 +134,26 @@ const char* name_of(FileKind kind) {
 struct Checked {
   const std::string& bytes;
   bool complete;
-  int reduction;
+  Decoding how;  // of the stored image
 };
 
 // Width 0 where it cannot be decoded. `warning`: what is wrong with it all the same.
-Image decode_quietly(const Checked& c, std::string& warning) {
+ImagePart decode_quietly(const Checked& c, std::string& warning) {
   const DecoderMessages messages;
-  Image image =
-      c.complete ? decode_stored(c.bytes, c.reduction) : decode_without_end(c.bytes, c.reduction);
+  ImagePart part = c.complete ? decode_stored(c.bytes, c.how)
+                              : whole_image(decode_without_end(c.bytes, c.how.reduction));
   warning = c.complete ? messages.text() : "the end marker is missing; all else is there";
-  return image;
+  return part;
 }
 
-Image decode_checked(const Checked& c, const std::string& name) {
+ImagePart decode_checked(const Checked& c, const std::string& name) {
   if (!c.complete && file_kind(c.bytes) != FileKind::jpeg) refuse_cut(name);
   std::string warning;
-  Image image = decode_quietly(c, warning);
-  if (image.width == 0 && !c.complete) refuse_cut(name);
-  if (image.width == 0) refuse(c.bytes, name);
+  ImagePart part = decode_quietly(c, warning);
+  if (part.image.width == 0 && !c.complete) refuse_cut(name);
+  if (part.image.width == 0) refuse(c.bytes, name);
   if (!warning.empty()) note_image_warning(name, warning);  // once nothing is kept any more
-  return image;
+  return part;
 }
 
 std::string extension_of(const fs::path& path) {
@@ -163,14 +191,24 @@ std::vector<std::uint8_t> recycled_pixels(std::size_t bytes) {
   return pixels;
 }
 
+ImagePart whole_image(Image image) {
+  const std::int64_t width = image.width, height = image.height;
+  return {std::move(image), {0, 0, width, height}, width, height};
+}
+
 Image decode_image(const std::string& bytes, const std::string& name, std::int64_t channels,
                    int reduction) {
+  return decode_image_part(bytes, name, channels, {.reduction = reduction}).image;
+}
+
+ImagePart decode_image_part(const std::string& bytes, const std::string& name,
+                            std::int64_t channels, const Decoding& how) {
   if (bytes.empty()) fail_at({name, 0}, "empty file (0 bytes)");
   if (file_kind(bytes) != FileKind::png)  // of which the high bytes are shown
     if (auto values = decode_values(bytes, name, 0))
-      return with_channels(displayed(std::move(*values)), channels, name);
+      return whole_image(with_channels(displayed(std::move(*values)), channels, name));
   if (const std::size_t start = jpeg::start_of(bytes); start > 2)  // OpenCV takes no fill bytes
-    return decode_image(bytes.substr(start - 2), name, channels, reduction);
+    return decode_image_part(bytes.substr(start - 2), name, channels, how);
   const ImageSize size = image_size(bytes);
   const Soundness sound = soundness(bytes);
   if (size.width <= 0) {
@@ -183,10 +221,14 @@ Image decode_image(const std::string& bytes, const std::string& name, std::int64
   require_moderate(size.width, size.height);
   if (!sound.sound_tables) fail_at({name, 0}, "damaged image: invalid Huffman tables");
   const int code = exif_orientation(bytes);
-  Image image = decode_checked({bytes, sound.complete, reduction_of(size, code, reduction)}, name);
-  require_moderate(image.width, image.height);  // a decoder may read the header otherwise
-  image = upright(std::move(image), code);
-  return channels == 1 ? grey_of(image) : image;
+  const Decoding stored{
+      reduction_of(size, code, how.reduction),
+      is_empty(how.part) ? Rect{} : stored_rect(how.part, size.width, size.height, code)};
+  ImagePart part = decode_checked({bytes, sound.complete, stored}, name);
+  require_moderate(part.width, part.height);  // a decoder may read the header otherwise
+  part = upright(std::move(part), code);
+  if (channels == 1) part.image = grey_of(part.image);
+  return part;
 }
 
 Image read_image(const fs::path& path, std::int64_t channels) {

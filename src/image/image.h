@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/index.h"
+#include "core/rect.h"
 
 namespace darknet {
 
@@ -48,6 +49,20 @@ Image read_image(const std::filesystem::path&, std::int64_t channels = 3);
 // image is to be turned and its sides are no multiples.
 Image decode_image(const std::string& bytes, const std::string& name, std::int64_t channels = 3,
                    int reduction = 1);
+// What is wanted of an image.
+struct Decoding {
+  int reduction = 1;  // as above
+  Rect part = {};     // in the image's pixels before it is reduced, upright; empty: all of it
+};
+struct ImagePart {
+  Image image;                         // the pixels of the part
+  Rect part;                           // where they lie in the image
+  std::int64_t width = 0, height = 0;  // of the image, reduced as they are
+};
+// The same pixels, but only those of a part, and maybe more: of JPEGs of a single scan the rest is
+// not decoded, so that damage in it is not found; all others come whole.
+ImagePart decode_image_part(const std::string& bytes, const std::string& name,
+                            std::int64_t channels, const Decoding&);
 std::string image_bytes(const std::filesystem::path&);  // what decode_image takes; 1 GiB at most
 bool can_reduce(const std::string& bytes);  // a JPEG, and this build decodes it by libjpeg
 
@@ -60,8 +75,9 @@ struct InputValues {
 // may have any number of channels (docs/data.md). Throws where the file has neither as many as are
 // wanted, nor 1 or 3 where the other of both is.
 Image read_input(const std::filesystem::path&, const InputValues&);
-Image decode_input(const std::string& bytes, const std::string& name, const InputValues&,
-                   int reduction = 1);
+Image decode_input(const std::string& bytes, const std::string& name, const InputValues&);
+ImagePart decode_input_part(const std::string& bytes, const std::string& name, const InputValues&,
+                            const Decoding&);
 
 // In 8 bits, to be looked at: the first three channels, or the first of less. What has more bits is
 // scaled from the smallest of their values to the largest; 8-bit images of 1 or 3 channels stay.

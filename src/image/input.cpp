@@ -175,14 +175,18 @@ std::optional<Image> decode_values(const std::string& bytes, const std::string& 
   return kind == FileKind::png ? upright(std::move(*image), exif_orientation(bytes)) : image;
 }
 
-Image decode_input(const std::string& bytes, const std::string& name, const InputValues& wanted,
-                   int reduction) {
+ImagePart decode_input_part(const std::string& bytes, const std::string& name,
+                            const InputValues& wanted, const Decoding& how) {
   std::optional<Image> values = decode_values(bytes, name, wanted.channels);
-  Image image = values ? std::move(*values)
-                       : decode_image(bytes, name, wanted.channels == 1 ? 1 : 3, reduction);
-  image = with_channels(std::move(image), wanted.channels, name);
-  if (wanted.max > 0) image.white = wanted.max;
-  return image;
+  ImagePart part = values ? whole_image(std::move(*values))
+                          : decode_image_part(bytes, name, wanted.channels == 1 ? 1 : 3, how);
+  part.image = with_channels(std::move(part.image), wanted.channels, name);
+  if (wanted.max > 0) part.image.white = wanted.max;
+  return part;
+}
+
+Image decode_input(const std::string& bytes, const std::string& name, const InputValues& wanted) {
+  return decode_input_part(bytes, name, wanted, {}).image;
 }
 
 Image read_input(const std::filesystem::path& path, const InputValues& wanted) {

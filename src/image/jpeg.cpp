@@ -9,6 +9,7 @@
 #include <cstdio>  // before jpeglib.h, which needs it
 #include <new>
 #include <utility>
+#include <vector>
 
 #include <jerror.h>
 #include <jpeglib.h>
@@ -32,7 +33,8 @@ struct Decoder {
   bool has_rows = false;  // all of them
 #if defined(DARKNET_JPEG_HUFFMAN)
   jpeg::HuffmanDecoder huffman;
-  bool left_to_libjpeg = false;  // what the former does not take
+  bool left_to_libjpeg = false;    // what the former does not take
+  std::vector<std::uint8_t> rows;  // of a part, with some more columns
 #endif
 
   Decoder() = default;
@@ -94,7 +96,45 @@ bool read_rows(jpeg_decompress_struct& info, Image& image) {
   return true;
 }
 
+// Where the reduced image has a part of the image; all of it where that is empty.
+Rect reduced(const Rect& part, int reduction, std::int64_t width, std::int64_t height) {
+  if (is_empty(part)) return {0, 0, width, height};
+  const auto axis = [&](std::int64_t& begin, std::int64_t& end, std::int64_t size) {
+    begin = std::clamp<std::int64_t>(begin / reduction, 0, size - 1);
+    end = std::clamp((end + reduction - 1) / reduction, begin + 1, size);
+  };
+  Rect r = part;
+  axis(r.x0, r.x1, width), axis(r.y0, r.y1, height);
+  return r;
+}
+
 #if defined(DARKNET_JPEG_HUFFMAN)
+// The rest of the scan is left; of what lies above and at the sides the codes alone are decoded.
+// False where libjpeg gives less.
+bool read_part(Decoder& d, const Rect& part, Image& image) {
+  d.left_to_libjpeg = true;  // whatever it complains of
+  // Fancy upsampling reads the neighbouring samples of chroma, two pixels wide, and at least three.
+  constexpr std::int64_t kNeighbours = 4;
+  auto left = static_cast<JDIMENSION>(std::max<std::int64_t>(0, part.x0 - kNeighbours));
+  JDIMENSION columns =
+      std::min(static_cast<JDIMENSION>(part.x1 + kNeighbours), d.info.output_width) - left;
+  jpeg_crop_scanline(&d.info, &left, &columns);  // moves `left` to where an MCU begins
+  const auto above = static_cast<JDIMENSION>(part.y0);
+  if (above > 0 && jpeg_skip_scanlines(&d.info, above) != above) return false;
+  const std::size_t row = std::size_t{3} * columns, dropped = 3 * (to_size(part.x0) - left);
+  d.rows.resize(to_size(kRowsAtOnce) * row);
+  std::array<JSAMPROW, kRowsAtOnce> rows{};
+  for (std::size_t k = 0; k < rows.size(); ++k) rows[k] = &d.rows[k * row];
+  for (std::int64_t y = 0; y < image.height;) {
+    const auto wanted = static_cast<JDIMENSION>(std::min(image.height - y, kRowsAtOnce));
+    const JDIMENSION got = jpeg_read_scanlines(&d.info, rows.data(), wanted);
+    if (got == 0) return false;
+    for (JDIMENSION k = 0; k < got; ++k, ++y)
+      std::copy_n(rows[k] + dropped, 3 * image.width, image.at(0, y));
+  }
+  return true;
+}
+
 boolean decode_mcu(j_decompress_ptr info, JBLOCKROW* blocks) {
   auto& d = *static_cast<Decoder*>(info->client_data);
   if (d.huffman.decode(*info, blocks)) return TRUE;
@@ -115,7 +155,7 @@ bool take_over_huffman([[maybe_unused]] Decoder& d) {
 }
 
 // Nothing with a destructor lives here: an error of libjpeg jumps over it.
-Outcome decode(Decoder& d, const std::string& bytes, const JpegDecoding& how, Image& image) {
+Outcome decode(Decoder& d, const std::string& bytes, const JpegDecoding& how, ImagePart& to) {
   d.info.err = jpeg_std_error(&d.errors);
   d.errors.error_exit = jump_out, d.errors.output_message = keep_message;
   d.info.client_data = &d;
@@ -136,10 +176,19 @@ Outcome decode(Decoder& d, const std::string& bytes, const JpegDecoding& how, Im
   if (std::int64_t{d.info.output_width} * d.info.output_height > kMaxPixels)
     return Outcome::damaged;
   if (!jpeg_start_decompress(&d.info)) return Outcome::damaged;
-  if (how.huffman != HuffmanBy::libjpeg && !take_over_huffman(d) && how.huffman == HuffmanBy::own)
-    return Outcome::left_to_libjpeg;
-  image.width = d.info.output_width, image.height = d.info.output_height;
+  const bool own = how.huffman != HuffmanBy::libjpeg && take_over_huffman(d);
+  if (!own && how.huffman == HuffmanBy::own) return Outcome::left_to_libjpeg;
+  to.width = d.info.output_width, to.height = d.info.output_height;
+  // Of rarer sampling libjpeg-turbo takes a wrong width of chroma where it crops a reduced image.
+  const bool takes_parts = own && d.info.max_h_samp_factor <= 2 && d.info.max_v_samp_factor <= 2;
+  to.part = reduced(takes_parts ? how.part : Rect{}, how.reduction, to.width, to.height);
+  Image& image = to.image;
+  image.width = to.part.x1 - to.part.x0, image.height = to.part.y1 - to.part.y0;
   image.pixels = recycled_pixels(to_size(3 * image.width * image.height));
+#if defined(DARKNET_JPEG_HUFFMAN)
+  if (image.width < to.width || image.height < to.height)
+    return read_part(d, to.part, image) ? Outcome::decoded : Outcome::left_to_libjpeg;
+#endif
   if (!read_rows(d.info, image)) return Outcome::damaged;
   d.has_rows = true;
   jpeg_finish_decompress(&d.info);  // may complain of what follows them; as in OpenCV, no matter
@@ -229,7 +278,16 @@ bool takes_own_huffman() {
   if (!bytes || bytes->empty()) return false;
   const std::optional<Image> own = decode_jpeg(*bytes, {.huffman = HuffmanBy::own}),
                              other = decode_jpeg(*bytes, {.huffman = HuffmanBy::libjpeg});
-  return own && other && own->width == picture.width && own->pixels == other->pixels;
+  if (!own || !other || own->width != picture.width || own->pixels != other->pixels) return false;
+  const Rect corner{19, 18, 21, 24};  // beyond the first MCU of both directions
+  const std::optional<ImagePart> part =
+      decode_jpeg_part(*bytes, {.huffman = HuffmanBy::own, .part = corner});
+  if (!part || part->part != corner) return false;
+  for (std::int64_t y = 0; y < part->image.height; ++y)
+    if (!std::equal(part->image.at(0, y), part->image.at(0, y) + 3 * part->image.width,
+                    own->at(corner.x0, corner.y0 + y)))
+      return false;
+  return true;
 }
 #endif
 
@@ -245,7 +303,12 @@ bool decodes_huffman_codes() {
 #endif
 }
 
-std::optional<Image> decode_jpeg(const std::string& bytes, JpegDecoding how) {
+std::optional<Image> decode_jpeg(const std::string& bytes, const JpegDecoding& how) {
+  std::optional<ImagePart> part = decode_jpeg_part(bytes, how);
+  return part ? std::optional(std::move(part->image)) : std::nullopt;
+}
+
+std::optional<ImagePart> decode_jpeg_part(const std::string& bytes, JpegDecoding how) {
   if (!bytes.starts_with("\xFF\xD8\xFF")) return std::nullopt;  // OpenCV takes no other
 #if defined(DARKNET_JPEG_HUFFMAN)
   if (how.huffman == HuffmanBy::own_or_libjpeg) {
@@ -254,21 +317,21 @@ std::optional<Image> decode_jpeg(const std::string& bytes, JpegDecoding how) {
   }
 #endif
   Decoder decoder;
-  Image image;
-  switch (decode(decoder, bytes, how, image)) {
+  ImagePart part;
+  switch (decode(decoder, bytes, how, part)) {
     case Outcome::decoded:
-      return image;
+      return part;
     case Outcome::damaged:
-      return Image{};
+      return ImagePart{};
     case Outcome::other_colours:
       return std::nullopt;
     case Outcome::left_to_libjpeg:
       break;
   }
-  recycle(std::move(image.pixels));
-  if (how.huffman == HuffmanBy::own) return Image{};
+  recycle(std::move(part.image.pixels));
+  if (how.huffman == HuffmanBy::own) return ImagePart{};
   how.huffman = HuffmanBy::libjpeg;
-  return decode_jpeg(bytes, how);
+  return decode_jpeg_part(bytes, how);
 }
 
 std::optional<std::string> encode_jpeg(const Image& image) {
@@ -286,7 +349,8 @@ namespace darknet {
 
 bool reduces_jpeg() { return false; }
 bool decodes_huffman_codes() { return false; }
-std::optional<Image> decode_jpeg(const std::string&, JpegDecoding) { return std::nullopt; }
+std::optional<Image> decode_jpeg(const std::string&, const JpegDecoding&) { return std::nullopt; }
+std::optional<ImagePart> decode_jpeg_part(const std::string&, JpegDecoding) { return std::nullopt; }
 std::optional<std::string> encode_jpeg(const Image&) { return std::nullopt; }
 
 }  // namespace darknet

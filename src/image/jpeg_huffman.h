@@ -12,7 +12,9 @@
 #include <memory>
 
 #include <jpeglib.h>
-#if defined(LIBJPEG_TURBO_VERSION_NUMBER) && __has_include(<jpegint.h>)
+// From 1.5 on it decodes parts of an image.
+#if defined(LIBJPEG_TURBO_VERSION_NUMBER) && LIBJPEG_TURBO_VERSION_NUMBER >= 1005000 && \
+    __has_include(<jpegint.h>)
 #define DARKNET_JPEG_HUFFMAN
 extern "C" {
 #include <jpegint.h>
@@ -234,12 +236,15 @@ class HuffmanDecoder {
     return true;
   }
 
-  // The blocks of the next MCU, which are 0. False: libjpeg has to decode the image.
+  // The blocks of the next MCU, which are 0; null: they are not needed. False: libjpeg has to
+  // decode the image.
   bool decode(jpeg_decompress_struct& info, JBLOCKROW* to) {
     if (interval_ > 0 && to_restart_ == 0 && !restart()) return false;
     BitReader bits = bits_;
     for (int k = 0; k < block_count_; ++k)
-      if (!decode_block(bits, blocks_[to_size(k)], **(to + k))) return false;
+      if (!(to ? decode_block<true>(bits, blocks_[to_size(k)], **(to + k))
+               : decode_block<false>(bits, blocks_[to_size(k)], nullptr)))
+        return false;
     bits_ = bits;
     --to_restart_;
     if (--left_ > 0) return true;
@@ -295,10 +300,12 @@ class HuffmanDecoder {
     }
     k += c.zeros;
     if (k >= DCTSIZE2) return false;
-    to[kPlaces[to_size(k++)]] = static_cast<JCOEF>(c.value);
+    if (to) to[kPlaces[to_size(k)]] = static_cast<JCOEF>(c.value);
+    ++k;
     return true;
   }
 
+  template <bool kept>
   bool decode_block(BitReader& bits, const Block& block, JCOEF* to) {
     bits.refill();
     const Coefficient difference = take(bits, *block.dc);
@@ -307,7 +314,7 @@ class HuffmanDecoder {
     std::int32_t& dc = last_dc_[to_size(block.component)];
     dc += difference.value;
     if (dc > kMaxDc || dc < -kMaxDc) return false;
-    to[0] = static_cast<JCOEF>(dc);
+    if constexpr (kept) to[0] = static_cast<JCOEF>(dc);
     for (int k = 1; k < DCTSIZE2;) {
       bits.refill();
       constexpr int kSteps = 56 / Steps::kBits;  // for which the bits suffice
@@ -318,8 +325,10 @@ class HuffmanDecoder {
           if (!take_alone(bits, *block.ac, to, k)) return false;
           break;
         }
-        to[kPlaces[to_size(k + step.place[0])]] = step.value[0];
-        to[kPlaces[to_size(last)]] = step.value[1];
+        if constexpr (kept) {
+          to[kPlaces[to_size(k + step.place[0])]] = step.value[0];
+          to[kPlaces[to_size(last)]] = step.value[1];
+        }
         bits.skip(step.bits);
         k += step.advance;
       }

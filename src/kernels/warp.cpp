@@ -34,7 +34,7 @@ struct Block {
 template <int channels>
 struct SourceRow {
   const std::uint8_t* bytes;
-  std::int64_t readable;  // bytes from there to the image's end
+  std::int64_t readable;  // bytes from there to the end of what is stored
 
   std::uint32_t at(std::int32_t column) const {
     const std::int64_t begin = std::int64_t{column} * channels;
@@ -55,10 +55,9 @@ struct WarpPixel {
   DN_HD std::int32_t region_width() const {
     return static_cast<std::int32_t>(a.placement.region.x1 - a.placement.region.x0);
   }
-  DN_HD Axis columns_of(std::int32_t y) const {
-    return darknet::columns_of(a.placement, y, a.width);
-  }
-  DN_HD Axis rows_of(std::int32_t x) const { return darknet::rows_of(a.placement, x, a.height); }
+  DN_HD std::int64_t stored_width() const { return a.stored.x1 - a.stored.x0; }
+  DN_HD Axis columns_of(std::int32_t y) const { return darknet::columns_of(a, y); }
+  DN_HD Axis rows_of(std::int32_t x) const { return darknet::rows_of(a, x); }
   DN_HD Rgb coloured(float r, float g, float b) const {
     return recolour(r, g, b, a.placement.hue, a.placement.saturation, a.placement.exposure);
   }
@@ -70,9 +69,10 @@ struct WarpPixel {
     const std::int64_t row = to.region.y0 + i / region_width();
     const std::int64_t column = to.region.x0 + i % region_width();
     const auto to_x = static_cast<std::int32_t>(column), to_y = static_cast<std::int32_t>(row);
-    const Tap x = columns_of(to_y).at(to_x), y = rows_of(to_x).at(to_y);
-    const std::uint8_t* const top = a.pixels + y.first * a.width * channels;
-    const std::uint8_t* const bottom = a.pixels + y.second * a.width * channels;
+    const Tap x = tap_of(columns_of(to_y), to_x), y = tap_of(rows_of(to_x), to_y);
+    const std::int64_t bytes = stored_width() * channels;  // of a row
+    const std::uint8_t* const top = a.pixels + y.first * bytes;
+    const std::uint8_t* const bottom = a.pixels + y.second * bytes;
     const std::int64_t left = std::int64_t{x.first} * channels,
                        right = std::int64_t{x.second} * channels;
     Rgb value;
@@ -102,7 +102,7 @@ struct WarpPixel {
       const auto y = static_cast<std::int32_t>(a.placement.region.y0 + begin / w);
       const auto x = static_cast<std::int32_t>(a.placement.region.x0 + in_row);
       if (blends_rows)  // a row of the image for all of them
-        show_rows(block, {x, y}, rows_of(x).at(y), n);
+        show_rows(block, {x, y}, tap_of(rows_of(x), y), n);
       else
         show_corners(block, {x, y}, n);
       if (channels == 1 || colour) change_colour(block, n);
@@ -111,9 +111,10 @@ struct WarpPixel {
     }
   }
 
+  // `y`: of the stored rows.
   SourceRow<channels> source_row(std::int32_t y) const {
-    const std::int64_t bytes = a.width * channels;
-    return {a.pixels + y * bytes, (a.height - y) * bytes};
+    const std::int64_t bytes = stored_width() * channels;
+    return {a.pixels + y * bytes, (a.stored.y1 - a.stored.y0 - y) * bytes};
   }
 
   struct At {
@@ -124,7 +125,7 @@ struct WarpPixel {
     const std::int32_t x = at.x, outside = row.outside;
 #pragma omp simd
     for (std::int32_t i = 0; i < n; ++i) {
-      const Tap tap = columns.at(x + i);
+      const Tap tap = tap_of(columns, x + i);
       b.first[i] = tap.first, b.second[i] = tap.second;
       b.weight[i] = tap.weight, b.outside[i] = tap.outside | outside;
     }
@@ -181,7 +182,7 @@ struct WarpPixel {
   [[gnu::noinline]] void show_corners(Block<channels>& b, const At& at, std::int32_t n) const {
     const Axis columns = columns_of(at.y);
     for (std::int32_t i = 0; i < n; ++i) {
-      const Tap column = columns.at(at.x + i), row = rows_of(at.x + i).at(at.y);
+      const Tap column = tap_of(columns, at.x + i), row = tap_of(rows_of(at.x + i), at.y);
       b.weight[i] = column.weight, b.weight_y[i] = row.weight;
       b.outside[i] = column.outside | row.outside;
       const SourceRow<channels> top = source_row(row.first), bottom = source_row(row.second);
@@ -248,6 +249,7 @@ bool bytes_alone(const ArrayList<WarpArguments>& list) {
 void WarpArguments::set_count() {
   const Rect& r = placement.region;
   n = std::max<std::int64_t>(0, r.x1 - r.x0) * std::max<std::int64_t>(0, r.y1 - r.y0);
+  if (is_empty(stored)) stored = {0, 0, width, height};
 }
 
 void warp(const Stream& s, const ArrayList<WarpArguments>& list) {

@@ -5,13 +5,10 @@
 
 #include "core/array_table.h"
 #include "core/device.h"
+#include "core/rect.h"
 #include "core/tensor.h"
 
 namespace darknet {
-
-struct Rect {
-  std::int64_t x0 = 0, y0 = 0, x1 = 0, y1 = 0;  // [x0, x1) x [y0, y1)
-};
 
 // Which pixels of an image a part of the network's input shows, and in which colours.
 struct Placement {
@@ -29,7 +26,10 @@ struct Placement {
 struct WarpArguments {
   // Source, interleaved values in the memory of the stream's device; channels as in `out`.
   const std::uint8_t* pixels = nullptr;
-  std::int64_t width = 0, height = 0;
+  std::int64_t width = 0, height = 0;  // of the whole image
+  // Which of its pixels `pixels` has: at least all that the region shows, with their neighbours.
+  // Empty: all.
+  Rect stored;
   View<float> out;  // one image; colours change only with 1 (exposure) or 3 channels
   Placement placement;
   float fill[3] = {.5f, .5f, .5f};  // outside the image; the first for all but 3 channels
@@ -38,7 +38,7 @@ struct WarpArguments {
   std::int32_t depth = 1;
   float white = 255;
 
-  void set_count();  // n
+  void set_count();  // n, and `stored` where it is empty
 };
 
 // The regions of the list do not overlap; all images have equally many channels.

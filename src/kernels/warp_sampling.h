@@ -9,8 +9,8 @@
 namespace darknet {
 inline namespace DN_TU {
 
-struct Tap {  // two neighbours on one axis and the weight of the second
-  std::int32_t first, second;
+struct Tap {                   // two neighbours on one axis and the weight of the second
+  std::int32_t first, second;  // of the stored rows or columns
   float weight;
   std::int32_t outside;  // 0 or 1: as wide as the others, for vectors
 };
@@ -21,34 +21,41 @@ DN_HD inline float floor_of(float v) {
   return towards_zero - (towards_zero > v ? 1.f : 0.f);
 }
 
-DN_HD inline Tap tap_at(float position, std::int32_t size) {
+// Which pixels of the image a row (or column) of the input shows.
+struct Axis {
+  float scale, shift;
+  std::int32_t size;         // of the image
+  std::int32_t begin, last;  // stored; what lies beyond is not read, whatever the position
+};
+
+DN_HD inline Tap tap_at(float position, const Axis& axis) {
   // Not the constant 0, of which GCC 12 makes branches that keep a loop from becoming vectors.
-  const float end = static_cast<float>(size), begin = end - end;
+  const float end = static_cast<float>(axis.size), begin = end - end;
   const float inside = math::min(math::max(begin, position), end);  // `begin` of what is no number
   const float p = inside - .5f;                                     // in units of pixel centres
   const float floor = floor_of(p);
   const auto i = static_cast<std::int32_t>(floor);
-  const std::int32_t last = size - 1;
-  return {.first = math::clamp(i, 0, last),
-          .second = math::min(i + 1, last),
+  return {.first = math::clamp(i, axis.begin, axis.last) - axis.begin,
+          .second = math::clamp(i + 1, axis.begin, axis.last) - axis.begin,
           .weight = p - floor,
           .outside = inside == position ? 0 : 1};
 }
 // The middle of a pixel, in pixels.
 DN_HD inline float centre_of(std::int32_t pixel) { return static_cast<float>(pixel) + .5f; }
 
-// Which pixels of the image a row (or column) of the input shows.
-struct Axis {
-  float scale, shift;
-  std::int32_t size;  // of the image
-  DN_HD Tap at(std::int32_t pixel) const { return tap_at(scale * centre_of(pixel) + shift, size); }
-};
-// Of row y of the input and of its column x. Without shears the product is 0 and changes nothing.
-DN_HD inline Axis columns_of(const Placement& p, std::int32_t y, std::int64_t width) {
-  return {p.scale_x, p.shift_x + p.shear_x * centre_of(y), static_cast<std::int32_t>(width)};
+DN_HD inline Tap tap_of(const Axis& axis, std::int32_t pixel) {
+  return tap_at(axis.scale * centre_of(pixel) + axis.shift, axis);
 }
-DN_HD inline Axis rows_of(const Placement& p, std::int32_t x, std::int64_t height) {
-  return {p.scale_y, p.shift_y + p.shear_y * centre_of(x), static_cast<std::int32_t>(height)};
+// Of row y of the input and of its column x. Without shears the product is 0 and changes nothing.
+DN_HD inline Axis columns_of(const WarpArguments& a, std::int32_t y) {
+  const Placement& p = a.placement;
+  return {p.scale_x, p.shift_x + p.shear_x * centre_of(y), static_cast<std::int32_t>(a.width),
+          static_cast<std::int32_t>(a.stored.x0), static_cast<std::int32_t>(a.stored.x1 - 1)};
+}
+DN_HD inline Axis rows_of(const WarpArguments& a, std::int32_t x) {
+  const Placement& p = a.placement;
+  return {p.scale_y, p.shift_y + p.shear_y * centre_of(x), static_cast<std::int32_t>(a.height),
+          static_cast<std::int32_t>(a.stored.y0), static_cast<std::int32_t>(a.stored.y1 - 1)};
 }
 
 // `weight`: of the second.

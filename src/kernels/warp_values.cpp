@@ -21,10 +21,11 @@ struct WarpedValues {
     const std::int64_t width = to.region.x1 - to.region.x0, channels = a.out.shape.c;
     const std::int64_t row = to.region.y0 + i / width, column = to.region.x0 + i % width;
     const auto px = static_cast<std::int32_t>(column), py = static_cast<std::int32_t>(row);
-    const Tap x = columns_of(to, py, a.width).at(px), y = rows_of(to, px, a.height).at(py);
-    const std::int64_t pixel = channels * a.depth;  // bytes
-    const std::uint8_t* const top = a.pixels + y.first * a.width * pixel;
-    const std::uint8_t* const bottom = a.pixels + y.second * a.width * pixel;
+    const Tap x = tap_of(columns_of(a, py), px), y = tap_of(rows_of(a, px), py);
+    const std::int64_t pixel = channels * a.depth;                   // bytes
+    const std::int64_t bytes = (a.stored.x1 - a.stored.x0) * pixel;  // of a row
+    const std::uint8_t* const top = a.pixels + y.first * bytes;
+    const std::uint8_t* const bottom = a.pixels + y.second * bytes;
     const std::int64_t left = x.first * pixel, right = x.second * pixel;
     const bool outside = x.outside != 0 || y.outside != 0;
     const float scale = 1 / a.white;

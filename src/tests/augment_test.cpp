@@ -169,6 +169,70 @@ TEST(Augment, WhatLiesOutsideIsKnownBeforeItIsShown) {
   EXPECT_TRUE(shows_outside(plain_placement(image, 32, 32, true), image));
 }
 
+// Its pixels alone, in the place of the whole image's.
+DecodedImage part_of(const DecodedImage& whole, const Rect& part) {
+  const Image& from = whole.image;
+  DecodedImage to{.image = Image(part.x1 - part.x0, part.y1 - part.y0, from.channels),
+                  .outside = whole.outside,
+                  .reduction = whole.reduction,
+                  .part = part,
+                  .width = from.width,
+                  .height = from.height};
+  for (std::int64_t y = 0; y < to.image.height; ++y)
+    std::copy_n(from.at(part.x0, part.y0 + y), to.image.width * from.channels, to.image.at(0, y));
+  return to;
+}
+
+std::vector<float> input_of(const DecodedImage& image, const Placement& p, std::int64_t side) {
+  const std::int64_t channels = image.image.channels;
+  std::vector<float> pixels(to_size(side * side * channels), -7.f);
+  place({.threads = 1}, image, p, {pixels.data(), {1, side, side, channels}, channels});
+  return pixels;
+}
+
+TEST(Augment, ThePartThatIsShownGivesTheSameInput) {
+  constexpr std::int64_t kSide = 40;
+  int parts = 0, inputs = 0;
+  for (std::uint64_t seed = 0; seed < 400; ++seed) {
+    Rng rng(seed);
+    DecodedImage whole{.image = Image(1 + rng.below(120), 1 + rng.below(120), seed % 4 ? 3 : 2),
+                       .outside = {-1, -2, -3},
+                       .reduction = 1 << rng.below(4)};
+    for (auto& v : whole.image.pixels) v = static_cast<std::uint8_t>(rng.below(256));
+    Image size;
+    size.width = whole.image.width * whole.reduction - rng.below(whole.reduction);
+    size.height = whole.image.height * whole.reduction - rng.below(whole.reduction);
+    Augmentation a = geometry(rng);
+    a.image.angle = rng.flip() ? 0 : 90;
+    for (const Placement& p :
+         mosaic_placements(a, rng, std::vector<const Image*>(4, &size), kSide, kSide)) {
+      const Rect shown = shown_part(p, size, whole.reduction);
+      ++inputs;
+      if (is_empty(shown)) continue;
+      const auto up = [r = std::int64_t{whole.reduction}](std::int64_t n) {
+        return (n + r - 1) / r;
+      };
+      const Rect part{shown.x0 / whole.reduction, shown.y0 / whole.reduction, up(shown.x1),
+                      up(shown.y1)};
+      ++parts;
+      ASSERT_EQ(input_of(part_of(whole, part), p, kSide), input_of(whole, p, kSide)) << seed;
+    }
+  }
+  EXPECT_GT(parts, inputs / 3);
+}
+
+TEST(Augment, APartHasLittleMoreThanIsShown) {
+  Image size;
+  size.width = 640, size.height = 480;
+  const Placement p{
+      .region = {10, 20, 30, 50}, .scale_x = 2, .shift_x = 100, .scale_y = -3, .shift_y = 400};
+  EXPECT_EQ(shown_part(p, size, 1), (Rect{119, 249, 161, 341}));
+  EXPECT_EQ(shown_part(p, size, 2), (Rect{117, 247, 163, 343}));
+  EXPECT_TRUE(is_empty(shown_part(plain_placement(size, 96, 96, false), size, 1)));
+  EXPECT_TRUE(is_empty(shown_part({.region = {0, 0, 9, 9}, .shift_x = 3e7f}, size, 1)));
+  EXPECT_TRUE(is_empty(shown_part({.region = {0, 0, 9, 9}, .scale_x = std::nanf("")}, size, 1)));
+}
+
 TEST(Augment, ATruthIsWhereItsBoxIsSeen) {
   Offsets offsets;
   for (std::uint64_t seed = 0; seed < 200; ++seed) {

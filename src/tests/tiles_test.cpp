@@ -47,7 +47,8 @@ std::vector<float> input_made_of(const Batch& batch, const Device& device) {
 class TilesTest : public testing_files::InFolder {
  protected:
   fs::path image(const std::string& name, std::int64_t width, std::int64_t height) const {
-    return file(name, encode(testing_images::noise(width, height, 3), ".png"));
+    const std::string kind = fs::path(name).extension().string();
+    return file(name, encode(testing_images::noise(width, height, 3), kind));
   }
   struct Count {
     int handed_on = 0, placed = 0;
@@ -84,7 +85,8 @@ TilesTest::Count TilesTest::compare(const std::vector<fs::path>& images, ImageAu
 }
 
 TEST_F(TilesTest, ImagesPlacedOnADeviceAreThoseOfTheLoader) {
-  const std::vector<fs::path> images{image("small.png", 30, 20), image("large.png", 400, 300)};
+  const std::vector<fs::path> images{image("small.png", 30, 20), image("large.png", 400, 300),
+                                     image("parts.jpg", 90, 70)};  // of which parts are decoded
   for (const ImageAugmentation& keys : {ImageAugmentation{.mosaic = true},
                                         {.angle = 20, .mosaic = true},
                                         {.mixup = 1},

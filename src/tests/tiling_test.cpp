@@ -30,9 +30,6 @@ constexpr float kNms = .45f;
 Rect rect(std::int64_t x0, std::int64_t y0, std::int64_t x1, std::int64_t y1) {
   return {x0, y0, x1, y1};
 }
-bool operator==(const Rect& a, const Rect& b) {
-  return a.x0 == b.x0 && a.y0 == b.y0 && a.x1 == b.x1 && a.y1 == b.y1;
-}
 
 TEST(Tiling, CoverTheImageAndTheLastOnesAreMovedBackToTheEdge) {
   const auto tiles = tiles_of({.width = 400, .height = 400, .overlap = .25f}, kImage);

@@ -90,6 +90,13 @@ void read_image_bytes(const std::string& bytes) {
     require(image.pixels.size() == to_size(image.width * image.height * image.channels),
             "pixels that are not as many as the size says");
   }
+  const Rect wanted{size.width / 3, size.height / 3, size.width / 2 + 1, size.height / 2 + 1};
+  const ImagePart part = decode_image_part(bytes, "x", 3, {2, wanted});
+  const Rect& at = part.part;
+  require(at.x0 >= 0 && at.y0 >= 0 && at.x1 <= part.width && at.y1 <= part.height,
+          "a part that lies outside of its image");
+  require(part.image.width == at.x1 - at.x0 && part.image.height == at.y1 - at.y0,
+          "a part of another size than it says");
 }
 
 // COCO's JSON, or a VOC file where it does not begin like JSON.
