@@ -20,6 +20,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t kMaxImageBytes = std::uint64_t{1} << 30;
+// Each takes as long as its part of the image, however few bytes it has; encoders write about ten.
+constexpr std::int64_t kMaxScans = 100;
 
 constexpr std::size_t kMaxSpare = 4;  // of a thread: as many as a mosaic has
 thread_local std::vector<std::vector<std::uint8_t>> spare;
@@ -182,6 +184,8 @@ Image decode_image(const std::string& bytes, const std::string& name, std::int64
   };
   require_moderate(size.width, size.height);
   if (!sound.sound_tables) fail_at({name, 0}, "damaged image: invalid Huffman tables");
+  if (sound.scans > kMaxScans)
+    fail_at({name, 0}, "this JPEG has ", sound.scans, " scans, more than ", kMaxScans);
   const int code = exif_orientation(bytes);
   Image image = decode_checked({bytes, sound.complete, reduction_of(size, code, reduction)}, name);
   require_moderate(image.width, image.height);  // a decoder may read the header otherwise
