@@ -6,6 +6,7 @@ set -euo pipefail
 build=${1:?usage: scripts/fuzz.sh BUILD_DIR [NAME...]}
 shift
 seconds=${FUZZ_SECONDS:-60}
+export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 # it goes on after an error otherwise
 programs=$build/src/tests/fuzz
 out=runs/fuzz
 if [ $# -eq 0 ]; then

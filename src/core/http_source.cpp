@@ -1,5 +1,4 @@
 // The parts of a file that a web server or an object store sends in answer to range requests.
-#include <httplib.h>
 #include <netdb.h>
 
 #include <algorithm>
@@ -14,10 +13,12 @@
 
 #include "core/byte_source.h"
 #include "core/error.h"
+#include "core/http_client.h"
 #include "core/http_deadlines.h"
 #include "core/log.h"
 #include "core/number.h"
 #include "core/stop_signal.h"
+#include "core/text.h"
 
 namespace darknet {
 namespace {
@@ -28,7 +29,7 @@ using HttpClock = std::chrono::steady_clock;
 // Connections to one server, each used by one thread at a time and kept open between requests.
 class Connections {
  public:
-  using Client = std::unique_ptr<httplib::Client>;
+  using Client = std::unique_ptr<httplib::ClientImpl>;
   Client take(const std::string& server) {
     {
       const std::lock_guard lock(mutex_);
@@ -39,7 +40,7 @@ class Connections {
         return client;
       }
     }
-    auto client = std::make_unique<httplib::Client>(server);
+    auto client = make_http_client(http_server_of(server), std::chrono::seconds(kSilentSeconds));
     client->set_keep_alive(true);
     client->set_tcp_nodelay(true);
     client->set_connection_timeout(kConnectSeconds);
@@ -66,12 +67,9 @@ struct Place {
 };
 
 Place place_of(const std::string& url) {
+  http_server_of(url);  // throws
   const auto path = url.find('/', url.find("://") + std::strlen("://"));
-  if (path == std::string::npos) fail(url, ": names a server and no file");
-#ifndef CPPHTTPLIB_OPENSSL_SUPPORT
-  if (url.starts_with("https://"))
-    fail(url, ": this build reads http:// only: its cpp-httplib was compiled without OpenSSL");
-#endif
+  if (path == std::string::npos) fail(shown(url), ": names a server and no file");
   return {url.substr(0, path), url.substr(path)};
 }
 
@@ -187,13 +185,9 @@ Outages& outages() {
   return all;
 }
 
-// http://host:8000, http://[::1]:8000
 bool is_unknown_host(const std::string& server) {
-  std::string host = server.substr(server.find("://") + std::strlen("://"));
-  if (host.starts_with('[')) return false;
-  host.erase(std::min(host.find(':'), host.size()));
   ::addrinfo* found = nullptr;
-  const int result = ::getaddrinfo(host.c_str(), nullptr, nullptr, &found);
+  const int result = ::getaddrinfo(http_server_of(server).name.c_str(), nullptr, nullptr, &found);
   if (found) ::freeaddrinfo(found);
   return result == EAI_NONAME;
 }
@@ -268,6 +262,11 @@ class HttpSource final : public ByteSource {
       throw SourceFailure(url_, cat(why, "; not tried again, since the program was asked to stop"),
                           128 + signal);
   }
+  Place redirected_from(const Place& at, const std::string& location) const try {
+    return redirected(at, location);
+  } catch (const Error& e) {
+    throw SourceFailure(url_, cat("the server sends on to ", e.what()));
+  }
   Answer get(const Wanted& wanted) const {
     constexpr std::chrono::milliseconds kFirstPause(200), kLongestPause(2000);
     for (auto pause = kFirstPause;; pause = std::min(2 * pause, kLongestPause)) {
@@ -276,7 +275,7 @@ class HttpSource final : public ByteSource {
       for (int redirects = 0; redirects <= kMaxRedirects; ++redirects) {
         a = ask(at, wanted);
         if (!a.redirects()) break;
-        at = redirected(at, a.location);
+        at = redirected_from(at, a.location);
       }
       const std::string why = reason(a, wanted);
       if (why.empty()) {

@@ -100,6 +100,7 @@ Soundness soundness_of_jpeg(std::string_view bytes) {
   Segment segment{0, 0, jpeg::start_of(bytes)};
   while (!found.complete && jpeg::next_segment(bytes, segment.end, segment)) {
     found.complete = segment.marker == jpeg::kEndOfImage;
+    found.scans += segment.marker == jpeg::kStartOfScan ? 1 : 0;
     if (segment.marker == jpeg::kHuffmanTables &&
         !tables_fit(bytes.substr(segment.begin, segment.end - segment.begin)))
       found.sound_tables = false;

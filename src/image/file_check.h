@@ -31,6 +31,7 @@ struct Soundness {
   // within the file; true for every other kind. stb_image before 2.28 writes beyond its arrays
   // where one has more.
   bool sound_tables = true;
+  std::int64_t scans = 0;  // of a JPEG
 };
 Soundness soundness(std::string_view bytes);  // in one pass over the file
 

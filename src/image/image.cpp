@@ -20,6 +20,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t kMaxImageBytes = std::uint64_t{1} << 30;
+// Each takes as long as its part of the image, however few bytes it has; encoders write about ten.
+constexpr std::int64_t kMaxScans = 100;
 
 constexpr std::size_t kMaxSpare = 4;  // of a thread: as many as a mosaic has
 thread_local std::vector<std::vector<std::uint8_t>> spare;
@@ -220,6 +222,8 @@ ImagePart decode_image_part(const std::string& bytes, const std::string& name,
   };
   require_moderate(size.width, size.height);
   if (!sound.sound_tables) fail_at({name, 0}, "damaged image: invalid Huffman tables");
+  if (sound.scans > kMaxScans)
+    fail_at({name, 0}, "this JPEG has ", sound.scans, " scans, more than ", kMaxScans);
   const int code = exif_orientation(bytes);
   const Decoding stored{
       reduction_of(size, code, how.reduction),

@@ -447,6 +447,29 @@ TEST(FileCheck, HuffmanTablesWithTooManyCodesAreRefused) {
   EXPECT_TRUE(soundness(encode(noise(16, 16, 3), ".png")).sound_tables);
 }
 
+// A scan without data takes as long as one with them.
+TEST(FileCheck, JpegsOfManyScansAreRefused) {
+  const std::string jpeg = from_hex(kProgressive);
+  const std::size_t scan = jpeg.find("\xFF\xDA");
+  ASSERT_NE(scan, jpeg.npos);
+  const std::size_t head =
+      2 + static_cast<unsigned char>(jpeg[scan + 3]);  // its length is below 256
+  const auto with = [&](int scans) {
+    std::string more;
+    for (int i = 0; i < scans; ++i) more += jpeg.substr(scan, head);
+    return jpeg.substr(0, scan) + more + jpeg.substr(scan);
+  };
+  const std::int64_t own = soundness(jpeg).scans;
+  EXPECT_GT(own, 1);
+  EXPECT_EQ(soundness(with(5)).scans, own + 5);
+  try {
+    decode_image(with(200), "x.jpg");
+    ADD_FAILURE() << "it was decoded";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.what(), cat("x.jpg: this JPEG has ", own + 200, " scans, more than 100"));
+  }
+}
+
 TEST(FileCheck, FillBytesAndRestartsDoNotEndAJpeg) {
   EXPECT_TRUE(soundness(std::string("\xFF\xD8\xFF\xFF\xE0\0\2\xFF\xD9", 9)).complete);
   EXPECT_TRUE(soundness(std::string("\xFF\xD8\xFF\xDA\0\2ab\xFF\0\xFF\xD0z\xFF\xD9", 15)).complete);

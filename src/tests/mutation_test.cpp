@@ -8,7 +8,6 @@
 #include "core/error.h"
 #include "core/index.h"
 #include "core/rng.h"
-#include "core/tuning.h"
 #include "tests/fuzz/readers.h"
 
 namespace darknet {
@@ -65,19 +64,6 @@ Outcome try_damaged(const std::string& sound, int times,
     }  // anything else ends the test
   }
   return outcome;
-}
-
-TEST(MutationOfTuning, FilesAreReadOrRefused) {
-  Tuning tuning("a card (9.0), a library 1.2.3");
-  for (const std::int64_t size : {8, 16}) {
-    const ConvSpec spec{.in = {1, size, size, 3}, .filters = 16, .size_y = 3, .size_x = 3};
-    tuning.put(conv_use(ConvDirection::forward, spec, {}), {"1 fma", .25});
-  }
-  const Outcome o = try_damaged(tuning.lines(), 3000, [](const std::string& input) {
-    for (const Tuning& t : parse_tunings(input, "x.tuning")) parse_tunings(t.lines(), "again");
-  });
-  EXPECT_GT(o.accepted, 20);
-  EXPECT_GT(o.refused, 1000);
 }
 
 class Mutation : public testing::TestWithParam<testing_fuzz::FuzzedReader> {};

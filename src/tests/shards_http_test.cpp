@@ -1,6 +1,9 @@
 // Shards behind a URL, from a server of the library that the client is of.
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <httplib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
@@ -56,6 +59,9 @@ class HttpShards : public InFolder {
     });
     server_.Get("/moved.tar", [](const httplib::Request&, httplib::Response& r) {
       r.set_redirect("/shards/t-0.tar");
+    });
+    server_.Get("/nowhere.tar", [](const httplib::Request&, httplib::Response& r) {
+      r.set_redirect("http://h:99999999999/x.tar");
     });
     server_.Get("/circle.tar", [](const httplib::Request&, httplib::Response& r) {
       r.set_redirect("circle.tar");
@@ -208,6 +214,10 @@ TEST_F(HttpShards, AServerThatSendsAByteNowAndThenIsNotWaitedFor) {
 TEST_F(HttpShards, RedirectsAreFollowed) {
   EXPECT_EQ(read_image_list(url("/moved.tar")).size(), 5u);
   EXPECT_TRUE(holds(error_of([&] { open_source(url("/circle.tar")); }), "status 302"));
+  EXPECT_EQ(
+      error_of([&] { open_source(url("/nowhere.tar")); }),
+      url("/nowhere.tar: the server sends on to http://h:99999999999/x.tar: its port is not a "
+          "number from 1 to 65535"));
 }
 
 TEST_F(HttpShards, AChangeIsNoticed) {
@@ -267,11 +277,73 @@ TEST_F(HttpShards, SmallMembersAreReadSeveralAtOnce) {
   EXPECT_LT(requests_, 20);
 }
 
+// Sends these bytes to its first client, whatever that asks.
+class OneAnswer {
+ public:
+  explicit OneAnswer(std::string bytes) : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    ::sockaddr_in address{};
+    address.sin_family = AF_INET, address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    auto* const a = reinterpret_cast<::sockaddr*>(&address);
+    ::socklen_t size = sizeof address;
+    if (::bind(socket_, a, size) != 0 || ::listen(socket_, 1) != 0 ||
+        ::getsockname(socket_, a, &size) != 0)
+      ADD_FAILURE() << "no port";
+    port_ = ntohs(address.sin_port);
+    thread_ = std::thread([this, all = std::move(bytes)] {
+      const int client = ::accept(socket_, nullptr, nullptr);
+      std::size_t sent = 0;
+      for (::ssize_t n = 1; n > 0 && sent < all.size(); sent += static_cast<std::size_t>(n))
+        n = std::max<::ssize_t>(::send(client, all.data() + sent, all.size() - sent, MSG_NOSIGNAL),
+                                0);
+      ::close(client);
+    });
+  }
+  OneAnswer(const OneAnswer&) = delete;
+  OneAnswer& operator=(const OneAnswer&) = delete;
+  ~OneAnswer() {
+    thread_.join();
+    ::close(socket_);
+  }
+  std::string url() const { return cat("http://127.0.0.1:", port_, "/x.tar"); }
+
+ private:
+  int socket_, port_ = 0;
+  std::thread thread_;
+};
+
+// httplib 0.11 overflowed the stack at the first one.
+TEST(HttpAnswers, WithoutAnEndOfTheirHeadAreRefused) {
+  const std::string line(1 << 22, 'a');
+  http_retry_ms = 0;
+  for (const std::string& head : {"HTTP/1.1 206 " + line, "HTTP/1.1 206 OK\r\nX: " + line}) {
+    const OneAnswer server(head + "\r\nContent-Range: bytes 0-0/9\r\nContent-Length: 1\r\n\r\nx");
+    const std::string error = error_of([&] { open_source(server.url()); });
+    EXPECT_TRUE(holds(error, "no answer from the server: ")) << error;
+  }
+  const OneAnswer sound("HTTP/1.1 206 OK\r\nContent-Range: bytes 0-0/9\r\n\r\nx");  // to its end
+  EXPECT_EQ(open_source(sound.url())->size(), 9u);
+  http_retry_ms = 30'000;
+}
+
 TEST(Urls, OfOtherKindsAreRefused) {
   EXPECT_EQ(error_of([] { open_source("ftp://h/x.tar"); }),
             "ftp://h/x.tar: only http:// and https:// are read");
   EXPECT_EQ(error_of([] { read_image_list("s3://h/x.txt"); }),
             "s3://h/x.txt: only http:// and https:// are read");
+}
+
+// Of a long name httplib would overflow the stack.
+TEST(Urls, WithoutASoundServerAreRefused) {
+  const auto error = [](const std::string& server) {
+    return error_of([&] { open_source(cat("http://", server, "/x.tar")); });
+  };
+  for (const char* const port : {"", "0", "x", "-1", "65536", "99999999999999999999"})
+    EXPECT_EQ(error(cat("h:", port)),
+              cat("http://h:", port, "/x.tar: its port is not a number from 1 to 65535"));
+  EXPECT_EQ(error(""), "http:///x.tar: names no server");
+  EXPECT_EQ(error(":80"), "http://:80/x.tar: names no server");
+  EXPECT_EQ(error("[::1"), "http://[::1/x.tar: the [ of its address has no ]");
+  EXPECT_TRUE(holds(error(std::string(300'000, 'a')), "the name of its server exceeds 253 bytes"));
 }
 
 }  // namespace

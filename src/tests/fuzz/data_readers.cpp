@@ -1,21 +1,28 @@
-// Readers of labels, images, results, annotations and shards.
+// Readers of labels, images, results, annotations, shards, .data files and training logs.
 #include <algorithm>
 #include <cmath>
 #include <set>
 
 #include "annotation/formats.h"
+#include "cfg/data_file.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/index.h"
+#include "core/sha256.h"
 #include "core/tar_headers.h"
 #include "core/tar_shard.h"
 #include "core/text.h"
 #include "dataset/detection_files.h"
 #include "dataset/labels.h"
+#include "dataset/pack.h"
 #include "image/codec.h"
+#include "image/decoder_messages.h"
 #include "image/file_check.h"
 #include "image/image.h"
+#include "image/image_size.h"
+#include "report/training_chart.h"
 #include "tests/fuzz/reader_inputs.h"
+#include "tests/image_bytes.h"
 #include "tests/image_samples.h"
 #include "tests/written_results.h"
 
@@ -97,6 +104,35 @@ void read_image_bytes(const std::string& bytes) {
           "a part that lies outside of its image");
   require(part.image.width == at.x1 - at.x0 && part.image.height == at.y1 - at.y0,
           "a part of another size than it says");
+}
+
+// jpeg: whoever decodes the Huffman codes, the pixels are the same.
+
+std::vector<std::string> jpeg_samples() {
+  using namespace testing_images;
+  return {from_hex(kBaseline),  from_hex(kProgressive),           from_hex(kRestarts),
+          from_hex(kHalfWidth), encode(noise(40, 23, 3), ".jpg"), encode(noise(9, 17, 1), ".jpg")};
+}
+
+void read_jpeg_bytes(const std::string& bytes) {
+  constexpr std::int64_t kMaxPixels = 1 << 18, kMaxScans = 20;
+  const ImageSize size = image_size(bytes);
+  const Soundness sound = soundness(bytes);
+  if (size.width * size.height > kMaxPixels || sound.scans > kMaxScans || !sound.sound_tables)
+    fail("is not decoded");
+  const DecoderMessages quiet;
+  for (const int reduction : {1, 2, 4, 8}) {
+    const auto expected = decode_jpeg(bytes, {reduction, HuffmanBy::libjpeg});
+    const auto got = decode_jpeg(bytes, {reduction});
+    require(got.has_value() == expected.has_value(), "a JPEG that only one of them decodes");
+    if (!got) fail("is no JPEG, or has other colours");
+    require(got->width == expected->width && got->height == expected->height, "another size");
+    require(got->pixels == expected->pixels, "other pixels than by libjpeg");
+    const HuffmanBy own = HuffmanBy::own;
+    const auto alone = decode_jpeg(bytes, {reduction, own});  // width 0 where it is left to libjpeg
+    require(alone->width == 0 || alone->pixels == expected->pixels, "other pixels by itself");
+    if (got->width == 0) fail("is damaged");
+  }
 }
 
 // COCO's JSON, or a VOC file where it does not begin like JSON.
@@ -227,15 +263,92 @@ void read_shard_name_bytes(const std::string& bytes) {
     require(is_shard_name(name), "the name of a shard that is none");
 }
 
+// shard_sums: the checksums next to one shard.
+
+constexpr const char* kSummedShard = "not read as a tar";
+
+std::vector<std::string> shard_sums_samples() {
+  Sha256 sum;
+  sum.add(kSummedShard, std::string_view(kSummedShard).size());
+  const std::string own = sum.hex() + "  x.tar\n", other = std::string(64, 'A') + " *y.tar\r\n";
+  return {own, other + "\n" + own + other};
+}
+
+void read_shard_sums_bytes(const std::string& bytes) {
+  static const fs::path shard = scratch_file("sums/x.tar", kSummedShard);
+  scratch_file(fs::path("sums") / kShardSums, bytes);
+  std::string first;
+  const auto report = [&](const std::string& m) { first = first.empty() ? m : first; };
+  const std::int64_t errors = check_shards({shard.string()}, report, [] { return false; });
+  require((errors > 0) == !first.empty(), "errors that were not reported");
+  if (errors > 0) fail(first);
+}
+
+// data_files: the first line says what the file is called, as of annotations.
+
+std::vector<std::string> data_file_samples() {
+  return {
+      "x.data\n# a set\nclasses = 2\ntrain=a.txt\nvalid = t-{0..3}.tar\nnames=x.names\n"
+      "backup=b\ntop=2\neval=coco\n",
+      "x.names\ncat\ndog\n",
+      "data.yaml\npath: .\ntrain: images\nval: ../v.txt\nnames:\n  0: cat\n  1: 'dog'\nnc: 2\n",
+      "data.yaml\nnames: [&a cat, dog]\nmore: {a: *a}\n"};
+}
+
+void read_data_file_bytes(const std::string& bytes) {
+  const auto end = std::min(bytes.find('\n'), bytes.size());
+  const std::string name = bytes.substr(0, end),
+                    text = bytes.substr(std::min(end + 1, bytes.size()));
+  if (name != "x.data" && name != "x.names" && name != "data.yaml") fail("no such file");
+  if (text.find_first_of("*?") != text.npos && name == "x.data")
+    fail("a pattern");  // of any folder
+  const fs::path file = scratch_file(fs::path("set") / name, text);
+  if (name != "x.names") {
+    const DataFile data = read_data_file(file);
+    require(data.classes >= 0 && data.top > 0 && data.save_weights >= 0, "a number out of range");
+  }
+  if (name == "x.data") return;
+  for (const std::string& class_name : read_names(file, 0))
+    require(!class_name.empty(), "a class without a name");
+}
+
+// training_log
+
+std::vector<std::string> training_log_samples() {
+  const std::string one =
+      R"({"iteration":1,"loss":2.5,"average_loss":2.5,"learning_rate":0.001,"images_per_second":9,)"
+      R"("load_seconds":0.1,"step_seconds":0.5,"map":null,"heads":[{"layer":16,"positives":3},)"
+      R"({"layer":23,"positives":0}]})";
+  return {
+      one + "\n", one + "\n{\"iteration\":2,\"loss\":1e-3,\"map\":0.5,\"heads\":[]}\n" + one + "\n",
+      "{\"iteration\":5,\"loss\":1,\"top1\":0.5,\"topk\":0.75,\"top\":2,\"losses\":[{}]}\n{\"iter"};
+}
+
+void read_training_log_bytes(const std::string& bytes) {
+  const TrainingHistory history = read_history(scratch_file("x_log.jsonl", bytes));
+  require(history.loss.size() == history.iteration.size(), "values without an iteration");
+  for (const HeadHistory& head : history.heads)
+    for (const TelemetryFigure& f : kTelemetryFigures)
+      require(head.figures[f.figure].size() == history.iteration.size(), "figures of a head");
+  to_svg(training_chart(history));
+  to_svg(comparison_chart({history, history}));
+}
+
 }  // namespace
 
 std::vector<FuzzedReader> data_readers() {
-  std::vector<FuzzedReader> all{{"labels", label_samples, read_label_bytes, 6000},
-                                {"images", image_samples, read_image_bytes, 300},
-                                {"detections", detection_samples, read_detection_bytes, 3000},
-                                {"annotations", annotation_samples, read_annotation_bytes, 500},
-                                {"shard_names", shard_name_samples, read_shard_name_bytes, 1000}};
-  if (reads_shards()) all.push_back({"shards", shard_samples, read_shard_bytes, 300});
+  std::vector<FuzzedReader> all{
+      {"labels", label_samples, read_label_bytes, 6000},
+      {"images", image_samples, read_image_bytes, 300},
+      {"detections", detection_samples, read_detection_bytes, 3000},
+      {"annotations", annotation_samples, read_annotation_bytes, 500},
+      {"shard_names", shard_name_samples, read_shard_name_bytes, 1000},
+      {"data_files", data_file_samples, read_data_file_bytes, 500},
+      {"training_log", training_log_samples, read_training_log_bytes, 300}};
+  if (reduces_jpeg()) all.push_back({"jpeg", jpeg_samples, read_jpeg_bytes, 300});
+  if (!reads_shards()) return all;
+  all.push_back({"shards", shard_samples, read_shard_bytes, 300});
+  all.push_back({"shard_sums", shard_sums_samples, read_shard_sums_bytes, 300});
   return all;
 }
 

@@ -10,6 +10,7 @@
 #include "core/file.h"
 #include "core/index.h"
 #include "core/text.h"
+#include "core/tuning.h"
 #include "detect/head.h"
 #include "detect/running_values.h"
 #include "eval/calibration_file.h"
@@ -259,6 +260,22 @@ void read_quantization_bytes(const std::string& bytes) {
   net.forward({.stream = net.stream()});
 }
 
+// tuning
+
+std::vector<std::string> tuning_samples() {
+  Tuning tuning("a card (9.0), a library 1.2.3");
+  for (const std::int64_t size : {8, 16}) {
+    const ConvSpec spec{.in = {1, size, size, 3}, .filters = 16, .size_y = 3, .size_x = 3};
+    tuning.put(conv_use(ConvDirection::forward, spec, {}), {"1 fma", .25});
+  }
+  return {tuning.lines()};
+}
+
+void read_tuning_bytes(const std::string& bytes) {
+  for (const Tuning& t : parse_tunings(bytes, "x.tuning"))
+    require(parse_tunings(t.lines(), "again").size() == 1, "a table that is read otherwise again");
+}
+
 // onnx: weights for the network of `weights` and `state`.
 
 OnnxTensor constant(const char* name, std::vector<std::int64_t> dims) {
@@ -330,7 +347,8 @@ std::vector<FuzzedReader> network_readers() {
       {"weights", weights_samples, read_weights_bytes, 700},
       {"state", state_samples, read_state_bytes, 700},
       {"calibration", calibration_samples, read_calibration_bytes, 1500},
-      {"quantization", quantization_samples, read_quantization_bytes, 1000}};
+      {"quantization", quantization_samples, read_quantization_bytes, 1000},
+      {"tuning", tuning_samples, read_tuning_bytes, 3000}};
   if (kHasOnnx) all.push_back({"onnx", onnx_samples, read_onnx_model, 700});
   return all;
 }
