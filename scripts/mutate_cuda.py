@@ -186,8 +186,9 @@ HOST = [
     ("overlap: the sum in bf16 stays in its buffer", "src/train/device_sums.cpp",
      "round(places_[i], gradients[i], true);", ";"),
     ("overlap: the next step sums nothing", "src/train/overlapped_sum.cpp", "  started_ = 0;\n", ""),
-    ("NCCL: what an error left is saved", "src/train/trainer.cpp", "catch (const DeviceFailure&)",
-     "catch (const std::bad_alloc&)"),
+    ("NCCL: what an error left is saved", "src/train/trainer.cpp",
+     "catch (const DeviceFailure&) {\n    throw;  // the parameters",
+     "catch (const std::bad_alloc&) {\n    throw;  // the parameters"),
 ]
 
 SUITES = ("^EmulatedGpu\\.(Networks|Steps|Ranks|Program|OthersFirst|ReadingMemoryOfTheHost|Training|"

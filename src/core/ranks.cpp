@@ -46,8 +46,8 @@ const MpiModule& mpi(const Launch& launch) {
     return functions_of<MpiModule>();
   } catch (const ModuleError& e) {
     fail(together(launch), ", but its module for MPI cannot be opened: ", e.what(),
-         "; Debian packages: it is in darknet-focal-mpi_*.deb, which `make package` writes next to "
-         "darknet-focal_*.deb; where libmpi is missing: apt-get install openmpi-bin",
+         "; Debian package: install darknet-focal-mpi_*.deb, which `make package` writes next to "
+         "darknet-focal_*.deb; where libmpi is missing, apt-get install openmpi-bin",
          kAlone);
   }
 #else

@@ -57,7 +57,8 @@ ImagePaths images_among(const std::vector<fs::path>& files, const fs::path& from
       images.push_back(file);
     else if (is_shard_name(file.native()))
       shards.push_back(file.string());
-  if (images.empty()) std::ranges::for_each(files, require_unpacked);
+  if (images.empty())
+    for (const auto& file : files) require_unpacked(file);
   add_shard_images(images, shards);
   if (files.empty() && is_pattern(from))
     fail_at({from.string(), 0}, "no file matches this pattern");

@@ -15,6 +15,7 @@
 #include "dataset/detection_files.h"
 #include "dataset/labels.h"
 #include "dataset/pack.h"
+#include "dataset/shard_sums.h"
 #include "image/codec.h"
 #include "image/decoder_messages.h"
 #include "image/file_check.h"
