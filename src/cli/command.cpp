@@ -12,6 +12,7 @@
 #include "core/number.h"
 #include "core/ranks.h"
 #include "core/text.h"
+#include "train/equal_inputs.h"
 
 namespace darknet::cli {
 namespace {
@@ -25,6 +26,12 @@ std::string long_names(std::string_view names) {
     out += cat(out.empty() ? "" : ",", name.starts_with('-') && name.size() > 2 ? "-" : "", name);
   }
   return out;
+}
+
+// "darknet detector train"
+std::string words_of(const CLI::App& app) {
+  const CLI::App* const parent = app.get_parent();
+  return (parent ? words_of(*parent) + ' ' : "") + app.get_name();
 }
 
 std::string typed_name(const CLI::Option& o) {
@@ -109,10 +116,8 @@ CommandDoc document(const CLI::App& app, std::vector<std::string> words) {
 
 }  // namespace
 
-bool reports_common_errors() {
-  if (launch_of_environment().rank == 0) return true;
-  std::this_thread::sleep_for(std::chrono::milliseconds(500));
-  return false;
+void let_rank_0_report() {
+  if (launch_of_environment().rank > 0) std::this_thread::sleep_for(std::chrono::seconds(2));
 }
 
 Option Option::required() const {
@@ -253,20 +258,22 @@ void Command::when_parsed(std::function<void()> complete) const {
 void Command::runs(Run run) const {
   set_run([run = std::move(run)] {
     const Launch launch = launch_of_environment();
-    if (!reports_common_errors()) return 1;
     if (launch.count > 1)
       throw Error(
           cat(launch.launcher, " started ", launch.count,
-              " processes, and this command runs as one process; detector train, map, valid, "
-              "recall, calibrate and classifier train, valid share their work "
-              "(docs/scaling.md)"));
+              " processes, and this command runs as one process; start it without the launcher. "
+              "detector train, map, valid, recall, calibrate and classifier train, valid share "
+              "their work (docs/scaling.md)"));
     return run();
   });
 }
 
 void Command::runs_in_ranks(Run run) const {
-  set_run([run = std::move(run)] {
-    launched_ranks();  // from here on this process logs as its rank
+  set_run([app = app_, run = std::move(run)] {
+    Ranks& ranks = launched_ranks();  // from here on this process logs as its rank
+    const std::vector<RankInput> inputs{
+        {"the command", words_of(*app), "start every rank with the same command"}};
+    require_equal(ranks, inputs);
     return run();
   });
 }

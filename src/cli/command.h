@@ -75,10 +75,10 @@ class Option {
   CLI::Option* option_;
 };
 
-// Whether this process reports errors that all processes of a launcher have alike: rank 0, or a
-// single process. Other ranks wait half a second before this returns false, because a launcher ends
-// all processes with the first that fails, and rank 0 must print before that.
-bool reports_common_errors();
+// Call before an error is printed. Of an error that all processes of a launcher have alike, rank 0
+// prints the message, and as the launcher ends all processes with the first that fails, the others
+// do not: they wait here for two seconds. A rank that fails alone goes on and prints its own.
+void let_rank_0_report();
 
 class Program;
 

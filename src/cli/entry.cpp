@@ -12,6 +12,7 @@
 #include <exception>
 #include <system_error>
 
+#include "cli/command.h"
 #include "cli/program.h"
 #include "core/error.h"
 #include "core/log.h"
@@ -46,6 +47,7 @@ bool failed_alone = false;  // other ranks of the job do not know of it
 
 int report(const std::exception& e, int exit_code) {
   failed_alone = true;
+  let_rank_0_report();
   print_error(sentence_of(e).c_str());
   return exit_code;
 }

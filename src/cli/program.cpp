@@ -15,6 +15,7 @@
 #include "cli/run_inputs.h"
 #include "core/error.h"
 #include "core/number.h"
+#include "core/ranks.h"
 #include "core/text.h"
 #include "core/waiting.h"
 #include "image/image_warnings.h"
@@ -167,12 +168,13 @@ std::string in_plain_words(std::string text) {
   return text.starts_with("--") ? text.substr(1) : text;
 }
 
-// The processes of a launcher share one command line, so one of them reports the error.
 int print_usage_error(const CLI::App& app, const std::string& text) {
-  if (!reports_common_errors()) return kUsageError;
+  let_rank_0_report();
+  const std::int64_t rank = launch_of_environment().rank;
   std::string words;
   for (const CLI::App* a : named(app)) words += (words.empty() ? "" : " ") + a->get_name();
-  std::fprintf(stderr, "%s: %s\nsee: %s --help\n", words.c_str(), printable(text, "\n").c_str(),
+  std::fprintf(stderr, "%s: %s%s\nsee: %s --help\n", words.c_str(),
+               rank > 0 ? cat("rank ", rank, ": ").c_str() : "", printable(text, "\n").c_str(),
                words.c_str());
   return kUsageError;
 }

@@ -27,7 +27,8 @@ void Loader::count_unreadable(const Batch& batch) {
       log::warn(cat(u.why, "; this image is skipped"));
       if (static_cast<double>(bad_.size()) > max)
         fail(bad_.size(), " of ", plural(batches_.images(), "image"),
-             " cannot be read, more than -max_bad ", max_bad_ * 100, " %; the last: ", u.why);
+             " cannot be read, more than -max_bad ", max_bad_ * 100, " %; the last: ", u.why,
+             "; `darknet detector check` lists all of them, and -max_bad N allows more");
     }
 }
 

@@ -364,6 +364,34 @@ TEST_F(RanksTraining, UsageErrorsAreSaidOnce) {
   EXPECT_EQ(ran.output.find("unknown flag '-foo'", said + 1), std::string::npos) << ran.output;
 }
 
+TEST_F(RanksTraining, AUsageErrorOfOneRankIsPrinted) {
+  const std::string train = cat("'", program().string(), "' detector train x.data x.cfg ");
+  const ShellResult ran =
+      shell(cat("'", DARKNET_MPIEXEC, "' -n 1 ", train, ": -n 1 ", train, "-nonsense"));
+  EXPECT_NE(ran.exit_code, 0);
+  EXPECT_EQ(count_of(ran.output, "rank 1: unknown flag '-nonsense'"), 1) << ran.output;
+}
+
+TEST_F(RanksTraining, RefuseRanksWithOtherCommands) {
+  const std::string start = cat("'", program().string(), "' detector ");
+  const ShellResult ran =
+      shell(cat("'", DARKNET_MPIEXEC, "' -n 1 ", start, "train x.data x.cfg : -n 1 ", start,
+                "map x.data x.cfg x.weights"));
+  EXPECT_EQ(ran.exit_code, 1) << ran.output;
+  EXPECT_EQ(count_of(ran.output,
+                     "the command is darknet detector map, in rank 0 darknet "
+                     "detector train"),
+            1)
+      << ran.output;
+}
+
+TEST_F(RanksTraining, AnErrorOfAllRanksIsPrintedOnce) {
+  const ShellResult ran = shell(cat("'", DARKNET_MPIEXEC, "' -n 3 '", program().string(),
+                                    "' detector map x.data x.cfg missing.weights"));
+  EXPECT_EQ(ran.exit_code, 1) << ran.output;
+  EXPECT_EQ(count_of(ran.output, "missing.weights: "), 1) << ran.output;
+}
+
 // N processes that train the same files next to each other must not begin.
 TEST_F(CliTest, ALauncherWithoutMpiIsAnError) {
   const ShellResult ran = run_in_shell(cat("cd '", work_.path("").string(),

@@ -138,7 +138,8 @@ void Trainer::count_unreadable() {
   if (!ranks().several() || static_cast<double>(unreadable) <= options_.max_bad * images) return;
   if (std::exchange(refused_unreadable_, true)) return;
   throw CommonFailure(cat(unreadable, " of ", plural(images, "image"),
-                          " cannot be read, more than -max_bad ", options_.max_bad * 100, " %"));
+                          " cannot be read, more than -max_bad ", options_.max_bad * 100,
+                          " %; `darknet detector check` lists them, and -max_bad N allows more"));
 }
 
 // Whether the next step may be asked for before the last one's result is there.
